@@ -1,0 +1,50 @@
+// Package id holds the identifier of everything that phonebill stores: a UUID, made by the application as
+// version 7 (decision 20), so that ids sort by time of birth.
+package id
+
+import (
+	"encoding/hex"
+	"errors"
+)
+
+// ID is a UUID in its binary form; it converts to and from other [16]byte UUID types for free.
+// The zero value is no id.
+type ID [16]byte
+
+// ErrMalformed is answered by Parse.
+var ErrMalformed = errors.New("id: not a UUID")
+
+// Parse reads the canonical form 018f….
+func Parse(s string) (ID, error) {
+	var out ID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return ID{}, ErrMalformed
+	}
+	raw, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])
+	if err != nil {
+		return ID{}, ErrMalformed
+	}
+	copy(out[:], raw)
+	return out, nil
+}
+
+// String is the canonical form.
+func (i ID) String() string {
+	var b [36]byte
+	hex.Encode(b[:8], i[:4])
+	b[8] = '-'
+	hex.Encode(b[9:13], i[4:6])
+	b[13] = '-'
+	hex.Encode(b[14:18], i[6:8])
+	b[18] = '-'
+	hex.Encode(b[19:23], i[8:10])
+	b[23] = '-'
+	hex.Encode(b[24:], i[10:])
+	return string(b[:])
+}
+
+// MarshalText is the canonical form.
+func (i ID) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// IsZero tells that there is no id.
+func (i ID) IsZero() bool { return i == ID{} }

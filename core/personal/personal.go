@@ -1,0 +1,75 @@
+// Package personal holds types for personal data that print masked, so that a log line, an error or a debug dump
+// leaks nothing by accident. Reveal is the only way to the clear value; grep for it to audit who looks.
+package personal
+
+import "strings"
+
+// Name is a person's name; it prints as 홍*동.
+type Name struct{ clear string }
+
+// NewName wraps a name.
+func NewName(clear string) Name { return Name{clear} }
+
+// Reveal answers the clear name.
+func (n Name) Reveal() string { return n.clear }
+
+// String masks everything but the first and last letter.
+func (n Name) String() string {
+	r := []rune(n.clear)
+	switch len(r) {
+	case 0:
+		return ""
+	case 1, 2:
+		return string(r[0]) + "*"
+	default:
+		return string(r[0]) + strings.Repeat("*", len(r)-2) + string(r[len(r)-1])
+	}
+}
+
+// GoString masks as well.
+func (n Name) GoString() string { return n.String() }
+
+// MarshalText masks as well.
+func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// Email is a mail address; it prints as h***@example.com.
+type Email struct{ clear string }
+
+// NewEmail wraps an address.
+func NewEmail(clear string) Email { return Email{clear} }
+
+// Reveal answers the clear address.
+func (e Email) Reveal() string { return e.clear }
+
+// String masks the local part but its first letter.
+func (e Email) String() string {
+	local, domain, found := strings.Cut(e.clear, "@")
+	if !found || local == "" {
+		return strings.Repeat("*", len([]rune(e.clear)))
+	}
+	return string([]rune(local)[0]) + "***@" + domain
+}
+
+// GoString masks as well.
+func (e Email) GoString() string { return e.String() }
+
+// MarshalText masks as well.
+func (e Email) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// Secret is a password, token or code on its way through the core; it prints as ***.
+type Secret struct{ clear string }
+
+// NewSecret wraps a secret.
+func NewSecret(clear string) Secret { return Secret{clear} }
+
+// Reveal answers the clear secret.
+func (s Secret) Reveal() string { return s.clear }
+
+// String never shows anything, not even the length.
+func (s Secret) String() string { return "***" }
+
+// GoString masks as well.
+func (s Secret) GoString() string { return "***" }
+
+// MarshalText masks as well.
+func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
