@@ -1,0 +1,23 @@
+// Package audit holds records of what phonebill did to others' systems, kept append-only (decision 18).
+package audit
+
+import (
+	"time"
+
+	"phonebill/core/id"
+	"phonebill/core/line"
+)
+
+// Call is one call to KOS: who asked what, when, and what came of it (UFR-BILL-040, processing history).
+type Call struct {
+	ID         id.ID
+	Operation  string // as kos.md names it: bill.inquiry, customer.get, …
+	Line       line.Number
+	RequestID  id.ID // of the inquiry or order that caused the call; zero when none did
+	AskedAt    time.Time
+	AnsweredAt time.Time
+	Result     string // KOS result code, or TIMEOUT, BROKEN, MALFORMED, NOT_SENT
+	HTTPStatus int    // 0 when no answer came
+	Request    []byte // clear; the store encrypts
+	Answer     []byte // clear; the store encrypts
+}

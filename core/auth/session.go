@@ -1,0 +1,115 @@
+package auth
+
+import (
+	"time"
+
+	"phonebill/core/id"
+)
+
+// SessionPolicy are the lifetimes of product.md.
+type SessionPolicy struct {
+	Idle         time.Duration // without auto-login
+	IdleAuto     time.Duration // with auto-login
+	Refresh      time.Duration // absolute: the family ends, however busy
+	RefreshGrace time.Duration // how long the previous refresh token still answers with its successor (decision 3)
+	Access       time.Duration // lifetime of an access token
+}
+
+// DefaultSessions is 30 min idle, 24 h with auto-login, 24 h absolute, 10 s grace, 30 min access.
+func DefaultSessions() SessionPolicy {
+	return SessionPolicy{
+		Idle: 30 * time.Minute, IdleAuto: 24 * time.Hour, Refresh: 24 * time.Hour,
+		RefreshGrace: 10 * time.Second, Access: 30 * time.Minute,
+	}
+}
+
+// Session is one login on one device; its row in PostgreSQL is the truth (decision 1).
+type Session struct {
+	ID         id.ID
+	UserID     UserID
+	AutoLogin  bool
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time // absolute end
+	Generation int       // of the refresh token that is good now; starts at 1
+	RotatedAt  time.Time // when Generation became good
+	RevokedAt  time.Time // zero while live
+	Client     Client
+}
+
+// NewSession begins a session at generation 1.
+func (p SessionPolicy) NewSession(sid id.ID, user UserID, autoLogin bool, from Client, now time.Time) Session {
+	return Session{
+		ID: sid, UserID: user, AutoLogin: autoLogin, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(p.Refresh),
+		Generation: 1, RotatedAt: now, Client: from,
+	}
+}
+
+// Live tells whether the session is neither revoked, nor over, nor idle at now.
+func (p SessionPolicy) Live(s Session, now time.Time) bool {
+	idle := p.Idle
+	if s.AutoLogin {
+		idle = p.IdleAuto
+	}
+	return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(idle))
+}
+
+// Refresh is what presenting a refresh token comes to.
+type Refresh uint8
+
+// The outcomes of a refresh.
+const (
+	RefreshRefused Refresh = iota // session over: REFRESH_TOKEN_INVALID
+	RefreshRotated                // one new generation
+	RefreshReplay                 // the same successor again, within the grace
+	RefreshReused                 // theft: the family is revoked
+)
+
+// Present decides on a refresh token of the given generation and answers the session after it. Deciding by generation,
+// not by time, leaves exactly one successor under any concurrency (decision 3); the store serialises the calls.
+func (p SessionPolicy) Present(s Session, generation int, now time.Time) (Session, Refresh) {
+	switch {
+	case !p.Live(s, now) || generation > s.Generation:
+		return s, RefreshRefused
+	case generation == s.Generation:
+		s.Generation++
+		s.RotatedAt, s.LastSeenAt = now, now
+		return s, RefreshRotated
+	case generation == s.Generation-1 && now.Before(s.RotatedAt.Add(p.RefreshGrace)):
+		return s, RefreshReplay
+	default:
+		return s.Revoke(now), RefreshReused
+	}
+}
+
+// Revoke ends the session; a session that has ended stays ended at its first time.
+func (s Session) Revoke(now time.Time) Session {
+	if s.RevokedAt.IsZero() {
+		s.RevokedAt = now
+	}
+	return s
+}
+
+// LoginEvent is one row of the login history; rows are never changed or deleted (decision 18).
+type LoginEvent struct {
+	ID      id.ID
+	UserID  UserID // as submitted; unknown ids are kept as a keyed hash by the store
+	Known   bool
+	Type    LoginEventType
+	Success bool
+	Reason  string // public error code, empty on success
+	Client  Client
+	At      time.Time
+}
+
+// LoginEventType names what happened.
+type LoginEventType string
+
+// The event types.
+const (
+	EventLogin         LoginEventType = "LOGIN"
+	EventAutoLogin     LoginEventType = "AUTO_LOGIN"
+	EventLogout        LoginEventType = "LOGOUT"
+	EventLocked        LoginEventType = "LOCKED"
+	EventRefreshReused LoginEventType = "REFRESH_REUSED"
+)

@@ -1,0 +1,71 @@
+// Package delivery holds the rules of telling the MVNO AP server about results: at least once, in order per line and
+// event type, retried for three days, then parked for a person (decision 14, kos.md).
+package delivery
+
+import (
+	"time"
+
+	"phonebill/core/id"
+	"phonebill/core/line"
+)
+
+// Item is one event on its way. Body is the result it tells of.
+type Item[T any] struct {
+	ID        id.ID // webhook-id; the same in every attempt
+	Line      line.Number
+	Sequence  int64 // counts from 1 per line and event type, without gaps
+	Attempts  int   // attempts made before this one
+	CreatedAt time.Time
+	Fence     int64 // of the lease under which it was claimed
+	Body      T
+}
+
+// State of a delivery.
+type State string
+
+// The states.
+const (
+	None      State = "NONE" // nothing to tell yet: the work is still going on
+	Pending   State = "PENDING"
+	Delivered State = "DELIVERED"
+	Parked    State = "PARKED"
+)
+
+// Outcome is what the receiver made of one attempt.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Accepted Outcome = iota // 2xx
+	Failed                  // 408, 425, 429, 5xx, time-out, no connection: try again
+	Rejected                // any other answer: trying again cannot help
+)
+
+// Attempt is one attempt's outcome with a note for the operator (no personal data).
+type Attempt struct {
+	Outcome Outcome
+	Note    string
+}
+
+// Limits of trying.
+const (
+	firstWait = 2 * time.Second
+	maxWait   = 15 * time.Minute
+	giveUp    = 72 * time.Hour
+)
+
+// After decides what becomes of an item after an attempt: its new state and, while Pending, how long to wait. rnd in [0,1)
+// spreads the retries (full jitter over the upper half).
+func After(created time.Time, attempts int, a Attempt, now time.Time, rnd float64) (State, time.Duration) {
+	switch {
+	case a.Outcome == Accepted:
+		return Delivered, 0
+	case a.Outcome == Rejected || now.Sub(created) >= giveUp:
+		return Parked, 0
+	}
+	wait := maxWait
+	if attempts < 9 {
+		wait = min(firstWait<<attempts, maxWait)
+	}
+	return Pending, wait/2 + time.Duration(rnd*float64(wait/2))
+}

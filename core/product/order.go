@@ -1,0 +1,281 @@
+package product
+
+import (
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+)
+
+// State of a change order.
+type State string
+
+// The states. Completed, Rejected and Cancelled are final; Parked waits for a person.
+const (
+	Requested  State = "REQUESTED"  // stored; facts not checked yet
+	Validated  State = "VALIDATED"  // pre-check passed; not sent
+	Dispatched State = "DISPATCHED" // attempt stored, about to be or being sent
+	Unknown    State = "UNKNOWN"    // sent, outcome not known (decision 9)
+	Parked     State = "PARKED"     // ambiguous: a person decides
+	Completed  State = "COMPLETED"
+	Rejected   State = "FAILED"
+	Cancelled  State = "CANCELLED"
+)
+
+// Event is what can happen to an order.
+type Event uint8
+
+// The events.
+const (
+	CheckPassed   Event = iota // pre-check says yes
+	CheckFailed                // pre-check says no
+	Sending                    // an attempt is stored before the wire is touched
+	NotSent                    // the attempt provably never reached KOS
+	AcceptedByKOS              // KOS has it
+	RefusedByKOS               // KOS says no
+	NoAnswer                   // sent, but no verdict came back
+	ProvenUnknown              // KOS provably does not know the transaction
+	Ambiguous                  // reconciliation cannot tell
+	Cancel                     // the customer takes it back
+)
+
+// next is the state machine of decision 9 and UFR-PROD-040, cell by cell; a missing cell is forbidden.
+var next = map[State]map[Event]State{
+	Requested:  {CheckPassed: Validated, CheckFailed: Rejected, Cancel: Cancelled},
+	Validated:  {Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
+	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown},
+	Unknown:    {ProvenUnknown: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown, Ambiguous: Parked},
+	Parked:     {AcceptedByKOS: Completed, RefusedByKOS: Rejected},
+	Completed:  {},
+	Rejected:   {},
+	Cancelled:  {},
+}
+
+// Final tells that nothing can happen any more.
+func (s State) Final() bool { return len(next[s]) == 0 }
+
+// Public is the processStatus of the API: PROCESSING also while unknown or parked (api.md).
+func (s State) Public() string {
+	switch s {
+	case Requested, Validated:
+		return "PENDING"
+	case Dispatched, Unknown, Parked:
+		return "PROCESSING"
+	case Completed, Rejected, Cancelled:
+		return string(s)
+	default:
+		return "PROCESSING"
+	}
+}
+
+// Waits between the steps of a reconciliation (product.md: quiet period 10 s; reconcile at 10, 20, 40 … s; lease 15 s).
+const (
+	QuietPeriod  = 10 * time.Second
+	maxReconcile = 15 * time.Minute
+	parkAfter    = 24 * time.Hour
+	resendWait   = 5 * time.Second
+)
+
+// Order is one request to change one line's plan. TransactionID and EffectiveDate are made once, stored before the first
+// call and reused in every attempt (decisions 9 and 10).
+type Order struct {
+	ID            id.ID
+	TransactionID id.ID
+	UserID        auth.UserID
+	CustomerID    string
+	Line          line.Number
+	From, To      string // plan codes
+	FromName      string // empty until the facts are known
+	ToName        string
+	EffectiveDate calendar.Date
+	State         State
+	RequestedAt   time.Time
+	ProcessedAt   time.Time // zero until final
+	ResultCode    string    // KOS result code or public error code; empty until known
+	ResultMessage string
+	FailureReason string
+	KOSOrder      string // KOS's order number; empty until accepted
+	Sends         int    // attempts on the wire
+	Reconciles    int    // questions asked since the outcome became unknown
+	NextAttemptAt time.Time
+	Fence         int64 // lease under which it was claimed; the store refuses older ones
+}
+
+// Apply moves the order; CONFLICT when the event is forbidden in its state.
+func (o Order) Apply(e Event) (Order, error) {
+	to, ok := next[o.State][e]
+	if !ok {
+		return o, fault.New(fault.StateConflict).WithDetail("state", string(o.State))
+	}
+	o.State = to
+	return o, nil
+}
+
+// AnswerKind is what KOS made of an attempt or of a question about one.
+type AnswerKind uint8
+
+// The answers.
+const (
+	AnswerAccepted AnswerKind = iota // done, or accepted for its effective date
+	AnswerRefused                    // a business answer: no
+	AnswerNotSent                    // provably never reached KOS: breaker, quota, no connection
+	AnswerUnknown                    // anything else (decision 9: never FAILED)
+	AnswerAbsent                     // KOS does not know the transaction (answers to questions only)
+)
+
+// Answer is KOS's answer to a change or to a question about one. A refusal is a value, not an error.
+type Answer struct {
+	Kind       AnswerKind
+	Code       string  // KOS result code, "" when none came
+	Refusal    Refusal // when refused
+	KOSOrder   string
+	RetryAfter time.Duration // when not sent: when a try makes sense; 0 = no idea
+}
+
+// Refusal is the reason of KOS's no, in our words.
+type Refusal uint8
+
+// The refusals of kos.md (E101 … E110, E003, E001).
+const (
+	RefusedOther Refusal = iota
+	RefusedContractTerm
+	RefusedIncompatible
+	RefusedUnpaid
+	RefusedNotOnSale
+	RefusedOperator
+	RefusedNotCurrent
+	RefusedLine
+)
+
+// Reason is the Korean text for the customer: what is wrong and what to do.
+func (r Refusal) Reason() string {
+	switch r {
+	case RefusedContractTerm:
+		return "약정 기간 중에는 변경할 수 없는 상품입니다. 약정 만료 후 다시 신청해주세요"
+	case RefusedIncompatible:
+		return "사용 중인 단말기와 호환되지 않는 상품입니다. 다른 상품을 선택해주세요"
+	case RefusedUnpaid:
+		return "미납 요금이 있어 변경할 수 없습니다. 미납 요금을 납부한 후 다시 신청해주세요"
+	case RefusedNotOnSale:
+		return "현재 판매 중인 상품이 아닙니다"
+	case RefusedOperator:
+		return "가입하신 사업자의 상품이 아닙니다"
+	case RefusedNotCurrent:
+		return "현재 이용 중인 상품 정보가 일치하지 않습니다. 다시 조회한 후 신청해주세요"
+	case RefusedLine:
+		return "이용 중인 회선이 아니어서 상품을 변경할 수 없습니다"
+	case RefusedOther:
+		return "통신사에서 변경을 거절하였습니다. 고객센터로 문의해주세요"
+	default:
+		return "통신사에서 변경을 거절하였습니다. 고객센터로 문의해주세요"
+	}
+}
+
+// Messages of UFR-PROD-030 and UFR-PROD-040, verbatim.
+const (
+	CheckOKMessage     = "상품 사전 체크에 성공하였습니다"
+	CheckFailedMessage = "상품 사전 체크에 실패하였습니다"
+	ChangedMessage     = "상품 변경이 완료되었습니다"
+	ChangeFailed       = "상품 변경 요청을 실패하였습니다"
+)
+
+// Checked applies a pre-check's verdict.
+func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
+	if v.OK() {
+		return o.Apply(CheckPassed)
+	}
+	o, err := o.Apply(CheckFailed)
+	if err != nil {
+		return o, err
+	}
+	code := fault.ValidationFailed
+	if v.LineNotInUse() {
+		code = fault.LineSuspended
+	}
+	o.ProcessedAt, o.ResultCode = now, string(code)
+	o.ResultMessage, o.FailureReason = CheckFailedMessage, v.FailureReason()
+	return o, nil
+}
+
+// Send marks the order as about to be sent once more; the caller stores it before touching the wire.
+func (o Order) Send() (Order, error) {
+	o, err := o.Apply(Sending)
+	if err == nil {
+		o.Sends++
+		o.Reconciles = 0
+	}
+	return o, err
+}
+
+// Answered applies KOS's answer to a send or, when the order is Unknown, to a question about it.
+func (o Order) Answered(a Answer, now time.Time) (Order, error) {
+	switch a.Kind {
+	case AnswerAccepted:
+		o, err := o.Apply(AcceptedByKOS)
+		o.ProcessedAt, o.ResultCode, o.KOSOrder = now, a.Code, a.KOSOrder
+		o.ResultMessage, o.FailureReason = ChangedMessage, ""
+		return o, err
+	case AnswerRefused:
+		o, err := o.Apply(RefusedByKOS)
+		o.ProcessedAt, o.ResultCode = now, a.Code
+		o.ResultMessage, o.FailureReason = ChangeFailed, a.Refusal.Reason()
+		return o, err
+	case AnswerNotSent:
+		wait := max(resendWait, a.RetryAfter)
+		if o.State == Unknown { // the question was not sent; the order is as unknown as before
+			o.NextAttemptAt = now.Add(wait)
+			return o, nil
+		}
+		o.NextAttemptAt = now.Add(wait)
+		return o.Apply(NotSent)
+	case AnswerAbsent:
+		o.NextAttemptAt = now
+		return o.Apply(ProvenUnknown)
+	case AnswerUnknown:
+		return o.unanswered(now)
+	default:
+		return o.unanswered(now)
+	}
+}
+
+// unanswered waits the quiet period, then twice as long each time, then leaves the order to a person.
+func (o Order) unanswered(now time.Time) (Order, error) {
+	if o.State == Unknown && now.Sub(o.RequestedAt) > parkAfter {
+		return o.Apply(Ambiguous)
+	}
+	wait := maxReconcile
+	if o.Reconciles < 7 {
+		wait = min(QuietPeriod<<o.Reconciles, maxReconcile)
+	}
+	o.Reconciles++
+	o.NextAttemptAt = now.Add(wait)
+	return o.Apply(NoAnswer)
+}
+
+// EffectiveDate decides the day a change takes effect (decision 16): the first of next month in Seoul by default; today
+// when asked for; any other day is a VALIDATION_ERROR on changeEffectiveDate.
+func EffectiveDate(asked calendar.Date, now time.Time) (calendar.Date, error) {
+	today, first := calendar.DateOf(now), calendar.MonthOf(now).Add(1).First()
+	switch asked {
+	case calendar.Date{}, first:
+		return first, nil
+	case today:
+		return today, nil
+	default:
+		return calendar.Date{}, fault.InvalidField("changeEffectiveDate",
+			"오늘("+today.String()+") 또는 다음 달 1일("+first.String()+")만 선택할 수 있습니다")
+	}
+}
+
+// HistoryFilter selects rows of a customer's own change history; zero values do not filter. From and To are days in Seoul,
+// both included.
+type HistoryFilter struct {
+	UserID   auth.UserID
+	Lines    []line.Number
+	From, To calendar.Date
+	Page     int // from 1
+	Size     int
+}

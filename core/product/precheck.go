@@ -1,0 +1,97 @@
+package product
+
+// CheckType names one of the three pre-checks of UFR-PROD-030.
+type CheckType string
+
+// The checks, in the order in which they are evaluated and shown.
+const (
+	CheckAvailable CheckType = "PRODUCT_AVAILABLE"
+	CheckOperator  CheckType = "OPERATOR_MATCH"
+	CheckLine      CheckType = "LINE_STATUS"
+)
+
+// Check is the result of one pre-check.
+type Check struct {
+	Type    CheckType
+	Pass    bool
+	Message string
+}
+
+// Verdict is the result of all three; all are evaluated whatever the first says (decision 10).
+type Verdict struct{ Checks [3]Check }
+
+// OK tells that every check passed.
+func (v Verdict) OK() bool { return v.firstFailure() == nil }
+
+// FailureReason is the message of the first failed check, empty when none failed.
+func (v Verdict) FailureReason() string {
+	if c := v.firstFailure(); c != nil {
+		return c.Message
+	}
+	return ""
+}
+
+// LineNotInUse tells that the line check is the first that failed.
+func (v Verdict) LineNotInUse() bool {
+	c := v.firstFailure()
+	return c != nil && c.Type == CheckLine
+}
+
+func (v Verdict) firstFailure() *Check {
+	for i := range v.Checks {
+		if !v.Checks[i].Pass {
+			return &v.Checks[i]
+		}
+	}
+	return nil
+}
+
+// PreCheck judges a change of the customer's line from the plan the caller believes current to target, on facts fresh
+// enough for a change (decision 10).
+func PreCheck(c Customer, plans PlansCopy, current, target string) Verdict {
+	plan, known := plans.Find(target)
+	return Verdict{[3]Check{
+		available(c, plan, known, current, target),
+		operator(c, plan, known),
+		lineInUse(c),
+	}}
+}
+
+func available(c Customer, plan Plan, known bool, current, target string) Check {
+	switch {
+	case !known:
+		return Check{CheckAvailable, false, "존재하지 않는 상품입니다"}
+	case !plan.OnSale:
+		return Check{CheckAvailable, false, "현재 판매 중인 상품이 아닙니다"}
+	case current != c.PlanCode:
+		return Check{CheckAvailable, false, "현재 이용 중인 상품 정보가 일치하지 않습니다"}
+	case target == c.PlanCode:
+		return Check{CheckAvailable, false, "이미 이용 중인 상품입니다"}
+	default:
+		return Check{CheckAvailable, true, "판매 중인 상품입니다"}
+	}
+}
+
+func operator(c Customer, plan Plan, known bool) Check {
+	switch {
+	case !known:
+		return Check{CheckOperator, false, "상품의 사업자를 확인할 수 없습니다"}
+	case plan.OperatorCode != c.OperatorCode:
+		return Check{CheckOperator, false, "가입하신 사업자의 상품이 아닙니다"}
+	default:
+		return Check{CheckOperator, true, "가입하신 사업자의 상품입니다"}
+	}
+}
+
+func lineInUse(c Customer) Check {
+	switch c.LineStatus {
+	case LineActive:
+		return Check{CheckLine, true, "사용 중인 회선입니다"}
+	case LineSuspended:
+		return Check{CheckLine, false, "정지된 회선입니다"}
+	case LineTerminated:
+		return Check{CheckLine, false, "해지된 회선입니다"}
+	default:
+		return Check{CheckLine, false, "회선 상태를 확인할 수 없습니다"}
+	}
+}

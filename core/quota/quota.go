@@ -1,0 +1,33 @@
+// Package quota is the arithmetic of the KOS budget: at most so many calls in ANY window of time (product.md).
+package quota
+
+import "time"
+
+// Window is a sliding budget: at most Budget calls within any Per.
+type Window struct {
+	Budget int
+	Per    time.Duration
+}
+
+// Default is 95 calls per 62 s: the margin under KOS's 100 per 60 s covers jitter and clocks.
+func Default() Window { return Window{Budget: 95, Per: 62 * time.Second} }
+
+// Admit decides on one more call at now, given the times of the calls already admitted (any order; older ones than Per
+// are ignored). When refused, wait says when a place gets free if nobody else takes it.
+func (w Window) Admit(spent []time.Time, now time.Time) (ok bool, wait time.Duration) {
+	used := 0
+	oldest := now
+	for _, at := range spent {
+		if now.Sub(at) >= w.Per {
+			continue
+		}
+		used++
+		if at.Before(oldest) {
+			oldest = at
+		}
+	}
+	if used < w.Budget {
+		return true, 0
+	}
+	return false, w.Per - now.Sub(oldest)
+}

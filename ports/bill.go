@@ -1,0 +1,44 @@
+package ports
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/id"
+	"phonebill/core/line"
+)
+
+// BillSource is KOS as far as bills go.
+type BillSource interface {
+	// Bill asks KOS once; request is passed on for tracing. BILL_NOT_FOUND and LINE_NOT_FOUND are KOS's answers; everything
+	// else is SERVICE_UNAVAILABLE with a Retry-After where one is known; NotAsked tells whether the call left us.
+	Bill(ctx context.Context, request id.ID, n line.Number, m calendar.Month) (bill.Bill, error)
+}
+
+// Bills are the bills KOS has told us, every telling a version (decision 13).
+type Bills interface {
+	// Latest answers the newest version, or NOT_FOUND. One told before the line's epoch is NOT_FOUND too (decision 11).
+	Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error)
+	// Put stores a new version.
+	Put(ctx context.Context, c bill.Copy) error
+	// Version answers exactly that version, or NOT_FOUND.
+	Version(ctx context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error)
+}
+
+// Inquiries are the inquiry rows: request history, queue of unfinished work and outbox in one (UFR-BILL-040).
+type Inquiries interface {
+	// Add stores a new inquiry durably before it returns. A final one is at once due for delivery. One that is Processing is
+	// leased to the caller until q.NextAttemptAt, after which Claim may hand it out.
+	Add(ctx context.Context, q bill.Inquiry) error
+	// Get answers the inquiry, or NOT_FOUND.
+	Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error)
+	// Save stores status, answer and next attempt of a Processing inquiry. CONFLICT when the row is final already or has been
+	// claimed since (its fence is newer than q.Fence): a late worker changes nothing.
+	Save(ctx context.Context, q bill.Inquiry) error
+	// Claim leases up to n Processing inquiries that are due at now, raising their fence and next attempt to now+lease.
+	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error)
+	// History answers one page, newest first, and how many rows match in all.
+	History(ctx context.Context, f bill.HistoryFilter) (page []bill.Inquiry, total int, err error)
+}

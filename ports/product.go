@@ -1,0 +1,75 @@
+package ports
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+)
+
+// CustomerSource is KOS as far as customers go.
+type CustomerSource interface {
+	// Customer asks KOS once. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE.
+	Customer(ctx context.Context, n line.Number) (product.Customer, error)
+}
+
+// PlanSource is KOS as far as the plan list goes.
+type PlanSource interface {
+	// Plans asks KOS once for all plans of all operators, those off sale included; trouble is SERVICE_UNAVAILABLE.
+	Plans(ctx context.Context) ([]product.Plan, error)
+}
+
+// PlanChanger is KOS as far as changes go.
+type PlanChanger interface {
+	// Change sends the order once, on one wire attempt, under its transaction id.
+	Change(ctx context.Context, o product.Order) product.Answer
+	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says it does not know it, AnswerUnknown also
+	// when KOS cannot be asked such a thing.
+	Ask(ctx context.Context, o product.Order) product.Answer
+}
+
+// Customers are the last good copies of customers (decision 13).
+type Customers interface {
+	// Latest answers the newest copy, or NOT_FOUND. One told before the line's epoch is NOT_FOUND too (decision 11).
+	Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error)
+	// Put replaces the copy unless the stored one is newer.
+	Put(ctx context.Context, c product.CustomerCopy) error
+}
+
+// Plans is the last good copy of the plan list.
+type Plans interface {
+	// Latest answers the copy, or NOT_FOUND.
+	Latest(ctx context.Context) (product.PlansCopy, error)
+	// Put replaces the copy unless the stored one is newer.
+	Put(ctx context.Context, c product.PlansCopy) error
+}
+
+// Epochs drop everything that was told about a line before a moment (decision 11).
+type Epochs interface {
+	// Raise makes every copy of the line's data told before at invisible, on every instance, and survives a restart of the
+	// cache. An older at than the stored one changes nothing.
+	Raise(ctx context.Context, n line.Number, at time.Time) error
+	// Of answers the line's epoch, the zero time when there is none.
+	Of(ctx context.Context, n line.Number) (time.Time, error)
+}
+
+// Orders are the change orders: request history, queue and outbox in one (UFR-PROD-040).
+type Orders interface {
+	// Add stores a new order durably and takes the line's one live slot (decision 10). CHANGE_IN_PROGRESS when another order of
+	// the line is live. The order is leased to the caller until o.NextAttemptAt.
+	Add(ctx context.Context, o product.Order) error
+	// Live answers the line's order that is not final, or NOT_FOUND.
+	Live(ctx context.Context, n line.Number) (product.Order, error)
+	// Get answers the order, or NOT_FOUND.
+	Get(ctx context.Context, order id.ID) (product.Order, error)
+	// Save stores the order's progress. CONFLICT when the row is final already or has been claimed since (its fence is newer
+	// than o.Fence): a late worker changes nothing. A final order frees the slot and is at once due for delivery.
+	Save(ctx context.Context, o product.Order) error
+	// Claim leases up to n live orders that are due at now, raising their fence and next attempt to now+lease. Parked orders are
+	// never handed out.
+	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error)
+	// History answers one page, newest first, and how many rows match in all.
+	History(ctx context.Context, f product.HistoryFilter) (page []product.Order, total int, err error)
+}
