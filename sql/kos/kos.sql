@@ -1,0 +1,39 @@
+-- name: LockQuota :exec
+SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'));
+
+-- The ledger's clock is the database's, the same for all instances.
+-- name: Spent :many
+SELECT spent_at, clock_timestamp()::timestamptz AS now FROM quota_ledger
+WHERE spent_at > clock_timestamp() - make_interval(secs => @seconds::double precision);
+
+-- name: Spend :exec
+INSERT INTO quota_ledger (spent_at) VALUES (clock_timestamp());
+
+-- name: ForgetSpent :exec
+DELETE FROM quota_ledger WHERE spent_at < clock_timestamp() - make_interval(secs => @seconds::double precision);
+
+-- name: AppendCall :exec
+INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, result, http_status, request_sealed, answer_sealed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
+-- name: CustomerCopy :one
+SELECT c.sealed FROM customer_copies c LEFT JOIN line_epochs e ON e.line_index = c.line_index
+WHERE c.line_index = $1 AND (e.at IS NULL OR c.told_at >= e.at);
+
+-- name: PutCustomerCopy :exec
+INSERT INTO customer_copies AS c (line_index, told_at, sealed) VALUES ($1, $2, $3)
+ON CONFLICT (line_index) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed WHERE c.told_at <= excluded.told_at;
+
+-- name: PlansCopy :one
+SELECT sealed FROM plan_copies WHERE list = 'all';
+
+-- name: PutPlansCopy :exec
+INSERT INTO plan_copies AS c (list, told_at, sealed) VALUES ('all', $1, $2)
+ON CONFLICT (list) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.sealed WHERE c.told_at <= excluded.told_at;
+
+-- name: RaiseEpoch :exec
+INSERT INTO line_epochs AS e (line_index, at) VALUES ($1, $2)
+ON CONFLICT (line_index) DO UPDATE SET at = excluded.at WHERE e.at < excluded.at;
+
+-- name: Epoch :one
+SELECT at FROM line_epochs WHERE line_index = $1;
