@@ -13,7 +13,7 @@ import (
 // BillSource is KOS as far as bills go.
 type BillSource interface {
 	// Bill asks KOS once; request is passed on for tracing. BILL_NOT_FOUND and LINE_NOT_FOUND are KOS's answers; everything
-	// else is SERVICE_UNAVAILABLE with a Retry-After where one is known; NotAsked tells whether the call left us.
+	// else is SERVICE_UNAVAILABLE with a Retry-After where one is known, and ErrNotAsked or ErrNoAnswer in its chain where they hold.
 	Bill(ctx context.Context, request id.ID, n line.Number, m calendar.Month) (bill.Bill, error)
 }
 

@@ -91,25 +91,36 @@ func (q Inquiry) Fail(code fault.Code, now time.Time) Inquiry {
 	return q
 }
 
-// AfterError decides what an unanswered KOS call makes of the inquiry: a business answer or the last attempt ends it,
-// anything else leaves it to the background (decisions 7 and 8). interactive tells that the customer was waiting, so the
-// first background attempt may follow at once. asked is false when the call never left us (breaker, quota): it costs no attempt.
-func (q Inquiry) AfterError(err error, asked, interactive bool, now time.Time) Inquiry {
-	f := fault.From(err)
-	if asked {
+// Trouble is why a KOS call brought no bill.
+type Trouble uint8
+
+// The troubles.
+const (
+	NotAsked Trouble = iota // the call never left us: breaker open, quota used up, no connection. It costs no attempt
+	NoAnswer                // asked, but not answered in time: KOS may be slow on this line
+	Broken                  // answered with an error of its own or with nonsense
+	NoSuch                  // a business answer: no such bill or line
+)
+
+// After decides what trouble makes of the inquiry (decisions 7, 8, 12). A business answer and the last attempt end it. While the
+// customer is waiting (interactive) a broken answer ends it too: he is told at once and may ask again. Else the background goes
+// on: at once after a customer's own attempt timed out, later ones BackgroundGap apart and not before retryAfter.
+func (q Inquiry) After(t Trouble, code fault.Code, interactive bool, retryAfter time.Duration, now time.Time) Inquiry {
+	if t != NotAsked {
 		q.Attempts++
 	}
-	if f.Kind() == fault.NotFound {
-		return q.Fail(f.Code(), now)
-	}
-	if q.Attempts >= MaxAttempts {
+	switch {
+	case t == NoSuch:
+		return q.Fail(code, now)
+	case q.Attempts >= MaxAttempts, t == Broken && interactive:
 		return q.Fail(fault.ServiceUnavailable, now)
+	case t == NoAnswer && interactive:
+		q.NextAttemptAt = now
+	case t == NotAsked && retryAfter > 0:
+		q.NextAttemptAt = now.Add(retryAfter)
+	default:
+		q.NextAttemptAt = now.Add(max(BackgroundGap, retryAfter))
 	}
-	wait := BackgroundGap
-	if interactive && asked {
-		wait = 0
-	}
-	q.NextAttemptAt = now.Add(max(wait, f.RetryAfter()))
 	return q
 }
 

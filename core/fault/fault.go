@@ -104,6 +104,9 @@ func (e *Error) Message() string {
 	return e.code.entry().Message
 }
 
+// Unexpected tells a failure that the business did not foresee: one for the log of a background worker. Nil is none.
+func (e *Error) Unexpected() bool { return e != nil && e.Kind() == Internal }
+
 // Fields are the bad inputs, in the order they were found. The slice is shared; do not change it.
 func (e *Error) Fields() []Field { return e.fields }
 

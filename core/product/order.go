@@ -45,7 +45,7 @@ const (
 // next is the state machine of decision 9 and UFR-PROD-040, cell by cell; a missing cell is forbidden.
 var next = map[State]map[Event]State{
 	Requested:  {CheckPassed: Validated, CheckFailed: Rejected, Cancel: Cancelled},
-	Validated:  {Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
+	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
 	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown},
 	Unknown:    {ProvenUnknown: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown, Ambiguous: Parked},
 	Parked:     {AcceptedByKOS: Completed, RefusedByKOS: Rejected},
@@ -182,6 +182,23 @@ const (
 	ChangeFailed       = "상품 변경 요청을 실패하였습니다"
 )
 
+// Named fills in the plan names, as far as the list knows the codes.
+func (o Order) Named(plans PlansCopy) Order {
+	if p, ok := plans.Find(o.From); ok {
+		o.FromName = p.Name
+	}
+	if p, ok := plans.Find(o.To); ok {
+		o.ToName = p.Name
+	}
+	return o
+}
+
+// Delay puts an order off that could not be checked: not before after, and not at once.
+func (o Order) Delay(after time.Duration, now time.Time) Order {
+	o.NextAttemptAt = now.Add(max(resendWait, after))
+	return o
+}
+
 // Checked applies a pre-check's verdict.
 func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
 	if v.OK() {
@@ -198,6 +215,17 @@ func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
 	o.ProcessedAt, o.ResultCode = now, string(code)
 	o.ResultMessage, o.FailureReason = CheckFailedMessage, v.FailureReason()
 	return o, nil
+}
+
+// Refused is the error that tells the customer why the order failed: 409, with the request id (decision 10).
+func (o Order) Refused() error {
+	code := fault.Code(o.ResultCode)
+	switch code {
+	case fault.ValidationFailed, fault.LineSuspended:
+	default:
+		code = fault.ChangeDenied
+	}
+	return fault.New(code).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
 }
 
 // Send marks the order as about to be sent once more; the caller stores it before touching the wire.

@@ -67,6 +67,8 @@ func available(c Customer, plan Plan, known bool, current, target string) Check 
 		return Check{CheckAvailable, false, "현재 이용 중인 상품 정보가 일치하지 않습니다"}
 	case target == c.PlanCode:
 		return Check{CheckAvailable, false, "이미 이용 중인 상품입니다"}
+	case c.Scheduled != nil && target == c.Scheduled.PlanCode:
+		return Check{CheckAvailable, false, "이미 변경이 예약된 상품입니다 (" + c.Scheduled.EffectiveDate.String() + " 적용)"}
 	default:
 		return Check{CheckAvailable, true, "판매 중인 상품입니다"}
 	}

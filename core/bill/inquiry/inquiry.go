@@ -1,0 +1,264 @@
+// Package inquiry is UFR-BILL-010…040: the menu, asking for a bill, its result and the history.
+package inquiry
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// Limits are the times of one inquiry (product.md).
+type Limits struct {
+	Answer     time.Duration // the customer has his answer by then, be it 202
+	Call       time.Duration // one KOS call while the customer waits
+	Background time.Duration // one KOS call when nobody waits
+	Months     int           // selectable, the current one included
+}
+
+// DefaultLimits is 2.7 s, 3 s, 10 s, 6 months.
+func DefaultLimits() Limits {
+	return Limits{Answer: 2700 * time.Millisecond, Call: 3 * time.Second, Background: 10 * time.Second, Months: 6}
+}
+
+// leaseMargin is how much longer than its call an inquiry stays leased: the time to write the result down.
+const leaseMargin = 5 * time.Second
+
+// Service answers bill inquiries. It is safe for concurrent use.
+type Service struct {
+	Source    ports.BillSource
+	Bills     ports.Bills
+	Inquiries ports.Inquiries
+	Limits    Limits
+	Now       ports.Clock
+	NewID     ports.IDs
+
+	running sync.WaitGroup // calls that outlive their customer
+}
+
+// Result is an inquiry with its bill, when there is one.
+type Result struct {
+	Inquiry bill.Inquiry
+	Bill    *bill.Bill
+}
+
+// Menu is what the bill menu shows (UFR-BILL-010); it needs no KOS call.
+type Menu struct {
+	CustomerID string
+	Line       line.Number
+	Lines      []line.Number
+	Months     []calendar.Month // newest first
+	Current    calendar.Month
+}
+
+// Menu answers the caller's menu, or LINE_NOT_FOUND for a caller without a line.
+func (s *Service) Menu(p auth.Principal) (Menu, error) {
+	n, err := p.PickLine(line.Number{})
+	if err != nil {
+		return Menu{}, fault.From(err).WithMessage("요금 조회 메뉴 로딩에 실패하였습니다")
+	}
+	now := s.Now()
+	return Menu{
+		CustomerID: p.CustomerID, Line: n, Lines: p.Lines,
+		Months: bill.SelectableMonths(now, s.Limits.Months), Current: calendar.MonthOf(now),
+	}, nil
+}
+
+// Ask answers the bill of a month (empty = the current one): from a fresh copy, from KOS, or from a stale copy when KOS is in
+// trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR, BILL_NOT_FOUND,
+// LINE_NOT_FOUND, SERVICE_UNAVAILABLE. The inquiry row is stored before Ask returns, whatever it returns after the checks.
+func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, month string) (Result, error) {
+	if err := p.Owns(n); err != nil {
+		return Result{}, err
+	}
+	now := s.Now()
+	m, err := bill.ParseMonth(month, now, s.Limits.Months)
+	if err != nil {
+		return Result{}, err
+	}
+	q := bill.Inquiry{
+		ID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Month: m, Status: bill.Processing, RequestedAt: now,
+		NextAttemptAt: now.Add(s.Limits.Call + leaseMargin),
+	}
+	held, err := s.Bills.Latest(ctx, n, m)
+	if err == nil && freshness.Bill.Decide(held.AsOf, time.Time{}, now) == freshness.Fresh {
+		q = q.Complete(held, bill.FromCache, now)
+		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
+	}
+	if err := s.Inquiries.Add(ctx, q); err != nil {
+		return Result{}, err
+	}
+	return s.await(ctx, q, held)
+}
+
+// await lets the KOS call go on when the customer's time is over or he hangs up.
+func (s *Service) await(ctx context.Context, q bill.Inquiry, held bill.Copy) (Result, error) {
+	type outcome struct {
+		Result
+		err error
+	}
+	done := make(chan outcome, 1)
+	s.running.Go(func() {
+		r, err := s.attempt(context.WithoutCancel(ctx), q, held, true)
+		done <- outcome{r, err}
+	})
+	timer := time.NewTimer(s.Limits.Answer)
+	defer timer.Stop()
+	select {
+	case o := <-done:
+		return o.Result, o.err
+	case <-timer.C:
+		return Result{Inquiry: q}, nil
+	}
+}
+
+// attempt makes one KOS call for the inquiry and stores what came of it. held is the last good copy, if any.
+func (s *Service) attempt(ctx context.Context, q bill.Inquiry, held bill.Copy, interactive bool) (Result, error) {
+	limit := s.Limits.Background
+	if interactive {
+		limit = s.Limits.Call
+	}
+	call, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	asked := s.Now()
+	told, err := s.Source.Bill(call, q.ID, q.Line, q.Month)
+	if err == nil {
+		return s.told(ctx, q, bill.Copy{Version: s.NewID(), Bill: told, AsOf: asked})
+	}
+	return s.untold(ctx, q, held, err, interactive)
+}
+
+func (s *Service) told(ctx context.Context, q bill.Inquiry, c bill.Copy) (Result, error) {
+	if err := s.Bills.Put(ctx, c); err != nil {
+		return Result{}, err
+	}
+	q.Attempts++
+	q = q.Complete(c, bill.FromKOS, s.Now())
+	return Result{q, &c.Bill}, s.Inquiries.Save(ctx, q)
+}
+
+func (s *Service) untold(ctx context.Context, q bill.Inquiry, held bill.Copy, cause error, interactive bool) (Result, error) {
+	f, now := fault.From(cause), s.Now()
+	trouble := troubleOf(cause)
+	if trouble != bill.NoSuch && interactive &&
+		freshness.Bill.Decide(held.AsOf, time.Time{}, now) == freshness.Stale {
+		q = q.Complete(held, bill.FromStale, now)
+		return Result{q, &held.Bill}, s.Inquiries.Save(ctx, q)
+	}
+	q = q.After(trouble, f.Code(), interactive, f.RetryAfter(), now)
+	if err := s.Inquiries.Save(ctx, q); err != nil {
+		return Result{}, err
+	}
+	if q.Status == bill.Failed {
+		return Result{Inquiry: q}, failure(f).WithDetail("requestId", q.ID.String())
+	}
+	return Result{Inquiry: q}, nil
+}
+
+func troubleOf(err error) bill.Trouble {
+	switch {
+	case errors.Is(err, ports.ErrNotAsked):
+		return bill.NotAsked
+	case errors.Is(err, ports.ErrNoAnswer):
+		return bill.NoAnswer
+	case fault.From(err).Kind() == fault.NotFound:
+		return bill.NoSuch
+	default:
+		return bill.Broken
+	}
+}
+
+// failure is the story's text for trouble; KOS's business answers keep their own.
+func failure(f *fault.Error) *fault.Error {
+	if f.Kind() == fault.NotFound {
+		return f
+	}
+	return fault.New(fault.ServiceUnavailable).WithMessage("요금 조회 신청에 실패하였습니다").RetryIn(f.RetryAfter()).Because(f)
+}
+
+// poll is how often a long poll looks.
+const poll = 200 * time.Millisecond
+
+// Get answers the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
+func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait time.Duration) (Result, error) {
+	end := time.NewTimer(wait)
+	defer end.Stop()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		q, err := s.Inquiries.Get(ctx, inquiry)
+		switch {
+		case err != nil:
+			return Result{}, err
+		case q.UserID != p.UserID || p.Owns(q.Line) != nil:
+			return Result{}, fault.New(fault.ResourceNotFound)
+		case q.Status != bill.Processing || wait == 0:
+			return s.withBill(ctx, q)
+		}
+		select {
+		case <-tick.C:
+		case <-end.C:
+			wait = 0
+		case <-ctx.Done():
+			return Result{}, ctx.Err()
+		}
+	}
+}
+
+func (s *Service) withBill(ctx context.Context, q bill.Inquiry) (Result, error) {
+	if q.Status != bill.Completed {
+		return Result{Inquiry: q}, nil
+	}
+	c, err := s.Bills.Version(ctx, q.Line, q.Month, q.Version)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{q, &c.Bill}, nil
+}
+
+// History answers one page of the caller's own inquiries, newest first, and how many there are; FORBIDDEN when f names a line
+// that is not his.
+func (s *Service) History(ctx context.Context, p auth.Principal, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
+	for _, n := range f.Lines {
+		if err := p.Owns(n); err != nil {
+			return nil, 0, err
+		}
+	}
+	if len(f.Lines) == 0 {
+		f.Lines = p.Lines
+	}
+	f.UserID = p.UserID
+	return s.Inquiries.History(ctx, f)
+}
+
+// Step takes up to n unfinished inquiries that are due and makes one attempt for each; it answers how many it took. The worker
+// calls it over and over.
+func (s *Service) Step(ctx context.Context, n int) (int, error) {
+	due, err := s.Inquiries.Claim(ctx, s.Now(), s.Limits.Background+leaseMargin, n)
+	if err != nil {
+		return 0, err
+	}
+	errs := make([]error, len(due))
+	var wg sync.WaitGroup
+	for i, q := range due {
+		wg.Go(func() {
+			if _, err := s.attempt(ctx, q, bill.Copy{}, false); fault.From(err).Unexpected() {
+				errs[i] = err
+			}
+		})
+	}
+	wg.Wait()
+	return len(due), errors.Join(errs...)
+}
+
+// Wait returns when no call outlives its customer any more; call it after the listener is closed.
+func (s *Service) Wait() { s.running.Wait() }

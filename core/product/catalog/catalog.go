@@ -1,0 +1,129 @@
+// Package catalog is UFR-PROD-010 and UFR-PROD-020: the change menu, the customer screen, the plans on offer.
+package catalog
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/facts"
+)
+
+// Messages of UFR-PROD-010 and UFR-PROD-020, verbatim.
+const (
+	menuFailed   = "상품 변경 요청 메뉴 로딩에 실패하였습니다"
+	screenFailed = "상품 변경 화면 접속에 실패하였습니다"
+)
+
+// Service answers the screens before a change. It is safe for concurrent use.
+type Service struct{ Facts *facts.Service }
+
+// Screen is a customer with plan names.
+type Screen struct {
+	Customer  product.Customer
+	Current   product.Plan
+	Scheduled *product.Plan // nil when no change is scheduled
+	Source    product.Source
+	AsOf      time.Time
+}
+
+// Menu answers the screen of the caller's first line.
+func (s *Service) Menu(ctx context.Context, p auth.Principal) (Screen, error) {
+	n, err := p.PickLine(line.Number{})
+	if err != nil {
+		return Screen{}, named(err, menuFailed)
+	}
+	screen, err := s.screen(ctx, n)
+	return screen, named(err, menuFailed)
+}
+
+// Customer answers the screen of a line; FORBIDDEN when it is not the caller's.
+func (s *Service) Customer(ctx context.Context, p auth.Principal, n line.Number) (Screen, error) {
+	if err := p.Owns(n); err != nil {
+		return Screen{}, err
+	}
+	screen, err := s.screen(ctx, n)
+	return screen, named(err, screenFailed)
+}
+
+func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
+	plans, _, err := s.Facts.PlanList(ctx, freshness.PlanList)
+	if err != nil {
+		return Screen{}, err
+	}
+	c, source, err := s.Facts.Customer(ctx, n)
+	if err != nil {
+		return Screen{}, err
+	}
+	screen := Screen{Customer: c.Customer, Current: planOf(plans, c.Customer.PlanCode), Source: source, AsOf: c.AsOf}
+	if next := c.Customer.Scheduled; next != nil {
+		plan := planOf(plans, next.PlanCode)
+		screen.Scheduled = &plan
+	}
+	return screen, nil
+}
+
+// planOf never invents: a plan that the list does not know has its code and nothing else.
+func planOf(plans product.PlansCopy, code string) product.Plan {
+	if p, ok := plans.Find(code); ok {
+		return p
+	}
+	return product.Plan{Code: code}
+}
+
+// Offer are the plans a caller may change to.
+type Offer struct {
+	Plans   []product.Plan
+	Current *product.Plan // nil when the caller did not say and names no line
+}
+
+// Query narrows the offer. A line fills in current plan and operator of its customer; zero values do not filter.
+type Query struct {
+	Line     line.Number
+	Current  string
+	Operator string
+}
+
+// Available answers the plans on sale, of the line's operator, without the current one; FORBIDDEN when the line is not the
+// caller's. A caller who names neither line nor plan gets the offer for his first line.
+func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Offer, error) {
+	if q.Line.IsZero() && q.Current == "" && q.Operator == "" && len(p.Lines) > 0 {
+		q.Line = p.Lines[0]
+	}
+	plans, _, err := s.Facts.PlanList(ctx, freshness.PlanList)
+	if err != nil {
+		return Offer{}, named(err, screenFailed)
+	}
+	if !q.Line.IsZero() {
+		if err := p.Owns(q.Line); err != nil {
+			return Offer{}, err
+		}
+		c, _, err := s.Facts.Customer(ctx, q.Line)
+		if err != nil {
+			return Offer{}, named(err, screenFailed)
+		}
+		if q.Current == "" {
+			q.Current = c.Customer.PlanCode
+		}
+		if q.Operator == "" {
+			q.Operator = c.Customer.OperatorCode
+		}
+	}
+	offer := Offer{Plans: plans.Available(q.Operator, q.Current)}
+	if current, ok := plans.Find(q.Current); ok {
+		offer.Current = &current
+	}
+	return offer, nil
+}
+
+// named puts the story's text on trouble; KOS's business answers and our refusals keep their own.
+func named(err error, message string) error {
+	if f := fault.From(err); f != nil && (f.Kind() == fault.Unavailable || f.Code() == fault.LineNotFound) {
+		return f.WithMessage(message)
+	}
+	return err
+}

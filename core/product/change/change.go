@@ -1,0 +1,253 @@
+// Package change is UFR-PROD-030 and UFR-PROD-040: check a plan change, request it, carry it out exactly once.
+package change
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/facts"
+	"phonebill/ports"
+)
+
+// Limits are the times of one change (product.md).
+type Limits struct {
+	Answer time.Duration // the customer has his answer by then, be it 202
+	Send   time.Duration // one change call to KOS
+	Lease  time.Duration // longer than everything one step may take
+}
+
+// DefaultLimits is 2.7 s, 5 s, 15 s.
+func DefaultLimits() Limits {
+	return Limits{Answer: 2700 * time.Millisecond, Send: 5 * time.Second, Lease: 15 * time.Second}
+}
+
+// Service carries out plan changes. It is safe for concurrent use.
+type Service struct {
+	Facts  *facts.Service
+	KOS    ports.PlanChanger
+	Orders ports.Orders
+	Epochs ports.Epochs
+	Limits Limits
+	Now    ports.Clock
+	NewID  ports.IDs
+
+	running sync.WaitGroup // orders that outlive their customer
+}
+
+// Command is what the customer asks for. Effective zero means the default day.
+type Command struct {
+	Line      line.Number
+	From, To  string
+	Effective calendar.Date
+}
+
+// Validate runs the three checks on facts fetched now; SERVICE_UNAVAILABLE when KOS cannot be asked, which is never a failed check.
+func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (product.Verdict, error) {
+	if err := p.Owns(c.Line); err != nil {
+		return product.Verdict{}, err
+	}
+	customer, plans, err := s.Facts.ForChange(ctx, c.Line)
+	if err != nil {
+		return product.Verdict{}, err
+	}
+	return product.PreCheck(customer, plans, c.From, c.To), nil
+}
+
+// Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still going on; or
+// 409 with the request id when it failed within that time, when another target is live on the line, or FORBIDDEN. The same target
+// while one is live answers that order.
+func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
+	if err := p.Owns(c.Line); err != nil {
+		return product.Order{}, err
+	}
+	now := s.Now()
+	day, err := product.EffectiveDate(c.Effective, now)
+	if err != nil {
+		return product.Order{}, err
+	}
+	o := product.Order{
+		ID: s.NewID(), TransactionID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: c.Line, From: c.From, To: c.To,
+		EffectiveDate: day, State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(s.Limits.Lease),
+	}
+	err = s.Orders.Add(ctx, o)
+	if errors.Is(err, fault.New(fault.ChangeInProgress)) {
+		return s.inTheWay(ctx, p, c)
+	}
+	if err != nil {
+		return product.Order{}, err
+	}
+	o, err = s.await(ctx, o)
+	if err == nil && o.State == product.Rejected {
+		err = o.Refused()
+	}
+	return o, err
+}
+
+// inTheWay answers the live order when it is the same wish of the same customer.
+func (s *Service) inTheWay(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
+	live, err := s.Orders.Live(ctx, c.Line)
+	if errors.Is(err, fault.New(fault.ResourceNotFound)) { // it ended just now
+		return product.Order{}, fault.New(fault.ChangeInProgress)
+	}
+	if err == nil && (live.To != c.To || live.UserID != p.UserID) {
+		err = fault.New(fault.ChangeInProgress).WithDetail("requestId", live.ID.String())
+	}
+	return live, err
+}
+
+// await lets the order go on when the customer's time is over or he hangs up.
+func (s *Service) await(ctx context.Context, o product.Order) (product.Order, error) {
+	type outcome struct {
+		order product.Order
+		err   error
+	}
+	done := make(chan outcome, 1)
+	s.running.Go(func() {
+		after, err := s.advance(context.WithoutCancel(ctx), o)
+		done <- outcome{after, err}
+	})
+	timer := time.NewTimer(s.Limits.Answer)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		if r.err != nil { // stored and leased: the worker goes on with it
+			return o, nil //nolint:nilerr // the order is accepted; its trouble is the worker's, which logs it
+		}
+		return r.order, nil
+	case <-timer.C:
+		return o, nil
+	}
+}
+
+// advance carries a leased order as far as it goes now. Each step is stored before the next.
+func (s *Service) advance(ctx context.Context, o product.Order) (product.Order, error) {
+	switch o.State {
+	case product.Requested, product.Validated:
+		return s.checkAndSend(ctx, o)
+	case product.Dispatched: // cut off while sending: what came of it is not known
+		return s.settle(ctx, o, product.Answer{Kind: product.AnswerUnknown})
+	case product.Unknown:
+		call, cancel := context.WithTimeout(ctx, s.Limits.Send)
+		defer cancel()
+		return s.settle(ctx, o, s.KOS.Ask(call, o))
+	case product.Parked, product.Completed, product.Rejected, product.Cancelled:
+		return o, nil
+	default:
+		return o, nil
+	}
+}
+
+func (s *Service) checkAndSend(ctx context.Context, o product.Order) (product.Order, error) {
+	customer, plans, err := s.Facts.ForChange(ctx, o.Line)
+	if f := fault.From(err); f != nil {
+		if f.Code() == fault.LineNotFound {
+			customer = product.Customer{Line: o.Line, LineStatus: product.LineTerminated}
+		} else {
+			o = o.Delay(f.RetryAfter(), s.Now())
+			return o, s.Orders.Save(ctx, o)
+		}
+	}
+	o = o.Named(plans)
+	o, err = o.Checked(product.PreCheck(customer, plans, o.From, o.To), s.Now())
+	if err != nil {
+		return o, err
+	}
+	if o.State != product.Validated {
+		return o, s.Orders.Save(ctx, o)
+	}
+	if o, err = o.Send(); err != nil {
+		return o, err
+	}
+	o.NextAttemptAt = s.Now().Add(s.Limits.Lease)
+	if err := s.Orders.Save(ctx, o); err != nil { // stored before the wire is touched (decision 9)
+		return o, err
+	}
+	call, cancel := context.WithTimeout(ctx, s.Limits.Send)
+	defer cancel()
+	return s.settle(ctx, o, s.KOS.Change(call, o))
+}
+
+// settle stores what KOS's answer makes of the order. The line's caches are dropped first: an order seen as done never stands
+// beside facts older than it (decision 11). Should that fail, the order stays open and is asked about again.
+func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer) (product.Order, error) {
+	o, err := o.Answered(a, s.Now())
+	if err != nil {
+		return o, err
+	}
+	if o.State == product.Completed {
+		if err := s.Epochs.Raise(ctx, o.Line, s.Now()); err != nil {
+			return o, err
+		}
+	}
+	return o, s.Orders.Save(ctx, o)
+}
+
+// poll is how often a long poll looks.
+const poll = 200 * time.Millisecond
+
+// Get answers the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
+func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait time.Duration) (product.Order, error) {
+	end := time.NewTimer(wait)
+	defer end.Stop()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		o, err := s.Orders.Get(ctx, order)
+		switch {
+		case err != nil:
+			return product.Order{}, err
+		case o.UserID != p.UserID || p.Owns(o.Line) != nil:
+			return product.Order{}, fault.New(fault.ResourceNotFound)
+		case o.State.Final() || wait == 0:
+			return o, nil
+		}
+		select {
+		case <-tick.C:
+		case <-end.C:
+			wait = 0
+		case <-ctx.Done():
+			return product.Order{}, ctx.Err()
+		}
+	}
+}
+
+// History answers one page of the caller's own orders, newest first, and how many there are; FORBIDDEN when f names a line that
+// is not his.
+func (s *Service) History(ctx context.Context, p auth.Principal, f product.HistoryFilter) ([]product.Order, int, error) {
+	for _, n := range f.Lines {
+		if err := p.Owns(n); err != nil {
+			return nil, 0, err
+		}
+	}
+	if len(f.Lines) == 0 {
+		f.Lines = p.Lines
+	}
+	f.UserID = p.UserID
+	return s.Orders.History(ctx, f)
+}
+
+// Step takes up to n live orders that are due and carries each on; it answers how many it took. The worker calls it over and over.
+func (s *Service) Step(ctx context.Context, n int) (int, error) {
+	due, err := s.Orders.Claim(ctx, s.Now(), s.Limits.Lease, n)
+	if err != nil {
+		return 0, err
+	}
+	errs := make([]error, len(due))
+	var wg sync.WaitGroup
+	for i, o := range due {
+		wg.Go(func() { _, errs[i] = s.advance(ctx, o) })
+	}
+	wg.Wait()
+	return len(due), errors.Join(errs...)
+}
+
+// Wait returns when no order outlives its customer any more; call it after the listener is closed.
+func (s *Service) Wait() { s.running.Wait() }
