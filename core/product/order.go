@@ -217,11 +217,19 @@ func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
 	return o, nil
 }
 
-// Refused is the error that tells the customer why the order failed: 409, with the request id (decision 10).
+// LineGone ends an order whose line KOS does not know.
+func (o Order) LineGone(now time.Time) (Order, error) {
+	o, err := o.Apply(CheckFailed)
+	o.ProcessedAt, o.ResultCode = now, string(fault.LineNotFound)
+	o.ResultMessage, o.FailureReason = CheckFailedMessage, "회선 정보를 찾을 수 없습니다"
+	return o, err
+}
+
+// Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id (decision 10).
 func (o Order) Refused() error {
 	code := fault.Code(o.ResultCode)
 	switch code {
-	case fault.ValidationFailed, fault.LineSuspended:
+	case fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound:
 	default:
 		code = fault.ChangeDenied
 	}

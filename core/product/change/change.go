@@ -147,13 +147,8 @@ func (s *Service) advance(ctx context.Context, o product.Order) (product.Order, 
 
 func (s *Service) checkAndSend(ctx context.Context, o product.Order) (product.Order, error) {
 	customer, plans, err := s.Facts.ForChange(ctx, o.Line)
-	if f := fault.From(err); f != nil {
-		if f.Code() == fault.LineNotFound {
-			customer = product.Customer{Line: o.Line, LineStatus: product.LineTerminated}
-		} else {
-			o = o.Delay(f.RetryAfter(), s.Now())
-			return o, s.Orders.Save(ctx, o)
-		}
+	if err != nil {
+		return s.unchecked(ctx, o, fault.From(err))
 	}
 	o = o.Named(plans)
 	o, err = o.Checked(product.PreCheck(customer, plans, o.From, o.To), s.Now())
@@ -173,6 +168,19 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order) (product.Or
 	call, cancel := context.WithTimeout(ctx, s.Limits.Send)
 	defer cancel()
 	return s.settle(ctx, o, s.KOS.Change(call, o))
+}
+
+// unchecked ends an order whose line KOS does not know and puts any other off: KOS out of reach is never a failed check.
+func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
+	if f.Code() != fault.LineNotFound {
+		o = o.Delay(f.RetryAfter(), s.Now())
+		return o, s.Orders.Save(ctx, o)
+	}
+	o, err := o.LineGone(s.Now())
+	if err != nil {
+		return o, err
+	}
+	return o, s.Orders.Save(ctx, o)
 }
 
 // settle stores what KOS's answer makes of the order. The line's caches are dropped first: an order seen as done never stands

@@ -1,0 +1,205 @@
+// Package memory holds the fakes: one in-memory implementation of every driven port. They keep the ports' contracts (portstest
+// proves it) and are what the verbs are tested on. All are safe for concurrent use; their zero value is ready.
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+)
+
+// Users implements ports.Users.
+type Users struct {
+	mu sync.Mutex
+	m  map[auth.UserID]auth.User
+}
+
+// ByID answers the account, or USER_NOT_FOUND.
+func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	found, ok := u.m[user]
+	if !ok {
+		return auth.User{}, fault.New(fault.UserNotFound)
+	}
+	return found, nil
+}
+
+// Put creates or replaces the account.
+func (u *Users) Put(_ context.Context, user auth.User) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.m == nil {
+		u.m = map[auth.UserID]auth.User{}
+	}
+	user.LastLoginAt = u.m[user.UserID].LastLoginAt
+	u.m[user.UserID] = user
+	return nil
+}
+
+// SawLogin records the time of a login.
+func (u *Users) SawLogin(_ context.Context, user auth.UserID, at time.Time) error {
+	u.edit(user, func(x *auth.User) { x.LastLoginAt = at })
+	return nil
+}
+
+// Rehash replaces the password hash.
+func (u *Users) Rehash(_ context.Context, user auth.UserID, hash personal.Secret) error {
+	u.edit(user, func(x *auth.User) { x.PasswordHash = hash })
+	return nil
+}
+
+func (u *Users) edit(user auth.UserID, f func(*auth.User)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if x, ok := u.m[user]; ok {
+		f(&x)
+		u.m[user] = x
+	}
+}
+
+// Guesses implements ports.Guesses; Policy zero means auth.DefaultLockout.
+type Guesses struct {
+	Policy auth.LockoutPolicy
+	mu     sync.Mutex
+	m      map[auth.UserID]auth.Attempts
+}
+
+// Take applies the policy.
+func (g *Guesses) Take(_ context.Context, user auth.UserID, now time.Time) (auth.Guess, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	policy := g.Policy
+	if policy == (auth.LockoutPolicy{}) {
+		policy = auth.DefaultLockout()
+	}
+	after, guess := policy.Take(g.m[user], now)
+	if g.m == nil {
+		g.m = map[auth.UserID]auth.Attempts{}
+	}
+	g.m[user] = after
+	return guess, nil
+}
+
+// Clear forgets the failures and the lock.
+func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.m, user)
+	return nil
+}
+
+// Peek answers the stored state.
+func (g *Guesses) Peek(_ context.Context, user auth.UserID) (auth.Attempts, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.m[user], nil
+}
+
+// Sessions implements ports.Sessions and ports.RevocationFeed.
+type Sessions struct {
+	mu sync.Mutex
+	m  map[id.ID]auth.Session
+}
+
+// Create stores a new session.
+func (s *Sessions) Create(_ context.Context, session auth.Session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.m == nil {
+		s.m = map[id.ID]auth.Session{}
+	}
+	s.m[session.ID] = session
+	return nil
+}
+
+// Get answers the session, or NOT_FOUND.
+func (s *Sessions) Get(_ context.Context, sid id.ID) (auth.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return found(s.m, sid)
+}
+
+// Change applies decide under the lock.
+func (s *Sessions) Change(_ context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, err := found(s.m, sid)
+	if err != nil {
+		return auth.Session{}, err
+	}
+	s.m[sid] = decide(old)
+	return s.m[sid], nil
+}
+
+// Since answers the sessions revoked at or after t.
+func (s *Sessions) Since(_ context.Context, t time.Time) ([]auth.Revocation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []auth.Revocation
+	for sid, session := range s.m {
+		if !session.RevokedAt.IsZero() && !session.RevokedAt.Before(t) {
+			out = append(out, auth.Revocation{SessionID: sid, At: session.RevokedAt})
+		}
+	}
+	return out, nil
+}
+
+// LoginHistory implements ports.LoginHistory.
+type LoginHistory struct {
+	mu     sync.Mutex
+	events []auth.LoginEvent
+}
+
+// Append stores one event.
+func (h *LoginHistory) Append(_ context.Context, e auth.LoginEvent) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, e)
+	return nil
+}
+
+// Events answers a copy of everything appended, oldest first.
+func (h *LoginHistory) Events() []auth.LoginEvent {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.events)
+}
+
+// SigningKeys implements ports.SigningKeys.
+type SigningKeys struct {
+	mu   sync.Mutex
+	keys []auth.SigningKey
+}
+
+// List answers all keys, newest first.
+func (k *SigningKeys) List(context.Context) ([]auth.SigningKey, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.keys), nil
+}
+
+// AddFirst stores the key unless there is any.
+func (k *SigningKeys) AddFirst(_ context.Context, key auth.SigningKey) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.keys) == 0 {
+		k.keys = append(k.keys, key)
+	}
+	return nil
+}
+
+// found answers the entry, or NOT_FOUND.
+func found[K comparable, V any](m map[K]V, key K) (V, error) {
+	v, ok := m[key]
+	if !ok {
+		return v, fault.New(fault.ResourceNotFound)
+	}
+	return v, nil
+}

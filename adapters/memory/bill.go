@@ -1,0 +1,181 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// Bills implements ports.Bills. Epochs may be nil.
+type Bills struct {
+	Epochs ports.Epochs
+	mu     sync.Mutex
+	all    []bill.Copy
+}
+
+// Latest answers the newest version that is not older than the line's epoch.
+func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	epoch, err := epochOf(ctx, b.Epochs, n)
+	if err != nil {
+		return bill.Copy{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var newest bill.Copy
+	for _, c := range b.all {
+		if c.Bill.Line == n && c.Bill.Month == m && c.AsOf.After(newest.AsOf) {
+			newest = c
+		}
+	}
+	if newest.AsOf.IsZero() || newest.AsOf.Before(epoch) {
+		return bill.Copy{}, fault.New(fault.ResourceNotFound)
+	}
+	return newest, nil
+}
+
+// Put stores a new version.
+func (b *Bills) Put(_ context.Context, c bill.Copy) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all = append(b.all, c)
+	return nil
+}
+
+// Version answers exactly that version.
+func (b *Bills) Version(_ context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.all {
+		if c.Version == version && c.Bill.Line == n && c.Bill.Month == m {
+			return c, nil
+		}
+	}
+	return bill.Copy{}, fault.New(fault.ResourceNotFound)
+}
+
+// Inquiries implements ports.Inquiries and ports.Outbox[ports.BillResult]. Bills is where results find their bill; it may be
+// nil when none is delivered.
+type Inquiries struct {
+	Bills *Bills
+	mu    sync.Mutex
+	m     map[id.ID]bill.Inquiry
+	out   outbox
+}
+
+// Add stores a new inquiry.
+func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.m == nil {
+		q.m = map[id.ID]bill.Inquiry{}
+	}
+	q.put(i)
+	return nil
+}
+
+func (q *Inquiries) put(i bill.Inquiry) {
+	q.m[i.ID] = i
+	if i.Status != bill.Processing {
+		q.out.due(i.ID, i.Line, i.ProcessedAt)
+	}
+}
+
+// Get answers the inquiry, or NOT_FOUND.
+func (q *Inquiries) Get(_ context.Context, inquiry id.ID) (bill.Inquiry, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return found(q.m, inquiry)
+}
+
+// Save stores progress unless the row is final or claimed since.
+func (q *Inquiries) Save(_ context.Context, i bill.Inquiry) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if old, ok := q.m[i.ID]; !ok || old.Status != bill.Processing || old.Fence != i.Fence {
+		return fault.New(fault.StateConflict)
+	}
+	q.put(i)
+	return nil
+}
+
+// Claim leases inquiries that are due.
+func (q *Inquiries) Claim(_ context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var due []bill.Inquiry
+	for _, i := range q.m {
+		if i.Status == bill.Processing && !i.NextAttemptAt.After(now) {
+			due = append(due, i)
+		}
+	}
+	slices.SortFunc(due, func(a, b bill.Inquiry) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
+	due = due[:min(n, len(due))]
+	for k := range due {
+		due[k].Fence++
+		due[k].NextAttemptAt = now.Add(lease)
+		q.m[due[k].ID] = due[k]
+	}
+	return due, nil
+}
+
+// History answers one page.
+func (q *Inquiries) History(_ context.Context, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var rows []bill.Inquiry
+	for _, i := range q.m {
+		if i.UserID == f.UserID && slices.Contains(f.Lines, i.Line) && within(i.RequestedAt, f.From, f.To) &&
+			(f.Status == "" || f.Status == i.Status) {
+			rows = append(rows, i)
+		}
+	}
+	slices.SortFunc(rows, func(a, b bill.Inquiry) int {
+		return newestFirst(a.RequestedAt, b.RequestedAt, a.ID, b.ID)
+	})
+	return page(rows, f.Page, f.Size), len(rows), nil
+}
+
+// Outbox answers the delivery side of the same rows.
+func (q *Inquiries) Outbox() *BillOutbox { return &BillOutbox{q} }
+
+// BillOutbox implements ports.Outbox[ports.BillResult] on the rows of Inquiries.
+type BillOutbox struct{ rows *Inquiries }
+
+// Claim leases due results.
+func (o *BillOutbox) Claim(
+	ctx context.Context, now time.Time, lease time.Duration, n int,
+) ([]delivery.Item[ports.BillResult], error) {
+	o.rows.mu.Lock()
+	defer o.rows.mu.Unlock()
+	var items []delivery.Item[ports.BillResult]
+	for _, e := range o.rows.out.claim(now, now.Add(lease), n) {
+		body := ports.BillResult{Inquiry: o.rows.m[e.id]}
+		if i := body.Inquiry; i.Status == bill.Completed {
+			c, err := o.rows.Bills.Version(ctx, i.Line, i.Month, i.Version)
+			if err != nil {
+				return nil, err
+			}
+			body.Bill = &c.Bill
+		}
+		items = append(items, item(e, body))
+	}
+	return items, nil
+}
+
+// Settle records an attempt.
+func (o *BillOutbox) Settle(
+	_ context.Context, i delivery.Item[ports.BillResult], _ delivery.Attempt, s delivery.State, _, next time.Time,
+) error {
+	o.rows.mu.Lock()
+	defer o.rows.mu.Unlock()
+	return o.rows.out.settle(i.ID, i.Fence, s, next)
+}

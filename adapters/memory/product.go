@@ -1,0 +1,231 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// Customers implements ports.Customers. Epochs may be nil.
+type Customers struct {
+	Epochs ports.Epochs
+	mu     sync.Mutex
+	m      map[line.Number]product.CustomerCopy
+}
+
+// Latest answers the copy unless it is older than the line's epoch.
+func (c *Customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	epoch, err := epochOf(ctx, c.Epochs, n)
+	if err != nil {
+		return product.CustomerCopy{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held, err := found(c.m, n)
+	if err != nil || held.AsOf.Before(epoch) {
+		return product.CustomerCopy{}, fault.New(fault.ResourceNotFound)
+	}
+	return held, nil
+}
+
+// Put replaces the copy unless the stored one is newer.
+func (c *Customers) Put(_ context.Context, told product.CustomerCopy) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil {
+		c.m = map[line.Number]product.CustomerCopy{}
+	}
+	if n := told.Customer.Line; !c.m[n].AsOf.After(told.AsOf) {
+		c.m[n] = told
+	}
+	return nil
+}
+
+// Plans implements ports.Plans.
+type Plans struct {
+	mu   sync.Mutex
+	held product.PlansCopy
+}
+
+// Latest answers the copy, or NOT_FOUND.
+func (p *Plans) Latest(context.Context) (product.PlansCopy, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held.AsOf.IsZero() {
+		return product.PlansCopy{}, fault.New(fault.ResourceNotFound)
+	}
+	return p.held, nil
+}
+
+// Put replaces the copy unless the stored one is newer.
+func (p *Plans) Put(_ context.Context, told product.PlansCopy) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.held.AsOf.After(told.AsOf) {
+		p.held = told
+	}
+	return nil
+}
+
+// Epochs implements ports.Epochs.
+type Epochs struct {
+	mu sync.Mutex
+	m  map[line.Number]time.Time
+}
+
+// Raise sets the epoch unless the stored one is newer.
+func (e *Epochs) Raise(_ context.Context, n line.Number, at time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.m == nil {
+		e.m = map[line.Number]time.Time{}
+	}
+	if e.m[n].Before(at) {
+		e.m[n] = at
+	}
+	return nil
+}
+
+// Of answers the line's epoch.
+func (e *Epochs) Of(_ context.Context, n line.Number) (time.Time, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.m[n], nil
+}
+
+func epochOf(ctx context.Context, epochs ports.Epochs, n line.Number) (time.Time, error) {
+	if epochs == nil {
+		return time.Time{}, nil
+	}
+	return epochs.Of(ctx, n)
+}
+
+// Orders implements ports.Orders; its Outbox implements ports.Outbox[ports.ChangeResult].
+type Orders struct {
+	mu  sync.Mutex
+	m   map[id.ID]product.Order
+	out outbox
+}
+
+// Add stores a new order and takes the line's live slot.
+func (s *Orders) Add(_ context.Context, o product.Order) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.live(o.Line); err == nil {
+		return fault.New(fault.ChangeInProgress)
+	}
+	if s.m == nil {
+		s.m = map[id.ID]product.Order{}
+	}
+	s.m[o.ID] = o
+	return nil
+}
+
+func (s *Orders) live(n line.Number) (product.Order, error) {
+	for _, o := range s.m {
+		if o.Line == n && !o.State.Final() {
+			return o, nil
+		}
+	}
+	return product.Order{}, fault.New(fault.ResourceNotFound)
+}
+
+// Live answers the line's order that is not final.
+func (s *Orders) Live(_ context.Context, n line.Number) (product.Order, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live(n)
+}
+
+// Get answers the order, or NOT_FOUND.
+func (s *Orders) Get(_ context.Context, order id.ID) (product.Order, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return found(s.m, order)
+}
+
+// Save stores progress unless the row is final or claimed since.
+func (s *Orders) Save(_ context.Context, o product.Order) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.m[o.ID]; !ok || old.State.Final() || old.Fence != o.Fence {
+		return fault.New(fault.StateConflict)
+	}
+	s.m[o.ID] = o
+	if o.State.Final() {
+		s.out.due(o.ID, o.Line, o.ProcessedAt)
+	}
+	return nil
+}
+
+// Claim leases live orders that are due.
+func (s *Orders) Claim(_ context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []product.Order
+	for _, o := range s.m {
+		if !o.State.Final() && o.State != product.Parked && !o.NextAttemptAt.After(now) {
+			due = append(due, o)
+		}
+	}
+	slices.SortFunc(due, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
+	due = due[:min(n, len(due))]
+	for k := range due {
+		due[k].Fence++
+		due[k].NextAttemptAt = now.Add(lease)
+		s.m[due[k].ID] = due[k]
+	}
+	return due, nil
+}
+
+// History answers one page.
+func (s *Orders) History(_ context.Context, f product.HistoryFilter) ([]product.Order, int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []product.Order
+	for _, o := range s.m {
+		if o.UserID == f.UserID && slices.Contains(f.Lines, o.Line) && within(o.RequestedAt, f.From, f.To) {
+			rows = append(rows, o)
+		}
+	}
+	slices.SortFunc(rows, func(a, b product.Order) int {
+		return newestFirst(a.RequestedAt, b.RequestedAt, a.ID, b.ID)
+	})
+	return page(rows, f.Page, f.Size), len(rows), nil
+}
+
+// Outbox answers the delivery side of the same rows.
+func (s *Orders) Outbox() *ChangeOutbox { return &ChangeOutbox{s} }
+
+// ChangeOutbox implements ports.Outbox[ports.ChangeResult] on the rows of Orders.
+type ChangeOutbox struct{ rows *Orders }
+
+// Claim leases due results.
+func (c *ChangeOutbox) Claim(
+	_ context.Context, now time.Time, lease time.Duration, n int,
+) ([]delivery.Item[ports.ChangeResult], error) {
+	c.rows.mu.Lock()
+	defer c.rows.mu.Unlock()
+	var items []delivery.Item[ports.ChangeResult]
+	for _, e := range c.rows.out.claim(now, now.Add(lease), n) {
+		items = append(items, item(e, ports.ChangeResult{Order: c.rows.m[e.id]}))
+	}
+	return items, nil
+}
+
+// Settle records an attempt.
+func (c *ChangeOutbox) Settle(
+	_ context.Context, i delivery.Item[ports.ChangeResult], _ delivery.Attempt, s delivery.State, _, next time.Time,
+) error {
+	c.rows.mu.Lock()
+	defer c.rows.mu.Unlock()
+	return c.rows.out.settle(i.ID, i.Fence, s, next)
+}
