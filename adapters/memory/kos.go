@@ -1,0 +1,204 @@
+package memory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"phonebill/core/audit"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
+
+// KOS implements ports.BillSource, CustomerSource, PlanSource and PlanChanger from what it was given. Down makes every call fail
+// with that error; a test that wants finer faults embeds KOS and overrides one method.
+type KOS struct {
+	mu        sync.Mutex
+	customers map[line.Number]product.Customer
+	plans     []product.Plan
+	bills     map[line.Number]bill.Bill
+	ledger    map[id.ID]product.Order // applied changes by transaction id
+	Down      error
+	Calls     int // made so far; read it when nothing runs any more
+}
+
+// NewKOS answers a KOS that sells the plans.
+func NewKOS(plans ...product.Plan) *KOS {
+	return &KOS{
+		customers: map[line.Number]product.Customer{}, plans: plans, bills: map[line.Number]bill.Bill{},
+		ledger: map[id.ID]product.Order{},
+	}
+}
+
+// SetDown makes every later call fail with err, or work again when err is nil.
+func (k *KOS) SetDown(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.Down = err
+}
+
+// AddCustomer makes a line known; b is its bill for every month, nil for none.
+func (k *KOS) AddCustomer(c product.Customer, b *bill.Bill) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.customers[c.Line] = c
+	if b != nil {
+		k.bills[c.Line] = *b
+	}
+}
+
+func (k *KOS) call() error {
+	k.Calls++
+	return k.Down
+}
+
+// Bill answers the line's bill with the month asked for.
+func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.call(); err != nil {
+		return bill.Bill{}, err
+	}
+	if _, ok := k.customers[n]; !ok {
+		return bill.Bill{}, fault.New(fault.LineNotFound)
+	}
+	b, ok := k.bills[n]
+	if !ok {
+		return bill.Bill{}, fault.New(fault.BillNotFound)
+	}
+	b.Line, b.Month = n, m
+	return b, nil
+}
+
+// Customer answers the line's customer.
+func (k *KOS) Customer(_ context.Context, n line.Number) (product.Customer, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.call(); err != nil {
+		return product.Customer{}, err
+	}
+	c, ok := k.customers[n]
+	if !ok {
+		return product.Customer{}, fault.New(fault.LineNotFound)
+	}
+	return c, nil
+}
+
+// Plans answers the plan list.
+func (k *KOS) Plans(context.Context) ([]product.Plan, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.plans, k.call()
+}
+
+// Change applies the order once per transaction id.
+func (k *KOS) Change(_ context.Context, o product.Order) product.Answer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.call() != nil {
+		return product.Answer{Kind: product.AnswerUnknown}
+	}
+	if _, ok := k.ledger[o.TransactionID]; !ok {
+		k.ledger[o.TransactionID] = o
+		c := k.customers[o.Line]
+		c.Scheduled = &product.Scheduled{PlanCode: o.To, EffectiveDate: o.EffectiveDate}
+		k.customers[o.Line] = c
+	}
+	return product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "KOS-" + o.TransactionID.String()[:8]}
+}
+
+// Ask tells whether the transaction was applied.
+func (k *KOS) Ask(_ context.Context, o product.Order) product.Answer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.call() != nil {
+		return product.Answer{Kind: product.AnswerUnknown}
+	}
+	if _, ok := k.ledger[o.TransactionID]; !ok {
+		return product.Answer{Kind: product.AnswerAbsent}
+	}
+	return product.Answer{Kind: product.AnswerAccepted, Code: "0000"}
+}
+
+// Applied answers how many changes were applied in all.
+func (k *KOS) Applied() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.ledger)
+}
+
+// Quota implements ports.Quota for one process; it is also what bounds a service whose ledger is its own.
+type Quota struct {
+	Window quota.Window
+	Now    ports.Clock
+	mu     sync.Mutex
+	spent  []time.Time
+}
+
+// Take spends one call.
+func (q *Quota) Take(context.Context) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.Now()
+	ok, wait := q.Window.Admit(q.spent, now)
+	if !ok {
+		return fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(ports.ErrNotAsked)
+	}
+	q.spent = append(q.spent, now)
+	return nil
+}
+
+// CallLog implements ports.CallLog.
+type CallLog struct {
+	mu    sync.Mutex
+	calls []audit.Call
+}
+
+// Append stores one call.
+func (l *CallLog) Append(_ context.Context, c audit.Call) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.calls = append(l.calls, c)
+	return nil
+}
+
+// Calls answers a copy of everything appended, oldest first.
+func (l *CallLog) Calls() []audit.Call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]audit.Call(nil), l.calls...)
+}
+
+// Publisher implements ports.Publisher: it remembers what was told and answers Next, or Accepted once Next is used up.
+type Publisher[T any] struct {
+	mu   sync.Mutex
+	told []delivery.Item[T]
+	Next []delivery.Attempt
+}
+
+// Publish remembers the item.
+func (p *Publisher[T]) Publish(_ context.Context, i delivery.Item[T]) delivery.Attempt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told = append(p.told, i)
+	if len(p.Next) == 0 {
+		return delivery.Attempt{Outcome: delivery.Accepted}
+	}
+	next := p.Next[0]
+	p.Next = p.Next[1:]
+	return next
+}
+
+// Told answers a copy of all attempts, oldest first.
+func (p *Publisher[T]) Told() []delivery.Item[T] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]delivery.Item[T](nil), p.told...)
+}
