@@ -1,0 +1,141 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Unit is one deployable, wired and not yet running. The all-in-one runs several in one process.
+type Unit struct {
+	Name     string
+	Addr     string       // public listener; port 0 for any
+	Internal string       // internal listener: metrics, health, revocations
+	Handler  http.Handler // public
+	Inside   http.Handler // internal
+	Workers  []Worker
+	Drain    func() // waits for work that outlives its request; may be nil
+	closers  []func()
+	health   *Health
+}
+
+// Worker is background work: it returns when ctx is done.
+type Worker func(ctx context.Context)
+
+// NewUnit answers a unit whose health is not ready yet.
+func NewUnit(name, addr, internal string, health *Health) *Unit {
+	return &Unit{Name: name, Addr: addr, Internal: internal, health: health}
+}
+
+// OnClose remembers what to close; the last opened is closed first.
+func (u *Unit) OnClose(f func()) { u.closers = append(u.closers, f) }
+
+// Close closes everything in reverse.
+func (u *Unit) Close() {
+	for i := len(u.closers) - 1; i >= 0; i-- {
+		u.closers[i]()
+	}
+	u.closers = nil
+}
+
+// grace is how long a request may go on after the signal to stop.
+const grace = 10 * time.Second
+
+// Running is a unit that serves.
+type Running struct {
+	unit     *Unit
+	public   *http.Server
+	internal *http.Server
+	stop     context.CancelFunc
+	work     sync.WaitGroup
+	failed   chan error
+	// URL and InternalURL are origins without a path.
+	URL, InternalURL string
+}
+
+// Start binds the unit's listeners and begins to serve. A taken port is an error that names it.
+func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
+	public, err := listen(ctx, u.Name, u.Addr)
+	if err != nil {
+		return nil, err
+	}
+	internal, err := listen(ctx, u.Name+" (internal)", u.Internal)
+	if err != nil {
+		return nil, errors.Join(err, public.Close())
+	}
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r := &Running{
+		unit: u, stop: stop, failed: make(chan error, 2),
+		public: server(u.Handler, log), internal: server(u.Inside, log),
+		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
+	}
+	for srv, ln := range map[*http.Server]net.Listener{r.public: public, r.internal: internal} {
+		go func() {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				r.failed <- fmt.Errorf("%s: %w", u.Name, err)
+			}
+		}()
+	}
+	for _, w := range u.Workers {
+		r.work.Go(func() { w(work) })
+	}
+	log.InfoContext(ctx, "listening", "unit", u.Name, "url", r.URL, "internal", r.InternalURL)
+	return r, nil
+}
+
+// Failed tells when a listener breaks.
+func (r *Running) Failed() <-chan error { return r.failed }
+
+// Stop takes the unit off: not ready, no new requests, running ones finish, then workers, then what was opened.
+func (r *Running) Stop() error {
+	r.unit.health.Drain()
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	err := r.public.Shutdown(ctx)
+	r.stop()
+	r.work.Wait()
+	if r.unit.Drain != nil {
+		r.unit.Drain()
+	}
+	err = errors.Join(err, r.internal.Shutdown(ctx))
+	r.unit.Close()
+	return err
+}
+
+// Serve starts the unit and stops it when ctx is done or a listener breaks.
+func (u *Unit) Serve(ctx context.Context, log *slog.Logger) error {
+	r, err := u.Start(ctx, log)
+	if err != nil {
+		u.Close()
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return r.Stop()
+	case err := <-r.Failed():
+		return errors.Join(err, r.Stop())
+	}
+}
+
+func listen(ctx context.Context, name, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: port %s is taken by another program; stop it or choose another address", name, addr)
+	}
+	return ln, err
+}
+
+// server has bounds for slow and greedy clients. WriteTimeout is longer than the longest long poll (25 s).
+func server(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 40 * time.Second,
+		IdleTimeout: 120 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
