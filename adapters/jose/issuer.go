@@ -1,0 +1,161 @@
+// Package jose issues and verifies access tokens (JWT per RFC 9068, EdDSA over Ed25519) and publishes the keys (JWKS, RFC 7517);
+// it also derives refresh tokens.
+package jose
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
+	"github.com/lestrrat-go/jwx/v2/jwt"
+
+	"phonebill/core/auth"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Names bound into every access token.
+const (
+	// Issuer is the iss claim.
+	Issuer = "phonebill-auth"
+	// Audience is the aud claim: access tokens are for the API, refresh tokens are no JWTs at all.
+	Audience = "phonebill-api"
+	// Type is the typ header of RFC 9068.
+	Type = "at+jwt"
+)
+
+// Claims of our own beside the registered ones.
+const (
+	claimSession     = "sid"
+	claimRoles       = "roles"
+	claimPermissions = "permissions"
+	claimCustomer    = "customerId"
+	claimLines       = "lines"
+)
+
+// TokenIssuer implements ports.AccessTokens with the newest key of a store. It is safe for concurrent use.
+type TokenIssuer struct {
+	newID ports.IDs
+	keys  ports.SigningKeys
+	mu    sync.RWMutex
+	sign  jwk.Key
+	set   []byte
+}
+
+// NewIssuer loads the signing keys, making the first one when there is none.
+func NewIssuer(ctx context.Context, keys ports.SigningKeys, now ports.Clock, newID ports.IDs) (*TokenIssuer, error) {
+	seed := make([]byte, ed25519.SeedSize)
+	_, _ = rand.Read(seed)
+	kid := make([]byte, 8)
+	_, _ = rand.Read(kid)
+	first := auth.SigningKey{
+		KeyID: base64.RawURLEncoding.EncodeToString(kid), Seed: personal.NewSecret(string(seed)), CreatedAt: now(),
+	}
+	if err := keys.AddFirst(ctx, first); err != nil {
+		return nil, err
+	}
+	i := &TokenIssuer{newID: newID, keys: keys}
+	return i, i.Reload(ctx)
+}
+
+// Reload reads the keys again, for instance after a rotation.
+func (i *TokenIssuer) Reload(ctx context.Context) error {
+	list, err := i.keys.List(ctx)
+	if err != nil {
+		return err
+	}
+	public := jwk.NewSet()
+	var newest jwk.Key
+	for n, k := range list {
+		private, err := key(k)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			newest = private
+		}
+		pub, err := private.PublicKey()
+		if err != nil {
+			return fmt.Errorf("jose: %w", err)
+		}
+		if err := public.AddKey(pub); err != nil {
+			return fmt.Errorf("jose: %w", err)
+		}
+	}
+	set, err := marshalSet(public)
+	if err != nil {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.sign, i.set = newest, set
+	return nil
+}
+
+func key(k auth.SigningKey) (jwk.Key, error) {
+	private, err := jwk.FromRaw(ed25519.NewKeyFromSeed([]byte(k.Seed.Reveal())))
+	if err != nil {
+		return nil, fmt.Errorf("jose: %w", err)
+	}
+	for name, v := range map[string]any{jwk.KeyIDKey: k.KeyID, jwk.AlgorithmKey: jwa.EdDSA, jwk.KeyUsageKey: jwk.ForSignature} {
+		if err := private.Set(name, v); err != nil {
+			return nil, fmt.Errorf("jose: %w", err)
+		}
+	}
+	return private, nil
+}
+
+// JWKS answers the public keys, newest first, as RFC 7517 JSON.
+func (i *TokenIssuer) JWKS() []byte {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return slices.Clone(i.set)
+}
+
+// Issue answers a signed JWT, good from now until p.ExpiresAt.
+func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) (personal.Secret, error) {
+	lines := make([]string, len(p.Lines))
+	for n, l := range p.Lines {
+		lines[n] = l.Digits()
+	}
+	token, err := jwt.NewBuilder().
+		Issuer(Issuer).Audience([]string{Audience}).Subject(string(p.UserID)).JwtID(i.newID().String()).
+		IssuedAt(now).Expiration(p.ExpiresAt).
+		Claim(claimSession, p.SessionID.String()).Claim(claimRoles, p.Roles).Claim(claimPermissions, p.Permissions).
+		Claim(claimCustomer, p.CustomerID).Claim(claimLines, lines).Build()
+	if err != nil {
+		return personal.Secret{}, fmt.Errorf("jose: %w", err)
+	}
+	headers := jws.NewHeaders()
+	if err := headers.Set(jws.TypeKey, Type); err != nil {
+		return personal.Secret{}, fmt.Errorf("jose: %w", err)
+	}
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	signed, err := jwt.Sign(token, jwt.WithKey(jwa.EdDSA, i.sign, jws.WithProtectedHeaders(headers)))
+	if err != nil {
+		return personal.Secret{}, fmt.Errorf("jose: %w", err)
+	}
+	return personal.NewSecret(string(signed)), nil
+}
+
+func parseLines(raw []string) ([]line.Number, error) {
+	lines := make([]line.Number, len(raw))
+	for n, s := range raw {
+		l, err := line.Parse(s)
+		if err != nil {
+			return nil, err
+		}
+		lines[n] = l
+	}
+	return lines, nil
+}
