@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jwk"
-	"github.com/lestrrat-go/jwx/v2/jws"
-	"github.com/lestrrat-go/jwx/v2/jwt"
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/lestrrat-go/jwx/v3/jws"
+	"github.com/lestrrat-go/jwx/v3/jwt"
 
 	"phonebill/core/auth"
 	"phonebill/core/line"
@@ -102,11 +102,11 @@ func (i *TokenIssuer) Reload(ctx context.Context) error {
 }
 
 func key(k auth.SigningKey) (jwk.Key, error) {
-	private, err := jwk.FromRaw(ed25519.NewKeyFromSeed([]byte(k.Seed.Reveal())))
+	private, err := jwk.Import(ed25519.NewKeyFromSeed([]byte(k.Seed.Reveal())))
 	if err != nil {
 		return nil, fmt.Errorf("jose: %w", err)
 	}
-	for name, v := range map[string]any{jwk.KeyIDKey: k.KeyID, jwk.AlgorithmKey: jwa.EdDSA, jwk.KeyUsageKey: jwk.ForSignature} {
+	for name, v := range map[string]any{jwk.KeyIDKey: k.KeyID, jwk.AlgorithmKey: jwa.EdDSA(), jwk.KeyUsageKey: jwk.ForSignature} {
 		if err := private.Set(name, v); err != nil {
 			return nil, fmt.Errorf("jose: %w", err)
 		}
@@ -141,7 +141,7 @@ func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) 
 	}
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	signed, err := jwt.Sign(token, jwt.WithKey(jwa.EdDSA, i.sign, jws.WithProtectedHeaders(headers)))
+	signed, err := jwt.Sign(token, jwt.WithKey(jwa.EdDSA(), i.sign, jws.WithProtectedHeaders(headers)))
 	if err != nil {
 		return personal.Secret{}, fmt.Errorf("jose: %w", err)
 	}

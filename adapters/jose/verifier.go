@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jwk"
-	"github.com/lestrrat-go/jwx/v2/jws"
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/lestrrat-go/jwx/v3/jws"
 
 	"phonebill/core/auth"
 	"phonebill/core/fault"
@@ -39,11 +39,11 @@ const (
 type Verifier struct {
 	fetch FetchKeys
 
-	mu      sync.RWMutex
-	keys    map[string]ed25519.PublicKey
-	fetched time.Time
-	recent  map[[sha256.Size]byte]auth.Principal
-	older   map[[sha256.Size]byte]auth.Principal
+	mu     sync.RWMutex
+	keys   map[string]ed25519.PublicKey
+	tried  time.Time // when an unknown kid last asked for the keys
+	recent map[[sha256.Size]byte]auth.Principal
+	older  map[[sha256.Size]byte]auth.Principal
 }
 
 // NewVerifier answers a verifier without keys; it fetches them when the first token comes, or on Refresh.
@@ -52,7 +52,7 @@ func NewVerifier(fetch FetchKeys) *Verifier {
 }
 
 // Refresh fetches the keys. A kid that is gone is refused from then on, remembered tokens included.
-func (v *Verifier) Refresh(ctx context.Context, now time.Time) error {
+func (v *Verifier) Refresh(ctx context.Context) error {
 	raw, err := v.fetch(ctx)
 	if err != nil {
 		return err
@@ -65,10 +65,12 @@ func (v *Verifier) Refresh(ctx context.Context, now time.Time) error {
 	for n := range set.Len() {
 		k, _ := set.Key(n)
 		var pub ed25519.PublicKey
-		if err := k.Raw(&pub); err != nil {
+		if err := jwk.Export(k, &pub); err != nil {
 			return fmt.Errorf("jose: %w", err)
 		}
-		keys[k.KeyID()] = pub
+		if kid, ok := k.KeyID(); ok {
+			keys[kid] = pub
+		}
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -77,7 +79,7 @@ func (v *Verifier) Refresh(ctx context.Context, now time.Time) error {
 			v.recent, v.older = map[[sha256.Size]byte]auth.Principal{}, nil
 		}
 	}
-	v.keys, v.fetched = keys, now
+	v.keys = keys
 	return nil
 }
 
@@ -163,7 +165,10 @@ func (a *audience) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*[]string)(a))
 }
 
-var errToken = errors.New("jose: token refused")
+var (
+	errToken  = errors.New("jose: token refused")
+	errNoKeys = errors.New("jose: the issuer's keys are not known yet")
+)
 
 func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (auth.Principal, error) {
 	head, _, _ := strings.Cut(token, ".")
@@ -172,14 +177,14 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (aut
 		return auth.Principal{}, invalid(err)
 	}
 	var h header
-	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA.String() || h.Type != Type || h.KeyID == "" {
+	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA().String() || h.Type != Type || h.KeyID == "" {
 		return auth.Principal{}, invalid(errToken)
 	}
 	pub, err := v.key(ctx, h.KeyID, now)
 	if err != nil {
 		return auth.Principal{}, err
 	}
-	payload, err := jws.Verify([]byte(token), jws.WithKey(jwa.EdDSA, pub))
+	payload, err := jws.Verify([]byte(token), jws.WithKey(jwa.EdDSA(), pub))
 	if err != nil {
 		return auth.Principal{}, invalid(err)
 	}
@@ -208,27 +213,41 @@ func (c claims) principal(now time.Time) (auth.Principal, error) {
 	}, nil
 }
 
-// key answers the public key of a kid. One that is not known asks the issuer, but not more often than refetch.
+// key answers the public key of a kid. One that is not known asks the issuer, but not more often than refetch, however many
+// strange tokens come and whether or not the issuer answers.
 func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.PublicKey, error) {
-	v.mu.RLock()
-	pub, ok := v.keys[kid]
-	due := now.Sub(v.fetched) >= refetch
-	v.mu.RUnlock()
-	if ok {
+	if pub, ok := v.held(kid); ok {
 		return pub, nil
 	}
-	if !due {
-		return nil, invalid(errToken)
+	if v.mayFetch(now) {
+		if err := v.Refresh(ctx); err != nil {
+			return nil, fault.New(fault.ServiceUnavailable).Because(err)
+		}
 	}
-	if err := v.Refresh(ctx, now); err != nil {
-		return nil, fault.New(fault.ServiceUnavailable).Because(err)
+	if pub, ok := v.held(kid); ok {
+		return pub, nil
 	}
+	if !v.Ready() {
+		return nil, fault.New(fault.ServiceUnavailable).RetryIn(refetch).Because(errNoKeys)
+	}
+	return nil, invalid(errToken)
+}
+
+func (v *Verifier) held(kid string) (ed25519.PublicKey, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if pub, ok = v.keys[kid]; !ok {
-		return nil, invalid(errToken)
+	pub, ok := v.keys[kid]
+	return pub, ok
+}
+
+func (v *Verifier) mayFetch(now time.Time) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if now.Sub(v.tried) < refetch {
+		return false
 	}
-	return pub, nil
+	v.tried = now
+	return true
 }
 
 func invalid(cause error) error { return fault.New(fault.TokenInvalid).Because(cause) }
