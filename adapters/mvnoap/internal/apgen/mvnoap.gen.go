@@ -105,14 +105,10 @@ type Amount struct {
 
 // BillInfo The same as in openapi/bill.yaml
 type BillInfo struct {
-	BillingMonth string   `json:"billingMonth"`
-	Charges      []Amount `json:"charges"`
-	Contract     *struct {
-		EndDate   *openapi_types.Date `json:"endDate,omitempty"`
-		Months    *int                `json:"months,omitempty"`
-		StartDate *openapi_types.Date `json:"startDate,omitempty"`
-	} `json:"contract,omitempty"`
-	ContractInfo *string `json:"contractInfo,omitempty"`
+	BillingMonth string    `json:"billingMonth"`
+	Charges      []Amount  `json:"charges"`
+	Contract     *Contract `json:"contract,omitempty"`
+	ContractInfo *string   `json:"contractInfo,omitempty"`
 
 	// DeviceInstallment Integer won
 	DeviceInstallment *Won `json:"deviceInstallment,omitempty"`
@@ -166,6 +162,13 @@ type BillResultSource string
 
 // BillResultStatus defines model for BillResult.Status.
 type BillResultStatus string
+
+// Contract defines model for Contract.
+type Contract struct {
+	EndDate   *openapi_types.Date `json:"endDate,omitempty"`
+	Months    *int                `json:"months,omitempty"`
+	StartDate *openapi_types.Date `json:"startDate,omitempty"`
+}
 
 // PaymentInfo defines model for PaymentInfo.
 type PaymentInfo struct {
