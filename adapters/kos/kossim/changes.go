@@ -63,9 +63,7 @@ func (s *Simulator) change(o order) reply {
 		}
 		return known.reply()
 	}
-	c := &change{order: o}
-	s.decide(c)
-	return c.reply()
+	return s.decide(o).reply()
 }
 
 // reserve takes the transaction id now and decides after lateness has passed (mode apply_late). The caller holds mu.
@@ -86,23 +84,21 @@ func (s *Simulator) arm(c *change) {
 		if s.isClosed() || s.changes[c.TransactionID] != c { // closed, or reset meanwhile
 			return
 		}
-		s.decide(c)
+		s.decide(c.order)
 	})
 	c.stop = func() { timer.Stop() }
 }
 
-// decide accepts or refuses a change for good and writes it down. The caller holds mu.
-func (s *Simulator) decide(c *change) {
+// decide accepts or refuses an order for good and writes it down. The caller holds mu.
+func (s *Simulator) decide(o order) *change {
 	now := s.now()
-	decided := *c
-	decided.DecidedAt, decided.DueAt, decided.stop = now.UTC(), time.Time{}, nil
-	decided.Code = s.judge(c.order, calendar.DateOf(now))
-	decided.State = stateRefused
-	if decided.Code == OK {
-		decided.State = stateApplied
-		decided.Number = fmt.Sprintf("KOS%s%06d", calendar.DateOf(now).Compact(), len(s.ledger)+1)
+	c := &change{order: o, State: stateRefused, Code: s.judge(o, calendar.DateOf(now)), DecidedAt: now.UTC()}
+	if c.Code == OK {
+		c.State = stateApplied
+		c.Number = fmt.Sprintf("KOS%s%06d", calendar.DateOf(now).Compact(), len(s.ledger)+1)
 	}
-	s.keep(&decided)
+	s.keep(c)
+	return c
 }
 
 // keep writes a change to the journal and applies it to the state. The caller holds mu.
