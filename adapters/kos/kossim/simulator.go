@@ -1,0 +1,265 @@
+package kossim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"phonebill/core/calendar"
+)
+
+// ErrInvalid is wrapped by everything that refuses an argument; the text names the field.
+var ErrInvalid = errors.New("kossim: invalid")
+
+// DefaultQuota is the agreed number of calls in any 60 s (kos.md).
+const DefaultQuota = 100
+
+// NoQuota as Options.QuotaPerMinute means no limit.
+const NoQuota = -1
+
+// Delays say how long KOS takes to answer.
+type Delays struct {
+	Bill, Change, Other time.Duration
+	SlowLine            time.Duration // every call of the slow line takes at least this long
+}
+
+// DefaultDelays are those of kos.md.
+func DefaultDelays() Delays {
+	return Delays{Bill: 500 * time.Millisecond, Change: 2 * time.Second, Other: 100 * time.Millisecond, SlowLine: 5 * time.Second}
+}
+
+// Options configure a Simulator; only Tokens is needed.
+type Options struct {
+	Tokens         []string         // credentials accepted as Bearer
+	StateDir       string           // empty = in memory
+	Clock          func() time.Time // wall clock; nil = time.Now. Control moves only KOS's own calendar, never this
+	QuotaPerMinute int              // 0 = DefaultQuota, NoQuota = no limit
+	Delays         *Delays          // nil = DefaultDelays
+	NoStatusQuery  bool             // GET /kos/product/change/{transactionId} is 404, as on a KOS without it
+	Seed           uint64           // of the faults' dice
+}
+
+// Simulator is KOS. All methods are safe for concurrent use.
+type Simulator struct {
+	opts    Options
+	delays  Delays
+	journal *journal
+	metrics *metrics
+	closed  chan struct{}
+	once    sync.Once
+
+	mu          sync.Mutex
+	life        int // counts resets: what began in an earlier life is not recorded
+	lines       map[string]*subscriber
+	changes     map[string]*change // by transaction id
+	ledger      []LedgerRow
+	calls       []Call
+	faults      []*armed
+	quota       quota
+	statusQuery bool
+	offset      time.Duration // of the KOS clock
+	random      *rand.Rand
+}
+
+// New opens a simulator, with the state that StateDir holds. Close it after its servers.
+func New(opts Options) (*Simulator, error) {
+	if len(opts.Tokens) == 0 {
+		return nil, fmt.Errorf("%w: a token is needed", ErrInvalid)
+	}
+	for _, token := range opts.Tokens {
+		if token == "" {
+			return nil, fmt.Errorf("%w: a token is empty", ErrInvalid)
+		}
+	}
+	if opts.Clock == nil {
+		opts.Clock = time.Now
+	}
+	if opts.Delays == nil {
+		d := DefaultDelays()
+		opts.Delays = &d
+	}
+	s := &Simulator{opts: opts, delays: *opts.Delays, metrics: newMetrics(), closed: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin()
+	var err error
+	if s.journal, err = openJournal(opts.StateDir, s.apply); err != nil {
+		return nil, err
+	}
+	for _, c := range s.changes {
+		if c.State == stateReceived {
+			s.arm(c)
+		}
+	}
+	return s, nil
+}
+
+// begin puts everything at its start. The caller holds mu.
+func (s *Simulator) begin() {
+	for _, c := range s.changes {
+		if c.stop != nil {
+			c.stop()
+		}
+	}
+	s.life++
+	s.lines = map[string]*subscriber{}
+	for _, d := range DemoLines() {
+		if d.Scenario != Unknown {
+			s.lines[d.LineNumber] = &subscriber{number: d.LineNumber, scenario: d.Scenario}
+		}
+	}
+	s.changes, s.ledger, s.calls, s.faults = map[string]*change{}, []LedgerRow{}, []Call{}, nil
+	s.quota = quota{limit: quotaOf(s.opts.QuotaPerMinute)}
+	s.statusQuery, s.offset = !s.opts.NoStatusQuery, 0
+	s.random = rand.New(rand.NewPCG(s.opts.Seed, 0)) //nolint:gosec // dice of a simulator, repeatable on purpose
+}
+
+func quotaOf(option int) int {
+	switch option {
+	case 0:
+		return DefaultQuota
+	case NoQuota:
+		return 0
+	}
+	return option
+}
+
+// Close lets hanging calls go, drops late changes until the next New (a StateDir keeps them) and closes the journal.
+func (s *Simulator) Close() error {
+	var err error
+	s.once.Do(func() {
+		close(s.closed)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, c := range s.changes {
+			if c.stop != nil {
+				c.stop()
+			}
+		}
+		err = s.journal.close()
+	})
+	return err
+}
+
+func (s *Simulator) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// now is the KOS clock. The caller holds mu.
+func (s *Simulator) now() time.Time { return s.opts.Clock().Add(s.offset) }
+
+// today is the day in Seoul by the KOS clock. The caller holds mu.
+func (s *Simulator) today() calendar.Date { return calendar.DateOf(s.now()) }
+
+// Ledger lists every accepted change, oldest first.
+func (s *Simulator) Ledger() []LedgerRow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]LedgerRow{}, s.ledger...)
+}
+
+// Reset puts everything back to its start: changes, ledger, call log, faults, settings, clock and generated customers.
+func (s *Simulator) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin()
+	return s.journal.clear()
+}
+
+// SetQuota changes the calls allowed in any 60 s; 0 = no limit. It lasts until Reset or the end of the process.
+func (s *Simulator) SetQuota(perMinute int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quota.limit = max(perMinute, 0)
+}
+
+// SetStatusQuery switches the status query on or off. It lasts until Reset or the end of the process.
+func (s *Simulator) SetStatusQuery(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.statusQuery = on
+}
+
+// Settings are what /control/settings answers.
+type Settings struct {
+	QuotaPerMinute int  `json:"quotaPerMinute"` // 0 = no limit
+	StatusQuery    bool `json:"statusQuery"`
+}
+
+// Settings reads the settings.
+func (s *Simulator) Settings() Settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Settings{s.quota.limit, s.statusQuery}
+}
+
+// Now is the KOS clock.
+func (s *Simulator) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now()
+}
+
+// Advance moves the KOS clock; bills, months and effective dates follow it. The quota and the call log keep the wall clock.
+func (s *Simulator) Advance(by time.Duration) error {
+	return s.moveClock(func() time.Duration { return s.offset + by })
+}
+
+// SetClock sets the KOS clock.
+func (s *Simulator) SetClock(to time.Time) error {
+	return s.moveClock(func() time.Duration { return to.Sub(s.opts.Clock()) })
+}
+
+func (s *Simulator) moveClock(offset func() time.Duration) error {
+	s.mu.Lock()
+	s.offset = offset()
+	ns := int64(s.offset)
+	s.journal.append(record{Offset: &ns})
+	s.mu.Unlock()
+	return s.journal.sync()
+}
+
+// Generate is a run of customers: the same count and seed give the same lines.
+type Generate struct {
+	Count    int      `json:"count"` // 1 to 1,000,000
+	Seed     int64    `json:"seed"`
+	Scenario Scenario `json:"scenario,omitempty"` // empty = Normal
+}
+
+// AddCustomers makes customers and answers their lines, oldest first. A line that is already there stays as it is.
+func (s *Simulator) AddCustomers(g Generate) ([]string, error) {
+	switch g.Scenario {
+	case "", Normal, NoBill, Failing, Slow, Suspended, Unpaid, OldDevice:
+	default:
+		return nil, fmt.Errorf("%w: scenario", ErrInvalid)
+	}
+	if g.Count < 1 || g.Count > 1_000_000 {
+		return nil, fmt.Errorf("%w: count", ErrInvalid)
+	}
+	s.mu.Lock()
+	made := s.generate(g)
+	s.journal.append(record{Customers: &g})
+	s.mu.Unlock()
+	return made, s.journal.sync()
+}
+
+// generate adds the lines. The caller holds mu.
+func (s *Simulator) generate(g Generate) []string {
+	if g.Scenario == "" {
+		g.Scenario = Normal
+	}
+	made := generated(g.Count, g.Seed)
+	for _, number := range made {
+		if s.lines[number] == nil {
+			s.lines[number] = &subscriber{number: number, scenario: g.Scenario}
+		}
+	}
+	return made
+}
