@@ -54,6 +54,14 @@ func (p SessionPolicy) Live(s Session, now time.Time) bool {
 	return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(idle))
 }
 
+// Touch notes that a live session is in use; one that is over is never brought back (decision 1).
+func (p SessionPolicy) Touch(s Session, now time.Time) Session {
+	if p.Live(s, now) && now.After(s.LastSeenAt) {
+		s.LastSeenAt = now
+	}
+	return s
+}
+
 // Refresh is what presenting a refresh token comes to.
 type Refresh uint8
 

@@ -80,6 +80,14 @@ func (c PlansCopy) Find(code string) (p Plan, ok bool) {
 	return Plan{}, false
 }
 
+// Named answers the plan with the code. It never invents: a plan that the list does not know has its code and nothing else.
+func (c PlansCopy) Named(code string) Plan {
+	if p, ok := c.Find(code); ok {
+		return p
+	}
+	return Plan{Code: code}
+}
+
 // Available are the plans a line may change to: on sale, of the operator (empty = any), not the current one.
 func (c PlansCopy) Available(operator, current string) []Plan {
 	out := make([]Plan, 0, len(c.Plans))

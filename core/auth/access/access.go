@@ -3,6 +3,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -12,10 +13,12 @@ import (
 	"phonebill/ports"
 )
 
-// Guard decides on bearer tokens: signature and claims, then revocations, then the permission.
+// Guard decides on bearer tokens: signature and claims, then revocations, then the permission. Live is set in the auth service
+// alone, which has the sessions at hand; the others learn of ended sessions through Revoked.
 type Guard struct {
 	Verifier ports.AccessVerifier
 	Revoked  *Revoked
+	Live     *Live // may be nil
 	Now      ports.Clock
 }
 
@@ -34,7 +37,38 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (
 	case need != "" && !p.Has(need):
 		return auth.Principal{}, fault.New(fault.PermissionDenied)
 	}
+	if g.Live != nil {
+		return p, g.Live.Check(ctx, p.SessionID)
+	}
 	return p, nil
+}
+
+// Live knows the sessions themselves: it refuses those that are over or idle and notes that a session is in use.
+type Live struct {
+	Sessions ports.Sessions
+	Policy   auth.SessionPolicy
+	Now      ports.Clock
+}
+
+// touchEvery is how often a session in use is noted (decision 2).
+const touchEvery = time.Minute
+
+// Check answers TOKEN_REVOKED when the session is over or idle. A store in trouble is not "logged out" (decision 1): the token
+// verified, so the request goes on.
+func (l *Live) Check(ctx context.Context, sid id.ID) error {
+	session, err := l.Sessions.Get(ctx, sid)
+	now := l.Now()
+	switch {
+	case errors.Is(err, fault.New(fault.ResourceNotFound)):
+		return fault.New(fault.TokenRevoked)
+	case err != nil:
+		return nil //nolint:nilerr // see above
+	case !l.Policy.Live(session, now):
+		return fault.New(fault.TokenRevoked)
+	case now.Sub(session.LastSeenAt) >= touchEvery:
+		_, _ = l.Sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return l.Policy.Touch(s, now) })
+	}
+	return nil
 }
 
 // Revoked is the set of revoked sessions of the last Keep, held in memory and fed by Pull (decision 2). It is safe for

@@ -22,6 +22,7 @@ type Service struct {
 	Hasher   ports.PasswordHasher
 	Access   ports.AccessTokens
 	Refresh  ports.RefreshTokens
+	Ended    func(auth.Revocation) // tells this instance's own guard at once; the others learn it from the feed
 	Policy   auth.SessionPolicy
 	Now      ports.Clock
 	NewID    ports.IDs
@@ -183,6 +184,7 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 }
 
 func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
+	s.Ended(auth.Revocation{SessionID: session.ID, At: session.RevokedAt})
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: session.UserID, Known: true, Type: why, Success: cause == nil, Client: from, At: s.Now(),
 	}

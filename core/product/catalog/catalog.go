@@ -59,26 +59,20 @@ func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
 	if err != nil {
 		return Screen{}, err
 	}
-	screen := Screen{Customer: c.Customer, Current: planOf(plans, c.Customer.PlanCode), Source: source, AsOf: c.AsOf}
+	screen := Screen{Customer: c.Customer, Current: plans.Named(c.Customer.PlanCode), Source: source, AsOf: c.AsOf}
 	if next := c.Customer.Scheduled; next != nil {
-		plan := planOf(plans, next.PlanCode)
+		plan := plans.Named(next.PlanCode)
 		screen.Scheduled = &plan
 	}
 	return screen, nil
-}
-
-// planOf never invents: a plan that the list does not know has its code and nothing else.
-func planOf(plans product.PlansCopy, code string) product.Plan {
-	if p, ok := plans.Find(code); ok {
-		return p
-	}
-	return product.Plan{Code: code}
 }
 
 // Offer are the plans a caller may change to.
 type Offer struct {
 	Plans   []product.Plan
 	Current *product.Plan // nil when the caller did not say and names no line
+	Source  product.Source
+	AsOf    time.Time // of the plan list
 }
 
 // Query narrows the offer. A line fills in current plan and operator of its customer; zero values do not filter.
@@ -94,7 +88,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	if q.Line.IsZero() && q.Current == "" && q.Operator == "" && len(p.Lines) > 0 {
 		q.Line = p.Lines[0]
 	}
-	plans, _, err := s.Facts.PlanList(ctx, freshness.PlanList)
+	plans, source, err := s.Facts.PlanList(ctx, freshness.PlanList)
 	if err != nil {
 		return Offer{}, named(err, screenFailed)
 	}
@@ -113,7 +107,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 			q.Operator = c.Customer.OperatorCode
 		}
 	}
-	offer := Offer{Plans: plans.Available(q.Operator, q.Current)}
+	offer := Offer{Plans: plans.Available(q.Operator, q.Current), Source: source, AsOf: plans.AsOf}
 	if current, ok := plans.Find(q.Current); ok {
 		offer.Current = &current
 	}

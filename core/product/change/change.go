@@ -10,6 +10,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -89,6 +90,15 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (pro
 		err = o.Refused()
 	}
 	return o, err
+}
+
+// Plan answers the plan an order changes to, as far as it is known.
+func (s *Service) Plan(ctx context.Context, o product.Order) product.Plan {
+	plans, _, err := s.Facts.PlanList(ctx, freshness.PlanList)
+	if p, ok := plans.Find(o.To); err == nil && ok {
+		return p
+	}
+	return product.Plan{Code: o.To, Name: o.ToName}
 }
 
 // inTheWay answers the live order when it is the same wish of the same customer.
