@@ -1,0 +1,91 @@
+// Package billapi serves openapi/bill.yaml: it translates between the wire and the verb inquiry.
+package billapi
+
+import (
+	"context"
+	"time"
+
+	"phonebill/adapters/rest/gate"
+	gen "phonebill/adapters/rest/internal/billgen"
+	"phonebill/core/bill"
+	"phonebill/core/bill/inquiry"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// Handlers implements the generated strict server.
+type Handlers struct {
+	Inquiries *inquiry.Service
+	Now       ports.Clock
+}
+
+// GetBillMenu answers what the bill screen needs.
+func (h *Handlers) GetBillMenu(ctx context.Context, _ gen.GetBillMenuRequestObject) (gen.GetBillMenuResponseObject, error) {
+	menu, err := h.Inquiries.Menu(gate.Principal(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetBillMenu200JSONResponse{Success: true, Message: "요금 조회 메뉴를 불러왔습니다", Data: toMenu(menu)}, nil
+}
+
+// InquireBill asks for a bill.
+func (h *Handlers) InquireBill(ctx context.Context, r gen.InquireBillRequestObject) (gen.InquireBillResponseObject, error) {
+	n, err := line.Parse(r.Body.LineNumber)
+	if err != nil {
+		return nil, err
+	}
+	month := ""
+	if r.Body.InquiryMonth != nil {
+		month = *r.Body.InquiryMonth
+	}
+	result, err := h.Inquiries.Ask(ctx, gate.Principal(ctx), n, month)
+	if err != nil {
+		return nil, err
+	}
+	if result.Bill == nil {
+		return accepted(result.Inquiry, h.Now()), nil
+	}
+	return gen.InquireBill200JSONResponse{Success: true, Message: "요금조회가 완료되었습니다", Data: toAnswer(result)}, nil
+}
+
+// GetBillInquiry answers what became of an inquiry.
+func (h *Handlers) GetBillInquiry(ctx context.Context, r gen.GetBillInquiryRequestObject) (gen.GetBillInquiryResponseObject, error) {
+	var wait time.Duration
+	if r.Params.Wait != nil {
+		wait = time.Duration(*r.Params.Wait) * time.Second
+	}
+	result, err := h.Inquiries.Get(ctx, gate.Principal(ctx), id.ID(r.RequestID), wait)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetBillInquiry200JSONResponse{Success: true, Message: statusMessage(result.Inquiry.Status), Data: toStatus(result)}, nil
+}
+
+// ListBillHistory answers one page of the caller's inquiries.
+func (h *Handlers) ListBillHistory(ctx context.Context, r gen.ListBillHistoryRequestObject) (gen.ListBillHistoryResponseObject, error) {
+	filter, err := toFilter(r.Params)
+	if err != nil {
+		return nil, err
+	}
+	rows, total, err := h.Inquiries.History(ctx, gate.Principal(ctx), filter)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListBillHistory200JSONResponse{
+		Success: true, Message: "요금 조회 이력을 불러왔습니다", Data: toHistory(rows, filter.Page, filter.Size, total),
+	}, nil
+}
+
+func statusMessage(s bill.Status) string {
+	switch s {
+	case bill.Completed:
+		return "요금조회가 완료되었습니다"
+	case bill.Failed:
+		return "요금 조회 신청에 실패하였습니다"
+	case bill.Processing:
+		return "요금조회 요청이 접수되었습니다"
+	default:
+		return ""
+	}
+}

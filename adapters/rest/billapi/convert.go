@@ -1,0 +1,170 @@
+package billapi
+
+import (
+	"math"
+	"time"
+
+	"phonebill/adapters/rest/internal/billgen"
+	"phonebill/adapters/rest/internal/commongen"
+	"phonebill/adapters/rest/paging"
+	"phonebill/core/bill"
+	"phonebill/core/bill/inquiry"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/money"
+)
+
+func toMenu(m inquiry.Menu) billgen.BillMenuData {
+	data := billgen.BillMenuData{
+		CustomerInfo: billgen.CustomerInfo{CustomerID: m.CustomerID, LineNumber: m.Line.Hyphenated()},
+		CurrentMonth: m.Current.String(),
+	}
+	for _, n := range m.Lines {
+		data.Lines = append(data.Lines, n.Hyphenated())
+	}
+	for _, month := range m.Months {
+		data.AvailableMonths = append(data.AvailableMonths, month.String())
+	}
+	return data
+}
+
+// accepted is the 202: when to look again and where.
+func accepted(q bill.Inquiry, now time.Time) billgen.InquireBill202JSONResponse {
+	seconds := max(1, int(math.Ceil(q.NextAttemptAt.Sub(now).Seconds())))
+	return billgen.InquireBill202JSONResponse{
+		Body: billgen.BillInquiryAcceptedEnvelope{
+			Success: true, Message: "요금조회 요청이 접수되었습니다",
+			Data: billgen.BillInquiryAcceptedData{
+				RequestID: [16]byte(q.ID), Status: billgen.InquiryStatus(q.Status), EstimatedSeconds: seconds,
+			},
+		},
+		Headers: billgen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5)},
+	}
+}
+
+func toAnswer(r inquiry.Result) billgen.BillInquiryData {
+	return billgen.BillInquiryData{
+		RequestID: [16]byte(r.Inquiry.ID), Status: billgen.InquiryStatus(r.Inquiry.Status),
+		Source: commongen.DataSource(r.Inquiry.Source), AsOf: r.Inquiry.AsOf, BillInfo: toBill(*r.Bill),
+	}
+}
+
+func toStatus(r inquiry.Result) billgen.BillInquiryStatusData {
+	q := r.Inquiry
+	data := billgen.BillInquiryStatusData{
+		RequestID: [16]byte(q.ID), Status: billgen.InquiryStatus(q.Status), Progress: progress(q),
+	}
+	if r.Bill != nil {
+		info, source := toBill(*r.Bill), commongen.DataSource(q.Source)
+		data.BillInfo, data.Source, data.AsOf = &info, &source, &q.AsOf
+	}
+	if q.Status == bill.Failed {
+		text := fault.New(q.FailureCode).Message()
+		data.ErrorMessage = &text
+	}
+	return data
+}
+
+// progress is a percentage: each attempt at KOS is a step.
+func progress(q bill.Inquiry) int {
+	if q.Status != bill.Processing {
+		return 100
+	}
+	return 100 * q.Attempts / (bill.MaxAttempts + 1)
+}
+
+func toBill(b bill.Bill) billgen.BillInfo {
+	info := billgen.BillInfo{
+		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: b.ContractInfo, BillingMonth: b.Month.String(),
+		TotalAmount: int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts), Usage: toUsage(b.Usage),
+		TerminationFee: int64(b.TerminationFee), DeviceInstallment: int64(b.DeviceInstallment),
+		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly),
+		PaymentInfo: billgen.PaymentInfo{
+			BillingDate: date(b.Payment.BillingDate), DueDate: date(b.Payment.DueDate),
+			PaymentStatus: billgen.PaymentStatus(b.Payment.Status), PaymentMethod: text(b.Payment.Method),
+		},
+	}
+	if b.Contract != nil {
+		info.Contract = &billgen.Contract{
+			Months: b.Contract.Months, StartDate: b.Contract.Start.String(), EndDate: b.Contract.End.String(),
+		}
+	}
+	if !b.AddsUp() {
+		mismatch := true
+		info.AmountMismatch = &mismatch
+	}
+	return info
+}
+
+func toUsage(u bill.Usage) billgen.Usage {
+	return billgen.Usage{
+		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data),
+		VoiceMinutes: u.VoiceMinutes, SmsCount: u.SMSCount, DataMegabytes: u.DataMegabytes,
+		VoiceUnlimited: u.VoiceUnlimited, SmsUnlimited: u.SMSUnlimited, DataUnlimited: u.DataUnlimited,
+	}
+}
+
+func amounts(items []bill.Item) []billgen.Amount {
+	out := make([]billgen.Amount, len(items))
+	for i, item := range items {
+		out[i] = billgen.Amount{Name: item.Name, Amount: int64(item.Amount)}
+	}
+	return out
+}
+
+func toFilter(p billgen.ListBillHistoryParams) (bill.HistoryFilter, error) {
+	r, err := paging.Parse(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
+	if err != nil {
+		return bill.HistoryFilter{}, err
+	}
+	f := bill.HistoryFilter{Lines: r.Lines, From: r.From, To: r.To, Page: r.Page, Size: r.Size}
+	if p.Status != nil {
+		f.Status = bill.Status(*p.Status)
+	}
+	return f, nil
+}
+
+func toHistory(rows []bill.Inquiry, page, size, total int) billgen.BillHistoryData {
+	data := billgen.BillHistoryData{Items: make([]billgen.BillHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
+	for i, q := range rows {
+		item := billgen.BillHistoryItem{
+			RequestID: [16]byte(q.ID), LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(), RequestTime: q.RequestedAt,
+			Status: billgen.InquiryStatus(q.Status), ResultSummary: text(q.Summary),
+		}
+		if q.Status != bill.Processing {
+			item.ProcessTime = &q.ProcessedAt
+		}
+		if q.Status == bill.Failed {
+			item.ResultSummary = text(fault.New(q.FailureCode).Message())
+		}
+		if q.Source != "" {
+			source := commongen.DataSource(q.Source)
+			item.Source = &source
+		}
+		data.Items[i] = item
+	}
+	return data
+}
+
+// text leaves an empty text out.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func date(d calendar.Date) *string {
+	if d.IsZero() {
+		return nil
+	}
+	return text(d.String())
+}
+
+func won(w *money.Won) *int64 {
+	if w == nil {
+		return nil
+	}
+	v := int64(*w)
+	return &v
+}

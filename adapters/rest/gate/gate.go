@@ -1,0 +1,29 @@
+// Package gate lets requests in: it puts the principal that a bearer token speaks for into the request's context.
+package gate
+
+import (
+	"context"
+
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
+)
+
+// Gate implements contract.Gate with the access guard.
+type Gate struct{ Guard *access.Guard }
+
+type key struct{}
+
+// Authenticate answers a context that carries the principal, or UNAUTHORIZED, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED or FORBIDDEN.
+func (g Gate) Authenticate(ctx context.Context, bearer, permission string) (context.Context, error) {
+	p, err := g.Guard.Admit(ctx, bearer, auth.Permission(permission))
+	if err != nil {
+		return nil, err
+	}
+	return context.WithValue(ctx, key{}, p), nil
+}
+
+// Principal answers who calls; the zero principal, who owns nothing and may do nothing, for an operation without a bearer.
+func Principal(ctx context.Context) auth.Principal {
+	p, _ := ctx.Value(key{}).(auth.Principal)
+	return p
+}

@@ -1,0 +1,66 @@
+// Package paging translates the query parameters and the pagination object that all history lists share.
+package paging
+
+import (
+	"phonebill/adapters/rest/internal/commongen"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+)
+
+const (
+	defaultSize = 20
+	maxRows     = 10_000 // page x size (product.md)
+)
+
+// Range is what a list was asked for.
+type Range struct {
+	Lines      []line.Number // none or one
+	From, To   calendar.Date
+	Page, Size int
+}
+
+// Parse reads the parameters; absent ones have their defaults. VALIDATION_ERROR names the parameter: a bad line or date, a start
+// after the end, a page beyond what can be paged.
+func Parse(number, start, end *string, page, size *int) (Range, error) {
+	r := Range{Page: 1, Size: defaultSize}
+	var err error
+	if number != nil {
+		n, err := line.Parse(*number)
+		if err != nil {
+			return r, err
+		}
+		r.Lines = []line.Number{n}
+	}
+	if start != nil {
+		if r.From, err = calendar.ParseDate("startDate", *start); err != nil {
+			return r, err
+		}
+	}
+	if end != nil {
+		if r.To, err = calendar.ParseDate("endDate", *end); err != nil {
+			return r, err
+		}
+	}
+	if start != nil && end != nil && r.From.After(r.To) {
+		return r, fault.InvalidField("startDate", "startDate는 endDate보다 늦을 수 없습니다")
+	}
+	if page != nil {
+		r.Page = *page
+	}
+	if size != nil {
+		r.Size = *size
+	}
+	if r.Page > maxRows/r.Size {
+		return r, fault.InvalidField("page", "page × size는 10,000 이하여야 합니다")
+	}
+	return r, nil
+}
+
+// Of answers the pagination object.
+func Of(page, size, total int) commongen.Pagination {
+	pages := (total + size - 1) / size
+	return commongen.Pagination{
+		Page: page, Size: size, TotalElements: int64(total), TotalPages: pages, HasNext: page < pages, HasPrevious: page > 1 && pages > 0,
+	}
+}

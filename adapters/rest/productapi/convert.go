@@ -1,0 +1,195 @@
+package productapi
+
+import (
+	"math"
+	"time"
+
+	"phonebill/adapters/rest/internal/commongen"
+	gen "phonebill/adapters/rest/internal/productgen"
+	"phonebill/adapters/rest/paging"
+	"phonebill/core/calendar"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/catalog"
+)
+
+func toMenu(s catalog.Screen, lines []line.Number) gen.ProductMenuData {
+	source := commongen.DataSource(s.Source)
+	data := gen.ProductMenuData{
+		CustomerID: s.Customer.CustomerID, LineNumber: s.Customer.Line.Hyphenated(), CurrentProduct: toPlan(s.Current, nil),
+		Source: &source, AsOf: &s.AsOf,
+		MenuItems: []gen.MenuItem{
+			{MenuID: "PRODUCT_LIST", MenuName: "변경 가능한 상품 조회", Available: true},
+			{MenuID: "PRODUCT_CHANGE", MenuName: "상품 변경 신청", Available: s.Customer.LineStatus == product.LineActive},
+			{MenuID: "CHANGE_HISTORY", MenuName: "상품 변경 이력 조회", Available: true},
+		},
+	}
+	for _, n := range lines {
+		data.Lines = append(data.Lines, n.Hyphenated())
+	}
+	return data
+}
+
+func toCustomer(s catalog.Screen) gen.ProductCustomerData {
+	c := s.Customer
+	data := gen.ProductCustomerData{
+		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: c.Name.Reveal(), CurrentProduct: toPlan(s.Current, nil),
+		LineStatus: gen.LineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
+		ContractInfo: gen.ContractInfo{
+			ContractDate: date(c.Contract.Date), TermEndDate: date(c.Contract.TermEnd),
+			EarlyTerminationFee: int64(c.Contract.EarlyTerminationFee),
+		},
+	}
+	if s.Scheduled != nil {
+		data.ScheduledProduct = &gen.ScheduledProduct{
+			Product: toPlan(*s.Scheduled, nil), EffectiveDate: c.Scheduled.EffectiveDate.String(),
+		}
+	}
+	return data
+}
+
+// toPlan translates a plan; with a current plan it tells the difference of the monthly fees.
+func toPlan(p product.Plan, current *product.Plan) gen.Product {
+	out := gen.Product{
+		ProductCode: p.Code, ProductName: p.Name, MonthlyFee: int64(p.MonthlyFee), DataAllowance: p.DataAllowance,
+		VoiceAllowance: p.VoiceAllowance, SmsAllowance: p.SMSAllowance, NetworkType: p.NetworkType, Description: p.Description,
+		IsAvailable: p.OnSale, OperatorCode: p.OperatorCode,
+	}
+	if current != nil {
+		difference := int64(p.MonthlyFee - current.MonthlyFee)
+		out.PriceDifference = &difference
+	}
+	return out
+}
+
+func toQuery(p gen.ListAvailableProductsParams) (catalog.Query, error) {
+	var q catalog.Query
+	if p.LineNumber != nil {
+		n, err := line.Parse(*p.LineNumber)
+		if err != nil {
+			return q, err
+		}
+		q.Line = n
+	}
+	if p.CurrentProductCode != nil {
+		q.Current = *p.CurrentProductCode
+	}
+	if p.OperatorCode != nil {
+		q.Operator = *p.OperatorCode
+	}
+	return q, nil
+}
+
+func toOffer(o catalog.Offer) gen.AvailableProductsData {
+	source := commongen.DataSource(o.Source)
+	data := gen.AvailableProductsData{
+		Products: make([]gen.Product, len(o.Plans)), TotalCount: len(o.Plans), Source: &source, AsOf: &o.AsOf,
+	}
+	for i, p := range o.Plans {
+		data.Products[i] = toPlan(p, o.Current)
+	}
+	return data
+}
+
+func toVerdict(v product.Verdict) gen.ChangeValidationData {
+	data := gen.ChangeValidationData{ValidationResult: gen.ValidationResultSUCCESS}
+	if !v.OK() {
+		reason := v.FailureReason()
+		data.ValidationResult, data.FailureReason = gen.ValidationResultFAILURE, &reason
+	}
+	for _, c := range v.Checks {
+		result := gen.CheckResultPASS
+		if !c.Pass {
+			result = gen.CheckResultFAIL
+		}
+		data.ValidationDetails = append(data.ValidationDetails, gen.ValidationDetail{
+			CheckType: gen.CheckType(c.Type), Result: result, Message: c.Message,
+		})
+	}
+	return data
+}
+
+const acceptedMessage = "상품 변경 요청이 접수되었습니다. 처리 결과는 조회하여 확인해주세요"
+
+// accepted is the 202: when to look again and where.
+func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
+	wait := max(time.Second, o.NextAttemptAt.Sub(now))
+	return gen.ChangeProduct202JSONResponse{
+		Body: gen.ProductChangeAcceptedEnvelope{
+			Success: true, Message: acceptedMessage,
+			Data: gen.ProductChangeAcceptedData{
+				RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), EstimatedCompletionTime: now.Add(wait),
+				Message: acceptedMessage,
+			},
+		},
+		Headers: gen.ChangeProduct202ResponseHeaders{
+			Location: "/api/v1/products/change/" + o.ID.String(), RetryAfter: min(5, int(math.Ceil(wait.Seconds()))),
+		},
+	}
+}
+
+func toDone(o product.Order, plan product.Plan) gen.ProductChangeData {
+	return gen.ProductChangeData{
+		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), ResultCode: o.ResultCode,
+		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(plan, nil), EffectiveDate: o.EffectiveDate.String(), ProcessedAt: o.ProcessedAt,
+	}
+}
+
+func statusMessage(o product.Order) string {
+	switch {
+	case o.ResultMessage != "":
+		return o.ResultMessage
+	case o.State.Final():
+		return "상품 변경 요청이 취소되었습니다"
+	default:
+		return acceptedMessage
+	}
+}
+
+func toStatus(o product.Order) gen.ProductChangeStatusData {
+	data := gen.ProductChangeStatusData{
+		RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.State.Public()),
+		CurrentProductCode: o.From, TargetProductCode: o.To, RequestedAt: o.RequestedAt, EffectiveDate: o.EffectiveDate.String(),
+		ResultCode: text(o.ResultCode), ResultMessage: text(o.ResultMessage), FailureReason: text(o.FailureReason),
+	}
+	if !o.ProcessedAt.IsZero() {
+		data.ProcessedAt = &o.ProcessedAt
+	}
+	return data
+}
+
+func toFilter(p gen.ListProductHistoryParams) (product.HistoryFilter, error) {
+	r, err := paging.Parse(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
+	return product.HistoryFilter{Lines: r.Lines, From: r.From, To: r.To, Page: r.Page, Size: r.Size}, err
+}
+
+func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryData {
+	data := gen.ProductHistoryData{Items: make([]gen.ProductHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
+	for i, o := range rows {
+		item := gen.ProductHistoryItem{
+			RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.State.Public()),
+			CurrentProductCode: o.From, CurrentProductName: text(o.FromName), TargetProductCode: o.To, TargetProductName: text(o.ToName),
+			RequestedAt: o.RequestedAt, ResultMessage: text(o.ResultMessage),
+		}
+		if !o.ProcessedAt.IsZero() {
+			item.ProcessedAt = &o.ProcessedAt
+		}
+		data.Items[i] = item
+	}
+	return data
+}
+
+// text leaves an empty text out.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func date(d calendar.Date) *string {
+	if d.IsZero() {
+		return nil
+	}
+	return text(d.String())
+}

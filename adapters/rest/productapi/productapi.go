@@ -1,0 +1,140 @@
+// Package productapi serves openapi/product.yaml: it translates between the wire and the verbs catalog and change.
+package productapi
+
+import (
+	"context"
+	"time"
+
+	"phonebill/adapters/rest/gate"
+	gen "phonebill/adapters/rest/internal/productgen"
+	"phonebill/core/calendar"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/catalog"
+	"phonebill/core/product/change"
+	"phonebill/ports"
+)
+
+// Handlers implements the generated strict server.
+type Handlers struct {
+	Catalog *catalog.Service
+	Changes *change.Service
+	Now     ports.Clock
+}
+
+// GetProductMenu answers what the change menu needs.
+func (h *Handlers) GetProductMenu(ctx context.Context, _ gen.GetProductMenuRequestObject) (gen.GetProductMenuResponseObject, error) {
+	p := gate.Principal(ctx)
+	screen, err := h.Catalog.Menu(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetProductMenu200JSONResponse{Success: true, Message: "상품 변경 메뉴를 불러왔습니다", Data: toMenu(screen, p.Lines)}, nil
+}
+
+// GetProductCustomer answers customer and plan of a line.
+func (h *Handlers) GetProductCustomer(
+	ctx context.Context, r gen.GetProductCustomerRequestObject,
+) (gen.GetProductCustomerResponseObject, error) {
+	n, err := line.Parse(r.LineNumber)
+	if err != nil {
+		return nil, err
+	}
+	screen, err := h.Catalog.Customer(ctx, gate.Principal(ctx), n)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetProductCustomer200JSONResponse{Success: true, Message: "고객 정보를 불러왔습니다", Data: toCustomer(screen)}, nil
+}
+
+// ListAvailableProducts answers the plans to change to.
+func (h *Handlers) ListAvailableProducts(
+	ctx context.Context, r gen.ListAvailableProductsRequestObject,
+) (gen.ListAvailableProductsResponseObject, error) {
+	query, err := toQuery(r.Params)
+	if err != nil {
+		return nil, err
+	}
+	offer, err := h.Catalog.Available(ctx, gate.Principal(ctx), query)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListAvailableProducts200JSONResponse{Success: true, Message: "변경 가능한 상품을 불러왔습니다", Data: toOffer(offer)}, nil
+}
+
+// ValidateProductChange runs the three checks.
+func (h *Handlers) ValidateProductChange(
+	ctx context.Context, r gen.ValidateProductChangeRequestObject,
+) (gen.ValidateProductChangeResponseObject, error) {
+	n, err := line.Parse(r.Body.LineNumber)
+	if err != nil {
+		return nil, err
+	}
+	c := change.Command{Line: n, From: r.Body.CurrentProductCode, To: r.Body.TargetProductCode}
+	verdict, err := h.Changes.Validate(ctx, gate.Principal(ctx), c)
+	if err != nil {
+		return nil, err
+	}
+	message := product.CheckOKMessage
+	if !verdict.OK() {
+		message = product.CheckFailedMessage
+	}
+	return gen.ValidateProductChange200JSONResponse{Success: true, Message: message, Data: toVerdict(verdict)}, nil
+}
+
+// ChangeProduct requests a change.
+func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequestObject) (gen.ChangeProductResponseObject, error) {
+	n, err := line.Parse(r.Body.LineNumber)
+	if err != nil {
+		return nil, err
+	}
+	c := change.Command{Line: n, From: r.Body.CurrentProductCode, To: r.Body.TargetProductCode}
+	if day := r.Body.ChangeEffectiveDate; day != nil {
+		if c.Effective, err = calendar.ParseDate("changeEffectiveDate", *day); err != nil {
+			return nil, err
+		}
+	}
+	o, err := h.Changes.Request(ctx, gate.Principal(ctx), c)
+	if err != nil {
+		return nil, err
+	}
+	if o.State != product.Completed {
+		return accepted(o, h.Now()), nil
+	}
+	return gen.ChangeProduct200JSONResponse{
+		Success: true, Message: product.ChangedMessage, Data: toDone(o, h.Changes.Plan(ctx, o)),
+	}, nil
+}
+
+// GetProductChange answers what became of a change.
+func (h *Handlers) GetProductChange(
+	ctx context.Context, r gen.GetProductChangeRequestObject,
+) (gen.GetProductChangeResponseObject, error) {
+	var wait time.Duration
+	if r.Params.Wait != nil {
+		wait = time.Duration(*r.Params.Wait) * time.Second
+	}
+	o, err := h.Changes.Get(ctx, gate.Principal(ctx), id.ID(r.RequestID), wait)
+	if err != nil {
+		return nil, err
+	}
+	return gen.GetProductChange200JSONResponse{Success: true, Message: statusMessage(o), Data: toStatus(o)}, nil
+}
+
+// ListProductHistory answers one page of the caller's changes.
+func (h *Handlers) ListProductHistory(
+	ctx context.Context, r gen.ListProductHistoryRequestObject,
+) (gen.ListProductHistoryResponseObject, error) {
+	filter, err := toFilter(r.Params)
+	if err != nil {
+		return nil, err
+	}
+	rows, total, err := h.Changes.History(ctx, gate.Principal(ctx), filter)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListProductHistory200JSONResponse{
+		Success: true, Message: "상품 변경 이력을 불러왔습니다", Data: toHistory(rows, filter.Page, filter.Size, total),
+	}, nil
+}
