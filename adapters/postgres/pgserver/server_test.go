@@ -186,7 +186,8 @@ func TestLogTakesTheServersWords(t *testing.T) {
 	t.Parallel()
 	log := &tail{}
 	start(t, Options{Dir: folder(t), Log: log})
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), "ready to accept connections") }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "ready to accept connections") },
+		10*time.Second, 10*time.Millisecond)
 }
 
 func TestFailuresAreReadable(t *testing.T) {
