@@ -102,7 +102,7 @@ func TestStopEndsTheServer(t *testing.T) {
 
 func TestKilledParentLeavesNoOrphan(t *testing.T) {
 	t.Parallel()
-	start(t, Options{}) // skips without a binary
+	start(t, Options{})                                    // skips without a binary
 	parent := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very test program
 	parent.Env = append(os.Environ(), "CACHESERVER_TEST_PARENT=1")
 	out, err := parent.StdoutPipe()
