@@ -48,9 +48,10 @@ find_postgres() {
 }
 
 find_cache() {
-  local name
+  local name path
   for name in valkey-server redis-server; do
-    if PATH="$PATH:/usr/sbin:/usr/local/bin:/opt/homebrew/bin" command -v "$name"; then return 0; fi
+    path=$(PATH="$PATH:/usr/sbin:/usr/local/bin:/opt/homebrew/bin" command -v "$name") || continue
+    if "$path" --version >/dev/null 2>&1; then echo "$path"; return 0; fi
   done
   return 1
 }
@@ -94,16 +95,16 @@ candidate() { apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 
 made_by_us=
 clean_up() { if [ -n "$made_by_us" ]; then $SUDO rm -f $made_by_us; made_by_us=; fi; }
 trap clean_up EXIT
-put() { # put MODE FILE: writes standard input to FILE unless it is there already
+put() { # put MODE FILE TEXT: writes FILE unless it is there already
   [ ! -e "$2" ] || return 0
-  $SUDO mkdir -p "$(dirname "$2")"
-  $SUDO tee "$2" >/dev/null
-  $SUDO chmod "$1" "$2"
   made_by_us="$made_by_us $2"
+  $SUDO mkdir -p "$(dirname "$2")"
+  echo "$3" | $SUDO tee "$2" >/dev/null
+  $SUDO chmod "$1" "$2"
 }
 
 install_apt() {
-  local packages='' version services='' service
+  local packages='' version services='' disable='' service
   say "apt-get update (package lists may be missing or old)"
   $SUDO apt-get update -q >/dev/null || say "apt-get update failed, going on with the lists that are there"
   if ! find_postgres >/dev/null; then
@@ -121,11 +122,15 @@ install_apt() {
   fi
   [ -n "$packages" ] || return 0
   say "apt-get install $packages (no service is started, no default cluster made: phonebill runs private servers)"
-  printf '#!/bin/sh\nexit 101\n' | put 755 /usr/sbin/policy-rc.d
-  echo 'create_main_cluster = false' | put 644 /etc/postgresql-common/createcluster.d/zz-phonebill.conf
-  $SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages >/dev/null
-  # A fresh package is enabled for the next boot; nobody asked for that.
-  if [ -d /run/systemd/system ]; then $SUDO systemctl disable --quiet $services || true; fi
+  for service in $services; do
+    if have systemctl && ! systemctl is-enabled --quiet $service 2>/dev/null; then disable="$disable $service"; fi
+  done
+  put 755 /usr/sbin/policy-rc.d "$(printf '#!/bin/sh\nexit 101')"
+  put 644 /etc/postgresql-common/createcluster.d/zz-phonebill.conf 'create_main_cluster = false'
+  $SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages >/dev/null ||
+    say "apt-get could not install $packages"
+  # A fresh package is enabled for the next boot; nobody asked for that. What was enabled before stays so.
+  if [ -n "$disable" ]; then $SUDO systemctl disable --quiet $disable 2>/dev/null || true; fi
   clean_up
 }
 
@@ -160,7 +165,7 @@ install PostgreSQL >= $PG_MIN by hand or set PG_BINDIR to the folder of its bina
   mkdir -p "$(dirname "$target")"
   tmp=$(mktemp -d "$target.XXXXXX")
   # The package keeps its libraries' symbolic links in a list; its script lays them. It runs by our hand, since npm may be set to run none.
-  npm install --prefix "$tmp" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
+  npm install --prefix "$tmp" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error \
     "$package@$PG_NPM_VERSION" >/dev/null || { rm -rf "$tmp"; die "npm could not fetch $package"; }
   (cd "$tmp/node_modules/$package" && node scripts/hydrate-symlinks.js)
   if [ -z "$(pg_major "$tmp/node_modules/$package/native/bin")" ]; then

@@ -198,8 +198,8 @@ func TestPoolSpeaksUTC(t *testing.T) {
 	defer pool.Close()
 	var at time.Time
 	var zone, name string
-	err = pool.QueryRow(t.Context(), "SELECT timestamptz '2026-03-01 09:00+09', current_setting('timezone'), current_setting('application_name')").
-		Scan(&at, &zone, &name)
+	err = pool.QueryRow(t.Context(), `SELECT timestamptz '2026-03-01 09:00+09',
+		current_setting('timezone'), current_setting('application_name')`).Scan(&at, &zone, &name)
 	require.NoError(t, err)
 	require.Equal(t, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), at)
 	require.Equal(t, "UTC", zone)
