@@ -23,17 +23,22 @@ import (
 )
 
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: testenv COMMAND [ARGUMENT...]")
-		os.Exit(2)
+	os.Exit(start(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func start(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	if len(args) == 0 {
+		_, _ = fmt.Fprintln(stderr, "usage: testenv COMMAND [ARGUMENT...]")
+		return 2
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	code, err := run(context.Background(), signals, os.Args[1:], os.Stdout, os.Stderr)
+	defer signal.Stop(signals)
+	code, err := run(ctx, signals, args, stdout, stderr)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "testenv:", err)
+		_, _ = fmt.Fprintln(stderr, "testenv:", err)
 	}
-	os.Exit(code)
+	return code
 }
 
 // run starts the servers, runs the command, stops the servers. The code is 1 when the command could not run at all.

@@ -42,6 +42,26 @@ func TestServersOfTheEnvironmentAreUsed(t *testing.T) {
 	require.Equal(t, 1, code)
 }
 
+func TestExitCodeAndWordsOfTheProgram(t *testing.T) {
+	t.Setenv("PHONEBILL_TEST_DATABASE_URL", "postgres://there")
+	t.Setenv("PHONEBILL_TEST_VALKEY_ADDR", "there:1")
+	var out bytes.Buffer
+	require.Equal(t, 2, start(t.Context(), nil, &out, &out))
+	require.Contains(t, out.String(), "usage")
+	require.Equal(t, 4, start(t.Context(), []string{"sh", "-c", "exit 4"}, &out, &out))
+	require.Equal(t, 1, start(t.Context(), []string{"/none/there"}, &out, &out))
+	require.Contains(t, out.String(), "testenv: run /none/there")
+}
+
+func TestServersThatCannotStart(t *testing.T) {
+	t.Setenv("PHONEBILL_TEST_DATABASE_URL", "")
+	t.Setenv("PHONEBILL_TEST_VALKEY_ADDR", "there:1")
+	t.Setenv("PG_BINDIR", t.TempDir())
+	code, _, err := ours(t, "true")
+	require.ErrorContains(t, err, "PG_BINDIR")
+	require.Equal(t, 1, code)
+}
+
 func TestSignalsReachTheCommand(t *testing.T) {
 	t.Setenv("PHONEBILL_TEST_DATABASE_URL", "postgres://there")
 	t.Setenv("PHONEBILL_TEST_VALKEY_ADDR", "there:1")

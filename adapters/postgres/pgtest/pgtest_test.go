@@ -41,7 +41,7 @@ func TestDatabaseIsDroppedAtTheEnd(t *testing.T) {
 	t.Parallel()
 	adminURL, _ := pgtest.Server(t)
 	var name string
-	t.Run("user", func(t *testing.T) { //nolint:paralleltest // must end before we look
+	t.Run("user", func(t *testing.T) { // not parallel: it must end before we look
 		db := pgtest.New(t, migrations.Auth)
 		name = db.Name
 		_, err := pgx.Connect(t.Context(), db.URL) // forgotten: must not keep the database alive
