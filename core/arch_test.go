@@ -58,6 +58,9 @@ func isStd(path string) bool {
 	return !strings.Contains(first, ".") && !strings.HasPrefix(path, module)
 }
 
+// plumbing is adapters/internal: no adapter but what several need below them (running a child process), std only.
+const plumbing = "internal"
+
 // forbiddenInNouns are the standard packages that mean I/O, clocks by stealth, or logging.
 var forbiddenInNouns = map[string]bool{
 	"context": true, "os": true, "net": true, "net/http": true, "io": true, "log": true, "log/slog": true, "database/sql": true,
@@ -81,9 +84,12 @@ func TestImportLaw(t *testing.T) {
 			case isVerb(path):
 				ok := isNoun(imp) || isVerb(imp) || imp == module+"ports" || isStd(imp)
 				require.Truef(t, ok, "verb %s imports %s: verbs know nouns and ports", path, imp)
+			case family(path) == plumbing:
+				require.Truef(t, isStd(imp), "%s imports %s: plumbing below the adapters knows the standard library only", path, imp)
 			case family(path) != "":
 				other := family(imp)
-				require.Truef(t, other == "" || other == family(path), "adapter %s imports adapter %s: cmd wires them", path, imp)
+				ok := other == "" || other == family(path) || other == plumbing
+				require.Truef(t, ok, "adapter %s imports adapter %s: cmd wires them", path, imp)
 				require.Falsef(t, strings.HasPrefix(imp, module+"cmd/"), "adapter %s imports %s", path, imp)
 			}
 		}

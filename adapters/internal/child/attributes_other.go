@@ -1,0 +1,10 @@
+//go:build !linux
+
+package child
+
+import "syscall"
+
+// Without a death signal a SIGKILL of ours leaves the child behind; the next start finds and stops it (pgserver).
+func attributes(cred *syscall.Credential, _ syscall.Signal) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: cred}
+}

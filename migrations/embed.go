@@ -1,0 +1,65 @@
+// Package migrations holds the goose migrations of phonebill's four databases (decision 20). They are the schema's one
+// truth: embedded here for whoever applies them, read by sqlc as the schema of its queries. Changes are expand/contract
+// (decision 24): the previous release keeps running on the new schema.
+package migrations
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+)
+
+// Database names one of the four databases; it is also the folder of its migrations.
+type Database string
+
+// The four databases.
+const (
+	Auth    Database = "auth"
+	Bill    Database = "bill"
+	Product Database = "product"
+	KOS     Database = "kos"
+)
+
+//go:embed auth/*.sql bill/*.sql product/*.sql kos/*.sql
+var files embed.FS
+
+// All lists the databases in a fixed order.
+func All() []Database { return []Database{Auth, Bill, Product, KOS} }
+
+// FS holds the migrations of db at its root. It panics on a database that is none of the four: that is a programming error.
+func FS(db Database) fs.FS {
+	sub, err := fs.Sub(files, string(db))
+	if err == nil {
+		_, err = fs.Stat(sub, ".")
+	}
+	if err != nil {
+		panic(fmt.Sprintf("migrations: unknown database %q: %v", db, err))
+	}
+	return sub
+}
+
+// Hash tells the content of all migrations in 16 hex digits; it changes when any file's name or content does. Test template
+// databases are named by it.
+func Hash() string { return hash(files) }
+
+func hash(fsys fs.FS) string {
+	sum := sha256.New()
+	// WalkDir goes in lexical order, so the hash does not depend on the file system. Reading embedded files cannot fail.
+	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(fsys, path)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(sum, "%s %d\n%s", path, len(content), content)
+		return err
+	})
+	if err != nil {
+		panic(fmt.Sprintf("migrations: embedded files are unreadable: %v", err))
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
