@@ -155,8 +155,14 @@ func TestEventsAreStoredOnce(t *testing.T) {
 	require.Equal(t, 204, send(newSecret, bills, "e-1", billResult(1), noon.Add(-time.Minute)))
 	require.Equal(t, 200, do("GET", "/control/received", "", &got))
 	require.Equal(t, []mvnoapsim.Event{
-		{ID: "e-1", Type: mvnoapsim.BillResult, LineNumber: "010-1234-5678", Sequence: 1, ReceivedAt: noon, Duplicates: 2, Payload: []byte(billResult(1))},
-		{ID: "e-2", Type: mvnoapsim.ProductChangeResult, LineNumber: "010-1234-5678", Sequence: 1, ReceivedAt: noon, Payload: []byte(changeResult)},
+		{
+			ID: "e-1", Type: mvnoapsim.BillResult, LineNumber: "010-1234-5678", Sequence: 1, ReceivedAt: noon,
+			Duplicates: 2, Payload: []byte(billResult(1)),
+		},
+		{
+			ID: "e-2", Type: mvnoapsim.ProductChangeResult, LineNumber: "010-1234-5678", Sequence: 1, ReceivedAt: noon,
+			Payload: []byte(changeResult),
+		},
 	}, got)
 	require.Equal(t, got, sim.Received())
 	require.Equal(t, 204, do("POST", "/control/reset", "", nil))
@@ -214,7 +220,9 @@ func TestFailFault(t *testing.T) {
 	require.Equal(t, 503, send(secret, bills, "e-1", billResult(2), noon))
 	require.Len(t, sim.Received(), 2)
 	require.Zero(t, sim.Received()[1].Duplicates, "what failed was not stored")
-	for _, bad := range []string{``, `{}`, `{"mode":"x"}`, `{"mode":"fail","rate":1.5}`, `{"mode":"fail","status":200}`, `{"mode":"fail","x":1}`} {
+	for _, bad := range []string{
+		``, `{}`, `{"mode":"x"}`, `{"mode":"fail","rate":1.5}`, `{"mode":"fail","status":200}`, `{"mode":"fail","x":1}`,
+	} {
 		require.Equal(t, 400, do("POST", "/control/faults", bad, nil), bad)
 	}
 	require.ErrorIs(t, sim.AddFault(mvnoapsim.Fault{}), mvnoapsim.ErrInvalid)
