@@ -20,15 +20,15 @@ import (
 // main reads KOS_TOKEN (several are separated by commas), STATE_DIR (empty = in memory), KOS_ADDR, KOS_CONTROL_ADDR and
 // KOS_QUOTA_PER_MINUTE (0 = no limit).
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "kos-simulator:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	quota, err := strconv.Atoi(cmp.Or(os.Getenv("KOS_QUOTA_PER_MINUTE"), strconv.Itoa(kossim.DefaultQuota)))
 	if err != nil {
 		return fmt.Errorf("KOS_QUOTA_PER_MINUTE: %w", err)
@@ -47,7 +47,10 @@ func run(ctx context.Context) error {
 }
 
 func server(addr string, h http.Handler) *http.Server {
-	return &http.Server{Addr: addr, Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute}
+	return &http.Server{
+		Addr: addr, Handler: h,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
 }
 
 // serve runs until ctx ends or a server fails. release comes first, so that hanging calls do not hold up the end.

@@ -20,15 +20,15 @@ import (
 // main reads MVNOAP_SECRETS (one or two, separated by a comma), STATE_DIR (empty = in memory), MVNOAP_ADDR and
 // MVNOAP_CONTROL_ADDR.
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "mvnoap-simulator:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	secrets := strings.FieldsFunc(os.Getenv("MVNOAP_SECRETS"), func(r rune) bool { return r == ',' })
 	sim, err := mvnoapsim.New(mvnoapsim.Options{Secrets: secrets, StateDir: os.Getenv("STATE_DIR")})
 	if err != nil {
@@ -40,7 +40,10 @@ func run(ctx context.Context) error {
 }
 
 func server(addr string, h http.Handler) *http.Server {
-	return &http.Server{Addr: addr, Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute}
+	return &http.Server{
+		Addr: addr, Handler: h,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
 }
 
 // serve runs until ctx ends or a server fails. release comes first, so that hanging notifications do not hold up the end.

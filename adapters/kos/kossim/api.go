@@ -197,12 +197,11 @@ func (s *Simulator) hang(ctx context.Context, t turn) {
 
 func (s *Simulator) delay(t turn) time.Duration {
 	d := s.delays.Other
-	switch t.operation {
-	case BillInquiry:
+	if t.operation == BillInquiry {
 		d = s.delays.Bill
-	case ProductChange:
+	}
+	if t.operation == ProductChange {
 		d = s.delays.Change
-	default:
 	}
 	if t.scenario == Slow {
 		d = max(d, s.delays.SlowLine)
@@ -253,12 +252,11 @@ func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, mod
 	if out.wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(out.wait.Seconds()))))
 	}
-	switch mode {
-	case MalformedBody:
+	if mode == MalformedBody {
 		status, body = http.StatusOK, body[:len(body)/2]
-	case AnswerTwice:
+	}
+	if mode == AnswerTwice {
 		body = append(body, body...)
-	default:
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // nobody is left to tell

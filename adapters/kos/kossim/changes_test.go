@@ -25,12 +25,14 @@ func TestChangeIsScheduledAndTakesEffectOnItsDate(t *testing.T) {
 	require.Equal(t, "20261121", *got.ChangeDate)
 	require.Equal(t, "20261201", got.EffectiveDate)
 	require.Equal(t, []kossim.LedgerRow{{
-		TransactionID: "t-1", LineNumber: "01012345678", From: "LTE-PREMIUM-001", To: "5G-STANDARD-001", EffectiveDate: "20261201", AppliedAt: noon,
+		TransactionID: "t-1", LineNumber: "01012345678", From: "LTE-PREMIUM-001", To: "5G-STANDARD-001",
+		EffectiveDate: "20261201", AppliedAt: noon,
 	}}, sim.Ledger())
 
 	who := customer(t, c, "01012345678")
 	require.Equal(t, "LTE-PREMIUM-001", who.CurrentProduct.ProductCode)
-	require.Equal(t, kosgen.ScheduledProduct{ProductCode: "5G-STANDARD-001", EffectiveDate: "20261201", TransactionId: "t-1"}, *who.ScheduledProduct)
+	scheduled := kosgen.ScheduledProduct{ProductCode: "5G-STANDARD-001", EffectiveDate: "20261201", TransactionId: "t-1"}
+	require.Equal(t, scheduled, *who.ScheduledProduct)
 
 	require.NoError(t, sim.SetClock(time.Date(2026, 11, 30, 14, 59, 59, 0, time.UTC)))
 	require.Equal(t, "LTE-PREMIUM-001", customer(t, c, "01012345678").CurrentProduct.ProductCode, "one second before midnight in Seoul")

@@ -45,7 +45,8 @@ func TestControlFaults(t *testing.T) {
 	do := steer(t, sim)
 	var faults []kossim.Fault
 	require.Equal(t, 201, do("POST", "/control/faults", `{"operation":"*","mode":"error","rate":0.5,"times":2}`, &faults))
-	require.Equal(t, 201, do("POST", "/control/faults", `{"operation":"product.change","mode":"apply_late","lineNumber":"01012345678","lateMs":5}`, &faults))
+	late := `{"operation":"product.change","mode":"apply_late","lineNumber":"01012345678","lateMs":5}`
+	require.Equal(t, 201, do("POST", "/control/faults", late, &faults))
 	require.Equal(t, []kossim.Fault{
 		{Operation: kossim.AnyOperation, Mode: kossim.Error, Rate: .5, Times: 2},
 		{Operation: kossim.ProductChange, Mode: kossim.ApplyLate, LineNumber: "01012345678", LateMs: 5},
@@ -54,7 +55,9 @@ func TestControlFaults(t *testing.T) {
 	require.Equal(t, 201, do("POST", "/control/faults", `{"operation":"*","mode":"error","rate":0}`, &faults), "rate 0 never strikes")
 	require.Equal(t, 200, do("GET", "/control/faults", "", &faults))
 	require.Empty(t, faults)
-	for _, bad := range []string{``, `[]`, `{"operation":"*"}`, `{"operation":"*","mode":"error","rate":2}`, `{"operation":"*","mode":"error","x":1}`} {
+	for _, bad := range []string{
+		``, `[]`, `{"operation":"*"}`, `{"operation":"*","mode":"error","rate":2}`, `{"operation":"*","mode":"error","x":1}`,
+	} {
 		require.Equal(t, 400, do("POST", "/control/faults", bad, nil), bad)
 	}
 }
@@ -98,7 +101,9 @@ func TestControlClock(t *testing.T) {
 	require.Equal(t, time.Date(2027, 1, 30, 14, 59, 0, 0, time.UTC), got.Now)
 	require.Equal(t, 200, do("GET", "/control/clock", "", &got))
 	require.Equal(t, sim.Now(), got.Now)
-	for _, bad := range []string{`{}`, `{"advance":"soon"}`, `{"advance":[]}`, `{"advance":1,"set":"2027-01-01T00:00:00Z"}`, `{"set":"2027"}`} {
+	for _, bad := range []string{
+		`{}`, `{"advance":"soon"}`, `{"advance":[]}`, `{"advance":1,"set":"2027-01-01T00:00:00Z"}`, `{"set":"2027"}`,
+	} {
 		require.Equal(t, 400, do("POST", "/control/clock", bad, nil), bad)
 	}
 }

@@ -220,7 +220,8 @@ func TestRateAndDistribution(t *testing.T) {
 		}
 		require.InDelta(t, 300, failed, 60)
 		sim.ClearFaults()
-		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductsList, Mode: kossim.Latency, LatencyP50Ms: 100, LatencyP99Ms: 1000}))
+		spread := kossim.Fault{Operation: kossim.ProductsList, Mode: kossim.Latency, LatencyP50Ms: 100, LatencyP99Ms: 1000}
+		require.NoError(t, sim.AddFault(spread))
 		all := make([]time.Duration, 1000)
 		for i := range all {
 			all[i] = took(func() { direct(t.Context(), sim, "GET", "/kos/products", nil) })
@@ -236,7 +237,8 @@ func TestFaultsAddUpAndKnowTheirLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := virtual(t, func(o *kossim.Options) { o.Delays = &kossim.Delays{} })
 		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.CustomerGet, Mode: kossim.Latency, LatencyMs: 100}))
-		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.AnyOperation, LineNumber: "010-1234-5678", Mode: kossim.Error, LatencyMs: 50}))
+		oneLine := kossim.Fault{Operation: kossim.AnyOperation, LineNumber: "010-1234-5678", Mode: kossim.Error, LatencyMs: 50}
+		require.NoError(t, sim.AddFault(oneLine))
 		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.AnyOperation, Mode: kossim.Latency, LatencyMs: 7}))
 		var rec *httptest.ResponseRecorder
 		require.Equal(t, 157*time.Millisecond, took(func() { rec = direct(t.Context(), sim, "GET", "/kos/customer/01012345678", nil) }))

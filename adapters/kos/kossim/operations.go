@@ -55,10 +55,10 @@ func (s *Simulator) askChange(_ *http.Request, body []byte) question {
 	ok := whole(body, &in)
 	q := question{lineNumber: cut(in.LineNumber, 11), transactionID: cut(in.TransactionId, 64), order: orderOf(in)}
 	_, err := parseDay(in.EffectiveDate)
-	if !ok || err != nil || !isID(in.TransactionId) || !digits.MatchString(in.LineNumber) || in.CurrentProductCode == "" || in.NewProductCode == "" {
-		return q
+	plans := in.CurrentProductCode != "" && in.NewProductCode != ""
+	if ok && err == nil && plans && isID(in.TransactionId) && digits.MatchString(in.LineNumber) {
+		q.run = func() reply { return s.change(q.order) }
 	}
-	q.run = func() reply { return s.change(q.order) }
 	return q
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -235,9 +236,8 @@ type Generate struct {
 
 // AddCustomers makes customers and answers their lines, oldest first. A line that is already there stays as it is.
 func (s *Simulator) AddCustomers(g Generate) ([]string, error) {
-	switch g.Scenario {
-	case "", Normal, NoBill, Failing, Slow, Suspended, Unpaid, OldDevice:
-	default:
+	possible := []Scenario{"", Normal, NoBill, Failing, Slow, Suspended, Unpaid, OldDevice}
+	if !slices.Contains(possible, g.Scenario) {
 		return nil, fmt.Errorf("%w: scenario", ErrInvalid)
 	}
 	if g.Count < 1 || g.Count > 1_000_000 {
