@@ -3,6 +3,8 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,10 +49,23 @@ func (f *findings) schema(at string, err error) {
 		f.add(name, "형식이 올바르지 않습니다")
 		return
 	}
+	if object, ok := one.Value.(map[string]any); ok && one.SchemaField == "properties" {
+		f.unknown(one, object)
+		return
+	}
 	if name == "" {
 		name = dotted(one.JSONPointer())
 	}
 	f.add(name, reason(one))
+}
+
+// unknown names the keys of object that its schema does not know; the schema's error tells only where the object is.
+func (f *findings) unknown(e *openapi3.SchemaError, object map[string]any) {
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if _, known := e.Schema.Properties[key]; !known {
+			f.add(dotted(append(e.JSONPointer(), key)), reasonUnknown)
+		}
+	}
 }
 
 // reason says in Korean what a schema asks for; never the validator's own text, which quotes schemas and values. A schema
@@ -59,8 +74,6 @@ func reason(e *openapi3.SchemaError) string {
 	switch e.SchemaField {
 	case "required":
 		return reasonRequired
-	case "properties", "additionalProperties":
-		return reasonUnknown
 	case "type", "nullable":
 		return typeReason(e.Schema)
 	}
