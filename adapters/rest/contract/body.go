@@ -1,0 +1,179 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"phonebill/core/fault"
+)
+
+// maxDepth is how deep objects and arrays may nest; the deepest body of the API has two levels.
+const maxDepth = 16
+
+const (
+	reasonRequired = "필수 항목입니다"
+	reasonUnknown  = "알 수 없는 항목입니다"
+	reasonBadText  = "사용할 수 없는 문자가 있습니다"
+	reasonBadJSON  = "올바른 JSON 형식이 아닙니다"
+)
+
+// checkBody reads the body, judges it, and puts it back for the handler. Only a body over the limit is an error of its own.
+func (o *operation) checkBody(r *http.Request, found *findings) error {
+	data, err := io.ReadAll(r.Body)
+	if limit := (*http.MaxBytesError)(nil); errors.As(err, &limit) {
+		return fault.New(fault.PayloadTooLarge).Because(err)
+	}
+	if err != nil {
+		return fault.InvalidField("body", "요청 본문을 읽을 수 없습니다").Because(err)
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
+	if len(data) == 0 {
+		if o.bodyRequired {
+			found.add("body", "요청 본문이 필요합니다")
+		}
+		return nil
+	}
+	if !isJSON(r.Header.Values("Content-Type")) {
+		found.add("Content-Type", "application/json이어야 합니다")
+		return nil
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		found.add("Content-Encoding", "압축되지 않은 본문만 보낼 수 있습니다")
+		return nil
+	}
+	value, field, reason := parse(data)
+	if reason != "" {
+		found.add(field, reason)
+		return nil
+	}
+	found.schema("", o.body.VisitJSON(value, visitBody...))
+	return nil
+}
+
+// isJSON accepts application/json in UTF-8, said once.
+func isJSON(contentType []string) bool {
+	if len(contentType) != 1 {
+		return false
+	}
+	media, params, err := mime.ParseMediaType(contentType[0])
+	if err != nil || media != "application/json" {
+		return false
+	}
+	charset, said := params["charset"]
+	return !said || strings.EqualFold(charset, "utf-8")
+}
+
+// parse reads exactly one JSON value, more strictly than encoding/json: UTF-8 only, no NUL, no key twice, not too deep,
+// nothing after it. reason is empty when all is well; else field names the place.
+func parse(data []byte) (value any, field, reason string) {
+	if !utf8.Valid(data) {
+		return nil, "body", "UTF-8이 아닌 문자가 있습니다"
+	}
+	p := &parser{dec: json.NewDecoder(bytes.NewReader(data))}
+	p.dec.UseNumber()
+	value, ok := p.value(nil)
+	if !ok {
+		return nil, p.field, p.reason
+	}
+	if _, err := p.dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, "body", reasonBadJSON
+	}
+	return value, "", ""
+}
+
+type parser struct {
+	dec           *json.Decoder
+	field, reason string
+}
+
+func (p *parser) refuse(at []string, reason string) (any, bool) {
+	p.field, p.reason = dotted(at), reason
+	return nil, false
+}
+
+func (p *parser) value(at []string) (any, bool) {
+	if len(at) > maxDepth {
+		return p.refuse(nil, "너무 깊게 중첩되어 있습니다")
+	}
+	token, err := p.dec.Token()
+	if err != nil {
+		return p.refuse(nil, reasonBadJSON)
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		if t == '{' {
+			return p.object(at)
+		}
+		return p.array(at)
+	case string:
+		if strings.ContainsRune(t, 0) {
+			return p.refuse(at, reasonBadText)
+		}
+		return t, true
+	default:
+		return t, true
+	}
+}
+
+func (p *parser) object(at []string) (any, bool) {
+	out := map[string]any{}
+	for p.dec.More() {
+		token, err := p.dec.Token()
+		key, isString := token.(string)
+		if err != nil || !isString {
+			return p.refuse(nil, reasonBadJSON)
+		}
+		here := append(at[:len(at):len(at)], key)
+		if _, twice := out[key]; twice {
+			return p.refuse(here, "같은 항목이 두 번 있습니다")
+		}
+		value, ok := p.value(here)
+		if !ok {
+			return nil, false
+		}
+		out[key] = value
+	}
+	return p.end(out)
+}
+
+func (p *parser) array(at []string) (any, bool) {
+	out := []any{}
+	for p.dec.More() {
+		value, ok := p.value(append(at[:len(at):len(at)], strconv.Itoa(len(out))))
+		if !ok {
+			return nil, false
+		}
+		out = append(out, value)
+	}
+	return p.end(out)
+}
+
+func (p *parser) end(value any) (any, bool) {
+	if _, err := p.dec.Token(); err != nil {
+		return p.refuse(nil, reasonBadJSON)
+	}
+	return value, true
+}
+
+// dotted names a place in the body: items.0.name; the body itself is "body". What the client wrote is cut to a length that
+// is fit to be sent back.
+func dotted(at []string) string {
+	if len(at) == 0 {
+		return "body"
+	}
+	name := []rune(strings.ToValidUTF8(strings.ReplaceAll(strings.Join(at, "."), "\x00", ""), ""))
+	if len(name) > 64 {
+		name = append(name[:64], '…')
+	}
+	if len(name) == 0 {
+		return "body"
+	}
+	return string(name)
+}

@@ -1,0 +1,135 @@
+package contract
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"phonebill/core/id"
+)
+
+// visit are the options under which values are held against schemas: find everything, check formats, keep no details.
+var visit = []openapi3.SchemaValidationOption{
+	openapi3.MultiErrors(),
+	openapi3.EnableFormatValidation(),
+	openapi3.WithStringFormatValidator("date", openapi3.NewCallbackValidator(func(s string) error {
+		_, err := time.Parse(time.DateOnly, s)
+		return err //nolint:wrapcheck // only its presence counts
+	})),
+	openapi3.WithStringFormatValidator("uuid", openapi3.NewCallbackValidator(func(s string) error {
+		_, err := id.Parse(s)
+		return err //nolint:wrapcheck // only its presence counts
+	})),
+}
+
+var visitBody = append([]openapi3.SchemaValidationOption{openapi3.VisitAsRequest()}, visit...)
+
+// schema adds what the schema found. at names the parameter, empty for the body.
+func (f *findings) schema(at string, err error) {
+	if err == nil {
+		return
+	}
+	if many := (openapi3.MultiError)(nil); errors.As(err, &many) {
+		for _, one := range many {
+			f.schema(at, one)
+		}
+		return
+	}
+	name := at
+	one := (*openapi3.SchemaError)(nil)
+	if !errors.As(err, &one) {
+		if name == "" {
+			name = "body"
+		}
+		f.add(name, "형식이 올바르지 않습니다")
+		return
+	}
+	if object, ok := one.Value.(map[string]any); ok && one.SchemaField == "properties" {
+		f.unknown(one, object)
+		return
+	}
+	if name == "" {
+		name = dotted(one.JSONPointer())
+	}
+	f.add(name, reason(one))
+}
+
+// unknown names the keys of object that its schema does not know; the schema's error tells only where the object is.
+func (f *findings) unknown(e *openapi3.SchemaError, object map[string]any) {
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		if _, known := e.Schema.Properties[key]; !known {
+			f.add(dotted(append(e.JSONPointer(), key)), reasonUnknown)
+		}
+	}
+}
+
+// reason says in Korean what a schema asks for; never the validator's own text, which quotes schemas and values. A schema
+// that knows better says so in x-reason.
+func reason(e *openapi3.SchemaError) string {
+	switch e.SchemaField {
+	case "required":
+		return reasonRequired
+	case "type", "nullable":
+		return typeReason(e.Schema)
+	}
+	if own, ok := e.Schema.Extensions["x-reason"].(string); ok {
+		return own
+	}
+	switch e.SchemaField {
+	case "enum":
+		return oneOf(e.Schema.Enum)
+	case "minLength":
+		return fmt.Sprintf("%d자 이상이어야 합니다", e.Schema.MinLength)
+	case "maxLength":
+		return fmt.Sprintf("%d자 이하여야 합니다", *e.Schema.MaxLength)
+	case "minimum":
+		return fmt.Sprintf("%g 이상이어야 합니다", *e.Schema.Min)
+	case "maximum":
+		return fmt.Sprintf("%g 이하여야 합니다", *e.Schema.Max)
+	case "format":
+		return formatReason(e.Schema.Format)
+	default:
+		return "형식이 올바르지 않습니다"
+	}
+}
+
+func typeReason(s *openapi3.Schema) string {
+	switch {
+	case s.Type.Is(openapi3.TypeString):
+		return "문자열이어야 합니다"
+	case s.Type.Is(openapi3.TypeInteger):
+		return "정수여야 합니다"
+	case s.Type.Is(openapi3.TypeNumber):
+		return "숫자여야 합니다"
+	case s.Type.Is(openapi3.TypeBoolean):
+		return "true 또는 false여야 합니다"
+	case s.Type.Is(openapi3.TypeArray):
+		return "배열이어야 합니다"
+	default:
+		return "JSON 객체여야 합니다"
+	}
+}
+
+func formatReason(format string) string {
+	switch format {
+	case "date":
+		return "YYYY-MM-DD 형식의 올바른 날짜여야 합니다"
+	case "uuid":
+		return "올바른 UUID 형식이어야 합니다"
+	default:
+		return "형식이 올바르지 않습니다"
+	}
+}
+
+func oneOf(values []any) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = fmt.Sprint(v)
+	}
+	return strings.Join(texts, ", ") + " 중 하나여야 합니다"
+}

@@ -1,0 +1,132 @@
+// Package edge is what every request meets first, in the gateway and in each service: it gets its ids, loses the identity
+// headers that outsiders forge, is limited in size, is observed, and never takes the process down.
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"phonebill/core/auth"
+	"phonebill/ports"
+)
+
+var (
+	requestIDPattern   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	traceparentPattern = regexp.MustCompile(`^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$`)
+)
+
+// Identify accepts or makes X-Request-ID (echoed) and the W3C trace, and puts them into the context (ports.TraceOf). The
+// request passed on carries both as headers, so that a proxy behind it hands them to the next hop.
+func Identify(ids ports.IDs) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			t := ports.Trace{RequestID: r.Header.Get("X-Request-Id"), TraceID: traceID(r), SpanID: randomHex(8)}
+			if !requestIDPattern.MatchString(t.RequestID) {
+				t.RequestID = ids().String()
+			}
+			r = r.WithContext(ports.WithTrace(r.Context(), t))
+			r.Header.Set("X-Request-Id", t.RequestID)
+			r.Header.Set("Traceparent", t.Traceparent())
+			w.Header().Set("X-Request-Id", t.RequestID)
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// traceID is the caller's when the traceparent is valid by W3C Trace Context, else a new one.
+func traceID(r *http.Request) string {
+	m := traceparentPattern.FindStringSubmatch(r.Header.Get("Traceparent"))
+	valid := m != nil && m[1] != "ff" && (m[1] != "00" || m[4] == "") &&
+		strings.Trim(m[2], "0") != "" && strings.Trim(m[3], "0") != ""
+	if !valid {
+		r.Header.Del("Tracestate")
+		return randomHex(16)
+	}
+	return m[2]
+}
+
+func randomHex(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // never fails since Go 1.24
+	return hex.EncodeToString(b)
+}
+
+type clientKey struct{}
+
+// ClientOf answers where the request of ctx came from, as WhoCalls saw it.
+func ClientOf(ctx context.Context) auth.Client {
+	c, _ := ctx.Value(clientKey{}).(auth.Client)
+	return c
+}
+
+// WhoCalls drops the headers by which outsiders could claim to be somebody: X-User-* from everybody, X-Forwarded-* and
+// their kin from peers that are not trusted (decision 23). It puts the caller's address and device into the context.
+func WhoCalls(trusted []netip.Prefix) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			peer := peerOf(r)
+			believed := contains(trusted, peer)
+			for name := range r.Header {
+				lower := strings.ToLower(name)
+				forged := strings.HasPrefix(lower, "x-user-") || !believed &&
+					(strings.HasPrefix(lower, "x-forwarded-") || lower == "forwarded" || lower == "x-real-ip")
+				if forged {
+					delete(r.Header, name)
+				}
+			}
+			ip := peer
+			if believed {
+				ip = forwardedFor(r, trusted, peer)
+			}
+			c := auth.Client{IP: ip.String(), UserAgent: clip(r.UserAgent(), 256)}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), clientKey{}, c)))
+		})
+	}
+}
+
+// forwardedFor is the last address of X-Forwarded-For that no trusted peer wrote about itself.
+func forwardedFor(r *http.Request, trusted []netip.Prefix, peer netip.Addr) netip.Addr {
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			return peer
+		}
+		peer = hop.Unmap()
+		if !contains(trusted, peer) {
+			return peer
+		}
+	}
+	return peer
+}
+
+func peerOf(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	addr, _ := netip.ParseAddr(host) // the zero Addr belongs to no prefix
+	return addr.Unmap()
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
+}

@@ -1,0 +1,130 @@
+// Package resttest holds answers against the OpenAPI files, for the tests of handlers, gateway and end-to-end journeys.
+package resttest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/rest/internal/authgen"
+	"phonebill/adapters/rest/internal/billgen"
+	"phonebill/adapters/rest/internal/commongen"
+	"phonebill/adapters/rest/internal/productgen"
+)
+
+// The specifications are read once for all tests; nobody changes them.
+var (
+	auth    = sync.OnceValues(authgen.GetSpec)
+	bill    = sync.OnceValues(billgen.GetSpec)
+	product = sync.OnceValues(productgen.GetSpec)
+	common  = sync.OnceValues(commongen.GetSpec)
+)
+
+// Auth is openapi/auth.yaml; do not change it.
+func Auth(t testing.TB) *openapi3.T { t.Helper(); return read(t, auth) }
+
+// Bill is openapi/bill.yaml; do not change it.
+func Bill(t testing.TB) *openapi3.T { t.Helper(); return read(t, bill) }
+
+// Product is openapi/product.yaml; do not change it.
+func Product(t testing.TB) *openapi3.T { t.Helper(); return read(t, product) }
+
+func read(t testing.TB, get func() (*openapi3.T, error)) *openapi3.T {
+	t.Helper()
+	spec, err := get()
+	require.NoError(t, err)
+	return spec
+}
+
+// Validate fails the test unless res is an answer that spec allows to req: a documented status, the documented headers, a
+// body that fits its schema. An answer to a path or method that spec does not know must be an error of the one shape. The
+// body of res can be read again afterwards.
+func Validate(t testing.TB, spec *openapi3.T, req *http.Request, res *http.Response) {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	if res.StatusCode >= http.StatusBadRequest {
+		validateError(t, res, body)
+	}
+	route, params := find(spec, req)
+	if route == nil {
+		require.GreaterOrEqualf(t, res.StatusCode, http.StatusBadRequest, "%s %s is not in the specification", req.Method, req.URL.Path)
+		return
+	}
+	if res.StatusCode == http.StatusMethodNotAllowed {
+		return // GET on a fixed path that a templated one would match
+	}
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+		Status:                 res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	}
+	require.NoErrorf(t, openapi3filter.ValidateResponse(context.Background(), input), "%s %s answered %d %s",
+		req.Method, req.URL.Path, res.StatusCode, body)
+}
+
+// find is the operation of the request, nil when there is none. A fixed path goes before a templated one.
+func find(spec *openapi3.T, req *http.Request) (*routers.Route, map[string]string) {
+	var best *routers.Route
+	var bestParams map[string]string
+	path := strings.Split(strings.TrimPrefix(req.URL.Path, spec.Servers[0].URL), "/")
+	for template, item := range spec.Paths.Map() {
+		params, ok := match(strings.Split(template, "/"), path)
+		if !ok || best != nil && len(params) >= len(bestParams) {
+			continue
+		}
+		if op := item.GetOperation(req.Method); op != nil {
+			best = &routers.Route{Spec: spec, Path: template, PathItem: item, Method: req.Method, Operation: op}
+			bestParams = params
+		}
+	}
+	return best, bestParams
+}
+
+func match(template, path []string) (map[string]string, bool) {
+	params := map[string]string{}
+	if len(template) != len(path) {
+		return nil, false
+	}
+	for i, segment := range template {
+		if strings.HasPrefix(segment, "{") {
+			params[strings.Trim(segment, "{}")] = path[i]
+		} else if segment != path[i] {
+			return nil, false
+		}
+	}
+	return params, true
+}
+
+func validateError(t testing.TB, res *http.Response, body []byte) {
+	t.Helper()
+	schema := "ErrorEnvelope"
+	if res.Header.Get("Content-Type") == "application/problem+json" {
+		schema = "Problem"
+	} else {
+		require.Equalf(t, "application/json", res.Header.Get("Content-Type"), "error body %s", body)
+	}
+	var value any
+	require.NoErrorf(t, json.Unmarshal(body, &value), "error body %s", body)
+	require.NoErrorf(t, read(t, common).Components.Schemas[schema].Value.VisitJSON(value, openapi3.MultiErrors()), "error body %s", body)
+	switch res.StatusCode {
+	case http.StatusUnauthorized:
+		require.NotEmpty(t, res.Header.Get("WWW-Authenticate"))
+	case http.StatusMethodNotAllowed:
+		require.NotEmpty(t, res.Header.Get("Allow"))
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		require.NotEmpty(t, res.Header.Get("Retry-After"))
+	}
+}
