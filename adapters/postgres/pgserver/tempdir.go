@@ -14,7 +14,7 @@ const memoryRoom = 1 << 30
 func TempDir(prefix string) (string, error) {
 	base := ""
 	var shm syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &shm); err == nil && uint64(shm.Bavail)*uint64(shm.Bsize) >= memoryRoom { //nolint:gosec // never negative
+	if err := syscall.Statfs("/dev/shm", &shm); err == nil && shm.Bavail*uint64(shm.Bsize) >= memoryRoom { //nolint:gosec // never negative
 		base = "/dev/shm"
 	}
 	dir, err := os.MkdirTemp(base, prefix)
