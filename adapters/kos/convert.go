@@ -44,8 +44,10 @@ func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 	if b.Discounts, err = discounts(d.DiscountInfo); err != nil {
 		return bill.Bill{}, err
 	}
-	b.Total, err = total(d, b)
-	return b, err
+	if b.Total, err = total(d, b); err != nil {
+		return bill.Bill{}, err
+	}
+	return b, nil
 }
 
 // total is what KOS states; where it states none, kos.yaml says how it comes about. Without charges either it would be invented.
