@@ -281,13 +281,13 @@ func (s *system) announce(out io.Writer, path string) error {
 	for _, db := range migrations.All() {
 		f.Databases[string(db)] = s.ground.Access.OwnerURL(db)
 	}
+	if err := f.Write(path); err != nil {
+		return err
+	}
 	for _, n := range s.ground.Notices {
 		if _, err := fmt.Fprintln(out, "note:", n); err != nil {
 			return err
 		}
-	}
-	if err := f.Write(path); err != nil {
-		return err
 	}
 	return f.Print(out, path)
 }
