@@ -143,6 +143,11 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
 	switch o.State {
 	case product.Requested, product.Validated:
+		if o.Sends > 0 {
+			// An earlier attempt may have been applied late. Facts that show it would fail the checks ("already your plan") and
+			// end a success as FAILED; KOS knows the transaction and answers it once more.
+			return s.send(ctx, o)
+		}
 		return s.checkAndSend(ctx, o, known)
 	case product.Dispatched: // cut off while sending: what came of it is not known
 		return s.settle(ctx, o, product.Answer{Kind: product.AnswerUnknown})
@@ -170,7 +175,13 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *fact
 	if o.State != product.Validated {
 		return o, s.Orders.Save(ctx, o)
 	}
-	if o, err = o.Send(); err != nil {
+	return s.send(ctx, o)
+}
+
+// send makes one attempt on the wire.
+func (s *Service) send(ctx context.Context, o product.Order) (product.Order, error) {
+	o, err := o.Send()
+	if err != nil {
 		return o, err
 	}
 	o.NextAttemptAt = s.Now().Add(s.Limits.Lease)
