@@ -53,7 +53,7 @@ coverage/integration.out:
 	@$(MAKE) --no-print-directory test
 
 bench: deps ## measure against bare baselines in one run; prints a table, writes bench/out/*.json
-	@mkdir -p bin && go build -o bin/ ./bench ./cmd/phonebill
+	@mkdir -p bin && go build -o bin/ ./cmd/bench ./cmd/phonebill
 	@exec bin/bench
 
 fmt: ## format the code
