@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -99,13 +100,12 @@ func spawn(ctx context.Context, env []string, name string, args ...string) (line
 		return "", nil, fmt.Errorf("bench: start %s: %w", name, err)
 	}
 	stop = func() { cancel(); _ = cmd.Wait() }
-	buf := make([]byte, 256)
-	n, err := stdout.Read(buf)
-	if err != nil {
+	in := bufio.NewReader(stdout)
+	if line, err = in.ReadString('\n'); err != nil {
 		stop()
 		return "", nil, fmt.Errorf("bench: %s said nothing: %w", name, err)
 	}
-	go func() { _, _ = io.Copy(io.Discard, stdout) }()
-	line, _, _ = strings.Cut(string(buf[:n]), "\n")
+	go func() { _, _ = io.Copy(io.Discard, in) }()
+	line = strings.TrimSpace(line)
 	return line, stop, nil
 }
