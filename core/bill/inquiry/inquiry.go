@@ -132,29 +132,36 @@ func (s *Service) attempt(ctx context.Context, q bill.Inquiry, held bill.Copy, i
 	asked := s.Now()
 	told, err := s.Source.Bill(call, q.ID, q.Line, q.Month)
 	if err == nil {
-		return s.told(ctx, q, bill.Copy{Version: s.NewID(), Bill: told, AsOf: asked})
+		return s.told(ctx, q, bill.Copy{Version: s.NewID(), Bill: told, AsOf: asked}, interactive)
 	}
 	return s.untold(ctx, q, held, err, interactive)
 }
 
-func (s *Service) told(ctx context.Context, q bill.Inquiry, c bill.Copy) (Result, error) {
+func (s *Service) told(ctx context.Context, q bill.Inquiry, c bill.Copy, interactive bool) (Result, error) {
 	if err := s.Bills.Put(ctx, c); err != nil {
-		return Result{}, err
+		// A bill that cannot be kept cannot be answered or delivered. The attempt counts all the same, or one bad bill would ask KOS
+		// for ever.
+		q = q.After(bill.Broken, fault.ServiceUnavailable, interactive, 0, s.Now())
+		return Result{}, errors.Join(err, s.Inquiries.Save(ctx, q))
 	}
 	q.Attempts++
 	q = q.Complete(c, bill.FromKOS, s.Now())
 	return Result{q, &c.Bill}, s.Inquiries.Save(ctx, q)
 }
 
+// untold decides what trouble makes of the inquiry. The last good copy is the answer when there will be no better one: KOS cannot be
+// asked while the customer waits, or the attempts are used up. A KOS that is merely slow gets its other attempts first, else a
+// slow line would be shown its old bill until that is gone.
 func (s *Service) untold(ctx context.Context, q bill.Inquiry, held bill.Copy, cause error, interactive bool) (Result, error) {
-	f, now := fault.From(cause), s.Now()
-	trouble := troubleOf(cause)
-	if trouble != bill.NoSuch && interactive &&
-		freshness.Bill.Decide(held.AsOf, time.Time{}, now) == freshness.Stale {
+	f, now, trouble := fault.From(cause), s.Now(), troubleOf(cause)
+	after := q.After(trouble, f.Code(), interactive, f.RetryAfter(), now)
+	hopeless := after.Status == bill.Failed && trouble != bill.NoSuch || trouble == bill.NotAsked && interactive
+	if hopeless && freshness.Bill.Decide(held.AsOf, time.Time{}, now) != freshness.Gone {
+		q.Attempts = after.Attempts
 		q = q.Complete(held, bill.FromStale, now)
 		return Result{q, &held.Bill}, s.Inquiries.Save(ctx, q)
 	}
-	q = q.After(trouble, f.Code(), interactive, f.RetryAfter(), now)
+	q = after
 	if err := s.Inquiries.Save(ctx, q); err != nil {
 		return Result{}, err
 	}
@@ -251,7 +258,8 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	var wg sync.WaitGroup
 	for i, q := range due {
 		wg.Go(func() {
-			if _, err := s.attempt(ctx, q, bill.Copy{}, false); fault.From(err).Unexpected() {
+			held, _ := s.Bills.Latest(ctx, q.Line, q.Month) // none is held when the store is in trouble
+			if _, err := s.attempt(ctx, q, held, false); fault.From(err).Unexpected() {
 				errs[i] = err
 			}
 		})

@@ -88,14 +88,16 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	if q.Line.IsZero() && q.Current == "" && q.Operator == "" && len(p.Lines) > 0 {
 		q.Line = p.Lines[0]
 	}
+	if !q.Line.IsZero() {
+		if err := p.Owns(q.Line); err != nil {
+			return Offer{}, err
+		}
+	}
 	plans, source, err := s.Facts.PlanList(ctx, freshness.PlanList)
 	if err != nil {
 		return Offer{}, named(err, screenFailed)
 	}
 	if !q.Line.IsZero() {
-		if err := p.Owns(q.Line); err != nil {
-			return Offer{}, err
-		}
 		c, _, err := s.Facts.Customer(ctx, q.Line)
 		if err != nil {
 			return Offer{}, named(err, screenFailed)
@@ -114,7 +116,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	return offer, nil
 }
 
-// named puts the story's text on trouble; KOS's business answers and our refusals keep their own.
+// named puts the story's text on trouble and on a line that KOS does not know; our refusals keep their own.
 func named(err error, message string) error {
 	if f := fault.From(err); f != nil && (f.Kind() == fault.Unavailable || f.Code() == fault.LineNotFound) {
 		return f.WithMessage(message)

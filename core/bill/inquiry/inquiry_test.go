@@ -1,0 +1,559 @@
+package inquiry_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/bill/inquiry"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+var errBackend = errors.New("backend is in trouble")
+
+func notAsked() error {
+	return fault.New(fault.ServiceUnavailable).RetryIn(20 * time.Second).Because(ports.ErrNotAsked)
+}
+
+func broken() error { return fault.New(fault.ServiceUnavailable).RetryIn(7 * time.Second) }
+
+// source is a KOS that takes a while for each call, then fails as the script says; an empty script answers.
+type source struct {
+	*memory.KOS
+	mu     sync.Mutex
+	takes  time.Duration
+	script []error
+	asked  []time.Time
+}
+
+func (s *source) Bill(ctx context.Context, q id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
+	s.mu.Lock()
+	s.asked = append(s.asked, time.Now())
+	takes := s.takes
+	var err error
+	if len(s.script) > 0 {
+		err, s.script = s.script[0], s.script[1:]
+	}
+	s.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return bill.Bill{}, fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, ctx.Err()))
+	}
+	if err != nil {
+		return bill.Bill{}, err
+	}
+	return s.KOS.Bill(ctx, q, n, m)
+}
+
+func (s *source) set(takes time.Duration, script ...error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takes, s.script = takes, script
+}
+
+func (s *source) calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked)
+}
+
+type bills struct {
+	memory.Bills
+	latest, put, version error
+}
+
+func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	if b.latest != nil {
+		return bill.Copy{}, b.latest
+	}
+	return b.Bills.Latest(ctx, n, m)
+}
+
+func (b *bills) Put(ctx context.Context, c bill.Copy) error {
+	if b.put != nil {
+		return b.put
+	}
+	return b.Bills.Put(ctx, c)
+}
+
+func (b *bills) Version(ctx context.Context, n line.Number, m calendar.Month, v id.ID) (bill.Copy, error) {
+	if b.version != nil {
+		return bill.Copy{}, b.version
+	}
+	return b.Bills.Version(ctx, n, m, v)
+}
+
+type inquiries struct {
+	memory.Inquiries
+	add, save, claim error
+	beforeSave       func()
+}
+
+func (q *inquiries) Add(ctx context.Context, i bill.Inquiry) error {
+	return errors.Join(q.add, q.Inquiries.Add(ctx, i))
+}
+
+func (q *inquiries) Save(ctx context.Context, i bill.Inquiry) error {
+	if q.beforeSave != nil {
+		q.beforeSave()
+	}
+	if q.save != nil {
+		return q.save
+	}
+	return q.Inquiries.Save(ctx, i)
+}
+
+func (q *inquiries) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error) {
+	if q.claim != nil {
+		return nil, q.claim
+	}
+	return q.Inquiries.Claim(ctx, now, lease, n)
+}
+
+type world struct {
+	*inquiry.Service
+	source    *source
+	bills     *bills
+	inquiries *inquiries
+	me        auth.Principal
+	line      line.Number
+}
+
+func number(t *testing.T, s string) line.Number {
+	t.Helper()
+	n, err := line.Parse(s)
+	require.NoError(t, err)
+	return n
+}
+
+// newWorld belongs into a synctest bubble: its clock is the bubble's.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	n := number(t, "01012345678")
+	w := &world{
+		source: &source{KOS: memory.NewKOS(), takes: 500 * time.Millisecond}, bills: &bills{}, inquiries: &inquiries{}, line: n,
+		me: auth.Principal{UserID: "hong", CustomerID: "C1", Lines: []line.Number{n, number(t, "01012345679")}},
+	}
+	w.inquiries.Bills = &w.bills.Bills
+	w.source.AddCustomer(product.Customer{Line: n}, &bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000})
+	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679")}, nil)
+	w.Service = &inquiry.Service{
+		Source: w.source, Bills: w.bills, Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Now: time.Now,
+		NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
+	}
+	return w
+}
+
+func (w *world) ask(t *testing.T) inquiry.Result {
+	t.Helper()
+	r, err := w.Ask(t.Context(), w.me, w.line, "")
+	require.NoError(t, err)
+	w.isStored(t, r.Inquiry)
+	return r
+}
+
+func (w *world) isStored(t *testing.T, q bill.Inquiry) {
+	t.Helper()
+	stored, err := w.inquiries.Get(t.Context(), q.ID)
+	require.NoError(t, err)
+	require.Equal(t, q, stored)
+}
+
+// work runs the worker's steps for a while, each second.
+func (w *world) work(t *testing.T, d time.Duration) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+		_, err := w.Step(t.Context(), 10)
+		require.NoError(t, err)
+	}
+}
+
+func (w *world) read(t *testing.T, inquiry id.ID) bill.Inquiry {
+	t.Helper()
+	q, err := w.inquiries.Get(t.Context(), inquiry)
+	require.NoError(t, err)
+	return q
+}
+
+func bubble(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		f(t, w)
+		w.Wait()
+	})
+}
+
+func TestMenu(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Now = func() time.Time { return time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC) }
+	m, err := w.Menu(w.me)
+	require.NoError(t, err)
+	require.Equal(t, "2026-12", m.Current.String())
+	require.Len(t, m.Months, 6)
+	require.Equal(t, m.Current, m.Months[0])
+	require.Equal(t, "2026-07", m.Months[5].String())
+	require.Equal(t, []any{w.line, w.me.Lines, "C1"}, []any{m.Line, m.Lines, m.CustomerID})
+	_, err = w.Menu(auth.Principal{UserID: "staff"})
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+	require.Equal(t, "요금 조회 메뉴 로딩에 실패하였습니다", fault.From(err).Message())
+	require.Zero(t, w.source.calls())
+}
+
+func TestFirstFromKOSThenFromTheCacheForAnHour(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		asked := time.Now()
+		first := w.ask(t)
+		require.Equal(t, bill.FromKOS, first.Inquiry.Source)
+		require.Equal(t, asked, first.Inquiry.AsOf, "as of the moment KOS was asked")
+		require.Equal(t, calendar.MonthOf(asked), first.Bill.Month)
+		require.Equal(t, 1, first.Inquiry.Attempts)
+		require.Equal(t, "5G 프리미엄 플랜, 89,000원", first.Inquiry.Summary)
+		require.Equal(t, 500*time.Millisecond, first.Inquiry.ProcessedAt.Sub(first.Inquiry.RequestedAt))
+		time.Sleep(time.Hour - 500*time.Millisecond - 1)
+		second := w.ask(t)
+		require.Equal(t, bill.FromCache, second.Inquiry.Source)
+		require.Equal(t, first.Inquiry.Version, second.Inquiry.Version)
+		require.Equal(t, first.Bill, second.Bill)
+		require.Equal(t, 1, w.source.calls(), "a hit asks KOS nothing")
+		time.Sleep(1)
+		require.Equal(t, bill.FromKOS, w.ask(t).Inquiry.Source)
+		items, err := w.inquiries.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10)
+		require.NoError(t, err)
+		require.Len(t, items, 1, "hits are delivered too, one of a line at a time")
+	})
+}
+
+func TestWhatIsRefusedLeavesNoRow(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		_, err := w.Ask(t.Context(), w.me, number(t, "01055554444"), "")
+		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+		for _, month := range []string{"2000-02", "1999-07", "2000-13", "x"} {
+			_, err = w.Ask(t.Context(), w.me, w.line, month)
+			require.ErrorIs(t, err, fault.New(fault.ValidationError), month)
+		}
+		r, err := w.Ask(t.Context(), w.me, w.line, "1999-08")
+		require.NoError(t, err)
+		require.Equal(t, "1999-08", r.Bill.Month.String())
+		_, total, err := w.History(t.Context(), w.me, bill.HistoryFilter{Page: 1, Size: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, total)
+		require.Equal(t, 1, w.source.calls())
+	})
+}
+
+func TestNotAskedIsStaleWithACopyElse202(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(0, notAsked())
+		first := w.ask(t)
+		require.Equal(t, bill.Processing, first.Inquiry.Status)
+		require.Zero(t, first.Inquiry.Attempts, "it cost no attempt")
+		require.Equal(t, time.Now().Add(20*time.Second), first.Inquiry.NextAttemptAt)
+		w.work(t, 30*time.Second)
+		require.Equal(t, bill.FromKOS, w.read(t, first.Inquiry.ID).Source)
+
+		time.Sleep(2 * time.Hour)
+		w.source.set(0, notAsked())
+		stale := w.ask(t)
+		require.Equal(t, bill.FromStale, stale.Inquiry.Source)
+		require.Equal(t, bill.Completed, stale.Inquiry.Status)
+		require.Greater(t, time.Since(stale.Inquiry.AsOf), 2*time.Hour, "labelled with its age")
+
+		time.Sleep(7 * 24 * time.Hour)
+		w.source.set(0, notAsked())
+		require.Equal(t, bill.Processing, w.ask(t).Inquiry.Status, "too old to be shown")
+	})
+}
+
+func TestNoAnswerIs202InTimeAndTheBackgroundCompletes(t *testing.T) {
+	t.Parallel()
+	for name, held := range map[string]bool{"nothing held": false, "stale copy held": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				if held {
+					w.ask(t)
+					time.Sleep(2 * time.Hour)
+				}
+				w.source.set(5 * time.Second)
+				start := time.Now()
+				r := w.ask(t)
+				require.Equal(t, 2700*time.Millisecond, time.Since(start))
+				require.Equal(t, bill.Processing, r.Inquiry.Status)
+				require.Nil(t, r.Bill)
+				w.work(t, 30*time.Second)
+				done := w.read(t, r.Inquiry.ID)
+				require.Equal(t, bill.FromKOS, done.Source, "a slow line gets a new bill all the same")
+				require.Equal(t, 2, done.Attempts)
+				got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+				require.NoError(t, err)
+				require.Equal(t, "5G 프리미엄 플랜", got.Bill.ProductName)
+			})
+		})
+	}
+}
+
+func TestThreeAttemptsThenFailedOrTheLastGoodCopy(t *testing.T) {
+	t.Parallel()
+	for name, held := range map[string]bool{"nothing held": false, "stale copy held": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				if held {
+					w.ask(t)
+					time.Sleep(2 * time.Hour)
+				}
+				w.source.set(time.Hour)
+				before := w.source.calls()
+				r := w.ask(t)
+				w.work(t, 10*time.Minute)
+				end := w.read(t, r.Inquiry.ID)
+				require.Equal(t, before+3, w.source.calls())
+				require.GreaterOrEqual(t, w.source.asked[before+2].Sub(w.source.asked[before+1]), 30*time.Second)
+				require.Equal(t, 3, end.Attempts)
+				if held {
+					require.Equal(t, bill.FromStale, end.Source)
+					return
+				}
+				require.Equal(t, bill.Failed, end.Status)
+				require.Equal(t, fault.ServiceUnavailable, end.FailureCode)
+				got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+				require.NoError(t, err)
+				require.Nil(t, got.Bill)
+			})
+		})
+	}
+}
+
+func TestBrokenIsToldAtOnceInTheStorysWords(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(0, broken())
+		_, err := w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+		require.Equal(t, "요금 조회 신청에 실패하였습니다", fault.From(err).Message())
+		require.Equal(t, 7*time.Second, fault.From(err).RetryAfter())
+		q, err := id.Parse(fault.From(err).Details()["requestId"])
+		require.NoError(t, err)
+		require.Equal(t, bill.Failed, w.read(t, q).Status, "the failure is recorded and delivered")
+		require.Equal(t, bill.FromKOS, w.ask(t).Inquiry.Source, "he may ask again at once")
+		time.Sleep(2 * time.Hour)
+		w.source.set(0, broken())
+		r := w.ask(t)
+		require.Equal(t, bill.FromStale, r.Inquiry.Source)
+		require.Equal(t, 1, r.Inquiry.Attempts)
+	})
+}
+
+func TestBusinessAnswersAre404AndNeverCached(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		for range 2 {
+			_, err := w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
+			require.ErrorIs(t, err, fault.New(fault.BillNotFound))
+			require.Equal(t, "해당 월의 요금 정보가 없습니다", fault.From(err).Message())
+		}
+		require.Equal(t, 2, w.source.calls())
+		w.me.Lines = append(w.me.Lines, number(t, "01012340000"))
+		_, err := w.Ask(t.Context(), w.me, number(t, "01012340000"), "")
+		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+		w.ask(t)
+		time.Sleep(2 * time.Hour)
+		w.source.set(0, fault.New(fault.BillNotFound))
+		_, err = w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, fault.New(fault.BillNotFound), "a business answer goes before an old copy")
+	})
+}
+
+func TestHangingUpDoesNotStopTheCall(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		r, err := w.Ask(ctx, w.me, w.line, "")
+		require.NoError(t, err)
+		require.Equal(t, bill.FromKOS, r.Inquiry.Source)
+		w.isStored(t, r.Inquiry)
+	})
+}
+
+func TestALateWorkerLoses(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(0, notAsked())
+		r := w.ask(t)
+		time.Sleep(20 * time.Second)
+		stalled := false
+		w.inquiries.beforeSave = func() { // the first worker stalls; its lease runs out and another does the work
+			if stalled {
+				return
+			}
+			stalled = true
+			time.Sleep(time.Minute)
+			n, err := w.Step(t.Context(), 10)
+			assert.NoError(t, err)
+			assert.Equal(t, 1, n)
+		}
+		n, err := w.Step(t.Context(), 10)
+		require.NoError(t, err, "losing is no trouble")
+		require.Equal(t, 1, n)
+		end := w.read(t, r.Inquiry.ID)
+		require.Equal(t, bill.Completed, end.Status)
+		require.Equal(t, int64(2), end.Fence)
+		require.Equal(t, w.source.asked[2], end.AsOf, "the second worker's answer stands")
+		n, err = w.Step(t.Context(), 10)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+}
+
+func TestTheLeaseOutlivesTheCustomersCall(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(2900 * time.Millisecond)
+		r := w.ask(t)
+		require.Equal(t, bill.Processing, r.Inquiry.Status)
+		n, err := w.Step(t.Context(), 10)
+		require.NoError(t, err)
+		require.Zero(t, n, "the customer's own call is still out")
+		time.Sleep(time.Second)
+		require.Equal(t, bill.FromKOS, w.read(t, r.Inquiry.ID).Source)
+		require.Equal(t, 1, w.source.calls())
+	})
+}
+
+func TestStoresInTrouble(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.bills.latest = errBackend
+		require.Equal(t, bill.FromKOS, w.ask(t).Inquiry.Source, "no copy can be read: KOS is asked")
+		w.bills.latest = nil
+		w.inquiries.add = errBackend
+		_, err := w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, errBackend, "nothing is answered that is not recorded")
+		_, err = w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
+		require.ErrorIs(t, err, errBackend)
+		w.inquiries.add = nil
+		time.Sleep(2 * time.Hour)
+		w.inquiries.save = errBackend
+		_, err = w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, errBackend)
+		w.source.set(0, broken())
+		_, err = w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
+		require.ErrorIs(t, err, errBackend)
+		_, err = w.Step(t.Context(), 10)
+		require.Error(t, err, "the worker says what is wrong")
+		w.inquiries.save, w.inquiries.claim = nil, errBackend
+		_, err = w.Step(t.Context(), 10)
+		require.ErrorIs(t, err, errBackend)
+	})
+}
+
+func TestABillThatCannotBeKeptAsksKOSThreeTimesAtMost(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.bills.put = errBackend
+		_, err := w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, errBackend)
+		w.source.set(5 * time.Second)
+		r := w.ask(t)
+		for range 300 {
+			_, _ = w.Step(t.Context(), 10)
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, bill.Failed, w.read(t, r.Inquiry.ID).Status)
+		require.Equal(t, 4, w.source.calls())
+	})
+}
+
+func TestGetIsForTheOwnerAlone(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.ask(t)
+		got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, r, got)
+		stranger := auth.Principal{UserID: "kim", Lines: w.me.Lines}
+		_, err = w.Get(t.Context(), stranger, r.Inquiry.ID, 0)
+		require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+		sold := auth.Principal{UserID: "hong"}
+		_, err = w.Get(t.Context(), sold, r.Inquiry.ID, 0)
+		require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "the line is his no more")
+		_, err = w.Get(t.Context(), w.me, id.ID{9}, 0)
+		require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+		w.bills.version = errBackend
+		_, err = w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+		require.ErrorIs(t, err, errBackend)
+	})
+}
+
+func TestALongPollAnswersWhenThereIsNews(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(2900 * time.Millisecond)
+		r := w.ask(t)
+		start := time.Now()
+		got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 25*time.Second)
+		require.NoError(t, err)
+		require.Equal(t, bill.Completed, got.Inquiry.Status)
+		require.LessOrEqual(t, time.Since(start), 400*time.Millisecond)
+
+		w.me.Lines = append(w.me.Lines, number(t, "01087654321"))
+		w.source.set(0, notAsked())
+		r, err = w.Ask(t.Context(), w.me, number(t, "01087654321"), "")
+		require.NoError(t, err)
+		start = time.Now()
+		got, err = w.Get(t.Context(), w.me, r.Inquiry.ID, 3100*time.Millisecond)
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, got.Inquiry.Status)
+		require.Equal(t, 3100*time.Millisecond, time.Since(start))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = w.Get(ctx, w.me, r.Inquiry.ID, 25*time.Second)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestHistoryShowsTheCallersOwnRows(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		time.Sleep(time.Second)
+		_, err := w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
+		require.Error(t, err)
+		rows, total, err := w.History(t.Context(), w.me, bill.HistoryFilter{Page: 1, Size: 1})
+		require.NoError(t, err)
+		require.Equal(t, 2, total)
+		require.Equal(t, bill.Failed, rows[0].Status, "newest first, failures included")
+		rows, total, err = w.History(t.Context(), w.me, bill.HistoryFilter{Lines: []line.Number{w.line}, Page: 1, Size: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, total)
+		require.Equal(t, w.line, rows[0].Line)
+		_, _, err = w.History(t.Context(), w.me, bill.HistoryFilter{Lines: []line.Number{number(t, "01055554444")}, Page: 1, Size: 10})
+		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+		stranger := auth.Principal{UserID: "kim", Lines: w.me.Lines}
+		_, total, err = w.History(t.Context(), stranger, bill.HistoryFilter{UserID: "hong", Page: 1, Size: 10})
+		require.NoError(t, err)
+		require.Zero(t, total, "the filter cannot name another user")
+	})
+}

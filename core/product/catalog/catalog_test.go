@@ -1,0 +1,143 @@
+package catalog_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/catalog"
+	"phonebill/core/product/facts"
+)
+
+type world struct {
+	*catalog.Service
+	kos  *memory.KOS
+	now  time.Time
+	me   auth.Principal
+	line line.Number
+}
+
+func number(t *testing.T, s string) line.Number {
+	t.Helper()
+	n, err := line.Parse(s)
+	require.NoError(t, err)
+	return n
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	n := number(t, "01012345678")
+	w := &world{
+		kos: memory.NewKOS(
+			product.Plan{Code: "LTE", Name: "LTE 플랜", MonthlyFee: 59000, OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "5G", Name: "5G 플랜", MonthlyFee: 89000, OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "3G", OperatorCode: "MVNO"}, product.Plan{Code: "ELSE", OnSale: true, OperatorCode: "OTHER"},
+		),
+		now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC), line: n,
+		me: auth.Principal{UserID: "hong", Lines: []line.Number{n, number(t, "01012340000")}},
+	}
+	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+	w.Service = &catalog.Service{Facts: &facts.Service{
+		KOSCustomers: w.kos, KOSPlans: w.kos, Customers: &memory.Customers{}, Plans: &memory.Plans{}, Call: time.Second,
+		Now: func() time.Time { return w.now },
+	}}
+	return w
+}
+
+func codes(plans []product.Plan) (out []string) {
+	for _, p := range plans {
+		out = append(out, p.Code)
+	}
+	return out
+}
+
+func TestScreens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s, err := w.Menu(t.Context(), w.me)
+	require.NoError(t, err)
+	require.Equal(t, "LTE 플랜", s.Current.Name)
+	require.Nil(t, s.Scheduled)
+	require.Equal(t, product.FromKOS, s.Source)
+	require.Equal(t, w.now, s.AsOf)
+	s, err = w.Customer(t.Context(), w.me, w.line)
+	require.NoError(t, err)
+	require.Equal(t, product.FromCache, s.Source)
+	w.kos.AddCustomer(product.Customer{
+		Line: w.line, PlanCode: "UNLISTED", Scheduled: &product.Scheduled{PlanCode: "5G", EffectiveDate: calendar.MonthOf(w.now).Add(1).First()},
+	}, nil)
+	w.now = w.now.Add(5 * time.Hour)
+	s, err = w.Customer(t.Context(), w.me, w.line)
+	require.NoError(t, err)
+	require.Equal(t, product.Plan{Code: "UNLISTED"}, s.Current, "never invented")
+	require.Equal(t, "5G 플랜", s.Scheduled.Name)
+}
+
+func TestScreensFailInTheStorysWords(t *testing.T) {
+	t.Parallel()
+	const menu, screen = "상품 변경 요청 메뉴 로딩에 실패하였습니다", "상품 변경 화면 접속에 실패하였습니다"
+	w := newWorld(t)
+	_, err := w.Menu(t.Context(), auth.Principal{UserID: "staff"})
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+	require.Equal(t, menu, fault.From(err).Message())
+	_, err = w.Customer(t.Context(), w.me, number(t, "01055554444"))
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+	require.Equal(t, "서비스 이용 권한이 없습니다", fault.From(err).Message())
+	require.Zero(t, w.kos.Calls, "nothing is asked about somebody else's line")
+	_, err = w.Customer(t.Context(), w.me, number(t, "01012340000"))
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+	require.Equal(t, screen, fault.From(err).Message())
+
+	w.now = w.now.Add(365 * 24 * time.Hour)
+	w.kos.SetDown(fault.New(fault.ServiceUnavailable).RetryIn(time.Minute))
+	_, err = w.Menu(t.Context(), w.me)
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	require.Equal(t, menu, fault.From(err).Message())
+	require.Equal(t, time.Minute, fault.From(err).RetryAfter())
+	_, err = w.Customer(t.Context(), w.me, w.line)
+	require.Equal(t, screen, fault.From(err).Message())
+	_, err = w.Available(t.Context(), w.me, catalog.Query{})
+	require.Equal(t, screen, fault.From(err).Message())
+}
+
+func TestAvailable(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Available(t.Context(), w.me, catalog.Query{Line: number(t, "01055554444")})
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+	require.Zero(t, w.kos.Calls, "ownership before any call")
+	for name, c := range map[string]struct {
+		q       catalog.Query
+		plans   []string
+		current string
+	}{
+		"first line":      {catalog.Query{}, []string{"5G"}, "LTE"},
+		"a line":          {catalog.Query{Line: w.line}, []string{"5G"}, "LTE"},
+		"line, own words": {catalog.Query{Line: w.line, Current: "5G", Operator: "OTHER"}, []string{"ELSE"}, "5G"},
+		"a plan":          {catalog.Query{Current: "5G"}, []string{"LTE", "ELSE"}, "5G"},
+		"an operator":     {catalog.Query{Operator: "OTHER"}, []string{"ELSE"}, ""},
+		"an unknown plan": {catalog.Query{Current: "NO"}, []string{"LTE", "5G", "ELSE"}, ""},
+	} {
+		offer, err := w.Available(t.Context(), w.me, c.q)
+		require.NoError(t, err, name)
+		require.Equal(t, c.plans, codes(offer.Plans), name)
+		require.Equal(t, w.now, offer.AsOf)
+		if c.current == "" {
+			require.Nil(t, offer.Current, name)
+		} else {
+			require.Equal(t, c.current, offer.Current.Code, name)
+		}
+	}
+	offer, err := w.Available(t.Context(), auth.Principal{UserID: "staff"}, catalog.Query{})
+	require.NoError(t, err)
+	require.Equal(t, []string{"LTE", "5G", "ELSE"}, codes(offer.Plans))
+	_, err = w.Available(t.Context(), w.me, catalog.Query{Line: number(t, "01012340000")})
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+}

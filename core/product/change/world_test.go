@@ -1,0 +1,248 @@
+package change_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/change"
+	"phonebill/core/product/facts"
+)
+
+var errBackend = errors.New("backend is in trouble")
+
+// kos takes a while for each call and lets a test take a change or a question over.
+type kos struct {
+	*memory.KOS
+	mu       sync.Mutex
+	takes    time.Duration
+	onChange func(ctx context.Context, o product.Order) product.Answer // nil = the memory KOS
+	onAsk    func(ctx context.Context, o product.Order) product.Answer
+	sent     []product.Order
+	asked    []time.Time
+}
+
+func (k *kos) pause(ctx context.Context) error {
+	k.mu.Lock()
+	takes := k.takes
+	k.mu.Unlock()
+	select {
+	case <-time.After(takes):
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.ServiceUnavailable).Because(ctx.Err())
+	}
+}
+
+func (k *kos) slow(takes time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.takes = takes
+}
+
+func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+	if err := k.pause(ctx); err != nil {
+		return product.Customer{}, err
+	}
+	return k.KOS.Customer(ctx, n)
+}
+
+func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
+	k.mu.Lock()
+	k.sent = append(k.sent, o)
+	f := k.onChange
+	k.mu.Unlock()
+	if f != nil {
+		return f(ctx, o)
+	}
+	return k.KOS.Change(ctx, o)
+}
+
+func (k *kos) Ask(ctx context.Context, o product.Order) product.Answer {
+	k.mu.Lock()
+	k.asked = append(k.asked, time.Now())
+	f := k.onAsk
+	k.mu.Unlock()
+	if f != nil {
+		return f(ctx, o)
+	}
+	return k.KOS.Ask(ctx, o)
+}
+
+// then makes KOS answer changes by f, once; later ones as usual.
+func (k *kos) then(f func(ctx context.Context, o product.Order) product.Answer) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.onChange = func(ctx context.Context, o product.Order) product.Answer {
+		k.mu.Lock()
+		k.onChange = nil
+		k.mu.Unlock()
+		return f(ctx, o)
+	}
+}
+
+func (k *kos) wire() []product.Order {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return append([]product.Order(nil), k.sent...)
+}
+
+// dropReply applies the change and loses the answer.
+func (k *kos) dropReply(ctx context.Context, o product.Order) product.Answer {
+	k.KOS.Change(ctx, o)
+	<-ctx.Done()
+	return product.Answer{Kind: product.AnswerUnknown}
+}
+
+func lost(ctx context.Context, _ product.Order) product.Answer {
+	<-ctx.Done()
+	return product.Answer{Kind: product.AnswerUnknown}
+}
+
+type orders struct {
+	memory.Orders
+	mu          sync.Mutex
+	add, claim  error
+	live        error
+	beforeSave  func(product.Order) error
+	savedStates []product.State
+}
+
+func (s *orders) Add(ctx context.Context, o product.Order) error {
+	if s.add != nil {
+		return s.add
+	}
+	return s.Orders.Add(ctx, o)
+}
+
+func (s *orders) Live(ctx context.Context, n line.Number) (product.Order, error) {
+	if s.live != nil {
+		return product.Order{}, s.live
+	}
+	return s.Orders.Live(ctx, n)
+}
+
+func (s *orders) Save(ctx context.Context, o product.Order) error {
+	s.mu.Lock()
+	before := s.beforeSave
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(o); err != nil {
+			return err
+		}
+	}
+	err := s.Orders.Save(ctx, o)
+	if err == nil {
+		s.mu.Lock()
+		s.savedStates = append(s.savedStates, o.State)
+		s.mu.Unlock()
+	}
+	return err
+}
+
+func (s *orders) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error) {
+	if s.claim != nil {
+		return nil, s.claim
+	}
+	return s.Orders.Claim(ctx, now, lease, n)
+}
+
+type epochs struct {
+	memory.Epochs
+	broken error
+	raised func()
+}
+
+func (e *epochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
+	if e.raised != nil {
+		e.raised()
+	}
+	if e.broken != nil {
+		return e.broken
+	}
+	return e.Epochs.Raise(ctx, n, at)
+}
+
+type world struct {
+	*change.Service
+	kos    *kos
+	orders *orders
+	epochs *epochs
+	me     auth.Principal
+	line   line.Number
+}
+
+func number(t require.TestingT, s string) line.Number {
+	n, err := line.Parse(s)
+	require.NoError(t, err)
+	return n
+}
+
+func newID() id.ID { return id.ID(uuid.Must(uuid.NewV7())) }
+
+// newWorld belongs into a synctest bubble: its clock is the bubble's.
+func newWorld(t require.TestingT) *world {
+	n := number(t, "01012345678")
+	w := &world{
+		orders: &orders{}, epochs: &epochs{}, line: n, me: auth.Principal{UserID: "hong", CustomerID: "C1", Lines: []line.Number{n}},
+		kos: &kos{takes: 100 * time.Millisecond, KOS: memory.NewKOS(
+			product.Plan{Code: "LTE", Name: "LTE 플랜", OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "5G", Name: "5G 플랜", OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "5G-S", OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "3G", OperatorCode: "MVNO"}, product.Plan{Code: "ELSE", OnSale: true, OperatorCode: "OTHER"},
+		)},
+	}
+	w.customer(func(*product.Customer) {})
+	w.Service = w.service()
+	return w
+}
+
+// service is another process on the same stores.
+func (w *world) service() *change.Service {
+	known := facts.Service{
+		KOSCustomers: w.kos, KOSPlans: w.kos, Customers: &memory.Customers{Epochs: w.epochs}, Plans: &memory.Plans{}, Now: time.Now,
+		Call: 3 * time.Second,
+	}
+	unhurried := known
+	unhurried.Call = 10 * time.Second
+	return &change.Service{
+		Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs, Limits: change.DefaultLimits(),
+		Now: time.Now, NewID: newID,
+	}
+}
+
+func (w *world) customer(edit func(*product.Customer)) {
+	c := product.Customer{Line: w.line, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}
+	edit(&c)
+	w.kos.AddCustomer(c, nil)
+}
+
+func (w *world) command(to string) change.Command { return change.Command{Line: w.line, From: "LTE", To: to} }
+
+func (w *world) read(t *testing.T, order id.ID) product.Order {
+	t.Helper()
+	o, err := w.orders.Get(t.Context(), order)
+	require.NoError(t, err)
+	return o
+}
+
+// work runs the worker's steps for a while, each second, and answers the errors it met.
+func (w *world) work(ctx context.Context, d time.Duration) (errs []error) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+		if _, err := w.Step(ctx, 10); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}

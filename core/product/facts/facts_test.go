@@ -1,0 +1,210 @@
+package facts_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/facts"
+)
+
+var errBackend = errors.New("backend is in trouble")
+
+type customers struct {
+	memory.Customers
+	broken error
+}
+
+func (c *customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	if c.broken != nil {
+		return product.CustomerCopy{}, c.broken
+	}
+	return c.Customers.Latest(ctx, n)
+}
+
+func (c *customers) Put(ctx context.Context, told product.CustomerCopy) error {
+	return errors.Join(c.broken, c.Customers.Put(ctx, told))
+}
+
+type plans struct {
+	memory.Plans
+	broken error
+}
+
+func (p *plans) Latest(ctx context.Context) (product.PlansCopy, error) {
+	if p.broken != nil {
+		return product.PlansCopy{}, p.broken
+	}
+	return p.Plans.Latest(ctx)
+}
+
+func (p *plans) Put(ctx context.Context, told product.PlansCopy) error {
+	return errors.Join(p.broken, p.Plans.Put(ctx, told))
+}
+
+type world struct {
+	*facts.Service
+	kos       *memory.KOS
+	customers *customers
+	plans     *plans
+	epochs    *memory.Epochs
+	now       time.Time
+	line      line.Number
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	n, err := line.Parse("01012345678")
+	require.NoError(t, err)
+	w := &world{
+		kos: memory.NewKOS(product.Plan{Code: "LTE"}), customers: &customers{}, plans: &plans{}, epochs: &memory.Epochs{}, line: n,
+		now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC),
+	}
+	w.customers.Epochs = w.epochs
+	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
+	w.Service = &facts.Service{
+		KOSCustomers: w.kos, KOSPlans: w.kos, Customers: w.customers, Plans: w.plans, Now: func() time.Time { return w.now }, Call: time.Second,
+	}
+	return w
+}
+
+func unavailable() error { return fault.New(fault.ServiceUnavailable).RetryIn(time.Minute) }
+
+func TestCustomerFreshStaleGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	begin := w.now
+	for _, c := range []struct {
+		age  time.Duration
+		down error
+		want product.Source
+		err  bool
+	}{
+		{0, nil, product.FromKOS, false}, {4*time.Hour - 1, unavailable(), product.FromCache, false},
+		{4 * time.Hour, unavailable(), product.FromStale, false}, {7*24*time.Hour - 1, unavailable(), product.FromStale, false},
+		{7 * 24 * time.Hour, unavailable(), product.FromKOS, true}, {8 * 24 * time.Hour, nil, product.FromKOS, false},
+	} {
+		w.now = begin.Add(c.age)
+		w.kos.SetDown(c.down)
+		got, source, err := w.Customer(t.Context(), w.line)
+		require.Equal(t, c.want, source, c.age)
+		if c.err {
+			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+			require.Zero(t, got)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, "LTE", got.Customer.PlanCode)
+	}
+	require.Equal(t, 5, w.kos.Calls)
+}
+
+func TestABusinessAnswerGoesBeforeAnOldCopy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, _, err := w.Customer(t.Context(), w.line)
+	require.NoError(t, err)
+	w.now = w.now.Add(5 * time.Hour)
+	w.kos.SetDown(fault.New(fault.LineNotFound))
+	_, _, err = w.Customer(t.Context(), w.line)
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+}
+
+func TestNothingOlderThanTheOwnChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, _, err := w.Customer(t.Context(), w.line)
+	require.NoError(t, err)
+	require.NoError(t, w.epochs.Raise(t.Context(), w.line, w.now.Add(time.Second)))
+	w.now = w.now.Add(2 * time.Second)
+	_, source, err := w.Customer(t.Context(), w.line)
+	require.NoError(t, err)
+	require.Equal(t, product.FromKOS, source)
+}
+
+func TestPlanList(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	require.NoError(t, err)
+	require.Equal(t, product.FromKOS, source)
+	w.now = w.now.Add(59 * time.Second)
+	_, source, err = w.PlanList(t.Context(), freshness.PlanCheck)
+	require.NoError(t, err)
+	require.Equal(t, product.FromCache, source)
+	w.kos.SetDown(unavailable())
+	w.now = w.now.Add(time.Second)
+	_, _, err = w.PlanList(t.Context(), freshness.PlanCheck)
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "never stale for a change")
+	w.now = w.now.Add(24 * time.Hour)
+	held, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	require.NoError(t, err)
+	require.Equal(t, product.FromStale, source)
+	require.Len(t, held.Plans, 1)
+}
+
+func TestACopyStoreInTroubleCountsAsEmpty(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.customers.broken, w.plans.broken = errBackend, unavailable()
+	c, source, err := w.Customer(t.Context(), w.line)
+	require.NoError(t, err, "KOS has answered")
+	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, w.now, c.AsOf)
+	p, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	require.NoError(t, err)
+	require.Equal(t, product.FromKOS, source)
+	require.Len(t, p.Plans, 1)
+	_, _, err = w.ForChange(t.Context(), w.line)
+	require.NoError(t, err)
+}
+
+func TestForChangeAsksForTheCustomerEachTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 3 {
+		c, p, err := w.ForChange(t.Context(), w.line)
+		require.NoError(t, err)
+		require.Equal(t, "LTE", c.PlanCode)
+		require.Len(t, p.Plans, 1)
+		require.Equal(t, 2+i, w.kos.Calls, "the customer each time, the plan list once a minute")
+	}
+	w.kos.SetDown(unavailable())
+	_, _, err := w.ForChange(t.Context(), w.line)
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	require.Equal(t, time.Minute, fault.From(err).RetryAfter())
+}
+
+// slow never answers before its caller gives up.
+type slow struct{ *memory.KOS }
+
+func (slow) Customer(ctx context.Context, _ line.Number) (product.Customer, error) {
+	<-ctx.Done()
+	return product.Customer{}, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
+}
+
+func (slow) Plans(ctx context.Context) ([]product.Plan, error) {
+	<-ctx.Done()
+	return nil, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
+}
+
+func TestACallIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.KOSCustomers, w.KOSPlans = slow{w.kos}, slow{w.kos}
+		start := time.Now()
+		_, _, err := w.ForChange(t.Context(), w.line)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(start), "both at once")
+	})
+}
