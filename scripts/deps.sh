@@ -38,9 +38,14 @@ pg_major() {
 # find_postgres prints the first folder with a PostgreSQL that is new enough. pgserver.FindBinaries looks in the same places.
 find_postgres() {
   local dir major
-  for dir in "${PG_BINDIR:-}" .data/pg/bin /var/lib/phonebill/pg/bin /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
+  if [ -n "${PG_BINDIR:-}" ]; then
+    major=$(pg_major "$PG_BINDIR")
+    if [ -z "$major" ] || [ "$major" -lt "$PG_MIN" ]; then return 1; fi
+    echo "$PG_BINDIR"
+    return 0
+  fi
+  for dir in .data/pg/bin /var/lib/phonebill/pg/bin /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
     /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin "$(dirname "$(command -v postgres || echo /none/x)")"; do
-    [ -n "$dir" ] || continue
     major=$(pg_major "$dir")
     if [ -n "$major" ] && [ "$major" -ge "$PG_MIN" ]; then echo "$dir"; return 0; fi
   done
@@ -183,6 +188,9 @@ check_go
 if report; then exit 0; fi
 if [ "$check_only" = yes ]; then say "run scripts/deps.sh to install what is missing"; exit 1; fi
 
+if [ -n "${PG_BINDIR:-}" ] && ! find_postgres >/dev/null; then
+  die "PG_BINDIR=$PG_BINDIR has no PostgreSQL >= $PG_MIN: correct it, or unset it to let this script look and install"
+fi
 if have brew && [ "$(id -u)" -ne 0 ]; then install_brew
 elif have apt-get && may_install; then install_apt
 elif have dnf && may_install; then install_dnf

@@ -26,9 +26,8 @@ func server(t *testing.T) string {
 	if _, err := pgserver.FindBinaries(); err != nil && os.Getenv("PHONEBILL_TEST_REQUIRED") != "1" {
 		t.Skipf("%v", err)
 	}
-	dir, err := os.MkdirTemp("", "postgres-test-") // not t.TempDir: as root the server runs as another user
+	dir, err := pgserver.TempDir("postgres-test-")
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // see above
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	s, err := pgserver.Start(t.Context(), pgserver.Options{Dir: dir})
 	require.NoError(t, err)

@@ -77,7 +77,7 @@ const (
 // not by time, leaves exactly one successor under any concurrency (decision 3); the store serialises the calls.
 func (p SessionPolicy) Present(s Session, generation int, now time.Time) (Session, Refresh) {
 	switch {
-	case !p.Live(s, now) || generation > s.Generation:
+	case !p.Live(s, now) || generation < 1 || generation > s.Generation:
 		return s, RefreshRefused
 	case generation == s.Generation:
 		s.Generation++

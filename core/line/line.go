@@ -2,6 +2,7 @@
 package line
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -44,8 +45,8 @@ func (n Number) String() string {
 	return n.digits[:3] + "-" + strings.Repeat("*", len(n.digits)-7) + "-" + n.digits[len(n.digits)-4:]
 }
 
-// GoString masks as well, so that %#v leaks nothing.
-func (n Number) GoString() string { return n.String() }
+// Format masks under every verb: a Stringer alone would leak under %d and its like.
+func (n Number) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(n.String())) }
 
 // MarshalText masks as well: encoding/json and log/slog both print it.
 func (n Number) MarshalText() ([]byte, error) { return []byte(n.String()), nil }

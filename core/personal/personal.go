@@ -2,7 +2,10 @@
 // leaks nothing by accident. Reveal is the only way to the clear value; grep for it to audit who looks.
 package personal
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Name is a person's name; it prints as 홍*동.
 type Name struct{ clear string }
@@ -26,8 +29,8 @@ func (n Name) String() string {
 	}
 }
 
-// GoString masks as well.
-func (n Name) GoString() string { return n.String() }
+// Format masks under every verb: a Stringer alone would leak under %d and its like.
+func (n Name) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(n.String())) }
 
 // MarshalText masks as well.
 func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
@@ -50,8 +53,8 @@ func (e Email) String() string {
 	return string([]rune(local)[0]) + "***@" + domain
 }
 
-// GoString masks as well.
-func (e Email) GoString() string { return e.String() }
+// Format masks under every verb: a Stringer alone would leak under %d and its like.
+func (e Email) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.String())) }
 
 // MarshalText masks as well.
 func (e Email) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
@@ -68,8 +71,8 @@ func (s Secret) Reveal() string { return s.clear }
 // String never shows anything, not even the length.
 func (s Secret) String() string { return "***" }
 
-// GoString masks as well.
-func (s Secret) GoString() string { return "***" }
+// Format masks under every verb: a Stringer alone would leak under %d and its like.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
 // MarshalText masks as well.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }

@@ -1,6 +1,7 @@
 package product
 
 import (
+	"slices"
 	"time"
 
 	"phonebill/core/auth"
@@ -76,6 +77,7 @@ const (
 	QuietPeriod  = 10 * time.Second
 	maxReconcile = 15 * time.Minute
 	parkAfter    = 24 * time.Hour
+	minReconcile = 7 // questions before an order is parked, however old it is
 	resendWait   = 5 * time.Second
 )
 
@@ -98,7 +100,7 @@ type Order struct {
 	ResultMessage string
 	FailureReason string
 	KOSOrder      string // KOS's order number; empty until accepted
-	Sends         int    // attempts on the wire
+	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
 	Reconciles    int    // questions asked since the outcome became unknown
 	NextAttemptAt time.Time
 	Fence         int64 // lease under which it was claimed; the store refuses older ones
@@ -228,9 +230,7 @@ func (o Order) LineGone(now time.Time) (Order, error) {
 // Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id (decision 10).
 func (o Order) Refused() error {
 	code := fault.Code(o.ResultCode)
-	switch code {
-	case fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound:
-	default:
+	if ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}; !slices.Contains(ours, code) {
 		code = fault.ChangeDenied
 	}
 	return fault.New(code).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
@@ -266,6 +266,7 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 			return o, nil
 		}
 		o.NextAttemptAt = now.Add(wait)
+		o.Sends-- // it never was on the wire: an order with Sends 0 is one that KOS cannot have seen
 		return o.Apply(NotSent)
 	case AnswerAbsent:
 		o.NextAttemptAt = now
@@ -277,13 +278,14 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 	}
 }
 
-// unanswered waits the quiet period, then twice as long each time, then leaves the order to a person.
+// unanswered waits the quiet period, then twice as long each time, then leaves the order to a person. An order may be old because
+// KOS was down before it was sent; it is asked about all the same.
 func (o Order) unanswered(now time.Time) (Order, error) {
-	if o.State == Unknown && now.Sub(o.RequestedAt) > parkAfter {
+	if o.State == Unknown && o.Reconciles >= minReconcile && now.Sub(o.RequestedAt) > parkAfter {
 		return o.Apply(Ambiguous)
 	}
 	wait := maxReconcile
-	if o.Reconciles < 7 {
+	if o.Reconciles < minReconcile {
 		wait = min(QuietPeriod<<o.Reconciles, maxReconcile)
 	}
 	o.Reconciles++

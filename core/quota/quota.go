@@ -1,7 +1,10 @@
 // Package quota is the arithmetic of the KOS budget: at most so many calls in ANY window of time (product.md).
 package quota
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Window is a sliding budget: at most Budget calls within any Per.
 type Window struct {
@@ -13,21 +16,20 @@ type Window struct {
 func Default() Window { return Window{Budget: 95, Per: 62 * time.Second} }
 
 // Admit decides on one more call at now, given the times of the calls already admitted (any order; older ones than Per
-// are ignored). When refused, wait says when a place gets free if nobody else takes it.
+// are ignored). When refused, wait says when a place gets free if nobody else takes it, also after the budget was lowered.
 func (w Window) Admit(spent []time.Time, now time.Time) (ok bool, wait time.Duration) {
-	used := 0
-	oldest := now
+	if w.Budget <= 0 {
+		return false, w.Per
+	}
+	used := make([]time.Time, 0, len(spent))
 	for _, at := range spent {
-		if now.Sub(at) >= w.Per {
-			continue
-		}
-		used++
-		if at.Before(oldest) {
-			oldest = at
+		if now.Sub(at) < w.Per {
+			used = append(used, at)
 		}
 	}
-	if used < w.Budget {
+	if len(used) < w.Budget {
 		return true, 0
 	}
-	return false, w.Per - now.Sub(oldest)
+	slices.SortFunc(used, time.Time.Compare)
+	return false, w.Per - now.Sub(used[len(used)-w.Budget])
 }

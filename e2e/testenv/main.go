@@ -50,12 +50,16 @@ func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, s
 			return 1, err
 		}
 		defer done()
-		server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, MaxConnections: 400, Binaries: []string{".data/pg/bin"}})
+		bin, err := pgserver.FindBinaries(".data/pg/bin") // where scripts/deps.sh puts them without the right to install packages
+		if err != nil {
+			return 1, err
+		}
+		server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, MaxConnections: 400, Binaries: []string{bin}})
 		if err != nil {
 			return 1, err
 		}
 		defer func() { failed = errors.Join(failed, server.Stop(ctx)) }()
-		env = append(env, "PHONEBILL_TEST_DATABASE_URL="+server.AdminURL())
+		env = append(env, "PHONEBILL_TEST_DATABASE_URL="+server.AdminURL(), "PG_BINDIR="+bin) // some tests start servers of their own
 	}
 	if os.Getenv("PHONEBILL_TEST_VALKEY_ADDR") == "" {
 		cache, err := cacheserver.Start(ctx, cacheserver.Options{})
@@ -103,24 +107,13 @@ func command(ctx context.Context, signals <-chan os.Signal, env, args []string, 
 	}
 }
 
-// folder makes a temporary folder for the database, in memory where there is a memory file system with room enough (ten times
-// faster for databases that live a second), and a function that removes it.
+// folder makes the database's temporary folder, and a function that removes it.
 func folder() (string, func(), error) {
-	const room = 1 << 30
-	base := os.TempDir()
-	var shm syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &shm); err == nil && shm.Bavail*uint64(shm.Bsize) >= room { //nolint:gosec // never negative
-		base = "/dev/shm"
-	}
-	sweep(base)
-	dir, err := os.MkdirTemp(base, prefix)
+	dir, err := pgserver.TempDir(prefix)
 	if err != nil {
-		return "", nil, fmt.Errorf("folder of the test database: %w", err)
+		return "", nil, err
 	}
-	// The database's user must be able to enter when we are root.
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // data below it is 0700
-		return "", nil, fmt.Errorf("folder of the test database: %w", err)
-	}
+	sweep(filepath.Dir(dir))
 	return filepath.Join(dir, "postgres"), func() { _ = os.RemoveAll(dir) }, nil
 }
 

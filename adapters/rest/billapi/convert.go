@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"phonebill/adapters/rest/internal/billgen"
+	gen "phonebill/adapters/rest/internal/billgen"
 	"phonebill/adapters/rest/internal/commongen"
 	"phonebill/adapters/rest/paging"
 	"phonebill/core/bill"
@@ -14,9 +14,9 @@ import (
 	"phonebill/core/money"
 )
 
-func toMenu(m inquiry.Menu) billgen.BillMenuData {
-	data := billgen.BillMenuData{
-		CustomerInfo: billgen.CustomerInfo{CustomerID: m.CustomerID, LineNumber: m.Line.Hyphenated()},
+func toMenu(m inquiry.Menu) gen.BillMenuData {
+	data := gen.BillMenuData{
+		CustomerInfo: gen.CustomerInfo{CustomerID: m.CustomerID, LineNumber: m.Line.Hyphenated()},
 		CurrentMonth: m.Current.String(),
 	}
 	for _, n := range m.Lines {
@@ -29,30 +29,30 @@ func toMenu(m inquiry.Menu) billgen.BillMenuData {
 }
 
 // accepted is the 202: when to look again and where.
-func accepted(q bill.Inquiry, now time.Time) billgen.InquireBill202JSONResponse {
+func accepted(q bill.Inquiry, now time.Time) gen.InquireBill202JSONResponse {
 	seconds := max(1, int(math.Ceil(q.NextAttemptAt.Sub(now).Seconds())))
-	return billgen.InquireBill202JSONResponse{
-		Body: billgen.BillInquiryAcceptedEnvelope{
+	return gen.InquireBill202JSONResponse{
+		Body: gen.BillInquiryAcceptedEnvelope{
 			Success: true, Message: "요금조회 요청이 접수되었습니다",
-			Data: billgen.BillInquiryAcceptedData{
-				RequestID: [16]byte(q.ID), Status: billgen.InquiryStatus(q.Status), EstimatedSeconds: seconds,
+			Data: gen.BillInquiryAcceptedData{
+				RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status), EstimatedSeconds: seconds,
 			},
 		},
-		Headers: billgen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5)},
+		Headers: gen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5)},
 	}
 }
 
-func toAnswer(r inquiry.Result) billgen.BillInquiryData {
-	return billgen.BillInquiryData{
-		RequestID: [16]byte(r.Inquiry.ID), Status: billgen.InquiryStatus(r.Inquiry.Status),
+func toAnswer(r inquiry.Result) gen.BillInquiryData {
+	return gen.BillInquiryData{
+		RequestID: [16]byte(r.Inquiry.ID), Status: gen.InquiryStatus(r.Inquiry.Status),
 		Source: commongen.DataSource(r.Inquiry.Source), AsOf: r.Inquiry.AsOf, BillInfo: toBill(*r.Bill),
 	}
 }
 
-func toStatus(r inquiry.Result) billgen.BillInquiryStatusData {
+func toStatus(r inquiry.Result) gen.BillInquiryStatusData {
 	q := r.Inquiry
-	data := billgen.BillInquiryStatusData{
-		RequestID: [16]byte(q.ID), Status: billgen.InquiryStatus(q.Status), Progress: progress(q),
+	data := gen.BillInquiryStatusData{
+		RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status), Progress: progress(q),
 	}
 	if r.Bill != nil {
 		info, source := toBill(*r.Bill), commongen.DataSource(q.Source)
@@ -73,19 +73,19 @@ func progress(q bill.Inquiry) int {
 	return 100 * q.Attempts / (bill.MaxAttempts + 1)
 }
 
-func toBill(b bill.Bill) billgen.BillInfo {
-	info := billgen.BillInfo{
+func toBill(b bill.Bill) gen.BillInfo {
+	info := gen.BillInfo{
 		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: b.ContractInfo, BillingMonth: b.Month.String(),
 		TotalAmount: int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts), Usage: toUsage(b.Usage),
 		TerminationFee: int64(b.TerminationFee), DeviceInstallment: int64(b.DeviceInstallment),
 		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly),
-		PaymentInfo: billgen.PaymentInfo{
+		PaymentInfo: gen.PaymentInfo{
 			BillingDate: date(b.Payment.BillingDate), DueDate: date(b.Payment.DueDate),
-			PaymentStatus: billgen.PaymentStatus(b.Payment.Status), PaymentMethod: text(b.Payment.Method),
+			PaymentStatus: gen.PaymentStatus(b.Payment.Status), PaymentMethod: text(b.Payment.Method),
 		},
 	}
 	if b.Contract != nil {
-		info.Contract = &billgen.Contract{
+		info.Contract = &gen.Contract{
 			Months: b.Contract.Months, StartDate: b.Contract.Start.String(), EndDate: b.Contract.End.String(),
 		}
 	}
@@ -96,23 +96,23 @@ func toBill(b bill.Bill) billgen.BillInfo {
 	return info
 }
 
-func toUsage(u bill.Usage) billgen.Usage {
-	return billgen.Usage{
+func toUsage(u bill.Usage) gen.Usage {
+	return gen.Usage{
 		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data),
 		VoiceMinutes: u.VoiceMinutes, SmsCount: u.SMSCount, DataMegabytes: u.DataMegabytes,
 		VoiceUnlimited: u.VoiceUnlimited, SmsUnlimited: u.SMSUnlimited, DataUnlimited: u.DataUnlimited,
 	}
 }
 
-func amounts(items []bill.Item) []billgen.Amount {
-	out := make([]billgen.Amount, len(items))
+func amounts(items []bill.Item) []gen.Amount {
+	out := make([]gen.Amount, len(items))
 	for i, item := range items {
-		out[i] = billgen.Amount{Name: item.Name, Amount: int64(item.Amount)}
+		out[i] = gen.Amount{Name: item.Name, Amount: int64(item.Amount)}
 	}
 	return out
 }
 
-func toFilter(p billgen.ListBillHistoryParams) (bill.HistoryFilter, error) {
+func toFilter(p gen.ListBillHistoryParams) (bill.HistoryFilter, error) {
 	r, err := paging.Parse(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
 	if err != nil {
 		return bill.HistoryFilter{}, err
@@ -124,12 +124,12 @@ func toFilter(p billgen.ListBillHistoryParams) (bill.HistoryFilter, error) {
 	return f, nil
 }
 
-func toHistory(rows []bill.Inquiry, page, size, total int) billgen.BillHistoryData {
-	data := billgen.BillHistoryData{Items: make([]billgen.BillHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
+func toHistory(rows []bill.Inquiry, page, size, total int) gen.BillHistoryData {
+	data := gen.BillHistoryData{Items: make([]gen.BillHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
 	for i, q := range rows {
-		item := billgen.BillHistoryItem{
+		item := gen.BillHistoryItem{
 			RequestID: [16]byte(q.ID), LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(), RequestTime: q.RequestedAt,
-			Status: billgen.InquiryStatus(q.Status), ResultSummary: text(q.Summary),
+			Status: gen.InquiryStatus(q.Status), ResultSummary: text(q.Summary),
 		}
 		if q.Status != bill.Processing {
 			item.ProcessTime = &q.ProcessedAt

@@ -34,7 +34,9 @@ func TestParseNamesTheDeepPlace(t *testing.T) {
 }
 
 func FuzzParseIsStricterThanJSON(f *testing.F) {
-	for _, seed := range []string{`{}`, `[1,]`, `{"a":1,}`, `{"a" 1}`, `{"a":1 "b":2}`, `1 2`, `"\ud800"`, `{"a":{"a":[[]]}}`, `{,}`, `[}`, `01`, `-`} {
+	for _, seed := range []string{
+		`{}`, `[1,]`, `{"a":1,}`, `{"a" 1}`, `{"a":1 "b":2}`, `1 2`, `"\ud800"`, `{"a":{"a":[[]]}}`, `{,}`, `[}`, `01`, `-`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -159,7 +161,8 @@ func TestSpecificationsThatCannotBeEnforcedAreRefused(t *testing.T) {
 		"x-permission: ''\n      parameters: [{name: c, in: cookie, schema: {type: string}}]":    `parameter "c"`,
 		"x-permission: ''\n      requestBody: {content: {text/plain: {schema: {type: string}}}}": "only application/json bodies",
 	} {
-		spec := load(t, "openapi: 3.0.3\ninfo: {title: t, version: '1'}\nservers: [{url: /base}]\ncomponents:\n  securitySchemes:\n"+
+		spec := load(t, "openapi: 3.0.3\ninfo: {title: t, version: '1'}\nservers: [{url: /base}]\n"+
+			"components:\n  securitySchemes:\n"+
 			"    key: {type: apiKey, in: header, name: K}\npaths:\n  /x:\n    get:\n      "+text+"\n      responses: {'200': {description: ok}}\n")
 		router, err := NewRouter(spec, closed{}, nil)
 		require.NoError(t, err)

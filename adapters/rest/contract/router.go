@@ -76,6 +76,26 @@ func (c *Router) HandleFunc(pattern string, handler func(http.ResponseWriter, *h
 	}
 }
 
+// Forward registers every operation of the specification with one handler behind the gate. Requests are not validated: whoever
+// is behind the handler does that (zero trust). The gateway is built of it.
+func (c *Router) Forward(to http.Handler) {
+	for template, item := range c.spec.Paths.Map() {
+		for method, spec := range item.Operations() {
+			op, err := newOperation(c.spec, item, spec)
+			if err != nil {
+				c.faults = append(c.faults, fmt.Errorf("contract: %s %s: %w", method, template, err))
+				continue
+			}
+			op.params, op.body = nil, nil
+			guarded := c.guard(op, to.ServeHTTP)
+			c.register(method, c.base+template, guarded)
+			if op.alsoAtRoot {
+				c.register(method, template, guarded)
+			}
+		}
+	}
+}
+
 // Unspecified registers a handler for a path outside the specification (health checks): no security, no validation.
 func (c *Router) Unspecified(method, path string, handler http.Handler) {
 	c.register(method, path, handler.ServeHTTP)

@@ -38,7 +38,9 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (
 		return auth.Principal{}, fault.New(fault.PermissionDenied)
 	}
 	if g.Live != nil {
-		return p, g.Live.Check(ctx, p.SessionID)
+		if err := g.Live.Check(ctx, p.SessionID); err != nil {
+			return auth.Principal{}, err
+		}
 	}
 	return p, nil
 }

@@ -61,7 +61,7 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	}
 	session := s.Policy.NewSession(s.NewID(), user.UserID, r.AutoLogin, r.From, s.Now())
 	if err := s.Sessions.Create(ctx, session); err != nil {
-		return Tokens{}, err
+		return Tokens{}, errors.Join(err, s.record(ctx, r, user, err))
 	}
 	if err := errors.Join(s.record(ctx, r, user, nil), s.Users.SawLogin(ctx, user.UserID, s.Now())); err != nil {
 		return Tokens{}, err
@@ -71,12 +71,12 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 
 // check looks at the password; an unknown id costs the same work as a wrong password (decision 4).
 func (s *Service) check(ctx context.Context, r Request, guess auth.Guess) (auth.User, error) {
-	if guess == auth.GuessRefused {
-		return auth.User{}, fault.New(fault.Locked)
-	}
-	user, err := s.Users.ByID(ctx, r.UserID)
+	user, err := s.Users.ByID(ctx, r.UserID) // also when locked: the history tells known ids from unknown ones
 	if err != nil && !errors.Is(err, fault.New(fault.UserNotFound)) {
 		return auth.User{}, err
+	}
+	if guess == auth.GuessRefused {
+		return user, fault.New(fault.Locked)
 	}
 	ok, stale, err := s.Hasher.Matches(ctx, user.PasswordHash, r.Password)
 	switch {
@@ -89,19 +89,20 @@ func (s *Service) check(ctx context.Context, r Request, guess auth.Guess) (auth.
 	case user.Status != auth.Active:
 		return user, fault.New(fault.PermissionDenied)
 	case stale:
-		return user, s.rehash(ctx, r)
+		s.rehash(ctx, r)
 	}
 	return user, nil
 }
 
-func (s *Service) rehash(ctx context.Context, r Request) error {
-	hash, err := s.Hasher.Hash(ctx, r.Password)
-	if err != nil {
-		return err
+// rehash brings the stored hash up to today's parameters. The password was right: trouble here is no reason to refuse the login,
+// and the next one tries again.
+func (s *Service) rehash(ctx context.Context, r Request) {
+	if hash, err := s.Hasher.Hash(ctx, r.Password); err == nil {
+		_ = s.Users.Rehash(ctx, r.UserID, hash)
 	}
-	return s.Users.Rehash(ctx, r.UserID, hash)
 }
 
+// record stores the outcome, also for a client who hung up: a guess cannot be kept out of the history.
 func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome error) error {
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: r.UserID, Known: user.UserID != "", Type: auth.EventLogin, Success: outcome == nil,
@@ -116,7 +117,7 @@ func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome
 	case r.AutoLogin:
 		e.Type = auth.EventAutoLogin
 	}
-	return s.History.Append(ctx, e)
+	return s.History.Append(context.WithoutCancel(ctx), e)
 }
 
 func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Session) (Tokens, error) {
@@ -164,11 +165,11 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 		return Tokens{}, fault.New(fault.RefreshTokenInvalid)
 	}
 	user, err := s.Users.ByID(ctx, session.UserID)
-	if err != nil {
-		return Tokens{}, err
-	}
-	if user.Status != auth.Active {
+	switch {
+	case errors.Is(err, fault.New(fault.UserNotFound)), err == nil && user.Status != auth.Active:
 		return Tokens{}, fault.New(fault.RefreshTokenInvalid)
+	case err != nil:
+		return Tokens{}, err
 	}
 	return s.tokens(ctx, user, session)
 }

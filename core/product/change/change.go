@@ -22,23 +22,25 @@ import (
 type Limits struct {
 	Answer time.Duration // the customer has his answer by then, be it 202
 	Send   time.Duration // one change call to KOS
+	Ask    time.Duration // one question about an order, when nobody waits
 	Lease  time.Duration // longer than everything one step may take
 }
 
-// DefaultLimits is 2.7 s, 5 s, 15 s.
+// DefaultLimits is 2.7 s, 5 s, 10 s, 15 s.
 func DefaultLimits() Limits {
-	return Limits{Answer: 2700 * time.Millisecond, Send: 5 * time.Second, Lease: 15 * time.Second}
+	return Limits{Answer: 2700 * time.Millisecond, Send: 5 * time.Second, Ask: 10 * time.Second, Lease: 15 * time.Second}
 }
 
 // Service carries out plan changes. It is safe for concurrent use.
 type Service struct {
-	Facts  *facts.Service
-	KOS    ports.PlanChanger
-	Orders ports.Orders
-	Epochs ports.Epochs
-	Limits Limits
-	Now    ports.Clock
-	NewID  ports.IDs
+	Facts     *facts.Service // while the customer waits
+	Unhurried *facts.Service // the same with more time, when nobody waits
+	KOS       ports.PlanChanger
+	Orders    ports.Orders
+	Epochs    ports.Epochs
+	Limits    Limits
+	Now       ports.Clock
+	NewID     ports.IDs
 
 	running sync.WaitGroup // orders that outlive their customer
 }
@@ -121,15 +123,15 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 	}
 	done := make(chan outcome, 1)
 	s.running.Go(func() {
-		after, err := s.advance(context.WithoutCancel(ctx), o)
+		after, err := s.advance(context.WithoutCancel(ctx), o, s.Facts)
 		done <- outcome{after, err}
 	})
 	timer := time.NewTimer(s.Limits.Answer)
 	defer timer.Stop()
 	select {
 	case r := <-done:
-		if r.err != nil { // stored and leased: the worker goes on with it
-			return o, nil //nolint:nilerr // the order is accepted; its trouble is the worker's, which logs it
+		if r.err != nil { // the order is stored and leased: the worker goes on with it, and logs its trouble
+			return o, nil
 		}
 		return r.order, nil
 	case <-timer.C:
@@ -138,14 +140,19 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 }
 
 // advance carries a leased order as far as it goes now. Each step is stored before the next.
-func (s *Service) advance(ctx context.Context, o product.Order) (product.Order, error) {
+func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
 	switch o.State {
 	case product.Requested, product.Validated:
-		return s.checkAndSend(ctx, o)
+		if o.Sends > 0 {
+			// An earlier attempt may have been applied late. Facts that show it would fail the checks ("already your plan") and
+			// end a success as FAILED; KOS knows the transaction and answers it once more.
+			return s.send(ctx, o)
+		}
+		return s.checkAndSend(ctx, o, known)
 	case product.Dispatched: // cut off while sending: what came of it is not known
 		return s.settle(ctx, o, product.Answer{Kind: product.AnswerUnknown})
 	case product.Unknown:
-		call, cancel := context.WithTimeout(ctx, s.Limits.Send)
+		call, cancel := context.WithTimeout(ctx, s.Limits.Ask)
 		defer cancel()
 		return s.settle(ctx, o, s.KOS.Ask(call, o))
 	case product.Parked, product.Completed, product.Rejected, product.Cancelled:
@@ -155,8 +162,8 @@ func (s *Service) advance(ctx context.Context, o product.Order) (product.Order, 
 	}
 }
 
-func (s *Service) checkAndSend(ctx context.Context, o product.Order) (product.Order, error) {
-	customer, plans, err := s.Facts.ForChange(ctx, o.Line)
+func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
+	customer, plans, err := known.ForChange(ctx, o.Line)
 	if err != nil {
 		return s.unchecked(ctx, o, fault.From(err))
 	}
@@ -168,7 +175,13 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order) (product.Or
 	if o.State != product.Validated {
 		return o, s.Orders.Save(ctx, o)
 	}
-	if o, err = o.Send(); err != nil {
+	return s.send(ctx, o)
+}
+
+// send makes one attempt on the wire.
+func (s *Service) send(ctx context.Context, o product.Order) (product.Order, error) {
+	o, err := o.Send()
+	if err != nil {
 		return o, err
 	}
 	o.NextAttemptAt = s.Now().Add(s.Limits.Lease)
@@ -261,7 +274,7 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	errs := make([]error, len(due))
 	var wg sync.WaitGroup
 	for i, o := range due {
-		wg.Go(func() { _, errs[i] = s.advance(ctx, o) })
+		wg.Go(func() { _, errs[i] = s.advance(ctx, o, s.Unhurried) })
 	}
 	wg.Wait()
 	return len(due), errors.Join(errs...)

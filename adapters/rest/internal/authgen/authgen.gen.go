@@ -3107,7 +3107,7 @@ var swaggerSpec = []string{
 	"/2swDBDyYmt/GARoi7wXb6Kvd+I2Sq7pxOYp4ftf/ve4HgOBMhLNkwJz+MyM/59KI4IZHhKYxj9V5pNG",
 	"/TLZqxqpyJyOPiYqCHaYmLw9e/vZjE3RFXFxqC2D8eTvxwNuwiAr3Azz4e2d2yIrxWtqY2dJzPjUxOIv",
 	"q/NUgUVdZFdFsbcS/YoSdF1rOXav74sf+8iN9Ot7kRhPBzapibNgXcNCjfytxw+l1qR5lIDMcuXBoKw9",
-	"l38WbTLKA6X5jj9PlhoPqD5VnsKrT3cEP3jhasqv5Zf6+v8CAAD//w==",
+	"l38WbTLKA6X5jj9PlhoPqD5VnsKrT3du7/y/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2351,7 +2351,7 @@ var swaggerSpec = []string{
 	"DdZFDq3Xth19mEcEZ8ZKM43IZP+kmxHzMDzqkp8K8tNMrlAMPoXfGZyE4sdeUVMz0bIl2qQl1pll2ClY",
 	"0PPoZioBhP//3sULM7npUrGg3RqiniQwhDR/A7kTsXZFAwQ4R1f+nZDCKpZwJoknI4kDt5k2HYSwzNCe",
 	"oCQuGOqkWKW4C9clmtx+8xb3UuR5u3T74tTJF9iW25DRQD/51WIU2S15Uq/ay3OdIhNLdc117LCOQ3hC",
-	"akupvI1YTESIapuQLRFhzIcpkhIQuxISomo7F7qUgiv/fwAAAP//",
+	"akupvI1YTESIapuQLRFhzIcpkhIQu7d2/38AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

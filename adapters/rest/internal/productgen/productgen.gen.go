@@ -3772,7 +3772,7 @@ var swaggerSpec = []string{
 	"sdjBl0VntnhmW3ygwc3JQv3hplIP/X2lY7yEl2wKH3aCDxu/x7q9M/Wt9/gri+VKsfSeOoGqe+zc7CNi",
 	"BMacoqGqlErvcWnECfTMwvz7u/2J3KswHBB1c0afvhqpQcTJMVp96P2bPHWcp0Om3WawJW6KjYi0Dr9m",
 	"iUgKFYmUNEzsFNVAdK3t2GGhLa5Nyk2lXjDJ0kI8QYjfCrVtEzTgFi/2JG9DBDCSdSV4kXc9kj1aJ4zL",
-	"BRdqkSl86b0jQMqr8475/lxJ4f8/AAD//w==",
+	"BRdqkSl86b1zc+f/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,101 @@
+// Package gateway is the single entry (:8080): it routes by the services' specifications, lets only good tokens through, and
+// answers for itself in the one envelope. KOS is behind no route (decision 17).
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
+	"phonebill/adapters/rest/edge"
+	"phonebill/adapters/rest/internal/authgen"
+	"phonebill/adapters/rest/internal/billgen"
+	"phonebill/adapters/rest/internal/productgen"
+	"phonebill/adapters/rest/problem"
+	"phonebill/core/fault"
+	"phonebill/ports"
+)
+
+// Config is what a gateway consists of. An upstream is a Proxy when deployed, the service's own handler in the all-in-one.
+type Config struct {
+	Auth, Bill, Product http.Handler
+	Health              map[string]http.Handler // GET handlers: /health, /livez, /readyz
+	Gate                contract.Gate
+	Log                 *slog.Logger
+	Registry            prometheus.Registerer
+	Clock               ports.Clock
+}
+
+// New answers the gateway's handler.
+func New(c Config) (http.Handler, error) {
+	errs := problem.NewWriter(c.Log, c.Clock)
+	routes := routes{first: map[string]http.Handler{}, fail: errs.Write}
+	for _, service := range []struct {
+		spec func() (*openapi3.T, error)
+		to   http.Handler
+	}{{authgen.GetSpec, c.Auth}, {billgen.GetSpec, c.Bill}, {productgen.GetSpec, c.Product}} {
+		spec, err := service.spec()
+		if err != nil {
+			return nil, fmt.Errorf("gateway: %w", err)
+		}
+		if err := routes.add(spec, c.Gate, service.to); err != nil {
+			return nil, fmt.Errorf("gateway: %w", err)
+		}
+	}
+	mux := http.NewServeMux()
+	for path, handler := range c.Health {
+		mux.Handle("GET "+path, handler)
+	}
+	mux.Handle("/", routes)
+	metrics, err := edge.NewMetrics(c.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	return rest.Chain(mux, errs.Write, metrics, c.Log, c.Clock, nil), nil
+}
+
+// routes picks a service's router by the first segment of the path, with or without the base path.
+type routes struct {
+	base  string
+	first map[string]http.Handler
+	fail  contract.Fail
+}
+
+func (r *routes) add(spec *openapi3.T, gate contract.Gate, to http.Handler) error {
+	router, err := contract.NewRouter(spec, gate, r.fail)
+	if err != nil {
+		return err
+	}
+	router.Forward(to)
+	r.base = router.Base()
+	for template := range spec.Paths.Map() {
+		segment := firstSegment(template)
+		if other, taken := r.first[segment]; taken && other != http.Handler(router) {
+			return errors.New("two services claim /" + segment)
+		}
+		r.first[segment] = router
+	}
+	return router.Complete()
+}
+
+func firstSegment(path string) string {
+	segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return segment
+}
+
+// ServeHTTP routes the request, or answers NOT_FOUND.
+func (r routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	router, ok := r.first[firstSegment(strings.TrimPrefix(req.URL.Path, r.base))]
+	if !ok {
+		r.fail(w, req, fault.New(fault.ResourceNotFound))
+		return
+	}
+	router.ServeHTTP(w, req)
+}

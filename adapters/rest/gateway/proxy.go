@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"phonebill/adapters/rest/edge"
+	"phonebill/adapters/rest/problem"
+	"phonebill/core/fault"
+	"phonebill/ports"
+)
+
+const (
+	idlePerHost   = 512
+	headerTimeout = 35 * time.Second // longer than the longest long poll (25 s)
+	dialTimeout   = time.Second
+	bufferSize    = 32 << 10
+)
+
+// NewProxy answers an upstream at the origin. Its own trouble is BAD_GATEWAY or GATEWAY_TIMEOUT in the envelope; a client that
+// hangs up is no trouble of the upstream. It never retries: net/http repeats only what provably did not reach the service, and
+// nothing that carries a body.
+func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
+	errs := problem.NewWriter(log, now)
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(origin)
+			p.Out.Host = p.In.Host
+			p.Out.Header.Set("X-Forwarded-For", edge.ClientOf(p.In.Context()).IP)
+		},
+		Transport: &http.Transport{
+			DialContext: dialer.DialContext, MaxIdleConns: 0, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: 90 * time.Second,
+			ResponseHeaderTimeout: headerTimeout, DisableCompression: true,
+		},
+		BufferPool: &buffers{},
+		ErrorLog:   slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() != nil && errors.Is(r.Context().Err(), context.Canceled) {
+				w.WriteHeader(statusClientClosed)
+				return
+			}
+			errs.Write(w, r, upstreamFault(err))
+		},
+	}
+}
+
+// statusClientClosed is what proxies log when the client hangs up; nobody reads it.
+const statusClientClosed = 499
+
+func upstreamFault(err error) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return fault.New(fault.PayloadTooLarge)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return fault.New(fault.UpstreamTimeout).Because(err)
+	default:
+		return fault.New(fault.UpstreamBroken).Because(err)
+	}
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// buffers implements httputil.BufferPool.
+type buffers struct{ pool sync.Pool }
+
+// Get answers a buffer.
+func (b *buffers) Get() []byte {
+	if held, ok := b.pool.Get().(*[]byte); ok {
+		return *held
+	}
+	return make([]byte, bufferSize)
+}
+
+// Put takes a buffer back.
+func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }

@@ -1,0 +1,45 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/gateway"
+	"phonebill/cmd/internal/boot"
+)
+
+// Upstreams are the services behind the gateway: proxies when deployed, their own handlers in the all-in-one.
+type Upstreams struct{ Auth, Bill, Product http.Handler }
+
+// Proxies answers upstreams at their origins.
+func Proxies(c GatewayConfig, t Tools) (Upstreams, error) {
+	proxy := func(origin string) (http.Handler, error) {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" {
+			return nil, errors.New("not an origin: " + origin)
+		}
+		return gateway.NewProxy(u, t.Log, t.Now), nil
+	}
+	auth, err1 := proxy(c.Auth.URL)
+	bill, err2 := proxy(c.BillService)
+	product, err3 := proxy(c.ProductSite)
+	return Upstreams{auth, bill, product}, errors.Join(err1, err2, err3)
+}
+
+// Gateway wires the gateway in front of the upstreams.
+func Gateway(_ context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot.Unit, error) {
+	p := begin("gateway", c.Listen, t)
+	guard := p.guardBy(c.Auth)
+	handler, err := gateway.New(gateway.Config{
+		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Health: p.probes(), Gate: gate.Gate{Guard: guard}, Log: p.Log,
+		Registry: p.registry, Clock: p.Now,
+	})
+	if err != nil {
+		return p.failed(err)
+	}
+	p.unit.Handler, p.unit.Inside = handler, p.inside
+	return p.unit, nil
+}

@@ -1,0 +1,48 @@
+package compose
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/kos"
+	"phonebill/adapters/mvnoap"
+	"phonebill/adapters/postgres"
+	"phonebill/core/delivery/dispatch"
+	"phonebill/ports"
+)
+
+// kosPool is smaller than a service's own: KOS sees 100 calls a minute.
+const kosPool = 5
+
+// kos wires the link to KOS and its shared database.
+func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pgxpool.Pool, error) {
+	pool, err := p.pool(ctx, "kos-database", c.DatabaseURL, kosPool)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := kos.New(kos.Config{URL: c.URL, Token: c.Token, Connect: time.Second}, kos.Deps{
+		Quota: postgres.NewQuota(pool, c.Quota), Log: postgres.NewCallLog(pool, v),
+		Breakers: kos.NewBreakers(kos.DefaultBreakers(), p.Log, p.registry),
+		Now:      p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
+	})
+	return client, pool, err
+}
+
+// Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.
+const (
+	apTimeout = 10 * time.Second
+	apLease   = 20 * time.Second
+	apBatch   = 32
+)
+
+func (p *parts) ap(c AP) (*mvnoap.Client, error) {
+	return mvnoap.New(mvnoap.Config{URL: c.URL, Secret: c.Secret, Timeout: apTimeout}, p.Now, p.Log)
+}
+
+// deliver adds the worker that empties one outbox.
+func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
+	d := &dispatch.Service[T]{Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Lease: apLease, Batch: apBatch}
+	p.worker(name, idle, d.Step)
+}

@@ -1,0 +1,142 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"phonebill/adapters/authlink"
+	"phonebill/adapters/jose"
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/contract"
+	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/valkey"
+	"phonebill/adapters/vault"
+	"phonebill/cmd/internal/boot"
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// parts is a unit under construction: what it has opened, what its probes ask, what its metrics count.
+type parts struct {
+	Tools
+	unit     *boot.Unit
+	checks   map[string]boot.Check
+	health   *boot.Health
+	registry *prometheus.Registry
+	inside   *http.ServeMux
+}
+
+// workers look again this often when nothing was due.
+const idle = 200 * time.Millisecond
+
+// pullEvery is how often revocations are pulled (decision 2).
+const pullEvery = 500 * time.Millisecond
+
+func begin(name string, l Listen, t Tools) *parts {
+	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux()}
+	p.Log = t.Log.With("unit", name)
+	p.health = boot.NewHealth(p.checks)
+	p.unit = boot.NewUnit(name, l.Addr, l.Internal, p.health)
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.inside.Handle("GET /metrics", promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
+	p.health.Routes(p.inside)
+	return p
+}
+
+// failed closes what was opened so far.
+func (p *parts) failed(err error) (*boot.Unit, error) {
+	p.unit.Close()
+	return nil, errors.Join(errors.New("cannot start "+p.unit.Name), err)
+}
+
+func (p *parts) pool(ctx context.Context, name string, url personal.Secret, size int) (*pgxpool.Pool, error) {
+	pool, err := postgres.Pool(ctx, url.Reveal(), postgres.PoolConfig{MaxConns: int32(size), Name: p.unit.Name}) //nolint:gosec // 2..200
+	if err != nil {
+		return nil, err
+	}
+	p.unit.OnClose(pool.Close)
+	p.checks[name] = pool.Ping
+	return pool, nil
+}
+
+// cache is not among the checks: without it everything goes on, only slower.
+func (p *parts) cache(ctx context.Context, c Cache) (*valkey.Client, error) {
+	client, err := valkey.Open(ctx, valkey.Config{Addr: c.Addr, Password: c.Password, Mini: c.Mini, Namespace: "phonebill"})
+	if err != nil {
+		return nil, err
+	}
+	p.unit.OnClose(client.Close)
+	return client, nil
+}
+
+func (p *parts) vault(d Data) (ports.Vault, error) { return vault.Open(d.Keyring) }
+
+// guard verifies tokens with the auth service's keys and revocations; the unit is not ready before it has both.
+func (p *parts) guard(keys jose.FetchKeys, feed ports.RevocationFeed) *access.Guard {
+	verifier := jose.NewVerifier(keys)
+	revoked := access.NewRevoked(feed, p.Now, auth.DefaultSessions().Access)
+	p.checks["keys"] = func(ctx context.Context) error {
+		if verifier.Ready() {
+			return nil
+		}
+		return verifier.Refresh(ctx)
+	}
+	p.checks["revocations"] = func(ctx context.Context) error {
+		if revoked.Ready() {
+			return nil
+		}
+		return revoked.Pull(ctx)
+	}
+	p.worker("revocations", pullEvery, func(ctx context.Context) (int, error) { return 0, revoked.Pull(ctx) })
+	return &access.Guard{Verifier: verifier, Revoked: revoked, Now: p.Now}
+}
+
+// guardBy is the guard of everybody but the auth service itself.
+func (p *parts) guardBy(l AuthLink) *access.Guard {
+	link := authlink.New(l.URL, l.InternalURL)
+	return p.guard(link.Keys, link)
+}
+
+func (p *parts) worker(name string, every time.Duration, step boot.Step) {
+	p.unit.Workers = append(p.unit.Workers, boot.Loop(name, every, p.Log, step))
+}
+
+// loopback is who may tell a service whom it speaks for: the gateway beside it.
+func loopback() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
+// serve puts the public face on and finishes the unit.
+func (p *parts) serve(spec func() (*openapi3.T, error), mount func(*contract.Router, rest.Hooks), g *access.Guard) (*boot.Unit, error) {
+	doc, err := spec()
+	if err != nil {
+		return p.failed(err)
+	}
+	handler, err := rest.NewHandler(rest.Service{
+		Spec: doc, Mount: mount, Unspecified: p.probes(), Gate: gate.Gate{Guard: g}, Log: p.Log, Registry: p.registry, Clock: p.Now,
+		Trusted: loopback(),
+	})
+	if err != nil {
+		return p.failed(err)
+	}
+	p.unit.Handler, p.unit.Inside = handler, p.inside
+	return p.unit, nil
+}
+
+func (p *parts) probes() map[string]http.Handler {
+	mux := http.NewServeMux()
+	p.health.Routes(mux)
+	return map[string]http.Handler{"/health": mux, "/livez": mux, "/readyz": mux}
+}

@@ -1,0 +1,218 @@
+package access_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+)
+
+var errBackend = errors.New("backend is in trouble")
+
+type feed struct {
+	list   []auth.Revocation
+	since  []time.Time
+	broken error
+}
+
+func (f *feed) Since(_ context.Context, t time.Time) ([]auth.Revocation, error) {
+	f.since = append(f.since, t)
+	return f.list, f.broken
+}
+
+type sessions struct {
+	memory.Sessions
+	broken  error
+	changes int
+}
+
+func (s *sessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
+	if s.broken != nil {
+		return auth.Session{}, s.broken
+	}
+	return s.Sessions.Get(ctx, sid)
+}
+
+func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+	s.changes++
+	return s.Sessions.Change(ctx, sid, decide)
+}
+
+type world struct {
+	access.Guard
+	tokens   memory.AccessTokens
+	feed     feed
+	sessions sessions
+	now      time.Time
+	token    string
+}
+
+var sid = id.ID{1}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
+	clock := func() time.Time { return w.now }
+	policy := auth.DefaultSessions()
+	w.Guard = access.Guard{
+		Verifier: &w.tokens, Revoked: access.NewRevoked(&w.feed, clock, 30*time.Minute), Now: clock,
+		Live: &access.Live{Sessions: &w.sessions, Policy: policy, Now: clock},
+	}
+	require.NoError(t, w.sessions.Create(t.Context(), policy.NewSession(sid, "hong", false, auth.Client{}, w.now)))
+	token, err := w.tokens.Issue(t.Context(), auth.Principal{
+		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: w.now.Add(30 * time.Minute),
+	}, w.now)
+	require.NoError(t, err)
+	w.token = token.Reveal()
+	return w
+}
+
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		prepare func(*world)
+		token   string // empty = the good one
+		need    auth.Permission
+		want    fault.Code
+	}{
+		"good":                   {nil, "", auth.BillInquiry, ""},
+		"no permission needed":   {nil, "", "", ""},
+		"none":                   {func(w *world) { w.token = "" }, "", "", fault.Unauthorized},
+		"nonsense":               {nil, "nonsense", "", fault.TokenInvalid},
+		"without the permission": {nil, "", auth.ProductChange, fault.PermissionDenied},
+		"expired":                {func(w *world) { w.now = w.now.Add(30 * time.Minute) }, "", "", fault.TokenExpired},
+		"revoked here":           {func(w *world) { w.Revoked.Add(auth.Revocation{SessionID: sid, At: w.now}) }, "", "", fault.TokenRevoked},
+		"revoked and forbidden":  {func(w *world) { w.Revoked.Add(auth.Revocation{SessionID: sid, At: w.now}) }, "", auth.UserAdmin, fault.TokenRevoked},
+		"session ended": {func(w *world) {
+			_, _ = w.sessions.Change(context.Background(), sid, func(s auth.Session) auth.Session { return s.Revoke(w.now) })
+		}, "", "", fault.TokenRevoked},
+		"session unknown":     {func(w *world) { w.sessions.Sessions = memory.Sessions{} }, "", "", fault.TokenRevoked},
+		"store in trouble":    {func(w *world) { w.sessions.broken = errBackend }, "", "", ""},
+		"elsewhere, no store": {func(w *world) { w.Live = nil; w.sessions.broken = errBackend }, "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if c.prepare != nil {
+				c.prepare(w)
+			}
+			if c.token != "" {
+				w.token = c.token
+			}
+			p, err := w.Admit(t.Context(), w.token, c.need)
+			if c.want == "" {
+				require.NoError(t, err)
+				require.Equal(t, auth.UserID("hong"), p.UserID)
+				return
+			}
+			require.ErrorIs(t, err, fault.New(c.want))
+			require.Zero(t, p, "nobody is named beside a refusal")
+		})
+	}
+}
+
+func TestAnIdleSessionIsOverAndABusyOneIsTouchedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 60 { // 29.5 minutes, a request each half minute
+		w.now = w.now.Add(29500 * time.Millisecond)
+		_, err := w.Admit(t.Context(), w.token, "")
+		require.NoError(t, err)
+	}
+	require.Equal(t, 20, w.sessions.changes)
+	require.NoError(t, w.Live.Check(t.Context(), sid))
+	w.now = w.now.Add(30 * time.Minute)
+	require.ErrorIs(t, w.Live.Check(t.Context(), sid), fault.New(fault.TokenRevoked))
+}
+
+func TestRevokedPullsWithOverlapAndForgets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.Revoked
+	require.False(t, r.Ready())
+	w.feed.broken = errBackend
+	require.ErrorIs(t, r.Pull(t.Context()), errBackend)
+	require.False(t, r.Ready(), "not complete before the first pull that succeeds")
+	w.feed.broken = nil
+	begin := w.now
+	w.feed.list = []auth.Revocation{{SessionID: sid, At: begin}}
+	require.NoError(t, r.Pull(t.Context()))
+	require.True(t, r.Ready())
+	require.True(t, r.Has(sid))
+	require.False(t, r.Has(id.ID{2}))
+	w.feed.list = nil
+	w.now = begin.Add(time.Second)
+	require.NoError(t, r.Pull(t.Context()))
+	all := begin.Add(-30*time.Minute - 5*time.Second)
+	require.Equal(t, []time.Time{all, all, begin.Add(-5 * time.Second)}, w.feed.since)
+	w.feed.broken = errBackend
+	w.now = begin.Add(time.Minute)
+	require.Error(t, r.Pull(t.Context()))
+	require.True(t, r.Has(sid), "trouble forgets nothing")
+	w.feed.broken = nil
+	require.NoError(t, r.Pull(t.Context()))
+	require.Equal(t, begin.Add(time.Second-5*time.Second), w.feed.since[len(w.feed.since)-1], "from the last pull that succeeded")
+	w.now = begin.Add(30 * time.Minute)
+	require.NoError(t, r.Pull(t.Context()))
+	require.True(t, r.Has(sid), "a token may still be about it")
+	w.now = begin.Add(30*time.Minute + 5*time.Second + 1)
+	require.NoError(t, r.Pull(t.Context()))
+	require.False(t, r.Has(sid))
+}
+
+type users struct{ memory.Users }
+
+type guesses struct {
+	memory.Guesses
+	broken error
+}
+
+func (g *guesses) Peek(ctx context.Context, user auth.UserID) (auth.Attempts, error) {
+	a, _ := g.Guesses.Peek(ctx, user)
+	return a, g.broken
+}
+
+func TestAccountAndPermissions(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	u, g := &users{}, &guesses{}
+	s := &access.Service{Users: u, Guesses: g, Now: func() time.Time { return now }}
+	require.NoError(t, u.Put(t.Context(), auth.User{UserID: "hong", Status: auth.Active, Grants: []auth.Grant{
+		{Permission: auth.BillInquiry}, {Permission: auth.ProductChange, ExpiresAt: now},
+	}}))
+	require.NoError(t, u.Put(t.Context(), auth.User{UserID: "gone", Status: auth.Suspended}))
+	account, status, err := s.Account(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Equal(t, auth.UserID("hong"), account.UserID)
+	require.Equal(t, auth.Active, status)
+	for range 5 {
+		for _, user := range []auth.UserID{"hong", "gone"} {
+			_, err = g.Take(t.Context(), user, now)
+			require.NoError(t, err)
+		}
+	}
+	_, status, err = s.Account(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Equal(t, auth.LockedOut, status)
+	_, status, err = s.Account(t.Context(), "gone")
+	require.NoError(t, err)
+	require.Equal(t, auth.Suspended, status, "the graver state is shown")
+	held, err := s.Permissions(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Equal(t, []auth.Permission{auth.BillInquiry}, held)
+	_, err = s.Permissions(t.Context(), "nobody")
+	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
+	_, _, err = s.Account(t.Context(), "nobody")
+	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
+	g.broken = errBackend
+	_, _, err = s.Account(t.Context(), "hong")
+	require.ErrorIs(t, err, errBackend)
+}

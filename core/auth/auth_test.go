@@ -1,0 +1,227 @@
+package auth_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+)
+
+var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+
+func number(t require.TestingT, s string) line.Number {
+	n, err := line.Parse(s)
+	require.NoError(t, err)
+	return n
+}
+
+func TestParseUserID(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"abc", "demo-k7q2-1", "A_9", strings.Repeat("x", 20)} {
+		u, err := auth.ParseUserID(s)
+		require.NoError(t, err)
+		require.Equal(t, auth.UserID(s), u)
+	}
+	for _, s := range []string{"", "ab", strings.Repeat("x", 21), "a b", "홍길동", "abc\n", "a.bc", "abc;"} {
+		u, err := auth.ParseUserID(s)
+		require.ErrorIs(t, err, fault.New(fault.ValidationError), "%q", s)
+		require.Equal(t, "userId", fault.From(err).Fields()[0].Name)
+		require.Empty(t, u)
+	}
+}
+
+func TestEveryPermissionIsDescribed(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, p := range auth.AllPermissions() {
+		require.NotEqual(t, string(p), p.Description())
+		require.False(t, seen[p.Description()])
+		seen[p.Description()] = true
+	}
+	require.Len(t, seen, 4)
+	require.Equal(t, "NEW", auth.Permission("NEW").Description())
+}
+
+func TestPermissionsExpireAndAdminHoldsAll(t *testing.T) {
+	t.Parallel()
+	u := auth.User{Roles: []auth.Role{auth.Customer}, Grants: []auth.Grant{
+		{Permission: auth.ProductChange, ExpiresAt: now}, {Permission: auth.BillInquiry},
+		{Permission: auth.BillInquiry, ExpiresAt: now.Add(-time.Hour)}, {Permission: "MADE_UP"},
+	}}
+	require.Equal(t, []auth.Permission{auth.BillInquiry, auth.ProductChange}, u.Permissions(now.Add(-1)))
+	require.Equal(t, []auth.Permission{auth.BillInquiry}, u.Permissions(now))
+	require.Empty(t, auth.User{Roles: []auth.Role{auth.Operator}}.Permissions(now))
+	require.Equal(t, auth.AllPermissions(), auth.User{Roles: []auth.Role{auth.Admin}}.Permissions(now))
+}
+
+func TestPrincipal(t *testing.T) {
+	t.Parallel()
+	mine, second, other := number(t, "01012345678"), number(t, "01087654321"), number(t, "01055554444")
+	p := auth.Principal{Lines: []line.Number{mine, second}, Permissions: []auth.Permission{auth.BillInquiry}}
+	require.True(t, p.Has(auth.BillInquiry))
+	require.False(t, p.Has(auth.ProductChange))
+	require.NoError(t, p.Owns(second))
+	require.ErrorIs(t, p.Owns(other), fault.New(fault.PermissionDenied))
+	require.ErrorIs(t, p.Owns(line.Number{}), fault.New(fault.PermissionDenied))
+	n, err := p.PickLine(line.Number{})
+	require.NoError(t, err)
+	require.Equal(t, mine, n)
+	n, err = p.PickLine(second)
+	require.NoError(t, err)
+	require.Equal(t, second, n)
+	_, err = p.PickLine(other)
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+	_, err = auth.Principal{}.PickLine(line.Number{})
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+}
+
+func TestFiveFailuresLockForHalfAnHour(t *testing.T) {
+	t.Parallel()
+	p := auth.DefaultLockout()
+	var a auth.Attempts
+	var g auth.Guess
+	for i := 1; i <= 4; i++ {
+		a, g = p.Take(a, now)
+		require.Equal(t, auth.GuessAllowed, g)
+		require.Equal(t, i, a.Failures)
+		require.False(t, a.Locked(now))
+	}
+	a, g = p.Take(a, now)
+	require.Equal(t, auth.GuessLast, g)
+	require.True(t, a.Locked(now), "locked before the password is looked at")
+	end := now.Add(30 * time.Minute)
+	refused, g := p.Take(a, end.Add(-1))
+	require.Equal(t, auth.GuessRefused, g)
+	require.Equal(t, a, refused, "a refused guess does not prolong the lock")
+	a, g = p.Take(a, end)
+	require.Equal(t, auth.GuessAllowed, g)
+	require.Equal(t, auth.Attempts{Failures: 1}, a, "a new row begins")
+	_, g = auth.LockoutPolicy{Failures: 1, LockFor: time.Second}.Take(auth.Attempts{}, now)
+	require.Equal(t, auth.GuessLast, g)
+}
+
+// TestNoInterleavingAllowsASixthGuess lets many attackers take and finish guesses in any order: without a success, any window
+// shorter than the lock holds at most five looks at a password.
+func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p, a, at := auth.DefaultLockout(), auth.Attempts{}, now
+		var looks []time.Time
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			at = at.Add(time.Duration(rapid.IntRange(0, 900).Draw(t, "gap")) * time.Second)
+			if rapid.IntRange(0, 9).Draw(t, "kind") == 0 { // the owner succeeds: the store clears
+				a, looks = auth.Attempts{}, nil
+				continue
+			}
+			var g auth.Guess
+			before := a
+			a, g = p.Take(a, at)
+			if g == auth.GuessRefused {
+				require.True(t, before.Locked(at))
+				continue
+			}
+			looks = append(looks, at)
+			require.Equal(t, g == auth.GuessLast, a.Locked(at))
+			if len(looks) > 5 {
+				require.GreaterOrEqual(t, looks[len(looks)-1].Sub(looks[len(looks)-6]), p.LockFor)
+			}
+		}
+	})
+}
+
+func session() (auth.SessionPolicy, auth.Session) {
+	p := auth.DefaultSessions()
+	return p, p.NewSession([16]byte{1}, "user", false, auth.Client{IP: "192.0.2.1"}, now)
+}
+
+func TestSessionLives(t *testing.T) {
+	t.Parallel()
+	p, s := session()
+	require.True(t, p.Live(s, now.Add(30*time.Minute-1)))
+	require.False(t, p.Live(s, now.Add(30*time.Minute)), "idle")
+	auto := p.NewSession([16]byte{2}, "user", true, auth.Client{}, now)
+	require.True(t, p.Live(auto, now.Add(24*time.Hour-1)))
+	require.False(t, p.Live(auto, now.Add(24*time.Hour)))
+	busy := s
+	for at := now; at.Before(now.Add(25 * time.Hour)); at = at.Add(20 * time.Minute) {
+		busy = p.Touch(busy, at)
+	}
+	require.True(t, p.Live(busy, s.ExpiresAt.Add(-1)))
+	require.False(t, p.Live(busy, s.ExpiresAt), "the absolute end, however busy")
+	require.Equal(t, s, p.Touch(s, now.Add(31*time.Minute)), "an idle session is not brought back")
+	require.Equal(t, s, p.Touch(s, now.Add(-time.Minute)), "time does not go back")
+	dead := s.Revoke(now.Add(time.Minute))
+	require.False(t, p.Live(dead, now.Add(time.Minute)))
+	require.Equal(t, dead, dead.Revoke(now.Add(time.Hour)), "ended at its first time")
+	require.Equal(t, dead, p.Touch(dead, now.Add(2*time.Minute)))
+}
+
+func TestRefreshHasOneSuccessor(t *testing.T) {
+	t.Parallel()
+	p, s := session()
+	at := now.Add(time.Minute)
+	rotated, verdict := p.Present(s, 1, at)
+	require.Equal(t, auth.RefreshRotated, verdict)
+	require.Equal(t, 2, rotated.Generation)
+	require.Equal(t, at, rotated.LastSeenAt)
+	same, verdict := p.Present(rotated, 1, at.Add(p.RefreshGrace-1))
+	require.Equal(t, auth.RefreshReplay, verdict)
+	require.Equal(t, rotated, same)
+	dead, verdict := p.Present(rotated, 1, at.Add(p.RefreshGrace))
+	require.Equal(t, auth.RefreshReused, verdict)
+	require.False(t, dead.RevokedAt.IsZero())
+	for generation := range 5 {
+		after, verdict := p.Present(dead, generation, at.Add(p.RefreshGrace))
+		require.Equal(t, auth.RefreshRefused, verdict)
+		require.Equal(t, dead, after)
+	}
+	_, verdict = p.Present(s, 2, at)
+	require.Equal(t, auth.RefreshRefused, verdict, "a generation that was never made")
+	_, verdict = p.Present(s, 1, now.Add(30*time.Minute))
+	require.Equal(t, auth.RefreshRefused, verdict, "idle")
+	_, verdict = p.Present(s, 0, now)
+	require.Equal(t, auth.RefreshRefused, verdict, "a generation that was never made")
+	third, _ := p.Present(rotated, 2, at.Add(time.Second))
+	_, verdict = p.Present(third, 1, at.Add(2*time.Second))
+	require.Equal(t, auth.RefreshReused, verdict, "two generations old is theft, grace or not")
+}
+
+// TestRefreshLaws presents tokens of any age at any time: successors are never skipped, and a family once dead stays dead.
+func TestRefreshLaws(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p, s := session()
+		at := now
+		rotations := map[int]int{}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			at = at.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "gap")) * time.Second)
+			g := max(1, s.Generation-rapid.IntRange(-1, 3).Draw(t, "age"))
+			after, verdict := p.Present(s, g, at)
+			switch verdict {
+			case auth.RefreshRotated:
+				rotations[g]++
+				require.Equal(t, 1, rotations[g], "one successor")
+				require.Equal(t, s.Generation+1, after.Generation)
+			case auth.RefreshReplay:
+				require.Equal(t, s, after)
+				require.Equal(t, g+1, s.Generation)
+			case auth.RefreshReused:
+				require.False(t, p.Live(after, at))
+			case auth.RefreshRefused:
+				require.Equal(t, s, after)
+			}
+			if !p.Live(s, at) {
+				require.Equal(t, auth.RefreshRefused, verdict)
+			}
+			s = after
+		}
+		require.True(t, slices.Equal([]int{s.Generation}, []int{1 + len(rotations)}))
+	})
+}

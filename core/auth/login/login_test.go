@@ -1,0 +1,436 @@
+package login_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/auth/login"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+)
+
+var errBackend = errors.New("backend is in trouble")
+
+// hasher counts how often it is asked and fails on demand.
+type hasher struct {
+	memory.Hasher
+	matches   int
+	broken    error
+	hashFails error
+}
+
+func (h *hasher) Matches(ctx context.Context, hash, password personal.Secret) (bool, bool, error) {
+	h.matches++
+	if h.broken != nil {
+		return false, false, h.broken
+	}
+	return h.Hasher.Matches(ctx, hash, password)
+}
+
+func (h *hasher) Hash(ctx context.Context, password personal.Secret) (personal.Secret, error) {
+	if h.hashFails != nil {
+		return personal.Secret{}, h.hashFails
+	}
+	return h.Hasher.Hash(ctx, password)
+}
+
+type users struct {
+	memory.Users
+	broken error
+}
+
+func (u *users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
+	if u.broken != nil {
+		return auth.User{}, u.broken
+	}
+	return u.Users.ByID(ctx, user)
+}
+
+type sessions struct {
+	memory.Sessions
+	broken error
+}
+
+func (s *sessions) Create(ctx context.Context, session auth.Session) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	return s.Sessions.Create(ctx, session)
+}
+
+func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+	if s.broken != nil {
+		return auth.Session{}, s.broken
+	}
+	return s.Sessions.Change(ctx, sid, decide)
+}
+
+type history struct {
+	memory.LoginHistory
+	broken error
+}
+
+func (h *history) Append(ctx context.Context, e auth.LoginEvent) error {
+	if h.broken != nil || ctx.Err() != nil {
+		return errors.Join(h.broken, ctx.Err())
+	}
+	return h.LoginHistory.Append(ctx, e)
+}
+
+type access struct {
+	memory.AccessTokens
+	broken error
+}
+
+func (a *access) Issue(ctx context.Context, p auth.Principal, now time.Time) (personal.Secret, error) {
+	if a.broken != nil {
+		return personal.Secret{}, a.broken
+	}
+	return a.AccessTokens.Issue(ctx, p, now)
+}
+
+type guesses struct {
+	memory.Guesses
+	broken error
+}
+
+func (g *guesses) Take(ctx context.Context, user auth.UserID, now time.Time) (auth.Guess, error) {
+	if g.broken != nil {
+		return 0, g.broken
+	}
+	return g.Guesses.Take(ctx, user, now)
+}
+
+type world struct {
+	*login.Service
+	users    *users
+	guesses  *guesses
+	sessions *sessions
+	history  *history
+	hasher   *hasher
+	access   *access
+	now      time.Time
+	ended    []auth.Revocation
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{
+		users: &users{}, guesses: &guesses{}, sessions: &sessions{}, history: &history{}, access: &access{},
+		hasher: &hasher{Hasher: memory.Hasher{Version: "v2"}}, now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC),
+	}
+	w.Service = &login.Service{
+		Users: w.users, Guesses: w.guesses, Sessions: w.sessions, History: w.history, Hasher: w.hasher, Access: w.access,
+		Refresh: memory.RefreshTokens{}, Ended: func(r auth.Revocation) { w.ended = append(w.ended, r) },
+		Policy: auth.DefaultSessions(), Now: func() time.Time { return w.now }, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
+	}
+	n, err := line.Parse("01012345678")
+	require.NoError(t, err)
+	w.put(t, auth.User{
+		UserID: "hong", PasswordHash: personal.NewSecret("v2$right-password"), CustomerID: "C1", Lines: []line.Number{n},
+		Roles: []auth.Role{auth.Customer}, Grants: []auth.Grant{{Permission: auth.BillInquiry}}, Status: auth.Active,
+	})
+	return w
+}
+
+func (w *world) put(t *testing.T, u auth.User) {
+	t.Helper()
+	require.NoError(t, w.users.Put(t.Context(), u))
+}
+
+var client = auth.Client{IP: "192.0.2.7", UserAgent: "phone"}
+
+func (w *world) try(t *testing.T, user auth.UserID, password string) (login.Tokens, error) {
+	t.Helper()
+	return w.Login(t.Context(), login.Request{UserID: user, Password: personal.NewSecret(password), From: client})
+}
+
+func (w *world) lastEvent(t *testing.T) auth.LoginEvent {
+	t.Helper()
+	events := w.history.Events()
+	require.NotEmpty(t, events)
+	e := events[len(events)-1]
+	require.False(t, e.ID.IsZero())
+	require.Equal(t, client, e.Client)
+	require.Equal(t, w.now, e.At)
+	return e
+}
+
+func TestLoginAnswersTokensAndRecordsThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	require.Equal(t, 30*time.Minute, got.ExpiresIn)
+	require.Equal(t, auth.UserID("hong"), got.User.UserID)
+	require.Equal(t, []auth.Permission{auth.BillInquiry}, got.Principal.Permissions)
+	require.Equal(t, w.now.Add(30*time.Minute), got.Principal.ExpiresAt)
+	p, err := w.access.Verify(t.Context(), got.Access.Reveal(), w.now)
+	require.NoError(t, err)
+	require.Equal(t, got.Principal, p)
+	session, err := w.sessions.Get(t.Context(), p.SessionID)
+	require.NoError(t, err)
+	require.Equal(t, client, session.Client)
+	u, err := w.users.ByID(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Equal(t, w.now, u.LastLoginAt)
+	e := w.lastEvent(t)
+	require.Equal(t, auth.EventLogin, e.Type)
+	require.True(t, e.Success)
+	require.True(t, e.Known)
+	require.Empty(t, e.Reason)
+}
+
+func TestAutoLoginIsRecordedAndLivesLonger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"), AutoLogin: true, From: client})
+	require.NoError(t, err)
+	require.Equal(t, auth.EventAutoLogin, w.lastEvent(t).Type)
+	w.now = w.now.Add(23*time.Hour + 50*time.Minute)
+	renewed, err := w.Renew(t.Context(), got.Refresh, client)
+	require.NoError(t, err)
+	require.Equal(t, 10*time.Minute, renewed.ExpiresIn, "an access token does not outlive its session")
+	w.now = w.now.Add(10 * time.Minute)
+	_, err = w.Renew(t.Context(), renewed.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid))
+}
+
+func TestWrongFiveTimesLocksAndTheCounterSurvives(t *testing.T) {
+	t.Parallel()
+	for _, user := range []auth.UserID{"hong", "nobody"} {
+		t.Run(string(user), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			known := user == "hong"
+			for range 4 {
+				_, err := w.try(t, user, "wrong-password")
+				require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
+				require.Equal(t, auth.LoginEvent{
+					ID: w.lastEvent(t).ID, UserID: user, Known: known, Type: auth.EventLogin, Reason: "AUTH_001", Client: client, At: w.now,
+				}, w.lastEvent(t))
+			}
+			_, err := w.try(t, user, "wrong-password")
+			require.ErrorIs(t, err, fault.New(fault.LockedNow))
+			require.Equal(t, auth.EventLocked, w.lastEvent(t).Type)
+			require.Equal(t, 5, w.hasher.matches, "an unknown id costs the same work")
+			_, err = w.try(t, user, "right-password")
+			require.ErrorIs(t, err, fault.New(fault.Locked))
+			require.Equal(t, 5, w.hasher.matches, "locked: the password is not looked at")
+			require.Equal(t, "AUTH_003", w.lastEvent(t).Reason)
+			require.Equal(t, known, w.lastEvent(t).Known)
+			require.Len(t, w.history.Events(), 6)
+
+			w.now = w.now.Add(30 * time.Minute)
+			_, err = w.try(t, user, "right-password")
+			if known {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
+			}
+		})
+	}
+}
+
+func TestSuccessResetsTheCounter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 3 {
+		for range 4 {
+			_, err := w.try(t, "hong", "wrong-password")
+			require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
+		}
+		_, err := w.try(t, "hong", "right-password")
+		require.NoError(t, err, "the fifth guess may be right")
+	}
+}
+
+func TestParallelGuessesLookFiveTimesAtMost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hasher.broken = nil
+	var mu sync.Mutex
+	codes := map[fault.Code]int{}
+	w.Hasher = &memory.Hasher{Version: "v2"} // counts nothing, so needs no lock
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("wrong"), From: client})
+			mu.Lock()
+			defer mu.Unlock()
+			codes[fault.From(err).Code()]++
+		})
+	}
+	wg.Wait()
+	require.Equal(t, map[fault.Code]int{fault.WrongCredentials: 4, fault.LockedNow: 1, fault.Locked: 45}, codes)
+	require.Len(t, w.history.Events(), 50)
+}
+
+func TestAnAccountThatIsNotActiveIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(t, auth.User{UserID: "kim", PasswordHash: personal.NewSecret("v2$right-password"), Status: auth.Suspended})
+	_, err := w.try(t, "kim", "right-password")
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+	require.Equal(t, "FORBIDDEN", w.lastEvent(t).Reason)
+	_, err = w.try(t, "kim", "wrong-password")
+	require.ErrorIs(t, err, fault.New(fault.WrongCredentials), "only who knows the password learns of the state")
+}
+
+func TestAnOldHashIsRenewedButNeverInTheWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(t, auth.User{UserID: "old", PasswordHash: personal.NewSecret("v1$right-password"), Status: auth.Active})
+	w.hasher.hashFails = fault.New(fault.ServiceUnavailable)
+	_, err := w.try(t, "old", "right-password")
+	require.NoError(t, err)
+	u, err := w.users.ByID(t.Context(), "old")
+	require.NoError(t, err)
+	require.Equal(t, "v1$right-password", u.PasswordHash.Reveal())
+	w.hasher.hashFails = nil
+	_, err = w.try(t, "old", "right-password")
+	require.NoError(t, err)
+	u, err = w.users.ByID(t.Context(), "old")
+	require.NoError(t, err)
+	require.Equal(t, "v2$right-password", u.PasswordHash.Reveal())
+}
+
+func TestTroubleIsNeverALoginAndIsRecorded(t *testing.T) {
+	t.Parallel()
+	for name, breaks := range map[string]struct {
+		do   func(*world)
+		rows int
+	}{
+		"users":    {func(w *world) { w.users.broken = errBackend }, 1},
+		"guesses":  {func(w *world) { w.guesses.broken = errBackend }, 0},
+		"hasher":   {func(w *world) { w.hasher.broken = errBackend }, 1},
+		"sessions": {func(w *world) { w.sessions.broken = errBackend }, 1},
+		"history":  {func(w *world) { w.history.broken = errBackend }, 0},
+		"issuer":   {func(w *world) { w.access.broken = errBackend }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			breaks.do(w)
+			got, err := w.try(t, "hong", "right-password")
+			require.ErrorIs(t, err, errBackend)
+			require.Zero(t, got)
+			require.Len(t, w.history.Events(), breaks.rows)
+		})
+	}
+}
+
+func TestHangingUpDoesNotKeepAGuessOutOfTheHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := w.Login(ctx, login.Request{UserID: "hong", Password: personal.NewSecret("wrong-password"), From: client})
+	require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
+	require.Len(t, w.history.Events(), 1)
+}
+
+func TestRenewRotatesReplaysAndRevokes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	second, err := w.Renew(t.Context(), first.Refresh, client)
+	require.NoError(t, err)
+	require.NotEqual(t, first.Refresh, second.Refresh)
+	require.NotEqual(t, first.Access, second.Access)
+	w.now = w.now.Add(9 * time.Second)
+	again, err := w.Renew(t.Context(), first.Refresh, client)
+	require.NoError(t, err)
+	require.Equal(t, second.Refresh, again.Refresh, "the same successor within the grace")
+	w.now = w.now.Add(time.Second)
+	_, err = w.Renew(t.Context(), first.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenReused))
+	require.Equal(t, []auth.Revocation{{SessionID: first.Principal.SessionID, At: w.now}}, w.ended)
+	e := w.lastEvent(t)
+	require.Equal(t, auth.EventRefreshReused, e.Type)
+	require.False(t, e.Success)
+	require.Equal(t, "REFRESH_TOKEN_REUSED", e.Reason)
+	_, err = w.Renew(t.Context(), second.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "the family is dead")
+	require.Len(t, w.history.Events(), 2)
+}
+
+func TestParallelRenewsHaveOneSuccessor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	var mu sync.Mutex
+	successors := map[string]int{}
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			got, err := w.Renew(context.Background(), first.Refresh, client)
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				successors[got.Refresh.Reveal()]++
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, map[string]int{w.Refresh.Make(first.Principal.SessionID, 2).Reveal(): 100}, successors)
+}
+
+func TestRenewRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	for _, token := range []string{"", "nonsense", got.Access.Reveal(), w.Refresh.Make(id.ID{9}, 1).Reveal(), w.Refresh.Make(got.Principal.SessionID, 2).Reveal()} {
+		_, err := w.Renew(t.Context(), personal.NewSecret(token), client)
+		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), token)
+	}
+	w.access.broken = errBackend
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.ErrorIs(t, err, errBackend)
+	w.access.broken, w.users.broken = nil, errBackend
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.ErrorIs(t, err, errBackend)
+	w.users.broken = fault.New(fault.UserNotFound)
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "an account that was removed")
+	w.users.broken, w.sessions.broken = nil, errBackend
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.ErrorIs(t, err, errBackend)
+	w.sessions.broken = nil
+	w.put(t, auth.User{UserID: "hong", Status: auth.Inactive})
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "an account that is no longer active")
+	w.now = w.now.Add(31 * time.Minute)
+	_, err = w.Renew(t.Context(), w.Refresh.Make(got.Principal.SessionID, 2), client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "idle")
+}
+
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	at := w.now
+	require.NoError(t, w.Logout(t.Context(), got.Principal.SessionID, client))
+	require.Equal(t, auth.EventLogout, w.lastEvent(t).Type)
+	require.True(t, w.lastEvent(t).Success)
+	w.now = w.now.Add(time.Second)
+	require.NoError(t, w.Logout(t.Context(), got.Principal.SessionID, client), "twice is no error")
+	require.Equal(t, []auth.Revocation{{SessionID: got.Principal.SessionID, At: at}, {SessionID: got.Principal.SessionID, At: at}}, w.ended)
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid))
+	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))
+}

@@ -1,0 +1,145 @@
+package bill_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/money"
+)
+
+var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+
+func TestSummaryAndSum(t *testing.T) {
+	t.Parallel()
+	b := bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000, Charges: []bill.Item{{Name: "월정액", Amount: 99000}},
+		Discounts: []bill.Item{{Name: "가족할인", Amount: 10000}}}
+	require.Equal(t, "5G 프리미엄 플랜, 89,000원", b.Summary())
+	require.True(t, b.AddsUp())
+	b.Total++
+	require.False(t, b.AddsUp())
+	require.True(t, bill.Bill{}.AddsUp())
+}
+
+func TestAddsUpLaw(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		amounts := rapid.SliceOf(rapid.Int64Range(-1_000_000, 1_000_000))
+		var b bill.Bill
+		for _, a := range amounts.Draw(t, "charges") {
+			b.Charges, b.Total = append(b.Charges, bill.Item{Amount: money.Won(a)}), b.Total+money.Won(a)
+		}
+		for _, a := range amounts.Draw(t, "discounts") {
+			b.Discounts, b.Total = append(b.Discounts, bill.Item{Amount: money.Won(a)}), b.Total-money.Won(a)
+		}
+		require.True(t, b.AddsUp())
+		b.Total += money.Won(rapid.Int64Range(1, 9).Draw(t, "off"))
+		require.False(t, b.AddsUp())
+	})
+}
+
+func TestSelectableMonths(t *testing.T) {
+	t.Parallel()
+	months := bill.SelectableMonths(time.Date(2026, 1, 31, 15, 0, 0, 0, time.UTC), 3) // February in Seoul already
+	require.Equal(t, []string{"2026-02", "2026-01", "2025-12"}, []string{months[0].String(), months[1].String(), months[2].String()})
+	require.Empty(t, bill.SelectableMonths(now, 0))
+}
+
+func TestParseMonth(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]string{"": "2026-11", "2026-11": "2026-11", "2026-06": "2026-06"} {
+		m, err := bill.ParseMonth(s, now, 6)
+		require.NoError(t, err)
+		require.Equal(t, want, m.String())
+	}
+	for s, reason := range map[string]string{
+		"2026-12": "미래의 월은 조회할 수 없습니다", "2026-05": "최근 6개월 이내의 월만 조회할 수 있습니다", "2026-13": "YYYY-MM 형식의 올바른 월이어야 합니다",
+	} {
+		_, err := bill.ParseMonth(s, now, 6)
+		require.ErrorIs(t, err, fault.New(fault.ValidationError))
+		require.Equal(t, []fault.Field{{Name: "inquiryMonth", Reason: reason}}, fault.From(err).Fields())
+	}
+	_, err := bill.ParseMonth("2026-12", time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC), 6)
+	require.NoError(t, err, "the new month has begun in Seoul")
+}
+
+func TestCompleteAndFail(t *testing.T) {
+	t.Parallel()
+	asOf := now.Add(-time.Hour)
+	q := bill.Inquiry{Status: bill.Processing, RequestedAt: now, Month: calendar.MonthOf(now)}
+	c := bill.Copy{Version: [16]byte{7}, Bill: bill.Bill{ProductName: "P", Total: 1}, AsOf: asOf}
+	done := q.Complete(c, bill.FromCache, now)
+	require.Equal(t, bill.Inquiry{
+		Status: bill.Completed, Source: bill.FromCache, RequestedAt: now, ProcessedAt: now, AsOf: asOf, Version: [16]byte{7}, Summary: "P, 1원",
+		Month: q.Month,
+	}, done)
+	failed := q.Fail(fault.BillNotFound, now)
+	require.Equal(t, bill.Failed, failed.Status)
+	require.Equal(t, fault.BillNotFound, failed.FailureCode)
+	require.Equal(t, now, failed.ProcessedAt)
+	require.Equal(t, bill.Processing, q.Status, "values, not pointers")
+}
+
+func TestAfterTrouble(t *testing.T) {
+	t.Parallel()
+	const gap = bill.BackgroundGap
+	for name, c := range map[string]struct {
+		trouble     bill.Trouble
+		interactive bool
+		before      int
+		retryAfter  time.Duration
+		status      bill.Status
+		code        fault.Code
+		attempts    int
+		next        time.Duration
+	}{
+		"no such bill":               {bill.NoSuch, true, 0, 0, bill.Failed, fault.BillNotFound, 1, 0},
+		"no such bill, background":   {bill.NoSuch, false, 1, 0, bill.Failed, fault.BillNotFound, 2, 0},
+		"no such bill, last attempt": {bill.NoSuch, false, 2, 0, bill.Failed, fault.BillNotFound, 3, 0},
+		"broken, customer waits":     {bill.Broken, true, 0, 0, bill.Failed, fault.ServiceUnavailable, 1, 0},
+		"broken, background":         {bill.Broken, false, 1, 0, bill.Processing, "", 2, gap},
+		"broken, background, later":  {bill.Broken, false, 1, time.Hour, bill.Processing, "", 2, time.Hour},
+		"broken, last attempt":       {bill.Broken, false, 2, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
+		"no answer, customer waits":  {bill.NoAnswer, true, 0, time.Minute, bill.Processing, "", 1, 0},
+		"no answer, background":      {bill.NoAnswer, false, 1, 0, bill.Processing, "", 2, gap},
+		"no answer, last attempt":    {bill.NoAnswer, false, 2, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
+		"not asked":                  {bill.NotAsked, true, 0, 0, bill.Processing, "", 0, gap},
+		"not asked, knows when":      {bill.NotAsked, true, 0, time.Second, bill.Processing, "", 0, time.Second},
+		"not asked, background":      {bill.NotAsked, false, 2, time.Minute, bill.Processing, "", 2, time.Minute},
+	} {
+		q := bill.Inquiry{Status: bill.Processing, Attempts: c.before}.After(c.trouble, fault.BillNotFound, c.interactive, c.retryAfter, now)
+		require.Equal(t, c.status, q.Status, name)
+		require.Equal(t, c.code, q.FailureCode, name)
+		require.Equal(t, c.attempts, q.Attempts, name)
+		if q.Status == bill.Processing {
+			require.Equal(t, now.Add(c.next), q.NextAttemptAt, name)
+		}
+	}
+}
+
+// TestAttemptsAreBounded: whatever happens, an inquiry asks KOS at most three times, and not-asked costs nothing.
+func TestAttemptsAreBounded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		q := bill.Inquiry{Status: bill.Processing}
+		asked := 0
+		for i := range 20 {
+			trouble := bill.Trouble(rapid.IntRange(int(bill.NotAsked), int(bill.NoSuch)).Draw(t, "trouble"))
+			if trouble != bill.NotAsked {
+				asked++
+			}
+			q = q.After(trouble, fault.BillNotFound, i == 0, time.Duration(rapid.IntRange(0, 60).Draw(t, "retry"))*time.Second, now)
+			require.Equal(t, asked, q.Attempts)
+			require.LessOrEqual(t, asked, bill.MaxAttempts)
+			if q.Status != bill.Processing {
+				return
+			}
+			require.False(t, q.NextAttemptAt.Before(now))
+		}
+	})
+}

@@ -1,0 +1,293 @@
+package product_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/product"
+)
+
+var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+
+var states = []product.State{
+	product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked, product.Completed, product.Rejected,
+	product.Cancelled,
+}
+
+const no = product.State("") // forbidden
+
+// TestEveryCellOfTheStateMachine writes the whole table out: a row per event, a column per state.
+func TestEveryCellOfTheStateMachine(t *testing.T) {
+	t.Parallel()
+	const (
+		valid, sent, unknown, parked = product.Validated, product.Dispatched, product.Unknown, product.Parked
+		done, failed, gone           = product.Completed, product.Rejected, product.Cancelled
+	)
+	table := map[product.Event][8]product.State{
+		//                      requested validated dispatched unknown parked completed failed cancelled
+		product.CheckPassed:   {valid, valid, no, no, no, no, no, no},
+		product.CheckFailed:   {failed, failed, no, no, no, no, no, no},
+		product.Sending:       {no, sent, no, no, no, no, no, no},
+		product.NotSent:       {no, no, valid, no, no, no, no, no},
+		product.AcceptedByKOS: {no, no, done, done, done, no, no, no},
+		product.RefusedByKOS:  {no, no, failed, failed, failed, no, no, no},
+		product.NoAnswer:      {no, no, unknown, unknown, no, no, no, no},
+		product.ProvenUnknown: {no, no, no, valid, no, no, no, no},
+		product.Ambiguous:     {no, no, no, parked, no, no, no, no},
+		product.Cancel:        {gone, gone, no, no, no, no, no, no},
+	}
+	require.Len(t, table, int(product.Cancel)+1, "every event has a row")
+	for event, row := range table {
+		for i, state := range states {
+			after, err := product.Order{State: state}.Apply(event)
+			if row[i] == no {
+				require.ErrorIs(t, err, fault.New(fault.StateConflict), "%s x %d", state, event)
+				require.Equal(t, string(state), fault.From(err).Details()["state"])
+				require.Equal(t, state, after.State)
+				continue
+			}
+			require.NoError(t, err, "%s x %d", state, event)
+			require.Equal(t, row[i], after.State, "%s x %d", state, event)
+		}
+	}
+	_, err := product.Order{State: "MADE_UP"}.Apply(product.CheckPassed)
+	require.ErrorIs(t, err, fault.New(fault.StateConflict))
+}
+
+func TestPublicStatesAndFinality(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[product.State]string{
+		product.Requested: "PENDING", product.Validated: "PENDING", product.Dispatched: "PROCESSING", product.Unknown: "PROCESSING",
+		product.Parked: "PROCESSING", product.Completed: "COMPLETED", product.Rejected: "FAILED", product.Cancelled: "CANCELLED",
+		"MADE_UP": "PROCESSING",
+	} {
+		require.Equal(t, want, state.Public(), state)
+	}
+	for i, state := range states {
+		require.Equal(t, i >= 5, state.Final(), state)
+	}
+}
+
+func TestEveryRefusalHasAReason(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for r := product.RefusedOther; r <= product.RefusedLine; r++ {
+		require.NotEmpty(t, r.Reason())
+		seen[r.Reason()] = true
+	}
+	require.Len(t, seen, 8)
+	require.Equal(t, product.RefusedOther.Reason(), product.Refusal(99).Reason())
+}
+
+func dispatched() product.Order {
+	return product.Order{State: product.Dispatched, RequestedAt: now, Sends: 1}
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	unknown := dispatched()
+	unknown.State = product.Unknown
+	for _, o := range []product.Order{dispatched(), unknown} {
+		done, err := o.Answered(product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "K-1"}, now)
+		require.NoError(t, err)
+		require.Equal(t, product.Completed, done.State)
+		require.Equal(t, []string{"0000", "K-1", "상품 변경이 완료되었습니다", ""}, []string{done.ResultCode, done.KOSOrder, done.ResultMessage, done.FailureReason})
+		require.Equal(t, now, done.ProcessedAt)
+
+		refused, err := o.Answered(product.Answer{Kind: product.AnswerRefused, Code: "E103", Refusal: product.RefusedUnpaid}, now)
+		require.NoError(t, err)
+		require.Equal(t, product.Rejected, refused.State)
+		require.Equal(t, "상품 변경 요청을 실패하였습니다", refused.ResultMessage)
+		require.Equal(t, product.RefusedUnpaid.Reason(), refused.FailureReason)
+
+		for _, kind := range []product.AnswerKind{product.AnswerUnknown, product.AnswerKind(99)} {
+			lost, err := o.Answered(product.Answer{Kind: kind}, now)
+			require.NoError(t, err)
+			require.Equal(t, product.Unknown, lost.State, "never FAILED (decision 9)")
+			require.Equal(t, now.Add(10*time.Second), lost.NextAttemptAt)
+			require.Equal(t, 1, lost.Reconciles)
+		}
+	}
+	notSent, err := dispatched().Answered(product.Answer{Kind: product.AnswerNotSent, RetryAfter: time.Minute}, now)
+	require.NoError(t, err)
+	require.Equal(t, product.Validated, notSent.State)
+	require.Equal(t, now.Add(time.Minute), notSent.NextAttemptAt)
+	require.Zero(t, notSent.Sends, "it never reached the wire")
+
+	notSent, err = unknown.Answered(product.Answer{Kind: product.AnswerNotSent}, now)
+	require.NoError(t, err)
+	require.Equal(t, product.Unknown, notSent.State, "the question was not sent; nothing is known")
+	require.Equal(t, now.Add(5*time.Second), notSent.NextAttemptAt)
+	require.Equal(t, 1, notSent.Sends)
+
+	absent, err := unknown.Answered(product.Answer{Kind: product.AnswerAbsent}, now)
+	require.NoError(t, err)
+	require.Equal(t, product.Validated, absent.State)
+	require.Equal(t, now, absent.NextAttemptAt)
+	require.Equal(t, 1, absent.Sends, "an attempt that may yet arrive")
+
+	_, err = dispatched().Answered(product.Answer{Kind: product.AnswerAbsent}, now)
+	require.ErrorIs(t, err, fault.New(fault.StateConflict))
+	for _, kind := range []product.AnswerKind{product.AnswerAccepted, product.AnswerRefused, product.AnswerUnknown} {
+		_, err = product.Order{State: product.Completed}.Answered(product.Answer{Kind: kind}, now)
+		require.ErrorIs(t, err, fault.New(fault.StateConflict))
+	}
+}
+
+func TestReconciliationSlowsDownAndParks(t *testing.T) {
+	t.Parallel()
+	o, at := dispatched(), now
+	var waits []time.Duration
+	for o.State != product.Parked {
+		var err error
+		o, err = o.Answered(product.Answer{Kind: product.AnswerUnknown}, at)
+		require.NoError(t, err)
+		waits = append(waits, o.NextAttemptAt.Sub(at))
+		require.LessOrEqual(t, len(waits), 200)
+		at = o.NextAttemptAt
+	}
+	s := time.Second
+	require.Equal(t, []time.Duration{10 * s, 20 * s, 40 * s, 80 * s, 160 * s, 320 * s, 640 * s, 900 * s, 900 * s}, waits[:9])
+	require.Greater(t, at.Sub(now), 24*time.Hour)
+}
+
+func TestAnOrderThatWaitedADayIsAskedAboutBeforeItIsParked(t *testing.T) {
+	t.Parallel()
+	o, at := dispatched(), now.Add(48*time.Hour) // KOS was down for two days; the first send got no answer
+	questions := 0
+	for o.State != product.Parked {
+		var err error
+		o, err = o.Answered(product.Answer{Kind: product.AnswerUnknown}, at)
+		require.NoError(t, err)
+		at = o.NextAttemptAt
+		questions++
+		require.LessOrEqual(t, questions, 200)
+	}
+	require.GreaterOrEqual(t, questions, 7)
+}
+
+func TestSendDelayAndNames(t *testing.T) {
+	t.Parallel()
+	o, err := product.Order{State: product.Validated, Sends: 1, Reconciles: 3}.Send()
+	require.NoError(t, err)
+	require.Equal(t, product.Order{State: product.Dispatched, Sends: 2}, o)
+	_, err = o.Send()
+	require.ErrorIs(t, err, fault.New(fault.StateConflict))
+	require.Equal(t, now.Add(5*time.Second), o.Delay(0, now).NextAttemptAt)
+	require.Equal(t, now.Add(time.Minute), o.Delay(time.Minute, now).NextAttemptAt)
+	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
+	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans))
+	require.Equal(t, product.Order{From: "B", To: "A", ToName: "가"}, product.Order{From: "B", To: "A"}.Named(plans))
+}
+
+func TestCheckedAndRefused(t *testing.T) {
+	t.Parallel()
+	o := product.Order{ID: id.ID{1}, State: product.Requested}
+	pass := product.Check{Pass: true}
+	ok, err := o.Checked(product.Verdict{Checks: [3]product.Check{pass, pass, pass}}, now)
+	require.NoError(t, err)
+	require.Equal(t, product.Validated, ok.State)
+	require.True(t, ok.ProcessedAt.IsZero())
+
+	line := product.Verdict{Checks: [3]product.Check{pass, pass, {Type: product.CheckLine, Message: "정지된 회선입니다"}}}
+	suspended, err := o.Checked(line, now)
+	require.NoError(t, err)
+	require.Equal(t, product.Rejected, suspended.State)
+	require.ErrorIs(t, suspended.Refused(), fault.New(fault.LineSuspended))
+	require.Equal(t, "상품 사전 체크에 실패하였습니다: 정지된 회선입니다", fault.From(suspended.Refused()).Message())
+	require.Equal(t, o.ID.String(), fault.From(suspended.Refused()).Details()["requestId"])
+
+	both := product.Verdict{Checks: [3]product.Check{pass, {Type: product.CheckOperator, Message: "x"}, {Type: product.CheckLine}}}
+	failed, err := o.Checked(both, now)
+	require.NoError(t, err)
+	require.ErrorIs(t, failed.Refused(), fault.New(fault.ValidationFailed), "the first failure is the reason")
+	_, err = product.Order{State: product.Dispatched}.Checked(both, now)
+	require.ErrorIs(t, err, fault.New(fault.StateConflict))
+
+	gone, err := o.LineGone(now)
+	require.NoError(t, err)
+	require.ErrorIs(t, gone.Refused(), fault.New(fault.LineNotFound))
+	_, err = product.Order{State: product.Unknown}.LineGone(now)
+	require.ErrorIs(t, err, fault.New(fault.StateConflict))
+
+	kos, err := dispatched().Answered(product.Answer{Kind: product.AnswerRefused, Code: "E101", Refusal: product.RefusedContractTerm}, now)
+	require.NoError(t, err)
+	require.ErrorIs(t, kos.Refused(), fault.New(fault.ChangeDenied))
+}
+
+func TestEffectiveDate(t *testing.T) {
+	t.Parallel()
+	day := func(s string) calendar.Date {
+		d, err := calendar.ParseDate("d", s)
+		require.NoError(t, err)
+		return d
+	}
+	night := time.Date(2026, 12, 31, 14, 59, 59, 0, time.UTC) // a second before the new year in Seoul
+	for _, c := range []struct {
+		now   time.Time
+		asked string
+		want  string
+	}{
+		{now, "", "2026-12-01"}, {now, "2026-12-01", "2026-12-01"}, {now, "2026-11-21", "2026-11-21"}, {now, "2026-11-20", ""},
+		{now, "2026-11-22", ""}, {now, "2027-01-01", ""}, {night, "", "2027-01-01"}, {night.Add(time.Second), "", "2027-02-01"},
+		{night.Add(time.Second), "2027-01-01", "2027-01-01"}, {night.Add(time.Second), "2026-12-31", ""},
+		{time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC), "", "2024-03-01"},
+	} {
+		asked := calendar.Date{}
+		if c.asked != "" {
+			asked = day(c.asked)
+		}
+		got, err := product.EffectiveDate(asked, c.now)
+		if c.want == "" {
+			require.ErrorIs(t, err, fault.New(fault.ValidationError), "%+v", c)
+			require.Equal(t, "changeEffectiveDate", fault.From(err).Fields()[0].Name)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, c.want, got.String())
+	}
+}
+
+// TestAnyAnswersKeepTheOrderHonest throws random answers at an order: it is FAILED only after a refusal and COMPLETED only after an
+// acceptance, and it always has a time for its next step while it is neither final nor parked.
+func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		o, at := dispatched(), now
+		for range 30 {
+			kind := product.AnswerKind(rapid.IntRange(0, 4).Draw(t, "answer"))
+			at = at.Add(time.Duration(rapid.IntRange(0, 20000).Draw(t, "gap")) * time.Second)
+			if kind == product.AnswerAbsent && o.State == product.Dispatched {
+				continue
+			}
+			after, err := o.Answered(product.Answer{Kind: kind}, at)
+			require.NoError(t, err)
+			switch after.State {
+			case product.Completed:
+				require.Equal(t, product.AnswerAccepted, kind)
+				return
+			case product.Rejected:
+				require.Equal(t, product.AnswerRefused, kind)
+				return
+			case product.Parked:
+				require.Equal(t, product.AnswerUnknown, kind)
+				return
+			case product.Validated:
+				require.False(t, after.NextAttemptAt.Before(at))
+				after, err = after.Send()
+				require.NoError(t, err)
+			case product.Unknown:
+				require.False(t, after.NextAttemptAt.Before(at))
+			case product.Requested, product.Dispatched, product.Cancelled:
+				require.Fail(t, "not reachable", after.State)
+			}
+			o = after
+		}
+	})
+}

@@ -1,0 +1,79 @@
+package product_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/calendar"
+	"phonebill/core/product"
+)
+
+// TestPreCheckAllCombinations runs every combination of facts against the three rules stated independently.
+func TestPreCheckAllCombinations(t *testing.T) {
+	t.Parallel()
+	cases := 0
+	for _, known := range []bool{true, false} {
+		for _, onSale := range []bool{true, false} {
+			for _, operator := range []string{"MVNO", "OTHER"} {
+				for _, status := range []product.LineStatus{product.LineActive, product.LineSuspended, product.LineTerminated, "?"} {
+					for _, believed := range []string{"NOW", "WRONG"} {
+						for _, target := range []string{"NEW", "NOW"} {
+							for _, scheduled := range []string{"", "NEW", "ELSE"} {
+								cases++
+								c := product.Customer{PlanCode: "NOW", OperatorCode: "MVNO", LineStatus: status}
+								if scheduled != "" {
+									c.Scheduled = &product.Scheduled{PlanCode: scheduled, EffectiveDate: calendar.MonthOf(now).First()}
+								}
+								var plans product.PlansCopy
+								if known {
+									plans.Plans = []product.Plan{{Code: "X"}, {Code: target, OnSale: onSale, OperatorCode: operator}}
+								}
+								v := product.PreCheck(c, plans, believed, target)
+								available := known && onSale && believed == "NOW" && target != "NOW" && target != scheduled
+								match := known && operator == "MVNO"
+								inUse := status == product.LineActive
+								require.Equal(t, []product.CheckType{product.CheckAvailable, product.CheckOperator, product.CheckLine},
+									[]product.CheckType{v.Checks[0].Type, v.Checks[1].Type, v.Checks[2].Type})
+								require.Equal(t, []bool{available, match, inUse}, []bool{v.Checks[0].Pass, v.Checks[1].Pass, v.Checks[2].Pass})
+								require.Equal(t, available && match && inUse, v.OK())
+								require.Equal(t, available && match && !inUse, v.LineNotInUse())
+								require.Equal(t, v.OK(), v.FailureReason() == "")
+								for _, check := range v.Checks {
+									require.NotEmpty(t, check.Message)
+									if !check.Pass {
+										require.Equal(t, check.Message, v.FailureReason())
+										break
+									}
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	require.Equal(t, 384, cases)
+}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	c := product.PlansCopy{Plans: []product.Plan{
+		{Code: "A", Name: "가", OnSale: true, OperatorCode: "MVNO"}, {Code: "B", OnSale: false, OperatorCode: "MVNO"},
+		{Code: "C", OnSale: true, OperatorCode: "OTHER"},
+	}}
+	codes := func(plans []product.Plan) (out []string) {
+		for _, p := range plans {
+			out = append(out, p.Code)
+		}
+		return out
+	}
+	require.Equal(t, []string{"A", "C"}, codes(c.Available("", "")))
+	require.Equal(t, []string{"C"}, codes(c.Available("", "A")))
+	require.Equal(t, []string{"A"}, codes(c.Available("MVNO", "C")))
+	require.NotNil(t, c.Available("NOBODY", ""))
+	require.Equal(t, "가", c.Named("A").Name)
+	require.Equal(t, product.Plan{Code: "Z"}, c.Named("Z"), "never invented")
+	_, ok := c.Find("Z")
+	require.False(t, ok)
+}
