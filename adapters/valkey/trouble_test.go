@@ -165,6 +165,45 @@ func TestLateRefillLosesAgainstARaise(t *testing.T) {
 	}
 }
 
+func TestEpochNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, epochs, _ := c.lines()
+	for _, at := range []int{5, 2} {
+		require.NoError(t, epochs.Raise(t.Context(), one(), copyAt(at).AsOf))
+	}
+	require.NoError(t, bills.Put(t.Context(), copyAt(4)))
+	_, err := latest(t, bills)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+}
+
+func TestLatePutDoesNotSlipUnderAnEvictedEpoch(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, customers, epochs, _ := c.lines()
+	require.NoError(t, epochs.Raise(t.Context(), one(), copyAt(5).AsOf))
+	c.flush(t)
+	require.NoError(t, bills.Put(t.Context(), copyAt(4)))
+	_, _ = customers.Latest(t.Context(), one()) // makes the line's hash anew
+	_, err := latest(t, bills)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+}
+
+func TestPutThatTheCacheMissed(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, _, _ := c.lines()
+	_, _ = latest(t, bills)
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	c.wire.cut()
+	require.NoError(t, bills.Put(t.Context(), copyAt(2)))
+	c.wire.flow()
+	require.Eventually(t, func() bool {
+		requireLatest(t, copyAt(2), bills)
+		return c.count(t, "bill", "hit") > 0
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
 func TestLateRefillLosesAgainstANewerCopy(t *testing.T) {
 	t.Parallel()
 	c := open(t)
