@@ -134,7 +134,8 @@ func (c *Client) dress(ctx context.Context, r *http.Request) {
 }
 
 // empty is a body of no bytes that net/http does not recognise as none. With it a GET is not "replayable", so that net/http does
-// not repeat it on a kept connection that broke: one call is one request, and the quota counts calls. On the wire it is nothing.
+// not repeat it on a kept connection that broke: one call is one request, and the quota counts calls. On the wire it is nothing. A
+// POST needs no such help: net/http repeats one only if not a byte of it was written.
 type empty struct{}
 
 func (empty) Read([]byte) (int, error) { return 0, io.EOF }

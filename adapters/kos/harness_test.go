@@ -214,7 +214,7 @@ func order(t *testing.T, lineNumber, from, to string) product.Order {
 // soon is a context that ends before any test gets bored.
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -117,7 +117,8 @@ func TestPlansIncludeThoseOffSale(t *testing.T) {
 	held := product.PlansCopy{Plans: plans}
 	premium, ok := held.Find("5G-PREMIUM-001")
 	require.True(t, ok)
-	require.Equal(t, "5G 프리미엄 플랜 89,000원 무제한 5G", premium.Name+" "+premium.MonthlyFee.String()+" "+premium.DataAllowance+" "+premium.NetworkType)
+	require.Equal(t, []string{"5G 프리미엄 플랜", "89,000원", "무제한", "5G"},
+		[]string{premium.Name, premium.MonthlyFee.String(), premium.DataAllowance, premium.NetworkType})
 	require.True(t, premium.OnSale)
 	old, ok := held.Find("3G-OLD-001")
 	require.True(t, ok)

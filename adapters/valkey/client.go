@@ -21,15 +21,16 @@ import (
 
 // Config says where the cache is.
 type Config struct {
-	Addr      string          // host:port
-	Password  personal.Secret // of the default user; empty = none
-	Mini      bool            // miniredis: RESP2, one plain connection
-	Namespace string          // before every key; empty = phonebill
-	Metrics   prometheus.Registerer
+	Addr      string                // host:port
+	Password  personal.Secret       // of the default user; empty = none
+	Mini      bool                  // miniredis: RESP2, one plain connection
+	Namespace string                // before every key; empty = phonebill
+	Patience  time.Duration         // with one cache call; 0 = 40 ms, so that a slow cache costs less than 50
+	Metrics   prometheus.Registerer // nil = not exported
 }
 
 const (
-	patience = 40 * time.Millisecond  // one cache call
+	patience = 40 * time.Millisecond
 	rest     = 500 * time.Millisecond // after trouble the cache is left alone that long, so that a request pays for it once
 	mending  = 200 * time.Millisecond // how often changes are made good that the cache has missed
 	quiet    = 10 * time.Second       // between two log lines about trouble
@@ -70,6 +71,9 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	cfg.Namespace = strings.TrimSuffix(cfg.Namespace, ":")
 	if cfg.Namespace == "" {
 		cfg.Namespace = "phonebill"
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = patience
 	}
 	c := &Client{cfg: cfg, owed: map[string]debt{}}
 	var err error
@@ -141,7 +145,7 @@ func (c *Client) use(ctx context.Context, log *slog.Logger, call func(context.Co
 	if conn == nil || time.Now().UnixNano() < c.resume.Load() {
 		return errResting
 	}
-	limited, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, c.cfg.Patience)
 	defer cancel()
 	err := call(limited, *conn)
 	if err == nil || ctx.Err() != nil {

@@ -61,6 +61,7 @@ func (c *cache) another(t *testing.T) *valkey.Client {
 	t.Helper()
 	client, err := valkey.Open(t.Context(), valkey.Config{
 		Addr: c.wire.addr, Password: personal.NewSecret(c.password), Namespace: c.namespace + ":", Metrics: c.metrics,
+		Patience: 500 * time.Millisecond, // a busy test machine is no trouble of the cache
 	})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
@@ -104,7 +105,7 @@ func (c *cache) settled(t *testing.T) {
 	require.Eventually(t, func() bool { return valkey.Owed(c.Client) == 0 && c.Ping(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
 }
 
-// epochs are the durable epochs of a test, behind the cache.
+// lines answers the stores of lines with the cache in front, and the bills behind it.
 func (c *cache) lines() (ports.Bills, ports.Customers, ports.Epochs, *memory.Bills) {
 	durable := &memory.Epochs{}
 	stored := &memory.Bills{Epochs: durable}
@@ -167,7 +168,7 @@ func newWire(t *testing.T, server string) *wire {
 }
 
 func (w *wire) serve(conn net.Conn) {
-	server, err := net.Dial("tcp", w.server) //nolint:noctx // ends with the test
+	server, err := net.Dial("tcp", w.server)
 	w.mu.Lock()
 	if err != nil || w.isCut {
 		w.mu.Unlock()

@@ -45,11 +45,9 @@ return 1`)
 
 	// KEYS: hash. ARGV: field, value, ttl in s.
 	putScript = valkeygo.NewLuaScript(`
-local e = redis.call('HGET', KEYS[1], 'e')
-local told = string.sub(ARGV[2], 1, 20)
-if not e or told < e then return 0 end
+if redis.call('HEXISTS', KEYS[1], 'e') == 0 then return 0 end
 local held = redis.call('HGET', KEYS[1], ARGV[1])
-if held and string.sub(held, 1, 20) > told then return 0 end
+if held and string.sub(held, 1, 20) > string.sub(ARGV[2], 1, 20) then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1`)

@@ -165,6 +165,45 @@ func TestLateRefillLosesAgainstARaise(t *testing.T) {
 	}
 }
 
+func TestEpochNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, epochs, _ := c.lines()
+	for _, at := range []int{5, 2} {
+		require.NoError(t, epochs.Raise(t.Context(), one(), copyAt(at).AsOf))
+	}
+	require.NoError(t, bills.Put(t.Context(), copyAt(4)))
+	_, err := latest(t, bills)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+}
+
+func TestLatePutDoesNotSlipUnderAnEvictedEpoch(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, customers, epochs, _ := c.lines()
+	require.NoError(t, epochs.Raise(t.Context(), one(), copyAt(5).AsOf))
+	c.flush(t)
+	require.NoError(t, bills.Put(t.Context(), copyAt(4)))
+	_, _ = customers.Latest(t.Context(), one()) // makes the line's hash anew
+	_, err := latest(t, bills)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+}
+
+func TestPutThatTheCacheMissed(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, _, _ := c.lines()
+	_, _ = latest(t, bills)
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	c.wire.cut()
+	require.NoError(t, bills.Put(t.Context(), copyAt(2)))
+	c.wire.flow()
+	require.Eventually(t, func() bool {
+		requireLatest(t, copyAt(2), bills)
+		return c.count(t, "bill", "hit") > 0
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
 func TestLateRefillLosesAgainstANewerCopy(t *testing.T) {
 	t.Parallel()
 	c := open(t)
@@ -290,10 +329,28 @@ func TestGarbageIsAMissAndIsThrownAway(t *testing.T) {
 	requireLatest(t, copyAt(1), bills)
 }
 
-// failing stands for stores that are down.
+var errDown = errors.New("database down")
+
+// failing and the down types stand for stores that are down.
 type failing struct{ ports.Bills }
 
-var errDown = errors.New("database down")
+type downCustomers struct{ ports.Customers }
+
+func (downCustomers) Put(context.Context, product.CustomerCopy) error { return errDown }
+
+type downPlans struct{ ports.Plans }
+
+func (downPlans) Put(context.Context, product.PlansCopy) error { return errDown }
+
+type downEpochs struct{ ports.Epochs }
+
+func (downEpochs) Raise(context.Context, line.Number, time.Time) error { return errDown }
+
+type downSessions struct{ ports.Sessions }
+
+func (downSessions) Change(context.Context, id.ID, func(auth.Session) auth.Session) (auth.Session, error) {
+	return auth.Session{}, errDown
+}
 
 func (failing) Put(context.Context, bill.Copy) error { return errDown }
 func (failing) Latest(context.Context, line.Number, calendar.Month) (bill.Copy, error) {
@@ -314,6 +371,49 @@ func TestStoreDown(t *testing.T) {
 	v, err := down.Version(t.Context(), one(), portstest.Month(), copyAt(1).Version)
 	require.NoError(t, err)
 	require.Equal(t, copyAt(1).Version, v.Version)
+}
+
+func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	ctx := t.Context()
+	customers := valkey.NewCachedCustomers(c.Client, downCustomers{}, c.vault, vault.Customers(c.vault), c.log)
+	require.ErrorIs(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}), errDown)
+	plans := valkey.NewCachedPlans(c.Client, downPlans{}, vault.Plans(c.vault), c.log)
+	require.ErrorIs(t, plans.Put(ctx, portstest.PlansCopies()[0]), errDown)
+	require.ErrorIs(t, valkey.NewCachedEpochs(c.Client, downEpochs{}, c.vault, c.log).Raise(ctx, one(), start), errDown)
+	require.Empty(t, c.keys(t))
+
+	sessions := &memory.Sessions{}
+	here := valkey.NewCachedSessions(c.Client, sessions, c.vault, c.log)
+	sid := id.ID{15: 1}
+	require.NoError(t, here.Create(ctx, auth.Session{ID: sid}))
+	_, err := here.Get(ctx, sid)
+	require.NoError(t, err)
+	_, err = sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return s.Revoke(start) }) // committed, but the answer is lost
+	require.NoError(t, err)
+	_, err = valkey.NewCachedSessions(c.Client, downSessions{}, c.vault, c.log).Change(ctx, sid, nil)
+	require.ErrorIs(t, err, errDown)
+	s, err := here.Get(ctx, sid)
+	require.NoError(t, err)
+	require.False(t, s.RevokedAt.IsZero(), "not known whether it was changed: asked again")
+}
+
+// stubborn is a sealer that seals nothing.
+type stubborn struct{}
+
+func (stubborn) Seal(bill.Copy) ([]byte, error) { return nil, errDown }
+func (stubborn) Open([]byte) (bill.Copy, error) { return bill.Copy{}, errDown }
+
+func TestWhatCannotBeSealedIsNotCached(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills := valkey.NewCachedBills(c.Client, &memory.Bills{}, c.vault, stubborn{}, c.log)
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	requireLatest(t, copyAt(1), bills)
+	c.settled(t)
+	requireLatest(t, copyAt(1), bills)
+	require.Positive(t, c.logged.lines())
 }
 
 func TestCallerWhoLeavesIsNoTrouble(t *testing.T) {
