@@ -81,7 +81,7 @@ func toBill(b bill.Bill) gen.BillInfo {
 		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly),
 		PaymentInfo: gen.PaymentInfo{
 			BillingDate: date(b.Payment.BillingDate), DueDate: date(b.Payment.DueDate),
-			PaymentStatus: gen.PaymentStatus(b.Payment.Status), PaymentMethod: text(b.Payment.Method),
+			PaymentStatus: paymentStatus(b.Payment.Status), PaymentMethod: text(b.Payment.Method),
 		},
 	}
 	if b.Contract != nil {
@@ -159,6 +159,14 @@ func date(d calendar.Date) *string {
 		return nil
 	}
 	return text(d.String())
+}
+
+func paymentStatus(s bill.PaymentStatus) *gen.PaymentStatus {
+	if s == "" {
+		return nil
+	}
+	status := gen.PaymentStatus(s)
+	return &status
 }
 
 func won(w *money.Won) *int64 {

@@ -58,6 +58,21 @@ func read(env boot.Env) (config, error) {
 	return c, r.Err()
 }
 
+// LogFile is the name of the log, inside the data folder.
+const LogFile = "phonebill.log"
+
+// OpenLog opens the log for appending, making the data folder if need be.
+func OpenLog(env boot.Env) (*os.File, error) {
+	c, err := read(env)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(c.dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+}
+
 // DemoFile is the name of the file, inside the data folder, that tells what runs where.
 const DemoFile = "demo.json"
 

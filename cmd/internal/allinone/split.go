@@ -94,7 +94,12 @@ func (p *processes) spawn(name string, env []string) error {
 	}
 	cmd := exec.Command(filepath.Join(filepath.Dir(self), name)) //nolint:gosec,noctx // our own binary; it lives until stop
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	log, err := os.OpenFile(filepath.Join(p.dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", name, err)
+	}
+	defer func() { _ = log.Close() }() // the child has its own copy
+	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = tied()
 	c := &child{name: name, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)

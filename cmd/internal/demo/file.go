@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"phonebill/cmd/internal/localstack"
 )
@@ -58,9 +59,10 @@ phonebill is ready.
   KOS        %s   (control: %s)
   MVNO AP    %s   (control: %s)
   metrics    %s
+  log        %s
 
   demo logins (all of this is in %s):
-`, f.BaseURL, f.BaseURL, f.KOS.URL, f.KOS.Control, f.MVNOAP.URL, f.MVNOAP.Control, f.Metrics["gateway"], path)
+`, f.BaseURL, f.BaseURL, f.KOS.URL, f.KOS.Control, f.MVNOAP.URL, f.MVNOAP.Control, f.Metrics["gateway"], filepath.Join(filepath.Dir(path), "phonebill.log"), path)
 	if err != nil {
 		return err
 	}

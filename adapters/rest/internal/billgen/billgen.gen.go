@@ -168,8 +168,10 @@ type BillInfo struct {
 	DeviceInstallmentMonthly *int64 `json:"deviceInstallmentMonthly,omitempty"`
 
 	// DiscountInfo Amounts taken off, as positive numbers.
-	DiscountInfo []Amount    `json:"discountInfo"`
-	PaymentInfo  PaymentInfo `json:"paymentInfo"`
+	DiscountInfo []Amount `json:"discountInfo"`
+
+	// PaymentInfo A field is absent when the carrier does not tell it.
+	PaymentInfo PaymentInfo `json:"paymentInfo"`
 
 	// ProductCode Example: 5G-PREMIUM-001
 	ProductCode string `json:"productCode"`
@@ -361,7 +363,7 @@ type CustomerInfo struct {
 // InquiryStatus Example: COMPLETED
 type InquiryStatus string
 
-// PaymentInfo defines model for PaymentInfo.
+// PaymentInfo A field is absent when the carrier does not tell it.
 type PaymentInfo struct {
 	// BillingDate Example: 2026-03-01
 	BillingDate *string `json:"billingDate,omitempty"`
@@ -373,7 +375,7 @@ type PaymentInfo struct {
 	PaymentMethod *string `json:"paymentMethod,omitempty"`
 
 	// PaymentStatus Example: UNPAID
-	PaymentStatus PaymentStatus `json:"paymentStatus"`
+	PaymentStatus *PaymentStatus `json:"paymentStatus,omitempty"`
 }
 
 // PaymentStatus Example: UNPAID
@@ -2287,71 +2289,71 @@ var swaggerSpec = []string{
 	"e6yvGodQJ5yjyI/56LNKNNPsAFK8l7RsvdyFFha5Aa8Ei3iANQ6JBHpje/KXqadQlYDfMNy/Pk8EFPQu",
 	"s8J8JNSUcNfC/ugJpSbCPklVlrWhbsBAYUPn6SwJTqPNl2Nvmwm6I5/e8zgKhK5PENEGyv6WMgGR4Jo4",
 	"MAL6S+iY+bX6as4YEBCZpJ0TWYB+mtET1ycClVx33tSWV2rzlXq9uvS+pmvztcXlhcqqSJSSNgCfLLK1",
-	"yO+prS3HA0xxYKmgxADqMUoj4VPXTBcNnqI4M8oUKnaxiFiHJDDnff6o/4+feIfH3nfHQ4bWR9Lgy7GH",
-	"U/Gc2K9ZGFtOvizAWFlknK4tqQ+1DysrV9YqcUwFv6Y2sTbIFoRMJD66FJmzIodH3BnBRZOMxKtQJDfR",
-	"HJSMp4OySvtx1HMyNSxWSswfBxYNbhyQfb+zBW24k1IxP/P+5UxigAwuojbc3GEoLlFKpeJ7p5qIfPga",
-	"tsM6jPQJAO3G59UKhvHy3zJpg3bpfCo0OIKhSrv0lEXcJlYzSfEzRv+Pe1nLEA8vWthNgqQ4c+pSxNih",
-	"i0kQcWJAYjNJCGcReZa5klZ1QEkP2U4NNFQLX3nKFGm/n+lsacJxWEC4zee+KIAQ+a8HGUMOf81/X183",
-	"707v5s4ZNwu5S7f+tnDTyBVvnf9JCsy6dif3Wu2Eg31HPINB99B0/BM6kVbSckh3VnDVzwGkW8gEv3Qp",
-	"A5hsz4H58vwHFf69TEnxUzMpE63pHEQ7c6C+Wl7gz4iqPkgZaBNiiuf1oFz4Wq2+jlW6yyZSr8FkOw8a",
-	"3CduKLbvkG2gfOAdAB2/i78SUtdqda5P+JI0XROvjQso+UCKfqO5WZeJuTNmJKKpzihGTf8S8fRdP/OK",
-	"Dn7b3azzrNiFEAJJfjvQpm0Jl5b/7ydbZd3koTIjBa74UyYVzYk6CGzD+LU8d6Mu7Wh+7G4Gw/nNhNPU",
-	"ZjU7socqFQenkMl+LX5H1TkApcUpghvJ7q86oMg2SVf+KjKn6Limv0CIbKuc4QSNa03zzwLCykiKy4bT",
-	"W/JmKP8s2bQsroOKXfoxwlVQmedcYY5dZtCJv0GEc4SWlnloyJx00DlI1Euu4a9EUx4J47C3NXHmRATJ",
-	"EjdMRZv2YmCTNlVH+LCJKDh3vTQvPwPL1EGpCDroDjCttsXo+fgWRkgSjMjtm0buEsy1bt0tFXd/cqoX",
-	"0JRHaKEfFAJe92+68aEwRGWF4iNNE+6mbTUVsvjr5pQ8oGDTgbgp7g+zWB40TNKkU+I5mu+aDWBblFEg",
-	"Izq6r9nUSmU/UQQxV4SkBRBsdvIRiVteW/1gQ3od6mMx/FgKP05reuJSi1Rv2PkPykvvVzauVJaqlcj/",
-	"1aWN5ZXa+yuVupDttaWrC9X5Ve4qRNpWppvhVa9UFpdrq5Wl+Rsb1yo3NlYqa3Ux7aAOXKkeP6l+IouV",
-	"1Q9qV8Qz5YWF2nXxZXREVol0dnXmSuXqSqX+wUayoCv+fbDm7MTdZF1dcrJkJVCiJmWtXlmJbTijm3jk",
-	"qyzPLGPEUN0aDXUM1a9x0q6IdtsqCVaFuSW5cpKcNgzuAHSJPIxNxA78dPVRVYFQ/yOEQMRCY/JDLX3k",
-	"mIhc2mnMHnT8HwNeNYzC5uRpmLT8KbNMP9H4YRZAYBLGuAkGu8i3DkR5+rlG9OCloYOGULd5I88fbZyX",
-	"8TgxTKR3idtLdHWDoQNkQnF4m4kOiLOOG3zqhozDB2/iCgdsd4iNQGgYOgiaiaubknlqGSl+kGZfurgT",
-	"MebTynwTUctU1jCHWVxdvIINfpqWkJgJFjyENhZiEZ2k59Ilm5at+vFIxzgfVFeLW+i2HYsh0DAKRqFY",
-	"mp65cPG9BkdOI1aK0pgL78zitpkk/M5Or4NkE58EGpJ1LBEHqFCKeUAFI6ZKDe70XLp1Lif+3C3p07vq",
-	"4/Tu38oPF/X3dk9ziiK7Af2nj/ofPQaxJYW3gQxxjpZjidhxxulAuoTuxJ3tQWl8HUiXHXTbIm7cIx4g",
-	"JXR5x19GvNui4jK61A2DiWsDh+ed0BGuuxP8JtyuFnFSd9+NfpOdSv6p2Kjr34Qa5s4VM1KWhscHxGTL",
-	"sJ0Mtpxy4Voy8CUvUJR3HcXXF3uFHiA5jsIhrLgc1uWMIaNXBxbuSP8NKutNeWmIm7rrmkyDAYNKhta1",
-	"tLR/Pec0+wTGNw6VC4KUWn9tb+dVHOIhzubk/MCwdOnNuWLhEW3ILrED6JlLlyJEL69kSbNL1KGblHsm",
-	"q6xSlBCpuPxgdXU5cCEsDCq4bVu0k7hgN34rzBAv8A05Zf4XKUFoIsyslqX62IU+VHz9I95Jc5qWF7/6",
-	"UI0cpSuOi1Cb7vuNPmii+E2LJE5EqOk6Ftupc+pWhyCihLrsykCC/O+qj/dfXJedw5McDoWVKuuuRaL9",
-	"FHRZZ8ombQtLU0F+oTqANPL+HZlCq4l3hHDoMNaTRW9WZjZyHSEAgYCsrHaOVDkXDPDv974GxrRxPg+k",
-	"I9CEtg0wQmayxT4QPmV16a/Wqis3ZBCAuM0OojLJRJzVxi8kzq/jdcz3yxyXdYBt3UZBLKwJHccS58x+",
-	"Nd65a7X6eR1sy6gVFQ3086CMg+psKwyRCD/FwqDk197NhheUyj0WDeO8qCYRDs06DoIYpshwPw9czC1l",
-	"+bZgWBPiMD7KFYUNGTfvGjI5xI+TyuMSqMaQLqIqitu4Vqtzo10ESRvgHJRBWhGNPa+McRE4bYBz6Xgt",
-	"X40tj2ESsdq5eJzW4jqtjc7ngZ9qzk1IJadEPjSQJ+Xi+yC2zpG2jtf9w/N1Td0PHQ23g4XQrKX+ncrc",
-	"oGUIn2rSCoT/7Gdladfmf/YzUJcOGcdd4+6675+tK8tu3Q/ZrGuz/37va31dHC/If3Ybc+omqExnFFh0",
-	"HcenlJbAunT91rXZu3yW3YYoKvLVf+gEKQNA6v6GVP2zA3V/Iw9UypWEqQIZ5wLp16zj4MyfA0Hykt++",
-	"HtqUBNZ+Y6qDoC2duynOE78WiAGNKe597fD/ZB8ghxCmCwImLgvMgLkgOg8w4Z6e0hIWDdLkpevgV+8G",
-	"MhVctmw7Vw105G3kyPtltELeyBtcgJMewrBnabNaKW/kSyp6JgRd4oLJ2btaG7FTUkgk51qI6gBHk2nA",
-	"NW5nicD6NgE7CMrIcnC3noiH2xZlkYJBLX6/+81suyN8ZCp9hfquPuqg8Jbo0cf4F83zERn1TwEspAS0",
-	"ZEwwoQOjh/EDrolWGbIjVUanMs5G3Yu4KHUMcHHLf/dW4hbmomGM2x2r22OJK5e9w+P+0VciFfHwYbTq",
-	"3j9VVmbozVvJMt/An1QeQsxn9E+ahFtY8F047ool3Csj7iMZu7vpNh9+lw+x1GiP42SziiDsxaXfbsQt",
-	"jew3Otew/SZTdCNno9GElFTcIFbgOqxUdeyzqURh6SCrOFESOlJRp5+bqY4YfWM+wi+cWDMBUjwNIBn7",
-	"NHMXYcHIXWzOzOQutS5ezBVbBX+fzVP2Wbyk9hksMpKOs/uGqLQYp9LCJKl05D4MWSXvWS39MBIREdF7",
-	"c1rKiKxpA1kylb75WYwsjDwy1p1JjC2NPDa8JYsPLF4aeWCyn+iurs2Msdv47TVicHEcUPmXg4uRpXFA",
-	"FfT4EEOnRx6auFZLEE7A5dVA/VECWlD4L7DNBZnIIxMxoDu5XuTWOy3qb4hYpEuRk1PmhxY6MdOGeFci",
-	"BjB7V+sRmmGhKOs0NPpJS+S2xi/4mwsMr3hEXh1ACwNa5a6om4G5+SyC8nTLwu08CMoKgmQpaQGuY3VX",
-	"UexwtU2EIxUcBsDmVtshLjZnQdEoqrrpWKUcZKCxQKQ2beRBWa1GTdBymesg0dPLNmXqlvyhi7C7jkmr",
-	"xWHAp+FWtVptdEGhByLKWFUisApNWRT8x72HYzW5+o97/+C7mBGHbosbgnLJ61jZlmKvwgAO9moibig7",
-	"ouGjWMjih0s1UF4WFrZwNFPmo3wJ4kIplNh++skYNkmzQyjCQRpTRFPvHZ389vBk/yBePxHV2SMrJN+p",
-	"EoSczA0PX9l/8CdRqZ160RAFN6YATxQN7cbDK0IjvLaZx33la4QmwPnNPU5MJ7/7Ayek//nMe/JIXByh",
-	"lNS/ZNlCsp5nkKERLa6J1/1HbKWgmv9m2EvnvUui+lfZ3C9fPO9//6L/+4fCxvCfmYk+0v/jvZfP7wUd",
-	"nYSajxb3BznW8cRqP2+6OB1LjY7mQ6cq/seq188oz/fr6wcXz6sq+HiJewQ6qpOQD51obyBp3sRShmNJ",
-	"wvHM4CDxN57tm0jmTWbwJhJ2/azYZE17upA9Vrc+pFg9UZvuV5PHSsVVfXhQ/C0JMsxrTaSxqtzVRHaq",
-	"su5EQqrWf3bsHR2c7B8kUy7VGZjKGI09l0zu9L2KV7DcRzGwB1iUolLsk710d+Esh4eTW8LjCTgeeJ9/",
-	"5e0f9b84AP1v7nvf3Ot/8/e+cnn53fOX3//Q/+oH0P/+2HvyzPvy4SgCYXq1WJw1ZmYLhTOBcCYQzgRC",
-	"KBBaOWOzUBjs4gYCQeb5vjGR8CrGyTDvcjVocrOrczIa0zSBqhNCwjY5+ti7/7T/KNMISfe7mHk1EZwV",
-	"LxjsxgcXD/iLewOATjWayAI49w7mZH4zcbYGOzKJ9oi+6zJib8Tg8V19Ao3837WwwxheOEdfcOmXGDt6",
-	"yCJ2/x8fWxh9wckri86iJa8RLSnTLZWnsin910nFSoqGDsL/SrH/MuMoU3cDUbY79NBHnGaI+Ed4Yhs7",
-	"DdYTR7Tbqpmi7EbnoDy4zn9vbEOLyTCLykmVB6yQAkqI6PvGfwtjCOtY9WFUcRgbMkSZatRK1eU7fovW",
-	"jEBBG7GIyHvVY6aVQOCPfmxyHVpsEscm/CU2SmstoYHP/OYzM/nMTB7JTA77mYg0zLfYjW5ltOmXUddM",
-	"CzXWMWbMri8TAIoPBVXksPs6FyWkj1DleWbqvpvwqvcskIS7mjHevLUuWryL9ZzsP335/RHwPp+0qZ7o",
-	"ADPAM1IpB3/ZFnDM+j0zQV/RBBXNA1Sj65hV998maI6WYiZnF2F3tMSiaG8amegmErlT6Xthkt2F0Pr0",
-	"T+8IRvG8pPPBKVvsgC+/judJt+cyZIbpWFAmSjICrtXq6vhM9d2ip5+V9b993P/7Y9D/4qD/+NuhR2aD",
-	"DdZFDq3Xth19mEcEZ8ZKM43IZP+kmxHzMDzqkp8K8tNMrlAMPoXfGZyE4sdeUVMz0bIl2qQl1pll2ClY",
-	"0PPoZioBhP//3sULM7npUrGg3RqiniQwhDR/A7kTsXZFAwQ4R1f+nZDCKpZwJoknI4kDt5k2HYSwzNCe",
-	"oCQuGOqkWKW4C9clmtx+8xb3UuR5u3T74tTJF9iW25DRQD/51WIU2S15Uq/ay3OdIhNLdc117LCOQ3hC",
-	"akupvI1YTESIapuQLRFhzIcpkhIQu7d2/38AAAD//w==",
+	"yO+prS3HA0zJ9gyyN6JFAdykCDOp6WW2ruNYKNIhiSHbBhZLx45VZGMACRqlkYhC10wXDZ6iODPKFCoA",
+	"sohYhyTQ733+qP+Pn3iHx953x0OG1kcyA5ZjD+/uZmB2OTlfgNmyyExdW1Ifah9WVq6sVeIYDX5NrXNt",
+	"kM0ImUiQdCkyZ0Wuj7hbgoswGbFXIUuOYAcl4+6grNKDHPWcTCGLlRxL/NPgZgLZHzxbIIc7KRXzM+9f",
+	"zsQ3ZHARteHmDkNxyVMqFd871ZTkw9ewHdZrpE8KaDc+r1YwjJf/lol+2qXzqRDiCAYt7dJTFnGbWM0k",
+	"Uc8Y/T/uZS1DPLxoYTcJkuLMqUsRY4cuJiGoEgMSm0lCOEt8ZZk1GTJGCQjZdg00VKtfeRoVadOf6ZRp",
+	"wsFYQLjN574ogBD5rwcZQw5/zX9fXzfvTu/mzhk3C7lLt/62cNPIFW+d/0kKzLp2J/dabYeDfUc8iEH3",
+	"1XT8kzyRftJySHdWcNXPAaRbyAS/dCkDmGzPgfny/AcV/r1MXfFTOCkTLewcRDtzoL5aXuDPiOo/SBlo",
+	"E2KK5/WgrPharb6OVVrMJlKvwWQ7Dxrcd24otu+QbaB85R0AHb/bvxJS12p1rnf4kjRdE6+NCyj5QIp+",
+	"ozlcl4m5M2bEoqnOMkZNExNx910/Q4sOftvdrHOv2MURAkl+29CmbQnXl//vJ2Vl3fihMigFrvhTJhVN",
+	"jDoIbMP49T13o67vaP5ullbxmw6nqc1qdmSvVSoOWCGTfV38zqtzAErLVARBkl1idUCRbZKu/FVkWNFx",
+	"XQSBENl+OcNZGtfq5p8FhJUxFZcNp7fuzdDvWbJpWVwbFbscZIQrozLPw8JcvMzgFH+DCPsILS3z1ZA5",
+	"6eB0kNCXXMNfieY9EsZhD2zizIlIkyVuooo298XAJm2qjvphE1Fw7nppXn4GlqmDUhF00B1gWm2L0fPx",
+	"LYyQTBiR2zeN3CWYa926Wyru/uRUb6Epj9pCfykEvO7fiONDYYjKCsVHmibcTdtqKmTx180peUDBpgNx",
+	"U9wzZrE8aJikSafEczTfNRvAtiijQEZ+dF+zqZXKvqMIYq4ISQsg2OzkIxK3vLb6wYb0TtTHYvixFH6c",
+	"1vTE5RepHrLzH5SX3q9sXKksVSuR/6tLG8srtfdXKnUh22tLVxeq86vcpYi0t0w3zateqSwu11YrS/M3",
+	"Nq5VbmysVNbqYtpBnbpSvYBSfUcWK6sf1K6IZ8oLC7Xr4svoiKxS6uwqzpXK1ZVK/YONZOFX/PtgzdkJ",
+	"vsn6u+RkyYqhRO3KWr2yEttwRtfxyFdZHlzGiKG6NRoSGapf46RdEW25VbKsCodLcuUkOW0Y3AHoEnlo",
+	"m4gx+Gnto6oCof5HCJWIhcbkh1r6yLETubTTmD24GWAMeNUwCpuYp2HS8qfMMv1Eg4hZAIFJGOMmGOwi",
+	"3zoQZeznGtEDmoYOGkLd5o08f7RxXsbtxDCRBiZuOdHVTYcOkInH4a0nOiDOOm7wqRuhFy/exBUO2O4Q",
+	"G4HQMHQQNBNXPCXz2TJSASHNvpxxJ2LMp5X5JqKWqaxhDrO4ungFG/w0LSExEyx4CG0sxCI/Sc+lSzYt",
+	"W/XtkY5xPqjCFrfVbTsWQ6BhFIxCsTQ9c+Hiew2OnEasZKUxF96txW0zSfidnV4HyWY/CTQk610iDlCh",
+	"FPOACkZMlRrc6bl061xO/Llb0qd31cfp3b+VHy7q7+2e5hRFdgP6Tx/1P3oMYksKbw0Z4hwtxxK244zT",
+	"gXQJ3Yk724PS/TqQLjvotkXcuEc8QEro8i7AjLi4RcWldambCBPXCw7PT6EjXIsn+E24XS3ipO7IG/3G",
+	"O5UkVLFR178xNcyxK2akNg2PD4jJlmE7GWw55WK2RMKTumhR3okUX1/sFXqA5DgKh7Dicli/M4aMXh1Y",
+	"4CP9N6isN+WlIW7qrmsyXQYMKi1a19LS/vWc0+yTGt84VC4IUmr9tb2dV3GIhzibk/MDwxKnN+eKhUe5",
+	"IbvEDqpnLl2KEL28uiXNLlGHblLumazGSlFCpDLzg9XV5cCFsDCo4LZt0U7iIt747TFDvMA35JT5X6QE",
+	"oYkws1qW6ncX+lDx9Y94d81pWl786kM1cuSuOC5CbbrvN/qgieI3LZI4EaGm61hsp86pW51ziFLrsisD",
+	"CfK/qz7ef3FddhhPcjgUVqqszxYJ+VPQZZ0pm7QtLE0F+YXqFNLI+3dpCq0m3hHCocNYTxbHWZnHOXWE",
+	"AAQCsrIqOlINXTDAv9/7GhjTxvk8kI5AE9o2wAiZyVb8QPiU1aW/Wquu3JBBAOI2O4jKZBRxphu/uDi/",
+	"jtcx3y9zXNYBtnUbBbEwdZL0UxpU7Z27Vquf18G2jFpR0Wg/D8o4qOK2whCJ8FMsDEp+jd5seJGp3GPR",
+	"MM6LqhPh0KzjIIhhikz488DF3FKWbwuGNSEO46NcUdiQcfOuIZNI/DipPC6BagzpIqqiuI1rtTo32kWQ",
+	"tAHOQRmkFdHY88oYF4HTBjiXjtfy1djyGCYRq52Lx2ktrtPa6Hwe+Cnp3IRUckrkTQN5oi6+D2LrHGnr",
+	"eN0/ZF/X1D3S0XA7WAjNWurfvcwNWobwqSatQPjPflaWdm3+Zz8DdemQcdw17q77/tm6suzW/ZDNujb7",
+	"7/e+1tfF8YL8Z7cxp26MynRGgUXXcXxKaQmsS9dvXZu9y2fZbYjiI1/9R44ypQEgdX9Dqv7Zgbq/kQcq",
+	"NUvCVIGMc4H0a9ZxkBvAgSB5yW9zD21KAmu/MdVB0JbO3RTniV8LxIDGFPe+dvh/sl+QQwjTBQETlwVm",
+	"wFwQnQeYcE9PaQmLBun00nXwq3wDmQouW7adqwY68jZy5D00WiFv5A0uwEkPYdiztFmtlDfyJRU9E4Iu",
+	"cRHl7F2tjdgpqSaScy1EdYCjSTfgGrezRGB9m4AdBGVkObiDT8TDbYuySGGhFr8H/ma23RE+MpW+an1X",
+	"H3VQeJv06GP8C+n5iIw6qQAWUgJaMiaY0IHRQ/sB10mrTNqRKqhTmWmj7kVcqDoGuLjlv3srcVtz0TDG",
+	"7aLV7bHE1cze4XH/6CuRsnj4MFqd758qKzP05q1kOXDgTyoPIeYz+idNwi0s+C4cd8US7pUR95GM3d10",
+	"OxC/G4hYarQXcrKpRRD24tJvN+KWRvYbnWvYfpOpvJGz0WjiSipuECuEHVbSOvbZVKIAdZBVnCgdHan4",
+	"08/hVEeMvjEf4RdOrJkAKZ4GkIx9mrmLsGDkLjZnZnKXWhcv5oqtgr/P5in7LF5S+wwWGUnb2X1DVFqM",
+	"U2lhklQ6cr+GrNL4rNZ/GImIiOjROS1lRNa0gSyZSt8QLUYWRh4Z6+IkxpZGHhvepsUHFi+NPDDZd3RX",
+	"12bG2G38lhsxuDgOqPxLxMXI0jigCnqBiKHTIw9NXL8lCCfg8mqg/igBLSj8F9jmgkykiokY0J1cL3I7",
+	"nhb1N0Qs0qXIySnzQwudmGlDvCsRA5i9q/UIzbBQlHUaGv2kJXJg4xcBzgWGVzwirw6ghQGtclfUDcLc",
+	"fBZBebpl4XYeBOUHQbKUtADXsbrTKHa42ibCkQoOA2Bzq+0QF5uzoGgUVX11rKIOMtBYIFKbNvKgrFaj",
+	"Jmi5zHWQ6P1lmzJ1S/7QRdhdx6TV4jDg03CrWq02uqDQAxHlriphWIWmLAr+497DsZph/ce9f/BdzIhD",
+	"t8UNQbnkdaxsS7FXYQAHezURN5Qd0RhSLGTxw6UaKC8LC1s4minzUb4EcaEUSmw//WQMm6TZIRThII0p",
+	"oqn3jk5+e3iyfxCvs4jq7JEVku9UCUJO5pCHr+w/+JOo6E69aIiCG1OAJ4qLduPhFaERXtvM477yNUIT",
+	"4PzmHiemk9/9gRPS/3zmPXkkLphQSupfsmwhWfczyNCIFuHE+wNEbKWg6v9m2HPnvUuiSljZ3C9fPO9/",
+	"/6L/+4fCxvCfmYk+0v/jvZfP7wWdn4SajzYBCHKx4wnYfn51cTqWQh3Nm051Bhirrj+jjN+vwx9cZK+q",
+	"5eOl8BHoqI5DPnSiPYSkeRNLLY7lAceTf4Pc3nhCbyJfN5mkm8jJ9bNik7Xv6YL3WH37kKL2RA27X3Ue",
+	"KylXdeRBkbgkyDCvNZHGqnJXE9mpyroTCala/9mxd3Rwsn+QTLlUZ2AqYzT2XDK50/cqXsFyH8XAHmBR",
+	"ioqyT/bSXYizHB5ObgmPJ+B44H3+lbd/1P/iAPS/ue99c6//zd/7yuXld89ffv9D/6sfQP/7Y+/JM+/L",
+	"h6MIhOnVYnHWmJktFM4EwplAOBMIoUBo5YzNQmGwixsIBJnn+8ZEwqsYJ8O8y9WgGc6uzsloTNMEqo4J",
+	"Cdvk6GPv/tP+o0wjJN0XY+bVRHBWvGCwGx9cUOAv7g0AOtWQIgvg3DuYk/nNxNka7Mgk2ij6rsuIPRSD",
+	"x3f1CTT8f9fCDmN44Rx9weVgYuzoIYvYPYF8bGH0BSevNjqLlrxGtKRMt1Seyqb0XycVKykaOgj/K8X+",
+	"y4yjTN0NRNnu0EMfcZoh4h/hiW3sNFhPHNFuq6aLsmudg/LgOv+9sQ0tJsMsKidVHrBCCighoj8c/y2M",
+	"Iaxj1a9RxWFsyBBlqqErVZf0+K1cMwIFbcQiIu9Vj5lWAoE/+rHJdWixSRyb8JfYKK21hAY+85vPzOQz",
+	"M3kkMznseyLSMN9iN7qV0c5fRl0zLdRYZ5kxu8NMACg+FFSRw+7rXKiQPkKV55mpe3HCK+GzQBLuasZ4",
+	"89a6aAUv1nOy//Tl90fA+3zSpnqiU8wAz0ilHPxlW8Ax6/fMBH1FE1Q0D1ANsWNW3X+boDlaipmcXYTd",
+	"0RKLoj1sZKKbSOROpe+FSXYXQuvTP70jGMXzks4Hp2yxA778Op4n3Z7LkBmmY0GZKMkIuFarq+Mz1Z+L",
+	"nn5W1v/2cf/vj0H/i4P+42+HHpkNNlgXObRe23b0YR4RnBkrzTQik32WbkbMw/CoS34qyE8zuUIx+BR+",
+	"Z3ASih97RU3NRGuXaDOXWAeXYadgQW+km6kEEP7/excvzOSmS8WCdmuIepLAENL8DeROxNoaDRDgHF35",
+	"d0IKq1jCmSSejCQO3GbadBDCMkN7gpK4YKiTYpXiLlyXaHL7zVvcS5Hn7dLti1MnX2BbbkNGA/3kV4tR",
+	"ZLfkSb1qQ891ikws1TXXscM6DuEJqS2l8jZiMREhqm1CtkSEMR+mSEpA7N7a/f8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
