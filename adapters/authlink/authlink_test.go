@@ -59,10 +59,13 @@ func TestSince(t *testing.T) {
 func TestTroubleIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, l := range map[string]*authlink.Link{
-		"status":     link(t, answering(http.StatusServiceUnavailable, "[]")),
-		"not JSON":   link(t, answering(http.StatusOK, "<html>")),
-		"not an id":  link(t, answering(http.StatusOK, `[{"sid":"1"}]`)),
-		"cut off":    link(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9"); _, _ = w.Write([]byte("[")) }),
+		"status":    link(t, answering(http.StatusServiceUnavailable, "[]")),
+		"not JSON":  link(t, answering(http.StatusOK, "<html>")),
+		"not an id": link(t, answering(http.StatusOK, `[{"sid":"1"}]`)),
+		"cut off": link(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9")
+			_, _ = w.Write([]byte("["))
+		}),
 		"nobody":     authlink.New("http://127.0.0.1:1", "http://127.0.0.1:1"),
 		"no address": authlink.New("http://a b", "http://a b"),
 	} {

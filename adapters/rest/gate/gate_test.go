@@ -19,7 +19,9 @@ func TestThePrincipalIsInTheContextOrNobodyIs(t *testing.T) {
 	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	tokens := &memory.AccessTokens{}
 	g := gate.Gate{Guard: &access.Guard{Verifier: tokens, Revoked: access.NewRevoked(&memory.Sessions{}, clock, time.Hour), Now: clock}}
-	p := auth.Principal{UserID: "hong", SessionID: id.ID{1}, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: clock().Add(time.Hour)}
+	p := auth.Principal{
+		UserID: "hong", SessionID: id.ID{1}, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: clock().Add(time.Hour),
+	}
 	token, err := tokens.Issue(t.Context(), p, clock())
 	require.NoError(t, err)
 	ctx, err := g.Authenticate(t.Context(), token.Reveal(), string(auth.BillInquiry))
