@@ -2,10 +2,33 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOL := go tool -modfile=tools/go.mod
+SPECS = $(filter-out openapi/redocly.yaml %.cfg.yaml,$(wildcard openapi/*.yaml))
 
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z/-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+##### run
+
+.PHONY: run run/split demo build deps
+run: deps ## start everything on this machine: database, cache, simulators, services, gateway, demo data
+	@go build -o bin/phonebill ./cmd/phonebill
+	@exec bin/phonebill
+
+run/split: deps build ## the same, with each service as a process of its own
+	@exec bin/phonebill -split
+
+demo: ## drive a customer's whole journey against the running system
+	@go build -o bin/phonebillctl ./cmd/phonebillctl
+	@exec bin/phonebillctl demo
+
+build: ## build all commands into bin/
+	@go build -o bin/ ./cmd/...
+
+deps: ## install PostgreSQL and Valkey or Redis if they are missing
+	@scripts/deps.sh
+
+##### develop
 
 # openapi/<spec>.<flavour>.cfg.yaml generates one Go package from openapi/<spec>.yaml.
 .PHONY: gen gen/openapi gen/sql
@@ -20,3 +43,50 @@ gen/openapi:
 
 gen/sql:
 	@echo "sqlc sqlc.yaml"; $(TOOL) sqlc generate
+
+.PHONY: test cover bench fmt
+test: deps ## run every test, race detector on, on a real PostgreSQL and cache that it starts itself
+	@mkdir -p bin coverage && go build -o bin/testenv ./e2e/testenv
+	bin/testenv go test -race -shuffle=on -timeout 15m -coverpkg=./... -coverprofile=coverage/integration.out ./...
+
+coverage/integration.out:
+	@$(MAKE) --no-print-directory test
+
+bench: deps ## measure against bare baselines in one run; prints a table, writes bench/out/*.json
+	@mkdir -p bin && go build -o bin/ ./cmd/bench ./cmd/phonebill
+	@exec bin/bench
+
+fmt: ## format the code
+	@$(TOOL) golangci-lint fmt
+
+##### verify
+
+.PHONY: verify verify/drift verify/lint verify/tidy verify/openapi verify/migrations verify/coverage
+verify: verify/drift verify/tidy verify/lint verify/openapi verify/migrations verify/coverage ## everything a change must pass beside the tests
+
+verify/drift: gen ## generated code is what openapi/ and sql/ say
+	@git diff --exit-code -- adapters && test -z "$$(git status --porcelain -- adapters | grep -E '(gen\.go|/internal/[a-z]+db/)')" \
+	  || { echo "generated code is not up to date: run make gen and commit"; exit 1; }
+
+verify/tidy: ## go.mod and tools/go.mod are tidy
+	go mod tidy -diff
+	cd tools && go mod tidy -diff
+
+verify/lint: ## the code passes golangci-lint
+	$(TOOL) golangci-lint run
+
+verify/openapi: node_modules ## the specifications pass redocly
+	npx --no-install redocly lint --config openapi/redocly.yaml $(SPECS)
+
+verify/migrations: node_modules ## the migrations pass squawk
+	npx --no-install squawk --config migrations/squawk.toml migrations/*/*.sql
+
+verify/coverage: coverage/integration.out ## unit >= 90 %, integration >= 70 %, generated code left out
+	@mkdir -p coverage
+	@go test -count=1 -coverpkg=./core/... -coverprofile=coverage/unit.out ./core/... > /dev/null
+	@scripts/coverage.sh coverage/unit.out 90 phonebill/core/
+	@scripts/coverage.sh coverage/integration.out 70
+
+node_modules: package-lock.json
+	npm ci --no-progress
+	@touch node_modules

@@ -1,5 +1,9 @@
 package ports
 
+// LineIndex is the one purpose under which line numbers are blind-indexed, in every database and in the cache, so that one line has
+// one index everywhere (an epoch raised in the kos database drops a bill cached elsewhere).
+const LineIndex = "line"
+
 // Vault keeps personal data unreadable at rest (AES-256-GCM) and findable by equality (keyed HMAC). Ciphertexts carry the id
 // of their key, so keys rotate without rewriting.
 type Vault interface {

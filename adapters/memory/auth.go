@@ -28,7 +28,7 @@ func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	if !ok {
 		return auth.User{}, fault.New(fault.UserNotFound)
 	}
-	return found, nil
+	return own(found), nil
 }
 
 // Put creates or replaces the account.
@@ -39,8 +39,14 @@ func (u *Users) Put(_ context.Context, user auth.User) error {
 		u.m = map[auth.UserID]auth.User{}
 	}
 	user.LastLoginAt = u.m[user.UserID].LastLoginAt
-	u.m[user.UserID] = user
+	u.m[user.UserID] = own(user)
 	return nil
+}
+
+// own shares no slice with its argument, as a row read from a database does not.
+func own(user auth.User) auth.User {
+	user.Lines, user.Roles, user.Grants = slices.Clone(user.Lines), slices.Clone(user.Roles), slices.Clone(user.Grants)
+	return user
 }
 
 // SawLogin records the time of a login.

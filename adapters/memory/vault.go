@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -43,8 +45,7 @@ func (s *Sealer[T]) Seal(v T) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.kept = append(s.kept, v)
-	n := len(s.kept) - 1
-	return []byte{'#', byte(n >> 16), byte(n >> 8), byte(n)}, nil
+	return []byte("#" + strconv.Itoa(len(s.kept)-1)), nil
 }
 
 // Open answers what the handle stands for.
@@ -52,11 +53,9 @@ func (s *Sealer[T]) Open(sealed []byte) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var zero T
-	if len(sealed) != 4 || sealed[0] != '#' {
-		return zero, errNotSealed
-	}
-	n := int(sealed[1])<<16 | int(sealed[2])<<8 | int(sealed[3])
-	if n >= len(s.kept) {
+	handle, ok := strings.CutPrefix(string(sealed), "#")
+	n, err := strconv.Atoi(handle)
+	if !ok || err != nil || n < 0 || n >= len(s.kept) {
 		return zero, errNotSealed
 	}
 	return s.kept[n], nil

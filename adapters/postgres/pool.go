@@ -56,6 +56,11 @@ func Pool(ctx context.Context, url string, c PoolConfig) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
+// Ping answers nil when the database answers: a readiness check.
+func Ping(pool *pgxpool.Pool) func(ctx context.Context) error {
+	return func(ctx context.Context) error { return translate("ping", pool.Ping(ctx)) }
+}
+
 // CheckCapacity asks the server whether that many instances with a pool like this one fit into its max_connections (less
 // what it reserves for superusers). The warning says what to change, and is empty when they fit.
 func CheckCapacity(ctx context.Context, pool *pgxpool.Pool, instances int) (warning string, err error) {

@@ -37,7 +37,7 @@ var errKeyring = errors.New("vault: the keyring is not readable")
 
 // Open reads a keyring file.
 func Open(path string) (*Vault, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("vault: %w", err)
 	}

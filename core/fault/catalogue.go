@@ -48,35 +48,122 @@ type Entry struct {
 }
 
 var catalogue = map[Code]Entry{
-	WrongCredentials:     {Kind: Unauthenticated, Message: "ID 또는 비밀번호를 확인해주세요", Meaning: "Unknown id or wrong password; the two are never told apart (UFR-AUTH-010)."},
-	LockedNow:            {Kind: Unauthenticated, Message: "5회 연속 실패하여 30분간 계정이 잠금되었습니다.", Meaning: "This attempt was the fifth failure in a row and locked the id (UFR-AUTH-010)."},
-	Locked:               {Kind: Unauthenticated, Message: "계정이 잠금되었습니다. 30분 후 다시 시도해주세요.", Meaning: "The id is locked; the password was not looked at (UFR-AUTH-010)."},
-	SecondFactor:         {Kind: Unauthenticated, Message: "추가 인증 코드를 확인해주세요", Meaning: "A second factor is needed or was wrong."},
-	TokenExpired:         {Kind: Unauthenticated, Message: "로그인이 만료되었습니다. 다시 로그인해주세요", Meaning: "The access token is past its exp; refresh it."},
-	TokenInvalid:         {Kind: Unauthenticated, Message: "유효하지 않은 인증 정보입니다", Meaning: "The token is malformed, wrongly signed, of another type, issuer or audience."},
-	TokenRevoked:         {Kind: Unauthenticated, Message: "로그아웃된 세션입니다. 다시 로그인해주세요", Meaning: "The session of this token was ended or the user's rights changed."},
-	RefreshTokenInvalid:  {Kind: Unauthenticated, Message: "세션이 만료되었습니다. 다시 로그인해주세요", Meaning: "The refresh token is unknown, expired or its session is idle or ended."},
-	RefreshTokenReused:   {Kind: Unauthenticated, Message: "보안을 위해 세션을 종료했습니다. 다시 로그인해주세요", Meaning: "A refresh token was used twice; the whole session family is revoked."},
-	Unauthorized:         {Kind: Unauthenticated, Message: "로그인이 필요합니다", Meaning: "The call needs a bearer token and has none."},
-	PermissionDenied:     {Kind: Forbidden, Message: "서비스 이용 권한이 없습니다", Meaning: "The caller lacks the permission, or the line is not the caller's (UFR-AUTH-020)."},
-	UserNotFound:         {Kind: NotFound, Message: "사용자를 찾을 수 없습니다", Meaning: "No such user."},
-	ResourceNotFound:     {Kind: NotFound, Message: "요청하신 정보를 찾을 수 없습니다", Meaning: "No such path or thing, or it is somebody else's."},
-	ValidationError:      {Kind: Invalid, Message: "입력값을 확인해주세요", Meaning: "The request is malformed; fields[] names each bad field and why."},
-	BadMethod:            {Kind: MethodNotAllowed, Message: "지원하지 않는 요청 방식입니다", Meaning: "The path exists, the method does not; see the Allow header."},
-	StateConflict:        {Kind: Conflict, Message: "현재 상태에서는 처리할 수 없습니다", Meaning: "The thing's state forbids the call now; read it again."},
-	PayloadTooLarge:      {Kind: TooLarge, Message: "요청 본문이 너무 큽니다", Meaning: "The body is over the limit (64 KiB)."},
-	IdempotencyKeyReused: {Kind: Unprocessable, Message: "이미 다른 요청에 사용된 멱등 키입니다", Meaning: "The Idempotency-Key was used with another payload."},
-	RateLimitExceeded:    {Kind: RateLimited, Message: "요청이 너무 많습니다. 잠시 후 다시 시도해주세요", Meaning: "Over the caller's rate; Retry-After says when to come back."},
-	BillNotFound:         {Kind: NotFound, Message: "해당 월의 요금 정보가 없습니다", Meaning: "KOS has no bill for that line and month."},
-	LineNotFound:         {Kind: NotFound, Message: "회선 정보를 찾을 수 없습니다", Meaning: "KOS does not know the line."},
-	ValidationFailed:     {Kind: Conflict, Message: "상품 사전 체크에 실패하였습니다", Meaning: "A pre-check of the change failed; the message tells which (UFR-PROD-030)."},
-	ChangeDenied:         {Kind: Conflict, Message: "상품 변경 요청을 실패하였습니다", Meaning: "KOS refused the change; the message tells why (UFR-PROD-040)."},
-	LineSuspended:        {Kind: Conflict, Message: "이용 중인 회선이 아니어서 상품을 변경할 수 없습니다", Meaning: "The line is suspended or terminated."},
-	ChangeInProgress:     {Kind: Conflict, Message: "이미 진행 중인 상품 변경 요청이 있습니다", Meaning: "Another change of this line is live; details.requestId names it."},
-	ServiceUnavailable:   {Kind: Unavailable, Message: "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해주세요", Meaning: "KOS or another backend cannot answer now; Retry-After says when to come back."},
-	UpstreamBroken:       {Kind: BadGateway, Message: "서비스 연결에 실패하였습니다. 잠시 후 다시 시도해주세요", Meaning: "A service behind the gateway refused or broke the connection."},
-	UpstreamTimeout:      {Kind: GatewayTimeout, Message: "서비스 응답이 지연되고 있습니다. 잠시 후 다시 시도해주세요", Meaning: "A service behind the gateway did not answer in time."},
-	InternalServerError:  {Kind: Internal, Message: "처리 중 오류가 발생하였습니다", Meaning: "Our fault; quote traceId to the operator."},
+	WrongCredentials: {
+		Kind: Unauthenticated, Message: "ID 또는 비밀번호를 확인해주세요",
+		Meaning: "Unknown id or wrong password; the two are never told apart (UFR-AUTH-010).",
+	},
+	LockedNow: {
+		Kind: Unauthenticated, Message: "5회 연속 실패하여 30분간 계정이 잠금되었습니다.",
+		Meaning: "This attempt was the fifth failure in a row and locked the id (UFR-AUTH-010).",
+	},
+	Locked: {
+		Kind: Unauthenticated, Message: "계정이 잠금되었습니다. 30분 후 다시 시도해주세요.",
+		Meaning: "The id is locked; the password was not looked at (UFR-AUTH-010).",
+	},
+	SecondFactor: {
+		Kind: Unauthenticated, Message: "추가 인증 코드를 확인해주세요",
+		Meaning: "A second factor is needed or was wrong.",
+	},
+	TokenExpired: {
+		Kind: Unauthenticated, Message: "로그인이 만료되었습니다. 다시 로그인해주세요",
+		Meaning: "The access token is past its exp; refresh it.",
+	},
+	TokenInvalid: {
+		Kind: Unauthenticated, Message: "유효하지 않은 인증 정보입니다",
+		Meaning: "The token is malformed, wrongly signed, of another type, issuer or audience.",
+	},
+	TokenRevoked: {
+		Kind: Unauthenticated, Message: "로그아웃된 세션입니다. 다시 로그인해주세요",
+		Meaning: "The session of this token was ended or the user's rights changed.",
+	},
+	RefreshTokenInvalid: {
+		Kind: Unauthenticated, Message: "세션이 만료되었습니다. 다시 로그인해주세요",
+		Meaning: "The refresh token is unknown, expired or its session is idle or ended.",
+	},
+	RefreshTokenReused: {
+		Kind: Unauthenticated, Message: "보안을 위해 세션을 종료했습니다. 다시 로그인해주세요",
+		Meaning: "A refresh token was used twice; the whole session family is revoked.",
+	},
+	Unauthorized: {
+		Kind: Unauthenticated, Message: "로그인이 필요합니다",
+		Meaning: "The call needs a bearer token and has none.",
+	},
+	PermissionDenied: {
+		Kind: Forbidden, Message: "서비스 이용 권한이 없습니다",
+		Meaning: "The caller lacks the permission, or the line is not the caller's (UFR-AUTH-020).",
+	},
+	UserNotFound: {
+		Kind: NotFound, Message: "사용자를 찾을 수 없습니다",
+		Meaning: "No such user.",
+	},
+	ResourceNotFound: {
+		Kind: NotFound, Message: "요청하신 정보를 찾을 수 없습니다",
+		Meaning: "No such path or thing, or it is somebody else's.",
+	},
+	ValidationError: {
+		Kind: Invalid, Message: "입력값을 확인해주세요",
+		Meaning: "The request is malformed; fields[] names each bad field and why.",
+	},
+	BadMethod: {
+		Kind: MethodNotAllowed, Message: "지원하지 않는 요청 방식입니다",
+		Meaning: "The path exists, the method does not; see the Allow header.",
+	},
+	StateConflict: {
+		Kind: Conflict, Message: "현재 상태에서는 처리할 수 없습니다",
+		Meaning: "The thing's state forbids the call now; read it again.",
+	},
+	PayloadTooLarge: {
+		Kind: TooLarge, Message: "요청 본문이 너무 큽니다",
+		Meaning: "The body is over the limit (64 KiB).",
+	},
+	IdempotencyKeyReused: {
+		Kind: Unprocessable, Message: "이미 다른 요청에 사용된 멱등 키입니다",
+		Meaning: "The Idempotency-Key was used with another payload.",
+	},
+	RateLimitExceeded: {
+		Kind: RateLimited, Message: "요청이 너무 많습니다. 잠시 후 다시 시도해주세요",
+		Meaning: "Over the caller's rate; Retry-After says when to come back.",
+	},
+	BillNotFound: {
+		Kind: NotFound, Message: "해당 월의 요금 정보가 없습니다",
+		Meaning: "KOS has no bill for that line and month.",
+	},
+	LineNotFound: {
+		Kind: NotFound, Message: "회선 정보를 찾을 수 없습니다",
+		Meaning: "KOS does not know the line.",
+	},
+	ValidationFailed: {
+		Kind: Conflict, Message: "상품 사전 체크에 실패하였습니다",
+		Meaning: "A pre-check of the change failed; the message tells which (UFR-PROD-030).",
+	},
+	ChangeDenied: {
+		Kind: Conflict, Message: "상품 변경 요청을 실패하였습니다",
+		Meaning: "KOS refused the change; the message tells why (UFR-PROD-040).",
+	},
+	LineSuspended: {
+		Kind: Conflict, Message: "이용 중인 회선이 아니어서 상품을 변경할 수 없습니다",
+		Meaning: "The line is suspended or terminated.",
+	},
+	ChangeInProgress: {
+		Kind: Conflict, Message: "이미 진행 중인 상품 변경 요청이 있습니다",
+		Meaning: "Another change of this line is live; details.requestId names it.",
+	},
+	ServiceUnavailable: {
+		Kind: Unavailable, Message: "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해주세요",
+		Meaning: "KOS or another backend cannot answer now; Retry-After says when to come back.",
+	},
+	UpstreamBroken: {
+		Kind: BadGateway, Message: "서비스 연결에 실패하였습니다. 잠시 후 다시 시도해주세요",
+		Meaning: "A service behind the gateway refused or broke the connection.",
+	},
+	UpstreamTimeout: {
+		Kind: GatewayTimeout, Message: "서비스 응답이 지연되고 있습니다. 잠시 후 다시 시도해주세요",
+		Meaning: "A service behind the gateway did not answer in time.",
+	},
+	InternalServerError: {
+		Kind: Internal, Message: "처리 중 오류가 발생하였습니다",
+		Meaning: "Our fault; quote traceId to the operator.",
+	},
 }
 
 // Catalogue lists every code once, sorted by code.

@@ -3,7 +3,6 @@ package line
 
 import (
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 
@@ -47,7 +46,7 @@ func (n Number) String() string {
 }
 
 // Format masks under every verb: a Stringer alone would leak under %d and its like.
-func (n Number) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, n.String()) }
+func (n Number) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(n.String())) }
 
 // MarshalText masks as well: encoding/json and log/slog both print it.
 func (n Number) MarshalText() ([]byte, error) { return []byte(n.String()), nil }

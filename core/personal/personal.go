@@ -4,7 +4,6 @@ package personal
 
 import (
 	"fmt"
-	"io"
 	"strings"
 )
 
@@ -31,7 +30,7 @@ func (n Name) String() string {
 }
 
 // Format masks under every verb: a Stringer alone would leak under %d and its like.
-func (n Name) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, n.String()) }
+func (n Name) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(n.String())) }
 
 // MarshalText masks as well.
 func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
@@ -55,7 +54,7 @@ func (e Email) String() string {
 }
 
 // Format masks under every verb: a Stringer alone would leak under %d and its like.
-func (e Email) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, e.String()) }
+func (e Email) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(e.String())) }
 
 // MarshalText masks as well.
 func (e Email) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
@@ -73,7 +72,7 @@ func (s Secret) Reveal() string { return s.clear }
 func (s Secret) String() string { return "***" }
 
 // Format masks under every verb: a Stringer alone would leak under %d and its like.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
 // MarshalText masks as well.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }

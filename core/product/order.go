@@ -1,6 +1,7 @@
 package product
 
 import (
+	"slices"
 	"time"
 
 	"phonebill/core/auth"
@@ -229,9 +230,7 @@ func (o Order) LineGone(now time.Time) (Order, error) {
 // Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id (decision 10).
 func (o Order) Refused() error {
 	code := fault.Code(o.ResultCode)
-	switch code {
-	case fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound:
-	default:
+	if ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}; !slices.Contains(ours, code) {
 		code = fault.ChangeDenied
 	}
 	return fault.New(code).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())

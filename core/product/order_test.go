@@ -85,7 +85,9 @@ func TestEveryRefusalHasAReason(t *testing.T) {
 	require.Equal(t, product.RefusedOther.Reason(), product.Refusal(99).Reason())
 }
 
-func dispatched() product.Order { return product.Order{State: product.Dispatched, RequestedAt: now, Sends: 1} }
+func dispatched() product.Order {
+	return product.Order{State: product.Dispatched, RequestedAt: now, Sends: 1}
+}
 
 func TestAnswers(t *testing.T) {
 	t.Parallel()

@@ -5,7 +5,7 @@ SELECT sealed FROM bill_versions WHERE line_index = $1 AND month = $2 ORDER BY t
 INSERT INTO bill_versions (id, line_index, month, told_at, sealed) VALUES ($1, $2, $3, $4, $5);
 
 -- name: BillVersion :one
-SELECT sealed FROM bill_versions WHERE id = $1;
+SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3;
 
 -- name: AddInquiry :exec
 INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
@@ -25,7 +25,7 @@ WHERE id = @id AND fence = @fence AND status = 'PROCESSING';
 WITH due AS (
     SELECT d.id FROM inquiries d
     WHERE d.status = 'PROCESSING' AND d.next_attempt_at <= @now::timestamptz
-    ORDER BY d.next_attempt_at LIMIT @n::integer FOR UPDATE SKIP LOCKED
+    ORDER BY d.next_attempt_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
 )
 UPDATE inquiries i SET next_attempt_at = @lease_until::timestamptz, fence = i.fence + 1
 FROM due WHERE i.id = due.id
@@ -37,7 +37,7 @@ WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
     AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
     AND (@status::text = '' OR status = @status::text)
-ORDER BY requested_at DESC, id DESC LIMIT @size::integer OFFSET @skip::integer;
+ORDER BY requested_at DESC, id DESC LIMIT @size::bigint OFFSET @skip::bigint;
 
 -- name: CountInquiries :one
 SELECT count(*) FROM inquiries
@@ -46,18 +46,22 @@ WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
     AND (@status::text = '' OR status = @status::text);
 
+-- Claims of one outbox are made one after the other: an older result that becomes final while a younger one of its line is being
+-- claimed would look like the line's head to a second claimer.
+-- name: LockDeliveries :exec
+SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'));
+
 -- Of each line only the head may be claimed: the event whose number is already given, else the oldest one.
 -- name: ClaimDeliveries :many
 WITH due AS (
     SELECT d.id, d.line_index, d.delivery_sequence FROM inquiries d
     WHERE d.delivery_state = 'PENDING' AND d.delivery_next_at <= @now::timestamptz
-        AND NOT EXISTS (
-            SELECT 1 FROM inquiries e
+        AND d.id = (
+            SELECT e.id FROM inquiries e
             WHERE e.line_index = d.line_index AND e.delivery_state = 'PENDING'
-                AND (coalesce(e.delivery_sequence, 9223372036854775807), e.id)
-                < (coalesce(d.delivery_sequence, 9223372036854775807), d.id)
+            ORDER BY e.delivery_sequence, e.id LIMIT 1
         )
-    ORDER BY d.delivery_next_at LIMIT @n::integer FOR UPDATE SKIP LOCKED
+    ORDER BY d.delivery_next_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
 ), numbered AS (
     INSERT INTO delivery_sequences AS s (line_index, last)
     SELECT due.line_index, 1 FROM due WHERE due.delivery_sequence IS NULL
@@ -74,9 +78,11 @@ RETURNING i.*;
 SELECT id, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);
 
 -- name: SettleDelivery :execrows
-UPDATE inquiries SET delivery_state = @state, delivery_next_at = @next_at, delivery_attempts = delivery_attempts + 1,
-    delivered_at = @delivered_at
-WHERE id = @id AND delivery_fence = @fence AND delivery_state = 'PENDING';
-
--- name: RecordDelivery :exec
-INSERT INTO delivery_attempts (event_id, fence, at, state, note) VALUES ($1, $2, $3, $4, $5);
+WITH settled AS (
+    UPDATE inquiries SET delivery_state = @state, delivery_next_at = sqlc.narg('next_at'),
+        delivery_attempts = delivery_attempts + 1, delivered_at = sqlc.narg('delivered_at')
+    WHERE id = @id AND delivery_fence = @fence AND delivery_state = 'PENDING'
+    RETURNING id, delivery_fence, delivery_state
+)
+INSERT INTO delivery_attempts (event_id, fence, at, state, note)
+SELECT settled.id, settled.delivery_fence, @at::timestamptz, settled.delivery_state, @note::text FROM settled;

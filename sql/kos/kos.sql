@@ -1,16 +1,19 @@
 -- name: LockQuota :exec
 SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'));
 
--- The ledger's clock is the database's, the same for all instances.
+-- The ledger's clock is the database's, the same for all instances; asked in a subquery, it is asked once and the index serves.
+-- Calls before the newest so many cannot matter.
 -- name: Spent :many
 SELECT spent_at, clock_timestamp()::timestamptz AS now FROM quota_ledger
-WHERE spent_at > clock_timestamp() - make_interval(secs => @seconds::double precision);
+WHERE spent_at > (SELECT clock_timestamp() - make_interval(secs => @seconds::double precision))
+ORDER BY spent_at DESC LIMIT @budget::bigint;
 
 -- name: Spend :exec
+WITH forgotten AS (
+    DELETE FROM quota_ledger
+    WHERE spent_at < (SELECT clock_timestamp() - make_interval(secs => @keep_seconds::double precision))
+)
 INSERT INTO quota_ledger (spent_at) VALUES (clock_timestamp());
-
--- name: ForgetSpent :exec
-DELETE FROM quota_ledger WHERE spent_at < clock_timestamp() - make_interval(secs => @seconds::double precision);
 
 -- name: AppendCall :exec
 INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, result, http_status, request_sealed, answer_sealed)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -145,12 +146,10 @@ func (p *Writer) facts(r *http.Request, f *fault.Error) facts {
 // challenge is RFC 6750: no error attribute when no token was sent, invalid_token for one that is no good.
 func challenge(c fault.Code) string {
 	const realm = `Bearer realm="phonebill"`
-	switch c {
-	case fault.TokenExpired, fault.TokenInvalid, fault.TokenRevoked:
+	if slices.Contains([]fault.Code{fault.TokenExpired, fault.TokenInvalid, fault.TokenRevoked}, c) {
 		return realm + `, error="invalid_token"`
-	default:
-		return realm
 	}
+	return realm
 }
 
 // retryAfter is whole seconds, at least one.

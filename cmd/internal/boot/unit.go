@@ -14,15 +14,16 @@ import (
 
 // Unit is one deployable, wired and not yet running. The all-in-one runs several in one process.
 type Unit struct {
-	Name     string
-	Addr     string       // public listener; port 0 for any
-	Internal string       // internal listener: metrics, health, revocations
-	Handler  http.Handler // public
-	Inside   http.Handler // internal
-	Workers  []Worker
-	Drain    func() // waits for work that outlives its request; may be nil
-	closers  []func()
-	health   *Health
+	Name       string
+	Addr       string       // public listener; port 0 for any
+	Internal   string       // internal listener: metrics, health, revocations
+	Handler    http.Handler // public
+	Inside     http.Handler // internal
+	Workers    []Worker
+	BeforeStop func() // frees requests that would never end by themselves; may be nil
+	Drain      func() // waits for work that outlives its request; may be nil
+	closers    []func()
+	health     *Health
 }
 
 // Worker is background work: it returns when ctx is done.
@@ -97,6 +98,9 @@ func (r *Running) Stop() error {
 	r.unit.health.Drain()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
+	if r.unit.BeforeStop != nil {
+		r.unit.BeforeStop()
+	}
 	err := r.public.Shutdown(ctx)
 	if err != nil { // its time is over: no handler may go on while what it stands on is closed
 		err = errors.Join(err, r.public.Close())
@@ -142,3 +146,6 @@ func server(h http.Handler, log *slog.Logger) *http.Server {
 		IdleTimeout: 120 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
+
+// Failing names a probe that fails; empty when the unit is ready.
+func (u *Unit) Failing(ctx context.Context) string { return u.health.Failed(ctx) }

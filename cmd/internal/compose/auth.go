@@ -34,7 +34,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	users := postgres.NewUsers(pool, keyring)
 	guesses := postgres.NewGuesses(pool, keyring, auth.DefaultLockout())
 	rows := postgres.NewSessions(pool)
-	sessions := valkey.NewCachedSessions(cache, rows, p.Log)
+	sessions := valkey.NewCachedSessions(cache, rows, keyring, p.Log)
 	policy := auth.DefaultSessions()
 	issuer, err := jose.NewIssuer(ctx, postgres.NewSigningKeys(pool, keyring), p.Now, p.NewID)
 	if err != nil {

@@ -62,7 +62,7 @@ func (p *parts) failed(err error) (*boot.Unit, error) {
 }
 
 func (p *parts) pool(ctx context.Context, name string, url personal.Secret, size int) (*pgxpool.Pool, error) {
-	pool, err := postgres.Pool(ctx, url.Reveal(), postgres.PoolConfig{MaxConns: int32(size), ApplicationName: p.unit.Name}) //nolint:gosec // 2..200
+	pool, err := postgres.Pool(ctx, url.Reveal(), postgres.PoolConfig{MaxConns: int32(size), Name: p.unit.Name}) //nolint:gosec // 2..200
 	if err != nil {
 		return nil, err
 	}

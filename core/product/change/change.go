@@ -130,8 +130,8 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 	defer timer.Stop()
 	select {
 	case r := <-done:
-		if r.err != nil { // stored and leased: the worker goes on with it
-			return o, nil //nolint:nilerr // the order is accepted; its trouble is the worker's, which logs it
+		if r.err != nil { // the order is stored and leased: the worker goes on with it, and logs its trouble
+			return o, nil
 		}
 		return r.order, nil
 	case <-timer.C:

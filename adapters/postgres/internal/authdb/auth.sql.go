@@ -28,53 +28,51 @@ func (q *Queries) AddSigningKeyIfNone(ctx context.Context, arg AddSigningKeyIfNo
 	return err
 }
 
-const addUserGrant = `-- name: AddUserGrant :exec
-INSERT INTO user_grants (user_id, permission, expires_at) VALUES ($1, $2, $3)
+const addUserGrants = `-- name: AddUserGrants :exec
+INSERT INTO user_grants (user_id, permission, expires_at)
+SELECT $1::text, ($2::text[])[i], nullif(($3::timestamptz[])[i], '0001-01-01 00:00:00+00')
+FROM generate_subscripts($2::text[], 1) AS i
 `
 
-type AddUserGrantParams struct {
-	UserID     string
-	Permission string
-	ExpiresAt  *time.Time
+type AddUserGrantsParams struct {
+	UserID      string
+	Permissions []string
+	Expiries    []time.Time
 }
 
-func (q *Queries) AddUserGrant(ctx context.Context, arg AddUserGrantParams) error {
-	_, err := q.db.Exec(ctx, addUserGrant, arg.UserID, arg.Permission, arg.ExpiresAt)
+// The zero time stands for a grant for good.
+func (q *Queries) AddUserGrants(ctx context.Context, arg AddUserGrantsParams) error {
+	_, err := q.db.Exec(ctx, addUserGrants, arg.UserID, arg.Permissions, arg.Expiries)
 	return err
 }
 
-const addUserLine = `-- name: AddUserLine :exec
-INSERT INTO user_lines (user_id, position, line_sealed, line_index) VALUES ($1, $2, $3, $4)
+const addUserLines = `-- name: AddUserLines :exec
+INSERT INTO user_lines (user_id, position, line_sealed, line_index)
+SELECT $1::text, i, ($2::bytea[])[i], ($3::bytea[])[i] FROM generate_subscripts($2::bytea[], 1) AS i
 `
 
-type AddUserLineParams struct {
-	UserID     string
-	Position   int64
-	LineSealed []byte
-	LineIndex  []byte
+type AddUserLinesParams struct {
+	UserID  string
+	Sealed  [][]byte
+	Indexes [][]byte
 }
 
-func (q *Queries) AddUserLine(ctx context.Context, arg AddUserLineParams) error {
-	_, err := q.db.Exec(ctx, addUserLine,
-		arg.UserID,
-		arg.Position,
-		arg.LineSealed,
-		arg.LineIndex,
-	)
+func (q *Queries) AddUserLines(ctx context.Context, arg AddUserLinesParams) error {
+	_, err := q.db.Exec(ctx, addUserLines, arg.UserID, arg.Sealed, arg.Indexes)
 	return err
 }
 
-const addUserRole = `-- name: AddUserRole :exec
-INSERT INTO user_roles (user_id, role) VALUES ($1, $2)
+const addUserRoles = `-- name: AddUserRoles :exec
+INSERT INTO user_roles (user_id, role) SELECT $1::text, unnest($2::text[])
 `
 
-type AddUserRoleParams struct {
+type AddUserRolesParams struct {
 	UserID string
-	Role   string
+	Roles  []string
 }
 
-func (q *Queries) AddUserRole(ctx context.Context, arg AddUserRoleParams) error {
-	_, err := q.db.Exec(ctx, addUserRole, arg.UserID, arg.Role)
+func (q *Queries) AddUserRoles(ctx context.Context, arg AddUserRolesParams) error {
+	_, err := q.db.Exec(ctx, addUserRoles, arg.UserID, arg.Roles)
 	return err
 }
 
@@ -308,27 +306,55 @@ func (q *Queries) RevokedSince(ctx context.Context, since time.Time) ([]RevokedS
 	return items, nil
 }
 
-const saveSession = `-- name: SaveSession :exec
-UPDATE sessions SET last_seen_at = $2, generation = $3, rotated_at = $4, revoked_at = $5 WHERE id = $1
+const saveSession = `-- name: SaveSession :one
+UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11
+WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent
 `
 
 type SaveSessionParams struct {
 	ID         uuid.UUID
+	UserID     string
+	AutoLogin  bool
+	CreatedAt  time.Time
 	LastSeenAt time.Time
+	ExpiresAt  time.Time
 	Generation int64
 	RotatedAt  time.Time
 	RevokedAt  *time.Time
+	Ip         string
+	UserAgent  string
 }
 
-func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) error {
-	_, err := q.db.Exec(ctx, saveSession,
+func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Session, error) {
+	row := q.db.QueryRow(ctx, saveSession,
 		arg.ID,
+		arg.UserID,
+		arg.AutoLogin,
+		arg.CreatedAt,
 		arg.LastSeenAt,
+		arg.ExpiresAt,
 		arg.Generation,
 		arg.RotatedAt,
 		arg.RevokedAt,
+		arg.Ip,
+		arg.UserAgent,
 	)
-	return err
+	var i Session
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.AutoLogin,
+		&i.CreatedAt,
+		&i.LastSeenAt,
+		&i.ExpiresAt,
+		&i.Generation,
+		&i.RotatedAt,
+		&i.RevokedAt,
+		&i.Ip,
+		&i.UserAgent,
+	)
+	return i, err
 }
 
 const sawLogin = `-- name: SawLogin :exec
@@ -394,11 +420,11 @@ func (q *Queries) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 
 const takeGuess = `-- name: TakeGuess :one
 INSERT INTO login_attempts AS a (subject, failures, locked_until, updated_at)
-VALUES ($1, 1, CASE WHEN $2::integer <= 1 THEN $3::timestamptz END, $4::timestamptz)
+VALUES ($1, 1, CASE WHEN $2::bigint <= 1 THEN $3::timestamptz END, $4::timestamptz)
 ON CONFLICT (subject) DO UPDATE SET
     failures = CASE WHEN a.locked_until IS NOT NULL THEN 1 ELSE a.failures + 1 END,
     locked_until = CASE
-        WHEN (CASE WHEN a.locked_until IS NOT NULL THEN 1 ELSE a.failures + 1 END) >= $2::integer
+        WHEN (CASE WHEN a.locked_until IS NOT NULL THEN 1 ELSE a.failures + 1 END) >= $2::bigint
             THEN $3::timestamptz
     END,
     updated_at = $4::timestamptz
@@ -408,7 +434,7 @@ RETURNING failures
 
 type TakeGuessParams struct {
 	Subject     []byte
-	MaxFailures int32
+	MaxFailures int64
 	LockUntil   time.Time
 	Now         time.Time
 }
@@ -428,102 +454,46 @@ func (q *Queries) TakeGuess(ctx context.Context, arg TakeGuessParams) (int64, er
 }
 
 const userByID = `-- name: UserByID :one
-SELECT user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status, last_login_at, created_at, updated_at FROM users WHERE user_id = $1
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at,
+    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
+    ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
+    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
+    ARRAY(
+        SELECT coalesce(g.expires_at, '0001-01-01 00:00:00+00') FROM user_grants g
+        WHERE g.user_id = u.user_id ORDER BY g.permission
+    )::timestamptz[] AS expiries
+FROM users u WHERE u.user_id = $1
 `
 
-func (q *Queries) UserByID(ctx context.Context, userID string) (User, error) {
+type UserByIDRow struct {
+	User        User
+	Lines       [][]byte
+	Roles       []string
+	Permissions []string
+	Expiries    []time.Time
+}
+
+// One statement, so that nobody sees the old roles with the new lines. A grant for good has the zero time.
+func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, error) {
 	row := q.db.QueryRow(ctx, userByID, userID)
-	var i User
+	var i UserByIDRow
 	err := row.Scan(
-		&i.UserID,
-		&i.PasswordHash,
-		&i.NameSealed,
-		&i.PhoneSealed,
-		&i.PhoneIndex,
-		&i.EmailSealed,
-		&i.EmailIndex,
-		&i.CustomerID,
-		&i.Status,
-		&i.LastLoginAt,
-		&i.CreatedAt,
-		&i.UpdatedAt,
+		&i.User.UserID,
+		&i.User.PasswordHash,
+		&i.User.NameSealed,
+		&i.User.PhoneSealed,
+		&i.User.PhoneIndex,
+		&i.User.EmailSealed,
+		&i.User.EmailIndex,
+		&i.User.CustomerID,
+		&i.User.Status,
+		&i.User.LastLoginAt,
+		&i.User.CreatedAt,
+		&i.User.UpdatedAt,
+		&i.Lines,
+		&i.Roles,
+		&i.Permissions,
+		&i.Expiries,
 	)
 	return i, err
-}
-
-const userGrants = `-- name: UserGrants :many
-SELECT permission, expires_at FROM user_grants WHERE user_id = $1 ORDER BY permission
-`
-
-type UserGrantsRow struct {
-	Permission string
-	ExpiresAt  *time.Time
-}
-
-func (q *Queries) UserGrants(ctx context.Context, userID string) ([]UserGrantsRow, error) {
-	rows, err := q.db.Query(ctx, userGrants, userID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []UserGrantsRow
-	for rows.Next() {
-		var i UserGrantsRow
-		if err := rows.Scan(&i.Permission, &i.ExpiresAt); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const userLines = `-- name: UserLines :many
-SELECT line_sealed FROM user_lines WHERE user_id = $1 ORDER BY position
-`
-
-func (q *Queries) UserLines(ctx context.Context, userID string) ([][]byte, error) {
-	rows, err := q.db.Query(ctx, userLines, userID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items [][]byte
-	for rows.Next() {
-		var line_sealed []byte
-		if err := rows.Scan(&line_sealed); err != nil {
-			return nil, err
-		}
-		items = append(items, line_sealed)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const userRoles = `-- name: UserRoles :many
-SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role
-`
-
-func (q *Queries) UserRoles(ctx context.Context, userID string) ([]string, error) {
-	rows, err := q.db.Query(ctx, userRoles, userID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var role string
-		if err := rows.Scan(&role); err != nil {
-			return nil, err
-		}
-		items = append(items, role)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }

@@ -66,11 +66,17 @@ func (q *Queries) AddInquiry(ctx context.Context, arg AddInquiryParams) error {
 }
 
 const billVersion = `-- name: BillVersion :one
-SELECT sealed FROM bill_versions WHERE id = $1
+SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3
 `
 
-func (q *Queries) BillVersion(ctx context.Context, id uuid.UUID) ([]byte, error) {
-	row := q.db.QueryRow(ctx, billVersion, id)
+type BillVersionParams struct {
+	ID        uuid.UUID
+	LineIndex []byte
+	Month     string
+}
+
+func (q *Queries) BillVersion(ctx context.Context, arg BillVersionParams) ([]byte, error) {
+	row := q.db.QueryRow(ctx, billVersion, arg.ID, arg.LineIndex, arg.Month)
 	var sealed []byte
 	err := row.Scan(&sealed)
 	return sealed, err
@@ -109,13 +115,12 @@ const claimDeliveries = `-- name: ClaimDeliveries :many
 WITH due AS (
     SELECT d.id, d.line_index, d.delivery_sequence FROM inquiries d
     WHERE d.delivery_state = 'PENDING' AND d.delivery_next_at <= $2::timestamptz
-        AND NOT EXISTS (
-            SELECT 1 FROM inquiries e
+        AND d.id = (
+            SELECT e.id FROM inquiries e
             WHERE e.line_index = d.line_index AND e.delivery_state = 'PENDING'
-                AND (coalesce(e.delivery_sequence, 9223372036854775807), e.id)
-                < (coalesce(d.delivery_sequence, 9223372036854775807), d.id)
+            ORDER BY e.delivery_sequence, e.id LIMIT 1
         )
-    ORDER BY d.delivery_next_at LIMIT $3::integer FOR UPDATE SKIP LOCKED
+    ORDER BY d.delivery_next_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 ), numbered AS (
     INSERT INTO delivery_sequences AS s (line_index, last)
     SELECT due.line_index, 1 FROM due WHERE due.delivery_sequence IS NULL
@@ -132,7 +137,7 @@ RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, 
 type ClaimDeliveriesParams struct {
 	LeaseUntil time.Time
 	Now        time.Time
-	N          int32
+	N          int64
 }
 
 // Of each line only the head may be claimed: the event whose number is already given, else the oldest one.
@@ -184,7 +189,7 @@ const claimInquiries = `-- name: ClaimInquiries :many
 WITH due AS (
     SELECT d.id FROM inquiries d
     WHERE d.status = 'PROCESSING' AND d.next_attempt_at <= $2::timestamptz
-    ORDER BY d.next_attempt_at LIMIT $3::integer FOR UPDATE SKIP LOCKED
+    ORDER BY d.next_attempt_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 )
 UPDATE inquiries i SET next_attempt_at = $1::timestamptz, fence = i.fence + 1
 FROM due WHERE i.id = due.id
@@ -194,7 +199,7 @@ RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, 
 type ClaimInquiriesParams struct {
 	LeaseUntil time.Time
 	Now        time.Time
-	N          int32
+	N          int64
 }
 
 func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) ([]Inquiry, error) {
@@ -311,7 +316,7 @@ WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
     AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
     AND ($5::text = '' OR status = $5::text)
-ORDER BY requested_at DESC, id DESC LIMIT $7::integer OFFSET $6::integer
+ORDER BY requested_at DESC, id DESC LIMIT $7::bigint OFFSET $6::bigint
 `
 
 type InquiryHistoryParams struct {
@@ -320,8 +325,8 @@ type InquiryHistoryParams struct {
 	Since  *time.Time
 	Before *time.Time
 	Status string
-	Skip   int32
-	Size   int32
+	Skip   int64
+	Size   int64
 }
 
 func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) ([]Inquiry, error) {
@@ -392,6 +397,17 @@ func (q *Queries) LatestBill(ctx context.Context, arg LatestBillParams) ([]byte,
 	return sealed, err
 }
 
+const lockDeliveries = `-- name: LockDeliveries :exec
+SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'))
+`
+
+// Claims of one outbox are made one after the other: an older result that becomes final while a younger one of its line is being
+// claimed would look like the line's head to a second claimer.
+func (q *Queries) LockDeliveries(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockDeliveries)
+	return err
+}
+
 const putBill = `-- name: PutBill :exec
 INSERT INTO bill_versions (id, line_index, month, told_at, sealed) VALUES ($1, $2, $3, $4, $5)
 `
@@ -411,29 +427,6 @@ func (q *Queries) PutBill(ctx context.Context, arg PutBillParams) error {
 		arg.Month,
 		arg.ToldAt,
 		arg.Sealed,
-	)
-	return err
-}
-
-const recordDelivery = `-- name: RecordDelivery :exec
-INSERT INTO delivery_attempts (event_id, fence, at, state, note) VALUES ($1, $2, $3, $4, $5)
-`
-
-type RecordDeliveryParams struct {
-	EventID uuid.UUID
-	Fence   int64
-	At      time.Time
-	State   string
-	Note    string
-}
-
-func (q *Queries) RecordDelivery(ctx context.Context, arg RecordDeliveryParams) error {
-	_, err := q.db.Exec(ctx, recordDelivery,
-		arg.EventID,
-		arg.Fence,
-		arg.At,
-		arg.State,
-		arg.Note,
 	)
 	return err
 }
@@ -484,12 +477,19 @@ func (q *Queries) SaveInquiry(ctx context.Context, arg SaveInquiryParams) (int64
 }
 
 const settleDelivery = `-- name: SettleDelivery :execrows
-UPDATE inquiries SET delivery_state = $1, delivery_next_at = $2, delivery_attempts = delivery_attempts + 1,
-    delivered_at = $3
-WHERE id = $4 AND delivery_fence = $5 AND delivery_state = 'PENDING'
+WITH settled AS (
+    UPDATE inquiries SET delivery_state = $3, delivery_next_at = $4,
+        delivery_attempts = delivery_attempts + 1, delivered_at = $5
+    WHERE id = $6 AND delivery_fence = $7 AND delivery_state = 'PENDING'
+    RETURNING id, delivery_fence, delivery_state
+)
+INSERT INTO delivery_attempts (event_id, fence, at, state, note)
+SELECT settled.id, settled.delivery_fence, $1::timestamptz, settled.delivery_state, $2::text FROM settled
 `
 
 type SettleDeliveryParams struct {
+	At          time.Time
+	Note        string
 	State       string
 	NextAt      *time.Time
 	DeliveredAt *time.Time
@@ -499,6 +499,8 @@ type SettleDeliveryParams struct {
 
 func (q *Queries) SettleDelivery(ctx context.Context, arg SettleDeliveryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, settleDelivery,
+		arg.At,
+		arg.Note,
 		arg.State,
 		arg.NextAt,
 		arg.DeliveredAt,

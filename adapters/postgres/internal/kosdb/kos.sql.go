@@ -69,15 +69,6 @@ func (q *Queries) Epoch(ctx context.Context, lineIndex []byte) (time.Time, error
 	return at, err
 }
 
-const forgetSpent = `-- name: ForgetSpent :exec
-DELETE FROM quota_ledger WHERE spent_at < clock_timestamp() - make_interval(secs => $1::double precision)
-`
-
-func (q *Queries) ForgetSpent(ctx context.Context, seconds float64) error {
-	_, err := q.db.Exec(ctx, forgetSpent, seconds)
-	return err
-}
-
 const lockQuota = `-- name: LockQuota :exec
 SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'))
 `
@@ -145,27 +136,38 @@ func (q *Queries) RaiseEpoch(ctx context.Context, arg RaiseEpochParams) error {
 }
 
 const spend = `-- name: Spend :exec
+WITH forgotten AS (
+    DELETE FROM quota_ledger
+    WHERE spent_at < (SELECT clock_timestamp() - make_interval(secs => $1::double precision))
+)
 INSERT INTO quota_ledger (spent_at) VALUES (clock_timestamp())
 `
 
-func (q *Queries) Spend(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, spend)
+func (q *Queries) Spend(ctx context.Context, keepSeconds float64) error {
+	_, err := q.db.Exec(ctx, spend, keepSeconds)
 	return err
 }
 
 const spent = `-- name: Spent :many
 SELECT spent_at, clock_timestamp()::timestamptz AS now FROM quota_ledger
-WHERE spent_at > clock_timestamp() - make_interval(secs => $1::double precision)
+WHERE spent_at > (SELECT clock_timestamp() - make_interval(secs => $1::double precision))
+ORDER BY spent_at DESC LIMIT $2::bigint
 `
+
+type SpentParams struct {
+	Seconds float64
+	Budget  int64
+}
 
 type SpentRow struct {
 	SpentAt time.Time
 	Now     time.Time
 }
 
-// The ledger's clock is the database's, the same for all instances.
-func (q *Queries) Spent(ctx context.Context, seconds float64) ([]SpentRow, error) {
-	rows, err := q.db.Query(ctx, spent, seconds)
+// The ledger's clock is the database's, the same for all instances; asked in a subquery, it is asked once and the index serves.
+// Calls before the newest so many cannot matter.
+func (q *Queries) Spent(ctx context.Context, arg SpentParams) ([]SpentRow, error) {
+	rows, err := q.db.Query(ctx, spent, arg.Seconds, arg.Budget)
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,15 @@ import (
 )
 
 const addOrder = `-- name: AddOrder :execrows
-INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name,
-    effective_date, state, requested_at, next_attempt_at, delivery_state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'NONE')
-ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
+WITH added AS (
+    INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name,
+        effective_date, state, requested_at, next_attempt_at, delivery_state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'NONE')
+    ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
+    RETURNING id, state, result_code, sends
+)
+INSERT INTO order_steps (order_id, state, result_code, sends)
+SELECT added.id, added.state, added.result_code, added.sends FROM added
 `
 
 type AddOrderParams struct {
@@ -36,6 +41,7 @@ type AddOrderParams struct {
 	NextAttemptAt time.Time
 }
 
+// No row means that another order of the line is live.
 func (q *Queries) AddOrder(ctx context.Context, arg AddOrderParams) (int64, error) {
 	result, err := q.db.Exec(ctx, addOrder,
 		arg.ID,
@@ -63,13 +69,12 @@ const claimDeliveries = `-- name: ClaimDeliveries :many
 WITH due AS (
     SELECT d.id, d.line_index, d.delivery_sequence FROM change_orders d
     WHERE d.delivery_state = 'PENDING' AND d.delivery_next_at <= $2::timestamptz
-        AND NOT EXISTS (
-            SELECT 1 FROM change_orders e
+        AND d.id = (
+            SELECT e.id FROM change_orders e
             WHERE e.line_index = d.line_index AND e.delivery_state = 'PENDING'
-                AND (coalesce(e.delivery_sequence, 9223372036854775807), e.id)
-                < (coalesce(d.delivery_sequence, 9223372036854775807), d.id)
+            ORDER BY e.delivery_sequence, e.id LIMIT 1
         )
-    ORDER BY d.delivery_next_at LIMIT $3::integer FOR UPDATE SKIP LOCKED
+    ORDER BY d.delivery_next_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 ), numbered AS (
     INSERT INTO delivery_sequences AS s (line_index, last)
     SELECT due.line_index, 1 FROM due WHERE due.delivery_sequence IS NULL
@@ -86,7 +91,7 @@ RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.lin
 type ClaimDeliveriesParams struct {
 	LeaseUntil time.Time
 	Now        time.Time
-	N          int32
+	N          int64
 }
 
 // Of each line only the head may be claimed: the event whose number is already given, else the oldest one.
@@ -143,7 +148,7 @@ const claimOrders = `-- name: ClaimOrders :many
 WITH due AS (
     SELECT d.id FROM change_orders d
     WHERE d.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN') AND d.next_attempt_at <= $2::timestamptz
-    ORDER BY d.next_attempt_at LIMIT $3::integer FOR UPDATE SKIP LOCKED
+    ORDER BY d.next_attempt_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1
 FROM due WHERE o.id = due.id
@@ -153,7 +158,7 @@ RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.lin
 type ClaimOrdersParams struct {
 	LeaseUntil time.Time
 	Now        time.Time
-	N          int32
+	N          int64
 }
 
 func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]ChangeOrder, error) {
@@ -272,6 +277,17 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 	return i, err
 }
 
+const lockDeliveries = `-- name: LockDeliveries :exec
+SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'))
+`
+
+// Claims of one outbox are made one after the other: an older result that becomes final while a younger one of its line is being
+// claimed would look like the line's head to a second claimer.
+func (q *Queries) LockDeliveries(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockDeliveries)
+	return err
+}
+
 const order = `-- name: Order :one
 SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at FROM change_orders WHERE id = $1
 `
@@ -317,7 +333,7 @@ SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_c
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
     AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
-ORDER BY requested_at DESC, id DESC LIMIT $6::integer OFFSET $5::integer
+ORDER BY requested_at DESC, id DESC LIMIT $6::bigint OFFSET $5::bigint
 `
 
 type OrderHistoryParams struct {
@@ -325,8 +341,8 @@ type OrderHistoryParams struct {
 	Lines  [][]byte
 	Since  *time.Time
 	Before *time.Time
-	Skip   int32
-	Size   int32
+	Skip   int64
+	Size   int64
 }
 
 func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]ChangeOrder, error) {
@@ -385,56 +401,17 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 	return items, nil
 }
 
-const recordDelivery = `-- name: RecordDelivery :exec
-INSERT INTO delivery_attempts (event_id, fence, at, state, note) VALUES ($1, $2, $3, $4, $5)
-`
-
-type RecordDeliveryParams struct {
-	EventID uuid.UUID
-	Fence   int64
-	At      time.Time
-	State   string
-	Note    string
-}
-
-func (q *Queries) RecordDelivery(ctx context.Context, arg RecordDeliveryParams) error {
-	_, err := q.db.Exec(ctx, recordDelivery,
-		arg.EventID,
-		arg.Fence,
-		arg.At,
-		arg.State,
-		arg.Note,
-	)
-	return err
-}
-
-const recordStep = `-- name: RecordStep :exec
-INSERT INTO order_steps (order_id, state, result_code, sends) VALUES ($1, $2, $3, $4)
-`
-
-type RecordStepParams struct {
-	OrderID    uuid.UUID
-	State      string
-	ResultCode string
-	Sends      int64
-}
-
-func (q *Queries) RecordStep(ctx context.Context, arg RecordStepParams) error {
-	_, err := q.db.Exec(ctx, recordStep,
-		arg.OrderID,
-		arg.State,
-		arg.ResultCode,
-		arg.Sends,
-	)
-	return err
-}
-
 const saveOrder = `-- name: SaveOrder :execrows
-UPDATE change_orders SET from_name = $1, to_name = $2, state = $3, processed_at = $4,
-    result_code = $5, result_message = $6, failure_reason = $7, kos_order = $8,
-    sends = $9, reconciles = $10, next_attempt_at = $11, delivery_state = $12,
-    delivery_next_at = $13
-WHERE id = $14 AND fence = $15 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
+WITH saved AS (
+    UPDATE change_orders SET from_name = $1, to_name = $2, state = $3, processed_at = $4,
+        result_code = $5, result_message = $6, failure_reason = $7, kos_order = $8,
+        sends = $9, reconciles = $10, next_attempt_at = $11, delivery_state = $12,
+        delivery_next_at = $13
+    WHERE id = $14 AND fence = $15 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
+    RETURNING id, state, result_code, sends
+)
+INSERT INTO order_steps (order_id, state, result_code, sends)
+SELECT saved.id, saved.state, saved.result_code, saved.sends FROM saved
 `
 
 type SaveOrderParams struct {
@@ -480,12 +457,19 @@ func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, er
 }
 
 const settleDelivery = `-- name: SettleDelivery :execrows
-UPDATE change_orders SET delivery_state = $1, delivery_next_at = $2, delivery_attempts = delivery_attempts + 1,
-    delivered_at = $3
-WHERE id = $4 AND delivery_fence = $5 AND delivery_state = 'PENDING'
+WITH settled AS (
+    UPDATE change_orders SET delivery_state = $3, delivery_next_at = $4,
+        delivery_attempts = delivery_attempts + 1, delivered_at = $5
+    WHERE id = $6 AND delivery_fence = $7 AND delivery_state = 'PENDING'
+    RETURNING id, delivery_fence, delivery_state
+)
+INSERT INTO delivery_attempts (event_id, fence, at, state, note)
+SELECT settled.id, settled.delivery_fence, $1::timestamptz, settled.delivery_state, $2::text FROM settled
 `
 
 type SettleDeliveryParams struct {
+	At          time.Time
+	Note        string
 	State       string
 	NextAt      *time.Time
 	DeliveredAt *time.Time
@@ -495,6 +479,8 @@ type SettleDeliveryParams struct {
 
 func (q *Queries) SettleDelivery(ctx context.Context, arg SettleDeliveryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, settleDelivery,
+		arg.At,
+		arg.Note,
 		arg.State,
 		arg.NextAt,
 		arg.DeliveredAt,

@@ -1,0 +1,221 @@
+package kos_test
+
+import (
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/kos"
+	"phonebill/adapters/kos/kossim"
+	"phonebill/core/fault"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+func TestDefaultsAreThoseOfTheProduct(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, kos.BreakerPolicy{Failures: 5, Open: 30 * time.Second, Successes: 3}, kos.DefaultBreakers())
+}
+
+var twoLines = []string{"01012345678", "01087654321"}
+
+// breakOpen fails bill calls of two lines in turn until the breaker is open.
+func breakOpen(t *testing.T, l *link) {
+	t.Helper()
+	for i := range 5 {
+		_, f := l.ask(t.Context(), t, twoLines[i%2])
+		require.NotErrorIs(t, f, ports.ErrNotAsked)
+	}
+}
+
+func TestBreakerOpensAndSparesQuota(t *testing.T) {
+	t.Parallel()
+	l, sim := simulate(t)
+	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.BillInquiry, Mode: kossim.Error}))
+	breakOpen(t, l)
+	for range 10 {
+		_, f := l.ask(t.Context(), t, "01055554444")
+		require.ErrorIs(t, f, ports.ErrNotAsked)
+		require.Equal(t, fault.ServiceUnavailable, f.Code())
+		require.Greater(t, f.RetryAfter(), 20*time.Second)
+		require.LessOrEqual(t, f.RetryAfter(), 30*time.Second)
+	}
+	require.Len(t, sim.Calls(), 5)
+	require.InDelta(t, 2, l.metric(t, "kos_breaker_state", "bill.inquiry"), 0)
+	require.InDelta(t, 10, l.metric(t, "kos_calls_total", "bill.inquiry", "OPEN"), 0)
+	require.Contains(t, l.log.String(), "operation=bill.inquiry from=closed to=open")
+	_, err := l.Customer(t.Context(), number(t, "01012345678"))
+	require.NoError(t, err, "each operation has its own")
+}
+
+func TestChangeBreakerIsNotSent(t *testing.T) {
+	t.Parallel()
+	l, sim := simulate(t)
+	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.Error}))
+	for i := range 5 {
+		o := order(t, twoLines[i%2], premium, standard)
+		require.Equal(t, product.Answer{Kind: product.AnswerUnknown, Code: "E999"}, l.Change(t.Context(), o))
+	}
+	o := order(t, "01012345678", premium, standard)
+	a := l.Change(t.Context(), o)
+	require.Equal(t, product.AnswerNotSent, a.Kind)
+	require.Positive(t, a.RetryAfter)
+	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), o).Kind, "asking has a breaker of its own")
+}
+
+func TestOneBadLineDoesNotShutKOS(t *testing.T) {
+	t.Parallel()
+	l, sim := simulate(t)
+	for range 20 {
+		_, f := l.ask(t.Context(), t, "01012345680")
+		require.Equal(t, fault.ServiceUnavailable, f.Code())
+		require.NotErrorIs(t, f, ports.ErrNotAsked)
+	}
+	require.Len(t, sim.Calls(), 20)
+	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.BillInquiry, Mode: kossim.Error}))
+	_, f := l.ask(t.Context(), t, "01012345678") // a second line fails too
+	require.NotErrorIs(t, f, ports.ErrNotAsked)
+	_, f = l.ask(t.Context(), t, "01012345678")
+	require.ErrorIs(t, f, ports.ErrNotAsked)
+}
+
+func TestBrokenConnectionConcernsEverybody(t *testing.T) {
+	t.Parallel()
+	refused := connect(t, deadPort(t))
+	aborted := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	for _, l := range []*link{refused, aborted} {
+		for range 5 {
+			_, f := l.ask(t.Context(), t, "01012345678")
+			require.Zero(t, f.RetryAfter())
+		}
+		_, f := l.ask(t.Context(), t, "01012345678")
+		require.ErrorIs(t, f, ports.ErrNotAsked)
+		require.Positive(t, f.RetryAfter(), "open, after one line")
+	}
+	plans := serve(t, says(500, ""))
+	for range 6 {
+		_, err := plans.Plans(t.Context())
+		require.Error(t, err)
+	}
+	require.EqualValues(t, 5, plans.requests.Load(), "the plan list has no line")
+}
+
+func TestSuccessAndBusinessAnswersBreakTheRow(t *testing.T) {
+	t.Parallel()
+	l, sim := simulate(t)
+	for _, good := range []string{"01012345678", "01012345679", "01012340000"} {
+		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.BillInquiry, Mode: kossim.Error, Times: 4}))
+		for i := range 4 {
+			_, f := l.ask(t.Context(), t, twoLines[i%2])
+			require.NotErrorIs(t, f, ports.ErrNotAsked)
+		}
+		_, err := l.Bill(t.Context(), request, number(t, good), month(t, "2026-11"))
+		require.NotErrorIs(t, err, ports.ErrNotAsked)
+	}
+	require.Zero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"))
+}
+
+func TestOverQuotaAndOurBugsDoNotCount(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"E400", "E429"} {
+		l := serve(t, says(400, envelope(t, code, nil)))
+		for i := range 10 {
+			_, f := l.ask(t.Context(), t, twoLines[i%2])
+			require.NotErrorIs(t, f, ports.ErrNotAsked)
+		}
+		require.EqualValues(t, 10, l.requests.Load())
+	}
+}
+
+// TestHalfOpen runs in virtual time on a pipe: 30 s open, probes, open again after one failure, closed after three successes.
+func TestHalfOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var healthy atomic.Bool
+		var requests atomic.Int64
+		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			if healthy.Load() {
+				says(200, envelope(t, "E002", nil))(w, r)
+				return
+			}
+			says(500, "")(w, r)
+		})
+		breakOpen(t, l)
+		_, f := l.ask(t.Context(), t, "01012345678")
+		require.Equal(t, 30*time.Second, f.RetryAfter())
+
+		time.Sleep(12 * time.Second)
+		_, f = l.ask(t.Context(), t, "01012345678")
+		require.Equal(t, 18*time.Second, f.RetryAfter())
+		require.EqualValues(t, 5, requests.Load())
+
+		time.Sleep(18*time.Second + time.Millisecond)
+		_, f = l.ask(t.Context(), t, "01012345678")
+		require.NotErrorIs(t, f, ports.ErrNotAsked, "a probe")
+		_, f = l.ask(t.Context(), t, "01012345678")
+		require.ErrorIs(t, f, ports.ErrNotAsked, "which failed")
+
+		healthy.Store(true)
+		time.Sleep(30*time.Second + time.Millisecond)
+		for range 3 {
+			require.NotZero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"))
+			_, f = l.ask(t.Context(), t, "01012345678")
+			require.Equal(t, fault.BillNotFound, f.Code())
+		}
+		require.Zero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"), "closed again")
+	})
+}
+
+func TestHalfOpenLetsFewPass(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			if slow.Load() {
+				time.Sleep(time.Second)
+			}
+			says(500, "")(w, r)
+		})
+		breakOpen(t, l)
+		time.Sleep(31 * time.Second)
+		slow.Store(true)
+		for range 3 {
+			go func() { _, _ = l.Customer(t.Context(), number(t, "01012345678")) }()
+			go func() { _, _ = l.Bill(t.Context(), request, number(t, "01012345678"), month(t, "2026-11")) }()
+		}
+		synctest.Wait()
+		_, f := l.ask(t.Context(), t, "01012345678")
+		require.ErrorIs(t, f, ports.ErrNotAsked)
+		require.Equal(t, time.Second, f.RetryAfter(), "three probes are out")
+		time.Sleep(2 * time.Second)
+	})
+}
+
+func TestSharedRegistererSharesMetrics(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	shared := func(_ *kos.Config, d *kos.Deps) { d.Metrics = registry }
+	one, _ := simulate(t, shared)
+	two, _ := simulate(t, shared)
+	for _, l := range []*link{one, two} {
+		_, _ = l.ask(t.Context(), t, "01012345678")
+		l.metrics = registry
+	}
+	require.InDelta(t, 2, one.metric(t, "kos_calls_total", "bill.inquiry", "0000"), 0)
+
+	other := prometheus.NewRegistry()
+	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "kos_calls_total", Help: "somebody else's"}))
+	_, err := kos.New(kos.Config{URL: "http://kos.test"}, kos.Deps{Metrics: other})
+	require.Error(t, err)
+	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "kos_breaker_state", Help: "somebody else's"}))
+	log := &logged{}
+	require.NotNil(t, kos.NewBreakers(kos.DefaultBreakers(), slog.New(slog.NewTextHandler(log, nil)), other))
+	require.Contains(t, log.String(), "not exported")
+}

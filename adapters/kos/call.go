@@ -1,0 +1,190 @@
+package kos
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+
+	"phonebill/core/audit"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// Operation names a call of KOS as kos.md does.
+type Operation string
+
+const (
+	billInquiry         Operation = "bill.inquiry"
+	customerGet         Operation = "customer.get"
+	productsList        Operation = "products.list"
+	productChange       Operation = "product.change"
+	productChangeStatus Operation = "product.change.status"
+)
+
+// operations are those that we use; each has a breaker of its own.
+func operations() []Operation {
+	return []Operation{billInquiry, customerGet, productsList, productChange, productChangeStatus}
+}
+
+const (
+	maxAnswer  = 1 << 20          // bytes
+	maxCall    = 10 * time.Second // the longest that background work may wait (product.md); callers wait less
+	maxLogging = time.Second      // to write the call log; the answer is not held up longer
+)
+
+// question is one call. read judges the data of a success; it runs on the caller's goroutine before call returns.
+type question struct {
+	operation Operation
+	line      line.Number
+	request   id.ID
+	http      *http.Request
+	read      func(body []byte) error
+}
+
+// call takes the question through breaker, quota and wire, in that order: an open breaker spends no quota, and a refused quota
+// says nothing about KOS.
+func (c *Client) call(ctx context.Context, q question) outcome {
+	done, wait, err := c.deps.Breakers.allow(q.operation)
+	if err != nil {
+		return c.told(ctx, q, outcome{verdict: breakerOpen, retryAfter: wait, cause: err})
+	}
+	out := outcome{verdict: broken} // should the code below panic, the breaker hears of a failure
+	defer func() { done(out, q.line) }()
+	if err := c.deps.Quota.Take(ctx); err != nil {
+		out = c.told(ctx, q, outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err})
+		return out
+	}
+	out = c.ask(ctx, q)
+	return out
+}
+
+// ask makes the one request, judges it and writes it to the call log.
+func (c *Client) ask(ctx context.Context, q question) outcome {
+	if err := ctx.Err(); err != nil {
+		return c.told(ctx, q, outcome{verdict: gaveUp, cause: err})
+	}
+	limited, cancel := context.WithTimeout(ctx, maxCall)
+	defer cancel()
+	c.dress(limited, q.http)
+	entry := audit.Call{
+		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: q.request,
+		AskedAt: c.deps.Now(), Request: sent(q.http),
+	}
+	x := c.exchange(limited, q.http)
+	var out outcome
+	if x.err != nil {
+		out = failed(limited, x.connected, x.err)
+	} else {
+		out = judge(x, q.operation, q.read)
+	}
+	entry.AnsweredAt, entry.HTTPStatus, entry.Answer = c.deps.Now(), x.status, x.body
+	entry.Result = out.label()
+	c.metrics.seconds.WithLabelValues(string(q.operation)).Observe(entry.AnsweredAt.Sub(entry.AskedAt).Seconds())
+	c.record(ctx, entry)
+	return c.told(ctx, q, out)
+}
+
+// record writes the call log. A call that was made is never undone by a log that is not writable, least of all a change.
+func (c *Client) record(ctx context.Context, entry audit.Call) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLogging)
+	defer cancel()
+	if err := c.deps.Log.Append(ctx, entry); err != nil {
+		c.metrics.unlogged.Inc()
+		c.deps.Logger.ErrorContext(ctx, "the call log cannot be written", slog.String("operation", entry.Operation),
+			slog.String("result", entry.Result), slog.Any("error", err))
+	}
+}
+
+// told counts the outcome and says aloud what a person must look at.
+func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
+	c.metrics.calls.WithLabelValues(string(q.operation), out.label()).Inc()
+	switch out.verdict {
+	case ourFault:
+		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug or a credential of ours",
+			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
+	case overQuota, malformed:
+		c.deps.Logger.WarnContext(ctx, "kos answered something that is not meant to be",
+			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
+	case answered, business, unsupported, broken, noAnswer, left, noConnection, gaveUp, quotaUsedUp, breakerOpen:
+	}
+	return out
+}
+
+// dress adds credential and trace. An Idempotency-Key is never sent: net/http would repeat the request by itself.
+func (c *Client) dress(ctx context.Context, r *http.Request) {
+	r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	r.Header.Set("Accept", "application/json")
+	trace := ports.TraceOf(ctx)
+	if trace.RequestID != "" {
+		r.Header.Set("X-Request-ID", trace.RequestID)
+	}
+	if parent := trace.Traceparent(); parent != "" {
+		r.Header.Set("Traceparent", parent)
+	}
+	if r.Body == nil {
+		r.Body = empty{}
+	}
+}
+
+// empty is a body of no bytes that net/http does not recognise as none. With it a GET is not "replayable", so that net/http does
+// not repeat it on a kept connection that broke: one call is one request, and the quota counts calls. On the wire it is nothing.
+type empty struct{}
+
+func (empty) Read([]byte) (int, error) { return 0, io.EOF }
+func (empty) Close() error             { return nil }
+
+// sent is what the call log keeps of a request: its body, or the path when it has none.
+func sent(r *http.Request) []byte {
+	if r.GetBody == nil {
+		return []byte(r.URL.RequestURI())
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = body.Close() }()
+	raw, _ := io.ReadAll(body) // from memory
+	return raw
+}
+
+// exchange is what the wire brought.
+type exchange struct {
+	connected bool // there was a connection, so bytes may have left
+	status    int
+	header    http.Header
+	body      []byte // at most maxAnswer+1 bytes
+	err       error  // no whole answer came
+}
+
+func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { x.connected = true }})
+	res, err := c.wire.RoundTrip(r.WithContext(ctx)) // not http.Client: no redirects, no URL with a line number in errors
+	if err != nil {
+		x.err = err
+		return x
+	}
+	defer func() { _ = res.Body.Close() }()
+	x.status, x.header = res.StatusCode, res.Header
+	x.body, x.err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	return x
+}
+
+// transport has a connection for each of the few calls that the quota allows at a time.
+func transport(connect time.Duration) http.RoundTripper {
+	dialer := &net.Dialer{Timeout: connect, KeepAlive: 15 * time.Second}
+	return &http.Transport{
+		DialContext: dialer.DialContext, TLSHandshakeTimeout: connect, // no proxy: KOS is on a private link
+		MaxIdleConns: 16, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
+	}
+}
+
+// errBreaker is the cause of a call that the breaker did not let pass.
+var errBreaker = errors.New("kos: breaker open")

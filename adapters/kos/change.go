@@ -1,0 +1,89 @@
+package kos
+
+import (
+	"context"
+
+	"phonebill/adapters/kos/internal/kosgen"
+	"phonebill/core/product"
+)
+
+// changeReason is the text that KOS wants with every change.
+const changeReason = "고객 요청"
+
+// Change sends the order once under its transaction id. Only a verdict of KOS's own makes Accepted or Refused, only what provably
+// never left us is NotSent; all else is Unknown (decision 9). E110 tells that KOS has the id, not what became of it: Unknown too.
+func (c *Client) Change(ctx context.Context, o product.Order) product.Answer {
+	transaction := o.TransactionID.String()
+	req, err := kosgen.NewChangeProductRequest(c.origin, kosgen.ProductChangeRequest{
+		TransactionId: transaction, LineNumber: o.Line.Digits(), CurrentProductCode: o.From, NewProductCode: o.To,
+		EffectiveDate: o.EffectiveDate.Compact(), ChangeReason: changeReason,
+	})
+	if err != nil {
+		return product.Answer{Kind: product.AnswerNotSent}
+	}
+	var order string
+	out := c.call(ctx, question{operation: productChange, line: o.Line, request: o.ID, http: req, read: func(body []byte) error {
+		order, err = readChange(body, transaction, o.To)
+		return err
+	}})
+	switch {
+	case out.verdict == answered:
+		return product.Answer{Kind: product.AnswerAccepted, Code: codeOK, KOSOrder: order}
+	case out.verdict == business && out.code != codeReused:
+		return refused(out.code)
+	default:
+		return out.changeAnswer()
+	}
+}
+
+// Ask asks what became of the order's transaction.
+func (c *Client) Ask(ctx context.Context, o product.Order) product.Answer {
+	transaction := o.TransactionID.String()
+	req, err := kosgen.NewGetProductChangeRequest(c.origin, transaction)
+	if err != nil {
+		return product.Answer{Kind: product.AnswerNotSent}
+	}
+	var told product.Answer
+	out := c.call(ctx, question{operation: productChangeStatus, line: o.Line, request: o.ID, http: req, read: func(body []byte) error {
+		told, err = readChangeStatus(body, transaction)
+		return err
+	}})
+	if out.verdict == answered {
+		return told
+	}
+	return out.changeAnswer()
+}
+
+// changeAnswer is for everything that is not a verdict on the change.
+func (o outcome) changeAnswer() product.Answer {
+	if o.verdict.notAsked() {
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: o.retryAfter}
+	}
+	return product.Answer{Kind: product.AnswerUnknown, Code: o.code}
+}
+
+func refused(code string) product.Answer {
+	return product.Answer{Kind: product.AnswerRefused, Code: code, Refusal: refusalOf(code)}
+}
+
+// refusalOf names KOS's no in our words (kos.md).
+func refusalOf(code string) product.Refusal {
+	switch code {
+	case codeUnknownLine, codeLineNotInUse:
+		return product.RefusedLine
+	case codeContractTerm:
+		return product.RefusedContractTerm
+	case codeIncompatible:
+		return product.RefusedIncompatible
+	case codeUnpaid:
+		return product.RefusedUnpaid
+	case codeNotOnSale:
+		return product.RefusedNotOnSale
+	case codeOtherOperator:
+		return product.RefusedOperator
+	case codeNotCurrent:
+		return product.RefusedNotCurrent
+	default:
+		return product.RefusedOther
+	}
+}

@@ -1,0 +1,249 @@
+package kos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"phonebill/core/fault"
+	"phonebill/ports"
+)
+
+// The result codes of kos.md.
+const (
+	codeOK            = "0000"
+	codeUnknownLine   = "E001"
+	codeNoBill        = "E002"
+	codeLineNotInUse  = "E003"
+	codeContractTerm  = "E101"
+	codeIncompatible  = "E102"
+	codeUnpaid        = "E103"
+	codeNotOnSale     = "E104"
+	codeOtherOperator = "E105"
+	codeNotCurrent    = "E106"
+	codeReused        = "E110"
+	codeMalformed     = "E400"
+	codeOverQuota     = "E429"
+	codeSystem        = "E999"
+)
+
+// verdict is what a call came to. The set is closed (the exhaustive linter watches the switches).
+type verdict uint8
+
+const (
+	answered     verdict = iota // 0000 with the data asked for
+	business                    // KOS's own no
+	unsupported                 // this KOS lacks the operation (HTTP 404)
+	overQuota                   // KOS says that we asked too much
+	ourFault                    // KOS does not understand or not know us: a bug or a credential of ours
+	broken                      // KOS failed, or the connection broke after it was made
+	malformed                   // KOS answered nonsense
+	noAnswer                    // asked, but our time ran out
+	left                        // the caller went away after KOS was asked
+	noConnection                // KOS could not be reached: nothing was sent
+	gaveUp                      // the caller went away, or had no time left, before there was a connection
+	quotaUsedUp                 // our own budget is used up: nothing was sent
+	breakerOpen                 // the breaker did not let it pass: nothing was sent
+)
+
+// notAsked tells that provably nothing was sent.
+func (v verdict) notAsked() bool {
+	return v == noConnection || v == gaveUp || v == quotaUsedUp || v == breakerOpen
+}
+
+// result is the word for call log and metrics where KOS gave no code.
+func (v verdict) result() string {
+	switch v {
+	case answered:
+		return codeOK
+	case business, unsupported, overQuota, ourFault, broken:
+		return "BROKEN"
+	case malformed:
+		return "MALFORMED"
+	case noAnswer:
+		return "TIMEOUT"
+	case left:
+		return "CANCELED"
+	case noConnection, gaveUp:
+		return "NOT_SENT"
+	case quotaUsedUp:
+		return "QUOTA"
+	case breakerOpen:
+		return "OPEN"
+	default:
+		return "BROKEN"
+	}
+}
+
+// effect is what a verdict means for the breaker (decision 8).
+type effect uint8
+
+const (
+	succeeds effect = iota // KOS works
+	fails                  // counts
+	ignored                // says nothing about KOS
+)
+
+func (v verdict) effect() effect {
+	switch v {
+	case answered, business, unsupported:
+		return succeeds
+	case broken, malformed, noAnswer, noConnection:
+		return fails
+	case overQuota, ourFault, left, gaveUp, quotaUsedUp, breakerOpen:
+		return ignored
+	default:
+		return fails
+	}
+}
+
+// outcome is a call's verdict with what is known beside it.
+type outcome struct {
+	verdict    verdict
+	code       string        // KOS result code, "" when none came
+	retryAfter time.Duration // 0 = no idea
+	cause      error         // never holds personal data
+	connection bool          // the connection itself failed, whatever the line
+}
+
+// codes is the exhaustive table of kos.md; a code that is not in it is broken.
+var codes = map[string]verdict{
+	codeOK:            answered,
+	codeUnknownLine:   business,
+	codeNoBill:        business,
+	codeLineNotInUse:  business,
+	codeContractTerm:  business,
+	codeIncompatible:  business,
+	codeUnpaid:        business,
+	codeNotOnSale:     business,
+	codeOtherOperator: business,
+	codeNotCurrent:    business,
+	codeReused:        business,
+	codeMalformed:     ourFault,
+	codeOverQuota:     overQuota,
+	codeSystem:        broken,
+}
+
+// errAnswer is the root of everything that is wrong with an answer.
+var errAnswer = errors.New("kos: unusable answer")
+
+func unusable(what string) error { return fmt.Errorf("%w: %s", errAnswer, what) }
+
+// judge reads an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP 200 alone, a no
+// may come as 200 or 4xx (kos.md). read is called for a success and says whether the data are what was asked for.
+func judge(x exchange, operation Operation, read func(body []byte) error) outcome {
+	wait := retryAfter(x.header)
+	code, err := envelope(x.body)
+	switch {
+	case x.status >= http.StatusInternalServerError:
+		return outcome{verdict: broken, code: code, retryAfter: wait, cause: fmt.Errorf("kos: HTTP %d", x.status)}
+	case x.status == http.StatusTooManyRequests:
+		return outcome{verdict: overQuota, code: code, retryAfter: wait}
+	case x.status == http.StatusUnauthorized, x.status == http.StatusForbidden:
+		return outcome{verdict: ourFault, code: code, cause: fmt.Errorf("kos: HTTP %d", x.status)}
+	case x.status == http.StatusNotFound && operation == productChangeStatus:
+		return outcome{verdict: unsupported, code: code}
+	case err != nil:
+		return outcome{verdict: malformed, cause: err}
+	case x.status != http.StatusOK && (code == codeOK || x.status < http.StatusBadRequest):
+		return outcome{verdict: malformed, code: code, cause: unusable("HTTP " + strconv.Itoa(x.status))}
+	}
+	v, known := codes[code]
+	if !known {
+		return outcome{verdict: broken, code: code, cause: unusable("unknown result code")}
+	}
+	if v == answered {
+		if err := read(x.body); err != nil {
+			return outcome{verdict: malformed, code: code, cause: err}
+		}
+	}
+	return outcome{verdict: v, code: code, retryAfter: wait}
+}
+
+// envelope reads the result code of an answer, which must be one whole JSON document in UTF-8.
+func envelope(body []byte) (string, error) {
+	var e struct {
+		ResultCode *string `json:"resultCode"`
+	}
+	switch {
+	case len(body) > maxAnswer:
+		return "", unusable("too long")
+	case !utf8.Valid(body):
+		return "", unusable("not UTF-8")
+	case !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
+		return "", unusable("not a JSON object")
+	case json.Unmarshal(body, &e) != nil:
+		return "", unusable("broken JSON")
+	case e.ResultCode == nil || *e.ResultCode == "":
+		return "", unusable("no result code")
+	}
+	return *e.ResultCode, nil
+}
+
+// retryAfter reads seconds; 0 when there are none.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || seconds < 0 || seconds > 3600 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// failed classifies a call without an answer.
+func failed(ctx context.Context, connected bool, err error) outcome {
+	switch {
+	case !connected && errors.Is(ctx.Err(), context.Canceled):
+		return outcome{verdict: gaveUp, cause: ctx.Err()}
+	case !connected:
+		return outcome{verdict: noConnection, cause: err, connection: true}
+	case errors.Is(ctx.Err(), context.Canceled):
+		return outcome{verdict: left, cause: ctx.Err()}
+	case ctx.Err() != nil:
+		return outcome{verdict: noAnswer, cause: ctx.Err()}
+	default:
+		return outcome{verdict: broken, cause: err, connection: true}
+	}
+}
+
+// readError is what a read answers its caller; nil for an answer.
+func (o outcome) readError() error {
+	unavailable := fault.New(fault.ServiceUnavailable).RetryIn(o.retryAfter)
+	switch o.verdict {
+	case answered:
+		return nil
+	case business:
+		switch o.code {
+		case codeUnknownLine:
+			return fault.New(fault.LineNotFound)
+		case codeNoBill:
+			return fault.New(fault.BillNotFound)
+		default: // a no that this question cannot have
+			return unavailable.Because(unusable("result code " + o.code))
+		}
+	case noAnswer, left:
+		return unavailable.Because(errors.Join(ports.ErrNoAnswer, o.cause))
+	case noConnection, gaveUp, quotaUsedUp, breakerOpen:
+		return unavailable.Because(errors.Join(ports.ErrNotAsked, o.cause))
+	case unsupported, overQuota, ourFault, broken, malformed:
+		return unavailable.Because(errors.Join(fmt.Errorf("kos: %s", o.label()), o.cause))
+	default:
+		return unavailable.Because(o.cause)
+	}
+}
+
+// label names the outcome in logs and metrics; codes that kos.md does not know share one name, so that the set stays small.
+func (o outcome) label() string {
+	if o.code == "" || o.verdict == malformed {
+		return o.verdict.result()
+	}
+	if _, known := codes[o.code]; !known {
+		return "UNKNOWN_CODE"
+	}
+	return o.code
+}

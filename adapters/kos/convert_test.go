@@ -1,0 +1,158 @@
+package kos
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/line"
+	"phonebill/core/money"
+)
+
+func TestDiscountText(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string][]bill.Item{
+		"":              nil,
+		" , ":           nil,
+		"가족할인 10000원":   {{Name: "가족할인", Amount: 10_000}},
+		"가족할인 10,000 원": {{Name: "가족할인", Amount: 10_000}},
+		"가족할인10000원":    {{Name: "가족할인", Amount: 10_000}},
+		"10000원":        {{Name: "할인", Amount: 10_000}},
+		"가족할인 10000원, 선택약정할인 14,750원": {{Name: "가족할인", Amount: 10_000}, {Name: "선택약정할인", Amount: 14_750}},
+		"25% 요금할인 3000원,":             {{Name: "25% 요금할인", Amount: 3_000}},
+		"복지할인 50%, 가족할인 1원":           {{Name: "복지할인 50%"}, {Name: "가족할인", Amount: 1}},
+		"가족할인 1원, 해당 없음":              {{Name: "가족할인", Amount: 1}, {Name: "해당 없음"}},
+		"할인 없음":                       {{Name: "할인 없음"}},
+		"큰할인 99999999999999999999원":   {{Name: "큰할인 99999999999999999999원"}},
+	} {
+		require.Equal(t, want, discountText(said), said)
+	}
+}
+
+func FuzzDiscountText(f *testing.F) {
+	f.Add("가족할인 10000원, 선택약정할인 14,750원")
+	f.Add("복지할인 50%,,원")
+	f.Fuzz(func(t *testing.T, said string) {
+		for _, item := range discountText(said) {
+			require.NotEmpty(t, item.Name)
+			require.GreaterOrEqual(t, item.Amount, money.Won(0))
+		}
+	})
+}
+
+func TestUsageTexts(t *testing.T) {
+	t.Parallel()
+	n := func(i int) *int { return &i }
+	for said, want := range map[string]*int{
+		"250분": n(250), "1,250 분": n(1250), "4시간 10분": n(250), "2시간": n(120), "": nil, "분": nil, "무제한": nil, "약 10분": nil,
+		"99999999999분": nil,
+	} {
+		require.Equal(t, want, minutes(said), said)
+	}
+	for said, want := range map[string]*int{"300건": n(300), "0건": n(0), "300": nil, "무제한": nil} {
+		require.Equal(t, want, count(said), said)
+	}
+	for said, want := range map[string]*int{
+		"23.5GB": n(24064), "500MB": n(500), "1 gb": n(1024), "1TB": n(1 << 20), "2048KB": n(2), "GB": nil, "무제한": nil, "1.GB": nil,
+	} {
+		require.Equal(t, want, megabytes(said), said)
+	}
+}
+
+const november = `"productCode":"P","productName":"N","billingMonth":"202611"`
+
+func read(t *testing.T, data string) bill.Bill {
+	t.Helper()
+	n, err := line.Parse("01012345678")
+	require.NoError(t, err)
+	m, err := calendar.ParseMonth("2026-11")
+	require.NoError(t, err)
+	b, err := readBill([]byte(`{"resultCode":"0000","data":{`+november+`,`+data+`}}`), n, m)
+	require.NoError(t, err)
+	return b
+}
+
+func TestEveryFieldOfABill(t *testing.T) {
+	t.Parallel()
+	b := read(t, `"charge":74000,"contractInfo":" 24개월 약정 ","contractMonths":24,"contractStart":"20250301","contractEnd":"20270228",
+		"charges":[{"name":"월정액","amount":59000},{"name":"단말기 할부금","amount":25000}],"discountInfo":"가족할인 10000원",
+		"usage":{"voice":"무제한","data":"23.5GB"},"estimatedCancellationFee":48000,"deviceInstallment":100000,
+		"deviceInstallmentMonthly":25000,
+		"billingPaymentInfo":{"billingDate":"20261130","dueDate":"20261225","paymentStatus":"완료","paymentMethod":"카드"}`)
+	megabytes, monthly := 24064, money.Won(25_000)
+	date := func(s string) calendar.Date {
+		d, err := calendar.ParseDate("", s)
+		require.NoError(t, err)
+		return d
+	}
+	require.Equal(t, bill.Bill{
+		Line: b.Line, Month: b.Month, ProductCode: "P", ProductName: "N", ContractInfo: "24개월 약정",
+		Contract: &bill.Contract{Months: 24, Start: date("2025-03-01"), End: date("2027-02-28")}, Total: 74_000,
+		Charges:   []bill.Item{{Name: "월정액", Amount: 59_000}, {Name: "단말기 할부금", Amount: 25_000}},
+		Discounts: []bill.Item{{Name: "가족할인", Amount: 10_000}},
+		Usage:     bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes}, TerminationFee: 48_000,
+		DeviceInstallment: 100_000, DeviceInstallmentMonthly: &monthly,
+		Payment: bill.Payment{BillingDate: date("2026-11-30"), DueDate: date("2026-12-25"), Status: bill.Paid, Method: "카드"},
+	}, b)
+	require.True(t, b.AddsUp())
+}
+
+func TestMissingAndOddFields(t *testing.T) {
+	t.Parallel()
+	bare := read(t, `"charge":1`)
+	require.Equal(t, bill.Bill{Line: bare.Line, Month: bare.Month, ProductCode: "P", ProductName: "N", Total: 1}, bare)
+
+	b := read(t, `"charges":[{"name":"월정액","amount":5}],"discountInfo":[{"name":"할인","amount":2}],"usage":{}`)
+	require.Equal(t, money.Won(3), b.Total, "as kos.yaml says how a charge comes about")
+
+	b = read(t, `"charge":1,"contractMonths":24,"contractStart":"2025-03-01","contractEnd":"20271399",
+		"billingPaymentInfo":{"billingDate":"00000000","paymentStatus":"환불"}`)
+	require.Nil(t, b.Contract, "odd dates are none")
+	require.Equal(t, bill.Payment{}, b.Payment)
+
+	b = read(t, `"charge":1,"contractStart":"20250301","billingPaymentInfo":{"paymentStatus":"연체"}`)
+	require.Zero(t, b.Contract.Months)
+	require.True(t, b.Contract.End.IsZero())
+	require.Equal(t, bill.Overdue, b.Payment.Status)
+}
+
+// TestEveryVerdictHasItsPlace guards the tables: no verdict may fall through to a default.
+func TestEveryVerdictHasItsPlace(t *testing.T) {
+	t.Parallel()
+	for v := answered; v <= breakerOpen; v++ {
+		require.NotEmpty(t, v.result())
+		if v != answered {
+			require.Error(t, outcome{verdict: v}.readError())
+		}
+		require.False(t, v.notAsked() && v.effect() == succeeds)
+	}
+	require.Equal(t, "BROKEN", (breakerOpen + 1).result())
+	require.Equal(t, fails, (breakerOpen + 1).effect())
+	require.Error(t, outcome{verdict: breakerOpen + 1}.readError())
+}
+
+func FuzzJudge(f *testing.F) {
+	f.Add(200, []byte(`{"resultCode":"0000","data":{`+november+`,"charge":1}}`))
+	f.Add(400, []byte(`{"resultCode":"E002"}`))
+	f.Add(500, []byte("<html>"))
+	n, _ := line.Parse("01012345678")
+	m, _ := calendar.ParseMonth("2026-11")
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		var told bill.Bill
+		out := judge(exchange{status: status, body: body}, billInquiry, func(body []byte) (err error) {
+			told, err = readBill(body, n, m)
+			return err
+		})
+		if out.verdict == answered {
+			require.Equal(t, 200, status)
+			require.Equal(t, m, told.Month)
+			require.True(t, json.Valid(body))
+		}
+		_, err := readCustomer(body, n)
+		_, again := readPlans(body)
+		require.False(t, err == nil && again == nil, "nothing is a customer and a plan list")
+	})
+}

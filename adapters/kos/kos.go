@@ -1,0 +1,128 @@
+package kos
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"phonebill/adapters/kos/internal/kosgen"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// Config says where KOS is.
+type Config struct {
+	URL     string          // origin, without a path
+	Token   personal.Secret // service credential, sent as Bearer
+	Connect time.Duration   // to connect, TLS included; 0 = 1 s (product.md)
+}
+
+// Deps are what a Client works with; all but Metrics are needed.
+type Deps struct {
+	Quota    ports.Quota
+	Log      ports.CallLog
+	Breakers *Breakers
+	Now      ports.Clock
+	NewID    ports.IDs // ids of call log entries
+	Logger   *slog.Logger
+	Metrics  prometheus.Registerer // nil = not exported
+}
+
+// Client implements ports.BillSource, CustomerSource, PlanSource and PlanChanger. It is safe for concurrent use.
+type Client struct {
+	origin  string
+	token   personal.Secret
+	deps    Deps
+	wire    http.RoundTripper
+	metrics *metrics
+}
+
+var (
+	_ ports.BillSource     = (*Client)(nil)
+	_ ports.CustomerSource = (*Client)(nil)
+	_ ports.PlanSource     = (*Client)(nil)
+	_ ports.PlanChanger    = (*Client)(nil)
+)
+
+// New answers a client; it makes no call. The error says what is wrong with cfg.
+func New(cfg Config, deps Deps) (*Client, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("kos: %q is not an http or https origin", cfg.URL)
+	}
+	if cfg.Connect <= 0 {
+		cfg.Connect = time.Second
+	}
+	m, err := newMetrics(deps.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("kos: %w", err)
+	}
+	return &Client{origin: cfg.URL, token: cfg.Token, deps: deps, wire: transport(cfg.Connect), metrics: m}, nil
+}
+
+// Bill asks for the bill of one line and month, once.
+func (c *Client) Bill(ctx context.Context, request id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
+	req, err := kosgen.NewInquireBillRequest(c.origin, kosgen.BillInquiryRequest{
+		RequestId: request.String(), LineNumber: n.Digits(), InquiryMonth: m.Compact(),
+	})
+	if err != nil {
+		return bill.Bill{}, fmt.Errorf("kos: %w", err)
+	}
+	var told bill.Bill
+	out := c.call(ctx, question{operation: billInquiry, line: n, request: request, http: req, read: func(body []byte) error {
+		told, err = readBill(body, n, m)
+		return err
+	}})
+	if out.verdict == answered {
+		c.checkSum(ctx, told)
+	}
+	return told, out.readError()
+}
+
+// checkSum counts bills whose stated total is not the sum of their parts; they are shown all the same (api.md).
+func (c *Client) checkSum(ctx context.Context, b bill.Bill) {
+	if len(b.Charges) == 0 || b.AddsUp() {
+		return
+	}
+	c.metrics.mismatches.Inc()
+	c.deps.Logger.WarnContext(ctx, "a bill does not add up", slog.String("month", b.Month.String()),
+		slog.String("productCode", b.ProductCode))
+}
+
+// Customer asks for the customer of a line, once.
+func (c *Client) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+	req, err := kosgen.NewGetCustomerRequest(c.origin, n.Digits())
+	if err != nil {
+		return product.Customer{}, fmt.Errorf("kos: %w", err)
+	}
+	var told product.Customer
+	out := c.call(ctx, question{operation: customerGet, line: n, http: req, read: func(body []byte) error {
+		told, err = readCustomer(body, n)
+		return err
+	}})
+	return told, out.readError()
+}
+
+// Plans asks for the plans of all operators, once.
+func (c *Client) Plans(ctx context.Context) ([]product.Plan, error) {
+	req, err := kosgen.NewListProductsRequest(c.origin, nil)
+	if err != nil {
+		return nil, fmt.Errorf("kos: %w", err)
+	}
+	var told []product.Plan
+	out := c.call(ctx, question{operation: productsList, http: req, read: func(body []byte) error {
+		told, err = readPlans(body)
+		return err
+	}})
+	return told, out.readError()
+}

@@ -1,0 +1,430 @@
+package kos_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/kos"
+	"phonebill/adapters/kos/kossim"
+	"phonebill/adapters/memory"
+	"phonebill/core/audit"
+	"phonebill/core/bill"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
+
+var request = id.ID{0: 5, 15: 5}
+
+// ask asks for a bill of November 2026 and answers the fault, nil for none.
+func (l *link) ask(ctx context.Context, t *testing.T, lineNumber string) (bill.Bill, *fault.Error) {
+	t.Helper()
+	b, err := l.Bill(ctx, request, number(t, lineNumber), month(t, "2026-11"))
+	return b, fault.From(err)
+}
+
+func TestEveryFixedLine(t *testing.T) {
+	t.Parallel()
+	for lineNumber, want := range map[string]struct {
+		bill, customer fault.Code
+		result         string
+		status         product.LineStatus
+	}{
+		"01012345678": {"", "", "0000", product.LineActive},
+		"01012345679": {fault.BillNotFound, "", "E002", product.LineActive},
+		"01012345680": {fault.ServiceUnavailable, fault.ServiceUnavailable, "E999", ""},
+		"01012345681": {"", "", "0000", product.LineActive}, // slow, but delays are off
+		"01012345682": {"", "", "0000", product.LineSuspended},
+		"01012345683": {"", "", "0000", product.LineActive},
+		"01012340000": {fault.LineNotFound, fault.LineNotFound, "E001", ""},
+		"01087654321": {"", "", "0000", product.LineActive},
+	} {
+		t.Run(lineNumber, func(t *testing.T) {
+			t.Parallel()
+			l, _ := simulate(t)
+			b, f := l.ask(t.Context(), t, lineNumber)
+			if want.bill == "" {
+				require.Nil(t, f)
+				require.Equal(t, number(t, lineNumber), b.Line)
+				require.Equal(t, "2026-11", b.Month.String())
+				require.True(t, b.AddsUp())
+				require.Equal(t, bill.Unpaid, b.Payment.Status)
+				require.NotNil(t, b.Contract)
+				require.Equal(t, 24, b.Contract.Months)
+			} else {
+				require.Equal(t, want.bill, f.Code())
+				require.NotErrorIs(t, f, ports.ErrNotAsked)
+				require.NotErrorIs(t, f, ports.ErrNoAnswer)
+			}
+			c, err := l.Customer(t.Context(), number(t, lineNumber))
+			if want.customer == "" {
+				require.NoError(t, err)
+				require.Equal(t, kossim.CustomerOf(lineNumber).CustomerID, c.CustomerID)
+				require.Equal(t, kossim.CustomerOf(lineNumber).CustomerName, c.Name.Reveal())
+				require.Equal(t, number(t, lineNumber), c.Line)
+				require.Equal(t, want.status, c.LineStatus)
+				require.Equal(t, "LTE-PREMIUM-001", c.PlanCode)
+				require.Nil(t, c.Scheduled)
+				require.False(t, c.Contract.TermEnd.IsZero())
+			} else {
+				require.Equal(t, want.customer, fault.From(err).Code())
+			}
+			require.Equal(t, "bill.inquiry "+want.result, l.results()[0])
+		})
+	}
+}
+
+func TestAllMonthsOfAllLinesReadWell(t *testing.T) {
+	t.Parallel()
+	l, sim := simulate(t)
+	lines, err := sim.AddCustomers(kossim.Generate{Count: 8, Seed: 1})
+	require.NoError(t, err)
+	texts := 0
+	for _, n := range lines {
+		for back := range 12 {
+			m := month(t, "2026-11").Add(-back)
+			b, err := l.Bill(t.Context(), request, number(t, n), m)
+			require.NoError(t, err)
+			require.True(t, b.AddsUp(), "%s %+v", m, b)
+			require.Equal(t, m, b.Month)
+			require.NotNil(t, b.Usage.VoiceMinutes)
+			require.NotNil(t, b.Usage.DataMegabytes)
+			require.Equal(t, b.Usage.SMS == "", b.Usage.SMSCount == nil)
+			if back > 0 {
+				require.Equal(t, bill.Paid, b.Payment.Status)
+			}
+			texts += len(b.Discounts)
+		}
+	}
+	require.Positive(t, texts)
+	require.Zero(t, l.metric(t, "kos_bill_mismatch_total"))
+}
+
+func TestPlansIncludeThoseOffSale(t *testing.T) {
+	t.Parallel()
+	l, _ := simulate(t)
+	plans, err := l.Plans(t.Context())
+	require.NoError(t, err)
+	held := product.PlansCopy{Plans: plans}
+	premium, ok := held.Find("5G-PREMIUM-001")
+	require.True(t, ok)
+	require.Equal(t, "5G 프리미엄 플랜 89,000원 무제한 5G", premium.Name+" "+premium.MonthlyFee.String()+" "+premium.DataAllowance+" "+premium.NetworkType)
+	require.True(t, premium.OnSale)
+	old, ok := held.Find("3G-OLD-001")
+	require.True(t, ok)
+	require.False(t, old.OnSale)
+	operators := map[string]bool{}
+	for _, p := range plans {
+		operators[p.OperatorCode] = true
+	}
+	require.Len(t, operators, 2)
+}
+
+func TestScheduledChangeIsShown(t *testing.T) {
+	t.Parallel()
+	l, _ := simulate(t)
+	o := order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001")
+	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), o).Kind)
+	c, err := l.Customer(t.Context(), o.Line)
+	require.NoError(t, err)
+	require.Equal(t, "LTE-PREMIUM-001", c.PlanCode)
+	require.Equal(t, &product.Scheduled{PlanCode: "5G-STANDARD-001", EffectiveDate: month(t, "2026-12").First()}, c.Scheduled)
+}
+
+// TestCodes runs every result code, known or not, as HTTP 200 and as 400, through the three readers.
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]struct {
+		bill   fault.Code
+		result string
+	}{
+		"E001": {fault.LineNotFound, "E001"}, "E002": {fault.BillNotFound, "E002"}, "E003": {fault.ServiceUnavailable, "E003"},
+		"E101": {fault.ServiceUnavailable, "E101"}, "E110": {fault.ServiceUnavailable, "E110"},
+		"E400": {fault.ServiceUnavailable, "E400"}, "E429": {fault.ServiceUnavailable, "E429"},
+		"E999": {fault.ServiceUnavailable, "E999"}, "E777": {fault.ServiceUnavailable, "UNKNOWN_CODE"},
+	} {
+		for _, status := range []int{http.StatusOK, http.StatusBadRequest} {
+			l := serve(t, says(status, envelope(t, code, nil)))
+			_, f := l.ask(t.Context(), t, "01012345678")
+			require.Equal(t, want.bill, f.Code(), "%s %d", code, status)
+			require.Equal(t, []string{"bill.inquiry " + want.result}, l.results())
+			require.InDelta(t, 1, l.metric(t, "kos_calls_total", "bill.inquiry", want.result), 0)
+			require.Equal(t, code == "E400", strings.Contains(l.log.String(), "level=ERROR"), l.log.String())
+			require.NotErrorIs(t, f, ports.ErrNotAsked)
+			_, err := l.Plans(t.Context())
+			require.Error(t, err)
+		}
+	}
+}
+
+func TestRetryAfterIsPassedOn(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{"7": 7 * time.Second, "": 0, "x": 0, "-1": 0, "999999": 0} {
+		l := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", header)
+			says(http.StatusTooManyRequests, "slow down")(w, r)
+		})
+		_, f := l.ask(t.Context(), t, "01012345678")
+		require.Equal(t, fault.ServiceUnavailable, f.Code())
+		require.Equal(t, want, f.RetryAfter(), header)
+	}
+}
+
+func TestWrongCredentialIsOurFault(t *testing.T) {
+	t.Parallel()
+	revoked, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Token = personal.NewSecret("revoked") })
+	for _, l := range []*link{revoked, serve(t, says(http.StatusUnauthorized, "<html>who are you?</html>"))} {
+		_, f := l.ask(t.Context(), t, "01012345678")
+		require.Equal(t, fault.ServiceUnavailable, f.Code())
+		require.Contains(t, l.log.String(), "level=ERROR")
+		require.NotContains(t, l.log.String(), "revoked")
+	}
+}
+
+func TestMalformedAnswers(t *testing.T) {
+	t.Parallel()
+	good := map[string]any{"productCode": "P", "productName": "N", "billingMonth": "202611", "charge": 1}
+	with := func(key string, value any) map[string]any {
+		out := map[string]any{key: value}
+		for k, v := range good {
+			if k != key {
+				out[k] = v
+			}
+		}
+		return out
+	}
+	answers := map[string]struct {
+		status int
+		body   string
+	}{
+		"empty":               {200, ""},
+		"html":                {200, "<html>maintenance</html>"},
+		"half a document":     {200, envelope(t, "0000", good)[:40]},
+		"two documents":       {200, strings.Repeat(envelope(t, "0000", good), 2)},
+		"array":               {200, "[]"},
+		"no code":             {200, `{"data":{}}`},
+		"number as code":      {200, `{"resultCode":0}`},
+		"not UTF-8":           {200, strings.Replace(envelope(t, "0000", good), `"N"`, "\"\xff\"", 1)},
+		"no data":             {200, envelope(t, "0000", nil)},
+		"other month":         {200, envelope(t, "0000", with("billingMonth", "202610"))},
+		"no plan":             {200, envelope(t, "0000", with("productCode", ""))},
+		"no amount":           {200, envelope(t, "0000", with("charge", nil))},
+		"amount as text":      {200, envelope(t, "0000", with("charge", "1원"))},
+		"discounts as number": {200, envelope(t, "0000", with("discountInfo", 7))},
+		"too long":            {200, envelope(t, "0000", with("contractInfo", strings.Repeat("가", 400_000)))},
+		"success as 201":      {201, envelope(t, "0000", good)},
+		"success as 400":      {400, envelope(t, "0000", good)},
+		"redirect":            {302, envelope(t, "0000", good)},
+	}
+	require.GreaterOrEqual(t, len(answers), 10)
+	for name, a := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Location", "/elsewhere")
+				says(a.status, a.body)(w, r)
+			})
+			b, f := l.ask(t.Context(), t, "01012345678")
+			require.NotNil(t, f)
+			require.Equal(t, fault.ServiceUnavailable, f.Code())
+			require.Zero(t, b)
+			require.Equal(t, []string{"bill.inquiry MALFORMED"}, l.results())
+			require.EqualValues(t, 1, l.requests.Load())
+			require.NotContains(t, f.Error()+l.log.String(), "01012345678")
+		})
+	}
+	l := serve(t, says(200, envelope(t, "0000", good)))
+	_, f := l.ask(t.Context(), t, "01012345678")
+	require.Nil(t, f, "what the others are spoilt from is good")
+}
+
+func TestMalformedCustomersAndPlans(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		envelope(t, "0000", nil), envelope(t, "0000", "text"), envelope(t, "0000", map[string]any{"customerId": "C"}),
+		envelope(t, "0000", map[string]any{"products": []any{}}),
+		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O"}}}),
+	} {
+		l := serve(t, says(200, body))
+		_, err := l.Customer(t.Context(), number(t, "01012345678"))
+		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), body)
+		_, err = l.Plans(t.Context())
+		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), body)
+		require.Equal(t, []string{"customer.get MALFORMED", "products.list MALFORMED"}, l.results())
+	}
+}
+
+func TestServerErrorsAreBroken(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"", "<html>", envelope(t, "0000", nil), envelope(t, "E002", nil)} {
+		l := serve(t, says(http.StatusBadGateway, body))
+		_, f := l.ask(t.Context(), t, "01012345678")
+		require.Equal(t, fault.ServiceUnavailable, f.Code(), body)
+	}
+}
+
+func TestNoConnectionIsNotAsked(t *testing.T) {
+	t.Parallel()
+	l := connect(t, deadPort(t))
+	_, f := l.ask(t.Context(), t, "01012345678")
+	require.Equal(t, fault.ServiceUnavailable, f.Code())
+	require.ErrorIs(t, f, ports.ErrNotAsked)
+	require.Equal(t, []string{"bill.inquiry NOT_SENT"}, l.results())
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent},
+		l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001")))
+}
+
+func TestFaultsOfTheWire(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[kossim.Mode]string{
+		kossim.Hang: "TIMEOUT", kossim.Refuse: "BROKEN", kossim.Error: "E999", kossim.MalformedBody: "MALFORMED",
+		kossim.AnswerTwice: "MALFORMED",
+	} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			l, sim := simulate(t)
+			require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.AnyOperation, Mode: mode}))
+			_, f := l.ask(soon(t), t, "01012345678")
+			require.Equal(t, fault.ServiceUnavailable, f.Code())
+			require.Equal(t, mode == kossim.Hang, errors.Is(f, ports.ErrNoAnswer))
+			require.NotErrorIs(t, f, ports.ErrNotAsked)
+			require.Equal(t, []string{"bill.inquiry " + want}, l.results())
+			require.Len(t, sim.Calls(), 1, "one call, one request")
+		})
+	}
+}
+
+func TestCallerWhoLeavesBlamesNobody(t *testing.T) {
+	t.Parallel()
+	l, sim := simulate(t)
+	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.AnyOperation, Mode: kossim.Hang}))
+	for range 8 {
+		ctx, cancel := context.WithCancel(t.Context())
+		before := len(sim.Calls())
+		done := make(chan *fault.Error, 1)
+		go func() {
+			_, err := l.Bill(ctx, request, number(t, "01012345678"), month(t, "2026-11"))
+			done <- fault.From(err)
+		}()
+		require.Eventually(t, func() bool { return len(sim.Calls()) > before }, 5*time.Second, time.Millisecond)
+		cancel()
+		require.ErrorIs(t, <-done, ports.ErrNoAnswer)
+	}
+	require.Equal(t, "bill.inquiry CANCELED", l.results()[7], "the breaker is still closed")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, f := l.ask(ctx, t, "01012345678")
+	require.ErrorIs(t, f, ports.ErrNotAsked)
+	require.Len(t, sim.Calls(), 8)
+}
+
+func TestQuotaRefusalCountsForNobody(t *testing.T) {
+	t.Parallel()
+	spent := &memory.Quota{Window: quota.Window{Budget: 1, Per: time.Minute}, Now: now}
+	l, sim := simulate(t, func(_ *kos.Config, d *kos.Deps) { d.Quota = spent })
+	_, f := l.ask(t.Context(), t, "01012345678")
+	require.Nil(t, f)
+	for range 10 {
+		_, f = l.ask(t.Context(), t, "01012345678")
+		require.ErrorIs(t, f, ports.ErrNotAsked)
+		require.Equal(t, time.Minute, f.RetryAfter())
+	}
+	a := l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001"))
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, RetryAfter: time.Minute}, a)
+	require.Len(t, sim.Calls(), 1)
+	require.Len(t, l.calls.Calls(), 1, "nothing left us, so there is no call to log")
+	require.InDelta(t, 10, l.metric(t, "kos_calls_total", "bill.inquiry", "QUOTA"), 0)
+	require.Zero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"))
+}
+
+func TestCallLogTellsTheWholeCall(t *testing.T) {
+	t.Parallel()
+	l, _ := simulate(t)
+	_, f := l.ask(t.Context(), t, "01012345678")
+	require.Nil(t, f)
+	_, err := l.Customer(t.Context(), number(t, "01012345678"))
+	require.NoError(t, err)
+	calls := l.calls.Calls()
+	require.Len(t, calls, 2)
+	first := calls[0]
+	require.Contains(t, string(first.Answer), `"billingMonth":"202611"`)
+	require.JSONEq(t, `{"requestId":"`+request.String()+`","lineNumber":"01012345678","inquiryMonth":"202611"}`, string(first.Request))
+	first.Answer, first.Request = nil, nil
+	require.Equal(t, audit.Call{
+		ID: first.ID, Operation: "bill.inquiry", Line: number(t, "01012345678"), RequestID: request, AskedAt: noon, AnsweredAt: noon,
+		Result: "0000", HTTPStatus: 200,
+	}, first)
+	require.False(t, first.ID.IsZero())
+	require.Equal(t, "/kos/customer/01012345678", string(calls[1].Request))
+	require.True(t, calls[1].RequestID.IsZero())
+}
+
+// brokenLog is a call log whose database is gone.
+type brokenLog struct{}
+
+func (brokenLog) Append(context.Context, audit.Call) error { return errors.New("no database") }
+
+func TestCallSurvivesABrokenLog(t *testing.T) {
+	t.Parallel()
+	l, _ := simulate(t, func(_ *kos.Config, d *kos.Deps) { d.Log = brokenLog{} })
+	_, f := l.ask(t.Context(), t, "01012345678")
+	require.Nil(t, f)
+	require.InDelta(t, 1, l.metric(t, "kos_calls_unlogged_total"), 0)
+	require.Contains(t, l.log.String(), "level=ERROR")
+}
+
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	seen := make(chan http.Header, 2)
+	l := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Clone()
+		says(200, envelope(t, "E001", nil))(w, r)
+	})
+	traced := ports.WithTrace(t.Context(), ports.Trace{
+		RequestID: "edge-1", TraceID: strings.Repeat("ab", 16), SpanID: strings.Repeat("cd", 8),
+	})
+	_, _ = l.ask(traced, t, "01012345678")
+	h := <-seen
+	require.Equal(t, "Bearer "+token, h.Get("Authorization"))
+	require.Equal(t, "edge-1", h.Get("X-Request-ID"))
+	require.Equal(t, "00-"+strings.Repeat("ab", 16)+"-"+strings.Repeat("cd", 8)+"-01", h.Get("Traceparent"))
+	require.Empty(t, h.Values("Idempotency-Key"))
+	_, _ = l.ask(t.Context(), t, "01012345678")
+	h = <-seen
+	require.Empty(t, h.Values("X-Request-ID"))
+	require.Empty(t, h.Values("Traceparent"))
+}
+
+func TestMismatchIsCountedWithoutPersonalData(t *testing.T) {
+	t.Parallel()
+	l := serve(t, says(200, envelope(t, "0000", map[string]any{
+		"productCode": "P", "productName": "N", "billingMonth": "202611", "charge": 2,
+		"charges": []any{map[string]any{"name": "월정액", "amount": 1}},
+	})))
+	b, f := l.ask(t.Context(), t, "01012345678")
+	require.Nil(t, f)
+	require.False(t, b.AddsUp())
+	require.InDelta(t, 1, l.metric(t, "kos_bill_mismatch_total"), 0)
+	require.NotContains(t, l.log.String(), "5678")
+}
+
+func TestNewRefusesWhatIsNoOrigin(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "kos", "ftp://kos", "http://", "://"} {
+		_, err := kos.New(kos.Config{URL: url}, kos.Deps{})
+		require.Error(t, err, url)
+	}
+	c, err := kos.New(kos.Config{URL: "https://kos.test"}, kos.Deps{})
+	require.NoError(t, err, "metrics are optional")
+	require.NotNil(t, c)
+}

@@ -1,0 +1,131 @@
+package memory_test
+
+import (
+	"testing"
+	"time"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/bill"
+	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	portstest.Users(t, func(*testing.T) ports.Users { return &memory.Users{} })
+}
+
+func TestGuesses(t *testing.T) {
+	t.Parallel()
+	portstest.Guesses(t, func(*testing.T) ports.Guesses { return &memory.Guesses{} })
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	portstest.Sessions(t, func(*testing.T) ports.Sessions { return &memory.Sessions{} })
+}
+
+func TestRevocationFeed(t *testing.T) {
+	t.Parallel()
+	portstest.RevocationFeed(t, func(*testing.T) (ports.Sessions, ports.RevocationFeed) {
+		sessions := &memory.Sessions{}
+		return sessions, sessions
+	})
+}
+
+func TestLoginHistory(t *testing.T) {
+	t.Parallel()
+	portstest.LoginHistory(t, func(*testing.T) (ports.LoginHistory, func() int) {
+		history := &memory.LoginHistory{}
+		return history, func() int { return len(history.Events()) }
+	})
+}
+
+func TestSigningKeys(t *testing.T) {
+	t.Parallel()
+	portstest.SigningKeys(t, func(*testing.T) ports.SigningKeys { return &memory.SigningKeys{} })
+}
+
+func TestBills(t *testing.T) {
+	t.Parallel()
+	portstest.Bills(t, func(*testing.T) (ports.Bills, ports.Epochs) {
+		epochs := &memory.Epochs{}
+		return &memory.Bills{Epochs: epochs}, epochs
+	})
+}
+
+func TestInquiries(t *testing.T) {
+	t.Parallel()
+	portstest.Inquiries(t, func(*testing.T) ports.Inquiries { return &memory.Inquiries{} })
+}
+
+func TestBillOutbox(t *testing.T) {
+	t.Parallel()
+	portstest.Outbox(t, func(*testing.T) portstest.Mailbag[ports.BillResult] {
+		bills := &memory.Bills{}
+		inquiries := &memory.Inquiries{Bills: bills}
+		return portstest.BillMail(inquiries.Outbox(), bills, inquiries)
+	})
+}
+
+func TestOrders(t *testing.T) {
+	t.Parallel()
+	portstest.Orders(t, func(*testing.T) ports.Orders { return &memory.Orders{} })
+}
+
+func TestChangeOutbox(t *testing.T) {
+	t.Parallel()
+	portstest.Outbox(t, func(*testing.T) portstest.Mailbag[ports.ChangeResult] {
+		orders := &memory.Orders{}
+		return portstest.ChangeMail(orders.Outbox(), orders)
+	})
+}
+
+func TestCustomers(t *testing.T) {
+	t.Parallel()
+	portstest.Customers(t, func(*testing.T) (ports.Customers, ports.Epochs) {
+		epochs := &memory.Epochs{}
+		return &memory.Customers{Epochs: epochs}, epochs
+	})
+}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	portstest.Plans(t, func(*testing.T) ports.Plans { return &memory.Plans{} })
+}
+
+func TestEpochs(t *testing.T) {
+	t.Parallel()
+	portstest.Epochs(t, func(*testing.T) ports.Epochs { return &memory.Epochs{} })
+}
+
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	portstest.Quota(t, func(_ *testing.T, w quota.Window) []ports.Quota {
+		return []ports.Quota{&memory.Quota{Window: w, Now: time.Now}}
+	})
+}
+
+func TestCallLog(t *testing.T) {
+	t.Parallel()
+	portstest.CallLog(t, func(*testing.T) (ports.CallLog, func() int) {
+		log := &memory.CallLog{}
+		return log, func() int { return len(log.Calls()) }
+	})
+}
+
+func TestVault(t *testing.T) {
+	t.Parallel()
+	portstest.Vault(t, func(*testing.T) ports.Vault { return memory.Vault{} })
+}
+
+func TestSealers(t *testing.T) {
+	t.Parallel()
+	portstest.Sealer(t, func(*testing.T) ports.Sealer[bill.Copy] { return &memory.Sealer[bill.Copy]{} }, portstest.BillCopies()...)
+	portstest.Sealer(t, func(*testing.T) ports.Sealer[product.CustomerCopy] { return &memory.Sealer[product.CustomerCopy]{} },
+		portstest.CustomerCopies()...)
+	portstest.Sealer(t, func(*testing.T) ports.Sealer[product.PlansCopy] { return &memory.Sealer[product.PlansCopy]{} },
+		portstest.PlansCopies()...)
+}

@@ -1,0 +1,177 @@
+// Package mvnoap tells the MVNO's application server of results: one signed POST per attempt (Standard Webhooks), judged by its status
+// alone (decision 14, kos.md). When and how often to try is the outbox's business.
+package mvnoap
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"phonebill/adapters/mvnoap/internal/apgen"
+	"phonebill/core/delivery"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Config says where the MVNO AP server is.
+type Config struct {
+	URL     string          // base of /notifications/…
+	Secret  personal.Secret // whsec_ and base64; during a rotation two, separated by a blank: each signs
+	Timeout time.Duration   // of one attempt; 0 = 10 s (kos.md)
+}
+
+// Client makes publishers. It is safe for concurrent use.
+type Client struct {
+	base    string
+	keys    []*standardwebhooks.Webhook
+	timeout time.Duration
+	now     ports.Clock
+	log     *slog.Logger
+	wire    http.RoundTripper
+}
+
+// New answers a client; it makes no call. The error says what is wrong with cfg and never shows the secret.
+func New(cfg Config, now ports.Clock, log *slog.Logger) (*Client, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("mvnoap: %q is not an http or https address", cfg.URL)
+	}
+	c := &Client{base: cfg.URL, timeout: cfg.Timeout, now: now, log: log}
+	if c.timeout <= 0 {
+		c.timeout = 10 * time.Second
+	}
+	for _, secret := range strings.Fields(cfg.Secret.Reveal()) {
+		key, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			return nil, errors.New("mvnoap: a secret is not whsec_ and base64")
+		}
+		c.keys = append(c.keys, key)
+	}
+	if len(c.keys) == 0 {
+		return nil, errors.New("mvnoap: a secret is needed")
+	}
+	dialer := &net.Dialer{Timeout: min(c.timeout, 3*time.Second)}
+	c.wire = &http.Transport{
+		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: 64, MaxIdleConnsPerHost: 64,
+		IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
+	}
+	return c, nil
+}
+
+// BillResults publishes results of inquiries.
+func (c *Client) BillResults() ports.Publisher[ports.BillResult] {
+	return publisher[ports.BillResult]{c, func(i delivery.Item[ports.BillResult]) any { return billResult(i) },
+		func(p apgen.NotifyBillResultParams, body io.Reader) (*http.Request, error) {
+			return apgen.NewNotifyBillResultRequestWithBody(c.base, &p, "application/json", body)
+		}}
+}
+
+// ChangeResults publishes results of plan changes.
+func (c *Client) ChangeResults() ports.Publisher[ports.ChangeResult] {
+	return publisher[ports.ChangeResult]{c, func(i delivery.Item[ports.ChangeResult]) any { return changeResult(i) },
+		func(p apgen.NotifyBillResultParams, body io.Reader) (*http.Request, error) {
+			params := apgen.NotifyProductChangeResultParams(p)
+			return apgen.NewNotifyProductChangeResultRequestWithBody(c.base, &params, "application/json", body)
+		}}
+}
+
+type publisher[T any] struct {
+	client  *Client
+	payload func(delivery.Item[T]) any
+	request func(apgen.NotifyBillResultParams, io.Reader) (*http.Request, error)
+}
+
+// Publish makes one attempt.
+func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delivery.Attempt {
+	body, err := json.Marshal(p.payload(item))
+	if err != nil {
+		return delivery.Attempt{Outcome: delivery.Rejected, Note: "the result cannot be written as JSON"}
+	}
+	params, err := p.client.sign(item.ID, body)
+	if err != nil {
+		return delivery.Attempt{Outcome: delivery.Failed, Note: "the result cannot be signed"}
+	}
+	req, err := p.request(params, bytes.NewReader(body))
+	if err != nil {
+		return delivery.Attempt{Outcome: delivery.Failed, Note: "the request cannot be made"}
+	}
+	return p.client.send(ctx, item.ID, req)
+}
+
+// sign covers the exact bytes that are sent. The id is the same in every attempt, the time is the attempt's.
+func (c *Client) sign(event id.ID, body []byte) (apgen.NotifyBillResultParams, error) {
+	at := c.now()
+	p := apgen.NotifyBillResultParams{WebhookId: event.String(), WebhookTimestamp: strconv.FormatInt(at.Unix(), 10)}
+	signatures := make([]string, len(c.keys))
+	for i, key := range c.keys {
+		var err error
+		if signatures[i], err = key.Sign(p.WebhookId, at, body); err != nil {
+			return p, err
+		}
+	}
+	p.WebhookSignature = strings.Join(signatures, " ")
+	return p, nil
+}
+
+func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) delivery.Attempt {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	trace := ports.TraceOf(ctx)
+	if trace.RequestID != "" {
+		req.Header.Set("X-Request-ID", trace.RequestID)
+	}
+	if parent := trace.Traceparent(); parent != "" {
+		req.Header.Set("Traceparent", parent)
+	}
+	res, err := c.wire.RoundTrip(req.WithContext(ctx)) // not http.Client: a redirect is no delivery
+	if err != nil {
+		return delivery.Attempt{Outcome: delivery.Failed, Note: noteOf(err)}
+	}
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // the status is the answer; reading on keeps the connection
+	_ = res.Body.Close()
+	a := delivery.Attempt{Outcome: outcomeOf(res.StatusCode), Note: "HTTP " + strconv.Itoa(res.StatusCode)}
+	if a.Outcome == delivery.Rejected {
+		c.log.WarnContext(ctx, "the MVNO AP server rejected a result", slog.String("event", event.String()),
+			slog.Int("status", res.StatusCode))
+	}
+	return a
+}
+
+// outcomeOf is the table of kos.md.
+func outcomeOf(status int) delivery.Outcome {
+	switch {
+	case status >= 200 && status < 300:
+		return delivery.Accepted
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
+		return delivery.Failed
+	default:
+		return delivery.Rejected
+	}
+}
+
+func noteOf(err error) string {
+	var dial *net.OpError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.Is(err, context.Canceled):
+		return "given up while waiting"
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "no connection"
+	default:
+		return "connection broken"
+	}
+}

@@ -1,0 +1,114 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/kosdb"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// Customers implements ports.Customers. Copies and epochs lie in one database, so Latest sees both at one moment.
+type Customers struct {
+	pool   *pgxpool.Pool
+	lines  lines
+	sealer ports.Sealer[product.CustomerCopy]
+}
+
+// Plans implements ports.Plans.
+type Plans struct {
+	pool   *pgxpool.Pool
+	sealer ports.Sealer[product.PlansCopy]
+}
+
+// Epochs implements ports.Epochs.
+type Epochs struct {
+	pool  *pgxpool.Pool
+	lines lines
+}
+
+var (
+	_ ports.Customers = (*Customers)(nil)
+	_ ports.Plans     = (*Plans)(nil)
+	_ ports.Epochs    = (*Epochs)(nil)
+)
+
+// NewCustomers works on the kos database.
+func NewCustomers(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[product.CustomerCopy]) *Customers {
+	return &Customers{pool, lines{vault: vault}, sealer}
+}
+
+// NewPlans works on the kos database.
+func NewPlans(pool *pgxpool.Pool, sealer ports.Sealer[product.PlansCopy]) *Plans {
+	return &Plans{pool, sealer}
+}
+
+// NewEpochs works on the kos database.
+func NewEpochs(pool *pgxpool.Pool, vault ports.Vault) *Epochs {
+	return &Epochs{pool, lines{vault: vault}}
+}
+
+// Latest answers the copy unless it was told before the line's epoch.
+func (c *Customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	sealed, err := kosdb.New(c.pool).CustomerCopy(ctx, c.lines.index(n))
+	if err != nil {
+		return product.CustomerCopy{}, translate("read customer", err, fault.ResourceNotFound)
+	}
+	held, err := c.sealer.Open(sealed)
+	return held, translate("open customer", err)
+}
+
+// Put replaces the copy unless the stored one is newer.
+func (c *Customers) Put(ctx context.Context, told product.CustomerCopy) error {
+	sealed, err := c.sealer.Seal(told)
+	if err != nil {
+		return translate("seal customer", err)
+	}
+	err = kosdb.New(c.pool).PutCustomerCopy(ctx, kosdb.PutCustomerCopyParams{
+		LineIndex: c.lines.index(told.Customer.Line), ToldAt: told.AsOf, Sealed: sealed,
+	})
+	return translate("put customer", err)
+}
+
+// Latest answers the copy, or NOT_FOUND.
+func (p *Plans) Latest(ctx context.Context) (product.PlansCopy, error) {
+	sealed, err := kosdb.New(p.pool).PlansCopy(ctx)
+	if err != nil {
+		return product.PlansCopy{}, translate("read plans", err, fault.ResourceNotFound)
+	}
+	held, err := p.sealer.Open(sealed)
+	return held, translate("open plans", err)
+}
+
+// Put replaces the copy unless the stored one is newer.
+func (p *Plans) Put(ctx context.Context, told product.PlansCopy) error {
+	sealed, err := p.sealer.Seal(told)
+	if err != nil {
+		return translate("seal plans", err)
+	}
+	return translate("put plans", kosdb.New(p.pool).PutPlansCopy(ctx, kosdb.PutPlansCopyParams{ToldAt: told.AsOf, Sealed: sealed}))
+}
+
+// Raise sets the line's epoch unless the stored one is newer.
+func (e *Epochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
+	return translate("raise epoch", kosdb.New(e.pool).RaiseEpoch(ctx, kosdb.RaiseEpochParams{LineIndex: e.lines.index(n), At: at}))
+}
+
+// Of answers the line's epoch, the zero time when there is none.
+func (e *Epochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
+	at, err := kosdb.New(e.pool).Epoch(ctx, e.lines.index(n))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, translate("read epoch", err)
+	}
+	return at.UTC(), nil
+}

@@ -1,0 +1,77 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+
+	"phonebill/core/fault"
+)
+
+// again is the Retry-After of a database in trouble: a failover or restart takes seconds.
+const again = time.Second
+
+// translate is the one place where database errors become the core's: no row is the code absent (when one is given), a database
+// in trouble is SERVICE_UNAVAILABLE, the rest stays unclassified and is wrapped with what was being done. Nil stays nil, and a
+// fault stays what it is.
+func translate(doing string, err error, absent ...fault.Code) error {
+	var already *fault.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &already):
+		return err
+	case errors.Is(err, pgx.ErrNoRows) && len(absent) > 0:
+		return fault.New(absent[0])
+	}
+	err = fmt.Errorf("postgres: %s: %w", doing, err)
+	if inTrouble(err) {
+		return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(err)
+	}
+	return err
+}
+
+// inTrouble tells errors that another try may cure from our own mistakes. A caller who hung up (context.Canceled) is neither.
+func inTrouble(err error) bool {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return troubleCode(refused.Code)
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return false
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, net.ErrClosed), errors.Is(err, puddle.ErrClosedPool):
+		return true
+	default:
+		return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
+	}
+}
+
+// troubleCode judges by SQLSTATE class (PostgreSQL manual, appendix A).
+func troubleCode(code string) bool {
+	switch code {
+	case "57014", // statement_timeout
+		"55P03", // lock_timeout
+		"25006", // read-only: a standby answers after a failover
+		"25P03", // idle_in_transaction_session_timeout
+		"40001", // serialisation failure
+		"40P01": // deadlock
+		return true
+	}
+	switch code[:min(2, len(code))] {
+	case "08", // connection
+		"53": // no connections, memory or disk left
+		return true
+	}
+	return code == "57P01" || code == "57P02" || code == "57P03" // shutdown, crash, starting up
+}

@@ -1,0 +1,94 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/core/bill"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+// Inquiries implements ports.Inquiries: the row is history, queue and outbox in one.
+type Inquiries struct {
+	pool *pgxpool.Pool
+	rows inquiryRows
+}
+
+var _ ports.Inquiries = (*Inquiries)(nil)
+
+// NewInquiries works on the bill database.
+func NewInquiries(pool *pgxpool.Pool, vault ports.Vault) *Inquiries {
+	return &Inquiries{pool, newInquiryRows(vault)}
+}
+
+// Add stores a new inquiry.
+func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
+	row, err := s.rows.row(q)
+	if err != nil {
+		return translate("seal inquiry", err)
+	}
+	return translate("add inquiry", billdb.New(s.pool).AddInquiry(ctx, row))
+}
+
+// Get answers the inquiry, or NOT_FOUND.
+func (s *Inquiries) Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error) {
+	row, err := billdb.New(s.pool).Inquiry(ctx, uuid.UUID(inquiry))
+	if err != nil {
+		return bill.Inquiry{}, translate("read inquiry", err, fault.ResourceNotFound)
+	}
+	q, err := s.rows.noun(row)
+	return q, translate("open inquiry", err)
+}
+
+// Save stores progress where status and fence still are what the caller saw.
+func (s *Inquiries) Save(ctx context.Context, q bill.Inquiry) error {
+	row, err := s.rows.row(q)
+	if err != nil {
+		return translate("seal inquiry", err)
+	}
+	changed, err := billdb.New(s.pool).SaveInquiry(ctx, billdb.SaveInquiryParams{
+		ID: row.ID, Fence: row.Fence, Status: row.Status, Source: row.Source, ProcessedAt: row.ProcessedAt, AsOf: row.AsOf,
+		VersionID: row.VersionID, SummarySealed: row.SummarySealed, FailureCode: row.FailureCode, Attempts: row.Attempts,
+		NextAttemptAt: row.NextAttemptAt, DeliveryState: row.DeliveryState, DeliveryNextAt: row.DeliveryNextAt,
+	})
+	if err != nil {
+		return translate("save inquiry", err)
+	}
+	return conflict(changed)
+}
+
+// Claim leases due inquiries; rows that another claimer is taking are skipped, not waited for.
+func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error) {
+	rows, err := billdb.New(s.pool).ClaimInquiries(ctx, billdb.ClaimInquiriesParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
+	if err != nil {
+		return nil, translate("claim inquiries", err)
+	}
+	return s.rows.nouns(rows)
+}
+
+// History answers one page and the number of all rows that match; the two are read one after the other.
+func (s *Inquiries) History(ctx context.Context, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
+	q := billdb.New(s.pool)
+	all := billdb.CountInquiriesParams{
+		UserID: string(f.UserID), Lines: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To), Status: string(f.Status),
+	}
+	total, err := q.CountInquiries(ctx, all)
+	if err != nil {
+		return nil, 0, translate("count inquiries", err)
+	}
+	rows, err := q.InquiryHistory(ctx, billdb.InquiryHistoryParams{
+		UserID: all.UserID, Lines: all.Lines, Since: all.Since, Before: all.Before, Status: all.Status,
+		Skip: skip(f.Page, f.Size), Size: int64(f.Size),
+	})
+	if err != nil {
+		return nil, 0, translate("read inquiries", err)
+	}
+	page, err := s.rows.nouns(rows)
+	return page, int(total), err
+}

@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"errors"
+
+	"github.com/google/uuid"
+
+	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+const inquirySummary = "bill.inquiries.summary"
+
+// inquiryRows maps inquiries; Inquiries and BillOutbox share it.
+type inquiryRows struct {
+	vault ports.Vault
+	lines lines
+}
+
+func newInquiryRows(vault ports.Vault) inquiryRows {
+	return inquiryRows{vault, lines{vault, "bill.inquiries.line"}}
+}
+
+func (r inquiryRows) row(q bill.Inquiry) (billdb.AddInquiryParams, error) {
+	sealedLine, err1 := r.lines.seal(q.Line)
+	summary, err2 := sealOptional(r.vault, inquirySummary, []byte(q.Summary))
+	state, next := due(q.Status != bill.Processing, q.ProcessedAt)
+	return billdb.AddInquiryParams{
+		ID: uuid.UUID(q.ID), UserID: string(q.UserID), CustomerID: q.CustomerID, LineSealed: sealedLine, LineIndex: r.lines.index(q.Line),
+		Month: q.Month.String(), Status: string(q.Status), Source: string(q.Source), RequestedAt: q.RequestedAt,
+		ProcessedAt: optional(q.ProcessedAt), AsOf: optional(q.AsOf), VersionID: optionalID(q.Version), SummarySealed: summary,
+		FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt), Fence: q.Fence,
+		DeliveryState: string(state), DeliveryNextAt: next,
+	}, errors.Join(err1, err2)
+}
+
+func (r inquiryRows) noun(row billdb.Inquiry) (bill.Inquiry, error) {
+	n, err1 := r.lines.open(row.LineSealed)
+	summary, err2 := openOptional(r.vault, inquirySummary, row.SummarySealed)
+	m, err3 := calendar.ParseMonth(row.Month)
+	return bill.Inquiry{
+		ID: id.ID(row.ID), UserID: auth.UserID(row.UserID), CustomerID: row.CustomerID, Line: n, Month: m,
+		Status: bill.Status(row.Status), Source: bill.Source(row.Source), RequestedAt: row.RequestedAt.UTC(),
+		ProcessedAt: moment(row.ProcessedAt), AsOf: moment(row.AsOf), Version: someID(row.VersionID), Summary: string(summary),
+		FailureCode: fault.Code(row.FailureCode), Attempts: int(row.Attempts), NextAttemptAt: moment(row.NextAttemptAt), Fence: row.Fence,
+	}, errors.Join(err1, err2, err3)
+}
+
+func (r inquiryRows) nouns(rows []billdb.Inquiry) ([]bill.Inquiry, error) {
+	nouns := make([]bill.Inquiry, len(rows))
+	for i, row := range rows {
+		var err error
+		if nouns[i], err = r.noun(row); err != nil {
+			return nil, translate("open inquiry", err)
+		}
+	}
+	return nouns, nil
+}

@@ -1,0 +1,164 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/adapters/vault"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/migrations"
+	"phonebill/ports/portstest"
+)
+
+// statements records what a store sends.
+type statements struct {
+	mu  sync.Mutex
+	all []pgx.TraceQueryStartData
+}
+
+func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, data)
+	return ctx
+}
+
+func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// Rows as a busy year leaves them: nearly all final and told, a few due. i runs over 20,000 rows.
+const (
+	inquiries = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at,
+			next_attempt_at, delivery_state, delivery_next_at)
+		SELECT gen_random_uuid(), 'user' || i % 500, 'C', ''::bytea, decode(md5((i % 1000)::text), 'hex'), '2026-03',
+			CASE WHEN i % 400 = 0 THEN 'PROCESSING' ELSE 'COMPLETED' END, '', timestamptz '2026-01-01' + i * interval '1 min',
+			CASE WHEN i % 400 = 0 THEN timestamptz '2026-01-01' + i * interval '1 min' END,
+			CASE WHEN i % 400 = 0 THEN 'NONE' WHEN i % 100 = 1 THEN 'PENDING' ELSE 'DELIVERED' END,
+			CASE WHEN i % 100 = 1 THEN timestamptz '2026-01-01' + i * interval '1 min' END
+		FROM generate_series(1, 20000) AS i`
+	orders = `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code,
+			to_name, effective_date, state, requested_at, next_attempt_at, delivery_state, delivery_next_at)
+		SELECT gen_random_uuid(), gen_random_uuid(), 'user' || i % 500, 'C', ''::bytea, decode(md5(i::text), 'hex'), '', '', '', '',
+			'2026-04-01', CASE WHEN i % 400 = 0 THEN 'UNKNOWN' ELSE 'COMPLETED' END, timestamptz '2026-01-01' + i * interval '1 min',
+			timestamptz '2026-01-01' + i * interval '1 min',
+			CASE WHEN i % 400 = 0 THEN 'NONE' WHEN i % 100 = 1 THEN 'PENDING' ELSE 'DELIVERED' END,
+			CASE WHEN i % 100 = 1 THEN timestamptz '2026-01-01' + i * interval '1 min' END
+		FROM generate_series(1, 20000) AS i`
+	versions = `INSERT INTO bill_versions (id, line_index, month, told_at, sealed)
+		SELECT gen_random_uuid(), decode(md5((i % 1000)::text), 'hex'), '2026-03', timestamptz '2026-01-01' + i * interval '1 min', ''::bytea
+		FROM generate_series(1, 20000) AS i`
+	spent = `INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '1 s' FROM generate_series(1, 20000) AS i`
+	ended = `INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status)
+			VALUES ('user', '', '', '', '', '', '', '', 'ACTIVE');
+		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent)
+		SELECT gen_random_uuid(), 'user', false, now(), now(), now(), 1, now(), timestamptz '2026-01-01' + i * interval '1 min', '', ''
+		FROM generate_series(1, 20000) AS i`
+)
+
+// TestQueriesUseTheirIndexes asks PostgreSQL how it would run what the stores send, on enough rows that a scan would hurt.
+func TestQueriesUseTheirIndexes(t *testing.T) {
+	t.Parallel()
+	keys, now := keyring(t), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	lines, day := []line.Number{portstest.Line(1), portstest.Line(2)}, calendar.DateOf(now)
+	for name, c := range map[string]struct {
+		db      migrations.Database
+		fill    string
+		table   string
+		call    func(pool *pgxpool.Pool) error
+		indexes []string
+	}{
+		"history of inquiries": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
+			f := bill.HistoryFilter{UserID: "user7", Lines: lines, From: day.AddDays(-30), To: day, Page: 2, Size: 20}
+			_, _, err := postgres.NewInquiries(pool, keys).History(t.Context(), f)
+			return err
+		}, []string{"inquiries_history"}},
+		"claim of inquiries": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewInquiries(pool, keys).Claim(t.Context(), time.Time{}, time.Minute, 10)
+			return err
+		}, []string{"inquiries_due", "inquiries_pkey"}},
+		"claim of bill results": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).Claim(t.Context(), time.Time{}, time.Minute, 10)
+			return err
+		}, []string{"inquiries_undelivered", "inquiries_line_order", "inquiries_pkey"}},
+		"latest bill": {migrations.Bill, versions, "bill_versions", func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewBills(pool, keys, vault.Bills(keys), nil).Latest(t.Context(), lines[0], portstest.Month())
+			require.Error(t, err)
+			return nil
+		}, []string{"bill_versions_latest"}},
+		"history of orders": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
+			_, _, err := postgres.NewOrders(pool, keys).History(t.Context(), product.HistoryFilter{UserID: "user7", Lines: lines, Page: 1, Size: 20})
+			return err
+		}, []string{"change_orders_history"}},
+		"claim of orders": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewOrders(pool, keys).Claim(t.Context(), time.Time{}, time.Minute, 10)
+			return err
+		}, []string{"change_orders_due", "change_orders_pkey"}},
+		"live order": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewOrders(pool, keys).Live(t.Context(), lines[0])
+			require.Error(t, err)
+			return nil
+		}, []string{"change_orders_live"}},
+		"claim of change results": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewChangeOutbox(pool, keys).Claim(t.Context(), time.Time{}, time.Minute, 10)
+			return err
+		}, []string{"change_orders_undelivered", "change_orders_line_order", "change_orders_pkey"}},
+		"quota": {migrations.KOS, spent, "quota_ledger", func(pool *pgxpool.Pool) error {
+			return postgres.NewQuota(pool, quota.Window{Budget: 1000, Per: time.Minute}).Take(t.Context())
+		}, []string{"quota_ledger_spent"}},
+		"revocations": {migrations.Auth, ended, "sessions", func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewSessions(pool).Since(t.Context(), time.Date(2026, 1, 14, 21, 0, 0, 0, time.UTC))
+			return err
+		}, []string{"sessions_revoked"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, seen := pgtest.New(t, c.db), &statements{}
+			for _, statement := range append(strings.Split(c.fill, ";"), "ANALYZE "+c.table) {
+				_, err := db.Admin.Exec(t.Context(), statement)
+				require.NoError(t, err)
+			}
+			config, err := pgxpool.ParseConfig(db.URL)
+			require.NoError(t, err)
+			config.ConnConfig.Tracer = seen
+			pool, err := pgxpool.NewWithConfig(t.Context(), config)
+			require.NoError(t, err)
+			defer pool.Close()
+			require.NoError(t, c.call(pool))
+			plan := explain(t, db.Admin, seen, c.table)
+			require.NotContains(t, plan, "Seq Scan on "+c.table)
+			for _, index := range c.indexes {
+				require.Contains(t, plan, index)
+			}
+		})
+	}
+}
+
+// explain answers the plans of all statements on the table.
+func explain(t *testing.T, pool *pgxpool.Pool, seen *statements, table string) string {
+	t.Helper()
+	var plans strings.Builder
+	for _, s := range seen.all {
+		if !strings.Contains(s.SQL, table) || strings.Contains(s.SQL, "pg_advisory") {
+			continue
+		}
+		rows, err := pool.Query(t.Context(), "EXPLAIN "+s.SQL, s.Args...)
+		require.NoError(t, err)
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		plans.WriteString(strings.Join(lines, "\n") + "\n\n")
+	}
+	require.NotEmpty(t, plans.String())
+	return plans.String()
+}

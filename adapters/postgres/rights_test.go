@@ -1,0 +1,182 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/adapters/vault"
+	"phonebill/core/audit"
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/delivery"
+	"phonebill/core/id"
+	"phonebill/core/product"
+	"phonebill/migrations"
+	"phonebill/ports/portstest"
+)
+
+// TestServicesCannotRewriteHistory: what is append-only is so by right, not by good will (decision 18).
+func TestServicesCannotRewriteHistory(t *testing.T) {
+	t.Parallel()
+	const change, remove = "UPDATE", "DELETE"
+	for db, tables := range map[migrations.Database]map[string][]string{
+		migrations.Auth: {
+			"login_history": {change, remove}, "signing_keys": {change, remove}, "users": {remove}, "sessions": {remove},
+		},
+		migrations.Bill: {
+			"bill_versions": {change, remove}, "delivery_attempts": {change, remove}, "inquiries": {remove}, "delivery_sequences": {remove},
+		},
+		migrations.Product: {
+			"order_steps": {change, remove}, "delivery_attempts": {change, remove}, "change_orders": {remove}, "delivery_sequences": {remove},
+		},
+		migrations.KOS: {
+			"kos_calls": {change, remove}, "quota_ledger": {change}, "customer_copies": {remove}, "plan_copies": {remove},
+			"line_epochs": {remove},
+		},
+	} {
+		database := pgtest.New(t, db)
+		for table, forbidden := range tables {
+			var column string
+			require.NoError(t, database.Admin.QueryRow(t.Context(), `SELECT column_name FROM information_schema.columns
+				WHERE table_name = $1 AND identity_generation IS NULL LIMIT 1`, table).Scan(&column))
+			for _, what := range append(forbidden, "TRUNCATE") {
+				statement := map[string]string{
+					change:     "UPDATE " + table + " SET " + column + " = " + column + " WHERE false",
+					remove:     "DELETE FROM " + table + " WHERE false",
+					"TRUNCATE": "TRUNCATE " + table,
+				}[what]
+				_, err := database.Pool.Exec(t.Context(), statement)
+				require.Error(t, err, statement)
+				requireDenied(t, err)
+			}
+		}
+	}
+}
+
+// TestNothingPersonalIsReadable writes through every store and looks for the clear values in all columns of all tables, as text and
+// as bytes.
+func TestNothingPersonalIsReadable(t *testing.T) {
+	t.Parallel()
+	keys, now, owner := keyring(t), time.Date(2026, 3, 2, 3, 4, 5, 0, time.UTC), portstest.Owner()
+	personalData := []string{
+		owner.Lines[0].Digits(), owner.Lines[0].Hyphenated(), owner.Lines[1].Digits(), owner.Name.Reveal(), owner.Email.Reveal(),
+		"typed-a-password", "자동이체", "선택약정할인",
+	}
+	authDB, billDB := pgtest.New(t, migrations.Auth), pgtest.New(t, migrations.Bill)
+	productDB, kosDB := pgtest.New(t, migrations.Product), pgtest.New(t, migrations.KOS)
+
+	require.NoError(t, postgres.NewUsers(authDB.Pool, keys).Put(t.Context(), owner))
+	_, err := postgres.NewGuesses(authDB.Pool, keys, auth.DefaultLockout()).Take(t.Context(), "typed-a-password", now)
+	require.NoError(t, err)
+	history := postgres.NewLoginHistory(authDB.Pool, keys)
+	require.NoError(t, history.Append(t.Context(), auth.LoginEvent{ID: id.ID{1}, UserID: owner.UserID, Known: true, At: now}))
+	require.NoError(t, history.Append(t.Context(), auth.LoginEvent{ID: id.ID{2}, UserID: "typed-a-password", At: now}))
+
+	c := portstest.BillCopies()[0]
+	require.NoError(t, postgres.NewBills(billDB.Pool, keys, vault.Bills(keys), nil).Put(t.Context(), c))
+	q := bill.Inquiry{ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], Month: portstest.Month(), RequestedAt: now}
+	require.NoError(t, postgres.NewInquiries(billDB.Pool, keys).Add(t.Context(), q.Complete(c, bill.FromKOS, now)))
+	items, err := postgres.NewBillOutbox(billDB.Pool, keys, vault.Bills(keys)).Claim(t.Context(), now, time.Minute, 1)
+	require.NoError(t, err)
+	require.Len(t, items, 1)
+	require.Equal(t, &c.Bill, items[0].Body.Bill)
+
+	require.NoError(t, postgres.NewOrders(productDB.Pool, keys).Add(t.Context(), product.Order{
+		ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], EffectiveDate: portstest.Month().First(), State: product.Requested,
+		RequestedAt: now, NextAttemptAt: now,
+	}))
+
+	require.NoError(t, postgres.NewCustomers(kosDB.Pool, keys, vault.Customers(keys)).Put(t.Context(), portstest.CustomerCopies()[0]))
+	require.NoError(t, postgres.NewEpochs(kosDB.Pool, keys).Raise(t.Context(), owner.Lines[0], now))
+	require.NoError(t, postgres.NewCallLog(kosDB.Pool, keys).Append(t.Context(), audit.Call{
+		ID: id.ID{1}, Line: owner.Lines[0], AskedAt: now, AnsweredAt: now, Request: []byte(owner.Lines[0].Digits()), Answer: []byte(owner.Name.Reveal()),
+	}))
+
+	for _, db := range []*pgtest.DB{authDB, billDB, productDB, kosDB} {
+		for _, clear := range personalData {
+			require.Empty(t, tablesWith(t, db.Admin, clear), "%s in %s", clear, db.Name)
+		}
+	}
+	require.Contains(t, tablesWith(t, authDB.Admin, string(owner.UserID)), "users", "the search finds text")
+	_, err = kosDB.Admin.Exec(t.Context(), "UPDATE customer_copies SET sealed = $1", []byte("a "+owner.Name.Reveal()+" b"))
+	require.NoError(t, err)
+	require.Contains(t, tablesWith(t, kosDB.Admin, owner.Name.Reveal()), "customer_copies", "the search finds bytes")
+
+	var known int
+	require.NoError(t, authDB.Admin.QueryRow(t.Context(), "SELECT count(user_id) FROM login_history").Scan(&known))
+	require.Equal(t, 1, known, "an unknown id is a keyed hash only")
+}
+
+// tablesWith names the tables that hold the text in some column: as text, or as bytes (which print in hexadecimal).
+func tablesWith(t *testing.T, pool *pgxpool.Pool, clear string) []string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'")
+	require.NoError(t, err)
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Greater(t, len(tables), 3)
+	var found []string
+	for _, table := range tables {
+		var hits int
+		name := pgx.Identifier{table}.Sanitize()
+		require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FROM `+name+` t WHERE position($1 IN t::text) > 0
+			OR position(encode(convert_to($1, 'UTF8'), 'hex') IN t::text) > 0`, clear).Scan(&hits))
+		if hits > 0 {
+			found = append(found, table)
+		}
+	}
+	return found
+}
+
+// TestHistoriesAreKept: each state of an order and each attempt of a delivery is a row.
+func TestHistoriesAreKept(t *testing.T) {
+	t.Parallel()
+	db, keys, now := pgtest.New(t, migrations.Product), keyring(t), time.Date(2026, 3, 2, 3, 4, 5, 0, time.UTC)
+	orders, outbox := postgres.NewOrders(db.Pool, keys), postgres.NewChangeOutbox(db.Pool, keys)
+	o := product.Order{
+		ID: id.ID{1}, UserID: "hong1234", Line: portstest.Line(1), EffectiveDate: portstest.Month().First(), State: product.Requested,
+		RequestedAt: now, NextAttemptAt: now,
+	}
+	require.NoError(t, orders.Add(t.Context(), o))
+	require.Error(t, orders.Add(t.Context(), o), "refused: no step")
+	o.State, o.Sends = product.Dispatched, 1
+	require.NoError(t, orders.Save(t.Context(), o))
+	stale := o
+	stale.Fence = -1
+	require.Error(t, orders.Save(t.Context(), stale), "refused: no step")
+	o.State, o.ResultCode, o.ProcessedAt = product.Completed, "0000", now
+	require.NoError(t, orders.Save(t.Context(), o))
+	require.Equal(t, []string{"REQUESTED 0 ", "DISPATCHED 1 ", "COMPLETED 1 0000"},
+		texts(t, db.Admin, "SELECT state || ' ' || sends || ' ' || result_code FROM order_steps ORDER BY step"))
+
+	for _, attempt := range []delivery.Attempt{{Outcome: delivery.Failed, Note: "503"}, {Outcome: delivery.Accepted, Note: "202"}} {
+		items, err := outbox.Claim(t.Context(), now, time.Minute, 1)
+		require.NoError(t, err)
+		require.Len(t, items, 1)
+		state, _ := delivery.After(now, items[0].Attempts, attempt, now, 0)
+		require.NoError(t, outbox.Settle(t.Context(), items[0], attempt, state, now, now))
+		require.Error(t, outbox.Settle(t.Context(), items[0], attempt, delivery.Parked, now, now.Add(time.Hour)), "settled already")
+		if state == delivery.Delivered {
+			break
+		}
+	}
+	require.Equal(t, []string{"1 PENDING 503", "2 DELIVERED 202"},
+		texts(t, db.Admin, "SELECT fence || ' ' || state || ' ' || note FROM delivery_attempts ORDER BY fence"))
+	require.Equal(t, []string{"DELIVERED 2 true"},
+		texts(t, db.Admin, "SELECT delivery_state || ' ' || delivery_attempts || ' ' || (delivered_at IS NOT NULL) FROM change_orders"))
+}
+
+func texts(t *testing.T, pool *pgxpool.Pool, query string) []string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), query)
+	require.NoError(t, err)
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return all
+}

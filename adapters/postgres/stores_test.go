@@ -1,0 +1,174 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/adapters/vault"
+	"phonebill/core/auth"
+	"phonebill/core/quota"
+	"phonebill/migrations"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+func count(t *testing.T, pool *pgxpool.Pool, table string) (rows int) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&rows))
+	return rows
+}
+
+func keyring(t *testing.T) *vault.Vault {
+	t.Helper()
+	raw, err := vault.New()
+	require.NoError(t, err)
+	v, err := vault.Parse(raw)
+	require.NoError(t, err)
+	return v
+}
+
+func sessions(t *testing.T) *postgres.Sessions {
+	t.Helper()
+	pool := pgtest.New(t, migrations.Auth).Pool
+	require.NoError(t, postgres.NewUsers(pool, keyring(t)).Put(t.Context(), portstest.Owner()))
+	return postgres.NewSessions(pool)
+}
+
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	portstest.Users(t, func(t *testing.T) ports.Users {
+		t.Helper()
+		return postgres.NewUsers(pgtest.New(t, migrations.Auth).Pool, keyring(t))
+	})
+}
+
+func TestGuesses(t *testing.T) {
+	t.Parallel()
+	portstest.Guesses(t, func(t *testing.T) ports.Guesses {
+		t.Helper()
+		return postgres.NewGuesses(pgtest.New(t, migrations.Auth).Pool, keyring(t), auth.DefaultLockout())
+	})
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	portstest.Sessions(t, func(t *testing.T) ports.Sessions { t.Helper(); return sessions(t) })
+}
+
+func TestRevocationFeed(t *testing.T) {
+	t.Parallel()
+	portstest.RevocationFeed(t, func(t *testing.T) (ports.Sessions, ports.RevocationFeed) {
+		t.Helper()
+		s := sessions(t)
+		return s, s
+	})
+}
+
+func TestLoginHistory(t *testing.T) {
+	t.Parallel()
+	portstest.LoginHistory(t, func(t *testing.T) (ports.LoginHistory, func() int) {
+		t.Helper()
+		pool := pgtest.New(t, migrations.Auth).Pool
+		return postgres.NewLoginHistory(pool, keyring(t)), func() int { return count(t, pool, "login_history") }
+	})
+}
+
+func TestSigningKeys(t *testing.T) {
+	t.Parallel()
+	portstest.SigningKeys(t, func(t *testing.T) ports.SigningKeys {
+		t.Helper()
+		return postgres.NewSigningKeys(pgtest.New(t, migrations.Auth).Pool, keyring(t))
+	})
+}
+
+func TestBills(t *testing.T) {
+	t.Parallel()
+	portstest.Bills(t, func(t *testing.T) (ports.Bills, ports.Epochs) {
+		t.Helper()
+		v := keyring(t)
+		epochs := postgres.NewEpochs(pgtest.New(t, migrations.KOS).Pool, v)
+		return postgres.NewBills(pgtest.New(t, migrations.Bill).Pool, v, vault.Bills(v), epochs), epochs
+	})
+}
+
+func TestInquiries(t *testing.T) {
+	t.Parallel()
+	portstest.Inquiries(t, func(t *testing.T) ports.Inquiries {
+		t.Helper()
+		return postgres.NewInquiries(pgtest.New(t, migrations.Bill).Pool, keyring(t))
+	})
+}
+
+func TestBillOutbox(t *testing.T) {
+	t.Parallel()
+	portstest.Outbox(t, func(t *testing.T) portstest.Mailbag[ports.BillResult] {
+		t.Helper()
+		pool, v := pgtest.New(t, migrations.Bill).Pool, keyring(t)
+		s := vault.Bills(v)
+		return portstest.BillMail(postgres.NewBillOutbox(pool, v, s), postgres.NewBills(pool, v, s, nil), postgres.NewInquiries(pool, v))
+	})
+}
+
+func TestOrders(t *testing.T) {
+	t.Parallel()
+	portstest.Orders(t, func(t *testing.T) ports.Orders {
+		t.Helper()
+		return postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t))
+	})
+}
+
+func TestChangeOutbox(t *testing.T) {
+	t.Parallel()
+	portstest.Outbox(t, func(t *testing.T) portstest.Mailbag[ports.ChangeResult] {
+		t.Helper()
+		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
+		return portstest.ChangeMail(postgres.NewChangeOutbox(pool, v), postgres.NewOrders(pool, v))
+	})
+}
+
+func TestCustomers(t *testing.T) {
+	t.Parallel()
+	portstest.Customers(t, func(t *testing.T) (ports.Customers, ports.Epochs) {
+		t.Helper()
+		pool, v := pgtest.New(t, migrations.KOS).Pool, keyring(t)
+		return postgres.NewCustomers(pool, v, vault.Customers(v)), postgres.NewEpochs(pool, v)
+	})
+}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	portstest.Plans(t, func(t *testing.T) ports.Plans {
+		t.Helper()
+		return postgres.NewPlans(pgtest.New(t, migrations.KOS).Pool, vault.Plans(keyring(t)))
+	})
+}
+
+func TestEpochs(t *testing.T) {
+	t.Parallel()
+	portstest.Epochs(t, func(t *testing.T) ports.Epochs {
+		t.Helper()
+		return postgres.NewEpochs(pgtest.New(t, migrations.KOS).Pool, keyring(t))
+	})
+}
+
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	portstest.Quota(t, func(t *testing.T, w quota.Window) []ports.Quota {
+		t.Helper()
+		pool := pgtest.New(t, migrations.KOS).Pool
+		return []ports.Quota{postgres.NewQuota(pool, w), postgres.NewQuota(pool, w), postgres.NewQuota(pool, w)}
+	})
+}
+
+func TestCallLog(t *testing.T) {
+	t.Parallel()
+	portstest.CallLog(t, func(t *testing.T) (ports.CallLog, func() int) {
+		t.Helper()
+		pool := pgtest.New(t, migrations.KOS).Pool
+		return postgres.NewCallLog(pool, keyring(t)), func() int { return count(t, pool, "kos_calls") }
+	})
+}

@@ -1,0 +1,266 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/adapters/vault"
+	"phonebill/core/audit"
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/migrations"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+var noon = time.Date(2026, 3, 2, 3, 4, 5, 0, time.UTC)
+
+func inquiry(n byte) bill.Inquiry {
+	return bill.Inquiry{
+		ID: id.ID{n}, UserID: "hong1234", Line: portstest.Line(int(n)), Month: portstest.Month(), Status: bill.Processing,
+		RequestedAt: noon, NextAttemptAt: noon,
+	}
+}
+
+func order(n byte) product.Order {
+	return product.Order{
+		ID: id.ID{n}, TransactionID: id.ID{n}, UserID: "hong1234", Line: portstest.Line(int(n)), EffectiveDate: portstest.Month().First(),
+		State: product.Requested, RequestedAt: noon, NextAttemptAt: noon,
+	}
+}
+
+// calls are all operations of all stores, on one vault and four pools. Reads ask for what writes have stored.
+func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB *pgxpool.Pool) (writes, reads map[string]func() error) {
+	users, guesses := postgres.NewUsers(authDB, v), postgres.NewGuesses(authDB, v, auth.DefaultLockout())
+	sessions, keys := postgres.NewSessions(authDB), postgres.NewSigningKeys(authDB, v)
+	epochs := postgres.NewEpochs(kosDB, v)
+	bills, inquiries := postgres.NewBills(billDB, v, vault.Bills(v), epochs), postgres.NewInquiries(billDB, v)
+	orders := postgres.NewOrders(productDB, v)
+	customers, plans := postgres.NewCustomers(kosDB, v, vault.Customers(v)), postgres.NewPlans(kosDB, vault.Plans(v))
+	copies := portstest.BillCopies()
+	billMail, changeMail := postgres.NewBillOutbox(billDB, v, vault.Bills(v)), postgres.NewChangeOutbox(productDB, v)
+	finalOrder := order(1)
+	finalOrder.State, finalOrder.ProcessedAt = product.Completed, noon
+	same := func(s auth.Session) auth.Session { return s }
+	writes = map[string]func() error{
+		"put user": func() error { return users.Put(ctx, portstest.Owner()) },
+		"add key": func() error {
+			return keys.AddFirst(ctx, auth.SigningKey{KeyID: "k", Seed: personal.NewSecret("s"), CreatedAt: noon})
+		},
+		"put bill":       func() error { return bills.Put(ctx, copies[0]) },
+		"add inquiry":    func() error { return inquiries.Add(ctx, inquiry(1)) },
+		"add answered":   func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], bill.FromKOS, noon)) },
+		"add order":      func() error { return errors.Join(orders.Add(ctx, order(1)), orders.Add(ctx, order(2))) },
+		"put customer":   func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
+		"put plans":      func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
+		"log call":       func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
+		"append login":   func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
+		"saw login":      func() error { return users.SawLogin(ctx, "hong1234", noon) },
+		"rehash":         func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("x")) },
+		"take guess":     func() error { _, err := guesses.Take(ctx, "x", noon); return err },
+		"peek guess":     func() error { _, err := guesses.Peek(ctx, "x"); return err },
+		"clear guesses":  func() error { return guesses.Clear(ctx, "x") },
+		"create session": func() error { return sessions.Create(ctx, auth.Session{UserID: "nobody"}) },
+		"get session":    func() error { _, err := sessions.Get(ctx, id.ID{}); return err },
+		"change session": func() error { _, err := sessions.Change(ctx, id.ID{}, same); return err },
+		"revocations":    func() error { _, err := sessions.Since(ctx, noon); return err },
+		"raise epoch":    func() error { return epochs.Raise(ctx, portstest.Line(9), noon) },
+		"epoch":          func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
+		"quota":          func() error { return postgres.NewQuota(kosDB, quota.Default()).Take(ctx) },
+		"ping":           func() error { return postgres.Ping(authDB)(ctx) },
+		"settle bill": func() error {
+			return billMail.Settle(ctx, delivery.Item[ports.BillResult]{}, delivery.Attempt{}, "", noon, noon)
+		},
+		"settle change": func() error {
+			return changeMail.Settle(ctx, delivery.Item[ports.ChangeResult]{}, delivery.Attempt{}, "", noon, noon)
+		},
+		"save inquiry": func() error { return inquiries.Save(ctx, inquiry(9)) },
+	}
+	reads = map[string]func() error{
+		"user": func() error { _, err := users.ByID(ctx, "hong1234"); return err },
+		"keys": func() error { _, err := keys.List(ctx); return err },
+		"bill": func() error { _, err := bills.Latest(ctx, portstest.Line(1), portstest.Month()); return err },
+		"bill version": func() error {
+			_, err := bills.Version(ctx, portstest.Line(1), portstest.Month(), copies[0].Version)
+			return err
+		},
+		"inquiry":         func() error { _, err := inquiries.Get(ctx, id.ID{1}); return err },
+		"claim inquiries": func() error { _, err := inquiries.Claim(ctx, noon, time.Minute, 9); return err },
+		"bill results":    func() error { _, err := billMail.Claim(ctx, noon, time.Minute, 9); return err },
+		"order":           func() error { _, err := orders.Get(ctx, id.ID{2}); return err },
+		"live order":      func() error { _, err := orders.Live(ctx, portstest.Line(2)); return err },
+		"claim orders":    func() error { _, err := orders.Claim(ctx, noon, time.Minute, 9); return err },
+		"customer":        func() error { _, err := customers.Latest(ctx, portstest.Line(1)); return err },
+		"plans":           func() error { _, err := plans.Latest(ctx); return err },
+		"history of inquiries": func() error {
+			f := bill.HistoryFilter{UserID: "hong1234", Lines: portstest.Owner().Lines, Page: 1, Size: 9}
+			_, _, err := inquiries.History(ctx, f)
+			return err
+		},
+		"history of orders": func() error {
+			f := product.HistoryFilter{UserID: "hong1234", Lines: portstest.Owner().Lines, Page: 1, Size: 9}
+			_, _, err := orders.History(ctx, f)
+			return err
+		},
+		"change results": func() error {
+			saved := orders.Save(ctx, finalOrder)
+			_, err := changeMail.Claim(ctx, noon, time.Minute, 9)
+			if errors.Is(saved, fault.New(fault.ServiceUnavailable)) {
+				return saved
+			}
+			return err
+		},
+	}
+	return writes, reads
+}
+
+// TestADatabaseThatIsNotThere: every operation says that the service is unavailable, and when to come again.
+func TestADatabaseThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	pool, err := postgres.Pool(t.Context(), "postgres://u:p@127.0.0.1:1/x?sslmode=disable", postgres.PoolConfig{})
+	require.NoError(t, err)
+	defer pool.Close()
+	writes, reads := calls(t.Context(), keyring(t), pool, pool, pool, pool)
+	for _, all := range []map[string]func() error{writes, reads} {
+		for name, call := range all {
+			err := call()
+			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
+			require.Positive(t, fault.From(err).RetryAfter(), name)
+		}
+	}
+	require.ErrorIs(t, writes["quota"](), ports.ErrNotAsked, "who cannot ask for a place does not call")
+}
+
+// TestAnotherKeyringReadsNothing: rows of a lost keyring are errors, never empty or foreign answers.
+func TestAnotherKeyringReadsNothing(t *testing.T) {
+	t.Parallel()
+	authDB, billDB := pgtest.New(t, migrations.Auth).Pool, pgtest.New(t, migrations.Bill).Pool
+	productDB, kosDB := pgtest.New(t, migrations.Product).Pool, pgtest.New(t, migrations.KOS).Pool
+	right := keyring(t)
+	writes, reads := calls(t.Context(), right, authDB, billDB, productDB, kosDB)
+	for _, name := range []string{"put user", "add key", "put bill", "add inquiry", "add answered", "add order", "put customer", "put plans"} {
+		require.NoError(t, writes[name](), name)
+	}
+	_, wrong := calls(t.Context(), blind{right}, authDB, billDB, productDB, kosDB)
+	for name, read := range wrong {
+		err := read()
+		require.Error(t, err, name)
+		require.Equal(t, fault.Internal, fault.From(err).Kind(), "%s: %v", name, err)
+	}
+	for name, read := range reads {
+		require.NoError(t, read(), name)
+	}
+	sealing, _ := calls(t.Context(), broken{right}, authDB, billDB, productDB, kosDB)
+	for _, name := range []string{"put user", "add key", "put bill", "add inquiry", "save inquiry", "add order", "put customer", "put plans", "log call"} {
+		require.ErrorIs(t, sealing[name](), errBroken, name)
+	}
+}
+
+var errBroken = errors.New("broken")
+
+// blind opens nothing; broken seals nothing.
+type (
+	blind  struct{ ports.Vault }
+	broken struct{ ports.Vault }
+)
+
+func (blind) Open(string, []byte) ([]byte, error)  { return nil, errBroken }
+func (broken) Seal(string, []byte) ([]byte, error) { return nil, errBroken }
+
+func TestNoLimitAsksNobody(t *testing.T) {
+	t.Parallel()
+	unlimited := postgres.NewQuota(nil, quota.Window{})
+	for range 1000 {
+		require.NoError(t, unlimited.Take(t.Context()))
+	}
+}
+
+// TestLedgerIsSwept: entries that no window can see any more go.
+func TestLedgerIsSwept(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.KOS)
+	_, err := db.Pool.Exec(t.Context(), "INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '5 min' FROM generate_series(1, 9) i")
+	require.NoError(t, err)
+	require.NoError(t, postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}).Take(t.Context()))
+	require.Equal(t, 2, count(t, db.Pool, "quota_ledger"), "this one and that of 5 minutes ago")
+}
+
+// TestAResultWithoutItsBillWaits: it is put off by the rule of failed attempts and in the end parked; other lines go on.
+func TestAResultWithoutItsBillWaits(t *testing.T) {
+	t.Parallel()
+	db, v := pgtest.New(t, migrations.Bill), keyring(t)
+	inquiries, bills := postgres.NewInquiries(db.Pool, v), postgres.NewBills(db.Pool, v, vault.Bills(v), nil)
+	outbox := postgres.NewBillOutbox(db.Pool, v, vault.Bills(v))
+	lost, kept := portstest.BillCopies()[0], portstest.BillCopies()[1]
+	require.NoError(t, bills.Put(t.Context(), kept))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(1).Complete(lost, bill.FromCache, noon)))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(2).Complete(kept, bill.FromCache, noon)))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(3).Fail(fault.BillNotFound, noon)))
+	items, err := outbox.Claim(t.Context(), noon, time.Second, 9)
+	require.NoError(t, err)
+	told := map[id.ID]*bill.Bill{}
+	for _, i := range items {
+		told[i.ID] = i.Body.Bill
+	}
+	require.Equal(t, map[id.ID]*bill.Bill{{2}: &kept.Bill, {3}: nil}, told)
+	items, err = outbox.Claim(t.Context(), noon.Add(100*time.Hour), time.Second, 1) // the longest due: the one without its bill
+	require.NoError(t, err)
+	for _, i := range items {
+		require.NotEqual(t, id.ID{1}, i.ID)
+	}
+	for range 2 {
+		_, err = outbox.Claim(t.Context(), noon.Add(200*time.Hour), time.Second, 9)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"PENDING bill version not found", "PARKED bill version not found"},
+		texts(t, db.Admin, "SELECT state || ' ' || note FROM delivery_attempts ORDER BY fence"))
+}
+
+// TestClaimsStandInARow: while one claimer is at work, another waits instead of taking a line's second-oldest for its oldest.
+func TestClaimsStandInARow(t *testing.T) {
+	t.Parallel()
+	db, v := pgtest.New(t, migrations.Product), keyring(t)
+	first, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = first.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'))")
+	require.NoError(t, err)
+	impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	outbox := postgres.NewChangeOutbox(db.Pool, v)
+	_, err = outbox.Claim(impatient, noon, time.Minute, 1)
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	require.NoError(t, first.Rollback(t.Context()))
+	_, err = outbox.Claim(t.Context(), noon, time.Minute, 1)
+	require.NoError(t, err)
+}
+
+// TestARepeatedOrderIsNotALiveOne: only the live slot is CHANGE_IN_PROGRESS; the same transaction twice is our own mistake.
+func TestARepeatedOrderIsNotALiveOne(t *testing.T) {
+	t.Parallel()
+	orders := postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t))
+	o := order(1)
+	require.NoError(t, orders.Add(t.Context(), o))
+	done := o
+	done.State, done.ProcessedAt = product.Completed, noon
+	require.NoError(t, orders.Save(t.Context(), done))
+	for _, again := range []product.Order{o, {
+		ID: id.ID{7}, TransactionID: o.TransactionID, Line: o.Line, EffectiveDate: o.EffectiveDate, State: product.Requested,
+		RequestedAt: noon, NextAttemptAt: noon,
+	}} {
+		err := orders.Add(t.Context(), again)
+		require.Equal(t, fault.InternalServerError, fault.From(err).Code(), err)
+	}
+}

@@ -1,0 +1,145 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/authdb"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Users implements ports.Users. Name, phone, email and lines are sealed; phone, email and lines can be found by equality.
+type Users struct {
+	pool  *pgxpool.Pool
+	vault ports.Vault
+	lines lines
+	phone lines
+}
+
+var _ ports.Users = (*Users)(nil)
+
+const (
+	userName  = "auth.users.name"
+	userEmail = "auth.users.email"
+)
+
+// NewUsers works on the auth database.
+func NewUsers(pool *pgxpool.Pool, vault ports.Vault) *Users {
+	return &Users{pool: pool, vault: vault, lines: lines{vault, "auth.user_lines.line"}, phone: lines{vault, "auth.users.phone"}}
+}
+
+// ByID reads the account in one statement, so that rights and lines are of one moment.
+func (u *Users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
+	row, err := authdb.New(u.pool).UserByID(ctx, string(user))
+	if err != nil {
+		return auth.User{}, translate("read user", err, fault.UserNotFound)
+	}
+	found, err := u.noun(row)
+	return found, translate("read user", err)
+}
+
+// Put writes the account in one transaction; two Puts of one account happen one after the other (they meet at its row).
+func (u *Users) Put(ctx context.Context, user auth.User) error {
+	row, err := u.row(user)
+	if err != nil {
+		return translate("seal user", err)
+	}
+	sealed := make([][]byte, len(user.Lines))
+	for i, n := range user.Lines {
+		if sealed[i], err = u.lines.seal(n); err != nil {
+			return translate("seal user", err)
+		}
+	}
+	err = pgx.BeginFunc(ctx, u.pool, func(tx pgx.Tx) error {
+		q := authdb.New(tx)
+		if err := q.PutUser(ctx, row); err != nil {
+			return err
+		}
+		if err := errors.Join(
+			q.DropUserLines(ctx, row.UserID), q.DropUserRoles(ctx, row.UserID), q.DropUserGrants(ctx, row.UserID),
+		); err != nil {
+			return err
+		}
+		return errors.Join(
+			q.AddUserLines(ctx, authdb.AddUserLinesParams{UserID: row.UserID, Sealed: sealed, Indexes: u.lines.indexes(user.Lines)}),
+			q.AddUserRoles(ctx, authdb.AddUserRolesParams{UserID: row.UserID, Roles: texts(user.Roles)}),
+			q.AddUserGrants(ctx, grantRows(user)),
+		)
+	})
+	return translate("put user", err)
+}
+
+// SawLogin records the time of a successful login.
+func (u *Users) SawLogin(ctx context.Context, user auth.UserID, at time.Time) error {
+	err := authdb.New(u.pool).SawLogin(ctx, authdb.SawLoginParams{UserID: string(user), LastLoginAt: optional(at)})
+	return translate("record login", err)
+}
+
+// Rehash replaces the password hash.
+func (u *Users) Rehash(ctx context.Context, user auth.UserID, hash personal.Secret) error {
+	err := authdb.New(u.pool).Rehash(ctx, authdb.RehashParams{UserID: string(user), PasswordHash: hash.Reveal()})
+	return translate("replace password hash", err)
+}
+
+func (u *Users) row(user auth.User) (authdb.PutUserParams, error) {
+	name, err1 := u.vault.Seal(userName, []byte(user.Name.Reveal()))
+	email, err2 := u.vault.Seal(userEmail, []byte(user.Email.Reveal()))
+	phone, err3 := u.phone.seal(user.Phone)
+	return authdb.PutUserParams{
+		UserID: string(user.UserID), PasswordHash: user.PasswordHash.Reveal(), NameSealed: name,
+		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone),
+		EmailSealed: email, EmailIndex: u.vault.Index(userEmail, user.Email.Reveal()),
+		CustomerID: user.CustomerID, Status: string(user.Status),
+	}, errors.Join(err1, err2, err3)
+}
+
+func (u *Users) noun(row authdb.UserByIDRow) (auth.User, error) {
+	name, err1 := u.vault.Open(userName, row.User.NameSealed)
+	email, err2 := u.vault.Open(userEmail, row.User.EmailSealed)
+	phone, err3 := u.phone.open(row.User.PhoneSealed)
+	user := auth.User{
+		UserID: auth.UserID(row.User.UserID), PasswordHash: personal.NewSecret(row.User.PasswordHash),
+		Name: personal.NewName(string(name)), Phone: phone, Email: personal.NewEmail(string(email)), CustomerID: row.User.CustomerID,
+		Status: auth.Status(row.User.Status), LastLoginAt: moment(row.User.LastLoginAt),
+	}
+	var err4 error
+	for _, sealed := range row.Lines {
+		var n line.Number
+		if n, err4 = u.lines.open(sealed); err4 != nil {
+			break
+		}
+		user.Lines = append(user.Lines, n)
+	}
+	for _, role := range row.Roles {
+		user.Roles = append(user.Roles, auth.Role(role))
+	}
+	for i, permission := range row.Permissions {
+		user.Grants = append(user.Grants, auth.Grant{Permission: auth.Permission(permission), ExpiresAt: row.Expiries[i].UTC()})
+	}
+	return user, errors.Join(err1, err2, err3, err4)
+}
+
+func grantRows(user auth.User) authdb.AddUserGrantsParams {
+	rows := authdb.AddUserGrantsParams{UserID: string(user.UserID)}
+	for _, g := range user.Grants {
+		rows.Permissions = append(rows.Permissions, string(g.Permission))
+		rows.Expiries = append(rows.Expiries, g.ExpiresAt)
+	}
+	return rows
+}
+
+func texts[T ~string](all []T) []string {
+	out := make([]string, len(all))
+	for i, v := range all {
+		out[i] = string(v)
+	}
+	return out
+}

@@ -1,0 +1,150 @@
+package valkey
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"time"
+
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/freshness"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// lineKey names the hash of a line by its blind index, never by the number (decision 24).
+func (c *Client) lineKey(vault ports.Vault, n line.Number) string {
+	return c.cfg.Namespace + ":line:v1:{" + hex.EncodeToString(vault.Index("line", n.Digits())[:16]) + "}"
+}
+
+// lineTTL is how long a line's hash outlives its last change: no copy in it may be shown longer (product.md, hard limits).
+func lineTTL() time.Duration { return max(freshness.Bill.Hard, freshness.Customer.Hard) }
+
+type cachedBills struct {
+	next  ports.Bills
+	vault ports.Vault
+	shelf shelf[bill.Copy]
+}
+
+// NewCachedBills answers next with its newest bills cached. A warm Latest is one round trip and asks next nothing. Versions are
+// asked of next: a delivery reads each but once.
+func NewCachedBills(
+	c *Client, next ports.Bills, vault ports.Vault, sealer ports.Sealer[bill.Copy], log *slog.Logger,
+) ports.Bills {
+	return &cachedBills{next: next, vault: vault, shelf: shelf[bill.Copy]{
+		client: c, kind: "bill", ttl: lineTTL(), told: func(b bill.Copy) time.Time { return b.AsOf },
+		seal: sealer.Seal, open: sealer.Open, log: log,
+	}}
+}
+
+func billField(m calendar.Month) string { return "b" + m.Compact() }
+
+// Latest answers from the cache, else from next.
+func (b *cachedBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	return b.shelf.get(ctx, b.shelf.client.lineKey(b.vault, n), billField(m), func() (bill.Copy, error) { return b.next.Latest(ctx, n, m) })
+}
+
+// Put stores in next first.
+func (b *cachedBills) Put(ctx context.Context, c bill.Copy) error {
+	if err := b.next.Put(ctx, c); err != nil {
+		return err
+	}
+	b.shelf.put(ctx, b.shelf.client.lineKey(b.vault, c.Bill.Line), billField(c.Bill.Month), c)
+	return nil
+}
+
+// Version asks next.
+func (b *cachedBills) Version(ctx context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
+	return b.next.Version(ctx, n, m, version)
+}
+
+type cachedCustomers struct {
+	next  ports.Customers
+	vault ports.Vault
+	shelf shelf[product.CustomerCopy]
+}
+
+// NewCachedCustomers answers next cached.
+func NewCachedCustomers(
+	c *Client, next ports.Customers, vault ports.Vault, sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
+) ports.Customers {
+	return &cachedCustomers{next: next, vault: vault, shelf: shelf[product.CustomerCopy]{
+		client: c, kind: "customer", ttl: lineTTL(), told: func(c product.CustomerCopy) time.Time { return c.AsOf },
+		seal: sealer.Seal, open: sealer.Open, log: log,
+	}}
+}
+
+const customerField = "c"
+
+// Latest answers from the cache, else from next.
+func (s *cachedCustomers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
+	return s.shelf.get(ctx, s.shelf.client.lineKey(s.vault, n), customerField,
+		func() (product.CustomerCopy, error) { return s.next.Latest(ctx, n) })
+}
+
+// Put stores in next first.
+func (s *cachedCustomers) Put(ctx context.Context, c product.CustomerCopy) error {
+	if err := s.next.Put(ctx, c); err != nil {
+		return err
+	}
+	s.shelf.put(ctx, s.shelf.client.lineKey(s.vault, c.Customer.Line), customerField, c)
+	return nil
+}
+
+type cachedPlans struct {
+	next  ports.Plans
+	key   string
+	shelf shelf[product.PlansCopy]
+}
+
+// NewCachedPlans answers next cached.
+func NewCachedPlans(c *Client, next ports.Plans, sealer ports.Sealer[product.PlansCopy], log *slog.Logger) ports.Plans {
+	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:{all}", shelf: shelf[product.PlansCopy]{
+		client: c, kind: "plans", ttl: freshness.PlanList.Hard, told: func(p product.PlansCopy) time.Time { return p.AsOf },
+		seal: sealer.Seal, open: sealer.Open, log: log,
+	}}
+}
+
+const plansField = "p"
+
+// Latest answers from the cache, else from next.
+func (p *cachedPlans) Latest(ctx context.Context) (product.PlansCopy, error) {
+	return p.shelf.get(ctx, p.key, plansField, func() (product.PlansCopy, error) { return p.next.Latest(ctx) })
+}
+
+// Put stores in next first.
+func (p *cachedPlans) Put(ctx context.Context, c product.PlansCopy) error {
+	if err := p.next.Put(ctx, c); err != nil {
+		return err
+	}
+	p.shelf.put(ctx, p.key, plansField, c)
+	return nil
+}
+
+type cachedEpochs struct {
+	next  ports.Epochs
+	vault ports.Vault
+	shelf shelf[struct{}]
+}
+
+// NewCachedEpochs answers next; a raise drops what the cache holds of the line.
+func NewCachedEpochs(c *Client, next ports.Epochs, vault ports.Vault, log *slog.Logger) ports.Epochs {
+	return &cachedEpochs{next: next, vault: vault, shelf: shelf[struct{}]{client: c, kind: "epoch", ttl: lineTTL(), log: log}}
+}
+
+// Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it.
+func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
+	if err := e.next.Raise(ctx, n, at); err != nil {
+		return err
+	}
+	e.shelf.drop(ctx, e.shelf.client.lineKey(e.vault, n), at)
+	return nil
+}
+
+// Of asks next: the cache knows which copies are good, not the line's epoch (a hash that is made anew begins at zero).
+func (e *cachedEpochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
+	return e.next.Of(ctx, n)
+}

@@ -1,0 +1,227 @@
+package valkey_test
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	valkeygo "github.com/valkey-io/valkey-go"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/valkey"
+	"phonebill/adapters/valkey/valkeytest"
+	"phonebill/adapters/vault"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+// cache is a client with what a test looks at.
+type cache struct {
+	*valkey.Client
+	namespace string
+	vault     ports.Vault
+	raw       valkeygo.Client // straight to the server
+	wire      *wire
+	log       *slog.Logger
+	logged    *logged
+	metrics   *prometheus.Registry
+	password  string
+}
+
+// open connects through a wire that the test can cut.
+func open(t *testing.T) *cache {
+	t.Helper()
+	addr, password, prefix := valkeytest.New(t)
+	keyring, err := vault.New()
+	require.NoError(t, err)
+	v, err := vault.Parse(keyring)
+	require.NoError(t, err)
+	raw, err := valkeygo.NewClient(valkeygo.ClientOption{InitAddress: []string{addr}, Password: password, DisableCache: true})
+	require.NoError(t, err)
+	t.Cleanup(raw.Close)
+	c := &cache{
+		namespace: prefix[:len(prefix)-1], vault: v, raw: raw, wire: newWire(t, addr), logged: &logged{},
+		metrics: prometheus.NewRegistry(), password: password,
+	}
+	c.log = slog.New(slog.NewTextHandler(c.logged, nil))
+	c.Client = c.another(t)
+	return c
+}
+
+// another connects once more: another process with a namespace in common.
+func (c *cache) another(t *testing.T) *valkey.Client {
+	t.Helper()
+	client, err := valkey.Open(t.Context(), valkey.Config{
+		Addr: c.wire.addr, Password: personal.NewSecret(c.password), Namespace: c.namespace + ":", Metrics: c.metrics,
+	})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+// keys lists what is cached in the test's namespace.
+func (c *cache) keys(t *testing.T) []string {
+	t.Helper()
+	found, err := c.raw.Do(t.Context(), c.raw.B().Keys().Pattern(c.namespace+":*").Build()).AsStrSlice()
+	require.NoError(t, err)
+	return found
+}
+
+// flush forgets everything in the test's namespace.
+func (c *cache) flush(t *testing.T) {
+	t.Helper()
+	for _, key := range c.keys(t) {
+		require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Del().Key(key).Build()).Error())
+	}
+}
+
+// count answers cache_calls_total.
+func (c *cache) count(t *testing.T, kind, result string) int {
+	t.Helper()
+	families, err := c.metrics.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if l := m.GetLabel(); l[0].GetValue() == kind && l[1].GetValue() == result {
+				return int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return 0
+}
+
+// settled waits until the wire is whole and nothing is owed.
+func (c *cache) settled(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return valkey.Owed(c.Client) == 0 && c.Ping(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+}
+
+// epochs are the durable epochs of a test, behind the cache.
+func (c *cache) lines() (ports.Bills, ports.Customers, ports.Epochs, *memory.Bills) {
+	durable := &memory.Epochs{}
+	stored := &memory.Bills{Epochs: durable}
+	return valkey.NewCachedBills(c.Client, stored, c.vault, vault.Bills(c.vault), c.log),
+		valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: durable}, c.vault, vault.Customers(c.vault), c.log),
+		valkey.NewCachedEpochs(c.Client, durable, c.vault, c.log), stored
+}
+
+func one() line.Number { return portstest.Line(1) }
+
+// logged collects log lines.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) lines() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Count(l.buf.Bytes(), []byte("\n"))
+}
+
+// wire is a connection to the cache that can be cut (connections break, new ones are refused at once) or jammed (bytes stand still).
+type wire struct {
+	addr, server string
+
+	mu     sync.Mutex
+	open   []net.Conn
+	isCut  bool
+	jammed chan struct{} // closed while bytes flow
+}
+
+func newWire(t *testing.T, server string) *wire {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	w := &wire{addr: l.Addr().String(), server: server, jammed: make(chan struct{})}
+	close(w.jammed)
+	t.Cleanup(func() {
+		_ = l.Close()
+		w.flow()
+		w.cut()
+	})
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go w.serve(conn)
+		}
+	}()
+	return w
+}
+
+func (w *wire) serve(conn net.Conn) {
+	server, err := net.Dial("tcp", w.server) //nolint:noctx // ends with the test
+	w.mu.Lock()
+	if err != nil || w.isCut {
+		w.mu.Unlock()
+		_ = conn.Close()
+		return
+	}
+	w.open = append(w.open, conn, server)
+	w.mu.Unlock()
+	go w.pass(server, conn)
+	w.pass(conn, server)
+}
+
+func (w *wire) pass(to io.WriteCloser, from io.Reader) {
+	defer func() { _ = to.Close() }()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		w.mu.Lock()
+		gate := w.jammed
+		w.mu.Unlock()
+		<-gate
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut = true
+	for _, conn := range w.open {
+		_ = conn.Close()
+	}
+	w.open = nil
+}
+
+func (w *wire) jam() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jammed = make(chan struct{})
+}
+
+// flow undoes cut and jam.
+func (w *wire) flow() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.isCut = false
+	select {
+	case <-w.jammed:
+	default:
+		close(w.jammed)
+	}
+}

@@ -1,0 +1,107 @@
+package valkey
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+// sessionTTL is how long a session that nobody asks for stays cached (product.md).
+const sessionTTL = 30 * time.Minute
+
+const sessionPurpose = "cache:session"
+
+type cachedSessions struct {
+	next  ports.Sessions
+	shelf shelf[auth.Session]
+}
+
+// NewCachedSessions answers next with Get cached, sealed by the vault (a session holds where its user is). A change is followed by a
+// drop, not by writing its result: of two changes one after the other the results could arrive the other way round, and bring a
+// revoked session back.
+func NewCachedSessions(c *Client, next ports.Sessions, vault ports.Vault, log *slog.Logger) ports.Sessions {
+	return &cachedSessions{next: next, shelf: shelf[auth.Session]{
+		client: c, kind: "session", ttl: sessionTTL, told: func(auth.Session) time.Time { return time.Time{} },
+		seal: func(s auth.Session) ([]byte, error) { return sealSession(vault, s) },
+		open: func(sealed []byte) (auth.Session, error) { return openSession(vault, sealed) }, log: log,
+	}}
+}
+
+const sessionField = "s"
+
+func (s *cachedSessions) key(sid id.ID) string {
+	return s.shelf.client.cfg.Namespace + ":session:v1:{" + sid.String() + "}"
+}
+
+// Create stores in next alone; the first Get fetches it.
+func (s *cachedSessions) Create(ctx context.Context, session auth.Session) error {
+	return s.next.Create(ctx, session)
+}
+
+// Get answers from the cache, else from next.
+func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
+	return s.shelf.get(ctx, s.key(sid), sessionField, func() (auth.Session, error) { return s.next.Get(ctx, sid) })
+}
+
+// Change changes next, then drops the cached session, also when it is not known whether next has changed it.
+func (s *cachedSessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+	after, err := s.next.Change(ctx, sid, decide)
+	if !errors.Is(err, fault.New(fault.ResourceNotFound)) {
+		s.shelf.drop(ctx, s.key(sid), time.Time{})
+	}
+	return after, err
+}
+
+// sessionRow is the cached form, version 1 (the version is in the key). Times are in UTC; the zero time stays zero.
+type sessionRow struct {
+	ID         string    `json:"id"`
+	UserID     string    `json:"user"`
+	AutoLogin  bool      `json:"auto,omitempty"`
+	CreatedAt  time.Time `json:"created"`
+	LastSeenAt time.Time `json:"seen"`
+	ExpiresAt  time.Time `json:"expires"`
+	Generation int       `json:"generation"`
+	RotatedAt  time.Time `json:"rotated"`
+	RevokedAt  time.Time `json:"revoked,omitzero"`
+	IP         string    `json:"ip,omitempty"`
+	UserAgent  string    `json:"agent,omitempty"`
+}
+
+func sealSession(vault ports.Vault, s auth.Session) ([]byte, error) {
+	clear, err := json.Marshal(sessionRow{
+		s.ID.String(), string(s.UserID), s.AutoLogin, s.CreatedAt.UTC(), s.LastSeenAt.UTC(), s.ExpiresAt.UTC(), s.Generation, s.RotatedAt.UTC(),
+		s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("valkey: session: %w", err)
+	}
+	return vault.Seal(sessionPurpose, clear)
+}
+
+func openSession(vault ports.Vault, sealed []byte) (auth.Session, error) {
+	clear, err := vault.Open(sessionPurpose, sealed)
+	if err != nil {
+		return auth.Session{}, err
+	}
+	var r sessionRow
+	if err := json.Unmarshal(clear, &r); err != nil {
+		return auth.Session{}, fmt.Errorf("valkey: session: %w", err)
+	}
+	sid, err := id.Parse(r.ID)
+	if err != nil {
+		return auth.Session{}, fmt.Errorf("valkey: session: %w", err)
+	}
+	return auth.Session{
+		ID: sid, UserID: auth.UserID(r.UserID), AutoLogin: r.AutoLogin, CreatedAt: r.CreatedAt, LastSeenAt: r.LastSeenAt,
+		ExpiresAt: r.ExpiresAt, Generation: r.Generation, RotatedAt: r.RotatedAt, RevokedAt: r.RevokedAt,
+		Client: auth.Client{IP: r.IP, UserAgent: r.UserAgent},
+	}, nil
+}

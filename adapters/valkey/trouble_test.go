@@ -1,0 +1,367 @@
+package valkey_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/valkey"
+	"phonebill/adapters/vault"
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/core/product"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+var start = time.Date(2026, 3, 2, 3, 4, 5, 123456789, time.UTC)
+
+// copyAt is the bill of line 1 told at start + s seconds.
+func copyAt(s int) bill.Copy {
+	return bill.Copy{Version: id.ID{15: byte(s)}, Bill: portstest.Bill(one()), AsOf: start.Add(time.Duration(s) * time.Second)}
+}
+
+func latest(t *testing.T, b ports.Bills) (bill.Copy, error) {
+	t.Helper()
+	return b.Latest(t.Context(), one(), portstest.Month())
+}
+
+func requireLatest(t *testing.T, want bill.Copy, b ports.Bills) {
+	t.Helper()
+	got, err := latest(t, b)
+	require.NoError(t, err)
+	require.Equal(t, want.Version, got.Version)
+	require.True(t, want.AsOf.Equal(got.AsOf))
+}
+
+func TestWarmLatestAsksNobodyElse(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, _, _ := c.lines()
+	_, err := latest(t, bills)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	for range 5 {
+		requireLatest(t, copyAt(1), bills)
+	}
+	require.Equal(t, 5, c.count(t, "bill", "hit"))
+	require.Equal(t, 1, c.count(t, "bill", "miss"))
+	require.Zero(t, c.count(t, "bill", "trouble"))
+}
+
+func TestKeysAndValuesTellNothing(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, customers, _, _ := c.lines()
+	plans := valkey.NewCachedPlans(c.Client, &memory.Plans{}, vault.Plans(c.vault), c.log)
+	sessions := valkey.NewCachedSessions(c.Client, &memory.Sessions{}, c.vault, c.log)
+	ctx := t.Context()
+	_, _ = latest(t, bills)
+	_, _ = plans.Latest(ctx)
+	require.NoError(t, bills.Put(ctx, copyAt(1)))
+	require.NoError(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}))
+	require.NoError(t, plans.Put(ctx, portstest.PlansCopies()[0]))
+	s := auth.Session{ID: id.ID{15: 7}, UserID: "hong1234", Client: auth.Client{IP: "192.0.2.7", UserAgent: "Browser"}, ExpiresAt: start}
+	require.NoError(t, sessions.Create(ctx, s))
+	_, err := sessions.Get(ctx, s.ID)
+	require.NoError(t, err)
+
+	keys := c.keys(t)
+	require.Len(t, keys, 3)
+	for _, key := range keys {
+		require.Regexp(t, `^test-\w+:(line|plans|session):v1:\{[^{}]+\}$`, key)
+		all, err := c.raw.Do(ctx, c.raw.B().Hgetall().Key(key).Build()).AsStrMap()
+		require.NoError(t, err)
+		text := key
+		for field, value := range all {
+			text += field + value
+		}
+		for _, clear := range []string{one().Digits(), one().Hyphenated(), "홍길동", "5G", "hong1234", "192.0.2.7"} {
+			require.NotContains(t, text, clear)
+		}
+		ttl, err := c.raw.Do(ctx, c.raw.B().Ttl().Key(key).Build()).AsInt64()
+		require.NoError(t, err)
+		require.Positive(t, ttl, "every key dies by itself")
+	}
+}
+
+func TestFlushIsRefilled(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, customers, epochs, _ := c.lines()
+	ctx := t.Context()
+	told := product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start.Add(2 * time.Second)}
+	require.NoError(t, epochs.Raise(ctx, one(), start.Add(time.Second)))
+	require.NoError(t, bills.Put(ctx, copyAt(1)))
+	require.NoError(t, customers.Put(ctx, told))
+	c.flush(t)
+	requireLatest(t, copyAt(1), bills)
+	require.Len(t, c.keys(t), 1)
+	before := c.count(t, "bill", "hit")
+	requireLatest(t, copyAt(1), bills)
+	require.Equal(t, before+1, c.count(t, "bill", "hit"))
+	got, err := customers.Latest(ctx, one())
+	require.NoError(t, err)
+	require.Equal(t, told.Customer, got.Customer)
+	at, err := epochs.Of(ctx, one())
+	require.NoError(t, err)
+	require.True(t, at.Equal(start.Add(time.Second)), "epochs survive the cache")
+}
+
+// slowBills lets a test act between the store's answer and its arrival.
+type slowBills struct {
+	ports.Bills
+	meanwhile func()
+}
+
+func (s *slowBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
+	c, err := s.Bills.Latest(ctx, n, m)
+	if s.meanwhile != nil {
+		f := s.meanwhile
+		s.meanwhile = nil
+		f()
+	}
+	return c, err
+}
+
+func TestLateRefillLosesAgainstARaise(t *testing.T) {
+	t.Parallel()
+	for name, warm := range map[string]bool{"cold": false, "asked for before": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := open(t)
+			durable := &memory.Epochs{}
+			slow := &slowBills{Bills: &memory.Bills{Epochs: durable}}
+			bills := valkey.NewCachedBills(c.Client, slow, c.vault, vault.Bills(c.vault), c.log)
+			epochs := valkey.NewCachedEpochs(c.Client, durable, c.vault, c.log)
+			if warm {
+				_, _ = latest(t, bills)
+			}
+			require.NoError(t, slow.Put(t.Context(), copyAt(1))) // by another process
+			slow.meanwhile = func() { require.NoError(t, epochs.Raise(t.Context(), one(), copyAt(5).AsOf)) }
+			requireLatest(t, copyAt(1), bills) // asked before the change
+			_, err := latest(t, bills)
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+			require.NoError(t, bills.Put(t.Context(), copyAt(4)))
+			_, err = latest(t, bills)
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "told before the change, arrived after it")
+			require.NoError(t, bills.Put(t.Context(), copyAt(5)))
+			requireLatest(t, copyAt(5), bills)
+			require.NoError(t, epochs.Raise(t.Context(), one(), copyAt(2).AsOf))
+			requireLatest(t, copyAt(5), bills)
+		})
+	}
+}
+
+func TestLateRefillLosesAgainstANewerCopy(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	slow := &slowBills{Bills: &memory.Bills{}}
+	bills := valkey.NewCachedBills(c.Client, slow, c.vault, vault.Bills(c.vault), c.log)
+	_, _ = latest(t, bills)
+	require.NoError(t, slow.Put(t.Context(), copyAt(1)))
+	slow.meanwhile = func() { require.NoError(t, bills.Put(t.Context(), copyAt(2))) }
+	requireLatest(t, copyAt(1), bills)
+	requireLatest(t, copyAt(2), bills)
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	requireLatest(t, copyAt(2), bills)
+}
+
+// slowSessions lets a test act between the store's answer and its arrival.
+type slowSessions struct {
+	ports.Sessions
+	meanwhile func()
+}
+
+func (s *slowSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
+	found, err := s.Sessions.Get(ctx, sid)
+	if s.meanwhile != nil {
+		f := s.meanwhile
+		s.meanwhile = nil
+		f()
+	}
+	return found, err
+}
+
+func TestLateRefillBringsNoSessionBack(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	stored := &memory.Sessions{}
+	slow := &slowSessions{Sessions: stored}
+	here := valkey.NewCachedSessions(c.Client, slow, c.vault, c.log)
+	there := valkey.NewCachedSessions(c.another(t), stored, c.vault, c.log)
+	sid := id.ID{15: 1}
+	require.NoError(t, here.Create(t.Context(), auth.Session{ID: sid, UserID: "hong1234", Generation: 1}))
+	slow.meanwhile = func() {
+		_, err := there.Change(t.Context(), sid, func(s auth.Session) auth.Session { return s.Revoke(start) })
+		require.NoError(t, err)
+	}
+	_, err := here.Get(t.Context(), sid)
+	require.NoError(t, err)
+	for range 2 {
+		s, err := here.Get(t.Context(), sid)
+		require.NoError(t, err)
+		require.True(t, s.RevokedAt.Equal(start))
+	}
+	_, err = here.Change(t.Context(), id.ID{15: 9}, func(s auth.Session) auth.Session { return s })
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+}
+
+// TestCacheGoneInTheMiddle cuts and jams the wire under every change: what comes back is always what the store says.
+func TestCacheGoneInTheMiddle(t *testing.T) {
+	t.Parallel()
+	for name, trouble := range map[string]func(*wire){"cut": (*wire).cut, "jam": (*wire).jam} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := open(t)
+			bills, customers, epochs, _ := c.lines()
+			sessions := valkey.NewCachedSessions(c.Client, &memory.Sessions{}, c.vault, c.log)
+			ctx := t.Context()
+			_, _ = latest(t, bills)
+			require.NoError(t, bills.Put(ctx, copyAt(1)))
+			requireLatest(t, copyAt(1), bills)
+			require.NoError(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}))
+			sid := id.ID{15: 1}
+			require.NoError(t, sessions.Create(ctx, auth.Session{ID: sid}))
+			_, err := sessions.Get(ctx, sid)
+			require.NoError(t, err)
+
+			trouble(c.wire)
+			requireLatest(t, copyAt(1), bills)
+			require.NoError(t, bills.Put(ctx, copyAt(2)))
+			requireLatest(t, copyAt(2), bills)
+			require.NoError(t, epochs.Raise(ctx, one(), copyAt(3).AsOf))
+			_, err = latest(t, bills)
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+			_, err = sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return s.Revoke(start) })
+			require.NoError(t, err)
+			s, err := sessions.Get(ctx, sid)
+			require.NoError(t, err)
+			require.False(t, s.RevokedAt.IsZero())
+			require.Equal(t, 2, valkey.Owed(c.Client), "a line and a session")
+			require.Equal(t, 1, c.logged.lines(), "said once, not at every call")
+			require.Positive(t, c.count(t, "bill", "trouble"))
+
+			c.wire.flow()
+			c.settled(t)
+			_, err = latest(t, bills)
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "what the cache held is gone")
+			_, err = customers.Latest(ctx, one())
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+			s, err = sessions.Get(ctx, sid)
+			require.NoError(t, err)
+			require.False(t, s.RevokedAt.IsZero())
+			require.NoError(t, bills.Put(ctx, copyAt(4)))
+			require.Eventually(t, func() bool { // cached again
+				requireLatest(t, copyAt(4), bills)
+				return c.count(t, "bill", "hit") > 1
+			}, 10*time.Second, 10*time.Millisecond)
+		})
+	}
+}
+
+func TestGarbageIsAMissAndIsThrownAway(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, _, _ := c.lines()
+	_, _ = latest(t, bills)
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	key := c.keys(t)[0]
+	field := "b" + portstest.Month().Compact()
+	for _, garbage := range []string{"", "short", strings.Repeat("9", 20), strings.Repeat("9", 20) + "garbage"} {
+		require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Hset().Key(key).FieldValue().FieldValue(field, garbage).Build()).Error())
+		requireLatest(t, copyAt(1), bills)
+		requireLatest(t, copyAt(1), bills)
+	}
+	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Del().Key(key).Build()).Error())
+	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Set().Key(key).Value("not a hash").Build()).Error())
+	requireLatest(t, copyAt(1), bills)
+}
+
+// failing stands for stores that are down.
+type failing struct{ ports.Bills }
+
+var errDown = errors.New("database down")
+
+func (failing) Put(context.Context, bill.Copy) error { return errDown }
+func (failing) Latest(context.Context, line.Number, calendar.Month) (bill.Copy, error) {
+	return bill.Copy{}, errDown
+}
+
+func TestStoreDown(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, _, stored := c.lines()
+	_, _ = latest(t, bills)
+	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
+	down := valkey.NewCachedBills(c.Client, failing{stored}, c.vault, vault.Bills(c.vault), c.log)
+	requireLatest(t, copyAt(1), down)
+	require.ErrorIs(t, down.Put(t.Context(), copyAt(2)), errDown)
+	_, err := down.Latest(t.Context(), portstest.Line(2), portstest.Month())
+	require.ErrorIs(t, err, errDown)
+	v, err := down.Version(t.Context(), one(), portstest.Month(), copyAt(1).Version)
+	require.NoError(t, err)
+	require.Equal(t, copyAt(1).Version, v.Version)
+}
+
+func TestCallerWhoLeavesIsNoTrouble(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	bills, _, epochs, _ := c.lines()
+	_, _ = latest(t, bills)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = bills.Latest(ctx, one(), portstest.Month())
+	require.NoError(t, bills.Put(ctx, copyAt(1)), "the memory store does not mind")
+	require.NoError(t, epochs.Raise(ctx, one(), copyAt(2).AsOf))
+	require.Zero(t, valkey.Owed(c.Client), "the cache was told all the same")
+	require.Zero(t, c.logged.lines())
+	_, err := latest(t, bills)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+}
+
+func TestOpenWithoutACache(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	c.wire.cut()
+	late := c.another(t)
+	require.Error(t, late.Ping(t.Context()))
+	plans := valkey.NewCachedPlans(late, &memory.Plans{}, vault.Plans(c.vault), c.log)
+	require.NoError(t, plans.Put(t.Context(), portstest.PlansCopies()[0]))
+	got, err := plans.Latest(t.Context())
+	require.NoError(t, err)
+	require.True(t, got.AsOf.Equal(portstest.PlansCopies()[0].AsOf))
+	c.wire.flow()
+	require.Eventually(t, func() bool { return late.Ping(t.Context()) == nil && valkey.Owed(late) == 0 }, 10*time.Second, 10*time.Millisecond)
+
+	_, err = valkey.Open(t.Context(), valkey.Config{Addr: "nowhere"})
+	require.Error(t, err)
+}
+
+func TestMiniredisWillDo(t *testing.T) {
+	t.Parallel()
+	portstest.Bills(t, func(t *testing.T) (ports.Bills, ports.Epochs) {
+		t.Helper()
+		server := miniredis.RunT(t)
+		server.RequireAuth("secret")
+		client, err := valkey.Open(t.Context(), valkey.Config{Addr: server.Addr(), Password: personal.NewSecret("secret"), Mini: true})
+		require.NoError(t, err)
+		t.Cleanup(client.Close)
+		require.NoError(t, client.Ping(t.Context()))
+		durable, v := &memory.Epochs{}, memory.Vault{}
+		return valkey.NewCachedBills(client, &memory.Bills{Epochs: durable}, v, &memory.Sealer[bill.Copy]{}, slog.New(slog.DiscardHandler)),
+			valkey.NewCachedEpochs(client, durable, v, slog.New(slog.DiscardHandler))
+	})
+}

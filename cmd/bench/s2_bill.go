@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"phonebill/adapters/postgres/pgserver"
+	"phonebill/cmd/internal/allinone"
+	"phonebill/cmd/internal/demo"
+)
+
+// billScenario is S2: a cached bill inquiry through gateway and service, with its durable history row, against a bare Go handler
+// that does one cache GET, behind a bare httputil.ReverseProxy.
+func billScenario(ctx context.Context, o options, r *report) error {
+	f, stop, err := startSystem(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	bare, stop, err := spawn(ctx, nil, self, "serve", "cacheget", f.Cache.Address, f.Cache.Password)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	proxy, stop, err := spawn(ctx, nil, self, "serve", "proxy", "http://"+bare)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	asks, err := customers(ctx, f)
+	if err != nil {
+		return err
+	}
+	plain := newRequest(proxy, http.MethodPost, "/api/v1/bills/inquiry", "", `{"lineNumber":"01012345678"}`, http.StatusOK)
+	rows, err := compare(ctx, o, r, "S2",
+		subject{"one cache GET behind bare proxy", func(int) request { return plain }},
+		subject{"phonebill cached bill inquiry", func(c int) request { return asks[c%len(asks)] }},
+	)
+	if err != nil {
+		return err
+	}
+	ratio := rows[1].Closed.PerSecond / rows[0].Closed.PerSecond
+	r.Bars = append(r.Bars, bar{"S2 throughput / bare handler, proxy, cache GET", ">= 0.50", ratio, ratio >= 0.50})
+	return drained(ctx, f, r, rows[1])
+}
+
+// startSystem runs the all-in-one as its own process with its own data, no limit on KOS calls, any free ports.
+func startSystem(ctx context.Context) (demo.File, func(), error) {
+	self, err := os.Executable()
+	if err != nil {
+		return demo.File{}, nil, fmt.Errorf("bench: %w", err)
+	}
+	dir, err := pgserver.TempDir("phonebill-bench-")
+	if err != nil {
+		return demo.File{}, nil, err
+	}
+	env := []string{"PHONEBILL_DATA=" + dir, "KOS_QUOTA_PER_MINUTE=0", "LOG_LEVEL=error"}
+	for _, unit := range []string{"GATEWAY", "AUTH", "BILL", "PRODUCT"} {
+		env = append(env, unit+"_ADDR=127.0.0.1:0", unit+"_INTERNAL_ADDR=127.0.0.1:0")
+	}
+	for _, sim := range []string{"KOS", "MVNOAP"} {
+		env = append(env, sim+"_ADDR=127.0.0.1:0", sim+"_CONTROL_ADDR=127.0.0.1:0")
+	}
+	_, kill, err := spawn(ctx, env, filepath.Join(filepath.Dir(self), "phonebill"))
+	if err != nil {
+		return demo.File{}, nil, fmt.Errorf("%w (make build first)", err)
+	}
+	stop := func() { kill(); _ = os.RemoveAll(dir) }
+	f, err := demo.Read(filepath.Join(dir, allinone.DemoFile))
+	if err != nil {
+		stop()
+	}
+	return f, stop, err
+}
+
+// customers logs the normal demo customers in and asks for their bills once, so that the next time they come from the cache.
+func customers(ctx context.Context, f demo.File) ([]request, error) {
+	addr := strings.TrimPrefix(f.BaseURL, "http://")
+	var asks []request
+	for _, c := range f.Customers {
+		if c.Scenario != "normal" {
+			continue
+		}
+		var login struct {
+			Data struct {
+				AccessToken string `json:"accessToken"`
+			} `json:"data"`
+		}
+		body := map[string]string{"userId": c.UserID, "password": c.Password}
+		if err := post(ctx, f.BaseURL+"/api/v1/auth/login", "", body, &login); err != nil {
+			return nil, err
+		}
+		ask := map[string]string{"lineNumber": c.LineNumber}
+		if err := post(ctx, f.BaseURL+"/api/v1/bills/inquiry", login.Data.AccessToken, ask, nil); err != nil {
+			return nil, err
+		}
+		asks = append(asks, newRequest(addr, http.MethodPost, "/api/v1/bills/inquiry", login.Data.AccessToken,
+			`{"lineNumber":"`+c.LineNumber+`"}`, http.StatusOK))
+	}
+	if len(asks) == 0 {
+		return nil, errors.New("bench: no normal demo customer")
+	}
+	return asks, nil
+}
+
+func post(ctx context.Context, url, token string, body, into any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(raw))
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("bench: %s answered %s", url, res.Status)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.NewDecoder(res.Body).Decode(into)
+}
+
+// drained checks that every acknowledged inquiry has its row, and says how many results wait for the MVNO AP.
+func drained(ctx context.Context, f demo.File, r *report, mine row) error {
+	db, err := pgx.Connect(ctx, f.Databases["bill"])
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	defer func() { _ = db.Close(ctx) }()
+	var rows, waiting int
+	count := `SELECT count(*), count(*) FILTER (WHERE delivery_state = 'PENDING') FROM inquiries`
+	if err := db.QueryRow(ctx, count).Scan(&rows, &waiting); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	acknowledged := mine.Closed.Requests + mine.Open.Requests
+	if rows < acknowledged {
+		return fmt.Errorf("bench: %d inquiries were acknowledged, %d have a row", acknowledged, rows)
+	}
+	start := time.Now()
+	time.Sleep(3 * time.Second) // the measurement itself: how much drains in this time
+	var left int
+	if err := db.QueryRow(ctx, `SELECT count(*) FROM inquiries WHERE delivery_state = 'PENDING'`).Scan(&left); err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	rate := float64(waiting-left) / time.Since(start).Seconds()
+	r.Note = append(r.Note, fmt.Sprintf("S2: %d inquiries have their history row; %d results waited for the MVNO AP, drained at %.0f/s",
+		rows, waiting, rate))
+	return nil
+}

@@ -1,0 +1,165 @@
+package allinone
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"phonebill/cmd/internal/boot"
+	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/demo"
+	"phonebill/migrations"
+)
+
+// RunSplit is Run with each simulator, service and gateway as a process of its own, from the binaries beside this one, as they
+// are deployed. Addresses must have ports.
+func RunSplit(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger) error {
+	return run(ctx, env, out, log, func(s *system) parts { return &processes{system: s} })
+}
+
+// processes are the children of the split system.
+type processes struct {
+	*system
+	children []*child
+}
+
+type child struct {
+	name string
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func (p *processes) start(ctx context.Context) error {
+	if err := p.seed(ctx); err != nil {
+		return err
+	}
+	shared := []string{
+		"KEYRING_FILE=" + p.ground.Keyring, "VALKEY_ADDR=" + p.ground.Cache.Addr,
+		"VALKEY_PASSWORD=" + p.ground.Cache.Password.Reveal(), "VALKEY_MINI=" + strconv.FormatBool(p.ground.Cache.Mini),
+		"AUTH_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Auth), "BILL_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Bill),
+		"PRODUCT_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Product), "KOS_DATABASE_URL=" + p.ground.Access.AppURL(migrations.KOS),
+		"KOS_TOKEN=" + p.kosToken, "MVNOAP_SECRET=" + p.apSecret, "KOS_URL=http://" + p.kos.Addr, "MVNOAP_URL=http://" + p.ap.Addr,
+		"AUTH_URL=http://" + p.auth.Addr, "AUTH_INTERNAL_URL=http://" + p.auth.Internal,
+		"BILL_URL=http://" + p.bill.Addr, "PRODUCT_URL=http://" + p.product.Addr,
+	}
+	for _, part := range []struct {
+		name, ready string
+		env         []string
+	}{
+		{"kos-simulator", p.kos.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "kos")}},
+		{"mvnoap-simulator", p.ap.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "mvnoap")}},
+		{"auth", p.auth.Internal, nil},
+		{"bill-inquiry", p.bill.Internal, nil},
+		{"product-change", p.product.Internal, nil},
+		{"gateway", p.gateway.Internal, nil},
+	} {
+		if err := p.spawn(part.name, append(shared, part.env...)); err != nil {
+			return err
+		}
+		if err := p.await(ctx, part.name, part.ready); err != nil {
+			return err
+		}
+	}
+	origin := func(l compose.Listen) demo.Simulator {
+		return demo.Simulator{URL: "http://" + l.Addr, Control: "http://" + l.Internal}
+	}
+	metrics := func(l compose.Listen) string { return "http://" + l.Internal + "/metrics" }
+	p.file = demo.File{
+		BaseURL:  "http://" + p.gateway.Addr,
+		Services: map[string]string{"auth": "http://" + p.auth.Addr, "bill": "http://" + p.bill.Addr, "product": "http://" + p.product.Addr},
+		Metrics: map[string]string{
+			"gateway": metrics(p.gateway), "auth": metrics(p.auth), "bill": metrics(p.bill), "product": metrics(p.product),
+			"kos": metrics(p.kos),
+		},
+		KOS: origin(p.kos), MVNOAP: origin(p.ap),
+	}
+	return nil
+}
+
+// spawn starts a binary that lies beside ours; it dies with us, however we die (where the system can do that).
+func (p *processes) spawn(name string, env []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", name, err)
+	}
+	cmd := exec.Command(filepath.Join(filepath.Dir(self), name)) //nolint:gosec,noctx // our own binary; it lives until stop
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = tied()
+	c := &child{name: name, cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // a parent-death signal fires when the starting thread ends
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+		close(c.done)
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w (make build first)", name, err)
+	}
+	p.children = append(p.children, c)
+	go func() {
+		<-c.done
+		select {
+		case p.broken <- fmt.Errorf("%s ended by itself", name):
+		default:
+		}
+	}()
+	return nil
+}
+
+func (p *processes) await(ctx context.Context, name, internal string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	path := "/readyz"
+	if strings.HasSuffix(name, "-simulator") {
+		path = "/health"
+	}
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+internal+path, http.NoBody)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not get ready", name)
+		case err := <-p.broken:
+			return err
+		case <-time.After(30 * time.Millisecond):
+		}
+	}
+}
+
+// stop ends the children, the last started first.
+func (p *processes) stop() error {
+	for i := len(p.children) - 1; i >= 0; i-- {
+		c := p.children[i]
+		_ = c.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-c.done:
+		case <-time.After(15 * time.Second):
+			_ = c.cmd.Process.Kill()
+			<-c.done
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package demo
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"phonebill/cmd/internal/localstack"
+)
+
+// File is .data/demo.json: everything a person or a test needs to talk to the running system.
+type File struct {
+	BaseURL   string            `json:"baseUrl"`
+	Services  map[string]string `json:"services"`
+	Metrics   map[string]string `json:"metrics"`
+	KOS       Simulator         `json:"kos"`
+	MVNOAP    Simulator         `json:"mvnoap"`
+	Databases map[string]string `json:"databases"` // owner's URLs, passwords inside
+	Cache     Cache             `json:"cache"`
+	Customers []Login           `json:"customers"`
+	Operator  Login             `json:"operator"`
+	Admin     Login             `json:"admin"`
+}
+
+// Simulator are the origins of a simulator.
+type Simulator struct {
+	URL     string `json:"url"`
+	Control string `json:"control"`
+}
+
+// Cache is the cache server.
+type Cache struct {
+	Address  string `json:"address"`
+	Password string `json:"password"`
+}
+
+// Read reads a demo file.
+func Read(path string) (File, error) {
+	var f File
+	raw, err := os.ReadFile(path) //nolint:gosec // the caller names the file
+	if err == nil {
+		err = json.Unmarshal(raw, &f)
+	}
+	if err != nil {
+		return f, fmt.Errorf("%w: is the system running? (make run)", err)
+	}
+	return f, nil
+}
+
+// Print tells the person what is running and how to log in.
+func (f File) Print(out io.Writer, path string) error {
+	_, err := fmt.Fprintf(out, `
+phonebill is ready.
+
+  API        %s/api/v1
+  health     %s/health
+  KOS        %s   (control: %s)
+  MVNO AP    %s   (control: %s)
+  metrics    %s
+
+  demo logins (all of this is in %s):
+`, f.BaseURL, f.BaseURL, f.KOS.URL, f.KOS.Control, f.MVNOAP.URL, f.MVNOAP.Control, f.Metrics["gateway"], path)
+	if err != nil {
+		return err
+	}
+	for _, c := range f.Customers {
+		if _, err := fmt.Fprintf(out, "    %-20s %-16s %s  %s\n", c.UserID, c.Password, c.LineNumber, c.Scenario); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "    %-20s %-16s %-11s  operator\n    %-20s %-16s %-11s  admin\n",
+		f.Operator.UserID, f.Operator.Password, "", f.Admin.UserID, f.Admin.Password, "")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(out, "\n  Try `make demo` in another terminal. Ctrl-C stops everything; the data stays.\n\n")
+	return err
+}
+
+// Write writes the file by rename, readable by its owner alone.
+func (f File) Write(path string) error {
+	raw, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return fmt.Errorf("demo file: %w", err)
+	}
+	return localstack.WriteFile(path, append(raw, '\n'))
+}

@@ -1,0 +1,104 @@
+// Package demo holds the demo data of `make run`, the file that tells about it, and the journey of `make demo`.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"phonebill/adapters/argon2"
+	"phonebill/adapters/kos/kossim"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Login is a demo account as printed and written to demo.json.
+type Login struct {
+	UserID     string `json:"userId"`
+	Password   string `json:"password"`
+	LineNumber string `json:"lineNumber,omitempty"` // digits
+	Scenario   string `json:"scenario,omitempty"`
+	TOTPSecret string `json:"totpSecret,omitempty"`
+}
+
+// People are the demo accounts.
+type People struct {
+	Customers []Login
+	Operator  Login
+	Admin     Login
+}
+
+// Secret answers a value that is made once and kept.
+type Secret func(name string, fresh func() string) (string, error)
+
+// Plan names the demo accounts: a customer for each line of kos.md, an operator and an admin. Ids are unusual, like
+// demo-k7q2-1, so that they can be searched for in logs and metrics.
+func Plan(secret Secret, readable func(n int) string) (People, error) {
+	tag, err := secret("demo.tag", func() string { return readable(4) })
+	if err != nil {
+		return People{}, err
+	}
+	login := func(suffix string) (Login, error) {
+		user := "demo-" + tag + "-" + suffix
+		password, err := secret("demo.password."+suffix, func() string { return readable(14) })
+		return Login{UserID: user, Password: password}, err
+	}
+	var p People
+	for i, d := range kossim.DemoLines() {
+		l, err := login(strconv.Itoa(i + 1))
+		if err != nil {
+			return p, err
+		}
+		l.LineNumber, l.Scenario = d.LineNumber, string(d.Scenario)
+		p.Customers = append(p.Customers, l)
+	}
+	var err1, err2 error
+	p.Operator, err1 = login("operator")
+	p.Admin, err2 = login("admin")
+	return p, errors.Join(err1, err2)
+}
+
+// Seed creates the accounts that do not exist yet.
+func Seed(ctx context.Context, p People, users ports.Users) error {
+	hasher := argon2.New(argon2.Default())
+	for _, c := range p.Customers {
+		n, err := line.Parse(c.LineNumber)
+		if err != nil {
+			return err
+		}
+		owner := kossim.CustomerOf(c.LineNumber)
+		account := auth.User{
+			UserID: auth.UserID(c.UserID), Name: personal.NewName(owner.CustomerName), Phone: n,
+			Email: personal.NewEmail(c.UserID + "@example.com"), CustomerID: owner.CustomerID, Lines: []line.Number{n},
+			Roles: []auth.Role{auth.Customer}, Status: auth.Active,
+			Grants: []auth.Grant{{Permission: auth.BillInquiry}, {Permission: auth.ProductChange}},
+		}
+		if err := seed(ctx, account, c.Password, users, hasher); err != nil {
+			return err
+		}
+	}
+	operator := auth.User{
+		UserID: auth.UserID(p.Operator.UserID), Name: personal.NewName("운영자"), Email: personal.NewEmail(p.Operator.UserID + "@example.com"),
+		Roles: []auth.Role{auth.Operator}, Status: auth.Active, Grants: []auth.Grant{{Permission: auth.Operations}},
+	}
+	admin := auth.User{
+		UserID: auth.UserID(p.Admin.UserID), Name: personal.NewName("관리자"), Email: personal.NewEmail(p.Admin.UserID + "@example.com"),
+		Roles: []auth.Role{auth.Admin}, Status: auth.Active,
+	}
+	return errors.Join(seed(ctx, operator, p.Operator.Password, users, hasher), seed(ctx, admin, p.Admin.Password, users, hasher))
+}
+
+func seed(ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher) error {
+	_, err := users.ByID(ctx, u.UserID)
+	if !errors.Is(err, fault.New(fault.UserNotFound)) {
+		return err
+	}
+	if u.PasswordHash, err = hasher.Hash(ctx, personal.NewSecret(password)); err != nil {
+		return fmt.Errorf("demo account %s: %w", u.UserID, err)
+	}
+	return users.Put(ctx, u)
+}

@@ -1,0 +1,328 @@
+// Package e2e holds drills on real processes, from outside: start, load, kill, start again.
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres/pgserver"
+)
+
+// demoFile is what a drill needs of .data/demo.json.
+type demoFile struct {
+	BaseURL   string            `json:"baseUrl"`
+	Databases map[string]string `json:"databases"`
+	Cache     struct{ Address string }
+	KOS       struct{ Control string }
+	Customers []struct{ UserID, Password, LineNumber, Scenario string }
+}
+
+// system is the all-in-one as a process.
+type system struct {
+	demoFile
+	cmd  *exec.Cmd
+	logs *bytes.Buffer
+}
+
+// build compiles the commands once.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "phonebill-bin-")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", dir+"/", "../cmd/...").CombinedOutput()
+	if err != nil {
+		return "", errors.New(string(out))
+	}
+	return dir, nil
+})
+
+func binaries(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("PHONEBILL_TEST_REQUIRED") == "" {
+		t.Skip("needs PostgreSQL and a cache: run `make test`")
+	}
+	dir, err := build()
+	require.NoError(t, err)
+	return dir
+}
+
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir, err := pgserver.TempDir("phonebill-drill-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// listeners are the addresses of the twelve listeners, any free port each.
+func listeners(t *testing.T) []string {
+	t.Helper()
+	env := []string{"KOS_QUOTA_PER_MINUTE=0"}
+	for _, key := range []string{
+		"GATEWAY_ADDR", "GATEWAY_INTERNAL_ADDR", "AUTH_ADDR", "AUTH_INTERNAL_ADDR", "BILL_ADDR", "BILL_INTERNAL_ADDR", "PRODUCT_ADDR",
+		"PRODUCT_INTERNAL_ADDR", "KOS_ADDR", "KOS_CONTROL_ADDR", "MVNOAP_ADDR", "MVNOAP_CONTROL_ADDR",
+	} {
+		ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		env = append(env, key+"="+ln.Addr().String())
+		require.NoError(t, ln.Close())
+	}
+	return env
+}
+
+// start runs the all-in-one and waits until it says that it is ready.
+func start(t *testing.T, dir string, env []string, args ...string) *system {
+	t.Helper()
+	s := &system{logs: &bytes.Buffer{}}
+	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(binaries(t), "phonebill"), args...)
+	s.cmd.Env = append(os.Environ(), append(env, "PHONEBILL_DATA="+dir)...)
+	s.cmd.Stderr = s.logs
+	out, err := s.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.cmd.Start())
+	t.Cleanup(func() { s.kill() })
+	ready := make(chan bool, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), "phonebill is ready") {
+				ready <- true
+			}
+		}
+		ready <- false
+	}()
+	select {
+	case ok := <-ready:
+		if !ok {
+			_ = s.cmd.Wait()
+			require.FailNow(t, "the system ended before it was ready", s.logs.String())
+		}
+	case <-time.After(60 * time.Second):
+		require.FailNow(t, "the system does not get ready")
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "demo.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &s.demoFile))
+	return s
+}
+
+func (s *system) kill() {
+	_ = s.cmd.Process.Signal(syscall.SIGKILL)
+	_ = s.cmd.Wait()
+}
+
+// interrupt is Ctrl-C; it answers the exit code.
+func (s *system) interrupt(t *testing.T) int {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(os.Interrupt))
+	_ = s.cmd.Wait()
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func (s *system) call(ctx context.Context, method, path, token string, body any) (status int, data map[string]any, err error) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.BaseURL+"/api/v1"+path, bytes.NewReader(raw))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, nil, err
+	}
+	var envelope struct{ Data map[string]any }
+	err = json.Unmarshal(answer, &envelope)
+	return res.StatusCode, envelope.Data, err
+}
+
+// login logs the nth normal customer in.
+func (s *system) login(t *testing.T, nth int) (token, line string) {
+	t.Helper()
+	for _, c := range s.Customers {
+		if c.Scenario != "normal" {
+			continue
+		}
+		if nth == 0 {
+			status, data, err := s.call(t.Context(), http.MethodPost, "/auth/login", "",
+				map[string]string{"userId": c.UserID, "password": c.Password})
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, status)
+			token, _ = data["accessToken"].(string)
+			return token, c.LineNumber
+		}
+		nth--
+	}
+	require.FailNow(t, "no such customer")
+	return "", ""
+}
+
+// gone waits until nobody listens at an address any more.
+func gone(t *testing.T, addr string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	}, 15*time.Second, 50*time.Millisecond, "somebody still listens at %s", addr)
+}
+
+// TestKilledUnderLoad is the drill of the walking skeleton: SIGKILL under load, three times; no process is left behind, every
+// acknowledged inquiry has its history row, every order becomes final and KOS applied it once.
+func TestKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	binaries(t)
+	dir, env := dataDir(t), listeners(t)
+	acknowledged := map[string]bool{}
+	for range 3 {
+		s := start(t, dir, env)
+		token, line := s.login(t, 0)
+		var mu sync.Mutex
+		var load sync.WaitGroup
+		ctx, stop := context.WithCancel(t.Context())
+		for range 4 {
+			load.Go(func() {
+				for ctx.Err() == nil {
+					status, data, err := s.call(ctx, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": line})
+					if id, ok := data["requestId"].(string); err == nil && ok && (status == 200 || status == 202) {
+						mu.Lock()
+						acknowledged[id] = true
+						mu.Unlock()
+					}
+				}
+			})
+		}
+		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) > 50 }, 20*time.Second, 20*time.Millisecond)
+		s.kill()
+		stop()
+		load.Wait()
+		database, err := url.Parse(s.Databases["bill"])
+		require.NoError(t, err)
+		gone(t, database.Host)
+		gone(t, s.Cache.Address)
+	}
+
+	s := start(t, dir, env)
+	token, _ := s.login(t, 0)
+	found := 0
+	for page := 1; ; page++ {
+		status, data, err := s.call(t.Context(), http.MethodGet, "/bills/history?size=100&page="+strconv.Itoa(page), token, nil)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, status)
+		items, _ := data["items"].([]any)
+		for _, item := range items {
+			row, _ := item.(map[string]any)
+			if id, _ := row["requestId"].(string); acknowledged[id] {
+				found++
+			}
+		}
+		if len(items) < 100 || page == 100 {
+			break
+		}
+	}
+	if len(acknowledged) < 10_000 { // the list ends at 10,000 rows
+		require.Equal(t, len(acknowledged), found, "acknowledged inquiries without a history row")
+	}
+	require.Zero(t, s.interrupt(t), "Ctrl-C is a clean end")
+	require.NoFileExists(t, filepath.Join(dir, "demo.json"))
+}
+
+// TestChangeCutOffByAKill kills the process while KOS is carrying a change out: after the next start the order becomes COMPLETED
+// and KOS has it once.
+func TestChangeCutOffByAKill(t *testing.T) {
+	t.Parallel()
+	binaries(t)
+	dir, env := dataDir(t), listeners(t)
+	s := start(t, dir, env)
+	token, line := s.login(t, 1)
+	wish := map[string]string{"lineNumber": line, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	cut := make(chan struct{})
+	go func() {
+		_, _, _ = s.call(context.WithoutCancel(t.Context()), http.MethodPost, "/products/change", token, wish)
+		close(cut)
+	}()
+	require.Eventually(t, func() bool { return len(s.ledger(t)) == 1 }, 10*time.Second, 20*time.Millisecond, "KOS never got the change")
+	s.kill()
+	<-cut
+
+	s = start(t, dir, env)
+	token, _ = s.login(t, 1)
+	require.Eventually(t, func() bool {
+		_, data, err := s.call(t.Context(), http.MethodGet, "/products/history", token, nil)
+		items, _ := data["items"].([]any)
+		if err != nil || len(items) != 1 {
+			return false
+		}
+		row, _ := items[0].(map[string]any)
+		return row["processStatus"] == "COMPLETED"
+	}, 60*time.Second, 250*time.Millisecond, "product.md: an order cut off by a crash is final within 60 s")
+	require.Len(t, s.ledger(t), 1, "applied once")
+	require.Zero(t, s.interrupt(t))
+}
+
+func (s *system) ledger(t *testing.T) (rows []map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.KOS.Control+"/control/ledger", http.NoBody)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&rows))
+	require.NoError(t, res.Body.Close())
+	return rows
+}
+
+// TestSplitRunsTheJourney starts each service as its own process and drives the journey with the operator's tool.
+func TestSplitRunsTheJourney(t *testing.T) {
+	t.Parallel()
+	bin := binaries(t)
+	dir, env := dataDir(t), listeners(t)
+	s := start(t, dir, env, "-split")
+	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "phonebillctl"), "demo", "-file", filepath.Join(dir, "demo.json")).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "all as they should be")
+	require.Zero(t, s.interrupt(t))
+}
+
+// TestATakenPortIsAClearMessage starts with a port that is in use.
+func TestATakenPortIsAClearMessage(t *testing.T) {
+	t.Parallel()
+	bin := binaries(t)
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = ln.Close() }()
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "phonebill"))
+	cmd.Env = append(os.Environ(), append(listeners(t), "PHONEBILL_DATA="+dataDir(t), "GATEWAY_ADDR="+ln.Addr().String())...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.Error(t, cmd.Run())
+	require.Contains(t, stderr.String(), "gateway: port "+ln.Addr().String()+" is taken by another program")
+}

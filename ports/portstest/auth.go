@@ -1,0 +1,359 @@
+package portstest
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Users is the suite of ports.Users.
+func Users(t *testing.T, open func(t *testing.T) ports.Users) {
+	t.Helper()
+	t.Run("an account comes back as it was put", func(t *testing.T) {
+		t.Parallel()
+		users, want := open(t), Owner()
+		_, err := users.ByID(t.Context(), want.UserID)
+		requireFault(t, fault.UserNotFound, err)
+		require.NoError(t, users.Put(t.Context(), want))
+		got, err := users.ByID(t.Context(), want.UserID)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		_, err = users.ByID(t.Context(), "HONG1234")
+		requireFault(t, fault.UserNotFound, err)
+	})
+	t.Run("staff own no line and need no phone", func(t *testing.T) {
+		t.Parallel()
+		users, want := open(t), auth.User{UserID: "admin", Roles: []auth.Role{auth.Admin, auth.Operator}, Status: auth.Suspended}
+		require.NoError(t, users.Put(t.Context(), want))
+		got, err := users.ByID(t.Context(), want.UserID)
+		require.NoError(t, err)
+		require.ElementsMatch(t, want.Roles, got.Roles)
+		got.Roles = want.Roles
+		require.Equal(t, want, got)
+	})
+	t.Run("put again replaces everything but the last login", func(t *testing.T) {
+		t.Parallel()
+		users, user := open(t), Owner()
+		require.NoError(t, users.Put(t.Context(), user))
+		require.NoError(t, users.SawLogin(t.Context(), user.UserID, after(5)))
+		user.PasswordHash, user.Status, user.Name = personal.NewSecret("$argon2id$two"), auth.Inactive, personal.NewName("홍길순")
+		user.Lines, user.Roles = []line.Number{Line(3)}, []auth.Role{auth.Operator}
+		user.Grants = []auth.Grant{{Permission: auth.Operations}}
+		user.Phone, user.Email, user.CustomerID = Line(3), personal.NewEmail("other@example.com"), "C-0003"
+		require.NoError(t, users.Put(t.Context(), user))
+		got, err := users.ByID(t.Context(), user.UserID)
+		require.NoError(t, err)
+		user.LastLoginAt = after(5)
+		require.Equal(t, user, got)
+	})
+	t.Run("the order of lines is kept: the first is the default", func(t *testing.T) {
+		t.Parallel()
+		users, user := open(t), Owner()
+		user.Lines = nil
+		for n := 12; n > 0; n-- {
+			user.Lines = append(user.Lines, Line(n))
+		}
+		require.NoError(t, users.Put(t.Context(), user))
+		got, err := users.ByID(t.Context(), user.UserID)
+		require.NoError(t, err)
+		require.Equal(t, user.Lines, got.Lines)
+	})
+	t.Run("login time and hash change alone, and nobody is invented", func(t *testing.T) {
+		t.Parallel()
+		users, user := open(t), Owner()
+		require.NoError(t, users.Put(t.Context(), user))
+		require.NoError(t, users.SawLogin(t.Context(), user.UserID, after(1)))
+		require.NoError(t, users.Rehash(t.Context(), user.UserID, personal.NewSecret("new")))
+		got, err := users.ByID(t.Context(), user.UserID)
+		require.NoError(t, err)
+		user.LastLoginAt, user.PasswordHash = after(1), personal.NewSecret("new")
+		require.Equal(t, user, got)
+		require.NoError(t, users.SawLogin(t.Context(), "nobody", after(1)))
+		require.NoError(t, users.Rehash(t.Context(), "nobody", personal.NewSecret("x")))
+		_, err = users.ByID(t.Context(), "nobody")
+		requireFault(t, fault.UserNotFound, err)
+	})
+	t.Run("what was answered is the caller's own", func(t *testing.T) {
+		t.Parallel()
+		users, user := open(t), Owner()
+		require.NoError(t, users.Put(t.Context(), user))
+		user.Lines[0] = Line(9)
+		got, err := users.ByID(t.Context(), user.UserID)
+		require.NoError(t, err)
+		got.Roles[0], got.Grants[0] = auth.Admin, auth.Grant{Permission: auth.UserAdmin}
+		got, err = users.ByID(t.Context(), user.UserID)
+		require.NoError(t, err)
+		require.Equal(t, Owner(), got)
+	})
+	t.Run("parallel puts leave one whole account", func(t *testing.T) {
+		t.Parallel()
+		users, first, second := open(t), Owner(), Owner()
+		second.CustomerID, second.Lines = "C-0002", []line.Number{Line(3), Line(4), Line(5)}
+		var all sync.WaitGroup
+		for range 8 {
+			for _, user := range []auth.User{first, second} {
+				all.Go(func() { noError(t, users.Put(t.Context(), user)) })
+			}
+		}
+		all.Wait()
+		got, err := users.ByID(t.Context(), first.UserID)
+		require.NoError(t, err)
+		require.Contains(t, []auth.User{first, second}, got)
+	})
+}
+
+// noError is require.NoError for goroutines, which must not end the test themselves.
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("unexpected error: %v", err)
+	}
+}
+
+// Guesses is the suite of ports.Guesses under auth.DefaultLockout.
+func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
+	t.Helper()
+	policy := auth.DefaultLockout()
+	t.Run("it counts as the policy does", func(t *testing.T) {
+		t.Parallel()
+		guesses := open(t)
+		var want auth.Attempts
+		end := start.Add(policy.LockFor) // the lock of the 5th guess ends at end+5 s
+		for _, at := range []time.Time{
+			after(1), after(2), after(3), after(4), after(5), after(6), end.Add(4 * time.Second), end.Add(5 * time.Second),
+			end.Add(6 * time.Second),
+		} {
+			var expected auth.Guess
+			want, expected = policy.Take(want, at)
+			got, err := guesses.Take(t.Context(), "hong1234", at)
+			require.NoError(t, err)
+			require.Equal(t, expected, got, at)
+			state, err := guesses.Peek(t.Context(), "hong1234")
+			require.NoError(t, err)
+			require.Equal(t, want, state, at)
+		}
+	})
+	t.Run("ids do not share a counter, and unknown ones have none", func(t *testing.T) {
+		t.Parallel()
+		guesses := open(t)
+		_, err := guesses.Take(t.Context(), "hong1234", start)
+		require.NoError(t, err)
+		state, err := guesses.Peek(t.Context(), "Hong1234")
+		require.NoError(t, err)
+		require.Zero(t, state)
+	})
+	t.Run("clear forgets failures and lock", func(t *testing.T) {
+		t.Parallel()
+		guesses := open(t)
+		require.NoError(t, guesses.Clear(t.Context(), "nobody"))
+		for range policy.Failures + 1 {
+			_, err := guesses.Take(t.Context(), "hong1234", start)
+			require.NoError(t, err)
+		}
+		require.NoError(t, guesses.Clear(t.Context(), "hong1234"))
+		state, err := guesses.Peek(t.Context(), "hong1234")
+		require.NoError(t, err)
+		require.Zero(t, state)
+		guess, err := guesses.Take(t.Context(), "hong1234", start)
+		require.NoError(t, err)
+		require.Equal(t, auth.GuessAllowed, guess)
+	})
+	t.Run("100 parallel guesses are 4 allowed, 1 last, 95 refused", func(t *testing.T) {
+		t.Parallel()
+		guesses := open(t)
+		var counts [3]atomic.Int64
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				guess, err := guesses.Take(t.Context(), "hong1234", start)
+				noError(t, err)
+				counts[guess].Add(1)
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, policy.Failures-1, counts[auth.GuessAllowed].Load())
+		require.EqualValues(t, 1, counts[auth.GuessLast].Load())
+		require.EqualValues(t, 100-policy.Failures, counts[auth.GuessRefused].Load())
+		state, err := guesses.Peek(t.Context(), "hong1234")
+		require.NoError(t, err)
+		require.Equal(t, auth.Attempts{Failures: policy.Failures, LockedUntil: start.Add(policy.LockFor)}, state)
+	})
+}
+
+func session(n int) auth.Session {
+	from := auth.Client{IP: "203.0.113.9", UserAgent: "앱/1.0"}
+	return auth.DefaultSessions().NewSession(numbered(n), Owner().UserID, n%2 == 0, from, start)
+}
+
+// Sessions is the suite of ports.Sessions. The store knows the account Owner.
+func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
+	t.Helper()
+	t.Run("a session comes back as it was created", func(t *testing.T) {
+		t.Parallel()
+		sessions := open(t)
+		_, err := sessions.Get(t.Context(), numbered(1))
+		requireFault(t, fault.ResourceNotFound, err)
+		for n := 1; n <= 2; n++ {
+			require.NoError(t, sessions.Create(t.Context(), session(n)))
+		}
+		for n := 1; n <= 2; n++ {
+			got, err := sessions.Get(t.Context(), numbered(n))
+			require.NoError(t, err)
+			require.Equal(t, session(n), got)
+		}
+	})
+	t.Run("change stores and answers what was decided, and Get sees it at once", func(t *testing.T) {
+		t.Parallel()
+		sessions, want := open(t), session(1)
+		require.NoError(t, sessions.Create(t.Context(), want))
+		_, err := sessions.Get(t.Context(), want.ID) // a copy may be cached now
+		require.NoError(t, err)
+		want.Generation, want.RotatedAt, want.LastSeenAt, want.RevokedAt = 2, after(1), after(2), after(3)
+		got, err := sessions.Change(t.Context(), want.ID, func(auth.Session) auth.Session { return want })
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		got, err = sessions.Get(t.Context(), want.ID)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	})
+	t.Run("a decision may leave things as they are", func(t *testing.T) {
+		t.Parallel()
+		sessions, want := open(t), session(1)
+		require.NoError(t, sessions.Create(t.Context(), want))
+		got, err := sessions.Change(t.Context(), want.ID, func(s auth.Session) auth.Session { return s })
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	})
+	t.Run("there is nothing to change in an unknown session", func(t *testing.T) {
+		t.Parallel()
+		_, err := open(t).Change(t.Context(), numbered(7), func(s auth.Session) auth.Session {
+			t.Error("decided on nothing")
+			return s
+		})
+		requireFault(t, fault.ResourceNotFound, err)
+	})
+	t.Run("100 parallel refreshes of one token have one successor", func(t *testing.T) {
+		t.Parallel()
+		sessions, policy := open(t), auth.DefaultSessions()
+		require.NoError(t, sessions.Create(t.Context(), session(1)))
+		var rotated, replayed atomic.Int64
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				var verdict auth.Refresh
+				_, err := sessions.Change(t.Context(), numbered(1), func(s auth.Session) (next auth.Session) {
+					next, verdict = policy.Present(s, 1, after(1))
+					return next
+				})
+				noError(t, err)
+				switch verdict {
+				case auth.RefreshRotated:
+					rotated.Add(1)
+				case auth.RefreshReplay:
+					replayed.Add(1)
+				case auth.RefreshRefused, auth.RefreshReused:
+					t.Errorf("refresh came to %d", verdict)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, rotated.Load())
+		require.EqualValues(t, 99, replayed.Load())
+		got, err := sessions.Get(t.Context(), numbered(1))
+		require.NoError(t, err)
+		require.Equal(t, 2, got.Generation)
+	})
+}
+
+// RevocationFeed is the suite of ports.RevocationFeed over the sessions it tells of. The store knows the account Owner.
+func RevocationFeed(t *testing.T, open func(t *testing.T) (ports.Sessions, ports.RevocationFeed)) {
+	t.Helper()
+	t.Run("it tells what ended at or after a moment", func(t *testing.T) {
+		t.Parallel()
+		sessions, feed := open(t)
+		for n := 1; n <= 4; n++ {
+			require.NoError(t, sessions.Create(t.Context(), session(n)))
+		}
+		for n := 1; n <= 3; n++ { // the 4th lives on
+			_, err := sessions.Change(t.Context(), numbered(n), func(s auth.Session) auth.Session { return s.Revoke(after(n)) })
+			require.NoError(t, err)
+		}
+		revoked := func(at time.Time) map[id.ID]time.Time {
+			rows, err := feed.Since(t.Context(), at)
+			require.NoError(t, err)
+			seen := map[id.ID]time.Time{}
+			for _, r := range rows {
+				seen[r.SessionID] = r.At
+			}
+			require.Len(t, seen, len(rows), "each once")
+			return seen
+		}
+		require.Equal(t, map[id.ID]time.Time{numbered(1): after(1), numbered(2): after(2), numbered(3): after(3)}, revoked(start))
+		require.Equal(t, map[id.ID]time.Time{numbered(2): after(2), numbered(3): after(3)}, revoked(after(2)))
+		require.Empty(t, revoked(after(4)))
+	})
+}
+
+// LoginHistory is the suite of ports.LoginHistory. Count says how many events are stored.
+func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHistory, count func() int)) {
+	t.Helper()
+	t.Run("every event is kept", func(t *testing.T) {
+		t.Parallel()
+		history, count := open(t)
+		kinds := []auth.LoginEventType{auth.EventLogin, auth.EventAutoLogin, auth.EventLogout, auth.EventLocked, auth.EventRefreshReused}
+		var all sync.WaitGroup
+		for n := range 40 {
+			all.Go(func() {
+				e := auth.LoginEvent{
+					ID: numbered(n), UserID: auth.UserID(fmt.Sprintf("user%d", n)), Known: n%2 == 0, Type: kinds[n%len(kinds)], Success: n%3 == 0,
+					Client: auth.Client{IP: "203.0.113.9", UserAgent: "앱"}, At: after(n),
+				}
+				if !e.Success {
+					e.Reason = string(fault.WrongCredentials)
+				}
+				noError(t, history.Append(t.Context(), e))
+			})
+		}
+		all.Wait()
+		require.Equal(t, 40, count())
+	})
+}
+
+// SigningKeys is the suite of ports.SigningKeys.
+func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
+	t.Helper()
+	t.Run("of many first keys one wins and comes back whole", func(t *testing.T) {
+		t.Parallel()
+		keys := open(t)
+		none, err := keys.List(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, none)
+		var all sync.WaitGroup
+		offered := make([]auth.SigningKey, 20)
+		for n := range offered {
+			seed := personal.NewSecret(string([]byte{0, 0xff, byte(n)}))
+			offered[n] = auth.SigningKey{KeyID: fmt.Sprint("key-", n), Seed: seed, CreatedAt: after(n)}
+			all.Go(func() { noError(t, keys.AddFirst(t.Context(), offered[n])) })
+		}
+		all.Wait()
+		held, err := keys.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, held, 1)
+		require.Contains(t, offered, held[0])
+		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "late", CreatedAt: after(99)}))
+		again, err := keys.List(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, held, again)
+	})
+}

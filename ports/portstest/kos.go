@@ -1,0 +1,219 @@
+package portstest
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/audit"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
+
+// Customers is the suite of ports.Customers, with the epochs it obeys.
+func Customers(t *testing.T, open func(t *testing.T) (ports.Customers, ports.Epochs)) {
+	t.Helper()
+	t.Run("a copy comes back as it was put", func(t *testing.T) {
+		t.Parallel()
+		customers, _ := open(t)
+		for _, want := range CustomerCopies() {
+			_, err := customers.Latest(t.Context(), want.Customer.Line)
+			requireFault(t, fault.ResourceNotFound, err)
+			require.NoError(t, customers.Put(t.Context(), want))
+			got, err := customers.Latest(t.Context(), want.Customer.Line)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+	})
+	t.Run("a newer copy replaces, an older one does not", func(t *testing.T) {
+		t.Parallel()
+		customers, _ := open(t)
+		older := product.CustomerCopy{Customer: Customer(Line(1)), AsOf: start}
+		newer := product.CustomerCopy{Customer: Customer(Line(1)), AsOf: after(1)}
+		newer.Customer.PlanCode = "LTE_BASIC"
+		for _, next := range []product.CustomerCopy{older, newer, older} {
+			require.NoError(t, customers.Put(t.Context(), next))
+			_, err := customers.Latest(t.Context(), Line(1)) // a copy may be cached now
+			require.NoError(t, err)
+		}
+		got, err := customers.Latest(t.Context(), Line(1))
+		require.NoError(t, err)
+		require.Equal(t, newer, got)
+	})
+	t.Run("nothing from before the line's epoch is shown", func(t *testing.T) {
+		t.Parallel()
+		customers, epochs := open(t)
+		for _, n := range []line.Number{Line(1), Line(2)} {
+			require.NoError(t, customers.Put(t.Context(), product.CustomerCopy{Customer: Customer(n), AsOf: after(1)}))
+			_, err := customers.Latest(t.Context(), n)
+			require.NoError(t, err)
+		}
+		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(1)))
+		_, err := customers.Latest(t.Context(), Line(1))
+		require.NoError(t, err, "told at the epoch, not before")
+		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(2)))
+		_, err = customers.Latest(t.Context(), Line(1))
+		requireFault(t, fault.ResourceNotFound, err)
+		_, err = customers.Latest(t.Context(), Line(2))
+		require.NoError(t, err, "another line's epoch")
+		require.NoError(t, customers.Put(t.Context(), product.CustomerCopy{Customer: Customer(Line(1)), AsOf: after(3)}))
+		_, err = customers.Latest(t.Context(), Line(1))
+		require.NoError(t, err)
+	})
+}
+
+// Plans is the suite of ports.Plans.
+func Plans(t *testing.T, open func(t *testing.T) ports.Plans) {
+	t.Helper()
+	t.Run("the newest list comes back as it was put", func(t *testing.T) {
+		t.Parallel()
+		plans := open(t)
+		_, err := plans.Latest(t.Context())
+		requireFault(t, fault.ResourceNotFound, err)
+		want := PlansCopies()[0]
+		require.NoError(t, plans.Put(t.Context(), want))
+		got, err := plans.Latest(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+
+		newer, older := want, want
+		newer.AsOf, newer.Plans = after(2), slices.Clone(want.Plans[:1])
+		older.AsOf = after(1)
+		require.NoError(t, plans.Put(t.Context(), newer))
+		require.NoError(t, plans.Put(t.Context(), older))
+		got, err = plans.Latest(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, newer, got)
+	})
+}
+
+// Epochs is the suite of ports.Epochs.
+func Epochs(t *testing.T, open func(t *testing.T) ports.Epochs) {
+	t.Helper()
+	t.Run("an epoch only rises", func(t *testing.T) {
+		t.Parallel()
+		epochs := open(t)
+		for _, step := range []struct{ raise, want time.Time }{{after(2), after(2)}, {after(1), after(2)}, {after(3), after(3)}} {
+			before, err := epochs.Of(t.Context(), Line(2))
+			require.NoError(t, err)
+			require.True(t, before.IsZero())
+			require.NoError(t, epochs.Raise(t.Context(), Line(1), step.raise))
+			got, err := epochs.Of(t.Context(), Line(1))
+			require.NoError(t, err)
+			require.True(t, step.want.Equal(got), got)
+		}
+	})
+	t.Run("of parallel raises the highest stays", func(t *testing.T) {
+		t.Parallel()
+		epochs := open(t)
+		var all sync.WaitGroup
+		for n := 1; n <= 30; n++ {
+			all.Go(func() { noError(t, epochs.Raise(t.Context(), Line(1), after(n))) })
+		}
+		all.Wait()
+		got, err := epochs.Of(t.Context(), Line(1))
+		require.NoError(t, err)
+		require.True(t, after(30).Equal(got), got)
+	})
+}
+
+// Quota is the suite of ports.Quota. Open answers one or more instances that share one ledger.
+func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) {
+	t.Helper()
+	t.Run("of many at once the budget is admitted and the rest told when to come again", func(t *testing.T) {
+		t.Parallel()
+		window := quota.Window{Budget: 7, Per: time.Hour}
+		instances := open(t, window)
+		var mu sync.Mutex
+		var refused []error
+		var all sync.WaitGroup
+		for n := range 40 {
+			all.Go(func() {
+				if err := instances[n%len(instances)].Take(t.Context()); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					refused = append(refused, err)
+				}
+			})
+		}
+		all.Wait()
+		require.Len(t, refused, 40-window.Budget)
+		for _, err := range refused {
+			requireFault(t, fault.ServiceUnavailable, err)
+			require.ErrorIs(t, err, ports.ErrNotAsked)
+			wait := fault.From(err).RetryAfter()
+			require.True(t, wait > 0 && wait <= window.Per, wait)
+		}
+	})
+	t.Run("no window of time holds more than the budget", func(t *testing.T) {
+		t.Parallel()
+		window := quota.Window{Budget: 10, Per: 250 * time.Millisecond}
+		instances := open(t, window)
+		// Each admission happened between asked and told. The k-th admission is not before the k-th asked and not after the k-th told.
+		var mu sync.Mutex
+		var asked, told []time.Time
+		var all sync.WaitGroup
+		for n := range 6 {
+			all.Go(func() {
+				for {
+					at := time.Now()
+					err := instances[n%len(instances)].Take(t.Context())
+					if err != nil && !errors.Is(err, ports.ErrNotAsked) {
+						noError(t, err)
+						return
+					}
+					mu.Lock()
+					if err == nil {
+						asked, told = append(asked, at), append(told, time.Now())
+					}
+					enough := len(told) >= 4*window.Budget
+					mu.Unlock()
+					if enough {
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		slices.SortFunc(asked, time.Time.Compare)
+		slices.SortFunc(told, time.Time.Compare)
+		for k := range asked[window.Budget:] {
+			apart := told[k+window.Budget].Sub(asked[k])
+			require.GreaterOrEqual(t, apart, window.Per-time.Millisecond, "admissions %d and %d", k, k+window.Budget)
+		}
+	})
+}
+
+// CallLog is the suite of ports.CallLog. Count says how many calls are stored.
+func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, count func() int)) {
+	t.Helper()
+	t.Run("every call is kept, whatever is missing in it", func(t *testing.T) {
+		t.Parallel()
+		log, count := open(t)
+		full := audit.Call{
+			ID: numbered(1), Operation: "bill.inquiry", Line: Line(1), RequestID: numbered(2), AskedAt: start, AnsweredAt: after(1),
+			Result: "0000", HTTPStatus: 200, Request: []byte(`{"line":"01012345678"}`), Answer: []byte(`{"total":89000}`),
+		}
+		require.NoError(t, log.Append(t.Context(), full))
+		require.NoError(t, log.Append(t.Context(), audit.Call{
+			ID: numbered(3), Operation: "plan.list", AskedAt: start, AnsweredAt: start, Result: "NOT_SENT",
+		}))
+		var all sync.WaitGroup
+		for n := range 20 {
+			all.Go(func() {
+				one := full
+				one.ID = numbered(10 + n)
+				noError(t, log.Append(t.Context(), one))
+			})
+		}
+		all.Wait()
+		require.Equal(t, 22, count())
+	})
+}

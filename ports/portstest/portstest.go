@@ -1,0 +1,128 @@
+// Package portstest holds one contract suite per port: the comments of package ports as tests. Each suite runs against the fake in
+// adapters/memory, against the real adapter and against every decorator, so that whatever the verbs were tested on behaves like
+// what they run on.
+//
+// A suite calls open for each of its tests; open answers an empty store, which nobody else uses, and registers its own clean-up.
+package portstest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/money"
+	"phonebill/core/personal"
+	"phonebill/core/product"
+)
+
+// start is when the suites begin: 12:04:05 in Seoul, with the microseconds that stores keep.
+var start = time.Date(2026, 3, 2, 3, 4, 5, 123456000, time.UTC)
+
+// after is n seconds after start.
+func after(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
+
+// numbered is the n-th id: later numbers sort later, like UUIDv7.
+func numbered(n int) id.ID {
+	var out id.ID
+	binary.BigEndian.PutUint32(out[:4], 0x019c0000)
+	out[6], out[8] = 0x70, 0x80
+	binary.BigEndian.PutUint32(out[12:], uint32(n)) //nolint:gosec // small
+	return out
+}
+
+// Line is the n-th line number of the suites.
+func Line(n int) line.Number {
+	parsed, err := line.Parse(fmt.Sprintf("010%08d", 10000000+n))
+	if err != nil {
+		panic(err) // a mistake in the suite
+	}
+	return parsed
+}
+
+// Owner is the account whose sessions the suites make: stores that know accounts must know it.
+func Owner() auth.User {
+	return auth.User{
+		UserID: "hong1234", PasswordHash: personal.NewSecret("$argon2id$one"), Name: personal.NewName("홍길동"), Phone: Line(1),
+		Email: personal.NewEmail("hong@example.com"), CustomerID: "C-0001", Lines: []line.Number{Line(1), Line(2)},
+		Roles:  []auth.Role{auth.Customer},
+		Grants: []auth.Grant{{Permission: auth.BillInquiry}, {Permission: auth.ProductChange, ExpiresAt: after(3600)}},
+		Status: auth.Active,
+	}
+}
+
+// Month is the billing month of the suites.
+func Month() calendar.Month { return calendar.MonthOf(start) }
+
+// Bill is a bill with every field set.
+func Bill(n line.Number) bill.Bill {
+	minutes, count, data, monthly := 320, 12, 51200, money.Won(25000)
+	return bill.Bill{
+		Line: n, Month: Month(), ProductCode: "5GX_PREMIUM", ProductName: "5G 프리미엄 플랜", ContractInfo: "24개월 약정 (2025-01-01 ~ 2026-12-31)",
+		Contract: &bill.Contract{Months: 24, Start: Month().Add(-14).First(), End: Month().Add(9).First()},
+		Total:    89000, Charges: []bill.Item{{Name: "월정액", Amount: 95000}},
+		Discounts: []bill.Item{{Name: "선택약정할인", Amount: 6000}},
+		Usage: bill.Usage{
+			Voice: "320분", SMS: "12건", Data: "50GB", VoiceMinutes: &minutes, SMSCount: &count, DataMegabytes: &data,
+			VoiceUnlimited: true, SMSUnlimited: true, DataUnlimited: true,
+		},
+		TerminationFee: 120000, DeviceInstallment: 450000, DeviceInstallmentMonthly: &monthly,
+		Payment: bill.Payment{
+			BillingDate: Month().First(), DueDate: Month().First().AddDays(24), Status: bill.Unpaid, Method: "자동이체",
+		},
+	}
+}
+
+// BillCopies are copies with everything in them and with nothing that may be missing.
+func BillCopies() []bill.Copy {
+	bare := bill.Bill{Line: Line(2), Month: Month(), ProductCode: "LTE_BASIC", Total: -500, Payment: bill.Payment{Status: bill.Paid}}
+	return []bill.Copy{
+		{Version: numbered(1), Bill: Bill(Line(1)), AsOf: start},
+		{Version: numbered(2), Bill: bare, AsOf: after(1)},
+	}
+}
+
+// Customer is a customer with every field set.
+func Customer(n line.Number) product.Customer {
+	return product.Customer{
+		CustomerID: "C-0001", Line: n, Name: personal.NewName("홍길동"), OperatorCode: "MVNO1", LineStatus: product.LineActive,
+		PlanCode: "5GX_PREMIUM", Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC", EffectiveDate: Month().Add(1).First()},
+		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: 120000},
+	}
+}
+
+// CustomerCopies are copies with everything in them and with nothing that may be missing.
+func CustomerCopies() []product.CustomerCopy {
+	return []product.CustomerCopy{
+		{Customer: Customer(Line(1)), AsOf: start},
+		{Customer: product.Customer{Line: Line(2), LineStatus: product.LineTerminated}, AsOf: after(1)},
+	}
+}
+
+// PlansCopies are a full and an empty list.
+func PlansCopies() []product.PlansCopy {
+	return []product.PlansCopy{
+		{
+			AsOf: start,
+			Plans: []product.Plan{{
+				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: 89000, DataAllowance: "무제한", VoiceAllowance: "무제한",
+				SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
+			}, {Code: "LTE_OLD"}},
+		},
+		{AsOf: after(1)},
+	}
+}
+
+// requireFault says that err is the fault of that code.
+func requireFault(t *testing.T, code fault.Code, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, fault.New(code))
+}
