@@ -92,3 +92,10 @@ func TestUnexpected(t *testing.T) {
 	require.False(t, fault.New(fault.BillNotFound).Unexpected())
 	require.True(t, fault.From(io.EOF).Unexpected())
 }
+
+func TestInvalidField(t *testing.T) {
+	t.Parallel()
+	err := fault.InvalidField("month", "bad")
+	require.ErrorIs(t, err, fault.New(fault.ValidationError))
+	require.Equal(t, []fault.Field{{Name: "month", Reason: "bad"}}, err.Fields())
+}

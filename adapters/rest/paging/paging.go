@@ -10,6 +10,7 @@ import (
 
 const (
 	defaultSize = 20
+	maxSize     = 100
 	maxRows     = 10_000 // page x size (product.md)
 )
 
@@ -50,6 +51,12 @@ func Parse(number, start, end *string, page, size *int) (Range, error) {
 	}
 	if size != nil {
 		r.Size = *size
+	}
+	if r.Size < 1 || r.Size > maxSize {
+		return r, fault.InvalidField("size", "size는 1 이상 100 이하여야 합니다")
+	}
+	if r.Page < 1 {
+		return r, fault.InvalidField("page", "page는 1 이상이어야 합니다")
 	}
 	if r.Page > maxRows/r.Size {
 		return r, fault.InvalidField("page", "page × size는 10,000 이하여야 합니다")

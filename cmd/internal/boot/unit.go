@@ -102,6 +102,9 @@ func (r *Running) Stop() error {
 		r.unit.BeforeStop()
 	}
 	err := r.public.Shutdown(ctx)
+	if err != nil { // its time is over: no handler may go on while what it stands on is closed
+		err = errors.Join(err, r.public.Close())
+	}
 	r.stop()
 	r.work.Wait()
 	if r.unit.Drain != nil {

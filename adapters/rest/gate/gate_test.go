@@ -1,0 +1,39 @@
+package gate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/rest/gate"
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+)
+
+func TestThePrincipalIsInTheContextOrNobodyIs(t *testing.T) {
+	t.Parallel()
+	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
+	tokens := &memory.AccessTokens{}
+	g := gate.Gate{Guard: &access.Guard{Verifier: tokens, Revoked: access.NewRevoked(&memory.Sessions{}, clock, time.Hour), Now: clock}}
+	p := auth.Principal{
+		UserID: "hong", SessionID: id.ID{1}, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: clock().Add(time.Hour),
+	}
+	token, err := tokens.Issue(t.Context(), p, clock())
+	require.NoError(t, err)
+	ctx, err := g.Authenticate(t.Context(), token.Reveal(), string(auth.BillInquiry))
+	require.NoError(t, err)
+	require.Equal(t, p, gate.Principal(ctx))
+	require.Zero(t, gate.Principal(t.Context()))
+	for bearer, c := range map[string]struct {
+		need auth.Permission
+		want fault.Code
+	}{"": {"", fault.Unauthorized}, "x": {"", fault.TokenInvalid}, token.Reveal(): {auth.UserAdmin, fault.PermissionDenied}} {
+		ctx, err := g.Authenticate(t.Context(), bearer, string(c.need))
+		require.ErrorIs(t, err, fault.New(c.want))
+		require.Nil(t, ctx)
+	}
+}

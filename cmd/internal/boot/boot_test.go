@@ -1,0 +1,241 @@
+package boot_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/cmd/internal/boot"
+)
+
+var errBackend = errors.New("backend is in trouble")
+
+func env(pairs ...string) boot.Env {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(key string) string { return m[key] }
+}
+
+func TestReaderNamesAllMistakesAtOnce(t *testing.T) {
+	t.Parallel()
+	r := env("N", "7", "D", "2.7s", "S", "text", "SECRET", "hush", "BAD", "x", "LOW", "0", "NEG", "-1s", "ZERO", "0s").Read()
+	require.Equal(t, "text", r.String("S", "def"))
+	require.Equal(t, "def", r.String("NONE", "def"))
+	require.Equal(t, "text", r.Required("S"))
+	require.Equal(t, "hush", r.Secret("SECRET").Reveal())
+	require.Equal(t, 7, r.Int("N", 1, 1, 7))
+	require.Equal(t, 1, r.Int("NONE", 1, 0, 9))
+	require.Equal(t, 2700*time.Millisecond, r.Duration("D", time.Second))
+	require.Equal(t, time.Second, r.Duration("NONE", time.Second))
+	require.NoError(t, r.Err())
+	require.Equal(t, 1, r.Int("BAD", 1, 0, 9))
+	require.Equal(t, 1, r.Int("LOW", 1, 1, 9))
+	require.Equal(t, time.Second, r.Duration("BAD", time.Second))
+	require.Equal(t, time.Second, r.Duration("NEG", time.Second))
+	require.Equal(t, time.Second, r.Duration("ZERO", time.Second))
+	require.Empty(t, r.Required("MISSING"))
+	require.Empty(t, r.Secret("HIDDEN").Reveal())
+	require.Len(t, strings.Split(r.Err().Error(), "\n"), 7)
+	for _, key := range []string{"BAD", "LOW", "NEG", "ZERO", "MISSING is not set", "HIDDEN is not set"} {
+		require.ErrorContains(t, r.Err(), key)
+	}
+}
+
+func probe(t *testing.T, h *boot.Health, path string) (int, string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	h.Routes(mux)
+	rec := httptest.NewRecorder()
+	mux.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
+	require.Equal(t, "application/json", rec.Header().Get("Content-Type"))
+	require.Equal(t, "no-store", rec.Header().Get("Cache-Control"))
+	return rec.Code, rec.Body.String()
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	var broken error
+	h := boot.NewHealth(map[string]boot.Check{"database": func(context.Context) error { return broken }})
+	for _, path := range []string{"/health", "/readyz", "/livez"} {
+		status, body := probe(t, h, path)
+		require.Equal(t, http.StatusOK, status)
+		require.JSONEq(t, `{"status":"UP"}`, body)
+	}
+	broken = errBackend
+	status, body := probe(t, h, "/health")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.JSONEq(t, `{"status":"DOWN","failed":"database"}`, body, "names nothing internal")
+	broken = nil
+	h.Drain()
+	status, body = probe(t, h, "/readyz")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Contains(t, body, "draining")
+	status, _ = probe(t, h, "/livez")
+	require.Equal(t, http.StatusOK, status)
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res.StatusCode, string(body)
+}
+
+func text(s string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, s) })
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+const anyPort = "127.0.0.1:0"
+
+func TestAUnitServesAndStopsInOrder(t *testing.T) {
+	t.Parallel()
+	u := boot.NewUnit("bill", anyPort, anyPort, boot.NewHealth(nil))
+	u.Handler, u.Inside = text("public"), text("internal")
+	order := make(chan string, 9)
+	u.Workers = []boot.Worker{func(ctx context.Context) { <-ctx.Done(); order <- "worker" }}
+	u.Drain = func() { order <- "drain" }
+	u.OnClose(func() { order <- "first opened" })
+	u.OnClose(func() { order <- "last opened" })
+	r, err := u.Start(t.Context(), quiet)
+	require.NoError(t, err)
+	_, body := get(t, r.URL)
+	require.Equal(t, "public", body)
+	_, body = get(t, r.InternalURL)
+	require.Equal(t, "internal", body)
+	require.NoError(t, r.Stop())
+	close(order)
+	var got []string
+	for s := range order {
+		got = append(got, s)
+	}
+	require.Equal(t, []string{"worker", "drain", "last opened", "first opened"}, got)
+	u.Close() // nothing is closed twice
+	select {
+	case err := <-r.Failed():
+		require.NoError(t, err, "stopping is no failure")
+	default:
+	}
+}
+
+func TestATakenPortIsNamedAndNothingStaysOpen(t *testing.T) {
+	t.Parallel()
+	var lc net.ListenConfig
+	other, err := lc.Listen(t.Context(), "tcp", anyPort)
+	require.NoError(t, err)
+	defer func() { _ = other.Close() }()
+	for _, addrs := range [][2]string{{other.Addr().String(), anyPort}, {anyPort, other.Addr().String()}} {
+		u := boot.NewUnit("bill", addrs[0], addrs[1], boot.NewHealth(nil))
+		closed := false
+		u.OnClose(func() { closed = true })
+		err := u.Serve(t.Context(), quiet)
+		require.ErrorContains(t, err, other.Addr().String()+" is taken by another program")
+		require.True(t, closed)
+	}
+	u := boot.NewUnit("bill", "nowhere:x", anyPort, boot.NewHealth(nil))
+	require.Error(t, u.Serve(t.Context(), quiet))
+}
+
+func TestServeEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	u := boot.NewUnit("bill", anyPort, anyPort, boot.NewHealth(nil))
+	started := make(chan struct{})
+	u.Workers = []boot.Worker{func(ctx context.Context) { close(started); <-ctx.Done() }}
+	done := make(chan error, 1)
+	go func() { done <- u.Serve(ctx, quiet) }()
+	<-started
+	cancel()
+	require.NoError(t, <-done)
+}
+
+func TestLoopGoesOnWhileThereIsWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var log bytes.Buffer
+		var at []time.Duration
+		start := time.Now()
+		results := []struct {
+			n   int
+			err error
+		}{{3, nil}, {1, nil}, {0, nil}, {2, errBackend}, {1, nil}, {0, nil}}
+		boot.Loop("orders", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) (int, error) {
+			at = append(at, time.Since(start))
+			r := results[len(at)-1]
+			if len(at) == len(results) {
+				cancel()
+			}
+			return r.n, r.err
+		})(ctx)
+		s := time.Second
+		require.Equal(t, []time.Duration{0, 0, 0, s, 2 * s, 2 * s}, at)
+		require.Equal(t, 1, strings.Count(log.String(), "worker step failed"))
+		require.Contains(t, log.String(), "worker=orders")
+		log.Reset()
+		boot.Loop("orders", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) (int, error) { return 1, nil })(ctx)
+		require.Empty(t, log.String(), "stopped before the first step")
+	})
+}
+
+func TestMainAnswersTheExitCode(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[int]error{0: nil, 1: errBackend} {
+		require.Equal(t, want, boot.Main(func(context.Context, boot.Env, io.Writer, *slog.Logger) error { return err }))
+	}
+	require.Zero(t, boot.Main(func(context.Context, boot.Env, io.Writer, *slog.Logger) error { return context.Canceled }))
+}
+
+func TestASignalEndsTheContext(t *testing.T) {
+	t.Parallel()
+	require.Zero(t, boot.Main(func(ctx context.Context, _ boot.Env, _ io.Writer, _ *slog.Logger) error {
+		require.NoError(t, syscall.Kill(syscall.Getpid(), syscall.SIGTERM))
+		<-ctx.Done()
+		return ctx.Err()
+	}))
+}
+
+func TestLogger(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		level, format, want string
+		debug               bool
+	}{{"", "", `"msg":"m"`, false}, {"nonsense", "json", `"msg":"m"`, false}, {"debug", "text", "msg=m", true}} {
+		var out bytes.Buffer
+		log := boot.Logger(&out, c.level, c.format)
+		log.Info("m")
+		require.Contains(t, out.String(), c.want)
+		require.Equal(t, c.debug, log.Enabled(t.Context(), slog.LevelDebug))
+	}
+}
+
+func TestCloseIsAllowedTwice(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int32
+	u := boot.NewUnit("x", anyPort, anyPort, boot.NewHealth(nil))
+	u.OnClose(func() { n.Add(1) })
+	u.Close()
+	u.Close()
+	require.Equal(t, int32(1), n.Load())
+}

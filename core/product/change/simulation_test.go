@@ -1,0 +1,196 @@
+package change_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/auth"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/change"
+)
+
+const seeds = 300
+
+// weather makes trouble as a real KOS, network and platform do, from one seed.
+type weather struct {
+	mu      sync.Mutex
+	rnd     *rand.Rand
+	calm    bool
+	world   *world
+	pending map[id.ID]bool // received by KOS, not applied yet
+	late    sync.WaitGroup
+}
+
+func (w *weather) chance(percent int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.calm && w.rnd.IntN(100) < percent
+}
+
+func (w *weather) upTo(d time.Duration) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Duration(w.rnd.Int64N(int64(d)))
+}
+
+func (w *weather) setCalm() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calm = true
+}
+
+func (w *weather) received(o product.Order, is bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending[o.TransactionID] = is
+}
+
+func (w *weather) change(ctx context.Context, o product.Order) product.Answer {
+	kos := w.world.kos
+	switch {
+	case w.chance(5):
+		return product.Answer{Kind: product.AnswerNotSent}
+	case w.chance(5):
+		return lost(ctx, o)
+	case w.chance(10): // applied, the reply is dropped
+		return kos.dropReply(ctx, o)
+	case w.chance(5): // received, applied after a while
+		w.received(o, true)
+		w.later(w.upTo(time.Minute), func() {
+			kos.KOS.Change(context.Background(), o)
+			w.received(o, false)
+		})
+		return lost(ctx, o)
+	case w.chance(3): // delayed on the way: KOS learns of it when nobody waits any more
+		w.later(w.upTo(40*time.Second), func() { kos.KOS.Change(context.Background(), o) })
+		return lost(ctx, o)
+	case w.chance(2): // the call is done twice
+		kos.KOS.Change(ctx, o)
+	}
+	return kos.KOS.Change(ctx, o)
+}
+
+func (w *weather) later(d time.Duration, f func()) {
+	w.late.Go(func() {
+		time.Sleep(d)
+		f()
+	})
+}
+
+func (w *weather) ask(ctx context.Context, o product.Order) product.Answer {
+	w.mu.Lock()
+	pending := w.pending[o.TransactionID]
+	w.mu.Unlock()
+	switch {
+	case w.chance(10):
+		return product.Answer{Kind: product.AnswerNotSent}
+	case w.chance(10), pending:
+		return product.Answer{Kind: product.AnswerUnknown}
+	}
+	return w.world.kos.KOS.Ask(ctx, o)
+}
+
+// beforeSave kills the process around a store, or lets it stall beyond its lease.
+func (w *weather) beforeSave(o product.Order) error {
+	switch {
+	case w.chance(5):
+		return errBackend
+	case w.chance(5):
+		if err := w.world.orders.Orders.Save(context.Background(), o); err != nil {
+			return err
+		}
+		return errBackend
+	case w.chance(3):
+		time.Sleep(16 * time.Second)
+	}
+	return nil
+}
+
+// TestSimulation: many seeds of bad weather under virtual time. No order is applied and called FAILED, none is called COMPLETED and
+// not applied, none is sent under two transaction ids, every one reaches an end.
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+		})
+	}
+}
+
+func simulate(t *testing.T, seed uint64) {
+	t.Helper()
+	w := newWorld(t)
+	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}} //nolint:gosec // a seed, not a secret
+	w.kos.onChange, w.kos.onAsk, w.orders.beforeSave = sky.change, sky.ask, sky.beforeSave
+	var lines []line.Number
+	for i := range 4 {
+		n := number(t, fmt.Sprintf("010%08d", 12345678+i))
+		w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+		lines = append(lines, n)
+	}
+	me := auth.Principal{UserID: "hong", Lines: lines}
+
+	ctx, stop := context.WithCancel(t.Context())
+	var workers sync.WaitGroup
+	pods := []*change.Service{w.service(), w.service(), w.service()}
+	for _, pod := range pods {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = pod.Step(ctx, 2) // what goes wrong is the weather
+				time.Sleep(3 * time.Second)
+			}
+		})
+	}
+	accepted := map[id.ID]id.ID{}
+	for i := range 12 {
+		target := []string{"5G", "5G-S"}[i%2]
+		o, err := pods[i%len(pods)].Request(t.Context(), me, change.Command{Line: lines[i%len(lines)], From: "LTE", To: target})
+		if err == nil {
+			if known, ok := accepted[o.ID]; ok {
+				require.Equal(t, known, o.TransactionID, "one transaction id per order")
+			}
+			accepted[o.ID] = o.TransactionID
+		}
+		time.Sleep(sky.upTo(30 * time.Second))
+	}
+	time.Sleep(10 * time.Minute)
+	sky.setCalm()
+	time.Sleep(30 * time.Minute)
+	stop()
+	workers.Wait()
+	sky.late.Wait()
+	for _, pod := range pods {
+		pod.Wait()
+	}
+
+	rows, total, err := w.orders.History(t.Context(), product.HistoryFilter{UserID: "hong", Lines: lines, Page: 1, Size: 100})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, total, len(accepted), "no accepted order is lost")
+	completed := 0
+	for _, o := range rows {
+		applied := w.kos.KOS.Ask(t.Context(), o).Kind == product.AnswerAccepted
+		require.Truef(t, o.State.Final(), "seed %d: %s is %s", seed, o.ID, o.State)
+		require.Equalf(t, o.State == product.Completed, applied, "seed %d: applied %t, order %s: %s", seed, applied, o.State, o.FailureReason)
+		if applied {
+			completed++
+		}
+	}
+	require.Equal(t, completed, w.kos.Applied(), "nothing was applied that has no order")
+	transactions := map[id.ID]id.ID{}
+	for _, sent := range w.kos.wire() {
+		if known, ok := transactions[sent.ID]; ok {
+			require.Equal(t, known, sent.TransactionID)
+		}
+		transactions[sent.ID] = sent.TransactionID
+	}
+}
