@@ -34,7 +34,7 @@ func toCustomer(s catalog.Screen) gen.ProductCustomerData {
 	c := s.Customer
 	data := gen.ProductCustomerData{
 		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: c.Name.Reveal(), CurrentProduct: toPlan(s.Current, nil),
-		LineStatus: gen.LineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
+		LineStatus: lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
 		ContractInfo: gen.ContractInfo{
 			ContractDate: date(c.Contract.Date), TermEndDate: date(c.Contract.TermEnd),
 			EarlyTerminationFee: int64(c.Contract.EarlyTerminationFee),
@@ -46,6 +46,17 @@ func toCustomer(s catalog.Screen) gen.ProductCustomerData {
 		}
 	}
 	return data
+}
+
+// lineStatus leaves a state out that the contract does not know.
+func lineStatus(s product.LineStatus) *gen.LineStatus {
+	switch s {
+	case product.LineActive, product.LineSuspended, product.LineTerminated:
+		known := gen.LineStatus(s)
+		return &known
+	default:
+		return nil
+	}
 }
 
 // toPlan translates a plan; with a current plan it tells the difference of the monthly fees.
