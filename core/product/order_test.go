@@ -97,7 +97,8 @@ func TestAnswers(t *testing.T) {
 		done, err := o.Answered(product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "K-1"}, now)
 		require.NoError(t, err)
 		require.Equal(t, product.Completed, done.State)
-		require.Equal(t, []string{"0000", "K-1", "상품 변경이 완료되었습니다", ""}, []string{done.ResultCode, done.KOSOrder, done.ResultMessage, done.FailureReason})
+		require.Equal(t, []string{"0000", "K-1", "상품 변경이 완료되었습니다", ""},
+			[]string{done.ResultCode, done.KOSOrder, done.ResultMessage, done.FailureReason})
 		require.Equal(t, now, done.ProcessedAt)
 
 		refused, err := o.Answered(product.Answer{Kind: product.AnswerRefused, Code: "E103", Refusal: product.RefusedUnpaid}, now)

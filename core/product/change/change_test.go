@@ -101,14 +101,16 @@ func TestWhatFailsWithinTheTimeIs409WithTheRequestID(t *testing.T) {
 		code fault.Code
 		why  string
 	}{
-		"not on sale":       {"3G", nil, fault.ValidationFailed, "현재 판매 중인 상품이 아닙니다"},
-		"another operator":  {"ELSE", nil, fault.ValidationFailed, "가입하신 사업자의 상품이 아닙니다"},
-		"same plan":         {"LTE", nil, fault.ValidationFailed, "이미 이용 중인 상품입니다"},
-		"not the current":   {"5G", func(c *product.Customer) { c.PlanCode = "5G-S" }, fault.ValidationFailed, "일치하지 않습니다"},
-		"already scheduled": {"5G", func(c *product.Customer) { c.Scheduled = &product.Scheduled{PlanCode: "5G"} }, fault.ValidationFailed, "예약된"},
-		"suspended":         {"5G", func(c *product.Customer) { c.LineStatus = product.LineSuspended }, fault.LineSuspended, "정지된 회선입니다"},
-		"terminated":        {"5G", func(c *product.Customer) { c.LineStatus = product.LineTerminated }, fault.LineSuspended, "해지된 회선입니다"},
-		"line unknown":      {"5G", func(c *product.Customer) { c.Line = line.Number{} }, fault.LineNotFound, "회선 정보를 찾을 수 없습니다"},
+		"not on sale":      {"3G", nil, fault.ValidationFailed, "현재 판매 중인 상품이 아닙니다"},
+		"another operator": {"ELSE", nil, fault.ValidationFailed, "가입하신 사업자의 상품이 아닙니다"},
+		"same plan":        {"LTE", nil, fault.ValidationFailed, "이미 이용 중인 상품입니다"},
+		"not the current":  {"5G", func(c *product.Customer) { c.PlanCode = "5G-S" }, fault.ValidationFailed, "일치하지 않습니다"},
+		"already scheduled": {"5G", func(c *product.Customer) {
+			c.Scheduled = &product.Scheduled{PlanCode: "5G"}
+		}, fault.ValidationFailed, "예약된"},
+		"suspended":    {"5G", func(c *product.Customer) { c.LineStatus = product.LineSuspended }, fault.LineSuspended, "정지된 회선입니다"},
+		"terminated":   {"5G", func(c *product.Customer) { c.LineStatus = product.LineTerminated }, fault.LineSuspended, "해지된 회선입니다"},
+		"line unknown": {"5G", func(c *product.Customer) { c.Line = line.Number{} }, fault.LineNotFound, "회선 정보를 찾을 수 없습니다"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -302,7 +304,9 @@ func TestWhatNobodyCanTellIsParked(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.kos.then(lost)
-		w.kos.onAsk = func(context.Context, product.Order) product.Answer { return product.Answer{Kind: product.AnswerUnknown} }
+		w.kos.onAsk = func(context.Context, product.Order) product.Answer {
+			return product.Answer{Kind: product.AnswerUnknown}
+		}
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.Empty(t, w.work(t.Context(), 25*time.Hour))
@@ -499,7 +503,8 @@ func TestHistoryShowsTheCallersOwnOrders(t *testing.T) {
 		require.Equal(t, 2, total)
 		_, _, err = w.History(t.Context(), w.me, product.HistoryFilter{Lines: []line.Number{number(t, "01055554444")}, Page: 1, Size: 1})
 		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
-		_, total, err = w.History(t.Context(), auth.Principal{UserID: "kim", Lines: w.me.Lines}, product.HistoryFilter{UserID: "hong", Page: 1, Size: 1})
+		stranger := auth.Principal{UserID: "kim", Lines: w.me.Lines}
+		_, total, err = w.History(t.Context(), stranger, product.HistoryFilter{UserID: "hong", Page: 1, Size: 1})
 		require.NoError(t, err)
 		require.Zero(t, total)
 	})

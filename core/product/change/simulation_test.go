@@ -130,7 +130,7 @@ func TestSimulation(t *testing.T) {
 func simulate(t *testing.T, seed uint64) {
 	t.Helper()
 	w := newWorld(t)
-	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}} //nolint:gosec // a seed, not a secret
+	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}}
 	w.kos.onChange, w.kos.onAsk, w.orders.beforeSave = sky.change, sky.ask, sky.beforeSave
 	var lines []line.Number
 	for i := range 4 {

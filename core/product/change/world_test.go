@@ -228,7 +228,9 @@ func (w *world) customer(edit func(*product.Customer)) {
 	w.kos.AddCustomer(c, nil)
 }
 
-func (w *world) command(to string) change.Command { return change.Command{Line: w.line, From: "LTE", To: to} }
+func (w *world) command(to string) change.Command {
+	return change.Command{Line: w.line, From: "LTE", To: to}
+}
 
 func (w *world) read(t *testing.T, order id.ID) product.Order {
 	t.Helper()
