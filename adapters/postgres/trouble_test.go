@@ -164,7 +164,9 @@ func TestAnotherKeyringReadsNothing(t *testing.T) {
 		require.NoError(t, read(), name)
 	}
 	sealing, _ := calls(t.Context(), broken{right}, authDB, billDB, productDB, kosDB)
-	for _, name := range []string{"put user", "add key", "put bill", "add inquiry", "save inquiry", "add order", "put customer", "put plans", "log call"} {
+	for _, name := range []string{
+		"put user", "add key", "put bill", "add inquiry", "save inquiry", "add order", "put customer", "put plans", "log call",
+	} {
 		require.ErrorIs(t, sealing[name](), errBroken, name)
 	}
 }

@@ -314,7 +314,7 @@ func TestGoodRequestReachesTheHandler(t *testing.T) {
 		require.Equal(t, http.StatusOK, res.StatusCode)
 	}
 	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, httptest.NewRequest("GET", "/health", nil))
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/health", nil))
 	require.Equal(t, "ok", rec.Body.String())
 }
 

@@ -85,7 +85,8 @@ func TestABrokenKeyringIsNeitherUsedNorReplacedNorShown(t *testing.T) {
 		return raw
 	}
 	for name, raw := range map[string][]byte{
-		"empty": {}, "no JSON": []byte("hush"), "half": good[:len(good)/2], "no index key": with("index", ""), "short index key": with("index", "aHVzaA=="),
+		"empty": {}, "no JSON": []byte("hush"), "half": good[:len(good)/2],
+		"no index key": with("index", ""), "short index key": with("index", "aHVzaA=="),
 		"no keys": with("aead", map[string]any{}), "foreign keys": with("aead", map[string]any{"primaryKeyId": 1, "key": []any{}}),
 	} {
 		path := filepath.Join(t.TempDir(), "keyring.json")
@@ -93,7 +94,7 @@ func TestABrokenKeyringIsNeitherUsedNorReplacedNorShown(t *testing.T) {
 		_, err := vault.OpenOrCreate(path)
 		require.Error(t, err, name)
 		require.NotContains(t, err.Error(), "hush")
-		after, err := os.ReadFile(path) //nolint:gosec // our own file
+		after, err := os.ReadFile(path)
 		require.NoError(t, err)
 		require.Equal(t, raw, after, name)
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
+
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +13,7 @@ import (
 
 	"phonebill/adapters/jose"
 	"phonebill/adapters/memory"
+	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/auth"
 	"phonebill/core/line"
@@ -78,7 +79,7 @@ type gatewayInfo struct {
 // serveGateway runs our gateway as it is deployed, in front of any backend, beside a little auth service that publishes one key and
 // no revocations.
 func serveGateway(ctx context.Context, out io.Writer, args []string) error {
-	tools := compose.RealTools(slog.New(slog.NewJSONHandler(io.Discard, nil))) // formats each access-log line, writes none
+	tools := compose.RealTools(boot.Logger(io.Discard, "info", "json")) // formats each access-log line, writes none
 	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, tools.Now, tools.NewID)
 	if err != nil {
 		return err

@@ -1,4 +1,5 @@
-// Command kos-simulator serves the KOS simulator (adapters/kos/kossim) and its control API. Its environment is described at compose.ReadKOSSim.
+// Command kos-simulator serves the KOS simulator (adapters/kos/kossim) and its control API. Its environment is
+// described at compose.ReadKOSSim.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command mvnoap-simulator serves the MVNO AP simulator (adapters/mvnoap/mvnoapsim) and its control API. Its environment is described at compose.ReadAPSim.
+// Command mvnoap-simulator serves the MVNO AP simulator (adapters/mvnoap/mvnoapsim) and its control API. Its environment
+// is described at compose.ReadAPSim.
 package main
 
 import (

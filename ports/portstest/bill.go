@@ -230,7 +230,8 @@ func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 	twin := completed(7, Line(1)) // asked at the same moment as the one before: the later id is shown first
 	twin.RequestedAt = after(6)
 	for _, q := range []bill.Inquiry{
-		inquiry(4, Line(1)), failed, completed(6, Line(1)), twin, completed(8, Line(2)), completed(9, Line(3)), stranger, late, early, next, before,
+		inquiry(4, Line(1)), failed, completed(6, Line(1)), twin, completed(8, Line(2)), completed(9, Line(3)),
+		stranger, late, early, next, before,
 	} {
 		require.NoError(t, inquiries.Add(t.Context(), q))
 	}

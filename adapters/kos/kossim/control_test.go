@@ -140,7 +140,7 @@ func TestHealthAndMetrics(t *testing.T) {
 	require.Equal(t, 200, do("GET", "/health", "", nil))
 	srv := httptest.NewServer(sim.Control())
 	t.Cleanup(srv.Close)
-	res, err := srv.Client().Get(srv.URL + "/metrics") //nolint:noctx // a test
+	res, err := srv.Client().Get(srv.URL + "/metrics")
 	require.NoError(t, err)
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)

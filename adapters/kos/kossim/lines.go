@@ -78,7 +78,7 @@ var digits = regexp.MustCompile(`^01[0-9]{8,9}$`)
 func pick(lineNumber, salt string, n int) int {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(lineNumber + "/" + salt)) // a hash never fails
-	return int(h.Sum64() >> 16 % uint64(n))
+	return int(h.Sum64() >> 16 % uint64(n))         //nolint:gosec // n is a small positive number
 }
 
 // subscriber is a line that KOS knows. accepted grows by every change that KOS accepts.

@@ -15,7 +15,7 @@ func fake(t *testing.T, version string) string {
 	dir := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\necho '%s'\n", version)
 	for _, name := range []string{"initdb", "postgres"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755)) //nolint:gosec // must be executable
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
 	}
 	return dir
 }
@@ -38,7 +38,7 @@ func TestBinariesComeFromPGBINDIRAlone(t *testing.T) {
 		require.ErrorContains(t, err, "PG_BINDIR")
 	}
 	broken := fake(t, "")
-	require.NoError(t, os.WriteFile(filepath.Join(broken, "postgres"), []byte("#!/bin/sh\nexit 3\n"), 0o755)) //nolint:gosec // executable
+	require.NoError(t, os.WriteFile(filepath.Join(broken, "postgres"), []byte("#!/bin/sh\nexit 3\n"), 0o755))
 	t.Setenv("PG_BINDIR", broken)
 	_, err = FindBinaries()
 	require.ErrorContains(t, err, "exit status 3")

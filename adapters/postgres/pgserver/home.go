@@ -72,7 +72,7 @@ func (h *home) settle(ctx context.Context, bin, fallback string) error {
 	if err := os.MkdirAll(fallback, 0o755); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	if err := os.Chmod(fallback, 0o755); err != nil { //nolint:gosec // a way through, whatever the umask; what is private below is 0700
+	if err := os.Chmod(fallback, 0o755); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	return nil
@@ -93,7 +93,7 @@ func (h *home) make() error {
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 && owner.Uid != h.cred.Uid {
 		return fmt.Errorf("%s belongs to uid %d: start as that user, or move the folder away", h.dir, owner.Uid)
 	}
-	if err := os.Chmod(h.dir, 0o755); err != nil { //nolint:gosec // data/ below it is 0700; the server's user must get there
+	if err := os.Chmod(h.dir, 0o755); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
 	return h.give(h.dir)

@@ -127,7 +127,7 @@ func TestFolderHasOneUserAtATime(t *testing.T) {
 func TestKilledParentLeavesNoOrphan(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	parent := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very test program
+	parent := exec.CommandContext(t.Context(), os.Args[0])
 	parent.Env = append(os.Environ(), "PGSERVER_TEST_PARENT_OF="+dir)
 	out, err := parent.StdoutPipe()
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ func TempDir(prefix string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("folder of a temporary database: %w", err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the data below it is 0700
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", fmt.Errorf("folder of a temporary database: %w", err)
 	}
 	return dir, nil

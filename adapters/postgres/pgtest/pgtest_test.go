@@ -37,7 +37,7 @@ func TestEachTestHasItsOwnMigratedDatabase(t *testing.T) {
 	}
 }
 
-func TestDatabaseIsDroppedAtTheEnd(t *testing.T) {
+func TestDatabaseIsDroppedAtTheEnd(t *testing.T) { //nolint:tparallel // the subtest must end before we look
 	t.Parallel()
 	adminURL, _ := pgtest.Server(t)
 	var name string

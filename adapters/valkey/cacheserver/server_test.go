@@ -46,7 +46,7 @@ func start(t *testing.T, o Options) *Server {
 // talk sends commands after logging in and returns everything the server answers to them.
 func talk(t *testing.T, s *Server, password string, commands ...string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", s.Addr()) //nolint:noctx // a test's short talk
+	conn, err := net.Dial("tcp", s.Addr())
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	text := encode("AUTH", password)
@@ -102,8 +102,8 @@ func TestStopEndsTheServer(t *testing.T) {
 
 func TestKilledParentLeavesNoOrphan(t *testing.T) {
 	t.Parallel()
-	start(t, Options{})                                    // skips without a binary
-	parent := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very test program
+	start(t, Options{}) // skips without a binary
+	parent := exec.CommandContext(t.Context(), os.Args[0])
 	parent.Env = append(os.Environ(), "CACHESERVER_TEST_PARENT=1")
 	out, err := parent.StdoutPipe()
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestKilledParentLeavesNoOrphan(t *testing.T) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err, line)
 	addr := strings.TrimSpace(line)
-	conn, err := net.Dial("tcp", addr) //nolint:noctx // a test's short talk
+	conn, err := net.Dial("tcp", addr)
 	require.NoError(t, err)
 	require.NoError(t, conn.Close())
 
@@ -121,7 +121,7 @@ func TestKilledParentLeavesNoOrphan(t *testing.T) {
 		t.Skip("only Linux ends the children of a killed process")
 	}
 	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", addr) //nolint:noctx // a test's short talk
+		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			_ = conn.Close()
 		}
@@ -161,11 +161,11 @@ func program(t *testing.T, version, body string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cacheserver-test-") // not t.TempDir: as root the script runs as another user
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // see above
+	require.NoError(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	file := filepath.Join(dir, "server")
 	script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = --version ]; then echo '%s'; exit 0; fi\n%s\n", version, body)
-	require.NoError(t, os.WriteFile(file, []byte(script), 0o755)) //nolint:gosec // must be executable
+	require.NoError(t, os.WriteFile(file, []byte(script), 0o755))
 	return file
 }
 

@@ -92,7 +92,7 @@ func (p *processes) spawn(name string, env []string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
-	cmd := exec.Command(filepath.Join(filepath.Dir(self), name)) //nolint:gosec,noctx // our own binary; it lives until stop
+	cmd := exec.Command(filepath.Join(filepath.Dir(self), name)) //nolint:noctx // it lives until stop
 	cmd.Env = append(os.Environ(), env...)
 	log, err := os.OpenFile(filepath.Join(p.dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

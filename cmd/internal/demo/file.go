@@ -39,7 +39,7 @@ type Cache struct {
 // Read reads a demo file.
 func Read(path string) (File, error) {
 	var f File
-	raw, err := os.ReadFile(path) //nolint:gosec // the caller names the file
+	raw, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(raw, &f)
 	}
@@ -62,7 +62,8 @@ phonebill is ready.
   log        %s
 
   demo logins (all of this is in %s):
-`, f.BaseURL, f.BaseURL, f.KOS.URL, f.KOS.Control, f.MVNOAP.URL, f.MVNOAP.Control, f.Metrics["gateway"], filepath.Join(filepath.Dir(path), "phonebill.log"), path)
+`, f.BaseURL, f.BaseURL, f.KOS.URL, f.KOS.Control, f.MVNOAP.URL, f.MVNOAP.Control, f.Metrics["gateway"],
+		filepath.Join(filepath.Dir(path), "phonebill.log"), path)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type Stack struct {
 // Start brings everything up. DATABASE_URL (an admin's URL) and VALKEY_ADDR (with VALKEY_PASSWORD) in env name servers of yours
 // to use instead. ctx limits the start only.
 func Start(ctx context.Context, dir string, env boot.Env, log *slog.Logger) (*Stack, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the database's user must pass through
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	secrets, err := OpenSecrets(filepath.Join(dir, "secrets.json"))

@@ -21,7 +21,7 @@ type Secrets struct {
 // OpenSecrets reads the file; a missing one is an empty one.
 func OpenSecrets(path string) (*Secrets, error) {
 	s := &Secrets{path: path, values: map[string]string{}}
-	raw, err := os.ReadFile(path) //nolint:gosec // our own data folder
+	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}

@@ -75,6 +75,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+func (w *world) revoke() { w.Revoked.Add(auth.Revocation{SessionID: sid, At: w.now}) }
+
 func TestAdmit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -89,8 +91,8 @@ func TestAdmit(t *testing.T) {
 		"nonsense":               {nil, "nonsense", "", fault.TokenInvalid},
 		"without the permission": {nil, "", auth.ProductChange, fault.PermissionDenied},
 		"expired":                {func(w *world) { w.now = w.now.Add(30 * time.Minute) }, "", "", fault.TokenExpired},
-		"revoked here":           {func(w *world) { w.Revoked.Add(auth.Revocation{SessionID: sid, At: w.now}) }, "", "", fault.TokenRevoked},
-		"revoked and forbidden":  {func(w *world) { w.Revoked.Add(auth.Revocation{SessionID: sid, At: w.now}) }, "", auth.UserAdmin, fault.TokenRevoked},
+		"revoked here":           {(*world).revoke, "", "", fault.TokenRevoked},
+		"revoked and forbidden":  {(*world).revoke, "", auth.UserAdmin, fault.TokenRevoked},
 		"session ended": {func(w *world) {
 			_, _ = w.sessions.Change(context.Background(), sid, func(s auth.Session) auth.Session { return s.Revoke(w.now) })
 		}, "", "", fault.TokenRevoked},

@@ -194,7 +194,9 @@ func TestLoginAnswersTokensAndRecordsThem(t *testing.T) {
 func TestAutoLoginIsRecordedAndLivesLonger(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	got, err := w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"), AutoLogin: true, From: client})
+	got, err := w.Login(t.Context(), login.Request{
+		UserID: "hong", Password: personal.NewSecret("right-password"), AutoLogin: true, From: client,
+	})
 	require.NoError(t, err)
 	require.Equal(t, auth.EventAutoLogin, w.lastEvent(t).Type)
 	w.now = w.now.Add(23*time.Hour + 50*time.Minute)
@@ -393,7 +395,9 @@ func TestRenewRefuses(t *testing.T) {
 	w := newWorld(t)
 	got, err := w.try(t, "hong", "right-password")
 	require.NoError(t, err)
-	for _, token := range []string{"", "nonsense", got.Access.Reveal(), w.Refresh.Make(id.ID{9}, 1).Reveal(), w.Refresh.Make(got.Principal.SessionID, 2).Reveal()} {
+	for _, token := range []string{
+		"", "nonsense", got.Access.Reveal(), w.Refresh.Make(id.ID{9}, 1).Reveal(), w.Refresh.Make(got.Principal.SessionID, 2).Reveal(),
+	} {
 		_, err := w.Renew(t.Context(), personal.NewSecret(token), client)
 		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), token)
 	}
