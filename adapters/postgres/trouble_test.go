@@ -151,7 +151,8 @@ func TestAnotherKeyringReadsNothing(t *testing.T) {
 	productDB, kosDB := pgtest.New(t, migrations.Product).Pool, pgtest.New(t, migrations.KOS).Pool
 	right := keyring(t)
 	writes, reads := calls(t.Context(), right, authDB, billDB, productDB, kosDB)
-	for _, name := range []string{"put user", "add key", "put bill", "add inquiry", "add answered", "add order", "put customer", "put plans"} {
+	sealed := []string{"put user", "add key", "put bill", "add inquiry", "add answered", "add order", "put customer", "put plans"}
+	for _, name := range sealed {
 		require.NoError(t, writes[name](), name)
 	}
 	_, wrong := calls(t.Context(), blind{right}, authDB, billDB, productDB, kosDB)
@@ -164,7 +165,7 @@ func TestAnotherKeyringReadsNothing(t *testing.T) {
 		require.NoError(t, read(), name)
 	}
 	sealing, _ := calls(t.Context(), broken{right}, authDB, billDB, productDB, kosDB)
-	for _, name := range []string{"put user", "add key", "put bill", "add inquiry", "save inquiry", "add order", "put customer", "put plans", "log call"} {
+	for _, name := range append(sealed, "save inquiry", "log call") {
 		require.ErrorIs(t, sealing[name](), errBroken, name)
 	}
 }
@@ -192,7 +193,8 @@ func TestNoLimitAsksNobody(t *testing.T) {
 func TestLedgerIsSwept(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.KOS)
-	_, err := db.Pool.Exec(t.Context(), "INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '5 min' FROM generate_series(1, 9) i")
+	_, err := db.Pool.Exec(t.Context(),
+		"INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '5 min' FROM generate_series(1, 9) i")
 	require.NoError(t, err)
 	require.NoError(t, postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}).Take(t.Context()))
 	require.Equal(t, 2, count(t, db.Pool, "quota_ledger"), "this one and that of 5 minutes ago")
@@ -232,19 +234,29 @@ func TestAResultWithoutItsBillWaits(t *testing.T) {
 // TestClaimsStandInARow: while one claimer is at work, another waits instead of taking a line's second-oldest for its oldest.
 func TestClaimsStandInARow(t *testing.T) {
 	t.Parallel()
-	db, v := pgtest.New(t, migrations.Product), keyring(t)
-	first, err := db.Pool.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = first.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'))")
-	require.NoError(t, err)
-	impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	outbox := postgres.NewChangeOutbox(db.Pool, v)
-	_, err = outbox.Claim(impatient, noon, time.Minute, 1)
-	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
-	require.NoError(t, first.Rollback(t.Context()))
-	_, err = outbox.Claim(t.Context(), noon, time.Minute, 1)
-	require.NoError(t, err)
+	v := keyring(t)
+	for db, claim := range map[migrations.Database]func(ctx context.Context, pool *pgxpool.Pool) error{
+		migrations.Product: func(ctx context.Context, pool *pgxpool.Pool) error {
+			_, err := postgres.NewChangeOutbox(pool, v).Claim(ctx, noon, time.Minute, 1)
+			return err
+		},
+		migrations.Bill: func(ctx context.Context, pool *pgxpool.Pool) error {
+			_, err := postgres.NewBillOutbox(pool, v, vault.Bills(v)).Claim(ctx, noon, time.Minute, 1)
+			return err
+		},
+	} {
+		pool := pgtest.New(t, db).Pool
+		first, err := pool.Begin(t.Context())
+		require.NoError(t, err)
+		defer func() { _ = first.Rollback(context.Background()) }() // or a failed test would wait for its own connection
+		_, err = first.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'))")
+		require.NoError(t, err)
+		impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		require.ErrorIs(t, claim(impatient, pool), fault.New(fault.ServiceUnavailable))
+		cancel()
+		require.NoError(t, first.Rollback(t.Context()))
+		require.NoError(t, claim(t.Context(), pool))
+	}
 }
 
 // TestARepeatedOrderIsNotALiveOne: only the live slot is CHANGE_IN_PROGRESS; the same transaction twice is our own mistake.

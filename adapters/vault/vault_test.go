@@ -85,7 +85,8 @@ func TestABrokenKeyringIsNeitherUsedNorReplacedNorShown(t *testing.T) {
 		return raw
 	}
 	for name, raw := range map[string][]byte{
-		"empty": {}, "no JSON": []byte("hush"), "half": good[:len(good)/2], "no index key": with("index", ""), "short index key": with("index", "aHVzaA=="),
+		"empty": {}, "no JSON": []byte("hush"), "half": good[:len(good)/2],
+		"no index key": with("index", ""), "short index key": with("index", "aHVzaA=="),
 		"no keys": with("aead", map[string]any{}), "foreign keys": with("aead", map[string]any{"primaryKeyId": 1, "key": []any{}}),
 	} {
 		path := filepath.Join(t.TempDir(), "keyring.json")

@@ -35,7 +35,9 @@ func Vault(t *testing.T, open func(t *testing.T) ports.Vault) {
 		require.Len(t, one, 32)
 		require.Equal(t, one, vault.Index("line", "01012345678"))
 		seen := map[string]bool{string(one): true}
-		for _, other := range [][2]string{{"line", "01012345679"}, {"email", "01012345678"}, {"line0", "1012345678"}, {"line", ""}, {"", "line"}} {
+		for _, other := range [][2]string{
+			{"line", "01012345679"}, {"email", "01012345678"}, {"line0", "1012345678"}, {"line", ""}, {"", "line"},
+		} {
 			seen[string(vault.Index(other[0], other[1]))] = true
 		}
 		require.Len(t, seen, 6)
