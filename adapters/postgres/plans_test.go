@@ -57,12 +57,14 @@ const (
 			CASE WHEN i % 100 = 1 THEN timestamptz '2026-01-01' + i * interval '1 min' END
 		FROM generate_series(1, 20000) AS i`
 	versions = `INSERT INTO bill_versions (id, line_index, month, told_at, sealed)
-		SELECT gen_random_uuid(), decode(md5((i % 1000)::text), 'hex'), '2026-03', timestamptz '2026-01-01' + i * interval '1 min', ''::bytea
+		SELECT gen_random_uuid(), decode(md5((i % 1000)::text), 'hex'), '2026-03', timestamptz '2026-01-01' + i * interval '1 min',
+			''::bytea
 		FROM generate_series(1, 20000) AS i`
 	spent = `INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '1 s' FROM generate_series(1, 20000) AS i`
-	ended = `INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status)
-			VALUES ('user', '', '', '', '', '', '', '', 'ACTIVE');
-		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent)
+	ended = `INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id,
+			status) VALUES ('user', '', '', '', '', '', '', '', 'ACTIVE');
+		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip,
+			user_agent)
 		SELECT gen_random_uuid(), 'user', false, now(), now(), now(), 1, now(), timestamptz '2026-01-01' + i * interval '1 min', '', ''
 		FROM generate_series(1, 20000) AS i`
 )
@@ -98,7 +100,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return nil
 		}, []string{"bill_versions_latest"}},
 		"history of orders": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
-			_, _, err := postgres.NewOrders(pool, keys).History(t.Context(), product.HistoryFilter{UserID: "user7", Lines: lines, Page: 1, Size: 20})
+			f := product.HistoryFilter{UserID: "user7", Lines: lines, Page: 1, Size: 20}
+			_, _, err := postgres.NewOrders(pool, keys).History(t.Context(), f)
 			return err
 		}, []string{"change_orders_history"}},
 		"claim of orders": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {

@@ -95,8 +95,8 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	require.NoError(t, postgres.NewCustomers(kosDB.Pool, keys, vault.Customers(keys)).Put(t.Context(), portstest.CustomerCopies()[0]))
 	require.NoError(t, postgres.NewEpochs(kosDB.Pool, keys).Raise(t.Context(), owner.Lines[0], now))
 	require.NoError(t, postgres.NewCallLog(kosDB.Pool, keys).Append(t.Context(), audit.Call{
-		ID: id.ID{1}, Line: owner.Lines[0], AskedAt: now, AnsweredAt: now, Request: []byte(owner.Lines[0].Digits()),
-		Answer: []byte(owner.Name.Reveal()),
+		ID: id.ID{1}, Line: owner.Lines[0], AskedAt: now, AnsweredAt: now,
+		Request: []byte(owner.Lines[0].Digits()), Answer: []byte(owner.Name.Reveal()),
 	}))
 
 	for _, db := range []*pgtest.DB{authDB, billDB, productDB, kosDB} {

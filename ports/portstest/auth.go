@@ -243,6 +243,27 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		})
 		requireFault(t, fault.ResourceNotFound, err)
 	})
+	t.Run("of many changes at once none is lost", func(t *testing.T) {
+		t.Parallel()
+		sessions := open(t)
+		require.NoError(t, sessions.Create(t.Context(), session(1)))
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				for range 25 {
+					_, err := sessions.Change(t.Context(), numbered(1), func(s auth.Session) auth.Session {
+						s.Generation++
+						return s
+					})
+					noError(t, err)
+				}
+			})
+		}
+		all.Wait()
+		got, err := sessions.Get(t.Context(), numbered(1))
+		require.NoError(t, err)
+		require.Equal(t, 1+8*25, got.Generation)
+	})
 	t.Run("100 parallel refreshes of one token have one successor", func(t *testing.T) {
 		t.Parallel()
 		sessions, policy := open(t), auth.DefaultSessions()
@@ -339,12 +360,19 @@ func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
 		none, err := keys.List(t.Context())
 		require.NoError(t, err)
 		require.Empty(t, none)
-		var all sync.WaitGroup
-		offered := make([]auth.SigningKey, 20)
+		var all, ready sync.WaitGroup
+		offered := make([]auth.SigningKey, 8)
+		ready.Add(len(offered))
 		for n := range offered {
 			seed := personal.NewSecret(string([]byte{0, 0xff, byte(n)}))
 			offered[n] = auth.SigningKey{KeyID: fmt.Sprint("key-", n), Seed: seed, CreatedAt: after(n)}
-			all.Go(func() { noError(t, keys.AddFirst(t.Context(), offered[n])) })
+			all.Go(func() {
+				_, err := keys.List(t.Context()) // a connection for each, so that they truly meet
+				noError(t, err)
+				ready.Done()
+				ready.Wait()
+				noError(t, keys.AddFirst(t.Context(), offered[n]))
+			})
 		}
 		all.Wait()
 		held, err := keys.List(t.Context())

@@ -223,15 +223,16 @@ func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 	stranger := completed(90, Line(1))
 	stranger.UserID = "somebody"
 	late, early := completed(91, Line(1)), completed(92, Line(1)) // the first and last moment of 2 March in Seoul
-	late.RequestedAt, early.RequestedAt = time.Date(2026, 3, 2, 14, 59, 59, 999999000, time.UTC), time.Date(2026, 3, 1, 15, 0, 0, 0, time.UTC)
+	late.RequestedAt = time.Date(2026, 3, 2, 14, 59, 59, 999999000, time.UTC)
+	early.RequestedAt = time.Date(2026, 3, 1, 15, 0, 0, 0, time.UTC)
 	next, before := completed(93, Line(1)), completed(94, Line(1))
 	next.RequestedAt, before.RequestedAt = late.RequestedAt.Add(time.Microsecond), early.RequestedAt.Add(-time.Microsecond)
 	failed := inquiry(5, Line(1)).Fail(fault.BillNotFound, after(6))
 	twin := completed(7, Line(1)) // asked at the same moment as the one before: the later id is shown first
 	twin.RequestedAt = after(6)
 	for _, q := range []bill.Inquiry{
-		inquiry(4, Line(1)), failed, completed(6, Line(1)), twin, completed(8, Line(2)), completed(9, Line(3)),
-		stranger, late, early, next, before,
+		inquiry(4, Line(1)), failed, completed(6, Line(1)), twin, completed(8, Line(2)), completed(9, Line(3)), stranger,
+		late, early, next, before,
 	} {
 		require.NoError(t, inquiries.Add(t.Context(), q))
 	}
