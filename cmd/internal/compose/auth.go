@@ -18,25 +18,17 @@ import (
 // Auth wires the auth service.
 func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p := begin("auth", c.Listen, t)
-	pool, err := p.pool(ctx, "database", c.DatabaseURL, c.PoolSize)
-	if err != nil {
-		return p.failed(err)
-	}
-	keyring, err := p.vault(c.Data)
-	if err != nil {
-		return p.failed(err)
-	}
-	cache, err := p.cache(ctx, c.Cache)
+	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
 	}
 
-	users := postgres.NewUsers(pool, keyring)
-	guesses := postgres.NewGuesses(pool, keyring, auth.DefaultLockout())
-	rows := postgres.NewSessions(pool)
-	sessions := valkey.NewCachedSessions(cache, rows, keyring, p.Log)
+	users := postgres.NewUsers(at.pool, at.keyring)
+	guesses := postgres.NewGuesses(at.pool, at.keyring, auth.DefaultLockout())
+	rows := postgres.NewSessions(at.pool)
+	sessions := valkey.NewCachedSessions(at.cache, rows, at.keyring, p.Log)
 	policy := auth.DefaultSessions()
-	issuer, err := jose.NewIssuer(ctx, postgres.NewSigningKeys(pool, keyring), p.Now, p.NewID)
+	issuer, err := jose.NewIssuer(ctx, postgres.NewSigningKeys(at.pool, at.keyring), p.Now, p.NewID)
 	if err != nil {
 		return p.failed(err)
 	}
@@ -44,8 +36,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	guard.Live = &access.Live{Sessions: sessions, Policy: policy, Now: p.Now}
 
 	logins := &login.Service{
-		Users: users, Guesses: guesses, Sessions: sessions, History: postgres.NewLoginHistory(pool, keyring),
-		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(keyring), Ended: guard.Revoked.Add,
+		Users: users, Guesses: guesses, Sessions: sessions, History: postgres.NewLoginHistory(at.pool, at.keyring),
+		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Ended: guard.Revoked.Add,
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	handlers := &authapi.Handlers{

@@ -48,6 +48,7 @@ type Cache struct {
 type Data struct {
 	DatabaseURL personal.Secret
 	PoolSize    int
+	Instances   int    // of this service, over all machines
 	Keyring     string // path of the keyring file
 	Cache       Cache
 }
@@ -148,7 +149,7 @@ func listen(r *boot.Reader, prefix, public, internal string) Listen {
 func data(r *boot.Reader, databaseKey string) Data {
 	return Data{
 		DatabaseURL: r.Secret(databaseKey), PoolSize: r.Int("DATABASE_POOL_SIZE", defaultPoolSize, 2, 200),
-		Keyring: r.Required("KEYRING_FILE"),
+		Instances: r.Int("INSTANCES", 1, 1, 1000), Keyring: r.Required("KEYRING_FILE"),
 		Cache: Cache{
 			Addr: r.Required("VALKEY_ADDR"), Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")),
 			Mini: r.String("VALKEY_MINI", "") == "true",

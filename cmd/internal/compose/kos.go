@@ -16,6 +16,21 @@ import (
 // kosPool is smaller than a service's own: KOS sees 100 calls a minute.
 const kosPool = 5
 
+// outside are the two systems that are not ours, and KOS's shared database.
+type outside struct {
+	kos     *kos.Client
+	kosPool *pgxpool.Pool
+	ap      *mvnoap.Client
+}
+
+func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outside, err error) {
+	if o.kos, o.kosPool, err = p.kos(ctx, k, v); err != nil {
+		return o, err
+	}
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout}, p.Now, p.Log)
+	return o, err
+}
+
 // kos wires the link to KOS and its shared database.
 func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pgxpool.Pool, error) {
 	pool, err := p.pool(ctx, "kos-database", c.DatabaseURL, kosPool)
@@ -36,10 +51,6 @@ const (
 	apLease   = 20 * time.Second
 	apBatch   = 32
 )
-
-func (p *parts) ap(c AP) (*mvnoap.Client, error) {
-	return mvnoap.New(mvnoap.Config{URL: c.URL, Secret: c.Secret, Timeout: apTimeout}, p.Now, p.Log)
-}
 
 // deliver adds the worker that empties one outbox.
 func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {

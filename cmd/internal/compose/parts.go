@@ -83,7 +83,34 @@ func (p *parts) cache(ctx context.Context, c Cache) (*valkey.Client, error) {
 	return client, nil
 }
 
-func (p *parts) vault(d Data) (ports.Vault, error) { return vault.Open(d.Keyring) }
+// stores are what every service keeps its data in.
+type stores struct {
+	pool    *pgxpool.Pool
+	keyring ports.Vault
+	cache   *valkey.Client
+}
+
+func (p *parts) stores(ctx context.Context, d Data) (s stores, err error) {
+	if s.pool, err = p.pool(ctx, "database", d.DatabaseURL, d.PoolSize); err != nil {
+		return s, err
+	}
+	if s.keyring, err = vault.Open(d.Keyring); err != nil {
+		return s, err
+	}
+	s.cache, err = p.cache(ctx, d.Cache)
+	p.warnOfTooManyConnections(s.pool, d.Instances)
+	return s, err
+}
+
+// warnOfTooManyConnections tells at start-up when all instances together want more connections than the server has (product.md).
+func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
+	p.unit.Workers = append(p.unit.Workers, func(ctx context.Context) {
+		warning, err := postgres.CheckCapacity(ctx, pool, instances)
+		if err == nil && warning != "" {
+			p.Log.WarnContext(ctx, "too many connections", "warning", warning)
+		}
+	})
+}
 
 // guard verifies tokens with the auth service's keys and revocations; the unit is not ready before it has both.
 func (p *parts) guard(keys jose.FetchKeys, feed ports.RevocationFeed) *access.Guard {

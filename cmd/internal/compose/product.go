@@ -23,42 +23,30 @@ const (
 // Product wires the product change service.
 func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) {
 	p := begin("product-change", c.Listen, t)
-	pool, err := p.pool(ctx, "database", c.DatabaseURL, c.PoolSize)
+	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
 	}
-	keyring, err := p.vault(c.Data)
-	if err != nil {
-		return p.failed(err)
-	}
-	cache, err := p.cache(ctx, c.Cache)
-	if err != nil {
-		return p.failed(err)
-	}
-	source, kosPool, err := p.kos(ctx, c.KOS, keyring)
-	if err != nil {
-		return p.failed(err)
-	}
-	server, err := p.ap(c.AP)
+	to, err := p.outside(ctx, c.KOS, c.AP, at.keyring)
 	if err != nil {
 		return p.failed(err)
 	}
 
-	customer, plans := vault.Customers(keyring), vault.Plans(keyring)
+	customer, plans := vault.Customers(at.keyring), vault.Plans(at.keyring)
 	waited := &facts.Service{
-		KOSCustomers: source, KOSPlans: source, Now: p.Now, Call: factsCall,
-		Customers: valkey.NewCachedCustomers(cache, postgres.NewCustomers(kosPool, keyring, customer), keyring, customer, p.Log),
-		Plans:     valkey.NewCachedPlans(cache, postgres.NewPlans(kosPool, plans), plans, p.Log),
+		KOSCustomers: to.kos, KOSPlans: to.kos, Now: p.Now, Call: factsCall,
+		Customers: valkey.NewCachedCustomers(at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), at.keyring, customer, p.Log),
+		Plans:     valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
 	}
 	unhurried := *waited
 	unhurried.Call = factsBackground
 	changes := &change.Service{
-		Facts: waited, Unhurried: &unhurried, KOS: source, Orders: postgres.NewOrders(pool, keyring),
-		Epochs: valkey.NewCachedEpochs(cache, postgres.NewEpochs(kosPool, keyring), keyring, p.Log),
+		Facts: waited, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
+		Epochs: valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log),
 		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID,
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
-	deliver(p, "change-deliveries", postgres.NewChangeOutbox(pool, keyring), server.ChangeResults())
+	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())
 	p.unit.Drain = changes.Wait
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
 	return p.serve(productapi.Spec, handlers.Mount, p.guardBy(c.Auth))

@@ -130,7 +130,7 @@ func (s *Stack) DatabaseURL(db migrations.Database) personal.Secret {
 
 // Data answers the stores of a service.
 func (s *Stack) Data(db migrations.Database, poolSize int) compose.Data {
-	return compose.Data{DatabaseURL: s.DatabaseURL(db), PoolSize: poolSize, Keyring: s.Keyring, Cache: s.Cache}
+	return compose.Data{DatabaseURL: s.DatabaseURL(db), PoolSize: poolSize, Instances: 1, Keyring: s.Keyring, Cache: s.Cache}
 }
 
 // Stop takes everything down, the last started first.
