@@ -26,6 +26,8 @@ type Guesses interface {
 	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step and commits it, whatever becomes of the
 	// login afterwards: of many parallel calls exactly as many are allowed as the policy says.
 	Take(ctx context.Context, user auth.UserID, now time.Time) (auth.Guess, error)
+	// GiveBack applies auth.LockoutPolicy.GiveBack in one atomic step.
+	GiveBack(ctx context.Context, user auth.UserID) error
 	// Clear forgets the failures and the lock.
 	Clear(ctx context.Context, user auth.UserID) error
 	// Peek answers the stored state without changing it; the zero Attempts for an id never seen.

@@ -93,6 +93,16 @@ func (g *Guesses) Take(_ context.Context, user auth.UserID, now time.Time) (auth
 	return guess, nil
 }
 
+// GiveBack takes one guess back.
+func (g *Guesses) GiveBack(_ context.Context, user auth.UserID) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if held, ok := g.m[user]; ok {
+		g.m[user] = g.Policy.GiveBack(held)
+	}
+	return nil
+}
+
 // Clear forgets the failures and the lock.
 func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
 	g.mu.Lock()

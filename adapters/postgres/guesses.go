@@ -48,6 +48,11 @@ func (g *Guesses) Take(ctx context.Context, user auth.UserID, now time.Time) (au
 	}
 }
 
+// GiveBack takes one guess back.
+func (g *Guesses) GiveBack(ctx context.Context, user auth.UserID) error {
+	return translate("give guess back", authdb.New(g.pool).GiveGuessBack(ctx, g.subject(user)))
+}
+
 // Clear forgets the failures and the lock.
 func (g *Guesses) Clear(ctx context.Context, user auth.UserID) error {
 	return translate("clear guesses", authdb.New(g.pool).ClearGuesses(ctx, g.subject(user)))

@@ -46,3 +46,9 @@ func (p LockoutPolicy) Take(a Attempts, now time.Time) (Attempts, Guess) {
 	a.LockedUntil = now.Add(p.LockFor)
 	return a, GuessLast
 }
+
+// GiveBack takes one guess back whose password was never looked at (the hasher was too busy, the store in trouble), together with
+// the lock it may have set: overload must not lock an owner out.
+func (p LockoutPolicy) GiveBack(a Attempts) Attempts {
+	return Attempts{Failures: max(0, a.Failures-1)}
+}

@@ -153,6 +153,22 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		require.NoError(t, err)
 		require.Zero(t, state)
 	})
+	t.Run("a guess given back was never made, nor the lock it set", func(t *testing.T) {
+		t.Parallel()
+		guesses := open(t)
+		require.NoError(t, guesses.GiveBack(t.Context(), "nobody"))
+		for range policy.Failures {
+			_, err := guesses.Take(t.Context(), "hong1234", start)
+			require.NoError(t, err)
+		}
+		require.NoError(t, guesses.GiveBack(t.Context(), "hong1234"))
+		state, err := guesses.Peek(t.Context(), "hong1234")
+		require.NoError(t, err)
+		require.Equal(t, auth.Attempts{Failures: policy.Failures - 1}, state)
+		guess, err := guesses.Take(t.Context(), "hong1234", start)
+		require.NoError(t, err)
+		require.Equal(t, auth.GuessLast, guess)
+	})
 	t.Run("clear forgets failures and lock", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)

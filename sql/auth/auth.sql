@@ -60,6 +60,9 @@ ON CONFLICT (subject) DO UPDATE SET
 WHERE a.locked_until IS NULL OR a.locked_until <= @now::timestamptz
 RETURNING failures;
 
+-- name: GiveGuessBack :exec
+UPDATE login_attempts SET failures = greatest(failures - 1, 0), locked_until = NULL WHERE subject = $1;
+
 -- name: ClearGuesses :exec
 DELETE FROM login_attempts WHERE subject = $1;
 

@@ -56,6 +56,9 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	if err == nil {
 		err = s.Guesses.Clear(ctx, r.UserID)
 	}
+	if trouble := fault.From(err); trouble != nil && guess != auth.GuessRefused && !answersGuess(trouble.Kind()) {
+		err = errors.Join(err, s.Guesses.GiveBack(context.WithoutCancel(ctx), r.UserID))
+	}
 	if err != nil {
 		return Tokens{}, errors.Join(err, s.record(ctx, r, user, err))
 	}
@@ -68,6 +71,9 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	}
 	return s.tokens(ctx, user, session)
 }
+
+// answersGuess tells whether a refusal of this kind is about the password; anything else is our trouble and no guess.
+func answersGuess(k fault.Kind) bool { return k == fault.Unauthenticated || k == fault.Forbidden }
 
 // check looks at the password; an unknown id costs the same work as a wrong password (decision 4).
 func (s *Service) check(ctx context.Context, r Request, guess auth.Guess) (auth.User, error) {

@@ -438,3 +438,17 @@ func TestLogout(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid))
 	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))
 }
+
+// Overload and trouble are no guesses: however often they strike, they lock nobody out (decision 4).
+func TestTroubleIsNoGuess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hasher.broken = fault.New(fault.ServiceUnavailable)
+	for range 12 {
+		_, err := w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password")})
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	}
+	w.hasher.broken = nil
+	_, err := w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password")})
+	require.NoError(t, err)
+}

@@ -180,6 +180,15 @@ func (q *Queries) DropUserRoles(ctx context.Context, userID string) error {
 	return err
 }
 
+const giveGuessBack = `-- name: GiveGuessBack :exec
+UPDATE login_attempts SET failures = greatest(failures - 1, 0), locked_until = NULL WHERE subject = $1
+`
+
+func (q *Queries) GiveGuessBack(ctx context.Context, subject []byte) error {
+	_, err := q.db.Exec(ctx, giveGuessBack, subject)
+	return err
+}
+
 const lockSession = `-- name: LockSession :one
 SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent FROM sessions WHERE id = $1 FOR UPDATE
 `
