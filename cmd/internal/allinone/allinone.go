@@ -95,6 +95,11 @@ func run(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger, as 
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	unlock, err := lock(c.dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	path := filepath.Join(c.dir, DemoFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("demo file: %w", err)

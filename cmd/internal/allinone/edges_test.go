@@ -1,8 +1,11 @@
 package allinone_test
 
 import (
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"phonebill/adapters/rest/authapi"
 	"phonebill/adapters/rest/billapi"
 	"phonebill/adapters/rest/productapi"
+	"phonebill/cmd/internal/allinone"
 )
 
 // Bad input of every kind is a 4xx in the envelope that names the field; nothing is a 500.
@@ -200,6 +204,14 @@ func TestLogsHoldNoPersonalData(t *testing.T) {
 		require.NotEmpty(t, secret)
 		require.NotContains(t, logs, secret)
 	}
+}
+
+func TestASecondInstanceTouchesNothing(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	err := allinone.Run(t.Context(), testEnv(running.dir), io.Discard, slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, "another phonebill is running on the data folder")
+	require.FileExists(t, filepath.Join(running.dir, allinone.DemoFile))
 }
 
 func TestDemoFileIsPrivate(t *testing.T) {
