@@ -6,6 +6,7 @@
 package ports
 
 import (
+	"context"
 	"time"
 
 	"phonebill/core/id"
@@ -16,6 +17,9 @@ type Clock func() time.Time
 
 // IDs makes a new UUIDv7 (decision 20).
 type IDs func() id.ID
+
+// Report tells the operator of trouble that no caller is there to hear of any more.
+type Report func(ctx context.Context, err error)
 
 // Random answers a number in [0,1) that spreads retries; it need not be cryptographic.
 type Random func() float64

@@ -31,7 +31,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), at.keyring, sealed, p.Log)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Bills: bills, Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(),
-		Now: p.Now, NewID: p.NewID,
+		Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())

@@ -142,6 +142,11 @@ func (p *parts) worker(name string, every time.Duration, step boot.Step) {
 	p.unit.Workers = append(p.unit.Workers, boot.Loop(name, every, p.Log, step))
 }
 
+// report logs trouble that no caller hears of.
+func (p *parts) report(ctx context.Context, err error) {
+	p.Log.ErrorContext(ctx, "work went on without its caller and failed", "error", err.Error())
+}
+
 // loopback is who may tell a service whom it speaks for: the gateway beside it.
 func loopback() []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}

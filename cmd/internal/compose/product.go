@@ -43,7 +43,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	changes := &change.Service{
 		Facts: waited, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
 		Epochs: valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log),
-		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID,
+		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
 	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())

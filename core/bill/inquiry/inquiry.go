@@ -41,6 +41,7 @@ type Service struct {
 	Limits    Limits
 	Now       ports.Clock
 	NewID     ports.IDs
+	Report    ports.Report // trouble after the customer has his 202
 
 	running sync.WaitGroup // calls that outlive their customer
 }
@@ -106,10 +107,17 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry, held bill.Copy) (Re
 		Result
 		err error
 	}
-	done := make(chan outcome, 1)
+	done, gone := make(chan outcome), make(chan struct{})
+	defer close(gone)
 	s.running.Go(func() {
 		r, err := s.attempt(context.WithoutCancel(ctx), q, held, true)
-		done <- outcome{r, err}
+		select {
+		case done <- outcome{r, err}:
+		case <-gone:
+			if fault.From(err).Unexpected() {
+				s.Report(ctx, err)
+			}
+		}
 	})
 	timer := time.NewTimer(s.Limits.Answer)
 	defer timer.Stop()

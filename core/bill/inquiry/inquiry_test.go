@@ -133,6 +133,7 @@ type world struct {
 	inquiries *inquiries
 	me        auth.Principal
 	line      line.Number
+	reported  []error
 }
 
 func number(t *testing.T, s string) line.Number {
@@ -155,7 +156,8 @@ func newWorld(t *testing.T) *world {
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679")}, nil)
 	w.Service = &inquiry.Service{
 		Source: w.source, Bills: w.bills, Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Now: time.Now,
-		NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
+		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
+		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
 	return w
 }
@@ -555,5 +557,17 @@ func TestHistoryShowsTheCallersOwnRows(t *testing.T) {
 		_, total, err = w.History(t.Context(), stranger, bill.HistoryFilter{UserID: "hong", Page: 1, Size: 10})
 		require.NoError(t, err)
 		require.Zero(t, total, "the filter cannot name another user")
+	})
+}
+
+func TestTroubleAfterThe202IsReported(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(5 * time.Second)
+		w.inquiries.save = errors.New("disk full")
+		require.Equal(t, bill.Processing, w.ask(t).Inquiry.Status)
+		w.Wait()
+		require.Len(t, w.reported, 1)
+		require.ErrorContains(t, w.reported[0], "disk full")
 	})
 }

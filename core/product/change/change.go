@@ -41,6 +41,7 @@ type Service struct {
 	Limits    Limits
 	Now       ports.Clock
 	NewID     ports.IDs
+	Report    ports.Report // trouble with an order that the customer is not told of, for it goes on
 
 	running sync.WaitGroup // orders that outlive their customer
 }
@@ -124,13 +125,16 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 	done := make(chan outcome, 1)
 	s.running.Go(func() {
 		after, err := s.advance(context.WithoutCancel(ctx), o, s.Facts)
+		if err != nil {
+			s.Report(ctx, err)
+		}
 		done <- outcome{after, err}
 	})
 	timer := time.NewTimer(s.Limits.Answer)
 	defer timer.Stop()
 	select {
 	case r := <-done:
-		if r.err != nil { // the order is stored and leased: the worker goes on with it, and logs its trouble
+		if r.err != nil { // the order is stored and leased: the worker goes on with it
 			return o, nil
 		}
 		return r.order, nil

@@ -218,7 +218,7 @@ func (w *world) service() *change.Service {
 	unhurried.Call = 10 * time.Second
 	return &change.Service{
 		Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs, Limits: change.DefaultLimits(),
-		Now: time.Now, NewID: newID,
+		Now: time.Now, NewID: newID, Report: func(context.Context, error) {},
 	}
 }
 
