@@ -65,7 +65,7 @@ fmt: ## format the code
 verify: verify/drift verify/tidy verify/lint verify/openapi verify/migrations verify/coverage ## everything a change must pass beside the tests
 
 verify/drift: gen ## generated code is what openapi/ and sql/ say
-	@git diff --exit-code -- adapters && test -z "$$(git status --porcelain -- adapters | grep -E '(gen\.go|/internal/[a-z]+db/)')" \
+	@test -z "$$(git status --porcelain -- ':(glob)adapters/**/*.gen.go' adapters/postgres/internal | tee /dev/stderr)" \
 	  || { echo "generated code is not up to date: run make gen and commit"; exit 1; }
 
 verify/tidy: ## go.mod and tools/go.mod are tidy

@@ -313,6 +313,85 @@ func TestSplitRunsTheJourney(t *testing.T) {
 	require.Zero(t, s.interrupt(t))
 }
 
+// TestAServiceThatDiesIsStartedAgain kills one service of the split system: the others go on, and it comes back by itself.
+func TestAServiceThatDiesIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	bin := binaries(t)
+	s := start(t, dataDir(t), listeners(t), "-split")
+	token, line := s.login(t, 0)
+	require.NoError(t, syscall.Kill(childOf(t, s.cmd.Process.Pid, filepath.Join(bin, "bill-inquiry")), syscall.SIGKILL))
+	status, _, err := s.call(t.Context(), http.MethodGet, "/auth/permissions", token, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status, "the others go on")
+	require.Eventually(t, func() bool {
+		status, _, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": line})
+		return err == nil && status == http.StatusOK
+	}, 30*time.Second, 100*time.Millisecond, "the bill service does not come back")
+	require.Zero(t, s.interrupt(t))
+}
+
+// childOf finds the child process that runs a program (Linux).
+func childOf(t *testing.T, parent int, program string) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		exe, err := os.Readlink("/proc/" + e.Name() + "/exe")
+		if err != nil || exe != program {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err == nil && strings.Contains(string(stat), ") S "+strconv.Itoa(parent)+" ") {
+			return pid
+		}
+	}
+	require.FailNow(t, "no such child", program)
+	return 0
+}
+
+// TestWithoutTheCacheEverythingGoesOn kills the cache under the running system.
+func TestWithoutTheCacheEverythingGoesOn(t *testing.T) {
+	t.Parallel()
+	binaries(t)
+	s := start(t, dataDir(t), listeners(t))
+	token, line := s.login(t, 0)
+	ask := func() (int, any) {
+		status, data, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": line})
+		require.NoError(t, err)
+		return status, data["source"]
+	}
+	status, source := ask()
+	require.Equal(t, []any{200, "KOS"}, []any{status, source})
+	cache, err := net.ResolveTCPAddr("tcp", s.Cache.Address)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(listenerOf(t, cache.Port), syscall.SIGKILL))
+	gone(t, s.Cache.Address)
+	status, source = ask()
+	require.Equal(t, []any{200, "CACHE"}, []any{status, source}, "the copy in PostgreSQL answers")
+	_, _ = s.login(t, 0)
+	require.Zero(t, s.interrupt(t))
+}
+
+// listenerOf finds the cache server by the port in its title (Linux): redis-server 127.0.0.1:PORT.
+func listenerOf(t *testing.T, port int) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, e := range entries {
+		title, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		if pid, err2 := strconv.Atoi(e.Name()); err == nil && err2 == nil &&
+			strings.Contains(string(title), "-server") && strings.Contains(string(title), ":"+strconv.Itoa(port)) {
+			return pid
+		}
+	}
+	require.FailNow(t, "the cache server is not found")
+	return 0
+}
+
 // TestATakenPortIsAClearMessage starts with a port that is in use.
 func TestATakenPortIsAClearMessage(t *testing.T) {
 	t.Parallel()

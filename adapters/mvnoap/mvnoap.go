@@ -29,7 +29,7 @@ import (
 // Config says where the MVNO AP server is.
 type Config struct {
 	URL     string          // base of /notifications/…
-	Secret  personal.Secret // whsec_ and base64; during a rotation two, separated by a blank: each signs
+	Secret  personal.Secret // whsec_ and base64; during a rotation two, separated by a comma or a blank: each signs
 	Timeout time.Duration   // of one attempt; 0 = 10 s (kos.md)
 }
 
@@ -53,7 +53,7 @@ func New(cfg Config, now ports.Clock, log *slog.Logger) (*Client, error) {
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
-	for _, secret := range strings.Fields(cfg.Secret.Reveal()) {
+	for _, secret := range strings.FieldsFunc(cfg.Secret.Reveal(), func(r rune) bool { return r == ',' || r == ' ' }) {
 		key, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
 			return nil, errors.New("mvnoap: a secret is not whsec_ and base64")

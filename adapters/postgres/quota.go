@@ -32,12 +32,12 @@ var _ ports.Quota = (*Quota)(nil)
 // keepFactor says for how many windows the ledger keeps entries, for the operator's eye.
 const keepFactor = 10
 
-// NewQuota works on the kos database. A window with Budget <= 0 is no limit at all (load tests): then Take asks nobody.
+// NewQuota works on the kos database. With an unlimited window (load tests) Take asks nobody.
 func NewQuota(pool *pgxpool.Pool, window quota.Window) *Quota { return &Quota{pool, window} }
 
 // Take spends one call. When the ledger cannot be asked nothing is spent and KOS must not be called either: ErrNotAsked.
 func (q *Quota) Take(ctx context.Context) error {
-	if q.window.Budget <= 0 {
+	if q.window.IsUnlimited() {
 		return nil
 	}
 	var admitted bool

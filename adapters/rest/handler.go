@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
@@ -55,17 +56,20 @@ func NewHandler(s Service) (http.Handler, error) {
 	if err := errors.Join(router.Complete(), err); err != nil {
 		return nil, fmt.Errorf("rest: %w", err)
 	}
-	return Chain(router, errs.Write, metrics, s.Log, s.Clock, s.Trusted), nil
+	return Chain(router, edge.ServiceDeadline, errs.Write, metrics, s.Log, s.Clock, s.Trusted), nil
 }
 
 // Chain wraps a handler in the edge, in the one order that works: ids first, so that everything can be traced; then who
 // calls; then what is observed, which is everything below. The gateway uses it too.
-func Chain(h http.Handler, fail edge.Fail, m *edge.Metrics, log *slog.Logger, now ports.Clock, trusted []netip.Prefix) http.Handler {
+func Chain(
+	h http.Handler, within time.Duration, fail edge.Fail, m *edge.Metrics, log *slog.Logger, now ports.Clock, trusted []netip.Prefix,
+) http.Handler {
 	h = edge.Limit(edge.BodyLimit, fail)(h)
 	h = edge.Recover(fail)(h)
 	h = edge.Secure(h)
 	h = edge.Observe(m, log, now)(h)
 	h = edge.WhoCalls(trusted)(h)
+	h = edge.Deadline(within)(h)
 	return edge.Identify(newID)(h)
 }
 

@@ -98,7 +98,7 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	c := compose.GatewayConfig{
 		Listen:      compose.Listen{Addr: "127.0.0.1:0", Internal: "127.0.0.1:0"},
 		Auth:        compose.AuthLink{URL: "http://" + ln.Addr().String(), InternalURL: "http://" + ln.Addr().String()},
-		BillService: args[0], ProductSite: args[0],
+		BillService: args[0], ProductService: args[0],
 	}
 	up, err := compose.Proxies(c, tools)
 	if err != nil {

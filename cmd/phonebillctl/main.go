@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/demo"
@@ -17,13 +19,13 @@ import (
 
 func main() { os.Exit(boot.Main(run)) }
 
-func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
+func run(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
 	args := os.Args[1:]
 	if len(args) == 0 || args[0] != "demo" {
 		return errors.New("usage: phonebillctl demo [-file .data/demo.json]")
 	}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	path := flags.String("file", ".data/demo.json", "the file that `make run` wrote")
+	path := flags.String("file", filepath.Join(cmp.Or(env("PHONEBILL_DATA"), ".data"), "demo.json"), "the file that `make run` wrote")
 	if err := flags.Parse(args[1:]); err != nil {
 		return fmt.Errorf("phonebillctl demo: %w", err)
 	}

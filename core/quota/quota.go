@@ -2,6 +2,7 @@
 package quota
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -10,6 +11,18 @@ import (
 type Window struct {
 	Budget int
 	Per    time.Duration
+}
+
+// Unlimited is no budget at all; for load tests.
+func Unlimited() Window { return Window{Budget: math.MaxInt, Per: time.Second} }
+
+// IsUnlimited tells that every call is admitted without being counted.
+func (w Window) IsUnlimited() bool { return w.Budget == math.MaxInt }
+
+// Of is our budget when KOS allows perMinute calls in any 60 s: 5 % below it, in a window 2 s longer (product.md), at least one.
+func Of(perMinute int) Window {
+	d := Default()
+	return Window{Budget: max(1, perMinute*d.Budget/100), Per: d.Per}
 }
 
 // Default is 95 calls per 62 s: the margin under KOS's 100 per 60 s covers jitter and clocks.

@@ -97,3 +97,15 @@ func within(spent []time.Time, now, per int) int {
 	}
 	return n
 }
+
+func TestOfWhatKOSAllows(t *testing.T) {
+	t.Parallel()
+	for allowed, want := range map[int]int{1: 1, 2: 1, 20: 19, 100: 95, 1000: 950} {
+		require.Equal(t, quota.Window{Budget: want, Per: 62 * time.Second}, quota.Of(allowed), allowed)
+		require.False(t, quota.Of(allowed).IsUnlimited())
+	}
+	require.Equal(t, quota.Default(), quota.Of(100))
+	ok, _ := quota.Unlimited().Admit(make([]time.Time, 1000), time.Time{}.Add(time.Hour))
+	require.True(t, ok)
+	require.True(t, quota.Unlimited().IsUnlimited())
+}

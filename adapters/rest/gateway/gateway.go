@@ -49,16 +49,14 @@ func New(c Config) (http.Handler, error) {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
-	mux := http.NewServeMux()
 	for path, handler := range c.Health {
-		mux.Handle("GET "+path, handler)
+		routes.first[firstSegment(path)] = probe(path, handler, errs.Write)
 	}
-	mux.Handle("/", routes)
 	metrics, err := edge.NewMetrics(c.Registry)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	return rest.Chain(mux, errs.Write, metrics, c.Log, c.Clock, nil), nil
+	return rest.Chain(routes, edge.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, nil), nil
 }
 
 // routes picks a service's router by the first segment of the path, with or without the base path.
@@ -83,6 +81,22 @@ func (r *routes) add(spec *openapi3.T, gate contract.Gate, to http.Handler) erro
 		r.first[segment] = router
 	}
 	return router.Complete()
+}
+
+// probe answers GET on exactly that path.
+func probe(path string, h http.Handler, fail contract.Fail) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Pattern = "GET " + path // for the access log
+		switch {
+		case r.URL.Path != path:
+			fail(w, r, fault.New(fault.ResourceNotFound))
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			fail(w, r, fault.New(fault.BadMethod))
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
 }
 
 func firstSegment(path string) string {

@@ -102,16 +102,16 @@ func TestTheGatewayAnswersForItselfInTheEnvelope(t *testing.T) {
 		"nobody":         {http.MethodGet, "/api/v1/bills/menu", "", http.StatusUnauthorized, fault.Unauthorized},
 		"wrong rights":   {http.MethodGet, "/api/v1/bills/menu", "PRODUCT_CHANGE", http.StatusForbidden, fault.PermissionDenied},
 		"glued base":     {http.MethodGet, "/api/v1bills/menu", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"two slashes":    {http.MethodGet, "/api/v1//bills/menu", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"dots inside":    {http.MethodGet, "/api/v1/bills/../auth/verify", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"post a probe":   {http.MethodPost, "/health", "", http.StatusMethodNotAllowed, fault.BadMethod},
+		"below a probe":  {http.MethodGet, "/health/x", "", http.StatusNotFound, fault.ResourceNotFound},
 		"dots in a path": {http.MethodGet, "/api/v1/bills/../../kos/customer/1", "good", http.StatusNotFound, fault.ResourceNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			req := httptest.NewRequest(c.method, c.path, nil)
 			res := send(h, c.method, c.path, c.bearer)
-			if res.StatusCode == http.StatusMovedPermanently || res.StatusCode == http.StatusTemporaryRedirect {
-				require.NotContains(t, body(t, res), "kos ", "a cleaned path is asked for again, never passed on")
-				return
-			}
 			require.Equal(t, c.status, res.StatusCode)
 			resttest.Validate(t, resttest.Bill(t), req, res)
 			require.Contains(t, body(t, res), string(c.code))

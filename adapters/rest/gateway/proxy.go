@@ -19,10 +19,9 @@ import (
 )
 
 const (
-	idlePerHost   = 512
-	headerTimeout = 35 * time.Second // longer than the longest long poll (25 s)
-	dialTimeout   = time.Second
-	bufferSize    = 32 << 10
+	idlePerHost = 512
+	dialTimeout = time.Second
+	bufferSize  = 32 << 10
 )
 
 // NewProxy answers an upstream at the origin. Its own trouble is BAD_GATEWAY or GATEWAY_TIMEOUT in the envelope; a client that
@@ -39,22 +38,19 @@ func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 		},
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, MaxIdleConns: 0, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: 90 * time.Second,
-			ResponseHeaderTimeout: headerTimeout, DisableCompression: true,
+			DisableCompression: true, // the request's deadline bounds the wait for an answer
 		},
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil && errors.Is(r.Context().Err(), context.Canceled) {
-				w.WriteHeader(statusClientClosed)
+				w.WriteHeader(problem.StatusClientGone)
 				return
 			}
 			errs.Write(w, r, upstreamFault(err))
 		},
 	}
 }
-
-// statusClientClosed is what proxies log when the client hangs up; nobody reads it.
-const statusClientClosed = 499
 
 func upstreamFault(err error) error {
 	var tooLarge *http.MaxBytesError

@@ -82,6 +82,9 @@ func (p *Writer) Write(w http.ResponseWriter, r *http.Request, err error) {
 	if f.Kind() == fault.Internal && errors.As(err, &limit) {
 		f = fault.New(fault.PayloadTooLarge).Because(err)
 	}
+	if f.Kind() == fault.Internal && errors.Is(err, context.DeadlineExceeded) {
+		f = fault.New(fault.ServiceUnavailable).Because(err)
+	}
 	status := Status(f.Kind())
 	p.report(r, f, status)
 	p.render(w, r, f, status)

@@ -10,8 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,9 +37,12 @@ type processes struct {
 }
 
 type child struct {
-	name string
-	cmd  *exec.Cmd
-	done chan struct{}
+	name, path, log string
+	env             []string
+	ready, stopping atomic.Bool
+	done            chan struct{} // closed when it has ended for good
+	mu              sync.Mutex
+	cmd             *exec.Cmd
 }
 
 func (p *processes) start(ctx context.Context) error {
@@ -63,12 +69,13 @@ func (p *processes) start(ctx context.Context) error {
 		{"product-change", p.product.Internal, nil},
 		{"gateway", p.gateway.Internal, nil},
 	} {
-		if err := p.spawn(part.name, append(shared, part.env...)); err != nil {
+		if err := p.spawn(ctx, part.name, slices.Concat(shared, part.env)); err != nil {
 			return err
 		}
 		if err := p.await(ctx, part.name, part.ready); err != nil {
 			return err
 		}
+		p.children[len(p.children)-1].ready.Store(true)
 	}
 	origin := func(l compose.Listen) demo.Simulator {
 		return demo.Simulator{URL: "http://" + l.Addr, Control: "http://" + l.Internal}
@@ -86,44 +93,78 @@ func (p *processes) start(ctx context.Context) error {
 	return nil
 }
 
-// spawn starts a binary that lies beside ours; it dies with us, however we die (where the system can do that).
-func (p *processes) spawn(name string, env []string) error {
+// restarts is how often a child that ends by itself is started again before everything is given up.
+const restarts = 20
+
+// spawn starts a binary that lies beside ours and starts it again when it ends by itself after it was ready once. It dies with us, however we die (where the
+// system can do that).
+func (p *processes) spawn(ctx context.Context, name string, env []string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
-	cmd := exec.Command(filepath.Join(filepath.Dir(self), name)) //nolint:noctx // it lives until stop
-	cmd.Env = append(os.Environ(), env...)
-	log, err := os.OpenFile(filepath.Join(p.dir, LogFile), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("start %s: %w", name, err)
-	}
-	defer func() { _ = log.Close() }() // the child has its own copy
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = tied()
-	c := &child{name: name, cmd: cmd, done: make(chan struct{})}
-	started := make(chan error, 1)
+	c := &child{name: name, path: filepath.Join(filepath.Dir(self), name), env: env, log: filepath.Join(p.dir, LogFile)}
+	first := make(chan error, 1)
+	c.done = make(chan struct{})
 	go func() {
+		defer close(c.done)
 		runtime.LockOSThread() // a parent-death signal fires when the starting thread ends
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
+		if err := c.start(); err != nil {
+			first <- err
+			return
 		}
-		close(c.done)
-	}()
-	if err := <-started; err != nil {
-		return fmt.Errorf("start %s: %w (make build first)", name, err)
-	}
-	p.children = append(p.children, c)
-	go func() {
-		<-c.done
+		first <- nil
+		for try := range restarts {
+			_ = c.cmd.Wait()
+			if c.stopping.Load() {
+				return
+			}
+			if !c.ready.Load() {
+				break
+			}
+			p.tools.Log.ErrorContext(ctx, "a process ended by itself and is started again", "process", name, "try", try+1)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(min(time.Duration(try+1)*250*time.Millisecond, 5*time.Second)):
+			}
+			if c.start() != nil {
+				break
+			}
+		}
 		select {
-		case p.broken <- fmt.Errorf("%s ended by itself", name):
+		case p.broken <- fmt.Errorf("%s does not stay up; see %s", name, c.log):
 		default:
 		}
 	}()
+	if err := <-first; err != nil {
+		return fmt.Errorf("start %s: %w (make build first)", name, err)
+	}
+	p.children = append(p.children, c)
 	return nil
+}
+
+// start starts the process once.
+func (c *child) start() error {
+	log, err := os.OpenFile(c.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }() // the child has its own copy
+	cmd := exec.Command(c.path)        //nolint:noctx // it lives until stop
+	cmd.Env = append(os.Environ(), c.env...)
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, tied()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cmd = cmd
+	return cmd.Start()
+}
+
+// signal reaches the process that runs now.
+func (c *child) signal(sig os.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.cmd.Process.Signal(sig)
 }
 
 func (p *processes) await(ctx context.Context, name, internal string) error {
@@ -156,13 +197,13 @@ func (p *processes) await(ctx context.Context, name, internal string) error {
 
 // stop ends the children, the last started first.
 func (p *processes) stop() error {
-	for i := len(p.children) - 1; i >= 0; i-- {
-		c := p.children[i]
-		_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	for _, c := range slices.Backward(p.children) {
+		c.stopping.Store(true)
+		c.signal(syscall.SIGTERM)
 		select {
 		case <-c.done:
 		case <-time.After(15 * time.Second):
-			_ = c.cmd.Process.Kill()
+			c.signal(os.Kill)
 			<-c.done
 		}
 	}

@@ -97,8 +97,8 @@ type ProductConfig struct {
 // GatewayConfig configures the gateway. Upstreams are origins.
 type GatewayConfig struct {
 	Listen
-	Auth                     AuthLink
-	BillService, ProductSite string
+	Auth                        AuthLink
+	BillService, ProductService string
 }
 
 // Defaults of the listeners (product.md: the gateway on 8080, the services on 8081-8083).
@@ -137,7 +137,7 @@ func ReadGateway(env boot.Env) (GatewayConfig, error) {
 	r := env.Read()
 	c := GatewayConfig{
 		Listen: listen(r, "GATEWAY", "8080", "9080"), Auth: authLink(r),
-		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductSite: r.String("PRODUCT_URL", "http://"+host+"8083"),
+		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductService: r.String("PRODUCT_URL", "http://"+host+"8083"),
 	}
 	return c, r.Err()
 }
@@ -174,11 +174,10 @@ func kosLink(r *boot.Reader) KOS {
 func ReadQuota(r *boot.Reader) quota.Window {
 	const allowed = 100
 	perMinute := r.Int("KOS_QUOTA_PER_MINUTE", allowed, 0, 10_000_000)
-	w := quota.Default()
-	if perMinute != allowed {
-		w.Budget = perMinute * w.Budget / allowed
+	if perMinute == 0 {
+		return quota.Unlimited()
 	}
-	return w
+	return quota.Of(perMinute)
 }
 
 func ap(r *boot.Reader) AP {

@@ -25,7 +25,7 @@ func Proxies(c GatewayConfig, t Tools) (Upstreams, error) {
 	}
 	auth, err1 := proxy(c.Auth.URL)
 	bill, err2 := proxy(c.BillService)
-	product, err3 := proxy(c.ProductSite)
+	product, err3 := proxy(c.ProductService)
 	return Upstreams{auth, bill, product}, errors.Join(err1, err2, err3)
 }
 

@@ -67,7 +67,7 @@ func (p *parts) pool(ctx context.Context, name string, url personal.Secret, size
 		return nil, err
 	}
 	p.unit.OnClose(pool.Close)
-	p.checks[name] = pool.Ping
+	p.checks[name] = postgres.Ping(pool)
 	return pool, nil
 }
 

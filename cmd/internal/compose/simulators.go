@@ -77,4 +77,6 @@ func APSimulator(c APSimConfig) (*boot.Unit, error) {
 	return u, nil
 }
 
-func list(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }
+func list(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}

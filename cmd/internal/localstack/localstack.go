@@ -64,7 +64,7 @@ func (s *Stack) database(ctx context.Context, env boot.Env, log *slog.Logger) er
 		}
 		s.closers = append(s.closers, server.Stop)
 		s.notice(server.Notice())
-		go s.watch("PostgreSQL", server.Done())
+		go s.watch("PostgreSQL", filepath.Join(server.Dir(), "postgres.log"), server.Done())
 		admin = server.AdminURL()
 		log.InfoContext(ctx, "PostgreSQL started", "folder", server.Dir(), "pid", server.PID())
 	}
@@ -98,7 +98,10 @@ func (s *Stack) cache(ctx context.Context, env boot.Env, log *slog.Logger) error
 	}
 	s.closers = append(s.closers, server.Stop)
 	s.notice(server.Notice())
-	go s.watch("the cache", server.Done())
+	go func() { // without it everything goes on, only slower
+		<-server.Done()
+		log.WarnContext(context.WithoutCancel(ctx), "the cache ended; going on without it until the next start")
+	}()
 	s.Cache = compose.Cache{
 		Addr: server.Addr(), Password: personal.NewSecret(server.Password()), Mini: server.Notice() != "",
 	}
@@ -112,10 +115,10 @@ func (s *Stack) notice(text string) {
 	}
 }
 
-func (s *Stack) watch(name string, done <-chan struct{}) {
+func (s *Stack) watch(name, logFile string, done <-chan struct{}) {
 	<-done
 	select {
-	case s.broken <- fmt.Errorf("%s ended by itself; see its log in %s", name, s.Dir):
+	case s.broken <- fmt.Errorf("%s ended by itself; its log says why: %s", name, logFile):
 	default:
 	}
 }

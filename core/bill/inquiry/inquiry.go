@@ -119,7 +119,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry, held bill.Copy) (Re
 			}
 		}
 	})
-	timer := time.NewTimer(s.Limits.Answer)
+	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(q.RequestedAt)) // storing it was part of his time
 	defer timer.Stop()
 	select {
 	case o := <-done:
@@ -135,6 +135,8 @@ func (s *Service) attempt(ctx context.Context, q bill.Inquiry, held bill.Copy, i
 	if interactive {
 		limit = s.Limits.Call
 	}
+	ctx, end := context.WithTimeout(ctx, limit+leaseMargin) // whoever is late has lost the inquiry anyway
+	defer end()
 	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	asked := s.Now()

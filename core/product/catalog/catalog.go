@@ -2,6 +2,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -51,17 +52,14 @@ func (s *Service) Customer(ctx context.Context, p auth.Principal, n line.Number)
 }
 
 func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
-	plans, _, err := s.Facts.PlanList(ctx, freshness.PlanList)
+	known, err := s.Facts.ForScreen(ctx, n)
 	if err != nil {
 		return Screen{}, err
 	}
-	c, source, err := s.Facts.Customer(ctx, n)
-	if err != nil {
-		return Screen{}, err
-	}
-	screen := Screen{Customer: c.Customer, Current: plans.Named(c.Customer.PlanCode), Source: source, AsOf: c.AsOf}
-	if next := c.Customer.Scheduled; next != nil {
-		plan := plans.Named(next.PlanCode)
+	c := known.Customer.Customer
+	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode), Source: known.Source, AsOf: known.Customer.AsOf}
+	if next := c.Scheduled; next != nil {
+		plan := known.Plans.Named(next.PlanCode)
 		screen.Scheduled = &plan
 	}
 	return screen, nil
@@ -88,32 +86,28 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	if q.Line.IsZero() && q.Current == "" && q.Operator == "" && len(p.Lines) > 0 {
 		q.Line = p.Lines[0]
 	}
-	if !q.Line.IsZero() {
-		if err := p.Owns(q.Line); err != nil {
-			return Offer{}, err
-		}
+	if q.Line.IsZero() {
+		plans, source, err := s.Facts.PlanList(ctx, freshness.PlanList)
+		return offer(plans, source, q), named(err, screenFailed)
 	}
-	plans, source, err := s.Facts.PlanList(ctx, freshness.PlanList)
+	if err := p.Owns(q.Line); err != nil {
+		return Offer{}, err
+	}
+	known, err := s.Facts.ForScreen(ctx, q.Line)
 	if err != nil {
 		return Offer{}, named(err, screenFailed)
 	}
-	if !q.Line.IsZero() {
-		c, _, err := s.Facts.Customer(ctx, q.Line)
-		if err != nil {
-			return Offer{}, named(err, screenFailed)
-		}
-		if q.Current == "" {
-			q.Current = c.Customer.PlanCode
-		}
-		if q.Operator == "" {
-			q.Operator = c.Customer.OperatorCode
-		}
-	}
-	offer := Offer{Plans: plans.Available(q.Operator, q.Current), Source: source, AsOf: plans.AsOf}
+	q.Current = cmp.Or(q.Current, known.Customer.Customer.PlanCode)
+	q.Operator = cmp.Or(q.Operator, known.Customer.Customer.OperatorCode)
+	return offer(known.Plans, known.PlansSource, q), nil
+}
+
+func offer(plans product.PlansCopy, source product.Source, q Query) Offer {
+	o := Offer{Plans: plans.Available(q.Operator, q.Current), Source: source, AsOf: plans.AsOf}
 	if current, ok := plans.Find(q.Current); ok {
-		offer.Current = &current
+		o.Current = &current
 	}
-	return offer, nil
+	return o
 }
 
 // named puts the story's text on trouble and on a line that KOS does not know; our refusals keep their own.

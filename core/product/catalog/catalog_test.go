@@ -1,7 +1,9 @@
 package catalog_test
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -140,4 +142,37 @@ func TestAvailable(t *testing.T) {
 	require.Equal(t, []string{"LTE", "5G", "ELSE"}, codes(offer.Plans))
 	_, err = w.Available(t.Context(), w.me, catalog.Query{Line: number(t, "01012340000")})
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+}
+
+// slow is a KOS that takes its time for every call.
+type slow struct{ *memory.KOS }
+
+func (s slow) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+	time.Sleep(2 * time.Second)
+	return s.KOS.Customer(ctx, n)
+}
+
+func (s slow) Plans(ctx context.Context) ([]product.Plan, error) {
+	time.Sleep(2 * time.Second)
+	return s.KOS.Plans(ctx)
+}
+
+// Both facts are fetched at the same time: two slow calls still fit into the 3 s that a customer waits.
+func TestBothFactsAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(*world) error{
+		"menu":      func(w *world) error { _, err := w.Menu(context.Background(), w.me); return err },
+		"available": func(w *world) error { _, err := w.Available(context.Background(), w.me, catalog.Query{}); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.Facts.KOSCustomers, w.Facts.KOSPlans = slow{w.kos}, slow{w.kos}
+				start := time.Now()
+				require.NoError(t, ask(w))
+				require.Equal(t, 2*time.Second, time.Since(start))
+			})
+		})
+	}
 }

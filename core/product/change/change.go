@@ -10,7 +10,6 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
-	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -95,9 +94,9 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (pro
 	return o, err
 }
 
-// Plan answers the plan an order changes to, as far as it is known.
+// Plan answers the plan an order changes to, as far as our copy of the list knows it: the customer has waited long enough.
 func (s *Service) Plan(ctx context.Context, o product.Order) product.Plan {
-	plans, _, err := s.Facts.PlanList(ctx, freshness.PlanList)
+	plans, err := s.Facts.Plans.Latest(ctx)
 	if p, ok := plans.Find(o.To); err == nil && ok {
 		return p
 	}
@@ -130,7 +129,7 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 		}
 		done <- outcome{after, err}
 	})
-	timer := time.NewTimer(s.Limits.Answer)
+	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(o.RequestedAt)) // storing it was part of his time
 	defer timer.Stop()
 	select {
 	case r := <-done:
@@ -139,12 +138,17 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 		}
 		return r.order, nil
 	case <-timer.C:
+		if now, err := s.Orders.Get(ctx, o.ID); err == nil {
+			return now, nil
+		}
 		return o, nil
 	}
 }
 
 // advance carries a leased order as far as it goes now. Each step is stored before the next.
 func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Lease) // whoever is late has lost the order anyway
+	defer cancel()
 	switch o.State {
 	case product.Requested, product.Validated:
 		if o.Sends > 0 {

@@ -265,7 +265,7 @@ func TestATimeoutIsUnknownThenAskedAbout(t *testing.T) {
 				o, err := w.Request(t.Context(), w.me, w.command("5G"))
 				require.NoError(t, err)
 				require.Equal(t, 2700*time.Millisecond, time.Since(start), "202 in time")
-				require.Equal(t, "PENDING", o.State.Public())
+				require.Equal(t, "PROCESSING", o.State.Public())
 				time.Sleep(3 * time.Second)
 				now := w.read(t, o.ID)
 				require.Equal(t, product.Unknown, now.State, "never FAILED")

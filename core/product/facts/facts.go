@@ -5,6 +5,7 @@ package facts
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"phonebill/core/fault"
@@ -84,6 +85,25 @@ func (s *Service) plansNow(ctx context.Context) (product.PlansCopy, error) {
 	told := product.PlansCopy{Plans: plans, AsOf: asked}
 	_ = s.Plans.Put(ctx, told) // as for customers
 	return told, nil
+}
+
+// ForScreen answers what a screen shows, both facts fetched at the same time, each fresh or stale as it is.
+func (s *Service) ForScreen(ctx context.Context, n line.Number) (Screen, error) {
+	var plansErr, err error
+	var out Screen
+	var wg sync.WaitGroup
+	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx, freshness.PlanList) })
+	out.Customer, out.Source, err = s.Customer(ctx, n)
+	wg.Wait()
+	return out, errors.Join(err, plansErr)
+}
+
+// Screen is what a screen shows.
+type Screen struct {
+	Customer    product.CustomerCopy
+	Source      product.Source
+	Plans       product.PlansCopy
+	PlansSource product.Source
 }
 
 // ForChange answers facts good enough for a change: the customer as of now, the plan list at most 60 s old (decision 10).
