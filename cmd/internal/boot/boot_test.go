@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -238,4 +239,15 @@ func TestCloseIsAllowedTwice(t *testing.T) {
 	u.Close()
 	u.Close()
 	require.Equal(t, int32(1), n.Load())
+}
+
+func TestPrefixes(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"GOOD": "10.0.0.0/8, ::1/128", "BAD": "10.0.0.1"}
+	r := boot.Env(func(key string) string { return env[key] }).Read()
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}, r.Prefixes("GOOD", ""))
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, r.Prefixes("NONE", "127.0.0.0/8"))
+	require.NoError(t, r.Err())
+	require.Empty(t, r.Prefixes("BAD", ""))
+	require.ErrorContains(t, r.Err(), `BAD: "10.0.0.1" is not a network`)
 }

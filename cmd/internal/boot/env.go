@@ -4,7 +4,9 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"phonebill/core/personal"
@@ -44,6 +46,20 @@ func (r *Reader) Required(key string) string {
 
 // Secret is Required for what must not be printed.
 func (r *Reader) Secret(key string) personal.Secret { return personal.NewSecret(r.Required(key)) }
+
+// Prefixes answers the variable as a list of networks like 10.0.0.0/8, separated by commas, or def.
+func (r *Reader) Prefixes(key, def string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range strings.FieldsFunc(r.String(key, def), func(c rune) bool { return c == ',' || c == ' ' }) {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			r.errs = append(r.errs, fmt.Errorf("%s: %q is not a network like 10.0.0.0/8", key, s))
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
 
 // Int answers the variable as a whole number within lo..hi, or def.
 func (r *Reader) Int(key string, def, lo, hi int) int {

@@ -5,6 +5,7 @@ package compose
 import (
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,8 +35,11 @@ func RealTools(log *slog.Logger) Tools {
 	}
 }
 
-// Listen are a unit's two listeners.
-type Listen struct{ Addr, Internal string }
+// Listen are a unit's two listeners, and the peers that may tell it whom they speak for (X-Forwarded-For): the gateways.
+type Listen struct {
+	Addr, Internal string
+	Trusted        []netip.Prefix
+}
 
 // Cache is where Valkey or Redis is. Mini tells that it is miniredis, which knows less.
 type Cache struct {
@@ -143,7 +147,10 @@ func ReadGateway(env boot.Env) (GatewayConfig, error) {
 }
 
 func listen(r *boot.Reader, prefix, public, internal string) Listen {
-	return Listen{Addr: r.String(prefix+"_ADDR", host+public), Internal: r.String(prefix+"_INTERNAL_ADDR", host+internal)}
+	return Listen{
+		Addr: r.String(prefix+"_ADDR", host+public), Internal: r.String(prefix+"_INTERNAL_ADDR", host+internal),
+		Trusted: r.Prefixes("TRUSTED_PEERS", "127.0.0.0/8,::1/128"),
+	}
 }
 
 func data(r *boot.Reader, databaseKey string) Data {

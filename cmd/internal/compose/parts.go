@@ -36,6 +36,7 @@ type parts struct {
 	health   *boot.Health
 	registry *prometheus.Registry
 	inside   *http.ServeMux
+	trusted  []netip.Prefix
 }
 
 // workers look again this often when nothing was due.
@@ -45,7 +46,7 @@ const idle = 200 * time.Millisecond
 const pullEvery = 500 * time.Millisecond
 
 func begin(name string, l Listen, t Tools) *parts {
-	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux()}
+	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux(), trusted: l.Trusted}
 	p.Log = t.Log.With("unit", name)
 	p.health = boot.NewHealth(p.checks)
 	p.unit = boot.NewUnit(name, l.Addr, l.Internal, p.health)
@@ -147,11 +148,6 @@ func (p *parts) report(ctx context.Context, err error) {
 	p.Log.ErrorContext(ctx, "work went on without its caller and failed", "error", err.Error())
 }
 
-// loopback is who may tell a service whom it speaks for: the gateway beside it.
-func loopback() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-}
-
 // serve puts the public face on and finishes the unit.
 func (p *parts) serve(spec func() (*openapi3.T, error), mount func(*contract.Router, rest.Hooks), g *access.Guard) (*boot.Unit, error) {
 	doc, err := spec()
@@ -160,7 +156,7 @@ func (p *parts) serve(spec func() (*openapi3.T, error), mount func(*contract.Rou
 	}
 	handler, err := rest.NewHandler(rest.Service{
 		Spec: doc, Mount: mount, Unspecified: p.probes(), Gate: gate.Gate{Guard: g}, Log: p.Log, Registry: p.registry, Clock: p.Now,
-		Trusted: loopback(),
+		Trusted: p.trusted,
 	})
 	if err != nil {
 		return p.failed(err)
