@@ -52,6 +52,12 @@ type RevocationFeed interface {
 	Since(ctx context.Context, t time.Time) ([]auth.Revocation, error)
 }
 
+// SessionUse is told which sessions are in use (decision 2).
+type SessionUse interface {
+	// Used keeps the sessions from going idle. One that is over, idle already or unknown is no error and is not brought back.
+	Used(ctx context.Context, sids []id.ID) error
+}
+
 // LoginHistory is append-only (decision 18).
 type LoginHistory interface {
 	// Append stores one event durably. The user id of an unknown account is stored as a keyed hash only.

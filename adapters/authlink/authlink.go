@@ -2,6 +2,7 @@
 package authlink
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,7 +20,7 @@ const (
 	maxAnswer = 8 << 20
 )
 
-// Link implements ports.RevocationFeed and answers the keys. It is safe for concurrent use.
+// Link implements ports.RevocationFeed and ports.SessionUse, and answers the keys. It is safe for concurrent use.
 type Link struct {
 	public, internal string
 	http             *http.Client
@@ -62,8 +63,22 @@ func (l *Link) Since(ctx context.Context, t time.Time) ([]auth.Revocation, error
 	return out, nil
 }
 
+// Used implements ports.SessionUse: it tells the auth service which sessions are in use.
+func (l *Link) Used(ctx context.Context, sids []id.ID) error {
+	raw, err := json.Marshal(sids)
+	if err != nil {
+		return fmt.Errorf("authlink: %w", err)
+	}
+	_, err = l.do(ctx, http.MethodPost, l.internal+"/internal/sessions/used", bytes.NewReader(raw), http.StatusNoContent)
+	return err
+}
+
 func (l *Link) get(ctx context.Context, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	return l.do(ctx, http.MethodGet, address, http.NoBody, http.StatusOK)
+}
+
+func (l *Link) do(ctx context.Context, method, address string, payload io.Reader, want int) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, payload)
 	if err != nil {
 		return nil, fmt.Errorf("authlink: %w", err)
 	}
@@ -76,7 +91,7 @@ func (l *Link) get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authlink: %w", err)
 	}
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode != want {
 		return nil, fmt.Errorf("authlink: the auth service answered %d", res.StatusCode)
 	}
 	return body, nil

@@ -2,6 +2,7 @@ package authlink_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -76,4 +77,17 @@ func TestTroubleIsAnError(t *testing.T) {
 	cancel()
 	_, err := link(t, answering(http.StatusOK, "[]")).Keys(ctx)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestUsed(t *testing.T) {
+	t.Parallel()
+	var got string
+	l := link(t, func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		got = r.Method + " " + r.URL.Path + " " + string(raw)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	require.NoError(t, l.Used(t.Context(), []id.ID{{15: 1}}))
+	require.Equal(t, `POST /internal/sessions/used ["00000000-0000-0000-0000-000000000001"]`, got)
+	require.Error(t, link(t, answering(http.StatusServiceUnavailable, "")).Used(t.Context(), nil))
 }

@@ -1,6 +1,7 @@
 package allinone_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/rest/authapi"
@@ -225,3 +227,22 @@ func TestDemoFileIsPrivate(t *testing.T) {
 }
 
 type specFunc = func() (*openapi3.T, error)
+
+// Decision 2: any authenticated request keeps its session from going idle, also one that the auth service never sees.
+func TestUsingABillKeepsTheSessionAlive(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := customer(t, "unknown", 0)
+	token := login(t, who)
+	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
+	require.NoError(t, err)
+	defer func() { _ = db.Close(context.Background()) }()
+	_, err = db.Exec(t.Context(), `UPDATE sessions SET last_seen_at = now() - interval '20 minutes' WHERE user_id = $1`, who.UserID)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/bills/menu", token, nil).status)
+	require.Eventually(t, func() bool {
+		var idle time.Duration
+		err := db.QueryRow(t.Context(), `SELECT now() - max(last_seen_at) FROM sessions WHERE user_id = $1`, who.UserID).Scan(&idle)
+		return err == nil && idle < time.Minute
+	}, 15*time.Second, 200*time.Millisecond)
+}

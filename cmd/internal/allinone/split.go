@@ -96,8 +96,8 @@ func (p *processes) start(ctx context.Context) error {
 // restarts is how often a child that ends by itself is started again before everything is given up.
 const restarts = 20
 
-// spawn starts a binary that lies beside ours and starts it again when it ends by itself after it was ready once. It dies with us, however we die (where the
-// system can do that).
+// spawn starts a binary that lies beside ours and starts it again when it ends by itself after it was ready once. It dies with us,
+// however we die (where the system can do that).
 func (p *processes) spawn(ctx context.Context, name string, env []string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -122,7 +122,8 @@ func (p *processes) spawn(ctx context.Context, name string, env []string) error 
 			if !c.ready.Load() {
 				break
 			}
-			p.tools.Log.ErrorContext(ctx, "a process ended by itself and is started again", "process", name, "try", try+1)
+			p.tools.Log.ErrorContext(ctx, "a process ended by itself and is started again", "process", name,
+				"try", try+1)
 			select {
 			case <-ctx.Done():
 				return

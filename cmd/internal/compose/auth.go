@@ -43,6 +43,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	handlers := &authapi.Handlers{
 		Logins: logins, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
 	}
+	p.inside.Handle("POST "+feed.UsePath, feed.UseHandler(guard.Live, p.Log))
 	p.inside.Handle("GET "+feed.Path, feed.Handler(rows, p.Log))
 	return p.serve(authapi.Spec, handlers.Mount, guard)
 }

@@ -45,6 +45,9 @@ const idle = 200 * time.Millisecond
 // pullEvery is how often revocations are pulled (decision 2).
 const pullEvery = 500 * time.Millisecond
 
+// tellEvery is how often the auth service is told which sessions are in use.
+const tellEvery = 5 * time.Second
+
 func begin(name string, l Listen, t Tools) *parts {
 	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux(), trusted: l.Trusted}
 	p.Log = t.Log.With("unit", name)
@@ -136,7 +139,10 @@ func (p *parts) guard(keys jose.FetchKeys, feed ports.RevocationFeed) *access.Gu
 // guardBy is the guard of everybody but the auth service itself.
 func (p *parts) guardBy(l AuthLink) *access.Guard {
 	link := authlink.New(l.URL, l.InternalURL)
-	return p.guard(link.Keys, link)
+	g := p.guard(link.Keys, link)
+	g.Seen = access.NewSeen(link, p.Now)
+	p.worker("session-use", tellEvery, func(ctx context.Context) (int, error) { return 0, g.Seen.Flush(ctx) })
+	return g
 }
 
 func (p *parts) worker(name string, every time.Duration, step boot.Step) {

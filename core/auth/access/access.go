@@ -14,11 +14,12 @@ import (
 )
 
 // Guard decides on bearer tokens: signature and claims, then revocations, then the permission. Live is set in the auth service
-// alone, which has the sessions at hand; the others learn of ended sessions through Revoked.
+// alone, which has the sessions at hand; the others learn of ended sessions through Revoked and tell of used ones through Seen.
 type Guard struct {
 	Verifier ports.AccessVerifier
 	Revoked  *Revoked
 	Live     *Live // may be nil
+	Seen     *Seen // may be nil
 	Now      ports.Clock
 }
 
@@ -42,6 +43,9 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (
 			return auth.Principal{}, err
 		}
 	}
+	if g.Seen != nil {
+		g.Seen.Note(p.SessionID)
+	}
 	return p, nil
 }
 
@@ -50,6 +54,18 @@ type Live struct {
 	Sessions ports.Sessions
 	Policy   auth.SessionPolicy
 	Now      ports.Clock
+}
+
+// Used implements ports.SessionUse for the services that do not have the sessions at hand.
+func (l *Live) Used(ctx context.Context, sids []id.ID) error {
+	errs := make([]error, 0, len(sids))
+	for _, sid := range sids {
+		_, err := l.Sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return l.Policy.Touch(s, l.Now()) })
+		if !errors.Is(err, fault.New(fault.ResourceNotFound)) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // touchEvery is how often a session in use is noted (decision 2).

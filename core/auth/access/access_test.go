@@ -43,6 +43,9 @@ func (s *sessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 
 func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
 	s.changes++
+	if s.broken != nil {
+		return auth.Session{}, s.broken
+	}
 	return s.Sessions.Change(ctx, sid, decide)
 }
 

@@ -1,0 +1,78 @@
+package access_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
+	"phonebill/core/id"
+)
+
+// use remembers what it was told, or fails.
+type use struct {
+	told [][]id.ID
+	err  error
+}
+
+func (u *use) Used(_ context.Context, sids []id.ID) error {
+	if u.err == nil {
+		u.told = append(u.told, sids)
+	}
+	return u.err
+}
+
+func TestSeenTellsOnceAMinute(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	to := &use{}
+	s := access.NewSeen(to, func() time.Time { return now })
+	require.NoError(t, s.Flush(t.Context()))
+	require.Empty(t, to.told, "nothing to tell")
+	for range 3 {
+		s.Note(sid)
+		require.NoError(t, s.Flush(t.Context()))
+		now = now.Add(20 * time.Second)
+	}
+	require.Equal(t, [][]id.ID{{sid}}, to.told)
+
+	to.err = errBackend
+	s.Note(sid)
+	require.ErrorIs(t, s.Flush(t.Context()), errBackend)
+	to.err = nil
+	require.NoError(t, s.Flush(t.Context()))
+	require.Len(t, to.told, 2, "what could not be told is told the next time")
+}
+
+func TestAnAdmittedRequestIsSeenElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	to := &use{}
+	w.Live, w.Seen = nil, access.NewSeen(to, func() time.Time { return w.now })
+	_, err := w.Admit(t.Context(), w.token, "")
+	require.NoError(t, err)
+	_, err = w.Admit(t.Context(), "nonsense", "")
+	require.Error(t, err)
+	require.NoError(t, w.Seen.Flush(t.Context()))
+	require.Equal(t, [][]id.ID{{sid}}, to.told)
+}
+
+func TestUsedKeepsFromGoingIdleAndBringsNothingBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.now = w.now.Add(20 * time.Minute)
+	require.NoError(t, w.Live.Used(t.Context(), []id.ID{sid, {9}}), "an unknown session is no error")
+	s, err := w.sessions.Get(t.Context(), sid)
+	require.NoError(t, err)
+	require.Equal(t, w.now, s.LastSeenAt)
+	w.now = w.now.Add(31 * time.Minute)
+	require.NoError(t, w.Live.Used(t.Context(), []id.ID{sid}))
+	s, err = w.sessions.Get(t.Context(), sid)
+	require.NoError(t, err)
+	require.False(t, auth.DefaultSessions().Live(s, w.now), "an idle session stays idle")
+	w.sessions.broken = errBackend
+	require.ErrorIs(t, w.Live.Used(t.Context(), []id.ID{sid}), errBackend)
+}
