@@ -178,7 +178,7 @@ func (broken) Seal(string, []byte) ([]byte, error) { return nil, errBroken }
 
 func TestNoLimitAsksNobody(t *testing.T) {
 	t.Parallel()
-	unlimited := postgres.NewQuota(nil, quota.Window{})
+	unlimited := postgres.NewQuota(nil, quota.Unlimited())
 	for range 1000 {
 		require.NoError(t, unlimited.Take(t.Context()))
 	}
