@@ -140,7 +140,7 @@ func (s *Simulator) operation(op Operation, read func(*http.Request, []byte) que
 			s.mu.Lock()
 			s.reserve(q.order, t.trouble.late)
 			s.mu.Unlock()
-			_ = s.journal.sync() // there is no answer that could tell
+			_ = s.journal.Sync() // there is no answer that could tell
 			s.hang(r.Context(), t)
 		default:
 			s.carryOut(w, r, t, q)
@@ -172,7 +172,7 @@ func (s *Simulator) carryOut(w http.ResponseWriter, r *http.Request, t turn, q q
 		out = q.run()
 		s.mu.Unlock()
 	}
-	if s.journal.sync() != nil {
+	if s.journal.Sync() != nil {
 		out = reply{code: SystemError}
 	}
 	if t.trouble.mode == ApplyThenHang {

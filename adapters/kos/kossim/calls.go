@@ -59,9 +59,9 @@ func (s *Simulator) receive(op Operation, q question, authorised bool) (turn, er
 		entry.Result = t.refusal.code
 	}
 	s.calls = append(s.calls, entry)
-	s.journal.append(record{Call: &entry})
+	s.journal.Append(record{Call: &entry})
 	s.mu.Unlock()
-	return t, s.journal.sync()
+	return t, s.journal.Sync()
 }
 
 // finish completes the call's entry. It may be called again when the client of a hanging call leaves.
@@ -73,7 +73,7 @@ func (s *Simulator) finish(t turn, result string) {
 		return
 	}
 	s.calls[t.index].Result, s.calls[t.index].Ms = result, took.Milliseconds()
-	s.journal.append(record{Answer: &answerRecord{t.index, result, took.Milliseconds()}})
+	s.journal.Append(record{Answer: &answerRecord{t.index, result, took.Milliseconds()}})
 }
 
 // scenarioOf names the line's scenario. The caller holds mu.

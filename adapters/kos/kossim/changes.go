@@ -103,7 +103,7 @@ func (s *Simulator) decide(o order) *change {
 
 // keep writes a change to the journal and applies it to the state. The caller holds mu.
 func (s *Simulator) keep(c *change) {
-	s.journal.append(record{Change: c})
+	s.journal.Append(record{Change: c})
 	s.restore(c)
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"phonebill/core/calendar"
+
+	"phonebill/adapters/internal/journal"
 )
 
 // ErrInvalid is wrapped by everything that refuses an argument; the text names the field.
@@ -46,7 +48,7 @@ type Options struct {
 type Simulator struct {
 	opts    Options
 	delays  Delays
-	journal *journal
+	journal *journal.File[record]
 	metrics *metrics
 	closed  chan struct{}
 	once    sync.Once
@@ -86,8 +88,8 @@ func New(opts Options) (*Simulator, error) {
 	defer s.mu.Unlock()
 	s.begin()
 	var err error
-	if s.journal, err = openJournal(opts.StateDir, s.apply); err != nil {
-		return nil, err
+	if s.journal, err = journal.Open(opts.StateDir, "kos.journal", s.apply); err != nil {
+		return nil, fmt.Errorf("kossim: %w", err)
 	}
 	for _, c := range s.changes {
 		if c.State == stateReceived {
@@ -139,7 +141,7 @@ func (s *Simulator) Close() error {
 				c.stop()
 			}
 		}
-		err = s.journal.close()
+		err = s.journal.Close()
 	})
 	return err
 }
@@ -171,7 +173,7 @@ func (s *Simulator) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begin()
-	return s.journal.clear()
+	return s.journal.Clear()
 }
 
 // SetQuota changes the calls allowed in any 60 s; 0 = no limit. It lasts until Reset or the end of the process.
@@ -222,9 +224,9 @@ func (s *Simulator) moveClock(offset func() time.Duration) error {
 	s.mu.Lock()
 	s.offset = offset()
 	ns := int64(s.offset)
-	s.journal.append(record{Offset: &ns})
+	s.journal.Append(record{Offset: &ns})
 	s.mu.Unlock()
-	return s.journal.sync()
+	return s.journal.Sync()
 }
 
 // Generate is a run of customers: the same count and seed give the same lines.
@@ -245,9 +247,9 @@ func (s *Simulator) AddCustomers(g Generate) ([]string, error) {
 	}
 	s.mu.Lock()
 	made := s.generate(g)
-	s.journal.append(record{Customers: &g})
+	s.journal.Append(record{Customers: &g})
 	s.mu.Unlock()
-	return made, s.journal.sync()
+	return made, s.journal.Sync()
 }
 
 // generate adds the lines. The caller holds mu.

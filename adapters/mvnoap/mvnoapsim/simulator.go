@@ -13,6 +13,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"phonebill/adapters/internal/journal"
 )
 
 // ErrInvalid is wrapped by everything that refuses an argument; the text names the field.
@@ -54,7 +56,7 @@ type Simulator struct {
 	once     sync.Once
 
 	mu      sync.Mutex
-	journal *journal
+	journal *journal.File[record]
 	events  []Event
 	byID    map[string]int
 	faults  []Fault
@@ -81,8 +83,10 @@ func New(opts Options) (*Simulator, error) {
 		s.webhooks = append(s.webhooks, w)
 	}
 	var err error
-	s.journal, err = openJournal(opts.StateDir, s.apply)
-	return s, err
+	if s.journal, err = journal.Open(opts.StateDir, "mvnoap.journal", s.apply); err != nil {
+		return nil, fmt.Errorf("mvnoapsim: %w", err)
+	}
+	return s, nil
 }
 
 // Close lets hanging notifications go and closes the journal.
@@ -92,7 +96,7 @@ func (s *Simulator) Close() error {
 		close(s.closed)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		err = s.journal.close()
+		err = s.journal.Close()
 	})
 	return err
 }
@@ -125,19 +129,20 @@ func (s *Simulator) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events, s.byID, s.faults = nil, map[string]int{}, nil
-	return s.journal.clear()
+	return s.journal.Clear()
 }
 
 // apply puts one record into the state. The caller holds mu, or is alone.
-func (s *Simulator) apply(r record) {
+func (s *Simulator) apply(r record) error {
 	if r.Event == nil {
 		if i, ok := s.byID[r.Duplicate]; ok {
 			s.events[i].Duplicates++
 		}
-		return
+		return nil
 	}
 	s.byID[r.Event.ID] = len(s.events)
 	s.events = append(s.events, *r.Event)
+	return nil
 }
 
 // store keeps an event, or counts its repeat, and returns when that is durable.
@@ -148,11 +153,11 @@ func (s *Simulator) store(e Event) error {
 	if _, known := s.byID[e.ID]; known {
 		r = record{Duplicate: e.ID}
 	}
-	if err := s.journal.append(r); err != nil {
-		return err
+	s.journal.Append(r)
+	if err := s.journal.Sync(); err != nil {
+		return fmt.Errorf("mvnoapsim: %w", err)
 	}
-	s.apply(r)
-	return nil
+	return s.apply(r)
 }
 
 // verify checks the signature against every live secret.
