@@ -3,7 +3,10 @@
 package memory
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -31,16 +34,38 @@ func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	return own(found), nil
 }
 
-// Put creates or replaces the account.
-func (u *Users) Put(_ context.Context, user auth.User) error {
+// Create stores a new account.
+func (u *Users) Create(_ context.Context, user auth.User) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if _, taken := u.m[user.UserID]; taken {
+		return fault.New(fault.StateConflict).WithField("userId", "이미 사용 중인 ID입니다")
+	}
 	if u.m == nil {
 		u.m = map[auth.UserID]auth.User{}
 	}
-	user.LastLoginAt = u.m[user.UserID].LastLoginAt
+	user.Version, user.Epoch, user.LastLoginAt = 1, 0, time.Time{}
 	u.m[user.UserID] = own(user)
 	return nil
+}
+
+// Change applies decide under the lock.
+func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	before, ok := u.m[user]
+	if !ok {
+		return auth.User{}, fault.New(fault.UserNotFound)
+	}
+	after, err := decide(own(before))
+	if err != nil {
+		return auth.User{}, err
+	}
+	if reflect.DeepEqual(after, before) {
+		return own(before), nil
+	}
+	u.m[user] = own(after.Changed(before))
+	return own(u.m[user]), nil
 }
 
 // own shares no slice with its argument, as a row read from a database does not.
@@ -124,15 +149,55 @@ type Sessions struct {
 	m  map[id.ID]auth.Session
 }
 
-// Create stores a new session.
-func (s *Sessions) Create(_ context.Context, session auth.Session) error {
+// Create stores a new session and ends the user's oldest beyond policy.Devices.
+func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.m == nil {
 		s.m = map[id.ID]auth.Session{}
 	}
+	var ended []auth.Revocation
+	live := s.live(session.UserID, policy, session.CreatedAt)
+	for _, old := range live[min(len(live), max(0, policy.Devices-1)):] {
+		s.m[old.ID] = old.Revoke(session.CreatedAt)
+		ended = append(ended, auth.Revocation{SessionID: old.ID, At: session.CreatedAt})
+	}
 	s.m[session.ID] = session
-	return nil
+	return ended, nil
+}
+
+// Live answers the user's live sessions, newest first.
+func (s *Sessions) Live(_ context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live(user, policy, now), nil
+}
+
+func (s *Sessions) live(user auth.UserID, policy auth.SessionPolicy, now time.Time) []auth.Session {
+	var live []auth.Session
+	for _, x := range s.m {
+		if x.UserID == user && policy.Live(x, now) {
+			live = append(live, x)
+		}
+	}
+	slices.SortFunc(live, func(a, b auth.Session) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID[:], a.ID[:]))
+	})
+	return live
+}
+
+// EndAll revokes every session of the user but the one kept.
+func (s *Sessions) EndAll(_ context.Context, user auth.UserID, keep id.ID, now time.Time) ([]auth.Revocation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ended []auth.Revocation
+	for sid, x := range s.m {
+		if x.UserID == user && sid != keep && x.RevokedAt.IsZero() {
+			s.m[sid] = x.Revoke(now)
+			ended = append(ended, auth.Revocation{SessionID: sid, At: now})
+		}
+	}
+	return ended, nil
 }
 
 // Get answers the session, or NOT_FOUND.

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,4 +79,24 @@ func (RefreshTokens) Read(token personal.Secret) (id.ID, int, error) {
 		return id.ID{}, 0, fault.New(fault.RefreshTokenInvalid)
 	}
 	return sid, generation, nil
+}
+
+// RevocationPush implements ports.RevocationPush: it remembers what was pushed.
+type RevocationPush struct {
+	mu    sync.Mutex
+	ended []auth.Revocation
+}
+
+// Push remembers.
+func (p *RevocationPush) Push(_ context.Context, ended ...auth.Revocation) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = append(p.ended, ended...)
+}
+
+// Pushed answers a copy of everything pushed, oldest first.
+func (p *RevocationPush) Pushed() []auth.Revocation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.ended)
 }

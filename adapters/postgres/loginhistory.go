@@ -28,7 +28,7 @@ func NewLoginHistory(pool *pgxpool.Pool, vault ports.Vault) *LoginHistory {
 func (h *LoginHistory) Append(ctx context.Context, e auth.LoginEvent) error {
 	row := authdb.AppendLoginParams{
 		ID: uuid.UUID(e.ID), At: e.At, Subject: h.vault.Index(subject, string(e.UserID)), Type: string(e.Type), Success: e.Success,
-		Reason: e.Reason, Ip: e.Client.IP, UserAgent: e.Client.UserAgent,
+		Reason: e.Reason, Ip: e.Client.IP, UserAgent: e.Client.UserAgent, Service: e.Client.Service,
 	}
 	if e.Known {
 		user := string(e.UserID)

@@ -27,7 +27,8 @@ func TestServicesCannotRewriteHistory(t *testing.T) {
 	const change, remove = "UPDATE", "DELETE"
 	for db, tables := range map[migrations.Database]map[string][]string{
 		migrations.Auth: {
-			"login_history": {change, remove}, "signing_keys": {change, remove}, "users": {remove}, "sessions": {remove},
+			"login_history": {change, remove}, "audit_log": {change, remove}, "audit_checkpoints": {change, remove},
+			"signing_keys": {remove}, "service_keys": {remove}, "users": {remove}, "sessions": {remove},
 		},
 		migrations.Bill: {
 			"bill_versions": {change, remove}, "delivery_attempts": {change, remove}, "inquiries": {remove}, "delivery_sequences": {remove},
@@ -71,7 +72,7 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	authDB, billDB := pgtest.New(t, migrations.Auth), pgtest.New(t, migrations.Bill)
 	productDB, kosDB := pgtest.New(t, migrations.Product), pgtest.New(t, migrations.KOS)
 
-	require.NoError(t, postgres.NewUsers(authDB.Pool, keys).Put(t.Context(), owner))
+	require.NoError(t, postgres.NewUsers(authDB.Pool, keys).Create(t.Context(), owner))
 	_, err := postgres.NewGuesses(authDB.Pool, keys, auth.DefaultLockout()).Take(t.Context(), "typed-a-password", now)
 	require.NoError(t, err)
 	history := postgres.NewLoginHistory(authDB.Pool, keys)

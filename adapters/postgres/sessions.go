@@ -26,10 +26,60 @@ var (
 // NewSessions works on the auth database.
 func NewSessions(pool *pgxpool.Pool) *Sessions { return &Sessions{pool} }
 
-// Create stores a new session.
-func (s *Sessions) Create(ctx context.Context, session auth.Session) error {
-	err := authdb.New(s.pool).CreateSession(ctx, authdb.CreateSessionParams(sessionRow(session)))
-	return translate("create session", err)
+// Create holds the user's row while it counts his live sessions.
+func (s *Sessions) Create(ctx context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+	var ended []uuid.UUID
+	now := session.CreatedAt
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		q := authdb.New(tx)
+		if err := q.LockUser(ctx, string(session.UserID)); err != nil {
+			return err
+		}
+		ended, err = q.EndOldest(ctx, authdb.EndOldestParams{
+			UserID: string(session.UserID), Now: &now, Most: int64(max(0, policy.Devices-1)),
+			IdleSince: now.Add(-policy.Idle), IdleAutoSince: now.Add(-policy.IdleAuto),
+		})
+		if err != nil {
+			return err
+		}
+		return q.CreateSession(ctx, authdb.CreateSessionParams(sessionRow(session)))
+	})
+	if err != nil {
+		return nil, translate("create session", err)
+	}
+	return revocations(ended, now), nil
+}
+
+// Live answers the user's live sessions.
+func (s *Sessions) Live(ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
+	rows, err := authdb.New(s.pool).LiveSessions(ctx, authdb.LiveSessionsParams{
+		UserID: string(user), Now: now, IdleSince: now.Add(-policy.Idle), IdleAutoSince: now.Add(-policy.IdleAuto),
+	})
+	if err != nil {
+		return nil, translate("list sessions", err)
+	}
+	live := make([]auth.Session, len(rows))
+	for i, row := range rows {
+		live[i] = sessionNoun(row)
+	}
+	return live, nil
+}
+
+// EndAll ends them in one statement.
+func (s *Sessions) EndAll(ctx context.Context, user auth.UserID, keep id.ID, now time.Time) ([]auth.Revocation, error) {
+	ended, err := authdb.New(s.pool).EndAllSessions(ctx, authdb.EndAllSessionsParams{UserID: string(user), Keep: uuid.UUID(keep), Now: &now})
+	if err != nil {
+		return nil, translate("end sessions", err)
+	}
+	return revocations(ended, now), nil
+}
+
+func revocations(ended []uuid.UUID, at time.Time) []auth.Revocation {
+	out := make([]auth.Revocation, len(ended))
+	for i, sid := range ended {
+		out[i] = auth.Revocation{SessionID: id.ID(sid), At: at}
+	}
+	return out
 }
 
 // Get answers the session, never an old copy.
@@ -38,7 +88,7 @@ func (s *Sessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	if err != nil {
 		return auth.Session{}, translate("read session", err, fault.ResourceNotFound)
 	}
-	return session(row), nil
+	return sessionNoun(row), nil
 }
 
 // Change holds the row's lock while it decides, so that calls for one session happen one after the other, whichever instance
@@ -51,7 +101,7 @@ func (s *Sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Sessi
 		if err != nil {
 			return err
 		}
-		stored = session(row)
+		stored = sessionNoun(row)
 		next := decide(stored)
 		if next == stored {
 			return nil
@@ -60,7 +110,7 @@ func (s *Sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Sessi
 		if row, err = q.SaveSession(ctx, authdb.SaveSessionParams(sessionRow(next))); err != nil {
 			return err
 		}
-		stored = session(row)
+		stored = sessionNoun(row)
 		return nil
 	})
 	if err != nil {
@@ -91,7 +141,7 @@ func sessionRow(s auth.Session) authdb.Session {
 	}
 }
 
-func session(row authdb.Session) auth.Session {
+func sessionNoun(row authdb.Session) auth.Session {
 	return auth.Session{
 		ID: id.ID(row.ID), UserID: auth.UserID(row.UserID), AutoLogin: row.AutoLogin, CreatedAt: row.CreatedAt.UTC(),
 		LastSeenAt: row.LastSeenAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(), Generation: int(row.Generation),

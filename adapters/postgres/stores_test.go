@@ -34,7 +34,7 @@ func keyring(t *testing.T) *vault.Vault {
 func sessions(t *testing.T) *postgres.Sessions {
 	t.Helper()
 	pool := pgtest.New(t, migrations.Auth).Pool
-	require.NoError(t, postgres.NewUsers(pool, keyring(t)).Put(t.Context(), portstest.Owner()))
+	require.NoError(t, postgres.NewUsers(pool, keyring(t)).Create(t.Context(), portstest.Owner()))
 	return postgres.NewSessions(pool)
 }
 

@@ -56,25 +56,28 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 	finalOrder.State, finalOrder.ProcessedAt = product.Completed, noon
 	same := func(s auth.Session) auth.Session { return s }
 	writes = map[string]func() error{
-		"put user": func() error { return users.Put(ctx, portstest.Owner()) },
+		"create user": func() error { return users.Create(ctx, portstest.Owner()) },
 		"add key": func() error {
 			return keys.AddFirst(ctx, auth.SigningKey{KeyID: "k", Seed: personal.NewSecret("s"), CreatedAt: noon})
 		},
-		"put bill":       func() error { return bills.Put(ctx, copies[0]) },
-		"add inquiry":    func() error { return inquiries.Add(ctx, inquiry(1)) },
-		"add answered":   func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], bill.FromKOS, noon)) },
-		"add order":      func() error { return errors.Join(orders.Add(ctx, order(1)), orders.Add(ctx, order(2))) },
-		"finish order":   func() error { return orders.Save(ctx, finalOrder) },
-		"put customer":   func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
-		"put plans":      func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
-		"log call":       func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
-		"append login":   func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
-		"saw login":      func() error { return users.SawLogin(ctx, "hong1234", noon) },
-		"rehash":         func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("x")) },
-		"take guess":     func() error { _, err := guesses.Take(ctx, "x", noon); return err },
-		"peek guess":     func() error { _, err := guesses.Peek(ctx, "x"); return err },
-		"clear guesses":  func() error { return guesses.Clear(ctx, "x") },
-		"create session": func() error { return sessions.Create(ctx, auth.Session{UserID: "nobody"}) },
+		"put bill":      func() error { return bills.Put(ctx, copies[0]) },
+		"add inquiry":   func() error { return inquiries.Add(ctx, inquiry(1)) },
+		"add answered":  func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], bill.FromKOS, noon)) },
+		"add order":     func() error { return errors.Join(orders.Add(ctx, order(1)), orders.Add(ctx, order(2))) },
+		"finish order":  func() error { return orders.Save(ctx, finalOrder) },
+		"put customer":  func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
+		"put plans":     func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
+		"log call":      func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
+		"append login":  func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
+		"saw login":     func() error { return users.SawLogin(ctx, "hong1234", noon) },
+		"rehash":        func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("x")) },
+		"take guess":    func() error { _, err := guesses.Take(ctx, "x", noon); return err },
+		"peek guess":    func() error { _, err := guesses.Peek(ctx, "x"); return err },
+		"clear guesses": func() error { return guesses.Clear(ctx, "x") },
+		"create session": func() error {
+			_, err := sessions.Create(ctx, auth.Session{UserID: "nobody"}, auth.DefaultSessions())
+			return err
+		},
 		"get session":    func() error { _, err := sessions.Get(ctx, id.ID{}); return err },
 		"change session": func() error { _, err := sessions.Change(ctx, id.ID{}, same); return err },
 		"revocations":    func() error { _, err := sessions.Since(ctx, noon); return err },
@@ -145,7 +148,7 @@ func TestAnotherKeyringReadsNothing(t *testing.T) {
 	productDB, kosDB := pgtest.New(t, migrations.Product).Pool, pgtest.New(t, migrations.KOS).Pool
 	right := keyring(t)
 	writes, reads := calls(t.Context(), right, authDB, billDB, productDB, kosDB)
-	sealed := []string{"put user", "add key", "put bill", "add inquiry", "add answered", "add order", "put customer", "put plans"}
+	sealed := []string{"create user", "add key", "put bill", "add inquiry", "add answered", "add order", "put customer", "put plans"}
 	for _, name := range sealed {
 		require.NoError(t, writes[name](), name)
 	}

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,35 +48,94 @@ func (u *Users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
 	return found, translate("read user", err)
 }
 
-// Put writes the account in one transaction; two Puts of one account happen one after the other (they meet at its row).
-func (u *Users) Put(ctx context.Context, user auth.User) error {
+// Create writes the account in one transaction.
+func (u *Users) Create(ctx context.Context, user auth.User) error {
 	row, err := u.row(user)
 	if err != nil {
 		return translate("seal user", err)
 	}
-	sealed := make([][]byte, len(user.Lines))
-	for i, n := range user.Lines {
-		if sealed[i], err = u.lines.seal(n); err != nil {
-			return translate("seal user", err)
-		}
-	}
 	err = pgx.BeginFunc(ctx, u.pool, func(tx pgx.Tx) error {
 		q := authdb.New(tx)
-		if err := q.PutUser(ctx, row); err != nil {
+		created, err := q.CreateUser(ctx, row)
+		if err != nil {
 			return err
 		}
-		if err := errors.Join(
-			q.DropUserLines(ctx, row.UserID), q.DropUserRoles(ctx, row.UserID), q.DropUserGrants(ctx, row.UserID),
-		); err != nil {
-			return err
+		if created == 0 {
+			return fault.New(fault.StateConflict).WithField("userId", "이미 사용 중인 ID입니다")
 		}
-		return errors.Join(
-			q.AddUserLines(ctx, authdb.AddUserLinesParams{UserID: row.UserID, Sealed: sealed, Indexes: u.lines.indexes(user.Lines)}),
-			q.AddUserRoles(ctx, authdb.AddUserRolesParams{UserID: row.UserID, Roles: texts(user.Roles)}),
-			q.AddUserGrants(ctx, grantRows(user)),
-		)
+		return u.addRights(ctx, q, user)
 	})
-	return translate("put user", err)
+	return translate("create user", err)
+}
+
+// Change holds the account's row while it decides.
+func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error) {
+	var stored auth.User
+	err := pgx.BeginFunc(ctx, u.pool, func(tx pgx.Tx) error {
+		q := authdb.New(tx)
+		if err := q.LockUser(ctx, string(user)); err != nil {
+			return err
+		}
+		row, err := q.UserByID(ctx, string(user))
+		if err != nil {
+			return err
+		}
+		if stored, err = u.noun(row); err != nil {
+			return err
+		}
+		before := stored
+		after, err := decide(own(before))
+		if err != nil || reflect.DeepEqual(after, before) {
+			return err
+		}
+		stored = after.Changed(before)
+		return u.save(ctx, q, stored)
+	})
+	if err != nil {
+		return auth.User{}, translate("change user", err, fault.UserNotFound)
+	}
+	return stored, nil
+}
+
+// own shares no slice with its argument, so that a decision cannot change what it is compared with.
+func own(user auth.User) auth.User {
+	user.Lines, user.Roles, user.Grants = slices.Clone(user.Lines), slices.Clone(user.Roles), slices.Clone(user.Grants)
+	return user
+}
+
+func (u *Users) save(ctx context.Context, q *authdb.Queries, user auth.User) error {
+	row, err := u.row(user)
+	if err != nil {
+		return err
+	}
+	if err := q.SaveUser(ctx, authdb.SaveUserParams{
+		UserID: row.UserID, PasswordHash: row.PasswordHash, NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed,
+		PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed, EmailIndex: row.EmailIndex, CustomerID: row.CustomerID, Status: row.Status,
+		Version: int64(user.Version), Epoch: int64(user.Epoch),
+	}); err != nil {
+		return err
+	}
+	if err := errors.Join(
+		q.DropUserLines(ctx, row.UserID), q.DropUserRoles(ctx, row.UserID), q.DropUserGrants(ctx, row.UserID),
+	); err != nil {
+		return err
+	}
+	return u.addRights(ctx, q, user)
+}
+
+func (u *Users) addRights(ctx context.Context, q *authdb.Queries, user auth.User) error {
+	sealed := make([][]byte, len(user.Lines))
+	for i, n := range user.Lines {
+		var err error
+		if sealed[i], err = u.lines.seal(n); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		q.AddUserLines(ctx, authdb.AddUserLinesParams{UserID: string(user.UserID), Sealed: sealed, Indexes: u.lines.indexes(user.Lines)}),
+		q.AddUserRoles(ctx, authdb.AddUserRolesParams{UserID: string(user.UserID), Roles: texts(user.Roles)}),
+		q.AddUserGrants(ctx, grantRows(user)),
+	)
 }
 
 // SawLogin records the time of a successful login.
@@ -89,15 +150,15 @@ func (u *Users) Rehash(ctx context.Context, user auth.UserID, hash personal.Secr
 	return translate("replace password hash", err)
 }
 
-func (u *Users) row(user auth.User) (authdb.PutUserParams, error) {
+func (u *Users) row(user auth.User) (authdb.CreateUserParams, error) {
 	name, err1 := u.vault.Seal(userName, []byte(user.Name.Reveal()))
 	email, err2 := u.vault.Seal(userEmail, []byte(user.Email.Reveal()))
 	phone, err3 := u.phone.seal(user.Phone)
-	return authdb.PutUserParams{
+	return authdb.CreateUserParams{
 		UserID: string(user.UserID), PasswordHash: user.PasswordHash.Reveal(), NameSealed: name,
 		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone),
 		EmailSealed: email, EmailIndex: u.vault.Index(userEmail, user.Email.Reveal()),
-		CustomerID: user.CustomerID, Status: string(user.Status),
+		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt,
 	}, errors.Join(err1, err2, err3)
 }
 
@@ -108,7 +169,8 @@ func (u *Users) noun(row authdb.UserByIDRow) (auth.User, error) {
 	user := auth.User{
 		UserID: auth.UserID(row.User.UserID), PasswordHash: personal.NewSecret(row.User.PasswordHash),
 		Name: personal.NewName(string(name)), Phone: phone, Email: personal.NewEmail(string(email)), CustomerID: row.User.CustomerID,
-		Status: auth.Status(row.User.Status), LastLoginAt: moment(row.User.LastLoginAt),
+		Status: auth.Status(row.User.Status), LastLoginAt: moment(row.User.LastLoginAt), CreatedAt: row.User.CreatedAt.UTC(),
+		Version: int(row.User.Version), Epoch: int(row.User.Epoch), SecondFactor: row.SecondFactor,
 	}
 	var err4 error
 	for _, sealed := range row.Lines {
@@ -122,7 +184,9 @@ func (u *Users) noun(row authdb.UserByIDRow) (auth.User, error) {
 		user.Roles = append(user.Roles, auth.Role(role))
 	}
 	for i, permission := range row.Permissions {
-		user.Grants = append(user.Grants, auth.Grant{Permission: auth.Permission(permission), ExpiresAt: row.Expiries[i].UTC()})
+		user.Grants = append(user.Grants, auth.Grant{
+			Permission: auth.Permission(permission), ExpiresAt: row.Expiries[i].UTC(), GrantedBy: row.Givers[i], GrantedAt: row.Given[i].UTC(),
+		})
 	}
 	return user, errors.Join(err1, err2, err3, err4)
 }
@@ -132,6 +196,8 @@ func grantRows(user auth.User) authdb.AddUserGrantsParams {
 	for _, g := range user.Grants {
 		rows.Permissions = append(rows.Permissions, string(g.Permission))
 		rows.Expiries = append(rows.Expiries, g.ExpiresAt)
+		rows.Givers = append(rows.Givers, g.GrantedBy)
+		rows.Given = append(rows.Given, g.GrantedAt)
 	}
 	return rows
 }

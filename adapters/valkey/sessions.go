@@ -42,8 +42,28 @@ func (s *cachedSessions) key(sid id.ID) string {
 }
 
 // Create stores in next alone; the first Get fetches it.
-func (s *cachedSessions) Create(ctx context.Context, session auth.Session) error {
-	return s.next.Create(ctx, session)
+func (s *cachedSessions) Create(ctx context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+	ended, err := s.next.Create(ctx, session, policy)
+	s.forget(ctx, ended)
+	return ended, err
+}
+
+// Live asks next: a list is looked at rarely.
+func (s *cachedSessions) Live(ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
+	return s.next.Live(ctx, user, policy, now)
+}
+
+// EndAll ends them in next, then drops the cached ones.
+func (s *cachedSessions) EndAll(ctx context.Context, user auth.UserID, keep id.ID, now time.Time) ([]auth.Revocation, error) {
+	ended, err := s.next.EndAll(ctx, user, keep, now)
+	s.forget(ctx, ended)
+	return ended, err
+}
+
+func (s *cachedSessions) forget(ctx context.Context, ended []auth.Revocation) {
+	for _, r := range ended {
+		s.shelf.drop(ctx, s.key(r.SessionID), time.Time{})
+	}
 }
 
 // Get answers from the cache, else from next.

@@ -74,8 +74,9 @@ func TestKeysAndValuesTellNothing(t *testing.T) {
 	require.NoError(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}))
 	require.NoError(t, plans.Put(ctx, portstest.PlansCopies()[0]))
 	s := auth.Session{ID: id.ID{15: 7}, UserID: "hong1234", Client: auth.Client{IP: "192.0.2.7", UserAgent: "Browser"}, ExpiresAt: start}
-	require.NoError(t, sessions.Create(ctx, s))
-	_, err := sessions.Get(ctx, s.ID)
+	_, err := sessions.Create(ctx, s, auth.DefaultSessions())
+	require.NoError(t, err)
+	_, err = sessions.Get(ctx, s.ID)
 	require.NoError(t, err)
 
 	keys := c.keys(t)
@@ -242,12 +243,13 @@ func TestLateRefillBringsNoSessionBack(t *testing.T) {
 	here := valkey.NewCachedSessions(c.Client, slow, c.vault, c.log)
 	there := valkey.NewCachedSessions(c.another(t), stored, c.vault, c.log)
 	sid := id.ID{15: 1}
-	require.NoError(t, here.Create(t.Context(), auth.Session{ID: sid, UserID: "hong1234", Generation: 1}))
+	_, err := here.Create(t.Context(), auth.Session{ID: sid, UserID: "hong1234", Generation: 1}, auth.DefaultSessions())
+	require.NoError(t, err)
 	slow.meanwhile = func() {
 		_, err := there.Change(t.Context(), sid, func(s auth.Session) auth.Session { return s.Revoke(start) })
 		require.NoError(t, err)
 	}
-	_, err := here.Get(t.Context(), sid)
+	_, err = here.Get(t.Context(), sid)
 	require.NoError(t, err)
 	for range 2 {
 		s, err := here.Get(t.Context(), sid)
@@ -273,8 +275,9 @@ func TestCacheGoneInTheMiddle(t *testing.T) {
 			requireLatest(t, copyAt(1), bills)
 			require.NoError(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}))
 			sid := id.ID{15: 1}
-			require.NoError(t, sessions.Create(ctx, auth.Session{ID: sid}))
-			_, err := sessions.Get(ctx, sid)
+			_, err := sessions.Create(ctx, auth.Session{ID: sid}, auth.DefaultSessions())
+			require.NoError(t, err)
+			_, err = sessions.Get(ctx, sid)
 			require.NoError(t, err)
 
 			trouble(c.wire)
@@ -387,8 +390,9 @@ func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
 	sessions := &memory.Sessions{}
 	here := valkey.NewCachedSessions(c.Client, sessions, c.vault, c.log)
 	sid := id.ID{15: 1}
-	require.NoError(t, here.Create(ctx, auth.Session{ID: sid}))
-	_, err := here.Get(ctx, sid)
+	_, err := here.Create(ctx, auth.Session{ID: sid}, auth.DefaultSessions())
+	require.NoError(t, err)
+	_, err = here.Get(ctx, sid)
 	require.NoError(t, err)
 	_, err = sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return s.Revoke(start) }) // committed, but the answer is lost
 	require.NoError(t, err)

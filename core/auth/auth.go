@@ -79,11 +79,17 @@ const (
 	Inactive  Status = "INACTIVE"
 )
 
-// Grant is a permission given to one user, for good or until ExpiresAt (zero = for good).
+// Grant is a permission given to one user, for good or until ExpiresAt (zero = for good). GrantedBy names the user or command
+// that gave it.
 type Grant struct {
 	Permission Permission
 	ExpiresAt  time.Time
+	GrantedBy  string
+	GrantedAt  time.Time
 }
+
+// InForce tells whether the grant holds at now.
+func (g Grant) InForce(now time.Time) bool { return g.ExpiresAt.IsZero() || now.Before(g.ExpiresAt) }
 
 // User is an account. A customer owns one or more lines; staff own none.
 type User struct {
@@ -98,6 +104,45 @@ type User struct {
 	Grants       []Grant
 	Status       Status
 	LastLoginAt  time.Time
+	CreatedAt    time.Time
+	Version      int  // counts every change of the account; an update of an older one is refused
+	Epoch        int  // counts changes of status, roles, lines and grants; tokens of an older epoch are dead (decision 2)
+	SecondFactor bool // a TOTP is enrolled and confirmed
+}
+
+// Changed is the account after a change of the one before: one version on, and one epoch on when what its tokens say is no longer
+// true (decision 2). A grant's giver and time are no rights. What only the store may say stays as it was.
+func (u User) Changed(before User) User {
+	u.UserID, u.CreatedAt, u.LastLoginAt, u.SecondFactor = before.UserID, before.CreatedAt, before.LastLoginAt, before.SecondFactor
+	u.Version, u.Epoch = before.Version+1, before.Epoch
+	if !u.sameRights(before) {
+		u.Epoch++
+	}
+	return u
+}
+
+func (u User) sameRights(v User) bool {
+	sameGrant := func(a, b Grant) bool { return a.Permission == b.Permission && a.ExpiresAt.Equal(b.ExpiresAt) }
+	return u.Status == v.Status && u.CustomerID == v.CustomerID && slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
+		slices.EqualFunc(u.Grants, v.Grants, sameGrant)
+}
+
+// Staff tells whether the account is an operator's or administrator's; both must have a second factor (api.md).
+func (u User) Staff() bool { return staff(u.Roles) }
+
+func staff(roles []Role) bool {
+	return slices.Contains(roles, Operator) || slices.Contains(roles, Admin)
+}
+
+// RightsEnd is when the first of the grants in force at now expires; zero when none does. No token outlives it.
+func (u User) RightsEnd(now time.Time) time.Time {
+	var first time.Time
+	for _, g := range u.Grants {
+		if g.InForce(now) && !g.ExpiresAt.IsZero() && (first.IsZero() || g.ExpiresAt.Before(first)) {
+			first = g.ExpiresAt
+		}
+	}
+	return first
 }
 
 // Permissions are the permissions in force at now, in the order of AllPermissions. ADMIN holds all (api.md).
@@ -105,7 +150,7 @@ func (u User) Permissions(now time.Time) []Permission {
 	held := make([]Permission, 0, len(u.Grants))
 	for _, p := range AllPermissions() {
 		if slices.Contains(u.Roles, Admin) || slices.ContainsFunc(u.Grants, func(g Grant) bool {
-			return g.Permission == p && (g.ExpiresAt.IsZero() || now.Before(g.ExpiresAt))
+			return g.Permission == p && g.InForce(now)
 		}) {
 			held = append(held, p)
 		}
@@ -121,8 +166,12 @@ type Principal struct {
 	Lines       []line.Number
 	Roles       []Role
 	Permissions []Permission
+	Epoch       int // of the user's rights when the token was issued
 	ExpiresAt   time.Time
 }
+
+// Staff tells whether the caller is an operator or administrator.
+func (p Principal) Staff() bool { return staff(p.Roles) }
 
 // Has tells whether the token carries the permission.
 func (p Principal) Has(want Permission) bool { return slices.Contains(p.Permissions, want) }
@@ -147,10 +196,12 @@ func (p Principal) PickLine(asked line.Number) (line.Number, error) {
 	return p.Lines[0], nil
 }
 
-// Client is where a request came from, as recorded in the login history.
+// Client is where a request came from, as recorded in the login history. Service names the system that called with a service
+// credential for this end user; empty for everybody else (decision 23).
 type Client struct {
 	IP        string
 	UserAgent string
+	Service   string
 }
 
 // SigningKey is one Ed25519 key pair of the token issuer. Seed is the 32-byte private seed.
@@ -158,10 +209,15 @@ type SigningKey struct {
 	KeyID     string
 	Seed      personal.Secret
 	CreatedAt time.Time
+	ActiveAt  time.Time // signs from then on, until a younger key does
+	RetiredAt time.Time // refused from then on; zero = by the calendar of the rotation
 }
 
-// Revocation says that a session's tokens are dead although they still verify (decision 2).
+// Revocation says that tokens are dead although they still verify (decision 2): those of one session, or, when UserID is set, those
+// of one user whose epoch is below Epoch.
 type Revocation struct {
 	SessionID id.ID
+	UserID    UserID
+	Epoch     int
 	At        time.Time
 }

@@ -225,3 +225,52 @@ func TestRefreshLaws(t *testing.T) {
 		require.True(t, slices.Equal([]int{s.Generation}, []int{1 + len(rotations)}))
 	})
 }
+
+func TestARightsChangeRaisesTheEpochAndEveryChangeTheVersion(t *testing.T) {
+	t.Parallel()
+	before := auth.User{
+		UserID: "hong", Status: auth.Active, Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01012345678")}, CustomerID: "C1",
+		Grants: []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now}}, LastLoginAt: now, CreatedAt: now, Version: 7, Epoch: 3,
+	}
+	for name, c := range map[string]struct {
+		change func(*auth.User)
+		epoch  int
+	}{
+		"name":        {func(u *auth.User) { u.CustomerID, u.Version, u.Epoch = "C1", 99, 99 }, 3},
+		"who granted": {func(u *auth.User) { u.Grants = []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now, GrantedBy: "x"}} }, 3},
+		"status":      {func(u *auth.User) { u.Status = auth.Suspended }, 4},
+		"roles":       {func(u *auth.User) { u.Roles = nil }, 4},
+		"lines":       {func(u *auth.User) { u.Lines = nil }, 4},
+		"customer":    {func(u *auth.User) { u.CustomerID = "C2" }, 4},
+		"expiry":      {func(u *auth.User) { u.Grants = []auth.Grant{{Permission: auth.BillInquiry}} }, 4},
+		"grant":       {func(u *auth.User) { u.Grants = nil }, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			after := before
+			c.change(&after)
+			after.UserID, after.LastLoginAt, after.CreatedAt, after.SecondFactor = "other", time.Time{}, time.Time{}, true
+			after = after.Changed(before)
+			require.Equal(t, 8, after.Version)
+			require.Equal(t, c.epoch, after.Epoch)
+			require.Equal(t, before.UserID, after.UserID)
+			require.Equal(t, now, after.LastLoginAt)
+			require.Equal(t, now, after.CreatedAt)
+			require.False(t, after.SecondFactor)
+		})
+	}
+}
+
+func TestRightsEndWithTheFirstGrantThatExpires(t *testing.T) {
+	t.Parallel()
+	u := auth.User{Grants: []auth.Grant{
+		{Permission: auth.BillInquiry}, {Permission: auth.Operations, ExpiresAt: now},
+		{Permission: auth.ProductChange, ExpiresAt: now.Add(2 * time.Hour)}, {Permission: auth.UserAdmin, ExpiresAt: now.Add(time.Hour)},
+	}}
+	require.Equal(t, now.Add(time.Hour), u.RightsEnd(now), "what has expired already ends nothing")
+	require.True(t, u.RightsEnd(now.Add(2*time.Hour)).IsZero())
+	require.True(t, auth.User{Roles: []auth.Role{auth.Admin}}.RightsEnd(now).IsZero())
+	require.True(t, auth.User{Roles: []auth.Role{auth.Customer, auth.Operator}}.Staff())
+	require.False(t, auth.User{Roles: []auth.Role{auth.Customer}}.Staff())
+	require.True(t, auth.Principal{Roles: []auth.Role{auth.Admin}}.Staff())
+}

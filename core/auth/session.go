@@ -13,13 +13,14 @@ type SessionPolicy struct {
 	Refresh      time.Duration // absolute: the family ends, however busy
 	RefreshGrace time.Duration // how long the previous refresh token still answers with its successor (decision 3)
 	Access       time.Duration // lifetime of an access token
+	Devices      int           // live sessions per user; the oldest ends when one more begins
 }
 
-// DefaultSessions is 30 min idle, 24 h with auto-login, 24 h absolute, 10 s grace, 30 min access.
+// DefaultSessions is 30 min idle, 24 h with auto-login, 24 h absolute, 10 s grace, 30 min access, 10 devices.
 func DefaultSessions() SessionPolicy {
 	return SessionPolicy{
 		Idle: 30 * time.Minute, IdleAuto: 24 * time.Hour, Refresh: 24 * time.Hour,
-		RefreshGrace: 10 * time.Second, Access: 30 * time.Minute,
+		RefreshGrace: 10 * time.Second, Access: 30 * time.Minute, Devices: 10,
 	}
 }
 
@@ -97,27 +98,3 @@ func (s Session) Revoke(now time.Time) Session {
 	}
 	return s
 }
-
-// LoginEvent is one row of the login history; rows are never changed or deleted (decision 18).
-type LoginEvent struct {
-	ID      id.ID
-	UserID  UserID // as submitted; unknown ids are kept as a keyed hash by the store
-	Known   bool
-	Type    LoginEventType
-	Success bool
-	Reason  string // public error code, empty on success
-	Client  Client
-	At      time.Time
-}
-
-// LoginEventType names what happened.
-type LoginEventType string
-
-// The event types.
-const (
-	EventLogin         LoginEventType = "LOGIN"
-	EventAutoLogin     LoginEventType = "AUTO_LOGIN"
-	EventLogout        LoginEventType = "LOGOUT"
-	EventLocked        LoginEventType = "LOCKED"
-	EventRefreshReused LoginEventType = "REFRESH_REUSED"
-)

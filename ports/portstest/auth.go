@@ -1,7 +1,9 @@
 package portstest
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,7 +27,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		users, want := open(t), Owner()
 		_, err := users.ByID(t.Context(), want.UserID)
 		requireFault(t, fault.UserNotFound, err)
-		require.NoError(t, users.Put(t.Context(), want))
+		require.NoError(t, users.Create(t.Context(), want))
 		got, err := users.ByID(t.Context(), want.UserID)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -34,28 +36,77 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 	})
 	t.Run("staff own no line and need no phone", func(t *testing.T) {
 		t.Parallel()
-		users, want := open(t), auth.User{UserID: "admin", Roles: []auth.Role{auth.Admin, auth.Operator}, Status: auth.Suspended}
-		require.NoError(t, users.Put(t.Context(), want))
+		users, want := open(t), auth.User{
+			UserID: "admin", Roles: []auth.Role{auth.Admin, auth.Operator}, Status: auth.Suspended, CreatedAt: start, Version: 1,
+		}
+		require.NoError(t, users.Create(t.Context(), want))
 		got, err := users.ByID(t.Context(), want.UserID)
 		require.NoError(t, err)
 		require.ElementsMatch(t, want.Roles, got.Roles)
 		got.Roles = want.Roles
 		require.Equal(t, want, got)
 	})
-	t.Run("put again replaces everything but the last login", func(t *testing.T) {
+	t.Run("an id is taken once", func(t *testing.T) {
+		t.Parallel()
+		users := open(t)
+		var created, refused atomic.Int64
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				switch err := users.Create(t.Context(), Owner()); {
+				case err == nil:
+					created.Add(1)
+				case errors.Is(err, fault.New(fault.StateConflict)):
+					refused.Add(1)
+				default:
+					t.Errorf("unexpected error: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, created.Load())
+		require.EqualValues(t, 7, refused.Load())
+	})
+	t.Run("a change stores what was decided, one version on, and one epoch on when rights changed", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
-		require.NoError(t, users.Put(t.Context(), user))
+		require.NoError(t, users.Create(t.Context(), user))
 		require.NoError(t, users.SawLogin(t.Context(), user.UserID, after(5)))
-		user.PasswordHash, user.Status, user.Name = personal.NewSecret("$argon2id$two"), auth.Inactive, personal.NewName("홍길순")
-		user.Lines, user.Roles = []line.Number{Line(3)}, []auth.Role{auth.Operator}
-		user.Grants = []auth.Grant{{Permission: auth.Operations}}
-		user.Phone, user.Email, user.CustomerID = Line(3), personal.NewEmail("other@example.com"), "C-0003"
-		require.NoError(t, users.Put(t.Context(), user))
+		user.LastLoginAt = after(5)
+		change := func(f func(*auth.User)) {
+			t.Helper()
+			f(&user)
+			got, err := users.Change(t.Context(), user.UserID, func(u auth.User) (auth.User, error) { f(&u); return u, nil })
+			require.NoError(t, err)
+			require.Equal(t, user, got)
+			got, err = users.ByID(t.Context(), user.UserID)
+			require.NoError(t, err)
+			require.Equal(t, user, got)
+		}
+		change(func(u *auth.User) { u.PasswordHash = personal.NewSecret("$argon2id$two"); user.Version = 2 })
+		change(func(u *auth.User) {
+			u.Status, u.Name, u.Lines, u.Roles = auth.Inactive, personal.NewName("홍길순"), []line.Number{Line(3)}, []auth.Role{auth.Operator}
+			u.Grants = []auth.Grant{{Permission: auth.Operations, GrantedBy: "admin", GrantedAt: after(1)}}
+			u.Phone, u.Email, u.CustomerID = Line(3), personal.NewEmail("other@example.com"), "C-0003"
+			user.Version, user.Epoch = 3, 1
+		})
+		change(func(*auth.User) {}) // nothing changed: no new version
+	})
+	t.Run("a refused change stores nothing, and nobody is invented", func(t *testing.T) {
+		t.Parallel()
+		users, user := open(t), Owner()
+		require.NoError(t, users.Create(t.Context(), user))
+		refusal := fault.New(fault.StateConflict)
+		_, err := users.Change(t.Context(), user.UserID, func(u auth.User) (auth.User, error) {
+			u.Status, u.Roles[0] = auth.Suspended, auth.Admin
+			return u, refusal
+		})
+		requireFault(t, fault.StateConflict, err)
 		got, err := users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
-		user.LastLoginAt = after(5)
 		require.Equal(t, user, got)
+		_, err = users.Change(t.Context(), "nobody", func(u auth.User) (auth.User, error) { return u, nil })
+		requireFault(t, fault.UserNotFound, err)
 	})
 	t.Run("the order of lines is kept: the first is the default", func(t *testing.T) {
 		t.Parallel()
@@ -64,7 +115,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		for n := 12; n > 0; n-- {
 			user.Lines = append(user.Lines, Line(n))
 		}
-		require.NoError(t, users.Put(t.Context(), user))
+		require.NoError(t, users.Create(t.Context(), user))
 		got, err := users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
 		require.Equal(t, user.Lines, got.Lines)
@@ -72,7 +123,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 	t.Run("login time and hash change alone, and nobody is invented", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
-		require.NoError(t, users.Put(t.Context(), user))
+		require.NoError(t, users.Create(t.Context(), user))
 		require.NoError(t, users.SawLogin(t.Context(), user.UserID, after(1)))
 		require.NoError(t, users.Rehash(t.Context(), user.UserID, personal.NewSecret("new")))
 		got, err := users.ByID(t.Context(), user.UserID)
@@ -87,7 +138,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 	t.Run("what was answered is the caller's own", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
-		require.NoError(t, users.Put(t.Context(), user))
+		require.NoError(t, users.Create(t.Context(), user))
 		user.Lines[0] = Line(9)
 		got, err := users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
@@ -96,20 +147,27 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		require.NoError(t, err)
 		require.Equal(t, Owner(), got)
 	})
-	t.Run("parallel puts leave one whole account", func(t *testing.T) {
+	t.Run("of many changes at once none is lost", func(t *testing.T) {
 		t.Parallel()
-		users, first, second := open(t), Owner(), Owner()
-		second.CustomerID, second.Lines = "C-0002", []line.Number{Line(3), Line(4), Line(5)}
+		users, user := open(t), Owner()
+		user.CustomerID = ""
+		require.NoError(t, users.Create(t.Context(), user))
 		var all sync.WaitGroup
-		for range 8 {
-			for _, user := range []auth.User{first, second} {
-				all.Go(func() { noError(t, users.Put(t.Context(), user)) })
-			}
+		for range 16 {
+			all.Go(func() {
+				_, err := users.Change(t.Context(), user.UserID, func(u auth.User) (auth.User, error) {
+					u.CustomerID += "x"
+					return u, nil
+				})
+				noError(t, err)
+			})
 		}
 		all.Wait()
-		got, err := users.ByID(t.Context(), first.UserID)
+		got, err := users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
-		require.Contains(t, []auth.User{first, second}, got)
+		require.Equal(t, strings.Repeat("x", 16), got.CustomerID)
+		require.Equal(t, 17, got.Version)
+		require.Equal(t, 16, got.Epoch)
 	})
 }
 
@@ -212,6 +270,13 @@ func session(n int) auth.Session {
 	return auth.DefaultSessions().NewSession(numbered(n), Owner().UserID, n%2 == 0, from, start)
 }
 
+func begin(t *testing.T, sessions ports.Sessions, s auth.Session) []auth.Revocation {
+	t.Helper()
+	ended, err := sessions.Create(t.Context(), s, auth.DefaultSessions())
+	require.NoError(t, err)
+	return ended
+}
+
 // Sessions is the suite of ports.Sessions. The store knows the account Owner.
 func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	t.Helper()
@@ -221,7 +286,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		_, err := sessions.Get(t.Context(), numbered(1))
 		requireFault(t, fault.ResourceNotFound, err)
 		for n := 1; n <= 2; n++ {
-			require.NoError(t, sessions.Create(t.Context(), session(n)))
+			begin(t, sessions, session(n))
 		}
 		for n := 1; n <= 2; n++ {
 			got, err := sessions.Get(t.Context(), numbered(n))
@@ -232,7 +297,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	t.Run("change stores and answers what was decided, and Get sees it at once", func(t *testing.T) {
 		t.Parallel()
 		sessions, want := open(t), session(1)
-		require.NoError(t, sessions.Create(t.Context(), want))
+		begin(t, sessions, want)
 		_, err := sessions.Get(t.Context(), want.ID) // a copy may be cached now
 		require.NoError(t, err)
 		want.Generation, want.RotatedAt, want.LastSeenAt, want.RevokedAt = 2, after(1), after(2), after(3)
@@ -246,7 +311,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	t.Run("a decision may leave things as they are", func(t *testing.T) {
 		t.Parallel()
 		sessions, want := open(t), session(1)
-		require.NoError(t, sessions.Create(t.Context(), want))
+		begin(t, sessions, want)
 		got, err := sessions.Change(t.Context(), want.ID, func(s auth.Session) auth.Session { return s })
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -262,7 +327,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	t.Run("of many changes at once none is lost", func(t *testing.T) {
 		t.Parallel()
 		sessions := open(t)
-		require.NoError(t, sessions.Create(t.Context(), session(1)))
+		begin(t, sessions, session(1))
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
@@ -280,10 +345,76 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		require.NoError(t, err)
 		require.Equal(t, 1+8*25, got.Generation)
 	})
+	t.Run("one more device than allowed ends the oldest", func(t *testing.T) {
+		t.Parallel()
+		sessions, policy := open(t), auth.DefaultSessions()
+		nth := func(n int) auth.Session {
+			return policy.NewSession(numbered(n), Owner().UserID, true, auth.Client{}, after(n))
+		}
+		for n := 1; n <= policy.Devices; n++ {
+			require.Empty(t, begin(t, sessions, nth(n)))
+		}
+		_, err := sessions.Change(t.Context(), numbered(2), func(s auth.Session) auth.Session { return s.Revoke(after(50)) })
+		require.NoError(t, err)
+		require.Empty(t, begin(t, sessions, nth(51)), "an ended one does not count")
+		_, err = sessions.Get(t.Context(), numbered(1)) // a copy may be cached now
+		require.NoError(t, err)
+		require.Equal(t, []auth.Revocation{{SessionID: numbered(1), At: after(52)}}, begin(t, sessions, nth(52)))
+		got, err := sessions.Get(t.Context(), numbered(1))
+		require.NoError(t, err)
+		require.Equal(t, after(52), got.RevokedAt)
+		live, err := sessions.Live(t.Context(), Owner().UserID, policy, after(53))
+		require.NoError(t, err)
+		require.Len(t, live, policy.Devices)
+		require.Equal(t, nth(52), live[0], "newest first")
+		live, err = sessions.Live(t.Context(), Owner().UserID, policy, after(51).Add(policy.IdleAuto))
+		require.NoError(t, err)
+		require.Equal(t, []auth.Session{nth(52)}, live, "idle ones are not live")
+		live, err = sessions.Live(t.Context(), "nobody", policy, after(53))
+		require.NoError(t, err)
+		require.Empty(t, live)
+	})
+	t.Run("parallel logins never leave more live than allowed", func(t *testing.T) {
+		t.Parallel()
+		sessions, policy := open(t), auth.DefaultSessions()
+		var all sync.WaitGroup
+		for n := range 30 {
+			all.Go(func() {
+				_, err := sessions.Create(t.Context(), policy.NewSession(numbered(n), Owner().UserID, true, auth.Client{}, after(n)), policy)
+				noError(t, err)
+			})
+		}
+		all.Wait()
+		live, err := sessions.Live(t.Context(), Owner().UserID, policy, after(31))
+		require.NoError(t, err)
+		require.Len(t, live, policy.Devices)
+	})
+	t.Run("end all but one", func(t *testing.T) {
+		t.Parallel()
+		sessions := open(t)
+		for n := 1; n <= 4; n++ {
+			begin(t, sessions, session(n))
+			_, err := sessions.Get(t.Context(), numbered(n)) // a copy may be cached now
+			require.NoError(t, err)
+		}
+		ended, err := sessions.EndAll(t.Context(), Owner().UserID, numbered(3), after(1))
+		require.NoError(t, err)
+		require.ElementsMatch(t, []auth.Revocation{
+			{SessionID: numbered(1), At: after(1)}, {SessionID: numbered(2), At: after(1)}, {SessionID: numbered(4), At: after(1)},
+		}, ended)
+		for n := 1; n <= 4; n++ {
+			got, err := sessions.Get(t.Context(), numbered(n))
+			require.NoError(t, err)
+			require.Equal(t, n == 3, got.RevokedAt.IsZero(), n)
+		}
+		ended, err = sessions.EndAll(t.Context(), Owner().UserID, id.ID{}, after(2))
+		require.NoError(t, err)
+		require.Equal(t, []auth.Revocation{{SessionID: numbered(3), At: after(2)}}, ended, "each ends once")
+	})
 	t.Run("100 parallel refreshes of one token have one successor", func(t *testing.T) {
 		t.Parallel()
 		sessions, policy := open(t), auth.DefaultSessions()
-		require.NoError(t, sessions.Create(t.Context(), session(1)))
+		begin(t, sessions, session(1))
 		var rotated, replayed atomic.Int64
 		var all sync.WaitGroup
 		for range 100 {
@@ -320,7 +451,7 @@ func RevocationFeed(t *testing.T, open func(t *testing.T) (ports.Sessions, ports
 		t.Parallel()
 		sessions, feed := open(t)
 		for n := 1; n <= 4; n++ {
-			require.NoError(t, sessions.Create(t.Context(), session(n)))
+			begin(t, sessions, session(n))
 		}
 		for n := 1; n <= 3; n++ { // the 4th lives on
 			_, err := sessions.Change(t.Context(), numbered(n), func(s auth.Session) auth.Session { return s.Revoke(after(n)) })

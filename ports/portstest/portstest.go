@@ -53,9 +53,12 @@ func Owner() auth.User {
 	return auth.User{
 		UserID: "hong1234", PasswordHash: personal.NewSecret("$argon2id$one"), Name: personal.NewName("홍길동"), Phone: Line(1),
 		Email: personal.NewEmail("hong@example.com"), CustomerID: "C-0001", Lines: []line.Number{Line(1), Line(2)},
-		Roles:  []auth.Role{auth.Customer},
-		Grants: []auth.Grant{{Permission: auth.BillInquiry}, {Permission: auth.ProductChange, ExpiresAt: after(3600)}},
-		Status: auth.Active,
+		Roles: []auth.Role{auth.Customer},
+		Grants: []auth.Grant{
+			{Permission: auth.BillInquiry, GrantedAt: start},
+			{Permission: auth.ProductChange, ExpiresAt: after(3600), GrantedBy: "admin", GrantedAt: start},
+		},
+		Status: auth.Active, CreatedAt: start, Version: 1,
 	}
 }
 

@@ -37,7 +37,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 
 	logins := &login.Service{
 		Users: users, Guesses: guesses, Sessions: sessions, History: postgres.NewLoginHistory(at.pool, at.keyring),
-		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Ended: guard.Revoked.Add,
+		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: guard.Revoked,
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	handlers := &authapi.Handlers{

@@ -100,5 +100,5 @@ func seed(ctx context.Context, u auth.User, password string, users ports.Users, 
 	if u.PasswordHash, err = hasher.Hash(ctx, personal.NewSecret(password)); err != nil {
 		return fmt.Errorf("demo account %s: %w", u.UserID, err)
 	}
-	return users.Put(ctx, u)
+	return users.Create(ctx, u)
 }

@@ -136,11 +136,13 @@ func (r *Revoked) Pull(ctx context.Context) error {
 	return nil
 }
 
-// Add puts a session that this instance itself has just ended.
-func (r *Revoked) Add(v auth.Revocation) {
+// Push implements ports.RevocationPush for this instance: it adds what has just ended.
+func (r *Revoked) Push(_ context.Context, ended ...auth.Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.until[v.SessionID] = v.At.Add(r.keep + overlap)
+	for _, v := range ended {
+		r.until[v.SessionID] = v.At.Add(r.keep + overlap)
+	}
 }
 
 // Has tells whether the session was revoked.

@@ -69,7 +69,8 @@ func newWorld(t *testing.T) *world {
 		Verifier: &w.tokens, Revoked: access.NewRevoked(&w.feed, clock, 30*time.Minute), Now: clock,
 		Live: &access.Live{Sessions: &w.sessions, Policy: policy, Now: clock},
 	}
-	require.NoError(t, w.sessions.Create(t.Context(), policy.NewSession(sid, "hong", false, auth.Client{}, w.now)))
+	_, err := w.sessions.Create(t.Context(), policy.NewSession(sid, "hong", false, auth.Client{}, w.now), policy)
+	require.NoError(t, err)
 	token, err := w.tokens.Issue(t.Context(), auth.Principal{
 		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: w.now.Add(30 * time.Minute),
 	}, w.now)
@@ -78,7 +79,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) revoke() { w.Revoked.Add(auth.Revocation{SessionID: sid, At: w.now}) }
+func (w *world) revoke() {
+	w.Revoked.Push(context.Background(), auth.Revocation{SessionID: sid, At: w.now})
+}
 
 func TestAdmit(t *testing.T) {
 	t.Parallel()
@@ -190,10 +193,10 @@ func TestAccountAndPermissions(t *testing.T) {
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	u, g := &users{}, &guesses{}
 	s := &access.Service{Users: u, Guesses: g, Now: func() time.Time { return now }}
-	require.NoError(t, u.Put(t.Context(), auth.User{UserID: "hong", Status: auth.Active, Grants: []auth.Grant{
+	require.NoError(t, u.Create(t.Context(), auth.User{UserID: "hong", Status: auth.Active, Grants: []auth.Grant{
 		{Permission: auth.BillInquiry}, {Permission: auth.ProductChange, ExpiresAt: now},
 	}}))
-	require.NoError(t, u.Put(t.Context(), auth.User{UserID: "gone", Status: auth.Suspended}))
+	require.NoError(t, u.Create(t.Context(), auth.User{UserID: "gone", Status: auth.Suspended}))
 	account, status, err := s.Account(t.Context(), "hong")
 	require.NoError(t, err)
 	require.Equal(t, auth.UserID("hong"), account.UserID)

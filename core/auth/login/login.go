@@ -22,7 +22,7 @@ type Service struct {
 	Hasher   ports.PasswordHasher
 	Access   ports.AccessTokens
 	Refresh  ports.RefreshTokens
-	Ended    func(auth.Revocation) // tells this instance's own guard at once; the others learn it from the feed
+	Push     ports.RevocationPush
 	Policy   auth.SessionPolicy
 	Now      ports.Clock
 	NewID    ports.IDs
@@ -63,9 +63,11 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 		return Tokens{}, errors.Join(err, s.record(ctx, r, user, err))
 	}
 	session := s.Policy.NewSession(s.NewID(), user.UserID, r.AutoLogin, r.From, s.Now())
-	if err := s.Sessions.Create(ctx, session); err != nil {
+	ended, err := s.Sessions.Create(ctx, session, s.Policy)
+	if err != nil {
 		return Tokens{}, errors.Join(err, s.record(ctx, r, user, err))
 	}
+	s.Push.Push(ctx, ended...)
 	if err := errors.Join(s.record(ctx, r, user, nil), s.Users.SawLogin(ctx, user.UserID, s.Now())); err != nil {
 		return Tokens{}, err
 	}
@@ -129,12 +131,14 @@ func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome
 func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Session) (Tokens, error) {
 	now := s.Now()
 	expires := now.Add(s.Policy.Access)
-	if session.ExpiresAt.Before(expires) {
-		expires = session.ExpiresAt
+	for _, end := range []time.Time{session.ExpiresAt, user.RightsEnd(now)} { // no token outlives its session or what it grants
+		if !end.IsZero() && end.Before(expires) {
+			expires = end
+		}
 	}
 	p := auth.Principal{
 		UserID: user.UserID, SessionID: session.ID, CustomerID: user.CustomerID, Lines: user.Lines, Roles: user.Roles,
-		Permissions: user.Permissions(now), ExpiresAt: expires,
+		Permissions: user.Permissions(now), Epoch: user.Epoch, ExpiresAt: expires,
 	}
 	access, err := s.Access.Issue(ctx, p, now)
 	if err != nil {
@@ -191,7 +195,7 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 }
 
 func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
-	s.Ended(auth.Revocation{SessionID: session.ID, At: session.RevokedAt})
+	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt})
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: session.UserID, Known: true, Type: why, Success: cause == nil, Client: from, At: s.Now(),
 	}

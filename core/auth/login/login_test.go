@@ -61,11 +61,11 @@ type sessions struct {
 	broken error
 }
 
-func (s *sessions) Create(ctx context.Context, session auth.Session) error {
+func (s *sessions) Create(ctx context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
 	if s.broken != nil {
-		return s.broken
+		return nil, s.broken
 	}
-	return s.Sessions.Create(ctx, session)
+	return s.Sessions.Create(ctx, session, policy)
 }
 
 func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
@@ -120,7 +120,7 @@ type world struct {
 	hasher   *hasher
 	access   *access
 	now      time.Time
-	ended    []auth.Revocation
+	ended    memory.RevocationPush
 }
 
 func newWorld(t *testing.T) *world {
@@ -131,7 +131,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.Service = &login.Service{
 		Users: w.users, Guesses: w.guesses, Sessions: w.sessions, History: w.history, Hasher: w.hasher, Access: w.access,
-		Refresh: memory.RefreshTokens{}, Ended: func(r auth.Revocation) { w.ended = append(w.ended, r) },
+		Refresh: memory.RefreshTokens{}, Push: &w.ended,
 		Policy: auth.DefaultSessions(), Now: func() time.Time { return w.now }, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 	}
 	n, err := line.Parse("01012345678")
@@ -145,7 +145,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) put(t *testing.T, u auth.User) {
 	t.Helper()
-	require.NoError(t, w.users.Put(t.Context(), u))
+	require.NoError(t, w.users.Create(t.Context(), u))
 }
 
 var client = auth.Client{IP: "192.0.2.7", UserAgent: "phone"}
@@ -358,7 +358,7 @@ func TestRenewRotatesReplaysAndRevokes(t *testing.T) {
 	w.now = w.now.Add(time.Second)
 	_, err = w.Renew(t.Context(), first.Refresh, client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenReused))
-	require.Equal(t, []auth.Revocation{{SessionID: first.Principal.SessionID, At: w.now}}, w.ended)
+	require.Equal(t, []auth.Revocation{{SessionID: first.Principal.SessionID, At: w.now}}, w.ended.Pushed())
 	e := w.lastEvent(t)
 	require.Equal(t, auth.EventRefreshReused, e.Type)
 	require.False(t, e.Success)
@@ -414,7 +414,8 @@ func TestRenewRefuses(t *testing.T) {
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, errBackend)
 	w.sessions.broken = nil
-	w.put(t, auth.User{UserID: "hong", Status: auth.Inactive})
+	_, err = w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) { u.Status = auth.Inactive; return u, nil })
+	require.NoError(t, err)
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "an account that is no longer active")
 	w.now = w.now.Add(31 * time.Minute)
@@ -433,7 +434,8 @@ func TestLogout(t *testing.T) {
 	require.True(t, w.lastEvent(t).Success)
 	w.now = w.now.Add(time.Second)
 	require.NoError(t, w.Logout(t.Context(), got.Principal.SessionID, client), "twice is no error")
-	require.Equal(t, []auth.Revocation{{SessionID: got.Principal.SessionID, At: at}, {SessionID: got.Principal.SessionID, At: at}}, w.ended)
+	ended := auth.Revocation{SessionID: got.Principal.SessionID, At: at}
+	require.Equal(t, []auth.Revocation{ended, ended}, w.ended.Pushed())
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid))
 	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))

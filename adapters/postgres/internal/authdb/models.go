@@ -10,11 +10,38 @@ import (
 	"github.com/google/uuid"
 )
 
+type AuditCheckpoint struct {
+	Seq          int64
+	At           time.Time
+	Heads        string
+	PreviousHash []byte
+	Hash         []byte
+	Kid          string
+	Signature    []byte
+}
+
+type AuditLog struct {
+	Writer       uuid.UUID
+	Seq          int64
+	At           time.Time
+	Actor        string
+	Action       string
+	Subject      string
+	Reason       string
+	Outcome      string
+	Detail       string
+	Ip           string
+	PreviousHash []byte
+	Hash         []byte
+}
+
 type LoginAttempt struct {
-	Subject     []byte
-	Failures    int64
-	LockedUntil *time.Time
-	UpdatedAt   time.Time
+	Subject      []byte
+	Failures     int64
+	LockedUntil  *time.Time
+	UpdatedAt    time.Time
+	Pending      int64
+	PendingUntil *time.Time
 }
 
 type LoginHistory struct {
@@ -27,6 +54,14 @@ type LoginHistory struct {
 	Reason    string
 	Ip        string
 	UserAgent string
+	Service   string
+}
+
+type ServiceKey struct {
+	KeyHash   []byte
+	Service   string
+	CreatedAt time.Time
+	RetiredAt *time.Time
 }
 
 type Session struct {
@@ -47,6 +82,8 @@ type SigningKey struct {
 	Kid        string
 	SeedSealed []byte
 	CreatedAt  time.Time
+	ActiveAt   *time.Time
+	RetiredAt  *time.Time
 }
 
 type User struct {
@@ -62,12 +99,17 @@ type User struct {
 	LastLoginAt  *time.Time
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+	Version      int64
+	Epoch        int64
+	EpochAt      *time.Time
 }
 
 type UserGrant struct {
 	UserID     string
 	Permission string
 	ExpiresAt  *time.Time
+	GrantedBy  string
+	GrantedAt  time.Time
 }
 
 type UserLine struct {
@@ -77,7 +119,21 @@ type UserLine struct {
 	LineIndex  []byte
 }
 
+type UserRecoveryCode struct {
+	UserID    string
+	CodeIndex []byte
+	UsedAt    *time.Time
+}
+
 type UserRole struct {
 	UserID string
 	Role   string
+}
+
+type UserTotp struct {
+	UserID       string
+	SecretSealed []byte
+	CreatedAt    time.Time
+	ConfirmedAt  *time.Time
+	LastStep     int64
 }

@@ -1,0 +1,45 @@
+package ports
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/id"
+)
+
+// Sessions are the logins that live (decision 1).
+type Sessions interface {
+	// Create stores a new session. When its user then has more than policy.Devices live ones the oldest are revoked, in the same step
+	// and under any concurrency; what ended is answered.
+	Create(ctx context.Context, s auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error)
+	// Get answers the session, or NOT_FOUND. It may be a copy some seconds old, but never one from before a change made
+	// through this same Sessions.
+	Get(ctx context.Context, sid id.ID) (auth.Session, error)
+	// Change loads the session under a lock, applies decide (pure, may run twice) and stores what it answers. Calls for one
+	// session happen one after the other, over all instances. NOT_FOUND when there is none. The stored session is answered.
+	Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error)
+	// Live answers the user's live sessions, newest first.
+	Live(ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error)
+	// EndAll revokes every session of the user that is not revoked yet, but not the one kept (the zero ID keeps none), and answers
+	// what ended. A session that is created at the same time may live on.
+	EndAll(ctx context.Context, user auth.UserID, keep id.ID, now time.Time) ([]auth.Revocation, error)
+}
+
+// RevocationPush spreads revocations at once, to this instance's own guard and as far as it can to all others. It does not fail: whom
+// it does not reach learns them from the feed.
+type RevocationPush interface {
+	Push(ctx context.Context, ended ...auth.Revocation)
+}
+
+// RevocationFeed tells which sessions ended (decision 2).
+type RevocationFeed interface {
+	// Since answers every session revoked at or after t, in any order.
+	Since(ctx context.Context, t time.Time) ([]auth.Revocation, error)
+}
+
+// SessionUse is told which sessions are in use (decision 2).
+type SessionUse interface {
+	// Used keeps the sessions from going idle. One that is over, idle already or unknown is no error and is not brought back.
+	Used(ctx context.Context, sids []id.ID) error
+}

@@ -1,0 +1,26 @@
+package ports
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/personal"
+)
+
+// Users are the accounts.
+type Users interface {
+	// ByID answers the account, or USER_NOT_FOUND.
+	ByID(ctx context.Context, user auth.UserID) (auth.User, error)
+	// Create stores a new account at version 1, epoch 0; CONFLICT that names userId when the id is taken.
+	Create(ctx context.Context, user auth.User) error
+	// Change loads the account under a lock, applies decide (pure, may run twice) and stores what it answers, with version and epoch
+	// as auth.User.Changed says. Calls for one account happen one after the other, over all instances. An error of decide is
+	// answered and nothing is stored; a decision that changes nothing writes nothing. UserID, CreatedAt, LastLoginAt and SecondFactor
+	// are not the decision's to change. USER_NOT_FOUND when there is none. The stored account is answered.
+	Change(ctx context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error)
+	// SawLogin records the time of a successful login. An unknown id is no error.
+	SawLogin(ctx context.Context, user auth.UserID, at time.Time) error
+	// Rehash replaces the password hash. An unknown id is no error.
+	Rehash(ctx context.Context, user auth.UserID, hash personal.Secret) error
+}
