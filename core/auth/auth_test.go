@@ -236,14 +236,16 @@ func TestARightsChangeRaisesTheEpochAndEveryChangeTheVersion(t *testing.T) {
 		change func(*auth.User)
 		epoch  int
 	}{
-		"name":        {func(u *auth.User) { u.CustomerID, u.Version, u.Epoch = "C1", 99, 99 }, 3},
-		"who granted": {func(u *auth.User) { u.Grants = []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now, GrantedBy: "x"}} }, 3},
-		"status":      {func(u *auth.User) { u.Status = auth.Suspended }, 4},
-		"roles":       {func(u *auth.User) { u.Roles = nil }, 4},
-		"lines":       {func(u *auth.User) { u.Lines = nil }, 4},
-		"customer":    {func(u *auth.User) { u.CustomerID = "C2" }, 4},
-		"expiry":      {func(u *auth.User) { u.Grants = []auth.Grant{{Permission: auth.BillInquiry}} }, 4},
-		"grant":       {func(u *auth.User) { u.Grants = nil }, 4},
+		"name": {func(u *auth.User) { u.CustomerID, u.Version, u.Epoch = "C1", 99, 99 }, 3},
+		"who granted": {func(u *auth.User) {
+			u.Grants = []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now, GrantedBy: "x"}}
+		}, 3},
+		"status":   {func(u *auth.User) { u.Status = auth.Suspended }, 4},
+		"roles":    {func(u *auth.User) { u.Roles = nil }, 4},
+		"lines":    {func(u *auth.User) { u.Lines = nil }, 4},
+		"customer": {func(u *auth.User) { u.CustomerID = "C2" }, 4},
+		"expiry":   {func(u *auth.User) { u.Grants = []auth.Grant{{Permission: auth.BillInquiry}} }, 4},
+		"grant":    {func(u *auth.User) { u.Grants = nil }, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
