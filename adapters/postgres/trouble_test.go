@@ -80,11 +80,18 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"get session":    func() error { _, err := sessions.Get(ctx, id.ID{}); return err },
 		"change session": func() error { _, err := sessions.Change(ctx, id.ID{}, same); return err },
-		"revocations":    func() error { _, err := sessions.Since(ctx, noon); return err },
-		"raise epoch":    func() error { return epochs.Raise(ctx, portstest.Line(9), noon) },
-		"epoch":          func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
-		"quota":          func() error { return postgres.NewQuota(kosDB, quota.Default()).Take(ctx) },
-		"ping":           func() error { return postgres.Ping(authDB)(ctx) },
+		"revocations": func() error {
+			_, err := postgres.NewRevocations(authDB, time.Minute, auth.DefaultKeys()).Since(ctx, noon)
+			return err
+		},
+		"add next key": func() error {
+			return keys.AddNext(ctx, auth.SigningKey{KeyID: "n", Seed: personal.NewSecret("s"), CreatedAt: noon}, "")
+		},
+		"retire key":  func() error { return keys.Retire(ctx, "k", noon) },
+		"raise epoch": func() error { return epochs.Raise(ctx, portstest.Line(9), noon) },
+		"epoch":       func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
+		"quota":       func() error { return postgres.NewQuota(kosDB, quota.Default()).Take(ctx) },
+		"ping":        func() error { return postgres.Ping(authDB)(ctx) },
 		"settle bill": func() error {
 			return billMail.Settle(ctx, delivery.Item[ports.BillResult]{}, delivery.Attempt{}, "", noon, noon)
 		},

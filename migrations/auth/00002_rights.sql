@@ -21,6 +21,10 @@ ALTER TABLE login_attempts
     ADD COLUMN pending bigint NOT NULL DEFAULT 0,
     ADD COLUMN pending_until timestamptz;
 
+-- When this database was told that the session had ended, by its own clock: the feed of revocations goes by it. The previous release
+-- leaves it empty; revoked_at stands in.
+ALTER TABLE sessions ADD COLUMN noted_at timestamptz;
+
 -- Which system logged the user in, when it was not the user's own device (decision 23).
 ALTER TABLE login_history ADD COLUMN service text NOT NULL DEFAULT '';
 

@@ -7,6 +7,8 @@ SET statement_timeout = '10min';
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS users_epoch ON users (epoch_at) WHERE epoch_at IS NOT NULL;
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS sessions_noted ON sessions ((coalesce(noted_at, revoked_at))) WHERE revoked_at IS NOT NULL;
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS login_attempts_updated ON login_attempts (updated_at);
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS login_history_subject ON login_history (subject, at DESC, id DESC);

@@ -444,35 +444,6 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	})
 }
 
-// RevocationFeed is the suite of ports.RevocationFeed over the sessions it tells of. The store knows the account Owner.
-func RevocationFeed(t *testing.T, open func(t *testing.T) (ports.Sessions, ports.RevocationFeed)) {
-	t.Helper()
-	t.Run("it tells what ended at or after a moment", func(t *testing.T) {
-		t.Parallel()
-		sessions, feed := open(t)
-		for n := 1; n <= 4; n++ {
-			begin(t, sessions, session(n))
-		}
-		for n := 1; n <= 3; n++ { // the 4th lives on
-			_, err := sessions.Change(t.Context(), numbered(n), func(s auth.Session) auth.Session { return s.Revoke(after(n)) })
-			require.NoError(t, err)
-		}
-		revoked := func(at time.Time) map[id.ID]time.Time {
-			rows, err := feed.Since(t.Context(), at)
-			require.NoError(t, err)
-			seen := map[id.ID]time.Time{}
-			for _, r := range rows {
-				seen[r.SessionID] = r.At
-			}
-			require.Len(t, seen, len(rows), "each once")
-			return seen
-		}
-		require.Equal(t, map[id.ID]time.Time{numbered(1): after(1), numbered(2): after(2), numbered(3): after(3)}, revoked(start))
-		require.Equal(t, map[id.ID]time.Time{numbered(2): after(2), numbered(3): after(3)}, revoked(after(2)))
-		require.Empty(t, revoked(after(4)))
-	})
-}
-
 // LoginHistory is the suite of ports.LoginHistory. Count says how many events are stored.
 func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHistory, count func() int)) {
 	t.Helper()
@@ -495,40 +466,5 @@ func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHist
 		}
 		all.Wait()
 		require.Equal(t, 40, count())
-	})
-}
-
-// SigningKeys is the suite of ports.SigningKeys.
-func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
-	t.Helper()
-	t.Run("of many first keys one wins and comes back whole", func(t *testing.T) {
-		t.Parallel()
-		keys := open(t)
-		none, err := keys.List(t.Context())
-		require.NoError(t, err)
-		require.Empty(t, none)
-		var all, ready sync.WaitGroup
-		offered := make([]auth.SigningKey, 8)
-		ready.Add(len(offered))
-		for n := range offered {
-			seed := personal.NewSecret(string([]byte{0, 0xff, byte(n)}))
-			offered[n] = auth.SigningKey{KeyID: fmt.Sprint("key-", n), Seed: seed, CreatedAt: after(n)}
-			all.Go(func() {
-				_, err := keys.List(t.Context()) // a connection for each, so that they truly meet
-				noError(t, err)
-				ready.Done()
-				ready.Wait()
-				noError(t, keys.AddFirst(t.Context(), offered[n]))
-			})
-		}
-		all.Wait()
-		held, err := keys.List(t.Context())
-		require.NoError(t, err)
-		require.Len(t, held, 1)
-		require.Contains(t, offered, held[0])
-		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "late", CreatedAt: after(99)}))
-		again, err := keys.List(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, held, again)
 	})
 }

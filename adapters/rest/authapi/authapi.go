@@ -14,16 +14,18 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/sessions"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
 
 // Handlers implements the generated strict server.
 type Handlers struct {
-	Logins *login.Service
-	Access *access.Service
-	JWKS   func() []byte // RFC 7517 JSON
-	Now    ports.Clock
+	Logins   *login.Service
+	Access   *access.Service
+	Sessions *sessions.Service
+	JWKS     func() []byte // RFC 7517 JSON
+	Now      ports.Clock
 }
 
 // GetJwks answers the public keys.

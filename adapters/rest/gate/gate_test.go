@@ -18,7 +18,9 @@ func TestThePrincipalIsInTheContextOrNobodyIs(t *testing.T) {
 	t.Parallel()
 	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	tokens := &memory.AccessTokens{}
-	g := gate.Gate{Guard: &access.Guard{Verifier: tokens, Revoked: access.NewRevoked(&memory.Sessions{}, clock, time.Hour), Now: clock}}
+	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
+	require.NoError(t, revoked.Pull(t.Context()))
+	g := gate.Gate{Guard: &access.Guard{Verifier: tokens, Revoked: revoked, Now: clock}}
 	p := auth.Principal{
 		UserID: "hong", SessionID: id.ID{1}, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: clock().Add(time.Hour),
 	}

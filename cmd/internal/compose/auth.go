@@ -2,6 +2,8 @@ package compose
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/jose"
@@ -12,8 +14,14 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/sessions"
+	"phonebill/ports"
 )
+
+// lookAtKeys is how often each instance looks whether keys were rotated or one is due.
+const lookAtKeys = time.Second
 
 // Auth wires the auth service.
 func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
@@ -25,25 +33,51 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 
 	users := postgres.NewUsers(at.pool, at.keyring)
 	guesses := postgres.NewGuesses(at.pool, at.keyring, auth.DefaultLockout())
-	rows := postgres.NewSessions(at.pool)
-	sessions := valkey.NewCachedSessions(at.cache, rows, at.keyring, p.Log)
-	policy := auth.DefaultSessions()
-	issuer, err := jose.NewIssuer(ctx, postgres.NewSigningKeys(at.pool, at.keyring), p.Now, p.NewID)
+	stored := valkey.NewCachedSessions(at.cache, postgres.NewSessions(at.pool), at.keyring, p.Log)
+	policy := c.Sessions
+	history := postgres.NewLoginHistory(at.pool, at.keyring)
+	issuer, err := p.issuer(ctx, postgres.NewSigningKeys(at.pool, at.keyring))
 	if err != nil {
 		return p.failed(err)
 	}
-	guard := p.guard(func(context.Context) ([]byte, error) { return issuer.JWKS(), nil }, rows)
-	guard.Live = &access.Live{Sessions: sessions, Policy: policy, Now: p.Now}
+	revocations := postgres.NewRevocations(at.pool, policy.Access, auth.DefaultKeys())
+	guard := p.guard(func(context.Context) ([]byte, error) { return issuer.JWKS(), nil }, revocations)
+	guard.Live = &access.Live{Sessions: stored, Policy: policy, Now: p.Now}
+	others, err := p.listen(at.cache, c.InternalToken, guard.Revoked)
+	if err != nil {
+		return p.failed(err)
+	}
+	push := everywhere{guard.Revoked, others}
 
 	logins := &login.Service{
-		Users: users, Guesses: guesses, Sessions: sessions, History: postgres.NewLoginHistory(at.pool, at.keyring),
-		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: guard.Revoked,
+		Users: users, Guesses: guesses, Sessions: stored, History: history,
+		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push,
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	handlers := &authapi.Handlers{
 		Logins: logins, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
+		Sessions: &sessions.Service{
+			Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID,
+		},
 	}
-	p.inside.Handle("POST "+feed.UsePath, feed.UseHandler(guard.Live, p.Log))
-	p.inside.Handle("GET "+feed.Path, feed.Handler(rows, p.Log))
+	p.inside.Handle("POST "+feed.UsePath, feed.Protected(c.InternalToken, feed.UseHandler(guard.Live, p.Log)))
+	p.inside.Handle("GET "+feed.Path, feed.Protected(c.InternalToken, feed.Handler(revocations, p.Log)))
 	return p.serve(authapi.Spec, handlers.Mount, guard)
+}
+
+// issuer signs with the keys of the store; the instances rotate them together.
+func (p *parts) issuer(ctx context.Context, stored ports.SigningKeys) (*jose.TokenIssuer, error) {
+	issuer, err := jose.NewIssuer(ctx, stored, auth.DefaultKeys(), p.Now, p.NewID)
+	if err != nil {
+		return nil, err
+	}
+	rotation := &keys.Service{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: p.Now}
+	p.worker("signing-keys", lookAtKeys, func(ctx context.Context) (int, error) {
+		made, err := rotation.Step(ctx)
+		if made > 0 {
+			p.Log.InfoContext(ctx, "the next signing key is made")
+		}
+		return 0, errors.Join(err, issuer.Reload(ctx))
+	})
+	return issuer, nil
 }

@@ -194,7 +194,9 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 	return s.end(ctx, session, auth.EventLogout, from, nil)
 }
 
+// end tells of a session that ended, also when the client has hung up: a thief cannot keep his reuse out of the history.
 func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
+	ctx = context.WithoutCancel(ctx)
 	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt})
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: session.UserID, Known: true, Type: why, Success: cause == nil, Client: from, At: s.Now(),

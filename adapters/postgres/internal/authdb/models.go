@@ -76,6 +76,7 @@ type Session struct {
 	RevokedAt  *time.Time
 	Ip         string
 	UserAgent  string
+	NotedAt    *time.Time
 }
 
 type SigningKey struct {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for Permission.
@@ -287,6 +288,52 @@ type Role string
 // Example: BILL_INQUIRY
 type ServiceType string
 
+// Session One device that is logged in.
+type Session struct {
+	// AutoLogin It lives 24 hours without a request instead of 30 minutes.
+	AutoLogin bool `json:"autoLogin"`
+
+	// CreatedAt When the user logged in, UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Current It is the session of this call.
+	Current bool `json:"current"`
+
+	// Device What the device calls itself, in short.
+	//
+	// Example: Chrome · Windows
+	Device string `json:"device"`
+
+	// IP The address of the login; the last part is hidden.
+	//
+	// Example: 203.0.113.*
+	IP string `json:"ip"`
+
+	// LastSeenAt When it was last used, to the minute or so, UTC.
+	//
+	// Example: 2026-03-15T02:11:00Z
+	LastSeenAt time.Time `json:"lastSeenAt"`
+
+	// Sid Example: 019cd3a1-1b2c-7d3e-9f40-51627384950a
+	Sid openapi_types.UUID `json:"sid"`
+}
+
+// SessionsData defines model for SessionsData.
+type SessionsData struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// SessionsEnvelope defines model for SessionsEnvelope.
+type SessionsEnvelope struct {
+	Data    SessionsData `json:"data"`
+	Message string       `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
 // User The user as the tokens tell. Staff have neither lines nor a customer id.
 type User struct {
 	// CustomerID Example: CUST-0001
@@ -412,6 +459,15 @@ type ServerInterface interface {
 	// Refresh Exchange a refresh token for new tokens
 	// (POST /auth/refresh)
 	Refresh(w http.ResponseWriter, r *http.Request)
+	// EndOtherSessions Log out on all other devices
+	// (DELETE /auth/sessions)
+	EndOtherSessions(w http.ResponseWriter, r *http.Request)
+	// ListSessions On which devices is the caller logged in?
+	// (GET /auth/sessions)
+	ListSessions(w http.ResponseWriter, r *http.Request)
+	// EndSession Log out on one device
+	// (DELETE /auth/sessions/{sid})
+	EndSession(w http.ResponseWriter, r *http.Request, sid openapi_types.UUID)
 	// GetUserInfo The caller's account
 	// (GET /auth/user-info)
 	GetUserInfo(w http.ResponseWriter, r *http.Request)
@@ -504,6 +560,60 @@ func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Refresh(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndOtherSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndOtherSessions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndOtherSessions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSessions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndSession operation middleware
+func (siw *ServerInterfaceWrapper) EndSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sid" -------------
+	var sid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sid", r.PathValue("sid"), &sid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sid", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndSession(w, r, sid)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -664,6 +774,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/refresh", wrapper.Refresh)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/logout", wrapper.Logout)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions", wrapper.EndOtherSessions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/sessions", wrapper.ListSessions)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions/{sid}", wrapper.EndSession)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/verify", wrapper.Verify)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/permissions", wrapper.ListPermissions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/permissions/check", wrapper.CheckPermission)
@@ -2220,6 +2333,728 @@ func (response Refresh504ApplicationProblemPlusJSONResponse) VisitRefreshRespons
 	return err
 }
 
+type EndOtherSessionsRequestObject struct {
+}
+
+type EndOtherSessionsResponseObject interface {
+	VisitEndOtherSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndOtherSessions200JSONResponse externalRef0.MessageEnvelope
+
+func (response EndOtherSessions200JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response EndOtherSessions401JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions401ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response EndOtherSessions429JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions429ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response EndOtherSessions500JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions500ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response EndOtherSessions502JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions502ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response EndOtherSessions503JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions503ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response EndOtherSessions504JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions504ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsRequestObject struct {
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200JSONResponse SessionsEnvelope
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListSessions401JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListSessions429JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListSessions500JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListSessions502JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions502ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListSessions503JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions503ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListSessions504JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions504ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSessionRequestObject struct {
+	Sid openapi_types.UUID `json:"sid"`
+}
+
+type EndSessionResponseObject interface {
+	VisitEndSessionResponse(w http.ResponseWriter) error
+}
+
+type EndSession200JSONResponse externalRef0.MessageEnvelope
+
+func (response EndSession200JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response EndSession400JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession400ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response EndSession401JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession401ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response EndSession404JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession404ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response EndSession429JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response EndSession500JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession500ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response EndSession502JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession502ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response EndSession503JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession503ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response EndSession504JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession504ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUserInfoRequestObject struct {
 }
 
@@ -2710,6 +3545,15 @@ type StrictServerInterface interface {
 	// Refresh Exchange a refresh token for new tokens
 	// (POST /auth/refresh)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
+	// EndOtherSessions Log out on all other devices
+	// (DELETE /auth/sessions)
+	EndOtherSessions(ctx context.Context, request EndOtherSessionsRequestObject) (EndOtherSessionsResponseObject, error)
+	// ListSessions On which devices is the caller logged in?
+	// (GET /auth/sessions)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// EndSession Log out on one device
+	// (DELETE /auth/sessions/{sid})
+	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
 	// GetUserInfo The caller's account
 	// (GET /auth/user-info)
 	GetUserInfo(ctx context.Context, request GetUserInfoRequestObject) (GetUserInfoResponseObject, error)
@@ -2922,6 +3766,80 @@ func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// EndOtherSessions operation middleware
+func (sh *strictHandler) EndOtherSessions(w http.ResponseWriter, r *http.Request) {
+	var request EndOtherSessionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndOtherSessions(ctx, request.(EndOtherSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndOtherSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndOtherSessionsResponseObject); ok {
+		if err := validResponse.VisitEndOtherSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(w http.ResponseWriter, r *http.Request) {
+	var request ListSessionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndSession operation middleware
+func (sh *strictHandler) EndSession(w http.ResponseWriter, r *http.Request, sid openapi_types.UUID) {
+	var request EndSessionRequestObject
+
+	request.Sid = sid
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndSession(ctx, request.(EndSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndSessionResponseObject); ok {
+		if err := validResponse.VisitEndSessionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetUserInfo operation middleware
 func (sh *strictHandler) GetUserInfo(w http.ResponseWriter, r *http.Request) {
 	var request GetUserInfoRequestObject
@@ -2975,139 +3893,154 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H15cxtHludXyaidCEvdBRAAqYuKjlmIAi1IvEyComVTSySqEkCZhUy4KkEQ1nKDnmZ3KCx5Wz1hjmW1",
-	"pFBv2+3xriaCa2tm1RGe/TDj/4jid9jIowpZB0BABGV5Q3+JpOrIfOfvvXzv1R3NII0mwQhTV5u+o9UR",
-	"NJHDfzRIo0HwxjKiTidfpchhfzSRazhWk1oEa9PaCjIINl1ACWhDi4IKqhIHAVpHAKNtCqjTSWu6hrZh",
-	"o2kjbXpS1xz0cctykKlNU6eFdM016qgB2aMbFrYarYY2ndU12mkibVqzMEU15Gg7O7q/nLW1tXyL1hGm",
-	"lgEpiq9peXYGnL9wLgOMOrRthGsotATtCoIOcoCDoN34zbrWrBOMKpZtr2s6QI5DnN+saxbegrZlblCy",
-	"ifC6pg1atlyqSx0L17QdtlQHuU2CXaSS8Qo034UUtWFH/BFThCn7ETabNtuKRfDERy7bwh1/tfz+SuhG",
-	"t9VoQKfDXoicLctAABPKNmPUYcVGmq5tQbvFycI3I15m8o3nr268my8V1vK3NF1rINeFNfZ3b+9x9297",
-	"3mdfA+/Lg8PvD7wvHwDv3tdH9//5aP+h93DX++xfu/fudu99nQbe02fevcfg6E97oHvva/ajd+9x9w97",
-	"R/svvL/86O299B59oelaE9K6Nq1NwKY1sZWdYNR1JyzMKNjRdI1aDeRS2Ghq01oukzufykymsudKmez0",
-	"ZGY6k/mAXeJAAxVNbVqbqlQv5aqT5y5cqExOmfA8nDTQpdwlM4MyaOrC5HltR9fclmEg19Wmq9B2EWdB",
-	"jz9/56CqNq39p4meoE+I/3UnJG8KjFIFvIVs0kRc2FSmNB1SsVHj10nMkf8X5gwTfxc2EKhCg7oAuoDJ",
-	"5KWpcxdU9iRyxUQUWvapMMXCLoXYQAMY41JIW642fS6TG45LFhUqBU3gy+hIvAsUveXg6UATpyVVp1Xa",
-	"jM7VJckbfmfYRuSBrz0VVLewyS1WTewAOKjacpEJiAMqDtkU5swgGCOD3Z7WesboCjSX0cct5NLRlXqJ",
-	"a58qNxB83EJOBzShAxuIIgeQFgWkChyIawNV+2Z+rng1XyouLmwUlpcXlzVdq1rINl1t+sM74kdmMaxP",
-	"EDdlkK9Iy2YywHvyggnUl8+9/R/B0f53Qqi0ndshC/H0d91n3xwe/KP3ZA8cfbXvPXk5jMbXLZeS16Px",
-	"OqPoTZ88Kkk5zRgRGRfbDsE1UCVO4+TUlGozTzCtq1S9devWrdT8PDh6uO/de+I9eQi8h8+7B190v3kJ",
-	"vD994T154f3Ti1Og9mu0r7rWgDajIjKvS+FWSV4hZgfQOqTAcgEm4PrK4sLJ6c2eqtK5R1X2/IDcL4C3",
-	"v9e999UvlrQtvIlJG8+KbYcpy2khSMvEmTSRw20MMAlyORJg945VtkMk378PvLsPgffl77uffQGO9v+l",
-	"+z+/YzT9ZdL6lwQTEvjWwwrHUnoE3z+VyYzs+30fOE7fH9vwWAFAqY6AI1bNjFRgzi6DslCHMsCwgVyA",
-	"tphHrkATWLjZogBiE7TrHRUESORTshqItEYFArXYzXGETwkBrj1YryVM2igV5wuLq6V+AP/JH7v3/pUb",
-	"yW93vS8Pug8eHv7wDHhP774F+aepvXHuJAH9MTJnJLA/NZLCS3EHvsiOU+mjdHp9oN+0TO4/IXbbyAEW",
-	"BowkqpoXMUUOhnahp3lDa7kl7w2LEGk5oApbNh2k2MWFUmF5IT+3sVJYvllYDqy/ot7fP+z+9Tnwvv4j",
-	"8B5+3f3m4eHBLugePPZ++yQSK77V2pG0th/pe7o7CuVHUsnRfLAvmmAFOVvIAUJEx6mYyaQYq3ou+tqQ",
-	"BkUKXNjhgLZu4RpoEAcBgkGz5TSJiy6Dj1uEIlCW+yurajpHahZeFiH8iFpqE2MTRTB3u27ZCMj/GaCm",
-	"+dXStY1MZjKkmYc/7HnP9rlFf/rs8OXd7oOH3peqNZ/MdP9tb7AxT8eVFrZofcJm+3w9EYnY/QJpx3Wp",
-	"alVpHVShZbccxKwmBM5goCIJlQsR6tzRo/vA+/LA+/3nSpbry+eCQIcHe+A4Uv78VOK5hYjw8HSDxVNJ",
-	"Tei6beIMI0TZEG2KV0H34QMWb3X/ttc92O1+f/fo4cvuNz8OFVS9Xir8kqy7QuzAoI9I6wSTHqJ3L6bK",
-	"jmTPVzF7DHGsT7jRGZ8ZD/Y89mAqLOQspuLCr7O/UvH/livtaBqwOyTSwizCAhTZtgvadUTrKLgBbVsu",
-	"dZlqK6dSa2trqegBUNLy5S0TfY6NdpQjpSXYsQk0S4TMQaeGRvQaVLmtJ4o8B0a25GZsq2ENRHlL+Vtz",
-	"i/mrG6XFxY25/PK7hTDCe/SF9/2/gO4PL7vPXzIb2N27233+Ahx9+u9vgd0rqH4StXugbghij5JPyU6O",
-	"pPsylwIKmFq0A0qEACFe47QDcQKM3SBwBbBcoQPnp8AN64oK05ZR1UFu/dWAmjyeDUuAzJvqAG03LQeZ",
-	"OrBMGzH7g7A5GLwtF2aXCyvXNkqLNwoLG8UFnnuKpFBeer97yKXh2/vdv9yPITmJ37p/fnz4f14O55Ud",
-	"QYLXg04c5NNZoZiLTEDbloEui9OROrERcJHrWgSDKmxYNmehg7bI5igUXC6srhTCBOz+8MLbv+s92QPe",
-	"Y4ZvgU/RPeD9j991/3L/6J9+OeT8Jdm6frKtJKBOJtr9QFCPH28cDEqmySkkmDkFAK8iYYqUbKJ0YaA4",
-	"VGpDF3C1FJU0p499SoTMQ9yRXscd0RA7kKI5hm2ipoUSAhoQd/wkuzvQeORLhY254nyxtFF4f6ZQuBqx",
-	"HcIjK664++1/f5uvPlWjkciRCEQ6KUNGAVG5SyNZDoaamFiD5Z74jdF8JFBnvKkwP24woG0j5x0XMEW7",
-	"DAzSQKACjU0AqxQ5oMxr81K8OK8MXFGMF7EZyiVDmgul4E+1FCFrPJqZkOYuaiKYVWxClwKLusIkdi4H",
-	"RnNwvCQsd+H9peJyFGj4bmpsYO1nqAFIBLjBIaVwKLqsZnGtGoa05SAdMKnVgeW6LeQwbwJbpoWYhh1L",
-	"yUTM+/jZ0SOeiPt2F3j7n3lPdgGj61+fAO/ZPgN0wcn/G1GSYrmuFc3AYSKINYgCqwv51dK1xeXiB4NE",
-	"6Wh/z3v0Ra9m503Ysg/M44ZeYngGJzi48NMwjlWrU9cvh2q5yAFGHeLaYHTvo/qbizeSSbS/5/3pt90H",
-	"j31U7wvGG69qvySnHJHTwBsfI6Yj1X68IQA9tNWxutYFAiqiAFwaUeIAglFQrtZD5sIEs/+Xanb6YHwV",
-	"wy1o2byQe8R6Usu2i4Kfs9Cyk2wCRdvUV3x2OZD8B2dWZ5dTV4pzc6lMLnN2kB1YKSzfLM4UNlYX8jfz",
-	"xbn8lblYnvLw5V3g/fmAn+fce8ZQYr/C5TfCggrjNwzJmjbE0lYKii0tL149OcV+++nRP94F3R92D7//",
-	"d3D01Rfd714A79kfvd9/PgLhmg4xWwZ1J4yWS0kDOROZbCaVzU1Opc6dv3DxddUthoRXSYVDYxNhWV4R",
-	"XHISoj350bv32Hv2qff4x+6fmdORJTTdb34E3pMX3qPvjvaf+ZWKbyPF03RKybzqRYqnzKqRiipGS8Sv",
-	"yGIh1SiP08clUW6sru7G4goPAjDhh2q+GhoQK4VOmLR5TSMmwCBNnu6FFNQhNn/ucNNFzgKhs6SFRw03",
-	"W5FbQ+GA2zLqHPgODAlWCssbC4uljdnF1YVIVPQPz71H33lPH3AJPvi/PIMdEd8+GWr21pSFq+StEYkg",
-	"2yi5e/ZjOGr3y0GrFO+B3NHqHRcIBUKUxopww1see+6Zh3YculiuTEBjAmyCa8gJDtZ7L+WMvO4SvIYq",
-	"N1An3lWZx6Bg5s6dy14CzVbFtgywiTrgDGPqxczkhbO8AMchTeRQS4gFtGuKpGjTWsG8upLv0cVvmNQ1",
-	"w9mKXsnflHTtpsiK9K7dTEn+JV5NO+GrF28sJV3XclH4OteqJV23HScMI3aPIjqoQBedn2o5drjrNJv9",
-	"+Fb+1o3tGad6c2XjQqmz9t61xdqFurG1BJvWvO20ixAuGddWl0n8xTtq/+mHfFeCaoIeYv06pzhb4+3g",
-	"AaTyETIoW3mPtyuISq1VmLWJOuJklaKGe5wEKnKyE7wKOg7sxJfKnpu0Hl6mdxVSGF8L5IasxNM28f5a",
-	"XWYT3SLu34/cwtSyOWwXD5MaIO8McSZ7kRdbRvqN2S54HrL/MvgjS/yvMWWx27DjgrJoNS4n9R/3kULn",
-	"ONoztxijskqxyMrVdaqkk2/ry5rAE8TYY0qmDVplj7s7iu9MIGLgtfqQkDotfggmb6wQYiOIYwTwH9N7",
-	"mS7W2Xd/StsmNE2LvRXaS8pGuRuN2bQWJfx2sWBRvO1fGkFfCDWBmourEgfkpkCdtBwXtC1aJy0KYK8L",
-	"BbsUQZPZ7MkMaFi4RSOSKl8TJQXDGrK0MGTCZojjIIOmrhHHRamspmtV4jQg1aY1pRaxAbfnEK4xsHJ+",
-	"StcaFvZ/vdhHQovmMDJaNGNMkjcr603izhJyeCZX4gzcarB7rxTn5jaKC++tFpdvabrGYu/VmdLGzLX8",
-	"Aq/e4e40f3W+uKDp2uJSYZl3Dq2wNyiaF35IbHe9V8/UkbGZbJ3q0I0s0X++GAyQwJ7g8qsc1hxrX5ci",
-	"N3BFEdGIb28G3b6iXBpTFOX/9MheklY6mEOcTCezFEk0fwNtRmSZr2Y9ToGHg9cqxSfOGJVsUSreIA6C",
-	"mLe/+bkv+cawH4sk+/zAPkmxag7EskRgBG0ZXnRiJGqqUq1ur7eWwZRzk5W/99zh0VKSNocx09jsqrK6",
-	"Y7Y3LqV131SFlfWFbxFm/zDiFVDjAEqfTKJUdr250vRqZj/K5x6jnGw6/8F783OkuVotdbbJ7MWlyvbW",
-	"XPqDxqWtW43ZThifTWUunQ8htOxxHA69OXFfRCTrfZg1s7pSWpwvLAcgive7CVwVglLKhTEGrYTdXDxc",
-	"lu7EFYduGCETQNAzXlyYh8J9I6G7VTdpglWQK4Eu12Yu9y7vR0iDFQqrVVCHWwhgZPEsqm1hPmnBARD4",
-	"py3AMuPpD/8/i1FYvrpSSmVE30lsjfzpyYsULw5O7Ukbuzr/tQEtzI8wq5bjUraQodyS3y5nYbTQalSE",
-	"SYr6pZP5u8Qn1knwwldZoUP8GvBh1sLl+8T+Vly/ABuRJNHRV58fvnzZ/cNXx5rawEUHD/J57e/oeO+9",
-	"Gqw5sfsGCrmwSc0FFuYBZtgr1AmupWqWbRJcCxuWXCZkViZ59poihz39v3wIU5/kUx9kUpc2Urd//Xex",
-	"reradioYEDL533IZ7+kDMfTm0+7zlzrw7v4v7+kDHbyz8Y4O3km90/32PhBZ3eDgR2lwDzaKqyTZd6OG",
-	"hLRhKsyhKuXjktp1hEEbSa0lGMWp8J/lr2mDNBK1ELqUR/l5Gn/Ramkm/MQ+6eMg2DYhRSlqcZ7HXvXm",
-	"KZifJj9eNVbElW+IOsl1D6lHuEpOBlhCQvoGIhaFQYp/z8+UijcLmq7NLc6IUq6V1ZWlwoKo7y0uyP8P",
-	"+dXgnti+biLHqnb6qOl4IfRUbjIJQg+fMeWHTpY5kAeXAeSTXoJ6fQimMtkhOCMeLZdzHF4WVDuZ9CmU",
-	"fwNlTz1RvELMzoh4WRwKDn9oOcOu3/EPDd3+b0sgT5gms/yssiprJQ3bQpjq/Hf/gBGUZb62aJb97Igs",
-	"CuJgll1lcgfMG6pgePzpHS24W5vWMtlLUxkjh1IX4bmp1AVz0khVsjCTOlfNVM9Xs9UcnKwoFr5HX39g",
-	"V5Sla3XLqIs5RS6ADgKQiokK/tSiywAKrjN0AKITlnTgItskDfG/vGjAHRVOcoaI0WUJvkkR1KSckw6q",
-	"FgWUgAoCbp20MfuZU1hi6UgC6tixV3F3y0/lo29fgmy/gpmSQeE39a0EikXsvWPlOHOQEApea8Arc0UJ",
-	"BjJ1MF5QEZxSR9fwHh+bIWjcmx9HnMvsb1WLT/JVB2NhASeZ9PBnuuDM2uSM+BlYpg4mc6COtoFp1Szq",
-	"ng1vYYgTchVmZlKXYKp6+85kbufvjgUA3ESotqhHeMnkHhWOs1Az0txEZEIc6QpmsdddlvbABRUHYqMO",
-	"CAYWTYOySQx3gl/nphtmGdiWS10g4IgOZDZVrpSTsoEgtnCNSRyCRl0Nd5WZBMqcDGW2iPxxStMjg2N5",
-	"9KuWUIgQeeNqYaFYUH4vLmwsLS++u1xYWWF/XFyYnSvOlDRdm11cvlK8erWwoOkJ46qKVwvzS4ulwsLM",
-	"rY0bhVu9Ds9+M3LmiguF0Hr4H1S0MV8oXVu8yq/Jz80trvE/qnckdWknNyb163Hs05WaXLMWbSmJPixa",
-	"BB8px47VsCRM7FP+NJsvzhWuhpFWwh3xWomkap3j/GtYtAt8pJ2s/+K2HkpxZSI5lckA4vCRO/GkRlAn",
-	"Nawr4O5/CBjCFzrMaWdfXCKWdpyyB1M1R6DXIka9AYBxmlT9R8bsvcNtreVOAwhMQikyxamKRAe8Q/5M",
-	"WZ0jW9ZBmbvbdCbNLi2fFTke/zBGTgjWQZO7LAeIWrrexGAdEGcdl9mjyyIUDt7EHI5s8ZYlgBVm6qGZ",
-	"Xschwx0ZbBsTQT/aj++4o7O99XPmFeRappimzGkWdhevMDb3OC8hOBMseIBsKCFwXEJBg1T4ECgLI4D5",
-	"VemgsRA0YAe0HYsiUM5kM9nc5NS58xculhlzyqEq7PJlqXMSmwnBr3eadYQhRTE2REu4lYRNdjKcB86E",
-	"XGkmy5zp7TMp/s+dSX1qR/44tfNfxQ8X9Is7Z4/J5Si78YfihJbUm7gbn2ccEHZe+D3VUsWG8rVk9Ffn",
-	"hae9qV8MpCDbBpWW6BCUPjSugQqs7JEv3JkUagBMEuph46Rjzi+PDZsGCOFSr45yBOtU6ltoKSIXKHGL",
-	"jE8QA3nrWt4wUJOCfiWe61pCQvtEYVly3tKHRRJ8IykmJ8b5rxIKDgizxhcB9QpVTy8I6WXwgpv5UN8G",
-	"3Bbf1zh36ZLe+9rGVPLpZCiUGVdgIkpqY5KgtNlcK5WWAvBsYVDANdtyI6nsyMzhAfHPKYUj/h+iOyma",
-	"CFOrasmTml70EF7/kBOPj/NvVBzPCqoqGVCpcYq06X7E5JNG5W/cJPF6I6PlWLSzwqRb9pjxY+V8S4TQ",
-	"4rdZn+/X10pakmkKpfZIFZSVCWnCSYamhfCTbK5R3KxGDrLrlDZFwTOv6Y4fApAasLAONhFqMlArK++g",
-	"bW0hncdeNoIOBm1mCuWBCfPfJhEtXQzQpzLZjA56v+UyZ9PreB3/6lf8GNVN/+pXILYxniu8vlYCZ3iR",
-	"sw7KtNOcBpD++qM2LetKRd9ZZoIpM9PlvOyd5OZ3Gsjv0vzH7l/LYkBadHzIOiZN+HEL6aBGiAkINuSm",
-	"gqpCYpsAUtAgLk2DfLB/bvNFC0dvIfESRF0GAy1KGpBaBuBMkjf670iv4zlSq/H4tUUBhZvIBahaRQZl",
-	"r5aLstmja/UQkQTs2UIO0w8TkGqVASpJ27xARoy4KxIPWC4o31n3Xei69Ljrvidd16b/Y/ev+jpPQ4pf",
-	"dsqX5bzuxHCGkzD8SOFR10XwsK5N32FP2SnzrlDfjfZgtHSkwoeWhQud7utDy2kg0Y/YucwEMIYJZLyO",
-	"fWjsC5gDDQvXGBHK76ekgUsVr5bBmWzq/BQw6tCBBmUIkmnSh/nUBzD1SSZ1Kb2Rul0+y6WQLwqZOmhA",
-	"E4mly8Z4ISvIqBNkXgZrkzNyfmoTOgjTMqeOf3u6N1uVhx1YmrLEHBFpiWNHvgsRXPqDlqHtkgD1lifq",
-	"iEkGC3ImmEp+UuZLKk+wKKTDfhNAzyFECiMTMR8U8BlVHU5KTFjEQ4P+BoNgtlwqILTfuBFYWMBtlq5t",
-	"IUfUlWnZdCadYWacNBGGTUub1ibTmfSkzB5xczeRbiPbTvGJPRMftTfdtN/8UkM0Gc4YLcfh2i2HSzcd",
-	"tGWRlhu0TmyiTgDRLpzLXkjaJacZIyDiysyJzQlCWpQHUGWJBMppkMf+TKF1XN60zLKwRALDMwBdRdSo",
-	"sygU1iCzjNI6cD1lvMtmgj4uTrvgixI8Q11D9Hp7kx9Sq1+0ymUyI3Zk+e0Fvf6go4d73tPn4Ogfvva+",
-	"2uWdgM/22G9qd5C460PZShL0j/B2EaVHhLeEhPpAeNuH7PXgrR2yn2N7xEaMHX20d+eOefdijuCt+fO5",
-	"5kzWIuc/eu9G4+KCkVvtzL5vmFObi41F90qR3KIf5KxNbef2CD1B4e6OPi1Bm4gpJo007M1Ao45SM0yD",
-	"SAJKv0bavGuIyRBzlRX2nGYEmor+F2ZztlOwhn4zmcmM9sm0HV2byl3qt8tA+Cb6DK3a0bVzQiaHuj08",
-	"yZ3fnBv6ZuU7bvzOyaHvVBtJ+a1TQ98a+cSECtC06Q9v64piLQW9SDKk5h63E3bFzErCmqt26GynmOFJ",
-	"QZpi1sbn2XZKrcfVeIaAN9WJLztNaypQ4utSJ+BO39GaxE0wlisUOixYDSAKs1bMkptI+A1sBm6jQqjE",
-	"QG4arPkTlfmJFv8lmDnLPAPlEIg7B79iq9IRffyYiJ+tBppexz/t3h9l2O9Pu5+DM352/qzAZ8mzr/mM",
-	"W9cfYcsi8B7mEu89+bBrdTU5kSLE4Kfd+2OZN64+fPJsklvwxxtLDOAf8Y7gD0J9ND3Z9Z4+6P7hq96w",
-	"GNUZKLcI0ex1vSS0uvgVKeGqJzHMPPbaxPe90uOHNtihHqSdcGDHtrdzYpfrn5mGt3r4w7PDgyfJFPYL",
-	"D0LV0RrqXK9X3jWsRev67AeF5dJ7K0W3iJfPGTPF88XGbOZGrjlpzly/lEad65+Ya0V2IankzuEizqSN",
-	"nI0rjdmM+f51O1QYIYuiw6Wxw9TDKjXRvTpnvwxErbkMFVrKusoPI0nV25ECrCHqTUPlVbEcraxOVApp",
-	"b/cTFrUKSil92tlJnEAVz2AGCUsuLju+jpIIw71HL7yHn3pPH/R4Ds4cPbrv7T3jTdRP7p89HRnYMq7N",
-	"W9X3xiMC82nGfiYGx4mAz+k4a8NdYQGngjpnlVOk6aY2rUaYSYd/2xXUfGUmjWYelGb8GJ5jMTgygSW+",
-	"Rjk1AvhRPlnJ78wOfWfoyxrs3uzw2Cc6Yv0t4Bsb4BNJL5G7kcBI6e/0YZ4EWgLpDY3pshFMJz9Rlgzq",
-	"Cn5uIAB1ctiUMm8rAvQu83hfSQ/5317laZw2P0JlG+PgSgSq6SQ4Ir5DdUKPaXOdWox+hS18kPTPqrXs",
-	"NwdvXGagzyFaf3tAWjQ9qlqHhri91cvR9TKQlAJP+1iurwDjVb9IqXhiEkpk33pXSqtAXT/7qFwuiwJ7",
-	"X9wQw2ZBndimy8J9TNqXAQRVh2AKEDZ5rtLlVQeWiVx5JotbLgurLJoYKVguVZoFT66jFcu2F7HdiYIc",
-	"pRW1++19cHiw2/3sm6P9x0AA3iSIE4YHUUr2724NmlllGKIyMwQfd/TYQ0PT3hIf6lfEqk+NoNCdvpgy",
-	"BEsO/+0+I4DYweHBLvC+2osPwz2BdUpqJ0367J5tKxLp6kDulQkSJmOwVyOob2io1FtbdwJbJ2qNg06+",
-	"BuyoNqTlor9XrJ+YOjui8cv1MX4TRh0Zm/1hiDxKArlMBsgUUBt2LgeZdp6Y71lIqpQhWC74afe++kXO",
-	"F96j74DQJJ5WUcZO/bT7eZLJ46sLTVV49TQJs3YDLJ1cmExXqTYuNGkgYpWCqZeRJ4ds05BPjlqmVzEe",
-	"oYEKp5IKMRG2ouM9fevIQ+Ak9xCZ8xGzy8osj1Mx8voxpO73gd8BEpuUNVBGM8SJ8/TucMSJesL+tBmH",
-	"Vx0o3YPIwujhI4Pvxuj+wmNQ+py+bCHHtAz6GuP1sTrKt7H+z+Nn52OO1Q8xuA6M18v6n+zp61uXCYUU",
-	"hc5kxKejiG3GP3fjNhGmabDkIBdxxMcPof2Avnf0zIKNGqIyeQAbyK8JJQ44Q9sEUFjhEGMd+++QpSZn",
-	"LwMbUuSIOmtejSIGbbmU2AgHB/HhL1shbLr87Jx/IMz/q1oUzV/il+SG/Xvvs0av7tcVOisn4r9/dvTp",
-	"ATg8+N/evWeq0R01ST6CDYvMtTgV7xtQM+Jj+D4jCZVTOIKoNG5OnuDowZi8+dGt3M1PjNylPscPIZcj",
-	"mCgcjdjfuKKt6JiVPm4Go7Z/WPr6PE3kY35v/cWbkhsubMvmVBixzsxG9kRlvImq3tDdgbVSwqG5CLmA",
-	"OTTSxoCpP7AwMGwEnXRSOZLfdq+d7vmo+L5NkmWS4yeS5kiExkb0K5Qe73mjX+rda9If7bAxcbC13P0p",
-	"Zo5iIxj6GDNoGKSF36aIfpnQtaR+wEyycqxwVVQ29bUyfiKoXSe90U4MlMJN0eTPS3GJA+qyxi0N8vIi",
-	"/2swDBDyYmt/GARoi7wXb6Kvd+I2Sq7pxOYp4ftf/ve4HgOBMhLNkwJz+MyM/59KI4IZHhKYxj9V5pNG",
-	"/TLZqxqpyJyOPiYqCHaYmLw9e/vZjE3RFXFxqC2D8eTvxwNuwiAr3Azz4e2d2yIrxWtqY2dJzPjUxOIv",
-	"q/NUgUVdZFdFsbcS/YoSdF1rOXav74sf+8iN9Ot7kRhPBzapibNgXcNCjfytxw+l1qR5lIDMcuXBoKw9",
-	"l38WbTLKA6X5jj9PlhoPqD5VnsKrT3du7/y/AAAA//8=",
+	"7H17c1vHledX6bqbKkvJBYgHKYlQpWYhCoogUSRNglJkU0s07m0A17zohm83CMFabtETJqWy5I0ya41l",
+	"RVIpGzuOZz1VXFszo1R59o/9KOP/CPA7bPXjvi9AQARteUv/SARwH92nz/mdR59z+o5mkFabYIQZ1Qp3",
+	"tCaCJnLEnwZptQjeXEXM6RXrDDn8SxNRw7HazCJYK2hryCDYpIAR0IUWAzVUJw4CrIkARrcZYE4vreka",
+	"ug1bbRtphbyuOej9juUgUyswp4N0jRpN1IL80S0LW61OSytkdY312kgraBZmqIEcbWdHd4dz48aNYoc1",
+	"EWaWARmKj2n10gI4c3YuA4wmtG2EGyg0BO0Cgg5ygIOg3frlhtZuEoxqlm1vaDpAjkOcX25oFt6GtmVu",
+	"MrKF8IamjRq2GipljoUb2g4fqoNom2CKgmS8AM1fQYa6sCe/xAxhxv+E7bbNp2IRPPMe5VO4445W3F8L",
+	"3Ug7rRZ0evyFyNm2DAQwYXwyRhPWbKTp2ja0O4IsYjLyZaaYePHi5q+KldKN4k1N11qIUtjg3w/2nvT/",
+	"tjf46HMw+HT/4Jv9wacPwODe54f3/3r48NHg0e7go3/p37vbv/d5GgyePR/cewIO/7gH+vc+538O7j3p",
+	"/37v8OGLwZ+/G+y9HDz+RNO1NmRNraDNwLY1s52d4dSlMxbmFOxpusasFqIMttpaQctlcmdSmXwqO1fJ",
+	"ZAv5TCGTeYdf4kADlU2toM3W6vO5en7u7NlaftaEZ2DeQPO5eTODMmj2bP6MtqNrtGMYiFKtUIc2RWIJ",
+	"/PX5mYPqWkH7TzM+o8/IX+mMWpsSp1QJbyObtJFgtuCitB1Ss1HrF0mLo34LrwxnfwpbCNShwSiAFHCe",
+	"nJ+dOxtcnsRVMRGDln0ii2JhyiA20IiFoQyyDtUKc5nceKtkMSlS0AQuj060dp6gdxxc8CSxoKhaCNJm",
+	"8lVdUWsj7gxjRBG40lNDTQubArEacgbAQfUORSYgDqg5ZEvCmUEwRga/Pa35YHQBmqvo/Q6ibHKhXhHS",
+	"F+QbCN7vIKcH2tCBLcSQA0iHAVIHDsSNkaJ9vbhYvlislJeXNkurq8urmq7VLWSbVCu8e0f+yRHD+gAJ",
+	"KINiRFo2kwGDpy84Q3369eDhd+Dw4VeSqbSdWyGEePbb/vMvDvb/YfB0Dxx+9nDw9OU4Et+0KCM/jMTr",
+	"nKLXXfIESSpoxonIV7HrENwAdeK0jk9NJTbXCGbNIFVv3rx5M3XtGjh89HBw7+ng6SMwePR1f/+T/hcv",
+	"weCPnwyevhj844sToPYPiK+61oI2pyIyryjmDpK8RsweYE3IgEUBJuDK2vLS8enNnxqks09V/nyP3C/A",
+	"4OFe/95nP1nSdvAWJl18SU47TFlBC0lazs6kjRyBMcAkiApLgN87Vd4OkfzhfTC4+wgMPv1d/6NPwOHD",
+	"f+7/01ecpj9NWv+UzISEdfNthSMpPYHun81kJtb9rg6cpu6PTXiqBkCliYAjR81ByoOz86AqxaEKMGwh",
+	"CtA218g1aAILtzsMQGyCbrMXNAKU5VOxWoh0JjUEGrGb4xY+IwRQe7RcKzNps1K+Vlperwwz8J/+oX/v",
+	"XwRIfrk7+HS//+DRwbfPweDZ3TdG/klKb3x1kgz9KS7ORMb+7EQCr9gduCw7TaGP0umHM/pNyxT6E2La",
+	"RQ6wMOAkCYp5GTPkYGiXfMkbW8otdW+YhUjHAXXYsdkowS4vVUqrS8XFzbXS6vXSqof+AfH+5lH/L1+D",
+	"wed/AINHn/e/eHSwvwv6+08Gv3ka8RXfSO1EUjuM9L7sTkL5iURyMh3ssiZYQ842coBk0WkKZjIppiqe",
+	"y640pEGZAQp7wqBtWrgBWsRBgGDQ7jhtQtF58H6HMASqan7VoJgukoaFV6ULP6GU2sTYQhGbu9u0bATU",
+	"LyPEtLheubyZyeRDknnw7d7g+UOB6M+eH7y823/waPBpEM3zmf6/7o0G83RcaGGHNWdsPs8fxiORs18i",
+	"3bgs1a06a4I6tOyOgzhqQuCMNlQUoXIhQs0dPr4PBp/uD373cSDK9enXkkAH+3vgKFL++FQSsYUI84hw",
+	"gyVCSW1IaZc44zBRNkSb8kXQf/SA+1v9v+3193f739w9fPSy/8V3YzlVPywVfkroHiC2B+gT0joB0kP0",
+	"9n2q7ER4vo75Y4hjfSBAZ3ow7s156s5UmMm5TyWYX+ffMvm7RRWOpgG/Q1lamHtYgCHbpqDbRKyJvBvQ",
+	"bYsyykU7sCt148aNVHQDKGn46paZIdtGO4EtpSXCLpEOnlRd4MBtPg9iAmjHaAKhuUYJ+9JyZfPS8vrS",
+	"xbAx9/iTwTf/zNHv3nMweP6w/+0Lzn6D/f/DnXsVfBnXoJvJZOdnM0YOpc7BudnUWTNvpGpZmEnN1TP1",
+	"M/VsPQfztTe4EMaF4Lr4lt6ky3KUtTfu0vgQMpmXtkQYkNw5TfzwaTNVAFlSMqMiMgI0LBGYoaSFRDgZ",
+	"2RS9RYOG3grs2QSaFUIWodNAEwovC9zmM4p4FdlWEGRbLWukb7ZSvLm4XLy4WVle3lwsrv6qlCDKoP/t",
+	"y/7XL7nl0t+72//6BTj88N/fuGOvIJhJ1I4I6GhiTxIFzeYnEjcVAQUlzCzWAxVCgGSvaUpfnABTV+NC",
+	"ACwqZeDMLLhqXQjK3CqqO4g2X829UkkVYQ5Qux06QLfbloNMHVimjTgAIGyOdrlWS5dWS2uXNyvLV0tL",
+	"m+UlETGOBD5fDn77SHDDl/f7f74f87+U19X/05ODf3s5ni3tSBL8MD6Fg1w6ByhGkQlY1zLQebmn2SQ2",
+	"AhRRahEM6rBl2WIJHbRNtiah4Gppfa0UJmD/2xeDh3eFinvCvVLgUnQPDP7nb/t/vn/4jz8dcv6UsG4Y",
+	"bwfCxsdj7WGui78er53zkkyTE9gWEhQAIveLC1IyROkSoISt0oUUCLGU+W8n77FUCLkGcU9pHTohEDuQ",
+	"oUVu20ShhRECWhD3XEOMjgSPYqW0uVi+Vq5sln69UCpdLCV5MgFV3P/yv7/ZZTpR0EhckYiJdNwFmcSI",
+	"ys1PhBzcauJsDVZ99psifCRQZ7oBbNdvMKBtI+ctCrignQcGaSFQg8YWgHWGHFAVGbUpkVJbBVSm0EYw",
+	"I3DJmHARSNMNIkUIjSeDCQV3UYjgqNiGlAGLUQmJvfMeaI72lyRyl369Ul6NGhqumpqasfYjZO4kGrhe",
+	"aoFUKLrKQaNWA0PWcZAOONfqwKK0gxyuTWDHtBCXsCMpmWjzPnl++FiEz7/cBYOHHw2e7gJO1788VXEL",
+	"P1/ntUgksyi1onFzTCSxRlFgfam4Xrm8vFp+ZxQrHT7cGzz+xM+0ex2m7BrmcaBXNjw3J4Rx4QZPHavR",
+	"ZNRNYuxQ5ACjCXFjtHXvWvXXl68mk+jh3uCPv+k/eOJa9S5jvPai9lNSyhE+9bTxEWw6UcbWa2Kgh6Y6",
+	"7QBhTZZtKBAlDiAYeUmmvmUuIZj/rsTs5I3xdQy3oWWL8osJs8At2y7L9bwELTsJExi6zVzB55cDtf7g",
+	"1Pql1dSF8uJiKpPLnB6FA2ul1evlhdLm+lLxerG8WLywGItTHry8CwZ/2he7sPeecytxWLnBa4GgEvzG",
+	"IVnbhlhhpaTYyuryxeNT7DcfHv7DXdD/dvfgm38Hh5990v/qBRg8/8Pgdx9PQLi2Q8yOweiM0aGMtJAz",
+	"k8lmUtlcfjY1d+bsuR8q2zjEvIFQODS2EFZJUd4lxyHa0+8G954Mnn84ePJd/09c6ajEN7GR8vTF4PFX",
+	"hw+fx/ZS3niKJ6CUktfK9xRPeKkmSoWaLBC/plL8gqA8TR2XRLmpqrqry2vCCcBEbIW7YmhAHEhPxKQr",
+	"MpExAQZpi3AvZKAJsflju5sUOa+4nd6J3BrfUudXjHQJ1kqrm0O21f/+68HjrwbPHky0mS4iovytKQvX",
+	"yRsQiVi2UXL7+DEetYfFoIMUf732vyNTnnrsWbh2wnSxqApAYwJsghvI8dJh/JeKhbxCCb6BaldRL14L",
+	"XcSgZObm5rLzoN2p2ZYBtlAPnOKLei6TP3tapM05pI0cZkm2gHYjwClaQSuZF9eKPl3cMmddM5zt6JXi",
+	"TUnXbsmoiH/tVkqtX+LVrBe+evnqStJ1HYrC11GrkXTd7ThhOLF9iuigBik6M9tx7HCteDb7/s3izau3",
+	"F5z69bXNs5XejbcvLzfONo3tFdi2rtlOtwzhinF5fZXEX7wTrBp/V8xKUk3SQ45fFxTnY7zlPYDU3kMG",
+	"4yP313YNMSW1gcXaQj25s8pQix7FgQE+2fFeBR0H9uJD5c9NGo9Irr0IGYyPBQogq4iwTbwqXlfRRFrG",
+	"w7sIdDCzbGG2y4cpCVB3hlYme06kSEe6BPBZiDjk8GGIR1bEtzFhsbuwR0FVNgioJnUNGMKFzlG052ox",
+	"RuUgxSIjD44zSDr1tqFL42mC2PKYatFGjdJf3Z2A7kwgoqe1hpCQOR2xCaZurBFiI4hjBHAf479Ml+Mc",
+	"Or9AsTU0TYu/FdorgYkKNRrDtA4j4nY5YFly4V4asb4QaoNgLK5OHJCbBU3ScSjoWqxJOgxAv3YMU4ag",
+	"yTE7nwEtC3dYhFPVa6Kk4LaGSggOQdgCcRxksNRl4lCUymq6VidOCzKtoAUyiFvw9iLCDW6snJnVtZaF",
+	"3Y/nhnBo2RyHR8tmbJHUzYHxJq3OCnJEJFfZGbjT4vdeKC8ubpaX3l4vr97UdI373usLlc2Fy8Ulkb0j",
+	"1Gnx4rXykqZryyulVVHvt8bfEJC88ENis/NfvdBExlYyOjUhjQzRfb5s55GwPN7lF4VZcyS+rkRuEIIi",
+	"vREXb0bdvha4NCYogd/0yFySRjp6hQSZjocUSTR/DTEjMsxXQ48TWMPRY1XsE1+YINmiVLxKHASxKFp1",
+	"Y1/qjWE9Fgn2uY59kmA1HIhVisAE0jI+68RI1A5ydXB6/lhGU44mC7//3PGtpSRpDttMU8PVwOiOmN60",
+	"hJa+rgKr8gvfWJjD3YhXsBpHUPp4HBVcrteXm14N9qPr7C+Uk00X33n72iJpr9crvdvk0rmV2u3txfQ7",
+	"rfntm61LvbB9NpuZPxOy0LJHrXDozYnzIjJY75pZC+trleVrpVXPiBJVqtKuCplSgQtjC7QWVnNxd1mp",
+	"Eyo33TBCJoDABy/BzGPZfRNZd2vI0yqRbBuMgIlkfwS1C2iTRgOZwMIJYY2wCxB8UJkB29pG9JXM/Lgm",
+	"NBwEGTKLLP6mG02E/R18b7Q6WK8shLFgSHDLcwVMyFCKWS2UGJjpOI6KucZmatGQd+OGmgxo28nTkSRO",
+	"movqQaPWgD+BAotRZNd1YGFAm8Rh4VktNB3SQuD//hu4YWGTdGnck4lNxmoncyM0TYcDuLJ1RMWdzIe2",
+	"IWWgDR0x2aZlmghHiZtPZ9LZbD798yTy8fvXEMJDV9BiIkNDvKdDkakDRsSbJV8A4gBKjljUXCGbnWhR",
+	"aTSClsnOG2YeZlPZWs5InTXzKDVfn82k5rJncmfz52bn5zIw+PROR8ScRkMPFdeoNRfEDzJ0iDY+n+kB",
+	"6UqCKyXCQ4wzxYrjW2YuIhwVxPIePGpMx9N/oZm9hgpwnSY17fQCzVCCgTAaqCjBTIM1But10ITbCGBk",
+	"iS0o28KiuZQDIHC3qoFlxkHW/bEcjWmsr1VSGVlqGxc3/vTkQcoXe4BJupjqUtCghUX+R91yqACZsTjH",
+	"7RBgYbTUadWkPRc16o/nLCQ+sUm8F77KCB3iFtCMMxZhHBzbWZHXL8FWJMJ++NnHBy9f9n//2ZFQ4vk3",
+	"3oPctXZndLTrs+6NObHgGHqKlHKNw9V2GHGbBDdSDcs2iSjFDeiaXCZkk+XF1h9DDn/6f3kXpj4opt7J",
+	"pOY3U7d+8bPYVHXtdsrriZb/b7nM4NkD2efvw/7XL3UwuPu/Bs8e6OCtzbd08Fbqrf6X94HcEvN2zQM9",
+	"fbyJ4jpJhkjUUvGAMBUWUZ2JDpFdrpW6SEktwShOhf+sPqYN0hqm9ASCJ2m96Zonr5+AuXuMR4vGmrzy",
+	"NREnNe4x5QjXyfG0XYhJX1Ntt+YtpeuLFBcq5eslTdcWlxdkHuza+tpKaUkWR5SX1O8hp8S7Jzav68ix",
+	"6r0hYjrd+MNsLp8Ufxh/u0ns2FvmyDU4D6BobucVO0Ewm8mOsTLy0Wo4RwUbJNWOx30Byr+GvBdMx7hA",
+	"zN6EwQaZUTF+xscCv37Hzbigw9+WQJ4wTS6JRI+6SjQ3bAthpovPbnYGqCovuGxWXXdLZVQKx5tfZQoF",
+	"LKpRYbjj+x3Nu1s6LUc3PdhJoK/bozTukFlGU7ZmpAA6CEAmm0i5jRrPAyhXnVsHINpUUgcU2SZpyV9F",
+	"xhWd1JwUCyK7tSbopgCjJgXsdVC3GPcfa4h7zF3s+pKuLR2J3h/Z6TOubkVKU/TtK5DPVy6mWqDwm4am",
+	"UcbCnX5OztB4h0jUEk6zzF/jPvN0jQovxSc6hrdFpzBJY79lLnHO8+/qlji8INgLFEtzknOPeCYFp27k",
+	"F+TfwDJ1kM+BJroNTKthMXo6PIUx0ouCZmYmNQ9T9Vt38rmdnx1pAAiICGKRT3i1yD4VjkKoBQU3EZ6Q",
+	"+TBysfjrzis8oKDmQGw0AcHAYmlQNYlBZ8R1NN0yq8C2KKNAmiM6UFtRaqSClC0EsYUbnOMQNJrBWGGg",
+	"DVOgNVignZr6c1bTI73yRegwmH8m44ubF0tL5VLgc3lpc2V1+VerpbU1/uXy0qXF8kJF07VLy6sXyhcv",
+	"lpY0PaFDZ/li6drKcqW0tHBz82rppl8eP6wt4GJ5qRQaj/giaG1cK1UuL18U1xQXF5dviC+DdyS1uEiu",
+	"6hxWID6kpD854Tdajxd9WLSCKFLLEksATGhSHPjqUrG8WLoYtrQS7ojHM5NSHY/Sr2HWLokuvip5VmA9",
+	"VOzKWXI2kwHEEV0G40ENL8l0XFUg1P8YZogY6DipIkPtEjm0o4TdayQ+Ab2WMfJ7HsdpUncfGcN7B8nG",
+	"PQUAgUkYQ6bcklbWgWgvcqoabJ1f1UFVqNt0Js0vrZ6WMR53J1sdiqCDtlBZDpCJyP4hCTogzgau8kdX",
+	"pSvsvYkrHNUfQ+VP1zjUQzO9gUPAHenlH2NB19uPz7gngt3DlHkNUcuUB0gImoXVxSucFHCUlpAr4w14",
+	"BG8EXOA4h4IWqYm+lxZGAIur0l5VNmjBHug6FkOgmslmsrn87NyZs+eqfHGqoRKW6nklc8o2k4zf7LWb",
+	"CEOGYssQrX8JBGyy+fAmWiakSjNZrkxvnUqJ/+7k9dkd9efszn+Vf5zVz+2cPiKWE5iN2wcwNCT/kIH4",
+	"EQ4eYa9JvRdEqlgf4o7y/poia99vdMqNFGTboNaR5dVKh8YlMGBW+uQLl3WGqqcTtxTG9JOOSP440m0a",
+	"wYQrfhL6BOhUGZqlLj0XqOwW5Z8gbuRtaEXDQG0GhuXHb2gJAe1juWXJcUvXLFLGN1Jscmw7/1VcwRFu",
+	"1vQ8ID/L/+ScED+C590szjFowdvySLG5+XndP2BsNjm1I+TKTMsxkfUIMU4I1CherlRWPOPZwqCEG7ZF",
+	"I6HsyDELI/yfE3JH3C9im8omwsyqW2qnxvcewuMf85CHo/Qbk7ktkqqBCKiSuAC36a7H5JImuL5xSBLJ",
+	"mkbHsVhvjXO3KtAVOTnFjnSh5adL7rpfuVHRkqApFNojdVANNIWVSjLUakmkAQmJErAayQJqMtaW1SKi",
+	"ICa+CUAaIoVgC6E2N2rVxj60rW2kC9/LRtDBoMuhUG2YcP1tElkPyw36VCab0YH/KZc5nd7AG/jnPxc5",
+	"KDT985+D2MRErPDKjQo4JSpEdFBlvXYBQPaL97qsqgfyJE5zCGYcpqtFVXgu4LcA1FF8/7H7l6rsCRvt",
+	"vbSBSRu+30E6aBBiAoINNSkvV4PYJoAMtAhlaVD05i8wX9a/+QOJJ3boyhnoMNKCzDJkHoG60X1HegMv",
+	"kkZD+K8dBhjcQhSgeh0ZjL9aDcrmj240Q0SSZs82crh8mIDU69ygUrQtSsuIE3dN2QMWBdU7G64K3VAa",
+	"d8PVpBta4T92/6JviDCk/LBTPa+OKEl0ZwQJw4+UGnVDOg8bWuEOf8pOVZTUu2rUN6OVIpU6tCpVaGGo",
+	"Dq2mgbJ+5MxVJIAvmLSMN7BrGrsM5kDDwg1OhOqvUwrgUuWLVXAqmzozC4wmdKDBuAXJJendYuodmPog",
+	"k5pPb6ZuVU8LLhSDQqYOWtBEcuiqq4jkFWQ0CTLPgxv5BdUyvg0dhFlVUMe9Pe23kxduB1ZQlhgjIh25",
+	"7ShmIZ1L92wJaFPiWb3VmSbinMGdnBkukh9UxZCqM9wL6fFP0tBzCFHMyFnMNQpEQktPkBITmdPiZewQ",
+	"zIfLpAntVr15CAsEZunaNnJk+pSWTWfSGQ7jpI0wbFtaQcunM+m8ih4JuJtJd5Ftp0S7s5n3uls07VYO",
+	"NhBLNmdUEoj02doO2rZIR4XP3ENA3Qq0LdTzjLWzc9mzSfMV1OOkREKsBdkFaUiHCVeqqmyCahoUsdua",
+	"bQNXtyyzKjFJWvPclK4jZjS5PwobkGOkwgkhsXwVsxmvHFZQ0TtOS8SqG4hd6W6J7ergcZ65TGbCwla3",
+	"Sssvszx8tDd49jU4/PvPB5/tioLq53v8U7DIUt71rqrI88rwRNVdoNROVNaFyulE9ZwqmRMVcqos7vaE",
+	"9Ww7+mTvzh3x7uUcwdvXzuTaC1mLnHnv7autc0tGbr136deGObu13FqmF8rkJnsnZ21pO7cmKK0MF8kN",
+	"qazcQlxEWaTueQEaTZRa4LJEEuz1y6Qrii85D3GlWePPaUeMVFlGyNHndgo20C/zmcxk58Xu6Npsbn7Y",
+	"LD3mmxnS+29H1+YkT451e/gYG3FzbuybA4fYijvzY98ZrMcXt86OfWvkfK2gqaYV3r2lBwRrxSvpVM61",
+	"0L29sFLmeAkbNFjoeDvFgScFWYqjjbtmt1PBsgZNxApEbbI81rKgBU0mMa5g+//CHa1NaAJsrjHocLfV",
+	"z8LEEtNVKiUHT1eB1AhT1hBNgxvucRJib0t88Brucx3BhDEk1ISbu1XryXYomMi/rRYqbODvd+9PctLB",
+	"97sfg1NunP60tNSSD/4QDf6p27+f++K+9SXfe/yTPoKjyclgIQbf796fymErwYfnTyepBfdsB2UNuJu9",
+	"E+iDUC6yz7uDZw/6v//M77kVVAaBWyRr+sWDCRWDbm5KOP9JnuQSe23i+17p8WMDdqiUcyfs4vHp7Rxb",
+	"5bq7p+GpHnz7/GD/aTKF3RSEUJGJhnpXmrVfGdaydeXSO6XVyttrZVrGq3PGQvlMuXUpczXXzpsLV+bT",
+	"qHflA/NGmV9Iark5XMaZtJGzca11KWP++oodSpFQtSXhCoNxygoCpSV+uYibEBLMvgylXKoMy3cj4dVb",
+	"kVSsMdL2Q4lWsWitylMM1CPcGsYswXyoQBLUzk5iI794LNMLXQp22XFllEQWfPD4xeDRh4NnD/w1B6cO",
+	"H98f7D0XvSie3j99MjywbVy+ZtXfng4LXEvz5edscBQLuCsdX9pwca23Ul65SHClSJumtqxWeJEO/rYr",
+	"qfnKizQZPAR6msTsuUW/zoPbThMYP4HzusWd2bHvDB0rxu/Njm/7RE+qeGPwTc3gk+EvGcVRhlGgTN41",
+	"85ShJS29sW26bMSmU+ezJht1JTdKECqtQaG2hRFD77zw/AOBIvfgeRHQ6YrNVD4xYVxJRzWdZI7IQziP",
+	"qTFlNdJy9Aja8JbSX4NoOayd6LRgYMh22nA8IB2WnlSsQ70w38jl5HLpcUpJhHws6grAdMUvkjSeGI6S",
+	"cTj/SoUKjLpxyMDlKj3QP25M9uwGTWKblLv7mHTPAwjqDsEMIGyKqCUV+QeWiajancUdyt0qiyV6ChZl",
+	"gZrr48tozbLtZWz3okZOoKK//+V9cLC/2//oi8OHT4A0eJNMnLB5EKXk8CYBXk8A5YYEFzNkPu7osYeG",
+	"mmYmPtTNjQ0+NWKF7gy1KUNmycG/3ucEkDM42N8Fg8/24j3Fj4FOSVX5SWcO23aAI6kO1Fw5I2EyBbya",
+	"QHxDvfneYN0xsE5mHXsF0S3YC2JIh6K/C6CfbN49IfjlhoDfjNFExtZwM0RtKoFcJgNUCKgLe+e9SLuI",
+	"0vsIyQIJCRYF3+/eDx5H/mLw+CsgJUmEVQLd+77f/TgJ8sToQs1pXj1MwtFuBNKpgalwVRDjQg1bIqjk",
+	"NQ+OPDmETWM+OYpMrwIeob40JxIKMRG2ol2SXXQULnCSeoi0S4rhcqAl0omAvH4EqcOHfI3FsUlRg0CH",
+	"mzhxnt0djzhRTTicNtPQqiO5exRZOD1cy+CrKaq/cDepIbsv28gxLYP9gP76VBXlG1//x9Gz12KK1XUx",
+	"hAxMV8u6J58N1a2rhEGGQnsysuMEsc34qWG0jTBLgxUHUSQsPrEJ7Tr0/tYzdzYaiKngAWwhNzuUOOAU",
+	"6xLAYE2YGBvYfYdKOjl9HtiQIfeoVAb5m+vEAZQRG2FvEz58QCDCJhV75+KcRffbYHq0eImbnBvW7/7p",
+	"cK+u1wN0DuyI/+754Yf74GD/fw/uPQ+C7qRB8gkwLNIe6ES0r0fNiI4R84wEVE5gC6LWup4/xtaDkb/+",
+	"3s3c9Q+M3PyQ7YeQypGLKBWNnN+0vK1ot6ohagajrrtZ+sNpmsiZqG/0xesSGy7dVmWqMILOHCN9Vplu",
+	"oCrYzsZENmJoSKxYZe2Fo8VK0dWEp2ZRQLDMAbOc48aJETaXuTvotqw5fjRKns8bjhbf+7z/xUtw8HL/",
+	"4OU+GC92LG/p/9Nf+//jubpz8OmDwd4T8GOHlUvyfE9LLA2nMf8H4t6bIPOPZhAuEpmDKzKcbVmwrXZT",
+	"piPH+ohMR/dUR9va9gwnqnMkQZTJVkR+jmE2UxAdikQWrswqRu4WEbFNJNKVZQ8zlSzbgnQr2eqyLcqm",
+	"J7esSyLGiBLXPzwA/fu7SRaJD2rvhnJRlCsfaHk3rFjC60knPVy3q1xiSzirHWvSFuzJNqyPmuiQJtui",
+	"zdbOpM7W8zB11shlU+fgHEplalkjZ+bRbH0uI1Mboyk1ibOYreTyhUwuOguvLElNw8u7TcF2m8+miE2H",
+	"iAYZajaZbMGsnStkC7nCyAllCtlMfEJH9XnbuTVsU/6JwlRxEoeIPMTPpXpVKI01URtilrns8wY4fzTg",
+	"XMagK4LWCizdRpDK4PB6Uf7dyVhDM3eoZe4caRNxwAxZQm9524n0VXbLQWVIr0s3m1eesskI0TewpI9I",
+	"IbdJI0U6LA2WA2cMeseAk215TislLSTKjJFN0VvU7Z4zmwThCJtr3r6oV7qctPcWGDJ/pqmDukNasrOl",
+	"FS2QG7MJJAc5t0cElvk8stPj8Czlo/pG3joJ+3ESw/Hw4Yv+vb+9hhbjTyTI+WYncMoGKfEaEk8XQ/3T",
+	"sEbW4UggpwhRIDzHLgbcfAMWBoaNoJNOKnBxW7ppJ5txKw+eTrIsVWvDpB6FoZaEw+zK6WawumXEfgO4",
+	"ydJXE0+cU7M/wVyEWHu/IXYYNAzSwW+SDn6aUBPyQdVSTnUDRNbKDEUZN7Wg2yR+22BA2whuyQZyosyT",
+	"OKCpqqbSoKguck0oTJgs5HUbDSqjlIoGbc1eHKPUmI4NTwkH87sH5T8BMm6dCE+BwLnox/j/U7K91x9S",
+	"bXUEsCtCGu9k+GOAVKQH5BCI8rbPOJu88Rd/NLApU+kshUr++ZpMyUEMh+3DjRbevcW9C1EEnOghcfBp",
+	"yMGfDx50pE4fkOXDgf1UWd6sax3H9nuKiERCNZFhPRXUroHO/UGZXey7T14T+nhLKBL0rC2qUk1VNbP6",
+	"WrZgCDxQwXf8eap4dUQ9Y+Apop5x59bO/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
