@@ -30,7 +30,7 @@ import (
 type demoFile struct {
 	BaseURL   string            `json:"baseUrl"`
 	Databases map[string]string `json:"databases"`
-	Cache     struct{ Address string }
+	Cache     struct{ Address, Password string }
 	KOS       struct{ Control string }
 	Customers []struct{ UserID, Password, LineNumber, Scenario string }
 }

@@ -100,10 +100,10 @@ func (s *Service) Rotate(ctx context.Context) (Key, error) {
 	return s.add(ctx, held, begins)
 }
 
-// Replace is for a key that may be known to somebody else: a new key signs at once and all others are retired, so that every token of
+// RotateNow is for a key that may be known to somebody else: a new key signs at once and all others are retired, so that every token of
 // theirs is refused within a second; sessions live on and get new tokens by refreshing. CONFLICT when somebody else rotates at the same
 // time: nothing has changed. After any other trouble some of the others may not be retired yet. Call it again either way.
-func (s *Service) Replace(ctx context.Context) (Key, error) {
+func (s *Service) RotateNow(ctx context.Context) (Key, error) {
 	held, err := s.Keys.List(ctx)
 	if err != nil {
 		return Key{}, err

@@ -127,14 +127,14 @@ func TestRotateByCommand(t *testing.T) {
 	require.Equal(t, map[string]keys.State{"k1": keys.Signing, "k2": keys.Next}, w.states(t))
 }
 
-func TestReplaceLeavesNoOtherKey(t *testing.T) {
+func TestRotateNowLeavesNoOtherKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.step(t)
 	w.now = w.now.Add(time.Hour)
 	_, err := w.Rotate(t.Context())
 	require.NoError(t, err)
-	k, err := w.Replace(t.Context())
+	k, err := w.RotateNow(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, keys.Signing, k.State)
 	require.Equal(t, map[string]keys.State{"k1": keys.Over, "k2": keys.Over, k.KeyID: keys.Signing}, w.states(t), "the waiting one too")
@@ -148,10 +148,10 @@ func TestTroubleIsAnswered(t *testing.T) {
 	w := newWorld()
 	w.step(t)
 	w.store.retire = errBackend
-	_, err := w.Replace(t.Context())
+	_, err := w.RotateNow(t.Context())
 	require.ErrorIs(t, err, errBackend)
 	w.store.add = fault.New(fault.StateConflict)
-	_, err = w.Replace(t.Context())
+	_, err = w.RotateNow(t.Context())
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	w.now = w.now.Add(w.Schedule.Every)
 	require.Zero(t, w.step(t), "another instance was faster")
@@ -160,7 +160,7 @@ func TestTroubleIsAnswered(t *testing.T) {
 	require.ErrorIs(t, err, errBackend)
 	_, err = w.Rotate(t.Context())
 	require.ErrorIs(t, err, errBackend)
-	_, err = w.Replace(t.Context())
+	_, err = w.RotateNow(t.Context())
 	require.ErrorIs(t, err, errBackend)
 	_, err = w.List(t.Context())
 	require.ErrorIs(t, err, errBackend)
