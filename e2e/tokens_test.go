@@ -70,7 +70,8 @@ func launch(t *testing.T, binary, prefix string, env ...string) *instance {
 		}
 		return found != nil
 	}, 30*time.Second, 10*time.Millisecond, "it does not listen")
-	i.env = append(i.env, prefix+"_ADDR="+strings.TrimPrefix(i.url, "http://"), prefix+"_INTERNAL_ADDR="+strings.TrimPrefix(i.internal, "http://"))
+	public, internal := strings.TrimPrefix(i.url, "http://"), strings.TrimPrefix(i.internal, "http://")
+	i.env = append(i.env, prefix+"_ADDR="+public, prefix+"_INTERNAL_ADDR="+internal)
 	i.await(t)
 	return i
 }
@@ -93,7 +94,7 @@ func (i *instance) start(t *testing.T, more ...string) {
 func (i *instance) await(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		res, err := http.Get(i.internal + "/readyz") //nolint:noctx // a test
+		res, err := http.Get(i.internal + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -333,7 +334,7 @@ func (c *cluster) measure(t *testing.T, rounds int, at string, elsewhere map[str
 // metric reads one value of an instance.
 func (i *instance) metric(t *testing.T, name string) float64 {
 	t.Helper()
-	res, err := http.Get(i.internal + "/metrics") //nolint:noctx // a test
+	res, err := http.Get(i.internal + "/metrics")
 	require.NoError(t, err)
 	raw, err := io.ReadAll(res.Body)
 	require.NoError(t, err)

@@ -37,9 +37,9 @@ const (
 // maxAge is the lifetime of our tokens: revocations are forgotten after it, so no token may live longer.
 var maxAge = auth.DefaultSessions().Access
 
-// Verifier implements ports.AccessVerifier and ports.AcceptedKeys: EdDSA only, keys by kid from the issuer's JWKS and from nowhere else (jku, x5u and
-// jwk headers are never looked at). Verified tokens are remembered by their SHA-256 until they expire, in bounded memory;
-// revocation is somebody else's question. It is safe for concurrent use.
+// Verifier implements ports.AccessVerifier and ports.AcceptedKeys: EdDSA only, keys by kid from the issuer's JWKS and from nowhere
+// else (jku, x5u and jwk headers are never looked at), and of those only the ones that Accept named. Verified tokens are remembered by
+// their SHA-256 until they expire, in bounded memory; revocation is somebody else's question. It is safe for concurrent use.
 type Verifier struct {
 	fetch FetchKeys
 

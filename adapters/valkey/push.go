@@ -78,7 +78,9 @@ func (p *Push) Push(ctx context.Context, ended ...auth.Revocation) {
 		n := min(len(ended), perMessage)
 		if err := p.send(ctx, p.encode(ended[:n])); err != nil {
 			p.messages.WithLabelValues("unsent").Inc()
-			p.warn(ctx, "revocations could not be pushed; the others learn them by their next pull", err)
+			if p.mayWarn() {
+				p.log.WarnContext(ctx, "revocations could not be pushed; the others learn them by their next pull", slog.Any("error", err))
+			}
 			return
 		}
 		p.messages.WithLabelValues("sent").Inc()
@@ -94,12 +96,11 @@ func (p *Push) send(ctx context.Context, message string) error {
 	return (*conn).Do(ctx, (*conn).B().Publish().Channel(p.channel).Message(message).Build()).Error()
 }
 
-// warn logs once in a while.
-func (p *Push) warn(ctx context.Context, message string, err error) {
+// mayWarn tells once in a while that it is time to log trouble.
+func (p *Push) mayWarn() bool {
 	now := time.Now().UnixNano()
-	if last := p.spoke.Load(); now-last > int64(quiet) && p.spoke.CompareAndSwap(last, now) {
-		p.log.WarnContext(ctx, message, slog.Any("error", err))
-	}
+	last := p.spoke.Load()
+	return now-last > int64(quiet) && p.spoke.CompareAndSwap(last, now)
 }
 
 // Listen hands what is heard to to, until ctx is done. Each time it has (again) begun to hear it calls pull once, because of what was
@@ -149,7 +150,9 @@ func (p *Push) hear(ctx context.Context, to ports.RevocationPush, begun chan<- s
 		ended, err := p.decode(m.Message)
 		if err != nil {
 			p.messages.WithLabelValues("refused").Inc()
-			p.warn(ctx, "a message on the channel of revocations is not ours", err)
+			if p.mayWarn() {
+				p.log.WarnContext(ctx, "a message on the channel of revocations is not ours", slog.Any("error", err))
+			}
 			return
 		}
 		p.messages.WithLabelValues("heard").Inc()

@@ -164,25 +164,31 @@ func TestTokensThatMustNotWork(t *testing.T) {
 	}
 	nobody := func([]byte) []byte { return nil }
 	head := map[string]any{"alg": "EdDSA", "typ": "at+jwt", "kid": current.KeyID}
+	elsewhere := map[string]any{"kid": "x", "jku": running.BaseURL + "/x"}
 	body := claimsOf(t, good)
-	in := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
-	x := base64.RawURLEncoding.EncodeToString(stranger.Public().(ed25519.PublicKey)) //nolint:errcheck // it is one
-	accepted(t, sign(t, head, body, ours))                                           // else the table proves nothing
+	lasting := func(from, to time.Duration) map[string]any {
+		return map[string]any{"iat": time.Now().Add(from).Unix(), "exp": time.Now().Add(to).Unix()}
+	}
+	foreign, ok := stranger.Public().(ed25519.PublicKey)
+	require.True(t, ok)
+	jwk := map[string]any{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(foreign)}
+
+	accepted(t, sign(t, head, body, ours)) // else the table proves nothing
 	for name, c := range map[string]struct{ token, code string }{
 		"alg none":                      {sign(t, with(head, map[string]any{"alg": "none"}), body, nobody), "TOKEN_INVALID"},
 		"alg None":                      {sign(t, with(head, map[string]any{"alg": "None"}), body, ours), "TOKEN_INVALID"},
 		"alg HS256 with the public key": {sign(t, with(head, map[string]any{"alg": "HS256"}), body, byPublicKey), "TOKEN_INVALID"},
 		"no signature":                  {strings.Join(strings.Split(good, ".")[:2], ".") + ".", "TOKEN_INVALID"},
 		"another's signature":           {sign(t, head, body, signer(stranger)), "TOKEN_INVALID"},
-		"key in the header":             {sign(t, with(head, map[string]any{"jwk": map[string]any{"kty": "OKP", "crv": "Ed25519", "x": x}}), body, signer(stranger)), "TOKEN_INVALID"},
-		"key elsewhere":                 {sign(t, with(head, map[string]any{"kid": "x", "jku": running.BaseURL + "/x"}), body, signer(stranger)), "TOKEN_INVALID"},
+		"key in the header":             {sign(t, with(head, map[string]any{"jwk": jwk}), body, signer(stranger)), "TOKEN_INVALID"},
+		"key elsewhere":                 {sign(t, with(head, elsewhere), body, signer(stranger)), "TOKEN_INVALID"},
 		"unknown kid":                   {sign(t, with(head, map[string]any{"kid": "x"}), body, ours), "TOKEN_INVALID"},
 		"wrong iss":                     {sign(t, head, with(body, map[string]any{"iss": "evil"}), ours), "TOKEN_INVALID"},
 		"wrong aud":                     {sign(t, head, with(body, map[string]any{"aud": "other"}), ours), "TOKEN_INVALID"},
 		"wrong typ":                     {sign(t, with(head, map[string]any{"typ": "JWT"}), body, ours), "TOKEN_INVALID"},
-		"expired":                       {sign(t, head, with(body, map[string]any{"iat": in(-25 * time.Minute), "exp": in(-time.Minute)}), ours), "TOKEN_EXPIRED"},
-		"future iat":                    {sign(t, head, with(body, map[string]any{"iat": in(time.Hour), "exp": in(80 * time.Minute)}), ours), "TOKEN_INVALID"},
-		"lives too long":                {sign(t, head, with(body, map[string]any{"exp": in(time.Hour)}), ours), "TOKEN_INVALID"},
+		"expired":                       {sign(t, head, with(body, lasting(-25*time.Minute, -time.Minute)), ours), "TOKEN_EXPIRED"},
+		"future iat":                    {sign(t, head, with(body, lasting(time.Hour, 80*time.Minute)), ours), "TOKEN_INVALID"},
+		"lives too long":                {sign(t, head, with(body, lasting(0, time.Hour)), ours), "TOKEN_INVALID"},
 		"refresh token as bearer":       {refresh, "TOKEN_INVALID"},
 		"garbage":                       {"garbage", "TOKEN_INVALID"},
 		"three dots":                    {"a.b.c", "TOKEN_INVALID"},
@@ -224,7 +230,7 @@ func TestARemovedKeyIsRefusedEverywhere(t *testing.T) {
 	refused(t, token, "TOKEN_INVALID")
 	accepted(t, good)
 	require.Eventually(t, func() bool {
-		res, err := http.Get(running.BaseURL + "/.well-known/jwks.json") //nolint:noctx // a test
+		res, err := http.Get(running.BaseURL + "/.well-known/jwks.json")
 		require.NoError(t, err)
 		defer func() { _ = res.Body.Close() }()
 		require.Equal(t, "public, max-age=300", res.Header.Get("Cache-Control"))
@@ -323,8 +329,8 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	pool, err := store()
 	require.NoError(t, err)
 	var ended, loggedOut int
-	require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE type = 'SESSION_ENDED'), count(*) FILTER (WHERE type = 'LOGOUT')
-		FROM login_history WHERE user_id = $1`, who.UserID).Scan(&ended, &loggedOut))
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE type = 'SESSION_ENDED'),
+		count(*) FILTER (WHERE type = 'LOGOUT') FROM login_history WHERE user_id = $1`, who.UserID).Scan(&ended, &loggedOut))
 	require.Equal(t, []int{2, 1}, []int{ended, loggedOut})
 }
 

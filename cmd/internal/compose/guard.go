@@ -57,9 +57,12 @@ func (p *parts) pull(revoked *access.Revoked) func(context.Context) (int, error)
 	var complained time.Time
 	return func(ctx context.Context) (int, error) {
 		err := revoked.Pull(ctx)
-		if err == nil || ctx.Err() != nil {
+		if err == nil {
 			complained = time.Time{}
 			return 0, nil
+		}
+		if ctx.Err() != nil {
+			return 0, err
 		}
 		failed.Inc()
 		if now := p.Now(); now.Sub(complained) >= complainIn {

@@ -53,9 +53,10 @@ func (s *store) Retire(ctx context.Context, kid string, at time.Time) error {
 
 func newWorld() *world {
 	w := &world{now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
-	w.Service = keys.Service{Keys: &w.store, Schedule: auth.DefaultKeys(), Now: func() time.Time { return w.now }, Make: func() auth.SigningKey {
+	fresh := func() auth.SigningKey {
 		return auth.SigningKey{KeyID: fmt.Sprint("k", w.made.Add(1)), Seed: personal.NewSecret("seed")}
-	}}
+	}
+	w.Service = keys.Service{Keys: &w.store, Make: fresh, Schedule: auth.DefaultKeys(), Now: func() time.Time { return w.now }}
 	return w
 }
 
