@@ -23,7 +23,9 @@ type SecondFactors struct {
 var _ ports.SecondFactors = (*SecondFactors)(nil)
 
 // NewSecondFactors works on the auth database.
-func NewSecondFactors(pool *pgxpool.Pool, vault ports.Vault) *SecondFactors { return &SecondFactors{pool, vault} }
+func NewSecondFactors(pool *pgxpool.Pool, vault ports.Vault) *SecondFactors {
+	return &SecondFactors{pool, vault}
+}
 
 func totpPurpose(user auth.UserID) string { return "auth.user_totp.secret:" + string(user) }
 

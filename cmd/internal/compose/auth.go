@@ -8,11 +8,13 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/authapi"
 	"phonebill/adapters/rest/feed"
+	"phonebill/adapters/totp"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/mfa"
 )
 
 // Auth wires the auth service.
@@ -35,13 +37,17 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	guard := p.guard(func(context.Context) ([]byte, error) { return issuer.JWKS(), nil }, rows)
 	guard.Live = &access.Live{Sessions: sessions, Policy: policy, Now: p.Now}
 
+	factors := postgres.NewSecondFactors(at.pool, at.keyring)
+	history := postgres.NewLoginHistory(at.pool, at.keyring)
 	logins := &login.Service{
-		Users: users, Guesses: guesses, Sessions: sessions, History: postgres.NewLoginHistory(at.pool, at.keyring),
-		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: guard.Revoked,
+		Users: users, Guesses: guesses, Sessions: sessions, History: history,
+		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: guard.Revoked, Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	handlers := &authapi.Handlers{
-		Logins: logins, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
+		Logins: logins, MFA: &mfa.Service{
+			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: logins.Reauthenticate, Now: p.Now, NewID: p.NewID,
+		}, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
 	}
 	p.inside.Handle("POST "+feed.UsePath, feed.UseHandler(guard.Live, p.Log))
 	p.inside.Handle("GET "+feed.Path, feed.Handler(rows, p.Log))

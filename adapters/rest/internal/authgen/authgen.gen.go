@@ -174,6 +174,13 @@ type LoginRequest struct {
 	// Example: false
 	AutoLogin *bool `json:"autoLogin,omitempty"`
 
+	// Otp The code of the authenticator app, or a recovery code, for an account with a second factor; ignored for others. Without one the
+	// answer is AUTH_004 and names the field.
+	//
+	//
+	// Example: 492039
+	Otp *string `json:"otp,omitempty"`
+
 	// Password Example: Correct-Horse-1
 	Password string `json:"password"`
 
@@ -181,6 +188,14 @@ type LoginRequest struct {
 	//
 	// Example: hong-gildong
 	UserID UserID `json:"userId"`
+}
+
+// PasswordRequest defines model for PasswordRequest.
+type PasswordRequest struct {
+	// Password The account's password, asked for again.
+	//
+	// Example: Correct-Horse-1
+	Password string `json:"password"`
 }
 
 // Permission Example: BILL_INQUIRY
@@ -248,6 +263,23 @@ type PermissionsEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// RecoveryCodesData defines model for RecoveryCodesData.
+type RecoveryCodesData struct {
+	// RecoveryCodes Each is good once, in place of a code.
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// RecoveryCodesEnvelope defines model for RecoveryCodesEnvelope.
+type RecoveryCodesEnvelope struct {
+	Data RecoveryCodesData `json:"data"`
+
+	// Message Example: 추가 인증이 등록되었습니다. 복구 코드를 안전한 곳에 보관해주세요
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
 // RefreshData defines model for RefreshData.
 type RefreshData struct {
 	AccessToken string `json:"accessToken"`
@@ -286,6 +318,38 @@ type Role string
 //
 // Example: BILL_INQUIRY
 type ServiceType string
+
+// TotpConfirmRequest defines model for TotpConfirmRequest.
+type TotpConfirmRequest struct {
+	// Otp The code that the authenticator app shows now.
+	//
+	// Example: 492039
+	Otp string `json:"otp"`
+}
+
+// TotpData defines model for TotpData.
+type TotpData struct {
+	// OtpauthURI The same as URI, for a QR code.
+	//
+	// Example: otpauth://totp/phonebill:hong-gildong?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=phonebill
+	OtpauthURI string `json:"otpauthUri"`
+
+	// Secret The secret in base32, for typing into an app.
+	//
+	// Example: JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+	Secret string `json:"secret"`
+}
+
+// TotpEnvelope defines model for TotpEnvelope.
+type TotpEnvelope struct {
+	Data TotpData `json:"data"`
+
+	// Message Example: 인증 앱에 등록한 뒤 코드를 입력해주세요
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
 
 // User The user as the tokens tell. Staff have neither lines nor a customer id.
 type User struct {
@@ -386,6 +450,15 @@ type VerifyEnvelope struct {
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
+// RemoveTotpJSONRequestBody defines body for RemoveTotp for application/json ContentType.
+type RemoveTotpJSONRequestBody = PasswordRequest
+
+// BeginTotpJSONRequestBody defines body for BeginTotp for application/json ContentType.
+type BeginTotpJSONRequestBody = PasswordRequest
+
+// ConfirmTotpJSONRequestBody defines body for ConfirmTotp for application/json ContentType.
+type ConfirmTotpJSONRequestBody = TotpConfirmRequest
+
 // CheckPermissionJSONRequestBody defines body for CheckPermission for application/json ContentType.
 type CheckPermissionJSONRequestBody = PermissionCheckRequest
 
@@ -403,6 +476,15 @@ type ServerInterface interface {
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(w http.ResponseWriter, r *http.Request)
+	// RemoveTotp Remove the second factor
+	// (DELETE /auth/mfa/totp)
+	RemoveTotp(w http.ResponseWriter, r *http.Request)
+	// BeginTotp Begin to enrol a second factor
+	// (POST /auth/mfa/totp)
+	BeginTotp(w http.ResponseWriter, r *http.Request)
+	// ConfirmTotp Confirm the second factor with a code
+	// (POST /auth/mfa/totp/confirm)
+	ConfirmTotp(w http.ResponseWriter, r *http.Request)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
@@ -462,6 +544,48 @@ func (siw *ServerInterfaceWrapper) Logout(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Logout(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveTotp operation middleware
+func (siw *ServerInterfaceWrapper) RemoveTotp(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveTotp(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BeginTotp operation middleware
+func (siw *ServerInterfaceWrapper) BeginTotp(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BeginTotp(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ConfirmTotp operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmTotp(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmTotp(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -665,6 +789,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/refresh", wrapper.Refresh)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/logout", wrapper.Logout)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/verify", wrapper.Verify)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/mfa/totp", wrapper.RemoveTotp)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/mfa/totp", wrapper.BeginTotp)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/mfa/totp/confirm", wrapper.ConfirmTotp)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/permissions", wrapper.ListPermissions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/permissions/check", wrapper.CheckPermission)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/user-info", wrapper.GetUserInfo)
@@ -1358,6 +1485,954 @@ type Logout504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Logout504ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotpRequestObject struct {
+	Body *RemoveTotpJSONRequestBody
+}
+
+type RemoveTotpResponseObject interface {
+	VisitRemoveTotpResponse(w http.ResponseWriter) error
+}
+
+type RemoveTotp200JSONResponse externalRef0.MessageEnvelope
+
+func (response RemoveTotp200JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RemoveTotp400JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp400ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RemoveTotp401JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp401ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response RemoveTotp409JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp409ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response RemoveTotp413JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp413ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RemoveTotp429JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp429ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RemoveTotp500JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp500ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RemoveTotp502JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp502ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RemoveTotp503JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp503ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RemoveTotp504JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp504ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotpRequestObject struct {
+	Body *BeginTotpJSONRequestBody
+}
+
+type BeginTotpResponseObject interface {
+	VisitBeginTotpResponse(w http.ResponseWriter) error
+}
+
+type BeginTotp200JSONResponse TotpEnvelope
+
+func (response BeginTotp200JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response BeginTotp400JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp400ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response BeginTotp401JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp401ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response BeginTotp409JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp409ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response BeginTotp413JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp413ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response BeginTotp429JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp429ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response BeginTotp500JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp500ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response BeginTotp502JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp502ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response BeginTotp503JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp503ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response BeginTotp504JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp504ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotpRequestObject struct {
+	Body *ConfirmTotpJSONRequestBody
+}
+
+type ConfirmTotpResponseObject interface {
+	VisitConfirmTotpResponse(w http.ResponseWriter) error
+}
+
+type ConfirmTotp200JSONResponse RecoveryCodesEnvelope
+
+func (response ConfirmTotp200JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ConfirmTotp400JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp400ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ConfirmTotp401JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp401ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ConfirmTotp409JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp409ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ConfirmTotp413JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp413ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ConfirmTotp429JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp429ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ConfirmTotp500JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp500ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ConfirmTotp502JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp502ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ConfirmTotp503JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp503ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ConfirmTotp504JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp504ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2701,6 +3776,15 @@ type StrictServerInterface interface {
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// RemoveTotp Remove the second factor
+	// (DELETE /auth/mfa/totp)
+	RemoveTotp(ctx context.Context, request RemoveTotpRequestObject) (RemoveTotpResponseObject, error)
+	// BeginTotp Begin to enrol a second factor
+	// (POST /auth/mfa/totp)
+	BeginTotp(ctx context.Context, request BeginTotpRequestObject) (BeginTotpResponseObject, error)
+	// ConfirmTotp Confirm the second factor with a code
+	// (POST /auth/mfa/totp/confirm)
+	ConfirmTotp(ctx context.Context, request ConfirmTotpRequestObject) (ConfirmTotpResponseObject, error)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -2829,6 +3913,99 @@ func (sh *strictHandler) Logout(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		if err := validResponse.VisitLogoutResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveTotp operation middleware
+func (sh *strictHandler) RemoveTotp(w http.ResponseWriter, r *http.Request) {
+	var request RemoveTotpRequestObject
+
+	var body RemoveTotpJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveTotp(ctx, request.(RemoveTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveTotp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveTotpResponseObject); ok {
+		if err := validResponse.VisitRemoveTotpResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BeginTotp operation middleware
+func (sh *strictHandler) BeginTotp(w http.ResponseWriter, r *http.Request) {
+	var request BeginTotpRequestObject
+
+	var body BeginTotpJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginTotp(ctx, request.(BeginTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginTotp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BeginTotpResponseObject); ok {
+		if err := validResponse.VisitBeginTotpResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmTotp operation middleware
+func (sh *strictHandler) ConfirmTotp(w http.ResponseWriter, r *http.Request) {
+	var request ConfirmTotpRequestObject
+
+	var body ConfirmTotpJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmTotp(ctx, request.(ConfirmTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmTotp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConfirmTotpResponseObject); ok {
+		if err := validResponse.VisitConfirmTotpResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2975,139 +4152,164 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H15cxtHludXyaidCEvdBRAAqYuKjlmIAi1IvEyComVTSySqEkCZhUy4KkEQ1nKDnmZ3KCx5Wz1hjmW1",
-	"pFBv2+3xriaCa2tm1RGe/TDj/4jid9jIowpZB0BABGV5Q3+JpOrIfOfvvXzv1R3NII0mwQhTV5u+o9UR",
-	"NJHDfzRIo0HwxjKiTidfpchhfzSRazhWk1oEa9PaCjIINl1ACWhDi4IKqhIHAVpHAKNtCqjTSWu6hrZh",
-	"o2kjbXpS1xz0cctykKlNU6eFdM016qgB2aMbFrYarYY2ndU12mkibVqzMEU15Gg7O7q/nLW1tXyL1hGm",
-	"lgEpiq9peXYGnL9wLgOMOrRthGsotATtCoIOcoCDoN34zbrWrBOMKpZtr2s6QI5DnN+saxbegrZlblCy",
-	"ifC6pg1atlyqSx0L17QdtlQHuU2CXaSS8Qo034UUtWFH/BFThCn7ETabNtuKRfDERy7bwh1/tfz+SuhG",
-	"t9VoQKfDXoicLctAABPKNmPUYcVGmq5tQbvFycI3I15m8o3nr268my8V1vK3NF1rINeFNfZ3b+9x9297",
-	"3mdfA+/Lg8PvD7wvHwDv3tdH9//5aP+h93DX++xfu/fudu99nQbe02fevcfg6E97oHvva/ajd+9x9w97",
-	"R/svvL/86O299B59oelaE9K6Nq1NwKY1sZWdYNR1JyzMKNjRdI1aDeRS2Ghq01oukzufykymsudKmez0",
-	"ZGY6k/mAXeJAAxVNbVqbqlQv5aqT5y5cqExOmfA8nDTQpdwlM4MyaOrC5HltR9fclmEg19Wmq9B2EWdB",
-	"jz9/56CqNq39p4meoE+I/3UnJG8KjFIFvIVs0kRc2FSmNB1SsVHj10nMkf8X5gwTfxc2EKhCg7oAuoDJ",
-	"5KWpcxdU9iRyxUQUWvapMMXCLoXYQAMY41JIW642fS6TG45LFhUqBU3gy+hIvAsUveXg6UATpyVVp1Xa",
-	"jM7VJckbfmfYRuSBrz0VVLewyS1WTewAOKjacpEJiAMqDtkU5swgGCOD3Z7WesboCjSX0cct5NLRlXqJ",
-	"a58qNxB83EJOBzShAxuIIgeQFgWkChyIawNV+2Z+rng1XyouLmwUlpcXlzVdq1rINl1t+sM74kdmMaxP",
-	"EDdlkK9Iy2YywHvyggnUl8+9/R/B0f53Qqi0ndshC/H0d91n3xwe/KP3ZA8cfbXvPXk5jMbXLZeS16Px",
-	"OqPoTZ88Kkk5zRgRGRfbDsE1UCVO4+TUlGozTzCtq1S9devWrdT8PDh6uO/de+I9eQi8h8+7B190v3kJ",
-	"vD994T154f3Ti1Og9mu0r7rWgDajIjKvS+FWSV4hZgfQOqTAcgEm4PrK4sLJ6c2eqtK5R1X2/IDcL4C3",
-	"v9e999UvlrQtvIlJG8+KbYcpy2khSMvEmTSRw20MMAlyORJg945VtkMk378PvLsPgffl77uffQGO9v+l",
-	"+z+/YzT9ZdL6lwQTEvjWwwrHUnoE3z+VyYzs+30fOE7fH9vwWAFAqY6AI1bNjFRgzi6DslCHMsCwgVyA",
-	"tphHrkATWLjZogBiE7TrHRUESORTshqItEYFArXYzXGETwkBrj1YryVM2igV5wuLq6V+AP/JH7v3/pUb",
-	"yW93vS8Pug8eHv7wDHhP774F+aepvXHuJAH9MTJnJLA/NZLCS3EHvsiOU+mjdHp9oN+0TO4/IXbbyAEW",
-	"BowkqpoXMUUOhnahp3lDa7kl7w2LEGk5oApbNh2k2MWFUmF5IT+3sVJYvllYDqy/ot7fP+z+9Tnwvv4j",
-	"8B5+3f3m4eHBLugePPZ++yQSK77V2pG0th/pe7o7CuVHUsnRfLAvmmAFOVvIAUJEx6mYyaQYq3ou+tqQ",
-	"BkUKXNjhgLZu4RpoEAcBgkGz5TSJiy6Dj1uEIlCW+yurajpHahZeFiH8iFpqE2MTRTB3u27ZCMj/GaCm",
-	"+dXStY1MZjKkmYc/7HnP9rlFf/rs8OXd7oOH3peqNZ/MdP9tb7AxT8eVFrZofcJm+3w9EYnY/QJpx3Wp",
-	"alVpHVShZbccxKwmBM5goCIJlQsR6tzRo/vA+/LA+/3nSpbry+eCQIcHe+A4Uv78VOK5hYjw8HSDxVNJ",
-	"Tei6beIMI0TZEG2KV0H34QMWb3X/ttc92O1+f/fo4cvuNz8OFVS9Xir8kqy7QuzAoI9I6wSTHqJ3L6bK",
-	"jmTPVzF7DHGsT7jRGZ8ZD/Y89mAqLOQspuLCr7O/UvH/livtaBqwOyTSwizCAhTZtgvadUTrKLgBbVsu",
-	"dZlqK6dSa2trqegBUNLy5S0TfY6NdpQjpSXYsQk0S4TMQaeGRvQaVLmtJ4o8B0a25GZsq2ENRHlL+Vtz",
-	"i/mrG6XFxY25/PK7hTDCe/SF9/2/gO4PL7vPXzIb2N27233+Ahx9+u9vgd0rqH4StXugbghij5JPyU6O",
-	"pPsylwIKmFq0A0qEACFe47QDcQKM3SBwBbBcoQPnp8AN64oK05ZR1UFu/dWAmjyeDUuAzJvqAG03LQeZ",
-	"OrBMGzH7g7A5GLwtF2aXCyvXNkqLNwoLG8UFnnuKpFBeer97yKXh2/vdv9yPITmJ37p/fnz4f14O55Ud",
-	"QYLXg04c5NNZoZiLTEDbloEui9OROrERcJHrWgSDKmxYNmehg7bI5igUXC6srhTCBOz+8MLbv+s92QPe",
-	"Y4ZvgU/RPeD9j991/3L/6J9+OeT8Jdm6frKtJKBOJtr9QFCPH28cDEqmySkkmDkFAK8iYYqUbKJ0YaA4",
-	"VGpDF3C1FJU0p499SoTMQ9yRXscd0RA7kKI5hm2ipoUSAhoQd/wkuzvQeORLhY254nyxtFF4f6ZQuBqx",
-	"HcIjK664++1/f5uvPlWjkciRCEQ6KUNGAVG5SyNZDoaamFiD5Z74jdF8JFBnvKkwP24woG0j5x0XMEW7",
-	"DAzSQKACjU0AqxQ5oMxr81K8OK8MXFGMF7EZyiVDmgul4E+1FCFrPJqZkOYuaiKYVWxClwKLusIkdi4H",
-	"RnNwvCQsd+H9peJyFGj4bmpsYO1nqAFIBLjBIaVwKLqsZnGtGoa05SAdMKnVgeW6LeQwbwJbpoWYhh1L",
-	"yUTM+/jZ0SOeiPt2F3j7n3lPdgGj61+fAO/ZPgN0wcn/G1GSYrmuFc3AYSKINYgCqwv51dK1xeXiB4NE",
-	"6Wh/z3v0Ra9m503Ysg/M44ZeYngGJzi48NMwjlWrU9cvh2q5yAFGHeLaYHTvo/qbizeSSbS/5/3pt90H",
-	"j31U7wvGG69qvySnHJHTwBsfI6Yj1X68IQA9tNWxutYFAiqiAFwaUeIAglFQrtZD5sIEs/+Xanb6YHwV",
-	"wy1o2byQe8R6Usu2i4Kfs9Cyk2wCRdvUV3x2OZD8B2dWZ5dTV4pzc6lMLnN2kB1YKSzfLM4UNlYX8jfz",
-	"xbn8lblYnvLw5V3g/fmAn+fce8ZQYr/C5TfCggrjNwzJmjbE0lYKii0tL149OcV+++nRP94F3R92D7//",
-	"d3D01Rfd714A79kfvd9/PgLhmg4xWwZ1J4yWS0kDOROZbCaVzU1Opc6dv3DxddUthoRXSYVDYxNhWV4R",
-	"XHISoj350bv32Hv2qff4x+6fmdORJTTdb34E3pMX3qPvjvaf+ZWKbyPF03RKybzqRYqnzKqRiipGS8Sv",
-	"yGIh1SiP08clUW6sru7G4goPAjDhh2q+GhoQK4VOmLR5TSMmwCBNnu6FFNQhNn/ucNNFzgKhs6SFRw03",
-	"W5FbQ+GA2zLqHPgODAlWCssbC4uljdnF1YVIVPQPz71H33lPH3AJPvi/PIMdEd8+GWr21pSFq+StEYkg",
-	"2yi5e/ZjOGr3y0GrFO+B3NHqHRcIBUKUxopww1see+6Zh3YculiuTEBjAmyCa8gJDtZ7L+WMvO4SvIYq",
-	"N1An3lWZx6Bg5s6dy14CzVbFtgywiTrgDGPqxczkhbO8AMchTeRQS4gFtGuKpGjTWsG8upLv0cVvmNQ1",
-	"w9mKXsnflHTtpsiK9K7dTEn+JV5NO+GrF28sJV3XclH4OteqJV23HScMI3aPIjqoQBedn2o5drjrNJv9",
-	"+Fb+1o3tGad6c2XjQqmz9t61xdqFurG1BJvWvO20ixAuGddWl0n8xTtq/+mHfFeCaoIeYv06pzhb4+3g",
-	"AaTyETIoW3mPtyuISq1VmLWJOuJklaKGe5wEKnKyE7wKOg7sxJfKnpu0Hl6mdxVSGF8L5IasxNM28f5a",
-	"XWYT3SLu34/cwtSyOWwXD5MaIO8McSZ7kRdbRvqN2S54HrL/MvgjS/yvMWWx27DjgrJoNS4n9R/3kULn",
-	"ONoztxijskqxyMrVdaqkk2/ry5rAE8TYY0qmDVplj7s7iu9MIGLgtfqQkDotfggmb6wQYiOIYwTwH9N7",
-	"mS7W2Xd/StsmNE2LvRXaS8pGuRuN2bQWJfx2sWBRvO1fGkFfCDWBmourEgfkpkCdtBwXtC1aJy0KYK8L",
-	"BbsUQZPZ7MkMaFi4RSOSKl8TJQXDGrK0MGTCZojjIIOmrhHHRamspmtV4jQg1aY1pRaxAbfnEK4xsHJ+",
-	"StcaFvZ/vdhHQovmMDJaNGNMkjcr603izhJyeCZX4gzcarB7rxTn5jaKC++tFpdvabrGYu/VmdLGzLX8",
-	"Aq/e4e40f3W+uKDp2uJSYZl3Dq2wNyiaF35IbHe9V8/UkbGZbJ3q0I0s0X++GAyQwJ7g8qsc1hxrX5ci",
-	"N3BFEdGIb28G3b6iXBpTFOX/9MheklY6mEOcTCezFEk0fwNtRmSZr2Y9ToGHg9cqxSfOGJVsUSreIA6C",
-	"mLe/+bkv+cawH4sk+/zAPkmxag7EskRgBG0ZXnRiJGqqUq1ur7eWwZRzk5W/99zh0VKSNocx09jsqrK6",
-	"Y7Y3LqV131SFlfWFbxFm/zDiFVDjAEqfTKJUdr250vRqZj/K5x6jnGw6/8F783OkuVotdbbJ7MWlyvbW",
-	"XPqDxqWtW43ZThifTWUunQ8htOxxHA69OXFfRCTrfZg1s7pSWpwvLAcgive7CVwVglLKhTEGrYTdXDxc",
-	"lu7EFYduGCETQNAzXlyYh8J9I6G7VTdpglWQK4Eu12Yu9y7vR0iDFQqrVVCHWwhgZPEsqm1hPmnBARD4",
-	"py3AMuPpD/8/i1FYvrpSSmVE30lsjfzpyYsULw5O7Ukbuzr/tQEtzI8wq5bjUraQodyS3y5nYbTQalSE",
-	"SYr6pZP5u8Qn1knwwldZoUP8GvBh1sLl+8T+Vly/ABuRJNHRV58fvnzZ/cNXx5rawEUHD/J57e/oeO+9",
-	"Gqw5sfsGCrmwSc0FFuYBZtgr1AmupWqWbRJcCxuWXCZkViZ59poihz39v3wIU5/kUx9kUpc2Urd//Xex",
-	"reradioYEDL533IZ7+kDMfTm0+7zlzrw7v4v7+kDHbyz8Y4O3km90/32PhBZ3eDgR2lwDzaKqyTZd6OG",
-	"hLRhKsyhKuXjktp1hEEbSa0lGMWp8J/lr2mDNBK1ELqUR/l5Gn/Ramkm/MQ+6eMg2DYhRSlqcZ7HXvXm",
-	"KZifJj9eNVbElW+IOsl1D6lHuEpOBlhCQvoGIhaFQYp/z8+UijcLmq7NLc6IUq6V1ZWlwoKo7y0uyP8P",
-	"+dXgnti+biLHqnb6qOl4IfRUbjIJQg+fMeWHTpY5kAeXAeSTXoJ6fQimMtkhOCMeLZdzHF4WVDuZ9CmU",
-	"fwNlTz1RvELMzoh4WRwKDn9oOcOu3/EPDd3+b0sgT5gms/yssiprJQ3bQpjq/Hf/gBGUZb62aJb97Igs",
-	"CuJgll1lcgfMG6pgePzpHS24W5vWMtlLUxkjh1IX4bmp1AVz0khVsjCTOlfNVM9Xs9UcnKwoFr5HX39g",
-	"V5Sla3XLqIs5RS6ADgKQiokK/tSiywAKrjN0AKITlnTgItskDfG/vGjAHRVOcoaI0WUJvkkR1KSckw6q",
-	"FgWUgAoCbp20MfuZU1hi6UgC6tixV3F3y0/lo29fgmy/gpmSQeE39a0EikXsvWPlOHOQEApea8Arc0UJ",
-	"BjJ1MF5QEZxSR9fwHh+bIWjcmx9HnMvsb1WLT/JVB2NhASeZ9PBnuuDM2uSM+BlYpg4mc6COtoFp1Szq",
-	"ng1vYYgTchVmZlKXYKp6+85kbufvjgUA3ESotqhHeMnkHhWOs1Az0txEZEIc6QpmsdddlvbABRUHYqMO",
-	"CAYWTYOySQx3gl/nphtmGdiWS10g4IgOZDZVrpSTsoEgtnCNSRyCRl0Nd5WZBMqcDGW2iPxxStMjg2N5",
-	"9KuWUIgQeeNqYaFYUH4vLmwsLS++u1xYWWF/XFyYnSvOlDRdm11cvlK8erWwoOkJ46qKVwvzS4ulwsLM",
-	"rY0bhVu9Ds9+M3LmiguF0Hr4H1S0MV8oXVu8yq/Jz80trvE/qnckdWknNyb163Hs05WaXLMWbSmJPixa",
-	"BB8px47VsCRM7FP+NJsvzhWuhpFWwh3xWomkap3j/GtYtAt8pJ2s/+K2HkpxZSI5lckA4vCRO/GkRlAn",
-	"Nawr4O5/CBjCFzrMaWdfXCKWdpyyB1M1R6DXIka9AYBxmlT9R8bsvcNtreVOAwhMQikyxamKRAe8Q/5M",
-	"WZ0jW9ZBmbvbdCbNLi2fFTke/zBGTgjWQZO7LAeIWrrexGAdEGcdl9mjyyIUDt7EHI5s8ZYlgBVm6qGZ",
-	"Xschwx0ZbBsTQT/aj++4o7O99XPmFeRappimzGkWdhevMDb3OC8hOBMseIBsKCFwXEJBg1T4ECgLI4D5",
-	"VemgsRA0YAe0HYsiUM5kM9nc5NS58xculhlzyqEq7PJlqXMSmwnBr3eadYQhRTE2REu4lYRNdjKcB86E",
-	"XGkmy5zp7TMp/s+dSX1qR/44tfNfxQ8X9Is7Z4/J5Si78YfihJbUm7gbn2ccEHZe+D3VUsWG8rVk9Ffn",
-	"hae9qV8MpCDbBpWW6BCUPjSugQqs7JEv3JkUagBMEuph46Rjzi+PDZsGCOFSr45yBOtU6ltoKSIXKHGL",
-	"jE8QA3nrWt4wUJOCfiWe61pCQvtEYVly3tKHRRJ8IykmJ8b5rxIKDgizxhcB9QpVTy8I6WXwgpv5UN8G",
-	"3Bbf1zh36ZLe+9rGVPLpZCiUGVdgIkpqY5KgtNlcK5WWAvBsYVDANdtyI6nsyMzhAfHPKYUj/h+iOyma",
-	"CFOrasmTml70EF7/kBOPj/NvVBzPCqoqGVCpcYq06X7E5JNG5W/cJPF6I6PlWLSzwqRb9pjxY+V8S4TQ",
-	"4rdZn+/X10pakmkKpfZIFZSVCWnCSYamhfCTbK5R3KxGDrLrlDZFwTOv6Y4fApAasLAONhFqMlArK++g",
-	"bW0hncdeNoIOBm1mCuWBCfPfJhEtXQzQpzLZjA56v+UyZ9PreB3/6lf8GNVN/+pXILYxniu8vlYCZ3iR",
-	"sw7KtNOcBpD++qM2LetKRd9ZZoIpM9PlvOyd5OZ3Gsjv0vzH7l/LYkBadHzIOiZN+HEL6aBGiAkINuSm",
-	"gqpCYpsAUtAgLk2DfLB/bvNFC0dvIfESRF0GAy1KGpBaBuBMkjf670iv4zlSq/H4tUUBhZvIBahaRQZl",
-	"r5aLstmja/UQkQTs2UIO0w8TkGqVASpJ27xARoy4KxIPWC4o31n3Xei69Ljrvidd16b/Y/ev+jpPQ4pf",
-	"dsqX5bzuxHCGkzD8SOFR10XwsK5N32FP2SnzrlDfjfZgtHSkwoeWhQud7utDy2kg0Y/YucwEMIYJZLyO",
-	"fWjsC5gDDQvXGBHK76ekgUsVr5bBmWzq/BQw6tCBBmUIkmnSh/nUBzD1SSZ1Kb2Rul0+y6WQLwqZOmhA",
-	"E4mly8Z4ISvIqBNkXgZrkzNyfmoTOgjTMqeOf3u6N1uVhx1YmrLEHBFpiWNHvgsRXPqDlqHtkgD1lifq",
-	"iEkGC3ImmEp+UuZLKk+wKKTDfhNAzyFECiMTMR8U8BlVHU5KTFjEQ4P+BoNgtlwqILTfuBFYWMBtlq5t",
-	"IUfUlWnZdCadYWacNBGGTUub1ibTmfSkzB5xczeRbiPbTvGJPRMftTfdtN/8UkM0Gc4YLcfh2i2HSzcd",
-	"tGWRlhu0TmyiTgDRLpzLXkjaJacZIyDiysyJzQlCWpQHUGWJBMppkMf+TKF1XN60zLKwRALDMwBdRdSo",
-	"sygU1iCzjNI6cD1lvMtmgj4uTrvgixI8Q11D9Hp7kx9Sq1+0ymUyI3Zk+e0Fvf6go4d73tPn4Ogfvva+",
-	"2uWdgM/22G9qd5C460PZShL0j/B2EaVHhLeEhPpAeNuH7PXgrR2yn2N7xEaMHX20d+eOefdijuCt+fO5",
-	"5kzWIuc/eu9G4+KCkVvtzL5vmFObi41F90qR3KIf5KxNbef2CD1B4e6OPi1Bm4gpJo007M1Ao45SM0yD",
-	"SAJKv0bavGuIyRBzlRX2nGYEmor+F2ZztlOwhn4zmcmM9sm0HV2byl3qt8tA+Cb6DK3a0bVzQiaHuj08",
-	"yZ3fnBv6ZuU7bvzOyaHvVBtJ+a1TQ98a+cSECtC06Q9v64piLQW9SDKk5h63E3bFzErCmqt26GynmOFJ",
-	"QZpi1sbn2XZKrcfVeIaAN9WJLztNaypQ4utSJ+BO39GaxE0wlisUOixYDSAKs1bMkptI+A1sBm6jQqjE",
-	"QG4arPkTlfmJFv8lmDnLPAPlEIg7B79iq9IRffyYiJ+tBppexz/t3h9l2O9Pu5+DM352/qzAZ8mzr/mM",
-	"W9cfYcsi8B7mEu89+bBrdTU5kSLE4Kfd+2OZN64+fPJsklvwxxtLDOAf8Y7gD0J9ND3Z9Z4+6P7hq96w",
-	"GNUZKLcI0ex1vSS0uvgVKeGqJzHMPPbaxPe90uOHNtihHqSdcGDHtrdzYpfrn5mGt3r4w7PDgyfJFPYL",
-	"D0LV0RrqXK9X3jWsRev67AeF5dJ7K0W3iJfPGTPF88XGbOZGrjlpzly/lEad65+Ya0V2IankzuEizqSN",
-	"nI0rjdmM+f51O1QYIYuiw6Wxw9TDKjXRvTpnvwxErbkMFVrKusoPI0nV25ECrCHqTUPlVbEcraxOVApp",
-	"b/cTFrUKSil92tlJnEAVz2AGCUsuLju+jpIIw71HL7yHn3pPH/R4Ds4cPbrv7T3jTdRP7p89HRnYMq7N",
-	"W9X3xiMC82nGfiYGx4mAz+k4a8NdYQGngjpnlVOk6aY2rUaYSYd/2xXUfGUmjWYelGb8GJ5jMTgygSW+",
-	"Rjk1AvhRPlnJ78wOfWfoyxrs3uzw2Cc6Yv0t4Bsb4BNJL5G7kcBI6e/0YZ4EWgLpDY3pshFMJz9Rlgzq",
-	"Cn5uIAB1ctiUMm8rAvQu83hfSQ/5317laZw2P0JlG+PgSgSq6SQ4Ir5DdUKPaXOdWox+hS18kPTPqrXs",
-	"NwdvXGagzyFaf3tAWjQ9qlqHhri91cvR9TKQlAJP+1iurwDjVb9IqXhiEkpk33pXSqtAXT/7qFwuiwJ7",
-	"X9wQw2ZBndimy8J9TNqXAQRVh2AKEDZ5rtLlVQeWiVx5JotbLgurLJoYKVguVZoFT66jFcu2F7HdiYIc",
-	"pRW1++19cHiw2/3sm6P9x0AA3iSIE4YHUUr2724NmlllGKIyMwQfd/TYQ0PT3hIf6lfEqk+NoNCdvpgy",
-	"BEsO/+0+I4DYweHBLvC+2osPwz2BdUpqJ0367J5tKxLp6kDulQkSJmOwVyOob2io1FtbdwJbJ2qNg06+",
-	"BuyoNqTlor9XrJ+YOjui8cv1MX4TRh0Zm/1hiDxKArlMBsgUUBt2LgeZdp6Y71lIqpQhWC74afe++kXO",
-	"F96j74DQJJ5WUcZO/bT7eZLJ46sLTVV49TQJs3YDLJ1cmExXqTYuNGkgYpWCqZeRJ4ds05BPjlqmVzEe",
-	"oYEKp5IKMRG2ouM9fevIQ+Ak9xCZ8xGzy8osj1Mx8voxpO73gd8BEpuUNVBGM8SJ8/TucMSJesL+tBmH",
-	"Vx0o3YPIwujhI4Pvxuj+wmNQ+py+bCHHtAz6GuP1sTrKt7H+z+Nn52OO1Q8xuA6M18v6n+zp61uXCYUU",
-	"hc5kxKejiG3GP3fjNhGmabDkIBdxxMcPof2Avnf0zIKNGqIyeQAbyK8JJQ44Q9sEUFjhEGMd+++QpSZn",
-	"LwMbUuSIOmtejSIGbbmU2AgHB/HhL1shbLr87Jx/IMz/q1oUzV/il+SG/Xvvs0av7tcVOisn4r9/dvTp",
-	"ATg8+N/evWeq0R01ST6CDYvMtTgV7xtQM+Jj+D4jCZVTOIKoNG5OnuDowZi8+dGt3M1PjNylPscPIZcj",
-	"mCgcjdjfuKKt6JiVPm4Go7Z/WPr6PE3kY35v/cWbkhsubMvmVBixzsxG9kRlvImq3tDdgbVSwqG5CLmA",
-	"OTTSxoCpP7AwMGwEnXRSOZLfdq+d7vmo+L5NkmWS4yeS5kiExkb0K5Qe73mjX+rda9If7bAxcbC13P0p",
-	"Zo5iIxj6GDNoGKSF36aIfpnQtaR+wEyycqxwVVQ29bUyfiKoXSe90U4MlMJN0eTPS3GJA+qyxi0N8vIi",
-	"/2swDBDyYmt/GARoi7wXb6Kvd+I2Sq7pxOYp4ftf/ve4HgOBMhLNkwJz+MyM/59KI4IZHhKYxj9V5pNG",
-	"/TLZqxqpyJyOPiYqCHaYmLw9e/vZjE3RFXFxqC2D8eTvxwNuwiAr3Azz4e2d2yIrxWtqY2dJzPjUxOIv",
-	"q/NUgUVdZFdFsbcS/YoSdF1rOXav74sf+8iN9Ot7kRhPBzapibNgXcNCjfytxw+l1qR5lIDMcuXBoKw9",
-	"l38WbTLKA6X5jj9PlhoPqD5VnsKrT3du7/y/AAAA//8=",
+	"7H17cxvHtedX6ZpNlaVkAIIASYlkpbIUBUaQKJImQdGyqCUamAYw5qAbnm4QhHS5Jd8wKZUlb5Rc8UpW",
+	"JBWzseN417dKsZSsUuXsh7n+jwC/w1Y/5j0AARGU5S3+h8c8uk+fx++cPuf0ba1EanWCEWZUm7qtVRE0",
+	"kC0+lkitRvDGMmJ2a6bMkM1/NBAt2WadmQRrU9oKKhFsUMAIaEKTgSIqExsBVkUAo20GmN1KarqGtmGt",
+	"biFtKqNrNvq4YdrI0KaY3UC6RktVVIP80TUTm7VGTZsa1TXWqiNtSjMxQxVkazs7ujOctbW1mQarIszM",
+	"EmQoOqbluVkwcW48BUpVaFkIV1BgCNoFBG1kAxtBq/bzda1eJRgVTcta13SAbJvYP1/XTLwFLdPYYGQT",
+	"4XVN6zVsNVTKbBNXtB0+VBvROsEU+cl4ARq/hAw1YUv+iBnCjH+E9brFp2ISPPIR5VO47YxW3F8M3Egb",
+	"tRq0W/yFyN4ySwhgwvhkSlVYtJCma1vQagiyiMnIlxli4jMXN345k8+uzVzXdK2GKIUV/ntn92n7H7ud",
+	"T78AnUcvDr590Xn0AHTufXF4/y+He487j+90Pv1b+97d9r0vkqDzfL9z7yk4/MMuaN/7gn/s3Hva/u3u",
+	"4d6rzp++6+y+7jx5qOlaHbKqNqWNwLo5sjU6wqlLR0zMKdjSdI2ZNUQZrNW1KS2dSk8kUpnE6Hg+NTqV",
+	"SU2lUh/yS2xYQjlDm9LGiuXJdDkzfu5cMTNmwAmYKaHJ9KSRQik0di4zoe3oGm2USohSbaoMLYrEEnjr",
+	"8xMblbUp7b+MeIw+Iv+lI2ptspxSWbyFLFJHgtn8i1K3SdFCtZ/FLY76L7gynP0prCFQhiVGAaSA8+Tk",
+	"2Pg5//LEroqBGDStE1kUE1MGcQn1WBjKIGtQbWo8le5vlUwmRQoawOHRgdbOFfSGjadcSZxSVJ3y02bw",
+	"VV1SayPuDOqIGeBITxFVTWwIjVWRMwA2KjcoMgCxQdEmm1KdlQjGqMRvT2qeMroAjWX0cQNRNrhQLwnp",
+	"8/MNBB83kN0CdWjDGmLIBqTBACkDG+JKT9G+NjOfuziTzy0ubGSXlxeXNV0rm8gyqDZ147b8yDWGeQsJ",
+	"VQbFiLTRVAp0nr3iDPXom87ed+Bw72vJVNrOzYCGeP7r9v6XBy9+33m2Cw4/3+s8e92PxFdNysjbkXid",
+	"U/SaQx4/SQXNOBH5KjZtgiugTOza8ampxOYqwazqp+r169evJ65eBYeP9zr3nnWePQadx9+0Xzxsf/ka",
+	"dP7wsPPsVeffX50Atd+iftW1GrQ4FZFxWTG3n+RFYrQAq0IGTAowAZdXFheOT2/+VD+dPary57vkfgU6",
+	"e7vte5//aEnbwJuYNPGcnHaQsoIWkrScnUkd2ULHAIMgKpAAv3eovB0g+d590Ln7GHQe/ab96UNwuPcf",
+	"7f/1Nafpj5PWPyaYELNuHlY4ktID2P6xVGpg2+/YwGHa/siEhwoA8lUEbDlqrqRcdTYNClIcCgDDGqIA",
+	"bXGLXIQGMHG9wQDEBmhWW34QMEtw2TJLg0KAku82jym4DJsYsKpJAV+SnmZ/dnFhbj43mw/A+cPHu53n",
+	"34DOrz45/NXTzqMHHEl++hB0vn3c/vM3h3v7jgS7CDIqibDBqiO1MhxhhNVPJTEoiT6iuxL4JjSPkckw",
+	"3T2ZnBxIJl2OfDOBhEXSYFNFC+LN4Usdq5q48p5ibg7FiqZBJcSGlgUwaU5zd9YAJgOwAs0A3lZORt6s",
+	"IdIYVOAqkZujzjQjBFCrtwlVHslGPnc1u7ia7+ZLP/td+97fBB756k7n0Yv2g8cHL/dB5/ndU3/6JMUz",
+	"ujpxPvUQF2cgv3psIDlW7A4clh2mfQ3T6e3514ZpCKgKMW0iW1g7s4b8Yp7DDNkYWllP8vqWclPdG2Qh",
+	"0rBBGTYs1kuwcwv57PLCzPzGSnb5WnbZBVo+8RYKHXS++B3oPP6i/eXjgxd3QPvF086vnoXCMqdSO5DU",
+	"diO9J7uDUH4gkRwM7jqsCVaQvYVsIFl0mIIZT4qhiueiIw1JkGOAwpbwHblhBjViI0AwqDfsOqFoGnzc",
+	"IAyBgppfwS+m86Ri4mUZLRtQSi1S2kQh97ZZNS0E1D89xHRmNX9pI5XKBCTz4OVuZ39PaPTn+wev77Yf",
+	"PO488mvzTKr9993eyjzZBQlbfJ5vx/mXs18gzagslc0yq4IyNK2GjbjWhMDuDVQUodIBQo0fPrkPOo9e",
+	"dH7zmS+g/OgbSaCDF7vgKFL+8FSiYttpDpaYnK8/RCL/E0qH2CIAhZDRF0ONxcdCJBT3YiDPXnf+/Ax0",
+	"9v7aefYYTHSePxB66Z8P2//2FLQfP+C4v/3ybwd/c35sf/kdkB56ADiEgiV/f8gVmvNw98Z+4iZvm/oi",
+	"iBoSXRFXNUXMvA4pbRK7H4qPBjgzd9Gl3z922y/utL+9e/j49btJhR+TbfUR2zWnA9K6m6/q0NtzVEcH",
+	"sqarmD+G2OYtIaHDM6LunIfuvwaZnCsYwfw6/5XJ/02qrFgS8DsUzsWI4wWGLIuCZhWxKnJvQNsmZZQr",
+	"Vt/2+9raWiK80x03fHXLSJf98R3f3vkSbFkEGnlC5qFdQQPabOa7zWNFEewnW2oyllkze2LspZnr84sz",
+	"Fzfyi4sb8zPLv8wG8fWTh51v/wO0X75uf/OaW6D27t32N6/A4Sf/PIXVbyD6cdT2IHUfxB4kcDyaGUj2",
+	"VdAYZDEzWQvkCQGSvYapB6IEGLpCEAJgUikDE2PginnBD5KXUdlGtPpmMFnloQQ5QG0Q6QBt100bGTow",
+	"DQtx/YPwEUhnOTu3nF25tJFfvJJd2MgtiCB7KID1uvPrx4Ibvrrf/tP9CI5W6Ln9x6cH/+d1f1bZliR4",
+	"O+jERg6dfRSjyACsaZbQtNwGrhILAYooNQkGZVgzLbGENtoim4NQcDm7upINErD98lVn727n2S7oPOXe",
+	"BXAougs6//PX7T/dP/z3Hw85f0y6rhtv+8J/x2PtbiDIW493DgbF0+QEdtIEBYBIl+OCFK+idKmgBFRq",
+	"QgqEWMqUwZPHPnlCrkLcUlaHDqiIbcjQPMc2YdXCCAE1iFvObiLtqTxm8tmN+dzVXH4j+8FsNnsxpDuk",
+	"RfaZ4vZX/+N0t+BElUbsioQg0nEXZBAQlR5sp4+jJs7WYNljvyGqjxjqDDcQ6fgNJWhZyH6PAi5o06BE",
+	"aggUYWkTwDJDNiiIJOSEyEIuqBBP2F/yXdKnuvBlNvs1RUAbD6YmlLoLqwiuFeuQMmAyKlVia9pVmr39",
+	"Jam5sx8s5ZbDQMMxU0MDaz9AslMswHWzMaRB0VXaHjUrGLKGjXTAuVYHJqUNZHNrAhuGibiEHUnJWMz7",
+	"dP/wiQiDfnUHdPY+7TzzInH7exzQuSlO70TunUmpGY7AYSKJ1YsCqwszq/lLi8u5D3ux0uHebufJQy85",
+	"8V2YsgPMo4peYXgOJwS4cMIwtlmpMurkfTYoskGpCnGlN7p3UP21xSvxJNrb7fzhV+0HTx1U7zDGOy9q",
+	"PyajHOJT1xofwaYDJbm9IwA9MNWhmtYFAoqy0kUpUWIDgpGbl+shc6mC+f9KzE4ejK9iuAVNS1SsDJg4",
+	"b1pWTq7nHDStOJ3A0DZzBJ9fDtT6gzOrc8uJC7n5+UQqnTrbSw+sZJev5WazG6sLM9dmcvMzF+YjccqD",
+	"13dB548vxG7avX2OErtVaLwTGlQqv35IVrcgVrpSUmxpefHi8Sn2q08Of38XtF/eOfj2n+Dw84ftr1+B",
+	"zv7vOr/5bADC1W1iNEqMjpQalJEaskdSo6nEaDozlhifOHf+bSVoB5jXFwqHpU2EVXKLe8lxiPbsu869",
+	"p539TzpPv2v/kRsdlcAk9hSfveo8+TouufDUUzwBoxS/Vp6neMJLNVBKy2CB+BWVquVXysO0cXGUG6qp",
+	"u7K4IpwATMSmmiOGJYh9aWaYNEXyNiagROoi3AsZqEJs/NDuJkX2AmFzpIEHdTcboVsD7gBtlKoC+PZ0",
+	"CVayyxsLi/mNucXVhZBX9K/fdJ583Xn+QHDwi/8rItj9pY7ztyZMXCanSiSEbMPk9vRHf9TuFoP2U9wD",
+	"uYNlmy4QBiQrDRXhBqc89NizcO0EdDGpCkBjAiyCK8h2N9a9l4qFvEwJXkPFK6gVLR+fwSBrpMfHRydB",
+	"vVG0zBLYRC1whi/q+VTm3FmR/mSTOrKZKdkCWhUfp2hTWta4uDLj0cWpDNe1kr0VvlK8Ke7aTRkV8a7d",
+	"TKj1i72atYJXL15ZiruuQVHwOmpW4q7bjhKGE9ujiA6KkKKJsYZtBcvrR0c/vj5z/cr2rF2+trJxLt9a",
+	"e//SYuVctbS1BOvmVctu5iBcKl1aXSbRF+/4C+1viFlJqkl6yPHrguJ8jDfdB5DiR6jE+Mi9tV1BTEmt",
+	"b7E2UUvurDJUo0dxoI9PdrzqCNuGrehQ+XPjxiOSJC9CBqNjgUKR5UXYJtpIQFfRRJrD3RsvNDAzLQHb",
+	"5cOUBKg7Ayszel6kuoYaK/BZiDhk92GIR+bFrxFhsZqwRUFB9lQoxDVa6MKF9lG052YxQmU/xUIj94/T",
+	"Tzr1tq5L41qCyPIYatF6jdJb3R2f7Ywhomu1upCQ2Q2xCaZuLBJiIYgjBHAe471Ml+PsOj9ffTo0DJO/",
+	"FVpLvokKMxrRaQ1GxO1ywDJ13rk0hL4QqgN/LK5MbJAeA1XSsClomqxKGgxAr9wOU4agwXV2JgVqJm6w",
+	"EKeq14RJoYtUzFi9xM2r479CL+jAQWG9LkIf/P0lIor5+MW6GCXEXGxIAzMxThDKHp0GZgUTGxniYgEu",
+	"aRKsqRnJYApax04dAwVOIqkEmqJ+UGbuIstIruOAdIxNplOZSQmgGLL5TP7bmRupxOTN2xM7/3IDJm6l",
+	"E+du3h7fSfg+n/1JnDi5GZcBzT5LbBuVWOISsSlKjGq6ViZ2DTJtSvOlaNbg9jzCFY7hJsZ0rWZi5+v5",
+	"LoKbM/oR3ZwR4V11s2+8cUy7pP58M771kyLKJmqx36Nu/p4OIN1UC6yqzfQTpWGIJr1JgWwR61dIFDdq",
+	"/JYLufn5jdzC+6u55euari0tL15cnc1vzF6aWRD5XQJwzVy8mlvQdG1xKbssimhX+Bt8ujn4kMhCe6+e",
+	"raLSZrz9qkIaGqLzfNkjJyrAdffyiwL4HmmBl0I3CFUq/VXHIvW6fcV3aUSV+v7TQ3OJG2nvFRJkOp4t",
+	"iaP5O2hVQsN8Mzk9gTXsPVbFPtGF8ZMtTMUrxEYQC03uWBf1xqCaCIWDndBPnGBVbIhVEskA0tI/60Q1",
+	"jJ+r/dPzxtKbcjRe+L3n9o+n46Q5iKqHZmJ8oztiesMSWvquCuyyAj6zxEBdFtP2XxIdXBaWqhzfVAgx",
+	"AMElpAMTg7oFS0IuoIBUfNguF3iyUbu13ZxItFiRmHHy0NOpCg7ryLkdbyWjZAqupU/c/cU6Ivvi3/7a",
+	"/uOzaPZFpAxo725nf/dw7yk4ePmy8+gBaL98dfDqTijU+44wjfCtTh3X7tjtDZzRHpQ+LvN6y/VOqiCV",
+	"BP8mWCG8zt5C2aPJmQ/fvzpP6qvlfGubzJ1fKm5vzSc/rE1uXa/NtYLYfCw1ORFA56NHrXDgzbHzInIP",
+	"0MHms6sr+cWr2WUXeYsiZgnGA/jbd2FkgVaC2CjqxigMQuVePkbIABB4Fk8wc1/OwkAuQZ6w+izBZdOu",
+	"vdk69vbe3aZWEf8d0CppUoBJM3mkB+040D85Unr5aOKWlE8zXusRVudjW7XNLsvCYSKkYHU5p8IL4P1l",
+	"1zR641bPmRoRbV5GvJB5leBKomJaBsGVX1BUshH7+eULK2vXMxeXspeWrmSWPlgKf19vpFLpCZkJ93P3",
+	"UbFWRDywG0fx/7hRL0KKMmk5ftaqm7gCTMyICJXU68GJHDW2I9dADUn3k7bbmhxPP7qr2tWme2W93C4L",
+	"g84Ndfv3X/Su431H7PUqjevP626QQBmJElaJiiLEJFhhsFwGVbiFAEam2Dq1TCz6yHHedVIsgGlE9zyc",
+	"P3PhoNPqSj6RksWmEbqIp8cPUr7YTdUjTUx18bUGTSxCbWXTpiyAMfvYO5o3MVpo1IoSMIRdjeO5MLFP",
+	"5AKoXvgmI7SJU/jVz1iE9Tm2CyWvX4C1kEQcfv7ZwevX7d9+fqQYu16X+yBnrZ0ZHe2Qrbpjji25hZIv",
+	"LFKhXEs1TVYN6iK/7gya/XQqYPQzQXsBE7dmEh+mEpMbiZs/i1oNXdtOuKX/mf+eTnWeP5AtPT9pf/Na",
+	"B527/7vz/IEO3tt4TwfvJd5rf3UfyK1cN9vD11PInSguk3gbg2oqShGkwjwqM9EMtllFGDSRklqCUZQK",
+	"/1V9TZZILVYKIWUitD8TYwxW87PBJ3bZM3bDoAZkKMFMsebRwPQ7J2DO3vjRorEir3xHxEmNu085wmVy",
+	"PHMZYNJ30J/wLZAPfc/M5nPXspquzS/OyvztldWVpeyCLOrJLaj/A6jXvScyr2vINsutLmI6XAd3LJ2J",
+	"c3D73yYVmSam0XMNpgEUfSzdIj0IxlKjfayMfLQazlHerKTa8bjPR/l3kPf8aUQXiNEa0AuSmUD9ZyrN",
+	"8ut3nEwh2v1tMeQJ0mROJCiVVYFEyTIRZhLoO1lFoKA2aXNGwQl4q0xg4Z7xqwwq+5Mi0ITBwx1ua+7d",
+	"2pSWGp0cS5XSKHEejo8lzhmZUqI4ClOJ8XKqPFEeLadhpujT8B59nRY84SVdq5qlquzCSgG0EYBMNrFy",
+	"erJOAyhXXezlhvvH6oAiyyA1+a/azB0QTooFkY2ZY2yTj1HjthF0UDYZYAQUkfBoMf8sKKywdGhP4cim",
+	"vjH7wBzghN++BPl85WKqBQq+qWv6bySe5uWSRRcHSaYQCYaiHEduiyNDB8MFFW5qWngM74tOZZLGXnds",
+	"sY3PQNnEqs2ol4cg4STnHvFMCs6sZWblZ2AaOsikQRVtA8OsmIyeDQUfjk6LC4UlYKJ883Ym3UdoQqgI",
+	"vy7yCK8W2aPCURpqVqmbEE/IPC65WPx100ofUFC0IS5VAcHAZElQMEiJjojraLJmFIBlUiabtzaoDtQG",
+	"mRqpIGUNQWziCuc4BEtVfzDK14jI15rM187N14greCyGiE358yZlAGvjYnYhl/V9zy1sLC0v/nI5u7LC",
+	"f/Q69c4tLl/IXbyYXdD0mA6huYvZq0uL+ezC7PWNK9nrXluHbm0J53ML2cB4xA9+tHE1m7+0eFFcMzM/",
+	"v7gmfvTfEdeaJb4auVtjgy6tKOIT1cN1pOGHhSvfQjVYkcTVmH7kvp/mZnLz2YtBpBVzRzRBMi5F9yj7",
+	"GtqrEjk+KifHyeoR7MpZciyVAsQWXQ6jQQ03ObpfUyDMfx8wRAy0nxSnrrhEDu0oYXfPDBiAXosYee3N",
+	"ozQpO4+M6Htb6FqTTgEIDMIYkilPDjoQbXHOFPynZBR0UBDmNplK8ksLZ2WMx9lfV+ef6KAuTJYNZAK9",
+	"dx6KDoi9jgv80QXpCrtv4gZH9XVRef9FJPpIh/OuQsd2RFjQ8fajM26JXc9uxryIqGkgX75X4K1vcCjI",
+	"UVZCrow74B684XOBoxwKaqQo+m6aGAEsrkq63QRADbZA0zYZAoXUaGo0nRkbnzh3vsAXpxAovSpMK5lT",
+	"2EwyfrVVryIMGYosQ7huyxewGc0Ed2lSAVOaGhUx/jMJGerP6GM76uPYzr/ID+f083GZcoFYjm82Tie8",
+	"wJC880Sip7W4hL0q7Z5fU0X6IDeU91cV1SZeo1UOUpBlgWJDtgVQNjQqgbHh6mA5cmDf+TgR6SNSUo50",
+	"m3ow4ZJXPDGAdsp3ra5wtlgkblH+CeIgb12bKZVQnYFudR3rWkxA+1huWXzc0oFFCnwjxSbHxvlv4gr2",
+	"cLOG5wF51Skn54R4ETz3ZnFkSQ1uy9MDxycnde8swbH43IGAKzMsx0TW0UQ4wVdbeymfX3LBs4lBFlcs",
+	"k4ZC2aETVXr4Pyfkjjg/hGeSMxBmZtlUOzWe9xAcf5/nuRxl35hMnpBU9UVAlcT5uE13PCaHNP71jaok",
+	"uRfasE3WWuHcrQrLRdLHTEO60PLbnLPul9fymh6fUOyF9kgZFHxtUaWRDLQIE3kmQqKEWg2lmVQZq8sq",
+	"J1HIFd0EIBVgYh1sIlQXqeoy3R5a5hbShe9lIWhj0OSqUG2YcPttEFnHzQF9IjWa0oH3LZ06m1zH6/in",
+	"PxVJDjT505+CyMRErPDyWh6cEZVNOiiwVn0KQPazj5qsoPvS+M9yFcy4mi7MqIYJQv1OAXXq5n/e+XNB",
+	"dkUN9wxbx6QOP24g3Z9lxifllhIQywCQgRqhLAlm3PkLnS/rNr2BROsOdOUMNBipQWaWgFgkdaPzjuQ6",
+	"nieVivBfGwwwuIkoQOUyKjH+ajUoiz+6Ug0QScKeLWRz+TAAKZc5oFK0nZHIiBN3ReEBk4LC7XXHhK4r",
+	"i7vuWNJ1beo/7/xZXxdhSPllpzCtTiOKdWcECYOPlBZ1XToP69rUbf6UnYKoh3DMqAejlSGVNrQgTehU",
+	"VxtaSAKFfuTMVSSAL5hExuvYgcYOg9mwZOIKJ0Lhg4RScIncxQI4M5qYGAOlKrRhiXEEySXpxkziQ5i4",
+	"lUpMJjcSNwtnBReKQSFDBzVoIDl01Q1H8goqVQkypsFaZla1rK9DG2FWENRxbk967eyF24GVKouNEZGG",
+	"3HYUs5DOpXO2BbQocVFvYaSKOGdwJ2eEi+StghhSYYR7IS3+TQI9mxDFjJzFHFAgGlO2BCkx4R4Pc4sa",
+	"SwTz4TIJoZ1qTVfDAqGzdG0L2TJVWBtNppIpUS9TRxjWTW1KyyRTyYyKHgl1N5JsIstKiDZ9Ix81N2nS",
+	"qXitdEsSKTVsW0i3Os+jbqMtkzSoWy+5iVouRDs3PnoubpaCZpyASAizILYgCGkw4UAVFBIoJMEMdhoJ",
+	"ruPCpmkUpCaSGJ4D6DJipap7UJDuaAchp3ztRlNu8bagnXtenohQVxC73NwUm9T+83rTqdSAZdhOTaFX",
+	"FKzOgzr81y86n98R5f/7u/ybvyRY3nVD1Y+6RaOiRtRXGCrqQAPFn6LWUxV4inpOVcS5PWD15Y4+2LvT",
+	"R7x7MU3w1tWJdH121CQTH71/pXZ+oZRebc19UDLGNhdri/RCjlxnH6bNTW3n5gCFwMGSzi51wJuICyYL",
+	"VenPwlIVJWa5BJEYlH6JNEWpMOchbiqL/Dn1EDSVRa9c52wnYAX9PJNKDXYg9I6ujaUnu83SZb6RLp0q",
+	"d3RtXPJkX7cHD88RN6f7vtl3SrW4M9P3nf7uEeLWsb5vDZ3q5Qdo2tSNm7pPsJbcAmTlUguL2wqaYq4l",
+	"YYX6y3K3E1zxJCBLcG3jrNl2wl9ioYkIgaikl+fWTml+oCTG5W97P3VbqxMaoyxXGLS5s+pCFKIO9DOQ",
+	"tBvYcM1GkTCFgWgSrDnHKIgdLfHFbTTPLQMTEEgYBydjq9iSzXswkZ/NGppax9/fuT9Ih//v73wGzjjR",
+	"+bMSn8UfNyIa21Onbz33wD3MJd97/PNF/KNJyxAhBt/fuT+UI178D89w7DvTuwZUpNdSUCCsXuC2jVvN",
+	"KdeumUw2s5U3yhUjNqB1bidlnSnzTgDwVYhyACsv51etYzEAKqOYiuY6gA64EQlwzhGvcabMOYdB4RZn",
+	"W3oAGxYo+PXkrfP8Qfu3n3td7fwGzHeLFCev+DKmcNLJoglmaskzbyKvjX3fGz6++2ExgToO/5tEprI/",
+	"v7ifF5M6TWyatUE6XAQKtHeCDjAn6c6xoYmztxyc+MHL/YMXz+JX1UnQCNR4aKh1uVr8ZclcNC/PfZhd",
+	"zr+/kqM5vDxems1N5GpzqSvpesaYvTyZRK3Lt4y1HL+QFNPjOIdTyVLawsXaXMr44LIVSCBRpR3BBP9+",
+	"svp9lR1etYaTLuPPTQ0kpKr80xuh4PPNUKJaH1nzgTS0SCxbZXH6ygFudmNQf7aYL0VsZye2PWc00usG",
+	"dgW77Dh6IcLpT151Hn/Sef7AW3Nw5vDJ/c7uvugw8+z+2ZPhga3Spatm+f3hsMDVJF9+zgZHsYCz0tGl",
+	"DRZEuyvlVmvcjJHowCId/OOOpOYbL9Jg6sHXqSiCe+dJpYIMoM5IHRsAJF6AboG9uHO07zsDh77xe0f7",
+	"x4jh82dOgfHQgLEMDkokogCkr0OBA4cVIJWIuG/sOxrCvur03Hjwm3ViKC74VZ04fc1IQ4B4WsRFfGE0",
+	"W7KXDHc1xVYzn5gAodKcJ+MgkDwi9ZgW0xIytRg+IDi44fYXv7bs1iR4WGqgy2Zjd31AGiw5qFgHOtye",
+	"yuXgculySlaEx0zqCMBwxc89HVwInoVYzD7NHLEriDlS6HdmuFoQMUh/LxwqHT7/kWbhpihgUcEKmS4H",
+	"jZqJTcrUT7UGZXJXglWRaVNwZiw1eTbOT7FRjWyhvHOk4ps6K/IxoZDb3qvO/tM+/YUBpC/cj+ZEYLqc",
+	"kBE3o67KJlKF7lz/9vXOshz+tKhIEWduEhlSf4u4JKLAUv0rMPe8/FM888PpTclEUaUV0J/+3wfXonoX",
+	"zHJV7PNBIHckVTGs0yAsUo4sekFOpDPnp8CESg4We6D0bCCyZ4p9UBGcEz/LIBJ/XEGWCDdFQjt/K8Fs",
+	"HSNsqEpnEQVySodBjgEnOsTUpqXc35D5REWEMCjJumwugkVUMbHIwIUYNYGNRJsO6vV+b8okpIjSX8ch",
+	"rT8NKg0k408i0U8e7ojEVJyhcMsg80/EfY7rTafd7OtYi1FBzLEVArEyrzlXnNkQczq21RBPCaE6UecL",
+	"Oveedp7/7kdqO4qo0ug1rZABcXx7fzX7WypJdyrQjy4c3wl2QX/j0uw3NX2BgvMuG05yNrpTy8ERH5fL",
+	"U5N3avL6NXkXuEYCjACEbWKFtx6GaPgi7sOIshjd/fi8somiOUfZJrX45hzT7n/Cq1dJNXRTFpoRjJJA",
+	"Zb8AhnDI8dBFiYiX8BPsKrWO5Q5KWMCA2zOEO1l1hNmUTCPnplYOQG7aiAHX6+9R+ZccjG/bJbAhE2N2",
+	"FI2ObXh8tPaFZOWJ8XIzruvmw4A6K9Sf5WS2FBysEWdzuhibUH+xG6GuYLhIm61ExqijoqZrm+PbzbHE",
+	"LatW+5gvSTHdTCfGWFl40qZNm2OJcaNc5/d9dKvR3EyMZRjh91nFj7dRIm0xXNZ0rfKRvY34lfIpNt2u",
+	"JMaLUIhVvby9vZkYsyEm2s0dvZdTNdzWXm9qj+LbnHU3TD6XX2LHU6t0apX6tUpKicSEj9Q+t5NtO2zj",
+	"FGoXEZuIJjPwvCtVxJtRJwPRd7kqDPaO2penTIIqsQzhn2HSnHYcMOD5X8QGVdNAVNVl4AYFxRYw43fe",
+	"Tcp8PSCPH3/mWHkRW63wBp6vw2j7q/vg4MWd9qdfSn2zf/DiWZzWDW59hSnZvWmp26NUbev7FzOwNbqj",
+	"Rx4aOOYp9qFOVbz/qaEd1p2u+6UBZX3w9/ucAHIGQm1/vhs9BfMYajeuS2iM0p2xLB9HUh2ouXJG4p72",
+	"8TVo/5IdOE3mVA0eQw3KfgNur70abPl1SIOiX/h0oDxuckDll+6i/EZKVVTa7A7NHUCdTqWASgNrwta0",
+	"m5UkknM9Dcl8pUgmBd/fue/KpTqZCkhJEqlVvvNmvr/zWSws5qMLNMs+RkzGtKwemk4NLAYlBxpIh7SS",
+	"e9xd6MkB3dTnk8Oa6U2UR6BP9olgcgNhMwzIHe0o0jvizEOofXtEL/tatJ+IktePIHUAl/fHsXEZMb6O",
+	"21HiPL/bH3HClrA7bYZhVXtydy+ycHo4yODrIZq/YHf7Ln7HFrINs8R+UFfjGIby1N34Yezs1YhhdbbP",
+	"hQwM18qqPLPutnWZMMhQIC97WnaTsYxIzZqMPiXBko0oEohPbJw4ySpe+Ql3NrwteVhDTl04scEZ1iSA",
+	"waKAGOvYeYcqNzs7DSzIkK22YBjkby4TG1BGLITdYhzZ+sBfEyfqZ0zD96u/MYJ4iVOWH96klzQ63g69",
+	"S2ffhvZv9g8/eQEOXvy1c2/fr3QHTQAdKHIS6Dx9Qrv3ipohGyPm2SUiNsT02mLtWuYYabWlzLWPrqev",
+	"3SqlJ7uk1gZMjlxEaWjk/IblbYUboXcxMxg1nYKJt2dpXDY6zXt8t/Ies9uqQR0MaeeyqN1oRkuChpCE",
+	"5Z222bNeUho0ihAFYvOiiQEXf2BiULIQtJNxJYlO603tZHP/O/t77Zev4jSTakEb10s20Dq2W7OE4ebS",
+	"O+0evEadgyXSx55oq2Z/gpGjSBvWLsrMSXo4DRH9GKGrJ+XvUWcphwpXZXVjVy3jBIKaVeK1d+egFKr9",
+	"V1GOT2xQVXWuSTCjLhKpQCJTj8n9V6chrEpLoqKRZrUV1VFqTMdWT27HWl+E5un+4ZO/iLCMQBmx6skH",
+	"c0Tf3P+fyn7cPr4KmPp0V4g0nee/PraSCvXq7aKiXGeHs8lpXvkPpmxyVPrFgdYsfE1+MRxwEwRZwYY4",
+	"N27u3JRRKVFXH9lL4sqnIgc/7T8mD5iMIqssGz74vF/ZhkLXGrbl9X4S2z5qIt163yiMpwOLVGSdg65h",
+	"KUbO1KObUotYNm2SSSf+Tn1Oml/gMf7dzOjD1pSuVejOpGqXUTWzUD/Lvju+xypbEH2e6l3Qo5zd9xRR",
+	"zr5zc+f/BQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
