@@ -41,7 +41,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	history := postgres.NewLoginHistory(at.pool, at.keyring)
 	logins := &login.Service{
 		Users: users, Guesses: guesses, Sessions: sessions, History: history,
-		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: guard.Revoked, Factors: factors, Codes: totp.Codes{},
+		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: guard.Revoked,
+		Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	handlers := &authapi.Handlers{
