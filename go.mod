@@ -4,7 +4,11 @@ go 1.26.0
 
 require github.com/stretchr/testify v1.12.1
 
-require github.com/kr/pretty v0.3.1 // indirect
+require (
+	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc // indirect
+	github.com/kr/pretty v0.3.1 // indirect
+	github.com/pquerna/otp v1.5.0
+)
 
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0

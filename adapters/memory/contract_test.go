@@ -4,8 +4,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"phonebill/adapters/memory"
 	"phonebill/core/bill"
+	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -128,4 +131,20 @@ func TestSealers(t *testing.T) {
 		portstest.CustomerCopies()...)
 	portstest.Sealer(t, func(*testing.T) ports.Sealer[product.PlansCopy] { return &memory.Sealer[product.PlansCopy]{} },
 		portstest.PlansCopies()...)
+}
+
+func TestSecondFactors(t *testing.T) {
+	t.Parallel()
+	portstest.SecondFactors(t, func(t *testing.T) (ports.SecondFactors, ports.Users) {
+		t.Helper()
+		users := &memory.Users{}
+		require.NoError(t, users.Create(t.Context(), portstest.Owner()))
+		return &memory.SecondFactors{Users: users}, users
+	})
+}
+
+func TestOneTimeCodes(t *testing.T) {
+	t.Parallel()
+	codes := &memory.OneTimeCodes{}
+	portstest.OneTimeCodes(t, codes, func(_ personal.Secret, step int64) personal.Secret { return codes.Code(time.Unix(step*30, 0)) })
 }

@@ -173,3 +173,14 @@ func TestCallLog(t *testing.T) {
 		return postgres.NewCallLog(pool, keyring(t)), func() int { return count(t, pool, "kos_calls") }
 	})
 }
+
+func TestSecondFactors(t *testing.T) {
+	t.Parallel()
+	portstest.SecondFactors(t, func(t *testing.T) (ports.SecondFactors, ports.Users) {
+		t.Helper()
+		pool, keys := pgtest.New(t, migrations.Auth).Pool, keyring(t)
+		users := postgres.NewUsers(pool, keys)
+		require.NoError(t, users.Create(t.Context(), portstest.Owner()))
+		return postgres.NewSecondFactors(pool, keys), users
+	})
+}

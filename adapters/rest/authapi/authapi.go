@@ -14,6 +14,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/mfa"
 	"phonebill/core/auth/sessions"
 	"phonebill/core/personal"
 	"phonebill/ports"
@@ -23,6 +24,7 @@ import (
 type Handlers struct {
 	Logins   *login.Service
 	Access   *access.Service
+	MFA      *mfa.Service
 	Sessions *sessions.Service
 	JWKS     func() []byte // RFC 7517 JSON
 	Now      ports.Clock
@@ -46,8 +48,8 @@ func (h *Handlers) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Log
 		return nil, err
 	}
 	tokens, err := h.Logins.Login(ctx, login.Request{
-		UserID: user, Password: personal.NewSecret(r.Body.Password), AutoLogin: r.Body.AutoLogin != nil && *r.Body.AutoLogin,
-		From: edge.ClientOf(ctx),
+		UserID: user, Password: personal.NewSecret(r.Body.Password), AutoLogin: value(r.Body.AutoLogin),
+		Code: personal.NewSecret(value(r.Body.Otp)), From: edge.ClientOf(ctx),
 	})
 	if err != nil {
 		return nil, err

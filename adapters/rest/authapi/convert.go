@@ -79,3 +79,11 @@ func optional(s string) *string {
 	}
 	return &s
 }
+
+// value is the zero value for a field that was not sent.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

@@ -281,7 +281,7 @@ func (s *system) seed(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	return demo.Seed(ctx, s.people, postgres.NewUsers(pool, keyring))
+	return demo.Seed(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
 }
 
 // readyWithin is how long everything together may take to get ready.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/hotp"
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/postgres/pgserver"
@@ -207,7 +208,38 @@ func customer(t *testing.T, scenario string, nth int) demo.Login {
 
 func login(t *testing.T, c demo.Login) (token string) {
 	t.Helper()
+	if c.TOTPSecret != "" {
+		return staffLogin(t, c)
+	}
 	r := call(t, http.MethodPost, "/auth/login", "", map[string]string{"userId": c.UserID, "password": c.Password})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	return r.text("accessToken")
+}
+
+// staffTokens holds one token per staff account: a code is accepted once, so the tests share a login.
+var staffTokens = struct {
+	sync.Mutex
+	of map[string]string
+}{of: map[string]string{}}
+
+func staffLogin(t *testing.T, c demo.Login) (token string) {
+	t.Helper()
+	staffTokens.Lock()
+	defer staffTokens.Unlock()
+	if staffTokens.of[c.UserID] == "" {
+		r := call(t, http.MethodPost, "/auth/login", "", map[string]string{
+			"userId": c.UserID, "password": c.Password, "otp": code(t, c.TOTPSecret, 0),
+		})
+		require.Equal(t, http.StatusOK, r.status, r.raw)
+		staffTokens.of[c.UserID] = r.text("accessToken")
+	}
+	return staffTokens.of[c.UserID]
+}
+
+// code is what an authenticator app shows now, or some steps of 30 s later.
+func code(t *testing.T, secret string, later int64) string {
+	t.Helper()
+	c, err := hotp.GenerateCode(secret, uint64(time.Now().Unix()/30+later))
+	require.NoError(t, err)
+	return c
 }

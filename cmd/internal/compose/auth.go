@@ -10,12 +10,14 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/authapi"
 	"phonebill/adapters/rest/feed"
+	"phonebill/adapters/totp"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/mfa"
 	"phonebill/core/auth/sessions"
 	"phonebill/ports"
 )
@@ -52,13 +54,17 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	}
 	push := everywhere{guard.Revoked, others}
 
+	factors := postgres.NewSecondFactors(at.pool, at.keyring)
 	logins := &login.Service{
 		Users: users, Guesses: guesses, Sessions: stored, History: history,
 		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push,
+		Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	handlers := &authapi.Handlers{
-		Logins: logins, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
+		Logins: logins, MFA: &mfa.Service{
+			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: logins.Reauthenticate, Now: p.Now, NewID: p.NewID,
+		}, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
 		Sessions: &sessions.Service{
 			Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID,
 		},

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/kos/kossim"
+	"phonebill/adapters/totp"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/line"
@@ -47,6 +49,12 @@ func Plan(secret Secret, readable func(n int) string) (People, error) {
 		password, err := secret("demo.password."+suffix, func() string { return readable(14) })
 		return Login{UserID: user, Password: password}, err
 	}
+	staff := func(suffix string) (Login, error) {
+		l, err1 := login(suffix)
+		var err2 error
+		l.TOTPSecret, err2 = secret("demo.totp."+suffix, func() string { return totp.Codes{}.NewSecret().Reveal() })
+		return l, errors.Join(err1, err2)
+	}
 	var p People
 	for i, d := range kossim.DemoLines() {
 		l, err := login(strconv.Itoa(i + 1))
@@ -57,13 +65,13 @@ func Plan(secret Secret, readable func(n int) string) (People, error) {
 		p.Customers = append(p.Customers, l)
 	}
 	var err1, err2 error
-	p.Operator, err1 = login("operator")
-	p.Admin, err2 = login("admin")
+	p.Operator, err1 = staff("operator")
+	p.Admin, err2 = staff("admin")
 	return p, errors.Join(err1, err2)
 }
 
-// Seed creates the accounts that do not exist yet.
-func Seed(ctx context.Context, p People, users ports.Users) error {
+// Seed creates the accounts that do not exist yet, the staff with their second factor.
+func Seed(ctx context.Context, p People, users ports.Users, factors ports.SecondFactors, now time.Time) error {
 	hasher := argon2.New(argon2.Default())
 	for _, c := range p.Customers {
 		n, err := line.Parse(c.LineNumber)
@@ -89,7 +97,26 @@ func Seed(ctx context.Context, p People, users ports.Users) error {
 		UserID: auth.UserID(p.Admin.UserID), Name: personal.NewName("관리자"), Email: personal.NewEmail(p.Admin.UserID + "@example.com"),
 		Roles: []auth.Role{auth.Admin}, Status: auth.Active,
 	}
-	return errors.Join(seed(ctx, operator, p.Operator.Password, users, hasher), seed(ctx, admin, p.Admin.Password, users, hasher))
+	return errors.Join(
+		seed(ctx, operator, p.Operator.Password, users, hasher), seed(ctx, admin, p.Admin.Password, users, hasher),
+		enrol(ctx, p.Operator, factors, now), enrol(ctx, p.Admin, factors, now),
+	)
+}
+
+// enrol gives the account its second factor unless it has one. Nobody knows its recovery codes: the demo file has the secret.
+func enrol(ctx context.Context, l Login, factors ports.SecondFactors, now time.Time) error {
+	user, t := auth.UserID(l.UserID), auth.TOTP{Secret: personal.NewSecret(l.TOTPSecret), CreatedAt: now, ConfirmedAt: now}
+	held, err := factors.Get(ctx, user)
+	switch {
+	case err == nil && held.Confirmed():
+		return nil
+	case err != nil && !errors.Is(err, fault.New(fault.ResourceNotFound)):
+		return err
+	}
+	if err := factors.Begin(ctx, user, t); err != nil {
+		return err
+	}
+	return factors.Confirm(ctx, user, t, nil)
 }
 
 func seed(ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher) error {

@@ -23,6 +23,8 @@ type Service struct {
 	Access   ports.AccessTokens
 	Refresh  ports.RefreshTokens
 	Push     ports.RevocationPush
+	Factors  ports.SecondFactors
+	Codes    ports.OneTimeCodes
 	Policy   auth.SessionPolicy
 	Now      ports.Clock
 	NewID    ports.IDs
@@ -32,6 +34,7 @@ type Service struct {
 type Request struct {
 	UserID    auth.UserID
 	Password  personal.Secret
+	Code      personal.Secret // one-time or recovery code; empty when none was sent
 	AutoLogin bool
 	From      auth.Client
 }
@@ -54,9 +57,12 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	}
 	user, err := s.check(ctx, r, guess)
 	if err == nil {
+		err = s.secondFactor(ctx, r, user, guess)
+	}
+	if err == nil {
 		err = s.Guesses.Clear(ctx, r.UserID)
 	}
-	if trouble := fault.From(err); trouble != nil && guess != auth.GuessRefused && !answersGuess(trouble.Kind()) {
+	if err != nil && guess != auth.GuessRefused && !answersGuess(err, r) {
 		err = errors.Join(err, s.Guesses.GiveBack(context.WithoutCancel(ctx), r.UserID))
 	}
 	if err != nil {
@@ -74,8 +80,12 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	return s.tokens(ctx, user, session)
 }
 
-// answersGuess tells whether a refusal of this kind is about the password; anything else is our trouble and no guess.
-func answersGuess(k fault.Kind) bool { return k == fault.Unauthenticated || k == fault.Forbidden }
+// answersGuess tells whether a refusal is about the password or code. Our own trouble is no guess, nor is a code that was not sent.
+func answersGuess(err error, r Request) bool {
+	f := fault.From(err)
+	missing := f.Code() == fault.SecondFactor && auth.KindOfCode(r.Code) == auth.CodeMissing
+	return !missing && (f.Kind() == fault.Unauthenticated || f.Kind() == fault.Forbidden)
+}
 
 // check looks at the password; an unknown id costs the same work as a wrong password (decision 4).
 func (s *Service) check(ctx context.Context, r Request, guess auth.Guess) (auth.User, error) {
@@ -122,6 +132,10 @@ func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome
 	switch {
 	case errors.Is(outcome, fault.New(fault.LockedNow)):
 		e.Type = auth.EventLocked
+	case errors.Is(outcome, fault.New(fault.SecondFactor)):
+		e.Type = auth.EventMFAFailed
+	case outcome == nil && user.SecondFactor && auth.KindOfCode(r.Code) == auth.CodeRecovery:
+		e.Type = auth.EventMFARecovery
 	case r.AutoLogin:
 		e.Type = auth.EventAutoLogin
 	}

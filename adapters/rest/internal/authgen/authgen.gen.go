@@ -175,6 +175,13 @@ type LoginRequest struct {
 	// Example: false
 	AutoLogin *bool `json:"autoLogin,omitempty"`
 
+	// Otp The code of the authenticator app, or a recovery code, for an account with a second factor; ignored for others. Without one the
+	// answer is AUTH_004 and names the field.
+	//
+	//
+	// Example: 492039
+	Otp *string `json:"otp,omitempty"`
+
 	// Password Example: Correct-Horse-1
 	Password string `json:"password"`
 
@@ -182,6 +189,14 @@ type LoginRequest struct {
 	//
 	// Example: hong-gildong
 	UserID UserID `json:"userId"`
+}
+
+// PasswordRequest defines model for PasswordRequest.
+type PasswordRequest struct {
+	// Password The account's password, asked for again.
+	//
+	// Example: Correct-Horse-1
+	Password string `json:"password"`
 }
 
 // Permission Example: BILL_INQUIRY
@@ -244,6 +259,23 @@ type PermissionsData struct {
 type PermissionsEnvelope struct {
 	Data    PermissionsData `json:"data"`
 	Message string          `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// RecoveryCodesData defines model for RecoveryCodesData.
+type RecoveryCodesData struct {
+	// RecoveryCodes Each is good once, in place of a code.
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// RecoveryCodesEnvelope defines model for RecoveryCodesEnvelope.
+type RecoveryCodesEnvelope struct {
+	Data RecoveryCodesData `json:"data"`
+
+	// Message Example: 추가 인증이 등록되었습니다. 복구 코드를 안전한 곳에 보관해주세요
+	Message string `json:"message"`
 
 	// Success Always true.
 	Success bool `json:"success"`
@@ -329,6 +361,38 @@ type SessionsData struct {
 type SessionsEnvelope struct {
 	Data    SessionsData `json:"data"`
 	Message string       `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// TotpConfirmRequest defines model for TotpConfirmRequest.
+type TotpConfirmRequest struct {
+	// Otp The code that the authenticator app shows now.
+	//
+	// Example: 492039
+	Otp string `json:"otp"`
+}
+
+// TotpData defines model for TotpData.
+type TotpData struct {
+	// OtpauthURI The same as URI, for a QR code.
+	//
+	// Example: otpauth://totp/phonebill:hong-gildong?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=phonebill
+	OtpauthURI string `json:"otpauthUri"`
+
+	// Secret The secret in base32, for typing into an app.
+	//
+	// Example: JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+	Secret string `json:"secret"`
+}
+
+// TotpEnvelope defines model for TotpEnvelope.
+type TotpEnvelope struct {
+	Data TotpData `json:"data"`
+
+	// Message Example: 인증 앱에 등록한 뒤 코드를 입력해주세요
+	Message string `json:"message"`
 
 	// Success Always true.
 	Success bool `json:"success"`
@@ -433,6 +497,15 @@ type VerifyEnvelope struct {
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
+// RemoveTotpJSONRequestBody defines body for RemoveTotp for application/json ContentType.
+type RemoveTotpJSONRequestBody = PasswordRequest
+
+// BeginTotpJSONRequestBody defines body for BeginTotp for application/json ContentType.
+type BeginTotpJSONRequestBody = PasswordRequest
+
+// ConfirmTotpJSONRequestBody defines body for ConfirmTotp for application/json ContentType.
+type ConfirmTotpJSONRequestBody = TotpConfirmRequest
+
 // CheckPermissionJSONRequestBody defines body for CheckPermission for application/json ContentType.
 type CheckPermissionJSONRequestBody = PermissionCheckRequest
 
@@ -450,6 +523,15 @@ type ServerInterface interface {
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(w http.ResponseWriter, r *http.Request)
+	// RemoveTotp Remove the second factor
+	// (DELETE /auth/mfa/totp)
+	RemoveTotp(w http.ResponseWriter, r *http.Request)
+	// BeginTotp Begin to enrol a second factor
+	// (POST /auth/mfa/totp)
+	BeginTotp(w http.ResponseWriter, r *http.Request)
+	// ConfirmTotp Confirm the second factor with a code
+	// (POST /auth/mfa/totp/confirm)
+	ConfirmTotp(w http.ResponseWriter, r *http.Request)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
@@ -518,6 +600,48 @@ func (siw *ServerInterfaceWrapper) Logout(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Logout(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RemoveTotp operation middleware
+func (siw *ServerInterfaceWrapper) RemoveTotp(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RemoveTotp(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// BeginTotp operation middleware
+func (siw *ServerInterfaceWrapper) BeginTotp(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.BeginTotp(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ConfirmTotp operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmTotp(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmTotp(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -778,6 +902,9 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions/{sid}", wrapper.EndSession)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/verify", wrapper.Verify)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/mfa/totp", wrapper.RemoveTotp)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/mfa/totp", wrapper.BeginTotp)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/mfa/totp/confirm", wrapper.ConfirmTotp)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/permissions", wrapper.ListPermissions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/permissions/check", wrapper.CheckPermission)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/user-info", wrapper.GetUserInfo)
@@ -1471,6 +1598,954 @@ type Logout504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Logout504ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotpRequestObject struct {
+	Body *RemoveTotpJSONRequestBody
+}
+
+type RemoveTotpResponseObject interface {
+	VisitRemoveTotpResponse(w http.ResponseWriter) error
+}
+
+type RemoveTotp200JSONResponse externalRef0.MessageEnvelope
+
+func (response RemoveTotp200JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RemoveTotp400JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp400ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RemoveTotp401JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp401ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response RemoveTotp409JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp409ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response RemoveTotp413JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp413ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RemoveTotp429JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp429ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RemoveTotp500JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp500ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RemoveTotp502JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp502ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RemoveTotp503JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp503ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RemoveTotp504JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp504ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotpRequestObject struct {
+	Body *BeginTotpJSONRequestBody
+}
+
+type BeginTotpResponseObject interface {
+	VisitBeginTotpResponse(w http.ResponseWriter) error
+}
+
+type BeginTotp200JSONResponse TotpEnvelope
+
+func (response BeginTotp200JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response BeginTotp400JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp400ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response BeginTotp401JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp401ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response BeginTotp409JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp409ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response BeginTotp413JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp413ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response BeginTotp429JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp429ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response BeginTotp500JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp500ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response BeginTotp502JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp502ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response BeginTotp503JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp503ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response BeginTotp504JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp504ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotpRequestObject struct {
+	Body *ConfirmTotpJSONRequestBody
+}
+
+type ConfirmTotpResponseObject interface {
+	VisitConfirmTotpResponse(w http.ResponseWriter) error
+}
+
+type ConfirmTotp200JSONResponse RecoveryCodesEnvelope
+
+func (response ConfirmTotp200JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ConfirmTotp400JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp400ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ConfirmTotp401JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp401ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ConfirmTotp409JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp409ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ConfirmTotp413JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp413ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ConfirmTotp429JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp429ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ConfirmTotp500JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp500ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ConfirmTotp502JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp502ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ConfirmTotp503JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp503ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ConfirmTotp504JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp504ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3536,6 +4611,15 @@ type StrictServerInterface interface {
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// RemoveTotp Remove the second factor
+	// (DELETE /auth/mfa/totp)
+	RemoveTotp(ctx context.Context, request RemoveTotpRequestObject) (RemoveTotpResponseObject, error)
+	// BeginTotp Begin to enrol a second factor
+	// (POST /auth/mfa/totp)
+	BeginTotp(ctx context.Context, request BeginTotpRequestObject) (BeginTotpResponseObject, error)
+	// ConfirmTotp Confirm the second factor with a code
+	// (POST /auth/mfa/totp/confirm)
+	ConfirmTotp(ctx context.Context, request ConfirmTotpRequestObject) (ConfirmTotpResponseObject, error)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -3673,6 +4757,99 @@ func (sh *strictHandler) Logout(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		if err := validResponse.VisitLogoutResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RemoveTotp operation middleware
+func (sh *strictHandler) RemoveTotp(w http.ResponseWriter, r *http.Request) {
+	var request RemoveTotpRequestObject
+
+	var body RemoveTotpJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveTotp(ctx, request.(RemoveTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveTotp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RemoveTotpResponseObject); ok {
+		if err := validResponse.VisitRemoveTotpResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BeginTotp operation middleware
+func (sh *strictHandler) BeginTotp(w http.ResponseWriter, r *http.Request) {
+	var request BeginTotpRequestObject
+
+	var body BeginTotpJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginTotp(ctx, request.(BeginTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginTotp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(BeginTotpResponseObject); ok {
+		if err := validResponse.VisitBeginTotpResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmTotp operation middleware
+func (sh *strictHandler) ConfirmTotp(w http.ResponseWriter, r *http.Request) {
+	var request ConfirmTotpRequestObject
+
+	var body ConfirmTotpJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmTotp(ctx, request.(ConfirmTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmTotp")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConfirmTotpResponseObject); ok {
+		if err := validResponse.VisitConfirmTotpResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -3893,154 +5070,179 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17c1vHledX6bqbKkvJBYgHKYlQpWYhCoogUSRNglJkU0s07m0A17zohm83CMFabtETJqWy5I0ya41l",
-	"RVIpGzuOZz1VXFszo1R59o/9KOP/CPA7bPXjvi9AQARteUv/SARwH92nz/mdR59z+o5mkFabYIQZ1Qp3",
-	"tCaCJnLEnwZptQjeXEXM6RXrDDn8SxNRw7HazCJYK2hryCDYpIAR0IUWAzVUJw4CrIkARrcZYE4vreka",
-	"ug1bbRtphbyuOej9juUgUyswp4N0jRpN1IL80S0LW61OSytkdY312kgraBZmqIEcbWdHd4dz48aNYoc1",
-	"EWaWARmKj2n10gI4c3YuA4wmtG2EGyg0BO0Cgg5ygIOg3frlhtZuEoxqlm1vaDpAjkOcX25oFt6GtmVu",
-	"MrKF8IamjRq2GipljoUb2g4fqoNom2CKgmS8AM1fQYa6sCe/xAxhxv+E7bbNp2IRPPMe5VO4445W3F8L",
-	"3Ug7rRZ0evyFyNm2DAQwYXwyRhPWbKTp2ja0O4IsYjLyZaaYePHi5q+KldKN4k1N11qIUtjg3w/2nvT/",
-	"tjf46HMw+HT/4Jv9wacPwODe54f3/3r48NHg0e7go3/p37vbv/d5GgyePR/cewIO/7gH+vc+538O7j3p",
-	"/37v8OGLwZ+/G+y9HDz+RNO1NmRNraDNwLY1s52d4dSlMxbmFOxpusasFqIMttpaQctlcmdSmXwqO1fJ",
-	"ZAv5TCGTeYdf4kADlU2toM3W6vO5en7u7NlaftaEZ2DeQPO5eTODMmj2bP6MtqNrtGMYiFKtUIc2RWIJ",
-	"/PX5mYPqWkH7TzM+o8/IX+mMWpsSp1QJbyObtJFgtuCitB1Ss1HrF0mLo34LrwxnfwpbCNShwSiAFHCe",
-	"nJ+dOxtcnsRVMRGDln0ii2JhyiA20IiFoQyyDtUKc5nceKtkMSlS0AQuj060dp6gdxxc8CSxoKhaCNJm",
-	"8lVdUWsj7gxjRBG40lNDTQubArEacgbAQfUORSYgDqg5ZEvCmUEwRga/Pa35YHQBmqvo/Q6ibHKhXhHS",
-	"F+QbCN7vIKcH2tCBLcSQA0iHAVIHDsSNkaJ9vbhYvlislJeXNkurq8urmq7VLWSbVCu8e0f+yRHD+gAJ",
-	"KINiRFo2kwGDpy84Q3369eDhd+Dw4VeSqbSdWyGEePbb/vMvDvb/YfB0Dxx+9nDw9OU4Et+0KCM/jMTr",
-	"nKLXXfIESSpoxonIV7HrENwAdeK0jk9NJTbXCGbNIFVv3rx5M3XtGjh89HBw7+ng6SMwePR1f/+T/hcv",
-	"weCPnwyevhj844sToPYPiK+61oI2pyIyryjmDpK8RsweYE3IgEUBJuDK2vLS8enNnxqks09V/nyP3C/A",
-	"4OFe/95nP1nSdvAWJl18SU47TFlBC0lazs6kjRyBMcAkiApLgN87Vd4OkfzhfTC4+wgMPv1d/6NPwOHD",
-	"f+7/01ecpj9NWv+UzISEdfNthSMpPYHun81kJtb9rg6cpu6PTXiqBkCliYAjR81ByoOz86AqxaEKMGwh",
-	"CtA218g1aAILtzsMQGyCbrMXNAKU5VOxWoh0JjUEGrGb4xY+IwRQe7RcKzNps1K+Vlperwwz8J/+oX/v",
-	"XwRIfrk7+HS//+DRwbfPweDZ3TdG/klKb3x1kgz9KS7ORMb+7EQCr9gduCw7TaGP0umHM/pNyxT6E2La",
-	"RQ6wMOAkCYp5GTPkYGiXfMkbW8otdW+YhUjHAXXYsdkowS4vVUqrS8XFzbXS6vXSqof+AfH+5lH/L1+D",
-	"wed/AINHn/e/eHSwvwv6+08Gv3ka8RXfSO1EUjuM9L7sTkL5iURyMh3ssiZYQ842coBk0WkKZjIppiqe",
-	"y640pEGZAQp7wqBtWrgBWsRBgGDQ7jhtQtF58H6HMASqan7VoJgukoaFV6ULP6GU2sTYQhGbu9u0bATU",
-	"LyPEtLheubyZyeRDknnw7d7g+UOB6M+eH7y823/waPBpEM3zmf6/7o0G83RcaGGHNWdsPs8fxiORs18i",
-	"3bgs1a06a4I6tOyOgzhqQuCMNlQUoXIhQs0dPr4PBp/uD373cSDK9enXkkAH+3vgKFL++FQSsYUI84hw",
-	"gyVCSW1IaZc44zBRNkSb8kXQf/SA+1v9v+3193f739w9fPSy/8V3YzlVPywVfkroHiC2B+gT0joB0kP0",
-	"9n2q7ER4vo75Y4hjfSBAZ3ow7s156s5UmMm5TyWYX+ffMvm7RRWOpgG/Q1lamHtYgCHbpqDbRKyJvBvQ",
-	"bYsyykU7sCt148aNVHQDKGn46paZIdtGO4EtpSXCLpEOnlRd4MBtPg9iAmjHaAKhuUYJ+9JyZfPS8vrS",
-	"xbAx9/iTwTf/zNHv3nMweP6w/+0Lzn6D/f/DnXsVfBnXoJvJZOdnM0YOpc7BudnUWTNvpGpZmEnN1TP1",
-	"M/VsPQfztTe4EMaF4Lr4lt6ky3KUtTfu0vgQMpmXtkQYkNw5TfzwaTNVAFlSMqMiMgI0LBGYoaSFRDgZ",
-	"2RS9RYOG3grs2QSaFUIWodNAEwovC9zmM4p4FdlWEGRbLWukb7ZSvLm4XLy4WVle3lwsrv6qlCDKoP/t",
-	"y/7XL7nl0t+72//6BTj88N/fuGOvIJhJ1I4I6GhiTxIFzeYnEjcVAQUlzCzWAxVCgGSvaUpfnABTV+NC",
-	"ACwqZeDMLLhqXQjK3CqqO4g2X829UkkVYQ5Qux06QLfbloNMHVimjTgAIGyOdrlWS5dWS2uXNyvLV0tL",
-	"m+UlETGOBD5fDn77SHDDl/f7f74f87+U19X/05ODf3s5ni3tSBL8MD6Fg1w6ByhGkQlY1zLQebmn2SQ2",
-	"AhRRahEM6rBl2WIJHbRNtiah4Gppfa0UJmD/2xeDh3eFinvCvVLgUnQPDP7nb/t/vn/4jz8dcv6UsG4Y",
-	"bwfCxsdj7WGui78er53zkkyTE9gWEhQAIveLC1IyROkSoISt0oUUCLGU+W8n77FUCLkGcU9pHTohEDuQ",
-	"oUVu20ShhRECWhD3XEOMjgSPYqW0uVi+Vq5sln69UCpdLCV5MgFV3P/yv7/ZZTpR0EhckYiJdNwFmcSI",
-	"ys1PhBzcauJsDVZ99psifCRQZ7oBbNdvMKBtI+ctCrignQcGaSFQg8YWgHWGHFAVGbUpkVJbBVSm0EYw",
-	"I3DJmHARSNMNIkUIjSeDCQV3UYjgqNiGlAGLUQmJvfMeaI72lyRyl369Ul6NGhqumpqasfYjZO4kGrhe",
-	"aoFUKLrKQaNWA0PWcZAOONfqwKK0gxyuTWDHtBCXsCMpmWjzPnl++FiEz7/cBYOHHw2e7gJO1788VXEL",
-	"P1/ntUgksyi1onFzTCSxRlFgfam4Xrm8vFp+ZxQrHT7cGzz+xM+0ex2m7BrmcaBXNjw3J4Rx4QZPHavR",
-	"ZNRNYuxQ5ACjCXFjtHXvWvXXl68mk+jh3uCPv+k/eOJa9S5jvPai9lNSyhE+9bTxEWw6UcbWa2Kgh6Y6",
-	"7QBhTZZtKBAlDiAYeUmmvmUuIZj/rsTs5I3xdQy3oWWL8osJs8At2y7L9bwELTsJExi6zVzB55cDtf7g",
-	"1Pql1dSF8uJiKpPLnB6FA2ul1evlhdLm+lLxerG8WLywGItTHry8CwZ/2he7sPeecytxWLnBa4GgEvzG",
-	"IVnbhlhhpaTYyuryxeNT7DcfHv7DXdD/dvfgm38Hh5990v/qBRg8/8Pgdx9PQLi2Q8yOweiM0aGMtJAz",
-	"k8lmUtlcfjY1d+bsuR8q2zjEvIFQODS2EFZJUd4lxyHa0+8G954Mnn84ePJd/09c6ajEN7GR8vTF4PFX",
-	"hw+fx/ZS3niKJ6CUktfK9xRPeKkmSoWaLBC/plL8gqA8TR2XRLmpqrqry2vCCcBEbIW7YmhAHEhPxKQr",
-	"MpExAQZpi3AvZKAJsflju5sUOa+4nd6J3BrfUudXjHQJ1kqrm0O21f/+68HjrwbPHky0mS4iovytKQvX",
-	"yRsQiVi2UXL7+DEetYfFoIMUf732vyNTnnrsWbh2wnSxqApAYwJsghvI8dJh/JeKhbxCCb6BaldRL14L",
-	"XcSgZObm5rLzoN2p2ZYBtlAPnOKLei6TP3tapM05pI0cZkm2gHYjwClaQSuZF9eKPl3cMmddM5zt6JXi",
-	"TUnXbsmoiH/tVkqtX+LVrBe+evnqStJ1HYrC11GrkXTd7ThhOLF9iuigBik6M9tx7HCteDb7/s3izau3",
-	"F5z69bXNs5XejbcvLzfONo3tFdi2rtlOtwzhinF5fZXEX7wTrBp/V8xKUk3SQ45fFxTnY7zlPYDU3kMG",
-	"4yP313YNMSW1gcXaQj25s8pQix7FgQE+2fFeBR0H9uJD5c9NGo9Irr0IGYyPBQogq4iwTbwqXlfRRFrG",
-	"w7sIdDCzbGG2y4cpCVB3hlYme06kSEe6BPBZiDjk8GGIR1bEtzFhsbuwR0FVNgioJnUNGMKFzlG052ox",
-	"RuUgxSIjD44zSDr1tqFL42mC2PKYatFGjdJf3Z2A7kwgoqe1hpCQOR2xCaZurBFiI4hjBHAf479Ml+Mc",
-	"Or9AsTU0TYu/FdorgYkKNRrDtA4j4nY5YFly4V4asb4QaoNgLK5OHJCbBU3ScSjoWqxJOgxAv3YMU4ag",
-	"yTE7nwEtC3dYhFPVa6Kk4LaGSggOQdgCcRxksNRl4lCUymq6VidOCzKtoAUyiFvw9iLCDW6snJnVtZaF",
-	"3Y/nhnBo2RyHR8tmbJHUzYHxJq3OCnJEJFfZGbjT4vdeKC8ubpaX3l4vr97UdI373usLlc2Fy8Ulkb0j",
-	"1Gnx4rXykqZryyulVVHvt8bfEJC88ENis/NfvdBExlYyOjUhjQzRfb5s55GwPN7lF4VZcyS+rkRuEIIi",
-	"vREXb0bdvha4NCYogd/0yFySRjp6hQSZjocUSTR/DTEjMsxXQ48TWMPRY1XsE1+YINmiVLxKHASxKFp1",
-	"Y1/qjWE9Fgn2uY59kmA1HIhVisAE0jI+68RI1A5ydXB6/lhGU44mC7//3PGtpSRpDttMU8PVwOiOmN60",
-	"hJa+rgKr8gvfWJjD3YhXsBpHUPp4HBVcrteXm14N9qPr7C+Uk00X33n72iJpr9crvdvk0rmV2u3txfQ7",
-	"rfntm61LvbB9NpuZPxOy0LJHrXDozYnzIjJY75pZC+trleVrpVXPiBJVqtKuCplSgQtjC7QWVnNxd1mp",
-	"Eyo33TBCJoDABy/BzGPZfRNZd2vI0yqRbBuMgIlkfwS1C2iTRgOZwMIJYY2wCxB8UJkB29pG9JXM/Lgm",
-	"NBwEGTKLLP6mG02E/R18b7Q6WK8shLFgSHDLcwVMyFCKWS2UGJjpOI6KucZmatGQd+OGmgxo28nTkSRO",
-	"movqQaPWgD+BAotRZNd1YGFAm8Rh4VktNB3SQuD//hu4YWGTdGnck4lNxmoncyM0TYcDuLJ1RMWdzIe2",
-	"IWWgDR0x2aZlmghHiZtPZ9LZbD798yTy8fvXEMJDV9BiIkNDvKdDkakDRsSbJV8A4gBKjljUXCGbnWhR",
-	"aTSClsnOG2YeZlPZWs5InTXzKDVfn82k5rJncmfz52bn5zIw+PROR8ScRkMPFdeoNRfEDzJ0iDY+n+kB",
-	"6UqCKyXCQ4wzxYrjW2YuIhwVxPIePGpMx9N/oZm9hgpwnSY17fQCzVCCgTAaqCjBTIM1But10ITbCGBk",
-	"iS0o28KiuZQDIHC3qoFlxkHW/bEcjWmsr1VSGVlqGxc3/vTkQcoXe4BJupjqUtCghUX+R91yqACZsTjH",
-	"7RBgYbTUadWkPRc16o/nLCQ+sUm8F77KCB3iFtCMMxZhHBzbWZHXL8FWJMJ++NnHBy9f9n//2ZFQ4vk3",
-	"3oPctXZndLTrs+6NObHgGHqKlHKNw9V2GHGbBDdSDcs2iSjFDeiaXCZkk+XF1h9DDn/6f3kXpj4opt7J",
-	"pOY3U7d+8bPYVHXtdsrriZb/b7nM4NkD2efvw/7XL3UwuPu/Bs8e6OCtzbd08Fbqrf6X94HcEvN2zQM9",
-	"fbyJ4jpJhkjUUvGAMBUWUZ2JDpFdrpW6SEktwShOhf+sPqYN0hqm9ASCJ2m96Zonr5+AuXuMR4vGmrzy",
-	"NREnNe4x5QjXyfG0XYhJX1Ntt+YtpeuLFBcq5eslTdcWlxdkHuza+tpKaUkWR5SX1O8hp8S7Jzav68ix",
-	"6r0hYjrd+MNsLp8Ufxh/u0ns2FvmyDU4D6BobucVO0Ewm8mOsTLy0Wo4RwUbJNWOx30Byr+GvBdMx7hA",
-	"zN6EwQaZUTF+xscCv37Hzbigw9+WQJ4wTS6JRI+6SjQ3bAthpovPbnYGqCovuGxWXXdLZVQKx5tfZQoF",
-	"LKpRYbjj+x3Nu1s6LUc3PdhJoK/bozTukFlGU7ZmpAA6CEAmm0i5jRrPAyhXnVsHINpUUgcU2SZpyV9F",
-	"xhWd1JwUCyK7tSbopgCjJgXsdVC3GPcfa4h7zF3s+pKuLR2J3h/Z6TOubkVKU/TtK5DPVy6mWqDwm4am",
-	"UcbCnX5OztB4h0jUEk6zzF/jPvN0jQovxSc6hrdFpzBJY79lLnHO8+/qlji8INgLFEtzknOPeCYFp27k",
-	"F+TfwDJ1kM+BJroNTKthMXo6PIUx0ouCZmYmNQ9T9Vt38rmdnx1pAAiICGKRT3i1yD4VjkKoBQU3EZ6Q",
-	"+TBysfjrzis8oKDmQGw0AcHAYmlQNYlBZ8R1NN0yq8C2KKNAmiM6UFtRaqSClC0EsYUbnOMQNJrBWGGg",
-	"DVOgNVignZr6c1bTI73yRegwmH8m44ubF0tL5VLgc3lpc2V1+VerpbU1/uXy0qXF8kJF07VLy6sXyhcv",
-	"lpY0PaFDZ/li6drKcqW0tHBz82rppl8eP6wt4GJ5qRQaj/giaG1cK1UuL18U1xQXF5dviC+DdyS1uEiu",
-	"6hxWID6kpD854Tdajxd9WLSCKFLLEksATGhSHPjqUrG8WLoYtrQS7ojHM5NSHY/Sr2HWLokuvip5VmA9",
-	"VOzKWXI2kwHEEV0G40ENL8l0XFUg1P8YZogY6DipIkPtEjm0o4TdayQ+Ab2WMfJ7HsdpUncfGcN7B8nG",
-	"PQUAgUkYQ6bcklbWgWgvcqoabJ1f1UFVqNt0Js0vrZ6WMR53J1sdiqCDtlBZDpCJyP4hCTogzgau8kdX",
-	"pSvsvYkrHNUfQ+VP1zjUQzO9gUPAHenlH2NB19uPz7gngt3DlHkNUcuUB0gImoXVxSucFHCUlpAr4w14",
-	"BG8EXOA4h4IWqYm+lxZGAIur0l5VNmjBHug6FkOgmslmsrn87NyZs+eqfHGqoRKW6nklc8o2k4zf7LWb",
-	"CEOGYssQrX8JBGyy+fAmWiakSjNZrkxvnUqJ/+7k9dkd9efszn+Vf5zVz+2cPiKWE5iN2wcwNCT/kIH4",
-	"EQ4eYa9JvRdEqlgf4o7y/poia99vdMqNFGTboNaR5dVKh8YlMGBW+uQLl3WGqqcTtxTG9JOOSP440m0a",
-	"wYQrfhL6BOhUGZqlLj0XqOwW5Z8gbuRtaEXDQG0GhuXHb2gJAe1juWXJcUvXLFLGN1Jscmw7/1VcwRFu",
-	"1vQ8ID/L/+ScED+C590szjFowdvySLG5+XndP2BsNjm1I+TKTMsxkfUIMU4I1CherlRWPOPZwqCEG7ZF",
-	"I6HsyDELI/yfE3JH3C9im8omwsyqW2qnxvcewuMf85CHo/Qbk7ktkqqBCKiSuAC36a7H5JImuL5xSBLJ",
-	"mkbHsVhvjXO3KtAVOTnFjnSh5adL7rpfuVHRkqApFNojdVANNIWVSjLUakmkAQmJErAayQJqMtaW1SKi",
-	"ICa+CUAaIoVgC6E2N2rVxj60rW2kC9/LRtDBoMuhUG2YcP1tElkPyw36VCab0YH/KZc5nd7AG/jnPxc5",
-	"KDT985+D2MRErPDKjQo4JSpEdFBlvXYBQPaL97qsqgfyJE5zCGYcpqtFVXgu4LcA1FF8/7H7l6rsCRvt",
-	"vbSBSRu+30E6aBBiAoINNSkvV4PYJoAMtAhlaVD05i8wX9a/+QOJJ3boyhnoMNKCzDJkHoG60X1HegMv",
-	"kkZD+K8dBhjcQhSgeh0ZjL9aDcrmj240Q0SSZs82crh8mIDU69ygUrQtSsuIE3dN2QMWBdU7G64K3VAa",
-	"d8PVpBta4T92/6JviDCk/LBTPa+OKEl0ZwQJw4+UGnVDOg8bWuEOf8pOVZTUu2rUN6OVIpU6tCpVaGGo",
-	"Dq2mgbJ+5MxVJIAvmLSMN7BrGrsM5kDDwg1OhOqvUwrgUuWLVXAqmzozC4wmdKDBuAXJJendYuodmPog",
-	"k5pPb6ZuVU8LLhSDQqYOWtBEcuiqq4jkFWQ0CTLPgxv5BdUyvg0dhFlVUMe9Pe23kxduB1ZQlhgjIh25",
-	"7ShmIZ1L92wJaFPiWb3VmSbinMGdnBkukh9UxZCqM9wL6fFP0tBzCFHMyFnMNQpEQktPkBITmdPiZewQ",
-	"zIfLpAntVr15CAsEZunaNnJk+pSWTWfSGQ7jpI0wbFtaQcunM+m8ih4JuJtJd5Ftp0S7s5n3uls07VYO",
-	"NhBLNmdUEoj02doO2rZIR4XP3ENA3Qq0LdTzjLWzc9mzSfMV1OOkREKsBdkFaUiHCVeqqmyCahoUsdua",
-	"bQNXtyyzKjFJWvPclK4jZjS5PwobkGOkwgkhsXwVsxmvHFZQ0TtOS8SqG4hd6W6J7ergcZ65TGbCwla3",
-	"Sssvszx8tDd49jU4/PvPB5/tioLq53v8U7DIUt71rqrI88rwRNVdoNROVNaFyulE9ZwqmRMVcqos7vaE",
-	"9Ww7+mTvzh3x7uUcwdvXzuTaC1mLnHnv7autc0tGbr136deGObu13FqmF8rkJnsnZ21pO7cmKK0MF8kN",
-	"qazcQlxEWaTueQEaTZRa4LJEEuz1y6Qrii85D3GlWePPaUeMVFlGyNHndgo20C/zmcxk58Xu6Npsbn7Y",
-	"LD3mmxnS+29H1+YkT451e/gYG3FzbuybA4fYijvzY98ZrMcXt86OfWvkfK2gqaYV3r2lBwRrxSvpVM61",
-	"0L29sFLmeAkbNFjoeDvFgScFWYqjjbtmt1PBsgZNxApEbbI81rKgBU0mMa5g+//CHa1NaAJsrjHocLfV",
-	"z8LEEtNVKiUHT1eB1AhT1hBNgxvucRJib0t88Brucx3BhDEk1ISbu1XryXYomMi/rRYqbODvd+9PctLB",
-	"97sfg1NunP60tNSSD/4QDf6p27+f++K+9SXfe/yTPoKjyclgIQbf796fymErwYfnTyepBfdsB2UNuJu9",
-	"E+iDUC6yz7uDZw/6v//M77kVVAaBWyRr+sWDCRWDbm5KOP9JnuQSe23i+17p8WMDdqiUcyfs4vHp7Rxb",
-	"5bq7p+GpHnz7/GD/aTKF3RSEUJGJhnpXmrVfGdaydeXSO6XVyttrZVrGq3PGQvlMuXUpczXXzpsLV+bT",
-	"qHflA/NGmV9Iark5XMaZtJGzca11KWP++oodSpFQtSXhCoNxygoCpSV+uYibEBLMvgylXKoMy3cj4dVb",
-	"kVSsMdL2Q4lWsWitylMM1CPcGsYswXyoQBLUzk5iI794LNMLXQp22XFllEQWfPD4xeDRh4NnD/w1B6cO",
-	"H98f7D0XvSie3j99MjywbVy+ZtXfng4LXEvz5edscBQLuCsdX9pwca23Ul65SHClSJumtqxWeJEO/rYr",
-	"qfnKizQZPAR6msTsuUW/zoPbThMYP4HzusWd2bHvDB0rxu/Njm/7RE+qeGPwTc3gk+EvGcVRhlGgTN41",
-	"85ShJS29sW26bMSmU+ezJht1JTdKECqtQaG2hRFD77zw/AOBIvfgeRHQ6YrNVD4xYVxJRzWdZI7IQziP",
-	"qTFlNdJy9Aja8JbSX4NoOayd6LRgYMh22nA8IB2WnlSsQ70w38jl5HLpcUpJhHws6grAdMUvkjSeGI6S",
-	"cTj/SoUKjLpxyMDlKj3QP25M9uwGTWKblLv7mHTPAwjqDsEMIGyKqCUV+QeWiajancUdyt0qiyV6ChZl",
-	"gZrr48tozbLtZWz3okZOoKK//+V9cLC/2//oi8OHT4A0eJNMnLB5EKXk8CYBXk8A5YYEFzNkPu7osYeG",
-	"mmYmPtTNjQ0+NWKF7gy1KUNmycG/3ucEkDM42N8Fg8/24j3Fj4FOSVX5SWcO23aAI6kO1Fw5I2EyBbya",
-	"QHxDvfneYN0xsE5mHXsF0S3YC2JIh6K/C6CfbN49IfjlhoDfjNFExtZwM0RtKoFcJgNUCKgLe+e9SLuI",
-	"0vsIyQIJCRYF3+/eDx5H/mLw+CsgJUmEVQLd+77f/TgJ8sToQs1pXj1MwtFuBNKpgalwVRDjQg1bIqjk",
-	"NQ+OPDmETWM+OYpMrwIeob40JxIKMRG2ol2SXXQULnCSeoi0S4rhcqAl0omAvH4EqcOHfI3FsUlRg0CH",
-	"mzhxnt0djzhRTTicNtPQqiO5exRZOD1cy+CrKaq/cDepIbsv28gxLYP9gP76VBXlG1//x9Gz12KK1XUx",
-	"hAxMV8u6J58N1a2rhEGGQnsysuMEsc34qWG0jTBLgxUHUSQsPrEJ7Tr0/tYzdzYaiKngAWwhNzuUOOAU",
-	"6xLAYE2YGBvYfYdKOjl9HtiQIfeoVAb5m+vEAZQRG2FvEz58QCDCJhV75+KcRffbYHq0eImbnBvW7/7p",
-	"cK+u1wN0DuyI/+754Yf74GD/fw/uPQ+C7qRB8gkwLNIe6ES0r0fNiI4R84wEVE5gC6LWup4/xtaDkb/+",
-	"3s3c9Q+M3PyQ7YeQypGLKBWNnN+0vK1ot6ohagajrrtZ+sNpmsiZqG/0xesSGy7dVmWqMILOHCN9Vplu",
-	"oCrYzsZENmJoSKxYZe2Fo8VK0dWEp2ZRQLDMAbOc48aJETaXuTvotqw5fjRKns8bjhbf+7z/xUtw8HL/",
-	"4OU+GC92LG/p/9Nf+//jubpz8OmDwd4T8GOHlUvyfE9LLA2nMf8H4t6bIPOPZhAuEpmDKzKcbVmwrXZT",
-	"piPH+ohMR/dUR9va9gwnqnMkQZTJVkR+jmE2UxAdikQWrswqRu4WEbFNJNKVZQ8zlSzbgnQr2eqyLcqm",
-	"J7esSyLGiBLXPzwA/fu7SRaJD2rvhnJRlCsfaHk3rFjC60knPVy3q1xiSzirHWvSFuzJNqyPmuiQJtui",
-	"zdbOpM7W8zB11shlU+fgHEplalkjZ+bRbH0uI1Mboyk1ibOYreTyhUwuOguvLElNw8u7TcF2m8+miE2H",
-	"iAYZajaZbMGsnStkC7nCyAllCtlMfEJH9XnbuTVsU/6JwlRxEoeIPMTPpXpVKI01URtilrns8wY4fzTg",
-	"XMagK4LWCizdRpDK4PB6Uf7dyVhDM3eoZe4caRNxwAxZQm9524n0VXbLQWVIr0s3m1eesskI0TewpI9I",
-	"IbdJI0U6LA2WA2cMeseAk215TislLSTKjJFN0VvU7Z4zmwThCJtr3r6oV7qctPcWGDJ/pqmDukNasrOl",
-	"FS2QG7MJJAc5t0cElvk8stPj8Czlo/pG3joJ+3ESw/Hw4Yv+vb+9hhbjTyTI+WYncMoGKfEaEk8XQ/3T",
-	"sEbW4UggpwhRIDzHLgbcfAMWBoaNoJNOKnBxW7ppJ5txKw+eTrIsVWvDpB6FoZaEw+zK6WawumXEfgO4",
-	"ydJXE0+cU7M/wVyEWHu/IXYYNAzSwW+SDn6aUBPyQdVSTnUDRNbKDEUZN7Wg2yR+22BA2whuyQZyosyT",
-	"OKCpqqbSoKguck0oTJgs5HUbDSqjlIoGbc1eHKPUmI4NTwkH87sH5T8BMm6dCE+BwLnox/j/U7K91x9S",
-	"bXUEsCtCGu9k+GOAVKQH5BCI8rbPOJu88Rd/NLApU+kshUr++ZpMyUEMh+3DjRbevcW9C1EEnOghcfBp",
-	"yMGfDx50pE4fkOXDgf1UWd6sax3H9nuKiERCNZFhPRXUroHO/UGZXey7T14T+nhLKBL0rC2qUk1VNbP6",
-	"WrZgCDxQwXf8eap4dUQ9Y+Apop5x59bO/wsAAP//",
+	"7L37cxvHtSf+r3TNN1WSkgGIB0mJYKXypSgogkSRNB+SZVFLNDANYMxBNzzdIAjpcku+YVIqS9koiXkl",
+	"O5KK2dhxfNe3SomUXKUq2R/2T7n+jQD/h61+zHsAAiQoy1v8hUUA8+g+3eeczzl9Hve0Mqk3CEaYUS13",
+	"T6shaCBb/Fsm9TrB60uI2e2ZCkM2/9JAtGybDWYSrOW0ZVQm2KCAEdCCJgMlVCE2AqyGAEZbDDC7ndR0",
+	"DW3BesNCWi6razb6qGnayNByzG4iXaPlGqpD/ui6ic16s67l0rrG2g2k5TQTM1RFtra9rTvDuXnz5kyT",
+	"1RBmZhkyFB3T0uVZMHl+IgXKNWhZCFdRYAjaRQRtZAMbQav+4zWtUSMYlUzLWtN0gGyb2D9e00y8CS3T",
+	"WGdkA+E1Tes3bDVUymwTV7VtPlQb0QbBFPnJeBEaP4UMtWBbfokZwoz/CxsNi0/FJHjsQ8qncM8Zrbi/",
+	"FLiRNut1aLf5C5G9aZYRwITxyZRrsGQhTdc2odUUZBGTkS8zxMRnLq3/dGYlf3PmlqZrdUQprPLvuzvP",
+	"On/f6X7yBeg+ebn/l5fdJ49B9+EXB4/+dLD7tPv0fveTv3YePug8/CIJui/2ug+fgYPf7YDOwy/4v92H",
+	"zzq/2jnYfd39wz+6O2+6n3+q6VoDspqW08ZgwxzbTI9x6tIxE3MKtjVdY2YdUQbrDS2nZVKZyUQqm0hP",
+	"rKTSuWwql0p9wC+xYRkVDC2njZcqU5lKduL8+VJ23ICTMFtGU5kpI4VSaPx8dlLb1jXaLJcRpVquAi2K",
+	"xBJ46/MDG1W0nPb/jXkbfUz+SsfU2uQ5pfJ4E1mkgcRm8y9KwyYlC9V/FLc46rfgyvDtT2EdgQosMwog",
+	"BXxPTo1PnPcvT+yqGIhB0zqRRTExZRCXUZ+FoQyyJtVyE6nMYKtkMslS0ADOHh1q7VxGb9o453JiTlE1",
+	"56fN8Ku6qNZG3BmUETPA4Z4SqpnYEBKrKmcAbFRpUmQAYoOSTTakOCsTjFGZ357UPGF0ERpL6KMmomx4",
+	"pl4U3OffNxB81ER2GzSgDeuIIRuQJgOkAmyIq31Z+8bMXOHSzEphYX49v7S0sKTpWsVElkG13O178l8u",
+	"Mcy7SIgyKEakpVMp0H3+mm+oJ990d/8BDna/lptK274TkBAvft7Z+3L/5W+6z3fAwWe73edvBuH4mkkZ",
+	"eTscr3OK3nDI4yepoBknIl/Flk1wFVSIXT8+NRXbXCeY1fxUvXXr1q3E9evg4Olu9+Hz7vOnoPv0m87L",
+	"TztfvgHd333aff66+2+vT4Dab1G+6lodWpyKyLiqNref5CVitAGrQQZMCjABV5cX5o9Pb/5UP509qvLn",
+	"u+R+Dbq7O52Hn31vSdvEG5i08GU57SBlBS0kafl2Jg1kCxkDDIKoQAL83pHu7QDJdx+B7oOnoPvkF51P",
+	"PgUHu//R+fevOU2/n7T+PsGEmHXzsMKhlB5C94+nUkPrfkcHjlL3RyY8UgCwUkPAlqPmQsoVZ9OgKNmh",
+	"CDCsIwrQJtfIJWgAEzeaDEBsgFat7QcBswRXLLM8LAQo+27zNgXnYRMDVjMp4EvSV+3PLsxfnivMrgTg",
+	"/MHTne6Lb0D3Zx8f/OxZ98ljjiQ/+RR0//K088dvDnb3HA52EWSUE2GT1cbqFTjGCGuccmKQE31Edznw",
+	"KDSP4ckw3T2enBqKJ90deTSGhCXSZLmSBfHG6LmO1UxcPaM2N4diJdOgEmJDywKYtKa5OWsAkwFYhWYA",
+	"bysjY8WsI9IcluGqkZujxjQjBFCrvwpVFsn6SuF6fmF1pZct/fzXnYd/FXjkq/vdJy87j5/uv9oD3RcP",
+	"Tu3pk2TP6OrE2dQjXJyh7OrxofhYbXfgbNlR6tcwnd6efW2YhoCqENMWsoW2M+vIz+YFzJCNoZX3OG9g",
+	"LjfVvcEtRJo2qMCmxfoxdmF+Jb80PzO3vpxfupFfcoGWj72FQAfdL34Nuk+/6Hz5dP/lfdB5+az7s+ch",
+	"t8wp1w7Ftb1I7/HuMJQfiiWHg7vO1gTLyN5ENpBbdJSMGU+KkbLngsMNSVBggMK2sB25YgZ1YiNAMGg0",
+	"7QahaBp81CQMgaKaX9HPpnOkauIl6S0bkkstUt5AIfO2VTMtBNQvfdh0ZnXlynoqlQ1w5v6rne7erpDo",
+	"L/b23zzoPH7afeKX5tlU5287/YV5sgcStvg8347xL2c/T1pRXqqYFVYDFWhaTRtxqQmB3R+oKEJlAoSa",
+	"OPj8Eeg+edn9xS99DuUn30gC7b/cAYeR8runEhXHTpdhmcn5+l0k8jchdIgtHFAIGQNtqPF4X4iE4p4P",
+	"5Pmb7h+fg+7un7vPn4LJ7ovHQi7989POb5+BztPHHPd3Xv11/6/Ol50v/wGkhR4ADiFnyd8+5QLNebh7",
+	"4yB+k7dNfeFEDbGu8KuawmfegJS2iD0IxdOBnVm45NLv7zudl/c7f3lw8PTNu0mF75Nu9RHbVadD0rqX",
+	"rerQ2zNU00Np01XMH0Ns867g0NEpUXfOI7dfg5ucCxix+XX+LZO/m1RpsSTgdyicixHHCwxZFgWtGmI1",
+	"5N6AtkzKKBesvuP3mzdvJsIn3XHDV7eM9Tgf3/adnc8Tdpk08bDKGvtu83uqAG2Wa9Kg78fs8wsr65cX",
+	"VucvBaH05592//IfXPc83APdvd3Oq9dCUr78393nOwP4qAKAbiyVnhpPlTMocQFOjCfOG9lyopSGqcRE",
+	"JVWZrKQrGZgtncqFoFzwr4uHs4ddlsOw9qBL44mQ4WzkecKA3J2jlB8ebUYqQOYVzyjXsxAapvBAU1JH",
+	"4twMWRSdoX6YvQjbFoHGCiFz0K6iIZmX+W7zNop4FdlUIsgy62Zfy3hx5tbcwsyl9ZWFhfW5maWf5mNY",
+	"GXRevel884bjxs7Og843r8HBx/88NYaPwJhx1A4xaH9iD3Pck84OxW7qqAfkMTNZG6wQAuT2GiX3RQkw",
+	"cjUuGMCkkgcmx8E186Kf55ZQxUa0djTjVkWPBXeAOtbVAdpqmDYydGAaFuICAOFD7JOl/OWl/PKV9ZWF",
+	"a/n59cK8OBoLuZ3fdH/+VOyGrx51/vAoYv0qm7fz+2f7//lmMCxtSxK8HZvCRg6dfRSjyACsZZbRtAze",
+	"qBELAYooNQkGFVg3LbGENtokG8NQcCm/upwPErDz6nV394FQcc92DnZfA4eiO6D7P3/e+cOjg3/7/pDz",
+	"+yTreu1tn9P+eFu7l+nircc7Z7zE0+QEzr8FBYAIcuWMFC+idCmgBFZpQQoEW8pA35O3WFYIuQ5xW2kd",
+	"OqQgtiFDcxzbhEULIwTUIW47QIz2FR4zK/n1ucL1wsp6/v3ZfP5SPs6S8anizlf/4/SM70SFRuyKhCDS",
+	"cRdkGBCVGe58nqMmvq3Bkrf9Rig+Yqgz2uMDx24oQ8tC9hkKOKNNgzKpI1CC5Q0AKwzZoChSBxIid6Co",
+	"HLNhL4fvkgHFhS8fwS8pAtJ4ODGhxF1YRHCp2ICUAZNRKRLb067Q7G8vScmdf3+xsBQGGo6aGhlY+w5C",
+	"FGMBrhtDJRWKroJtqVnFkDVtpAO+a3VgUtpENtcmsGmYiHPYoZSMxbzP9g4+F4cXX90H3d1Pus89/7nw",
+	"W3iBie9ExKxJqRn2m2MiidWPAqvzM6srVxaWCh/020oHuzvdzz/1QorfhSk7wDwq6BWG53BCgAvHeWqb",
+	"1RqjTrR2kyIblGsQV/ujewfV31i4Fk+i3Z3u737WefzMQfXOxnjnWe37pJRD+9TVxods06FCU98RgB6Y",
+	"6qgdhCWZn6aEKLEBwciNpveQuRTB/HfFZicPxlcx3ISmJfLMhkx3MS2rINfzMjStOJnA0BZzGJ9fDtT6",
+	"g7Orl5cSFwtzc4lUJnWunxxYzi/dKMzm11fnZ27MFOZmLs5F/JT7bx6A7u9fijPwh3scJfbKq3onJKgU",
+	"foOQrGFBrGSlpNji0sKl41PsZx8f/OYB6Ly6v/+Xf4KDzz7tfP0adPd+3f3FL4cgXMMmRrPM6Fi5SRmp",
+	"I3sslU4l0pnseGJi8vyFt5VWEdi8Plc4LG8grELS3EuOQ7Tn/+g+fNbd+7j77B+d33Olo8IOxUHK89fd",
+	"z7+OCwk+tRRPQCnFr5VnKZ7wUg0ViDacI35ZBVj6hfIodVwc5Uaq6q4tLAsjABNxFO6wYRliX3AoJi2R",
+	"coEJKJOGcPdCBmoQG9+1uUmRfcTj9Gbo1uiROr+ir0mwnF9a73Gs/q/fdD//uvvi8VCH6cIjyt+aMHGF",
+	"nAqRELINk9uTH4NRu5cP2k/xd+v8OzTlkfuehWknoItJlQMaE2ARXEW2Gw7jvVQs5FVK8E1Uuoba0aIP",
+	"MxjkjczERHoKNJolyyyDDdQGZ/miXkhlz58TQYs2aSCbmXJbQKvq2ylaTssbl5ZnPLo49Rx0rWxvhq8U",
+	"b4q7dkN6RbxrNxJq/WKvZu3g1QvXFuOua1IUvI6a1bjrtqKE4cT2KKKDEqRocrxpW8GiGOn0R7dmbl3b",
+	"mrUrN5bXz6+0b753ZaF6vlbeXIQN87pltwoQLpavrC6R6Iu3/eUxbotZSapJesjx64LifIx33AeQ0oeo",
+	"zPjIvbVdRkxxrW+xNlBbnqwyVKeH7UDfPtn2cppsG7ajQ+XPjRuPCG2+BBmMjgUKQbYi3DbR8h+68ibS",
+	"Au5dLqWJmWkJ2C4fpjhA3RlYmfQFEaAeKofCZyH8kL2HIR65Ir6NMIvVgm0KirISSjGuPEqPXWgfRnuu",
+	"FiNU9lMsNHL/OP2kU2/ruTSuJogsj6EWrd8ovdXd9unOGCK6WqsHCZndFIdg6sYSIRaCOEIA5zHey3Q5",
+	"zp7z81WVgIZh8rdCa9E3UaFGIzKtyYi4XQ5YJrw4l4bQF0IN4PfFVYgNMuOgRpo2BS2T1UiTAeglyWLK",
+	"EDS4zM6mQN3ETRbaqeo1YVLoIoA6Vi5x9erYr9BzOnBQ2GgI1wd/f5mIFFx+sS5GCTFnG9LETIwThGK+",
+	"p4FZxcRGhrhYgEuaBDfVjKQzBa1hJ/uIAif8WwJNkfUr4+2RZSTXcIA7xqcyqeyUBFAM2Xwm/+3s7VRi",
+	"6s69ye1/uQ0TdzOJ83fuTWwnfP+f+0EcO7lx0gHJPktsG5VZ4gqxKUqkNV2rELsOmZbTfIHVdbg1h3CV",
+	"Y7jJcV2rm9j5eKEH4xaMQVi3YET2rrrZN964TbuofjzavvWTIrpN1GKfoW7UrQ4g3VALrHJE9ROlYYgm",
+	"/UmBbOHrV0gUN+v8louFubn1wvx7q4WlW5quLS4tXFqdXVmfvTIzL+K7BOCauXS9MK/p2sJifkmkvi/z",
+	"N/hkc/AhkYX2Xj1bQ+WNeP1VgzQ0ROf5srJVlIEb7uWXBPA9VAMvhm4QolTaq45G6nf7su/SiCj1/aaH",
+	"5hI30v4rJMh0PF0SR/N3UKuEhnk0Pj2BNew/VrV9ogvjJ1uYiteIjSAWktzRLuqNQTERcgc7rp84xqra",
+	"EKsgkiG4ZfCtE5Uw/l3tn543lv6Uo/HM7z13cDwdx81BVD0yFeMb3SHTGxXT0neVYZcU8JklBuqxmLb/",
+	"kujg8rBc4/imSogBCC4jHZgYNCxYFnwBBaTiw3Z3gccb9btbrclEm5WIGccPfY2q4LAOndvxVjJKpuBa",
+	"+tjdn2Inoi9+++fO759Hoy8iyXu7D7p7Owe7z8D+q1fdJ49B59Xr/df3Q67ed2TTCNvq1HDtjd2OYIz2",
+	"ofRxN6+3XO+kCFJB8EfBCuF19hbKTidnPnjv+hxprFZW2lvk8oXF0tbmXPKD+tTmrfrldhCbj6emJgPo",
+	"PH3YCgfeHDsvIs8AHWw+u7q8snA9v+Qib1F6QILxAP72XRhZoOUgNoqaMQqDUHmWjxEyAASexhObeSBj",
+	"YSiTYBm5UCQUxIcRMJAseqOCCyxSrSIDSHOqr2fB/6ACA5a5ieiRvAdR+FS2EWTImGHRN92sIewFBrmj",
+	"1cHqymxQFvTwmbtmoAEZSjCzjmL9vU3bVkc5kZmaNOA0cTzYZWhZ8dORJI6bi6rhp9aAP4ECk1FkVYSe",
+	"pjVis5BdW7NJHYH/85/gpokN0qJRKzYyGbOH7wUahs0FuALIIpFXpllYkDLQgLaYbM00DITDxM0mU8l0",
+	"Opv8YRz5+P3LCOGeK2gyEfgl3tOkyNABI+LNcl8AYgNKDlnUTC6dHmpRadgxn0pPlY0sTCfSpUw5cd7I",
+	"osRUZTyVmEhPZs5nL4xPTaSg/+nNpnBl9xc9VFyj1lwQ37+hA7Tx9pnu4644caVYuAcIVFtxcDjvSITD",
+	"YJz74H5jOp7+C8zsHVSAK4Q1ZgmumHb9aEqwv+vTreMZcX5y7m9RgEkreaj70fE+/uDQ3clH02ua8ZuL",
+	"sAYf26pt9tBp3MaGFKwuFZRvFry35NoV3rjVc3JjorLdmHfeWCO4mqialkFw9ScUlW3Efnz14vLNW9lL",
+	"i/kri9eyi+8vhj+vNVOpzKQMI/6x+6hYphcP7KWO+W9c0pYgRdmMHD9rN0xcBSZmRPiZG43gRA4b2+ES",
+	"Qg5J95O215ocj7ncVe1pEHmVTLhRI6whbuV0fvNF/9Il74ixs0rjWhK4p8tQqmoB6amou5AEywxWKqAG",
+	"NxHAyBRxJ5aJRelcvned+DRgGlEI5PxYCHvsV5dXEilZXyOqDPnT4wcpX+zCGdLCVJdqEJpYnFNUTJuy",
+	"gIE+wMH7nInRfLNektZW2E9zPP9P7BM5A6oXHmWENnGyZgcZi4Dux/Y/yevnYT3EEQef/XL/zZvOrz47",
+	"lI1dl5X7IGetnRkd7s1adcccW2UEujCXcinFQXVQFvllZxAJZlIBiykb1BcwcXcm8UEqMbWeuPOjqNbQ",
+	"ta2EW+0o+98zqe6Lx7KK+cedb97ooPvgf3VfPNbBmfUzOjiTONP56hGQcTBuqJyvjKI7UVwh8ToG1ZWL",
+	"N0iFOVRhov59i2PGFlJcSzCKUuH/Vx+TZVLvBUkFvorDpKM1Ht49BnMCiw5njWV55TvCTmrcA/IRrpDj",
+	"qcvAJn0HsahvgXyui5nZlcKNvKZrcwuzMvlleXV5MT8vMyIL8+r3gMvAvScyrxvINivtHmw6Wu/geCYb",
+	"5x0cPMZEhOmZRt81mAZQlO52M5whGE+lB1gZ+Wg1nMNcgZJqx9t9Psq/g3vPH4N5kRjtIa0gGUY5eJjn",
+	"LL9+2wmzpL3fFkOeIE0ui+jOisouK1smwkwCfSckExSVj6pgFB1niEqjEOYZv8qgsiQ7Ai0Y7Gd1T3Pv",
+	"li6FwysdbcfQ16k6GHWXmOWaLDxPAbQRgEzW7XTK0E8DKFddBMKES+brgCLLIHX5q4qEGRJOigWRvShi",
+	"dJNvo8adweqgYjLACCghYdFix9PjYOnQgeyhfQxigmg4wAm/fRHy+crFVAsUfFPP3InIYYQXiNvTGymi",
+	"s4VLS8YUIWPUHkk3rjc8hvdEcVZJY68hiIiBYqBiYlVZ3XPDSjjJd494JgVnb2Zn5f/ANHSQzYAa2gKG",
+	"WTUZPRdyPhweUxxyS8BE5c69bGYA14QQEX5Z5BFeLbJHhcMk1KwSN6E9IYNg5WLx100reUBByYa4XAME",
+	"A5MlQdEgZTomrqPJulEElkmZrFffpDpQ0QVqpIKUdQSxiat8xyFYrvk9+b7ai75qrL4Ktr7ao8FOYMKx",
+	"7w86l97/9Uv5+ULe97kwv764tPDTpfzyMv/Sa05weWHpYuHSpfy8pscURS9cyl9fXFjJz8/eWr+Wv+XV",
+	"xOlViXmuMJ8PjEd84Ucb1/MrVxYuiWtm5uYWboov/XfE1bWKL+XQqypMjzo+8Vk+4ST88MPCacOhBNZI",
+	"1H9MCxbfV5dnCnP5S0GkFXNH9LQhLr/hMP0aOugXAZIqoNEJiRTblW/J8VQKEFsUdo46NdzMkkFVgVD/",
+	"A8AQMdBB4kN74hI5tMOY3W2TNAS9FjDyOrpEaVJxHhmR9zaS1fpyAAKDMIZkvKiDDkRNsbNFf2Owog6K",
+	"Qt0mU0l+afGc9PE4wUmq5ZsOGkJl2UBmH3kt4HRA7DVc5I8uSlPYfRNXOKoolkqaKiHROiMctBrqVBbZ",
+	"go61H51xWxxF9VLmJURNA/mCZQNvPUIftMO0hFwZd8B99obPBI7uUFAnJVFq3MQIYHFV0i3FAuqwDVq2",
+	"yRAoptKpdCY7PjF5/kKRL04xkLdanFY8p7CZ3Pi1dqOGMGQosgzhpFefwyadDR5xpwKqNJUWPv6zCenq",
+	"z+rj2+rf8e1/kf+c1y/EhRkHfDm+2TjFfwND8lqoRRvUuYS9LvWeX1JFWj80lfVXE6l6Xm15DlKQZYFS",
+	"U9ZUUTo0yoGx7upgLYdA0M5xPNKHxPMdajb12YSLXubZENJppWdqmnPEInGLsk8QB3lr2ky5jBoM9EqK",
+	"W9NiHNrHMsvi/ZYOLFLgG6ltcmycfxRTsI+ZNToLyEvtOzkjxPPguTeLLm11uCUbJk9MTele++Tx+MCr",
+	"gCkzKsNEJiFGdoKvMMGVlZVFFzybGORx1TJpyJUdaiLXx/45IXPE+SIS8mEgzMyKqU5qPOshOP4BW9gd",
+	"pt+YjDyTVPV5QBXH+Xab7lhMDmn86xsVSfIstGmbrL3Md7eqyiEi5maa0oSWny4763715oqmx2djeK49",
+	"UgFFXyV4qSQD9RVFkJ7gKCFWQzF6NcYaMkVUZMFGDwFIVQT4bCDUEHk+MuwGWuYm0oXtZSFoY9DiolAd",
+	"mHD9bRBZBIMD+kQqndKB9ymTOpdcw2v4hz8UEWI0+cMfgsjEhK/w6s0VcFakheqgyNqNHIDsRx+2WFH3",
+	"RTGd4yKYcTFdnFHVZoT4zQHVaPy/7v+xKAvBhwsurmHSgB81ke4P0eWTciOpiGUAyECdUJYEM+78hcyX",
+	"Se/eQKJhV7oyBpqM1CEzyzLKR93ovCO5hudItSrs1yYDDG4gClClgsqMv1oNyuKPrtYCRJKwZxPZnD8M",
+	"QCoVDqgUbWckMuLEXVZ4wKSgeG/NUaFrSuOuOZp0Tcv91/0/6mvCDSk/bBenVQPGWHNGkDD4SKlR16Tx",
+	"sKbl7vGnbBdFMpmjRj0YrRSp1KFFqUJzPXVoMQkU+pEzV54AvmASGa9hBxo7G8yGZRNXORGK7yeUgEsU",
+	"LhXB2XRichyUa9CGZcYRJOek2zOJD2DibioxlVxP3CmeE7tQDAoZOqhDA8mhq1Jicq+gco0gYxrczM6q",
+	"Lj0NaCPMioI6zu1Jr4OPMDuwEmWxPiLSlMeOYhbSuHTaeUGLEhf1FsdqiO8MbuSMcZa8WxRDKo5xK6TN",
+	"P0mgZxOiNiPfYg4oEOFmbUFKTGTEmRtPRzAfLpMQ2kl1dyUsEDJL1zaRLYMbtXQylUyJZMMGwrBhajkt",
+	"m0wls8p7JMTdWLKFLCshapyOfdjaoEmnXEC1V5CICtGSNlvDRpsmaSr3GTfiuJpz0s43UNsFa+cn0ufj",
+	"5iuox0mJBFsLsgvSkCYTplRRYYJiEsxgpx7rGi5umEZRyiSJ5jmUriBWrrldEnVHTgiO5auYTrk1MAQV",
+	"3WbBwlddRexqa0McVyPaIJhKlZBJpYasZuGkZnu1FVQzzIN//aL72X1RRWVvh3/yV1aQd91Wafhu7r1I",
+	"tffl14t0+kAOvUiZV3nyIi1e5cJvDZnEvq0P9+7MIe9eyBC8eX0y05hNm2Tyw/eu1S/MlzOr7cvvl43x",
+	"jYX6Ar1YILfYBxlzQ9u+M0Q9hWBmfI9yChuIsygLFTuZheUaSsxyXiIxeP0KaYmKC3wPcaVZ4s9phECq",
+	"rB3Apc9WAlbRj7OplOYHLdJq8qYSBjh8vOOZqV6zdDffWI+Cv9u6NiH35EC3BzsHipszA998ERqq46K8",
+	"Mzvwnf4iPOLW8YFvDbU09UM1LXf7ju5jrEW3joMyroXubQeVMpeXsEr91Q22ElzwJCBLcGnjrNlWwp+p",
+	"pglfgShIIpv25zQ/ZBLj8vf8yd3TGoTGiM1lBm1utnox0qqbsQp05sLTUSAlwhQaoklw0+khJc62xAe3",
+	"yw7XEUyAIaEmnNitUlvWQMNE/m/WUW4Nf3v/0TDtjb69/0tw1vHTn5NILb7XmujqQ52mPdwW99CXfO/x",
+	"m6v5R5ORzkIMvr3/aCT97fwPz3IUPNM/lV5kKVBQJKxR5LqN68+cq9dM2b9E3ShXjNiANjimkun6zGt/",
+	"5Eu051BWXs6vWsNiAFT6MxXNdQAdmCNC4Zz+9nGqzGlCpRCMc0A9hA4LZDd4/NZ98bjzq8+84qB+Bea7",
+	"RbKTl8Mek3/uxNMEY7Zkw7/Ia2Pfd8TH9+6UF0iH879JxCz7I40HeTFp0MSGWR+mUFCgzsV20BTmJN0+",
+	"NjRxTpmDE99/tbf/8nn8qjqhGoFUOQ21r9ZKPy2bC+bVyx/kl1beWy7QAl6aKM8WJgv1y6lrmUbWmL06",
+	"lUTtq3eNmwV+ISllJnABp5LljIVL9csp4/2rViCURGXIBfOkBkmO8iXIeUlvTuCMP0o1EJqqIlFvh9zQ",
+	"d0IhawMkHwUC0iJebRXP6cuqutNrg/rjxnzBYtvbsVWOoz5f18Urtsu2IxciO/3z192nH3dfPPbWHJw9",
+	"+PxRd2dPFOp6/ujcyeyBzfKV62blvdFsgetJvvx8Gxy2BZyVji5tsK6Eu1Ju0tudGI4OLNL+3+9Lah55",
+	"kYYTD76CbxHcO+dlq3GMOQRIvAjdOiXizvTAdwY63vJ704NjxHAbr1NgPDJgLN2EEokoAOkr9OLAYQVI",
+	"JSIeGPumQ9iXj6Un+M073pRAgiAK1HQOAeJp4SHxOdRsub2k46slDp35xAQIleo8GQeBZH/4Y2pMmVO5",
+	"IKcYQSTq6O1PfmnZq9b6qMRAj2PH3vKANFlyWLYOFAo/5cvh+dLdKXnhGjOpwwCjZb96BYoEMsl4FmIx",
+	"JzaXiV1FzOFCvzHDxYLwRvpLilFp8Pn7uYZrS4EFBSuk5w8adROblKmv6k3K5PkEqyHTpuDseGrqXJyd",
+	"YqM62UQrTj/poxor8jEhl9vu6+7eswHthSG4L1zW60RgupyQETejnsImUszDuf7ty50lOfxpkZsiGo4T",
+	"6Vx/i7gkIsBSgwuwWYIrlilPyE/xzHckN+UmigqtgPz0fz+8FNV7YJbr4sQPAnk2qdJinTqLkcRkUVJ3",
+	"MpO9kAOTKkxYnIbScwHPnilORIVzTnwtnUj8cUWZLNwSoe38rQSzNYywoXKehRfISSIGBQYc7xBTx5fy",
+	"fENGFpUQwqAsM7Q5C5ZQ1cQiFhdi1AI2EtWOqNdCoyXDkSJCfw2HpP40qDaR9D/JBr2W7CMnxqeGwjWD",
+	"jEQR9zmmN51247BjNUYVMUdXCMTKvBqHcWpDzOnYWkM8JYTqRMYv6D581n3x6++p7iiharPftEIKxLHt",
+	"/Xntbyk53clFPzyFfDvYTOLISdpHVX2B1PMeB05yNrqT1cERH+fLU5V3qvIGVXkXuUQCjACEbWKFjx5G",
+	"qPgi5sOY0hi97fgVpRNFmY6KTerxZTqm3d+EVa/Ca+iGTDkjGCWBioMBDOGQ4aGLZBEv9CdYnG8NyxOU",
+	"MIMBt3oIN7IaCLOcF4sgByAPbcSAG40zVP4kB+M7dgkcyMSoHUWjYyseH619LlkhudRhXM/DhyFlVqhS",
+	"y8kcKThYI07n9FA2oTKNt0PFFXGJttqJrNFAJU3XNia2WuOJu1a9/hFfklKmlUmMs4qwpE2btsYTE0al",
+	"we/78G6ztZEYzzLC77NKH22hRMZiuKLpWvVDewvxK+VTbLpVTUyUoGCrRmVrayMxbkNMtDtBXXOyFRKP",
+	"qo/iq0X2Vkw+k19ix1OtdKqVBtVKSojEuI/UObcTdztq5RQqHBEbkiZj8bwrlcebUScW0Xe5ShFGIlDC",
+	"a9YLasQyhH2GSWvaMcCAZ38RG9RMA1GVoYGbFJTawIw/eTcp85XSPb7/mWPlBWy1wwd4vkLNna8egf2X",
+	"9zuffCnlzd7+y+dxUjd49BWmZO/az26pZ3Ws71/MwNHoth55aKBbXuxDnfx4/1NDJ6zbPc9LA8J6/2+P",
+	"OAHkDITY/mwn2kz4GGI3rthyjNCdsSzfjqQ6UHPlG4lb2seXoINzdqAp16kYPIYYlJUH3JKlddj2y5Am",
+	"RT/xyUDZtXdI4ZfpIfzGyjVU3ugNzR1AnUmlgAoDa8H2tBuVJCJ1PQnJfElJJgXf3n/k8qVq8AckJ4nQ",
+	"Kl/brm/v/zIWFvPRBXoOHMMnY1pWH0mnBhaDkgN1+ENSye0aGnpyQDYN+OSwZDqK8Ai0GzgRTG4gbIYB",
+	"uSMdRXhHnHoIdcGIyGVfp4sTEfL6IaQO4PLBdmxcRIyvcUGUOC8eDEacsCbsTZtRaNW+u7sfWTg9HGTw",
+	"9QjVX7BJSA+7YxPZhllm36mpcQxFeWpufDd69npEsTrH54IHRqtlVZxZb926RBhkKBCXLWtCE8uIZK9J",
+	"71MSLNqIIoH4xMGJE6zipZ9wY8M7kod15GSIExucZS0CGCwJiLGGnXeoxLNz08CCDNnqCIZB/uYKsQFl",
+	"xELYTcSRRRD82XEif8Y0fN/6SySIlzgJ+uFDekmj453Qu3T2HWj/Yu/g45dg/+Wfuw/3/EJ32ADQoTwn",
+	"gQL+J3R6r6gZ0jFinj08YiMMry3Vb2SPEVZbzt748Fbmxt1yZqpHaG1A5chFlIpGzm9U1la4n0QPNYNR",
+	"y0mYeHuaxt1Gp3GP71bcY35LlaqDIelcEbkbrWhK0AiCsPwF53sFYYk4SJW5G4yEVIquJCw1cagh80BN",
+	"+7gxkAgbC9wcdIrKH98bhbARcfQ//KLz5Ruw/+bl/puXYLC4SHlL59//1Pntnrqz++Rxd+cZ+K5DJvN8",
+	"gjowxdJwGvM/ELdPAyi/M0A4R2QevqhyYMmijSpSeDR8rPfJdha8eYaKfi4O41KdSxJEmSxH7uUZp1M5",
+	"EVcjMvHlySNywp+JZSBRskB2GVEJ83URY9PLkTw6vmUtEgIjil1//Rh0Ht2PQySeULsdyO1SpryvKU2v",
+	"gilu1xhp4Tp9X2KbtpiNSBsVf9eUXp1ORA8T2bhkvDSZOF/JwsT5ciaduAAnUCJVSpczRhaNVyZSMr05",
+	"nKIWO4vxlUw2l8qEZ+GWJlLTcENZErDR4LOZwYZNRJFcNZtUOmeULuTSuUyu74RSuXQqOqHDOrFs3+mV",
+	"cPJMyVRxECk8Dwe7T7tP749ClEbanPQ8dZTXnQrO70xwLmAVU6iEpdOqSQEOt1vUT04GDY3do6axfSgm",
+	"4gIzgITOuKHy9CiZIGClRzcqJ6NfYBjACNHXsKSPKCNhkWqCNFkSLGCv/5eqN6EDsols2YapjkSpQWRR",
+	"dIY6FbRj40UQNpbdmH+3fGHc2ZtvyPyZhu5F2HA9kAwVzRuoTRMXck6dWCxz1WQvpt6VCg7r7HTnJPDj",
+	"MMDxYPd15+Hf30HE+D1xcp6eBI4YkBK3ZeBoZai4xikAdgg6BRQhCoTl2MKAwzdgYlC2ELSTcUVunLYO",
+	"2slmk3f3djuvXschS9XeJK5PSaAtSS9cOdrsbKeUoNcEYrjU7MD5i2j60n3xWM3+BGMRIi0+euAwJ4z+",
+	"NOjg+yhqAjaoWsqRHoDIejk9pYwTWtCqEa91GKANBFVEryj1RmxQU5WTkmBGXeRAKEyYjOh1mo0oUEpF",
+	"k4ZaOyqj1JiOLZ7cbii+M/9newef/0kc9Au/dax48jnORU+W/5cKSbg9YtRRh092hUjTffHzYwupUB+Y",
+	"HiLKPT7j2+TUXvzOhE2BSmMpUPaTr8mIDMSg2z5YbPX2HW5diEKAsRYSFz5VOfhpFYkqyy/K/sCyhKDv",
+	"PFWWONS1pm15dYVFIKGaSK+6qurUQOf2oMyc98wnt01sTOdoURBYpjH4q8A7iWOBx/jjY6MPu6lkrUJ3",
+	"JlVxq6o8ovpa1nT1PVbpgujzVDW8PgXSfE8RBdK272z/3wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/authdb"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// SecondFactors implements ports.SecondFactors. Secrets are sealed, bound to their account; recovery codes are keyed hashes.
+type SecondFactors struct {
+	pool  *pgxpool.Pool
+	vault ports.Vault
+}
+
+var _ ports.SecondFactors = (*SecondFactors)(nil)
+
+// NewSecondFactors works on the auth database.
+func NewSecondFactors(pool *pgxpool.Pool, vault ports.Vault) *SecondFactors {
+	return &SecondFactors{pool, vault}
+}
+
+func totpPurpose(user auth.UserID) string { return "auth.user_totp.secret:" + string(user) }
+
+func (f *SecondFactors) index(user auth.UserID, code personal.Secret) []byte {
+	return f.vault.Index("auth.user_recovery_codes.code", string(user)+"\x00"+code.Reveal())
+}
+
+// Get answers the account's TOTP.
+func (f *SecondFactors) Get(ctx context.Context, user auth.UserID) (auth.TOTP, error) {
+	row, err := authdb.New(f.pool).SecondFactor(ctx, string(user))
+	if err != nil {
+		return auth.TOTP{}, translate("read second factor", err, fault.ResourceNotFound)
+	}
+	return f.noun(user, row)
+}
+
+func (f *SecondFactors) noun(user auth.UserID, row authdb.UserTotp) (auth.TOTP, error) {
+	secret, err := f.vault.Open(totpPurpose(user), row.SecretSealed)
+	if err != nil {
+		return auth.TOTP{}, translate("open second factor", err)
+	}
+	return auth.TOTP{
+		Secret: personal.NewSecret(string(secret)), CreatedAt: row.CreatedAt.UTC(), ConfirmedAt: moment(row.ConfirmedAt), LastStep: row.LastStep,
+	}, nil
+}
+
+// Begin stores an unconfirmed TOTP in one statement.
+func (f *SecondFactors) Begin(ctx context.Context, user auth.UserID, t auth.TOTP) error {
+	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	if err != nil {
+		return translate("seal second factor", err)
+	}
+	stored, err := authdb.New(f.pool).BeginSecondFactor(ctx, authdb.BeginSecondFactorParams{
+		UserID: string(user), SecretSealed: sealed, CreatedAt: t.CreatedAt,
+	})
+	if err == nil && stored == 0 {
+		return fault.New(fault.StateConflict)
+	}
+	return translate("begin second factor", err)
+}
+
+// Confirm holds the row while it compares the secret.
+func (f *SecondFactors) Confirm(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
+	indexes := make([][]byte, len(codes))
+	for i, code := range codes {
+		indexes[i] = f.index(user, code)
+	}
+	err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		q := authdb.New(tx)
+		row, err := q.LockSecondFactor(ctx, string(user))
+		if err != nil {
+			return err
+		}
+		begun, err := f.noun(user, row)
+		if err != nil {
+			return err
+		}
+		if begun.Confirmed() || begun.Secret != t.Secret {
+			return fault.New(fault.StateConflict)
+		}
+		if err := q.ConfirmSecondFactor(ctx, authdb.ConfirmSecondFactorParams{
+			UserID: string(user), ConfirmedAt: optional(t.ConfirmedAt), LastStep: t.LastStep,
+		}); err != nil {
+			return err
+		}
+		if err := q.DropRecoveryCodes(ctx, string(user)); err != nil {
+			return err
+		}
+		return q.AddRecoveryCodes(ctx, authdb.AddRecoveryCodesParams{UserID: string(user), Indexes: indexes})
+	})
+	return translate("confirm second factor", err, fault.StateConflict)
+}
+
+// Accept moves last_step on in one statement.
+func (f *SecondFactors) Accept(ctx context.Context, user auth.UserID, step int64) (bool, error) {
+	n, err := authdb.New(f.pool).AcceptStep(ctx, authdb.AcceptStepParams{UserID: string(user), Step: step})
+	return n == 1, translate("accept code", err)
+}
+
+// UseRecoveryCode marks the code used in one statement.
+func (f *SecondFactors) UseRecoveryCode(ctx context.Context, user auth.UserID, code personal.Secret, at time.Time) (bool, error) {
+	n, err := authdb.New(f.pool).UseRecoveryCode(ctx, authdb.UseRecoveryCodeParams{
+		UserID: string(user), CodeIndex: f.index(user, code), UsedAt: optional(at),
+	})
+	return n == 1, translate("use recovery code", err)
+}
+
+// Remove forgets everything in one transaction.
+func (f *SecondFactors) Remove(ctx context.Context, user auth.UserID) error {
+	err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		q := authdb.New(tx)
+		if err := q.DropRecoveryCodes(ctx, string(user)); err != nil {
+			return err
+		}
+		return q.DropSecondFactor(ctx, string(user))
+	})
+	return translate("remove second factor", err)
+}

@@ -1,0 +1,50 @@
+package authapi
+
+import (
+	"context"
+
+	"phonebill/adapters/rest/edge"
+	"phonebill/adapters/rest/gate"
+	gen "phonebill/adapters/rest/internal/authgen"
+	"phonebill/core/personal"
+)
+
+// BeginTotp makes a secret that counts once it is confirmed.
+func (h *Handlers) BeginTotp(ctx context.Context, r gen.BeginTotpRequestObject) (gen.BeginTotpResponseObject, error) {
+	e, err := h.MFA.Begin(ctx, gate.Principal(ctx).UserID, personal.NewSecret(r.Body.Password), edge.ClientOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.BeginTotp200JSONResponse{
+		Success: true, Message: "인증 앱에 등록한 뒤 코드를 입력해주세요",
+		Data: gen.TotpData{Secret: e.Secret.Reveal(), OtpauthURI: e.URI.Reveal()},
+	}, nil
+}
+
+// ConfirmTotp makes the second factor count.
+func (h *Handlers) ConfirmTotp(ctx context.Context, r gen.ConfirmTotpRequestObject) (gen.ConfirmTotpResponseObject, error) {
+	codes, err := h.MFA.Confirm(ctx, gate.Principal(ctx).UserID, personal.NewSecret(r.Body.Otp), edge.ClientOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return gen.ConfirmTotp200JSONResponse{
+		Success: true, Message: "추가 인증이 등록되었습니다. 복구 코드를 안전한 곳에 보관해주세요",
+		Data: gen.RecoveryCodesData{RecoveryCodes: reveal(codes)},
+	}, nil
+}
+
+// RemoveTotp forgets the second factor.
+func (h *Handlers) RemoveTotp(ctx context.Context, r gen.RemoveTotpRequestObject) (gen.RemoveTotpResponseObject, error) {
+	if err := h.MFA.Remove(ctx, gate.Principal(ctx).UserID, personal.NewSecret(r.Body.Password), edge.ClientOf(ctx)); err != nil {
+		return nil, err
+	}
+	return gen.RemoveTotp200JSONResponse{Success: true, Message: "추가 인증이 해제되었습니다"}, nil
+}
+
+func reveal(secrets []personal.Secret) []string {
+	out := make([]string, len(secrets))
+	for i, s := range secrets {
+		out[i] = s.Reveal()
+	}
+	return out
+}

@@ -1,0 +1,290 @@
+package allinone_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/jose"
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/rest/authapi"
+	"phonebill/adapters/rest/billapi"
+	"phonebill/adapters/rest/productapi"
+	"phonebill/adapters/vault"
+	"phonebill/core/auth"
+	"phonebill/core/id"
+)
+
+// specs are the specifications by the service that serves them.
+func specs(t *testing.T) map[string]*openapi3.T {
+	t.Helper()
+	all := map[string]*openapi3.T{}
+	for name, spec := range map[string]func() (*openapi3.T, error){"auth": authapi.Spec, "bill": billapi.Spec, "product": productapi.Spec} {
+		doc, err := spec()
+		require.NoError(t, err)
+		all[name] = doc
+	}
+	return all
+}
+
+// public lists the operations that need no token. A new one is a decision: it must be added here.
+var public = []string{"getJwks", "login", "refresh"}
+
+// TestAuthorisationMatrix (R9) takes every operation of every specification, so that a new one cannot be forgotten, and tries it with
+// everything that must not open it: at the gateway and at the service itself (zero trust).
+func TestAuthorisationMatrix(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	s := newStranger(t)
+	var unlocked []string
+	for name, doc := range specs(t) {
+		for path, item := range doc.Paths.Map() {
+			for method, op := range item.Operations() {
+				if op.Security != nil && len(*op.Security) == 0 {
+					unlocked = append(unlocked, op.OperationID)
+					continue
+				}
+				for _, base := range []string{running.BaseURL, running.Services[name]} {
+					for _, c := range s.cases(t, op) {
+						r := callAt(t, base+"/api/v1", method, s.path(name, path, item, op), c.token, s.body(t, op))
+						require.Equalf(t, c.status, r.status, "%s at %s as %s: %s", op.OperationID, base, c.who, r.raw)
+						require.Containsf(t, c.codes, r.body.Error.Code, "%s at %s as %s", op.OperationID, base, c.who)
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(unlocked)
+	require.Equal(t, public, unlocked)
+}
+
+// stranger is a customer who tries what is somebody else's, with every kind of token that should not do.
+type stranger struct {
+	mine, expired, revoked, refresh, powerless string
+	forged                                     map[string]string
+	otherLine, otherSession                    string
+	otherRequests                              map[string]string // by the service that took it
+}
+
+type matrixCase struct {
+	who, token string
+	status     int
+	codes      []string
+}
+
+func newStranger(t *testing.T) stranger {
+	t.Helper()
+	me, other := customer(t, "normal", 0), customer(t, "suspended", 0)
+	r := call(t, http.MethodPost, "/auth/login", "", map[string]string{"userId": me.UserID, "password": me.Password})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	s := stranger{mine: r.text("accessToken"), refresh: r.text("refreshToken"), otherLine: other.LineNumber, forged: map[string]string{}}
+
+	p := principal(t, s.mine)
+	past := p
+	past.ExpiresAt = time.Now().Add(-time.Minute)
+	s.expired = issue(t, past, time.Now().Add(-31*time.Minute))
+	none := p
+	none.Permissions, none.Roles = nil, nil
+	s.powerless = issue(t, none, time.Now())
+	s.revoked = login(t, me)
+	require.Equal(t, http.StatusOK, call(t, http.MethodPost, "/auth/logout", s.revoked, nil).status)
+	require.Eventually(t, func() bool {
+		return callAt(t, running.Services["bill"]+"/api/v1", http.MethodGet, "/bills/menu", s.revoked, nil).status == http.StatusUnauthorized
+	}, 10*time.Second, 50*time.Millisecond)
+
+	payload := strings.Split(s.mine, ".")[1]
+	head := func(alg string) string {
+		raw, err := json.Marshal(map[string]string{"alg": alg, "typ": jose.Type, "kid": kid(t, s.mine)})
+		require.NoError(t, err)
+		return base64.RawURLEncoding.EncodeToString(raw) + "." + payload
+	}
+	s.forged["alg none"] = head("none") + "."
+	mac := hmac.New(sha256.New, publicKey(t))
+	mac.Write([]byte(head("HS256")))
+	s.forged["HS256 with the public key"] = head("HS256") + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	s.forged["another signature"] = head("EdDSA") + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64))
+
+	theirs := login(t, other)
+	r = call(t, http.MethodPost, "/bills/inquiry", theirs, map[string]string{"lineNumber": other.LineNumber})
+	require.NotEmpty(t, r.text("requestId"), r.raw)
+	wish := map[string]string{
+		"lineNumber": other.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001",
+	}
+	order := call(t, http.MethodPost, "/products/change", theirs, wish) // refused, but stored: there is something to see
+	require.NotEmpty(t, order.body.Error.Details["requestId"], order.raw)
+	s.otherRequests = map[string]string{"bill": r.text("requestId"), "product": order.body.Error.Details["requestId"]}
+	s.otherSession = principal(t, theirs).SessionID.String()
+	return s
+}
+
+func (s stranger) cases(t *testing.T, op *openapi3.Operation) []matrixCase {
+	t.Helper()
+	const unauthorized = http.StatusUnauthorized
+	all := []matrixCase{
+		{"nobody", "", unauthorized, []string{"UNAUTHORIZED"}},
+		{"expired", s.expired, unauthorized, []string{"TOKEN_EXPIRED"}},
+		{"revoked", s.revoked, unauthorized, []string{"TOKEN_REVOKED"}},
+		{"refresh token", s.refresh, unauthorized, []string{"TOKEN_INVALID"}},
+	}
+	for how, token := range s.forged {
+		all = append(all, matrixCase{how, token, unauthorized, []string{"TOKEN_INVALID"}})
+	}
+	permission, ok := op.Extensions["x-permission"].(string)
+	require.True(t, ok, op.OperationID)
+	if permission != "" {
+		all = append(all, matrixCase{"without the permission", s.powerless, http.StatusForbidden, []string{"FORBIDDEN"}})
+	}
+	switch owned := s.owned(op); {
+	case permission == string(auth.UserAdmin), permission == string(auth.Operations):
+		all = append(all, matrixCase{"a customer", s.mine, http.StatusForbidden, []string{"FORBIDDEN"}})
+	case owned == "lineNumber":
+		all = append(all, matrixCase{"of another line", s.mine, http.StatusForbidden, []string{"FORBIDDEN"}})
+	case owned != "":
+		all = append(all, matrixCase{"of another's " + owned, s.mine, http.StatusNotFound, []string{"NOT_FOUND"}})
+	}
+	return all
+}
+
+// owned names what in the request belongs to somebody: a line, a request or a session.
+func (stranger) owned(op *openapi3.Operation) string {
+	for _, p := range op.Parameters {
+		if slices.Contains([]string{"lineNumber", "requestId", "sid"}, p.Value.Name) {
+			return p.Value.Name
+		}
+	}
+	if op.RequestBody != nil {
+		if schema := op.RequestBody.Value.Content["application/json"].Schema.Value; schema.Properties["lineNumber"] != nil {
+			return "lineNumber"
+		}
+	}
+	return ""
+}
+
+// path fills the template, and asks for the other's line where a query may.
+func (s stranger) path(service, template string, item *openapi3.PathItem, op *openapi3.Operation) string {
+	filled := strings.NewReplacer(
+		"{requestId}", s.otherRequests[service], "{lineNumber}", s.otherLine, "{sid}", s.otherSession, "{userId}", "nobody-here",
+		"{permission}", "BILL_INQUIRY",
+	).Replace(template)
+	query := url.Values{}
+	for _, p := range slices.Concat(item.Parameters, op.Parameters) {
+		switch {
+		case p.Value.In != openapi3.ParameterInQuery:
+		case p.Value.Name == "lineNumber":
+			query.Set("lineNumber", s.otherLine)
+		case p.Value.Required:
+			query.Set(p.Value.Name, "because of the matrix")
+		}
+	}
+	if len(query) > 0 {
+		filled += "?" + query.Encode()
+	}
+	return filled
+}
+
+// body is the specification's own example, with the other's line; nil when the operation has none.
+func (s stranger) body(t *testing.T, op *openapi3.Operation) any {
+	t.Helper()
+	if op.RequestBody == nil {
+		return nil
+	}
+	for _, example := range op.RequestBody.Value.Content["application/json"].Examples {
+		body, ok := example.Value.Value.(map[string]any)
+		require.True(t, ok, op.OperationID)
+		filled := map[string]any{}
+		for k, v := range body {
+			filled[k] = v
+		}
+		if filled["lineNumber"] != nil {
+			filled["lineNumber"] = s.otherLine
+		}
+		delete(filled, "inquiryMonth") // an example's month passes by
+		return filled
+	}
+	require.Fail(t, "no example of a body", op.OperationID)
+	return nil
+}
+
+// issue signs whatever principal with the running system's own key.
+func issue(t *testing.T, p auth.Principal, at time.Time) string {
+	t.Helper()
+	token, err := issuer(t).Issue(t.Context(), p, at)
+	require.NoError(t, err)
+	return token.Reveal()
+}
+
+func issuer(t *testing.T) *jose.TokenIssuer {
+	t.Helper()
+	keyring, err := vault.Open(filepath.Join(running.dir, "keyring.json"))
+	require.NoError(t, err)
+	pool, err := postgres.Pool(t.Context(), running.Databases["auth"], postgres.PoolConfig{})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	i, err := jose.NewIssuer(t.Context(), postgres.NewSigningKeys(pool, keyring), auth.DefaultKeys(), time.Now,
+		func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) })
+	require.NoError(t, err)
+	return i
+}
+
+// principal reads a good token.
+func principal(t *testing.T, token string) auth.Principal {
+	t.Helper()
+	p, err := jose.NewVerifier(jwks).Verify(t.Context(), token, time.Now())
+	require.NoError(t, err)
+	return p
+}
+
+func kid(t *testing.T, token string) string {
+	t.Helper()
+	var head struct {
+		KeyID string `json:"kid"`
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &head))
+	return head.KeyID
+}
+
+func jwks(ctx context.Context) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, running.BaseURL+"/.well-known/jwks.json", http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	return io.ReadAll(res.Body)
+}
+
+// publicKey is the newest verification key, raw: what an attacker would take for a shared secret.
+func publicKey(t *testing.T) []byte {
+	t.Helper()
+	raw, err := jwks(t.Context())
+	require.NoError(t, err)
+	var set struct {
+		Keys []struct {
+			X string `json:"x"`
+		} `json:"keys"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &set))
+	require.NotEmpty(t, set.Keys)
+	key, err := base64.RawURLEncoding.DecodeString(set.Keys[0].X)
+	require.NoError(t, err)
+	return key
+}

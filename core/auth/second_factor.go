@@ -1,0 +1,64 @@
+package auth
+
+import (
+	"regexp"
+	"time"
+
+	"phonebill/core/fault"
+	"phonebill/core/personal"
+)
+
+// TOTP is one account's second factor: six digits that change every 30 s (RFC 6238, HMAC-SHA-1, the one form every authenticator
+// app knows).
+type TOTP struct {
+	Secret      personal.Secret // base32, as it stands in the otpauth URI
+	CreatedAt   time.Time
+	ConfirmedAt time.Time // zero while the owner has not shown that his app knows the secret
+	LastStep    int64     // the time step of the last code accepted; none at or before it is accepted again
+}
+
+// Confirmed tells whether the factor counts at login.
+func (t TOTP) Confirmed() bool { return !t.ConfirmedAt.IsZero() }
+
+// RecoveryCodes is how many recovery codes an enrolment answers.
+const RecoveryCodes = 10
+
+// CodeKind is what a submitted one-time code may be.
+type CodeKind uint8
+
+// The kinds of codes.
+const (
+	CodeMissing CodeKind = iota
+	CodeTOTP
+	CodeRecovery
+	CodeMalformed
+)
+
+var (
+	totpCode     = regexp.MustCompile(`^[0-9]{6}$`)
+	recoveryCode = regexp.MustCompile(`^[a-z2-7]{5}-[a-z2-7]{5}$`)
+)
+
+// KindOfCode tells the kinds apart by their form.
+func KindOfCode(code personal.Secret) CodeKind {
+	switch clear := code.Reveal(); {
+	case clear == "":
+		return CodeMissing
+	case totpCode.MatchString(clear):
+		return CodeTOTP
+	case recoveryCode.MatchString(clear):
+		return CodeRecovery
+	default:
+		return CodeMalformed
+	}
+}
+
+// FactorNeeded is AUTH_004 that asks for a code; FactorWrong is AUTH_004 that refuses one. The field tells a client which it is.
+func FactorNeeded() error {
+	return fault.New(fault.SecondFactor).WithField("otp", "인증 앱의 6자리 코드 또는 복구 코드를 입력해주세요")
+}
+
+// FactorWrong is explained at FactorNeeded.
+func FactorWrong() error {
+	return fault.New(fault.SecondFactor).WithField("otp", "코드가 올바르지 않거나 이미 사용되었습니다")
+}

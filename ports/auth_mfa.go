@@ -1,0 +1,38 @@
+package ports
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/personal"
+)
+
+// SecondFactors are the accounts' TOTPs and recovery codes. The account must exist.
+type SecondFactors interface {
+	// Get answers the account's TOTP, confirmed or not, or NOT_FOUND.
+	Get(ctx context.Context, user auth.UserID) (auth.TOTP, error)
+	// Begin stores an unconfirmed TOTP in place of another unconfirmed one; CONFLICT when a confirmed one is there.
+	Begin(ctx context.Context, user auth.UserID, t auth.TOTP) error
+	// Confirm makes the TOTP count that was begun with this secret, as of t.ConfirmedAt and t.LastStep, and stores the recovery codes
+	// as keyed hashes, in one step. CONFLICT when another one was begun since, or none, or it counts already.
+	Confirm(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error
+	// Accept takes the code of a time step: true once per step and never for one before, under any concurrency.
+	Accept(ctx context.Context, user auth.UserID, step int64) (bool, error)
+	// UseRecoveryCode is true once per code, under any concurrency.
+	UseRecoveryCode(ctx context.Context, user auth.UserID, code personal.Secret, at time.Time) (bool, error)
+	// Remove forgets the TOTP and all recovery codes; none is no error.
+	Remove(ctx context.Context, user auth.UserID) error
+}
+
+// OneTimeCodes makes secrets and reads codes; it holds no state.
+type OneTimeCodes interface {
+	// NewSecret answers a fresh random secret in base32.
+	NewSecret() personal.Secret
+	// URI is the otpauth URI that an authenticator app scans. It holds the secret.
+	URI(user auth.UserID, secret personal.Secret) personal.Secret
+	// Step answers the time step for which code is right, at most one step (30 s) away from now; ok is false for a wrong code.
+	Step(secret, code personal.Secret, now time.Time) (step int64, ok bool)
+	// NewRecoveryCodes answers auth.RecoveryCodes fresh random codes of 50 bits like abcde-fgh23.
+	NewRecoveryCodes() []personal.Secret
+}
