@@ -39,7 +39,9 @@ func TestARefreshGivesTheRightsOfNow(t *testing.T) {
 		_, err := w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) { f(&u); return u, nil })
 		require.NoError(t, err)
 	}
-	change(func(u *auth.User) { u.Grants = []auth.Grant{{Permission: auth.ProductChange, ExpiresAt: w.now.Add(time.Minute)}} })
+	change(func(u *auth.User) {
+		u.Grants = []auth.Grant{{Permission: auth.ProductChange, ExpiresAt: w.now.Add(time.Minute)}}
+	})
 	renewed, err := w.Renew(t.Context(), got.Refresh, client)
 	require.NoError(t, err)
 	require.Equal(t, []auth.Permission{auth.ProductChange}, renewed.Principal.Permissions)
