@@ -215,7 +215,7 @@ func (p *Push) decode(message string) ([]auth.Revocation, error) {
 	out := make([]auth.Revocation, 0, len(m.Sessions)+len(m.Users))
 	for _, s := range m.Sessions {
 		sid, err := id.Parse(s)
-		if err != nil {
+		if err != nil || sid.IsZero() {
 			return nil, errMessage
 		}
 		out = append(out, auth.Revocation{SessionID: sid})

@@ -76,7 +76,7 @@ func TestEverybodyHearsWhatOnePushes(t *testing.T) {
 	}
 	many := make([]auth.Revocation, 1234)
 	for n := range many {
-		many[n].SessionID = id.ID{14: byte(n >> 8), 15: byte(n)}
+		many[n].SessionID = id.ID{13: 1, 14: byte(n >> 8), 15: byte(n)}
 	}
 	one.Push.Push(t.Context(), many...)
 	require.Eventually(t, func() bool { return len(two.heard.Pushed()) == 2+len(many) }, 20*time.Second, 5*time.Millisecond)
@@ -189,4 +189,27 @@ func TestPushThroughTheStandIn(t *testing.T) {
 	two.awaitPulls(t, 1)
 	one.Push.Push(t.Context(), over...)
 	require.Eventually(t, func() bool { return len(two.heard.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
+}
+
+// FuzzMessage signs anything as one of ours would: it is read whole or refused, and never a panic.
+func FuzzMessage(f *testing.F) {
+	for _, body := range []string{
+		`{}`, `{"sessions":["00000000-0000-0000-0000-000000000001"]}`, `{"users":[{"userId":"hong1234","epoch":3}]}`, `[`, ``,
+	} {
+		f.Add(body)
+	}
+	client, err := valkey.Open(f.Context(), valkey.Config{Addr: "127.0.0.1:1"})
+	require.NoError(f, err)
+	f.Cleanup(client.Close)
+	push, err := valkey.NewPush(client, personal.NewSecret("s3cret"), nil)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, body string) {
+		_, err := valkey.Decode(push, body)
+		require.Error(t, err, "unsigned")
+		ended, err := valkey.Decode(push, sealed("phonebill:revocations:v1", "s3cret", body))
+		for _, r := range ended {
+			require.NoError(t, err)
+			require.NotEqual(t, r.SessionID.IsZero(), r.UserID == "", "one or the other")
+		}
+	})
 }

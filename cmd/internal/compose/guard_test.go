@@ -21,7 +21,8 @@ func TestNobodyIsAdmittedBeforeTheRevocationsAreKnown(t *testing.T) {
 	tools := compose.RealTools(slog.New(slog.DiscardHandler))
 	away := compose.AuthLink{URL: "http://127.0.0.1:1", InternalURL: "http://127.0.0.1:1"}
 	open := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("let in") })
-	unit, err := compose.Gateway(t.Context(), compose.GatewayConfig{Auth: away}, compose.Upstreams{Auth: open, Bill: open, Product: open}, tools)
+	up := compose.Upstreams{Auth: open, Bill: open, Product: open}
+	unit, err := compose.Gateway(t.Context(), compose.GatewayConfig{Auth: away}, up, tools)
 	require.NoError(t, err)
 	t.Cleanup(unit.Close)
 	ask := func(header string) *httptest.ResponseRecorder {
@@ -50,7 +51,8 @@ func TestSessionsAndTheLinkAreConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "t", a.InternalToken.Reveal())
 	require.Equal(t, auth.SessionPolicy{
-		Idle: 5 * time.Minute, IdleAuto: 6 * time.Hour, Refresh: 7 * time.Hour, RefreshGrace: 2 * time.Second, Access: 30 * time.Minute, Devices: 3,
+		Idle: 5 * time.Minute, IdleAuto: 6 * time.Hour, Refresh: 7 * time.Hour, RefreshGrace: 2 * time.Second,
+		Access: 30 * time.Minute, Devices: 3,
 	}, a.Sessions)
 	g, err := compose.ReadGateway(env)
 	require.NoError(t, err)
