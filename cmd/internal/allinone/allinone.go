@@ -36,6 +36,7 @@ type config struct {
 	gateway  compose.Listen
 	kos      compose.Listen
 	ap       compose.Listen
+	login    compose.Login
 }
 
 func read(env boot.Env) (config, error) {
@@ -47,13 +48,13 @@ func read(env boot.Env) (config, error) {
 	}
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		simQuota: compose.ReadSimQuota(r),
-		gateway:  at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
-		auth:     at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
-		bill:     at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
-		product:  at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
-		kos:      at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
-		ap:       at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
+		simQuota: compose.ReadSimQuota(r), login: compose.ReadLogin(r, "false"), // plain HTTP on loopback
+		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
+		auth:    at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
+		bill:    at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
+		product: at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
+		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
+		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
 	return c, r.Err()
 }
@@ -191,7 +192,9 @@ func (s *system) simulator(ctx context.Context, name string, wire func(state str
 
 // services starts auth first: the others ask it for keys and revocations.
 func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, kosSim, apSim demo.Simulator) error {
-	authUnit, err := compose.Auth(ctx, compose.AuthConfig{Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool)}, s.tools)
+	authUnit, err := compose.Auth(ctx, compose.AuthConfig{
+		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), Login: s.login,
+	}, s.tools)
 	if err != nil {
 		return err
 	}

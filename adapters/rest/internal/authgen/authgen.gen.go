@@ -183,6 +183,17 @@ type LoginRequest struct {
 	UserID UserID `json:"userId"`
 }
 
+// PasswordChangeRequest defines model for PasswordChangeRequest.
+type PasswordChangeRequest struct {
+	// CurrentPassword Example: Correct-Horse-1
+	CurrentPassword string `json:"currentPassword"`
+
+	// NewPassword Any characters of Unicode; two spellings of one text (NFC, NFD) are one password.
+	//
+	// Example: 배터리와 스테이플 2
+	NewPassword string `json:"newPassword"`
+}
+
 // Permission Example: BILL_INQUIRY
 type Permission string
 
@@ -383,8 +394,46 @@ type VerifyEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// EndUserAddress defines model for EndUserAddress.
+type EndUserAddress = string
+
+// EndUserAgent defines model for EndUserAgent.
+type EndUserAgent = string
+
+// ServiceCredential defines model for ServiceCredential.
+type ServiceCredential = string
+
+// LoginParams defines parameters for Login.
+type LoginParams struct {
+	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so that it can change
+	// over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit per address.
+	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
+
+	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAddress *EndUserAddress `json:"X-End-User-Address,omitempty"`
+
+	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
+}
+
+// RefreshParams defines parameters for Refresh.
+type RefreshParams struct {
+	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so that it can change
+	// over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit per address.
+	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
+
+	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAddress *EndUserAddress `json:"X-End-User-Address,omitempty"`
+
+	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
+}
+
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
+
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = PasswordChangeRequest
 
 // CheckPermissionJSONRequestBody defines body for CheckPermission for application/json ContentType.
 type CheckPermissionJSONRequestBody = PermissionCheckRequest
@@ -399,10 +448,13 @@ type ServerInterface interface {
 	GetJwks(w http.ResponseWriter, r *http.Request)
 	// Login Log in with id and password
 	// (POST /auth/login)
-	Login(w http.ResponseWriter, r *http.Request)
+	Login(w http.ResponseWriter, r *http.Request, params LoginParams)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(w http.ResponseWriter, r *http.Request)
+	// ChangePassword Change one's own password
+	// (POST /auth/password)
+	ChangePassword(w http.ResponseWriter, r *http.Request)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
@@ -411,7 +463,7 @@ type ServerInterface interface {
 	CheckPermission(w http.ResponseWriter, r *http.Request)
 	// Refresh Exchange a refresh token for new tokens
 	// (POST /auth/refresh)
-	Refresh(w http.ResponseWriter, r *http.Request)
+	Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams)
 	// GetUserInfo The caller's account
 	// (GET /auth/user-info)
 	GetUserInfo(w http.ResponseWriter, r *http.Request)
@@ -446,8 +498,73 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 // Login operation middleware
 func (siw *ServerInterfaceWrapper) Login(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LoginParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "X-Service-Credential" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Service-Credential")]; found {
+		var XServiceCredential ServiceCredential
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Service-Credential", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Service-Credential", valueList[0], &XServiceCredential, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Service-Credential", Err: err})
+			return
+		}
+
+		params.XServiceCredential = &XServiceCredential
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Address" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Address")]; found {
+		var XEndUserAddress EndUserAddress
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Address", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Address", valueList[0], &XEndUserAddress, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Address", Err: err})
+			return
+		}
+
+		params.XEndUserAddress = &XEndUserAddress
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Agent")]; found {
+		var XEndUserAgent EndUserAgent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Agent", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Agent", valueList[0], &XEndUserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Agent", Err: err})
+			return
+		}
+
+		params.XEndUserAgent = &XEndUserAgent
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Login(w, r)
+		siw.Handler.Login(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -462,6 +579,20 @@ func (siw *ServerInterfaceWrapper) Logout(w http.ResponseWriter, r *http.Request
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Logout(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangePassword operation middleware
+func (siw *ServerInterfaceWrapper) ChangePassword(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangePassword(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -502,8 +633,73 @@ func (siw *ServerInterfaceWrapper) CheckPermission(w http.ResponseWriter, r *htt
 // Refresh operation middleware
 func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RefreshParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "X-Service-Credential" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Service-Credential")]; found {
+		var XServiceCredential ServiceCredential
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Service-Credential", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Service-Credential", valueList[0], &XServiceCredential, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Service-Credential", Err: err})
+			return
+		}
+
+		params.XServiceCredential = &XServiceCredential
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Address" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Address")]; found {
+		var XEndUserAddress EndUserAddress
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Address", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Address", valueList[0], &XEndUserAddress, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Address", Err: err})
+			return
+		}
+
+		params.XEndUserAddress = &XEndUserAddress
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Agent")]; found {
+		var XEndUserAgent EndUserAgent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Agent", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Agent", valueList[0], &XEndUserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Agent", Err: err})
+			return
+		}
+
+		params.XEndUserAgent = &XEndUserAgent
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Refresh(w, r)
+		siw.Handler.Refresh(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -664,6 +860,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/refresh", wrapper.Refresh)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/logout", wrapper.Logout)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/password", wrapper.ChangePassword)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/verify", wrapper.Verify)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/permissions", wrapper.ListPermissions)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/permissions/check", wrapper.CheckPermission)
@@ -867,22 +1064,31 @@ func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksRespons
 }
 
 type LoginRequestObject struct {
-	Body *LoginJSONRequestBody
+	Params LoginParams
+	Body   *LoginJSONRequestBody
 }
 
 type LoginResponseObject interface {
 	VisitLoginResponse(w http.ResponseWriter) error
 }
 
-type Login200JSONResponse LoginEnvelope
+type Login200ResponseHeaders struct {
+	SetCookie string
+}
+
+type Login200JSONResponse struct {
+	Body    LoginEnvelope
+	Headers Login200ResponseHeaders
+}
 
 func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1358,6 +1564,354 @@ type Logout504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Logout504ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePasswordRequestObject struct {
+	Body *ChangePasswordJSONRequestBody
+}
+
+type ChangePasswordResponseObject interface {
+	VisitChangePasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangePassword200JSONResponse externalRef0.MessageEnvelope
+
+func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ChangePassword400JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401JSONResponse struct {
+	externalRef0.LoginRefusedJSONResponse
+}
+
+func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.LoginRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ChangePassword403JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response ChangePassword404JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword404ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ChangePassword413JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ChangePassword429JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ChangePassword500JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ChangePassword502JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword502ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ChangePassword503JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ChangePassword504JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword504ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1937,7 +2491,8 @@ func (response CheckPermission504ApplicationProblemPlusJSONResponse) VisitCheckP
 }
 
 type RefreshRequestObject struct {
-	Body *RefreshJSONRequestBody
+	Params RefreshParams
+	Body   *RefreshJSONRequestBody
 }
 
 type RefreshResponseObject interface {
@@ -2701,6 +3256,9 @@ type StrictServerInterface interface {
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// ChangePassword Change one's own password
+	// (POST /auth/password)
+	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -2782,8 +3340,10 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 }
 
 // Login operation middleware
-func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request, params LoginParams) {
 	var request LoginRequestObject
+
+	request.Params = params
 
 	var body LoginJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -2829,6 +3389,37 @@ func (sh *strictHandler) Logout(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		if err := validResponse.VisitLogoutResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangePassword operation middleware
+func (sh *strictHandler) ChangePassword(w http.ResponseWriter, r *http.Request) {
+	var request ChangePasswordRequestObject
+
+	var body ChangePasswordJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePassword(ctx, request.(ChangePasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePassword")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
+		if err := validResponse.VisitChangePasswordResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -2892,8 +3483,10 @@ func (sh *strictHandler) CheckPermission(w http.ResponseWriter, r *http.Request)
 }
 
 // Refresh operation middleware
-func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams) {
 	var request RefreshRequestObject
+
+	request.Params = params
 
 	var body RefreshJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -2975,139 +3568,158 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H15cxtHludXyaidCEvdBRAAqYuKjlmIAi1IvEyComVTSySqEkCZhUy4KkEQ1nKDnmZ3KCx5Wz1hjmW1",
-	"pFBv2+3xriaCa2tm1RGe/TDj/4jid9jIowpZB0BABGV5Q3+JpOrIfOfvvXzv1R3NII0mwQhTV5u+o9UR",
-	"NJHDfzRIo0HwxjKiTidfpchhfzSRazhWk1oEa9PaCjIINl1ACWhDi4IKqhIHAVpHAKNtCqjTSWu6hrZh",
-	"o2kjbXpS1xz0cctykKlNU6eFdM016qgB2aMbFrYarYY2ndU12mkibVqzMEU15Gg7O7q/nLW1tXyL1hGm",
-	"lgEpiq9peXYGnL9wLgOMOrRthGsotATtCoIOcoCDoN34zbrWrBOMKpZtr2s6QI5DnN+saxbegrZlblCy",
-	"ifC6pg1atlyqSx0L17QdtlQHuU2CXaSS8Qo034UUtWFH/BFThCn7ETabNtuKRfDERy7bwh1/tfz+SuhG",
-	"t9VoQKfDXoicLctAABPKNmPUYcVGmq5tQbvFycI3I15m8o3nr268my8V1vK3NF1rINeFNfZ3b+9x9297",
-	"3mdfA+/Lg8PvD7wvHwDv3tdH9//5aP+h93DX++xfu/fudu99nQbe02fevcfg6E97oHvva/ajd+9x9w97",
-	"R/svvL/86O299B59oelaE9K6Nq1NwKY1sZWdYNR1JyzMKNjRdI1aDeRS2Ghq01oukzufykymsudKmez0",
-	"ZGY6k/mAXeJAAxVNbVqbqlQv5aqT5y5cqExOmfA8nDTQpdwlM4MyaOrC5HltR9fclmEg19Wmq9B2EWdB",
-	"jz9/56CqNq39p4meoE+I/3UnJG8KjFIFvIVs0kRc2FSmNB1SsVHj10nMkf8X5gwTfxc2EKhCg7oAuoDJ",
-	"5KWpcxdU9iRyxUQUWvapMMXCLoXYQAMY41JIW642fS6TG45LFhUqBU3gy+hIvAsUveXg6UATpyVVp1Xa",
-	"jM7VJckbfmfYRuSBrz0VVLewyS1WTewAOKjacpEJiAMqDtkU5swgGCOD3Z7WesboCjSX0cct5NLRlXqJ",
-	"a58qNxB83EJOBzShAxuIIgeQFgWkChyIawNV+2Z+rng1XyouLmwUlpcXlzVdq1rINl1t+sM74kdmMaxP",
-	"EDdlkK9Iy2YywHvyggnUl8+9/R/B0f53Qqi0ndshC/H0d91n3xwe/KP3ZA8cfbXvPXk5jMbXLZeS16Px",
-	"OqPoTZ88Kkk5zRgRGRfbDsE1UCVO4+TUlGozTzCtq1S9devWrdT8PDh6uO/de+I9eQi8h8+7B190v3kJ",
-	"vD994T154f3Ti1Og9mu0r7rWgDajIjKvS+FWSV4hZgfQOqTAcgEm4PrK4sLJ6c2eqtK5R1X2/IDcL4C3",
-	"v9e999UvlrQtvIlJG8+KbYcpy2khSMvEmTSRw20MMAlyORJg945VtkMk378PvLsPgffl77uffQGO9v+l",
-	"+z+/YzT9ZdL6lwQTEvjWwwrHUnoE3z+VyYzs+30fOE7fH9vwWAFAqY6AI1bNjFRgzi6DslCHMsCwgVyA",
-	"tphHrkATWLjZogBiE7TrHRUESORTshqItEYFArXYzXGETwkBrj1YryVM2igV5wuLq6V+AP/JH7v3/pUb",
-	"yW93vS8Pug8eHv7wDHhP774F+aepvXHuJAH9MTJnJLA/NZLCS3EHvsiOU+mjdHp9oN+0TO4/IXbbyAEW",
-	"BowkqpoXMUUOhnahp3lDa7kl7w2LEGk5oApbNh2k2MWFUmF5IT+3sVJYvllYDqy/ot7fP+z+9Tnwvv4j",
-	"8B5+3f3m4eHBLugePPZ++yQSK77V2pG0th/pe7o7CuVHUsnRfLAvmmAFOVvIAUJEx6mYyaQYq3ou+tqQ",
-	"BkUKXNjhgLZu4RpoEAcBgkGz5TSJiy6Dj1uEIlCW+yurajpHahZeFiH8iFpqE2MTRTB3u27ZCMj/GaCm",
-	"+dXStY1MZjKkmYc/7HnP9rlFf/rs8OXd7oOH3peqNZ/MdP9tb7AxT8eVFrZofcJm+3w9EYnY/QJpx3Wp",
-	"alVpHVShZbccxKwmBM5goCIJlQsR6tzRo/vA+/LA+/3nSpbry+eCQIcHe+A4Uv78VOK5hYjw8HSDxVNJ",
-	"Tei6beIMI0TZEG2KV0H34QMWb3X/ttc92O1+f/fo4cvuNz8OFVS9Xir8kqy7QuzAoI9I6wSTHqJ3L6bK",
-	"jmTPVzF7DHGsT7jRGZ8ZD/Y89mAqLOQspuLCr7O/UvH/livtaBqwOyTSwizCAhTZtgvadUTrKLgBbVsu",
-	"dZlqK6dSa2trqegBUNLy5S0TfY6NdpQjpSXYsQk0S4TMQaeGRvQaVLmtJ4o8B0a25GZsq2ENRHlL+Vtz",
-	"i/mrG6XFxY25/PK7hTDCe/SF9/2/gO4PL7vPXzIb2N27233+Ahx9+u9vgd0rqH4StXugbghij5JPyU6O",
-	"pPsylwIKmFq0A0qEACFe47QDcQKM3SBwBbBcoQPnp8AN64oK05ZR1UFu/dWAmjyeDUuAzJvqAG03LQeZ",
-	"OrBMGzH7g7A5GLwtF2aXCyvXNkqLNwoLG8UFnnuKpFBeer97yKXh2/vdv9yPITmJ37p/fnz4f14O55Ud",
-	"QYLXg04c5NNZoZiLTEDbloEui9OROrERcJHrWgSDKmxYNmehg7bI5igUXC6srhTCBOz+8MLbv+s92QPe",
-	"Y4ZvgU/RPeD9j991/3L/6J9+OeT8Jdm6frKtJKBOJtr9QFCPH28cDEqmySkkmDkFAK8iYYqUbKJ0YaA4",
-	"VGpDF3C1FJU0p499SoTMQ9yRXscd0RA7kKI5hm2ipoUSAhoQd/wkuzvQeORLhY254nyxtFF4f6ZQuBqx",
-	"HcIjK664++1/f5uvPlWjkciRCEQ6KUNGAVG5SyNZDoaamFiD5Z74jdF8JFBnvKkwP24woG0j5x0XMEW7",
-	"DAzSQKACjU0AqxQ5oMxr81K8OK8MXFGMF7EZyiVDmgul4E+1FCFrPJqZkOYuaiKYVWxClwKLusIkdi4H",
-	"RnNwvCQsd+H9peJyFGj4bmpsYO1nqAFIBLjBIaVwKLqsZnGtGoa05SAdMKnVgeW6LeQwbwJbpoWYhh1L",
-	"yUTM+/jZ0SOeiPt2F3j7n3lPdgGj61+fAO/ZPgN0wcn/G1GSYrmuFc3AYSKINYgCqwv51dK1xeXiB4NE",
-	"6Wh/z3v0Ra9m503Ysg/M44ZeYngGJzi48NMwjlWrU9cvh2q5yAFGHeLaYHTvo/qbizeSSbS/5/3pt90H",
-	"j31U7wvGG69qvySnHJHTwBsfI6Yj1X68IQA9tNWxutYFAiqiAFwaUeIAglFQrtZD5sIEs/+Xanb6YHwV",
-	"wy1o2byQe8R6Usu2i4Kfs9Cyk2wCRdvUV3x2OZD8B2dWZ5dTV4pzc6lMLnN2kB1YKSzfLM4UNlYX8jfz",
-	"xbn8lblYnvLw5V3g/fmAn+fce8ZQYr/C5TfCggrjNwzJmjbE0lYKii0tL149OcV+++nRP94F3R92D7//",
-	"d3D01Rfd714A79kfvd9/PgLhmg4xWwZ1J4yWS0kDOROZbCaVzU1Opc6dv3DxddUthoRXSYVDYxNhWV4R",
-	"XHISoj350bv32Hv2qff4x+6fmdORJTTdb34E3pMX3qPvjvaf+ZWKbyPF03RKybzqRYqnzKqRiipGS8Sv",
-	"yGIh1SiP08clUW6sru7G4goPAjDhh2q+GhoQK4VOmLR5TSMmwCBNnu6FFNQhNn/ucNNFzgKhs6SFRw03",
-	"W5FbQ+GA2zLqHPgODAlWCssbC4uljdnF1YVIVPQPz71H33lPH3AJPvi/PIMdEd8+GWr21pSFq+StEYkg",
-	"2yi5e/ZjOGr3y0GrFO+B3NHqHRcIBUKUxopww1see+6Zh3YculiuTEBjAmyCa8gJDtZ7L+WMvO4SvIYq",
-	"N1An3lWZx6Bg5s6dy14CzVbFtgywiTrgDGPqxczkhbO8AMchTeRQS4gFtGuKpGjTWsG8upLv0cVvmNQ1",
-	"w9mKXsnflHTtpsiK9K7dTEn+JV5NO+GrF28sJV3XclH4OteqJV23HScMI3aPIjqoQBedn2o5drjrNJv9",
-	"+Fb+1o3tGad6c2XjQqmz9t61xdqFurG1BJvWvO20ixAuGddWl0n8xTtq/+mHfFeCaoIeYv06pzhb4+3g",
-	"AaTyETIoW3mPtyuISq1VmLWJOuJklaKGe5wEKnKyE7wKOg7sxJfKnpu0Hl6mdxVSGF8L5IasxNM28f5a",
-	"XWYT3SLu34/cwtSyOWwXD5MaIO8McSZ7kRdbRvqN2S54HrL/MvgjS/yvMWWx27DjgrJoNS4n9R/3kULn",
-	"ONoztxijskqxyMrVdaqkk2/ry5rAE8TYY0qmDVplj7s7iu9MIGLgtfqQkDotfggmb6wQYiOIYwTwH9N7",
-	"mS7W2Xd/StsmNE2LvRXaS8pGuRuN2bQWJfx2sWBRvO1fGkFfCDWBmourEgfkpkCdtBwXtC1aJy0KYK8L",
-	"BbsUQZPZ7MkMaFi4RSOSKl8TJQXDGrK0MGTCZojjIIOmrhHHRamspmtV4jQg1aY1pRaxAbfnEK4xsHJ+",
-	"StcaFvZ/vdhHQovmMDJaNGNMkjcr603izhJyeCZX4gzcarB7rxTn5jaKC++tFpdvabrGYu/VmdLGzLX8",
-	"Aq/e4e40f3W+uKDp2uJSYZl3Dq2wNyiaF35IbHe9V8/UkbGZbJ3q0I0s0X++GAyQwJ7g8qsc1hxrX5ci",
-	"N3BFEdGIb28G3b6iXBpTFOX/9MheklY6mEOcTCezFEk0fwNtRmSZr2Y9ToGHg9cqxSfOGJVsUSreIA6C",
-	"mLe/+bkv+cawH4sk+/zAPkmxag7EskRgBG0ZXnRiJGqqUq1ur7eWwZRzk5W/99zh0VKSNocx09jsqrK6",
-	"Y7Y3LqV131SFlfWFbxFm/zDiFVDjAEqfTKJUdr250vRqZj/K5x6jnGw6/8F783OkuVotdbbJ7MWlyvbW",
-	"XPqDxqWtW43ZThifTWUunQ8htOxxHA69OXFfRCTrfZg1s7pSWpwvLAcgive7CVwVglLKhTEGrYTdXDxc",
-	"lu7EFYduGCETQNAzXlyYh8J9I6G7VTdpglWQK4Eu12Yu9y7vR0iDFQqrVVCHWwhgZPEsqm1hPmnBARD4",
-	"py3AMuPpD/8/i1FYvrpSSmVE30lsjfzpyYsULw5O7Ukbuzr/tQEtzI8wq5bjUraQodyS3y5nYbTQalSE",
-	"SYr6pZP5u8Qn1knwwldZoUP8GvBh1sLl+8T+Vly/ABuRJNHRV58fvnzZ/cNXx5rawEUHD/J57e/oeO+9",
-	"Gqw5sfsGCrmwSc0FFuYBZtgr1AmupWqWbRJcCxuWXCZkViZ59poihz39v3wIU5/kUx9kUpc2Urd//Xex",
-	"reradioYEDL533IZ7+kDMfTm0+7zlzrw7v4v7+kDHbyz8Y4O3km90/32PhBZ3eDgR2lwDzaKqyTZd6OG",
-	"hLRhKsyhKuXjktp1hEEbSa0lGMWp8J/lr2mDNBK1ELqUR/l5Gn/Ramkm/MQ+6eMg2DYhRSlqcZ7HXvXm",
-	"KZifJj9eNVbElW+IOsl1D6lHuEpOBlhCQvoGIhaFQYp/z8+UijcLmq7NLc6IUq6V1ZWlwoKo7y0uyP8P",
-	"+dXgnti+biLHqnb6qOl4IfRUbjIJQg+fMeWHTpY5kAeXAeSTXoJ6fQimMtkhOCMeLZdzHF4WVDuZ9CmU",
-	"fwNlTz1RvELMzoh4WRwKDn9oOcOu3/EPDd3+b0sgT5gms/yssiprJQ3bQpjq/Hf/gBGUZb62aJb97Igs",
-	"CuJgll1lcgfMG6pgePzpHS24W5vWMtlLUxkjh1IX4bmp1AVz0khVsjCTOlfNVM9Xs9UcnKwoFr5HX39g",
-	"V5Sla3XLqIs5RS6ADgKQiokK/tSiywAKrjN0AKITlnTgItskDfG/vGjAHRVOcoaI0WUJvkkR1KSckw6q",
-	"FgWUgAoCbp20MfuZU1hi6UgC6tixV3F3y0/lo29fgmy/gpmSQeE39a0EikXsvWPlOHOQEApea8Arc0UJ",
-	"BjJ1MF5QEZxSR9fwHh+bIWjcmx9HnMvsb1WLT/JVB2NhASeZ9PBnuuDM2uSM+BlYpg4mc6COtoFp1Szq",
-	"ng1vYYgTchVmZlKXYKp6+85kbufvjgUA3ESotqhHeMnkHhWOs1Az0txEZEIc6QpmsdddlvbABRUHYqMO",
-	"CAYWTYOySQx3gl/nphtmGdiWS10g4IgOZDZVrpSTsoEgtnCNSRyCRl0Nd5WZBMqcDGW2iPxxStMjg2N5",
-	"9KuWUIgQeeNqYaFYUH4vLmwsLS++u1xYWWF/XFyYnSvOlDRdm11cvlK8erWwoOkJ46qKVwvzS4ulwsLM",
-	"rY0bhVu9Ds9+M3LmiguF0Hr4H1S0MV8oXVu8yq/Jz80trvE/qnckdWknNyb163Hs05WaXLMWbSmJPixa",
-	"BB8px47VsCRM7FP+NJsvzhWuhpFWwh3xWomkap3j/GtYtAt8pJ2s/+K2HkpxZSI5lckA4vCRO/GkRlAn",
-	"Nawr4O5/CBjCFzrMaWdfXCKWdpyyB1M1R6DXIka9AYBxmlT9R8bsvcNtreVOAwhMQikyxamKRAe8Q/5M",
-	"WZ0jW9ZBmbvbdCbNLi2fFTke/zBGTgjWQZO7LAeIWrrexGAdEGcdl9mjyyIUDt7EHI5s8ZYlgBVm6qGZ",
-	"Xschwx0ZbBsTQT/aj++4o7O99XPmFeRappimzGkWdhevMDb3OC8hOBMseIBsKCFwXEJBg1T4ECgLI4D5",
-	"VemgsRA0YAe0HYsiUM5kM9nc5NS58xculhlzyqEq7PJlqXMSmwnBr3eadYQhRTE2REu4lYRNdjKcB86E",
-	"XGkmy5zp7TMp/s+dSX1qR/44tfNfxQ8X9Is7Z4/J5Si78YfihJbUm7gbn2ccEHZe+D3VUsWG8rVk9Ffn",
-	"hae9qV8MpCDbBpWW6BCUPjSugQqs7JEv3JkUagBMEuph46Rjzi+PDZsGCOFSr45yBOtU6ltoKSIXKHGL",
-	"jE8QA3nrWt4wUJOCfiWe61pCQvtEYVly3tKHRRJ8IykmJ8b5rxIKDgizxhcB9QpVTy8I6WXwgpv5UN8G",
-	"3Bbf1zh36ZLe+9rGVPLpZCiUGVdgIkpqY5KgtNlcK5WWAvBsYVDANdtyI6nsyMzhAfHPKYUj/h+iOyma",
-	"CFOrasmTml70EF7/kBOPj/NvVBzPCqoqGVCpcYq06X7E5JNG5W/cJPF6I6PlWLSzwqRb9pjxY+V8S4TQ",
-	"4rdZn+/X10pakmkKpfZIFZSVCWnCSYamhfCTbK5R3KxGDrLrlDZFwTOv6Y4fApAasLAONhFqMlArK++g",
-	"bW0hncdeNoIOBm1mCuWBCfPfJhEtXQzQpzLZjA56v+UyZ9PreB3/6lf8GNVN/+pXILYxniu8vlYCZ3iR",
-	"sw7KtNOcBpD++qM2LetKRd9ZZoIpM9PlvOyd5OZ3Gsjv0vzH7l/LYkBadHzIOiZN+HEL6aBGiAkINuSm",
-	"gqpCYpsAUtAgLk2DfLB/bvNFC0dvIfESRF0GAy1KGpBaBuBMkjf670iv4zlSq/H4tUUBhZvIBahaRQZl",
-	"r5aLstmja/UQkQTs2UIO0w8TkGqVASpJ27xARoy4KxIPWC4o31n3Xei69Ljrvidd16b/Y/ev+jpPQ4pf",
-	"dsqX5bzuxHCGkzD8SOFR10XwsK5N32FP2SnzrlDfjfZgtHSkwoeWhQud7utDy2kg0Y/YucwEMIYJZLyO",
-	"fWjsC5gDDQvXGBHK76ekgUsVr5bBmWzq/BQw6tCBBmUIkmnSh/nUBzD1SSZ1Kb2Rul0+y6WQLwqZOmhA",
-	"E4mly8Z4ISvIqBNkXgZrkzNyfmoTOgjTMqeOf3u6N1uVhx1YmrLEHBFpiWNHvgsRXPqDlqHtkgD1lifq",
-	"iEkGC3ImmEp+UuZLKk+wKKTDfhNAzyFECiMTMR8U8BlVHU5KTFjEQ4P+BoNgtlwqILTfuBFYWMBtlq5t",
-	"IUfUlWnZdCadYWacNBGGTUub1ibTmfSkzB5xczeRbiPbTvGJPRMftTfdtN/8UkM0Gc4YLcfh2i2HSzcd",
-	"tGWRlhu0TmyiTgDRLpzLXkjaJacZIyDiysyJzQlCWpQHUGWJBMppkMf+TKF1XN60zLKwRALDMwBdRdSo",
-	"sygU1iCzjNI6cD1lvMtmgj4uTrvgixI8Q11D9Hp7kx9Sq1+0ymUyI3Zk+e0Fvf6go4d73tPn4Ogfvva+",
-	"2uWdgM/22G9qd5C460PZShL0j/B2EaVHhLeEhPpAeNuH7PXgrR2yn2N7xEaMHX20d+eOefdijuCt+fO5",
-	"5kzWIuc/eu9G4+KCkVvtzL5vmFObi41F90qR3KIf5KxNbef2CD1B4e6OPi1Bm4gpJo007M1Ao45SM0yD",
-	"SAJKv0bavGuIyRBzlRX2nGYEmor+F2ZztlOwhn4zmcmM9sm0HV2byl3qt8tA+Cb6DK3a0bVzQiaHuj08",
-	"yZ3fnBv6ZuU7bvzOyaHvVBtJ+a1TQ98a+cSECtC06Q9v64piLQW9SDKk5h63E3bFzErCmqt26GynmOFJ",
-	"QZpi1sbn2XZKrcfVeIaAN9WJLztNaypQ4utSJ+BO39GaxE0wlisUOixYDSAKs1bMkptI+A1sBm6jQqjE",
-	"QG4arPkTlfmJFv8lmDnLPAPlEIg7B79iq9IRffyYiJ+tBppexz/t3h9l2O9Pu5+DM352/qzAZ8mzr/mM",
-	"W9cfYcsi8B7mEu89+bBrdTU5kSLE4Kfd+2OZN64+fPJsklvwxxtLDOAf8Y7gD0J9ND3Z9Z4+6P7hq96w",
-	"GNUZKLcI0ex1vSS0uvgVKeGqJzHMPPbaxPe90uOHNtihHqSdcGDHtrdzYpfrn5mGt3r4w7PDgyfJFPYL",
-	"D0LV0RrqXK9X3jWsRev67AeF5dJ7K0W3iJfPGTPF88XGbOZGrjlpzly/lEad65+Ya0V2IankzuEizqSN",
-	"nI0rjdmM+f51O1QYIYuiw6Wxw9TDKjXRvTpnvwxErbkMFVrKusoPI0nV25ECrCHqTUPlVbEcraxOVApp",
-	"b/cTFrUKSil92tlJnEAVz2AGCUsuLju+jpIIw71HL7yHn3pPH/R4Ds4cPbrv7T3jTdRP7p89HRnYMq7N",
-	"W9X3xiMC82nGfiYGx4mAz+k4a8NdYQGngjpnlVOk6aY2rUaYSYd/2xXUfGUmjWYelGb8GJ5jMTgygSW+",
-	"Rjk1AvhRPlnJ78wOfWfoyxrs3uzw2Cc6Yv0t4Bsb4BNJL5G7kcBI6e/0YZ4EWgLpDY3pshFMJz9Rlgzq",
-	"Cn5uIAB1ctiUMm8rAvQu83hfSQ/5317laZw2P0JlG+PgSgSq6SQ4Ir5DdUKPaXOdWox+hS18kPTPqrXs",
-	"NwdvXGagzyFaf3tAWjQ9qlqHhri91cvR9TKQlAJP+1iurwDjVb9IqXhiEkpk33pXSqtAXT/7qFwuiwJ7",
-	"X9wQw2ZBndimy8J9TNqXAQRVh2AKEDZ5rtLlVQeWiVx5JotbLgurLJoYKVguVZoFT66jFcu2F7HdiYIc",
-	"pRW1++19cHiw2/3sm6P9x0AA3iSIE4YHUUr2724NmlllGKIyMwQfd/TYQ0PT3hIf6lfEqk+NoNCdvpgy",
-	"BEsO/+0+I4DYweHBLvC+2osPwz2BdUpqJ0367J5tKxLp6kDulQkSJmOwVyOob2io1FtbdwJbJ2qNg06+",
-	"BuyoNqTlor9XrJ+YOjui8cv1MX4TRh0Zm/1hiDxKArlMBsgUUBt2LgeZdp6Y71lIqpQhWC74afe++kXO",
-	"F96j74DQJJ5WUcZO/bT7eZLJ46sLTVV49TQJs3YDLJ1cmExXqTYuNGkgYpWCqZeRJ4ds05BPjlqmVzEe",
-	"oYEKp5IKMRG2ouM9fevIQ+Ak9xCZ8xGzy8osj1Mx8voxpO73gd8BEpuUNVBGM8SJ8/TucMSJesL+tBmH",
-	"Vx0o3YPIwujhI4Pvxuj+wmNQ+py+bCHHtAz6GuP1sTrKt7H+z+Nn52OO1Q8xuA6M18v6n+zp61uXCYUU",
-	"hc5kxKejiG3GP3fjNhGmabDkIBdxxMcPof2Avnf0zIKNGqIyeQAbyK8JJQ44Q9sEUFjhEGMd+++QpSZn",
-	"LwMbUuSIOmtejSIGbbmU2AgHB/HhL1shbLr87Jx/IMz/q1oUzV/il+SG/Xvvs0av7tcVOisn4r9/dvTp",
-	"ATg8+N/evWeq0R01ST6CDYvMtTgV7xtQM+Jj+D4jCZVTOIKoNG5OnuDowZi8+dGt3M1PjNylPscPIZcj",
-	"mCgcjdjfuKKt6JiVPm4Go7Z/WPr6PE3kY35v/cWbkhsubMvmVBixzsxG9kRlvImq3tDdgbVSwqG5CLmA",
-	"OTTSxoCpP7AwMGwEnXRSOZLfdq+d7vmo+L5NkmWS4yeS5kiExkb0K5Qe73mjX+rda9If7bAxcbC13P0p",
-	"Zo5iIxj6GDNoGKSF36aIfpnQtaR+wEyycqxwVVQ29bUyfiKoXSe90U4MlMJN0eTPS3GJA+qyxi0N8vIi",
-	"/2swDBDyYmt/GARoi7wXb6Kvd+I2Sq7pxOYp4ftf/ve4HgOBMhLNkwJz+MyM/59KI4IZHhKYxj9V5pNG",
-	"/TLZqxqpyJyOPiYqCHaYmLw9e/vZjE3RFXFxqC2D8eTvxwNuwiAr3Azz4e2d2yIrxWtqY2dJzPjUxOIv",
-	"q/NUgUVdZFdFsbcS/YoSdF1rOXav74sf+8iN9Ot7kRhPBzapibNgXcNCjfytxw+l1qR5lIDMcuXBoKw9",
-	"l38WbTLKA6X5jj9PlhoPqD5VnsKrT3du7/y/AAAA//8=",
+	"7H39bxtHluC/UugbIPZMk+KHJFsSgj1aomLa+opE2XEin1jsLpIdNauYrqIoxqeDs6MZGLHnxrOIN47H",
+	"Njw3yWRz5wV8E++eB8jeH7P5zaT+h0V9dLO62ZRIi3KchX8SRXZVV73v9+q9VzcMi9QbBCPMqDF7w6gh",
+	"aCNPfLRIvU7w9jpiXjtXYcjjX9qIWp7TYA7BxqyxgSyCbQoYAS3oMFBGFeIhwGoIYLTHAPPaScM00B6s",
+	"N1xkzGZNw0OfNB0P2cYs85rINKhVQ3XIp6472Kk368Zs2jRYu4GMWcPBDFWRZ+zvm/5yrl69mmuyGsLM",
+	"sSBD/WtaX5wH0+emUsCqQddFuIpCSzAuIOghD3gIuvV3t4xGjWBUdlx3yzAB8jzivbtlOHgXuo69zcgO",
+	"wluGcdSy1VIp8xxcNfb5UhvQg3XEFBzz2N6kyMvZtoco7V9wsYYAwjZoUuS9Q0FhDUD5aBJcQK6DdpEN",
+	"Wg6rAQiqhNig9EFiA3m7joUS8x6yOSSgWwIEu20TIJci4FQx8ZAd3ncmlU2mkul0NjljmIbD3yyRbZgG",
+	"hnX+yAeJPLYTfLEJf7UhBMG9JYSrrGbMTk+afRs3g51WEWbH7tNGfAvj3eMy+dRxXTgxlUyBM0sObu7N",
+	"gRy2PeLYID19dph9i7UP2HU6lYndt1pqb6Xxm99BbUAqAALapgzVAatBBizouhRUiAccRgVsKDjDGWj5",
+	"ysoqyK0Birxd5J1NgmKL8CloaA7oIQkxyAAEzKkjE1Aip3b47JjzAa6iLUx2kZcEOdDyCK4CghFwKIBg",
+	"MpUGZzZXcpvFi6vrhQ/zC2eTYF4sSkcIf5y/C+2heoOBikfqgs1dp+4w0EBeQLRbOISSRpmmk9ndzF7K",
+	"XT5nbaSvlN//5NrieTxVL06S93bWP938+OJ064N2Hi7Y884FOhhH/QQxCE+ZqWmTi5MAb2Ycl3qINgim",
+	"SBd2F6D9HmSoBdvyS8wUKcNGw+UCxyF44mPKUXrD36QYXw4NpM16HXpt/kK5aIAJ4yLHqsGyiwzT2IVu",
+	"UwgvIXLky2whnnIL2+/livmruWuGadQRpbDKv+8ePOz87aD7+deg++Wzl3991v3yLuje/vrwzj8d3rvf",
+	"vX+z+/m/dG7f6tz+Ogm6j590bz8Eh388AJ3bX/OP3dsPO78/OLz3vPvnH7oHL7oPvjC4lOKwMSZgw5nY",
+	"TU9wGUgnHMzlXNswDU5LlMF6Q8iOzHQilU2kp4qp9Gw2NZtKfcgf8aCFCrYxa0yWKzOZSnbq3LlydtKG",
+	"0zBroZnMjJ1CKTR5Ljtt7JsGbVqWEIAV6FIkUNDD3i88VDFmjf8y0VNHE/JXOqFwk+eQyuNd5JIGEnyn",
+	"I6XhkbKL6r+KQ476LYwZTr0U1hGoQItRACngmmNmcuqcjp5YrNiIQcc9FaQ4mDKILXQEYiiDrEmN2alU",
+	"ZjgsOUwqPmgDn0ZHwl3APU0Pzwb6clZBdVaHzehYXVO4ESPDMjMHfO4po5qDbSFwqnIHwEOVJkU2IB4o",
+	"e2RHGh0WwRhZfHjS6JkMF6C9jj5pIspGZ+o1wX063UDwSRN5bRAoeUCajMtkj4vZo1j7Sm6psJArFlZX",
+	"tvPr66vrhmlUHOTa1Jj96Ib8yCWG8ykSBgcUKzLSqRToPnrOCerLp917P4DDe99JojL2r4ckxOPfdJ58",
+	"8/LZP3QfHYDDr+51H70YhuNrDmXk9XC8ySF6xQePDlIBMw5EjkWpoCrEq58cmoptlglmNR2q165du5ZY",
+	"XgaH9+91bz/qProPuvefdp590fnmBej+8Yvuo+fdf3x+CtB+jfLVNOrQ5VBE9iVF3DrIy8RuKzuBAkzA",
+	"pY3VlZPDm8+qw7kHVT5/AO7noHvvoHP7q58taJt4B5MWXpTbDkNWwEKClpMzaSBPyBhgE0SFJcDHjpW2",
+	"QyC/dwd0b90H3S9/2/n8C3B47587//s7DtOfJ6x/TmZCDN56tsKxkB5B90+mUiPrfl8HjlP39214rAYA",
+	"d5o8uWoupAJxNgdKkh1KgHsHFKBdrpHL0AYObjQZgNgGrVpbNwIWiVd2bBvhEW0ATNaQV3codaIiFBPu",
+	"96ifTG6IQExYDXnAalJG6sLLdR18pE2wuLp+obCwkF8ZZOw/et598B14+a93Du89FHLzy98GVuVb7hyJ",
+	"O3VYx5nwx4B6JPbMjsSePeIcJ3P29jt2rrSg6yIPuNDaoULJRThBhgZkiIErPBaMeYfqXKn8kaJTR6Q5",
+	"qnle7Rvc73czQgB1j9a2ynnZLhaW86ubxYGc+IfO7X8RdPHtze6Xzzp377/8/gnoPr711vU+Ta7tx04s",
+	"744POSO54JMj8bkid+CT7Di5PQqn1+eK244tmBxi2kIecLCIQ+psXsAMeRi6+R7nDc3ljhobJiHS9EAF",
+	"Nl12FGMXVor59ZXc0vZGfv1Kfj2wyTT2/uv9zl+egu7XfwDd+193vrn/8tlN0Hn2sPvrR5EIzluuHYlr",
+	"B4G+x7ujQH4klhzNMvZJE2yIODuQJDpOxowHxVjZc9XnhiQoMEBhW2jdmoOroE48BAgGjabXIBTNgU+a",
+	"hCFQUvsr6Wy6RKoOXpeBtRG51CXWDop4wq2a4yKgfjmCTXObxYvbqVQ2xJkvvz/oPrknJPrjJy9f3Orc",
+	"vd/9Upfm2VTnXw+OFubJfqaFTVabcPk+X0+cQO5+hbT6eaniVFgNVKDjNj3EpSYE3tGGigJUJgSoqcMH",
+	"d0D3y2fd3/5Oiz1/+VQC6OWzA3AcKH96KImIX4R4RBDQEQHeBqS0RbxhiCgdgk1hAXTu3+18/gXo/O2g",
+	"8+xm56+3Du+/6Hzzw1ChjtcLhZ+TdNeAHQj0EWEdI9JD8O65UumR5Pkm5tMQz/lUCJ3xifFgz2N3psJE",
+	"zl0mQfyBI+WI76QkSQI+QllaGHGNxZA4rK0hEXtQA9CeQxnlrK1ldFy9ejURTZ6IW74aMjEg5WJfS8dY",
+	"g22XQLtIyBL0qmhErcG0YT1SFJFpsou83gnzUZy/lru2tJpb2C6urm4v5dbfy4ctvAdfdP/6z6Dz/YvO",
+	"0xdcBnYObnWePgeHn/3bW8PuFVg/Dto9o24IYI8SRkmPFkZREU6Qx8xhbVAkBEjyGqcc6AfA2AWCYACH",
+	"Sh6YngSXnQu6mbaOKh6itVcz1FRqU5gC1GmGCdBew/GQbQLHdhGXPwjbRxtv6/nF9fzGxe3i6uX8ynZh",
+	"RUSEIyGUF93f3BfU8O2dzp/v9Flyyn7r/Onhy//3Yjit7EkQvB7rxEM+nDWIUWQD1nIsNCfPLGvERYAi",
+	"EQIDFVh3XIFCD+2SnVEguJ7f3MiHAdj5/nn33q3uowPQfcjtW+BD9AB0/9dvOn++c/iPPx9w/pxk3SDa",
+	"1gJQJyPtQUZQDx9vnBkUD5NTOPYREAAiA5MzUryIMqWAEqZSC4r8OVtloZ6+7VMkZBnittI6dERB7EGG",
+	"lrhtExUtjBBQh7jtH33RI4VHrpjfXiosF4rb+Q/m8/mFiOyQGllTxZ1v/+fbePWpCo1YjERMpJMiZBQj",
+	"KjMzkuTgVhMna7DeI78xio8Y6Iw3FOb7Df5xE+CMNgcsUkegDK0dACsMeaAk8toTIrG9BKhMZI/IDO2R",
+	"IcWFliyvS4qQNB5NTChxFxURXCo2IGUia1g8054LhObR/pKU3PkP1grrUUPDV1NjM9Z+gsycWAM3SB2Q",
+	"CsVUOWbUqWLImh4yAadaEziUNpEnzvKbtoM4hx0LyVib9+GTwwciEPftTdC993n30U3A4fqXR6D75B43",
+	"6IJ8nDciUcyh1IlG4DCRwDoKAnre+GBSOrx30H3wRS+T7k3Ysm+Y9wt6ZcNzc0IYF34YxnOqNUb9JMUm",
+	"RZ5KrbePp5H1/JXVy/EgunfQ/eOvO3cf+la9TxhvPKv9nJRyhE4DbXwMmY6U8vGGGOihrY5Vta4QUJbF",
+	"U0qIEk/UhfhJpD3LXIpg/rtis9M3xjcx3IWOK8orRszydly3IPG5CB03TiYwtMd8xuePA4V/cGZzcT1x",
+	"obC0lEhlUmePkgMb+fUrhfn89uZK7kqusJS7sNQXp3z54hbo/umZOM+5/YRbiYPKCd4ICSqF3zAga7hB",
+	"GZKE2Nr66sLJIfbrzw7/4RbofH/z5V//DRx+9UXnu+eg++QP3d/+bgTANTxiNy1GJ/ykvYlUOpVIZ7KT",
+	"ianpc+dfVzZxiHi1UDi0dhBW6RXBIycB2qMfurcfdp981n34Q+dPXOmoFJrONz+oDLjDe0/8/OG3nuJp",
+	"KqV4XPU8xVNG1UhJFaMF4lWpHtCF8jh1XBzkxqrqLq9u6Am9PhtaEGuJTpi0RKYxJsAiDRHuhQzUILZ/",
+	"aneTIm+FsEXSxKO6m83I0JA7QJtWTRi+R7oEG/n17ZXV4vbi6uZKxCv6+6fdB991H98VFPzs/4sIdoR8",
+	"B0So+VsTDq6Qt0IkYtlGwd2TH8NBe1AMWod4z8gdLd9xhTAgSWmsFm54y2OPPQvXTpguDlUBaEyAS3AV",
+	"ecHBeu+lApGXKMFXUfkyavfXfucwyNuZqan0DGg0y65jiUrwMxyp51PZc2dFAo5HGshjjiQL6FY1SjFm",
+	"jby9sJEz+sqYTcPydqNPijfFPbsjoyK9Z3cSCn+xT7N2+OnVy2txzzUpCj9HnWrcc3vxRfE9iJigDCma",
+	"nmx6briqP53+5Fru2uW9ea9yZWP7XLF99f2Lq9VzNWt3DTacZddrFSBcsy5urhMjrjy/17vhI7ErCTUJ",
+	"D7l+U0Ccr/F6MAEpf4wsxlfew+0GYoprNWTtoLY8WWWoTo+jQI1O9oNXQc+D7f6l8nnj1iPS9BYgg/1r",
+	"gUKQFUXYpr83hamiibSAB/fyaGLmuMJsl5MpDlAjQ5hJnxfJlpFeHXwXIg45eBliyqL4to9Z3BZsU1CS",
+	"bTpKcb07BlChdxzsuVrsg7IOscjK9XXqoFNvG4iaQBP0ocdWSDtqlT3s7mu6MwaIgdYaAELmNcUhmBpY",
+	"JsRFEPcBwJ+m9zJTrnPg/rRiamjbDn8rdNe0jQo12ifTmoyI4XLBMnnbfzRifSHUAHosrkI8kJkENdL0",
+	"ZFsK0mQA9mrDMGUI2lxmZ1Og7uAmi1Cqek0UFNzWUKmFIRE2TzwPWSxxkXgUJdKGaVSIV4fMmDW0XMRI",
+	"PxSt4cT5ARRasIeh0YLdhyQ1WFtvHHbW1I/zwtV+NTRZTc9DmK29Nrhg1NJfFlWdbWDVoActhjwRe93E",
+	"Drd85gBrEUAbyHUdXBW/iFAU2mPgzMrivAlWFhfOipYl/Ht/dWFx0nn27PDgWecvT7tf3QTdz78+/M2d",
+	"7qPnh1/cAZkxbC2CwihgwzuPRWeo8BDhZp3Pc6GwtLRdWHl/s7B+zTCNtfXVhc354vb8xdyKSMYS1lFu",
+	"YbmwYpjG6lp+XZRnbvA3aII0PEkfUnqvnq8hayde2dQgjSzRn1/2SIrhtuDxBWGlHqsu1yIDhNyTzqWv",
+	"Po4avqE92if3tN/MyF7iVno0hgSYTib442D+BqqAyDJfTcqcAg6PXqsin37E6GCLQvEy8RDEosbYD2Wq",
+	"N4blSCR268dp4hir6kGsMj5G4JbhSacPRA2dqvXt9dZyNORoPPP35h3e+I3j5rAJPDY1qa3umO2Ni2np",
+	"m8qwKl30rcMwWDe/ghNwBKRPRlE6ut5cano1sR/Fcw9RXjqZ+/D95SXS2KwU23tk8fxaeW93KflhfWb3",
+	"Wn2xHba9JlMzx3Z4C+8x9ObYfRF59uKbWfObG8XV5fx6YESJ8kVpV4VMKe3BPgRthNVcf/RDqRMqz1Ax",
+	"QjaAWi29IOah7L6RrLtNGtfMMwh9QVnSL+ieivKSJNhgsFIBNbiLAEaOCIq7DhbtbDwAg44XwLH7o1n+",
+	"j4WoN7G5UUykZBlR3xrF7PGLlC8OkjBIC1NT/FuHDhbmfsXxKOMLGUot+dWPDkYrzXpZiqSoXjqZvoud",
+	"sUaCF77KCj3ip/QPsxZB3yfWt/L5FdGSUUfl4Ve/e/niRef3Xx0ragMVHUzk49rf0fHaezNYc2wxFZR0",
+	"4ZIqBQ4W8YKwVqgRXE1UHdcmuBoWLJlUSKxkxWEEQx6f/b99BBOf5hIfphIz24nrv/pF31ZNYy8RdGHK",
+	"/o9Mqvv4ruws9lnn6QsTdG/9n+7juyZ4Z/sdE7yTeKfz7R0gg/TBOZ7WryDYKK6QeN2N6sqkDUNhCVWY",
+	"6EnXqiEMWkhxLcGoHwr/Vf2btEg9lgshZSJok4tp6LpZnI+2mI09DQgcaRsylGCOwHnfq948BvNPPY5n",
+	"jQ355BvCTmrdQ/IRrpCTGSwhIn0DLRYNQZp+z80XC1fyhmksrc7LzLyNzY21/IpM1y6sqN9DejUY07ev",
+	"K8hzKu0BbDpeE3oyk40zoYcPgIszRMc+EgdzAIp2WkH5hegTPARm5NRqOcfZyxJqJ6M+DfJvIO3pB8QX",
+	"iN0eNRgrzniHP4Oe58/v+2fAdPDbYsAThsmiOHquqNRXy3UQZqZsU63Oi0FJhd8LdsmPjqgcL2HM8qds",
+	"oYBFfRwMd4K/YQSjjVkjlZ6ZTFkZlDgPpyYT5+yslSinYSoxVUlVpivpSgZmy5qE78HX74oYRenVmmPV",
+	"ZDM4KoLAkMkGGX5ruDkAJdZFk+toGzsTUOTapC5/FTkgdFRzUiBE9oeM0U0aocbFnExQcRhgBJQRoDXS",
+	"wvyzgLCypSMBqGN7C/arW5FkEX37GuT7lchUCAq/aWBiV5/H3ssS6EcOkkQhUkdEorXMqEG2CcZrVARJ",
+	"B9E1vC+6oEgY95p0Em+Of1dxxKUGevdBLM1JTj1iTgrOXM3Oy8/AsU2QzYAa2gO2U3UYPRvewhAJD7qZ",
+	"mUrMwETl+o1sZv8XxxoAQkTosqgHeIXkHhSOk1DzStxEaEKe0EtkybMXKQ8oKHsQWzVAMHBYEpRsYtEJ",
+	"8RxN1u0ScB3KKJDmiAlUNFWtVICyjiB2cJVTHIJWTXd3tRYTWtsTrVWM+jhpmJHu3ML71TNipIu8vZBf",
+	"KeS1/wsr22vrq++t5zc2+JerK4tLhfmiYYb6BPZ3Hyss5JfXVov5lflr25fz13oFu4NaHi0VVvKh9Ygv",
+	"dGtjOV+8uLognsktLa1eFV/qI+KK7uPrzAaVrA4oMo5PQYxWCEUni9Y0RLLr+1KSYtqial8t5gpL+YWw",
+	"pRUzoj/1JS756jj9GibtvOgbqtL51HUHklw5SU6mUoB4ooNSf1AjSHsbVhUI9T+EGSIWOszh9UC7RC7t",
+	"OGYPWhePAK9VjHpdVvthUvGn7JP3npC1Dp0FENiEMWTLUxVlHYiGB2dKerPukglKQt0mU0n+aOmsjPH4",
+	"hzGqDbsJGkJleUCmRvbaspuAeFu4xKcuSVc4eBNXOKpiX2V0lrmoh3b08opI9/A+EvS9/f4dt02+t0HK",
+	"vIyoY8uW9QJmYXXxCr3Jj9MSEjPBgo+gDc0F7qdQUCdl0dPLwQhg8VQyqBMFddgGLc9hCJRS6VQ6k52c",
+	"mj53vsSRUwol1ZfmFM8p20wSfq3dqCEMGepDQzQjX7+SJRuOA6dCqjSV5sr0+pmE+HMja07uq4+T+/9d",
+	"fjhnnt8/e0wsR9uN3+MotKReW/P+pvEBYJel3tMlVV+Pxaby/moij7jXxI0bKch1QbkpCz6VDu3nQM2s",
+	"1NIcQoVmoXrOOKIe1k865vzyWLfpCCJc66XFjiCdigPzZqXnApXdovwTxI28LSNnWajBwKCM3S0jJqB9",
+	"IrcsPm7pm0XK+EaKTE5s57+KK3iEmzU+D6iXd3x6TkgvghcMFp3T63BPXjU2NTNj9i4em4w/nQy5MuNy",
+	"TGSGdB8laFVTF4vFtcB4djDI46rr0EgoO9LY/Qj/55TcEf+L6E4K4o6miqNOanreQ3j9Q7aVP06/MXk8",
+	"K6GqRUAVx2nUZvoekw8aHb/9IknkG1lNz2HtDU7dqmRQHCvnmtKFlv8t+ni/dLVoxImmUGiPVEBJa3gn",
+	"lWSo+Ys4yRYcJcRq5CC7xlhD5q+LFP3+QwBSBQ42wQ5CDW7UqkRK6Dq7yBS+l4ugh0GrJi4OEwcmXH/b",
+	"RFbocYM+kUqnTND7L5M6m9zCW/iXvxTHqDT5y1+Cvo2JWOGlq0VwRuSsm6DE2o1ZANmvPm6xkqklaJ7l",
+	"IphxMV3KqVJYIX5ngbqi799v/qUk+91Fu8FsYdKAnzSR6V9OZqlNBUmixBVXotUJZUmQC/YvZL6syOkt",
+	"pD+j1FTOQJOROmSOBQSS1ED/HcktvESqVeG/NhlgcAdRgCoVZDH+arUol09drYWAJM2eXeRx/rABqVS4",
+	"QaVgm5OWEQfuhrIHHApKN7Z8FbqlNO6Wr0m3jNl/v/kXc0uEIeU/+6U5dSlCrDsjQBieUmrULek8bBmz",
+	"N/gs+yVR5Our0Z4ZrRSp1KElqUJnB+rQUhIo60fuXEUCOMKkZbyFfdPYJzAPWg6uciCUPkgoAZcoLJTA",
+	"mXRiejKSE1r6KJf4ECY+TSVmktuJ66WzggrFopBtgjq0kVy66nMgaQVZNYLsOXA1O6/a4TaghzArCej4",
+	"w5O9VrnC7cBKlMXGiEhTHjuKXUjn0u+bDV1KAqu3NFFDnDK4kzPBWfLTklhSaYJ7IW3+nzT0PEIUMXIS",
+	"840C0XKsLUCJCfd4WFCuYhHMl8ukCe3X4QQSFgiZZRq7yJN5ZUY6mUqmuBgnDYRhwzFmjWwylcyq6JEQ",
+	"dxPJFnLdhGjANPFxa4cm/VqmKhpw0aPKdpUBsxoCDQ/tOqRJg0oYcZOhMtHOTaXPxe1SwEzcfyiYWQBb",
+	"AIQ0mXCgSsoSKCVBDvstorZwacexS1ISSRueG9AVxKwa90JhFXLJqKSD4FOOu3QqKMsTsAuu7RER6ipi",
+	"l1o74pBavzYwk0qNWGDnV4v0yr0O7x90Hz8Fh3//tUhDfvS8++SA/6cXe8lRH6nKoKAcSFT/aCU/osIn",
+	"VNYjqnhU6Y6o1FHlOXsj1tXsm6O9O3PMu1czBO8uT2ca82mHTH/8/uX6+RUrs9le/MCyJ3dW66v0QoFc",
+	"Yx9mnB1j//oIJV7hYp0BFV47iDMmi9RfzkOrhhLznINIjJV+kbREERinIa4qy3yeRsQ0leVMXObsJWAV",
+	"vZtNpUa7PXbfNCYzM4N2GRDfxIAeZPumMSVpcqjh4cb8YnBm6MHaZZliZHbokXpdsBg6OfTQyI0huoFm",
+	"zH503dQYay0oLVMutdC47bAq5lISVqlecLWX4IInAVmCSxsfZ3sJPR/XEBECUSMpr8+bNXRDSaxLb2g8",
+	"e8NoEBojLDcY9LizGpgoXFpxSS7vxxUC1FcbZcKUDUST4KrfIFucaIl/ghbCXDMwYQIJ5eBnbJXbskAC",
+	"E/nZqaPZLfzjzTuj9G7+8ebvwBk/On9W2mfxrcxFy2LqdyTmHnjP5pLvPXnvcn01GRkixODHm3fG0j5e",
+	"nzwrbd8cKHukRUWPMRWkcUm1imy+a25sc1RahOw4yASlQO9uS2xuc5MWnIGgjaBngouMNVbFlcYEu21p",
+	"DjMSaDVBP6WzJsdVSx5oMmGbCDUn9disMBPC6JdGlkWamCFFAr1LgSGgTNxU6YFWjYRRFNxPx7+Vx2It",
+	"LC+4TIJ5eeazhX09LXfJ909REKkqN2V4RQBrSVrN2NYM+KpsU81X6Mruh3zL06kUgIo29NuEwZmJ6UkO",
+	"2sLa7vRZbslPZmbUhYXVZnDdcFhX+y3E9Wu4P4oXL71HJvovceY675hBkbu9Rxgh7pnev2765+B+dsAI",
+	"pkSooq4n9rqP73Z+/1WvbZRuR2hDpFTr1b/FFHf5yUzhhDl5rUHfa2Pf90rTD63rQ9WI++GYAN/e/omt",
+	"Nf+4PbzVl98/efnsUTyE/ZyVUGK9gdqXauX3LGfVubT4YX69+P5GgRbw+pQ1X5gu1BdTlzONrD1/aSaJ",
+	"2pc+ta8W+IOknJnCBZxKWhkXl+uLKfuDS24op0bl04ezqodJpdbS6Xsp8n4GkZ6uG8rRVSm5H0Xi8dcj",
+	"uXtDpCqHMvP6wvsqsVXLwb4+iFj0BDota25/P7YXXX/wO4h1C3LZ9yUJiSC8++B59/5n3cd3ezgHZw4f",
+	"3OkePBHtFB7dOXs6NLBrXVx2Ku+PhwSWkxz9nAyOIwEf0/2oDRcUBpgKUuR1TJEGTew49TCSXv7tpoTm",
+	"KyNpNPGgteXocwWWfM0dcQQ2EEvMC+0W79xKZf4ODRR9ResVw1V7xCeIWgHpSgZl7UnrXTudvNhenSnm",
+	"5sAaZLV3dcU/B5bhXiLHfYj0VHY6lUrNBQbDHNjgNi+aAxuwjjYcht5dgnujOxojeAraJdpiZHrokaFb",
+	"hfjY9PCOQvR6ibfe0di8IxkhloFO5UVohc6+T6S8EukWDe0ApSMOkLqeMd4DyvuBtMADUo32tF6DEa9o",
+	"Tli9WizVvw1exDxbIt+Ab0x4IjKqk4wzE+UdfCe0EaT9vxq9gTJ86vpPun4Y1AN0XIJvwInzYAnIDfxR",
+	"2TrUwPItX47OlwGl5EWM1KE+A4yX/fQOF/EMuC6VBlUJpjJw6w+bA1C5l0Re5wql4wVcZ0f2VoBMHY8E",
+	"UQET+B558CmrIgUYtcQg7jifF57f5BYOR/MhboMdB9um9PNwcCYuYSmOZwJPlfMpVFlE4hDLsWV033Yq",
+	"FT5hxSP10MYIRkmQc12Z1ruFFYjDjX0Rtv0znDmJG74OymA71uOUec9aa4dXd+rkVBFRogVlVL/LUCew",
+	"aMuOGF8r1GXjyMYXI8iZ+H4jp+OIqU7LYbgIUAwWrhrYxO2S6vHXL2YlgGwlY38So2sEOde7jVoMHF7K",
+	"hfoOvrX0fjqNIumNy6x3KCAtfEqWXaRkL/YwUJ6C9p5UBiej/imw9rgqzuhdZKeuGa8R16bAYQCTFtdH",
+	"FY9gJmQ0rZEWFdmfjo2oyo3DTQrKbeCw2OCgQ5nWtOHk5h937LhPFo0YaC1BOt/eAS+f3ex8/s3hvYdA",
+	"Ro/i4gVhXzsKycFdRoKmIiqmpyMzFIvZN/smDTVRjp3Ur0zSZ42EdPYHBmhCPr68Wl/tgEvk7lcH/XdM",
+	"nEAix7X1iLvN2nU1iqQmUHvlhITJGEzhk8jMt0LvFYWerPkKOirUYVuXIU2K/k6TfvIyhxGFX2aA8Juw",
+	"asjaGWxgq5QekEmlgDqKa8H2XJDxIBIkehKSaemgDgU/3ryjX3T/vPvgOyA5SRxvad1cf7z5u3jrFFk7",
+	"oe5Wr26ecml3hKRTC1PHhrqMC3V8ikiloJl8ZOaQbBpy5qhkehXhEWpsdSrmrI2wE7Vmfeko4slx6iHS",
+	"b61PLms91U5FyJvHgDp86eNQFBsXgtdaZPUD5/Gt4YAT1YSDYTMOrXokdR8FFg4P3zL4bozqL9yObkAW",
+	"zC7ybMdir9ErGauifOtc/DR6drlPsfrRK8ED49Wy/k2Yg4NXhEGGQrkx8kZW4tr9t0jSBsIsCdY8RJHM",
+	"jqhCFQQPpQByZ6OKmIpLwzrya3OIB86wFgEMloWJsYX9d6hw0dk54EKGPJmrIbKCZf9ayoiLcJAQGb4w",
+	"FmGbihxGce+u/61enCZe4pdGhfV777bQ/+wZDxo1aPmTv31y+Nkz8PLZ/+3efqKrhlHPxUeQtJEuaKdi",
+	"IwQ4j2hCsc9I0OsUsg7K9SvZE2QbWNkrH1/LXPnUyswMyDgIKUaJRKkO5f7G5RNGm/INUIYYtfzUuten",
+	"DyM3eb/Vam/K4Wh+T7UygREdwiV5j1TGG07r3bhxZGa9VLsUIQrEwUQLA87+wMHAclXyQV/yut+kyTjd",
+	"lCh5uWWcZFLNyuK6joWajA0qqxtvipFfGNhr6TRaflHsrTZq96cY3+pr2DVAmEFLZH++DWT9LA3son57",
+	"sULlWI1qmQc/UMr44apWjfQagXLTGe5Qleok07lrqiIiCXLqIf8qSG62itI8v3WYSmCmouVSrd0vo9Sa",
+	"TiyeYi7/9S/jfQiklRErnjQzR3RY+8+UDRl0fFOGaf89xT5o9GuJX1VIRbq6DRBRgUvGyeRt8slPJmwK",
+	"VHrvoSJejpO/G49xEzaywqXTH13n7qAo8PPiTry48KnKxc/p3feBwyhyK7I0UPPRZcGiaTQ9t9clQLic",
+	"aiODqqSVjWcCl1RlMpRpYMlG/tb7j86uKvGoDDKHquNLVamovpZF1dqESnz3z6cK046oVdJmEbVK+9f3",
+	"/yMAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
