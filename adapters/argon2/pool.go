@@ -19,6 +19,8 @@ const (
 	stuck = 10 * time.Second
 	// startAgain is the rest between two tries to start a worker.
 	startAgain = time.Second
+	// leave is how long a worker may take to end by itself.
+	leave = 5 * time.Second
 )
 
 // Pool is a Hasher that hashes in a child process of low priority. While there is no child (it died, or cannot be started) it hashes
@@ -174,7 +176,7 @@ func (w *worker) end() {
 	_ = w.in.Close()
 	select {
 	case <-w.process.Done():
-	case <-time.After(time.Second):
+	case <-time.After(leave):
 		_ = w.process.Stop(context.Background(), 0)
 	}
 }

@@ -22,6 +22,7 @@ var _ ports.PasswordHasher = (*Pool)(nil)
 // TestMain is the worker too: the pool starts this very binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == WorkerArgument {
+		BeWorker()
 		if Work(os.Stdin, os.Stdout) != nil {
 			os.Exit(1)
 		}
@@ -135,6 +136,6 @@ func TestAWorkerThatCannotBeStartedIsSaidAndDoneWithout(t *testing.T) {
 
 func TestWorkRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, serve(strings.NewReader(""), &bytes.Buffer{}))
-	require.Error(t, serve(strings.NewReader("nonsense"), &bytes.Buffer{}))
+	require.NoError(t, Work(strings.NewReader(""), &bytes.Buffer{}))
+	require.Error(t, Work(strings.NewReader("nonsense"), &bytes.Buffer{}))
 }

@@ -24,16 +24,15 @@ type (
 	}
 )
 
-// Work is the worker's side: it answers the jobs that come in on in until in ends, which it does when its parent does. It runs at low
-// priority, so that hashes never keep a request waiting that has none (bar S6): a thread of its own would not do, since a hash that is
-// not scheduled would hold one of the runtime's processors.
-func Work(in io.Reader, out io.Writer) error {
+// BeWorker makes this process one of low priority, so that hashes never keep a request waiting that needs none (bar S6): a thread of
+// low priority would not do, since a hash that is not scheduled would hold one of the runtime's processors.
+func BeWorker() {
 	lowPriority()
 	runtime.GOMAXPROCS(slots())
-	return serve(in, out)
 }
 
-func serve(in io.Reader, out io.Writer) error {
+// Work is the worker's side: it answers the jobs that come in on in until in ends, which it does when its parent does.
+func Work(in io.Reader, out io.Writer) error {
 	var writing sync.Mutex
 	to, from := gob.NewEncoder(out), gob.NewDecoder(in)
 	for {

@@ -24,7 +24,8 @@ const HashWorker = "HASH_WORKER"
 // as a hash worker it is that and nothing else.
 func Main(run Run) int {
 	if len(os.Args) == 2 && os.Args[1] == argon2.WorkerArgument {
-		return hashWorker(os.Stdin, os.Stdout)
+		argon2.BeWorker()
+		return answerHashes(os.Stdin, os.Stdout)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -42,7 +43,7 @@ func Main(run Run) int {
 	return 0
 }
 
-func hashWorker(in io.Reader, out io.Writer) int {
+func answerHashes(in io.Reader, out io.Writer) int {
 	if argon2.Work(in, out) != nil {
 		return 1
 	}
