@@ -23,7 +23,8 @@ const million = `ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey;
 			status)
 		SELECT 'user' || lpad(i::text, 8, '0'), '', '', '', '', '', '', '', 'ACTIVE' FROM generate_series(1, $rows) AS i;
 		INSERT INTO login_attempts (subject, user_index, failures, updated_at)
-		SELECT decode(lpad(to_hex(i), 32, '0'), 'hex'), decode(lpad(to_hex(i / 3), 32, '0'), 'hex'), i % 5, timestamptz '2026-01-01' + i * interval '1 s'
+		SELECT decode(lpad(to_hex(i), 32, '0'), 'hex'), decode(lpad(to_hex(i / 3), 32, '0'), 'hex'), i % 5,
+			timestamptz '2026-01-01' + i * interval '1 s'
 		FROM generate_series(1, $rows) AS i;
 		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip,
 			user_agent)
@@ -39,7 +40,8 @@ func TestLoginUsesIndexes(t *testing.T) {
 		rows = "20000"
 	}
 	db, seen, keys := pgtest.New(t, migrations.Auth), &statements{}, keyring(t)
-	for _, statement := range append(strings.Split(strings.ReplaceAll(million, "$rows", rows), ";"), "ANALYZE users, login_attempts, sessions") {
+	fill := strings.ReplaceAll(million, "$rows", rows) + "; ANALYZE users, login_attempts, sessions"
+	for _, statement := range strings.Split(fill, ";") {
 		_, err := db.Admin.Exec(t.Context(), statement)
 		require.NoError(t, err)
 	}
@@ -51,7 +53,8 @@ func TestLoginUsesIndexes(t *testing.T) {
 	defer pool.Close()
 
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	users, guesses, sessions := postgres.NewUsers(pool, keys), postgres.NewGuesses(pool, keys, auth.DefaultLockout()), postgres.NewSessions(pool)
+	users, sessions := postgres.NewUsers(pool, keys), postgres.NewSessions(pool)
+	guesses := postgres.NewGuesses(pool, keys, auth.DefaultLockout())
 	one, device := auth.Subject{UserID: "user00000007"}, auth.Subject{UserID: "user00000007", Device: id.ID{1}}
 	_, err = users.ByID(t.Context(), "nobody")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
@@ -68,7 +71,8 @@ func TestLoginUsesIndexes(t *testing.T) {
 	require.NoError(t, guesses.Clear(t.Context(), "user00000007"))
 	_, err = guesses.Sweep(t.Context(), now.Add(-24*time.Hour), now, 500)
 	require.NoError(t, err)
-	_, err = sessions.Create(t.Context(), auth.DefaultSessions().NewSession(id.ID{0xff}, "user00000007", false, auth.Client{}, now), auth.DefaultSessions())
+	policy := auth.DefaultSessions()
+	_, err = sessions.Create(t.Context(), policy.NewSession(id.ID{0xff}, "user00000007", false, auth.Client{}, now), policy)
 	require.NoError(t, err)
 	require.NoError(t, users.SawLogin(t.Context(), "user00000007", now))
 	require.NoError(t, users.Rehash(t.Context(), "user00000007", portstest.Owner().PasswordHash))

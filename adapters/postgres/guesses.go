@@ -20,7 +20,7 @@ import (
 const subject = "auth.subject"
 
 // poll is how often a guess that waits for its turn looks whether another instance has judged one.
-const poll = 25 * time.Millisecond
+const poll = 100 * time.Millisecond
 
 // Guesses implements ports.Guesses.
 type Guesses struct {

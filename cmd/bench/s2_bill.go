@@ -45,7 +45,7 @@ func billScenario(ctx context.Context, o options, r *report) error {
 	if err != nil {
 		return err
 	}
-	plain := newRequest(proxy, http.MethodPost, "/api/v1/bills/inquiry", "", `{"lineNumber":"01012345678"}`, http.StatusOK)
+	plain := newRequest(proxy, http.MethodPost, "/api/v1/bills/inquiry", "", `{"lineNumber":"01012345678"}`)
 	rows, err := compare(ctx, o, r, "S2",
 		subject{"one cache GET behind bare proxy", func(int) request { return plain }},
 		subject{"phonebill cached bill inquiry", func(c int) request { return asks[c%len(asks)] }},
@@ -109,7 +109,7 @@ func customers(ctx context.Context, f demo.File) ([]request, error) {
 			return nil, err
 		}
 		asks = append(asks, newRequest(addr, http.MethodPost, "/api/v1/bills/inquiry", login.Data.AccessToken,
-			`{"lineNumber":"`+c.LineNumber+`"}`, http.StatusOK))
+			`{"lineNumber":"`+c.LineNumber+`"}`))
 	}
 	if len(asks) == 0 {
 		return nil, errors.New("bench: no normal demo customer")

@@ -30,7 +30,8 @@ func loginScenario(ctx context.Context, o options, r *report) error {
 			return err
 		}
 		r.Rows = append(r.Rows,
-			row{Scenario: "S6", Subject: "reads alone, " + c.name, Open: alone}, row{Scenario: "S6", Subject: "reads during logins, " + c.name, Open: during})
+			row{Scenario: "S6", Subject: "reads alone, " + c.name, Open: alone},
+			row{Scenario: "S6", Subject: "reads during logins, " + c.name, Open: during})
 		r.Note = append(r.Note, fmt.Sprintf("S6 %s: %d clients logging in: %v", c.name, loginClients, outcomes))
 		for status := range outcomes {
 			if status != http.StatusOK && status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
@@ -76,10 +77,11 @@ func menus(ctx context.Context, f demo.File) ([]request, error) {
 				AccessToken string `json:"accessToken"`
 			} `json:"data"`
 		}
-		if err := post(ctx, f.BaseURL+"/api/v1/auth/login", "", map[string]string{"userId": c.UserID, "password": c.Password}, &login); err != nil {
+		body := map[string]string{"userId": c.UserID, "password": c.Password}
+		if err := post(ctx, f.BaseURL+"/api/v1/auth/login", "", body, &login); err != nil {
 			return nil, err
 		}
-		asks = append(asks, newRequest(addr, http.MethodGet, "/api/v1/bills/menu", login.Data.AccessToken, "", http.StatusOK))
+		asks = append(asks, newRequest(addr, http.MethodGet, "/api/v1/bills/menu", login.Data.AccessToken, ""))
 	}
 	return asks, nil
 }
@@ -122,7 +124,7 @@ func (l *logins) run(ctx context.Context, client *http.Client, url string, who d
 		l.mu.Unlock()
 		select {
 		case <-ctx.Done():
-		case <-time.After(wait + rand.N(time.Second)): // not all at once again
+		case <-time.After(wait + rand.N(time.Second)): //nolint:gosec // not all at once again
 		}
 	}
 }

@@ -110,7 +110,9 @@ func (s *site) post(t *testing.T, instance int, path string, body []byte, header
 	}
 	rec := httptest.NewRecorder()
 	s.instances[instance%len(s.instances)].ServeHTTP(rec, req)
-	var envelope struct{ Error struct{ Code, Message string } }
+	var envelope struct {
+		Error struct{ Code, Message string }
+	}
 	raw, _ := io.ReadAll(rec.Body)
 	if err := json.Unmarshal(raw, &envelope); err != nil {
 		t.Errorf("no envelope: %s", raw)
@@ -179,7 +181,8 @@ func TestGuessersLockNoOwnerOut(t *testing.T) {
 		got := s.login(t, i/7, names[i%accounts], "wrong-horse-1", "X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", from/250, from%250+1))
 		seen.add(names[i%accounts] + " " + got.code + " " + got.text)
 		if i%97 == 0 && cookies[i%accounts] != "" { // an owner in the midst of it
-			if mine := s.login(t, i, names[i%accounts], password, "Cookie", cookies[i%accounts], "X-Forwarded-For", "198.51.100.8"); mine.status != 200 {
+			mine := s.login(t, i, names[i%accounts], password, "Cookie", cookies[i%accounts], "X-Forwarded-For", "198.51.100.8")
+			if mine.status != http.StatusOK {
 				t.Errorf("an owner is kept out: %+v", mine)
 			}
 		}

@@ -50,9 +50,9 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 			return fault.New(fault.LockedNow)
 		}
 		return errors.Join(failed, err)
-	default:
-		return errors.Join(err, l.Guesses.GiveBack(ctx, s, g))
+	case Unjudged:
 	}
+	return errors.Join(err, l.Guesses.GiveBack(ctx, s, g))
 }
 
 // SubjectOf is whom a guess counts for: the first of the devices that was given to this user, else the id itself.

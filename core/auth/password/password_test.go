@@ -74,7 +74,8 @@ func newWorld(t *testing.T) *world {
 			sid = newID()
 			w.others = append(w.others, sid)
 		}
-		_, err := w.sessions.Create(t.Context(), auth.DefaultSessions().NewSession(sid, "hong1234", false, auth.Client{}, now), auth.DefaultSessions())
+		policy := auth.DefaultSessions()
+		_, err := w.sessions.Create(t.Context(), policy.NewSession(sid, "hong1234", false, auth.Client{}, now), policy)
 		require.NoError(t, err)
 	}
 	return w
