@@ -102,54 +102,6 @@ func (u *Users) edit(user auth.UserID, f func(*auth.User)) {
 	}
 }
 
-// Guesses implements ports.Guesses; Policy zero means auth.DefaultLockout.
-type Guesses struct {
-	Policy auth.LockoutPolicy
-	mu     sync.Mutex
-	m      map[auth.UserID]auth.Attempts
-}
-
-// Take applies the policy.
-func (g *Guesses) Take(_ context.Context, user auth.UserID, now time.Time) (auth.Guess, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	policy := g.Policy
-	if policy == (auth.LockoutPolicy{}) {
-		policy = auth.DefaultLockout()
-	}
-	after, guess := policy.Take(g.m[user], now)
-	if g.m == nil {
-		g.m = map[auth.UserID]auth.Attempts{}
-	}
-	g.m[user] = after
-	return guess, nil
-}
-
-// GiveBack takes one guess back.
-func (g *Guesses) GiveBack(_ context.Context, user auth.UserID) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if held, ok := g.m[user]; ok {
-		g.m[user] = g.Policy.GiveBack(held)
-	}
-	return nil
-}
-
-// Clear forgets the failures and the lock.
-func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.m, user)
-	return nil
-}
-
-// Peek answers the stored state.
-func (g *Guesses) Peek(_ context.Context, user auth.UserID) (auth.Attempts, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.m[user], nil
-}
-
 // Sessions implements ports.Sessions.
 type Sessions struct {
 	mu    sync.Mutex

@@ -50,7 +50,7 @@ func gatewayScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	to := func(addr, token string) func(int) request {
-		req := newRequest(addr, http.MethodGet, "/api/v1/bills/menu", token, "", http.StatusOK)
+		req := newRequest(addr, http.MethodGet, "/api/v1/bills/menu", token, "")
 		return func(int) request { return req }
 	}
 	rows, err := compare(ctx, o, r, "S1",

@@ -11,6 +11,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS sessions_noted ON sessions ((coalesce(no
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS login_attempts_updated ON login_attempts (updated_at);
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS login_attempts_user ON login_attempts (user_index);
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS login_history_subject ON login_history (subject, at DESC, id DESC);
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS sessions_live ON sessions (user_id, created_at) WHERE revoked_at IS NULL;

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -177,92 +176,6 @@ func noError(t *testing.T, err error) {
 	if err != nil {
 		t.Errorf("unexpected error: %v", err)
 	}
-}
-
-// Guesses is the suite of ports.Guesses under auth.DefaultLockout.
-func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
-	t.Helper()
-	policy := auth.DefaultLockout()
-	t.Run("it counts as the policy does", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		var want auth.Attempts
-		end := start.Add(policy.LockFor) // the lock of the 5th guess ends at end+5 s
-		for _, at := range []time.Time{
-			after(1), after(2), after(3), after(4), after(5), after(6), end.Add(4 * time.Second), end.Add(5 * time.Second),
-			end.Add(6 * time.Second),
-		} {
-			var expected auth.Guess
-			want, expected = policy.Take(want, at)
-			got, err := guesses.Take(t.Context(), "hong1234", at)
-			require.NoError(t, err)
-			require.Equal(t, expected, got, at)
-			state, err := guesses.Peek(t.Context(), "hong1234")
-			require.NoError(t, err)
-			require.Equal(t, want, state, at)
-		}
-	})
-	t.Run("ids do not share a counter, and unknown ones have none", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		_, err := guesses.Take(t.Context(), "hong1234", start)
-		require.NoError(t, err)
-		state, err := guesses.Peek(t.Context(), "Hong1234")
-		require.NoError(t, err)
-		require.Zero(t, state)
-	})
-	t.Run("a guess given back was never made, nor the lock it set", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		require.NoError(t, guesses.GiveBack(t.Context(), "nobody"))
-		for range policy.Failures {
-			_, err := guesses.Take(t.Context(), "hong1234", start)
-			require.NoError(t, err)
-		}
-		require.NoError(t, guesses.GiveBack(t.Context(), "hong1234"))
-		state, err := guesses.Peek(t.Context(), "hong1234")
-		require.NoError(t, err)
-		require.Equal(t, auth.Attempts{Failures: policy.Failures - 1}, state)
-		guess, err := guesses.Take(t.Context(), "hong1234", start)
-		require.NoError(t, err)
-		require.Equal(t, auth.GuessLast, guess)
-	})
-	t.Run("clear forgets failures and lock", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		require.NoError(t, guesses.Clear(t.Context(), "nobody"))
-		for range policy.Failures + 1 {
-			_, err := guesses.Take(t.Context(), "hong1234", start)
-			require.NoError(t, err)
-		}
-		require.NoError(t, guesses.Clear(t.Context(), "hong1234"))
-		state, err := guesses.Peek(t.Context(), "hong1234")
-		require.NoError(t, err)
-		require.Zero(t, state)
-		guess, err := guesses.Take(t.Context(), "hong1234", start)
-		require.NoError(t, err)
-		require.Equal(t, auth.GuessAllowed, guess)
-	})
-	t.Run("100 parallel guesses are 4 allowed, 1 last, 95 refused", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		var counts [3]atomic.Int64
-		var all sync.WaitGroup
-		for range 100 {
-			all.Go(func() {
-				guess, err := guesses.Take(t.Context(), "hong1234", start)
-				noError(t, err)
-				counts[guess].Add(1)
-			})
-		}
-		all.Wait()
-		require.EqualValues(t, policy.Failures-1, counts[auth.GuessAllowed].Load())
-		require.EqualValues(t, 1, counts[auth.GuessLast].Load())
-		require.EqualValues(t, 100-policy.Failures, counts[auth.GuessRefused].Load())
-		state, err := guesses.Peek(t.Context(), "hong1234")
-		require.NoError(t, err)
-		require.Equal(t, auth.Attempts{Failures: policy.Failures, LockedUntil: start.Add(policy.LockFor)}, state)
-	})
 }
 
 func session(n int) auth.Session {

@@ -39,6 +39,7 @@ type config struct {
 	gateway  compose.Listen
 	kos      compose.Listen
 	ap       compose.Listen
+	login    compose.Login
 }
 
 func read(env boot.Env) (config, error) {
@@ -51,6 +52,7 @@ func read(env boot.Env) (config, error) {
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
 		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
+		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
 		auth:    at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
 		bill:    at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
@@ -200,7 +202,7 @@ func (s *system) simulator(ctx context.Context, name string, wire func(state str
 // services starts auth first: the others ask it for keys and revocations.
 func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, kosSim, apSim demo.Simulator) error {
 	authUnit, err := compose.Auth(ctx, compose.AuthConfig{
-		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), InternalToken: s.token, Sessions: s.sessions,
+		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), InternalToken: s.token, Sessions: s.sessions, Login: s.login,
 	}, s.tools)
 	if err != nil {
 		return err

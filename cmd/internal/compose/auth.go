@@ -1,12 +1,14 @@
 package compose
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
 
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/jose"
+	"phonebill/adapters/passwords"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/authapi"
 	"phonebill/adapters/rest/feed"
@@ -15,15 +17,36 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/auth/caller"
+	"phonebill/core/auth/guess"
 	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/password"
 	"phonebill/core/auth/sessions"
+	"phonebill/core/throttle"
 	"phonebill/ports"
 )
 
 // lookAtKeys is how often each instance looks whether keys were rotated or one is due.
 const lookAtKeys = time.Second
+
+// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (decision 4), a few at a time.
+const (
+	guessesKept = 24 * time.Hour
+	sweepEvery  = time.Minute
+	sweepMost   = 500
+)
+
+// callersEvery is how often the keys of services are read again; retiring one takes effect within it.
+const callersEvery = 2 * time.Second
+
+// callers knows the systems that call for their users (decision 23).
+func (p *parts) callers(keys ports.ServiceKeys) *caller.Registry {
+	r := caller.NewRegistry(keys, p.Now)
+	p.worker("service keys", callersEvery, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })
+	return r
+}
 
 // Auth wires the auth service.
 func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
@@ -54,21 +77,34 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	}
 	push := everywhere{guard.Revoked, others}
 
+	hasher := argon2.NewPool(cmp.Or(c.Login.Hashing, argon2.Default()), c.Login.HashWorker, p.Log)
+	p.unit.OnClose(hasher.Close)
+	limiter := &guess.Limiter{Guesses: guesses, Now: p.Now}
+	credentials, devices := passwords.New(hasher, users), jose.NewDevices(at.keyring)
 	factors := postgres.NewSecondFactors(at.pool, at.keyring)
 	logins := &login.Service{
-		Users: users, Guesses: guesses, Sessions: stored, History: history,
-		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push,
-		Factors: factors, Codes: totp.Codes{},
+		Users: users, Guesses: limiter, Sessions: stored, History: history, Credentials: credentials, Devices: devices,
+		Throttle: valkey.NewThrottle(at.cache, at.keyring, p.Log), Rate: throttle.Logins(c.Login.ThrottlePerMinute),
+		Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push, Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
-	handlers := &authapi.Handlers{
-		Logins: logins, MFA: &mfa.Service{
-			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: logins.Reauthenticate, Now: p.Now, NewID: p.NewID,
-		}, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
-		Sessions: &sessions.Service{
-			Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID,
-		},
+	changes := &password.Service{
+		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Devices: devices, Sessions: stored,
+		Push: push, History: history, Now: p.Now, NewID: p.NewID,
 	}
+	handlers := &authapi.Handlers{
+		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
+		MFA: &mfa.Service{
+			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: changes.Reauthenticate,
+			Now: p.Now, NewID: p.NewID,
+		},
+		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
+		Callers:  p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
+	}
+	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {
+		now := p.Now()
+		return guesses.Sweep(ctx, now.Add(-guessesKept), now, sweepMost)
+	})
 	p.inside.Handle("POST "+feed.UsePath, feed.Protected(c.InternalToken, feed.UseHandler(guard.Live, p.Log)))
 	p.inside.Handle("GET "+feed.Path, feed.Protected(c.InternalToken, feed.Handler(revocations, p.Log)))
 	return p.serve(authapi.Spec, handlers.Mount, guard)

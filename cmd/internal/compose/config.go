@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"phonebill/adapters/argon2"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/id"
@@ -85,6 +86,32 @@ type AuthConfig struct {
 	Data
 	InternalToken personal.Secret
 	Sessions      auth.SessionPolicy
+	Login         Login
+}
+
+// Login configures how people log in. The zero value is strict cookies, no throttle and hashing in the process.
+type Login struct {
+	PlainCookies      bool     // let the device cookie travel over plain HTTP
+	ThrottlePerMinute int      // logins and refreshes per address; 0 = no limit
+	HashWorker        []string // the command that hashes passwords at low priority; empty = this process does
+	Hashing           argon2.Params
+}
+
+// ReadLogin reads AUTH_COOKIE_SECURE (default secureCookies), LOGIN_THROTTLE_PER_MINUTE (600; 0 = no limit), HASH_WORKER (a program, or
+// "off") and the cost of a password hash: ARGON2_MEMORY_KIB (19456), ARGON2_PASSES (2). A change of cost rehashes at the next login.
+func ReadLogin(r *boot.Reader, secureCookies string) Login {
+	const logins = 600
+	hashing := argon2.Default()
+	hashing.MemoryKiB = uint32(r.Int("ARGON2_MEMORY_KIB", int(hashing.MemoryKiB), 8, 1<<20)) //nolint:gosec // within bounds
+	hashing.Passes = uint32(r.Int("ARGON2_PASSES", int(hashing.Passes), 1, 100))             //nolint:gosec // within bounds
+	l := Login{
+		PlainCookies:      r.String("AUTH_COOKIE_SECURE", secureCookies) == "false",
+		ThrottlePerMinute: r.Int("LOGIN_THROTTLE_PER_MINUTE", logins, 0, 1_000_000), Hashing: hashing,
+	}
+	if program := r.String(boot.HashWorker, "off"); program != "off" {
+		l.HashWorker = []string{program, argon2.WorkerArgument}
+	}
+	return l
 }
 
 // BillConfig configures the bill inquiry service.
@@ -120,12 +147,12 @@ const (
 	defaultPoolSize = 20
 )
 
-// ReadAuth reads AUTH_ADDR, AUTH_INTERNAL_ADDR, AUTH_DATABASE_URL, INTERNAL_TOKEN, the sessions and what all services need.
+// ReadAuth reads AUTH_ADDR, AUTH_INTERNAL_ADDR, AUTH_DATABASE_URL, INTERNAL_TOKEN, the sessions, what logins need (ReadLogin) and what all services need.
 func ReadAuth(env boot.Env) (AuthConfig, error) {
 	r := env.Read()
 	c := AuthConfig{
 		Listen: listen(r, "AUTH", "8081", "9081"), Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r),
-		Sessions: ReadSessions(r),
+		Sessions: ReadSessions(r), Login: ReadLogin(r, "true"),
 	}
 	return c, r.Err()
 }

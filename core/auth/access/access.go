@@ -108,7 +108,7 @@ func (s *Service) Account(ctx context.Context, user auth.UserID) (auth.User, aut
 	if err != nil {
 		return auth.User{}, "", err
 	}
-	attempts, err := s.Guesses.Peek(ctx, user)
+	attempts, err := s.Guesses.Peek(ctx, auth.Subject{UserID: user})
 	if err != nil {
 		return auth.User{}, "", err
 	}

@@ -181,8 +181,8 @@ type guesses struct {
 	broken error
 }
 
-func (g *guesses) Peek(ctx context.Context, user auth.UserID) (auth.Attempts, error) {
-	a, _ := g.Guesses.Peek(ctx, user)
+func (g *guesses) Peek(ctx context.Context, s auth.Subject) (auth.Attempts, error) {
+	a, _ := g.Guesses.Peek(ctx, s)
 	return a, g.broken
 }
 
@@ -201,7 +201,9 @@ func TestAccountAndPermissions(t *testing.T) {
 	require.Equal(t, auth.Active, status)
 	for range 5 {
 		for _, user := range []auth.UserID{"hong", "gone"} {
-			_, err = g.Take(t.Context(), user, now)
+			guess, err := g.Take(t.Context(), auth.Subject{UserID: user}, now)
+			require.NoError(t, err)
+			_, err = g.Fail(t.Context(), auth.Subject{UserID: user}, guess, now)
 			require.NoError(t, err)
 		}
 	}

@@ -191,6 +191,17 @@ type LoginRequest struct {
 	UserID UserID `json:"userId"`
 }
 
+// PasswordChangeRequest defines model for PasswordChangeRequest.
+type PasswordChangeRequest struct {
+	// CurrentPassword Example: Correct-Horse-1
+	CurrentPassword string `json:"currentPassword"`
+
+	// NewPassword Any characters of Unicode; two spellings of one text (NFC, NFD) are one password.
+	//
+	// Example: 배터리와 스테이플 2
+	NewPassword string `json:"newPassword"`
+}
+
 // PasswordRequest defines model for PasswordRequest.
 type PasswordRequest struct {
 	// Password The account's password, asked for again.
@@ -494,6 +505,41 @@ type VerifyEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// EndUserAddress defines model for EndUserAddress.
+type EndUserAddress = string
+
+// EndUserAgent defines model for EndUserAgent.
+type EndUserAgent = string
+
+// ServiceCredential defines model for ServiceCredential.
+type ServiceCredential = string
+
+// LoginParams defines parameters for Login.
+type LoginParams struct {
+	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so that it can change
+	// over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit per address.
+	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
+
+	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAddress *EndUserAddress `json:"X-End-User-Address,omitempty"`
+
+	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
+}
+
+// RefreshParams defines parameters for Refresh.
+type RefreshParams struct {
+	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so that it can change
+	// over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit per address.
+	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
+
+	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAddress *EndUserAddress `json:"X-End-User-Address,omitempty"`
+
+	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
+}
+
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
@@ -505,6 +551,9 @@ type BeginTotpJSONRequestBody = PasswordRequest
 
 // ConfirmTotpJSONRequestBody defines body for ConfirmTotp for application/json ContentType.
 type ConfirmTotpJSONRequestBody = TotpConfirmRequest
+
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = PasswordChangeRequest
 
 // CheckPermissionJSONRequestBody defines body for CheckPermission for application/json ContentType.
 type CheckPermissionJSONRequestBody = PermissionCheckRequest
@@ -519,7 +568,7 @@ type ServerInterface interface {
 	GetJwks(w http.ResponseWriter, r *http.Request)
 	// Login Log in with id and password
 	// (POST /auth/login)
-	Login(w http.ResponseWriter, r *http.Request)
+	Login(w http.ResponseWriter, r *http.Request, params LoginParams)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(w http.ResponseWriter, r *http.Request)
@@ -532,6 +581,9 @@ type ServerInterface interface {
 	// ConfirmTotp Confirm the second factor with a code
 	// (POST /auth/mfa/totp/confirm)
 	ConfirmTotp(w http.ResponseWriter, r *http.Request)
+	// ChangePassword Change one's own password
+	// (POST /auth/password)
+	ChangePassword(w http.ResponseWriter, r *http.Request)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
@@ -540,7 +592,7 @@ type ServerInterface interface {
 	CheckPermission(w http.ResponseWriter, r *http.Request)
 	// Refresh Exchange a refresh token for new tokens
 	// (POST /auth/refresh)
-	Refresh(w http.ResponseWriter, r *http.Request)
+	Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams)
 	// EndOtherSessions Log out on all other devices
 	// (DELETE /auth/sessions)
 	EndOtherSessions(w http.ResponseWriter, r *http.Request)
@@ -584,8 +636,73 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 // Login operation middleware
 func (siw *ServerInterfaceWrapper) Login(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LoginParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "X-Service-Credential" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Service-Credential")]; found {
+		var XServiceCredential ServiceCredential
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Service-Credential", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Service-Credential", valueList[0], &XServiceCredential, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Service-Credential", Err: err})
+			return
+		}
+
+		params.XServiceCredential = &XServiceCredential
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Address" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Address")]; found {
+		var XEndUserAddress EndUserAddress
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Address", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Address", valueList[0], &XEndUserAddress, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Address", Err: err})
+			return
+		}
+
+		params.XEndUserAddress = &XEndUserAddress
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Agent")]; found {
+		var XEndUserAgent EndUserAgent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Agent", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Agent", valueList[0], &XEndUserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Agent", Err: err})
+			return
+		}
+
+		params.XEndUserAgent = &XEndUserAgent
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Login(w, r)
+		siw.Handler.Login(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -651,6 +768,20 @@ func (siw *ServerInterfaceWrapper) ConfirmTotp(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ChangePassword operation middleware
+func (siw *ServerInterfaceWrapper) ChangePassword(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangePassword(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListPermissions operation middleware
 func (siw *ServerInterfaceWrapper) ListPermissions(w http.ResponseWriter, r *http.Request) {
 
@@ -682,8 +813,73 @@ func (siw *ServerInterfaceWrapper) CheckPermission(w http.ResponseWriter, r *htt
 // Refresh operation middleware
 func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RefreshParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "X-Service-Credential" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Service-Credential")]; found {
+		var XServiceCredential ServiceCredential
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Service-Credential", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Service-Credential", valueList[0], &XServiceCredential, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Service-Credential", Err: err})
+			return
+		}
+
+		params.XServiceCredential = &XServiceCredential
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Address" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Address")]; found {
+		var XEndUserAddress EndUserAddress
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Address", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Address", valueList[0], &XEndUserAddress, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Address", Err: err})
+			return
+		}
+
+		params.XEndUserAddress = &XEndUserAddress
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Agent")]; found {
+		var XEndUserAgent EndUserAgent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Agent", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Agent", valueList[0], &XEndUserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Agent", Err: err})
+			return
+		}
+
+		params.XEndUserAgent = &XEndUserAgent
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Refresh(w, r)
+		siw.Handler.Refresh(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -898,6 +1094,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/refresh", wrapper.Refresh)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/logout", wrapper.Logout)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/password", wrapper.ChangePassword)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions", wrapper.EndOtherSessions)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/sessions", wrapper.ListSessions)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions/{sid}", wrapper.EndSession)
@@ -1107,22 +1304,31 @@ func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksRespons
 }
 
 type LoginRequestObject struct {
-	Body *LoginJSONRequestBody
+	Params LoginParams
+	Body   *LoginJSONRequestBody
 }
 
 type LoginResponseObject interface {
 	VisitLoginResponse(w http.ResponseWriter) error
 }
 
-type Login200JSONResponse LoginEnvelope
+type Login200ResponseHeaders struct {
+	SetCookie string
+}
+
+type Login200JSONResponse struct {
+	Body    LoginEnvelope
+	Headers Login200ResponseHeaders
+}
 
 func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2557,6 +2763,354 @@ func (response ConfirmTotp504ApplicationProblemPlusJSONResponse) VisitConfirmTot
 	return err
 }
 
+type ChangePasswordRequestObject struct {
+	Body *ChangePasswordJSONRequestBody
+}
+
+type ChangePasswordResponseObject interface {
+	VisitChangePasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangePassword200JSONResponse externalRef0.MessageEnvelope
+
+func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ChangePassword400JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401JSONResponse struct {
+	externalRef0.LoginRefusedJSONResponse
+}
+
+func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.LoginRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ChangePassword403JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response ChangePassword404JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword404ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ChangePassword413JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ChangePassword429JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ChangePassword500JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ChangePassword502JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword502ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ChangePassword503JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ChangePassword504JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword504ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPermissionsRequestObject struct {
 }
 
@@ -3125,7 +3679,8 @@ func (response CheckPermission504ApplicationProblemPlusJSONResponse) VisitCheckP
 }
 
 type RefreshRequestObject struct {
-	Body *RefreshJSONRequestBody
+	Params RefreshParams
+	Body   *RefreshJSONRequestBody
 }
 
 type RefreshResponseObject interface {
@@ -4620,6 +5175,9 @@ type StrictServerInterface interface {
 	// ConfirmTotp Confirm the second factor with a code
 	// (POST /auth/mfa/totp/confirm)
 	ConfirmTotp(ctx context.Context, request ConfirmTotpRequestObject) (ConfirmTotpResponseObject, error)
+	// ChangePassword Change one's own password
+	// (POST /auth/password)
+	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -4710,8 +5268,10 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 }
 
 // Login operation middleware
-func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request, params LoginParams) {
 	var request LoginRequestObject
+
+	request.Params = params
 
 	var body LoginJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -4857,6 +5417,37 @@ func (sh *strictHandler) ConfirmTotp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ChangePassword operation middleware
+func (sh *strictHandler) ChangePassword(w http.ResponseWriter, r *http.Request) {
+	var request ChangePasswordRequestObject
+
+	var body ChangePasswordJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePassword(ctx, request.(ChangePasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePassword")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
+		if err := validResponse.VisitChangePasswordResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListPermissions operation middleware
 func (sh *strictHandler) ListPermissions(w http.ResponseWriter, r *http.Request) {
 	var request ListPermissionsRequestObject
@@ -4913,8 +5504,10 @@ func (sh *strictHandler) CheckPermission(w http.ResponseWriter, r *http.Request)
 }
 
 // Refresh operation middleware
-func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams) {
 	var request RefreshRequestObject
+
+	request.Params = params
 
 	var body RefreshJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -5070,179 +5663,198 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cxvHtSf+r3TNN1WSkgGIB0mJYKXypSgogkSRNB+SZVFLNDANYMxBNzzdIAjpcku+YVIqS9koiXkl",
-	"O5KK2dhxfNe3SomUXKUq2R/2T7n+jQD/h61+zHsAAiQoy1v8hUUA8+g+3eeczzl9Hve0Mqk3CEaYUS13",
-	"T6shaCBb/Fsm9TrB60uI2e2ZCkM2/9JAtGybDWYSrOW0ZVQm2KCAEdCCJgMlVCE2AqyGAEZbDDC7ndR0",
-	"DW3BesNCWi6razb6qGnayNByzG4iXaPlGqpD/ui6ic16s67l0rrG2g2k5TQTM1RFtra9rTvDuXnz5kyT",
-	"1RBmZhkyFB3T0uVZMHl+IgXKNWhZCFdRYAjaRQRtZAMbQav+4zWtUSMYlUzLWtN0gGyb2D9e00y8CS3T",
-	"WGdkA+E1Tes3bDVUymwTV7VtPlQb0QbBFPnJeBEaP4UMtWBbfokZwoz/CxsNi0/FJHjsQ8qncM8Zrbi/",
-	"FLiRNut1aLf5C5G9aZYRwITxyZRrsGQhTdc2odUUZBGTkS8zxMRnLq3/dGYlf3PmlqZrdUQprPLvuzvP",
-	"On/f6X7yBeg+ebn/l5fdJ49B9+EXB4/+dLD7tPv0fveTv3YePug8/CIJui/2ug+fgYPf7YDOwy/4v92H",
-	"zzq/2jnYfd39wz+6O2+6n3+q6VoDspqW08ZgwxzbTI9x6tIxE3MKtjVdY2YdUQbrDS2nZVKZyUQqm0hP",
-	"rKTSuWwql0p9wC+xYRkVDC2njZcqU5lKduL8+VJ23ICTMFtGU5kpI4VSaPx8dlLb1jXaLJcRpVquAi2K",
-	"xBJ46/MDG1W0nPb/jXkbfUz+SsfU2uQ5pfJ4E1mkgcRm8y9KwyYlC9V/FLc46rfgyvDtT2EdgQosMwog",
-	"BXxPTo1PnPcvT+yqGIhB0zqRRTExZRCXUZ+FoQyyJtVyE6nMYKtkMslS0ADOHh1q7VxGb9o453JiTlE1",
-	"56fN8Ku6qNZG3BmUETPA4Z4SqpnYEBKrKmcAbFRpUmQAYoOSTTakOCsTjFGZ357UPGF0ERpL6KMmomx4",
-	"pl4U3OffNxB81ER2GzSgDeuIIRuQJgOkAmyIq31Z+8bMXOHSzEphYX49v7S0sKTpWsVElkG13O178l8u",
-	"Mcy7SIgyKEakpVMp0H3+mm+oJ990d/8BDna/lptK274TkBAvft7Z+3L/5W+6z3fAwWe73edvBuH4mkkZ",
-	"eTscr3OK3nDI4yepoBknIl/Flk1wFVSIXT8+NRXbXCeY1fxUvXXr1q3E9evg4Olu9+Hz7vOnoPv0m87L",
-	"TztfvgHd333aff66+2+vT4Dab1G+6lodWpyKyLiqNref5CVitAGrQQZMCjABV5cX5o9Pb/5UP509qvLn",
-	"u+R+Dbq7O52Hn31vSdvEG5i08GU57SBlBS0kafl2Jg1kCxkDDIKoQAL83pHu7QDJdx+B7oOnoPvkF51P",
-	"PgUHu//R+fevOU2/n7T+PsGEmHXzsMKhlB5C94+nUkPrfkcHjlL3RyY8UgCwUkPAlqPmQsoVZ9OgKNmh",
-	"CDCsIwrQJtfIJWgAEzeaDEBsgFat7QcBswRXLLM8LAQo+27zNgXnYRMDVjMp4EvSV+3PLsxfnivMrgTg",
-	"/MHTne6Lb0D3Zx8f/OxZ98ljjiQ/+RR0//K088dvDnb3HA52EWSUE2GT1cbqFTjGCGuccmKQE31Edznw",
-	"KDSP4ckw3T2enBqKJ90deTSGhCXSZLmSBfHG6LmO1UxcPaM2N4diJdOgEmJDywKYtKa5OWsAkwFYhWYA",
-	"bysjY8WsI9IcluGqkZujxjQjBFCrvwpVFsn6SuF6fmF1pZct/fzXnYd/FXjkq/vdJy87j5/uv9oD3RcP",
-	"Tu3pk2TP6OrE2dQjXJyh7OrxofhYbXfgbNlR6tcwnd6efW2YhoCqENMWsoW2M+vIz+YFzJCNoZX3OG9g",
-	"LjfVvcEtRJo2qMCmxfoxdmF+Jb80PzO3vpxfupFfcoGWj72FQAfdL34Nuk+/6Hz5dP/lfdB5+az7s+ch",
-	"t8wp1w7Ftb1I7/HuMJQfiiWHg7vO1gTLyN5ENpBbdJSMGU+KkbLngsMNSVBggMK2sB25YgZ1YiNAMGg0",
-	"7QahaBp81CQMgaKaX9HPpnOkauIl6S0bkkstUt5AIfO2VTMtBNQvfdh0ZnXlynoqlQ1w5v6rne7erpDo",
-	"L/b23zzoPH7afeKX5tlU5287/YV5sgcStvg8347xL2c/T1pRXqqYFVYDFWhaTRtxqQmB3R+oKEJlAoSa",
-	"OPj8Eeg+edn9xS99DuUn30gC7b/cAYeR8runEhXHTpdhmcn5+l0k8jchdIgtHFAIGQNtqPF4X4iE4p4P",
-	"5Pmb7h+fg+7un7vPn4LJ7ovHQi7989POb5+BztPHHPd3Xv11/6/Ol50v/wGkhR4ADiFnyd8+5QLNebh7",
-	"4yB+k7dNfeFEDbGu8KuawmfegJS2iD0IxdOBnVm45NLv7zudl/c7f3lw8PTNu0mF75Nu9RHbVadD0rqX",
-	"rerQ2zNU00Np01XMH0Ns867g0NEpUXfOI7dfg5ucCxix+XX+LZO/m1RpsSTgdyicixHHCwxZFgWtGmI1",
-	"5N6AtkzKKBesvuP3mzdvJsIn3XHDV7eM9Tgf3/adnc8Tdpk08bDKGvtu83uqAG2Wa9Kg78fs8wsr65cX",
-	"VucvBaH05592//IfXPc83APdvd3Oq9dCUr78393nOwP4qAKAbiyVnhpPlTMocQFOjCfOG9lyopSGqcRE",
-	"JVWZrKQrGZgtncqFoFzwr4uHs4ddlsOw9qBL44mQ4WzkecKA3J2jlB8ebUYqQOYVzyjXsxAapvBAU1JH",
-	"4twMWRSdoX6YvQjbFoHGCiFz0K6iIZmX+W7zNop4FdlUIsgy62Zfy3hx5tbcwsyl9ZWFhfW5maWf5mNY",
-	"GXRevel884bjxs7Og843r8HBx/88NYaPwJhx1A4xaH9iD3Pck84OxW7qqAfkMTNZG6wQAuT2GiX3RQkw",
-	"cjUuGMCkkgcmx8E186Kf55ZQxUa0djTjVkWPBXeAOtbVAdpqmDYydGAaFuICAOFD7JOl/OWl/PKV9ZWF",
-	"a/n59cK8OBoLuZ3fdH/+VOyGrx51/vAoYv0qm7fz+2f7//lmMCxtSxK8HZvCRg6dfRSjyACsZZbRtAze",
-	"qBELAYooNQkGFVg3LbGENtokG8NQcCm/upwPErDz6nV394FQcc92DnZfA4eiO6D7P3/e+cOjg3/7/pDz",
-	"+yTreu1tn9P+eFu7l+nircc7Z7zE0+QEzr8FBYAIcuWMFC+idCmgBFZpQQoEW8pA35O3WFYIuQ5xW2kd",
-	"OqQgtiFDcxzbhEULIwTUIW47QIz2FR4zK/n1ucL1wsp6/v3ZfP5SPs6S8anizlf/4/SM70SFRuyKhCDS",
-	"cRdkGBCVGe58nqMmvq3Bkrf9Rig+Yqgz2uMDx24oQ8tC9hkKOKNNgzKpI1CC5Q0AKwzZoChSBxIid6Co",
-	"HLNhL4fvkgHFhS8fwS8pAtJ4ODGhxF1YRHCp2ICUAZNRKRLb067Q7G8vScmdf3+xsBQGGo6aGhlY+w5C",
-	"FGMBrhtDJRWKroJtqVnFkDVtpAO+a3VgUtpENtcmsGmYiHPYoZSMxbzP9g4+F4cXX90H3d1Pus89/7nw",
-	"W3iBie9ExKxJqRn2m2MiidWPAqvzM6srVxaWCh/020oHuzvdzz/1QorfhSk7wDwq6BWG53BCgAvHeWqb",
-	"1RqjTrR2kyIblGsQV/ujewfV31i4Fk+i3Z3u737WefzMQfXOxnjnWe37pJRD+9TVxods06FCU98RgB6Y",
-	"6qgdhCWZn6aEKLEBwciNpveQuRTB/HfFZicPxlcx3ISmJfLMhkx3MS2rINfzMjStOJnA0BZzGJ9fDtT6",
-	"g7Orl5cSFwtzc4lUJnWunxxYzi/dKMzm11fnZ27MFOZmLs5F/JT7bx6A7u9fijPwh3scJfbKq3onJKgU",
-	"foOQrGFBrGSlpNji0sKl41PsZx8f/OYB6Ly6v/+Xf4KDzz7tfP0adPd+3f3FL4cgXMMmRrPM6Fi5SRmp",
-	"I3sslU4l0pnseGJi8vyFt5VWEdi8Plc4LG8grELS3EuOQ7Tn/+g+fNbd+7j77B+d33Olo8IOxUHK89fd",
-	"z7+OCwk+tRRPQCnFr5VnKZ7wUg0ViDacI35ZBVj6hfIodVwc5Uaq6q4tLAsjABNxFO6wYRliX3AoJi2R",
-	"coEJKJOGcPdCBmoQG9+1uUmRfcTj9Gbo1uiROr+ir0mwnF9a73Gs/q/fdD//uvvi8VCH6cIjyt+aMHGF",
-	"nAqRELINk9uTH4NRu5cP2k/xd+v8OzTlkfuehWknoItJlQMaE2ARXEW2Gw7jvVQs5FVK8E1Uuoba0aIP",
-	"MxjkjczERHoKNJolyyyDDdQGZ/miXkhlz58TQYs2aSCbmXJbQKvq2ylaTssbl5ZnPLo49Rx0rWxvhq8U",
-	"b4q7dkN6RbxrNxJq/WKvZu3g1QvXFuOua1IUvI6a1bjrtqKE4cT2KKKDEqRocrxpW8GiGOn0R7dmbl3b",
-	"mrUrN5bXz6+0b753ZaF6vlbeXIQN87pltwoQLpavrC6R6Iu3/eUxbotZSapJesjx64LifIx33AeQ0oeo",
-	"zPjIvbVdRkxxrW+xNlBbnqwyVKeH7UDfPtn2cppsG7ajQ+XPjRuPCG2+BBmMjgUKQbYi3DbR8h+68ibS",
-	"Au5dLqWJmWkJ2C4fpjhA3RlYmfQFEaAeKofCZyH8kL2HIR65Ir6NMIvVgm0KirISSjGuPEqPXWgfRnuu",
-	"FiNU9lMsNHL/OP2kU2/ruTSuJogsj6EWrd8ovdXd9unOGCK6WqsHCZndFIdg6sYSIRaCOEIA5zHey3Q5",
-	"zp7z81WVgIZh8rdCa9E3UaFGIzKtyYi4XQ5YJrw4l4bQF0IN4PfFVYgNMuOgRpo2BS2T1UiTAeglyWLK",
-	"EDS4zM6mQN3ETRbaqeo1YVLoIoA6Vi5x9erYr9BzOnBQ2GgI1wd/f5mIFFx+sS5GCTFnG9LETIwThGK+",
-	"p4FZxcRGhrhYgEuaBDfVjKQzBa1hJ/uIAif8WwJNkfUr4+2RZSTXcIA7xqcyqeyUBFAM2Xwm/+3s7VRi",
-	"6s69ye1/uQ0TdzOJ83fuTWwnfP+f+0EcO7lx0gHJPktsG5VZ4gqxKUqkNV2rELsOmZbTfIHVdbg1h3CV",
-	"Y7jJcV2rm9j5eKEH4xaMQVi3YET2rrrZN964TbuofjzavvWTIrpN1GKfoW7UrQ4g3VALrHJE9ROlYYgm",
-	"/UmBbOHrV0gUN+v8louFubn1wvx7q4WlW5quLS4tXFqdXVmfvTIzL+K7BOCauXS9MK/p2sJifkmkvi/z",
-	"N/hkc/AhkYX2Xj1bQ+WNeP1VgzQ0ROf5srJVlIEb7uWXBPA9VAMvhm4QolTaq45G6nf7su/SiCj1/aaH",
-	"5hI30v4rJMh0PF0SR/N3UKuEhnk0Pj2BNew/VrV9ogvjJ1uYiteIjSAWktzRLuqNQTERcgc7rp84xqra",
-	"EKsgkiG4ZfCtE5Uw/l3tn543lv6Uo/HM7z13cDwdx81BVD0yFeMb3SHTGxXT0neVYZcU8JklBuqxmLb/",
-	"kujg8rBc4/imSogBCC4jHZgYNCxYFnwBBaTiw3Z3gccb9btbrclEm5WIGccPfY2q4LAOndvxVjJKpuBa",
-	"+tjdn2Inoi9+++fO759Hoy8iyXu7D7p7Owe7z8D+q1fdJ49B59Xr/df3Q67ed2TTCNvq1HDtjd2OYIz2",
-	"ofRxN6+3XO+kCFJB8EfBCuF19hbKTidnPnjv+hxprFZW2lvk8oXF0tbmXPKD+tTmrfrldhCbj6emJgPo",
-	"PH3YCgfeHDsvIs8AHWw+u7q8snA9v+Qib1F6QILxAP72XRhZoOUgNoqaMQqDUHmWjxEyAASexhObeSBj",
-	"YSiTYBm5UCQUxIcRMJAseqOCCyxSrSIDSHOqr2fB/6ACA5a5ieiRvAdR+FS2EWTImGHRN92sIewFBrmj",
-	"1cHqymxQFvTwmbtmoAEZSjCzjmL9vU3bVkc5kZmaNOA0cTzYZWhZ8dORJI6bi6rhp9aAP4ECk1FkVYSe",
-	"pjVis5BdW7NJHYH/85/gpokN0qJRKzYyGbOH7wUahs0FuALIIpFXpllYkDLQgLaYbM00DITDxM0mU8l0",
-	"Opv8YRz5+P3LCOGeK2gyEfgl3tOkyNABI+LNcl8AYgNKDlnUTC6dHmpRadgxn0pPlY0sTCfSpUw5cd7I",
-	"osRUZTyVmEhPZs5nL4xPTaSg/+nNpnBl9xc9VFyj1lwQ37+hA7Tx9pnu4644caVYuAcIVFtxcDjvSITD",
-	"YJz74H5jOp7+C8zsHVSAK4Q1ZgmumHb9aEqwv+vTreMZcX5y7m9RgEkreaj70fE+/uDQ3clH02ua8ZuL",
-	"sAYf26pt9tBp3MaGFKwuFZRvFry35NoV3rjVc3JjorLdmHfeWCO4mqialkFw9ScUlW3Efnz14vLNW9lL",
-	"i/kri9eyi+8vhj+vNVOpzKQMI/6x+6hYphcP7KWO+W9c0pYgRdmMHD9rN0xcBSZmRPiZG43gRA4b2+ES",
-	"Qg5J95O215ocj7ncVe1pEHmVTLhRI6whbuV0fvNF/9Il74ixs0rjWhK4p8tQqmoB6amou5AEywxWKqAG",
-	"NxHAyBRxJ5aJRelcvned+DRgGlEI5PxYCHvsV5dXEilZXyOqDPnT4wcpX+zCGdLCVJdqEJpYnFNUTJuy",
-	"gIE+wMH7nInRfLNektZW2E9zPP9P7BM5A6oXHmWENnGyZgcZi4Dux/Y/yevnYT3EEQef/XL/zZvOrz47",
-	"lI1dl5X7IGetnRkd7s1adcccW2UEujCXcinFQXVQFvllZxAJZlIBiykb1BcwcXcm8UEqMbWeuPOjqNbQ",
-	"ta2EW+0o+98zqe6Lx7KK+cedb97ooPvgf3VfPNbBmfUzOjiTONP56hGQcTBuqJyvjKI7UVwh8ToG1ZWL",
-	"N0iFOVRhov59i2PGFlJcSzCKUuH/Vx+TZVLvBUkFvorDpKM1Ht49BnMCiw5njWV55TvCTmrcA/IRrpDj",
-	"qcvAJn0HsahvgXyui5nZlcKNvKZrcwuzMvlleXV5MT8vMyIL8+r3gMvAvScyrxvINivtHmw6Wu/geCYb",
-	"5x0cPMZEhOmZRt81mAZQlO52M5whGE+lB1gZ+Wg1nMNcgZJqx9t9Psq/g3vPH4N5kRjtIa0gGUY5eJjn",
-	"LL9+2wmzpL3fFkOeIE0ui+jOisouK1smwkwCfSckExSVj6pgFB1niEqjEOYZv8qgsiQ7Ai0Y7Gd1T3Pv",
-	"li6FwysdbcfQ16k6GHWXmOWaLDxPAbQRgEzW7XTK0E8DKFddBMKES+brgCLLIHX5q4qEGRJOigWRvShi",
-	"dJNvo8adweqgYjLACCghYdFix9PjYOnQgeyhfQxigmg4wAm/fRHy+crFVAsUfFPP3InIYYQXiNvTGymi",
-	"s4VLS8YUIWPUHkk3rjc8hvdEcVZJY68hiIiBYqBiYlVZ3XPDSjjJd494JgVnb2Zn5f/ANHSQzYAa2gKG",
-	"WTUZPRdyPhweUxxyS8BE5c69bGYA14QQEX5Z5BFeLbJHhcMk1KwSN6E9IYNg5WLx100reUBByYa4XAME",
-	"A5MlQdEgZTomrqPJulEElkmZrFffpDpQ0QVqpIKUdQSxiat8xyFYrvk9+b7ai75qrL4Ktr7ao8FOYMKx",
-	"7w86l97/9Uv5+ULe97kwv764tPDTpfzyMv/Sa05weWHpYuHSpfy8pscURS9cyl9fXFjJz8/eWr+Wv+XV",
-	"xOlViXmuMJ8PjEd84Ucb1/MrVxYuiWtm5uYWboov/XfE1bWKL+XQqypMjzo+8Vk+4ST88MPCacOhBNZI",
-	"1H9MCxbfV5dnCnP5S0GkFXNH9LQhLr/hMP0aOugXAZIqoNEJiRTblW/J8VQKEFsUdo46NdzMkkFVgVD/",
-	"A8AQMdBB4kN74hI5tMOY3W2TNAS9FjDyOrpEaVJxHhmR9zaS1fpyAAKDMIZkvKiDDkRNsbNFf2Owog6K",
-	"Qt0mU0l+afGc9PE4wUmq5ZsOGkJl2UBmH3kt4HRA7DVc5I8uSlPYfRNXOKoolkqaKiHROiMctBrqVBbZ",
-	"go61H51xWxxF9VLmJURNA/mCZQNvPUIftMO0hFwZd8B99obPBI7uUFAnJVFq3MQIYHFV0i3FAuqwDVq2",
-	"yRAoptKpdCY7PjF5/kKRL04xkLdanFY8p7CZ3Pi1dqOGMGQosgzhpFefwyadDR5xpwKqNJUWPv6zCenq",
-	"z+rj2+rf8e1/kf+c1y/EhRkHfDm+2TjFfwND8lqoRRvUuYS9LvWeX1JFWj80lfVXE6l6Xm15DlKQZYFS",
-	"U9ZUUTo0yoGx7upgLYdA0M5xPNKHxPMdajb12YSLXubZENJppWdqmnPEInGLsk8QB3lr2ky5jBoM9EqK",
-	"W9NiHNrHMsvi/ZYOLFLgG6ltcmycfxRTsI+ZNToLyEvtOzkjxPPguTeLLm11uCUbJk9MTele++Tx+MCr",
-	"gCkzKsNEJiFGdoKvMMGVlZVFFzybGORx1TJpyJUdaiLXx/45IXPE+SIS8mEgzMyKqU5qPOshOP4BW9gd",
-	"pt+YjDyTVPV5QBXH+Xab7lhMDmn86xsVSfIstGmbrL3Md7eqyiEi5maa0oSWny4763715oqmx2djeK49",
-	"UgFFXyV4qSQD9RVFkJ7gKCFWQzF6NcYaMkVUZMFGDwFIVQT4bCDUEHk+MuwGWuYm0oXtZSFoY9DiolAd",
-	"mHD9bRBZBIMD+kQqndKB9ymTOpdcw2v4hz8UEWI0+cMfgsjEhK/w6s0VcFakheqgyNqNHIDsRx+2WFH3",
-	"RTGd4yKYcTFdnFHVZoT4zQHVaPy/7v+xKAvBhwsurmHSgB81ke4P0eWTciOpiGUAyECdUJYEM+78hcyX",
-	"Se/eQKJhV7oyBpqM1CEzyzLKR93ovCO5hudItSrs1yYDDG4gClClgsqMv1oNyuKPrtYCRJKwZxPZnD8M",
-	"QCoVDqgUbWckMuLEXVZ4wKSgeG/NUaFrSuOuOZp0Tcv91/0/6mvCDSk/bBenVQPGWHNGkDD4SKlR16Tx",
-	"sKbl7vGnbBdFMpmjRj0YrRSp1KFFqUJzPXVoMQkU+pEzV54AvmASGa9hBxo7G8yGZRNXORGK7yeUgEsU",
-	"LhXB2XRichyUa9CGZcYRJOek2zOJD2DibioxlVxP3CmeE7tQDAoZOqhDA8mhq1Jicq+gco0gYxrczM6q",
-	"Lj0NaCPMioI6zu1Jr4OPMDuwEmWxPiLSlMeOYhbSuHTaeUGLEhf1FsdqiO8MbuSMcZa8WxRDKo5xK6TN",
-	"P0mgZxOiNiPfYg4oEOFmbUFKTGTEmRtPRzAfLpMQ2kl1dyUsEDJL1zaRLYMbtXQylUyJZMMGwrBhajkt",
-	"m0wls8p7JMTdWLKFLCshapyOfdjaoEmnXEC1V5CICtGSNlvDRpsmaSr3GTfiuJpz0s43UNsFa+cn0ufj",
-	"5iuox0mJBFsLsgvSkCYTplRRYYJiEsxgpx7rGi5umEZRyiSJ5jmUriBWrrldEnVHTgiO5auYTrk1MAQV",
-	"3WbBwlddRexqa0McVyPaIJhKlZBJpYasZuGkZnu1FVQzzIN//aL72X1RRWVvh3/yV1aQd91Wafhu7r1I",
-	"tffl14t0+kAOvUiZV3nyIi1e5cJvDZnEvq0P9+7MIe9eyBC8eX0y05hNm2Tyw/eu1S/MlzOr7cvvl43x",
-	"jYX6Ar1YILfYBxlzQ9u+M0Q9hWBmfI9yChuIsygLFTuZheUaSsxyXiIxeP0KaYmKC3wPcaVZ4s9phECq",
-	"rB3Apc9WAlbRj7OplOYHLdJq8qYSBjh8vOOZqV6zdDffWI+Cv9u6NiH35EC3BzsHipszA998ERqq46K8",
-	"Mzvwnf4iPOLW8YFvDbU09UM1LXf7ju5jrEW3joMyroXubQeVMpeXsEr91Q22ElzwJCBLcGnjrNlWwp+p",
-	"pglfgShIIpv25zQ/ZBLj8vf8yd3TGoTGiM1lBm1utnox0qqbsQp05sLTUSAlwhQaoklw0+khJc62xAe3",
-	"yw7XEUyAIaEmnNitUlvWQMNE/m/WUW4Nf3v/0TDtjb69/0tw1vHTn5NILb7XmujqQ52mPdwW99CXfO/x",
-	"m6v5R5ORzkIMvr3/aCT97fwPz3IUPNM/lV5kKVBQJKxR5LqN68+cq9dM2b9E3ShXjNiANjimkun6zGt/",
-	"5Eu051BWXs6vWsNiAFT6MxXNdQAdmCNC4Zz+9nGqzGlCpRCMc0A9hA4LZDd4/NZ98bjzq8+84qB+Bea7",
-	"RbKTl8Mek3/uxNMEY7Zkw7/Ia2Pfd8TH9+6UF0iH879JxCz7I40HeTFp0MSGWR+mUFCgzsV20BTmJN0+",
-	"NjRxTpmDE99/tbf/8nn8qjqhGoFUOQ21r9ZKPy2bC+bVyx/kl1beWy7QAl6aKM8WJgv1y6lrmUbWmL06",
-	"lUTtq3eNmwV+ISllJnABp5LljIVL9csp4/2rViCURGXIBfOkBkmO8iXIeUlvTuCMP0o1EJqqIlFvh9zQ",
-	"d0IhawMkHwUC0iJebRXP6cuqutNrg/rjxnzBYtvbsVWOoz5f18Urtsu2IxciO/3z192nH3dfPPbWHJw9",
-	"+PxRd2dPFOp6/ujcyeyBzfKV62blvdFsgetJvvx8Gxy2BZyVji5tsK6Eu1Ju0tudGI4OLNL+3+9Lah55",
-	"kYYTD76CbxHcO+dlq3GMOQRIvAjdOiXizvTAdwY63vJ704NjxHAbr1NgPDJgLN2EEokoAOkr9OLAYQVI",
-	"JSIeGPumQ9iXj6Un+M073pRAgiAK1HQOAeJp4SHxOdRsub2k46slDp35xAQIleo8GQeBZH/4Y2pMmVO5",
-	"IKcYQSTq6O1PfmnZq9b6qMRAj2PH3vKANFlyWLYOFAo/5cvh+dLdKXnhGjOpwwCjZb96BYoEMsl4FmIx",
-	"JzaXiV1FzOFCvzHDxYLwRvpLilFp8Pn7uYZrS4EFBSuk5w8adROblKmv6k3K5PkEqyHTpuDseGrqXJyd",
-	"YqM62UQrTj/poxor8jEhl9vu6+7eswHthSG4L1zW60RgupyQETejnsImUszDuf7ty50lOfxpkZsiGo4T",
-	"6Vx/i7gkIsBSgwuwWYIrlilPyE/xzHckN+UmigqtgPz0fz+8FNV7YJbr4sQPAnk2qdJinTqLkcRkUVJ3",
-	"MpO9kAOTKkxYnIbScwHPnilORIVzTnwtnUj8cUWZLNwSoe38rQSzNYywoXKehRfISSIGBQYc7xBTx5fy",
-	"fENGFpUQwqAsM7Q5C5ZQ1cQiFhdi1AI2EtWOqNdCoyXDkSJCfw2HpP40qDaR9D/JBr2W7CMnxqeGwjWD",
-	"jEQR9zmmN51247BjNUYVMUdXCMTKvBqHcWpDzOnYWkM8JYTqRMYv6D581n3x6++p7iiharPftEIKxLHt",
-	"/Xntbyk53clFPzyFfDvYTOLISdpHVX2B1PMeB05yNrqT1cERH+fLU5V3qvIGVXkXuUQCjACEbWKFjx5G",
-	"qPgi5sOY0hi97fgVpRNFmY6KTerxZTqm3d+EVa/Ca+iGTDkjGCWBioMBDOGQ4aGLZBEv9CdYnG8NyxOU",
-	"MIMBt3oIN7IaCLOcF4sgByAPbcSAG40zVP4kB+M7dgkcyMSoHUWjYyseH619LlkhudRhXM/DhyFlVqhS",
-	"y8kcKThYI07n9FA2oTKNt0PFFXGJttqJrNFAJU3XNia2WuOJu1a9/hFfklKmlUmMs4qwpE2btsYTE0al",
-	"we/78G6ztZEYzzLC77NKH22hRMZiuKLpWvVDewvxK+VTbLpVTUyUoGCrRmVrayMxbkNMtDtBXXOyFRKP",
-	"qo/iq0X2Vkw+k19ix1OtdKqVBtVKSojEuI/UObcTdztq5RQqHBEbkiZj8bwrlcebUScW0Xe5ShFGIlDC",
-	"a9YLasQyhH2GSWvaMcCAZ38RG9RMA1GVoYGbFJTawIw/eTcp85XSPb7/mWPlBWy1wwd4vkLNna8egf2X",
-	"9zuffCnlzd7+y+dxUjd49BWmZO/az26pZ3Ws71/MwNHoth55aKBbXuxDnfx4/1NDJ6zbPc9LA8J6/2+P",
-	"OAHkDITY/mwn2kz4GGI3rthyjNCdsSzfjqQ6UHPlG4lb2seXoINzdqAp16kYPIYYlJUH3JKlddj2y5Am",
-	"RT/xyUDZtXdI4ZfpIfzGyjVU3ugNzR1AnUmlgAoDa8H2tBuVJCJ1PQnJfElJJgXf3n/k8qVq8AckJ4nQ",
-	"Kl/brm/v/zIWFvPRBXoOHMMnY1pWH0mnBhaDkgN1+ENSye0aGnpyQDYN+OSwZDqK8Ai0GzgRTG4gbIYB",
-	"uSMdRXhHnHoIdcGIyGVfp4sTEfL6IaQO4PLBdmxcRIyvcUGUOC8eDEacsCbsTZtRaNW+u7sfWTg9HGTw",
-	"9QjVX7BJSA+7YxPZhllm36mpcQxFeWpufDd69npEsTrH54IHRqtlVZxZb926RBhkKBCXLWtCE8uIZK9J",
-	"71MSLNqIIoH4xMGJE6zipZ9wY8M7kod15GSIExucZS0CGCwJiLGGnXeoxLNz08CCDNnqCIZB/uYKsQFl",
-	"xELYTcSRRRD82XEif8Y0fN/6SySIlzgJ+uFDekmj453Qu3T2HWj/Yu/g45dg/+Wfuw/3/EJ32ADQoTwn",
-	"gQL+J3R6r6gZ0jFinj08YiMMry3Vb2SPEVZbzt748Fbmxt1yZqpHaG1A5chFlIpGzm9U1la4n0QPNYNR",
-	"y0mYeHuaxt1Gp3GP71bcY35LlaqDIelcEbkbrWhK0AiCsPwF53sFYYk4SJW5G4yEVIquJCw1cagh80BN",
-	"+7gxkAgbC9wcdIrKH98bhbARcfQ//KLz5Ruw/+bl/puXYLC4SHlL59//1Pntnrqz++Rxd+cZ+K5DJvN8",
-	"gjowxdJwGvM/ELdPAyi/M0A4R2QevqhyYMmijSpSeDR8rPfJdha8eYaKfi4O41KdSxJEmSxH7uUZp1M5",
-	"EVcjMvHlySNywp+JZSBRskB2GVEJ83URY9PLkTw6vmUtEgIjil1//Rh0Ht2PQySeULsdyO1SpryvKU2v",
-	"gilu1xhp4Tp9X2KbtpiNSBsVf9eUXp1ORA8T2bhkvDSZOF/JwsT5ciaduAAnUCJVSpczRhaNVyZSMr05",
-	"nKIWO4vxlUw2l8qEZ+GWJlLTcENZErDR4LOZwYZNRJFcNZtUOmeULuTSuUyu74RSuXQqOqHDOrFs3+mV",
-	"cPJMyVRxECk8Dwe7T7tP749ClEbanPQ8dZTXnQrO70xwLmAVU6iEpdOqSQEOt1vUT04GDY3do6axfSgm",
-	"4gIzgITOuKHy9CiZIGClRzcqJ6NfYBjACNHXsKSPKCNhkWqCNFkSLGCv/5eqN6EDsols2YapjkSpQWRR",
-	"dIY6FbRj40UQNpbdmH+3fGHc2ZtvyPyZhu5F2HA9kAwVzRuoTRMXck6dWCxz1WQvpt6VCg7r7HTnJPDj",
-	"MMDxYPd15+Hf30HE+D1xcp6eBI4YkBK3ZeBoZai4xikAdgg6BRQhCoTl2MKAwzdgYlC2ELSTcUVunLYO",
-	"2slmk3f3djuvXschS9XeJK5PSaAtSS9cOdrsbKeUoNcEYrjU7MD5i2j60n3xWM3+BGMRIi0+euAwJ4z+",
-	"NOjg+yhqAjaoWsqRHoDIejk9pYwTWtCqEa91GKANBFVEryj1RmxQU5WTkmBGXeRAKEyYjOh1mo0oUEpF",
-	"k4ZaOyqj1JiOLZ7cbii+M/9newef/0kc9Au/dax48jnORU+W/5cKSbg9YtRRh092hUjTffHzYwupUB+Y",
-	"HiLKPT7j2+TUXvzOhE2BSmMpUPaTr8mIDMSg2z5YbPX2HW5diEKAsRYSFz5VOfhpFYkqyy/K/sCyhKDv",
-	"PFWWONS1pm15dYVFIKGaSK+6qurUQOf2oMyc98wnt01sTOdoURBYpjH4q8A7iWOBx/jjY6MPu6lkrUJ3",
-	"JlVxq6o8ovpa1nT1PVbpgujzVDW8PgXSfE8RBdK272z/3wAAAP//",
+	"7H17cxvHneBX6ZrbKknZAYgHSYlkufYgCrQgUSTNh2TZ1BENTAMYc9ANTzcIQlpeyRsmpbKUi5KYa9mR",
+	"VMzFjuM9b5USKVmlKrk/7qNs/iPA73DVj3kPQIAEZXmL/7AIYLqn+9e/d/8e97QyqTcIRphRbfqeVkPQ",
+	"QLb4t0zqdYI3lhGz27kKQzb/0kC0bJsNZhKsTWsrqEywQQEjoAVNBkqoQmwEWA0BjLYZYHY7qeka2ob1",
+	"hoW06ayu2ejjpmkjQ5tmdhPpGi3XUB3yqesmNuvNujad1jXWbiBtWjMxQ1Vkazs7urOcW7du5ZqshjAz",
+	"y5Ch6JqW52bB5MWJFCjXoGUhXEWBJWiXEbSRDWwErfo761qjRjAqmZa1rukA2Tax31nXTLwFLdPYYGQT",
+	"4XVN67dstVTKbBNXtR2+1Aa0YR0xBcc8NtYosnOGYSNKowterSGAsAGaFNnnKCgsASgfTYLLyDLRFjJA",
+	"y2Q1AEGVEAMU30+sIHvLLKPErI0MDgloFQHBVlsHyKIImFVMbGQE951JZZOpZDqdTU5pumbyN8vD1nQN",
+	"wzp/5P1EHhsJvtiEs9rAAcHteYSrrKZNT47rkY3r7k6rCLMj92kgvoXR7vEGuWtaFhybSKbA+XkTN7dn",
+	"QA4bNjENkJ68MMi+xdp77DqdysTuWy3VW2n85jdRG5AKgIC2KUN1wGqQgTK0LAoqxAYmowI2FJznBHTj",
+	"5sIiyC0BiuwtZF9IgtUW4VPQwBzQRhJikAEImFlHOqBETm3y2TGnA1xF65hsITsJcqBlE1wFBCNgUgDB",
+	"eCoNzq8t5NZWry4uFz7IX7mQBLNiUf4D4Y/zd6FtVG8wULFJXZC5ZdZNBhrIdpF2HQeOpFGi6WR2K7Od",
+	"sm5cLK+kb5be+/j23CU8UV8dJ+9uLt9d++jqZOv9dh5eMWbNy7T3GUURotc5ZSYmdc5O3HPT46jURrRB",
+	"MEV+ZncZGu9ChlqwLb/ETKEybDQsznBMgsc+ovxI7zmbFONLgYG0Wa9Du81fKBcNMGGc5ZRrsGQhTde2",
+	"oNUUzEuwHPkyQ7Cn3JWNd3Or+Vu525qu1RGlsMq/7+4+7fxlt/vpV6D7+YuDP77ofv4YdB9+dfjo94d7",
+	"T7pP7nc//VPn4YPOw6+SoPt8v/vwKTj89S7oPPyK/9t9+LTz893DvVfd3/61u/u6++VnGudSHDbaGGyY",
+	"Y1vpMc4D6ZiJOZ9ra7rGcYkyWG8I3pGZTKSyifTEaio9nU1Np1If8EdsWEYFQ5vWxkuVqUwlO3HxYik7",
+	"bsBJmC2jqcyUkUIpNH4xO6nt6BptlsuCAVagRZE4Au/0/sFGFW1a+29jnjgak7/SMXU2eQ6pPN5CFmkg",
+	"QXf+Q2nYpGSh+j/GHY76LXgyHHsprCNQgWVGAaSAS46p8YmL/uOJPRUDMWhap3IoJqYM4jLqczCUQdak",
+	"2vREKjPYKZlMCj5oAAdHhzo7l3qaNp525eW0guq0HzbDn+qSOhsxMsgzc8ChnhKqmdgQDKcqdwBsVGlS",
+	"ZABig5JNNqXSUSYYozIfntQ8leEyNJbRx01E2fBEvSSoz483EHzcRHYbuEIekCbjPNnmbLYfad/MzReu",
+	"5FYLiwsb+eXlxWVN1yomsgyqTX94T/7LOYZ5FwmFA4oVaelUCnSfveII9fl33b2/gsO9byVSaTt3Ahzi",
+	"+U86+18fvPhl99kuOPxir/vs9SAUXzMpI2+G4nUO0ZsOePwgFTDjQOSnKAVUhdj1k0NTkc0NglnND9Xb",
+	"t2/fTty4AQ6f7HUfPus+ewK6T77rvPis8/Vr0P31Z91nr7r/+uoUoP0G+auu1aHFoYiMawq5/SAvEaOt",
+	"9AQKMAHXVhYXTg5vPqsfzh5U+fwuuF+B7t5u5+EXP1jQNvEmJi08J7cdhKyAhQQtR2fSQLbgMcAgiApN",
+	"gI8dKW4HQL73CHQfPAHdz3/a+fQzcLj3751/+5bD9IcJ6x+SmhBzbp6ucCSkh5D946nU0LLfkYGjlP2R",
+	"DY9UAeBGky1XzZmUy85mQFGSQxFw64ACtMUlcgkawMSNJgMQG6BVa/uVgFmCK5ZZHlYFKPuGeUjBadjE",
+	"gNVMCviR9BX7s4sLc/OF2dWAOn/4ZLf7/DvQ/fEnhz9+2v38MdckP/0MdP/4pPO77w739h0KdjXIKCXC",
+	"JquN1StwjBHWOKPEICX6gO5S4HFgHkOTYbh7NDk1FE26GHk8goQl0mTTJQvizdFTHauZuHpOITdXxUqm",
+	"QaWKDS0LYNKa4easAUwGYBWaAX17TjxuIDwkrWGyhOy6SakZ1lYwAQ33J53r/BATVkM2KDcpI3XhULJM",
+	"3JcO5xaXLxeuXMkv9LKrn73qfvktOPjzo8O9p0JF6Ut+Z4KwD/n5YR1nLR8B6qEkYXYoqvOQc5Ry0Nvv",
+	"yEmRExyygQXLm5ICQ5QgvXDSm8flEnPHnKN+qlSm/6pZR6Q5rBisRgZHXVyMEECt/oqt8hNsrBZu5BfX",
+	"VntS4i86D/8k8OKb+93PX3QePzl4uQ+6zx+ceblOk2qjpxNLu6M7nKG8XeND0blCd+Cg7CipPQynN+f1",
+	"MkxDEDnEtIVsoYOadeQn8wJmyMbQynuUNzCVm2psEIVI0wYV2LRYP8IuLKzmlxdy8xsr+eWb+WXX/PGR",
+	"t1CzQPerX4Duk686Xz85eHEfdF487f74WchZeka1Q1FtL9B7tDsM5IciyeGMUAc1wYq40gISRUdJmPGg",
+	"GCl5LjrUkAQFBihsC6nL1WVQJzYCBING024QimbAx03CECiq/RX9ZDpPqiZelj7sIanUIuVNFHI6tWqm",
+	"hYD6pQ+Z5tZWr26kUtkAZR683O3u7wmO/nz/4PWDzuMn3c/93Dyb6vx5tz8zT/awTy2+zzfjkpO7XyCt",
+	"KC1VzAqrgQo0raaNONeEwO6vqChAZQKAmjj88hHofv6i+9Of+a55Pv9OAujgxS44CpTfP5SoCNmYg2Um",
+	"9+t3XMrfBNMhttAnETIGQqjxeA+lNJA9z+Sz193fPQPdvT90nz0Bk93njwVf+ttnnV89BZ0nj7k13nn5",
+	"p4M/OV92vv4rkH6zgOIQcmH++TPO0JzJ3YGDeDPfNPTF1UaIdMVthylushqQ0haxB4F4OoCZhSsu/P6y",
+	"23lxv/PHB4dPXr+dUPghyVYfsF1xOiSse3mQHHh7hmx6KGm6hvk0xDbvCgodnRB19zxyUzaI5JzBCOR3",
+	"zVhTfCf5eBLwEUrPxYjrCwyJqJQaEp4fNQBtm5RRzlh9oWu3bt1KhKPE4pavhoz1iC3b8cWdLRA2R5rY",
+	"GNqn5Q0L+LNos1yTbrZ+xL6wuLoxt7i2cCWoSn/5WfeP/85lz8N90N3f67x8JTjli//bfbY7gOc4oNCN",
+	"pdJT46lyBiUuwYnxxEUjW06U0jCVmKikKpOVdCUDs6UzvhDkC/5z8fTsYY/lKF170KPxWMhwNvICYUBi",
+	"5yj5hwebkTKQBUUz6kJIMA1T3AtRUkfiNhtZFAWdXkuwbRForBIyD+0qGpJ4mW+YhyjiVWQL2V4AXD8S",
+	"Xsrdnl/MXdlYXVzcmM8tv5uPIWXQefm6891rrjd2dh90vnsFDj/525kxfAzCjIN2iED7A3sY13N6ONez",
+	"uoAFecxM1garhACJXqOkvigARi7GBQGYVNLA5Di4bl7209wyqtiI1o5n3KrI6yAGqGALHaDthmkjQwem",
+	"YSHOABA+wj5Zzs8t51eubqwuXs8vbBQWxIV1yO38uvuTJwIbvnnU+e2jiPWrbN7Ob54e/MfrwXRpW4Lg",
+	"zdgUNnLg7IMYRQZgLbOMZmRIVY1YCFAkrg1ABdZNSxyhjbbI5jAQXM6vreSDAOy8fNXdeyBE3NPdw71X",
+	"wIHoLuj+7590fvvo8F9/OOD8IfG6Xrjtc9qfDLV7mS7eebx1xks8TE4hKkVAAIgEEU5I8SxKlwxK6Cot",
+	"KML7DZUkc/oWyyohNyBuK6lDh2TENmRonus2YdbCCAF1iNuOIkb7Mo/can5jvnCjsLqRf382n7+Sj7Nk",
+	"fKK4883/OrvjO1WmEXsiIRXppAcyjBKVGS5qhmtNHK3Bsod+I2QfMdAZ7fWBYzc4V/SAE9oMKJM6AiVY",
+	"3gSwwpANiiLtLiHy7orKMRv2cvgeGZBd+HL5/JwiwI2HYxOK3YVZBOeKDUiZSGoSz7RnXKbZ316SnDv/",
+	"/lJhOaxoOGJqZMra9xA4HKvgupGNUqDoKgSemlUMWdNGOuBYqwOT0iayRfxT0zARp7AjIRmr8z7dP/xS",
+	"XF58cx909z7tPvP858Jv4YULvxVx7CalZthvjokEVj8I+NPaeqPS4d5u98vPvED/t2HLjmIeZfRKh+fq",
+	"hFAuHOepbVZrjDo5FE2KbJX5ZxyNI8v5m4vX40G0t9v99Y87j586Wr2DGG89qf2QhHIIT11pfASaDhUm",
+	"95Yo6IGtjtpBWJK53YqJElukrTo5Lp5mLlkw/12R2ekr42sYbkHTEtmfQyahmZZVkOc5B00rjicwtM0c",
+	"wuePA3X+4Pza3HLicmF+PpHKpC704wMr+eWbhdn8xtpC7mauMJ+7PB/xUx68fgC6v3kh7sAf7nMtsVe2",
+	"41vBQSXzGwRkDcvNkpYQW1pevHJyiP34k8NfPgCdl/cP/vg3cPjFZ51vX4Hu/i+6P/3ZEIBr2MRolhkd",
+	"cwKdx1LpVCKdyY4nJiYvXnpTyU4B5PW5wmF5E2EVkuY+chKgPftr9+HT7v4n3ad/7fyGCx0VdiguUkTU",
+	"cFyg/pmleApCKf6sPEvxlI9qqEC04RzxqpIA8DPlUcq4OMiNVNRdX1zxJ0E4ZFiG2BcciklLJEJhAsqk",
+	"Idy9kIEaxMb3bW5SZB/zOr0ZGhq9UudP9DUJVvLLGz2u1f/lu+6X33afPx7qMl14RPlbEyaukDMmEtJs",
+	"w+D2+Mdg0O7lg/ZD/O26/w5teeS+Z2HaCdXFpMoBjQmwCK4i2w2H8V4qDvIaJfgWKl1H7WhpmhwGeSMz",
+	"MZGeAo1myTLLolDNeX6ol1LZixdE0KJNGshmpkQLaFV9mKJNa3njykpOi1RZ0bWyvRV+Urwp7tlN6RXx",
+	"nt1MqPOLfZq1g08vXl+Ke65JUfA5albjntuOr9njQUQHJUjR5HjTtoJFh9Lpj2/nbl/fnrUrN1c2Lq62",
+	"b713dbF6sVbeWoIN84ZltwoQLpWvri0TLa56kFda6kOxKwk1CQ+5fl1AnK/xjjsBKX2Eyoyv3DvbFcQU",
+	"1foOaxO15c0qQ3V6FAb68GTHyzS0bdiOLpXPG7ceEdp8BTIYXQsUjGxVuG2ipbN05U2kBdy71FgTM9MS",
+	"arucTFGAGhk4mfQlEaAeKiXGdyH8kL2XIaZcFd9GiMVqwTYFRVlFrBhXWqwHFtpHwZ6LxQiU/RALrdy/",
+	"Tj/o1Nt6Ho0rCSLHY6hD67dK73R3fLIzBoiu1OoBQmY3xSWYGlgixEIQRwDgTOO9TJfr7Lk/X60XaBgm",
+	"fyu0lnwbFWI0wtOajIjhcsEy4cV5NKR9IdQAfl9chdggMw5qpGnLqlmkyQD0UtcxZQganGdnU6Bu4iYL",
+	"Yap6TRgUugigjuVLXLw69iv0nA5cKWw0ZIYssFGZiMR4/rAuVgkxJxvSxMyp7hWI+Z5xyqqJh4VySZPg",
+	"ltqRdKagdexkH1HghH9LRVPk4st4e2QZ4Upg41OZVHZKKlAM2Xwn/+P8h6nE1J17kzv//CFM3M0kLt65",
+	"N7GT8P1/4R/iyMmNkw5w9lli26jMEleJTVEirelahdh1yLRpzRdYHapi5ysTdqkH4RaMQUi3YERwVw32",
+	"rTcOaZfUj7PCA3E87C03bRthtvTG4IJRy/+ysEbRBuUatGGZIVu4pNewyZFwBrAWAbSBLMvEVfGLQCq0",
+	"zcD5hblZHSzMXbkgCs3x753VBbls58WLw90Xnd991/3iPuh++tXhTx51n706/OwRyIxga6EjDAM2uPN+",
+	"x3m8g2z0BOqqFHmcds9RFzQ6gHRT0atKxNdP9ehD8OmP2YF0foSbdT7kcmF+fqOw8N5aYfm2pmtLy4tX",
+	"1mZXN2av5hZEuJ7Qn3NXbhQWNF1bXMovi/oiK/wNPlEbnCSCn96rZ2uovBmvjtQgDS3RmV8W+YzyYy/3",
+	"+oqwY45UqJZCA4RklO4HR8HoN3zF92hEMvp+00N7iVtp/xMSYDqZahAH87dQSQgt83h0egpn2H+tCn2i",
+	"B+MHWxiK14mNIBaC2VEW1BuDbCLk3Xc8eXGEVbUhVjFBQ1DL4KgT5TB+rPZvz1tLf8jReOL35h3cPIqj",
+	"5qCRNDKNwbe6I7Y3KqKlbyvBLis9dpYYqMdh2v5HoovLw3KNq6uqlG0Z6cDEoGHBMpLVdLlywpftYoFH",
+	"G/W7263JRJuViBlHD31t5OCyjtzbyU4yCqbgWfrI3Z8xKYJpfvWHzm+eRYNpIrmYew+6+7uHe0/BwcuX",
+	"3c8fg87LVwev7oc8928J0ghT+cwP0Vt3O4ZvoQ+kT4q83nG9lSxI5TQcR1cIn7N3UHY6mfvgvRvzpLFW",
+	"WW1vk7lLS6XtrfnkB/Wprdv1uXZQNx9PTR1Z1zrMf3xvjt0XkVe6jm4+u7ayungjv+xq3qKShFTGA/q3",
+	"78HIAa0EdaOoGaN0ECpDMzBCBoC+skYCmQcyFoYyCVaQq4qEYjIxUtXo3VgRi1SryADSnOrrKPJPVGDA",
+	"MrcQPZYzKKo+lW0EGTJyMbX0b9UQ9uK83NXqYG11Nlz2P/YKxDUDDchQgpl1FOu+l9Zv7E5NGvCBORcS",
+	"ZWhZ8duRII7biyqUqs5AVsQ3GUVWRchpWiM2C9m1NZvUEfh//wFumdggLRq1YiObMXu40lThekdBFnnZ",
+	"MmvGgpSBBrTFZmuialivngo/igMfH7+CEO55giYTcXziPU2KDB0wIt4s8QIQG1ByxKFmptPpoQ6Vhu9Z",
+	"UumpspGF6US6lCknLhpZlJiqjKcSE+nJzMXspfGpiRT0z95sipuJ/qyHimfUmQvg+xE6ABsPz3QfdcWx",
+	"K0XCPZRAhYqDq/MORzhKjXMn7remk8m/wM7eQgG4SlhjluCKadePJwT7e7LdYskRXzan/hYFmLSSR3qT",
+	"HWfyPxyJnXw1vbYZj1yENfja1myzh0zjNjakYG25oFzt4L1l167w1q3mmR4T5UPHvOvjGsHVRNW0DIKr",
+	"/0RR2UbsnWuXV27dzl5Zyl9dup5den8p/Hm9mUplJmVU+DvuVLFELybsJY75b5zTliBF2YxcP2s3TFwF",
+	"JmZEXBs0GsGNHLW2ozmEXJLuB22vMzkZcbmn2tMg8grTcKNGWEPcyun88qv+lWjeEmNnjcZ1Z3KDBaAU",
+	"1UKlp6KMRhKsMFipgBrcQgAjU4QRWSYW9ck57jrhhsA0oiqQ82MhfNGwtrKaSMlyKVFhyGePX6R8savO",
+	"kBamuhSD0MTiJqBi2pQFDPQB4ijmTYwWmvWStLbCfpqT+X9iZ+QEqF54nBXaxEmCHmQtQnU/sf9JPr8g",
+	"euz4j/Lwi58dvH7d+fkXR5Kx67JyJ3LO2tnR0d6sNXfNsUVjoKvmUs6luFId5EV+3hnUBDOpgMWUDcoL",
+	"mLibS3yQSkxtJO78Y1Rq6Np2wi1elf2fmVT3+WPZKuKTznevddB98H+6zx/r4NzGOR2cS5zrfPMIyLAm",
+	"N/LRVxXT3SiukHgZg+rKxRuEwjyqMNFkpMV1xhZSVEswikLhv6uPyTKp91JJhX4Vp5OO1nh4+wjMiRM7",
+	"mjRW5JNvCTmpdQ9IR7hCTiYuA0j6FuqivgPyuS5ys6uFm3lN1+YXZ2Uu08raylJ+QSa4FhbU7wGXgTsm",
+	"sq+byDYr7R5kOlrv4HgmG+cdHDxkSERdmkbfM5gBUPRHcBPWReO3AU5GTq2Wc5QrUELtZNjng/xbiHv+",
+	"kNrLxGgPG6chomIHj9qd5c/vOFGztPfbYsAThMmcCNatqGTBsmUizKSi70TYgqLyURWMouMMUVkxwjzj",
+	"TxlU9r1AoAWDrT3vae5o6VI4unDVTgx8nSKSUXeJWa7J7h5UxIdAJsuwOr0+ZgCUpy7imsJ9SXRAkWWQ",
+	"uvxVBTYNqU6KA5ENf2Jkkw9R4+5gdVAxGWAElJCwaLHj6XF06dCF7JHNYmJioriCE377EuT7lYepDij4",
+	"pp6pMJHLCC+uuqc3UgTbC5eWDBFDxqg9km6YdngN74lauxLGXtclEdLGQMXEqn2F54aV6iTHHjEnBedv",
+	"ZWfl/8A0dJDNgBraBoZZNRm9EHI+HB0iHnJLwETlzr1sZgDXhGARfl7kAV4dsgeFozjUrGI3IZyQMc3y",
+	"sGRYluQHFJRsiMs1QDAwWRIUDVKmY+I5mqwbRWCZlMmmIE2qAxVdoFYqQFlHEJu4yjEOwXLN78n3ldL0",
+	"Fdf1FST2lZINtlsUjn1/DoH0/m9cyS8U8r7PhYWNpeXFd5fzKyv8S68DjL8bRbTGfeFK/sbS4mp+Yfb2",
+	"xvX8ba/EUa/C2vOFhXxgPeILv7ZxI796dfGKeCY3P794S3zpHxFXpiy+MkevIj89yjLFJ22FayqEJwtn",
+	"gYfykSNJHDF9rnxfzeUK8/krQU0rZkT0tiEuXeUo+Rq66Bfxrio+1YlwFejKUXI8lQLEFnW6o04NN1Fo",
+	"UFEgxP8AaohY6CDhvj31Erm0o4jd7UU3BLwWMfLaZkVhUnGmjPB7G8nii9MAAoMwhmT4r6MdiBJx54v+",
+	"7otFHRSFuE2mkvzR4gXp43GCk1RfTR00hMiygUwm8/ps6oDY67jIpy5KU9h9Exc4qsaZyoErIdGfKByD",
+	"HGoHGUFBx9qP7rgtrqJ6CfMSoqaBfLHPgbceo9nkUVJCnoy74D644TOBoxgK6qQkKsebGAEsnkq6lXVA",
+	"HbZByzYZAsVUOpXOZMcnJi9eKvLDKQbSkIsziuaUbiYRv9Zu1BCGDEWOIZzD7O+xnQ1ecacCojSVFj7+",
+	"8wnp6s/q4zvq3/Gdf5b/XNQvxUWNB3w5vt04tZwDS/L6VEa7gLqAvSHlnp9TRTp5NJX1VxOZl16rAK6k",
+	"IMsCpaYskaNkaJQCY93VwdIcgaCdk3ikj4jnO9Js6oOES14i4RDcabVnpqFzxSL1FmWfIK7krWu5chk1",
+	"GOiV47iuxTi0T2SWxfstHbVIKd9IocmJ9fzjmIJ9zKzRWUBepubpGSGeB88dLFph1uG2Wed65sTUlOAf",
+	"8tN4fOBVwJQZlWEic0ojmOCrM3F1dXXJVZ5NDPK4apk05MoOdersY/+ckjnifBEJ+RBN9yumuqnxrIfg",
+	"+gfsE3qUfGMy8kxC1ecBVRTnwzbdsZgc0PjPN8qS5F1o0zZZe4VjtyqyIiLmck1pQstPc865X7u1qunx",
+	"2Riea49UQNFX2F8KyUC5TBGkJyhKsNVQjF6NsYbM+BVJzdFLAFIVAT6bCDVE2pYMu4GWuYV0YXtZCNoY",
+	"tDgrVBcmXH4bRNY04Qp9IpVO6cD7lEldSK7jdfyjH4kIMZr80Y9AZGPCV3jt1io4L7J8dVBk7cY0gOwf",
+	"P2qxou6LYrrAWTDjbLqYU8WDBPudBjIgEfzn/d8VZV3/cP3MdUwa8OMm0v0hunxTbiQVsQwAGagTypIg",
+	"5+5f8HxZw8BbSDTsSlfGQJOROmRmWUb5qIHOO5LreJ5Uq8J+bTLA4CaiAFUqqMz4q9WiLD51tRYAklR7",
+	"tpDN6cMApFLhCpWCbU5qRhy4K0ofMCko3lt3ROi6krjrjiRd16b/8/7v9HXhhpQfdoozqsttrDkjQBic",
+	"UkrUdWk8rGvT9/gsO0WRG+iIUU+NVoJUytCiFKHTPWVoMQmU9iN3rjwB/MCkZryOHdXYQTAblk1c5UAo",
+	"vp9QDC5RuFIE59OJyfFQuljxw1ziA5i4m0pMJTcSd4oXBBaKRSFDB3VoILl0VRlO4goq1wgyZsCt7Kxq",
+	"utSANsKsKKDjDE96DZmE2YEVK4v1EZGmvHYUu5DGpdOdDVqUuFpvcayGOGZwI2eMk+TdolhScYxbIW3+",
+	"SSp6NiEKGTmKOUqBCDdrC1BiIiPO3Hg6gvlymVShncoFLocFgmfp2hayZXCjlk6mkimRO9pAGDZMbVrL",
+	"JlPJrPIeCXY3lmwhy0qIkrVjH7U2adKp/lDtFSSiQrSkzdaw0ZZJmsp9xo04LuacKgKbqO0qaxcn0hfj",
+	"9iugx0GJBFkLsAvQkCYTplRR6QTFJMhhp7zuOi5umkZR8iSpzXNVuoJYuea2otUdPiEolp9iOuWWNBFQ",
+	"dDuyC191FbFrrU1xXY1og2AqRUImlRqyOImTae+VylAdhw//5SuRq/jsVXd/l3/yF8qQoz5UVRXcUgqi",
+	"coKvXIKojhAoiSAqIKiyB6LKgSptsD1kTYIdfbh3Z45492KG4K0bk5nGbNokkx+9d71+aaGcWWvPvV82",
+	"xjcX64v0coHcZh9kzE1t584Q5TGChQ56VMfYRJxEWah2zSws11BiltMSidHXr5KWKKDBcYgLzRKfpxFS",
+	"UmUpCM59thOwit7JplKaX2mRVpO3lbCCw9c7npnqtUsX+cZ61G/e0bUJiZMDDQ82ghSDMwMPvgwN1UBT",
+	"jswOPNJfU0kMHR94aKhDrV9V06Y/vKP7CGvJLcuhjGshe9tBocz5JaxSf7GK7QRnPAnIEpzbOGe2nfBn",
+	"qmnCVyDqy1BGxOv8KpNYl7+F0/Q9rUFoDNtcYdDmZqsXI61axqtAZ848HQFSIkxpQzQJbjktwcTdlvjg",
+	"Nk3iMoIJZUiICSd2q9SWWdSYyP/NOppex3+//2iYblV/v/8zcN7x01+Qmlp86zzRpIk6PZi4Le5pX/K9",
+	"J++V519NRjoLMfj7/UcjaVfonzzLteBc/8oIIkuBgiJhjSKXbVx+TrtyzZTtaNRAeWLEBrTBdSpZfYF5",
+	"3ax8dRO4Kisf50+tY7EAKv2ZCuY6gI6aI0LhDCKC9JhQSXKgZJMWFTWllYvJTQYQpgIVyW1k00Q6KLpa",
+	"w4bEwA2ukIPzELQRtHVwlbHGIrbaOiDYaktlnhFXEgucL17QOX615HUsE5qVEM1S9k4LJSeIslJFFDtD",
+	"Cm11QIlcMQSU2VCULmrVSBCtnJ2Kb+WlXgsjm6sISTArb6zWsXMGcpd8/xS5frZSUzqHBLDmpc6PDZ/5",
+	"UZXNxPgKLVntnm95MpUSUBdB+A3+u8oROD82Oc5BW1jamrzAD288MyUbb4NqE9FY/cJp9OY6sqW4j2OJ",
+	"3iNO1vCsjYTdDS0hp48YlMfGGkV2Tq52mBFVruPs3NGdW3wntmEI9SeQGOOx6u7zx52ff+GVCfbrPr4h",
+	"khN75Q9iShc4oVjBcD/Z+jPy2tj3HXP63j0zA5mU/jeJcHd/kPogLyYNmtg068OUDAtUvNkJelE4SHdO",
+	"rNU6AQrBjR+83D948Sz+VJ0on0CWpYba12qld8vmonlt7oP88up7KwVawMsT5dnCZKE+l7qeaWSN2WtT",
+	"SdS+dte4VeAPklJmAhdwKlnOWLhUn0sZ71+zAlFIKrkymGI3SF6dL7fSy5d0Yq78Ac6BqGYVxPxh6Abj",
+	"TijacYC8tUAsY+RCRIUC+xLy7vRCUH/IoS/OcGcntt559LrAvR0Q6LLjcK8Ipn/5qvvkk+7zx96Zg/OH",
+	"Xz7q7u6Lkn3PHl04HRzYKl+9YVbeGw0K3Ejy4+docBQKOCcdPdpgSRL3pNx8yTsxFB04pIO/3JfQPPYh",
+	"DccefKUfIybTvD/R0WcwrSCWmBUSNd4dIBWIc9RVLiq+eqRcnQjZTmHNI13JoKwxXn7HSCevthenVnMz",
+	"YAmy2jt+ZWMG3IDbiRy3tdIT2clUKjXjKikzYIXbBmgGrMA6WjEZemcebg9vkA1hUV2GblEfMTI98MhA",
+	"t28+Nj24QRVuYXhmRY7MipQ+dam2K2vLVxXJsR2V9SbNx4ENxXTIUORr6Wkp5h3XYyCbFgXq2Yesxxmh",
+	"afu8z7ZEL+klbokIDb4xYbFJBSYZp5rydZ1YR5A2x6LcYkQHU/fUv/fLh159JkbF+Hrc0ffmgNyoGJas",
+	"A00SzuhyeLp0MSUv/MgmdQhgtORXr0CRbSkJz0IsRqjNEbuKmEOFfsufswXhuveXU6TSO+LvZR0uxAYW",
+	"lSIl3eTQqJvY5Nau+KrepExe5rEaMm0Kzo+npi7E2Y82qpMttOr00j+ueSanCfmn9151958OaCENQX3h",
+	"GninYpjIDRlxO+rJbCKVb5zn3zzfWZbLnxGJXMqHIG6iFBt6E3pJhIGlBmdgswRXLFOGk5zpM98T35RI",
+	"FGVaAf7p/354Lqr30FluiOtxCKQnTeWQOzVmI1n8opz4ZCZ7aRpMqph6ETpALwTc4KYIHxCebPG19LgK",
+	"x6PMrJeOR/5Wgtk6RthQBQKEy9TJuAcFBhxXKlN3/fIyUPpISwhhUJblDDgJllDVxCJwHWLUAjYSpcGo",
+	"1z6oJWP3Ikx/HYe4/oz0A5ryLsmkrlcRekvhkkGGbYlxjrOBzrhJC7ESo4qYIyuExsq8gqBxYkPs6cRS",
+	"Q8wS0upEejzoPnzaff6LH6jsKKFqs9+2QgLE8Wb4i0C8oUoOTuGGo+st7AQb6Ry7osFxRV+gTkOP21m5",
+	"G91JgeIaH6fLM5F3JvIGFXmXOUcCjACEbWKF7+lGKPgi5sOYkhi97fhVJRNFTZuKTerxNW1m3N+EVa9i",
+	"0eimzM8kGCWBChoDDOGQ4aGLzCovTi5YyXIdy+vGMIEBt9QON7IaCLNpL3BHLkDecIoFNxrnqPxJLsZ3",
+	"Rxm4vYwROwpGJxY8Plj7nNCCc6mb657XLUPyrFBZo9O5RHF0jTiZ00PYhGqafhiqRIpLtNVOZI0GKmm6",
+	"tjmx3RpP3LXq9Y/5kZQyrUxinFWEJW3atDWemDAqDT7uo7vN1mZiPMsIH2eVPt5GiYzFcEXTtepH9jbi",
+	"T8pZbLpdTUyUoCCrRmV7ezMxbkNMtDtBWXO65USPK4/iS6v2Fkw+k1/qjmdS6UwqDSqVFBOJcR+poBAn",
+	"SH3UwsnfMCBeKC1LXkZVurkI43RtmBkvXkV6IaA0YIBlbsomDK4B5UYG6Y4AyLj/ZVW0ELee+CBuZF0S",
+	"kRTj6zgY2wtxG2ya2NClzwO7GTISzCJY24384CwWmr5Sl6YhY30Ns1LhE7pC1tmYFFiWJZP817FTuy/Q",
+	"GJmbjSqie8YRkghQBtuxERyyCoKvB8QJxJqYKiQFfIFZql9ooJNauLdHTAhBoB1H3w4Zx7DEgo1JTkc+",
+	"qk7VQbgIUPS+OPCBjcsf5/E378qTADLeoLyIXCgOwQLniF0StUzlwMEZYKBv45mw+R6FjazKQjA6RwHX",
+	"80/n1jJUwCs2NUDmRHhPqstURp2cEN/jqlSLjLgTPBtaFrJBjViGcP1h0ppxfHvAc+0RG9RMA1GVKYub",
+	"FJTawIz1elkmZb6WBie/2iyZlrWIrXY4GsbXMKPzzSNw8OJ+59OvpSq7f/DiWZxCH4wjCUOydw8Ot+WG",
+	"ipHzH2YgzmhHj0waaEIdO6lTp8g/ayhcaadn8FHADjj48yMOALkDYRF8sdv57aPRceS4phcx7JhLfx+s",
+	"daD2yhEJkxFc856EZ54xvWMyPVkByi0dX4dtPw9pUvRPPu5nm9Uao0Myv0wP5jdWrqHyZm8F2/HVZFIp",
+	"oMLxW7A940aHi4wpj0MyX3K4ScHf7z9y6VL1zQaSkkSIu68b7t/v/yxeO0XlzUDvpxO4+03L6sPp1MJi",
+	"HDCBfkghruQ24w/NHOBNA84c5kzHYR6Btk+nos4aCJthbdbhjiJWMk48hLqRRfiyr+PYqTB5/QhQB1w+",
+	"g2FsXHipr4FUFDjPHwwGnLAk7A2bUUjVvtjdDywcHo5m8O0IxV+wWVsPl9YWsg2zzL5XL9aZcfGDk7M3",
+	"IoLVicwSNDBaKauCtvs4rwiDDAXy42RvDmIZkSoC8mIjCZZsRJHMNqpCFeAZSAPmxoYX7QXryKnUQ2xw",
+	"nrUIYLAkVIx17LxDuYsuzAALMmSr230G+ZsrxAaUEQthNyFaFqPyVykQecym4fvWX6pKvMQplBSO/5Iw",
+	"+q+fQeTDBl9E10/3Dz95AQ5e/KH7cN8vGobN+Rjq6iDQ7umUwtfUmYckodhnjyuhEWbUlOo3syfIpCln",
+	"b350O3Pzbjkz1SObJiAY5SFKcSj3NyqbMNx9rIcwxKjlpNe+OXnootFZ4P/bFfif31aFjWFIhlREpm8r",
+	"mkA+Aneavz1RryhkkQig6rwEUwGUOJYJrfLCYkaGg500CQBhY5EbrU4LopP7zBA2Ir78h191vn4NDl6/",
+	"OHj9AgyWGCCHdP7t951f7auR3c8fd3efgu87ZyDPN6gDUxwNhzH/A3H7LIPge1Nb54ms2iRqYqnbP5Uq",
+	"Mxo61vvUxhG0eY6K7n8O4VKdcxJEmWxe41WlSaemxXWjqNskr1aRk/9DLAOJAldS/1LlleoiyLSXu3t0",
+	"dMtaJKSMKHL9xWPQeXQ/TiPxmNqHgXRu5XDwtTDsVV7P7TEo7XCnS2Bsiz+zEWm65++x16svnuh4J9vc",
+	"jZcmExcrWZi4WM6kE5fgBEqkSulyxsii8cpEShbDCWelx+5ifDWTnU5lwrtwC1mqbbixnAnYaPDd5LBh",
+	"E9FSQe0mlZ42Spem09OZ6b4bSk2nU9ENHdW3b+dOrxzTp4qnikgc4R853HvSfXJ/FKw00hSvZ9iNfO6M",
+	"cX5vjHMRq6B6xSydxp5K4XDLifzT6WhDY/eoaewcqRP540QcbutMcZxUSLDao3epU/9J6DCAEaKvY1Xt",
+	"hALIwZEQ9UcWsdctVlUn0wHZQrZs2llHojA1sig6R51+K7EBkwgbK27SW8jC70kwfE5D96JfuBxIhkos",
+	"D9TUkzM5p6sAlunpsnNn7zTqo/qA3jkN/XEYxfFw71Xn4V/eQo3xB+KKPbuvHLFCStwG06PloeIZp1zs",
+	"EdopoAhRICzHFgZcfQMmBmVLlWqIlER0moBpp1tApru/13n5Kk6zVM3w4rraBZrY9dIrR1uQxSk87bUM",
+	"G64aS+CWSLQI7D5/rHZ/ihETkYZwPfQwJ4/sLDTih8hqAjaoOsqRXtPI6oo9uYwTANGqEa/RLKANBFVK",
+	"iygMTGxQU3U2kyCnHnJUKEyYTGlxWtMppZSKll61dpRHqTWdmD25vfN8kQlP9w+//L0IRxB+61j25HOc",
+	"iw5+/5VqR7kdBdVVh493hUDTff6TEzOpUNfAHizKveTjaHJmL35vzKZApbEUKBLPz2REBmLQbR8szf/h",
+	"HW5diLLRsRYSZz5VufgZlYohi3WbjCKrIgtO+259ZUFsXWvalteFQlxiqo30qsKvbg10bg/K0jGe+YSc",
+	"/rX3os2WRPsImcfn7xnkxO8GpvEniEQnu6V4rdLuTKqia1UxbfW17ADgm1bJguh8qnZyn3K6vllEOd2d",
+	"Ozv/PwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
