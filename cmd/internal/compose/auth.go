@@ -15,6 +15,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	ownhistory "phonebill/core/auth/history"
 	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/mfa"
@@ -61,7 +62,13 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
+	room := staffRoom{
+		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: logins.Hasher, push: push, report: p.report,
+		policy: policy,
+	}
+	p.worker("audit-checkpoints", attestEvery, room.attester().Step)
 	handlers := &authapi.Handlers{
+		Admin: room.administration(room.auditLog()), History: &ownhistory.Service{Records: history},
 		Logins: logins, MFA: &mfa.Service{
 			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: logins.Reauthenticate, Now: p.Now, NewID: p.NewID,
 		}, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,

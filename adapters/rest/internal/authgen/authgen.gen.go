@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -88,6 +89,27 @@ func (e ServiceType) Valid() bool {
 	}
 }
 
+// Defines values for SettableStatus.
+const (
+	SettableStatusACTIVE    SettableStatus = "ACTIVE"
+	SettableStatusINACTIVE  SettableStatus = "INACTIVE"
+	SettableStatusSUSPENDED SettableStatus = "SUSPENDED"
+)
+
+// Valid indicates whether the value is a known member of the SettableStatus enum.
+func (e SettableStatus) Valid() bool {
+	switch e {
+	case SettableStatusACTIVE:
+		return true
+	case SettableStatusINACTIVE:
+		return true
+	case SettableStatusSUSPENDED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UserStatus.
 const (
 	UserStatusACTIVE    UserStatus = "ACTIVE"
@@ -110,6 +132,195 @@ func (e UserStatus) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AdminGrant defines model for AdminGrant.
+type AdminGrant struct {
+	// ExpiresAt Left out when it was given for good; in the past when it holds no more.
+	//
+	// Example: 2026-12-31T15:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// GivenAt Example: 2026-03-01T00:00:00Z
+	GivenAt *time.Time `json:"givenAt,omitempty"`
+
+	// GivenBy Who gave it; left out when that is not known.
+	//
+	// Example: admin-lee
+	GivenBy *string `json:"givenBy,omitempty"`
+
+	// Permission Example: BILL_INQUIRY
+	Permission Permission `json:"permission"`
+}
+
+// AdminUser An account as staff see it. Name, numbers and address are masked (홍*동, 010-****-5678, h***@example.com) but in the answer of
+// `reveal`.
+type AdminUser struct {
+	// CreatedAt Example: 2026-01-02T03:04:05Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CustomerID Example: CUST-0001
+	CustomerID *string `json:"customerId,omitempty"`
+
+	// Email Example: h***@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Enrolment The second factor of a new member of staff, shown this once.
+	Enrolment *Enrolment `json:"enrolment,omitempty"`
+
+	// LastLoginAt Left out before the first login.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	LastLoginAt *time.Time `json:"lastLoginAt,omitempty"`
+	Lines       []string   `json:"lines"`
+
+	// LockedUntil When the lock ends; only with LOCKED.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	LockedUntil *time.Time `json:"lockedUntil,omitempty"`
+
+	// Permissions What was given to this account; a role holds its own beside these.
+	Permissions []AdminGrant `json:"permissions"`
+
+	// PhoneNumber Example: 010-****-5678
+	PhoneNumber *string `json:"phoneNumber,omitempty"`
+	Roles       []Role  `json:"roles"`
+
+	// SecondFactor Example: false
+	SecondFactor bool `json:"secondFactor"`
+
+	// Status Example: ACTIVE
+	Status UserStatus `json:"status"`
+
+	// UserID The id a user logs in with.
+	//
+	// Example: hong-gildong
+	UserID UserID `json:"userId"`
+
+	// UserName Example: 홍*동
+	UserName string `json:"userName"`
+
+	// Version Counts the changes of the account; PATCH asks for it.
+	//
+	// Example: 7
+	Version int `json:"version"`
+}
+
+// AdminUserEnvelope defines model for AdminUserEnvelope.
+type AdminUserEnvelope struct {
+	// Data An account as staff see it. Name, numbers and address are masked (홍*동, 010-****-5678, h***@example.com) but in the answer of
+	// `reveal`.
+	Data    AdminUser `json:"data"`
+	Message string    `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// AdminUsersData defines model for AdminUsersData.
+type AdminUsersData struct {
+	Items      []AdminUser             `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// AdminUsersEnvelope defines model for AdminUsersEnvelope.
+type AdminUsersEnvelope struct {
+	Data    AdminUsersData `json:"data"`
+	Message string         `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// CreateUserRequest defines model for CreateUserRequest.
+type CreateUserRequest struct {
+	// CustomerID The carrier's name of a customer.
+	//
+	// Example: CUST-0001
+	CustomerID *CustomerID `json:"customerId,omitempty"`
+
+	// Email Example: hong@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Lines The lines of a customer, the main one first; staff have none.
+	Lines []externalRef0.LineNumber `json:"lines,omitempty"`
+
+	// Password Any characters; not a common password, and without the user id in it.
+	//
+	// Example: Correct-Horse-1
+	Password string `json:"password"`
+
+	// Permissions Given for good.
+	Permissions []Permission `json:"permissions,omitempty"`
+
+	// PhoneNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
+	//
+	//
+	// Example: 010-1234-5678
+	PhoneNumber *externalRef0.LineNumber `json:"phoneNumber,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+	Roles  []Role `json:"roles"`
+
+	// UserID The id a user logs in with.
+	//
+	// Example: hong-gildong
+	UserID UserID `json:"userId"`
+
+	// UserName Example: 홍길동
+	UserName string `json:"userName"`
+}
+
+// CustomerID The carrier's name of a customer.
+//
+// Example: CUST-0001
+type CustomerID = string
+
+// EndedSessionsData defines model for EndedSessionsData.
+type EndedSessionsData struct {
+	// Ended How many sessions were ended.
+	//
+	// Example: 3
+	Ended int `json:"ended"`
+}
+
+// EndedSessionsEnvelope defines model for EndedSessionsEnvelope.
+type EndedSessionsEnvelope struct {
+	Data    EndedSessionsData `json:"data"`
+	Message string            `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// Enrolment The second factor of a new member of staff, shown this once.
+type Enrolment struct {
+	// OtpauthURI For an authenticator app, usually as a QR code.
+	//
+	// Example: otpauth://totp/phonebill:ops-kim?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=phonebill
+	OtpauthURI    string   `json:"otpauthUri"`
+	RecoveryCodes []string `json:"recoveryCodes"`
+
+	// Secret Base32.
+	//
+	// Example: JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+	Secret string `json:"secret"`
+}
+
+// GrantRequest defines model for GrantRequest.
+type GrantRequest struct {
+	// ExpiresAt Until then; left out means for good.
+	//
+	// Example: 2026-12-31T15:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
 }
 
 // JSONWebKey An Ed25519 public key (RFC 8037).
@@ -163,6 +374,57 @@ type LoginData struct {
 type LoginEnvelope struct {
 	Data    LoginData `json:"data"`
 	Message string    `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// LoginEvent defines model for LoginEvent.
+type LoginEvent struct {
+	// At UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	At time.Time `json:"at"`
+
+	// IP Where from; the user sees his own addresses without their last part.
+	//
+	// Example: 203.0.113.*
+	IP *string `json:"ip,omitempty"`
+
+	// Reason Error code of a failure.
+	//
+	// Example: AUTH_001
+	Reason *string `json:"reason,omitempty"`
+
+	// Service The system that logged the user in, when it was not his own device.
+	//
+	// Example: mvno-ap
+	Service *string `json:"service,omitempty"`
+
+	// Success Example: true
+	Success bool `json:"success"`
+
+	// Type LOGIN, AUTO_LOGIN, LOGOUT, LOCKED, UNLOCKED, REFRESH_REUSED, SESSION_ENDED, PASSWORD_CHANGED, MFA_ENROLLED, MFA_REMOVED,
+	// MFA_RECOVERY_CODE_USED, MFA_FAILED; there may be more one day.
+	//
+	//
+	// Example: LOGIN
+	Type string `json:"type"`
+
+	// UserAgent Example: Mozilla/5.0 (Linux; Android 15)
+	UserAgent *string `json:"userAgent,omitempty"`
+}
+
+// LoginHistoryData defines model for LoginHistoryData.
+type LoginHistoryData struct {
+	Items      []LoginEvent            `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// LoginHistoryEnvelope defines model for LoginHistoryEnvelope.
+type LoginHistoryEnvelope struct {
+	Data    LoginHistoryData `json:"data"`
+	Message string           `json:"message"`
 
 	// Success Always true.
 	Success bool `json:"success"`
@@ -262,6 +524,19 @@ type PermissionsEnvelope struct {
 
 	// Success Always true.
 	Success bool `json:"success"`
+}
+
+// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+//
+// Example: 고객 요청으로 잠금 해제
+type Reason = string
+
+// ReasonRequest defines model for ReasonRequest.
+type ReasonRequest struct {
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
 }
 
 // RecoveryCodesData defines model for RecoveryCodesData.
@@ -366,6 +641,11 @@ type SessionsEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// SettableStatus LOCKED cannot be set; it comes from wrong passwords.
+//
+// Example: SUSPENDED
+type SettableStatus string
+
 // TotpConfirmRequest defines model for TotpConfirmRequest.
 type TotpConfirmRequest struct {
 	// Otp The code that the authenticator app shows now.
@@ -396,6 +676,28 @@ type TotpEnvelope struct {
 
 	// Success Always true.
 	Success bool `json:"success"`
+}
+
+// UpdateUserRequest defines model for UpdateUserRequest.
+type UpdateUserRequest struct {
+	// Lines All lines of the customer, the main one first; an empty list takes all away.
+	Lines []externalRef0.LineNumber `json:"lines,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+	Roles  []Role `json:"roles,omitempty"`
+
+	// Status LOCKED cannot be set; it comes from wrong passwords.
+	//
+	// Example: SUSPENDED
+	Status *SettableStatus `json:"status,omitempty"`
+
+	// Version Version of the account as last seen.
+	//
+	// Example: 7
+	Version int `json:"version"`
 }
 
 // User The user as the tokens tell. Staff have neither lines nor a customer id.
@@ -494,6 +796,72 @@ type VerifyEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// UserID The account of this id.
+	UserID *UserID `form:"userId,omitempty" json:"userId,omitempty"`
+
+	// CustomerID The accounts of this customer.
+	CustomerID *CustomerID `form:"customerId,omitempty" json:"customerId,omitempty"`
+
+	// LineNumber The accounts that own this line.
+	LineNumber *externalRef0.LineNumber `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
+
+	// Status The accounts in this state; LOCKED means active and locked by wrong passwords now.
+	Status *UserStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ListUserLoginsParams defines parameters for ListUserLogins.
+type ListUserLoginsParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// RevokePermissionParams defines parameters for RevokePermission.
+type RevokePermissionParams struct {
+	// Reason Why; it is recorded.
+	Reason Reason `form:"reason" json:"reason"`
+}
+
+// EndUserSessionsParams defines parameters for EndUserSessions.
+type EndUserSessionsParams struct {
+	// Reason Why; it is recorded.
+	Reason Reason `form:"reason" json:"reason"`
+}
+
+// ListOwnLoginsParams defines parameters for ListOwnLogins.
+type ListOwnLoginsParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = CreateUserRequest
+
+// UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
+type UpdateUserJSONRequestBody = UpdateUserRequest
+
+// GrantPermissionJSONRequestBody defines body for GrantPermission for application/json ContentType.
+type GrantPermissionJSONRequestBody = GrantRequest
+
+// RevealUserJSONRequestBody defines body for RevealUser for application/json ContentType.
+type RevealUserJSONRequestBody = ReasonRequest
+
+// UnlockUserJSONRequestBody defines body for UnlockUser for application/json ContentType.
+type UnlockUserJSONRequestBody = ReasonRequest
+
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
@@ -517,9 +885,42 @@ type ServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(w http.ResponseWriter, r *http.Request)
+	// ListUsers Search for accounts
+	// (GET /admin/users)
+	ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams)
+	// CreateUser Create an account
+	// (POST /admin/users)
+	CreateUser(w http.ResponseWriter, r *http.Request)
+	// GetUser One account
+	// (GET /admin/users/{userId})
+	GetUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// UpdateUser Change status, roles or lines
+	// (PATCH /admin/users/{userId})
+	UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// ListUserLogins What happened to an account's logins
+	// (GET /admin/users/{userId}/login-history)
+	ListUserLogins(w http.ResponseWriter, r *http.Request, userID UserID, params ListUserLoginsParams)
+	// RevokePermission Take a permission away
+	// (DELETE /admin/users/{userId}/permissions/{permission})
+	RevokePermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission, params RevokePermissionParams)
+	// GrantPermission Give a permission
+	// (PUT /admin/users/{userId}/permissions/{permission})
+	GrantPermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission)
+	// RevealUser One account in clear
+	// (POST /admin/users/{userId}/reveal)
+	RevealUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// EndUserSessions End all sessions of an account
+	// (DELETE /admin/users/{userId}/sessions)
+	EndUserSessions(w http.ResponseWriter, r *http.Request, userID UserID, params EndUserSessionsParams)
+	// UnlockUser Unlock an account
+	// (POST /admin/users/{userId}/unlock)
+	UnlockUser(w http.ResponseWriter, r *http.Request, userID UserID)
 	// Login Log in with id and password
 	// (POST /auth/login)
 	Login(w http.ResponseWriter, r *http.Request)
+	// ListOwnLogins What happened to the caller's logins
+	// (GET /auth/login-history)
+	ListOwnLogins(w http.ResponseWriter, r *http.Request, params ListOwnLoginsParams)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(w http.ResponseWriter, r *http.Request)
@@ -581,11 +982,456 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// ListUsers operation middleware
+func (siw *ServerInterfaceWrapper) ListUsers(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+
+	// ------------- Optional query parameter "userId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "userId", r.URL.Query(), &params.UserID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "userId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "customerId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customerId", r.URL.Query(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "customerId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "customerId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUsers(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateUser operation middleware
+func (siw *ServerInterfaceWrapper) CreateUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUser(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetUser operation middleware
+func (siw *ServerInterfaceWrapper) GetUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateUser operation middleware
+func (siw *ServerInterfaceWrapper) UpdateUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUserLogins operation middleware
+func (siw *ServerInterfaceWrapper) ListUserLogins(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserLoginsParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUserLogins(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokePermission operation middleware
+func (siw *ServerInterfaceWrapper) RevokePermission(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "permission" -------------
+	var permission Permission
+
+	err = runtime.BindStyledParameterWithOptions("simple", "permission", r.PathValue("permission"), &permission, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokePermissionParams
+
+	// ------------- Required query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokePermission(w, r, userID, permission, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GrantPermission operation middleware
+func (siw *ServerInterfaceWrapper) GrantPermission(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "permission" -------------
+	var permission Permission
+
+	err = runtime.BindStyledParameterWithOptions("simple", "permission", r.PathValue("permission"), &permission, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GrantPermission(w, r, userID, permission)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevealUser operation middleware
+func (siw *ServerInterfaceWrapper) RevealUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevealUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndUserSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndUserSessionsParams
+
+	// ------------- Required query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndUserSessions(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UnlockUser operation middleware
+func (siw *ServerInterfaceWrapper) UnlockUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UnlockUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Login operation middleware
 func (siw *ServerInterfaceWrapper) Login(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Login(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOwnLogins operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnLogins(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnLoginsParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOwnLogins(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -909,6 +1755,17 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/permissions/check", wrapper.CheckPermission)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/user-info", wrapper.GetUserInfo)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/login-history", wrapper.ListOwnLogins)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users", wrapper.ListUsers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users", wrapper.CreateUser)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}", wrapper.GetUser)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/admin/users/{userId}", wrapper.UpdateUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users/{userId}/reveal", wrapper.RevealUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users/{userId}/unlock", wrapper.UnlockUser)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.RevokePermission)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.GrantPermission)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}/login-history", wrapper.ListUserLogins)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/sessions", wrapper.EndUserSessions)
 
 	return m
 }
@@ -1095,6 +1952,3399 @@ type GetJwks504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse AdminUsersEnvelope
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers401ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers403ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers429ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListUsers500JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListUsers502JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers502ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListUsers503JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers503ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListUsers504JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers504ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser201JSONResponse AdminUserEnvelope
+
+func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser401ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser429ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response CreateUser500JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response CreateUser502JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser502ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response CreateUser503JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser503ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response CreateUser504JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser504ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserRequestObject struct {
+	UserID UserID `json:"userId"`
+}
+
+type GetUserResponseObject interface {
+	VisitGetUserResponse(w http.ResponseWriter) error
+}
+
+type GetUser200JSONResponse AdminUserEnvelope
+
+func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser400ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser401ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser403ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser429ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GetUser500JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GetUser502JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser502ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GetUser503JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser503ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GetUser504JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser504ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *UpdateUserJSONRequestBody
+}
+
+type UpdateUserResponseObject interface {
+	VisitUpdateUserResponse(w http.ResponseWriter) error
+}
+
+type UpdateUser200JSONResponse AdminUserEnvelope
+
+func (response UpdateUser200JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response UpdateUser400JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response UpdateUser401JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser401ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response UpdateUser403JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response UpdateUser404JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response UpdateUser413JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser413ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response UpdateUser429JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser429ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response UpdateUser500JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response UpdateUser502JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser502ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response UpdateUser503JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response UpdateUser504JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser504ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLoginsRequestObject struct {
+	UserID UserID `json:"userId"`
+	Params ListUserLoginsParams
+}
+
+type ListUserLoginsResponseObject interface {
+	VisitListUserLoginsResponse(w http.ResponseWriter) error
+}
+
+type ListUserLogins200JSONResponse LoginHistoryEnvelope
+
+func (response ListUserLogins200JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListUserLogins400JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins400ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListUserLogins401JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins401ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListUserLogins403JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins403ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response ListUserLogins404JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins404ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListUserLogins429JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins429ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListUserLogins500JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins500ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListUserLogins502JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins502ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListUserLogins503JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins503ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListUserLogins504JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins504ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermissionRequestObject struct {
+	UserID     UserID     `json:"userId"`
+	Permission Permission `json:"permission"`
+	Params     RevokePermissionParams
+}
+
+type RevokePermissionResponseObject interface {
+	VisitRevokePermissionResponse(w http.ResponseWriter) error
+}
+
+type RevokePermission200JSONResponse AdminUserEnvelope
+
+func (response RevokePermission200JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RevokePermission400JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission400ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RevokePermission401JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission401ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RevokePermission403JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission403ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response RevokePermission404JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission404ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response RevokePermission409JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission409ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RevokePermission429JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission429ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RevokePermission500JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission500ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RevokePermission502JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission502ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RevokePermission503JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission503ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RevokePermission504JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission504ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermissionRequestObject struct {
+	UserID     UserID     `json:"userId"`
+	Permission Permission `json:"permission"`
+	Body       *GrantPermissionJSONRequestBody
+}
+
+type GrantPermissionResponseObject interface {
+	VisitGrantPermissionResponse(w http.ResponseWriter) error
+}
+
+type GrantPermission200JSONResponse AdminUserEnvelope
+
+func (response GrantPermission200JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GrantPermission400JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission400ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GrantPermission401JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission401ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GrantPermission403JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission403ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response GrantPermission404JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission404ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response GrantPermission409JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission409ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response GrantPermission413JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission413ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GrantPermission429JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission429ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GrantPermission500JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission500ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GrantPermission502JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission502ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GrantPermission503JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission503ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GrantPermission504JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission504ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *RevealUserJSONRequestBody
+}
+
+type RevealUserResponseObject interface {
+	VisitRevealUserResponse(w http.ResponseWriter) error
+}
+
+type RevealUser200JSONResponse AdminUserEnvelope
+
+func (response RevealUser200JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RevealUser400JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser400ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RevealUser401JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser401ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RevealUser403JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser403ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response RevealUser404JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser404ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response RevealUser413JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser413ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RevealUser429JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser429ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RevealUser500JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser500ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RevealUser502JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser502ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RevealUser503JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser503ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RevealUser504JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser504ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessionsRequestObject struct {
+	UserID UserID `json:"userId"`
+	Params EndUserSessionsParams
+}
+
+type EndUserSessionsResponseObject interface {
+	VisitEndUserSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndUserSessions200JSONResponse EndedSessionsEnvelope
+
+func (response EndUserSessions200JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response EndUserSessions400JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions400ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response EndUserSessions401JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions401ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response EndUserSessions403JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions403ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response EndUserSessions404JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions404ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response EndUserSessions429JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions429ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response EndUserSessions500JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions500ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response EndUserSessions502JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions502ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response EndUserSessions503JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions503ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response EndUserSessions504JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions504ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *UnlockUserJSONRequestBody
+}
+
+type UnlockUserResponseObject interface {
+	VisitUnlockUserResponse(w http.ResponseWriter) error
+}
+
+type UnlockUser200JSONResponse AdminUserEnvelope
+
+func (response UnlockUser200JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response UnlockUser400JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser400ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response UnlockUser401JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser401ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response UnlockUser403JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser403ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response UnlockUser404JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser404ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response UnlockUser413JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser413ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response UnlockUser429JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser429ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response UnlockUser500JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser500ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response UnlockUser502JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser502ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response UnlockUser503JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser503ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response UnlockUser504JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser504ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1379,6 +5629,258 @@ type Login504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Login504ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLoginsRequestObject struct {
+	Params ListOwnLoginsParams
+}
+
+type ListOwnLoginsResponseObject interface {
+	VisitListOwnLoginsResponse(w http.ResponseWriter) error
+}
+
+type ListOwnLogins200JSONResponse LoginHistoryEnvelope
+
+func (response ListOwnLogins200JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListOwnLogins400JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins400ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListOwnLogins401JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins401ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListOwnLogins429JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins429ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListOwnLogins500JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins500ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListOwnLogins502JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins502ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListOwnLogins503JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins503ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListOwnLogins504JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins504ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4605,9 +9107,42 @@ type StrictServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
+	// ListUsers Search for accounts
+	// (GET /admin/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// CreateUser Create an account
+	// (POST /admin/users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
+	// GetUser One account
+	// (GET /admin/users/{userId})
+	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
+	// UpdateUser Change status, roles or lines
+	// (PATCH /admin/users/{userId})
+	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// ListUserLogins What happened to an account's logins
+	// (GET /admin/users/{userId}/login-history)
+	ListUserLogins(ctx context.Context, request ListUserLoginsRequestObject) (ListUserLoginsResponseObject, error)
+	// RevokePermission Take a permission away
+	// (DELETE /admin/users/{userId}/permissions/{permission})
+	RevokePermission(ctx context.Context, request RevokePermissionRequestObject) (RevokePermissionResponseObject, error)
+	// GrantPermission Give a permission
+	// (PUT /admin/users/{userId}/permissions/{permission})
+	GrantPermission(ctx context.Context, request GrantPermissionRequestObject) (GrantPermissionResponseObject, error)
+	// RevealUser One account in clear
+	// (POST /admin/users/{userId}/reveal)
+	RevealUser(ctx context.Context, request RevealUserRequestObject) (RevealUserResponseObject, error)
+	// EndUserSessions End all sessions of an account
+	// (DELETE /admin/users/{userId}/sessions)
+	EndUserSessions(ctx context.Context, request EndUserSessionsRequestObject) (EndUserSessionsResponseObject, error)
+	// UnlockUser Unlock an account
+	// (POST /admin/users/{userId}/unlock)
+	UnlockUser(ctx context.Context, request UnlockUserRequestObject) (UnlockUserResponseObject, error)
 	// Login Log in with id and password
 	// (POST /auth/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
+	// ListOwnLogins What happened to the caller's logins
+	// (GET /auth/login-history)
+	ListOwnLogins(ctx context.Context, request ListOwnLoginsRequestObject) (ListOwnLoginsResponseObject, error)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
@@ -4709,6 +9244,304 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams) {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx, request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		if err := validResponse.VisitListUsersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(w http.ResponseWriter, r *http.Request) {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx, request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		if err := validResponse.VisitCreateUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUser operation middleware
+func (sh *strictHandler) GetUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request GetUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUser(ctx, request.(GetUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetUserResponseObject); ok {
+		if err := validResponse.VisitGetUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateUser operation middleware
+func (sh *strictHandler) UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request UpdateUserRequestObject
+
+	request.UserID = userID
+
+	var body UpdateUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUser(ctx, request.(UpdateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateUserResponseObject); ok {
+		if err := validResponse.VisitUpdateUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUserLogins operation middleware
+func (sh *strictHandler) ListUserLogins(w http.ResponseWriter, r *http.Request, userID UserID, params ListUserLoginsParams) {
+	var request ListUserLoginsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserLogins(ctx, request.(ListUserLoginsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserLogins")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUserLoginsResponseObject); ok {
+		if err := validResponse.VisitListUserLoginsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokePermission operation middleware
+func (sh *strictHandler) RevokePermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission, params RevokePermissionParams) {
+	var request RevokePermissionRequestObject
+
+	request.UserID = userID
+	request.Permission = permission
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokePermission(ctx, request.(RevokePermissionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokePermission")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokePermissionResponseObject); ok {
+		if err := validResponse.VisitRevokePermissionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GrantPermission operation middleware
+func (sh *strictHandler) GrantPermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission) {
+	var request GrantPermissionRequestObject
+
+	request.UserID = userID
+	request.Permission = permission
+
+	var body GrantPermissionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GrantPermission(ctx, request.(GrantPermissionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GrantPermission")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GrantPermissionResponseObject); ok {
+		if err := validResponse.VisitGrantPermissionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevealUser operation middleware
+func (sh *strictHandler) RevealUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request RevealUserRequestObject
+
+	request.UserID = userID
+
+	var body RevealUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevealUser(ctx, request.(RevealUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevealUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevealUserResponseObject); ok {
+		if err := validResponse.VisitRevealUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndUserSessions operation middleware
+func (sh *strictHandler) EndUserSessions(w http.ResponseWriter, r *http.Request, userID UserID, params EndUserSessionsParams) {
+	var request EndUserSessionsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndUserSessions(ctx, request.(EndUserSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndUserSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndUserSessionsResponseObject); ok {
+		if err := validResponse.VisitEndUserSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnlockUser operation middleware
+func (sh *strictHandler) UnlockUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request UnlockUserRequestObject
+
+	request.UserID = userID
+
+	var body UnlockUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UnlockUser(ctx, request.(UnlockUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnlockUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UnlockUserResponseObject); ok {
+		if err := validResponse.VisitUnlockUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Login operation middleware
 func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request) {
 	var request LoginRequestObject
@@ -4733,6 +9566,32 @@ func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LoginResponseObject); ok {
 		if err := validResponse.VisitLoginResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnLogins operation middleware
+func (sh *strictHandler) ListOwnLogins(w http.ResponseWriter, r *http.Request, params ListOwnLoginsParams) {
+	var request ListOwnLoginsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnLogins(ctx, request.(ListOwnLoginsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnLogins")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListOwnLoginsResponseObject); ok {
+		if err := validResponse.VisitListOwnLoginsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -5070,179 +9929,254 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cxvHtSf+r3TNN1WSkgGIB0mJYKXypSgogkSRNB+SZVFLNDANYMxBNzzdIAjpcku+YVIqS9koiXkl",
-	"O5KK2dhxfNe3SomUXKUq2R/2T7n+jQD/h61+zHsAAiQoy1v8hUUA8+g+3eeczzl9Hve0Mqk3CEaYUS13",
-	"T6shaCBb/Fsm9TrB60uI2e2ZCkM2/9JAtGybDWYSrOW0ZVQm2KCAEdCCJgMlVCE2AqyGAEZbDDC7ndR0",
-	"DW3BesNCWi6razb6qGnayNByzG4iXaPlGqpD/ui6ic16s67l0rrG2g2k5TQTM1RFtra9rTvDuXnz5kyT",
-	"1RBmZhkyFB3T0uVZMHl+IgXKNWhZCFdRYAjaRQRtZAMbQav+4zWtUSMYlUzLWtN0gGyb2D9e00y8CS3T",
-	"WGdkA+E1Tes3bDVUymwTV7VtPlQb0QbBFPnJeBEaP4UMtWBbfokZwoz/CxsNi0/FJHjsQ8qncM8Zrbi/",
-	"FLiRNut1aLf5C5G9aZYRwITxyZRrsGQhTdc2odUUZBGTkS8zxMRnLq3/dGYlf3PmlqZrdUQprPLvuzvP",
-	"On/f6X7yBeg+ebn/l5fdJ49B9+EXB4/+dLD7tPv0fveTv3YePug8/CIJui/2ug+fgYPf7YDOwy/4v92H",
-	"zzq/2jnYfd39wz+6O2+6n3+q6VoDspqW08ZgwxzbTI9x6tIxE3MKtjVdY2YdUQbrDS2nZVKZyUQqm0hP",
-	"rKTSuWwql0p9wC+xYRkVDC2njZcqU5lKduL8+VJ23ICTMFtGU5kpI4VSaPx8dlLb1jXaLJcRpVquAi2K",
-	"xBJ46/MDG1W0nPb/jXkbfUz+SsfU2uQ5pfJ4E1mkgcRm8y9KwyYlC9V/FLc46rfgyvDtT2EdgQosMwog",
-	"BXxPTo1PnPcvT+yqGIhB0zqRRTExZRCXUZ+FoQyyJtVyE6nMYKtkMslS0ADOHh1q7VxGb9o453JiTlE1",
-	"56fN8Ku6qNZG3BmUETPA4Z4SqpnYEBKrKmcAbFRpUmQAYoOSTTakOCsTjFGZ357UPGF0ERpL6KMmomx4",
-	"pl4U3OffNxB81ER2GzSgDeuIIRuQJgOkAmyIq31Z+8bMXOHSzEphYX49v7S0sKTpWsVElkG13O178l8u",
-	"Mcy7SIgyKEakpVMp0H3+mm+oJ990d/8BDna/lptK274TkBAvft7Z+3L/5W+6z3fAwWe73edvBuH4mkkZ",
-	"eTscr3OK3nDI4yepoBknIl/Flk1wFVSIXT8+NRXbXCeY1fxUvXXr1q3E9evg4Olu9+Hz7vOnoPv0m87L",
-	"TztfvgHd333aff66+2+vT4Dab1G+6lodWpyKyLiqNref5CVitAGrQQZMCjABV5cX5o9Pb/5UP509qvLn",
-	"u+R+Dbq7O52Hn31vSdvEG5i08GU57SBlBS0kafl2Jg1kCxkDDIKoQAL83pHu7QDJdx+B7oOnoPvkF51P",
-	"PgUHu//R+fevOU2/n7T+PsGEmHXzsMKhlB5C94+nUkPrfkcHjlL3RyY8UgCwUkPAlqPmQsoVZ9OgKNmh",
-	"CDCsIwrQJtfIJWgAEzeaDEBsgFat7QcBswRXLLM8LAQo+27zNgXnYRMDVjMp4EvSV+3PLsxfnivMrgTg",
-	"/MHTne6Lb0D3Zx8f/OxZ98ljjiQ/+RR0//K088dvDnb3HA52EWSUE2GT1cbqFTjGCGuccmKQE31Edznw",
-	"KDSP4ckw3T2enBqKJ90deTSGhCXSZLmSBfHG6LmO1UxcPaM2N4diJdOgEmJDywKYtKa5OWsAkwFYhWYA",
-	"bysjY8WsI9IcluGqkZujxjQjBFCrvwpVFsn6SuF6fmF1pZct/fzXnYd/FXjkq/vdJy87j5/uv9oD3RcP",
-	"Tu3pk2TP6OrE2dQjXJyh7OrxofhYbXfgbNlR6tcwnd6efW2YhoCqENMWsoW2M+vIz+YFzJCNoZX3OG9g",
-	"LjfVvcEtRJo2qMCmxfoxdmF+Jb80PzO3vpxfupFfcoGWj72FQAfdL34Nuk+/6Hz5dP/lfdB5+az7s+ch",
-	"t8wp1w7Ftb1I7/HuMJQfiiWHg7vO1gTLyN5ENpBbdJSMGU+KkbLngsMNSVBggMK2sB25YgZ1YiNAMGg0",
-	"7QahaBp81CQMgaKaX9HPpnOkauIl6S0bkkstUt5AIfO2VTMtBNQvfdh0ZnXlynoqlQ1w5v6rne7erpDo",
-	"L/b23zzoPH7afeKX5tlU5287/YV5sgcStvg8347xL2c/T1pRXqqYFVYDFWhaTRtxqQmB3R+oKEJlAoSa",
-	"OPj8Eeg+edn9xS99DuUn30gC7b/cAYeR8runEhXHTpdhmcn5+l0k8jchdIgtHFAIGQNtqPF4X4iE4p4P",
-	"5Pmb7h+fg+7un7vPn4LJ7ovHQi7989POb5+BztPHHPd3Xv11/6/Ol50v/wGkhR4ADiFnyd8+5QLNebh7",
-	"4yB+k7dNfeFEDbGu8KuawmfegJS2iD0IxdOBnVm45NLv7zudl/c7f3lw8PTNu0mF75Nu9RHbVadD0rqX",
-	"rerQ2zNU00Np01XMH0Ns867g0NEpUXfOI7dfg5ucCxix+XX+LZO/m1RpsSTgdyicixHHCwxZFgWtGmI1",
-	"5N6AtkzKKBesvuP3mzdvJsIn3XHDV7eM9Tgf3/adnc8Tdpk08bDKGvtu83uqAG2Wa9Kg78fs8wsr65cX",
-	"VucvBaH05592//IfXPc83APdvd3Oq9dCUr78393nOwP4qAKAbiyVnhpPlTMocQFOjCfOG9lyopSGqcRE",
-	"JVWZrKQrGZgtncqFoFzwr4uHs4ddlsOw9qBL44mQ4WzkecKA3J2jlB8ebUYqQOYVzyjXsxAapvBAU1JH",
-	"4twMWRSdoX6YvQjbFoHGCiFz0K6iIZmX+W7zNop4FdlUIsgy62Zfy3hx5tbcwsyl9ZWFhfW5maWf5mNY",
-	"GXRevel884bjxs7Og843r8HBx/88NYaPwJhx1A4xaH9iD3Pck84OxW7qqAfkMTNZG6wQAuT2GiX3RQkw",
-	"cjUuGMCkkgcmx8E186Kf55ZQxUa0djTjVkWPBXeAOtbVAdpqmDYydGAaFuICAOFD7JOl/OWl/PKV9ZWF",
-	"a/n59cK8OBoLuZ3fdH/+VOyGrx51/vAoYv0qm7fz+2f7//lmMCxtSxK8HZvCRg6dfRSjyACsZZbRtAze",
-	"qBELAYooNQkGFVg3LbGENtokG8NQcCm/upwPErDz6nV394FQcc92DnZfA4eiO6D7P3/e+cOjg3/7/pDz",
-	"+yTreu1tn9P+eFu7l+nircc7Z7zE0+QEzr8FBYAIcuWMFC+idCmgBFZpQQoEW8pA35O3WFYIuQ5xW2kd",
-	"OqQgtiFDcxzbhEULIwTUIW47QIz2FR4zK/n1ucL1wsp6/v3ZfP5SPs6S8anizlf/4/SM70SFRuyKhCDS",
-	"cRdkGBCVGe58nqMmvq3Bkrf9Rig+Yqgz2uMDx24oQ8tC9hkKOKNNgzKpI1CC5Q0AKwzZoChSBxIid6Co",
-	"HLNhL4fvkgHFhS8fwS8pAtJ4ODGhxF1YRHCp2ICUAZNRKRLb067Q7G8vScmdf3+xsBQGGo6aGhlY+w5C",
-	"FGMBrhtDJRWKroJtqVnFkDVtpAO+a3VgUtpENtcmsGmYiHPYoZSMxbzP9g4+F4cXX90H3d1Pus89/7nw",
-	"W3iBie9ExKxJqRn2m2MiidWPAqvzM6srVxaWCh/020oHuzvdzz/1QorfhSk7wDwq6BWG53BCgAvHeWqb",
-	"1RqjTrR2kyIblGsQV/ujewfV31i4Fk+i3Z3u737WefzMQfXOxnjnWe37pJRD+9TVxods06FCU98RgB6Y",
-	"6qgdhCWZn6aEKLEBwciNpveQuRTB/HfFZicPxlcx3ISmJfLMhkx3MS2rINfzMjStOJnA0BZzGJ9fDtT6",
-	"g7Orl5cSFwtzc4lUJnWunxxYzi/dKMzm11fnZ27MFOZmLs5F/JT7bx6A7u9fijPwh3scJfbKq3onJKgU",
-	"foOQrGFBrGSlpNji0sKl41PsZx8f/OYB6Ly6v/+Xf4KDzz7tfP0adPd+3f3FL4cgXMMmRrPM6Fi5SRmp",
-	"I3sslU4l0pnseGJi8vyFt5VWEdi8Plc4LG8grELS3EuOQ7Tn/+g+fNbd+7j77B+d33Olo8IOxUHK89fd",
-	"z7+OCwk+tRRPQCnFr5VnKZ7wUg0ViDacI35ZBVj6hfIodVwc5Uaq6q4tLAsjABNxFO6wYRliX3AoJi2R",
-	"coEJKJOGcPdCBmoQG9+1uUmRfcTj9Gbo1uiROr+ir0mwnF9a73Gs/q/fdD//uvvi8VCH6cIjyt+aMHGF",
-	"nAqRELINk9uTH4NRu5cP2k/xd+v8OzTlkfuehWknoItJlQMaE2ARXEW2Gw7jvVQs5FVK8E1Uuoba0aIP",
-	"MxjkjczERHoKNJolyyyDDdQGZ/miXkhlz58TQYs2aSCbmXJbQKvq2ylaTssbl5ZnPLo49Rx0rWxvhq8U",
-	"b4q7dkN6RbxrNxJq/WKvZu3g1QvXFuOua1IUvI6a1bjrtqKE4cT2KKKDEqRocrxpW8GiGOn0R7dmbl3b",
-	"mrUrN5bXz6+0b753ZaF6vlbeXIQN87pltwoQLpavrC6R6Iu3/eUxbotZSapJesjx64LifIx33AeQ0oeo",
-	"zPjIvbVdRkxxrW+xNlBbnqwyVKeH7UDfPtn2cppsG7ajQ+XPjRuPCG2+BBmMjgUKQbYi3DbR8h+68ibS",
-	"Au5dLqWJmWkJ2C4fpjhA3RlYmfQFEaAeKofCZyH8kL2HIR65Ir6NMIvVgm0KirISSjGuPEqPXWgfRnuu",
-	"FiNU9lMsNHL/OP2kU2/ruTSuJogsj6EWrd8ovdXd9unOGCK6WqsHCZndFIdg6sYSIRaCOEIA5zHey3Q5",
-	"zp7z81WVgIZh8rdCa9E3UaFGIzKtyYi4XQ5YJrw4l4bQF0IN4PfFVYgNMuOgRpo2BS2T1UiTAeglyWLK",
-	"EDS4zM6mQN3ETRbaqeo1YVLoIoA6Vi5x9erYr9BzOnBQ2GgI1wd/f5mIFFx+sS5GCTFnG9LETIwThGK+",
-	"p4FZxcRGhrhYgEuaBDfVjKQzBa1hJ/uIAif8WwJNkfUr4+2RZSTXcIA7xqcyqeyUBFAM2Xwm/+3s7VRi",
-	"6s69ye1/uQ0TdzOJ83fuTWwnfP+f+0EcO7lx0gHJPktsG5VZ4gqxKUqkNV2rELsOmZbTfIHVdbg1h3CV",
-	"Y7jJcV2rm9j5eKEH4xaMQVi3YET2rrrZN964TbuofjzavvWTIrpN1GKfoW7UrQ4g3VALrHJE9ROlYYgm",
-	"/UmBbOHrV0gUN+v8louFubn1wvx7q4WlW5quLS4tXFqdXVmfvTIzL+K7BOCauXS9MK/p2sJifkmkvi/z",
-	"N/hkc/AhkYX2Xj1bQ+WNeP1VgzQ0ROf5srJVlIEb7uWXBPA9VAMvhm4QolTaq45G6nf7su/SiCj1/aaH",
-	"5hI30v4rJMh0PF0SR/N3UKuEhnk0Pj2BNew/VrV9ogvjJ1uYiteIjSAWktzRLuqNQTERcgc7rp84xqra",
-	"EKsgkiG4ZfCtE5Uw/l3tn543lv6Uo/HM7z13cDwdx81BVD0yFeMb3SHTGxXT0neVYZcU8JklBuqxmLb/",
-	"kujg8rBc4/imSogBCC4jHZgYNCxYFnwBBaTiw3Z3gccb9btbrclEm5WIGccPfY2q4LAOndvxVjJKpuBa",
-	"+tjdn2Inoi9+++fO759Hoy8iyXu7D7p7Owe7z8D+q1fdJ49B59Xr/df3Q67ed2TTCNvq1HDtjd2OYIz2",
-	"ofRxN6+3XO+kCFJB8EfBCuF19hbKTidnPnjv+hxprFZW2lvk8oXF0tbmXPKD+tTmrfrldhCbj6emJgPo",
-	"PH3YCgfeHDsvIs8AHWw+u7q8snA9v+Qib1F6QILxAP72XRhZoOUgNoqaMQqDUHmWjxEyAASexhObeSBj",
-	"YSiTYBm5UCQUxIcRMJAseqOCCyxSrSIDSHOqr2fB/6ACA5a5ieiRvAdR+FS2EWTImGHRN92sIewFBrmj",
-	"1cHqymxQFvTwmbtmoAEZSjCzjmL9vU3bVkc5kZmaNOA0cTzYZWhZ8dORJI6bi6rhp9aAP4ECk1FkVYSe",
-	"pjVis5BdW7NJHYH/85/gpokN0qJRKzYyGbOH7wUahs0FuALIIpFXpllYkDLQgLaYbM00DITDxM0mU8l0",
-	"Opv8YRz5+P3LCOGeK2gyEfgl3tOkyNABI+LNcl8AYgNKDlnUTC6dHmpRadgxn0pPlY0sTCfSpUw5cd7I",
-	"osRUZTyVmEhPZs5nL4xPTaSg/+nNpnBl9xc9VFyj1lwQ37+hA7Tx9pnu4644caVYuAcIVFtxcDjvSITD",
-	"YJz74H5jOp7+C8zsHVSAK4Q1ZgmumHb9aEqwv+vTreMZcX5y7m9RgEkreaj70fE+/uDQ3clH02ua8ZuL",
-	"sAYf26pt9tBp3MaGFKwuFZRvFry35NoV3rjVc3JjorLdmHfeWCO4mqialkFw9ScUlW3Efnz14vLNW9lL",
-	"i/kri9eyi+8vhj+vNVOpzKQMI/6x+6hYphcP7KWO+W9c0pYgRdmMHD9rN0xcBSZmRPiZG43gRA4b2+ES",
-	"Qg5J95O215ocj7ncVe1pEHmVTLhRI6whbuV0fvNF/9Il74ixs0rjWhK4p8tQqmoB6amou5AEywxWKqAG",
-	"NxHAyBRxJ5aJRelcvned+DRgGlEI5PxYCHvsV5dXEilZXyOqDPnT4wcpX+zCGdLCVJdqEJpYnFNUTJuy",
-	"gIE+wMH7nInRfLNektZW2E9zPP9P7BM5A6oXHmWENnGyZgcZi4Dux/Y/yevnYT3EEQef/XL/zZvOrz47",
-	"lI1dl5X7IGetnRkd7s1adcccW2UEujCXcinFQXVQFvllZxAJZlIBiykb1BcwcXcm8UEqMbWeuPOjqNbQ",
-	"ta2EW+0o+98zqe6Lx7KK+cedb97ooPvgf3VfPNbBmfUzOjiTONP56hGQcTBuqJyvjKI7UVwh8ToG1ZWL",
-	"N0iFOVRhov59i2PGFlJcSzCKUuH/Vx+TZVLvBUkFvorDpKM1Ht49BnMCiw5njWV55TvCTmrcA/IRrpDj",
-	"qcvAJn0HsahvgXyui5nZlcKNvKZrcwuzMvlleXV5MT8vMyIL8+r3gMvAvScyrxvINivtHmw6Wu/geCYb",
-	"5x0cPMZEhOmZRt81mAZQlO52M5whGE+lB1gZ+Wg1nMNcgZJqx9t9Psq/g3vPH4N5kRjtIa0gGUY5eJjn",
-	"LL9+2wmzpL3fFkOeIE0ui+jOisouK1smwkwCfSckExSVj6pgFB1niEqjEOYZv8qgsiQ7Ai0Y7Gd1T3Pv",
-	"li6FwysdbcfQ16k6GHWXmOWaLDxPAbQRgEzW7XTK0E8DKFddBMKES+brgCLLIHX5q4qEGRJOigWRvShi",
-	"dJNvo8adweqgYjLACCghYdFix9PjYOnQgeyhfQxigmg4wAm/fRHy+crFVAsUfFPP3InIYYQXiNvTGymi",
-	"s4VLS8YUIWPUHkk3rjc8hvdEcVZJY68hiIiBYqBiYlVZ3XPDSjjJd494JgVnb2Zn5f/ANHSQzYAa2gKG",
-	"WTUZPRdyPhweUxxyS8BE5c69bGYA14QQEX5Z5BFeLbJHhcMk1KwSN6E9IYNg5WLx100reUBByYa4XAME",
-	"A5MlQdEgZTomrqPJulEElkmZrFffpDpQ0QVqpIKUdQSxiat8xyFYrvk9+b7ai75qrL4Ktr7ao8FOYMKx",
-	"7w86l97/9Uv5+ULe97kwv764tPDTpfzyMv/Sa05weWHpYuHSpfy8pscURS9cyl9fXFjJz8/eWr+Wv+XV",
-	"xOlViXmuMJ8PjEd84Ucb1/MrVxYuiWtm5uYWboov/XfE1bWKL+XQqypMjzo+8Vk+4ST88MPCacOhBNZI",
-	"1H9MCxbfV5dnCnP5S0GkFXNH9LQhLr/hMP0aOugXAZIqoNEJiRTblW/J8VQKEFsUdo46NdzMkkFVgVD/",
-	"A8AQMdBB4kN74hI5tMOY3W2TNAS9FjDyOrpEaVJxHhmR9zaS1fpyAAKDMIZkvKiDDkRNsbNFf2Owog6K",
-	"Qt0mU0l+afGc9PE4wUmq5ZsOGkJl2UBmH3kt4HRA7DVc5I8uSlPYfRNXOKoolkqaKiHROiMctBrqVBbZ",
-	"go61H51xWxxF9VLmJURNA/mCZQNvPUIftMO0hFwZd8B99obPBI7uUFAnJVFq3MQIYHFV0i3FAuqwDVq2",
-	"yRAoptKpdCY7PjF5/kKRL04xkLdanFY8p7CZ3Pi1dqOGMGQosgzhpFefwyadDR5xpwKqNJUWPv6zCenq",
-	"z+rj2+rf8e1/kf+c1y/EhRkHfDm+2TjFfwND8lqoRRvUuYS9LvWeX1JFWj80lfVXE6l6Xm15DlKQZYFS",
-	"U9ZUUTo0yoGx7upgLYdA0M5xPNKHxPMdajb12YSLXubZENJppWdqmnPEInGLsk8QB3lr2ky5jBoM9EqK",
-	"W9NiHNrHMsvi/ZYOLFLgG6ltcmycfxRTsI+ZNToLyEvtOzkjxPPguTeLLm11uCUbJk9MTele++Tx+MCr",
-	"gCkzKsNEJiFGdoKvMMGVlZVFFzybGORx1TJpyJUdaiLXx/45IXPE+SIS8mEgzMyKqU5qPOshOP4BW9gd",
-	"pt+YjDyTVPV5QBXH+Xab7lhMDmn86xsVSfIstGmbrL3Md7eqyiEi5maa0oSWny4763715oqmx2djeK49",
-	"UgFFXyV4qSQD9RVFkJ7gKCFWQzF6NcYaMkVUZMFGDwFIVQT4bCDUEHk+MuwGWuYm0oXtZSFoY9DiolAd",
-	"mHD9bRBZBIMD+kQqndKB9ymTOpdcw2v4hz8UEWI0+cMfgsjEhK/w6s0VcFakheqgyNqNHIDsRx+2WFH3",
-	"RTGd4yKYcTFdnFHVZoT4zQHVaPy/7v+xKAvBhwsurmHSgB81ke4P0eWTciOpiGUAyECdUJYEM+78hcyX",
-	"Se/eQKJhV7oyBpqM1CEzyzLKR93ovCO5hudItSrs1yYDDG4gClClgsqMv1oNyuKPrtYCRJKwZxPZnD8M",
-	"QCoVDqgUbWckMuLEXVZ4wKSgeG/NUaFrSuOuOZp0Tcv91/0/6mvCDSk/bBenVQPGWHNGkDD4SKlR16Tx",
-	"sKbl7vGnbBdFMpmjRj0YrRSp1KFFqUJzPXVoMQkU+pEzV54AvmASGa9hBxo7G8yGZRNXORGK7yeUgEsU",
-	"LhXB2XRichyUa9CGZcYRJOek2zOJD2DibioxlVxP3CmeE7tQDAoZOqhDA8mhq1Jicq+gco0gYxrczM6q",
-	"Lj0NaCPMioI6zu1Jr4OPMDuwEmWxPiLSlMeOYhbSuHTaeUGLEhf1FsdqiO8MbuSMcZa8WxRDKo5xK6TN",
-	"P0mgZxOiNiPfYg4oEOFmbUFKTGTEmRtPRzAfLpMQ2kl1dyUsEDJL1zaRLYMbtXQylUyJZMMGwrBhajkt",
-	"m0wls8p7JMTdWLKFLCshapyOfdjaoEmnXEC1V5CICtGSNlvDRpsmaSr3GTfiuJpz0s43UNsFa+cn0ufj",
-	"5iuox0mJBFsLsgvSkCYTplRRYYJiEsxgpx7rGi5umEZRyiSJ5jmUriBWrrldEnVHTgiO5auYTrk1MAQV",
-	"3WbBwlddRexqa0McVyPaIJhKlZBJpYasZuGkZnu1FVQzzIN//aL72X1RRWVvh3/yV1aQd91Wafhu7r1I",
-	"tffl14t0+kAOvUiZV3nyIi1e5cJvDZnEvq0P9+7MIe9eyBC8eX0y05hNm2Tyw/eu1S/MlzOr7cvvl43x",
-	"jYX6Ar1YILfYBxlzQ9u+M0Q9hWBmfI9yChuIsygLFTuZheUaSsxyXiIxeP0KaYmKC3wPcaVZ4s9phECq",
-	"rB3Apc9WAlbRj7OplOYHLdJq8qYSBjh8vOOZqV6zdDffWI+Cv9u6NiH35EC3BzsHipszA998ERqq46K8",
-	"Mzvwnf4iPOLW8YFvDbU09UM1LXf7ju5jrEW3joMyroXubQeVMpeXsEr91Q22ElzwJCBLcGnjrNlWwp+p",
-	"pglfgShIIpv25zQ/ZBLj8vf8yd3TGoTGiM1lBm1utnox0qqbsQp05sLTUSAlwhQaoklw0+khJc62xAe3",
-	"yw7XEUyAIaEmnNitUlvWQMNE/m/WUW4Nf3v/0TDtjb69/0tw1vHTn5NILb7XmujqQ52mPdwW99CXfO/x",
-	"m6v5R5ORzkIMvr3/aCT97fwPz3IUPNM/lV5kKVBQJKxR5LqN68+cq9dM2b9E3ShXjNiANjimkun6zGt/",
-	"5Eu051BWXs6vWsNiAFT6MxXNdQAdmCNC4Zz+9nGqzGlCpRCMc0A9hA4LZDd4/NZ98bjzq8+84qB+Bea7",
-	"RbKTl8Mek3/uxNMEY7Zkw7/Ia2Pfd8TH9+6UF0iH879JxCz7I40HeTFp0MSGWR+mUFCgzsV20BTmJN0+",
-	"NjRxTpmDE99/tbf/8nn8qjqhGoFUOQ21r9ZKPy2bC+bVyx/kl1beWy7QAl6aKM8WJgv1y6lrmUbWmL06",
-	"lUTtq3eNmwV+ISllJnABp5LljIVL9csp4/2rViCURGXIBfOkBkmO8iXIeUlvTuCMP0o1EJqqIlFvh9zQ",
-	"d0IhawMkHwUC0iJebRXP6cuqutNrg/rjxnzBYtvbsVWOoz5f18Urtsu2IxciO/3z192nH3dfPPbWHJw9",
-	"+PxRd2dPFOp6/ujcyeyBzfKV62blvdFsgetJvvx8Gxy2BZyVji5tsK6Eu1Ju0tudGI4OLNL+3+9Lah55",
-	"kYYTD76CbxHcO+dlq3GMOQRIvAjdOiXizvTAdwY63vJ704NjxHAbr1NgPDJgLN2EEokoAOkr9OLAYQVI",
-	"JSIeGPumQ9iXj6Un+M073pRAgiAK1HQOAeJp4SHxOdRsub2k46slDp35xAQIleo8GQeBZH/4Y2pMmVO5",
-	"IKcYQSTq6O1PfmnZq9b6qMRAj2PH3vKANFlyWLYOFAo/5cvh+dLdKXnhGjOpwwCjZb96BYoEMsl4FmIx",
-	"JzaXiV1FzOFCvzHDxYLwRvpLilFp8Pn7uYZrS4EFBSuk5w8adROblKmv6k3K5PkEqyHTpuDseGrqXJyd",
-	"YqM62UQrTj/poxor8jEhl9vu6+7eswHthSG4L1zW60RgupyQETejnsImUszDuf7ty50lOfxpkZsiGo4T",
-	"6Vx/i7gkIsBSgwuwWYIrlilPyE/xzHckN+UmigqtgPz0fz+8FNV7YJbr4sQPAnk2qdJinTqLkcRkUVJ3",
-	"MpO9kAOTKkxYnIbScwHPnilORIVzTnwtnUj8cUWZLNwSoe38rQSzNYywoXKehRfISSIGBQYc7xBTx5fy",
-	"fENGFpUQwqAsM7Q5C5ZQ1cQiFhdi1AI2EtWOqNdCoyXDkSJCfw2HpP40qDaR9D/JBr2W7CMnxqeGwjWD",
-	"jEQR9zmmN51247BjNUYVMUdXCMTKvBqHcWpDzOnYWkM8JYTqRMYv6D581n3x6++p7iiharPftEIKxLHt",
-	"/Xntbyk53clFPzyFfDvYTOLISdpHVX2B1PMeB05yNrqT1cERH+fLU5V3qvIGVXkXuUQCjACEbWKFjx5G",
-	"qPgi5sOY0hi97fgVpRNFmY6KTerxZTqm3d+EVa/Ca+iGTDkjGCWBioMBDOGQ4aGLZBEv9CdYnG8NyxOU",
-	"MIMBt3oIN7IaCLOcF4sgByAPbcSAG40zVP4kB+M7dgkcyMSoHUWjYyseH619LlkhudRhXM/DhyFlVqhS",
-	"y8kcKThYI07n9FA2oTKNt0PFFXGJttqJrNFAJU3XNia2WuOJu1a9/hFfklKmlUmMs4qwpE2btsYTE0al",
-	"we/78G6ztZEYzzLC77NKH22hRMZiuKLpWvVDewvxK+VTbLpVTUyUoGCrRmVrayMxbkNMtDtBXXOyFRKP",
-	"qo/iq0X2Vkw+k19ix1OtdKqVBtVKSojEuI/UObcTdztq5RQqHBEbkiZj8bwrlcebUScW0Xe5ShFGIlDC",
-	"a9YLasQyhH2GSWvaMcCAZ38RG9RMA1GVoYGbFJTawIw/eTcp85XSPb7/mWPlBWy1wwd4vkLNna8egf2X",
-	"9zuffCnlzd7+y+dxUjd49BWmZO/az26pZ3Ws71/MwNHoth55aKBbXuxDnfx4/1NDJ6zbPc9LA8J6/2+P",
-	"OAHkDITY/mwn2kz4GGI3rthyjNCdsSzfjqQ6UHPlG4lb2seXoINzdqAp16kYPIYYlJUH3JKlddj2y5Am",
-	"RT/xyUDZtXdI4ZfpIfzGyjVU3ugNzR1AnUmlgAoDa8H2tBuVJCJ1PQnJfElJJgXf3n/k8qVq8AckJ4nQ",
-	"Kl/brm/v/zIWFvPRBXoOHMMnY1pWH0mnBhaDkgN1+ENSye0aGnpyQDYN+OSwZDqK8Ai0GzgRTG4gbIYB",
-	"uSMdRXhHnHoIdcGIyGVfp4sTEfL6IaQO4PLBdmxcRIyvcUGUOC8eDEacsCbsTZtRaNW+u7sfWTg9HGTw",
-	"9QjVX7BJSA+7YxPZhllm36mpcQxFeWpufDd69npEsTrH54IHRqtlVZxZb926RBhkKBCXLWtCE8uIZK9J",
-	"71MSLNqIIoH4xMGJE6zipZ9wY8M7kod15GSIExucZS0CGCwJiLGGnXeoxLNz08CCDNnqCIZB/uYKsQFl",
-	"xELYTcSRRRD82XEif8Y0fN/6SySIlzgJ+uFDekmj453Qu3T2HWj/Yu/g45dg/+Wfuw/3/EJ32ADQoTwn",
-	"gQL+J3R6r6gZ0jFinj08YiMMry3Vb2SPEVZbzt748Fbmxt1yZqpHaG1A5chFlIpGzm9U1la4n0QPNYNR",
-	"y0mYeHuaxt1Gp3GP71bcY35LlaqDIelcEbkbrWhK0AiCsPwF53sFYYk4SJW5G4yEVIquJCw1cagh80BN",
-	"+7gxkAgbC9wcdIrKH98bhbARcfQ//KLz5Ruw/+bl/puXYLC4SHlL59//1Pntnrqz++Rxd+cZ+K5DJvN8",
-	"gjowxdJwGvM/ELdPAyi/M0A4R2QevqhyYMmijSpSeDR8rPfJdha8eYaKfi4O41KdSxJEmSxH7uUZp1M5",
-	"EVcjMvHlySNywp+JZSBRskB2GVEJ83URY9PLkTw6vmUtEgIjil1//Rh0Ht2PQySeULsdyO1SpryvKU2v",
-	"gilu1xhp4Tp9X2KbtpiNSBsVf9eUXp1ORA8T2bhkvDSZOF/JwsT5ciaduAAnUCJVSpczRhaNVyZSMr05",
-	"nKIWO4vxlUw2l8qEZ+GWJlLTcENZErDR4LOZwYZNRJFcNZtUOmeULuTSuUyu74RSuXQqOqHDOrFs3+mV",
-	"cPJMyVRxECk8Dwe7T7tP749ClEbanPQ8dZTXnQrO70xwLmAVU6iEpdOqSQEOt1vUT04GDY3do6axfSgm",
-	"4gIzgITOuKHy9CiZIGClRzcqJ6NfYBjACNHXsKSPKCNhkWqCNFkSLGCv/5eqN6EDsols2YapjkSpQWRR",
-	"dIY6FbRj40UQNpbdmH+3fGHc2ZtvyPyZhu5F2HA9kAwVzRuoTRMXck6dWCxz1WQvpt6VCg7r7HTnJPDj",
-	"MMDxYPd15+Hf30HE+D1xcp6eBI4YkBK3ZeBoZai4xikAdgg6BRQhCoTl2MKAwzdgYlC2ELSTcUVunLYO",
-	"2slmk3f3djuvXschS9XeJK5PSaAtSS9cOdrsbKeUoNcEYrjU7MD5i2j60n3xWM3+BGMRIi0+euAwJ4z+",
-	"NOjg+yhqAjaoWsqRHoDIejk9pYwTWtCqEa91GKANBFVEryj1RmxQU5WTkmBGXeRAKEyYjOh1mo0oUEpF",
-	"k4ZaOyqj1JiOLZ7cbii+M/9newef/0kc9Au/dax48jnORU+W/5cKSbg9YtRRh092hUjTffHzYwupUB+Y",
-	"HiLKPT7j2+TUXvzOhE2BSmMpUPaTr8mIDMSg2z5YbPX2HW5diEKAsRYSFz5VOfhpFYkqyy/K/sCyhKDv",
-	"PFWWONS1pm15dYVFIKGaSK+6qurUQOf2oMyc98wnt01sTOdoURBYpjH4q8A7iWOBx/jjY6MPu6lkrUJ3",
-	"JlVxq6o8ovpa1nT1PVbpgujzVDW8PgXSfE8RBdK272z/3wAAAP//",
+	"7H17cxvHle9X6cJNlSUtAOJBSiJZqb0UBdq0KZImKSmyqUs2MA1gzEE3PD0gCGm5Jcd0SjdSbpTEXMmO",
+	"pGI2dhznaqsUS0mUKuf+sR9l8x8x/A63+nTPe/AiQT02/McWyZme7tN9nn3O79xMlFitziihFk9M3ExU",
+	"CdaICf8ssVqN0bUlYpmtqbJFTPFLjfCSqdctndHERGKZlBjVOLIYamLdQkVSZiZBVpUgSrYsZJmtdCKZ",
+	"IFu4VjdIYiKfTJjk44ZuEi0xYZkNkkzwUpXUsBi6plO91qglJrLJhNWqk8REQqcWqRAzsb2ddKZz9erV",
+	"qYZVJdTSS9gi0TktzUyjs+fGMqhUxYZBaIUEppC4QLBJTGQSbNR+uJqoVxklRd0wVhNJREyTmT9cTeh0",
+	"Exu6tmaxDUJXE4lu01ZT5Zap00piW0y1jk1cI5ai4yIxazrnMLvwZFeqBNXdv4cmOjs3tzY7//7l2aVr",
+	"iWRCF8/XsVVNJBMU18QT3ptdZ/gDk5QTE4n/MeJt9Yj8Kx/xTU7MfIlgHjfPq9XWJNItpHNkkhIzNaIF",
+	"J7v/bG//6SN0sPvc/uYWsr/83P7uP5xJf9wgZsubtSm/cdgZqymK2V7mxJzV4qmKSyXWoFZwllVGK6mK",
+	"bmiMVuJJ2pBDHnZyaka+87qIKzGHVPw2CXxS1k0OdM2m0XodV8g6svQa4Wid6zfIOqrhFioShC1UY9xC",
+	"2Uwyk8kEVpWNJ7MYK+Gft0bKuGFY8EINbyley2QymWSfvLes34hZy6xFalycYiQ+GZhaLhM/N7G0+LmJ",
+	"N/yT6zG1bbFRvM4oJ36ZdQFrb2OLNHFL/pJahFrin7heN4Tc0Bkd+UiddDVbeL8YeJE3ajVstsSEibmp",
+	"lwiizBKSo1TFRUOsYBMbDSAJSA75MQ2Yd+ri2ttTK4WrU4J3a4RzOAcJe+dh+6879k+/Qvb9p/vfPbXv",
+	"30P2na8O7v7+YPeB/eCW/dM/te/cbt/5Ko3sx3v2nYfo4Nc7qH3nK/FP+87D9s93BI/99nt754X95eeJ",
+	"pDy/E4kRXNdHNrMjQpTxEZ2K0ysoDofJwrV6YiKRy+TOpjL5VHZsJZOdyGcmMpkPxCMmLhHBR4nRYnk8",
+	"V86PnTtXzI9q+CzOl8h4blzLkAwZPZc/m9hOJnijVCKcJybK2OAEtqA/3lB7UxCUKtBNYrA6gdPl35S6",
+	"yYoGqf1T3OaovwV3RvAQxzWCyrhkcYQ5EgpgfHTsnH97YndFIxbWjWPZFJ1yC9MS6bIx3MJWgycmxjK5",
+	"/nZJt6RawBpyzuhAe+eyT8OkE67am1BUnfDTZvBdXVR7A28G5cMUcrinSKo61UDsVeQKkEnKDU40xExU",
+	"NNmGtB1KjFJSskAjetLnAtaWyMcNwq3BmdqRwt65wQhkEnJ1NWINC7EyMjGtdGXtK1NzsxenVmYX5tcK",
+	"S0sLS4lkoqwTQ+OJiQ9vyn96Ik4pu4lENpNB9qPn4kDdf2Lvfo8Odr+VhyqxfT0gIR5/1t77ev/pL+1H",
+	"O+jgi1370Yt+OL6qc4u9HI5PCopeccjjJynQTBBR7GLTZLSCysysHZ2aim0uMQrK2qXqtWvXrqUuXUIH",
+	"D3btO4/sRw+Q/eBJ++nn7a9fIPvXn9uPntv/9vwYqP0S5avQh4agItHeVYfbT/Ii01rIqmKwIShD7y4v",
+	"zB+d3mJUP509qorxXXI/R/buTvvOF28saRt0g7ImnZHLDlIWaCFJK44zqxMTZAzSGOFgCYh3h3q2AyTf",
+	"vYvs2w+Qff8n7Z9+jg52/6P9h28FTd9MWr9JZkLMvnm2Qk9KD6D7R4WBO6Dud3TgMHV/ZMFDNQCEO2bK",
+	"WQsh5YqzSbQu2WEdCb+AI7IpNHIRa0in9YaFMNVQs9ryGwHTjJYNvTSoCVDyveYdCsHDOkVWVedIbElX",
+	"tT+9MD8zNzu9EjDnDx7s2I+fIPvTTw4+fWjfvycsyZ9+juzvHrR/9+Rgd8/hYNeCjHIibljVkVoZj1jM",
+	"qp9wYpATfUR3OfAwNI/hyTDdPZ4cH4gn3RN5OIbERdawJooGphvD5zqrqtPKW+pwC1OsqGtcmtjYMBBl",
+	"zUnhzmpItxCuYD1gb8/A4xqhA/IaZcGIl5/ffMGupLD5MWVWlZio1OAWqxHzLY4MnXblw5mFpQuzFy8W",
+	"5jv51Y+e219+i/b/fPdg9yGYKF3Z70QRdmE/P63jvOUepB5IE+YH4jrvcA5TD3rrHTorCoYjJjJwaUNy",
+	"YIgTxK/E0ZdmvOUyqeAJP1cq139FrxHWGFQNViIvR0NcFmOIG90NWxUnWFuZvVRYuLzSkRN/0b7zJzgX",
+	"39yy7z9t33uw/2wP2Y9vn0S5jpNro7sTy7vD25yBol2jA/G5Ou7IObLD5PYwnV5e1EvTNWByTHmTmGCD",
+	"6jXiZ/NZahGTYqPgcV7fXK6rd4NHiDVMJIPsXRh7dn6lsDQ/Nbe2XFi6Ulhy3R8fe4OZheyvfoHsB1+1",
+	"v36w//QWaj99aH/6KBQsPeHagbi2E+k93h2E8gOx5GBOqHM00TIxN4mJ5BEdJmPGk2Ko7LngcEMazVqI",
+	"4xZoXWEuoxozCWIU1RtmnXEyiT5uMIugdbW+dT+bzrGKTpdkDHtALjVYaYOEgk7Nqm4QpP7ShU2nLq+8",
+	"s5bJ5AOcuf9sx97bBYn+eG//xe32vQf2fb80z2faf97pLszTHfxTQ6zz5YTk5OrnWTPKS2W9bFVRGetG",
+	"wyRCamJkdjdUFKFyAUKNHXx5F9n3n9o/+Znvmuf+E0mg/ac7qBcpXz2VOGRezOCSJdfrD1zKv4HQYSbY",
+	"k4RofR2o0fgIpXSQvcjkoxf27x4he/eP9qMH6Kz9+B7Ipb993v7VQ9R+cE944+1nf9r/k/PL9tffIxk3",
+	"CxgOoRDmnz8XAs0Z3H2xn2jmy6Y+XG2EWBduO3S4yapjzpvM7Ifi2cDJnL3o0u+vO+2nt9rf3T548OL1",
+	"pMKbpFt9xHbV6YC07hRBcujtObLZgbTpZSqGYaZ+Azh0eErUXfPQXdngIRcCBg6/68bq8Dspx9MIknGk",
+	"nUuJsBcsYhgcNasEIj/qBbKlc4sLwerLQLt69WoqnOwVN331ykiHFLFtXwrLPLNmWINqA8e0vNcC8Sze",
+	"KFVlmK0bs88vrKzNLFyevxg0pSFLSuieO3vI3tttP3sOkvLp/7Mf7fQROQ4YdCOZ7PhoppQjqfN4bDR1",
+	"TsuXUsUszqTGypny2XK2nMP54olcCMoF/754dvag29LL1u53azwRMpiPPM8sJE/nMOWHR5uhCpB5xTPq",
+	"QgiEhkws5KxG4DabGJwEg16LuGUwrK0wNofNChmQeS3fa95BgU+xTeKE3mp6V894cera3MLUxbWVhYW1",
+	"uamltwsxrIzaz160n7wQdmN753b7yXN08MnfTpzhQzBmHLVDDNqd2IOEnrODhZ7VBSwqUEu3WmiFMSSP",
+	"1zC5L0qAoatxYACdSx44O4re0y/4eW6JlE3Cq4dzblUCdfAEqGSLJCJbdd0kWhLpmkGEACC0h3+yVJhZ",
+	"Kiy/s7ay8F5hfm12Hi6sQ2HnF/ZnD+A0fHO3/du7Ee9X+bzt3zzc/8uL/mxpU5Lg5fgUJnHo7KMYJxqy",
+	"mnqJTMqUqiozCOIErg1QGdd0oyVzsjfZxiAUXCpcXi4ECdh+9tzevQ0q7uHOwe5z5FB0B9n//ln7t3cP",
+	"/u3NIeebJOs6nW1f0P5oR7uT6+Ltx2vnvMTT5BiyUoACCOo8BCPFi6ikFFBgqzQxR8CWstbl+D2WFcYu",
+	"YdpSWocPKIhNbJE5YduERYvFGKph2nIMMd5VeEytFNbmZi/NrqwVfjRdKFwsxHkyPlXc/ub/nNzxHavQ",
+	"iN2RkIl01A0ZxIjKDZY1I6wmcazRknf8hig+Yqgz3OsDx29wruiRYLRJVGI1goq4tIFw2SImWofquRSU",
+	"z62rwGw4yuF7pE9x4SvJ80uKgDQeTEwocRcWEUIq1jG3kG5xKRJbk67Q7O4vScld+NHi7FLY0HDU1NCM",
+	"tVeQOBxr4LqZjVKhJFUKPNcrFFsNkySROLVJpHPeICbkPzU0nQgO60nJWJv34d7Bl3B58c0tZO/+1H7k",
+	"xc8hbuGlC78Weew653o4bk6ZJFY3Clyen7q88s7C0uwH3Y7Swe6O/eXnXqL/67BkxzCPCnplwwtzAowL",
+	"J3hq6pWqxZ0aigYnJipVMa10t+4dq/7KwnvxJNrdsX/9afveQ8eqdw7Ga89qb5JSDp1TVxv3OKYDpcm9",
+	"JgZ6YKnDDhAWZYm2EqLMRIwSt8bFs8ylCBZ/V2x2/Mb4ZYo3sW5A9eeARWi6YczK/ZzBuhEnEyyyZTmM",
+	"Lx5Hav/RqcszS6kLs3NzqUwuc7qbHFguLF2ZnS6sXZ6fujI1Ozd1YS4Sp9x/cRvZv3kKd+B39oSV2Kna",
+	"8bWQoFL49UOyuoGpkpWSYotLCxePTrFPPzn45W3UfnZr/7u/oYMvPm9/+xzZe7+wf/KzAQhXN5nWKFl8",
+	"xEl0HslkM6lsLj+aGjt77vzLKnYKHF5fKByXNghVKWnuI0ch2qPv7TsP7b1P7Ifft38jlI5KO4SLFMga",
+	"jkvUP/EUj0Epxe+V5yke81YNlIg2WCB+WSVY+oXyMHVcHOWGqureW1j2F0E4bFjC1JccSlkTCqEoQyVW",
+	"h3AvtlAVU+1Vu5ucmIe8Tm+EXo1eqYsnuroEy4WltQ7X6j9+Yn/5rf343kCX6RARFV9N6bTMToRIyLIN",
+	"k9uTH/1Ru1MM2k/x1+v+O7TkoceewbUD00XnKgBNGTIYrRDTTYfxPgobOaXVdPq2iSWX1U1WJ6al+0M4",
+	"fMqKIrTMkbIF8AbNKqFIt8DrrOibhKIyM1GFMW1SFkISGe5xnqsyQ4Oq8poKdXtQOrAn2Vwqn13Jjk1k",
+	"nD0pM7OGrcREQsMWSYlN9OjsQCQlE/BtOdPQiJl8KpNdgeEGH/FCKw65iKEK3iRItyaRESCEVzUvS7lD",
+	"+EtYEDtlkNjv1QMlbgMgLHm4Qh/6B7nufoMVPyIlS3wDdltI2eiqpqgDcCQYl1u4XEaciEWm0TyukSSi",
+	"jVqRmBxUB9Y0k3COsElQDfMNoqFTB1/87Ez7518kkTBEz5w5cwYM0SSqnjlz5n8qIqRLrHYaFRuWcziU",
+	"SmLlVbpukk2CjfX0KhXCNHAUSybBFtHiNzibyuRWMvmJzOhEZqz/DXYMZ4n35A06fXl5JZWRuX2Rl0gN",
+	"hJT/+fD6Yl+jJjNqSpd129uC++B2MmFgbkE+eFcW9EGkSegnSCCM4a2ovOuPUIZO1R28RWo8uPjAXse9",
+	"7BSlmiZuJdxk7MvUkmQMsxaRx0I8hQjV+CRi1Gihpm5V0dzC9HuFi50XlhuUxT1u4XFzwX6xZjEpVxWT",
+	"TEKmuEGUQNMtjliToiLhugZ7wUG6uRTrtuc+GRxDMNAj88B7A5JezC+4b11R0JhB4r4fzgt3JwBGh/t8",
+	"kTGDYApvKK3bG9hsWT4pPEkXeK0fMDT5/DxAf/lJokRQHDE2iRkPmDcttlOVMIOr74ZK3a1enFqZfgdh",
+	"vsFBu+lBDLhzsQBnfqnsQsC5s3aYyiWWs1vBQxmivreKpE8idhX0rnUX0e4atnBfJxP0xbbPHr4Zpa5r",
+	"iUbUitHELY4sswH8ED4sIUI5w3gfS8p5dl0jv6iWElyge+r7Z0JnqREexBWdYqsP3exh9DkvhNcoZxMY",
+	"s/vqhrSFkkqv4T5Ow0kWU/SBcWFN08WnsbHoW7ISOSHbIKDHu9Fi2nuygypntBJS5TW8NUdoRXh2+ZwE",
+	"D3R/7qYro+Y5/EnIFuyCE0jAxhrWKQSkQX1PKuOrKkxMymj/esSpINNdfQFQT1uz8uWxTNzBVnUlMfZg",
+	"S8hDE5csYvJJGclD8hNupn5SAqroVlUYIu71kq4J8y4kJhPTzDRJyUq9w0xOUlm/lvaVt/jofXY0QO7z",
+	"g2rwtwP+SN9k9JvXfvqN9tTNA2+O6YKj9oNPeliN7i0hDwRVP2Sj6xmaFt5/8ULqYd92jgW5JxvZzk5a",
+	"03c6fArU0ZeKhrGSJSAZ4hAUTFOHXAuKayTImqGz6/MJfEsajSypji2LmOID/+vDqdQHOHUjkxpfS13/",
+	"px9EjJJkYivlVsCNZuzH95D96Hn7x88l6Nwn7Scvksi+/X/tx/eS6K21t5LordRb7W/uIhkgcWOovvp6",
+	"segC1Yi2LC+DO2hGmRwbIck7rCkTuNRVMkdNYhJ5mRwGXe5h8cgvxO1JYHpHU23Rlb6G2q3g9/yiRzBY",
+	"WQknkJImqhEhIsTPoAySiFeFewEeCKMlmGWQYMyq44ZVvWzq0Q/NQEgYYe8OUvyiXk+iBm9gw2gJlx+j",
+	"95dQiWmhqIwad2IEUI1GvKgWq/PUhl77Z05KJrF++O6F5avX8hcXC+8svpdf/NFi+OfVRiaTOyvzVH7o",
+	"jhLrtpAS2yRma5ppHd1OXCxpJFWuVHP5fpxOOccoYS5gTvK54IJ7LSTRS26pjyX9WxJeVdxJAQ/wcCZQ",
+	"l0gdeNpCNVNfsKpGMOUBzTikMNxgCi1EuC6S/F3O6FVSfI+0YiNXBS03NpYdR/VG0dBLaIO00KmlmWl0",
+	"PpM/dzrKK9ioBI9TQbu4PBUbIzI3w0/Cl+Ke3dBDgaSNlIpOxD5ttYJPL7y3GPdcg4e0K9crcc9tdYCC",
+	"dymSREXMydnRhmkENzyb/fja1LX3tqbN8pXltXMrravvv7NQOVctbS7iun7JMJuzGC+W3rm8xHqefbEq",
+	"STVJDzn/JFBczLH73i6TmCj0Bmn1b/L4zklEDISnKsaNmw9E3OIVJwbBvwLZZXEKRvHhLO3c2KDh8COS",
+	"g6lAvXozCMN+PpOJalqxCkiX7DwNGHKlVScdNd267FmwHtfIoMMpNPsxCyNU9lMsNHP/PP2kU1/ruDVH",
+	"Mxq83X0NjQW5vk0SdxuD44T7yvQQ47x6PTYiaxJUNllt0vPvOCEcgSnSpM5VAOF+P1A3kYG5herYtMIz",
+	"zKcz6Ww2nz7TXYEE5wFXlWCeSCNJQXYEx/YV5Ue3U17td7DCWtwiNXl9Y7BKhWg+Z5YmA7dcwhF21q4R",
+	"MWZwErVNylK4HjsH70i5z8teENEgqhXLvnMLb8/OJ9HU5ZWFNfXvuYW3Fy6vJFV0PIkuzzv/ckpeZGlW",
+	"Ei0XlpcBkHX+ovhxcWp5+erC0sW16Xem5t8Wv7k0M7VWmF9amJtzfloqXFq4UriYXKXyp+mFK4Wla2vT",
+	"CxcLa3JQ8fuZqdm5wkU4IHAfBP0lFOgNQRpuySsdj0Yw9U5yZqqizr/3/CV2QzcMPDKWzqBTczptbE2i",
+	"KaqZTNdQdux0T7WELecRbxM68t87Evd8GEFFHz+/HlFF/wKHIEf9pHpdxenhLGrcsBi8Hugloh4N5dwQ",
+	"Ukf+DGxhV+dGUZU1TE8oYg+wmHKLYE3IsXwG1XTasEKKv+PNCrPqHSIZSjCCXRF188T/keOBwMNJmCX2",
+	"Ln3hhi2E9DOJ9AplJtHgYUgp4ml0Va1IptCSVepgznHkgP7I9CJAYJbXksTQwjJgdDyXyY8nAiGTUx9m",
+	"UuPXb57d/pcPcepGLnXu+s2x7ZTv36d/EHuP54tiHm+8cbAAWc+AVtyhXVR/PNy57RzQ9bUweov7I7hw",
+	"ew+nQeL1Hm/MNpyw0JUUgZQIQhs18Uqoi9Xi0sLFy9MrSoslkjKzaOriJdAwC4uFJYAhXxZf6NgKK7LR",
+	"3qenq6S0Ea8MqpiHpthLq3vx6ouQ7jRAMFq+4DNlHAO/2+vLvkejcQrvb8nQWuJm2n2HgExHUylxNH8N",
+	"tUpomofj02PYw+5zVccnujF+soWp+B4zCaZudFwqOTNq84aKAJyE39i0KhNTVTo8ALcMJyUqqLm9uXSn",
+	"XIcgeujqacCrJY+bj3YH01HF+GbXY3nDYtrXNgTfpQWhAgrSGCVJlE/lMpnApWewP6Gbs9bQdPATYxsW",
+	"qkJplfsOYI/QxHDvYVBT5jI9bpMD90P5f81lMvbje3JQB/gw2IbIWenhJNJxhW6X/IHveFaKRPxDvj8u",
+	"VcU+VBjT4PYjKXaibuCSc2enbi1iLgpqN7aaZ1Mtq8j03hcFkUX1CtkH1nY0PoqSKchJPmHrh7WEiudf",
+	"/bH9m0fRiucIYObubXtv52D3Idp/9sy+fw+1nz3ff34rVF7xmrAsBApPorBdYhqDR1a7UPqoh9fbrtdS",
+	"ASjgqcPJxeA+extlZtNTH7x/aY7VL5dXWlts5vxicWtzLv1BbXzzWm2mFc4VGD87WAJE4Mux62Ky7s7x",
+	"jKYvL68sXCosuX4PwH1LV+h6OJ1BPRjZoOWgZRp3ZQ0PcBkupYRoCIdbDvflqg3kkKl7/uiUFihRcVg3",
+	"/V6FcKUz2zWuE+w6iwx9k/BDxW6ixmsgZb1DmjMEmN3ZJtFw4/mlhmnGJh7MApX8ISunaqSEDSN+OZLE",
+	"HdKkxVBqD8QIkA9NjDLoaV5l4TuA6arJagT951/QVZ1qrMmjMYS+LicgpKEqEZR7Arnv8qrCvYAQi61C",
+	"a5eBriLE+8uE0I47qC4E4DsNTrSkTBIn6lwgZiLOemxqbiKbHWhTefiWOZMdL2l5nE1li7lS6pyWJ6nx",
+	"8mgmNZY9mzuXPz86PpbB/tEbDbiX7ZHDAM+oPQfi+w90gDbeOUv6uCtOXHVPSnKSjvp2phyJ0MuMcwfu",
+	"Nqej6b/XPQlpmVgWLhpk2c3MD18rTb9XuOiUiRaFXLDA+ymxGuFw/aeQZ5x4HfeL+anpldkrhUQysXx5",
+	"eRFulxLJxOy8+nVAzPufiJBmhVn1aUbLulk7nK7uHh93G29GIuSQXsURZc10zxi1E6L+QU8mErOJ2w2x",
+	"zHge6JbEteJUV2KOLi/NqgD+gElb/nb1w8/c6pRmpRLdTAJlX0VIupLzt1p1nVaQTi0GlxH1+ktIxuq0",
+	"J0eTAe6udvTbvCYHwvcCp004Y+1fftW9q8Fr4pNdrmtHytPvkBo/ZRheajxU4XRNjscUkVrdaiFD5xay",
+	"8AbhCBsGwk3cOs5M+dctVbu/IquQ4O9WB3VF/iFU/IQcA4eTkPl0Diao14QKyPZMCPYKl7qEiuIrU93S",
+	"ZixtVvBtOYD+p9Gyr1aC6AB6IA8TBenonCWka1Ff4FAFoD0LPFy7njUpjzvDRzulkSSCI4Wh+yg4HLyo",
+	"YShlh8MvReiz2iCmRi+uNK/T+e1Ua6ALL9nx97jQg8K7DGo7v3YOB4vDsWK/RYJTN6ZSH/RXaJD/11zG",
+	"fnzvaDUGsFBaZh3KC5zCqm6YAU0SrHDqWoQV65t1rIwerhf9+jHYK62vPQI7uaWuffERLbOjGWSBQ/oa",
+	"OmW+DfLF8FxfSvpkfTlV7juRdV0hpl7ukMo25DD5aC4fFybvP3MYMGJ0reseTCIM3dxdeG2MRjPZPnZG",
+	"Dq2m0ysmLql2tNPno/xrePb8AEAXmNYatOQWMHz6xxiaFs9vOxg/vPPXYsgTKmUCaKGygjYtGTqhlnQl",
+	"HTwgtK6CtbPauutSSAw/CACIpzTu3OUqr8E9xjcT7tsytta7zc52DH2dlnfRuKFeqiKd1huWBE/Blmwa",
+	"KQtpq61JhOWuQz4eAPRC+pLsWJlEnBgaq8m/qoS8Ac1J2JAZ6MMXo5t8BzUuFSSJyrqFLAYxIlmSxgJO",
+	"WygvBJzZ/ae/tB/txDdBi8nlEwZO+OuLWKxXbqbaoOCXOgL3RW7lPBSojmF5gAaD2K5MbSTasEPzLqhU",
+	"eA7vQ2dQSWMxFcEaWKZiWqisU9Vs37uPkOakOD0wJkenruan5b+RriVRPoeqZAtpekW3+OlQeKs3oFUo",
+	"8IVT5es387k+gl8gIvyyyCO82mSPCr0k1LQSN6EzIUubiFsZMKnkAUdFE9NSFTEoQkfrGivxEXiOp2va",
+	"OoQOAOPIavAkUklOaqZAyhrBVKcVceIILlUDsU6vxsDXCtTXPtXX+PLC1MU11RJa/DQ7NxdAPJPXYGsX",
+	"C/OzBd/Ps/Nri0sLby8VlpfFLxfmZ+Zmp1cSyUDv/GhH7tmLhUuLCyuF+elra+8VrnkNWTq1AZ6bnS8E",
+	"5gO/8Fsblwor7yxchGem5uYWrsIv/W/ENVWK7yPQqSVJhyYy8RCTYQT48GBhzOoQenIEci4sXoO/klUN",
+	"QUsr5o3otVscuF4v/RrKeIE8bZVX7WRmw3EVR3I0k0HMdBHUQladA2vYryoA9d+HGQIT7SdNvaNdIqfW",
+	"i9mlahqMXguUgFkIijVKk7IzZFxtE+R4TSCMNGZZRKatO9YBNLQ6ta7UySVGrep6Eq2Duk1n0uLR9dMy",
+	"xuMhCHzcIGYrieqgskwkoS9RHZu4RixiJhEzV+m6GHrdQY1TX4IqbNmRybuKMQmO5M77JzRIFdXVagvu",
+	"ZDspcw++SuXsB7567dq1a6lLl9DBg137ziMZQXjSfvp5++sXyP715/aj5/a/hXLSemkJuTNdg4JRFzh6",
+	"QlGNFaHPtU6JwqlLu31AoCCpaeoWQeuZbCaby4+OnT13fl1sznoANHl9UvGcss3kwa+26lVCsUUi2xBG",
+	"XPYFbLL5YK5HJqBKM1m4RTqVkpdJ+eTotvrn6Pa/yH+cS56Pq3YIxHJ8q3E6zwam5O5UdGM8wl6Ses8v",
+	"qcLUVSws7ecq9hqbCyOFGIYE9BOUlmNFOTD2QiTYSCCQvXaUO48eacU93aYuh3AxULEVKQaYJ1tWX4nN",
+	"VcwXTbKpswbvD1KtHmuTr1R1jsSfkj70P52jbNAz7x6oTya4foPEJYmQGkd1EF0VuHV0K0UCw0NoEm+p",
+	"8VVSa5evWczCRsEgNaGRAqsfzfnMZ51aZ4UN5Q6W6TjYIq6Q4Ej57u9FalDAQAUyhOcX+ETS3eTgFnY7",
+	"MR5Q7gD6bKUjkq5z7SstXeXREuEWrCamSiVSt1AnDN/VRMwVyJEc+fhIt2NIK3eNKMFyZM/wMMGDLo75",
+	"8HxmD4n4+NxWL+brsUvGz3lj4+O+Qz8an7MacH6H5cpKzOTISfD1UXhnZWXRdbd0igq0Yug8dPlxAWuO",
+	"yu7hMR+TA9up5npWI9TSy7q62/P8zeD84zGfezsMIWGkqpQlVX0xc8VxvtOWdHxshzT+/Y2KJJmf0TB1",
+	"q7UsTrdqIgLJxlMNGXSRP804+/7u1ZVEMr6M0AsGszJa9zWul2ZVoB0k5DcDR4FWC6U3Vy2rLhGtAbQ7",
+	"em3EKpAbuUFIHQpUZcYiNvRNIvHnDIJNippCFKorNmHxaUz27BAuYCqTzSSR91Muczq9SlfpmTOQXMvT",
+	"Z86gyMIguvzu1RV0CuBhkmjdatUnELb+6aOmtZ70JYCeFiIYrsrXp1RzHBC/E0jmcqP/uvW7ddm3Ptwf",
+	"cpWyOv64QZL+6gaxKDcJlRkawhaqMW6l0ZS7fpD5EqPfm0g0YzWp3MeGxWrY0ksyQVK96HwjvUrnWKUC",
+	"EY+Gk1RBymVSssSn1aQMMXSlGiCSNJQ3iSn4Q0OsXBYmuKLtlLSlBXGXlQWpc7R+c9UxulaVhbTq2F6r",
+	"iYn/uvW75CoEruUP2+uTiIA7HOsAAwmDQ0qNuirdzdXExE0xyvY6VEE7atRzvJQilTp0XarQiY46dD2N",
+	"lL0sV65iR2LDpC+1Sh1nyjlgJi7ptCKIsP6jlBJwqdmL6+hUNnV21FduBJzkgcal11LX108jCTlM6hbR",
+	"kqiGNSKnrjqfybNCSlVGtEl0NT+N1kEa1LFJqLUO1HFeT6u/qbg4pkqUxUYVWUNeVMMqZDhC5X0jbHDm",
+	"+knrI1UiToZwi0cES95Yhymtjwi/tSV+kq6ByZg6jOKIOUYBZOq2gJSUyWRdNxWZUTFdSzpdDjK/K2ER",
+	"yCxfPksim86kM1AlXycU1/XERCKfzqTzKt4I4m4k3SSGkQJs9pGPmhs87XQ3qHRKXFPZrdLEriuTTwZc",
+	"hdsv1JwDP7VBWq6xdm4sey5uvUA9QUoCbA1kB9KwhgXO97qyCdbTaIo67WNX6fqGrq1LmST9P+F8lYlV",
+	"qiLdkqXbSUdOAMeKXcxm3JYdQEUZTdYZhduNCrHebW5IDEVeZ5RLlZDLZAZsvuFANHmtIA4e7NiPn6CD",
+	"H39lf3ELmr7s7Yif/I0g5FsfKjguF4MLILd8OFsAqxXA0gLoLIWXBfBYChNra0Awq+3kYN/O9fj2Qo7R",
+	"zUtnc/XprM7OfvT+e7Xz86Xc5dbMj0ra6MZCbYFfmGXXrA9y+kZi+/oA7R+CCFkduj9sEMGiVqg3yzQu",
+	"VUlqWvASM+IhHw1GK+IMKdyWDVIPGakSQ0xIn60UrpAf5jOZhN9okV6ut5SwgSPmO5ob77RK9/CNdOhP",
+	"vJ1MjMkz2dfrs1QYfNgAo12+nOv75QtYextbpCkt+7FMvu83/T2D4NXRvl9VX1zRa4Q1gqZaYuLD60kf",
+	"Yy26eG4qHAO6txVUykJe4gr3o5xtpYTgSWErJaSNs2dbKX+JdQKiS9A/BWBdEhMJv8kE8xqBHhbQZIV3",
+	"FJsFBTNCpZfm1uVIJP1ag4vDJiQX2cIly2hNunIS6nAhnVOmH/I0WmamRTRUbDnYwmm0SEwunD8kzAQx",
+	"sGxBIS0smbZYYZADuErLDROyAq0qFvIwmclk0ggqSjnBpiws7VzgGyM1DZ1bgKcNekUFdaUg6wi44So1",
+	"Xeua8aWL9yB+nEgmKKTfeJk0/ckKrzC8y3y4p2V7wt3GzcmXOdnvvPzY2z3mBsfFhTsFg7Jr2DVuhoYX",
+	"Lh6wyY4/16rHRHU1RWGZkkmFwKXANXHJ0jflbaJseSFOcKiGIlpw4Cb9xK3J9QX7PwlOAphYSNyz3gH2",
+	"YUyRRP+PL+s3SGL7+pFNCMjpDtoQ+9893X/2PbR9enTXbzg46TcqgiMEZBBKyw3FquBaINzqJLRARDXr",
+	"RD9zmUhkMhMML2a2t2N7gqH2H75t/+YRdKkC/Ito60Y3ci2krhimHG1Ttv/dLfvT/43korutNtAMp1MH",
+	"HH9qc4CbVW5mXNOaQE5lp5iQSn/+MNR95HqosUunviyBZMoPb3ptmzr1anK7MAWaJwW0VqByVJxcHxpu",
+	"JzTbYXw3VM0qmCCQ2Rlp0KISo311utfD7VXU4XSifZ48cPI3wxrDy9P0NT9xfaJz28fEG9kgb2SHxht9",
+	"28Qx/THiuupTAtcXaWGSjQ5gRF7ALgAXvJkdxA70GiTDu/3bkDPMLEKhauLEZB7cZHZl6bK07OCmROlq",
+	"n0kMDK1zy3RhEkNmsA8zrIdBnEzUGY8xgEcz416ESdeg2hpvEAouvZPSBah83lyYiSrE4mEMPicANwFR",
+	"FFVFJ6yKAJyfjEY59ogMzqxS2eSzCWkORHC2uuyvYtkffhNaYsvABpjUabRAjRbCFAFoAJKaRrWDizOG",
+	"S27vFuUREm45+aQDaH9HXYVUIgDqBHpH9lRr0dqBgMbyzMbrftjAGJy7oKbqjWQQFf1+E9W9srfv7O3/",
+	"5SHaf/rw4Cd/6qQT+hP2KhN/e9vZFBain/3lc/vBJ/bje34Sdlx0LjBNePXg7i1kP/7M/vET/0xdaAn/",
+	"TFU3gOAk9/96Sw40SK/LaDug7eAdCSiKiMGZHeKRQ/anj+ydP8ZZYa+n7XViVg1mVrkFE4c1qzp3B4aT",
+	"04cL0INlBzqCkZMSaDfpLyo//nYeISyvD0OtOsQP5VSlqudH1TZBxXjvQm+v9PLDyIG/3kE6BQ+BClN2",
+	"PgOdZNgZIcF825878vYPbuV2M3KlxNTeSBs307+NO81o2dBlGsdotv8PLuKWwbC2wtgcNiG4cWJaH9q0",
+	"lmfNBxw9iGEdQOYdJNI8clMy6XbHkHP3kDA2jIHjvBViKbs2FOXtERhzArBHj4nJJYQUhOtaS4f6xEY5",
+	"sVEGtlGOKxTTTUn5AudvpqLqX4AKUswzawaCvCfa5gjaZoGSw+iZgQI42CpVO8Da6dxrmcYt3OJptK4Y",
+	"bF0i6GGrG17KpNs4poq5KkLVENchn8rX/V7naDQznkYrwcSrVSoDPyrTClC4VLN3bEIqWYMT2X5Vp27c",
+	"SKYE+To7OLevlFlIChWEaUtmT8lkfiepLI3mGRSiOI2wVZ+bVWrqlarFk7IZuxsesqqME1+TQicpBgig",
+	"LsDkk0A9dGo0M37awWyBa2CAgAhFvOKUccPFHjqaPj5sgMpFffGluHx5197ZQ+1nt/a/+5tfDXcIOCXh",
+	"5/Pnzo6lRvO5bOK6L9yixlLIvm5wyCfMgS14nYSvjey9XfubW/7Pu4O2//CZ/egBav98x/7yW2Tf2dt/",
+	"tofsvV/Ytx8kfHrGX/Dn/2Df4j+KC9VXwGZQa0gtn8QSoH3v9yeW0H9XS8h/Qg9nDJ3vbAxJ/n11xpBK",
+	"xfVQCv7hrKOTEMAbFgKQYBpOPQcwNGIKd+3lhgNkyUGqqqvXOgQH5kmTcEvWxzkJ8W7XQp2ikkGwGZM9",
+	"huKSx7qkhIFO4Ie2UF73HB2nCNE7CqqC89EL6Fy+93X3vBXcRVvq9QAg83hYArvlIk7rQF+nwJ7tASHR",
+	"N/rx3PjEaKePu1aUD+/BnVCwTPNQMzqmvIxc17yM8HYdR15GbIfB/26ZGSfBgFegd67K6vN6nVCiIQUY",
+	"7Da0MxzZO+QoQbab+vFZ8iM3vR+2pQoyiBXb+4OzSENZsLTT6KqsYRMqFVWZoXEfDgQkkEiYW7QyUEQg",
+	"TmWZZJNtkGDHt2NSWgEwxJ5POwi6R1dXconhNMs/3z3YfYiEww1u8InLeBI87xU8l2cGCtXh2LxCZ9HX",
+	"YjvQcuXEZezLZTzRvYfUvSt4gwS6/IAiOh5nL5moN+Ka1vhbvlHEDI2YCDo4uq0pcc3PFZOQAFphTIPS",
+	"X4lluu4KufU08uYEoWvPIABtKt6GwDZEvWOviMXXX7oOPVIgu8zMtxkLK8UXT4VSjFZa+PIBYxt8IvvO",
+	"nv3df8BhAfquVGWTrOjYj2+Hxu5D23ifv/+0/c29/b/etb+5hezvnh/cfzBISuHbYp+ONTjt62oasTXa",
+	"f75l339yYmuc2BoD2Rry2LxiW+PE0DiJTb9JdsrbUHOJAj2fX2Y82iSbBMsu27GFIS6wFzAXxTWSVHiF",
+	"ElLC6WbnBKUduC8H8kFd5buJbDBMs8okNlsHR59g49XdnHtQlMEktod7sYaGSsBvP4MwpQQGUy2VB9H4",
+	"wUbIx6LyYX/Cd9E79nfPjzszL6bEZWCFH6yD+UdT+IHKnGNX+G7HjDchN8+7DvtHU/UnKvuV5/i5h+8l",
+	"a21/69FOYfs5VvH39mpYEpUMiiuT/UTcCdUAkcH51vEFC4YXQo/Lt9p5YX/2ANn//ln7t7E6Tr2TD948",
+	"/uH37V/tIfkyXDvC+8OTcwXx1Ugz1xhZBw+eXDqeSKf+pFNBGOWG4WTIchV9fCXFLyMNarDSRmfvYoaZ",
+	"UEIOjW2CUDMyOddx6WuqV3ZpQ2a9gEzjhHBAw6eQ9yuBIlVqTWxOLszmTfMspC9hP/y+/ZuHyH68t//i",
+	"NjrYfW7vPXzN/AtJ3oj4Dcz4JKZ4ElPsI6b4bMfe21WHHa4x4fS8ZCfjsjrPJ47FiWPxUlS3PHCH1NYD",
+	"Jge58NedlfOyhU0F7yJvUJlCa9GIhNWFqh2JqltkloKI5ml0FTS5rkkNHlDrcE9pAUI0YOc6LZCLLWSR",
+	"LQuaIIt/6zUysUr/fuvu7EWnUUj7rzvtp7fa390+ePCi/fX3MRj8f7/1M3TKSX88LQ2Fsl62qqiMdaMh",
+	"8WYwMgFCtLTBHbCbMvNDUsvvjsG14f2n9k9+huw7Xx3c/b2QPvefoHym/eed/ac7SAop+9FzJadCDUHS",
+	"/tnkZM8div5+626v9+QX0MGvd1D7zlf2nYfIvvOw/fMd/0oDg+dPp1fpFA1eg4RBeSghGkfrzKqvI8xR",
+	"kxjGhJucoVtw4axelDvGTMTrhFqA1hMu/nJahqXRlHpcPLVKFcwgtAVSNE8i7GA/Q0dpTWYqW7FpyXAg",
+	"j2Ji4YbF5pxj7TdC7rV//gVy00n9dojvFZm32xVlJ169CZ4yop+N/d4hhw+q38DiZBGW7Nbv/xKz6omJ",
+	"xOh4LpMfT/S7LgdTYtAM2uMNXXfDvomlsmNdSphZSD9MTCRI691q8e2SvqC/O/NBYWnl/eVZPkuXxkrT",
+	"s2dnazOZ93L1vDb97niatN69oV2dFQ+yYm6MztJMupQzaLE2k9F+9K4R6Mg6kT2fyYg1AlK+8y0zm576",
+	"4P1Lc6x+ubzS2mIz5xeLW5tz6Q9q45vXajOQiyIeXZFJ2RecLgNO/9mORm+/cfEjQ0ANBekpJpk72jpp",
+	"YLAZLzH8lFOKCLkgp4/nDGyW3rmkl98fzhG4lBbbL45BryPQET/Gr+2vHxnp6nCbNJh46GZoz7FKBTAu",
+	"XqKlrWQWpB+fGL2vDVq47J0iLRFlQLpqyzOGlUEaYwUPZvv2rMOaY5WUTnkSGaySYg0L/iUsR7dwXN8g",
+	"qEE1pyASGwYx3+IO8ncSUV8l1yTYRERDlqkTLuxc2RBZ9u6rCTPKqpJauK5rlQ5W2LXQpIes6/qHqdY6",
+	"8yqrtc6cVGv9Y1RrneiEYRVOBWRrpHBqOOqAyRzu+FhIwek45MZCZAa37A3mNBYLxEcmAf/W13TKKXby",
+	"rmEjt7BxHrGY15FlqwEm1oJcYkTAqoamAUSKCFt36Hp6WEbu0My1s3nIGg4O0wlLvpprRdk6goTTFIfA",
+	"frUyBnjPbvkM/rvCEOA01WTHrgDAtDSj3MCj7msHK7tPpdGC8jKdVEYftDWXcD/Qw8+qEt10wIBiMxZr",
+	"bJOsiPkf7XpQDBPC7Ilcm3WJ4gzAfYtqlGON2sgFaXEr6ihsAsEs+9Fz5Dz/8uXOkpz+JKKMEolHJRvQ",
+	"vdILoZP87jdKbspDFBVaAfnp//3gUrQTpv8lAGfDSPbvVED8IP0oEqeKUEtwr/hFvY5OLc1Mo7O5/PkJ",
+	"dBZpekUXzm4+g/jpwEWPDoBxcFcDv5Z3CmK4dXR5aTaJmlW9VIWvMmqtUkI16C6pLgXeX5KNaNGshZzL",
+	"AktlbsgegBJ6rkgIRSVGy7pZEyxYJBWdUp1WEKakiUwClXUcbhQgx1zVpUeE/ioNSf1JVGkQeR2hS8A8",
+	"vaZbBJbiTEVoBtmtGd5zIrF80m2FEKsxKsRydIVbiuIgSMaoDVjTkbUGjBKy6n71x/ZvHiH7zkP78S/e",
+	"UN1RJJVGt2V1wE/rDzrcH7s+Mn74QIjgPkUHGg7Zu3+0799Dcm1QfPfLr5D9t8/bv3oI2dXQdTzUaPyw",
+	"qk+ctV5Z1XI1SdkRVlp8gi9PVN6JyutX5V0QEkl47QDqH76JHqLii7gPI0pjdClnUjpRKCGJRiJhtUPa",
+	"cNL9G3j1qgU13+CgDxglaaR6RSOL0JDjkUQEl6pee2yk+wvBV6m8UA8zmAr6amBpws37hNevV05A3uHD",
+	"hOv1t7j8k5yM7xY+cD8f1wFH0ujIisdHa98NHUgulZvR8S56QJk1Lb90vDfMjq0Rp3M6KJtI54jaja3m",
+	"2VTLKjI9kUzQIm+2UnmtToqJZGJjbKs5mrph1Gofiy0p5pq51KhVBk9aN3lzNDWmlevivY9uNJobqdG8",
+	"xcR7RvHjLZLKGRYtJ5KJykfmFhFPylFMvlVJjRUxsFW9vLW1kRo1MWWJ60FdE3aqnGWFMk/az/60/6cn",
+	"fvWze9ve2xFqaf/ZM9BTz57vP781JH205KdfH4rJ5/KrXqsnWulEK/ULAikZPCZ8pNKehOw8DuUUuLnv",
+	"2n/YB1YiL0At7vTr9z0us+qqRF0HOoFxBb+lW4iy5qTjgCHP/2ImquoaZMxzVCO0ATeQutXpGnHRN++j",
+	"m/O6YSxQoxXO5/CBdLS/uYv2n95q//RrKW/CrdQcqRvOzA5SsgPuhxCdDuKFyvLqmpkdGvTTTw5+eVsh",
+	"78YP6lyh9ci77pDfFQVUUCsAsf3FTvu3d4cXAfNtbDehO2UYvhPJk0itVRwk4WkfXYKelAe9iqs1HTqJ",
+	"m5t6iXBooe+TIQ1O/tknAyWI/oDCL9dB+I2UqqRbLZBjUOcyGaSygpvY12k9COwBPyqmERbv32/d9YH8",
+	"PHpuf/ktcqBJnkNymMM5f7/1s1izWMwuAI10hJiMbhhdJB1yMP0iVrLaFycfLCCVtpMJibcdGjkgm/oc",
+	"OSyZDiM8pgXBjtUm1wjVO0AUde6xXcXct4tRuXyRWFg3ePT8DUnIJ3uQOmCX93di4xIku+E3RaGrOhAn",
+	"rAk702YYWrXr6e5GFkEPxzL4dojqD05wL79jk5iaXnq1LYBOanneOD17KaJYnetz4IHhalmVdtxZty4x",
+	"C9oi+8p0JmF6zNCQelslsTjRpzRaNAknYPHBxYmTrJLNKP8JnA3vSh7XCFI8yUx0ymoyZOEimBir1PmG",
+	"6g19ehIZ2CKmuoKRSMESvpAZhLrplc0qM7ycG0I1Dg2pdc33Ww9wWH2kE6yQpNHRbuhdOvsutH+yd/DJ",
+	"U7T/9I/2nVAh72D1AANFTmDoY769V9QM6RhYZ4eI2BCrLYq1K/kjVFmU8lc+upa7cqOUG+9QaRFQOXIT",
+	"paKR6xuWt6W2qpeaoaTp1M+9PE3jHqOTNPjXKw2+sCVNfQBS80vnMpTyOUdluElY/YDKQB4kJDCGMyGV",
+	"oiuCpwaXGmRS3oYfNQeSUG1BuIM+IJrho8S073zV/voF2n/xdP/FU9RfXqR8RSHFyDft+/fsnYfoVadM",
+	"AmZMEumwNYLG4j+Ytk4SKF+ZQTjHKgDCxCjAs0Dlh8oUHg4fJ+NDyyuB1Gl90zWceLA4JSlssxrjFspm",
+	"JiCvBvotyptH4qQ/M0Mj3EqjKbcbkeDqWkcwR0Pn1vD41mqyCFYzsOsv7qH23VtxFokn1D4MlPoqV76P",
+	"1vSlhmnC/KSHK7cMukqZrEbQf/4FXdWpxpo8vtLDwIICJApDkpvIZtUnuK5B/eV4SRstnk2dK+dx6lwp",
+	"l02dx2MklSlmSzktT0bLYxlZaxKuWI5dxehKLj+RyYVXoRbuLsNNZUnhel2sRtWReKvJZCe04vmJ7ERu",
+	"ouuCMhPZTHRBeZxNZYu5Uuqcliep8fJoJjWWPZs7lz8/Oj6WwYnt653qDx8qmXocKIP9AG+teOn+/ERw",
+	"vkK4PZVTqISl7GPrGhyGUzz6z8djDY3c5Lq23dMmEgIzYAm95abK88NUgqCVcLGJzmVb+BpuCWcXbBhk",
+	"MZZcpZI+OkfYKVRMowUnM1LnqEE3KGvSJGKbxARkB1Yj0DeXGJy8xeWro/H5IoQ6MHXResKODCPG1JJe",
+	"ho3QA2lw50Ca9ysckgkh5BJ1bAnHncrSZQ7CKeju+vm+zMwalOM1GvCkqqPjlqkDlsKxoAwOYjge7D5v",
+	"3/nra2gxviFBzpObwCEbpIDLIg2CocpQeEanZdYx8cGzTiWan+rfjYT55kP2jfQxIdC+clYMfbzgIvbe",
+	"bvvZ81jY0CPCWw8XrOOIWM/x+M5q9ceYi+DsYp9gzydJB29mMya/VRTFNjv6BcgmMfVyZxgHJ7WgWZWl",
+	"xDKWxusEq4xeTGWFSBWgwWgljabUQ44JBT0PGdMcUymrjFKOW2LcVlRGqTkdWTxtYkMPY2o+3Dv48vdw",
+	"0Q9x61jx5Aucj+by/71whZIOVdRVh092hUhjP/7syELqCuxkLxHlXp+JY3LiL74yYTPLpbMk76LUtog9",
+	"GZKDGAzb30xICICphlVNTHx4ffu6zHOI95CE8KnIyU+qTFS4DhYOIjHK8CPx3acKx4cLLjCFpTGC6/rI",
+	"ZhYSCdVCYgBrkE6Tzq0BANfIynnPfSJea9MIZkbK0muyDIGjIuG6JksXncKxwDD+/NjoYFerftgGEJuQ",
+	"t4ot/6+FM6sx37BKF0THe4c1VXM7g7ENhMsWMR1dwtEpB/kKvgKg1afTSKbVgtcc14MmKf5TU/Nq+SYR",
+	"AtuMTkbw+wZpcakepKQPHDjuG008mNi+vv3/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
