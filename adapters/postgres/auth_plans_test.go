@@ -17,8 +17,8 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// A million accounts, counters and sessions; keys that grow, and no foreign key, make that quick.
-const million = `ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey;
+// loginRows are a million accounts, counters and sessions; keys that grow, and no foreign key, make that quick.
+const loginRows = `ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey;
 		INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id,
 			status)
 		SELECT 'user' || lpad(i::text, 8, '0'), '', '', '', '', '', '', '', 'ACTIVE' FROM generate_series(1, $rows) AS i;
@@ -40,7 +40,7 @@ func TestLoginUsesIndexes(t *testing.T) {
 		rows = "20000"
 	}
 	db, seen, keys := pgtest.New(t, migrations.Auth), &statements{}, keyring(t)
-	fill := strings.ReplaceAll(million, "$rows", rows) + "; ANALYZE users, login_attempts, sessions"
+	fill := strings.ReplaceAll(loginRows, "$rows", rows) + "; ANALYZE users, login_attempts, sessions"
 	for _, statement := range strings.Split(fill, ";") {
 		_, err := db.Admin.Exec(t.Context(), statement)
 		require.NoError(t, err)

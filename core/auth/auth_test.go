@@ -57,7 +57,7 @@ func TestPermissionsExpireAndAdminHoldsAll(t *testing.T) {
 	}}
 	require.Equal(t, []auth.Permission{auth.BillInquiry, auth.ProductChange}, u.Permissions(now.Add(-1)))
 	require.Equal(t, []auth.Permission{auth.BillInquiry}, u.Permissions(now))
-	require.Empty(t, auth.User{Roles: []auth.Role{auth.Operator}}.Permissions(now))
+	require.Equal(t, []auth.Permission{auth.Operations}, auth.User{Roles: []auth.Role{auth.Operator}}.Permissions(now))
 	require.Equal(t, auth.AllPermissions(), auth.User{Roles: []auth.Role{auth.Admin}}.Permissions(now))
 }
 

@@ -16,5 +16,11 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS login_attempts_user ON login_attempts (u
 CREATE INDEX CONCURRENTLY IF NOT EXISTS login_history_subject ON login_history (subject, at DESC, id DESC);
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS sessions_live ON sessions (user_id, created_at) WHERE revoked_at IS NULL;
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS users_status ON users (status, user_id);
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS user_roles_staff ON user_roles (role, user_id) WHERE role <> 'CUSTOMER';
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS login_attempts_locked ON login_attempts (locked_until) WHERE locked_until IS NOT NULL;
 RESET lock_timeout;
 RESET statement_timeout;

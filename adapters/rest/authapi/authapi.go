@@ -13,7 +13,9 @@ import (
 	gen "phonebill/adapters/rest/internal/authgen"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/auth/admin"
 	"phonebill/core/auth/caller"
+	"phonebill/core/auth/history"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/mfa"
 	"phonebill/core/auth/password"
@@ -29,6 +31,8 @@ type Handlers struct {
 	Access    *access.Service
 	MFA       *mfa.Service
 	Sessions  *sessions.Service
+	Admin     *admin.Service
+	History   *history.Service
 	Callers   *caller.Registry
 	JWKS      func() []byte // RFC 7517 JSON
 	Now       ports.Clock

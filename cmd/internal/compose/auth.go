@@ -19,6 +19,7 @@ import (
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/caller"
 	"phonebill/core/auth/guess"
+	ownhistory "phonebill/core/auth/history"
 	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/mfa"
@@ -92,6 +93,10 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Devices: devices, Sessions: stored,
 		Push: push, History: history, Now: p.Now, NewID: p.NewID,
 	}
+	room := staffRoom{
+		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, policy: policy,
+	}
+	p.worker("audit-checkpoints", attestEvery, room.attester().Step)
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
 		MFA: &mfa.Service{
@@ -99,7 +104,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 			Now: p.Now, NewID: p.NewID,
 		},
 		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
-		Callers:  p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
+		Admin:    room.administration(room.auditLog()), History: &ownhistory.Service{Records: history},
+		Callers: p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
 	}
 	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {
 		now := p.Now()

@@ -45,7 +45,7 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 		return p.failed(err)
 	}
 	handler, err := gateway.New(gateway.Config{
-		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Health: p.probes(), Gate: gate.Gate{Guard: guard}, Log: p.Log,
+		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Health: p.probes(), Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log,
 		Registry: p.registry, Clock: p.Now,
 	})
 	if err != nil {

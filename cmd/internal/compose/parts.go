@@ -123,7 +123,7 @@ func (p *parts) serve(spec func() (*openapi3.T, error), mount func(*contract.Rou
 		return p.failed(err)
 	}
 	handler, err := rest.NewHandler(rest.Service{
-		Spec: doc, Mount: mount, Unspecified: p.probes(), Gate: gate.Gate{Guard: g}, Log: p.Log, Registry: p.registry, Clock: p.Now,
+		Spec: doc, Mount: mount, Unspecified: p.probes(), Gate: gate.Gate{Guard: g, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,
 		Trusted: p.trusted,
 	})
 	if err != nil {

@@ -25,8 +25,8 @@ type Guard struct {
 var errIncomplete = errors.New("access: the revocations are not known yet")
 
 // Admit answers who is calling, or UNAUTHORIZED (no token), TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, or FORBIDDEN when the
-// permission (empty = none needed) is missing. SERVICE_UNAVAILABLE until the revocations are known: after a start nobody who has
-// logged out gets in (decision 2).
+// permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. SERVICE_UNAVAILABLE until the
+// revocations are known: after a start nobody who has logged out gets in (decision 2).
 func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (auth.Principal, error) {
 	switch {
 	case token == "":
@@ -41,7 +41,7 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (
 	case g.Revoked.Has(p):
 		return auth.Principal{}, fault.New(fault.TokenRevoked)
 	case need != "" && !p.Has(need):
-		return auth.Principal{}, fault.New(fault.PermissionDenied)
+		return p, fault.New(fault.PermissionDenied)
 	}
 	if g.Live != nil {
 		if err := g.Live.Check(ctx, p.SessionID); err != nil {

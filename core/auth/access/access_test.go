@@ -155,6 +155,10 @@ func TestAdmit(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, fault.New(c.want))
+			if c.want == fault.PermissionDenied {
+				require.Equal(t, auth.UserID("hong"), p.UserID, "the log says who was denied")
+				return
+			}
 			require.Zero(t, p, "nobody is named beside a refusal")
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -88,6 +89,27 @@ func (e ServiceType) Valid() bool {
 	}
 }
 
+// Defines values for SettableStatus.
+const (
+	SettableStatusACTIVE    SettableStatus = "ACTIVE"
+	SettableStatusINACTIVE  SettableStatus = "INACTIVE"
+	SettableStatusSUSPENDED SettableStatus = "SUSPENDED"
+)
+
+// Valid indicates whether the value is a known member of the SettableStatus enum.
+func (e SettableStatus) Valid() bool {
+	switch e {
+	case SettableStatusACTIVE:
+		return true
+	case SettableStatusINACTIVE:
+		return true
+	case SettableStatusSUSPENDED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UserStatus.
 const (
 	UserStatusACTIVE    UserStatus = "ACTIVE"
@@ -110,6 +132,195 @@ func (e UserStatus) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AdminGrant defines model for AdminGrant.
+type AdminGrant struct {
+	// ExpiresAt Left out when it was given for good; in the past when it holds no more.
+	//
+	// Example: 2026-12-31T15:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// GivenAt Example: 2026-03-01T00:00:00Z
+	GivenAt *time.Time `json:"givenAt,omitempty"`
+
+	// GivenBy Who gave it; left out when that is not known.
+	//
+	// Example: admin-lee
+	GivenBy *string `json:"givenBy,omitempty"`
+
+	// Permission Example: BILL_INQUIRY
+	Permission Permission `json:"permission"`
+}
+
+// AdminUser An account as staff see it. Name, numbers and address are masked (홍*동, 010-****-5678, h***@example.com) but in the answer of
+// `reveal`.
+type AdminUser struct {
+	// CreatedAt Example: 2026-01-02T03:04:05Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CustomerID Example: CUST-0001
+	CustomerID *string `json:"customerId,omitempty"`
+
+	// Email Example: h***@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Enrolment The second factor of a new member of staff, shown this once.
+	Enrolment *Enrolment `json:"enrolment,omitempty"`
+
+	// LastLoginAt Left out before the first login.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	LastLoginAt *time.Time `json:"lastLoginAt,omitempty"`
+	Lines       []string   `json:"lines"`
+
+	// LockedUntil When the lock ends; only with LOCKED.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	LockedUntil *time.Time `json:"lockedUntil,omitempty"`
+
+	// Permissions What was given to this account; a role holds its own beside these.
+	Permissions []AdminGrant `json:"permissions"`
+
+	// PhoneNumber Example: 010-****-5678
+	PhoneNumber *string `json:"phoneNumber,omitempty"`
+	Roles       []Role  `json:"roles"`
+
+	// SecondFactor Example: false
+	SecondFactor bool `json:"secondFactor"`
+
+	// Status Example: ACTIVE
+	Status UserStatus `json:"status"`
+
+	// UserID The id a user logs in with.
+	//
+	// Example: hong-gildong
+	UserID UserID `json:"userId"`
+
+	// UserName Example: 홍*동
+	UserName string `json:"userName"`
+
+	// Version Counts the changes of the account; PATCH asks for it.
+	//
+	// Example: 7
+	Version int `json:"version"`
+}
+
+// AdminUserEnvelope defines model for AdminUserEnvelope.
+type AdminUserEnvelope struct {
+	// Data An account as staff see it. Name, numbers and address are masked (홍*동, 010-****-5678, h***@example.com) but in the answer of
+	// `reveal`.
+	Data    AdminUser `json:"data"`
+	Message string    `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// AdminUsersData defines model for AdminUsersData.
+type AdminUsersData struct {
+	Items      []AdminUser             `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// AdminUsersEnvelope defines model for AdminUsersEnvelope.
+type AdminUsersEnvelope struct {
+	Data    AdminUsersData `json:"data"`
+	Message string         `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// CreateUserRequest defines model for CreateUserRequest.
+type CreateUserRequest struct {
+	// CustomerID The carrier's name of a customer.
+	//
+	// Example: CUST-0001
+	CustomerID *CustomerID `json:"customerId,omitempty"`
+
+	// Email Example: hong@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Lines The lines of a customer, the main one first; staff have none.
+	Lines []externalRef0.LineNumber `json:"lines,omitempty"`
+
+	// Password Any characters; not a common password, and without the user id in it.
+	//
+	// Example: Correct-Horse-1
+	Password string `json:"password"`
+
+	// Permissions Given for good.
+	Permissions []Permission `json:"permissions,omitempty"`
+
+	// PhoneNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
+	//
+	//
+	// Example: 010-1234-5678
+	PhoneNumber *externalRef0.LineNumber `json:"phoneNumber,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+	Roles  []Role `json:"roles"`
+
+	// UserID The id a user logs in with.
+	//
+	// Example: hong-gildong
+	UserID UserID `json:"userId"`
+
+	// UserName Example: 홍길동
+	UserName string `json:"userName"`
+}
+
+// CustomerID The carrier's name of a customer.
+//
+// Example: CUST-0001
+type CustomerID = string
+
+// EndedSessionsData defines model for EndedSessionsData.
+type EndedSessionsData struct {
+	// Ended How many sessions were ended.
+	//
+	// Example: 3
+	Ended int `json:"ended"`
+}
+
+// EndedSessionsEnvelope defines model for EndedSessionsEnvelope.
+type EndedSessionsEnvelope struct {
+	Data    EndedSessionsData `json:"data"`
+	Message string            `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// Enrolment The second factor of a new member of staff, shown this once.
+type Enrolment struct {
+	// OtpauthURI For an authenticator app, usually as a QR code.
+	//
+	// Example: otpauth://totp/phonebill:ops-kim?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=phonebill
+	OtpauthURI    string   `json:"otpauthUri"`
+	RecoveryCodes []string `json:"recoveryCodes"`
+
+	// Secret Base32.
+	//
+	// Example: JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+	Secret string `json:"secret"`
+}
+
+// GrantRequest defines model for GrantRequest.
+type GrantRequest struct {
+	// ExpiresAt Until then; left out means for good.
+	//
+	// Example: 2026-12-31T15:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
 }
 
 // JSONWebKey An Ed25519 public key (RFC 8037).
@@ -163,6 +374,57 @@ type LoginData struct {
 type LoginEnvelope struct {
 	Data    LoginData `json:"data"`
 	Message string    `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// LoginEvent defines model for LoginEvent.
+type LoginEvent struct {
+	// At UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	At time.Time `json:"at"`
+
+	// IP Where from; the user sees his own addresses without their last part.
+	//
+	// Example: 203.0.113.*
+	IP *string `json:"ip,omitempty"`
+
+	// Reason Error code of a failure.
+	//
+	// Example: AUTH_001
+	Reason *string `json:"reason,omitempty"`
+
+	// Service The system that logged the user in, when it was not his own device.
+	//
+	// Example: mvno-ap
+	Service *string `json:"service,omitempty"`
+
+	// Success Example: true
+	Success bool `json:"success"`
+
+	// Type LOGIN, AUTO_LOGIN, LOGOUT, LOCKED, UNLOCKED, REFRESH_REUSED, SESSION_ENDED, PASSWORD_CHANGED, MFA_ENROLLED, MFA_REMOVED,
+	// MFA_RECOVERY_CODE_USED, MFA_FAILED; there may be more one day.
+	//
+	//
+	// Example: LOGIN
+	Type string `json:"type"`
+
+	// UserAgent Example: Mozilla/5.0 (Linux; Android 15)
+	UserAgent *string `json:"userAgent,omitempty"`
+}
+
+// LoginHistoryData defines model for LoginHistoryData.
+type LoginHistoryData struct {
+	Items      []LoginEvent            `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// LoginHistoryEnvelope defines model for LoginHistoryEnvelope.
+type LoginHistoryEnvelope struct {
+	Data    LoginHistoryData `json:"data"`
+	Message string           `json:"message"`
 
 	// Success Always true.
 	Success bool `json:"success"`
@@ -275,6 +537,19 @@ type PermissionsEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+//
+// Example: 고객 요청으로 잠금 해제
+type Reason = string
+
+// ReasonRequest defines model for ReasonRequest.
+type ReasonRequest struct {
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+}
+
 // RecoveryCodesData defines model for RecoveryCodesData.
 type RecoveryCodesData struct {
 	// RecoveryCodes Each is good once, in place of a code.
@@ -377,6 +652,11 @@ type SessionsEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// SettableStatus LOCKED cannot be set; it comes from wrong passwords.
+//
+// Example: SUSPENDED
+type SettableStatus string
+
 // TotpConfirmRequest defines model for TotpConfirmRequest.
 type TotpConfirmRequest struct {
 	// Otp The code that the authenticator app shows now.
@@ -407,6 +687,28 @@ type TotpEnvelope struct {
 
 	// Success Always true.
 	Success bool `json:"success"`
+}
+
+// UpdateUserRequest defines model for UpdateUserRequest.
+type UpdateUserRequest struct {
+	// Lines All lines of the customer, the main one first; an empty list takes all away.
+	Lines []externalRef0.LineNumber `json:"lines,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+	Roles  []Role `json:"roles,omitempty"`
+
+	// Status LOCKED cannot be set; it comes from wrong passwords.
+	//
+	// Example: SUSPENDED
+	Status *SettableStatus `json:"status,omitempty"`
+
+	// Version Version of the account as last seen.
+	//
+	// Example: 7
+	Version int `json:"version"`
 }
 
 // User The user as the tokens tell. Staff have neither lines nor a customer id.
@@ -514,6 +816,48 @@ type EndUserAgent = string
 // ServiceCredential defines model for ServiceCredential.
 type ServiceCredential = string
 
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// UserID The account of this id.
+	UserID *UserID `form:"userId,omitempty" json:"userId,omitempty"`
+
+	// CustomerID The accounts of this customer.
+	CustomerID *CustomerID `form:"customerId,omitempty" json:"customerId,omitempty"`
+
+	// LineNumber The accounts that own this line.
+	LineNumber *externalRef0.LineNumber `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
+
+	// Status The accounts in this state; LOCKED means active and locked by wrong passwords now.
+	Status *UserStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ListUserLoginsParams defines parameters for ListUserLogins.
+type ListUserLoginsParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// RevokePermissionParams defines parameters for RevokePermission.
+type RevokePermissionParams struct {
+	// Reason Why; it is recorded.
+	Reason Reason `form:"reason" json:"reason"`
+}
+
+// EndUserSessionsParams defines parameters for EndUserSessions.
+type EndUserSessionsParams struct {
+	// Reason Why; it is recorded.
+	Reason Reason `form:"reason" json:"reason"`
+}
+
 // LoginParams defines parameters for Login.
 type LoginParams struct {
 	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so that it can change
@@ -525,6 +869,15 @@ type LoginParams struct {
 
 	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
 	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
+}
+
+// ListOwnLoginsParams defines parameters for ListOwnLogins.
+type ListOwnLoginsParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
 }
 
 // RefreshParams defines parameters for Refresh.
@@ -539,6 +892,21 @@ type RefreshParams struct {
 	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
 	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
 }
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = CreateUserRequest
+
+// UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
+type UpdateUserJSONRequestBody = UpdateUserRequest
+
+// GrantPermissionJSONRequestBody defines body for GrantPermission for application/json ContentType.
+type GrantPermissionJSONRequestBody = GrantRequest
+
+// RevealUserJSONRequestBody defines body for RevealUser for application/json ContentType.
+type RevealUserJSONRequestBody = ReasonRequest
+
+// UnlockUserJSONRequestBody defines body for UnlockUser for application/json ContentType.
+type UnlockUserJSONRequestBody = ReasonRequest
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
@@ -566,9 +934,42 @@ type ServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(w http.ResponseWriter, r *http.Request)
+	// ListUsers Search for accounts
+	// (GET /admin/users)
+	ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams)
+	// CreateUser Create an account
+	// (POST /admin/users)
+	CreateUser(w http.ResponseWriter, r *http.Request)
+	// GetUser One account
+	// (GET /admin/users/{userId})
+	GetUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// UpdateUser Change status, roles or lines
+	// (PATCH /admin/users/{userId})
+	UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// ListUserLogins What happened to an account's logins
+	// (GET /admin/users/{userId}/login-history)
+	ListUserLogins(w http.ResponseWriter, r *http.Request, userID UserID, params ListUserLoginsParams)
+	// RevokePermission Take a permission away
+	// (DELETE /admin/users/{userId}/permissions/{permission})
+	RevokePermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission, params RevokePermissionParams)
+	// GrantPermission Give a permission
+	// (PUT /admin/users/{userId}/permissions/{permission})
+	GrantPermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission)
+	// RevealUser One account in clear
+	// (POST /admin/users/{userId}/reveal)
+	RevealUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// EndUserSessions End all sessions of an account
+	// (DELETE /admin/users/{userId}/sessions)
+	EndUserSessions(w http.ResponseWriter, r *http.Request, userID UserID, params EndUserSessionsParams)
+	// UnlockUser Unlock an account
+	// (POST /admin/users/{userId}/unlock)
+	UnlockUser(w http.ResponseWriter, r *http.Request, userID UserID)
 	// Login Log in with id and password
 	// (POST /auth/login)
 	Login(w http.ResponseWriter, r *http.Request, params LoginParams)
+	// ListOwnLogins What happened to the caller's logins
+	// (GET /auth/login-history)
+	ListOwnLogins(w http.ResponseWriter, r *http.Request, params ListOwnLoginsParams)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(w http.ResponseWriter, r *http.Request)
@@ -624,6 +1025,405 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJwks(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUsers operation middleware
+func (siw *ServerInterfaceWrapper) ListUsers(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+
+	// ------------- Optional query parameter "userId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "userId", r.URL.Query(), &params.UserID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "userId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "customerId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customerId", r.URL.Query(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "customerId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "customerId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUsers(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateUser operation middleware
+func (siw *ServerInterfaceWrapper) CreateUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUser(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetUser operation middleware
+func (siw *ServerInterfaceWrapper) GetUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateUser operation middleware
+func (siw *ServerInterfaceWrapper) UpdateUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUserLogins operation middleware
+func (siw *ServerInterfaceWrapper) ListUserLogins(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserLoginsParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUserLogins(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokePermission operation middleware
+func (siw *ServerInterfaceWrapper) RevokePermission(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "permission" -------------
+	var permission Permission
+
+	err = runtime.BindStyledParameterWithOptions("simple", "permission", r.PathValue("permission"), &permission, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokePermissionParams
+
+	// ------------- Required query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokePermission(w, r, userID, permission, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GrantPermission operation middleware
+func (siw *ServerInterfaceWrapper) GrantPermission(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "permission" -------------
+	var permission Permission
+
+	err = runtime.BindStyledParameterWithOptions("simple", "permission", r.PathValue("permission"), &permission, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GrantPermission(w, r, userID, permission)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevealUser operation middleware
+func (siw *ServerInterfaceWrapper) RevealUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevealUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndUserSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndUserSessionsParams
+
+	// ------------- Required query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndUserSessions(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UnlockUser operation middleware
+func (siw *ServerInterfaceWrapper) UnlockUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UnlockUser(w, r, userID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -703,6 +1503,52 @@ func (siw *ServerInterfaceWrapper) Login(w http.ResponseWriter, r *http.Request)
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Login(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOwnLogins operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnLogins(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnLoginsParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOwnLogins(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1106,6 +1952,17 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/permissions/check", wrapper.CheckPermission)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/user-info", wrapper.GetUserInfo)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/login-history", wrapper.ListOwnLogins)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users", wrapper.ListUsers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users", wrapper.CreateUser)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}", wrapper.GetUser)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/admin/users/{userId}", wrapper.UpdateUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users/{userId}/reveal", wrapper.RevealUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users/{userId}/unlock", wrapper.UnlockUser)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.RevokePermission)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.GrantPermission)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}/login-history", wrapper.ListUserLogins)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/sessions", wrapper.EndUserSessions)
 
 	return m
 }
@@ -1292,6 +2149,3399 @@ type GetJwks504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse AdminUsersEnvelope
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers401ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers403ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers429ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListUsers500JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListUsers502JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers502ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListUsers503JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers503ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListUsers504JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers504ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser201JSONResponse AdminUserEnvelope
+
+func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser401ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser429ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response CreateUser500JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response CreateUser502JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser502ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response CreateUser503JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser503ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response CreateUser504JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser504ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserRequestObject struct {
+	UserID UserID `json:"userId"`
+}
+
+type GetUserResponseObject interface {
+	VisitGetUserResponse(w http.ResponseWriter) error
+}
+
+type GetUser200JSONResponse AdminUserEnvelope
+
+func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser400ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser401ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser403ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser429ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GetUser500JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GetUser502JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser502ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GetUser503JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser503ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GetUser504JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser504ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *UpdateUserJSONRequestBody
+}
+
+type UpdateUserResponseObject interface {
+	VisitUpdateUserResponse(w http.ResponseWriter) error
+}
+
+type UpdateUser200JSONResponse AdminUserEnvelope
+
+func (response UpdateUser200JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response UpdateUser400JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response UpdateUser401JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser401ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response UpdateUser403JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response UpdateUser404JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response UpdateUser413JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser413ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response UpdateUser429JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser429ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response UpdateUser500JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response UpdateUser502JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser502ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response UpdateUser503JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response UpdateUser504JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser504ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLoginsRequestObject struct {
+	UserID UserID `json:"userId"`
+	Params ListUserLoginsParams
+}
+
+type ListUserLoginsResponseObject interface {
+	VisitListUserLoginsResponse(w http.ResponseWriter) error
+}
+
+type ListUserLogins200JSONResponse LoginHistoryEnvelope
+
+func (response ListUserLogins200JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListUserLogins400JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins400ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListUserLogins401JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins401ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListUserLogins403JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins403ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response ListUserLogins404JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins404ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListUserLogins429JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins429ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListUserLogins500JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins500ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListUserLogins502JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins502ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListUserLogins503JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins503ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListUserLogins504JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins504ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermissionRequestObject struct {
+	UserID     UserID     `json:"userId"`
+	Permission Permission `json:"permission"`
+	Params     RevokePermissionParams
+}
+
+type RevokePermissionResponseObject interface {
+	VisitRevokePermissionResponse(w http.ResponseWriter) error
+}
+
+type RevokePermission200JSONResponse AdminUserEnvelope
+
+func (response RevokePermission200JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RevokePermission400JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission400ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RevokePermission401JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission401ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RevokePermission403JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission403ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response RevokePermission404JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission404ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response RevokePermission409JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission409ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RevokePermission429JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission429ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RevokePermission500JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission500ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RevokePermission502JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission502ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RevokePermission503JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission503ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RevokePermission504JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission504ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermissionRequestObject struct {
+	UserID     UserID     `json:"userId"`
+	Permission Permission `json:"permission"`
+	Body       *GrantPermissionJSONRequestBody
+}
+
+type GrantPermissionResponseObject interface {
+	VisitGrantPermissionResponse(w http.ResponseWriter) error
+}
+
+type GrantPermission200JSONResponse AdminUserEnvelope
+
+func (response GrantPermission200JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GrantPermission400JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission400ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GrantPermission401JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission401ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GrantPermission403JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission403ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response GrantPermission404JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission404ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response GrantPermission409JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission409ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response GrantPermission413JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission413ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GrantPermission429JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission429ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GrantPermission500JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission500ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GrantPermission502JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission502ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GrantPermission503JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission503ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GrantPermission504JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission504ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *RevealUserJSONRequestBody
+}
+
+type RevealUserResponseObject interface {
+	VisitRevealUserResponse(w http.ResponseWriter) error
+}
+
+type RevealUser200JSONResponse AdminUserEnvelope
+
+func (response RevealUser200JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RevealUser400JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser400ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RevealUser401JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser401ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RevealUser403JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser403ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response RevealUser404JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser404ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response RevealUser413JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser413ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RevealUser429JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser429ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RevealUser500JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser500ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RevealUser502JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser502ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RevealUser503JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser503ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RevealUser504JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser504ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessionsRequestObject struct {
+	UserID UserID `json:"userId"`
+	Params EndUserSessionsParams
+}
+
+type EndUserSessionsResponseObject interface {
+	VisitEndUserSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndUserSessions200JSONResponse EndedSessionsEnvelope
+
+func (response EndUserSessions200JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response EndUserSessions400JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions400ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response EndUserSessions401JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions401ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response EndUserSessions403JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions403ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response EndUserSessions404JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions404ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response EndUserSessions429JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions429ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response EndUserSessions500JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions500ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response EndUserSessions502JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions502ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response EndUserSessions503JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions503ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response EndUserSessions504JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions504ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *UnlockUserJSONRequestBody
+}
+
+type UnlockUserResponseObject interface {
+	VisitUnlockUserResponse(w http.ResponseWriter) error
+}
+
+type UnlockUser200JSONResponse AdminUserEnvelope
+
+func (response UnlockUser200JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response UnlockUser400JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser400ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response UnlockUser401JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser401ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response UnlockUser403JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser403ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response UnlockUser404JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser404ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response UnlockUser413JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser413ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response UnlockUser429JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser429ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response UnlockUser500JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser500ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response UnlockUser502JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser502ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response UnlockUser503JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser503ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response UnlockUser504JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser504ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1585,6 +5835,258 @@ type Login504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Login504ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLoginsRequestObject struct {
+	Params ListOwnLoginsParams
+}
+
+type ListOwnLoginsResponseObject interface {
+	VisitListOwnLoginsResponse(w http.ResponseWriter) error
+}
+
+type ListOwnLogins200JSONResponse LoginHistoryEnvelope
+
+func (response ListOwnLogins200JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListOwnLogins400JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins400ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListOwnLogins401JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins401ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListOwnLogins429JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins429ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListOwnLogins500JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins500ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListOwnLogins502JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins502ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListOwnLogins503JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins503ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListOwnLogins504JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins504ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -5160,9 +9662,42 @@ type StrictServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
+	// ListUsers Search for accounts
+	// (GET /admin/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// CreateUser Create an account
+	// (POST /admin/users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
+	// GetUser One account
+	// (GET /admin/users/{userId})
+	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
+	// UpdateUser Change status, roles or lines
+	// (PATCH /admin/users/{userId})
+	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// ListUserLogins What happened to an account's logins
+	// (GET /admin/users/{userId}/login-history)
+	ListUserLogins(ctx context.Context, request ListUserLoginsRequestObject) (ListUserLoginsResponseObject, error)
+	// RevokePermission Take a permission away
+	// (DELETE /admin/users/{userId}/permissions/{permission})
+	RevokePermission(ctx context.Context, request RevokePermissionRequestObject) (RevokePermissionResponseObject, error)
+	// GrantPermission Give a permission
+	// (PUT /admin/users/{userId}/permissions/{permission})
+	GrantPermission(ctx context.Context, request GrantPermissionRequestObject) (GrantPermissionResponseObject, error)
+	// RevealUser One account in clear
+	// (POST /admin/users/{userId}/reveal)
+	RevealUser(ctx context.Context, request RevealUserRequestObject) (RevealUserResponseObject, error)
+	// EndUserSessions End all sessions of an account
+	// (DELETE /admin/users/{userId}/sessions)
+	EndUserSessions(ctx context.Context, request EndUserSessionsRequestObject) (EndUserSessionsResponseObject, error)
+	// UnlockUser Unlock an account
+	// (POST /admin/users/{userId}/unlock)
+	UnlockUser(ctx context.Context, request UnlockUserRequestObject) (UnlockUserResponseObject, error)
 	// Login Log in with id and password
 	// (POST /auth/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
+	// ListOwnLogins What happened to the caller's logins
+	// (GET /auth/login-history)
+	ListOwnLogins(ctx context.Context, request ListOwnLoginsRequestObject) (ListOwnLoginsResponseObject, error)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
@@ -5267,6 +9802,304 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams) {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx, request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		if err := validResponse.VisitListUsersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(w http.ResponseWriter, r *http.Request) {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx, request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		if err := validResponse.VisitCreateUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUser operation middleware
+func (sh *strictHandler) GetUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request GetUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUser(ctx, request.(GetUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetUserResponseObject); ok {
+		if err := validResponse.VisitGetUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateUser operation middleware
+func (sh *strictHandler) UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request UpdateUserRequestObject
+
+	request.UserID = userID
+
+	var body UpdateUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUser(ctx, request.(UpdateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateUserResponseObject); ok {
+		if err := validResponse.VisitUpdateUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUserLogins operation middleware
+func (sh *strictHandler) ListUserLogins(w http.ResponseWriter, r *http.Request, userID UserID, params ListUserLoginsParams) {
+	var request ListUserLoginsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserLogins(ctx, request.(ListUserLoginsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserLogins")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUserLoginsResponseObject); ok {
+		if err := validResponse.VisitListUserLoginsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokePermission operation middleware
+func (sh *strictHandler) RevokePermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission, params RevokePermissionParams) {
+	var request RevokePermissionRequestObject
+
+	request.UserID = userID
+	request.Permission = permission
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokePermission(ctx, request.(RevokePermissionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokePermission")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokePermissionResponseObject); ok {
+		if err := validResponse.VisitRevokePermissionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GrantPermission operation middleware
+func (sh *strictHandler) GrantPermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission) {
+	var request GrantPermissionRequestObject
+
+	request.UserID = userID
+	request.Permission = permission
+
+	var body GrantPermissionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GrantPermission(ctx, request.(GrantPermissionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GrantPermission")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GrantPermissionResponseObject); ok {
+		if err := validResponse.VisitGrantPermissionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevealUser operation middleware
+func (sh *strictHandler) RevealUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request RevealUserRequestObject
+
+	request.UserID = userID
+
+	var body RevealUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevealUser(ctx, request.(RevealUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevealUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevealUserResponseObject); ok {
+		if err := validResponse.VisitRevealUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndUserSessions operation middleware
+func (sh *strictHandler) EndUserSessions(w http.ResponseWriter, r *http.Request, userID UserID, params EndUserSessionsParams) {
+	var request EndUserSessionsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndUserSessions(ctx, request.(EndUserSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndUserSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndUserSessionsResponseObject); ok {
+		if err := validResponse.VisitEndUserSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnlockUser operation middleware
+func (sh *strictHandler) UnlockUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request UnlockUserRequestObject
+
+	request.UserID = userID
+
+	var body UnlockUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UnlockUser(ctx, request.(UnlockUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnlockUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UnlockUserResponseObject); ok {
+		if err := validResponse.VisitUnlockUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Login operation middleware
 func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request, params LoginParams) {
 	var request LoginRequestObject
@@ -5293,6 +10126,32 @@ func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request, params Lo
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LoginResponseObject); ok {
 		if err := validResponse.VisitLoginResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnLogins operation middleware
+func (sh *strictHandler) ListOwnLogins(w http.ResponseWriter, r *http.Request, params ListOwnLoginsParams) {
+	var request ListOwnLoginsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnLogins(ctx, request.(ListOwnLoginsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnLogins")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListOwnLoginsResponseObject); ok {
+		if err := validResponse.VisitListOwnLoginsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -5663,198 +10522,270 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvHneBX6ZrbKknZAYgHSYlkufYgCrQgUSTNh2TZ1BENTAMYc9ANTzcIQlpeyRsmpbKUi5KYa9mR",
-	"VMzFjuM9b5USKVmlKrk/7qNs/iPA73DVj3kPQIAEZXmL/7AIYLqn+9e/d/8e97QyqTcIRphRbfqeVkPQ",
-	"QLb4t0zqdYI3lhGz27kKQzb/0kC0bJsNZhKsTWsrqEywQQEjoAVNBkqoQmwEWA0BjLYZYHY7qeka2ob1",
-	"hoW06ayu2ejjpmkjQ5tmdhPpGi3XUB3yqesmNuvNujad1jXWbiBtWjMxQ1Vkazs7urOcW7du5ZqshjAz",
-	"y5Ch6JqW52bB5MWJFCjXoGUhXEWBJWiXEbSRDWwErfo761qjRjAqmZa1rukA2Tax31nXTLwFLdPYYGQT",
-	"4XVN67dstVTKbBNXtR2+1Aa0YR0xBcc8NtYosnOGYSNKowterSGAsAGaFNnnKCgsASgfTYLLyDLRFjJA",
-	"y2Q1AEGVEAMU30+sIHvLLKPErI0MDgloFQHBVlsHyKIImFVMbGQE951JZZOpZDqdTU5pumbyN8vD1nQN",
-	"wzp/5P1EHhsJvtiEs9rAAcHteYSrrKZNT47rkY3r7k6rCLMj92kgvoXR7vEGuWtaFhybSKbA+XkTN7dn",
-	"QA4bNjENkJ68MMi+xdp77DqdysTuWy3VW2n85jdRG5AKgIC2KUN1wGqQgTK0LAoqxAYmowI2FJznBHTj",
-	"5sIiyC0BiuwtZF9IgtUW4VPQwBzQRhJikAEImFlHOqBETm3y2TGnA1xF65hsITsJcqBlE1wFBCNgUgDB",
-	"eCoNzq8t5NZWry4uFz7IX7mQBLNiUf4D4Y/zd6FtVG8wULFJXZC5ZdZNBhrIdpF2HQeOpFGi6WR2K7Od",
-	"sm5cLK+kb5be+/j23CU8UV8dJ+9uLt9d++jqZOv9dh5eMWbNy7T3GUURotc5ZSYmdc5O3HPT46jURrRB",
-	"MEV+ZncZGu9ChlqwLb/ETKEybDQsznBMgsc+ovxI7zmbFONLgYG0Wa9Du81fKBcNMGGc5ZRrsGQhTde2",
-	"oNUUzEuwHPkyQ7Cn3JWNd3Or+Vu525qu1RGlsMq/7+4+7fxlt/vpV6D7+YuDP77ofv4YdB9+dfjo94d7",
-	"T7pP7nc//VPn4YPOw6+SoPt8v/vwKTj89S7oPPyK/9t9+LTz893DvVfd3/61u/u6++VnGudSHDbaGGyY",
-	"Y1vpMc4D6ZiJOZ9ra7rGcYkyWG8I3pGZTKSyifTEaio9nU1Np1If8EdsWEYFQ5vWxkuVqUwlO3HxYik7",
-	"bsBJmC2jqcyUkUIpNH4xO6nt6BptlsuCAVagRZE4Au/0/sFGFW1a+29jnjgak7/SMXU2eQ6pPN5CFmkg",
-	"QXf+Q2nYpGSh+j/GHY76LXgyHHsprCNQgWVGAaSAS46p8YmL/uOJPRUDMWhap3IoJqYM4jLqczCUQdak",
-	"2vREKjPYKZlMCj5oAAdHhzo7l3qaNp525eW0guq0HzbDn+qSOhsxMsgzc8ChnhKqmdgQDKcqdwBsVGlS",
-	"ZABig5JNNqXSUSYYozIfntQ8leEyNJbRx01E2fBEvSSoz483EHzcRHYbuEIekCbjPNnmbLYfad/MzReu",
-	"5FYLiwsb+eXlxWVN1yomsgyqTX94T/7LOYZ5FwmFA4oVaelUCnSfveII9fl33b2/gsO9byVSaTt3Ahzi",
-	"+U86+18fvPhl99kuOPxir/vs9SAUXzMpI2+G4nUO0ZsOePwgFTDjQOSnKAVUhdj1k0NTkc0NglnND9Xb",
-	"t2/fTty4AQ6f7HUfPus+ewK6T77rvPis8/Vr0P31Z91nr7r/+uoUoP0G+auu1aHFoYiMawq5/SAvEaOt",
-	"9AQKMAHXVhYXTg5vPqsfzh5U+fwuuF+B7t5u5+EXP1jQNvEmJi08J7cdhKyAhQQtR2fSQLbgMcAgiApN",
-	"gI8dKW4HQL73CHQfPAHdz3/a+fQzcLj3751/+5bD9IcJ6x+SmhBzbp6ucCSkh5D946nU0LLfkYGjlP2R",
-	"DY9UAeBGky1XzZmUy85mQFGSQxFw64ACtMUlcgkawMSNJgMQG6BVa/uVgFmCK5ZZHlYFKPuGeUjBadjE",
-	"gNVMCviR9BX7s4sLc/OF2dWAOn/4ZLf7/DvQ/fEnhz9+2v38MdckP/0MdP/4pPO77w739h0KdjXIKCXC",
-	"JquN1StwjBHWOKPEICX6gO5S4HFgHkOTYbh7NDk1FE26GHk8goQl0mTTJQvizdFTHauZuHpOITdXxUqm",
-	"QaWKDS0LYNKa4easAUwGYBWaAX17TjxuIDwkrWGyhOy6SakZ1lYwAQ33J53r/BATVkM2KDcpI3XhULJM",
-	"3JcO5xaXLxeuXMkv9LKrn73qfvktOPjzo8O9p0JF6Ut+Z4KwD/n5YR1nLR8B6qEkYXYoqvOQc5Ry0Nvv",
-	"yEmRExyygQXLm5ICQ5QgvXDSm8flEnPHnKN+qlSm/6pZR6Q5rBisRgZHXVyMEECt/oqt8hNsrBZu5BfX",
-	"VntS4i86D/8k8OKb+93PX3QePzl4uQ+6zx+ceblOk2qjpxNLu6M7nKG8XeND0blCd+Cg7CipPQynN+f1",
-	"MkxDEDnEtIVsoYOadeQn8wJmyMbQynuUNzCVm2psEIVI0wYV2LRYP8IuLKzmlxdy8xsr+eWb+WXX/PGR",
-	"t1CzQPerX4Duk686Xz85eHEfdF487f74WchZeka1Q1FtL9B7tDsM5IciyeGMUAc1wYq40gISRUdJmPGg",
-	"GCl5LjrUkAQFBihsC6nL1WVQJzYCBING024QimbAx03CECiq/RX9ZDpPqiZelj7sIanUIuVNFHI6tWqm",
-	"hYD6pQ+Z5tZWr26kUtkAZR683O3u7wmO/nz/4PWDzuMn3c/93Dyb6vx5tz8zT/awTy2+zzfjkpO7XyCt",
-	"KC1VzAqrgQo0raaNONeEwO6vqChAZQKAmjj88hHofv6i+9Of+a55Pv9OAujgxS44CpTfP5SoCNmYg2Um",
-	"9+t3XMrfBNMhttAnETIGQqjxeA+lNJA9z+Sz193fPQPdvT90nz0Bk93njwVf+ttnnV89BZ0nj7k13nn5",
-	"p4M/OV92vv4rkH6zgOIQcmH++TPO0JzJ3YGDeDPfNPTF1UaIdMVthylushqQ0haxB4F4OoCZhSsu/P6y",
-	"23lxv/PHB4dPXr+dUPghyVYfsF1xOiSse3mQHHh7hmx6KGm6hvk0xDbvCgodnRB19zxyUzaI5JzBCOR3",
-	"zVhTfCf5eBLwEUrPxYjrCwyJqJQaEp4fNQBtm5RRzlh9oWu3bt1KhKPE4pavhoz1iC3b8cWdLRA2R5rY",
-	"GNqn5Q0L+LNos1yTbrZ+xL6wuLoxt7i2cCWoSn/5WfeP/85lz8N90N3f67x8JTjli//bfbY7gOc4oNCN",
-	"pdJT46lyBiUuwYnxxEUjW06U0jCVmKikKpOVdCUDs6UzvhDkC/5z8fTsYY/lKF170KPxWMhwNvICYUBi",
-	"5yj5hwebkTKQBUUz6kJIMA1T3AtRUkfiNhtZFAWdXkuwbRForBIyD+0qGpJ4mW+YhyjiVWQL2V4AXD8S",
-	"Xsrdnl/MXdlYXVzcmM8tv5uPIWXQefm6891rrjd2dh90vnsFDj/525kxfAzCjIN2iED7A3sY13N6ONez",
-	"uoAFecxM1garhACJXqOkvigARi7GBQGYVNLA5Di4bl7209wyqtiI1o5n3KrI6yAGqGALHaDthmkjQwem",
-	"YSHOABA+wj5Zzs8t51eubqwuXs8vbBQWxIV1yO38uvuTJwIbvnnU+e2jiPWrbN7Ob54e/MfrwXRpW4Lg",
-	"zdgUNnLg7IMYRQZgLbOMZmRIVY1YCFAkrg1ABdZNSxyhjbbI5jAQXM6vreSDAOy8fNXdeyBE3NPdw71X",
-	"wIHoLuj+7590fvvo8F9/OOD8IfG6Xrjtc9qfDLV7mS7eebx1xks8TE4hKkVAAIgEEU5I8SxKlwxK6Cot",
-	"KML7DZUkc/oWyyohNyBuK6lDh2TENmRonus2YdbCCAF1iNuOIkb7Mo/can5jvnCjsLqRf382n7+Sj7Nk",
-	"fKK4883/OrvjO1WmEXsiIRXppAcyjBKVGS5qhmtNHK3Bsod+I2QfMdAZ7fWBYzc4V/SAE9oMKJM6AiVY",
-	"3gSwwpANiiLtLiHy7orKMRv2cvgeGZBd+HL5/JwiwI2HYxOK3YVZBOeKDUiZSGoSz7RnXKbZ316SnDv/",
-	"/lJhOaxoOGJqZMra9xA4HKvgupGNUqDoKgSemlUMWdNGOuBYqwOT0iayRfxT0zARp7AjIRmr8z7dP/xS",
-	"XF58cx909z7tPvP858Jv4YULvxVx7CalZthvjokEVj8I+NPaeqPS4d5u98vPvED/t2HLjmIeZfRKh+fq",
-	"hFAuHOepbVZrjDo5FE2KbJX5ZxyNI8v5m4vX40G0t9v99Y87j586Wr2DGG89qf2QhHIIT11pfASaDhUm",
-	"95Yo6IGtjtpBWJK53YqJElukrTo5Lp5mLlkw/12R2ekr42sYbkHTEtmfQyahmZZVkOc5B00rjicwtM0c",
-	"wuePA3X+4Pza3HLicmF+PpHKpC704wMr+eWbhdn8xtpC7mauMJ+7PB/xUx68fgC6v3kh7sAf7nMtsVe2",
-	"41vBQSXzGwRkDcvNkpYQW1pevHJyiP34k8NfPgCdl/cP/vg3cPjFZ51vX4Hu/i+6P/3ZEIBr2MRolhkd",
-	"cwKdx1LpVCKdyY4nJiYvXnpTyU4B5PW5wmF5E2EVkuY+chKgPftr9+HT7v4n3ad/7fyGCx0VdiguUkTU",
-	"cFyg/pmleApCKf6sPEvxlI9qqEC04RzxqpIA8DPlUcq4OMiNVNRdX1zxJ0E4ZFiG2BcciklLJEJhAsqk",
-	"Idy9kIEaxMb3bW5SZB/zOr0ZGhq9UudP9DUJVvLLGz2u1f/lu+6X33afPx7qMl14RPlbEyaukDMmEtJs",
-	"w+D2+Mdg0O7lg/ZD/O26/w5teeS+Z2HaCdXFpMoBjQmwCK4i2w2H8V4qDvIaJfgWKl1H7WhpmhwGeSMz",
-	"MZGeAo1myTLLolDNeX6ol1LZixdE0KJNGshmpkQLaFV9mKJNa3njykpOi1RZ0bWyvRV+Urwp7tlN6RXx",
-	"nt1MqPOLfZq1g08vXl+Ke65JUfA5albjntuOr9njQUQHJUjR5HjTtoJFh9Lpj2/nbl/fnrUrN1c2Lq62",
-	"b713dbF6sVbeWoIN84ZltwoQLpWvri0TLa56kFda6kOxKwk1CQ+5fl1AnK/xjjsBKX2Eyoyv3DvbFcQU",
-	"1foOaxO15c0qQ3V6FAb68GTHyzS0bdiOLpXPG7ceEdp8BTIYXQsUjGxVuG2ipbN05U2kBdy71FgTM9MS",
-	"arucTFGAGhk4mfQlEaAeKiXGdyH8kL2XIaZcFd9GiMVqwTYFRVlFrBhXWqwHFtpHwZ6LxQiU/RALrdy/",
-	"Tj/o1Nt6Ho0rCSLHY6hD67dK73R3fLIzBoiu1OoBQmY3xSWYGlgixEIQRwDgTOO9TJfr7Lk/X60XaBgm",
-	"fyu0lnwbFWI0wtOajIjhcsEy4cV5NKR9IdQAfl9chdggMw5qpGnLqlmkyQD0UtcxZQganGdnU6Bu4iYL",
-	"Yap6TRgUugigjuVLXLw69iv0nA5cKWw0ZIYssFGZiMR4/rAuVgkxJxvSxMyp7hWI+Z5xyqqJh4VySZPg",
-	"ltqRdKagdexkH1HghH9LRVPk4st4e2QZ4Upg41OZVHZKKlAM2Xwn/+P8h6nE1J17kzv//CFM3M0kLt65",
-	"N7GT8P1/4R/iyMmNkw5w9lli26jMEleJTVEirelahdh1yLRpzRdYHapi5ysTdqkH4RaMQUi3YERwVw32",
-	"rTcOaZfUj7PCA3E87C03bRthtvTG4IJRy/+ysEbRBuUatGGZIVu4pNewyZFwBrAWAbSBLMvEVfGLQCq0",
-	"zcD5hblZHSzMXbkgCs3x753VBbls58WLw90Xnd991/3iPuh++tXhTx51n706/OwRyIxga6EjDAM2uPN+",
-	"x3m8g2z0BOqqFHmcds9RFzQ6gHRT0atKxNdP9ehD8OmP2YF0foSbdT7kcmF+fqOw8N5aYfm2pmtLy4tX",
-	"1mZXN2av5hZEuJ7Qn3NXbhQWNF1bXMovi/oiK/wNPlEbnCSCn96rZ2uovBmvjtQgDS3RmV8W+YzyYy/3",
-	"+oqwY45UqJZCA4RklO4HR8HoN3zF92hEMvp+00N7iVtp/xMSYDqZahAH87dQSQgt83h0egpn2H+tCn2i",
-	"B+MHWxiK14mNIBaC2VEW1BuDbCLk3Xc8eXGEVbUhVjFBQ1DL4KgT5TB+rPZvz1tLf8jReOL35h3cPIqj",
-	"5qCRNDKNwbe6I7Y3KqKlbyvBLis9dpYYqMdh2v5HoovLw3KNq6uqlG0Z6cDEoGHBMpLVdLlywpftYoFH",
-	"G/W7263JRJuViBlHD31t5OCyjtzbyU4yCqbgWfrI3Z8xKYJpfvWHzm+eRYNpIrmYew+6+7uHe0/BwcuX",
-	"3c8fg87LVwev7oc8928J0ghT+cwP0Vt3O4ZvoQ+kT4q83nG9lSxI5TQcR1cIn7N3UHY6mfvgvRvzpLFW",
-	"WW1vk7lLS6XtrfnkB/Wprdv1uXZQNx9PTR1Z1zrMf3xvjt0XkVe6jm4+u7ayungjv+xq3qKShFTGA/q3",
-	"78HIAa0EdaOoGaN0ECpDMzBCBoC+skYCmQcyFoYyCVaQq4qEYjIxUtXo3VgRi1SryADSnOrrKPJPVGDA",
-	"MrcQPZYzKKo+lW0EGTJyMbX0b9UQ9uK83NXqYG11Nlz2P/YKxDUDDchQgpl1FOu+l9Zv7E5NGvCBORcS",
-	"ZWhZ8duRII7biyqUqs5AVsQ3GUVWRchpWiM2C9m1NZvUEfh//wFumdggLRq1YiObMXu40lThekdBFnnZ",
-	"MmvGgpSBBrTFZmuialivngo/igMfH7+CEO55giYTcXziPU2KDB0wIt4s8QIQG1ByxKFmptPpoQ6Vhu9Z",
-	"UumpspGF6US6lCknLhpZlJiqjKcSE+nJzMXspfGpiRT0z95sipuJ/qyHimfUmQvg+xE6ABsPz3QfdcWx",
-	"K0XCPZRAhYqDq/MORzhKjXMn7remk8m/wM7eQgG4SlhjluCKadePJwT7e7LdYskRXzan/hYFmLSSR3qT",
-	"HWfyPxyJnXw1vbYZj1yENfja1myzh0zjNjakYG25oFzt4L1l167w1q3mmR4T5UPHvOvjGsHVRNW0DIKr",
-	"/0RR2UbsnWuXV27dzl5Zyl9dup5den8p/Hm9mUplJmVU+DvuVLFELybsJY75b5zTliBF2YxcP2s3TFwF",
-	"JmZEXBs0GsGNHLW2ozmEXJLuB22vMzkZcbmn2tMg8grTcKNGWEPcyun88qv+lWjeEmNnjcZ1Z3KDBaAU",
-	"1UKlp6KMRhKsMFipgBrcQgAjU4QRWSYW9ck57jrhhsA0oiqQ82MhfNGwtrKaSMlyKVFhyGePX6R8savO",
-	"kBamuhSD0MTiJqBi2pQFDPQB4ijmTYwWmvWStLbCfpqT+X9iZ+QEqF54nBXaxEmCHmQtQnU/sf9JPr8g",
-	"euz4j/Lwi58dvH7d+fkXR5Kx67JyJ3LO2tnR0d6sNXfNsUVjoKvmUs6luFId5EV+3hnUBDOpgMWUDcoL",
-	"mLibS3yQSkxtJO78Y1Rq6Np2wi1elf2fmVT3+WPZKuKTznevddB98H+6zx/r4NzGOR2cS5zrfPMIyLAm",
-	"N/LRVxXT3SiukHgZg+rKxRuEwjyqMNFkpMV1xhZSVEswikLhv6uPyTKp91JJhX4Vp5OO1nh4+wjMiRM7",
-	"mjRW5JNvCTmpdQ9IR7hCTiYuA0j6FuqivgPyuS5ys6uFm3lN1+YXZ2Uu08raylJ+QSa4FhbU7wGXgTsm",
-	"sq+byDYr7R5kOlrv4HgmG+cdHDxkSERdmkbfM5gBUPRHcBPWReO3AU5GTq2Wc5QrUELtZNjng/xbiHv+",
-	"kNrLxGgPG6chomIHj9qd5c/vOFGztPfbYsAThMmcCNatqGTBsmUizKSi70TYgqLyURWMouMMUVkxwjzj",
-	"TxlU9r1AoAWDrT3vae5o6VI4unDVTgx8nSKSUXeJWa7J7h5UxIdAJsuwOr0+ZgCUpy7imsJ9SXRAkWWQ",
-	"uvxVBTYNqU6KA5ENf2Jkkw9R4+5gdVAxGWAElJCwaLHj6XF06dCF7JHNYmJioriCE377EuT7lYepDij4",
-	"pp6pMJHLCC+uuqc3UgTbC5eWDBFDxqg9km6YdngN74lauxLGXtclEdLGQMXEqn2F54aV6iTHHjEnBedv",
-	"ZWfl/8A0dJDNgBraBoZZNRm9EHI+HB0iHnJLwETlzr1sZgDXhGARfl7kAV4dsgeFozjUrGI3IZyQMc3y",
-	"sGRYluQHFJRsiMs1QDAwWRIUDVKmY+I5mqwbRWCZlMmmIE2qAxVdoFYqQFlHEJu4yjEOwXLN78n3ldL0",
-	"Fdf1FST2lZINtlsUjn1/DoH0/m9cyS8U8r7PhYWNpeXFd5fzKyv8S68DjL8bRbTGfeFK/sbS4mp+Yfb2",
-	"xvX8ba/EUa/C2vOFhXxgPeILv7ZxI796dfGKeCY3P794S3zpHxFXpiy+MkevIj89yjLFJ22FayqEJwtn",
-	"gYfykSNJHDF9rnxfzeUK8/krQU0rZkT0tiEuXeUo+Rq66Bfxrio+1YlwFejKUXI8lQLEFnW6o04NN1Fo",
-	"UFEgxP8AaohY6CDhvj31Erm0o4jd7UU3BLwWMfLaZkVhUnGmjPB7G8nii9MAAoMwhmT4r6MdiBJx54v+",
-	"7otFHRSFuE2mkvzR4gXp43GCk1RfTR00hMiygUwm8/ps6oDY67jIpy5KU9h9Exc4qsaZyoErIdGfKByD",
-	"HGoHGUFBx9qP7rgtrqJ6CfMSoqaBfLHPgbceo9nkUVJCnoy74D644TOBoxgK6qQkKsebGAEsnkq6lXVA",
-	"HbZByzYZAsVUOpXOZMcnJi9eKvLDKQbSkIsziuaUbiYRv9Zu1BCGDEWOIZzD7O+xnQ1ecacCojSVFj7+",
-	"8wnp6s/q4zvq3/Gdf5b/XNQvxUWNB3w5vt04tZwDS/L6VEa7gLqAvSHlnp9TRTp5NJX1VxOZl16rAK6k",
-	"IMsCpaYskaNkaJQCY93VwdIcgaCdk3ikj4jnO9Js6oOES14i4RDcabVnpqFzxSL1FmWfIK7krWu5chk1",
-	"GOiV47iuxTi0T2SWxfstHbVIKd9IocmJ9fzjmIJ9zKzRWUBepubpGSGeB88dLFph1uG2Wed65sTUlOAf",
-	"8tN4fOBVwJQZlWEic0ojmOCrM3F1dXXJVZ5NDPK4apk05MoOdersY/+ckjnifBEJ+RBN9yumuqnxrIfg",
-	"+gfsE3qUfGMy8kxC1ecBVRTnwzbdsZgc0PjPN8qS5F1o0zZZe4VjtyqyIiLmck1pQstPc865X7u1qunx",
-	"2Riea49UQNFX2F8KyUC5TBGkJyhKsNVQjF6NsYbM+BVJzdFLAFIVAT6bCDVE2pYMu4GWuYV0YXtZCNoY",
-	"tDgrVBcmXH4bRNY04Qp9IpVO6cD7lEldSK7jdfyjH4kIMZr80Y9AZGPCV3jt1io4L7J8dVBk7cY0gOwf",
-	"P2qxou6LYrrAWTDjbLqYU8WDBPudBjIgEfzn/d8VZV3/cP3MdUwa8OMm0v0hunxTbiQVsQwAGagTypIg",
-	"5+5f8HxZw8BbSDTsSlfGQJOROmRmWUb5qIHOO5LreJ5Uq8J+bTLA4CaiAFUqqMz4q9WiLD51tRYAklR7",
-	"tpDN6cMApFLhCpWCbU5qRhy4K0ofMCko3lt3ROi6krjrjiRd16b/8/7v9HXhhpQfdoozqsttrDkjQBic",
-	"UkrUdWk8rGvT9/gsO0WRG+iIUU+NVoJUytCiFKHTPWVoMQmU9iN3rjwB/MCkZryOHdXYQTAblk1c5UAo",
-	"vp9QDC5RuFIE59OJyfFQuljxw1ziA5i4m0pMJTcSd4oXBBaKRSFDB3VoILl0VRlO4goq1wgyZsCt7Kxq",
-	"utSANsKsKKDjDE96DZmE2YEVK4v1EZGmvHYUu5DGpdOdDVqUuFpvcayGOGZwI2eMk+TdolhScYxbIW3+",
-	"SSp6NiEKGTmKOUqBCDdrC1BiIiPO3Hg6gvlymVShncoFLocFgmfp2hayZXCjlk6mkimRO9pAGDZMbVrL",
-	"JlPJrPIeCXY3lmwhy0qIkrVjH7U2adKp/lDtFSSiQrSkzdaw0ZZJmsp9xo04LuacKgKbqO0qaxcn0hfj",
-	"9iugx0GJBFkLsAvQkCYTplRR6QTFJMhhp7zuOi5umkZR8iSpzXNVuoJYuea2otUdPiEolp9iOuWWNBFQ",
-	"dDuyC191FbFrrU1xXY1og2AqRUImlRqyOImTae+VylAdhw//5SuRq/jsVXd/l3/yF8qQoz5UVRXcUgqi",
-	"coKvXIKojhAoiSAqIKiyB6LKgSptsD1kTYIdfbh3Z45492KG4K0bk5nGbNokkx+9d71+aaGcWWvPvV82",
-	"xjcX64v0coHcZh9kzE1t584Q5TGChQ56VMfYRJxEWah2zSws11BiltMSidHXr5KWKKDBcYgLzRKfpxFS",
-	"UmUpCM59thOwit7JplKaX2mRVpO3lbCCw9c7npnqtUsX+cZ61G/e0bUJiZMDDQ82ghSDMwMPvgwN1UBT",
-	"jswOPNJfU0kMHR94aKhDrV9V06Y/vKP7CGvJLcuhjGshe9tBocz5JaxSf7GK7QRnPAnIEpzbOGe2nfBn",
-	"qmnCVyDqy1BGxOv8KpNYl7+F0/Q9rUFoDNtcYdDmZqsXI61axqtAZ848HQFSIkxpQzQJbjktwcTdlvjg",
-	"Nk3iMoIJZUiICSd2q9SWWdSYyP/NOppex3+//2iYblV/v/8zcN7x01+Qmlp86zzRpIk6PZi4Le5pX/K9",
-	"J++V519NRjoLMfj7/UcjaVfonzzLteBc/8oIIkuBgiJhjSKXbVx+TrtyzZTtaNRAeWLEBrTBdSpZfYF5",
-	"3ax8dRO4Kisf50+tY7EAKv2ZCuY6gI6aI0LhDCKC9JhQSXKgZJMWFTWllYvJTQYQpgIVyW1k00Q6KLpa",
-	"w4bEwA2ukIPzELQRtHVwlbHGIrbaOiDYaktlnhFXEgucL17QOX615HUsE5qVEM1S9k4LJSeIslJFFDtD",
-	"Cm11QIlcMQSU2VCULmrVSBCtnJ2Kb+WlXgsjm6sISTArb6zWsXMGcpd8/xS5frZSUzqHBLDmpc6PDZ/5",
-	"UZXNxPgKLVntnm95MpUSUBdB+A3+u8oROD82Oc5BW1jamrzAD288MyUbb4NqE9FY/cJp9OY6sqW4j2OJ",
-	"3iNO1vCsjYTdDS0hp48YlMfGGkV2Tq52mBFVruPs3NGdW3wntmEI9SeQGOOx6u7zx52ff+GVCfbrPr4h",
-	"khN75Q9iShc4oVjBcD/Z+jPy2tj3HXP63j0zA5mU/jeJcHd/kPogLyYNmtg068OUDAtUvNkJelE4SHdO",
-	"rNU6AQrBjR+83D948Sz+VJ0on0CWpYba12qld8vmonlt7oP88up7KwVawMsT5dnCZKE+l7qeaWSN2WtT",
-	"SdS+dte4VeAPklJmAhdwKlnOWLhUn0sZ71+zAlFIKrkymGI3SF6dL7fSy5d0Yq78Ac6BqGYVxPxh6Abj",
-	"TijacYC8tUAsY+RCRIUC+xLy7vRCUH/IoS/OcGcntt559LrAvR0Q6LLjcK8Ipn/5qvvkk+7zx96Zg/OH",
-	"Xz7q7u6Lkn3PHl04HRzYKl+9YVbeGw0K3Ejy4+docBQKOCcdPdpgSRL3pNx8yTsxFB04pIO/3JfQPPYh",
-	"DccefKUfIybTvD/R0WcwrSCWmBUSNd4dIBWIc9RVLiq+eqRcnQjZTmHNI13JoKwxXn7HSCevthenVnMz",
-	"YAmy2jt+ZWMG3IDbiRy3tdIT2clUKjXjKikzYIXbBmgGrMA6WjEZemcebg9vkA1hUV2GblEfMTI98MhA",
-	"t28+Nj24QRVuYXhmRY7MipQ+dam2K2vLVxXJsR2V9SbNx4ENxXTIUORr6Wkp5h3XYyCbFgXq2Yesxxmh",
-	"afu8z7ZEL+klbokIDb4xYbFJBSYZp5rydZ1YR5A2x6LcYkQHU/fUv/fLh159JkbF+Hrc0ffmgNyoGJas",
-	"A00SzuhyeLp0MSUv/MgmdQhgtORXr0CRbSkJz0IsRqjNEbuKmEOFfsufswXhuveXU6TSO+LvZR0uxAYW",
-	"lSIl3eTQqJvY5Nau+KrepExe5rEaMm0Kzo+npi7E2Y82qpMttOr00j+ueSanCfmn9151958OaCENQX3h",
-	"GninYpjIDRlxO+rJbCKVb5zn3zzfWZbLnxGJXMqHIG6iFBt6E3pJhIGlBmdgswRXLFOGk5zpM98T35RI",
-	"FGVaAf7p/354Lqr30FluiOtxCKQnTeWQOzVmI1n8opz4ZCZ7aRpMqph6ETpALwTc4KYIHxCebPG19LgK",
-	"x6PMrJeOR/5Wgtk6RthQBQKEy9TJuAcFBhxXKlN3/fIyUPpISwhhUJblDDgJllDVxCJwHWLUAjYSpcGo",
-	"1z6oJWP3Ikx/HYe4/oz0A5ryLsmkrlcRekvhkkGGbYlxjrOBzrhJC7ESo4qYIyuExsq8gqBxYkPs6cRS",
-	"Q8wS0upEejzoPnzaff6LH6jsKKFqs9+2QgLE8Wb4i0C8oUoOTuGGo+st7AQb6Ry7osFxRV+gTkOP21m5",
-	"G91JgeIaH6fLM5F3JvIGFXmXOUcCjACEbWKF7+lGKPgi5sOYkhi97fhVJRNFTZuKTerxNW1m3N+EVa9i",
-	"0eimzM8kGCWBChoDDOGQ4aGLzCovTi5YyXIdy+vGMIEBt9QON7IaCLNpL3BHLkDecIoFNxrnqPxJLsZ3",
-	"Rxm4vYwROwpGJxY8Plj7nNCCc6mb657XLUPyrFBZo9O5RHF0jTiZ00PYhGqafhiqRIpLtNVOZI0GKmm6",
-	"tjmx3RpP3LXq9Y/5kZQyrUxinFWEJW3atDWemDAqDT7uo7vN1mZiPMsIH2eVPt5GiYzFcEXTtepH9jbi",
-	"T8pZbLpdTUyUoCCrRmV7ezMxbkNMtDtBWXO65USPK4/iS6v2Fkw+k1/qjmdS6UwqDSqVFBOJcR+poBAn",
-	"SH3UwsnfMCBeKC1LXkZVurkI43RtmBkvXkV6IaA0YIBlbsomDK4B5UYG6Y4AyLj/ZVW0ELee+CBuZF0S",
-	"kRTj6zgY2wtxG2ya2NClzwO7GTISzCJY24384CwWmr5Sl6YhY30Ns1LhE7pC1tmYFFiWJZP817FTuy/Q",
-	"GJmbjSqie8YRkghQBtuxERyyCoKvB8QJxJqYKiQFfIFZql9ooJNauLdHTAhBoB1H3w4Zx7DEgo1JTkc+",
-	"qk7VQbgIUPS+OPCBjcsf5/E378qTADLeoLyIXCgOwQLniF0StUzlwMEZYKBv45mw+R6FjazKQjA6RwHX",
-	"80/n1jJUwCs2NUDmRHhPqstURp2cEN/jqlSLjLgTPBtaFrJBjViGcP1h0ppxfHvAc+0RG9RMA1GVKYub",
-	"FJTawIz1elkmZb6WBie/2iyZlrWIrXY4GsbXMKPzzSNw8OJ+59OvpSq7f/DiWZxCH4wjCUOydw8Ot+WG",
-	"ipHzH2YgzmhHj0waaEIdO6lTp8g/ayhcaadn8FHADjj48yMOALkDYRF8sdv57aPRceS4phcx7JhLfx+s",
-	"daD2yhEJkxFc856EZ54xvWMyPVkByi0dX4dtPw9pUvRPPu5nm9Uao0Myv0wP5jdWrqHyZm8F2/HVZFIp",
-	"oMLxW7A940aHi4wpj0MyX3K4ScHf7z9y6VL1zQaSkkSIu68b7t/v/yxeO0XlzUDvpxO4+03L6sPp1MJi",
-	"HDCBfkghruQ24w/NHOBNA84c5kzHYR6Btk+nos4aCJthbdbhjiJWMk48hLqRRfiyr+PYqTB5/QhQB1w+",
-	"g2FsXHipr4FUFDjPHwwGnLAk7A2bUUjVvtjdDywcHo5m8O0IxV+wWVsPl9YWsg2zzL5XL9aZcfGDk7M3",
-	"IoLVicwSNDBaKauCtvs4rwiDDAXy42RvDmIZkSoC8mIjCZZsRJHMNqpCFeAZSAPmxoYX7QXryKnUQ2xw",
-	"nrUIYLAkVIx17LxDuYsuzAALMmSr230G+ZsrxAaUEQthNyFaFqPyVykQecym4fvWX6pKvMQplBSO/5Iw",
-	"+q+fQeTDBl9E10/3Dz95AQ5e/KH7cN8vGobN+Rjq6iDQ7umUwtfUmYckodhnjyuhEWbUlOo3syfIpCln",
-	"b350O3Pzbjkz1SObJiAY5SFKcSj3NyqbMNx9rIcwxKjlpNe+OXnootFZ4P/bFfif31aFjWFIhlREpm8r",
-	"mkA+Aneavz1RryhkkQig6rwEUwGUOJYJrfLCYkaGg500CQBhY5EbrU4LopP7zBA2Ir78h191vn4NDl6/",
-	"OHj9AgyWGCCHdP7t951f7auR3c8fd3efgu87ZyDPN6gDUxwNhzH/A3H7LIPge1Nb54ms2iRqYqnbP5Uq",
-	"Mxo61vvUxhG0eY6K7n8O4VKdcxJEmWxe41WlSaemxXWjqNskr1aRk/9DLAOJAldS/1LlleoiyLSXu3t0",
-	"dMtaJKSMKHL9xWPQeXQ/TiPxmNqHgXRu5XDwtTDsVV7P7TEo7XCnS2Bsiz+zEWm65++x16svnuh4J9vc",
-	"jZcmExcrWZi4WM6kE5fgBEqkSulyxsii8cpEShbDCWelx+5ifDWTnU5lwrtwC1mqbbixnAnYaPDd5LBh",
-	"E9FSQe0mlZ42Spem09OZ6b4bSk2nU9ENHdW3b+dOrxzTp4qnikgc4R853HvSfXJ/FKw00hSvZ9iNfO6M",
-	"cX5vjHMRq6B6xSydxp5K4XDLifzT6WhDY/eoaewcqRP540QcbutMcZxUSLDao3epU/9J6DCAEaKvY1Xt",
-	"hALIwZEQ9UcWsdctVlUn0wHZQrZs2llHojA1sig6R51+K7EBkwgbK27SW8jC70kwfE5D96JfuBxIhkos",
-	"D9TUkzM5p6sAlunpsnNn7zTqo/qA3jkN/XEYxfFw71Xn4V/eQo3xB+KKPbuvHLFCStwG06PloeIZp1zs",
-	"EdopoAhRICzHFgZcfQMmBmVLlWqIlER0moBpp1tApru/13n5Kk6zVM3w4rraBZrY9dIrR1uQxSk87bUM",
-	"G64aS+CWSLQI7D5/rHZ/ihETkYZwPfQwJ4/sLDTih8hqAjaoOsqRXtPI6oo9uYwTANGqEa/RLKANBFVK",
-	"iygMTGxQU3U2kyCnHnJUKEyYTGlxWtMppZSKll61dpRHqTWdmD25vfN8kQlP9w+//L0IRxB+61j25HOc",
-	"iw5+/5VqR7kdBdVVh493hUDTff6TEzOpUNfAHizKveTjaHJmL35vzKZApbEUKBLPz2REBmLQbR8szf/h",
-	"HW5diLLRsRYSZz5VufgZlYohi3WbjCKrIgtO+259ZUFsXWvalteFQlxiqo30qsKvbg10bg/K0jGe+YSc",
-	"/rX3os2WRPsImcfn7xnkxO8GpvEniEQnu6V4rdLuTKqia1UxbfW17ADgm1bJguh8qnZyn3K6vllEOd2d",
-	"Ozv/PwAA//8=",
+	"7L19UxzHuTf8Vbr2SZUlndllXwAJKNd5ECwWNgIMSLJs9EDvTu/umNnu9cwsy8qHU3KMU3os5Y6SWEey",
+	"I1TkxC9xbp0qYimJUuXcf5yPcvIfO3yHu/rqnvfZN1j0kvCPLWCmp/vqvl77un7Xx4kiq9YYJdQyE+Mf",
+	"JyoEq8SAfxZZtcro2hKxjOZkySIG/6VKzKKh1SyN0cR4YpkUGVVNZDHUwJqFCqTEDIKsCkGUbFnIMpqp",
+	"hJIgW7ha00liPKckDPJRXTOImhi3jDpREmaxQqqYD13VqFatVxPjGSVhNWskMZ7QqEXKxEhsbyvOdK5d",
+	"uzZZtyqEWloRWyQ6p6WZKTR6fiSNihWs64SWSWAKiYsEG8RABsF69c3VRK3CKClour6aUBAxDGa8uZrQ",
+	"6CbWNXXNYhuEriYSnaYtp2pahkbLiW0+1Ro2cJVYko55ql4xiTGpqgYxzeiEVyoEEaqiukmMN0w0u4iw",
+	"eDSFLhJdI5tERQ3NqiCMyoypaP295DIxNrUiSU4ZROWUwPo6YlRvKojoJkFamTKDqMF1Z9O5VDqVyeRS",
+	"YwklofEvi81OKAmKq/yR95J5qib5ZJPObAMbhLfmCC1blcT46LASWbjirrRMqNV1nSrhSxjsGi+zm5qu",
+	"46GRVBqdmdNofWsCTVLVYJqKMqNne1k3zL3NqjPpbOy6F4lR1UwTlhm36pr799BRnJ2bW5udf/fK7NJ1",
+	"Z241bFW8mXlvdjyDPzFIKTGe+H+GPGYeEn81h3yT43NdItiMm+e1SnMCaRbSTGSQIjPUMG0Pnu4d7O+i",
+	"w/vP7O9uIfurL+wf/suZ9Ed1YjS9WRviG0edsZwin608BN4ZiCfwBmkiVkIYmU3TIlVkVbCFiljXTVRi",
+	"BtIsE06dic5w0XT56vwCmlxEJjE2iXE2hVYajA9hBsbABhFnEVsII0urEgWZTAyt8dEplzC0TFYp2yRG",
+	"Ck2ihsFoGTFKOBUxGk5n0Jkr85NXVi4tLM2+n58+m0JTMCn/UeeP82+RLVKtWahksCoIUF2rahY/Oq44",
+	"WKWBDakVzEwqt5ndSuuXzxeXM1cL7350feYCHamuDLO3NpZuXvnw0mjjvWYeT6tT2kWz/emPslo7DsiO",
+	"jCpcULscEccOnJFm1fidwsUiq1MreLQqjJaTZU1XGS3H80FdDHnUEyVn5FMji7gcozv4bxWgfkkzTGCG",
+	"TAqt13CZrMMRMNG6qd0k66iKm6hA+NmoMtNCmbSSTqcDq8rE8wYfK0BdlZRwXbfghSrekiownU6nlR5V",
+	"4rJ2M2YtsxapmnB++CcDU8um4+fGlxY/N/6Gf3JdprbNN8qsMWoSvylxEatvYYs0cFP8klpSUeBaTefq",
+	"XGN06EMpnuRs4f1C4EWzXq1io8knLA4uosziCr1YwQWdr2AT63UgCSh08TEVJO7k9Npbkyv5a5Nc4FaJ",
+	"acI5SNg7j1p/3bE//xrZD/YPfti3H9xD9p2vD+/+/vD+Q/vhLfvzP7Xu3G7d+TqF7Md79p1H6PA3O6h1",
+	"52v+T/vOo9Yvdrhg/N2P9s5z+6svEoo4v+OJIVzThjYzQ9zCMIc0yk8vpzgcJgtXa6CZs6PJdC6ZGVlJ",
+	"Z8Zz6fF0+n3+iIGLhPNRYrhQGsuWciPnzxdywyoexbkiGcuOqWmSJsPnc6OJbSVh1otFMC9KWDcJbEFv",
+	"vCH3Js8plaebRGc1AqfLvyk1gxV0Uv2XuM2RfwvuDOchE1cJKuGiZSJsIm6XjQ2PnPdvT+yuqMTCmn4i",
+	"m6JR08K0SDpsjGlhq24mxkfS2d52SbOELscqcs5oX3vnsk/doOOuNTouqTrup03/u7oo9wbeDMqHSeRw",
+	"T4FUNKqC2CuLFSCDlOomUREzUMFgG8KkLzJKSdECM8aTPhexukQ+qhPT6p+pHSnsnRuMQCYh14RGrG5x",
+	"vWxwVduJta9Ozs1OT67MLsyv5ZeWFpYSSqKkEV01E+MffCz+6Yk4aaGMJzLpNLJ3n/ED9eCJff9HdHj/",
+	"e3GoEts3AhLi8WetvW8O9n9l7+6gwy/v27vPe+H4imZa7MVwvMIpetUhj5+kQDNORL6LwkgpMaN6fGpK",
+	"trnMKChrl6rXr1+/nrx8GR0+vG/f2bV3HyL74ZPW/hetb54j+zdf2LvP7P94dgLUfoHyletDnVORqG/L",
+	"w+0neYGpTWkrmogy9Pbywvzx6c1H9dPZoyof3yX3M2Tf32nd+fK1JW2dblDWoDNi2UHKAi0EaflxZjVi",
+	"gIxBKiMmWAL83YGe7QDJ799F9u2HyH7ws9bnX6DD+//V+sP3nKavJ61fJzMhZt88W6ErpfvQ/cPcwO1T",
+	"9zs6cJC6P7LggRoA3B0zxKy5kHLF2QRaF+ywjrhfYCKyyTVyAatIo7W6hTBVUaPS9BsBU4yWdK3YrwlQ",
+	"9L3mHQrOwxpFVkUzEd+Sjmp/amF+Zm52aiVgzh8+3LEfP0H2p58cfvrIfnCPW5Kff4HsHx62vn1yeH/P",
+	"4WDXgoxyIq5blaFqCQ9ZzKqdcmKQE31EdznwKDSP4ckw3T2eHOuLJ90TeTSGxAVWt8YLOqYbg+c6q6LR",
+	"8hvycHNTrKCppjCxsa4jyhoT3J1VkWYhXMZawN6egcdVQvvkNcqCYUo/v/kilAq3+TFlVoUYqFg3LVaF",
+	"cK2u0Y58OLOwdHF2ejo/386v3n1mf/U9Ovjz3cP7j8BE6ch+p4qwA/v5aR3nLXchdV+aMNcX13mHc5B6",
+	"0FvvwFmRMxwxkI6LG4IDQ5wgIrEiosv1kuW+84bp50rp+q9oVcLq/arBcuTlaIjLYgyZemfDVsYJ1lZm",
+	"L+cXrqy05cRftu78Cc7Fd7fsB/utew8Pnu4h+/Ht0yjXSXJtdHdieXdwm9NXtGu4Lz6Xxx05R3aQ3B6m",
+	"04uLeqmaCkyOqdkgBtigWpX42XyWWsSgWM97nNczl2vy3eARYnUDiSB7B8aenV/JL81Pzq0t55eu5pdc",
+	"98fH3mBmIfvrXyL74detbx4e7N9Crf1H9qe7oWDpKdf2xbXtSO/xbj+U74sl+3NCnaOJluFaE4kjOkjG",
+	"jCfFQNlzweGGFJq1kImboHW5uYyqzCCIUVSrGzVmkgn0UZ1ZBK3L9a372XSOlTW6JGLYfXKpzoobJBR0",
+	"alQ0nSD5lw5sOnll5dJaOp0LcObB0x177z5I9Md7B89vt+49tB/4pXku3frzTmdhnmrjn+p8nS8mJCdW",
+	"P88aUV4qaSWrgkpY0+sG4VITI6OzoSIJlQ0QauTwq7vIfrBv/+znvmueB08EgQ72d1A3Ur58KpmQEDWD",
+	"i5ZYrz9wKf4GQocZYE8SovZ0oIbjI5TCQfYik7vP7W93kX3/j/buQzRqP74HculvX7R+/Qi1Ht7j3njr",
+	"6Z8O/uT8svXNj0jEzQKGQyiE+ecvuEBzBndf7CWa+aKpD1cbIdaF2w4NbrJq2DQbzOiF4pnAyZyddun3",
+	"153W/q3WD7cPHz5/NanwOulWH7FdddonrdtFkBx6e45spi9teoXyYZih3QQOHZwSddc8cFc2eMi5gIHD",
+	"77qxGvxOyPEUgmQcYedSwu0Fi0BmUoVA5Ee+QLY00zK5YPUlhl67di0ZzsGMm758ZahN5ua2L4Vlnlkz",
+	"rE7VvmNa3muBeJZZL1ZEmK0Ts88vrKzNLFyZnw6a0pDaxnXPnT1k791vPX0GknL//9i7Oz1EjgMG3VA6",
+	"MzacLmZJ8gIeGU6eV3PFZCGD08mRUro0WsqUsjhXOJULQbng3xfPzu53W7rZ2r1ujSdC+vOR55mFxOkc",
+	"pPzwaDNQATIveUZeCIHQENmgJqsSuM0mukmCQa9F3NQZVlcYm8NGmfTJvJbvNe+gwKfYJjG8JMhOLLw4",
+	"eX1uYXJ6bWVhYW1ucumtfAwro9bT560nz7nd2Nq53XryDB1+8rdTZ/gIjBlH7RCDdiZ2P6HnTH+hZ3kB",
+	"i/LU0qwmWmEMieM1SO6LEmDgahwYQDMFD4wOo3e0i36eWyIlg5iVozm3sq4heAJksoWCyFZNM4iqIE3V",
+	"CRcAhHbxT5byM0v55UtrKwvv5OfXZufhwjoUdn5uf/YQTsN3d1u/uxvxfqXP2/rto4O/PO/NljYECV6M",
+	"T2EQh84+iplERVZDK5IJkVJVYTpBJoFrA1TCVU1vikT6TbbRDwWX8leW80ECtp4+s+/fBhX3aOfw/jPk",
+	"UHQH2f/5Wet3dw//4/Uh5+sk69qdbV/Q/nhHu53r4u3HK+e8xNPkBLJSgAIIyq84I8WLKEUIKLBVGhhK",
+	"PFRZgnbyHssKY5cxbUqtY/YpiA1skTlu24RFi8UYqmLadAwxs6PwmFzJr83NXp5dWcu/N5XPT+fjPBmf",
+	"Km59979O7/hOVGjE7kjIRDruhvRjRGX7y5rhVhM/1mjJO34DFB8x1Bns9YHjNzhX9Igz2gQqsipBBVzc",
+	"QLhkEQOtQ1FrEqpa12VgNhzl8D3So7jwVcr6JUVAGvcnJqS4C4sILhVr2LSgsA2eaU64QrOzvyQkd/69",
+	"xdmlsKHhqKmBGWsvIXE41sB1MxuFQlFkCryplSm26gZRED+1CtJMs04MyH+qqxrhHNaVkrE276O9w6/g",
+	"8uK7W8i+/7m968XPIW7hpQu/Ennsmmlq4bg5ZYJYnSjgL21sf5QO7+/YX33hJfq/Ckt2DPOooJc2PDcn",
+	"wLhwgqeGVq5YplNDUTeJIas/1e5nZCl/deGdeBLd37F/82nr3iPHqncOxivPaq+TUg6dU1cbdzmmfaXJ",
+	"vSIGemCpgw4QFgRyghSizIDSZafGxbPMhQjmf5dsdvLG+BWKN7GmQ/Vnn0Vomq7Piv2cwZoeJxMssmU5",
+	"jM8fR3L/0ZkrM0vJi7Nzc8l0Nn22kxxYzi9dnZ3Kr12Zn7w6OTs3eXEuEqc8eH4b2b/dhzvwO3vcSmxX",
+	"7fhKSFAh/HohWU13K+UFxRaXFqaPT7FPPzn81W3Uenrr4Ie/ocMvv2h9/wzZe7+0f/bzPghXM5haL1rm",
+	"kJPoPJTOpJOZbG44OTJ6/sKLKnYKHF5fKBwXNwiVKWnuI8ch2u6P9p1H9t4n9qMfW7/lSkemHcJFCmQN",
+	"xyXqn3qKJ6CU4vfK8xRPeKv6SkTrLxAv0SSQXygPUsfFUW6gqu6dhWV/EYTDhkVMfcmhlDWgEIoyVGQ1",
+	"CPdiC1UwVV+2u2kS44jX6fXQq9Erdf5ER5dgOb+01uZa/adP7K++tx/f6+syHSKi/KtJjZbYqRAJWbZh",
+	"cnvyozdqt4tB+yn+at1/h5Y88NgzuHZgumimDEBThnRGy8Rw02G8j8JGTqpVjb5lYMFlNYPViGFp/hCO",
+	"ORkDiDVHShbAGzQqhCLNAq+zrG0SCqhFZcbUCVEISUS4x3muwnQVqsqrMtTtR/nKjiYz2WQus5IZGU87",
+	"e1JiRhVbifGEii2S5JuYiCD3KAn4tphpaMR0LpnOrMBw/Y94sRkHN8VQGW8SpFkTSA8QwquaF6XcIdAs",
+	"zImd1Ens92qBErc+YLE8XKEP/IPccL/BCh+SosW/AbvNpWx0VZPUATjijGtauFRCJuGLTKF5XCUKovVq",
+	"gRgmqA6J6wToT1VsbhAVnTn88ufnWr/4UkHcED137tw5MEQVVDl37tz/K4mQKrLqWVSoW87hkCqJlVbp",
+	"ukE2CdbXBVhU8CgWDYItosZvcCaZzq6kc+Pp4fH0SO8b7BjOAu/JG3TqyvJKMi1y+yIvkSoIKf/z4fXF",
+	"vkYNplelLuu0t3n3wW0loWPTgnzwjizoQy4U0E+QQBjDW1F51xuhdI3KO3iLVM3g4gN7HfeyU5RqGLiZ",
+	"cJOxr1BL0+NYi4hjwZ9ChKrmBADnCdSxuYWpd/LT7ReW7ZfFPW4x4+aC/WLNYkKuSiaZgExxnUiBplkm",
+	"Yg2KCsTUVNgLE6SbS7FOe+6TwTEEAz0yD7zXJ+n5/IL71hG6jukk7vvhvHB3AmB0uM8XGNMJpvCG1Lrd",
+	"gc2WxZPck3SB13oBQxPPzwP0l58kUgTFEWOTGPEoh1N8O2UJM7j6bqjU3erFyZWpSwibGw4mX+AMno8F",
+	"OPNLZRcCzp21w1QusZzdCh7KEPW9VSg+idhR0LvWXUS7q9jCPZ1M0BfbPnv44yh1XUs0olb0Bm6ayDLq",
+	"wA/hwxIilDOM9zFFzLPjGs1puZTgAt1T3zsTOkuN8CAuaxRbPehmD6PPeSG8RjGbwJidVzegLRRUegX3",
+	"cQpOMp+iD4wLq6rGP431Rd+SpcgJ2QYBPd6JFlPek21UOaPlkCr3IUjmsukAgmSuk66MmufwJ4HT6UxZ",
+	"ADZWsUYhIA3qe0IaXxVuYlJGe9cjTgWZ5uoLgHramhUvj6TjDrasK4mxB5tcHhq4aBHDnBCRPCQ+4Wbq",
+	"KwJQRbMq3BBxr5c0lZt3ITGZmGKGQYpW8hIzTJLM+LW0r7wlhNTrI/eFfjX4WwF/pGcy+s1rP/2Gu+rm",
+	"vjfHcBFtewGVPapG95aQA4LKHzLR9QxMCx88fy70sG87R9Ld8VdjtabvdPgUqKMvJQ1jJUtAMsQhKBiG",
+	"BrkWFFdJkDVDZ9fnE/iWNBxZUg1bFjH4B/6/DyaT7+PkzXRybC15419+EjFKlMRW0q2AG07bj+8he/dZ",
+	"66fPBOjcJ60nzxVk3/7f9uN7Cnpj7Q0FvZF8o/XdXSQCJG4M1VdfnxBI1kRdFpfBbTSjSI6NkOQSa4gE",
+	"LnmVbKIGMYi4TA5joXexeMQX4vYkML3jqbboSl9B7Zb3e37RIxisrIQTSEkDVQkXEfxnUAYKMivcvQAP",
+	"hNEizDJIMGbVcN2qXDG06IdmICSMsHcHyX9Rqymobtaxrje5y4/Ru0uoyNRQVEaOOz4EqEZDXlSL1czk",
+	"hlb9V5MUDWK9+fbF5WvXc9OL+UuL7+QW31sM/7xaT6ezoyJP5U13lFi3hRTZJjGaU0xt63biQlElyVK5",
+	"ks314nSKOUYJcxGbJJcNLrjbQhLd5Jb8mOLfkvCq4k4KeIBHM4E6ROrA0+aqmfqCVVWCqRnQjAMKw/Wn",
+	"0EKE6yDJ3zYZvUYK75BmbOQqr2ZHRjJjqFYv6FoRMNXPLM1MoQvp3PmzUV7Bejl4nPLq9PJkbIzI2Aw/",
+	"CV+Ke3ZDCwWSNpIyOhH7tNUMPr3wzmLcc3UzpF1NrRz33FYb/H6XIgoqYJOMDtcNPbjhmcxH1yevv7M1",
+	"ZZSuLq+dX2lee/fSQvl8pbi5iGvaZd1ozGK8WLx0ZYl1Pft8VYJqgh5i/gpQnM+x894uk5go9AZp9m7y",
+	"+M5JRAyEp8rHjZsPRNziFScGwb8C2WVxCkby4Sxt32+k7vAjEoPJQL18MwjDfiGdjmpavgpIl2w/DRhy",
+	"pVkjbTXdumglsh7XX6TNKTR6MQsjVPZTLDRz/zz9pJNfa7s1xzMavN19BY0Fsb5NEncbg+OE+8rUAOO8",
+	"Wi02ImsQ6Oww4fl3JiEmAlOkQZ2rAGL6/UDNQDo2LVTDhtWul8u5zgokOA+4qgTzRBhJErIjOLavKD+6",
+	"neJqv40V5uu9obNymag+Z5YqgVsu7gg7a5eNYAKTqG5SlsS12Dl4R8p9XvSCiAZRrVj2nVt4a3ZeQZNX",
+	"VhbW5L/nFt5auLKiyOi4gq7MO/9ySl5EaZaClvPLywDIOj/Nf1ycXF6+trA0vTZ1aXL+Lf6byzOTa/n5",
+	"pYW5Oeenpfzlhav5aWWVip+mFq7ml66vTS1M59fEoPz3M5Ozc/lpOCBwHwT9JSToDUEqbob7f8DU28kZ",
+	"twdPj81xRs52VUvYch7xNqEt/10SuOeDCCr6+PnViCr6FzgAOeon1asqTo9mUeO6xeD1QC8R+Wgo54aQ",
+	"GvJnYHO7OjuMKqxueEIRe4DF1LQIVrkcy6VRVaN1K6T4296sMKvWJpIhBSPYFVE3j/8fOR4IPKzALLF3",
+	"6Sv7+gT80QmnVRU8DClFZgpdkysSKbRklTqYcyZyQH9EehEgMItrSaKrYRkwPJZN58YSgZDJmQ/SybEb",
+	"H49u/9sHOHkzmzx/4+OR7aTv32d/EnuP54tinmy8sb8AWdeAVtyhXZR/nILLqKOGxA2DUGvxhdGFksZi",
+	"j6FkfkyvUI0fwglkNRgya0TXNVqGv8ChIlsWOjM/M6Wg+Znps5BkwH/vzC6ob1v7+4c7+61vn9hf3kL2",
+	"518ffnbX3n12+MVdlB3A0kJbGCZscOWdtvNoG9k+Pu/rSPWG6Q/IQzIGMLeAXz7ZEHw4/6QjKQIZLoTW",
+	"q/yVUCe5xaWF6StTK9IoSSgiUWxy+jIYDAuL+SVAlV/mX2jbji5yPr1PT1VIcSNet1ewGZpiNyPNu36Y",
+	"huy1Pu4WxAs+y9Tx1zq9vux7NBp28v6mhNYSN9POOwRkOp6FEEfzV9BICE3zaHx6AnvYea7y+EQ3xk+2",
+	"MBXfYQbB1L3sEDaLEXVhQjUdTv52bJacgamsBO+DWwaT4RY0xLy5dKZcmzuR0E1inzeFHjcf70qtrcXg",
+	"m12X5Q2KaV/ZG5UObUAl7pPKKFFQLplNpwN32MEeoW4KYl3VwO2PbRoq695lKQNgd0Ij0b1HQU2ZTXdJ",
+	"Dghc9+X+PZtO24/viUEdHMtgVylnpUeTSCcViV/y32PEs1LkAicUysHFCt8H2UK0SBS+EzUdF50rWHkJ",
+	"FXPvU7251RhNNq0C07rf+0QW1e0GJrC24/FRlExBTvIJWz9KKRSw//qPrd/uRgvYI/in92/bezuH9x+h",
+	"g6dP7Qf3UOvps4Nnt0LVMq8Iy0Lc9zSo3iFE1X+gvAOlj3t4ve16JRWAxBE7mlwM7rO3UUYmNfn+u5fn",
+	"WO1KaaW5xWYuLBa2NudS71fHNq9XZ5rh1I+x0f7yWQJfjl0XE2WUjmc0dWV5ZeFyfsn1ewC9XbhCN8LZ",
+	"KfLByAYtBy3TuAwEeMAU0W9KiIpwuO13T65aXw6ZTNuITmmBEhlWd6spZEReOLMdw3TBJsJI1zaJeaRQ",
+	"XNR4DVQgtMlah/sCd7YKGuz1jIw9xK5UMwMRSKcIqIh1PX45gsRtst75UHIPRCdyzTKJXgI9bVZY+Epn",
+	"qmKwKkH//Rd0TaMqa5jRGEJPd00Q0pCFJdI9gVIGcfPk3ifxxVagU09fN0v8/WVCaNsdlPc78J26SVRF",
+	"5PwTeS4QM5DJumxqdjyT6WtTzXDSQDozVlRzOJPMFLLF5Hk1R5JjpeF0ciQzmj2fuzA8NpLG/tHrdbhm",
+	"75KSAs/IPQfi+w90gDbeOVN83BUnrjrnmDk5ZD07U45E6GbGuQN3mtPx9N+rnlO2TCwLF3Sy7BZahG8J",
+	"p97JTztVvwUuFyzwfoqsSkzRp18ACTnxOtMv5ienVmav5hNKYvnK8iJcFiaUxOy8/HVAzPufiJBmhVm1",
+	"KUZLmlE9mq7ufN3h9lGNXHhAtpyJKGukul45ODcOP+nKRHw2cbvBlxnPA51y8lacYllsoitLs/I+ps8c",
+	"vAqj5WRZ01VGy4NPxGuXNSfzFg0CVXwFyKET87eaNY2WkUYtBndLtdoLyK1rtyfHkwHurrb127yeFdz3",
+	"AqeNO2OtX33duUnFK+KTXampxyq7aFPpMKnrXqUDFFV1rHXAFJFqzWoiXTMtZOENYiKs6wg3cPMkCx9e",
+	"tcz73mrmQoK/U1nbVfGHUC0bcgwck4TMp/MwQa3KVUCma363V4fWIVQUX2jsVqpjYbOCb2tCD4cUWvaV",
+	"vhANMCzEYaIgHZ2zhDQ16gscqZ63a72Oa9ezBjXjzvDxTmkkJ+RYYege6kf7r1EZSBXp4CtLeiweiSm5",
+	"jKu0bHd+25WOaNxLdvw9k+tB7l0GtZ1fO4eDxeFYsd8iwcmbk8n3e6sbyf17Nm0/vne8khFYKC2xNtUi",
+	"Tp1cJwiIBgkWrHWsqYv1zdoWug/Wi371GOyllksfg53cyuWe+IiW2PEMssAhfQWdMt8G+WJ4ri8lfLKe",
+	"nCr3nci6rhJDK7XJTBxwmHw4m4sLk/eeCA6QP5racQ8mEIbm/C5aOkbD6UwPOyOGltPpFhMXVDve6fNR",
+	"/hU8e348p4tMbfabLgaQTL1DRk3x57cdyCaz/ddiyBOqTAOkqJJEqi3qGqGWcCUdeCe0LoO1s+q661II",
+	"SEYIAPCnVNO5y5Veg3uMP064b4vYWveuSdsx9HU6GEbjhlqxgjRaq1sCCwdbogeoqIuuNCcQFrsO6ZWA",
+	"twzpS6IBqYJMoqusKv4q8yv7NCdhQ2agrWKMbvId1LhUEAWVNAtZDGJEosKQBZy2UF4IOLMH+7+yd3fi",
+	"e9rFpGZyAyf89UXM1ys2U25Q8EttcRgjt3IeqFfbsDwgvUFsV2SqEnXQoXkXIyw8h3eh0augMZ8KZw0s",
+	"MmstVNL4yfXRgJ9iMCf56YExTXTmWm5K/BtpqoJyWVQhW0jVypplng2Ft7rjk4UCXzhZuvFxLttD8AtE",
+	"hF8WeYSXm+xRoZuEmpLiJnQmRKUacQs9JqQ8MFHBwLRYQQwwBdC6yormEDxnpqrqOoQOALLKqpsKkklO",
+	"cqZAyirBVKNlfuIILlYCsU6vZMTX2dXXDdfXx/Ti5PSa7PDNf5qdmwsA2IlrsLXp/Pxs3vfz7Pza4tLC",
+	"W0v55WX+y4X5mbnZqZWEkphZWLo4Oz2dn08oMQ3WZ6fzlxcXVvLzU9fX3slf9/rrtOvqPDc7nw/MB37h",
+	"tzYu51cuLUzDM5NzcwvX4Jf+N+J6ZMW3hWjXYaZNT6B4xNAwoH94sDAEeQgMO4IgGBavwV+JIpWgpRXz",
+	"RvTaLQ4rsZt+DWW8QNq9TJN3Eu3huPIjOZxOI2a4gHghq85BqexVFYD678EMgYn2UnXQ1i4RU+vG7EI1",
+	"9UevBUrALATFGqVJyRkyrlQNcrzGEUYqsywiqhAc6wD6k51Zl+rkMqNWZV1B66BuU+kUf3T9rIjxeIAQ",
+	"H9WJ0VRQDVSWgQSSKaphA1eJRQwFMWOVrvOh1x0QQPklKKoXDba8qxiD4EgphH9C/RTFXas04U62nTL3",
+	"0MhkCUbgq9evX7+evHwZHT68b9/ZFRGEJ639L1rfPEf2b76wd5/Z/xHKSeumJcTOdAwKRl3g6AlFVVaA",
+	"tuUaJRJ2MOW2dYH6soahWQStpzPpTDY3PDJ6/sI635z1AAb2+oTkOWmbiYNfadYqhGKLRLYhDKDtC9hk",
+	"csFcj3RAlaYzcIt0Jikuk3LK8Lb85/D2v4l/nFcuxBWvBGI5vtU4jYQDU3J3KroxHmEvC73nl1Rh6koW",
+	"FvZzBXt96rmRQnRd4DNySouxohwYeyES7AsRyF47zp1Hl7Tirm5Th0O4GCjAixQDzJMtq6fE5go2Fw2y",
+	"qbG62RtCXi3WJl+paCbif1J8YI6aiTJBz7xzoF5JmNpNEpckQqomqoHoKsOto1spEhgeQpN4S44vk1o7",
+	"fM1iFtbzOqlyjRRY/XDWZz5r1BrlNpQ7WLrtYIu4TIIj5Tq/F6lBAQMVyBCeX+ATirvJwS3sdGI83OM+",
+	"9NlKW2Bk59pXWLrSoyXcLVhNTBaLpGahdpDMq4mYK5BjOfLxkW7HkJbuGpGC5die4VGCBx0c88H5zB6w",
+	"9Mm5rV7M12OXtJ/zRsbGfId+OD5nNeD8DsqVFRDYkZPga4txaWVl0XW3NIrytKxrZujy4yJWHZXdxWM+",
+	"IQe2XQn9rEqopZU0ebfn+ZvB+cdDeHd3GELCSBadC6r6YuaS43ynTXF8bIc0/v2NiiSRn1E3NKu5zE+3",
+	"7AkDycaTdRF0ET/NOPv+9rWVhBJfRugFg1kJrQsgdci9E2ZVoLsn5DcDR4FWC6U3VyyrJgDKAYM9em3E",
+	"ypAbuUFIDeqNRcYi1rVNIuAEdYINihpcFMorNm7xqUy0YOEuYDKdSSvI+ymbPptapav03DlIrjVT586h",
+	"yMIguvz2tRV0BtB+FLRuNWvjCFv/8mHDWld8CaBnuQiGq/L1SdnrCMTvOBK53Oh/bn27nkJx7T5XKavh",
+	"j+pE8Vc38EW5SahMVxG2UJWZVgpNuusHmS9aLngTiWasKtJ9rFusii2tKBIk5YvON1KrdI6VyxDxqDtJ",
+	"FaRUIkWLf1pOSudDlysBIglDeZMYnD9UxEolboJL2k4KW5oTd1lakJqJ1j9edYyuVWkhrTq212pi/H9u",
+	"fausQuBa/LC9PoEIuMOxDjCQMDik0Kirwt1cTYx/zEfZXoeidkeNeo6XVKRCh64LFTreVoeup5C0l8XK",
+	"ZeyIb5jwpVap40w5B8zARY2WORHW30tKAZecnV5HZzLJ0eFQnfO6hwGYWkveWD+LBII0qVlEVVAVq0RM",
+	"XTayE2eFFCuMqBPoWm4KrYM0qGGDUGsdqOO8npJ/k3FxTKUoi40qsrq4qIZViHCEzPtGWDeZ6yetD1UI",
+	"PxncLR7iLHlzHaa0PsT91ib/SbgGBmPyMPIj5hgFkKnbBFJSJpJ13VRkRvl0LeF0OY0WXAmLQGb58lkS",
+	"mVQ6lQbQgxqhuKYlxhO5VDqVk/FGEHdDqQbR9SRA7Q992NgwU06zinK7xDWZ3SpM7Jo0+UTAlbv9XM05",
+	"aGIbpOkaa+dHMufj1gvU46QkwNZAdiANq1vgfK9Lm2A9hSap0w14la5vaOq6kEnC/+POV4lYxQrSLFG6",
+	"rThyAjiW72Im7XZgASqKaLLGKNxulIn1dmNDQGKaNUZNoRKy6XSfvVQcxC2vs8fhwx378RN0+NOvoch+",
+	"95m9t8N/8vf1EG99INHVXEg1QFDzwaYBSloAGg2Q0CT8GaCdSYizrT6xybaV/r6d7fLthSyjm5dHs7Wp",
+	"jMZGP3z3neqF+WL2SnPmvaI6vLFQXTAvzrLr1vtZbSOxfaOPbh5BwLM2zTw2CGdRK9RqZwoXKyQ5xXmJ",
+	"6fEInjqjZX6GJAzPBqmFjFQBCcelz1YSl8mbuXQ64TdahJfrLSVs4PD5DmfH2q3SPXxDbdpNbyuJEXEm",
+	"e3p9lnKDD+tgtIuXsz2/fBGrb2GLNIRlP5LO9fymvwUUvDrc86vyiytalbB60FRLjH9wQ/Ex1qILzyfD",
+	"MaB7m0GlzOUlLpt+0LqtJBc8SWwlubRx9mwr6S+xTkB0CdrhAEpPYjzhN5lgXkPQkgR65phtxWZeosZQ",
+	"4aW5dTmiMUK1bvLDxiUX2cJFS29OuHIS6nAhnVOkH5optMwMi6io0HSgolNokRgmd/4QNxP4wKKjiLCw",
+	"RNpimUEO4Cot1Q3ICrQqmMtDJZ1OpxBUlJoEG6KwtH2Bb4zU1DXTAnh00CsyqCsEWVvADVepaWrHjC+N",
+	"vwfx44SSoJB+42XS9CYrvMLwDvMxPS3bFb04bk6+zMle5+WHUu8yNzguLnotGJQdw65xM9S9cHGfPZP8",
+	"uVZdJqrJKXLLlExIQDWJlYqLlrYpbhNFBxN+gkM1FNGCAzfpJ25Nri/Y+0lwEsD4QuKe9Q6wDzKMJHp/",
+	"fFm7SRLbN45tQkBOd9CGOPhh/+Dpj9DFa/eu33Bw0m9kBIcLyCAymhuKlcG1QLjVSWiBiGrGiX5m05HI",
+	"ZDoYXkxvb8e2eEOtP3zf+u0uNB0D/ItoJ043cs2lLh+mFO06d/DDLfvT/x+JRXdabaC3UbuGRv7U5gA3",
+	"y9zMuB5EgZzKdjEhmf78QaiZzI1Qn552bXYCyZQffOx14WrXesttqhXohRXQWoHKUX5yfeDG7cCJB/Hd",
+	"UDUrZ4JAZmek345MjPbV6d4Id8uRh9OJ9nnywMnfDGsML0/T18vG9YnOb58Qb2SCvJEZGG/0bBPHtDuJ",
+	"MYwXAAWsTFLcJBvuw4i8iF0ALngz048d6PW7hnd7tyFnmFGAQtXEqcncv8nsytJlYdnBTYnU1T6TGBha",
+	"My3DRb0MmcE+zLAuBrGSqDEzxgAeTo95ESZNhWprvEEouPROSheALHpzYQYqE8sMQyo6AbhxiKLIKjpu",
+	"VQTQGUU0yrFHRHBmlYqerQ1IcyCcs+VlfwWLdv+b0OFcBDbApE6hBao3EaYIQAOQ0DSyu1+cMVx0W/FI",
+	"j5CYlpNP2of2d9RVSCUCoE6gFWhXtRatHQhoLM9svOFHgYzBuQtqqu5IBlHR7zdR3St7+87ewV8eoYP9",
+	"R4c/+1M7ndCbsJeZ+NvbzqawEP3sr57ZDz+xH9/zk7DtorOBacKrh3dvIfvxZ/ZPn/hn6kJL+GcqmzsE",
+	"J3nw11tioH5al0a7O20H70hAUUQMzswAjxyyP921d/4YZ4W9mrbXqVnVn1nlFkwc1axq3+wZTk4PLkAX",
+	"lu3rCEZOSqB7qL+o/OS7s4SwvD4IdV7hP5SS5YqWG5bbBBXj3Qu9vdLLDyIH/kYb6RQ8BDJM2f4MtJNh",
+	"57gE821/9tjb37+V28nIFRJTfS1t3HTvNu4UoyVdE2kcw5neP7iImzrD6gpjc9iA4MapaX1k01qcNR8O",
+	"eD+GdQCZt59I89DHgkm324acO4eEsa73HectE0vataEob5fAmBOAPX5MTCwhpCBc11o41Kc2yqmN0reN",
+	"clKhmE5Kyhc4fz0VVe8ClJNinlkzEOQ91TbH0DYLlBxFz/QVwMFWsdIG1k4zvQ54poWbZgqtSwZbFwh6",
+	"2OqElzLh9gGqYFMWoarI1CCfCl5yG2EMp8dSaCWYeLVKReBHZloBCpfs3Y8NSCWrm0R009WoGzcSKUG+",
+	"Rh3O7StlFhJCBWHaFNlTIpnfSSpLoXkGhShOX3PZtmiVGlq5YpmK6K3vhoesCjOJr+ekkxQDBJAXYOJJ",
+	"oB46M5weO+tgtsA1MEBAhCJeccq47mIPHU8fHzVA5aK++FJcvrpr7+yh1tNbBz/8za+G2wScFPj5wvnR",
+	"keRwLptJ3PCFW+RYEtnXDQ75hDmwhVkj4Wsje+++/d0t/+fdQVt/+MzefYhav9ixv/oe2Xf2Dp7uIXvv",
+	"l/bthwmfnvEX/Pk/2LP4j+JC9RSw6dcakssnsQRo3fv9qSX0j2oJ+U/o0YyhC+2NIcG/L88Ykqm4HkrB",
+	"P511dBoCeM1CAAJMw6nnAIZGTOKuvdhwgCg5SFY0+Vqb4MA8aRDTEvVxTkK824RSo6ioE2zEZI+huOSx",
+	"DilhoBPMI1sor3qOjlOE6B0FWcG5+xwa0e990zlvBXfQllotAMg8FpbAbrmI0wnS1/ixa7dHSPSNfjw7",
+	"Nj7c7uOuFeXDe3AnFCzTPNKMTigvI9sxLyO8XSeRlxHbMPIfLTPjNBjwEvTONVF9XqsRSlQkAYPdhna6",
+	"I3sHHCXIdFI/Pkt+6GPvh22hgnRixfb+MFmkPzBY2il0TdSwcZWKKkxXTR8OBCSQCJhbtNJXRCBOZRlk",
+	"k22QYMe3E1JaATDErk87CLrHV1diieE0yz/fPbz/CHGHG9zgU5fxNHjeLXguzgwUqsOxeYnOoq9jeqDl",
+	"yqnL2JPLeKp7j6h7V/AGCXT5AUV0Ms6ekqjV45rW+Fu+UcR0lRgIOji6rSlx1c8VE5AAWmZMhdJfgWW6",
+	"7gq59RTy5gSha88gAG3K34bANkS9Y6+I+ddfuA49ViC7xIy3GAsrxef7XClGKy18+YCxDT6RfWfP/uG/",
+	"4LAAfVcqoklWdOzHt0Nj96BtvM8/2G99d+/gr3ft724h+4dnhw8e9pNS+BbfpxMNTvu6mkZsjdafb9kP",
+	"npzaGqe2Rl+2hjg2L9nWODU0TmPTr5Od8hbUXKJAz+cXGY82yCbBost2bGGIC+wFzEVxlSgSr1BASjjd",
+	"7JygtAP35UA+yKt8N5ENhmlUmMBma+PoE6y/vJtzD4oymMT2aC/W0JAJ+K2nEKYUwGCypXI/Gj/YCPlE",
+	"VD7sT/guesf+4dlJZ+bFlLj0rfCDdTD/bAo/UJlz4grf7ZjxOuTmeddh/2yq/lRlv/QcP/fwvWCt7W89",
+	"2i5sP8fK/t5edUugkkFxpdJLxJ1QFRAZnG+dXLBgcCH0uHyrnef2Zw+R/Z+ftX4Xq+PkO7ngzeMfft/6",
+	"9R4SL8O1I7w/ODmX51+NNHONkXXw4Oml46l06k065blRrutOhqwpo48vpfhlqE51Vtxo713MMANKyKGx",
+	"TRBqRiTnOi59VfbKLm6IrBeQaSYhJqDhU8j7FUCRMrUmNicXZvO6eRbCl7Af/dj67SNkP947eH4bHd5/",
+	"Zu89esX8C0HeiPgNzPg0pngaU+whpvh0x967Lw87XGPC6XnBTsYVeZ5PHYtTx+KFqG5x4I6orftMDnLh",
+	"r9sr52ULGxLeRdygMonWohIBqwtVOwJVt8AsCRFtptA10OSaKjR4QK3DPaUFCNGAneu0QC40kUW2LGiC",
+	"zP+tVcn4Kv37rbuz006jkNZfd1r7t1o/3D58+Lz1zY8xGPx/v/VzdMZJfzwrDIWSVrIqqIQ1vS7wZjAy",
+	"AEK0uGE6YDcl5oekFt8dgWvDB/v2z36O7DtfH979PZc+D56gXLr1552D/R0khJS9+0zKqVBDkJR/NlnR",
+	"c4eiv9+62+098QV0+Jsd1LrztX3nEbLvPGr9Yse/0sDgubOpVTpJg9cgYVAeSohqonVm1dYRNlGD6Pq4",
+	"m5yhWXDhLF8UO8YMZNYItQCtJ1z85bQMS6FJ+Th/apVKmEFoCyRpriDsYD9DR2lVZCpbgNM8iQoGa5gi",
+	"YVkUnemsXBYFzxuE1PhARcY2NKKgdRe1YU2cwLX/ufXtOjqDURMCz5csq7ZA9aYs+gKEc4u58MRw5tfP",
+	"KgBrKLoaWgA3DXjFApBYYBaFQQ/5mYWVEXlsFWQyMWOMOEvSMjEgqB04Vs5K4beiN16DClc8haZE47dV",
+	"6uyBWCVfv0ncdjWFuqiGA2LNCSB0QFJyMNnLBNiHz1DXqpol8gxH02mgOj/P0BDFidKfGRod5qSdXdwc",
+	"Pcs3bzg7JirtULlOzFjQZSEl+jWYlwX29pRBoBkB1nuJA+RFxGFSzLafNyCL+XjWOa5bbM6RiH779V7r",
+	"F18iNxPZb8L6XhEp3x0BmuItIy6O9ehnY793xOGDlltgcaJ+z959bn8bwK1iVi0xnhgey6ZzY4le1+XA",
+	"kfSbfH2ytx6dYJNiqew4JgKhGDJXE+MJ0ny7UnirqC1ob8+8n19aeXd51pylSyPFqdnR2epM+p1sLadO",
+	"vT2WIs23b6rXZvmDrJAdobM0nSpmdVqozqTV997WA818xzMX0mm+RmBo51tGJjX5/ruX51jtSmmlucVm",
+	"LiwWtjbnUu9XxzavV2cgjYk/uiLy+S86DSqc1sVt/aVer1SOjR42EJCwmDqAaNetvnGKvJqCM04VK6QR",
+	"nT2ZM7BZvHRZK707mCNwOcW3nx+DbkegLfSQ31C8cWyQtKNtUn/ioZOPNudYCyEU+WViJadAo8ZfaQsD",
+	"4g3TNS7g1ppCg2IwJ0KA8mHLI1PKkpw6XHxTzaQuNRfGViYn0CK2Km/6jY0JdBlvJSfL5M1cZiQ3mk6n",
+	"J1wjZQItk2LdIBNoGVfJsmaRN+fwVv8o9S/ELZVSGnL1Tz3EVwZaXzQaEma79LZcRe15jtJ7i3EZ+3MU",
+	"uxYtzrFyUqOmwk34JKtb8C9uD7soC9oGQXWqOtXDWNeJ8YbpwOQriPrKHifAgeD2rMHN4kJTdg8XjS6r",
+	"3EK3KqQaLoJcpf1VQS406BGLIP9pShvPvczSxnOnpY3/HKWNpzphUFWGAdkaqTIcjDpgouAhPnCYd9pz",
+	"uYFDUe4gGuk5XfgCwcQJCLz4OrQ5lYFezkIkZSEuUsHndWzZKkJQC2KJEQEru/8G4FsibN2mRfBRGblN",
+	"5+P2BjGrO6Blpyz5cu7gRZ8VEs7pHQD7VUsYsHA7Jf/4L9ZD6OxUFe3tAmjswoxyo/Sar3eyiIym0IL0",
+	"q528Xx8OvCmwsaDhpVUhmuEgZ8Wm91bZJlnh8z/eXTofJgRwFblj7hC36oP7FuUoJxqnEgtS41bUVtgE",
+	"wnf27jPkPP/i5c6SmP4EoowSGVKGbo0v9fb0tBjitZKb4hBFhVZAfvp/378UbdcA4zIgGWIkLlZk1woR",
+	"FEL8VBFqce7lv6jV0JmlmSk0ms1dGEejSNXKGnd2c2lkng3cimqArggXm/BrcQEH91DoytKsIu+h+FcZ",
+	"tVYpoSq0YpU3aO8uia7NaNZCzs2aJdOcRMNMcWVWIISiIqMlzahyFiyQskapRssIU9JABoEyVBOu3+DW",
+	"SoI4RIT+Kg1J/QlxLaSJfovQ20xcMmFvKlwziNbm8J4TezYn3L4hsRqjTCxHV7h1Ww7caozagDUdW2vA",
+	"KCGr7td/bP12F9l3HtmPf/ma6o4CKdc7LasN2GBvOPv+aP2xwfb7gs/3KTrQcMi+/0f7wT0k1gaVqr/6",
+	"Gtl/+6L160dQigAt+kNd+Y+q+vhZ61aCIFajiPbJwuLjfHmq8k5VXq8q7yKXSNxrhw4Y4bSNASq+iPsw",
+	"JDVGh9o/qRO5EhLQPQKDPqQNJ9y/gVcv+7WbGyboA0ZJCsnG6sgiNOR4KIjgYsXrJY80P2rCKhXZJ2EG",
+	"k0FfFSxNSFMZ95pbiwmIhBeYcK32hin+JCbjS1kJJLPEtYsSNDq24vHR2ncnCZJLJjK1vX3vU2ZNiS+d",
+	"7J26Y2vE6Zw2yibSZqV6c6sxmmxaBaYllAQtmI1mMqfWSCGhJDZGthrDyZt6tfoR35JCtpFNDlsl8KQ1",
+	"w2wMJ0fUUo2/9+HNemMjOZyzGH9PL3y0RZJZ3aKlhJIof2hsEf6kGMUwt8rJkQIGtqqVtrY2ksMGpixx",
+	"I6hrwk6Vs6xQmlbr6Z8O/vTEr37u37b3drhaOnj6FPTU02cHz24NSB8t+enXg2LyufyyMfGpVjrVSr0i",
+	"pgoGjwkfyRxBLjtPQjl5Rnc7pbQkZJkQ7cW6YRBquT7MhJe+KKIQWDgw4uqR/851oNxEUcVRAFn3XzmZ",
+	"PMq9J/4Sd7IuQGLd8CotVrCBixZXZ1Ba00QbGlUVEfOgxAl2CzIT01K8REAuYrFs5eJeenLfSNVKJT6g",
+	"q2SdhQmFpevi8nOV+qt63FG42yibLk44SpJI/P84nQZwuIveTfEx1BoMFdICvjzdGLB5ubLFThlllDR8",
+	"f2/t7x/u7Le+fWJ/eQvZn399+Nlde/fZ4Rd3UfYonphAAz5Z/SgaJ4ToAqRof3HgIxvXP87jLz6UJwj0",
+	"IsseIvklp2UP/3zw3IySN6B5xwklsQTS4NqksOTBMfGBxoncGstE7zCDYIp8j4vqhgqRmSbOnauEQdUs",
+	"RFljwontIS+0xwxU0VSoXDRRldA6JLdoVrsMlUXfvI8fKdJ0fYHqzXBypA8srfXdXXSwf6v1+TfClA23",
+	"tHUM+nCFXJCSbfDXuFXuII/JlOmOFXKhQT/95PBXt6VojB/Uyc7oUv/WJlk6CmwlVwAewZc7rd/dHZxE",
+	"9m1sJ3HMtb+P1gqSa+UHibIBXPOelmm/lKwNrVhBpqiSMFEVN/0ypG6Sf/VJP9HMqE/hl20j/IaKFdKp",
+	"JtuJ1WTTaSSrsxq4OdEGyRV+lEzDTeC/37rrA1vcfWZ/9T1yIOKeQaa1wzl/v/XzeOuUFDcCEJXHCPdr",
+	"ut5B0iEHWzkSgJH74iRXB6TSthJr9gZlU48jhyXTUYTHFCfYiZqzKqFaG6jIKAKnox4q2PTtYlQuTxML",
+	"a7oZPX8DEvJKF1IHQj69ndi4aoNOOJpRCNE2xAlrwva0GYRW7Xi6O5GF08OxDL4foPqDE9wtpLVJDFUr",
+	"vtxWjKfOxWunZy9HFKuTmQU8MFgtK2t4OgSvmIUtEiiXnhCVobq/qnODUPdiI4UWDWISUXxaxjLfX6Mo",
+	"k5ahOXA2vGwvXCVI8iQz0BmrwZCFC2BirFLnGzJcdHYC6dgihrzdFx0bBIw00wl1M/cbFaZ76ZyEqmYK",
+	"TVKkqb7feo0f5EfawTsKGv3jF5T6ToMvo+tne4ef7KOD/T/ad0KwL/2VAPZ1dQBDn3D6mtzzkCaEdba5",
+	"EhpggWWhejV3jMLKYu7qh9ezV28Ws2NtiisDilFsolCHYn2D8gnlVnVThpQ0HLSFF6cP3WN0Wgf2atWB",
+	"5beEQwKwu34dUgLgB+eoDDac1gsEIRQCQAZ/uBRAqmOBbyAuLCZEOthxiwAIVRe40+qDLRw8pmDrztet",
+	"b56jg+f7B8/3UW+FAeIViSso3rQf3LN3HqGXXTMACIMK0mBrOI35fzBtnlYQvDSzdY6VAbKTUQDzE3XJ",
+	"olRmMHysxAfAVwK1Q9qma96ZwepMhVuQVWZaKJMeh+tG6M4trlaJU//DdJWYVgpNur0rOVdX20J/65pp",
+	"DY5vrQaLdPYAdv3lPdS6eyvOIvGE2gcBdA8ZcIhC1UVqJ+X1puOHiy2DSw6DVQn677+gaxpVWcOML3XU",
+	"MacAiYLWZcczGfkJU1MBcmGsqA4XRpPnSzmcPF/MZpIX8AhJpguZYlbNkeHSSFoUW4ZBSmJXMbySzY2n",
+	"s+FVyIW7y3BzOZO4VuOrkYWU3mrSmXG1cGE8M54d77ig9HgmHV1QDmeSmUK2mDyv5khyrDScTo5kRrPn",
+	"cxeGx0bSOLF9ox3kwCMpU08Ck7oXmNYVr97NPBWcLxGcWSbVS2EJbq1ncLjoUv96MtbQ0Mempm53tYn8",
+	"eSKOtHWGOEopJFoJV1tqJowMFwsFgsCGQRZjyiqV4Fcmwk6lfgotOKUBmonqAhFLQWyTGIADxqqkwNQm",
+	"IrpJ3jDFq8PxCZOEOqDGUQ+/LcPwMVXFy37heiAIwNGTcFASXMglatiqJJQEFWglpqZ2RNUoMaMK9ej1",
+	"OjwZRtk4EUzqfgzHw/vPWnf++gpajK9JKPb0vnLABimg+AmDYKAyFJ7RaIm1Tc/wrFOB/QyeY4Mibr75",
+	"+kBEut4RaHY+y4c+WTwxe+9+6+mzWJD5YzZDGSw+1zE7g8R3A5GrP8GMCWcXe2wNcpoa8Xq27vRbRVEk",
+	"3ONf02wSQyu1xzFyEiAaFYGlIWJpZo1gWdKCqSiRrACQLC2n0KR8yDGhoEM2Y6pjKmWkUWriJh+3GZVR",
+	"ck7HFk+bWNfCCOyP9g6/+j2kI0DcOlY8+QLnw9ncPxaUoOJQRV51+GRXiDT248+OLaSuwk52E1HuJR8/",
+	"Jqf+4ksTNrOmcJbEXZTcFr4nA3IQg2H7jxMCA2eyblUS4x/c2L4hsjHiPSQufMpi8hOyFAPuQLmDSPQS",
+	"/Eh8t77c8TE5Fxjc0pBIhHCJKRcSg9iGNKo4twaA3CagYzz3iXiN8COgUUlLq4o6PBMViKmponbfyd8N",
+	"DOMvEIkOdq3ixy0CsQnZtdjy/5o7syrzDSt1QXS8S6whWyHrjG0gXLKI4egSE51xwC7hK9Di5GwKieRf",
+	"8JrjOhYq/D9VOa+mbxIhaPboZDi/b5CmKdSDkPSBA2f6RuMPJrZvbP/fAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
