@@ -128,7 +128,8 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 	log := room.auditLog()
 	a.Users, a.Attest = room.administration(log), room.attester()
 	a.Intake = &intake.Service{
-		Accounts: postgres.NewAccounts(pool, keyring), Hasher: room.hasher, Audit: log, CheckPassword: auth.CheckPassword, Now: t.Now, NewID: t.NewID,
+		Accounts: postgres.NewAccounts(pool, keyring), Hasher: room.hasher, Audit: log, CheckPassword: auth.CheckPassword,
+		Now: t.Now, NewID: t.NewID,
 	}
 	return a, nil
 }

@@ -147,7 +147,8 @@ const (
 	defaultPoolSize = 20
 )
 
-// ReadAuth reads AUTH_ADDR, AUTH_INTERNAL_ADDR, AUTH_DATABASE_URL, INTERNAL_TOKEN, the sessions, what logins need (ReadLogin) and what all services need.
+// ReadAuth reads AUTH_ADDR, AUTH_INTERNAL_ADDR, AUTH_DATABASE_URL, INTERNAL_TOKEN, the sessions (ReadSessions), what logins need
+// (ReadLogin) and what all services need.
 func ReadAuth(env boot.Env) (AuthConfig, error) {
 	r := env.Read()
 	c := AuthConfig{

@@ -55,8 +55,8 @@ type Tokens struct {
 	Device    auth.DeviceCookie // of a login; empty after a refresh
 }
 
-// Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second factor), FORBIDDEN when the account is not
-// active, or RATE_LIMIT_EXCEEDED, which is no guess. Each outcome but the last is in the login history.
+// Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second factor), FORBIDDEN
+// when the account is not active, or RATE_LIMIT_EXCEEDED, which is no guess. Each outcome but the last is in the login history.
 func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	if err := s.admit(ctx, r.From); err != nil {
 		return Tokens{}, err
