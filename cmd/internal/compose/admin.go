@@ -48,7 +48,8 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 		Factors: &mfa.Service{
 			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Now: s.Now, NewID: s.NewID,
 		},
-		CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,
+		Keys:     signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
+		Services: postgres.NewServiceKeys(s.pool), CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,
 	}
 }
 

@@ -116,13 +116,17 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	return p.serve(authapi.Spec, handlers.Mount, guard)
 }
 
+func signingKeys(stored ports.SigningKeys, now ports.Clock) *keys.Service {
+	return &keys.Service{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: now}
+}
+
 // issuer signs with the keys of the store; the instances rotate them together.
 func (p *parts) issuer(ctx context.Context, stored ports.SigningKeys) (*jose.TokenIssuer, error) {
 	issuer, err := jose.NewIssuer(ctx, stored, auth.DefaultKeys(), p.Now, p.NewID)
 	if err != nil {
 		return nil, err
 	}
-	rotation := &keys.Service{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: p.Now}
+	rotation := signingKeys(stored, p.Now)
 	p.worker("signing-keys", lookAtKeys, func(ctx context.Context) (int, error) {
 		made, err := rotation.Step(ctx)
 		if made > 0 {

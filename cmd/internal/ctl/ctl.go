@@ -37,7 +37,8 @@ var ErrPartly = errors.New("some rows were refused")
 // Run carries a command out.
 func Run(ctx context.Context, c Console, args []string) error {
 	root := &cobra.Command{
-		Use: "phonebillctl", Short: "Operate phonebill: accounts, permissions, sessions, audit log", SilenceUsage: true, SilenceErrors: true,
+		Use: "phonebillctl", Short: "Operate phonebill: accounts, permissions, sessions, keys, audit log",
+		SilenceUsage: true, SilenceErrors: true,
 		Long: `Operate phonebill: accounts, permissions, sessions, audit log.
 
 Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KEYRING_FILE and VALKEY_ADDR (with VALKEY_PASSWORD), as the
@@ -49,7 +50,7 @@ Every command is recorded in the audit log under cli:<your account>; those that 
 	root.SetIn(c.In)
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
-	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.audit(), c.demo())
+	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.demo(), c.otp())
 	return root.ExecuteContext(ctx)
 }
 

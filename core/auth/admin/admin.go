@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/mfa"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -25,6 +26,8 @@ type Service struct {
 	Records  ports.LoginRecords
 	Hasher   ports.PasswordHasher
 	Factors  *mfa.Service // Enrol is all that is used
+	Keys     *keys.Service
+	Services ports.ServiceKeys
 	Audit    ports.AuditLog
 	Push     ports.RevocationPush
 	Report   ports.Report
@@ -40,7 +43,7 @@ type Service struct {
 func (s *Service) Search(ctx context.Context, by Caller, f auth.AccountFilter) (found []auth.Account, total int, err error) {
 	f.Now = s.Now()
 	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page, "size": f.Size}
-	err = s.read(ctx, call{Caller: by, action: actSearch, subject: f.UserID, detail: detail}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actSearch, subject: string(f.UserID), detail: detail}, func() (err error) {
 		found, total, err = s.Accounts.Search(ctx, f)
 		return err
 	})
@@ -79,7 +82,7 @@ func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, e
 		Status: auth.Active, CreatedAt: now,
 	}
 	detail := map[string]any{"roles": n.Roles, "lines": len(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
-	err = s.change(ctx, call{Caller: by, action: actCreate, subject: n.UserID, reason: n.Reason, detail: detail}, func() error {
+	err = s.change(ctx, call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail}, func() error {
 		for _, p := range n.Grants {
 			user.Grants = append(user.WithoutGrant(p).Grants, auth.Grant{Permission: p, GrantedBy: by.Name, GrantedAt: now})
 		}
@@ -144,7 +147,7 @@ func (s *Service) account(ctx context.Context, user auth.UserID) (a auth.Account
 
 // Show answers an account, or USER_NOT_FOUND. The caller masks what is personal.
 func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found auth.Account, err error) {
-	err = s.read(ctx, call{Caller: by, action: actShow, subject: user}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actShow, subject: string(user)}, func() (err error) {
 		found, err = s.account(ctx, user)
 		return err
 	})
@@ -154,7 +157,7 @@ func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found 
 // Reveal answers an account to be shown in clear, for a reason.
 func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reason string) (found auth.Account, err error) {
 	reason, bad := auth.ParseReason(reason)
-	err = s.read(ctx, call{Caller: by, action: actReveal, subject: user, reason: reason}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actReveal, subject: string(user), reason: reason}, func() (err error) {
 		if bad != nil {
 			return bad
 		}
@@ -189,7 +192,7 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 	if x.Lines != nil {
 		detail["lines"] = len(*x.Lines)
 	}
-	c := call{Caller: by, action: actUpdate, subject: user, reason: x.Reason, detail: detail}
+	c := call{Caller: by, action: actUpdate, subject: string(user), reason: x.Reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
 		if u.Version != x.Version {
 			return u, fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").
@@ -218,13 +221,13 @@ func (s *Service) Grant(
 		detail["expiresAt"] = expiresAt.UTC().Format(time.RFC3339)
 	}
 	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name, GrantedAt: s.Now()}
-	c := call{Caller: by, action: actGrant, subject: user, reason: reason, detail: detail}
+	c := call{Caller: by, action: actGrant, subject: string(user), reason: reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithGrant(g) })
 }
 
 // Revoke takes a permission away; none is no error. What a role holds stays.
 func (s *Service) Revoke(ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string) (auth.Account, error) {
-	c := call{Caller: by, action: actRevoke, subject: user, reason: reason, detail: map[string]any{"permission": p}}
+	c := call{Caller: by, action: actRevoke, subject: string(user), reason: reason, detail: map[string]any{"permission": p}}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithoutGrant(p), nil })
 }
 
@@ -238,7 +241,7 @@ func (s *Service) alter(
 			return err
 		}
 		var before auth.User
-		after, err := s.Users.Change(ctx, c.subject, func(u auth.User) (auth.User, error) {
+		after, err := s.Users.Change(ctx, auth.UserID(c.subject), func(u auth.User) (auth.User, error) {
 			before = u
 			next, err := decide(u)
 			switch {
@@ -256,7 +259,7 @@ func (s *Service) alter(
 		if err := s.felt(ctx, before, after); err != nil {
 			return err
 		}
-		changed, err = s.account(ctx, c.subject)
+		changed, err = s.account(ctx, auth.UserID(c.subject))
 		return err
 	})
 	return changed, err
@@ -284,7 +287,7 @@ func (s *Service) endAll(ctx context.Context, user auth.UserID, now time.Time) (
 
 // Unlock forgets the wrong passwords and the lock of an id, and tells so in its login history.
 func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reason string) (unlocked auth.Account, err error) {
-	err = s.change(ctx, call{Caller: by, action: actUnlock, subject: user, reason: reason}, func() error {
+	err = s.change(ctx, call{Caller: by, action: actUnlock, subject: string(user), reason: reason}, func() error {
 		if _, err := s.Users.ByID(ctx, user); err != nil {
 			return err
 		}
@@ -305,7 +308,7 @@ func (s *Service) LoginHistory(
 	ctx context.Context, by Caller, user auth.UserID, page, size int,
 ) (events []auth.LoginEvent, total int, err error) {
 	detail := map[string]any{"page": page, "size": size}
-	err = s.read(ctx, call{Caller: by, action: actHistory, subject: user, detail: detail}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actHistory, subject: string(user), detail: detail}, func() (err error) {
 		if _, err = s.Users.ByID(ctx, user); err != nil {
 			return err
 		}
@@ -320,7 +323,7 @@ func (s *Service) LoginHistory(
 
 // ListSessions answers an account's live sessions, newest first.
 func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID) (live []auth.Session, err error) {
-	err = s.read(ctx, call{Caller: by, action: actListSessions, subject: user}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actListSessions, subject: string(user)}, func() (err error) {
 		if _, err = s.Users.ByID(ctx, user); err != nil {
 			return err
 		}
@@ -332,7 +335,7 @@ func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID)
 
 // EndSessions ends all sessions of an account and answers how many there were.
 func (s *Service) EndSessions(ctx context.Context, by Caller, user auth.UserID, reason string) (ended int, err error) {
-	err = s.change(ctx, call{Caller: by, action: actEndSessions, subject: user, reason: reason}, func() error {
+	err = s.change(ctx, call{Caller: by, action: actEndSessions, subject: string(user), reason: reason}, func() error {
 		if _, err := s.Users.ByID(ctx, user); err != nil {
 			return err
 		}

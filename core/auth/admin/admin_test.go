@@ -14,6 +14,7 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/mfa"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -102,6 +103,9 @@ type world struct {
 	push     memory.RevocationPush
 	hasher   memory.Hasher
 	reported []error
+	keys     memory.SigningKeys
+	made     int
+	services memory.ServiceKeys
 }
 
 func number(t *testing.T, s string) line.Number {
@@ -136,7 +140,11 @@ func newWorld(t *testing.T) *world {
 			}
 			return nil
 		},
-		Policy: auth.DefaultSessions(), Now: clock, NewID: newID,
+		Keys: &keys.Service{
+			Keys: &w.keys, Schedule: auth.DefaultKeys(), Now: clock,
+			Make: func() auth.SigningKey { w.made++; return auth.SigningKey{KeyID: "key-" + strconv.Itoa(w.made)} },
+		},
+		Services: &w.services, Policy: auth.DefaultSessions(), Now: clock, NewID: newID,
 	}
 	require.NoError(t, w.users.Create(t.Context(), auth.User{
 		UserID: "hong", Name: personal.NewName("홍길동"), Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01012345678")},

@@ -51,13 +51,18 @@ const (
 	actHistory      = "LOGIN_HISTORY_SHOWN"
 	actEndSessions  = "SESSIONS_ENDED"
 	actListSessions = "SESSIONS_SHOWN"
+	actRotateKeys   = "SIGNING_KEY_ROTATED"
+	actReplaceKeys  = "SIGNING_KEYS_REPLACED"
+	actRetireKey    = "SIGNING_KEY_RETIRED"
+	actMintService  = "SERVICE_KEY_MINTED"
+	actEndService   = "SERVICE_KEY_RETIRED"
 )
 
 // call is what the audit log is told of a call.
 type call struct {
 	Caller
 	action  string
-	subject auth.UserID
+	subject string // a user, a key or a service
 	reason  string
 	detail  map[string]any // no personal data
 }
@@ -69,7 +74,7 @@ func (s *Service) entry(c call, outcome audit.Outcome) audit.Entry {
 		detail = []byte(`{}`) // texts and numbers always marshal
 	}
 	return audit.Entry{
-		At: s.Now(), Actor: c.Name, Action: c.action, Subject: string(c.subject), Reason: c.reason, Outcome: outcome,
+		At: s.Now(), Actor: c.Name, Action: c.action, Subject: c.subject, Reason: c.reason, Outcome: outcome,
 		Detail: string(detail), IP: c.From.IP,
 	}
 }
