@@ -25,6 +25,7 @@ type Service struct {
 	Devices     ports.Devices
 	Throttle    ports.Throttle
 	Rate        throttle.Rate // of login and refresh together, per address
+	Turns       Turns
 	Access      ports.AccessTokens
 	Refresh     ports.RefreshTokens
 	Push        ports.RevocationPush
@@ -56,11 +57,17 @@ type Tokens struct {
 }
 
 // Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second factor), FORBIDDEN
-// when the account is not active, or RATE_LIMIT_EXCEEDED, which is no guess. Each outcome but the last is in the login history.
+// when the account is not active, SERVICE_UNAVAILABLE when too many wait, or RATE_LIMIT_EXCEEDED; neither is a
+// guess. Each outcome but the last is in the login history.
 func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	if err := s.admit(ctx, r.From); err != nil {
 		return Tokens{}, err
 	}
+	back, err := s.Turns.take(ctx)
+	if err != nil {
+		return Tokens{}, err
+	}
+	defer back()
 	subject := guess.SubjectOf(s.Devices, r.UserID, r.Devices)
 	user, err := s.authenticate(ctx, r, subject)
 	if err != nil {
