@@ -22,6 +22,7 @@ func Journey(ctx context.Context, f File, out io.Writer) error {
 	j.refusals(ctx)
 	j.slowLine(ctx)
 	j.delivered(ctx)
+	j.staff(ctx)
 	j.logout(ctx)
 	if j.err != nil {
 		return j.err
