@@ -322,7 +322,7 @@ func TestSplitRunsTheJourney(t *testing.T) {
 	bin := binaries(t)
 	dir, env := dataDir(t), listeners(t)
 	s := start(t, dir, env, "-split")
-	demo := exec.CommandContext(t.Context(), filepath.Join(bin, "phonebillctl"), "demo", "-file", filepath.Join(dir, "demo.json"))
+	demo := exec.CommandContext(t.Context(), filepath.Join(bin, "phonebillctl"), "demo", "--file", filepath.Join(dir, "demo.json"))
 	out, err := demo.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), "all as they should be")

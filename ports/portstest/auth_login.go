@@ -142,7 +142,8 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		defer cancel()
 		parallel(2, func() {
 			_, err := guesses.Take(ctx, hong(), start)
-			if fault.From(err).Code() != fault.RateLimitExceeded || fault.From(err).RetryAfter() <= 0 {
+			code := fault.From(err).Code() // the second when ctx ended in the middle of a look
+			if code != fault.RateLimitExceeded && code != fault.ServiceUnavailable || fault.From(err).RetryAfter() <= 0 {
 				t.Errorf("answered %v", err)
 			}
 		})
