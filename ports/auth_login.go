@@ -14,8 +14,8 @@ import (
 type Guesses interface {
 	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step that is committed whatever becomes of the login
 	// afterwards. While the policy says busy it waits for its turn, up to GuessPatience or ctx's end, and then answers
-	// RATE_LIMIT_EXCEEDED with a Retry-After (SERVICE_UNAVAILABLE when ctx ended in the middle of a look), which is no guess. The verdict is allowed or refused, never busy. now is when it was
-	// called.
+	// RATE_LIMIT_EXCEEDED with a Retry-After (SERVICE_UNAVAILABLE when ctx ended in the middle of a look), which is no guess. The
+	// verdict is allowed or refused, never busy. now is when it was called.
 	Take(ctx context.Context, s auth.Subject, now time.Time) (auth.Guess, error)
 	// Fail applies auth.LockoutPolicy.Fail in one atomic step.
 	Fail(ctx context.Context, s auth.Subject, g auth.Guess, now time.Time) (last bool, err error)
