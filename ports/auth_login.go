@@ -44,10 +44,11 @@ type Credentials interface {
 
 // Devices makes and reads the cookie by which a device is known again (decision 4; OWASP: device cookies).
 type Devices interface {
-	// Mint answers the cookie of the user's device. Its tag is the same for all devices of one user and tells nobody who that is.
-	Mint(user auth.UserID, device id.ID) auth.DeviceCookie
-	// Read answers the device that the value was minted for, and false for anything that Mint did not make for this user.
-	Read(user auth.UserID, value personal.Secret) (id.ID, bool)
+	// Mint answers the cookie of the account's device. Its tag is the same for all devices of one user and tells nobody who that is.
+	Mint(account auth.User, device id.ID) auth.DeviceCookie
+	// Read answers the device that the value was minted for, and false for anything that Mint did not make for this account as it is:
+	// with another password hash all its cookies are void, so that nobody who once knew the password can keep guessing by them.
+	Read(account auth.User, value personal.Secret) (id.ID, bool)
 }
 
 // Throttle limits calls per caller. It never fails: without its store it goes on counting in memory.

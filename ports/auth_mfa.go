@@ -21,7 +21,10 @@ type SecondFactors interface {
 	Accept(ctx context.Context, user auth.UserID, step int64) (bool, error)
 	// UseRecoveryCode is true once per code, under any concurrency.
 	UseRecoveryCode(ctx context.Context, user auth.UserID, code personal.Secret, at time.Time) (bool, error)
-	// Remove forgets the TOTP and all recovery codes; none is no error.
+	// Replace puts a TOTP that counts at once, and its recovery codes, in place of whatever was there.
+	Replace(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error
+	// Remove forgets the TOTP and all recovery codes; none is no error. CONFLICT for staff, who must have one: this and ports.Users.Change
+	// exclude each other, so that nobody becomes staff while his factor goes.
 	Remove(ctx context.Context, user auth.UserID) error
 }
 

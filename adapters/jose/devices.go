@@ -13,7 +13,7 @@ import (
 )
 
 // Devices implements ports.Devices: "d1." + base64url(tag, device id, HMAC). The tag is a keyed hash of the user id, cut short; the
-// HMAC binds the device to the user. Nothing of a cookie is stored (decision 4).
+// HMAC binds the device to the user and his password hash. Nothing of a cookie is stored (decision 4).
 type Devices struct{ vault ports.Vault }
 
 var _ ports.Devices = Devices{}
@@ -27,17 +27,17 @@ const (
 	deviceSize   = tagSize + 16 + macSize
 )
 
-// Mint answers the cookie of the user's device.
-func (d Devices) Mint(user auth.UserID, device id.ID) auth.DeviceCookie {
-	tag := d.tag(user)
-	raw := bytes.Join([][]byte{tag, device[:], d.mac(user, device)}, nil)
+// Mint answers the cookie of the account's device.
+func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
+	tag := d.tag(account.UserID)
+	raw := bytes.Join([][]byte{tag, device[:], d.mac(account, device)}, nil)
 	return auth.DeviceCookie{
 		Tag: hex.EncodeToString(tag), Value: personal.NewSecret(devicePrefix + base64.RawURLEncoding.EncodeToString(raw)),
 	}
 }
 
-// Read answers the device of a cookie that Mint made for this user.
-func (d Devices) Read(user auth.UserID, value personal.Secret) (id.ID, bool) {
+// Read answers the device of a cookie that Mint made for this account as it is.
+func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
 	clear := value.Reveal()
 	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
 		return id.ID{}, false
@@ -47,13 +47,13 @@ func (d Devices) Read(user auth.UserID, value personal.Secret) (id.ID, bool) {
 		return id.ID{}, false
 	}
 	device := id.ID(raw[tagSize : tagSize+16])
-	return device, hmac.Equal(raw[:tagSize], d.tag(user)) && hmac.Equal(raw[tagSize+16:], d.mac(user, device))
+	return device, hmac.Equal(raw[:tagSize], d.tag(account.UserID)) && hmac.Equal(raw[tagSize+16:], d.mac(account, device))
 }
 
 func (d Devices) tag(user auth.UserID) []byte {
 	return d.vault.Index("device-tag", string(user))[:tagSize]
 }
 
-func (d Devices) mac(user auth.UserID, device id.ID) []byte {
-	return d.vault.Index("device-cookie", string(device[:])+string(user))
+func (d Devices) mac(account auth.User, device id.ID) []byte {
+	return d.vault.Index("device-cookie", string(device[:])+string(account.UserID)+"\x00"+account.PasswordHash.Reveal())
 }

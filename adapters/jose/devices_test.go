@@ -7,6 +7,7 @@ import (
 
 	"phonebill/adapters/jose"
 	"phonebill/adapters/memory"
+	"phonebill/core/auth"
 	"phonebill/core/personal"
 	"phonebill/ports/portstest"
 )
@@ -15,13 +16,14 @@ func TestDevices(t *testing.T) {
 	t.Parallel()
 	devices := jose.NewDevices(memory.Vault{})
 	portstest.Devices(t, devices)
-	cookie := devices.Mint("hong", newID())
+	hong := auth.User{UserID: "hong", PasswordHash: personal.NewSecret("hash")}
+	cookie := devices.Mint(hong, newID())
 	require.Regexp(t, "^[0-9a-f]{8}$", cookie.Tag)
 	clear := cookie.Value.Reveal()
 	for n := range clear {
 		flipped := []byte(clear)
 		flipped[n] ^= 1
-		_, ok := devices.Read("hong", personal.NewSecret(string(flipped)))
+		_, ok := devices.Read(hong, personal.NewSecret(string(flipped)))
 		require.Falsef(t, ok, "byte %d flipped", n)
 	}
 }

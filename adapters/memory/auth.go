@@ -87,9 +87,13 @@ func (u *Users) SawLogin(_ context.Context, user auth.UserID, at time.Time) erro
 	return nil
 }
 
-// Rehash replaces the password hash.
-func (u *Users) Rehash(_ context.Context, user auth.UserID, hash personal.Secret) error {
-	u.edit(user, func(x *auth.User) { x.PasswordHash = hash })
+// Rehash replaces the password hash, if it is still the old one.
+func (u *Users) Rehash(_ context.Context, user auth.UserID, old, hash personal.Secret) error {
+	u.edit(user, func(x *auth.User) {
+		if x.PasswordHash == old {
+			x.PasswordHash = hash
+		}
+	})
 	return nil
 }
 

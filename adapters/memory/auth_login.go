@@ -126,14 +126,20 @@ func (g *Guesses) Sweep(_ context.Context, before, now time.Time, most int) (swe
 // Devices implements ports.Devices without secrecy: its cookies are readable.
 type Devices struct{}
 
-// Mint answers user.device.
-func (Devices) Mint(user auth.UserID, device id.ID) auth.DeviceCookie {
-	return auth.DeviceCookie{Tag: hex.EncodeToString([]byte(user)), Value: personal.NewSecret(string(user) + "." + device.String())}
+// Mint answers user.hash.device.
+func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
+	return auth.DeviceCookie{
+		Tag: hex.EncodeToString([]byte(account.UserID)), Value: personal.NewSecret(d.prefix(account) + device.String()),
+	}
 }
 
-// Read answers what Mint was given for this user.
-func (Devices) Read(user auth.UserID, value personal.Secret) (id.ID, bool) {
-	rest, ok := strings.CutPrefix(value.Reveal(), string(user)+".")
+func (Devices) prefix(account auth.User) string {
+	return string(account.UserID) + "." + account.PasswordHash.Reveal() + "."
+}
+
+// Read answers what Mint was given for this account as it is.
+func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
+	rest, ok := strings.CutPrefix(value.Reveal(), d.prefix(account))
 	device, err := id.Parse(rest)
 	return device, ok && err == nil
 }

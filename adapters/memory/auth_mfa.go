@@ -92,13 +92,30 @@ func (f *SecondFactors) UseRecoveryCode(_ context.Context, user auth.UserID, cod
 	return true, nil
 }
 
-// Remove forgets everything.
+// Replace puts one that counts at once.
+func (f *SecondFactors) Replace(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
+	f.mu.Lock()
+	delete(f.totp, user)
+	f.mu.Unlock()
+	if err := f.Begin(ctx, user, t); err != nil {
+		return err
+	}
+	return f.Confirm(ctx, user, t, codes)
+}
+
+// Remove forgets everything, but not of staff.
 func (f *SecondFactors) Remove(_ context.Context, user auth.UserID) error {
+	refused := false
+	if f.Users != nil { // in one step with a change of roles
+		f.Users.edit(user, func(u *auth.User) { refused, u.SecondFactor = u.Staff(), u.SecondFactor && u.Staff() })
+	}
+	if refused {
+		return fault.New(fault.StateConflict).WithDetail("reason", "STAFF_NEEDS_SECOND_FACTOR")
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.totp, user)
 	delete(f.codes, user)
-	f.tell(user, false)
 	return nil
 }
 

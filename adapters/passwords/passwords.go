@@ -26,14 +26,14 @@ func New(hasher ports.PasswordHasher, users ports.Users) *Credentials {
 func (c *Credentials) Check(ctx context.Context, account auth.User, password personal.Secret) (bool, error) {
 	ok, stale, err := c.hasher.Matches(ctx, account.PasswordHash, password)
 	if ok && stale && err == nil {
-		c.rehash(ctx, account.UserID, password)
+		c.rehash(ctx, account, password)
 	}
 	return ok, err
 }
 
 // rehash may fail: the password was right, trouble here is no reason to refuse it, and the next login tries again.
-func (c *Credentials) rehash(ctx context.Context, user auth.UserID, password personal.Secret) {
+func (c *Credentials) rehash(ctx context.Context, account auth.User, password personal.Secret) {
 	if hash, err := c.hasher.Hash(ctx, password); err == nil {
-		_ = c.users.Rehash(ctx, user, hash)
+		_ = c.users.Rehash(ctx, account.UserID, account.PasswordHash, hash)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/personal"
 	"phonebill/migrations"
 	"phonebill/ports/portstest"
 )
@@ -75,7 +76,7 @@ func TestLoginUsesIndexes(t *testing.T) {
 	_, err = sessions.Create(t.Context(), policy.NewSession(id.ID{0xff}, "user00000007", false, auth.Client{}, now), policy)
 	require.NoError(t, err)
 	require.NoError(t, users.SawLogin(t.Context(), "user00000007", now))
-	require.NoError(t, users.Rehash(t.Context(), "user00000007", portstest.Owner().PasswordHash))
+	require.NoError(t, users.Rehash(t.Context(), "user00000007", personal.NewSecret("?"), portstest.Owner().PasswordHash))
 
 	for table, indexes := range map[string][]string{
 		"users": {"users_pkey"}, "login_attempts": {"login_attempts_pkey", "login_attempts_user", "login_attempts_updated"},

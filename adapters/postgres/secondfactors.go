@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -69,10 +70,6 @@ func (f *SecondFactors) Begin(ctx context.Context, user auth.UserID, t auth.TOTP
 
 // Confirm holds the row while it compares the secret.
 func (f *SecondFactors) Confirm(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
-	indexes := make([][]byte, len(codes))
-	for i, code := range codes {
-		indexes[i] = f.index(user, code)
-	}
 	err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
 		q := authdb.New(tx)
 		row, err := q.LockSecondFactor(ctx, string(user))
@@ -86,17 +83,26 @@ func (f *SecondFactors) Confirm(ctx context.Context, user auth.UserID, t auth.TO
 		if begun.Confirmed() || begun.Secret != t.Secret {
 			return fault.New(fault.StateConflict)
 		}
-		if err := q.ConfirmSecondFactor(ctx, authdb.ConfirmSecondFactorParams{
-			UserID: string(user), ConfirmedAt: optional(t.ConfirmedAt), LastStep: t.LastStep,
-		}); err != nil {
-			return err
-		}
-		if err := q.DropRecoveryCodes(ctx, string(user)); err != nil {
-			return err
-		}
-		return q.AddRecoveryCodes(ctx, authdb.AddRecoveryCodesParams{UserID: string(user), Indexes: indexes})
+		return f.count(ctx, q, user, t, codes)
 	})
 	return translate("confirm second factor", err, fault.StateConflict)
+}
+
+// count makes the stored TOTP count, with these recovery codes alone.
+func (f *SecondFactors) count(ctx context.Context, q *authdb.Queries, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
+	indexes := make([][]byte, len(codes))
+	for i, code := range codes {
+		indexes[i] = f.index(user, code)
+	}
+	if err := q.ConfirmSecondFactor(ctx, authdb.ConfirmSecondFactorParams{
+		UserID: string(user), ConfirmedAt: optional(t.ConfirmedAt), LastStep: t.LastStep,
+	}); err != nil {
+		return err
+	}
+	if err := q.DropRecoveryCodes(ctx, string(user)); err != nil {
+		return err
+	}
+	return q.AddRecoveryCodes(ctx, authdb.AddRecoveryCodesParams{UserID: string(user), Indexes: indexes})
 }
 
 // Accept moves last_step on in one statement.
@@ -113,14 +119,49 @@ func (f *SecondFactors) UseRecoveryCode(ctx context.Context, user auth.UserID, c
 	return n == 1, translate("use recovery code", err)
 }
 
-// Remove forgets everything in one transaction.
+// Replace forgets and begins anew in one transaction.
+func (f *SecondFactors) Replace(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
+	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	if err != nil {
+		return translate("seal second factor", err)
+	}
+	err = pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
+		q := authdb.New(tx)
+		if err := errors.Join(q.LockUser(ctx, string(user)), f.forget(ctx, q, user)); err != nil {
+			return err
+		}
+		if _, err := q.BeginSecondFactor(ctx, authdb.BeginSecondFactorParams{
+			UserID: string(user), SecretSealed: sealed, CreatedAt: t.CreatedAt,
+		}); err != nil {
+			return err
+		}
+		return f.count(ctx, q, user, t, codes)
+	})
+	return translate("replace second factor", err)
+}
+
+// Remove forgets everything in one transaction, behind the account's row as a change of its roles is.
 func (f *SecondFactors) Remove(ctx context.Context, user auth.UserID) error {
 	err := pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
 		q := authdb.New(tx)
-		if err := q.DropRecoveryCodes(ctx, string(user)); err != nil {
+		if err := q.LockUser(ctx, string(user)); err != nil {
 			return err
 		}
-		return q.DropSecondFactor(ctx, string(user))
+		staff, err := q.IsStaff(ctx, string(user))
+		if err != nil {
+			return err
+		}
+		if staff {
+			return fault.New(fault.StateConflict).WithDetail("reason", "STAFF_NEEDS_SECOND_FACTOR")
+		}
+		return f.forget(ctx, q, user)
 	})
 	return translate("remove second factor", err)
+}
+
+func (f *SecondFactors) forget(ctx context.Context, q *authdb.Queries, user auth.UserID) error {
+	if err := q.DropRecoveryCodes(ctx, string(user)); err != nil {
+		return err
+	}
+	return q.DropSecondFactor(ctx, string(user))
 }

@@ -70,7 +70,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"log call":        func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
 		"append login":    func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
 		"saw login":       func() error { return users.SawLogin(ctx, "hong1234", noon) },
-		"rehash":          func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("x")) },
+		"rehash":          func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("w"), personal.NewSecret("x")) },
 		"take guess":      func() error { _, err := guesses.Take(ctx, auth.Subject{UserID: "x"}, noon); return err },
 		"fail guess":      func() error { _, err := guesses.Fail(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon); return err },
 		"succeed guess":   func() error { return guesses.Succeed(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon) },

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,7 @@ type Users struct {
 	vault ports.Vault
 	lines lines
 	phone lines
+	decoy func() authdb.UserByIDRow
 }
 
 var _ ports.Users = (*Users)(nil)
@@ -35,17 +37,37 @@ const (
 
 // NewUsers works on the auth database.
 func NewUsers(pool *pgxpool.Pool, vault ports.Vault) *Users {
-	return &Users{pool: pool, vault: vault, lines: lines{vault, "auth.user_lines.line"}, phone: lines{vault, "auth.users.phone"}}
+	u := &Users{pool: pool, vault: vault, lines: lines{vault, "auth.user_lines.line"}, phone: lines{vault, "auth.users.phone"}}
+	u.decoy = sync.OnceValue(u.makeDecoy)
+	return u
 }
 
 // ByID reads the account in one statement, so that rights and lines are of one moment.
 func (u *Users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
 	row, err := authdb.New(u.pool).UserByID(ctx, string(user))
+	if errors.Is(err, pgx.ErrNoRows) {
+		_, _ = u.noun(u.decoy())
+	}
 	if err != nil {
 		return auth.User{}, translate("read user", err, fault.UserNotFound)
 	}
 	found, err := u.noun(row)
 	return found, translate("read user", err)
+}
+
+// makeDecoy seals an account that does not exist. Opening it when an id is unknown takes as long as opening one that is known: at login
+// the time must not tell the two apart (decision 4).
+func (u *Users) makeDecoy() authdb.UserByIDRow {
+	number, _ := line.Parse("01000000000")
+	row, err := u.row(auth.User{Name: personal.NewName("아무개"), Phone: number, Email: personal.NewEmail("nobody@example.com")})
+	if err != nil {
+		return authdb.UserByIDRow{}
+	}
+	sealed, _ := u.lines.seal(number)
+	return authdb.UserByIDRow{
+		User:  authdb.User{NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed, EmailSealed: row.EmailSealed},
+		Lines: [][]byte{sealed}, Roles: []string{string(auth.Customer)},
+	}
 }
 
 // Create writes the account in one transaction.
@@ -144,9 +166,9 @@ func (u *Users) SawLogin(ctx context.Context, user auth.UserID, at time.Time) er
 	return translate("record login", err)
 }
 
-// Rehash replaces the password hash.
-func (u *Users) Rehash(ctx context.Context, user auth.UserID, hash personal.Secret) error {
-	err := authdb.New(u.pool).Rehash(ctx, authdb.RehashParams{UserID: string(user), PasswordHash: hash.Reveal()})
+// Rehash replaces the password hash, if it is still the old one.
+func (u *Users) Rehash(ctx context.Context, user auth.UserID, old, hash personal.Secret) error {
+	err := authdb.New(u.pool).Rehash(ctx, authdb.RehashParams{UserID: string(user), OldHash: old.Reveal(), NewHash: hash.Reveal()})
 	return translate("replace password hash", err)
 }
 

@@ -48,11 +48,15 @@ func (p SessionPolicy) NewSession(sid id.ID, user UserID, autoLogin bool, from C
 
 // Live tells whether the session is neither revoked, nor over, nor idle at now.
 func (p SessionPolicy) Live(s Session, now time.Time) bool {
-	idle := p.Idle
+	return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(p.IdleOf(s)))
+}
+
+// IdleOf is how long the session may go unused.
+func (p SessionPolicy) IdleOf(s Session) time.Duration {
 	if s.AutoLogin {
-		idle = p.IdleAuto
+		return p.IdleAuto
 	}
-	return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(idle))
+	return p.Idle
 }
 
 // Touch notes that a live session is in use; one that is over is never brought back (decision 1).

@@ -241,17 +241,23 @@ func parallel(n int, do func()) {
 // Devices is the suite of ports.Devices.
 func Devices(t *testing.T, devices ports.Devices) {
 	t.Helper()
-	cookie := devices.Mint("hong1234", numbered(7))
-	got, ok := devices.Read("hong1234", cookie.Value)
+	hong, kim := Owner(), Owner()
+	kim.UserID = "kim12345"
+	cookie := devices.Mint(hong, numbered(7))
+	got, ok := devices.Read(hong, cookie.Value)
 	require.True(t, ok)
 	require.Equal(t, numbered(7), got)
 	require.Regexp(t, "^[0-9a-f]+$", cookie.Tag)
-	require.Equal(t, cookie.Tag, devices.Mint("hong1234", numbered(8)).Tag)
-	require.NotEqual(t, cookie.Tag, devices.Mint("kim12345", numbered(7)).Tag)
-	_, ok = devices.Read("kim12345", cookie.Value)
+	require.Equal(t, cookie.Tag, devices.Mint(hong, numbered(8)).Tag)
+	require.NotEqual(t, cookie.Tag, devices.Mint(kim, numbered(7)).Tag)
+	_, ok = devices.Read(kim, cookie.Value)
 	require.False(t, ok, "somebody else's cookie")
+	changed := hong
+	changed.PasswordHash = personal.NewSecret("$argon2id$two")
+	_, ok = devices.Read(changed, cookie.Value)
+	require.False(t, ok, "a cookie ends with the password it was given for")
 	for _, bad := range []string{"", "d1.", "nonsense", cookie.Value.Reveal() + "A", cookie.Value.Reveal()[1:]} {
-		_, ok = devices.Read("hong1234", personal.NewSecret(bad))
+		_, ok = devices.Read(hong, personal.NewSecret(bad))
 		require.False(t, ok, bad)
 	}
 }

@@ -63,6 +63,47 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 		require.False(t, used, "codes go with the factor")
 		require.NoError(t, factors.Begin(t.Context(), user, first))
 	})
+	t.Run("replaced: the new one alone counts", func(t *testing.T) {
+		t.Parallel()
+		factors, _ := open(t)
+		enrol(t, factors)
+		fresh := auth.TOTP{Secret: personal.NewSecret("MFRGGZDFMZTWQ2LK"), CreatedAt: after(5), ConfirmedAt: after(5)}
+		spare := personal.NewSecret("uvwxy-z2345")
+		require.NoError(t, factors.Replace(t.Context(), user, fresh, []personal.Secret{spare}))
+		got, err := factors.Get(t.Context(), user)
+		require.NoError(t, err)
+		require.Equal(t, fresh, got)
+		for code, want := range map[personal.Secret]bool{codes[0]: false, spare: true} {
+			used, err := factors.UseRecoveryCode(t.Context(), user, code, after(6))
+			require.NoError(t, err)
+			require.Equal(t, want, used)
+		}
+	})
+	t.Run("nobody becomes staff while his factor goes", func(t *testing.T) {
+		t.Parallel()
+		for range 10 {
+			factors, users := open(t)
+			enrol(t, factors)
+			var all sync.WaitGroup
+			all.Go(func() { _ = factors.Remove(t.Context(), user) })
+			all.Go(func() {
+				_, _ = users.Change(t.Context(), user, func(u auth.User) (auth.User, error) {
+					if !u.SecondFactor {
+						return u, fault.New(fault.StateConflict)
+					}
+					u.Roles = []auth.Role{auth.Admin}
+					return u, nil
+				})
+			})
+			all.Wait()
+			u, err := users.ByID(t.Context(), user)
+			require.NoError(t, err)
+			require.Equal(t, u.Staff(), u.SecondFactor)
+			if u.Staff() {
+				requireFault(t, fault.StateConflict, factors.Remove(t.Context(), user))
+			}
+		}
+	})
 	t.Run("no code counts before confirmation", func(t *testing.T) {
 		t.Parallel()
 		factors, _ := open(t)

@@ -24,5 +24,8 @@ UPDATE user_totp SET last_step = @step WHERE user_id = @user_id AND last_step < 
 -- name: UseRecoveryCode :execrows
 UPDATE user_recovery_codes SET used_at = $3 WHERE user_id = $1 AND code_index = $2 AND used_at IS NULL;
 
+-- name: IsStaff :one
+SELECT EXISTS(SELECT 1 FROM user_roles WHERE user_id = $1 AND role IN ('OPERATOR', 'ADMIN'));
+
 -- name: DropSecondFactor :exec
 DELETE FROM user_totp WHERE user_id = $1;

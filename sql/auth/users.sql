@@ -55,4 +55,4 @@ FROM generate_subscripts(@permissions::text[], 1) AS i;
 UPDATE users SET last_login_at = $2 WHERE user_id = $1;
 
 -- name: Rehash :exec
-UPDATE users SET password_hash = $2 WHERE user_id = $1;
+UPDATE users SET password_hash = @new_hash WHERE user_id = @user_id AND password_hash = @old_hash;

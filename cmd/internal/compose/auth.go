@@ -101,7 +101,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
 		MFA: &mfa.Service{
-			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: changes.Reauthenticate,
+			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Guesses: limiter, Reauthenticate: changes.Reauthenticate,
 			Now: p.Now, NewID: p.NewID,
 		},
 		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},

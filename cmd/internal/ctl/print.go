@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/mfa"
 	"phonebill/core/line"
 )
 
@@ -25,6 +26,14 @@ func (c Console) printer() *printer {
 func (p *printer) line(cells ...string) {
 	_, err := fmt.Fprintln(p.w, strings.Join(cells, "\t"))
 	p.err = errors.Join(p.err, err)
+}
+
+// factor shows a second factor that its owner has to be handed.
+func (p *printer) factor(e mfa.Enrolment) {
+	p.line("second factor", e.URI.Reveal())
+	for _, code := range e.RecoveryCodes {
+		p.line("recovery code", code.Reveal())
+	}
 }
 
 func (p *printer) done() error { return errors.Join(p.err, p.w.Flush()) }

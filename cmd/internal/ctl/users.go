@@ -21,7 +21,7 @@ func (c Console) users() *cobra.Command {
 	cmd := &cobra.Command{Use: "users", Short: "Create, show, search, unlock, suspend and load accounts"}
 	cmd.AddCommand(
 		c.createUser(), c.showUser(), c.listUsers(), c.unlockUser(), c.setStatus("suspend", "Suspend", auth.Suspended),
-		c.setStatus("activate", "Activate", auth.Active), c.userHistory(), c.importUsers(),
+		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(),
 	)
 	return cmd
 }
@@ -124,10 +124,7 @@ func (c Console) printCreated(made admin.Created, password string) error {
 		p.line("password", password)
 	}
 	if e := made.Enrolment; e != nil {
-		p.line("second factor", e.URI.Reveal())
-		for _, code := range e.RecoveryCodes {
-			p.line("recovery code", code.Reveal())
-		}
+		p.factor(*e)
 	}
 	if password != "" || made.Enrolment != nil {
 		p.line("", "(shown this once)")
@@ -223,6 +220,28 @@ func (c Console) unlockUser() *cobra.Command {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				_, err := a.Users.Unlock(cmd.Context(), by, auth.UserID(args[0]), why)
 				return c.said(err, "%s is unlocked\n", args[0])
+			})
+		},
+	}, &why)
+}
+
+func (c Console) resetFactor() *cobra.Command {
+	var why string
+	return reason(&cobra.Command{
+		Use: "reset-factor USER_ID", Short: "Replace the lost second factor of staff, remove that of a customer", Args: cobra.ExactArgs(1),
+		Long: `For an owner who has lost his authenticator app and his recovery codes. An operator or administrator gets a new second factor, printed
+this once; a customer has none from then on and can enrol again. All sessions of the account end.`,
+		Example: `  phonebillctl users reset-factor ops-kim --reason "단말 분실, 본인 확인함"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				e, err := a.Users.ResetFactor(cmd.Context(), by, auth.UserID(args[0]), why)
+				if err != nil || len(e.RecoveryCodes) == 0 {
+					return c.said(err, "%s has no second factor\n", args[0])
+				}
+				p := c.printer()
+				p.factor(e)
+				p.line("", "(shown this once)")
+				return p.done()
 			})
 		},
 	}, &why)

@@ -25,7 +25,7 @@ type Service struct {
 	History  ports.LoginHistory
 	Records  ports.LoginRecords
 	Hasher   ports.PasswordHasher
-	Factors  *mfa.Service // Enrol is all that is used
+	Factors  *mfa.Service // Enrol and Reset are all that is used
 	Keys     *keys.Service
 	Services ports.ServiceKeys
 	Audit    ports.AuditLog
@@ -265,14 +265,14 @@ func (s *Service) alter(
 	return changed, err
 }
 
-// felt makes a change of rights felt at once: tokens of the older epoch die everywhere, and an account that is not ACTIVE has no
-// session.
+// felt makes a change of rights felt at once: tokens of the older epoch die everywhere; an account that is not ACTIVE has no session, and
+// one that has become staff has none that began before, perhaps without a second factor.
 func (s *Service) felt(ctx context.Context, before, after auth.User) error {
 	now := s.Now()
 	if after.Epoch != before.Epoch {
 		s.Push.Push(ctx, auth.Revocation{UserID: after.UserID, Epoch: after.Epoch, At: now})
 	}
-	if after.Status == auth.Active {
+	if after.Status == auth.Active && (before.Staff() || !after.Staff()) {
 		return nil
 	}
 	_, err := s.endAll(ctx, after.UserID, now)
@@ -348,7 +348,9 @@ func (s *Service) EndSessions(ctx context.Context, by Caller, user auth.UserID, 
 }
 
 func (s *Service) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {
-	return s.History.Append(context.WithoutCancel(ctx), auth.LoginEvent{
+	ctx, done := ports.Settling(ctx)
+	defer done()
+	return s.History.Append(ctx, auth.LoginEvent{
 		ID: s.NewID(), UserID: user, Known: true, Type: what, Success: true, Client: from, At: s.Now(),
 	})
 }

@@ -51,6 +51,7 @@ const (
 	actHistory      = "LOGIN_HISTORY_SHOWN"
 	actEndSessions  = "SESSIONS_ENDED"
 	actListSessions = "SESSIONS_SHOWN"
+	actResetFactor  = "SECOND_FACTOR_RESET"
 	actRotateKeys   = "SIGNING_KEY_ROTATED"
 	actReplaceKeys  = "SIGNING_KEYS_REPLACED"
 	actRetireKey    = "SIGNING_KEY_RETIRED"

@@ -40,7 +40,8 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 		return fault.New(fault.Locked)
 	}
 	outcome, err := look()
-	ctx = context.WithoutCancel(ctx)
+	ctx, done := ports.Settling(ctx)
+	defer done()
 	switch outcome {
 	case Right:
 		return errors.Join(err, l.Guesses.Succeed(ctx, s, g, l.Now()))
@@ -55,10 +56,11 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 	return errors.Join(err, l.Guesses.GiveBack(ctx, s, g))
 }
 
-// SubjectOf is whom a guess counts for: the first of the devices that was given to this user, else the id itself.
-func SubjectOf(devices ports.Devices, user auth.UserID, cookies []personal.Secret) auth.Subject {
+// SubjectOf is whom a guess of the id counts for: the first of the devices that was given to the account, else the id itself. The zero
+// account stands for an unknown id.
+func SubjectOf(devices ports.Devices, user auth.UserID, account auth.User, cookies []personal.Secret) auth.Subject {
 	for _, c := range cookies {
-		if device, ok := devices.Read(user, c); ok {
+		if device, ok := devices.Read(account, c); ok && account.UserID == user {
 			return auth.Subject{UserID: user, Device: device}
 		}
 	}

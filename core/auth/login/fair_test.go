@@ -165,7 +165,7 @@ func TestWhoWaitsInVainIsNotRecorded(t *testing.T) {
 	require.Empty(t, w.history.Events())
 }
 
-func TestALockedLoginInTroubleSaysSo(t *testing.T) {
+func TestTroubleIsToldEvenToALockedLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 5 {
@@ -173,6 +173,46 @@ func TestALockedLoginInTroubleSaysSo(t *testing.T) {
 	}
 	w.users.broken = errBackend
 	_, err := w.try(t, "hong", "right-password")
+	require.ErrorIs(t, err, errBackend)
+	w.users.broken = nil
+	_, err = w.try(t, "hong", "right-password")
 	require.ErrorIs(t, err, fault.New(fault.Locked))
-	require.False(t, w.lastEvent(t).Known)
+	require.True(t, w.lastEvent(t).Known)
+}
+
+// TestAPasswordChangeVoidsDevices: who once knew the password cannot go on guessing by the cookies he gathered.
+func TestAPasswordChangeVoidsDevices(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var cookies []personal.Secret
+	for range 4 {
+		tokens, err := w.try(t, "hong", "right-password")
+		require.NoError(t, err)
+		cookies = append(cookies, tokens.Device.Value)
+	}
+	_, err := w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) {
+		u.PasswordHash = personal.NewSecret("v2$another-password")
+		return u, nil
+	})
+	require.NoError(t, err)
+	looked := w.hasher.matches
+	for n := range 20 {
+		_, err = w.Login(t.Context(), login.Request{
+			UserID: "hong", Password: personal.NewSecret("wrong-password"), Devices: cookies[n%4 : n%4+1], From: client,
+		})
+		require.Error(t, err)
+	}
+	require.Equal(t, 5, w.hasher.matches-looked, "one counter for all of them")
+}
+
+// TestALoginThatCannotBeWrittenDownLeavesNoSession: its client will not hear of it.
+func TestALoginThatCannotBeWrittenDownLeavesNoSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.history.broken = errBackend
+	_, err := w.try(t, "hong", "right-password")
+	require.ErrorIs(t, err, errBackend)
+	live, err := w.sessions.Live(t.Context(), "hong", w.Policy, w.now)
+	require.NoError(t, err)
+	require.Empty(t, live)
 }

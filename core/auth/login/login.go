@@ -57,8 +57,8 @@ type Tokens struct {
 }
 
 // Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second factor), FORBIDDEN
-// when the account is not active, SERVICE_UNAVAILABLE when too many wait, or RATE_LIMIT_EXCEEDED; neither is a
-// guess. Each outcome but the last is in the login history.
+// when the account is not active, SERVICE_UNAVAILABLE when too many wait or a store is in trouble, or RATE_LIMIT_EXCEEDED. The last
+// two are no guesses and not in the login history; everything else is.
 func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	if err := s.admit(ctx, r.From); err != nil {
 		return Tokens{}, err
@@ -68,27 +68,49 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 		return Tokens{}, err
 	}
 	defer back()
-	subject := guess.SubjectOf(s.Devices, r.UserID, r.Devices)
-	user, err := s.authenticate(ctx, r, subject)
+	account, err := s.account(ctx, r.UserID)
 	if err != nil {
-		if fault.From(err).Kind() == fault.RateLimited {
-			return Tokens{}, err
-		}
-		return Tokens{}, errors.Join(err, s.record(ctx, r, user, err))
+		return Tokens{}, s.refuse(ctx, r, account, err)
+	}
+	subject := guess.SubjectOf(s.Devices, r.UserID, account, r.Devices)
+	user, err := s.authenticate(ctx, r, subject, account)
+	if err != nil {
+		return Tokens{}, s.refuse(ctx, r, user, err)
 	}
 	session, user, err := s.begin(ctx, r, user)
-	if err := errors.Join(err, s.record(ctx, r, user, err)); err != nil {
-		return Tokens{}, err
-	}
-	if err := s.Users.SawLogin(ctx, user.UserID, s.Now()); err != nil {
-		return Tokens{}, err
-	}
-	tokens, err := s.tokens(ctx, user, session)
 	if err != nil {
+		return Tokens{}, s.refuse(ctx, r, user, err)
+	}
+	tokens, err := s.finish(ctx, r, user, session)
+	if err != nil {
+		return Tokens{}, errors.Join(err, s.undo(ctx, session))
+	}
+	tokens.Device = s.device(subject, user)
+	return tokens, nil
+}
+
+// refuse records a refusal. Trouble of our own is none, and its store would be asked in vain.
+func (s *Service) refuse(ctx context.Context, r Request, user auth.User, err error) error {
+	if k := fault.From(err).Kind(); k == fault.RateLimited || k == fault.Unavailable {
+		return err
+	}
+	return errors.Join(err, s.record(ctx, r, user, err))
+}
+
+// finish writes the login down and issues its tokens.
+func (s *Service) finish(ctx context.Context, r Request, user auth.User, session auth.Session) (Tokens, error) {
+	if err := errors.Join(s.record(ctx, r, user, nil), s.Users.SawLogin(ctx, user.UserID, s.Now())); err != nil {
 		return Tokens{}, err
 	}
-	tokens.Device = s.device(subject)
-	return tokens, nil
+	return s.tokens(ctx, user, session)
+}
+
+// undo ends a session whose client will not hear of it.
+func (s *Service) undo(ctx context.Context, session auth.Session) error {
+	ctx, done := ports.Settling(ctx)
+	defer done()
+	_, err := s.Sessions.Change(ctx, session.ID, func(x auth.Session) auth.Session { return x.Revoke(s.Now()) })
+	return err
 }
 
 // admit throttles per address, before any guess is taken. Systems with a service credential speak for many users and are exempt
@@ -103,9 +125,11 @@ func (s *Service) admit(ctx context.Context, from auth.Client) error {
 	return nil
 }
 
-// authenticate answers the account that the password is right for. The account is read after the guess was taken, which may have
-// waited; for a locked id it is read too: the history tells known ids from unknown ones.
-func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subject) (user auth.User, err error) {
+// authenticate answers the account that the password is right for. It is read once more after the guess was taken, which may have
+// waited; for a locked id account, as it was read before, tells the history whether the id is known.
+func (s *Service) authenticate(
+	ctx context.Context, r Request, subject auth.Subject, account auth.User,
+) (user auth.User, err error) {
 	err = s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) {
 		found, err := s.account(ctx, r.UserID)
 		if err != nil {
@@ -115,8 +139,7 @@ func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subj
 		return s.check(ctx, r, user)
 	})
 	if errors.Is(err, fault.New(fault.Locked)) {
-		found, missing := s.account(ctx, r.UserID)
-		return found, errors.Join(err, missing)
+		return account, err
 	}
 	return user, err
 }
@@ -161,18 +184,17 @@ func (s *Service) begin(ctx context.Context, r Request, user auth.User) (auth.Se
 		err = fault.New(fault.ServiceUnavailable).RetryIn(again)
 	}
 	if err != nil {
-		_, failed := s.Sessions.Change(context.WithoutCancel(ctx), session.ID, func(x auth.Session) auth.Session { return x.Revoke(s.Now()) })
-		return session, user, errors.Join(err, failed)
+		return session, user, errors.Join(err, s.undo(ctx, session))
 	}
 	return session, fresh, nil
 }
 
 // device answers the cookie by which this device is known next time, for another year; a new device gets a new one.
-func (s *Service) device(subject auth.Subject) auth.DeviceCookie {
+func (s *Service) device(subject auth.Subject, user auth.User) auth.DeviceCookie {
 	if subject.Device.IsZero() {
 		subject.Device = s.NewID()
 	}
-	return s.Devices.Mint(subject.UserID, subject.Device)
+	return s.Devices.Mint(user, subject.Device)
 }
 
 // record stores the outcome, also for a client who hung up: a guess cannot be kept out of the history.
@@ -187,20 +209,23 @@ func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome
 	switch {
 	case errors.Is(outcome, fault.New(fault.LockedNow)):
 		e.Type = auth.EventLocked
-	case errors.Is(outcome, fault.New(fault.SecondFactor)):
-		e.Type = auth.EventMFAFailed
+	case errors.Is(outcome, fault.New(fault.SecondFactor)) && auth.KindOfCode(r.Code) != auth.CodeMissing:
+		e.Type = auth.EventMFAFailed // without a code it is the first half of a login
 	case outcome == nil && user.SecondFactor && auth.KindOfCode(r.Code) == auth.CodeRecovery:
 		e.Type = auth.EventMFARecovery
 	case r.AutoLogin:
 		e.Type = auth.EventAutoLogin
 	}
-	return s.History.Append(context.WithoutCancel(ctx), e)
+	ctx, done := ports.Settling(ctx)
+	defer done()
+	return s.History.Append(ctx, e)
 }
 
 func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Session) (Tokens, error) {
 	now := s.Now()
 	expires := now.Add(s.Policy.Access)
-	for _, end := range []time.Time{session.ExpiresAt, user.RightsEnd(now)} { // no token outlives its session or what it grants
+	// No token outlives its session, were it idle from now on, or what it grants.
+	for _, end := range []time.Time{session.ExpiresAt, now.Add(s.Policy.IdleOf(session)), user.RightsEnd(now)} {
 		if !end.IsZero() && end.Before(expires) {
 			expires = end
 		}
@@ -248,7 +273,7 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	}
 	user, err := s.Users.ByID(ctx, session.UserID)
 	switch {
-	case errors.Is(err, fault.New(fault.UserNotFound)), err == nil && user.Status != auth.Active:
+	case errors.Is(err, fault.New(fault.UserNotFound)), err == nil && (user.Status != auth.Active || user.Staff() && !user.SecondFactor):
 		return Tokens{}, fault.New(fault.RefreshTokenInvalid)
 	case err != nil:
 		return Tokens{}, err
@@ -268,7 +293,8 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 
 // end tells of a session that ended, also when the client has hung up: a thief cannot keep his reuse out of the history.
 func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
-	ctx = context.WithoutCancel(ctx)
+	ctx, done := ports.Settling(ctx)
+	defer done()
 	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt})
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: session.UserID, Known: true, Type: why, Success: cause == nil, Client: from, At: s.Now(),

@@ -41,13 +41,16 @@ func (h *hasher) Matches(ctx context.Context, hash, password personal.Secret) (b
 type users struct {
 	memory.Users
 	broken error
+	forget auth.UserID // his second factor
 }
 
 func (u *users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
 	if u.broken != nil {
 		return auth.User{}, u.broken
 	}
-	return u.Users.ByID(ctx, user)
+	found, err := u.Users.ByID(ctx, user)
+	found.SecondFactor = found.SecondFactor && user != u.forget
+	return found, err
 }
 
 type sessions struct {

@@ -53,3 +53,13 @@ func TestARefreshGivesTheRightsOfNow(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), status)
 	}
 }
+
+// TestNoTokenOutlivesAnIdleSession: services that do not see the sessions refuse it in time.
+func TestNoTokenOutlivesAnIdleSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Policy.Idle = 5 * time.Minute
+	tokens, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	require.Equal(t, 5*time.Minute, tokens.ExpiresIn)
+}

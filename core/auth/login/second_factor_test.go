@@ -56,13 +56,14 @@ func TestASecondFactorIsAskedForAfterThePassword(t *testing.T) {
 	err := w.withCode(t, "right-password", personal.NewSecret(""))
 	require.ErrorIs(t, err, fault.New(fault.SecondFactor))
 	require.Equal(t, fault.From(auth.FactorNeeded()).Fields(), fault.From(err).Fields())
-	require.Equal(t, auth.EventMFAFailed, w.lastEvent(t).Type)
+	require.Equal(t, auth.EventLogin, w.lastEvent(t).Type, "the first half of a login")
 	require.Equal(t, "AUTH_004", w.lastEvent(t).Reason)
 	require.NoError(t, w.withCode(t, "right-password", good))
 	require.Equal(t, auth.EventLogin, w.lastEvent(t).Type)
 	err = w.withCode(t, "right-password", good)
 	require.ErrorIs(t, err, fault.New(fault.SecondFactor), "a code is accepted once")
 	require.Equal(t, fault.From(auth.FactorWrong()).Fields(), fault.From(err).Fields())
+	require.Equal(t, auth.EventMFAFailed, w.lastEvent(t).Type)
 	w.now = w.now.Add(30 * time.Second)
 	require.NoError(t, w.withCode(t, "right-password", codes.Code(w.now)))
 	for _, malformed := range []string{"12345", "AAAAA-BBBBB"} {
@@ -116,11 +117,18 @@ func TestOneCodeOpensOneOfManyParallelLogins(t *testing.T) {
 func TestStaffWithoutASecondFactorDoNotGetIn(t *testing.T) {
 	t.Parallel()
 	w, f, codes := enrolled(t)
-	require.NoError(t, f.Remove(t.Context(), "ops"))
+	tokens, err := w.Login(t.Context(), login.Request{
+		UserID: "ops", Password: personal.NewSecret("right-password"), Code: codes.Code(w.now), From: client,
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, f.Remove(t.Context(), "ops"), fault.New(fault.StateConflict))
+	w.users.forget = "ops" // lost all the same
 	require.ErrorIs(t, w.withCode(t, "right-password", codes.Code(w.now)), fault.New(fault.SecondFactor))
+	_, err = w.Renew(t.Context(), tokens.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "nor do they stay in")
 	f.broken = errBackend
 	w.put(t, auth.User{UserID: "kim", PasswordHash: personal.NewSecret("v2$right-password"), Status: auth.Active})
-	_, err := w.try(t, "kim", "right-password")
+	_, err = w.try(t, "kim", "right-password")
 	require.NoError(t, err, "a customer needs none, and nobody asks for it")
 }
 

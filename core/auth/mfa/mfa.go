@@ -3,8 +3,10 @@ package mfa
 
 import (
 	"context"
+	"errors"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
 	"phonebill/core/auth/password"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
@@ -17,6 +19,7 @@ type Service struct {
 	Factors ports.SecondFactors
 	Codes   ports.OneTimeCodes
 	History ports.LoginHistory
+	Guesses *guess.Limiter
 	// Reauthenticate is password.Service's: whoever changes the second factor shows first that he knows the password.
 	Reauthenticate func(ctx context.Context, r password.Request) error
 	Now            ports.Clock
@@ -47,19 +50,38 @@ func (s *Service) begin(ctx context.Context, user auth.UserID) (Enrolment, error
 	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret)}, nil
 }
 
-// Confirm makes the secret that was begun count, given a code of it, and answers the recovery codes. AUTH_004 for a wrong code,
-// CONFLICT when nothing was begun. The code is used up by it.
+// Confirm makes the secret that was begun count, given a code of it, and answers the recovery codes. AUTH_004 for a wrong code, which is
+// a guess like one at login (AUTH_002, AUTH_003), CONFLICT when nothing was begun. The code is used up by it.
 func (s *Service) Confirm(ctx context.Context, user auth.UserID, code personal.Secret, from auth.Client) ([]personal.Secret, error) {
 	begun, err := s.Factors.Get(ctx, user)
 	if err != nil {
 		return nil, asConflict(err)
 	}
-	step, ok := s.Codes.Step(begun.Secret, code, s.Now())
-	if !ok {
-		return nil, auth.FactorWrong()
+	err = s.Guesses.Try(ctx, auth.Subject{UserID: user}, func() (guess.Outcome, error) {
+		step, ok := s.Codes.Step(begun.Secret, code, s.Now())
+		if !ok {
+			return guess.Wrong, auth.FactorWrong()
+		}
+		begun.LastStep, begun.ConfirmedAt = step, s.Now()
+		return guess.Unjudged, nil
+	})
+	if err != nil {
+		return nil, s.refused(ctx, user, from, err)
 	}
-	begun.LastStep, begun.ConfirmedAt = step, s.Now()
 	return s.confirm(ctx, user, begun, from)
+}
+
+// refused records a wrong code.
+func (s *Service) refused(ctx context.Context, user auth.UserID, from auth.Client, err error) error {
+	if fault.From(err).Kind() != fault.Unauthenticated {
+		return err
+	}
+	e := auth.LoginEvent{
+		ID: s.NewID(), UserID: user, Known: true, Type: auth.EventMFAFailed, Reason: string(fault.From(err).Code()), Client: from, At: s.Now(),
+	}
+	ctx, done := ports.Settling(ctx)
+	defer done()
+	return errors.Join(err, s.History.Append(ctx, e))
 }
 
 func (s *Service) confirm(ctx context.Context, user auth.UserID, t auth.TOTP, from auth.Client) ([]personal.Secret, error) {
@@ -81,17 +103,31 @@ func (s *Service) Enrol(ctx context.Context, user auth.UserID, from auth.Client)
 	return e, err
 }
 
+// Reset is for an owner who has lost his app and his recovery codes. Staff get a new second factor, which counts at once and whose secret
+// is handed over; a customer has none from then on.
+func (s *Service) Reset(ctx context.Context, user auth.UserID, from auth.Client) (Enrolment, error) {
+	account, err := s.Users.ByID(ctx, user)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	if !account.Staff() {
+		if err := s.Factors.Remove(ctx, user); err != nil {
+			return Enrolment{}, err
+		}
+		return Enrolment{}, s.record(ctx, user, auth.EventMFARemoved, from)
+	}
+	secret, codes := s.Codes.NewSecret(), s.Codes.NewRecoveryCodes()
+	t := auth.TOTP{Secret: secret, CreatedAt: s.Now(), ConfirmedAt: s.Now()}
+	if err := s.Factors.Replace(ctx, user, t, codes); err != nil {
+		return Enrolment{}, err
+	}
+	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret), RecoveryCodes: codes}, s.record(ctx, user, auth.EventMFAEnrolled, from)
+}
+
 // Remove forgets the second factor and its recovery codes. AUTH_001…003 for a wrong password, CONFLICT for staff, who must have one.
 func (s *Service) Remove(ctx context.Context, r password.Request) error {
 	if err := s.Reauthenticate(ctx, r); err != nil {
 		return err
-	}
-	account, err := s.Users.ByID(ctx, r.UserID)
-	switch {
-	case err != nil:
-		return err
-	case account.Staff():
-		return fault.New(fault.StateConflict).WithDetail("reason", "STAFF_NEEDS_SECOND_FACTOR")
 	}
 	if err := s.Factors.Remove(ctx, r.UserID); err != nil {
 		return err
@@ -100,7 +136,9 @@ func (s *Service) Remove(ctx context.Context, r password.Request) error {
 }
 
 func (s *Service) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {
-	return s.History.Append(context.WithoutCancel(ctx), auth.LoginEvent{
+	ctx, done := ports.Settling(ctx)
+	defer done()
+	return s.History.Append(ctx, auth.LoginEvent{
 		ID: s.NewID(), UserID: user, Known: true, Type: what, Success: true, Client: from, At: s.Now(),
 	})
 }

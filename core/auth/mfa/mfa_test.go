@@ -10,6 +10,7 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
 	"phonebill/core/auth/mfa"
 	"phonebill/core/auth/password"
 	"phonebill/core/fault"
@@ -68,6 +69,7 @@ func newWorld(t *testing.T, roles ...auth.Role) *world {
 	require.NoError(t, w.users.Create(t.Context(), auth.User{UserID: "hong", Status: auth.Active, Roles: roles}))
 	w.Service = &mfa.Service{
 		Users: w.users, Factors: w.factors, Codes: w.codes, History: w.history,
+		Guesses: &guess.Limiter{Guesses: &memory.Guesses{}, Now: func() time.Time { return w.now }},
 		Reauthenticate: func(_ context.Context, r password.Request) error {
 			require.Equal(t, client, r.From)
 			if r.UserID != "hong" || r.Current != right {
@@ -102,7 +104,7 @@ func TestEnrolConfirmRemove(t *testing.T) {
 	require.Empty(t, e.RecoveryCodes)
 	_, err = w.Confirm(t.Context(), "hong", personal.NewSecret("000001"), client)
 	require.ErrorIs(t, err, fault.New(fault.SecondFactor))
-	require.Empty(t, w.history.Events())
+	require.Equal(t, auth.EventMFAFailed, w.lastEvent())
 	codes, err := w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
 	require.NoError(t, err)
 	require.Len(t, codes, auth.RecoveryCodes)
@@ -147,6 +149,48 @@ func TestTroubleIsToldAndChangesNothing(t *testing.T) {
 	require.ErrorIs(t, err, errBackend)
 	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), errBackend)
 	w.users.broken = errBackend
-	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), errBackend)
+	_, err = w.Reset(t.Context(), "hong", client)
+	require.ErrorIs(t, err, errBackend)
 	require.Empty(t, w.history.Events())
+}
+
+func TestGuessingTheConfirmingCodeLocks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, auth.Customer)
+	_, err := w.Begin(t.Context(), as("right-password"))
+	require.NoError(t, err)
+	wrong := personal.NewSecret("000001")
+	for range 4 {
+		_, err = w.Confirm(t.Context(), "hong", wrong, client)
+		require.ErrorIs(t, err, fault.New(fault.SecondFactor))
+	}
+	_, err = w.Confirm(t.Context(), "hong", wrong, client)
+	require.ErrorIs(t, err, fault.New(fault.LockedNow))
+	_, err = w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
+	require.ErrorIs(t, err, fault.New(fault.Locked))
+	require.Len(t, w.history.Events(), 6, "each is on record")
+}
+
+func TestResetGivesStaffANewFactorAndCustomersNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, auth.Operator)
+	lost, err := w.Enrol(t.Context(), "hong", client)
+	require.NoError(t, err)
+	e, err := w.Reset(t.Context(), "hong", client)
+	require.NoError(t, err)
+	require.NotEqual(t, lost.Secret, e.Secret)
+	require.Len(t, e.RecoveryCodes, auth.RecoveryCodes)
+	held, err := w.factors.Get(t.Context(), "hong")
+	require.NoError(t, err)
+	require.True(t, held.Confirmed())
+	require.Equal(t, e.Secret, held.Secret)
+
+	w = newWorld(t, auth.Customer)
+	_, err = w.Enrol(t.Context(), "hong", client)
+	require.NoError(t, err)
+	e, err = w.Reset(t.Context(), "hong", client)
+	require.NoError(t, err)
+	require.Zero(t, e)
+	_, err = w.factors.Get(t.Context(), "hong")
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 }

@@ -46,7 +46,7 @@ func (s *Service) Change(ctx context.Context, r Request) error {
 	if r.New == r.Current {
 		return fault.InvalidField("newPassword", "현재 비밀번호와 달라야 합니다")
 	}
-	err := s.Guesses.Try(ctx, guess.SubjectOf(s.Devices, r.UserID, r.Devices), func() (guess.Outcome, error) { return s.check(ctx, r) })
+	err := s.try(ctx, r)
 	if err == nil {
 		err = s.replace(ctx, r)
 	}
@@ -59,11 +59,21 @@ func (s *Service) Change(ctx context.Context, r Request) error {
 // Reauthenticate asks for the current password once more, before something that a stolen session must not do. It answers AUTH_001, 002
 // or 003 like a login, and counts with it.
 func (s *Service) Reauthenticate(ctx context.Context, r Request) error {
-	err := s.Guesses.Try(ctx, guess.SubjectOf(s.Devices, r.UserID, r.Devices), func() (guess.Outcome, error) { return s.check(ctx, r) })
+	err := s.try(ctx, r)
 	if err == nil || fault.From(err).Kind() == fault.RateLimited {
 		return err
 	}
 	return errors.Join(err, s.record(ctx, r, auth.EventReauthentication, err))
+}
+
+// try makes one guess of the current password.
+func (s *Service) try(ctx context.Context, r Request) error {
+	account, err := s.Users.ByID(ctx, r.UserID)
+	if err != nil {
+		return err
+	}
+	subject := guess.SubjectOf(s.Devices, r.UserID, account, r.Devices)
+	return s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) { return s.check(ctx, r) })
 }
 
 func (s *Service) check(ctx context.Context, r Request) (guess.Outcome, error) {
@@ -90,7 +100,8 @@ func (s *Service) replace(ctx context.Context, r Request) error {
 	if err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx)
+	ctx, done := ports.Settling(ctx)
+	defer done()
 	if _, err := s.Users.Change(ctx, r.UserID, func(u auth.User) (auth.User, error) { u.PasswordHash = hash; return u, nil }); err != nil {
 		return err
 	}
@@ -109,5 +120,7 @@ func (s *Service) record(ctx context.Context, r Request, what auth.LoginEventTyp
 	if errors.Is(outcome, fault.New(fault.LockedNow)) {
 		e.Type = auth.EventLocked
 	}
-	return s.History.Append(context.WithoutCancel(ctx), e)
+	ctx, done := ports.Settling(ctx)
+	defer done()
+	return s.History.Append(ctx, e)
 }

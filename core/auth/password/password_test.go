@@ -160,9 +160,11 @@ func TestAKnownDeviceHasItsOwnCounter(t *testing.T) {
 	for range 5 {
 		_ = w.change(t, "wrong-secret", "brand-new-secret")
 	}
+	account, err := w.users.ByID(t.Context(), "hong1234")
+	require.NoError(t, err)
 	require.NoError(t, w.Change(t.Context(), password.Request{
 		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
-		Devices: []personal.Secret{w.Devices.Mint("hong1234", newID()).Value}, From: client,
+		Devices: []personal.Secret{w.Devices.Mint(account, newID()).Value}, From: client,
 	}))
 }
 

@@ -59,7 +59,8 @@ func (s *Service) EndOthers(ctx context.Context, caller auth.Principal, from aut
 
 // ended tells of it, also when the client has hung up.
 func (s *Service) ended(ctx context.Context, user auth.UserID, why auth.LoginEventType, from auth.Client, over ...auth.Revocation) error {
-	ctx = context.WithoutCancel(ctx)
+	ctx, done := ports.Settling(ctx)
+	defer done()
 	s.Push.Push(ctx, over...)
 	return s.History.Append(ctx, auth.LoginEvent{
 		ID: s.NewID(), UserID: user, Known: true, Type: why, Success: true, Client: from, At: s.Now(),

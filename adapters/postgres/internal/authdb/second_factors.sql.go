@@ -94,6 +94,17 @@ func (q *Queries) DropSecondFactor(ctx context.Context, userID string) error {
 	return err
 }
 
+const isStaff = `-- name: IsStaff :one
+SELECT EXISTS(SELECT 1 FROM user_roles WHERE user_id = $1 AND role IN ('OPERATOR', 'ADMIN'))
+`
+
+func (q *Queries) IsStaff(ctx context.Context, userID string) (bool, error) {
+	row := q.db.QueryRow(ctx, isStaff, userID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const lockSecondFactor = `-- name: LockSecondFactor :one
 SELECT user_id, secret_sealed, created_at, confirmed_at, last_step FROM user_totp WHERE user_id = $1 FOR UPDATE
 `

@@ -143,16 +143,17 @@ func (q *Queries) LockUser(ctx context.Context, userID string) error {
 }
 
 const rehash = `-- name: Rehash :exec
-UPDATE users SET password_hash = $2 WHERE user_id = $1
+UPDATE users SET password_hash = $1 WHERE user_id = $2 AND password_hash = $3
 `
 
 type RehashParams struct {
-	UserID       string
-	PasswordHash string
+	NewHash string
+	UserID  string
+	OldHash string
 }
 
 func (q *Queries) Rehash(ctx context.Context, arg RehashParams) error {
-	_, err := q.db.Exec(ctx, rehash, arg.UserID, arg.PasswordHash)
+	_, err := q.db.Exec(ctx, rehash, arg.NewHash, arg.UserID, arg.OldHash)
 	return err
 }
 

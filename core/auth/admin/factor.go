@@ -1,0 +1,30 @@
+package admin
+
+import (
+	"context"
+
+	"phonebill/core/auth"
+	"phonebill/core/auth/mfa"
+)
+
+// ResetFactor is for an owner who has lost his app and his recovery codes: staff get a new second factor, seen this once; a customer has
+// none from then on. All his sessions end. FORBIDDEN for who may not change the account, CONFLICT for his own.
+func (s *Service) ResetFactor(ctx context.Context, by Caller, user auth.UserID, reason string) (e mfa.Enrolment, err error) {
+	err = s.change(ctx, call{Caller: by, action: actResetFactor, subject: string(user), reason: reason}, func() error {
+		account, err := s.Users.ByID(ctx, user)
+		if err != nil {
+			return err
+		}
+		restored := account
+		restored.SecondFactor = true
+		if err := auth.MayChange(by.UserID, by.Roles, account, restored); err != nil {
+			return err
+		}
+		if e, err = s.Factors.Reset(ctx, user, by.From); err != nil {
+			return err
+		}
+		_, err = s.endAll(ctx, user, s.Now())
+		return err
+	})
+	return e, err
+}
