@@ -6,7 +6,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,7 +61,7 @@ func NewKey() auth.SigningKey {
 	seed, kid := make([]byte, ed25519.SeedSize), make([]byte, 8)
 	_, _ = rand.Read(seed) // never fails since Go 1.24
 	_, _ = rand.Read(kid)
-	return auth.SigningKey{KeyID: base64.RawURLEncoding.EncodeToString(kid), Seed: personal.NewSecret(string(seed))}
+	return auth.SigningKey{KeyID: hex.EncodeToString(kid), Seed: personal.NewSecret(string(seed))}
 }
 
 // NewIssuer loads the signing keys, making the first one when there is none.

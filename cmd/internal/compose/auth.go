@@ -86,7 +86,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	factors := postgres.NewSecondFactors(at.pool, at.keyring)
 	logins := &login.Service{
 		Users: users, Guesses: limiter, Sessions: stored, History: history, Credentials: credentials, Devices: devices,
-		Throttle: valkey.NewThrottle(at.cache, at.keyring, p.Log), Rate: throttle.Logins(c.Login.ThrottlePerMinute), Turns: login.NewTurns(max(1, runtime.NumCPU()/2)),
+		Throttle: valkey.NewThrottle(at.cache, at.keyring, p.Log), Rate: throttle.Logins(c.Login.ThrottlePerMinute),
+		Turns:  login.NewTurns(max(1, runtime.NumCPU()/2)),
 		Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push, Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}

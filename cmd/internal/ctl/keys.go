@@ -67,7 +67,7 @@ func (c Console) retireKey() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
 		Use: "retire KID", Short: "Refuse a key that signs no more, within a second everywhere", Args: cobra.ExactArgs(1),
-		Example: `  phonebillctl keys retire hGf3kq0pXxA --reason "이전 키 폐기"`,
+		Example: `  phonebillctl keys retire 3f9a01bc77d2e410 --reason "이전 키 폐기"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				return c.said(a.Users.RetireKey(cmd.Context(), by, args[0], why), "%s is refused\n", args[0])

@@ -129,7 +129,8 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return w.now }
 	w.Service = &login.Service{
 		Users: w.users, Guesses: &guess.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
-		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600), Turns: login.NewTurns(50),
+		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600),
+		Turns:  login.NewTurns(50),
 		Access: w.access, Refresh: memory.RefreshTokens{}, Push: &w.ended,
 		Policy: auth.DefaultSessions(), Now: clock, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 	}
