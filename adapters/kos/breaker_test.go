@@ -15,6 +15,7 @@ import (
 	"phonebill/adapters/kos/kossim"
 	"phonebill/core/fault"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -218,4 +219,32 @@ func TestSharedRegistererSharesMetrics(t *testing.T) {
 	log := &logged{}
 	require.NotNil(t, kos.NewBreakers(kos.DefaultBreakers(), slog.New(slog.NewTextHandler(log, nil)), other))
 	require.Contains(t, log.String(), "not exported")
+}
+
+// TestE429ShrinksTheBudget: KOS counts otherwise than we do, and KOS is right (decision 8).
+func TestE429ShrinksTheBudget(t *testing.T) {
+	t.Parallel()
+	l := serve(t, says(429, envelope(t, "E429", nil)))
+	l.quota.Window = quota.Window{Budget: 8, Per: time.Minute}
+	for range 20 {
+		_, _ = l.ask(t.Context(), t, twoLines[0])
+	}
+	require.EqualValues(t, 3, l.requests.Load(), "6, 4 and 3 calls of the 8 are left after the first, second and third refusal")
+	require.Contains(t, l.log.String(), "the budget shrinks")
+}
+
+// TestLanes: each use of KOS spends of its own lane.
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	l, _ := simulate(t)
+	line := number(t, twoLines[0])
+	_, _ = l.ask(t.Context(), t, twoLines[0])
+	_, err := l.In(quota.Refresh).Customer(t.Context(), line)
+	require.NoError(t, err)
+	_, err = l.In(quota.Prefetch).Plans(t.Context())
+	require.NoError(t, err)
+	_, err = l.In(quota.Prefetch).Plans(t.Context())
+	require.NoError(t, err)
+	l.In(quota.Prefetch).Ask(t.Context(), product.Order{Line: line})
+	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 2}, l.quota.Spent())
 }

@@ -17,6 +17,7 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -43,6 +44,7 @@ type Client struct {
 	origin  string
 	token   personal.Secret
 	deps    Deps
+	lane    quota.Lane
 	wire    http.RoundTripper
 	metrics *metrics
 }
@@ -67,7 +69,14 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
-	return &Client{origin: cfg.URL, token: cfg.Token, deps: deps, wire: transport(cfg.Connect), metrics: m}, nil
+	return &Client{origin: cfg.URL, token: cfg.Token, deps: deps, lane: quota.Read, wire: transport(cfg.Connect), metrics: m}, nil
+}
+
+// In is the same client whose reads spend of that lane; New's is quota.Read. Changes always spend of quota.Change.
+func (c *Client) In(lane quota.Lane) *Client {
+	same := *c
+	same.lane = lane
+	return &same
 }
 
 // Bill asks for the bill of one line and month, once.
@@ -79,7 +88,7 @@ func (c *Client) Bill(ctx context.Context, request id.ID, n line.Number, m calen
 		return bill.Bill{}, fmt.Errorf("kos: %w", err)
 	}
 	var told bill.Bill
-	out := c.call(ctx, question{operation: billInquiry, line: n, request: request, http: req, read: func(body []byte) error {
+	out := c.call(ctx, question{operation: billInquiry, lane: c.lane, line: n, request: request, http: req, read: func(body []byte) error {
 		told, err = readBill(body, n, m)
 		return err
 	}})
@@ -106,7 +115,7 @@ func (c *Client) Customer(ctx context.Context, n line.Number) (product.Customer,
 		return product.Customer{}, fmt.Errorf("kos: %w", err)
 	}
 	var told product.Customer
-	out := c.call(ctx, question{operation: customerGet, line: n, http: req, read: func(body []byte) error {
+	out := c.call(ctx, question{operation: customerGet, lane: c.lane, line: n, http: req, read: func(body []byte) error {
 		told, err = readCustomer(body, n)
 		return err
 	}})
@@ -120,7 +129,7 @@ func (c *Client) Plans(ctx context.Context) ([]product.Plan, error) {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
 	var told []product.Plan
-	out := c.call(ctx, question{operation: productsList, http: req, read: func(body []byte) error {
+	out := c.call(ctx, question{operation: productsList, lane: c.lane, http: req, read: func(body []byte) error {
 		told, err = readPlans(body)
 		return err
 	}})

@@ -38,7 +38,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pg
 		return nil, nil, err
 	}
 	client, err := kos.New(kos.Config{URL: c.URL, Token: c.Token, Connect: time.Second}, kos.Deps{
-		Quota: postgres.NewQuota(pool, c.Quota), Log: postgres.NewCallLog(pool, v),
+		Quota: postgres.NewQuota(pool, c.Quota, c.Floor, p.Now), Log: postgres.NewCallLog(pool, v),
 		Breakers: kos.NewBreakers(kos.DefaultBreakers(), p.Log, p.registry),
 		Now:      p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
 	})
