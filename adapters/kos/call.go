@@ -34,6 +34,18 @@ func operations() []Operation {
 	return []Operation{billInquiry, customerGet, productsList, productChange, productChangeStatus}
 }
 
+// compartment is where calls of the operation stand in the bulkhead.
+func (o Operation) compartment() compartment {
+	switch o {
+	case billInquiry:
+		return billReads
+	case productChange, productChangeStatus:
+		return changes
+	case customerGet, productsList:
+	}
+	return productReads
+}
+
 const (
 	maxAnswer  = 1 << 20          // bytes
 	maxCall    = 10 * time.Second // the longest that background work may wait (product.md); callers wait less
@@ -50,8 +62,8 @@ type question struct {
 	read      func(body []byte) error
 }
 
-// call takes the question through breaker, quota and wire, in that order: an open breaker spends no quota, and a refused quota
-// says nothing about KOS.
+// call takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
+// a refused quota says nothing about KOS.
 func (c *Client) call(ctx context.Context, q question) outcome {
 	done, wait, err := c.deps.Breakers.allow(q.operation)
 	if err != nil {
@@ -59,10 +71,18 @@ func (c *Client) call(ctx context.Context, q question) outcome {
 	}
 	out := outcome{verdict: broken} // should the code below panic, the breaker hears of a failure
 	defer func() { done(out, q.line) }()
-	if err := c.deps.Quota.Take(ctx, q.lane); err != nil {
+	waiting, cancel := context.WithTimeout(ctx, maxCall)
+	defer cancel()
+	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line)
+	switch {
+	case errors.Is(err, ports.ErrNotAsked):
 		out = c.told(ctx, q, outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err})
 		return out
+	case err != nil:
+		out = c.told(ctx, q, outcome{verdict: gaveUp, cause: err})
+		return out
 	}
+	defer over()
 	out = c.ask(ctx, q)
 	return out
 }

@@ -33,6 +33,7 @@ type Deps struct {
 	Quota    ports.Quota
 	Log      ports.CallLog
 	Breakers *Breakers
+	Bulkhead Bulkhead // zero = DefaultBulkhead
 	Now      ports.Clock
 	NewID    ports.IDs // ids of call log entries
 	Logger   *slog.Logger
@@ -45,6 +46,7 @@ type Client struct {
 	token   personal.Secret
 	deps    Deps
 	lane    quota.Lane
+	gate    *turnstile
 	wire    http.RoundTripper
 	metrics *metrics
 }
@@ -65,11 +67,17 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if cfg.Connect <= 0 {
 		cfg.Connect = time.Second
 	}
+	if deps.Bulkhead == (Bulkhead{}) {
+		deps.Bulkhead = DefaultBulkhead()
+	}
 	m, err := newMetrics(deps.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
-	return &Client{origin: cfg.URL, token: cfg.Token, deps: deps, lane: quota.Read, wire: transport(cfg.Connect), metrics: m}, nil
+	return &Client{
+		origin: cfg.URL, token: cfg.Token, deps: deps, lane: quota.Read, gate: newTurnstile(deps.Quota, deps.Bulkhead),
+		wire: transport(cfg.Connect), metrics: m,
+	}, nil
 }
 
 // In is the same client whose reads spend of that lane; New's is quota.Read. Changes always spend of quota.Change.
