@@ -126,7 +126,7 @@ func TestWaitingForTheBudget(t *testing.T) {
 		}
 		require.Equal(t, start, time.Now(), "nobody waits in vain")
 		require.Equal(t, []string{"first"}, d.names())
-		time.Sleep(9*time.Second)
+		time.Sleep(9 * time.Second)
 		synctest.Wait()
 		require.Equal(t, []string{"first"}, d.names())
 		time.Sleep(time.Second)
