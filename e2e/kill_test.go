@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ import (
 type demoFile struct {
 	BaseURL   string            `json:"baseUrl"`
 	Databases map[string]string `json:"databases"`
-	Cache     struct{ Address string }
+	Cache     struct{ Address, Password string }
 	KOS       struct{ Control string }
 	Customers []struct{ UserID, Password, LineNumber, Scenario string }
 }
@@ -81,12 +82,27 @@ func listeners(t *testing.T) []string {
 		"GATEWAY_ADDR", "GATEWAY_INTERNAL_ADDR", "AUTH_ADDR", "AUTH_INTERNAL_ADDR", "BILL_ADDR", "BILL_INTERNAL_ADDR", "PRODUCT_ADDR",
 		"PRODUCT_INTERNAL_ADDR", "KOS_ADDR", "KOS_CONTROL_ADDR", "MVNOAP_ADDR", "MVNOAP_CONTROL_ADDR",
 	} {
-		ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		env = append(env, key+"="+ln.Addr().String())
-		require.NoError(t, ln.Close())
+		env = append(env, key+"="+free(t))
 	}
 	return env
+}
+
+// nextPort is below what systems give to outgoing connections (32768 and up), so that no drill's client takes what another's server is
+// about to listen on. Each is given once.
+var nextPort atomic.Int32
+
+func free(t *testing.T) string {
+	t.Helper()
+	nextPort.CompareAndSwap(0, 20_000+int32(os.Getpid()%10_000))
+	for nextPort.Load() < 32_000 {
+		addr := "127.0.0.1:" + strconv.Itoa(int(nextPort.Add(1)))
+		if ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr); err == nil {
+			require.NoError(t, ln.Close())
+			return addr
+		}
+	}
+	require.FailNow(t, "no free port")
+	return ""
 }
 
 // start runs the all-in-one and waits until it says that it is ready.

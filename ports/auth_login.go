@@ -5,26 +5,63 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/id"
 	"phonebill/core/personal"
+	"phonebill/core/throttle"
 )
 
-// Guesses counts password attempts per submitted id, known or not (decision 4).
+// Guesses counts password attempts per subject: a submitted id, known or not, or one device of it (decision 4).
 type Guesses interface {
-	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step and commits it, whatever becomes of the
-	// login afterwards: of many parallel calls exactly as many are allowed as the policy says.
-	Take(ctx context.Context, user auth.UserID, now time.Time) (auth.Guess, error)
+	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step that is committed whatever becomes of the login
+	// afterwards. While the policy says busy it waits for its turn, up to GuessPatience or ctx's end, and then answers
+	// RATE_LIMIT_EXCEEDED with a Retry-After, which is no guess. The verdict is allowed or refused, never busy. now is when it was
+	// called.
+	Take(ctx context.Context, s auth.Subject, now time.Time) (auth.Guess, error)
+	// Fail applies auth.LockoutPolicy.Fail in one atomic step.
+	Fail(ctx context.Context, s auth.Subject, g auth.Guess, now time.Time) (last bool, err error)
+	// Succeed applies auth.LockoutPolicy.Succeed in one atomic step.
+	Succeed(ctx context.Context, s auth.Subject, g auth.Guess, now time.Time) error
 	// GiveBack applies auth.LockoutPolicy.GiveBack in one atomic step.
-	GiveBack(ctx context.Context, user auth.UserID) error
-	// Clear forgets the failures and the lock.
+	GiveBack(ctx context.Context, s auth.Subject, g auth.Guess) error
+	// Clear applies auth.LockoutPolicy.Clear to the counter of the id and to those of all its devices.
 	Clear(ctx context.Context, user auth.UserID) error
-	// Peek answers the stored state without changing it; the zero Attempts for an id never seen.
-	Peek(ctx context.Context, user auth.UserID) (auth.Attempts, error)
+	// Peek answers the stored state without changing it; the zero Attempts for a subject never seen.
+	Peek(ctx context.Context, s auth.Subject) (auth.Attempts, error)
+	// Sweep forgets up to most subjects that nobody tried since before and that are not locked at now, and answers how many.
+	Sweep(ctx context.Context, before, now time.Time, most int) (int, error)
+}
+
+// GuessPatience is how long a guess waits while all that are left are being judged; less than a request may take.
+const GuessPatience = 2 * time.Second
+
+// Credentials checks what a user proves himself with. The password check of login sits behind it, so that another provider (OIDC)
+// fits later.
+type Credentials interface {
+	// Check tells whether the password is that of the account, given as stored. The zero User, which stands for an unknown id, never
+	// matches and costs the same work (decision 4). It answers SERVICE_UNAVAILABLE with a Retry-After when it is too busy.
+	Check(ctx context.Context, account auth.User, password personal.Secret) (bool, error)
+}
+
+// Devices makes and reads the cookie by which a device is known again (decision 4; OWASP: device cookies).
+type Devices interface {
+	// Mint answers the cookie of the user's device. Its tag is the same for all devices of one user and tells nobody who that is.
+	Mint(user auth.UserID, device id.ID) auth.DeviceCookie
+	// Read answers the device that the value was minted for, and false for anything that Mint did not make for this user.
+	Read(user auth.UserID, value personal.Secret) (id.ID, bool)
+}
+
+// Throttle limits calls per caller. It never fails: without its store it goes on counting in memory.
+type Throttle interface {
+	// Take takes one call from the caller's bucket under the rate, or answers false and when there will be one. Of parallel calls,
+	// over all instances, no more pass than the rate allows. key is kept as a keyed hash only.
+	Take(ctx context.Context, key string, rate throttle.Rate, now time.Time) (ok bool, retryIn time.Duration)
 }
 
 // PasswordHasher hashes and compares passwords. It bounds how many hashes run at a time; when the queue does not move
 // before ctx's deadline or its own, it answers SERVICE_UNAVAILABLE with a Retry-After.
 type PasswordHasher interface {
-	// Hash answers a self-describing hash (parameters and salt inside).
+	// Hash answers a self-describing hash (parameters and salt inside). Two spellings of one text in Unicode (RFC 8265: NFC) are
+	// one password.
 	Hash(ctx context.Context, password personal.Secret) (personal.Secret, error)
 	// Matches compares in constant time. The zero hash never matches and costs the same work (decision 4). stale tells that
 	// the hash was made with other parameters than today's.

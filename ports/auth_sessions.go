@@ -32,10 +32,12 @@ type RevocationPush interface {
 	Push(ctx context.Context, ended ...auth.Revocation)
 }
 
-// RevocationFeed tells which sessions ended (decision 2).
+// RevocationFeed tells which tokens are dead though they verify (decision 2).
 type RevocationFeed interface {
-	// Since answers every session revoked at or after t, in any order.
-	Since(ctx context.Context, t time.Time) ([]auth.Revocation, error)
+	// Since answers every session revoked and every epoch raised since the feed's own time t (an earlier Feed's AsOf, or somewhat
+	// before it), and which signing keys are good now. The zero time asks for everything that a token which still lives can be about.
+	// What is stored while the feed is read is told now or by the next question.
+	Since(ctx context.Context, t time.Time) (auth.Feed, error)
 }
 
 // SessionUse is told which sessions are in use (decision 2).

@@ -11,10 +11,24 @@ import (
 
 // SigningKeys are the issuer's key pairs.
 type SigningKeys interface {
-	// List answers all keys, newest first.
+	// List answers all keys, retired ones too, in the order of auth.NewestKeyFirst.
 	List(ctx context.Context) ([]auth.SigningKey, error)
 	// AddFirst stores the key unless there is any; of many parallel calls one wins.
 	AddFirst(ctx context.Context, k auth.SigningKey) error
+	// AddNext stores the key if newest is still the first of List, else CONFLICT: of many parallel calls one wins.
+	AddNext(ctx context.Context, k auth.SigningKey, newest string) error
+	// Retire refuses the key from at on; one that is retired already stays so from its first time. NOT_FOUND when there is none.
+	Retire(ctx context.Context, kid string, at time.Time) error
+}
+
+// KeyMaker makes a fresh key pair: KeyID and Seed, nothing else.
+type KeyMaker func() auth.SigningKey
+
+// AcceptedKeys is told which signing keys are good.
+type AcceptedKeys interface {
+	// Accept refuses from now on every key but those named, whatever else is known of it, and gets those it does not have yet. The
+	// refusal holds also when getting them fails.
+	Accept(ctx context.Context, kids []string) error
 }
 
 // AccessTokens issues access tokens.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
 
 	"phonebill/core/fault"
 	"phonebill/core/personal"
@@ -37,16 +38,31 @@ const (
 	again = 2 * time.Second
 )
 
-// Hasher implements ports.PasswordHasher: at most max(1, cores/2) hashes at a time (product.md). It is safe for concurrent use.
+// slots is how many hashes run at a time (product.md).
+func slots() int { return max(1, runtime.NumCPU()/2) }
+
+// Hasher implements ports.PasswordHasher in this process: at most max(1, cores/2) hashes at a time (product.md). It is safe for
+// concurrent use.
 type Hasher struct {
 	params Params
 	turns  chan struct{}
 	dummy  personal.Secret
+	work   func(job) []byte // the costly part
+}
+
+// job is one key to derive.
+type job struct {
+	Params
+	Password, Salt []byte
+}
+
+func (j job) run() []byte {
+	return argon2.IDKey(j.Password, j.Salt, j.Passes, j.MemoryKiB, j.Lanes, keySize)
 }
 
 // New answers a hasher that makes hashes with the given parameters.
 func New(p Params) *Hasher {
-	h := &Hasher{params: p, turns: make(chan struct{}, max(1, runtime.NumCPU()/2))}
+	h := &Hasher{params: p, turns: make(chan struct{}, slots()), work: job.run}
 	h.dummy = h.encode(make([]byte, saltSize), make([]byte, keySize))
 	return h
 }
@@ -89,7 +105,7 @@ func (h *Hasher) derive(ctx context.Context, password personal.Secret, salt []by
 	case <-ctx.Done():
 		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).Because(ctx.Err())
 	}
-	return argon2.IDKey([]byte(password.Reveal()), salt, p.Passes, p.MemoryKiB, p.Lanes, keySize), nil
+	return h.work(job{Params: p, Password: norm.NFC.Bytes([]byte(password.Reveal())), Salt: salt}), nil
 }
 
 func (h *Hasher) encode(salt, key []byte) personal.Secret {

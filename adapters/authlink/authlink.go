@@ -5,30 +5,36 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"phonebill/core/auth"
 	"phonebill/core/id"
+	"phonebill/core/personal"
 )
 
 const (
 	timeout   = 2 * time.Second
-	maxAnswer = 8 << 20
+	maxAnswer = 64 << 20 // some 600,000 revocations
 )
 
 // Link implements ports.RevocationFeed and ports.SessionUse, and answers the keys. It is safe for concurrent use.
 type Link struct {
 	public, internal string
+	token            personal.Secret
 	http             *http.Client
 }
 
-// New answers a link to the auth service's public and internal origin.
-func New(public, internal string) *Link {
-	return &Link{public: public, internal: internal, http: &http.Client{Timeout: timeout}}
+// New answers a link to the auth service's public and internal origin. token is what all services share; empty = none.
+func New(public, internal string, token personal.Secret) *Link {
+	return &Link{public: public, internal: internal, token: token, http: &http.Client{
+		Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // Keys answers the JWKS as JSON.
@@ -36,29 +42,54 @@ func (l *Link) Keys(ctx context.Context) ([]byte, error) {
 	return l.get(ctx, l.public+"/.well-known/jwks.json")
 }
 
-// revocation is one entry on the wire.
-type revocation struct {
-	SessionID string    `json:"sid"`
-	At        time.Time `json:"at"`
+// told is the answer on the wire, version 1.
+type told struct {
+	AsOf     time.Time `json:"asOf"`
+	Keys     []string  `json:"keys"`
+	Sessions []struct {
+		SessionID string    `json:"sid"`
+		At        time.Time `json:"at"`
+	} `json:"sessions"`
+	Users []struct {
+		UserID string    `json:"userId"`
+		Epoch  int       `json:"epoch"`
+		At     time.Time `json:"at"`
+	} `json:"users"`
 }
 
-// Since answers the sessions revoked at or after t.
-func (l *Link) Since(ctx context.Context, t time.Time) ([]auth.Revocation, error) {
-	raw, err := l.get(ctx, l.internal+"/internal/revocations?since="+url.QueryEscape(t.UTC().Format(time.RFC3339Nano)))
+var errNoTime = errors.New("authlink: an answer without its time")
+
+// Since implements ports.RevocationFeed. An answer that is not understood as a whole is an error.
+func (l *Link) Since(ctx context.Context, t time.Time) (auth.Feed, error) {
+	address := l.internal + "/internal/v1/revocations"
+	if !t.IsZero() {
+		address += "?since=" + url.QueryEscape(t.UTC().Format(time.RFC3339Nano))
+	}
+	raw, err := l.get(ctx, address)
 	if err != nil {
-		return nil, err
+		return auth.Feed{}, err
 	}
-	var list []revocation
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("authlink: %w", err)
+	var answer told
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return auth.Feed{}, fmt.Errorf("authlink: %w", err)
 	}
-	out := make([]auth.Revocation, len(list))
-	for i, r := range list {
-		sid, err := id.Parse(r.SessionID)
+	if answer.AsOf.IsZero() {
+		return auth.Feed{}, errNoTime
+	}
+	out := auth.Feed{AsOf: answer.AsOf, KeyIDs: answer.Keys}
+	for _, s := range answer.Sessions {
+		sid, err := id.Parse(s.SessionID)
 		if err != nil {
-			return nil, fmt.Errorf("authlink: %w", err)
+			return auth.Feed{}, fmt.Errorf("authlink: %w", err)
 		}
-		out[i] = auth.Revocation{SessionID: sid, At: r.At}
+		out.Revocations = append(out.Revocations, auth.Revocation{SessionID: sid, At: s.At})
+	}
+	for _, u := range answer.Users {
+		user, err := auth.ParseUserID(u.UserID)
+		if err != nil {
+			return auth.Feed{}, fmt.Errorf("authlink: %w", err)
+		}
+		out.Revocations = append(out.Revocations, auth.Revocation{UserID: user, Epoch: u.Epoch, At: u.At})
 	}
 	return out, nil
 }
@@ -69,7 +100,7 @@ func (l *Link) Used(ctx context.Context, sids []id.ID) error {
 	if err != nil {
 		return fmt.Errorf("authlink: %w", err)
 	}
-	_, err = l.do(ctx, http.MethodPost, l.internal+"/internal/sessions/used", bytes.NewReader(raw), http.StatusNoContent)
+	_, err = l.do(ctx, http.MethodPost, l.internal+"/internal/v1/sessions/used", bytes.NewReader(raw), http.StatusNoContent)
 	return err
 }
 
@@ -81,6 +112,9 @@ func (l *Link) do(ctx context.Context, method, address string, payload io.Reader
 	req, err := http.NewRequestWithContext(ctx, method, address, payload)
 	if err != nil {
 		return nil, fmt.Errorf("authlink: %w", err)
+	}
+	if strings.HasPrefix(address, l.internal+"/internal/") && l.token.Reveal() != "" {
+		req.Header.Set("Authorization", "Bearer "+l.token.Reveal())
 	}
 	res, err := l.http.Do(req)
 	if err != nil {

@@ -13,13 +13,14 @@ import (
 	"phonebill/adapters/authlink"
 	"phonebill/core/auth"
 	"phonebill/core/id"
+	"phonebill/core/personal"
 )
 
 func link(t *testing.T, h http.HandlerFunc) *authlink.Link {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	return authlink.New(srv.URL, srv.URL)
+	return authlink.New(srv.URL, srv.URL, personal.NewSecret("s3cret"))
 }
 
 func answering(status int, body string) http.HandlerFunc {
@@ -46,29 +47,53 @@ func TestKeys(t *testing.T) {
 func TestSince(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 12, 0, 0, 5, time.FixedZone("KST", 9*60*60))
-	var since string
+	var asked string
 	l := link(t, func(w http.ResponseWriter, r *http.Request) {
-		since = r.URL.Path + " " + r.URL.Query().Get("since")
-		_, _ = w.Write([]byte(`[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00Z"}]`))
+		asked = r.URL.Path + " " + r.URL.Query().Get("since") + " " + r.Header.Get("Authorization")
+		_, _ = w.Write([]byte(`{"asOf":"2026-11-21T03:00:01Z","keys":["k2","k1"],"new":"field",
+			"sessions":[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00Z"}],
+			"users":[{"userId":"hong1234","epoch":4,"at":"2026-11-21T03:00:00Z"}]}`))
 	})
-	list, err := l.Since(t.Context(), at)
+	got, err := l.Since(t.Context(), at)
 	require.NoError(t, err)
-	require.Equal(t, []auth.Revocation{{SessionID: id.ID{15: 1}, At: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}}, list)
-	require.Equal(t, "/internal/revocations 2026-11-21T03:00:00.000000005Z", since)
+	noon := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	require.Equal(t, auth.Feed{AsOf: noon.Add(time.Second), KeyIDs: []string{"k2", "k1"}, Revocations: []auth.Revocation{
+		{SessionID: id.ID{15: 1}, At: noon}, {UserID: "hong1234", Epoch: 4, At: noon},
+	}}, got)
+	require.Equal(t, "/internal/v1/revocations 2026-11-21T03:00:00.000000005Z Bearer s3cret", asked)
+	_, err = l.Since(t.Context(), time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, "/internal/v1/revocations  Bearer s3cret", asked, "everything")
+}
+
+func TestTheTokenGoesToTheInternalApiAlone(t *testing.T) {
+	t.Parallel()
+	var headers []string
+	l := link(t, func(w http.ResponseWriter, r *http.Request) {
+		headers = append(headers, r.Header.Get("Authorization"))
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(http.StatusFound)
+	})
+	_, err := l.Keys(t.Context())
+	require.ErrorContains(t, err, "302", "no redirect is followed")
+	require.Equal(t, []string{""}, headers)
 }
 
 func TestTroubleIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, l := range map[string]*authlink.Link{
-		"status":    link(t, answering(http.StatusServiceUnavailable, "[]")),
-		"not JSON":  link(t, answering(http.StatusOK, "<html>")),
-		"not an id": link(t, answering(http.StatusOK, `[{"sid":"1"}]`)),
+		"status":     link(t, answering(http.StatusServiceUnavailable, "[]")),
+		"not JSON":   link(t, answering(http.StatusOK, "<html>")),
+		"not an id":  link(t, answering(http.StatusOK, `{"asOf":"2026-11-21T03:00:01Z","sessions":[{"sid":"1"}]}`)),
+		"not a user": link(t, answering(http.StatusOK, `{"asOf":"2026-11-21T03:00:01Z","users":[{"userId":"1 2"}]}`)),
+		"no time":    link(t, answering(http.StatusOK, `{}`)),
+		"a list":     link(t, answering(http.StatusOK, `[]`)),
 		"cut off": link(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
 			_, _ = w.Write([]byte("["))
 		}),
-		"nobody":     authlink.New("http://127.0.0.1:1", "http://127.0.0.1:1"),
-		"no address": authlink.New("http://a b", "http://a b"),
+		"nobody":     authlink.New("http://127.0.0.1:1", "http://127.0.0.1:1", personal.Secret{}),
+		"no address": authlink.New("http://a b", "http://a b", personal.Secret{}),
 	} {
 		_, err := l.Since(t.Context(), time.Now())
 		require.ErrorContains(t, err, "authlink: ", name)
@@ -88,6 +113,6 @@ func TestUsed(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	require.NoError(t, l.Used(t.Context(), []id.ID{{15: 1}}))
-	require.Equal(t, `POST /internal/sessions/used ["00000000-0000-0000-0000-000000000001"]`, got)
+	require.Equal(t, `POST /internal/v1/sessions/used ["00000000-0000-0000-0000-000000000001"]`, got)
 	require.Error(t, link(t, answering(http.StatusServiceUnavailable, "")).Used(t.Context(), nil))
 }

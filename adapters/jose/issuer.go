@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwt"
 
 	"phonebill/core/auth"
+	"phonebill/core/fault"
 	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/ports"
@@ -40,48 +42,54 @@ const (
 	claimPermissions = "permissions"
 	claimCustomer    = "customerId"
 	claimLines       = "lines"
+	claimEpoch       = "epoch"
 )
 
-// TokenIssuer implements ports.AccessTokens with the newest key of a store. It is safe for concurrent use.
+// TokenIssuer implements ports.AccessTokens with the keys of a store, each in its time. It is safe for concurrent use.
 type TokenIssuer struct {
-	newID ports.IDs
-	keys  ports.SigningKeys
-	mu    sync.RWMutex
-	sign  jwk.Key
-	set   []byte
+	newID    ports.IDs
+	now      ports.Clock
+	keys     ports.SigningKeys
+	schedule auth.KeySchedule
+	mu       sync.RWMutex
+	sign     jwk.Key // nil when no key may sign
+	set      []byte
+}
+
+// NewKey implements ports.KeyMaker.
+func NewKey() auth.SigningKey {
+	seed, kid := make([]byte, ed25519.SeedSize), make([]byte, 8)
+	_, _ = rand.Read(seed) // never fails since Go 1.24
+	_, _ = rand.Read(kid)
+	return auth.SigningKey{KeyID: base64.RawURLEncoding.EncodeToString(kid), Seed: personal.NewSecret(string(seed))}
 }
 
 // NewIssuer loads the signing keys, making the first one when there is none.
-func NewIssuer(ctx context.Context, keys ports.SigningKeys, now ports.Clock, newID ports.IDs) (*TokenIssuer, error) {
-	seed := make([]byte, ed25519.SeedSize)
-	_, _ = rand.Read(seed)
-	kid := make([]byte, 8)
-	_, _ = rand.Read(kid)
-	first := auth.SigningKey{
-		KeyID: base64.RawURLEncoding.EncodeToString(kid), Seed: personal.NewSecret(string(seed)), CreatedAt: now(),
-	}
+func NewIssuer(
+	ctx context.Context, keys ports.SigningKeys, schedule auth.KeySchedule, now ports.Clock, newID ports.IDs,
+) (*TokenIssuer, error) {
+	first := NewKey()
+	first.CreatedAt = now()
+	first.ActiveAt = first.CreatedAt
 	if err := keys.AddFirst(ctx, first); err != nil {
 		return nil, err
 	}
-	i := &TokenIssuer{newID: newID, keys: keys}
+	i := &TokenIssuer{newID: newID, now: now, keys: keys, schedule: schedule}
 	return i, i.Reload(ctx)
 }
 
-// Reload reads the keys again, for instance after a rotation.
+// Reload reads the keys again: a rotation by another instance or by command is picked up, a next key begins in its time, a retired one
+// is used no more. Call it every second or so.
 func (i *TokenIssuer) Reload(ctx context.Context) error {
 	list, err := i.keys.List(ctx)
 	if err != nil {
 		return err
 	}
-	public := jwk.NewSet()
-	var newest jwk.Key
-	for n, k := range list {
+	now, public := i.now(), jwk.NewSet()
+	for _, k := range i.schedule.Published(list, now) {
 		private, err := key(k)
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			newest = private
 		}
 		pub, err := private.PublicKey()
 		if err != nil {
@@ -95,9 +103,15 @@ func (i *TokenIssuer) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var signs jwk.Key
+	if k, ok := i.schedule.Signer(list, now); ok {
+		if signs, err = key(k); err != nil {
+			return err
+		}
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.sign, i.set = newest, set
+	i.sign, i.set = signs, set
 	return nil
 }
 
@@ -114,14 +128,16 @@ func key(k auth.SigningKey) (jwk.Key, error) {
 	return private, nil
 }
 
-// JWKS answers the public keys, newest first, as RFC 7517 JSON.
+// JWKS answers the public keys that are good (next, current, previous), newest first, as RFC 7517 JSON.
 func (i *TokenIssuer) JWKS() []byte {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	return slices.Clone(i.set)
 }
 
-// Issue answers a signed JWT, good from now until p.ExpiresAt.
+var errNoSigner = errors.New("jose: no key may sign")
+
+// Issue answers a signed JWT, good from now until p.ExpiresAt; SERVICE_UNAVAILABLE when every key is retired.
 func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) (personal.Secret, error) {
 	lines := make([]string, len(p.Lines))
 	for n, l := range p.Lines {
@@ -131,7 +147,7 @@ func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) 
 		Issuer(Issuer).Audience([]string{Audience}).Subject(string(p.UserID)).JwtID(i.newID().String()).
 		IssuedAt(now).Expiration(p.ExpiresAt).
 		Claim(claimSession, p.SessionID.String()).Claim(claimRoles, p.Roles).Claim(claimPermissions, p.Permissions).
-		Claim(claimCustomer, p.CustomerID).Claim(claimLines, lines).Build()
+		Claim(claimCustomer, p.CustomerID).Claim(claimLines, lines).Claim(claimEpoch, p.Epoch).Build()
 	if err != nil {
 		return personal.Secret{}, fmt.Errorf("jose: %w", err)
 	}
@@ -141,6 +157,9 @@ func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) 
 	}
 	i.mu.RLock()
 	defer i.mu.RUnlock()
+	if i.sign == nil {
+		return personal.Secret{}, fault.New(fault.ServiceUnavailable).RetryIn(time.Second).Because(errNoSigner)
+	}
 	signed, err := jwt.Sign(token, jwt.WithKey(jwa.EdDSA(), i.sign, jws.WithProtectedHeaders(headers)))
 	if err != nil {
 		return personal.Secret{}, fmt.Errorf("jose: %w", err)

@@ -39,13 +39,13 @@ func customer(t *testing.T) auth.Principal {
 	require.NoError(t, err)
 	return auth.Principal{
 		UserID: "hong", SessionID: newID(), CustomerID: "C-1", Lines: []line.Number{n}, Roles: []auth.Role{auth.Customer},
-		Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: noon.Add(30 * time.Minute),
+		Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 7, ExpiresAt: noon.Add(30 * time.Minute),
 	}
 }
 
 func issuer(t *testing.T, keys *memory.SigningKeys) *jose.TokenIssuer {
 	t.Helper()
-	i, err := jose.NewIssuer(t.Context(), keys, clockAt(noon), newID)
+	i, err := jose.NewIssuer(t.Context(), keys, auth.DefaultKeys(), clockAt(noon), newID)
 	require.NoError(t, err)
 	return i
 }
@@ -142,6 +142,11 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"two auds":         forge(t, head(nil), body(map[string]any{"aud": []string{"phonebill-api", "x"}}), ours),
 		"no jti":           forge(t, head(nil), body(map[string]any{"jti": ""}), ours),
 		"iat in future":    forge(t, head(nil), body(map[string]any{"iat": noon.Add(time.Hour).Unix()}), ours),
+		"lives too long":   forge(t, head(nil), body(map[string]any{"exp": noon.Add(30*time.Minute + time.Second).Unix()}), ours),
+		"negative epoch":   forge(t, head(nil), body(map[string]any{"epoch": -1}), ours),
+		"jwk in the head":  forge(t, head(map[string]any{"kid": "", "jwk": jwkOf(stranger)}), body(nil), by(stranger)),
+		"jwk beside a kid": forge(t, head(map[string]any{"jwk": jwkOf(stranger)}), body(nil), by(stranger)),
+		"crit":             forge(t, head(map[string]any{"crit": []string{"exp"}}), body(nil), ours),
 		"lives for days":   forge(t, head(nil), body(map[string]any{"exp": noon.Add(48 * time.Hour).Unix()}), ours),
 		"bad sid":          forge(t, head(nil), body(map[string]any{"sid": "1"}), ours),
 		"bad line":         forge(t, head(nil), body(map[string]any{"lines": []string{"1"}}), ours),
@@ -152,6 +157,15 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	}
 	_, err = v.Verify(t.Context(), forge(t, head(nil), body(map[string]any{"exp": noon.Add(-time.Second).Unix()}), ours), noon)
 	require.ErrorIs(t, err, fault.New(fault.TokenExpired))
+}
+
+func by(key ed25519.PrivateKey) func([]byte) []byte {
+	return func(in []byte) []byte { return ed25519.Sign(key, in) }
+}
+
+func jwkOf(key ed25519.PrivateKey) map[string]string {
+	pub, _ := key.Public().(ed25519.PublicKey)
+	return map[string]string{"kty": "OKP", "crv": "Ed25519", "x": base64.RawURLEncoding.EncodeToString(pub)}
 }
 
 func hmacBy(key []byte) func([]byte) []byte {

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,22 +28,26 @@ import (
 type FetchKeys func(ctx context.Context) ([]byte, error)
 
 const (
-	maxToken  = 8 << 10         // longer tokens are refused unread
-	leeway    = 5 * time.Second // for iat of a clock ahead of ours
-	refetch   = 5 * time.Second // an unknown kid asks for the keys at most this often
-	remember  = 20_000          // verified tokens kept, per half of the cache
-	maxMaxAge = time.Hour       // no token of ours lives longer
+	maxToken = 8 << 10         // longer tokens are refused unread
+	leeway   = 5 * time.Second // for iat of a clock ahead of ours
+	refetch  = 5 * time.Second // an unknown kid asks for the keys at most this often
+	remember = 20_000          // verified tokens kept, per half of the cache
 )
 
-// Verifier implements ports.AccessVerifier: EdDSA only, keys by kid from the issuer's JWKS and from nowhere else (jku, x5u and
-// jwk headers are never looked at). Verified tokens are remembered by their SHA-256 until they expire, in bounded memory;
-// revocation is somebody else's question. It is safe for concurrent use.
+// maxAge is the lifetime of our tokens: revocations are forgotten after it, so no token may live longer.
+var maxAge = auth.DefaultSessions().Access
+
+// Verifier implements ports.AccessVerifier and ports.AcceptedKeys: EdDSA only, keys by kid from the issuer's JWKS and from nowhere
+// else (jku, x5u and jwk headers are never looked at), and of those only the ones that Accept named. Verified tokens are remembered by
+// their SHA-256 until they expire, in bounded memory; revocation is somebody else's question. It is safe for concurrent use.
 type Verifier struct {
 	fetch FetchKeys
 
 	mu     sync.RWMutex
 	keys   map[string]ed25519.PublicKey
+	good   []string  // the only kids that are accepted; nil = nobody has told
 	tried  time.Time // when an unknown kid last asked for the keys
+	turn   uint64    // counts changes of the keys
 	recent map[[sha256.Size]byte]auth.Principal
 	older  map[[sha256.Size]byte]auth.Principal
 }
@@ -74,13 +80,47 @@ func (v *Verifier) Refresh(ctx context.Context) error {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.hold(keys)
+	return nil
+}
+
+// hold takes the keys that are accepted; when one is gone, everything remembered is forgotten with it. The caller holds the lock.
+func (v *Verifier) hold(keys map[string]ed25519.PublicKey) {
+	if v.good != nil {
+		maps.DeleteFunc(keys, func(kid string, _ ed25519.PublicKey) bool { return !slices.Contains(v.good, kid) })
+	}
 	for kid := range v.keys {
 		if _, still := keys[kid]; !still {
 			v.recent, v.older = map[[sha256.Size]byte]auth.Principal{}, nil
+			break
 		}
 	}
-	v.keys = keys
-	return nil
+	v.keys, v.turn = keys, v.turn+1
+}
+
+// Accept implements ports.AcceptedKeys: a key that is not named is refused at once, tokens that are remembered included; one that is
+// not held yet is fetched.
+func (v *Verifier) Accept(ctx context.Context, kids []string) error {
+	if !v.accept(kids) {
+		return nil
+	}
+	return v.Refresh(ctx)
+}
+
+// accept tells whether there are keys to fetch.
+func (v *Verifier) accept(kids []string) (missing bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !slices.Equal(v.good, kids) || v.good == nil {
+		v.good = append([]string{}, kids...)
+		v.hold(maps.Clone(v.keys))
+	}
+	for _, kid := range kids {
+		if _, held := v.keys[kid]; !held {
+			return true
+		}
+	}
+	return false
 }
 
 // Ready tells whether keys are there.
@@ -97,13 +137,13 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (aut
 		return auth.Principal{}, fault.New(fault.TokenInvalid)
 	}
 	sum := sha256.Sum256([]byte(token))
-	p, known := v.recall(sum)
+	p, known, turn := v.recall(sum)
 	if !known {
 		var err error
 		if p, err = v.verify(ctx, token, now); err != nil {
 			return auth.Principal{}, err
 		}
-		v.remember(sum, p)
+		v.remember(sum, p, turn)
 	}
 	if !now.Before(p.ExpiresAt) {
 		return auth.Principal{}, fault.New(fault.TokenExpired)
@@ -111,20 +151,25 @@ func (v *Verifier) Verify(ctx context.Context, token string, now time.Time) (aut
 	return p, nil
 }
 
-func (v *Verifier) recall(sum [sha256.Size]byte) (auth.Principal, bool) {
+// recall also tells of which turn the keys are.
+func (v *Verifier) recall(sum [sha256.Size]byte) (auth.Principal, bool, uint64) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	p, ok := v.recent[sum]
 	if !ok {
 		p, ok = v.older[sum]
 	}
-	return p, ok
+	return p, ok, v.turn
 }
 
-// remember keeps two generations: when the younger is full it becomes the older, and the older is dropped whole.
-func (v *Verifier) remember(sum [sha256.Size]byte, p auth.Principal) {
+// remember keeps two generations: when the younger is full it becomes the older, and the older is dropped whole. When the keys have
+// changed since turn, the token's may be gone, and nothing is remembered.
+func (v *Verifier) remember(sum [sha256.Size]byte, p auth.Principal, turn uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.turn != turn {
+		return
+	}
 	if len(v.recent) >= remember {
 		v.older, v.recent = v.recent, make(map[[sha256.Size]byte]auth.Principal, remember)
 	}
@@ -136,6 +181,7 @@ type header struct {
 	Algorithm string `json:"alg"`
 	Type      string `json:"typ"`
 	KeyID     string `json:"kid"`
+	Critical  any    `json:"crit"` // extensions that must be understood (RFC 7515): we understand none
 }
 
 type claims struct {
@@ -150,6 +196,7 @@ type claims struct {
 	Permissions []auth.Permission `json:"permissions"`
 	Customer    string            `json:"customerId"`
 	Lines       []string          `json:"lines"`
+	Epoch       int               `json:"epoch"` // absent in tokens of before: 0
 }
 
 // audience is a string or a list of them (RFC 7519).
@@ -177,7 +224,8 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (aut
 		return auth.Principal{}, invalid(err)
 	}
 	var h header
-	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA().String() || h.Type != Type || h.KeyID == "" {
+	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA().String() || h.Type != Type || h.KeyID == "" ||
+		h.Critical != nil {
 		return auth.Principal{}, invalid(errToken)
 	}
 	pub, err := v.key(ctx, h.KeyID, now)
@@ -198,7 +246,7 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (aut
 func (c claims) principal(now time.Time) (auth.Principal, error) {
 	issued, expires := time.Unix(c.IssuedAt, 0).UTC(), time.Unix(c.Expires, 0).UTC()
 	if c.Issuer != Issuer || len(c.Audience) != 1 || c.Audience[0] != Audience || c.JTI == "" ||
-		issued.After(now.Add(leeway)) || expires.Sub(issued) > maxMaxAge {
+		issued.After(now.Add(leeway)) || expires.Sub(issued) > maxAge || c.Epoch < 0 {
 		return auth.Principal{}, invalid(errToken)
 	}
 	user, err1 := auth.ParseUserID(c.Subject)
@@ -209,35 +257,54 @@ func (c claims) principal(now time.Time) (auth.Principal, error) {
 	}
 	return auth.Principal{
 		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions,
-		ExpiresAt: expires,
+		Epoch: c.Epoch, ExpiresAt: expires,
 	}, nil
 }
 
 // key answers the public key of a kid. One that is not known asks the issuer, but not more often than refetch, however many
-// strange tokens come and whether or not the issuer answers.
+// strange tokens come and whether or not the issuer answers; once it was told which keys are good, it asks for those alone.
 func (v *Verifier) key(ctx context.Context, kid string, now time.Time) (ed25519.PublicKey, error) {
-	if pub, ok := v.held(kid); ok {
+	pub, held, good := v.held(kid)
+	switch {
+	case held:
 		return pub, nil
-	}
-	if v.mayFetch(now) {
+	case good == bad:
+		return nil, invalid(errToken)
+	case v.mayFetch(now):
 		if err := v.Refresh(ctx); err != nil {
 			return nil, fault.New(fault.ServiceUnavailable).Because(err)
 		}
+		if pub, held, good = v.held(kid); held {
+			return pub, nil
+		}
 	}
-	if pub, ok := v.held(kid); ok {
-		return pub, nil
-	}
-	if !v.Ready() {
+	if good == named || !v.Ready() {
 		return nil, fault.New(fault.ServiceUnavailable).RetryIn(refetch).Because(errNoKeys)
 	}
 	return nil, invalid(errToken)
 }
 
-func (v *Verifier) held(kid string) (ed25519.PublicKey, bool) {
+// standing is what was told of a kid.
+type standing uint8
+
+const (
+	untold standing = iota
+	named           // it is good
+	bad             // it is not among the good ones
+)
+
+func (v *Verifier) held(kid string) (ed25519.PublicKey, bool, standing) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
+	told := untold
+	if v.good != nil {
+		told = bad
+	}
+	if slices.Contains(v.good, kid) {
+		told = named
+	}
 	pub, ok := v.keys[kid]
-	return pub, ok
+	return pub, ok, told
 }
 
 func (v *Verifier) mayFetch(now time.Time) bool {
@@ -260,4 +327,7 @@ func marshalSet(set jwk.Set) ([]byte, error) {
 	return raw, nil
 }
 
-var _ ports.AccessVerifier = (*Verifier)(nil)
+var (
+	_ ports.AccessVerifier = (*Verifier)(nil)
+	_ ports.AcceptedKeys   = (*Verifier)(nil)
+)

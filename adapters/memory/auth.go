@@ -19,8 +19,9 @@ import (
 
 // Users implements ports.Users.
 type Users struct {
-	mu sync.Mutex
-	m  map[auth.UserID]auth.User
+	mu     sync.Mutex
+	m      map[auth.UserID]auth.User
+	raised map[auth.UserID]time.Time // when the epoch was last raised
 }
 
 // ByID answers the account, or USER_NOT_FOUND.
@@ -65,6 +66,12 @@ func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.Use
 		return own(before), nil
 	}
 	u.m[user] = own(after.Changed(before))
+	if u.m[user].Epoch != before.Epoch {
+		if u.raised == nil {
+			u.raised = map[auth.UserID]time.Time{}
+		}
+		u.raised[user] = time.Now().UTC()
+	}
 	return own(u.m[user]), nil
 }
 
@@ -95,58 +102,11 @@ func (u *Users) edit(user auth.UserID, f func(*auth.User)) {
 	}
 }
 
-// Guesses implements ports.Guesses; Policy zero means auth.DefaultLockout.
-type Guesses struct {
-	Policy auth.LockoutPolicy
-	mu     sync.Mutex
-	m      map[auth.UserID]auth.Attempts
-}
-
-// Take applies the policy.
-func (g *Guesses) Take(_ context.Context, user auth.UserID, now time.Time) (auth.Guess, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	policy := g.Policy
-	if policy == (auth.LockoutPolicy{}) {
-		policy = auth.DefaultLockout()
-	}
-	after, guess := policy.Take(g.m[user], now)
-	if g.m == nil {
-		g.m = map[auth.UserID]auth.Attempts{}
-	}
-	g.m[user] = after
-	return guess, nil
-}
-
-// GiveBack takes one guess back.
-func (g *Guesses) GiveBack(_ context.Context, user auth.UserID) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if held, ok := g.m[user]; ok {
-		g.m[user] = g.Policy.GiveBack(held)
-	}
-	return nil
-}
-
-// Clear forgets the failures and the lock.
-func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.m, user)
-	return nil
-}
-
-// Peek answers the stored state.
-func (g *Guesses) Peek(_ context.Context, user auth.UserID) (auth.Attempts, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.m[user], nil
-}
-
-// Sessions implements ports.Sessions and ports.RevocationFeed.
+// Sessions implements ports.Sessions.
 type Sessions struct {
-	mu sync.Mutex
-	m  map[id.ID]auth.Session
+	mu    sync.Mutex
+	m     map[id.ID]auth.Session
+	noted map[id.ID]time.Time // when a session was found revoked
 }
 
 // Create stores a new session and ends the user's oldest beyond policy.Devices.
@@ -160,6 +120,7 @@ func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.S
 	live := s.live(session.UserID, policy, session.CreatedAt)
 	for _, old := range live[min(len(live), max(0, policy.Devices-1)):] {
 		s.m[old.ID] = old.Revoke(session.CreatedAt)
+		s.note(s.m[old.ID])
 		ended = append(ended, auth.Revocation{SessionID: old.ID, At: session.CreatedAt})
 	}
 	s.m[session.ID] = session
@@ -194,6 +155,7 @@ func (s *Sessions) EndAll(_ context.Context, user auth.UserID, keep id.ID, now t
 	for sid, x := range s.m {
 		if x.UserID == user && sid != keep && x.RevokedAt.IsZero() {
 			s.m[sid] = x.Revoke(now)
+			s.note(s.m[sid])
 			ended = append(ended, auth.Revocation{SessionID: sid, At: now})
 		}
 	}
@@ -216,20 +178,8 @@ func (s *Sessions) Change(_ context.Context, sid id.ID, decide func(auth.Session
 		return auth.Session{}, err
 	}
 	s.m[sid] = decide(old)
+	s.note(s.m[sid])
 	return s.m[sid], nil
-}
-
-// Since answers the sessions revoked at or after t.
-func (s *Sessions) Since(_ context.Context, t time.Time) ([]auth.Revocation, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []auth.Revocation
-	for sid, session := range s.m {
-		if !session.RevokedAt.IsZero() && !session.RevokedAt.Before(t) {
-			out = append(out, auth.Revocation{SessionID: sid, At: session.RevokedAt})
-		}
-	}
-	return out, nil
 }
 
 // LoginHistory implements ports.LoginHistory.
@@ -271,9 +221,45 @@ func (k *SigningKeys) AddFirst(_ context.Context, key auth.SigningKey) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.keys) == 0 {
-		k.keys = append(k.keys, key)
+		k.keys = append(k.keys, begun(key))
 	}
 	return nil
+}
+
+// AddNext stores the key if newest is still the first.
+func (k *SigningKeys) AddNext(_ context.Context, key auth.SigningKey, newest string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.keys) == 0 && newest != "" || len(k.keys) > 0 && k.keys[0].KeyID != newest {
+		return fault.New(fault.StateConflict)
+	}
+	k.keys = append(k.keys, begun(key))
+	slices.SortFunc(k.keys, auth.NewestKeyFirst)
+	return nil
+}
+
+// begun is the key as it comes back: one without a beginning signs since it was made.
+func begun(key auth.SigningKey) auth.SigningKey {
+	if key.ActiveAt.IsZero() {
+		key.ActiveAt = key.CreatedAt
+	}
+	return key
+}
+
+// Retire refuses the key from at on.
+func (k *SigningKeys) Retire(_ context.Context, kid string, at time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range k.keys {
+		if k.keys[i].KeyID != kid {
+			continue
+		}
+		if k.keys[i].RetiredAt.IsZero() {
+			k.keys[i].RetiredAt = at
+		}
+		return nil
+	}
+	return fault.New(fault.ResourceNotFound)
 }
 
 // found answers the entry, or NOT_FOUND.

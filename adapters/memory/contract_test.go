@@ -32,9 +32,9 @@ func TestSessions(t *testing.T) {
 
 func TestRevocationFeed(t *testing.T) {
 	t.Parallel()
-	portstest.RevocationFeed(t, func(*testing.T) (ports.Sessions, ports.RevocationFeed) {
-		sessions := &memory.Sessions{}
-		return sessions, sessions
+	portstest.RevocationFeed(t, func(*testing.T) (ports.Users, ports.Sessions, ports.SigningKeys, ports.RevocationFeed) {
+		feed := &memory.Revocations{Users: &memory.Users{}, Sessions: &memory.Sessions{}, Keys: &memory.SigningKeys{}}
+		return feed.Users, feed.Sessions, feed.Keys, feed
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/vault"
+	"phonebill/core/auth"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/line"
@@ -62,10 +63,12 @@ const (
 		FROM generate_series(1, 20000) AS i`
 	spent = `INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '1 s' FROM generate_series(1, 20000) AS i`
 	ended = `INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id,
-			status) VALUES ('user', '', '', '', '', '', '', '', 'ACTIVE');
+			status, epoch, epoch_at)
+		SELECT 'user' || i, '', '', '', '', '', '', '', 'ACTIVE', 1, timestamptz '2026-01-01' + i * interval '1 min'
+		FROM generate_series(1, 20000) AS i; ANALYZE users;
 		INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip,
 			user_agent)
-		SELECT gen_random_uuid(), 'user', false, now(), now(), now(), 1, now(), timestamptz '2026-01-01' + i * interval '1 min', '', ''
+		SELECT gen_random_uuid(), 'user1', false, now(), now(), now(), 1, now(), timestamptz '2026-01-01' + i * interval '1 min', '', ''
 		FROM generate_series(1, 20000) AS i`
 )
 
@@ -121,9 +124,9 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return postgres.NewQuota(pool, quota.Window{Budget: 1000, Per: time.Minute}, postgres.Floor{}, time.Now).Take(t.Context(), quota.Read)
 		}, []string{"quota_ledger_spent"}},
 		"revocations": {migrations.Auth, ended, "sessions", func(pool *pgxpool.Pool) error {
-			_, err := postgres.NewSessions(pool).Since(t.Context(), time.Date(2026, 1, 14, 21, 0, 0, 0, time.UTC))
+			_, err := postgres.NewRevocations(pool, 0, auth.DefaultKeys()).Since(t.Context(), time.Date(2026, 1, 14, 21, 0, 0, 0, time.UTC))
 			return err
-		}, []string{"sessions_revoked"}},
+		}, []string{"sessions_noted", "users_epoch"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

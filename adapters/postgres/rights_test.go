@@ -73,7 +73,7 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	productDB, kosDB := pgtest.New(t, migrations.Product), pgtest.New(t, migrations.KOS)
 
 	require.NoError(t, postgres.NewUsers(authDB.Pool, keys).Create(t.Context(), owner))
-	_, err := postgres.NewGuesses(authDB.Pool, keys, auth.DefaultLockout()).Take(t.Context(), "typed-a-password", now)
+	_, err := postgres.NewGuesses(authDB.Pool, keys, auth.DefaultLockout()).Take(t.Context(), auth.Subject{UserID: "typed-a-password"}, now)
 	require.NoError(t, err)
 	history := postgres.NewLoginHistory(authDB.Pool, keys)
 	require.NoError(t, history.Append(t.Context(), auth.LoginEvent{ID: id.ID{1}, UserID: owner.UserID, Known: true, At: now}))

@@ -15,13 +15,10 @@ import (
 	"phonebill/ports"
 )
 
-// Sessions implements ports.Sessions and ports.RevocationFeed. The account of a session must exist.
+// Sessions implements ports.Sessions. The account of a session must exist.
 type Sessions struct{ pool *pgxpool.Pool }
 
-var (
-	_ ports.Sessions       = (*Sessions)(nil)
-	_ ports.RevocationFeed = (*Sessions)(nil)
-)
+var _ ports.Sessions = (*Sessions)(nil)
 
 // NewSessions works on the auth database.
 func NewSessions(pool *pgxpool.Pool) *Sessions { return &Sessions{pool} }
@@ -42,7 +39,7 @@ func (s *Sessions) Create(ctx context.Context, session auth.Session, policy auth
 		if err != nil {
 			return err
 		}
-		return q.CreateSession(ctx, authdb.CreateSessionParams(sessionRow(session)))
+		return q.CreateSession(ctx, sessionRow(session))
 	})
 	if err != nil {
 		return nil, translate("create session", err)
@@ -119,22 +116,8 @@ func (s *Sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Sessi
 	return stored, nil
 }
 
-// Since answers every session revoked at or after t. A revocation is seen once its transaction is over, so a poller looks back a
-// little further than its last look.
-func (s *Sessions) Since(ctx context.Context, t time.Time) ([]auth.Revocation, error) {
-	rows, err := authdb.New(s.pool).RevokedSince(ctx, t)
-	if err != nil {
-		return nil, translate("read revocations", err)
-	}
-	revoked := make([]auth.Revocation, len(rows))
-	for i, row := range rows {
-		revoked[i] = auth.Revocation{SessionID: id.ID(row.ID), At: moment(row.RevokedAt)}
-	}
-	return revoked, nil
-}
-
-func sessionRow(s auth.Session) authdb.Session {
-	return authdb.Session{
+func sessionRow(s auth.Session) authdb.CreateSessionParams {
+	return authdb.CreateSessionParams{
 		ID: uuid.UUID(s.ID), UserID: string(s.UserID), AutoLogin: s.AutoLogin, CreatedAt: s.CreatedAt, LastSeenAt: s.LastSeenAt,
 		ExpiresAt: s.ExpiresAt, Generation: int64(s.Generation), RotatedAt: s.RotatedAt, RevokedAt: optional(s.RevokedAt),
 		Ip: s.Client.IP, UserAgent: s.Client.UserAgent,

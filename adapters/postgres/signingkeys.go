@@ -2,12 +2,15 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/authdb"
 	"phonebill/core/auth"
+	"phonebill/core/fault"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -39,13 +42,25 @@ func (k *SigningKeys) List(ctx context.Context) ([]auth.SigningKey, error) {
 		if err != nil {
 			return nil, translate("open signing key", err)
 		}
-		keys[i] = auth.SigningKey{KeyID: row.Kid, Seed: personal.NewSecret(string(seed)), CreatedAt: row.CreatedAt.UTC()}
+		keys[i] = auth.SigningKey{
+			KeyID: row.Kid, Seed: personal.NewSecret(string(seed)), CreatedAt: row.CreatedAt.UTC(), ActiveAt: row.ActiveAt.UTC(),
+			RetiredAt: moment(row.RetiredAt),
+		}
 	}
 	return keys, nil
 }
 
-// AddFirst takes an advisory lock, so that of many that find no key one adds its own and the others see it.
+// AddFirst adds the key when there is none.
 func (k *SigningKeys) AddFirst(ctx context.Context, key auth.SigningKey) error {
+	err := k.AddNext(ctx, key, "")
+	if errors.Is(err, fault.New(fault.StateConflict)) {
+		return nil
+	}
+	return err
+}
+
+// AddNext takes an advisory lock, so that of many that saw the same newest key one adds its own.
+func (k *SigningKeys) AddNext(ctx context.Context, key auth.SigningKey, newest string) error {
 	sealed, err := k.vault.Seal(seedPurpose(key.KeyID), []byte(key.Seed.Reveal()))
 	if err != nil {
 		return translate("seal signing key", err)
@@ -55,9 +70,25 @@ func (k *SigningKeys) AddFirst(ctx context.Context, key auth.SigningKey) error {
 		if err := q.LockSigningKeys(ctx); err != nil {
 			return err
 		}
-		return q.AddSigningKeyIfNone(ctx, authdb.AddSigningKeyIfNoneParams{
-			Kid: key.KeyID, SeedSealed: sealed, CreatedAt: key.CreatedAt,
+		held, err := q.NewestSigningKey(ctx)
+		if err != nil {
+			return err
+		}
+		if held != newest {
+			return fault.New(fault.StateConflict)
+		}
+		return q.AddSigningKey(ctx, authdb.AddSigningKeyParams{
+			Kid: key.KeyID, SeedSealed: sealed, CreatedAt: key.CreatedAt, ActiveAt: optional(key.ActiveAt),
 		})
 	})
 	return translate("add signing key", err)
+}
+
+// Retire refuses the key from at on.
+func (k *SigningKeys) Retire(ctx context.Context, kid string, at time.Time) error {
+	n, err := authdb.New(k.pool).RetireSigningKey(ctx, authdb.RetireSigningKeyParams{Kid: kid, At: at})
+	if err == nil && n == 0 {
+		err = fault.New(fault.ResourceNotFound)
+	}
+	return translate("retire signing key", err)
 }

@@ -62,10 +62,11 @@ func TestSessions(t *testing.T) {
 
 func TestRevocationFeed(t *testing.T) {
 	t.Parallel()
-	portstest.RevocationFeed(t, func(t *testing.T) (ports.Sessions, ports.RevocationFeed) {
+	portstest.RevocationFeed(t, func(t *testing.T) (ports.Users, ports.Sessions, ports.SigningKeys, ports.RevocationFeed) {
 		t.Helper()
-		s := sessions(t)
-		return s, s
+		pool, v := pgtest.New(t, migrations.Auth).Pool, keyring(t)
+		return postgres.NewUsers(pool, v), postgres.NewSessions(pool), postgres.NewSigningKeys(pool, v),
+			postgres.NewRevocations(pool, auth.DefaultSessions().Access, auth.DefaultKeys())
 	})
 }
 

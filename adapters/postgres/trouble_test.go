@@ -60,29 +60,45 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"add key": func() error {
 			return keys.AddFirst(ctx, auth.SigningKey{KeyID: "k", Seed: personal.NewSecret("s"), CreatedAt: noon})
 		},
-		"put bill":      func() error { return bills.Put(ctx, copies[0]) },
-		"add inquiry":   func() error { return inquiries.Add(ctx, inquiry(1)) },
-		"add answered":  func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], bill.FromKOS, noon)) },
-		"add order":     func() error { return errors.Join(orders.Add(ctx, order(1)), orders.Add(ctx, order(2))) },
-		"finish order":  func() error { return orders.Save(ctx, finalOrder) },
-		"put customer":  func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
-		"put plans":     func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
-		"log call":      func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
-		"append login":  func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
-		"saw login":     func() error { return users.SawLogin(ctx, "hong1234", noon) },
-		"rehash":        func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("x")) },
-		"take guess":    func() error { _, err := guesses.Take(ctx, "x", noon); return err },
-		"peek guess":    func() error { _, err := guesses.Peek(ctx, "x"); return err },
-		"clear guesses": func() error { return guesses.Clear(ctx, "x") },
+		"put bill":        func() error { return bills.Put(ctx, copies[0]) },
+		"add inquiry":     func() error { return inquiries.Add(ctx, inquiry(1)) },
+		"add answered":    func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], bill.FromKOS, noon)) },
+		"add order":       func() error { return errors.Join(orders.Add(ctx, order(1)), orders.Add(ctx, order(2))) },
+		"finish order":    func() error { return orders.Save(ctx, finalOrder) },
+		"put customer":    func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
+		"put plans":       func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
+		"log call":        func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
+		"append login":    func() error { return postgres.NewLoginHistory(authDB, v).Append(ctx, auth.LoginEvent{At: noon}) },
+		"saw login":       func() error { return users.SawLogin(ctx, "hong1234", noon) },
+		"rehash":          func() error { return users.Rehash(ctx, "hong1234", personal.NewSecret("x")) },
+		"take guess":      func() error { _, err := guesses.Take(ctx, auth.Subject{UserID: "x"}, noon); return err },
+		"fail guess":      func() error { _, err := guesses.Fail(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon); return err },
+		"succeed guess":   func() error { return guesses.Succeed(ctx, auth.Subject{UserID: "x"}, auth.Guess{}, noon) },
+		"give guess back": func() error { return guesses.GiveBack(ctx, auth.Subject{UserID: "x"}, auth.Guess{}) },
+		"peek guess":      func() error { _, err := guesses.Peek(ctx, auth.Subject{UserID: "x"}); return err },
+		"clear guesses":   func() error { return guesses.Clear(ctx, "x") },
+		"sweep guesses":   func() error { _, err := guesses.Sweep(ctx, noon, noon, 10); return err },
+		"add service key": func() error {
+			return postgres.NewServiceKeys(authDB).Add(ctx, auth.ServiceKey{Service: "x", CreatedAt: noon})
+		},
+		"list service keys":  func() error { _, err := postgres.NewServiceKeys(authDB).List(ctx); return err },
+		"retire service key": func() error { return postgres.NewServiceKeys(authDB).Retire(ctx, auth.KeyHash{}, noon) },
 		"create session": func() error {
 			_, err := sessions.Create(ctx, auth.Session{UserID: "nobody"}, auth.DefaultSessions())
 			return err
 		},
 		"get session":    func() error { _, err := sessions.Get(ctx, id.ID{}); return err },
 		"change session": func() error { _, err := sessions.Change(ctx, id.ID{}, same); return err },
-		"revocations":    func() error { _, err := sessions.Since(ctx, noon); return err },
-		"raise epoch":    func() error { return epochs.Raise(ctx, portstest.Line(9), noon) },
-		"epoch":          func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
+		"revocations": func() error {
+			_, err := postgres.NewRevocations(authDB, time.Minute, auth.DefaultKeys()).Since(ctx, noon)
+			return err
+		},
+		"add next key": func() error {
+			return keys.AddNext(ctx, auth.SigningKey{KeyID: "n", Seed: personal.NewSecret("s"), CreatedAt: noon}, "")
+		},
+		"retire key":  func() error { return keys.Retire(ctx, "k", noon) },
+		"raise epoch": func() error { return epochs.Raise(ctx, portstest.Line(9), noon) },
+		"epoch":       func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
 		"quota": func() error {
 			return postgres.NewQuota(kosDB, quota.Default(), postgres.Floor{}, time.Now).Take(ctx, quota.Read)
 		},

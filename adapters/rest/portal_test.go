@@ -26,7 +26,7 @@ func TestPublicSpecificationsAreADeveloperPortal(t *testing.T) {
 				require.NotEmpty(t, op.Summary, at)
 				require.NotEmpty(t, op.Description, at)
 				require.Regexp(t, `^UFR-(AUTH|BILL|PROD)-\d{3}(, UFR-(AUTH|BILL|PROD)-\d{3})*$`, op.Extensions["x-user-story"], at)
-				require.Contains(t, []any{"", "BILL_INQUIRY", "PRODUCT_CHANGE"}, op.Extensions["x-permission"], at)
+				require.Contains(t, []any{"", "BILL_INQUIRY", "PRODUCT_CHANGE", "USER_ADMIN", "OPERATIONS"}, op.Extensions["x-permission"], at)
 				if op.RequestBody != nil {
 					schema := op.RequestBody.Value.Content["application/json"].Schema.Value
 					require.False(t, *schema.AdditionalProperties.Has, at+": an unknown field must be refused")

@@ -226,3 +226,11 @@ func (w *wire) flow() {
 		close(w.jammed)
 	}
 }
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

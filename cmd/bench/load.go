@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/textproto"
 	"slices"
 	"strconv"
@@ -20,10 +21,9 @@ import (
 type request struct {
 	addr string // host:port
 	raw  []byte
-	want int // status
 }
 
-func newRequest(addr, method, path, token, body string, want int) request {
+func newRequest(addr, method, path, token, body string) request {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, addr)
 	if token != "" {
@@ -33,7 +33,7 @@ func newRequest(addr, method, path, token, body string, want int) request {
 		fmt.Fprintf(&b, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}
 	b.WriteString("\r\n" + body)
-	return request{addr, []byte(b.String()), want}
+	return request{addr, []byte(b.String())}
 }
 
 // connection is one keep-alive connection.
@@ -73,7 +73,7 @@ func (c *connection) do(r request) error {
 	if err := c.discardBody(header); err != nil {
 		return err
 	}
-	if status, err := strconv.Atoi(line[9:12]); err != nil || status != r.want {
+	if status, err := strconv.Atoi(line[9:12]); err != nil || status != http.StatusOK {
 		return errors.New("bench: answered " + strings.TrimSpace(line))
 	}
 	return nil

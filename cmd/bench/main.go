@@ -78,7 +78,7 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 		return fmt.Errorf("bench: %w", err)
 	}
 	r := &report{At: time.Now().UTC()}
-	for _, s := range []scenario{{"S1", gatewayScenario}, {"S2", billScenario}} {
+	for _, s := range []scenario{{"S1", gatewayScenario}, {"S2", billScenario}, {"S6", loginScenario}} {
 		if o.only != "" && !strings.Contains(","+o.only+",", ","+s.name+",") {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 
 	"phonebill/adapters/jose"
 	"phonebill/adapters/memory"
+	"phonebill/adapters/rest/feed"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/auth"
@@ -49,7 +50,7 @@ func gatewayScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	to := func(addr, token string) func(int) request {
-		req := newRequest(addr, http.MethodGet, "/api/v1/bills/menu", token, "", http.StatusOK)
+		req := newRequest(addr, http.MethodGet, "/api/v1/bills/menu", token, "")
 		return func(int) request { return req }
 	}
 	rows, err := compare(ctx, o, r, "S1",
@@ -80,13 +81,13 @@ type gatewayInfo struct {
 // no revocations.
 func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	tools := compose.RealTools(boot.Logger(io.Discard, "info", "json")) // formats each access-log line, writes none
-	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, tools.Now, tools.NewID)
+	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, auth.DefaultKeys(), tools.Now, tools.NewID)
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) { write(w, issuer.JWKS()) })
-	mux.HandleFunc("GET /internal/revocations", func(w http.ResponseWriter, _ *http.Request) { write(w, []byte("[]")) })
+	mux.Handle("GET "+feed.Path, feed.Handler(&memory.Revocations{}, tools.Log))
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)

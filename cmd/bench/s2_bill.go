@@ -45,7 +45,7 @@ func billScenario(ctx context.Context, o options, r *report) error {
 	if err != nil {
 		return err
 	}
-	plain := newRequest(proxy, http.MethodPost, "/api/v1/bills/inquiry", "", `{"lineNumber":"01012345678"}`, http.StatusOK)
+	plain := newRequest(proxy, http.MethodPost, "/api/v1/bills/inquiry", "", `{"lineNumber":"01012345678"}`)
 	rows, err := compare(ctx, o, r, "S2",
 		subject{"one cache GET behind bare proxy", func(int) request { return plain }},
 		subject{"phonebill cached bill inquiry", func(c int) request { return asks[c%len(asks)] }},
@@ -58,8 +58,8 @@ func billScenario(ctx context.Context, o options, r *report) error {
 	return drained(ctx, f, r, rows[1])
 }
 
-// startSystem runs the all-in-one as its own process with its own data, no limit on KOS calls, any free ports.
-func startSystem(ctx context.Context) (demo.File, func(), error) {
+// startSystem runs the all-in-one as its own process with its own data, no limit on KOS calls, any free ports, and what more it is told.
+func startSystem(ctx context.Context, more ...string) (demo.File, func(), error) {
 	self, err := os.Executable()
 	if err != nil {
 		return demo.File{}, nil, fmt.Errorf("bench: %w", err)
@@ -68,7 +68,7 @@ func startSystem(ctx context.Context) (demo.File, func(), error) {
 	if err != nil {
 		return demo.File{}, nil, err
 	}
-	env := []string{"PHONEBILL_DATA=" + dir, "KOS_QUOTA_PER_MINUTE=0", "LOG_LEVEL=error"}
+	env := append([]string{"PHONEBILL_DATA=" + dir, "KOS_QUOTA_PER_MINUTE=0", "LOG_LEVEL=error"}, more...)
 	for _, unit := range []string{"GATEWAY", "AUTH", "BILL", "PRODUCT"} {
 		env = append(env, unit+"_ADDR=127.0.0.1:0", unit+"_INTERNAL_ADDR=127.0.0.1:0")
 	}
@@ -109,7 +109,7 @@ func customers(ctx context.Context, f demo.File) ([]request, error) {
 			return nil, err
 		}
 		asks = append(asks, newRequest(addr, http.MethodPost, "/api/v1/bills/inquiry", login.Data.AccessToken,
-			`{"lineNumber":"`+c.LineNumber+`"}`, http.StatusOK))
+			`{"lineNumber":"`+c.LineNumber+`"}`))
 	}
 	if len(asks) == 0 {
 		return nil, errors.New("bench: no normal demo customer")

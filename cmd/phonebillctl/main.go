@@ -1,37 +1,35 @@
-// Command phonebillctl is the operator's tool. So far it knows one thing: `phonebillctl demo [-file .data/demo.json]` drives the
-// whole journey of a customer against the running system.
+// Command phonebillctl is the operator's tool: accounts, permissions, sessions, audit log, and the demo. `phonebillctl help` tells more.
+// It answers 0 when all is done, 1 when it failed, 2 when a load refused some rows.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"phonebill/cmd/internal/boot"
-	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/ctl"
 )
 
-func main() { os.Exit(boot.Main(run)) }
-
-func run(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
-	args := os.Args[1:]
-	if len(args) == 0 || args[0] != "demo" {
-		return errors.New("usage: phonebillctl demo [-file .data/demo.json]")
-	}
-	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	path := flags.String("file", filepath.Join(cmp.Or(env("PHONEBILL_DATA"), ".data"), "demo.json"), "the file that `make run` wrote")
-	if err := flags.Parse(args[1:]); err != nil {
-		return fmt.Errorf("phonebillctl demo: %w", err)
-	}
-	f, err := demo.Read(*path)
-	if err != nil {
+func main() {
+	const partly = 2
+	refused := false
+	code := boot.Main(func(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
+		// The terminal is for answers: the log of the verbs is shown from warnings on, unless asked for.
+		level := env("LOG_LEVEL")
+		if level == "" {
+			level = "warn"
+		}
+		err := ctl.Run(ctx, ctl.Console{
+			Env: env, In: os.Stdin, Out: out, Err: os.Stderr, Log: boot.Logger(os.Stderr, level, "text"),
+		}, os.Args[1:])
+		refused = errors.Is(err, ctl.ErrPartly)
 		return err
+	})
+	if refused {
+		code = partly
 	}
-	return demo.Journey(ctx, f, out)
+	os.Exit(code)
 }

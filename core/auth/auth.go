@@ -145,11 +145,11 @@ func (u User) RightsEnd(now time.Time) time.Time {
 	return first
 }
 
-// Permissions are the permissions in force at now, in the order of AllPermissions. ADMIN holds all (api.md).
+// Permissions are the permissions in force at now, by role or by grant, in the order of AllPermissions.
 func (u User) Permissions(now time.Time) []Permission {
 	held := make([]Permission, 0, len(u.Grants))
 	for _, p := range AllPermissions() {
-		if slices.Contains(u.Roles, Admin) || slices.ContainsFunc(u.Grants, func(g Grant) bool {
+		if byRole(u.Roles, p) || slices.ContainsFunc(u.Grants, func(g Grant) bool {
 			return g.Permission == p && g.InForce(now)
 		}) {
 			held = append(held, p)

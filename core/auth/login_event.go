@@ -23,16 +23,17 @@ type LoginEventType string
 
 // The event types.
 const (
-	EventLogin           LoginEventType = "LOGIN"
-	EventAutoLogin       LoginEventType = "AUTO_LOGIN"
-	EventLogout          LoginEventType = "LOGOUT"
-	EventLocked          LoginEventType = "LOCKED"
-	EventUnlocked        LoginEventType = "UNLOCKED"
-	EventRefreshReused   LoginEventType = "REFRESH_REUSED"
-	EventSessionEnded    LoginEventType = "SESSION_ENDED"
-	EventPasswordChanged LoginEventType = "PASSWORD_CHANGED"
-	EventMFAEnrolled     LoginEventType = "MFA_ENROLLED"
-	EventMFARemoved      LoginEventType = "MFA_REMOVED"
-	EventMFARecovery     LoginEventType = "MFA_RECOVERY_CODE_USED"
-	EventMFAFailed       LoginEventType = "MFA_FAILED"
+	EventLogin            LoginEventType = "LOGIN"
+	EventAutoLogin        LoginEventType = "AUTO_LOGIN"
+	EventLogout           LoginEventType = "LOGOUT"
+	EventLocked           LoginEventType = "LOCKED"
+	EventUnlocked         LoginEventType = "UNLOCKED"
+	EventRefreshReused    LoginEventType = "REFRESH_REUSED"
+	EventSessionEnded     LoginEventType = "SESSION_ENDED"
+	EventReauthentication LoginEventType = "REAUTHENTICATION" // refused ones alone
+	EventPasswordChanged  LoginEventType = "PASSWORD_CHANGED"
+	EventMFAEnrolled      LoginEventType = "MFA_ENROLLED"
+	EventMFARemoved       LoginEventType = "MFA_REMOVED"
+	EventMFARecovery      LoginEventType = "MFA_RECOVERY_CODE_USED"
+	EventMFAFailed        LoginEventType = "MFA_FAILED"
 )

@@ -16,10 +16,17 @@ ALTER TABLE user_grants
     ADD COLUMN granted_by text NOT NULL DEFAULT '',
     ADD COLUMN granted_at timestamptz NOT NULL DEFAULT now();
 
--- Guesses that were taken and are not judged yet; after pending_until they count as failed (their process died).
+-- Guesses that were taken and are not judged yet; after pending_until they count as failed (their process died), which begins a new
+-- round. user_index is the keyed hash of the id, by which the counters of its devices are found.
 ALTER TABLE login_attempts
     ADD COLUMN pending bigint NOT NULL DEFAULT 0,
-    ADD COLUMN pending_until timestamptz;
+    ADD COLUMN pending_until timestamptz,
+    ADD COLUMN round bigint NOT NULL DEFAULT 0,
+    ADD COLUMN user_index bytea;
+
+-- When this database was told that the session had ended, by its own clock: the feed of revocations goes by it. The previous release
+-- leaves it empty; revoked_at stands in.
+ALTER TABLE sessions ADD COLUMN noted_at timestamptz;
 
 -- Which system logged the user in, when it was not the user's own device (decision 23).
 ALTER TABLE login_history ADD COLUMN service text NOT NULL DEFAULT '';

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -177,92 +176,6 @@ func noError(t *testing.T, err error) {
 	if err != nil {
 		t.Errorf("unexpected error: %v", err)
 	}
-}
-
-// Guesses is the suite of ports.Guesses under auth.DefaultLockout.
-func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
-	t.Helper()
-	policy := auth.DefaultLockout()
-	t.Run("it counts as the policy does", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		var want auth.Attempts
-		end := start.Add(policy.LockFor) // the lock of the 5th guess ends at end+5 s
-		for _, at := range []time.Time{
-			after(1), after(2), after(3), after(4), after(5), after(6), end.Add(4 * time.Second), end.Add(5 * time.Second),
-			end.Add(6 * time.Second),
-		} {
-			var expected auth.Guess
-			want, expected = policy.Take(want, at)
-			got, err := guesses.Take(t.Context(), "hong1234", at)
-			require.NoError(t, err)
-			require.Equal(t, expected, got, at)
-			state, err := guesses.Peek(t.Context(), "hong1234")
-			require.NoError(t, err)
-			require.Equal(t, want, state, at)
-		}
-	})
-	t.Run("ids do not share a counter, and unknown ones have none", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		_, err := guesses.Take(t.Context(), "hong1234", start)
-		require.NoError(t, err)
-		state, err := guesses.Peek(t.Context(), "Hong1234")
-		require.NoError(t, err)
-		require.Zero(t, state)
-	})
-	t.Run("a guess given back was never made, nor the lock it set", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		require.NoError(t, guesses.GiveBack(t.Context(), "nobody"))
-		for range policy.Failures {
-			_, err := guesses.Take(t.Context(), "hong1234", start)
-			require.NoError(t, err)
-		}
-		require.NoError(t, guesses.GiveBack(t.Context(), "hong1234"))
-		state, err := guesses.Peek(t.Context(), "hong1234")
-		require.NoError(t, err)
-		require.Equal(t, auth.Attempts{Failures: policy.Failures - 1}, state)
-		guess, err := guesses.Take(t.Context(), "hong1234", start)
-		require.NoError(t, err)
-		require.Equal(t, auth.GuessLast, guess)
-	})
-	t.Run("clear forgets failures and lock", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		require.NoError(t, guesses.Clear(t.Context(), "nobody"))
-		for range policy.Failures + 1 {
-			_, err := guesses.Take(t.Context(), "hong1234", start)
-			require.NoError(t, err)
-		}
-		require.NoError(t, guesses.Clear(t.Context(), "hong1234"))
-		state, err := guesses.Peek(t.Context(), "hong1234")
-		require.NoError(t, err)
-		require.Zero(t, state)
-		guess, err := guesses.Take(t.Context(), "hong1234", start)
-		require.NoError(t, err)
-		require.Equal(t, auth.GuessAllowed, guess)
-	})
-	t.Run("100 parallel guesses are 4 allowed, 1 last, 95 refused", func(t *testing.T) {
-		t.Parallel()
-		guesses := open(t)
-		var counts [3]atomic.Int64
-		var all sync.WaitGroup
-		for range 100 {
-			all.Go(func() {
-				guess, err := guesses.Take(t.Context(), "hong1234", start)
-				noError(t, err)
-				counts[guess].Add(1)
-			})
-		}
-		all.Wait()
-		require.EqualValues(t, policy.Failures-1, counts[auth.GuessAllowed].Load())
-		require.EqualValues(t, 1, counts[auth.GuessLast].Load())
-		require.EqualValues(t, 100-policy.Failures, counts[auth.GuessRefused].Load())
-		state, err := guesses.Peek(t.Context(), "hong1234")
-		require.NoError(t, err)
-		require.Equal(t, auth.Attempts{Failures: policy.Failures, LockedUntil: start.Add(policy.LockFor)}, state)
-	})
 }
 
 func session(n int) auth.Session {
@@ -444,35 +357,6 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	})
 }
 
-// RevocationFeed is the suite of ports.RevocationFeed over the sessions it tells of. The store knows the account Owner.
-func RevocationFeed(t *testing.T, open func(t *testing.T) (ports.Sessions, ports.RevocationFeed)) {
-	t.Helper()
-	t.Run("it tells what ended at or after a moment", func(t *testing.T) {
-		t.Parallel()
-		sessions, feed := open(t)
-		for n := 1; n <= 4; n++ {
-			begin(t, sessions, session(n))
-		}
-		for n := 1; n <= 3; n++ { // the 4th lives on
-			_, err := sessions.Change(t.Context(), numbered(n), func(s auth.Session) auth.Session { return s.Revoke(after(n)) })
-			require.NoError(t, err)
-		}
-		revoked := func(at time.Time) map[id.ID]time.Time {
-			rows, err := feed.Since(t.Context(), at)
-			require.NoError(t, err)
-			seen := map[id.ID]time.Time{}
-			for _, r := range rows {
-				seen[r.SessionID] = r.At
-			}
-			require.Len(t, seen, len(rows), "each once")
-			return seen
-		}
-		require.Equal(t, map[id.ID]time.Time{numbered(1): after(1), numbered(2): after(2), numbered(3): after(3)}, revoked(start))
-		require.Equal(t, map[id.ID]time.Time{numbered(2): after(2), numbered(3): after(3)}, revoked(after(2)))
-		require.Empty(t, revoked(after(4)))
-	})
-}
-
 // LoginHistory is the suite of ports.LoginHistory. Count says how many events are stored.
 func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHistory, count func() int)) {
 	t.Helper()
@@ -495,40 +379,5 @@ func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHist
 		}
 		all.Wait()
 		require.Equal(t, 40, count())
-	})
-}
-
-// SigningKeys is the suite of ports.SigningKeys.
-func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
-	t.Helper()
-	t.Run("of many first keys one wins and comes back whole", func(t *testing.T) {
-		t.Parallel()
-		keys := open(t)
-		none, err := keys.List(t.Context())
-		require.NoError(t, err)
-		require.Empty(t, none)
-		var all, ready sync.WaitGroup
-		offered := make([]auth.SigningKey, 8)
-		ready.Add(len(offered))
-		for n := range offered {
-			seed := personal.NewSecret(string([]byte{0, 0xff, byte(n)}))
-			offered[n] = auth.SigningKey{KeyID: fmt.Sprint("key-", n), Seed: seed, CreatedAt: after(n)}
-			all.Go(func() {
-				_, err := keys.List(t.Context()) // a connection for each, so that they truly meet
-				noError(t, err)
-				ready.Done()
-				ready.Wait()
-				noError(t, keys.AddFirst(t.Context(), offered[n]))
-			})
-		}
-		all.Wait()
-		held, err := keys.List(t.Context())
-		require.NoError(t, err)
-		require.Len(t, held, 1)
-		require.Contains(t, offered, held[0])
-		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "late", CreatedAt: after(99)}))
-		again, err := keys.List(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, held, again)
 	})
 }

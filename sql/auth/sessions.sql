@@ -10,16 +10,14 @@ SELECT * FROM sessions WHERE id = $1 FOR UPDATE;
 
 -- name: SaveSession :one
 UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
-    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11,
+    noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
 WHERE id = $1 RETURNING *;
-
--- name: RevokedSince :many
-SELECT id, revoked_at FROM sessions WHERE revoked_at >= @since::timestamptz ORDER BY revoked_at;
 
 -- Of a user's live sessions those beyond the newest @most end. The caller holds the user's row, so that two logins do not both count
 -- the same sessions.
 -- name: EndOldest :many
-UPDATE sessions SET revoked_at = @now WHERE id IN (
+UPDATE sessions SET revoked_at = @now, noted_at = clock_timestamp() WHERE id IN (
     SELECT o.id FROM sessions o
     WHERE o.user_id = @user_id AND o.revoked_at IS NULL AND o.expires_at > @now
         AND o.last_seen_at > CASE WHEN o.auto_login THEN @idle_auto_since::timestamptz ELSE @idle_since::timestamptz END
@@ -33,4 +31,4 @@ WHERE user_id = @user_id AND revoked_at IS NULL AND expires_at > @now
 ORDER BY created_at DESC, id DESC;
 
 -- name: EndAllSessions :many
-UPDATE sessions SET revoked_at = @now WHERE user_id = @user_id AND revoked_at IS NULL AND id <> @keep RETURNING id;
+UPDATE sessions SET revoked_at = @now, noted_at = clock_timestamp() WHERE user_id = @user_id AND revoked_at IS NULL AND id <> @keep RETURNING id;

@@ -13,19 +13,31 @@ import (
 	gen "phonebill/adapters/rest/internal/authgen"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/auth/admin"
+	"phonebill/core/auth/caller"
+	"phonebill/core/auth/history"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/password"
+	"phonebill/core/auth/sessions"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
 
 // Handlers implements the generated strict server.
 type Handlers struct {
-	Logins *login.Service
-	Access *access.Service
-	MFA    *mfa.Service
-	JWKS   func() []byte // RFC 7517 JSON
-	Now    ports.Clock
+	Logins    *login.Service
+	Passwords *password.Service
+	Access    *access.Service
+	MFA       *mfa.Service
+	Sessions  *sessions.Service
+	Admin     *admin.Service
+	History   *history.Service
+	Callers   *caller.Registry
+	JWKS      func() []byte // RFC 7517 JSON
+	Now       ports.Clock
+	// PlainCookies lets the device cookie travel over plain HTTP; for a machine of one's own only.
+	PlainCookies bool
 }
 
 // GetJwks answers the public keys.
@@ -45,19 +57,30 @@ func (h *Handlers) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Log
 	if err != nil {
 		return nil, err
 	}
+	from, err := h.from(ctx, gen.RefreshParams(r.Params))
+	if err != nil {
+		return nil, err
+	}
 	tokens, err := h.Logins.Login(ctx, login.Request{
 		UserID: user, Password: personal.NewSecret(r.Body.Password), AutoLogin: value(r.Body.AutoLogin),
-		Code: personal.NewSecret(value(r.Body.Otp)), From: edge.ClientOf(ctx),
+		Code: personal.NewSecret(value(r.Body.Otp)), Devices: devicesOf(ctx), From: from,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return gen.Login200JSONResponse{Success: true, Message: "로그인되었습니다", Data: toLogin(tokens)}, nil
+	return gen.Login200JSONResponse{
+		Body:    gen.LoginEnvelope{Success: true, Message: "로그인되었습니다", Data: toLogin(tokens)},
+		Headers: gen.Login200ResponseHeaders{SetCookie: h.cookie(tokens.Device)},
+	}, nil
 }
 
 // Refresh exchanges a refresh token.
 func (h *Handlers) Refresh(ctx context.Context, r gen.RefreshRequestObject) (gen.RefreshResponseObject, error) {
-	tokens, err := h.Logins.Renew(ctx, personal.NewSecret(r.Body.RefreshToken), edge.ClientOf(ctx))
+	from, err := h.from(ctx, r.Params)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := h.Logins.Renew(ctx, personal.NewSecret(r.Body.RefreshToken), from)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // BeginTotp makes a secret that counts once it is confirmed.
 func (h *Handlers) BeginTotp(ctx context.Context, r gen.BeginTotpRequestObject) (gen.BeginTotpResponseObject, error) {
-	e, err := h.MFA.Begin(ctx, gate.Principal(ctx).UserID, personal.NewSecret(r.Body.Password), edge.ClientOf(ctx))
+	e, err := h.MFA.Begin(ctx, proof(ctx, r.Body.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (h *Handlers) ConfirmTotp(ctx context.Context, r gen.ConfirmTotpRequestObje
 
 // RemoveTotp forgets the second factor.
 func (h *Handlers) RemoveTotp(ctx context.Context, r gen.RemoveTotpRequestObject) (gen.RemoveTotpResponseObject, error) {
-	if err := h.MFA.Remove(ctx, gate.Principal(ctx).UserID, personal.NewSecret(r.Body.Password), edge.ClientOf(ctx)); err != nil {
+	if err := h.MFA.Remove(ctx, proof(ctx, r.Body.Password)); err != nil {
 		return nil, err
 	}
 	return gen.RemoveTotp200JSONResponse{Success: true, Message: "추가 인증이 해제되었습니다"}, nil

@@ -13,7 +13,7 @@ func Spec() (*openapi3.T, error) { return gen.GetSpec() }
 
 // Mount registers the operations on a router.
 func (h *Handlers) Mount(to *contract.Router, hooks rest.Hooks) {
-	strict := gen.NewStrictHandlerWithOptions(h, nil, gen.StrictHTTPServerOptions{
+	strict := gen.NewStrictHandlerWithOptions(h, []gen.StrictMiddlewareFunc{withDevices}, gen.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc: hooks.Request, ResponseErrorHandlerFunc: hooks.Response,
 	})
 	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{

@@ -116,10 +116,21 @@ func (p *parser) value(at []string) (any, bool) {
 		if strings.ContainsRune(t, 0) {
 			return p.refuse(at, reasonBadText)
 		}
-		return t, true
+		return counted(t), true
 	default:
 		return t, true
 	}
+}
+
+// counted is the text as it is judged, not as it is passed on: kin-openapi counts UTF-16 units, the specification counts characters
+// (RFC 8259), so a character that takes two units is judged as U+FFFD, which takes one.
+func counted(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xffff {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 func (p *parser) object(at []string) (any, bool) {

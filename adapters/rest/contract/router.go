@@ -115,7 +115,7 @@ func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc
 				c.fail(w, r, err)
 				return
 			}
-			ctx, err := c.gate.Authenticate(r.Context(), token, op.permission)
+			ctx, err := c.gate.Authenticate(context.WithValue(r.Context(), routeKey{}, r.Pattern), token, op.permission)
 			if err != nil {
 				c.fail(w, r, err)
 				return
@@ -133,6 +133,14 @@ func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc
 		}
 		handler(w, r)
 	}
+}
+
+type routeKey struct{}
+
+// Route is the method and path template of the request that a Gate is asked about.
+func Route(ctx context.Context) string {
+	pattern, _ := ctx.Value(routeKey{}).(string)
+	return pattern
 }
 
 // bearer reads RFC 6750's header: none or another scheme is UNAUTHORIZED, an unreadable one TOKEN_INVALID.

@@ -16,43 +16,74 @@ import (
 	"phonebill/adapters/rest/feed"
 	"phonebill/core/auth"
 	"phonebill/core/id"
+	"phonebill/core/personal"
 )
 
 type source struct {
-	list   []auth.Revocation
+	told   auth.Feed
 	broken error
 	since  time.Time
 }
 
-func (s *source) Since(_ context.Context, t time.Time) ([]auth.Revocation, error) {
+func (s *source) Since(_ context.Context, t time.Time) (auth.Feed, error) {
 	s.since = t
-	return s.list, s.broken
+	return s.told, s.broken
 }
 
-func ask(t *testing.T, s *source, since string) (*httptest.ResponseRecorder, string) {
+func ask(t *testing.T, s *source, query string) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	var log bytes.Buffer
 	rec := httptest.NewRecorder()
-	feed.Handler(s, slog.New(slog.NewTextHandler(&log, nil))).ServeHTTP(rec,
-		httptest.NewRequest(http.MethodGet, feed.Path+"?since="+url.QueryEscape(since), nil))
+	feed.Handler(s, slog.New(slog.NewTextHandler(&log, nil))).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, feed.Path+query, nil))
 	return rec, log.String()
 }
 
 func TestFeed(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 123456789, time.UTC)
-	s := &source{list: []auth.Revocation{{SessionID: id.ID{15: 1}, At: at}}}
-	rec, _ := ask(t, s, at.Format(time.RFC3339Nano))
+	s := &source{told: auth.Feed{AsOf: at, KeyIDs: []string{"k1"}, Revocations: []auth.Revocation{
+		{SessionID: id.ID{15: 1}, At: at}, {UserID: "hong", Epoch: 3, At: at},
+	}}}
+	rec, _ := ask(t, s, "?since="+url.QueryEscape(at.Format(time.RFC3339Nano)))
 	require.Equal(t, http.StatusOK, rec.Code)
 	require.Equal(t, "application/json", rec.Header().Get("Content-Type"))
-	require.JSONEq(t, `[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00.123456789Z"}]`, rec.Body.String())
+	require.JSONEq(t, `{"asOf":"2026-11-21T03:00:00.123456789Z","keys":["k1"],
+		"sessions":[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00.123456789Z"}],
+		"users":[{"userId":"hong","epoch":3,"at":"2026-11-21T03:00:00.123456789Z"}]}`, rec.Body.String())
 	require.Equal(t, at, s.since, "to the nanosecond")
-	rec, _ = ask(t, &source{}, at.Format(time.RFC3339))
-	require.JSONEq(t, `[]`, rec.Body.String(), "never null")
-	rec, _ = ask(t, s, "yesterday")
+	s = &source{told: auth.Feed{AsOf: at, KeyIDs: []string{}}}
+	rec, _ = ask(t, s, "")
+	require.JSONEq(t, `{"asOf":"2026-11-21T03:00:00.123456789Z","keys":[],"sessions":[],"users":[]}`, rec.Body.String(), "never null")
+	require.Zero(t, s.since, "everything")
+	rec, _ = ask(t, s, "?since=yesterday")
 	require.Equal(t, http.StatusBadRequest, rec.Code)
-	rec, log := ask(t, &source{broken: errors.New("no database")}, at.Format(time.RFC3339))
+	rec, log := ask(t, &source{broken: errors.New("no database")}, "")
 	require.Equal(t, http.StatusServiceUnavailable, rec.Code)
 	require.NotContains(t, rec.Body.String(), "database")
 	require.Contains(t, log, "no database")
+}
+
+func TestProtected(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		token, header string
+		status        int
+	}{
+		"right":      {"s3cret", "Bearer s3cret", http.StatusNoContent},
+		"wrong":      {"s3cret", "Bearer s3cre", http.StatusUnauthorized},
+		"longer":     {"s3cret", "Bearer s3crets", http.StatusUnauthorized},
+		"none":       {"s3cret", "", http.StatusUnauthorized},
+		"empty":      {"s3cret", "Bearer ", http.StatusUnauthorized},
+		"not needed": {"", "", http.StatusNoContent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+			req := httptest.NewRequest(http.MethodGet, feed.Path, nil)
+			req.Header.Set("Authorization", c.header)
+			rec := httptest.NewRecorder()
+			feed.Protected(personal.NewSecret(c.token), next).ServeHTTP(rec, req)
+			require.Equal(t, c.status, rec.Code)
+		})
+	}
 }

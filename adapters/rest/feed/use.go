@@ -10,7 +10,7 @@ import (
 )
 
 // UsePath is where services tell which sessions are in use.
-const UsePath = "/internal/sessions/used"
+const UsePath = "/internal/v1/sessions/used"
 
 const maxUse = 1 << 20
 

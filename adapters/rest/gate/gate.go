@@ -3,13 +3,20 @@ package gate
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 
+	"phonebill/adapters/rest/contract"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/fault"
 )
 
-// Gate implements contract.Gate with the access guard.
-type Gate struct{ Guard *access.Guard }
+// Gate implements contract.Gate with the access guard. Denials are logged (UFR-AUTH-020): who lacked which permission where.
+type Gate struct {
+	Guard *access.Guard
+	Log   *slog.Logger // nil logs nothing
+}
 
 type key struct{}
 
@@ -17,6 +24,9 @@ type key struct{}
 func (g Gate) Authenticate(ctx context.Context, bearer, permission string) (context.Context, error) {
 	p, err := g.Guard.Admit(ctx, bearer, auth.Permission(permission))
 	if err != nil {
+		if g.Log != nil && errors.Is(err, fault.New(fault.PermissionDenied)) {
+			g.Log.WarnContext(ctx, "permission denied", "user", string(p.UserID), "permission", permission, "route", contract.Route(ctx))
+		}
 		return nil, err
 	}
 	return context.WithValue(ctx, key{}, p), nil

@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"bytes"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -18,7 +20,9 @@ func TestThePrincipalIsInTheContextOrNobodyIs(t *testing.T) {
 	t.Parallel()
 	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
 	tokens := &memory.AccessTokens{}
-	g := gate.Gate{Guard: &access.Guard{Verifier: tokens, Revoked: access.NewRevoked(&memory.Sessions{}, clock, time.Hour), Now: clock}}
+	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
+	require.NoError(t, revoked.Pull(t.Context()))
+	g := gate.Gate{Guard: &access.Guard{Verifier: tokens, Revoked: revoked, Now: clock}}
 	p := auth.Principal{
 		UserID: "hong", SessionID: id.ID{1}, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: clock().Add(time.Hour),
 	}
@@ -36,4 +40,26 @@ func TestThePrincipalIsInTheContextOrNobodyIs(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(c.want))
 		require.Nil(t, ctx)
 	}
+}
+
+// UFR-AUTH-020: a denial is one line that says who lacked what, and nothing personal.
+func TestADenialIsLogged(t *testing.T) {
+	t.Parallel()
+	clock := func() time.Time { return time.Unix(1_800_000_000, 0) }
+	tokens, lines := &memory.AccessTokens{}, &bytes.Buffer{}
+	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
+	require.NoError(t, revoked.Pull(t.Context()))
+	g := gate.Gate{
+		Guard: &access.Guard{Verifier: tokens, Revoked: revoked, Now: clock},
+		Log:   slog.New(slog.NewJSONHandler(lines, nil)),
+	}
+	token, err := tokens.Issue(t.Context(), auth.Principal{UserID: "hong", ExpiresAt: clock().Add(time.Hour)}, clock())
+	require.NoError(t, err)
+	_, err = g.Authenticate(t.Context(), "stranger", string(auth.UserAdmin))
+	require.Error(t, err)
+	require.Empty(t, lines.String(), "who is not known is not denied but turned away")
+	_, err = g.Authenticate(t.Context(), token.Reveal(), string(auth.UserAdmin))
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+	require.Contains(t, lines.String(), `"msg":"permission denied","user":"hong","permission":"USER_ADMIN"`)
+	require.NotContains(t, lines.String(), token.Reveal())
 }

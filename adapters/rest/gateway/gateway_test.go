@@ -97,7 +97,7 @@ func TestTheGatewayAnswersForItselfInTheEnvelope(t *testing.T) {
 		"root":           {http.MethodGet, "/", "", http.StatusNotFound, fault.ResourceNotFound},
 		"no operation":   {http.MethodGet, "/api/v1/bills/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"kos":            {http.MethodPost, "/kos/bill/inquiry", "good", http.StatusNotFound, fault.ResourceNotFound},
-		"internal feed":  {http.MethodGet, "/internal/revocations", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"internal feed":  {http.MethodGet, "/internal/v1/revocations", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"wrong method":   {http.MethodDelete, "/api/v1/bills/menu", "good", http.StatusMethodNotAllowed, fault.BadMethod},
 		"nobody":         {http.MethodGet, "/api/v1/bills/menu", "", http.StatusUnauthorized, fault.Unauthorized},
 		"wrong rights":   {http.MethodGet, "/api/v1/bills/menu", "PRODUCT_CHANGE", http.StatusForbidden, fault.PermissionDenied},

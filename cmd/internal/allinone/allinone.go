@@ -19,6 +19,7 @@ import (
 	"phonebill/cmd/internal/compose"
 	"phonebill/cmd/internal/demo"
 	"phonebill/cmd/internal/localstack"
+	coreauth "phonebill/core/auth"
 	"phonebill/core/personal"
 	"phonebill/core/quota"
 	"phonebill/migrations"
@@ -31,12 +32,15 @@ type config struct {
 	quota    quota.Window
 	floor    postgres.Floor
 	simQuota int
+	sessions coreauth.SessionPolicy
+	token    personal.Secret // of the internal API; empty = made here
 	auth     compose.Listen
 	bill     compose.Listen
 	product  compose.Listen
 	gateway  compose.Listen
 	kos      compose.Listen
 	ap       compose.Listen
+	login    compose.Login
 }
 
 func read(env boot.Env) (config, error) {
@@ -49,13 +53,14 @@ func read(env boot.Env) (config, error) {
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
 		floor:    compose.ReadFloor(r),
-		simQuota: compose.ReadSimQuota(r),
-		gateway:  at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
-		auth:     at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
-		bill:     at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
-		product:  at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
-		kos:      at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
-		ap:       at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
+		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
+		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
+		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
+		auth:    at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
+		bill:    at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
+		product: at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
+		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
+		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
 	return c, r.Err()
 }
@@ -146,11 +151,16 @@ type system struct {
 
 // secretsAndPeople makes, or finds again, what the parts and the demo accounts log in with.
 func (s *system) secretsAndPeople() error {
-	var err1, err2, err3 error
+	var err1, err2, err3, err4 error
 	s.kosToken, err1 = s.ground.Secrets.Get("kos.token", localstack.Token)
 	s.apSecret, err2 = s.ground.Secrets.Get("mvnoap.secret", localstack.WebhookSecret)
 	s.people, err3 = demo.Plan(s.ground.Secrets.Get, localstack.Readable)
-	return errors.Join(err1, err2, err3)
+	if s.token.Reveal() == "" {
+		var token string
+		token, err4 = s.ground.Secrets.Get("internal.token", localstack.Token)
+		s.token = personal.NewSecret(token)
+	}
+	return errors.Join(err1, err2, err3, err4)
 }
 
 func (s *system) start(ctx context.Context) error {
@@ -194,7 +204,9 @@ func (s *system) simulator(ctx context.Context, name string, wire func(state str
 
 // services starts auth first: the others ask it for keys and revocations.
 func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, kosSim, apSim demo.Simulator) error {
-	authUnit, err := compose.Auth(ctx, compose.AuthConfig{Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool)}, s.tools)
+	authUnit, err := compose.Auth(ctx, compose.AuthConfig{
+		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), InternalToken: s.token, Sessions: s.sessions, Login: s.login,
+	}, s.tools)
 	if err != nil {
 		return err
 	}
@@ -202,7 +214,7 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	if err != nil {
 		return err
 	}
-	link := compose.AuthLink{URL: auth.URL, InternalURL: auth.InternalURL}
+	link := compose.AuthLink{URL: auth.URL, InternalURL: auth.InternalURL, Token: s.token}
 	billUnit, err := compose.Bill(ctx, compose.BillConfig{
 		Listen: s.bill, Data: s.ground.Data(migrations.Bill, s.pool), Auth: link, KOS: kos, AP: ap,
 	}, s.tools)
@@ -223,7 +235,7 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	if err != nil {
 		return err
 	}
-	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{Listen: s.gateway, Auth: link}, compose.Upstreams{
+	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{Listen: s.gateway, Cache: s.ground.Cache, Auth: link}, compose.Upstreams{
 		Auth: authUnit.Handler, Bill: billUnit.Handler, Product: productUnit.Handler,
 	}, s.tools)
 	if err != nil {
@@ -299,7 +311,7 @@ func (s *system) awaitReady(ctx context.Context) error {
 func (s *system) announce(out io.Writer, path string) error {
 	f := s.file
 	f.Customers, f.Operator, f.Admin = s.people.Customers, s.people.Operator, s.people.Admin
-	f.Cache = demo.Cache{Address: s.ground.Cache.Addr, Password: s.ground.Cache.Password.Reveal()}
+	f.Cache = demo.Cache{Address: s.ground.Cache.Addr, Password: s.ground.Cache.Password.Reveal(), Mini: s.ground.Cache.Mini}
 	f.Databases = map[string]string{}
 	for _, db := range migrations.All() {
 		f.Databases[string(db)] = s.ground.Access.OwnerURL(db)

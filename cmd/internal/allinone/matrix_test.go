@@ -234,7 +234,7 @@ func issuer(t *testing.T) *jose.TokenIssuer {
 	pool, err := postgres.Pool(t.Context(), running.Databases["auth"], postgres.PoolConfig{})
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	i, err := jose.NewIssuer(t.Context(), postgres.NewSigningKeys(pool, keyring), time.Now,
+	i, err := jose.NewIssuer(t.Context(), postgres.NewSigningKeys(pool, keyring), auth.DefaultKeys(), time.Now,
 		func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) })
 	require.NoError(t, err)
 	return i

@@ -56,7 +56,8 @@ func (p *processes) start(ctx context.Context) error {
 		"PRODUCT_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Product), "KOS_DATABASE_URL=" + p.ground.Access.AppURL(migrations.KOS),
 		"KOS_TOKEN=" + p.kosToken, "MVNOAP_SECRET=" + p.apSecret, "KOS_URL=http://" + p.kos.Addr, "MVNOAP_URL=http://" + p.ap.Addr,
 		"AUTH_URL=http://" + p.auth.Addr, "AUTH_INTERNAL_URL=http://" + p.auth.Internal,
-		"BILL_URL=http://" + p.bill.Addr, "PRODUCT_URL=http://" + p.product.Addr,
+		"INTERNAL_TOKEN=" + p.token.Reveal(), "BILL_URL=http://" + p.bill.Addr, "PRODUCT_URL=http://" + p.product.Addr,
+		"AUTH_COOKIE_SECURE=" + strconv.FormatBool(!p.login.PlainCookies),
 	}
 	for _, part := range []struct {
 		name, ready string

@@ -9,20 +9,31 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"phonebill/adapters/argon2"
 )
 
 // Run is a process: it works until ctx is done or something fails.
 type Run func(ctx context.Context, env Env, out io.Writer, log *slog.Logger) error
 
-// Main runs a process with the real environment and answers its exit code. SIGINT and SIGTERM end ctx; a second signal kills.
+// HashWorker names the variable that tells the program to hash passwords with: Main answers this very binary unless it is set; "off"
+// hashes in the process itself.
+const HashWorker = "HASH_WORKER"
+
+// Main runs a process with the real environment and answers its exit code. SIGINT and SIGTERM end ctx; a second signal kills. Started
+// as a hash worker it is that and nothing else.
 func Main(run Run) int {
+	if len(os.Args) == 2 && os.Args[1] == argon2.WorkerArgument {
+		argon2.BeWorker()
+		return answerHashes(os.Stdin, os.Stdout)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {
 		<-ctx.Done()
 		stop() // from here on the next signal has its default effect
 	}()
-	env := Env(os.Getenv)
+	env := withHashWorker(os.Getenv, os.Executable)
 	log := Logger(os.Stderr, env("LOG_LEVEL"), env("LOG_FORMAT"))
 	err := run(ctx, env, os.Stdout, log)
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -30,6 +41,23 @@ func Main(run Run) int {
 		return 1
 	}
 	return 0
+}
+
+func answerHashes(in io.Reader, out io.Writer) int {
+	if argon2.Work(in, out) != nil {
+		return 1
+	}
+	return 0
+}
+
+func withHashWorker(env Env, self func() (string, error)) Env {
+	return func(key string) string {
+		v := env(key)
+		if key == HashWorker && v == "" {
+			v, _ = self() // unknown: none
+		}
+		return v
+	}
 }
 
 // Logger answers a structured logger: level debug, info (default), warn or error; format json (default) or text.

@@ -1,10 +1,15 @@
 package compose
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"runtime"
+	"time"
 
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/jose"
+	"phonebill/adapters/passwords"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/authapi"
 	"phonebill/adapters/rest/feed"
@@ -13,13 +18,44 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/auth/caller"
+	"phonebill/core/auth/guess"
+	ownhistory "phonebill/core/auth/history"
+	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
 	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/password"
+	"phonebill/core/auth/sessions"
+	"phonebill/core/throttle"
+	"phonebill/ports"
 )
+
+// lookAtKeys is how often each instance looks whether keys were rotated or one is due.
+const lookAtKeys = time.Second
+
+// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (decision 4), a few at a time.
+const (
+	guessesKept = 24 * time.Hour
+	sweepEvery  = time.Minute
+	sweepMost   = 500
+)
+
+// callersEvery is how often the keys of services are read again; retiring one takes effect within it.
+const callersEvery = 2 * time.Second
+
+// callers knows the systems that call for their users (decision 23).
+func (p *parts) callers(keys ports.ServiceKeys) *caller.Registry {
+	r := caller.NewRegistry(keys, p.Now)
+	p.worker("service keys", callersEvery, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })
+	return r
+}
 
 // Auth wires the auth service.
 func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p := begin("auth", c.Listen, t)
+	if c.InternalToken.Reveal() == "" {
+		p.Log.WarnContext(ctx, "INTERNAL_TOKEN is not set: whoever reaches the internal listener can read which sessions ended")
+	}
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
@@ -27,30 +63,77 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 
 	users := postgres.NewUsers(at.pool, at.keyring)
 	guesses := postgres.NewGuesses(at.pool, at.keyring, auth.DefaultLockout())
-	rows := postgres.NewSessions(at.pool)
-	sessions := valkey.NewCachedSessions(at.cache, rows, at.keyring, p.Log)
-	policy := auth.DefaultSessions()
-	issuer, err := jose.NewIssuer(ctx, postgres.NewSigningKeys(at.pool, at.keyring), p.Now, p.NewID)
+	stored := valkey.NewCachedSessions(at.cache, postgres.NewSessions(at.pool), at.keyring, p.Log)
+	policy := c.Sessions
+	history := postgres.NewLoginHistory(at.pool, at.keyring)
+	issuer, err := p.issuer(ctx, postgres.NewSigningKeys(at.pool, at.keyring))
 	if err != nil {
 		return p.failed(err)
 	}
-	guard := p.guard(func(context.Context) ([]byte, error) { return issuer.JWKS(), nil }, rows)
-	guard.Live = &access.Live{Sessions: sessions, Policy: policy, Now: p.Now}
+	revocations := postgres.NewRevocations(at.pool, policy.Access, auth.DefaultKeys())
+	guard := p.guard(func(context.Context) ([]byte, error) { return issuer.JWKS(), nil }, revocations)
+	guard.Live = &access.Live{Sessions: stored, Policy: policy, Now: p.Now}
+	others, err := p.listen(at.cache, c.InternalToken, guard.Revoked)
+	if err != nil {
+		return p.failed(err)
+	}
+	push := everywhere{guard.Revoked, others}
 
+	hasher := argon2.NewPool(cmp.Or(c.Login.Hashing, argon2.Default()), c.Login.HashWorker, p.Log)
+	p.unit.OnClose(hasher.Close)
+	limiter := &guess.Limiter{Guesses: guesses, Now: p.Now}
+	credentials, devices := passwords.New(hasher, users), jose.NewDevices(at.keyring)
 	factors := postgres.NewSecondFactors(at.pool, at.keyring)
-	history := postgres.NewLoginHistory(at.pool, at.keyring)
 	logins := &login.Service{
-		Users: users, Guesses: guesses, Sessions: sessions, History: history,
-		Hasher: argon2.New(argon2.Default()), Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: guard.Revoked,
-		Factors: factors, Codes: totp.Codes{},
+		Users: users, Guesses: limiter, Sessions: stored, History: history, Credentials: credentials, Devices: devices,
+		Throttle: valkey.NewThrottle(at.cache, at.keyring, p.Log), Rate: throttle.Logins(c.Login.ThrottlePerMinute), Turns: login.NewTurns(max(1, runtime.NumCPU()/2)),
+		Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push, Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
-	handlers := &authapi.Handlers{
-		Logins: logins, MFA: &mfa.Service{
-			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: logins.Reauthenticate, Now: p.Now, NewID: p.NewID,
-		}, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now}, JWKS: issuer.JWKS, Now: p.Now,
+	changes := &password.Service{
+		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Devices: devices, Sessions: stored,
+		Push: push, History: history, Now: p.Now, NewID: p.NewID,
 	}
-	p.inside.Handle("POST "+feed.UsePath, feed.UseHandler(guard.Live, p.Log))
-	p.inside.Handle("GET "+feed.Path, feed.Handler(rows, p.Log))
+	room := staffRoom{
+		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, policy: policy,
+	}
+	p.worker("audit-checkpoints", attestEvery, room.attester().Step)
+	handlers := &authapi.Handlers{
+		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
+		MFA: &mfa.Service{
+			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Reauthenticate: changes.Reauthenticate,
+			Now: p.Now, NewID: p.NewID,
+		},
+		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
+		Admin:    room.administration(room.auditLog()), History: &ownhistory.Service{Records: history},
+		Callers: p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
+	}
+	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {
+		now := p.Now()
+		return guesses.Sweep(ctx, now.Add(-guessesKept), now, sweepMost)
+	})
+	p.inside.Handle("POST "+feed.UsePath, feed.Protected(c.InternalToken, feed.UseHandler(guard.Live, p.Log)))
+	p.inside.Handle("GET "+feed.Path, feed.Protected(c.InternalToken, feed.Handler(revocations, p.Log)))
 	return p.serve(authapi.Spec, handlers.Mount, guard)
+}
+
+func signingKeys(stored ports.SigningKeys, now ports.Clock) *keys.Service {
+	return &keys.Service{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: now}
+}
+
+// issuer signs with the keys of the store; the instances rotate them together.
+func (p *parts) issuer(ctx context.Context, stored ports.SigningKeys) (*jose.TokenIssuer, error) {
+	issuer, err := jose.NewIssuer(ctx, stored, auth.DefaultKeys(), p.Now, p.NewID)
+	if err != nil {
+		return nil, err
+	}
+	rotation := signingKeys(stored, p.Now)
+	p.worker("signing-keys", lookAtKeys, func(ctx context.Context) (int, error) {
+		made, err := rotation.Step(ctx)
+		if made > 0 {
+			p.Log.InfoContext(ctx, "the next signing key is made")
+		}
+		return 0, errors.Join(err, issuer.Reload(ctx))
+	})
+	return issuer, nil
 }

@@ -36,5 +36,9 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
 	p.unit.Drain = inquiries.Wait
-	return p.serve(billapi.Spec, (&billapi.Handlers{Inquiries: inquiries, Now: p.Now}).Mount, p.guardBy(c.Auth))
+	guard, err := p.guardBy(c.Auth, at.cache)
+	if err != nil {
+		return p.failed(err)
+	}
+	return p.serve(billapi.Spec, (&billapi.Handlers{Inquiries: inquiries, Now: p.Now}).Mount, guard)
 }

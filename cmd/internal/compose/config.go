@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"phonebill/adapters/argon2"
 	"phonebill/adapters/postgres"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/core/personal"
 	"phonebill/core/quota"
@@ -58,8 +60,12 @@ type Data struct {
 	Cache       Cache
 }
 
-// AuthLink is where the auth service is, for those who verify tokens.
-type AuthLink struct{ URL, InternalURL string }
+// AuthLink is where the auth service is, for those who verify tokens. Token is what all services share for the internal API and the
+// push of revocations; empty = none, for development.
+type AuthLink struct {
+	URL, InternalURL string
+	Token            personal.Secret
+}
 
 // KOS is the link to KOS and its shared database.
 type KOS struct {
@@ -76,10 +82,38 @@ type AP struct {
 	Secret personal.Secret
 }
 
-// AuthConfig configures the auth service.
+// AuthConfig configures the auth service. InternalToken is AuthLink.Token of the others.
 type AuthConfig struct {
 	Listen
 	Data
+	InternalToken personal.Secret
+	Sessions      auth.SessionPolicy
+	Login         Login
+}
+
+// Login configures how people log in. The zero value is strict cookies, no throttle and hashing in the process.
+type Login struct {
+	PlainCookies      bool     // let the device cookie travel over plain HTTP
+	ThrottlePerMinute int      // logins and refreshes per address; 0 = no limit
+	HashWorker        []string // the command that hashes passwords at low priority; empty = this process does
+	Hashing           argon2.Params
+}
+
+// ReadLogin reads AUTH_COOKIE_SECURE (default secureCookies), LOGIN_THROTTLE_PER_MINUTE (600; 0 = no limit), HASH_WORKER (a program, or
+// "off") and the cost of a password hash: ARGON2_MEMORY_KIB (19456), ARGON2_PASSES (2). A change of cost rehashes at the next login.
+func ReadLogin(r *boot.Reader, secureCookies string) Login {
+	const logins = 600
+	hashing := argon2.Default()
+	hashing.MemoryKiB = uint32(r.Int("ARGON2_MEMORY_KIB", int(hashing.MemoryKiB), 8, 1<<20)) //nolint:gosec // within bounds
+	hashing.Passes = uint32(r.Int("ARGON2_PASSES", int(hashing.Passes), 1, 100))             //nolint:gosec // within bounds
+	l := Login{
+		PlainCookies:      r.String("AUTH_COOKIE_SECURE", secureCookies) == "false",
+		ThrottlePerMinute: r.Int("LOGIN_THROTTLE_PER_MINUTE", logins, 0, 1_000_000), Hashing: hashing,
+	}
+	if program := r.String(boot.HashWorker, "off"); program != "off" {
+		l.HashWorker = []string{program, argon2.WorkerArgument}
+	}
+	return l
 }
 
 // BillConfig configures the bill inquiry service.
@@ -100,9 +134,11 @@ type ProductConfig struct {
 	AP   AP
 }
 
-// GatewayConfig configures the gateway. Upstreams are origins.
+// GatewayConfig configures the gateway. Upstreams are origins. Without a cache (its Addr empty) it hears of revocations by pulling
+// alone.
 type GatewayConfig struct {
 	Listen
+	Cache                       Cache
 	Auth                        AuthLink
 	BillService, ProductService string
 }
@@ -113,11 +149,28 @@ const (
 	defaultPoolSize = 20
 )
 
-// ReadAuth reads AUTH_ADDR, AUTH_INTERNAL_ADDR, AUTH_DATABASE_URL and what all services need.
+// ReadAuth reads AUTH_ADDR, AUTH_INTERNAL_ADDR, AUTH_DATABASE_URL, INTERNAL_TOKEN, the sessions (ReadSessions), what logins need
+// (ReadLogin) and what all services need.
 func ReadAuth(env boot.Env) (AuthConfig, error) {
 	r := env.Read()
-	c := AuthConfig{Listen: listen(r, "AUTH", "8081", "9081"), Data: data(r, "AUTH_DATABASE_URL")}
+	c := AuthConfig{
+		Listen: listen(r, "AUTH", "8081", "9081"), Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r),
+		Sessions: ReadSessions(r), Login: ReadLogin(r, "true"),
+	}
 	return c, r.Err()
+}
+
+// ReadSessions reads SESSION_IDLE, SESSION_IDLE_AUTO (with auto-login), SESSION_LIFETIME (however busy), REFRESH_GRACE and
+// SESSION_DEVICES. The lifetime of access tokens is the same everywhere and not to be configured: all who verify rely on it.
+func ReadSessions(r *boot.Reader) auth.SessionPolicy {
+	const manyDevices = 1000
+	p := auth.DefaultSessions()
+	p.Idle = r.Duration("SESSION_IDLE", p.Idle)
+	p.IdleAuto = r.Duration("SESSION_IDLE_AUTO", p.IdleAuto)
+	p.Refresh = r.Duration("SESSION_LIFETIME", p.Refresh)
+	p.RefreshGrace = r.Duration("REFRESH_GRACE", p.RefreshGrace)
+	p.Devices = r.Int("SESSION_DEVICES", p.Devices, 1, manyDevices)
+	return p
 }
 
 // ReadBill reads BILL_ADDR, BILL_INTERNAL_ADDR, BILL_DATABASE_URL, the links, and what all services need.
@@ -138,11 +191,11 @@ func ReadProduct(env boot.Env) (ProductConfig, error) {
 	return c, r.Err()
 }
 
-// ReadGateway reads GATEWAY_ADDR, GATEWAY_INTERNAL_ADDR and the origins of the services.
+// ReadGateway reads GATEWAY_ADDR, GATEWAY_INTERNAL_ADDR, the origins of the services, and VALKEY_ADDR if there is any.
 func ReadGateway(env boot.Env) (GatewayConfig, error) {
 	r := env.Read()
 	c := GatewayConfig{
-		Listen: listen(r, "GATEWAY", "8080", "9080"), Auth: authLink(r),
+		Listen: listen(r, "GATEWAY", "8080", "9080"), Auth: authLink(r), Cache: cache(r, r.String("VALKEY_ADDR", "")),
 		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductService: r.String("PRODUCT_URL", "http://"+host+"8083"),
 	}
 	return c, r.Err()
@@ -159,16 +212,24 @@ func data(r *boot.Reader, databaseKey string) Data {
 	return Data{
 		DatabaseURL: r.Secret(databaseKey), PoolSize: r.Int("DATABASE_POOL_SIZE", defaultPoolSize, 2, 200),
 		Instances: r.Int("INSTANCES", 1, 1, 1000), Keyring: r.Required("KEYRING_FILE"),
-		Cache: Cache{
-			Addr: r.Required("VALKEY_ADDR"), Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")),
-			Mini: r.String("VALKEY_MINI", "") == "true",
-		},
+		Cache: cache(r, r.Required("VALKEY_ADDR")),
 	}
+}
+
+func cache(r *boot.Reader, addr string) Cache {
+	return Cache{
+		Addr: addr, Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")), Mini: r.String("VALKEY_MINI", "") == "true",
+	}
+}
+
+func internalToken(r *boot.Reader) personal.Secret {
+	return personal.NewSecret(r.String("INTERNAL_TOKEN", ""))
 }
 
 func authLink(r *boot.Reader) AuthLink {
 	return AuthLink{
 		URL: r.String("AUTH_URL", "http://"+host+"8081"), InternalURL: r.String("AUTH_INTERNAL_URL", "http://"+host+"9081"),
+		Token: internalToken(r),
 	}
 }
 

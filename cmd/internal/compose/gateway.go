@@ -8,6 +8,7 @@ import (
 
 	"phonebill/adapters/rest/gate"
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 )
 
@@ -30,11 +31,21 @@ func Proxies(c GatewayConfig, t Tools) (Upstreams, error) {
 }
 
 // Gateway wires the gateway in front of the upstreams.
-func Gateway(_ context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot.Unit, error) {
+func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot.Unit, error) {
 	p := begin("gateway", c.Listen, t)
-	guard := p.guardBy(c.Auth)
+	var cache *valkey.Client
+	if c.Cache.Addr != "" {
+		var err error
+		if cache, err = p.cache(ctx, c.Cache); err != nil {
+			return p.failed(err)
+		}
+	}
+	guard, err := p.guardBy(c.Auth, cache)
+	if err != nil {
+		return p.failed(err)
+	}
 	handler, err := gateway.New(gateway.Config{
-		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Health: p.probes(), Gate: gate.Gate{Guard: guard}, Log: p.Log,
+		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Health: p.probes(), Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log,
 		Registry: p.registry, Clock: p.Now,
 	})
 	if err != nil {

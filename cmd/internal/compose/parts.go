@@ -13,8 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"phonebill/adapters/authlink"
-	"phonebill/adapters/jose"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
@@ -22,7 +20,6 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
-	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/personal"
 	"phonebill/ports"
@@ -41,12 +38,6 @@ type parts struct {
 
 // workers look again this often when nothing was due.
 const idle = 200 * time.Millisecond
-
-// pullEvery is how often revocations are pulled (decision 2).
-const pullEvery = 500 * time.Millisecond
-
-// tellEvery is how often the auth service is told which sessions are in use.
-const tellEvery = 5 * time.Second
 
 func begin(name string, l Listen, t Tools) *parts {
 	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux(), trusted: l.Trusted}
@@ -116,35 +107,6 @@ func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
 	})
 }
 
-// guard verifies tokens with the auth service's keys and revocations; the unit is not ready before it has both.
-func (p *parts) guard(keys jose.FetchKeys, feed ports.RevocationFeed) *access.Guard {
-	verifier := jose.NewVerifier(keys)
-	revoked := access.NewRevoked(feed, p.Now, auth.DefaultSessions().Access)
-	p.checks["keys"] = func(ctx context.Context) error {
-		if verifier.Ready() {
-			return nil
-		}
-		return verifier.Refresh(ctx)
-	}
-	p.checks["revocations"] = func(ctx context.Context) error {
-		if revoked.Ready() {
-			return nil
-		}
-		return revoked.Pull(ctx)
-	}
-	p.worker("revocations", pullEvery, func(ctx context.Context) (int, error) { return 0, revoked.Pull(ctx) })
-	return &access.Guard{Verifier: verifier, Revoked: revoked, Now: p.Now}
-}
-
-// guardBy is the guard of everybody but the auth service itself.
-func (p *parts) guardBy(l AuthLink) *access.Guard {
-	link := authlink.New(l.URL, l.InternalURL)
-	g := p.guard(link.Keys, link)
-	g.Seen = access.NewSeen(link, p.Now)
-	p.worker("session-use", tellEvery, func(ctx context.Context) (int, error) { return 0, g.Seen.Flush(ctx) })
-	return g
-}
-
 func (p *parts) worker(name string, every time.Duration, step boot.Step) {
 	p.unit.Workers = append(p.unit.Workers, boot.Loop(name, every, p.Log, step))
 }
@@ -161,7 +123,7 @@ func (p *parts) serve(spec func() (*openapi3.T, error), mount func(*contract.Rou
 		return p.failed(err)
 	}
 	handler, err := rest.NewHandler(rest.Service{
-		Spec: doc, Mount: mount, Unspecified: p.probes(), Gate: gate.Gate{Guard: g}, Log: p.Log, Registry: p.registry, Clock: p.Now,
+		Spec: doc, Mount: mount, Unspecified: p.probes(), Gate: gate.Gate{Guard: g, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,
 		Trusted: p.trusted,
 	})
 	if err != nil {

@@ -52,5 +52,9 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())
 	p.unit.Drain = changes.Wait
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
-	return p.serve(productapi.Spec, handlers.Mount, p.guardBy(c.Auth))
+	guard, err := p.guardBy(c.Auth, at.cache)
+	if err != nil {
+		return p.failed(err)
+	}
+	return p.serve(productapi.Spec, handlers.Mount, guard)
 }

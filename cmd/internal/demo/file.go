@@ -34,6 +34,7 @@ type Simulator struct {
 type Cache struct {
 	Address  string `json:"address"`
 	Password string `json:"password"`
+	Mini     bool   `json:"mini,omitempty"` // miniredis, for want of a server
 }
 
 // Read reads a demo file.

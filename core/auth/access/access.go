@@ -4,7 +4,6 @@ package access
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"phonebill/core/auth"
@@ -23,20 +22,26 @@ type Guard struct {
 	Now      ports.Clock
 }
 
+var errIncomplete = errors.New("access: the revocations are not known yet")
+
 // Admit answers who is calling, or UNAUTHORIZED (no token), TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, or FORBIDDEN when the
-// permission (empty = none needed) is missing.
+// permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. SERVICE_UNAVAILABLE until the
+// revocations are known: after a start nobody who has logged out gets in (decision 2).
 func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (auth.Principal, error) {
-	if token == "" {
+	switch {
+	case token == "":
 		return auth.Principal{}, fault.New(fault.Unauthorized)
+	case !g.Revoked.Ready():
+		return auth.Principal{}, fault.New(fault.ServiceUnavailable).RetryIn(time.Second).Because(errIncomplete)
 	}
 	p, err := g.Verifier.Verify(ctx, token, g.Now())
 	switch {
 	case err != nil:
 		return auth.Principal{}, err
-	case g.Revoked.Has(p.SessionID):
+	case g.Revoked.Has(p):
 		return auth.Principal{}, fault.New(fault.TokenRevoked)
 	case need != "" && !p.Has(need):
-		return auth.Principal{}, fault.New(fault.PermissionDenied)
+		return p, fault.New(fault.PermissionDenied)
 	}
 	if g.Live != nil {
 		if err := g.Live.Check(ctx, p.SessionID); err != nil {
@@ -89,77 +94,6 @@ func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	return nil
 }
 
-// Revoked is the set of revoked sessions of the last Keep, held in memory and fed by Pull (decision 2). It is safe for
-// concurrent use.
-type Revoked struct {
-	feed  ports.RevocationFeed
-	now   ports.Clock
-	keep  time.Duration
-	mu    sync.RWMutex
-	until map[id.ID]time.Time
-	since time.Time
-}
-
-// overlap covers clocks and commits out of order between instances.
-const overlap = 5 * time.Second
-
-// NewRevoked answers an empty set; call Pull before the first request. keep is the lifetime of an access token.
-func NewRevoked(feed ports.RevocationFeed, now ports.Clock, keep time.Duration) *Revoked {
-	return &Revoked{feed: feed, now: now, keep: keep, until: map[id.ID]time.Time{}}
-}
-
-// Pull asks the feed for what is new and forgets what no token can be about any more. After the first one that succeeds the set
-// is complete.
-func (r *Revoked) Pull(ctx context.Context) error {
-	now := r.now()
-	r.mu.RLock()
-	since := r.since
-	r.mu.RUnlock()
-	if since.IsZero() {
-		since = now.Add(-r.keep)
-	}
-	list, err := r.feed.Since(ctx, since.Add(-overlap))
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, v := range list {
-		r.until[v.SessionID] = v.At.Add(r.keep + overlap)
-	}
-	for sid, until := range r.until {
-		if now.After(until) {
-			delete(r.until, sid)
-		}
-	}
-	r.since = now
-	return nil
-}
-
-// Push implements ports.RevocationPush for this instance: it adds what has just ended.
-func (r *Revoked) Push(_ context.Context, ended ...auth.Revocation) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, v := range ended {
-		r.until[v.SessionID] = v.At.Add(r.keep + overlap)
-	}
-}
-
-// Has tells whether the session was revoked.
-func (r *Revoked) Has(sid id.ID) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	_, ok := r.until[sid]
-	return ok
-}
-
-// Ready tells whether the set has been complete once.
-func (r *Revoked) Ready() bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return !r.since.IsZero()
-}
-
 // Service answers questions about the caller's own rights.
 type Service struct {
 	Users   ports.Users
@@ -174,7 +108,7 @@ func (s *Service) Account(ctx context.Context, user auth.UserID) (auth.User, aut
 	if err != nil {
 		return auth.User{}, "", err
 	}
-	attempts, err := s.Guesses.Peek(ctx, user)
+	attempts, err := s.Guesses.Peek(ctx, auth.Subject{UserID: user})
 	if err != nil {
 		return auth.User{}, "", err
 	}

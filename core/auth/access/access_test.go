@@ -17,15 +17,26 @@ import (
 
 var errBackend = errors.New("backend is in trouble")
 
+// feed is a store whose clock is hours off ours.
 type feed struct {
-	list   []auth.Revocation
+	told   auth.Feed
 	since  []time.Time
 	broken error
 }
 
-func (f *feed) Since(_ context.Context, t time.Time) ([]auth.Revocation, error) {
+func (f *feed) Since(_ context.Context, t time.Time) (auth.Feed, error) {
 	f.since = append(f.since, t)
-	return f.list, f.broken
+	return f.told, f.broken
+}
+
+type accepted struct {
+	kids   [][]string
+	broken error
+}
+
+func (a *accepted) Accept(_ context.Context, kids []string) error {
+	a.kids = append(a.kids, kids)
+	return a.broken
 }
 
 type sessions struct {
@@ -53,6 +64,7 @@ type world struct {
 	access.Guard
 	tokens   memory.AccessTokens
 	feed     feed
+	keys     accepted
 	sessions sessions
 	now      time.Time
 	token    string
@@ -66,18 +78,24 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return w.now }
 	policy := auth.DefaultSessions()
 	w.Guard = access.Guard{
-		Verifier: &w.tokens, Revoked: access.NewRevoked(&w.feed, clock, 30*time.Minute), Now: clock,
+		Verifier: &w.tokens, Revoked: access.NewRevoked(&w.feed, &w.keys, clock, 30*time.Minute), Now: clock,
 		Live: &access.Live{Sessions: &w.sessions, Policy: policy, Now: clock},
 	}
 	_, err := w.sessions.Create(t.Context(), policy.NewSession(sid, "hong", false, auth.Client{}, w.now), policy)
 	require.NoError(t, err)
 	token, err := w.tokens.Issue(t.Context(), auth.Principal{
-		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: w.now.Add(30 * time.Minute),
+		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 3,
+		ExpiresAt: w.now.Add(30 * time.Minute),
 	}, w.now)
 	require.NoError(t, err)
 	w.token = token.Reveal()
+	w.feed.told.AsOf = dbNoon
+	require.NoError(t, w.Revoked.Pull(t.Context()))
 	return w
 }
+
+// dbNoon is the feed's time when ours is 03:00.
+var dbNoon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 func (w *world) revoke() {
 	w.Revoked.Push(context.Background(), auth.Revocation{SessionID: sid, At: w.now})
@@ -99,6 +117,21 @@ func TestAdmit(t *testing.T) {
 		"expired":                {func(w *world) { w.now = w.now.Add(30 * time.Minute) }, "", "", fault.TokenExpired},
 		"revoked here":           {(*world).revoke, "", "", fault.TokenRevoked},
 		"revoked and forbidden":  {(*world).revoke, "", auth.UserAdmin, fault.TokenRevoked},
+		"rights changed": {func(w *world) {
+			w.Revoked.Push(context.Background(), auth.Revocation{UserID: "hong", Epoch: 4})
+		}, "", "", fault.TokenRevoked},
+		"rights changed before": {func(w *world) {
+			w.Revoked.Push(context.Background(), auth.Revocation{UserID: "hong", Epoch: 3})
+		}, "", "", ""},
+		"another's rights changed": {func(w *world) {
+			w.Revoked.Push(context.Background(), auth.Revocation{UserID: "kim", Epoch: 9})
+		}, "", "", ""},
+		"revocations unknown": {func(w *world) {
+			w.Revoked = access.NewRevoked(&w.feed, nil, w.Now, time.Hour)
+		}, "", "", fault.ServiceUnavailable},
+		"nobody, revocations unknown": {func(w *world) {
+			w.Revoked, w.token = access.NewRevoked(&w.feed, nil, w.Now, time.Hour), ""
+		}, "", "", fault.Unauthorized},
 		"session ended": {func(w *world) {
 			_, _ = w.sessions.Change(context.Background(), sid, func(s auth.Session) auth.Session { return s.Revoke(w.now) })
 		}, "", "", fault.TokenRevoked},
@@ -122,6 +155,10 @@ func TestAdmit(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, fault.New(c.want))
+			if c.want == fault.PermissionDenied {
+				require.Equal(t, auth.UserID("hong"), p.UserID, "the log says who was denied")
+				return
+			}
 			require.Zero(t, p, "nobody is named beside a refusal")
 		})
 	}
@@ -141,41 +178,6 @@ func TestAnIdleSessionIsOverAndABusyOneIsTouchedOnceAMinute(t *testing.T) {
 	require.ErrorIs(t, w.Live.Check(t.Context(), sid), fault.New(fault.TokenRevoked))
 }
 
-func TestRevokedPullsWithOverlapAndForgets(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	r := w.Revoked
-	require.False(t, r.Ready())
-	w.feed.broken = errBackend
-	require.ErrorIs(t, r.Pull(t.Context()), errBackend)
-	require.False(t, r.Ready(), "not complete before the first pull that succeeds")
-	w.feed.broken = nil
-	begin := w.now
-	w.feed.list = []auth.Revocation{{SessionID: sid, At: begin}}
-	require.NoError(t, r.Pull(t.Context()))
-	require.True(t, r.Ready())
-	require.True(t, r.Has(sid))
-	require.False(t, r.Has(id.ID{2}))
-	w.feed.list = nil
-	w.now = begin.Add(time.Second)
-	require.NoError(t, r.Pull(t.Context()))
-	all := begin.Add(-30*time.Minute - 5*time.Second)
-	require.Equal(t, []time.Time{all, all, begin.Add(-5 * time.Second)}, w.feed.since)
-	w.feed.broken = errBackend
-	w.now = begin.Add(time.Minute)
-	require.Error(t, r.Pull(t.Context()))
-	require.True(t, r.Has(sid), "trouble forgets nothing")
-	w.feed.broken = nil
-	require.NoError(t, r.Pull(t.Context()))
-	require.Equal(t, begin.Add(time.Second-5*time.Second), w.feed.since[len(w.feed.since)-1], "from the last pull that succeeded")
-	w.now = begin.Add(30 * time.Minute)
-	require.NoError(t, r.Pull(t.Context()))
-	require.True(t, r.Has(sid), "a token may still be about it")
-	w.now = begin.Add(30*time.Minute + 5*time.Second + 1)
-	require.NoError(t, r.Pull(t.Context()))
-	require.False(t, r.Has(sid))
-}
-
 type users struct{ memory.Users }
 
 type guesses struct {
@@ -183,8 +185,8 @@ type guesses struct {
 	broken error
 }
 
-func (g *guesses) Peek(ctx context.Context, user auth.UserID) (auth.Attempts, error) {
-	a, _ := g.Guesses.Peek(ctx, user)
+func (g *guesses) Peek(ctx context.Context, s auth.Subject) (auth.Attempts, error) {
+	a, _ := g.Guesses.Peek(ctx, s)
 	return a, g.broken
 }
 
@@ -203,7 +205,9 @@ func TestAccountAndPermissions(t *testing.T) {
 	require.Equal(t, auth.Active, status)
 	for range 5 {
 		for _, user := range []auth.UserID{"hong", "gone"} {
-			_, err = g.Take(t.Context(), user, now)
+			guess, err := g.Take(t.Context(), auth.Subject{UserID: user}, now)
+			require.NoError(t, err)
+			_, err = g.Fail(t.Context(), auth.Subject{UserID: user}, guess, now)
 			require.NoError(t, err)
 		}
 	}

@@ -7,27 +7,33 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
+	"phonebill/core/throttle"
 	"phonebill/ports"
 )
 
 // Service logs customers in and out. All fields are required; it is safe for concurrent use.
 type Service struct {
-	Users    ports.Users
-	Guesses  ports.Guesses
-	Sessions ports.Sessions
-	History  ports.LoginHistory
-	Hasher   ports.PasswordHasher
-	Access   ports.AccessTokens
-	Refresh  ports.RefreshTokens
-	Push     ports.RevocationPush
-	Factors  ports.SecondFactors
-	Codes    ports.OneTimeCodes
-	Policy   auth.SessionPolicy
-	Now      ports.Clock
-	NewID    ports.IDs
+	Users       ports.Users
+	Guesses     *guess.Limiter
+	Sessions    ports.Sessions
+	History     ports.LoginHistory
+	Credentials ports.Credentials
+	Devices     ports.Devices
+	Throttle    ports.Throttle
+	Rate        throttle.Rate // of login and refresh together, per address
+	Turns       Turns
+	Access      ports.AccessTokens
+	Refresh     ports.RefreshTokens
+	Push        ports.RevocationPush
+	Factors     ports.SecondFactors
+	Codes       ports.OneTimeCodes
+	Policy      auth.SessionPolicy
+	Now         ports.Clock
+	NewID       ports.IDs
 }
 
 // Request is one login as submitted.
@@ -36,6 +42,7 @@ type Request struct {
 	Password  personal.Secret
 	Code      personal.Secret // one-time or recovery code; empty when none was sent
 	AutoLogin bool
+	Devices   []personal.Secret // device cookies, of any user
 	From      auth.Client
 }
 
@@ -46,78 +53,126 @@ type Tokens struct {
 	ExpiresIn time.Duration // of the access token
 	User      auth.User
 	Principal auth.Principal
+	Device    auth.DeviceCookie // of a login; empty after a refresh
 }
 
-// Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), or FORBIDDEN when the
-// account is not active. The guess is counted before the password is looked at; each outcome is in the login history.
+// Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second factor), FORBIDDEN
+// when the account is not active, SERVICE_UNAVAILABLE when too many wait, or RATE_LIMIT_EXCEEDED; neither is a
+// guess. Each outcome but the last is in the login history.
 func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
-	guess, err := s.Guesses.Take(ctx, r.UserID, s.Now())
+	if err := s.admit(ctx, r.From); err != nil {
+		return Tokens{}, err
+	}
+	back, err := s.Turns.take(ctx)
 	if err != nil {
 		return Tokens{}, err
 	}
-	user, err := s.check(ctx, r, guess)
-	if err == nil {
-		err = s.secondFactor(ctx, r, user, guess)
-	}
-	if err == nil {
-		err = s.Guesses.Clear(ctx, r.UserID)
-	}
-	if err != nil && guess != auth.GuessRefused && !answersGuess(err, r) {
-		err = errors.Join(err, s.Guesses.GiveBack(context.WithoutCancel(ctx), r.UserID))
-	}
+	defer back()
+	subject := guess.SubjectOf(s.Devices, r.UserID, r.Devices)
+	user, err := s.authenticate(ctx, r, subject)
 	if err != nil {
+		if fault.From(err).Kind() == fault.RateLimited {
+			return Tokens{}, err
+		}
 		return Tokens{}, errors.Join(err, s.record(ctx, r, user, err))
 	}
+	session, user, err := s.begin(ctx, r, user)
+	if err := errors.Join(err, s.record(ctx, r, user, err)); err != nil {
+		return Tokens{}, err
+	}
+	if err := s.Users.SawLogin(ctx, user.UserID, s.Now()); err != nil {
+		return Tokens{}, err
+	}
+	tokens, err := s.tokens(ctx, user, session)
+	if err != nil {
+		return Tokens{}, err
+	}
+	tokens.Device = s.device(subject)
+	return tokens, nil
+}
+
+// admit throttles per address, before any guess is taken. Systems with a service credential speak for many users and are exempt
+// (decision 23).
+func (s *Service) admit(ctx context.Context, from auth.Client) error {
+	if from.Service != "" {
+		return nil
+	}
+	if ok, retryIn := s.Throttle.Take(ctx, throttle.Prefix(from.IP), s.Rate, s.Now()); !ok {
+		return fault.New(fault.RateLimitExceeded).RetryIn(retryIn)
+	}
+	return nil
+}
+
+// authenticate answers the account that the password is right for. The account is read after the guess was taken, which may have
+// waited; for a locked id it is read too: the history tells known ids from unknown ones.
+func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subject) (user auth.User, err error) {
+	err = s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) {
+		found, err := s.account(ctx, r.UserID)
+		if err != nil {
+			return guess.Unjudged, err
+		}
+		user = found
+		return s.check(ctx, r, user)
+	})
+	if errors.Is(err, fault.New(fault.Locked)) {
+		found, missing := s.account(ctx, r.UserID)
+		return found, errors.Join(err, missing)
+	}
+	return user, err
+}
+
+// account answers the zero User for an unknown id.
+func (s *Service) account(ctx context.Context, id auth.UserID) (auth.User, error) {
+	user, err := s.Users.ByID(ctx, id)
+	if errors.Is(err, fault.New(fault.UserNotFound)) {
+		return auth.User{}, nil
+	}
+	return user, err
+}
+
+// check looks at the password, then at the second factor; an unknown id costs the same work as a wrong password (decision 4).
+func (s *Service) check(ctx context.Context, r Request, user auth.User) (guess.Outcome, error) {
+	ok, err := s.Credentials.Check(ctx, user, r.Password)
+	switch {
+	case err != nil:
+		return guess.Unjudged, err
+	case !ok:
+		return guess.Wrong, fault.New(fault.WrongCredentials)
+	case user.Status != auth.Active:
+		return guess.Unjudged, fault.New(fault.PermissionDenied)
+	}
+	return s.secondFactor(ctx, r, user)
+}
+
+// again is the Retry-After of a login that a change of the account overtook.
+const again = time.Second
+
+// begin starts the session. The account is read once more: when it was changed since the password was checked (another password, a
+// suspension), ending its sessions may have missed this one, so it ends at once.
+func (s *Service) begin(ctx context.Context, r Request, user auth.User) (auth.Session, auth.User, error) {
 	session := s.Policy.NewSession(s.NewID(), user.UserID, r.AutoLogin, r.From, s.Now())
 	ended, err := s.Sessions.Create(ctx, session, s.Policy)
 	if err != nil {
-		return Tokens{}, errors.Join(err, s.record(ctx, r, user, err))
+		return session, user, err
 	}
 	s.Push.Push(ctx, ended...)
-	if err := errors.Join(s.record(ctx, r, user, nil), s.Users.SawLogin(ctx, user.UserID, s.Now())); err != nil {
-		return Tokens{}, err
+	fresh, err := s.Users.ByID(ctx, user.UserID)
+	if err == nil && fresh.Version != user.Version {
+		err = fault.New(fault.ServiceUnavailable).RetryIn(again)
 	}
-	return s.tokens(ctx, user, session)
+	if err != nil {
+		_, failed := s.Sessions.Change(context.WithoutCancel(ctx), session.ID, func(x auth.Session) auth.Session { return x.Revoke(s.Now()) })
+		return session, user, errors.Join(err, failed)
+	}
+	return session, fresh, nil
 }
 
-// answersGuess tells whether a refusal is about the password or code. Our own trouble is no guess, nor is a code that was not sent.
-func answersGuess(err error, r Request) bool {
-	f := fault.From(err)
-	missing := f.Code() == fault.SecondFactor && auth.KindOfCode(r.Code) == auth.CodeMissing
-	return !missing && (f.Kind() == fault.Unauthenticated || f.Kind() == fault.Forbidden)
-}
-
-// check looks at the password; an unknown id costs the same work as a wrong password (decision 4).
-func (s *Service) check(ctx context.Context, r Request, guess auth.Guess) (auth.User, error) {
-	user, err := s.Users.ByID(ctx, r.UserID) // also when locked: the history tells known ids from unknown ones
-	if err != nil && !errors.Is(err, fault.New(fault.UserNotFound)) {
-		return auth.User{}, err
+// device answers the cookie by which this device is known next time, for another year; a new device gets a new one.
+func (s *Service) device(subject auth.Subject) auth.DeviceCookie {
+	if subject.Device.IsZero() {
+		subject.Device = s.NewID()
 	}
-	if guess == auth.GuessRefused {
-		return user, fault.New(fault.Locked)
-	}
-	ok, stale, err := s.Hasher.Matches(ctx, user.PasswordHash, r.Password)
-	switch {
-	case err != nil:
-		return user, err
-	case !ok && guess == auth.GuessLast:
-		return user, fault.New(fault.LockedNow)
-	case !ok:
-		return user, fault.New(fault.WrongCredentials)
-	case user.Status != auth.Active:
-		return user, fault.New(fault.PermissionDenied)
-	case stale:
-		s.rehash(ctx, r)
-	}
-	return user, nil
-}
-
-// rehash brings the stored hash up to today's parameters. The password was right: trouble here is no reason to refuse the login,
-// and the next one tries again.
-func (s *Service) rehash(ctx context.Context, r Request) {
-	if hash, err := s.Hasher.Hash(ctx, r.Password); err == nil {
-		_ = s.Users.Rehash(ctx, r.UserID, hash)
-	}
+	return s.Devices.Mint(subject.UserID, subject.Device)
 }
 
 // record stores the outcome, also for a client who hung up: a guess cannot be kept out of the history.
@@ -167,6 +222,9 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 // Renew answers new tokens for a refresh token: one successor per token under any concurrency, the same successor again within
 // the grace; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID (decision 3).
 func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Client) (Tokens, error) {
+	if err := s.admit(ctx, from); err != nil {
+		return Tokens{}, err
+	}
 	sid, generation, err := s.Refresh.Read(token)
 	if err != nil {
 		return Tokens{}, err
@@ -208,7 +266,9 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 	return s.end(ctx, session, auth.EventLogout, from, nil)
 }
 
+// end tells of a session that ended, also when the client has hung up: a thief cannot keep his reuse out of the history.
 func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
+	ctx = context.WithoutCancel(ctx)
 	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt})
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: session.UserID, Known: true, Type: why, Success: cause == nil, Client: from, At: s.Now(),

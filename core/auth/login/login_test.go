@@ -12,11 +12,13 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
 	"phonebill/core/auth/login"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/personal"
+	"phonebill/core/throttle"
 )
 
 var errBackend = errors.New("backend is in trouble")
@@ -24,9 +26,8 @@ var errBackend = errors.New("backend is in trouble")
 // hasher counts how often it is asked and fails on demand.
 type hasher struct {
 	memory.Hasher
-	matches   int
-	broken    error
-	hashFails error
+	matches int
+	broken  error
 }
 
 func (h *hasher) Matches(ctx context.Context, hash, password personal.Secret) (bool, bool, error) {
@@ -35,13 +36,6 @@ func (h *hasher) Matches(ctx context.Context, hash, password personal.Secret) (b
 		return false, false, h.broken
 	}
 	return h.Hasher.Matches(ctx, hash, password)
-}
-
-func (h *hasher) Hash(ctx context.Context, password personal.Secret) (personal.Secret, error) {
-	if h.hashFails != nil {
-		return personal.Secret{}, h.hashFails
-	}
-	return h.Hasher.Hash(ctx, password)
 }
 
 type users struct {
@@ -104,11 +98,11 @@ type guesses struct {
 	broken error
 }
 
-func (g *guesses) Take(ctx context.Context, user auth.UserID, now time.Time) (auth.Guess, error) {
+func (g *guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (auth.Guess, error) {
 	if g.broken != nil {
-		return 0, g.broken
+		return auth.Guess{}, g.broken
 	}
-	return g.Guesses.Take(ctx, user, now)
+	return g.Guesses.Take(ctx, s, now)
 }
 
 type world struct {
@@ -129,10 +123,12 @@ func newWorld(t *testing.T) *world {
 		users: &users{}, guesses: &guesses{}, sessions: &sessions{}, history: &history{}, access: &access{},
 		hasher: &hasher{Hasher: memory.Hasher{Version: "v2"}}, now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC),
 	}
+	clock := func() time.Time { return w.now }
 	w.Service = &login.Service{
-		Users: w.users, Guesses: w.guesses, Sessions: w.sessions, History: w.history, Hasher: w.hasher, Access: w.access,
-		Refresh: memory.RefreshTokens{}, Push: &w.ended,
-		Policy: auth.DefaultSessions(), Now: func() time.Time { return w.now }, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
+		Users: w.users, Guesses: &guess.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
+		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600), Turns: login.NewTurns(50),
+		Access: w.access, Refresh: memory.RefreshTokens{}, Push: &w.ended,
+		Policy: auth.DefaultSessions(), Now: clock, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 	}
 	n, err := line.Parse("01012345678")
 	require.NoError(t, err)
@@ -260,10 +256,9 @@ func TestSuccessResetsTheCounter(t *testing.T) {
 func TestParallelGuessesLookFiveTimesAtMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.hasher.broken = nil
 	var mu sync.Mutex
 	codes := map[fault.Code]int{}
-	w.Hasher = &memory.Hasher{Version: "v2"} // counts nothing, so needs no lock
+	w.Credentials = memory.Credentials{Hasher: &memory.Hasher{Version: "v2"}} // counts nothing, so needs no lock
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -289,24 +284,6 @@ func TestAnAccountThatIsNotActiveIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.WrongCredentials), "only who knows the password learns of the state")
 }
 
-func TestAnOldHashIsRenewedButNeverInTheWay(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.put(t, auth.User{UserID: "old", PasswordHash: personal.NewSecret("v1$right-password"), Status: auth.Active})
-	w.hasher.hashFails = fault.New(fault.ServiceUnavailable)
-	_, err := w.try(t, "old", "right-password")
-	require.NoError(t, err)
-	u, err := w.users.ByID(t.Context(), "old")
-	require.NoError(t, err)
-	require.Equal(t, "v1$right-password", u.PasswordHash.Reveal())
-	w.hasher.hashFails = nil
-	_, err = w.try(t, "old", "right-password")
-	require.NoError(t, err)
-	u, err = w.users.ByID(t.Context(), "old")
-	require.NoError(t, err)
-	require.Equal(t, "v2$right-password", u.PasswordHash.Reveal())
-}
-
 func TestTroubleIsNeverALoginAndIsRecorded(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]struct {
@@ -314,7 +291,7 @@ func TestTroubleIsNeverALoginAndIsRecorded(t *testing.T) {
 		rows int
 	}{
 		"users":    {func(w *world) { w.users.broken = errBackend }, 1},
-		"guesses":  {func(w *world) { w.guesses.broken = errBackend }, 0},
+		"guesses":  {func(w *world) { w.guesses.broken = errBackend }, 1},
 		"hasher":   {func(w *world) { w.hasher.broken = errBackend }, 1},
 		"sessions": {func(w *world) { w.sessions.broken = errBackend }, 1},
 		"history":  {func(w *world) { w.history.broken = errBackend }, 0},

@@ -4,23 +4,25 @@ import (
 	"context"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
 	"phonebill/core/fault"
 )
 
 // secondFactor looks at the one-time code once the password was right. AUTH_004 when one is needed or it is wrong, spent or of an
-// account that must have a second factor and has none; its field otp says which of the first two. Each code is accepted once.
-func (s *Service) secondFactor(ctx context.Context, r Request, user auth.User, guess auth.Guess) error {
+// account that must have a second factor and has none; its field otp says which of the first two. A wrong code is a wrong guess, a
+// missing one is none. Each code is accepted once.
+func (s *Service) secondFactor(ctx context.Context, r Request, user auth.User) (guess.Outcome, error) {
 	switch {
 	case !user.SecondFactor && user.Staff():
-		return fault.New(fault.SecondFactor)
+		return guess.Unjudged, fault.New(fault.SecondFactor)
 	case !user.SecondFactor:
-		return nil
+		return guess.Right, nil
 	}
 	var accepted bool
 	var err error
 	switch auth.KindOfCode(r.Code) {
 	case auth.CodeMissing:
-		return auth.FactorNeeded()
+		return guess.Unjudged, auth.FactorNeeded()
 	case auth.CodeTOTP:
 		accepted, err = s.acceptTOTP(ctx, r, user.UserID)
 	case auth.CodeRecovery:
@@ -28,13 +30,12 @@ func (s *Service) secondFactor(ctx context.Context, r Request, user auth.User, g
 	case auth.CodeMalformed:
 	}
 	switch {
-	case err != nil || accepted:
-		return err
-	case guess == auth.GuessLast:
-		return fault.New(fault.LockedNow)
-	default:
-		return auth.FactorWrong()
+	case err != nil:
+		return guess.Unjudged, err
+	case !accepted:
+		return guess.Wrong, auth.FactorWrong()
 	}
+	return guess.Right, nil
 }
 
 func (s *Service) acceptTOTP(ctx context.Context, r Request, user auth.UserID) (bool, error) {

@@ -52,7 +52,7 @@ func TestASecondFactorIsAskedForAfterThePassword(t *testing.T) {
 	t.Parallel()
 	w, _, codes := enrolled(t)
 	good := codes.Code(w.now)
-	require.ErrorIs(t, w.withCode(t, "wrong-password", good), fault.New(fault.WrongCredentials), "nothing is told before the password is right")
+	require.ErrorIs(t, w.withCode(t, "wrong-password", good), fault.New(fault.WrongCredentials), "the password comes first")
 	err := w.withCode(t, "right-password", personal.NewSecret(""))
 	require.ErrorIs(t, err, fault.New(fault.SecondFactor))
 	require.Equal(t, fault.From(auth.FactorNeeded()).Fields(), fault.From(err).Fields())
@@ -98,7 +98,7 @@ func TestGuessingCodesLocksLikeGuessingPasswords(t *testing.T) {
 func TestOneCodeOpensOneOfManyParallelLogins(t *testing.T) {
 	t.Parallel()
 	w, _, codes := enrolled(t)
-	w.Hasher = &memory.Hasher{Version: "v2"} // counts nothing, so needs no lock
+	w.Credentials = memory.Credentials{Hasher: &memory.Hasher{Version: "v2"}} // counts nothing, so needs no lock
 	good := codes.Code(w.now)
 	var opened atomic.Int64
 	var all sync.WaitGroup
@@ -133,22 +133,4 @@ func TestTroubleWithTheSecondFactorIsNoGuess(t *testing.T) {
 	}
 	f.broken = nil
 	require.NoError(t, w.withCode(t, "right-password", codes.Code(w.now)))
-}
-
-func TestReauthenticate(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	again := func(password string) error {
-		return w.Reauthenticate(t.Context(), "hong", personal.NewSecret(password), client)
-	}
-	for range 4 {
-		require.ErrorIs(t, again("wrong-password"), fault.New(fault.WrongCredentials))
-		require.Equal(t, "AUTH_001", w.lastEvent(t).Reason)
-	}
-	require.NoError(t, again("right-password"))
-	for range 4 {
-		require.ErrorIs(t, again("wrong-password"), fault.New(fault.WrongCredentials), "success has reset the counter")
-	}
-	require.ErrorIs(t, again("wrong-password"), fault.New(fault.LockedNow))
-	require.ErrorIs(t, again("right-password"), fault.New(fault.Locked))
 }

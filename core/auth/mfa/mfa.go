@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/password"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
 	"phonebill/ports"
@@ -16,8 +17,8 @@ type Service struct {
 	Factors ports.SecondFactors
 	Codes   ports.OneTimeCodes
 	History ports.LoginHistory
-	// Reauthenticate is nil when the password is the account's own, else AUTH_001, AUTH_002 or AUTH_003: guesses are limited as at login.
-	Reauthenticate func(ctx context.Context, user auth.UserID, password personal.Secret, from auth.Client) error
+	// Reauthenticate is password.Service's: whoever changes the second factor shows first that he knows the password.
+	Reauthenticate func(ctx context.Context, r password.Request) error
 	Now            ports.Clock
 	NewID          ports.IDs
 }
@@ -31,11 +32,11 @@ type Enrolment struct {
 
 // Begin makes a fresh secret, which counts once Confirm has seen a code of it. AUTH_001…003 for a wrong password, CONFLICT when a
 // second factor counts already.
-func (s *Service) Begin(ctx context.Context, user auth.UserID, password personal.Secret, from auth.Client) (Enrolment, error) {
-	if err := s.Reauthenticate(ctx, user, password, from); err != nil {
+func (s *Service) Begin(ctx context.Context, r password.Request) (Enrolment, error) {
+	if err := s.Reauthenticate(ctx, r); err != nil {
 		return Enrolment{}, err
 	}
-	return s.begin(ctx, user)
+	return s.begin(ctx, r.UserID)
 }
 
 func (s *Service) begin(ctx context.Context, user auth.UserID) (Enrolment, error) {
@@ -81,21 +82,21 @@ func (s *Service) Enrol(ctx context.Context, user auth.UserID, from auth.Client)
 }
 
 // Remove forgets the second factor and its recovery codes. AUTH_001…003 for a wrong password, CONFLICT for staff, who must have one.
-func (s *Service) Remove(ctx context.Context, user auth.UserID, password personal.Secret, from auth.Client) error {
-	if err := s.Reauthenticate(ctx, user, password, from); err != nil {
+func (s *Service) Remove(ctx context.Context, r password.Request) error {
+	if err := s.Reauthenticate(ctx, r); err != nil {
 		return err
 	}
-	account, err := s.Users.ByID(ctx, user)
+	account, err := s.Users.ByID(ctx, r.UserID)
 	switch {
 	case err != nil:
 		return err
 	case account.Staff():
 		return fault.New(fault.StateConflict).WithDetail("reason", "STAFF_NEEDS_SECOND_FACTOR")
 	}
-	if err := s.Factors.Remove(ctx, user); err != nil {
+	if err := s.Factors.Remove(ctx, r.UserID); err != nil {
 		return err
 	}
-	return s.record(ctx, user, auth.EventMFARemoved, from)
+	return s.record(ctx, r.UserID, auth.EventMFARemoved, r.From)
 }
 
 func (s *Service) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {

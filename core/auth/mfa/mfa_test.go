@@ -11,6 +11,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
 	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/password"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
@@ -67,9 +68,9 @@ func newWorld(t *testing.T, roles ...auth.Role) *world {
 	require.NoError(t, w.users.Create(t.Context(), auth.User{UserID: "hong", Status: auth.Active, Roles: roles}))
 	w.Service = &mfa.Service{
 		Users: w.users, Factors: w.factors, Codes: w.codes, History: w.history,
-		Reauthenticate: func(_ context.Context, user auth.UserID, password personal.Secret, from auth.Client) error {
-			require.Equal(t, client, from)
-			if user != "hong" || password != right {
+		Reauthenticate: func(_ context.Context, r password.Request) error {
+			require.Equal(t, client, r.From)
+			if r.UserID != "hong" || r.Current != right {
 				return fault.New(fault.WrongCredentials)
 			}
 			return nil
@@ -77,6 +78,10 @@ func newWorld(t *testing.T, roles ...auth.Role) *world {
 		Now: func() time.Time { return w.now }, NewID: func() id.ID { return id.ID{1} },
 	}
 	return w
+}
+
+func as(typed string) password.Request {
+	return password.Request{UserID: "hong", Current: personal.NewSecret(typed), From: client}
 }
 
 func (w *world) lastEvent() auth.LoginEventType {
@@ -87,11 +92,11 @@ func (w *world) lastEvent() auth.LoginEventType {
 func TestEnrolConfirmRemove(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, auth.Customer)
-	_, err := w.Begin(t.Context(), "hong", personal.NewSecret("wrong-password"), client)
+	_, err := w.Begin(t.Context(), as("wrong-password"))
 	require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
 	_, err = w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nothing was begun")
-	e, err := w.Begin(t.Context(), "hong", right, client)
+	e, err := w.Begin(t.Context(), as("right-password"))
 	require.NoError(t, err)
 	require.Contains(t, e.URI.Reveal(), e.Secret.Reveal())
 	require.Empty(t, e.RecoveryCodes)
@@ -105,11 +110,11 @@ func TestEnrolConfirmRemove(t *testing.T) {
 	accepted, err := w.factors.Accept(t.Context(), "hong", w.now.Unix()/30)
 	require.NoError(t, err)
 	require.False(t, accepted, "the confirming code is spent")
-	_, err = w.Begin(t.Context(), "hong", right, client)
+	_, err = w.Begin(t.Context(), as("right-password"))
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 
-	require.ErrorIs(t, w.Remove(t.Context(), "hong", personal.NewSecret("wrong-password"), client), fault.New(fault.WrongCredentials))
-	require.NoError(t, w.Remove(t.Context(), "hong", right, client))
+	require.ErrorIs(t, w.Remove(t.Context(), as("wrong-password")), fault.New(fault.WrongCredentials))
+	require.NoError(t, w.Remove(t.Context(), as("right-password")))
 	require.Equal(t, auth.EventMFARemoved, w.lastEvent())
 	_, err = w.factors.Get(t.Context(), "hong")
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
@@ -126,7 +131,7 @@ func TestStaffAreEnrolledAndStaySo(t *testing.T) {
 	require.True(t, u.SecondFactor)
 	_, err = w.Enrol(t.Context(), "hong", client)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
-	require.ErrorIs(t, w.Remove(t.Context(), "hong", right, client), fault.New(fault.StateConflict))
+	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), fault.New(fault.StateConflict))
 	held, err := w.factors.Get(t.Context(), "hong")
 	require.NoError(t, err)
 	require.True(t, held.Confirmed())
@@ -135,13 +140,13 @@ func TestStaffAreEnrolledAndStaySo(t *testing.T) {
 func TestTroubleIsToldAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, auth.Customer)
-	_, err := w.Begin(t.Context(), "hong", right, client)
+	_, err := w.Begin(t.Context(), as("right-password"))
 	require.NoError(t, err)
 	w.factors.broken = errBackend
 	_, err = w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
 	require.ErrorIs(t, err, errBackend)
-	require.ErrorIs(t, w.Remove(t.Context(), "hong", right, client), errBackend)
+	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), errBackend)
 	w.users.broken = errBackend
-	require.ErrorIs(t, w.Remove(t.Context(), "hong", right, client), errBackend)
+	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), errBackend)
 	require.Empty(t, w.history.Events())
 }

@@ -11,70 +11,179 @@ import (
 )
 
 const clearGuesses = `-- name: ClearGuesses :exec
-DELETE FROM login_attempts WHERE subject = $1
+UPDATE login_attempts SET failures = 0, locked_until = NULL WHERE subject = $1 OR user_index = $1
 `
 
-func (q *Queries) ClearGuesses(ctx context.Context, subject []byte) error {
-	_, err := q.db.Exec(ctx, clearGuesses, subject)
+// The counter of the id has no user_index in rows of the previous release; its subject is that index.
+func (q *Queries) ClearGuesses(ctx context.Context, userIndex []byte) error {
+	_, err := q.db.Exec(ctx, clearGuesses, userIndex)
 	return err
 }
 
-const giveGuessBack = `-- name: GiveGuessBack :exec
-UPDATE login_attempts SET failures = greatest(failures - 1, 0), locked_until = NULL WHERE subject = $1
+const failGuess = `-- name: FailGuess :one
+UPDATE login_attempts SET
+    failures = failures + 1,
+    pending = pending - 1,
+    pending_until = CASE WHEN pending > 1 THEN pending_until END,
+    locked_until = CASE WHEN failures + 1 >= $1::bigint THEN $2::timestamptz END,
+    updated_at = $3::timestamptz
+WHERE subject = $4 AND pending > 0 AND round = $5
+RETURNING failures
 `
 
-func (q *Queries) GiveGuessBack(ctx context.Context, subject []byte) error {
-	_, err := q.db.Exec(ctx, giveGuessBack, subject)
+type FailGuessParams struct {
+	MaxFailures int64
+	LockUntil   time.Time
+	Now         time.Time
+	Subject     []byte
+	Round       int64
+}
+
+func (q *Queries) FailGuess(ctx context.Context, arg FailGuessParams) (int64, error) {
+	row := q.db.QueryRow(ctx, failGuess,
+		arg.MaxFailures,
+		arg.LockUntil,
+		arg.Now,
+		arg.Subject,
+		arg.Round,
+	)
+	var failures int64
+	err := row.Scan(&failures)
+	return failures, err
+}
+
+const giveGuessBack = `-- name: GiveGuessBack :exec
+UPDATE login_attempts SET
+    pending = pending - 1,
+    pending_until = CASE WHEN pending > 1 THEN pending_until END
+WHERE subject = $1 AND pending > 0 AND round = $2
+`
+
+type GiveGuessBackParams struct {
+	Subject []byte
+	Round   int64
+}
+
+func (q *Queries) GiveGuessBack(ctx context.Context, arg GiveGuessBackParams) error {
+	_, err := q.db.Exec(ctx, giveGuessBack, arg.Subject, arg.Round)
 	return err
 }
 
 const peekGuesses = `-- name: PeekGuesses :one
-SELECT failures, locked_until FROM login_attempts WHERE subject = $1
+SELECT failures, pending, round, pending_until, locked_until FROM login_attempts WHERE subject = $1
 `
 
 type PeekGuessesRow struct {
-	Failures    int64
-	LockedUntil *time.Time
+	Failures     int64
+	Pending      int64
+	Round        int64
+	PendingUntil *time.Time
+	LockedUntil  *time.Time
 }
 
 func (q *Queries) PeekGuesses(ctx context.Context, subject []byte) (PeekGuessesRow, error) {
 	row := q.db.QueryRow(ctx, peekGuesses, subject)
 	var i PeekGuessesRow
-	err := row.Scan(&i.Failures, &i.LockedUntil)
+	err := row.Scan(
+		&i.Failures,
+		&i.Pending,
+		&i.Round,
+		&i.PendingUntil,
+		&i.LockedUntil,
+	)
 	return i, err
 }
 
+const succeedGuess = `-- name: SucceedGuess :exec
+UPDATE login_attempts SET
+    failures = 0,
+    pending = CASE WHEN round = $1 AND pending > 0 THEN pending - 1 ELSE pending END,
+    pending_until = CASE WHEN round = $1 AND pending <= 1 THEN NULL ELSE pending_until END,
+    locked_until = NULL,
+    updated_at = $2::timestamptz
+WHERE subject = $3
+`
+
+type SucceedGuessParams struct {
+	Round   int64
+	Now     time.Time
+	Subject []byte
+}
+
+func (q *Queries) SucceedGuess(ctx context.Context, arg SucceedGuessParams) error {
+	_, err := q.db.Exec(ctx, succeedGuess, arg.Round, arg.Now, arg.Subject)
+	return err
+}
+
+const sweepGuesses = `-- name: SweepGuesses :execrows
+DELETE FROM login_attempts WHERE subject IN (
+    SELECT o.subject FROM login_attempts o
+    WHERE o.updated_at < $1::timestamptz AND (o.locked_until IS NULL OR o.locked_until <= $2::timestamptz)
+    ORDER BY o.updated_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
+)
+`
+
+type SweepGuessesParams struct {
+	Before time.Time
+	Now    time.Time
+	Most   int64
+}
+
+// A few at a time, and none that somebody is at.
+func (q *Queries) SweepGuesses(ctx context.Context, arg SweepGuessesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, sweepGuesses, arg.Before, arg.Now, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const takeGuess = `-- name: TakeGuess :one
-INSERT INTO login_attempts AS a (subject, failures, locked_until, updated_at)
-VALUES ($1, 1, CASE WHEN $2::bigint <= 1 THEN $3::timestamptz END, $4::timestamptz)
+
+INSERT INTO login_attempts AS a (subject, user_index, failures, pending, pending_until, updated_at)
+VALUES ($1, $2, 0, 1, $3::timestamptz, $4::timestamptz)
 ON CONFLICT (subject) DO UPDATE SET
-    failures = CASE WHEN a.locked_until IS NOT NULL THEN 1 ELSE a.failures + 1 END,
-    locked_until = CASE
-        WHEN (CASE WHEN a.locked_until IS NOT NULL THEN 1 ELSE a.failures + 1 END) >= $2::bigint
-            THEN $3::timestamptz
+    failures = CASE
+        WHEN a.locked_until IS NOT NULL OR a.failures + a.pending >= $5::bigint THEN 0
+        WHEN a.pending_until <= $4::timestamptz THEN a.failures + a.pending
+        ELSE a.failures
     END,
+    pending = CASE WHEN a.pending_until <= $4::timestamptz THEN 1 ELSE a.pending + 1 END,
+    round = CASE WHEN a.pending_until <= $4::timestamptz THEN a.round + 1 ELSE a.round END,
+    pending_until = $3::timestamptz,
+    locked_until = NULL,
     updated_at = $4::timestamptz
-WHERE a.locked_until IS NULL OR a.locked_until <= $4::timestamptz
-RETURNING failures
+WHERE CASE
+    WHEN a.locked_until IS NOT NULL THEN a.locked_until <= $4::timestamptz
+    WHEN a.failures + a.pending < $5::bigint THEN true
+    ELSE a.pending_until <= $6::timestamptz
+END
+RETURNING round
 `
 
 type TakeGuessParams struct {
-	Subject     []byte
-	MaxFailures int64
-	LockUntil   time.Time
-	Now         time.Time
+	Subject      []byte
+	UserIndex    []byte
+	PendingUntil time.Time
+	Now          time.Time
+	MaxFailures  int64
+	LapsedBefore time.Time
 }
 
-// Take is auth.LockoutPolicy.Take in one atomic statement; the row it answers tells which guess it was. A locked row is left
-// alone and not answered.
+// Each transition is one statement that says what auth.LockoutPolicy says in Go; portstest compares the two. A row that is locked
+// has nothing pending, and failures and pending together are never more than max_failures.
+// Take reserves a guess and answers its round. Nothing is answered, and nothing written, when the subject is locked or busy. The row
+// starts afresh when its lock is over: one that was set, or that of five failures of which some lapsed.
 func (q *Queries) TakeGuess(ctx context.Context, arg TakeGuessParams) (int64, error) {
 	row := q.db.QueryRow(ctx, takeGuess,
 		arg.Subject,
-		arg.MaxFailures,
-		arg.LockUntil,
+		arg.UserIndex,
+		arg.PendingUntil,
 		arg.Now,
+		arg.MaxFailures,
+		arg.LapsedBefore,
 	)
-	var failures int64
-	err := row.Scan(&failures)
-	return failures, err
+	var round int64
+	err := row.Scan(&round)
+	return round, err
 }

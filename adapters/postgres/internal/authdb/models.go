@@ -42,6 +42,8 @@ type LoginAttempt struct {
 	UpdatedAt    time.Time
 	Pending      int64
 	PendingUntil *time.Time
+	Round        int64
+	UserIndex    []byte
 }
 
 type LoginHistory struct {
@@ -76,6 +78,7 @@ type Session struct {
 	RevokedAt  *time.Time
 	Ip         string
 	UserAgent  string
+	NotedAt    *time.Time
 }
 
 type SigningKey struct {

@@ -49,7 +49,7 @@ func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) er
 }
 
 const endAllSessions = `-- name: EndAllSessions :many
-UPDATE sessions SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL AND id <> $3 RETURNING id
+UPDATE sessions SET revoked_at = $1, noted_at = clock_timestamp() WHERE user_id = $2 AND revoked_at IS NULL AND id <> $3 RETURNING id
 `
 
 type EndAllSessionsParams struct {
@@ -79,7 +79,7 @@ func (q *Queries) EndAllSessions(ctx context.Context, arg EndAllSessionsParams) 
 }
 
 const endOldest = `-- name: EndOldest :many
-UPDATE sessions SET revoked_at = $1 WHERE id IN (
+UPDATE sessions SET revoked_at = $1, noted_at = clock_timestamp() WHERE id IN (
     SELECT o.id FROM sessions o
     WHERE o.user_id = $2 AND o.revoked_at IS NULL AND o.expires_at > $1
         AND o.last_seen_at > CASE WHEN o.auto_login THEN $3::timestamptz ELSE $4::timestamptz END
@@ -124,7 +124,7 @@ func (q *Queries) EndOldest(ctx context.Context, arg EndOldestParams) ([]uuid.UU
 }
 
 const liveSessions = `-- name: LiveSessions :many
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent FROM sessions
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at FROM sessions
 WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2
     AND last_seen_at > CASE WHEN auto_login THEN $3::timestamptz ELSE $4::timestamptz END
 ORDER BY created_at DESC, id DESC
@@ -163,6 +163,7 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 			&i.RevokedAt,
 			&i.Ip,
 			&i.UserAgent,
+			&i.NotedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -175,7 +176,7 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 }
 
 const lockSession = `-- name: LockSession :one
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent FROM sessions WHERE id = $1 FOR UPDATE
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at FROM sessions WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error) {
@@ -193,43 +194,16 @@ func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error
 		&i.RevokedAt,
 		&i.Ip,
 		&i.UserAgent,
+		&i.NotedAt,
 	)
 	return i, err
 }
 
-const revokedSince = `-- name: RevokedSince :many
-SELECT id, revoked_at FROM sessions WHERE revoked_at >= $1::timestamptz ORDER BY revoked_at
-`
-
-type RevokedSinceRow struct {
-	ID        uuid.UUID
-	RevokedAt *time.Time
-}
-
-func (q *Queries) RevokedSince(ctx context.Context, since time.Time) ([]RevokedSinceRow, error) {
-	rows, err := q.db.Query(ctx, revokedSince, since)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []RevokedSinceRow
-	for rows.Next() {
-		var i RevokedSinceRow
-		if err := rows.Scan(&i.ID, &i.RevokedAt); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const saveSession = `-- name: SaveSession :one
 UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
-    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11
-WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11,
+    noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
+WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at
 `
 
 type SaveSessionParams struct {
@@ -273,12 +247,13 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Sessi
 		&i.RevokedAt,
 		&i.Ip,
 		&i.UserAgent,
+		&i.NotedAt,
 	)
 	return i, err
 }
 
 const session = `-- name: Session :one
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent FROM sessions WHERE id = $1
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at FROM sessions WHERE id = $1
 `
 
 func (q *Queries) Session(ctx context.Context, id uuid.UUID) (Session, error) {
@@ -296,6 +271,7 @@ func (q *Queries) Session(ctx context.Context, id uuid.UUID) (Session, error) {
 		&i.RevokedAt,
 		&i.Ip,
 		&i.UserAgent,
+		&i.NotedAt,
 	)
 	return i, err
 }

@@ -10,19 +10,24 @@ import (
 	"time"
 )
 
-const addSigningKeyIfNone = `-- name: AddSigningKeyIfNone :exec
-INSERT INTO signing_keys (kid, seed_sealed, created_at)
-SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)
+const addSigningKey = `-- name: AddSigningKey :exec
+INSERT INTO signing_keys (kid, seed_sealed, created_at, active_at) VALUES ($1, $2, $3, $4)
 `
 
-type AddSigningKeyIfNoneParams struct {
+type AddSigningKeyParams struct {
 	Kid        string
 	SeedSealed []byte
 	CreatedAt  time.Time
+	ActiveAt   *time.Time
 }
 
-func (q *Queries) AddSigningKeyIfNone(ctx context.Context, arg AddSigningKeyIfNoneParams) error {
-	_, err := q.db.Exec(ctx, addSigningKeyIfNone, arg.Kid, arg.SeedSealed, arg.CreatedAt)
+func (q *Queries) AddSigningKey(ctx context.Context, arg AddSigningKeyParams) error {
+	_, err := q.db.Exec(ctx, addSigningKey,
+		arg.Kid,
+		arg.SeedSealed,
+		arg.CreatedAt,
+		arg.ActiveAt,
+	)
 	return err
 }
 
@@ -35,19 +40,95 @@ func (q *Queries) LockSigningKeys(ctx context.Context) error {
 	return err
 }
 
-const signingKeys = `-- name: SigningKeys :many
-SELECT kid, seed_sealed, created_at, active_at, retired_at FROM signing_keys ORDER BY created_at DESC, kid
+const newestSigningKey = `-- name: NewestSigningKey :one
+SELECT coalesce((
+    SELECT kid FROM signing_keys ORDER BY coalesce(active_at, created_at) DESC, created_at DESC, kid LIMIT 1
+), '')::text AS kid
 `
 
-func (q *Queries) SigningKeys(ctx context.Context) ([]SigningKey, error) {
+func (q *Queries) NewestSigningKey(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, newestSigningKey)
+	var kid string
+	err := row.Scan(&kid)
+	return kid, err
+}
+
+const retireSigningKey = `-- name: RetireSigningKey :execrows
+UPDATE signing_keys SET retired_at = coalesce(retired_at, $1::timestamptz) WHERE kid = $2
+`
+
+type RetireSigningKeyParams struct {
+	At  time.Time
+	Kid string
+}
+
+func (q *Queries) RetireSigningKey(ctx context.Context, arg RetireSigningKeyParams) (int64, error) {
+	result, err := q.db.Exec(ctx, retireSigningKey, arg.At, arg.Kid)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const signingKeyTimes = `-- name: SigningKeyTimes :many
+SELECT kid, created_at, coalesce(active_at, created_at)::timestamptz AS active_at, retired_at FROM signing_keys
+`
+
+type SigningKeyTimesRow struct {
+	Kid       string
+	CreatedAt time.Time
+	ActiveAt  time.Time
+	RetiredAt *time.Time
+}
+
+func (q *Queries) SigningKeyTimes(ctx context.Context) ([]SigningKeyTimesRow, error) {
+	rows, err := q.db.Query(ctx, signingKeyTimes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SigningKeyTimesRow
+	for rows.Next() {
+		var i SigningKeyTimesRow
+		if err := rows.Scan(
+			&i.Kid,
+			&i.CreatedAt,
+			&i.ActiveAt,
+			&i.RetiredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const signingKeys = `-- name: SigningKeys :many
+SELECT kid, seed_sealed, created_at, coalesce(active_at, created_at)::timestamptz AS active_at, retired_at
+FROM signing_keys ORDER BY active_at DESC, created_at DESC, kid
+`
+
+type SigningKeysRow struct {
+	Kid        string
+	SeedSealed []byte
+	CreatedAt  time.Time
+	ActiveAt   time.Time
+	RetiredAt  *time.Time
+}
+
+// A key of before the rotation has signed since it was created.
+func (q *Queries) SigningKeys(ctx context.Context) ([]SigningKeysRow, error) {
 	rows, err := q.db.Query(ctx, signingKeys)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []SigningKey
+	var items []SigningKeysRow
 	for rows.Next() {
-		var i SigningKey
+		var i SigningKeysRow
 		if err := rows.Scan(
 			&i.Kid,
 			&i.SeedSealed,

@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for Permission.
@@ -87,6 +89,27 @@ func (e ServiceType) Valid() bool {
 	}
 }
 
+// Defines values for SettableStatus.
+const (
+	SettableStatusACTIVE    SettableStatus = "ACTIVE"
+	SettableStatusINACTIVE  SettableStatus = "INACTIVE"
+	SettableStatusSUSPENDED SettableStatus = "SUSPENDED"
+)
+
+// Valid indicates whether the value is a known member of the SettableStatus enum.
+func (e SettableStatus) Valid() bool {
+	switch e {
+	case SettableStatusACTIVE:
+		return true
+	case SettableStatusINACTIVE:
+		return true
+	case SettableStatusSUSPENDED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UserStatus.
 const (
 	UserStatusACTIVE    UserStatus = "ACTIVE"
@@ -109,6 +132,195 @@ func (e UserStatus) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AdminGrant defines model for AdminGrant.
+type AdminGrant struct {
+	// ExpiresAt Left out when it was given for good; in the past when it holds no more.
+	//
+	// Example: 2026-12-31T15:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// GivenAt Example: 2026-03-01T00:00:00Z
+	GivenAt *time.Time `json:"givenAt,omitempty"`
+
+	// GivenBy Who gave it; left out when that is not known.
+	//
+	// Example: admin-lee
+	GivenBy *string `json:"givenBy,omitempty"`
+
+	// Permission Example: BILL_INQUIRY
+	Permission Permission `json:"permission"`
+}
+
+// AdminUser An account as staff see it. Name, numbers and address are masked (홍*동, 010-****-5678, h***@example.com) but in the answer of
+// `reveal`.
+type AdminUser struct {
+	// CreatedAt Example: 2026-01-02T03:04:05Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CustomerID Example: CUST-0001
+	CustomerID *string `json:"customerId,omitempty"`
+
+	// Email Example: h***@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Enrolment The second factor of a new member of staff, shown this once.
+	Enrolment *Enrolment `json:"enrolment,omitempty"`
+
+	// LastLoginAt Left out before the first login.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	LastLoginAt *time.Time `json:"lastLoginAt,omitempty"`
+	Lines       []string   `json:"lines"`
+
+	// LockedUntil When the lock ends; only with LOCKED.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	LockedUntil *time.Time `json:"lockedUntil,omitempty"`
+
+	// Permissions What was given to this account; a role holds its own beside these.
+	Permissions []AdminGrant `json:"permissions"`
+
+	// PhoneNumber Example: 010-****-5678
+	PhoneNumber *string `json:"phoneNumber,omitempty"`
+	Roles       []Role  `json:"roles"`
+
+	// SecondFactor Example: false
+	SecondFactor bool `json:"secondFactor"`
+
+	// Status Example: ACTIVE
+	Status UserStatus `json:"status"`
+
+	// UserID The id a user logs in with.
+	//
+	// Example: hong-gildong
+	UserID UserID `json:"userId"`
+
+	// UserName Example: 홍*동
+	UserName string `json:"userName"`
+
+	// Version Counts the changes of the account; PATCH asks for it.
+	//
+	// Example: 7
+	Version int `json:"version"`
+}
+
+// AdminUserEnvelope defines model for AdminUserEnvelope.
+type AdminUserEnvelope struct {
+	// Data An account as staff see it. Name, numbers and address are masked (홍*동, 010-****-5678, h***@example.com) but in the answer of
+	// `reveal`.
+	Data    AdminUser `json:"data"`
+	Message string    `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// AdminUsersData defines model for AdminUsersData.
+type AdminUsersData struct {
+	Items      []AdminUser             `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// AdminUsersEnvelope defines model for AdminUsersEnvelope.
+type AdminUsersEnvelope struct {
+	Data    AdminUsersData `json:"data"`
+	Message string         `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// CreateUserRequest defines model for CreateUserRequest.
+type CreateUserRequest struct {
+	// CustomerID The carrier's name of a customer.
+	//
+	// Example: CUST-0001
+	CustomerID *CustomerID `json:"customerId,omitempty"`
+
+	// Email Example: hong@example.com
+	Email *string `json:"email,omitempty"`
+
+	// Lines The lines of a customer, the main one first; staff have none.
+	Lines []externalRef0.LineNumber `json:"lines,omitempty"`
+
+	// Password Any characters; not a common password, and without the user id in it.
+	//
+	// Example: Correct-Horse-1
+	Password string `json:"password"`
+
+	// Permissions Given for good.
+	Permissions []Permission `json:"permissions,omitempty"`
+
+	// PhoneNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
+	//
+	//
+	// Example: 010-1234-5678
+	PhoneNumber *externalRef0.LineNumber `json:"phoneNumber,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+	Roles  []Role `json:"roles"`
+
+	// UserID The id a user logs in with.
+	//
+	// Example: hong-gildong
+	UserID UserID `json:"userId"`
+
+	// UserName Example: 홍길동
+	UserName string `json:"userName"`
+}
+
+// CustomerID The carrier's name of a customer.
+//
+// Example: CUST-0001
+type CustomerID = string
+
+// EndedSessionsData defines model for EndedSessionsData.
+type EndedSessionsData struct {
+	// Ended How many sessions were ended.
+	//
+	// Example: 3
+	Ended int `json:"ended"`
+}
+
+// EndedSessionsEnvelope defines model for EndedSessionsEnvelope.
+type EndedSessionsEnvelope struct {
+	Data    EndedSessionsData `json:"data"`
+	Message string            `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// Enrolment The second factor of a new member of staff, shown this once.
+type Enrolment struct {
+	// OtpauthURI For an authenticator app, usually as a QR code.
+	//
+	// Example: otpauth://totp/phonebill:ops-kim?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=phonebill
+	OtpauthURI    string   `json:"otpauthUri"`
+	RecoveryCodes []string `json:"recoveryCodes"`
+
+	// Secret Base32.
+	//
+	// Example: JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+	Secret string `json:"secret"`
+}
+
+// GrantRequest defines model for GrantRequest.
+type GrantRequest struct {
+	// ExpiresAt Until then; left out means for good.
+	//
+	// Example: 2026-12-31T15:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
 }
 
 // JSONWebKey An Ed25519 public key (RFC 8037).
@@ -167,6 +379,57 @@ type LoginEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// LoginEvent defines model for LoginEvent.
+type LoginEvent struct {
+	// At UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	At time.Time `json:"at"`
+
+	// IP Where from; the user sees his own addresses without their last part.
+	//
+	// Example: 203.0.113.*
+	IP *string `json:"ip,omitempty"`
+
+	// Reason Error code of a failure.
+	//
+	// Example: AUTH_001
+	Reason *string `json:"reason,omitempty"`
+
+	// Service The system that logged the user in, when it was not his own device.
+	//
+	// Example: mvno-ap
+	Service *string `json:"service,omitempty"`
+
+	// Success Example: true
+	Success bool `json:"success"`
+
+	// Type LOGIN, AUTO_LOGIN, LOGOUT, LOCKED, UNLOCKED, REFRESH_REUSED, SESSION_ENDED, PASSWORD_CHANGED, MFA_ENROLLED, MFA_REMOVED,
+	// MFA_RECOVERY_CODE_USED, MFA_FAILED; there may be more one day.
+	//
+	//
+	// Example: LOGIN
+	Type string `json:"type"`
+
+	// UserAgent Example: Mozilla/5.0 (Linux; Android 15)
+	UserAgent *string `json:"userAgent,omitempty"`
+}
+
+// LoginHistoryData defines model for LoginHistoryData.
+type LoginHistoryData struct {
+	Items      []LoginEvent            `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// LoginHistoryEnvelope defines model for LoginHistoryEnvelope.
+type LoginHistoryEnvelope struct {
+	Data    LoginHistoryData `json:"data"`
+	Message string           `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
 // LoginRequest defines model for LoginRequest.
 type LoginRequest struct {
 	// AutoLogin Keep the session for 24 hours without a request instead of 30 minutes.
@@ -188,6 +451,17 @@ type LoginRequest struct {
 	//
 	// Example: hong-gildong
 	UserID UserID `json:"userId"`
+}
+
+// PasswordChangeRequest defines model for PasswordChangeRequest.
+type PasswordChangeRequest struct {
+	// CurrentPassword Example: Correct-Horse-1
+	CurrentPassword string `json:"currentPassword"`
+
+	// NewPassword Any characters of Unicode; two spellings of one text (NFC, NFD) are one password.
+	//
+	// Example: 배터리와 스테이플 2
+	NewPassword string `json:"newPassword"`
 }
 
 // PasswordRequest defines model for PasswordRequest.
@@ -263,6 +537,19 @@ type PermissionsEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+//
+// Example: 고객 요청으로 잠금 해제
+type Reason = string
+
+// ReasonRequest defines model for ReasonRequest.
+type ReasonRequest struct {
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+}
+
 // RecoveryCodesData defines model for RecoveryCodesData.
 type RecoveryCodesData struct {
 	// RecoveryCodes Each is good once, in place of a code.
@@ -319,6 +606,57 @@ type Role string
 // Example: BILL_INQUIRY
 type ServiceType string
 
+// Session One device that is logged in.
+type Session struct {
+	// AutoLogin It lives 24 hours without a request instead of 30 minutes.
+	AutoLogin bool `json:"autoLogin"`
+
+	// CreatedAt When the user logged in, UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Current It is the session of this call.
+	Current bool `json:"current"`
+
+	// Device What the device calls itself, in short.
+	//
+	// Example: Chrome · Windows
+	Device string `json:"device"`
+
+	// IP The address of the login; the last part is hidden.
+	//
+	// Example: 203.0.113.*
+	IP string `json:"ip"`
+
+	// LastSeenAt When it was last used, to the minute or so, UTC.
+	//
+	// Example: 2026-03-15T02:11:00Z
+	LastSeenAt time.Time `json:"lastSeenAt"`
+
+	// Sid Example: 019cd3a1-1b2c-7d3e-9f40-51627384950a
+	Sid openapi_types.UUID `json:"sid"`
+}
+
+// SessionsData defines model for SessionsData.
+type SessionsData struct {
+	Sessions []Session `json:"sessions"`
+}
+
+// SessionsEnvelope defines model for SessionsEnvelope.
+type SessionsEnvelope struct {
+	Data    SessionsData `json:"data"`
+	Message string       `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// SettableStatus LOCKED cannot be set; it comes from wrong passwords.
+//
+// Example: SUSPENDED
+type SettableStatus string
+
 // TotpConfirmRequest defines model for TotpConfirmRequest.
 type TotpConfirmRequest struct {
 	// Otp The code that the authenticator app shows now.
@@ -349,6 +687,28 @@ type TotpEnvelope struct {
 
 	// Success Always true.
 	Success bool `json:"success"`
+}
+
+// UpdateUserRequest defines model for UpdateUserRequest.
+type UpdateUserRequest struct {
+	// Lines All lines of the customer, the main one first; an empty list takes all away.
+	Lines []externalRef0.LineNumber `json:"lines,omitempty"`
+
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 잠금 해제
+	Reason Reason `json:"reason"`
+	Roles  []Role `json:"roles,omitempty"`
+
+	// Status LOCKED cannot be set; it comes from wrong passwords.
+	//
+	// Example: SUSPENDED
+	Status *SettableStatus `json:"status,omitempty"`
+
+	// Version Version of the account as last seen.
+	//
+	// Example: 7
+	Version int `json:"version"`
 }
 
 // User The user as the tokens tell. Staff have neither lines nor a customer id.
@@ -447,6 +807,107 @@ type VerifyEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// EndUserAddress defines model for EndUserAddress.
+type EndUserAddress = string
+
+// EndUserAgent defines model for EndUserAgent.
+type EndUserAgent = string
+
+// ServiceCredential defines model for ServiceCredential.
+type ServiceCredential = string
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// UserID The account of this id.
+	UserID *UserID `form:"userId,omitempty" json:"userId,omitempty"`
+
+	// CustomerID The accounts of this customer.
+	CustomerID *CustomerID `form:"customerId,omitempty" json:"customerId,omitempty"`
+
+	// LineNumber The accounts that own this line.
+	LineNumber *externalRef0.LineNumber `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
+
+	// Status The accounts in this state; LOCKED means active and locked by wrong passwords now.
+	Status *UserStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ListUserLoginsParams defines parameters for ListUserLogins.
+type ListUserLoginsParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// RevokePermissionParams defines parameters for RevokePermission.
+type RevokePermissionParams struct {
+	// Reason Why; it is recorded.
+	Reason Reason `form:"reason" json:"reason"`
+}
+
+// EndUserSessionsParams defines parameters for EndUserSessions.
+type EndUserSessionsParams struct {
+	// Reason Why; it is recorded.
+	Reason Reason `form:"reason" json:"reason"`
+}
+
+// LoginParams defines parameters for Login.
+type LoginParams struct {
+	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so that it can change
+	// over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit per address.
+	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
+
+	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAddress *EndUserAddress `json:"X-End-User-Address,omitempty"`
+
+	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
+}
+
+// ListOwnLoginsParams defines parameters for ListOwnLogins.
+type ListOwnLoginsParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// RefreshParams defines parameters for Refresh.
+type RefreshParams struct {
+	// XServiceCredential The key of a system that calls for its users (the MVNO AP server). Two keys of a system are good at a time, so that it can change
+	// over. A wrong one is a 401 (UNAUTHORIZED). Calls with a good one are exempt from the limit per address.
+	XServiceCredential *ServiceCredential `json:"X-Service-Credential,omitempty"`
+
+	// XEndUserAddress The end user's IP address. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAddress *EndUserAddress `json:"X-End-User-Address,omitempty"`
+
+	// XEndUserAgent The end user's device. Believed with a good `X-Service-Credential` only, else ignored.
+	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
+}
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = CreateUserRequest
+
+// UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
+type UpdateUserJSONRequestBody = UpdateUserRequest
+
+// GrantPermissionJSONRequestBody defines body for GrantPermission for application/json ContentType.
+type GrantPermissionJSONRequestBody = GrantRequest
+
+// RevealUserJSONRequestBody defines body for RevealUser for application/json ContentType.
+type RevealUserJSONRequestBody = ReasonRequest
+
+// UnlockUserJSONRequestBody defines body for UnlockUser for application/json ContentType.
+type UnlockUserJSONRequestBody = ReasonRequest
+
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
@@ -459,6 +920,9 @@ type BeginTotpJSONRequestBody = PasswordRequest
 // ConfirmTotpJSONRequestBody defines body for ConfirmTotp for application/json ContentType.
 type ConfirmTotpJSONRequestBody = TotpConfirmRequest
 
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = PasswordChangeRequest
+
 // CheckPermissionJSONRequestBody defines body for CheckPermission for application/json ContentType.
 type CheckPermissionJSONRequestBody = PermissionCheckRequest
 
@@ -470,9 +934,42 @@ type ServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(w http.ResponseWriter, r *http.Request)
+	// ListUsers Search for accounts
+	// (GET /admin/users)
+	ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams)
+	// CreateUser Create an account
+	// (POST /admin/users)
+	CreateUser(w http.ResponseWriter, r *http.Request)
+	// GetUser One account
+	// (GET /admin/users/{userId})
+	GetUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// UpdateUser Change status, roles or lines
+	// (PATCH /admin/users/{userId})
+	UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// ListUserLogins What happened to an account's logins
+	// (GET /admin/users/{userId}/login-history)
+	ListUserLogins(w http.ResponseWriter, r *http.Request, userID UserID, params ListUserLoginsParams)
+	// RevokePermission Take a permission away
+	// (DELETE /admin/users/{userId}/permissions/{permission})
+	RevokePermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission, params RevokePermissionParams)
+	// GrantPermission Give a permission
+	// (PUT /admin/users/{userId}/permissions/{permission})
+	GrantPermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission)
+	// RevealUser One account in clear
+	// (POST /admin/users/{userId}/reveal)
+	RevealUser(w http.ResponseWriter, r *http.Request, userID UserID)
+	// EndUserSessions End all sessions of an account
+	// (DELETE /admin/users/{userId}/sessions)
+	EndUserSessions(w http.ResponseWriter, r *http.Request, userID UserID, params EndUserSessionsParams)
+	// UnlockUser Unlock an account
+	// (POST /admin/users/{userId}/unlock)
+	UnlockUser(w http.ResponseWriter, r *http.Request, userID UserID)
 	// Login Log in with id and password
 	// (POST /auth/login)
-	Login(w http.ResponseWriter, r *http.Request)
+	Login(w http.ResponseWriter, r *http.Request, params LoginParams)
+	// ListOwnLogins What happened to the caller's logins
+	// (GET /auth/login-history)
+	ListOwnLogins(w http.ResponseWriter, r *http.Request, params ListOwnLoginsParams)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(w http.ResponseWriter, r *http.Request)
@@ -485,6 +982,9 @@ type ServerInterface interface {
 	// ConfirmTotp Confirm the second factor with a code
 	// (POST /auth/mfa/totp/confirm)
 	ConfirmTotp(w http.ResponseWriter, r *http.Request)
+	// ChangePassword Change one's own password
+	// (POST /auth/password)
+	ChangePassword(w http.ResponseWriter, r *http.Request)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(w http.ResponseWriter, r *http.Request)
@@ -493,7 +993,16 @@ type ServerInterface interface {
 	CheckPermission(w http.ResponseWriter, r *http.Request)
 	// Refresh Exchange a refresh token for new tokens
 	// (POST /auth/refresh)
-	Refresh(w http.ResponseWriter, r *http.Request)
+	Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams)
+	// EndOtherSessions Log out on all other devices
+	// (DELETE /auth/sessions)
+	EndOtherSessions(w http.ResponseWriter, r *http.Request)
+	// ListSessions On which devices is the caller logged in?
+	// (GET /auth/sessions)
+	ListSessions(w http.ResponseWriter, r *http.Request)
+	// EndSession Log out on one device
+	// (DELETE /auth/sessions/{sid})
+	EndSession(w http.ResponseWriter, r *http.Request, sid openapi_types.UUID)
 	// GetUserInfo The caller's account
 	// (GET /auth/user-info)
 	GetUserInfo(w http.ResponseWriter, r *http.Request)
@@ -525,11 +1034,521 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// ListUsers operation middleware
+func (siw *ServerInterfaceWrapper) ListUsers(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+
+	// ------------- Optional query parameter "userId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "userId", r.URL.Query(), &params.UserID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "userId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "customerId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customerId", r.URL.Query(), &params.CustomerID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "customerId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "customerId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUsers(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CreateUser operation middleware
+func (siw *ServerInterfaceWrapper) CreateUser(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CreateUser(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetUser operation middleware
+func (siw *ServerInterfaceWrapper) GetUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UpdateUser operation middleware
+func (siw *ServerInterfaceWrapper) UpdateUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UpdateUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListUserLogins operation middleware
+func (siw *ServerInterfaceWrapper) ListUserLogins(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserLoginsParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListUserLogins(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevokePermission operation middleware
+func (siw *ServerInterfaceWrapper) RevokePermission(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "permission" -------------
+	var permission Permission
+
+	err = runtime.BindStyledParameterWithOptions("simple", "permission", r.PathValue("permission"), &permission, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokePermissionParams
+
+	// ------------- Required query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevokePermission(w, r, userID, permission, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GrantPermission operation middleware
+func (siw *ServerInterfaceWrapper) GrantPermission(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// ------------- Path parameter "permission" -------------
+	var permission Permission
+
+	err = runtime.BindStyledParameterWithOptions("simple", "permission", r.PathValue("permission"), &permission, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "permission", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GrantPermission(w, r, userID, permission)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// RevealUser operation middleware
+func (siw *ServerInterfaceWrapper) RevealUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.RevealUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndUserSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndUserSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndUserSessionsParams
+
+	// ------------- Required query parameter "reason" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "reason", r.URL.Query(), &params.Reason, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "reason"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "reason", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndUserSessions(w, r, userID, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// UnlockUser operation middleware
+func (siw *ServerInterfaceWrapper) UnlockUser(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "userId" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "userId", r.PathValue("userId"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.UnlockUser(w, r, userID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Login operation middleware
 func (siw *ServerInterfaceWrapper) Login(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LoginParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "X-Service-Credential" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Service-Credential")]; found {
+		var XServiceCredential ServiceCredential
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Service-Credential", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Service-Credential", valueList[0], &XServiceCredential, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Service-Credential", Err: err})
+			return
+		}
+
+		params.XServiceCredential = &XServiceCredential
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Address" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Address")]; found {
+		var XEndUserAddress EndUserAddress
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Address", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Address", valueList[0], &XEndUserAddress, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Address", Err: err})
+			return
+		}
+
+		params.XEndUserAddress = &XEndUserAddress
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Agent")]; found {
+		var XEndUserAgent EndUserAgent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Agent", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Agent", valueList[0], &XEndUserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Agent", Err: err})
+			return
+		}
+
+		params.XEndUserAgent = &XEndUserAgent
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Login(w, r)
+		siw.Handler.Login(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOwnLogins operation middleware
+func (siw *ServerInterfaceWrapper) ListOwnLogins(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOwnLoginsParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOwnLogins(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -595,6 +1614,20 @@ func (siw *ServerInterfaceWrapper) ConfirmTotp(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ChangePassword operation middleware
+func (siw *ServerInterfaceWrapper) ChangePassword(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangePassword(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ListPermissions operation middleware
 func (siw *ServerInterfaceWrapper) ListPermissions(w http.ResponseWriter, r *http.Request) {
 
@@ -626,8 +1659,127 @@ func (siw *ServerInterfaceWrapper) CheckPermission(w http.ResponseWriter, r *htt
 // Refresh operation middleware
 func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RefreshParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "X-Service-Credential" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Service-Credential")]; found {
+		var XServiceCredential ServiceCredential
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Service-Credential", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Service-Credential", valueList[0], &XServiceCredential, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Service-Credential", Err: err})
+			return
+		}
+
+		params.XServiceCredential = &XServiceCredential
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Address" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Address")]; found {
+		var XEndUserAddress EndUserAddress
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Address", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Address", valueList[0], &XEndUserAddress, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Address", Err: err})
+			return
+		}
+
+		params.XEndUserAddress = &XEndUserAddress
+
+	}
+
+	// ------------- Optional header parameter "X-End-User-Agent" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-End-User-Agent")]; found {
+		var XEndUserAgent EndUserAgent
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-End-User-Agent", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-End-User-Agent", valueList[0], &XEndUserAgent, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-End-User-Agent", Err: err})
+			return
+		}
+
+		params.XEndUserAgent = &XEndUserAgent
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.Refresh(w, r)
+		siw.Handler.Refresh(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndOtherSessions operation middleware
+func (siw *ServerInterfaceWrapper) EndOtherSessions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndOtherSessions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSessions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// EndSession operation middleware
+func (siw *ServerInterfaceWrapper) EndSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "sid" -------------
+	var sid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sid", r.PathValue("sid"), &sid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "sid", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.EndSession(w, r, sid)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -788,6 +1940,10 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/login", wrapper.Login)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/refresh", wrapper.Refresh)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/logout", wrapper.Logout)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/password", wrapper.ChangePassword)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions", wrapper.EndOtherSessions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/sessions", wrapper.ListSessions)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions/{sid}", wrapper.EndSession)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/verify", wrapper.Verify)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/mfa/totp", wrapper.RemoveTotp)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/mfa/totp", wrapper.BeginTotp)
@@ -796,6 +1952,17 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/permissions/check", wrapper.CheckPermission)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/user-info", wrapper.GetUserInfo)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJwks)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/login-history", wrapper.ListOwnLogins)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users", wrapper.ListUsers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users", wrapper.CreateUser)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}", wrapper.GetUser)
+	m.HandleFunc(http.MethodPatch+" "+options.BaseURL+"/admin/users/{userId}", wrapper.UpdateUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users/{userId}/reveal", wrapper.RevealUser)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/users/{userId}/unlock", wrapper.UnlockUser)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.RevokePermission)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.GrantPermission)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}/login-history", wrapper.ListUserLogins)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/sessions", wrapper.EndUserSessions)
 
 	return m
 }
@@ -993,23 +2160,3425 @@ func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksRespons
 	return err
 }
 
-type LoginRequestObject struct {
-	Body *LoginJSONRequestBody
+type ListUsersRequestObject struct {
+	Params ListUsersParams
 }
 
-type LoginResponseObject interface {
-	VisitLoginResponse(w http.ResponseWriter) error
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
 }
 
-type Login200JSONResponse LoginEnvelope
+type ListUsers200JSONResponse AdminUsersEnvelope
 
-func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers401ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers403ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers429ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListUsers500JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListUsers502JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers502ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListUsers503JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers503ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListUsers504JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers504ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser201JSONResponse AdminUserEnvelope
+
+func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser401ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser429ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response CreateUser500JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response CreateUser502JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser502ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response CreateUser503JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser503ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response CreateUser504JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser504ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserRequestObject struct {
+	UserID UserID `json:"userId"`
+}
+
+type GetUserResponseObject interface {
+	VisitGetUserResponse(w http.ResponseWriter) error
+}
+
+type GetUser200JSONResponse AdminUserEnvelope
+
+func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser400ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser401ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser403ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser429ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GetUser500JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GetUser502JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser502ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GetUser503JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser503ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GetUser504JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser504ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *UpdateUserJSONRequestBody
+}
+
+type UpdateUserResponseObject interface {
+	VisitUpdateUserResponse(w http.ResponseWriter) error
+}
+
+type UpdateUser200JSONResponse AdminUserEnvelope
+
+func (response UpdateUser200JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response UpdateUser400JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response UpdateUser401JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser401ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response UpdateUser403JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response UpdateUser404JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response UpdateUser413JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser413ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response UpdateUser429JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser429ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response UpdateUser500JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response UpdateUser502JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser502ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response UpdateUser503JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response UpdateUser504JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser504ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLoginsRequestObject struct {
+	UserID UserID `json:"userId"`
+	Params ListUserLoginsParams
+}
+
+type ListUserLoginsResponseObject interface {
+	VisitListUserLoginsResponse(w http.ResponseWriter) error
+}
+
+type ListUserLogins200JSONResponse LoginHistoryEnvelope
+
+func (response ListUserLogins200JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListUserLogins400JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins400ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListUserLogins401JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins401ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListUserLogins403JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins403ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response ListUserLogins404JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins404ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListUserLogins429JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins429ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListUserLogins500JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins500ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListUserLogins502JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins502ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListUserLogins503JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins503ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListUserLogins504JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins504ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermissionRequestObject struct {
+	UserID     UserID     `json:"userId"`
+	Permission Permission `json:"permission"`
+	Params     RevokePermissionParams
+}
+
+type RevokePermissionResponseObject interface {
+	VisitRevokePermissionResponse(w http.ResponseWriter) error
+}
+
+type RevokePermission200JSONResponse AdminUserEnvelope
+
+func (response RevokePermission200JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RevokePermission400JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission400ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RevokePermission401JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission401ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RevokePermission403JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission403ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response RevokePermission404JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission404ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response RevokePermission409JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission409ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RevokePermission429JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission429ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RevokePermission500JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission500ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RevokePermission502JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission502ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RevokePermission503JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission503ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RevokePermission504JSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokePermission504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RevokePermission504ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermissionRequestObject struct {
+	UserID     UserID     `json:"userId"`
+	Permission Permission `json:"permission"`
+	Body       *GrantPermissionJSONRequestBody
+}
+
+type GrantPermissionResponseObject interface {
+	VisitGrantPermissionResponse(w http.ResponseWriter) error
+}
+
+type GrantPermission200JSONResponse AdminUserEnvelope
+
+func (response GrantPermission200JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GrantPermission400JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission400ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GrantPermission401JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission401ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GrantPermission403JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission403ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response GrantPermission404JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission404ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response GrantPermission409JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission409ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response GrantPermission413JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission413ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GrantPermission429JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission429ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GrantPermission500JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission500ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GrantPermission502JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission502ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GrantPermission503JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission503ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GrantPermission504JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission504ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *RevealUserJSONRequestBody
+}
+
+type RevealUserResponseObject interface {
+	VisitRevealUserResponse(w http.ResponseWriter) error
+}
+
+type RevealUser200JSONResponse AdminUserEnvelope
+
+func (response RevealUser200JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response RevealUser400JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser400ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response RevealUser401JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser401ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RevealUser403JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser403ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response RevealUser404JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser404ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response RevealUser413JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser413ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response RevealUser429JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser429ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response RevealUser500JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser500ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response RevealUser502JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser502ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response RevealUser503JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser503ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response RevealUser504JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser504ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessionsRequestObject struct {
+	UserID UserID `json:"userId"`
+	Params EndUserSessionsParams
+}
+
+type EndUserSessionsResponseObject interface {
+	VisitEndUserSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndUserSessions200JSONResponse EndedSessionsEnvelope
+
+func (response EndUserSessions200JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response EndUserSessions400JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions400ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response EndUserSessions401JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions401ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response EndUserSessions403JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions403ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response EndUserSessions404JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions404ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response EndUserSessions429JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions429ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response EndUserSessions500JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions500ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response EndUserSessions502JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions502ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response EndUserSessions503JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions503ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response EndUserSessions504JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions504ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUserRequestObject struct {
+	UserID UserID `json:"userId"`
+	Body   *UnlockUserJSONRequestBody
+}
+
+type UnlockUserResponseObject interface {
+	VisitUnlockUserResponse(w http.ResponseWriter) error
+}
+
+type UnlockUser200JSONResponse AdminUserEnvelope
+
+func (response UnlockUser200JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response UnlockUser400JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser400ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response UnlockUser401JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser401ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response UnlockUser403JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser403ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response UnlockUser404JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser404ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response UnlockUser413JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser413ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response UnlockUser429JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser429ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response UnlockUser500JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser500ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response UnlockUser502JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser502ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response UnlockUser503JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser503ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response UnlockUser504JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser504ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoginRequestObject struct {
+	Params LoginParams
+	Body   *LoginJSONRequestBody
+}
+
+type LoginResponseObject interface {
+	VisitLoginResponse(w http.ResponseWriter) error
+}
+
+type Login200ResponseHeaders struct {
+	SetCookie string
+}
+
+type Login200JSONResponse struct {
+	Body    LoginEnvelope
+	Headers Login200ResponseHeaders
+}
+
+func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1266,6 +5835,258 @@ type Login504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Login504ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLoginsRequestObject struct {
+	Params ListOwnLoginsParams
+}
+
+type ListOwnLoginsResponseObject interface {
+	VisitListOwnLoginsResponse(w http.ResponseWriter) error
+}
+
+type ListOwnLogins200JSONResponse LoginHistoryEnvelope
+
+func (response ListOwnLogins200JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListOwnLogins400JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins400ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListOwnLogins401JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins401ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListOwnLogins429JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins429ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListOwnLogins500JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins500ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListOwnLogins502JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins502ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListOwnLogins503JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins503ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListOwnLogins504JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins504ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2444,6 +7265,354 @@ func (response ConfirmTotp504ApplicationProblemPlusJSONResponse) VisitConfirmTot
 	return err
 }
 
+type ChangePasswordRequestObject struct {
+	Body *ChangePasswordJSONRequestBody
+}
+
+type ChangePasswordResponseObject interface {
+	VisitChangePasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangePassword200JSONResponse externalRef0.MessageEnvelope
+
+func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ChangePassword400JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401JSONResponse struct {
+	externalRef0.LoginRefusedJSONResponse
+}
+
+func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.LoginRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ChangePassword403JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword404JSONResponse struct {
+	externalRef0.UserNotFoundJSONResponse
+}
+
+func (response ChangePassword404JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword404ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ChangePassword413JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ChangePassword429JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ChangePassword500JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ChangePassword502JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword502ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ChangePassword503JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ChangePassword504JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword504ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPermissionsRequestObject struct {
 }
 
@@ -3012,7 +8181,8 @@ func (response CheckPermission504ApplicationProblemPlusJSONResponse) VisitCheckP
 }
 
 type RefreshRequestObject struct {
-	Body *RefreshJSONRequestBody
+	Params RefreshParams
+	Body   *RefreshJSONRequestBody
 }
 
 type RefreshResponseObject interface {
@@ -3284,6 +8454,728 @@ type Refresh504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Refresh504ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessionsRequestObject struct {
+}
+
+type EndOtherSessionsResponseObject interface {
+	VisitEndOtherSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndOtherSessions200JSONResponse externalRef0.MessageEnvelope
+
+func (response EndOtherSessions200JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response EndOtherSessions401JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions401ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response EndOtherSessions429JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions429ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response EndOtherSessions500JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions500ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response EndOtherSessions502JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions502ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response EndOtherSessions503JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions503ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response EndOtherSessions504JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions504ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsRequestObject struct {
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200JSONResponse SessionsEnvelope
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListSessions401JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListSessions429JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListSessions500JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListSessions502JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions502ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListSessions503JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions503ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListSessions504JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions504ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSessionRequestObject struct {
+	Sid openapi_types.UUID `json:"sid"`
+}
+
+type EndSessionResponseObject interface {
+	VisitEndSessionResponse(w http.ResponseWriter) error
+}
+
+type EndSession200JSONResponse externalRef0.MessageEnvelope
+
+func (response EndSession200JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response EndSession400JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession400ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response EndSession401JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession401ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response EndSession404JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession404ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response EndSession429JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response EndSession500JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession500ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response EndSession502JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession502ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response EndSession503JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession503ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response EndSession504JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession504ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3770,9 +9662,42 @@ type StrictServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
+	// ListUsers Search for accounts
+	// (GET /admin/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// CreateUser Create an account
+	// (POST /admin/users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
+	// GetUser One account
+	// (GET /admin/users/{userId})
+	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
+	// UpdateUser Change status, roles or lines
+	// (PATCH /admin/users/{userId})
+	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
+	// ListUserLogins What happened to an account's logins
+	// (GET /admin/users/{userId}/login-history)
+	ListUserLogins(ctx context.Context, request ListUserLoginsRequestObject) (ListUserLoginsResponseObject, error)
+	// RevokePermission Take a permission away
+	// (DELETE /admin/users/{userId}/permissions/{permission})
+	RevokePermission(ctx context.Context, request RevokePermissionRequestObject) (RevokePermissionResponseObject, error)
+	// GrantPermission Give a permission
+	// (PUT /admin/users/{userId}/permissions/{permission})
+	GrantPermission(ctx context.Context, request GrantPermissionRequestObject) (GrantPermissionResponseObject, error)
+	// RevealUser One account in clear
+	// (POST /admin/users/{userId}/reveal)
+	RevealUser(ctx context.Context, request RevealUserRequestObject) (RevealUserResponseObject, error)
+	// EndUserSessions End all sessions of an account
+	// (DELETE /admin/users/{userId}/sessions)
+	EndUserSessions(ctx context.Context, request EndUserSessionsRequestObject) (EndUserSessionsResponseObject, error)
+	// UnlockUser Unlock an account
+	// (POST /admin/users/{userId}/unlock)
+	UnlockUser(ctx context.Context, request UnlockUserRequestObject) (UnlockUserResponseObject, error)
 	// Login Log in with id and password
 	// (POST /auth/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
+	// ListOwnLogins What happened to the caller's logins
+	// (GET /auth/login-history)
+	ListOwnLogins(ctx context.Context, request ListOwnLoginsRequestObject) (ListOwnLoginsResponseObject, error)
 	// Logout End this session
 	// (POST /auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
@@ -3785,6 +9710,9 @@ type StrictServerInterface interface {
 	// ConfirmTotp Confirm the second factor with a code
 	// (POST /auth/mfa/totp/confirm)
 	ConfirmTotp(ctx context.Context, request ConfirmTotpRequestObject) (ConfirmTotpResponseObject, error)
+	// ChangePassword Change one's own password
+	// (POST /auth/password)
+	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
 	// ListPermissions Which services may the caller use?
 	// (GET /auth/permissions)
 	ListPermissions(ctx context.Context, request ListPermissionsRequestObject) (ListPermissionsResponseObject, error)
@@ -3794,6 +9722,15 @@ type StrictServerInterface interface {
 	// Refresh Exchange a refresh token for new tokens
 	// (POST /auth/refresh)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
+	// EndOtherSessions Log out on all other devices
+	// (DELETE /auth/sessions)
+	EndOtherSessions(ctx context.Context, request EndOtherSessionsRequestObject) (EndOtherSessionsResponseObject, error)
+	// ListSessions On which devices is the caller logged in?
+	// (GET /auth/sessions)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// EndSession Log out on one device
+	// (DELETE /auth/sessions/{sid})
+	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
 	// GetUserInfo The caller's account
 	// (GET /auth/user-info)
 	GetUserInfo(ctx context.Context, request GetUserInfoRequestObject) (GetUserInfoResponseObject, error)
@@ -3865,9 +9802,309 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams) {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx, request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		if err := validResponse.VisitListUsersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(w http.ResponseWriter, r *http.Request) {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx, request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		if err := validResponse.VisitCreateUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetUser operation middleware
+func (sh *strictHandler) GetUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request GetUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUser(ctx, request.(GetUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetUserResponseObject); ok {
+		if err := validResponse.VisitGetUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UpdateUser operation middleware
+func (sh *strictHandler) UpdateUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request UpdateUserRequestObject
+
+	request.UserID = userID
+
+	var body UpdateUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUser(ctx, request.(UpdateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UpdateUserResponseObject); ok {
+		if err := validResponse.VisitUpdateUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListUserLogins operation middleware
+func (sh *strictHandler) ListUserLogins(w http.ResponseWriter, r *http.Request, userID UserID, params ListUserLoginsParams) {
+	var request ListUserLoginsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserLogins(ctx, request.(ListUserLoginsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserLogins")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListUserLoginsResponseObject); ok {
+		if err := validResponse.VisitListUserLoginsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevokePermission operation middleware
+func (sh *strictHandler) RevokePermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission, params RevokePermissionParams) {
+	var request RevokePermissionRequestObject
+
+	request.UserID = userID
+	request.Permission = permission
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokePermission(ctx, request.(RevokePermissionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokePermission")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokePermissionResponseObject); ok {
+		if err := validResponse.VisitRevokePermissionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GrantPermission operation middleware
+func (sh *strictHandler) GrantPermission(w http.ResponseWriter, r *http.Request, userID UserID, permission Permission) {
+	var request GrantPermissionRequestObject
+
+	request.UserID = userID
+	request.Permission = permission
+
+	var body GrantPermissionJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GrantPermission(ctx, request.(GrantPermissionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GrantPermission")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GrantPermissionResponseObject); ok {
+		if err := validResponse.VisitGrantPermissionResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// RevealUser operation middleware
+func (sh *strictHandler) RevealUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request RevealUserRequestObject
+
+	request.UserID = userID
+
+	var body RevealUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.RevealUser(ctx, request.(RevealUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevealUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevealUserResponseObject); ok {
+		if err := validResponse.VisitRevealUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndUserSessions operation middleware
+func (sh *strictHandler) EndUserSessions(w http.ResponseWriter, r *http.Request, userID UserID, params EndUserSessionsParams) {
+	var request EndUserSessionsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndUserSessions(ctx, request.(EndUserSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndUserSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndUserSessionsResponseObject); ok {
+		if err := validResponse.VisitEndUserSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UnlockUser operation middleware
+func (sh *strictHandler) UnlockUser(w http.ResponseWriter, r *http.Request, userID UserID) {
+	var request UnlockUserRequestObject
+
+	request.UserID = userID
+
+	var body UnlockUserJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.UnlockUser(ctx, request.(UnlockUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnlockUser")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(UnlockUserResponseObject); ok {
+		if err := validResponse.VisitUnlockUserResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Login operation middleware
-func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request, params LoginParams) {
 	var request LoginRequestObject
+
+	request.Params = params
 
 	var body LoginJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -3889,6 +10126,32 @@ func (sh *strictHandler) Login(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(LoginResponseObject); ok {
 		if err := validResponse.VisitLoginResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOwnLogins operation middleware
+func (sh *strictHandler) ListOwnLogins(w http.ResponseWriter, r *http.Request, params ListOwnLoginsParams) {
+	var request ListOwnLoginsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOwnLogins(ctx, request.(ListOwnLoginsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOwnLogins")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListOwnLoginsResponseObject); ok {
+		if err := validResponse.VisitListOwnLoginsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4013,6 +10276,37 @@ func (sh *strictHandler) ConfirmTotp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ChangePassword operation middleware
+func (sh *strictHandler) ChangePassword(w http.ResponseWriter, r *http.Request) {
+	var request ChangePasswordRequestObject
+
+	var body ChangePasswordJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePassword(ctx, request.(ChangePasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePassword")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
+		if err := validResponse.VisitChangePasswordResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ListPermissions operation middleware
 func (sh *strictHandler) ListPermissions(w http.ResponseWriter, r *http.Request) {
 	var request ListPermissionsRequestObject
@@ -4069,8 +10363,10 @@ func (sh *strictHandler) CheckPermission(w http.ResponseWriter, r *http.Request)
 }
 
 // Refresh operation middleware
-func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams) {
 	var request RefreshRequestObject
+
+	request.Params = params
 
 	var body RefreshJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -4092,6 +10388,80 @@ func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RefreshResponseObject); ok {
 		if err := validResponse.VisitRefreshResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndOtherSessions operation middleware
+func (sh *strictHandler) EndOtherSessions(w http.ResponseWriter, r *http.Request) {
+	var request EndOtherSessionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndOtherSessions(ctx, request.(EndOtherSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndOtherSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndOtherSessionsResponseObject); ok {
+		if err := validResponse.VisitEndOtherSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(w http.ResponseWriter, r *http.Request) {
+	var request ListSessionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EndSession operation middleware
+func (sh *strictHandler) EndSession(w http.ResponseWriter, r *http.Request, sid openapi_types.UUID) {
+	var request EndSessionRequestObject
+
+	request.Sid = sid
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.EndSession(ctx, request.(EndSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(EndSessionResponseObject); ok {
+		if err := validResponse.VisitEndSessionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -4152,164 +10522,270 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvHtedX6ZpNlaVkAIIASYlkpbIUBUaQKJImQdGyqCUamAYw5qAbnm4QhHS5Jd8wKZUlb5Rc8UpW",
-	"JBWzseN417dKsZSsUuXsh7n+jwC/w1Y/5j0AARGU5S3+h8c8uk+fx++cPuf0ba1EanWCEWZUm7qtVRE0",
-	"kC0+lkitRvDGMmJ2a6bMkM1/NBAt2WadmQRrU9oKKhFsUMAIaEKTgSIqExsBVkUAo20GmN1KarqGtmGt",
-	"biFtKqNrNvq4YdrI0KaY3UC6RktVVIP80TUTm7VGTZsa1TXWqiNtSjMxQxVkazs7ujOctbW1mQarIszM",
-	"EmQoOqbluVkwcW48BUpVaFkIV1BgCNoFBG1kAxtBq/bzda1eJRgVTcta13SAbJvYP1/XTLwFLdPYYGQT",
-	"4XVN6zVsNVTKbBNXtB0+VBvROsEU+cl4ARq/hAw1YUv+iBnCjH+E9brFp2ISPPIR5VO47YxW3F8M3Egb",
-	"tRq0W/yFyN4ySwhgwvhkSlVYtJCma1vQagiyiMnIlxli4jMXN345k8+uzVzXdK2GKIUV/ntn92n7H7ud",
-	"T78AnUcvDr590Xn0AHTufXF4/y+He487j+90Pv1b+97d9r0vkqDzfL9z7yk4/MMuaN/7gn/s3Hva/u3u",
-	"4d6rzp++6+y+7jx5qOlaHbKqNqWNwLo5sjU6wqlLR0zMKdjSdI2ZNUQZrNW1KS2dSk8kUpnE6Hg+NTqV",
-	"SU2lUh/yS2xYQjlDm9LGiuXJdDkzfu5cMTNmwAmYKaHJ9KSRQik0di4zoe3oGm2USohSbaoMLYrEEnjr",
-	"8xMblbUp7b+MeIw+Iv+lI2ptspxSWbyFLFJHgtn8i1K3SdFCtZ/FLY76L7gynP0prCFQhiVGAaSA8+Tk",
-	"2Pg5//LEroqBGDStE1kUE1MGcQn1WBjKIGtQbWo8le5vlUwmRQoawOHRgdbOFfSGjadcSZxSVJ3y02bw",
-	"VV1SayPuDOqIGeBITxFVTWwIjVWRMwA2KjcoMgCxQdEmm1KdlQjGqMRvT2qeMroAjWX0cQNRNrhQLwnp",
-	"8/MNBB83kN0CdWjDGmLIBqTBACkDG+JKT9G+NjOfuziTzy0ubGSXlxeXNV0rm8gyqDZ147b8yDWGeQsJ",
-	"VQbFiLTRVAp0nr3iDPXom87ed+Bw72vJVNrOzYCGeP7r9v6XBy9+33m2Cw4/3+s8e92PxFdNysjbkXid",
-	"U/SaQx4/SQXNOBH5KjZtgiugTOza8ampxOYqwazqp+r169evJ65eBYeP9zr3nnWePQadx9+0Xzxsf/ka",
-	"dP7wsPPsVeffX50Atd+iftW1GrQ4FZFxWTG3n+RFYrQAq0IGTAowAZdXFheOT2/+VD+dPary57vkfgU6",
-	"e7vte5//aEnbwJuYNPGcnHaQsoIWkrScnUkd2ULHAIMgKpAAv3eovB0g+d590Ln7GHQe/ab96UNwuPcf",
-	"7f/1Nafpj5PWPyaYELNuHlY4ktID2P6xVGpg2+/YwGHa/siEhwoA8lUEbDlqrqRcdTYNClIcCgDDGqIA",
-	"bXGLXIQGMHG9wQDEBmhWW34QMEtw2TJLg0KAku82jym4DJsYsKpJAV+SnmZ/dnFhbj43mw/A+cPHu53n",
-	"34DOrz45/NXTzqMHHEl++hB0vn3c/vM3h3v7jgS7CDIqibDBqiO1MhxhhNVPJTEoiT6iuxL4JjSPkckw",
-	"3T2ZnBxIJl2OfDOBhEXSYFNFC+LN4Usdq5q48p5ibg7FiqZBJcSGlgUwaU5zd9YAJgOwAs0A3lZORt6s",
-	"IdIYVOAqkZujzjQjBFCrtwlVHslGPnc1u7ia7+ZLP/td+97fBB756k7n0Yv2g8cHL/dB5/ndU3/6JMUz",
-	"ujpxPvUQF2cgv3psIDlW7A4clh2mfQ3T6e3514ZpCKgKMW0iW1g7s4b8Yp7DDNkYWllP8vqWclPdG2Qh",
-	"0rBBGTYs1kuwcwv57PLCzPzGSnb5WnbZBVo+8RYKHXS++B3oPP6i/eXjgxd3QPvF086vnoXCMqdSO5DU",
-	"diO9J7uDUH4gkRwM7jqsCVaQvYVsIFl0mIIZT4qhiueiIw1JkGOAwpbwHblhBjViI0AwqDfsOqFoGnzc",
-	"IAyBgppfwS+m86Ri4mUZLRtQSi1S2kQh97ZZNS0E1D89xHRmNX9pI5XKBCTz4OVuZ39PaPTn+wev77Yf",
-	"PO488mvzTKr9993eyjzZBQlbfJ5vx/mXs18gzagslc0yq4IyNK2GjbjWhMDuDVQUodIBQo0fPrkPOo9e",
-	"dH7zmS+g/OgbSaCDF7vgKFL+8FSiYttpDpaYnK8/RCL/E0qH2CIAhZDRF0ONxcdCJBT3YiDPXnf+/Ax0",
-	"9v7aefYYTHSePxB66Z8P2//2FLQfP+C4v/3ybwd/c35sf/kdkB56ADiEgiV/f8gVmvNw98Z+4iZvm/oi",
-	"iBoSXRFXNUXMvA4pbRK7H4qPBjgzd9Gl3z922y/utL+9e/j49btJhR+TbfUR2zWnA9K6m6/q0NtzVEcH",
-	"sqarmD+G2OYtIaHDM6LunIfuvwaZnCsYwfw6/5XJ/02qrFgS8DsUzsWI4wWGLIuCZhWxKnJvQNsmZZQr",
-	"Vt/2+9raWiK80x03fHXLSJf98R3f3vkSbFkEGnlC5qFdQQPabOa7zWNFEewnW2oyllkze2LspZnr84sz",
-	"Fzfyi4sb8zPLv8wG8fWTh51v/wO0X75uf/OaW6D27t32N6/A4Sf/PIXVbyD6cdT2IHUfxB4kcDyaGUj2",
-	"VdAYZDEzWQvkCQGSvYapB6IEGLpCEAJgUikDE2PginnBD5KXUdlGtPpmMFnloQQ5QG0Q6QBt100bGTow",
-	"DQtx/YPwEUhnOTu3nF25tJFfvJJd2MgtiCB7KID1uvPrx4Ibvrrf/tP9CI5W6Ln9x6cH/+d1f1bZliR4",
-	"O+jERg6dfRSjyACsaZbQtNwGrhILAYooNQkGZVgzLbGENtoim4NQcDm7upINErD98lVn727n2S7oPOXe",
-	"BXAougs6//PX7T/dP/z3Hw85f0y6rhtv+8J/x2PtbiDIW493DgbF0+QEdtIEBYBIl+OCFK+idKmgBFRq",
-	"QgqEWMqUwZPHPnlCrkLcUlaHDqiIbcjQPMc2YdXCCAE1iFvObiLtqTxm8tmN+dzVXH4j+8FsNnsxpDuk",
-	"RfaZ4vZX/+N0t+BElUbsioQg0nEXZBAQlR5sp4+jJs7WYNljvyGqjxjqDDcQ6fgNJWhZyH6PAi5o06BE",
-	"aggUYWkTwDJDNiiIJOSEyEIuqBBP2F/yXdKnuvBlNvs1RUAbD6YmlLoLqwiuFeuQMmAyKlVia9pVmr39",
-	"Jam5sx8s5ZbDQMMxU0MDaz9AslMswHWzMaRB0VXaHjUrGLKGjXTAuVYHJqUNZHNrAhuGibiEHUnJWMz7",
-	"dP/wiQiDfnUHdPY+7TzzInH7exzQuSlO70TunUmpGY7AYSKJ1YsCqwszq/lLi8u5D3ux0uHebufJQy85",
-	"8V2YsgPMo4peYXgOJwS4cMIwtlmpMurkfTYoskGpCnGlN7p3UP21xSvxJNrb7fzhV+0HTx1U7zDGOy9q",
-	"PyajHOJT1xofwaYDJbm9IwA9MNWhmtYFAoqy0kUpUWIDgpGbl+shc6mC+f9KzE4ejK9iuAVNS1SsDJg4",
-	"b1pWTq7nHDStOJ3A0DZzBJ9fDtT6gzOrc8uJC7n5+UQqnTrbSw+sZJev5WazG6sLM9dmcvMzF+YjccqD",
-	"13dB548vxG7avX2OErtVaLwTGlQqv35IVrcgVrpSUmxpefHi8Sn2q08Of38XtF/eOfj2n+Dw84ftr1+B",
-	"zv7vOr/5bADC1W1iNEqMjpQalJEaskdSo6nEaDozlhifOHf+bSVoB5jXFwqHpU2EVXKLe8lxiPbsu869",
-	"p539TzpPv2v/kRsdlcAk9hSfveo8+TouufDUUzwBoxS/Vp6neMJLNVBKy2CB+BWVquVXysO0cXGUG6qp",
-	"u7K4IpwATMSmmiOGJYh9aWaYNEXyNiagROoi3AsZqEJs/NDuJkX2AmFzpIEHdTcboVsD7gBtlKoC+PZ0",
-	"CVayyxsLi/mNucXVhZBX9K/fdJ583Xn+QHDwi/8rItj9pY7ztyZMXCanSiSEbMPk9vRHf9TuFoP2U9wD",
-	"uYNlmy4QBiQrDRXhBqc89NizcO0EdDGpCkBjAiyCK8h2N9a9l4qFvEwJXkPFK6gVLR+fwSBrpMfHRydB",
-	"vVG0zBLYRC1whi/q+VTm3FmR/mSTOrKZKdkCWhUfp2hTWta4uDLj0cWpDNe1kr0VvlK8Ke7aTRkV8a7d",
-	"TKj1i72atYJXL15ZiruuQVHwOmpW4q7bjhKGE9ujiA6KkKKJsYZtBcvrR0c/vj5z/cr2rF2+trJxLt9a",
-	"e//SYuVctbS1BOvmVctu5iBcKl1aXSbRF+/4C+1viFlJqkl6yPHrguJ8jDfdB5DiR6jE+Mi9tV1BTEmt",
-	"b7E2UUvurDJUo0dxoI9PdrzqCNuGrehQ+XPjxiOSJC9CBqNjgUKR5UXYJtpIQFfRRJrD3RsvNDAzLQHb",
-	"5cOUBKg7Ayszel6kuoYaK/BZiDhk92GIR+bFrxFhsZqwRUFB9lQoxDVa6MKF9lG052YxQmU/xUIj94/T",
-	"Tzr1tq5L41qCyPIYatF6jdJb3R2f7Ywhomu1upCQ2Q2xCaZuLBJiIYgjBHAe471Ml+PsOj9ffTo0DJO/",
-	"FVpLvokKMxrRaQ1GxO1ywDJ13rk0hL4QqgN/LK5MbJAeA1XSsClomqxKGgxAr9wOU4agwXV2JgVqJm6w",
-	"EKeq14RJoYtUzFi9xM2r479CL+jAQWG9LkIf/P0lIor5+MW6GCXEXGxIAzMxThDKHp0GZgUTGxniYgEu",
-	"aRKsqRnJYApax04dAwVOIqkEmqJ+UGbuIstIruOAdIxNplOZSQmgGLL5TP7bmRupxOTN2xM7/3IDJm6l",
-	"E+du3h7fSfg+n/1JnDi5GZcBzT5LbBuVWOISsSlKjGq6ViZ2DTJtSvOlaNbg9jzCFY7hJsZ0rWZi5+v5",
-	"LoKbM/oR3ZwR4V11s2+8cUy7pP58M771kyLKJmqx36Nu/p4OIN1UC6yqzfQTpWGIJr1JgWwR61dIFDdq",
-	"/JYLufn5jdzC+6u55euari0tL15cnc1vzF6aWRD5XQJwzVy8mlvQdG1xKbssimhX+Bt8ujn4kMhCe6+e",
-	"raLSZrz9qkIaGqLzfNkjJyrAdffyiwL4HmmBl0I3CFUq/VXHIvW6fcV3aUSV+v7TQ3OJG2nvFRJkOp4t",
-	"iaP5O2hVQsN8Mzk9gTXsPVbFPtGF8ZMtTMUrxEYQC03uWBf1xqCaCIWDndBPnGBVbIhVEskA0tI/60Q1",
-	"jJ+r/dPzxtKbcjRe+L3n9o+n46Q5iKqHZmJ8oztiesMSWvquCuyyAj6zxEBdFtP2XxIdXBaWqhzfVAgx",
-	"AMElpAMTg7oFS0IuoIBUfNguF3iyUbu13ZxItFiRmHHy0NOpCg7ryLkdbyWjZAqupU/c/cU6Ivvi3/7a",
-	"/uOzaPZFpAxo725nf/dw7yk4ePmy8+gBaL98dfDqTijU+44wjfCtTh3X7tjtDZzRHpQ+LvN6y/VOqiCV",
-	"BP8mWCG8zt5C2aPJmQ/fvzpP6qvlfGubzJ1fKm5vzSc/rE1uXa/NtYLYfCw1ORFA56NHrXDgzbHzInIP",
-	"0MHms6sr+cWr2WUXeYsiZgnGA/jbd2FkgVaC2CjqxigMQuVePkbIABB4Fk8wc1/OwkAuQZ6w+izBZdOu",
-	"vdk69vbe3aZWEf8d0CppUoBJM3mkB+040D85Unr5aOKWlE8zXusRVudjW7XNLsvCYSKkYHU5p8IL4P1l",
-	"1zR641bPmRoRbV5GvJB5leBKomJaBsGVX1BUshH7+eULK2vXMxeXspeWrmSWPlgKf19vpFLpCZkJ93P3",
-	"UbFWRDywG0fx/7hRL0KKMmk5ftaqm7gCTMyICJXU68GJHDW2I9dADUn3k7bbmhxPP7qr2tWme2W93C4L",
-	"g84Ndfv3X/Su431H7PUqjevP626QQBmJElaJiiLEJFhhsFwGVbiFAEam2Dq1TCz6yHHedVIsgGlE9zyc",
-	"P3PhoNPqSj6RksWmEbqIp8cPUr7YTdUjTUx18bUGTSxCbWXTpiyAMfvYO5o3MVpo1IoSMIRdjeO5MLFP",
-	"5AKoXvgmI7SJU/jVz1iE9Tm2CyWvX4C1kEQcfv7ZwevX7d9+fqQYu16X+yBnrZ0ZHe2Qrbpjji25hZIv",
-	"LFKhXEs1TVYN6iK/7gya/XQqYPQzQXsBE7dmEh+mEpMbiZs/i1oNXdtOuKX/mf+eTnWeP5AtPT9pf/Na",
-	"B527/7vz/IEO3tt4TwfvJd5rf3UfyK1cN9vD11PInSguk3gbg2oqShGkwjwqM9EMtllFGDSRklqCUZQK",
-	"/1V9TZZILVYKIWUitD8TYwxW87PBJ3bZM3bDoAZkKMFMsebRwPQ7J2DO3vjRorEir3xHxEmNu085wmVy",
-	"PHMZYNJ30J/wLZAPfc/M5nPXspquzS/OyvztldWVpeyCLOrJLaj/A6jXvScyr2vINsutLmI6XAd3LJ2J",
-	"c3D73yYVmSam0XMNpgEUfSzdIj0IxlKjfayMfLQazlHerKTa8bjPR/l3kPf8aUQXiNEa0AuSmUD9ZyrN",
-	"8ut3nEwh2v1tMeQJ0mROJCiVVYFEyTIRZhLoO1lFoKA2aXNGwQl4q0xg4Z7xqwwq+5Mi0ITBwx1ua+7d",
-	"2pSWGp0cS5XSKHEejo8lzhmZUqI4ClOJ8XKqPFEeLadhpujT8B59nRY84SVdq5qlquzCSgG0EYBMNrFy",
-	"erJOAyhXXezlhvvH6oAiyyA1+a/azB0QTooFkY2ZY2yTj1HjthF0UDYZYAQUkfBoMf8sKKywdGhP4cim",
-	"vjH7wBzghN++BPl85WKqBQq+qWv6bySe5uWSRRcHSaYQCYaiHEduiyNDB8MFFW5qWngM74tOZZLGXnds",
-	"sY3PQNnEqs2ol4cg4STnHvFMCs6sZWblZ2AaOsikQRVtA8OsmIyeDQUfjk6LC4UlYKJ883Ym3UdoQqgI",
-	"vy7yCK8W2aPCURpqVqmbEE/IPC65WPx100ofUFC0IS5VAcHAZElQMEiJjojraLJmFIBlUiabtzaoDtQG",
-	"mRqpIGUNQWziCuc4BEtVfzDK14jI15rM187N14greCyGiE358yZlAGvjYnYhl/V9zy1sLC0v/nI5u7LC",
-	"f/Q69c4tLl/IXbyYXdD0mA6huYvZq0uL+ezC7PWNK9nrXluHbm0J53ML2cB4xA9+tHE1m7+0eFFcMzM/",
-	"v7gmfvTfEdeaJb4auVtjgy6tKOIT1cN1pOGHhSvfQjVYkcTVmH7kvp/mZnLz2YtBpBVzRzRBMi5F9yj7",
-	"GtqrEjk+KifHyeoR7MpZciyVAsQWXQ6jQQ03ObpfUyDMfx8wRAy0nxSnrrhEDu0oYXfPDBiAXosYee3N",
-	"ozQpO4+M6Htb6FqTTgEIDMIYkilPDjoQbXHOFPynZBR0UBDmNplK8ksLZ2WMx9lfV+ef6KAuTJYNZAK9",
-	"dx6KDoi9jgv80QXpCrtv4gZH9XVRef9FJPpIh/OuQsd2RFjQ8fajM26JXc9uxryIqGkgX75X4K1vcCjI",
-	"UVZCrow74B684XOBoxwKaqQo+m6aGAEsrkq63QRADbZA0zYZAoXUaGo0nRkbnzh3vsAXpxAovSpMK5lT",
-	"2EwyfrVVryIMGYosQ7huyxewGc0Ed2lSAVOaGhUx/jMJGerP6GM76uPYzr/ID+f083GZcoFYjm82Tie8",
-	"wJC880Sip7W4hL0q7Z5fU0X6IDeU91cV1SZeo1UOUpBlgWJDtgVQNjQqgbHh6mA5cmDf+TgR6SNSUo50",
-	"m3ow4ZJXPDGAdsp3ra5wtlgkblH+CeIgb12bKZVQnYFudR3rWkxA+1huWXzc0oFFCnwjxSbHxvlv4gr2",
-	"cLOG5wF51Skn54R4ETz3ZnFkSQ1uy9MDxycnde8swbH43IGAKzMsx0TW0UQ4wVdbeymfX3LBs4lBFlcs",
-	"k4ZC2aETVXr4Pyfkjjg/hGeSMxBmZtlUOzWe9xAcf5/nuRxl35hMnpBU9UVAlcT5uE13PCaHNP71jaok",
-	"uRfasE3WWuHcrQrLRdLHTEO60PLbnLPul9fymh6fUOyF9kgZFHxtUaWRDLQIE3kmQqKEWg2lmVQZq8sq",
-	"J1HIFd0EIBVgYh1sIlQXqeoy3R5a5hbShe9lIWhj0OSqUG2YcPttEFnHzQF9IjWa0oH3LZ06m1zH6/in",
-	"PxVJDjT505+CyMRErPDyWh6cEZVNOiiwVn0KQPazj5qsoPvS+M9yFcy4mi7MqIYJQv1OAXXq5n/e+XNB",
-	"dkUN9wxbx6QOP24g3Z9lxifllhIQywCQgRqhLAlm3PkLnS/rNr2BROsOdOUMNBipQWaWgFgkdaPzjuQ6",
-	"nieVivBfGwwwuIkoQOUyKjH+ajUoiz+6Ug0QScKeLWRz+TAAKZc5oFK0nZHIiBN3ReEBk4LC7XXHhK4r",
-	"i7vuWNJ1beo/7/xZXxdhSPllpzCtTiOKdWcECYOPlBZ1XToP69rUbf6UnYKoh3DMqAejlSGVNrQgTehU",
-	"VxtaSAKFfuTMVSSAL5hExuvYgcYOg9mwZOIKJ0Lhg4RScIncxQI4M5qYGAOlKrRhiXEEySXpxkziQ5i4",
-	"lUpMJjcSNwtnBReKQSFDBzVoIDl01Q1H8goqVQkypsFaZla1rK9DG2FWENRxbk967eyF24GVKouNEZGG",
-	"3HYUs5DOpXO2BbQocVFvYaSKOGdwJ2eEi+StghhSYYR7IS3+TQI9mxDFjJzFHFAgGlO2BCkx4R4Pc4sa",
-	"SwTz4TIJoZ1qTVfDAqGzdG0L2TJVWBtNppIpUS9TRxjWTW1KyyRTyYyKHgl1N5JsIstKiDZ9Ix81N2nS",
-	"qXitdEsSKTVsW0i3Os+jbqMtkzSoWy+5iVouRDs3PnoubpaCZpyASAizILYgCGkw4UAVFBIoJMEMdhoJ",
-	"ruPCpmkUpCaSGJ4D6DJipap7UJDuaAchp3ztRlNu8bagnXtenohQVxC73NwUm9T+83rTqdSAZdhOTaFX",
-	"FKzOgzr81y86n98R5f/7u/ybvyRY3nVD1Y+6RaOiRtRXGCrqQAPFn6LWUxV4inpOVcS5PWD15Y4+2LvT",
-	"R7x7MU3w1tWJdH121CQTH71/pXZ+oZRebc19UDLGNhdri/RCjlxnH6bNTW3n5gCFwMGSzi51wJuICyYL",
-	"VenPwlIVJWa5BJEYlH6JNEWpMOchbiqL/Dn1EDSVRa9c52wnYAX9PJNKDXYg9I6ujaUnu83SZb6RLp0q",
-	"d3RtXPJkX7cHD88RN6f7vtl3SrW4M9P3nf7uEeLWsb5vDZ3q5Qdo2tSNm7pPsJbcAmTlUguL2wqaYq4l",
-	"YYX6y3K3E1zxJCBLcG3jrNl2wl9ioYkIgaikl+fWTml+oCTG5W97P3VbqxMaoyxXGLS5s+pCFKIO9DOQ",
-	"tBvYcM1GkTCFgWgSrDnHKIgdLfHFbTTPLQMTEEgYBydjq9iSzXswkZ/NGppax9/fuT9Ih//v73wGzjjR",
-	"+bMSn8UfNyIa21Onbz33wD3MJd97/PNF/KNJyxAhBt/fuT+UI178D89w7DvTuwZUpNdSUCCsXuC2jVvN",
-	"KdeumUw2s5U3yhUjNqB1bidlnSnzTgDwVYhyACsv51etYzEAKqOYiuY6gA64EQlwzhGvcabMOYdB4RZn",
-	"W3oAGxYo+PXkrfP8Qfu3n3td7fwGzHeLFCev+DKmcNLJoglmaskzbyKvjX3fGz6++2ExgToO/5tEprI/",
-	"v7ifF5M6TWyatUE6XAQKtHeCDjAn6c6xoYmztxyc+MHL/YMXz+JX1UnQCNR4aKh1uVr8ZclcNC/PfZhd",
-	"zr+/kqM5vDxems1N5GpzqSvpesaYvTyZRK3Lt4y1HL+QFNPjOIdTyVLawsXaXMr44LIVSCBRpR3BBP9+",
-	"svp9lR1etYaTLuPPTQ0kpKr80xuh4PPNUKJaH1nzgTS0SCxbZXH6ygFudmNQf7aYL0VsZye2PWc00usG",
-	"dgW77Dh6IcLpT151Hn/Sef7AW3Nw5vDJ/c7uvugw8+z+2ZPhga3Spatm+f3hsMDVJF9+zgZHsYCz0tGl",
-	"DRZEuyvlVmvcjJHowCId/OOOpOYbL9Jg6sHXqSiCe+dJpYIMoM5IHRsAJF6AboG9uHO07zsDh77xe0f7",
-	"x4jh82dOgfHQgLEMDkokogCkr0OBA4cVIJWIuG/sOxrCvur03Hjwm3ViKC74VZ04fc1IQ4B4WsRFfGE0",
-	"W7KXDHc1xVYzn5gAodKcJ+MgkDwi9ZgW0xIytRg+IDi44fYXv7bs1iR4WGqgy2Zjd31AGiw5qFgHOtye",
-	"yuXgculySlaEx0zqCMBwxc89HVwInoVYzD7NHLEriDlS6HdmuFoQMUh/LxwqHT7/kWbhpihgUcEKmS4H",
-	"jZqJTcrUT7UGZXJXglWRaVNwZiw1eTbOT7FRjWyhvHOk4ps6K/IxoZDb3qvO/tM+/YUBpC/cj+ZEYLqc",
-	"kBE3o67KJlKF7lz/9vXOshz+tKhIEWduEhlSf4u4JKLAUv0rMPe8/FM888PpTclEUaUV0J/+3wfXonoX",
-	"zHJV7PNBIHckVTGs0yAsUo4sekFOpDPnp8CESg4We6D0bCCyZ4p9UBGcEz/LIBJ/XEGWCDdFQjt/K8Fs",
-	"HSNsqEpnEQVySodBjgEnOsTUpqXc35D5REWEMCjJumwugkVUMbHIwIUYNYGNRJsO6vV+b8okpIjSX8ch",
-	"rT8NKg0k408i0U8e7ojEVJyhcMsg80/EfY7rTafd7OtYi1FBzLEVArEyrzlXnNkQczq21RBPCaE6UecL",
-	"Oveedp7/7kdqO4qo0ug1rZABcXx7fzX7WypJdyrQjy4c3wl2QX/j0uw3NX2BgvMuG05yNrpTy8ERH5fL",
-	"U5N3avL6NXkXuEYCjACEbWKFtx6GaPgi7sOIshjd/fi8somiOUfZJrX45hzT7n/Cq1dJNXRTFpoRjJJA",
-	"Zb8AhnDI8dBFiYiX8BPsKrWO5Q5KWMCA2zOEO1l1hNmUTCPnplYOQG7aiAHX6+9R+ZccjG/bJbAhE2N2",
-	"FI2ObXh8tPaFZOWJ8XIzruvmw4A6K9Sf5WS2FBysEWdzuhibUH+xG6GuYLhIm61ExqijoqZrm+PbzbHE",
-	"LatW+5gvSTHdTCfGWFl40qZNm2OJcaNc5/d9dKvR3EyMZRjh91nFj7dRIm0xXNZ0rfKRvY34lfIpNt2u",
-	"JMaLUIhVvby9vZkYsyEm2s0dvZdTNdzWXm9qj+LbnHU3TD6XX2LHU6t0apX6tUpKicSEj9Q+t5NtO2zj",
-	"FGoXEZuIJjPwvCtVxJtRJwPRd7kqDPaO2penTIIqsQzhn2HSnHYcMOD5X8QGVdNAVNVl4AYFxRYw43fe",
-	"Tcp8PSCPH3/mWHkRW63wBp6vw2j7q/vg4MWd9qdfSn2zf/DiWZzWDW59hSnZvWmp26NUbev7FzOwNbqj",
-	"Rx4aOOYp9qFOVbz/qaEd1p2u+6UBZX3w9/ucAHIGQm1/vhs9BfMYajeuS2iM0p2xLB9HUh2ouXJG4p72",
-	"8TVo/5IdOE3mVA0eQw3KfgNur70abPl1SIOiX/h0oDxuckDll+6i/EZKVVTa7A7NHUCdTqWASgNrwta0",
-	"m5UkknM9Dcl8pUgmBd/fue/KpTqZCkhJEqlVvvNmvr/zWSws5qMLNMs+RkzGtKwemk4NLAYlBxpIh7SS",
-	"e9xd6MkB3dTnk8Oa6U2UR6BP9olgcgNhMwzIHe0o0jvizEOofXtEL/tatJ+IktePIHUAl/fHsXEZMb6O",
-	"21HiPL/bH3HClrA7bYZhVXtydy+ycHo4yODrIZq/YHf7Ln7HFrINs8R+UFfjGIby1N34Yezs1YhhdbbP",
-	"hQwM18qqPLPutnWZMMhQIC97WnaTsYxIzZqMPiXBko0oEohPbJw4ySpe+Ql3NrwteVhDTl04scEZ1iSA",
-	"waKAGOvYeYcqNzs7DSzIkK22YBjkby4TG1BGLITdYhzZ+sBfEyfqZ0zD96u/MYJ4iVOWH96klzQ63g69",
-	"S2ffhvZv9g8/eQEOXvy1c2/fr3QHTQAdKHIS6Dx9Qrv3ipohGyPm2SUiNsT02mLtWuYYabWlzLWPrqev",
-	"3SqlJ7uk1gZMjlxEaWjk/IblbYUboXcxMxg1nYKJt2dpXDY6zXt8t/Ies9uqQR0MaeeyqN1oRkuChpCE",
-	"5Z222bNeUho0ihAFYvOiiQEXf2BiULIQtJNxJYlO603tZHP/O/t77Zev4jSTakEb10s20Dq2W7OE4ebS",
-	"O+0evEadgyXSx55oq2Z/gpGjSBvWLsrMSXo4DRH9GKGrJ+XvUWcphwpXZXVjVy3jBIKaVeK1d+egFKr9",
-	"V1GOT2xQVXWuSTCjLhKpQCJTj8n9V6chrEpLoqKRZrUV1VFqTMdWT27HWl+E5un+4ZO/iLCMQBmx6skH",
-	"c0Tf3P+fyn7cPr4KmPp0V4g0nee/PraSCvXq7aKiXGeHs8lpXvkPpmxyVPrFgdYsfE1+MRxwEwRZwYY4",
-	"N27u3JRRKVFXH9lL4sqnIgc/7T8mD5iMIqssGz74vF/ZhkLXGrbl9X4S2z5qIt163yiMpwOLVGSdg65h",
-	"KUbO1KObUotYNm2SSSf+Tn1Oml/gMf7dzOjD1pSuVejOpGqXUTWzUD/Lvju+xypbEH2e6l3Qo5zd9xRR",
-	"zr5zc+f/BQAA//8=",
+	"7L19UxzHuTf8Vbr2SZUlndllXwAJKNd5ECwWNgIMSLJs9EDvTu/umNnu9cwsy8qHU3KMU3os5Y6SWEey",
+	"I1TkxC9xbp0qYimJUuXcf5yPcvIfO3yHu/rqnvfZN1j0kvCPLWCmp/vqvl77un7Xx4kiq9YYJdQyE+Mf",
+	"JyoEq8SAfxZZtcro2hKxjOZkySIG/6VKzKKh1SyN0cR4YpkUGVVNZDHUwJqFCqTEDIKsCkGUbFnIMpqp",
+	"hJIgW7ha00liPKckDPJRXTOImhi3jDpREmaxQqqYD13VqFatVxPjGSVhNWskMZ7QqEXKxEhsbyvOdK5d",
+	"uzZZtyqEWloRWyQ6p6WZKTR6fiSNihWs64SWSWAKiYsEG8RABsF69c3VRK3CKClour6aUBAxDGa8uZrQ",
+	"6CbWNXXNYhuEriYSnaYtp2pahkbLiW0+1Ro2cJVYko55ql4xiTGpqgYxzeiEVyoEEaqiukmMN0w0u4iw",
+	"eDSFLhJdI5tERQ3NqiCMyoypaP295DIxNrUiSU4ZROWUwPo6YlRvKojoJkFamTKDqMF1Z9O5VDqVyeRS",
+	"YwklofEvi81OKAmKq/yR95J5qib5ZJPObAMbhLfmCC1blcT46LASWbjirrRMqNV1nSrhSxjsGi+zm5qu",
+	"46GRVBqdmdNofWsCTVLVYJqKMqNne1k3zL3NqjPpbOy6F4lR1UwTlhm36pr799BRnJ2bW5udf/fK7NJ1",
+	"Z241bFW8mXlvdjyDPzFIKTGe+H+GPGYeEn81h3yT43NdItiMm+e1SnMCaRbSTGSQIjPUMG0Pnu4d7O+i",
+	"w/vP7O9uIfurL+wf/suZ9Ed1YjS9WRviG0edsZwin608BN4ZiCfwBmkiVkIYmU3TIlVkVbCFiljXTVRi",
+	"BtIsE06dic5w0XT56vwCmlxEJjE2iXE2hVYajA9hBsbABhFnEVsII0urEgWZTAyt8dEplzC0TFYp2yRG",
+	"Ck2ihsFoGTFKOBUxGk5n0Jkr85NXVi4tLM2+n58+m0JTMCn/UeeP82+RLVKtWahksCoIUF2rahY/Oq44",
+	"WKWBDakVzEwqt5ndSuuXzxeXM1cL7350feYCHamuDLO3NpZuXvnw0mjjvWYeT6tT2kWz/emPslo7DsiO",
+	"jCpcULscEccOnJFm1fidwsUiq1MreLQqjJaTZU1XGS3H80FdDHnUEyVn5FMji7gcozv4bxWgfkkzTGCG",
+	"TAqt13CZrMMRMNG6qd0k66iKm6hA+NmoMtNCmbSSTqcDq8rE8wYfK0BdlZRwXbfghSrekiownU6nlR5V",
+	"4rJ2M2YtsxapmnB++CcDU8um4+fGlxY/N/6Gf3JdprbNN8qsMWoSvylxEatvYYs0cFP8klpSUeBaTefq",
+	"XGN06EMpnuRs4f1C4EWzXq1io8knLA4uosziCr1YwQWdr2AT63UgCSh08TEVJO7k9Npbkyv5a5Nc4FaJ",
+	"acI5SNg7j1p/3bE//xrZD/YPfti3H9xD9p2vD+/+/vD+Q/vhLfvzP7Xu3G7d+TqF7Md79p1H6PA3O6h1",
+	"52v+T/vOo9Yvdrhg/N2P9s5z+6svEoo4v+OJIVzThjYzQ9zCMIc0yk8vpzgcJgtXa6CZs6PJdC6ZGVlJ",
+	"Z8Zz6fF0+n3+iIGLhPNRYrhQGsuWciPnzxdywyoexbkiGcuOqWmSJsPnc6OJbSVh1otFMC9KWDcJbEFv",
+	"vCH3Js8plaebRGc1AqfLvyk1gxV0Uv2XuM2RfwvuDOchE1cJKuGiZSJsIm6XjQ2PnPdvT+yuqMTCmn4i",
+	"m6JR08K0SDpsjGlhq24mxkfS2d52SbOELscqcs5oX3vnsk/doOOuNTouqTrup03/u7oo9wbeDMqHSeRw",
+	"T4FUNKqC2CuLFSCDlOomUREzUMFgG8KkLzJKSdECM8aTPhexukQ+qhPT6p+pHSnsnRuMQCYh14RGrG5x",
+	"vWxwVduJta9Ozs1OT67MLsyv5ZeWFpYSSqKkEV01E+MffCz+6Yk4aaGMJzLpNLJ3n/ED9eCJff9HdHj/",
+	"e3GoEts3AhLi8WetvW8O9n9l7+6gwy/v27vPe+H4imZa7MVwvMIpetUhj5+kQDNORL6LwkgpMaN6fGpK",
+	"trnMKChrl6rXr1+/nrx8GR0+vG/f2bV3HyL74ZPW/hetb54j+zdf2LvP7P94dgLUfoHyletDnVORqG/L",
+	"w+0neYGpTWkrmogy9Pbywvzx6c1H9dPZoyof3yX3M2Tf32nd+fK1JW2dblDWoDNi2UHKAi0EaflxZjVi",
+	"gIxBKiMmWAL83YGe7QDJ799F9u2HyH7ws9bnX6DD+//V+sP3nKavJ61fJzMhZt88W6ErpfvQ/cPcwO1T",
+	"9zs6cJC6P7LggRoA3B0zxKy5kHLF2QRaF+ywjrhfYCKyyTVyAatIo7W6hTBVUaPS9BsBU4yWdK3YrwlQ",
+	"9L3mHQrOwxpFVkUzEd+Sjmp/amF+Zm52aiVgzh8+3LEfP0H2p58cfvrIfnCPW5Kff4HsHx62vn1yeH/P",
+	"4WDXgoxyIq5blaFqCQ9ZzKqdcmKQE31EdznwKDSP4ckw3T2eHOuLJ90TeTSGxAVWt8YLOqYbg+c6q6LR",
+	"8hvycHNTrKCppjCxsa4jyhoT3J1VkWYhXMZawN6egcdVQvvkNcqCYUo/v/kilAq3+TFlVoUYqFg3LVaF",
+	"cK2u0Y58OLOwdHF2ejo/386v3n1mf/U9Ovjz3cP7j8BE6ch+p4qwA/v5aR3nLXchdV+aMNcX13mHc5B6",
+	"0FvvwFmRMxwxkI6LG4IDQ5wgIrEiosv1kuW+84bp50rp+q9oVcLq/arBcuTlaIjLYgyZemfDVsYJ1lZm",
+	"L+cXrqy05cRftu78Cc7Fd7fsB/utew8Pnu4h+/Ht0yjXSXJtdHdieXdwm9NXtGu4Lz6Xxx05R3aQ3B6m",
+	"04uLeqmaCkyOqdkgBtigWpX42XyWWsSgWM97nNczl2vy3eARYnUDiSB7B8aenV/JL81Pzq0t55eu5pdc",
+	"98fH3mBmIfvrXyL74detbx4e7N9Crf1H9qe7oWDpKdf2xbXtSO/xbj+U74sl+3NCnaOJluFaE4kjOkjG",
+	"jCfFQNlzweGGFJq1kImboHW5uYyqzCCIUVSrGzVmkgn0UZ1ZBK3L9a372XSOlTW6JGLYfXKpzoobJBR0",
+	"alQ0nSD5lw5sOnll5dJaOp0LcObB0x177z5I9Md7B89vt+49tB/4pXku3frzTmdhnmrjn+p8nS8mJCdW",
+	"P88aUV4qaSWrgkpY0+sG4VITI6OzoSIJlQ0QauTwq7vIfrBv/+znvmueB08EgQ72d1A3Ur58KpmQEDWD",
+	"i5ZYrz9wKf4GQocZYE8SovZ0oIbjI5TCQfYik7vP7W93kX3/j/buQzRqP74HculvX7R+/Qi1Ht7j3njr",
+	"6Z8O/uT8svXNj0jEzQKGQyiE+ecvuEBzBndf7CWa+aKpD1cbIdaF2w4NbrJq2DQbzOiF4pnAyZyddun3",
+	"153W/q3WD7cPHz5/NanwOulWH7FdddonrdtFkBx6e45spi9teoXyYZih3QQOHZwSddc8cFc2eMi5gIHD",
+	"77qxGvxOyPEUgmQcYedSwu0Fi0BmUoVA5Ee+QLY00zK5YPUlhl67di0ZzsGMm758ZahN5ua2L4Vlnlkz",
+	"rE7VvmNa3muBeJZZL1ZEmK0Ts88vrKzNLFyZnw6a0pDaxnXPnT1k791vPX0GknL//9i7Oz1EjgMG3VA6",
+	"MzacLmZJ8gIeGU6eV3PFZCGD08mRUro0WsqUsjhXOJULQbng3xfPzu53W7rZ2r1ujSdC+vOR55mFxOkc",
+	"pPzwaDNQATIveUZeCIHQENmgJqsSuM0mukmCQa9F3NQZVlcYm8NGmfTJvJbvNe+gwKfYJjG8JMhOLLw4",
+	"eX1uYXJ6bWVhYW1ucumtfAwro9bT560nz7nd2Nq53XryDB1+8rdTZ/gIjBlH7RCDdiZ2P6HnTH+hZ3kB",
+	"i/LU0qwmWmEMieM1SO6LEmDgahwYQDMFD4wOo3e0i36eWyIlg5iVozm3sq4heAJksoWCyFZNM4iqIE3V",
+	"CRcAhHbxT5byM0v55UtrKwvv5OfXZufhwjoUdn5uf/YQTsN3d1u/uxvxfqXP2/rto4O/PO/NljYECV6M",
+	"T2EQh84+iplERVZDK5IJkVJVYTpBJoFrA1TCVU1vikT6TbbRDwWX8leW80ECtp4+s+/fBhX3aOfw/jPk",
+	"UHQH2f/5Wet3dw//4/Uh5+sk69qdbV/Q/nhHu53r4u3HK+e8xNPkBLJSgAIIyq84I8WLKEUIKLBVGhhK",
+	"PFRZgnbyHssKY5cxbUqtY/YpiA1skTlu24RFi8UYqmLadAwxs6PwmFzJr83NXp5dWcu/N5XPT+fjPBmf",
+	"Km59979O7/hOVGjE7kjIRDruhvRjRGX7y5rhVhM/1mjJO34DFB8x1Bns9YHjNzhX9Igz2gQqsipBBVzc",
+	"QLhkEQOtQ1FrEqpa12VgNhzl8D3So7jwVcr6JUVAGvcnJqS4C4sILhVr2LSgsA2eaU64QrOzvyQkd/69",
+	"xdmlsKHhqKmBGWsvIXE41sB1MxuFQlFkCryplSm26gZRED+1CtJMs04MyH+qqxrhHNaVkrE276O9w6/g",
+	"8uK7W8i+/7m968XPIW7hpQu/Ennsmmlq4bg5ZYJYnSjgL21sf5QO7+/YX33hJfq/Ckt2DPOooJc2PDcn",
+	"wLhwgqeGVq5YplNDUTeJIas/1e5nZCl/deGdeBLd37F/82nr3iPHqncOxivPaq+TUg6dU1cbdzmmfaXJ",
+	"vSIGemCpgw4QFgRyghSizIDSZafGxbPMhQjmf5dsdvLG+BWKN7GmQ/Vnn0Vomq7Piv2cwZoeJxMssmU5",
+	"jM8fR3L/0ZkrM0vJi7Nzc8l0Nn22kxxYzi9dnZ3Kr12Zn7w6OTs3eXEuEqc8eH4b2b/dhzvwO3vcSmxX",
+	"7fhKSFAh/HohWU13K+UFxRaXFqaPT7FPPzn81W3Uenrr4Ie/ocMvv2h9/wzZe7+0f/bzPghXM5haL1rm",
+	"kJPoPJTOpJOZbG44OTJ6/sKLKnYKHF5fKBwXNwiVKWnuI8ch2u6P9p1H9t4n9qMfW7/lSkemHcJFCmQN",
+	"xyXqn3qKJ6CU4vfK8xRPeKv6SkTrLxAv0SSQXygPUsfFUW6gqu6dhWV/EYTDhkVMfcmhlDWgEIoyVGQ1",
+	"CPdiC1UwVV+2u2kS44jX6fXQq9Erdf5ER5dgOb+01uZa/adP7K++tx/f6+syHSKi/KtJjZbYqRAJWbZh",
+	"cnvyozdqt4tB+yn+at1/h5Y88NgzuHZgumimDEBThnRGy8Rw02G8j8JGTqpVjb5lYMFlNYPViGFp/hCO",
+	"ORkDiDVHShbAGzQqhCLNAq+zrG0SCqhFZcbUCVEISUS4x3muwnQVqsqrMtTtR/nKjiYz2WQus5IZGU87",
+	"e1JiRhVbifGEii2S5JuYiCD3KAn4tphpaMR0LpnOrMBw/Y94sRkHN8VQGW8SpFkTSA8QwquaF6XcIdAs",
+	"zImd1Ens92qBErc+YLE8XKEP/IPccL/BCh+SosW/AbvNpWx0VZPUATjijGtauFRCJuGLTKF5XCUKovVq",
+	"gRgmqA6J6wToT1VsbhAVnTn88ufnWr/4UkHcED137tw5MEQVVDl37tz/K4mQKrLqWVSoW87hkCqJlVbp",
+	"ukE2CdbXBVhU8CgWDYItosZvcCaZzq6kc+Pp4fH0SO8b7BjOAu/JG3TqyvJKMi1y+yIvkSoIKf/z4fXF",
+	"vkYNplelLuu0t3n3wW0loWPTgnzwjizoQy4U0E+QQBjDW1F51xuhdI3KO3iLVM3g4gN7HfeyU5RqGLiZ",
+	"cJOxr1BL0+NYi4hjwZ9ChKrmBADnCdSxuYWpd/LT7ReW7ZfFPW4x4+aC/WLNYkKuSiaZgExxnUiBplkm",
+	"Yg2KCsTUVNgLE6SbS7FOe+6TwTEEAz0yD7zXJ+n5/IL71hG6jukk7vvhvHB3AmB0uM8XGNMJpvCG1Lrd",
+	"gc2WxZPck3SB13oBQxPPzwP0l58kUgTFEWOTGPEoh1N8O2UJM7j6bqjU3erFyZWpSwibGw4mX+AMno8F",
+	"OPNLZRcCzp21w1QusZzdCh7KEPW9VSg+idhR0LvWXUS7q9jCPZ1M0BfbPnv44yh1XUs0olb0Bm6ayDLq",
+	"wA/hwxIilDOM9zFFzLPjGs1puZTgAt1T3zsTOkuN8CAuaxRbPehmD6PPeSG8RjGbwJidVzegLRRUegX3",
+	"cQpOMp+iD4wLq6rGP431Rd+SpcgJ2QYBPd6JFlPek21UOaPlkCr3IUjmsukAgmSuk66MmufwJ4HT6UxZ",
+	"ADZWsUYhIA3qe0IaXxVuYlJGe9cjTgWZ5uoLgHramhUvj6TjDrasK4mxB5tcHhq4aBHDnBCRPCQ+4Wbq",
+	"KwJQRbMq3BBxr5c0lZt3ITGZmGKGQYpW8hIzTJLM+LW0r7wlhNTrI/eFfjX4WwF/pGcy+s1rP/2Gu+rm",
+	"vjfHcBFtewGVPapG95aQA4LKHzLR9QxMCx88fy70sG87R9Ld8VdjtabvdPgUqKMvJQ1jJUtAMsQhKBiG",
+	"BrkWFFdJkDVDZ9fnE/iWNBxZUg1bFjH4B/6/DyaT7+PkzXRybC15419+EjFKlMRW0q2AG07bj+8he/dZ",
+	"66fPBOjcJ60nzxVk3/7f9uN7Cnpj7Q0FvZF8o/XdXSQCJG4M1VdfnxBI1kRdFpfBbTSjSI6NkOQSa4gE",
+	"LnmVbKIGMYi4TA5joXexeMQX4vYkML3jqbboSl9B7Zb3e37RIxisrIQTSEkDVQkXEfxnUAYKMivcvQAP",
+	"hNEizDJIMGbVcN2qXDG06IdmICSMsHcHyX9Rqymobtaxrje5y4/Ru0uoyNRQVEaOOz4EqEZDXlSL1czk",
+	"hlb9V5MUDWK9+fbF5WvXc9OL+UuL7+QW31sM/7xaT6ezoyJP5U13lFi3hRTZJjGaU0xt63biQlElyVK5",
+	"ks314nSKOUYJcxGbJJcNLrjbQhLd5Jb8mOLfkvCq4k4KeIBHM4E6ROrA0+aqmfqCVVWCqRnQjAMKw/Wn",
+	"0EKE6yDJ3zYZvUYK75BmbOQqr2ZHRjJjqFYv6FoRMNXPLM1MoQvp3PmzUV7Bejl4nPLq9PJkbIzI2Aw/",
+	"CV+Ke3ZDCwWSNpIyOhH7tNUMPr3wzmLcc3UzpF1NrRz33FYb/H6XIgoqYJOMDtcNPbjhmcxH1yevv7M1",
+	"ZZSuLq+dX2lee/fSQvl8pbi5iGvaZd1ozGK8WLx0ZYl1Pft8VYJqgh5i/gpQnM+x894uk5go9AZp9m7y",
+	"+M5JRAyEp8rHjZsPRNziFScGwb8C2WVxCkby4Sxt32+k7vAjEoPJQL18MwjDfiGdjmpavgpIl2w/DRhy",
+	"pVkjbTXdumglsh7XX6TNKTR6MQsjVPZTLDRz/zz9pJNfa7s1xzMavN19BY0Fsb5NEncbg+OE+8rUAOO8",
+	"Wi02ImsQ6Oww4fl3JiEmAlOkQZ2rAGL6/UDNQDo2LVTDhtWul8u5zgokOA+4qgTzRBhJErIjOLavKD+6",
+	"neJqv40V5uu9obNymag+Z5YqgVsu7gg7a5eNYAKTqG5SlsS12Dl4R8p9XvSCiAZRrVj2nVt4a3ZeQZNX",
+	"VhbW5L/nFt5auLKiyOi4gq7MO/9ySl5EaZaClvPLywDIOj/Nf1ycXF6+trA0vTZ1aXL+Lf6byzOTa/n5",
+	"pYW5Oeenpfzlhav5aWWVip+mFq7ml66vTS1M59fEoPz3M5Ozc/lpOCBwHwT9JSToDUEqbob7f8DU28kZ",
+	"twdPj81xRs52VUvYch7xNqEt/10SuOeDCCr6+PnViCr6FzgAOeon1asqTo9mUeO6xeD1QC8R+Wgo54aQ",
+	"GvJnYHO7OjuMKqxueEIRe4DF1LQIVrkcy6VRVaN1K6T4296sMKvWJpIhBSPYFVE3j/8fOR4IPKzALLF3",
+	"6Sv7+gT80QmnVRU8DClFZgpdkysSKbRklTqYcyZyQH9EehEgMItrSaKrYRkwPJZN58YSgZDJmQ/SybEb",
+	"H49u/9sHOHkzmzx/4+OR7aTv32d/EnuP54tinmy8sb8AWdeAVtyhXZR/nILLqKOGxA2DUGvxhdGFksZi",
+	"j6FkfkyvUI0fwglkNRgya0TXNVqGv8ChIlsWOjM/M6Wg+Znps5BkwH/vzC6ob1v7+4c7+61vn9hf3kL2",
+	"518ffnbX3n12+MVdlB3A0kJbGCZscOWdtvNoG9k+Pu/rSPWG6Q/IQzIGMLeAXz7ZEHw4/6QjKQIZLoTW",
+	"q/yVUCe5xaWF6StTK9IoSSgiUWxy+jIYDAuL+SVAlV/mX2jbji5yPr1PT1VIcSNet1ewGZpiNyPNu36Y",
+	"huy1Pu4WxAs+y9Tx1zq9vux7NBp28v6mhNYSN9POOwRkOp6FEEfzV9BICE3zaHx6AnvYea7y+EQ3xk+2",
+	"MBXfYQbB1L3sEDaLEXVhQjUdTv52bJacgamsBO+DWwaT4RY0xLy5dKZcmzuR0E1inzeFHjcf70qtrcXg",
+	"m12X5Q2KaV/ZG5UObUAl7pPKKFFQLplNpwN32MEeoW4KYl3VwO2PbRoq695lKQNgd0Ij0b1HQU2ZTXdJ",
+	"Dghc9+X+PZtO24/viUEdHMtgVylnpUeTSCcViV/y32PEs1LkAicUysHFCt8H2UK0SBS+EzUdF50rWHkJ",
+	"FXPvU7251RhNNq0C07rf+0QW1e0GJrC24/FRlExBTvIJWz9KKRSw//qPrd/uRgvYI/in92/bezuH9x+h",
+	"g6dP7Qf3UOvps4Nnt0LVMq8Iy0Lc9zSo3iFE1X+gvAOlj3t4ve16JRWAxBE7mlwM7rO3UUYmNfn+u5fn",
+	"WO1KaaW5xWYuLBa2NudS71fHNq9XZ5rh1I+x0f7yWQJfjl0XE2WUjmc0dWV5ZeFyfsn1ewC9XbhCN8LZ",
+	"KfLByAYtBy3TuAwEeMAU0W9KiIpwuO13T65aXw6ZTNuITmmBEhlWd6spZEReOLMdw3TBJsJI1zaJeaRQ",
+	"XNR4DVQgtMlah/sCd7YKGuz1jIw9xK5UMwMRSKcIqIh1PX45gsRtst75UHIPRCdyzTKJXgI9bVZY+Epn",
+	"qmKwKkH//Rd0TaMqa5jRGEJPd00Q0pCFJdI9gVIGcfPk3ifxxVagU09fN0v8/WVCaNsdlPc78J26SVRF",
+	"5PwTeS4QM5DJumxqdjyT6WtTzXDSQDozVlRzOJPMFLLF5Hk1R5JjpeF0ciQzmj2fuzA8NpLG/tHrdbhm",
+	"75KSAs/IPQfi+w90gDbeOVN83BUnrjrnmDk5ZD07U45E6GbGuQN3mtPx9N+rnlO2TCwLF3Sy7BZahG8J",
+	"p97JTztVvwUuFyzwfoqsSkzRp18ACTnxOtMv5ienVmav5hNKYvnK8iJcFiaUxOy8/HVAzPufiJBmhVm1",
+	"KUZLmlE9mq7ufN3h9lGNXHhAtpyJKGukul45ODcOP+nKRHw2cbvBlxnPA51y8lacYllsoitLs/I+ps8c",
+	"vAqj5WRZ01VGy4NPxGuXNSfzFg0CVXwFyKET87eaNY2WkUYtBndLtdoLyK1rtyfHkwHurrb127yeFdz3",
+	"AqeNO2OtX33duUnFK+KTXampxyq7aFPpMKnrXqUDFFV1rHXAFJFqzWoiXTMtZOENYiKs6wg3cPMkCx9e",
+	"tcz73mrmQoK/U1nbVfGHUC0bcgwck4TMp/MwQa3KVUCma363V4fWIVQUX2jsVqpjYbOCb2tCD4cUWvaV",
+	"vhANMCzEYaIgHZ2zhDQ16gscqZ63a72Oa9ezBjXjzvDxTmkkJ+RYYege6kf7r1EZSBXp4CtLeiweiSm5",
+	"jKu0bHd+25WOaNxLdvw9k+tB7l0GtZ1fO4eDxeFYsd8iwcmbk8n3e6sbyf17Nm0/vne8khFYKC2xNtUi",
+	"Tp1cJwiIBgkWrHWsqYv1zdoWug/Wi371GOyllksfg53cyuWe+IiW2PEMssAhfQWdMt8G+WJ4ri8lfLKe",
+	"nCr3nci6rhJDK7XJTBxwmHw4m4sLk/eeCA6QP5racQ8mEIbm/C5aOkbD6UwPOyOGltPpFhMXVDve6fNR",
+	"/hU8e348p4tMbfabLgaQTL1DRk3x57cdyCaz/ddiyBOqTAOkqJJEqi3qGqGWcCUdeCe0LoO1s+q661II",
+	"SEYIAPCnVNO5y5Veg3uMP064b4vYWveuSdsx9HU6GEbjhlqxgjRaq1sCCwdbogeoqIuuNCcQFrsO6ZWA",
+	"twzpS6IBqYJMoqusKv4q8yv7NCdhQ2agrWKMbvId1LhUEAWVNAtZDGJEosKQBZy2UF4IOLMH+7+yd3fi",
+	"e9rFpGZyAyf89UXM1ys2U25Q8EttcRgjt3IeqFfbsDwgvUFsV2SqEnXQoXkXIyw8h3eh0augMZ8KZw0s",
+	"MmstVNL4yfXRgJ9iMCf56YExTXTmWm5K/BtpqoJyWVQhW0jVypplng2Ft7rjk4UCXzhZuvFxLttD8AtE",
+	"hF8WeYSXm+xRoZuEmpLiJnQmRKUacQs9JqQ8MFHBwLRYQQwwBdC6yormEDxnpqrqOoQOALLKqpsKkklO",
+	"cqZAyirBVKNlfuIILlYCsU6vZMTX2dXXDdfXx/Ti5PSa7PDNf5qdmwsA2IlrsLXp/Pxs3vfz7Pza4tLC",
+	"W0v55WX+y4X5mbnZqZWEkphZWLo4Oz2dn08oMQ3WZ6fzlxcXVvLzU9fX3slf9/rrtOvqPDc7nw/MB37h",
+	"tzYu51cuLUzDM5NzcwvX4Jf+N+J6ZMW3hWjXYaZNT6B4xNAwoH94sDAEeQgMO4IgGBavwV+JIpWgpRXz",
+	"RvTaLQ4rsZt+DWW8QNq9TJN3Eu3huPIjOZxOI2a4gHghq85BqexVFYD678EMgYn2UnXQ1i4RU+vG7EI1",
+	"9UevBUrALATFGqVJyRkyrlQNcrzGEUYqsywiqhAc6wD6k51Zl+rkMqNWZV1B66BuU+kUf3T9rIjxeIAQ",
+	"H9WJ0VRQDVSWgQSSKaphA1eJRQwFMWOVrvOh1x0QQPklKKoXDba8qxiD4EgphH9C/RTFXas04U62nTL3",
+	"0MhkCUbgq9evX7+evHwZHT68b9/ZFRGEJ639L1rfPEf2b76wd5/Z/xHKSeumJcTOdAwKRl3g6AlFVVaA",
+	"tuUaJRJ2MOW2dYH6soahWQStpzPpTDY3PDJ6/sI635z1AAb2+oTkOWmbiYNfadYqhGKLRLYhDKDtC9hk",
+	"csFcj3RAlaYzcIt0Jikuk3LK8Lb85/D2v4l/nFcuxBWvBGI5vtU4jYQDU3J3KroxHmEvC73nl1Rh6koW",
+	"FvZzBXt96rmRQnRd4DNySouxohwYeyES7AsRyF47zp1Hl7Tirm5Th0O4GCjAixQDzJMtq6fE5go2Fw2y",
+	"qbG62RtCXi3WJl+paCbif1J8YI6aiTJBz7xzoF5JmNpNEpckQqomqoHoKsOto1spEhgeQpN4S44vk1o7",
+	"fM1iFtbzOqlyjRRY/XDWZz5r1BrlNpQ7WLrtYIu4TIIj5Tq/F6lBAQMVyBCeX+ATirvJwS3sdGI83OM+",
+	"9NlKW2Bk59pXWLrSoyXcLVhNTBaLpGahdpDMq4mYK5BjOfLxkW7HkJbuGpGC5die4VGCBx0c88H5zB6w",
+	"9Mm5rV7M12OXtJ/zRsbGfId+OD5nNeD8DsqVFRDYkZPga4txaWVl0XW3NIrytKxrZujy4yJWHZXdxWM+",
+	"IQe2XQn9rEqopZU0ebfn+ZvB+cdDeHd3GELCSBadC6r6YuaS43ynTXF8bIc0/v2NiiSRn1E3NKu5zE+3",
+	"7AkDycaTdRF0ET/NOPv+9rWVhBJfRugFg1kJrQsgdci9E2ZVoLsn5DcDR4FWC6U3VyyrJgDKAYM9em3E",
+	"ypAbuUFIDeqNRcYi1rVNIuAEdYINihpcFMorNm7xqUy0YOEuYDKdSSvI+ymbPptapav03DlIrjVT586h",
+	"yMIguvz2tRV0BtB+FLRuNWvjCFv/8mHDWld8CaBnuQiGq/L1SdnrCMTvOBK53Oh/bn27nkJx7T5XKavh",
+	"j+pE8Vc38EW5SahMVxG2UJWZVgpNuusHmS9aLngTiWasKtJ9rFusii2tKBIk5YvON1KrdI6VyxDxqDtJ",
+	"FaRUIkWLf1pOSudDlysBIglDeZMYnD9UxEolboJL2k4KW5oTd1lakJqJ1j9edYyuVWkhrTq212pi/H9u",
+	"fausQuBa/LC9PoEIuMOxDjCQMDik0Kirwt1cTYx/zEfZXoeidkeNeo6XVKRCh64LFTreVoeup5C0l8XK",
+	"ZeyIb5jwpVap40w5B8zARY2WORHW30tKAZecnV5HZzLJ0eFQnfO6hwGYWkveWD+LBII0qVlEVVAVq0RM",
+	"XTayE2eFFCuMqBPoWm4KrYM0qGGDUGsdqOO8npJ/k3FxTKUoi40qsrq4qIZViHCEzPtGWDeZ6yetD1UI",
+	"PxncLR7iLHlzHaa0PsT91ib/SbgGBmPyMPIj5hgFkKnbBFJSJpJ13VRkRvl0LeF0OY0WXAmLQGb58lkS",
+	"mVQ6lQbQgxqhuKYlxhO5VDqVk/FGEHdDqQbR9SRA7Q992NgwU06zinK7xDWZ3SpM7Jo0+UTAlbv9XM05",
+	"aGIbpOkaa+dHMufj1gvU46QkwNZAdiANq1vgfK9Lm2A9hSap0w14la5vaOq6kEnC/+POV4lYxQrSLFG6",
+	"rThyAjiW72Im7XZgASqKaLLGKNxulIn1dmNDQGKaNUZNoRKy6XSfvVQcxC2vs8fhwx378RN0+NOvoch+",
+	"95m9t8N/8vf1EG99INHVXEg1QFDzwaYBSloAGg2Q0CT8GaCdSYizrT6xybaV/r6d7fLthSyjm5dHs7Wp",
+	"jMZGP3z3neqF+WL2SnPmvaI6vLFQXTAvzrLr1vtZbSOxfaOPbh5BwLM2zTw2CGdRK9RqZwoXKyQ5xXmJ",
+	"6fEInjqjZX6GJAzPBqmFjFQBCcelz1YSl8mbuXQ64TdahJfrLSVs4PD5DmfH2q3SPXxDbdpNbyuJEXEm",
+	"e3p9lnKDD+tgtIuXsz2/fBGrb2GLNIRlP5LO9fymvwUUvDrc86vyiytalbB60FRLjH9wQ/Ex1qILzyfD",
+	"MaB7m0GlzOUlLpt+0LqtJBc8SWwlubRx9mwr6S+xTkB0CdrhAEpPYjzhN5lgXkPQkgR65phtxWZeosZQ",
+	"4aW5dTmiMUK1bvLDxiUX2cJFS29OuHIS6nAhnVOkH5optMwMi6io0HSgolNokRgmd/4QNxP4wKKjiLCw",
+	"RNpimUEO4Cot1Q3ICrQqmMtDJZ1OpxBUlJoEG6KwtH2Bb4zU1DXTAnh00CsyqCsEWVvADVepaWrHjC+N",
+	"vwfx44SSoJB+42XS9CYrvMLwDvMxPS3bFb04bk6+zMle5+WHUu8yNzguLnotGJQdw65xM9S9cHGfPZP8",
+	"uVZdJqrJKXLLlExIQDWJlYqLlrYpbhNFBxN+gkM1FNGCAzfpJ25Nri/Y+0lwEsD4QuKe9Q6wDzKMJHp/",
+	"fFm7SRLbN45tQkBOd9CGOPhh/+Dpj9DFa/eu33Bw0m9kBIcLyCAymhuKlcG1QLjVSWiBiGrGiX5m05HI",
+	"ZDoYXkxvb8e2eEOtP3zf+u0uNB0D/ItoJ043cs2lLh+mFO06d/DDLfvT/x+JRXdabaC3UbuGRv7U5gA3",
+	"y9zMuB5EgZzKdjEhmf78QaiZzI1Qn552bXYCyZQffOx14WrXesttqhXohRXQWoHKUX5yfeDG7cCJB/Hd",
+	"UDUrZ4JAZmek345MjPbV6d4Id8uRh9OJ9nnywMnfDGsML0/T18vG9YnOb58Qb2SCvJEZGG/0bBPHtDuJ",
+	"MYwXAAWsTFLcJBvuw4i8iF0ALngz048d6PW7hnd7tyFnmFGAQtXEqcncv8nsytJlYdnBTYnU1T6TGBha",
+	"My3DRb0MmcE+zLAuBrGSqDEzxgAeTo95ESZNhWprvEEouPROSheALHpzYQYqE8sMQyo6AbhxiKLIKjpu",
+	"VQTQGUU0yrFHRHBmlYqerQ1IcyCcs+VlfwWLdv+b0OFcBDbApE6hBao3EaYIQAOQ0DSyu1+cMVx0W/FI",
+	"j5CYlpNP2of2d9RVSCUCoE6gFWhXtRatHQhoLM9svOFHgYzBuQtqqu5IBlHR7zdR3St7+87ewV8eoYP9",
+	"R4c/+1M7ndCbsJeZ+NvbzqawEP3sr57ZDz+xH9/zk7DtorOBacKrh3dvIfvxZ/ZPn/hn6kJL+GcqmzsE",
+	"J3nw11tioH5al0a7O20H70hAUUQMzswAjxyyP921d/4YZ4W9mrbXqVnVn1nlFkwc1axq3+wZTk4PLkAX",
+	"lu3rCEZOSqB7qL+o/OS7s4SwvD4IdV7hP5SS5YqWG5bbBBXj3Qu9vdLLDyIH/kYb6RQ8BDJM2f4MtJNh",
+	"57gE821/9tjb37+V28nIFRJTfS1t3HTvNu4UoyVdE2kcw5neP7iImzrD6gpjc9iA4MapaX1k01qcNR8O",
+	"eD+GdQCZt59I89DHgkm324acO4eEsa73HectE0vataEob5fAmBOAPX5MTCwhpCBc11o41Kc2yqmN0reN",
+	"clKhmE5Kyhc4fz0VVe8ClJNinlkzEOQ91TbH0DYLlBxFz/QVwMFWsdIG1k4zvQ54poWbZgqtSwZbFwh6",
+	"2OqElzLh9gGqYFMWoarI1CCfCl5yG2EMp8dSaCWYeLVKReBHZloBCpfs3Y8NSCWrm0R009WoGzcSKUG+",
+	"Rh3O7StlFhJCBWHaFNlTIpnfSSpLoXkGhShOX3PZtmiVGlq5YpmK6K3vhoesCjOJr+ekkxQDBJAXYOJJ",
+	"oB46M5weO+tgtsA1MEBAhCJeccq47mIPHU8fHzVA5aK++FJcvrpr7+yh1tNbBz/8za+G2wScFPj5wvnR",
+	"keRwLptJ3PCFW+RYEtnXDQ75hDmwhVkj4Wsje+++/d0t/+fdQVt/+MzefYhav9ixv/oe2Xf2Dp7uIXvv",
+	"l/bthwmfnvEX/Pk/2LP4j+JC9RSw6dcakssnsQRo3fv9qSX0j2oJ+U/o0YyhC+2NIcG/L88Ykqm4HkrB",
+	"P511dBoCeM1CAAJMw6nnAIZGTOKuvdhwgCg5SFY0+Vqb4MA8aRDTEvVxTkK824RSo6ioE2zEZI+huOSx",
+	"DilhoBPMI1sor3qOjlOE6B0FWcG5+xwa0e990zlvBXfQllotAMg8FpbAbrmI0wnS1/ixa7dHSPSNfjw7",
+	"Nj7c7uOuFeXDe3AnFCzTPNKMTigvI9sxLyO8XSeRlxHbMPIfLTPjNBjwEvTONVF9XqsRSlQkAYPdhna6",
+	"I3sHHCXIdFI/Pkt+6GPvh22hgnRixfb+MFmkPzBY2il0TdSwcZWKKkxXTR8OBCSQCJhbtNJXRCBOZRlk",
+	"k22QYMe3E1JaATDErk87CLrHV1diieE0yz/fPbz/CHGHG9zgU5fxNHjeLXguzgwUqsOxeYnOoq9jeqDl",
+	"yqnL2JPLeKp7j6h7V/AGCXT5AUV0Ms6ekqjV45rW+Fu+UcR0lRgIOji6rSlx1c8VE5AAWmZMhdJfgWW6",
+	"7gq59RTy5gSha88gAG3K34bANkS9Y6+I+ddfuA49ViC7xIy3GAsrxef7XClGKy18+YCxDT6RfWfP/uG/",
+	"4LAAfVcqoklWdOzHt0Nj96BtvM8/2G99d+/gr3ft724h+4dnhw8e9pNS+BbfpxMNTvu6mkZsjdafb9kP",
+	"npzaGqe2Rl+2hjg2L9nWODU0TmPTr5Od8hbUXKJAz+cXGY82yCbBost2bGGIC+wFzEVxlSgSr1BASjjd",
+	"7JygtAP35UA+yKt8N5ENhmlUmMBma+PoE6y/vJtzD4oymMT2aC/W0JAJ+K2nEKYUwGCypXI/Gj/YCPlE",
+	"VD7sT/guesf+4dlJZ+bFlLj0rfCDdTD/bAo/UJlz4grf7ZjxOuTmeddh/2yq/lRlv/QcP/fwvWCt7W89",
+	"2i5sP8fK/t5edUugkkFxpdJLxJ1QFRAZnG+dXLBgcCH0uHyrnef2Zw+R/Z+ftX4Xq+PkO7ngzeMfft/6",
+	"9R4SL8O1I7w/ODmX51+NNHONkXXw4Oml46l06k065blRrutOhqwpo48vpfhlqE51Vtxo713MMANKyKGx",
+	"TRBqRiTnOi59VfbKLm6IrBeQaSYhJqDhU8j7FUCRMrUmNicXZvO6eRbCl7Af/dj67SNkP947eH4bHd5/",
+	"Zu89esX8C0HeiPgNzPg0pngaU+whpvh0x967Lw87XGPC6XnBTsYVeZ5PHYtTx+KFqG5x4I6orftMDnLh",
+	"r9sr52ULGxLeRdygMonWohIBqwtVOwJVt8AsCRFtptA10OSaKjR4QK3DPaUFCNGAneu0QC40kUW2LGiC",
+	"zP+tVcn4Kv37rbuz006jkNZfd1r7t1o/3D58+Lz1zY8xGPx/v/VzdMZJfzwrDIWSVrIqqIQ1vS7wZjAy",
+	"AEK0uGE6YDcl5oekFt8dgWvDB/v2z36O7DtfH979PZc+D56gXLr1552D/R0khJS9+0zKqVBDkJR/NlnR",
+	"c4eiv9+62+098QV0+Jsd1LrztX3nEbLvPGr9Yse/0sDgubOpVTpJg9cgYVAeSohqonVm1dYRNlGD6Pq4",
+	"m5yhWXDhLF8UO8YMZNYItQCtJ1z85bQMS6FJ+Th/apVKmEFoCyRpriDsYD9DR2lVZCpbgNM8iQoGa5gi",
+	"YVkUnemsXBYFzxuE1PhARcY2NKKgdRe1YU2cwLX/ufXtOjqDURMCz5csq7ZA9aYs+gKEc4u58MRw5tfP",
+	"KgBrKLoaWgA3DXjFApBYYBaFQQ/5mYWVEXlsFWQyMWOMOEvSMjEgqB04Vs5K4beiN16DClc8haZE47dV",
+	"6uyBWCVfv0ncdjWFuqiGA2LNCSB0QFJyMNnLBNiHz1DXqpol8gxH02mgOj/P0BDFidKfGRod5qSdXdwc",
+	"Pcs3bzg7JirtULlOzFjQZSEl+jWYlwX29pRBoBkB1nuJA+RFxGFSzLafNyCL+XjWOa5bbM6RiH779V7r",
+	"F18iNxPZb8L6XhEp3x0BmuItIy6O9ehnY793xOGDlltgcaJ+z959bn8bwK1iVi0xnhgey6ZzY4le1+XA",
+	"kfSbfH2ytx6dYJNiqew4JgKhGDJXE+MJ0ny7UnirqC1ob8+8n19aeXd51pylSyPFqdnR2epM+p1sLadO",
+	"vT2WIs23b6rXZvmDrJAdobM0nSpmdVqozqTV997WA818xzMX0mm+RmBo51tGJjX5/ruX51jtSmmlucVm",
+	"LiwWtjbnUu9XxzavV2cgjYk/uiLy+S86DSqc1sVt/aVer1SOjR42EJCwmDqAaNetvnGKvJqCM04VK6QR",
+	"nT2ZM7BZvHRZK707mCNwOcW3nx+DbkegLfSQ31C8cWyQtKNtUn/ioZOPNudYCyEU+WViJadAo8ZfaQsD",
+	"4g3TNS7g1ppCg2IwJ0KA8mHLI1PKkpw6XHxTzaQuNRfGViYn0CK2Km/6jY0JdBlvJSfL5M1cZiQ3mk6n",
+	"J1wjZQItk2LdIBNoGVfJsmaRN+fwVv8o9S/ELZVSGnL1Tz3EVwZaXzQaEma79LZcRe15jtJ7i3EZ+3MU",
+	"uxYtzrFyUqOmwk34JKtb8C9uD7soC9oGQXWqOtXDWNeJ8YbpwOQriPrKHifAgeD2rMHN4kJTdg8XjS6r",
+	"3EK3KqQaLoJcpf1VQS406BGLIP9pShvPvczSxnOnpY3/HKWNpzphUFWGAdkaqTIcjDpgouAhPnCYd9pz",
+	"uYFDUe4gGuk5XfgCwcQJCLz4OrQ5lYFezkIkZSEuUsHndWzZKkJQC2KJEQEru/8G4FsibN2mRfBRGblN",
+	"5+P2BjGrO6Blpyz5cu7gRZ8VEs7pHQD7VUsYsHA7Jf/4L9ZD6OxUFe3tAmjswoxyo/Sar3eyiIym0IL0",
+	"q528Xx8OvCmwsaDhpVUhmuEgZ8Wm91bZJlnh8z/eXTofJgRwFblj7hC36oP7FuUoJxqnEgtS41bUVtgE",
+	"wnf27jPkPP/i5c6SmP4EoowSGVKGbo0v9fb0tBjitZKb4hBFhVZAfvp/378UbdcA4zIgGWIkLlZk1woR",
+	"FEL8VBFqce7lv6jV0JmlmSk0ms1dGEejSNXKGnd2c2lkng3cimqArggXm/BrcQEH91DoytKsIu+h+FcZ",
+	"tVYpoSq0YpU3aO8uia7NaNZCzs2aJdOcRMNMcWVWIISiIqMlzahyFiyQskapRssIU9JABoEyVBOu3+DW",
+	"SoI4RIT+Kg1J/QlxLaSJfovQ20xcMmFvKlwziNbm8J4TezYn3L4hsRqjTCxHV7h1Ww7caozagDUdW2vA",
+	"KCGr7td/bP12F9l3HtmPf/ma6o4CKdc7LasN2GBvOPv+aP2xwfb7gs/3KTrQcMi+/0f7wT0k1gaVqr/6",
+	"Gtl/+6L160dQigAt+kNd+Y+q+vhZ61aCIFajiPbJwuLjfHmq8k5VXq8q7yKXSNxrhw4Y4bSNASq+iPsw",
+	"JDVGh9o/qRO5EhLQPQKDPqQNJ9y/gVcv+7WbGyboA0ZJCsnG6sgiNOR4KIjgYsXrJY80P2rCKhXZJ2EG",
+	"k0FfFSxNSFMZ95pbiwmIhBeYcK32hin+JCbjS1kJJLPEtYsSNDq24vHR2ncnCZJLJjK1vX3vU2ZNiS+d",
+	"7J26Y2vE6Zw2yibSZqV6c6sxmmxaBaYllAQtmI1mMqfWSCGhJDZGthrDyZt6tfoR35JCtpFNDlsl8KQ1",
+	"w2wMJ0fUUo2/9+HNemMjOZyzGH9PL3y0RZJZ3aKlhJIof2hsEf6kGMUwt8rJkQIGtqqVtrY2ksMGpixx",
+	"I6hrwk6Vs6xQmlbr6Z8O/vTEr37u37b3drhaOnj6FPTU02cHz24NSB8t+enXg2LyufyyMfGpVjrVSr0i",
+	"pgoGjwkfyRxBLjtPQjl5Rnc7pbQkZJkQ7cW6YRBquT7MhJe+KKIQWDgw4uqR/851oNxEUcVRAFn3XzmZ",
+	"PMq9J/4Sd7IuQGLd8CotVrCBixZXZ1Ba00QbGlUVEfOgxAl2CzIT01K8REAuYrFs5eJeenLfSNVKJT6g",
+	"q2SdhQmFpevi8nOV+qt63FG42yibLk44SpJI/P84nQZwuIveTfEx1BoMFdICvjzdGLB5ubLFThlllDR8",
+	"f2/t7x/u7Le+fWJ/eQvZn399+Nlde/fZ4Rd3UfYonphAAz5Z/SgaJ4ToAqRof3HgIxvXP87jLz6UJwj0",
+	"IsseIvklp2UP/3zw3IySN6B5xwklsQTS4NqksOTBMfGBxoncGstE7zCDYIp8j4vqhgqRmSbOnauEQdUs",
+	"RFljwontIS+0xwxU0VSoXDRRldA6JLdoVrsMlUXfvI8fKdJ0fYHqzXBypA8srfXdXXSwf6v1+TfClA23",
+	"tHUM+nCFXJCSbfDXuFXuII/JlOmOFXKhQT/95PBXt6VojB/Uyc7oUv/WJlk6CmwlVwAewZc7rd/dHZxE",
+	"9m1sJ3HMtb+P1gqSa+UHibIBXPOelmm/lKwNrVhBpqiSMFEVN/0ypG6Sf/VJP9HMqE/hl20j/IaKFdKp",
+	"JtuJ1WTTaSSrsxq4OdEGyRV+lEzDTeC/37rrA1vcfWZ/9T1yIOKeQaa1wzl/v/XzeOuUFDcCEJXHCPdr",
+	"ut5B0iEHWzkSgJH74iRXB6TSthJr9gZlU48jhyXTUYTHFCfYiZqzKqFaG6jIKAKnox4q2PTtYlQuTxML",
+	"a7oZPX8DEvJKF1IHQj69ndi4aoNOOJpRCNE2xAlrwva0GYRW7Xi6O5GF08OxDL4foPqDE9wtpLVJDFUr",
+	"vtxWjKfOxWunZy9HFKuTmQU8MFgtK2t4OgSvmIUtEiiXnhCVobq/qnODUPdiI4UWDWISUXxaxjLfX6Mo",
+	"k5ahOXA2vGwvXCVI8iQz0BmrwZCFC2BirFLnGzJcdHYC6dgihrzdFx0bBIw00wl1M/cbFaZ76ZyEqmYK",
+	"TVKkqb7feo0f5EfawTsKGv3jF5T6ToMvo+tne4ef7KOD/T/ad0KwL/2VAPZ1dQBDn3D6mtzzkCaEdba5",
+	"EhpggWWhejV3jMLKYu7qh9ezV28Ws2NtiisDilFsolCHYn2D8gnlVnVThpQ0HLSFF6cP3WN0Wgf2atWB",
+	"5beEQwKwu34dUgLgB+eoDDac1gsEIRQCQAZ/uBRAqmOBbyAuLCZEOthxiwAIVRe40+qDLRw8pmDrztet",
+	"b56jg+f7B8/3UW+FAeIViSso3rQf3LN3HqGXXTMACIMK0mBrOI35fzBtnlYQvDSzdY6VAbKTUQDzE3XJ",
+	"olRmMHysxAfAVwK1Q9qma96ZwepMhVuQVWZaKJMeh+tG6M4trlaJU//DdJWYVgpNur0rOVdX20J/65pp",
+	"DY5vrQaLdPYAdv3lPdS6eyvOIvGE2gcBdA8ZcIhC1UVqJ+X1puOHiy2DSw6DVQn677+gaxpVWcOML3XU",
+	"MacAiYLWZcczGfkJU1MBcmGsqA4XRpPnSzmcPF/MZpIX8AhJpguZYlbNkeHSSFoUW4ZBSmJXMbySzY2n",
+	"s+FVyIW7y3BzOZO4VuOrkYWU3mrSmXG1cGE8M54d77ig9HgmHV1QDmeSmUK2mDyv5khyrDScTo5kRrPn",
+	"cxeGx0bSOLF9ox3kwCMpU08Ck7oXmNYVr97NPBWcLxGcWSbVS2EJbq1ncLjoUv96MtbQ0Mempm53tYn8",
+	"eSKOtHWGOEopJFoJV1tqJowMFwsFgsCGQRZjyiqV4Fcmwk6lfgotOKUBmonqAhFLQWyTGIADxqqkwNQm",
+	"IrpJ3jDFq8PxCZOEOqDGUQ+/LcPwMVXFy37heiAIwNGTcFASXMglatiqJJQEFWglpqZ2RNUoMaMK9ej1",
+	"OjwZRtk4EUzqfgzHw/vPWnf++gpajK9JKPb0vnLABimg+AmDYKAyFJ7RaIm1Tc/wrFOB/QyeY4Mibr75",
+	"+kBEut4RaHY+y4c+WTwxe+9+6+mzWJD5YzZDGSw+1zE7g8R3A5GrP8GMCWcXe2wNcpoa8Xq27vRbRVEk",
+	"3ONf02wSQyu1xzFyEiAaFYGlIWJpZo1gWdKCqSiRrACQLC2n0KR8yDGhoEM2Y6pjKmWkUWriJh+3GZVR",
+	"ck7HFk+bWNfCCOyP9g6/+j2kI0DcOlY8+QLnw9ncPxaUoOJQRV51+GRXiDT248+OLaSuwk52E1HuJR8/",
+	"Jqf+4ksTNrOmcJbEXZTcFr4nA3IQg2H7jxMCA2eyblUS4x/c2L4hsjHiPSQufMpi8hOyFAPuQLmDSPQS",
+	"/Eh8t77c8TE5Fxjc0pBIhHCJKRcSg9iGNKo4twaA3CagYzz3iXiN8COgUUlLq4o6PBMViKmponbfyd8N",
+	"DOMvEIkOdq3ixy0CsQnZtdjy/5o7syrzDSt1QXS8S6whWyHrjG0gXLKI4egSE51xwC7hK9Di5GwKieRf",
+	"8JrjOhYq/D9VOa+mbxIhaPboZDi/b5CmKdSDkPSBA2f6RuMPJrZvbP/fAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,59 @@
+package jose
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"encoding/base64"
+	"encoding/hex"
+
+	"phonebill/core/auth"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Devices implements ports.Devices: "d1." + base64url(tag, device id, HMAC). The tag is a keyed hash of the user id, cut short; the
+// HMAC binds the device to the user. Nothing of a cookie is stored (decision 4).
+type Devices struct{ vault ports.Vault }
+
+var _ ports.Devices = Devices{}
+
+// NewDevices answers cookies keyed by the vault's index key.
+func NewDevices(v ports.Vault) Devices { return Devices{v} }
+
+const (
+	devicePrefix = "d1."
+	tagSize      = 4
+	deviceSize   = tagSize + 16 + macSize
+)
+
+// Mint answers the cookie of the user's device.
+func (d Devices) Mint(user auth.UserID, device id.ID) auth.DeviceCookie {
+	tag := d.tag(user)
+	raw := bytes.Join([][]byte{tag, device[:], d.mac(user, device)}, nil)
+	return auth.DeviceCookie{
+		Tag: hex.EncodeToString(tag), Value: personal.NewSecret(devicePrefix + base64.RawURLEncoding.EncodeToString(raw)),
+	}
+}
+
+// Read answers the device of a cookie that Mint made for this user.
+func (d Devices) Read(user auth.UserID, value personal.Secret) (id.ID, bool) {
+	clear := value.Reveal()
+	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
+		return id.ID{}, false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(clear[len(devicePrefix):])
+	if err != nil {
+		return id.ID{}, false
+	}
+	device := id.ID(raw[tagSize : tagSize+16])
+	return device, hmac.Equal(raw[:tagSize], d.tag(user)) && hmac.Equal(raw[tagSize+16:], d.mac(user, device))
+}
+
+func (d Devices) tag(user auth.UserID) []byte {
+	return d.vault.Index("device-tag", string(user))[:tagSize]
+}
+
+func (d Devices) mac(user auth.UserID, device id.ID) []byte {
+	return d.vault.Index("device-cookie", string(device[:])+string(user))
+}

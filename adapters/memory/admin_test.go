@@ -1,0 +1,45 @@
+package memory_test
+
+import (
+	"testing"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/id"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+func registry(t *testing.T) portstest.Registry {
+	t.Helper()
+	users, guesses, history := &memory.Users{}, &memory.Guesses{}, &memory.LoginHistory{}
+	accounts := &memory.Accounts{Users: users, Guesses: guesses}
+	return portstest.Registry{Users: users, Accounts: accounts, Intake: accounts, Guesses: guesses, History: history, Records: history}
+}
+
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	portstest.Accounts(t, registry)
+}
+
+func TestAccountIntake(t *testing.T) {
+	t.Parallel()
+	portstest.AccountIntake(t, registry)
+}
+
+func TestLoginRecords(t *testing.T) {
+	t.Parallel()
+	portstest.LoginRecords(t, registry)
+}
+
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	portstest.Audit(t, func(*testing.T) portstest.AuditBook {
+		trail := &memory.AuditTrail{}
+		return portstest.AuditBook{Trail: trail, Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
+	})
+}
+
+func TestSigner(t *testing.T) {
+	t.Parallel()
+	portstest.Signer(t, func(*testing.T) (signer, other ports.Signer) { return memory.Signer{}, memory.Signer{KeyID: "other"} })
+}

@@ -1,0 +1,98 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"phonebill/core/auth"
+)
+
+// Accounts implements ports.Accounts and ports.AccountIntake over Users and Guesses.
+type Accounts struct {
+	Users   *Users
+	Guesses *Guesses
+}
+
+// Search answers one page of the accounts that match.
+func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Account, int, error) {
+	a.Users.mu.Lock()
+	var all []auth.User
+	for _, u := range a.Users.m {
+		all = append(all, own(u))
+	}
+	a.Users.mu.Unlock()
+	var found []auth.Account
+	for _, u := range all {
+		attempts, err := a.Guesses.Peek(ctx, auth.Subject{UserID: u.UserID})
+		if err != nil {
+			return nil, 0, err
+		}
+		if account := (auth.Account{User: u, LockedUntil: attempts.LockedUntil}); matches(account, f) {
+			found = append(found, account)
+		}
+	}
+	slices.SortFunc(found, func(a, b auth.Account) int { return cmp.Compare(a.UserID, b.UserID) })
+	total := min(len(found), auth.MostCounted)
+	return page(found[:total], f.Page, f.Size), total, nil
+}
+
+func matches(a auth.Account, f auth.AccountFilter) bool {
+	status := a.Status
+	if f.Status == auth.LockedOut {
+		status = a.StatusNow(f.Now)
+	}
+	return (f.UserID == "" || a.UserID == f.UserID) && (f.CustomerID == "" || a.CustomerID == f.CustomerID) &&
+		(f.Line.IsZero() || slices.Contains(a.Lines, f.Line)) && (f.Status == "" || status == f.Status)
+}
+
+// ActiveAdmins counts the active administrators.
+func (a *Accounts) ActiveAdmins(context.Context) (int, error) {
+	a.Users.mu.Lock()
+	defer a.Users.mu.Unlock()
+	n := 0
+	for _, u := range a.Users.m {
+		if u.Status == auth.Active && slices.Contains(u.Roles, auth.Admin) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Known answers which ids are taken.
+func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
+	a.Users.mu.Lock()
+	defer a.Users.mu.Unlock()
+	known := map[auth.UserID]time.Time{}
+	for _, user := range users {
+		if u, ok := a.Users.m[user]; ok {
+			known[user] = u.CreatedAt
+		}
+	}
+	return known, nil
+}
+
+// AddAll stores those whose id is free.
+func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
+	added := 0
+	for _, u := range users {
+		if a.Users.Create(ctx, u) == nil {
+			added++
+		}
+	}
+	return added, nil
+}
+
+// Page answers one page of the events of an id, newest first.
+func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size int) ([]auth.LoginEvent, int, error) {
+	var found []auth.LoginEvent
+	for _, e := range h.Events() {
+		if e.UserID == user {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b auth.LoginEvent) int { return newestFirst(a.At, b.At, a.ID, b.ID) })
+	total := min(len(found), auth.MostCounted)
+	return page(found[:total], number, size), total, nil
+}

@@ -1,0 +1,73 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/id"
+)
+
+// Revocations implements ports.RevocationFeed over the fakes that it is given; nil ones have nothing to tell. Its clock is the real
+// one, as a database's is.
+type Revocations struct {
+	Sessions *Sessions
+	Users    *Users
+	Keys     *SigningKeys
+}
+
+// Since answers what was noted since t.
+func (r *Revocations) Since(ctx context.Context, t time.Time) (auth.Feed, error) {
+	told := auth.Feed{AsOf: time.Now().UTC()}
+	if r.Sessions != nil {
+		told.Revocations = r.Sessions.notedSince(t)
+	}
+	if r.Users != nil {
+		told.Revocations = append(told.Revocations, r.Users.raisedSince(t)...)
+	}
+	if r.Keys != nil {
+		keys, err := r.Keys.List(ctx)
+		if err != nil {
+			return auth.Feed{}, err
+		}
+		told.KeyIDs = []string{}
+		for _, k := range auth.DefaultKeys().Published(keys, told.AsOf) {
+			told.KeyIDs = append(told.KeyIDs, k.KeyID)
+		}
+	}
+	return told, nil
+}
+
+// note remembers when a session was first seen revoked; the caller holds the lock.
+func (s *Sessions) note(session auth.Session) {
+	if s.noted == nil {
+		s.noted = map[id.ID]time.Time{}
+	}
+	if _, already := s.noted[session.ID]; !already && !session.RevokedAt.IsZero() {
+		s.noted[session.ID] = time.Now().UTC()
+	}
+}
+
+func (s *Sessions) notedSince(t time.Time) []auth.Revocation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []auth.Revocation
+	for sid, at := range s.noted {
+		if !at.Before(t) {
+			out = append(out, auth.Revocation{SessionID: sid, At: at})
+		}
+	}
+	return out
+}
+
+func (u *Users) raisedSince(t time.Time) []auth.Revocation {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var out []auth.Revocation
+	for user, at := range u.raised {
+		if !at.Before(t) {
+			out = append(out, auth.Revocation{UserID: user, Epoch: u.m[user].Epoch, At: at})
+		}
+	}
+	return out
+}

@@ -1,0 +1,39 @@
+// Package passwords checks credentials against the hashes that we keep ourselves.
+package passwords
+
+import (
+	"context"
+
+	"phonebill/core/auth"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Credentials implements ports.Credentials by the account's password hash.
+type Credentials struct {
+	hasher ports.PasswordHasher
+	users  ports.Users
+}
+
+var _ ports.Credentials = (*Credentials)(nil)
+
+// New answers credentials that bring an old hash up to today's parameters when its password was right.
+func New(hasher ports.PasswordHasher, users ports.Users) *Credentials {
+	return &Credentials{hasher, users}
+}
+
+// Check compares the password with the account's hash.
+func (c *Credentials) Check(ctx context.Context, account auth.User, password personal.Secret) (bool, error) {
+	ok, stale, err := c.hasher.Matches(ctx, account.PasswordHash, password)
+	if ok && stale && err == nil {
+		c.rehash(ctx, account.UserID, password)
+	}
+	return ok, err
+}
+
+// rehash may fail: the password was right, trouble here is no reason to refuse it, and the next login tries again.
+func (c *Credentials) rehash(ctx context.Context, user auth.UserID, password personal.Secret) {
+	if hash, err := c.hasher.Hash(ctx, password); err == nil {
+		_ = c.users.Rehash(ctx, user, hash)
+	}
+}

@@ -1,0 +1,260 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/core/audit"
+	"phonebill/core/auth"
+	"phonebill/core/id"
+	"phonebill/migrations"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+func registry(t *testing.T) portstest.Registry {
+	t.Helper()
+	pool, keys := pgtest.New(t, migrations.Auth).Pool, keyring(t)
+	accounts, history := postgres.NewAccounts(pool, keys), postgres.NewLoginHistory(pool, keys)
+	return portstest.Registry{
+		Users: postgres.NewUsers(pool, keys), Accounts: accounts, Intake: accounts, History: history, Records: history,
+		Guesses: postgres.NewGuesses(pool, keys, auth.DefaultLockout()),
+	}
+}
+
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	portstest.Accounts(t, registry)
+}
+
+func TestAccountIntake(t *testing.T) {
+	t.Parallel()
+	portstest.AccountIntake(t, registry)
+}
+
+func TestLoginRecords(t *testing.T) {
+	t.Parallel()
+	portstest.LoginRecords(t, registry)
+}
+
+func TestAudit(t *testing.T) {
+	t.Parallel()
+	portstest.Audit(t, func(t *testing.T) portstest.AuditBook {
+		t.Helper()
+		pool := pgtest.New(t, migrations.Auth).Pool
+		return portstest.AuditBook{Trail: postgres.NewAuditTrail(pool), Log: func(writer id.ID) ports.AuditLog {
+			return postgres.NewAuditLog(pool, writer, slog.New(slog.DiscardHandler))
+		}}
+	})
+}
+
+// TestAnyChangedByteOfTheAuditLogIsFound changes each column of each row in the table itself, as somebody with the owner's rights could
+// (bar R11).
+func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Auth)
+	trail := postgres.NewAuditTrail(db.Pool)
+	for w := byte(1); w <= 2; w++ {
+		log := postgres.NewAuditLog(db.Pool, id.ID{w}, slog.New(slog.DiscardHandler))
+		for n := range 3 {
+			require.NoError(t, log.Append(t.Context(), audit.Entry{
+				At: time.Unix(int64(n), 0), Actor: "admin", Action: "A", Subject: "s", Reason: "because", Outcome: audit.Done, Detail: "{}", IP: "::1",
+			}))
+		}
+	}
+	verify := func() error {
+		v := audit.NewVerifier(nil)
+		if err := trail.Rows(t.Context(), v.Row); err != nil {
+			return err
+		}
+		return v.End()
+	}
+	require.NoError(t, verify())
+	for column, change := range map[string]string{
+		"at": "at + interval '1 microsecond'", "actor": "'x' || actor", "action": "lower(action)", "subject": "subject || ' '",
+		"reason": "replace(reason, 'c', 'k')", "outcome": "'INTENDED'", "detail": "'{ }'", "ip": "''",
+		"previous_hash": "set_byte(previous_hash, 31, get_byte(previous_hash, 31) # 1)", "hash": "set_byte(hash, 0, get_byte(hash, 0) # 128)",
+		"seq": "seq + 100",
+	} {
+		for w := byte(1); w <= 2; w++ {
+			for seq := 1; seq <= 3; seq++ {
+				name := fmt.Sprintf("%s of %d/%d", column, w, seq)
+				tx, err := db.Admin.Begin(t.Context())
+				require.NoError(t, err)
+				tag, err := tx.Exec(t.Context(), "UPDATE audit_log SET "+column+" = "+change+" WHERE writer = $1 AND seq = $2",
+					id.ID{w}.String(), seq)
+				require.NoError(t, err, name)
+				require.EqualValues(t, 1, tag.RowsAffected())
+				rows := snapshot(t, tx)
+				require.NoError(t, tx.Rollback(t.Context()))
+				_, err = audit.Verify(rows)
+				var broken audit.BrokenError
+				require.ErrorAs(t, err, &broken, name)
+				require.Equal(t, id.ID{w}, broken.Writer, name)
+				require.Equal(t, seq, broken.Seq, name)
+			}
+		}
+	}
+	require.NoError(t, verify())
+}
+
+// TestTheAuditLogGoesOnAfterTrouble: a row whose fate is unknown leaves the chain whole, stored or not.
+func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Auth)
+	log := postgres.NewAuditLog(db.Pool, id.ID{1}, slog.New(slog.DiscardHandler))
+	entry := audit.Entry{At: time.Unix(1, 0), Actor: "admin", Outcome: audit.Done}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, log.Append(over, entry), "not stored")
+	require.NoError(t, log.Append(t.Context(), entry))
+	require.Error(t, log.Append(over, entry), "not stored")
+	_, err := db.Admin.Exec(t.Context(), "REVOKE INSERT ON audit_log FROM "+postgres.AppRole(migrations.Auth))
+	require.NoError(t, err)
+	require.Error(t, log.Append(t.Context(), entry))
+	_, err = db.Admin.Exec(t.Context(), "GRANT INSERT ON audit_log TO "+postgres.AppRole(migrations.Auth))
+	require.NoError(t, err)
+	// A row that was thought lost: written by the same writer behind the log's back.
+	require.NoError(t, log.Append(t.Context(), entry))
+	var chain audit.Chain
+	v := audit.NewVerifier(nil)
+	trail := postgres.NewAuditTrail(db.Pool)
+	require.NoError(t, trail.Rows(t.Context(), func(r audit.Row) error { _ = chain.Follow(r); return v.Row(r) }))
+	late := chain.Next(id.ID{1}, entry)
+	_, err = db.Admin.Exec(t.Context(), `INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip,
+		previous_hash, hash) VALUES ($1, $2, $3, $4, '', '', '', $5, '', '', $6, $7)`,
+		late.Writer.String(), late.Seq, late.At, late.Actor, string(late.Outcome), late.Previous, late.Hash)
+	require.NoError(t, err)
+	require.NoError(t, log.Append(t.Context(), entry))
+	v = audit.NewVerifier(nil)
+	require.NoError(t, trail.Rows(t.Context(), v.Row))
+	rows, writers := v.Count()
+	require.Equal(t, []int{4, 1}, []int{rows, writers})
+}
+
+// million is a customer base as generated rows: 10^6 accounts of 5*10^5 customers, 1 in 1000 suspended, a line each; 10^6 events of
+// 10^4 ids, 10 of them locked. All are called the same, since sealing a million names takes its time.
+func million(t *testing.T, keys ports.Vault) []string {
+	t.Helper()
+	sealed := func(purpose, clear string) string {
+		raw, err := keys.Seal(purpose, []byte(clear))
+		require.NoError(t, err)
+		return fmt.Sprintf(`'\x%x'`, raw)
+	}
+	name, phone, email := sealed("auth.users.name", "홍길동"), sealed("auth.users.phone", ""), sealed("auth.users.email", "")
+	return []string{
+		"ALTER TABLE user_lines DROP CONSTRAINT user_lines_user_id_fkey", "ALTER TABLE user_roles DROP CONSTRAINT user_roles_user_id_fkey",
+		`INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status)
+			SELECT 'user' || i, '', ` + name + ", " + phone + ", '', " + email + `, '', 'C' || i / 2,
+				CASE WHEN i % 1000 = 0 THEN 'SUSPENDED' ELSE 'ACTIVE' END FROM generate_series(1, 1000000) AS i`,
+		`INSERT INTO user_lines (user_id, position, line_sealed, line_index)
+			SELECT 'user' || i, 1, ` + sealed("auth.user_lines.line", "01012345678") + `, decode(md5(i::text), 'hex')
+			FROM generate_series(1, 1000000) AS i`,
+		`INSERT INTO user_roles (user_id, role) SELECT 'user' || i, CASE WHEN i % 100000 = 0 THEN 'ADMIN' ELSE 'CUSTOMER' END
+			FROM generate_series(10, 1000000, 10) AS i`,
+		`INSERT INTO login_history (id, at, user_id, subject, type, success, reason, ip, user_agent)
+			SELECT gen_random_uuid(), timestamptz '2026-01-01' + i * interval '1 s', 'user' || i % 10000,
+				decode(md5((i % 10000)::text), 'hex'), 'LOGIN', true, '', '', '' FROM generate_series(1, 1000000) AS i`,
+		`INSERT INTO login_attempts (subject, failures, locked_until, updated_at)
+			SELECT decode(md5(i::text), 'hex'), 5, CASE WHEN i <= 10 THEN timestamptz '2026-03-02 01:00+00' END, now()
+			FROM generate_series(1, 100000) AS i`,
+		"ANALYZE",
+	}
+}
+
+// TestAccountQueriesAtAMillionRows asks PostgreSQL how it runs what staff send, and counts the statements: they are the same however
+// many rows there are.
+func TestAccountQueriesAtAMillionRows(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("generates some million rows")
+	}
+	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
+	for _, statement := range million(t, keys) {
+		_, err := db.Admin.Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	search := func(f auth.AccountFilter) func(*pgxpool.Pool) error {
+		return func(pool *pgxpool.Pool) error {
+			f.Now, f.Page, f.Size = now, 2, 20
+			_, _, err := postgres.NewAccounts(pool, keys).Search(t.Context(), f)
+			return err
+		}
+	}
+	const three = 3
+	for name, c := range map[string]struct {
+		call       func(*pgxpool.Pool) error
+		statements int
+		indexes    []string
+	}{
+		"all":                 {search(auth.AccountFilter{}), three, []string{"users_pkey"}},
+		"suspended":           {search(auth.AccountFilter{Status: auth.Suspended}), three, []string{"users_status"}},
+		"active":              {search(auth.AccountFilter{Status: auth.Active}), three, []string{"users_"}},
+		"by id":               {search(auth.AccountFilter{UserID: "user7"}), three, []string{"users_pkey"}},
+		"by customer":         {search(auth.AccountFilter{CustomerID: "C7"}), three, []string{"users_customer"}},
+		"customer and status": {search(auth.AccountFilter{CustomerID: "C7", Status: auth.Active}), three, []string{"users_customer"}},
+		"by line":             {search(auth.AccountFilter{Line: portstest.Line(1)}), three, []string{"user_lines_line", "users_pkey"}},
+		"locked": {
+			search(auth.AccountFilter{Status: auth.LockedOut}), three, []string{"login_attempts_locked", "login_history_subject", "users_pkey"},
+		},
+		"login history": {func(pool *pgxpool.Pool) error {
+			_, _, err := postgres.NewLoginHistory(pool, keys).Page(t.Context(), "user7", 3, 20)
+			return err
+		}, 2, []string{"login_history_subject"}},
+		"administrators": {func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewAccounts(pool, keys).ActiveAdmins(t.Context())
+			return err
+		}, 1, []string{"user_roles_staff", "users_status"}},
+		"login": {func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewUsers(pool, keys).ByID(t.Context(), "user7")
+			return err
+		}, 1, []string{"users_pkey", "user_lines_pkey", "user_roles_pkey"}},
+	} {
+		seen := &statements{}
+		config, err := pgxpool.ParseConfig(db.URL)
+		require.NoError(t, err)
+		config.ConnConfig.Tracer = seen
+		pool, err := pgxpool.NewWithConfig(t.Context(), config)
+		require.NoError(t, err)
+		require.NoError(t, c.call(pool), name)
+		pool.Close()
+		plan := explain(t, db.Admin, seen, "")
+		for _, big := range []string{"users", "users u", "user_lines", "user_lines l", "user_roles r", "login_history", "login_history h"} {
+			require.NotContains(t, plan, "Seq Scan on "+big+" ", name)
+		}
+		for _, index := range c.indexes {
+			require.Contains(t, plan, index, name)
+		}
+		require.Len(t, seen.all, c.statements, name)
+	}
+}
+
+// snapshot reads the log as it stands inside a transaction that is never committed.
+func snapshot(t *testing.T, tx pgx.Tx) []audit.Row {
+	t.Helper()
+	found, err := tx.Query(t.Context(), `SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash
+		FROM audit_log ORDER BY writer, seq`)
+	require.NoError(t, err)
+	defer found.Close()
+	var rows []audit.Row
+	for found.Next() {
+		var r audit.Row
+		var writer [16]byte
+		require.NoError(t, found.Scan(&writer, &r.Seq, &r.At, &r.Actor, &r.Action, &r.Subject, &r.Reason, &r.Outcome, &r.Detail, &r.IP,
+			&r.Previous, &r.Hash))
+		r.Writer = writer
+		rows = append(rows, r)
+	}
+	require.NoError(t, found.Err())
+	return rows
+}

@@ -1,0 +1,216 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/authdb"
+	"phonebill/core/audit"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+// AuditLog implements ports.AuditLog: the chain of one writer. Each row is also logged with its hash, so that a log kept elsewhere
+// bears witness to it.
+type AuditLog struct {
+	pool   *pgxpool.Pool
+	writer id.ID
+	log    *slog.Logger
+	turn   chan struct{} // one at a time; a waiter's context may end
+	end    audit.Chain
+	unsure bool // the last row may or may not be stored
+}
+
+var _ ports.AuditLog = (*AuditLog)(nil)
+
+// NewAuditLog begins the chain of a writer that nobody else writes.
+func NewAuditLog(pool *pgxpool.Pool, writer id.ID, log *slog.Logger) *AuditLog {
+	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1)}
+}
+
+// Append stores the entry as the next row. When it is not known whether the row before was stored, the store is asked first.
+func (l *AuditLog) Append(ctx context.Context, e audit.Entry) error {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return translate("wait for the audit log", ctx.Err())
+	}
+	if err := l.append(ctx, e); err != nil {
+		var twice *pgconn.PgError
+		if !errors.As(err, &twice) || twice.Code != uniqueViolation {
+			return translate("append to audit log", err)
+		}
+		if err := l.append(ctx, e); err != nil { // a row that was thought lost came after all
+			return translate("append to audit log", err)
+		}
+	}
+	return nil
+}
+
+// uniqueViolation is the SQLSTATE of a key that is taken.
+const uniqueViolation = "23505"
+
+func (l *AuditLog) append(ctx context.Context, e audit.Entry) error {
+	q := authdb.New(l.pool)
+	if l.unsure {
+		end, err := q.AuditHead(ctx, uuid.UUID(l.writer))
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			l.end = audit.Chain{}
+		case err != nil:
+			return err
+		default:
+			l.end = audit.ChainAt(audit.Head{Writer: l.writer, Seq: int(end.Seq), Hash: end.Hash})
+		}
+	}
+	row := l.end.Next(l.writer, e)
+	l.unsure = true
+	if err := q.AppendAudit(ctx, authdb.AppendAuditParams(auditRow(row))); err != nil {
+		return err
+	}
+	l.unsure = false
+	l.log.InfoContext(ctx, "audit", "actor", row.Actor, "action", row.Action, "subject", row.Subject, "outcome", string(row.Outcome),
+		"writer", row.Writer.String(), "seq", row.Seq, "hash", hex.EncodeToString(row.Hash))
+	return l.end.Follow(row)
+}
+
+// AuditTrail implements ports.AuditTrail. It is safe for concurrent use.
+type AuditTrail struct {
+	pool *pgxpool.Pool
+	page int64
+}
+
+var _ ports.AuditTrail = (*AuditTrail)(nil)
+
+// auditPage is how many rows are read at a time.
+const auditPage = 1000
+
+// NewAuditTrail works on the auth database.
+func NewAuditTrail(pool *pgxpool.Pool) *AuditTrail { return &AuditTrail{pool, auditPage} }
+
+// Rows reads in pages along the primary key, so that memory does not grow with the log. The order of writers is PostgreSQL's.
+func (t *AuditTrail) Rows(ctx context.Context, yield func(audit.Row) error) error {
+	var writer uuid.UUID
+	var seq int64
+	for {
+		rows, err := authdb.New(t.pool).AuditRowsAfter(ctx, authdb.AuditRowsAfterParams{Writer: writer, Seq: seq, Most: t.page})
+		if err != nil {
+			return translate("read audit log", err)
+		}
+		for _, row := range rows {
+			if err := yield(auditNoun(row)); err != nil {
+				return err
+			}
+			writer, seq = row.Writer, row.Seq
+		}
+		if int64(len(rows)) < t.page {
+			return nil
+		}
+	}
+}
+
+// Heads steps from writer to writer along the primary key.
+func (t *AuditTrail) Heads(ctx context.Context) ([]audit.Head, error) {
+	rows, err := authdb.New(t.pool).AuditWriters(ctx)
+	if err != nil {
+		return nil, translate("read heads of the audit log", err)
+	}
+	heads := make([]audit.Head, len(rows))
+	for i, row := range rows {
+		heads[i] = audit.Head{Writer: id.ID(row.Writer), Seq: int(row.Seq), Hash: row.Hash}
+	}
+	return heads, nil
+}
+
+// Checkpoints answers those above after, oldest first.
+func (t *AuditTrail) Checkpoints(ctx context.Context, after int) ([]audit.Checkpoint, error) {
+	rows, err := authdb.New(t.pool).AuditCheckpointsAfter(ctx, int64(after))
+	if err != nil {
+		return nil, translate("read audit checkpoints", err)
+	}
+	all := make([]audit.Checkpoint, len(rows))
+	for i, row := range rows {
+		if all[i], err = checkpointNoun(row); err != nil {
+			return nil, translate("read audit checkpoints", err)
+		}
+	}
+	return all, nil
+}
+
+// AddCheckpoint stores it unless its number is taken.
+func (t *AuditTrail) AddCheckpoint(ctx context.Context, c audit.Checkpoint) error {
+	row, err := checkpointRow(c)
+	if err != nil {
+		return translate("write audit checkpoint", err)
+	}
+	stored, err := authdb.New(t.pool).AddAuditCheckpoint(ctx, row)
+	if err == nil && stored == 0 {
+		return fault.New(fault.StateConflict)
+	}
+	return translate("write audit checkpoint", err)
+}
+
+func auditRow(r audit.Row) authdb.AuditLog {
+	return authdb.AuditLog{
+		Writer: uuid.UUID(r.Writer), Seq: int64(r.Seq), At: r.At, Actor: r.Actor, Action: r.Action, Subject: r.Subject, Reason: r.Reason,
+		Outcome: string(r.Outcome), Detail: r.Detail, Ip: r.IP, PreviousHash: r.Previous, Hash: r.Hash,
+	}
+}
+
+func auditNoun(row authdb.AuditLog) audit.Row {
+	return audit.Row{
+		Entry: audit.Entry{
+			Writer: id.ID(row.Writer), Seq: int(row.Seq), At: row.At.UTC(), Actor: row.Actor, Action: row.Action, Subject: row.Subject,
+			Reason: row.Reason, Outcome: audit.Outcome(row.Outcome), Detail: row.Detail, IP: row.Ip,
+		},
+		Previous: row.PreviousHash, Hash: row.Hash,
+	}
+}
+
+// headRow is a head as it stands in the heads column.
+type headRow struct {
+	Writer string `json:"writer"`
+	Seq    int    `json:"seq"`
+	Hash   string `json:"hash"`
+}
+
+func checkpointRow(c audit.Checkpoint) (authdb.AddAuditCheckpointParams, error) {
+	heads := make([]headRow, len(c.Heads))
+	for i, h := range c.Heads {
+		heads[i] = headRow{h.Writer.String(), h.Seq, hex.EncodeToString(h.Hash)}
+	}
+	text, err := json.Marshal(heads)
+	return authdb.AddAuditCheckpointParams{
+		Seq: int64(c.Seq), At: c.At, Heads: string(text), PreviousHash: c.Previous, Hash: c.Hash, Kid: c.KeyID, Signature: c.Signature,
+	}, err
+}
+
+// checkpointNoun leaves out a head that cannot be read: the hash of the checkpoint then tells that it was changed.
+func checkpointNoun(row authdb.AuditCheckpoint) (audit.Checkpoint, error) {
+	c := audit.Checkpoint{
+		Seq: int(row.Seq), At: row.At.UTC(), Previous: row.PreviousHash, Hash: row.Hash, KeyID: row.Kid, Signature: row.Signature,
+	}
+	var heads []headRow
+	if err := json.Unmarshal([]byte(row.Heads), &heads); err != nil {
+		return c, audit.TamperedError{Seq: c.Seq, Why: fmt.Sprintf("its heads cannot be read (%T)", err)}
+	}
+	for _, h := range heads {
+		writer, err1 := id.Parse(h.Writer)
+		hash, err2 := hex.DecodeString(h.Hash)
+		if err1 == nil && err2 == nil {
+			c.Heads = append(c.Heads, audit.Head{Writer: writer, Seq: h.Seq, Hash: hash})
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,215 @@
+package valkey_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/valkey"
+	"phonebill/core/auth"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+)
+
+// ear is an instance that listens.
+type ear struct {
+	*valkey.Push
+	heard memory.RevocationPush
+	pulls atomic.Int64
+}
+
+func listen(t *testing.T, c *valkey.Client, log *cache, token string) *ear {
+	t.Helper()
+	push, err := valkey.NewPush(c, personal.NewSecret(token), log.log)
+	require.NoError(t, err)
+	e := &ear{Push: push}
+	ctx, stop := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		e.Listen(ctx, &e.heard, func(context.Context) error { e.pulls.Add(1); return nil })
+	})
+	t.Cleanup(func() { stop(); done.Wait() })
+	return e
+}
+
+// client connects without metrics, so that many may be in one test.
+func (c *cache) client(t *testing.T, addr string) *valkey.Client {
+	t.Helper()
+	client, err := valkey.Open(t.Context(), valkey.Config{Addr: addr, Password: personal.NewSecret(c.password), Namespace: c.namespace})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
+
+func (e *ear) awaitPulls(t *testing.T, n int64) {
+	t.Helper()
+	require.Eventually(t, func() bool { return e.pulls.Load() >= n }, 20*time.Second, 5*time.Millisecond)
+}
+
+var over = []auth.Revocation{{SessionID: id.ID{15: 1}}, {UserID: "hong1234", Epoch: 3}}
+
+func TestEverybodyHearsWhatOnePushes(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	one, two := listen(t, c.client(t, c.wire.addr), c, "s3cret"), listen(t, c.client(t, c.wire.addr), c, "s3cret")
+	one.awaitPulls(t, 1)
+	two.awaitPulls(t, 1)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	one.Push.Push(gone, over...)
+	one.Push.Push(t.Context())
+	for _, e := range []*ear{one, two} {
+		require.Eventually(t, func() bool { return len(e.heard.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
+		require.ElementsMatch(t, over, e.heard.Pushed())
+	}
+	many := make([]auth.Revocation, 1234)
+	for n := range many {
+		many[n].SessionID = id.ID{13: 1, 14: byte(n >> 8), 15: byte(n)}
+	}
+	one.Push.Push(t.Context(), many...)
+	require.Eventually(t, func() bool { return len(two.heard.Pushed()) == 2+len(many) }, 20*time.Second, 5*time.Millisecond)
+}
+
+func TestListenMendsItselfAndCatchesUp(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	metrics := prometheus.NewRegistry()
+	client, err := valkey.Open(t.Context(), valkey.Config{
+		Addr: c.wire.addr, Password: personal.NewSecret(c.password), Namespace: c.namespace, Metrics: metrics,
+	})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	e := listen(t, client, c, "s3cret")
+	e.awaitPulls(t, 1)
+	require.InDelta(t, 1, gauge(t, metrics), 0)
+	speaker, err := valkey.NewPush(c.client(t, c.wire.server), personal.NewSecret("s3cret"), c.log)
+	require.NoError(t, err)
+	for n := range int64(2) {
+		c.wire.cut()
+		require.Eventually(t, func() bool { return gauge(t, metrics) == 0 }, 20*time.Second, 5*time.Millisecond)
+		speaker.Push(t.Context(), over...) // nobody hears it
+		e.Push.Push(t.Context(), over...)  // nobody to send it to
+		c.wire.flow()
+		e.awaitPulls(t, n+2)
+		require.Empty(t, e.heard.Pushed())
+	}
+	speaker.Push(t.Context(), over...)
+	require.Eventually(t, func() bool { return len(e.heard.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
+	require.Equal(t, 1, strings.Count(c.logged.String(), "could not be pushed"), "once in a while")
+	_, err = valkey.NewPush(client, personal.Secret{}, c.log)
+	require.Error(t, err, "one per registry")
+}
+
+func gauge(t *testing.T, metrics *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := metrics.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == "revocation_push_listening" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
+}
+
+func TestAJammedCacheCostsALogoutLittle(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	push, err := valkey.NewPush(c.client(t, c.wire.addr), personal.Secret{}, c.log)
+	require.NoError(t, err)
+	c.wire.jam()
+	done := make(chan struct{})
+	go func() { push.Push(t.Context(), over...); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		require.FailNow(t, "it waits for a cache that does not answer")
+	}
+	nobody, err := valkey.Open(t.Context(), valkey.Config{Addr: "127.0.0.1:1"})
+	require.NoError(t, err)
+	t.Cleanup(nobody.Close)
+	push, err = valkey.NewPush(nobody, personal.Secret{}, c.log)
+	require.NoError(t, err)
+	push.Push(t.Context(), over...)
+}
+
+// sealed makes a message by hand.
+func sealed(channel, key, body string) string {
+	m := hmac.New(sha256.New, []byte(key))
+	_, _ = m.Write([]byte(channel + "\n" + body))
+	return "v1." + base64.RawURLEncoding.EncodeToString(m.Sum(nil)) + "." + body
+}
+
+func TestForgedAndGarbledMessagesAreRefused(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	e := listen(t, c.client(t, c.wire.addr), c, "s3cret")
+	e.awaitPulls(t, 1)
+	channel := c.namespace + ":revocations:v1"
+	good := `{"sessions":["00000000-0000-0000-0000-000000000001"]}`
+	for _, message := range []string{
+		"", "v1.", "v1..", "v2." + sealed(channel, "s3cret", good)[3:], sealed(channel, "", good), sealed("other:revocations:v1", "s3cret", good),
+		sealed(channel, "s3cret", good) + " ", sealed(channel, "s3cret", "{"), sealed(channel, "s3cret", `{"sessions":["1"]}`),
+		sealed(channel, "s3cret", `{"sessions":["00000000-0000-0000-0000-000000000002"],"users":[{"userId":"a b","epoch":1}]}`),
+		sealed(channel, "s3cret", `{"users":[{"userId":"hong1234","epoch":"x"}]}`), strings.Repeat("x", 300<<10), "\x00\xff",
+		sealed(channel, "s3cret", `{"sessions":[`+strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%q,", id.ID{1}), 8000), ",")+`]}`),
+	} {
+		require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Publish().Channel(channel).Message(message).Build()).Error())
+	}
+	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Publish().Channel(channel).Message(sealed(channel, "s3cret", good)).Build()).Error())
+	require.Eventually(t, func() bool { return len(e.heard.Pushed()) > 0 }, 20*time.Second, 5*time.Millisecond)
+	require.Equal(t, []auth.Revocation{{SessionID: id.ID{15: 1}}}, e.heard.Pushed(), "the good one alone")
+}
+
+func TestPushThroughTheStandIn(t *testing.T) {
+	t.Parallel()
+	server := miniredis.RunT(t)
+	c := &cache{logged: &logged{}}
+	client := func() *valkey.Client {
+		client, err := valkey.Open(t.Context(), valkey.Config{Addr: server.Addr(), Mini: true})
+		require.NoError(t, err)
+		t.Cleanup(client.Close)
+		return client
+	}
+	c.log = c.logged.logger()
+	one, two := listen(t, client(), c, ""), listen(t, client(), c, "")
+	one.awaitPulls(t, 1)
+	two.awaitPulls(t, 1)
+	one.Push.Push(t.Context(), over...)
+	require.Eventually(t, func() bool { return len(two.heard.Pushed()) == 2 }, 20*time.Second, 5*time.Millisecond)
+}
+
+// FuzzMessage signs anything as one of ours would: it is read whole or refused, and never a panic.
+func FuzzMessage(f *testing.F) {
+	for _, body := range []string{
+		`{}`, `{"sessions":["00000000-0000-0000-0000-000000000001"]}`, `{"users":[{"userId":"hong1234","epoch":3}]}`, `[`, ``,
+	} {
+		f.Add(body)
+	}
+	client, err := valkey.Open(f.Context(), valkey.Config{Addr: "127.0.0.1:1"})
+	require.NoError(f, err)
+	f.Cleanup(client.Close)
+	push, err := valkey.NewPush(client, personal.NewSecret("s3cret"), nil)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, body string) {
+		_, err := valkey.Decode(push, body)
+		require.Error(t, err, "unsigned")
+		ended, err := valkey.Decode(push, sealed("phonebill:revocations:v1", "s3cret", body))
+		for _, r := range ended {
+			require.NoError(t, err)
+			require.NotEqual(t, r.SessionID.IsZero(), r.UserID == "", "one or the other")
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package allinone_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/argon2"
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/vault"
+	"phonebill/cmd/internal/demo"
+	"phonebill/core/auth"
+	"phonebill/core/personal"
+)
+
+// newAccount makes an account of the test's own.
+func newAccount(t *testing.T, user string) demo.Login {
+	t.Helper()
+	keys, err := vault.Open(filepath.Join(running.dir, "keyring.json"))
+	require.NoError(t, err)
+	pool, err := postgres.Pool(t.Context(), running.Databases["auth"], postgres.PoolConfig{Name: "test"})
+	require.NoError(t, err)
+	defer pool.Close()
+	who := demo.Login{UserID: user, Password: "old-secret-horse"}
+	hash, err := argon2.New(argon2.Default()).Hash(t.Context(), personal.NewSecret(who.Password))
+	require.NoError(t, err)
+	require.NoError(t, postgres.NewUsers(pool, keys).Create(t.Context(), auth.User{
+		UserID: auth.UserID(user), PasswordHash: hash, Status: auth.Active, Roles: []auth.Role{auth.Customer}, CreatedAt: time.Now(),
+	}))
+	return who
+}
+
+// loginWith logs in through the gateway with cookies at hand.
+func loginWith(t *testing.T, who demo.Login, cookies ...*http.Cookie) (reply, []*http.Cookie) {
+	t.Helper()
+	raw, err := json.Marshal(map[string]string{"userId": who.UserID, "password": who.Password})
+	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, running.BaseURL+"/api/v1/auth/login", bytes.NewReader(raw))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	for _, c := range cookies {
+		req.AddCookie(c)
+	}
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, errors.Join(err, res.Body.Close()))
+	r := reply{status: res.StatusCode, header: res.Header, raw: string(body)}
+	require.NoError(t, json.Unmarshal(body, &r.body))
+	return r, res.Cookies()
+}
+
+func TestAKnownDeviceIsNotLockedOutByStrangers(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := newAccount(t, "device-owner")
+	first, cookies := loginWith(t, who)
+	require.Equal(t, http.StatusOK, first.status, first.raw)
+	require.Len(t, cookies, 1)
+	c := cookies[0]
+	require.Regexp(t, "^phonebill_device_[0-9a-f]{8}$", c.Name)
+	require.Equal(t, "/api/v1/auth", c.Path)
+	require.True(t, c.HttpOnly)
+	require.False(t, c.Secure, "plain HTTP on loopback")
+	require.Equal(t, http.SameSiteLaxMode, c.SameSite)
+	require.Equal(t, 365*24*60*60, c.MaxAge)
+
+	stranger := demo.Login{UserID: who.UserID, Password: "wrong-secret-horse"}
+	for range 5 {
+		first, _ = loginWith(t, stranger)
+	}
+	require.Equal(t, "AUTH_002", first.body.Error.Code)
+	locked, _ := loginWith(t, who)
+	require.Equal(t, "AUTH_003", locked.body.Error.Code)
+	again, renewed := loginWith(t, who, &http.Cookie{Name: "phonebill_device_00000000", Value: "d1.other"}, c)
+	require.Equal(t, http.StatusOK, again.status, again.raw)
+	require.Equal(t, c.Value, renewed[0].Value)
+}
+
+func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := newAccount(t, "password-owner")
+	here, there := login(t, who), login(t, who)
+	change := func(current, next string) reply {
+		return call(t, http.MethodPost, "/auth/password", here, map[string]string{"currentPassword": current, "newPassword": next})
+	}
+	for _, bad := range []string{"short", "password1", "my-Password-Owner-key", who.Password} {
+		r := change(who.Password, bad)
+		require.Equal(t, http.StatusBadRequest, r.status, r.raw)
+		require.Equal(t, "newPassword", r.body.Error.Fields[0].Field)
+	}
+	require.Equal(t, "AUTH_001", change("wrong-secret-horse", "새로운 비밀 열쇠 🔑").body.Error.Code)
+	r := change(who.Password, "새로운 비밀 열쇠 🔑")
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	atOnce := callAt(t, running.Services["auth"]+"/api/v1", http.MethodGet, "/auth/verify", there, nil)
+	require.Equal(t, "TOKEN_REVOKED", atOnce.body.Error.Code)
+	require.Eventually(t, func() bool {
+		return call(t, http.MethodGet, "/auth/verify", there, nil).body.Error.Code == "TOKEN_REVOKED"
+	}, 2*time.Second, 20*time.Millisecond)
+	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/auth/verify", here, nil).status, "this session stays")
+	old, _ := loginWith(t, who)
+	require.Equal(t, "AUTH_001", old.body.Error.Code)
+	who.Password = "새로운 비밀 열쇠 🔑"
+	login(t, who)
+}

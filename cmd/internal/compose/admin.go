@@ -1,0 +1,143 @@
+package compose
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"phonebill/adapters/argon2"
+	"phonebill/adapters/jose"
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/totp"
+	"phonebill/adapters/valkey"
+	"phonebill/adapters/vault"
+	"phonebill/cmd/internal/boot"
+	"phonebill/core/audit/attest"
+	"phonebill/core/auth"
+	"phonebill/core/auth/admin"
+	"phonebill/core/auth/intake"
+	"phonebill/core/auth/mfa"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// attestEvery is how often the audit log gets a signed checkpoint, when there is something new.
+const attestEvery = time.Minute
+
+// staffRoom is what administration is made of beside the stores: one log of this process, and what spreads what it ends.
+type staffRoom struct {
+	Tools
+	pool     *pgxpool.Pool
+	keyring  ports.Vault
+	sessions ports.Sessions
+	hasher   ports.PasswordHasher
+	push     ports.RevocationPush
+	report   ports.Report
+	policy   auth.SessionPolicy
+}
+
+// administration wires what staff do to accounts, for the API and for the command line alike.
+func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
+	users, history := postgres.NewUsers(s.pool, s.keyring), postgres.NewLoginHistory(s.pool, s.keyring)
+	return &admin.Service{
+		Users: users, Accounts: postgres.NewAccounts(s.pool, s.keyring), Sessions: s.sessions, History: history, Records: history,
+		Guesses: postgres.NewGuesses(s.pool, s.keyring, auth.DefaultLockout()), Hasher: s.hasher, Audit: log, Push: s.push, Report: s.report,
+		Factors: &mfa.Service{
+			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Now: s.Now, NewID: s.NewID,
+		},
+		Keys:     signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
+		Services: postgres.NewServiceKeys(s.pool), CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,
+	}
+}
+
+func (s staffRoom) auditLog() *postgres.AuditLog {
+	return postgres.NewAuditLog(s.pool, s.NewID(), s.Log)
+}
+
+// attester ties the audit log together.
+func (s staffRoom) attester() *attest.Service {
+	return &attest.Service{
+		Trail: postgres.NewAuditTrail(s.pool), Signer: jose.NewSigner(postgres.NewSigningKeys(s.pool, s.keyring), s.Now), Now: s.Now,
+	}
+}
+
+// AdminConfig is what the command line works on: the stores of the auth service, and the token that all services share.
+type AdminConfig struct {
+	Data
+	InternalToken personal.Secret
+	Sessions      auth.SessionPolicy
+}
+
+// ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN and the rest as the auth service does.
+func ReadAdmin(env boot.Env) (AdminConfig, error) {
+	r := env.Read()
+	c := AdminConfig{Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r), Sessions: ReadSessions(r)}
+	return c, r.Err()
+}
+
+// Admin is the command line's share of the auth service: the same verbs on the same stores.
+type Admin struct {
+	Users  *admin.Service
+	Intake *intake.Service
+	Attest *attest.Service
+	Now    ports.Clock
+	close  []func()
+}
+
+// OpenAdmin wires it; Close it at the end.
+func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
+	a := &Admin{Now: t.Now}
+	keyring, err := vault.Open(c.Keyring)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := postgres.Pool(ctx, c.DatabaseURL.Reveal(), postgres.PoolConfig{Name: "phonebillctl", MaxConns: 4})
+	if err != nil {
+		return nil, err
+	}
+	a.close = append(a.close, pool.Close)
+	if err := postgres.Ping(pool)(ctx); err != nil {
+		a.Close()
+		return nil, errors.Join(errors.New("the auth database does not answer"), err)
+	}
+	cache, err := valkey.Open(ctx, valkey.Config{
+		Addr: c.Cache.Addr, Password: c.Cache.Password, Mini: c.Cache.Mini, Namespace: "phonebill", Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	a.close = append(a.close, cache.Close)
+	push, err := valkey.NewPush(cache, c.InternalToken, t.Log)
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	room := staffRoom{
+		Tools: t, pool: pool, keyring: keyring,
+		sessions: valkey.NewCachedSessions(cache, postgres.NewSessions(pool), keyring, t.Log),
+		hasher:   argon2.NewBulk(argon2.Default()),
+		policy:   c.Sessions,
+		push:     push, // whom it does not reach hears of it by the pull
+		report: func(ctx context.Context, err error) {
+			t.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
+		},
+	}
+	log := room.auditLog()
+	a.Users, a.Attest = room.administration(log), room.attester()
+	a.Intake = &intake.Service{
+		Accounts: postgres.NewAccounts(pool, keyring), Hasher: room.hasher, Audit: log, CheckPassword: auth.CheckPassword,
+		Now: t.Now, NewID: t.NewID,
+	}
+	return a, nil
+}
+
+// Close lets go of everything, the last opened first.
+func (a *Admin) Close() {
+	for i := len(a.close) - 1; i >= 0; i-- {
+		a.close[i]()
+	}
+}

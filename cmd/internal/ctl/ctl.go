@@ -1,0 +1,121 @@
+// Package ctl is phonebillctl, the operator's command line. It works on the stores of the auth service through the verbs that the API
+// uses, so the same rules hold and the same audit log tells of it.
+package ctl
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/user"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/boot"
+	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/demo"
+	"phonebill/cmd/internal/localstack"
+	"phonebill/core/auth/admin"
+	"phonebill/core/personal"
+	"phonebill/migrations"
+)
+
+// Console is what a command reads and writes, and the environment it runs in.
+type Console struct {
+	Env      boot.Env
+	In       io.Reader
+	Out, Err io.Writer
+	Log      *slog.Logger
+}
+
+// ErrPartly says that a load was done but for the rows that were refused: exit code 2.
+var ErrPartly = errors.New("some rows were refused")
+
+// Run carries a command out.
+func Run(ctx context.Context, c Console, args []string) error {
+	root := &cobra.Command{
+		Use: "phonebillctl", Short: "Operate phonebill: accounts, permissions, sessions, keys, audit log",
+		SilenceUsage: true, SilenceErrors: true,
+		Long: `Operate phonebill: accounts, permissions, sessions, audit log.
+
+Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KEYRING_FILE and VALKEY_ADDR (with VALKEY_PASSWORD), as the
+auth service has them; without AUTH_DATABASE_URL, that of the system that "make run" started (PHONEBILL_DATA, default .data).
+Every command is recorded in the audit log under cli:<your account>; those that change something want a --reason.`,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetArgs(args)
+	root.SetIn(c.In)
+	root.SetOut(c.Out)
+	root.SetErr(c.Err)
+	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.demo(), c.otp())
+	return root.ExecuteContext(ctx)
+}
+
+func (c Console) demo() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Drive a customer's whole journey against the running system", Args: cobra.NoArgs,
+		Example: "  phonebillctl demo",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := demo.Read(path)
+			if err != nil {
+				return err
+			}
+			return demo.Journey(cmd.Context(), f, c.Out)
+		},
+	}
+	cmd.Flags().StringVar(&path, "file", filepath.Join(c.folder(), "demo.json"), "the file that `make run` wrote")
+	return cmd
+}
+
+// folder is the data folder of `make run`.
+func (c Console) folder() string { return cmp.Or(c.Env("PHONEBILL_DATA"), ".data") }
+
+// do opens the stores, does the work as the person at the console, and closes them.
+func (c Console) do(ctx context.Context, work func(a *compose.Admin, by admin.Caller) error) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	a, err := compose.OpenAdmin(ctx, config, compose.RealTools(c.Log))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return work(a, admin.CommandLine(account()))
+}
+
+func (c Console) config() (compose.AdminConfig, error) {
+	if c.Env("AUTH_DATABASE_URL") != "" {
+		return compose.ReadAdmin(c.Env)
+	}
+	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+	if err != nil {
+		return compose.AdminConfig{}, fmt.Errorf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
+	}
+	cache := compose.Cache{Addr: f.Cache.Address, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini}
+	data, err := localstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
+	r := c.Env.Read()
+	return compose.AdminConfig{
+		Data: data, InternalToken: personal.NewSecret(r.String("INTERNAL_TOKEN", "")), Sessions: compose.ReadSessions(r),
+	}, errors.Join(err, r.Err())
+}
+
+// account is the person's account at the operating system.
+func account() string {
+	u, err := user.Current()
+	if err != nil {
+		return "unknown"
+	}
+	return u.Username
+}
+
+// reason adds the flag that every change wants.
+func reason(cmd *cobra.Command, to *string) *cobra.Command {
+	cmd.Flags().StringVar(to, "reason", "", "why, 3-200 characters; it is recorded (required)")
+	_ = cmd.MarkFlagRequired("reason") // the flag exists
+	return cmd
+}

@@ -1,0 +1,278 @@
+package ctl
+
+import (
+	"bufio"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/compose"
+	"phonebill/core/auth"
+	"phonebill/core/auth/admin"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+)
+
+func (c Console) users() *cobra.Command {
+	cmd := &cobra.Command{Use: "users", Short: "Create, show, search, unlock, suspend and load accounts"}
+	cmd.AddCommand(
+		c.createUser(), c.showUser(), c.listUsers(), c.unlockUser(), c.setStatus("suspend", "Suspend", auth.Suspended),
+		c.setStatus("activate", "Activate", auth.Active), c.userHistory(), c.importUsers(),
+	)
+	return cmd
+}
+
+// account as the flags tell.
+type wish struct {
+	name, phone, email, customer, why string
+	lines, roles, permissions         []string
+	fromStdin                         bool
+}
+
+func (c Console) createUser() *cobra.Command {
+	var w wish
+	cmd := &cobra.Command{
+		Use: "create USER_ID", Short: "Create an account; the first administrator too", Args: cobra.ExactArgs(1),
+		Long: `Create an account. The password is read from standard input (--password-stdin, first line), or made and printed once. An operator
+or administrator gets a second factor: its otpauth URI and recovery codes are printed once too. Hand them over safely.`,
+		Example: `  phonebillctl users create admin-lee --name 이관리 --role ADMIN --reason "첫 관리자"
+  phonebillctl users create hong-gildong --name 홍길동 --phone 010-1234-5678 --line 010-1234-5678 --customer CUST-0001 \
+    --permission BILL_INQUIRY --permission PRODUCT_CHANGE --password-stdin --reason "신규 개통" < password.txt`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := w.account(args[0])
+			if err != nil {
+				return err
+			}
+			made := ""
+			if w.fromStdin {
+				n.Password, err = firstLine(cmd.InOrStdin())
+			} else {
+				made = freshPassword()
+				n.Password = personal.NewSecret(made)
+			}
+			if err != nil {
+				return err
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				created, err := a.Users.Create(cmd.Context(), by, n)
+				if err != nil {
+					return err
+				}
+				return c.printCreated(created, made)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&w.name, "name", "", "name of the person (required)")
+	f.StringVar(&w.phone, "phone", "", "telephone number")
+	f.StringVar(&w.email, "email", "", "mail address")
+	f.StringVar(&w.customer, "customer", "", "customer id at the carrier")
+	f.StringArrayVar(&w.lines, "line", nil, "line that the customer owns; repeat for more, the main one first")
+	f.StringArrayVar(&w.roles, "role", []string{string(auth.Customer)}, "CUSTOMER, OPERATOR or ADMIN; repeat for more")
+	f.StringArrayVar(&w.permissions, "permission", nil, "BILL_INQUIRY, PRODUCT_CHANGE, USER_ADMIN or OPERATIONS; repeat for more")
+	f.BoolVar(&w.fromStdin, "password-stdin", false, "read the password from standard input")
+	_ = cmd.MarkFlagRequired("name") // the flag exists
+	return reason(cmd, &w.why)
+}
+
+func (w wish) account(user string) (admin.New, error) {
+	var errs [5]error
+	n := admin.New{Reason: w.why}
+	n.UserID, errs[0] = auth.ParseUserID(user)
+	n.Name, errs[1] = auth.ParseName(w.name)
+	n.Phone, errs[2] = auth.ParsePhone(w.phone)
+	n.Email, errs[3] = auth.ParseEmail(w.email)
+	n.CustomerID, errs[4] = auth.ParseCustomerID(w.customer)
+	err := errors.Join(errs[:]...)
+	for _, s := range w.lines {
+		number, bad := line.Parse(s)
+		n.Lines, err = append(n.Lines, number), errors.Join(err, bad)
+	}
+	for _, s := range w.roles {
+		role, bad := auth.ParseRole(strings.ToUpper(s))
+		n.Roles, err = append(n.Roles, role), errors.Join(err, bad)
+	}
+	for _, s := range w.permissions {
+		p, bad := auth.ParsePermission(strings.ToUpper(s))
+		n.Grants, err = append(n.Grants, p), errors.Join(err, bad)
+	}
+	return n, err
+}
+
+// firstLine reads a password.
+func firstLine(in io.Reader) (personal.Secret, error) {
+	text, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && (!errors.Is(err, io.EOF) || text == "") {
+		return personal.Secret{}, errors.New("no password on standard input")
+	}
+	return personal.NewSecret(strings.TrimRight(text, "\r\n")), nil
+}
+
+// freshPassword has 130 bits.
+func freshPassword() string { return strings.ToLower(rand.Text()) }
+
+func (c Console) printCreated(made admin.Created, password string) error {
+	if err := c.printAccount(made.Account, false); err != nil {
+		return err
+	}
+	p := c.printer()
+	if password != "" {
+		p.line("password", password)
+	}
+	if e := made.Enrolment; e != nil {
+		p.line("second factor", e.URI.Reveal())
+		for _, code := range e.RecoveryCodes {
+			p.line("recovery code", code.Reveal())
+		}
+	}
+	if password != "" || made.Enrolment != nil {
+		p.line("", "(shown this once)")
+	}
+	return p.done()
+}
+
+func (c Console) showUser() *cobra.Command {
+	var clear bool
+	var why string
+	cmd := &cobra.Command{
+		Use: "show USER_ID", Short: "Show an account, masked", Args: cobra.ExactArgs(1),
+		Example: `  phonebillctl users show hong-gildong
+  phonebillctl users show hong-gildong --reveal --reason "고객 본인 확인 요청"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) (err error) {
+				var found auth.Account
+				if clear {
+					found, err = a.Users.Reveal(cmd.Context(), by, auth.UserID(args[0]), why)
+				} else {
+					found, err = a.Users.Show(cmd.Context(), by, auth.UserID(args[0]))
+				}
+				if err != nil {
+					return err
+				}
+				return c.printAccount(found, clear)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&clear, "reveal", false, "show name, numbers and address in clear; wants a --reason")
+	cmd.Flags().StringVar(&why, "reason", "", "why, 3-200 characters; it is recorded")
+	return cmd
+}
+
+func (c Console) listUsers() *cobra.Command {
+	var f auth.AccountFilter
+	var number, status string
+	cmd := &cobra.Command{
+		Use: "list", Short: "Search for accounts by id, customer, line or status", Args: cobra.NoArgs,
+		Example: `  phonebillctl users list --status LOCKED
+  phonebillctl users list --line 010-1234-5678
+  phonebillctl users list --customer CUST-0001 --page 2 --size 50`,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if number != "" {
+				if f.Line, err = line.Parse(number); err != nil {
+					return err
+				}
+			}
+			if f.Status = auth.Status(strings.ToUpper(status)); f.Status != "" && f.Status != auth.LockedOut {
+				if _, err := auth.ParseStatus(string(f.Status)); err != nil {
+					return err
+				}
+			}
+			if err := checkPage(f.Page, f.Size); err != nil {
+				return err
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				found, total, err := a.Users.Search(cmd.Context(), by, f)
+				if err != nil {
+					return err
+				}
+				return c.printAccounts(found, a.Now(), f.Page, f.Size, total)
+			})
+		},
+	}
+	cmd.Flags().StringVar((*string)(&f.UserID), "user", "", "the account of this id")
+	cmd.Flags().StringVar(&f.CustomerID, "customer", "", "the accounts of this customer")
+	cmd.Flags().StringVar(&number, "line", "", "the accounts that own this line")
+	cmd.Flags().StringVar(&status, "status", "", "ACTIVE, LOCKED, SUSPENDED or INACTIVE")
+	paged(cmd, &f.Page, &f.Size)
+	return cmd
+}
+
+func paged(cmd *cobra.Command, page, size *int) {
+	cmd.Flags().IntVar(page, "page", 1, "page, the first is 1")
+	cmd.Flags().IntVar(size, "size", 20, "rows on a page, at most 100")
+}
+
+func checkPage(page, size int) error {
+	const most = 100
+	if page < 1 || size < 1 || size > most || page > auth.MostCounted/size {
+		return errors.New("--page counts from 1, --size is 1-100, and page x size at most 10,000")
+	}
+	return nil
+}
+
+func (c Console) unlockUser() *cobra.Command {
+	var why string
+	return reason(&cobra.Command{
+		Use: "unlock USER_ID", Short: "Forget wrong passwords, and the lock with them", Args: cobra.ExactArgs(1),
+		Example: `  phonebillctl users unlock hong-gildong --reason "고객 요청"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				_, err := a.Users.Unlock(cmd.Context(), by, auth.UserID(args[0]), why)
+				return c.said(err, "%s is unlocked\n", args[0])
+			})
+		},
+	}, &why)
+}
+
+func (c Console) setStatus(verb, title string, to auth.Status) *cobra.Command {
+	var why string
+	return reason(&cobra.Command{
+		Use: verb + " USER_ID", Short: title + " an account; takes effect within a second", Args: cobra.ExactArgs(1),
+		Example: "  phonebillctl users " + verb + ` hong-gildong --reason "명의 도용 신고"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				seen, err := a.Users.Show(cmd.Context(), by, auth.UserID(args[0]))
+				if err != nil {
+					return err
+				}
+				changed, err := a.Users.Update(cmd.Context(), by, seen.UserID, admin.Update{Status: &to, Version: seen.Version, Reason: why})
+				return c.said(err, "%s is %s\n", args[0], changed.Status)
+			})
+		},
+	}, &why)
+}
+
+func (c Console) userHistory() *cobra.Command {
+	var page, size int
+	cmd := &cobra.Command{
+		Use: "history USER_ID", Short: "Show what happened to an account's logins, newest first", Args: cobra.ExactArgs(1),
+		Example: "  phonebillctl users history hong-gildong --size 50",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkPage(page, size); err != nil {
+				return err
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				events, total, err := a.Users.LoginHistory(cmd.Context(), by, auth.UserID(args[0]), page, size)
+				if err != nil {
+					return err
+				}
+				return c.printLogins(events, page, size, total)
+			})
+		},
+	}
+	paged(cmd, &page, &size)
+	return cmd
+}
+
+// said tells that something is done.
+func (c Console) said(err error, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.Out, format, args...)
+	return err
+}

@@ -1,0 +1,211 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"phonebill/core/id"
+)
+
+// Entry is what one member of staff (or a command) did or tried to do: who, what, to whom, why, and what came of it. It holds no
+// personal data. Writer and Seq are given by the log that takes it.
+type Entry struct {
+	Writer  id.ID // one per process start
+	Seq     int   // counts from 1 per writer
+	At      time.Time
+	Actor   string // user id, or cli:<account of the operating system>
+	Action  string
+	Subject string // user id, or empty when no one user is meant
+	Reason  string
+	Outcome Outcome
+	Detail  string // JSON, facts about the call
+	IP      string
+}
+
+// Outcome is what came of a call: Intended, Done, or the public error code of its refusal.
+type Outcome string
+
+// The outcomes that are no error codes. A change has two rows: Intended is durable before anything is changed, the second tells what
+// came of it. So a change without a row is impossible, and a row without a change (a crash between the two) says so itself.
+const (
+	Intended Outcome = "INTENDED"
+	Done     Outcome = "DONE"
+)
+
+// Row is an entry in its chain: Hash is SHA-256 over the hash of the row before and the entry.
+type Row struct {
+	Entry
+	Previous, Hash []byte
+}
+
+// origin is the hash before the first row of a chain.
+func origin() []byte { return make([]byte, sha256.Size) }
+
+// Chain is the end of one writer's chain; its zero value is the beginning. It is not safe for concurrent use.
+type Chain struct {
+	seq  int
+	hash []byte
+}
+
+// ChainAt is a chain that ends with the head.
+func ChainAt(h Head) Chain { return Chain{h.Seq, bytes.Clone(h.Hash)} }
+
+// Next is the row that the entry becomes behind the chain. Its time is cut to microseconds, the grain of the store.
+func (c Chain) Next(writer id.ID, e Entry) Row {
+	e.Writer, e.Seq, e.At = writer, c.seq+1, e.At.UTC().Truncate(time.Microsecond)
+	previous := c.hash
+	if c.seq == 0 {
+		previous = origin()
+	}
+	return Row{Entry: e, Previous: bytes.Clone(previous), Hash: e.hash(previous)}
+}
+
+// Follow moves the end of the chain on to the row. A BrokenError tells that it is not the row that must come next.
+func (c *Chain) Follow(r Row) error {
+	want := c.Next(r.Writer, r.Entry)
+	switch {
+	case r.Seq != want.Seq:
+		return BrokenError{r.Writer, want.Seq, fmt.Sprintf("row %d stands where it must", r.Seq)}
+	case !bytes.Equal(r.Previous, want.Previous):
+		return BrokenError{r.Writer, r.Seq, "it does not name the row before"}
+	case !bytes.Equal(r.Hash, want.Hash):
+		return BrokenError{r.Writer, r.Seq, "its content is not what was written"}
+	}
+	c.seq, c.hash = r.Seq, r.Hash
+	return nil
+}
+
+// Head is the end of the chain.
+func (c Chain) Head(writer id.ID) Head { return Head{writer, c.seq, c.hash} }
+
+// BrokenError names the first row at which a chain is not as it was written.
+type BrokenError struct {
+	Writer id.ID
+	Seq    int
+	Why    string
+}
+
+// Error says which row and why.
+func (b BrokenError) Error() string {
+	return fmt.Sprintf("audit: row %d of writer %s: %s", b.Seq, b.Writer, b.Why)
+}
+
+// Head is the last row of one writer's chain at a moment.
+type Head struct {
+	Writer id.ID
+	Seq    int
+	Hash   []byte
+}
+
+// hash is SHA-256 over the hash before and the canonical encoding: each field with its length in front, so that no two entries look
+// alike. The first field is the version of the encoding.
+func (e Entry) hash(previous []byte) []byte {
+	return digest([]byte("phonebill audit entry 1"), previous, e.Writer[:], number(e.Seq), number(int(e.At.UnixMicro())), []byte(e.Actor),
+		[]byte(e.Action), []byte(e.Subject), []byte(e.Reason), []byte(e.Outcome), []byte(e.Detail), []byte(e.IP))
+}
+
+func digest(fields ...[]byte) []byte {
+	sum := sha256.Sum256(encode(fields...))
+	return sum[:]
+}
+
+func encode(fields ...[]byte) []byte {
+	var b []byte
+	for _, f := range fields {
+		b = append(append(b, number(len(f))...), f...)
+	}
+	return b
+}
+
+func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) } //nolint:gosec // a bijection is all that is asked for
+
+// Verify follows chains through their rows, which come writer by writer in order, and answers the heads; the first broken row is a
+// BrokenError.
+func Verify(rows []Row) ([]Head, error) {
+	v := NewVerifier(nil)
+	for _, r := range rows {
+		if err := v.Row(r); err != nil {
+			return nil, err
+		}
+	}
+	return v.heads(), v.End()
+}
+
+// Verifier checks any number of rows in little memory, against what signed checkpoints say of them. It is not safe for concurrent use.
+type Verifier struct {
+	marks  map[id.ID][]mark
+	chains map[id.ID]Chain
+	rows   int
+}
+
+// mark is what a checkpoint says: row seq had this hash.
+type mark struct {
+	Head
+	checkpoint int
+}
+
+// NewVerifier answers one that holds rows against the checkpoints, oldest first, which must have been checked by VerifyCheckpoints.
+func NewVerifier(checkpoints []Checkpoint) *Verifier {
+	v := &Verifier{marks: map[id.ID][]mark{}, chains: map[id.ID]Chain{}}
+	for _, c := range checkpoints {
+		for _, h := range c.Heads {
+			v.marks[h.Writer] = append(v.marks[h.Writer], mark{h, c.Seq})
+		}
+	}
+	for _, m := range v.marks {
+		slices.SortStableFunc(m, func(a, b mark) int { return a.Seq - b.Seq })
+	}
+	return v
+}
+
+// Row checks the next row; those of one writer must come in order. The first that is wrong is a BrokenError.
+func (v *Verifier) Row(r Row) error {
+	c := v.chains[r.Writer]
+	if err := c.Follow(r); err != nil {
+		return err
+	}
+	v.chains[r.Writer] = c
+	v.rows++
+	for m := v.marks[r.Writer]; len(m) > 0 && m[0].Seq == r.Seq; m = v.marks[r.Writer] {
+		if !bytes.Equal(m[0].Hash, r.Hash) {
+			return BrokenError{r.Writer, r.Seq, fmt.Sprintf("checkpoint %d says it was another", m[0].checkpoint)}
+		}
+		v.marks[r.Writer] = m[1:]
+	}
+	return nil
+}
+
+// End says that all rows have come: a BrokenError names the first row of a chain that was cut off.
+func (v *Verifier) End() error {
+	var missing []BrokenError
+	for writer, m := range v.marks {
+		if len(m) > 0 {
+			missing = append(missing, BrokenError{writer, v.chains[writer].seq + 1,
+				fmt.Sprintf("it is gone: checkpoint %d says there were %d rows", m[0].checkpoint, m[0].Seq)})
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return slices.MinFunc(missing, func(a, b BrokenError) int { return bytes.Compare(a.Writer[:], b.Writer[:]) })
+}
+
+// Count answers how many rows and writers were seen.
+func (v *Verifier) Count() (rows, writers int) { return v.rows, len(v.chains) }
+
+func (v *Verifier) heads() []Head {
+	heads := make([]Head, 0, len(v.chains))
+	for writer, c := range v.chains {
+		heads = append(heads, c.Head(writer))
+	}
+	sortHeads(heads)
+	return heads
+}
+
+func sortHeads(heads []Head) {
+	slices.SortFunc(heads, func(a, b Head) int { return bytes.Compare(a.Writer[:], b.Writer[:]) })
+}

@@ -1,0 +1,229 @@
+package audit_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"phonebill/core/audit"
+	"phonebill/core/id"
+)
+
+var now = time.Date(2026, 11, 21, 3, 0, 0, 123456789, time.UTC)
+
+func text(t *rapid.T, label string) string { return rapid.StringN(0, 8, 24).Draw(t, label) }
+
+// chains draws some chains, writer by writer.
+func chains(t *rapid.T) []audit.Row {
+	var rows []audit.Row
+	for w := range rapid.IntRange(1, 3).Draw(t, "writers") {
+		var c audit.Chain
+		for n := range rapid.IntRange(1, 6).Draw(t, "rows") {
+			r := c.Next(id.ID{byte(w + 1)}, audit.Entry{
+				At: now.Add(time.Duration(n) * time.Second), Actor: text(t, "actor"), Action: text(t, "action"), Subject: text(t, "subject"),
+				Reason: text(t, "reason"), Outcome: audit.Outcome(text(t, "outcome")), Detail: text(t, "detail"), IP: text(t, "ip"),
+			})
+			require.NoError(t, c.Follow(r))
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// TestOneChangedByteIsFoundAndNamed is bar R11: whatever byte of whatever row changes, the verifier names that row.
+func TestOneChangedByteIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rows := chains(t)
+		_, err := audit.Verify(rows)
+		require.NoError(t, err)
+		i := rapid.IntRange(0, len(rows)-1).Draw(t, "row")
+		r, bit := &rows[i], byte(1)<<rapid.IntRange(0, 7).Draw(t, "bit")
+		was := *r
+		flip := func(s string, at int) string { b := []byte(s); b[at%len(b)] ^= bit; return string(b) }
+		at := rapid.IntRange(0, 1000).Draw(t, "byte")
+		fields := []*string{&r.Actor, &r.Action, &r.Subject, &r.Reason, (*string)(&r.Outcome), &r.Detail, &r.IP}
+		switch f := rapid.IntRange(0, len(fields)+4).Draw(t, "field"); {
+		case f < len(fields) && *fields[f] == "":
+			*fields[f] = string(rune(bit))
+		case f < len(fields):
+			*fields[f] = flip(*fields[f], at)
+		case f == len(fields):
+			r.Previous = []byte(flip(string(r.Previous), at))
+		case f == len(fields)+1:
+			r.Hash = []byte(flip(string(r.Hash), at))
+		case f == len(fields)+2:
+			r.At = r.At.Add(time.Duration(bit) * time.Microsecond)
+		case f == len(fields)+3:
+			r.Seq ^= int(bit)
+		default:
+			r.Writer[at%16] ^= bit
+		}
+		_, err = audit.Verify(rows)
+		var broken audit.BrokenError
+		require.ErrorAs(t, err, &broken)
+		if r.Writer == was.Writer {
+			require.Equal(t, was.Writer, broken.Writer)
+			require.Equal(t, was.Seq, broken.Seq)
+		}
+		require.NotEmpty(t, broken.Error())
+	})
+}
+
+// TestFieldsCannotTradeBytes: moving a byte from one field to the next is a change too.
+func TestFieldsCannotTradeBytes(t *testing.T) {
+	t.Parallel()
+	var c audit.Chain
+	one := c.Next(id.ID{1}, audit.Entry{At: now, Actor: "ab", Action: "c"})
+	two := c.Next(id.ID{1}, audit.Entry{At: now, Actor: "a", Action: "bc"})
+	require.NotEqual(t, one.Hash, two.Hash)
+}
+
+func TestARowCannotBeTakenOutOrTwoSwapped(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rows := chains(t)
+		if len(rows) < 2 || rows[0].Writer != rows[1].Writer {
+			return
+		}
+		_, err := audit.Verify(slices.Delete(slices.Clone(rows), 0, 1))
+		require.ErrorAs(t, err, new(audit.BrokenError))
+		rows[0], rows[1] = rows[1], rows[0]
+		_, err = audit.Verify(rows)
+		require.ErrorAs(t, err, new(audit.BrokenError))
+	})
+}
+
+func TestAChainGoesOnFromItsHead(t *testing.T) {
+	t.Parallel()
+	var c audit.Chain
+	first := c.Next(id.ID{1}, audit.Entry{At: now, Actor: "a"})
+	require.NoError(t, c.Follow(first))
+	second := audit.ChainAt(c.Head(id.ID{1})).Next(id.ID{1}, audit.Entry{At: now, Actor: "b"})
+	heads, err := audit.Verify([]audit.Row{first, second})
+	require.NoError(t, err)
+	require.Equal(t, []audit.Head{{Writer: id.ID{1}, Seq: 2, Hash: second.Hash}}, heads)
+	require.Equal(t, now.Truncate(time.Microsecond), first.At)
+}
+
+// ledger makes checkpoints after each of the chains' rows have come.
+func ledger(t require.TestingT, rows []audit.Row) []audit.Checkpoint {
+	var l audit.Ledger
+	var all []audit.Checkpoint
+	for n := range rows {
+		heads, err := audit.Verify(rows[:n+1])
+		require.NoError(t, err)
+		c, moved := l.Next(heads, now)
+		require.True(t, moved)
+		require.Len(t, c.Heads, 1, "what has not moved is not said again")
+		require.NoError(t, l.Follow(c))
+		_, moved = l.Next(heads, now)
+		require.False(t, moved)
+		all = append(all, c)
+	}
+	return all
+}
+
+func always(audit.Checkpoint) bool { return true }
+
+// TestACutChainIsFoundByItsCheckpoint: a chain without its last rows is a whole chain; only a checkpoint knows better.
+func TestACutChainIsFoundByItsCheckpoint(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rows := chains(t)
+		checkpoints := ledger(t, rows)
+		verify := func(rows []audit.Row) error {
+			v := audit.NewVerifier(checkpoints)
+			for _, r := range rows {
+				if err := v.Row(r); err != nil {
+					return err
+				}
+			}
+			return v.End()
+		}
+		require.NoError(t, audit.VerifyCheckpoints(checkpoints, always))
+		require.NoError(t, verify(rows))
+		keep := rapid.IntRange(0, len(rows)-1).Draw(t, "kept")
+		err := verify(rows[:keep])
+		var broken audit.BrokenError
+		require.ErrorAs(t, err, &broken)
+		require.Equal(t, rows[keep].Writer, broken.Writer)
+		require.Equal(t, rows[keep].Seq, broken.Seq)
+		// Rewritten from some row on, with all hashes made anew: whole, but not what was attested.
+		var c audit.Chain
+		forged := slices.Clone(rows)
+		for i := range forged {
+			if i > 0 && forged[i].Writer != forged[i-1].Writer {
+				c = audit.Chain{}
+			}
+			e := forged[i].Entry
+			if i >= keep {
+				e.Actor += "x"
+			}
+			forged[i] = c.Next(e.Writer, e)
+			require.NoError(t, c.Follow(forged[i]))
+		}
+		_, err = audit.Verify(forged)
+		require.NoError(t, err)
+		require.ErrorAs(t, verify(forged), &broken)
+		require.Equal(t, rows[keep].Seq, broken.Seq)
+	})
+}
+
+func TestCheckpointsCannotBeChanged(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		all := ledger(t, chains(t))
+		i := rapid.IntRange(0, len(all)-1).Draw(t, "checkpoint")
+		c := &all[i]
+		switch rapid.IntRange(0, 7).Draw(t, "what") {
+		case 0:
+			c.Seq++
+		case 1:
+			c.At = c.At.Add(time.Microsecond)
+		case 2:
+			c.Heads = nil
+		case 3:
+			c.Heads = slices.Clone(c.Heads)
+			c.Heads[0].Seq--
+		case 4:
+			c.Heads = slices.Clone(c.Heads)
+			c.Heads[0].Hash = []byte{1}
+		case 5:
+			c.Previous = []byte{1}
+		case 6:
+			c.Hash = []byte{1}
+		default:
+			all = slices.Delete(all, i, i+1)
+			if i == len(all) {
+				return // the last one: nothing says that it was there
+			}
+		}
+		err := audit.VerifyCheckpoints(all, always)
+		var tampered audit.TamperedError
+		require.ErrorAs(t, err, &tampered)
+		require.Equal(t, i+1, tampered.Seq)
+		require.NotEmpty(t, tampered.Error())
+	})
+}
+
+func TestACheckpointNeedsItsSignatureAndMayNotGoBack(t *testing.T) {
+	t.Parallel()
+	var c audit.Chain
+	r := c.Next(id.ID{1}, audit.Entry{At: now})
+	require.NoError(t, c.Follow(r))
+	all := ledger(t, []audit.Row{r})
+	err := audit.VerifyCheckpoints(all, func(audit.Checkpoint) bool { return false })
+	require.True(t, errors.As(err, new(audit.TamperedError)))
+	require.NotEqual(t, all[0].Statement(), all[0].Hash)
+	var l, empty audit.Ledger
+	require.NoError(t, l.Follow(all[0]))
+	require.Equal(t, 1, l.Seq())
+	again, _ := empty.Next(all[0].Heads, now)
+	again.Seq, again.Previous = 2, all[0].Hash
+	require.Error(t, l.Follow(again))
+}

@@ -1,0 +1,354 @@
+// Package admin is how staff look after accounts: search, create, change, unlock, grant and revoke, end sessions (UFR-AUTH-020). Every
+// call, also a read and a refusal, is in the audit log with who, whom and why (decision 18).
+package admin
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/auth/keys"
+	"phonebill/core/auth/mfa"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Service administers accounts. All fields are required; it is safe for concurrent use.
+type Service struct {
+	Users    ports.Users
+	Accounts ports.Accounts
+	Guesses  ports.Guesses
+	Sessions ports.Sessions
+	History  ports.LoginHistory
+	Records  ports.LoginRecords
+	Hasher   ports.PasswordHasher
+	Factors  *mfa.Service // Enrol is all that is used
+	Keys     *keys.Service
+	Services ports.ServiceKeys
+	Audit    ports.AuditLog
+	Push     ports.RevocationPush
+	Report   ports.Report
+	// CheckPassword refuses a password that no account may have (VALIDATION_ERROR on password).
+	CheckPassword func(field string, user auth.UserID, password personal.Secret) error
+	Policy        auth.SessionPolicy
+	Now           ports.Clock
+	NewID         ports.IDs
+}
+
+// Search answers one page of the accounts that match and how many match (at most auth.MostCounted). FORBIDDEN for who is not staff,
+// as everywhere here.
+func (s *Service) Search(ctx context.Context, by Caller, f auth.AccountFilter) (found []auth.Account, total int, err error) {
+	f.Now = s.Now()
+	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page, "size": f.Size}
+	err = s.read(ctx, call{Caller: by, action: actSearch, subject: string(f.UserID), detail: detail}, func() (err error) {
+		found, total, err = s.Accounts.Search(ctx, f)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return found, total, nil
+}
+
+// New is an account to create.
+type New struct {
+	UserID     auth.UserID
+	Password   personal.Secret
+	Name       personal.Name
+	Phone      line.Number
+	Email      personal.Email
+	CustomerID string
+	Lines      []line.Number
+	Roles      []auth.Role
+	Grants     []auth.Permission // for good
+	Reason     string
+}
+
+// Created is a new account; Enrolment is set for staff, and seen this once.
+type Created struct {
+	auth.Account
+	Enrolment *mfa.Enrolment
+}
+
+// Create makes an account: CONFLICT when the id is taken, VALIDATION_ERROR for a bad password or rights that do not fit. Staff get a
+// second factor with it: their account is INACTIVE until that is stored, so that it never works without.
+func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, err error) {
+	now := s.Now()
+	user := auth.User{
+		UserID: n.UserID, Name: n.Name, Phone: n.Phone, Email: n.Email, CustomerID: n.CustomerID, Lines: n.Lines, Roles: n.Roles,
+		Status: auth.Active, CreatedAt: now,
+	}
+	detail := map[string]any{"roles": n.Roles, "lines": len(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
+	err = s.change(ctx, call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail}, func() error {
+		for _, p := range n.Grants {
+			user.Grants = append(user.WithoutGrant(p).Grants, auth.Grant{Permission: p, GrantedBy: by.Name, GrantedAt: now})
+		}
+		if user.Staff() {
+			user.Status = auth.Inactive
+		}
+		if err := auth.MayChange(by.UserID, by.Roles, auth.User{}, user); err != nil {
+			return err
+		}
+		if err := s.store(ctx, user, n.Password); err != nil {
+			return err
+		}
+		detail[stored] = 1
+		made, err = s.finish(ctx, by, user)
+		return err
+	})
+	return made, err
+}
+
+// stored is the fact in the audit log that tells which version was stored.
+const stored = "stored"
+
+func (s *Service) store(ctx context.Context, user auth.User, password personal.Secret) error {
+	err := s.CheckPassword("password", user.UserID, password)
+	if err != nil {
+		return err
+	}
+	if user.PasswordHash, err = s.Hasher.Hash(ctx, password); err != nil {
+		return err
+	}
+	return s.Users.Create(ctx, user)
+}
+
+// finish gives staff their second factor and only then lets them in.
+func (s *Service) finish(ctx context.Context, by Caller, user auth.User) (made Created, err error) {
+	if user.Staff() {
+		enrolment, err := s.Factors.Enrol(ctx, user.UserID, by.From)
+		if err != nil {
+			return made, err
+		}
+		made.Enrolment = &enrolment
+		if _, err := s.Users.Change(ctx, user.UserID, func(u auth.User) (auth.User, error) {
+			u.Status = auth.Active
+			return u, auth.MayChange(by.UserID, by.Roles, u, u)
+		}); err != nil {
+			return made, err
+		}
+	}
+	made.Account, err = s.account(ctx, user.UserID)
+	return made, err
+}
+
+// account reads an account with its lock.
+func (s *Service) account(ctx context.Context, user auth.UserID) (a auth.Account, err error) {
+	if a.User, err = s.Users.ByID(ctx, user); err != nil {
+		return auth.Account{}, err
+	}
+	attempts, err := s.Guesses.Peek(ctx, auth.Subject{UserID: user})
+	a.LockedUntil = attempts.LockedUntil
+	return a, err
+}
+
+// Show answers an account, or USER_NOT_FOUND. The caller masks what is personal.
+func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found auth.Account, err error) {
+	err = s.read(ctx, call{Caller: by, action: actShow, subject: string(user)}, func() (err error) {
+		found, err = s.account(ctx, user)
+		return err
+	})
+	return found, err
+}
+
+// Reveal answers an account to be shown in clear, for a reason.
+func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reason string) (found auth.Account, err error) {
+	reason, bad := auth.ParseReason(reason)
+	err = s.read(ctx, call{Caller: by, action: actReveal, subject: string(user), reason: reason}, func() (err error) {
+		if bad != nil {
+			return bad
+		}
+		found, err = s.account(ctx, user)
+		return err
+	})
+	if err != nil {
+		return auth.Account{}, err
+	}
+	return found, nil
+}
+
+// Update is a change of an account; nil leaves as it is. Version is that of the account as the caller saw it.
+type Update struct {
+	Status  *auth.Status
+	Roles   []auth.Role
+	Lines   *[]line.Number
+	Version int
+	Reason  string
+}
+
+// Update changes status, roles or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange says, or
+// for the last administrator). Tokens from before die within a second; an account that is not ACTIVE any more has no session left.
+func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
+	detail := map[string]any{"version": x.Version}
+	if x.Status != nil {
+		detail["status"] = *x.Status
+	}
+	if x.Roles != nil {
+		detail["roles"] = x.Roles
+	}
+	if x.Lines != nil {
+		detail["lines"] = len(*x.Lines)
+	}
+	c := call{Caller: by, action: actUpdate, subject: string(user), reason: x.Reason, detail: detail}
+	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
+		if u.Version != x.Version {
+			return u, fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").
+				WithDetail("reason", "STALE_VERSION")
+		}
+		if x.Status != nil {
+			u.Status = *x.Status
+		}
+		if x.Roles != nil {
+			u.Roles = x.Roles
+		}
+		if x.Lines != nil {
+			u.Lines = *x.Lines
+		}
+		return u, nil
+	})
+}
+
+// Grant gives a permission until expiresAt (zero = for good), in place of an older grant of the same. Tokens without it die within a
+// second.
+func (s *Service) Grant(
+	ctx context.Context, by Caller, user auth.UserID, p auth.Permission, expiresAt time.Time, reason string,
+) (auth.Account, error) {
+	detail := map[string]any{"permission": p}
+	if !expiresAt.IsZero() {
+		detail["expiresAt"] = expiresAt.UTC().Format(time.RFC3339)
+	}
+	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name, GrantedAt: s.Now()}
+	c := call{Caller: by, action: actGrant, subject: string(user), reason: reason, detail: detail}
+	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithGrant(g) })
+}
+
+// Revoke takes a permission away; none is no error. What a role holds stays.
+func (s *Service) Revoke(ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string) (auth.Account, error) {
+	c := call{Caller: by, action: actRevoke, subject: string(user), reason: reason, detail: map[string]any{"permission": p}}
+	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithoutGrant(p), nil })
+}
+
+// alter changes an account by the rules and makes the change felt.
+func (s *Service) alter(
+	ctx context.Context, c call, decide func(auth.User) (auth.User, error),
+) (changed auth.Account, err error) {
+	err = s.change(ctx, c, func() error {
+		admins, err := s.Accounts.ActiveAdmins(ctx)
+		if err != nil {
+			return err
+		}
+		var before auth.User
+		after, err := s.Users.Change(ctx, auth.UserID(c.subject), func(u auth.User) (auth.User, error) {
+			before = u
+			next, err := decide(u)
+			switch {
+			case err != nil:
+				return u, err
+			case next.StepsDown(u) && admins <= 1:
+				return u, auth.LastAdmin()
+			}
+			return next, auth.MayChange(c.UserID, c.Roles, u, next)
+		})
+		if err != nil {
+			return err
+		}
+		c.detail[stored] = after.Version
+		if err := s.felt(ctx, before, after); err != nil {
+			return err
+		}
+		changed, err = s.account(ctx, auth.UserID(c.subject))
+		return err
+	})
+	return changed, err
+}
+
+// felt makes a change of rights felt at once: tokens of the older epoch die everywhere, and an account that is not ACTIVE has no
+// session.
+func (s *Service) felt(ctx context.Context, before, after auth.User) error {
+	now := s.Now()
+	if after.Epoch != before.Epoch {
+		s.Push.Push(ctx, auth.Revocation{UserID: after.UserID, Epoch: after.Epoch, At: now})
+	}
+	if after.Status == auth.Active {
+		return nil
+	}
+	_, err := s.endAll(ctx, after.UserID, now)
+	return err
+}
+
+func (s *Service) endAll(ctx context.Context, user auth.UserID, now time.Time) (int, error) {
+	ended, err := s.Sessions.EndAll(ctx, user, id.ID{}, now)
+	s.Push.Push(ctx, ended...)
+	return len(ended), err
+}
+
+// Unlock forgets the wrong passwords and the lock of an id, and tells so in its login history.
+func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reason string) (unlocked auth.Account, err error) {
+	err = s.change(ctx, call{Caller: by, action: actUnlock, subject: string(user), reason: reason}, func() error {
+		if _, err := s.Users.ByID(ctx, user); err != nil {
+			return err
+		}
+		if err := s.Guesses.Clear(ctx, user); err != nil {
+			return err
+		}
+		if err := s.record(ctx, user, auth.EventUnlocked, by.From); err != nil {
+			return err
+		}
+		unlocked, err = s.account(ctx, user)
+		return err
+	})
+	return unlocked, err
+}
+
+// LoginHistory answers one page of an account's events, newest first, and how many there are (at most auth.MostCounted).
+func (s *Service) LoginHistory(
+	ctx context.Context, by Caller, user auth.UserID, page, size int,
+) (events []auth.LoginEvent, total int, err error) {
+	detail := map[string]any{"page": page, "size": size}
+	err = s.read(ctx, call{Caller: by, action: actHistory, subject: string(user), detail: detail}, func() (err error) {
+		if _, err = s.Users.ByID(ctx, user); err != nil {
+			return err
+		}
+		events, total, err = s.Records.Page(ctx, user, page, size)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return events, total, nil
+}
+
+// ListSessions answers an account's live sessions, newest first.
+func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID) (live []auth.Session, err error) {
+	err = s.read(ctx, call{Caller: by, action: actListSessions, subject: string(user)}, func() (err error) {
+		if _, err = s.Users.ByID(ctx, user); err != nil {
+			return err
+		}
+		live, err = s.Sessions.Live(ctx, user, s.Policy, s.Now())
+		return err
+	})
+	return live, err
+}
+
+// EndSessions ends all sessions of an account and answers how many there were.
+func (s *Service) EndSessions(ctx context.Context, by Caller, user auth.UserID, reason string) (ended int, err error) {
+	err = s.change(ctx, call{Caller: by, action: actEndSessions, subject: string(user), reason: reason}, func() error {
+		if _, err := s.Users.ByID(ctx, user); err != nil {
+			return err
+		}
+		if ended, err = s.endAll(ctx, user, s.Now()); err != nil || ended == 0 {
+			return err
+		}
+		return s.record(ctx, user, auth.EventSessionEnded, by.From)
+	})
+	return ended, err
+}
+
+func (s *Service) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {
+	return s.History.Append(context.WithoutCancel(ctx), auth.LoginEvent{
+		ID: s.NewID(), UserID: user, Known: true, Type: what, Success: true, Client: from, At: s.Now(),
+	})
+}

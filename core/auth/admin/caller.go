@@ -1,0 +1,132 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"phonebill/core/audit"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+)
+
+// Caller is who administers: a member of staff, or somebody with access to the machine who uses the command line.
+type Caller struct {
+	UserID auth.UserID // empty for the command line
+	Name   string      // as it stands in the audit log
+	Roles  []auth.Role
+	From   auth.Client
+}
+
+// By is the caller of a request.
+func By(p auth.Principal, from auth.Client) Caller {
+	return Caller{UserID: p.UserID, Name: string(p.UserID), Roles: p.Roles, From: from}
+}
+
+// CommandLine is the caller of a command, by the name of his account at the operating system. Whoever can run it has the database and
+// the keyring, so he may do what an ADMIN may.
+func CommandLine(account string) Caller {
+	return Caller{Name: "cli:" + account, Roles: []auth.Role{auth.Admin}, From: auth.Client{UserAgent: "phonebillctl"}}
+}
+
+// staff is FORBIDDEN for everybody else, whatever permissions he was given.
+func (c Caller) staff() error {
+	if (auth.Principal{Roles: c.Roles}).Staff() {
+		return nil
+	}
+	return fault.New(fault.PermissionDenied)
+}
+
+// The actions, as they stand in the audit log.
+const (
+	actSearch       = "USERS_SEARCHED"
+	actCreate       = "USER_CREATED"
+	actShow         = "USER_SHOWN"
+	actReveal       = "USER_REVEALED"
+	actUpdate       = "USER_CHANGED"
+	actUnlock       = "USER_UNLOCKED"
+	actGrant        = "PERMISSION_GRANTED"
+	actRevoke       = "PERMISSION_REVOKED"
+	actHistory      = "LOGIN_HISTORY_SHOWN"
+	actEndSessions  = "SESSIONS_ENDED"
+	actListSessions = "SESSIONS_SHOWN"
+	actRotateKeys   = "SIGNING_KEY_ROTATED"
+	actReplaceKeys  = "SIGNING_KEYS_REPLACED"
+	actRetireKey    = "SIGNING_KEY_RETIRED"
+	actMintService  = "SERVICE_KEY_MINTED"
+	actEndService   = "SERVICE_KEY_RETIRED"
+)
+
+// call is what the audit log is told of a call.
+type call struct {
+	Caller
+	action  string
+	subject string // a user, a key or a service
+	reason  string
+	detail  map[string]any // no personal data
+}
+
+// entry is the call's row with an outcome. The two rows of a change carry the same number.
+func (s *Service) entry(c call, outcome audit.Outcome) audit.Entry {
+	detail, err := json.Marshal(c.detail) // keys in order
+	if err != nil {
+		detail = []byte(`{}`) // texts and numbers always marshal
+	}
+	return audit.Entry{
+		At: s.Now(), Actor: c.Name, Action: c.action, Subject: c.subject, Reason: c.reason, Outcome: outcome,
+		Detail: string(detail), IP: c.From.IP,
+	}
+}
+
+func outcome(err error) audit.Outcome {
+	if err == nil {
+		return audit.Done
+	}
+	return audit.Outcome(fault.From(err).Code())
+}
+
+// read does what changes nothing; the row that tells of it is durable before the answer is given, also when it is a refusal.
+func (s *Service) read(ctx context.Context, c call, do func() error) error {
+	err := c.staff()
+	if err == nil {
+		err = do()
+	}
+	return errors.Join(err, s.settle(ctx, c, err))
+}
+
+// settleWithin is how long a row may take whose caller may have hung up.
+const settleWithin = 5 * time.Second
+
+// settle records what came of a call, also when its caller has hung up.
+func (s *Service) settle(ctx context.Context, c call, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+	defer cancel()
+	return s.Audit.Append(ctx, s.entry(c, outcome(err)))
+}
+
+// change does what changes something. Audit log and accounts are two ports and no common transaction binds them: so the intent is
+// durable before anything changes, and what came of it after. The second row tells as "stored" which version of the account was stored,
+// also when something failed after that. When the second row cannot be written the change stands, its intent is on record without an
+// outcome, and the trouble is reported.
+func (s *Service) change(ctx context.Context, c call, do func() error) error {
+	err := c.staff()
+	if err == nil {
+		c.reason, err = auth.ParseReason(c.reason)
+	}
+	if err != nil {
+		return errors.Join(err, s.settle(ctx, c, err))
+	}
+	if c.detail == nil {
+		c.detail = map[string]any{}
+	}
+	c.detail["call"] = s.NewID().String()
+	if err := s.Audit.Append(ctx, s.entry(c, audit.Intended)); err != nil {
+		return err
+	}
+	err = do()
+	if trouble := s.settle(ctx, c, err); trouble != nil {
+		s.Report(ctx, trouble)
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+// Package guess is the one way to try a password: a guess is reserved before the password is looked at and judged by what came of it
+// (decision 4). Login and change of password share it, so that neither is a way around the other's limit.
+package guess
+
+import (
+	"context"
+	"errors"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Outcome is what a look at a password found.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Unjudged Outcome = iota // not looked at, or right while something else is missing: no guess, and nothing is cleared
+	Wrong                   // counts as failed
+	Right                   // clears the failures
+)
+
+// Limiter lets passwords be tried. It is safe for concurrent use.
+type Limiter struct {
+	Guesses ports.Guesses
+	Now     ports.Clock
+}
+
+// Try reserves a guess, looks, and judges. It answers AUTH_003 without looking while the subject is locked, AUTH_002 for the failure
+// that locks, RATE_LIMIT_EXCEEDED when too many others are being judged, else the error of look. A caller who hangs up cannot keep a
+// guess from being judged; one whose judgement cannot be stored counts as failed.
+func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome, error)) error {
+	g, err := l.Guesses.Take(ctx, s, l.Now())
+	switch {
+	case err != nil:
+		return err
+	case g.Verdict == auth.GuessRefused:
+		return fault.New(fault.Locked)
+	}
+	outcome, err := look()
+	ctx = context.WithoutCancel(ctx)
+	switch outcome {
+	case Right:
+		return errors.Join(err, l.Guesses.Succeed(ctx, s, g, l.Now()))
+	case Wrong:
+		last, failed := l.Guesses.Fail(ctx, s, g, l.Now())
+		if last {
+			return fault.New(fault.LockedNow)
+		}
+		return errors.Join(failed, err)
+	case Unjudged:
+	}
+	return errors.Join(err, l.Guesses.GiveBack(ctx, s, g))
+}
+
+// SubjectOf is whom a guess counts for: the first of the devices that was given to this user, else the id itself.
+func SubjectOf(devices ports.Devices, user auth.UserID, cookies []personal.Secret) auth.Subject {
+	for _, c := range cookies {
+		if device, ok := devices.Read(user, c); ok {
+			return auth.Subject{UserID: user, Device: device}
+		}
+	}
+	return auth.Subject{UserID: user}
+}

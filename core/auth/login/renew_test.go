@@ -1,0 +1,55 @@
+package login_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+)
+
+// TestAThiefWhoHangsUpIsInTheHistory presents a spent token and closes the connection: the reuse is recorded and spread all the same.
+func TestAThiefWhoHangsUpIsInTheHistory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.NoError(t, err)
+	w.now = w.now.Add(w.Policy.RefreshGrace)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	_, err = w.Renew(gone, got.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenReused))
+	require.Equal(t, auth.EventRefreshReused, w.lastEvent(t).Type)
+	require.Equal(t, []auth.Revocation{{SessionID: got.Principal.SessionID, At: w.now}}, w.ended.Pushed())
+}
+
+// TestARefreshGivesTheRightsOfNow: status and rights are read at each refresh, not at the login alone.
+func TestARefreshGivesTheRightsOfNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	change := func(f func(*auth.User)) {
+		t.Helper()
+		_, err := w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) { f(&u); return u, nil })
+		require.NoError(t, err)
+	}
+	change(func(u *auth.User) {
+		u.Grants = []auth.Grant{{Permission: auth.ProductChange, ExpiresAt: w.now.Add(time.Minute)}}
+	})
+	renewed, err := w.Renew(t.Context(), got.Refresh, client)
+	require.NoError(t, err)
+	require.Equal(t, []auth.Permission{auth.ProductChange}, renewed.Principal.Permissions)
+	require.Equal(t, 1, renewed.Principal.Epoch, "the new token outlives the epoch that killed the old one")
+	require.Equal(t, time.Minute, renewed.ExpiresIn, "no token outlives what it grants")
+	for _, status := range []auth.Status{auth.Suspended, auth.Inactive} {
+		change(func(u *auth.User) { u.Status = status })
+		_, err = w.Renew(t.Context(), renewed.Refresh, client)
+		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), status)
+	}
+}

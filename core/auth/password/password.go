@@ -1,0 +1,113 @@
+// Package password is what a user who is logged in does with his password: change it, or show that he knows it (UFR-AUTH-010).
+package password
+
+import (
+	"context"
+	"errors"
+
+	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Service changes passwords. All fields are required; it is safe for concurrent use.
+type Service struct {
+	Users       ports.Users
+	Guesses     *guess.Limiter
+	Credentials ports.Credentials
+	Hasher      ports.PasswordHasher
+	Devices     ports.Devices
+	Sessions    ports.Sessions
+	Push        ports.RevocationPush
+	History     ports.LoginHistory
+	Now         ports.Clock
+	NewID       ports.IDs
+}
+
+// Request is what a caller who is logged in submits.
+type Request struct {
+	UserID  auth.UserID
+	Session id.ID // of a change: stays; all others end
+	Current personal.Secret
+	New     personal.Secret   // of a change
+	Devices []personal.Secret // device cookies, of any user
+	From    auth.Client
+}
+
+// Change sets the new password and ends all other sessions of the user; their tokens are dead at once. It answers VALIDATION_ERROR on
+// newPassword, or AUTH_001, 002, 003 for a wrong current password, which is a guess like one at login.
+func (s *Service) Change(ctx context.Context, r Request) error {
+	if err := auth.CheckPassword("newPassword", r.UserID, r.New); err != nil {
+		return err
+	}
+	if r.New == r.Current {
+		return fault.InvalidField("newPassword", "현재 비밀번호와 달라야 합니다")
+	}
+	err := s.Guesses.Try(ctx, guess.SubjectOf(s.Devices, r.UserID, r.Devices), func() (guess.Outcome, error) { return s.check(ctx, r) })
+	if err == nil {
+		err = s.replace(ctx, r)
+	}
+	if err != nil && fault.From(err).Kind() == fault.RateLimited {
+		return err
+	}
+	return errors.Join(err, s.record(ctx, r, auth.EventPasswordChanged, err))
+}
+
+// Reauthenticate asks for the current password once more, before something that a stolen session must not do. It answers AUTH_001, 002
+// or 003 like a login, and counts with it.
+func (s *Service) Reauthenticate(ctx context.Context, r Request) error {
+	err := s.Guesses.Try(ctx, guess.SubjectOf(s.Devices, r.UserID, r.Devices), func() (guess.Outcome, error) { return s.check(ctx, r) })
+	if err == nil || fault.From(err).Kind() == fault.RateLimited {
+		return err
+	}
+	return errors.Join(err, s.record(ctx, r, auth.EventReauthentication, err))
+}
+
+func (s *Service) check(ctx context.Context, r Request) (guess.Outcome, error) {
+	user, err := s.Users.ByID(ctx, r.UserID)
+	if err != nil {
+		return guess.Unjudged, err
+	}
+	ok, err := s.Credentials.Check(ctx, user, r.Current)
+	switch {
+	case err != nil:
+		return guess.Unjudged, err
+	case !ok:
+		return guess.Wrong, fault.New(fault.WrongCredentials)
+	case user.Status != auth.Active:
+		return guess.Unjudged, fault.New(fault.PermissionDenied)
+	}
+	return guess.Right, nil
+}
+
+// replace stores first and ends the others then: who logs in with the old password in between is ended too, or sees the new one
+// (login.Service.Login).
+func (s *Service) replace(ctx context.Context, r Request) error {
+	hash, err := s.Hasher.Hash(ctx, r.New)
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if _, err := s.Users.Change(ctx, r.UserID, func(u auth.User) (auth.User, error) { u.PasswordHash = hash; return u, nil }); err != nil {
+		return err
+	}
+	ended, err := s.Sessions.EndAll(ctx, r.UserID, r.Session, s.Now())
+	s.Push.Push(ctx, ended...)
+	return err
+}
+
+func (s *Service) record(ctx context.Context, r Request, what auth.LoginEventType, outcome error) error {
+	e := auth.LoginEvent{
+		ID: s.NewID(), UserID: r.UserID, Known: true, Type: what, Success: outcome == nil, Client: r.From, At: s.Now(),
+	}
+	if outcome != nil {
+		e.Reason = string(fault.From(outcome).Code())
+	}
+	if errors.Is(outcome, fault.New(fault.LockedNow)) {
+		e.Type = auth.EventLocked
+	}
+	return s.History.Append(context.WithoutCancel(ctx), e)
+}

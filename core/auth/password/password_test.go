@@ -1,0 +1,221 @@
+package password_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
+	"phonebill/core/auth/password"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+)
+
+var (
+	now        = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	errBackend = errors.New("backend is in trouble")
+)
+
+func newID() id.ID { return id.ID(uuid.Must(uuid.NewV7())) }
+
+// hasher fails on demand.
+type hasher struct {
+	memory.Hasher
+	matching, hashing error
+}
+
+func (h *hasher) Hash(ctx context.Context, p personal.Secret) (personal.Secret, error) {
+	if h.hashing != nil {
+		return personal.Secret{}, h.hashing
+	}
+	return h.Hasher.Hash(ctx, p)
+}
+
+func (h *hasher) Matches(ctx context.Context, hash, p personal.Secret) (ok, stale bool, err error) {
+	if h.matching != nil {
+		return false, false, h.matching
+	}
+	return h.Hasher.Matches(ctx, hash, p)
+}
+
+type world struct {
+	*password.Service
+	users    memory.Users
+	sessions memory.Sessions
+	history  memory.LoginHistory
+	guesses  memory.Guesses
+	pushed   memory.RevocationPush
+	hasher   hasher
+	mine     id.ID
+	others   []id.ID
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{mine: newID()}
+	clock := func() time.Time { return now }
+	w.Service = &password.Service{
+		Users: &w.users, Guesses: &guess.Limiter{Guesses: &w.guesses, Now: clock}, Credentials: memory.Credentials{Hasher: &w.hasher},
+		Hasher: &w.hasher, Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history, Now: clock, NewID: newID,
+	}
+	require.NoError(t, w.users.Create(t.Context(), auth.User{
+		UserID: "hong1234", PasswordHash: personal.NewSecret("$old-secret"), Status: auth.Active,
+	}))
+	for n := range 3 {
+		sid := w.mine
+		if n > 0 {
+			sid = newID()
+			w.others = append(w.others, sid)
+		}
+		policy := auth.DefaultSessions()
+		_, err := w.sessions.Create(t.Context(), policy.NewSession(sid, "hong1234", false, auth.Client{}, now), policy)
+		require.NoError(t, err)
+	}
+	return w
+}
+
+var client = auth.Client{IP: "192.0.2.7", UserAgent: "phone"}
+
+func (w *world) change(t *testing.T, current, next string) error {
+	t.Helper()
+	return w.Change(t.Context(), password.Request{
+		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret(current), New: personal.NewSecret(next), From: client,
+	})
+}
+
+func (w *world) last(t *testing.T) auth.LoginEvent {
+	t.Helper()
+	events := w.history.Events()
+	require.NotEmpty(t, events)
+	e := events[len(events)-1]
+	require.Equal(t, client, e.Client)
+	return e
+}
+
+func (w *world) stored(t *testing.T) string {
+	t.Helper()
+	u, err := w.users.ByID(t.Context(), "hong1234")
+	require.NoError(t, err)
+	return u.PasswordHash.Reveal()
+}
+
+func TestAChangeEndsTheOtherSessionsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.change(t, "old-secret", "brand-new-secret"))
+	require.Equal(t, "$brand-new-secret", w.stored(t))
+	live, err := w.sessions.Live(t.Context(), "hong1234", auth.DefaultSessions(), now)
+	require.NoError(t, err)
+	require.Len(t, live, 1)
+	require.Equal(t, w.mine, live[0].ID)
+	var dead []id.ID
+	for _, r := range w.pushed.Pushed() {
+		dead = append(dead, r.SessionID)
+	}
+	require.ElementsMatch(t, w.others, dead)
+	e := w.last(t)
+	require.Equal(t, auth.EventPasswordChanged, e.Type)
+	require.True(t, e.Success)
+}
+
+func TestWhatIsRefusedBeforeAnyGuess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, next := range []string{"short", "password", "my-hong1234-key", "old-secret"} {
+		err := w.change(t, "old-secret", next)
+		require.ErrorIs(t, err, fault.New(fault.ValidationError), next)
+		require.Equal(t, "newPassword", fault.From(err).Fields()[0].Name)
+	}
+	require.Empty(t, w.history.Events())
+	require.Equal(t, "$old-secret", w.stored(t))
+}
+
+func TestAWrongCurrentPasswordIsAGuess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 4 {
+		require.ErrorIs(t, w.change(t, "wrong-secret", "brand-new-secret"), fault.New(fault.WrongCredentials))
+		require.Equal(t, "AUTH_001", w.last(t).Reason)
+	}
+	require.ErrorIs(t, w.change(t, "wrong-secret", "brand-new-secret"), fault.New(fault.LockedNow))
+	require.Equal(t, auth.EventLocked, w.last(t).Type)
+	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), fault.New(fault.Locked))
+	attempts, err := w.guesses.Peek(t.Context(), auth.Subject{UserID: "hong1234"})
+	require.NoError(t, err)
+	require.True(t, attempts.Locked(now), "the counter of login itself")
+	require.Empty(t, w.pushed.Pushed())
+	require.Equal(t, "$old-secret", w.stored(t))
+}
+
+func TestAKnownDeviceHasItsOwnCounter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 5 {
+		_ = w.change(t, "wrong-secret", "brand-new-secret")
+	}
+	require.NoError(t, w.Change(t.Context(), password.Request{
+		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
+		Devices: []personal.Secret{w.Devices.Mint("hong1234", newID()).Value}, From: client,
+	}))
+}
+
+func TestTroubleChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hasher.matching = errBackend
+	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), errBackend)
+	w.hasher.matching, w.hasher.hashing = nil, errBackend
+	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), errBackend)
+	require.Equal(t, "$old-secret", w.stored(t))
+	require.Empty(t, w.pushed.Pushed())
+	require.Equal(t, "INTERNAL_SERVER_ERROR", w.last(t).Reason)
+	w.hasher.hashing = nil
+	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.Status = auth.Suspended; return u, nil })
+	require.NoError(t, err)
+	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), fault.New(fault.PermissionDenied))
+	err = w.Change(t.Context(), password.Request{
+		UserID: "nobody-1", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
+	})
+	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
+	for range 5 {
+		_, err := w.guesses.Take(t.Context(), auth.Subject{UserID: "hong1234"}, now)
+		require.NoError(t, err)
+	}
+	rows := len(w.history.Events())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err = w.Change(ctx, password.Request{
+		UserID: "hong1234", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
+	})
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
+	require.Len(t, w.history.Events(), rows)
+}
+
+func TestReauthenticate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	again := func(typed string) error {
+		return w.Reauthenticate(t.Context(), password.Request{UserID: "hong1234", Current: personal.NewSecret(typed), From: client})
+	}
+	for range 4 {
+		require.ErrorIs(t, again("wrong-secret"), fault.New(fault.WrongCredentials))
+		require.Equal(t, auth.EventReauthentication, w.last(t).Type)
+		require.Equal(t, "AUTH_001", w.last(t).Reason)
+	}
+	require.NoError(t, again("old-secret"))
+	require.Len(t, w.history.Events(), 4, "only refusals are recorded")
+	for range 4 {
+		require.ErrorIs(t, again("wrong-secret"), fault.New(fault.WrongCredentials), "success has reset the counter")
+	}
+	require.ErrorIs(t, again("wrong-secret"), fault.New(fault.LockedNow))
+	require.Equal(t, auth.EventLocked, w.last(t).Type)
+	require.ErrorIs(t, again("old-secret"), fault.New(fault.Locked))
+	require.ErrorIs(t, w.change(t, "old-secret", "a new secret of mine"), fault.New(fault.Locked), "one counter for all of them")
+}

@@ -1,0 +1,67 @@
+// Package sessions shows a user the devices that are logged in with his account and lets him end them (decision 1).
+package sessions
+
+import (
+	"context"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+// Service lists and ends sessions. All fields are required; it is safe for concurrent use.
+type Service struct {
+	Sessions ports.Sessions
+	History  ports.LoginHistory
+	Push     ports.RevocationPush
+	Policy   auth.SessionPolicy
+	Now      ports.Clock
+	NewID    ports.IDs
+}
+
+// List answers the user's live sessions, newest first: at most Policy.Devices.
+func (s *Service) List(ctx context.Context, user auth.UserID) ([]auth.Session, error) {
+	return s.Sessions.Live(ctx, user, s.Policy, s.Now())
+}
+
+// End ends one of the caller's live sessions, also the one he calls with, which is a log-out. NOT_FOUND when it is unknown, over or
+// somebody else's. Its tokens are refused everywhere within a second.
+func (s *Service) End(ctx context.Context, caller auth.Principal, sid id.ID, from auth.Client) error {
+	mine := false
+	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session {
+		if mine = old.UserID == caller.UserID && s.Policy.Live(old, s.Now()); !mine {
+			return old
+		}
+		return old.Revoke(s.Now())
+	})
+	switch {
+	case err != nil:
+		return err
+	case !mine:
+		return fault.New(fault.ResourceNotFound)
+	}
+	why := auth.EventSessionEnded
+	if sid == caller.SessionID {
+		why = auth.EventLogout
+	}
+	return s.ended(ctx, caller.UserID, why, from, auth.Revocation{SessionID: sid, At: session.RevokedAt})
+}
+
+// EndOthers ends every session of the caller but the one he calls with and answers how many ended.
+func (s *Service) EndOthers(ctx context.Context, caller auth.Principal, from auth.Client) (int, error) {
+	over, err := s.Sessions.EndAll(ctx, caller.UserID, caller.SessionID, s.Now())
+	if err != nil || len(over) == 0 {
+		return 0, err
+	}
+	return len(over), s.ended(ctx, caller.UserID, auth.EventSessionEnded, from, over...)
+}
+
+// ended tells of it, also when the client has hung up.
+func (s *Service) ended(ctx context.Context, user auth.UserID, why auth.LoginEventType, from auth.Client, over ...auth.Revocation) error {
+	ctx = context.WithoutCancel(ctx)
+	s.Push.Push(ctx, over...)
+	return s.History.Append(ctx, auth.LoginEvent{
+		ID: s.NewID(), UserID: user, Known: true, Type: why, Success: true, Client: from, At: s.Now(),
+	})
+}

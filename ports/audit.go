@@ -1,0 +1,35 @@
+package ports
+
+import (
+	"context"
+
+	"phonebill/core/audit"
+)
+
+// AuditLog is append-only and hash-chained per writer (decision 18).
+type AuditLog interface {
+	// Append adds the entry to this process's chain: it is durable when nil is answered. Calls stand one behind the other in one chain,
+	// without gaps. After an error the entry may or may not be in the chain, and the chain is whole either way.
+	Append(ctx context.Context, e audit.Entry) error
+}
+
+// AuditTrail is how the audit log is read and attested.
+type AuditTrail interface {
+	// Rows yields every row of every chain, writer by writer and in order; an error of yield ends it and is answered.
+	Rows(ctx context.Context, yield func(audit.Row) error) error
+	// Heads answers the last row of every chain, by writer.
+	Heads(ctx context.Context) ([]audit.Head, error)
+	// Checkpoints answers those with a number above after, oldest first.
+	Checkpoints(ctx context.Context, after int) ([]audit.Checkpoint, error)
+	// AddCheckpoint stores it, or CONFLICT when there is one with its number: another instance was faster.
+	AddCheckpoint(ctx context.Context, c audit.Checkpoint) error
+}
+
+// Signer signs statements of ours with a signing key of the token issuer, and knows its signatures again, also those of keys that do
+// not sign any more.
+type Signer interface {
+	// Sign answers the signature and the name of its key.
+	Sign(ctx context.Context, statement []byte) (keyID string, signature []byte, err error)
+	// Signed tells whether the key of that name signed the statement; an unknown key did not.
+	Signed(ctx context.Context, keyID string, statement, signature []byte) (bool, error)
+}

@@ -1,0 +1,142 @@
+package portstest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/audit"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+// AuditBook is a trail and logs that write into it.
+type AuditBook struct {
+	Trail ports.AuditTrail
+	Log   func(writer id.ID) ports.AuditLog
+}
+
+func auditEntry(n int) audit.Entry {
+	return audit.Entry{
+		At: after(n), Actor: "admin", Action: "USER_CHANGED", Subject: fmt.Sprint("user", n), Reason: "고객 요청", Outcome: audit.Done,
+		Detail: `{"n":1}`, IP: "203.0.113.9",
+	}
+}
+
+func rowsOf(t *testing.T, trail ports.AuditTrail) []audit.Row {
+	t.Helper()
+	var rows []audit.Row
+	require.NoError(t, trail.Rows(t.Context(), func(r audit.Row) error { rows = append(rows, r); return nil }))
+	return rows
+}
+
+// Audit is the suite of ports.AuditLog and ports.AuditTrail.
+func Audit(t *testing.T, open func(t *testing.T) AuditBook) {
+	t.Helper()
+	t.Run("entries come back as they were put, in whole chains", func(t *testing.T) {
+		t.Parallel()
+		book := open(t)
+		for w := 1; w <= 2; w++ {
+			log := book.Log(numbered(w))
+			for n := range 3 {
+				require.NoError(t, log.Append(t.Context(), auditEntry(n)))
+			}
+		}
+		rows := rowsOf(t, book.Trail)
+		require.Len(t, rows, 6)
+		for i, r := range rows {
+			want := auditEntry(i % 3)
+			want.Writer, want.Seq = numbered(1+i/3), 1+i%3
+			require.Equal(t, want, r.Entry)
+		}
+		heads, err := audit.Verify(rows)
+		require.NoError(t, err)
+		stored, err := book.Trail.Heads(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, heads, stored)
+	})
+	t.Run("many at once stand in one chain without gaps", func(t *testing.T) {
+		t.Parallel()
+		book := open(t)
+		log := book.Log(numbered(1))
+		var all sync.WaitGroup
+		for n := range 40 {
+			all.Go(func() { noError(t, log.Append(t.Context(), auditEntry(n))) })
+		}
+		all.Wait()
+		heads, err := audit.Verify(rowsOf(t, book.Trail))
+		require.NoError(t, err)
+		require.Len(t, heads, 1)
+		require.Equal(t, 40, heads[0].Seq)
+	})
+	t.Run("who reads may stop", func(t *testing.T) {
+		t.Parallel()
+		book, enough, seen := open(t), errors.New("enough"), 0
+		heads, err := book.Trail.Heads(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, heads)
+		log := book.Log(numbered(1))
+		for n := range 3 {
+			require.NoError(t, log.Append(t.Context(), auditEntry(n)))
+		}
+		require.ErrorIs(t, book.Trail.Rows(t.Context(), func(audit.Row) error {
+			if seen++; seen == 2 {
+				return enough
+			}
+			return nil
+		}), enough)
+		require.Equal(t, 2, seen)
+	})
+	t.Run("a checkpoint has its number alone", func(t *testing.T) {
+		t.Parallel()
+		book := open(t)
+		none, err := book.Trail.Checkpoints(t.Context(), 0)
+		require.NoError(t, err)
+		require.Empty(t, none)
+		var ledger audit.Ledger
+		var want []audit.Checkpoint
+		for n := 1; n <= 3; n++ {
+			heads := []audit.Head{{Writer: numbered(2), Seq: n, Hash: []byte{2, byte(n)}}, {Writer: numbered(1), Seq: 1, Hash: []byte{1}}}
+			c, moved := ledger.Next(heads, after(n))
+			require.True(t, moved)
+			c.KeyID, c.Signature = "key", []byte("signed")
+			require.NoError(t, book.Trail.AddCheckpoint(t.Context(), c))
+			requireFault(t, fault.StateConflict, book.Trail.AddCheckpoint(t.Context(), c))
+			require.NoError(t, ledger.Follow(c))
+			want = append(want, c)
+		}
+		got, err := book.Trail.Checkpoints(t.Context(), 0)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		got, err = book.Trail.Checkpoints(t.Context(), 2)
+		require.NoError(t, err)
+		require.Equal(t, want[2:], got)
+	})
+}
+
+// Signer is the suite of ports.Signer; other is one with other keys.
+func Signer(t *testing.T, open func(t *testing.T) (signer, other ports.Signer)) {
+	t.Helper()
+	t.Run("it knows its own signatures and nobody else's", func(t *testing.T) {
+		t.Parallel()
+		signer, other := open(t)
+		keyID, signature, err := signer.Sign(t.Context(), []byte("statement"))
+		require.NoError(t, err)
+		signed := func(by ports.Signer, keyID, statement string, signature []byte) bool {
+			ok, err := by.Signed(t.Context(), keyID, []byte(statement), signature)
+			require.NoError(t, err)
+			return ok
+		}
+		require.True(t, signed(signer, keyID, "statement", signature))
+		require.False(t, signed(signer, keyID, "Statement", signature))
+		require.False(t, signed(signer, "unknown", "statement", signature))
+		require.False(t, signed(signer, keyID, "statement", nil))
+		require.False(t, signed(other, keyID, "statement", signature))
+		signature[0] ^= 1
+		require.False(t, signed(signer, keyID, "statement", signature))
+	})
+}

@@ -1,0 +1,210 @@
+package portstest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// Registry is what the suites of accounts work on: several stores over the same accounts.
+type Registry struct {
+	Users    ports.Users
+	Accounts ports.Accounts
+	Intake   ports.AccountIntake
+	Guesses  ports.Guesses // under auth.DefaultLockout
+	History  ports.LoginHistory
+	Records  ports.LoginRecords
+}
+
+// person is the n-th of many accounts.
+func person(n int) auth.User {
+	u := Owner()
+	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2), []line.Number{Line(n), Line(100)}
+	u.Grants = u.Grants[:1]
+	return u
+}
+
+func idsOf(found []auth.Account) []auth.UserID {
+	out := []auth.UserID{}
+	for _, a := range found {
+		out = append(out, a.UserID)
+	}
+	return out
+}
+
+// Accounts is the suite of ports.Accounts.
+func Accounts(t *testing.T, open func(t *testing.T) Registry) {
+	t.Helper()
+	t.Run("what is asked for must match", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		for n := range 6 {
+			u := person(n)
+			if n == 3 {
+				u.Status = auth.Suspended
+			}
+			require.NoError(t, r.Users.Create(t.Context(), u))
+		}
+		for name, c := range map[string]struct {
+			f    auth.AccountFilter
+			want []auth.UserID
+		}{
+			"all":                      {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04", "user05"}},
+			"id":                       {auth.AccountFilter{UserID: "user02"}, []auth.UserID{"user02"}},
+			"id, other customer":       {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
+			"id, his line":             {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
+			"id, other line":           {auth.AccountFilter{UserID: "user02", Line: Line(3)}, []auth.UserID{}},
+			"unknown id":               {auth.AccountFilter{UserID: "nobody"}, []auth.UserID{}},
+			"customer":                 {auth.AccountFilter{CustomerID: "c-1"}, []auth.UserID{"user02", "user03"}},
+			"customer and status":      {auth.AccountFilter{CustomerID: "c-1", Status: auth.Suspended}, []auth.UserID{"user03"}},
+			"line":                     {auth.AccountFilter{Line: Line(4)}, []auth.UserID{"user04"}},
+			"shared line and customer": {auth.AccountFilter{Line: Line(100), CustomerID: "c-2"}, []auth.UserID{"user04", "user05"}},
+			"line and status":          {auth.AccountFilter{Line: Line(100), Status: auth.Suspended}, []auth.UserID{"user03"}},
+			"status":                   {auth.AccountFilter{Status: auth.Suspended}, []auth.UserID{"user03"}},
+			"nobody is locked":         {auth.AccountFilter{Status: auth.LockedOut}, []auth.UserID{}},
+		} {
+			c.f.Now, c.f.Page, c.f.Size = start, 1, 10
+			found, total, err := r.Accounts.Search(t.Context(), c.f)
+			require.NoError(t, err, name)
+			require.Equal(t, c.want, idsOf(found), name)
+			require.Equal(t, len(c.want), total, name)
+		}
+		found, total, err := r.Accounts.Search(t.Context(), auth.AccountFilter{Now: start, Page: 2, Size: 4})
+		require.NoError(t, err)
+		require.Equal(t, []auth.UserID{"user04", "user05"}, idsOf(found))
+		require.Equal(t, 6, total)
+		require.Equal(t, person(4), found[0].User, "whole accounts")
+		found, total, err = r.Accounts.Search(t.Context(), auth.AccountFilter{Now: start, Page: 3, Size: 4})
+		require.NoError(t, err)
+		require.Empty(t, found)
+		require.Equal(t, 6, total, "also behind the last page")
+	})
+	t.Run("locked accounts are found while they are", func(t *testing.T) {
+		t.Parallel()
+		r, policy := open(t), auth.DefaultLockout()
+		for n := range 3 {
+			require.NoError(t, r.Users.Create(t.Context(), person(n)))
+		}
+		for n, user := range []auth.UserID{"user01", "user02", "stranger"} {
+			for range policy.Failures {
+				g, err := r.Guesses.Take(t.Context(), auth.Subject{UserID: user}, start)
+				require.NoError(t, err)
+				_, err = r.Guesses.Fail(t.Context(), auth.Subject{UserID: user}, g, start)
+				require.NoError(t, err)
+			}
+			e := auth.LoginEvent{ID: numbered(n), UserID: user, Known: user != "stranger", Type: auth.EventLocked, At: start}
+			require.NoError(t, r.History.Append(t.Context(), e))
+		}
+		search := func(now time.Time, customer string) []auth.Account {
+			f := auth.AccountFilter{Status: auth.LockedOut, CustomerID: customer, Now: now, Page: 1, Size: 10}
+			found, total, err := r.Accounts.Search(t.Context(), f)
+			require.NoError(t, err)
+			require.Len(t, found, total)
+			return found
+		}
+		found := search(after(1), "")
+		require.Equal(t, []auth.UserID{"user01", "user02"}, idsOf(found))
+		require.Equal(t, start.Add(policy.LockFor), found[0].LockedUntil)
+		require.Equal(t, auth.LockedOut, found[0].StatusNow(after(1)))
+		require.Equal(t, []auth.UserID{"user02"}, idsOf(search(after(1), "c-1")))
+		require.Empty(t, search(start.Add(policy.LockFor), ""))
+		byID, _, err := r.Accounts.Search(t.Context(), auth.AccountFilter{UserID: "user01", Now: start, Page: 1, Size: 1})
+		require.NoError(t, err)
+		require.Equal(t, start.Add(policy.LockFor), byID[0].LockedUntil, "every search tells of locks")
+	})
+	t.Run("active administrators are counted", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		for n, c := range []struct {
+			role   auth.Role
+			status auth.Status
+		}{{auth.Customer, auth.Active}, {auth.Operator, auth.Active}, {auth.Admin, auth.Suspended}, {auth.Admin, auth.Active}} {
+			u := person(n)
+			u.Roles, u.Status = []auth.Role{c.role}, c.status
+			require.NoError(t, r.Users.Create(t.Context(), u))
+		}
+		n, err := r.Accounts.ActiveAdmins(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+}
+
+// AccountIntake is the suite of ports.AccountIntake.
+func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
+	t.Helper()
+	t.Run("new accounts are stored whole, known ones left alone", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		old := person(1)
+		old.CustomerID = "before"
+		require.NoError(t, r.Users.Create(t.Context(), old))
+		added, err := r.Intake.AddAll(t.Context(), []auth.User{person(0), person(1), person(2)})
+		require.NoError(t, err)
+		require.Equal(t, 2, added)
+		for _, want := range []auth.User{person(0), old, person(2)} {
+			got, err := r.Users.ByID(t.Context(), want.UserID)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+		known, err := r.Intake.Known(t.Context(), []auth.UserID{"user00", "user01", "user09"})
+		require.NoError(t, err)
+		require.Equal(t, map[auth.UserID]time.Time{"user00": start, "user01": start}, known)
+	})
+	t.Run("nothing is a load as well", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		added, err := r.Intake.AddAll(t.Context(), nil)
+		require.NoError(t, err)
+		require.Zero(t, added)
+		bare := auth.User{UserID: "bare", Status: auth.Active, CreatedAt: start, Version: 1}
+		added, err = r.Intake.AddAll(t.Context(), []auth.User{bare})
+		require.NoError(t, err)
+		require.Equal(t, 1, added)
+		got, err := r.Users.ByID(t.Context(), "bare")
+		require.NoError(t, err)
+		require.Equal(t, bare, got)
+		known, err := r.Intake.Known(t.Context(), nil)
+		require.NoError(t, err)
+		require.Empty(t, known)
+	})
+}
+
+// LoginRecords is the suite of ports.LoginRecords.
+func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
+	t.Helper()
+	t.Run("pages of one id, newest first", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		var want []auth.LoginEvent
+		for n := range 7 {
+			e := auth.LoginEvent{
+				ID: numbered(n), UserID: "hong1234", Known: n > 0, Type: auth.EventLogin, Success: n > 1, At: after(n / 2),
+				Client: auth.Client{IP: "203.0.113.9", UserAgent: "앱", Service: "mvno-ap"},
+			}
+			if n <= 1 {
+				e.Reason = string(fault.WrongCredentials)
+			}
+			require.NoError(t, r.History.Append(t.Context(), e))
+			want = append([]auth.LoginEvent{e}, want...)
+			e.ID, e.UserID = numbered(100+n), "other123"
+			require.NoError(t, r.History.Append(t.Context(), e))
+		}
+		for page, part := range [][]auth.LoginEvent{want[:3], want[3:6], want[6:], {}} {
+			got, total, err := r.Records.Page(t.Context(), "hong1234", page+1, 3)
+			require.NoError(t, err)
+			require.Equal(t, 7, total)
+			require.Equal(t, part, got)
+		}
+		got, total, err := r.Records.Page(t.Context(), "nobody", 1, 3)
+		require.NoError(t, err)
+		require.Empty(t, got)
+		require.Zero(t, total)
+	})
+}
