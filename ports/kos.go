@@ -3,8 +3,10 @@ package ports
 import (
 	"context"
 	"errors"
+	"time"
 
 	"phonebill/core/audit"
+	"phonebill/core/quota"
 )
 
 // ErrNotAsked is in the chain of an error of a KOS port when the call provably never left us: breaker open, quota used up, no
@@ -16,9 +18,12 @@ var ErrNoAnswer = errors.New("kos did not answer in time")
 
 // Quota is the budget of calls to KOS over all instances.
 type Quota interface {
-	// Take spends one call, or answers SERVICE_UNAVAILABLE with a Retry-After and ErrNotAsked when the budget is used up. It
-	// never waits for a place.
-	Take(ctx context.Context) error
+	// Take spends one call of the lane, or answers SERVICE_UNAVAILABLE with a Retry-After and ErrNotAsked when the budget leaves none.
+	// It never waits for a place.
+	Take(ctx context.Context, lane quota.Lane) error
+	// OverSpent says that KOS has answered E429 all the same: the budget of all instances shrinks for a while (quota.Squeeze), at
+	// least for retryAfter.
+	OverSpent(ctx context.Context, retryAfter time.Duration) error
 }
 
 // CallLog is the processing history of KOS calls, append-only.

@@ -89,6 +89,17 @@ func (b *Breakers) breaker(op Operation) *breaker {
 	return out
 }
 
+// halfOpen lists the operations that wait for a probe.
+func (b *Breakers) halfOpen() []Operation {
+	var found []Operation
+	for _, op := range operations() {
+		if b.all[op].two.State() == gobreaker.StateHalfOpen {
+			found = append(found, op)
+		}
+	}
+	return found
+}
+
 // probing is when to come back while the breaker lets only a few calls pass.
 const probing = time.Second
 

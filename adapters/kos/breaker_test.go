@@ -15,6 +15,7 @@ import (
 	"phonebill/adapters/kos/kossim"
 	"phonebill/core/fault"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -218,4 +219,118 @@ func TestSharedRegistererSharesMetrics(t *testing.T) {
 	log := &logged{}
 	require.NotNil(t, kos.NewBreakers(kos.DefaultBreakers(), slog.New(slog.NewTextHandler(log, nil)), other))
 	require.Contains(t, log.String(), "not exported")
+}
+
+// TestE429ShrinksTheBudget: KOS counts otherwise than we do, and KOS is right (decision 8).
+func TestE429ShrinksTheBudget(t *testing.T) {
+	t.Parallel()
+	l := serve(t, says(429, envelope(t, "E429", nil)))
+	l.quota.Window = quota.Window{Budget: 8, Per: time.Minute}
+	for range 20 {
+		_, _ = l.ask(t.Context(), t, twoLines[0])
+	}
+	require.EqualValues(t, 3, l.requests.Load(), "6, 4 and 3 calls of the 8 are left after the first, second and third refusal")
+	require.Contains(t, l.log.String(), "the budget shrinks")
+}
+
+// TestLanes: each use of KOS spends of its own lane.
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	l, _ := simulate(t)
+	line := number(t, twoLines[0])
+	_, _ = l.ask(t.Context(), t, twoLines[0])
+	_, err := l.In(quota.Refresh).Customer(t.Context(), line)
+	require.NoError(t, err)
+	_, err = l.In(quota.Prefetch).Plans(t.Context())
+	require.NoError(t, err)
+	_, err = l.In(quota.Prefetch).Plans(t.Context())
+	require.NoError(t, err)
+	l.In(quota.Prefetch).Ask(t.Context(), product.Order{Line: line})
+	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 2}, l.quota.Spent())
+}
+
+// TestBreakersCloseByThemselves: without a customer, within 30 s of KOS's recovery and the open period's end; and a probe changes nothing.
+func TestBreakersCloseByThemselves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sim, err := kossim.New(kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &kossim.Delays{}})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, sim.Close()) }()
+		var healthy atomic.Bool
+		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			if healthy.Load() {
+				sim.Handler().ServeHTTP(w, r)
+				return
+			}
+			says(500, "")(w, r)
+		})
+		probe := func() int {
+			made, err := l.Probe(t.Context())
+			require.NoError(t, err)
+			return made
+		}
+		require.Zero(t, probe(), "nothing is open")
+		for i := range 6 {
+			n := number(t, twoLines[i%2])
+			_, _ = l.Bill(t.Context(), request, n, month(t, "2026-11"))
+			_, _ = l.Customer(t.Context(), n)
+			_, _ = l.Plans(t.Context())
+			o := order(t, twoLines[i%2], "LTE-PREMIUM-001", "5G-STANDARD-001")
+			l.Change(t.Context(), o)
+			l.Ask(t.Context(), o)
+		}
+		require.Zero(t, probe(), "open: KOS is left alone")
+		time.Sleep(31 * time.Second)
+		require.Equal(t, 5, probe())
+		require.Zero(t, probe(), "the probes failed")
+		healthy.Store(true)
+		seconds := 0
+		for closed := false; !closed; seconds++ {
+			time.Sleep(time.Second)
+			probe()
+			closed = true
+			for _, op := range []string{"bill.inquiry", "customer.get", "products.list", "product.change", "product.change.status"} {
+				closed = closed && l.metric(t, "kos_breaker_state", op) == 0
+			}
+			require.LessOrEqual(t, seconds, 60)
+		}
+		require.LessOrEqual(t, seconds, 34, "30 s open and three probes")
+		require.Empty(t, sim.Ledger())
+	})
+}
+
+// TestHalfOpenUnderACrowd: of 50 callers exactly three are let through.
+func TestHalfOpenUnderACrowd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var requests atomic.Int64
+		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			if requests.Load() > 5 {
+				time.Sleep(time.Second)
+			}
+			says(500, "")(w, r)
+		})
+		breakOpen(t, l)
+		time.Sleep(31 * time.Second)
+		before := requests.Load()
+		for i := range 50 {
+			go func() { _, _ = l.Bill(t.Context(), request, number(t, twoLines[i%2]), month(t, "2026-11")) }()
+		}
+		synctest.Wait()
+		require.EqualValues(t, 3, requests.Load()-before)
+		time.Sleep(2 * time.Second)
+	})
+}
+
+// TestBusinessRefusalsNeverOpenABreaker: however many of the answers are refusals.
+func TestBusinessRefusalsNeverOpenABreaker(t *testing.T) {
+	t.Parallel()
+	l, sim := simulate(t)
+	for i := range 100 {
+		line := []string{"01012340000", "01012345679", "01012345679", "01012340000", "01012345678"}[i%5] // four of five are refused
+		_, _ = l.ask(t.Context(), t, line)
+	}
+	require.Len(t, sim.Calls(), 100, "none was held back")
+	require.Zero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"))
 }

@@ -14,6 +14,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -33,6 +34,18 @@ func operations() []Operation {
 	return []Operation{billInquiry, customerGet, productsList, productChange, productChangeStatus}
 }
 
+// compartment is where calls of the operation stand in the bulkhead.
+func (o Operation) compartment() compartment {
+	switch o {
+	case billInquiry:
+		return billReads
+	case productChange, productChangeStatus:
+		return changes
+	case customerGet, productsList:
+	}
+	return productReads
+}
+
 const (
 	maxAnswer  = 1 << 20          // bytes
 	maxCall    = 10 * time.Second // the longest that background work may wait (product.md); callers wait less
@@ -42,14 +55,15 @@ const (
 // question is one call. read judges the data of a success; it runs on the caller's goroutine before call returns.
 type question struct {
 	operation Operation
+	lane      quota.Lane
 	line      line.Number
 	request   id.ID
 	http      *http.Request
 	read      func(body []byte) error
 }
 
-// call takes the question through breaker, quota and wire, in that order: an open breaker spends no quota, and a refused quota
-// says nothing about KOS.
+// call takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
+// a refused quota says nothing about KOS.
 func (c *Client) call(ctx context.Context, q question) outcome {
 	done, wait, err := c.deps.Breakers.allow(q.operation)
 	if err != nil {
@@ -57,10 +71,18 @@ func (c *Client) call(ctx context.Context, q question) outcome {
 	}
 	out := outcome{verdict: broken} // should the code below panic, the breaker hears of a failure
 	defer func() { done(out, q.line) }()
-	if err := c.deps.Quota.Take(ctx); err != nil {
+	waiting, cancel := context.WithTimeout(ctx, maxCall)
+	defer cancel()
+	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line)
+	switch {
+	case errors.Is(err, ports.ErrNotAsked):
 		out = c.told(ctx, q, outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err})
 		return out
+	case err != nil:
+		out = c.told(ctx, q, outcome{verdict: gaveUp, cause: err})
+		return out
 	}
+	defer over()
 	out = c.ask(ctx, q)
 	return out
 }
@@ -109,12 +131,25 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	case ourFault:
 		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug or a credential of ours",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
-	case overQuota, malformed:
+	case overQuota:
+		c.overspent(ctx, out)
+	case malformed:
 		c.deps.Logger.WarnContext(ctx, "kos answered something that is not meant to be",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
 	case answered, business, unsupported, broken, noAnswer, left, noConnection, gaveUp, quotaUsedUp, breakerOpen:
 	}
 	return out
+}
+
+// overspent shrinks the budget of all instances: KOS counts otherwise than we do.
+func (c *Client) overspent(ctx context.Context, out outcome) {
+	c.deps.Logger.WarnContext(ctx, "kos says that we ask too much: the budget shrinks for a while",
+		slog.Duration("retryAfter", out.retryAfter))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLogging)
+	defer cancel()
+	if err := c.deps.Quota.OverSpent(ctx, out.retryAfter); err != nil {
+		c.deps.Logger.ErrorContext(ctx, "the budget cannot be shrunk", slog.Any("error", err))
+	}
 }
 
 // dress adds credential and trace. An Idempotency-Key is never sent: net/http would repeat the request by itself.

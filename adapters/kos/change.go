@@ -5,6 +5,7 @@ import (
 
 	"phonebill/adapters/kos/internal/kosgen"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 )
 
 // changeReason is the text that KOS wants with every change.
@@ -22,10 +23,12 @@ func (c *Client) Change(ctx context.Context, o product.Order) product.Answer {
 		return product.Answer{Kind: product.AnswerNotSent}
 	}
 	var order string
-	out := c.call(ctx, question{operation: productChange, line: o.Line, request: o.ID, http: req, read: func(body []byte) error {
+	ask := question{operation: productChange, lane: quota.Change, line: o.Line, request: o.ID, http: req}
+	ask.read = func(body []byte) error {
 		order, err = readChange(body, transaction, o.To)
 		return err
-	}})
+	}
+	out := c.call(ctx, ask)
 	switch {
 	case out.verdict == answered:
 		return product.Answer{Kind: product.AnswerAccepted, Code: codeOK, KOSOrder: order}
@@ -44,10 +47,12 @@ func (c *Client) Ask(ctx context.Context, o product.Order) product.Answer {
 		return product.Answer{Kind: product.AnswerNotSent}
 	}
 	var told product.Answer
-	out := c.call(ctx, question{operation: productChangeStatus, line: o.Line, request: o.ID, http: req, read: func(body []byte) error {
+	ask := question{operation: productChangeStatus, lane: quota.Change, line: o.Line, request: o.ID, http: req}
+	ask.read = func(body []byte) error {
 		told, err = readChangeStatus(body, transaction)
 		return err
-	}})
+	}
+	out := c.call(ctx, ask)
 	if out.verdict == answered {
 		return told
 	}

@@ -1,6 +1,36 @@
 package kos
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+
+	"phonebill/core/line"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
 
 // OverWire lets a test bring its own wire.
 func OverWire(c *Client, wire http.RoundTripper) { c.wire = wire }
+
+// Turnstile is the turnstile, for tests.
+type Turnstile struct{ *turnstile }
+
+// NewTurnstile is newTurnstile.
+func NewTurnstile(q ports.Quota, b Bulkhead) *Turnstile {
+	return &Turnstile{newTurnstile(q, b)}
+}
+
+// Pass is pass.
+func (t *Turnstile) Pass(ctx context.Context, lane quota.Lane, room Compartment, who line.Number) (func(), error) {
+	return t.pass(ctx, lane, room, who)
+}
+
+// Compartment is the compartment.
+type Compartment = compartment
+
+// The compartments.
+const (
+	BillReads    = billReads
+	ProductReads = productReads
+	Changes      = changes
+)

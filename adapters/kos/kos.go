@@ -17,6 +17,7 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -32,6 +33,7 @@ type Deps struct {
 	Quota    ports.Quota
 	Log      ports.CallLog
 	Breakers *Breakers
+	Bulkhead Bulkhead // zero = DefaultBulkhead
 	Now      ports.Clock
 	NewID    ports.IDs // ids of call log entries
 	Logger   *slog.Logger
@@ -43,6 +45,8 @@ type Client struct {
 	origin  string
 	token   personal.Secret
 	deps    Deps
+	lane    quota.Lane
+	gate    *turnstile
 	wire    http.RoundTripper
 	metrics *metrics
 }
@@ -63,11 +67,24 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if cfg.Connect <= 0 {
 		cfg.Connect = time.Second
 	}
+	if deps.Bulkhead == (Bulkhead{}) {
+		deps.Bulkhead = DefaultBulkhead()
+	}
 	m, err := newMetrics(deps.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
-	return &Client{origin: cfg.URL, token: cfg.Token, deps: deps, wire: transport(cfg.Connect), metrics: m}, nil
+	return &Client{
+		origin: cfg.URL, token: cfg.Token, deps: deps, lane: quota.Read, gate: newTurnstile(deps.Quota, deps.Bulkhead),
+		wire: transport(cfg.Connect), metrics: m,
+	}, nil
+}
+
+// In is the same client whose reads spend of that lane; New's is quota.Read. Changes always spend of quota.Change.
+func (c *Client) In(lane quota.Lane) *Client {
+	same := *c
+	same.lane = lane
+	return &same
 }
 
 // Bill asks for the bill of one line and month, once.
@@ -79,7 +96,7 @@ func (c *Client) Bill(ctx context.Context, request id.ID, n line.Number, m calen
 		return bill.Bill{}, fmt.Errorf("kos: %w", err)
 	}
 	var told bill.Bill
-	out := c.call(ctx, question{operation: billInquiry, line: n, request: request, http: req, read: func(body []byte) error {
+	out := c.call(ctx, question{operation: billInquiry, lane: c.lane, line: n, request: request, http: req, read: func(body []byte) error {
 		told, err = readBill(body, n, m)
 		return err
 	}})
@@ -106,7 +123,7 @@ func (c *Client) Customer(ctx context.Context, n line.Number) (product.Customer,
 		return product.Customer{}, fmt.Errorf("kos: %w", err)
 	}
 	var told product.Customer
-	out := c.call(ctx, question{operation: customerGet, line: n, http: req, read: func(body []byte) error {
+	out := c.call(ctx, question{operation: customerGet, lane: c.lane, line: n, http: req, read: func(body []byte) error {
 		told, err = readCustomer(body, n)
 		return err
 	}})
@@ -120,7 +137,7 @@ func (c *Client) Plans(ctx context.Context) ([]product.Plan, error) {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
 	var told []product.Plan
-	out := c.call(ctx, question{operation: productsList, http: req, read: func(body []byte) error {
+	out := c.call(ctx, question{operation: productsList, lane: c.lane, http: req, read: func(body []byte) error {
 		told, err = readPlans(body)
 		return err
 	}})

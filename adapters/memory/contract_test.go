@@ -106,9 +106,11 @@ func TestEpochs(t *testing.T) {
 
 func TestQuota(t *testing.T) {
 	t.Parallel()
-	portstest.Quota(t, func(_ *testing.T, w quota.Window) []ports.Quota {
+	open := func(_ *testing.T, w quota.Window) []ports.Quota {
 		return []ports.Quota{&memory.Quota{Window: w, Now: time.Now}}
-	})
+	}
+	portstest.Quota(t, open)
+	portstest.QuotaLanes(t, open)
 }
 
 func TestCallLog(t *testing.T) {

@@ -136,23 +136,43 @@ func (k *KOS) Applied() int {
 
 // Quota implements ports.Quota for one process; it is also what bounds a service whose ledger is its own.
 type Quota struct {
-	Window quota.Window
-	Now    ports.Clock
-	mu     sync.Mutex
-	spent  []time.Time
+	Window  quota.Window
+	Now     ports.Clock
+	mu      sync.Mutex
+	spent   []quota.Spent
+	squeeze quota.Squeeze
 }
 
-// Take spends one call.
-func (q *Quota) Take(context.Context) error {
+// Take spends one call of the lane.
+func (q *Quota) Take(_ context.Context, lane quota.Lane) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.Now()
-	ok, wait := q.Window.Admit(q.spent, now)
+	ok, wait := q.squeeze.In(q.Window, now).Admit(q.spent, lane, now)
 	if !ok {
 		return fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(ports.ErrNotAsked)
 	}
-	q.spent = append(q.spent, now)
+	q.spent = append(q.spent, quota.Spent{At: now, Lane: lane})
 	return nil
+}
+
+// OverSpent shrinks the budget.
+func (q *Quota) OverSpent(_ context.Context, retryAfter time.Duration) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.squeeze = q.squeeze.After(q.Window, q.Now(), retryAfter)
+	return nil
+}
+
+// Spent answers how many calls each lane has spent in all.
+func (q *Quota) Spent() quota.Shares {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var n quota.Shares
+	for _, s := range q.spent {
+		n[s.Lane]++
+	}
+	return n
 }
 
 // CallLog implements ports.CallLog.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,42 +23,77 @@ import (
 // Take and the call loses a place and never wins one. A call may leave for KOS a little after its entry: Per is longer than
 // KOS's own window by as much as we allow for that (quota.Default: 2 s). A step of the database's clock forwards by more than
 // that could admit too many; clocks are slewed, not stepped.
+//
+// Floors: each of at most Floor.Instances instances may spend Floor.Calls of the budget without the ledger, and does so only while the
+// ledger cannot be asked; the ledger's own budget is smaller by all floors together. A fresh process does not know what the one before
+// it spent, so its floor opens one window after its start.
 type Quota struct {
 	pool   *pgxpool.Pool
-	window quota.Window
+	window quota.Window // of the ledger
+	floor  quota.Window // of this instance
+	now    ports.Clock
+
+	mu    sync.Mutex
+	alone []quota.Spent // of the floor
 }
 
 var _ ports.Quota = (*Quota)(nil)
+
+// Floor is what each instance may spend while the ledger cannot be asked; the zero Floor is nothing.
+type Floor struct{ Instances, Calls int }
 
 // keepFactor says for how many windows the ledger keeps entries, for the operator's eye.
 const keepFactor = 10
 
 // NewQuota works on the kos database. With an unlimited window (load tests) Take asks nobody.
-func NewQuota(pool *pgxpool.Pool, window quota.Window) *Quota { return &Quota{pool, window} }
+func NewQuota(pool *pgxpool.Pool, window quota.Window, floor Floor, now ports.Clock) *Quota {
+	q := &Quota{pool: pool, window: window, floor: quota.Window{Budget: floor.Calls, Per: window.Per}, now: now}
+	if !window.IsUnlimited() {
+		q.window = window.Less(floor.Instances * floor.Calls)
+	}
+	for range floor.Calls {
+		q.alone = append(q.alone, quota.Spent{At: now()})
+	}
+	return q
+}
 
-// Take spends one call. When the ledger cannot be asked nothing is spent and KOS must not be called either: ErrNotAsked.
-func (q *Quota) Take(ctx context.Context) error {
+// Take spends one call of the ledger, or of the floor when the ledger is in trouble. When neither can be had nothing is spent and KOS
+// must not be called: ErrNotAsked.
+func (q *Quota) Take(ctx context.Context, lane quota.Lane) error {
 	if q.window.IsUnlimited() {
 		return nil
 	}
 	var admitted bool
 	var wait time.Duration
 	err := pgx.BeginFunc(ctx, q.pool, func(tx pgx.Tx) (err error) {
-		admitted, wait, err = q.spend(ctx, kosdb.New(tx))
+		admitted, wait, err = q.spend(ctx, kosdb.New(tx), lane)
 		return err
 	})
+	if err != nil && ctx.Err() == nil {
+		admitted, wait = q.spendAlone(lane)
+	}
 	switch {
-	case err != nil:
-		return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(errors.Join(ports.ErrNotAsked, translate("take quota", err)))
-	case !admitted:
-		return fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(ports.ErrNotAsked)
-	default:
+	case admitted:
 		return nil
+	case err != nil:
+		return fault.New(fault.ServiceUnavailable).RetryIn(max(again, wait)).Because(errors.Join(ports.ErrNotAsked, translate("take quota", err)))
+	default:
+		return fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(ports.ErrNotAsked)
 	}
 }
 
+func (q *Quota) spendAlone(lane quota.Lane) (admitted bool, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.now()
+	if admitted, wait = q.floor.Admit(q.alone, lane, now); admitted {
+		q.alone = append(q.alone[max(0, len(q.alone)-q.floor.Budget):], quota.Spent{At: now, Lane: lane})
+	}
+	return admitted, wait
+}
+
 // spend runs under the lock.
-func (q *Quota) spend(ctx context.Context, ledger *kosdb.Queries) (admitted bool, wait time.Duration, err error) {
+func (q *Quota) spend(ctx context.Context, ledger *kosdb.Queries, lane quota.Lane) (admitted bool, wait time.Duration, err error) {
 	if err := ledger.LockQuota(ctx); err != nil {
 		return false, 0, err
 	}
@@ -65,13 +101,39 @@ func (q *Quota) spend(ctx context.Context, ledger *kosdb.Queries) (admitted bool
 	if err != nil {
 		return false, 0, err
 	}
-	spent := make([]time.Time, len(rows))
+	spent, window := make([]quota.Spent, len(rows)), q.window
 	var now time.Time
 	for i, row := range rows {
-		spent[i], now = row.SpentAt, row.Now
+		spent[i], now = quota.Spent{At: row.SpentAt, Lane: quota.LaneOf(row.Lane)}, row.Now
+		window = quota.Squeeze{Percent: int(row.Percent), Until: row.Until}.In(q.window, now)
 	}
-	if admitted, wait = q.window.Admit(spent, now); !admitted {
+	if admitted, wait = window.Admit(spent, lane, now); !admitted {
 		return false, wait, nil
 	}
-	return true, 0, ledger.Spend(ctx, keepFactor*q.window.Per.Seconds())
+	return true, 0, ledger.Spend(ctx, kosdb.SpendParams{KeepSeconds: keepFactor * q.window.Per.Seconds(), Lane: lane.String()})
+}
+
+// OverSpent squeezes by the database's clock, under the lock.
+func (q *Quota) OverSpent(ctx context.Context, retryAfter time.Duration) error {
+	err := pgx.BeginFunc(ctx, q.pool, func(tx pgx.Tx) error {
+		ledger := kosdb.New(tx)
+		if err := ledger.LockQuota(ctx); err != nil {
+			return err
+		}
+		now, err := ledger.Now(ctx)
+		if err != nil {
+			return err
+		}
+		rows, err := ledger.Squeeze(ctx)
+		if err != nil {
+			return err
+		}
+		var held quota.Squeeze
+		for _, row := range rows {
+			held = quota.Squeeze{Percent: int(row.Percent), Until: row.Until}
+		}
+		next := held.After(q.window, now, retryAfter)
+		return ledger.PutSqueeze(ctx, kosdb.PutSqueezeParams{Percent: int64(next.Percent), Until: next.Until})
+	})
+	return translate("squeeze the budget", err)
 }

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -156,13 +157,21 @@ func TestEpochs(t *testing.T) {
 	})
 }
 
+// threeInstances share one ledger.
+func threeInstances(t *testing.T, w quota.Window) []ports.Quota {
+	t.Helper()
+	pool := pgtest.New(t, migrations.KOS).Pool
+	var all []ports.Quota
+	for range 3 {
+		all = append(all, postgres.NewQuota(pool, w, postgres.Floor{}, time.Now))
+	}
+	return all
+}
+
 func TestQuota(t *testing.T) {
 	t.Parallel()
-	portstest.Quota(t, func(t *testing.T, w quota.Window) []ports.Quota {
-		t.Helper()
-		pool := pgtest.New(t, migrations.KOS).Pool
-		return []ports.Quota{postgres.NewQuota(pool, w), postgres.NewQuota(pool, w), postgres.NewQuota(pool, w)}
-	})
+	portstest.Quota(t, threeInstances)
+	portstest.QuotaLanes(t, threeInstances)
 }
 
 func TestCallLog(t *testing.T) {

@@ -99,8 +99,10 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"retire key":  func() error { return keys.Retire(ctx, "k", noon) },
 		"raise epoch": func() error { return epochs.Raise(ctx, portstest.Line(9), noon) },
 		"epoch":       func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
-		"quota":       func() error { return postgres.NewQuota(kosDB, quota.Default()).Take(ctx) },
-		"ping":        func() error { return postgres.Ping(authDB)(ctx) },
+		"quota": func() error {
+			return postgres.NewQuota(kosDB, quota.Default(), postgres.Floor{}, time.Now).Take(ctx, quota.Read)
+		},
+		"ping": func() error { return postgres.Ping(authDB)(ctx) },
 		"settle bill": func() error {
 			return billMail.Settle(ctx, delivery.Item[ports.BillResult]{}, delivery.Attempt{}, "", noon, noon)
 		},
@@ -197,10 +199,45 @@ func (broken) Seal(string, []byte) ([]byte, error) { return nil, errBroken }
 
 func TestNoLimitAsksNobody(t *testing.T) {
 	t.Parallel()
-	unlimited := postgres.NewQuota(nil, quota.Unlimited())
+	unlimited := postgres.NewQuota(nil, quota.Unlimited(), postgres.Floor{}, time.Now)
 	for range 1000 {
-		require.NoError(t, unlimited.Take(t.Context()))
+		require.NoError(t, unlimited.Take(t.Context(), quota.Read))
 	}
+}
+
+// TestTheFloorIsAllWithoutTheLedger: an instance that cannot ask the ledger spends its floor and no more, from one window after its start
+// on, and all floors together with the ledger are the budget.
+func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
+	t.Parallel()
+	nowhere := pgtest.New(t, migrations.KOS)
+	nowhere.Pool.Close()
+	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	q := postgres.NewQuota(nowhere.Pool, quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 3, Calls: 2},
+		func() time.Time { return now })
+	take := func() error { return q.Take(t.Context(), quota.Change) }
+	require.ErrorIs(t, take(), ports.ErrNotAsked, "the process before may just have spent it")
+	for range 3 {
+		now = now.Add(time.Minute)
+		require.NoError(t, take())
+		require.NoError(t, take())
+		err := take()
+		require.ErrorIs(t, err, ports.ErrNotAsked)
+		require.Equal(t, time.Minute, fault.From(err).RetryAfter())
+	}
+	hungUp, cancel := context.WithCancel(t.Context())
+	cancel()
+	now = now.Add(time.Minute)
+	require.Error(t, q.Take(hungUp, quota.Change), "a caller who hung up spends nothing")
+	require.NoError(t, take())
+	require.NoError(t, take())
+
+	q = postgres.NewQuota(pgtest.New(t, migrations.KOS).Pool, quota.Window{Budget: 10, Per: time.Minute},
+		postgres.Floor{Instances: 3, Calls: 2}, time.Now)
+	admitted := 0
+	for q.Take(t.Context(), quota.Read) == nil {
+		admitted++
+	}
+	require.Equal(t, 4, admitted)
 }
 
 // TestLedgerIsSwept: entries that no window can see any more go.
@@ -210,7 +247,8 @@ func TestLedgerIsSwept(t *testing.T) {
 	_, err := db.Pool.Exec(t.Context(),
 		"INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '5 min' FROM generate_series(1, 9) i")
 	require.NoError(t, err)
-	require.NoError(t, postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}).Take(t.Context()))
+	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}, postgres.Floor{}, time.Now)
+	require.NoError(t, q.Take(t.Context(), quota.Read))
 	require.Equal(t, 2, count(t, db.Pool, "quota_ledger"), "this one and that of 5 minutes ago")
 }
 

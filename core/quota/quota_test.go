@@ -18,68 +18,113 @@ func second(n int) time.Time { return start.Add(time.Duration(n) * time.Second) 
 func TestDefaultStaysUnderKOS(t *testing.T) {
 	t.Parallel()
 	w := quota.Default()
-	require.Equal(t, quota.Window{Budget: 95, Per: 62 * time.Second}, w)
+	require.Equal(t, 95, w.Budget)
+	require.Equal(t, 62*time.Second, w.Per)
 	require.Less(t, w.Budget, 100)
 	require.Greater(t, w.Per, time.Minute)
+	require.LessOrEqual(t, sum(w.Reserve), w.Budget)
+}
+
+func sum(shares quota.Shares) (total int) {
+	for _, n := range shares {
+		total += n
+	}
+	return total
 }
 
 func TestAdmit(t *testing.T) {
 	t.Parallel()
 	w := quota.Window{Budget: 2, Per: 10 * time.Second}
 	for name, c := range map[string]struct {
-		spent []time.Time
+		spent []int
 		now   int
 		ok    bool
 		wait  time.Duration
 	}{
 		"nothing spent":        {nil, 0, true, 0},
-		"one place":            {[]time.Time{second(0)}, 0, true, 0},
-		"full":                 {[]time.Time{second(3), second(0)}, 4, false, 6 * time.Second},
-		"a moment before":      {[]time.Time{second(0), second(3)}, 9, false, time.Second},
-		"place gets free":      {[]time.Time{second(0), second(3)}, 10, true, 0},
-		"all gone":             {[]time.Time{second(0), second(3)}, 60, true, 0},
-		"budget was lowered":   {[]time.Time{second(0), second(1), second(2), second(3)}, 4, false, 8 * time.Second},
-		"another clock ahead":  {[]time.Time{second(5), second(0)}, 2, false, 8 * time.Second},
-		"everything is future": {[]time.Time{second(5), second(6)}, 2, false, 13 * time.Second},
+		"one place":            {[]int{0}, 0, true, 0},
+		"full":                 {[]int{3, 0}, 4, false, 6 * time.Second},
+		"a moment before":      {[]int{0, 3}, 9, false, time.Second},
+		"place gets free":      {[]int{0, 3}, 10, true, 0},
+		"all gone":             {[]int{0, 3}, 60, true, 0},
+		"budget was lowered":   {[]int{0, 1, 2, 3}, 4, false, 8 * time.Second},
+		"another clock ahead":  {[]int{5, 0}, 2, false, 8 * time.Second},
+		"everything is future": {[]int{5, 6}, 2, false, 13 * time.Second},
 	} {
-		ok, wait := w.Admit(c.spent, second(c.now))
+		var spent []quota.Spent
+		for _, at := range c.spent {
+			spent = append(spent, quota.Spent{At: second(at), Lane: quota.Read})
+		}
+		ok, wait := w.Admit(spent, quota.Read, second(c.now))
 		require.Equal(t, c.ok, ok, name)
 		require.Equal(t, c.wait, wait, name)
 	}
-	ok, wait := quota.Window{Per: time.Second}.Admit(nil, start)
+	ok, wait := quota.Window{Per: time.Second}.Admit(nil, quota.Read, start)
 	require.False(t, ok, "no budget, no call")
 	require.Equal(t, time.Second, wait)
 }
 
-// TestAdmitAgainstBruteForce spends by Admit at random times and counts every window by hand; a refusal must be right, its wait
-// must be exact.
+func TestReservesAreKept(t *testing.T) {
+	t.Parallel()
+	w := quota.Window{Budget: 10, Per: 10 * time.Second, Reserve: quota.Shares{quota.Change: 3, quota.Read: 4}}
+	fill := func(lane quota.Lane) (n int) {
+		var spent []quota.Spent
+		for {
+			ok, _ := w.Admit(spent, lane, start)
+			if !ok {
+				return n
+			}
+			spent, n = append(spent, quota.Spent{At: start, Lane: lane}), n+1
+		}
+	}
+	require.Equal(t, 6, fill(quota.Change), "all but what reads keep")
+	require.Equal(t, 7, fill(quota.Read))
+	require.Equal(t, 3, fill(quota.Refresh), "the common rest")
+	require.Equal(t, 3, fill(quota.Prefetch))
+	greedy := quota.Window{Budget: 2, Per: time.Second, Reserve: quota.Shares{quota.Change: 3}}
+	ok, wait := greedy.Admit(nil, quota.Read, start)
+	require.False(t, ok)
+	require.Equal(t, time.Second, wait)
+}
+
+// TestAdmitAgainstBruteForce spends by Admit at random times and lanes and counts every window by hand: none is over budget, a refusal is
+// right and its wait exact, and a lane below its reserve is never refused.
 func TestAdmitAgainstBruteForce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		per := rapid.IntRange(1, 8).Draw(t, "per")
-		w := quota.Window{Budget: rapid.IntRange(1, 5).Draw(t, "budget"), Per: time.Duration(per) * time.Second}
-		var spent []time.Time
+		w := quota.Window{Budget: rapid.IntRange(1, 9).Draw(t, "budget"), Per: time.Duration(per) * time.Second}
+		left := w.Budget
+		for lane := range w.Reserve {
+			w.Reserve[lane] = rapid.IntRange(0, left).Draw(t, "reserve")
+			left -= w.Reserve[lane]
+		}
+		var spent []quota.Spent
 		now := 0
-		for range rapid.IntRange(1, 60).Draw(t, "asked") {
+		for range rapid.IntRange(1, 80).Draw(t, "asked") {
 			now += rapid.IntRange(0, 3).Draw(t, "gap")
+			lane := rapid.SampledFrom(quota.Lanes()).Draw(t, "lane")
 			before := slices.Clone(spent)
-			ok, wait := w.Admit(spent, second(now))
+			ok, wait := w.Admit(spent, lane, second(now))
 			require.Equal(t, before, spent, "Admit only looks")
-			require.Equal(t, within(spent, now, per) < w.Budget, ok)
+			require.Equal(t, admits(w, spent, lane, now, per), ok)
+			if within(spent, now, per, lane) < w.Reserve[lane] {
+				require.True(t, ok, "%s is below its reserve", lane)
+			}
 			if ok {
-				spent = append(spent, second(now))
+				spent = append(spent, quota.Spent{At: second(now), Lane: lane})
 				continue
 			}
 			free := now
-			for within(spent, free, per) >= w.Budget {
-				free++
+			for free < now+per && !admits(w, spent, lane, free, per) {
+				free++ // a lane that the others' reserves leave nothing is told to ask again a window later
 			}
 			require.Equal(t, second(free).Sub(second(now)), wait)
 		}
 		for from := 0; from <= now; from++ {
 			n := 0
-			for _, at := range spent {
-				if !at.Before(second(from)) && at.Before(second(from+per)) {
+			for _, s := range spent {
+				if !s.At.Before(second(from)) && s.At.Before(second(from+per)) {
 					n++
 				}
 			}
@@ -88,10 +133,23 @@ func TestAdmitAgainstBruteForce(t *testing.T) {
 	})
 }
 
-func within(spent []time.Time, now, per int) int {
+// admits says the rule the long way: the call, what is spent and what the others may still claim fit into the budget.
+func admits(w quota.Window, spent []quota.Spent, lane quota.Lane, now, per int) bool {
+	total := 1
+	for _, l := range quota.Lanes() {
+		used := within(spent, now, per, l)
+		if l != lane && used < w.Reserve[l] {
+			used = w.Reserve[l]
+		}
+		total += used
+	}
+	return total <= w.Budget
+}
+
+func within(spent []quota.Spent, now, per int, lane quota.Lane) int {
 	n := 0
-	for _, at := range spent {
-		if second(now).Sub(at) < time.Duration(per)*time.Second {
+	for _, s := range spent {
+		if s.Lane == lane && second(now).Sub(s.At) < time.Duration(per)*time.Second {
 			n++
 		}
 	}
@@ -101,11 +159,51 @@ func within(spent []time.Time, now, per int) int {
 func TestOfWhatKOSAllows(t *testing.T) {
 	t.Parallel()
 	for allowed, want := range map[int]int{1: 1, 2: 1, 20: 19, 100: 95, 1000: 950} {
-		require.Equal(t, quota.Window{Budget: want, Per: 62 * time.Second}, quota.Of(allowed), allowed)
-		require.False(t, quota.Of(allowed).IsUnlimited())
+		w := quota.Of(allowed)
+		require.Equal(t, want, w.Budget, allowed)
+		require.LessOrEqual(t, sum(w.Reserve), w.Budget)
+		require.False(t, w.IsUnlimited())
+		ok, _ := w.Admit(nil, quota.Prefetch, start)
+		require.True(t, ok, "no lane is shut out")
 	}
 	require.Equal(t, quota.Default(), quota.Of(100))
-	ok, _ := quota.Unlimited().Admit(make([]time.Time, 1000), time.Time{}.Add(time.Hour))
+	ok, _ := quota.Unlimited().Admit(make([]quota.Spent, 1000), quota.Change, time.Time{}.Add(time.Hour))
 	require.True(t, ok)
 	require.True(t, quota.Unlimited().IsUnlimited())
+}
+
+func TestLess(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, quota.Window{Budget: 91, Per: 62 * time.Second, Reserve: quota.Default().Reserve}, quota.Default().Less(4))
+	w := quota.Window{Budget: 10, Per: time.Second, Reserve: quota.Shares{4, 4, 1, 1}}
+	require.Equal(t, quota.Window{Budget: 5, Per: time.Second, Reserve: quota.Shares{4, 1, 0, 0}}, w.Less(5))
+	require.Equal(t, quota.Window{Budget: 1, Per: time.Second, Reserve: quota.Shares{1, 0, 0, 0}}, w.Less(50))
+	require.Equal(t, w, w.Less(0))
+}
+
+func TestSqueeze(t *testing.T) {
+	t.Parallel()
+	w := quota.Window{Budget: 100, Per: 60 * time.Second, Reserve: quota.Shares{quota.Change: 20}}
+	require.Equal(t, w, quota.Squeeze{}.In(w, start))
+	s := quota.Squeeze{}.After(w, start, 0)
+	require.Equal(t, quota.Squeeze{Percent: 75, Until: second(60)}, s)
+	require.Equal(t, quota.Window{Budget: 75, Per: 60 * time.Second, Reserve: quota.Shares{quota.Change: 15}}, s.In(w, second(59)))
+	require.Equal(t, w, s.In(w, second(60)))
+	for range 9 {
+		s = s.After(w, second(30), 2*time.Minute)
+	}
+	require.Equal(t, quota.Squeeze{Percent: 25, Until: second(150)}, s, "never less than a quarter, for as long as KOS asks")
+	require.Equal(t, 75, s.After(w, second(150), 0).Percent, "an old squeeze is forgotten")
+}
+
+func TestLanesHaveNames(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, l := range quota.Lanes() {
+		names = append(names, l.String())
+		require.Equal(t, l, quota.LaneOf(l.String()))
+	}
+	require.Equal(t, []string{"change", "read", "refresh", "prefetch"}, names)
+	require.Equal(t, "unknown", quota.Lane(9).String())
+	require.Equal(t, quota.Read, quota.LaneOf("of another release"))
 }

@@ -136,7 +136,7 @@ func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) 
 		var all sync.WaitGroup
 		for n := range 40 {
 			all.Go(func() {
-				if err := instances[n%len(instances)].Take(t.Context()); err != nil {
+				if err := instances[n%len(instances)].Take(t.Context(), quota.Read); err != nil {
 					mu.Lock()
 					defer mu.Unlock()
 					refused = append(refused, err)
@@ -164,7 +164,7 @@ func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) 
 			all.Go(func() {
 				for {
 					at := time.Now()
-					err := instances[n%len(instances)].Take(t.Context())
+					err := instances[n%len(instances)].Take(t.Context(), quota.Read)
 					if err != nil && !errors.Is(err, ports.ErrNotAsked) {
 						noError(t, err)
 						return
@@ -188,6 +188,38 @@ func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) 
 			apart := told[k+window.Budget].Sub(asked[k])
 			require.GreaterOrEqual(t, apart, window.Per-time.Millisecond, "admissions %d and %d", k, k+window.Budget)
 		}
+	})
+}
+
+// QuotaLanes is the suite of how ports.Quota shares between lanes and shrinks.
+func QuotaLanes(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) {
+	t.Helper()
+	fill := func(t *testing.T, instances []ports.Quota, lane quota.Lane) (n int) {
+		t.Helper()
+		for ; ; n++ {
+			err := instances[n%len(instances)].Take(t.Context(), lane)
+			if err != nil {
+				require.ErrorIs(t, err, ports.ErrNotAsked)
+				return n
+			}
+		}
+	}
+	t.Run("what is reserved for one lane no other takes, on any instance", func(t *testing.T) {
+		t.Parallel()
+		instances := open(t, quota.Window{Budget: 20, Per: time.Hour, Reserve: quota.Shares{quota.Change: 5, quota.Read: 7}})
+		require.Equal(t, 8, fill(t, instances, quota.Prefetch))
+		require.Zero(t, fill(t, instances, quota.Refresh))
+		require.Equal(t, 7, fill(t, instances, quota.Read))
+		require.Equal(t, 5, fill(t, instances, quota.Change))
+	})
+	t.Run("after E429 the budget is smaller, on every instance", func(t *testing.T) {
+		t.Parallel()
+		instances := open(t, quota.Window{Budget: 20, Per: time.Hour})
+		require.NoError(t, instances[0].Take(t.Context(), quota.Read))
+		require.NoError(t, instances[0].OverSpent(t.Context(), 0))
+		require.Equal(t, 14, fill(t, instances, quota.Read), "three quarters")
+		require.NoError(t, instances[len(instances)-1].OverSpent(t.Context(), time.Minute))
+		require.Zero(t, fill(t, instances, quota.Change))
 	})
 }
 

@@ -2,18 +2,30 @@
 SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'));
 
 -- The ledger's clock is the database's, the same for all instances; asked in a subquery, it is asked once and the index serves.
--- Calls before the newest so many cannot matter.
+-- Calls before the newest so many cannot matter. Without a squeeze its percent is 100; without calls there is nothing to squeeze.
 -- name: Spent :many
-SELECT spent_at, clock_timestamp()::timestamptz AS now FROM quota_ledger
-WHERE spent_at > (SELECT clock_timestamp() - make_interval(secs => @seconds::double precision))
-ORDER BY spent_at DESC LIMIT @budget::bigint;
+SELECT l.spent_at, l.lane, clock_timestamp()::timestamptz AS now, coalesce(s.percent, 100)::bigint AS percent,
+    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until
+FROM quota_ledger l LEFT JOIN quota_squeeze s ON true
+WHERE l.spent_at > (SELECT clock_timestamp() - make_interval(secs => @seconds::double precision))
+ORDER BY l.spent_at DESC LIMIT @budget::bigint;
+
+-- name: Squeeze :many
+SELECT percent, until FROM quota_squeeze;
+
+-- name: PutSqueeze :exec
+INSERT INTO quota_squeeze (percent, until) VALUES ($1, $2)
+ON CONFLICT (one) DO UPDATE SET percent = excluded.percent, until = excluded.until;
+
+-- name: Now :one
+SELECT clock_timestamp()::timestamptz;
 
 -- name: Spend :exec
 WITH forgotten AS (
     DELETE FROM quota_ledger
     WHERE spent_at < (SELECT clock_timestamp() - make_interval(secs => @keep_seconds::double precision))
 )
-INSERT INTO quota_ledger (spent_at) VALUES (clock_timestamp());
+INSERT INTO quota_ledger (spent_at, lane) VALUES (clock_timestamp(), @lane);
 
 -- name: AppendCall :exec
 INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, result, http_status, request_sealed, answer_sealed)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"phonebill/adapters/argon2"
+	"phonebill/adapters/postgres"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/id"
@@ -72,6 +73,7 @@ type KOS struct {
 	Token       personal.Secret
 	DatabaseURL personal.Secret
 	Quota       quota.Window
+	Floor       postgres.Floor // of the budget, while the ledger cannot be asked
 }
 
 // AP is the MVNO AP server.
@@ -234,6 +236,7 @@ func authLink(r *boot.Reader) AuthLink {
 func kosLink(r *boot.Reader) KOS {
 	return KOS{
 		URL: r.Required("KOS_URL"), Token: r.Secret("KOS_TOKEN"), DatabaseURL: r.Secret("KOS_DATABASE_URL"), Quota: ReadQuota(r),
+		Floor: ReadFloor(r),
 	}
 }
 
@@ -246,6 +249,12 @@ func ReadQuota(r *boot.Reader) quota.Window {
 		return quota.Unlimited()
 	}
 	return quota.Of(perMinute)
+}
+
+// ReadFloor reads KOS_INSTANCES, how many processes there are at most that call KOS (bill and product services together), and
+// KOS_FLOOR, how many calls a minute each may make while the quota's ledger cannot be asked; these are taken off the common budget.
+func ReadFloor(r *boot.Reader) postgres.Floor {
+	return postgres.Floor{Instances: r.Int("KOS_INSTANCES", 4, 1, 100), Calls: r.Int("KOS_FLOOR", 1, 0, 100)}
 }
 
 func ap(r *boot.Reader) AP {

@@ -13,6 +13,9 @@ import (
 	"phonebill/ports"
 )
 
+// probeEvery is how often a half-open breaker is tried.
+const probeEvery = time.Second
+
 // kosPool is smaller than a service's own: KOS sees 100 calls a minute.
 const kosPool = 5
 
@@ -38,10 +41,13 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pg
 		return nil, nil, err
 	}
 	client, err := kos.New(kos.Config{URL: c.URL, Token: c.Token, Connect: time.Second}, kos.Deps{
-		Quota: postgres.NewQuota(pool, c.Quota), Log: postgres.NewCallLog(pool, v),
+		Quota: postgres.NewQuota(pool, c.Quota, c.Floor, p.Now), Log: postgres.NewCallLog(pool, v),
 		Breakers: kos.NewBreakers(kos.DefaultBreakers(), p.Log, p.registry),
 		Now:      p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
 	})
+	if err == nil {
+		p.worker("kos-probes", probeEvery, client.Probe)
+	}
 	return client, pool, err
 }
 

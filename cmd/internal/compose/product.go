@@ -12,6 +12,7 @@ import (
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
+	"phonebill/core/quota"
 )
 
 // How long one KOS call for facts may take while a customer waits, and when nobody does (product.md).
@@ -38,10 +39,12 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 		Customers: valkey.NewCachedCustomers(at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), at.keyring, customer, p.Log),
 		Plans:     valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
 	}
-	unhurried := *waited
+	forChange := *waited
+	forChange.KOSCustomers, forChange.KOSPlans = to.kos.In(quota.Change), to.kos.In(quota.Change)
+	unhurried := forChange
 	unhurried.Call = factsBackground
 	changes := &change.Service{
-		Facts: waited, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
+		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
 		Epochs: valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log),
 		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}

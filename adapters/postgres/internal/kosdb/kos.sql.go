@@ -78,6 +78,17 @@ func (q *Queries) LockQuota(ctx context.Context) error {
 	return err
 }
 
+const now = `-- name: Now :one
+SELECT clock_timestamp()::timestamptz
+`
+
+func (q *Queries) Now(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, now)
+	var column_1 time.Time
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const plansCopy = `-- name: PlansCopy :one
 SELECT sealed FROM plan_copies WHERE list = 'all'
 `
@@ -120,6 +131,21 @@ func (q *Queries) PutPlansCopy(ctx context.Context, arg PutPlansCopyParams) erro
 	return err
 }
 
+const putSqueeze = `-- name: PutSqueeze :exec
+INSERT INTO quota_squeeze (percent, until) VALUES ($1, $2)
+ON CONFLICT (one) DO UPDATE SET percent = excluded.percent, until = excluded.until
+`
+
+type PutSqueezeParams struct {
+	Percent int64
+	Until   time.Time
+}
+
+func (q *Queries) PutSqueeze(ctx context.Context, arg PutSqueezeParams) error {
+	_, err := q.db.Exec(ctx, putSqueeze, arg.Percent, arg.Until)
+	return err
+}
+
 const raiseEpoch = `-- name: RaiseEpoch :exec
 INSERT INTO line_epochs AS e (line_index, at) VALUES ($1, $2)
 ON CONFLICT (line_index) DO UPDATE SET at = excluded.at WHERE e.at < excluded.at
@@ -138,20 +164,27 @@ func (q *Queries) RaiseEpoch(ctx context.Context, arg RaiseEpochParams) error {
 const spend = `-- name: Spend :exec
 WITH forgotten AS (
     DELETE FROM quota_ledger
-    WHERE spent_at < (SELECT clock_timestamp() - make_interval(secs => $1::double precision))
+    WHERE spent_at < (SELECT clock_timestamp() - make_interval(secs => $2::double precision))
 )
-INSERT INTO quota_ledger (spent_at) VALUES (clock_timestamp())
+INSERT INTO quota_ledger (spent_at, lane) VALUES (clock_timestamp(), $1)
 `
 
-func (q *Queries) Spend(ctx context.Context, keepSeconds float64) error {
-	_, err := q.db.Exec(ctx, spend, keepSeconds)
+type SpendParams struct {
+	Lane        string
+	KeepSeconds float64
+}
+
+func (q *Queries) Spend(ctx context.Context, arg SpendParams) error {
+	_, err := q.db.Exec(ctx, spend, arg.Lane, arg.KeepSeconds)
 	return err
 }
 
 const spent = `-- name: Spent :many
-SELECT spent_at, clock_timestamp()::timestamptz AS now FROM quota_ledger
-WHERE spent_at > (SELECT clock_timestamp() - make_interval(secs => $1::double precision))
-ORDER BY spent_at DESC LIMIT $2::bigint
+SELECT l.spent_at, l.lane, clock_timestamp()::timestamptz AS now, coalesce(s.percent, 100)::bigint AS percent,
+    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until
+FROM quota_ledger l LEFT JOIN quota_squeeze s ON true
+WHERE l.spent_at > (SELECT clock_timestamp() - make_interval(secs => $1::double precision))
+ORDER BY l.spent_at DESC LIMIT $2::bigint
 `
 
 type SpentParams struct {
@@ -161,11 +194,14 @@ type SpentParams struct {
 
 type SpentRow struct {
 	SpentAt time.Time
+	Lane    string
 	Now     time.Time
+	Percent int64
+	Until   time.Time
 }
 
 // The ledger's clock is the database's, the same for all instances; asked in a subquery, it is asked once and the index serves.
-// Calls before the newest so many cannot matter.
+// Calls before the newest so many cannot matter. Without a squeeze its percent is 100; without calls there is nothing to squeeze.
 func (q *Queries) Spent(ctx context.Context, arg SpentParams) ([]SpentRow, error) {
 	rows, err := q.db.Query(ctx, spent, arg.Seconds, arg.Budget)
 	if err != nil {
@@ -175,7 +211,42 @@ func (q *Queries) Spent(ctx context.Context, arg SpentParams) ([]SpentRow, error
 	var items []SpentRow
 	for rows.Next() {
 		var i SpentRow
-		if err := rows.Scan(&i.SpentAt, &i.Now); err != nil {
+		if err := rows.Scan(
+			&i.SpentAt,
+			&i.Lane,
+			&i.Now,
+			&i.Percent,
+			&i.Until,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const squeeze = `-- name: Squeeze :many
+SELECT percent, until FROM quota_squeeze
+`
+
+type SqueezeRow struct {
+	Percent int64
+	Until   time.Time
+}
+
+func (q *Queries) Squeeze(ctx context.Context) ([]SqueezeRow, error) {
+	rows, err := q.db.Query(ctx, squeeze)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SqueezeRow
+	for rows.Next() {
+		var i SqueezeRow
+		if err := rows.Scan(&i.Percent, &i.Until); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

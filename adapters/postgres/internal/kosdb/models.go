@@ -43,4 +43,11 @@ type PlanCopy struct {
 type QuotaLedger struct {
 	ID      int64
 	SpentAt time.Time
+	Lane    string
+}
+
+type QuotaSqueeze struct {
+	One     bool
+	Percent int64
+	Until   time.Time
 }

@@ -1,0 +1,253 @@
+package kos
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
+
+// compartment is one of the bulkhead's: calls of one that hang take no places from the others.
+type compartment uint8
+
+const (
+	billReads compartment = iota
+	productReads
+	changes // and finding out what became of them
+	compartments
+)
+
+// Bulkhead says how many calls may be out at a time in each compartment, and how many may wait for a place.
+type Bulkhead struct {
+	BillReads, ProductReads, Changes int
+	Waiting                          int           // in each
+	Pace                             time.Duration // between two calls when the budget is spent evenly
+}
+
+// DefaultBulkhead is 8 calls in flight: 1.6 a second (the budget) that take a few seconds each.
+func DefaultBulkhead() Bulkhead {
+	w := quota.Default()
+	return Bulkhead{BillReads: 3, ProductReads: 3, Changes: 2, Waiting: 64, Pace: w.Per / time.Duration(w.Budget)}
+}
+
+// errFull is the cause of a call that found no place to wait.
+var errFull = errors.New("kos: too many calls wait already")
+
+// turnstile lets calls out one by one: who waits is served by lane, within a lane fairly between lines, when its compartment has a place
+// and the quota a call. Waiting ends with the caller's deadline, or as soon as it is known to be in vain; the answer then says
+// honestly when to come again. It is safe for concurrent use.
+type turnstile struct {
+	quota ports.Quota
+	most  [compartments]int
+	queue int
+	pace  time.Duration
+
+	mu      sync.Mutex
+	out     [compartments]int
+	blocked [len(quota.Shares{})]time.Time // a lane: the quota has no call for it before then
+	refusal [len(quota.Shares{})]error     // what the quota said
+	waiting []*ticket
+	served  map[line.Number]int // since the queue was last empty
+	busy    bool                // a dispatcher runs
+	wake    chan struct{}
+}
+
+// ticket is one caller who waits.
+type ticket struct {
+	lane     quota.Lane
+	room     compartment
+	who      line.Number
+	deadline time.Time // zero = none
+	answer   chan error
+}
+
+func newTurnstile(q ports.Quota, b Bulkhead) *turnstile {
+	return &turnstile{
+		quota: q, queue: b.Waiting, pace: b.Pace, served: map[line.Number]int{}, wake: make(chan struct{}, 1),
+		most: [compartments]int{billReads: b.BillReads, productReads: b.ProductReads, changes: b.Changes},
+	}
+}
+
+// pass waits for leave to make one call and answers the function that says that it is over; or SERVICE_UNAVAILABLE with ErrNotAsked and
+// an honest Retry-After; or ctx's error.
+func (t *turnstile) pass(ctx context.Context, lane quota.Lane, room compartment, who line.Number) (over func(), err error) {
+	mine := &ticket{lane: lane, room: room, who: who, answer: make(chan error, 1)}
+	mine.deadline, _ = ctx.Deadline()
+	if err := t.enter(ctx, mine); err != nil {
+		return nil, err
+	}
+	select {
+	case err = <-mine.answer:
+	case <-ctx.Done():
+		if t.leave(mine) {
+			return nil, t.inVain(ctx)
+		}
+		err = <-mine.answer // it was being served
+	}
+	if err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() { t.returned(room) }), nil
+}
+
+// inVain is what to tell a caller whose time is over; nobody needs to tell one who hung up.
+func (t *turnstile) inVain(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fault.New(fault.ServiceUnavailable).RetryIn(t.pace).Because(errors.Join(ports.ErrNotAsked, ctx.Err()))
+	}
+	return ctx.Err()
+}
+
+func (t *turnstile) enter(ctx context.Context, mine *ticket) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	queued := 0
+	for _, other := range t.waiting {
+		if other.room == mine.room {
+			queued++
+		}
+	}
+	if queued >= t.queue {
+		return fault.New(fault.ServiceUnavailable).RetryIn(full).Because(errors.Join(ports.ErrNotAsked, errFull))
+	}
+	t.waiting = append(t.waiting, mine)
+	if t.busy {
+		t.stir()
+		return nil
+	}
+	t.busy = true
+	go t.dispatch(context.WithoutCancel(ctx))
+	return nil
+}
+
+// full is when to come again when there is no place to wait: a good part of a window.
+const full = 30 * time.Second
+
+// stir makes the dispatcher look again.
+func (t *turnstile) stir() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// leave takes a ticket out of the queue; false when it is no longer there.
+func (t *turnstile) leave(mine *ticket) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, other := range t.waiting {
+		if other == mine {
+			t.waiting = slices.Delete(t.waiting, i, i+1)
+			return true
+		}
+	}
+	return false
+}
+
+func (t *turnstile) returned(room compartment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.out[room]--
+	t.stir()
+}
+
+// dispatch serves the queue until it is empty. It is the only one that asks the quota, so that nobody overtakes.
+func (t *turnstile) dispatch(ctx context.Context) {
+	for {
+		next, pause, empty := t.next()
+		switch {
+		case empty:
+			return
+		case next != nil:
+			t.serve(ctx, next)
+			continue
+		}
+		var timer <-chan time.Time // without a pause only a return or an arrival changes anything
+		if pause > 0 {
+			timer = time.After(pause)
+		}
+		select {
+		case <-timer:
+		case <-t.wake:
+		}
+	}
+}
+
+// next picks whom to serve and takes a place in his compartment. When there is nobody to serve it answers how long that is so at
+// least; 0 = until something happens.
+func (t *turnstile) next() (chosen *ticket, pause time.Duration, empty bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now() // the clock of the deadlines
+	t.dismiss(now)
+	if len(t.waiting) == 0 {
+		t.busy = false
+		clear(t.served)
+		return nil, 0, true
+	}
+	best := -1
+	for i, c := range t.waiting { // in order of arrival
+		until := t.blocked[c.lane].Sub(now)
+		switch {
+		case until > 0 && (pause == 0 || until < pause):
+			pause = until
+		case until > 0 || t.out[c.room] >= t.most[c.room]:
+		case best < 0 || t.before(c, t.waiting[best]):
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil, pause, false
+	}
+	chosen = t.waiting[best]
+	t.waiting = slices.Delete(t.waiting, best, best+1)
+	t.out[chosen.room]++
+	return chosen, 0, false
+}
+
+// dismiss tells those who would wait in vain when to come again: one after the other, at the pace of the budget.
+func (t *turnstile) dismiss(now time.Time) {
+	var behind [len(quota.Shares{})]int
+	t.waiting = slices.DeleteFunc(t.waiting, func(c *ticket) bool {
+		until := t.blocked[c.lane]
+		if c.deadline.IsZero() || !until.After(c.deadline) {
+			return false
+		}
+		behind[c.lane]++
+		wait := until.Sub(now) + time.Duration(behind[c.lane]-1)*t.pace
+		c.answer <- fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(t.refusal[c.lane])
+		return true
+	})
+}
+
+// before is the order of service: the more urgent lane, then the line that was served less.
+func (t *turnstile) before(a, b *ticket) bool {
+	if a.lane != b.lane {
+		return a.lane < b.lane
+	}
+	return t.served[a.who] < t.served[b.who]
+}
+
+// serve asks the quota for the ticket's call. When there is none the lane is blocked until there may be one, and the ticket waits on.
+func (t *turnstile) serve(ctx context.Context, c *ticket) {
+	err := t.quota.Take(ctx, c.lane)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.served[c.who]++
+		c.answer <- nil
+		return
+	}
+	t.out[c.room]--
+	t.blocked[c.lane], t.refusal[c.lane] = time.Now().Add(max(shortest, fault.From(err).RetryAfter())), err
+	t.waiting = slices.Insert(t.waiting, 0, c)
+}
+
+// shortest is how long a lane is left alone after a refusal, whatever the ledger says.
+const shortest = 10 * time.Millisecond

@@ -1,0 +1,218 @@
+package kos_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/kos"
+	"phonebill/adapters/memory"
+	"phonebill/core/fault"
+	"phonebill/core/line"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
+
+// doors is a turnstile in virtual time whose calls last until they are let go.
+type doors struct {
+	*kos.Turnstile
+	mu     sync.Mutex
+	passed []string
+	out    []func()
+}
+
+func newDoors(w quota.Window, b kos.Bulkhead) *doors {
+	q := &memory.Quota{Window: w, Now: time.Now}
+	return &doors{Turnstile: kos.NewTurnstile(q, b)}
+}
+
+// wait lets somebody of that name wait for a bill read in his lane.
+func (d *doors) wait(name string, lane quota.Lane, who line.Number) {
+	go func() {
+		over, err := d.Pass(context.Background(), lane, kos.BillReads, who)
+		if err != nil {
+			over, name = func() {}, name+" "+err.Error()
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.passed, d.out = append(d.passed, name), append(d.out, over)
+	}()
+	synctest.Wait() // so that they stand in this order
+}
+
+// end ends the call that has been out longest.
+func (d *doors) end() {
+	d.mu.Lock()
+	over := d.out[0]
+	d.out = d.out[1:]
+	d.mu.Unlock()
+	over()
+	over() // ending twice gives one place back
+	synctest.Wait()
+}
+
+func (d *doors) names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]string(nil), d.passed...)
+}
+
+var (
+	roomy  = quota.Window{Budget: 1000, Per: time.Hour}
+	narrow = kos.Bulkhead{BillReads: 1, ProductReads: 1, Changes: 1, Waiting: 64, Pace: time.Second}
+)
+
+func TestUrgentLanesPassFirstAndLinesInTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, a, b := newDoors(roomy, narrow), number(t, twoLines[0]), number(t, twoLines[1])
+		d.wait("first", quota.Prefetch, a)
+		d.wait("prefetch", quota.Prefetch, a)
+		d.wait("refresh", quota.Refresh, a)
+		d.wait("read a1", quota.Read, a)
+		d.wait("read a2", quota.Read, a)
+		d.wait("read a3", quota.Read, a)
+		d.wait("read b1", quota.Read, b)
+		d.wait("change", quota.Change, a)
+		for range 7 {
+			d.end()
+		}
+		require.Equal(t, []string{"first", "change", "read b1", "read a1", "read a2", "read a3", "refresh", "prefetch"}, d.names(),
+			"line a has been served before, so b is next")
+		d.end()
+	})
+}
+
+func TestOneHangingCompartmentLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, a := newDoors(roomy, kos.DefaultBulkhead()), number(t, twoLines[0])
+		for _, name := range []string{"1", "2", "3", "4"} {
+			d.wait(name, quota.Read, a)
+		}
+		require.Equal(t, []string{"1", "2", "3"}, d.names())
+		for _, room := range []kos.Compartment{kos.ProductReads, kos.Changes} {
+			over, err := d.Pass(t.Context(), quota.Prefetch, room, a)
+			require.NoError(t, err, "whatever waits elsewhere")
+			over()
+		}
+		d.end()
+		require.Equal(t, []string{"1", "2", "3", "4"}, d.names())
+		for range 3 {
+			d.end()
+		}
+	})
+}
+
+// TestWaitingForTheBudget: who has time gets the call as soon as there is one; who has not is told at once when to come again.
+func TestWaitingForTheBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, a := newDoors(quota.Window{Budget: 1, Per: 10 * time.Second}, kos.DefaultBulkhead()), number(t, twoLines[0])
+		start := time.Now()
+		d.wait("first", quota.Read, a)
+		d.wait("patient", quota.Read, a)
+		for _, want := range []time.Duration{10 * time.Second, 10 * time.Second} {
+			hurried, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			_, err := d.Pass(hurried, quota.Read, kos.BillReads, a)
+			cancel()
+			require.ErrorIs(t, err, ports.ErrNotAsked)
+			require.Equal(t, want, fault.From(err).RetryAfter())
+		}
+		require.Equal(t, start, time.Now(), "nobody waits in vain")
+		require.Equal(t, []string{"first"}, d.names())
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{"first"}, d.names())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, []string{"first", "patient"}, d.names())
+		d.end()
+		d.end()
+	})
+}
+
+func TestABlockedLaneDoesNotBlockAnotherOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := quota.Window{Budget: 2, Per: 10 * time.Second, Reserve: quota.Shares{quota.Refresh: 1}}
+		d, a := newDoors(w, kos.DefaultBulkhead()), number(t, twoLines[0])
+		d.wait("change", quota.Change, a)
+		d.wait("waits", quota.Change, a)
+		d.wait("refresh", quota.Refresh, a)
+		require.Equal(t, []string{"change", "refresh"}, d.names(), "its reserve is its own")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, []string{"change", "refresh", "waits"}, d.names())
+		for range 3 {
+			d.end()
+		}
+	})
+}
+
+func TestTheQueueIsBoundedAndLeavingIsFree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := narrow
+		b.Waiting = 2
+		d, a := newDoors(roomy, b), number(t, twoLines[0])
+		d.wait("out", quota.Read, a)
+		gone, leave := context.WithCancel(t.Context())
+		late, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var left, timedOut error
+		go func() { _, left = d.Pass(gone, quota.Read, kos.BillReads, a) }()
+		go func() { _, timedOut = d.Pass(late, quota.Read, kos.BillReads, a) }()
+		synctest.Wait()
+		_, err := d.Pass(t.Context(), quota.Change, kos.BillReads, a)
+		require.ErrorIs(t, err, ports.ErrNotAsked, "two wait already")
+		require.Positive(t, fault.From(err).RetryAfter())
+		leave()
+		synctest.Wait()
+		require.ErrorIs(t, left, context.Canceled)
+		require.NotErrorIs(t, left, ports.ErrNotAsked, "who hung up is told nothing")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.ErrorIs(t, timedOut, ports.ErrNotAsked)
+		d.wait("next", quota.Read, a)
+		d.end()
+		require.Equal(t, []string{"out", "next"}, d.names())
+		d.end()
+	})
+}
+
+// TestALedgerInTroubleIsARefusal: waiting callers try again, hurried ones are told.
+func TestALedgerInTroubleIsARefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ledger := &brokenLedger{}
+		gate := kos.NewTurnstile(ledger, kos.DefaultBulkhead())
+		hurried, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		_, err := gate.Pass(hurried, quota.Read, kos.BillReads, number(t, twoLines[0]))
+		require.ErrorIs(t, err, ports.ErrNotAsked)
+		require.ErrorIs(t, err, errLedger)
+		over, err := gate.Pass(t.Context(), quota.Read, kos.BillReads, number(t, twoLines[0]))
+		require.NoError(t, err, "it works again after a while")
+		over()
+	})
+}
+
+var errLedger = errors.New("no ledger")
+
+type brokenLedger struct {
+	memory.Quota
+	asked int
+}
+
+func (l *brokenLedger) Take(context.Context, quota.Lane) error {
+	if l.asked++; l.asked < 4 {
+		return fault.New(fault.ServiceUnavailable).RetryIn(time.Second).Because(errors.Join(ports.ErrNotAsked, errLedger))
+	}
+	return nil
+}
