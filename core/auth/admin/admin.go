@@ -236,19 +236,12 @@ func (s *Service) alter(
 	ctx context.Context, c call, decide func(auth.User) (auth.User, error),
 ) (changed auth.Account, err error) {
 	err = s.change(ctx, c, func() error {
-		admins, err := s.Accounts.ActiveAdmins(ctx)
-		if err != nil {
-			return err
-		}
 		var before auth.User
 		after, err := s.Users.Change(ctx, auth.UserID(c.subject), func(u auth.User) (auth.User, error) {
 			before = u
 			next, err := decide(u)
-			switch {
-			case err != nil:
+			if err != nil {
 				return u, err
-			case next.StepsDown(u) && admins <= 1:
-				return u, auth.LastAdmin()
 			}
 			return next, auth.MayChange(c.UserID, c.Roles, u, next)
 		})
