@@ -248,7 +248,7 @@ func (s *Service) alter(
 		if err != nil {
 			return err
 		}
-		c.detail[stored] = after.Version
+		c.detail[stored], c.detail["before"], c.detail["after"] = after.Version, facts(before), facts(after)
 		if err := s.felt(ctx, before, after); err != nil {
 			return err
 		}
@@ -256,6 +256,15 @@ func (s *Service) alter(
 		return err
 	})
 	return changed, err
+}
+
+// facts are what the audit log tells of an account before and after a change: its rights, and its lines, which mask themselves.
+func facts(u auth.User) map[string]any {
+	permissions := make([]auth.Permission, len(u.Grants))
+	for i, g := range u.Grants {
+		permissions[i] = g.Permission
+	}
+	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": u.Lines, "permissions": permissions}
 }
 
 // felt makes a change of rights felt at once: tokens of the older epoch die everywhere, and an account that is not ACTIVE has no

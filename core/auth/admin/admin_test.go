@@ -296,6 +296,11 @@ func TestAChangeIsFeltAtOnce(t *testing.T) {
 	require.Equal(t, lines, a.Lines)
 	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 2, At: now}, {SessionID: sid, At: now}}, w.push.Pushed()[1:],
 		"and an account that is not active has no session")
+	detail := w.trail.Entries()[len(w.told())-1].Detail
+	require.Contains(t, detail, `"after":{"lines":["010-****-4321"],"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
+		`"roles":["CUSTOMER"],"status":"INACTIVE"}`)
+	require.Contains(t, detail, `"before":{"lines":["010-****-5678"],"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
+		`"roles":["CUSTOMER"],"status":"ACTIVE"}`)
 	_, err = w.Update(t.Context(), boss, "hong", admin.Update{Status: &status, Version: a.Version - 1, Reason: why})
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	require.Equal(t, "STALE_VERSION", fault.From(err).Details()["reason"])
