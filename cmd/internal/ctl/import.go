@@ -28,8 +28,8 @@ func (c Console) importUsers() *cobra.Command {
 user_id, name and one of password and password_hash (argon2id, PHC form) must be there; lines and permissions are separated by ";".
 
 Rows are stored in batches, whole or not at all. Run the command again after an interruption: ids that are there already are skipped before
-anything is hashed. Refused rows are listed with their line and reason in a file beside, imp.refused.csv for imp.csv (without passwords), and the exit code
-is 2.`,
+anything is hashed. Refused rows are listed with their line and reason in a file beside, imp.refused.csv for imp.csv (without
+passwords), and the exit code is 2.`,
 		Example: `  phonebillctl users import customers.csv --reason "1차 고객 이관"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
