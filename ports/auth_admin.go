@@ -12,8 +12,6 @@ type Accounts interface {
 	// Search answers one page of the accounts that match all of the filter, by user id, and how many match, counted no further than
 	// auth.MostCounted. The number of questions to the store does not depend on what is found.
 	Search(ctx context.Context, f auth.AccountFilter) ([]auth.Account, int, error)
-	// ActiveAdmins counts the active administrators.
-	ActiveAdmins(ctx context.Context) (int, error)
 }
 
 // AccountIntake takes accounts in bulk.

@@ -21,9 +21,12 @@ type Sessions interface {
 	Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error)
 	// Live answers the user's live sessions, newest first.
 	Live(ctx context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error)
-	// EndAll revokes every session of the user that is not revoked yet, but not the one kept (the zero ID keeps none), and answers
-	// what ended. A session that is created at the same time may live on.
+	// EndAll revokes every session of the user that is neither revoked nor expired at now, but not the one kept (the zero ID keeps
+	// none), and answers what ended. A session that is created at the same time may live on.
 	EndAll(ctx context.Context, user auth.UserID, keep id.ID, now time.Time) ([]auth.Revocation, error)
+	// Sweep deletes sessions that expired before then, at most so many, the longest expired first, and answers how many. A copy of
+	// one may be answered for some minutes more.
+	Sweep(ctx context.Context, before time.Time, most int) (int, error)
 }
 
 // RevocationPush spreads revocations at once, to this instance's own guard and as far as it can to all others. It does not fail: whom

@@ -17,7 +17,8 @@ type Users interface {
 	// Change loads the account under a lock, applies decide (pure, may run twice) and stores what it answers, with version and epoch
 	// as auth.User.Changed says. Calls for one account happen one after the other, over all instances. An error of decide is
 	// answered and nothing is stored; a decision that changes nothing writes nothing. UserID, CreatedAt, LastLoginAt and SecondFactor
-	// are not the decision's to change. USER_NOT_FOUND when there is none. The stored account is answered.
+	// are not the decision's to change. USER_NOT_FOUND when there is none. CONFLICT (auth.LastAdmin) when nobody would be left who is
+	// an active administrator, whatever others decide at the same time. The stored account is answered.
 	Change(ctx context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error)
 	// SawLogin records the time of a successful login. An unknown id is no error.
 	SawLogin(ctx context.Context, user auth.UserID, at time.Time) error

@@ -44,6 +44,7 @@ const longest = 64 << 10
 // Reader reads customers.
 type Reader struct {
 	in      *bufio.Reader
+	counted *counter
 	columns map[string]int
 	line    int
 	trouble error
@@ -51,7 +52,8 @@ type Reader struct {
 
 // NewReader reads the header. A byte order mark and the line ends of any system are taken as they come.
 func NewReader(in io.Reader) (*Reader, error) {
-	r := &Reader{in: bufio.NewReaderSize(in, longest), columns: map[string]int{}}
+	counted := &counter{in: in}
+	r := &Reader{in: bufio.NewReaderSize(counted, longest), counted: counted, columns: map[string]int{}}
 	text, whole, err := r.next()
 	if err != nil {
 		return nil, fmt.Errorf("the header cannot be read: %w", err)
@@ -103,6 +105,21 @@ func (r *Reader) Rows() iter.Seq[intake.Row] {
 
 // Err is why the rows ended early; nil when they did not.
 func (r *Reader) Err() error { return r.trouble }
+
+// Consumed is how many bytes the header and the rows so far took, without what is only read ahead.
+func (r *Reader) Consumed() int64 { return r.counted.n - int64(r.in.Buffered()) }
+
+// counter counts the bytes that were read.
+type counter struct {
+	in io.Reader
+	n  int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.n += int64(n)
+	return n, err
+}
 
 // next answers the next line without its end; whole is false when it was too long, and the rest of it is passed over.
 func (r *Reader) next() (text string, whole bool, err error) {

@@ -84,6 +84,17 @@ func TestAHeaderIsNeeded(t *testing.T) {
 	}
 }
 
+func TestWhatIsReadAheadIsNotConsumed(t *testing.T) {
+	t.Parallel()
+	r, err := customercsv.NewReader(strings.NewReader("user_id,name,password\na,b,c\r\ndd,e,f\n"))
+	require.NoError(t, err)
+	var consumed []int64
+	for range r.Rows() {
+		consumed = append(consumed, r.Consumed())
+	}
+	require.Equal(t, []int64{29, 36}, consumed)
+}
+
 func TestAFileThatBreaksOffSaysSo(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("disk")

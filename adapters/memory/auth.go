@@ -65,6 +65,9 @@ func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.Use
 	if reflect.DeepEqual(after, before) {
 		return own(before), nil
 	}
+	if after.StepsDown(before) && !u.otherAdmin(user) {
+		return auth.User{}, auth.LastAdmin()
+	}
 	u.m[user] = own(after.Changed(before))
 	if u.m[user].Epoch != before.Epoch {
 		if u.raised == nil {
@@ -73,6 +76,15 @@ func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.Use
 		u.raised[user] = time.Now().UTC()
 	}
 	return own(u.m[user]), nil
+}
+
+func (u *Users) otherAdmin(user auth.UserID) bool {
+	for _, x := range u.m {
+		if x.UserID != user && x.ActiveAdmin() {
+			return true
+		}
+	}
+	return false
 }
 
 // own shares no slice with its argument, as a row read from a database does not.
@@ -157,13 +169,32 @@ func (s *Sessions) EndAll(_ context.Context, user auth.UserID, keep id.ID, now t
 	defer s.mu.Unlock()
 	var ended []auth.Revocation
 	for sid, x := range s.m {
-		if x.UserID == user && sid != keep && x.RevokedAt.IsZero() {
+		if x.UserID == user && sid != keep && x.RevokedAt.IsZero() && now.Before(x.ExpiresAt) {
 			s.m[sid] = x.Revoke(now)
 			s.note(s.m[sid])
 			ended = append(ended, auth.Revocation{SessionID: sid, At: now})
 		}
 	}
 	return ended, nil
+}
+
+// Sweep deletes sessions that expired before then, the longest expired first.
+func (s *Sessions) Sweep(_ context.Context, before time.Time, most int) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var over []auth.Session
+	for _, x := range s.m {
+		if x.ExpiresAt.Before(before) {
+			over = append(over, x)
+		}
+	}
+	slices.SortFunc(over, func(a, b auth.Session) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
+	over = over[:min(len(over), most)]
+	for _, x := range over {
+		delete(s.m, x.ID)
+		delete(s.noted, x.ID)
+	}
+	return len(over), nil
 }
 
 // Get answers the session, or NOT_FOUND.

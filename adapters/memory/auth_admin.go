@@ -47,19 +47,6 @@ func matches(a auth.Account, f auth.AccountFilter) bool {
 		(f.Line.IsZero() || slices.Contains(a.Lines, f.Line)) && (f.Status == "" || status == f.Status)
 }
 
-// ActiveAdmins counts the active administrators.
-func (a *Accounts) ActiveAdmins(context.Context) (int, error) {
-	a.Users.mu.Lock()
-	defer a.Users.mu.Unlock()
-	n := 0
-	for _, u := range a.Users.m {
-		if u.Status == auth.Active && slices.Contains(u.Roles, auth.Admin) {
-			n++
-		}
-	}
-	return n, nil
-}
-
 // Known answers which ids are taken.
 func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
 	a.Users.mu.Lock()

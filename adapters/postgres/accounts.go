@@ -114,12 +114,6 @@ func (a *Accounts) locks(ctx context.Context, q *authdb.Queries, ids []string) (
 
 func (a *Accounts) subject(user string) []byte { return a.vault.Index(subject, user) }
 
-// ActiveAdmins counts the active administrators.
-func (a *Accounts) ActiveAdmins(ctx context.Context) (int, error) {
-	n, err := authdb.New(a.pool).CountActiveAdmins(ctx)
-	return int(n), translate("count administrators", err)
-}
-
 // Known answers which ids are taken.
 func (a *Accounts) Known(ctx context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
 	rows, err := authdb.New(a.pool).KnownUsers(ctx, texts(users))

@@ -75,12 +75,14 @@ func TestLoginUsesIndexes(t *testing.T) {
 	policy := auth.DefaultSessions()
 	_, err = sessions.Create(t.Context(), policy.NewSession(id.ID{0xff}, "user00000007", false, auth.Client{}, now), policy)
 	require.NoError(t, err)
+	_, err = sessions.Sweep(t.Context(), now, 10)
+	require.NoError(t, err)
 	require.NoError(t, users.SawLogin(t.Context(), "user00000007", now))
 	require.NoError(t, users.Rehash(t.Context(), "user00000007", personal.NewSecret("?"), portstest.Owner().PasswordHash))
 
 	for table, indexes := range map[string][]string{
 		"users": {"users_pkey"}, "login_attempts": {"login_attempts_pkey", "login_attempts_user", "login_attempts_updated"},
-		"sessions": {"sessions_live"},
+		"sessions": {"sessions_live", "sessions_expires"},
 	} {
 		plans := explain(t, db.Admin, seen, table)
 		require.NotContains(t, plans, "Seq Scan on "+table, plans)

@@ -28,7 +28,7 @@ func TestServicesCannotRewriteHistory(t *testing.T) {
 	for db, tables := range map[migrations.Database]map[string][]string{
 		migrations.Auth: {
 			"login_history": {change, remove}, "audit_log": {change, remove}, "audit_checkpoints": {change, remove},
-			"signing_keys": {remove}, "service_keys": {remove}, "users": {remove}, "sessions": {remove},
+			"signing_keys": {remove}, "service_keys": {remove}, "users": {remove},
 		},
 		migrations.Bill: {
 			"bill_versions": {change, remove}, "delivery_attempts": {change, remove}, "inquiries": {remove}, "delivery_sequences": {remove},

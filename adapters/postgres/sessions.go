@@ -71,6 +71,12 @@ func (s *Sessions) EndAll(ctx context.Context, user auth.UserID, keep id.ID, now
 	return revocations(ended, now), nil
 }
 
+// Sweep deletes them in one statement; one that is in use at this moment waits for the next sweep.
+func (s *Sessions) Sweep(ctx context.Context, before time.Time, most int) (int, error) {
+	swept, err := authdb.New(s.pool).SweepSessions(ctx, authdb.SweepSessionsParams{Before: before, Most: int64(most)})
+	return int(swept), translate("sweep sessions", err)
+}
+
 func revocations(ended []uuid.UUID, at time.Time) []auth.Revocation {
 	out := make([]auth.Revocation, len(ended))
 	for i, sid := range ended {

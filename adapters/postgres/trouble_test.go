@@ -78,6 +78,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"peek guess":      func() error { _, err := guesses.Peek(ctx, auth.Subject{UserID: "x"}); return err },
 		"clear guesses":   func() error { return guesses.Clear(ctx, "x") },
 		"sweep guesses":   func() error { _, err := guesses.Sweep(ctx, noon, noon, 10); return err },
+		"sweep sessions":  func() error { _, err := sessions.Sweep(ctx, noon, 10); return err },
 		"add service key": func() error {
 			return postgres.NewServiceKeys(authDB).Add(ctx, auth.ServiceKey{Service: "x", CreatedAt: noon})
 		},

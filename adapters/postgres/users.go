@@ -110,6 +110,11 @@ func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.U
 		if err != nil || reflect.DeepEqual(after, before) {
 			return err
 		}
+		if after.StepsDown(before) {
+			if err := othersAdminister(ctx, q, user); err != nil {
+				return err
+			}
+		}
 		stored = after.Changed(before)
 		return u.save(ctx, q, stored)
 	})
@@ -117,6 +122,19 @@ func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.U
 		return auth.User{}, translate("change user", err, fault.UserNotFound)
 	}
 	return stored, nil
+}
+
+// othersAdminister is auth.LastAdmin when nobody but the user is an active administrator. Who asks holds a lock until his transaction
+// ends, so that of two who step down the second sees what the first did.
+func othersAdminister(ctx context.Context, q *authdb.Queries, user auth.UserID) error {
+	if err := q.LockAdministrators(ctx); err != nil {
+		return err
+	}
+	others, err := q.CountOtherAdmins(ctx, string(user))
+	if err == nil && others == 0 {
+		return auth.LastAdmin()
+	}
+	return err
 }
 
 // own shares no slice with its argument, so that a decision cannot change what it is compared with.

@@ -60,6 +60,11 @@ func (s *cachedSessions) EndAll(ctx context.Context, user auth.UserID, keep id.I
 	return ended, err
 }
 
+// Sweep deletes them in next alone: a copy goes by its own time.
+func (s *cachedSessions) Sweep(ctx context.Context, before time.Time, most int) (int, error) {
+	return s.next.Sweep(ctx, before, most)
+}
+
 func (s *cachedSessions) forget(ctx context.Context, ended []auth.Revocation) {
 	for _, r := range ended {
 		s.shelf.drop(ctx, s.key(r.SessionID), time.Time{})

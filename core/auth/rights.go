@@ -112,11 +112,11 @@ func (u User) GrantOf(p Permission) (Grant, bool) {
 	return u.Grants[i], true
 }
 
-// activeAdmin tells whether the account can administer now.
-func (u User) activeAdmin() bool { return u.Status == Active && slices.Contains(u.Roles, Admin) }
+// ActiveAdmin tells whether the account can administer now.
+func (u User) ActiveAdmin() bool { return u.Status == Active && slices.Contains(u.Roles, Admin) }
 
 // StepsDown tells whether a change takes an administrator away: somebody must stay who can undo it.
-func (u User) StepsDown(before User) bool { return before.activeAdmin() && !u.activeAdmin() }
+func (u User) StepsDown(before User) bool { return before.ActiveAdmin() && !u.ActiveAdmin() }
 
 // LastAdmin refuses to take the last active administrator away (CONFLICT).
 func LastAdmin() error {

@@ -93,5 +93,6 @@ CREATE TABLE audit_checkpoints (
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON user_totp, user_recovery_codes TO phonebill_auth;
 GRANT SELECT, INSERT, UPDATE ON service_keys TO phonebill_auth;
+GRANT DELETE ON sessions TO phonebill_auth;
 GRANT UPDATE (retired_at) ON signing_keys TO phonebill_auth;
 GRANT SELECT, INSERT ON audit_log, audit_checkpoints TO phonebill_auth;

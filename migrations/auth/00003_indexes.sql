@@ -17,6 +17,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS login_history_subject ON login_history (
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS sessions_live ON sessions (user_id, created_at) WHERE revoked_at IS NULL;
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS sessions_expires ON sessions (expires_at);
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS users_status ON users (status, user_id);
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS user_roles_staff ON user_roles (role, user_id) WHERE role <> 'CUSTOMER';

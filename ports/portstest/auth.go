@@ -45,6 +45,52 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		got.Roles = want.Roles
 		require.Equal(t, want, got)
 	})
+	t.Run("of two administrators who step down at once one stays", func(t *testing.T) {
+		t.Parallel()
+		const tries = 10
+		users := open(t)
+		for n, u := range []auth.User{
+			{UserID: "boss1", Roles: []auth.Role{auth.Admin}, Status: auth.Active},
+			{UserID: "boss2", Roles: []auth.Role{auth.Admin}, Status: auth.Active},
+			{UserID: "boss3", Roles: []auth.Role{auth.Admin}, Status: auth.Suspended},
+			{UserID: "oper1", Roles: []auth.Role{auth.Operator}, Status: auth.Active},
+		} {
+			u.CreatedAt = after(n)
+			require.NoError(t, users.Create(t.Context(), u))
+		}
+		steps := []func(auth.User) (auth.User, error){
+			func(u auth.User) (auth.User, error) { u.Status = auth.Suspended; return u, nil },
+			func(u auth.User) (auth.User, error) { u.Roles = []auth.Role{auth.Operator}; return u, nil },
+		}
+		for range tries {
+			var all, ready sync.WaitGroup
+			var refused atomic.Int64
+			ready.Add(len(steps))
+			for n, user := range []auth.UserID{"boss1", "boss2"} {
+				all.Go(func() {
+					_, err := users.ByID(t.Context(), user) // a connection for each, so that they truly meet
+					noError(t, err)
+					ready.Done()
+					ready.Wait()
+					_, err = users.Change(t.Context(), user, steps[n])
+					if errors.Is(err, auth.LastAdmin()) {
+						refused.Add(1)
+						return
+					}
+					noError(t, err)
+				})
+			}
+			all.Wait()
+			require.Equal(t, int64(1), refused.Load())
+			for _, user := range []auth.UserID{"boss1", "boss2"} {
+				_, err := users.Change(t.Context(), user, func(u auth.User) (auth.User, error) {
+					u.Status, u.Roles = auth.Active, []auth.Role{auth.Admin}
+					return u, nil
+				})
+				require.NoError(t, err)
+			}
+		}
+	})
 	t.Run("an id is taken once", func(t *testing.T) {
 		t.Parallel()
 		users := open(t)
@@ -327,6 +373,38 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		ended, err = sessions.EndAll(t.Context(), Owner().UserID, id.ID{}, after(2))
 		require.NoError(t, err)
 		require.Equal(t, []auth.Revocation{{SessionID: numbered(3), At: after(2)}}, ended, "each ends once")
+	})
+	t.Run("end all ends none that is over", func(t *testing.T) {
+		t.Parallel()
+		sessions := open(t)
+		over := session(1)
+		over.ExpiresAt = after(5)
+		begin(t, sessions, over)
+		begin(t, sessions, session(2))
+		ended, err := sessions.EndAll(t.Context(), Owner().UserID, id.ID{}, after(5))
+		require.NoError(t, err)
+		require.Equal(t, []auth.Revocation{{SessionID: numbered(2), At: after(5)}}, ended)
+	})
+	t.Run("a sweep deletes what expired long ago, the oldest first and a few at a time", func(t *testing.T) {
+		t.Parallel()
+		sessions := open(t)
+		first := session(1)
+		first.ExpiresAt = after(9)
+		begin(t, sessions, first)
+		for n := 2; n <= 4; n++ {
+			s := session(n)
+			s.ExpiresAt = after(10 - n)
+			begin(t, sessions, s)
+		}
+		for _, want := range []struct{ swept, left int }{{2, 2}, {1, 1}, {0, 1}} {
+			swept, err := sessions.Sweep(t.Context(), after(9), 2)
+			require.NoError(t, err)
+			require.Equal(t, want.swept, swept)
+			live, err := sessions.Live(t.Context(), Owner().UserID, auth.DefaultSessions(), start)
+			require.NoError(t, err)
+			require.Len(t, live, want.left)
+			require.Contains(t, live, first)
+		}
 	})
 	t.Run("100 parallel refreshes of one token have one successor", func(t *testing.T) {
 		t.Parallel()

@@ -119,21 +119,6 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 		require.NoError(t, err)
 		require.Equal(t, start.Add(policy.LockFor), byID[0].LockedUntil, "every search tells of locks")
 	})
-	t.Run("active administrators are counted", func(t *testing.T) {
-		t.Parallel()
-		r := open(t)
-		for n, c := range []struct {
-			role   auth.Role
-			status auth.Status
-		}{{auth.Customer, auth.Active}, {auth.Operator, auth.Active}, {auth.Admin, auth.Suspended}, {auth.Admin, auth.Active}} {
-			u := person(n)
-			u.Roles, u.Status = []auth.Role{c.role}, c.status
-			require.NoError(t, r.Users.Create(t.Context(), u))
-		}
-		n, err := r.Accounts.ActiveAdmins(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, 1, n)
-	})
 }
 
 // AccountIntake is the suite of ports.AccountIntake.

@@ -78,9 +78,12 @@ FROM users u WHERE u.user_id = ANY(@ids::text[]) ORDER BY u.user_id;
 -- name: LocksOf :many
 SELECT subject, locked_until FROM login_attempts WHERE subject = ANY(@subjects::bytea[]) AND locked_until IS NOT NULL;
 
--- name: CountActiveAdmins :one
+-- name: LockAdministrators :exec
+SELECT pg_advisory_xact_lock(hashtext('phonebill.administrators'));
+
+-- name: CountOtherAdmins :one
 SELECT count(*) FROM users u
-WHERE u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN');
+WHERE u.user_id <> $1 AND u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN');
 
 -- name: KnownUsers :many
 SELECT user_id, created_at FROM users WHERE user_id = ANY(@ids::text[]);

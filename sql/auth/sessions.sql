@@ -31,4 +31,11 @@ WHERE user_id = @user_id AND revoked_at IS NULL AND expires_at > @now
 ORDER BY created_at DESC, id DESC;
 
 -- name: EndAllSessions :many
-UPDATE sessions SET revoked_at = @now, noted_at = clock_timestamp() WHERE user_id = @user_id AND revoked_at IS NULL AND id <> @keep RETURNING id;
+UPDATE sessions SET revoked_at = @now, noted_at = clock_timestamp()
+WHERE user_id = @user_id AND revoked_at IS NULL AND expires_at > @now AND id <> @keep RETURNING id;
+
+-- name: SweepSessions :execrows
+DELETE FROM sessions WHERE id IN (
+    SELECT o.id FROM sessions o WHERE o.expires_at < @before::timestamptz
+    ORDER BY o.expires_at LIMIT @most::bigint FOR UPDATE SKIP LOCKED
+);

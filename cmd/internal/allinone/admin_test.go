@@ -341,6 +341,7 @@ func TestCommandLine(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return call(t, http.MethodGet, "/bills/menu", token, nil).body.Error.Code == "TOKEN_REVOKED"
 	}, 2*time.Second, 20*time.Millisecond, "everywhere")
+	require.NotContains(t, running.logs.String(), "channel of revocations is not ours", "the push of the command line is believed")
 	require.Contains(t, ok("users", "suspend", "ctl-user", "--reason", "도용 신고"), "SUSPENDED")
 	require.Contains(t, ok("users", "activate", "ctl-user", "--reason", "신고 취소"), "ACTIVE")
 	require.Contains(t, ok("users", "unlock", "ctl-user", "--reason", "고객 요청"), "unlocked")
@@ -393,7 +394,7 @@ func TestCommandLineByEnvironment(t *testing.T) {
 	require.NotContains(t, err.Error(), "nobody:x")
 	out, err = run(nil, "users", "import", "--help")
 	require.NoError(t, err)
-	require.Contains(t, out, "FILE.refused.csv")
+	require.Contains(t, out, "imp.refused.csv for imp.csv")
 }
 
 // TestImportOfTenThousandCustomers loads a file with everything in it that files have, twice.

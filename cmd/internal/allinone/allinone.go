@@ -157,7 +157,7 @@ func (s *system) secretsAndPeople() error {
 	s.people, err3 = demo.Plan(s.ground.Secrets.Get, localstack.Readable)
 	if s.token.Reveal() == "" {
 		var token string
-		token, err4 = s.ground.Secrets.Get("internal.token", localstack.Token)
+		token, err4 = s.ground.Secrets.Get(localstack.InternalToken, localstack.Token)
 		s.token = personal.NewSecret(token)
 	}
 	return errors.Join(err1, err2, err3, err4)

@@ -40,6 +40,9 @@ const (
 	sweepMost   = 500
 )
 
+// Sessions are looked up for 30 days after they expired, for who asks what happened, and then forgotten.
+const sessionsKept = 30 * 24 * time.Hour
+
 // callersEvery is how often the keys of services are read again; retiring one takes effect within it.
 const callersEvery = 2 * time.Second
 
@@ -112,6 +115,9 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {
 		now := p.Now()
 		return guesses.Sweep(ctx, now.Add(-guessesKept), now, sweepMost)
+	})
+	p.worker("sessions", sweepEvery, func(ctx context.Context) (int, error) {
+		return stored.Sweep(ctx, p.Now().Add(-sessionsKept), sweepMost)
 	})
 	p.inside.Handle("POST "+feed.UsePath, feed.Protected(c.InternalToken, feed.UseHandler(guard.Live, p.Log)))
 	p.inside.Handle("GET "+feed.Path, feed.Protected(c.InternalToken, feed.Handler(revocations, p.Log)))

@@ -97,10 +97,13 @@ func (c Console) config() (compose.AdminConfig, error) {
 		return compose.AdminConfig{}, fmt.Errorf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
 	}
 	cache := compose.Cache{Addr: f.Cache.Address, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini}
-	data, err := localstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
+	data, token, err := localstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
 	r := c.Env.Read()
+	if own := r.String("INTERNAL_TOKEN", ""); own != "" {
+		token = personal.NewSecret(own)
+	}
 	return compose.AdminConfig{
-		Data: data, InternalToken: personal.NewSecret(r.String("INTERNAL_TOKEN", "")), Sessions: compose.ReadSessions(r),
+		Data: data, InternalToken: token, Sessions: compose.ReadSessions(r),
 	}, errors.Join(err, r.Err())
 }
 

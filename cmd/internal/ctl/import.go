@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ func (c Console) importUsers() *cobra.Command {
 user_id, name and one of password and password_hash (argon2id, PHC form) must be there; lines and permissions are separated by ";".
 
 Rows are stored in batches, whole or not at all. Run the command again after an interruption: ids that are there already are skipped before
-anything is hashed. Refused rows are listed with their line and reason in FILE.refused.csv (without passwords), and the exit code is 2.`,
+anything is hashed. Refused rows are listed with their line and reason in a file beside, imp.refused.csv for imp.csv (without
+passwords), and the exit code is 2.`,
 		Example: `  phonebillctl users import customers.csv --reason "1차 고객 이관"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
@@ -43,8 +45,11 @@ anything is hashed. Refused rows are listed with their line and reason in FILE.r
 }
 
 func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, file *os.File, why string) (err error) {
-	counted := &counter{in: file}
-	rows, err := customercsv.NewReader(counted)
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	rows, err := customercsv.NewReader(file)
 	if err != nil {
 		return err
 	}
@@ -58,9 +63,10 @@ func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, fil
 	if err != nil {
 		return errors.Join(err, refused.Close())
 	}
-	progress := newProgress(c.Err, file, counted)
+	progress := newProgress(c.Err, info.Size())
 	done, err := a.Intake.Run(cmd.Context(), intake.Load{
-		By: by.Name, Source: filepath.Base(file.Name()), Reason: why, Refused: report.Add, Progress: progress.show,
+		By: by.Name, Source: filepath.Base(file.Name()), Reason: why, Refused: report.Add,
+		Progress: func(r intake.Result) { progress.reached(r, rows.Consumed()) },
 	}, rows.Rows())
 	err = errors.Join(err, rows.Err(), report.Flush(), buffered.Flush(), refused.Close())
 	progress.end()
@@ -80,49 +86,85 @@ func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, fil
 	return nil
 }
 
-// counter counts the bytes that were read: what an estimate of the end is made of.
-type counter struct {
-	in io.Reader
-	n  int64
-}
+// showEvery is how often the line of progress is written, also while a batch is hashed.
+const showEvery = time.Second
 
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
-// progress is one line that is written over.
+// progress is one line that is written over, from the start on. Safe for concurrent use.
 type progress struct {
-	out   io.Writer
-	size  int64
-	read  *counter
+	out  io.Writer
+	size int64 // of the file; 0 = not known
+	stop chan struct{}
+	over sync.WaitGroup
+
+	mu    sync.Mutex
 	began time.Time
-	shown bool
+	now   point
+	base  point // where the last row was that was there already: such rows take no time and foretell nothing
 }
 
-func newProgress(out io.Writer, file *os.File, read *counter) *progress {
-	p := &progress{out: out, read: read, began: time.Now()}
-	if info, err := file.Stat(); err == nil {
-		p.size = info.Size()
-	}
+// point is how far the load is.
+type point struct {
+	intake.Result
+	bytes int64 // of the file, of rows that are done
+	at    time.Time
+}
+
+func newProgress(out io.Writer, size int64) *progress {
+	now := time.Now()
+	p := &progress{out: out, size: size, stop: make(chan struct{}), began: now, now: point{at: now}, base: point{at: now}}
+	p.over.Go(p.keepShowing)
 	return p
 }
 
-func (p *progress) show(r intake.Result) {
-	took := time.Since(p.began)
-	eta := "?"
-	if p.read.n > 0 && p.size > 0 {
-		left := time.Duration(float64(took) * float64(max(0, p.size-p.read.n)) / float64(p.read.n))
-		eta = left.Round(time.Second).String()
+func (p *progress) keepShowing() {
+	tick := time.NewTicker(showEvery)
+	defer tick.Stop()
+	for {
+		p.show(time.Now())
+		select {
+		case <-p.stop:
+			return
+		case <-tick.C:
+		}
 	}
-	_, _ = fmt.Fprintf(p.out, "\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   ",
-		r.Read, r.Added, r.Skipped, r.Refused, float64(r.Read)/max(took.Seconds(), 0.001), eta) // to the terminal: nothing can be done
-	p.shown = true
 }
 
-func (p *progress) end() {
-	if p.shown {
-		_, _ = fmt.Fprintln(p.out)
+// reached tells that a batch is done, which ends that many bytes into the file.
+func (p *progress) reached(r intake.Result, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	skipped := p.now.Skipped
+	p.now = point{r, bytes, time.Now()}
+	if r.Skipped > skipped {
+		p.base = p.now
 	}
+}
+
+func (p *progress) show(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.now.Result
+	_, _ = fmt.Fprintf(p.out, "\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   ", // nothing can be done if it fails
+		r.Read, r.Added, r.Skipped, r.Refused, float64(r.Read)/max(now.Sub(p.began).Seconds(), 0.001), p.left(now))
+}
+
+// left is when the rest is done at the pace of the rows that took work; "?" as long as there was none.
+func (p *progress) left(now time.Time) string {
+	done, rest := p.now.bytes-p.base.bytes, p.size-p.now.bytes
+	switch {
+	case rest <= 0 && p.size > 0:
+		return "0s"
+	case done <= 0 || p.size == 0:
+		return "?"
+	}
+	left := time.Duration(float64(p.now.at.Sub(p.base.at))*float64(rest)/float64(done)) - now.Sub(p.now.at)
+	return max(left.Round(time.Second), time.Second).String()
+}
+
+// end writes the last figures and ends the line.
+func (p *progress) end() {
+	close(p.stop)
+	p.over.Wait()
+	p.show(time.Now())
+	_, _ = fmt.Fprintln(p.out)
 }

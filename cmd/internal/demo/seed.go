@@ -85,7 +85,7 @@ func Seed(ctx context.Context, p People, users ports.Users, factors ports.Second
 			Roles: []auth.Role{auth.Customer}, Status: auth.Active,
 			Grants: []auth.Grant{{Permission: auth.BillInquiry}, {Permission: auth.ProductChange}},
 		}
-		if err := seed(ctx, account, c.Password, users, hasher); err != nil {
+		if err := seed(ctx, account, c.Password, users, hasher, now); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func Seed(ctx context.Context, p People, users ports.Users, factors ports.Second
 		Roles: []auth.Role{auth.Admin}, Status: auth.Active,
 	}
 	return errors.Join(
-		seed(ctx, operator, p.Operator.Password, users, hasher), seed(ctx, admin, p.Admin.Password, users, hasher),
+		seed(ctx, operator, p.Operator.Password, users, hasher, now), seed(ctx, admin, p.Admin.Password, users, hasher, now),
 		enrol(ctx, p.Operator, factors, now), enrol(ctx, p.Admin, factors, now),
 	)
 }
@@ -119,13 +119,17 @@ func enrol(ctx context.Context, l Login, factors ports.SecondFactors, now time.T
 	return factors.Confirm(ctx, user, t, nil)
 }
 
-func seed(ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher) error {
+func seed(ctx context.Context, u auth.User, password string, users ports.Users, hasher ports.PasswordHasher, now time.Time) error {
 	_, err := users.ByID(ctx, u.UserID)
 	if !errors.Is(err, fault.New(fault.UserNotFound)) {
 		return err
 	}
 	if u.PasswordHash, err = hasher.Hash(ctx, personal.NewSecret(password)); err != nil {
 		return fmt.Errorf("demo account %s: %w", u.UserID, err)
+	}
+	u.CreatedAt = now
+	for i := range u.Grants {
+		u.Grants[i].GrantedAt = now
 	}
 	return users.Create(ctx, u)
 }

@@ -236,26 +236,19 @@ func (s *Service) alter(
 	ctx context.Context, c call, decide func(auth.User) (auth.User, error),
 ) (changed auth.Account, err error) {
 	err = s.change(ctx, c, func() error {
-		admins, err := s.Accounts.ActiveAdmins(ctx)
-		if err != nil {
-			return err
-		}
 		var before auth.User
 		after, err := s.Users.Change(ctx, auth.UserID(c.subject), func(u auth.User) (auth.User, error) {
 			before = u
 			next, err := decide(u)
-			switch {
-			case err != nil:
+			if err != nil {
 				return u, err
-			case next.StepsDown(u) && admins <= 1:
-				return u, auth.LastAdmin()
 			}
 			return next, auth.MayChange(c.UserID, c.Roles, u, next)
 		})
 		if err != nil {
 			return err
 		}
-		c.detail[stored] = after.Version
+		c.detail[stored], c.detail["before"], c.detail["after"] = after.Version, facts(before), facts(after)
 		if err := s.felt(ctx, before, after); err != nil {
 			return err
 		}
@@ -263,6 +256,15 @@ func (s *Service) alter(
 		return err
 	})
 	return changed, err
+}
+
+// facts are what the audit log tells of an account before and after a change: its rights, and its lines, which mask themselves.
+func facts(u auth.User) map[string]any {
+	permissions := make([]auth.Permission, len(u.Grants))
+	for i, g := range u.Grants {
+		permissions[i] = g.Permission
+	}
+	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": u.Lines, "permissions": permissions}
 }
 
 // felt makes a change of rights felt at once: tokens of the older epoch die everywhere; an account that is not ACTIVE has no session, and

@@ -36,25 +36,25 @@ func (r Row) customer(by string, now time.Time, check checkPassword) (auth.User,
 	}
 	user, err := auth.ParseUserID(r.UserID)
 	if err != nil {
-		return auth.User{}, err
+		return auth.User{}, in("user_id", err)
 	}
 	u := auth.User{UserID: user, Roles: []auth.Role{auth.Customer}, Status: auth.Active, CreatedAt: now}
 	if u.Name, err = auth.ParseName(r.Name); err != nil {
-		return u, err
+		return u, in("name", err)
 	}
 	if u.Phone, err = auth.ParsePhone(r.Phone); err != nil {
-		return u, err
+		return u, in("phone", err)
 	}
 	if u.Email, err = auth.ParseEmail(r.Email); err != nil {
-		return u, err
+		return u, in("email", err)
 	}
 	if u.CustomerID, err = auth.ParseCustomerID(r.CustomerID); err != nil {
-		return u, err
+		return u, in("customer_id", err)
 	}
 	for _, s := range r.Lines {
 		n, err := line.Parse(s)
 		if err != nil {
-			return u, fault.InvalidField("lines", fault.From(err).Fields()[0].Reason)
+			return u, in("lines", err)
 		}
 		u.Lines = append(u.Lines, n)
 	}
@@ -69,6 +69,11 @@ func (r Row) customer(by string, now time.Time, check checkPassword) (auth.User,
 		return u, err
 	}
 	return u, r.secret(user, check)
+}
+
+// in names the column that is wrong, as the file calls it.
+func in(column string, err error) error {
+	return fault.InvalidField(column, fault.From(err).Fields()[0].Reason)
 }
 
 // secret is nil when the row has one of a password that the account may have and a hash that we can verify.

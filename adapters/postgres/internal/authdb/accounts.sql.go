@@ -129,13 +129,13 @@ func (q *Queries) AddUsers(ctx context.Context, arg AddUsersParams) ([]string, e
 	return items, nil
 }
 
-const countActiveAdmins = `-- name: CountActiveAdmins :one
+const countOtherAdmins = `-- name: CountOtherAdmins :one
 SELECT count(*) FROM users u
-WHERE u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN')
+WHERE u.user_id <> $1 AND u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN')
 `
 
-func (q *Queries) CountActiveAdmins(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, countActiveAdmins)
+func (q *Queries) CountOtherAdmins(ctx context.Context, userID string) (int64, error) {
+	row := q.db.QueryRow(ctx, countOtherAdmins, userID)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -168,6 +168,15 @@ func (q *Queries) KnownUsers(ctx context.Context, ids []string) ([]KnownUsersRow
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockAdministrators = `-- name: LockAdministrators :exec
+SELECT pg_advisory_xact_lock(hashtext('phonebill.administrators'))
+`
+
+func (q *Queries) LockAdministrators(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockAdministrators)
+	return err
 }
 
 const locksOf = `-- name: LocksOf :many

@@ -49,7 +49,8 @@ func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) er
 }
 
 const endAllSessions = `-- name: EndAllSessions :many
-UPDATE sessions SET revoked_at = $1, noted_at = clock_timestamp() WHERE user_id = $2 AND revoked_at IS NULL AND id <> $3 RETURNING id
+UPDATE sessions SET revoked_at = $1, noted_at = clock_timestamp()
+WHERE user_id = $2 AND revoked_at IS NULL AND expires_at > $1 AND id <> $3 RETURNING id
 `
 
 type EndAllSessionsParams struct {
@@ -274,4 +275,24 @@ func (q *Queries) Session(ctx context.Context, id uuid.UUID) (Session, error) {
 		&i.NotedAt,
 	)
 	return i, err
+}
+
+const sweepSessions = `-- name: SweepSessions :execrows
+DELETE FROM sessions WHERE id IN (
+    SELECT o.id FROM sessions o WHERE o.expires_at < $1::timestamptz
+    ORDER BY o.expires_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED
+)
+`
+
+type SweepSessionsParams struct {
+	Before time.Time
+	Most   int64
+}
+
+func (q *Queries) SweepSessions(ctx context.Context, arg SweepSessionsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, sweepSessions, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
