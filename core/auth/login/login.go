@@ -68,12 +68,11 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 		return Tokens{}, err
 	}
 	defer back()
-	account, err := s.account(ctx, r.UserID)
+	subject, err := s.subject(ctx, r)
 	if err != nil {
-		return Tokens{}, s.refuse(ctx, r, account, err)
+		return Tokens{}, s.refuse(ctx, r, auth.User{}, err)
 	}
-	subject := guess.SubjectOf(s.Devices, r.UserID, account, r.Devices)
-	user, err := s.authenticate(ctx, r, subject, account)
+	user, err := s.authenticate(ctx, r, subject)
 	if err != nil {
 		return Tokens{}, s.refuse(ctx, r, user, err)
 	}
@@ -125,11 +124,19 @@ func (s *Service) admit(ctx context.Context, from auth.Client) error {
 	return nil
 }
 
-// authenticate answers the account that the password is right for. It is read once more after the guess was taken, which may have
-// waited; for a locked id account, as it was read before, tells the history whether the id is known.
-func (s *Service) authenticate(
-	ctx context.Context, r Request, subject auth.Subject, account auth.User,
-) (user auth.User, err error) {
+// subject is whom the guess counts for. A device cookie is good for an account as it is, so the account is read for it; a login without
+// one is not kept waiting.
+func (s *Service) subject(ctx context.Context, r Request) (auth.Subject, error) {
+	if len(r.Devices) == 0 {
+		return auth.Subject{UserID: r.UserID}, nil
+	}
+	account, err := s.account(ctx, r.UserID)
+	return guess.SubjectOf(s.Devices, r.UserID, account, r.Devices), err
+}
+
+// authenticate answers the account that the password is right for. The account is read after the guess was taken, which may have
+// waited; for a locked id it is read too: the history tells known ids from unknown ones.
+func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subject) (user auth.User, err error) {
 	err = s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) {
 		found, err := s.account(ctx, r.UserID)
 		if err != nil {
@@ -139,7 +146,8 @@ func (s *Service) authenticate(
 		return s.check(ctx, r, user)
 	})
 	if errors.Is(err, fault.New(fault.Locked)) {
-		return account, err
+		found, trouble := s.account(ctx, r.UserID)
+		return found, errors.Join(err, trouble)
 	}
 	return user, err
 }
