@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"phonebill/core/alert"
 	"phonebill/core/audit"
+	"phonebill/core/freshness"
 	"phonebill/core/quota"
 )
 
@@ -30,4 +32,36 @@ type Quota interface {
 type CallLog interface {
 	// Append stores one call.
 	Append(ctx context.Context, c audit.Call) error
+}
+
+// Flights keep the instances from asking KOS the same at the same time. They are advice, not truth: a caller whose Begin errs asks all the
+// same, and what is remembered may be forgotten at any time.
+type Flights interface {
+	// Begin answers whose turn it is to ask about the subject. When it is Mine the turn is leased to the caller: nobody else gets it until
+	// Land, or until the lease is over.
+	Begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error)
+	// Land gives the turn back and leaves a note for those who ask next. It changes nothing when the turn has been given to somebody else
+	// since. Failures in a row are remembered for a while after the rest they cause, so that the next one rests longer.
+	Land(ctx context.Context, s freshness.Subject, token string, l freshness.Landing) error
+}
+
+// Alerts tell a person of trouble.
+type Alerts interface {
+	// Raise tells. It never errs and never waits for the person.
+	Raise(ctx context.Context, a alert.Alert)
+}
+
+type attemptKey struct{}
+
+// WithAttempt answers a context that tells the call log which attempt of a question its calls are, counting from 1.
+func WithAttempt(ctx context.Context, n int) context.Context {
+	return context.WithValue(ctx, attemptKey{}, n)
+}
+
+// AttemptOf answers what WithAttempt said, 1 when nobody did.
+func AttemptOf(ctx context.Context) int {
+	if n, ok := ctx.Value(attemptKey{}).(int); ok {
+		return n
+	}
+	return 1
 }

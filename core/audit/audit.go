@@ -16,6 +16,8 @@ type Call struct {
 	RequestID  id.ID // of the inquiry or order that caused the call; zero when none did
 	AskedAt    time.Time
 	AnsweredAt time.Time
+	Attempt    int    // counts from 1 per question
+	Breaker    string // state of the operation's circuit breaker when the call was let through
 	Result     string // KOS result code, or TIMEOUT, BROKEN, MALFORMED, NOT_SENT
 	HTTPStatus int    // 0 when no answer came
 	Request    []byte // clear; the store encrypts

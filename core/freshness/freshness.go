@@ -1,42 +1,53 @@
-// Package freshness decides whether a copy of what KOS said may be shown, and as what.
+// Package freshness decides whether a copy of what KOS said may be shown, and as what, and who of many asks KOS for a new one.
 package freshness
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
-// State is what a copy is worth now.
+// State is what a copy is worth now, worst first.
 type State uint8
 
 // The states.
 const (
 	Gone  State = iota // may not be shown
 	Stale              // may be shown, labelled with its age, when KOS cannot answer (decision 12)
+	Early              // as Fresh, but somebody should ask for a new one now, while nobody waits for it
 	Fresh              // may be shown without asking KOS
 )
 
-// Limits are the soft and hard lifetime of one kind of copy (product.md, "cache").
+// Limits are the lifetimes of one kind of copy (product.md, "cache").
 type Limits struct {
-	Soft time.Duration // fresh until then
-	Hard time.Duration // stale until then
+	Soft  time.Duration // fresh until then
+	Hard  time.Duration // stale until then
+	Early time.Duration // how long before Soft, on average, one of many readers asks for a new copy; 0 = none does
 }
 
-// The limits of product.md.
+// The limits of product.md. Of the readers of the last minutes one renews the copy before it is old (probabilistic early expiry), so that a
+// copy in demand does not become old at all.
 var (
-	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour}
-	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour}
-	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour}
+	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: 30 * time.Second}
+	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 2 * time.Minute}
+	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 10 * time.Minute}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (decision 10)
+
+	// Final is for what never changes any more (decision 13).
+	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
 )
 
-// Decide judges a copy fetched at fetchedAt. Nothing older than the customer's own last change (epoch, zero when
-// there was none) may be shown (decision 11).
-func (l Limits) Decide(fetchedAt, epoch, now time.Time) State {
+// Decide judges a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last change (decision 11), or the
+// moment a question was asked that no older answer will do for; zero when there is none. rnd in [0,1) decides who of many is early.
+func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 	age := now.Sub(fetchedAt)
 	switch {
 	case fetchedAt.IsZero() || fetchedAt.Before(epoch) || age >= l.Hard && age >= l.Soft:
 		return Gone
-	case age < l.Soft:
-		return Fresh
-	default:
+	case age >= l.Soft:
 		return Stale
+	case l.Early > 0 && float64(l.Soft-age) <= -math.Log(1-rnd)*float64(l.Early):
+		return Early
+	default:
+		return Fresh
 	}
 }

@@ -1,12 +1,15 @@
 package freshness_test
 
 import (
+	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"phonebill/core/fault"
 	"phonebill/core/freshness"
 )
 
@@ -30,19 +33,30 @@ func TestDecide(t *testing.T) {
 		"at the change":      {time.Minute, now.Add(-time.Minute), freshness.Fresh},
 		"after the change":   {time.Minute, now.Add(-time.Minute - 1), freshness.Fresh},
 	} {
-		require.Equal(t, c.want, l.Decide(now.Add(-c.age), c.epoch, now), name)
+		require.Equal(t, c.want, l.Decide(now.Add(-c.age), c.epoch, now, 0.999), name)
 	}
-	require.Equal(t, freshness.Gone, l.Decide(time.Time{}, time.Time{}, now), "never fetched")
+	require.Equal(t, freshness.Gone, l.Decide(time.Time{}, time.Time{}, now, 0), "never fetched")
 }
 
 func TestLimitsOfTheProduct(t *testing.T) {
 	t.Parallel()
 	day := 24 * time.Hour
-	require.Equal(t, freshness.Limits{Soft: time.Hour, Hard: 7 * day}, freshness.Bill)
-	require.Equal(t, freshness.Limits{Soft: 4 * time.Hour, Hard: 7 * day}, freshness.Customer)
-	require.Equal(t, freshness.Limits{Soft: day, Hard: 30 * day}, freshness.PlanList)
-	require.Equal(t, freshness.Stale, freshness.Bill.Decide(now.Add(-time.Hour), time.Time{}, now))
-	require.Equal(t, freshness.Gone, freshness.PlanCheck.Decide(now.Add(-time.Minute), time.Time{}, now), "never stale for a change")
+	for name, c := range map[string]struct {
+		limits     freshness.Limits
+		soft, hard time.Duration
+	}{
+		"bill":       {freshness.Bill, time.Hour, 7 * day},
+		"customer":   {freshness.Customer, 4 * time.Hour, 7 * day},
+		"plan list":  {freshness.PlanList, day, 30 * day},
+		"plan check": {freshness.PlanCheck, time.Minute, time.Minute},
+	} {
+		require.Equal(t, c.soft, c.limits.Soft, name)
+		require.Equal(t, c.hard, c.limits.Hard, name)
+		require.Less(t, c.limits.Early, c.soft/20, name)
+		require.NotEqual(t, freshness.Gone, c.limits.Decide(now.Add(1-c.hard), time.Time{}, now, 0), name)
+		require.Equal(t, freshness.Gone, c.limits.Decide(now.Add(-c.hard), time.Time{}, now, 0), name)
+	}
+	require.Equal(t, freshness.Fresh, freshness.Final.Decide(now.AddDate(-99, 0, 0), time.Time{}, now, 0.999999))
 }
 
 // TestDecideAgainstAModel walks a copy through its life second by second.
@@ -50,10 +64,12 @@ func TestDecideAgainstAModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		seconds := rapid.IntRange(0, 20)
-		soft, hard := seconds.Draw(t, "soft"), seconds.Draw(t, "hard")
-		epoch, age := seconds.Draw(t, "epoch"), seconds.Draw(t, "age")
+		soft, hard, early := seconds.Draw(t, "soft"), seconds.Draw(t, "hard"), seconds.Draw(t, "early")
+		epoch, age, rnd := seconds.Draw(t, "epoch"), seconds.Draw(t, "age"), rapid.Float64Range(0, 0.9999).Draw(t, "rnd")
 		fetched := now.Add(-time.Duration(age) * time.Second)
-		l := freshness.Limits{Soft: time.Duration(soft) * time.Second, Hard: time.Duration(hard) * time.Second}
+		l := freshness.Limits{
+			Soft: time.Duration(soft) * time.Second, Hard: time.Duration(hard) * time.Second, Early: time.Duration(early) * time.Second,
+		}
 		want := freshness.Fresh
 		for s := 0; s <= age; s++ {
 			switch {
@@ -61,11 +77,58 @@ func TestDecideAgainstAModel(t *testing.T) {
 				want = freshness.Gone
 			case s >= soft:
 				want = freshness.Stale
+			case early > 0 && math.Exp(-float64(soft-s)/float64(early)) >= 1-rnd: // the chance that somebody is so early
+				want = freshness.Early
 			}
 		}
 		if age > epoch {
 			want = freshness.Gone
 		}
-		require.Equal(t, want, l.Decide(fetched, now.Add(-time.Duration(epoch)*time.Second), now))
+		require.Equal(t, want, l.Decide(fetched, now.Add(-time.Duration(epoch)*time.Second), now, rnd))
 	})
+}
+
+// TestOneOfManyIsEarly plays readers of one copy, ten a second: all but a few of the copies are renewed before they are old, and none is
+// renewed much too early.
+func TestOneOfManyIsEarly(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	renewed := 0
+	for range 200 {
+		for age := time.Duration(0); age < freshness.Bill.Soft; age += 100 * time.Millisecond {
+			if freshness.Bill.Decide(now.Add(-age), time.Time{}, now, rnd.Float64()) == freshness.Early {
+				renewed++
+				require.Greater(t, age, freshness.Bill.Soft-15*time.Minute)
+				break
+			}
+		}
+	}
+	require.GreaterOrEqual(t, renewed, 199)
+	require.Equal(t, freshness.Fresh, freshness.Bill.Decide(now.Add(-30*time.Minute), time.Time{}, now, 0.99))
+}
+
+func TestLandings(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, freshness.Landing{Refusal: fault.BillNotFound, At: now, For: 30 * time.Second}, freshness.Refusing(fault.BillNotFound, now))
+	for before, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000} {
+		low, high := freshness.Failing(before, now, 0), freshness.Failing(before, now, 0.9999)
+		require.Equal(t, freshness.Landing{Failures: before + 1, At: now, For: want * time.Millisecond}, low)
+		require.InDelta(t, float64(2*low.For), float64(high.For), float64(10*time.Millisecond))
+		require.Less(t, high.For, 2*low.For)
+	}
+	require.Equal(t, 15*time.Second, freshness.Failing(1<<40, now, 0).For)
+}
+
+func TestTally(t *testing.T) {
+	t.Parallel()
+	var tally freshness.Tally
+	require.Zero(t, tally.Counts().HitRate())
+	for range 7 {
+		tally.Hit()
+	}
+	tally.Stale()
+	tally.Miss()
+	tally.Coalesced()
+	require.Equal(t, freshness.Counts{Hits: 7, Stale: 1, Misses: 1, Coalesced: 1}, tally.Counts())
+	require.InDelta(t, 0.7, tally.Counts().HitRate(), 1e-9, "neither an old copy nor waiting is a hit")
 }

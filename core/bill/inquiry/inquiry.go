@@ -91,7 +91,7 @@ func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, mont
 		NextAttemptAt: now.Add(s.Limits.Call + leaseMargin),
 	}
 	held, err := s.Bills.Latest(ctx, n, m)
-	if err == nil && freshness.Bill.Decide(held.AsOf, time.Time{}, now) == freshness.Fresh {
+	if err == nil && freshness.Bill.Decide(held.AsOf, time.Time{}, now, 0) == freshness.Fresh {
 		q = q.Complete(held, bill.FromCache, now)
 		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
 	}
@@ -166,7 +166,7 @@ func (s *Service) untold(ctx context.Context, q bill.Inquiry, held bill.Copy, ca
 	f, now, trouble := fault.From(cause), s.Now(), troubleOf(cause)
 	after := q.After(trouble, f.Code(), interactive, f.RetryAfter(), now)
 	hopeless := after.Status == bill.Failed && trouble != bill.NoSuch || trouble == bill.NotAsked && interactive
-	if hopeless && freshness.Bill.Decide(held.AsOf, time.Time{}, now) != freshness.Gone {
+	if hopeless && freshness.Bill.Decide(held.AsOf, time.Time{}, now, 0) != freshness.Gone {
 		q.Attempts = after.Attempts
 		q = q.Complete(held, bill.FromStale, now)
 		return Result{q, &held.Bill}, s.Inquiries.Save(ctx, q)

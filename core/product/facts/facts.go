@@ -31,7 +31,7 @@ func (s *Service) Customer(ctx context.Context, n line.Number) (product.Customer
 	held, err := s.Customers.Latest(ctx, n)
 	state := freshness.Gone
 	if err == nil {
-		state = freshness.Customer.Decide(held.AsOf, time.Time{}, s.Now())
+		state = freshness.Customer.Decide(held.AsOf, time.Time{}, s.Now(), 0)
 	}
 	if state == freshness.Fresh {
 		return held, product.FromCache, nil
@@ -62,7 +62,7 @@ func (s *Service) PlanList(ctx context.Context, within freshness.Limits) (produc
 	held, err := s.Plans.Latest(ctx)
 	state := freshness.Gone
 	if err == nil {
-		state = within.Decide(held.AsOf, time.Time{}, s.Now())
+		state = within.Decide(held.AsOf, time.Time{}, s.Now(), 0)
 	}
 	if state == freshness.Fresh {
 		return held, product.FromCache, nil

@@ -1,0 +1,24 @@
+// Package alert names the events that a person must hear of, at any hour.
+package alert
+
+// Kind of event; a closed set, so that alarms can be set up for each.
+type Kind string
+
+// The kinds.
+const (
+	BreakerOpened  Kind = "breaker_opened"         // nothing is asked of that operation for a while
+	BreakerClosed  Kind = "breaker_closed"         // all is well again
+	UnknownCode    Kind = "kos_unknown_code"       // KOS answers a result code that kos.md does not know
+	Refused        Kind = "kos_refuses_us"         // KOS does not understand our request or not know our credential
+	OverQuota      Kind = "kos_over_quota"         // KOS counts more calls than we do
+	LedgerAway     Kind = "kos_ledger_away"        // the budget cannot be asked: only the floors are spent
+	CallUnlogged   Kind = "kos_call_log_unwritten" // a call is missing from the processing history
+	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
+)
+
+// Alert is one event.
+type Alert struct {
+	Kind    Kind
+	Subject string // what it is about: an operation, a result code; never personal data
+	Note    string // for the person who reads it
+}

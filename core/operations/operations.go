@@ -1,0 +1,54 @@
+// Package operations holds what the operator's staff see of the running system (openapi/operations.yaml).
+package operations
+
+import (
+	"time"
+
+	"phonebill/core/freshness"
+	"phonebill/core/quota"
+)
+
+// Status is what one instance of a service knows of itself. What it has none of is empty.
+type Status struct {
+	Service  string
+	Instance string // tells it from the others of its service
+	Breakers []Breaker
+	Quota    *Quota
+	Caches   []Cache
+}
+
+// BreakerState of a circuit breaker.
+type BreakerState string
+
+// The states.
+const (
+	Closed   BreakerState = "CLOSED"
+	HalfOpen BreakerState = "HALF_OPEN"
+	Open     BreakerState = "OPEN"
+)
+
+// Breaker is one circuit breaker as one instance sees it.
+type Breaker struct {
+	Name     string // operation of KOS, or mvnoap
+	State    BreakerState
+	Failures int       // in a row
+	Since    time.Time // of the state
+	RetryAt  time.Time // Open: when it lets the next call through; else zero
+}
+
+// Quota is the KOS budget. Budget and Spent are of the ledger that all instances share, the rest of the instance.
+type Quota struct {
+	Window   quota.Window // as configured, the floors taken off
+	Budget   int          // in force now; less than Window.Budget under a squeeze
+	Squeezed time.Time    // until when; zero = not
+	Spent    quota.Shares // within the last 60 s, per lane
+	Ledger   bool         // the ledger can be asked; else Spent and Squeezed are unknown and only the floor is spent
+	Waiting  quota.Shares // callers per lane
+	ETA      [len(quota.Shares{})]time.Duration
+}
+
+// Cache is how the questions of one kind were answered since the instance started.
+type Cache struct {
+	Kind   freshness.Kind
+	Counts freshness.Counts
+}
