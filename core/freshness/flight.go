@@ -46,7 +46,8 @@ const (
 	Resting                    // KOS has failed on this a short while ago; it is left alone until then
 )
 
-// Landing is what a question came to. The zero Landing is a copy that has been kept, or a question that was not asked: nothing is remembered.
+// Landing is what a question came to. The zero Landing is a copy that has been kept, or a question that was not asked: nothing is
+// remembered.
 type Landing struct {
 	Refusal  fault.Code    // KOS's own no, empty for none
 	Failures int           // in a row, this one included; 0 = none

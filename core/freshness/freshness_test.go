@@ -109,10 +109,12 @@ func TestOneOfManyIsEarly(t *testing.T) {
 
 func TestLandings(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, freshness.Landing{Refusal: fault.BillNotFound, At: now, For: 30 * time.Second}, freshness.Refusing(fault.BillNotFound, now))
-	for before, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000} {
+	refused := freshness.Landing{Refusal: fault.BillNotFound, At: now, For: 30 * time.Second}
+	require.Equal(t, refused, freshness.Refusing(fault.BillNotFound, now))
+	for before, ms := range []int{100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000} {
+		want := time.Duration(ms) * time.Millisecond
 		low, high := freshness.Failing(before, now, 0), freshness.Failing(before, now, 0.9999)
-		require.Equal(t, freshness.Landing{Failures: before + 1, At: now, For: want * time.Millisecond}, low)
+		require.Equal(t, freshness.Landing{Failures: before + 1, At: now, For: want}, low)
 		require.InDelta(t, float64(2*low.For), float64(high.For), float64(10*time.Millisecond))
 		require.Less(t, high.For, 2*low.For)
 	}
