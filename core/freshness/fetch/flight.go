@@ -163,7 +163,7 @@ func (s *Service[V]) landing(err error, failures int) freshness.Landing {
 	case f.Kind() == fault.NotFound:
 		return freshness.Refusing(f.Code(), s.Now())
 	default:
-		return freshness.Failing(failures, s.Now(), s.Random())
+		return freshness.Failing(failures, s.Now(), s.Random(), f.RetryAfter())
 	}
 }
 
