@@ -35,8 +35,9 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	flights := memory.NewFlights(p.Now)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills,
-		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
-		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, flights),
+		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
+		Now: p.Now, NewID: p.NewID, Report: p.report,
+		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, c.KOS.Fresh, flights),
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
