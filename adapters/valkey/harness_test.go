@@ -109,8 +109,8 @@ func (c *cache) settled(t *testing.T) {
 func (c *cache) lines() (ports.Bills, ports.Customers, ports.Epochs, *memory.Bills) {
 	durable := &memory.Epochs{}
 	stored := &memory.Bills{Epochs: durable}
-	return valkey.NewCachedBills(c.Client, stored, c.vault, vault.Bills(c.vault), c.log),
-		valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: durable}, c.vault, vault.Customers(c.vault), c.log),
+	return valkey.NewCachedBills(c.Client, stored, durable, c.vault, vault.Bills(c.vault), c.log),
+		valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: durable}, durable, c.vault, vault.Customers(c.vault), c.log),
 		valkey.NewCachedEpochs(c.Client, durable, c.vault, c.log), stored
 }
 

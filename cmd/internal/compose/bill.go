@@ -27,8 +27,8 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	}
 
 	sealed := vault.Bills(at.keyring)
-	epochs := valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log)
-	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), at.keyring, sealed, p.Log)
+	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
+	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), epochs, at.keyring, sealed, p.Log)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Bills: bills, Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(),
 		Now: p.Now, NewID: p.NewID, Report: p.report,

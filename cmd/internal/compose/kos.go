@@ -9,6 +9,7 @@ import (
 	"phonebill/adapters/kos"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
+	"phonebill/adapters/valkey"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/ports"
 )
@@ -49,6 +50,13 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pg
 		p.worker("kos-probes", probeEvery, client.Probe)
 	}
 	return client, pool, err
+}
+
+// epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
+func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
+	stored := postgres.NewEpochs(pool, v)
+	p.worker("epochs", valkey.PullEvery, valkey.NewRaises(cache, stored, p.Log).Step)
+	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
 }
 
 // Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.

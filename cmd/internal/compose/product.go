@@ -34,10 +34,12 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	}
 
 	customer, plans := vault.Customers(at.keyring), vault.Plans(at.keyring)
+	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
 	waited := &facts.Service{
 		KOSCustomers: to.kos, KOSPlans: to.kos, Now: p.Now, Call: factsCall,
-		Customers: valkey.NewCachedCustomers(at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), at.keyring, customer, p.Log),
-		Plans:     valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
+		Customers: valkey.NewCachedCustomers(
+			at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), epochs, at.keyring, customer, p.Log),
+		Plans: valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
 	}
 	forChange := *waited
 	forChange.KOSCustomers, forChange.KOSPlans = to.kos.In(quota.Change), to.kos.In(quota.Change)
@@ -45,7 +47,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	unhurried.Call = factsBackground
 	changes := &change.Service{
 		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
-		Epochs: valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log),
+		Epochs: epochs,
 		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
