@@ -328,7 +328,7 @@ func TestGarbageIsAMissAndIsThrownAway(t *testing.T) {
 		requireLatest(t, copyAt(1), bills)
 	}
 	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Del().Key(key).Build()).Error())
-	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Set().Key(key).Value("not a hash").Build()).Error())
+	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Set().Key(key).Value("not a hash").ExSeconds(60).Build()).Error())
 	requireLatest(t, copyAt(1), bills)
 }
 
