@@ -115,6 +115,10 @@ func (e *Epochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	return at.UTC(), nil
 }
 
+// lagging is how much older than it is asOf is told: a row gets its time a moment before its transaction gets its id (feedTime), and a clock
+// may be set back a little.
+const lagging = 2 * time.Second
+
 // Raised answers what was raised since by the database's clock.
 func (e *Epochs) Raised(ctx context.Context, since time.Time) ([]freshness.Raise, time.Time, error) {
 	var now, asOf time.Time
@@ -129,5 +133,5 @@ func (e *Epochs) Raised(ctx context.Context, since time.Time) ([]freshness.Raise
 	for i, row := range rows {
 		raised[i] = freshness.Raise{Line: row.LineIndex, Epoch: row.At.UTC()}
 	}
-	return raised, asOf.UTC(), nil
+	return raised, asOf.Add(-lagging).UTC(), nil
 }

@@ -13,8 +13,6 @@ import (
 const (
 	PullEvery    = 500 * time.Millisecond
 	PulledWithin = time.Second // PullEvery, an answer of the store and one of the cache
-
-	pullAgain = 2 * time.Second // asked for once more: an epoch is stored a moment after it has got its time
 )
 
 // Raises keeps the cache up to the epochs raised anywhere. One goroutine steps.
@@ -47,7 +45,7 @@ func (r *Raises) Step(ctx context.Context) (int, error) {
 			r.client.owe(key, drop{epoch: epoch, ttl: lineTTL()})
 		}
 	}
-	r.told, r.since = told, asOf.Add(-pullAgain)
+	r.told, r.since = told, asOf
 	r.client.pay(ctx, r.log)
 	return 0, nil
 }
