@@ -3,6 +3,7 @@ package valkey_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"io"
 	"log/slog"
 	"net"
@@ -261,3 +262,8 @@ func (l *logged) String() string {
 }
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// lineKey is where the first line's copies lie.
+func lineKey(c *cache) string {
+	return c.namespace + ":line:v1:{" + hex.EncodeToString(c.vault.Index(ports.LineIndex, one().Digits())[:16]) + "}"
+}
