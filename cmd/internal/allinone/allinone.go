@@ -313,7 +313,8 @@ func (s *system) awaitReady(ctx context.Context) error {
 func (s *system) announce(out io.Writer, path string) error {
 	f := s.file
 	f.Customers, f.Operator, f.Admin = s.people.Customers, s.people.Operator, s.people.Admin
-	f.Cache = demo.Cache{Address: s.ground.Cache.Addr, Password: s.ground.Cache.Password.Reveal(), Mini: s.ground.Cache.Mini}
+	cache := s.ground.Cache
+	f.Cache = demo.Cache{Address: cache.Addr, Cluster: cache.Cluster, Password: cache.Password.Reveal(), Mini: cache.Mini}
 	f.Databases = map[string]string{}
 	for _, db := range migrations.All() {
 		f.Databases[string(db)] = s.ground.Access.OwnerURL(db)

@@ -3,7 +3,6 @@ package compose
 import (
 	"context"
 
-	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/billapi"
 	"phonebill/adapters/valkey"
@@ -30,9 +29,9 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	}
 
 	sealed := vault.Bills(at.keyring)
-	epochs := valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log)
-	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), at.keyring, sealed, p.Log)
-	flights := memory.NewFlights(p.Now)
+	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
+	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), epochs, at.keyring, sealed, p.Log)
+	flights := valkey.NewFlights(at.cache, at.keyring, p.Log)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills,
 		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,

@@ -45,9 +45,11 @@ type Listen struct {
 	Trusted        []netip.Prefix
 }
 
-// Cache is where Valkey or Redis is. Mini tells that it is miniredis, which knows less.
+// Cache is where Valkey or Redis is: host:port, or with Cluster one or more nodes of a cluster, separated by commas. Mini tells that it is
+// miniredis, which knows less.
 type Cache struct {
 	Addr     string
+	Cluster  bool
 	Password personal.Secret
 	Mini     bool
 }
@@ -219,9 +221,11 @@ func data(r *boot.Reader, databaseKey string) Data {
 	}
 }
 
+// cache reads VALKEY_CLUSTER (true = a cluster), VALKEY_PASSWORD and VALKEY_MINI.
 func cache(r *boot.Reader, addr string) Cache {
 	return Cache{
-		Addr: addr, Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")), Mini: r.String("VALKEY_MINI", "") == "true",
+		Addr: addr, Cluster: r.String("VALKEY_CLUSTER", "") == "true", Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")),
+		Mini: r.String("VALKEY_MINI", "") == "true",
 	}
 }
 
