@@ -37,7 +37,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 
 	customer, plans := vault.Customers(at.keyring), vault.Plans(at.keyring)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
-	flights := valkey.NewFlights(at.cache, at.keyring, p.Log)
+	flights := p.flights(at, to.kosPool)
 	waited := &facts.Service{
 		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
 		OfCustomers: c.KOS.Fresh.Customer, OfPlans: c.KOS.Fresh.Plans,

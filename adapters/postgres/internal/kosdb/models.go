@@ -24,6 +24,17 @@ type CustomerCopy struct {
 	Sealed    []byte
 }
 
+type Flight struct {
+	Kind      string
+	LineIndex []byte
+	Month     string
+	Token     string
+	Until     time.Time
+	Refusal   string
+	Failures  int64
+	At        time.Time
+}
+
 type KosCall struct {
 	ID            uuid.UUID
 	Operation     string
