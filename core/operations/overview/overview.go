@@ -43,7 +43,7 @@ func (s *Service) one(ctx context.Context, i operations.Instance) operations.Ans
 	within, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	status, err := s.Instances.Status(within, i)
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else it is the caller who is gone
 		s.Report(ctx, fmt.Errorf("%s %s cannot be asked: %w", i.Service, i.Name, err))
 	}
 	return operations.Answer{Instance: i, Status: status, Trouble: trouble(err)}
