@@ -16,7 +16,7 @@ const inFlight = 4
 
 // Bill wires the bill inquiry service.
 func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
-	p := begin("bill-inquiry", c.Listen, t)
+	p := begin(billService, c.Listen, t)
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
@@ -36,6 +36,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
 	p.unit.Drain = inquiries.Wait
+	p.watch(c.Auth.Token, to.watched())
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)

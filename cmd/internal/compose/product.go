@@ -23,7 +23,7 @@ const (
 
 // Product wires the product change service.
 func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) {
-	p := begin("product-change", c.Listen, t)
+	p := begin(productService, c.Listen, t)
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
@@ -52,6 +52,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())
 	p.unit.Drain = changes.Wait
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
+	p.watch(c.Auth.Token, to.watched())
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)
