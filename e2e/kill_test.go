@@ -34,6 +34,7 @@ type demoFile struct {
 	Cache     struct{ Address, Password string }
 	KOS       struct{ Control string }
 	Customers []struct{ UserID, Password, LineNumber, Scenario string }
+	Operator  struct{ UserID, Password, TOTPSecret string }
 }
 
 // system is the all-in-one as a process.

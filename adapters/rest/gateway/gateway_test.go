@@ -44,7 +44,8 @@ func named(name string) http.Handler {
 func config() gateway.Config {
 	own := &opsapi.Handlers{Overview: &overview.Service{Instances: &memory.Instances{}}}
 	return gateway.Config{
-		Auth: named("auth"), Bill: named("bill"), Product: named("product"), Operations: own.Mount, Gate: gate{}, Log: slog.New(slog.DiscardHandler),
+		Auth: named("auth"), Bill: named("bill"), Product: named("product"), Operations: own.Mount, Gate: gate{},
+		Log:    slog.New(slog.DiscardHandler),
 		Health: map[string]http.Handler{"/health": named("health")}, Registry: prometheus.NewRegistry(), Clock: time.Now,
 	}
 }

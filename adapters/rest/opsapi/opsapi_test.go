@@ -160,7 +160,8 @@ func TestCache(t *testing.T) {
 		operations.Status{Caches: []operations.Cache{{Kind: freshness.Plans}, bills(2)}}))
 	const none = `{"kind":"plans","hits":0,"stale":0,"misses":0,"coalesced":0,"hitRate":0}`
 	require.JSONEq(t, `{"total":[{"kind":"bill","hits":18,"stale":6,"misses":3,"coalesced":3,"hitRate":0.6},`+none+`],
-		"instances":[{"service":"bill-inquiry","instance":"b:1","kinds":[{"kind":"bill","hits":6,"stale":2,"misses":1,"coalesced":1,"hitRate":0.6}]},
+		"instances":[{"service":"bill-inquiry","instance":"b:1","kinds":[
+			{"kind":"bill","hits":6,"stale":2,"misses":1,"coalesced":1,"hitRate":0.6}]},
 			{"service":"bill-inquiry","instance":"b:2","kinds":[`+none+`,
 				{"kind":"bill","hits":12,"stale":4,"misses":2,"coalesced":2,"hitRate":0.6}]}],`+dead+`}`, f.data(t, "/ops/cache"))
 }

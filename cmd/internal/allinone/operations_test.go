@@ -60,7 +60,7 @@ func valid(t *testing.T, page string, r reply) {
 	})
 }
 
-// TestTheStatusIsInside: what the pages are made of is served on internal listeners, to who knows the token; no public listener leads there.
+// TestTheStatusIsInside: what the pages are made of is served on internal listeners, to who knows the token. No public one leads there.
 func TestTheStatusIsInside(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -53,8 +53,8 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	}
 	own := &opsapi.Handlers{Overview: seen}
 	handler, err := gateway.New(gateway.Config{
-		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(), Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log,
-		Registry: p.registry, Clock: p.Now,
+		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(),
+		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,
 	})
 	if err != nil {
 		return p.failed(err)

@@ -116,7 +116,7 @@ func newGauges(w watched) gauges {
 		used:     desc("phonebill_kos_used", "Calls to KOS within the last 60 s, over all instances. Absent while the ledger is away.", "lane"),
 		waiting:  desc("phonebill_kos_waiting", "Callers of this instance who wait for a call to KOS.", "lane"),
 		eta:      desc("phonebill_kos_eta_seconds", "When one more caller of this instance would have his call.", "lane"),
-		ledger:   desc("phonebill_kos_ledger_available", "1 when this instance can ask the ledger of calls to KOS; 0 = it spends its floor alone."),
+		ledger:   desc("phonebill_kos_ledger_available", "1 = this instance can ask the ledger of calls to KOS; 0 = it spends its floor alone."),
 	}
 }
 

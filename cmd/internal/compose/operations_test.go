@@ -189,7 +189,9 @@ func TestTheStatusWantsTheToken(t *testing.T) {
 	t.Parallel()
 	p := begin(billService, Listen{}, silent())
 	p.watch(personal.NewSecret("s3cret"), watched{})
-	for header, status := range map[string]int{"": http.StatusUnauthorized, "Bearer no": http.StatusUnauthorized, "Bearer s3cret": http.StatusOK} {
+	for header, status := range map[string]int{
+		"": http.StatusUnauthorized, "Bearer no": http.StatusUnauthorized, "Bearer s3cret": http.StatusOK,
+	} {
 		req := httptest.NewRequest(http.MethodGet, "/internal/v1/operations/status", nil)
 		req.Header.Set("Authorization", header)
 		rec := httptest.NewRecorder()

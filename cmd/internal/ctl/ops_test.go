@@ -91,7 +91,7 @@ func TestOpsNeedsInstances(t *testing.T) {
 	for _, env := range []map[string]string{
 		{"PHONEBILL_DATA": dir}, {"BILL_INTERNAL_URLS": "not an origin"},
 	} {
-		err := Run(t.Context(), Console{Env: func(key string) string { return env[key] }, Log: slog.New(slog.DiscardHandler)}, []string{"ops", "cache"})
-		require.Error(t, err)
+		c := Console{Env: func(key string) string { return env[key] }, Log: slog.New(slog.DiscardHandler)}
+		require.Error(t, Run(t.Context(), c, []string{"ops", "cache"}))
 	}
 }
