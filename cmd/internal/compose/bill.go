@@ -3,12 +3,15 @@ package compose
 import (
 	"context"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/billapi"
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
+	"phonebill/core/quota"
 )
 
 // inFlight is how many unfinished inquiries or orders one instance works on at a time: about as many calls as KOS bears.
@@ -30,8 +33,8 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	epochs := valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log)
 	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), at.keyring, sealed, p.Log)
 	inquiries := &inquiry.Service{
-		Source: to.kos, Bills: bills, Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(),
-		Now: p.Now, NewID: p.NewID, Report: p.report,
+		Source: to.kos, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, memory.NewFlights(p.Now)), Bills: bills,
+		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())

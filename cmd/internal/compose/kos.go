@@ -10,6 +10,7 @@ import (
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
 	"phonebill/core/delivery/dispatch"
+	"phonebill/core/freshness/fetch"
 	"phonebill/ports"
 )
 
@@ -62,4 +63,9 @@ const (
 func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
 	d := &dispatch.Service[T]{Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Lease: apLease, Batch: apBatch}
 	p.worker(name, idle, d.Step)
+}
+
+// fetcher asks KOS once at a time about one thing, over all instances.
+func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
+	return &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
 }

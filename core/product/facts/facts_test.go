@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/freshness/fetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
@@ -71,8 +72,11 @@ func newWorld(t *testing.T) *world {
 	}
 	w.customers.Epochs = w.epochs
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
+	clock, middle := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &facts.Service{
-		KOSCustomers: w.kos, KOSPlans: w.kos, Customers: w.customers, Plans: w.plans, Now: func() time.Time { return w.now }, Call: time.Second,
+		KOS: w.kos, Renewing: w.kos, Customers: w.customers, Plans: w.plans, Now: clock, Patience: time.Second, Attempts: 1,
+		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
+		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
 	}
 	return w
 }
@@ -86,12 +90,12 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 	for _, c := range []struct {
 		age  time.Duration
 		down error
-		want product.Source
+		want freshness.Source
 		err  bool
 	}{
-		{0, nil, product.FromKOS, false}, {4*time.Hour - 1, unavailable(), product.FromCache, false},
-		{4 * time.Hour, unavailable(), product.FromStale, false}, {7*24*time.Hour - 1, unavailable(), product.FromStale, false},
-		{7 * 24 * time.Hour, unavailable(), product.FromKOS, true}, {8 * 24 * time.Hour, nil, product.FromKOS, false},
+		{0, nil, freshness.FromKOS, false}, {4*time.Hour - 1, unavailable(), freshness.FromCache, false},
+		{4 * time.Hour, unavailable(), freshness.FromStale, false}, {7*24*time.Hour - 1, unavailable(), freshness.FromStale, false},
+		{7*24*time.Hour + time.Minute, unavailable(), "", true}, {8 * 24 * time.Hour, nil, freshness.FromKOS, false},
 	} {
 		w.now = begin.Add(c.age)
 		w.kos.SetDown(c.down)
@@ -128,7 +132,7 @@ func TestNothingOlderThanTheOwnChange(t *testing.T) {
 	w.now = w.now.Add(2 * time.Second)
 	_, source, err := w.Customer(t.Context(), w.line)
 	require.NoError(t, err)
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 }
 
 func TestPlanList(t *testing.T) {
@@ -136,11 +140,11 @@ func TestPlanList(t *testing.T) {
 	w := newWorld(t)
 	_, source, err := w.PlanList(t.Context(), freshness.PlanList)
 	require.NoError(t, err)
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 	w.now = w.now.Add(59 * time.Second)
 	_, source, err = w.PlanList(t.Context(), freshness.PlanCheck)
 	require.NoError(t, err)
-	require.Equal(t, product.FromCache, source)
+	require.Equal(t, freshness.FromCache, source)
 	w.kos.SetDown(unavailable())
 	w.now = w.now.Add(time.Second)
 	_, _, err = w.PlanList(t.Context(), freshness.PlanCheck)
@@ -148,7 +152,7 @@ func TestPlanList(t *testing.T) {
 	w.now = w.now.Add(24 * time.Hour)
 	held, source, err := w.PlanList(t.Context(), freshness.PlanList)
 	require.NoError(t, err)
-	require.Equal(t, product.FromStale, source)
+	require.Equal(t, freshness.FromStale, source)
 	require.Len(t, held.Plans, 1)
 }
 
@@ -158,11 +162,11 @@ func TestACopyStoreInTroubleCountsAsEmpty(t *testing.T) {
 	w.customers.broken, w.plans.broken = errBackend, unavailable()
 	c, source, err := w.Customer(t.Context(), w.line)
 	require.NoError(t, err, "KOS has answered")
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 	require.Equal(t, w.now, c.AsOf)
 	p, source, err := w.PlanList(t.Context(), freshness.PlanList)
 	require.NoError(t, err)
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 	require.Len(t, p.Plans, 1)
 	_, _, err = w.ForChange(t.Context(), w.line)
 	require.NoError(t, err)
@@ -177,6 +181,7 @@ func TestForChangeAsksForTheCustomerEachTime(t *testing.T) {
 		require.Equal(t, "LTE", c.PlanCode)
 		require.Len(t, p.Plans, 1)
 		require.Equal(t, 2+i, w.kos.Calls, "the customer each time, the plan list once a minute")
+		w.now = w.now.Add(time.Second)
 	}
 	w.kos.SetDown(unavailable())
 	_, _, err := w.ForChange(t.Context(), w.line)
@@ -201,7 +206,7 @@ func TestACallIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.KOSCustomers, w.KOSPlans = slow{w.kos}, slow{w.kos}
+		w.KOS = slow{w.kos}
 		start := time.Now()
 		_, _, err := w.ForChange(t.Context(), w.line)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
