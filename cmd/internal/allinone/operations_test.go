@@ -2,10 +2,12 @@ package allinone_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -99,4 +101,33 @@ func TestCommandLineLooks(t *testing.T) {
 	out, _, err := command(t, "", "ops", "--help")
 	require.NoError(t, err)
 	require.Contains(t, out, "BILL_INTERNAL_URLS")
+}
+
+// TestHitsAreCounted: a bill that is asked for again comes from memory, and the page and the metrics both say so.
+func TestHitsAreCounted(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	staff, who := login(t, running.Operator), customer(t, "normal", 2)
+	hits := func() float64 {
+		total, _ := call(t, http.MethodGet, "/ops/cache", staff, nil).data("total").([]any)
+		for _, row := range total {
+			if counts, _ := row.(map[string]any); counts["kind"] == "bill" {
+				n, _ := counts["hits"].(float64)
+				return n
+			}
+		}
+		return 0
+	}
+	token, before := login(t, who), hits()
+	require.Eventually(t, func() bool {
+		return call(t, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": who.LineNumber}).text("source") == "CACHE"
+	}, 20*time.Second, 100*time.Millisecond)
+	require.Greater(t, hits(), before)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, running.Metrics["bill"], http.NoBody)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	raw, err := io.ReadAll(res.Body)
+	require.NoError(t, errors.Join(err, res.Body.Close()))
+	require.Regexp(t, `(?m)^phonebill_lookups_total\{kind="bill",result="hit"\} [1-9]`, string(raw))
 }

@@ -11,6 +11,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
+	"phonebill/core/freshness"
 	"phonebill/core/quota"
 )
 
@@ -39,7 +40,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
 	p.unit.Drain = inquiries.Wait
-	p.watch(c.Auth.Token, to.watched())
+	p.watch(c.Auth.Token, to.watched(tallied{freshness.Bills, &inquiries.Fetch.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)

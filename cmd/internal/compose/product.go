@@ -10,6 +10,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/freshness"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
@@ -60,7 +61,8 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 		waited.Wait()
 	}
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
-	p.watch(c.Auth.Token, to.watched())
+	p.watch(c.Auth.Token, to.watched(
+		tallied{freshness.Customers, &waited.FetchCustomer.Tally}, tallied{freshness.Plans, &waited.FetchPlans.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)
