@@ -51,3 +51,6 @@ func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 		return Fresh
 	}
 }
+
+// Ahead is the limits of somebody who renews copies that long before they are old.
+func (l Limits) Ahead(d time.Duration) Limits { return Limits{Soft: l.Soft - d, Hard: l.Hard} }

@@ -31,6 +31,7 @@ type config struct {
 	pool     int
 	quota    quota.Window
 	floor    postgres.Floor
+	prefetch compose.Prefetch
 	simQuota int
 	sessions coreauth.SessionPolicy
 	token    personal.Secret // of the internal API; empty = made here
@@ -52,7 +53,7 @@ func read(env boot.Env) (config, error) {
 	}
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		floor:    compose.ReadFloor(r),
+		floor: compose.ReadFloor(r), prefetch: compose.ReadPrefetch(r, "off"),
 		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
@@ -184,7 +185,7 @@ func (s *system) start(ctx context.Context) error {
 	return s.services(ctx,
 		compose.KOS{
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
-			Floor: s.floor,
+			Floor: s.floor, Prefetch: s.prefetch,
 		},
 		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret)},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})

@@ -93,3 +93,13 @@ func (r *Reader) Duration(key string, def time.Duration) time.Duration {
 	}
 	return d
 }
+
+// Parsed answers the variable, or def, as parse reads it.
+func Parsed[T any](r *Reader, key, def string, parse func(string) (T, error)) T {
+	s := r.String(key, def)
+	v, err := parse(s)
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("%s=%q: %w", key, s, err))
+	}
+	return v
+}

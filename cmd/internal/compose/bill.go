@@ -33,9 +33,11 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	sealed := vault.Bills(at.keyring)
 	epochs := valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log)
 	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), at.keyring, sealed, p.Log)
+	flights := memory.NewFlights(p.Now)
 	inquiries := &inquiry.Service{
-		Source: to.kos, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, memory.NewFlights(p.Now)), Bills: bills,
+		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills,
 		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
+		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, flights),
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())

@@ -74,6 +74,7 @@ type KOS struct {
 	DatabaseURL personal.Secret
 	Quota       quota.Window
 	Floor       postgres.Floor // of the budget, while the ledger cannot be asked
+	Prefetch    Prefetch
 }
 
 // AP is the MVNO AP server.
@@ -239,7 +240,7 @@ func authLink(r *boot.Reader) AuthLink {
 func kosLink(r *boot.Reader) KOS {
 	return KOS{
 		URL: r.Required("KOS_URL"), Token: r.Secret("KOS_TOKEN"), DatabaseURL: r.Secret("KOS_DATABASE_URL"), Quota: ReadQuota(r),
-		Floor: ReadFloor(r),
+		Floor: ReadFloor(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
 	}
 }
 

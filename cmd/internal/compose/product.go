@@ -41,10 +41,13 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	flights := memory.NewFlights(p.Now)
 	waited := &facts.Service{
 		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
+		Limits:        freshness.Customer,
 		Customers:     valkey.NewCachedCustomers(at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), at.keyring, customer, p.Log),
 		Plans:         valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
 		FetchCustomer: fetcher[product.CustomerCopy](p, flights), FetchPlans: fetcher[product.PlansCopy](p, flights),
 	}
+	waited.Seen = p.warmCustomers(c.KOS.Prefetch, to, at, *waited, flights)
+	p.warmPlans(to, *waited, flights)
 	forChange := *waited
 	forChange.KOS, forChange.Lane = to.kos.In(quota.Change), quota.Change
 	unhurried := forChange

@@ -38,6 +38,7 @@ const leaseMargin = 5 * time.Second
 // Service answers bill inquiries. It is safe for concurrent use.
 type Service struct {
 	Source    ports.BillSource
+	Lane      quota.Lane       // of Source
 	Renewing  ports.BillSource // the same in the lane of refreshes
 	Fetch     *fetch.Service[bill.Copy]
 	Bills     ports.Bills
@@ -45,7 +46,8 @@ type Service struct {
 	Limits    Limits
 	Now       ports.Clock
 	NewID     ports.IDs
-	Report    ports.Report // trouble after the customer has his 202
+	Report    ports.Report      // trouble after the customer has his 202
+	Seen      func(line.Number) // is told whose customers are here
 
 	running sync.WaitGroup // questions that outlive their customer
 }
@@ -90,6 +92,7 @@ func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, mont
 	if err != nil {
 		return Result{}, err
 	}
+	s.Seen(n)
 	q := bill.Inquiry{
 		ID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Month: m, Status: bill.Processing, RequestedAt: now,
 		NextAttemptAt: now.Add(s.Limits.Call + leaseMargin),
@@ -113,7 +116,7 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 	}
 	return fetch.Question[bill.Copy]{
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
-		Lane:    quota.Read, Patience: patience, Attempts: attempts,
+		Lane:    s.Lane, Patience: patience, Attempts: attempts,
 		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
 		Judge:  bill.Copy.Judge,
 		Ask:    s.asking(s.Source, q),

@@ -23,6 +23,7 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -136,6 +137,7 @@ type world struct {
 	me        auth.Principal
 	line      line.Number
 	reported  []error
+	seen      []line.Number
 }
 
 func number(t *testing.T, s string) line.Number {
@@ -157,7 +159,7 @@ func newWorld(t *testing.T) *world {
 	w.source.AddCustomer(product.Customer{Line: n}, &bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000})
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679")}, nil)
 	w.Service = &inquiry.Service{
-		Source: w.source, Renewing: w.source, Bills: w.bills,
+		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Seen: func(n line.Number) { w.seen = append(w.seen, n) },
 		Fetch:     &fetch.Service[bill.Copy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 }},
 		Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Now: time.Now,
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
@@ -374,6 +376,31 @@ func TestBrokenIsTriedThriceThenToldInTheStorysWords(t *testing.T) {
 		require.Equal(t, 4, w.source.calls())
 		time.Sleep(7 * time.Second)
 		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source)
+	})
+}
+
+func TestPrefetch(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		began := time.Now()
+		for range 2 {
+			told, err := w.Prefetch(t.Context(), w.line, began)
+			require.NoError(t, err)
+			require.Equal(t, began, told)
+		}
+		require.Equal(t, 1, w.source.calls(), "KOS has told it since")
+		require.Empty(t, w.seen, "nobody is here")
+		require.Equal(t, freshness.FromCache, w.ask(t).Inquiry.Source)
+		require.Equal(t, []line.Number{w.line}, w.seen)
+		time.Sleep(time.Minute)
+		_, err := w.Prefetch(t.Context(), w.line, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, 2, w.source.calls())
+		_, err = w.Prefetch(t.Context(), number(t, "01012345679"), began)
+		require.ErrorIs(t, err, fault.New(fault.BillNotFound))
+		_, total, err := w.History(t.Context(), w.me, bill.HistoryFilter{Page: 1, Size: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, total, "only what was asked is history")
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -213,7 +214,8 @@ func newWorld(t require.TestingT) *world {
 func (w *world) service() *change.Service {
 	least := func() float64 { return 0 }
 	known := facts.Service{
-		KOS: w.kos, Renewing: w.kos, Customers: &memory.Customers{Epochs: w.epochs}, Plans: &memory.Plans{}, Now: time.Now,
+		KOS: w.kos, Renewing: w.kos, Limits: freshness.Customer, Seen: func(line.Number) {},
+		Customers: &memory.Customers{Epochs: w.epochs}, Plans: &memory.Plans{}, Now: time.Now,
 		Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},

@@ -29,19 +29,28 @@ type Service struct {
 	Lane          quota.Lane // of KOS
 	Renewing      KOS        // in the lane of refreshes
 	Customers     ports.Customers
+	Limits        freshness.Limits // of customers
 	Plans         ports.Plans
 	FetchCustomer *fetch.Service[product.CustomerCopy]
 	FetchPlans    *fetch.Service[product.PlansCopy]
 	Now           ports.Clock
-	Patience      time.Duration // with one fact
-	Attempts      int           // calls of KOS for one fact
+	Patience      time.Duration     // with one fact
+	Attempts      int               // calls of KOS for one fact
+	Seen          func(line.Number) // is told whose customers are here
 }
 
 // Customer answers the line's customer: a fresh copy, else what KOS says, else a stale copy; LINE_NOT_FOUND or
 // SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
 func (s *Service) Customer(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
+	s.Seen(n)
 	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}))
 	return got.Copy, got.Source, err
+}
+
+// Prefetch fetches the line's customer unless the copy is fresh, and answers when KOS told it.
+func (s *Service) Prefetch(ctx context.Context, n line.Number) (told time.Time, err error) {
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}))
+	return got.Copy.AsOf, err
 }
 
 // CustomerNow answers what KOS was asked after the call began: facts for a change are never from before it (decision 10).
@@ -63,7 +72,7 @@ func (s *Service) aboutCustomer(n line.Number, since time.Time) fetch.Question[p
 		Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
 		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
 		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
-			return freshness.Customer.Decide(held.AsOf, since, now, rnd)
+			return s.Limits.Decide(held.AsOf, since, now, rnd)
 		},
 		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Customers.Put, Old: troubled,
 	}

@@ -74,7 +74,8 @@ func newWorld(t *testing.T) *world {
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
 	clock, middle := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &facts.Service{
-		KOS: w.kos, Renewing: w.kos, Customers: w.customers, Plans: w.plans, Now: clock, Patience: time.Second, Attempts: 1,
+		KOS: w.kos, Renewing: w.kos, Limits: freshness.Customer, Seen: func(line.Number) {},
+		Customers: w.customers, Plans: w.plans, Now: clock, Patience: time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
 	}
@@ -110,6 +111,24 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 		require.Equal(t, "LTE", got.Customer.PlanCode)
 	}
 	require.Equal(t, 5, w.kos.Calls)
+}
+
+func TestPrefetchIsAheadOfTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Limits = freshness.Customer.Ahead(time.Hour)
+	begin := w.now
+	for _, age := range []time.Duration{0, 3*time.Hour - 1, 3 * time.Hour} {
+		w.now = begin.Add(age)
+		told, err := w.Prefetch(t.Context(), w.line)
+		require.NoError(t, err)
+		require.Equal(t, age >= 3*time.Hour, told.After(begin), age)
+	}
+	require.Equal(t, 2, w.kos.Calls)
+	w.now = begin.Add(10 * time.Hour)
+	w.kos.SetDown(fault.New(fault.LineNotFound))
+	_, err := w.Prefetch(t.Context(), w.line)
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
 func TestABusinessAnswerGoesBeforeAnOldCopy(t *testing.T) {

@@ -10,6 +10,14 @@ import (
 	"github.com/google/uuid"
 )
 
+type ActiveLine struct {
+	LineIndex  []byte
+	Kind       string
+	LineSealed []byte
+	SeenAt     time.Time
+	DueAt      time.Time
+}
+
 type CustomerCopy struct {
 	LineIndex []byte
 	ToldAt    time.Time
