@@ -101,6 +101,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"retire key":  func() error { return keys.Retire(ctx, "k", noon) },
 		"raise epoch": func() error { return epochs.Raise(ctx, portstest.Line(9), noon) },
 		"epoch":       func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
+		"epochs":      func() error { _, _, err := epochs.Raised(ctx, noon); return err },
 		"quota": func() error {
 			return postgres.NewQuota(kosDB, quota.Default(), postgres.Floor{}, time.Now).Take(ctx, quota.Read)
 		},

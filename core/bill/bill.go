@@ -95,12 +95,12 @@ func (c Copy) Final() bool {
 	return c.Bill.Payment.Status == Paid && calendar.MonthOf(c.AsOf).After(c.Bill.Month)
 }
 
-// Judge says what the copy is worth at now; what nothing told before since will do for. rnd in [0,1) decides who of many is early.
-func (c Copy) Judge(since, now time.Time, rnd float64) freshness.State {
+// Limits are the copy's lifetimes: within, unless it is final.
+func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 	if c.Final() {
-		return freshness.Final.Decide(c.AsOf, since, now, rnd)
+		return freshness.Final
 	}
-	return freshness.Bill.Decide(c.AsOf, since, now, rnd)
+	return within
 }
 
 // HiddenBy tells that the customer has changed something since, at epoch, that the copy may not know of (decision 11). A change moves no

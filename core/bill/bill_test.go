@@ -139,14 +139,11 @@ func TestFinal(t *testing.T) {
 	} {
 		held := bill.Copy{Bill: bill.Bill{Month: c.month, Payment: bill.Payment{Status: c.status}}, AsOf: now}
 		require.Equal(t, c.final, held.Final(), name)
-		require.Equal(t, c.final, held.Judge(time.Time{}, now.AddDate(2, 0, 0), 0.5) == freshness.Fresh, name)
-		require.Equal(t, freshness.Fresh, held.Judge(time.Time{}, now.Add(time.Minute), 0.5), name)
-		require.Equal(t, freshness.Gone, held.Judge(now.Add(1), now.Add(time.Minute), 0.5), name)
+		require.Equal(t, c.final, held.Limits(freshness.Bill) == freshness.Final, name)
+		require.Equal(t, !c.final, held.Limits(freshness.Bill) == freshness.Bill, name)
 		require.Equal(t, !c.final, held.HiddenBy(now.Add(1)), name)
 		require.False(t, held.HiddenBy(now), name)
 	}
-	early := bill.Copy{AsOf: now}
-	require.Equal(t, freshness.Early, early.Judge(time.Time{}, now.Add(time.Hour-time.Second), 0.5))
 }
 
 // TestAttemptsAreBounded: whatever happens, an inquiry asks KOS at most three times, and not-asked costs nothing.

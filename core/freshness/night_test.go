@@ -53,3 +53,16 @@ func TestAhead(t *testing.T) {
 	require.Equal(t, freshness.Fresh, l.Decide(now.Add(time.Second-4*time.Hour+10*time.Minute), time.Time{}, now, 0.99))
 	require.Equal(t, freshness.Stale, l.Decide(now.Add(-4*time.Hour+10*time.Minute), time.Time{}, now, 0))
 }
+
+func TestParseLimits(t *testing.T) {
+	t.Parallel()
+	for _, l := range []freshness.Limits{freshness.Bill, freshness.Customer, freshness.PlanList} {
+		got, err := freshness.ParseLimits(l.String())
+		require.NoError(t, err)
+		require.Equal(t, l, got)
+	}
+	for _, bad := range []string{"", "1h", "1h/", "/1h", "2h/1h", "0s/1h", "-1h/1h", "1/2", "1h/2h/3h"} {
+		_, err := freshness.ParseLimits(bad)
+		require.Error(t, err, bad)
+	}
+}

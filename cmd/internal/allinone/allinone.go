@@ -31,6 +31,7 @@ type config struct {
 	pool     int
 	quota    quota.Window
 	floor    postgres.Floor
+	fresh    compose.Fresh
 	prefetch compose.Prefetch
 	simQuota int
 	sessions coreauth.SessionPolicy
@@ -53,7 +54,7 @@ func read(env boot.Env) (config, error) {
 	}
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		floor: compose.ReadFloor(r), prefetch: compose.ReadPrefetch(r, "off"),
+		floor: compose.ReadFloor(r), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
 		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
@@ -185,7 +186,7 @@ func (s *system) start(ctx context.Context) error {
 	return s.services(ctx,
 		compose.KOS{
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
-			Floor: s.floor, Prefetch: s.prefetch,
+			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch,
 		},
 		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret)},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})
@@ -315,7 +316,8 @@ func (s *system) awaitReady(ctx context.Context) error {
 func (s *system) announce(out io.Writer, path string) error {
 	f := s.file
 	f.Customers, f.Operator, f.Admin = s.people.Customers, s.people.Operator, s.people.Admin
-	f.Cache = demo.Cache{Address: s.ground.Cache.Addr, Password: s.ground.Cache.Password.Reveal(), Mini: s.ground.Cache.Mini}
+	cache := s.ground.Cache
+	f.Cache = demo.Cache{Address: cache.Addr, Cluster: cache.Cluster, Password: cache.Password.Reveal(), Mini: cache.Mini}
 	f.Databases = map[string]string{}
 	for _, db := range migrations.All() {
 		f.Databases[string(db)] = s.ground.Access.OwnerURL(db)

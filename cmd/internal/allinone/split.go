@@ -53,6 +53,7 @@ func (p *processes) start(ctx context.Context) error {
 	shared := []string{
 		"KEYRING_FILE=" + p.ground.Keyring, "VALKEY_ADDR=" + p.ground.Cache.Addr,
 		"VALKEY_PASSWORD=" + p.ground.Cache.Password.Reveal(), "VALKEY_MINI=" + strconv.FormatBool(p.ground.Cache.Mini),
+		"VALKEY_CLUSTER=" + strconv.FormatBool(p.ground.Cache.Cluster),
 		"AUTH_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Auth), "BILL_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Bill),
 		"PRODUCT_DATABASE_URL=" + p.ground.Access.AppURL(migrations.Product), "KOS_DATABASE_URL=" + p.ground.Access.AppURL(migrations.KOS),
 		"KOS_TOKEN=" + p.kosToken, "MVNOAP_SECRET=" + p.apSecret, "KOS_URL=http://" + p.kos.Addr, "MVNOAP_URL=http://" + p.ap.Addr,

@@ -3,7 +3,6 @@ package compose
 import (
 	"context"
 
-	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/billapi"
 	"phonebill/adapters/valkey"
@@ -31,13 +30,14 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	}
 
 	sealed := vault.Bills(at.keyring)
-	epochs := valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log)
-	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), at.keyring, sealed, p.Log)
-	flights := memory.NewFlights(p.Now)
+	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
+	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), epochs, at.keyring, sealed, p.Log)
+	flights := valkey.NewFlights(at.cache, at.keyring, p.Log)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills,
-		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
-		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, flights),
+		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
+		Now: p.Now, NewID: p.NewID, Report: p.report,
+		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, c.KOS.Fresh, flights),
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())

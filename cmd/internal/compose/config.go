@@ -14,6 +14,7 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/personal"
 	"phonebill/core/quota"
@@ -44,9 +45,11 @@ type Listen struct {
 	Trusted        []netip.Prefix
 }
 
-// Cache is where Valkey or Redis is. Mini tells that it is miniredis, which knows less.
+// Cache is where Valkey or Redis is: host:port, or with Cluster one or more nodes of a cluster, separated by commas. Mini tells that it is
+// miniredis, which knows less.
 type Cache struct {
 	Addr     string
+	Cluster  bool
 	Password personal.Secret
 	Mini     bool
 }
@@ -74,6 +77,7 @@ type KOS struct {
 	DatabaseURL personal.Secret
 	Quota       quota.Window
 	Floor       postgres.Floor // of the budget, while the ledger cannot be asked
+	Fresh       Fresh
 	Prefetch    Prefetch
 }
 
@@ -220,9 +224,11 @@ func data(r *boot.Reader, databaseKey string) Data {
 	}
 }
 
+// cache reads VALKEY_CLUSTER (true = a cluster), VALKEY_PASSWORD and VALKEY_MINI.
 func cache(r *boot.Reader, addr string) Cache {
 	return Cache{
-		Addr: addr, Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")), Mini: r.String("VALKEY_MINI", "") == "true",
+		Addr: addr, Cluster: r.String("VALKEY_CLUSTER", "") == "true", Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")),
+		Mini: r.String("VALKEY_MINI", "") == "true",
 	}
 }
 
@@ -240,7 +246,7 @@ func authLink(r *boot.Reader) AuthLink {
 func kosLink(r *boot.Reader) KOS {
 	return KOS{
 		URL: r.Required("KOS_URL"), Token: r.Secret("KOS_TOKEN"), DatabaseURL: r.Secret("KOS_DATABASE_URL"), Quota: ReadQuota(r),
-		Floor: ReadFloor(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
+		Floor: ReadFloor(r), Fresh: ReadFresh(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
 	}
 }
 
@@ -253,6 +259,21 @@ func ReadQuota(r *boot.Reader) quota.Window {
 		return quota.Unlimited()
 	}
 	return quota.Of(perMinute)
+}
+
+// Fresh says how long copies of what KOS says are good.
+type Fresh struct{ Bill, Customer, Plans freshness.Limits }
+
+// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
+// as stale (product.md).
+func ReadFresh(r *boot.Reader) Fresh {
+	limits := func(key string, def freshness.Limits) freshness.Limits {
+		return boot.Parsed(r, key, def.String(), freshness.ParseLimits)
+	}
+	return Fresh{
+		Bill: limits("CACHE_BILL", freshness.Bill), Customer: limits("CACHE_CUSTOMER", freshness.Customer),
+		Plans: limits("CACHE_PLANS", freshness.PlanList),
+	}
 }
 
 // ReadFloor reads KOS_INSTANCES, how many processes there are at most that call KOS (bill and product services together), and

@@ -9,6 +9,8 @@ import (
 	"phonebill/adapters/kos"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
+	"phonebill/adapters/valkey"
+	"phonebill/cmd/internal/boot"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/freshness/fetch"
 	"phonebill/ports"
@@ -50,6 +52,26 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pg
 		p.worker("kos-probes", probeEvery, client.Probe)
 	}
 	return client, pool, err
+}
+
+// epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
+func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
+	stored := postgres.NewEpochs(pool, v)
+	p.worker("epochs", valkey.PullEvery, p.seldomly(valkey.NewRaises(cache, stored, p.Log).Step))
+	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
+}
+
+// seldomly lets a step that runs often complain once in a while.
+func (p *parts) seldomly(step boot.Step) boot.Step {
+	var complained time.Time
+	return func(ctx context.Context) (int, error) {
+		n, err := step(ctx)
+		if now := p.Now(); err != nil && now.Sub(complained) >= complainIn {
+			complained = now
+			return n, err
+		}
+		return n, nil
+	}
 }
 
 // Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.

@@ -31,44 +31,44 @@ func ReadPrefetch(r *boot.Reader, night string) Prefetch {
 }
 
 const (
-	prefetching   = 5 * time.Second  // between two looks at what is due
-	customerAhead = 20 * time.Minute // how long before they are old customers are fetched
-	plansAhead    = time.Hour        // and the plan list
+	prefetching = 5 * time.Second // between two looks at what is due
+	ahead       = 12              // of its soft lifetime, that part before its end a copy is fetched
 )
 
 // warmCustomers keeps customers warm, and answers who is to be told of those that are here. like has the stores.
 func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Service, flights ports.Flights) func(line.Number) {
 	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Prefetch), quota.Prefetch, 1
-	like.Limits = freshness.Customer.Ahead(customerAhead)
+	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / ahead)
 	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights) // one whose tally is not the customers'
 	return p.warm(&warm.Service{
 		Kind: freshness.Customers, Lines: postgres.NewActiveLines(to.kosPool, at.keyring), Active: c.Active, Now: p.Now,
 		Open: func(time.Time) bool { return true }, Fetch: like.Prefetch,
-		Next: func(told time.Time) time.Time { return told.Add(freshness.Customer.Soft - customerAhead) },
+		Next: func(told time.Time) time.Time { return told.Add(like.OfCustomers.Soft) },
 	})
 }
 
 // warmPlans keeps the plan list warm, from the start.
 func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights) {
 	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Refresh), quota.Refresh, 1
+	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / ahead)
 	like.FetchPlans = fetcher[product.PlansCopy](p, flights)
 	p.worker("plans-prefetch", prefetching, func(ctx context.Context) (int, error) {
-		_, _, _ = like.PlanList(ctx, freshness.PlanList.Ahead(plansAhead)) // trouble is looked at again, and those who ask hear of it
+		_, _, _ = like.PlanList(ctx) // trouble is looked at again, and those who ask hear of it
 		return 0, nil
 	})
 }
 
 // warmBills fetches bills of the current month at night, and answers who is to be told of the lines whose customers are here.
-func (p *parts) warmBills(c Prefetch, to outside, at stores, bills ports.Bills, flights ports.Flights) func(line.Number) {
-	ahead := &inquiry.Service{
+func (p *parts) warmBills(c Prefetch, to outside, at stores, bills ports.Bills, fresh Fresh, flights ports.Flights) func(line.Number) {
+	night := &inquiry.Service{
 		Source: to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights), Bills: bills,
-		Limits: inquiry.DefaultLimits(), Now: p.Now, NewID: p.NewID,
+		Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill, Now: p.Now, NewID: p.NewID,
 	}
 	return p.warm(&warm.Service{
 		Kind: freshness.Bills, Lines: postgres.NewActiveLines(to.kosPool, at.keyring), Active: c.Active, Now: p.Now,
 		Open: c.Night.Open, Next: c.Night.Next,
 		Fetch: func(ctx context.Context, n line.Number) (time.Time, error) {
-			return ahead.Prefetch(ctx, n, c.Night.Began(p.Now()))
+			return night.Prefetch(ctx, n, c.Night.Began(p.Now()))
 		},
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/productapi"
 	"phonebill/adapters/valkey"
@@ -38,11 +37,13 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	}
 
 	customer, plans := vault.Customers(at.keyring), vault.Plans(at.keyring)
-	flights := memory.NewFlights(p.Now)
+	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
+	flights := valkey.NewFlights(at.cache, at.keyring, p.Log)
 	waited := &facts.Service{
 		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
-		Limits:        freshness.Customer,
-		Customers:     valkey.NewCachedCustomers(at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), at.keyring, customer, p.Log),
+		OfCustomers: c.KOS.Fresh.Customer, OfPlans: c.KOS.Fresh.Plans,
+		Customers: valkey.NewCachedCustomers(
+			at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), epochs, at.keyring, customer, p.Log),
 		Plans:         valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
 		FetchCustomer: fetcher[product.CustomerCopy](p, flights), FetchPlans: fetcher[product.PlansCopy](p, flights),
 	}
@@ -54,7 +55,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
 	changes := &change.Service{
 		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
-		Epochs: valkey.NewCachedEpochs(at.cache, postgres.NewEpochs(to.kosPool, at.keyring), at.keyring, p.Log),
+		Epochs: epochs,
 		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })

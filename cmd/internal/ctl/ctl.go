@@ -99,7 +99,9 @@ func (c Console) config() (compose.AdminConfig, error) {
 	if err != nil {
 		return compose.AdminConfig{}, fmt.Errorf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
 	}
-	cache := compose.Cache{Addr: f.Cache.Address, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini}
+	cache := compose.Cache{
+		Addr: f.Cache.Address, Cluster: f.Cache.Cluster, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini,
+	}
 	data, token, err := localstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
 	r := c.Env.Read()
 	if own := r.String("INTERNAL_TOKEN", ""); own != "" {

@@ -44,6 +44,7 @@ type Service struct {
 	Bills     ports.Bills
 	Inquiries ports.Inquiries
 	Limits    Limits
+	Fresh     freshness.Limits // of bills
 	Now       ports.Clock
 	NewID     ports.IDs
 	Report    ports.Report      // trouble after the customer has his 202
@@ -118,10 +119,12 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
 		Lane:    s.Lane, Patience: patience, Attempts: attempts,
 		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
-		Judge:  bill.Copy.Judge,
-		Ask:    s.asking(s.Source, q),
-		Renew:  s.asking(s.Renewing, q),
-		Keep:   s.Bills.Put, Durable: true, // history and delivery refer to the version kept
+		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {
+			return held.Limits(s.Fresh).Decide(held.AsOf, since, now, rnd)
+		},
+		Ask:   s.asking(s.Source, q),
+		Renew: s.asking(s.Renewing, q),
+		Keep:  s.Bills.Put, Durable: true, // history and delivery refer to the version kept
 		Old: func(trouble error, attempts int) bool {
 			q.Attempts += attempts
 			return s.hopeless(q, trouble, interactive)

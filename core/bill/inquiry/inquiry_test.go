@@ -161,7 +161,7 @@ func newWorld(t *testing.T) *world {
 	w.Service = &inquiry.Service{
 		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Seen: func(n line.Number) { w.seen = append(w.seen, n) },
 		Fetch:     &fetch.Service[bill.Copy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 }},
-		Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Now: time.Now,
+		Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}

@@ -87,7 +87,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 		q.Line = p.Lines[0]
 	}
 	if q.Line.IsZero() {
-		plans, source, err := s.Facts.PlanList(ctx, freshness.PlanList)
+		plans, source, err := s.Facts.PlanList(ctx)
 		return offer(plans, source, q), named(err, screenFailed)
 	}
 	if err := p.Owns(q.Line); err != nil {

@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &catalog.Service{Facts: &facts.Service{
-		KOS: w.kos, Renewing: w.kos, Limits: freshness.Customer, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: &memory.Customers{}, Plans: &memory.Plans{}, Now: clock, Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},

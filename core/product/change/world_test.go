@@ -214,7 +214,7 @@ func newWorld(t require.TestingT) *world {
 func (w *world) service() *change.Service {
 	least := func() float64 { return 0 }
 	known := facts.Service{
-		KOS: w.kos, Renewing: w.kos, Limits: freshness.Customer, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: &memory.Customers{Epochs: w.epochs}, Plans: &memory.Plans{}, Now: time.Now,
 		Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},

@@ -29,8 +29,9 @@ type Service struct {
 	Lane          quota.Lane // of KOS
 	Renewing      KOS        // in the lane of refreshes
 	Customers     ports.Customers
-	Limits        freshness.Limits // of customers
 	Plans         ports.Plans
+	OfCustomers   freshness.Limits
+	OfPlans       freshness.Limits
 	FetchCustomer *fetch.Service[product.CustomerCopy]
 	FetchPlans    *fetch.Service[product.PlansCopy]
 	Now           ports.Clock
@@ -72,14 +73,18 @@ func (s *Service) aboutCustomer(n line.Number, since time.Time) fetch.Question[p
 		Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
 		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
 		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
-			return s.Limits.Decide(held.AsOf, since, now, rnd)
+			return s.OfCustomers.Decide(held.AsOf, since, now, rnd)
 		},
 		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Customers.Put, Old: troubled,
 	}
 }
 
-// PlanList answers the plan list within the given limits, as Customer does.
-func (s *Service) PlanList(ctx context.Context, within freshness.Limits) (product.PlansCopy, freshness.Source, error) {
+// PlanList answers the plan list, as Customer does.
+func (s *Service) PlanList(ctx context.Context) (product.PlansCopy, freshness.Source, error) {
+	return s.plans(ctx, s.OfPlans)
+}
+
+func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.PlansCopy, freshness.Source, error) {
 	asking := func(of KOS) func(context.Context) (product.PlansCopy, error) {
 		return func(ctx context.Context) (product.PlansCopy, error) {
 			asked := s.Now()
@@ -106,7 +111,7 @@ func (s *Service) ForScreen(ctx context.Context, n line.Number) (Screen, error) 
 	var plansErr, err error
 	var out Screen
 	var wg sync.WaitGroup
-	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx, freshness.PlanList) })
+	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx) })
 	out.Customer, out.Source, err = s.Customer(ctx, n)
 	wg.Wait()
 	return out, errors.Join(err, plansErr)
@@ -128,7 +133,7 @@ func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Custome
 	}
 	plans := make(chan planAnswer, 1)
 	go func() {
-		p, _, err := s.PlanList(ctx, freshness.PlanCheck)
+		p, _, err := s.plans(ctx, freshness.PlanCheck)
 		plans <- planAnswer{p, err}
 	}()
 	c, err := s.CustomerNow(ctx, n)

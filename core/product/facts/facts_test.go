@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
 	clock, middle := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &facts.Service{
-		KOS: w.kos, Renewing: w.kos, Limits: freshness.Customer, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: w.customers, Plans: w.plans, Now: clock, Patience: time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
@@ -116,7 +116,7 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 func TestPrefetchIsAheadOfTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Limits = freshness.Customer.Ahead(time.Hour)
+	w.OfCustomers = freshness.Customer.Ahead(time.Hour)
 	begin := w.now
 	for _, age := range []time.Duration{0, 3*time.Hour - 1, 3 * time.Hour} {
 		w.now = begin.Add(age)
@@ -157,19 +157,19 @@ func TestNothingOlderThanTheOwnChange(t *testing.T) {
 func TestPlanList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	_, source, err := w.PlanList(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromKOS, source)
 	w.now = w.now.Add(59 * time.Second)
-	_, source, err = w.PlanList(t.Context(), freshness.PlanCheck)
+	_, _, err = w.ForChange(t.Context(), w.line)
 	require.NoError(t, err)
-	require.Equal(t, freshness.FromCache, source)
+	require.Equal(t, 2, w.kos.Calls, "the customer; a list of a minute ago is good enough for a change")
 	w.kos.SetDown(unavailable())
 	w.now = w.now.Add(time.Second)
-	_, _, err = w.PlanList(t.Context(), freshness.PlanCheck)
+	_, _, err = w.ForChange(t.Context(), w.line)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "never stale for a change")
 	w.now = w.now.Add(24 * time.Hour)
-	held, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	held, source, err := w.PlanList(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromStale, source)
 	require.Len(t, held.Plans, 1)
@@ -183,7 +183,7 @@ func TestACopyStoreInTroubleCountsAsEmpty(t *testing.T) {
 	require.NoError(t, err, "KOS has answered")
 	require.Equal(t, freshness.FromKOS, source)
 	require.Equal(t, w.now, c.AsOf)
-	p, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	p, source, err := w.PlanList(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromKOS, source)
 	require.Len(t, p.Plans, 1)

@@ -40,6 +40,7 @@ type KosCall struct {
 type LineEpoch struct {
 	LineIndex []byte
 	At        time.Time
+	RaisedAt  time.Time
 }
 
 type PlanCopy struct {
