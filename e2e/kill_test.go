@@ -37,6 +37,7 @@ type demoFile struct {
 	Services  map[string]string
 	Metrics   map[string]string
 	Customers []struct{ UserID, Password, LineNumber, Scenario string }
+	Operator  struct{ UserID, Password, TOTPSecret string }
 }
 
 // system is the all-in-one as a process.

@@ -237,7 +237,10 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	if err != nil {
 		return err
 	}
-	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{Listen: s.gateway, Cache: s.ground.Cache, Auth: link}, compose.Upstreams{
+	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{
+		Listen: s.gateway, Cache: s.ground.Cache, Auth: link,
+		Instances: compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
+	}, compose.Upstreams{
 		Auth: authUnit.Handler, Bill: billUnit.Handler, Product: productUnit.Handler,
 	}, s.tools)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
+	"phonebill/core/freshness"
 	"phonebill/core/quota"
 )
 
@@ -18,7 +19,7 @@ const inFlight = 4
 
 // Bill wires the bill inquiry service.
 func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
-	p := begin("bill-inquiry", c.Listen, t)
+	p := begin(billService, c.Listen, t)
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
@@ -41,6 +42,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
 	p.unit.Drain = inquiries.Wait
+	p.watch(c.Auth.Token, to.watched(tallied{freshness.Bills, &inquiries.Fetch.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)

@@ -146,6 +146,7 @@ type GatewayConfig struct {
 	Cache                       Cache
 	Auth                        AuthLink
 	BillService, ProductService string
+	Instances                   Instances
 }
 
 // Defaults of the listeners (product.md: the gateway on 8080, the services on 8081-8083).
@@ -196,12 +197,14 @@ func ReadProduct(env boot.Env) (ProductConfig, error) {
 	return c, r.Err()
 }
 
-// ReadGateway reads GATEWAY_ADDR, GATEWAY_INTERNAL_ADDR, the origins of the services, and VALKEY_ADDR if there is any.
+// ReadGateway reads GATEWAY_ADDR, GATEWAY_INTERNAL_ADDR, the origins of the services, those of their instances (ReadInstances), and
+// VALKEY_ADDR if there is any.
 func ReadGateway(env boot.Env) (GatewayConfig, error) {
 	r := env.Read()
 	c := GatewayConfig{
 		Listen: listen(r, "GATEWAY", "8080", "9080"), Auth: authLink(r), Cache: cache(r, r.String("VALKEY_ADDR", "")),
 		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductService: r.String("PRODUCT_URL", "http://"+host+"8083"),
+		Instances: ReadInstances(r),
 	}
 	return c, r.Err()
 }

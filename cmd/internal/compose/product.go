@@ -9,6 +9,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/freshness"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
@@ -25,7 +26,7 @@ const (
 
 // Product wires the product change service.
 func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) {
-	p := begin("product-change", c.Listen, t)
+	p := begin(productService, c.Listen, t)
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
@@ -64,6 +65,8 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 		waited.Wait()
 	}
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
+	p.watch(c.Auth.Token, to.watched(
+		tallied{freshness.Customers, &waited.FetchCustomer.Tally}, tallied{freshness.Plans, &waited.FetchPlans.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)
