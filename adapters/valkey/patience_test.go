@@ -94,8 +94,8 @@ func readCommand(in *bufio.Reader) ([]string, error) {
 	n, err := size()
 	words := make([]string, n)
 	for i := range words {
-		length := 0
-		if length, err = size(); err != nil {
+		length, err := size()
+		if err != nil {
 			return nil, err
 		}
 		word := make([]byte, length+2)
@@ -181,7 +181,7 @@ func callEverything(t *testing.T, client *valkey.Client) {
 	for _, c := range []struct {
 		name      string
 		call      func() error
-		questions time.Duration // to the cache
+		questions int // to the cache
 	}{
 		{"put bill", func() error { return bills.Put(ctx, copyAt(1)) }, 1},
 		{"bill", func() error {
@@ -210,7 +210,7 @@ func callEverything(t *testing.T, client *valkey.Client) {
 	} {
 		began := time.Now()
 		require.NoError(t, c.call(), c.name)
-		require.Less(t, time.Since(began), c.questions*costs, c.name)
+		require.Less(t, time.Since(began), time.Duration(c.questions)*costs, c.name)
 	}
 	began := time.Now()
 	require.NoError(t, valkey.NewCachedEpochs(client, epochs, v, log).Raise(ctx, one(), start))
