@@ -92,7 +92,8 @@ func TestANodeInTroubleIsNoTroubleOfTheOthers(t *testing.T) {
 		}
 	}
 	for n := range lines {
-		require.NoError(t, plainBills.Put(t.Context(), bill.Copy{Version: id.ID{14: byte(n)}, Bill: portstest.Bill(portstest.Line(n)), AsOf: start}))
+		told := bill.Copy{Version: id.ID{14: byte(n)}, Bill: portstest.Bill(portstest.Line(n)), AsOf: start}
+		require.NoError(t, plainBills.Put(t.Context(), told))
 	}
 	round()
 	round()
