@@ -255,6 +255,33 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestWhoLeavesWhileTryingForAllLeavesItToTheNext: he has learnt nothing about the cache.
+func TestWhoLeavesWhileTryingForAllLeavesItToTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &sick{answer: healthyUntilAsked("")}
+		client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
+		require.NoError(t, err)
+		defer client.Close()
+		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
+		begin := func(patience time.Duration) time.Duration {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			began := time.Now()
+			_, err := flights.Begin(ctx, subject(), time.Minute)
+			require.Error(t, err)
+			return time.Since(began)
+		}
+		begin(time.Minute)
+		time.Sleep(rests)
+		for range 3 {
+			require.Equal(t, time.Millisecond, begin(time.Millisecond))
+		}
+		require.Greater(t, begin(time.Minute), time.Millisecond)
+		require.Zero(t, begin(time.Minute))
+	})
+}
+
 // TestWhoWaitsForAnothersConnectionKeepsHisPatience: a listener is connecting, which may take a second; a request does not wait for it.
 func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 	t.Parallel()

@@ -501,8 +501,12 @@ func TestOpenWithoutACache(t *testing.T) {
 	c.wire.flow()
 	require.Eventually(t, func() bool { return late.Ping(t.Context()) == nil && valkey.Owed(late) == 0 }, 10*time.Second, 10*time.Millisecond)
 
-	_, err = valkey.Open(t.Context(), valkey.Config{Addr: "nowhere"})
-	require.Error(t, err)
+	for _, bad := range []valkey.Config{
+		{Addr: "nowhere"}, {Addr: "one:1,two:2"}, {Addr: "one:1,two", Cluster: true}, {Addr: "one:1,", Cluster: true}, {},
+	} {
+		_, err = valkey.Open(t.Context(), bad)
+		require.Error(t, err, bad.Addr)
+	}
 }
 
 func TestMiniredisWillDo(t *testing.T) {
