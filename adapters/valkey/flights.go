@@ -24,8 +24,8 @@ import (
 //	n	failures in a row
 //	a	when KOS said it, by the clock of who asked
 //
-// A token is random, so a late holder does not have that of his successor. The hash outlives u: who lands late finds his lease unless it was
-// given to another, and failures in a row are not forgotten when their rest is over, nor when a lease runs out.
+// A token is random, so a late holder does not have that of his successor. The hash outlives u: who lands late finds his lease unless it
+// was given to another, and failures in a row are not forgotten when their rest is over, nor when a lease runs out.
 var (
 	// KEYS: hash. ARGV: token, lease, how long the hash outlives it; both in ms. It answers whose turn it is, for
 	// how long yet in ms, failures in a row, refusal, when KOS said it.

@@ -98,6 +98,7 @@ func TestAFlightThatCannotBeReadIsAnError(t *testing.T) {
 		require.Error(t, err)
 	}
 	until := strconv.FormatInt(time.Now().Add(time.Minute).UnixMilli(), 10)
-	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Hset().Key(key).FieldValue().FieldValue("u", until).FieldValue("n", "0").Build()).Error())
+	set := c.raw.B().Hset().Key(key).FieldValue().FieldValue("u", until).FieldValue("n", "0").Build()
+	require.NoError(t, c.raw.Do(t.Context(), set).Error())
 	require.Equal(t, freshness.Theirs, begin(t, f, time.Minute).State)
 }

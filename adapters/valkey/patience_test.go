@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -33,6 +34,25 @@ type sick struct {
 	refuse bool                                 // none is allowed
 	answer func(command []string) (text string) // what is answered; "" = nothing, ever
 	asked  atomic.Int64                         // commands after the handshake
+
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// client connects to it until the test is over.
+func (s *sick) client(t *testing.T) *valkey.Client {
+	t.Helper()
+	client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		client.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, conn := range s.open {
+			_ = conn.Close()
+		}
+	})
+	return client
 }
 
 func (s *sick) dial(ctx context.Context, _ string, d *net.Dialer) (net.Conn, error) {
@@ -48,6 +68,9 @@ func (s *sick) dial(ctx context.Context, _ string, d *net.Dialer) (net.Conn, err
 		}
 	}
 	here, there := net.Pipe()
+	s.mu.Lock()
+	s.open = append(s.open, there)
+	s.mu.Unlock()
 	go s.serve(there)
 	return here, nil
 }
@@ -94,8 +117,8 @@ func readCommand(in *bufio.Reader) ([]string, error) {
 	n, err := size()
 	words := make([]string, n)
 	for i := range words {
-		length := 0
-		if length, err = size(); err != nil {
+		length, err := size()
+		if err != nil {
 			return nil, err
 		}
 		word := make([]byte, length+2)
@@ -154,9 +177,7 @@ func TestASickCacheCostsLittleAndIsNoError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
-				require.NoError(t, err)
-				defer client.Close()
+				client := s.client(t)
 				for _, pause := range []time.Duration{0, 10 * time.Millisecond, rests + time.Millisecond, 3 * time.Second} {
 					time.Sleep(pause)
 					callEverything(t, client)
@@ -181,7 +202,7 @@ func callEverything(t *testing.T, client *valkey.Client) {
 	for _, c := range []struct {
 		name      string
 		call      func() error
-		questions time.Duration // to the cache
+		questions int // to the cache
 	}{
 		{"put bill", func() error { return bills.Put(ctx, copyAt(1)) }, 1},
 		{"bill", func() error {
@@ -210,7 +231,7 @@ func callEverything(t *testing.T, client *valkey.Client) {
 	} {
 		began := time.Now()
 		require.NoError(t, c.call(), c.name)
-		require.Less(t, time.Since(began), c.questions*costs, c.name)
+		require.Less(t, time.Since(began), time.Duration(c.questions)*costs, c.name)
 	}
 	began := time.Now()
 	require.NoError(t, valkey.NewCachedEpochs(client, epochs, v, log).Raise(ctx, one(), start))
@@ -222,9 +243,7 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{answer: healthyUntilAsked("")}
-		client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
-		require.NoError(t, err)
-		defer client.Close()
+		client := s.client(t)
 		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
 		begin := func() time.Duration {
 			began := time.Now()
@@ -255,6 +274,61 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestWhoLeavesWhileTryingForAllLeavesItToTheNext: he has learnt nothing about the cache.
+func TestWhoLeavesWhileTryingForAllLeavesItToTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &sick{answer: healthyUntilAsked("")}
+		client := s.client(t)
+		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
+		begin := func(patience time.Duration) time.Duration {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			began := time.Now()
+			_, err := flights.Begin(ctx, subject(), time.Minute)
+			require.Error(t, err)
+			return time.Since(began)
+		}
+		begin(time.Minute)
+		time.Sleep(rests)
+		for range 3 {
+			require.Equal(t, time.Millisecond, begin(time.Millisecond))
+		}
+		require.Greater(t, begin(time.Minute), time.Millisecond)
+		require.Zero(t, begin(time.Minute))
+	})
+}
+
+// TestACacheThatIsSlowToLetInIsUsedAllTheSame: to connect anew takes longer than anybody's patience, so nobody who asks gets through to it;
+// the client does it beside.
+func TestACacheThatIsSlowToLetInIsUsedAllTheSame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var up atomic.Bool
+		s := &sick{answer: func(command []string) string {
+			switch {
+			case handshake(command):
+				time.Sleep(60 * time.Millisecond)
+				return "+OK\r\n"
+			case up.Load():
+				return "*5\r\n$4\r\nmine\r\n$1\r\n0\r\n$1\r\n0\r\n$0\r\n\r\n$0\r\n\r\n"
+			}
+			return hangUp
+		}}
+		client := s.client(t)
+		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
+		_, err := flights.Begin(t.Context(), subject(), time.Minute)
+		require.Error(t, err)
+		up.Store(true)
+		tries := 0
+		for ; err != nil && tries < 10; tries++ {
+			time.Sleep(rests + time.Millisecond)
+			_, err = flights.Begin(t.Context(), subject(), time.Minute)
+		}
+		require.NoError(t, err)
+	})
+}
+
 // TestWhoWaitsForAnothersConnectionKeepsHisPatience: a listener is connecting, which may take a second; a request does not wait for it.
 func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 	t.Parallel()
@@ -266,12 +340,10 @@ func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 			}
 			return healthyUntilAsked(hangUp)(command)
 		}}
-		client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
-		require.NoError(t, err)
-		defer client.Close()
+		client := s.client(t)
 		broken.Store(true)
 		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
-		_, err = flights.Begin(t.Context(), subject(), time.Minute) // breaks the connection
+		_, err := flights.Begin(t.Context(), subject(), time.Minute) // breaks the connection
 		require.Error(t, err)
 		time.Sleep(rests)
 		pinged := make(chan error, 1)

@@ -57,12 +57,12 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pg
 // epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
 func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
 	stored := postgres.NewEpochs(pool, v)
-	p.worker("epochs", valkey.PullEvery, p.seldomly(valkey.NewRaises(cache, stored, p.Log).Step))
+	p.worker("epochs", valkey.PullEvery, p.quietly(valkey.NewRaises(cache, stored, p.Log).Step))
 	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
 }
 
-// seldomly lets a step that runs often complain once in a while.
-func (p *parts) seldomly(step boot.Step) boot.Step {
+// quietly lets a step that runs often complain once in a while.
+func (p *parts) quietly(step boot.Step) boot.Step {
 	var complained time.Time
 	return func(ctx context.Context) (int, error) {
 		n, err := step(ctx)
