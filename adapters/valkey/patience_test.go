@@ -196,7 +196,6 @@ func callEverything(t *testing.T, client *valkey.Client) {
 		client, &memory.Customers{Epochs: epochs}, epochs, v, &memory.Sealer[product.CustomerCopy]{}, log)
 	plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, log)
 	sessions := valkey.NewCachedSessions(client, &memory.Sessions{}, v, log)
-	flights := valkey.NewFlights(client, v, log)
 	limits := valkey.NewThrottle(client, v, log)
 	sid := id.ID{15: 1}
 	for _, c := range []struct {
@@ -226,8 +225,6 @@ func callEverything(t *testing.T, client *valkey.Client) {
 			return err
 		}, 1},
 		{"throttle", func() error { limits.Take(ctx, "192.0.2.1", throttle.Logins(600), start); return nil }, 1},
-		{"take off", func() error { _, _ = flights.Begin(ctx, subject(), time.Minute); return nil }, 1},
-		{"land", func() error { _ = flights.Land(ctx, subject(), "x", freshness.Landing{}); return nil }, 1},
 	} {
 		began := time.Now()
 		require.NoError(t, c.call(), c.name)
@@ -244,10 +241,10 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{answer: healthyUntilAsked("")}
 		client := s.client(t)
-		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
 		begin := func() time.Duration {
 			began := time.Now()
-			_, err := flights.Begin(t.Context(), subject(), time.Minute)
+			_, err := plans.Latest(t.Context())
 			require.Error(t, err)
 			return time.Since(began)
 		}
@@ -280,12 +277,12 @@ func TestWhoLeavesWhileTryingForAllLeavesItToTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{answer: healthyUntilAsked("")}
 		client := s.client(t)
-		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
 		begin := func(patience time.Duration) time.Duration {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			began := time.Now()
-			_, err := flights.Begin(ctx, subject(), time.Minute)
+			_, err := plans.Latest(ctx)
 			require.Error(t, err)
 			return time.Since(began)
 		}
@@ -316,14 +313,14 @@ func TestACacheThatIsSlowToLetInIsUsedAllTheSame(t *testing.T) {
 			return hangUp
 		}}
 		client := s.client(t)
-		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
-		_, err := flights.Begin(t.Context(), subject(), time.Minute)
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		_, err := plans.Latest(t.Context())
 		require.Error(t, err)
 		up.Store(true)
 		tries := 0
 		for ; err != nil && tries < 10; tries++ {
 			time.Sleep(rests + time.Millisecond)
-			_, err = flights.Begin(t.Context(), subject(), time.Minute)
+			_, err = plans.Latest(t.Context())
 		}
 		require.NoError(t, err)
 	})
@@ -342,15 +339,15 @@ func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 		}}
 		client := s.client(t)
 		broken.Store(true)
-		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
-		_, err := flights.Begin(t.Context(), subject(), time.Minute) // breaks the connection
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		_, err := plans.Latest(t.Context()) // breaks the connection
 		require.Error(t, err)
 		time.Sleep(rests)
 		pinged := make(chan error, 1)
 		go func() { pinged <- client.Ping(context.Background()) }() //nolint:usetesting // without an end of its own
 		synctest.Wait()
 		began := time.Now()
-		_, err = flights.Begin(t.Context(), subject(), time.Minute)
+		_, err = plans.Latest(t.Context())
 		require.Error(t, err)
 		require.Less(t, time.Since(began), costs)
 		require.Error(t, <-pinged)

@@ -92,11 +92,11 @@ func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
 	return &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
 }
 
-// flights are kept in the cache, and in the database while the cache is away.
+// flights are what keeps the instances from asking KOS the same at the same time.
 func (p *parts) flights(at stores, kos *pgxpool.Pool) ports.Flights {
-	second := postgres.NewFlights(kos, at.keyring, p.Now)
-	p.worker("flights", forgetting, func(ctx context.Context) (int, error) { return 0, second.Forget(ctx) })
-	return fetch.Fallback{First: valkey.NewFlights(at.cache, at.keyring, p.Log), Second: second}
+	flights := postgres.NewFlights(kos, at.keyring, p.Now)
+	p.worker("flights", forgetting, func(ctx context.Context) (int, error) { return 0, flights.Forget(ctx) })
+	return flights
 }
 
 // forgetting is how often flights that nobody will land are forgotten.
