@@ -310,12 +310,12 @@ func TestNobodySeesAValueOlderThanAnAcknowledgedChange(t *testing.T) {
 		again(func(int) { // late answers of KOS, and new ones
 			told := int(acknowledged.Load()) + rand.IntN(6) - 4
 			_ = i.bills.Put(t.Context(), bill.Copy{Version: id.ID{15: byte(told)}, Bill: portstest.Bill(one()), AsOf: copyAt(told).AsOf})
-			wait(time.Duration(rand.IntN(3)) * time.Millisecond)
+			<-time.After(time.Duration(rand.IntN(3)) * time.Millisecond)
 		})
 	}
 	again(func(int) {
 		_ = c.raw.Do(t.Context(), c.raw.B().Del().Key(lineKey(c)).Build()).Error()
-		wait(time.Duration(rand.IntN(4)) * time.Millisecond)
+		<-time.After(time.Duration(rand.IntN(4)) * time.Millisecond)
 	})
 	for n := 1; n <= 40; n++ {
 		if n%20 == 0 {
@@ -324,7 +324,7 @@ func TestNobodySeesAValueOlderThanAnAcknowledgedChange(t *testing.T) {
 		require.NoError(t, instances[n%2].epochs.Raise(t.Context(), one(), copyAt(n).AsOf))
 		acknowledged.Store(int64(n))
 		c.wire.flow()
-		wait(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 	over()
 	all.Wait()
