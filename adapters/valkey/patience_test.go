@@ -21,7 +21,6 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/core/auth"
 	"phonebill/core/bill"
-	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/product"
 	"phonebill/core/throttle"

@@ -1,9 +1,7 @@
 package valkey_test
 
 import (
-	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
