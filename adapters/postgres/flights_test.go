@@ -33,7 +33,8 @@ func TestFlightsAreForgotten(t *testing.T) {
 	}
 	require.NoError(t, f.Forget(t.Context()))
 	require.Equal(t, 3, count(t, pool, "flights"))
-	_, err := pool.Exec(t.Context(), "UPDATE flights SET until = until - interval '11 minutes 1 second' WHERE ctid IN (SELECT ctid FROM flights LIMIT 2)")
+	_, err := pool.Exec(t.Context(),
+		"UPDATE flights SET until = until - interval '11 minutes 1 second' WHERE ctid IN (SELECT ctid FROM flights LIMIT 2)")
 	require.NoError(t, err)
 	require.NoError(t, f.Forget(t.Context()))
 	require.Equal(t, 1, count(t, pool, "flights"))

@@ -3,9 +3,6 @@ package valkey_test
 import (
 	"testing"
 
-	"github.com/alicebob/miniredis/v2"
-	"github.com/stretchr/testify/require"
-
 	"phonebill/adapters/memory"
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
