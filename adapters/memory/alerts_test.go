@@ -1,0 +1,25 @@
+package memory_test
+
+import (
+	"testing"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/alert"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	portstest.Alerts(t, func(*testing.T) (ports.Alerts, func(alert.Kind) int) {
+		alerts := &memory.Alerts{}
+		return alerts, func(kind alert.Kind) (n int) {
+			for _, a := range alerts.Raised() {
+				if a.Kind == kind {
+					n++
+				}
+			}
+			return n
+		}
+	})
+}
