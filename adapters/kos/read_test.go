@@ -17,7 +17,6 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -182,7 +181,7 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 
 func TestWrongCredentialIsOurFault(t *testing.T) {
 	t.Parallel()
-	revoked, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Token = personal.NewSecret("revoked") })
+	revoked, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "revoked") })
 	for _, l := range []*link{revoked, serve(t, says(http.StatusUnauthorized, "<html>who are you?</html>"))} {
 		_, f := l.ask(t.Context(), t, "01012345678")
 		require.Equal(t, fault.ServiceUnavailable, f.Code())
@@ -365,7 +364,7 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	first.Answer, first.Request = nil, nil
 	require.Equal(t, audit.Call{
 		ID: first.ID, Operation: "bill.inquiry", Line: number(t, "01012345678"), RequestID: request, AskedAt: noon, AnsweredAt: noon,
-		Result: "0000", HTTPStatus: 200,
+		Attempt: 1, Breaker: "CLOSED", Result: "0000", HTTPStatus: 200,
 	}, first)
 	require.False(t, first.ID.IsZero())
 	require.Equal(t, "/kos/customer/01012345678", string(calls[1].Request))
@@ -424,10 +423,10 @@ func TestMismatchIsCountedWithoutPersonalData(t *testing.T) {
 func TestNewRefusesWhatIsNoOrigin(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "kos", "ftp://kos", "http://", "://"} {
-		_, err := kos.New(kos.Config{URL: url}, kos.Deps{})
+		_, err := kos.New(kos.Config{URL: url, Keys: keys(t, token)}, kos.Deps{})
 		require.Error(t, err, url)
 	}
-	c, err := kos.New(kos.Config{URL: "https://kos.test"}, kos.Deps{})
+	c, err := kos.New(kos.Config{URL: "https://kos.test", Keys: keys(t, token)}, kos.Deps{})
 	require.NoError(t, err, "metrics are optional")
 	require.NotNil(t, c)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/mvnoap/mvnoapsim"
 	"phonebill/core/bill"
@@ -37,9 +38,14 @@ func now() time.Time { return noon }
 
 func secret(word string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(word)) }
 
+// quiet is what a client needs when nobody looks.
+func quiet() mvnoap.Deps {
+	return mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: &memory.Alerts{}}
+}
+
 func connect(t *testing.T, url, secrets string) *mvnoap.Client {
 	t.Helper()
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secrets)}, now, slog.New(slog.DiscardHandler))
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secrets)}, quiet())
 	require.NoError(t, err)
 	return c
 }
@@ -235,8 +241,7 @@ func TestNoAnswerIsTriedAgain(t *testing.T) {
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
 	sim, url := simulate(t)
 	require.NoError(t, sim.AddFault(mvnoapsim.Fault{Mode: mvnoapsim.Hang}))
-	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one")), Timeout: 50 * time.Millisecond},
-		now, slog.New(slog.DiscardHandler))
+	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one")), Timeout: 50 * time.Millisecond}, quiet())
 	require.NoError(t, err)
 	require.Equal(t, delivery.Attempt{Outcome: delivery.Failed, Note: "no answer in time"}, hasty.BillResults().Publish(t.Context(), item))
 
@@ -261,7 +266,8 @@ func TestTraceGoesAlongAndLogsNameNobody(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 	})
 	var log bytes.Buffer
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one"))}, now, slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one"))},
+		mvnoap.Deps{Now: now, Log: slog.New(slog.NewTextHandler(&log, nil)), Alerts: &memory.Alerts{}})
 	require.NoError(t, err)
 	ctx := ports.WithTrace(t.Context(), ports.Trace{RequestID: "r-1", TraceID: strings.Repeat("a", 32), SpanID: strings.Repeat("b", 16)})
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
@@ -281,7 +287,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		{URL: "", Secret: personal.NewSecret(secret("one"))}, {URL: "ftp://ap", Secret: personal.NewSecret(secret("one"))},
 		{URL: "http://ap.test"}, {URL: "http://ap.test", Secret: personal.NewSecret("whsec_???")},
 	} {
-		_, err := mvnoap.New(cfg, now, slog.New(slog.DiscardHandler))
+		_, err := mvnoap.New(cfg, quiet())
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "???")
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/vault"
@@ -166,7 +167,7 @@ func threeInstances(t *testing.T, w quota.Window) []ports.Quota {
 	pool := pgtest.New(t, migrations.KOS).Pool
 	var all []ports.Quota
 	for range 3 {
-		all = append(all, postgres.NewQuota(pool, w, postgres.Floor{}, time.Now))
+		all = append(all, postgres.NewQuota(pool, w, postgres.Floor{}, &memory.Alerts{}, time.Now))
 	}
 	return all
 }

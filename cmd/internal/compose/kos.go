@@ -30,7 +30,8 @@ func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outs
 	if o.kos, o.kosPool, err = p.kos(ctx, k, v); err != nil {
 		return o, err
 	}
-	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout}, p.Now, p.Log)
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout},
+		mvnoap.Deps{Now: p.Now, Log: p.Log, Alerts: p.alerts, Metrics: p.registry})
 	return o, err
 }
 
@@ -40,15 +41,26 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pg
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := kos.New(kos.Config{URL: c.URL, Token: c.Token, Connect: time.Second}, kos.Deps{
-		Quota: postgres.NewQuota(pool, c.Quota, c.Floor, p.Now), Log: postgres.NewCallLog(pool, v),
-		Breakers: kos.NewBreakers(kos.DefaultBreakers(), p.Log, p.registry),
-		Now:      p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
+	keys, err := p.kosKeys(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := kos.New(kos.Config{URL: c.URL, Keys: keys, Connect: time.Second}, kos.Deps{
+		Quota: postgres.NewQuota(pool, c.Quota, c.Floor, p.alerts, p.Now), Log: postgres.NewCallLog(pool, v),
+		Breakers: kos.NewBreakers(c.Breakers, p.Log, p.alerts, p.registry), Alerts: p.alerts,
+		Now: p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
 	})
 	if err == nil {
 		p.worker("kos-probes", probeEvery, client.Probe)
 	}
 	return client, pool, err
+}
+
+func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {
+	if c.TokenFile != "" {
+		return kos.OpenCredentials(c.TokenFile, p.Now, p.Log)
+	}
+	return kos.FixedCredentials(c.Token.Reveal())
 }
 
 // Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.
@@ -60,6 +72,8 @@ const (
 
 // deliver adds the worker that empties one outbox.
 func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
-	d := &dispatch.Service[T]{Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Lease: apLease, Batch: apBatch}
+	d := &dispatch.Service[T]{
+		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Batch: apBatch,
+	}
 	p.worker(name, idle, d.Step)
 }
