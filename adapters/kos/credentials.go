@@ -44,8 +44,8 @@ func FixedCredentials(keys ...string) (*Credentials, error) {
 	return &Credentials{keys: held}, err
 }
 
-// OpenCredentials reads one or two keys from the lines of a file, and again when the file changes: every 5 s at most while calls are made, and
-// when KOS refuses a key. A file that cannot be read later leaves the keys as they are.
+// OpenCredentials reads one or two keys from the lines of a file. It is read again every 5 s at most while calls are made, and when KOS
+// refuses a key. A file that cannot be read later leaves the keys as they are.
 func OpenCredentials(file string, now ports.Clock, log *slog.Logger) (*Credentials, error) {
 	c := &Credentials{file: file, now: now, log: log, looked: now()}
 	err := c.read()

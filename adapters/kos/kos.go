@@ -92,8 +92,8 @@ func (c *Client) In(lane quota.Lane) *Client {
 	return &same
 }
 
-// Waiting tells how many callers of each lane wait for their turn, and how long one more would, for operators and for whoever chooses when to
-// ask: until the quota has a call for the lane, and then for those before him at the pace of the budget. It is an estimate.
+// Waiting tells how many callers of each lane wait for their turn, and how long one more would: until the quota has a call for the lane,
+// and then for those before him at the pace of the budget. It is an estimate.
 func (c *Client) Waiting() (waiting quota.Shares, eta [len(quota.Shares{})]time.Duration) {
 	return c.gate.outlook()
 }

@@ -33,8 +33,8 @@ func (p BreakerPolicies) of(op Operation) BreakerPolicy {
 // mostCalls bounds thresholds: more failures or probes than KOS allows calls in a minute would be a breaker that never acts.
 const mostCalls = 100
 
-// ParseBreakers reads policies like "bill.inquiry=5/30s/3,product.change=3/60s/2": failures in a row that open the breaker, how long it stays
-// open (1s to 1h), successes in a row that close it. The error names the entry that is wrong.
+// ParseBreakers reads policies like "bill.inquiry=5/30s/3,product.change=3/60s/2": failures in a row that open the breaker, how long it
+// stays open (1s to 1h), successes in a row that close it. The error names the entry that is wrong.
 func ParseBreakers(said string) (BreakerPolicies, error) {
 	out := BreakerPolicies{}
 	for entry := range strings.SplitSeq(said, ",") {

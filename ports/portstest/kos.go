@@ -232,7 +232,8 @@ func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, kept func
 		log, kept := open(t)
 		full := audit.Call{
 			ID: numbered(1), Operation: "bill.inquiry", Line: Line(1), RequestID: numbered(2), AskedAt: start, AnsweredAt: after(1),
-			Attempt: 2, Breaker: "HALF_OPEN", Result: "0000", HTTPStatus: 200, Request: []byte(`{"line":"01012345678"}`), Answer: []byte(`{"total":89000}`),
+			Attempt: 2, Breaker: "HALF_OPEN", Result: "0000", HTTPStatus: 200,
+			Request: []byte(`{"line":"01012345678"}`), Answer: []byte(`{"total":89000}`),
 		}
 		require.NoError(t, log.Append(t.Context(), full))
 		require.NoError(t, log.Append(t.Context(), audit.Call{

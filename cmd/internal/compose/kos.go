@@ -46,7 +46,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pg
 		return nil, nil, err
 	}
 	client, err := kos.New(kos.Config{URL: c.URL, Keys: keys, Connect: time.Second}, kos.Deps{
-		Quota: postgres.NewQuota(pool, c.Quota, c.Floor, p.alerts, p.Now), Log: postgres.NewCallLog(pool, v),
+		Quota: postgres.NewQuota(pool, c.Quota, c.Floor, p.alerts, time.Now), Log: postgres.NewCallLog(pool, v),
 		Breakers: kos.NewBreakers(c.Breakers, p.Log, p.alerts, p.registry), Alerts: p.alerts,
 		Now: p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
 	})
