@@ -28,8 +28,8 @@ import (
 //
 // Floors: each of at most Floor.Instances instances may spend Floor.Calls of the budget without the ledger, and does so only while the
 // ledger cannot be asked; the ledger's own budget is smaller by all floors together. A fresh process does not know what the one before
-// it spent, so its floor opens one window after its start. The floor is measured
-// by now, the one use of an instance's own clock: give it one that is not set back and forth (time.Now, for its monotonic reading).
+// it spent, so its floor opens one window after its start. The floor is measured by now, the one use of an instance's own clock:
+// give it one that is not set back and forth (time.Now, for its monotonic reading).
 type Quota struct {
 	pool   *pgxpool.Pool
 	window quota.Window // of the ledger
