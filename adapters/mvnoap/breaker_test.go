@@ -85,8 +85,8 @@ func (c *told) state(t *testing.T) float64 {
 	return families[0].GetMetric()[0].GetGauge().GetValue()
 }
 
-// TestADeadReceiverIsLeftAlone: five failures in a row of either kind of result open the breaker for both; nothing is sent for 30 s, then three
-// are tried, and three successes close it.
+// TestADeadReceiverIsLeftAlone: five failures in a row of either kind of result open the breaker for both; nothing is sent for 30 s, then
+// three are tried, and three successes close it.
 func TestADeadReceiverIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
