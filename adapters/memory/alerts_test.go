@@ -5,6 +5,7 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/alert"
+	"phonebill/core/id"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
@@ -20,6 +21,19 @@ func TestAlerts(t *testing.T) {
 				}
 			}
 			return n
+		}
+	})
+}
+
+func TestPublisher(t *testing.T) {
+	t.Parallel()
+	portstest.Publisher(t, func(*testing.T) (ports.Publisher[ports.ChangeResult], func() []id.ID) {
+		p := &memory.Publisher[ports.ChangeResult]{}
+		return p, func() (out []id.ID) {
+			for _, i := range p.Told() {
+				out = append(out, i.ID)
+			}
+			return out
 		}
 	})
 }

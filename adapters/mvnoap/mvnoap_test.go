@@ -30,6 +30,7 @@ import (
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/ports"
+	"phonebill/ports/portstest"
 )
 
 var noon = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
@@ -189,6 +190,22 @@ func TestChangeResultsArriveSignedAndWhole(t *testing.T) {
 		"newProductCode":"5G-STANDARD-001","processResult":"정상","message":"상품 변경이 완료되었습니다"}`, string(got[0].Payload))
 	require.Contains(t, string(got[1].Payload), `"processResult":"실패"`)
 	require.Contains(t, string(got[1].Payload), "미납 요금이 있어")
+}
+
+func TestPublisher(t *testing.T) {
+	t.Parallel()
+	portstest.Publisher(t, func(t *testing.T) (ports.Publisher[ports.ChangeResult], func() []id.ID) {
+		t.Helper()
+		sim, url := simulate(t)
+		return connect(t, url, secret("one")).ChangeResults(), func() (out []id.ID) {
+			for _, e := range sim.Received() {
+				event, err := id.Parse(e.ID)
+				require.NoError(t, err)
+				out = append(out, event)
+			}
+			return out
+		}
+	})
 }
 
 func TestRepeatHasTheSameID(t *testing.T) {

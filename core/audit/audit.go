@@ -19,7 +19,7 @@ type Call struct {
 	AnsweredAt time.Time
 	Attempt    int    // counts from 1 per question
 	Breaker    string // state of the operation's circuit breaker when it let the call through: CLOSED or HALF_OPEN
-	Result     string // KOS result code, or TIMEOUT, BROKEN, MALFORMED, NOT_SENT
+	Result     string // KOS result code, or TIMEOUT, BROKEN, MALFORMED, REFUSED (our key), UNKNOWN_CODE, CANCELED, NOT_SENT
 	HTTPStatus int    // 0 when no answer came
 	Request    []byte // clear; the store encrypts
 	Answer     []byte // clear; the store encrypts
