@@ -49,6 +49,27 @@ func TestNobodysCallersHoldNobodyUp(t *testing.T) {
 	})
 }
 
+// TestTheLastPlaceIsForSomebodyWhoWaits: work ahead of time never fills a compartment.
+func TestTheLastPlaceIsForSomebodyWhoWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, a := newDoors(roomy, kos.DefaultBulkhead()), number(t, twoLines[0])
+		d.wait("prefetch", quota.Prefetch, a)
+		d.wait("refresh", quota.Refresh, a)
+		for _, lane := range []quota.Lane{quota.Refresh, quota.Prefetch} {
+			_, err := d.Pass(t.Context(), lane, kos.BillReads, a)
+			require.ErrorIs(t, err, ports.ErrNotAsked)
+		}
+		start := time.Now()
+		d.wait("read", quota.Read, a)
+		require.Equal(t, []string{"prefetch", "refresh", "read"}, d.names())
+		require.Equal(t, start, time.Now())
+		for range 3 {
+			d.end()
+		}
+	})
+}
+
 // TestARefreshThatGetsItsTurnHasAllTheTimeItNeeds: patience is for the turn, not for the call.
 func TestARefreshThatGetsItsTurnHasAllTheTimeItNeeds(t *testing.T) {
 	t.Parallel()

@@ -222,12 +222,20 @@ func (t *turnstile) best(now time.Time) (best int, pause time.Duration) {
 		switch {
 		case until > 0 && (pause == 0 || until < pause):
 			pause = until
-		case until > 0 || t.out[c.room] >= t.most[c.room]:
+		case until > 0 || t.out[c.room] >= t.places(c):
 		case best < 0 || t.before(c, t.waiting[best]):
 			best = i
 		}
 	}
 	return best, pause
+}
+
+// places is how many of his compartment's places the caller may see taken. The last one is kept for somebody for whom a customer waits.
+func (t *turnstile) places(c *ticket) int {
+	if c.lane >= quota.Refresh {
+		return max(1, t.most[c.room]-1)
+	}
+	return t.most[c.room]
 }
 
 // dismiss tells those who would wait in vain when to come again: one after the other, at the pace of the budget.
