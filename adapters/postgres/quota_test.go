@@ -250,7 +250,7 @@ func TestTheBudgetHoldsThroughRestartsOfTheLedger(t *testing.T) {
 	require.NoError(t, postgres.Migrate(t.Context(), access.OwnerURLOf(migrations.KOS, "ledger"), migrations.KOS))
 	url := access.AppURLOf(migrations.KOS, "ledger")
 
-	window, floor := quota.Window{Budget: 12, Per: time.Second}, postgres.Floor{Instances: 3, Calls: 2}
+	window, floor := quota.Window{Budget: 12, Per: 600 * time.Millisecond}, postgres.Floor{Instances: 3, Calls: 2}
 	seen := &admissions{}
 	ctx, end := context.WithCancel(t.Context())
 	var all sync.WaitGroup
