@@ -103,6 +103,10 @@ func TestPlans(t *testing.T) {
 func TestEpochs(t *testing.T) {
 	t.Parallel()
 	portstest.Epochs(t, func(*testing.T) ports.Epochs { return &memory.Epochs{} })
+	portstest.RaisedEpochs(t, func(*testing.T) (ports.Epochs, ports.RaisedEpochs, ports.Vault) {
+		epochs := &memory.Epochs{}
+		return epochs, epochs, memory.Vault{}
+	})
 }
 
 func TestQuota(t *testing.T) {

@@ -75,32 +75,6 @@ func (p *Plans) Put(_ context.Context, told product.PlansCopy) error {
 	return nil
 }
 
-// Epochs implements ports.Epochs.
-type Epochs struct {
-	mu sync.Mutex
-	m  map[line.Number]time.Time
-}
-
-// Raise sets the epoch unless the stored one is newer.
-func (e *Epochs) Raise(_ context.Context, n line.Number, at time.Time) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.m == nil {
-		e.m = map[line.Number]time.Time{}
-	}
-	if e.m[n].Before(at) {
-		e.m[n] = at
-	}
-	return nil
-}
-
-// Of answers the line's epoch.
-func (e *Epochs) Of(_ context.Context, n line.Number) (time.Time, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.m[n], nil
-}
-
 func epochOf(ctx context.Context, epochs ports.Epochs, n line.Number) (time.Time, error) {
 	if epochs == nil {
 		return time.Time{}, nil

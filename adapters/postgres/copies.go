@@ -10,6 +10,7 @@ import (
 
 	"phonebill/adapters/postgres/internal/kosdb"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -28,16 +29,17 @@ type Plans struct {
 	sealer ports.Sealer[product.PlansCopy]
 }
 
-// Epochs implements ports.Epochs.
+// Epochs implements ports.Epochs and ports.RaisedEpochs.
 type Epochs struct {
 	pool  *pgxpool.Pool
 	lines lines
 }
 
 var (
-	_ ports.Customers = (*Customers)(nil)
-	_ ports.Plans     = (*Plans)(nil)
-	_ ports.Epochs    = (*Epochs)(nil)
+	_ ports.Customers    = (*Customers)(nil)
+	_ ports.Plans        = (*Plans)(nil)
+	_ ports.Epochs       = (*Epochs)(nil)
+	_ ports.RaisedEpochs = (*Epochs)(nil)
 )
 
 // NewCustomers works on the kos database.
@@ -111,4 +113,25 @@ func (e *Epochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 		return time.Time{}, translate("read epoch", err)
 	}
 	return at.UTC(), nil
+}
+
+// lagging is how much older than it is asOf is told: a row gets its time a moment before its transaction gets its id (feedTime), and a clock
+// may be set back a little.
+const lagging = 2 * time.Second
+
+// Raised answers what was raised since by the database's clock.
+func (e *Epochs) Raised(ctx context.Context, since time.Time) ([]freshness.Raise, time.Time, error) {
+	var now, asOf time.Time
+	if err := e.pool.QueryRow(ctx, feedTime).Scan(&now, &asOf); err != nil {
+		return nil, time.Time{}, translate("read raised epochs", err)
+	}
+	rows, err := kosdb.New(e.pool).RaisedEpochs(ctx, since)
+	if err != nil {
+		return nil, time.Time{}, translate("read raised epochs", err)
+	}
+	raised := make([]freshness.Raise, len(rows))
+	for i, row := range rows {
+		raised[i] = freshness.Raise{Line: row.LineIndex, Epoch: row.At.UTC()}
+	}
+	return raised, asOf.Add(-lagging).UTC(), nil
 }

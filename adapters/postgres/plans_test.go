@@ -62,7 +62,9 @@ const (
 		SELECT gen_random_uuid(), decode(md5((i % 1000)::text), 'hex'), '2026-03', timestamptz '2026-01-01' + i * interval '1 min',
 			''::bytea
 		FROM generate_series(1, 20000) AS i`
-	spent = `INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '1 s' FROM generate_series(1, 20000) AS i`
+	spent  = `INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '1 s' FROM generate_series(1, 20000) AS i`
+	raised = `INSERT INTO line_epochs (line_index, at, raised_at) SELECT decode(md5(i::text), 'hex'), now(), now() - i * interval '1 min'
+		FROM generate_series(1, 20000) AS i`
 	ended = `INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id,
 			status, epoch, epoch_at)
 		SELECT 'user' || i, '', '', '', '', '', '', '', 'ACTIVE', 1, timestamptz '2026-01-01' + i * interval '1 min'
@@ -125,6 +127,10 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			window := quota.Window{Budget: 1000, Per: time.Minute}
 			return postgres.NewQuota(pool, window, postgres.Floor{}, &memory.Alerts{}, time.Now).Take(t.Context(), quota.Read)
 		}, []string{"quota_ledger_spent"}},
+		"raised epochs": {migrations.KOS, raised, "line_epochs", func(pool *pgxpool.Pool) error {
+			_, _, err := postgres.NewEpochs(pool, keys).Raised(t.Context(), time.Now().Add(-time.Minute))
+			return err
+		}, []string{"line_epochs_raised"}},
 		"revocations": {migrations.Auth, ended, "sessions", func(pool *pgxpool.Pool) error {
 			_, err := postgres.NewRevocations(pool, 0, auth.DefaultKeys()).Since(t.Context(), time.Date(2026, 1, 14, 21, 0, 0, 0, time.UTC))
 			return err

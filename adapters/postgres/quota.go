@@ -142,18 +142,18 @@ func (q *Quota) spend(ctx context.Context, ledger *kosdb.Queries, lane quota.Lan
 
 // Usage tells of the budget and of what all instances have spent within the last 60 s, in one look that waits for no lock. While the ledger
 // cannot be asked it is the floor that is told of, and Ledger is false. Without a limit nothing is counted, so that nothing is told but
-// the unlimited window. Waiting and ETA are not the ledger's to know. It errs only when ctx is over.
-func (q *Quota) Usage(ctx context.Context) (operations.Quota, error) {
+// the unlimited window. Waiting and ETA are not the ledger's to know.
+func (q *Quota) Usage(ctx context.Context) operations.Quota {
 	told := operations.Quota{Window: q.window, Budget: q.window.Budget, Ledger: true}
 	if q.window.IsUnlimited() {
-		return told, nil
+		return told
 	}
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	rows, err := kosdb.New(q.pool).Usage(asking)
 	if err != nil {
 		told.Budget, told.Ledger = q.floor.Budget, false
-		return told, ctx.Err()
+		return told
 	}
 	for _, row := range rows {
 		squeeze := quota.Squeeze{Percent: int(row.Percent), Until: row.Until}
@@ -162,7 +162,7 @@ func (q *Quota) Usage(ctx context.Context) (operations.Quota, error) {
 		}
 		told.Spent[quota.LaneOf(row.Lane)] += int(row.Calls)
 	}
-	return told, nil
+	return told
 }
 
 // OverSpent squeezes by the database's clock, under the lock.

@@ -159,6 +159,12 @@ func TestEpochs(t *testing.T) {
 		t.Helper()
 		return postgres.NewEpochs(pgtest.New(t, migrations.KOS).Pool, keyring(t))
 	})
+	portstest.RaisedEpochs(t, func(t *testing.T) (ports.Epochs, ports.RaisedEpochs, ports.Vault) {
+		t.Helper()
+		v := keyring(t)
+		epochs := postgres.NewEpochs(pgtest.New(t, migrations.KOS).Pool, v)
+		return epochs, epochs, v
+	})
 }
 
 // threeInstances share one ledger.

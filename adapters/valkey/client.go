@@ -4,9 +4,11 @@ package valkey
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"strings"
 	"sync"
@@ -19,14 +21,17 @@ import (
 	"phonebill/core/personal"
 )
 
-// Config says where the cache is.
+// Config says where the cache is: one server, or a cluster (Valkey's or Redis's own sharding, 3 masters or more).
 type Config struct {
-	Addr      string                // host:port
+	Addr      string                // host:port; of a cluster one or more of its nodes, separated by commas
+	Cluster   bool                  // the nodes are those of a cluster, which tells where a key lies
 	Password  personal.Secret       // of the default user; empty = none
 	Mini      bool                  // miniredis: RESP2, one plain connection
 	Namespace string                // before every key; empty = phonebill
 	Patience  time.Duration         // with one cache call; 0 = 40 ms, so that a slow cache costs less than 50
 	Metrics   prometheus.Registerer // nil = not exported
+
+	dial func(ctx context.Context, addr string, d *net.Dialer) (net.Conn, error) // for tests: the way to a node
 }
 
 const (
@@ -42,31 +47,36 @@ var errResting = errors.New("valkey: cache is being left alone")
 
 // Client is the connection and what this process owes the cache. It is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	calls  *prometheus.CounterVec
-	conn   atomic.Pointer[valkeygo.Client] // nil until the first connection
-	resume atomic.Int64                    // Unix ns before which the cache is left alone
-	spoke  atomic.Int64                    // Unix ns of the last log line about trouble
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	cfg   Config
+	calls *prometheus.CounterVec
+	conn  atomic.Pointer[valkeygo.Client] // nil until the first connection
+	rests [parts]atomic.Int64             // Unix ns before which a part of the cache is left alone; 0 = no trouble
+	spoke atomic.Int64                    // Unix ns of the last log line about trouble
+	stop  context.CancelFunc
+	done  sync.WaitGroup
 
 	mu   sync.RWMutex
 	owed map[string]debt // by key
 }
 
 // debt is a change of the store that the cache has missed. Until it is made good this process does not believe the cache about the
-// key. Other processes could be told an old value meanwhile, but only where they reach a cache that we do not.
+// key. Other processes, which may reach a cache that we do not, learn of raised epochs from the store (raises.go).
 type debt struct {
-	epoch string
-	ttl   time.Duration
-	turn  uint64 // tells a debt from a later one of the same key
+	drop
+	turn uint64 // tells a debt from a later one of the same key
 }
 
 // Open connects. A cache that cannot be reached is no error: the client goes on trying in the background, and Ping tells. Close it
 // after the decorators' last call.
 func Open(ctx context.Context, cfg Config) (*Client, error) {
-	if _, _, err := net.SplitHostPort(cfg.Addr); err != nil {
-		return nil, fmt.Errorf("valkey: address: %w", err)
+	nodes := strings.Split(cfg.Addr, ",")
+	if len(nodes) > 1 && !cfg.Cluster {
+		return nil, errors.New("valkey: several addresses, but no cluster")
+	}
+	for _, addr := range nodes {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return nil, fmt.Errorf("valkey: address: %w", err)
+		}
 	}
 	cfg.Namespace = strings.TrimSuffix(cfg.Namespace, ":")
 	if cfg.Namespace == "" {
@@ -106,11 +116,17 @@ func counter(r prometheus.Registerer) (*prometheus.CounterVec, error) {
 }
 
 func (c *Client) connect() error {
-	conn, err := valkeygo.NewClient(valkeygo.ClientOption{
-		InitAddress: []string{c.cfg.Addr}, Password: c.cfg.Password.Reveal(), ClientName: "phonebill",
-		ForceSingleClient: true, DisableCache: true, AlwaysRESP2: c.cfg.Mini, DisableRetry: true,
+	o := valkeygo.ClientOption{
+		InitAddress: strings.Split(c.cfg.Addr, ","), Password: c.cfg.Password.Reveal(), ClientName: "phonebill",
+		ForceSingleClient: !c.cfg.Cluster, DisableCache: true, AlwaysRESP2: c.cfg.Mini, DisableRetry: true,
 		Dialer: net.Dialer{Timeout: dialing, KeepAlive: 15 * time.Second}, ConnWriteTimeout: dialing,
-	})
+	}
+	if c.cfg.dial != nil {
+		o.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			return c.cfg.dial(ctx, addr, d)
+		}
+	}
+	conn, err := valkeygo.NewClient(o)
 	if err != nil {
 		return fmt.Errorf("valkey: connect: %w", err)
 	}
@@ -118,13 +134,12 @@ func (c *Client) connect() error {
 	return nil
 }
 
-// Ping tells whether the cache answers, for a readiness page.
+// Ping tells whether the cache answers, for a readiness page. Of a cluster one node is asked.
 func (c *Client) Ping(ctx context.Context) error {
-	conn := c.conn.Load()
-	if conn == nil {
-		return errors.New("valkey: not connected")
-	}
-	if err := (*conn).Do(ctx, (*conn).B().Ping().Build()).Error(); err != nil {
+	_, err := c.within(ctx, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+		return nil, conn.Do(ctx, conn.B().Ping().Build()).Error()
+	})
+	if err != nil {
 		return fmt.Errorf("valkey: ping: %w", err)
 	}
 	return nil
@@ -139,32 +154,75 @@ func (c *Client) Close() {
 	}
 }
 
-// use runs one cache call within its patience. The caller's own impatience is no trouble of the cache.
-func (c *Client) use(ctx context.Context, log *slog.Logger, call func(context.Context, valkeygo.Client) error) error {
+// within runs one cache call until ctx is done. The client library keeps to ctx while it waits for an answer, but not while it waits for a
+// connection that another call is making.
+func (c *Client) within(ctx context.Context, call func(context.Context, valkeygo.Client) (any, error)) (any, error) {
 	conn := c.conn.Load()
-	if conn == nil || time.Now().UnixNano() < c.resume.Load() {
-		return errResting
+	if conn == nil {
+		return nil, errNotConnected
+	}
+	type answer struct {
+		v   any
+		err error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		v, err := call(ctx, *conn)
+		answered <- answer{v, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.v, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// use runs one cache call about a key within its patience. After trouble the key's part of the cache is left alone for a while, then one
+// caller tries it for all. The caller's own impatience is no trouble of the cache.
+func use[T any](
+	ctx context.Context, c *Client, log *slog.Logger, key string, call func(context.Context, valkeygo.Client) (T, error),
+) (v T, err error) {
+	resume := &c.rests[c.part(key)]
+	since, now := resume.Load(), time.Now().UnixNano()
+	again := now + int64(rest)
+	if since != 0 && (now < since || !resume.CompareAndSwap(since, again)) {
+		return v, errResting
 	}
 	limited, cancel := context.WithTimeout(ctx, c.cfg.Patience)
 	defer cancel()
-	err := call(limited, *conn)
-	if err == nil || ctx.Err() != nil {
-		return err
+	got, err := c.within(limited, func(ctx context.Context, conn valkeygo.Client) (any, error) { return call(ctx, conn) })
+	switch {
+	case err == nil:
+		if since != 0 {
+			resume.CompareAndSwap(again, 0)
+		}
+		v, _ = got.(T)
+	case ctx.Err() != nil: // nothing was learnt
+		if since != 0 {
+			resume.CompareAndSwap(again, since)
+		}
+	default:
+		resume.Store(time.Now().Add(rest).UnixNano())
+		c.warn(ctx, log, err)
 	}
-	now := time.Now()
-	c.resume.Store(now.Add(rest).UnixNano())
-	if last := c.spoke.Load(); now.UnixNano()-last > int64(quiet) && c.spoke.CompareAndSwap(last, now.UnixNano()) {
+	return v, err
+}
+
+// warn tells of trouble once in a while.
+func (c *Client) warn(ctx context.Context, log *slog.Logger, err error) {
+	now := time.Now().UnixNano()
+	if last := c.spoke.Load(); now-last > int64(quiet) && c.spoke.CompareAndSwap(last, now) {
 		log.WarnContext(ctx, "the cache is in trouble; answering without it", slog.Any("error", err))
 	}
-	return err
 }
 
 // owe notes a change that the cache has missed.
-func (c *Client) owe(key, epoch string, ttl time.Duration) {
+func (c *Client) owe(key string, d drop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	held := c.owed[key]
-	c.owed[key] = debt{epoch: max(epoch, held.epoch), ttl: ttl, turn: held.turn + 1}
+	c.owed[key] = debt{drop: d.and(held.drop), turn: held.turn + 1}
 }
 
 // trusted tells that nothing is owed for the key.
@@ -187,25 +245,19 @@ func (c *Client) mend(ctx context.Context) {
 			if c.conn.Load() == nil && c.connect() != nil {
 				continue
 			}
-			c.pay(ctx)
+			c.pay(ctx, slog.New(slog.DiscardHandler))
 		}
 	}
 }
 
-// pay makes good what is owed, until the cache is in trouble again.
-func (c *Client) pay(ctx context.Context) {
+// pay makes good what is owed, as far as the cache is not in trouble again.
+func (c *Client) pay(ctx context.Context, log *slog.Logger) {
 	c.mu.RLock()
-	due := make(map[string]debt, len(c.owed))
-	for key, d := range c.owed {
-		due[key] = d
-	}
+	due := maps.Clone(c.owed)
 	c.mu.RUnlock()
 	for key, d := range due {
-		err := c.use(ctx, slog.New(slog.DiscardHandler), func(ctx context.Context, conn valkeygo.Client) error {
-			return dropScript.Exec(ctx, conn, []string{key}, dropArgs(d.epoch, d.ttl)).Error()
-		})
-		if err != nil {
-			return
+		if c.drop(ctx, log, key, d.drop) != nil {
+			continue
 		}
 		c.mu.Lock()
 		if c.owed[key].turn == d.turn {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"math"
 	"time"
 
 	"phonebill/core/bill"
@@ -17,34 +18,51 @@ import (
 
 // lineKey names the hash of a line by its blind index, never by the number (decision 24).
 func (c *Client) lineKey(vault ports.Vault, n line.Number) string {
-	return c.cfg.Namespace + ":line:v1:{" + hex.EncodeToString(vault.Index("line", n.Digits())[:16]) + "}"
+	return c.indexKey(vault.Index(ports.LineIndex, n.Digits()))
 }
+
+func (c *Client) indexKey(index []byte) string { return c.cfg.Namespace + ":line:v1:" + lineTag(index) }
+
+// lineTag is the part of a key that decides where it lies: all keys of a line lie together.
+func lineTag(index []byte) string { return "{" + hex.EncodeToString(index[:16]) + "}" }
 
 // lineTTL is how long a line's hash outlives its last change: no copy in it may be shown longer (product.md, hard limits).
 func lineTTL() time.Duration { return max(freshness.Bill.Hard, freshness.Customer.Hard) }
 
 type cachedBills struct {
-	next  ports.Bills
-	vault ports.Vault
-	shelf shelf[bill.Copy]
+	next   ports.Bills
+	epochs ports.Epochs
+	vault  ports.Vault
+	shelf  shelf[bill.Copy]
 }
 
 // NewCachedBills answers next with its newest bills cached. A warm Latest is one round trip and asks next nothing. Versions are
-// asked of next: a delivery reads each but once.
+// asked of next: a delivery reads each but once. epochs are those that next obeys.
 func NewCachedBills(
-	c *Client, next ports.Bills, vault ports.Vault, sealer ports.Sealer[bill.Copy], log *slog.Logger,
+	c *Client, next ports.Bills, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[bill.Copy], log *slog.Logger,
 ) ports.Bills {
-	return &cachedBills{next: next, vault: vault, shelf: shelf[bill.Copy]{
-		client: c, kind: "bill", ttl: lineTTL(), told: func(b bill.Copy) time.Time { return b.AsOf },
+	return &cachedBills{next: next, epochs: epochs, vault: vault, shelf: shelf[bill.Copy]{
+		client: c, kind: "bill", ttl: lineTTL(), told: toldBill,
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
+}
+
+// toldBill is when the bill was told, for comparison with an epoch: none hides a bill that is final.
+func toldBill(b bill.Copy) time.Time {
+	if b.Final() {
+		return time.Unix(0, math.MaxInt64)
+	}
+	return b.AsOf
 }
 
 func billField(m calendar.Month) string { return "b" + m.Compact() }
 
 // Latest answers from the cache, else from next.
 func (b *cachedBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
-	return b.shelf.get(ctx, b.shelf.client.lineKey(b.vault, n), billField(m), func() (bill.Copy, error) { return b.next.Latest(ctx, n, m) })
+	return b.shelf.get(ctx, b.shelf.client.lineKey(b.vault, n), billField(m), question[bill.Copy]{
+		value: func() (bill.Copy, error) { return b.next.Latest(ctx, n, m) },
+		epoch: func() (time.Time, error) { return b.epochs.Of(ctx, n) },
+	})
 }
 
 // Put stores in next first.
@@ -62,16 +80,17 @@ func (b *cachedBills) Version(ctx context.Context, n line.Number, m calendar.Mon
 }
 
 type cachedCustomers struct {
-	next  ports.Customers
-	vault ports.Vault
-	shelf shelf[product.CustomerCopy]
+	next   ports.Customers
+	epochs ports.Epochs
+	vault  ports.Vault
+	shelf  shelf[product.CustomerCopy]
 }
 
-// NewCachedCustomers answers next cached.
+// NewCachedCustomers answers next cached. epochs are those that next obeys.
 func NewCachedCustomers(
-	c *Client, next ports.Customers, vault ports.Vault, sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
+	c *Client, next ports.Customers, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
 ) ports.Customers {
-	return &cachedCustomers{next: next, vault: vault, shelf: shelf[product.CustomerCopy]{
+	return &cachedCustomers{next: next, epochs: epochs, vault: vault, shelf: shelf[product.CustomerCopy]{
 		client: c, kind: "customer", ttl: lineTTL(), told: func(c product.CustomerCopy) time.Time { return c.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
@@ -81,8 +100,10 @@ const customerField = "c"
 
 // Latest answers from the cache, else from next.
 func (s *cachedCustomers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	return s.shelf.get(ctx, s.shelf.client.lineKey(s.vault, n), customerField,
-		func() (product.CustomerCopy, error) { return s.next.Latest(ctx, n) })
+	return s.shelf.get(ctx, s.shelf.client.lineKey(s.vault, n), customerField, question[product.CustomerCopy]{
+		value: func() (product.CustomerCopy, error) { return s.next.Latest(ctx, n) },
+		epoch: func() (time.Time, error) { return s.epochs.Of(ctx, n) },
+	})
 }
 
 // Put stores in next first.
@@ -102,17 +123,22 @@ type cachedPlans struct {
 
 // NewCachedPlans answers next cached.
 func NewCachedPlans(c *Client, next ports.Plans, sealer ports.Sealer[product.PlansCopy], log *slog.Logger) ports.Plans {
-	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:{all}", shelf: shelf[product.PlansCopy]{
+	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:" + plansTag, shelf: shelf[product.PlansCopy]{
 		client: c, kind: "plans", ttl: freshness.PlanList.Hard, told: func(p product.PlansCopy) time.Time { return p.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
 
-const plansField = "p"
+const (
+	plansTag   = "{all}"
+	plansField = "p"
+)
 
 // Latest answers from the cache, else from next.
 func (p *cachedPlans) Latest(ctx context.Context) (product.PlansCopy, error) {
-	return p.shelf.get(ctx, p.key, plansField, func() (product.PlansCopy, error) { return p.next.Latest(ctx) })
+	return p.shelf.get(ctx, p.key, plansField, question[product.PlansCopy]{
+		value: func() (product.PlansCopy, error) { return p.next.Latest(ctx) },
+	})
 }
 
 // Put stores in next first.
@@ -135,16 +161,26 @@ func NewCachedEpochs(c *Client, next ports.Epochs, vault ports.Vault, log *slog.
 	return &cachedEpochs{next: next, vault: vault, shelf: shelf[struct{}]{client: c, kind: "epoch", ttl: lineTTL(), log: log}}
 }
 
-// Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it.
+// Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it. Should the cache not be
+// reached, others may reach it and go on showing what it holds until they have pulled what was raised (Raises): the answer waits for that,
+// no longer than ctx, so that nobody who has been told of a change is then shown a value older than it (decision 11).
 func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
 	if err := e.next.Raise(ctx, n, at); err != nil {
 		return err
 	}
-	e.shelf.drop(ctx, e.shelf.client.lineKey(e.vault, n), at)
+	if e.shelf.drop(ctx, e.shelf.client.lineKey(e.vault, n), drop{epoch: stamp(at), ttl: e.shelf.ttl}) == nil {
+		return nil
+	}
+	pulled := time.NewTimer(PulledWithin)
+	defer pulled.Stop()
+	select {
+	case <-pulled.C:
+	case <-ctx.Done():
+	}
 	return nil
 }
 
-// Of asks next: the cache knows which copies are good, not the line's epoch (a hash that is made anew begins at zero).
+// Of asks next: the cache knows which copies are good, and of a line that nobody asks about not even that.
 func (e *cachedEpochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	return e.next.Of(ctx, n)
 }

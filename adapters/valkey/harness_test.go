@@ -2,9 +2,12 @@ package valkey_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/hex"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,6 +36,7 @@ type cache struct {
 	log       *slog.Logger
 	logged    *logged
 	metrics   *prometheus.Registry
+	addr      string
 	password  string
 }
 
@@ -44,12 +48,13 @@ func open(t *testing.T) *cache {
 	require.NoError(t, err)
 	v, err := vault.Parse(keyring)
 	require.NoError(t, err)
-	raw, err := valkeygo.NewClient(valkeygo.ClientOption{InitAddress: []string{addr}, Password: password, DisableCache: true})
+	nodes := strings.Split(addr, ",")
+	raw, err := valkeygo.NewClient(valkeygo.ClientOption{InitAddress: nodes, Password: password, DisableCache: true})
 	require.NoError(t, err)
 	t.Cleanup(raw.Close)
 	c := &cache{
-		namespace: prefix[:len(prefix)-1], vault: v, raw: raw, wire: newWire(t, addr), logged: &logged{},
-		metrics: prometheus.NewRegistry(), password: password,
+		namespace: prefix[:len(prefix)-1], vault: v, raw: raw, wire: newWire(t, nodes...), logged: &logged{},
+		metrics: prometheus.NewRegistry(), addr: addr, password: password,
 	}
 	c.log = slog.New(slog.NewTextHandler(c.logged, nil))
 	c.Client = c.another(t)
@@ -59,21 +64,36 @@ func open(t *testing.T) *cache {
 // another connects once more: another process with a namespace in common.
 func (c *cache) another(t *testing.T) *valkey.Client {
 	t.Helper()
-	client, err := valkey.Open(t.Context(), valkey.Config{
-		Addr: c.wire.addr, Password: personal.NewSecret(c.password), Namespace: c.namespace + ":", Metrics: c.metrics,
+	return c.connect(t, func(cfg *valkey.Config) { cfg.Metrics = c.metrics })
+}
+
+// connect connects through the wire, unless change sees to it that it does not.
+func (c *cache) connect(t *testing.T, change func(*valkey.Config)) *valkey.Client {
+	t.Helper()
+	cfg := valkey.Config{
+		Addr: c.addr, Cluster: strings.Contains(c.addr, ","), Password: personal.NewSecret(c.password), Namespace: c.namespace + ":",
 		Patience: 500 * time.Millisecond, // a busy test machine is no trouble of the cache
-	})
+	}.Via(c.wire.dial)
+	change(&cfg)
+	client, err := valkey.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return client
 }
 
+// direct is for a process that reaches the cache by a wire of its own, which is whole.
+func direct(cfg *valkey.Config) { *cfg = cfg.Via(nil) }
+
 // keys lists what is cached in the test's namespace.
 func (c *cache) keys(t *testing.T) []string {
 	t.Helper()
-	found, err := c.raw.Do(t.Context(), c.raw.B().Keys().Pattern(c.namespace+":*").Build()).AsStrSlice()
-	require.NoError(t, err)
-	return found
+	var all []string
+	for _, node := range c.raw.Nodes() {
+		found, err := node.Do(t.Context(), node.B().Keys().Pattern(c.namespace+":*").Build()).AsStrSlice()
+		require.NoError(t, err)
+		all = append(all, found...)
+	}
+	return all
 }
 
 // flush forgets everything in the test's namespace.
@@ -109,8 +129,8 @@ func (c *cache) settled(t *testing.T) {
 func (c *cache) lines() (ports.Bills, ports.Customers, ports.Epochs, *memory.Bills) {
 	durable := &memory.Epochs{}
 	stored := &memory.Bills{Epochs: durable}
-	return valkey.NewCachedBills(c.Client, stored, c.vault, vault.Bills(c.vault), c.log),
-		valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: durable}, c.vault, vault.Customers(c.vault), c.log),
+	return valkey.NewCachedBills(c.Client, stored, durable, c.vault, vault.Bills(c.vault), c.log),
+		valkey.NewCachedCustomers(c.Client, &memory.Customers{Epochs: durable}, durable, c.vault, vault.Customers(c.vault), c.log),
 		valkey.NewCachedEpochs(c.Client, durable, c.vault, c.log), stored
 }
 
@@ -134,9 +154,9 @@ func (l *logged) lines() int {
 	return bytes.Count(l.buf.Bytes(), []byte("\n"))
 }
 
-// wire is a connection to the cache that can be cut (connections break, new ones are refused at once) or jammed (bytes stand still).
+// wire is the way to the cache's nodes, which can be cut (connections break, new ones are refused at once) or jammed (bytes stand still).
 type wire struct {
-	addr, server string
+	ends map[string]string // where the way to a node begins
 
 	mu     sync.Mutex
 	open   []net.Conn
@@ -144,31 +164,39 @@ type wire struct {
 	jammed chan struct{} // closed while bytes flow
 }
 
-func newWire(t *testing.T, server string) *wire {
+func newWire(t *testing.T, nodes ...string) *wire {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	w := &wire{addr: l.Addr().String(), server: server, jammed: make(chan struct{})}
+	w := &wire{ends: map[string]string{}, jammed: make(chan struct{})}
 	close(w.jammed)
 	t.Cleanup(func() {
-		_ = l.Close()
 		w.flow()
 		w.cut()
 	})
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
+	for _, node := range nodes {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = l.Close() })
+		w.ends[node] = l.Addr().String()
+		go func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go w.serve(conn, node)
 			}
-			go w.serve(conn)
-		}
-	}()
+		}()
+	}
 	return w
 }
 
-func (w *wire) serve(conn net.Conn) {
-	server, err := net.Dial("tcp", w.server)
+// dial is for a client, who knows the nodes by their own addresses.
+func (w *wire) dial(ctx context.Context, addr string, d *net.Dialer) (net.Conn, error) {
+	return d.DialContext(ctx, "tcp", w.ends[addr])
+}
+
+func (w *wire) serve(conn net.Conn, node string) {
+	server, err := net.Dial("tcp", node)
 	w.mu.Lock()
 	if err != nil || w.isCut {
 		w.mu.Unlock()
@@ -234,3 +262,8 @@ func (l *logged) String() string {
 }
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// lineKey is where the first line's copies lie.
+func lineKey(c *cache) string {
+	return c.namespace + ":line:v1:{" + hex.EncodeToString(c.vault.Index(ports.LineIndex, one().Digits())[:16]) + "}"
+}

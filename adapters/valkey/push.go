@@ -89,11 +89,10 @@ func (p *Push) Push(ctx context.Context, ended ...auth.Revocation) {
 }
 
 func (p *Push) send(ctx context.Context, message string) error {
-	conn := p.client.conn.Load()
-	if conn == nil {
-		return errNotConnected
-	}
-	return (*conn).Do(ctx, (*conn).B().Publish().Channel(p.channel).Message(message).Build()).Error()
+	_, err := p.client.within(ctx, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+		return nil, conn.Do(ctx, conn.B().Publish().Channel(p.channel).Message(message).Build()).Error()
+	})
+	return err
 }
 
 // mayWarn tells once in a while that it is time to log trouble.

@@ -45,12 +45,9 @@ func listen(t *testing.T, c *valkey.Client, log *cache, token string) *ear {
 }
 
 // client connects without metrics, so that many may be in one test.
-func (c *cache) client(t *testing.T, addr string) *valkey.Client {
+func (c *cache) client(t *testing.T) *valkey.Client {
 	t.Helper()
-	client, err := valkey.Open(t.Context(), valkey.Config{Addr: addr, Password: personal.NewSecret(c.password), Namespace: c.namespace})
-	require.NoError(t, err)
-	t.Cleanup(client.Close)
-	return client
+	return c.connect(t, func(*valkey.Config) {})
 }
 
 func (e *ear) awaitPulls(t *testing.T, n int64) {
@@ -63,7 +60,7 @@ var over = []auth.Revocation{{SessionID: id.ID{15: 1}}, {UserID: "hong1234", Epo
 func TestEverybodyHearsWhatOnePushes(t *testing.T) {
 	t.Parallel()
 	c := open(t)
-	one, two := listen(t, c.client(t, c.wire.addr), c, "s3cret"), listen(t, c.client(t, c.wire.addr), c, "s3cret")
+	one, two := listen(t, c.client(t), c, "s3cret"), listen(t, c.client(t), c, "s3cret")
 	one.awaitPulls(t, 1)
 	two.awaitPulls(t, 1)
 	gone, hangUp := context.WithCancel(t.Context())
@@ -86,15 +83,11 @@ func TestListenMendsItselfAndCatchesUp(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	metrics := prometheus.NewRegistry()
-	client, err := valkey.Open(t.Context(), valkey.Config{
-		Addr: c.wire.addr, Password: personal.NewSecret(c.password), Namespace: c.namespace, Metrics: metrics,
-	})
-	require.NoError(t, err)
-	t.Cleanup(client.Close)
+	client := c.connect(t, func(cfg *valkey.Config) { cfg.Metrics = metrics })
 	e := listen(t, client, c, "s3cret")
 	e.awaitPulls(t, 1)
 	require.InDelta(t, 1, gauge(t, metrics), 0)
-	speaker, err := valkey.NewPush(c.client(t, c.wire.server), personal.NewSecret("s3cret"), c.log)
+	speaker, err := valkey.NewPush(c.connect(t, direct), personal.NewSecret("s3cret"), c.log)
 	require.NoError(t, err)
 	for n := range int64(2) {
 		c.wire.cut()
@@ -127,7 +120,7 @@ func gauge(t *testing.T, metrics *prometheus.Registry) float64 {
 func TestAJammedCacheCostsALogoutLittle(t *testing.T) {
 	t.Parallel()
 	c := open(t)
-	push, err := valkey.NewPush(c.client(t, c.wire.addr), personal.Secret{}, c.log)
+	push, err := valkey.NewPush(c.client(t), personal.Secret{}, c.log)
 	require.NoError(t, err)
 	c.wire.jam()
 	done := make(chan struct{})
@@ -155,7 +148,7 @@ func sealed(channel, key, body string) string {
 func TestForgedAndGarbledMessagesAreRefused(t *testing.T) {
 	t.Parallel()
 	c := open(t)
-	e := listen(t, c.client(t, c.wire.addr), c, "s3cret")
+	e := listen(t, c.client(t), c, "s3cret")
 	e.awaitPulls(t, 1)
 	channel := c.namespace + ":revocations:v1"
 	good := `{"sessions":["00000000-0000-0000-0000-000000000001"]}`

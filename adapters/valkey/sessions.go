@@ -67,20 +67,22 @@ func (s *cachedSessions) Sweep(ctx context.Context, before time.Time, most int) 
 
 func (s *cachedSessions) forget(ctx context.Context, ended []auth.Revocation) {
 	for _, r := range ended {
-		s.shelf.drop(ctx, s.key(r.SessionID), time.Time{})
+		s.shelf.forget(ctx, s.key(r.SessionID))
 	}
 }
 
 // Get answers from the cache, else from next.
 func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
-	return s.shelf.get(ctx, s.key(sid), sessionField, func() (auth.Session, error) { return s.next.Get(ctx, sid) })
+	return s.shelf.get(ctx, s.key(sid), sessionField, question[auth.Session]{
+		value: func() (auth.Session, error) { return s.next.Get(ctx, sid) },
+	})
 }
 
 // Change changes next, then drops the cached session, also when it is not known whether next has changed it.
 func (s *cachedSessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
 	after, err := s.next.Change(ctx, sid, decide)
 	if !errors.Is(err, fault.New(fault.ResourceNotFound)) {
-		s.shelf.drop(ctx, s.key(sid), time.Time{})
+		s.shelf.forget(ctx, s.key(sid))
 	}
 	return after, err
 }

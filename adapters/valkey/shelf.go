@@ -19,53 +19,70 @@ import (
 // All that is cached of one line (one session, the plan list) is one hash under one key, so that it lives, expires and is evicted
 // together, and one command touches one slot:
 //
-//	e     the epoch: what was told before it is invisible (decision 11)
-//	g     a token that every drop makes new
+//	g     a token, new in every new hash and after every drop
+//	e     the epoch: what was told before it is invisible (decision 11); absent while it is not known
 //	…     one field per value: when it was told, then the sealed value
 //
 // Times are Unix nanoseconds in 20 digits, which compare as text.
 //
-// A hit needs the epoch beside the value and the value not older than it. On a miss the store is asked, and its answer is put on
-// the shelf only if the token is still the one seen before asking: whatever dropped the entry meanwhile came after our question, so
-// our answer may be the older one and is thrown away. A store's change is followed by a drop (or, for a copy told by KOS, by a put
-// that loses against newer ones); a drop that the cache misses is owed (client.go). Values are only added to a hash that has
-// been asked for since, so a late put cannot slip under an epoch that was evicted.
+// A hit needs the epoch beside the value and the value not older than it. Who misses makes sure that there is a hash with a token, then
+// asks the store for the value and for the epoch, and puts both on the shelf only if the token is still the same: whatever dropped, flushed
+// or evicted the hash meanwhile came after our question, so our answer may be the older one and is thrown away. A value just put into the
+// store goes on the shelf only where the epoch is known; elsewhere it makes the token new, so that who has asked the store before it does
+// not shelve an older one.
+//
+// A store's change is followed by a drop, or, for a copy told by KOS, by a put that loses against newer ones. A drop that the cache misses
+// is owed (client.go), and other processes learn of it from the store (raises.go).
 var (
-	// KEYS: hash. ARGV: token seen ("" = no hash), field, value ("" = none), ttl in s.
+	// KEYS: hash. ARGV: token of a new hash, its ttl in s. It answers the token.
+	openScript = valkeygo.NewLuaScript(`
+if redis.call('HSETNX', KEYS[1], 'g', ARGV[1]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return redis.call('HGET', KEYS[1], 'g')`)
+
+	// KEYS: hash. ARGV: token, epoch, field, value ("" = none), ttl in s.
 	refillScript = valkeygo.NewLuaScript(`
-local g = redis.call('HGET', KEYS[1], 'g')
-if (g or '') ~= ARGV[1] then return 0 end
-if not g then redis.call('HSET', KEYS[1], 'e', '` + zero + `', 'g', '0') end
-if ARGV[3] ~= '' then
-  local held = redis.call('HGET', KEYS[1], ARGV[2])
-  if not held or string.sub(held, 1, 20) <= string.sub(ARGV[3], 1, 20) then redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]) end
+local found = redis.call('HMGET', KEYS[1], 'g', 'e', ARGV[3])
+local g, e, held = found[1], found[2], found[3]
+if g ~= ARGV[1] then return 0 end
+if not e or e < ARGV[2] then redis.call('HSET', KEYS[1], 'e', ARGV[2]) end
+if ARGV[4] ~= '' and not (held and string.sub(held, 1, 20) > string.sub(ARGV[4], 1, 20)) then
+  redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
 end
+redis.call('EXPIRE', KEYS[1], ARGV[5])
+return 1`)
+
+	// KEYS: hash. ARGV: field, value, new token, ttl in s.
+	putScript = valkeygo.NewLuaScript(`
+local found = redis.call('HMGET', KEYS[1], 'g', 'e', ARGV[1])
+local g, e, held = found[1], found[2], found[3]
+if not e then
+  if g then redis.call('HSET', KEYS[1], 'g', ARGV[3]) end
+  return 0
+end
+if held and string.sub(held, 1, 20) > string.sub(ARGV[2], 1, 20) then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 1`)
 
-	// KEYS: hash. ARGV: field, value, ttl in s.
-	putScript = valkeygo.NewLuaScript(`
-if redis.call('HEXISTS', KEYS[1], 'e') == 0 then return 0 end
-local held = redis.call('HGET', KEYS[1], ARGV[1])
-if held and string.sub(held, 1, 20) > string.sub(ARGV[2], 1, 20) then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1`)
-
-	// KEYS: hash. ARGV: epoch, new token, ttl in s. An epoch never goes back.
+	// KEYS: hash. ARGV: epoch, new token, ttl in s, '1' = also when the epoch is known to be that or a newer one. An epoch never goes
+	// back, and one that is not known stays so: there may be a newer one than this.
 	dropScript = valkeygo.NewLuaScript(`
 local e = redis.call('HGET', KEYS[1], 'e')
-local at = ARGV[1]
-if e and e > at then at = e end
+if e and e >= ARGV[1] and ARGV[4] ~= '1' then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'e', at, 'g', ARGV[2])
+redis.call('HSET', KEYS[1], 'g', ARGV[2])
+if e then
+  if e < ARGV[1] then e = ARGV[1] end
+  redis.call('HSET', KEYS[1], 'e', e)
+end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1`)
 )
 
 const (
-	width = 20
-	zero  = "00000000000000000000"
+	width   = 20
+	zero    = "00000000000000000000"
+	opening = time.Minute // a hash lives at least so long after it was opened: nobody asks the store for longer
 )
 
 // stamp is a time as the cache keeps it; the zero time is before all others.
@@ -78,8 +95,28 @@ func stamp(t time.Time) string {
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
 
-func dropArgs(epoch string, ttl time.Duration) []string {
-	return []string{epoch, rand.Text(), seconds(ttl)}
+// drop is what a hash is to forget.
+type drop struct {
+	epoch string // what was told before it, for good
+	all   bool   // everything, for once: it is asked for again
+	ttl   time.Duration
+}
+
+// and answers what does both.
+func (d drop) and(o drop) drop {
+	return drop{epoch: max(d.epoch, o.epoch), all: d.all || o.all, ttl: max(d.ttl, o.ttl)}
+}
+
+// drop tells the cache.
+func (c *Client) drop(ctx context.Context, log *slog.Logger, key string, d drop) error {
+	all := "0"
+	if d.all {
+		all = "1"
+	}
+	_, err := use(ctx, c, log, key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
+		return dropScript.Exec(ctx, conn, []string{key}, []string{d.epoch, rand.Text(), seconds(d.ttl), all}).AsInt64()
+	})
+	return err
 }
 
 // shelf keeps values of one kind.
@@ -93,50 +130,73 @@ type shelf[T any] struct {
 	log    *slog.Logger
 }
 
-// get answers from the cache, else what load answers, which is then kept.
-func (s *shelf[T]) get(ctx context.Context, key, field string, load func() (T, error)) (T, error) {
+// question is what the store behind is asked on a miss.
+type question[T any] struct {
+	value func() (T, error)
+	epoch func() (time.Time, error) // nil where there is none
+}
+
+// get answers from the cache, else from the store, whose answer is then kept.
+func (s *shelf[T]) get(ctx context.Context, key, field string, ask question[T]) (T, error) {
 	if !s.client.trusted(key) {
 		s.count("miss")
-		return load()
+		return ask.value()
 	}
-	held, token, ok, err := s.read(ctx, key, field)
-	if ok {
+	held, err := s.read(ctx, key, field)
+	if err == nil && held.hit {
 		s.count("hit")
-		return held, nil
+		return held.value, nil
 	}
 	s.count("miss")
-	v, failed := load()
-	if err == nil && (failed == nil || errors.Is(failed, fault.New(fault.ResourceNotFound))) {
-		s.refill(ctx, key, field, token, v, failed == nil)
+	if err == nil && held.token == "" {
+		held.token, err = s.begin(ctx, key)
 	}
+	v, failed := ask.value()
+	if err != nil || failed != nil && !errors.Is(failed, fault.New(fault.ResourceNotFound)) {
+		return v, failed
+	}
+	var epoch time.Time
+	if !held.known && ask.epoch != nil {
+		if epoch, err = ask.epoch(); err != nil {
+			return v, failed // it could not be asked: nothing is kept
+		}
+	}
+	s.refill(ctx, key, field, held.token, stamp(epoch), v, failed == nil)
 	return v, failed
 }
 
-// read is one round trip. token is what a refill must find again.
-func (s *shelf[T]) read(ctx context.Context, key, field string) (v T, token string, ok bool, err error) {
-	var found []valkeygo.ValkeyMessage
-	err = s.client.use(ctx, s.log, func(ctx context.Context, conn valkeygo.Client) error {
-		var err error
-		found, err = conn.Do(ctx, conn.B().Hmget().Key(key).Field("e", "g", field).Build()).ToArray()
-		return err
+// entry is what the cache holds of a value.
+type entry[T any] struct {
+	value T
+	hit   bool
+	known bool   // the epoch is
+	token string // what a refill must find again; "" when there is no hash
+}
+
+// read is one round trip.
+func (s *shelf[T]) read(ctx context.Context, key, field string) (entry[T], error) {
+	found, err := use(ctx, s.client, s.log, key, func(ctx context.Context, conn valkeygo.Client) ([]valkeygo.ValkeyMessage, error) {
+		return conn.Do(ctx, conn.B().Hmget().Key(key).Field("g", "e", field).Build()).ToArray()
 	})
 	if err != nil || len(found) != 3 {
 		s.count("trouble")
-		return v, "", false, errors.Join(err, errShape(len(found)))
+		return entry[T]{}, errors.Join(err, errShape(len(found)))
 	}
-	epoch, _ := found[0].ToString() // an absent field is ""
-	token, _ = found[1].ToString()
+	token, _ := found[0].ToString() // an absent field is ""
+	epoch, _ := found[1].ToString()
 	value, _ := found[2].ToString()
-	if epoch == "" || len(value) < width || value[:width] < epoch {
-		return v, token, false, nil
+	e := entry[T]{token: token, known: epoch != ""}
+	if !e.known || len(value) < width || value[:width] < epoch {
+		return e, nil
 	}
-	v, err = s.open([]byte(value[width:]))
+	e.value, err = s.open([]byte(value[width:]))
 	if err != nil { // not ours, or of a key that is gone
 		s.count("trouble")
-		s.drop(ctx, key, time.Time{})
-		return v, "", false, err
+		s.forget(ctx, key)
+		return entry[T]{}, err
 	}
-	return v, token, true, nil
+	e.hit = true
+	return e, nil
 }
 
 func errShape(n int) error {
@@ -146,7 +206,18 @@ func errShape(n int) error {
 	return errors.New("valkey: no answer of three fields")
 }
 
-func (s *shelf[T]) refill(ctx context.Context, key, field, token string, v T, some bool) {
+// begin answers the token of the hash, which is made if there is none.
+func (s *shelf[T]) begin(ctx context.Context, key string) (string, error) {
+	token, err := use(ctx, s.client, s.log, key, func(ctx context.Context, conn valkeygo.Client) (string, error) {
+		return openScript.Exec(ctx, conn, []string{key}, []string{rand.Text(), seconds(opening)}).ToString()
+	})
+	if err != nil {
+		s.count("trouble")
+	}
+	return token, err
+}
+
+func (s *shelf[T]) refill(ctx context.Context, key, field, token, epoch string, v T, some bool) {
 	value := ""
 	if some {
 		sealed, err := s.sealed(v)
@@ -155,8 +226,8 @@ func (s *shelf[T]) refill(ctx context.Context, key, field, token string, v T, so
 		}
 		value = sealed
 	}
-	err := s.client.use(ctx, s.log, func(ctx context.Context, conn valkeygo.Client) error {
-		return refillScript.Exec(ctx, conn, []string{key}, []string{token, field, value, seconds(s.ttl)}).Error()
+	_, err := use(ctx, s.client, s.log, key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
+		return refillScript.Exec(ctx, conn, []string{key}, []string{token, epoch, field, value, seconds(s.ttl)}).AsInt64()
 	})
 	if err != nil { // at worst the entry is on the shelf, and good
 		s.count("trouble")
@@ -167,25 +238,29 @@ func (s *shelf[T]) refill(ctx context.Context, key, field, token string, v T, so
 func (s *shelf[T]) put(ctx context.Context, key, field string, v T) {
 	value, err := s.sealed(v)
 	if err == nil {
-		err = s.client.use(context.WithoutCancel(ctx), s.log, func(ctx context.Context, conn valkeygo.Client) error {
-			return putScript.Exec(ctx, conn, []string{key}, []string{field, value, seconds(s.ttl)}).Error()
+		_, err = use(context.WithoutCancel(ctx), s.client, s.log, key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
+			return putScript.Exec(ctx, conn, []string{key}, []string{field, value, rand.Text(), seconds(s.ttl)}).AsInt64()
 		})
 	}
 	if err != nil {
 		s.count("trouble")
-		s.client.owe(key, zero, s.ttl)
+		s.client.owe(key, drop{epoch: zero, all: true, ttl: s.ttl})
 	}
 }
 
-// drop makes everything under the key that was told before the epoch invisible for good, and everything else for once.
-func (s *shelf[T]) drop(ctx context.Context, key string, epoch time.Time) {
-	err := s.client.use(context.WithoutCancel(ctx), s.log, func(ctx context.Context, conn valkeygo.Client) error {
-		return dropScript.Exec(ctx, conn, []string{key}, dropArgs(stamp(epoch), s.ttl)).Error()
-	})
+// forget makes the next one who asks for anything under the key ask the store.
+func (s *shelf[T]) forget(ctx context.Context, key string) {
+	_ = s.drop(ctx, key, drop{epoch: zero, all: true, ttl: s.ttl})
+}
+
+// drop drops, or owes it and answers why. The caller leaving changes nothing about it.
+func (s *shelf[T]) drop(ctx context.Context, key string, d drop) error {
+	err := s.client.drop(context.WithoutCancel(ctx), s.log, key, d)
 	if err != nil {
 		s.count("trouble")
-		s.client.owe(key, stamp(epoch), s.ttl)
+		s.client.owe(key, d)
 	}
+	return err
 }
 
 func (s *shelf[T]) sealed(v T) (string, error) {

@@ -51,11 +51,10 @@ func (t *Throttle) Take(ctx context.Context, key string, r throttle.Rate, now ti
 		return true, 0
 	}
 	hashed := hex.EncodeToString(t.vault.Index(throttlePurpose, key))
-	var wait int64
-	err := t.client.use(ctx, t.log, func(ctx context.Context, conn valkeygo.Client) (err error) {
-		wait, err = throttleScript.Exec(ctx, conn, []string{t.client.cfg.Namespace + ":throttle:v1:{" + hashed + "}"},
+	bucket := t.client.cfg.Namespace + ":throttle:v1:{" + hashed + "}"
+	wait, err := use(ctx, t.client, t.log, bucket, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
+		return throttleScript.Exec(ctx, conn, []string{bucket},
 			[]string{micros(time.Duration(now.UnixNano())), micros(r.Interval()), micros(r.Window())}).AsInt64()
-		return err
 	})
 	if err != nil {
 		t.client.calls.WithLabelValues("throttle", "trouble").Inc()

@@ -145,7 +145,7 @@ func TestLateRefillLosesAgainstARaise(t *testing.T) {
 			c := open(t)
 			durable := &memory.Epochs{}
 			slow := &slowBills{Bills: &memory.Bills{Epochs: durable}}
-			bills := valkey.NewCachedBills(c.Client, slow, c.vault, vault.Bills(c.vault), c.log)
+			bills := valkey.NewCachedBills(c.Client, slow, durable, c.vault, vault.Bills(c.vault), c.log)
 			epochs := valkey.NewCachedEpochs(c.Client, durable, c.vault, c.log)
 			if warm {
 				_, _ = latest(t, bills)
@@ -209,7 +209,7 @@ func TestLateRefillLosesAgainstANewerCopy(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	slow := &slowBills{Bills: &memory.Bills{}}
-	bills := valkey.NewCachedBills(c.Client, slow, c.vault, vault.Bills(c.vault), c.log)
+	bills := valkey.NewCachedBills(c.Client, slow, &memory.Epochs{}, c.vault, vault.Bills(c.vault), c.log)
 	_, _ = latest(t, bills)
 	require.NoError(t, slow.Put(t.Context(), copyAt(1)))
 	slow.meanwhile = func() { require.NoError(t, bills.Put(t.Context(), copyAt(2))) }
@@ -328,7 +328,7 @@ func TestGarbageIsAMissAndIsThrownAway(t *testing.T) {
 		requireLatest(t, copyAt(1), bills)
 	}
 	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Del().Key(key).Build()).Error())
-	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Set().Key(key).Value("not a hash").Build()).Error())
+	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Set().Key(key).Value("not a hash").ExSeconds(60).Build()).Error())
 	requireLatest(t, copyAt(1), bills)
 }
 
@@ -366,7 +366,7 @@ func TestStoreDown(t *testing.T) {
 	bills, _, _, stored := c.lines()
 	_, _ = latest(t, bills)
 	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
-	down := valkey.NewCachedBills(c.Client, failing{stored}, c.vault, vault.Bills(c.vault), c.log)
+	down := valkey.NewCachedBills(c.Client, failing{stored}, &memory.Epochs{}, c.vault, vault.Bills(c.vault), c.log)
 	requireLatest(t, copyAt(1), down)
 	require.ErrorIs(t, down.Put(t.Context(), copyAt(2)), errDown)
 	_, err := down.Latest(t.Context(), portstest.Line(2), portstest.Month())
@@ -380,7 +380,7 @@ func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
 	t.Parallel()
 	c := open(t)
 	ctx := t.Context()
-	customers := valkey.NewCachedCustomers(c.Client, downCustomers{}, c.vault, vault.Customers(c.vault), c.log)
+	customers := valkey.NewCachedCustomers(c.Client, downCustomers{}, &memory.Epochs{}, c.vault, vault.Customers(c.vault), c.log)
 	require.ErrorIs(t, customers.Put(ctx, product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}), errDown)
 	plans := valkey.NewCachedPlans(c.Client, downPlans{}, vault.Plans(c.vault), c.log)
 	require.ErrorIs(t, plans.Put(ctx, portstest.PlansCopies()[0]), errDown)
@@ -412,7 +412,7 @@ func (stubborn) Open([]byte) (bill.Copy, error) { return bill.Copy{}, errDown }
 func TestWhatCannotBeSealedIsNotCached(t *testing.T) {
 	t.Parallel()
 	c := open(t)
-	bills := valkey.NewCachedBills(c.Client, &memory.Bills{}, c.vault, stubborn{}, c.log)
+	bills := valkey.NewCachedBills(c.Client, &memory.Bills{}, &memory.Epochs{}, c.vault, stubborn{}, c.log)
 	require.NoError(t, bills.Put(t.Context(), copyAt(1)))
 	requireLatest(t, copyAt(1), bills)
 	c.settled(t)
@@ -465,7 +465,7 @@ func TestMiniredisWillDo(t *testing.T) {
 		t.Cleanup(client.Close)
 		require.NoError(t, client.Ping(t.Context()))
 		durable, v := &memory.Epochs{}, memory.Vault{}
-		return valkey.NewCachedBills(client, &memory.Bills{Epochs: durable}, v, &memory.Sealer[bill.Copy]{}, slog.New(slog.DiscardHandler)),
+		return valkey.NewCachedBills(client, &memory.Bills{Epochs: durable}, durable, v, &memory.Sealer[bill.Copy]{}, slog.New(slog.DiscardHandler)),
 			valkey.NewCachedEpochs(client, durable, v, slog.New(slog.DiscardHandler))
 	})
 }

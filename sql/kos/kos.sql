@@ -59,7 +59,10 @@ ON CONFLICT (list) DO UPDATE SET told_at = excluded.told_at, sealed = excluded.s
 
 -- name: RaiseEpoch :exec
 INSERT INTO line_epochs AS e (line_index, at) VALUES ($1, $2)
-ON CONFLICT (line_index) DO UPDATE SET at = excluded.at WHERE e.at < excluded.at;
+ON CONFLICT (line_index) DO UPDATE SET at = excluded.at, raised_at = clock_timestamp() WHERE e.at < excluded.at;
+
+-- name: RaisedEpochs :many
+SELECT line_index, at FROM line_epochs WHERE raised_at >= @since::timestamptz;
 
 -- name: Epoch :one
 SELECT at FROM line_epochs WHERE line_index = $1;

@@ -73,17 +73,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	for range attempts {
-		s, err := launch(ctx, binary, cred, o)
-		if err == nil {
-			s.kind = kind
-			return s, nil
-		}
-		if ctx.Err() != nil || !errors.Is(err, errEnded) {
-			return nil, err
-		}
+	s, err := launch(ctx, binary, cred, o, rand.Text(), nil)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("%s did not start in %d attempts: %w", binary, attempts, errEnded)
+	s.kind = kind
+	return s, nil
 }
 
 // find looks in PATH and where packages put server programs that a plain user's PATH may lack. "" when there is none.
@@ -126,11 +121,11 @@ func kindOf(ctx context.Context, binary string) (string, error) {
 // customer a value older than his own change, decision 11), so only keys with a TTL may go: volatile-*. Among them
 // volatile-ttl would throw out what expires soonest: refresh leases (seconds) and sessions (30 min) before bills nobody has
 // asked for in days. volatile-lru throws out just those: their last good copy is in PostgreSQL (decision 13).
-func config(port int, password string, o Options) string {
+func config(port int, password string, o Options, more []string) string {
 	if o.MaxMemory == "" {
 		o.MaxMemory = "256mb"
 	}
-	return strings.Join([]string{
+	return strings.Join(append([]string{
 		"bind 127.0.0.1",
 		"port " + strconv.Itoa(port),
 		"requirepass " + password,
@@ -140,22 +135,41 @@ func config(port int, password string, o Options) string {
 		"maxmemory-policy volatile-lru",
 		"loglevel warning",
 		"dir " + strconv.Quote(os.TempDir()),
-		"",
-	}, "\n")
+	}, more...), "\n") + "\n"
 }
 
 var errEnded = errors.New("the cache server ended while starting")
 
-func launch(ctx context.Context, binary string, cred *syscall.Credential, o Options) (*Server, error) {
+// launch starts a server, some times if need be. more answers lines of its configuration that are new in each attempt; it may be nil.
+func launch(
+	ctx context.Context, binary string, cred *syscall.Credential, o Options, password string, more func(context.Context) ([]string, error),
+) (*Server, error) {
+	for range attempts {
+		s, err := try(ctx, binary, cred, o, password, more)
+		if err == nil || ctx.Err() != nil || !errors.Is(err, errEnded) {
+			return s, err
+		}
+	}
+	return nil, fmt.Errorf("%s did not start in %d attempts: %w", binary, attempts, errEnded)
+}
+
+func try(
+	ctx context.Context, binary string, cred *syscall.Credential, o Options, password string, more func(context.Context) ([]string, error),
+) (*Server, error) {
 	port, err := child.FreePort(ctx)
 	if err != nil {
 		return nil, err
 	}
-	password := rand.Text()
+	var lines []string
+	if more != nil {
+		if lines, err = more(ctx); err != nil {
+			return nil, err
+		}
+	}
 	// Not CommandContext: the server outlives the context of its start.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, "-")
 	cmd.Dir = os.TempDir()
-	cmd.Stdin = strings.NewReader(config(port, password, o))
+	cmd.Stdin = strings.NewReader(config(port, password, o, lines))
 	cmd.Stdout, cmd.Stderr = o.Log, o.Log
 	process, err := child.Start(cmd, cred, syscall.SIGKILL) // nothing of it is worth saving
 	if err != nil {
@@ -200,30 +214,55 @@ func encode(words ...string) string {
 	return b.String()
 }
 
-// ping logs in by hand: two commands need no client library.
+// ping tells whether the server answers.
 func (s *Server) ping(ctx context.Context) error {
+	answer, err := s.do(ctx, "PING")
+	if err == nil && answer != "+PONG" {
+		err = fmt.Errorf("cache: unexpected answer %q", answer)
+	}
+	return err
+}
+
+// do runs one command on a connection of its own, by hand: that needs no client library. It answers a line with its kind before it, or a
+// text of several lines.
+func (s *Server) do(ctx context.Context, words ...string) (string, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.addr)
 	if err != nil {
-		return fmt.Errorf("cache: %w", err)
+		return "", fmt.Errorf("cache: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline)
 	}
-	if _, err := io.WriteString(conn, encode("AUTH", s.password)+encode("PING")); err != nil {
-		return fmt.Errorf("cache: %w", err)
+	if _, err := io.WriteString(conn, encode("AUTH", s.password)+encode(words...)); err != nil {
+		return "", fmt.Errorf("cache: %w", err)
 	}
 	in := bufio.NewReader(conn)
-	for _, want := range []string{"+OK", "+PONG"} {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return fmt.Errorf("cache: %w", err)
-		}
-		if strings.TrimSpace(line) != want {
-			return fmt.Errorf("cache: unexpected answer %q", line)
-		}
+	if answer, err := answered(in); err != nil || answer != "+OK" {
+		return "", fmt.Errorf("cache: unexpected answer %q: %w", answer, err)
 	}
-	return nil
+	return answered(in)
+}
+
+func answered(in *bufio.Reader) (string, error) {
+	line, err := in.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
+	line = strings.TrimSpace(line)
+	size, ok := strings.CutPrefix(line, "$")
+	if !ok {
+		return line, nil
+	}
+	n, err := strconv.Atoi(size)
+	if err != nil || n < 0 {
+		return "", fmt.Errorf("cache: unexpected answer %q", line)
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(in, text); err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
+	return string(text), nil
 }
 
 // Addr is host:port.

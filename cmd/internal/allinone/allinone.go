@@ -33,6 +33,8 @@ type config struct {
 	quota    quota.Window
 	floor    postgres.Floor
 	breakers kos.BreakerPolicies
+	fresh    compose.Fresh
+	prefetch compose.Prefetch
 	simQuota int
 	sessions coreauth.SessionPolicy
 	token    personal.Secret // of the internal API; empty = made here
@@ -54,7 +56,7 @@ func read(env boot.Env) (config, error) {
 	}
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		floor: compose.ReadFloor(r), breakers: compose.ReadBreakers(r),
+		floor: compose.ReadFloor(r), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"), breakers: compose.ReadBreakers(r),
 		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
@@ -186,7 +188,7 @@ func (s *system) start(ctx context.Context) error {
 	return s.services(ctx,
 		compose.KOS{
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
-			Floor: s.floor, Breakers: s.breakers,
+			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch, Breakers: s.breakers,
 		},
 		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret)},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})
@@ -237,7 +239,10 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	if err != nil {
 		return err
 	}
-	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{Listen: s.gateway, Cache: s.ground.Cache, Auth: link}, compose.Upstreams{
+	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{
+		Listen: s.gateway, Cache: s.ground.Cache, Auth: link,
+		Instances: compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
+	}, compose.Upstreams{
 		Auth: authUnit.Handler, Bill: billUnit.Handler, Product: productUnit.Handler,
 	}, s.tools)
 	if err != nil {
@@ -313,7 +318,8 @@ func (s *system) awaitReady(ctx context.Context) error {
 func (s *system) announce(out io.Writer, path string) error {
 	f := s.file
 	f.Customers, f.Operator, f.Admin = s.people.Customers, s.people.Operator, s.people.Admin
-	f.Cache = demo.Cache{Address: s.ground.Cache.Addr, Password: s.ground.Cache.Password.Reveal(), Mini: s.ground.Cache.Mini}
+	cache := s.ground.Cache
+	f.Cache = demo.Cache{Address: cache.Addr, Cluster: cache.Cluster, Password: cache.Password.Reveal(), Mini: cache.Mini}
 	f.Databases = map[string]string{}
 	for _, db := range migrations.All() {
 		f.Databases[string(db)] = s.ground.Access.OwnerURL(db)

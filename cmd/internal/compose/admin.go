@@ -104,7 +104,8 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		return nil, errors.Join(errors.New("the auth database does not answer"), err)
 	}
 	cache, err := valkey.Open(ctx, valkey.Config{
-		Addr: c.Cache.Addr, Password: c.Cache.Password, Mini: c.Cache.Mini, Namespace: "phonebill", Metrics: prometheus.NewRegistry(),
+		Addr: c.Cache.Addr, Cluster: c.Cache.Cluster, Password: c.Cache.Password, Mini: c.Cache.Mini, Namespace: "phonebill",
+		Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		a.Close()

@@ -9,7 +9,10 @@ import (
 	"phonebill/adapters/kos"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
+	"phonebill/adapters/valkey"
+	"phonebill/cmd/internal/boot"
 	"phonebill/core/delivery/dispatch"
+	"phonebill/core/freshness/fetch"
 	"phonebill/ports"
 )
 
@@ -64,6 +67,26 @@ func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {
 	return kos.FixedCredentials(c.Token.Reveal())
 }
 
+// epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
+func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
+	stored := postgres.NewEpochs(pool, v)
+	p.worker("epochs", valkey.PullEvery, p.seldomly(valkey.NewRaises(cache, stored, p.Log).Step))
+	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
+}
+
+// seldomly lets a step that runs often complain once in a while.
+func (p *parts) seldomly(step boot.Step) boot.Step {
+	var complained time.Time
+	return func(ctx context.Context) (int, error) {
+		n, err := step(ctx)
+		if now := p.Now(); err != nil && now.Sub(complained) >= complainIn {
+			complained = now
+			return n, err
+		}
+		return n, nil
+	}
+}
+
 // Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.
 const (
 	apTimeout = 10 * time.Second
@@ -78,3 +101,18 @@ func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher por
 	}
 	p.worker(name, idle, d.Step)
 }
+
+// fetcher asks KOS once at a time about one thing, over all instances.
+func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
+	return &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
+}
+
+// flights are kept in the cache, and in the database while the cache is away.
+func (p *parts) flights(at stores, kos *pgxpool.Pool) ports.Flights {
+	second := postgres.NewFlights(kos, at.keyring, p.Now)
+	p.worker("flights", forgetting, func(ctx context.Context) (int, error) { return 0, second.Forget(ctx) })
+	return fetch.Fallback{First: valkey.NewFlights(at.cache, at.keyring, p.Log), Second: second}
+}
+
+// forgetting is how often flights that nobody will land are forgotten.
+const forgetting = 5 * time.Minute

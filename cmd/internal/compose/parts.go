@@ -72,7 +72,7 @@ func (p *parts) pool(ctx context.Context, name string, url personal.Secret, size
 // cache is not among the checks: without it everything goes on, only slower.
 func (p *parts) cache(ctx context.Context, c Cache) (*valkey.Client, error) {
 	client, err := valkey.Open(ctx, valkey.Config{
-		Addr: c.Addr, Password: c.Password, Mini: c.Mini, Namespace: "phonebill", Metrics: p.registry,
+		Addr: c.Addr, Cluster: c.Cluster, Password: c.Password, Mini: c.Mini, Namespace: "phonebill", Metrics: p.registry,
 	})
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type Simulator struct {
 // Cache is the cache server.
 type Cache struct {
 	Address  string `json:"address"`
+	Cluster  bool   `json:"cluster,omitempty"` // the address is some nodes of a cluster, separated by commas
 	Password string `json:"password"`
 	Mini     bool   `json:"mini,omitempty"` // miniredis, for want of a server
 }

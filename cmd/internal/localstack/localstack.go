@@ -32,7 +32,7 @@ type Stack struct {
 	broken  chan error
 }
 
-// Start brings everything up. DATABASE_URL (an admin's URL) and VALKEY_ADDR (with VALKEY_PASSWORD) in env name servers of yours
+// Start brings everything up. DATABASE_URL (an admin's URL) and VALKEY_ADDR (with VALKEY_PASSWORD, VALKEY_CLUSTER) in env name servers of yours
 // to use instead. ctx limits the start only.
 func Start(ctx context.Context, dir string, env boot.Env, log *slog.Logger) (*Stack, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -89,7 +89,9 @@ func (s *Stack) database(ctx context.Context, env boot.Env, log *slog.Logger) er
 
 func (s *Stack) cache(ctx context.Context, env boot.Env, log *slog.Logger) error {
 	if addr := env("VALKEY_ADDR"); addr != "" {
-		s.Cache = compose.Cache{Addr: addr, Password: personal.NewSecret(env("VALKEY_PASSWORD"))}
+		s.Cache = compose.Cache{
+			Addr: addr, Cluster: env("VALKEY_CLUSTER") == "true", Password: personal.NewSecret(env("VALKEY_PASSWORD")),
+		}
 		return nil
 	}
 	server, err := cacheserver.Start(ctx, cacheserver.Options{AllowMini: true})

@@ -153,7 +153,7 @@ func (q *Queries) PutSqueeze(ctx context.Context, arg PutSqueezeParams) error {
 
 const raiseEpoch = `-- name: RaiseEpoch :exec
 INSERT INTO line_epochs AS e (line_index, at) VALUES ($1, $2)
-ON CONFLICT (line_index) DO UPDATE SET at = excluded.at WHERE e.at < excluded.at
+ON CONFLICT (line_index) DO UPDATE SET at = excluded.at, raised_at = clock_timestamp() WHERE e.at < excluded.at
 `
 
 type RaiseEpochParams struct {
@@ -164,6 +164,35 @@ type RaiseEpochParams struct {
 func (q *Queries) RaiseEpoch(ctx context.Context, arg RaiseEpochParams) error {
 	_, err := q.db.Exec(ctx, raiseEpoch, arg.LineIndex, arg.At)
 	return err
+}
+
+const raisedEpochs = `-- name: RaisedEpochs :many
+SELECT line_index, at FROM line_epochs WHERE raised_at >= $1::timestamptz
+`
+
+type RaisedEpochsRow struct {
+	LineIndex []byte
+	At        time.Time
+}
+
+func (q *Queries) RaisedEpochs(ctx context.Context, since time.Time) ([]RaisedEpochsRow, error) {
+	rows, err := q.db.Query(ctx, raisedEpochs, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RaisedEpochsRow
+	for rows.Next() {
+		var i RaisedEpochsRow
+		if err := rows.Scan(&i.LineIndex, &i.At); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const spend = `-- name: Spend :exec

@@ -1,0 +1,9 @@
+package freshness
+
+import "time"
+
+// Raise tells that nothing told about a line before Epoch may be shown (decision 11).
+type Raise struct {
+	Line  []byte // blind index of the number, the same in every database and in the cache
+	Epoch time.Time
+}
