@@ -62,7 +62,7 @@ type breaker struct {
 }
 
 func (b *Breakers) breaker(op Operation, policy BreakerPolicy) *breaker {
-	out := &breaker{since: time.Now()}
+	out := &breaker{since: time.Now().UTC()}
 	b.state.WithLabelValues(string(op)).Set(float64(gobreaker.StateClosed))
 	out.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name: string(op), MaxRequests: policy.Successes, Timeout: policy.Open,
@@ -82,7 +82,7 @@ func (b *Breakers) breaker(op Operation, policy BreakerPolicy) *breaker {
 func (b *breaker) turn(to gobreaker.State, open time.Duration) {
 	b.turned.Lock()
 	defer b.turned.Unlock()
-	b.since = time.Now()
+	b.since = time.Now().UTC()
 	if to == gobreaker.StateOpen {
 		b.until = b.since.Add(open)
 	}

@@ -41,7 +41,7 @@ func TestParseBreakers(t *testing.T) {
 func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
+		start := time.Now().UTC()
 		l := connect(t, "http://kos.test", func(_ *kos.Config, d *kos.Deps) {
 			d.Breakers = kos.NewBreakers(
 				kos.BreakerPolicies{"bill.inquiry": {Failures: 2, Open: 10 * time.Second, Successes: 1}}, d.Logger, d.Alerts, d.Metrics)
@@ -78,7 +78,7 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		require.Equal(t, []string{"breaker_opened bill.inquiry"}, l.told())
 
 		time.Sleep(10*time.Second + time.Millisecond)
-		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.HalfOpen, Failures: 2, Since: time.Now()},
+		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.HalfOpen, Failures: 2, Since: time.Now().UTC()},
 			states()["bill.inquiry"])
 		_, f := l.ask(t.Context(), t, twoLines[0])
 		require.NotErrorIs(t, f, ports.ErrNotAsked)
@@ -89,7 +89,7 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		healthy = true
 		time.Sleep(10*time.Second + time.Millisecond)
 		_, _ = l.ask(t.Context(), t, twoLines[0])
-		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.Closed, Since: time.Now()}, states()["bill.inquiry"])
+		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.Closed, Since: time.Now().UTC()}, states()["bill.inquiry"])
 		require.Equal(t, []string{"breaker_opened bill.inquiry", "breaker_closed bill.inquiry"}, l.told())
 
 		var breakers []string

@@ -49,7 +49,7 @@ var (
 func newBreaker(deps Deps) *breaker {
 	b := &breaker{
 		state: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "0 closed, 1 half-open, 2 open."}),
-		log:   deps.Log, alerts: deps.Alerts, since: time.Now(),
+		log:   deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
 	}
 	if deps.Metrics != nil {
 		if err := deps.Metrics.Register(b.state); err != nil {
@@ -68,7 +68,7 @@ func newBreaker(deps Deps) *breaker {
 // turned remembers, exports, logs and, when a person must hear of it, alerts. A failed probe is no news.
 func (b *breaker) turned(_ string, from, to gobreaker.State) {
 	b.mu.Lock()
-	b.since = time.Now()
+	b.since = time.Now().UTC()
 	if to == gobreaker.StateOpen {
 		b.until = b.since.Add(openFor)
 	}

@@ -91,7 +91,7 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusServiceUnavailable}
-		c, start := tell(t, ap), time.Now()
+		c, start := tell(t, ap), time.Now().UTC()
 		require.Equal(t, operations.Breaker{Name: "mvnoap", State: operations.Closed, Since: start}, c.Breaker())
 		time.Sleep(time.Second)
 		for range 3 {
@@ -130,7 +130,7 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 		require.Equal(t, operations.HalfOpen, c.Breaker().State)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Equal(t, operations.Breaker{Name: "mvnoap", State: operations.Closed, Since: time.Now()}, c.Breaker())
+		require.Equal(t, operations.Breaker{Name: "mvnoap", State: operations.Closed, Since: time.Now().UTC()}, c.Breaker())
 		require.Equal(t, 32, c.changes.Ready(32))
 		counted := map[delivery.Outcome]int{}
 		for range 50 {
