@@ -115,8 +115,8 @@ func (e *Epochs) Of(ctx context.Context, n line.Number) (time.Time, error) {
 	return at.UTC(), nil
 }
 
-// lagging is how much older than it is asOf is told: a row gets its time a moment before its transaction gets its id (feedTime), and a clock
-// may be set back a little.
+// lagging is how much older than it is asOf is told: a row gets its time a moment before its transaction gets its id (feedTime), and a
+// clock may be set back a little.
 const lagging = 2 * time.Second
 
 // Raised answers what was raised since by the database's clock.

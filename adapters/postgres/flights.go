@@ -3,8 +3,10 @@ package postgres
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/kosdb"
@@ -13,7 +15,8 @@ import (
 	"phonebill/ports"
 )
 
-// Flights implements ports.Flights for the time when the cache cannot be asked.
+// Flights implements ports.Flights. They lie where the budget lies: a question costs two small writes beside the call of KOS, a lease holds
+// whatever the cache is doing, and where this database cannot be asked there are no calls to share either, the floors excepted.
 type Flights struct {
 	pool  *pgxpool.Pool
 	lines lines
@@ -38,26 +41,46 @@ func (f *Flights) subject(s freshness.Subject) (kind string, index []byte, month
 	return kind, index, month
 }
 
-// Begin takes the turn, or tells why not, in one statement.
+// Begin takes the turn, or tells why not. A database that is slow is not waited for longer than a call of KOS is worth.
 func (f *Flights) Begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
-	token := rand.Text()
+	ctx, cancel := context.WithTimeout(ctx, beginWithin)
+	defer cancel()
+	for {
+		turn, err := f.begin(ctx, s, lease)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return turn, translate("begin flight", err)
+		}
+	}
+}
+
+const beginWithin = 2 * time.Second
+
+// begin errs with pgx.ErrNoRows when it must look again.
+func (f *Flights) begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
 	kind, index, month := f.subject(s)
-	row, err := kosdb.New(f.pool).BeginFlight(ctx, kosdb.BeginFlightParams{
+	held, err := kosdb.New(f.pool).LiveFlight(ctx, kosdb.LiveFlightParams{Kind: kind, LineIndex: index, Month: month})
+	if err == nil {
+		return f.held(held), nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return freshness.Flight{}, err
+	}
+	token := rand.Text()
+	failures, err := kosdb.New(f.pool).TakeFlight(ctx, kosdb.TakeFlightParams{
 		Kind: kind, LineIndex: index, Month: month, Token: token, LeaseSeconds: lease.Seconds(),
 	})
-	if err != nil {
-		return freshness.Flight{}, translate("begin flight", err)
-	}
+	return freshness.Flight{State: freshness.Mine, Token: token, Failures: int(failures)}, err
+}
+
+func (f *Flights) held(row kosdb.LiveFlightRow) freshness.Flight {
 	until := f.now().Add(time.Duration(row.SecondsLeft * float64(time.Second)))
 	switch {
-	case row.Token == token:
-		return freshness.Flight{State: freshness.Mine, Token: token, Failures: int(row.Failures)}, nil
 	case row.Token != "":
-		return freshness.Flight{State: freshness.Theirs, Until: until}, nil
+		return freshness.Flight{State: freshness.Theirs, Until: until}
 	case row.Refusal != "":
-		return freshness.Flight{State: freshness.Refused, Refusal: fault.Code(row.Refusal), At: row.At.UTC(), Until: until}, nil
+		return freshness.Flight{State: freshness.Refused, Refusal: fault.Code(row.Refusal), At: row.At.UTC(), Until: until}
 	default:
-		return freshness.Flight{State: freshness.Resting, Failures: int(row.Failures), At: row.At.UTC(), Until: until}, nil
+		return freshness.Flight{State: freshness.Resting, Failures: int(row.Failures), At: row.At.UTC(), Until: until}
 	}
 }
 

@@ -28,8 +28,8 @@ func NewRevocations(pool *pgxpool.Pool, keep time.Duration, schedule auth.KeySch
 
 // feedTime is the database's time, and the time up to which all that is stored can also be seen: what a transaction still holds back
 // was noted after that transaction began. A transaction gets its id (backend_xid) when it first writes or locks a row. All services have
-// one role, so they see each other. (sqlc does not know pg_stat_activity.) Ask for it before what is stored: what is committed after that is
-// told now or, by its time, to the next question.
+// one role, so they see each other. (sqlc does not know pg_stat_activity.) Ask for it before what is stored: what is committed after that
+// is told now or, by its time, to the next question.
 const feedTime = `SELECT clock_timestamp(), least(clock_timestamp(), (
 	SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL))`
 

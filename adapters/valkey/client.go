@@ -136,7 +136,7 @@ func (c *Client) connect() error {
 
 // Ping tells whether the cache answers, for a readiness page. Of a cluster one node is asked.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.within(ctx, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+	_, err := c.within(ctx, dialing, func(ctx context.Context, conn valkeygo.Client) (any, error) {
 		return nil, conn.Do(ctx, conn.B().Ping().Build()).Error()
 	})
 	if err != nil {
@@ -154,9 +154,12 @@ func (c *Client) Close() {
 	}
 }
 
-// within runs one cache call until ctx is done. The client library keeps to ctx while it waits for an answer, but not while it waits for a
-// connection that another call is making.
-func (c *Client) within(ctx context.Context, call func(context.Context, valkeygo.Client) (any, error)) (any, error) {
+// within runs one cache call until ctx is done or the limit is over. The client library keeps to its context while it waits for an answer,
+// but not while it waits for a connection that another call is making; and when that other's context ends, all who wait for the connection
+// fail. So a call has a context of its own, which does not end when its caller leaves.
+func (c *Client) within(
+	ctx context.Context, limit time.Duration, call func(context.Context, valkeygo.Client) (any, error),
+) (any, error) {
 	conn := c.conn.Load()
 	if conn == nil {
 		return nil, errNotConnected
@@ -166,8 +169,10 @@ func (c *Client) within(ctx context.Context, call func(context.Context, valkeygo
 		err error
 	}
 	answered := make(chan answer, 1)
+	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	go func() {
-		v, err := call(ctx, *conn)
+		defer cancel()
+		v, err := call(calling, *conn)
 		answered <- answer{v, err}
 	}()
 	select {
@@ -175,6 +180,13 @@ func (c *Client) within(ctx context.Context, call func(context.Context, valkeygo
 		return a.v, a.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-calling.Done():
+	}
+	select {
+	case a := <-answered: // it was quicker
+		return a.v, a.err
+	default:
+		return nil, calling.Err()
 	}
 }
 
@@ -189,9 +201,7 @@ func use[T any](
 	if since != 0 && (now < since || !resume.CompareAndSwap(since, again)) {
 		return v, errResting
 	}
-	limited, cancel := context.WithTimeout(ctx, c.cfg.Patience)
-	defer cancel()
-	got, err := c.within(limited, func(ctx context.Context, conn valkeygo.Client) (any, error) { return call(ctx, conn) })
+	got, err := c.within(ctx, c.cfg.Patience, func(ctx context.Context, conn valkeygo.Client) (any, error) { return call(ctx, conn) })
 	switch {
 	case err == nil:
 		if since != 0 {
@@ -233,7 +243,7 @@ func (c *Client) trusted(key string) bool {
 	return !owed
 }
 
-// mend connects when there is no connection yet, and pays debts.
+// mend connects when there is no connection, and pays debts.
 func (c *Client) mend(ctx context.Context) {
 	tick := time.NewTicker(mending)
 	defer tick.Stop()
@@ -245,7 +255,25 @@ func (c *Client) mend(ctx context.Context) {
 			if c.conn.Load() == nil && c.connect() != nil {
 				continue
 			}
+			c.revive(ctx)
 			c.pay(ctx, slog.New(slog.DiscardHandler))
+		}
+	}
+}
+
+// revive makes connections anew where there is trouble: that may take longer than a caller's patience, and would then never come about.
+func (c *Client) revive(ctx context.Context) {
+	for n := range c.rests {
+		if c.rests[n].Load() != 0 {
+			_, _ = c.within(ctx, dialing, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+				var all sync.WaitGroup
+				for _, node := range conn.Nodes() {
+					all.Go(func() { _ = node.Do(ctx, node.B().Ping().Build()).Error() })
+				}
+				all.Wait()
+				return nil, nil
+			})
+			return
 		}
 	}
 }

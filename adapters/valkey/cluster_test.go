@@ -6,13 +6,20 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	valkeygo "github.com/valkey-io/valkey-go"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/valkey/cacheserver"
 	"phonebill/adapters/valkey/valkeytest"
+	"phonebill/core/bill"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+	"phonebill/ports/portstest"
 )
 
 // onCluster is set in the environment of the run that has a cluster for a cache.
@@ -21,6 +28,8 @@ const onCluster = "PHONEBILL_TEST_ON_CLUSTER"
 // TestEverythingHoldsOnACluster runs every test of this package once more, in a process of its own, with three masters for a cache. What
 // the tests leave there must be as a cluster (and a full memory) wants it: each key has a namespace, a kind, a format version, a hash
 // tag and an end.
+//
+//nolint:paralleltest // two runs at a time are too much for a small machine
 func TestEverythingHoldsOnACluster(t *testing.T) {
 	if os.Getenv(onCluster) != "" {
 		t.Skip("this is the run on a cluster")
@@ -44,14 +53,61 @@ func TestEverythingHoldsOnACluster(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, keys, "nothing on %s", addr)
 		for _, key := range keys {
-			require.Regexp(t, `^test-[a-z0-9]{13}:(line|plans|session|flight|throttle):v\d+:\{[^{}]+\}(:[a-z]+(:\d{6})?)?$`, key)
+			require.Regexp(t, `^test-[a-z0-9]{13}:(line|plans|session|throttle):v\d+:\{[^{}]+\}$`, key)
 			kinds[strings.Split(key, ":")[1]] = true
 			ttl, err := raw.Do(t.Context(), raw.B().Pttl().Key(key).Build()).AsInt64()
 			require.NoError(t, err)
 			require.NotEqual(t, int64(-1), ttl, "%s never ends", key) // -2: it has just ended
 		}
 	}
-	require.Subset(t, kinds, map[string]bool{"line": true, "plans": true, "session": true, "flight": true})
+	require.Subset(t, kinds, map[string]bool{"line": true, "plans": true, "session": true})
+}
+
+// TestANodeInTroubleIsNoTroubleOfTheOthers stops one of three masters: the lines of the others stay warm, those of its own are answered by
+// the store.
+func TestANodeInTroubleIsNoTroubleOfTheOthers(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(onCluster) != "" {
+		t.Skip("it has a cluster of its own")
+	}
+	valkeytest.New(t)
+	cluster, err := cacheserver.StartCluster(t.Context(), cacheserver.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, cluster.Stop(context.Background())) })
+	c := &cache{logged: &logged{}, metrics: prometheus.NewRegistry(), vault: memory.Vault{}}
+	c.log = c.logged.logger()
+	c.Client, err = valkey.Open(t.Context(), valkey.Config{
+		Addr: cluster.Addrs()[0] + "," + cluster.Addrs()[1], Cluster: true, Password: personal.NewSecret(cluster.Password()), Metrics: c.metrics,
+		Patience: 500 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	plainBills, epochs := &memory.Bills{}, &memory.Epochs{}
+	bills := valkey.NewCachedBills(c.Client, plainBills, epochs, c.vault, &memory.Sealer[bill.Copy]{}, c.log)
+	const lines = 60
+	round := func() {
+		for n := range lines {
+			_, err := bills.Latest(t.Context(), portstest.Line(n), portstest.Month())
+			require.NoError(t, err)
+		}
+	}
+	for n := range lines {
+		told := bill.Copy{Version: id.ID{14: byte(n)}, Bill: portstest.Bill(portstest.Line(n)), AsOf: start}
+		require.NoError(t, plainBills.Put(t.Context(), told))
+	}
+	round()
+	round()
+	require.Equal(t, lines, c.count(t, "bill", "hit"))
+
+	require.NoError(t, cluster.StopNode(t.Context(), 2))
+	require.NoError(t, valkey.NewCachedEpochs(c.Client, epochs, c.vault, c.log).Raise(t.Context(), portstest.Line(0), time.Time{}))
+	for range 3 {
+		before := c.count(t, "bill", "hit")
+		round()
+		warm := c.count(t, "bill", "hit") - before
+		require.Greater(t, warm, lines/2, "two thirds of the lines lie elsewhere")
+		require.Less(t, warm, lines)
+	}
 }
 
 // TestSlots compares with what the cluster specification and a server say.

@@ -3,6 +3,7 @@ package valkey
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -163,7 +164,8 @@ func NewCachedEpochs(c *Client, next ports.Epochs, vault ports.Vault, log *slog.
 
 // Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it. Should the cache not be
 // reached, others may reach it and go on showing what it holds until they have pulled what was raised (Raises): the answer waits for that,
-// no longer than ctx, so that nobody who has been told of a change is then shown a value older than it (decision 11).
+// so that nobody who has been told of a change is then shown a value older than it (decision 11). When ctx ends before, the epoch is raised
+// all the same, but the answer is an error: it is not yet so everywhere.
 func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
 	if err := e.next.Raise(ctx, n, at); err != nil {
 		return err
@@ -175,9 +177,10 @@ func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) e
 	defer pulled.Stop()
 	select {
 	case <-pulled.C:
+		return nil
 	case <-ctx.Done():
+		return fmt.Errorf("valkey: raise epoch: %w", ctx.Err())
 	}
-	return nil
 }
 
 // Of asks next: the cache knows which copies are good, and of a line that nobody asks about not even that.

@@ -110,6 +110,9 @@ func (c *cache) count(t *testing.T, kind, result string) int {
 	families, err := c.metrics.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
+		if f.GetName() != "cache_calls_total" {
+			continue
+		}
 		for _, m := range f.GetMetric() {
 			if l := m.GetLabel(); l[0].GetValue() == kind && l[1].GetValue() == result {
 				return int(m.GetCounter().GetValue())

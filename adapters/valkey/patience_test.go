@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,7 +21,6 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/core/auth"
 	"phonebill/core/bill"
-	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/product"
 	"phonebill/core/throttle"
@@ -33,6 +33,25 @@ type sick struct {
 	refuse bool                                 // none is allowed
 	answer func(command []string) (text string) // what is answered; "" = nothing, ever
 	asked  atomic.Int64                         // commands after the handshake
+
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// client connects to it until the test is over.
+func (s *sick) client(t *testing.T) *valkey.Client {
+	t.Helper()
+	client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		client.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, conn := range s.open {
+			_ = conn.Close()
+		}
+	})
+	return client
 }
 
 func (s *sick) dial(ctx context.Context, _ string, d *net.Dialer) (net.Conn, error) {
@@ -48,6 +67,9 @@ func (s *sick) dial(ctx context.Context, _ string, d *net.Dialer) (net.Conn, err
 		}
 	}
 	here, there := net.Pipe()
+	s.mu.Lock()
+	s.open = append(s.open, there)
+	s.mu.Unlock()
 	go s.serve(there)
 	return here, nil
 }
@@ -94,8 +116,8 @@ func readCommand(in *bufio.Reader) ([]string, error) {
 	n, err := size()
 	words := make([]string, n)
 	for i := range words {
-		length := 0
-		if length, err = size(); err != nil {
+		length, err := size()
+		if err != nil {
 			return nil, err
 		}
 		word := make([]byte, length+2)
@@ -154,9 +176,7 @@ func TestASickCacheCostsLittleAndIsNoError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
-				require.NoError(t, err)
-				defer client.Close()
+				client := s.client(t)
 				for _, pause := range []time.Duration{0, 10 * time.Millisecond, rests + time.Millisecond, 3 * time.Second} {
 					time.Sleep(pause)
 					callEverything(t, client)
@@ -175,13 +195,12 @@ func callEverything(t *testing.T, client *valkey.Client) {
 		client, &memory.Customers{Epochs: epochs}, epochs, v, &memory.Sealer[product.CustomerCopy]{}, log)
 	plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, log)
 	sessions := valkey.NewCachedSessions(client, &memory.Sessions{}, v, log)
-	flights := valkey.NewFlights(client, v, log)
 	limits := valkey.NewThrottle(client, v, log)
 	sid := id.ID{15: 1}
 	for _, c := range []struct {
 		name      string
 		call      func() error
-		questions time.Duration // to the cache
+		questions int // to the cache
 	}{
 		{"put bill", func() error { return bills.Put(ctx, copyAt(1)) }, 1},
 		{"bill", func() error {
@@ -205,12 +224,10 @@ func callEverything(t *testing.T, client *valkey.Client) {
 			return err
 		}, 1},
 		{"throttle", func() error { limits.Take(ctx, "192.0.2.1", throttle.Logins(600), start); return nil }, 1},
-		{"take off", func() error { _, _ = flights.Begin(ctx, subject(), time.Minute); return nil }, 1},
-		{"land", func() error { _ = flights.Land(ctx, subject(), "x", freshness.Landing{}); return nil }, 1},
 	} {
 		began := time.Now()
 		require.NoError(t, c.call(), c.name)
-		require.Less(t, time.Since(began), c.questions*costs, c.name)
+		require.Less(t, time.Since(began), time.Duration(c.questions)*costs, c.name)
 	}
 	began := time.Now()
 	require.NoError(t, valkey.NewCachedEpochs(client, epochs, v, log).Raise(ctx, one(), start))
@@ -222,13 +239,11 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &sick{answer: healthyUntilAsked("")}
-		client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
-		require.NoError(t, err)
-		defer client.Close()
-		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
+		client := s.client(t)
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
 		begin := func() time.Duration {
 			began := time.Now()
-			_, err := flights.Begin(t.Context(), subject(), time.Minute)
+			_, err := plans.Latest(t.Context())
 			require.Error(t, err)
 			return time.Since(began)
 		}
@@ -255,6 +270,61 @@ func TestASlowCacheIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestWhoLeavesWhileTryingForAllLeavesItToTheNext: he has learnt nothing about the cache.
+func TestWhoLeavesWhileTryingForAllLeavesItToTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &sick{answer: healthyUntilAsked("")}
+		client := s.client(t)
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		begin := func(patience time.Duration) time.Duration {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			began := time.Now()
+			_, err := plans.Latest(ctx)
+			require.Error(t, err)
+			return time.Since(began)
+		}
+		begin(time.Minute)
+		time.Sleep(rests)
+		for range 3 {
+			require.Equal(t, time.Millisecond, begin(time.Millisecond))
+		}
+		require.Greater(t, begin(time.Minute), time.Millisecond)
+		require.Zero(t, begin(time.Minute))
+	})
+}
+
+// TestACacheThatIsSlowToLetInIsUsedAllTheSame: to connect anew takes longer than anybody's patience, so nobody who asks gets through to it;
+// the client does it beside.
+func TestACacheThatIsSlowToLetInIsUsedAllTheSame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var up atomic.Bool
+		s := &sick{answer: func(command []string) string {
+			switch {
+			case handshake(command):
+				time.Sleep(60 * time.Millisecond)
+				return "+OK\r\n"
+			case up.Load():
+				return "*5\r\n$4\r\nmine\r\n$1\r\n0\r\n$1\r\n0\r\n$0\r\n\r\n$0\r\n\r\n"
+			}
+			return hangUp
+		}}
+		client := s.client(t)
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		_, err := plans.Latest(t.Context())
+		require.Error(t, err)
+		up.Store(true)
+		tries := 0
+		for ; err != nil && tries < 10; tries++ {
+			time.Sleep(rests + time.Millisecond)
+			_, err = plans.Latest(t.Context())
+		}
+		require.NoError(t, err)
+	})
+}
+
 // TestWhoWaitsForAnothersConnectionKeepsHisPatience: a listener is connecting, which may take a second; a request does not wait for it.
 func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 	t.Parallel()
@@ -266,19 +336,17 @@ func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 			}
 			return healthyUntilAsked(hangUp)(command)
 		}}
-		client, err := valkey.Open(t.Context(), valkey.Config{Addr: "cache:6379", Mini: true}.Via(s.dial))
-		require.NoError(t, err)
-		defer client.Close()
+		client := s.client(t)
 		broken.Store(true)
-		flights := valkey.NewFlights(client, memory.Vault{}, slog.New(slog.DiscardHandler))
-		_, err = flights.Begin(t.Context(), subject(), time.Minute) // breaks the connection
+		plans := valkey.NewCachedPlans(client, &memory.Plans{}, &memory.Sealer[product.PlansCopy]{}, slog.New(slog.DiscardHandler))
+		_, err := plans.Latest(t.Context()) // breaks the connection
 		require.Error(t, err)
 		time.Sleep(rests)
 		pinged := make(chan error, 1)
 		go func() { pinged <- client.Ping(context.Background()) }() //nolint:usetesting // without an end of its own
 		synctest.Wait()
 		began := time.Now()
-		_, err = flights.Begin(t.Context(), subject(), time.Minute)
+		_, err = plans.Latest(t.Context())
 		require.Error(t, err)
 		require.Less(t, time.Since(began), costs)
 		require.Error(t, <-pinged)

@@ -89,7 +89,7 @@ func (p *Push) Push(ctx context.Context, ended ...auth.Revocation) {
 }
 
 func (p *Push) send(ctx context.Context, message string) error {
-	_, err := p.client.within(ctx, func(ctx context.Context, conn valkeygo.Client) (any, error) {
+	_, err := p.client.within(ctx, sending, func(ctx context.Context, conn valkeygo.Client) (any, error) {
 		return nil, conn.Do(ctx, conn.B().Publish().Channel(p.channel).Message(message).Build()).Error()
 	})
 	return err

@@ -86,12 +86,12 @@ func TestListenMendsItselfAndCatchesUp(t *testing.T) {
 	client := c.connect(t, func(cfg *valkey.Config) { cfg.Metrics = metrics })
 	e := listen(t, client, c, "s3cret")
 	e.awaitPulls(t, 1)
-	require.InDelta(t, 1, gauge(t, metrics), 0)
+	require.InDelta(t, 1, gauge(t, metrics, "revocation_push_listening"), 0)
 	speaker, err := valkey.NewPush(c.connect(t, direct), personal.NewSecret("s3cret"), c.log)
 	require.NoError(t, err)
 	for n := range int64(2) {
 		c.wire.cut()
-		require.Eventually(t, func() bool { return gauge(t, metrics) == 0 }, 20*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { return gauge(t, metrics, "revocation_push_listening") == 0 }, 20*time.Second, 5*time.Millisecond)
 		speaker.Push(t.Context(), over...) // nobody hears it
 		e.Push.Push(t.Context(), over...)  // nobody to send it to
 		c.wire.flow()
@@ -105,12 +105,12 @@ func TestListenMendsItselfAndCatchesUp(t *testing.T) {
 	require.Error(t, err, "one per registry")
 }
 
-func gauge(t *testing.T, metrics *prometheus.Registry) float64 {
+func gauge(t *testing.T, metrics *prometheus.Registry, name string) float64 {
 	t.Helper()
 	families, err := metrics.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
-		if f.GetName() == "revocation_push_listening" {
+		if f.GetName() == name {
 			return f.GetMetric()[0].GetGauge().GetValue()
 		}
 	}

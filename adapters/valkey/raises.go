@@ -3,7 +3,10 @@ package valkey
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"phonebill/ports"
 )
@@ -22,11 +25,19 @@ type Raises struct {
 	log    *slog.Logger
 	since  time.Time         // by the store's clock
 	told   map[string]string // epochs by key, as the last answer told them
+	pulled atomic.Int64      // Unix ns of the last good answer
 }
 
 // NewRaises begins with all that was raised while something could be cached.
 func NewRaises(c *Client, feed ports.RaisedEpochs, log *slog.Logger) *Raises {
-	return &Raises{client: c, feed: feed, log: log, since: time.Now().Add(-lineTTL() - time.Hour)}
+	r := &Raises{client: c, feed: feed, log: log, since: time.Now().Add(-lineTTL() - time.Hour)}
+	r.pulled.Store(time.Now().UnixNano())
+	if c.cfg.Metrics != nil {
+		_ = c.cfg.Metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{ // a second Raises of a client is not measured
+			Name: "cache_epochs_age_seconds", Help: "How long ago the raised epochs were last known completely; alert above 5.",
+		}, func() float64 { return time.Since(time.Unix(0, r.pulled.Load())).Seconds() }))
+	}
+	return r
 }
 
 // Step pulls once and tells the cache what is new. From the moment the answer is there this process believes the cache about a line no
@@ -46,6 +57,7 @@ func (r *Raises) Step(ctx context.Context) (int, error) {
 		}
 	}
 	r.told, r.since = told, asOf
+	r.pulled.Store(time.Now().UnixNano())
 	r.client.pay(ctx, r.log)
 	return 0, nil
 }

@@ -1,9 +1,7 @@
 package valkey_test
 
 import (
-	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/stretchr/testify/require"
@@ -57,38 +55,6 @@ func TestEpochsKeepTheContract(t *testing.T) {
 		t.Helper()
 		_, _, epochs, _ := open(t).lines()
 		return epochs
-	})
-}
-
-func TestFlightsKeepTheContract(t *testing.T) {
-	t.Parallel()
-	portstest.Flights(t, func(t *testing.T) (one, other ports.Flights, pass func(time.Duration)) {
-		t.Helper()
-		c := open(t)
-		return valkey.NewFlights(c.Client, c.vault, c.log), valkey.NewFlights(c.another(t), c.vault, c.log), wait
-	})
-}
-
-// wait lets time pass for a server, whose clock nobody can move.
-func wait(d time.Duration) { <-time.After(d) }
-
-func TestFlightsOnMiniredis(t *testing.T) {
-	t.Parallel()
-	portstest.Flights(t, func(t *testing.T) (one, other ports.Flights, pass func(time.Duration)) {
-		t.Helper()
-		mini, now := miniredis.RunT(t), start
-		mini.SetTime(now)
-		connect := func() ports.Flights {
-			c, err := valkey.Open(t.Context(), valkey.Config{Addr: mini.Addr(), Mini: true, Patience: time.Second})
-			require.NoError(t, err)
-			t.Cleanup(c.Close)
-			return valkey.NewFlights(c, memory.Vault{}, slog.New(slog.DiscardHandler))
-		}
-		return connect(), connect(), func(d time.Duration) {
-			now = now.Add(d)
-			mini.SetTime(now)
-			mini.FastForward(d)
-		}
 	})
 }
 

@@ -339,6 +339,10 @@ type failing struct{ ports.Bills }
 
 type downCustomers struct{ ports.Customers }
 
+func (downCustomers) Latest(context.Context, line.Number) (product.CustomerCopy, error) {
+	return product.CustomerCopy{}, errDown
+}
+
 func (downCustomers) Put(context.Context, product.CustomerCopy) error { return errDown }
 
 type downPlans struct{ ports.Plans }
@@ -347,9 +351,13 @@ func (downPlans) Put(context.Context, product.PlansCopy) error { return errDown 
 
 type downEpochs struct{ ports.Epochs }
 
+func (downEpochs) Of(context.Context, line.Number) (time.Time, error) { return time.Time{}, errDown }
+
 func (downEpochs) Raise(context.Context, line.Number, time.Time) error { return errDown }
 
 type downSessions struct{ ports.Sessions }
+
+func (downSessions) Get(context.Context, id.ID) (auth.Session, error) { return auth.Session{}, errDown }
 
 func (downSessions) Change(context.Context, id.ID, func(auth.Session) auth.Session) (auth.Session, error) {
 	return auth.Session{}, errDown
@@ -374,6 +382,49 @@ func TestStoreDown(t *testing.T) {
 	v, err := down.Version(t.Context(), one(), portstest.Month(), copyAt(1).Version)
 	require.NoError(t, err)
 	require.Equal(t, copyAt(1).Version, v.Version)
+}
+
+// TestWhatIsCachedIsAnsweredWhileTheStoresAreDown: reads prefer availability (decision 15).
+func TestWhatIsCachedIsAnsweredWhileTheStoresAreDown(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	ctx := t.Context()
+	customers := func(next ports.Customers, epochs ports.Epochs) ports.Customers {
+		return valkey.NewCachedCustomers(c.Client, next, epochs, c.vault, vault.Customers(c.vault), c.log)
+	}
+	plans := func(next ports.Plans) ports.Plans {
+		return valkey.NewCachedPlans(c.Client, next, vault.Plans(c.vault), c.log)
+	}
+	sessions := func(next ports.Sessions) ports.Sessions {
+		return valkey.NewCachedSessions(c.Client, next, c.vault, c.log)
+	}
+	told := product.CustomerCopy{Customer: portstest.Customer(one()), AsOf: start}
+	storedCustomers, storedPlans, storedSessions := &memory.Customers{}, &memory.Plans{}, &memory.Sessions{}
+	sid := id.ID{15: 1}
+	require.NoError(t, storedCustomers.Put(ctx, told))
+	require.NoError(t, storedPlans.Put(ctx, portstest.PlansCopies()[0]))
+	_, err := storedSessions.Create(ctx, auth.Session{ID: sid}, auth.DefaultSessions())
+	require.NoError(t, err)
+
+	_, err = customers(storedCustomers, downEpochs{}).Latest(ctx, one())
+	require.NoError(t, err, "the epoch is for the cache alone")
+	_, err = customers(downCustomers{}, downEpochs{}).Latest(ctx, one())
+	require.ErrorIs(t, err, errDown, "without the epoch nothing was kept")
+	_, err = customers(storedCustomers, &memory.Epochs{}).Latest(ctx, one())
+	require.NoError(t, err)
+	_, err = plans(storedPlans).Latest(ctx)
+	require.NoError(t, err)
+	_, err = sessions(storedSessions).Get(ctx, sid)
+	require.NoError(t, err)
+	for range 3 {
+		got, err := customers(downCustomers{}, downEpochs{}).Latest(ctx, one())
+		require.NoError(t, err)
+		require.Equal(t, told.Customer, got.Customer)
+		_, err = plans(downPlans{}).Latest(ctx)
+		require.NoError(t, err)
+		_, err = sessions(downSessions{}).Get(ctx, sid)
+		require.NoError(t, err)
+	}
 }
 
 func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
@@ -450,8 +501,12 @@ func TestOpenWithoutACache(t *testing.T) {
 	c.wire.flow()
 	require.Eventually(t, func() bool { return late.Ping(t.Context()) == nil && valkey.Owed(late) == 0 }, 10*time.Second, 10*time.Millisecond)
 
-	_, err = valkey.Open(t.Context(), valkey.Config{Addr: "nowhere"})
-	require.Error(t, err)
+	for _, bad := range []valkey.Config{
+		{Addr: "nowhere"}, {Addr: "one:1,two:2"}, {Addr: "one:1,two", Cluster: true}, {Addr: "one:1,", Cluster: true}, {},
+	} {
+		_, err = valkey.Open(t.Context(), bad)
+		require.Error(t, err, bad.Addr)
+	}
 }
 
 func TestMiniredisWillDo(t *testing.T) {
@@ -464,8 +519,8 @@ func TestMiniredisWillDo(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(client.Close)
 		require.NoError(t, client.Ping(t.Context()))
-		durable, v := &memory.Epochs{}, memory.Vault{}
-		return valkey.NewCachedBills(client, &memory.Bills{Epochs: durable}, durable, v, &memory.Sealer[bill.Copy]{}, slog.New(slog.DiscardHandler)),
-			valkey.NewCachedEpochs(client, durable, v, slog.New(slog.DiscardHandler))
+		durable, v, log := &memory.Epochs{}, memory.Vault{}, slog.New(slog.DiscardHandler)
+		return valkey.NewCachedBills(client, &memory.Bills{Epochs: durable}, durable, v, &memory.Sealer[bill.Copy]{}, log),
+			valkey.NewCachedEpochs(client, durable, v, log)
 	})
 }

@@ -1,15 +1,18 @@
--- A lease or a note that holds is left as it is; what has ended makes room for the caller's lease, failures in a row excepted. The clock is
--- the database's.
--- name: BeginFlight :one
+-- The clock of leases and notes is the database's.
+-- name: LiveFlight :one
+SELECT token, refusal, failures, at, extract(epoch FROM until - clock_timestamp())::double precision AS seconds_left
+FROM flights
+WHERE kind = @kind AND line_index = @line_index AND month = @month AND until > clock_timestamp();
+
+-- What has ended makes room, failures in a row excepted: they are known for a minute beyond the rest that they caused. No row: somebody was
+-- faster.
+-- name: TakeFlight :one
 INSERT INTO flights AS f (kind, line_index, month, token, until)
 VALUES (@kind, @line_index, @month, @token, clock_timestamp() + make_interval(secs => @lease_seconds::double precision))
-ON CONFLICT (kind, line_index, month) DO UPDATE SET
-    token = CASE WHEN f.until > clock_timestamp() THEN f.token ELSE excluded.token END,
-    refusal = CASE WHEN f.until > clock_timestamp() THEN f.refusal ELSE '' END,
-    failures = CASE WHEN f.until > clock_timestamp() - interval '1 minute' THEN f.failures ELSE 0 END,
-    at = f.at,
-    until = CASE WHEN f.until > clock_timestamp() THEN f.until ELSE excluded.until END
-RETURNING f.token, f.refusal, f.failures, f.at, extract(epoch FROM f.until - clock_timestamp())::double precision AS seconds_left;
+ON CONFLICT (kind, line_index, month) DO UPDATE SET token = excluded.token, until = excluded.until, refusal = '',
+    failures = CASE WHEN f.until > clock_timestamp() - interval '1 minute' THEN f.failures ELSE 0 END
+WHERE f.until <= clock_timestamp()
+RETURNING failures;
 
 -- name: EndFlight :exec
 DELETE FROM flights WHERE kind = @kind AND line_index = @line_index AND month = @month AND token = @token;

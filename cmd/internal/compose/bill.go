@@ -31,13 +31,14 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 
 	sealed := vault.Bills(at.keyring)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
-	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), epochs, at.keyring, sealed, p.Log)
+	kept := postgres.NewBills(at.pool, at.keyring, sealed, epochs)
+	bills := valkey.NewCachedBills(at.cache, kept, epochs, at.keyring, sealed, p.Log)
 	flights := p.flights(at, to.kosPool)
 	inquiries := &inquiry.Service{
-		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills,
+		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
 		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
-		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, c.KOS.Fresh, flights),
+		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())

@@ -70,12 +70,12 @@ func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {
 // epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
 func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
 	stored := postgres.NewEpochs(pool, v)
-	p.worker("epochs", valkey.PullEvery, p.seldomly(valkey.NewRaises(cache, stored, p.Log).Step))
+	p.worker("epochs", valkey.PullEvery, p.quietly(valkey.NewRaises(cache, stored, p.Log).Step))
 	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
 }
 
-// seldomly lets a step that runs often complain once in a while.
-func (p *parts) seldomly(step boot.Step) boot.Step {
+// quietly lets a step that runs often complain once in a while.
+func (p *parts) quietly(step boot.Step) boot.Step {
 	var complained time.Time
 	return func(ctx context.Context) (int, error) {
 		n, err := step(ctx)
@@ -107,11 +107,11 @@ func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
 	return &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
 }
 
-// flights are kept in the cache, and in the database while the cache is away.
+// flights are what keeps the instances from asking KOS the same at the same time.
 func (p *parts) flights(at stores, kos *pgxpool.Pool) ports.Flights {
-	second := postgres.NewFlights(kos, at.keyring, p.Now)
-	p.worker("flights", forgetting, func(ctx context.Context) (int, error) { return 0, second.Forget(ctx) })
-	return fetch.Fallback{First: valkey.NewFlights(at.cache, at.keyring, p.Log), Second: second}
+	flights := postgres.NewFlights(kos, at.keyring, p.Now)
+	p.worker("flights", forgetting, func(ctx context.Context) (int, error) { return 0, flights.Forget(ctx) })
+	return flights
 }
 
 // forgetting is how often flights that nobody will land are forgotten.

@@ -37,14 +37,14 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	}
 
 	customer, plans := vault.Customers(at.keyring), vault.Plans(at.keyring)
+	customers, lists := postgres.NewCustomers(to.kosPool, at.keyring, customer), postgres.NewPlans(to.kosPool, plans)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
 	flights := p.flights(at, to.kosPool)
 	waited := &facts.Service{
 		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
 		OfCustomers: c.KOS.Fresh.Customer, OfPlans: c.KOS.Fresh.Plans,
-		Customers: valkey.NewCachedCustomers(
-			at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), epochs, at.keyring, customer, p.Log),
-		Plans:         valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
+		Customers: valkey.NewCachedCustomers(at.cache, customers, epochs, at.keyring, customer, p.Log), KeptCustomers: customers,
+		Plans: valkey.NewCachedPlans(at.cache, lists, plans, p.Log), KeptPlans: lists,
 		FetchCustomer: fetcher[product.CustomerCopy](p, flights), FetchPlans: fetcher[product.PlansCopy](p, flights),
 	}
 	waited.Seen = p.warmCustomers(c.KOS.Prefetch, to, at, *waited, flights)
@@ -55,8 +55,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
 	changes := &change.Service{
 		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
-		Epochs: epochs,
-		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
+		Epochs: epochs, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
 	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())

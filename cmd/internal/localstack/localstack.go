@@ -32,8 +32,8 @@ type Stack struct {
 	broken  chan error
 }
 
-// Start brings everything up. DATABASE_URL (an admin's URL) and VALKEY_ADDR (with VALKEY_PASSWORD, VALKEY_CLUSTER) in env name servers of yours
-// to use instead. ctx limits the start only.
+// Start brings everything up. DATABASE_URL (an admin's URL) and VALKEY_ADDR (with VALKEY_PASSWORD, VALKEY_CLUSTER) in env name servers
+// of yours to use instead. ctx limits the start only.
 func Start(ctx context.Context, dir string, env boot.Env, log *slog.Logger) (*Stack, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)

@@ -42,6 +42,7 @@ type Service struct {
 	Renewing  ports.BillSource // the same in the lane of refreshes
 	Fetch     *fetch.Service[bill.Copy]
 	Bills     ports.Bills
+	Kept      ports.Bills // the same without a cache
 	Inquiries ports.Inquiries
 	Limits    Limits
 	Fresh     freshness.Limits // of bills
@@ -119,6 +120,7 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
 		Lane:    s.Lane, Patience: patience, Attempts: attempts,
 		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
+		Kept:   func(ctx context.Context) (bill.Copy, error) { return s.Kept.Latest(ctx, q.Line, q.Month) },
 		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {
 			return held.Limits(s.Fresh).Decide(held.AsOf, since, now, rnd)
 		},

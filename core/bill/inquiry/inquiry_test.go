@@ -166,7 +166,7 @@ func newWorld(t *testing.T) *world {
 	w.source.AddCustomer(product.Customer{Line: n}, &bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000})
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679")}, nil)
 	w.Service = &inquiry.Service{
-		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Seen: w.see,
+		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Kept: w.bills, Seen: w.see,
 		Fetch:     &fetch.Service[bill.Copy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 }},
 		Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },

@@ -23,6 +23,7 @@ type Question[V any] struct {
 	Attempts int           // calls of KOS at most
 
 	Latest func(ctx context.Context) (V, error)                            // the last good copy; any error counts as none
+	Kept   func(ctx context.Context) (V, error)                            // the same past any cache, for a last look before KOS is asked
 	Judge  func(held V, since, now time.Time, rnd float64) freshness.State // what it is worth
 	Ask    func(ctx context.Context) (V, error)                            // asks KOS once
 	Renew  func(ctx context.Context) (V, error)                            // the same in the lane of refreshes; nil = not before it is old
@@ -79,7 +80,11 @@ func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.Sta
 }
 
 func (s *Service[V]) look(ctx context.Context, q Question[V]) (V, freshness.State) {
-	held, err := q.Latest(ctx)
+	return s.judge(ctx, q, q.Latest)
+}
+
+func (s *Service[V]) judge(ctx context.Context, q Question[V], latest func(context.Context) (V, error)) (V, freshness.State) {
+	held, err := latest(ctx)
 	if err != nil {
 		return held, freshness.Gone
 	}

@@ -79,17 +79,19 @@ func (w *world) ask(ctx context.Context) (told, error) {
 	return t, nil
 }
 
+func (w *world) latest(context.Context) (told, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held == nil {
+		return told{}, fault.New(fault.ResourceNotFound)
+	}
+	return *w.held, nil
+}
+
 func (w *world) question() fetch.Question[told] {
 	return fetch.Question[told]{
 		Subject: freshness.Subject{Kind: freshness.Bills}, Lane: quota.Read, Patience: 3 * time.Second, Attempts: 3,
-		Latest: func(context.Context) (told, error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.held == nil {
-				return told{}, fault.New(fault.ResourceNotFound)
-			}
-			return *w.held, nil
-		},
+		Latest: w.latest, Kept: w.latest,
 		Judge: func(held told, since, now time.Time, rnd float64) freshness.State {
 			return w.limits.Decide(held.at, since, now, rnd)
 		},
@@ -434,14 +436,14 @@ func TestNobodyJoinsAnAnswerFromBeforeHisOwnChange(t *testing.T) {
 		w := newWorld(1)
 		var epoch time.Time
 		q := w.question()
-		latest := q.Latest
 		q.Latest = func(ctx context.Context) (told, error) {
-			held, err := latest(ctx)
+			held, err := w.latest(ctx)
 			if err == nil && held.at.Before(epoch) {
 				return told{}, fault.New(fault.ResourceNotFound)
 			}
 			return held, err
 		}
+		q.Kept = q.Latest
 		var all sync.WaitGroup
 		all.Go(func() {
 			got, err := w.processes[0].Get(t.Context(), q)
@@ -469,6 +471,7 @@ func TestAStoreAwayDoesNotUndoSingleFlight(t *testing.T) {
 		w := newWorld(1)
 		q := w.question()
 		q.Latest = func(context.Context) (told, error) { return told{}, errors.New("away") }
+		q.Kept = q.Latest
 		var all sync.WaitGroup
 		for range 100 {
 			all.Go(func() {
@@ -479,6 +482,22 @@ func TestAStoreAwayDoesNotUndoSingleFlight(t *testing.T) {
 		}
 		all.Wait()
 		require.Equal(t, 1, w.calls)
+	})
+}
+
+// TestACacheThatMissedTheNews: another process has brought a new copy, but the cache still shows the old one.
+func TestACacheThatMissedTheNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.hold(0)
+		old := told{at: time.Now().Add(-w.limits.Soft)}
+		q := w.question()
+		q.Latest = func(context.Context) (told, error) { return old, nil }
+		got, err := w.processes[0].Get(t.Context(), q)
+		require.NoError(t, err)
+		require.Equal(t, *w.held, got.Copy)
+		require.Zero(t, w.calls)
 	})
 }
 

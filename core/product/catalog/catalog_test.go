@@ -49,9 +49,11 @@ func newWorld(t *testing.T) *world {
 	}
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
+	customers, plans := &memory.Customers{}, &memory.Plans{}
 	w.Service = &catalog.Service{Facts: &facts.Service{
 		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
-		Customers: &memory.Customers{}, Plans: &memory.Plans{}, Now: clock, Patience: 3 * time.Second, Attempts: 1,
+		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
+		Now: clock, Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 	}}

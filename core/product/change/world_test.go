@@ -213,9 +213,11 @@ func newWorld(t require.TestingT) *world {
 // service is another process on the same stores.
 func (w *world) service() *change.Service {
 	least := func() float64 { return 0 }
+	customers, plans := &memory.Customers{Epochs: w.epochs}, &memory.Plans{}
 	known := facts.Service{
 		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
-		Customers: &memory.Customers{Epochs: w.epochs}, Plans: &memory.Plans{}, Now: time.Now,
+		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
+		Now:      time.Now,
 		Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},

@@ -29,7 +29,9 @@ type Service struct {
 	Lane          quota.Lane // of KOS
 	Renewing      KOS        // in the lane of refreshes
 	Customers     ports.Customers
+	KeptCustomers ports.Customers // the same without a cache
 	Plans         ports.Plans
+	KeptPlans     ports.Plans // the same without a cache
 	OfCustomers   freshness.Limits
 	OfPlans       freshness.Limits
 	FetchCustomer *fetch.Service[product.CustomerCopy]
@@ -72,6 +74,7 @@ func (s *Service) aboutCustomer(n line.Number, since time.Time) fetch.Question[p
 		Subject: freshness.Subject{Kind: freshness.Customers, Line: n}, Since: since,
 		Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
 		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
+		Kept:   func(ctx context.Context) (product.CustomerCopy, error) { return s.KeptCustomers.Latest(ctx, n) },
 		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
 			return s.OfCustomers.Decide(held.AsOf, since, now, rnd)
 		},
@@ -94,7 +97,7 @@ func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.P
 	}
 	got, err := s.FetchPlans.Get(ctx, fetch.Question[product.PlansCopy]{
 		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
-		Latest: s.Plans.Latest,
+		Latest: s.Plans.Latest, Kept: s.KeptPlans.Latest,
 		Judge: func(held product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
 			return within.Decide(held.AsOf, since, now, rnd)
 		},

@@ -10,55 +10,6 @@ import (
 	"time"
 )
 
-const beginFlight = `-- name: BeginFlight :one
-INSERT INTO flights AS f (kind, line_index, month, token, until)
-VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5::double precision))
-ON CONFLICT (kind, line_index, month) DO UPDATE SET
-    token = CASE WHEN f.until > clock_timestamp() THEN f.token ELSE excluded.token END,
-    refusal = CASE WHEN f.until > clock_timestamp() THEN f.refusal ELSE '' END,
-    failures = CASE WHEN f.until > clock_timestamp() - interval '1 minute' THEN f.failures ELSE 0 END,
-    at = f.at,
-    until = CASE WHEN f.until > clock_timestamp() THEN f.until ELSE excluded.until END
-RETURNING f.token, f.refusal, f.failures, f.at, extract(epoch FROM f.until - clock_timestamp())::double precision AS seconds_left
-`
-
-type BeginFlightParams struct {
-	Kind         string
-	LineIndex    []byte
-	Month        string
-	Token        string
-	LeaseSeconds float64
-}
-
-type BeginFlightRow struct {
-	Token       string
-	Refusal     string
-	Failures    int64
-	At          time.Time
-	SecondsLeft float64
-}
-
-// A lease or a note that holds is left as it is; what has ended makes room for the caller's lease, failures in a row excepted. The clock is
-// the database's.
-func (q *Queries) BeginFlight(ctx context.Context, arg BeginFlightParams) (BeginFlightRow, error) {
-	row := q.db.QueryRow(ctx, beginFlight,
-		arg.Kind,
-		arg.LineIndex,
-		arg.Month,
-		arg.Token,
-		arg.LeaseSeconds,
-	)
-	var i BeginFlightRow
-	err := row.Scan(
-		&i.Token,
-		&i.Refusal,
-		&i.Failures,
-		&i.At,
-		&i.SecondsLeft,
-	)
-	return i, err
-}
-
 const endFlight = `-- name: EndFlight :exec
 DELETE FROM flights WHERE kind = $1 AND line_index = $2 AND month = $3 AND token = $4
 `
@@ -87,6 +38,40 @@ DELETE FROM flights WHERE until < clock_timestamp() - interval '10 minutes'
 func (q *Queries) ForgetFlights(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, forgetFlights)
 	return err
+}
+
+const liveFlight = `-- name: LiveFlight :one
+SELECT token, refusal, failures, at, extract(epoch FROM until - clock_timestamp())::double precision AS seconds_left
+FROM flights
+WHERE kind = $1 AND line_index = $2 AND month = $3 AND until > clock_timestamp()
+`
+
+type LiveFlightParams struct {
+	Kind      string
+	LineIndex []byte
+	Month     string
+}
+
+type LiveFlightRow struct {
+	Token       string
+	Refusal     string
+	Failures    int64
+	At          time.Time
+	SecondsLeft float64
+}
+
+// The clock of leases and notes is the database's.
+func (q *Queries) LiveFlight(ctx context.Context, arg LiveFlightParams) (LiveFlightRow, error) {
+	row := q.db.QueryRow(ctx, liveFlight, arg.Kind, arg.LineIndex, arg.Month)
+	var i LiveFlightRow
+	err := row.Scan(
+		&i.Token,
+		&i.Refusal,
+		&i.Failures,
+		&i.At,
+		&i.SecondsLeft,
+	)
+	return i, err
 }
 
 const noteFlight = `-- name: NoteFlight :exec
@@ -118,4 +103,36 @@ func (q *Queries) NoteFlight(ctx context.Context, arg NoteFlightParams) error {
 		arg.Token,
 	)
 	return err
+}
+
+const takeFlight = `-- name: TakeFlight :one
+INSERT INTO flights AS f (kind, line_index, month, token, until)
+VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5::double precision))
+ON CONFLICT (kind, line_index, month) DO UPDATE SET token = excluded.token, until = excluded.until, refusal = '',
+    failures = CASE WHEN f.until > clock_timestamp() - interval '1 minute' THEN f.failures ELSE 0 END
+WHERE f.until <= clock_timestamp()
+RETURNING failures
+`
+
+type TakeFlightParams struct {
+	Kind         string
+	LineIndex    []byte
+	Month        string
+	Token        string
+	LeaseSeconds float64
+}
+
+// What has ended makes room, failures in a row excepted: they are known for a minute beyond the rest that they caused. No row: somebody was
+// faster.
+func (q *Queries) TakeFlight(ctx context.Context, arg TakeFlightParams) (int64, error) {
+	row := q.db.QueryRow(ctx, takeFlight,
+		arg.Kind,
+		arg.LineIndex,
+		arg.Month,
+		arg.Token,
+		arg.LeaseSeconds,
+	)
+	var failures int64
+	err := row.Scan(&failures)
+	return failures, err
 }
