@@ -31,6 +31,9 @@ type Outbox[T any] interface {
 
 // Publisher tells the MVNO AP server. A message bus fits here later (decision 22): Item.Line is the session key.
 type Publisher[T any] interface {
-	// Publish makes one attempt and says what came of it; it never errs otherwise.
+	// Ready answers how many of n attempts may be made now; 0 while the receiver is left alone because it did not answer. Who asks before
+	// he claims items claims none in vain.
+	Ready(n int) int
+	// Publish makes one attempt and says what came of it; it never errs otherwise. Held means that none was made.
 	Publish(ctx context.Context, item delivery.Item[T]) delivery.Attempt
 }

@@ -1,6 +1,7 @@
 package kos
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,25 +11,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 
+	"phonebill/core/alert"
 	"phonebill/core/line"
+	"phonebill/core/operations"
+	"phonebill/ports"
 )
-
-// BreakerPolicy says when a breaker opens and closes (product.md); it holds for each operation on its own.
-type BreakerPolicy struct {
-	Failures  uint32        // consecutive ones that open it
-	Open      time.Duration // how long nothing passes; then it is half-open
-	Successes uint32        // consecutive ones that close it; as many calls may be out while it is half-open
-}
-
-// DefaultBreakers is 5 failures, 30 s, 3 successes.
-func DefaultBreakers() BreakerPolicy {
-	return BreakerPolicy{Failures: 5, Open: 30 * time.Second, Successes: 3}
-}
 
 // Breakers holds one breaker per KOS operation. Clients that share them share what they learn. They are safe for concurrent use.
 type Breakers struct {
-	policy BreakerPolicy
 	log    *slog.Logger
+	alerts ports.Alerts
 	state  *prometheus.GaugeVec
 	all    map[Operation]*breaker
 }
@@ -40,16 +32,16 @@ var (
 )
 
 // NewBreakers answers closed breakers. registerer may be nil. A registerer that refuses costs the metric, not the service.
-func NewBreakers(policy BreakerPolicy, log *slog.Logger, registerer prometheus.Registerer) *Breakers {
+func NewBreakers(policies BreakerPolicies, log *slog.Logger, alerts ports.Alerts, registerer prometheus.Registerer) *Breakers {
 	gauge, err := register(registerer, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "kos_breaker_state", Help: "0 closed, 1 half-open, 2 open.",
 	}, []string{"operation"}))
 	if err != nil {
 		log.Warn("the breakers' state is not exported", slog.Any("error", err))
 	}
-	b := &Breakers{policy: policy, log: log, state: gauge, all: map[Operation]*breaker{}}
-	for _, op := range operations() {
-		b.all[op] = b.breaker(op)
+	b := &Breakers{log: log, alerts: alerts, state: gauge, all: map[Operation]*breaker{}}
+	for _, op := range used() {
+		b.all[op] = b.breaker(op, policies.of(op))
 	}
 	return b
 }
@@ -62,37 +54,93 @@ type breaker struct {
 	mu       sync.Mutex // held while an outcome is reported, so that streak and gobreaker count the same
 	first    line.Number
 	everyone bool // the failures in a row come from two lines, or concern everybody
+	failures int  // in a row, whatever the breaker made of them
 
-	opened sync.Mutex
+	turned sync.Mutex
+	since  time.Time // of the state
 	until  time.Time // end of the open period
 }
 
-func (b *Breakers) breaker(op Operation) *breaker {
-	out := &breaker{}
+func (b *Breakers) breaker(op Operation, policy BreakerPolicy) *breaker {
+	out := &breaker{since: time.Now().UTC()}
 	b.state.WithLabelValues(string(op)).Set(float64(gobreaker.StateClosed))
 	out.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: string(op), MaxRequests: b.policy.Successes, Timeout: b.policy.Open,
+		Name: string(op), MaxRequests: policy.Successes, Timeout: policy.Open,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.ConsecutiveFailures >= b.policy.Failures && out.everyone // called from report, which holds mu
+			return c.ConsecutiveFailures >= policy.Failures && out.everyone // called from report, which holds mu
 		},
 		IsExcluded: func(err error) bool { return errors.Is(err, errIgnored) },
 		OnStateChange: func(name string, from, to gobreaker.State) {
-			if to == gobreaker.StateOpen {
-				out.opened.Lock()
-				out.until = time.Now().Add(b.policy.Open) // gobreaker's clock is the machine's
-				out.opened.Unlock()
-			}
-			b.state.WithLabelValues(name).Set(float64(to))
-			b.log.Warn("kos breaker", slog.String("operation", name), slog.String("from", from.String()), slog.String("to", to.String()))
+			out.turn(to, policy.Open)
+			b.tell(name, from, to)
 		},
 	})
+	return out
+}
+
+// turn remembers when the state changed. gobreaker's clock is the machine's.
+func (b *breaker) turn(to gobreaker.State, open time.Duration) {
+	b.turned.Lock()
+	defer b.turned.Unlock()
+	b.since = time.Now().UTC()
+	if to == gobreaker.StateOpen {
+		b.until = b.since.Add(open)
+	}
+}
+
+// tell exports, logs and, when a person must hear of it, alerts. A failed probe is no news.
+func (b *Breakers) tell(name string, from, to gobreaker.State) {
+	b.state.WithLabelValues(name).Set(float64(to))
+	b.log.Warn("kos breaker", slog.String("operation", name), slog.String("from", from.String()), slog.String("to", to.String()))
+	switch {
+	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
+		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerOpened, Subject: name, Note: "KOS is not asked for a while"})
+	case to == gobreaker.StateClosed:
+		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: name, Note: "KOS is asked again"})
+	}
+}
+
+// stateOf names gobreaker's state as operators see it.
+func stateOf(s gobreaker.State) operations.BreakerState {
+	switch s {
+	case gobreaker.StateClosed:
+		return operations.Closed
+	case gobreaker.StateHalfOpen:
+		return operations.HalfOpen
+	case gobreaker.StateOpen:
+		return operations.Open
+	default:
+		return operations.Open
+	}
+}
+
+// States tells how the breakers are, one per operation and always in the same order.
+func (b *Breakers) States() []operations.Breaker {
+	out := make([]operations.Breaker, 0, len(b.all))
+	for _, op := range used() {
+		out = append(out, b.all[op].told(string(op)))
+	}
+	return out
+}
+
+func (b *breaker) told(name string) operations.Breaker {
+	state := stateOf(b.two.State()) // first: it may turn an open breaker half-open
+	b.mu.Lock()
+	failures := b.failures
+	b.mu.Unlock()
+	b.turned.Lock()
+	defer b.turned.Unlock()
+	out := operations.Breaker{Name: name, State: state, Failures: failures, Since: b.since}
+	if state == operations.Open {
+		out.RetryAt = b.until
+	}
 	return out
 }
 
 // halfOpen lists the operations that wait for a probe.
 func (b *Breakers) halfOpen() []Operation {
 	var found []Operation
-	for _, op := range operations() {
+	for _, op := range used() {
 		if b.all[op].two.State() == gobreaker.StateHalfOpen {
 			found = append(found, op)
 		}
@@ -103,19 +151,29 @@ func (b *Breakers) halfOpen() []Operation {
 // probing is when to come back while the breaker lets only a few calls pass.
 const probing = time.Second
 
-// allow answers the function that takes the outcome, or how long to stay away and why.
-func (b *Breakers) allow(op Operation) (report func(outcome, line.Number), wait time.Duration, err error) {
+// pass is leave to make a call.
+type pass struct {
+	state  operations.BreakerState        // in which it was given
+	report func(o outcome, n line.Number) // to be called once, with what came of it
+}
+
+// allow answers a pass, or how long to stay away and why.
+func (b *Breakers) allow(op Operation) (p pass, wait time.Duration, err error) {
 	br := b.all[op]
+	state := operations.HalfOpen // also for a breaker that turns half-open just now
+	if br.two.State() == gobreaker.StateClosed {
+		state = operations.Closed
+	}
 	done, err := br.two.Allow()
 	if errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return nil, probing, fmt.Errorf("%w: %w", errBreaker, err)
+		return pass{}, probing, fmt.Errorf("%w: %w", errBreaker, err)
 	}
 	if err != nil {
-		br.opened.Lock()
-		defer br.opened.Unlock()
-		return nil, max(probing, time.Until(br.until)), fmt.Errorf("%w: %w", errBreaker, err)
+		br.turned.Lock()
+		defer br.turned.Unlock()
+		return pass{}, max(probing, time.Until(br.until)), fmt.Errorf("%w: %w", errBreaker, err)
 	}
-	return func(o outcome, n line.Number) { br.report(done, o, n) }, 0, nil
+	return pass{state, func(o outcome, n line.Number) { br.report(done, o, n) }}, 0, nil
 }
 
 func (b *breaker) report(done func(error), o outcome, n line.Number) {
@@ -123,13 +181,14 @@ func (b *breaker) report(done func(error), o outcome, n line.Number) {
 	defer b.mu.Unlock()
 	switch o.verdict.effect() {
 	case succeeds:
-		b.first, b.everyone = line.Number{}, false
+		b.first, b.everyone, b.failures = line.Number{}, false, 0
 		done(nil)
 	case fails:
 		if b.first.IsZero() {
 			b.first = n
 		}
 		b.everyone = b.everyone || o.connection || n.IsZero() || n != b.first
+		b.failures++
 		done(errTrouble)
 	case ignored:
 		done(errIgnored)

@@ -13,6 +13,7 @@ import (
 
 	"phonebill/adapters/kos"
 	"phonebill/adapters/kos/kossim"
+	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/product"
 	"phonebill/core/quota"
@@ -21,7 +22,7 @@ import (
 
 func TestDefaultsAreThoseOfTheProduct(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, kos.BreakerPolicy{Failures: 5, Open: 30 * time.Second, Successes: 3}, kos.DefaultBreakers())
+	require.Equal(t, kos.BreakerPolicy{Failures: 5, Open: 30 * time.Second, Successes: 3}, kos.DefaultBreaker())
 }
 
 var twoLines = []string{"01012345678", "01087654321"}
@@ -213,11 +214,11 @@ func TestSharedRegistererSharesMetrics(t *testing.T) {
 
 	other := prometheus.NewRegistry()
 	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "kos_calls_total", Help: "somebody else's"}))
-	_, err := kos.New(kos.Config{URL: "http://kos.test"}, kos.Deps{Metrics: other})
+	_, err := kos.New(kos.Config{URL: "http://kos.test", Keys: keys(t, token)}, kos.Deps{Metrics: other})
 	require.Error(t, err)
 	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "kos_breaker_state", Help: "somebody else's"}))
 	log := &logged{}
-	require.NotNil(t, kos.NewBreakers(kos.DefaultBreakers(), slog.New(slog.NewTextHandler(log, nil)), other))
+	require.NotNil(t, kos.NewBreakers(nil, slog.New(slog.NewTextHandler(log, nil)), &memory.Alerts{}, other))
 	require.Contains(t, log.String(), "not exported")
 }
 

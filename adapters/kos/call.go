@@ -1,6 +1,7 @@
 package kos
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,12 +9,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strconv"
+	"strings"
 	"time"
 
+	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/operations"
+	"phonebill/core/personal"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -29,8 +35,8 @@ const (
 	productChangeStatus Operation = "product.change.status"
 )
 
-// operations are those that we use; each has a breaker of its own.
-func operations() []Operation {
+// used are the operations that we use; each has a breaker of its own.
+func used() []Operation {
 	return []Operation{billInquiry, customerGet, productsList, productChange, productChangeStatus}
 }
 
@@ -62,15 +68,25 @@ type question struct {
 	read      func(body []byte) error
 }
 
-// call takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
-// a refused quota says nothing about KOS.
+// call asks, and a reading question once more when KOS refused our key unread and there is another key. That takes quota as any call does
+// and counts as an attempt of its own. A change is not repeated here: its order decides (it was not sent, in effect).
 func (c *Client) call(ctx context.Context, q question) outcome {
-	done, wait, err := c.deps.Breakers.allow(q.operation)
+	out := c.once(ctx, q)
+	if out.verdict != unknownKey || !out.otherKey || q.operation == productChange {
+		return out
+	}
+	return c.once(ports.WithAttempt(ctx, ports.AttemptOf(ctx)+1), q)
+}
+
+// once takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
+// a refused quota says nothing about KOS.
+func (c *Client) once(ctx context.Context, q question) outcome {
+	let, wait, err := c.deps.Breakers.allow(q.operation)
 	if err != nil {
 		return c.told(ctx, q, outcome{verdict: breakerOpen, retryAfter: wait, cause: err})
 	}
 	out := outcome{verdict: broken} // should the code below panic, the breaker hears of a failure
-	defer func() { done(out, q.line) }()
+	defer func() { let.report(out, q.line) }()
 	waiting, cancel := context.WithTimeout(ctx, maxCall)
 	defer cancel()
 	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line)
@@ -83,21 +99,22 @@ func (c *Client) call(ctx context.Context, q question) outcome {
 		return out
 	}
 	defer over()
-	out = c.ask(ctx, q)
+	out = c.ask(ctx, q, let.state)
 	return out
 }
 
 // ask makes the one request, judges it and writes it to the call log.
-func (c *Client) ask(ctx context.Context, q question) outcome {
+func (c *Client) ask(ctx context.Context, q question, breaker operations.BreakerState) outcome {
 	if err := ctx.Err(); err != nil {
 		return c.told(ctx, q, outcome{verdict: gaveUp, cause: err})
 	}
 	limited, cancel := context.WithTimeout(ctx, maxCall)
 	defer cancel()
-	c.dress(limited, q.http)
+	key := c.keys.key()
+	dress(limited, q.http, key)
 	entry := audit.Call{
 		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: q.request,
-		AskedAt: c.deps.Now(), Request: sent(q.http),
+		AskedAt: c.deps.Now(), Attempt: ports.AttemptOf(ctx), Breaker: string(breaker), Request: sent(q.http),
 	}
 	x := c.exchange(limited, q.http)
 	var out outcome
@@ -105,6 +122,9 @@ func (c *Client) ask(ctx context.Context, q question) outcome {
 		out = failed(limited, x.connected, x.err)
 	} else {
 		out = judge(x, q.operation, q.read)
+	}
+	if out.verdict == unknownKey {
+		out.otherKey = c.keys.refused(key)
 	}
 	entry.AnsweredAt, entry.HTTPStatus, entry.Answer = c.deps.Now(), x.status, x.body
 	entry.Result = out.label()
@@ -121,6 +141,7 @@ func (c *Client) record(ctx context.Context, entry audit.Call) {
 		c.metrics.unlogged.Inc()
 		c.deps.Logger.ErrorContext(ctx, "the call log cannot be written", slog.String("operation", entry.Operation),
 			slog.String("result", entry.Result), slog.Any("error", err))
+		c.alert(ctx, alert.CallUnlogged, entry.Operation, "a call that was made is not in the call log: "+entry.Result)
 	}
 }
 
@@ -129,16 +150,44 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	c.metrics.calls.WithLabelValues(string(q.operation), out.label()).Inc()
 	switch out.verdict {
 	case ourFault:
-		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug or a credential of ours",
+		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug of ours",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
+		c.alert(ctx, alert.Refused, string(q.operation), "KOS does not understand our request: "+out.label())
+	case unknownKey:
+		c.deps.Logger.ErrorContext(ctx, "kos refuses our credential", slog.String("operation", string(q.operation)),
+			slog.Bool("anotherOneIsTried", out.otherKey), slog.Any("error", out.cause))
+		c.alert(ctx, alert.Refused, string(q.operation), "KOS does not know our credential; "+nextKey(out.otherKey))
 	case overQuota:
 		c.overspent(ctx, out)
+		c.alert(ctx, alert.OverQuota, string(q.operation), "KOS counts more calls than we do; the budget shrinks for a while")
 	case malformed:
 		c.deps.Logger.WarnContext(ctx, "kos answered something that is not meant to be",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
 	case answered, business, unsupported, broken, noAnswer, left, noConnection, gaveUp, quotaUsedUp, breakerOpen:
 	}
+	if out.label() == unknownCode {
+		c.deps.Logger.WarnContext(ctx, "kos answered a result code that kos.md does not know",
+			slog.String("operation", string(q.operation)), slog.String("code", printable(out.code)))
+		c.alert(ctx, alert.UnknownCode, string(q.operation), "result code "+printable(out.code))
+	}
 	return out
+}
+
+func nextKey(other bool) string {
+	if other {
+		return "another one is used from now on"
+	}
+	return "there is no other one"
+}
+
+// printable is as much of a code that KOS made up as fits on a line.
+func printable(code string) string {
+	const enough = 8 // a line number is longer
+	return strings.Trim(strconv.QuoteToASCII(code[:min(len(code), enough)]), `"`)
+}
+
+func (c *Client) alert(ctx context.Context, kind alert.Kind, subject, note string) {
+	c.deps.Alerts.Raise(ctx, alert.Alert{Kind: kind, Subject: subject, Note: note})
 }
 
 // overspent shrinks the budget of all instances: KOS counts otherwise than we do.
@@ -152,9 +201,10 @@ func (c *Client) overspent(ctx context.Context, out outcome) {
 	}
 }
 
-// dress adds credential and trace. An Idempotency-Key is never sent: net/http would repeat the request by itself.
-func (c *Client) dress(ctx context.Context, r *http.Request) {
-	r.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+// dress adds credential and trace, and gives a request that was sent before its body back. An Idempotency-Key is never sent: net/http
+// would repeat the request by itself.
+func dress(ctx context.Context, r *http.Request, key personal.Secret) {
+	r.Header.Set("Authorization", "Bearer "+key.Reveal())
 	r.Header.Set("Accept", "application/json")
 	trace := ports.TraceOf(ctx)
 	if trace.RequestID != "" {
@@ -163,8 +213,9 @@ func (c *Client) dress(ctx context.Context, r *http.Request) {
 	if parent := trace.Traceparent(); parent != "" {
 		r.Header.Set("Traceparent", parent)
 	}
-	if r.Body == nil {
-		r.Body = empty{}
+	r.Body = empty{}
+	if r.GetBody != nil {
+		r.Body = io.NopCloser(bytes.NewReader(sent(r)))
 	}
 }
 

@@ -41,7 +41,8 @@ const (
 	business                    // KOS's own no
 	unsupported                 // this KOS lacks the operation (HTTP 404)
 	overQuota                   // KOS says that we asked too much
-	ourFault                    // KOS does not understand or not know us: a bug or a credential of ours
+	ourFault                    // KOS does not understand us: a bug of ours
+	unknownKey                  // KOS does not know us by this key (401, 403): it did not look at the question
 	broken                      // KOS failed, or the connection broke after it was made
 	malformed                   // KOS answered nonsense
 	noAnswer                    // asked, but our time ran out
@@ -62,6 +63,8 @@ func (v verdict) result() string {
 	switch v {
 	case answered:
 		return codeOK
+	case unknownKey:
+		return "REFUSED"
 	case business, unsupported, overQuota, ourFault, broken:
 		return "BROKEN"
 	case malformed:
@@ -96,7 +99,7 @@ func (v verdict) effect() effect {
 		return succeeds
 	case broken, malformed, noAnswer, noConnection:
 		return fails
-	case overQuota, ourFault, left, gaveUp, quotaUsedUp, breakerOpen:
+	case overQuota, ourFault, unknownKey, left, gaveUp, quotaUsedUp, breakerOpen:
 		return ignored
 	default:
 		return fails
@@ -110,6 +113,7 @@ type outcome struct {
 	retryAfter time.Duration // 0 = no idea
 	cause      error         // never holds personal data
 	connection bool          // the connection itself failed, whatever the line
+	otherKey   bool          // unknownKey: there is another key to ask with
 }
 
 // codes is the exhaustive table of kos.md; a code that is not in it is broken.
@@ -146,7 +150,7 @@ func judge(x exchange, operation Operation, read func(body []byte) error) outcom
 	case x.status == http.StatusTooManyRequests:
 		return outcome{verdict: overQuota, code: code, retryAfter: wait}
 	case x.status == http.StatusUnauthorized, x.status == http.StatusForbidden:
-		return outcome{verdict: ourFault, code: code, cause: fmt.Errorf("kos: HTTP %d", x.status)}
+		return outcome{verdict: unknownKey, cause: fmt.Errorf("kos: HTTP %d", x.status)}
 	case x.status == http.StatusNotFound && operation == productChangeStatus:
 		return outcome{verdict: unsupported, code: code}
 	case err != nil:
@@ -230,20 +234,23 @@ func (o outcome) readError() error {
 		return unavailable.Because(errors.Join(ports.ErrNoAnswer, o.cause))
 	case noConnection, gaveUp, quotaUsedUp, breakerOpen:
 		return unavailable.Because(errors.Join(ports.ErrNotAsked, o.cause))
-	case unsupported, overQuota, ourFault, broken, malformed:
+	case unsupported, overQuota, ourFault, unknownKey, broken, malformed:
 		return unavailable.Because(errors.Join(fmt.Errorf("kos: %s", o.label()), o.cause))
 	default:
 		return unavailable.Because(o.cause)
 	}
 }
 
-// label names the outcome in logs and metrics; codes that kos.md does not know share one name, so that the set stays small.
+// unknownCode stands for all codes that kos.md does not know, so that the set of labels stays small.
+const unknownCode = "UNKNOWN_CODE"
+
+// label names the outcome in logs and metrics.
 func (o outcome) label() string {
 	if o.code == "" || o.verdict == malformed {
 		return o.verdict.result()
 	}
 	if _, known := codes[o.code]; !known {
-		return "UNKNOWN_CODE"
+		return unknownCode
 	}
 	return o.code
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,8 +48,37 @@ func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 	if b.Total, err = total(d, b); err != nil {
 		return bill.Bill{}, err
 	}
+	if err = plausible(b); err != nil {
+		return bill.Bill{}, err
+	}
 	return b, nil
 }
+
+// mostWon is more than anybody is charged. Within it no sum of a bill's amounts overflows: an answer has room for some ten thousand.
+const mostWon money.Won = 1_000_000_000_000
+
+// plausible refuses what cannot be meant: amounts beyond all measure, fees that would be paid to the customer, discounts that would be
+// added. Charges and the total may be negative: corrections and credits are.
+func plausible(b bill.Bill) error {
+	signed, unsigned := []money.Won{b.Total}, []money.Won{b.TerminationFee, b.DeviceInstallment}
+	for _, c := range b.Charges {
+		signed = append(signed, c.Amount)
+	}
+	for _, d := range b.Discounts {
+		unsigned = append(unsigned, d.Amount)
+	}
+	if b.DeviceInstallmentMonthly != nil {
+		unsigned = append(unsigned, *b.DeviceInstallmentMonthly)
+	}
+	beyond := func(w money.Won) bool { return w < -mostWon || w > mostWon }
+	if slices.ContainsFunc(signed, beyond) || slices.ContainsFunc(unsigned, implausible) {
+		return unusable("amount that cannot be meant")
+	}
+	return nil
+}
+
+// implausible tells of an amount that is never negative.
+func implausible(w money.Won) bool { return w < 0 || w > mostWon }
 
 // total is what KOS states; where it states none, kos.yaml says how it comes about. Without charges either it would be invented.
 func total(d *kosgen.Bill, b bill.Bill) (money.Won, error) {
@@ -240,6 +270,9 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 		c.Contract = product.Contract{
 			Date: date(t.ContractStart), TermEnd: date(t.ContractEnd), EarlyTerminationFee: won(t.EarlyTerminationFee),
 		}
+		if implausible(c.Contract.EarlyTerminationFee) {
+			return product.Customer{}, unusable("fee that cannot be meant")
+		}
 	}
 	return c, nil
 }
@@ -265,6 +298,9 @@ func readPlans(body []byte) ([]product.Plan, error) {
 	for i, p := range in.Data.Products {
 		if p.ProductCode == "" || p.ProductName == "" || p.OperatorCode == "" || fees.Data.Products[i].MonthlyFee == nil {
 			return nil, unusable("plan without code, name, operator or fee")
+		}
+		if implausible(money.Won(p.MonthlyFee)) {
+			return nil, unusable("fee that cannot be meant")
 		}
 		out[i] = product.Plan{
 			Code: p.ProductCode, Name: p.ProductName, MonthlyFee: money.Won(p.MonthlyFee), DataAllowance: text(p.DataAllowance),

@@ -134,6 +134,102 @@ func TestEveryVerdictHasItsPlace(t *testing.T) {
 	require.Error(t, outcome{verdict: breakerOpen + 1}.readError())
 }
 
+// grown are answers that fuzzing starts from: one of each reader, and what is wrong with others.
+func grown(f *testing.F) {
+	f.Helper()
+	for _, seed := range []string{
+		`{"resultCode":"0000","data":{` + november + `,"charge":1}}`,
+		`{"resultCode":"0000","data":{` + november + `,"charges":[{"name":"월정액","amount":59000}],"discountInfo":"가족할인 10000원",
+			"usage":{"voice":"4시간 10분","sms":"3건","data":"23.5GB"},"billingPaymentInfo":{"paymentStatus":"연체","dueDate":"20261225"}}}`,
+		`{"resultCode":"0000","data":{` + november + `,"charges":[{"name":"a","amount":-9223372036854775808}],"discountInfo":[]}}`,
+		`{"resultCode":"0000","data":{"customerId":"C","customerName":"홍","operatorCode":"O","lineStatus":"ACTIVE","currentProduct":
+			{"productCode":"P"},"scheduledProduct":{"productCode":"Q","effectiveDate":"20261201"},"contract":{"contractEnd":"20270228"}}}`,
+		`{"resultCode":"0000","data":{"products":[{"productCode":"P","productName":"N","operatorCode":"O","monthlyFee":1,"status":"ACTIVE"}]}}`,
+		`{"resultCode":"0000","data":{"products":[{"productCode":"P","productName":"N","operatorCode":"O","monthlyFee":null},null]}}`,
+		`{"resultCode":"0000","data":{"transactionId":"T","newProductCode":"P","kosOrderNumber":"K","processResult":"정상"}}`,
+		`{"resultCode":"0000","data":{"transactionId":"T","state":"REFUSED","resultCode":"E103"}}`,
+		`{"resultCode":"0000"}`, `{}`, `[]`, `null`, ``, "\xb0\xa1", `{"data":{"data":{"data":[[[[[]]]]]}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+}
+
+// FuzzReadBill: whatever KOS answers, a bill that is read is of the month asked for, has a plan, and its amounts can be summed.
+func FuzzReadBill(f *testing.F) {
+	grown(f)
+	n, _ := line.Parse("01012345678")
+	m, _ := calendar.ParseMonth("2026-11")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		b, err := readBill(body, n, m)
+		if err != nil {
+			require.ErrorIs(t, err, errAnswer)
+			require.Zero(t, b)
+			return
+		}
+		require.Equal(t, n, b.Line)
+		require.Equal(t, m, b.Month)
+		require.NotEmpty(t, b.ProductCode)
+		require.NotEmpty(t, b.ProductName)
+		require.False(t, implausible(b.TerminationFee) || implausible(b.DeviceInstallment))
+		for _, d := range b.Discounts {
+			require.False(t, implausible(d.Amount))
+		}
+		b.AddsUp()
+	})
+}
+
+func FuzzReadCustomer(f *testing.F) {
+	grown(f)
+	n, _ := line.Parse("01012345678")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, err := readCustomer(body, n)
+		if err != nil {
+			require.ErrorIs(t, err, errAnswer)
+			require.Zero(t, c)
+			return
+		}
+		require.NotEmpty(t, c.CustomerID)
+		require.NotEmpty(t, c.PlanCode)
+		require.NotEmpty(t, c.LineStatus)
+		require.False(t, implausible(c.Contract.EarlyTerminationFee))
+	})
+}
+
+func FuzzReadPlans(f *testing.F) {
+	grown(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		plans, err := readPlans(body)
+		if err != nil {
+			require.ErrorIs(t, err, errAnswer)
+			require.Nil(t, plans)
+			return
+		}
+		require.NotEmpty(t, plans)
+		for _, p := range plans {
+			require.NotEmpty(t, p.Code)
+			require.False(t, implausible(p.MonthlyFee))
+		}
+	})
+}
+
+// FuzzReadChange: what is read as the answer to a change or to a question about one is of that very transaction.
+func FuzzReadChange(f *testing.F) {
+	grown(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if order, err := readChange(body, "T", "P"); err != nil {
+			require.ErrorIs(t, err, errAnswer)
+			require.Empty(t, order)
+		} else {
+			require.True(t, json.Valid(body))
+		}
+		answer, err := readChangeStatus(body, "T")
+		if err != nil {
+			require.ErrorIs(t, err, errAnswer)
+			require.Zero(t, answer)
+		}
+	})
+}
+
 func FuzzJudge(f *testing.F) {
 	f.Add(200, []byte(`{"resultCode":"0000","data":{`+november+`,"charge":1}}`))
 	f.Add(400, []byte(`{"resultCode":"E002"}`))

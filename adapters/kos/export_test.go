@@ -3,6 +3,7 @@ package kos
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"phonebill/core/line"
 	"phonebill/core/quota"
@@ -24,6 +25,9 @@ func NewTurnstile(q ports.Quota, b Bulkhead) *Turnstile {
 func (t *Turnstile) Pass(ctx context.Context, lane quota.Lane, room Compartment, who line.Number) (func(), error) {
 	return t.pass(ctx, lane, room, who)
 }
+
+// Waiting is outlook.
+func (t *Turnstile) Waiting() (quota.Shares, [len(quota.Shares{})]time.Duration) { return t.outlook() }
 
 // Compartment is the compartment.
 type Compartment = compartment

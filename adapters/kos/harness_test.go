@@ -23,7 +23,6 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 )
@@ -82,19 +81,20 @@ type link struct {
 	log      *logged
 	calls    *memory.CallLog
 	quota    *memory.Quota
+	alerts   *memory.Alerts
 	metrics  *prometheus.Registry
 	requests atomic.Int64 // that reached the server, for serve
 }
 
 func connect(t *testing.T, url string, change ...func(*kos.Config, *kos.Deps)) *link {
 	t.Helper()
-	l := &link{log: &logged{}, calls: &memory.CallLog{}, metrics: prometheus.NewRegistry()}
+	l := &link{log: &logged{}, calls: &memory.CallLog{}, metrics: prometheus.NewRegistry(), alerts: &memory.Alerts{}}
 	l.quota = &memory.Quota{Window: quota.Window{Budget: 1000, Per: time.Minute}, Now: now}
 	logger := slog.New(slog.NewTextHandler(l.log, nil))
-	cfg := kos.Config{URL: url, Token: personal.NewSecret(token)}
+	cfg := kos.Config{URL: url, Keys: keys(t, token)}
 	deps := kos.Deps{
-		Quota: l.quota, Log: l.calls, Breakers: kos.NewBreakers(kos.DefaultBreakers(), logger, l.metrics), Now: now, NewID: ids(),
-		Logger: logger, Metrics: l.metrics,
+		Quota: l.quota, Log: l.calls, Breakers: kos.NewBreakers(nil, logger, l.alerts, l.metrics), Alerts: l.alerts, Now: now,
+		NewID: ids(), Logger: logger, Metrics: l.metrics,
 	}
 	for _, f := range change {
 		f(&cfg, &deps)
@@ -103,6 +103,23 @@ func connect(t *testing.T, url string, change ...func(*kos.Config, *kos.Deps)) *
 	l.Client, err = kos.New(cfg, deps)
 	require.NoError(t, err)
 	return l
+}
+
+// keys are fixed ones.
+func keys(t *testing.T, all ...string) *kos.Credentials {
+	t.Helper()
+	c, err := kos.FixedCredentials(all...)
+	require.NoError(t, err)
+	return c
+}
+
+// told lists the alerts as "kind subject", oldest first.
+func (l *link) told() []string {
+	out := []string{}
+	for _, a := range l.alerts.Raised() {
+		out = append(out, string(a.Kind)+" "+a.Subject)
+	}
+	return out
 }
 
 // simulate connects to a simulator without delays.
@@ -139,6 +156,14 @@ func says(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
+	}
+}
+
+// slowly takes its time before it answers; for pipes in virtual time.
+func slowly(d time.Duration, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(d)
+		h(w, r)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/personal"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -23,9 +23,9 @@ import (
 
 // Config says where KOS is.
 type Config struct {
-	URL     string          // origin, without a path
-	Token   personal.Secret // service credential, sent as Bearer
-	Connect time.Duration   // to connect, TLS included; 0 = 1 s (product.md)
+	URL     string        // origin, without a path
+	Keys    *Credentials  // sent as Bearer
+	Connect time.Duration // to connect, TLS included; 0 = 1 s (product.md)
 }
 
 // Deps are what a Client works with; all but Metrics are needed.
@@ -33,6 +33,7 @@ type Deps struct {
 	Quota    ports.Quota
 	Log      ports.CallLog
 	Breakers *Breakers
+	Alerts   ports.Alerts
 	Bulkhead Bulkhead // zero = DefaultBulkhead
 	Now      ports.Clock
 	NewID    ports.IDs // ids of call log entries
@@ -43,7 +44,7 @@ type Deps struct {
 // Client implements ports.BillSource, CustomerSource, PlanSource and PlanChanger. It is safe for concurrent use.
 type Client struct {
 	origin  string
-	token   personal.Secret
+	keys    *Credentials
 	deps    Deps
 	lane    quota.Lane
 	gate    *turnstile
@@ -64,6 +65,9 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("kos: %q is not an http or https origin", cfg.URL)
 	}
+	if cfg.Keys == nil {
+		return nil, errKeys
+	}
 	if cfg.Connect <= 0 {
 		cfg.Connect = time.Second
 	}
@@ -75,17 +79,27 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
 	return &Client{
-		origin: cfg.URL, token: cfg.Token, deps: deps, lane: quota.Read, gate: newTurnstile(deps.Quota, deps.Bulkhead),
+		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, gate: newTurnstile(deps.Quota, deps.Bulkhead),
 		wire: transport(cfg.Connect), metrics: m,
 	}, nil
 }
 
-// In is the same client whose reads spend of that lane; New's is quota.Read. Changes always spend of quota.Change.
+// In is the same client whose reads spend of that lane; New's is quota.Read. Changes always spend of quota.Change. In the lane Refresh a
+// call waits 500 ms at most for its turn, in Prefetch not at all; both are then told ErrNotAsked with a Retry-After.
 func (c *Client) In(lane quota.Lane) *Client {
 	same := *c
 	same.lane = lane
 	return &same
 }
+
+// Waiting tells how many callers of each lane wait for their turn, and how long one more would: until the quota has a call for the lane,
+// and then for those before him at the pace of the budget. It is an estimate.
+func (c *Client) Waiting() (waiting quota.Shares, eta [len(quota.Shares{})]time.Duration) {
+	return c.gate.outlook()
+}
+
+// Breakers tells how the breakers are, one per operation and always in the same order.
+func (c *Client) Breakers() []operations.Breaker { return c.deps.Breakers.States() }
 
 // Bill asks for the bill of one line and month, once.
 func (c *Client) Bill(ctx context.Context, request id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {

@@ -17,7 +17,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/personal"
+	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -182,7 +182,7 @@ func TestRetryAfterIsPassedOn(t *testing.T) {
 
 func TestWrongCredentialIsOurFault(t *testing.T) {
 	t.Parallel()
-	revoked, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Token = personal.NewSecret("revoked") })
+	revoked, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "revoked") })
 	for _, l := range []*link{revoked, serve(t, says(http.StatusUnauthorized, "<html>who are you?</html>"))} {
 		_, f := l.ask(t.Context(), t, "01012345678")
 		require.Equal(t, fault.ServiceUnavailable, f.Code())
@@ -207,24 +207,42 @@ func TestMalformedAnswers(t *testing.T) {
 		status int
 		body   string
 	}{
-		"empty":               {200, ""},
-		"html":                {200, "<html>maintenance</html>"},
-		"half a document":     {200, envelope(t, "0000", good)[:40]},
-		"two documents":       {200, strings.Repeat(envelope(t, "0000", good), 2)},
-		"array":               {200, "[]"},
-		"no code":             {200, `{"data":{}}`},
-		"number as code":      {200, `{"resultCode":0}`},
-		"not UTF-8":           {200, strings.Replace(envelope(t, "0000", good), `"N"`, "\"\xff\"", 1)},
-		"no data":             {200, envelope(t, "0000", nil)},
-		"other month":         {200, envelope(t, "0000", with("billingMonth", "202610"))},
-		"no plan":             {200, envelope(t, "0000", with("productCode", ""))},
-		"no amount":           {200, envelope(t, "0000", with("charge", nil))},
-		"amount as text":      {200, envelope(t, "0000", with("charge", "1원"))},
-		"discounts as number": {200, envelope(t, "0000", with("discountInfo", 7))},
-		"too long":            {200, envelope(t, "0000", with("contractInfo", strings.Repeat("가", 400_000)))},
-		"success as 201":      {201, envelope(t, "0000", good)},
-		"success as 400":      {400, envelope(t, "0000", good)},
-		"redirect":            {302, envelope(t, "0000", good)},
+		"empty":                     {200, ""},
+		"html":                      {200, "<html>maintenance</html>"},
+		"half a document":           {200, envelope(t, "0000", good)[:40]},
+		"two documents":             {200, strings.Repeat(envelope(t, "0000", good), 2)},
+		"array":                     {200, "[]"},
+		"no code":                   {200, `{"data":{}}`},
+		"number as code":            {200, `{"resultCode":0}`},
+		"not UTF-8":                 {200, strings.Replace(envelope(t, "0000", good), `"N"`, "\"\xff\"", 1)},
+		"no data":                   {200, envelope(t, "0000", nil)},
+		"other month":               {200, envelope(t, "0000", with("billingMonth", "202610"))},
+		"no plan":                   {200, envelope(t, "0000", with("productCode", ""))},
+		"no amount":                 {200, envelope(t, "0000", with("charge", nil))},
+		"amount as text":            {200, envelope(t, "0000", with("charge", "1원"))},
+		"discounts as number":       {200, envelope(t, "0000", with("discountInfo", 7))},
+		"too long":                  {200, envelope(t, "0000", with("contractInfo", strings.Repeat("가", 400_000)))},
+		"success as 201":            {201, envelope(t, "0000", good)},
+		"success as 400":            {400, envelope(t, "0000", good)},
+		"redirect":                  {302, envelope(t, "0000", good)},
+		"10 MB":                     {200, envelope(t, "0000", with("contractInfo", strings.Repeat("x", 10<<20)))},
+		"EUC-KR":                    {200, strings.Replace(envelope(t, "0000", good), `"N"`, "\"\xbf\xe4\xb1\xdd\xc1\xa6\"", 1)},
+		"UTF-16":                    {200, "\xff\xfe{\x00}\x00"},
+		"gzip":                      {200, "\x1f\x8b\x08\x00\x00\x00\x00\x00"},
+		"null data":                 {200, `{"resultCode":"0000","data":null}`},
+		"data of another type":      {200, `{"resultCode":"0000","data":["bill"]}`},
+		"null":                      {200, "null"},
+		"trailing garbage":          {200, envelope(t, "0000", good) + "}"},
+		"deep nesting":              {200, `{"resultCode":"0000","data":` + strings.Repeat("[", 1e5) + strings.Repeat("]", 1e5) + `}`},
+		"huge number":               {200, strings.Replace(envelope(t, "0000", good), `"charge":1`, `"charge":1e400`, 1)},
+		"number past int64":         {200, strings.Replace(envelope(t, "0000", good), `"charge":1`, `"charge":9223372036854775808`, 1)},
+		"amount beyond all measure": {200, envelope(t, "0000", with("charge", int64(1)<<60))},
+		"sum that overflows": {200, `{"resultCode":"0000","data":{"productCode":"P","productName":"N",
+			"billingMonth":"202611","charges":[{"name":"a","amount":9223372036854775807},{"name":"b","amount":9223372036854775807}]}}`},
+		"half a won":          {200, envelope(t, "0000", with("charge", 0.5))},
+		"negative fee":        {200, envelope(t, "0000", with("estimatedCancellationFee", -1))},
+		"negative instalment": {200, envelope(t, "0000", with("deviceInstallmentMonthly", -1))},
+		"negative discount":   {200, envelope(t, "0000", with("discountInfo", []any{map[string]any{"name": "할인", "amount": -1}}))},
 	}
 	require.GreaterOrEqual(t, len(answers), 10)
 	for name, a := range answers {
@@ -240,19 +258,30 @@ func TestMalformedAnswers(t *testing.T) {
 			require.Zero(t, b)
 			require.Equal(t, []string{"bill.inquiry MALFORMED"}, l.results())
 			require.EqualValues(t, 1, l.requests.Load())
+			require.Contains(t, l.log.String(), "kos answered something that is not meant to be")
+			require.LessOrEqual(t, len(l.calls.Calls()[0].Answer), 1<<20+1, "the call log keeps no more than was read")
 			require.NotContains(t, f.Error()+l.log.String(), "01012345678")
 		})
 	}
 	l := serve(t, says(200, envelope(t, "0000", good)))
 	_, f := l.ask(t.Context(), t, "01012345678")
 	require.Nil(t, f, "what the others are spoilt from is good")
+	l = serve(t, says(200, envelope(t, "0000", with("charge", -5_000))))
+	b, f := l.ask(t.Context(), t, "01012345678")
+	require.Nil(t, f)
+	require.Equal(t, money.Won(-5_000), b.Total, "a credit")
 }
 
 func TestMalformedCustomersAndPlans(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		envelope(t, "0000", nil), envelope(t, "0000", "text"), envelope(t, "0000", map[string]any{"customerId": "C"}),
-		envelope(t, "0000", map[string]any{"products": []any{}}),
+		envelope(t, "0000", map[string]any{"products": []any{}}), "<html>", "", "[]", "\xbf\xe4", envelope(t, "0000", []any{}),
+		envelope(t, "0000", map[string]any{
+			"customerId": "C", "customerName": "N", "operatorCode": "O", "lineStatus": "ACTIVE",
+			"currentProduct": map[string]any{"productCode": "P"}, "contract": map[string]any{"earlyTerminationFee": -1},
+			"products": []any{map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O", "monthlyFee": -1}},
+		}),
 		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O"}}}),
 	} {
 		l := serve(t, says(200, body))
@@ -365,7 +394,7 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	first.Answer, first.Request = nil, nil
 	require.Equal(t, audit.Call{
 		ID: first.ID, Operation: "bill.inquiry", Line: number(t, "01012345678"), RequestID: request, AskedAt: noon, AnsweredAt: noon,
-		Result: "0000", HTTPStatus: 200,
+		Attempt: 1, Breaker: "CLOSED", Result: "0000", HTTPStatus: 200,
 	}, first)
 	require.False(t, first.ID.IsZero())
 	require.Equal(t, "/kos/customer/01012345678", string(calls[1].Request))
@@ -424,10 +453,10 @@ func TestMismatchIsCountedWithoutPersonalData(t *testing.T) {
 func TestNewRefusesWhatIsNoOrigin(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "kos", "ftp://kos", "http://", "://"} {
-		_, err := kos.New(kos.Config{URL: url}, kos.Deps{})
+		_, err := kos.New(kos.Config{URL: url, Keys: keys(t, token)}, kos.Deps{})
 		require.Error(t, err, url)
 	}
-	c, err := kos.New(kos.Config{URL: "https://kos.test"}, kos.Deps{})
+	c, err := kos.New(kos.Config{URL: "https://kos.test", Keys: keys(t, token)}, kos.Deps{})
 	require.NoError(t, err, "metrics are optional")
 	require.NotNil(t, c)
 }

@@ -41,7 +41,7 @@ var errFull = errors.New("kos: too many calls wait already")
 
 // turnstile lets calls out one by one: who waits is served by lane, within a lane fairly between lines, when its compartment has a place
 // and the quota a call. Waiting ends with the caller's deadline, or as soon as it is known to be in vain; the answer then says
-// honestly when to come again. It is safe for concurrent use.
+// honestly when to come again. Who asks on nobody's behalf (refresh, prefetch) holds nobody up: patience. It is safe for concurrent use.
 type turnstile struct {
 	quota ports.Quota
 	most  [compartments]int
@@ -67,6 +67,10 @@ type ticket struct {
 	answer   chan error
 }
 
+// patience is how long a refresh waits for its turn. There is a copy to show instead, and somebody may be waiting behind this caller for
+// what it was to bring. A prefetch waits for nothing: it is served at once or told when to come again.
+const patience = 500 * time.Millisecond
+
 func newTurnstile(q ports.Quota, b Bulkhead) *turnstile {
 	return &turnstile{
 		quota: q, queue: b.Waiting, pace: b.Pace, served: map[line.Number]int{}, wake: make(chan struct{}, 1),
@@ -77,6 +81,11 @@ func newTurnstile(q ports.Quota, b Bulkhead) *turnstile {
 // pass waits for leave to make one call and answers the function that says that it is over; or SERVICE_UNAVAILABLE with ErrNotAsked and
 // an honest Retry-After; or ctx's error.
 func (t *turnstile) pass(ctx context.Context, lane quota.Lane, room compartment, who line.Number) (over func(), err error) {
+	if lane == quota.Refresh {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
 	mine := &ticket{lane: lane, room: room, who: who, answer: make(chan error, 1)}
 	mine.deadline, _ = ctx.Deadline()
 	if err := t.enter(ctx, mine); err != nil {
@@ -86,7 +95,7 @@ func (t *turnstile) pass(ctx context.Context, lane quota.Lane, room compartment,
 	case err = <-mine.answer:
 	case <-ctx.Done():
 		if t.leave(mine) {
-			return nil, t.inVain(ctx)
+			return nil, t.inVain(ctx, lane)
 		}
 		err = <-mine.answer // it was being served
 	}
@@ -97,9 +106,10 @@ func (t *turnstile) pass(ctx context.Context, lane quota.Lane, room compartment,
 }
 
 // inVain is what to tell a caller whose time is over; nobody needs to tell one who hung up.
-func (t *turnstile) inVain(ctx context.Context) error {
+func (t *turnstile) inVain(ctx context.Context, lane quota.Lane) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fault.New(fault.ServiceUnavailable).RetryIn(t.pace).Because(errors.Join(ports.ErrNotAsked, ctx.Err()))
+		_, eta := t.outlook()
+		return fault.New(fault.ServiceUnavailable).RetryIn(max(t.pace, eta[lane])).Because(errors.Join(ports.ErrNotAsked, ctx.Err()))
 	}
 	return ctx.Err()
 }
@@ -186,21 +196,14 @@ func (t *turnstile) next() (chosen *ticket, pause time.Duration, empty bool) {
 	defer t.mu.Unlock()
 	now := time.Now() // the clock of the deadlines
 	t.dismiss(now)
+	best, pause := t.best(now)
+	if best < 0 && t.hurryAway(now) {
+		best, pause = t.best(now)
+	}
 	if len(t.waiting) == 0 {
 		t.busy = false
 		clear(t.served)
 		return nil, 0, true
-	}
-	best := -1
-	for i, c := range t.waiting { // in order of arrival
-		until := t.blocked[c.lane].Sub(now)
-		switch {
-		case until > 0 && (pause == 0 || until < pause):
-			pause = until
-		case until > 0 || t.out[c.room] >= t.most[c.room]:
-		case best < 0 || t.before(c, t.waiting[best]):
-			best = i
-		}
 	}
 	if best < 0 {
 		return nil, pause, false
@@ -209,6 +212,30 @@ func (t *turnstile) next() (chosen *ticket, pause time.Duration, empty bool) {
 	t.waiting = slices.Delete(t.waiting, best, best+1)
 	t.out[chosen.room]++
 	return chosen, 0, false
+}
+
+// best is the place in the queue of whom to serve, or -1 and when the first blocked lane is free.
+func (t *turnstile) best(now time.Time) (best int, pause time.Duration) {
+	best = -1
+	for i, c := range t.waiting { // in order of arrival
+		until := t.blocked[c.lane].Sub(now)
+		switch {
+		case until > 0 && (pause == 0 || until < pause):
+			pause = until
+		case until > 0 || t.out[c.room] >= t.places(c):
+		case best < 0 || t.before(c, t.waiting[best]):
+			best = i
+		}
+	}
+	return best, pause
+}
+
+// places is how many of his compartment's places the caller may see taken. The last one is kept for somebody for whom a customer waits.
+func (t *turnstile) places(c *ticket) int {
+	if c.lane >= quota.Refresh {
+		return max(1, t.most[c.room]-1)
+	}
+	return t.most[c.room]
 }
 
 // dismiss tells those who would wait in vain when to come again: one after the other, at the pace of the budget.
@@ -224,6 +251,43 @@ func (t *turnstile) dismiss(now time.Time) {
 		c.answer <- fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(t.refusal[c.lane])
 		return true
 	})
+}
+
+// hurryAway tells the prefetches when to come again: nobody can be served at this moment, and they do not wait.
+func (t *turnstile) hurryAway(now time.Time) (some bool) {
+	before := len(t.waiting)
+	t.waiting = slices.DeleteFunc(t.waiting, func(c *ticket) bool {
+		if c.lane != quota.Prefetch {
+			return false
+		}
+		why := errBusy
+		if t.blocked[c.lane].After(now) {
+			why = t.refusal[c.lane]
+		}
+		wait := max(t.pace, t.blocked[c.lane].Sub(now))
+		c.answer <- fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(errors.Join(ports.ErrNotAsked, why))
+		return true
+	})
+	return len(t.waiting) < before
+}
+
+// errBusy is the cause of a prefetch that would have had to wait for a place in its compartment.
+var errBusy = errors.New("kos: busy with calls that are more urgent")
+
+// outlook answers how many wait in each lane, and how long somebody who asked now would wait there: until the quota has a call for the
+// lane, and for those before him at the pace of the budget. It is an estimate: calls of other instances are unknown until they are made.
+func (t *turnstile) outlook() (waiting quota.Shares, eta [len(quota.Shares{})]time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, ahead := time.Now(), 0
+	for _, c := range t.waiting {
+		waiting[c.lane]++
+	}
+	for i, n := range waiting {
+		ahead += n
+		eta[i] = max(0, t.blocked[i].Sub(now)) + time.Duration(ahead)*t.pace
+	}
+	return waiting, eta
 }
 
 // before is the order of service: the more urgent lane, then the line that was served less.

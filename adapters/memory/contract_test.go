@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
+	"phonebill/core/audit"
 	"phonebill/core/bill"
 	"phonebill/core/personal"
 	"phonebill/core/product"
@@ -119,9 +120,16 @@ func TestQuota(t *testing.T) {
 
 func TestCallLog(t *testing.T) {
 	t.Parallel()
-	portstest.CallLog(t, func(*testing.T) (ports.CallLog, func() int) {
+	portstest.CallLog(t, func(*testing.T) (ports.CallLog, func() []audit.Call) {
 		log := &memory.CallLog{}
-		return log, func() int { return len(log.Calls()) }
+		return log, func() (out []audit.Call) {
+			for _, c := range log.Calls() {
+				out = append(out, audit.Call{
+					ID: c.ID, Operation: c.Operation, Attempt: c.Attempt, Breaker: c.Breaker, Result: c.Result, HTTPStatus: c.HTTPStatus,
+				})
+			}
+			return out
+		}
 	})
 }
 

@@ -196,11 +196,23 @@ func (l *CallLog) Calls() []audit.Call {
 	return append([]audit.Call(nil), l.calls...)
 }
 
-// Publisher implements ports.Publisher: it remembers what was told and answers Next, or Accepted once Next is used up.
+// Publisher implements ports.Publisher: it remembers what was told and answers Next, or Accepted once Next is used up. Most is how many
+// attempts it is ready for; nil = for all.
 type Publisher[T any] struct {
 	mu   sync.Mutex
 	told []delivery.Item[T]
 	Next []delivery.Attempt
+	Most *int
+}
+
+// Ready answers n, or Most if that is less.
+func (p *Publisher[T]) Ready(n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Most != nil {
+		return min(n, *p.Most)
+	}
+	return n
 }
 
 // Publish remembers the item.

@@ -17,11 +17,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"phonebill/adapters/mvnoap/internal/apgen"
 	"phonebill/core/delivery"
 	"phonebill/core/id"
+	"phonebill/core/operations"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -33,7 +35,15 @@ type Config struct {
 	Timeout time.Duration   // of one attempt; 0 = 10 s (kos.md)
 }
 
-// Client makes publishers. It is safe for concurrent use.
+// Deps are what a Client works with; all but Metrics are needed.
+type Deps struct {
+	Now     ports.Clock
+	Log     *slog.Logger
+	Alerts  ports.Alerts
+	Metrics prometheus.Registerer // nil = not exported
+}
+
+// Client makes publishers, which share its circuit breaker. It is safe for concurrent use.
 type Client struct {
 	base    string
 	keys    []*standardwebhooks.Webhook
@@ -41,15 +51,16 @@ type Client struct {
 	now     ports.Clock
 	log     *slog.Logger
 	wire    http.RoundTripper
+	breaker *breaker
 }
 
 // New answers a client; it makes no call. The error says what is wrong with cfg and never shows the secret.
-func New(cfg Config, now ports.Clock, log *slog.Logger) (*Client, error) {
+func New(cfg Config, deps Deps) (*Client, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("mvnoap: %q is not an http or https address", cfg.URL)
 	}
-	c := &Client{base: cfg.URL, timeout: cfg.Timeout, now: now, log: log}
+	c := &Client{base: cfg.URL, timeout: cfg.Timeout, now: deps.Now, log: deps.Log}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
@@ -68,8 +79,12 @@ func New(cfg Config, now ports.Clock, log *slog.Logger) (*Client, error) {
 		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: 64, MaxIdleConnsPerHost: 64,
 		IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
+	c.breaker = newBreaker(deps)
 	return c, nil
 }
+
+// Breaker tells how the circuit breaker is.
+func (c *Client) Breaker() operations.Breaker { return c.breaker.told() }
 
 // BillResults publishes results of inquiries.
 func (c *Client) BillResults() ports.Publisher[ports.BillResult] {
@@ -94,6 +109,9 @@ type publisher[T any] struct {
 	request func(apgen.NotifyBillResultParams, io.Reader) (*http.Request, error)
 }
 
+// Ready is how many of n attempts the circuit breaker lets pass now.
+func (p publisher[T]) Ready(n int) int { return p.client.breaker.ready(n) }
+
 // Publish makes one attempt.
 func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delivery.Attempt {
 	body, err := json.Marshal(p.payload(item))
@@ -108,7 +126,10 @@ func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delive
 	if err != nil {
 		return delivery.Attempt{Outcome: delivery.Failed, Note: "the request cannot be made"}
 	}
-	return p.client.send(ctx, item.ID, req)
+	return p.client.breaker.guard(func() (delivery.Attempt, bool) {
+		a := p.client.send(ctx, item.ID, req)
+		return a, ctx.Err() != nil // we leave: that says nothing about the AP server
+	})
 }
 
 // sign covers the exact bytes that are sent. The id is the same in every attempt, the time is the attempt's.

@@ -17,6 +17,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/mvnoap/mvnoapsim"
 	"phonebill/core/bill"
@@ -30,6 +31,7 @@ import (
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/ports"
+	"phonebill/ports/portstest"
 )
 
 var noon = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
@@ -38,9 +40,14 @@ func now() time.Time { return noon }
 
 func secret(word string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(word)) }
 
+// quiet is what a client needs when nobody looks.
+func quiet() mvnoap.Deps {
+	return mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: &memory.Alerts{}}
+}
+
 func connect(t *testing.T, url, secrets string) *mvnoap.Client {
 	t.Helper()
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secrets)}, now, slog.New(slog.DiscardHandler))
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secrets)}, quiet())
 	require.NoError(t, err)
 	return c
 }
@@ -186,6 +193,22 @@ func TestChangeResultsArriveSignedAndWhole(t *testing.T) {
 	require.Contains(t, string(got[1].Payload), "미납 요금이 있어")
 }
 
+func TestPublisher(t *testing.T) {
+	t.Parallel()
+	portstest.Publisher(t, func(t *testing.T) (ports.Publisher[ports.ChangeResult], func() []id.ID) {
+		t.Helper()
+		sim, url := simulate(t)
+		return connect(t, url, secret("one")).ChangeResults(), func() (out []id.ID) {
+			for _, e := range sim.Received() {
+				event, err := id.Parse(e.ID)
+				require.NoError(t, err)
+				out = append(out, event)
+			}
+			return out
+		}
+	})
+}
+
 func TestRepeatHasTheSameID(t *testing.T) {
 	t.Parallel()
 	sim, url := simulate(t)
@@ -236,8 +259,7 @@ func TestNoAnswerIsTriedAgain(t *testing.T) {
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
 	sim, url := simulate(t)
 	require.NoError(t, sim.AddFault(mvnoapsim.Fault{Mode: mvnoapsim.Hang}))
-	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one")), Timeout: 50 * time.Millisecond},
-		now, slog.New(slog.DiscardHandler))
+	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one")), Timeout: 50 * time.Millisecond}, quiet())
 	require.NoError(t, err)
 	require.Equal(t, delivery.Attempt{Outcome: delivery.Failed, Note: "no answer in time"}, hasty.BillResults().Publish(t.Context(), item))
 
@@ -262,7 +284,8 @@ func TestTraceGoesAlongAndLogsNameNobody(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 	})
 	var log bytes.Buffer
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one"))}, now, slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one"))},
+		mvnoap.Deps{Now: now, Log: slog.New(slog.NewTextHandler(&log, nil)), Alerts: &memory.Alerts{}})
 	require.NoError(t, err)
 	ctx := ports.WithTrace(t.Context(), ports.Trace{RequestID: "r-1", TraceID: strings.Repeat("a", 32), SpanID: strings.Repeat("b", 16)})
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
@@ -282,7 +305,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		{URL: "", Secret: personal.NewSecret(secret("one"))}, {URL: "ftp://ap", Secret: personal.NewSecret(secret("one"))},
 		{URL: "http://ap.test"}, {URL: "http://ap.test", Secret: personal.NewSecret("whsec_???")},
 	} {
-		_, err := mvnoap.New(cfg, now, slog.New(slog.DiscardHandler))
+		_, err := mvnoap.New(cfg, quiet())
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "???")
 	}

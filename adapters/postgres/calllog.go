@@ -40,7 +40,8 @@ func (l *CallLog) Append(ctx context.Context, c audit.Call) error {
 	}
 	row := kosdb.AppendCallParams{
 		ID: uuid.UUID(c.ID), Operation: c.Operation, RequestID: optionalID(c.RequestID), AskedAt: c.AskedAt, AnsweredAt: c.AnsweredAt,
-		Result: c.Result, HttpStatus: int64(c.HTTPStatus), RequestSealed: request, AnswerSealed: answer,
+		Attempt: int64(c.Attempt), Breaker: c.Breaker, Result: c.Result, HttpStatus: int64(c.HTTPStatus),
+		RequestSealed: request, AnswerSealed: answer,
 	}
 	if !c.Line.IsZero() {
 		row.LineIndex = l.lines.index(c.Line)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/vault"
@@ -123,7 +124,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return err
 		}, []string{"change_orders_undelivered", "change_orders_line_order", "change_orders_pkey"}},
 		"quota": {migrations.KOS, spent, "quota_ledger", func(pool *pgxpool.Pool) error {
-			return postgres.NewQuota(pool, quota.Window{Budget: 1000, Per: time.Minute}, postgres.Floor{}, time.Now).Take(t.Context(), quota.Read)
+			window := quota.Window{Budget: 1000, Per: time.Minute}
+			return postgres.NewQuota(pool, window, postgres.Floor{}, &memory.Alerts{}, time.Now).Take(t.Context(), quota.Read)
 		}, []string{"quota_ledger_spent"}},
 		"raised epochs": {migrations.KOS, raised, "line_epochs", func(pool *pgxpool.Pool) error {
 			_, _, err := postgres.NewEpochs(pool, keys).Raised(t.Context(), time.Now().Add(-time.Minute))

@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/kosdb"
+	"phonebill/core/alert"
 	"phonebill/core/fault"
+	"phonebill/core/operations"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -26,15 +28,18 @@ import (
 //
 // Floors: each of at most Floor.Instances instances may spend Floor.Calls of the budget without the ledger, and does so only while the
 // ledger cannot be asked; the ledger's own budget is smaller by all floors together. A fresh process does not know what the one before
-// it spent, so its floor opens one window after its start.
+// it spent, so its floor opens one window after its start. The floor is measured by now, the one use of an instance's own clock:
+// give it one that is not set back and forth (time.Now, for its monotonic reading).
 type Quota struct {
 	pool   *pgxpool.Pool
 	window quota.Window // of the ledger
 	floor  quota.Window // of this instance
+	alerts ports.Alerts
 	now    ports.Clock
 
 	mu    sync.Mutex
 	alone []quota.Spent // of the floor
+	away  bool          // the ledger could not be asked the last time
 }
 
 var _ ports.Quota = (*Quota)(nil)
@@ -42,12 +47,15 @@ var _ ports.Quota = (*Quota)(nil)
 // Floor is what each instance may spend while the ledger cannot be asked; the zero Floor is nothing.
 type Floor struct{ Instances, Calls int }
 
+// patience is how long the ledger may take: one that hangs is away.
+const patience = 2 * time.Second
+
 // keepFactor says for how many windows the ledger keeps entries, for the operator's eye.
 const keepFactor = 10
 
 // NewQuota works on the kos database. With an unlimited window (load tests) Take asks nobody.
-func NewQuota(pool *pgxpool.Pool, window quota.Window, floor Floor, now ports.Clock) *Quota {
-	q := &Quota{pool: pool, window: window, floor: quota.Window{Budget: floor.Calls, Per: window.Per}, now: now}
+func NewQuota(pool *pgxpool.Pool, window quota.Window, floor Floor, alerts ports.Alerts, now ports.Clock) *Quota {
+	q := &Quota{pool: pool, window: window, floor: quota.Window{Budget: floor.Calls, Per: window.Per}, alerts: alerts, now: now}
 	if !window.IsUnlimited() {
 		q.window = window.Less(floor.Instances * floor.Calls)
 	}
@@ -65,10 +73,15 @@ func (q *Quota) Take(ctx context.Context, lane quota.Lane) error {
 	}
 	var admitted bool
 	var wait time.Duration
-	err := pgx.BeginFunc(ctx, q.pool, func(tx pgx.Tx) (err error) {
-		admitted, wait, err = q.spend(ctx, kosdb.New(tx), lane)
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := pgx.BeginFunc(asking, q.pool, func(tx pgx.Tx) (err error) {
+		admitted, wait, err = q.spend(asking, kosdb.New(tx), lane)
 		return err
 	})
+	if err == nil || ctx.Err() == nil { // of a caller who left nothing is learnt
+		q.heard(ctx, err)
+	}
 	if err != nil && ctx.Err() == nil {
 		admitted, wait = q.spendAlone(lane)
 	}
@@ -79,6 +92,20 @@ func (q *Quota) Take(ctx context.Context, lane quota.Lane) error {
 		return fault.New(fault.ServiceUnavailable).RetryIn(max(again, wait)).Because(errors.Join(ports.ErrNotAsked, translate("take quota", err)))
 	default:
 		return fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(ports.ErrNotAsked)
+	}
+}
+
+// heard tells a person when the ledger goes away and when it is back, once each.
+func (q *Quota) heard(ctx context.Context, err error) {
+	q.mu.Lock()
+	turned := q.away != (err != nil)
+	q.away = err != nil
+	q.mu.Unlock()
+	switch {
+	case turned && err != nil:
+		q.alerts.Raise(ctx, alert.Alert{Kind: alert.LedgerAway, Subject: "quota", Note: "KOS is called within this instance's floor only"})
+	case turned:
+		q.alerts.Raise(ctx, alert.Alert{Kind: alert.LedgerBack, Subject: "quota", Note: "the whole budget is spent again"})
 	}
 }
 
@@ -111,6 +138,31 @@ func (q *Quota) spend(ctx context.Context, ledger *kosdb.Queries, lane quota.Lan
 		return false, wait, nil
 	}
 	return true, 0, ledger.Spend(ctx, kosdb.SpendParams{KeepSeconds: keepFactor * q.window.Per.Seconds(), Lane: lane.String()})
+}
+
+// Usage tells of the budget and of what all instances have spent within the last 60 s, in one look that waits for no lock. While the ledger
+// cannot be asked it is the floor that is told of, and Ledger is false. Without a limit nothing is counted, so that nothing is told but
+// the unlimited window. Waiting and ETA are not the ledger's to know.
+func (q *Quota) Usage(ctx context.Context) operations.Quota {
+	told := operations.Quota{Window: q.window, Budget: q.window.Budget, Ledger: true}
+	if q.window.IsUnlimited() {
+		return told
+	}
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	rows, err := kosdb.New(q.pool).Usage(asking)
+	if err != nil {
+		told.Budget, told.Ledger = q.floor.Budget, false
+		return told
+	}
+	for _, row := range rows {
+		squeeze := quota.Squeeze{Percent: int(row.Percent), Until: row.Until}
+		if told.Budget = squeeze.In(q.window, row.Now).Budget; told.Budget < q.window.Budget {
+			told.Squeezed = row.Until.UTC()
+		}
+		told.Spent[quota.LaneOf(row.Lane)] += int(row.Calls)
+	}
+	return told
 }
 
 // OverSpent squeezes by the database's clock, under the lock.

@@ -4,12 +4,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/vault"
+	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/quota"
 	"phonebill/migrations"
@@ -169,7 +173,7 @@ func threeInstances(t *testing.T, w quota.Window) []ports.Quota {
 	pool := pgtest.New(t, migrations.KOS).Pool
 	var all []ports.Quota
 	for range 3 {
-		all = append(all, postgres.NewQuota(pool, w, postgres.Floor{}, time.Now))
+		all = append(all, postgres.NewQuota(pool, w, postgres.Floor{}, &memory.Alerts{}, time.Now))
 	}
 	return all
 }
@@ -182,10 +186,18 @@ func TestQuota(t *testing.T) {
 
 func TestCallLog(t *testing.T) {
 	t.Parallel()
-	portstest.CallLog(t, func(t *testing.T) (ports.CallLog, func() int) {
+	portstest.CallLog(t, func(t *testing.T) (ports.CallLog, func() []audit.Call) {
 		t.Helper()
 		pool := pgtest.New(t, migrations.KOS).Pool
-		return postgres.NewCallLog(pool, keyring(t)), func() int { return count(t, pool, "kos_calls") }
+		return postgres.NewCallLog(pool, keyring(t)), func() []audit.Call {
+			rows, err := pool.Query(t.Context(), "SELECT id, operation, attempt, breaker, result, http_status FROM kos_calls")
+			require.NoError(t, err)
+			kept, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c audit.Call, err error) {
+				return c, row.Scan((*uuid.UUID)(&c.ID), &c.Operation, &c.Attempt, &c.Breaker, &c.Result, &c.HTTPStatus)
+			})
+			require.NoError(t, err)
+			return kept
+		}
 	})
 }
 

@@ -9,9 +9,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/vault"
+	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/bill"
@@ -103,7 +105,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"epoch":       func() error { _, err := epochs.Of(ctx, portstest.Line(1)); return err },
 		"epochs":      func() error { _, _, err := epochs.Raised(ctx, noon); return err },
 		"quota": func() error {
-			return postgres.NewQuota(kosDB, quota.Default(), postgres.Floor{}, time.Now).Take(ctx, quota.Read)
+			return postgres.NewQuota(kosDB, quota.Default(), postgres.Floor{}, &memory.Alerts{}, time.Now).Take(ctx, quota.Read)
 		},
 		"ping": func() error { return postgres.Ping(authDB)(ctx) },
 		"settle bill": func() error {
@@ -202,7 +204,7 @@ func (broken) Seal(string, []byte) ([]byte, error) { return nil, errBroken }
 
 func TestNoLimitAsksNobody(t *testing.T) {
 	t.Parallel()
-	unlimited := postgres.NewQuota(nil, quota.Unlimited(), postgres.Floor{}, time.Now)
+	unlimited := postgres.NewQuota(nil, quota.Unlimited(), postgres.Floor{}, &memory.Alerts{}, time.Now)
 	for range 1000 {
 		require.NoError(t, unlimited.Take(t.Context(), quota.Read))
 	}
@@ -214,9 +216,10 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 	t.Parallel()
 	nowhere := pgtest.New(t, migrations.KOS)
 	nowhere.Pool.Close()
+	heard := &memory.Alerts{}
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	q := postgres.NewQuota(nowhere.Pool, quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 3, Calls: 2},
-		func() time.Time { return now })
+		heard, func() time.Time { return now })
 	take := func() error { return q.Take(t.Context(), quota.Change) }
 	require.ErrorIs(t, take(), ports.ErrNotAsked, "the process before may just have spent it")
 	for range 3 {
@@ -227,6 +230,8 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 		require.ErrorIs(t, err, ports.ErrNotAsked)
 		require.Equal(t, time.Minute, fault.From(err).RetryAfter())
 	}
+	require.Len(t, heard.Raised(), 1, "an outage is told once")
+	require.Equal(t, alert.LedgerAway, heard.Raised()[0].Kind)
 	hungUp, cancel := context.WithCancel(t.Context())
 	cancel()
 	now = now.Add(time.Minute)
@@ -235,7 +240,7 @@ func TestTheFloorIsAllWithoutTheLedger(t *testing.T) {
 	require.NoError(t, take())
 
 	q = postgres.NewQuota(pgtest.New(t, migrations.KOS).Pool, quota.Window{Budget: 10, Per: time.Minute},
-		postgres.Floor{Instances: 3, Calls: 2}, time.Now)
+		postgres.Floor{Instances: 3, Calls: 2}, heard, time.Now)
 	admitted := 0
 	for q.Take(t.Context(), quota.Read) == nil {
 		admitted++
@@ -250,7 +255,7 @@ func TestLedgerIsSwept(t *testing.T) {
 	_, err := db.Pool.Exec(t.Context(),
 		"INSERT INTO quota_ledger (spent_at) SELECT now() - i * interval '5 min' FROM generate_series(1, 9) i")
 	require.NoError(t, err)
-	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}, postgres.Floor{}, time.Now)
+	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 1, Per: time.Minute}, postgres.Floor{}, &memory.Alerts{}, time.Now)
 	require.NoError(t, q.Take(t.Context(), quota.Read))
 	require.Equal(t, 2, count(t, db.Pool, "quota_ledger"), "this one and that of 5 minutes ago")
 }

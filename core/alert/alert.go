@@ -12,6 +12,7 @@ const (
 	Refused        Kind = "kos_refuses_us"         // KOS does not understand our request or not know our credential
 	OverQuota      Kind = "kos_over_quota"         // KOS counts more calls than we do
 	LedgerAway     Kind = "kos_ledger_away"        // the budget cannot be asked: only the floors are spent
+	LedgerBack     Kind = "kos_ledger_back"        // the budget can be asked again
 	CallUnlogged   Kind = "kos_call_log_unwritten" // a call is missing from the processing history
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 )

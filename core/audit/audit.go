@@ -8,7 +8,8 @@ import (
 	"phonebill/core/line"
 )
 
-// Call is one call to KOS: who asked what, when, and what came of it (UFR-BILL-040, processing history).
+// Call is one call to KOS: who asked what, when, and what came of it (UFR-BILL-040, processing history). What never set out (breaker open,
+// budget used up) is no call and is counted in the metrics only, so that the log grows no faster than the budget lets it.
 type Call struct {
 	ID         id.ID
 	Operation  string // as kos.md names it: bill.inquiry, customer.get, …
@@ -17,8 +18,8 @@ type Call struct {
 	AskedAt    time.Time
 	AnsweredAt time.Time
 	Attempt    int    // counts from 1 per question
-	Breaker    string // state of the operation's circuit breaker when the call was let through
-	Result     string // KOS result code, or TIMEOUT, BROKEN, MALFORMED, NOT_SENT
+	Breaker    string // state of the operation's circuit breaker when it let the call through: CLOSED or HALF_OPEN
+	Result     string // KOS result code, or TIMEOUT, BROKEN, MALFORMED, REFUSED (our key), UNKNOWN_CODE, CANCELED, NOT_SENT
 	HTTPStatus int    // 0 when no answer came
 	Request    []byte // clear; the store encrypts
 	Answer     []byte // clear; the store encrypts

@@ -39,7 +39,11 @@ const (
 	Accepted Outcome = iota // 2xx
 	Failed                  // 408, 425, 429, 5xx, time-out, no connection: try again
 	Rejected                // any other answer: trying again cannot help
+	Held                    // no attempt was made: the receiver is left alone for a while
 )
+
+// Made tells that there was an attempt at all.
+func (a Attempt) Made() bool { return a.Outcome != Held }
 
 // Attempt is one attempt's outcome with a note for the operator (no personal data).
 type Attempt struct {

@@ -51,3 +51,12 @@ func TestWaitsGrowWithinBounds(t *testing.T) {
 		require.GreaterOrEqual(t, later, wait)
 	})
 }
+
+func TestHeldIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	for outcome, made := range map[delivery.Outcome]bool{
+		delivery.Accepted: true, delivery.Failed: true, delivery.Rejected: true, delivery.Held: false,
+	} {
+		require.Equal(t, made, delivery.Attempt{Outcome: outcome}.Made())
+	}
+}

@@ -223,20 +223,26 @@ func QuotaLanes(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Qu
 	})
 }
 
-// CallLog is the suite of ports.CallLog. Count says how many calls are stored.
-func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, count func() int)) {
+// CallLog is the suite of ports.CallLog. Kept answers what is stored of every call where no key is needed to read it: id, operation,
+// attempt, breaker, result and HTTP status.
+func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, kept func() []audit.Call)) {
 	t.Helper()
 	t.Run("every call is kept, whatever is missing in it", func(t *testing.T) {
 		t.Parallel()
-		log, count := open(t)
+		log, kept := open(t)
 		full := audit.Call{
 			ID: numbered(1), Operation: "bill.inquiry", Line: Line(1), RequestID: numbered(2), AskedAt: start, AnsweredAt: after(1),
-			Result: "0000", HTTPStatus: 200, Request: []byte(`{"line":"01012345678"}`), Answer: []byte(`{"total":89000}`),
+			Attempt: 2, Breaker: "HALF_OPEN", Result: "0000", HTTPStatus: 200,
+			Request: []byte(`{"line":"01012345678"}`), Answer: []byte(`{"total":89000}`),
 		}
 		require.NoError(t, log.Append(t.Context(), full))
 		require.NoError(t, log.Append(t.Context(), audit.Call{
-			ID: numbered(3), Operation: "plan.list", AskedAt: start, AnsweredAt: start, Result: "NOT_SENT",
+			ID: numbered(3), Operation: "plan.list", AskedAt: start, AnsweredAt: start, Attempt: 1, Breaker: "CLOSED", Result: "NOT_SENT",
 		}))
+		require.ElementsMatch(t, []audit.Call{
+			{ID: numbered(1), Operation: "bill.inquiry", Attempt: 2, Breaker: "HALF_OPEN", Result: "0000", HTTPStatus: 200},
+			{ID: numbered(3), Operation: "plan.list", Attempt: 1, Breaker: "CLOSED", Result: "NOT_SENT"},
+		}, kept())
 		var all sync.WaitGroup
 		for n := range 20 {
 			all.Go(func() {
@@ -246,6 +252,6 @@ func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, count fun
 			})
 		}
 		all.Wait()
-		require.Equal(t, 22, count())
+		require.Len(t, kept(), 22)
 	})
 }

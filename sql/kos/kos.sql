@@ -27,9 +27,20 @@ WITH forgotten AS (
 )
 INSERT INTO quota_ledger (spent_at, lane) VALUES (clock_timestamp(), @lane);
 
+-- What every instance has spent within the last 60 s per lane, and the squeeze, in one look that waits for nobody. Without calls there is
+-- one row, whose lane is empty and whose count is 0.
+-- name: Usage :many
+SELECT n.now::timestamptz AS now, coalesce(s.percent, 100)::bigint AS percent,
+    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until, coalesce(l.lane, '')::text AS lane, count(l.id) AS calls
+FROM (SELECT clock_timestamp() AS now) n
+LEFT JOIN quota_squeeze s ON true
+LEFT JOIN quota_ledger l ON l.spent_at > (SELECT clock_timestamp() - interval '60 seconds')
+GROUP BY n.now, s.percent, s.until, l.lane;
+
 -- name: AppendCall :exec
-INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, result, http_status, request_sealed, answer_sealed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
+    request_sealed, answer_sealed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
 
 -- name: CustomerCopy :one
 SELECT c.sealed FROM customer_copies c LEFT JOIN line_epochs e ON e.line_index = c.line_index

@@ -265,8 +265,11 @@ func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, mod
 // authorised compares the credential in constant time.
 func (s *Simulator) authorised(r *http.Request) bool {
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	s.mu.Lock()
+	tokens := s.tokens
+	s.mu.Unlock()
 	match := 0
-	for _, token := range s.opts.Tokens {
+	for _, token := range tokens {
 		match |= subtle.ConstantTimeCompare([]byte(given), []byte(token))
 	}
 	return ok && match == 1

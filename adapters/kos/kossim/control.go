@@ -79,8 +79,9 @@ func (s *Simulator) controlFault(w http.ResponseWriter, r *http.Request) {
 
 func (s *Simulator) controlSettings(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		QuotaPerMinute *int   `json:"quotaPerMinute"`
-		StatusQuery    *onOff `json:"statusQuery"`
+		QuotaPerMinute *int      `json:"quotaPerMinute"`
+		StatusQuery    *onOff    `json:"statusQuery"`
+		Tokens         *[]string `json:"tokens"`
 	}
 	if !read(w, r, &in) {
 		return
@@ -88,6 +89,12 @@ func (s *Simulator) controlSettings(w http.ResponseWriter, r *http.Request) {
 	if in.QuotaPerMinute != nil && *in.QuotaPerMinute < 0 {
 		refuse(w, fmt.Errorf("%w: quotaPerMinute", ErrInvalid))
 		return
+	}
+	if in.Tokens != nil {
+		if err := s.SetTokens(*in.Tokens...); err != nil {
+			refuse(w, err)
+			return
+		}
 	}
 	if in.QuotaPerMinute != nil {
 		s.SetQuota(*in.QuotaPerMinute)

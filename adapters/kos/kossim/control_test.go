@@ -170,3 +170,35 @@ func TestCallersTraceAndRequestIDAreKept(t *testing.T) {
 	sim.Handler().ServeHTTP(rec, r)
 	require.Regexp(t, `"traceId":"[0-9a-f]{32}"`, rec.Body.String())
 }
+
+// TestControlTokens: which credentials are accepted can be changed while calls are made, and is never told.
+func TestControlTokens(t *testing.T) {
+	t.Parallel()
+	sim := open(t, options())
+	do := steer(t, sim)
+	srv := httptest.NewServer(sim.Handler())
+	t.Cleanup(srv.Close)
+	status := func(token string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/kos/products", http.NoBody)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := srv.Client().Do(req)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, res.Body.Close()) }()
+		return res.StatusCode
+	}
+	first := options().Tokens[0]
+	require.Equal(t, []int{200, 401}, []int{status(first), status("next")})
+	var raw map[string]any
+	require.Equal(t, 200, do("POST", "/control/settings", `{"tokens":["`+first+`","next"]}`, &raw))
+	require.NotContains(t, raw, "tokens")
+	require.Equal(t, []int{200, 200}, []int{status(first), status("next")})
+	require.NoError(t, sim.SetTokens("next"))
+	require.Equal(t, []int{401, 200, 401}, []int{status(first), status("next"), status("")})
+	for _, bad := range []string{`[]`, `[""]`, `["a","b","c"]`, `"a"`} {
+		require.Equal(t, 400, do("POST", "/control/settings", `{"statusQuery":false,"tokens":`+bad+`}`, nil), bad)
+	}
+	require.True(t, sim.Settings().StatusQuery, "half of a request is never done")
+	require.Equal(t, 204, do("POST", "/control/reset", "", nil))
+	require.Equal(t, []int{200, 401}, []int{status(first), status("next")})
+}

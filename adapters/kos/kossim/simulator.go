@@ -61,6 +61,7 @@ type Simulator struct {
 	calls       []Call
 	faults      []*armed
 	quota       quota
+	tokens      []string
 	statusQuery bool
 	offset      time.Duration // of the KOS clock
 	random      *rand.Rand
@@ -68,13 +69,8 @@ type Simulator struct {
 
 // New opens a simulator, with the state that StateDir holds. Close it after its servers.
 func New(opts Options) (*Simulator, error) {
-	if len(opts.Tokens) == 0 {
-		return nil, fmt.Errorf("%w: a token is needed", ErrInvalid)
-	}
-	for _, token := range opts.Tokens {
-		if token == "" {
-			return nil, fmt.Errorf("%w: a token is empty", ErrInvalid)
-		}
+	if err := checkTokens(opts.Tokens); err != nil {
+		return nil, err
 	}
 	if opts.Clock == nil {
 		opts.Clock = time.Now
@@ -115,7 +111,7 @@ func (s *Simulator) begin() {
 	}
 	s.changes, s.ledger, s.calls, s.faults = map[string]*change{}, []LedgerRow{}, []Call{}, nil
 	s.quota = quota{limit: quotaOf(s.opts.QuotaPerMinute)}
-	s.statusQuery, s.offset = !s.opts.NoStatusQuery, 0
+	s.statusQuery, s.offset, s.tokens = !s.opts.NoStatusQuery, 0, s.opts.Tokens
 	s.random = rand.New(rand.NewPCG(s.opts.Seed, 0)) //nolint:gosec // dice of a simulator, repeatable on purpose
 }
 
@@ -188,6 +184,30 @@ func (s *Simulator) SetStatusQuery(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.statusQuery = on
+}
+
+// mostTokens are accepted at a time: one, or during a rotation two.
+const mostTokens = 2
+
+func checkTokens(tokens []string) error {
+	if len(tokens) == 0 || len(tokens) > mostTokens {
+		return fmt.Errorf("%w: tokens: one or two are needed", ErrInvalid)
+	}
+	if slices.Contains(tokens, "") {
+		return fmt.Errorf("%w: tokens: one is empty", ErrInvalid)
+	}
+	return nil
+}
+
+// SetTokens changes the credentials that are accepted, one or two. It lasts until Reset or the end of the process.
+func (s *Simulator) SetTokens(tokens ...string) error {
+	if err := checkTokens(tokens); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens = slices.Clone(tokens)
+	return nil
 }
 
 // Settings are what /control/settings answers.

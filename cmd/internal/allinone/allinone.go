@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"phonebill/adapters/kos"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
@@ -31,6 +32,7 @@ type config struct {
 	pool     int
 	quota    quota.Window
 	floor    postgres.Floor
+	breakers kos.BreakerPolicies
 	fresh    compose.Fresh
 	prefetch compose.Prefetch
 	simQuota int
@@ -54,7 +56,7 @@ func read(env boot.Env) (config, error) {
 	}
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		floor: compose.ReadFloor(r), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
+		floor: compose.ReadFloor(r), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"), breakers: compose.ReadBreakers(r),
 		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
@@ -186,7 +188,7 @@ func (s *system) start(ctx context.Context) error {
 	return s.services(ctx,
 		compose.KOS{
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
-			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch,
+			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch, Breakers: s.breakers,
 		},
 		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret)},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})

@@ -27,6 +27,13 @@ func (e Env) Read() *Reader { return &Reader{env: e} }
 // Err joins all mistakes; nil when there are none.
 func (r *Reader) Err() error { return errors.Join(r.errs...) }
 
+// Mistake adds what a parser of the variable found wrong with it; nil is nothing.
+func (r *Reader) Mistake(key string, err error) {
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("%s: %w", key, err))
+	}
+}
+
 // String answers the variable, or def.
 func (r *Reader) String(key, def string) string {
 	if v := r.env(key); v != "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"phonebill/adapters/argon2"
+	"phonebill/adapters/kos"
 	"phonebill/adapters/postgres"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
@@ -73,10 +74,12 @@ type AuthLink struct {
 // KOS is the link to KOS and its shared database.
 type KOS struct {
 	URL         string
-	Token       personal.Secret
+	Token       personal.Secret // fixed; empty with a TokenFile
+	TokenFile   string          // of one or two keys, read again when it changes
 	DatabaseURL personal.Secret
 	Quota       quota.Window
-	Floor       postgres.Floor // of the budget, while the ledger cannot be asked
+	Floor       postgres.Floor      // of the budget, while the ledger cannot be asked
+	Breakers    kos.BreakerPolicies // of operations that differ from the default
 	Fresh       Fresh
 	Prefetch    Prefetch
 }
@@ -244,10 +247,23 @@ func authLink(r *boot.Reader) AuthLink {
 }
 
 func kosLink(r *boot.Reader) KOS {
-	return KOS{
-		URL: r.Required("KOS_URL"), Token: r.Secret("KOS_TOKEN"), DatabaseURL: r.Secret("KOS_DATABASE_URL"), Quota: ReadQuota(r),
-		Floor: ReadFloor(r), Fresh: ReadFresh(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
+	k := KOS{
+		URL: r.Required("KOS_URL"), TokenFile: r.String("KOS_TOKEN_FILE", ""), DatabaseURL: r.Secret("KOS_DATABASE_URL"),
+		Quota: ReadQuota(r), Floor: ReadFloor(r), Breakers: ReadBreakers(r),
+		Fresh: ReadFresh(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
 	}
+	if k.TokenFile == "" {
+		k.Token = r.Secret("KOS_TOKEN")
+	}
+	return k
+}
+
+// ReadBreakers reads KOS_BREAKERS, the policies of circuit breakers that differ from 5/30s/3, like
+// "bill.inquiry=5/30s/3,product.change=3/60s/2".
+func ReadBreakers(r *boot.Reader) kos.BreakerPolicies {
+	policies, err := kos.ParseBreakers(r.String("KOS_BREAKERS", ""))
+	r.Mistake("KOS_BREAKERS", err)
+	return policies
 }
 
 // ReadQuota reads KOS_QUOTA_PER_MINUTE: how many calls KOS allows in 60 s, 0 = no limit (for load tests). Our own budget stays

@@ -26,32 +26,45 @@ const kosPool = 5
 type outside struct {
 	kos     *kos.Client
 	kosPool *pgxpool.Pool
+	quota   *postgres.Quota
 	ap      *mvnoap.Client
 }
 
 func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outside, err error) {
-	if o.kos, o.kosPool, err = p.kos(ctx, k, v); err != nil {
+	if err = p.kos(ctx, k, v, &o); err != nil {
 		return o, err
 	}
-	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout}, p.Now, p.Log)
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout},
+		mvnoap.Deps{Now: p.Now, Log: p.Log, Alerts: p.alerts, Metrics: p.registry})
 	return o, err
 }
 
 // kos wires the link to KOS and its shared database.
-func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault) (*kos.Client, *pgxpool.Pool, error) {
-	pool, err := p.pool(ctx, "kos-database", c.DatabaseURL, kosPool)
-	if err != nil {
-		return nil, nil, err
+func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err error) {
+	if o.kosPool, err = p.pool(ctx, "kos-database", c.DatabaseURL, kosPool); err != nil {
+		return err
 	}
-	client, err := kos.New(kos.Config{URL: c.URL, Token: c.Token, Connect: time.Second}, kos.Deps{
-		Quota: postgres.NewQuota(pool, c.Quota, c.Floor, p.Now), Log: postgres.NewCallLog(pool, v),
-		Breakers: kos.NewBreakers(kos.DefaultBreakers(), p.Log, p.registry),
-		Now:      p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
+	keys, err := p.kosKeys(c)
+	if err != nil {
+		return err
+	}
+	o.quota = postgres.NewQuota(o.kosPool, c.Quota, c.Floor, p.alerts, time.Now) // time.Now: the floor needs a clock that is not set
+	o.kos, err = kos.New(kos.Config{URL: c.URL, Keys: keys, Connect: time.Second}, kos.Deps{
+		Quota: o.quota, Log: postgres.NewCallLog(o.kosPool, v),
+		Breakers: kos.NewBreakers(c.Breakers, p.Log, p.alerts, p.registry), Alerts: p.alerts,
+		Now: p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
 	})
 	if err == nil {
-		p.worker("kos-probes", probeEvery, client.Probe)
+		p.worker("kos-probes", probeEvery, o.kos.Probe)
 	}
-	return client, pool, err
+	return err
+}
+
+func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {
+	if c.TokenFile != "" {
+		return kos.OpenCredentials(c.TokenFile, p.Now, p.Log)
+	}
+	return kos.FixedCredentials(c.Token.Reveal())
 }
 
 // epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
@@ -83,7 +96,9 @@ const (
 
 // deliver adds the worker that empties one outbox.
 func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
-	d := &dispatch.Service[T]{Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Lease: apLease, Batch: apBatch}
+	d := &dispatch.Service[T]{
+		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Batch: apBatch,
+	}
 	p.worker(name, idle, d.Step)
 }
 

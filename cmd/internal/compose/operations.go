@@ -169,5 +169,13 @@ func (g gauges) collect(q operations.Quota, to chan<- prometheus.Metric) {
 
 // watched is what there is to know of the link to KOS, and of the lookups in front of it.
 func (o outside) watched(caches ...tallied) watched {
-	return watched{caches: caches}
+	return watched{
+		caches:   caches,
+		breakers: func() []operations.Breaker { return append(o.kos.Breakers(), o.ap.Breaker()) },
+		quota: func(ctx context.Context) operations.Quota {
+			q := o.quota.Usage(ctx)
+			q.Waiting, q.ETA = o.kos.Waiting()
+			return q
+		},
+	}
 }

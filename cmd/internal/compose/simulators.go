@@ -17,7 +17,7 @@ type KOSSimConfig struct {
 	Quota    int    // calls in any 60 s, 0 = no limit
 }
 
-// ReadKOSSim reads KOS_ADDR, KOS_CONTROL_ADDR, KOS_TOKEN (several are separated by commas), STATE_DIR and KOS_QUOTA_PER_MINUTE.
+// ReadKOSSim reads KOS_ADDR, KOS_CONTROL_ADDR, KOS_TOKEN (two are separated by a comma), STATE_DIR and KOS_QUOTA_PER_MINUTE.
 func ReadKOSSim(env boot.Env) (KOSSimConfig, error) {
 	r := env.Read()
 	c := KOSSimConfig{

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
+	"phonebill/core/alert"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
@@ -51,6 +52,7 @@ type world struct {
 	orders    memory.Orders
 	outbox    *outbox
 	publisher memory.Publisher[ports.ChangeResult]
+	alerts    memory.Alerts
 	now       time.Time
 }
 
@@ -59,7 +61,7 @@ func newWorld() *world {
 	w.outbox = &outbox{ChangeOutbox: w.orders.Outbox()}
 	w.Service = &dispatch.Service[ports.ChangeResult]{
 		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now }, Random: func() float64 { return 0 },
-		Lease: 30 * time.Second, Batch: 10,
+		Alerts: &w.alerts, Lease: 30 * time.Second, Batch: 10,
 	}
 	return w
 }
@@ -129,6 +131,41 @@ func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	require.Zero(t, w.step(t))
 	require.Len(t, w.publisher.Told(), 2)
+	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}}, w.alerts.Raised())
+}
+
+// TestAReceiverThatIsLeftAlone: nothing is claimed while it is, and few results while it is tried.
+func TestAReceiverThatIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	for n, number := range []string{"01012345678", "01087654321", "01055554444"} {
+		w.finish(t, byte(n+1), number)
+	}
+	none, two := 0, 2
+	w.publisher.Most, w.outbox.claim = &none, errBackend
+	require.Zero(t, w.step(t), "the outbox is not even asked")
+	w.publisher.Most, w.outbox.claim = &two, nil
+	require.Equal(t, 2, w.step(t))
+	w.publisher.Most = nil
+	require.Equal(t, 1, w.step(t))
+	require.Len(t, w.publisher.Told(), 3)
+}
+
+// TestAnAttemptThatWasNotMadeCostsNothing: the item is due again when its lease is over, with as many attempts as before.
+func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.Held}, {Outcome: delivery.Accepted}}
+	w.finish(t, 1, "01012345678")
+	require.Equal(t, 1, w.step(t))
+	w.now = w.now.Add(72 * time.Hour)
+	require.Equal(t, 1, w.step(t))
+	require.Zero(t, w.step(t), "leased")
+	w.now = w.now.Add(w.Lease)
+	require.Equal(t, 1, w.step(t))
+	told := w.publisher.Told()
+	require.Equal(t, []int{0, 1, 1}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts})
+	require.Empty(t, w.alerts.Raised(), "nothing was parked")
 }
 
 func TestADispatcherThatStallsLosesQuietly(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 )
 
 const appendCall = `-- name: AppendCall :exec
-INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, result, http_status, request_sealed, answer_sealed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
+    request_sealed, answer_sealed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 `
 
 type AppendCallParams struct {
@@ -24,6 +25,8 @@ type AppendCallParams struct {
 	RequestID     *uuid.UUID
 	AskedAt       time.Time
 	AnsweredAt    time.Time
+	Attempt       int64
+	Breaker       string
 	Result        string
 	HttpStatus    int64
 	RequestSealed []byte
@@ -38,6 +41,8 @@ func (q *Queries) AppendCall(ctx context.Context, arg AppendCallParams) error {
 		arg.RequestID,
 		arg.AskedAt,
 		arg.AnsweredAt,
+		arg.Attempt,
+		arg.Breaker,
 		arg.Result,
 		arg.HttpStatus,
 		arg.RequestSealed,
@@ -276,6 +281,51 @@ func (q *Queries) Squeeze(ctx context.Context) ([]SqueezeRow, error) {
 	for rows.Next() {
 		var i SqueezeRow
 		if err := rows.Scan(&i.Percent, &i.Until); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const usage = `-- name: Usage :many
+SELECT n.now::timestamptz AS now, coalesce(s.percent, 100)::bigint AS percent,
+    coalesce(s.until, '0001-01-01 00:00:00+00')::timestamptz AS until, coalesce(l.lane, '')::text AS lane, count(l.id) AS calls
+FROM (SELECT clock_timestamp() AS now) n
+LEFT JOIN quota_squeeze s ON true
+LEFT JOIN quota_ledger l ON l.spent_at > (SELECT clock_timestamp() - interval '60 seconds')
+GROUP BY n.now, s.percent, s.until, l.lane
+`
+
+type UsageRow struct {
+	Now     time.Time
+	Percent int64
+	Until   time.Time
+	Lane    string
+	Calls   int64
+}
+
+// What every instance has spent within the last 60 s per lane, and the squeeze, in one look that waits for nobody. Without calls there is
+// one row, whose lane is empty and whose count is 0.
+func (q *Queries) Usage(ctx context.Context) ([]UsageRow, error) {
+	rows, err := q.db.Query(ctx, usage)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsageRow
+	for rows.Next() {
+		var i UsageRow
+		if err := rows.Scan(
+			&i.Now,
+			&i.Percent,
+			&i.Until,
+			&i.Lane,
+			&i.Calls,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -46,6 +46,8 @@ type KosCall struct {
 	HttpStatus    int64
 	RequestSealed []byte
 	AnswerSealed  []byte
+	Attempt       int64
+	Breaker       string
 }
 
 type LineEpoch struct {

@@ -1,0 +1,144 @@
+package mvnoap
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
+
+	"phonebill/core/alert"
+	"phonebill/core/delivery"
+	"phonebill/core/operations"
+	"phonebill/ports"
+)
+
+// The policy of product.md, the same as KOS's: so many failures in a row open the breaker, for so long nothing is sent, then so many
+// successes in a row close it.
+const (
+	failuresThatOpen   = 5
+	openFor            = 30 * time.Second
+	successesThatClose = 3
+)
+
+// breakerName is what operators see.
+const breakerName = "mvnoap"
+
+// breaker leaves an AP server alone that does not answer. What it rejects is an answer. It closes by itself with the next due results.
+type breaker struct {
+	two    *gobreaker.TwoStepCircuitBreaker[struct{}]
+	state  prometheus.Gauge
+	log    *slog.Logger
+	alerts ports.Alerts
+
+	mu       sync.Mutex
+	failures int // in a row
+	since    time.Time
+	until    time.Time // end of the open period
+}
+
+// What a gobreaker hears of an attempt that counts, and of one that says nothing about the AP server.
+var (
+	errFailed  = errors.New("mvnoap: not delivered")
+	errIgnored = errors.New("mvnoap: given up")
+)
+
+func newBreaker(deps Deps) *breaker {
+	b := &breaker{
+		state: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "0 closed, 1 half-open, 2 open."}),
+		log:   deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
+	}
+	if deps.Metrics != nil {
+		if err := deps.Metrics.Register(b.state); err != nil {
+			b.log.Warn("the breaker's state is not exported", slog.Any("error", err))
+		}
+	}
+	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: breakerName, MaxRequests: successesThatClose, Timeout: openFor,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresThatOpen },
+		IsExcluded:    func(err error) bool { return errors.Is(err, errIgnored) },
+		OnStateChange: b.turned,
+	})
+	return b
+}
+
+// turned remembers, exports, logs and, when a person must hear of it, alerts. A failed probe is no news.
+func (b *breaker) turned(_ string, from, to gobreaker.State) {
+	b.mu.Lock()
+	b.since = time.Now().UTC()
+	if to == gobreaker.StateOpen {
+		b.until = b.since.Add(openFor)
+	}
+	b.mu.Unlock()
+	b.state.Set(float64(to))
+	b.log.Warn("mvnoap breaker", slog.String("from", from.String()), slog.String("to", to.String()))
+	switch {
+	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
+		b.alerts.Raise(context.Background(), alert.Alert{
+			Kind: alert.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server answers again",
+		})
+	case to == gobreaker.StateClosed:
+		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName, Note: "results are told again"})
+	}
+}
+
+// ready is how many of n attempts may be made now.
+func (b *breaker) ready(n int) int {
+	switch b.two.State() {
+	case gobreaker.StateClosed:
+		return n
+	case gobreaker.StateHalfOpen:
+		c := b.two.Counts()
+		return max(0, min(n, successesThatClose-int(c.Requests)+int(c.TotalExclusions)))
+	case gobreaker.StateOpen:
+	}
+	return 0
+}
+
+// guard makes the attempt, or none while the breaker does not let it pass.
+func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delivery.Attempt {
+	done, err := b.two.Allow()
+	if err != nil {
+		return delivery.Attempt{Outcome: delivery.Held, Note: "the MVNO AP server is left alone for a while"}
+	}
+	a, ignore := attempt()
+	switch {
+	case ignore:
+		done(errIgnored)
+	case a.Outcome == delivery.Failed:
+		b.count(true)
+		done(errFailed)
+	default:
+		b.count(false)
+		done(nil)
+	}
+	return a
+}
+
+// count keeps the failures in a row.
+func (b *breaker) count(failed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures++
+	if !failed {
+		b.failures = 0
+	}
+}
+
+// told is the breaker as operators see it.
+func (b *breaker) told() operations.Breaker {
+	states := map[gobreaker.State]operations.BreakerState{
+		gobreaker.StateClosed: operations.Closed, gobreaker.StateHalfOpen: operations.HalfOpen, gobreaker.StateOpen: operations.Open,
+	}
+	out := operations.Breaker{Name: breakerName, State: states[b.two.State()]}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out.Failures, out.Since = b.failures, b.since
+	if out.State == operations.Open {
+		out.RetryAt = b.until
+	}
+	return out
+}

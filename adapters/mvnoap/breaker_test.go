@@ -1,0 +1,183 @@
+package mvnoap_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/mvnoap"
+	"phonebill/core/alert"
+	"phonebill/core/delivery"
+	"phonebill/core/operations"
+	"phonebill/core/personal"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// receiver is an AP server without a network, for virtual time.
+type receiver struct {
+	status int
+	takes  time.Duration
+	asked  atomic.Int64
+}
+
+func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.asked.Add(1)
+	if r.takes > 0 {
+		time.Sleep(r.takes)
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: r.status, Body: io.NopCloser(strings.NewReader(""))}, nil
+}
+
+// told is a client of a receiver with both its publishers.
+type told struct {
+	*mvnoap.Client
+	bills   ports.Publisher[ports.BillResult]
+	changes ports.Publisher[ports.ChangeResult]
+	alerts  *memory.Alerts
+	metrics *prometheus.Registry
+	log     *bytes.Buffer
+}
+
+func tell(t *testing.T, r *receiver) *told {
+	t.Helper()
+	out := &told{alerts: &memory.Alerts{}, metrics: prometheus.NewRegistry(), log: &bytes.Buffer{}}
+	var err error
+	out.Client, err = mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secret: personal.NewSecret(secret("one"))}, mvnoap.Deps{
+		Now: now, Log: slog.New(slog.NewTextHandler(out.log, nil)), Alerts: out.alerts, Metrics: out.metrics,
+	})
+	require.NoError(t, err)
+	mvnoap.OverWire(out.Client, r)
+	out.bills, out.changes = out.BillResults(), out.ChangeResults()
+	return out
+}
+
+func (c *told) change(ctx context.Context, t *testing.T) delivery.Outcome {
+	t.Helper()
+	return c.changes.Publish(ctx, changeItem(t, 1, product.Order{State: product.Completed})).Outcome
+}
+
+func (c *told) bill(ctx context.Context, t *testing.T) delivery.Outcome {
+	t.Helper()
+	return c.bills.Publish(ctx, billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})).Outcome
+}
+
+// state is the exported gauge.
+func (c *told) state(t *testing.T) float64 {
+	t.Helper()
+	families, err := c.metrics.Gather()
+	require.NoError(t, err)
+	require.Equal(t, "mvnoap_breaker_state", families[0].GetName())
+	return families[0].GetMetric()[0].GetGauge().GetValue()
+}
+
+// TestADeadReceiverIsLeftAlone: five failures in a row of either kind of result open the breaker for both; nothing is sent for 30 s, then
+// three are tried, and three successes close it.
+func TestADeadReceiverIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ap := &receiver{status: http.StatusServiceUnavailable}
+		c, start := tell(t, ap), time.Now().UTC()
+		require.Equal(t, operations.Breaker{Name: "mvnoap", State: operations.Closed, Since: start}, c.Breaker())
+		time.Sleep(time.Second)
+		for range 3 {
+			require.Equal(t, delivery.Failed, c.bill(t.Context(), t))
+		}
+		require.Equal(t, 32, c.changes.Ready(32))
+		require.Equal(t, 3, c.Breaker().Failures)
+		for range 2 {
+			require.Equal(t, delivery.Failed, c.change(t.Context(), t))
+		}
+		opened := start.Add(time.Second)
+		require.Equal(t, operations.Breaker{
+			Name: "mvnoap", State: operations.Open, Failures: 5, Since: opened, RetryAt: opened.Add(30 * time.Second),
+		}, c.Breaker())
+		require.InDelta(t, 2, c.state(t), 0)
+		require.Zero(t, c.bills.Ready(32))
+		require.Zero(t, c.changes.Ready(32))
+		require.Equal(t, delivery.Held, c.bill(t.Context(), t), "also who claimed before")
+		require.EqualValues(t, 5, ap.asked.Load())
+
+		time.Sleep(30*time.Second + time.Millisecond)
+		require.Equal(t, 3, c.bills.Ready(32))
+		require.Equal(t, 2, c.bills.Ready(2))
+		require.Equal(t, delivery.Failed, c.bill(t.Context(), t))
+		require.Zero(t, c.bills.Ready(32), "a failed trial opens it again")
+
+		ap.status, ap.takes = http.StatusNoContent, time.Second
+		time.Sleep(30*time.Second + time.Millisecond)
+		outcomes := make(chan delivery.Outcome, 50)
+		for range 50 {
+			go func() { outcomes <- c.bill(context.Background(), t) }()
+		}
+		synctest.Wait()
+		require.EqualValues(t, 9, ap.asked.Load(), "of fifty three are sent")
+		require.Zero(t, c.changes.Ready(32))
+		require.Equal(t, operations.HalfOpen, c.Breaker().State)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, operations.Breaker{Name: "mvnoap", State: operations.Closed, Since: time.Now().UTC()}, c.Breaker())
+		require.Equal(t, 32, c.changes.Ready(32))
+		counted := map[delivery.Outcome]int{}
+		for range 50 {
+			counted[<-outcomes]++
+		}
+		require.Equal(t, map[delivery.Outcome]int{delivery.Accepted: 3, delivery.Held: 47}, counted)
+		require.Zero(t, c.state(t))
+		kinds := []alert.Kind{}
+		for _, a := range c.alerts.Raised() {
+			require.Equal(t, "mvnoap", a.Subject)
+			kinds = append(kinds, a.Kind)
+		}
+		require.Equal(t, []alert.Kind{alert.BreakerOpened, alert.BreakerClosed}, kinds, "that a trial failed is no news")
+		require.Contains(t, c.log.String(), "mvnoap breaker")
+	})
+}
+
+// TestVerdictsAreAnswers: what the receiver rejects says that it is well; what it puts off, that it is not; what we break off, nothing.
+func TestVerdictsAreAnswers(t *testing.T) {
+	t.Parallel()
+	for status, opens := range map[int]bool{
+		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: false, 408: true, 425: true, 429: true, 500: true, 503: true,
+	} {
+		ap := &receiver{status: status}
+		c := tell(t, ap)
+		for range 10 {
+			c.change(t.Context(), t)
+		}
+		require.Equal(t, opens, c.Breaker().State == operations.Open, status)
+	}
+	c := tell(t, &receiver{status: 204})
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for range 10 {
+		require.Equal(t, delivery.Failed, c.change(gone, t))
+	}
+	require.Equal(t, operations.Closed, c.Breaker().State)
+	require.Zero(t, c.Breaker().Failures)
+}
+
+func TestARegistererThatRefusesCostsTheMetricOnly(t *testing.T) {
+	t.Parallel()
+	other, log := prometheus.NewRegistry(), &bytes.Buffer{}
+	other.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "somebody else's"}))
+	_, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secret: personal.NewSecret(secret("one"))}, mvnoap.Deps{
+		Now: now, Log: slog.New(slog.NewTextHandler(log, nil)), Alerts: &memory.Alerts{}, Metrics: other,
+	})
+	require.NoError(t, err)
+	require.Contains(t, log.String(), "not exported")
+}

@@ -1,0 +1,276 @@
+package postgres_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgserver"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/core/alert"
+	"phonebill/core/operations"
+	"phonebill/core/quota"
+	"phonebill/migrations"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+// TestClocksOfInstancesDoNotMatter: theirs jump about by hours, and the whole suite holds, for only the database's clock is read.
+func TestClocksOfInstancesDoNotMatter(t *testing.T) {
+	t.Parallel()
+	portstest.Quota(t, func(t *testing.T, w quota.Window) []ports.Quota {
+		t.Helper()
+		pool := pgtest.New(t, migrations.KOS).Pool
+		mad := func() time.Time { return time.Now().Add(time.Duration(rand.Int64N(int64(4*time.Hour))) - 2*time.Hour) }
+		var all []ports.Quota
+		for range 4 {
+			all = append(all, postgres.NewQuota(pool, w, postgres.Floor{}, &memory.Alerts{}, mad))
+		}
+		return all
+	})
+}
+
+// TestALostInstanceLosesPlacesAndWinsNone: what it took before it was lost stays taken, and what it was taking may be.
+func TestALostInstanceLosesPlacesAndWinsNone(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.KOS)
+	window := quota.Window{Budget: 60, Per: time.Hour}
+	lost, err := postgres.Pool(t.Context(), db.URL, postgres.PoolConfig{MaxConns: 4})
+	require.NoError(t, err)
+	victim := postgres.NewQuota(lost, window, postgres.Floor{}, &memory.Alerts{}, time.Now)
+	for range 10 {
+		require.NoError(t, victim.Take(t.Context(), quota.Read)) // and never calls
+	}
+	var taken sync.WaitGroup
+	for range 4 {
+		taken.Go(func() {
+			for range 5 {
+				_ = victim.Take(t.Context(), quota.Read) // some end in the middle
+			}
+		})
+	}
+	_, err = db.Pool.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()`)
+	require.NoError(t, err)
+	taken.Wait()
+	lost.Close()
+	before := count(t, db.Pool, "quota_ledger")
+	require.GreaterOrEqual(t, before, 10)
+	heir, admitted := postgres.NewQuota(db.Pool, window, postgres.Floor{}, &memory.Alerts{}, time.Now), 0
+	for heir.Take(t.Context(), quota.Read) == nil {
+		admitted++
+	}
+	require.Equal(t, window.Budget-before, admitted)
+}
+
+// TestALedgerThatHangsIsAway: one that holds its lock for ever does not stop the floors, and a person hears of it and of its return.
+func TestALedgerThatHangsIsAway(t *testing.T) {
+	t.Parallel()
+	db, heard := pgtest.New(t, migrations.KOS), &memory.Alerts{}
+	start, passed := time.Now(), time.Duration(0)
+	q := postgres.NewQuota(db.Pool, quota.Window{Budget: 10, Per: time.Minute}, postgres.Floor{Instances: 1, Calls: 1}, heard,
+		func() time.Time { return start.Add(passed) })
+	hung, err := db.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = hung.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtext('phonebill.quota_ledger'))")
+	require.NoError(t, err)
+	passed = time.Minute
+	require.NoError(t, q.Take(t.Context(), quota.Read), "the floor")
+	require.ErrorIs(t, q.Take(t.Context(), quota.Read), ports.ErrNotAsked)
+	require.True(t, q.Usage(t.Context()).Ledger, "looking needs no lock")
+	require.NoError(t, hung.Rollback(t.Context()))
+	require.NoError(t, q.Take(t.Context(), quota.Read))
+	require.NoError(t, q.Take(t.Context(), quota.Read))
+	var kinds []alert.Kind
+	for _, a := range heard.Raised() {
+		kinds = append(kinds, a.Kind)
+	}
+	require.Equal(t, []alert.Kind{alert.LedgerAway, alert.LedgerBack}, kinds, "once each")
+}
+
+func TestUsageIsWhatOperatorsSee(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.KOS)
+	window := quota.Window{Budget: 20, Per: time.Hour, Reserve: quota.Shares{quota.Change: 4}}
+	open := func() *postgres.Quota {
+		return postgres.NewQuota(db.Pool, window, postgres.Floor{Instances: 2, Calls: 3}, &memory.Alerts{}, time.Now)
+	}
+	one, other := open(), open()
+	used := func(q *postgres.Quota) operations.Quota { return q.Usage(t.Context()) }
+	want := operations.Quota{Window: window.Less(6), Budget: 14, Ledger: true}
+	require.Equal(t, want, used(one))
+	for _, lane := range []quota.Lane{quota.Change, quota.Read, quota.Read, quota.Prefetch} {
+		require.NoError(t, other.Take(t.Context(), lane))
+	}
+	_, err := db.Admin.Exec(t.Context(), "INSERT INTO quota_ledger (spent_at, lane) VALUES (now() - interval '61 seconds', 'read')")
+	require.NoError(t, err)
+	want.Spent = quota.Shares{quota.Change: 1, quota.Read: 2, quota.Prefetch: 1}
+	require.Equal(t, want, used(one), "of all instances, within the last 60 s")
+
+	require.NoError(t, other.OverSpent(t.Context(), 0))
+	squeezed := used(one)
+	require.Equal(t, 10, squeezed.Budget, "three quarters of 14")
+	require.WithinDuration(t, time.Now().Add(time.Hour), squeezed.Squeezed, time.Minute)
+
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	require.False(t, one.Usage(gone).Ledger)
+	db.Pool.Close()
+	require.Equal(t, operations.Quota{Window: window.Less(6), Budget: 3}, used(one), "away: its floor is all that it knows of")
+
+	free := postgres.NewQuota(nil, quota.Unlimited(), postgres.Floor{}, &memory.Alerts{}, time.Now).Usage(t.Context())
+	require.Equal(t, operations.Quota{Window: quota.Unlimited(), Budget: quota.Unlimited().Budget, Ledger: true}, free)
+}
+
+// ledger is a database server that can be stopped, crashed and started; its pools find it wherever it is.
+type ledger struct {
+	dir string
+
+	mu     sync.Mutex
+	server *pgserver.Server
+	at     string // host:port
+}
+
+func (l *ledger) start(t *testing.T) {
+	t.Helper()
+	server, err := pgserver.Start(t.Context(), pgserver.Options{Dir: l.dir, Durable: true})
+	require.NoError(t, err)
+	config, err := pgxpool.ParseConfig(server.AdminURL())
+	require.NoError(t, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.server, l.at = server, net.JoinHostPort(config.ConnConfig.Host, strconv.Itoa(int(config.ConnConfig.Port)))
+}
+
+func (l *ledger) stop(t *testing.T, crash bool) {
+	t.Helper()
+	if crash {
+		require.NoError(t, syscall.Kill(l.server.PID(), syscall.SIGQUIT)) // the next start recovers from the log
+		<-l.server.Done()
+	}
+	_ = l.server.Stop(context.Background()) // a crash is an error here
+}
+
+// pool connects to wherever the server is when it connects.
+func (l *ledger) pool(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	require.NoError(t, err)
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		l.mu.Lock()
+		at := l.at
+		l.mu.Unlock()
+		return (&net.Dialer{}).DialContext(ctx, network, at)
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	require.NoError(t, err)
+	return pool
+}
+
+// admissions remembers when each was asked for and told. The k-th was not before the k-th asked and not after the k-th told.
+type admissions struct {
+	mu          sync.Mutex
+	asked, told []time.Time
+}
+
+// take takes one call, however long it takes, or none when ctx is over.
+func (a *admissions) take(ctx context.Context, q *postgres.Quota) {
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for {
+		at := time.Now()
+		if q.Take(ctx, quota.Read) == nil {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.asked, a.told = append(a.asked, at), append(a.told, time.Now())
+			return
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// more waits for so many more and answers how many there were.
+func (a *admissions) more(t *testing.T, n int) int {
+	t.Helper()
+	total := func() int {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return len(a.told)
+	}
+	before := total()
+	require.Eventually(t, func() bool { return total() >= before+n }, time.Minute, 5*time.Millisecond)
+	return total() - before
+}
+
+func (a *admissions) sorted() (asked, told []time.Time) {
+	slices.SortFunc(a.asked, time.Time.Compare)
+	slices.SortFunc(a.told, time.Time.Compare)
+	return a.asked, a.told
+}
+
+// TestTheBudgetHoldsThroughRestartsOfTheLedger: three instances take all they get, all the time; one after the other is lost and replaced;
+// the ledger is stopped, and later crashes, and comes back. No window of time ever holds more than the budget, floors included.
+func TestTheBudgetHoldsThroughRestartsOfTheLedger(t *testing.T) {
+	t.Parallel()
+	_, secrets := pgtest.Server(t)
+	dir, err := pgserver.TempDir("phonebill-quota-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	l := &ledger{dir: filepath.Join(dir, "postgres")}
+	l.start(t)
+	t.Cleanup(func() { l.stop(t, false) })
+	require.NoError(t, postgres.ProvisionAs(t.Context(), l.server.AdminURL(), secrets, migrations.KOS, "ledger"))
+	access, err := postgres.NewAccess(l.server.AdminURL(), secrets)
+	require.NoError(t, err)
+	require.NoError(t, postgres.Migrate(t.Context(), access.OwnerURLOf(migrations.KOS, "ledger"), migrations.KOS))
+	url := access.AppURLOf(migrations.KOS, "ledger")
+
+	window, floor := quota.Window{Budget: 12, Per: 600 * time.Millisecond}, postgres.Floor{Instances: 3, Calls: 2}
+	seen := &admissions{}
+	ctx, end := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range floor.Instances {
+		all.Go(func() {
+			for ctx.Err() == nil { // one life of the instance after the other
+				pool := l.pool(t, url)
+				q := postgres.NewQuota(pool, window, floor, &memory.Alerts{}, time.Now)
+				for range 11 {
+					seen.take(ctx, q)
+				}
+				pool.Close()
+			}
+		})
+	}
+	for i, crash := range []bool{false, true} {
+		running := seen.more(t, 2*window.Budget)
+		l.stop(t, crash)
+		alone := seen.more(t, 2*floor.Instances*floor.Calls)
+		l.start(t)
+		t.Logf("restart %d: %d admissions before it, %d by the floors meanwhile", i+1, running, alone)
+	}
+	seen.more(t, 2*window.Budget)
+	end()
+	all.Wait()
+	asked, told := seen.sorted()
+	for k := range asked[window.Budget:] {
+		apart := told[k+window.Budget].Sub(asked[k])
+		require.GreaterOrEqual(t, apart, window.Per-time.Millisecond, "admissions %d and %d", k, k+window.Budget)
+	}
+}

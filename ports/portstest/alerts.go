@@ -1,0 +1,34 @@
+package portstest
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/alert"
+	"phonebill/ports"
+)
+
+// Alerts is the suite of ports.Alerts. Told says how many alerts of a kind a person could have heard.
+func Alerts(t *testing.T, open func(t *testing.T) (alerts ports.Alerts, told func(alert.Kind) int)) {
+	t.Helper()
+	t.Run("everything is told, also for a caller who has left", func(t *testing.T) {
+		t.Parallel()
+		alerts, told := open(t)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				alerts.Raise(gone, alert.Alert{Kind: alert.OverQuota, Subject: "bill.inquiry", Note: "HTTP 429"})
+			})
+		}
+		all.Wait()
+		alerts.Raise(t.Context(), alert.Alert{Kind: alert.LedgerAway})
+		require.Equal(t, 20, told(alert.OverQuota))
+		require.Equal(t, 1, told(alert.LedgerAway))
+		require.Zero(t, told(alert.LedgerBack))
+	})
+}
