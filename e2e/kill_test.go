@@ -32,8 +32,12 @@ type demoFile struct {
 	BaseURL   string            `json:"baseUrl"`
 	Databases map[string]string `json:"databases"`
 	Cache     struct{ Address, Password string }
-	KOS       struct{ Control string }
+	KOS       struct{ URL, Control string }
+	MVNOAP    struct{ URL string }
+	Services  map[string]string
+	Metrics   map[string]string
 	Customers []struct{ UserID, Password, LineNumber, Scenario string }
+	Operator  struct{ UserID, Password, TOTPSecret string }
 }
 
 // system is the all-in-one as a process.

@@ -113,10 +113,11 @@ const drillToken = "token-of-the-drill"
 // cluster is the all-in-one and what an instance beside it needs to know.
 type cluster struct {
 	*system
-	authEnv []string
+	authEnv []string // of an auth service
+	linkEnv []string // of a bill or product service
 }
 
-func startCluster(t *testing.T) *cluster {
+func startCluster(t *testing.T, more ...string) *cluster {
 	t.Helper()
 	binaries(t)
 	dir := dataDir(t)
@@ -127,17 +128,27 @@ func startCluster(t *testing.T) *cluster {
 		}
 		env = append(env, l)
 	}
-	s := start(t, dir, env)
+	s := start(t, dir, append(env, more...))
 	raw, err := os.ReadFile(filepath.Join(dir, "secrets.json"))
 	require.NoError(t, err)
 	var secrets map[string]string
 	require.NoError(t, json.Unmarshal(raw, &secrets))
 	access, err := postgres.NewAccess(s.Databases["auth"], postgres.DerivePasswords(secrets["databases"]))
 	require.NoError(t, err)
-	return &cluster{s, []string{
-		"AUTH_DATABASE_URL=" + access.AppURL(migrations.Auth), "KEYRING_FILE=" + filepath.Join(dir, "keyring.json"),
-		"VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password, "INTERNAL_TOKEN=" + drillToken,
-	}}
+	shared := []string{
+		"KEYRING_FILE=" + filepath.Join(dir, "keyring.json"), "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
+		"INTERNAL_TOKEN=" + drillToken,
+	}
+	return &cluster{
+		system:  s,
+		authEnv: slices.Concat(shared, []string{"AUTH_DATABASE_URL=" + access.AppURL(migrations.Auth)}),
+		linkEnv: slices.Concat(shared, []string{
+			"BILL_DATABASE_URL=" + access.AppURL(migrations.Bill), "PRODUCT_DATABASE_URL=" + access.AppURL(migrations.Product),
+			"KOS_DATABASE_URL=" + access.AppURL(migrations.KOS), "KOS_URL=" + s.KOS.URL, "KOS_TOKEN=" + secrets["kos.token"],
+			"MVNOAP_URL=" + s.MVNOAP.URL, "MVNOAP_SECRET=" + secrets["mvnoap.secret"], "AUTH_URL=" + s.Services["auth"],
+			"AUTH_INTERNAL_URL=" + strings.TrimSuffix(s.Metrics["auth"], "/metrics"),
+		}, more),
+	}
 }
 
 // answer is what a drill needs of an answer.

@@ -19,7 +19,7 @@ type BillSource interface {
 
 // Bills are the bills KOS has told us, every telling a version (decision 13).
 type Bills interface {
-	// Latest answers the newest version, or NOT_FOUND. One told before the line's epoch is NOT_FOUND too (decision 11).
+	// Latest answers the newest version, or NOT_FOUND. One that the line's epoch hides (bill.Copy.HiddenBy) is NOT_FOUND too.
 	Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error)
 	// Put stores a new version.
 	Put(ctx context.Context, c bill.Copy) error

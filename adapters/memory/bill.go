@@ -22,7 +22,7 @@ type Bills struct {
 	all    []bill.Copy
 }
 
-// Latest answers the newest version that is not older than the line's epoch.
+// Latest answers the newest version unless the line's epoch hides it.
 func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	epoch, err := epochOf(ctx, b.Epochs, n)
 	if err != nil {
@@ -36,7 +36,7 @@ func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 			newest = c
 		}
 	}
-	if newest.AsOf.IsZero() || newest.AsOf.Before(epoch) {
+	if newest.AsOf.IsZero() || newest.HiddenBy(epoch) {
 		return bill.Copy{}, fault.New(fault.ResourceNotFound)
 	}
 	return newest, nil

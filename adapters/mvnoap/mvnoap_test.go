@@ -23,6 +23,7 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/money"
@@ -85,7 +86,7 @@ func date(t *testing.T, s string) calendar.Date {
 func inquiry(t *testing.T) bill.Inquiry {
 	t.Helper()
 	return bill.Inquiry{
-		ID: id.ID{0: 1, 15: 1}, Line: number(t), Month: date(t, "2026-11-01").Month(), Status: bill.Completed, Source: bill.FromStale,
+		ID: id.ID{0: 1, 15: 1}, Line: number(t), Month: date(t, "2026-11-01").Month(), Status: bill.Completed, Source: freshness.FromStale,
 		AsOf: noon,
 	}
 }

@@ -30,7 +30,7 @@ func NewBills(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[bill.Co
 	return &Bills{pool, lines{vault: vault}, sealer, epochs}
 }
 
-// Latest answers the newest version unless it was told before the line's epoch.
+// Latest answers the newest version unless the line's epoch hides it.
 func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	sealed, err := billdb.New(b.pool).LatestBill(ctx, billdb.LatestBillParams{LineIndex: b.lines.index(n), Month: m.String()})
 	if err != nil {
@@ -44,7 +44,7 @@ func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 	if err != nil {
 		return bill.Copy{}, err
 	}
-	if c.AsOf.Before(epoch) {
+	if c.HiddenBy(epoch) {
 		return bill.Copy{}, fault.New(fault.ResourceNotFound)
 	}
 	return c, nil

@@ -10,6 +10,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/ports"
 )
@@ -45,7 +46,7 @@ func (r inquiryRows) noun(row billdb.Inquiry) (bill.Inquiry, error) {
 	m, err3 := calendar.ParseMonth(row.Month)
 	return bill.Inquiry{
 		ID: id.ID(row.ID), UserID: auth.UserID(row.UserID), CustomerID: row.CustomerID, Line: n, Month: m,
-		Status: bill.Status(row.Status), Source: bill.Source(row.Source), RequestedAt: row.RequestedAt.UTC(),
+		Status: bill.Status(row.Status), Source: freshness.Source(row.Source), RequestedAt: row.RequestedAt.UTC(),
 		ProcessedAt: moment(row.ProcessedAt), AsOf: moment(row.AsOf), Version: someID(row.VersionID), Summary: string(summary),
 		FailureCode: fault.Code(row.FailureCode), Attempts: int(row.Attempts), NextAttemptAt: moment(row.NextAttemptAt), Fence: row.Fence,
 	}, errors.Join(err1, err2, err3)

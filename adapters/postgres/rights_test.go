@@ -15,6 +15,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/product"
 	"phonebill/migrations"
@@ -82,7 +83,7 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	c := portstest.BillCopies()[0]
 	require.NoError(t, postgres.NewBills(billDB.Pool, keys, vault.Bills(keys), nil).Put(t.Context(), c))
 	q := bill.Inquiry{ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], Month: portstest.Month(), RequestedAt: now}
-	require.NoError(t, postgres.NewInquiries(billDB.Pool, keys).Add(t.Context(), q.Complete(c, bill.FromKOS, now)))
+	require.NoError(t, postgres.NewInquiries(billDB.Pool, keys).Add(t.Context(), q.Complete(c, freshness.FromKOS, now)))
 	items, err := postgres.NewBillOutbox(billDB.Pool, keys, vault.Bills(keys)).Claim(t.Context(), now, time.Minute, 1)
 	require.NoError(t, err)
 	require.Len(t, items, 1)

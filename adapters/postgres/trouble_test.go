@@ -17,6 +17,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/personal"
 	"phonebill/core/product"
@@ -62,7 +63,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"put bill":        func() error { return bills.Put(ctx, copies[0]) },
 		"add inquiry":     func() error { return inquiries.Add(ctx, inquiry(1)) },
-		"add answered":    func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], bill.FromKOS, noon)) },
+		"add answered":    func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], freshness.FromKOS, noon)) },
 		"add order":       func() error { return errors.Join(orders.Add(ctx, order(1)), orders.Add(ctx, order(2))) },
 		"finish order":    func() error { return orders.Save(ctx, finalOrder) },
 		"put customer":    func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
@@ -262,8 +263,8 @@ func TestAResultWithoutItsBillWaits(t *testing.T) {
 	outbox := postgres.NewBillOutbox(db.Pool, v, vault.Bills(v))
 	lost, kept := portstest.BillCopies()[0], portstest.BillCopies()[1]
 	require.NoError(t, bills.Put(t.Context(), kept))
-	require.NoError(t, inquiries.Add(t.Context(), inquiry(1).Complete(lost, bill.FromCache, noon)))
-	require.NoError(t, inquiries.Add(t.Context(), inquiry(2).Complete(kept, bill.FromCache, noon)))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(1).Complete(lost, freshness.FromCache, noon)))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(2).Complete(kept, freshness.FromCache, noon)))
 	require.NoError(t, inquiries.Add(t.Context(), inquiry(3).Fail(fault.BillNotFound, noon)))
 	items, err := outbox.Claim(t.Context(), noon, time.Second, 9)
 	require.NoError(t, err)

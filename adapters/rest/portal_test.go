@@ -17,6 +17,7 @@ func TestPublicSpecificationsAreADeveloperPortal(t *testing.T) {
 	t.Parallel()
 	for name, spec := range map[string]*openapi3.T{
 		"auth": resttest.Auth(t), "bill": resttest.Bill(t), "product": resttest.Product(t),
+		"operations": resttest.Operations(t),
 	} {
 		require.NoError(t, spec.Validate(t.Context()), name)
 		for path, item := range spec.Paths.Map() {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"phonebill/core/bill"
@@ -42,9 +43,17 @@ func NewCachedBills(
 	c *Client, next ports.Bills, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[bill.Copy], log *slog.Logger,
 ) ports.Bills {
 	return &cachedBills{next: next, epochs: epochs, vault: vault, shelf: shelf[bill.Copy]{
-		client: c, kind: "bill", ttl: lineTTL(), told: func(b bill.Copy) time.Time { return b.AsOf },
+		client: c, kind: "bill", ttl: lineTTL(), told: toldBill,
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
+}
+
+// toldBill is when the bill was told, for comparison with an epoch: none hides a bill that is final.
+func toldBill(b bill.Copy) time.Time {
+	if b.Final() {
+		return time.Unix(0, math.MaxInt64)
+	}
+	return b.AsOf
 }
 
 func billField(m calendar.Month) string { return "b" + m.Compact() }

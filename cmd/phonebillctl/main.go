@@ -1,4 +1,5 @@
-// Command phonebillctl is the operator's tool: accounts, permissions, sessions, audit log, and the demo. `phonebillctl help` tells more.
+// Command phonebillctl is the operator's tool: accounts, permissions, sessions, audit log, the link to
+// KOS, and the demo. `phonebillctl help` tells more.
 // It answers 0 when all is done, 1 when it failed, 2 when a load refused some rows.
 package main
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"phonebill/core/calendar"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/money"
@@ -87,6 +88,24 @@ type Copy struct {
 	Bill    Bill
 	AsOf    time.Time
 }
+
+// Final tells that the bill will never change (decision 13): it is paid, and its month was over when it was told. The calendar alone closes
+// nothing: payment state, instalment balance and termination fee move after the month's end.
+func (c Copy) Final() bool {
+	return c.Bill.Payment.Status == Paid && calendar.MonthOf(c.AsOf).After(c.Bill.Month)
+}
+
+// Limits are the copy's lifetimes: within, unless it is final.
+func (c Copy) Limits(within freshness.Limits) freshness.Limits {
+	if c.Final() {
+		return freshness.Final
+	}
+	return within
+}
+
+// HiddenBy tells that the customer has changed something since, at epoch, that the copy may not know of (decision 11). A change moves no
+// bill that is final.
+func (c Copy) HiddenBy(epoch time.Time) bool { return !c.Final() && c.AsOf.Before(epoch) }
 
 // SelectableMonths are the months a customer may ask for: the last n including the current one, newest first (decision 6).
 func SelectableMonths(now time.Time, n int) []calendar.Month {

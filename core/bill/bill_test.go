@@ -10,6 +10,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/money"
 )
 
@@ -73,10 +74,11 @@ func TestCompleteAndFail(t *testing.T) {
 	asOf := now.Add(-time.Hour)
 	q := bill.Inquiry{Status: bill.Processing, RequestedAt: now, Month: calendar.MonthOf(now)}
 	c := bill.Copy{Version: [16]byte{7}, Bill: bill.Bill{ProductName: "P", Total: 1}, AsOf: asOf}
-	done := q.Complete(c, bill.FromCache, now)
+	done := q.Complete(c, freshness.FromCache, now)
 	require.Equal(t, bill.Inquiry{
-		Status: bill.Completed, Source: bill.FromCache, RequestedAt: now, ProcessedAt: now, AsOf: asOf, Version: [16]byte{7}, Summary: "P, 1원",
-		Month: q.Month,
+		Status: bill.Completed, Source: freshness.FromCache, RequestedAt: now, ProcessedAt: now, AsOf: asOf, Version: [16]byte{7},
+		Summary: "P, 1원",
+		Month:   q.Month,
 	}, done)
 	failed := q.Fail(fault.BillNotFound, now)
 	require.Equal(t, bill.Failed, failed.Status)
@@ -91,34 +93,56 @@ func TestAfterTrouble(t *testing.T) {
 	for name, c := range map[string]struct {
 		trouble     bill.Trouble
 		interactive bool
-		before      int
 		retryAfter  time.Duration
 		status      bill.Status
 		code        fault.Code
 		attempts    int
 		next        time.Duration
 	}{
-		"no such bill":               {bill.NoSuch, true, 0, 0, bill.Failed, fault.BillNotFound, 1, 0},
-		"no such bill, background":   {bill.NoSuch, false, 1, 0, bill.Failed, fault.BillNotFound, 2, 0},
-		"no such bill, last attempt": {bill.NoSuch, false, 2, 0, bill.Failed, fault.BillNotFound, 3, 0},
-		"broken, customer waits":     {bill.Broken, true, 0, 0, bill.Failed, fault.ServiceUnavailable, 1, 0},
-		"broken, background":         {bill.Broken, false, 1, 0, bill.Processing, "", 2, gap},
-		"broken, background, later":  {bill.Broken, false, 1, time.Hour, bill.Processing, "", 2, time.Hour},
-		"broken, last attempt":       {bill.Broken, false, 2, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
-		"no answer, customer waits":  {bill.NoAnswer, true, 0, time.Minute, bill.Processing, "", 1, 0},
-		"no answer, background":      {bill.NoAnswer, false, 1, 0, bill.Processing, "", 2, gap},
-		"no answer, last attempt":    {bill.NoAnswer, false, 2, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
-		"not asked":                  {bill.NotAsked, true, 0, 0, bill.Processing, "", 0, gap},
-		"not asked, knows when":      {bill.NotAsked, true, 0, time.Second, bill.Processing, "", 0, time.Second},
-		"not asked, background":      {bill.NotAsked, false, 2, time.Minute, bill.Processing, "", 2, time.Minute},
+		"no such bill":               {bill.NoSuch, true, 0, bill.Failed, fault.BillNotFound, 1, 0},
+		"no such bill, background":   {bill.NoSuch, false, 0, bill.Failed, fault.BillNotFound, 2, 0},
+		"no such bill, last attempt": {bill.NoSuch, false, 0, bill.Failed, fault.BillNotFound, 3, 0},
+		"broken, customer waits":     {bill.Broken, true, 0, bill.Failed, fault.ServiceUnavailable, 1, 0},
+		"broken, background":         {bill.Broken, false, 0, bill.Processing, "", 2, gap},
+		"broken, background, later":  {bill.Broken, false, time.Hour, bill.Processing, "", 2, time.Hour},
+		"broken, last attempt":       {bill.Broken, false, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
+		"no answer, customer waits":  {bill.NoAnswer, true, time.Minute, bill.Processing, "", 1, 0},
+		"no answer, background":      {bill.NoAnswer, false, 0, bill.Processing, "", 2, gap},
+		"no answer, last attempt":    {bill.NoAnswer, false, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
+		"not asked":                  {bill.NotAsked, true, 0, bill.Processing, "", 0, gap},
+		"not asked, knows when":      {bill.NotAsked, true, time.Second, bill.Processing, "", 0, time.Second},
+		"not asked, background":      {bill.NotAsked, false, time.Minute, bill.Processing, "", 2, time.Minute},
 	} {
-		q := bill.Inquiry{Status: bill.Processing, Attempts: c.before}.After(c.trouble, fault.BillNotFound, c.interactive, c.retryAfter, now)
+		q := bill.Inquiry{Status: bill.Processing, Attempts: c.attempts}.After(c.trouble, fault.BillNotFound, c.interactive, c.retryAfter, now)
 		require.Equal(t, c.status, q.Status, name)
 		require.Equal(t, c.code, q.FailureCode, name)
 		require.Equal(t, c.attempts, q.Attempts, name)
 		if q.Status == bill.Processing {
 			require.Equal(t, now.Add(c.next), q.NextAttemptAt, name)
 		}
+	}
+}
+
+func TestFinal(t *testing.T) {
+	t.Parallel()
+	october := calendar.MonthOf(now).Add(-1)
+	for name, c := range map[string]struct {
+		month  calendar.Month
+		status bill.PaymentStatus
+		final  bool
+	}{
+		"paid, month over":    {october, bill.Paid, true},
+		"paid in advance":     {calendar.MonthOf(now), bill.Paid, false},
+		"unpaid, month over":  {october, bill.Unpaid, false},
+		"overdue":             {october, bill.Overdue, false},
+		"KOS tells no status": {october, "", false},
+	} {
+		held := bill.Copy{Bill: bill.Bill{Month: c.month, Payment: bill.Payment{Status: c.status}}, AsOf: now}
+		require.Equal(t, c.final, held.Final(), name)
+		require.Equal(t, c.final, held.Limits(freshness.Bill) == freshness.Final, name)
+		require.Equal(t, !c.final, held.Limits(freshness.Bill) == freshness.Bill, name)
+		require.Equal(t, !c.final, held.HiddenBy(now.Add(1)), name)
+		require.False(t, held.HiddenBy(now), name)
 	}
 }
 
@@ -133,6 +157,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 			if trouble != bill.NotAsked {
 				asked++
 			}
+			q.Attempts = asked
 			q = q.After(trouble, fault.BillNotFound, i == 0, time.Duration(rapid.IntRange(0, 60).Draw(t, "retry"))*time.Second, now)
 			require.Equal(t, asked, q.Attempts)
 			require.LessOrEqual(t, asked, bill.MaxAttempts)

@@ -8,18 +8,9 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
-)
-
-// Source tells where an answer came from.
-type Source string
-
-// The sources.
-const (
-	FromKOS   Source = "KOS"
-	FromCache Source = "CACHE"
-	FromStale Source = "STALE" // KOS cannot answer now; the copy is older than it should be (decision 12)
 )
 
 // Status of an inquiry.
@@ -46,7 +37,7 @@ type Inquiry struct {
 	Line          line.Number
 	Month         calendar.Month
 	Status        Status
-	Source        Source // empty while Processing and when Failed
+	Source        freshness.Source // empty while Processing and when Failed
 	RequestedAt   time.Time
 	ProcessedAt   time.Time // zero while Processing
 	AsOf          time.Time // of the answer
@@ -79,7 +70,7 @@ func ParseMonth(s string, now time.Time, selectable int) (calendar.Month, error)
 }
 
 // Complete answers the inquiry with a copy.
-func (q Inquiry) Complete(c Copy, from Source, now time.Time) Inquiry {
+func (q Inquiry) Complete(c Copy, from freshness.Source, now time.Time) Inquiry {
 	q.Status, q.Source, q.ProcessedAt = Completed, from, now
 	q.AsOf, q.Version, q.Summary = c.AsOf, c.Version, c.Bill.Summary()
 	return q
@@ -102,13 +93,10 @@ const (
 	NoSuch                  // a business answer: no such bill or line
 )
 
-// After decides what trouble makes of the inquiry (decisions 7, 8, 12). A business answer and the last attempt end it. While the
-// customer is waiting (interactive) a broken answer ends it too: he is told at once and may ask again. Else the background goes
-// on: at once after a customer's own attempt timed out, later ones BackgroundGap apart and not before retryAfter.
+// After decides what trouble makes of the inquiry (decisions 7, 8, 12), its attempts counted already. A business answer and the last
+// attempt end it. While the customer is waiting (interactive) a broken answer ends it too: he is told at once and may ask again. Else the
+// background goes on: at once after a customer's own attempt timed out, later ones BackgroundGap apart and not before retryAfter.
 func (q Inquiry) After(t Trouble, code fault.Code, interactive bool, retryAfter time.Duration, now time.Time) Inquiry {
-	if t != NotAsked {
-		q.Attempts++
-	}
 	switch {
 	case t == NoSuch:
 		return q.Fail(code, now)

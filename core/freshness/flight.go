@@ -69,9 +69,10 @@ func Refusing(code fault.Code, now time.Time) Landing {
 }
 
 // Failing is the landing of a question that KOS failed on after that many failures in a row. rnd in [0,1) spreads the next try over the
-// upper half of a wait that doubles.
-func Failing(before int, now time.Time, rnd float64) Landing {
+// upper half of a wait that doubles. A KOS that has said when to come again is left alone until then, within bounds.
+func Failing(before int, now time.Time, rnd float64, retryAfter time.Duration) Landing {
 	const most = 8 // restFirst doubled that often is more than restMost
 	wait := min(restFirst<<min(before, most), restMost)
-	return Landing{Failures: before + 1, At: now, For: wait/2 + time.Duration(rnd*float64(wait/2))}
+	wait = wait/2 + time.Duration(rnd*float64(wait/2))
+	return Landing{Failures: before + 1, At: now, For: max(wait, min(retryAfter, restMost))}
 }

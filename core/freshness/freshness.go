@@ -2,7 +2,9 @@
 package freshness
 
 import (
+	"errors"
 	"math"
+	"strings"
 	"time"
 )
 
@@ -27,9 +29,9 @@ type Limits struct {
 // The limits of product.md. Of the readers of the last minutes one renews the copy before it is old (probabilistic early expiry), so that a
 // copy in demand does not become old at all.
 var (
-	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: 30 * time.Second}
-	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 2 * time.Minute}
-	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 10 * time.Minute}
+	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: time.Hour / earlyShare}
+	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 4 * time.Hour / earlyShare}
+	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 24 * time.Hour / earlyShare}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (decision 10)
 
 	// Final is for what never changes any more (decision 13).
@@ -51,3 +53,23 @@ func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 		return Fresh
 	}
 }
+
+// Ahead is the limits of somebody who renews copies that long before they are old.
+func (l Limits) Ahead(d time.Duration) Limits { return Limits{Soft: l.Soft - d, Hard: l.Hard} }
+
+// earlyShare is what part of a copy's soft lifetime is Early by default.
+const earlyShare = 120
+
+// ParseLimits reads soft and hard lifetime like 「1h/168h」.
+func ParseLimits(s string) (Limits, error) {
+	soft, hard, _ := strings.Cut(s, "/")
+	fresh, err1 := time.ParseDuration(soft)
+	shown, err2 := time.ParseDuration(hard)
+	if err1 != nil || err2 != nil || fresh <= 0 || shown < fresh {
+		return Limits{}, errors.New(`want how long a copy is fresh, and how long it may be shown as stale, like "1h/168h"`)
+	}
+	return Limits{Soft: fresh, Hard: shown, Early: fresh / earlyShare}, nil
+}
+
+// String is what ParseLimits reads.
+func (l Limits) String() string { return l.Soft.String() + "/" + l.Hard.String() }

@@ -8,10 +8,10 @@ import (
 	"phonebill/core/quota"
 )
 
-// Status is what one instance of a service knows of itself. What it has none of is empty.
+// Status is what one instance of a service knows of itself. What it has none of is empty. Its name is not among it: who asks knows whom
+// he asked, also when he gets no answer (Instance).
 type Status struct {
 	Service  string
-	Instance string // tells it from the others of its service
 	Breakers []Breaker
 	Quota    *Quota
 	Caches   []Cache

@@ -98,13 +98,3 @@ func (c PlansCopy) Available(operator, current string) []Plan {
 	}
 	return out
 }
-
-// Source tells where a screen's facts came from.
-type Source string
-
-// The sources.
-const (
-	FromKOS   Source = "KOS"
-	FromCache Source = "CACHE"
-	FromStale Source = "STALE" // older than it should be, KOS cannot answer now (decision 12)
-)

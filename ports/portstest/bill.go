@@ -11,6 +11,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/ports"
@@ -90,6 +91,23 @@ func Bills(t *testing.T, open func(t *testing.T) (ports.Bills, ports.Epochs)) {
 		_, err = bills.Latest(t.Context(), Line(2), Month())
 		require.NoError(t, err, "another line's epoch")
 	})
+	t.Run("no epoch hides a bill that is final", func(t *testing.T) {
+		t.Parallel()
+		bills, epochs := open(t)
+		want := bill.Copy{Version: numbered(1), Bill: Bill(Line(1)), AsOf: after(1)}
+		want.Bill.Month = calendar.MonthOf(after(1)).Add(-1)
+		want.Bill.Payment.Status = bill.Paid
+		require.True(t, want.Final())
+		require.NoError(t, bills.Put(t.Context(), want))
+		for _, epoch := range []int{0, 2, 3} {
+			require.NoError(t, epochs.Raise(t.Context(), Line(1), after(epoch)))
+			for range 2 { // from the store, then from a cache
+				got, err := bills.Latest(t.Context(), Line(1), want.Bill.Month)
+				require.NoError(t, err)
+				require.Equal(t, want, got)
+			}
+		}
+	})
 }
 
 // inquiry is the n-th inquiry, processing, leased until after(60+n).
@@ -104,7 +122,7 @@ func inquiry(n int, of line.Number) bill.Inquiry {
 func completed(n int, of line.Number) bill.Inquiry {
 	q := inquiry(n, of)
 	q.NextAttemptAt = time.Time{}
-	return q.Complete(bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: after(n)}, bill.FromCache, after(n))
+	return q.Complete(bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: after(n)}, freshness.FromCache, after(n))
 }
 
 // Inquiries is the suite of ports.Inquiries.
@@ -134,7 +152,7 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		got, err := inquiries.Get(t.Context(), q.ID)
 		require.NoError(t, err)
 		require.Equal(t, q, got)
-		q = q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, bill.FromKOS, after(4))
+		q = q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromKOS, after(4))
 		require.NoError(t, inquiries.Save(t.Context(), q))
 		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(), q.Fail(fault.ServiceUnavailable, after(5))))
 		got, err = inquiries.Get(t.Context(), q.ID)

@@ -10,6 +10,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/ports"
@@ -30,7 +31,7 @@ func BillMail(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquirie
 		noError(t, bills.Put(t.Context(), c))
 		q := inquiry(n, of)
 		q.NextAttemptAt = time.Time{}
-		q = q.Complete(c, bill.FromKOS, at)
+		q = q.Complete(c, freshness.FromKOS, at)
 		noError(t, inquiries.Add(t.Context(), q))
 		return q.ID, ports.BillResult{Inquiry: q, Bill: &c.Bill}
 	}}

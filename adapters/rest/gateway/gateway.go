@@ -1,5 +1,6 @@
 // Package gateway is the single entry (:8080): it routes by the services' specifications, lets only good tokens through, and
-// answers for itself in the one envelope. KOS is behind no route (decision 17).
+// answers for itself in the one envelope. What staff see of the running system (openapi/operations.yaml) is its own as well. KOS is behind
+// no route (decision 17).
 package gateway
 
 import (
@@ -17,6 +18,7 @@ import (
 	"phonebill/adapters/rest/edge"
 	"phonebill/adapters/rest/internal/authgen"
 	"phonebill/adapters/rest/internal/billgen"
+	"phonebill/adapters/rest/internal/opsgen"
 	"phonebill/adapters/rest/internal/productgen"
 	"phonebill/adapters/rest/problem"
 	"phonebill/core/fault"
@@ -26,26 +28,32 @@ import (
 // Config is what a gateway consists of. An upstream is a Proxy when deployed, the service's own handler in the all-in-one.
 type Config struct {
 	Auth, Bill, Product http.Handler
-	Health              map[string]http.Handler // GET handlers: /health, /livez, /readyz
-	Gate                contract.Gate
-	Log                 *slog.Logger
-	Registry            prometheus.Registerer
-	Clock               ports.Clock
+	// Operations registers openapi/operations.yaml: opsapi.Handlers.Mount.
+	Operations func(to *contract.Router, hooks rest.Hooks)
+	Health     map[string]http.Handler // GET handlers: /health, /livez, /readyz
+	Gate       contract.Gate
+	Log        *slog.Logger
+	Registry   prometheus.Registerer
+	Clock      ports.Clock
 }
 
 // New answers the gateway's handler.
 func New(c Config) (http.Handler, error) {
 	errs := problem.NewWriter(c.Log, c.Clock)
 	routes := routes{first: map[string]http.Handler{}, fail: errs.Write}
+	hooks := rest.Hooks{Request: errs.WriteMalformed, Response: errs.Write}
 	for _, service := range []struct {
-		spec func() (*openapi3.T, error)
-		to   http.Handler
-	}{{authgen.GetSpec, c.Auth}, {billgen.GetSpec, c.Bill}, {productgen.GetSpec, c.Product}} {
+		spec  func() (*openapi3.T, error)
+		mount func(to *contract.Router)
+	}{
+		{authgen.GetSpec, forward(c.Auth)}, {billgen.GetSpec, forward(c.Bill)}, {productgen.GetSpec, forward(c.Product)},
+		{opsgen.GetSpec, func(to *contract.Router) { c.Operations(to, hooks) }},
+	} {
 		spec, err := service.spec()
 		if err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
-		if err := routes.add(spec, c.Gate, service.to); err != nil {
+		if err := routes.add(spec, c.Gate, service.mount); err != nil {
 			return nil, fmt.Errorf("gateway: %w", err)
 		}
 	}
@@ -59,6 +67,10 @@ func New(c Config) (http.Handler, error) {
 	return rest.Chain(routes, edge.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, nil), nil
 }
 
+func forward(upstream http.Handler) func(to *contract.Router) {
+	return func(to *contract.Router) { to.Forward(upstream) }
+}
+
 // routes picks a service's router by the first segment of the path, with or without the base path.
 type routes struct {
 	base  string
@@ -66,12 +78,12 @@ type routes struct {
 	fail  contract.Fail
 }
 
-func (r *routes) add(spec *openapi3.T, gate contract.Gate, to http.Handler) error {
+func (r *routes) add(spec *openapi3.T, gate contract.Gate, mount func(to *contract.Router)) error {
 	router, err := contract.NewRouter(spec, gate, r.fail)
 	if err != nil {
 		return err
 	}
-	router.Forward(to)
+	mount(router)
 	r.base = router.Base()
 	for template := range spec.Paths.Map() {
 		segment := firstSegment(template)

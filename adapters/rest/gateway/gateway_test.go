@@ -16,9 +16,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/core/fault"
+	"phonebill/core/operations/overview"
 )
 
 type gate struct{}
@@ -39,8 +42,10 @@ func named(name string) http.Handler {
 }
 
 func config() gateway.Config {
+	own := &opsapi.Handlers{Overview: &overview.Service{Instances: &memory.Instances{}}}
 	return gateway.Config{
-		Auth: named("auth"), Bill: named("bill"), Product: named("product"), Gate: gate{}, Log: slog.New(slog.DiscardHandler),
+		Auth: named("auth"), Bill: named("bill"), Product: named("product"), Operations: own.Mount, Gate: gate{},
+		Log:    slog.New(slog.DiscardHandler),
 		Health: map[string]http.Handler{"/health": named("health")}, Registry: prometheus.NewRegistry(), Clock: time.Now,
 	}
 }
@@ -98,6 +103,13 @@ func TestTheGatewayAnswersForItselfInTheEnvelope(t *testing.T) {
 		"no operation":   {http.MethodGet, "/api/v1/bills/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"kos":            {http.MethodPost, "/kos/bill/inquiry", "good", http.StatusNotFound, fault.ResourceNotFound},
 		"internal feed":  {http.MethodGet, "/internal/v1/revocations", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"status inside":  {http.MethodGet, "/internal/v1/operations/status", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"inside, glued":  {http.MethodGet, "/api/v1/internal/v1/operations/status", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"no such page":   {http.MethodGet, "/api/v1/ops/nothing", "good", http.StatusNotFound, fault.ResourceNotFound},
+		"ops to a few":   {http.MethodGet, "/api/v1/ops/cache", "BILL_INQUIRY", http.StatusForbidden, fault.PermissionDenied},
+		"ops to nobody":  {http.MethodGet, "/api/v1/ops/cache", "", http.StatusUnauthorized, fault.Unauthorized},
+		"ops is to read": {http.MethodPost, "/api/v1/ops/cache", "good", http.StatusMethodNotAllowed, fault.BadMethod},
+		"no staff":       {http.MethodGet, "/api/v1/ops/cache", "good", http.StatusForbidden, fault.PermissionDenied},
 		"wrong method":   {http.MethodDelete, "/api/v1/bills/menu", "good", http.StatusMethodNotAllowed, fault.BadMethod},
 		"nobody":         {http.MethodGet, "/api/v1/bills/menu", "", http.StatusUnauthorized, fault.Unauthorized},
 		"wrong rights":   {http.MethodGet, "/api/v1/bills/menu", "PRODUCT_CHANGE", http.StatusForbidden, fault.PermissionDenied},

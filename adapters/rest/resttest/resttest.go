@@ -19,6 +19,7 @@ import (
 	"phonebill/adapters/rest/internal/authgen"
 	"phonebill/adapters/rest/internal/billgen"
 	"phonebill/adapters/rest/internal/commongen"
+	"phonebill/adapters/rest/internal/opsgen"
 	"phonebill/adapters/rest/internal/productgen"
 )
 
@@ -27,6 +28,7 @@ var (
 	auth    = sync.OnceValues(authgen.GetSpec)
 	bill    = sync.OnceValues(billgen.GetSpec)
 	product = sync.OnceValues(productgen.GetSpec)
+	ops     = sync.OnceValues(opsgen.GetSpec)
 	common  = sync.OnceValues(commongen.GetSpec)
 )
 
@@ -38,6 +40,9 @@ func Bill(t testing.TB) *openapi3.T { t.Helper(); return read(t, bill) }
 
 // Product is openapi/product.yaml; do not change it.
 func Product(t testing.TB) *openapi3.T { t.Helper(); return read(t, product) }
+
+// Operations is openapi/operations.yaml; do not change it.
+func Operations(t testing.TB) *openapi3.T { t.Helper(); return read(t, ops) }
 
 func read(t testing.TB, get func() (*openapi3.T, error)) *openapi3.T {
 	t.Helper()

@@ -31,6 +31,8 @@ type config struct {
 	pool     int
 	quota    quota.Window
 	floor    postgres.Floor
+	fresh    compose.Fresh
+	prefetch compose.Prefetch
 	simQuota int
 	sessions coreauth.SessionPolicy
 	token    personal.Secret // of the internal API; empty = made here
@@ -52,7 +54,7 @@ func read(env boot.Env) (config, error) {
 	}
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		floor:    compose.ReadFloor(r),
+		floor: compose.ReadFloor(r), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
 		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
@@ -184,7 +186,7 @@ func (s *system) start(ctx context.Context) error {
 	return s.services(ctx,
 		compose.KOS{
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
-			Floor: s.floor,
+			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch,
 		},
 		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret)},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})
@@ -235,7 +237,10 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	if err != nil {
 		return err
 	}
-	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{Listen: s.gateway, Cache: s.ground.Cache, Auth: link}, compose.Upstreams{
+	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{
+		Listen: s.gateway, Cache: s.ground.Cache, Auth: link,
+		Instances: compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
+	}, compose.Upstreams{
 		Auth: authUnit.Handler, Bill: billUnit.Handler, Product: productUnit.Handler,
 	}, s.tools)
 	if err != nil {

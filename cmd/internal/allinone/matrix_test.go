@@ -23,20 +23,30 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/authapi"
 	"phonebill/adapters/rest/billapi"
+	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/productapi"
 	"phonebill/adapters/vault"
 	"phonebill/core/auth"
 	"phonebill/core/id"
 )
 
-// specs are the specifications by the service that serves them.
+// specs are the specifications by the service that serves them; the operations are the gateway's own. It fails when one is missing for
+// which the Makefile generates a server.
 func specs(t *testing.T) map[string]*openapi3.T {
 	t.Helper()
 	all := map[string]*openapi3.T{}
-	for name, spec := range map[string]func() (*openapi3.T, error){"auth": authapi.Spec, "bill": billapi.Spec, "product": productapi.Spec} {
+	for name, spec := range map[string]func() (*openapi3.T, error){
+		"auth": authapi.Spec, "bill": billapi.Spec, "product": productapi.Spec, "operations": opsapi.Spec,
+	} {
 		doc, err := spec()
 		require.NoError(t, err)
 		all[name] = doc
+	}
+	generated, err := filepath.Glob("../../../openapi/*.server.cfg.yaml")
+	require.NoError(t, err)
+	require.Len(t, generated, len(all))
+	for _, config := range generated {
+		require.Contains(t, all, strings.TrimSuffix(filepath.Base(config), ".server.cfg.yaml"))
 	}
 	return all
 }
@@ -58,7 +68,7 @@ func TestAuthorisationMatrix(t *testing.T) {
 					unlocked = append(unlocked, op.OperationID)
 					continue
 				}
-				for _, base := range []string{running.BaseURL, running.Services[name]} {
+				for _, base := range bases(name) {
 					for _, c := range s.cases(t, op) {
 						r := callAt(t, base+"/api/v1", method, s.path(name, path, item, op), c.token, s.body(t, op))
 						require.Equalf(t, c.status, r.status, "%s at %s as %s: %s", op.OperationID, base, c.who, r.raw)
@@ -70,6 +80,15 @@ func TestAuthorisationMatrix(t *testing.T) {
 	}
 	slices.Sort(unlocked)
 	require.Equal(t, public, unlocked)
+}
+
+// bases are where a specification is served: at the gateway and at its service, if it has one.
+func bases(name string) []string {
+	at := []string{running.BaseURL}
+	if service, ok := running.Services[name]; ok {
+		at = append(at, service)
+	}
+	return at
 }
 
 // stranger is a customer who tries what is somebody else's, with every kind of token that should not do.

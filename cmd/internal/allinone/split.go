@@ -1,6 +1,7 @@
 package allinone
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -58,6 +59,8 @@ func (p *processes) start(ctx context.Context) error {
 		"KOS_TOKEN=" + p.kosToken, "MVNOAP_SECRET=" + p.apSecret, "KOS_URL=http://" + p.kos.Addr, "MVNOAP_URL=http://" + p.ap.Addr,
 		"AUTH_URL=http://" + p.auth.Addr, "AUTH_INTERNAL_URL=http://" + p.auth.Internal,
 		"INTERNAL_TOKEN=" + p.token.Reveal(), "BILL_URL=http://" + p.bill.Addr, "PRODUCT_URL=http://" + p.product.Addr,
+		"BILL_INTERNAL_URLS=http://" + p.bill.Internal, "PRODUCT_INTERNAL_URLS=http://" + p.product.Internal,
+		"PREFETCH_NIGHT=" + cmp.Or(os.Getenv("PREFETCH_NIGHT"), "off"),
 		"AUTH_COOKIE_SECURE=" + strconv.FormatBool(!p.login.PlainCookies),
 	}
 	for _, part := range []struct {

@@ -47,10 +47,15 @@ func (r *Reader) Required(key string) string {
 // Secret is Required for what must not be printed.
 func (r *Reader) Secret(key string) personal.Secret { return personal.NewSecret(r.Required(key)) }
 
+// List answers the variable as a list separated by commas, or def.
+func (r *Reader) List(key, def string) []string {
+	return strings.FieldsFunc(r.String(key, def), func(c rune) bool { return c == ',' || c == ' ' })
+}
+
 // Prefixes answers the variable as a list of networks like 10.0.0.0/8, separated by commas, or def.
 func (r *Reader) Prefixes(key, def string) []netip.Prefix {
 	var out []netip.Prefix
-	for _, s := range strings.FieldsFunc(r.String(key, def), func(c rune) bool { return c == ',' || c == ' ' }) {
+	for _, s := range r.List(key, def) {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			r.errs = append(r.errs, fmt.Errorf("%s: %q is not a network like 10.0.0.0/8", key, s))
@@ -87,4 +92,14 @@ func (r *Reader) Duration(key string, def time.Duration) time.Duration {
 		return def
 	}
 	return d
+}
+
+// Parsed answers the variable, or def, as parse reads it.
+func Parsed[T any](r *Reader, key, def string, parse func(string) (T, error)) T {
+	s := r.String(key, def)
+	v, err := parse(s)
+	if err != nil {
+		r.errs = append(r.errs, fmt.Errorf("%s=%q: %w", key, s, err))
+	}
+	return v
 }

@@ -8,7 +8,10 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
+	"phonebill/core/freshness"
+	"phonebill/core/quota"
 )
 
 // inFlight is how many unfinished inquiries or orders one instance works on at a time: about as many calls as KOS bears.
@@ -16,7 +19,7 @@ const inFlight = 4
 
 // Bill wires the bill inquiry service.
 func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
-	p := begin("bill-inquiry", c.Listen, t)
+	p := begin(billService, c.Listen, t)
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
@@ -29,13 +32,17 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	sealed := vault.Bills(at.keyring)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
 	bills := valkey.NewCachedBills(at.cache, postgres.NewBills(at.pool, at.keyring, sealed, epochs), epochs, at.keyring, sealed, p.Log)
+	flights := p.flights(at, to.kosPool)
 	inquiries := &inquiry.Service{
-		Source: to.kos, Bills: bills, Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(),
+		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills,
+		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
+		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, c.KOS.Fresh, flights),
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
 	p.unit.Drain = inquiries.Wait
+	p.watch(c.Auth.Token, to.watched(tallied{freshness.Bills, &inquiries.Fetch.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)

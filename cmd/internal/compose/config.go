@@ -14,6 +14,7 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/personal"
 	"phonebill/core/quota"
@@ -76,6 +77,8 @@ type KOS struct {
 	DatabaseURL personal.Secret
 	Quota       quota.Window
 	Floor       postgres.Floor // of the budget, while the ledger cannot be asked
+	Fresh       Fresh
+	Prefetch    Prefetch
 }
 
 // AP is the MVNO AP server.
@@ -143,6 +146,7 @@ type GatewayConfig struct {
 	Cache                       Cache
 	Auth                        AuthLink
 	BillService, ProductService string
+	Instances                   Instances
 }
 
 // Defaults of the listeners (product.md: the gateway on 8080, the services on 8081-8083).
@@ -193,12 +197,14 @@ func ReadProduct(env boot.Env) (ProductConfig, error) {
 	return c, r.Err()
 }
 
-// ReadGateway reads GATEWAY_ADDR, GATEWAY_INTERNAL_ADDR, the origins of the services, and VALKEY_ADDR if there is any.
+// ReadGateway reads GATEWAY_ADDR, GATEWAY_INTERNAL_ADDR, the origins of the services, those of their instances (ReadInstances), and
+// VALKEY_ADDR if there is any.
 func ReadGateway(env boot.Env) (GatewayConfig, error) {
 	r := env.Read()
 	c := GatewayConfig{
 		Listen: listen(r, "GATEWAY", "8080", "9080"), Auth: authLink(r), Cache: cache(r, r.String("VALKEY_ADDR", "")),
 		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductService: r.String("PRODUCT_URL", "http://"+host+"8083"),
+		Instances: ReadInstances(r),
 	}
 	return c, r.Err()
 }
@@ -240,7 +246,7 @@ func authLink(r *boot.Reader) AuthLink {
 func kosLink(r *boot.Reader) KOS {
 	return KOS{
 		URL: r.Required("KOS_URL"), Token: r.Secret("KOS_TOKEN"), DatabaseURL: r.Secret("KOS_DATABASE_URL"), Quota: ReadQuota(r),
-		Floor: ReadFloor(r),
+		Floor: ReadFloor(r), Fresh: ReadFresh(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
 	}
 }
 
@@ -253,6 +259,21 @@ func ReadQuota(r *boot.Reader) quota.Window {
 		return quota.Unlimited()
 	}
 	return quota.Of(perMinute)
+}
+
+// Fresh says how long copies of what KOS says are good.
+type Fresh struct{ Bill, Customer, Plans freshness.Limits }
+
+// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
+// as stale (product.md).
+func ReadFresh(r *boot.Reader) Fresh {
+	limits := func(key string, def freshness.Limits) freshness.Limits {
+		return boot.Parsed(r, key, def.String(), freshness.ParseLimits)
+	}
+	return Fresh{
+		Bill: limits("CACHE_BILL", freshness.Bill), Customer: limits("CACHE_CUSTOMER", freshness.Customer),
+		Plans: limits("CACHE_PLANS", freshness.PlanList),
+	}
 }
 
 // ReadFloor reads KOS_INSTANCES, how many processes there are at most that call KOS (bill and product services together), and

@@ -8,6 +8,7 @@ import (
 
 	"phonebill/adapters/rest/gate"
 	"phonebill/adapters/rest/gateway"
+	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 )
@@ -44,9 +45,16 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	if err != nil {
 		return p.failed(err)
 	}
+	seen, err := Overview(c.Instances, c.Auth.Token, func(ctx context.Context, err error) {
+		p.Log.WarnContext(ctx, "staff asked for an instance that does not answer", "error", err.Error())
+	})
+	if err != nil {
+		return p.failed(err)
+	}
+	own := &opsapi.Handlers{Overview: seen}
 	handler, err := gateway.New(gateway.Config{
-		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Health: p.probes(), Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log,
-		Registry: p.registry, Clock: p.Now,
+		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(),
+		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,
 	})
 	if err != nil {
 		return p.failed(err)

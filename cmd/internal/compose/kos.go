@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/delivery/dispatch"
+	"phonebill/core/freshness/fetch"
 	"phonebill/ports"
 )
 
@@ -85,3 +86,18 @@ func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher por
 	d := &dispatch.Service[T]{Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Lease: apLease, Batch: apBatch}
 	p.worker(name, idle, d.Step)
 }
+
+// fetcher asks KOS once at a time about one thing, over all instances.
+func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
+	return &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
+}
+
+// flights are kept in the cache, and in the database while the cache is away.
+func (p *parts) flights(at stores, kos *pgxpool.Pool) ports.Flights {
+	second := postgres.NewFlights(kos, at.keyring, p.Now)
+	p.worker("flights", forgetting, func(ctx context.Context) (int, error) { return 0, second.Forget(ctx) })
+	return fetch.Fallback{First: valkey.NewFlights(at.cache, at.keyring, p.Log), Second: second}
+}
+
+// forgetting is how often flights that nobody will land are forgotten.
+const forgetting = 5 * time.Minute

@@ -9,21 +9,24 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/freshness"
+	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
 	"phonebill/core/quota"
 )
 
-// How long one KOS call for facts may take while a customer waits, and when nobody does (product.md).
+// How long and how often KOS is asked for one fact while a customer waits, and how long when nobody does (product.md).
 const (
-	factsCall       = 2700 * time.Millisecond
+	factsPatience   = 2700 * time.Millisecond
+	factsAttempts   = 3
 	factsBackground = 10 * time.Second
 )
 
 // Product wires the product change service.
 func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) {
-	p := begin("product-change", c.Listen, t)
+	p := begin(productService, c.Listen, t)
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)
@@ -35,16 +38,21 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 
 	customer, plans := vault.Customers(at.keyring), vault.Plans(at.keyring)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
+	flights := p.flights(at, to.kosPool)
 	waited := &facts.Service{
-		KOSCustomers: to.kos, KOSPlans: to.kos, Now: p.Now, Call: factsCall,
+		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
+		OfCustomers: c.KOS.Fresh.Customer, OfPlans: c.KOS.Fresh.Plans,
 		Customers: valkey.NewCachedCustomers(
 			at.cache, postgres.NewCustomers(to.kosPool, at.keyring, customer), epochs, at.keyring, customer, p.Log),
-		Plans: valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
+		Plans:         valkey.NewCachedPlans(at.cache, postgres.NewPlans(to.kosPool, plans), plans, p.Log),
+		FetchCustomer: fetcher[product.CustomerCopy](p, flights), FetchPlans: fetcher[product.PlansCopy](p, flights),
 	}
+	waited.Seen = p.warmCustomers(c.KOS.Prefetch, to, at, *waited, flights)
+	p.warmPlans(to, *waited, flights)
 	forChange := *waited
-	forChange.KOSCustomers, forChange.KOSPlans = to.kos.In(quota.Change), to.kos.In(quota.Change)
+	forChange.KOS, forChange.Lane = to.kos.In(quota.Change), quota.Change
 	unhurried := forChange
-	unhurried.Call = factsBackground
+	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
 	changes := &change.Service{
 		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
 		Epochs: epochs,
@@ -52,8 +60,13 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
 	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())
-	p.unit.Drain = changes.Wait
+	p.unit.Drain = func() {
+		changes.Wait()
+		waited.Wait()
+	}
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
+	p.watch(c.Auth.Token, to.watched(
+		tallied{freshness.Customers, &waited.FetchCustomer.Tally}, tallied{freshness.Plans, &waited.FetchPlans.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)

@@ -37,20 +37,23 @@ var ErrPartly = errors.New("some rows were refused")
 // Run carries a command out.
 func Run(ctx context.Context, c Console, args []string) error {
 	root := &cobra.Command{
-		Use: "phonebillctl", Short: "Operate phonebill: accounts, permissions, sessions, keys, audit log",
+		Use: "phonebillctl", Short: "Operate phonebill: accounts, permissions, sessions, keys, audit log, the link to KOS",
 		SilenceUsage: true, SilenceErrors: true,
-		Long: `Operate phonebill: accounts, permissions, sessions, audit log.
+		Long: `Operate phonebill: accounts, permissions, sessions, audit log, the link to KOS.
 
 Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KEYRING_FILE and VALKEY_ADDR (with VALKEY_PASSWORD), as the
 auth service has them; without AUTH_DATABASE_URL, that of the system that "make run" started (PHONEBILL_DATA, default .data).
-Every command is recorded in the audit log under cli:<your account>; those that change something want a --reason.`,
+Every command on it is recorded in the audit log under cli:<your account>; those that change something want a --reason.
+
+"ops" looks at the running services instead and changes nothing.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetArgs(args)
 	root.SetIn(c.In)
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
-	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.demo(), c.otp())
+	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.ops(), c.demo(),
+		c.otp())
 	return root.ExecuteContext(ctx)
 }
 

@@ -12,8 +12,10 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/freshness/fetch"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -36,14 +38,19 @@ const leaseMargin = 5 * time.Second
 // Service answers bill inquiries. It is safe for concurrent use.
 type Service struct {
 	Source    ports.BillSource
+	Lane      quota.Lane       // of Source
+	Renewing  ports.BillSource // the same in the lane of refreshes
+	Fetch     *fetch.Service[bill.Copy]
 	Bills     ports.Bills
 	Inquiries ports.Inquiries
 	Limits    Limits
+	Fresh     freshness.Limits // of bills
 	Now       ports.Clock
 	NewID     ports.IDs
-	Report    ports.Report // trouble after the customer has his 202
+	Report    ports.Report      // trouble after the customer has his 202
+	Seen      func(line.Number) // is told whose customers are here
 
-	running sync.WaitGroup // calls that outlive their customer
+	running sync.WaitGroup // questions that outlive their customer
 }
 
 // Result is an inquiry with its bill, when there is one.
@@ -86,23 +93,68 @@ func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, mont
 	if err != nil {
 		return Result{}, err
 	}
+	s.Seen(n)
 	q := bill.Inquiry{
 		ID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Month: m, Status: bill.Processing, RequestedAt: now,
 		NextAttemptAt: now.Add(s.Limits.Call + leaseMargin),
 	}
-	held, err := s.Bills.Latest(ctx, n, m)
-	if err == nil && freshness.Bill.Decide(held.AsOf, time.Time{}, now, 0) == freshness.Fresh {
-		q = q.Complete(held, bill.FromCache, now)
+	if held, ok := s.Fetch.Hit(ctx, s.question(q, true)); ok {
+		q = q.Complete(held, freshness.FromCache, now)
 		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
 	}
 	if err := s.Inquiries.Add(ctx, q); err != nil {
 		return Result{}, err
 	}
-	return s.await(ctx, q, held)
+	return s.await(ctx, q)
 }
 
-// await lets the KOS call go on when the customer's time is over or he hangs up.
-func (s *Service) await(ctx context.Context, q bill.Inquiry, held bill.Copy) (Result, error) {
+// question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the
+// background once at a time.
+func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill.Copy] {
+	patience, attempts := s.Limits.Background, 1
+	if interactive {
+		patience, attempts = s.Limits.Call, bill.MaxAttempts-q.Attempts
+	}
+	return fetch.Question[bill.Copy]{
+		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
+		Lane:    s.Lane, Patience: patience, Attempts: attempts,
+		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
+		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {
+			return held.Limits(s.Fresh).Decide(held.AsOf, since, now, rnd)
+		},
+		Ask:   s.asking(s.Source, q),
+		Renew: s.asking(s.Renewing, q),
+		Keep:  s.Bills.Put, Durable: true, // history and delivery refer to the version kept
+		Old: func(trouble error, attempts int) bool {
+			q.Attempts += attempts
+			return s.hopeless(q, trouble, interactive)
+		},
+	}
+}
+
+func (s *Service) asking(source ports.BillSource, q bill.Inquiry) func(context.Context) (bill.Copy, error) {
+	return func(ctx context.Context) (bill.Copy, error) {
+		asked := s.Now()
+		told, err := source.Bill(ctx, q.ID, q.Line, q.Month)
+		return bill.Copy{Version: s.NewID(), Bill: told, AsOf: asked}, err
+	}
+}
+
+// hopeless tells that there will be no better answer than the last good copy: KOS cannot be asked while the customer waits, or the attempts
+// are used up. A KOS that is merely slow gets its other attempts first, else a slow line would be shown its old bill until that is gone.
+func (s *Service) hopeless(q bill.Inquiry, cause error, interactive bool) bool {
+	trouble := troubleOf(cause)
+	return trouble == bill.NotAsked && interactive || trouble != bill.NoSuch && s.after(q, cause, interactive).Status == bill.Failed
+}
+
+// after is what trouble makes of the inquiry, its attempts counted.
+func (s *Service) after(q bill.Inquiry, cause error, interactive bool) bill.Inquiry {
+	f := fault.From(cause)
+	return q.After(troubleOf(cause), f.Code(), interactive, f.RetryAfter(), s.Now())
+}
+
+// await lets the question go on when the customer's time is over or he hangs up.
+func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 	type outcome struct {
 		Result
 		err error
@@ -110,7 +162,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry, held bill.Copy) (Re
 	done, gone := make(chan outcome), make(chan struct{})
 	defer close(gone)
 	s.running.Go(func() {
-		r, err := s.attempt(context.WithoutCancel(ctx), q, held, true)
+		r, err := s.attempt(context.WithoutCancel(ctx), q, true)
 		select {
 		case done <- outcome{r, err}:
 		case <-gone:
@@ -129,54 +181,26 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry, held bill.Copy) (Re
 	}
 }
 
-// attempt makes one KOS call for the inquiry and stores what came of it. held is the last good copy, if any.
-func (s *Service) attempt(ctx context.Context, q bill.Inquiry, held bill.Copy, interactive bool) (Result, error) {
-	limit := s.Limits.Background
-	if interactive {
-		limit = s.Limits.Call
-	}
-	ctx, end := context.WithTimeout(ctx, limit+leaseMargin) // whoever is late has lost the inquiry anyway
+// attempt asks for the inquiry's bill and stores what came of it.
+func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool) (Result, error) {
+	question := s.question(q, interactive)
+	ctx, end := context.WithTimeout(ctx, question.Patience+leaseMargin) // whoever is late has lost the inquiry anyway
 	defer end()
-	call, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	asked := s.Now()
-	told, err := s.Source.Bill(call, q.ID, q.Line, q.Month)
-	if err == nil {
-		return s.told(ctx, q, bill.Copy{Version: s.NewID(), Bill: told, AsOf: asked}, interactive)
+	got, err := s.Fetch.Get(ctx, question)
+	q.Attempts += got.Attempts
+	if err != nil {
+		return s.untold(ctx, s.after(q, err, interactive), err)
 	}
-	return s.untold(ctx, q, held, err, interactive)
+	q = q.Complete(got.Copy, got.Source, s.Now())
+	return Result{q, &got.Copy.Bill}, s.Inquiries.Save(ctx, q)
 }
 
-func (s *Service) told(ctx context.Context, q bill.Inquiry, c bill.Copy, interactive bool) (Result, error) {
-	if err := s.Bills.Put(ctx, c); err != nil {
-		// A bill that cannot be kept cannot be answered or delivered. The attempt counts all the same, or one bad bill would ask KOS
-		// for ever.
-		q = q.After(bill.Broken, fault.ServiceUnavailable, interactive, 0, s.Now())
-		return Result{}, errors.Join(err, s.Inquiries.Save(ctx, q))
-	}
-	q.Attempts++
-	q = q.Complete(c, bill.FromKOS, s.Now())
-	return Result{q, &c.Bill}, s.Inquiries.Save(ctx, q)
-}
-
-// untold decides what trouble makes of the inquiry. The last good copy is the answer when there will be no better one: KOS cannot be
-// asked while the customer waits, or the attempts are used up. A KOS that is merely slow gets its other attempts first, else a
-// slow line would be shown its old bill until that is gone.
-func (s *Service) untold(ctx context.Context, q bill.Inquiry, held bill.Copy, cause error, interactive bool) (Result, error) {
-	f, now, trouble := fault.From(cause), s.Now(), troubleOf(cause)
-	after := q.After(trouble, f.Code(), interactive, f.RetryAfter(), now)
-	hopeless := after.Status == bill.Failed && trouble != bill.NoSuch || trouble == bill.NotAsked && interactive
-	if hopeless && freshness.Bill.Decide(held.AsOf, time.Time{}, now, 0) != freshness.Gone {
-		q.Attempts = after.Attempts
-		q = q.Complete(held, bill.FromStale, now)
-		return Result{q, &held.Bill}, s.Inquiries.Save(ctx, q)
-	}
-	q = after
+func (s *Service) untold(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
 	if err := s.Inquiries.Save(ctx, q); err != nil {
 		return Result{}, err
 	}
 	if q.Status == bill.Failed {
-		return Result{Inquiry: q}, failure(f).WithDetail("requestId", q.ID.String())
+		return Result{Inquiry: q}, failure(fault.From(cause)).WithDetail("requestId", q.ID.String())
 	}
 	return Result{Inquiry: q}, nil
 }
@@ -268,8 +292,7 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	var wg sync.WaitGroup
 	for i, q := range due {
 		wg.Go(func() {
-			held, _ := s.Bills.Latest(ctx, q.Line, q.Month) // none is held when the store is in trouble
-			if _, err := s.attempt(ctx, q, held, false); fault.From(err).Unexpected() {
+			if _, err := s.attempt(ctx, q, false); fault.From(err).Unexpected() {
 				errs[i] = err
 			}
 		})
@@ -278,5 +301,8 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	return len(due), errors.Join(errs...)
 }
 
-// Wait returns when no call outlives its customer any more; call it after the listener is closed.
-func (s *Service) Wait() { s.running.Wait() }
+// Wait returns when no question outlives its customer any more; call it after the listener is closed.
+func (s *Service) Wait() {
+	s.running.Wait()
+	s.Fetch.Wait()
+}

@@ -18,9 +18,12 @@ import (
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/freshness/fetch"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -134,6 +137,14 @@ type world struct {
 	me        auth.Principal
 	line      line.Number
 	reported  []error
+	mu        sync.Mutex
+	seen      []line.Number
+}
+
+func (w *world) see(n line.Number) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = append(w.seen, n)
 }
 
 func number(t *testing.T, s string) line.Number {
@@ -155,7 +166,9 @@ func newWorld(t *testing.T) *world {
 	w.source.AddCustomer(product.Customer{Line: n}, &bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000})
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679")}, nil)
 	w.Service = &inquiry.Service{
-		Source: w.source, Bills: w.bills, Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Now: time.Now,
+		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Seen: w.see,
+		Fetch:     &fetch.Service[bill.Copy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 }},
+		Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
@@ -224,7 +237,7 @@ func TestFirstFromKOSThenFromTheCacheForAnHour(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		asked := time.Now()
 		first := w.ask(t)
-		require.Equal(t, bill.FromKOS, first.Inquiry.Source)
+		require.Equal(t, freshness.FromKOS, first.Inquiry.Source)
 		require.Equal(t, asked, first.Inquiry.AsOf, "as of the moment KOS was asked")
 		require.Equal(t, calendar.MonthOf(asked), first.Bill.Month)
 		require.Equal(t, 1, first.Inquiry.Attempts)
@@ -232,12 +245,12 @@ func TestFirstFromKOSThenFromTheCacheForAnHour(t *testing.T) {
 		require.Equal(t, 500*time.Millisecond, first.Inquiry.ProcessedAt.Sub(first.Inquiry.RequestedAt))
 		time.Sleep(time.Hour - 500*time.Millisecond - 1)
 		second := w.ask(t)
-		require.Equal(t, bill.FromCache, second.Inquiry.Source)
+		require.Equal(t, freshness.FromCache, second.Inquiry.Source)
 		require.Equal(t, first.Inquiry.Version, second.Inquiry.Version)
 		require.Equal(t, first.Bill, second.Bill)
 		require.Equal(t, 1, w.source.calls(), "a hit asks KOS nothing")
 		time.Sleep(time.Nanosecond)
-		require.Equal(t, bill.FromKOS, w.ask(t).Inquiry.Source)
+		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source)
 		items, err := w.inquiries.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10)
 		require.NoError(t, err)
 		require.Len(t, items, 1, "hits are delivered too, one of a line at a time")
@@ -272,12 +285,12 @@ func TestNotAskedIsStaleWithACopyElse202(t *testing.T) {
 		require.Zero(t, first.Inquiry.Attempts, "it cost no attempt")
 		require.Equal(t, time.Now().Add(20*time.Second), first.Inquiry.NextAttemptAt)
 		w.work(t, 30*time.Second)
-		require.Equal(t, bill.FromKOS, w.read(t, first.Inquiry.ID).Source)
+		require.Equal(t, freshness.FromKOS, w.read(t, first.Inquiry.ID).Source)
 
 		time.Sleep(2 * time.Hour)
 		w.source.set(0, notAsked())
 		stale := w.ask(t)
-		require.Equal(t, bill.FromStale, stale.Inquiry.Source)
+		require.Equal(t, freshness.FromStale, stale.Inquiry.Source)
 		require.Equal(t, bill.Completed, stale.Inquiry.Status)
 		require.Greater(t, time.Since(stale.Inquiry.AsOf), 2*time.Hour, "labelled with its age")
 
@@ -305,7 +318,7 @@ func TestNoAnswerIs202InTimeAndTheBackgroundCompletes(t *testing.T) {
 				require.Nil(t, r.Bill)
 				w.work(t, 30*time.Second)
 				done := w.read(t, r.Inquiry.ID)
-				require.Equal(t, bill.FromKOS, done.Source, "a slow line gets a new bill all the same")
+				require.Equal(t, freshness.FromKOS, done.Source, "a slow line gets a new bill all the same")
 				require.Equal(t, 2, done.Attempts)
 				got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
 				require.NoError(t, err)
@@ -334,7 +347,7 @@ func TestThreeAttemptsThenFailedOrTheLastGoodCopy(t *testing.T) {
 				require.GreaterOrEqual(t, w.source.asked[before+2].Sub(w.source.asked[before+1]), 30*time.Second)
 				require.Equal(t, 3, end.Attempts)
 				if held {
-					require.Equal(t, bill.FromStale, end.Source)
+					require.Equal(t, freshness.FromStale, end.Source)
 					return
 				}
 				require.Equal(t, bill.Failed, end.Status)
@@ -347,27 +360,93 @@ func TestThreeAttemptsThenFailedOrTheLastGoodCopy(t *testing.T) {
 	}
 }
 
-func TestBrokenIsToldAtOnceInTheStorysWords(t *testing.T) {
+func TestBrokenIsTriedThriceThenToldInTheStorysWords(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
+		hiccup := fault.New(fault.ServiceUnavailable)
+		w.source.set(0, hiccup, hiccup)
+		r := w.ask(t)
+		require.Equal(t, freshness.FromKOS, r.Inquiry.Source)
+		require.Equal(t, 3, r.Inquiry.Attempts)
+
+		time.Sleep(8 * 24 * time.Hour)
 		w.source.set(0, broken())
 		_, err := w.Ask(t.Context(), w.me, w.line, "")
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 		require.Equal(t, "요금 조회 신청에 실패하였습니다", fault.From(err).Message())
-		require.Equal(t, 7*time.Second, fault.From(err).RetryAfter())
+		require.Equal(t, 7*time.Second, fault.From(err).RetryAfter(), "KOS has said when to come again: no second try")
 		q, err := id.Parse(fault.From(err).Details()["requestId"])
 		require.NoError(t, err)
 		require.Equal(t, bill.Failed, w.read(t, q).Status, "the failure is recorded and delivered")
-		require.Equal(t, bill.FromKOS, w.ask(t).Inquiry.Source, "he may ask again at once")
-		time.Sleep(2 * time.Hour)
-		w.source.set(0, broken())
-		r := w.ask(t)
-		require.Equal(t, bill.FromStale, r.Inquiry.Source)
-		require.Equal(t, 1, r.Inquiry.Attempts)
+		_, err = w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "KOS is left alone until then")
+		require.Equal(t, 4, w.source.calls())
+		time.Sleep(7 * time.Second)
+		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source)
 	})
 }
 
-func TestBusinessAnswersAre404AndNeverCached(t *testing.T) {
+func TestPrefetch(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		began := time.Now()
+		for range 2 {
+			told, err := w.Prefetch(t.Context(), w.line, began)
+			require.NoError(t, err)
+			require.Equal(t, began, told)
+		}
+		require.Equal(t, 1, w.source.calls(), "KOS has told it since")
+		require.Empty(t, w.seen, "nobody is here")
+		require.Equal(t, freshness.FromCache, w.ask(t).Inquiry.Source)
+		require.Equal(t, []line.Number{w.line}, w.seen)
+		time.Sleep(time.Minute)
+		_, err := w.Prefetch(t.Context(), w.line, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, 2, w.source.calls())
+		_, err = w.Prefetch(t.Context(), number(t, "01012345679"), began)
+		require.ErrorIs(t, err, fault.New(fault.BillNotFound))
+		_, total, err := w.History(t.Context(), w.me, bill.HistoryFilter{Page: 1, Size: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, total, "only what was asked is history")
+	})
+}
+
+func TestBrokenWithACopyIsStaleAtOnce(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		time.Sleep(2 * time.Hour)
+		w.source.set(0, fault.New(fault.ServiceUnavailable))
+		r := w.ask(t)
+		require.Equal(t, freshness.FromStale, r.Inquiry.Source)
+		require.Equal(t, 1, r.Inquiry.Attempts)
+		require.Equal(t, freshness.Counts{Misses: 1, Stale: 1}, w.Fetch.Tally.Counts())
+	})
+}
+
+func TestManyCustomersOfOneBill(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(5 * time.Second)
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				r, err := w.Ask(t.Context(), w.me, w.line, "")
+				require.NoError(t, err)
+				require.Equal(t, bill.Processing, r.Inquiry.Status)
+			})
+		}
+		all.Wait()
+		w.work(t, 30*time.Second)
+		rows, total, err := w.History(t.Context(), w.me, bill.HistoryFilter{Status: bill.Completed, Page: 1, Size: 100})
+		require.NoError(t, err)
+		require.Equal(t, 100, total, "each has its row, and its answer")
+		require.Equal(t, rows[0].Version, rows[99].Version)
+		require.Equal(t, 2, w.source.calls(), "one while they waited, one in the background")
+	})
+}
+
+func TestBusinessAnswersAre404AndRememberedShortly(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		for range 2 {
@@ -375,9 +454,13 @@ func TestBusinessAnswersAre404AndNeverCached(t *testing.T) {
 			require.ErrorIs(t, err, fault.New(fault.BillNotFound))
 			require.Equal(t, "해당 월의 요금 정보가 없습니다", fault.From(err).Message())
 		}
+		require.Equal(t, 1, w.source.calls(), "KOS's no is remembered for a short while")
+		time.Sleep(time.Minute)
+		_, err := w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
+		require.ErrorIs(t, err, fault.New(fault.BillNotFound))
 		require.Equal(t, 2, w.source.calls())
 		w.me.Lines = append(w.me.Lines, number(t, "01012340000"))
-		_, err := w.Ask(t.Context(), w.me, number(t, "01012340000"), "")
+		_, err = w.Ask(t.Context(), w.me, number(t, "01012340000"), "")
 		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 		w.ask(t)
 		time.Sleep(2 * time.Hour)
@@ -394,7 +477,7 @@ func TestHangingUpDoesNotStopTheCall(t *testing.T) {
 		time.AfterFunc(100*time.Millisecond, cancel)
 		r, err := w.Ask(ctx, w.me, w.line, "")
 		require.NoError(t, err)
-		require.Equal(t, bill.FromKOS, r.Inquiry.Source)
+		require.Equal(t, freshness.FromKOS, r.Inquiry.Source)
 		w.isStored(t, r.Inquiry)
 	})
 }
@@ -422,7 +505,7 @@ func TestALateWorkerLoses(t *testing.T) {
 		end := w.read(t, r.Inquiry.ID)
 		require.Equal(t, bill.Completed, end.Status)
 		require.Equal(t, int64(2), end.Fence)
-		require.Equal(t, w.source.asked[2], end.AsOf, "the second worker's answer stands")
+		require.Equal(t, w.source.asked[1], end.AsOf, "the second worker found the first one's answer")
 		n, err = w.Step(t.Context(), 10)
 		require.NoError(t, err)
 		require.Zero(t, n)
@@ -439,7 +522,7 @@ func TestTheLeaseOutlivesTheCustomersCall(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, n, "the customer's own call is still out")
 		time.Sleep(time.Second)
-		require.Equal(t, bill.FromKOS, w.read(t, r.Inquiry.ID).Source)
+		require.Equal(t, freshness.FromKOS, w.read(t, r.Inquiry.ID).Source)
 		require.Equal(t, 1, w.source.calls())
 	})
 }
@@ -448,7 +531,7 @@ func TestStoresInTrouble(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.bills.latest = errBackend
-		require.Equal(t, bill.FromKOS, w.ask(t).Inquiry.Source, "no copy can be read: KOS is asked")
+		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source, "no copy can be read: KOS is asked")
 		w.bills.latest = nil
 		w.inquiries.add = errBackend
 		_, err := w.Ask(t.Context(), w.me, w.line, "")

@@ -28,7 +28,7 @@ type Screen struct {
 	Customer  product.Customer
 	Current   product.Plan
 	Scheduled *product.Plan // nil when no change is scheduled
-	Source    product.Source
+	Source    freshness.Source
 	AsOf      time.Time
 }
 
@@ -69,7 +69,7 @@ func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
 type Offer struct {
 	Plans   []product.Plan
 	Current *product.Plan // nil when the caller did not say and names no line
-	Source  product.Source
+	Source  freshness.Source
 	AsOf    time.Time // of the plan list
 }
 
@@ -87,7 +87,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 		q.Line = p.Lines[0]
 	}
 	if q.Line.IsZero() {
-		plans, source, err := s.Facts.PlanList(ctx, freshness.PlanList)
+		plans, source, err := s.Facts.PlanList(ctx)
 		return offer(plans, source, q), named(err, screenFailed)
 	}
 	if err := p.Owns(q.Line); err != nil {
@@ -102,7 +102,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	return offer(known.Plans, known.PlansSource, q), nil
 }
 
-func offer(plans product.PlansCopy, source product.Source, q Query) Offer {
+func offer(plans product.PlansCopy, source freshness.Source, q Query) Offer {
 	o := Offer{Plans: plans.Available(q.Operator, q.Current), Source: source, AsOf: plans.AsOf}
 	if current, ok := plans.Find(q.Current); ok {
 		o.Current = &current

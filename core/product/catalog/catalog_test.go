@@ -12,6 +12,8 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/freshness/fetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
@@ -46,9 +48,12 @@ func newWorld(t *testing.T) *world {
 		me: auth.Principal{UserID: "hong", Lines: []line.Number{n, number(t, "01012340000")}},
 	}
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &catalog.Service{Facts: &facts.Service{
-		KOSCustomers: w.kos, KOSPlans: w.kos, Customers: &memory.Customers{}, Plans: &memory.Plans{}, Call: time.Second,
-		Now: func() time.Time { return w.now },
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		Customers: &memory.Customers{}, Plans: &memory.Plans{}, Now: clock, Patience: 3 * time.Second, Attempts: 1,
+		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
+		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 	}}
 	return w
 }
@@ -67,11 +72,11 @@ func TestScreens(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "LTE 플랜", s.Current.Name)
 	require.Nil(t, s.Scheduled)
-	require.Equal(t, product.FromKOS, s.Source)
+	require.Equal(t, freshness.FromKOS, s.Source)
 	require.Equal(t, w.now, s.AsOf)
 	s, err = w.Customer(t.Context(), w.me, w.line)
 	require.NoError(t, err)
-	require.Equal(t, product.FromCache, s.Source)
+	require.Equal(t, freshness.FromCache, s.Source)
 	w.kos.AddCustomer(product.Customer{
 		Line: w.line, PlanCode: "UNLISTED", Scheduled: &product.Scheduled{PlanCode: "5G", EffectiveDate: calendar.MonthOf(w.now).Add(1).First()},
 	}, nil)
@@ -168,7 +173,7 @@ func TestBothFactsAtTheSameTime(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
-				w.Facts.KOSCustomers, w.Facts.KOSPlans = slow{w.kos}, slow{w.kos}
+				w.Facts.KOS = slow{w.kos}
 				start := time.Now()
 				require.NoError(t, ask(w))
 				require.Equal(t, 2*time.Second, time.Since(start))

@@ -13,6 +13,8 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/freshness/fetch"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -210,12 +212,16 @@ func newWorld(t require.TestingT) *world {
 
 // service is another process on the same stores.
 func (w *world) service() *change.Service {
+	least := func() float64 { return 0 }
 	known := facts.Service{
-		KOSCustomers: w.kos, KOSPlans: w.kos, Customers: &memory.Customers{Epochs: w.epochs}, Plans: &memory.Plans{}, Now: time.Now,
-		Call: 3 * time.Second,
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		Customers: &memory.Customers{Epochs: w.epochs}, Plans: &memory.Plans{}, Now: time.Now,
+		Patience: 3 * time.Second, Attempts: 1,
+		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},
+		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},
 	}
 	unhurried := known
-	unhurried.Call = 10 * time.Second
+	unhurried.Patience = 10 * time.Second
 	return &change.Service{
 		Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs, Limits: change.DefaultLimits(),
 		Now: time.Now, NewID: newID, Report: func(context.Context, error) {},

@@ -10,89 +10,108 @@ import (
 
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/freshness/fetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
-// Service fetches facts. It is safe for concurrent use.
+// KOS is what facts are asked of, in one lane of the quota.
+type KOS interface {
+	ports.CustomerSource
+	ports.PlanSource
+}
+
+// Service fetches facts. It is safe for concurrent use. Services of different haste share stores and fetchers.
 type Service struct {
-	KOSCustomers ports.CustomerSource
-	KOSPlans     ports.PlanSource
-	Customers    ports.Customers
-	Plans        ports.Plans
-	Now          ports.Clock
-	Call         time.Duration // one KOS call
+	KOS           KOS
+	Lane          quota.Lane // of KOS
+	Renewing      KOS        // in the lane of refreshes
+	Customers     ports.Customers
+	Plans         ports.Plans
+	OfCustomers   freshness.Limits
+	OfPlans       freshness.Limits
+	FetchCustomer *fetch.Service[product.CustomerCopy]
+	FetchPlans    *fetch.Service[product.PlansCopy]
+	Now           ports.Clock
+	Patience      time.Duration     // with one fact
+	Attempts      int               // calls of KOS for one fact
+	Seen          func(line.Number) // is told whose customers are here
 }
 
 // Customer answers the line's customer: a fresh copy, else what KOS says, else a stale copy; LINE_NOT_FOUND or
 // SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
-func (s *Service) Customer(ctx context.Context, n line.Number) (product.CustomerCopy, product.Source, error) {
-	held, err := s.Customers.Latest(ctx, n)
-	state := freshness.Gone
-	if err == nil {
-		state = freshness.Customer.Decide(held.AsOf, time.Time{}, s.Now(), 0)
-	}
-	if state == freshness.Fresh {
-		return held, product.FromCache, nil
-	}
-	told, err := s.CustomerNow(ctx, n)
-	if state == freshness.Stale && troubled(err) {
-		return held, product.FromStale, nil
-	}
-	return told, product.FromKOS, err
+func (s *Service) Customer(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
+	s.Seen(n)
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}))
+	return got.Copy, got.Source, err
 }
 
-// CustomerNow asks KOS: facts for a change are never from a copy (decision 10).
+// Prefetch fetches the line's customer unless the copy is fresh, and answers when KOS told it.
+func (s *Service) Prefetch(ctx context.Context, n line.Number) (told time.Time, err error) {
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}))
+	return got.Copy.AsOf, err
+}
+
+// CustomerNow answers what KOS was asked after the call began: facts for a change are never from before it (decision 10).
 func (s *Service) CustomerNow(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	call, cancel := context.WithTimeout(ctx, s.Call)
-	defer cancel()
-	asked := s.Now()
-	c, err := s.KOSCustomers.Customer(call, n)
-	if err != nil {
-		return product.CustomerCopy{}, err
-	}
-	told := product.CustomerCopy{Customer: c, AsOf: asked}
-	_ = s.Customers.Put(ctx, told) // KOS has answered; a copy that cannot be kept is asked for again
-	return told, nil
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, s.Now()))
+	return got.Copy, err
 }
 
-// PlanList answers the plan list within the given limits, as Customer does.
-func (s *Service) PlanList(ctx context.Context, within freshness.Limits) (product.PlansCopy, product.Source, error) {
-	held, err := s.Plans.Latest(ctx)
-	state := freshness.Gone
-	if err == nil {
-		state = within.Decide(held.AsOf, time.Time{}, s.Now(), 0)
+func (s *Service) aboutCustomer(n line.Number, since time.Time) fetch.Question[product.CustomerCopy] {
+	asking := func(of KOS) func(context.Context) (product.CustomerCopy, error) {
+		return func(ctx context.Context) (product.CustomerCopy, error) {
+			asked := s.Now()
+			c, err := of.Customer(ctx, n)
+			return product.CustomerCopy{Customer: c, AsOf: asked}, err
+		}
 	}
-	if state == freshness.Fresh {
-		return held, product.FromCache, nil
+	return fetch.Question[product.CustomerCopy]{
+		Subject: freshness.Subject{Kind: freshness.Customers, Line: n}, Since: since,
+		Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
+		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
+		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
+			return s.OfCustomers.Decide(held.AsOf, since, now, rnd)
+		},
+		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Customers.Put, Old: troubled,
 	}
-	told, err := s.plansNow(ctx)
-	if state == freshness.Stale && troubled(err) {
-		return held, product.FromStale, nil
-	}
-	return told, product.FromKOS, err
 }
 
-func (s *Service) plansNow(ctx context.Context) (product.PlansCopy, error) {
-	call, cancel := context.WithTimeout(ctx, s.Call)
-	defer cancel()
-	asked := s.Now()
-	plans, err := s.KOSPlans.Plans(call)
-	if err != nil {
-		return product.PlansCopy{}, err
-	}
-	told := product.PlansCopy{Plans: plans, AsOf: asked}
-	_ = s.Plans.Put(ctx, told) // as for customers
-	return told, nil
+// PlanList answers the plan list, as Customer does.
+func (s *Service) PlanList(ctx context.Context) (product.PlansCopy, freshness.Source, error) {
+	return s.plans(ctx, s.OfPlans)
 }
+
+func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.PlansCopy, freshness.Source, error) {
+	asking := func(of KOS) func(context.Context) (product.PlansCopy, error) {
+		return func(ctx context.Context) (product.PlansCopy, error) {
+			asked := s.Now()
+			plans, err := of.Plans(ctx)
+			return product.PlansCopy{Plans: plans, AsOf: asked}, err
+		}
+	}
+	got, err := s.FetchPlans.Get(ctx, fetch.Question[product.PlansCopy]{
+		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
+		Latest: s.Plans.Latest,
+		Judge: func(held product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
+			return within.Decide(held.AsOf, since, now, rnd)
+		},
+		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Plans.Put, Old: troubled,
+	})
+	return got.Copy, got.Source, err
+}
+
+// troubled tells that KOS could not answer, as against an answer that we do not like.
+func troubled(err error, _ int) bool { return fault.From(err).Kind() == fault.Unavailable }
 
 // ForScreen answers what a screen shows, both facts fetched at the same time, each fresh or stale as it is.
 func (s *Service) ForScreen(ctx context.Context, n line.Number) (Screen, error) {
 	var plansErr, err error
 	var out Screen
 	var wg sync.WaitGroup
-	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx, freshness.PlanList) })
+	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx) })
 	out.Customer, out.Source, err = s.Customer(ctx, n)
 	wg.Wait()
 	return out, errors.Join(err, plansErr)
@@ -101,9 +120,9 @@ func (s *Service) ForScreen(ctx context.Context, n line.Number) (Screen, error) 
 // Screen is what a screen shows.
 type Screen struct {
 	Customer    product.CustomerCopy
-	Source      product.Source
+	Source      freshness.Source
 	Plans       product.PlansCopy
-	PlansSource product.Source
+	PlansSource freshness.Source
 }
 
 // ForChange answers facts good enough for a change: the customer as of now, the plan list at most 60 s old (decision 10).
@@ -114,7 +133,7 @@ func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Custome
 	}
 	plans := make(chan planAnswer, 1)
 	go func() {
-		p, _, err := s.PlanList(ctx, freshness.PlanCheck)
+		p, _, err := s.plans(ctx, freshness.PlanCheck)
 		plans <- planAnswer{p, err}
 	}()
 	c, err := s.CustomerNow(ctx, n)
@@ -122,5 +141,8 @@ func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Custome
 	return c.Customer, p.plans, errors.Join(err, p.err)
 }
 
-// troubled tells that KOS could not answer, as against an answer that we do not like.
-func troubled(err error) bool { return err != nil && fault.From(err).Kind() == fault.Unavailable }
+// Wait returns when no fact is asked for any more.
+func (s *Service) Wait() {
+	s.FetchCustomer.Wait()
+	s.FetchPlans.Wait()
+}

@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/freshness/fetch"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
@@ -71,8 +72,12 @@ func newWorld(t *testing.T) *world {
 	}
 	w.customers.Epochs = w.epochs
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
+	clock, middle := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &facts.Service{
-		KOSCustomers: w.kos, KOSPlans: w.kos, Customers: w.customers, Plans: w.plans, Now: func() time.Time { return w.now }, Call: time.Second,
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		Customers: w.customers, Plans: w.plans, Now: clock, Patience: time.Second, Attempts: 1,
+		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
+		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
 	}
 	return w
 }
@@ -86,12 +91,12 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 	for _, c := range []struct {
 		age  time.Duration
 		down error
-		want product.Source
+		want freshness.Source
 		err  bool
 	}{
-		{0, nil, product.FromKOS, false}, {4*time.Hour - 1, unavailable(), product.FromCache, false},
-		{4 * time.Hour, unavailable(), product.FromStale, false}, {7*24*time.Hour - 1, unavailable(), product.FromStale, false},
-		{7 * 24 * time.Hour, unavailable(), product.FromKOS, true}, {8 * 24 * time.Hour, nil, product.FromKOS, false},
+		{0, nil, freshness.FromKOS, false}, {4*time.Hour - 1, unavailable(), freshness.FromCache, false},
+		{4 * time.Hour, unavailable(), freshness.FromStale, false}, {7*24*time.Hour - 1, unavailable(), freshness.FromStale, false},
+		{7*24*time.Hour + time.Minute, unavailable(), "", true}, {8 * 24 * time.Hour, nil, freshness.FromKOS, false},
 	} {
 		w.now = begin.Add(c.age)
 		w.kos.SetDown(c.down)
@@ -106,6 +111,24 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 		require.Equal(t, "LTE", got.Customer.PlanCode)
 	}
 	require.Equal(t, 5, w.kos.Calls)
+}
+
+func TestPrefetchIsAheadOfTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.OfCustomers = freshness.Customer.Ahead(time.Hour)
+	begin := w.now
+	for _, age := range []time.Duration{0, 3*time.Hour - 1, 3 * time.Hour} {
+		w.now = begin.Add(age)
+		told, err := w.Prefetch(t.Context(), w.line)
+		require.NoError(t, err)
+		require.Equal(t, age >= 3*time.Hour, told.After(begin), age)
+	}
+	require.Equal(t, 2, w.kos.Calls)
+	w.now = begin.Add(10 * time.Hour)
+	w.kos.SetDown(fault.New(fault.LineNotFound))
+	_, err := w.Prefetch(t.Context(), w.line)
+	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
 func TestABusinessAnswerGoesBeforeAnOldCopy(t *testing.T) {
@@ -128,27 +151,27 @@ func TestNothingOlderThanTheOwnChange(t *testing.T) {
 	w.now = w.now.Add(2 * time.Second)
 	_, source, err := w.Customer(t.Context(), w.line)
 	require.NoError(t, err)
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 }
 
 func TestPlanList(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	_, source, err := w.PlanList(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 	w.now = w.now.Add(59 * time.Second)
-	_, source, err = w.PlanList(t.Context(), freshness.PlanCheck)
+	_, _, err = w.ForChange(t.Context(), w.line)
 	require.NoError(t, err)
-	require.Equal(t, product.FromCache, source)
+	require.Equal(t, 2, w.kos.Calls, "the customer; a list of a minute ago is good enough for a change")
 	w.kos.SetDown(unavailable())
 	w.now = w.now.Add(time.Second)
-	_, _, err = w.PlanList(t.Context(), freshness.PlanCheck)
+	_, _, err = w.ForChange(t.Context(), w.line)
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "never stale for a change")
 	w.now = w.now.Add(24 * time.Hour)
-	held, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	held, source, err := w.PlanList(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, product.FromStale, source)
+	require.Equal(t, freshness.FromStale, source)
 	require.Len(t, held.Plans, 1)
 }
 
@@ -158,11 +181,11 @@ func TestACopyStoreInTroubleCountsAsEmpty(t *testing.T) {
 	w.customers.broken, w.plans.broken = errBackend, unavailable()
 	c, source, err := w.Customer(t.Context(), w.line)
 	require.NoError(t, err, "KOS has answered")
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 	require.Equal(t, w.now, c.AsOf)
-	p, source, err := w.PlanList(t.Context(), freshness.PlanList)
+	p, source, err := w.PlanList(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, product.FromKOS, source)
+	require.Equal(t, freshness.FromKOS, source)
 	require.Len(t, p.Plans, 1)
 	_, _, err = w.ForChange(t.Context(), w.line)
 	require.NoError(t, err)
@@ -177,6 +200,7 @@ func TestForChangeAsksForTheCustomerEachTime(t *testing.T) {
 		require.Equal(t, "LTE", c.PlanCode)
 		require.Len(t, p.Plans, 1)
 		require.Equal(t, 2+i, w.kos.Calls, "the customer each time, the plan list once a minute")
+		w.now = w.now.Add(time.Second)
 	}
 	w.kos.SetDown(unavailable())
 	_, _, err := w.ForChange(t.Context(), w.line)
@@ -201,7 +225,7 @@ func TestACallIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.KOSCustomers, w.KOSPlans = slow{w.kos}, slow{w.kos}
+		w.KOS = slow{w.kos}
 		start := time.Now()
 		_, _, err := w.ForChange(t.Context(), w.line)
 		require.ErrorIs(t, err, context.DeadlineExceeded)

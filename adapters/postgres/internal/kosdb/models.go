@@ -10,10 +10,29 @@ import (
 	"github.com/google/uuid"
 )
 
+type ActiveLine struct {
+	LineIndex  []byte
+	Kind       string
+	LineSealed []byte
+	SeenAt     time.Time
+	DueAt      time.Time
+}
+
 type CustomerCopy struct {
 	LineIndex []byte
 	ToldAt    time.Time
 	Sealed    []byte
+}
+
+type Flight struct {
+	Kind      string
+	LineIndex []byte
+	Month     string
+	Token     string
+	Until     time.Time
+	Refusal   string
+	Failures  int64
+	At        time.Time
 }
 
 type KosCall struct {

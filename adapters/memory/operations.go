@@ -1,0 +1,53 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"phonebill/core/operations"
+	"phonebill/ports"
+)
+
+// Instances implements ports.Instances from what they were said to answer. The zero value knows of none.
+type Instances struct {
+	mu      sync.Mutex
+	all     []operations.Instance
+	answers map[operations.Instance]func(context.Context) (operations.Status, error)
+}
+
+var _ ports.Instances = (*Instances)(nil)
+
+// Add configures an instance; nil for one that is dead.
+func (f *Instances) Add(i operations.Instance, answer func(context.Context) (operations.Status, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.answers == nil {
+		f.answers = map[operations.Instance]func(context.Context) (operations.Status, error){}
+	}
+	f.all = append(f.all, i)
+	f.answers[i] = answer
+}
+
+// All implements ports.Instances.
+func (f *Instances) All() []operations.Instance {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]operations.Instance(nil), f.all...)
+}
+
+var errDead = errors.New("memory: nobody listens")
+
+// Status implements ports.Instances.
+func (f *Instances) Status(ctx context.Context, i operations.Instance) (operations.Status, error) {
+	f.mu.Lock()
+	answer := f.answers[i]
+	f.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return operations.Status{}, ctx.Err()
+	case answer == nil:
+		return operations.Status{}, errDead
+	}
+	return answer(ctx)
+}

@@ -1,0 +1,193 @@
+package opsapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/opsapi"
+	"phonebill/adapters/rest/resttest"
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/operations"
+	"phonebill/core/operations/overview"
+	"phonebill/core/quota"
+)
+
+var at = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+
+func clock() time.Time { return at }
+
+// face is the API over the instances, and a way to get a token.
+type face struct {
+	http.Handler
+	tokens *memory.AccessTokens
+}
+
+func open(t *testing.T, instances *memory.Instances) face {
+	t.Helper()
+	f := face{tokens: &memory.AccessTokens{}}
+	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
+	require.NoError(t, revoked.Pull(t.Context()))
+	handlers := &opsapi.Handlers{Overview: &overview.Service{Instances: instances, Report: func(context.Context, error) {}}}
+	spec, err := opsapi.Spec()
+	require.NoError(t, err)
+	f.Handler, err = rest.NewHandler(rest.Service{
+		Spec: spec, Mount: handlers.Mount, Gate: gate.Gate{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
+	})
+	require.NoError(t, err)
+	return f
+}
+
+// get asks as somebody with the role and permission, and holds the answer against the specification.
+func (f face) get(t *testing.T, path string, role auth.Role, has ...auth.Permission) (*http.Response, string) {
+	t.Helper()
+	token, err := f.tokens.Issue(t.Context(), auth.Principal{
+		UserID: "somebody", Roles: []auth.Role{role}, Permissions: has, ExpiresAt: at.Add(time.Hour),
+	}, at)
+	require.NoError(t, err)
+	req := httptest.NewRequest(http.MethodGet, "/api/v1"+path, nil)
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	rec := httptest.NewRecorder()
+	f.ServeHTTP(rec, req)
+	res := rec.Result()
+	resttest.Validate(t, resttest.Operations(t), req, res)
+	raw, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res, string(raw)
+}
+
+// data is what a member of staff is answered.
+func (f face) data(t *testing.T, path string) string {
+	t.Helper()
+	res, raw := f.get(t, path, auth.Operator, auth.Operations)
+	require.Equal(t, http.StatusOK, res.StatusCode, raw)
+	var body struct {
+		Message string
+		Data    json.RawMessage
+	}
+	require.NoError(t, json.Unmarshal([]byte(raw), &body))
+	require.NotEmpty(t, body.Message)
+	return string(body.Data)
+}
+
+func bill(name string) operations.Instance {
+	return operations.Instance{Service: "bill-inquiry", Name: name}
+}
+
+func answering(s operations.Status) func(context.Context) (operations.Status, error) {
+	return func(context.Context) (operations.Status, error) { return s, nil }
+}
+
+const dead = `"unreachable":[{"service":"product-change","instance":"p:1","reason":"NO_CONNECTION","message":"인스턴스에 연결할 수 없습니다"}]`
+
+// twoAndADead are two instances of one service, and a dead one of another.
+func twoAndADead(one, other operations.Status) *memory.Instances {
+	all := &memory.Instances{}
+	all.Add(bill("b:1"), answering(one))
+	all.Add(bill("b:2"), answering(other))
+	all.Add(operations.Instance{Service: "product-change", Name: "p:1"}, nil)
+	return all
+}
+
+func TestCircuitBreakers(t *testing.T) {
+	t.Parallel()
+	f := open(t, twoAndADead(operations.Status{Breakers: []operations.Breaker{
+		{Name: "bill.inquiry", State: operations.Open, Failures: 5, Since: at, RetryAt: at.Add(30 * time.Second)},
+		{Name: "mvnoap", State: operations.HalfOpen, Since: at},
+	}}, operations.Status{}))
+	require.JSONEq(t, `{"instances":[
+		{"service":"bill-inquiry","instance":"b:1","breakers":[
+			{"name":"bill.inquiry","state":"OPEN","failures":5,"since":"2026-11-21T03:00:00Z","retryAt":"2026-11-21T03:00:30Z"},
+			{"name":"mvnoap","state":"HALF_OPEN","failures":0,"since":"2026-11-21T03:00:00Z"}]},
+		{"service":"bill-inquiry","instance":"b:2","breakers":[]}],`+dead+`}`, f.data(t, "/ops/circuit-breakers"))
+}
+
+func TestKOSQuota(t *testing.T) {
+	t.Parallel()
+	alone := operations.Quota{Window: quota.Default(), Waiting: quota.Shares{quota.Read: 2}}
+	told := operations.Quota{
+		Window: quota.Default(), Budget: 71, Squeezed: at.Add(time.Minute), Spent: quota.Shares{4, 60, 2, 0}, Ledger: true,
+		Waiting: quota.Shares{quota.Change: 1, quota.Prefetch: 9}, ETA: [4]time.Duration{quota.Prefetch: 2600 * time.Millisecond},
+	}
+	queues := `"instances":[
+		{"service":"bill-inquiry","instance":"b:1","ledgerAvailable":false,"waiting":2,"lanes":[
+			{"lane":"change","waiting":0,"etaSeconds":0},{"lane":"read","waiting":2,"etaSeconds":0},
+			{"lane":"refresh","waiting":0,"etaSeconds":0},{"lane":"prefetch","waiting":0,"etaSeconds":0}]}`
+	f := open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{Quota: &told}))
+	require.JSONEq(t, `{"ledger":{"available":true,"limited":true,"budget":71,"fullBudget":95,"windowSeconds":62,
+			"squeezedUntil":"2026-11-21T03:01:00Z","used":66,"lanes":[{"lane":"change","used":4,"reserved":20},
+			{"lane":"read","used":60,"reserved":40},{"lane":"refresh","used":2,"reserved":5},{"lane":"prefetch","used":0,"reserved":0}]},
+		`+queues+`,{"service":"bill-inquiry","instance":"b:2","ledgerAvailable":true,"waiting":10,"lanes":[
+			{"lane":"change","waiting":1,"etaSeconds":0},{"lane":"read","waiting":0,"etaSeconds":0},
+			{"lane":"refresh","waiting":0,"etaSeconds":0},{"lane":"prefetch","waiting":9,"etaSeconds":2.6}]}],`+dead+`}`,
+		f.data(t, "/ops/kos-quota"))
+
+	f = open(t, twoAndADead(operations.Status{Quota: &alone}, operations.Status{}))
+	require.JSONEq(t, `{"ledger":{"available":false,"limited":true,"fullBudget":95,"windowSeconds":62},`+queues+`],`+dead+`}`,
+		f.data(t, "/ops/kos-quota"), "nobody can ask the ledger, and the second has no link to KOS")
+
+	free := operations.Quota{Window: quota.Unlimited(), Budget: math.MaxInt, Ledger: true}
+	f = open(t, twoAndADead(operations.Status{Quota: &free}, operations.Status{}))
+	var got struct{ Ledger map[string]any }
+	require.NoError(t, json.Unmarshal([]byte(f.data(t, "/ops/kos-quota")), &got))
+	require.Equal(t, false, got.Ledger["limited"])
+	require.NotContains(t, got.Ledger, "budget")
+	require.NotContains(t, got.Ledger, "fullBudget")
+}
+
+func TestCache(t *testing.T) {
+	t.Parallel()
+	bills := func(n int64) operations.Cache {
+		return operations.Cache{Kind: freshness.Bills, Counts: freshness.Counts{Hits: 6 * n, Stale: 2 * n, Misses: n, Coalesced: n}}
+	}
+	f := open(t, twoAndADead(operations.Status{Caches: []operations.Cache{bills(1)}},
+		operations.Status{Caches: []operations.Cache{{Kind: freshness.Plans}, bills(2)}}))
+	const none = `{"kind":"plans","hits":0,"stale":0,"misses":0,"coalesced":0,"hitRate":0}`
+	require.JSONEq(t, `{"total":[{"kind":"bill","hits":18,"stale":6,"misses":3,"coalesced":3,"hitRate":0.6},`+none+`],
+		"instances":[{"service":"bill-inquiry","instance":"b:1","kinds":[
+			{"kind":"bill","hits":6,"stale":2,"misses":1,"coalesced":1,"hitRate":0.6}]},
+			{"service":"bill-inquiry","instance":"b:2","kinds":[`+none+`,
+				{"kind":"bill","hits":12,"stale":4,"misses":2,"coalesced":2,"hitRate":0.6}]}],`+dead+`}`, f.data(t, "/ops/cache"))
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	all := &memory.Instances{}
+	all.Add(operations.Instance{Service: "product-change", Name: "p:1"}, nil)
+	f := open(t, all)
+	require.JSONEq(t, `{"instances":[],`+dead+`}`, f.data(t, "/ops/circuit-breakers"))
+	require.JSONEq(t, `{"instances":[],`+dead+`}`, f.data(t, "/ops/kos-quota"))
+	require.JSONEq(t, `{"total":[],"instances":[],`+dead+`}`, f.data(t, "/ops/cache"))
+}
+
+func TestWhoMayLook(t *testing.T) {
+	t.Parallel()
+	f := open(t, &memory.Instances{})
+	for _, path := range []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache"} {
+		for _, role := range []auth.Role{auth.Operator, auth.Admin} {
+			res, raw := f.get(t, path, role, auth.Operations)
+			require.Equal(t, http.StatusOK, res.StatusCode, raw)
+			res, raw = f.get(t, path, role, auth.UserAdmin)
+			require.Equal(t, http.StatusForbidden, res.StatusCode, raw)
+		}
+		res, raw := f.get(t, path, auth.Customer, auth.AllPermissions()...)
+		require.Equal(t, http.StatusForbidden, res.StatusCode, "no member of staff, whatever he was granted: %s", raw)
+		require.Contains(t, raw, string(fault.PermissionDenied))
+	}
+}

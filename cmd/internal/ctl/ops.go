@@ -1,0 +1,143 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/compose"
+	"phonebill/cmd/internal/demo"
+	"phonebill/core/auth"
+	"phonebill/core/operations"
+	"phonebill/core/operations/overview"
+	"phonebill/core/personal"
+	"phonebill/core/quota"
+)
+
+func (c Console) ops() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ops", Short: "Look at the link to KOS: circuit breakers, budget, memory",
+		Long: `Look at the link to KOS, as the gateway's /ops pages tell it.
+
+Every instance is asked at once, on its internal listener, for a second at most. One that does not answer stands in the list with the
+reason. The instances are those of BILL_INTERNAL_URLS and PRODUCT_INTERNAL_URLS (origins, separated by commas; default
+http://127.0.0.1:9082 and :9083), asked with INTERNAL_TOKEN; with neither variable and no AUTH_DATABASE_URL, those of the system that
+"make run" started. docs/operations.md says what to do when it looks bad.`,
+	}
+	page := func(use, short string, show func([]operations.Answer, *printer)) *cobra.Command {
+		return &cobra.Command{
+			Use: use, Short: short, Args: cobra.NoArgs, Example: "  phonebillctl ops " + use,
+			RunE: func(cmd *cobra.Command, _ []string) error { return c.look(cmd.Context(), show) },
+		}
+	}
+	cmd.AddCommand(
+		page("breakers", "Show which calls are let through", showBreakers),
+		page("quota", "Show what is left of KOS, and who waits", showQuota),
+		page("cache", "Show how often memory does", showCache),
+	)
+	return cmd
+}
+
+// look asks all instances and shows what they say. Whoever can run it has the internal token, so he may do what an OPERATOR may.
+func (c Console) look(ctx context.Context, show func([]operations.Answer, *printer)) error {
+	seen, err := c.overview()
+	if err != nil {
+		return err
+	}
+	answers, err := seen.Ask(ctx, auth.Principal{Roles: []auth.Role{auth.Operator}})
+	if err != nil {
+		return err
+	}
+	p := c.printer()
+	show(answers, p)
+	for _, a := range operations.Unheard(answers) {
+		p.line(a.Service, a.Name, "does not answer: "+string(a.Trouble))
+	}
+	return p.done()
+}
+
+func (c Console) overview() (*overview.Service, error) {
+	r := c.Env.Read()
+	instances, token := compose.ReadInstances(r), personal.NewSecret(r.String("INTERNAL_TOKEN", ""))
+	if c.Env("BILL_INTERNAL_URLS") == "" && c.Env("PRODUCT_INTERNAL_URLS") == "" && c.Env("AUTH_DATABASE_URL") == "" {
+		config, err := c.config()
+		if err != nil {
+			return nil, err
+		}
+		f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
+		if err != nil {
+			return nil, err
+		}
+		inside := func(service string) []string { return []string{strings.TrimSuffix(f.Metrics[service], "/metrics")} }
+		instances, token = compose.Instances{Bill: inside("bill"), Product: inside("product")}, config.InternalToken
+	}
+	return compose.Overview(instances, token, func(ctx context.Context, err error) {
+		c.Log.DebugContext(ctx, "an instance does not answer", "error", err.Error())
+	})
+}
+
+func showBreakers(all []operations.Answer, p *printer) {
+	p.line("SERVICE", "INSTANCE", "BREAKER", "STATE", "FAILURES", "SINCE", "TRIED AGAIN")
+	for _, a := range operations.Heard(all) {
+		for _, b := range a.Status.Breakers {
+			p.line(a.Service, a.Name, b.Name, string(b.State), strconv.Itoa(b.Failures), stamp(b.Since), stamp(b.RetryAt))
+		}
+	}
+}
+
+func showQuota(all []operations.Answer, p *printer) {
+	showLedger(operations.Ledger(all), p)
+	p.line("SERVICE", "INSTANCE", "LANE", "WAITING", "ETA")
+	for _, a := range operations.Heard(all) {
+		if q := a.Status.Quota; q != nil {
+			for _, lane := range quota.Lanes() {
+				p.line(a.Service, a.Name, lane.String(), strconv.Itoa(q.Waiting[lane]), q.ETA[lane].Round(time.Second/10).String())
+			}
+		}
+	}
+}
+
+func showLedger(q *operations.Quota, p *printer) {
+	switch {
+	case q == nil:
+		p.line("budget", "nobody tells")
+	case !q.Ledger:
+		p.line("budget", "the ledger cannot be asked: each instance spends its floor alone")
+	default:
+		budget := "no limit"
+		if !q.Window.IsUnlimited() {
+			budget = fmt.Sprintf("%d of %d calls per %s", q.Budget, q.Window.Budget, q.Window.Per)
+		}
+		if q.IsSqueezed() {
+			budget += ", KOS has said E429: until " + stamp(q.Squeezed)
+		}
+		p.line("budget", budget)
+		p.line("used", fmt.Sprintf("%d within the last 60 s", q.Used()))
+		for _, lane := range quota.Lanes() {
+			p.line("  "+lane.String(), fmt.Sprintf("%d (%d reserved)", q.Spent[lane], q.Window.Reserve[lane]))
+		}
+	}
+	p.line()
+}
+
+func showCache(all []operations.Answer, p *printer) {
+	p.line("SERVICE", "INSTANCE", "KIND", "HITS", "STALE", "MISSES", "COALESCED", "HIT RATE")
+	row := func(service, instance string, c operations.Cache) {
+		n := func(v int64) string { return strconv.FormatInt(v, 10) }
+		p.line(service, instance, string(c.Kind), n(c.Counts.Hits), n(c.Counts.Stale), n(c.Counts.Misses), n(c.Counts.Coalesced),
+			fmt.Sprintf("%.2f %%", 100*c.Counts.HitRate()))
+	}
+	for _, a := range operations.Heard(all) {
+		for _, c := range a.Status.Caches {
+			row(a.Service, a.Name, c)
+		}
+	}
+	for _, c := range operations.Total(all) {
+		row("all", "-", c)
+	}
+}

@@ -1,0 +1,212 @@
+// Package fetch brings copies of what KOS says: from memory while they are fresh, else by asking KOS, once at a time about one subject
+// however many want to know, in this process and in all others.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
+
+// Question is what somebody wants to know, and what he would give for it.
+type Question[V any] struct {
+	Subject  freshness.Subject
+	Since    time.Time     // nothing that KOS was asked before will do (decision 10); zero = any age that Judge allows
+	Lane     quota.Lane    // of Ask
+	Patience time.Duration // in all
+	Attempts int           // calls of KOS at most
+
+	Latest func(ctx context.Context) (V, error)                            // the last good copy; any error counts as none
+	Judge  func(held V, since, now time.Time, rnd float64) freshness.State // what it is worth
+	Ask    func(ctx context.Context) (V, error)                            // asks KOS once
+	Renew  func(ctx context.Context) (V, error)                            // the same in the lane of refreshes; nil = not before it is old
+	Keep   func(ctx context.Context, told V) error                         // makes it the last good copy
+
+	Durable bool // an answer that cannot be kept is none
+
+	// Old tells that an old copy is the answer after that trouble (decision 12). attempts were made for this question.
+	Old func(trouble error, attempts int) bool
+}
+
+// Answer is what a question came to.
+type Answer[V any] struct {
+	Copy     V
+	Source   freshness.Source
+	Attempts int // calls of KOS that failed or brought it, also somebody else's that was waited for
+}
+
+// Service answers questions of one kind. It is safe for concurrent use; the zero value of what is not exported is ready.
+type Service[V any] struct {
+	Flights ports.Flights
+	Tally   freshness.Tally
+	Now     ports.Clock
+	Random  ports.Random
+
+	mu       sync.Mutex
+	flying   map[freshness.Subject]*flight[V]
+	renewing int
+	running  sync.WaitGroup
+}
+
+const (
+	// grace is how much longer than its patience a question waits, for a flight of the same patience to tell how it ended.
+	grace = 200 * time.Millisecond
+	// renewals is how many copies are renewed early at a time. One that finds no place is renewed when it is old.
+	renewals = 16
+)
+
+// Hit answers a fresh copy from memory, and sees to it that a copy much asked for is renewed before it is old.
+func (s *Service[V]) Hit(ctx context.Context, q Question[V]) (V, bool) {
+	held, state := s.look(ctx, q)
+	return held, s.hit(ctx, q, state)
+}
+
+func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.State) bool {
+	if state < freshness.Early {
+		return false
+	}
+	if state == freshness.Early && q.Renew != nil {
+		s.renew(ctx, q)
+	}
+	s.Tally.Hit()
+	return true
+}
+
+func (s *Service[V]) look(ctx context.Context, q Question[V]) (V, freshness.State) {
+	held, err := q.Latest(ctx)
+	if err != nil {
+		return held, freshness.Gone
+	}
+	return held, q.Judge(held, q.Since, s.Now(), s.Random())
+}
+
+// Get answers from memory, else from KOS, else with an old copy where Old allows it. Trouble is what Ask errs with; SERVICE_UNAVAILABLE
+// with a Retry-After when KOS has failed on the subject so often that it is left alone; ErrNoAnswer when patience is over. The answer's
+// Attempts count with an error too.
+func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) {
+	held, state := s.look(ctx, q)
+	if s.hit(ctx, q, state) {
+		return Answer[V]{Copy: held, Source: freshness.FromCache}, nil
+	}
+	if state == freshness.Stale {
+		q.Attempts = min(q.Attempts, 1) // there is something to show: nobody waits for a second try
+	}
+	got, waited, err := s.fly(ctx, q)
+	switch {
+	case err != nil && state == freshness.Stale && q.Old != nil && q.Old(err, got.Attempts):
+		s.Tally.Stale()
+		return Answer[V]{Copy: held, Source: freshness.FromStale, Attempts: got.Attempts}, nil
+	case waited:
+		s.Tally.Coalesced()
+	case got.Source == freshness.FromCache:
+		s.Tally.Hit()
+	default:
+		s.Tally.Miss()
+	}
+	return got, err
+}
+
+// fly waits for the flight about the subject, setting one off if there is none. One that began too early for the question, or that gave up
+// where the question would not have, is followed by another.
+func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], waited bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, q.Patience+grace)
+	defer cancel()
+	for {
+		f, mine := s.board(ctx, q, false)
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return Answer[V]{Attempts: 1}, !mine, late(ctx)
+		}
+		if mine {
+			return f.answer, f.waited, f.err
+		}
+		if got, ok := s.joined(ctx, q, f); ok {
+			return got, true, f.err
+		}
+	}
+}
+
+// joined answers what the flight brought to somebody who joined it. His own change may have come between (decision 11): the copy must still
+// be what the store shows. A store in trouble shows nothing, and takes no change either.
+func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (got Answer[V], ok bool) {
+	if !f.serves(q) {
+		return got, false
+	}
+	if f.err != nil || !f.kept {
+		return f.answer, true
+	}
+	held, err := q.Latest(ctx)
+	if err != nil {
+		return f.answer, !errors.Is(err, fault.New(fault.ResourceNotFound))
+	}
+	got = f.answer
+	got.Copy = held
+	return got, q.Judge(held, q.Since, s.Now(), s.Random()) >= freshness.Early
+}
+
+// late is the error of a question whose patience is over, or whose asker has gone.
+func late(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, ctx.Err()))
+	}
+	return ctx.Err()
+}
+
+// renew asks for a new copy while the old one is still good.
+func (s *Service[V]) renew(ctx context.Context, q Question[V]) {
+	s.mu.Lock()
+	full := s.renewing >= renewals
+	if !full {
+		s.renewing++
+	}
+	s.mu.Unlock()
+	if full {
+		return
+	}
+	q.Ask, q.Lane, q.Attempts = q.Renew, quota.Refresh, 1
+	f, _ := s.board(ctx, q, true) // should one be under way already, so much the better
+	s.running.Go(func() {
+		<-f.done
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.renewing--
+	})
+}
+
+// board answers the flight about the subject that is under way, or a new one, which is then the caller's.
+func (s *Service[V]) board(ctx context.Context, q Question[V], early bool) (f *flight[V], mine bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.flying[q.Subject]; ok {
+		return f, false
+	}
+	if s.flying == nil {
+		s.flying = map[freshness.Subject]*flight[V]{}
+	}
+	f = &flight[V]{began: s.Now(), lane: q.Lane, patience: q.Patience, early: early, done: make(chan struct{})}
+	s.flying[q.Subject] = f
+	s.running.Go(func() {
+		defer s.landed(q.Subject, f)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.Patience) // others may wait for it when its first asker has gone
+		defer cancel()
+		s.cross(ctx, q, f)
+	})
+	return f, true
+}
+
+func (s *Service[V]) landed(subject freshness.Subject, f *flight[V]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.flying, subject)
+	close(f.done)
+}
+
+// Wait returns when nothing is asked any more; call it after the last question.
+func (s *Service[V]) Wait() { s.running.Wait() }

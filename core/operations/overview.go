@@ -1,0 +1,124 @@
+package operations
+
+import (
+	"phonebill/core/freshness"
+	"phonebill/core/quota"
+)
+
+// Instance is one process of a service, as it is configured.
+type Instance struct {
+	Service string
+	Name    string // tells it from the others of its service: host and port of its internal listener
+}
+
+// Trouble is why an instance could not be asked; empty = none.
+type Trouble string
+
+// The troubles.
+const (
+	NoConnection Trouble = "NO_CONNECTION"
+	TooSlow      Trouble = "TOO_SLOW"
+	Refused      Trouble = "REFUSED"    // it does not take our internal token
+	BadAnswer    Trouble = "BAD_ANSWER" // it answers, but not as an instance of this service does
+)
+
+// Message is the trouble in words, for the screen.
+func (t Trouble) Message() string {
+	switch t {
+	case NoConnection:
+		return "인스턴스에 연결할 수 없습니다"
+	case TooSlow:
+		return "인스턴스가 제시간에 응답하지 않았습니다"
+	case Refused:
+		return "인스턴스가 내부 인증 토큰을 거부하였습니다"
+	case BadAnswer:
+		return "인스턴스의 응답을 해석할 수 없습니다"
+	default:
+		return ""
+	}
+}
+
+// Answer is what came of asking one instance: Status, or Trouble when that is not empty.
+type Answer struct {
+	Instance
+	Status  Status
+	Trouble Trouble
+}
+
+// Heard are the answers of those that could be asked, in their order.
+func Heard(all []Answer) []Answer { return filter(all, func(a Answer) bool { return a.Trouble == "" }) }
+
+// Unheard are those that could not be asked, in their order.
+func Unheard(all []Answer) []Answer {
+	return filter(all, func(a Answer) bool { return a.Trouble != "" })
+}
+
+func filter(all []Answer, keep func(Answer) bool) []Answer {
+	var kept []Answer
+	for _, a := range all {
+		if keep(a) {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// Ledger is the part of the KOS budget that all instances share, as the first of those says that can ask the ledger; else as the first
+// says that has a budget at all, with Ledger false. Nil when none of them has.
+func Ledger(all []Answer) *Quota {
+	var found *Quota
+	for _, a := range Heard(all) {
+		switch q := a.Status.Quota; {
+		case q == nil:
+		case q.Ledger:
+			return q
+		case found == nil:
+			found = q
+		}
+	}
+	return found
+}
+
+// Total adds up the counts of all instances by kind.
+func Total(all []Answer) []Cache {
+	var every []Cache
+	for _, a := range Heard(all) {
+		every = append(every, a.Status.Caches...)
+	}
+	return ByKind(every)
+}
+
+// ByKind adds counts of one kind up, in the order in which the kinds turn up.
+func ByKind(caches []Cache) []Cache {
+	var sums []Cache
+	at := map[freshness.Kind]int{}
+	for _, c := range caches {
+		i, known := at[c.Kind]
+		if !known {
+			i, at[c.Kind] = len(sums), len(sums)
+			sums = append(sums, Cache{Kind: c.Kind})
+		}
+		sum := &sums[i].Counts
+		sum.Hits += c.Counts.Hits
+		sum.Stale += c.Counts.Stale
+		sum.Misses += c.Counts.Misses
+		sum.Coalesced += c.Counts.Coalesced
+	}
+	return sums
+}
+
+// Used is what was spent within the last 60 s, all lanes.
+func (q Quota) Used() int { return sum(q.Spent) }
+
+// Queued is how many callers wait, all lanes.
+func (q Quota) Queued() int { return sum(q.Waiting) }
+
+// IsSqueezed tells whether the budget is smaller for a while.
+func (q Quota) IsSqueezed() bool { return !q.Squeezed.IsZero() }
+
+func sum(shares quota.Shares) (total int) {
+	for _, n := range shares {
+		total += n
+	}
+	return total
+}

@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+	"github.com/stretchr/testify/require"
+)
+
+// opsPage is what the drill reads of a page of /ops.
+type opsPage struct {
+	Instances   []struct{ Service, Instance string }
+	Unreachable []struct{ Service, Instance, Reason string }
+}
+
+// look asks for a page as the demo's operator.
+func (s *system) look(t *testing.T, token, path string) opsPage {
+	t.Helper()
+	status, data, err := s.call(t.Context(), http.MethodGet, path, token, nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status, data)
+	raw, err := json.Marshal(data)
+	require.NoError(t, err)
+	var page opsPage
+	require.NoError(t, json.Unmarshal(raw, &page))
+	return page
+}
+
+// TestAHangingInstanceIsSeenAndKeepsNobodyWaiting stops a service's process without ending it: its port still takes connections, and
+// nobody answers them.
+func TestAHangingInstanceIsSeenAndKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	s := start(t, dataDir(t), listeners(t), "-split")
+	code, err := totp.GenerateCode(s.Operator.TOTPSecret, time.Now())
+	require.NoError(t, err)
+	status, data, err := s.call(t.Context(), http.MethodPost, "/auth/login", "",
+		map[string]string{"userId": s.Operator.UserID, "password": s.Operator.Password, "otp": code})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status, data)
+	token, _ := data["accessToken"].(string)
+
+	page := s.look(t, token, "/ops/circuit-breakers")
+	require.Empty(t, page.Unreachable)
+	require.Len(t, page.Instances, 2)
+
+	bill := childOf(t, s.cmd.Process.Pid, filepath.Join(binaries(t), "bill-inquiry"))
+	require.NoError(t, syscall.Kill(bill, syscall.SIGSTOP))
+	t.Cleanup(func() { _ = syscall.Kill(bill, syscall.SIGCONT) })
+	for _, path := range []string{"/ops/circuit-breakers", "/ops/kos-quota", "/ops/cache"} {
+		began := time.Now()
+		page := s.look(t, token, path)
+		took := time.Since(began)
+		require.Less(t, took, 3*time.Second, "one second, and a busy machine forgiven")
+		t.Logf("%s with a hanging instance: %s", path, took)
+		require.Len(t, page.Unreachable, 1)
+		require.Equal(t, "bill-inquiry", page.Unreachable[0].Service)
+		require.NotEmpty(t, page.Unreachable[0].Instance)
+		require.Equal(t, "TOO_SLOW", page.Unreachable[0].Reason)
+	}
+	page = s.look(t, token, "/ops/circuit-breakers")
+	require.Len(t, page.Instances, 1, "the others are told")
+	require.Equal(t, "product-change", page.Instances[0].Service)
+
+	require.NoError(t, syscall.Kill(bill, syscall.SIGCONT))
+	require.Eventually(t, func() bool { return len(s.look(t, token, "/ops/cache").Instances) == 2 }, 20*time.Second, 100*time.Millisecond)
+}
