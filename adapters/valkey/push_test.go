@@ -75,8 +75,14 @@ func TestEverybodyHearsWhatOnePushes(t *testing.T) {
 	for n := range many {
 		many[n].SessionID = id.ID{13: 1, 14: byte(n >> 8), 15: byte(n)}
 	}
-	one.Push.Push(t.Context(), many...)
-	require.Eventually(t, func() bool { return len(two.heard.Pushed()) == 2+len(many) }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { // a busy machine may lose some: at most once
+		one.Push.Push(t.Context(), many...)
+		heard := map[auth.Revocation]bool{}
+		for _, r := range two.heard.Pushed() {
+			heard[r] = true
+		}
+		return len(heard) == len(over)+len(many)
+	}, 20*time.Second, 100*time.Millisecond)
 }
 
 func TestListenMendsItselfAndCatchesUp(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pass func(time.Duration))) {
 	t.Helper()
 	const lease, short = time.Minute, 50 * time.Millisecond
+	const note = time.Second // long enough for a busy machine to ask meanwhile
 	march := calendar.MonthOf(start)
 	subject := freshness.Subject{Kind: freshness.Bills, Line: Line(1), Month: march}
 	begin := func(t *testing.T, f ports.Flights, s freshness.Subject, lease time.Duration) freshness.Flight {
@@ -88,12 +89,12 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 		one, other, pass := open(t)
 		mine := begin(t, one, subject, lease)
 		require.NoError(t, one.Land(t.Context(), subject, mine.Token,
-			freshness.Landing{Refusal: fault.BillNotFound, At: start, For: 4 * short}))
+			freshness.Landing{Refusal: fault.BillNotFound, At: start, For: note}))
 		got := begin(t, other, subject, lease)
 		require.Equal(t, freshness.Refused, got.State)
 		require.Equal(t, fault.BillNotFound, got.Refusal)
 		require.True(t, got.At.Equal(start), got.At)
-		pass(5 * short)
+		pass(note + short)
 		got = begin(t, other, subject, lease)
 		require.Equal(t, freshness.Mine, got.State)
 		require.Zero(t, got.Failures)
@@ -105,12 +106,12 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 			mine := begin(t, one, subject, lease)
 			require.Equal(t, freshness.Mine, mine.State)
 			require.Equal(t, n-1, mine.Failures)
-			require.NoError(t, one.Land(t.Context(), subject, mine.Token, freshness.Landing{Failures: n, At: start, For: 4 * short}))
+			require.NoError(t, one.Land(t.Context(), subject, mine.Token, freshness.Landing{Failures: n, At: start, For: note}))
 			got := begin(t, other, subject, lease)
 			require.Equal(t, freshness.Resting, got.State)
 			require.Equal(t, n, got.Failures)
 			require.True(t, got.At.Equal(start), got.At)
-			pass(5 * short)
+			pass(note + short)
 		}
 		mine := begin(t, other, subject, lease)
 		require.NoError(t, other.Land(t.Context(), subject, mine.Token, freshness.Landing{}))
