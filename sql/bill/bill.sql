@@ -7,11 +7,6 @@ INSERT INTO bill_versions (id, line_index, month, told_at, sealed) VALUES ($1, $
 -- name: BillVersion :one
 SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3;
 
--- name: AddInquiry :exec
-INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
-
 -- name: Inquiry :one
 SELECT * FROM inquiries WHERE id = $1;
 

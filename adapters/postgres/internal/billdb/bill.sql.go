@@ -12,59 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const addInquiry = `-- name: AddInquiry :exec
-INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-`
-
-type AddInquiryParams struct {
-	ID             uuid.UUID
-	UserID         string
-	CustomerID     string
-	LineSealed     []byte
-	LineIndex      []byte
-	Month          string
-	Status         string
-	Source         string
-	RequestedAt    time.Time
-	ProcessedAt    *time.Time
-	AsOf           *time.Time
-	VersionID      *uuid.UUID
-	SummarySealed  []byte
-	FailureCode    string
-	Attempts       int64
-	NextAttemptAt  *time.Time
-	Fence          int64
-	DeliveryState  string
-	DeliveryNextAt *time.Time
-}
-
-func (q *Queries) AddInquiry(ctx context.Context, arg AddInquiryParams) error {
-	_, err := q.db.Exec(ctx, addInquiry,
-		arg.ID,
-		arg.UserID,
-		arg.CustomerID,
-		arg.LineSealed,
-		arg.LineIndex,
-		arg.Month,
-		arg.Status,
-		arg.Source,
-		arg.RequestedAt,
-		arg.ProcessedAt,
-		arg.AsOf,
-		arg.VersionID,
-		arg.SummarySealed,
-		arg.FailureCode,
-		arg.Attempts,
-		arg.NextAttemptAt,
-		arg.Fence,
-		arg.DeliveryState,
-		arg.DeliveryNextAt,
-	)
-	return err
-}
-
 const billVersion = `-- name: BillVersion :one
 SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3
 `
