@@ -128,9 +128,10 @@ func ReadLogin(r *boot.Reader, secureCookies string) Login {
 type BillConfig struct {
 	Listen
 	Data
-	Auth AuthLink
-	KOS  KOS
-	AP   AP
+	Auth    AuthLink
+	KOS     KOS
+	AP      AP
+	History History
 }
 
 // ProductConfig configures the product change service.
@@ -182,11 +183,13 @@ func ReadSessions(r *boot.Reader) auth.SessionPolicy {
 	return p
 }
 
-// ReadBill reads BILL_ADDR, BILL_INTERNAL_ADDR, BILL_DATABASE_URL, the links, and what all services need.
+// ReadBill reads BILL_ADDR, BILL_INTERNAL_ADDR, BILL_DATABASE_URL, how inquiries are recorded (ReadHistory), the links, and what all
+// services need.
 func ReadBill(env boot.Env) (BillConfig, error) {
 	r := env.Read()
 	c := BillConfig{
 		Listen: listen(r, "BILL", "8082", "9082"), Data: data(r, "BILL_DATABASE_URL"), Auth: authLink(r), KOS: kosLink(r), AP: ap(r),
+		History: ReadHistory(r, defaultSpool),
 	}
 	return c, r.Err()
 }

@@ -104,9 +104,23 @@ func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, mont
 		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
 	}
 	if err := s.Inquiries.Add(ctx, q); err != nil {
-		return Result{}, err
+		return s.unqueued(ctx, q, err)
 	}
 	return s.await(ctx, q)
+}
+
+// unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
+// be lost (decision 15).
+func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
+	if fault.From(cause).Kind() != fault.Unavailable {
+		return Result{}, cause
+	}
+	held, ok := s.Fetch.Held(ctx, s.question(q, true))
+	if !ok {
+		return Result{}, cause
+	}
+	q = q.Complete(held, freshness.FromStale, s.Now())
+	return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the

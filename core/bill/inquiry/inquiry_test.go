@@ -105,10 +105,14 @@ func (b *bills) Version(ctx context.Context, n line.Number, m calendar.Month, v 
 type inquiries struct {
 	memory.Inquiries
 	add, save, claim error
+	unqueued         error // what Add of an unfinished inquiry errs with
 	beforeSave       func()
 }
 
 func (q *inquiries) Add(ctx context.Context, i bill.Inquiry) error {
+	if q.unqueued != nil && i.Status == bill.Processing {
+		return q.unqueued
+	}
 	return errors.Join(q.add, q.Inquiries.Add(ctx, i))
 }
 
@@ -523,6 +527,25 @@ func TestTheLeaseOutlivesTheCustomersCall(t *testing.T) {
 		require.Zero(t, n, "the customer's own call is still out")
 		time.Sleep(time.Second)
 		require.Equal(t, freshness.FromKOS, w.read(t, r.Inquiry.ID).Source)
+		require.Equal(t, 1, w.source.calls())
+	})
+}
+
+// TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy: with the bill database away final answers are recorded elsewhere, unfinished ones are not.
+func TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		away := fault.New(fault.ServiceUnavailable).RetryIn(time.Second)
+		w.inquiries.unqueued = away
+		time.Sleep(2 * time.Hour)
+		r := w.ask(t)
+		require.Equal(t, freshness.FromStale, r.Inquiry.Source)
+		require.Equal(t, 1, w.source.calls(), "KOS is not asked for what cannot be recorded")
+		require.Equal(t, "5G 프리미엄 플랜", r.Bill.ProductName)
+		time.Sleep(7 * 24 * time.Hour)
+		_, err := w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, away, "too old to be shown")
 		require.Equal(t, 1, w.source.calls())
 	})
 }

@@ -68,6 +68,16 @@ func (s *Service[V]) Hit(ctx context.Context, q Question[V]) (V, bool) {
 	return held, s.hit(ctx, q, state)
 }
 
+// Held answers a copy from memory that may be shown, be it stale. It is for those who cannot ask.
+func (s *Service[V]) Held(ctx context.Context, q Question[V]) (V, bool) {
+	held, state := s.look(ctx, q)
+	if state < freshness.Stale {
+		return held, false
+	}
+	s.Tally.Stale()
+	return held, true
+}
+
 func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.State) bool {
 	if state < freshness.Early {
 		return false
