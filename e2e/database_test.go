@@ -143,6 +143,12 @@ func (s *system) metric(t *testing.T, unit, name string) float64 {
 	return 0
 }
 
+// spooled is how many rows of history wait on disk.
+func (s *system) spooled(t *testing.T) float64 {
+	t.Helper()
+	return s.metric(t, "bill", "phonebill_history_spool_rows")
+}
+
 // areRecorded demands that each was recorded, once, and told in the end.
 func areRecorded(t *testing.T, db *pgx.Conn, acknowledged []string) {
 	t.Helper()
@@ -163,7 +169,7 @@ func TestWithoutTheBillDatabase(t *testing.T) {
 	s := start(t, dir, append(listeners(t), database))
 	token, line := s.login(t, 0)
 	load := s.read(t, 4, 100*time.Millisecond)
-	spooled := func() float64 { return s.metric(t, "bill", "phonebill_history_spool_rows") }
+	spooled := func() float64 { return s.spooled(t) }
 
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT 0")
 	execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'phonebill_bill'")
@@ -182,7 +188,7 @@ func TestWithoutTheBillDatabase(t *testing.T) {
 	load.stop()
 	require.Eventually(t, func() bool { return spooled() == 0 }, 30*time.Second, 100*time.Millisecond)
 	acknowledged, failed := load.told()
-	t.Logf("bill database down for %s: %d cached reads, %d failed, %.0f rows of history waited", outage, len(acknowledged), len(failed), waiting)
+	t.Logf("bill database down for %s: %d cached reads, %d failed, %.0f rows waited", outage, len(acknowledged), len(failed), waiting)
 	require.Empty(t, failed)
 	require.Greater(t, waiting, outage.Seconds())
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
@@ -209,12 +215,12 @@ func TestKilledWithHistoryInTheSpool(t *testing.T) {
 	load := s.read(t, 4, 20*time.Millisecond)
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT 0")
 	execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'phonebill_bill'")
-	require.Eventually(t, func() bool { return s.metric(t, "bill", "phonebill_history_spool_rows") > 50 }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) > 50 }, 20*time.Second, 50*time.Millisecond)
 	s.kill()
 	load.stop()
 	execute(t, admin, "ALTER DATABASE phonebill_bill CONNECTION LIMIT -1")
 	s = start(t, dir, env)
-	require.Eventually(t, func() bool { return s.metric(t, "bill", "phonebill_history_spool_rows") == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
 	acknowledged, _ := load.told()
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
 	require.Zero(t, s.interrupt(t))
@@ -231,13 +237,14 @@ func TestPostgreSQLRestarts(t *testing.T) {
 	for range 2 {
 		before, _ := load.told()
 		require.Eventually(t, func() bool { now, _ := load.told(); return len(now) > len(before)+50 }, 20*time.Second, 50*time.Millisecond)
-		backend := one[int](t, admin, "SELECT pid FROM pg_stat_activity WHERE datname = 'phonebill_bill' AND backend_type = 'client backend' LIMIT 1")
+		backend := one[int](t, admin,
+			"SELECT pid FROM pg_stat_activity WHERE datname = 'phonebill_bill' AND backend_type = 'client backend' LIMIT 1")
 		require.NoError(t, syscall.Kill(backend, syscall.SIGKILL), "one that ends so takes all the others with it")
 		admin = connect(t, strings.TrimPrefix(database, "DATABASE_URL="))
 		require.Eventually(t, func() bool { return s.logsIn(t) }, 30*time.Second, 100*time.Millisecond, "nobody can log in any more")
 	}
 	load.stop()
-	require.Eventually(t, func() bool { return s.metric(t, "bill", "phonebill_history_spool_rows") == 0 }, 30*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
 	acknowledged, failed := load.told()
 	t.Logf("two crashes of PostgreSQL: %d cached reads, %d failed", len(acknowledged), len(failed))
 	require.Empty(t, failed)
@@ -248,7 +255,8 @@ func TestPostgreSQLRestarts(t *testing.T) {
 // hangAP lets the MVNO AP server take notifications and not answer.
 func (s *system) hangAP(t *testing.T) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.MVNOAP.Control+"/control/faults", strings.NewReader(`{"mode":"hang"}`))
+	hang := strings.NewReader(`{"mode":"hang"}`)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.MVNOAP.Control+"/control/faults", hang)
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)

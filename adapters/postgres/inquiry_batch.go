@@ -63,8 +63,9 @@ func columns(rows []billdb.Inquiry) billdb.AddInquiriesParams {
 	}
 	for i, r := range rows {
 		p.Ids[i], p.UserIds[i], p.CustomerIds[i], p.LinesSealed[i], p.LineIndexes[i] = r.ID, r.UserID, r.CustomerID, r.LineSealed, r.LineIndex
-		p.Months[i], p.Statuses[i], p.Sources[i], p.RequestedAts[i], p.ProcessedAts[i] = r.Month, r.Status, r.Source, r.RequestedAt, zero(r.ProcessedAt)
-		p.AsOfs[i], p.VersionIds[i], p.SummariesSealed[i], p.FailureCodes[i] = zero(r.AsOf), zero(r.VersionID), r.SummarySealed, r.FailureCode
+		p.Months[i], p.Statuses[i], p.Sources[i], p.RequestedAts[i] = r.Month, r.Status, r.Source, r.RequestedAt
+		p.ProcessedAts[i], p.AsOfs[i], p.VersionIds[i] = zero(r.ProcessedAt), zero(r.AsOf), zero(r.VersionID)
+		p.SummariesSealed[i], p.FailureCodes[i] = r.SummarySealed, r.FailureCode
 		p.Attempts[i], p.NextAttemptAts[i], p.Fences[i] = r.Attempts, zero(r.NextAttemptAt), r.Fence
 		p.DeliveryStates[i], p.DeliveryNextAts[i] = r.DeliveryState, zero(r.DeliveryNextAt)
 	}

@@ -61,8 +61,9 @@ func (s *Inquiries) putAside(ctx context.Context, e entry, cause error) error {
 	if err != nil {
 		return err
 	}
-	s.raise(ctx, alert.HistoryRefused, "inquiry "+e.inquiry.ID.String()+" was put aside")
-	s.deps.Log.ErrorContext(ctx, "the bill database does not take a row of the spool", "inquiry", e.inquiry.ID.String(), "error", cause.Error())
+	inquiry := e.inquiry.ID.String()
+	s.raise(ctx, alert.HistoryRefused, "inquiry "+inquiry+" was put aside")
+	s.deps.Log.ErrorContext(ctx, "the bill database does not take a row of the spool", "inquiry", inquiry, "error", cause.Error())
 	return nil
 }
 

@@ -53,7 +53,7 @@ func (p *parts) inquiries(ctx context.Context, c History, d Data, at stores) (*s
 	}
 	p.unit.OnClose(func() {
 		if err := spooled.Close(); err != nil {
-			p.Log.Error("the history spool did not close", "error", err.Error())
+			p.Log.ErrorContext(context.WithoutCancel(ctx), "the history spool did not close", "error", err.Error())
 		}
 	})
 	p.registry.MustRegister(spooled.Metrics(p.Now)...)

@@ -531,7 +531,7 @@ func TestTheLeaseOutlivesTheCustomersCall(t *testing.T) {
 	})
 }
 
-// TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy: with the bill database away final answers are recorded elsewhere, unfinished ones are not.
+// TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy: with the bill database away final answers are recorded elsewhere, others are not.
 func TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
