@@ -147,7 +147,8 @@ func TestStampede(t *testing.T) {
 	answeredBy(t, at, got, "200 KOS", "200 CACHE", "202")
 
 	digits := strings.ReplaceAll(line, "-", "")
-	c.control(t, http.MethodPost, "/faults", map[string]any{"operation": "bill.inquiry", "lineNumber": digits, "mode": "error", "rate": 1}, nil)
+	c.control(t, http.MethodPost, "/faults",
+		map[string]any{"operation": "bill.inquiry", "lineNumber": digits, "mode": "error", "rate": 1}, nil)
 	require.Eventually(t, func() bool { return time.Since(calls[0].At) > 4*time.Second }, 10*time.Second, time.Millisecond)
 	failing := time.Now()
 	got = map[string]int{}
