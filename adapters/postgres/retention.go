@@ -52,4 +52,4 @@ func PurgeLogins(auth *pgxpool.Pool) ports.Purge {
 func purged(n int64, err error) (int, error) { return int(n), translate("purge", err) }
 
 // period is a number of years that PostgreSQL can take from now.
-func period(years int) int32 { return int32(min(max(years, 0), 1000)) } //nolint:gosec // within bounds
+func period(years int) int32 { return int32(min(max(years, 0), 1000)) }
