@@ -12,6 +12,8 @@ import (
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/freshness"
 	"phonebill/core/quota"
+	"phonebill/core/retention"
+	"phonebill/core/retention/purge"
 )
 
 // inFlight is how many unfinished inquiries or orders one instance works on at a time: about as many calls as KOS bears.
@@ -47,6 +49,11 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
 	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
 	p.unit.Drain = inquiries.Wait
+	p.retain(
+		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.pool)},
+		purge.History{Name: "bills", Years: retention.Bills, Purge: postgres.PurgeBills(at.pool)},
+		purge.History{Name: "kos calls", Years: retention.KOSCalls, Purge: postgres.PurgeCalls(to.kosPool)},
+	)
 	p.watch(c.Auth.Token, to.watched(tallied{freshness.Bills, &inquiries.Fetch.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {

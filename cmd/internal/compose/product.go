@@ -15,6 +15,8 @@ import (
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
 	"phonebill/core/quota"
+	"phonebill/core/retention"
+	"phonebill/core/retention/purge"
 )
 
 // How long and how often KOS is asked for one fact while a customer waits, and how long when nobody does (product.md).
@@ -59,6 +61,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
 	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())
+	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)})
 	p.unit.Drain = func() {
 		changes.Wait()
 		waited.Wait()

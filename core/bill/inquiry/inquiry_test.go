@@ -390,6 +390,27 @@ func TestBrokenIsTriedThriceThenToldInTheStorysWords(t *testing.T) {
 	})
 }
 
+func TestAFinalBillIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		epochs := &memory.Epochs{}
+		w.bills.Epochs = epochs
+		w.source.AddCustomer(product.Customer{Line: w.line}, &bill.Bill{ProductName: "P", Payment: bill.Payment{Status: bill.Paid}})
+		ask := func(month string) freshness.Source {
+			r, err := w.Ask(t.Context(), w.me, w.line, month)
+			require.NoError(t, err)
+			return r.Inquiry.Source
+		}
+		require.Equal(t, freshness.FromKOS, ask("1999-12"))
+		require.Equal(t, freshness.FromKOS, ask("2000-01"), "paid, but its month goes on")
+		time.Sleep(60 * 24 * time.Hour) // it is March
+		require.NoError(t, epochs.Raise(t.Context(), w.line, time.Now()))
+		w.source.set(0, notAsked())
+		require.Equal(t, freshness.FromCache, ask("1999-12"), "fresh for ever, whatever he has changed since (decision 13)")
+		require.Equal(t, 2, w.source.calls())
+	})
+}
+
 func TestPrefetch(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
