@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 
 // Config says where the spool is and what it may take; the zero value of a number is its default.
 type Config struct {
-	Dir      string        // of this process alone
+	Dir      string        // shared by the processes of one machine; each takes a folder in it for itself
 	MaxBytes int64         // on disk; default 64 MiB, some 100,000 rows. They are held in memory as well, in about the same space
 	Patience time.Duration // how long the store may take for a row before the row is spooled; default 300 ms
 }
@@ -64,9 +65,22 @@ var _ ports.Inquiries = (*Inquiries)(nil)
 
 const defaultPatience = 300 * time.Millisecond
 
-// Open takes the directory and finds in it what another process has left. It fails when another one works on it, when the disk fails,
-// and when what it holds was sealed with another keyring: that is history, which somebody must look after.
-func Open(c Config, d Deps) (*Inquiries, error) {
+// places is how many processes of one machine may share a directory.
+const places = 64
+
+// Open takes the first folder that no process works on and finds in it what the last one has left. It fails when none is free, when the
+// disk fails, and when what it holds was sealed with another keyring: that is history, which somebody must look after.
+func Open(c Config, d Deps) (s *Inquiries, err error) {
+	for place := range places {
+		s, err = open(filepath.Join(c.Dir, strconv.Itoa(place)), c, d)
+		if !errors.Is(err, segments.ErrInUse) {
+			break
+		}
+	}
+	return s, err
+}
+
+func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	s := &Inquiries{
 		Inquiries: d.Store, deps: d, patience: c.Patience, byID: map[id.ID]bill.Inquiry{}, lines: map[line.Number]int{},
 	}
@@ -76,7 +90,7 @@ func Open(c Config, d Deps) (*Inquiries, error) {
 	options := segments.Options{Max: c.MaxBytes}
 	var found segments.Report
 	var err error
-	s.log, found, err = segments.Open(c.Dir, options, func(record []byte, in uint64) error {
+	s.log, found, err = segments.Open(dir, options, func(record []byte, in uint64) error {
 		q, err := d.Sealer.Open(record)
 		s.append(entry{inquiry: q, in: in})
 		return err
@@ -87,7 +101,7 @@ func Open(c Config, d Deps) (*Inquiries, error) {
 	if found != (segments.Report{}) {
 		d.Log.Warn("the history spool was damaged", slog.Int("torn", found.Torn), slog.Int("damaged", found.Damaged))
 	}
-	s.refused, _, err = segments.Open(filepath.Join(c.Dir, "refused"), options, func([]byte, uint64) error { return nil })
+	s.refused, _, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
 	if err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
@@ -95,7 +109,7 @@ func Open(c Config, d Deps) (*Inquiries, error) {
 	return s, nil
 }
 
-// Close gives the directory back. What waits is found by the next Open.
+// Close gives the folder back. What waits is found by the next Open.
 func (s *Inquiries) Close() error {
 	s.adds.Close()
 	return errors.Join(s.log.Close(), s.refused.Close())

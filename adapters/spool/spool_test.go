@@ -277,7 +277,7 @@ func TestARowThatTheStoreHatesIsPutAside(t *testing.T) {
 	w.drain(t)
 	require.Len(t, w.store.added, 8)
 	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistoryRefused, alert.HistoryStored}, w.raised())
-	kept, err := filepath.Glob(filepath.Join(w.dir, "refused", "*.log"))
+	kept, err := filepath.Glob(filepath.Join(w.dir, "0", "refused", "*.log"))
 	require.NoError(t, err)
 	require.Len(t, kept, 1)
 	require.Contains(t, w.logs.String(), "too ugly")
@@ -328,7 +328,22 @@ func TestNothingPersonalIsOnDisk(t *testing.T) {
 	same, err := w.Get(t.Context(), q.ID)
 	require.NoError(t, err)
 	require.Equal(t, q, same)
-	require.ErrorContains(t, w.open(0), "another process", "one process per directory")
+}
+
+// TestProcessesOfOneMachineShareADirectory: each has a folder for itself, and a new one takes over that of a dead one.
+func TestProcessesOfOneMachineShareADirectory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store.set(true, false)
+	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
+	first := w.Inquiries
+	require.NoError(t, w.open(0))
+	second := w.Inquiries
+	require.Zero(t, second.State().Rows)
+	require.NoError(t, first.Close())
+	require.NoError(t, w.open(0))
+	require.Equal(t, 1, w.State().Rows)
+	require.NoError(t, second.Close())
 }
 
 func TestATornEndIsTold(t *testing.T) {
@@ -337,7 +352,7 @@ func TestATornEndIsTold(t *testing.T) {
 	w.store.set(true, false)
 	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
 	require.NoError(t, w.Close())
-	names, err := filepath.Glob(filepath.Join(w.dir, "*.log"))
+	names, err := filepath.Glob(filepath.Join(w.dir, "0", "*.log"))
 	require.NoError(t, err)
 	f, err := os.OpenFile(names[0], os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)

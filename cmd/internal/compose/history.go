@@ -18,7 +18,7 @@ import (
 type History struct {
 	ReadDatabaseURL personal.Secret // where pages of history are read, such as a replica; empty = where they are written
 	Delay           time.Duration   // how long a row may wait for others to share its commit
-	SpoolDir        string          // where history waits while the bill database is away; of this process alone, on a disk that outlives it
+	SpoolDir        string          // where history waits while the bill database is away; on a disk that outlives the process
 	SpoolMaxBytes   int             // what it may take there
 }
 
