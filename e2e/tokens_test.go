@@ -136,8 +136,8 @@ func startCluster(t *testing.T, more ...string) *cluster {
 	access, err := postgres.NewAccess(s.Databases["auth"], postgres.DerivePasswords(secrets["databases"]))
 	require.NoError(t, err)
 	shared := []string{
-		"SPOOL_DIR=" + filepath.Join(dir, "spool"), "KEYRING_FILE=" + filepath.Join(dir, "keyring.json"), "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
-		"INTERNAL_TOKEN=" + drillToken,
+		"KEYRING_FILE=" + filepath.Join(dir, "keyring.json"), "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
+		"INTERNAL_TOKEN=" + drillToken, "SPOOL_DIR=" + filepath.Join(dir, "spool"),
 	}
 	return &cluster{
 		system:  s,
