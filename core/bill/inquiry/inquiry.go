@@ -109,18 +109,27 @@ func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, mont
 	return s.await(ctx, q)
 }
 
+// looking is how long the last good copy is looked for where nothing else can answer: a cache that is left alone after a hiccup comes back
+// within it.
+const looking = time.Second
+
 // unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
 // be lost (decision 15).
 func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
 	if fault.From(cause).Kind() != fault.Unavailable {
 		return Result{}, cause
 	}
-	held, ok := s.Fetch.Held(ctx, s.question(q, true))
-	if !ok {
-		return Result{}, cause
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for until := s.Now().Add(looking); ; <-tick.C {
+		if got, ok := s.Fetch.Held(ctx, s.question(q, true)); ok {
+			q = q.Complete(got.Copy, got.Source, s.Now())
+			return Result{q, &got.Copy.Bill}, s.Inquiries.Add(ctx, q)
+		}
+		if ctx.Err() != nil || !s.Now().Before(until) {
+			return Result{}, cause
+		}
 	}
-	q = q.Complete(held, freshness.FromStale, s.Now())
-	return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,11 +80,15 @@ func (s *source) calls() int {
 type bills struct {
 	memory.Bills
 	latest, put, version error
+	hiccups              atomic.Int32 // so often Latest fails
 }
 
 func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	if b.latest != nil {
 		return bill.Copy{}, b.latest
+	}
+	if b.hiccups.Add(-1) >= 0 {
+		return bill.Copy{}, errBackend
 	}
 	return b.Bills.Latest(ctx, n, m)
 }
@@ -564,6 +569,11 @@ func TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy(t *testing.T) {
 		require.Equal(t, freshness.FromStale, r.Inquiry.Source)
 		require.Equal(t, 1, w.source.calls(), "KOS is not asked for what cannot be recorded")
 		require.Equal(t, "5G 프리미엄 플랜", r.Bill.ProductName)
+
+		w.bills.hiccups.Store(4) // the cache is left alone for a while
+		start := time.Now()
+		require.Equal(t, freshness.FromStale, w.ask(t).Inquiry.Source)
+		require.Equal(t, 600*time.Millisecond, time.Since(start))
 		time.Sleep(7 * 24 * time.Hour)
 		_, err := w.Ask(t.Context(), w.me, w.line, "")
 		require.ErrorIs(t, err, away, "too old to be shown")

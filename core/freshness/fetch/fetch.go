@@ -68,14 +68,18 @@ func (s *Service[V]) Hit(ctx context.Context, q Question[V]) (V, bool) {
 	return held, s.hit(ctx, q, state)
 }
 
-// Held answers a copy from memory that may be shown, be it stale. It is for those who cannot ask.
-func (s *Service[V]) Held(ctx context.Context, q Question[V]) (V, bool) {
+// Held answers a copy from memory that may be shown, be it stale, and how it is to be labelled. It is for those who cannot ask.
+func (s *Service[V]) Held(ctx context.Context, q Question[V]) (Answer[V], bool) {
 	held, state := s.look(ctx, q)
-	if state < freshness.Stale {
-		return held, false
+	switch {
+	case s.hit(ctx, q, state):
+		return Answer[V]{Copy: held, Source: freshness.FromCache}, true
+	case state == freshness.Stale:
+		s.Tally.Stale()
+		return Answer[V]{Copy: held, Source: freshness.FromStale}, true
+	default:
+		return Answer[V]{}, false
 	}
-	s.Tally.Stale()
-	return held, true
 }
 
 func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.State) bool {
