@@ -118,7 +118,7 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 	}
 	return fetch.Question[bill.Copy]{
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
-		Lane:    s.Lane, Patience: patience, Attempts: attempts,
+		Lane:    s.Lane, Patience: patience, Attempts: attempts, Tried: q.Attempts,
 		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
 		Kept:   func(ctx context.Context) (bill.Copy, error) { return s.Kept.Latest(ctx, q.Line, q.Month) },
 		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {
