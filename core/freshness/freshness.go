@@ -38,6 +38,9 @@ var (
 	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
 )
 
+// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that were asked for up to so long after it.
+const Skew = 20 * time.Millisecond
+
 // Decide judges a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last change (decision 11), or the
 // moment a question was asked that no older answer will do for; zero when there is none. rnd in [0,1) decides who of many is early.
 func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {

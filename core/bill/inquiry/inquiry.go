@@ -303,8 +303,5 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	return len(due), errors.Join(errs...)
 }
 
-// Wait returns when no question outlives its customer any more; call it after the listener is closed.
-func (s *Service) Wait() {
-	s.running.Wait()
-	s.Fetch.Wait()
-}
+// Wait returns when no question outlives its customer any more; call it after the listener is closed, and Fetch.Wait after it.
+func (s *Service) Wait() { s.running.Wait() }

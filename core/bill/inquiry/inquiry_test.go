@@ -212,6 +212,7 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 		w := newWorld(t)
 		f(t, w)
 		w.Wait()
+		w.Fetch.Wait()
 	})
 }
 

@@ -143,9 +143,3 @@ func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Custome
 	p := <-plans
 	return c.Customer, p.plans, errors.Join(err, p.err)
 }
-
-// Wait returns when no fact is asked for any more.
-func (s *Service) Wait() {
-	s.FetchCustomer.Wait()
-	s.FetchPlans.Wait()
-}
