@@ -31,6 +31,7 @@ type Limits struct {
 var (
 	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: time.Hour / earlyShare}
 	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 4 * time.Hour / earlyShare}
+	Status    = Limits{Soft: 30 * time.Minute, Hard: 7 * 24 * time.Hour, Early: 30 * time.Minute / earlyShare} // of a line, on a screen
 	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 24 * time.Hour / earlyShare}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (decision 10)
 

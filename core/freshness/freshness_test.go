@@ -47,6 +47,7 @@ func TestLimitsOfTheProduct(t *testing.T) {
 	}{
 		"bill":       {freshness.Bill, time.Hour, 7 * day},
 		"customer":   {freshness.Customer, 4 * time.Hour, 7 * day},
+		"status":     {freshness.Status, 30 * time.Minute, 7 * day},
 		"plan list":  {freshness.PlanList, day, 30 * day},
 		"plan check": {freshness.PlanCheck, time.Minute, time.Minute},
 	} {
