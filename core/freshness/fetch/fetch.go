@@ -65,6 +65,8 @@ const (
 	renewals = 16
 	// looking is how long a look at what is held may take. A store that does not answer holds nothing.
 	looking = 300 * time.Millisecond
+	// checking is the same for the last look before KOS is asked: a call of KOS is dearer than a second of a busy store.
+	checking = time.Second
 )
 
 // Hit answers a fresh copy from memory, and sees to it that a copy much asked for is renewed before it is old.
@@ -85,11 +87,13 @@ func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.Sta
 }
 
 func (s *Service[V]) look(ctx context.Context, q Question[V]) (V, freshness.State) {
-	return s.judge(ctx, q, q.Latest)
+	return s.judge(ctx, q, q.Latest, looking)
 }
 
-func (s *Service[V]) judge(ctx context.Context, q Question[V], latest func(context.Context) (V, error)) (V, freshness.State) {
-	ctx, cancel := context.WithTimeout(ctx, looking)
+func (s *Service[V]) judge(
+	ctx context.Context, q Question[V], latest func(context.Context) (V, error), within time.Duration,
+) (V, freshness.State) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	held, err := latest(ctx)
 	if err != nil {
