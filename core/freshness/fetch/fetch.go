@@ -63,10 +63,9 @@ const (
 	grace = 200 * time.Millisecond
 	// renewals is how many copies are renewed early at a time. One that finds no place is renewed when it is old.
 	renewals = 16
-	// looking is how long a look at what is held may take. A store that does not answer holds nothing.
-	looking = 300 * time.Millisecond
-	// checking is the same for the last look before KOS is asked: a call of KOS is dearer than a second of a busy store.
-	checking = time.Second
+	// looking is how long a look at what is held may take; then nothing is held. A busy store may take its time, for a call of KOS is
+	// dearer, and an old copy better than none; one that hangs must leave time for KOS.
+	looking = time.Second
 )
 
 // Hit answers a fresh copy from memory, and sees to it that a copy much asked for is renewed before it is old.
@@ -87,13 +86,11 @@ func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.Sta
 }
 
 func (s *Service[V]) look(ctx context.Context, q Question[V]) (V, freshness.State) {
-	return s.judge(ctx, q, q.Latest, looking)
+	return s.judge(ctx, q, q.Latest)
 }
 
-func (s *Service[V]) judge(
-	ctx context.Context, q Question[V], latest func(context.Context) (V, error), within time.Duration,
-) (V, freshness.State) {
-	ctx, cancel := context.WithTimeout(ctx, within)
+func (s *Service[V]) judge(ctx context.Context, q Question[V], latest func(context.Context) (V, error)) (V, freshness.State) {
+	ctx, cancel := context.WithTimeout(ctx, looking)
 	defer cancel()
 	held, err := latest(ctx)
 	if err != nil {

@@ -71,7 +71,7 @@ func (s *Service[V]) cross(ctx context.Context, q Question[V], f *flight[V]) {
 
 // found ends the flight when somebody has brought a good copy since its question was asked. A cache may not know it yet.
 func (s *Service[V]) found(ctx context.Context, q Question[V], f *flight[V]) bool {
-	held, state := s.judge(ctx, q, q.Kept, checking)
+	held, state := s.judge(ctx, q, q.Kept)
 	if state < freshness.Early || state == freshness.Early && f.early {
 		return false
 	}
