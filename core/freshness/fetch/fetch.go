@@ -147,7 +147,7 @@ func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], wai
 }
 
 // joined answers what the flight brought to somebody who joined it. His own change may have come between (decision 11): the copy must still
-// be what the store shows. A store in trouble shows nothing, and takes no change either.
+// be what the store shows. Where the store could not be told, or cannot be asked, there is nothing better than the flight's own answer.
 func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (got Answer[V], ok bool) {
 	if !f.serves(q) {
 		return got, false
