@@ -281,9 +281,9 @@ func ReadQuota(r *boot.Reader) quota.Window {
 }
 
 // Fresh says how long copies of what KOS says are good.
-type Fresh struct{ Bill, Customer, Plans freshness.Limits }
+type Fresh struct{ Bill, Customer, Status, Plans freshness.Limits }
 
-// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
+// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER, CACHE_LINE_STATUS and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
 // as stale (product.md).
 func ReadFresh(r *boot.Reader) Fresh {
 	limits := func(key string, def freshness.Limits) freshness.Limits {
@@ -291,7 +291,8 @@ func ReadFresh(r *boot.Reader) Fresh {
 	}
 	return Fresh{
 		Bill: limits("CACHE_BILL", freshness.Bill), Customer: limits("CACHE_CUSTOMER", freshness.Customer),
-		Plans: limits("CACHE_PLANS", freshness.PlanList),
+		Status: limits("CACHE_LINE_STATUS", freshness.Status),
+		Plans:  limits("CACHE_PLANS", freshness.PlanList),
 	}
 }
 

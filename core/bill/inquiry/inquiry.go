@@ -141,7 +141,7 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 	}
 	return fetch.Question[bill.Copy]{
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
-		Lane:    s.Lane, Patience: patience, Attempts: attempts,
+		Lane:    s.Lane, Patience: patience, Attempts: attempts, Tried: q.Attempts,
 		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
 		Kept:   func(ctx context.Context) (bill.Copy, error) { return s.Kept.Latest(ctx, q.Line, q.Month) },
 		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {
@@ -326,8 +326,5 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	return len(due), errors.Join(errs...)
 }
 
-// Wait returns when no question outlives its customer any more; call it after the listener is closed.
-func (s *Service) Wait() {
-	s.running.Wait()
-	s.Fetch.Wait()
-}
+// Wait returns when no question outlives its customer any more; call it after the listener is closed, and Fetch.Wait after it.
+func (s *Service) Wait() { s.running.Wait() }

@@ -221,6 +221,7 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 		w := newWorld(t)
 		f(t, w)
 		w.Wait()
+		w.Fetch.Wait()
 	})
 }
 
@@ -372,7 +373,7 @@ func TestThreeAttemptsThenFailedOrTheLastGoodCopy(t *testing.T) {
 func TestBrokenIsTriedThriceThenToldInTheStorysWords(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		hiccup := fault.New(fault.ServiceUnavailable)
+		hiccup := fault.New(fault.ServiceUnavailable).Because(ports.ErrTransient)
 		w.source.set(0, hiccup, hiccup)
 		r := w.ask(t)
 		require.Equal(t, freshness.FromKOS, r.Inquiry.Source)
