@@ -27,7 +27,7 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 		orders := &memory.Orders{}
 		d := &dispatch.Service[ports.ChangeResult]{
 			Outbox: orders.Outbox(), Publisher: c.changes, Now: time.Now, Random: func() float64 { return .5 }, Alerts: c.alerts,
-			Lease: 20 * time.Second, Batch: 32,
+			Lease: 20 * time.Second, Attempt: 10 * time.Second, Lines: 32, Each: 10,
 		}
 		const results = 60
 		for n := range results {

@@ -11,7 +11,6 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
-	"phonebill/core/delivery/dispatch"
 	"phonebill/core/freshness/fetch"
 	"phonebill/ports"
 )
@@ -85,21 +84,6 @@ func (p *parts) quietly(step boot.Step) boot.Step {
 		}
 		return n, nil
 	}
-}
-
-// Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.
-const (
-	apTimeout = 10 * time.Second
-	apLease   = 20 * time.Second
-	apBatch   = 32
-)
-
-// deliver adds the worker that empties one outbox.
-func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
-	d := &dispatch.Service[T]{
-		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Batch: apBatch,
-	}
-	p.worker(name, idle, d.Step)
 }
 
 // fetcher asks KOS once at a time about one thing, over all instances.

@@ -1,0 +1,29 @@
+package compose
+
+import (
+	"time"
+
+	"phonebill/core/delivery/dispatch"
+	"phonebill/ports"
+)
+
+// Telling the AP: one attempt may take 10 s (kos.md), so a line is leased for longer. Several loops work on one outbox, so that lines
+// whose receiver is slow do not hold up the others for long; together they open at most apLoops x apLines connections.
+const (
+	apTimeout = 10 * time.Second
+	apLease   = 30 * time.Second
+	apLoops   = 4
+	apLines   = 16
+	apEach    = 100
+)
+
+// deliver adds the workers that empty one outbox.
+func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
+	d := &dispatch.Service[T]{
+		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Attempt: apTimeout,
+		Lines: apLines, Each: apEach,
+	}
+	for range apLoops {
+		p.worker(name, idle, d.Step)
+	}
+}
