@@ -3,6 +3,7 @@ package compose
 import (
 	"time"
 
+	"phonebill/adapters/mvnoap"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/ports"
 )
@@ -26,4 +27,12 @@ func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher por
 	for range apLoops {
 		p.worker(name, idle, d.Step)
 	}
+}
+
+// apSecrets are what results are signed with.
+func (p *parts) apSecrets(a AP) (*mvnoap.Secrets, error) {
+	if a.SecretFile != "" {
+		return mvnoap.OpenSecrets(a.SecretFile, p.Now, p.Log)
+	}
+	return mvnoap.FixedSecrets(a.Secret, a.Next)
 }
