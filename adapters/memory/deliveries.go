@@ -26,7 +26,7 @@ func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (told []delivery.To
 
 func (e *entry) seen(kind delivery.Kind) delivery.Told {
 	t := delivery.Told{
-		ID: e.id, Kind: kind, Line: e.line, State: e.state, Sequence: e.sequence, Attempts: e.attempts, FinalAt: e.final,
+		ID: e.id, Kind: kind, Line: e.line.String(), State: e.state, Sequence: e.sequence, Attempts: e.attempts, FinalAt: e.final,
 		DeliveredAt: e.delivered, ReplayedAt: e.replayed, Last: slices.Clone(e.told),
 	}
 	if e.state == delivery.Pending {

@@ -319,7 +319,7 @@ func TestAResultThatCannotBeOpenedIsParkedAlone(t *testing.T) {
 	page, _, err := outbox.List(t.Context(), delivery.Filter{State: delivery.Parked, Page: 1, Size: 9})
 	require.NoError(t, err)
 	require.Len(t, page, 2)
-	require.True(t, page[0].Line.IsZero())
+	require.Empty(t, page[0].Line)
 }
 
 // TestClaimsStandInARow: while one claimer is at work, another waits instead of taking a line's second-oldest for its oldest.

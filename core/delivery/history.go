@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"phonebill/core/id"
-	"phonebill/core/line"
 )
 
 // Kind of event.
@@ -27,7 +26,7 @@ type Made struct {
 type Told struct {
 	ID          id.ID
 	Kind        Kind
-	Line        line.Number // zero when what is stored cannot be read
+	Line        string // masked; empty when what is stored cannot be read
 	State       State
 	Sequence    int64 // 0 before the first claim
 	Attempts    int   // since the result became final, or since a person had it told again

@@ -231,11 +231,11 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		require.Len(t, page, 2)
 		require.Equal(t, []id.ID{numbered(3), numbered(2)}, []id.ID{page[0].ID, page[1].ID}, "newest first")
 		require.Equal(t, delivery.Told{
-			ID: numbered(2), Kind: page[1].Kind, Line: Line(1), State: delivery.Delivered, Sequence: 2, Attempts: 1, FinalAt: after(2),
+			ID: numbered(2), Kind: page[1].Kind, Line: Line(1).String(), State: delivery.Delivered, Sequence: 2, Attempts: 1, FinalAt: after(2),
 			DeliveredAt: after(800), Last: []delivery.Made{{At: after(800), State: delivery.Delivered, Note: "200"}},
 		}, page[1])
 		require.Equal(t, delivery.Told{
-			ID: numbered(3), Kind: page[0].Kind, Line: Line(1), State: delivery.Pending, FinalAt: after(3), NextAt: after(3),
+			ID: numbered(3), Kind: page[0].Kind, Line: Line(1).String(), State: delivery.Pending, FinalAt: after(3), NextAt: after(3),
 		}, page[0])
 		page, total = list(t, bag, delivery.Filter{State: delivery.Parked, Page: 1, Size: 10})
 		require.Equal(t, 1, total)
