@@ -4,7 +4,11 @@ import (
 	"time"
 
 	"phonebill/adapters/mvnoap"
+	"phonebill/adapters/rest/deliveries"
+	"phonebill/adapters/rest/feed"
+	"phonebill/core/delivery/desk"
 	"phonebill/core/delivery/dispatch"
+	"phonebill/core/personal"
 	"phonebill/ports"
 )
 
@@ -35,4 +39,22 @@ func (p *parts) apSecrets(a AP) (*mvnoap.Secrets, error) {
 		return mvnoap.OpenSecrets(a.SecretFile, p.Now, p.Log)
 	}
 	return mvnoap.FixedSecrets(a.Secret, a.Next)
+}
+
+// shown shows a service's deliveries on its internal listener, for the gateway and the command line.
+func (p *parts) shown(token personal.Secret, of ports.Deliveries) {
+	h := feed.Protected(token, deliveries.Handler(of, p.Now, p.report))
+	p.inside.Handle(deliveries.Path, h)
+	p.inside.Handle(deliveries.Path+"/", h)
+}
+
+// Desk wires where staff look at deliveries and have one told again.
+func Desk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*desk.Service, error) {
+	link, err := linkTo(i, token)
+	if err != nil {
+		return nil, err
+	}
+	return &desk.Service{
+		Bills: link.Deliveries(billService), Changes: link.Deliveries(productService), Audit: log, Report: report, Now: t.Now, NewID: t.NewID,
+	}, nil
 }
