@@ -32,7 +32,9 @@ const deliveriesWithin = 3 * time.Second
 const deliveriesPath = "/internal/v1/deliveries"
 
 // Deliveries are those of a service.
-func (l *Link) Deliveries(service string) *Deliveries { return &Deliveries{l, service, deliveriesWithin} }
+func (l *Link) Deliveries(service string) *Deliveries {
+	return &Deliveries{l, service, deliveriesWithin}
+}
 
 // toldDeliveries is the answer on the wire, version 1 (adapters/rest/deliveries).
 type toldDeliveries struct {
@@ -117,7 +119,9 @@ func (d *Deliveries) ask(ctx context.Context, method, path string) ([]byte, erro
 func (d *Deliveries) one(ctx context.Context, method, address string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.within)
 	defer cancel()
-	away := func(err error) error { return fault.New(fault.ServiceUnavailable).Because(fmt.Errorf("opslink: %w", err)) }
+	away := func(err error) error {
+		return fault.New(fault.ServiceUnavailable).Because(fmt.Errorf("opslink: %w", err))
+	}
 	req, err := http.NewRequestWithContext(ctx, method, address, http.NoBody)
 	if err != nil {
 		return nil, away(err)
