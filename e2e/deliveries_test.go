@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -31,12 +32,24 @@ func (s *system) received(t *testing.T) (events []event) {
 	return events
 }
 
+// steer makes the MVNO AP simulator fail, or not any more.
+func (s *system) steer(t *testing.T, method, fault string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.MVNOAP.Control+"/control/faults", strings.NewReader(fault))
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Less(t, res.StatusCode, http.StatusBadRequest)
+}
+
 // TestDeliveriesOutliveTheServiceThatMakesThem kills the bill service ten times while it tells results of three customers: each inquiry
 // that was acknowledged is told, once per event id but for doubles under the same id, and each line's in order without gaps.
 func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 	t.Parallel()
 	bin := binaries(t)
 	s := start(t, dataDir(t), listeners(t), "-split")
+	s.steer(t, http.MethodPost, `{"mode":"fail","rate":0.2}`) // so that lines wait and pile up events
 	var mu sync.Mutex
 	acknowledged := map[string]bool{}
 	count := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
@@ -56,14 +69,15 @@ func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 		})
 	}
 	for range 10 {
-		want := count() + 40
+		want := count() + 200
 		require.Eventually(t, func() bool { return count() >= want }, 30*time.Second, 5*time.Millisecond)
 		require.NoError(t, syscall.Kill(childOf(t, s.cmd.Process.Pid, filepath.Join(bin, "bill-inquiry")), syscall.SIGKILL))
 	}
-	want := count() + 40
+	want := count() + 200
 	require.Eventually(t, func() bool { return count() >= want }, 30*time.Second, 5*time.Millisecond)
 	stop()
 	load.Wait()
+	s.steer(t, http.MethodDelete, "")
 
 	var got []event
 	require.Eventually(t, func() bool {
@@ -78,7 +92,7 @@ func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 			}
 		}
 		return true
-	}, 90*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 30 s")
+	}, 120*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 30 s, a wait after some more")
 	last, doubles := map[string]int64{}, 0
 	for _, e := range got {
 		require.Equal(t, last[e.LineNumber]+1, e.Sequence, "%s in order, without gaps", e.ID)
