@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,7 +52,7 @@ func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 	s := start(t, dataDir(t), listeners(t), "-split")
 	s.steer(t, http.MethodPost, `{"mode":"fail","rate":0.2}`) // so that lines wait and pile up events
 	var mu sync.Mutex
-	acknowledged := map[string]bool{}
+	acknowledged, answers := map[string]bool{}, map[string]int{}
 	count := func() int { mu.Lock(); defer mu.Unlock(); return len(acknowledged) }
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -60,11 +61,12 @@ func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 		load.Go(func() {
 			for ctx.Err() == nil {
 				status, data, err := s.call(ctx, http.MethodPost, "/bills/inquiry", token, map[string]string{"lineNumber": line})
+				mu.Lock()
+				answers[line+" "+strconv.Itoa(status)]++
 				if id, ok := data["requestId"].(string); err == nil && ok && (status == 200 || status == 202) {
-					mu.Lock()
 					acknowledged[id] = true
-					mu.Unlock()
 				}
+				mu.Unlock()
 			}
 		})
 	}
@@ -99,7 +101,7 @@ func TestDeliveriesOutliveTheServiceThatMakesThem(t *testing.T) {
 		last[e.LineNumber] = e.Sequence
 		doubles += e.Duplicates
 	}
-	require.Len(t, last, 3)
+	require.Len(t, last, 3, "%v", answers)
 	t.Logf("%d acknowledged, %d events, %d doubles", len(acknowledged), len(got), doubles)
 	require.Zero(t, s.interrupt(t))
 }

@@ -28,7 +28,7 @@ import (
 
 // Config says where the MVNO AP server is.
 type Config struct {
-	URL     string          // base of /notifications/…
+	URL     string // base of /notifications/…
 	Secrets *Secrets
 	Timeout time.Duration // of one attempt; 0 = 10 s (kos.md)
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/memory"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/mvnoap/mvnoapsim"
 	"phonebill/core/delivery"
@@ -132,7 +131,7 @@ func TestTwoFixedSecretsBothSign(t *testing.T) {
 	_, url := simulate(t)
 	secrets, err := mvnoap.FixedSecrets(personal.NewSecret(secret("two")), personal.NewSecret(secret("one")))
 	require.NoError(t, err)
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: secrets}, mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: &memory.Alerts{}})
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: secrets}, quiet())
 	require.NoError(t, err)
 	a := c.ChangeResults().Publish(t.Context(), changeItem(t, 1, product.Order{State: product.Completed}))
 	require.Equal(t, delivery.Accepted, a.Outcome)

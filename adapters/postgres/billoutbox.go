@@ -169,9 +169,9 @@ func (o *BillOutbox) List(ctx context.Context, f delivery.Filter) ([]delivery.To
 	for i, r := range rows {
 		number, _ := o.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
 		page[i] = delivery.Told{
-			ID: id.ID(r.ID), Kind: delivery.BillResult, Line: number.String(), State: delivery.State(r.DeliveryState), Sequence: counted(r.DeliverySequence),
-			Attempts: int(r.DeliveryAttempts), FinalAt: moment(r.ProcessedAt), NextAt: moment(r.DeliveryNextAt),
-			DeliveredAt: moment(r.DeliveredAt), ReplayedAt: moment(r.DeliveryReplayedAt),
+			ID: id.ID(r.ID), Kind: delivery.BillResult, Line: number.String(), State: delivery.State(r.DeliveryState),
+			Sequence: counted(r.DeliverySequence), Attempts: int(r.DeliveryAttempts), FinalAt: moment(r.ProcessedAt),
+			NextAt: moment(r.DeliveryNextAt), DeliveredAt: moment(r.DeliveredAt), ReplayedAt: moment(r.DeliveryReplayedAt),
 		}
 	}
 	err = attemptsOf(ctx, page, func(ctx context.Context, events []uuid.UUID) ([]billdb.LastAttemptsRow, error) {

@@ -80,6 +80,7 @@ const (
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	keys, now := keyring(t), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	parked := delivery.Filter{State: delivery.Parked, Page: 1, Size: 20}
 	lines, day := []line.Number{portstest.Line(1), portstest.Line(2)}, calendar.DateOf(now)
 	for name, c := range map[string]struct {
 		db      migrations.Database
@@ -102,7 +103,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return err
 		}, []string{"inquiries_line_order", "inquiries_pkey"}},
 		"list of parked bill results": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
-			_, _, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).List(t.Context(), delivery.Filter{State: delivery.Parked, Page: 1, Size: 20})
+			_, _, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).List(t.Context(), parked)
 			return err
 		}, []string{"inquiries_parked"}},
 		"list of bill results": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
@@ -133,7 +134,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return err
 		}, []string{"change_orders_line_order", "change_orders_pkey"}},
 		"list of parked change results": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
-			_, _, err := postgres.NewChangeOutbox(pool, keys).List(t.Context(), delivery.Filter{State: delivery.Parked, Page: 1, Size: 20})
+			_, _, err := postgres.NewChangeOutbox(pool, keys).List(t.Context(), parked)
 			return err
 		}, []string{"change_orders_parked"}},
 		"quota": {migrations.KOS, spent, "quota_ledger", func(pool *pgxpool.Pool) error {

@@ -35,7 +35,7 @@ func At(t time.Time) (i ID) {
 	if t.IsZero() {
 		return ID{}
 	}
-	binary.BigEndian.PutUint64(i[:8], uint64(max(0, t.UnixMilli()))<<16) //nolint:gosec // not below 0
+	binary.BigEndian.PutUint64(i[:8], uint64(max(0, t.UnixMilli()))<<16)
 	i[6] = 0x70
 	return i
 }

@@ -217,7 +217,7 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		for n := 1; n <= 3; n++ {
 			bag.Final(t, n, Line(1), after(n))
 		}
-		for n := 0; n < 7; n++ {
+		for n := range 7 {
 			at := after(100 * (n + 1))
 			items := claim(t, bag.Outbox, at)[Line(1)]
 			require.NoError(t, bag.Outbox.Settle(t.Context(), at,

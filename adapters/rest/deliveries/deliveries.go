@@ -113,16 +113,14 @@ func told(t delivery.Told) Told {
 
 // refuse answers the two refusals that are the asker's business with their status; everything else is trouble of ours.
 func refuse(w http.ResponseWriter, r *http.Request, err error, report ports.Report) {
+	known := map[fault.Code]int{fault.ResourceNotFound: http.StatusNotFound, fault.StateConflict: http.StatusConflict}
 	code := fault.From(err).Code()
-	switch code {
-	case fault.ResourceNotFound:
-		answer(w, http.StatusNotFound, Trouble{code})
-	case fault.StateConflict:
-		answer(w, http.StatusConflict, Trouble{code})
-	default:
-		report(r.Context(), err)
-		answer(w, http.StatusServiceUnavailable, Trouble{fault.ServiceUnavailable})
+	if status, ok := known[code]; ok {
+		answer(w, status, Trouble{code})
+		return
 	}
+	report(r.Context(), err)
+	answer(w, http.StatusServiceUnavailable, Trouble{fault.ServiceUnavailable})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

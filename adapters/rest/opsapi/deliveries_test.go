@@ -65,7 +65,8 @@ func TestDeliveriesArePagedByKind(t *testing.T) {
 	bills, changes := &told{}, &told{page: []delivery.Told{
 		{
 			ID: id.ID{1}, Kind: delivery.ChangeResult, Line: "010-****-5678", State: delivery.Pending, Sequence: 3, Attempts: 1, FinalAt: at,
-			NextAt: at.Add(time.Second), ReplayedAt: at, Last: []delivery.Made{{At: at, State: delivery.Pending, Note: "HTTP 503"}, {At: at, State: delivery.Delivered}},
+			NextAt: at.Add(time.Second), ReplayedAt: at,
+			Last: []delivery.Made{{At: at, State: delivery.Pending, Note: "HTTP 503"}, {At: at, State: delivery.Delivered}},
 		},
 		{ID: id.ID{2}, Kind: delivery.ChangeResult, State: delivery.Delivered, FinalAt: at, DeliveredAt: at},
 	}}
@@ -77,7 +78,8 @@ func TestDeliveriesArePagedByKind(t *testing.T) {
 		"state":"DELIVERED","attempts":0,"finalAt":"2026-11-21T03:00:00Z","deliveredAt":"2026-11-21T03:00:00Z","lastAttempts":[]}],
 		"pagination":{"page":2,"size":20,"totalElements":41,"totalPages":3,"hasNext":true,"hasPrevious":true}}`,
 		f.data(t, "/ops/deliveries?kind=change&state=PARKED&since=2026-11-20T00:00:00Z&page=2&size=20"))
-	require.Equal(t, delivery.Filter{State: delivery.Parked, Since: at.AddDate(0, 0, -1).Add(-3 * time.Hour), Page: 2, Size: 20}, changes.asked)
+	since := at.AddDate(0, 0, -1).Add(-3 * time.Hour)
+	require.Equal(t, delivery.Filter{State: delivery.Parked, Since: since, Page: 2, Size: 20}, changes.asked)
 	require.Contains(t, f.data(t, "/ops/deliveries"), `"items":[]`)
 	require.Equal(t, delivery.Filter{Page: 1, Size: 20}, bills.asked, "bill results unless asked otherwise")
 	bills.err = fault.New(fault.ServiceUnavailable)
@@ -105,7 +107,8 @@ func TestReplayAnswers(t *testing.T) {
 			UserID: "somebody", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations}, ExpiresAt: at.Add(time.Hour),
 		}, at)
 		require.NoError(t, err)
-		req := httptest.NewRequest(http.MethodPost, "/api/v1/ops/deliveries/01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c/replay", strings.NewReader(c.body))
+		req := httptest.NewRequest(http.MethodPost,
+			"/api/v1/ops/deliveries/01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c/replay", strings.NewReader(c.body))
 		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 		req.Header.Set("Content-Type", "application/json")
 		rec := httptest.NewRecorder()

@@ -98,11 +98,11 @@ func TestSixHoursOfFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lines, workers, every = 50, 3, 15 * time.Second
 		orders, alerts := &memory.Orders{}, &memory.Alerts{}
-		ap := &flaky{t: t, dice: rand.New(rand.NewPCG(1, 2)), seen: map[id.ID]int64{}, last: map[line.Number]int64{}} //nolint:gosec // repeatable
+		ap := &flaky{t: t, dice: rand.New(rand.NewPCG(1, 2)), seen: map[id.ID]int64{}, last: map[line.Number]int64{}}
 		ctx, stop := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for w := range workers {
-			dice := rand.New(rand.NewPCG(3, uint64(w))) //nolint:gosec // repeatable
+			dice := rand.New(rand.NewPCG(3, uint64(w)))
 			d := &dispatch.Service[ports.ChangeResult]{
 				Outbox: dying{orders.Outbox(), &sync.Mutex{}, dice}, Publisher: ap, Now: time.Now, Random: rand.Float64, Alerts: alerts,
 				Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, Each: 20,
