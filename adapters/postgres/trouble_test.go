@@ -127,7 +127,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"inquiry":         func() error { _, err := inquiries.Get(ctx, id.ID{1}); return err },
 		"claim inquiries": func() error { _, err := inquiries.Claim(ctx, noon, time.Minute, 9); return err },
-		"bill results":    func() error { _, err := billMail.Claim(ctx, noon, time.Minute, 9, 9); return err },
+		"bill results":    func() error { return readable(billMail.Claim(ctx, noon, time.Minute, 9, 9)) },
 		"order":           func() error { _, err := orders.Get(ctx, id.ID{2}); return err },
 		"live order":      func() error { _, err := orders.Live(ctx, portstest.Line(2)); return err },
 		"claim orders":    func() error { _, err := orders.Claim(ctx, noon, time.Minute, 9); return err },
@@ -143,9 +143,21 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 			_, _, err := orders.History(ctx, f)
 			return err
 		},
-		"change results": func() error { _, err := changeMail.Claim(ctx, noon, time.Minute, 9, 9); return err },
+		"change results": func() error { return readable(changeMail.Claim(ctx, noon, time.Minute, 9, 9)) },
 	}
 	return writes, reads
+}
+
+// readable is an error when a claimed event cannot be opened: such are handed out to be parked.
+func readable[T any](claimed [][]delivery.Item[T], err error) error {
+	for _, batch := range claimed {
+		for _, i := range batch {
+			if i.Verdict != nil && i.Verdict.Outcome == delivery.Rejected {
+				return errors.New(i.Verdict.Note)
+			}
+		}
+	}
+	return err
 }
 
 // TestADatabaseThatIsNotThere: every operation says that the service is unavailable, and when to come again.
