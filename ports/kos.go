@@ -18,6 +18,10 @@ var ErrNotAsked = errors.New("kos was not asked")
 // ErrNoAnswer is in the chain of an error of a KOS port when KOS was asked and did not answer in time.
 var ErrNoAnswer = errors.New("kos did not answer in time")
 
+// ErrTransient is in the chain of an error of a KOS port when the same question may well be answered a moment later: a connection that
+// broke, a system error. What KOS does not like (our request, our credential, our number of calls) or cannot say it will not say then either.
+var ErrTransient = errors.New("kos may answer a moment later")
+
 // Quota is the budget of calls to KOS over all instances.
 type Quota interface {
 	// Take spends one call of the lane, or answers SERVICE_UNAVAILABLE with a Retry-After and ErrNotAsked when the budget leaves none.

@@ -78,7 +78,23 @@ func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
 	if q.m == nil {
 		q.m = map[id.ID]bill.Inquiry{}
 	}
+	if old, ok := q.m[i.ID]; ok {
+		if old.UserID != i.UserID || old.Line != i.Line || old.Month != i.Month || !old.RequestedAt.Equal(i.RequestedAt) {
+			return fault.New(fault.StateConflict)
+		}
+		return nil
+	}
 	q.put(i)
+	return nil
+}
+
+// AddAll stores them one by one; the first that is refused ends it.
+func (q *Inquiries) AddAll(ctx context.Context, all []bill.Inquiry) error {
+	for _, i := range all {
+		if err := q.Add(ctx, i); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -142,7 +142,7 @@ func (o *BillOutbox) item(row billdb.Inquiry, bills map[uuid.UUID]storedBill) de
 
 // Settle records what became of claimed results in one statement.
 func (o *BillOutbox) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
-	c := columns(items)
+	c := settlementsOf(items)
 	n, err := billdb.New(o.pool).SettleDeliveries(ctx, billdb.SettleDeliveriesParams{
 		Ids: c.ids, Fences: c.fences, States: c.states, NextAts: c.nextAts, Made: c.made, Notes: c.notes, At: now,
 	})

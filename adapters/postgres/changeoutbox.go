@@ -92,7 +92,7 @@ func (o *ChangeOutbox) item(row productdb.ChangeOrder) delivery.Item[ports.Chang
 
 // Settle records what became of claimed results in one statement.
 func (o *ChangeOutbox) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
-	c := columns(items)
+	c := settlementsOf(items)
 	n, err := productdb.New(o.pool).SettleDeliveries(ctx, productdb.SettleDeliveriesParams{
 		Ids: c.ids, Fences: c.fences, States: c.states, NextAts: c.nextAts, Made: c.made, Notes: c.notes, At: now,
 	})

@@ -92,7 +92,7 @@ type settlements struct {
 	notes   []string
 }
 
-func columns(items []delivery.Settled) (c settlements) {
+func settlementsOf(items []delivery.Settled) (c settlements) {
 	for _, i := range items {
 		c.ids = append(c.ids, uuid.UUID(i.ID))
 		c.fences = append(c.fences, i.Fence)

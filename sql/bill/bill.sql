@@ -7,11 +7,6 @@ INSERT INTO bill_versions (id, line_index, month, told_at, sealed) VALUES ($1, $
 -- name: BillVersion :one
 SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3;
 
--- name: AddInquiry :exec
-INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
-
 -- name: Inquiry :one
 SELECT * FROM inquiries WHERE id = $1;
 
@@ -31,19 +26,25 @@ UPDATE inquiries i SET next_attempt_at = @lease_until::timestamptz, fence = i.fe
 FROM due WHERE i.id = due.id
 RETURNING i.*;
 
+-- The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+-- plans that are made for all parameters, too.
 -- name: InquiryHistory :many
-SELECT * FROM inquiries
-WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
-    AND (@status::text = '' OR status = @status::text)
-ORDER BY requested_at DESC, id DESC LIMIT @size::bigint OFFSET @skip::bigint;
+SELECT i.* FROM (
+    SELECT p.id FROM inquiries p
+    WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
+        AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+        AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
+        AND (@status::text = '' OR p.status = @status::text)
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
+) AS page
+JOIN inquiries i ON i.id = page.id
+ORDER BY i.requested_at DESC, i.id DESC;
 
 -- name: CountInquiries :one
 SELECT count(*) FROM inquiries
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
+    AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+    AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
     AND (@status::text = '' OR status = @status::text);
 
 -- name: BillVersions :many

@@ -26,6 +26,8 @@ import (
 	"phonebill/core/auth/mfa"
 	"phonebill/core/auth/password"
 	"phonebill/core/auth/sessions"
+	"phonebill/core/retention"
+	"phonebill/core/retention/purge"
 	"phonebill/core/throttle"
 	"phonebill/ports"
 )
@@ -69,6 +71,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	stored := valkey.NewCachedSessions(at.cache, postgres.NewSessions(at.pool), at.keyring, p.Log)
 	policy := c.Sessions
 	history := postgres.NewLoginHistory(at.pool, at.keyring)
+	p.retain(purge.History{Name: "logins", Years: retention.Logins, Purge: postgres.PurgeLogins(at.pool)})
 	issuer, err := p.issuer(ctx, postgres.NewSigningKeys(at.pool, at.keyring))
 	if err != nil {
 		return p.failed(err)

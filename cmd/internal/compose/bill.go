@@ -12,6 +12,8 @@ import (
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/freshness"
 	"phonebill/core/quota"
+	"phonebill/core/retention"
+	"phonebill/core/retention/purge"
 )
 
 // inFlight is how many unfinished inquiries or orders one instance works on at a time: about as many calls as KOS bears.
@@ -34,9 +36,13 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	kept := postgres.NewBills(at.pool, at.keyring, sealed, epochs)
 	bills := valkey.NewCachedBills(at.cache, kept, epochs, at.keyring, sealed, p.Log)
 	flights := p.flights(at, to.kosPool)
+	history, err := p.inquiries(ctx, c.History, c.Data, at)
+	if err != nil {
+		return p.failed(err)
+	}
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
-		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
+		Inquiries: history, Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
 		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),
 	}
@@ -44,7 +50,12 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)
 	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
 	p.shown(c.Auth.Token, outbox)
-	p.unit.Drain = inquiries.Wait
+	p.drain(inquiries.Wait)
+	p.retain(
+		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.pool)},
+		purge.History{Name: "bills", Years: retention.Bills, Purge: postgres.PurgeBills(at.pool)},
+		purge.History{Name: "kos calls", Years: retention.KOSCalls, Purge: postgres.PurgeCalls(to.kosPool)},
+	)
 	p.watch(c.Auth.Token, to.watched(tallied{freshness.Bills, &inquiries.Fetch.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {

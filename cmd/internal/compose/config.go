@@ -129,9 +129,10 @@ func ReadLogin(r *boot.Reader, secureCookies string) Login {
 type BillConfig struct {
 	Listen
 	Data
-	Auth AuthLink
-	KOS  KOS
-	AP   AP
+	Auth    AuthLink
+	KOS     KOS
+	AP      AP
+	History History
 }
 
 // ProductConfig configures the product change service.
@@ -183,11 +184,13 @@ func ReadSessions(r *boot.Reader) auth.SessionPolicy {
 	return p
 }
 
-// ReadBill reads BILL_ADDR, BILL_INTERNAL_ADDR, BILL_DATABASE_URL, the links, and what all services need.
+// ReadBill reads BILL_ADDR, BILL_INTERNAL_ADDR, BILL_DATABASE_URL, how inquiries are recorded (ReadHistory), the links, and what all
+// services need.
 func ReadBill(env boot.Env) (BillConfig, error) {
 	r := env.Read()
 	c := BillConfig{
 		Listen: listen(r, "BILL", "8082", "9082"), Data: data(r, "BILL_DATABASE_URL"), Auth: authLink(r), KOS: kosLink(r), AP: ap(r),
+		History: ReadHistory(r, defaultSpool),
 	}
 	return c, r.Err()
 }
@@ -279,9 +282,9 @@ func ReadQuota(r *boot.Reader) quota.Window {
 }
 
 // Fresh says how long copies of what KOS says are good.
-type Fresh struct{ Bill, Customer, Plans freshness.Limits }
+type Fresh struct{ Bill, Customer, Status, Plans freshness.Limits }
 
-// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
+// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER, CACHE_LINE_STATUS and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
 // as stale (product.md).
 func ReadFresh(r *boot.Reader) Fresh {
 	limits := func(key string, def freshness.Limits) freshness.Limits {
@@ -289,7 +292,8 @@ func ReadFresh(r *boot.Reader) Fresh {
 	}
 	return Fresh{
 		Bill: limits("CACHE_BILL", freshness.Bill), Customer: limits("CACHE_CUSTOMER", freshness.Customer),
-		Plans: limits("CACHE_PLANS", freshness.PlanList),
+		Status: limits("CACHE_LINE_STATUS", freshness.Status),
+		Plans:  limits("CACHE_PLANS", freshness.PlanList),
 	}
 }
 

@@ -47,6 +47,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	if o.kosPool, err = p.pool(ctx, "kos-database", c.DatabaseURL, kosPool); err != nil {
 		return err
 	}
+	p.Now = p.clock(ctx, o.kosPool)
 	keys, err := p.kosKeys(c)
 	if err != nil {
 		return err
@@ -70,6 +71,20 @@ func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {
 	return kos.FixedCredentials(c.Token.Reveal())
 }
 
+// clock tells the same time in all instances that share the database, from here on for everything in the unit.
+func (p *parts) clock(ctx context.Context, kos *pgxpool.Pool) ports.Clock {
+	clock := postgres.NewClock(kos, p.Now)
+	ctx, cancel := context.WithTimeout(ctx, syncWithin)
+	defer cancel()
+	if err := clock.Sync(ctx); err != nil {
+		p.Log.WarnContext(ctx, "the machine's own clock is believed until the kos database tells the time", "error", err.Error())
+	}
+	p.worker("clock", postgres.SyncEvery, p.quietly(func(ctx context.Context) (int, error) { return 0, clock.Sync(ctx) }))
+	return clock.Now
+}
+
+const syncWithin = 2 * time.Second
+
 // epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
 func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
 	stored := postgres.NewEpochs(pool, v)
@@ -90,9 +105,11 @@ func (p *parts) quietly(step boot.Step) boot.Step {
 	}
 }
 
-// fetcher asks KOS once at a time about one thing, over all instances.
+// fetcher asks KOS once at a time about one thing, over all instances. The unit drains it before it closes the stores.
 func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
-	return &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
+	f := &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
+	p.flying = append(p.flying, f.Wait)
+	return f
 }
 
 // flights are what keeps the instances from asking KOS the same at the same time.

@@ -15,6 +15,8 @@ import (
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
 	"phonebill/core/quota"
+	"phonebill/core/retention"
+	"phonebill/core/retention/purge"
 )
 
 // How long and how often KOS is asked for one fact while a customer waits, and how long when nobody does (product.md).
@@ -42,7 +44,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	flights := p.flights(at, to.kosPool)
 	waited := &facts.Service{
 		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
-		OfCustomers: c.KOS.Fresh.Customer, OfPlans: c.KOS.Fresh.Plans,
+		OfCustomers: c.KOS.Fresh.Customer, OfStatus: c.KOS.Fresh.Status, OfPlans: c.KOS.Fresh.Plans,
 		Customers: valkey.NewCachedCustomers(at.cache, customers, epochs, at.keyring, customer, p.Log), KeptCustomers: customers,
 		Plans: valkey.NewCachedPlans(at.cache, lists, plans, p.Log), KeptPlans: lists,
 		FetchCustomer: fetcher[product.CustomerCopy](p, flights), FetchPlans: fetcher[product.PlansCopy](p, flights),
@@ -61,10 +63,8 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	outbox := postgres.NewChangeOutbox(at.pool, at.keyring)
 	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
 	p.shown(c.Auth.Token, outbox)
-	p.unit.Drain = func() {
-		changes.Wait()
-		waited.Wait()
-	}
+	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)})
+	p.drain(changes.Wait)
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
 	p.watch(c.Auth.Token, to.watched(
 		tallied{freshness.Customers, &waited.FetchCustomer.Tally}, tallied{freshness.Plans, &waited.FetchPlans.Tally}))

@@ -12,59 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const addInquiry = `-- name: AddInquiry :exec
-INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-`
-
-type AddInquiryParams struct {
-	ID             uuid.UUID
-	UserID         string
-	CustomerID     string
-	LineSealed     []byte
-	LineIndex      []byte
-	Month          string
-	Status         string
-	Source         string
-	RequestedAt    time.Time
-	ProcessedAt    *time.Time
-	AsOf           *time.Time
-	VersionID      *uuid.UUID
-	SummarySealed  []byte
-	FailureCode    string
-	Attempts       int64
-	NextAttemptAt  *time.Time
-	Fence          int64
-	DeliveryState  string
-	DeliveryNextAt *time.Time
-}
-
-func (q *Queries) AddInquiry(ctx context.Context, arg AddInquiryParams) error {
-	_, err := q.db.Exec(ctx, addInquiry,
-		arg.ID,
-		arg.UserID,
-		arg.CustomerID,
-		arg.LineSealed,
-		arg.LineIndex,
-		arg.Month,
-		arg.Status,
-		arg.Source,
-		arg.RequestedAt,
-		arg.ProcessedAt,
-		arg.AsOf,
-		arg.VersionID,
-		arg.SummarySealed,
-		arg.FailureCode,
-		arg.Attempts,
-		arg.NextAttemptAt,
-		arg.Fence,
-		arg.DeliveryState,
-		arg.DeliveryNextAt,
-	)
-	return err
-}
-
 const billVersion = `-- name: BillVersion :one
 SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3
 `
@@ -176,8 +123,8 @@ func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) 
 const countInquiries = `-- name: CountInquiries :one
 SELECT count(*) FROM inquiries
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
+    AND requested_at >= coalesce($3::timestamptz, '-infinity')
+    AND requested_at < coalesce($4::timestamptz, 'infinity')
     AND ($5::text = '' OR status = $5::text)
 `
 
@@ -239,12 +186,16 @@ func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
 }
 
 const inquiryHistory = `-- name: InquiryHistory :many
-SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM inquiries
-WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
-    AND ($5::text = '' OR status = $5::text)
-ORDER BY requested_at DESC, id DESC LIMIT $7::bigint OFFSET $6::bigint
+SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at FROM (
+    SELECT p.id FROM inquiries p
+    WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
+        AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
+        AND p.requested_at < coalesce($4::timestamptz, 'infinity')
+        AND ($5::text = '' OR p.status = $5::text)
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT $7::bigint OFFSET $6::bigint
+) AS page
+JOIN inquiries i ON i.id = page.id
+ORDER BY i.requested_at DESC, i.id DESC
 `
 
 type InquiryHistoryParams struct {
@@ -257,6 +208,8 @@ type InquiryHistoryParams struct {
 	Size   int64
 }
 
+// The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+// plans that are made for all parameters, too.
 func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) ([]Inquiry, error) {
 	rows, err := q.db.Query(ctx, inquiryHistory,
 		arg.UserID,

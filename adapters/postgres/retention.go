@@ -1,0 +1,55 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/authdb"
+	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/adapters/postgres/internal/kosdb"
+	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/ports"
+)
+
+// PurgeInquiries drops old inquiries with their deliveries.
+func PurgeInquiries(bill *pgxpool.Pool) ports.Purge {
+	return func(ctx context.Context, years, n int) (int, error) {
+		return purged(billdb.New(bill).PurgeInquiries(ctx, billdb.PurgeInquiriesParams{KeepYears: period(years), Batch: int64(n)}))
+	}
+}
+
+// PurgeBills drops old bills that newer ones have replaced.
+func PurgeBills(bill *pgxpool.Pool) ports.Purge {
+	return func(ctx context.Context, years, n int) (int, error) {
+		return purged(billdb.New(bill).PurgeBillVersions(ctx, billdb.PurgeBillVersionsParams{KeepYears: period(years), Batch: int64(n)}))
+	}
+}
+
+// PurgeChanges drops old orders that are final, with their steps and deliveries.
+func PurgeChanges(product *pgxpool.Pool) ports.Purge {
+	return func(ctx context.Context, years, n int) (int, error) {
+		return purged(productdb.New(product).PurgeChangeOrders(ctx, productdb.PurgeChangeOrdersParams{
+			KeepYears: period(years), Batch: int64(n),
+		}))
+	}
+}
+
+// PurgeCalls drops old entries of the KOS call log.
+func PurgeCalls(kos *pgxpool.Pool) ports.Purge {
+	return func(ctx context.Context, years, n int) (int, error) {
+		return purged(kosdb.New(kos).PurgeKosCalls(ctx, kosdb.PurgeKosCallsParams{KeepYears: period(years), Batch: int64(n)}))
+	}
+}
+
+// PurgeLogins drops old entries of the login history.
+func PurgeLogins(auth *pgxpool.Pool) ports.Purge {
+	return func(ctx context.Context, years, n int) (int, error) {
+		return purged(authdb.New(auth).PurgeLoginHistory(ctx, authdb.PurgeLoginHistoryParams{KeepYears: period(years), Batch: int64(n)}))
+	}
+}
+
+func purged(n int64, err error) (int, error) { return int(n), translate("purge", err) }
+
+// period is a number of years that PostgreSQL can take from now.
+func period(years int) int32 { return int32(min(max(years, 0), 1000)) }

@@ -1,0 +1,54 @@
+// Package purge forgets records whose time is over, a few at a time, beside all other work.
+package purge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"phonebill/ports"
+)
+
+// History is one kind of records.
+type History struct {
+	Name  string // for the log
+	Years int    // kept
+	Purge ports.Purge
+}
+
+// Service forgets. Several instances may run at once, and any may be stopped at any time: what is left is found again.
+type Service struct {
+	Histories []History
+	Batch     int           // records dropped at a time
+	Pause     time.Duration // between two batches, so that others get at the database
+	Done      func(ctx context.Context, history string, records int)
+}
+
+// Step drops everything that is due; 0, for there is no more.
+func (s *Service) Step(ctx context.Context) (int, error) {
+	for _, h := range s.Histories {
+		dropped, err := s.drop(ctx, h)
+		if dropped > 0 {
+			s.Done(ctx, h.Name, dropped)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("retention of %s: %w", h.Name, err)
+		}
+	}
+	return 0, nil
+}
+
+func (s *Service) drop(ctx context.Context, h History) (dropped int, err error) {
+	for {
+		n, err := h.Purge(ctx, h.Years, s.Batch)
+		dropped += n
+		if err != nil || n == 0 {
+			return dropped, err
+		}
+		select {
+		case <-time.After(s.Pause):
+		case <-ctx.Done():
+			return dropped, ctx.Err()
+		}
+	}
+}

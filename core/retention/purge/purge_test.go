@@ -1,0 +1,72 @@
+package purge_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/retention/purge"
+)
+
+// store has that many records that are due.
+type store struct {
+	due, batches int
+	broken       error
+}
+
+func (s *store) purge(_ context.Context, years, n int) (int, error) {
+	if s.broken != nil && s.batches == 2 {
+		return 0, s.broken
+	}
+	s.batches++
+	n = min(n, s.due, years*1000)
+	s.due -= n
+	return n, nil
+}
+
+func TestEverythingDueIsDroppedInSmallBatches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, two := &store{due: 1050}, &store{due: 3}
+		told := map[string]int{}
+		s := purge.Service{
+			Histories: []purge.History{{"one", 2, one.purge}, {"none", 2, (&store{}).purge}, {"two", 1, two.purge}}, Batch: 100, Pause: time.Second,
+			Done: func(_ context.Context, history string, n int) { told[history] = n },
+		}
+		began := time.Now()
+		n, err := s.Step(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, n)
+		require.Zero(t, one.due+two.due)
+		require.Equal(t, 12, one.batches)
+		require.Equal(t, 12*time.Second, time.Since(began))
+		require.Equal(t, map[string]int{"one": 1050, "two": 3}, told)
+	})
+}
+
+func TestItGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := &store{due: 1000, broken: errors.New("away")}
+		told := 0
+		s := purge.Service{
+			Histories: []purge.History{{"one", 2, one.purge}}, Batch: 100, Pause: time.Second,
+			Done: func(_ context.Context, _ string, n int) { told += n },
+		}
+		_, err := s.Step(t.Context())
+		require.ErrorContains(t, err, "retention of one: away")
+		one.broken = nil
+		ctx, stop := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer stop()
+		_, err = s.Step(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, err = s.Step(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, one.due)
+		require.Equal(t, 1000, told)
+	})
+}
