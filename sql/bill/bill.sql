@@ -47,43 +47,5 @@ WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
     AND (@status::text = '' OR status = @status::text);
 
--- Claims of one outbox are made one after the other: an older result that becomes final while a younger one of its line is being
--- claimed would look like the line's head to a second claimer.
--- name: LockDeliveries :exec
-SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'));
-
--- Of each line only the head may be claimed: the event whose number is already given, else the oldest one.
--- name: ClaimDeliveries :many
-WITH due AS (
-    SELECT d.id, d.line_index, d.delivery_sequence FROM inquiries d
-    WHERE d.delivery_state = 'PENDING' AND d.delivery_next_at <= @now::timestamptz
-        AND d.id = (
-            SELECT e.id FROM inquiries e
-            WHERE e.line_index = d.line_index AND e.delivery_state = 'PENDING'
-            ORDER BY e.delivery_sequence, e.id LIMIT 1
-        )
-    ORDER BY d.delivery_next_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
-), numbered AS (
-    INSERT INTO delivery_sequences AS s (line_index, last)
-    SELECT due.line_index, 1 FROM due WHERE due.delivery_sequence IS NULL
-    ON CONFLICT (line_index) DO UPDATE SET last = s.last + 1
-    RETURNING s.line_index, s.last
-)
-UPDATE inquiries i SET delivery_sequence = coalesce(i.delivery_sequence, numbered.last),
-    delivery_next_at = @lease_until::timestamptz, delivery_fence = i.delivery_fence + 1
-FROM due LEFT JOIN numbered ON numbered.line_index = due.line_index
-WHERE i.id = due.id
-RETURNING i.*;
-
 -- name: BillVersions :many
 SELECT id, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);
-
--- name: SettleDelivery :execrows
-WITH settled AS (
-    UPDATE inquiries SET delivery_state = @state, delivery_next_at = sqlc.narg('next_at'),
-        delivery_attempts = delivery_attempts + 1, delivered_at = sqlc.narg('delivered_at')
-    WHERE id = @id AND delivery_fence = @fence AND delivery_state = 'PENDING'
-    RETURNING id, delivery_fence, delivery_state
-)
-INSERT INTO delivery_attempts (event_id, fence, at, state, note)
-SELECT settled.id, settled.delivery_fence, @at::timestamptz, settled.delivery_state, @note::text FROM settled;

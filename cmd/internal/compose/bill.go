@@ -47,7 +47,9 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
-	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
+	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)
+	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
+	p.shown(c.Auth.Token, outbox)
 	p.drain(inquiries.Wait)
 	p.retain(
 		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.pool)},

@@ -86,8 +86,9 @@ type KOS struct {
 
 // AP is the MVNO AP server.
 type AP struct {
-	URL    string
-	Secret personal.Secret
+	URL          string
+	Secret, Next personal.Secret // fixed; Next is empty but during a rotation, both with a SecretFile
+	SecretFile   string          // of one or two secrets, read again when it changes
 }
 
 // AuthConfig configures the auth service. InternalToken is AuthLink.Token of the others.
@@ -302,6 +303,12 @@ func ReadFloor(r *boot.Reader) postgres.Floor {
 	return postgres.Floor{Instances: r.Int("KOS_INSTANCES", 4, 1, 100), Calls: r.Int("KOS_FLOOR", 1, 0, 100)}
 }
 
+// ap reads MVNOAP_URL and the secrets: MVNOAP_SECRET_FILE (one or two lines, read again when it changes), or MVNOAP_SECRET and during a
+// rotation MVNOAP_SECRET_NEXT.
 func ap(r *boot.Reader) AP {
-	return AP{URL: r.Required("MVNOAP_URL"), Secret: r.Secret("MVNOAP_SECRET")}
+	a := AP{URL: r.Required("MVNOAP_URL"), SecretFile: r.String("MVNOAP_SECRET_FILE", "")}
+	if a.SecretFile == "" {
+		a.Secret, a.Next = r.Secret("MVNOAP_SECRET"), personal.NewSecret(r.String("MVNOAP_SECRET_NEXT", ""))
+	}
+	return a
 }

@@ -11,7 +11,6 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
-	"phonebill/core/delivery/dispatch"
 	"phonebill/core/freshness/fetch"
 	"phonebill/ports"
 )
@@ -34,7 +33,11 @@ func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outs
 	if err = p.kos(ctx, k, v, &o); err != nil {
 		return o, err
 	}
-	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout},
+	secrets, err := p.apSecrets(a)
+	if err != nil {
+		return o, err
+	}
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secrets: secrets, Timeout: apTimeout},
 		mvnoap.Deps{Now: p.Now, Log: p.Log, Alerts: p.alerts, Metrics: p.registry})
 	return o, err
 }
@@ -100,21 +103,6 @@ func (p *parts) quietly(step boot.Step) boot.Step {
 		}
 		return n, nil
 	}
-}
-
-// Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.
-const (
-	apTimeout = 10 * time.Second
-	apLease   = 20 * time.Second
-	apBatch   = 32
-)
-
-// deliver adds the worker that empties one outbox.
-func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
-	d := &dispatch.Service[T]{
-		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Batch: apBatch,
-	}
-	p.worker(name, idle, d.Step)
 }
 
 // fetcher asks KOS once at a time about one thing, over all instances. The unit drains it before it closes the stores.

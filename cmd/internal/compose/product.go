@@ -60,7 +60,9 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 		Epochs: epochs, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
-	deliver(p, "change-deliveries", postgres.NewChangeOutbox(at.pool, at.keyring), to.ap.ChangeResults())
+	outbox := postgres.NewChangeOutbox(at.pool, at.keyring)
+	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
+	p.shown(c.Auth.Token, outbox)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)})
 	p.drain(changes.Wait)
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
