@@ -179,7 +179,7 @@ func (b *Breakers) allow(op Operation) (p pass, wait time.Duration, err error) {
 func (b *breaker) report(done func(error), o outcome, n line.Number) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch o.verdict.effect() {
+	switch o.effect() {
 	case succeeds:
 		b.first, b.everyone, b.failures = line.Number{}, false, 0
 		done(nil)

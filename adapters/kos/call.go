@@ -89,7 +89,7 @@ func (c *Client) once(ctx context.Context, q question) outcome {
 	defer func() { let.report(out, q.line) }()
 	waiting, cancel := context.WithTimeout(ctx, maxCall)
 	defer cancel()
-	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line)
+	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line, c.paces[q.operation].need(q.operation))
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
 		out = c.told(ctx, q, outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err})
@@ -116,13 +116,7 @@ func (c *Client) ask(ctx context.Context, q question, breaker operations.Breaker
 		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: q.request,
 		AskedAt: c.deps.Now(), Attempt: ports.AttemptOf(ctx), Breaker: string(breaker), Request: sent(q.http),
 	}
-	x := c.exchange(limited, q.http)
-	var out outcome
-	if x.err != nil {
-		out = failed(limited, x.connected, x.err)
-	} else {
-		out = judge(x, q.operation, q.read)
-	}
+	out, x := c.timed(limited, q)
 	if out.verdict == unknownKey {
 		out.otherKey = c.keys.refused(key)
 	}
@@ -131,6 +125,24 @@ func (c *Client) ask(ctx context.Context, q question, breaker operations.Breaker
 	c.metrics.seconds.WithLabelValues(string(q.operation)).Observe(entry.AnsweredAt.Sub(entry.AskedAt).Seconds())
 	c.record(ctx, entry)
 	return c.told(ctx, q, out)
+}
+
+// timed makes the request, judges it and learns how long such a call takes.
+func (c *Client) timed(ctx context.Context, q question) (out outcome, x exchange) {
+	set, pace := time.Now(), c.paces[q.operation]
+	end, _ := ctx.Deadline() // ask has set one
+	given := end.Sub(set)
+	x = c.exchange(ctx, q.http)
+	if x.err == nil {
+		pace.took(time.Since(set))
+		return judge(x, q.operation, q.read), x
+	}
+	out = failed(ctx, x.connected, x.err)
+	if out.verdict == noAnswer && given < q.operation.enough() {
+		out.hurried = true
+		pace.inVain(q.operation, given)
+	}
+	return out, x
 }
 
 // record writes the call log. A call that was made is never undone by a log that is not writable, least of all a change.

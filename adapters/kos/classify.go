@@ -114,6 +114,15 @@ type outcome struct {
 	cause      error         // never holds personal data
 	connection bool          // the connection itself failed, whatever the line
 	otherKey   bool          // unknownKey: there is another key to ask with
+	hurried    bool          // noAnswer: the call had less time than KOS may take
+}
+
+// effect is what the outcome means for the breaker.
+func (o outcome) effect() effect {
+	if o.hurried {
+		return ignored
+	}
+	return o.verdict.effect()
 }
 
 // codes is the exhaustive table of kos.md; a code that is not in it is broken.

@@ -48,6 +48,7 @@ type Client struct {
 	deps    Deps
 	lane    quota.Lane
 	gate    *turnstile
+	paces   paces
 	wire    http.RoundTripper
 	metrics *metrics
 }
@@ -80,7 +81,8 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	}
 	return &Client{
 		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, gate: newTurnstile(deps.Quota, deps.Bulkhead),
-		wire: transport(cfg.Connect), metrics: m,
+		paces: newPaces(),
+		wire:  transport(cfg.Connect), metrics: m,
 	}, nil
 }
 
