@@ -81,7 +81,7 @@ func (c *Client) call(ctx context.Context, q question) outcome {
 // once takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
 // a refused quota says nothing about KOS.
 func (c *Client) once(ctx context.Context, q question) outcome {
-	let, wait, err := c.deps.Breakers.allow(q.operation)
+	let, wait, err := c.deps.Breakers.allow(q.operation, c.probe)
 	if err != nil {
 		return c.told(ctx, q, outcome{verdict: breakerOpen, retryAfter: wait, cause: err})
 	}
@@ -162,6 +162,9 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	c.metrics.calls.WithLabelValues(string(q.operation), out.label()).Inc()
 	switch out.verdict {
 	case ourFault:
+		if c.probe { // what it asks about does not exist: KOS need not understand it
+			break
+		}
 		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug of ours",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
 		c.alert(ctx, alert.Refused, string(q.operation), "KOS does not understand our request: "+out.label())

@@ -47,6 +47,7 @@ type Client struct {
 	keys    *Credentials
 	deps    Deps
 	lane    quota.Lane
+	probe   bool // its calls are probes of half-open breakers
 	gate    *turnstile
 	paces   paces
 	wire    http.RoundTripper
