@@ -69,13 +69,21 @@ type question struct {
 }
 
 // call asks, and a reading question once more when KOS refused our key unread and there is another key. That takes quota as any call does
-// and counts as an attempt of its own. A change is not repeated here: its order decides (it was not sent, in effect).
+// and is the second attempt of the question, so it is done after the first one only, and who asks is not to try again after it: three calls
+// a question are the most. In a later attempt it is he who tries again, with the other key. A change is not repeated here: its order
+// decides (it was not sent, in effect).
 func (c *Client) call(ctx context.Context, q question) outcome {
 	out := c.once(ctx, q)
 	if out.verdict != unknownKey || !out.otherKey || q.operation == productChange {
 		return out
 	}
-	return c.once(ports.WithAttempt(ctx, ports.AttemptOf(ctx)+1), q)
+	if ports.AttemptOf(ctx) > 1 {
+		out.transient = true
+		return out
+	}
+	out = c.once(ports.WithAttempt(ctx, 2), q)
+	out.transient = false
+	return out
 }
 
 // once takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
@@ -178,7 +186,15 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	case malformed:
 		c.deps.Logger.WarnContext(ctx, "kos answered something that is not meant to be",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
-	case answered, business, unsupported, broken, noAnswer, left, noConnection, gaveUp, quotaUsedUp, breakerOpen:
+	case broken, noConnection:
+		c.deps.Logger.WarnContext(ctx, "kos failed",
+			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
+	case business:
+		if out.impossible {
+			c.deps.Logger.WarnContext(ctx, "kos gave a no that the question cannot have",
+				slog.String("operation", string(q.operation)), slog.String("result", out.label()))
+		}
+	case answered, unsupported, noAnswer, left, gaveUp, quotaUsedUp, breakerOpen:
 	}
 	if out.label() == unknownCode {
 		c.deps.Logger.WarnContext(ctx, "kos answered a result code that kos.md does not know",
