@@ -54,9 +54,10 @@ func read(env boot.Env) (config, error) {
 			Addr: r.String(public, "127.0.0.1:"+publicDefault), Internal: r.String(internal, "127.0.0.1:"+internalDefault),
 		}
 	}
+	budget := compose.ReadQuota(r)
 	c := config{
-		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		floor: compose.ReadFloor(r), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"), breakers: compose.ReadBreakers(r),
+		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: budget,
+		floor: compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"), breakers: compose.ReadBreakers(r),
 		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),

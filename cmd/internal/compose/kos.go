@@ -13,6 +13,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/freshness/fetch"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -52,12 +53,21 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	o.kos, err = kos.New(kos.Config{URL: c.URL, Keys: keys, Connect: time.Second}, kos.Deps{
 		Quota: o.quota, Log: postgres.NewCallLog(o.kosPool, v),
 		Breakers: kos.NewBreakers(c.Breakers, p.Log, p.alerts, p.registry), Alerts: p.alerts,
-		Now: p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
+		Bulkhead: bulkhead(c.Quota), Now: p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
 	})
 	if err == nil {
 		p.worker("kos-probes", probeEvery, o.kos.Probe)
 	}
 	return err
+}
+
+// bulkhead is the usual one, with promises at the pace of the budget.
+func bulkhead(w quota.Window) kos.Bulkhead {
+	b := kos.DefaultBulkhead()
+	if !w.IsUnlimited() {
+		b.Pace = w.Per / time.Duration(w.Budget)
+	}
+	return b
 }
 
 func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {
