@@ -3,7 +3,7 @@ package kos_test
 import (
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -105,7 +105,7 @@ func TestNothingThatKOSSentIsInAnError(t *testing.T) {
 		require.Contains(t, l.log.String(), "kos failed")
 	}
 	server := httptest.NewUnstartedServer(says(200, ""))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	_, err := connect(t, server.URL).Customer(t.Context(), number(t, twoLines[0]))

@@ -39,7 +39,8 @@ func DefaultBulkhead() Bulkhead {
 // errFull is the cause of a call that found no place to wait.
 var errFull = errors.New("kos: too many calls wait already")
 
-// turnstile lets calls out one by one: who waits is served by lane, within a lane fairly between lines, when its compartment has a place
+// turnstile lets calls out one by one: who waits is served by lane, within a lane fairly between lines (a customer has few lines, and asks
+// for one at a time; who he is the turnstile does not know, nor does whoever renews a copy), when its compartment has a place
 // and the quota a call. Waiting ends with the caller's deadline, or as soon as it is known to be in vain; the answer then says
 // honestly when to come again. Who asks on nobody's behalf (refresh, prefetch) holds nobody up: patience. It is safe for concurrent use.
 type turnstile struct {
@@ -93,7 +94,9 @@ func newTurnstile(q ports.Quota, b Bulkhead) *turnstile {
 // pass waits for leave to make one call, which needs so much time, and answers the function that says that it is over; or
 // SERVICE_UNAVAILABLE with ErrNotAsked and an honest Retry-After; or ctx's error. Who would have less time left than the call needs is
 // not served: it would cost a call of the budget and bring nothing.
-func (t *turnstile) pass(ctx context.Context, lane quota.Lane, room compartment, who line.Number, need time.Duration) (over func(), err error) {
+func (t *turnstile) pass(
+	ctx context.Context, lane quota.Lane, room compartment, who line.Number, need time.Duration,
+) (over func(), err error) {
 	ctx, cancel := untilTooLate(ctx, lane, need)
 	defer cancel()
 	mine := &ticket{lane: lane, room: room, who: who, ctx: ctx, answer: make(chan error, 1)}

@@ -52,8 +52,9 @@ func LaneOf(name string) Lane {
 type Shares [lanes]int
 
 // Window is a sliding budget: at most Budget calls within any Per. Reserve keeps calls for each lane: a lane that has used less than
-// its reserve within Per is always admitted, whatever the others do. All reserves together are at most Budget. Beyond its reserve Prefetch is
-// admitted only while more than half of the budget is left: work ahead of time stops when others need the budget, not when it is used up.
+// its reserve within Per is always admitted, whatever the others do. All reserves together are at most Budget. Beyond its reserve Prefetch
+// is admitted only while more than half of the budget is left: work ahead of time stops when others need the budget, not when it is
+// used up.
 type Window struct {
 	Budget  int
 	Per     time.Duration
