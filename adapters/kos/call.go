@@ -142,13 +142,13 @@ func (c *Client) timed(ctx context.Context, q question) (out outcome, x exchange
 	given := end.Sub(set)
 	x = c.exchange(ctx, q.http)
 	if x.err == nil {
-		pace.took(time.Since(set))
+		pace.took(q.operation, time.Since(set))
 		return judge(x, q.operation, q.read), x
 	}
 	out = failed(ctx, x.connected, x.err)
 	if out.verdict == noAnswer && given < q.operation.enough() {
 		out.hurried = true
-		pace.inVain(q.operation, given)
+		pace.inVain(q.operation)
 	}
 	return out, x
 }

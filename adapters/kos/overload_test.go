@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"phonebill/adapters/kos"
 	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/memory"
+	"phonebill/core/fault"
 	"phonebill/core/operations"
 	"phonebill/core/quota"
 )
@@ -122,5 +124,27 @@ func TestHurriedTimeoutsDoNotCount(t *testing.T) {
 			cancel()
 		}
 		require.Equal(t, []string{"breaker_opened bill.inquiry"}, l.told())
+	})
+}
+
+// TestOneSlowLineHurriesNobody: an answer that took ten times as long as usual does not make it too late for the others.
+func TestOneSlowLineHurriesNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var slow atomic.Bool
+		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(500 * time.Millisecond)
+			if slow.Load() {
+				time.Sleep(4500 * time.Millisecond)
+			}
+			says(200, envelope(t, "E002", nil))(w, r)
+		})
+		slow.Store(true)
+		_, _ = l.ask(t.Context(), t, twoLines[0])
+		slow.Store(false)
+		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		defer cancel()
+		_, f := l.ask(ctx, t, twoLines[1])
+		require.Equal(t, fault.BillNotFound, f.Code())
 	})
 }

@@ -33,6 +33,7 @@ type Config struct {
 	URL     string          // base of /notifications/…
 	Secret  personal.Secret // whsec_ and base64; during a rotation two, separated by a comma or a blank: each signs
 	Timeout time.Duration   // of one attempt; 0 = 10 s (kos.md)
+	Breaker BreakerPolicy   // zero = DefaultBreaker
 }
 
 // Deps are what a Client works with; all but Metrics are needed.
@@ -79,7 +80,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: 64, MaxIdleConnsPerHost: 64,
 		IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
-	c.breaker = newBreaker(deps)
+	c.breaker = newBreaker(cfg.Breaker, deps)
 	return c, nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/kos"
+	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
@@ -87,8 +88,9 @@ type KOS struct {
 
 // AP is the MVNO AP server.
 type AP struct {
-	URL    string
-	Secret personal.Secret
+	URL     string
+	Secret  personal.Secret
+	Breaker mvnoap.BreakerPolicy // zero = the usual one
 }
 
 // AuthConfig configures the auth service. InternalToken is AuthLink.Token of the others.
@@ -309,6 +311,11 @@ func ReadFloor(r *boot.Reader, budget quota.Window) postgres.Floor {
 	return floor
 }
 
+// ReadAPBreaker reads MVNOAP_BREAKER, like KOS_BREAKERS' 5/30s/3.
+func ReadAPBreaker(r *boot.Reader) mvnoap.BreakerPolicy {
+	return boot.Parsed(r, "MVNOAP_BREAKER", "5/30s/3", mvnoap.ParseBreaker)
+}
+
 func ap(r *boot.Reader) AP {
-	return AP{URL: r.Required("MVNOAP_URL"), Secret: r.Secret("MVNOAP_SECRET")}
+	return AP{URL: r.Required("MVNOAP_URL"), Secret: r.Secret("MVNOAP_SECRET"), Breaker: ReadAPBreaker(r)}
 }

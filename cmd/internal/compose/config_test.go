@@ -42,9 +42,12 @@ func TestMistakesOfTheLinkAreNamed(t *testing.T) {
 	t.Parallel()
 	_, err := compose.ReadBill(environment(map[string]string{"KOS_TOKEN": ""}))
 	require.ErrorContains(t, err, "KOS_TOKEN is not set")
-	_, err = compose.ReadBill(environment(map[string]string{"KOS_BREAKERS": "customer.get=5/30s/3,bill.inquiry=often", "KOS_FLOOR": "many"}))
+	_, err = compose.ReadBill(environment(map[string]string{
+		"KOS_BREAKERS": "customer.get=5/30s/3,bill.inquiry=often", "KOS_FLOOR": "many", "MVNOAP_BREAKER": "rarely",
+	}))
 	require.ErrorContains(t, err, `KOS_BREAKERS: "bill.inquiry=often"`)
 	require.ErrorContains(t, err, "KOS_FLOOR")
+	require.ErrorContains(t, err, `MVNOAP_BREAKER`)
 }
 
 // TestFloorsFitTheBudget: a floor wished for that does not fit is a mistake that names both variables; one not wished for is left out.

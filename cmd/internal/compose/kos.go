@@ -35,7 +35,7 @@ func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outs
 	if err = p.kos(ctx, k, v, &o); err != nil {
 		return o, err
 	}
-	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout},
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout, Breaker: a.Breaker},
 		mvnoap.Deps{Now: p.Now, Log: p.Log, Alerts: p.alerts, Metrics: p.registry})
 	return o, err
 }
