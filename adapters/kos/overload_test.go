@@ -74,7 +74,7 @@ func TestOverloadIsNoTroubleOfKOS(t *testing.T) {
 				t.Log(results)
 				require.Empty(t, alerts)
 				require.GreaterOrEqual(t, results["0000"], 140, "all of the budget")
-				require.LessOrEqual(t, results["TIMEOUT"], 3, "until the pace of KOS is known")
+				require.LessOrEqual(t, results["TIMEOUT"], 12, "of those who waited already when KOS turned out to be slow")
 			})
 		})
 	}
