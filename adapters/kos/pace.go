@@ -40,8 +40,8 @@ func (o Operation) whole() time.Duration {
 // its customer had waited for his turn, and was not answered says nothing about KOS (decision 8 counts what KOS does, not what we do).
 func (o Operation) enough() time.Duration { return o.whole() * 2 / 3 }
 
-// pace is how long one operation takes of late: about nine of ten answers have come within most. A slow answer moves it up by 9 %, a quicker
-// one down by 1 %, so that one bad line does not make all others wait longer.
+// pace is how long one operation takes of late: about nine of ten answers have come within most. A slow answer moves it up by 9 %, a
+// quicker one down by 1 %, so that one bad line does not make all others wait longer.
 type pace struct {
 	mu    sync.Mutex
 	most  time.Duration
@@ -70,8 +70,8 @@ func (p *pace) took(op Operation, d time.Duration) {
 	p.least = min(p.least, spare(d))
 }
 
-// inVain hears of a call that had so little time that it was not answered in it: the next ones get enough, until an answer tells how much is
-// needed.
+// inVain hears of a call that had so little time that it was not answered in it: the next ones get enough, until an answer tells how much
+// is needed.
 func (p *pace) inVain(op Operation) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -59,7 +59,8 @@ func read(env boot.Env) (config, error) {
 	budget := compose.ReadQuota(r)
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: budget,
-		floor: compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"), breakers: compose.ReadBreakers(r),
+		floor: compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
+		breakers:  compose.ReadBreakers(r),
 		apBreaker: compose.ReadAPBreaker(r),
 		simQuota:  compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
