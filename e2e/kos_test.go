@@ -251,8 +251,8 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 }
 
 // TestQuotaOverInstances is bar R3: three bill services and a product service with cold caches want far more than KOS gives; the cache
-// server is killed and started again in the middle, one service too. KOS never sees more than 100 calls in any 60 s, and changes
-// wait least.
+// server is killed and started again in the middle, one service too. KOS never sees more than 100 calls in any 60 s, changes wait least,
+// and no breaker opens.
 func TestQuotaOverInstances(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=6")
@@ -271,7 +271,8 @@ func TestQuotaOverInstances(t *testing.T) {
 	var mu sync.Mutex
 	got := map[string]int{}
 	var load sync.WaitGroup
-	for i := range tokens {
+	for client := range 5 * len(tokens) { // 40 clients
+		i := client % len(tokens)
 		load.Go(func() {
 			for ctx.Err() == nil {
 				a := bill(ctx, bills[rand.IntN(3)].url, tokens[i], lines[i][rand.IntN(len(lines[i]))])
@@ -323,6 +324,14 @@ func TestQuotaOverInstances(t *testing.T) {
 	for status := range got {
 		require.Contains(t, []string{"200 KOS", "200 CACHE", "202", "0", "503 SERVICE_UNAVAILABLE"}, status)
 	}
+	for _, i := range append(bills, products...) {
+		require.NotContains(t, i.logs.String(), "breaker_opened", "KOS is well: that it is asked too much is no trouble of its")
+	}
+	results := map[string]int{}
+	for _, call := range calls {
+		results[call.Result]++
+	}
+	t.Logf("what KOS answered: %v", results)
 }
 
 func sum(m map[string]int) (n int) {

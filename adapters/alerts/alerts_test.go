@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -67,4 +70,36 @@ func TestTheRegistererMayBeSharedOrRefuse(t *testing.T) {
 	other.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "alerts_total", Help: "somebody else's"}))
 	alerts.New(logger, other).Raise(t.Context(), alert.Alert{Kind: alert.OverQuota})
 	require.Contains(t, log.String(), "not counted")
+}
+
+// TestAStormIsToldOnceAMinute: with how often it was not; turns for the worse and the better are told each time.
+func TestAStormIsToldOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		var log bytes.Buffer
+		a := alerts.New(slog.New(slog.NewTextHandler(&log, nil)), registry)
+		lines := func() int { return strings.Count(log.String(), "level=ERROR") }
+		for range 100 {
+			a.Raise(t.Context(), alert.Alert{Kind: alert.Refused, Subject: "bill.inquiry"})
+			a.Raise(t.Context(), alert.Alert{Kind: alert.Refused, Subject: "customer.get"})
+		}
+		require.Equal(t, 2, lines(), "once for each subject")
+		a.Raise(t.Context(), alert.Alert{Kind: alert.OverQuota, Subject: "bill.inquiry"})
+		require.Equal(t, 3, lines(), "another kind")
+		require.NotContains(t, log.String(), "unsaid")
+		time.Sleep(time.Minute)
+		for range 2 {
+			a.Raise(t.Context(), alert.Alert{Kind: alert.Refused, Subject: "bill.inquiry"})
+		}
+		require.Equal(t, 4, lines())
+		require.Contains(t, log.String(), "unsaid=99")
+		require.Equal(t, 202, counted(t, registry, alert.Refused), "all are counted")
+		time.Sleep(10 * time.Minute)
+		for range 3 {
+			a.Raise(t.Context(), alert.Alert{Kind: alert.BreakerOpened, Subject: "bill.inquiry"})
+			a.Raise(t.Context(), alert.Alert{Kind: alert.BreakerClosed, Subject: "bill.inquiry"})
+		}
+		require.Equal(t, 10, lines())
+	})
 }

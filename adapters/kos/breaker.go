@@ -47,14 +47,18 @@ func NewBreakers(policies BreakerPolicies, log *slog.Logger, alerts ports.Alerts
 }
 
 // breaker opens after enough failures in a row. Failures of one line alone do not open it, however many: one bad line must not shut
-// KOS for everybody. Failures of the connection, and of operations that have no line, concern everybody.
+// KOS for everybody. Failures of the connection, and of operations that have no line, concern everybody. For the same reason only probes,
+// which are about nobody's line, decide whether a half-open breaker closes or opens again; customers' calls do not pass before it is
+// closed.
 type breaker struct {
 	two *gobreaker.TwoStepCircuitBreaker[struct{}]
 
 	mu       sync.Mutex // held while an outcome is reported, so that streak and gobreaker count the same
 	first    line.Number
-	everyone bool // the failures in a row come from two lines, or concern everybody
-	failures int  // in a row, whatever the breaker made of them
+	everyone bool          // the failures in a row come from two lines, or concern everybody
+	failures int           // in a row, whatever the breaker made of them
+	rest     time.Duration // between probes that say nothing about KOS; 0 = the last one did
+	probeAt  time.Time     // not before
 
 	turned sync.Mutex
 	since  time.Time // of the state
@@ -141,7 +145,7 @@ func (b *breaker) told(name string) operations.Breaker {
 func (b *Breakers) halfOpen() []Operation {
 	var found []Operation
 	for _, op := range used() {
-		if b.all[op].two.State() == gobreaker.StateHalfOpen {
+		if br := b.all[op]; br.two.State() == gobreaker.StateHalfOpen && br.rested() {
 			found = append(found, op)
 		}
 	}
@@ -158,11 +162,11 @@ type pass struct {
 }
 
 // allow answers a pass, or how long to stay away and why.
-func (b *Breakers) allow(op Operation) (p pass, wait time.Duration, err error) {
+func (b *Breakers) allow(op Operation, probe bool) (p pass, wait time.Duration, err error) {
 	br := b.all[op]
-	state := operations.HalfOpen // also for a breaker that turns half-open just now
-	if br.two.State() == gobreaker.StateClosed {
-		state = operations.Closed
+	before := br.two.State()
+	if before == gobreaker.StateHalfOpen && !probe {
+		return pass{}, probing, errBreaker
 	}
 	done, err := br.two.Allow()
 	if errors.Is(err, gobreaker.ErrTooManyRequests) {
@@ -173,15 +177,46 @@ func (b *Breakers) allow(op Operation) (p pass, wait time.Duration, err error) {
 		defer br.turned.Unlock()
 		return pass{}, max(probing, time.Until(br.until)), fmt.Errorf("%w: %w", errBreaker, err)
 	}
-	return pass{state, func(o outcome, n line.Number) { br.report(done, o, n) }}, 0, nil
+	if before != gobreaker.StateClosed && !probe { // it turned half-open just now
+		done(errIgnored)
+		return pass{}, probing, errBreaker
+	}
+	state := operations.Closed
+	if probe {
+		state = operations.HalfOpen
+	}
+	return pass{state, func(o outcome, n line.Number) { br.report(done, o, n, probe) }}, 0, nil
 }
 
-func (b *breaker) report(done func(error), o outcome, n line.Number) {
+// The rest between probes that say nothing about KOS (E429, no budget, a dead credential) doubles from one to the other.
+const (
+	firstRest = 2 * probing
+	lastRest  = 30 * time.Second
+)
+
+// rested tells that it is time for a probe.
+func (b *breaker) rested() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch o.verdict.effect() {
+	return !time.Now().Before(b.probeAt)
+}
+
+// pause puts the next probe off after one that said nothing. The caller holds mu.
+func (b *breaker) pause(retryAfter time.Duration) {
+	b.rest = min(lastRest, max(firstRest, 2*b.rest))
+	b.probeAt = time.Now().Add(min(lastRest, max(b.rest, retryAfter)))
+}
+
+func (b *breaker) report(done func(error), o outcome, n line.Number, probe bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	effect := o.effect()
+	if probe && o.verdict == ourFault { // KOS does not like what we ask about nobody's line, so it lives
+		effect = succeeds
+	}
+	switch effect {
 	case succeeds:
-		b.first, b.everyone, b.failures = line.Number{}, false, 0
+		b.first, b.everyone, b.failures, b.rest = line.Number{}, false, 0, 0
 		done(nil)
 	case fails:
 		if b.first.IsZero() {
@@ -189,8 +224,12 @@ func (b *breaker) report(done func(error), o outcome, n line.Number) {
 		}
 		b.everyone = b.everyone || o.connection || n.IsZero() || n != b.first
 		b.failures++
+		b.rest = 0
 		done(errTrouble)
 	case ignored:
+		if probe {
+			b.pause(o.retryAfter)
+		}
 		done(errIgnored)
 	}
 }

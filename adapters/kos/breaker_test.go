@@ -15,6 +15,7 @@ import (
 	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
+	"phonebill/core/operations"
 	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -159,45 +160,135 @@ func TestHalfOpen(t *testing.T) {
 		require.EqualValues(t, 5, requests.Load())
 
 		time.Sleep(18*time.Second + time.Millisecond)
-		_, f = l.ask(t.Context(), t, "01012345678")
-		require.NotErrorIs(t, f, ports.ErrNotAsked, "a probe")
-		_, f = l.ask(t.Context(), t, "01012345678")
-		require.ErrorIs(t, f, ports.ErrNotAsked, "which failed")
+		refusedFor(t, l, time.Second)
+		probe(t, l, 1)
+		require.EqualValues(t, 6, requests.Load())
+		refusedFor(t, l, 30*time.Second)
 
 		healthy.Store(true)
 		time.Sleep(30*time.Second + time.Millisecond)
 		for range 3 {
 			require.NotZero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"))
-			_, f = l.ask(t.Context(), t, "01012345678")
-			require.Equal(t, fault.BillNotFound, f.Code())
+			refusedFor(t, l, time.Second)
+			probe(t, l, 1)
 		}
 		require.Zero(t, l.metric(t, "kos_breaker_state", "bill.inquiry"), "closed again")
+		_, f = l.ask(t.Context(), t, "01012345678")
+		require.Equal(t, fault.BillNotFound, f.Code())
 	})
 }
 
+// refusedFor asks for a bill that the breaker does not let pass.
+func refusedFor(t *testing.T, l *link, want time.Duration) {
+	t.Helper()
+	_, f := l.ask(t.Context(), t, "01012345678")
+	require.ErrorIs(t, f, ports.ErrNotAsked)
+	require.Equal(t, want, f.RetryAfter())
+}
+
+// probe probes once and checks how many operations needed it.
+func probe(t *testing.T, l *link, want int) {
+	t.Helper()
+	made, err := l.Probe(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, made)
+}
+
+// TestHalfOpenLetsFewPass: three probes may be out at a time, and nobody else.
 func TestHalfOpenLetsFewPass(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var slow atomic.Bool
+		var requests atomic.Int64
 		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
-			if slow.Load() {
+			if requests.Add(1) > 5 {
 				time.Sleep(time.Second)
 			}
 			says(500, "")(w, r)
 		})
 		breakOpen(t, l)
 		time.Sleep(31 * time.Second)
-		slow.Store(true)
-		for range 3 {
-			go func() { _, _ = l.Customer(t.Context(), number(t, "01012345678")) }()
-			go func() { _, _ = l.Bill(t.Context(), request, number(t, "01012345678"), month(t, "2026-11")) }()
+		for range 10 {
+			go func() { _, _ = l.Probe(t.Context()) }()
 		}
 		synctest.Wait()
-		_, f := l.ask(t.Context(), t, "01012345678")
-		require.ErrorIs(t, f, ports.ErrNotAsked)
-		require.Equal(t, time.Second, f.RetryAfter(), "three probes are out")
+		require.LessOrEqual(t, requests.Load(), int64(5+3))
+		refusedFor(t, l, time.Second)
 		time.Sleep(2 * time.Second)
 	})
+}
+
+// TestOneBadLineDoesNotKeepABreakerOpen: KOS is back, but for one line whose customer presses reload every second (KOS fails on it always).
+func TestOneBadLineDoesNotKeepABreakerOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var well atomic.Bool
+		sim, err := kossim.New(kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &kossim.Delays{}, QuotaPerMinute: kossim.NoQuota})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, sim.Close()) }()
+		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
+			if !well.Load() {
+				says(500, "")(w, r)
+				return
+			}
+			sim.Handler().ServeHTTP(w, r)
+		})
+		breakOpen(t, l)
+		well.Store(true)
+		back := time.Now()
+		for l.metric(t, "kos_breaker_state", "bill.inquiry") != 0 {
+			require.Less(t, time.Since(back), time.Minute)
+			_, f := l.ask(t.Context(), t, "01012345680")
+			require.Equal(t, fault.ServiceUnavailable, f.Code())
+			time.Sleep(500 * time.Millisecond)
+			_, _ = l.Probe(t.Context())
+			time.Sleep(500 * time.Millisecond)
+		}
+		require.LessOrEqual(t, time.Since(back), 34*time.Second)
+	})
+}
+
+// TestProbesThatSayNothingRest: a KOS that counts too many calls, or does not know us, is not asked every second; one that does not
+// understand what we ask about nobody's line is well.
+func TestProbesThatSayNothingRest(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]struct {
+		probes int64
+		state  operations.BreakerState
+	}{
+		"E400": {3, operations.Closed},
+		"E429": {13, operations.HalfOpen}, // after 2, 4, 8, 16 and then every 30 s
+		"401":  {13, operations.HalfOpen},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var down atomic.Bool
+			var requests atomic.Int64
+			down.Store(true)
+			l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				switch {
+				case down.Load():
+					says(500, "")(w, r)
+				case code == "401":
+					says(401, "")(w, r)
+				default:
+					says(200, envelope(t, code, nil))(w, r)
+				}
+			})
+			breakOpen(t, l)
+			down.Store(false)
+			time.Sleep(31 * time.Second)
+			for range 300 {
+				_, err := l.Probe(t.Context())
+				require.NoError(t, err)
+				time.Sleep(time.Second)
+			}
+			require.Equal(t, want.state, l.Breakers()[0].State, code)
+			require.InDelta(t, want.probes, requests.Load()-5, 1, code)
+			if code == "E400" {
+				require.NotContains(t, l.told(), "kos_refuses_us bill.inquiry", "no bug of ours")
+			}
+		})
+	}
 }
 
 func TestSharedRegistererSharesMetrics(t *testing.T) {
@@ -300,27 +391,34 @@ func TestBreakersCloseByThemselves(t *testing.T) {
 	})
 }
 
-// TestHalfOpenUnderACrowd: of 50 callers exactly three are let through.
+// TestHalfOpenUnderACrowd: of 50 callers who ask all the time none passes, and exactly three probes close the breaker.
 func TestHalfOpenUnderACrowd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var requests atomic.Int64
 		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
-			requests.Add(1)
-			if requests.Load() > 5 {
-				time.Sleep(time.Second)
+			if requests.Add(1) <= 5 {
+				says(500, "")(w, r)
+				return
 			}
-			says(500, "")(w, r)
+			time.Sleep(time.Second)
+			says(200, envelope(t, "E002", nil))(w, r)
 		})
 		breakOpen(t, l)
 		time.Sleep(31 * time.Second)
 		before := requests.Load()
-		for i := range 50 {
-			go func() { _, _ = l.Bill(t.Context(), request, number(t, twoLines[i%2]), month(t, "2026-11")) }()
+		half := func() bool { return l.metric(t, "kos_breaker_state", "bill.inquiry") != 0 }
+		for half() {
+			for i := range 50 {
+				go func() { _, _ = l.Bill(t.Context(), request, number(t, twoLines[i%2]), month(t, "2026-11")) }()
+			}
+			synctest.Wait()
+			if half() {
+				require.LessOrEqual(t, requests.Load()-before, int64(3))
+				probe(t, l, 1)
+			}
 		}
-		synctest.Wait()
 		require.EqualValues(t, 3, requests.Load()-before)
-		time.Sleep(2 * time.Second)
 	})
 }
 

@@ -69,19 +69,27 @@ type question struct {
 }
 
 // call asks, and a reading question once more when KOS refused our key unread and there is another key. That takes quota as any call does
-// and counts as an attempt of its own. A change is not repeated here: its order decides (it was not sent, in effect).
+// and is the second attempt of the question, so it is done after the first one only, and who asks is not to try again after it: three calls
+// a question are the most. In a later attempt it is he who tries again, with the other key. A change is not repeated here: its order
+// decides (it was not sent, in effect).
 func (c *Client) call(ctx context.Context, q question) outcome {
 	out := c.once(ctx, q)
 	if out.verdict != unknownKey || !out.otherKey || q.operation == productChange {
 		return out
 	}
-	return c.once(ports.WithAttempt(ctx, ports.AttemptOf(ctx)+1), q)
+	if ports.AttemptOf(ctx) > 1 {
+		out.transient = true
+		return out
+	}
+	out = c.once(ports.WithAttempt(ctx, 2), q)
+	out.transient = false
+	return out
 }
 
 // once takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
 // a refused quota says nothing about KOS.
 func (c *Client) once(ctx context.Context, q question) outcome {
-	let, wait, err := c.deps.Breakers.allow(q.operation)
+	let, wait, err := c.deps.Breakers.allow(q.operation, c.probe)
 	if err != nil {
 		return c.told(ctx, q, outcome{verdict: breakerOpen, retryAfter: wait, cause: err})
 	}
@@ -89,7 +97,7 @@ func (c *Client) once(ctx context.Context, q question) outcome {
 	defer func() { let.report(out, q.line) }()
 	waiting, cancel := context.WithTimeout(ctx, maxCall)
 	defer cancel()
-	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line)
+	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line, c.paces[q.operation].need(q.operation))
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
 		out = c.told(ctx, q, outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err})
@@ -116,13 +124,7 @@ func (c *Client) ask(ctx context.Context, q question, breaker operations.Breaker
 		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: q.request,
 		AskedAt: c.deps.Now(), Attempt: ports.AttemptOf(ctx), Breaker: string(breaker), Request: sent(q.http),
 	}
-	x := c.exchange(limited, q.http)
-	var out outcome
-	if x.err != nil {
-		out = failed(limited, x.connected, x.err)
-	} else {
-		out = judge(x, q.operation, q.read)
-	}
+	out, x := c.timed(limited, q)
 	if out.verdict == unknownKey {
 		out.otherKey = c.keys.refused(key)
 	}
@@ -131,6 +133,24 @@ func (c *Client) ask(ctx context.Context, q question, breaker operations.Breaker
 	c.metrics.seconds.WithLabelValues(string(q.operation)).Observe(entry.AnsweredAt.Sub(entry.AskedAt).Seconds())
 	c.record(ctx, entry)
 	return c.told(ctx, q, out)
+}
+
+// timed makes the request, judges it and learns how long such a call takes.
+func (c *Client) timed(ctx context.Context, q question) (out outcome, x exchange) {
+	set, pace := time.Now(), c.paces[q.operation]
+	end, _ := ctx.Deadline() // ask has set one
+	given := end.Sub(set)
+	x = c.exchange(ctx, q.http)
+	if x.err == nil {
+		pace.took(q.operation, time.Since(set))
+		return judge(x, q.operation, q.read), x
+	}
+	out = failed(ctx, x.connected, x.err)
+	if out.verdict == noAnswer && given < q.operation.enough() {
+		out.hurried = true
+		pace.inVain(q.operation)
+	}
+	return out, x
 }
 
 // record writes the call log. A call that was made is never undone by a log that is not writable, least of all a change.
@@ -150,6 +170,9 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	c.metrics.calls.WithLabelValues(string(q.operation), out.label()).Inc()
 	switch out.verdict {
 	case ourFault:
+		if c.probe { // what it asks about does not exist: KOS need not understand it
+			break
+		}
 		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug of ours",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
 		c.alert(ctx, alert.Refused, string(q.operation), "KOS does not understand our request: "+out.label())
@@ -163,7 +186,15 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	case malformed:
 		c.deps.Logger.WarnContext(ctx, "kos answered something that is not meant to be",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
-	case answered, business, unsupported, broken, noAnswer, left, noConnection, gaveUp, quotaUsedUp, breakerOpen:
+	case broken, noConnection:
+		c.deps.Logger.WarnContext(ctx, "kos failed",
+			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
+	case business:
+		if out.impossible {
+			c.deps.Logger.WarnContext(ctx, "kos gave a no that the question cannot have",
+				slog.String("operation", string(q.operation)), slog.String("result", out.label()))
+		}
+	case answered, unsupported, noAnswer, left, gaveUp, quotaUsedUp, breakerOpen:
 	}
 	if out.label() == unknownCode {
 		c.deps.Logger.WarnContext(ctx, "kos answered a result code that kos.md does not know",

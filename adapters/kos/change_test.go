@@ -1,6 +1,7 @@
 package kos_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -107,14 +108,19 @@ func TestAskTellsWhatKOSKnows(t *testing.T) {
 	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), o).Kind)
 
 	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyLate, LateMs: 3_600_000}))
-	require.Equal(t, product.AnswerUnknown, l.Change(soon(t), o).Kind)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // less is too little for a change to set out
+	defer cancel()
+	require.Equal(t, product.AnswerNotSent, l.Change(soon(t), o).Kind)
+	require.Equal(t, product.AnswerUnknown, l.Change(ctx, o).Kind)
 	require.Equal(t, product.AnswerUnknown, l.Ask(t.Context(), o).Kind, "received, not decided")
 	sim.ClearFaults()
 	require.Equal(t, product.Answer{Kind: product.AnswerUnknown, Code: "E110"}, l.Change(t.Context(), o), "still in progress")
 
 	o.TransactionID[1] = 1
 	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyThenHang}))
-	require.Equal(t, product.AnswerUnknown, l.Change(soon(t), o).Kind)
+	leaving, leave := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, leave)
+	require.Equal(t, product.AnswerUnknown, l.Change(leaving, o).Kind)
 	require.Equal(t, product.AnswerAccepted, l.Ask(t.Context(), o).Kind)
 
 	sim.SetStatusQuery(false)

@@ -114,6 +114,17 @@ type outcome struct {
 	cause      error         // never holds personal data
 	connection bool          // the connection itself failed, whatever the line
 	otherKey   bool          // unknownKey: there is another key to ask with
+	hurried    bool          // noAnswer: the call had less time than KOS may take
+	transient  bool          // the same question may well be answered a moment later
+	impossible bool          // business: a no that this question cannot have
+}
+
+// effect is what the outcome means for the breaker.
+func (o outcome) effect() effect {
+	if o.hurried {
+		return ignored
+	}
+	return o.verdict.effect()
 }
 
 // codes is the exhaustive table of kos.md; a code that is not in it is broken.
@@ -146,7 +157,7 @@ func judge(x exchange, operation Operation, read func(body []byte) error) outcom
 	code, err := envelope(x.body)
 	switch {
 	case x.status >= http.StatusInternalServerError:
-		return outcome{verdict: broken, code: code, retryAfter: wait, cause: fmt.Errorf("kos: HTTP %d", x.status)}
+		return outcome{verdict: broken, code: code, retryAfter: wait, cause: fmt.Errorf("kos: HTTP %d", x.status), transient: true}
 	case x.status == http.StatusTooManyRequests:
 		return outcome{verdict: overQuota, code: code, retryAfter: wait}
 	case x.status == http.StatusUnauthorized, x.status == http.StatusForbidden:
@@ -167,7 +178,23 @@ func judge(x exchange, operation Operation, read func(body []byte) error) outcom
 			return outcome{verdict: malformed, code: code, cause: err}
 		}
 	}
-	return outcome{verdict: v, code: code, retryAfter: wait}
+	return outcome{
+		verdict: v, code: code, retryAfter: wait, transient: code == codeSystem, impossible: v == business && !operation.mayBeRefused(code),
+	}
+}
+
+// mayBeRefused tells whether a no of KOS's makes sense for the operation.
+func (o Operation) mayBeRefused(code string) bool {
+	switch o {
+	case billInquiry:
+		return code == codeUnknownLine || code == codeNoBill || code == codeLineNotInUse
+	case customerGet:
+		return code == codeUnknownLine
+	case productChange, productChangeStatus:
+		return code != codeNoBill
+	case productsList:
+	}
+	return false
 }
 
 // envelope reads the result code of an answer, which must be one whole JSON document in UTF-8.
@@ -205,39 +232,51 @@ func failed(ctx context.Context, connected bool, err error) outcome {
 	case !connected && errors.Is(ctx.Err(), context.Canceled):
 		return outcome{verdict: gaveUp, cause: ctx.Err()}
 	case !connected:
-		return outcome{verdict: noConnection, cause: err, connection: true}
+		return outcome{verdict: noConnection, cause: wireFault(err, connected), connection: true, transient: true}
 	case errors.Is(ctx.Err(), context.Canceled):
 		return outcome{verdict: left, cause: ctx.Err()}
 	case ctx.Err() != nil:
 		return outcome{verdict: noAnswer, cause: ctx.Err()}
 	default:
-		return outcome{verdict: broken, cause: err, connection: true}
+		return outcome{verdict: broken, cause: wireFault(err, connected), connection: true, transient: true}
 	}
 }
 
 // readError is what a read answers its caller; nil for an answer.
 func (o outcome) readError() error {
-	unavailable := fault.New(fault.ServiceUnavailable).RetryIn(o.retryAfter)
+	cause := o.cause
 	switch o.verdict {
 	case answered:
 		return nil
 	case business:
-		switch o.code {
-		case codeUnknownLine:
-			return fault.New(fault.LineNotFound)
-		case codeNoBill:
-			return fault.New(fault.BillNotFound)
-		default: // a no that this question cannot have
-			return unavailable.Because(unusable("result code " + o.code))
+		if code, ok := o.refusal(); ok {
+			return fault.New(code)
 		}
+		cause = unusable("result code " + o.code)
 	case noAnswer, left:
-		return unavailable.Because(errors.Join(ports.ErrNoAnswer, o.cause))
+		cause = errors.Join(ports.ErrNoAnswer, cause)
 	case noConnection, gaveUp, quotaUsedUp, breakerOpen:
-		return unavailable.Because(errors.Join(ports.ErrNotAsked, o.cause))
+		cause = errors.Join(ports.ErrNotAsked, cause)
 	case unsupported, overQuota, ourFault, unknownKey, broken, malformed:
-		return unavailable.Because(errors.Join(fmt.Errorf("kos: %s", o.label()), o.cause))
+		cause = errors.Join(fmt.Errorf("kos: %s", o.label()), cause)
+	}
+	if o.transient {
+		cause = errors.Join(ports.ErrTransient, cause)
+	}
+	return fault.New(fault.ServiceUnavailable).RetryIn(o.retryAfter).Because(cause)
+}
+
+// refusal is KOS's no to a read in our words. A line that is not in use (E003) has no bill.
+func (o outcome) refusal() (code fault.Code, ok bool) {
+	switch {
+	case o.impossible:
+		return "", false
+	case o.code == codeUnknownLine:
+		return fault.LineNotFound, true
+	case o.code == codeNoBill, o.code == codeLineNotInUse:
+		return fault.BillNotFound, true
 	default:
-		return unavailable.Because(o.cause)
+		return "", false
 	}
 }
 

@@ -23,7 +23,12 @@ func NewTurnstile(q ports.Quota, b Bulkhead) *Turnstile {
 
 // Pass is pass.
 func (t *Turnstile) Pass(ctx context.Context, lane quota.Lane, room Compartment, who line.Number) (func(), error) {
-	return t.pass(ctx, lane, room, who)
+	return t.pass(ctx, lane, room, who, 0)
+}
+
+// PassWith is pass for a call that needs so much time.
+func (t *Turnstile) PassWith(ctx context.Context, need time.Duration, who line.Number) (func(), error) {
+	return t.pass(ctx, quota.Read, billReads, who, need)
 }
 
 // Waiting is outlook.

@@ -83,12 +83,13 @@ type link struct {
 	quota    *memory.Quota
 	alerts   *memory.Alerts
 	metrics  *prometheus.Registry
+	url      string
 	requests atomic.Int64 // that reached the server, for serve
 }
 
 func connect(t *testing.T, url string, change ...func(*kos.Config, *kos.Deps)) *link {
 	t.Helper()
-	l := &link{log: &logged{}, calls: &memory.CallLog{}, metrics: prometheus.NewRegistry(), alerts: &memory.Alerts{}}
+	l := &link{url: url, log: &logged{}, calls: &memory.CallLog{}, metrics: prometheus.NewRegistry(), alerts: &memory.Alerts{}}
 	l.quota = &memory.Quota{Window: quota.Window{Budget: 1000, Per: time.Minute}, Now: now}
 	logger := slog.New(slog.NewTextHandler(l.log, nil))
 	cfg := kos.Config{URL: url, Keys: keys(t, token)}

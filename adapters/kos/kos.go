@@ -47,7 +47,9 @@ type Client struct {
 	keys    *Credentials
 	deps    Deps
 	lane    quota.Lane
+	probe   bool // its calls are probes of half-open breakers
 	gate    *turnstile
+	paces   paces
 	wire    http.RoundTripper
 	metrics *metrics
 }
@@ -80,7 +82,8 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	}
 	return &Client{
 		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, gate: newTurnstile(deps.Quota, deps.Bulkhead),
-		wire: transport(cfg.Connect), metrics: m,
+		paces: newPaces(),
+		wire:  transport(cfg.Connect), metrics: m,
 	}, nil
 }
 

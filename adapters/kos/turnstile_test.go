@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -108,15 +109,18 @@ func TestOneHangingCompartmentLeavesTheOthers(t *testing.T) {
 	})
 }
 
-// TestWaitingForTheBudget: who has time gets the call as soon as there is one; who has not is told at once when to come again.
+// TestWaitingForTheBudget: who has time gets the call as soon as there is one; who has not is told at once when to come again: behind
+// him who waits, and behind those who were told so before.
 func TestWaitingForTheBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		d, a := newDoors(quota.Window{Budget: 1, Per: 10 * time.Second}, kos.DefaultBulkhead()), number(t, twoLines[0])
+		b := kos.DefaultBulkhead()
+		b.Pace = 10 * time.Second
+		d, a := newDoors(quota.Window{Budget: 1, Per: 10 * time.Second}, b), number(t, twoLines[0])
 		start := time.Now()
 		d.wait("first", quota.Read, a)
 		d.wait("patient", quota.Read, a)
-		for _, want := range []time.Duration{10 * time.Second, 10 * time.Second} {
+		for _, want := range []time.Duration{20 * time.Second, 30 * time.Second, 40 * time.Second} {
 			hurried, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			_, err := d.Pass(hurried, quota.Read, kos.BillReads, a)
 			cancel()
@@ -200,6 +204,100 @@ func TestALedgerInTroubleIsARefusal(t *testing.T) {
 		require.NoError(t, err, "it works again after a while")
 		over()
 	})
+}
+
+// TestWhoHasTooLittleTimeLeftIsNotServed: his call could not be answered in time, and would be one of the budget.
+func TestWhoHasTooLittleTimeLeftIsNotServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, a := newDoors(roomy, narrow), number(t, twoLines[0])
+		d.wait("out", quota.Read, a)
+		start := time.Now()
+		var err error
+		var waited time.Duration
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			_, err = d.PassWith(ctx, 2*time.Second, a)
+			waited = time.Since(start)
+		}()
+		time.Sleep(1500 * time.Millisecond)
+		d.end()
+		require.ErrorIs(t, err, ports.ErrNotAsked, "the place got free with half a second too little")
+		require.Equal(t, time.Second, waited, "he was told as soon as it was too late")
+		require.Positive(t, fault.From(err).RetryAfter())
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		over, err := d.PassWith(ctx, 2*time.Second, a)
+		require.NoError(t, err)
+		over()
+		_, err = d.PassWith(ctx, 4*time.Second, a)
+		require.ErrorIs(t, err, ports.ErrNotAsked, "too little from the start")
+		d.wait("next", quota.Read, a)
+		d.end()
+	})
+}
+
+// TestPromisesEndSomewhere: however many are sent away, none is told to come again in hours.
+func TestPromisesEndSomewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, a := newDoors(quota.Window{Budget: 1, Per: 10 * time.Second}, kos.DefaultBulkhead()), number(t, twoLines[0])
+		d.wait("first", quota.Read, a)
+		var told []time.Duration
+		for range 1000 {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			_, err := d.Pass(ctx, quota.Read, kos.BillReads, a)
+			cancel()
+			told = append(told, fault.From(err).RetryAfter())
+		}
+		pace := kos.DefaultBulkhead().Pace
+		require.Equal(t, 10*time.Second, told[0])
+		require.InDelta(t, 10*time.Second+99*pace, told[99], float64(time.Millisecond))
+		require.Equal(t, 5*time.Minute, told[999])
+		d.end()
+	})
+}
+
+// slowLedger takes its time, and refuses the first.
+type slowLedger struct {
+	memory.Quota
+	refuses     int32
+	asked, gave atomic.Int32
+}
+
+func (l *slowLedger) Take(context.Context, quota.Lane) error {
+	time.Sleep(100 * time.Millisecond)
+	if l.asked.Add(1) <= l.refuses {
+		return fault.New(fault.ServiceUnavailable).RetryIn(5 * time.Second).Because(ports.ErrNotAsked)
+	}
+	l.gave.Add(1)
+	return nil
+}
+
+// TestWhoLeavesWhileHeIsServedIsLetGo at once; nothing more is spent on him, and what was got for him goes to the next.
+func TestWhoLeavesWhileHeIsServedIsLetGo(t *testing.T) {
+	t.Parallel()
+	for refuses, want := range map[int32]int32{1: 0, 0: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			ledger, a := &slowLedger{refuses: refuses}, number(t, twoLines[0])
+			gate := kos.NewTurnstile(ledger, kos.DefaultBulkhead())
+			ctx, leave := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, leave)
+			start := time.Now()
+			_, err := gate.Pass(ctx, quota.Read, kos.BillReads, a)
+			require.ErrorIs(t, err, context.Canceled)
+			require.Equal(t, 50*time.Millisecond, time.Since(start))
+			if want == 1 {
+				over, err := gate.Pass(t.Context(), quota.Read, kos.BillReads, a)
+				require.NoError(t, err)
+				require.Equal(t, 100*time.Millisecond, time.Since(start), "he has taken over")
+				over()
+			}
+			time.Sleep(time.Minute)
+			require.Equal(t, want, ledger.gave.Load())
+		})
+	}
 }
 
 var errLedger = errors.New("no ledger")

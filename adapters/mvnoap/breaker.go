@@ -3,6 +3,7 @@ package mvnoap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -10,25 +11,37 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 
+	"phonebill/adapters/internal/breaking"
 	"phonebill/core/alert"
 	"phonebill/core/delivery"
 	"phonebill/core/operations"
 	"phonebill/ports"
 )
 
-// The policy of product.md, the same as KOS's: so many failures in a row open the breaker, for so long nothing is sent, then so many
-// successes in a row close it.
-const (
-	failuresThatOpen   = 5
-	openFor            = 30 * time.Second
-	successesThatClose = 3
-)
+// BreakerPolicy says when the breaker opens and closes.
+type BreakerPolicy = breaking.Policy
+
+// DefaultBreaker is that of product.md, the same as KOS's.
+func DefaultBreaker() BreakerPolicy { return breaking.Default() }
+
+// ParseBreaker reads a policy like 5/30s/3. The error says what is wrong.
+func ParseBreaker(said string) (BreakerPolicy, error) {
+	policy, ok := breaking.Parse(said)
+	if !ok {
+		return policy, fmt.Errorf("%q is not like 5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
+			said, breaking.Most, breaking.Most)
+	}
+	return policy, nil
+}
 
 // breakerName is what operators see.
 const breakerName = "mvnoap"
 
-// breaker leaves an AP server alone that does not answer. What it rejects is an answer. It closes by itself with the next due results.
+// breaker leaves an AP server alone that does not answer. What it rejects is an answer. It closes by itself with the next due results. It
+// looks like KOS's (adapters/kos) and is another: no lines, no probes, no lanes, attempts that are held instead of refused. What both have
+// in common is gobreaker, and plumbing below the adapters knows the standard library only.
 type breaker struct {
+	policy BreakerPolicy
 	two    *gobreaker.TwoStepCircuitBreaker[struct{}]
 	state  prometheus.Gauge
 	log    *slog.Logger
@@ -47,10 +60,14 @@ var (
 	errIgnored = errors.New("mvnoap: given up")
 )
 
-func newBreaker(deps Deps) *breaker {
+func newBreaker(policy BreakerPolicy, deps Deps) *breaker {
+	if policy == (BreakerPolicy{}) {
+		policy = DefaultBreaker()
+	}
 	b := &breaker{
-		state: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "0 closed, 1 half-open, 2 open."}),
-		log:   deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
+		policy: policy,
+		state:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "0 closed, 1 half-open, 2 open."}),
+		log:    deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
 	}
 	if deps.Metrics != nil {
 		if err := deps.Metrics.Register(b.state); err != nil {
@@ -58,8 +75,8 @@ func newBreaker(deps Deps) *breaker {
 		}
 	}
 	b.two = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: breakerName, MaxRequests: successesThatClose, Timeout: openFor,
-		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresThatOpen },
+		Name: breakerName, MaxRequests: policy.Successes, Timeout: policy.Open,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= policy.Failures },
 		IsExcluded:    func(err error) bool { return errors.Is(err, errIgnored) },
 		OnStateChange: b.turned,
 	})
@@ -71,7 +88,7 @@ func (b *breaker) turned(_ string, from, to gobreaker.State) {
 	b.mu.Lock()
 	b.since = time.Now().UTC()
 	if to == gobreaker.StateOpen {
-		b.until = b.since.Add(openFor)
+		b.until = b.since.Add(b.policy.Open)
 	}
 	b.mu.Unlock()
 	b.state.Set(float64(to))
@@ -96,7 +113,7 @@ func (b *breaker) ready(n int) int {
 		return n
 	case gobreaker.StateHalfOpen:
 		c := b.two.Counts()
-		return max(0, min(n, successesThatClose-int(c.Requests)+int(c.TotalExclusions)))
+		return max(0, min(n, int(b.policy.Successes)-int(c.Requests)+int(c.TotalExclusions)))
 	case gobreaker.StateOpen:
 	}
 	return 0

@@ -186,3 +186,30 @@ func TestARegistererThatRefusesCostsTheMetricOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, log.String(), "not exported")
 }
+
+// TestThePolicyIsTheOperators.
+func TestThePolicyIsTheOperators(t *testing.T) {
+	t.Parallel()
+	policy, err := mvnoap.ParseBreaker("2/10s/1")
+	require.NoError(t, err)
+	_, err = mvnoap.ParseBreaker("often")
+	require.ErrorContains(t, err, `"often" is not like 5/30s/3`)
+	synctest.Test(t, func(t *testing.T) {
+		ap := &receiver{status: http.StatusServiceUnavailable}
+		alerts := &memory.Alerts{}
+		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secret: personal.NewSecret(secret("one")), Breaker: policy},
+			mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: alerts})
+		require.NoError(t, err)
+		mvnoap.OverWire(c, ap)
+		told := &told{Client: c, changes: c.ChangeResults(), bills: c.BillResults(), alerts: alerts}
+		for range 2 {
+			require.Equal(t, delivery.Failed, told.change(t.Context(), t))
+		}
+		require.Equal(t, operations.Open, c.Breaker().State)
+		time.Sleep(10*time.Second + time.Millisecond)
+		require.Equal(t, 1, told.changes.Ready(32))
+		ap.status = http.StatusOK
+		require.Equal(t, delivery.Accepted, told.change(t.Context(), t))
+		require.Equal(t, operations.Closed, c.Breaker().State)
+	})
+}

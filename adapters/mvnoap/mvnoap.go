@@ -31,6 +31,7 @@ type Config struct {
 	URL     string // base of /notifications/…
 	Secrets *Secrets
 	Timeout time.Duration // of one attempt; 0 = 10 s (kos.md)
+	Breaker BreakerPolicy // zero = DefaultBreaker
 }
 
 // Deps are what a Client works with; all but Metrics are needed.
@@ -73,7 +74,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: kept, MaxIdleConnsPerHost: kept,
 		IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
-	c.breaker = newBreaker(deps)
+	c.breaker = newBreaker(cfg.Breaker, deps)
 	return c, nil
 }
 

@@ -40,6 +40,7 @@ type Quota struct {
 	mu    sync.Mutex
 	alone []quota.Spent // of the floor
 	away  bool          // the ledger could not be asked the last time
+	hangs time.Time     // it is not asked before then
 }
 
 var _ ports.Quota = (*Quota)(nil)
@@ -50,16 +51,21 @@ type Floor struct{ Instances, Calls int }
 // patience is how long the ledger may take: one that hangs is away.
 const patience = 2 * time.Second
 
+// leftAlone is how long a ledger that has just hung is not asked: callers have better uses for their patience than to find it out again.
+const leftAlone = 5 * time.Second
+
+// errHangs is the cause of a call that was refused without asking the ledger.
+var errHangs = errors.New("the ledger has just hung")
+
 // keepFactor says for how many windows the ledger keeps entries, for the operator's eye.
 const keepFactor = 10
 
 // NewQuota works on the kos database. With an unlimited window (load tests) Take asks nobody.
+// A floor that does not fit the window is lowered (quota.Window.Apart).
 func NewQuota(pool *pgxpool.Pool, window quota.Window, floor Floor, alerts ports.Alerts, now ports.Clock) *Quota {
-	q := &Quota{pool: pool, window: window, floor: quota.Window{Budget: floor.Calls, Per: window.Per}, alerts: alerts, now: now}
-	if !window.IsUnlimited() {
-		q.window = window.Less(floor.Instances * floor.Calls)
-	}
-	for range floor.Calls {
+	rest, calls := window.Apart(floor.Instances, floor.Calls)
+	q := &Quota{pool: pool, window: rest, floor: quota.Window{Budget: calls, Per: window.Per}, alerts: alerts, now: now}
+	for range calls {
 		q.alone = append(q.alone, quota.Spent{At: now()})
 	}
 	return q
@@ -71,17 +77,7 @@ func (q *Quota) Take(ctx context.Context, lane quota.Lane) error {
 	if q.window.IsUnlimited() {
 		return nil
 	}
-	var admitted bool
-	var wait time.Duration
-	asking, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := pgx.BeginFunc(asking, q.pool, func(tx pgx.Tx) (err error) {
-		admitted, wait, err = q.spend(asking, kosdb.New(tx), lane)
-		return err
-	})
-	if err == nil || ctx.Err() == nil { // of a caller who left nothing is learnt
-		q.heard(ctx, err)
-	}
+	admitted, wait, err := q.ask(ctx, lane)
 	if err != nil && ctx.Err() == nil {
 		admitted, wait = q.spendAlone(lane)
 	}
@@ -93,6 +89,32 @@ func (q *Quota) Take(ctx context.Context, lane quota.Lane) error {
 	default:
 		return fault.New(fault.ServiceUnavailable).RetryIn(wait).Because(ports.ErrNotAsked)
 	}
+}
+
+// ask asks the ledger, if it has not just hung.
+func (q *Quota) ask(ctx context.Context, lane quota.Lane) (admitted bool, wait time.Duration, err error) {
+	q.mu.Lock()
+	hangs := q.now().Before(q.hangs)
+	q.mu.Unlock()
+	if hangs {
+		return false, 0, errHangs
+	}
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = pgx.BeginFunc(asking, q.pool, func(tx pgx.Tx) (err error) {
+		admitted, wait, err = q.spend(asking, kosdb.New(tx), lane)
+		return err
+	})
+	if err != nil && ctx.Err() != nil { // of a caller who left nothing is learnt
+		return false, 0, err
+	}
+	if err != nil && asking.Err() != nil {
+		q.mu.Lock()
+		q.hangs = q.now().Add(leftAlone)
+		q.mu.Unlock()
+	}
+	q.heard(ctx, err)
+	return admitted, wait, err
 }
 
 // heard tells a person when the ledger goes away and when it is back, once each.

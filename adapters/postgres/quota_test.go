@@ -89,9 +89,17 @@ func TestALedgerThatHangsIsAway(t *testing.T) {
 	require.NoError(t, err)
 	passed = time.Minute
 	require.NoError(t, q.Take(t.Context(), quota.Read), "the floor")
-	require.ErrorIs(t, q.Take(t.Context(), quota.Read), ports.ErrNotAsked)
+	impatient, cancel := context.WithTimeout(t.Context(), time.Second) // half of what a ledger may take to answer
+	defer cancel()
+	for range 50 {
+		err := q.Take(impatient, quota.Read)
+		require.ErrorIs(t, err, ports.ErrNotAsked)
+		require.ErrorContains(t, err, "just hung")
+	}
 	require.True(t, q.Usage(t.Context()).Ledger, "looking needs no lock")
 	require.NoError(t, hung.Rollback(t.Context()))
+	require.ErrorIs(t, q.Take(t.Context(), quota.Read), ports.ErrNotAsked, "it is left alone for a while")
+	passed += 5 * time.Second
 	require.NoError(t, q.Take(t.Context(), quota.Read))
 	require.NoError(t, q.Take(t.Context(), quota.Read))
 	var kinds []alert.Kind

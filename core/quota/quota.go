@@ -52,7 +52,9 @@ func LaneOf(name string) Lane {
 type Shares [lanes]int
 
 // Window is a sliding budget: at most Budget calls within any Per. Reserve keeps calls for each lane: a lane that has used less than
-// its reserve within Per is always admitted, whatever the others do. All reserves together are at most Budget.
+// its reserve within Per is always admitted, whatever the others do. All reserves together are at most Budget. Beyond its reserve Prefetch
+// is admitted only while more than half of the budget is left: work ahead of time stops when others need the budget, not when it is
+// used up.
 type Window struct {
 	Budget  int
 	Per     time.Duration
@@ -148,6 +150,9 @@ func (w Window) Admit(spent []Spent, lane Lane, now time.Time) (ok bool, wait ti
 // admits leaves to every other lane what it has not used of its reserve. What every admission leaves, no admission can take: that is
 // why a lane below its reserve is always admitted.
 func (w Window) admits(used Shares, total int, lane Lane) bool {
+	if lane == Prefetch && used[Prefetch] >= w.Reserve[Prefetch] && total >= w.slack() {
+		return false
+	}
 	kept := 0
 	for l, n := range w.Reserve {
 		if Lane(l) != lane {
@@ -155,6 +160,19 @@ func (w Window) admits(used Shares, total int, lane Lane) bool {
 		}
 	}
 	return total+kept < w.Budget
+}
+
+// slack is how much of the budget may be spent for work ahead of time to be admitted: half of it, at least one call.
+func (w Window) slack() int { return max(1, w.Budget/2) }
+
+// Apart takes what each of so many instances may spend by itself off the window, for times when nobody can be asked about the whole. The
+// floor is what each gets: as many calls as wished, or fewer, so that all floors and the one call at least that the window keeps fit in it.
+func (w Window) Apart(instances, wished int) (rest Window, floor int) {
+	if w.IsUnlimited() || instances <= 0 {
+		return w, wished
+	}
+	floor = max(0, min(wished, (w.Budget-1)/instances))
+	return w.Less(instances * floor), floor
 }
 
 // Squeeze lowers the budget for a while after KOS has said E429: somebody else spends of the same 100, or our clocks differ more
@@ -177,11 +195,14 @@ func (s Squeeze) In(w Window, now time.Time) Window {
 	return w.Scaled(s.Percent)
 }
 
-// After is the squeeze after one more E429 at now. It lasts one window, or as long as KOS asks for.
+// After is the squeeze after one more E429 at now. It lasts one window, or as long as KOS asks for, or has asked for before.
 func (s Squeeze) After(w Window, now time.Time, retryAfter time.Duration) Squeeze {
-	held := percent
+	held, until := percent, now.Add(max(w.Per, retryAfter))
 	if s.Percent > 0 && now.Before(s.Until) {
 		held = s.Percent
+		if s.Until.After(until) {
+			until = s.Until
+		}
 	}
-	return Squeeze{Percent: max(squeezeMin, held*squeezeTo/percent), Until: now.Add(max(w.Per, retryAfter))}
+	return Squeeze{Percent: max(squeezeMin, held*squeezeTo/percent), Until: until}
 }

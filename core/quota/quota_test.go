@@ -80,7 +80,7 @@ func TestReservesAreKept(t *testing.T) {
 	require.Equal(t, 6, fill(quota.Change), "all but what reads keep")
 	require.Equal(t, 7, fill(quota.Read))
 	require.Equal(t, 3, fill(quota.Refresh), "the common rest")
-	require.Equal(t, 3, fill(quota.Prefetch))
+	require.Equal(t, 3, fill(quota.Prefetch), "less than half of the budget")
 	greedy := quota.Window{Budget: 2, Per: time.Second, Reserve: quota.Shares{quota.Change: 3}}
 	ok, wait := greedy.Admit(nil, quota.Read, start)
 	require.False(t, ok)
@@ -143,7 +143,17 @@ func admits(w quota.Window, spent []quota.Spent, lane quota.Lane, now, per int) 
 		}
 		total += used
 	}
+	if lane == quota.Prefetch && within(spent, now, per, lane) >= w.Reserve[lane] && all(spent, now, per) >= max(1, w.Budget/2) {
+		return false
+	}
 	return total <= w.Budget
+}
+
+func all(spent []quota.Spent, now, per int) (n int) {
+	for _, l := range quota.Lanes() {
+		n += within(spent, now, per, l)
+	}
+	return n
 }
 
 func within(spent []quota.Spent, now, per int, lane quota.Lane) int {
@@ -172,6 +182,55 @@ func TestOfWhatKOSAllows(t *testing.T) {
 	require.True(t, quota.Unlimited().IsUnlimited())
 }
 
+// TestPrefetchStopsWhenTheBudgetIsNeeded: ten minutes with customers who want to read all the time, and a prefetch that never gives up.
+func TestPrefetchStopsWhenTheBudgetIsNeeded(t *testing.T) {
+	t.Parallel()
+	w := quota.Default().Less(4)
+	var spent []quota.Spent
+	var got quota.Shares
+	for now := start; now.Before(second(600)); now = now.Add(100 * time.Millisecond) {
+		lanes := []quota.Lane{quota.Prefetch, quota.Read}
+		if now.Before(second(5)) {
+			lanes = lanes[:1] // customers come five seconds later
+		}
+		for _, lane := range lanes {
+			if ok, _ := w.Admit(spent, lane, now); ok {
+				spent = append(spent, quota.Spent{At: now, Lane: lane})
+				got[lane]++
+			}
+		}
+		for len(spent) > 0 && now.Sub(spent[0].At) >= w.Per {
+			spent = spent[1:]
+		}
+	}
+	require.LessOrEqual(t, got[quota.Prefetch], w.Budget/2, "what was got before anybody came")
+	require.GreaterOrEqual(t, got[quota.Read], 9*(w.Budget-w.Reserve[quota.Change]-w.Reserve[quota.Refresh])-w.Budget/2)
+}
+
+// TestApart: whatever is wished for, all floors and what is left are never more than there is.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		w := quota.Of(rapid.IntRange(1, 300).Draw(t, "allowed"))
+		instances, wished := rapid.IntRange(1, 100).Draw(t, "instances"), rapid.IntRange(0, 100).Draw(t, "wished")
+		rest, floor := w.Apart(instances, wished)
+		require.LessOrEqual(t, rest.Budget+instances*floor, w.Budget)
+		require.Positive(t, rest.Budget)
+		require.LessOrEqual(t, sum(rest.Reserve), rest.Budget)
+		require.LessOrEqual(t, floor, wished)
+		if instances*wished < w.Budget {
+			require.Equal(t, wished, floor, "what fits is given")
+		}
+	})
+	for allowed, floor := range map[int]int{1: 0, 2: 0, 4: 0, 6: 1, 100: 1} {
+		_, got := quota.Of(allowed).Apart(4, 1)
+		require.Equal(t, floor, got, allowed)
+	}
+	rest, floor := quota.Unlimited().Apart(4, 1)
+	require.True(t, rest.IsUnlimited())
+	require.Equal(t, 1, floor)
+}
+
 func TestLess(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, quota.Window{Budget: 91, Per: 62 * time.Second, Reserve: quota.Default().Reserve}, quota.Default().Less(4))
@@ -194,6 +253,8 @@ func TestSqueeze(t *testing.T) {
 	}
 	require.Equal(t, quota.Squeeze{Percent: 25, Until: second(150)}, s, "never less than a quarter, for as long as KOS asks")
 	require.Equal(t, 75, s.After(w, second(150), 0).Percent, "an old squeeze is forgotten")
+	asked := quota.Squeeze{}.After(w, start, 10*time.Minute)
+	require.Equal(t, second(600), asked.After(w, second(1), 0).Until, "an E429 that names no time takes back none")
 }
 
 func TestLanesHaveNames(t *testing.T) {

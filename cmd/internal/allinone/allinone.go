@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"phonebill/adapters/kos"
+	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
@@ -28,24 +29,25 @@ import (
 
 // config is the environment of the all-in-one. Every address has a default; port 0 takes any free port.
 type config struct {
-	dir      string
-	pool     int
-	quota    quota.Window
-	floor    postgres.Floor
-	breakers kos.BreakerPolicies
-	fresh    compose.Fresh
-	prefetch compose.Prefetch
-	simQuota int
-	sessions coreauth.SessionPolicy
-	token    personal.Secret // of the internal API; empty = made here
-	auth     compose.Listen
-	bill     compose.Listen
-	product  compose.Listen
-	gateway  compose.Listen
-	kos      compose.Listen
-	ap       compose.Listen
-	login    compose.Login
-	history  compose.History
+	dir       string
+	pool      int
+	quota     quota.Window
+	floor     postgres.Floor
+	breakers  kos.BreakerPolicies
+	apBreaker mvnoap.BreakerPolicy
+	fresh     compose.Fresh
+	prefetch  compose.Prefetch
+	simQuota  int
+	sessions  coreauth.SessionPolicy
+	token     personal.Secret // of the internal API; empty = made here
+	auth      compose.Listen
+	bill      compose.Listen
+	product   compose.Listen
+	gateway   compose.Listen
+	kos       compose.Listen
+	ap        compose.Listen
+	login     compose.Login
+	history   compose.History
 }
 
 func read(env boot.Env) (config, error) {
@@ -55,10 +57,13 @@ func read(env boot.Env) (config, error) {
 			Addr: r.String(public, "127.0.0.1:"+publicDefault), Internal: r.String(internal, "127.0.0.1:"+internalDefault),
 		}
 	}
+	budget := compose.ReadQuota(r)
 	c := config{
-		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: compose.ReadQuota(r),
-		floor: compose.ReadFloor(r), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"), breakers: compose.ReadBreakers(r),
-		simQuota: compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
+		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: budget,
+		floor: compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
+		breakers:  compose.ReadBreakers(r),
+		apBreaker: compose.ReadAPBreaker(r),
+		simQuota:  compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
 		auth:    at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
@@ -192,7 +197,7 @@ func (s *system) start(ctx context.Context) error {
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
 			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch, Breakers: s.breakers,
 		},
-		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret)},
+		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret), Breaker: s.apBreaker},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})
 }
 

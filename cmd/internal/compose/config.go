@@ -3,6 +3,7 @@
 package compose
 
 import (
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/kos"
+	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
@@ -87,8 +89,9 @@ type KOS struct {
 // AP is the MVNO AP server.
 type AP struct {
 	URL          string
-	Secret, Next personal.Secret // fixed; Next is empty but during a rotation, both with a SecretFile
-	SecretFile   string          // of one or two secrets, read again when it changes
+	Secret, Next personal.Secret      // fixed; Next is empty but during a rotation, both with a SecretFile
+	SecretFile   string               // of one or two secrets, read again when it changes
+	Breaker      mvnoap.BreakerPolicy // zero = the usual one
 }
 
 // AuthConfig configures the auth service. InternalToken is AuthLink.Token of the others.
@@ -251,9 +254,10 @@ func authLink(r *boot.Reader) AuthLink {
 }
 
 func kosLink(r *boot.Reader) KOS {
+	budget := ReadQuota(r)
 	k := KOS{
 		URL: r.Required("KOS_URL"), TokenFile: r.String("KOS_TOKEN_FILE", ""), DatabaseURL: r.Secret("KOS_DATABASE_URL"),
-		Quota: ReadQuota(r), Floor: ReadFloor(r), Breakers: ReadBreakers(r),
+		Quota: budget, Floor: ReadFloor(r, budget), Breakers: ReadBreakers(r),
 		Fresh: ReadFresh(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
 	}
 	if k.TokenFile == "" {
@@ -298,15 +302,29 @@ func ReadFresh(r *boot.Reader) Fresh {
 }
 
 // ReadFloor reads KOS_INSTANCES, how many processes there are at most that call KOS (bill and product services together), and
-// KOS_FLOOR, how many calls a minute each may make while the quota's ledger cannot be asked; these are taken off the common budget.
-func ReadFloor(r *boot.Reader) postgres.Floor {
-	return postgres.Floor{Instances: r.Int("KOS_INSTANCES", 4, 1, 100), Calls: r.Int("KOS_FLOOR", 1, 0, 100)}
+// KOS_FLOOR, how many calls a minute each may make while the quota's ledger cannot be asked; these are taken off the common budget. Floors
+// that leave nothing of it are a mistake; without KOS_FLOOR there are none when the budget is too small for one each.
+func ReadFloor(r *boot.Reader, budget quota.Window) postgres.Floor {
+	const most = 100
+	instances := r.Int("KOS_INSTANCES", 4, 1, most)
+	_, fits := budget.Apart(instances, 1)
+	floor := postgres.Floor{Instances: instances, Calls: r.Int("KOS_FLOOR", fits, 0, most)}
+	if _, fits = budget.Apart(floor.Instances, floor.Calls); fits < floor.Calls {
+		r.Mistake("KOS_FLOOR", fmt.Errorf("KOS_INSTANCES=%d times KOS_FLOOR=%d leaves nothing of a budget of %d calls (KOS_QUOTA_PER_MINUTE)",
+			floor.Instances, floor.Calls, budget.Budget))
+	}
+	return floor
+}
+
+// ReadAPBreaker reads MVNOAP_BREAKER, like KOS_BREAKERS' 5/30s/3.
+func ReadAPBreaker(r *boot.Reader) mvnoap.BreakerPolicy {
+	return boot.Parsed(r, "MVNOAP_BREAKER", "5/30s/3", mvnoap.ParseBreaker)
 }
 
 // ap reads MVNOAP_URL and the secrets: MVNOAP_SECRET_FILE (one or two lines, read again when it changes), or MVNOAP_SECRET and during a
 // rotation MVNOAP_SECRET_NEXT.
 func ap(r *boot.Reader) AP {
-	a := AP{URL: r.Required("MVNOAP_URL"), SecretFile: r.String("MVNOAP_SECRET_FILE", "")}
+	a := AP{URL: r.Required("MVNOAP_URL"), SecretFile: r.String("MVNOAP_SECRET_FILE", ""), Breaker: ReadAPBreaker(r)}
 	if a.SecretFile == "" {
 		a.Secret, a.Next = r.Secret("MVNOAP_SECRET"), personal.NewSecret(r.String("MVNOAP_SECRET_NEXT", ""))
 	}

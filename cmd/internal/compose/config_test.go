@@ -42,7 +42,32 @@ func TestMistakesOfTheLinkAreNamed(t *testing.T) {
 	t.Parallel()
 	_, err := compose.ReadBill(environment(map[string]string{"KOS_TOKEN": ""}))
 	require.ErrorContains(t, err, "KOS_TOKEN is not set")
-	_, err = compose.ReadBill(environment(map[string]string{"KOS_BREAKERS": "customer.get=5/30s/3,bill.inquiry=often", "KOS_FLOOR": "many"}))
+	_, err = compose.ReadBill(environment(map[string]string{
+		"KOS_BREAKERS": "customer.get=5/30s/3,bill.inquiry=often", "KOS_FLOOR": "many", "MVNOAP_BREAKER": "rarely",
+	}))
 	require.ErrorContains(t, err, `KOS_BREAKERS: "bill.inquiry=often"`)
 	require.ErrorContains(t, err, "KOS_FLOOR")
+	require.ErrorContains(t, err, `MVNOAP_BREAKER`)
+}
+
+// TestFloorsFitTheBudget: a floor wished for that does not fit is a mistake that names both variables; one not wished for is left out.
+func TestFloorsFitTheBudget(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []map[string]string{
+		{"KOS_INSTANCES": "100", "KOS_FLOOR": "100", "KOS_QUOTA_PER_MINUTE": "3"},
+		{"KOS_INSTANCES": "95", "KOS_FLOOR": "1"},
+		{"KOS_FLOOR": "1", "KOS_QUOTA_PER_MINUTE": "4"},
+	} {
+		_, err := compose.ReadBill(environment(wrong))
+		require.ErrorContains(t, err, "KOS_INSTANCES=")
+		require.ErrorContains(t, err, "KOS_FLOOR=")
+	}
+	for quota, want := range map[string]int{"1": 0, "2": 0, "4": 0, "6": 1, "100": 1, "0": 1} {
+		c, err := compose.ReadBill(environment(map[string]string{"KOS_QUOTA_PER_MINUTE": quota}))
+		require.NoError(t, err, quota)
+		require.Equal(t, want, c.KOS.Floor.Calls, quota)
+	}
+	c, err := compose.ReadBill(environment(map[string]string{"KOS_INSTANCES": "47", "KOS_FLOOR": "2"}))
+	require.NoError(t, err)
+	require.Equal(t, 2, c.KOS.Floor.Calls)
 }

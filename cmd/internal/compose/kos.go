@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/freshness/fetch"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -37,7 +38,7 @@ func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outs
 	if err != nil {
 		return o, err
 	}
-	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secrets: secrets, Timeout: apTimeout},
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secrets: secrets, Timeout: apTimeout, Breaker: a.Breaker},
 		mvnoap.Deps{Now: p.Now, Log: p.Log, Alerts: p.alerts, Metrics: p.registry})
 	return o, err
 }
@@ -56,12 +57,21 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	o.kos, err = kos.New(kos.Config{URL: c.URL, Keys: keys, Connect: time.Second}, kos.Deps{
 		Quota: o.quota, Log: postgres.NewCallLog(o.kosPool, v),
 		Breakers: kos.NewBreakers(c.Breakers, p.Log, p.alerts, p.registry), Alerts: p.alerts,
-		Now: p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
+		Bulkhead: bulkhead(c.Quota), Now: p.Now, NewID: p.NewID, Logger: p.Log, Metrics: p.registry,
 	})
 	if err == nil {
 		p.worker("kos-probes", probeEvery, o.kos.Probe)
 	}
 	return err
+}
+
+// bulkhead is the usual one, with promises at the pace of the budget.
+func bulkhead(w quota.Window) kos.Bulkhead {
+	b := kos.DefaultBulkhead()
+	if !w.IsUnlimited() {
+		b.Pace = w.Per / time.Duration(w.Budget)
+	}
+	return b
 }
 
 func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {

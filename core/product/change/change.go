@@ -199,7 +199,7 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 	}
 	call, cancel := context.WithTimeout(ctx, s.Limits.Send)
 	defer cancel()
-	return s.settle(ctx, o, s.KOS.Change(call, o))
+	return s.settle(ctx, o, s.KOS.Change(ports.WithAttempt(call, o.Sends), o))
 }
 
 // unchecked ends an order whose line KOS does not know and puts any other off: KOS out of reach is never a failed check.

@@ -276,6 +276,7 @@ func TestATimeoutIsUnknownThenAskedAbout(t *testing.T) {
 				require.Equal(t, o.TransactionID, end.TransactionID)
 				require.Equal(t, o.EffectiveDate, end.EffectiveDate)
 				require.Equal(t, c.sends, end.Sends)
+				require.Equal(t, []int{1, 2}[:c.sends], w.kos.attempts, "the call log knows which send it was")
 				require.Equal(t, 1, w.kos.Applied())
 			})
 		})

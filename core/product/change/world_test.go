@@ -20,6 +20,7 @@ import (
 	"phonebill/core/product"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
+	"phonebill/ports"
 )
 
 var errBackend = errors.New("backend is in trouble")
@@ -32,6 +33,7 @@ type kos struct {
 	onChange func(ctx context.Context, o product.Order) product.Answer // nil = the memory KOS
 	onAsk    func(ctx context.Context, o product.Order) product.Answer
 	sent     []product.Order
+	attempts []int // of sent, as the call log hears of them
 	asked    []time.Time
 }
 
@@ -63,6 +65,7 @@ func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, er
 func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
 	k.mu.Lock()
 	k.sent = append(k.sent, o)
+	k.attempts = append(k.attempts, ports.AttemptOf(ctx))
 	f := k.onChange
 	k.mu.Unlock()
 	if f != nil {
