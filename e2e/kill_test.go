@@ -33,7 +33,7 @@ type demoFile struct {
 	Databases map[string]string `json:"databases"`
 	Cache     struct{ Address, Password string }
 	KOS       struct{ URL, Control string }
-	MVNOAP    struct{ URL string }
+	MVNOAP    struct{ URL, Control string }
 	Services  map[string]string
 	Metrics   map[string]string
 	Customers []struct{ UserID, Password, LineNumber, Scenario string }

@@ -137,7 +137,7 @@ func startCluster(t *testing.T, more ...string) *cluster {
 	require.NoError(t, err)
 	shared := []string{
 		"KEYRING_FILE=" + filepath.Join(dir, "keyring.json"), "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
-		"INTERNAL_TOKEN=" + drillToken,
+		"INTERNAL_TOKEN=" + drillToken, "SPOOL_DIR=" + filepath.Join(dir, "spool"),
 	}
 	return &cluster{
 		system:  s,

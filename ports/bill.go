@@ -30,7 +30,8 @@ type Bills interface {
 // Inquiries are the inquiry rows: request history, queue of unfinished work and outbox in one (UFR-BILL-040).
 type Inquiries interface {
 	// Add stores a new inquiry durably before it returns. A final one is at once due for delivery. One that is Processing is
-	// leased to the caller until q.NextAttemptAt, after which Claim may hand it out.
+	// leased to the caller until q.NextAttemptAt, after which Claim may hand it out. One that is there already changes nothing, whatever
+	// has become of it since (a replay); another one under the same id is CONFLICT.
 	Add(ctx context.Context, q bill.Inquiry) error
 	// Get answers the inquiry, or NOT_FOUND.
 	Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error)
@@ -41,4 +42,11 @@ type Inquiries interface {
 	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error)
 	// History answers one page, newest first, and how many rows match in all.
 	History(ctx context.Context, f bill.HistoryFilter) (page []bill.Inquiry, total int, err error)
+}
+
+// InquiryBatches stores inquiries that were acknowledged elsewhere. It is the same store as Inquiries.
+type InquiryBatches interface {
+	// AddAll does what Inquiries.Add does for each, in one commit: they are seen together. On an error none is stored, but for CONFLICT,
+	// which may leave the others stored.
+	AddAll(ctx context.Context, all []bill.Inquiry) error
 }

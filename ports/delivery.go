@@ -6,6 +6,7 @@ import (
 
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
+	"phonebill/core/id"
 	"phonebill/core/product"
 )
 
@@ -21,12 +22,25 @@ type ChangeResult struct{ Order product.Order }
 // Outbox hands out final results that the MVNO AP server has not been told yet. A result's own row is its outbox entry
 // (decision 14), so an acknowledged result cannot be lost on the way.
 type Outbox[T any] interface {
-	// Claim leases up to n items due at now until now+lease. Of one line at most one item is out at a time, the oldest; its
-	// sequence number is given at its first claim.
-	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]delivery.Item[T], error)
-	// Settle records an attempt: the new state and, when Pending, the time of the next try. CONFLICT when the item has been
-	// claimed since (its fence is newer).
-	Settle(ctx context.Context, item delivery.Item[T], a delivery.Attempt, s delivery.State, now, next time.Time) error
+	// Claim leases up to so many lines that are due at now until now+lease, and answers the oldest events of each, up to each of them: a
+	// slice per line, in the order in which they are to be told. A line is leased as a whole: until its events are settled or the lease is
+	// over, no other claim gets it. Sequence numbers are given at the first claim, per line from 1 and without gaps; an event with a number
+	// comes before those without. A line is due when its first event is. Who claims again and again gets to every line that is due.
+	Claim(ctx context.Context, now time.Time, lease time.Duration, lines, each int) ([][]delivery.Item[T], error)
+	// Settle records at now what became of claimed items: those of a line at once, so that it is due again when its first pending event
+	// is. An attempt that was not made is not counted. CONFLICT when some of the items have been claimed since (their fence is newer) or
+	// are not pending any more; the others are settled all the same.
+	Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error
+}
+
+// Deliveries is what staff see of one outbox, and how they have an event told again.
+type Deliveries interface {
+	// List answers one page of the events that match, those of the newest requests first, with their last attempts, and how many match
+	// (at most delivery.MostCounted).
+	List(ctx context.Context, f delivery.Filter) (page []delivery.Told, total int, err error)
+	// Replay makes a delivered or parked event pending again, under its id and its number: with three days and no attempts, due at now or
+	// when the lease that is out on its line is over. NOT_FOUND without it, CONFLICT when it is pending or not final.
+	Replay(ctx context.Context, event id.ID, now time.Time) error
 }
 
 // Publisher tells the MVNO AP server. A message bus fits here later (decision 22): Item.Line is the session key.

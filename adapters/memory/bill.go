@@ -78,7 +78,23 @@ func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
 	if q.m == nil {
 		q.m = map[id.ID]bill.Inquiry{}
 	}
+	if old, ok := q.m[i.ID]; ok {
+		if old.UserID != i.UserID || old.Line != i.Line || old.Month != i.Month || !old.RequestedAt.Equal(i.RequestedAt) {
+			return fault.New(fault.StateConflict)
+		}
+		return nil
+	}
 	q.put(i)
+	return nil
+}
+
+// AddAll stores them one by one; the first that is refused ends it.
+func (q *Inquiries) AddAll(ctx context.Context, all []bill.Inquiry) error {
+	for _, i := range all {
+		if err := q.Add(ctx, i); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -150,32 +166,28 @@ func (q *Inquiries) Outbox() *BillOutbox { return &BillOutbox{q} }
 // BillOutbox implements ports.Outbox[ports.BillResult] on the rows of Inquiries.
 type BillOutbox struct{ rows *Inquiries }
 
-// Claim leases due results.
+// Claim leases lines with results to tell.
 func (o *BillOutbox) Claim(
-	ctx context.Context, now time.Time, lease time.Duration, n int,
-) ([]delivery.Item[ports.BillResult], error) {
+	ctx context.Context, now time.Time, lease time.Duration, lines, each int,
+) ([][]delivery.Item[ports.BillResult], error) {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
-	var items []delivery.Item[ports.BillResult]
-	for _, e := range o.rows.out.claim(now, now.Add(lease), n) {
-		body := ports.BillResult{Inquiry: o.rows.m[e.id]}
+	return items(o.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.BillResult, *delivery.Attempt) {
+		body := ports.BillResult{Inquiry: o.rows.m[row]}
 		if i := body.Inquiry; i.Status == bill.Completed {
 			c, err := o.rows.Bills.Version(ctx, i.Line, i.Month, i.Version)
 			if err != nil {
-				return nil, err
+				return body, &delivery.Attempt{Outcome: delivery.Failed, Note: "the bill version is not there"}
 			}
 			body.Bill = &c.Bill
 		}
-		items = append(items, item(e, body))
-	}
-	return items, nil
+		return body, nil
+	}), nil
 }
 
-// Settle records an attempt.
-func (o *BillOutbox) Settle(
-	_ context.Context, i delivery.Item[ports.BillResult], _ delivery.Attempt, s delivery.State, _, next time.Time,
-) error {
+// Settle records what became of claimed results.
+func (o *BillOutbox) Settle(_ context.Context, now time.Time, items ...delivery.Settled) error {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
-	return o.rows.out.settle(i.ID, i.Fence, s, next)
+	return o.rows.out.settle(now, items)
 }

@@ -65,6 +65,14 @@ func TestInquiries(t *testing.T) {
 	portstest.Inquiries(t, func(*testing.T) ports.Inquiries { return &memory.Inquiries{} })
 }
 
+func TestInquiryBatches(t *testing.T) {
+	t.Parallel()
+	portstest.InquiryBatches(t, func(*testing.T) (ports.Inquiries, ports.InquiryBatches) {
+		s := &memory.Inquiries{}
+		return s, s
+	})
+}
+
 func TestBillOutbox(t *testing.T) {
 	t.Parallel()
 	portstest.Outbox(t, func(*testing.T) portstest.Mailbag[ports.BillResult] {

@@ -56,7 +56,7 @@ func (f *Flights) Land(_ context.Context, s freshness.Subject, token string, l f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case f.held[s].token != token:
+	case token == "" || f.held[s].token != token:
 	case l == freshness.Landing{}:
 		delete(f.held, s)
 	default:

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -13,14 +14,18 @@ import (
 
 // entry is the delivery half of a row. The stores that own rows embed an outbox of them and lock around it.
 type entry struct {
-	id       id.ID
-	line     line.Number
-	state    delivery.State
-	sequence int64
-	attempts int
-	created  time.Time
-	next     time.Time
-	fence    int64
+	id        id.ID
+	line      line.Number
+	state     delivery.State
+	sequence  int64
+	attempts  int
+	created   time.Time
+	next      time.Time
+	fence     int64
+	final     time.Time
+	delivered time.Time
+	replayed  time.Time
+	told      []delivery.Made
 }
 
 type outbox struct {
@@ -33,69 +38,87 @@ func (o *outbox) due(row id.ID, n line.Number, at time.Time) {
 	if o.entries == nil {
 		o.entries, o.last = map[id.ID]*entry{}, map[line.Number]int64{}
 	}
-	o.entries[row] = &entry{id: row, line: n, state: delivery.Pending, created: at, next: at}
+	o.entries[row] = &entry{id: row, line: n, state: delivery.Pending, created: at, final: at, next: at}
 }
 
-// claim leases the heads of lines that are due.
-func (o *outbox) claim(now, lease time.Time, n int) []entry {
-	var claimed []entry
-	for _, e := range o.heads() {
-		if len(claimed) == n || e.next.After(now) {
+// claim leases lines that are due, the longest due first, with their first events.
+func (o *outbox) claim(now, lease time.Time, lines, each int) [][]entry {
+	var claimed [][]entry
+	for _, pending := range o.lines() {
+		if len(claimed) == lines || pending[0].next.After(now) {
 			continue
 		}
-		if e.sequence == 0 {
-			o.last[e.line]++
-			e.sequence = o.last[e.line]
+		var batch []entry
+		for _, e := range pending[:min(each, len(pending))] {
+			if e.sequence == 0 {
+				o.last[e.line]++
+				e.sequence = o.last[e.line]
+			}
+			e.fence++
+			e.next = lease
+			batch = append(batch, *e)
 		}
-		e.fence++
-		e.next = lease
-		claimed = append(claimed, *e)
+		claimed = append(claimed, batch)
 	}
 	return claimed
 }
 
-// heads answers the first pending entry of each line, the longest due first.
-func (o *outbox) heads() []*entry {
-	first := map[line.Number]*entry{}
+// lines answers the pending entries of each line in order, the line that is due longest first.
+func (o *outbox) lines() [][]*entry {
+	of := map[line.Number][]*entry{}
 	for _, e := range o.entries {
-		if e.state != delivery.Pending {
-			continue
-		}
-		if h, ok := first[e.line]; !ok || before(e, h) {
-			first[e.line] = e
+		if e.state == delivery.Pending {
+			of[e.line] = append(of[e.line], e)
 		}
 	}
-	heads := make([]*entry, 0, len(first))
-	for _, e := range first {
-		heads = append(heads, e)
+	all := make([][]*entry, 0, len(of))
+	for _, pending := range of {
+		slices.SortFunc(pending, before)
+		all = append(all, pending)
 	}
-	slices.SortFunc(heads, func(a, b *entry) int { return a.next.Compare(b.next) })
-	return heads
+	slices.SortFunc(all, func(a, b []*entry) int { return a[0].next.Compare(b[0].next) })
+	return all
 }
 
 // before orders entries of one line: those with a number already given first, then by id, which is by age.
-func before(a, b *entry) bool {
+func before(a, b *entry) int {
 	if (a.sequence == 0) != (b.sequence == 0) {
-		return a.sequence != 0
+		return cmp.Compare(b.sequence, a.sequence) // one of them is 0
 	}
-	if a.sequence != b.sequence {
-		return a.sequence < b.sequence
-	}
-	return cmp.Compare(a.id.String(), b.id.String()) < 0
+	return cmp.Or(cmp.Compare(a.sequence, b.sequence), bytes.Compare(a.id[:], b.id[:]))
 }
 
-func (o *outbox) settle(row id.ID, fence int64, s delivery.State, next time.Time) error {
-	e, ok := o.entries[row]
-	if !ok || e.fence != fence || e.state != delivery.Pending {
-		return fault.New(fault.StateConflict)
+func (o *outbox) settle(now time.Time, items []delivery.Settled) error {
+	var err error
+	for _, i := range items {
+		e, ok := o.entries[i.ID]
+		if !ok || e.fence != i.Fence || e.state != delivery.Pending {
+			err = fault.New(fault.StateConflict)
+			continue
+		}
+		e.state, e.next = i.State, i.Next
+		if i.State == delivery.Delivered {
+			e.delivered = now
+		}
+		if i.Attempt.Made() {
+			e.attempts++
+			e.told = append(e.told, delivery.Made{At: now, State: i.State, Note: i.Attempt.Note})
+		}
 	}
-	e.state, e.next = s, next
-	e.attempts++
-	return nil
+	return err
 }
 
-func item[T any](e entry, body T) delivery.Item[T] {
-	return delivery.Item[T]{
-		ID: e.id, Line: e.line, Sequence: e.sequence, Attempts: e.attempts, CreatedAt: e.created, Fence: e.fence, Body: body,
+func items[T any](claimed [][]entry, body func(id.ID) (T, *delivery.Attempt)) [][]delivery.Item[T] {
+	var all [][]delivery.Item[T]
+	for _, of := range claimed {
+		batch := make([]delivery.Item[T], len(of))
+		for i, e := range of {
+			batch[i] = delivery.Item[T]{
+				ID: e.id, Line: e.line, Sequence: e.sequence, Attempts: e.attempts, CreatedAt: e.created, Fence: e.fence,
+			}
+			batch[i].Body, batch[i].Verdict = body(e.id)
+		}
+		all = append(all, batch)
 	}
+	return all
 }

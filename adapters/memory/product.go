@@ -182,24 +182,20 @@ func (s *Orders) Outbox() *ChangeOutbox { return &ChangeOutbox{s} }
 // ChangeOutbox implements ports.Outbox[ports.ChangeResult] on the rows of Orders.
 type ChangeOutbox struct{ rows *Orders }
 
-// Claim leases due results.
+// Claim leases lines with results to tell.
 func (c *ChangeOutbox) Claim(
-	_ context.Context, now time.Time, lease time.Duration, n int,
-) ([]delivery.Item[ports.ChangeResult], error) {
+	_ context.Context, now time.Time, lease time.Duration, lines, each int,
+) ([][]delivery.Item[ports.ChangeResult], error) {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
-	var items []delivery.Item[ports.ChangeResult]
-	for _, e := range c.rows.out.claim(now, now.Add(lease), n) {
-		items = append(items, item(e, ports.ChangeResult{Order: c.rows.m[e.id]}))
-	}
-	return items, nil
+	return items(c.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.ChangeResult, *delivery.Attempt) {
+		return ports.ChangeResult{Order: c.rows.m[row]}, nil
+	}), nil
 }
 
-// Settle records an attempt.
-func (c *ChangeOutbox) Settle(
-	_ context.Context, i delivery.Item[ports.ChangeResult], _ delivery.Attempt, s delivery.State, _, next time.Time,
-) error {
+// Settle records what became of claimed results.
+func (c *ChangeOutbox) Settle(_ context.Context, now time.Time, items ...delivery.Settled) error {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
-	return c.rows.out.settle(i.ID, i.Fence, s, next)
+	return c.rows.out.settle(now, items)
 }

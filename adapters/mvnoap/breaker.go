@@ -51,6 +51,7 @@ type breaker struct {
 	failures int // in a row
 	since    time.Time
 	until    time.Time // end of the open period
+	pausedTo time.Time // the receiver asked to be left alone until then
 }
 
 // What a gobreaker hears of an attempt that counts, and of one that says nothing about the AP server.
@@ -104,6 +105,9 @@ func (b *breaker) turned(_ string, from, to gobreaker.State) {
 
 // ready is how many of n attempts may be made now.
 func (b *breaker) ready(n int) int {
+	if b.paused() {
+		return 0
+	}
 	switch b.two.State() {
 	case gobreaker.StateClosed:
 		return n
@@ -117,6 +121,9 @@ func (b *breaker) ready(n int) int {
 
 // guard makes the attempt, or none while the breaker does not let it pass.
 func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delivery.Attempt {
+	if b.paused() {
+		return delivery.Attempt{Outcome: delivery.Held, Note: "the MVNO AP server asked to be left alone for a while"}
+	}
 	done, err := b.two.Allow()
 	if err != nil {
 		return delivery.Attempt{Outcome: delivery.Held, Note: "the MVNO AP server is left alone for a while"}
@@ -126,6 +133,7 @@ func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delive
 	case ignore:
 		done(errIgnored)
 	case a.Outcome == delivery.Failed:
+		b.pause(a.RetryAfter)
 		b.count(true)
 		done(errFailed)
 	default:
@@ -133,6 +141,21 @@ func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delive
 		done(nil)
 	}
 	return a
+}
+
+// pause leaves the receiver alone for as long as it said (Retry-After of 429 and 503).
+func (b *breaker) pause(long time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if to := time.Now().Add(long); long > 0 && to.After(b.pausedTo) {
+		b.pausedTo = to
+	}
+}
+
+func (b *breaker) paused() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Now().Before(b.pausedTo)
 }
 
 // count keeps the failures in a row.

@@ -20,7 +20,6 @@ import (
 	"phonebill/core/alert"
 	"phonebill/core/delivery"
 	"phonebill/core/operations"
-	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
@@ -30,6 +29,8 @@ type receiver struct {
 	status int
 	takes  time.Duration
 	asked  atomic.Int64
+
+	retryAfter string
 }
 
 func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -40,7 +41,11 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
-	return &http.Response{StatusCode: r.status, Body: io.NopCloser(strings.NewReader(""))}, nil
+	header := http.Header{}
+	if r.retryAfter != "" {
+		header.Set("Retry-After", r.retryAfter)
+	}
+	return &http.Response{StatusCode: r.status, Header: header, Body: io.NopCloser(strings.NewReader(""))}, nil
 }
 
 // told is a client of a receiver with both its publishers.
@@ -57,7 +62,7 @@ func tell(t *testing.T, r *receiver) *told {
 	t.Helper()
 	out := &told{alerts: &memory.Alerts{}, metrics: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	var err error
-	out.Client, err = mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secret: personal.NewSecret(secret("one"))}, mvnoap.Deps{
+	out.Client, err = mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one"))}, mvnoap.Deps{
 		Now: now, Log: slog.New(slog.NewTextHandler(out.log, nil)), Alerts: out.alerts, Metrics: out.metrics,
 	})
 	require.NoError(t, err)
@@ -175,7 +180,7 @@ func TestARegistererThatRefusesCostsTheMetricOnly(t *testing.T) {
 	t.Parallel()
 	other, log := prometheus.NewRegistry(), &bytes.Buffer{}
 	other.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "somebody else's"}))
-	_, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secret: personal.NewSecret(secret("one"))}, mvnoap.Deps{
+	_, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one"))}, mvnoap.Deps{
 		Now: now, Log: slog.New(slog.NewTextHandler(log, nil)), Alerts: &memory.Alerts{}, Metrics: other,
 	})
 	require.NoError(t, err)
@@ -192,7 +197,7 @@ func TestThePolicyIsTheOperators(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusServiceUnavailable}
 		alerts := &memory.Alerts{}
-		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secret: personal.NewSecret(secret("one")), Breaker: policy},
+		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Breaker: policy},
 			mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: alerts})
 		require.NoError(t, err)
 		mvnoap.OverWire(c, ap)

@@ -18,22 +18,20 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"phonebill/adapters/mvnoap/internal/apgen"
 	"phonebill/core/delivery"
 	"phonebill/core/id"
 	"phonebill/core/operations"
-	"phonebill/core/personal"
 	"phonebill/ports"
 )
 
 // Config says where the MVNO AP server is.
 type Config struct {
-	URL     string          // base of /notifications/…
-	Secret  personal.Secret // whsec_ and base64; during a rotation two, separated by a comma or a blank: each signs
-	Timeout time.Duration   // of one attempt; 0 = 10 s (kos.md)
-	Breaker BreakerPolicy   // zero = DefaultBreaker
+	URL     string // base of /notifications/…
+	Secrets *Secrets
+	Timeout time.Duration // of one attempt; 0 = 10 s (kos.md)
+	Breaker BreakerPolicy // zero = DefaultBreaker
 }
 
 // Deps are what a Client works with; all but Metrics are needed.
@@ -44,10 +42,13 @@ type Deps struct {
 	Metrics prometheus.Registerer // nil = not exported
 }
 
+// kept is how many connections stay open between attempts: as many as there are attempts at once.
+const kept = 128
+
 // Client makes publishers, which share its circuit breaker. It is safe for concurrent use.
 type Client struct {
 	base    string
-	keys    []*standardwebhooks.Webhook
+	secrets *Secrets
 	timeout time.Duration
 	now     ports.Clock
 	log     *slog.Logger
@@ -55,29 +56,22 @@ type Client struct {
 	breaker *breaker
 }
 
-// New answers a client; it makes no call. The error says what is wrong with cfg and never shows the secret.
+// New answers a client; it makes no call. The error says what is wrong with cfg.
 func New(cfg Config, deps Deps) (*Client, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("mvnoap: %q is not an http or https address", cfg.URL)
 	}
-	c := &Client{base: cfg.URL, timeout: cfg.Timeout, now: deps.Now, log: deps.Log}
+	if cfg.Secrets == nil {
+		return nil, errSecrets
+	}
+	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
-	for _, secret := range strings.FieldsFunc(cfg.Secret.Reveal(), func(r rune) bool { return r == ',' || r == ' ' }) {
-		key, err := standardwebhooks.NewWebhook(secret)
-		if err != nil {
-			return nil, errors.New("mvnoap: a secret is not whsec_ and base64")
-		}
-		c.keys = append(c.keys, key)
-	}
-	if len(c.keys) == 0 {
-		return nil, errors.New("mvnoap: a secret is needed")
-	}
 	dialer := &net.Dialer{Timeout: min(c.timeout, 3*time.Second)}
 	c.wire = &http.Transport{
-		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: 64, MaxIdleConnsPerHost: 64,
+		DialContext: dialer.DialContext, TLSHandshakeTimeout: c.timeout, MaxIdleConns: kept, MaxIdleConnsPerHost: kept,
 		IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
 	c.breaker = newBreaker(cfg.Breaker, deps)
@@ -137,8 +131,9 @@ func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delive
 func (c *Client) sign(event id.ID, body []byte) (apgen.NotifyBillResultParams, error) {
 	at := c.now()
 	p := apgen.NotifyBillResultParams{WebhookId: event.String(), WebhookTimestamp: strconv.FormatInt(at.Unix(), 10)}
-	signatures := make([]string, len(c.keys))
-	for i, key := range c.keys {
+	keys := c.secrets.live()
+	signatures := make([]string, len(keys))
+	for i, key := range keys {
 		var err error
 		if signatures[i], err = key.Sign(p.WebhookId, at, body); err != nil {
 			return p, err
@@ -165,6 +160,9 @@ func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) deliv
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // the status is the answer; reading on keeps the connection
 	_ = res.Body.Close()
 	a := delivery.Attempt{Outcome: outcomeOf(res.StatusCode), Note: "HTTP " + strconv.Itoa(res.StatusCode)}
+	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {
+		a.RetryAfter = retryAfter(res.Header.Get("Retry-After"), c.now())
+	}
 	if a.Outcome == delivery.Rejected {
 		c.log.WarnContext(ctx, "the MVNO AP server rejected a result", slog.String("event", event.String()),
 			slog.Int("status", res.StatusCode))
@@ -182,6 +180,20 @@ func outcomeOf(status int) delivery.Outcome {
 	default:
 		return delivery.Rejected
 	}
+}
+
+// longestPause is how long the receiver can have itself left alone at a time.
+const longestPause = 15 * time.Minute
+
+// retryAfter reads the header, seconds or a date (RFC 9110); what is no such thing is 0.
+func retryAfter(said string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(said); err == nil {
+		return time.Duration(max(0, min(seconds, int(longestPause/time.Second)))) * time.Second
+	}
+	if at, err := http.ParseTime(said); err == nil {
+		return min(max(0, at.Sub(now)), longestPause)
+	}
+	return 0
 }
 
 func noteOf(err error) string {

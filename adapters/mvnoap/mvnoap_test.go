@@ -47,7 +47,7 @@ func quiet() mvnoap.Deps {
 
 func connect(t *testing.T, url, secrets string) *mvnoap.Client {
 	t.Helper()
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secrets)}, quiet())
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secrets)}, quiet())
 	require.NoError(t, err)
 	return c
 }
@@ -259,7 +259,7 @@ func TestNoAnswerIsTriedAgain(t *testing.T) {
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
 	sim, url := simulate(t)
 	require.NoError(t, sim.AddFault(mvnoapsim.Fault{Mode: mvnoapsim.Hang}))
-	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one")), Timeout: 50 * time.Millisecond}, quiet())
+	hasty, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secret("one")), Timeout: 50 * time.Millisecond}, quiet())
 	require.NoError(t, err)
 	require.Equal(t, delivery.Attempt{Outcome: delivery.Failed, Note: "no answer in time"}, hasty.BillResults().Publish(t.Context(), item))
 
@@ -284,7 +284,7 @@ func TestTraceGoesAlongAndLogsNameNobody(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 	})
 	var log bytes.Buffer
-	c, err := mvnoap.New(mvnoap.Config{URL: url, Secret: personal.NewSecret(secret("one"))},
+	c, err := mvnoap.New(mvnoap.Config{URL: url, Secrets: fixed(t, secret("one"))},
 		mvnoap.Deps{Now: now, Log: slog.New(slog.NewTextHandler(&log, nil)), Alerts: &memory.Alerts{}})
 	require.NoError(t, err)
 	ctx := ports.WithTrace(t.Context(), ports.Trace{RequestID: "r-1", TraceID: strings.Repeat("a", 32), SpanID: strings.Repeat("b", 16)})
@@ -301,12 +301,24 @@ func TestTraceGoesAlongAndLogsNameNobody(t *testing.T) {
 
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	t.Parallel()
+	secrets := fixed(t, secret("one"))
 	for _, cfg := range []mvnoap.Config{
-		{URL: "", Secret: personal.NewSecret(secret("one"))}, {URL: "ftp://ap", Secret: personal.NewSecret(secret("one"))},
-		{URL: "http://ap.test"}, {URL: "http://ap.test", Secret: personal.NewSecret("whsec_???")},
+		{URL: "", Secrets: secrets}, {URL: "ftp://ap", Secrets: secrets}, {URL: "http://ap.test"},
 	} {
 		_, err := mvnoap.New(cfg, quiet())
 		require.Error(t, err)
+	}
+	for _, bad := range []string{"", "whsec_???", secret("a") + " " + secret("b") + "," + secret("c")} {
+		_, err := mvnoap.FixedSecrets(personal.NewSecret(bad))
+		require.Error(t, err)
 		require.NotContains(t, err.Error(), "???")
 	}
+}
+
+// fixed are one or more secrets in one text.
+func fixed(t *testing.T, said string) *mvnoap.Secrets {
+	t.Helper()
+	s, err := mvnoap.FixedSecrets(personal.NewSecret(said))
+	require.NoError(t, err)
+	return s
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/memory"
+	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -27,7 +28,7 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 		orders := &memory.Orders{}
 		d := &dispatch.Service[ports.ChangeResult]{
 			Outbox: orders.Outbox(), Publisher: c.changes, Now: time.Now, Random: func() float64 { return .5 }, Alerts: c.alerts,
-			Lease: 20 * time.Second, Batch: 32,
+			Lease: 20 * time.Second, Attempt: 10 * time.Second, Lines: 32, Each: 10,
 		}
 		const results = 60
 		for n := range results {
@@ -60,5 +61,32 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 		n, err := d.Step(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, n)
+	})
+}
+
+// TestRetryAfterIsRespected: whom the receiver sends away comes back when it said, and nobody else before.
+func TestRetryAfterIsRespected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for said, want := range map[string]time.Duration{
+			"7": 7 * time.Second, "0": 0, "-3": 0, "soon": 0, "": 0, "86400": 15 * time.Minute,
+			noon.Add(20 * time.Second).UTC().Format(http.TimeFormat): 20 * time.Second,
+		} {
+			ap := &receiver{status: http.StatusTooManyRequests, retryAfter: said}
+			c := tell(t, ap)
+			a := c.changes.Publish(t.Context(), changeItem(t, 1, product.Order{State: product.Completed}))
+			require.Equal(t, delivery.Failed, a.Outcome)
+			require.InDelta(t, want.Seconds(), a.RetryAfter.Seconds(), 1, said)
+			if want == 0 {
+				require.Equal(t, 9, c.changes.Ready(9), said)
+				continue
+			}
+			ap.status = http.StatusNoContent
+			require.Zero(t, c.changes.Ready(9), said)
+			require.Equal(t, delivery.Held, c.changes.Publish(t.Context(), changeItem(t, 2, product.Order{State: product.Completed})).Outcome)
+			require.EqualValues(t, 1, ap.asked.Load())
+			time.Sleep(a.RetryAfter)
+			require.Equal(t, 9, c.changes.Ready(9), said)
+		}
 	})
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,122 +11,192 @@ import (
 	"phonebill/adapters/postgres/internal/billdb"
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
 	"phonebill/ports"
 )
 
-// BillOutbox implements ports.Outbox[ports.BillResult] on the rows of Inquiries.
+// BillOutbox implements ports.Outbox[ports.BillResult] and ports.Deliveries on the rows of Inquiries. A line's lease, and the time until
+// which it waits, is that of its first event, so the release before, which leases single events, may run on the same database.
 type BillOutbox struct {
 	pool   *pgxpool.Pool
 	rows   inquiryRows
 	sealer ports.Sealer[bill.Copy]
+	rounds rounds
 }
 
-var _ ports.Outbox[ports.BillResult] = (*BillOutbox)(nil)
+var (
+	_ ports.Outbox[ports.BillResult] = (*BillOutbox)(nil)
+	_ ports.Deliveries               = (*BillOutbox)(nil)
+)
 
 // NewBillOutbox works on the bill database.
 func NewBillOutbox(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[bill.Copy]) *BillOutbox {
-	return &BillOutbox{pool, newInquiryRows(vault), sealer}
+	return &BillOutbox{pool: pool, rows: newInquiryRows(vault), sealer: sealer}
 }
 
-// Claim leases due results. One whose bill is not there is not handed out: it counts as a failed attempt, so it is tried again
-// later and in the end parked for a person (delivery.After), and other lines' results go on.
+// Claim leases lines with results to tell. One whose bill is not there counts as a failed attempt, so it is tried again later and in the
+// end parked (delivery.After); one that cannot be opened is to be parked at once.
 func (o *BillOutbox) Claim(
-	ctx context.Context, now time.Time, lease time.Duration, n int,
-) ([]delivery.Item[ports.BillResult], error) {
-	var rows []billdb.Inquiry
-	err := pgx.BeginFunc(ctx, o.pool, func(tx pgx.Tx) error {
-		q := billdb.New(tx)
-		err := q.LockDeliveries(ctx)
-		if err != nil {
-			return err
-		}
-		rows, err = q.ClaimDeliveries(ctx, billdb.ClaimDeliveriesParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
-		return err
-	})
-	if err != nil {
+	ctx context.Context, now time.Time, lease time.Duration, lines, each int,
+) ([][]delivery.Item[ports.BillResult], error) {
+	rows, err := o.claim(ctx, now, now.Add(lease), lines, each)
+	if err != nil || len(rows) == 0 {
 		return nil, translate("claim bill results", err)
 	}
 	bills, err := o.bills(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
-	items := make([]delivery.Item[ports.BillResult], 0, len(rows))
-	for _, row := range rows {
-		item, err := o.item(row, bills)
-		if errors.Is(err, errNoBill) {
-			err = o.putOff(ctx, item, now)
-		} else if err == nil {
-			items = append(items, item)
+	var claimed [][]delivery.Item[ports.BillResult]
+	for _, of := range batches(rows, func(r billdb.Inquiry) []byte { return r.LineIndex },
+		func(r billdb.Inquiry) *int64 { return r.DeliverySequence }) {
+		batch := make([]delivery.Item[ports.BillResult], len(of))
+		for i, row := range of {
+			batch[i] = o.item(row, bills)
 		}
-		if err != nil {
-			return nil, err
-		}
+		claimed = append(claimed, batch)
 	}
-	return items, nil
+	return claimed, nil
 }
 
-var errNoBill = errors.New("bill version not found")
+func (o *BillOutbox) claim(ctx context.Context, now, until time.Time, lines, each int) (rows []billdb.Inquiry, err error) {
+	err = pgx.BeginFunc(ctx, o.pool, func(tx pgx.Tx) error {
+		q := billdb.New(tx)
+		if err := q.LockDeliveries(ctx); err != nil {
+			return err
+		}
+		due, err := o.rounds.due(lines, func(after []byte, most int64) ([]head, error) {
+			found, err := q.PendingLines(ctx, billdb.PendingLinesParams{Now: now, After: after, Most: most})
+			heads := make([]head, len(found))
+			for i, f := range found {
+				heads[i] = head{f.LineIndex, f.Due}
+			}
+			return heads, err
+		})
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		rows, err = q.ClaimDeliveries(ctx, billdb.ClaimDeliveriesParams{LeaseUntil: until, Lines: due, Each: int64(each)})
+		return err
+	})
+	return rows, err
+}
 
-// bills reads the versions that the rows answered with, in one query.
-func (o *BillOutbox) bills(ctx context.Context, rows []billdb.Inquiry) (map[uuid.UUID]*bill.Bill, error) {
+// storedBill is a bill version, or why it cannot be told.
+type storedBill struct {
+	bill    *bill.Bill
+	verdict *delivery.Attempt
+}
+
+// bills reads the versions that the rows answered with, in one query, each once.
+func (o *BillOutbox) bills(ctx context.Context, rows []billdb.Inquiry) (map[uuid.UUID]storedBill, error) {
+	bills := map[uuid.UUID]storedBill{}
 	var versions []uuid.UUID
 	for _, row := range rows {
-		if row.VersionID != nil {
+		if row.VersionID == nil {
+			continue
+		}
+		if _, known := bills[*row.VersionID]; !known {
+			bills[*row.VersionID] = storedBill{verdict: &delivery.Attempt{
+				Outcome: delivery.Failed, Note: "the bill version is not there",
+			}}
 			versions = append(versions, *row.VersionID)
 		}
 	}
 	if len(versions) == 0 {
-		return nil, nil
+		return bills, nil
 	}
 	sealed, err := billdb.New(o.pool).BillVersions(ctx, versions)
 	if err != nil {
 		return nil, translate("read bill versions", err)
 	}
-	bills := make(map[uuid.UUID]*bill.Bill, len(sealed))
 	for _, s := range sealed {
 		c, err := o.sealer.Open(s.Sealed)
 		if err != nil {
-			return nil, translate("open bill", err)
+			bills[s.ID] = storedBill{verdict: unreadable("bill")}
+			continue
 		}
-		bills[s.ID] = &c.Bill
+		bills[s.ID] = storedBill{bill: &c.Bill}
 	}
 	return bills, nil
 }
 
-func (o *BillOutbox) item(row billdb.Inquiry, bills map[uuid.UUID]*bill.Bill) (delivery.Item[ports.BillResult], error) {
+func (o *BillOutbox) item(row billdb.Inquiry, bills map[uuid.UUID]storedBill) delivery.Item[ports.BillResult] {
+	item := delivery.Item[ports.BillResult]{
+		ID: id.ID(row.ID), Sequence: *row.DeliverySequence, Attempts: int(row.DeliveryAttempts), Fence: row.DeliveryFence,
+		CreatedAt: began(row.ProcessedAt, row.DeliveryReplayedAt),
+	}
 	q, err := o.rows.noun(row)
 	if err != nil {
-		return delivery.Item[ports.BillResult]{}, translate("open inquiry", err)
+		item.Verdict = unreadable("inquiry")
+		return item
 	}
-	item := delivery.Item[ports.BillResult]{
-		ID: q.ID, Line: q.Line, Sequence: *row.DeliverySequence, Attempts: int(row.DeliveryAttempts), CreatedAt: q.ProcessedAt,
-		Fence: row.DeliveryFence, Body: ports.BillResult{Inquiry: q},
-	}
+	item.Line, item.Body.Inquiry = q.Line, q
 	if q.Status == bill.Completed {
-		if item.Body.Bill = bills[uuid.UUID(q.Version)]; item.Body.Bill == nil {
-			return item, errNoBill
-		}
+		stored := bills[uuid.UUID(q.Version)]
+		item.Body.Bill, item.Verdict = stored.bill, stored.verdict
 	}
-	return item, nil
+	return item
 }
 
-// putOff settles an item that cannot be told now.
-func (o *BillOutbox) putOff(ctx context.Context, item delivery.Item[ports.BillResult], now time.Time) error {
-	failed := delivery.Attempt{Outcome: delivery.Failed, Note: errNoBill.Error()}
-	state, wait := delivery.After(item.CreatedAt, item.Attempts, failed, now, 1)
-	return o.Settle(ctx, item, failed, state, now, now.Add(wait))
-}
-
-// Settle records an attempt and its consequence in one statement.
-func (o *BillOutbox) Settle(
-	ctx context.Context, i delivery.Item[ports.BillResult], a delivery.Attempt, s delivery.State, now, next time.Time,
-) error {
-	nextAt, deliveredAt := settled(s, now, next)
-	rows, err := billdb.New(o.pool).SettleDelivery(ctx, billdb.SettleDeliveryParams{
-		ID: uuid.UUID(i.ID), Fence: i.Fence, State: string(s), NextAt: nextAt, DeliveredAt: deliveredAt, At: now, Note: a.Note,
+// Settle records what became of claimed results in one statement.
+func (o *BillOutbox) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
+	c := settlementsOf(items)
+	n, err := billdb.New(o.pool).SettleDeliveries(ctx, billdb.SettleDeliveriesParams{
+		Ids: c.ids, Fences: c.fences, States: c.states, NextAts: c.nextAts, Made: c.made, Notes: c.notes, At: now,
 	})
 	if err != nil {
-		return translate("settle bill result", err)
+		return translate("settle bill results", err)
 	}
-	return conflict(rows)
+	return c.all(n)
+}
+
+// List answers one page of the events and how many there are, counted no further than delivery.MostCounted.
+func (o *BillOutbox) List(ctx context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+	q, since := billdb.New(o.pool), uuid.UUID(id.At(f.Since))
+	total, err := q.CountDeliveries(ctx, billdb.CountDeliveriesParams{State: string(f.State), Since: since, Most: delivery.MostCounted})
+	if err != nil {
+		return nil, 0, translate("count deliveries", err)
+	}
+	rows, err := q.Deliveries(ctx, billdb.DeliveriesParams{
+		State: string(f.State), Since: since, Skip: skip(f.Page, f.Size), Size: int64(f.Size),
+	})
+	if err != nil {
+		return nil, 0, translate("read deliveries", err)
+	}
+	page := make([]delivery.Told, len(rows))
+	for i, r := range rows {
+		number, _ := o.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
+		page[i] = delivery.Told{
+			ID: id.ID(r.ID), Kind: delivery.BillResult, Line: number.String(), State: delivery.State(r.DeliveryState),
+			Sequence: counted(r.DeliverySequence), Attempts: int(r.DeliveryAttempts), FinalAt: moment(r.ProcessedAt),
+			NextAt: moment(r.DeliveryNextAt), DeliveredAt: moment(r.DeliveredAt), ReplayedAt: moment(r.DeliveryReplayedAt),
+		}
+	}
+	err = attemptsOf(ctx, page, func(ctx context.Context, events []uuid.UUID) ([]billdb.LastAttemptsRow, error) {
+		return q.LastAttempts(ctx, billdb.LastAttemptsParams{Events: events, Most: delivery.MostShown})
+	}, func(r billdb.LastAttemptsRow) (id.ID, delivery.Made) {
+		return id.ID(r.EventID), delivery.Made{At: r.At.UTC(), State: delivery.State(r.State), Note: r.Note}
+	})
+	return page, int(total), err
+}
+
+// Replay makes an event pending again.
+func (o *BillOutbox) Replay(ctx context.Context, event id.ID, now time.Time) error {
+	err := pgx.BeginFunc(ctx, o.pool, func(tx pgx.Tx) error {
+		q := billdb.New(tx)
+		if err := q.LockDeliveries(ctx); err != nil {
+			return err
+		}
+		if _, err := q.DeliveryOf(ctx, uuid.UUID(event)); err != nil {
+			return err
+		}
+		changed, err := q.ReplayDelivery(ctx, billdb.ReplayDeliveryParams{ID: uuid.UUID(event), Now: now})
+		if err != nil {
+			return err
+		}
+		return conflict(changed)
+	})
+	return translate("replay a bill result", err, fault.ResourceNotFound)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,13 +22,14 @@ type Flights struct {
 	pool  *pgxpool.Pool
 	lines lines
 	now   ports.Clock
+	away  atomic.Int64 // Unix ns until when the database is left alone
 }
 
 var _ ports.Flights = (*Flights)(nil)
 
 // NewFlights works on the kos database.
 func NewFlights(pool *pgxpool.Pool, vault ports.Vault, now ports.Clock) *Flights {
-	return &Flights{pool, lines{vault: vault}, now}
+	return &Flights{pool: pool, lines: lines{vault: vault}, now: now}
 }
 
 func (f *Flights) subject(s freshness.Subject) (kind string, index []byte, month string) {
@@ -41,19 +43,31 @@ func (f *Flights) subject(s freshness.Subject) (kind string, index []byte, month
 	return kind, index, month
 }
 
-// Begin takes the turn, or tells why not. A database that is slow is not waited for longer than a call of KOS is worth.
+// Begin takes the turn, or tells why not. A database that does not answer in time is not asked again for a while: customers' patience is
+// short, and each would pay.
 func (f *Flights) Begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
-	ctx, cancel := context.WithTimeout(ctx, beginWithin)
+	if time.Now().UnixNano() < f.away.Load() {
+		return freshness.Flight{}, translate("begin flight", errAway)
+	}
+	limited, cancel := context.WithTimeout(ctx, beginWithin)
 	defer cancel()
 	for {
-		turn, err := f.begin(ctx, s, lease)
+		turn, err := f.begin(limited, s, lease)
+		if limited.Err() != nil && ctx.Err() == nil {
+			f.away.Store(time.Now().Add(leftAlone).UnixNano())
+		}
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return turn, translate("begin flight", err)
 		}
 	}
 }
 
-const beginWithin = 2 * time.Second
+const (
+	beginWithin = 2 * time.Second
+	leftAlone   = 5 * time.Second
+)
+
+var errAway = errors.New("the database did not answer a moment ago")
 
 // begin errs with pgx.ErrNoRows when it must look again.
 func (f *Flights) begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
@@ -84,8 +98,11 @@ func (f *Flights) held(row kosdb.LiveFlightRow) freshness.Flight {
 	}
 }
 
-// Land gives the turn back.
+// Land gives the turn back. Notes have no token, and nobody's turn has none.
 func (f *Flights) Land(ctx context.Context, s freshness.Subject, token string, l freshness.Landing) error {
+	if token == "" {
+		return nil
+	}
 	kind, index, month := f.subject(s)
 	if l == (freshness.Landing{}) {
 		return translate("end flight", kosdb.New(f.pool).EndFlight(ctx, kosdb.EndFlightParams{

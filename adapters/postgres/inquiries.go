@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"phonebill/adapters/internal/batch"
 	"phonebill/adapters/postgres/internal/billdb"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
@@ -14,26 +16,59 @@ import (
 	"phonebill/ports"
 )
 
-// Inquiries implements ports.Inquiries: the row is history, queue and outbox in one.
+// Inquiries implements ports.Inquiries and ports.InquiryBatches: the row is history, queue and outbox in one.
 type Inquiries struct {
-	pool *pgxpool.Pool
-	rows inquiryRows
+	pool  *pgxpool.Pool
+	reads *pgxpool.Pool
+	rows  inquiryRows
+	adds  *batch.Writer[billdb.Inquiry]
 }
 
-var _ ports.Inquiries = (*Inquiries)(nil)
+var (
+	_ ports.Inquiries      = (*Inquiries)(nil)
+	_ ports.InquiryBatches = (*Inquiries)(nil)
+)
+
+// InquiryOptions tune Inquiries; the zero value of a field is its default.
+type InquiryOptions struct {
+	Reads *pgxpool.Pool // what History asks, such as a replica; default: the pool that is written to
+	Delay time.Duration // how long a row may wait for company before it is committed; default 0
+}
 
 // NewInquiries works on the bill database.
 func NewInquiries(pool *pgxpool.Pool, vault ports.Vault) *Inquiries {
-	return &Inquiries{pool, newInquiryRows(vault)}
+	return OpenInquiries(pool, vault, InquiryOptions{})
 }
 
-// Add stores a new inquiry.
+// OpenInquiries is NewInquiries with options.
+func OpenInquiries(pool *pgxpool.Pool, vault ports.Vault, o InquiryOptions) *Inquiries {
+	s := &Inquiries{pool: pool, reads: cmp.Or(o.Reads, pool), rows: newInquiryRows(vault)}
+	s.adds = batch.New(batch.Options{Writers: historyWriters, Delay: o.Delay, Splits: blamesARow}, s.insert)
+	return s
+}
+
+// Close returns when every row that was added is stored or refused.
+func (s *Inquiries) Close() { s.adds.Close() }
+
+// Add stores a new inquiry, in one commit with those of other callers.
 func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 	row, err := s.rows.row(q)
 	if err != nil {
 		return translate("seal inquiry", err)
 	}
-	return translate("add inquiry", billdb.New(s.pool).AddInquiry(ctx, row))
+	return translate("add inquiry", s.adds.Add(ctx, row))
+}
+
+// AddAll stores the inquiries in one commit.
+func (s *Inquiries) AddAll(ctx context.Context, all []bill.Inquiry) error {
+	rows := make([]billdb.Inquiry, len(all))
+	for i, q := range all {
+		var err error
+		if rows[i], err = s.rows.row(q); err != nil {
+			return translate("seal inquiry", err)
+		}
+	}
+	return translate("add inquiries", s.insert(ctx, rows))
 }
 
 // Get answers the inquiry, or NOT_FOUND.
@@ -74,7 +109,7 @@ func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duratio
 
 // History answers one page and the number of all rows that match; the two are read one after the other.
 func (s *Inquiries) History(ctx context.Context, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
-	q := billdb.New(s.pool)
+	q := billdb.New(s.reads)
 	all := billdb.CountInquiriesParams{
 		UserID: string(f.UserID), Lines: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To), Status: string(f.Status),
 	}

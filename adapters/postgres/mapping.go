@@ -68,20 +68,6 @@ func due(final bool, at time.Time) (delivery.State, *time.Time) {
 	return delivery.Pending, optional(at)
 }
 
-// settled is what a settled row keeps: the next try while pending, the time of delivery once delivered.
-func settled(s delivery.State, now, next time.Time) (nextAt, deliveredAt *time.Time) {
-	switch s {
-	case delivery.Pending:
-		return optional(next), nil
-	case delivery.Delivered:
-		return nil, optional(now)
-	case delivery.Parked, delivery.None:
-		return nil, nil
-	default:
-		return nil, nil
-	}
-}
-
 // lines are line numbers at rest: sealed for one column, found by their blind index.
 type lines struct {
 	vault   ports.Vault

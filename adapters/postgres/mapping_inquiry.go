@@ -27,11 +27,12 @@ func newInquiryRows(vault ports.Vault) inquiryRows {
 	return inquiryRows{vault, lines{vault, "bill.inquiries.line"}}
 }
 
-func (r inquiryRows) row(q bill.Inquiry) (billdb.AddInquiryParams, error) {
+// row seals; what delivery alone changes is left out.
+func (r inquiryRows) row(q bill.Inquiry) (billdb.Inquiry, error) {
 	sealedLine, err1 := r.lines.seal(q.Line)
 	summary, err2 := sealOptional(r.vault, inquirySummary, []byte(q.Summary))
 	state, next := due(q.Status != bill.Processing, q.ProcessedAt)
-	return billdb.AddInquiryParams{
+	return billdb.Inquiry{
 		ID: uuid.UUID(q.ID), UserID: string(q.UserID), CustomerID: q.CustomerID, LineSealed: sealedLine, LineIndex: r.lines.index(q.Line),
 		Month: q.Month.String(), Status: string(q.Status), Source: string(q.Source), RequestedAt: q.RequestedAt,
 		ProcessedAt: optional(q.ProcessedAt), AsOf: optional(q.AsOf), VersionID: optionalID(q.Version), SummarySealed: summary,

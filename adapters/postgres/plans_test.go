@@ -18,6 +18,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
+	"phonebill/core/delivery"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/quota"
@@ -79,6 +80,7 @@ const (
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	keys, now := keyring(t), time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	parked := delivery.Filter{State: delivery.Parked, Page: 1, Size: 20}
 	lines, day := []line.Number{portstest.Line(1), portstest.Line(2)}, calendar.DateOf(now)
 	for name, c := range map[string]struct {
 		db      migrations.Database
@@ -97,9 +99,17 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return err
 		}, []string{"inquiries_due", "inquiries_pkey"}},
 		"claim of bill results": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
-			_, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).Claim(t.Context(), time.Time{}, time.Minute, 10)
+			_, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).Claim(t.Context(), now, time.Minute, 10, 10)
 			return err
-		}, []string{"inquiries_undelivered", "inquiries_line_order", "inquiries_pkey"}},
+		}, []string{"inquiries_line_order", "inquiries_pkey"}},
+		"list of parked bill results": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
+			_, _, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).List(t.Context(), parked)
+			return err
+		}, []string{"inquiries_parked"}},
+		"list of bill results": {migrations.Bill, inquiries, "inquiries", func(pool *pgxpool.Pool) error {
+			_, _, err := postgres.NewBillOutbox(pool, keys, vault.Bills(keys)).List(t.Context(), delivery.Filter{Page: 1, Size: 20})
+			return err
+		}, []string{"inquiries_pkey"}},
 		"latest bill": {migrations.Bill, versions, "bill_versions", func(pool *pgxpool.Pool) error {
 			_, err := postgres.NewBills(pool, keys, vault.Bills(keys), nil).Latest(t.Context(), lines[0], portstest.Month())
 			require.Error(t, err)
@@ -120,9 +130,13 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return nil
 		}, []string{"change_orders_live"}},
 		"claim of change results": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
-			_, err := postgres.NewChangeOutbox(pool, keys).Claim(t.Context(), time.Time{}, time.Minute, 10)
+			_, err := postgres.NewChangeOutbox(pool, keys).Claim(t.Context(), now, time.Minute, 10, 10)
 			return err
-		}, []string{"change_orders_undelivered", "change_orders_line_order", "change_orders_pkey"}},
+		}, []string{"change_orders_line_order", "change_orders_pkey"}},
+		"list of parked change results": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
+			_, _, err := postgres.NewChangeOutbox(pool, keys).List(t.Context(), parked)
+			return err
+		}, []string{"change_orders_parked"}},
 		"quota": {migrations.KOS, spent, "quota_ledger", func(pool *pgxpool.Pool) error {
 			window := quota.Window{Budget: 1000, Per: time.Minute}
 			return postgres.NewQuota(pool, window, postgres.Floor{}, &memory.Alerts{}, time.Now).Take(t.Context(), quota.Read)

@@ -84,10 +84,10 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	require.NoError(t, postgres.NewBills(billDB.Pool, keys, vault.Bills(keys), nil).Put(t.Context(), c))
 	q := bill.Inquiry{ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], Month: portstest.Month(), RequestedAt: now}
 	require.NoError(t, postgres.NewInquiries(billDB.Pool, keys).Add(t.Context(), q.Complete(c, freshness.FromKOS, now)))
-	items, err := postgres.NewBillOutbox(billDB.Pool, keys, vault.Bills(keys)).Claim(t.Context(), now, time.Minute, 1)
+	items, err := postgres.NewBillOutbox(billDB.Pool, keys, vault.Bills(keys)).Claim(t.Context(), now, time.Minute, 1, 1)
 	require.NoError(t, err)
 	require.Len(t, items, 1)
-	require.Equal(t, &c.Bill, items[0].Body.Bill)
+	require.Equal(t, &c.Bill, items[0][0].Body.Bill)
 
 	require.NoError(t, postgres.NewOrders(productDB.Pool, keys).Add(t.Context(), product.Order{
 		ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], EffectiveDate: portstest.Month().First(), State: product.Requested,
@@ -159,12 +159,12 @@ func TestHistoriesAreKept(t *testing.T) {
 		texts(t, db.Admin, "SELECT state || ' ' || sends || ' ' || result_code FROM order_steps ORDER BY step"))
 
 	for _, attempt := range []delivery.Attempt{{Outcome: delivery.Failed, Note: "503"}, {Outcome: delivery.Accepted, Note: "202"}} {
-		items, err := outbox.Claim(t.Context(), now, time.Minute, 1)
+		items, err := outbox.Claim(t.Context(), now, time.Minute, 1, 1)
 		require.NoError(t, err)
 		require.Len(t, items, 1)
-		state, _ := delivery.After(now, items[0].Attempts, attempt, now, 0)
-		require.NoError(t, outbox.Settle(t.Context(), items[0], attempt, state, now, now))
-		require.Error(t, outbox.Settle(t.Context(), items[0], attempt, delivery.Parked, now, now.Add(time.Hour)), "settled already")
+		state, _ := delivery.After(now, items[0][0].Attempts, attempt, now, 0)
+		done := delivery.Settled{ID: o.ID, Fence: items[0][0].Fence, Attempt: attempt, State: state, Next: now}
+		require.NoError(t, outbox.Settle(t.Context(), now, done))
 		if state == delivery.Delivered {
 			break
 		}

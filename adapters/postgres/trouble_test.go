@@ -18,6 +18,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
+	"phonebill/core/delivery/dispatch"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
@@ -109,10 +110,10 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"ping": func() error { return postgres.Ping(authDB)(ctx) },
 		"settle bill": func() error {
-			return billMail.Settle(ctx, delivery.Item[ports.BillResult]{}, delivery.Attempt{}, "", noon, noon)
+			return billMail.Settle(ctx, noon, delivery.Settled{State: delivery.Pending})
 		},
 		"settle change": func() error {
-			return changeMail.Settle(ctx, delivery.Item[ports.ChangeResult]{}, delivery.Attempt{}, "", noon, noon)
+			return changeMail.Settle(ctx, noon, delivery.Settled{State: delivery.Pending})
 		},
 		"save inquiry": func() error { return inquiries.Save(ctx, inquiry(9)) },
 	}
@@ -126,7 +127,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"inquiry":         func() error { _, err := inquiries.Get(ctx, id.ID{1}); return err },
 		"claim inquiries": func() error { _, err := inquiries.Claim(ctx, noon, time.Minute, 9); return err },
-		"bill results":    func() error { _, err := billMail.Claim(ctx, noon, time.Minute, 9); return err },
+		"bill results":    func() error { return readable(billMail.Claim(ctx, noon, time.Minute, 9, 9)) },
 		"order":           func() error { _, err := orders.Get(ctx, id.ID{2}); return err },
 		"live order":      func() error { _, err := orders.Live(ctx, portstest.Line(2)); return err },
 		"claim orders":    func() error { _, err := orders.Claim(ctx, noon, time.Minute, 9); return err },
@@ -142,9 +143,21 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 			_, _, err := orders.History(ctx, f)
 			return err
 		},
-		"change results": func() error { _, err := changeMail.Claim(ctx, noon, time.Minute, 9); return err },
+		"change results": func() error { return readable(changeMail.Claim(ctx, noon, time.Minute, 9, 9)) },
 	}
 	return writes, reads
+}
+
+// readable is an error when a claimed event cannot be opened: such are handed out to be parked.
+func readable[T any](claimed [][]delivery.Item[T], err error) error {
+	for _, batch := range claimed {
+		for _, i := range batch {
+			if i.Verdict != nil && i.Verdict.Outcome == delivery.Rejected {
+				return errors.New(i.Verdict.Note)
+			}
+		}
+	}
+	return err
 }
 
 // TestADatabaseThatIsNotThere: every operation says that the service is unavailable, and when to come again.
@@ -271,24 +284,54 @@ func TestAResultWithoutItsBillWaits(t *testing.T) {
 	require.NoError(t, inquiries.Add(t.Context(), inquiry(1).Complete(lost, freshness.FromCache, noon)))
 	require.NoError(t, inquiries.Add(t.Context(), inquiry(2).Complete(kept, freshness.FromCache, noon)))
 	require.NoError(t, inquiries.Add(t.Context(), inquiry(3).Fail(fault.BillNotFound, noon)))
-	items, err := outbox.Claim(t.Context(), noon, time.Second, 9)
+	verdicts := map[id.ID]*delivery.Attempt{}
+	claimed, err := outbox.Claim(t.Context(), noon, time.Second, 9, 9)
 	require.NoError(t, err)
-	told := map[id.ID]*bill.Bill{}
-	for _, i := range items {
-		told[i.ID] = i.Body.Bill
+	for _, batch := range claimed {
+		for _, i := range batch {
+			verdicts[i.ID] = i.Verdict
+			require.Equal(t, i.ID == id.ID{2}, i.Body.Bill != nil)
+		}
 	}
-	require.Equal(t, map[id.ID]*bill.Bill{{2}: &kept.Bill, {3}: nil}, told)
-	items, err = outbox.Claim(t.Context(), noon.Add(100*time.Hour), time.Second, 1) // the longest due: the one without its bill
-	require.NoError(t, err)
-	for _, i := range items {
-		require.NotEqual(t, id.ID{1}, i.ID)
-	}
-	for range 2 {
-		_, err = outbox.Claim(t.Context(), noon.Add(200*time.Hour), time.Second, 9)
+	require.Equal(t, map[id.ID]*delivery.Attempt{
+		{1}: {Outcome: delivery.Failed, Note: "the bill version is not there"}, {2}: nil, {3}: nil,
+	}, verdicts)
+}
+
+// TestAResultThatCannotBeOpenedIsParkedAlone: neither its line nor any other waits for it.
+func TestAResultThatCannotBeOpenedIsParkedAlone(t *testing.T) {
+	t.Parallel()
+	db, v := pgtest.New(t, migrations.Bill), keyring(t)
+	inquiries, bills := postgres.NewInquiries(db.Pool, v), postgres.NewBills(db.Pool, v, vault.Bills(v), nil)
+	garbled, kept := portstest.BillCopies()[0], portstest.BillCopies()[1]
+	require.NoError(t, bills.Put(t.Context(), garbled))
+	require.NoError(t, bills.Put(t.Context(), kept))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(1).Complete(garbled, freshness.FromCache, noon)))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(2).Complete(kept, freshness.FromCache, noon)))
+	require.NoError(t, inquiries.Add(t.Context(), inquiry(3).Complete(kept, freshness.FromCache, noon)))
+	for _, break1 := range []string{
+		"UPDATE bill_versions SET sealed = 'x' WHERE id = '" + garbled.Version.String() + "'",
+		"UPDATE inquiries SET line_sealed = 'x' WHERE id = '" + id.ID{2}.String() + "'",
+	} {
+		_, err := db.Admin.Exec(t.Context(), break1)
 		require.NoError(t, err)
 	}
-	require.Equal(t, []string{"PENDING bill version not found", "PARKED bill version not found"},
-		texts(t, db.Admin, "SELECT state || ' ' || note FROM delivery_attempts ORDER BY fence"))
+	outbox, publisher, heard := postgres.NewBillOutbox(db.Pool, v, vault.Bills(v)), &memory.Publisher[ports.BillResult]{}, &memory.Alerts{}
+	d := &dispatch.Service[ports.BillResult]{
+		Outbox: outbox, Publisher: publisher, Now: func() time.Time { return noon }, Random: func() float64 { return 0 }, Alerts: heard,
+		Lease: time.Minute, Attempt: time.Second, Lines: 9, Each: 9,
+	}
+	_, err := d.Step(t.Context())
+	require.NoError(t, err)
+	require.Len(t, publisher.Told(), 1)
+	require.Equal(t, id.ID{3}, publisher.Told()[0].ID)
+	require.Len(t, heard.Raised(), 2)
+	require.ElementsMatch(t, []string{"PARKED the stored bill cannot be opened", "PARKED the stored inquiry cannot be opened", "DELIVERED "},
+		texts(t, db.Admin, "SELECT state || ' ' || note FROM delivery_attempts"))
+	page, _, err := outbox.List(t.Context(), delivery.Filter{State: delivery.Parked, Page: 1, Size: 9})
+	require.NoError(t, err)
+	require.Len(t, page, 2)
+	require.Empty(t, page[0].Line)
 }
 
 // TestClaimsStandInARow: while one claimer is at work, another waits instead of taking a line's second-oldest for its oldest.
@@ -297,11 +340,11 @@ func TestClaimsStandInARow(t *testing.T) {
 	v := keyring(t)
 	for db, claim := range map[migrations.Database]func(ctx context.Context, pool *pgxpool.Pool) error{
 		migrations.Product: func(ctx context.Context, pool *pgxpool.Pool) error {
-			_, err := postgres.NewChangeOutbox(pool, v).Claim(ctx, noon, time.Minute, 1)
+			_, err := postgres.NewChangeOutbox(pool, v).Claim(ctx, noon, time.Minute, 1, 1)
 			return err
 		},
 		migrations.Bill: func(ctx context.Context, pool *pgxpool.Pool) error {
-			_, err := postgres.NewBillOutbox(pool, v, vault.Bills(v)).Claim(ctx, noon, time.Minute, 1)
+			_, err := postgres.NewBillOutbox(pool, v, vault.Bills(v)).Claim(ctx, noon, time.Minute, 1, 1)
 			return err
 		},
 	} {

@@ -36,10 +36,12 @@ type Config struct {
 
 const (
 	patience = 40 * time.Millisecond
-	rest     = 500 * time.Millisecond // after trouble the cache is left alone that long, so that a request pays for it once
-	mending  = 200 * time.Millisecond // how often changes are made good that the cache has missed
-	quiet    = 10 * time.Second       // between two log lines about trouble
-	dialing  = time.Second
+	// After trouble the cache is left alone, so that a request pays for it once; a moment at first, for it may have been a hiccup of ours.
+	restFirst = 25 * time.Millisecond
+	rest      = 500 * time.Millisecond
+	mending   = 200 * time.Millisecond // how often changes are made good that the cache has missed
+	quiet     = 10 * time.Second       // between two log lines about trouble
+	dialing   = time.Second
 )
 
 // errResting is trouble that is known already.
@@ -51,6 +53,7 @@ type Client struct {
 	calls *prometheus.CounterVec
 	conn  atomic.Pointer[valkeygo.Client] // nil until the first connection
 	rests [parts]atomic.Int64             // Unix ns before which a part of the cache is left alone; 0 = no trouble
+	fails [parts]atomic.Int32             // rests of a part in a row
 	spoke atomic.Int64                    // Unix ns of the last log line about trouble
 	stop  context.CancelFunc
 	done  sync.WaitGroup
@@ -195,7 +198,8 @@ func (c *Client) within(
 func use[T any](
 	ctx context.Context, c *Client, log *slog.Logger, key string, call func(context.Context, valkeygo.Client) (T, error),
 ) (v T, err error) {
-	resume := &c.rests[c.part(key)]
+	part := c.part(key)
+	resume := &c.rests[part]
 	since, now := resume.Load(), time.Now().UnixNano()
 	again := now + int64(rest)
 	if since != 0 && (now < since || !resume.CompareAndSwap(since, again)) {
@@ -206,6 +210,7 @@ func use[T any](
 	case err == nil:
 		if since != 0 {
 			resume.CompareAndSwap(again, 0)
+			c.fails[part].Store(0)
 		}
 		v, _ = got.(T)
 	case ctx.Err() != nil: // nothing was learnt
@@ -213,10 +218,19 @@ func use[T any](
 			resume.CompareAndSwap(again, since)
 		}
 	default:
-		resume.Store(time.Now().Add(rest).UnixNano())
+		resume.Store(time.Now().Add(c.rested(part, since)).UnixNano())
 		c.warn(ctx, log, err)
 	}
 	return v, err
+}
+
+// rested is how long the part is left alone after trouble; since is not zero when the rest before was in vain.
+func (c *Client) rested(part int, since int64) time.Duration {
+	const most = 5 // restFirst doubled so often is more than rest
+	if since == 0 {
+		return restFirst
+	}
+	return min(restFirst<<min(c.fails[part].Add(1), most), rest)
 }
 
 // warn tells of trouble once in a while.

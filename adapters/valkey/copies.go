@@ -3,6 +3,7 @@ package valkey
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -10,6 +11,7 @@ import (
 
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
+	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -75,9 +77,17 @@ func (b *cachedBills) Put(ctx context.Context, c bill.Copy) error {
 	return nil
 }
 
-// Version asks next.
+// Version asks next. While that cannot be asked the version may be the one that is cached.
 func (b *cachedBills) Version(ctx context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
-	return b.next.Version(ctx, n, m, version)
+	c, err := b.next.Version(ctx, n, m, version)
+	if err == nil || errors.Is(err, fault.New(fault.ResourceNotFound)) {
+		return c, err
+	}
+	held, failed := b.shelf.read(ctx, b.shelf.client.lineKey(b.vault, n), billField(m))
+	if failed == nil && held.hit && held.value.Version == version {
+		return held.value, nil
+	}
+	return c, err
 }
 
 type cachedCustomers struct {

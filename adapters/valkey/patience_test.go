@@ -21,6 +21,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/core/auth"
 	"phonebill/core/bill"
+	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
 	"phonebill/core/throttle"
@@ -350,5 +351,37 @@ func TestWhoWaitsForAnothersConnectionKeepsHisPatience(t *testing.T) {
 		require.Error(t, err)
 		require.Less(t, time.Since(began), costs)
 		require.Error(t, <-pinged)
+	})
+}
+
+// TestASlowCacheCostsItsPatienceOnce: a miss asks it three things, and it takes nearly all of our patience for each.
+func TestASlowCacheCostsItsPatienceOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &sick{answer: func(command []string) string {
+			if handshake(command) {
+				return "+OK\r\n"
+			}
+			time.Sleep(35 * time.Millisecond)
+			switch command[0] {
+			case "HMGET":
+				return "*3\r\n$-1\r\n$-1\r\n$-1\r\n"
+			case "EVALSHA", "EVAL":
+				return "$3\r\nabc\r\n"
+			}
+			return "+PONG\r\n"
+		}}
+		client := s.client(t)
+		time.Sleep(time.Second)
+		epochs, v := &memory.Epochs{}, memory.Vault{}
+		bills := valkey.NewCachedBills(
+			client, &memory.Bills{Epochs: epochs}, epochs, v, &memory.Sealer[bill.Copy]{}, slog.New(slog.DiscardHandler))
+		for range 3 {
+			began := time.Now()
+			_, err := bills.Latest(t.Context(), one(), portstest.Month())
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+			require.Less(t, time.Since(began), costs)
+		}
+		time.Sleep(time.Second)
 	})
 }

@@ -142,14 +142,19 @@ func (s *shelf[T]) get(ctx context.Context, key, field string, ask question[T]) 
 		s.count("miss")
 		return ask.value()
 	}
+	began := time.Now()
 	held, err := s.read(ctx, key, field)
 	if err == nil && held.hit {
 		s.count("hit")
 		return held.value, nil
 	}
 	s.count("miss")
+	left := s.client.cfg.Patience - time.Since(began) // what follows shares it: a slow cache costs its patience once
 	if err == nil && held.token == "" {
-		held.token, err = s.begin(ctx, key)
+		err = spending(ctx, &left, func(ctx context.Context) (err error) {
+			held.token, err = s.begin(ctx, key)
+			return err
+		})
 	}
 	v, failed := ask.value()
 	if err != nil || failed != nil && !errors.Is(failed, fault.New(fault.ResourceNotFound)) {
@@ -161,8 +166,23 @@ func (s *shelf[T]) get(ctx context.Context, key, field string, ask question[T]) 
 			return v, failed // it could not be asked: nothing is kept
 		}
 	}
-	s.refill(ctx, key, field, held.token, stamp(epoch), v, failed == nil)
+	_ = spending(ctx, &left, func(ctx context.Context) error {
+		s.refill(ctx, key, field, held.token, stamp(epoch), v, failed == nil)
+		return nil
+	})
 	return v, failed
+}
+
+// spending asks the cache once more, for no longer than what is left.
+func spending(ctx context.Context, left *time.Duration, ask func(context.Context) error) error {
+	if *left <= 0 {
+		return context.DeadlineExceeded
+	}
+	ctx, cancel := context.WithTimeout(ctx, *left)
+	defer cancel()
+	began := time.Now()
+	defer func() { *left -= time.Since(began) }()
+	return ask(ctx)
 }
 
 // entry is what the cache holds of a value.

@@ -368,6 +368,10 @@ func (failing) Latest(context.Context, line.Number, calendar.Month) (bill.Copy, 
 	return bill.Copy{}, errDown
 }
 
+func (failing) Version(context.Context, line.Number, calendar.Month, id.ID) (bill.Copy, error) {
+	return bill.Copy{}, errDown
+}
+
 func TestStoreDown(t *testing.T) {
 	t.Parallel()
 	c := open(t)
@@ -380,8 +384,10 @@ func TestStoreDown(t *testing.T) {
 	_, err := down.Latest(t.Context(), portstest.Line(2), portstest.Month())
 	require.ErrorIs(t, err, errDown)
 	v, err := down.Version(t.Context(), one(), portstest.Month(), copyAt(1).Version)
-	require.NoError(t, err)
-	require.Equal(t, copyAt(1).Version, v.Version)
+	require.NoError(t, err, "the version that is cached")
+	require.Equal(t, copyAt(1), v)
+	_, err = down.Version(t.Context(), one(), portstest.Month(), copyAt(2).Version)
+	require.ErrorIs(t, err, errDown)
 }
 
 // TestWhatIsCachedIsAnsweredWhileTheStoresAreDown: reads prefer availability (decision 15).

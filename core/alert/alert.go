@@ -14,6 +14,9 @@ const (
 	LedgerAway     Kind = "kos_ledger_away"        // the budget cannot be asked: only the floors are spent
 	LedgerBack     Kind = "kos_ledger_back"        // the budget can be asked again
 	CallUnlogged   Kind = "kos_call_log_unwritten" // a call is missing from the processing history
+	HistorySpooled Kind = "history_spooled"        // the bill database is away: the history of cached bills is kept on this instance's disk
+	HistoryStored  Kind = "history_stored"         // all of it is in the bill database
+	HistoryRefused Kind = "history_refused"        // the bill database does not take a row of it, which was put aside
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 )
 

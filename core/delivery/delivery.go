@@ -13,11 +13,22 @@ import (
 type Item[T any] struct {
 	ID        id.ID // webhook-id; the same in every attempt
 	Line      line.Number
-	Sequence  int64 // counts from 1 per line and event type, without gaps
-	Attempts  int   // attempts made before this one
-	CreatedAt time.Time
-	Fence     int64 // of the lease under which it was claimed
+	Sequence  int64     // counts from 1 per line and event type, without gaps
+	Attempts  int       // attempts made before this one
+	CreatedAt time.Time // when the three days began: the result became final, or a person had it told again
+	Fence     int64     // of the lease under which it was claimed
 	Body      T
+	// Verdict stands for the attempt when the event cannot be told at all: what is stored of it cannot be read. Else it is nil.
+	Verdict *Attempt
+}
+
+// Settled is what became of one claimed item. An attempt that was not made gives the item back as it was.
+type Settled struct {
+	ID      id.ID
+	Fence   int64 // of the claim
+	Attempt Attempt
+	State   State
+	Next    time.Time // while Pending: when its line is due again, if it is the line's first
 }
 
 // State of a delivery.
@@ -47,8 +58,9 @@ func (a Attempt) Made() bool { return a.Outcome != Held }
 
 // Attempt is one attempt's outcome with a note for the operator (no personal data).
 type Attempt struct {
-	Outcome Outcome
-	Note    string
+	Outcome    Outcome
+	Note       string
+	RetryAfter time.Duration // Failed: how long the receiver wants to be left alone; 0 = it did not say
 }
 
 // Limits of trying.
@@ -59,7 +71,7 @@ const (
 )
 
 // After decides what becomes of an item after an attempt: its new state and, while Pending, how long to wait. rnd in [0,1)
-// spreads the retries (full jitter over the upper half).
+// spreads the retries (full jitter over the upper half). Who asks for a longer wait gets it, up to the longest of ours.
 func After(created time.Time, attempts int, a Attempt, now time.Time, rnd float64) (State, time.Duration) {
 	switch {
 	case a.Outcome == Accepted:
@@ -71,5 +83,6 @@ func After(created time.Time, attempts int, a Attempt, now time.Time, rnd float6
 	if attempts < 9 {
 		wait = min(firstWait<<attempts, maxWait)
 	}
-	return Pending, wait/2 + time.Duration(rnd*float64(wait/2))
+	wait = wait/2 + time.Duration(rnd*float64(wait/2))
+	return Pending, max(wait, min(a.RetryAfter, maxWait))
 }

@@ -56,10 +56,12 @@ type Landing struct {
 }
 
 // How long KOS is not asked again what it has just refused to tell, and what it has just failed on. A failure is no answer, it is a reason
-// to leave KOS alone: two tries soon after one another, in case it was a hiccup, then ever fewer.
+// to leave KOS alone: two tries soon after the first, in case it was a hiccup, then one for each rest, and the rests grow.
 const (
 	refusedFor = 30 * time.Second
-	restFirst  = 200 * time.Millisecond
+	hiccup     = 300 * time.Millisecond // before the second try, twice as long before the third
+	hiccups    = 2
+	restFirst  = 5 * time.Second
 	restMost   = 30 * time.Second
 )
 
@@ -68,11 +70,22 @@ func Refusing(code fault.Code, now time.Time) Landing {
 	return Landing{Refusal: code, At: now, For: refusedFor}
 }
 
+// Unasked is the landing of a question that says nothing about KOS, after that many failures in a row: they stay known, and the next one may
+// ask at once.
+func Unasked(before int, now time.Time) Landing {
+	if before == 0 {
+		return Landing{}
+	}
+	return Landing{Failures: before, At: now}
+}
+
 // Failing is the landing of a question that KOS failed on after that many failures in a row. rnd in [0,1) spreads the next try over the
 // upper half of a wait that doubles. A KOS that has said when to come again is left alone until then, within bounds.
 func Failing(before int, now time.Time, rnd float64, retryAfter time.Duration) Landing {
-	const most = 8 // restFirst doubled that often is more than restMost
-	wait := min(restFirst<<min(before, most), restMost)
+	wait := hiccup << before
+	if before >= hiccups {
+		wait = min(restFirst<<min(before-hiccups, hiccups+1), restMost)
+	}
 	wait = wait/2 + time.Duration(rnd*float64(wait/2))
 	return Landing{Failures: before + 1, At: now, For: max(wait, min(retryAfter, restMost))}
 }

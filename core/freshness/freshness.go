@@ -31,12 +31,16 @@ type Limits struct {
 var (
 	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: time.Hour / earlyShare}
 	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 4 * time.Hour / earlyShare}
+	Status    = Limits{Soft: 30 * time.Minute, Hard: 7 * 24 * time.Hour, Early: 30 * time.Minute / earlyShare} // of a line, on a screen
 	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 24 * time.Hour / earlyShare}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (decision 10)
 
 	// Final is for what never changes any more (decision 13).
 	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
 )
+
+// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that were asked for up to so long after it.
+const Skew = 20 * time.Millisecond
 
 // Decide judges a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last change (decision 11), or the
 // moment a question was asked that no older answer will do for; zero when there is none. rnd in [0,1) decides who of many is early.

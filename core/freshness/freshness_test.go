@@ -47,6 +47,7 @@ func TestLimitsOfTheProduct(t *testing.T) {
 	}{
 		"bill":       {freshness.Bill, time.Hour, 7 * day},
 		"customer":   {freshness.Customer, 4 * time.Hour, 7 * day},
+		"status":     {freshness.Status, 30 * time.Minute, 7 * day},
 		"plan list":  {freshness.PlanList, day, 30 * day},
 		"plan check": {freshness.PlanCheck, time.Minute, time.Minute},
 	} {
@@ -111,13 +112,15 @@ func TestLandings(t *testing.T) {
 	t.Parallel()
 	refused := freshness.Landing{Refusal: fault.BillNotFound, At: now, For: 30 * time.Second}
 	require.Equal(t, refused, freshness.Refusing(fault.BillNotFound, now))
-	for before, ms := range []int{100, 200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000} {
+	for before, ms := range []int{150, 300, 2500, 5000, 10000, 15000, 15000} {
 		want := time.Duration(ms) * time.Millisecond
 		low, high := freshness.Failing(before, now, 0, 0), freshness.Failing(before, now, 0.9999, 0)
 		require.Equal(t, freshness.Landing{Failures: before + 1, At: now, For: want}, low)
 		require.InDelta(t, float64(2*low.For), float64(high.For), float64(10*time.Millisecond))
 		require.Less(t, high.For, 2*low.For)
 	}
+	require.Zero(t, freshness.Unasked(0, now))
+	require.Equal(t, freshness.Landing{Failures: 3, At: now}, freshness.Unasked(3, now))
 	require.Equal(t, 15*time.Second, freshness.Failing(1<<40, now, 0, 0).For)
 	require.Equal(t, 7*time.Second, freshness.Failing(0, now, 0, 7*time.Second).For)
 	require.Equal(t, 30*time.Second, freshness.Failing(0, now, 0, time.Hour).For)

@@ -3,8 +3,10 @@
 package id
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"time"
 )
 
 // ID is a UUID in its binary form; it converts to and from other [16]byte UUID types for free.
@@ -26,6 +28,16 @@ func Parse(s string) (ID, error) {
 	}
 	copy(out[:], raw)
 	return out, nil
+}
+
+// At is the lowest version 7 id of that time (RFC 9562): ids made then or later are not below it. Without a time it is the zero id.
+func At(t time.Time) (i ID) {
+	if t.IsZero() {
+		return ID{}
+	}
+	binary.BigEndian.PutUint64(i[:8], uint64(max(0, t.UnixMilli()))<<16)
+	i[6] = 0x70
+	return i
 }
 
 // String is the canonical form.

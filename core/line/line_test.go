@@ -3,6 +3,7 @@ package line_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -67,6 +68,17 @@ func TestNumberPrintsMasked(t *testing.T) {
 	require.Empty(t, line.Number{}.Hyphenated())
 }
 
+// TestParseIsItsPattern compares with the pattern that Parse stands for.
+func TestParseIsItsPattern(t *testing.T) {
+	t.Parallel()
+	pattern := regexp.MustCompile(`^01[0-9](-[0-9]{3,4}-[0-9]{4}|[0-9]{7,8})$`)
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.StringMatching(`0?1?[0-9]{0,2}-?[0-9a]{0,4}-?[0-9]{0,5}\n?`).Draw(t, "s")
+		_, err := line.Parse(s)
+		require.Equal(t, pattern.MatchString(s), err == nil, "%q", s)
+	})
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"01012345678", "010-1234-5678", "", "010-1234-567\x00", "010-１234-5678"} {
 		f.Add(s)
@@ -78,6 +90,6 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		require.Equal(t, strings.ReplaceAll(s, "-", ""), n.Digits())
-		require.NotContains(t, n.String(), n.Digits()[3:len(n.Digits())-4])
+		require.Equal(t, strings.Repeat("*", len(n.Digits())-7), n.String()[4:len(n.String())-5])
 	})
 }

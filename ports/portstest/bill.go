@@ -142,6 +142,19 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 			require.Equal(t, want, got)
 		}
 	})
+	t.Run("an inquiry that is there already changes nothing", func(t *testing.T) {
+		t.Parallel()
+		inquiries, q := open(t), inquiry(1, Line(1))
+		require.NoError(t, inquiries.Add(t.Context(), q))
+		final := q.Fail(fault.BillNotFound, after(4))
+		require.NoError(t, inquiries.Save(t.Context(), final))
+		require.NoError(t, inquiries.Add(t.Context(), q))
+		got, err := inquiries.Get(t.Context(), q.ID)
+		require.NoError(t, err)
+		require.Equal(t, final, got)
+		q.Line = Line(2)
+		requireFault(t, fault.StateConflict, inquiries.Add(t.Context(), q))
+	})
 	t.Run("save stores progress until the inquiry is final", func(t *testing.T) {
 		t.Parallel()
 		inquiries, q := open(t), inquiry(1, Line(1))

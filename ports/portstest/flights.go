@@ -117,4 +117,16 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 		require.NoError(t, other.Land(t.Context(), subject, mine.Token, freshness.Landing{}))
 		require.Zero(t, begin(t, one, subject, lease).Failures, "an answer ends the row")
 	})
+	t.Run("who has no turn changes nothing", func(t *testing.T) {
+		t.Parallel()
+		one, other, _ := open(t)
+		mine := begin(t, one, subject, lease)
+		require.NoError(t, one.Land(t.Context(), subject, mine.Token, freshness.Landing{Failures: 8, At: start, For: lease}))
+		for _, l := range []freshness.Landing{{}, {Failures: 1, At: start, For: short}, {Refusal: fault.BillNotFound, At: start, For: lease}} {
+			require.NoError(t, other.Land(t.Context(), subject, "", l))
+			got := begin(t, other, subject, lease)
+			require.Equal(t, freshness.Resting, got.State)
+			require.Equal(t, 8, got.Failures)
+		}
+	})
 }

@@ -49,119 +49,237 @@ func ChangeMail(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) Ma
 	}}
 }
 
-var accepted = delivery.Attempt{Outcome: delivery.Accepted, Note: "200"}
+var (
+	accepted = delivery.Attempt{Outcome: delivery.Accepted, Note: "200"}
+	refused  = delivery.Attempt{Outcome: delivery.Failed, Note: "503"}
+	held     = delivery.Attempt{Outcome: delivery.Held}
+)
+
+// as settles an item.
+func as[T any](i delivery.Item[T], a delivery.Attempt, s delivery.State, next time.Time) delivery.Settled {
+	return delivery.Settled{ID: i.ID, Fence: i.Fence, Attempt: a, State: s, Next: next}
+}
+
+// delivered settles items that were accepted.
+func delivered[T any](items ...delivery.Item[T]) (out []delivery.Settled) {
+	for _, i := range items {
+		out = append(out, as(i, accepted, delivery.Delivered, time.Time{}))
+	}
+	return out
+}
+
+// told are the ids and numbers of a line's events.
+func told[T any](items []delivery.Item[T]) map[int64]id.ID {
+	out := map[int64]id.ID{}
+	for _, i := range items {
+		out[i.Sequence] = i.ID
+	}
+	return out
+}
+
+const outboxLease = 10 * time.Second
+
+// claim claims at most ten lines, two events of each.
+func claim[T any](t *testing.T, box ports.Outbox[T], at time.Time) map[line.Number][]delivery.Item[T] {
+	t.Helper()
+	batches, err := box.Claim(t.Context(), at, outboxLease, 10, 2)
+	require.NoError(t, err)
+	of := map[line.Number][]delivery.Item[T]{}
+	for _, b := range batches {
+		require.NotEmpty(t, b)
+		require.NotContains(t, of, b[0].Line, "a line is there once")
+		for i, item := range b {
+			require.Equal(t, b[0].Line, item.Line)
+			require.Equal(t, b[0].Sequence+int64(i), item.Sequence, "in order")
+		}
+		of[b[0].Line] = b
+	}
+	return of
+}
 
 // Outbox is the suite of ports.Outbox.
 func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 	t.Helper()
-	const lease = 10 * time.Second
-	claim := func(t *testing.T, box ports.Outbox[T], at time.Time) []delivery.Item[T] {
-		t.Helper()
-		items, err := box.Claim(t.Context(), at, lease, 100)
-		require.NoError(t, err)
-		return items
-	}
-	t.Run("an item tells its result, leased", func(t *testing.T) {
+	t.Run("an event tells its result, leased", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		require.Empty(t, claim(t, bag.Outbox, after(100)))
 		event, body := bag.Final(t, 1, Line(1), after(5))
 		require.Empty(t, claim(t, bag.Outbox, after(4)), "not due")
 		want := delivery.Item[T]{ID: event, Line: Line(1), Sequence: 1, CreatedAt: after(5), Fence: 1, Body: body}
-		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag.Outbox, after(5)))
+		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag.Outbox, after(5))[Line(1)])
 		require.Empty(t, claim(t, bag.Outbox, after(14)), "leased")
 		want.Fence = 2
-		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag.Outbox, after(15)), "not settled in time: the same number, a new fence")
+		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag.Outbox, after(15))[Line(1)], "not settled in time: the same number, a new fence")
 	})
-	t.Run("of one line one item is out, the oldest, whatever its lease", func(t *testing.T) {
+	t.Run("a line is leased as a whole, its oldest events first, whatever else comes", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		for _, n := range []int{2, 1, 3} {
 			bag.Final(t, n, Line(1), after(10-n)) // the oldest became final last
 		}
 		bag.Final(t, 4, Line(2), after(1))
-		for n := 1; n <= 3; n++ {
-			at := after(100 * n)
-			items := claim(t, bag.Outbox, at)
-			if n == 1 {
-				require.Len(t, items, 2, "one of each line")
-				items = onlyLine(items, Line(1))
-			}
-			items = onlyLine(items, Line(1))
-			require.Len(t, items, 1)
-			require.Equal(t, numbered(n), items[0].ID)
-			require.EqualValues(t, n, items[0].Sequence)
-			require.Empty(t, onlyLine(claim(t, bag.Outbox, at), Line(1)))
-			require.NoError(t, bag.Outbox.Settle(t.Context(), items[0], accepted, delivery.Delivered, at, at))
-		}
-		require.Empty(t, onlyLine(claim(t, bag.Outbox, after(1000)), Line(1)))
+		first := claim(t, bag.Outbox, after(100))
+		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, told(first[Line(1)]))
+		require.Equal(t, map[int64]id.ID{1: numbered(4)}, told(first[Line(2)]), "each line counts for itself")
+		bag.Final(t, 5, Line(1), after(101))
+		require.Empty(t, claim(t, bag.Outbox, after(102)))
+		require.NoError(t, bag.Outbox.Settle(t.Context(), after(103), delivered(first[Line(1)]...)...))
+		require.Equal(t, map[int64]id.ID{3: numbered(3), 4: numbered(5)}, told(claim(t, bag.Outbox, after(103))[Line(1)]))
 	})
-	t.Run("one that was claimed first stays first, though an older one follows", func(t *testing.T) {
+	t.Run("what was claimed first stays first, though an older one follows", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		bag.Final(t, 5, Line(1), after(5))
-		first := claim(t, bag.Outbox, after(6))
-		require.Len(t, first, 1)
+		require.Len(t, claim(t, bag.Outbox, after(6))[Line(1)], 1)
 		bag.Final(t, 1, Line(1), after(7))
 		require.Empty(t, claim(t, bag.Outbox, after(8)))
-		again := claim(t, bag.Outbox, after(16))
-		require.Len(t, again, 1)
-		require.Equal(t, first[0].ID, again[0].ID)
-		require.NoError(t, bag.Outbox.Settle(t.Context(), again[0], accepted, delivery.Delivered, after(17), after(17)))
-		second := claim(t, bag.Outbox, after(17))
-		require.Len(t, second, 1)
-		require.Equal(t, numbered(1), second[0].ID)
-		require.EqualValues(t, 2, second[0].Sequence)
+		require.Equal(t, map[int64]id.ID{1: numbered(5), 2: numbered(1)}, told(claim(t, bag.Outbox, after(16))[Line(1)]))
 	})
-	t.Run("settle counts attempts, waits, parks, and refuses the late", func(t *testing.T) {
+	t.Run("a failed event holds its line and gives the rest back", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
-		for n := 1; n <= 2; n++ {
+		for n := 1; n <= 3; n++ {
 			bag.Final(t, n, Line(1), after(n))
 		}
-		failed := delivery.Attempt{Outcome: delivery.Failed, Note: "503"}
-		first := claim(t, bag.Outbox, after(10))[0]
-		require.NoError(t, bag.Outbox.Settle(t.Context(), first, failed, delivery.Pending, after(11), after(30)))
-		require.Empty(t, claim(t, bag.Outbox, after(29)), "waits, and the line with it")
-		second := claim(t, bag.Outbox, after(30))[0]
-		require.Equal(t, first.ID, second.ID)
-		require.Equal(t, 1, second.Attempts)
-		require.EqualValues(t, 1, second.Sequence)
-		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), first, accepted, delivery.Delivered, after(31), after(31)))
-		require.NoError(t, bag.Outbox.Settle(t.Context(), second, failed, delivery.Parked, after(31), after(31)))
-		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), second, accepted, delivery.Delivered, after(31), after(31)))
-		next := claim(t, bag.Outbox, after(32))
-		require.Len(t, next, 1, "a parked one lets the line go on")
-		require.Equal(t, numbered(2), next[0].ID)
-		require.EqualValues(t, 2, next[0].Sequence)
-		unknown := next[0]
-		unknown.ID = numbered(77)
-		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), unknown, accepted, delivery.Delivered, after(33), after(33)))
+		items := claim(t, bag.Outbox, after(10))[Line(1)]
+		require.NoError(t, bag.Outbox.Settle(t.Context(), after(11),
+			as(items[0], refused, delivery.Pending, after(30)), as(items[1], held, delivery.Pending, after(11))))
+		require.Empty(t, claim(t, bag.Outbox, after(29)), "the line waits with its first event")
+		again := claim(t, bag.Outbox, after(30))[Line(1)]
+		require.Equal(t, told(items), told(again))
+		require.Equal(t, []int{1, 0}, []int{again[0].Attempts, again[1].Attempts}, "what was not tried is not counted")
 	})
-	t.Run("a claim takes no more than asked for, the longest due first", func(t *testing.T) {
+	t.Run("a parked event lets the later ones go on", func(t *testing.T) {
+		t.Parallel()
+		bag := open(t)
+		for n := 1; n <= 3; n++ {
+			bag.Final(t, n, Line(1), after(n))
+		}
+		items := claim(t, bag.Outbox, after(10))[Line(1)]
+		require.NoError(t, bag.Outbox.Settle(t.Context(), after(11),
+			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], held, delivery.Pending, after(11))))
+		require.Equal(t, map[int64]id.ID{2: numbered(2), 3: numbered(3)}, told(claim(t, bag.Outbox, after(11))[Line(1)]))
+	})
+	t.Run("who comes late settles nothing, and nobody else suffers from it", func(t *testing.T) {
+		t.Parallel()
+		bag := open(t)
+		bag.Final(t, 1, Line(1), after(1))
+		late := claim(t, bag.Outbox, after(10))[Line(1)][0]
+		bag.Final(t, 2, Line(2), after(1))
+		current := claim(t, bag.Outbox, after(20))
+		ghost := late
+		ghost.ID = numbered(77)
+		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(late, current[Line(2)][0], ghost)...))
+		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(2)][0])...))
+		require.NoError(t, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(1)]...)...))
+		require.Empty(t, claim(t, bag.Outbox, after(100)))
+	})
+	t.Run("a claim takes no more lines than asked for, and claim by claim all of them", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		for n := 1; n <= 5; n++ {
-			bag.Final(t, n, Line(n), after(10-n))
+			bag.Final(t, n, Line(n), after(n))
 		}
-		items, err := bag.Outbox.Claim(t.Context(), after(20), lease, 2)
-		require.NoError(t, err)
-		require.ElementsMatch(t, []id.ID{numbered(5), numbered(4)}, ids(items, func(i delivery.Item[T]) id.ID { return i.ID }))
+		seen := map[id.ID]bool{}
+		for range 3 {
+			batches, err := bag.Outbox.Claim(t.Context(), after(20), outboxLease, 2, 100)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(batches), 2)
+			for _, b := range batches {
+				require.Len(t, b, 1)
+				seen[b[0].ID] = true
+			}
+		}
+		require.Len(t, seen, 5)
 	})
-	t.Run("parallel claimers never hold two items of a line, and numbers have no gaps", func(t *testing.T) {
+	t.Run("parallel claimers never hold a line twice, and numbers have no gaps", func(t *testing.T) {
 		t.Parallel()
 		parallelClaims(t, open(t))
 	})
+	deliveries(t, open)
 }
 
-func onlyLine[T any](items []delivery.Item[T], of line.Number) []delivery.Item[T] {
-	var out []delivery.Item[T]
-	for _, i := range items {
-		if i.Line == of {
-			out = append(out, i)
-		}
+// deliveries is the suite of ports.Deliveries, which every outbox implements.
+func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
+	t.Helper()
+	list := func(t *testing.T, bag Mailbag[T], f delivery.Filter) ([]delivery.Told, int) {
+		t.Helper()
+		box, ok := bag.Outbox.(ports.Deliveries)
+		require.True(t, ok)
+		page, total, err := box.List(t.Context(), f)
+		require.NoError(t, err)
+		return page, total
 	}
-	return out
+	t.Run("staff see every event with its last attempts", func(t *testing.T) {
+		t.Parallel()
+		bag := open(t)
+		for n := 1; n <= 3; n++ {
+			bag.Final(t, n, Line(1), after(n))
+		}
+		for n := range 7 {
+			at := after(100 * (n + 1))
+			items := claim(t, bag.Outbox, at)[Line(1)]
+			require.NoError(t, bag.Outbox.Settle(t.Context(), at,
+				as(items[0], refused, delivery.Pending, at), as(items[1], held, delivery.Pending, at)))
+		}
+		items := claim(t, bag.Outbox, after(800))[Line(1)]
+		require.NoError(t, bag.Outbox.Settle(t.Context(), after(800),
+			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], accepted, delivery.Delivered, time.Time{})))
+		page, total := list(t, bag, delivery.Filter{Page: 1, Size: 2})
+		require.Equal(t, 3, total)
+		require.Len(t, page, 2)
+		require.Equal(t, []id.ID{numbered(3), numbered(2)}, []id.ID{page[0].ID, page[1].ID}, "newest first")
+		require.Equal(t, delivery.Told{
+			ID: numbered(2), Kind: page[1].Kind, Line: Line(1).String(), State: delivery.Delivered, Sequence: 2, Attempts: 1, FinalAt: after(2),
+			DeliveredAt: after(800), Last: []delivery.Made{{At: after(800), State: delivery.Delivered, Note: "200"}},
+		}, page[1])
+		require.Equal(t, delivery.Told{
+			ID: numbered(3), Kind: page[0].Kind, Line: Line(1).String(), State: delivery.Pending, FinalAt: after(3), NextAt: after(3),
+		}, page[0])
+		page, total = list(t, bag, delivery.Filter{State: delivery.Parked, Page: 1, Size: 10})
+		require.Equal(t, 1, total)
+		require.Equal(t, 8, page[0].Attempts)
+		require.Len(t, page[0].Last, delivery.MostShown)
+		require.Equal(t, delivery.Made{At: after(800), State: delivery.Parked, Note: "503"}, page[0].Last[0])
+		require.Equal(t, after(400), page[0].Last[4].At)
+		page, _ = list(t, bag, delivery.Filter{Page: 2, Size: 2})
+		require.Len(t, page, 1)
+		born := time.UnixMilli(0x019c_0000_0000) // of the ids of this suite
+		_, total = list(t, bag, delivery.Filter{Since: born, Page: 1, Size: 10})
+		require.Equal(t, 3, total)
+		page, total = list(t, bag, delivery.Filter{Since: born.Add(time.Millisecond), Page: 1, Size: 10})
+		require.Empty(t, page)
+		require.Zero(t, total)
+	})
+	t.Run("a settled event can be told again, under its number", func(t *testing.T) {
+		t.Parallel()
+		bag := open(t)
+		box, ok := bag.Outbox.(ports.Deliveries)
+		require.True(t, ok)
+		for n := 1; n <= 3; n++ {
+			bag.Final(t, n, Line(1), after(n))
+		}
+		items := claim(t, bag.Outbox, after(10))[Line(1)]
+		require.NoError(t, bag.Outbox.Settle(t.Context(), after(10),
+			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], accepted, delivery.Delivered, time.Time{})))
+		require.Len(t, claim(t, bag.Outbox, after(11))[Line(1)], 1, "the third is out")
+		requireFault(t, fault.ResourceNotFound, box.Replay(t.Context(), numbered(77), after(12)))
+		requireFault(t, fault.StateConflict, box.Replay(t.Context(), numbered(3), after(12)))
+		require.NoError(t, box.Replay(t.Context(), numbered(1), after(12)))
+		require.NoError(t, box.Replay(t.Context(), numbered(2), after(12)))
+		requireFault(t, fault.StateConflict, box.Replay(t.Context(), numbered(2), after(12)))
+		require.Empty(t, claim(t, bag.Outbox, after(20)), "the line is leased")
+		again := claim(t, bag.Outbox, after(21))[Line(1)]
+		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, told(again))
+		require.Zero(t, again[0].Attempts)
+		require.Equal(t, after(12), again[0].CreatedAt, "the three days begin again")
+		require.NoError(t, bag.Outbox.Settle(t.Context(), after(22), delivered(again...)...))
+		page, _ := list(t, bag, delivery.Filter{State: delivery.Delivered, Page: 1, Size: 10})
+		require.Len(t, page, 2)
+		require.Equal(t, after(12), page[1].ReplayedAt)
+		require.Len(t, page[1].Last, 2, "what was tried before is remembered")
+	})
 }
 
 // parallelClaims lets 6 claimers work on 3 lines while results come in with the younger ones first.
@@ -169,8 +287,8 @@ func parallelClaims[T any](t *testing.T, bag Mailbag[T]) {
 	t.Helper()
 	const lines, each, claimers = 3, 20, 6
 	var mu sync.Mutex
-	out := map[line.Number]id.ID{}
-	told := map[line.Number][]int64{}
+	out := map[line.Number]bool{}
+	numbers := map[line.Number][]int64{}
 	left := lines * each
 	var all sync.WaitGroup
 	for l := range lines {
@@ -181,23 +299,25 @@ func parallelClaims[T any](t *testing.T, bag Mailbag[T]) {
 		})
 	}
 	step := func() (more bool) {
-		items, err := bag.Outbox.Claim(t.Context(), after(1), time.Hour, 2)
+		batches, err := bag.Outbox.Claim(t.Context(), after(1), time.Hour, 2, 3)
 		noError(t, err)
-		for _, i := range items {
+		for _, b := range batches {
 			mu.Lock()
-			if other, held := out[i.Line]; held {
-				t.Errorf("%s and %s of one line are out at once", other, i.ID)
+			if out[b[0].Line] {
+				t.Errorf("%s is out twice", b[0].Line)
 			}
-			out[i.Line] = i.ID
-			told[i.Line] = append(told[i.Line], i.Sequence)
+			out[b[0].Line] = true
+			for _, i := range b {
+				numbers[i.Line] = append(numbers[i.Line], i.Sequence)
+			}
 			mu.Unlock()
 		}
-		for _, i := range items {
+		for _, b := range batches {
 			mu.Lock()
-			delete(out, i.Line)
-			left--
+			delete(out, b[0].Line)
+			left -= len(b)
 			mu.Unlock()
-			noError(t, bag.Outbox.Settle(t.Context(), i, accepted, delivery.Delivered, after(1), after(1)))
+			noError(t, bag.Outbox.Settle(t.Context(), after(1), delivered(b...)...))
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -217,9 +337,9 @@ func parallelClaims[T any](t *testing.T, bag Mailbag[T]) {
 	}
 	all.Wait()
 	for l := range lines {
-		numbers := told[Line(l)]
-		require.Len(t, numbers, each)
-		for i, n := range numbers {
+		got := numbers[Line(l)]
+		require.Len(t, got, each)
+		for i, n := range got {
 			require.EqualValues(t, i+1, n, "in order, without gaps")
 		}
 	}

@@ -7,11 +7,6 @@ INSERT INTO bill_versions (id, line_index, month, told_at, sealed) VALUES ($1, $
 -- name: BillVersion :one
 SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3;
 
--- name: AddInquiry :exec
-INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
-
 -- name: Inquiry :one
 SELECT * FROM inquiries WHERE id = $1;
 
@@ -31,58 +26,26 @@ UPDATE inquiries i SET next_attempt_at = @lease_until::timestamptz, fence = i.fe
 FROM due WHERE i.id = due.id
 RETURNING i.*;
 
+-- The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+-- plans that are made for all parameters, too.
 -- name: InquiryHistory :many
-SELECT * FROM inquiries
-WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
-    AND (@status::text = '' OR status = @status::text)
-ORDER BY requested_at DESC, id DESC LIMIT @size::bigint OFFSET @skip::bigint;
+SELECT i.* FROM (
+    SELECT p.id FROM inquiries p
+    WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
+        AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+        AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
+        AND (@status::text = '' OR p.status = @status::text)
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
+) AS page
+JOIN inquiries i ON i.id = page.id
+ORDER BY i.requested_at DESC, i.id DESC;
 
 -- name: CountInquiries :one
 SELECT count(*) FROM inquiries
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
+    AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+    AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
     AND (@status::text = '' OR status = @status::text);
-
--- Claims of one outbox are made one after the other: an older result that becomes final while a younger one of its line is being
--- claimed would look like the line's head to a second claimer.
--- name: LockDeliveries :exec
-SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'));
-
--- Of each line only the head may be claimed: the event whose number is already given, else the oldest one.
--- name: ClaimDeliveries :many
-WITH due AS (
-    SELECT d.id, d.line_index, d.delivery_sequence FROM inquiries d
-    WHERE d.delivery_state = 'PENDING' AND d.delivery_next_at <= @now::timestamptz
-        AND d.id = (
-            SELECT e.id FROM inquiries e
-            WHERE e.line_index = d.line_index AND e.delivery_state = 'PENDING'
-            ORDER BY e.delivery_sequence, e.id LIMIT 1
-        )
-    ORDER BY d.delivery_next_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
-), numbered AS (
-    INSERT INTO delivery_sequences AS s (line_index, last)
-    SELECT due.line_index, 1 FROM due WHERE due.delivery_sequence IS NULL
-    ON CONFLICT (line_index) DO UPDATE SET last = s.last + 1
-    RETURNING s.line_index, s.last
-)
-UPDATE inquiries i SET delivery_sequence = coalesce(i.delivery_sequence, numbered.last),
-    delivery_next_at = @lease_until::timestamptz, delivery_fence = i.delivery_fence + 1
-FROM due LEFT JOIN numbered ON numbered.line_index = due.line_index
-WHERE i.id = due.id
-RETURNING i.*;
 
 -- name: BillVersions :many
 SELECT id, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);
-
--- name: SettleDelivery :execrows
-WITH settled AS (
-    UPDATE inquiries SET delivery_state = @state, delivery_next_at = sqlc.narg('next_at'),
-        delivery_attempts = delivery_attempts + 1, delivered_at = sqlc.narg('delivered_at')
-    WHERE id = @id AND delivery_fence = @fence AND delivery_state = 'PENDING'
-    RETURNING id, delivery_fence, delivery_state
-)
-INSERT INTO delivery_attempts (event_id, fence, at, state, note)
-SELECT settled.id, settled.delivery_fence, @at::timestamptz, settled.delivery_state, @note::text FROM settled;

@@ -145,19 +145,20 @@ func (s *Simulator) apply(r record) error {
 	return nil
 }
 
-// store keeps an event, or counts its repeat, and returns when that is durable.
+// store keeps an event, or counts its repeat, and returns when that is durable. Many at once share the wait for the disk.
 func (s *Simulator) store(e Event) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	r := record{Event: &e}
 	if _, known := s.byID[e.ID]; known {
 		r = record{Duplicate: e.ID}
 	}
 	s.journal.Append(r)
-	if err := s.journal.Sync(); err != nil {
+	err := s.apply(r)
+	s.mu.Unlock()
+	if err := errors.Join(err, s.journal.Sync()); err != nil {
 		return fmt.Errorf("mvnoapsim: %w", err)
 	}
-	return s.apply(r)
+	return nil
 }
 
 // verify checks the signature against every live secret.

@@ -1,4 +1,5 @@
-// Package opsapi serves openapi/operations.yaml, at the gateway itself: it translates between the wire and the verb overview.
+// Package opsapi serves openapi/operations.yaml, at the gateway itself: it translates between the wire and the verbs
+// overview and desk.
 package opsapi
 
 import (
@@ -6,11 +7,15 @@ import (
 
 	"phonebill/adapters/rest/gate"
 	gen "phonebill/adapters/rest/internal/opsgen"
+	"phonebill/core/delivery/desk"
 	"phonebill/core/operations/overview"
 )
 
 // Handlers implements the generated strict server.
-type Handlers struct{ Overview *overview.Service }
+type Handlers struct {
+	Overview *overview.Service
+	Desk     *desk.Service
+}
 
 // ListCircuitBreakers answers the breakers of every instance.
 func (h *Handlers) ListCircuitBreakers(

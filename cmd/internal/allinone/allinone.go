@@ -34,7 +34,6 @@ type config struct {
 	quota     quota.Window
 	floor     postgres.Floor
 	breakers  kos.BreakerPolicies
-	apBreaker mvnoap.BreakerPolicy
 	fresh     compose.Fresh
 	prefetch  compose.Prefetch
 	simQuota  int
@@ -47,6 +46,8 @@ type config struct {
 	kos       compose.Listen
 	ap        compose.Listen
 	login     compose.Login
+	history   compose.History
+	apBreaker mvnoap.BreakerPolicy
 }
 
 func read(env boot.Env) (config, error) {
@@ -71,6 +72,7 @@ func read(env boot.Env) (config, error) {
 		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
 		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
+	c.history = compose.ReadHistory(r, filepath.Join(c.dir, "spool"))
 	return c, r.Err()
 }
 
@@ -225,7 +227,7 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	}
 	link := compose.AuthLink{URL: auth.URL, InternalURL: auth.InternalURL, Token: s.token}
 	billUnit, err := compose.Bill(ctx, compose.BillConfig{
-		Listen: s.bill, Data: s.ground.Data(migrations.Bill, s.pool), Auth: link, KOS: kos, AP: ap,
+		Listen: s.bill, Data: s.ground.Data(migrations.Bill, s.pool), Auth: link, KOS: kos, AP: ap, History: s.history,
 	}, s.tools)
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func (p *processes) start(ctx context.Context) error {
 		{"kos-simulator", p.kos.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "kos")}},
 		{"mvnoap-simulator", p.ap.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "mvnoap")}},
 		{"auth", p.auth.Internal, nil},
-		{"bill-inquiry", p.bill.Internal, nil},
+		{"bill-inquiry", p.bill.Internal, []string{"SPOOL_DIR=" + p.history.SpoolDir}},
 		{"product-change", p.product.Internal, nil},
 		{"gateway", p.gateway.Internal, nil},
 	} {

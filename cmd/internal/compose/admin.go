@@ -83,6 +83,7 @@ type Admin struct {
 	Users  *admin.Service
 	Intake *intake.Service
 	Attest *attest.Service
+	Audit  ports.AuditLog
 	Now    ports.Clock
 	close  []func()
 }
@@ -128,7 +129,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		},
 	}
 	log := room.auditLog()
-	a.Users, a.Attest = room.administration(log), room.attester()
+	a.Users, a.Attest, a.Audit = room.administration(log), room.attester(), log
 	a.Intake = &intake.Service{
 		Accounts: postgres.NewAccounts(pool, keyring), Hasher: room.hasher, Audit: log, CheckPassword: auth.CheckPassword,
 		Now: t.Now, NewID: t.NewID,

@@ -104,6 +104,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	room := staffRoom{
 		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, policy: policy,
 	}
+	auditLog := room.auditLog()
+	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(auditLog, p.Now, p.Log)))
 	p.worker("audit-checkpoints", attestEvery, room.attester().Step)
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
@@ -112,7 +114,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 			Now: p.Now, NewID: p.NewID,
 		},
 		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
-		Admin:    room.administration(room.auditLog()), History: &ownhistory.Service{Records: history},
+		Admin:    room.administration(auditLog), History: &ownhistory.Service{Records: history},
 		Callers: p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
 	}
 	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {

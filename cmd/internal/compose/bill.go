@@ -36,15 +36,21 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	kept := postgres.NewBills(at.pool, at.keyring, sealed, epochs)
 	bills := valkey.NewCachedBills(at.cache, kept, epochs, at.keyring, sealed, p.Log)
 	flights := p.flights(at, to.kosPool)
+	history, err := p.inquiries(ctx, c.History, c.Data, at)
+	if err != nil {
+		return p.failed(err)
+	}
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
-		Inquiries: postgres.NewInquiries(at.pool, at.keyring), Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
+		Inquiries: history, Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
 		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),
 	}
 	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
-	deliver(p, "bill-deliveries", postgres.NewBillOutbox(at.pool, at.keyring, sealed), to.ap.BillResults())
-	p.unit.Drain = inquiries.Wait
+	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)
+	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
+	p.shown(c.Auth.Token, outbox)
+	p.drain(inquiries.Wait)
 	p.retain(
 		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.pool)},
 		purge.History{Name: "bills", Years: retention.Bills, Purge: postgres.PurgeBills(at.pool)},

@@ -88,9 +88,10 @@ type KOS struct {
 
 // AP is the MVNO AP server.
 type AP struct {
-	URL     string
-	Secret  personal.Secret
-	Breaker mvnoap.BreakerPolicy // zero = the usual one
+	URL          string
+	Secret, Next personal.Secret      // fixed; Next is empty but during a rotation, both with a SecretFile
+	SecretFile   string               // of one or two secrets, read again when it changes
+	Breaker      mvnoap.BreakerPolicy // zero = the usual one
 }
 
 // AuthConfig configures the auth service. InternalToken is AuthLink.Token of the others.
@@ -131,9 +132,10 @@ func ReadLogin(r *boot.Reader, secureCookies string) Login {
 type BillConfig struct {
 	Listen
 	Data
-	Auth AuthLink
-	KOS  KOS
-	AP   AP
+	Auth    AuthLink
+	KOS     KOS
+	AP      AP
+	History History
 }
 
 // ProductConfig configures the product change service.
@@ -185,11 +187,13 @@ func ReadSessions(r *boot.Reader) auth.SessionPolicy {
 	return p
 }
 
-// ReadBill reads BILL_ADDR, BILL_INTERNAL_ADDR, BILL_DATABASE_URL, the links, and what all services need.
+// ReadBill reads BILL_ADDR, BILL_INTERNAL_ADDR, BILL_DATABASE_URL, how inquiries are recorded (ReadHistory), the links, and what all
+// services need.
 func ReadBill(env boot.Env) (BillConfig, error) {
 	r := env.Read()
 	c := BillConfig{
 		Listen: listen(r, "BILL", "8082", "9082"), Data: data(r, "BILL_DATABASE_URL"), Auth: authLink(r), KOS: kosLink(r), AP: ap(r),
+		History: ReadHistory(r, defaultSpool),
 	}
 	return c, r.Err()
 }
@@ -282,9 +286,9 @@ func ReadQuota(r *boot.Reader) quota.Window {
 }
 
 // Fresh says how long copies of what KOS says are good.
-type Fresh struct{ Bill, Customer, Plans freshness.Limits }
+type Fresh struct{ Bill, Customer, Status, Plans freshness.Limits }
 
-// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
+// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER, CACHE_LINE_STATUS and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
 // as stale (product.md).
 func ReadFresh(r *boot.Reader) Fresh {
 	limits := func(key string, def freshness.Limits) freshness.Limits {
@@ -292,7 +296,8 @@ func ReadFresh(r *boot.Reader) Fresh {
 	}
 	return Fresh{
 		Bill: limits("CACHE_BILL", freshness.Bill), Customer: limits("CACHE_CUSTOMER", freshness.Customer),
-		Plans: limits("CACHE_PLANS", freshness.PlanList),
+		Status: limits("CACHE_LINE_STATUS", freshness.Status),
+		Plans:  limits("CACHE_PLANS", freshness.PlanList),
 	}
 }
 
@@ -316,6 +321,12 @@ func ReadAPBreaker(r *boot.Reader) mvnoap.BreakerPolicy {
 	return boot.Parsed(r, "MVNOAP_BREAKER", "5/30s/3", mvnoap.ParseBreaker)
 }
 
+// ap reads MVNOAP_URL and the secrets: MVNOAP_SECRET_FILE (one or two lines, read again when it changes), or MVNOAP_SECRET and during a
+// rotation MVNOAP_SECRET_NEXT.
 func ap(r *boot.Reader) AP {
-	return AP{URL: r.Required("MVNOAP_URL"), Secret: r.Secret("MVNOAP_SECRET"), Breaker: ReadAPBreaker(r)}
+	a := AP{URL: r.Required("MVNOAP_URL"), SecretFile: r.String("MVNOAP_SECRET_FILE", ""), Breaker: ReadAPBreaker(r)}
+	if a.SecretFile == "" {
+		a.Secret, a.Next = r.Secret("MVNOAP_SECRET"), personal.NewSecret(r.String("MVNOAP_SECRET_NEXT", ""))
+	}
+	return a
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"phonebill/adapters/authlink"
 	"phonebill/adapters/rest/gate"
 	"phonebill/adapters/rest/gateway"
 	"phonebill/adapters/rest/opsapi"
@@ -51,7 +52,11 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	if err != nil {
 		return p.failed(err)
 	}
-	own := &opsapi.Handlers{Overview: seen}
+	told, err := Desk(c.Instances, c.Auth.Token, authlink.New(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token), p.report, p.Tools)
+	if err != nil {
+		return p.failed(err)
+	}
+	own := &opsapi.Handlers{Overview: seen, Desk: told}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(),
 		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,

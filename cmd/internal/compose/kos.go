@@ -11,7 +11,6 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
-	"phonebill/core/delivery/dispatch"
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -35,7 +34,11 @@ func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outs
 	if err = p.kos(ctx, k, v, &o); err != nil {
 		return o, err
 	}
-	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secret: a.Secret, Timeout: apTimeout, Breaker: a.Breaker},
+	secrets, err := p.apSecrets(a)
+	if err != nil {
+		return o, err
+	}
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secrets: secrets, Timeout: apTimeout, Breaker: a.Breaker},
 		mvnoap.Deps{Now: p.Now, Log: p.Log, Alerts: p.alerts, Metrics: p.registry})
 	return o, err
 }
@@ -45,6 +48,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	if o.kosPool, err = p.pool(ctx, "kos-database", c.DatabaseURL, kosPool); err != nil {
 		return err
 	}
+	p.Now = p.clock(ctx, o.kosPool)
 	keys, err := p.kosKeys(c)
 	if err != nil {
 		return err
@@ -77,6 +81,20 @@ func (p *parts) kosKeys(c KOS) (*kos.Credentials, error) {
 	return kos.FixedCredentials(c.Token.Reveal())
 }
 
+// clock tells the same time in all instances that share the database, from here on for everything in the unit.
+func (p *parts) clock(ctx context.Context, kos *pgxpool.Pool) ports.Clock {
+	clock := postgres.NewClock(kos, p.Now)
+	ctx, cancel := context.WithTimeout(ctx, syncWithin)
+	defer cancel()
+	if err := clock.Sync(ctx); err != nil {
+		p.Log.WarnContext(ctx, "the machine's own clock is believed until the kos database tells the time", "error", err.Error())
+	}
+	p.worker("clock", postgres.SyncEvery, p.quietly(func(ctx context.Context) (int, error) { return 0, clock.Sync(ctx) }))
+	return clock.Now
+}
+
+const syncWithin = 2 * time.Second
+
 // epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
 func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
 	stored := postgres.NewEpochs(pool, v)
@@ -97,24 +115,11 @@ func (p *parts) quietly(step boot.Step) boot.Step {
 	}
 }
 
-// Telling the AP: one attempt may take 10 s (kos.md), so the lease is longer.
-const (
-	apTimeout = 10 * time.Second
-	apLease   = 20 * time.Second
-	apBatch   = 32
-)
-
-// deliver adds the worker that empties one outbox.
-func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
-	d := &dispatch.Service[T]{
-		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Batch: apBatch,
-	}
-	p.worker(name, idle, d.Step)
-}
-
-// fetcher asks KOS once at a time about one thing, over all instances.
+// fetcher asks KOS once at a time about one thing, over all instances. The unit drains it before it closes the stores.
 func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
-	return &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
+	f := &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
+	p.flying = append(p.flying, f.Wait)
+	return f
 }
 
 // flights are what keeps the instances from asking KOS the same at the same time.

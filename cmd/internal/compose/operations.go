@@ -39,12 +39,15 @@ func ReadInstances(r *boot.Reader) Instances {
 
 // Overview wires what staff see of the running system. token is what all services share.
 func Overview(i Instances, token personal.Secret, report ports.Report) (*overview.Service, error) {
-	link, err := opslink.New(token, opslink.Service{Name: billService, Origins: i.Bill},
-		opslink.Service{Name: productService, Origins: i.Product})
+	link, err := linkTo(i, token)
 	if err != nil {
 		return nil, err
 	}
 	return &overview.Service{Instances: link, Report: report}, nil
+}
+
+func linkTo(i Instances, token personal.Secret) (*opslink.Link, error) {
+	return opslink.New(token, opslink.Service{Name: billService, Origins: i.Bill}, opslink.Service{Name: productService, Origins: i.Product})
 }
 
 // watched is what a service knows of itself, for staff (/ops) and for the metrics. All of it may be nil.

@@ -36,6 +36,7 @@ type parts struct {
 	alerts   *alerts.Alerts
 	inside   *http.ServeMux
 	trusted  []netip.Prefix
+	flying   []func() // wait for questions to KOS under way
 }
 
 // workers look again this often when nothing was due.
@@ -108,6 +109,16 @@ func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
 			p.Log.WarnContext(ctx, "too many connections", "warning", warning)
 		}
 	})
+}
+
+// drain makes the unit wait, when it stops, for work that outlives its request and for questions to KOS under way.
+func (p *parts) drain(work func()) {
+	p.unit.Drain = func() {
+		work()
+		for _, wait := range p.flying {
+			wait()
+		}
+	}
 }
 
 func (p *parts) worker(name string, every time.Duration, step boot.Step) {

@@ -62,23 +62,32 @@ func (c Console) look(ctx context.Context, show func([]operations.Answer, *print
 }
 
 func (c Console) overview() (*overview.Service, error) {
+	instances, token, err := c.instances()
+	if err != nil {
+		return nil, err
+	}
+	return compose.Overview(instances, token, func(ctx context.Context, err error) {
+		c.Log.DebugContext(ctx, "an instance does not answer", "error", err.Error())
+	})
+}
+
+// instances are those of the environment, or of the system that "make run" started.
+func (c Console) instances() (compose.Instances, personal.Secret, error) {
 	r := c.Env.Read()
 	instances, token := compose.ReadInstances(r), personal.NewSecret(r.String("INTERNAL_TOKEN", ""))
 	if c.Env("BILL_INTERNAL_URLS") == "" && c.Env("PRODUCT_INTERNAL_URLS") == "" && c.Env("AUTH_DATABASE_URL") == "" {
 		config, err := c.config()
 		if err != nil {
-			return nil, err
+			return instances, token, err
 		}
 		f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
 		if err != nil {
-			return nil, err
+			return instances, token, err
 		}
 		inside := func(service string) []string { return []string{strings.TrimSuffix(f.Metrics[service], "/metrics")} }
 		instances, token = compose.Instances{Bill: inside("bill"), Product: inside("product")}, config.InternalToken
 	}
-	return compose.Overview(instances, token, func(ctx context.Context, err error) {
-		c.Log.DebugContext(ctx, "an instance does not answer", "error", err.Error())
-	})
+	return instances, token, nil
 }
 
 func showBreakers(all []operations.Answer, p *printer) {

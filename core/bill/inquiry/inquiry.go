@@ -104,9 +104,32 @@ func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, mont
 		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
 	}
 	if err := s.Inquiries.Add(ctx, q); err != nil {
-		return Result{}, err
+		return s.unqueued(ctx, q, err)
 	}
 	return s.await(ctx, q)
+}
+
+// looking is how long the last good copy is looked for where nothing else can answer: a cache that is left alone after a hiccup comes back
+// within it.
+const looking = time.Second
+
+// unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
+// be lost (decision 15).
+func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
+	if fault.From(cause).Kind() != fault.Unavailable {
+		return Result{}, cause
+	}
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for until := s.Now().Add(looking); ; <-tick.C {
+		if got, ok := s.Fetch.Held(ctx, s.question(q, true)); ok {
+			q = q.Complete(got.Copy, got.Source, s.Now())
+			return Result{q, &got.Copy.Bill}, s.Inquiries.Add(ctx, q)
+		}
+		if ctx.Err() != nil || !s.Now().Before(until) {
+			return Result{}, cause
+		}
+	}
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the
@@ -118,7 +141,7 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 	}
 	return fetch.Question[bill.Copy]{
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
-		Lane:    s.Lane, Patience: patience, Attempts: attempts,
+		Lane:    s.Lane, Patience: patience, Attempts: attempts, Tried: q.Attempts,
 		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
 		Kept:   func(ctx context.Context) (bill.Copy, error) { return s.Kept.Latest(ctx, q.Line, q.Month) },
 		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {
@@ -303,8 +326,5 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	return len(due), errors.Join(errs...)
 }
 
-// Wait returns when no question outlives its customer any more; call it after the listener is closed.
-func (s *Service) Wait() {
-	s.running.Wait()
-	s.Fetch.Wait()
-}
+// Wait returns when no question outlives its customer any more; call it after the listener is closed, and Fetch.Wait after it.
+func (s *Service) Wait() { s.running.Wait() }

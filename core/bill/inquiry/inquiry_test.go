@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,11 +80,15 @@ func (s *source) calls() int {
 type bills struct {
 	memory.Bills
 	latest, put, version error
+	hiccups              atomic.Int32 // so often Latest fails
 }
 
 func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	if b.latest != nil {
 		return bill.Copy{}, b.latest
+	}
+	if b.hiccups.Add(-1) >= 0 {
+		return bill.Copy{}, errBackend
 	}
 	return b.Bills.Latest(ctx, n, m)
 }
@@ -105,10 +110,14 @@ func (b *bills) Version(ctx context.Context, n line.Number, m calendar.Month, v 
 type inquiries struct {
 	memory.Inquiries
 	add, save, claim error
+	unqueued         error // what Add of an unfinished inquiry errs with
 	beforeSave       func()
 }
 
 func (q *inquiries) Add(ctx context.Context, i bill.Inquiry) error {
+	if q.unqueued != nil && i.Status == bill.Processing {
+		return q.unqueued
+	}
 	return errors.Join(q.add, q.Inquiries.Add(ctx, i))
 }
 
@@ -212,6 +221,7 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 		w := newWorld(t)
 		f(t, w)
 		w.Wait()
+		w.Fetch.Wait()
 	})
 }
 
@@ -251,9 +261,9 @@ func TestFirstFromKOSThenFromTheCacheForAnHour(t *testing.T) {
 		require.Equal(t, 1, w.source.calls(), "a hit asks KOS nothing")
 		time.Sleep(time.Nanosecond)
 		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source)
-		items, err := w.inquiries.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10)
+		items, err := w.inquiries.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10, 10)
 		require.NoError(t, err)
-		require.Len(t, items, 1, "hits are delivered too, one of a line at a time")
+		require.Len(t, items[0], 3, "hits are delivered too")
 	})
 }
 
@@ -363,7 +373,7 @@ func TestThreeAttemptsThenFailedOrTheLastGoodCopy(t *testing.T) {
 func TestBrokenIsTriedThriceThenToldInTheStorysWords(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		hiccup := fault.New(fault.ServiceUnavailable)
+		hiccup := fault.New(fault.ServiceUnavailable).Because(ports.ErrTransient)
 		w.source.set(0, hiccup, hiccup)
 		r := w.ask(t)
 		require.Equal(t, freshness.FromKOS, r.Inquiry.Source)
@@ -544,6 +554,30 @@ func TestTheLeaseOutlivesTheCustomersCall(t *testing.T) {
 		require.Zero(t, n, "the customer's own call is still out")
 		time.Sleep(time.Second)
 		require.Equal(t, freshness.FromKOS, w.read(t, r.Inquiry.ID).Source)
+		require.Equal(t, 1, w.source.calls())
+	})
+}
+
+// TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy: with the bill database away final answers are recorded elsewhere, others are not.
+func TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		away := fault.New(fault.ServiceUnavailable).RetryIn(time.Second)
+		w.inquiries.unqueued = away
+		time.Sleep(2 * time.Hour)
+		r := w.ask(t)
+		require.Equal(t, freshness.FromStale, r.Inquiry.Source)
+		require.Equal(t, 1, w.source.calls(), "KOS is not asked for what cannot be recorded")
+		require.Equal(t, "5G 프리미엄 플랜", r.Bill.ProductName)
+
+		w.bills.hiccups.Store(4) // the cache is left alone for a while
+		start := time.Now()
+		require.Equal(t, freshness.FromStale, w.ask(t).Inquiry.Source)
+		require.Equal(t, 600*time.Millisecond, time.Since(start))
+		time.Sleep(7 * 24 * time.Hour)
+		_, err := w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, away, "too old to be shown")
 		require.Equal(t, 1, w.source.calls())
 	})
 }

@@ -4,7 +4,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"phonebill/core/alert"
@@ -13,49 +12,124 @@ import (
 	"phonebill/ports"
 )
 
-// Service empties one outbox. Several instances may run on one outbox.
+// Service empties one outbox: many lines at once, each line's events one after the other. Several may run on one outbox, in one process
+// and in many.
 type Service[T any] struct {
 	Outbox    ports.Outbox[T]
 	Publisher ports.Publisher[T]
 	Now       ports.Clock
 	Random    ports.Random
 	Alerts    ports.Alerts
-	Lease     time.Duration // longer than one attempt may take
-	Batch     int           // items told at a time, at once
+	Lease     time.Duration // of a line; longer than Attempt
+	Attempt   time.Duration // the longest that one attempt takes: none is begun that may outlive the lease
+	Lines     int           // told at once
+	Each      int           // events of a line per claim
 }
 
-// Step tells one batch and answers how many items it had; 0 means that nothing is due, or that the receiver is left alone for a while.
+// settleWithin is how long the store may take for what was told while the process is going down.
+const settleWithin = 5 * time.Second
+
+// Step claims lines, tells their events and answers how many it claimed; 0 means that nothing is due, or that the receiver is left alone
+// for a while.
 func (s *Service[T]) Step(ctx context.Context) (int, error) {
-	n := s.Publisher.Ready(s.Batch)
-	if n == 0 {
+	lines, each := s.reach()
+	if lines == 0 {
 		return 0, nil
 	}
-	items, err := s.Outbox.Claim(ctx, s.Now(), s.Lease, n)
+	claimedAt := s.Now()
+	batches, err := s.Outbox.Claim(ctx, claimedAt, s.Lease, lines, each)
 	if err != nil {
 		return 0, err
 	}
-	errs := make([]error, len(items))
-	var wg sync.WaitGroup
-	for i, item := range items {
-		wg.Go(func() { errs[i] = s.tell(ctx, item) })
+	claimed, told := 0, make(chan []delivery.Settled, len(batches))
+	for _, batch := range batches {
+		claimed += len(batch)
+		go func() { told <- s.tell(ctx, batch, claimedAt.Add(s.Lease-s.Attempt)) }()
 	}
-	wg.Wait()
-	return len(items), errors.Join(errs...)
+	for left := len(batches); left > 0; {
+		done, lines := gather(told)
+		left -= lines
+		err = errors.Join(err, s.settle(ctx, done))
+	}
+	return claimed, err
 }
 
-func (s *Service[T]) tell(ctx context.Context, item delivery.Item[T]) error {
-	attempt := s.Publisher.Publish(ctx, item)
-	if !attempt.Made() {
-		return nil // nothing happened: the item is due again when its lease is over, no attempt poorer
+// reach is how many lines to claim, and how many events of each. A receiver that is only tried gets one event of few lines.
+func (s *Service[T]) reach() (lines, each int) {
+	n := s.Publisher.Ready(s.Lines * s.Each)
+	lines = min(n, s.Lines)
+	if lines == 0 {
+		return 0, 0
 	}
-	now := s.Now()
-	state, wait := delivery.After(item.CreatedAt, item.Attempts, attempt, now, s.Random())
-	err := s.Outbox.Settle(ctx, item, attempt, state, now, now.Add(wait))
+	return lines, min(s.Each, n/lines)
+}
+
+// gather waits for a line to be told and takes with it those that are told as well: a slow line holds up nobody, and many fast ones are
+// settled at once.
+func gather(told <-chan []delivery.Settled) (done []delivery.Settled, lines int) {
+	done, lines = <-told, 1
+	for {
+		select {
+		case more := <-told:
+			done, lines = append(done, more...), lines+1
+		default:
+			return done, lines
+		}
+	}
+}
+
+// tell tells a line's events in order until one fails, none may be begun any more, or all are told.
+func (s *Service[T]) tell(ctx context.Context, batch []delivery.Item[T], until time.Time) []delivery.Settled {
+	done := make([]delivery.Settled, 0, len(batch))
+	goOn := true
+	for _, item := range batch {
+		attempt := delivery.Attempt{Outcome: delivery.Held}
+		if goOn && !s.Now().After(until) {
+			attempt = s.attempt(ctx, item)
+		}
+		now := s.Now()
+		settled := delivery.Settled{ID: item.ID, Fence: item.Fence, Attempt: attempt, State: delivery.Pending, Next: now}
+		if attempt.Made() {
+			var wait time.Duration
+			settled.State, wait = delivery.After(item.CreatedAt, item.Attempts, attempt, now, s.Random())
+			settled.Next = now.Add(wait)
+		}
+		goOn = goOn && settled.State != delivery.Pending
+		done = append(done, settled)
+	}
+	return done
+}
+
+// attempt makes one, unless the event cannot be told. One that we break off because we are leaving says nothing.
+func (s *Service[T]) attempt(ctx context.Context, item delivery.Item[T]) delivery.Attempt {
+	if item.Verdict != nil {
+		return *item.Verdict
+	}
+	if ctx.Err() != nil {
+		return delivery.Attempt{Outcome: delivery.Held}
+	}
+	a := s.Publisher.Publish(ctx, item)
+	if a.Outcome == delivery.Failed && ctx.Err() != nil {
+		a.Outcome = delivery.Held
+	}
+	return a
+}
+
+// settle records also while the process is going down: what was told need not be told again.
+func (s *Service[T]) settle(ctx context.Context, done []delivery.Settled) error {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+	defer cancel()
+	err := s.Outbox.Settle(within, s.Now(), done...)
 	if errors.Is(err, fault.New(fault.StateConflict)) {
-		return nil // somebody else has it; the receiver drops the double by its id
+		err = nil // somebody else has some of them; the receiver drops the double by its id
 	}
-	if err == nil && state == delivery.Parked {
-		s.Alerts.Raise(ctx, alert.Alert{Kind: alert.DeliveryParked, Subject: item.ID.String(), Note: attempt.Note})
+	if err != nil {
+		return err
 	}
-	return err
+	for _, d := range done {
+		if d.State == delivery.Parked {
+			s.Alerts.Raise(ctx, alert.Alert{Kind: alert.DeliveryParked, Subject: d.ID.String(), Note: d.Attempt.Note})
+		}
+	}
+	return nil
 }

@@ -27,16 +27,16 @@ type outbox struct {
 	beforeSettle  func()
 }
 
-func (o *outbox) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]delivery.Item[ports.ChangeResult], error) {
+func (o *outbox) Claim(
+	ctx context.Context, now time.Time, lease time.Duration, lines, each int,
+) ([][]delivery.Item[ports.ChangeResult], error) {
 	if o.claim != nil {
 		return nil, o.claim
 	}
-	return o.ChangeOutbox.Claim(ctx, now, lease, n)
+	return o.ChangeOutbox.Claim(ctx, now, lease, lines, each)
 }
 
-func (o *outbox) Settle(
-	ctx context.Context, i delivery.Item[ports.ChangeResult], a delivery.Attempt, s delivery.State, now, next time.Time,
-) error {
+func (o *outbox) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
 	if f := o.beforeSettle; f != nil {
 		o.beforeSettle = nil
 		f()
@@ -44,7 +44,7 @@ func (o *outbox) Settle(
 	if o.settle != nil {
 		return o.settle
 	}
-	return o.ChangeOutbox.Settle(ctx, i, a, s, now, next)
+	return o.ChangeOutbox.Settle(ctx, now, items...)
 }
 
 type world struct {
@@ -61,7 +61,7 @@ func newWorld() *world {
 	w.outbox = &outbox{ChangeOutbox: w.orders.Outbox()}
 	w.Service = &dispatch.Service[ports.ChangeResult]{
 		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now }, Random: func() float64 { return 0 },
-		Alerts: &w.alerts, Lease: 30 * time.Second, Batch: 10,
+		Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10, Each: 5,
 	}
 	return w
 }
@@ -90,14 +90,18 @@ func TestResultsAreToldInOrderPerLine(t *testing.T) {
 	w.finish(t, 1, "01012345678")
 	w.finish(t, 2, "01012345678")
 	w.finish(t, 3, "01087654321")
-	require.Equal(t, 2, w.step(t), "one of each line at a time")
-	require.Equal(t, 1, w.step(t))
+	require.Equal(t, 3, w.step(t))
 	require.Zero(t, w.step(t))
-	told := w.publisher.Told()
-	require.Len(t, told, 3)
-	require.Equal(t, id.ID{15: 2}, told[2].ID)
-	require.Equal(t, int64(2), told[2].Sequence)
-	require.Equal(t, product.Completed, told[2].Body.Order.State)
+	var told []delivery.Item[ports.ChangeResult]
+	for _, i := range w.publisher.Told() {
+		if i.Line.Digits() == "01012345678" {
+			told = append(told, i)
+		}
+	}
+	require.Len(t, told, 2)
+	require.Equal(t, []id.ID{{15: 1}, {15: 2}}, []id.ID{told[0].ID, told[1].ID})
+	require.Equal(t, int64(2), told[1].Sequence)
+	require.Equal(t, product.Completed, told[1].Body.Order.State)
 }
 
 func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
@@ -109,12 +113,11 @@ func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	w.finish(t, 2, "01012345678")
 	require.Zero(t, w.step(t), "the second waits for the first")
 	w.now = w.now.Add(time.Second)
-	require.Equal(t, 1, w.step(t))
+	require.Equal(t, 2, w.step(t))
 	w.now = w.now.Add(time.Second)
 	require.Zero(t, w.step(t), "the wait doubles")
 	w.now = w.now.Add(time.Second)
-	require.Equal(t, 1, w.step(t))
-	require.Equal(t, 1, w.step(t))
+	require.Equal(t, 2, w.step(t))
 	told := w.publisher.Told()
 	require.Equal(t, []int{0, 1, 2, 0}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts, told[3].Attempts})
 	require.Equal(t, told[0].ID, told[2].ID, "one webhook-id in every attempt")
@@ -126,8 +129,7 @@ func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
 	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Rejected, Note: "422"}}
 	w.finish(t, 1, "01012345678")
 	w.finish(t, 2, "01012345678")
-	require.Equal(t, 1, w.step(t))
-	require.Equal(t, 1, w.step(t))
+	require.Equal(t, 2, w.step(t))
 	w.now = w.now.Add(time.Hour)
 	require.Zero(t, w.step(t))
 	require.Len(t, w.publisher.Told(), 2)
@@ -151,7 +153,7 @@ func TestAReceiverThatIsLeftAlone(t *testing.T) {
 	require.Len(t, w.publisher.Told(), 3)
 }
 
-// TestAnAttemptThatWasNotMadeCostsNothing: the item is due again when its lease is over, with as many attempts as before.
+// TestAnAttemptThatWasNotMadeCostsNothing: the event is given back with as many attempts as before.
 func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -160,9 +162,7 @@ func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
 	require.Equal(t, 1, w.step(t))
 	w.now = w.now.Add(72 * time.Hour)
 	require.Equal(t, 1, w.step(t))
-	require.Zero(t, w.step(t), "leased")
-	w.now = w.now.Add(w.Lease)
-	require.Equal(t, 1, w.step(t))
+	require.Equal(t, 1, w.step(t), "it was given back")
 	told := w.publisher.Told()
 	require.Equal(t, []int{0, 1, 1}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts})
 	require.Empty(t, w.alerts.Raised(), "nothing was parked")
@@ -196,4 +196,79 @@ func TestTroubleOfTheStore(t *testing.T) {
 	w.outbox.claim = nil
 	w.now = w.now.Add(30 * time.Second)
 	require.Equal(t, 1, w.step(t), "claimed again after the lease")
+}
+
+// TestAFailureEndsTheBatch: what comes after it is given back untried, and told after it in order.
+func TestAFailureEndsTheBatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.publisher.Next = []delivery.Attempt{{}, {Outcome: delivery.Failed, RetryAfter: time.Minute}}
+	for n := byte(1); n <= 4; n++ {
+		w.finish(t, n, "01012345678")
+	}
+	require.Equal(t, 4, w.step(t))
+	require.Len(t, w.publisher.Told(), 2)
+	w.now = w.now.Add(time.Minute - 1)
+	require.Zero(t, w.step(t), "the receiver said when")
+	w.now = w.now.Add(1)
+	require.Equal(t, 3, w.step(t))
+	told := w.publisher.Told()
+	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence, told[4].Sequence})
+}
+
+// slow is a receiver that takes its time.
+type slow struct {
+	*memory.Publisher[ports.ChangeResult]
+	each time.Duration
+	now  *time.Time
+}
+
+func (s slow) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) delivery.Attempt {
+	*s.now = s.now.Add(s.each)
+	return s.Publisher.Publish(ctx, i)
+}
+
+// TestNoAttemptOutlivesTheLease: a slow line is given back in time, so that nobody else tells it meanwhile.
+func TestNoAttemptOutlivesTheLease(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.Publisher = slow{&w.publisher, 9 * time.Second, &w.now}
+	for n := byte(1); n <= 5; n++ {
+		w.finish(t, n, "01012345678")
+	}
+	require.Equal(t, 5, w.step(t))
+	require.Len(t, w.publisher.Told(), 3, "begun at 0, 9 and 18 s of 30")
+	require.Equal(t, 2, w.step(t))
+	require.Len(t, w.publisher.Told(), 5)
+}
+
+// TestWhoLeavesGivesBack: what was told is settled, the rest is due at once, and no attempt is counted that we broke off.
+func TestWhoLeavesGivesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	for n := byte(1); n <= 3; n++ {
+		w.finish(t, n, "01012345678")
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	w.Publisher = leaving{&w.publisher, leave}
+	w.publisher.Next = []delivery.Attempt{{}, {Outcome: delivery.Failed, Note: "given up"}}
+	_, err := w.Step(ctx)
+	require.NoError(t, err)
+	w.Publisher = &w.publisher
+	require.Equal(t, 2, w.step(t))
+	told := w.publisher.Told()
+	require.Equal(t, []int64{1, 2, 2, 3}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence})
+	require.Zero(t, told[2].Attempts)
+}
+
+type leaving struct {
+	*memory.Publisher[ports.ChangeResult]
+	leave func()
+}
+
+func (l leaving) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) delivery.Attempt {
+	if i.Sequence == 2 {
+		l.leave()
+	}
+	return l.Publisher.Publish(ctx, i)
 }

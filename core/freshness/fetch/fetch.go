@@ -5,6 +5,8 @@ package fetch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type Question[V any] struct {
 	Lane     quota.Lane    // of Ask
 	Patience time.Duration // in all
 	Attempts int           // calls of KOS at most
+	Tried    int           // calls that were made for it before, for the call log
 
 	Latest func(ctx context.Context) (V, error)                            // the last good copy; any error counts as none
 	Kept   func(ctx context.Context) (V, error)                            // the same past any cache, for a last look before KOS is asked
@@ -60,12 +63,29 @@ const (
 	grace = 200 * time.Millisecond
 	// renewals is how many copies are renewed early at a time. One that finds no place is renewed when it is old.
 	renewals = 16
+	// looking is how long a look at what is held may take; then nothing is held. A busy store may take its time, for a call of KOS is
+	// dearer, and an old copy better than none; one that hangs must leave time for KOS.
+	looking = time.Second
 )
 
 // Hit answers a fresh copy from memory, and sees to it that a copy much asked for is renewed before it is old.
 func (s *Service[V]) Hit(ctx context.Context, q Question[V]) (V, bool) {
 	held, state := s.look(ctx, q)
 	return held, s.hit(ctx, q, state)
+}
+
+// Held answers a copy from memory that may be shown, be it stale, and how it is to be labelled. It is for those who cannot ask.
+func (s *Service[V]) Held(ctx context.Context, q Question[V]) (Answer[V], bool) {
+	held, state := s.look(ctx, q)
+	switch {
+	case s.hit(ctx, q, state):
+		return Answer[V]{Copy: held, Source: freshness.FromCache}, true
+	case state == freshness.Stale:
+		s.Tally.Stale()
+		return Answer[V]{Copy: held, Source: freshness.FromStale}, true
+	default:
+		return Answer[V]{}, false
+	}
 }
 
 func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.State) bool {
@@ -84,6 +104,8 @@ func (s *Service[V]) look(ctx context.Context, q Question[V]) (V, freshness.Stat
 }
 
 func (s *Service[V]) judge(ctx context.Context, q Question[V], latest func(context.Context) (V, error)) (V, freshness.State) {
+	ctx, cancel := context.WithTimeout(ctx, looking)
+	defer cancel()
 	held, err := latest(ctx)
 	if err != nil {
 		return held, freshness.Gone
@@ -123,7 +145,7 @@ func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], wai
 	ctx, cancel := context.WithTimeout(ctx, q.Patience+grace)
 	defer cancel()
 	for {
-		f, mine := s.board(ctx, q, false)
+		f, mine := s.board(ctx, q)
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -139,7 +161,7 @@ func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], wai
 }
 
 // joined answers what the flight brought to somebody who joined it. His own change may have come between (decision 11): the copy must still
-// be what the store shows. A store in trouble shows nothing, and takes no change either.
+// be what the store shows. Where the store could not be told, or cannot be asked, there is nothing better than the flight's own answer.
 func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (got Answer[V], ok bool) {
 	if !f.serves(q) {
 		return got, false
@@ -166,49 +188,51 @@ func late(ctx context.Context) error {
 
 // renew asks for a new copy while the old one is still good.
 func (s *Service[V]) renew(ctx context.Context, q Question[V]) {
-	s.mu.Lock()
-	full := s.renewing >= renewals
-	if !full {
-		s.renewing++
-	}
-	s.mu.Unlock()
-	if full {
-		return
-	}
 	q.Ask, q.Lane, q.Attempts = q.Renew, quota.Refresh, 1
-	f, _ := s.board(ctx, q, true) // should one be under way already, so much the better
-	s.running.Go(func() {
-		<-f.done
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.renewing--
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flying[q.Subject] == nil && s.renewing < renewals {
+		s.renewing++
+		s.depart(ctx, q, true)
+	}
 }
 
 // board answers the flight about the subject that is under way, or a new one, which is then the caller's.
-func (s *Service[V]) board(ctx context.Context, q Question[V], early bool) (f *flight[V], mine bool) {
+func (s *Service[V]) board(ctx context.Context, q Question[V]) (f *flight[V], mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f, ok := s.flying[q.Subject]; ok {
+	if f := s.flying[q.Subject]; f != nil {
 		return f, false
 	}
+	return s.depart(ctx, q, false), true
+}
+
+// depart sets a flight off, under the lock. Others may wait for it when its first asker has gone.
+func (s *Service[V]) depart(ctx context.Context, q Question[V], early bool) *flight[V] {
 	if s.flying == nil {
 		s.flying = map[freshness.Subject]*flight[V]{}
 	}
-	f = &flight[V]{began: s.Now(), lane: q.Lane, patience: q.Patience, early: early, done: make(chan struct{})}
+	f := &flight[V]{began: s.Now(), lane: q.Lane, patience: q.Patience, early: early, done: make(chan struct{})}
 	s.flying[q.Subject] = f
 	s.running.Go(func() {
 		defer s.landed(q.Subject, f)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.Patience) // others may wait for it when its first asker has gone
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.Patience)
 		defer cancel()
 		s.cross(ctx, q, f)
 	})
-	return f, true
+	return f
 }
 
+// landed ends a flight, also one that panicked: those who wait for it hear of it, as they would of their own.
 func (s *Service[V]) landed(subject freshness.Subject, f *flight[V]) {
+	if r := recover(); r != nil {
+		f.answer, f.err = Answer[V]{}, fmt.Errorf("fetch: panic: %v\n%s", r, debug.Stack())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if f.early {
+		s.renewing--
+	}
 	delete(s.flying, subject)
 	close(f.done)
 }

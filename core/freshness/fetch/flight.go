@@ -123,7 +123,7 @@ func (s *Service[V]) mine(ctx context.Context, q Question[V], f *flight[V], turn
 	}
 	f.tries++
 	f.waited = false
-	told, err := q.Ask(ports.WithAttempt(ctx, f.tries))
+	told, err := q.Ask(ports.WithAttempt(ctx, q.Tried+f.tries))
 	if !errors.Is(err, ports.ErrNotAsked) {
 		f.answer.Attempts++
 	}
@@ -137,7 +137,7 @@ func (s *Service[V]) mine(ctx context.Context, q Question[V], f *flight[V], turn
 	}
 	f.err = err
 	s.land(ctx, q, turn, l)
-	return l.Failures > 0 && f.tries < q.Attempts && l.For < f.left(s.Now())/2 && pause(ctx, l.For)
+	return errors.Is(err, ports.ErrTransient) && f.tries < q.Attempts && l.For < f.left(s.Now())/2 && pause(ctx, l.For)
 }
 
 func (s *Service[V]) keep(ctx context.Context, q Question[V], told V) error {
@@ -154,16 +154,18 @@ func (s *Service[V]) land(ctx context.Context, q Question[V], turn freshness.Fli
 }
 
 // landing is what others should know of the call. A KOS that is slow is no reason to leave it alone, one call at a time; neither is a
-// breaker, or a budget that is used up: those say themselves when to come again.
+// breaker, or a budget that is used up: those say themselves when to come again. They undo no failures from before.
 func (s *Service[V]) landing(err error, failures int) freshness.Landing {
-	f := fault.From(err)
+	f, now := fault.From(err), s.Now()
 	switch {
-	case err == nil, errors.Is(err, ports.ErrNoAnswer), errors.Is(err, ports.ErrNotAsked) && f.RetryAfter() > 0:
+	case err == nil:
 		return freshness.Landing{}
+	case errors.Is(err, ports.ErrNoAnswer), errors.Is(err, ports.ErrNotAsked) && f.RetryAfter() > 0:
+		return freshness.Unasked(failures, now)
 	case f.Kind() == fault.NotFound:
-		return freshness.Refusing(f.Code(), s.Now())
+		return freshness.Refusing(f.Code(), now)
 	default:
-		return freshness.Failing(failures, s.Now(), s.Random(), f.RetryAfter())
+		return freshness.Failing(failures, now, s.Random(), f.RetryAfter())
 	}
 }
 

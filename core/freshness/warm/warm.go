@@ -4,6 +4,7 @@ package warm
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -35,7 +36,7 @@ const (
 	most   = 10_000           // lines remembered between two notes; who finds no place is seen another time
 	batch  = 8                // lines leased at a time
 	lease  = 2 * time.Minute  // longer than a batch takes
-	rest   = 10 * time.Second // after trouble
+	rest   = 10 * time.Second // when the budget is needed for others
 )
 
 // Seen says that the line's customer is here. It costs next to nothing and never fails.
@@ -50,8 +51,8 @@ func (s *Service) Seen(n line.Number) {
 	}
 }
 
-// Step notes who was here, fetches for a few lines that are due and answers how many they were. When the budget is needed for others, or
-// KOS is in trouble, it stops; what it has leased is due again when the lease ends.
+// Step notes who was here, fetches for a few lines that are due and answers how many they were. When the budget is needed for others it
+// stops and gives back what it has not reached; what a crash cuts off is due again when the lease ends.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	now := s.Now()
 	if err := s.note(ctx, now); err != nil || now.Before(s.resume) || !s.Open(now) {
@@ -61,22 +62,41 @@ func (s *Service) Step(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, n := range due {
-		told, err := s.Fetch(ctx, n)
-		f := fault.From(err)
-		switch {
-		case err == nil:
-		case f.Kind() == fault.NotFound: // KOS has nothing to tell of it
-			told = s.Now()
-		default:
-			s.resume = s.Now().Add(max(rest, f.RetryAfter()))
-			return 0, nil
-		}
-		if err := s.Lines.Done(ctx, s.Kind, n, s.Next(told)); err != nil {
+	for i, n := range due {
+		next, goOn := s.fetch(ctx, n)
+		if err := s.Lines.Done(ctx, s.Kind, n, next); err != nil {
 			return 0, err
+		}
+		if !goOn {
+			return 0, s.giveBack(ctx, due[i+1:])
 		}
 	}
 	return len(due), nil
+}
+
+// fetch answers when the line is due next, and whether there is budget for others. A line that KOS fails on is due when it would be had KOS
+// answered: it may not hold up the others, nor cost more than they do.
+func (s *Service) fetch(ctx context.Context, n line.Number) (next time.Time, goOn bool) {
+	told, err := s.Fetch(ctx, n)
+	switch {
+	case err == nil:
+		return s.Next(told), true
+	case errors.Is(err, ports.ErrNotAsked):
+		s.resume = s.Now().Add(max(rest, fault.From(err).RetryAfter()))
+		return s.resume, false
+	default:
+		return s.Next(s.Now()), true
+	}
+}
+
+// giveBack makes lines that were not reached due again for whoever has budget.
+func (s *Service) giveBack(ctx context.Context, lines []line.Number) error {
+	for _, n := range lines {
+		if err := s.Lines.Done(ctx, s.Kind, n, s.resume); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // note writes down who was here since the last time. What cannot be written is kept for the next.

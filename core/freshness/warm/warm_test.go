@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,14 +134,43 @@ func TestAnotherInstanceGoesOn(t *testing.T) {
 		}
 		w.work(t, time.Minute)
 		time.Sleep(time.Hour)
-		w.trouble = errors.New("killed in the middle")
-		n, err := w.Step(t.Context())
-		require.NoError(t, err)
-		require.Zero(t, n)
-		w.trouble = nil
+		killed, kill := context.WithCancel(t.Context())
+		fetch := w.Fetch
+		w.Fetch = func(ctx context.Context, n line.Number) (time.Time, error) { // killed in the middle of a batch
+			kill()
+			<-ctx.Done()
+			runtime.Goexit()
+			return fetch(ctx, n)
+		}
+		go func() { _, _ = w.Step(killed) }()
+		synctest.Wait()
 		w.Service = w.service() // a new process on the same store
 		w.work(t, 5*time.Minute)
 		require.Len(t, w.fetched, 20)
+	})
+}
+
+// TestALineThatKOSFailsOnHoldsNobodyUp: it costs no more than any other.
+func TestALineThatKOSFailsOnHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for i := range 20 {
+			w.Seen(number(t, i))
+		}
+		bad, asked := number(t, 3), 0
+		fetch := w.Fetch
+		w.Fetch = func(ctx context.Context, n line.Number) (time.Time, error) {
+			if n == bad {
+				asked++
+				return time.Time{}, fault.New(fault.ServiceUnavailable)
+			}
+			return fetch(ctx, n)
+		}
+		w.work(t, 61*time.Minute)
+		require.Len(t, w.fetched, 19)
+		w.work(t, 22*time.Hour)
+		require.LessOrEqual(t, asked, 24)
 	})
 }
 

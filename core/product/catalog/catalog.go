@@ -52,7 +52,7 @@ func (s *Service) Customer(ctx context.Context, p auth.Principal, n line.Number)
 }
 
 func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
-	known, err := s.Facts.ForScreen(ctx, n)
+	known, err := s.Facts.ForScreen(ctx, n, s.Facts.OfStatus)
 	if err != nil {
 		return Screen{}, err
 	}
@@ -93,7 +93,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	if err := p.Owns(q.Line); err != nil {
 		return Offer{}, err
 	}
-	known, err := s.Facts.ForScreen(ctx, q.Line)
+	known, err := s.Facts.ForScreen(ctx, q.Line, s.Facts.OfCustomers)
 	if err != nil {
 		return Offer{}, named(err, screenFailed)
 	}

@@ -51,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	customers, plans := &memory.Customers{}, &memory.Plans{}
 	w.Service = &catalog.Service{Facts: &facts.Service{
-		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
 		Now: clock, Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
@@ -65,6 +65,26 @@ func codes(plans []product.Plan) (out []string) {
 		out = append(out, p.Code)
 	}
 	return out
+}
+
+// A line's status on a screen is half an hour old at most; what is on offer for it goes by the customer's other facts (product.md).
+func TestTheStatusShownIsHalfAnHourOldAtMost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Menu(t.Context(), w.me)
+	require.NoError(t, err)
+	asked := w.kos.Calls
+	w.now = w.now.Add(29 * time.Minute)
+	_, err = w.Customer(t.Context(), w.me, w.line)
+	require.NoError(t, err)
+	w.now = w.now.Add(time.Minute)
+	_, err = w.Available(t.Context(), w.me, catalog.Query{Line: w.line})
+	require.NoError(t, err)
+	require.Equal(t, asked, w.kos.Calls)
+	s, err := w.Customer(t.Context(), w.me, w.line)
+	require.NoError(t, err)
+	require.Equal(t, freshness.FromKOS, s.Source)
+	require.Equal(t, asked+1, w.kos.Calls)
 }
 
 func TestScreens(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -222,7 +223,7 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 		return o, err
 	}
 	if o.State == product.Completed {
-		if err := s.Epochs.Raise(ctx, o.Line, s.Now()); err != nil {
+		if err := s.Epochs.Raise(ctx, o.Line, s.Now().Add(freshness.Skew)); err != nil {
 			return o, err
 		}
 	}

@@ -33,6 +33,7 @@ type Service struct {
 	Plans         ports.Plans
 	KeptPlans     ports.Plans // the same without a cache
 	OfCustomers   freshness.Limits
+	OfStatus      freshness.Limits // of customers where the line's status is shown
 	OfPlans       freshness.Limits
 	FetchCustomer *fetch.Service[product.CustomerCopy]
 	FetchPlans    *fetch.Service[product.PlansCopy]
@@ -42,27 +43,29 @@ type Service struct {
 	Seen          func(line.Number) // is told whose customers are here
 }
 
-// Customer answers the line's customer: a fresh copy, else what KOS says, else a stale copy; LINE_NOT_FOUND or
+// Customer answers the line's customer: a copy that is fresh within the limits, else what KOS says, else a stale copy; LINE_NOT_FOUND or
 // SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
-func (s *Service) Customer(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
+func (s *Service) Customer(
+	ctx context.Context, n line.Number, within freshness.Limits,
+) (product.CustomerCopy, freshness.Source, error) {
 	s.Seen(n)
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}))
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}, within))
 	return got.Copy, got.Source, err
 }
 
 // Prefetch fetches the line's customer unless the copy is fresh, and answers when KOS told it.
 func (s *Service) Prefetch(ctx context.Context, n line.Number) (told time.Time, err error) {
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}))
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}, s.OfCustomers))
 	return got.Copy.AsOf, err
 }
 
 // CustomerNow answers what KOS was asked after the call began: facts for a change are never from before it (decision 10).
 func (s *Service) CustomerNow(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, s.Now()))
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, s.Now(), s.OfCustomers))
 	return got.Copy, err
 }
 
-func (s *Service) aboutCustomer(n line.Number, since time.Time) fetch.Question[product.CustomerCopy] {
+func (s *Service) aboutCustomer(n line.Number, since time.Time, within freshness.Limits) fetch.Question[product.CustomerCopy] {
 	asking := func(of KOS) func(context.Context) (product.CustomerCopy, error) {
 		return func(ctx context.Context) (product.CustomerCopy, error) {
 			asked := s.Now()
@@ -76,7 +79,7 @@ func (s *Service) aboutCustomer(n line.Number, since time.Time) fetch.Question[p
 		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
 		Kept:   func(ctx context.Context) (product.CustomerCopy, error) { return s.KeptCustomers.Latest(ctx, n) },
 		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
-			return s.OfCustomers.Decide(held.AsOf, since, now, rnd)
+			return within.Decide(held.AsOf, since, now, rnd)
 		},
 		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Customers.Put, Old: troubled,
 	}
@@ -109,13 +112,13 @@ func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.P
 // troubled tells that KOS could not answer, as against an answer that we do not like.
 func troubled(err error, _ int) bool { return fault.From(err).Kind() == fault.Unavailable }
 
-// ForScreen answers what a screen shows, both facts fetched at the same time, each fresh or stale as it is.
-func (s *Service) ForScreen(ctx context.Context, n line.Number) (Screen, error) {
+// ForScreen answers what a screen shows, both facts fetched at the same time, each fresh or stale as it is; within is for the customer.
+func (s *Service) ForScreen(ctx context.Context, n line.Number, within freshness.Limits) (Screen, error) {
 	var plansErr, err error
 	var out Screen
 	var wg sync.WaitGroup
 	wg.Go(func() { out.Plans, out.PlansSource, plansErr = s.PlanList(ctx) })
-	out.Customer, out.Source, err = s.Customer(ctx, n)
+	out.Customer, out.Source, err = s.Customer(ctx, n, within)
 	wg.Wait()
 	return out, errors.Join(err, plansErr)
 }
@@ -142,10 +145,4 @@ func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Custome
 	c, err := s.CustomerNow(ctx, n)
 	p := <-plans
 	return c.Customer, p.plans, errors.Join(err, p.err)
-}
-
-// Wait returns when no fact is asked for any more.
-func (s *Service) Wait() {
-	s.FetchCustomer.Wait()
-	s.FetchPlans.Wait()
 }

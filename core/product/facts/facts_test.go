@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
 	clock, middle := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &facts.Service{
-		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: w.customers, KeptCustomers: w.customers, Plans: w.plans, KeptPlans: w.plans,
 		Now: clock, Patience: time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
@@ -101,7 +101,7 @@ func TestCustomerFreshStaleGone(t *testing.T) {
 	} {
 		w.now = begin.Add(c.age)
 		w.kos.SetDown(c.down)
-		got, source, err := w.Customer(t.Context(), w.line)
+		got, source, err := w.Customer(t.Context(), w.line, w.OfCustomers)
 		require.Equal(t, c.want, source, c.age)
 		if c.err {
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
@@ -135,22 +135,22 @@ func TestPrefetchIsAheadOfTime(t *testing.T) {
 func TestABusinessAnswerGoesBeforeAnOldCopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, _, err := w.Customer(t.Context(), w.line)
+	_, _, err := w.Customer(t.Context(), w.line, w.OfCustomers)
 	require.NoError(t, err)
 	w.now = w.now.Add(5 * time.Hour)
 	w.kos.SetDown(fault.New(fault.LineNotFound))
-	_, _, err = w.Customer(t.Context(), w.line)
+	_, _, err = w.Customer(t.Context(), w.line, w.OfCustomers)
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
 func TestNothingOlderThanTheOwnChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, _, err := w.Customer(t.Context(), w.line)
+	_, _, err := w.Customer(t.Context(), w.line, w.OfCustomers)
 	require.NoError(t, err)
 	require.NoError(t, w.epochs.Raise(t.Context(), w.line, w.now.Add(time.Second)))
 	w.now = w.now.Add(2 * time.Second)
-	_, source, err := w.Customer(t.Context(), w.line)
+	_, source, err := w.Customer(t.Context(), w.line, w.OfCustomers)
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromKOS, source)
 }
@@ -180,7 +180,7 @@ func TestACopyStoreInTroubleCountsAsEmpty(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.customers.broken, w.plans.broken = errBackend, unavailable()
-	c, source, err := w.Customer(t.Context(), w.line)
+	c, source, err := w.Customer(t.Context(), w.line, w.OfCustomers)
 	require.NoError(t, err, "KOS has answered")
 	require.Equal(t, freshness.FromKOS, source)
 	require.Equal(t, w.now, c.AsOf)

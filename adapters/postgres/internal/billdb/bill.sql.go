@@ -12,59 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const addInquiry = `-- name: AddInquiry :exec
-INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-`
-
-type AddInquiryParams struct {
-	ID             uuid.UUID
-	UserID         string
-	CustomerID     string
-	LineSealed     []byte
-	LineIndex      []byte
-	Month          string
-	Status         string
-	Source         string
-	RequestedAt    time.Time
-	ProcessedAt    *time.Time
-	AsOf           *time.Time
-	VersionID      *uuid.UUID
-	SummarySealed  []byte
-	FailureCode    string
-	Attempts       int64
-	NextAttemptAt  *time.Time
-	Fence          int64
-	DeliveryState  string
-	DeliveryNextAt *time.Time
-}
-
-func (q *Queries) AddInquiry(ctx context.Context, arg AddInquiryParams) error {
-	_, err := q.db.Exec(ctx, addInquiry,
-		arg.ID,
-		arg.UserID,
-		arg.CustomerID,
-		arg.LineSealed,
-		arg.LineIndex,
-		arg.Month,
-		arg.Status,
-		arg.Source,
-		arg.RequestedAt,
-		arg.ProcessedAt,
-		arg.AsOf,
-		arg.VersionID,
-		arg.SummarySealed,
-		arg.FailureCode,
-		arg.Attempts,
-		arg.NextAttemptAt,
-		arg.Fence,
-		arg.DeliveryState,
-		arg.DeliveryNextAt,
-	)
-	return err
-}
-
 const billVersion = `-- name: BillVersion :one
 SELECT sealed FROM bill_versions WHERE id = $1 AND line_index = $2 AND month = $3
 `
@@ -111,80 +58,6 @@ func (q *Queries) BillVersions(ctx context.Context, ids []uuid.UUID) ([]BillVers
 	return items, nil
 }
 
-const claimDeliveries = `-- name: ClaimDeliveries :many
-WITH due AS (
-    SELECT d.id, d.line_index, d.delivery_sequence FROM inquiries d
-    WHERE d.delivery_state = 'PENDING' AND d.delivery_next_at <= $2::timestamptz
-        AND d.id = (
-            SELECT e.id FROM inquiries e
-            WHERE e.line_index = d.line_index AND e.delivery_state = 'PENDING'
-            ORDER BY e.delivery_sequence, e.id LIMIT 1
-        )
-    ORDER BY d.delivery_next_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
-), numbered AS (
-    INSERT INTO delivery_sequences AS s (line_index, last)
-    SELECT due.line_index, 1 FROM due WHERE due.delivery_sequence IS NULL
-    ON CONFLICT (line_index) DO UPDATE SET last = s.last + 1
-    RETURNING s.line_index, s.last
-)
-UPDATE inquiries i SET delivery_sequence = coalesce(i.delivery_sequence, numbered.last),
-    delivery_next_at = $1::timestamptz, delivery_fence = i.delivery_fence + 1
-FROM due LEFT JOIN numbered ON numbered.line_index = due.line_index
-WHERE i.id = due.id
-RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at
-`
-
-type ClaimDeliveriesParams struct {
-	LeaseUntil time.Time
-	Now        time.Time
-	N          int64
-}
-
-// Of each line only the head may be claimed: the event whose number is already given, else the oldest one.
-func (q *Queries) ClaimDeliveries(ctx context.Context, arg ClaimDeliveriesParams) ([]Inquiry, error) {
-	rows, err := q.db.Query(ctx, claimDeliveries, arg.LeaseUntil, arg.Now, arg.N)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Inquiry
-	for rows.Next() {
-		var i Inquiry
-		if err := rows.Scan(
-			&i.ID,
-			&i.UserID,
-			&i.CustomerID,
-			&i.LineSealed,
-			&i.LineIndex,
-			&i.Month,
-			&i.Status,
-			&i.Source,
-			&i.RequestedAt,
-			&i.ProcessedAt,
-			&i.AsOf,
-			&i.VersionID,
-			&i.SummarySealed,
-			&i.FailureCode,
-			&i.Attempts,
-			&i.NextAttemptAt,
-			&i.Fence,
-			&i.DeliveryState,
-			&i.DeliverySequence,
-			&i.DeliveryAttempts,
-			&i.DeliveryNextAt,
-			&i.DeliveryFence,
-			&i.DeliveredAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const claimInquiries = `-- name: ClaimInquiries :many
 WITH due AS (
     SELECT d.id FROM inquiries d
@@ -193,7 +66,7 @@ WITH due AS (
 )
 UPDATE inquiries i SET next_attempt_at = $1::timestamptz, fence = i.fence + 1
 FROM due WHERE i.id = due.id
-RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at
+RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at
 `
 
 type ClaimInquiriesParams struct {
@@ -235,6 +108,7 @@ func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) 
 			&i.DeliveryNextAt,
 			&i.DeliveryFence,
 			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -249,8 +123,8 @@ func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) 
 const countInquiries = `-- name: CountInquiries :one
 SELECT count(*) FROM inquiries
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
+    AND requested_at >= coalesce($3::timestamptz, '-infinity')
+    AND requested_at < coalesce($4::timestamptz, 'infinity')
     AND ($5::text = '' OR status = $5::text)
 `
 
@@ -276,7 +150,7 @@ func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) 
 }
 
 const inquiry = `-- name: Inquiry :one
-SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at FROM inquiries WHERE id = $1
+SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM inquiries WHERE id = $1
 `
 
 func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
@@ -306,17 +180,22 @@ func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
 		&i.DeliveryNextAt,
 		&i.DeliveryFence,
 		&i.DeliveredAt,
+		&i.DeliveryReplayedAt,
 	)
 	return i, err
 }
 
 const inquiryHistory = `-- name: InquiryHistory :many
-SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at FROM inquiries
-WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
-    AND ($5::text = '' OR status = $5::text)
-ORDER BY requested_at DESC, id DESC LIMIT $7::bigint OFFSET $6::bigint
+SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at FROM (
+    SELECT p.id FROM inquiries p
+    WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
+        AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
+        AND p.requested_at < coalesce($4::timestamptz, 'infinity')
+        AND ($5::text = '' OR p.status = $5::text)
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT $7::bigint OFFSET $6::bigint
+) AS page
+JOIN inquiries i ON i.id = page.id
+ORDER BY i.requested_at DESC, i.id DESC
 `
 
 type InquiryHistoryParams struct {
@@ -329,6 +208,8 @@ type InquiryHistoryParams struct {
 	Size   int64
 }
 
+// The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+// plans that are made for all parameters, too.
 func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) ([]Inquiry, error) {
 	rows, err := q.db.Query(ctx, inquiryHistory,
 		arg.UserID,
@@ -370,6 +251,7 @@ func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) 
 			&i.DeliveryNextAt,
 			&i.DeliveryFence,
 			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -395,17 +277,6 @@ func (q *Queries) LatestBill(ctx context.Context, arg LatestBillParams) ([]byte,
 	var sealed []byte
 	err := row.Scan(&sealed)
 	return sealed, err
-}
-
-const lockDeliveries = `-- name: LockDeliveries :exec
-SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'))
-`
-
-// Claims of one outbox are made one after the other: an older result that becomes final while a younger one of its line is being
-// claimed would look like the line's head to a second claimer.
-func (q *Queries) LockDeliveries(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, lockDeliveries)
-	return err
 }
 
 const putBill = `-- name: PutBill :exec
@@ -467,43 +338,6 @@ func (q *Queries) SaveInquiry(ctx context.Context, arg SaveInquiryParams) (int64
 		arg.NextAttemptAt,
 		arg.DeliveryState,
 		arg.DeliveryNextAt,
-		arg.ID,
-		arg.Fence,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const settleDelivery = `-- name: SettleDelivery :execrows
-WITH settled AS (
-    UPDATE inquiries SET delivery_state = $3, delivery_next_at = $4,
-        delivery_attempts = delivery_attempts + 1, delivered_at = $5
-    WHERE id = $6 AND delivery_fence = $7 AND delivery_state = 'PENDING'
-    RETURNING id, delivery_fence, delivery_state
-)
-INSERT INTO delivery_attempts (event_id, fence, at, state, note)
-SELECT settled.id, settled.delivery_fence, $1::timestamptz, settled.delivery_state, $2::text FROM settled
-`
-
-type SettleDeliveryParams struct {
-	At          time.Time
-	Note        string
-	State       string
-	NextAt      *time.Time
-	DeliveredAt *time.Time
-	ID          uuid.UUID
-	Fence       int64
-}
-
-func (q *Queries) SettleDelivery(ctx context.Context, arg SettleDeliveryParams) (int64, error) {
-	result, err := q.db.Exec(ctx, settleDelivery,
-		arg.At,
-		arg.Note,
-		arg.State,
-		arg.NextAt,
-		arg.DeliveredAt,
 		arg.ID,
 		arg.Fence,
 	)

@@ -32,27 +32,28 @@ type DeliverySequence struct {
 }
 
 type Inquiry struct {
-	ID               uuid.UUID
-	UserID           string
-	CustomerID       string
-	LineSealed       []byte
-	LineIndex        []byte
-	Month            string
-	Status           string
-	Source           string
-	RequestedAt      time.Time
-	ProcessedAt      *time.Time
-	AsOf             *time.Time
-	VersionID        *uuid.UUID
-	SummarySealed    []byte
-	FailureCode      string
-	Attempts         int64
-	NextAttemptAt    *time.Time
-	Fence            int64
-	DeliveryState    string
-	DeliverySequence *int64
-	DeliveryAttempts int64
-	DeliveryNextAt   *time.Time
-	DeliveryFence    int64
-	DeliveredAt      *time.Time
+	ID                 uuid.UUID
+	UserID             string
+	CustomerID         string
+	LineSealed         []byte
+	LineIndex          []byte
+	Month              string
+	Status             string
+	Source             string
+	RequestedAt        time.Time
+	ProcessedAt        *time.Time
+	AsOf               *time.Time
+	VersionID          *uuid.UUID
+	SummarySealed      []byte
+	FailureCode        string
+	Attempts           int64
+	NextAttemptAt      *time.Time
+	Fence              int64
+	DeliveryState      string
+	DeliverySequence   *int64
+	DeliveryAttempts   int64
+	DeliveryNextAt     *time.Time
+	DeliveryFence      int64
+	DeliveredAt        *time.Time
+	DeliveryReplayedAt *time.Time
 }

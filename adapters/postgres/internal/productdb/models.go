@@ -11,34 +11,35 @@ import (
 )
 
 type ChangeOrder struct {
-	ID               uuid.UUID
-	TransactionID    uuid.UUID
-	UserID           string
-	CustomerID       string
-	LineSealed       []byte
-	LineIndex        []byte
-	FromCode         string
-	FromName         string
-	ToCode           string
-	ToName           string
-	EffectiveDate    time.Time
-	State            string
-	RequestedAt      time.Time
-	ProcessedAt      *time.Time
-	ResultCode       string
-	ResultMessage    string
-	FailureReason    string
-	KosOrder         string
-	Sends            int64
-	Reconciles       int64
-	NextAttemptAt    time.Time
-	Fence            int64
-	DeliveryState    string
-	DeliverySequence *int64
-	DeliveryAttempts int64
-	DeliveryNextAt   *time.Time
-	DeliveryFence    int64
-	DeliveredAt      *time.Time
+	ID                 uuid.UUID
+	TransactionID      uuid.UUID
+	UserID             string
+	CustomerID         string
+	LineSealed         []byte
+	LineIndex          []byte
+	FromCode           string
+	FromName           string
+	ToCode             string
+	ToName             string
+	EffectiveDate      time.Time
+	State              string
+	RequestedAt        time.Time
+	ProcessedAt        *time.Time
+	ResultCode         string
+	ResultMessage      string
+	FailureReason      string
+	KosOrder           string
+	Sends              int64
+	Reconciles         int64
+	NextAttemptAt      time.Time
+	Fence              int64
+	DeliveryState      string
+	DeliverySequence   *int64
+	DeliveryAttempts   int64
+	DeliveryNextAt     *time.Time
+	DeliveryFence      int64
+	DeliveredAt        *time.Time
+	DeliveryReplayedAt *time.Time
 }
 
 type DeliveryAttempt struct {

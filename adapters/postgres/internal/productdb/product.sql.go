@@ -65,85 +65,6 @@ func (q *Queries) AddOrder(ctx context.Context, arg AddOrderParams) (int64, erro
 	return result.RowsAffected(), nil
 }
 
-const claimDeliveries = `-- name: ClaimDeliveries :many
-WITH due AS (
-    SELECT d.id, d.line_index, d.delivery_sequence FROM change_orders d
-    WHERE d.delivery_state = 'PENDING' AND d.delivery_next_at <= $2::timestamptz
-        AND d.id = (
-            SELECT e.id FROM change_orders e
-            WHERE e.line_index = d.line_index AND e.delivery_state = 'PENDING'
-            ORDER BY e.delivery_sequence, e.id LIMIT 1
-        )
-    ORDER BY d.delivery_next_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
-), numbered AS (
-    INSERT INTO delivery_sequences AS s (line_index, last)
-    SELECT due.line_index, 1 FROM due WHERE due.delivery_sequence IS NULL
-    ON CONFLICT (line_index) DO UPDATE SET last = s.last + 1
-    RETURNING s.line_index, s.last
-)
-UPDATE change_orders o SET delivery_sequence = coalesce(o.delivery_sequence, numbered.last),
-    delivery_next_at = $1::timestamptz, delivery_fence = o.delivery_fence + 1
-FROM due LEFT JOIN numbered ON numbered.line_index = due.line_index
-WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at
-`
-
-type ClaimDeliveriesParams struct {
-	LeaseUntil time.Time
-	Now        time.Time
-	N          int64
-}
-
-// Of each line only the head may be claimed: the event whose number is already given, else the oldest one.
-func (q *Queries) ClaimDeliveries(ctx context.Context, arg ClaimDeliveriesParams) ([]ChangeOrder, error) {
-	rows, err := q.db.Query(ctx, claimDeliveries, arg.LeaseUntil, arg.Now, arg.N)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ChangeOrder
-	for rows.Next() {
-		var i ChangeOrder
-		if err := rows.Scan(
-			&i.ID,
-			&i.TransactionID,
-			&i.UserID,
-			&i.CustomerID,
-			&i.LineSealed,
-			&i.LineIndex,
-			&i.FromCode,
-			&i.FromName,
-			&i.ToCode,
-			&i.ToName,
-			&i.EffectiveDate,
-			&i.State,
-			&i.RequestedAt,
-			&i.ProcessedAt,
-			&i.ResultCode,
-			&i.ResultMessage,
-			&i.FailureReason,
-			&i.KosOrder,
-			&i.Sends,
-			&i.Reconciles,
-			&i.NextAttemptAt,
-			&i.Fence,
-			&i.DeliveryState,
-			&i.DeliverySequence,
-			&i.DeliveryAttempts,
-			&i.DeliveryNextAt,
-			&i.DeliveryFence,
-			&i.DeliveredAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const claimOrders = `-- name: ClaimOrders :many
 WITH due AS (
     SELECT d.id FROM change_orders d
@@ -152,7 +73,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at
 `
 
 type ClaimOrdersParams struct {
@@ -199,6 +120,7 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 			&i.DeliveryNextAt,
 			&i.DeliveryFence,
 			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -237,7 +159,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 }
 
 const liveOrder = `-- name: LiveOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
 `
 
@@ -273,23 +195,13 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 		&i.DeliveryNextAt,
 		&i.DeliveryFence,
 		&i.DeliveredAt,
+		&i.DeliveryReplayedAt,
 	)
 	return i, err
 }
 
-const lockDeliveries = `-- name: LockDeliveries :exec
-SELECT pg_advisory_xact_lock(hashtext('phonebill.deliveries'))
-`
-
-// Claims of one outbox are made one after the other: an older result that becomes final while a younger one of its line is being
-// claimed would look like the line's head to a second claimer.
-func (q *Queries) LockDeliveries(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, lockDeliveries)
-	return err
-}
-
 const order = `-- name: Order :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at FROM change_orders WHERE id = $1
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM change_orders WHERE id = $1
 `
 
 func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
@@ -324,12 +236,13 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 		&i.DeliveryNextAt,
 		&i.DeliveryFence,
 		&i.DeliveredAt,
+		&i.DeliveryReplayedAt,
 	)
 	return i, err
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
     AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
@@ -390,6 +303,7 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 			&i.DeliveryNextAt,
 			&i.DeliveryFence,
 			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -447,43 +361,6 @@ func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, er
 		arg.NextAttemptAt,
 		arg.DeliveryState,
 		arg.DeliveryNextAt,
-		arg.ID,
-		arg.Fence,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const settleDelivery = `-- name: SettleDelivery :execrows
-WITH settled AS (
-    UPDATE change_orders SET delivery_state = $3, delivery_next_at = $4,
-        delivery_attempts = delivery_attempts + 1, delivered_at = $5
-    WHERE id = $6 AND delivery_fence = $7 AND delivery_state = 'PENDING'
-    RETURNING id, delivery_fence, delivery_state
-)
-INSERT INTO delivery_attempts (event_id, fence, at, state, note)
-SELECT settled.id, settled.delivery_fence, $1::timestamptz, settled.delivery_state, $2::text FROM settled
-`
-
-type SettleDeliveryParams struct {
-	At          time.Time
-	Note        string
-	State       string
-	NextAt      *time.Time
-	DeliveredAt *time.Time
-	ID          uuid.UUID
-	Fence       int64
-}
-
-func (q *Queries) SettleDelivery(ctx context.Context, arg SettleDeliveryParams) (int64, error) {
-	result, err := q.db.Exec(ctx, settleDelivery,
-		arg.At,
-		arg.Note,
-		arg.State,
-		arg.NextAt,
-		arg.DeliveredAt,
 		arg.ID,
 		arg.Fence,
 	)

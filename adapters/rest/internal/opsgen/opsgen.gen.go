@@ -11,6 +11,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,6 +22,8 @@ import (
 	externalRef0 "phonebill/adapters/rest/internal/commongen"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for BreakerState.
@@ -59,6 +62,45 @@ func (e CacheKind) Valid() bool {
 	case CacheKindCustomer:
 		return true
 	case CacheKindPlans:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryKind.
+const (
+	DeliveryKindBill   DeliveryKind = "bill"
+	DeliveryKindChange DeliveryKind = "change"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryKind enum.
+func (e DeliveryKind) Valid() bool {
+	switch e {
+	case DeliveryKindBill:
+		return true
+	case DeliveryKindChange:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeliveryState.
+const (
+	DeliveryStateDELIVERED DeliveryState = "DELIVERED"
+	DeliveryStatePARKED    DeliveryState = "PARKED"
+	DeliveryStatePENDING   DeliveryState = "PENDING"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryState enum.
+func (e DeliveryState) Valid() bool {
+	switch e {
+	case DeliveryStateDELIVERED:
+		return true
+	case DeliveryStatePARKED:
+		return true
+	case DeliveryStatePENDING:
 		return true
 	default:
 		return false
@@ -217,6 +259,101 @@ type CircuitBreakersEnvelope struct {
 	Success bool `json:"success"`
 }
 
+// DeliveriesData defines model for DeliveriesData.
+type DeliveriesData struct {
+	Items      []Delivery              `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// DeliveriesEnvelope defines model for DeliveriesEnvelope.
+type DeliveriesEnvelope struct {
+	Data DeliveriesData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// Delivery defines model for Delivery.
+type Delivery struct {
+	// Attempts Since the result was there, or since it was to be told again.
+	//
+	// Example: 1
+	Attempts int `json:"attempts"`
+
+	// DeliveredAt Example: 2026-03-15T01:30:01Z
+	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
+
+	// EventID The `webhook-id`, which is also the `requestId` of the customer's request.
+	//
+	// Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c
+	EventID openapi_types.UUID `json:"eventId"`
+
+	// FinalAt When the result was there.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	FinalAt time.Time `json:"finalAt"`
+
+	// Kind bill = result of an inquiry, change = result of a plan change.
+	//
+	// Example: bill
+	Kind         DeliveryKind      `json:"kind"`
+	LastAttempts []DeliveryAttempt `json:"lastAttempts"`
+
+	// LineNumber Masked. Absent when what is stored cannot be read.
+	//
+	// Example: 010-****-5678
+	LineNumber *string `json:"lineNumber,omitempty"`
+
+	// NextAt PENDING, when its line is due if it is the line's first.
+	//
+	// Example: 2026-03-15T01:30:04Z
+	NextAt *time.Time `json:"nextAt,omitempty"`
+
+	// ReplayedAt When a person had it told again, the last time.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	ReplayedAt *time.Time `json:"replayedAt,omitempty"`
+
+	// Sequence Per line and kind, from 1. Absent before the first attempt.
+	//
+	// Example: 7
+	Sequence *int64 `json:"sequence,omitempty"`
+
+	// State PENDING is told or waits for its next attempt; PARKED is not told any more until a person has it told again.
+	//
+	// Example: PARKED
+	State DeliveryState `json:"state"`
+}
+
+// DeliveryAttempt defines model for DeliveryAttempt.
+type DeliveryAttempt struct {
+	// At Example: 2026-03-15T01:30:01Z
+	At time.Time `json:"at"`
+
+	// Note What came of it, for the operator.
+	//
+	// Example: HTTP 503
+	Note *string `json:"note,omitempty"`
+
+	// State PENDING is told or waits for its next attempt; PARKED is not told any more until a person has it told again.
+	//
+	// Example: PARKED
+	State DeliveryState `json:"state"`
+}
+
+// DeliveryKind bill = result of an inquiry, change = result of a plan change.
+//
+// Example: bill
+type DeliveryKind string
+
+// DeliveryState PENDING is told or waits for its next attempt; PARKED is not told any more until a person has it told again.
+//
+// Example: PARKED
+type DeliveryState string
+
 // InstanceBreakers defines model for InstanceBreakers.
 type InstanceBreakers struct {
 	Breakers []Breaker `json:"breakers"`
@@ -368,6 +505,14 @@ type LaneUse struct {
 	Used int `json:"used"`
 }
 
+// ReplayRequest defines model for ReplayRequest.
+type ReplayRequest struct {
+	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	//
+	// Example: MVNO 수신 오류 수정 완료
+	Reason string `json:"reason"`
+}
+
 // ServiceName bill-inquiry or product-change.
 //
 // Example: bill-inquiry
@@ -404,6 +549,27 @@ type UnreachableInstance struct {
 // Example: NO_CONNECTION
 type UnreachableReason string
 
+// ListDeliveriesParams defines parameters for ListDeliveries.
+type ListDeliveriesParams struct {
+	// Kind Results of bill inquiries or of plan changes.
+	Kind *DeliveryKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// State Only those in this state.
+	State *DeliveryState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Since Only those of requests that were made at this time or later.
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// ReplayDeliveryJSONRequestBody defines body for ReplayDelivery for application/json ContentType.
+type ReplayDeliveryJSONRequestBody = ReplayRequest
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetCache How often does memory do?
@@ -412,6 +578,12 @@ type ServerInterface interface {
 	// ListCircuitBreakers Which calls are let through?
 	// (GET /ops/circuit-breakers)
 	ListCircuitBreakers(w http.ResponseWriter, r *http.Request)
+	// ListDeliveries What was told to the MVNO AP server?
+	// (GET /ops/deliveries)
+	ListDeliveries(w http.ResponseWriter, r *http.Request, params ListDeliveriesParams)
+	// ReplayDelivery Tell a result again
+	// (POST /ops/deliveries/{eventId}/replay)
+	ReplayDelivery(w http.ResponseWriter, r *http.Request, eventID openapi_types.UUID)
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(w http.ResponseWriter, r *http.Request)
@@ -445,6 +617,117 @@ func (siw *ServerInterfaceWrapper) ListCircuitBreakers(w http.ResponseWriter, r 
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListCircuitBreakers(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListDeliveries operation middleware
+func (siw *ServerInterfaceWrapper) ListDeliveries(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDeliveriesParams
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "since" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "since"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "since", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListDeliveries(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ReplayDelivery operation middleware
+func (siw *ServerInterfaceWrapper) ReplayDelivery(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "eventId" -------------
+	var eventID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "eventId", r.PathValue("eventId"), &eventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "eventId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ReplayDelivery(w, r, eventID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -591,6 +874,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/circuit-breakers", wrapper.ListCircuitBreakers)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/kos-quota", wrapper.GetKosQuota)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/cache", wrapper.GetCache)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/deliveries", wrapper.ListDeliveries)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
 
 	return m
 }
@@ -1097,6 +1382,671 @@ func (response ListCircuitBreakers504ApplicationProblemPlusJSONResponse) VisitLi
 	return err
 }
 
+type ListDeliveriesRequestObject struct {
+	Params ListDeliveriesParams
+}
+
+type ListDeliveriesResponseObject interface {
+	VisitListDeliveriesResponse(w http.ResponseWriter) error
+}
+
+type ListDeliveries200JSONResponse DeliveriesEnvelope
+
+func (response ListDeliveries200JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListDeliveries400JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries400ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListDeliveries401JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries401ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListDeliveries403JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries403ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListDeliveries429JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries429ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListDeliveries500JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries500ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListDeliveries502JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries502ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListDeliveries503JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries503ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListDeliveries504JSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDeliveries504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListDeliveries504ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDeliveryRequestObject struct {
+	EventID openapi_types.UUID `json:"eventId"`
+	Body    *ReplayDeliveryJSONRequestBody
+}
+
+type ReplayDeliveryResponseObject interface {
+	VisitReplayDeliveryResponse(w http.ResponseWriter) error
+}
+
+type ReplayDelivery202JSONResponse externalRef0.MessageEnvelope
+
+func (response ReplayDelivery202JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ReplayDelivery400JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery400ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ReplayDelivery401JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery401ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ReplayDelivery403JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery403ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response ReplayDelivery404JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery404ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ReplayDelivery409JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery409ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ReplayDelivery413JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery413ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ReplayDelivery429JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery429ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ReplayDelivery500JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery500ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ReplayDelivery502JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery502ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ReplayDelivery503JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery503ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ReplayDelivery504JSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayDelivery504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ReplayDelivery504ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetKosQuotaRequestObject struct {
 }
 
@@ -1356,6 +2306,12 @@ type StrictServerInterface interface {
 	// ListCircuitBreakers Which calls are let through?
 	// (GET /ops/circuit-breakers)
 	ListCircuitBreakers(ctx context.Context, request ListCircuitBreakersRequestObject) (ListCircuitBreakersResponseObject, error)
+	// ListDeliveries What was told to the MVNO AP server?
+	// (GET /ops/deliveries)
+	ListDeliveries(ctx context.Context, request ListDeliveriesRequestObject) (ListDeliveriesResponseObject, error)
+	// ReplayDelivery Tell a result again
+	// (POST /ops/deliveries/{eventId}/replay)
+	ReplayDelivery(ctx context.Context, request ReplayDeliveryRequestObject) (ReplayDeliveryResponseObject, error)
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(ctx context.Context, request GetKosQuotaRequestObject) (GetKosQuotaResponseObject, error)
@@ -1448,6 +2404,65 @@ func (sh *strictHandler) ListCircuitBreakers(w http.ResponseWriter, r *http.Requ
 	}
 }
 
+// ListDeliveries operation middleware
+func (sh *strictHandler) ListDeliveries(w http.ResponseWriter, r *http.Request, params ListDeliveriesParams) {
+	var request ListDeliveriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDeliveries(ctx, request.(ListDeliveriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDeliveries")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListDeliveriesResponseObject); ok {
+		if err := validResponse.VisitListDeliveriesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ReplayDelivery operation middleware
+func (sh *strictHandler) ReplayDelivery(w http.ResponseWriter, r *http.Request, eventID openapi_types.UUID) {
+	var request ReplayDeliveryRequestObject
+
+	request.EventID = eventID
+
+	var body ReplayDeliveryJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayDelivery(ctx, request.(ReplayDeliveryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayDelivery")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ReplayDeliveryResponseObject); ok {
+		if err := validResponse.VisitReplayDeliveryResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetKosQuota operation middleware
 func (sh *strictHandler) GetKosQuota(w http.ResponseWriter, r *http.Request) {
 	var request GetKosQuotaRequestObject
@@ -1477,115 +2492,154 @@ func (sh *strictHandler) GetKosQuota(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39bxvHmf+/8mC/BfLyXVEU9eKIRnGgJTrmWSZVSorrmj5xyB2SWy1nmJ1ZM6ohwEGUIoh916SILmpi",
-	"Be7VaRogBxiJ2/Mdcv/M/Wiu/ofDvOwbdymJtdwmB/9kkZzZmXnen2c+z/qO0ab9ASWYcGYU7xg9jCzs",
-	"yj/btN+nZLuOubtb6nDsii8tzNquPeA2JUbR2MBtSiwGnMIQ2RxauENdDLyHgeB3OHB3N2eYBn4H9QcO",
-	"NorzpuHitz3bxZZR5K6HTYO1e7iPxKP7NrH7Xt8ozpkG3x1go2jYhOMudo29PTPYzvXr10se72HC7Tbi",
-	"OL2n+uUVWLqwmId2DzkOJl2c2IJxCSMXu+Bi5PR/2jAGPUpwy3achmECdl3q/rRh2OQ2cmxrm9MdTBqG",
-	"cdK29VYZd23SNfbEVl3MBpQwHCfjJWS9iTgeol31JeGYcPEnGgwccRSbktlfMnGEO8Fu5fxWYiLz+n3k",
-	"7ooFsXvbbmMglIvDtHuo5WDDNG4jx5NkkYdRi1ny4KXV7TdLm+XrpRuGafQxY6grvvf3H4z+c9//8BH4",
-	"nz5+9u1j/9OPwL/36Pj+n44PDv3Du/6Hfx7d+2B071EO/C8e+vcewPHn+zC690j86d97MPrN/vHBE/8P",
-	"3/v7T/3PPjFMY4B4zygas2hgz96emxXUZbM2ERTcNUyD233MOOoPjKJRyBeWZvLzM3OLm/m54ny+mM//",
-	"QgxxURtXLKNoLLQ6y4XO/OKFC635BQstofk2Xi4sW3mcxwsX5peMPdNgXruNGTOKHeQwLFkQ8ecnLu4Y",
-	"ReP/zUaCPqt+ZbOaN2VBqTK5jR06wFLY4kwZuLTl4P7/z2KO/i3JGSH+DPUxdFCbM0AMhEwuLyxeiLMn",
-	"kysW5sh2XghTbMI4Im18AmMYR9xjRnExXzgbl2yuVApZEMjoVLwLFd1zSTHUxKKmajFOm+m5uq55I2cm",
-	"bUQJAu1p4Z5NLGmxuuoE4OKOx7AF1IWWS3eUOWtTQnBbTM8ZkTG6TN2WbVmYTKnThK5jt28zZqvfItkh",
-	"FAbhT6bYAyKU97ALbY9x2sfuKwwcm5yo6Zdr9UuV1dVydZKeHz3xP/sanv3l/vHBA//oCfif/joUqJf6",
-	"O5X+xmmdpb2nkHoKrVzIz0+llZFwnqdORuc9V43cFDom/LULDmrvMKl0Y5ogvhKiDzaTXo+Hc15hca3U",
-	"pmjT7mPq8SlVs5uanHa5nFJgDh2epIPabm1vVq6Va1ubEzXx49G9P0u5+Oqu/+nj0UeHz757CP4XH7z0",
-	"ui9Sa9PcydTd82POVN53YSo91+IOgciep7aP0+lv54Ut25JKjggbYhdsAoIkcTWvEI5dgpxypHln1nJb",
-	"z02KEPVc6CDP4ScpdqW6Wa5XS2vbG+X6W+X6drler9WT6v3t4eiP34D/6GPwDx+Nvjx89vgujB4/8N87",
-	"GgveXmrtVFo7ifSR7k5D+alUMj+VSgaiCRvYvY1dUCJ6noqZTYpzVc9aoA05qHBgaFd63Z5NutAXWT4l",
-	"MPDcAWX4IrztUY6hqc/XjKvpJqXXENmt47c9zDibUlFdxPGa3be5SL0TgkMp9BER4bp+8Ak6Wy9tlrfX",
-	"Ktcqm9vln6+Uy6vl1aTGfvaJ/+2/C0s/2v9g9M0TGH31Ly8d8ItU5WyORIp8LgyZJrguLE+l4ZuUghBr",
-	"qEfid37anUWd89VtYZXi8TMIRbsIbdrH0ELtHUAdjl1oyurfjCz/NYGpcl/OMON1wtiQSRvTo2fTJcW9",
-	"WGlviyCP96hr/0op+xRmAr8zUNW5pInYwQQGiHGwOQM5ZveiyO9dzHpgn+jmN2tXy9Xt8s/XK/UxYzH6",
-	"/YNn//HUP3oqxfOr+6M/3B99dOh/Go8KtVSGQ39glsIMKpxJgvWR06FuH1sgSWfC0KWkC8zuEsQ9F5sg",
-	"pNYEmzEPu7I44Vk2Fhp2KiUr1bdKa5Uxs/vg4fFnsqD11V3wDz70j+6CoOsfj8B/eDD67on/xfs/mEDJ",
-	"NGQuSrqpgo0k1kkU2KqWtjav1OqVX5wkSscH+/5nnxwffP0DOrKLb9OdlF4JQ49lXg5DxAATS5XLxA+u",
-	"3e1xBrQjP3kMu9DuIdLF1ukyUi+/VbuaTaKDff/z90YfPQChQ+8fhoLxg1e1H5NTHpPT0BufIqZT1bDm",
-	"pnKzCZdwnh42cdRzda1VCi11xaSNKHWBEgy8hzjY2g1hywRtgsXvWs3GHOv169dnxu+6zuBdx2/Ixlzs",
-	"bWQ78qpoymso23Eqip+Xke1k2QSO3+GB4ovhoPkPr25drs9cqqytzeQL+ddOsgMim6mslLe3qqW3SpW1",
-	"0qW18nig/uzpB+D//vHxZ/fBv/dQRImTrkZ+EBZUGb+zkGzgIKJtpaLYer22+vwUe+/d499+AKPv7j77",
-	"9r/h+HefjL5+Av7Dj/1f//MUhBu41PLanM0GtxCz+bn8zFxhfmFmcenCG38bUnpJ4Y0oKQJWTHS9KBzy",
-	"PEQ7+t6/98B/+K7/4PvR74XT0TXB0Zff65L+8cFD8D84TNTzX2aKL8ApZfMqyhRfMKumqhJNd0Gzoauf",
-	"caN8nj4ui3Ln6uqu1jbiN5SBGrYRiVVuCR0CksoJbTrYFS4QceghYv190s3w/PJpl1yMdtSTBi4dYJfb",
-	"SnA7yHY8V/2dPHWFAAKXDk3wBsCpOGACYZI3IyhLPg1lMQ2C+hm4lRIBsb5UKeESrtY2ZOzQ7N8mFA2a",
-	"SRSLYHQuZjGSIBQRuIsz8/Qy13uYQG29XAUHcxZBddrIcYD3XOp1e8mlUlI8J6VYZIqIG0XDQhzPCLHP",
-	"2gezpe5k7sLmwCndAd6zGQglwictXFguLkyzMD8hYgpEXHN/g6s4KQ7zuanYFDzIjAQiONStcFXa+iVu",
-	"c7Fq4oHCFBIhBTeNlbXahoypr5TWLm8L8humIf+5FT9xOCx1nBXU7uEV6mmYVlJW2xQ5mLVVgDFGaGRz",
-	"bEGHujAUASijfdyi1i5gh2GZvSG2Y5NugvKLMSLbhC8tGKeJdM/m9Uw01kYPuViIc8/mDGwCyHFMyMNQ",
-	"CEBQTtbbUAFwpEe55eULcXZTT1nIPnonBIplbIt4/Va4qwz9vezSPiBQRSBhkqSadcS3V2sbrzBhqRCw",
-	"HnU5DHu2gwF1aWJny8sX8lOTaMcm1mnyKLl8VQzU5YYs+yOsbg9ZwvS0cAbd5qZnH+PIwZMoRYA6liaU",
-	"g1rYcbAFjF4UdOrZPLn2tHQZ0zlJJM24YFshJcyYoEcil6WGko6riKO0rgT+XH3guM9OY0pFz5APFU/X",
-	"yyHXRbvyM+XqJjGjxopkGqSXVDmg8ouKaWfaQFz3M5b3SAT/O+uZtqI5wfHSjx7jjTqmGaNgcu2JjAgD",
-	"xxQzLM2iU08vebkXC9FTSkFdjIgJHelUhGKwHh2SXKZrCKLhlAt2hmiXAXc9HJvYotTBiKToETwm2pWp",
-	"DjSREFe1CUiuekmEk2aI72IwtHlPOGbblXAXZmrkC5OpokgTZUwU+BYRCgjd0PNFeiGGJD2LHpT2K7bb",
-	"9myu/RY7b50Jnvv3lNup5DVJjueU3Aza/phlOMXUFFVasV/OxM8g/M4QjyjxOpuoVUW4JiijsqrTpunk",
-	"S80ap4p+RGwTZnS2k0ijfMREBZr2LMIdnp2Yp/iJF0UYtcmTqFLNTHiuUMZlZjgQkRbtgIoQNXJCmDtM",
-	"sGsCYglgkM2gTUnH7nruWOBjzOVz+dxc7kJxOf9GIUtrgg39zMPeObLJQSQrULsmDui5XUw4dGyX8TN7",
-	"/DVE9B4z+Ohgq4vdUrwUNo6ltFkYdIhsXASJyofIqVl24a8TD9MYIpvrO7HkJlbkxTKDYU/1hpgyFJKU",
-	"Gm8JmSI+zBTAcYJEuwpYkyWcVylbkxOzslMRpiUiNybymByUWkxwU2cvEZHjMV1SptBJfAo4IpkUBvNQ",
-	"4z3sDm2GodnyrC7mTROaHsOW+FeeqCkVp8ne9jD+Fba2CLedJohUC6kdip+Fp4u2yAaYWDK56aseHUQa",
-	"RKhcx6HUzTVIplSo9bPZy2CAXRjaxKJDkdp1qCv7UYYRnWzeox4HBI7dH0sVludOy0o6nuNcmrC+oJ3a",
-	"W2wRTQ4VL8ljhReRsRgc7WACtNM5p12+EOXfYtmqHyGhUuRwJS4aaapcBFnqFWxxqEgWMeMMkEMJnqD+",
-	"cVGalHQyYMi2oLxQWDaBUXXTo7hgM2B9BeD2xCPEbyQkMQ0k+sTS0lwxXzh7hUcoxCTBFCy1ibJ5iHFY",
-	"ygObZIGWlk5jsRJx3eyWXnINky7vBZLGHNuSRQ056aKUKs4dDA4lXYm6QUQXGnRwF+2kkFXuGCtrjFnE",
-	"eOk4EI/xHU8wfz/zKEfnHfGf4rZOe0xklX+gGUJAt+dLDRLU/zHnBMJYxQud6v5SNkwiS/4j62zSLeIO",
-	"5u1eMi/Vw1JniSKgFH0xRxNVUdaVKcHKx+mGkiH1HAt66DYGERlxz02qXSG3lFlmPKm06Ohzn2bIp4qR",
-	"ZJlWJf6pTU4XJ8ntxeOgGNEmsVH4nBSxpzmni0V4Ntko044KSXTEIIthhCrfIO0ydDFP2uaFUy9TpvUC",
-	"SYOb/2uoKpeMHTeLoPEwObW7lu04MwE4grqgb9dnlPKkL3pmTrjoybJ355bYTDRLIvxyMWKUiAhjSF2L",
-	"maBsVXL7/tFT/8NHx/tP/A8fSbyB7GbNupHNvsVC+k75jCa/ria8wGxXbymiTRb30ztKUbBa216pVavl",
-	"lc1KrVoEQuWtjMp6WdjuFrWdql7UHGzWatsba7XrRXlNoa5YtZwjfWOag3r58tZGebUINgeLYt0uh3Qv",
-	"q86kX2ENErYRSABeDi6VVrdL1Y3r5bqcq57PTGh5XKErGCAS5RQy5BGRn77JFmupTCLwB4ljGqYRbN8w",
-	"Db1JwzSiVZPOYXxySj7i8IRL1JId8siybEEw5KzHdEBGw2bq3szC0yAgVsT4vQB8wCavdie91bGbFQl8",
-	"6ARcdmxMuCk/h7Rt6saGitUMQksNDpKGU4yy5I2a+GWIki9auGOEs42ikZ9bXsi3C3jmDbS4MHPBmm/P",
-	"tOZQfmaxk+8sdeY6BTTfigVJkRx3bOxku1lbppYDTyQVIuvkqlVE5p3D3u5FQCrmkLVsifwtCSaqPhUT",
-	"GHYs2le/SvvPzpwexRlyWewvK9icNp4Sf0sK6yL6mBH74v3Rwy+fPf6tf7QPx787SKNMU+xWCJ/x1ddR",
-	"lCdoBiVXmogIGn9+DGaSGQOJFSTqSV2u6vKECVubK6fc7uenuGQPsSrje/iZ7AdSNBZbUcgG6l4U33Vs",
-	"+c6QiAYqS+0yKT3ymQxevT6/ov4G2zJhvgA9/A5Ydtfm7LXkEc6AkxkgzrErdvZPN/Mzy2imc+vOfGHv",
-	"J+lDjfkAaSLikXBEeM3kiApZniBlPtIy4bUcu62ZJZa7qO0Bg5aLSLsHwsnyHDQt2mazchzL9a2mdBYK",
-	"OOGF3hf0TiUp+xgRkYrqwCt+aVTa2ryync/PGWbwZyH6cz76c0Gb5+gVFZcqa2vb1drm9uXaVlVY75Ur",
-	"peqb5e3VcrVSjn2uVLfX67U36+WNDfFlrXp5rbKyaZiJjvl0H25ltXxtvbZZrq7c2L5avrFdL2snMan5",
-	"b61SLSf2I7/Y2NpYL1dVV9G18uaV2qocU1pbq12XX8ZnrJdurNVKq9vCOa2V6m+WhXfKbFCqly/XyxtX",
-	"tsd7GpLfh3vOxq6Nt5aMP2wcDD8Gy97aKNcTBx43r8mvLpcqa+XVpGPNmHGib40nuyf616Rol29jdzce",
-	"pIgQRYqrEMmFfF6EOSJTS5dNQ8TmWV2BdP9nSILlRhP2Q2/9zFmx2tppyq5c03T0qhEMLWQpx5qmSSd4",
-	"ZMreu9LW2qwICCzKObaAoD4OogMZWr7a1O7kGiW81zShKd1tLp8TQ5uvqaqpnEY7gOBtD7u7Jgyky3JB",
-	"YepggFzUxxy7IkRtkKZ4dFPVw8OVhMMROa2DAyhgS2YLlg4NQzGMb+jk8H/8xLumONskZ97CzLZUrCtp",
-	"lnQXN27cuDFz7RocHx749478o0PwD78ZPf5k9OVT8D//xD964v/rE//ge4j3OJzsJRRnwg2fIBvrER52",
-	"CsHYnAiYVUEj0i5Dh4ay0N8wSu02HnCYBNVtGGkRe76IODtPDDySjnuwtiXPHWL9NVH4CRHu+QWf8Wz7",
-	"RcV/Aeb4TrxWko9h4xaXl2O1DflbuniSiCLPKyZU6OaUJMQ6Ha5sbq6HcYtNoEy6js3GYKeXkBU0154S",
-	"er6gSDD4IoX/tTDhdsfGLBZlC8VJ7j8bk3265x1HXYlfA6qGfA81LlGb0MFqQJo4f9MmSdZI2p5r890N",
-	"Id0awSFbl0qeyl7Up8sB3//xunpTyriGI+kaVb+T4HFzFnm8N+vQrk2aEsOsvtDFYAlllholHa5cI6JD",
-	"j/OBApvbpEMnXM7Gc4pXZAzc6QDDoZFxPSIjX7bLOO7nQEUiEuNMMLbGXy8EtfVyXXJlw4ShTG7VN7W6",
-	"DKRLq9cqVehRx4LWLrjUwRcbpEV5T6QtsgKmgxtZf5FWWl6pNshmDLmgqylgc4adjiqwsB0GWG4uWVTB",
-	"QU1FouUpaWNT5AGqOJwCSTBTJd7I5kyWv/VGEIc+ZTzXIKVY1UY6ibAsFLxgRV4NK2EOGpJQF8tdRrWG",
-	"Zux6pBkC1XQpUG1CnkbheiXG2BaC4Vg5kEWDBomjIUXggtTFZaIwFSI8pNe6CM1gUlMM7Y0DR9QF7xhN",
-	"hJeM9i7Xkhypoj6W8WcA6DHVnaB8osSyyC3xHmUhL/qYu3ZbDRGJak6+bEcNFBk1VDWSObiGHWCXCXck",
-	"V3z99ZLifO7112FDxZFiUPNOIwgrG/q9ko0g02wYxf+5+0ezIW9e1Ie95kUtKpkxNNisQZKPVLFEQ0Ws",
-	"DaN4Rzxlrymri0EAEcVuOoRQ0UNTBQ/FidFDMwfX1FYVGXT6KSikwrEGCS+rFLZAd72ENhFqQbuDfHcH",
-	"dtXb8Iy5XD6XF+aXDjBBA9soGvO5fG5eJ9zSTM3SAZttB2CrTITAFToE6T3EAjCUoqbLICAB/OP4CI5c",
-	"ji1TaLgQA0FeBXoWZ6IpMG8OymJ+sITCJXlExN5CXXNQIg0SIKeVzg0RCyPUNvIYhqu1DTHLUb1rAQJE",
-	"CocEPzeD1pmezU0gVOqpvtU5HdTfIK82Q8h08zXFh7DJRJYGu5grzNrYW0sL+fyUDaLtsDkhavTy/+39",
-	"0ZeHo+/2wX/4rv/o49GXD+MdXsFNaey2+Wb8siIF6NJ4uJuJlofFWPuB7hlQwH8F01e4+wAAG4Dq5xZD",
-	"1Ptcfu9W7L4geeMiftL47hexauKGO/Psy+Ls82PdiVPcqQQ5VKqYHh04ef1k7N3aS6z2Xx/JPrnD/ePf",
-	"fS2ic9V8m24ZDTNvYcmm6DNLYsQnvRtQSpd8r9BCfm7SI0MRns16pYicO3/mudH7E8XEwvKZJ46/8WjP",
-	"NBaVOp1pevK9ZnJy4cyTY68ZljPnpyFVCCWRUxfOPHXshYuS9aENEHaYdjgmKuTo4z51d8Gi/yB8AuoK",
-	"dY5skrydfmdmEHs7qhHFZob4zWPYnWGcyodHjeXzeROipum5xKdCXu5JOQ0Fyp6JQ5UnIsz04DBUkJXU",
-	"RLRWlOHWALup5j3lNggOb3muvVWtQWldBnbYzYFq9lJteMKztOWdtW7BM2WPXoMQ8QQFqGrqnr6mCWEX",
-	"GSDo4KEJnMrod9jD8jJdhsfyL1kIET4DOw6gLrJJDiphBOZg5JIorqRDImFdEkCBdoU/Ej64QYYqUtN9",
-	"nsLTOZRhK8uhiPBrDPj+/L4lzqyYd0m+DODxn0b3/mTC8cEDiFtIGH3zRL3J8XTXE61zM94Buhj0bI63",
-	"XYZdlpOaJHX746RWRt2kqDoB98z4mvlwTdX/mfWwhc1CoZgP0vPgYbqJULiXE1zpCf7uR+CUjj+7L5u9",
-	"Jc+fPX0M/nvvHr/3QPZ8n7d7mtASMsFRhaaiFRmJl27rx+e21BW3sskiv3EwD2zzC/Jc6tNCwnMtxDzX",
-	"DmUzb3tU2a1MlyW9juPQIYO5fF5v3hZJ2a5GwMpicbIlkXalz8hBUyE0ZYo91EWWXQV8L8aQvrrUEOYz",
-	"A4nv7YDNcw0SJuqsqbNoLDIkD7NiiHKTW1JFFpF4q+eJjfXoUIJkc7CGZNtbfxxDXYSmsgdNU7hDZDXh",
-	"VRRe2qunv2Y2SDOoNMGrbTqwMQMXEzzEFmDkOrsmiEwWs9cUij5AJkaj5Ucs6yfE7vb4pNQpgHE+v4dT",
-	"+J8x/ya9VsqfCVt6dP80Z/bjsONCYo8Pn/p/eSD89ug3+1NY8AizniRbeaGwDP7Rk+PP98H/y4H/6/uj",
-	"j4LHmzC6f1f6i0cf+0dP4dl3D589PnqunFTj/28mgan5ACIaIWJDGGheePr4YAlA1cM1IDYcPD8+OB8b",
-	"GmBrJz86Gh3ibxPDb2X0E+n/4SQ7QEhs7VYc1o3GnxD0jiy9kezlWJ6LU22cTBGKtJAP4J0L4lhJAkXD",
-	"FsJhS/nEuIA60dDFYGQhNjBGmGhk+ExFoqDvQpMm2SsxqY1Bb2op1UCwVNj7P6+dZ46vUoD6SYGV6jNB",
-	"+j3hyqu8jKx+jJGVehGegztc58ovtBYgY6jYbZfK9GL3XDdvBQXAIPVLSl/sakJotetEF7WqPqh2nmoL",
-	"onQH9F2VY5MdkaRfrW3kjDCzix1179be/wYAAP//",
+	"7H39bxtHluC/8tC3QD6uRTWpD49oDA6yRMcay6RGkuPNWj6xyC6SPWpWMV3VphVDh+SiGQSx7zZZRBcn",
+	"YwWeG2dmcvACRuKd8x0y98fcjyb1Pyzqo7+bFGnL2Xjhn0SRXV1V7/u9eu/VbaNJuz1KMOHMKN82OhjZ",
+	"2JMfm7TbpWR3E3Nvf7nFsSe+tDFrek6PO5QYZWMLNymxGXAKfeRwaOAW9TDwDgaCb3Hg3n7BMA18C3V7",
+	"LjbKc6bh4fd9x8O2Ueaej02DNTu4i8Sruw5xun7XKBdNg+/3sFE2HMJxG3vGwYEZLOfatWvLPu9gwp0m",
+	"4ji7ps2LK7B4bsGCZge5LiZtnFiCcQEjD3vgYeR2f7lj9DqU4IbjujuGCdjzqPfLHcMhN5Hr2Luc7mGy",
+	"Yxjjlq2XyrjnkLZxIJbaQx7qYp6E4wZq56xWfGtKgLUcj3FwGBQLUO+hNq4Dd7qYQZ05H+A6dNE+NDAg",
+	"Dl3KOBQt07KsxNaKpuGId77vY2/fMA2CumJl4l1GfMU2biHf5XJAF93SQLcsyzInRMKW80HOXtY47jLo",
+	"YQ/ElImllaz8tYmt5a9NjIgv7pSlHQgUsR4lDMeBfgHZ7yCO+2hffUk4Jlx8RL2eKwjIoWT2N0ws/3aw",
+	"Wjm+kRjI/G4Xeftiwdi76TQxEMoFCTU7qOGKHdxEri9BIklITWZLclte3X1nebtybfk9wzS6mDFJB8bw",
+	"8P7g/xwOP30Iwy8fP/v+8fDLz2B45+HJ3b+cHN0b3vtw+Om/DO58MrjzsADDbx4M79yHk98fwuDOQ/Fx",
+	"eOf+4B8PT46eDP/44/Dw6fDrLwxBdbxjlI1Z1HNmbxZnBU2zWYcIuhUQl8TEUbdnlI2SVVqcseZmigvb",
+	"VrE8Z5Ut6x/EIx5q4jXbKBvzjdZSqTW3cO5cY27eRotoromXSku2hS08f25u0TgwDeY3m5gxo9xCLsMS",
+	"BREe/87DLaNs/IfZSLzMql/ZrMZNRUCqQm5il/awpK44Unoebbi4+x/zkKN/S2JG8BBDXQwt1OQMEAMh",
+	"CZbmF87F0ZOLFRtz5LgvBSkOYRyRJh6DGMYR95lRXrBKk2HJ4UqQIRsCGp0KdyH7+B4ph/KvrKFajsNm",
+	"eqxuaNzIkUn5sAwB9zRwxyG2FHtttQPwcMtn2AbqQcOje0qJNCkhuCmGF4xI+lxA9iZ+38eMT8/UgRSO",
+	"6AaBlEkQCm2gPgfaAg+R9ljWfnd5fW11eXutVt2tbG7WNg3TaDnYtZlRvn5bfYxEnIeRXJFRtCwYHj8R",
+	"BPXlo+HRj3By9J0iKuPgRkJCfPPbwYNvnz3+p+HxIZx8dTQ8fjoJx3ccxulPw/GmgOi7AXjiIJUwE0AU",
+	"WOx7lLShRb3ui0NTs80VSngnDtX33nvvvZkrV+Dk3tHwzvHw+B4M7z0aPP5i8O1TGP7+i+Hxk+H/ePIS",
+	"oP0TylehD10BRWz/ShN3HOQNau8D7yBpQxAKv9qqVV8c3uKtcThHUBXvD8H9BIZHh4M7X72yoPXJHqF9",
+	"clFtOwlZCQsFWkHOtIc9KWPApphJS0CMPVPaToD86C4MP7kHwy9/N/j0Czg5+ufB//pOwPTVhPWrZCbk",
+	"4C2yFU6F9BS6f14YuFPq/kAHnqXuz2z4TA2A7Q4GT61aCKlQnJ2HumKHOgi/gAG+KTRyA9ngkJ7PAREb",
+	"+p39uBGwQknLdZrTmgDN2LCIKAQPOwR4x2EgUDJW7a/UqhfX11a2E+b8yb3D4TePYPjxRycf3x9++Zmw",
+	"JD/9Aobf3xv86dHJ0YOAg0MLMsuJyOed2W4LzXLKe685McmJMaCHHPg8MM/hyTTcI55cmoonQ4p8PoZE",
+	"DerzcsNFZO/suY53HNJ+QxO3MMUajs2UiY1cFwjtnxfurA0OB9RGTsLevigftzGZktcI3cBe12HMSVsr",
+	"hEIv/MkUNj8ilHewB02fcdrF3hsMXIeM5cOLtc0La6urleoov/r4yfDr7+DZX++eHN2XJspY9nutCMew",
+	"XxzWed7yKaCeShPOTcV1EXGepR6M9nvmrCgYDnvgouae4sAUJ4ivBOkrM56HTCp4Is6V2vXfdrqY+tOq",
+	"wXZmcDbExSkF5o43bHWcYHd77UqldnV7JCd+PrjzL5Iu/vzh8MvHg8/uPfvhAQy/+eR1lOtlcm0WO7m8",
+	"e3bImSraNT8Vn2tyh4Bkz5Lb03D66aJetmNLJkeE9bEnbVCni+NsvkY49ghyKxHnTczljh6bJCHqe6CC",
+	"7GMYe626XdmsLq/vblU2361shu5PjL2lmQXDh5/D8N7Dwbf3nj3+EAaP7w8/Pk4FS19z7VRcOwr0Ee9O",
+	"A/mpWHI6JzQgTdjC3k3sgSLRs2TMfFCcKXvWAm4owBoHhval1hXmMnSph4ES6PlejzJ8Ht73KcdQ1/ur",
+	"x9m0SvlF6hN7ahM5GpYwj5nf7CirfRyXVmvbuxdrV6urSc78+ovh9/8sSOHOAxg+OBr88GTw7Y8wfPz/",
+	"hseHEziiCfqYtYpL81azhGd+gRbmZ87Zc82ZRhFZMwstq7XYKrZKaK7xmoWTLBzHS8S206LlNNadFDWR",
+	"aT2dyq1SDoo6z5KnI9icKR9XNc/o+JI0pR0ZZmK0i2VwHLsMJ23oDbTvUmRvU7qOvDaeknl5bFhEKHIq",
+	"KuShsuS7zlhFu7H83npteXV3u1bbXV/efKeSw8ow+OHp4NFTYaMNDj8ZPHoCJx/97bVufQ7GzIN2ikHH",
+	"A3saT7Y4nSer47lQIdzh+7BNKSjyOkvuywLgzB1cyQAOUzywOA+XnQtxntum9Aoi+3q3bEqe8xDH64Kn",
+	"cEpnCm+1i8h+IADYOKbbXN6u7K6vXVnb3q38/UqlslrJ06AxEhj8+b+/dlVfJmPmYyTFmi+KkGmYtzRd",
+	"8FdwqyBr2IzI7+y4Ng86Z2sFB/oqiDSBYLTz0KRdDA3U3APU4tiDuswGnJHpgHVgKv2vYJjxvMHYI6MW",
+	"pp+ezaYYHsSyzK4S5PMO9ZwP8LR2Nb7VU9l6SRGxhwn0EOPgcAbymf3z4OGWh1kHxuvp7drlSnW38vcb",
+	"a5spYTH4w/1n//vp8FipjD/fHfzx7uCze8Mv4/ETTZXhoz+782+d8ZgEWHhABxJ0ps7kYE6bIO572ARB",
+	"tSY4jPnYk2F833aw4LBTIblWlWeNSbF7/8HJ1zLV6s8fwvDo0+HxhyDg+qdjbS9Hp94/i3QMhzHhoKV9",
+	"NwmscRC4Wl2+un2ptrn2D+NI6eTocPj1F1G+ys9hyx6+SfcyfCUEPZYRbOgjBpjYKpFL/OA57Q5nQSqQ",
+	"z7AHzQ4ibWyfTiOblXdrl/NBdHQ4/P3Hg8/ug+Ch394LCeNnz2qvklJO0WmojU8h06lOe4pTqdmESjhL",
+	"DZvY6lk7pg2Vcq6FKPWAEhymamlVZYIWweJ3zWYpxXrt2rWZdO77BNo1nTGfUrE3kePKJOYpcykd111T",
+	"+LyIHDdPJnB8iweMLx4HjX948+rFzZkLa+vrM1bJemucHNiqbL67tlLZvVpdfnd5bX35wnrGP3729BMY",
+	"/uHxydd3YXjngbASRyXt/iwkqBJ+k4Cs5yKiZaWC2MZmbfXFIfbxRyf/9AkMfvjw2fd/g5Ovvhh89wSG",
+	"Dz4f/u6/TQG4nkdtv8nZbHBeP2sVrZliaW5+ZmHx3C9+qpy9BPHGQjCouYeJPlkJH3kRoB3/OLxzf/jg",
+	"o+H9Hwd/EEpHn57JAJ48/M7LN3ntKb4EpZSPq8hTfMmomuo8ZboA0JY+J4wL5bPUcXmQO1NVd7m2Fc/l",
+	"CdiwiUjsjJPQvsznIxSatCcjRYhDBxH738bdDPcv33bBw2hPvann0R72uKMIt4Uc1/fU51TZEwEEHu2b",
+	"4PeAU7HBRO1TvHTJypYuBbVQ6dcuk1imMW3B5dqWtB3q3ZuEol49WdUmEF2ISYxkUZow3MWeeXaaax1M",
+	"oLZRqYKLOYtK92ReGO941G93klNlqLgoqVh4iogbZcNGHM8Iss9bB3Mk7+SuwuHAKd2LpWGOm7i0VJ6f",
+	"ZmI+xmIKSFxjf4srOyle9nddoSl4kRkRRLCpG+GstPEb3ORi1sQLhSgkggquGyvrtS1pU19aXr+4K8Bv",
+	"mIb8cyO+4/CxzHZWULODV6ivyzaTtNqkyMWsqQyMFKCRw7ENLepBXxigicMR6b0htueQdgLyCzEgO4Qv",
+	"zhunkXTH4Zu51ZlbHeTJwpCOwxk4BJDrmmBBXxBAcPCql6EM4IiPCktL5+Lopr6SkFGZYO6yiN9thKvK",
+	"4d+LHu0CAhUEEiJJsllLfHu5tvWGLKZAwDrU49DvOC4G1KaJlS0tnbOmBtGeo459x9GjxPJl8aAON+TJ",
+	"HyF1O8gWoqeBc+BWnB59jCMXj4IUAeraGlAuamDXxTYwel7AqePw5NzTwiXFcxJIGnHBskJImDFCj0gu",
+	"jw0lHFcRR1leCfS5+ofjLjsNKWt6hHypeHuQwOt5aF/+T7nKucmJsSLpBukplQ+o9KJC2kQLiPN+zvQ+",
+	"iQpTJ93T1WhMsL3sq1O4Uds0YxBMzj0SEaHhmEGGrVF06u4lLg9iJnqGKaiHETGhJZWKYAzWoX1SyFUN",
+	"gTWcUcFuH+0z4J6PYwMblLoYkQw8gtdEqzLVhkYC4rIWAclZLwhz0gwzoRn0Hd4RitnxZGIoM/XJMpOu",
+	"onATpU0U6BZhCgje0OOFeyEeSWoW/VBWrzhe03e41lvsrHkmeO+/Jd1ORa9JcLwg5ebA9lWm4VXsOjex",
+	"5+BRZBJgcCJU6rft55FGD7UdgriuI5jESYkGZNAvF5N45/jNvRjSU0D6d4Dv/SwgEOe428szrraEaawO",
+	"AjDzXS5tO+EdYmllSctZGP7ya7lnLqwLXYOSbG4x3max1eqwrbycMf6KVZzcbcA3MeFrOVJ6u4Oh3seN",
+	"DqV7M45dN4Vt2OxId9ZlVG65rnMR1ux6ENSL1bfoH5M+jlVcmlu0F/HMYuMcmjnXnMMzS2hhYcZqLbQW",
+	"WxYqNkrN+OJ937Hz1t1yCHJH+nt5+DjFybOm8LUmMW0DYgqsWxcxvhwjo6lkhh4ouQvdWlNDF7JyRKjP",
+	"qnIHMoC5oixnWG4wTLhySPo6Rs849XAYyGhgWSuVRpw18/bbb78dxj/TQBFedR5CNirV1bXqO6aaUXhF",
+	"QfWH7WNwWjqLLSgLeYOpTjGnoWt+cnR5uOei/YBxcsgFQQ97jBLpZkjhFLCoNkUQ4zpxfdSiSmVrOhpi",
+	"gjtyYwUbWNlBMookSM1UzloxxF2sDZHqqqPlU2J558Z5JsURXtHpIYSAJPNjCIE4MQPPJogmhBI0Yt0U",
+	"T4yTyAH95wjmM5SFhPLc0A3i0ERd6dU73JSxhahOnnpJori0vb0BC9bcc8doxgMY8RCo4wAWWd663VBg",
+	"ECf3Jk+tfhmIStoSzq8OspnB0Uzi5/ihTZ5NLn+YzBJP7nOU2JCiQbAj9WQLLibBL/7KKJ4mq/Owsbx5",
+	"ubIa1pRJBib7KsXdJ9xx40zOkkwe34ie1jCN1cr62rsVlQyj3p7cl/4uZ2cZZyBDto3YLxMpgiBsm2M7",
+	"RgH7yVyUKupiJYBkNP60YTpor0alrSv9itgizGhvefSZjC2MdLym3YsQNpMD85T4wssCjFrkOKhUcwPl",
+	"lyhTHQJ61ONKCDEISp+km4wJ9kxQhk5YeuUwaFLSctq+lwqYGUWrYBWKhXPlJesXpXEU/Gsf+2eIJheR",
+	"vADfFbFB32sL1Rbq/okwuY6IXmMOHl1st7G3HD9CTZu4DguDVcL4AcT2lMKXQ/P8i+cjD9MQskvnUiUX",
+	"sSITEhn0O6rHoClDaBJS6daCU8QVcwkwDZBoVQFq8ojzMmXrcuAI1ZiM+LEO8nDSyCQ0AnI8FpjS5OPw",
+	"FGBEIikMAkNNGPZ9h2GoN3y7jXndhLrPsPBW6nJHdck4dfa+j/EH2L4qNEEdkIcBqRWKnzESfk2wRNbD",
+	"xJZB8a4yshDZIVLxuJR6hR2SSxVq/nz0qp6BfYfYtA8OERpMdtjrR3ByeIf6HJCqp0gG30/1DFu+614Y",
+	"Mb9MWJe/xSbR4NB9GcW2wgS2WOwW7WECtNU6o1W+FOa/yvJZP8qgz4DDk74H0lA5DzJFQKDFpcgGjhkX",
+	"Hi4leAT7x0lp1GEFA4YcGyrzpSUTtLOssSC8ra4qkVd2Ce9gEoKYBhQ91v0plq3S5GatYIhRhClQ6pDI",
+	"yVm0gI2SQIuLp6FYkbhumpqdch2TNu8ElMZcx5aHYXLQeUlVnLsYXEraMlsbEX1ApYNE0UpKecdkqeOw",
+	"tOEcE3sBeaRXPEL8/dqnHJ11pPgUtXXaayKp/DONLAdwe7HoYgL6r3JsUQir+AG59pRkGzRb/pHns1It",
+	"4hbmzU7S29CPZfYSWUAZ+GKORrKiDHtQgpWO0y07+tR3beigmxiEZcR9L8l2pcJi7vH0uCNpV+/7NEE+",
+	"lY0UuOCOl13kdHaSXF7cDooBbRQahc7JAHuafXpYmGejhTJtKZNEWwzyEJVQpRukXIY25knZPH9qEs60",
+	"WiApcK3ngaqcMrbdPIBuythcrN0psm1HLA65GzEASyWdNhmDDoJZ4t7XQUWbEmzC3EzJku2yPdTk2GPn",
+	"9a8eblLPxjbovSPfdji4NJkcYlx5t1qD4SeqrFn2I5D/PTiC4VeHgz/eVRkaSrkZ5ZJu5Rz8P5dmWtO4",
+	"NRP2Ppz7LyXLGn7zmczkkw33To7SbTxTwNVj84AZ9zkyUGk4rjsTZChTD3SK60wsmJOI2cyMybbKUx5n",
+	"5iWOlPGqvZ7YvcBYn3o2M0EJ/uTyh8dPh58+PDl8Mvz0oUz6lc2OR3RMywkXB2Q1of7cVANeYuhALymC",
+	"TR72syvKQLBa212pVauVle21WrUMhMrUKBVCYGF3pqgrsWpVXIDtWm13a712rSxzhVSeoxYaSKctFmCz",
+	"cvHqVmW1LLgr7BwqvIh4WOINtkPCrheyCqYAF5ZXd5erW9cqm3Ksej8zoeFzleLMVFxSO2jSfhRmtE4n",
+	"FXMptyxQroltGqYRLN8wDb1IwzSiWZOaNj04Qx/xHOEL1N6fUmqpNN/J05BXxPMHQQYwGz3b7exSU+lN",
+	"Mvs4CF83XQcTHc4OYZt3oqfCwFILiadsFsjLPkrefnDbCEerk77Tmzcc5NBx0Dk2K9bl+SPp+cJD8+RV",
+	"ATK6HbTPPA9IGXAyoSTd6tMEhl2bdtWvUpmyiX3NOEJUD90cy31a41R8jp+ZpoTYqf1XM+hWafbZKxgi",
+	"pyv3THZkWn76/bFc75HHrrL0QGU46liPCVe3V87w9DVMGE+v4deyfY2CcfyARur7lkN0R8iwQ6tw+dtM",
+	"Uo98J4M3r82tqM/g2CbMlaCDb4HttB3O3kpuYYJk9R7iHHtiZf/5ujWzhGZaN27PlQ7+LruplA6QIiLu",
+	"VkSA10iOoJCnCTLiI0sTfsN1mhpZYrrzWh4waHiINDsglCwvQN2mTTYrn2OFrl2XykJlL/uh9gW9UgnK",
+	"LkZE+PXaio0frixf3b60a1lFwww+lqKPc9HHeS2eoxsMLqytr+/Gu86sXFquvlPZXa1U1yqx/9equxub",
+	"tXc2K1tb4suoqWq8wWO2bdzaauXKRm27Ul15b/dy5b3dzYpWEqN6Va2vVSuJ9cgvtq5ubVSqqrT/SmX7",
+	"Um1VPrO8vl67Jr+Mj8hr1ZHfJWCzcnGzsnVpN11YnPw+XHN+AUm6vjv9snRFaqo28upWZTOx4ZzW0bGv",
+	"Li6vracPzHJGjNWt8cjBWP2aJO2K7K0cM1KEiSLJVZDkvGUJM0e4vdkYdFg2NakqkOp/goiCXGhCfuil",
+	"TxxiUEs7jdnD9u5TwKtGcNSJOguTVvDKjLz3sPKjyoDAppxjW3a3DqwDaVq+WY9faFA3oS7VbcEqiEfr",
+	"b6kQNNGn6/qqChN6UmV5oApboqsrhIm6Q+ri1XV1uBDOJBQO9DvUxek0FmUahmSYumFhjPmf8SpNsbdR",
+	"yryBmWMHSRnYTR25Pcf9DadpCYUZc5xDqGnjihLPcYbK9HBUlKbMvA6KmsQJXYpdVxrjDmeBqM8SSsz6",
+	"ibadrGZPNI14kchcOIG6rGrqQN0YWG0kUjGTW+wgVsW3kikn+SswxbMbHr7pUJ8lnh/B+Ka6xir/jLKX",
+	"d4nWqOTB/NSeCS60gqAqRbgEmdutJr+rShcIVFzcDW5di+JUpalrNeTLNlAbJ980XZwvuCNM3VWTXF9i",
+	"CjNEchKF4ygmKvmcQuxuj6wJVS4Z0gaZdrzkmeSOsdxs4h6HUdWoO0aWL1/M38yPwgT2nvYqsBYsL+zA",
+	"PI+PO8Z/PDvXLh7LelneVVBWG2cXK855C0tLMaJXV2pk2SXuo52Vx6UKeDOUECvml2lvgVfgEKiQtuuw",
+	"VGVl6laPMY7dS/Kzgi8ygtDGhDstB7OYDysYJ7n+Ce8UOU1xy18DqIZ4DzkuEfnTrmAAmjh+syJJRiCb",
+	"vufw/S1B3TrZTHbnWPZVbED9dzHA+6+ubRt5oglpc4CqJACoq2skXNp2SF2W6aov9LmVrNaVHCW1mpwj",
+	"gkOH856qp3ZIi47II4l77Oomh1YLGA6FjOcT6VeyfcZxtwDKzlfXO2Bsp3vNQ22jsimxshWkrqtvapvS",
+	"TV1evbJWhQ51bWjsg0ddfH6HNCjvgEvbMr6sXQcZ3ZRSWmZ/7JDtWJKVjlUKywi7LRW+ZHvBBS/JkCUO",
+	"IpayIJySJjaFl63OsTL5XMxUYS2Z80gJDhai78cs7JDlWExUKokw6Bp025ZZLIqYg54bqI3lKqNIXj12",
+	"klsPa7F0oF0tQu5GmYOyjFbnZBZAhuR2SLzgT7gFSOVYJMK+YTKa1FrnoR4MqotHO+kcN5WLkoIJqMxN",
+	"vXaV1S8wUpWX6tAWBLmHpkpfCDOoVbyQdygLcdHF3HOa6hGXtllBdl5XD17dXilAVRvAQcaIyh5Frpzx",
+	"7beXFeYLb78NW9p2dhjUb+8E5uaOtg13Aqtzxyj//w//ZO7IQ2L1z0H9vCaVXA8VHLZDkq9UtsSO8gd3",
+	"jPJt8ZaDuozdBwZE5BlpE0JZD3VlPJRHWg/1AmhPQYFBB3cEhJSzs0PCc3WVBqUbO4QyEWpBRb9sT4k9",
+	"dTWKUSxYBUuIX9rDBPUco2zMFazCnA5nSTE1S3tsthnkheYmM12ifZDaQ0wAfUlqOsioK21SqVwceRzb",
+	"puBwQQYCvKquV+yJZupVC1AR44MpVAqlT4RnK9i1AMtkhwTFwYrn+oiF/l8T+QzD5dqWGOWq9ixBspok",
+	"DlnfWw+6Q3QcbgKhkk/1AfTpdes75M16WBVcf0vhIeyjIAPvbcxVem3qytiSZU19mVRQfx/1Mhn+z98O",
+	"vr03+OEQhg8+Gj78fPDtg3gTkyCpI5YYcz1+FJjJPdWpu9cTVf0LsQp7XRavattVJbqqvwkyy4O68eJC",
+	"WNhdtA5uxE7jkueZ4iddwvwyZk0k4+TufUnsfS7VgGeKE8vw9Dh9VBVtOHm4axzcOEjM9n8/k61g7h2e",
+	"fPWdbM4t+0tluyKF/riQZFO0UkmWQY+6KEZSl2ydO28VR70yJOHZvK6ZcuzcxGOjy3TEwNLSxAPTTX0P",
+	"TGNBsdNEw5OXXMjBpYkHx+54liPnpgFVmPUmh85PPDR1+45EfSgDhBymLY71DZFd3KXePtj0PwmdgNqC",
+	"nSOZJH3nWzO92FVZRmSbyXQIn2FvRt3qWjai3mlzlglRX7Bi4r+SJdeklIaqO56JV1WMTIbVD4emgjyn",
+	"SFhrZWlu9bCX6U+j1AbB4RmqTA1Z3pCGHfYKoPqZqE4zQrM0ZXqN7jJjyjY0O4SIN6jcz7puW1M3IWyU",
+	"AghauG8Cp9L67XewzPuR5rH8JMOMQmdg19UFLLAWWmAuRh6J7EraJzIDVeZ6qRvWhQ7eIX1lqelWRkLT",
+	"uZRhO0+hCPMrVdv94roljqyYdkn2u3v8l8Gdv5hwcnQf4hISBo+eqGt9Tlc90TzX402OFsIr2lOdhcJG",
+	"QqP6AOkOP6O69egaL9Xs5sCMz2mFc6oWR3kvm98uxUoJg5fpPjlCvYxRpWP03SuglE6+viuzoCTOnz19",
+	"rO89lG3Nzlo9jeh6MKrheyAqGpGQeK22Xj21pRJIlEwW/o2LeSCbX5LmUv/NJzTXfExz2WHzhLE6SxVg",
+	"SlUl5Lh0ZaSjLl0F4Xio8zOOXVee2XRw10y6uwT3MePh5QG61AJCOwzaKngALd/T+gYRKFqmZVkFFfMI",
+	"yra7uvqmHi/frWsPW2eQtpyb2AwmVXONUCxR/wjpDOqDPiWuk5DYjKAQ67bqCM/fCxrF6Gwllk1nlGE1",
+	"o2zIE0YjlMRBmfJEciNZ0y+Ee/oo1d3XYE/ctptcTVg4mreeoF56ugWFtcJjVkRbEfaV6yoMgC6yZSKV",
+	"XCx3BB154CKezkaKazsrUlC5W3BU6DLawiRRZrH2vK1GJBHrfYKNyR/fcj7AUge+oMHSQ16mM7i84uje",
+	"4LP78Oz7x89++DHXHFGHENfjXUSKscYbE7fECDpejIrlJ/3TZL+J66pUflR9vKp8V7Xr86VSzPLQxCrg",
+	"F28ukWkHEbUzOJc7ONnhJjxI1UdjicPSIGtSmgXF4OyyZGXOFYvJw8HiQdLJfXA4uPPoJTq5OR108m6e",
+	"ICrqqg0Gaxr9GZyVvDY1Xj1TAwU9f1w7yEdMeotxkyNmBzyvyTGJkTF7W0udg1nVE0XKNcp4XkaIkndC",
+	"HYSdh4JOEA3cpF3MoIeJLOHTrVJ8YmtHVR5sy7nAsVWCZfBtIChA1QiZ+pxF+6G842EMNtpnBVjjOyTo",
+	"/qA7ngT9aoKJdTG8kExRunjq2QZWaSyuDb/xGdd1t+DhJnbUrTA640UVvDockOthZO+D7dEeA4fvEGH4",
+	"cwaOfT5qba+TZHRiqexIIXcELu0H9pO2BdTDDGNSgM2RRSc5BpLCUtiX6hQDSRhpIdDfjDdveuun7d4k",
+	"rQKdp6qNgqgxTHQSqlJncsyE/KZPSofLVQVp99NcrBWmdcWiDf/10fB+InwderGnFv1MoSiSNU4HyeNg",
+	"qXQyxklpWuNEMURqe9880kpweO+T4dHf4huN9KSyXISbHbQFl2PieWjPqyFHpJ/laMmNuCR5JVXlFJoj",
+	"vEtVjptcxa5Q0nIdleQyX5x8oelbIF9r9hfQ7Nsy6hpoQkmvP5Ui36Ns5n2fKrciN1ggY9SuS/sMipal",
+	"Qx0Oka2QVGm/TC1L9uilbRlhFg69rCiXB/J9nZKxrzp6lGMtDHRiQnj62ZONC4QmLuyQ8Fg/FhF438c+",
+	"ZuWwfFcuSekjFwnNLU+YqQcd2pfV/wVYR7IPbDfdHKIMdeXh102hv5BdhzdRqLbU298yd0g9yEuBN5u0",
+	"52ChzwjuYxsw8tx9E3oebWD2lmoPEpRcR0/Lf7HMtiBOu8NHHbQG9ekvHg9XtXgpAS5j3Jno9/DL3w2P",
+	"754W+n41or6CYk/uPR3+9T6cHN0f/OPhFPHeqBlHEmyV+dISDI+fnPz+EIZ/PRr+7q7w0NXrTRjc/VBG",
+	"lx9+Pjx+Cs9+ePDs8fELnWDrxibXkxX3VlD7HpX6h/Xt1oGZfFhW1uvHdaV/+PBc+mEr9mjQNGD0q6On",
+	"w8YCicdv5DRK0oZZ/nFCYmk34v0qUPoNQVOcxV8km9QsFeNQS4MpKo8XPr+qW58X20oCKHpsPnxs0Uo8",
+	"F0AnenQheLIUezAGmOjJ8J0KREFDGQ2aZBOYUf1Z9KIWM51RFksH/+65c2IrMdMpZNQxjGqgE3iTSqu8",
+	"Pod5RYMjDgMXt7g+WX+pmQPShorlxqpz4VhW7PUbQbpQvmMdS2QUXO25UVq3yiZSK8/0O6J0D3Rmq+uQ",
+	"PeBU7LUQecWxrWZj98HwwBRLxY/C8JKyn2SRjsOjjpZ6iphFenDj4F8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

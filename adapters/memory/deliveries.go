@@ -1,0 +1,92 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"phonebill/core/bill"
+	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+)
+
+// list answers one page of the events of a kind.
+func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (told []delivery.Told, total int) {
+	since := id.At(f.Since)
+	for _, e := range o.entries {
+		if (f.State == "" || f.State == e.state) && bytes.Compare(e.id[:], since[:]) >= 0 {
+			told = append(told, e.seen(kind))
+		}
+	}
+	slices.SortFunc(told, func(a, b delivery.Told) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+	return page(told, f.Page, f.Size), min(len(told), delivery.MostCounted)
+}
+
+func (e *entry) seen(kind delivery.Kind) delivery.Told {
+	t := delivery.Told{
+		ID: e.id, Kind: kind, Line: e.line.String(), State: e.state, Sequence: e.sequence, Attempts: e.attempts, FinalAt: e.final,
+		DeliveredAt: e.delivered, ReplayedAt: e.replayed, Last: slices.Clone(e.told),
+	}
+	if e.state == delivery.Pending {
+		t.NextAt = e.next
+	}
+	slices.Reverse(t.Last)
+	t.Last = t.Last[:min(len(t.Last), delivery.MostShown)]
+	return t
+}
+
+func (o *outbox) replay(event id.ID, now time.Time) error {
+	e, ok := o.entries[event]
+	switch {
+	case !ok:
+		return fault.New(fault.ResourceNotFound)
+	case !e.state.Replayable():
+		return fault.New(fault.StateConflict)
+	}
+	next := now
+	for _, pending := range o.lines() {
+		if pending[0].line == e.line && pending[0].next.After(now) {
+			next = pending[0].next
+		}
+	}
+	e.state, e.attempts, e.created, e.replayed, e.next, e.delivered = delivery.Pending, 0, now, now, next, time.Time{}
+	return nil
+}
+
+// List implements ports.Deliveries.
+func (o *BillOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+	o.rows.mu.Lock()
+	defer o.rows.mu.Unlock()
+	told, total := o.rows.out.list(delivery.BillResult, f)
+	return told, total, nil
+}
+
+// Replay implements ports.Deliveries.
+func (o *BillOutbox) Replay(_ context.Context, event id.ID, now time.Time) error {
+	o.rows.mu.Lock()
+	defer o.rows.mu.Unlock()
+	if q, ok := o.rows.m[event]; ok && q.Status == bill.Processing {
+		return fault.New(fault.StateConflict)
+	}
+	return o.rows.out.replay(event, now)
+}
+
+// List implements ports.Deliveries.
+func (c *ChangeOutbox) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+	c.rows.mu.Lock()
+	defer c.rows.mu.Unlock()
+	told, total := c.rows.out.list(delivery.ChangeResult, f)
+	return told, total, nil
+}
+
+// Replay implements ports.Deliveries.
+func (c *ChangeOutbox) Replay(_ context.Context, event id.ID, now time.Time) error {
+	c.rows.mu.Lock()
+	defer c.rows.mu.Unlock()
+	if o, ok := c.rows.m[event]; ok && !o.State.Final() {
+		return fault.New(fault.StateConflict)
+	}
+	return c.rows.out.replay(event, now)
+}

@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/ports"
+)
+
+// Clock tells the database's time, so that all instances tell the same: what one asked KOS is compared with what another changed (decision
+// 11), and a machine whose clock is wrong must not make an old value look new. It is as exact as a query takes, a millisecond or so
+// (freshness.Skew is more). A step of the machine's own clock does not move it; while the database is away it goes on by itself. It is safe
+// for concurrent use.
+type Clock struct {
+	pool  *pgxpool.Pool
+	local ports.Clock
+	set   atomic.Pointer[reading]
+}
+
+// reading is the database's time at a moment of this process; time.Now has a monotonic reading.
+type reading struct{ here, there time.Time }
+
+// SyncEvery is how often to call Sync: in that time two machines drift apart by less than a millisecond.
+const SyncEvery = 10 * time.Second
+
+// NewClock tells the local time until the first Sync.
+func NewClock(pool *pgxpool.Pool, local ports.Clock) *Clock { return &Clock{pool: pool, local: local} }
+
+// Now is in UTC and in PostgreSQL's microseconds.
+func (c *Clock) Now() time.Time {
+	set := c.set.Load()
+	if set == nil {
+		return c.local()
+	}
+	return set.there.Add(time.Since(set.here)).UTC().Truncate(time.Microsecond)
+}
+
+// samples are taken at each Sync; the quickest counts.
+const samples = 3
+
+// Sync asks the database for its time.
+func (c *Clock) Sync(ctx context.Context) error {
+	var best reading
+	quickest := time.Duration(-1)
+	for range samples {
+		asked := time.Now()
+		var there time.Time
+		if err := c.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&there); err != nil {
+			return translate("read the clock", err)
+		}
+		if took := time.Since(asked); quickest < 0 || took < quickest {
+			quickest, best = took, reading{here: asked.Add(took / 2), there: there}
+		}
+	}
+	c.set.Store(&best)
+	return nil
+}

@@ -1,0 +1,144 @@
+package postgres_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/line"
+	"phonebill/migrations"
+	"phonebill/ports/portstest"
+)
+
+// aMillion rows of 2,000 customers, one of whom (heavy) has 20,000 on two lines; of those every 50th failed.
+const aMillion = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at,
+		processed_at, delivery_state, delivered_at)
+	SELECT gen_random_uuid(), CASE WHEN i % 50 = 0 THEN 'heavy' ELSE 'user' || i % 2000 END, 'C', $3::bytea,
+		CASE WHEN i % 50 <> 0 THEN decode(md5((i % 2000)::text), 'hex') WHEN i % 100 = 0 THEN $1::bytea ELSE $2::bytea END, '2026-03',
+		CASE WHEN i % 2500 = 0 THEN 'FAILED' ELSE 'COMPLETED' END, 'CACHE', timestamptz '2025-01-01' + i * interval '1 min',
+		timestamptz '2025-01-01' + i * interval '1 min', 'DELIVERED', timestamptz '2025-01-01' + i * interval '1 min'
+	FROM generate_series(1, 1000000) AS i`
+
+// TestHistoryAtAMillionRows: a page and its count are two statements on one index, whatever is filtered and however deep the page, and
+// touch what is the customer's and no more.
+func TestHistoryAtAMillionRows(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("fills a million rows")
+	}
+	keys, db := keyring(t), pgtest.New(t, migrations.Bill)
+	one, two := portstest.Line(1), portstest.Line(2)
+	index := func(n line.Number) []byte { return keys.Index("line", n.Digits()) }
+	sealed, err := keys.Seal("bill.inquiries.line", []byte(one.Digits()))
+	require.NoError(t, err)
+	_, err = db.Admin.Exec(t.Context(), "ALTER TABLE inquiries SET (autovacuum_enabled = false)") // the test does it, at its own time
+	require.NoError(t, err)
+	_, err = db.Admin.Exec(t.Context(), aMillion, index(one), index(two), sealed)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := db.Admin.Exec(t.Context(), "VACUUM ANALYZE inquiries")
+		require.NoError(t, err)
+		var vacuumed bool
+		require.NoError(t, db.Admin.QueryRow(t.Context(),
+			"SELECT relallvisible = relpages FROM pg_class WHERE relname = 'inquiries'").Scan(&vacuumed))
+		return vacuumed
+	}, 60*time.Second, 100*time.Millisecond)
+
+	day := calendar.DateOf(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))
+	heavy := func(f bill.HistoryFilter) bill.HistoryFilter {
+		f.UserID, f.Size = "heavy", max(f.Size, 20)
+		f.Page = max(f.Page, 1)
+		if f.Lines == nil {
+			f.Lines = []line.Number{one, two}
+		}
+		return f
+	}
+	for name, c := range map[string]struct {
+		filter      bill.HistoryFilter
+		rows, total int
+		blocks      int // read or found in memory, at most
+	}{
+		"first page":              {heavy(bill.HistoryFilter{}), 20, 20_000, 1200},
+		"one line":                {heavy(bill.HistoryFilter{Lines: []line.Number{two}}), 20, 10_000, 1200},
+		"rare status":             {heavy(bill.HistoryFilter{Status: bill.Failed}), 20, 400, 1600},
+		"status that is not":      {heavy(bill.HistoryFilter{Status: bill.Processing}), 0, 0, 1600},
+		"range of days":           {heavy(bill.HistoryFilter{From: day.AddDays(-6), To: day}), 20, 201, 200},
+		"since a day":             {heavy(bill.HistoryFilter{From: day.AddDays(-6)}), 20, 0, 1200},
+		"deepest page":            {heavy(bill.HistoryFilter{Page: 100, Size: 100}), 100, 20_000, 2000},
+		"an ordinary customer":    {bill.HistoryFilter{UserID: "user7", Lines: []line.Number{one}, Page: 1, Size: 20}, 0, 0, 100},
+		"a customer without rows": {bill.HistoryFilter{UserID: "nobody", Lines: []line.Number{one}, Page: 1, Size: 20}, 0, 0, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool, seen := traced(t, db.URL)
+			page, total, err := postgres.NewInquiries(pool, keys).History(t.Context(), c.filter)
+			require.NoError(t, err)
+			require.Len(t, page, c.rows)
+			if c.total > 0 {
+				require.Equal(t, c.total, total)
+			}
+			require.Len(t, seen.all, 2, "the number of statements is constant")
+			for _, s := range seen.all {
+				plan := analyzed(t, db.Admin, s)
+				require.NotContains(t, plan, "Seq Scan")
+				if c.filter.Status != bill.Processing { // those have an index of their own, with next to nothing in it
+					require.Contains(t, plan, "Index Only Scan using inquiries_history_pages")
+				}
+				require.LessOrEqual(t, blocks(t, plan), c.blocks, plan)
+				t.Logf("%d blocks, %s", blocks(t, plan), plan[strings.LastIndex(plan, "Execution"):])
+			}
+		})
+	}
+}
+
+// TestPagesAreReadFromTheReadPool: with a pool for reads, nothing but the writes is asked of the other.
+func TestPagesAreReadFromTheReadPool(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Bill)
+	writes, wrote := traced(t, db.URL)
+	reads, read := traced(t, db.URL)
+	inquiries, q := postgres.OpenInquiries(writes, keyring(t), postgres.InquiryOptions{Reads: reads}), answered()
+	require.NoError(t, inquiries.Add(t.Context(), q))
+	page, total, err := inquiries.History(t.Context(), bill.HistoryFilter{UserID: q.UserID, Lines: []line.Number{q.Line}, Page: 1, Size: 9})
+	require.NoError(t, err)
+	require.Equal(t, []any{1, 1}, []any{len(page), total})
+	require.Len(t, read.all, 2)
+	require.Len(t, wrote.all, 1)
+}
+
+func analyzed(t *testing.T, pool *pgxpool.Pool, s pgx.TraceQueryStartData) string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) "+s.SQL, s.Args...)
+	require.NoError(t, err)
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return strings.Join(lines, "\n")
+}
+
+var buffers = regexp.MustCompile(`Buffers: shared (?:hit=(\d+))?(?: ?read=(\d+))?`)
+
+// blocks is what the whole statement touched: the first figure in a plan is that of its root.
+func blocks(t *testing.T, plan string) (n int) {
+	t.Helper()
+	found := buffers.FindStringSubmatch(plan)
+	require.NotNil(t, found, plan)
+	for _, figure := range found[1:] {
+		if figure != "" {
+			v, err := strconv.Atoi(figure)
+			require.NoError(t, err, fmt.Sprint(found))
+			n += v
+		}
+	}
+	return n
+}

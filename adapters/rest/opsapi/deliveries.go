@@ -1,0 +1,81 @@
+package opsapi
+
+import (
+	"context"
+
+	"phonebill/adapters/rest/edge"
+	"phonebill/adapters/rest/gate"
+	gen "phonebill/adapters/rest/internal/opsgen"
+	"phonebill/adapters/rest/paging"
+	"phonebill/core/delivery"
+	"phonebill/core/delivery/desk"
+	"phonebill/core/id"
+)
+
+// by is who asks, for the audit log.
+func by(ctx context.Context) desk.By {
+	p := gate.Principal(ctx)
+	return desk.By{Name: string(p.UserID), Roles: p.Roles, IP: edge.ClientOf(ctx).IP}
+}
+
+// ListDeliveries answers one page of results and what became of telling them.
+func (h *Handlers) ListDeliveries(ctx context.Context, r gen.ListDeliveriesRequestObject) (gen.ListDeliveriesResponseObject, error) {
+	at, err := paging.Parse(nil, nil, nil, r.Params.Page, r.Params.Size)
+	if err != nil {
+		return nil, err
+	}
+	kind, f := toFilter(r.Params, at)
+	page, total, err := h.Desk.List(ctx, by(ctx), kind, f)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListDeliveries200JSONResponse{Success: true, Message: "전달 현황을 조회하였습니다", Data: gen.DeliveriesData{
+		Items: toDeliveries(page), Pagination: paging.Of(at.Page, at.Size, total),
+	}}, nil
+}
+
+// ReplayDelivery has a result told again.
+func (h *Handlers) ReplayDelivery(ctx context.Context, r gen.ReplayDeliveryRequestObject) (gen.ReplayDeliveryResponseObject, error) {
+	if err := h.Desk.Replay(ctx, by(ctx), id.ID(r.EventID), r.Body.Reason); err != nil {
+		return nil, err
+	}
+	return gen.ReplayDelivery202JSONResponse{Success: true, Message: "결과를 다시 전달합니다"}, nil
+}
+
+func toFilter(p gen.ListDeliveriesParams, at paging.Range) (delivery.Kind, delivery.Filter) {
+	kind, f := delivery.BillResult, delivery.Filter{Page: at.Page, Size: at.Size}
+	if p.Kind != nil {
+		kind = delivery.Kind(*p.Kind)
+	}
+	if p.State != nil {
+		f.State = delivery.State(*p.State)
+	}
+	if p.Since != nil {
+		f.Since = *p.Since
+	}
+	return kind, f
+}
+
+func toDeliveries(page []delivery.Told) []gen.Delivery {
+	out := make([]gen.Delivery, len(page))
+	for i, t := range page {
+		out[i] = gen.Delivery{
+			EventID: [16]byte(t.ID), Kind: gen.DeliveryKind(t.Kind), State: gen.DeliveryState(t.State), Attempts: t.Attempts,
+			FinalAt: t.FinalAt, NextAt: moment(t.NextAt), DeliveredAt: moment(t.DeliveredAt), ReplayedAt: moment(t.ReplayedAt),
+			LastAttempts: make([]gen.DeliveryAttempt, len(t.Last)),
+		}
+		if t.Line != "" {
+			out[i].LineNumber = new(t.Line)
+		}
+		if t.Sequence != 0 {
+			out[i].Sequence = new(t.Sequence)
+		}
+		for k, m := range t.Last {
+			out[i].LastAttempts[k] = gen.DeliveryAttempt{At: m.At, State: gen.DeliveryState(m.State)}
+			if m.Note != "" {
+				out[i].LastAttempts[k].Note = new(m.Note)
+			}
+		}
+	}
+	return out
+}

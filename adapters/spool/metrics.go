@@ -1,0 +1,46 @@
+package spool
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"phonebill/ports"
+)
+
+// State is what waits.
+type State struct {
+	Rows   int
+	Bytes  int64     // on disk
+	Oldest time.Time // when the oldest was answered; zero = nothing waits
+}
+
+// State answers what waits now.
+func (s *Inquiries) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := State{Rows: len(s.waiting), Bytes: s.log.Size()}
+	if state.Rows > 0 {
+		state.Oldest = s.waiting[0].inquiry.ProcessedAt
+	}
+	return state
+}
+
+// Metrics answers collectors of the state: how many rows wait, the bytes they take, and how old the oldest is.
+func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
+	gauge := func(name, help string, of func(State) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "phonebill_history_spool_" + name, Help: help},
+			func() float64 { return of(s.State()) })
+	}
+	return []prometheus.Collector{
+		gauge("rows", "Rows of bill history on this instance's disk that wait for the bill database.",
+			func(s State) float64 { return float64(s.Rows) }),
+		gauge("bytes", "Bytes that the spool of bill history takes on disk.", func(s State) float64 { return float64(s.Bytes) }),
+		gauge("oldest_seconds", "Age of the oldest row of bill history that waits; 0 = none.", func(s State) float64 {
+			if s.Oldest.IsZero() {
+				return 0
+			}
+			return now().Sub(s.Oldest).Seconds()
+		}),
+	}
+}

@@ -1,0 +1,222 @@
+// Package spool keeps the history of cached bills on the local disk while the bill database is away (decision 15).
+package spool
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"phonebill/adapters/internal/batch"
+	"phonebill/adapters/internal/segments"
+	"phonebill/core/alert"
+	"phonebill/core/bill"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// Config says where the spool is and what it may take; the zero value of a number is its default.
+type Config struct {
+	Dir      string        // shared by the processes of one machine; each takes a folder in it for itself
+	MaxBytes int64         // on disk; default 64 MiB, some 100,000 rows. They are held in memory as well, in about the same space
+	Patience time.Duration // how long the store may take for a row before the row is spooled; default 300 ms
+}
+
+// Deps are what the spool works with.
+type Deps struct {
+	Store   ports.Inquiries
+	Batches ports.InquiryBatches // the same store
+	Sealer  ports.Sealer[bill.Inquiry]
+	Alerts  ports.Alerts
+	Log     *slog.Logger
+}
+
+// Inquiries implements ports.Inquiries over a store that may be away: Add of a final inquiry then keeps it, sealed and fsynced, on the
+// local disk, and Replay brings it to the store. While anything waits and the store is away, nobody waits for the store but Replay.
+// Rows of a line that has rows waiting are spooled too, so that they are told in order. Get answers what waits; Save, Claim and History
+// are the store's. It is safe for concurrent use.
+type Inquiries struct {
+	ports.Inquiries
+	deps     Deps
+	patience time.Duration
+	log      *segments.Log
+	refused  *segments.Log // rows that the store will never take, for a person
+	adds     *batch.Writer[entry]
+
+	mu      sync.Mutex
+	waiting []entry // in the order of the log
+	byID    map[id.ID]bill.Inquiry
+	lines   map[line.Number]int // waiting rows
+	away    bool                // the store was, when it was last asked
+}
+
+type entry struct {
+	inquiry bill.Inquiry
+	sealed  []byte // until it is on disk
+	in      uint64 // file
+}
+
+var _ ports.Inquiries = (*Inquiries)(nil)
+
+const defaultPatience = 300 * time.Millisecond
+
+// places is how many processes of one machine may share a directory.
+const places = 64
+
+// Open takes the first folder that no process works on and finds in it what the last one has left. It fails when none is free, when the
+// disk fails, and when what it holds was sealed with another keyring: that is history, which somebody must look after.
+func Open(c Config, d Deps) (s *Inquiries, err error) {
+	for place := range places {
+		s, err = open(filepath.Join(c.Dir, strconv.Itoa(place)), c, d)
+		if !errors.Is(err, segments.ErrInUse) {
+			break
+		}
+	}
+	return s, err
+}
+
+func open(dir string, c Config, d Deps) (*Inquiries, error) {
+	s := &Inquiries{
+		Inquiries: d.Store, deps: d, patience: c.Patience, byID: map[id.ID]bill.Inquiry{}, lines: map[line.Number]int{},
+	}
+	if s.patience == 0 {
+		s.patience = defaultPatience
+	}
+	options := segments.Options{Max: c.MaxBytes}
+	var found segments.Report
+	var err error
+	s.log, found, err = segments.Open(dir, options, func(record []byte, in uint64) error {
+		q, err := d.Sealer.Open(record)
+		s.append(entry{inquiry: q, in: in})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if found != (segments.Report{}) {
+		d.Log.Warn("the history spool was damaged", slog.Int("torn", found.Torn), slog.Int("damaged", found.Damaged))
+	}
+	s.refused, _, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
+	if err != nil {
+		return nil, errors.Join(err, s.log.Close())
+	}
+	s.adds = batch.New(batch.Options{}, s.keep)
+	return s, nil
+}
+
+// Close gives the folder back. What waits is found by the next Open.
+func (s *Inquiries) Close() error {
+	s.adds.Close()
+	return errors.Join(s.log.Close(), s.refused.Close())
+}
+
+// Add stores the inquiry, or spools it when it is final and the store is away; SERVICE_UNAVAILABLE when it can do neither.
+func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
+	if q.Status == bill.Processing {
+		return s.addUnfinished(ctx, q)
+	}
+	if !s.diverts(q.Line) {
+		within, cancel := context.WithTimeout(ctx, s.patience)
+		defer cancel()
+		err := s.Inquiries.Add(within, q)
+		if !unavailable(err) || ctx.Err() != nil {
+			return err
+		}
+		s.lost()
+	}
+	return s.spool(ctx, q)
+}
+
+// addUnfinished stores what the store alone can go on with, and does not try while that is known to be away.
+func (s *Inquiries) addUnfinished(ctx context.Context, q bill.Inquiry) error {
+	if s.isAway() {
+		return fault.New(fault.ServiceUnavailable).RetryIn(again)
+	}
+	return s.Inquiries.Add(ctx, q)
+}
+
+// Get answers the inquiry from what waits, else from the store.
+func (s *Inquiries) Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error) {
+	s.mu.Lock()
+	q, ok := s.byID[inquiry]
+	s.mu.Unlock()
+	if ok {
+		return q, nil
+	}
+	return s.Inquiries.Get(ctx, inquiry)
+}
+
+// again is when to come again to a spool that is full or a disk that fails.
+const again = 5 * time.Second
+
+func (s *Inquiries) spool(ctx context.Context, q bill.Inquiry) error {
+	sealed, err := s.deps.Sealer.Seal(q)
+	if err == nil {
+		err = s.adds.Add(ctx, entry{inquiry: q, sealed: sealed})
+	}
+	if err != nil && ctx.Err() == nil {
+		return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(err)
+	}
+	return err
+}
+
+// keep makes the entries durable, then known.
+func (s *Inquiries) keep(ctx context.Context, entries []entry) error {
+	sealed := make([][]byte, len(entries))
+	for i, e := range entries {
+		sealed[i] = e.sealed
+	}
+	in, err := s.log.Append(sealed)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	began := len(s.waiting) == 0
+	for _, e := range entries {
+		s.append(entry{inquiry: e.inquiry, in: in})
+	}
+	s.mu.Unlock()
+	if began {
+		s.raise(ctx, alert.HistorySpooled, "the bill database is away; the history of cached bills waits on the local disk")
+	}
+	return nil
+}
+
+func (s *Inquiries) append(e entry) {
+	s.waiting = append(s.waiting, e)
+	s.byID[e.inquiry.ID] = e.inquiry
+	s.lines[e.inquiry.Line]++
+}
+
+// diverts tells that a row of the line is not the store's now.
+func (s *Inquiries) diverts(n line.Number) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lines[n] > 0 || s.away && len(s.waiting) > 0
+}
+
+func (s *Inquiries) isAway() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away && len(s.waiting) > 0
+}
+
+func (s *Inquiries) lost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = true
+}
+
+func (s *Inquiries) raise(ctx context.Context, kind alert.Kind, note string) {
+	s.deps.Alerts.Raise(ctx, alert.Alert{Kind: kind, Subject: "bill history", Note: note})
+}
+
+// unavailable tells the store's trouble from the row's.
+func unavailable(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || err != nil && fault.From(err).Kind() == fault.Unavailable
+}

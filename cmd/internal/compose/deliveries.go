@@ -1,0 +1,60 @@
+package compose
+
+import (
+	"time"
+
+	"phonebill/adapters/mvnoap"
+	"phonebill/adapters/rest/deliveries"
+	"phonebill/adapters/rest/feed"
+	"phonebill/core/delivery/desk"
+	"phonebill/core/delivery/dispatch"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Telling the AP: one attempt may take 10 s (kos.md), so a line is leased for longer. Several loops work on one outbox, so that lines
+// whose receiver is slow do not hold up the others for long; together they open at most apLoops x apLines connections.
+const (
+	apTimeout = 10 * time.Second
+	apLease   = 30 * time.Second
+	apLoops   = 4
+	apLines   = 16
+	apEach    = 100
+)
+
+// deliver adds the workers that empty one outbox.
+func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
+	d := &dispatch.Service[T]{
+		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Attempt: apTimeout,
+		Lines: apLines, Each: apEach,
+	}
+	for range apLoops {
+		p.worker(name, idle, d.Step)
+	}
+}
+
+// apSecrets are what results are signed with.
+func (p *parts) apSecrets(a AP) (*mvnoap.Secrets, error) {
+	if a.SecretFile != "" {
+		return mvnoap.OpenSecrets(a.SecretFile, p.Now, p.Log)
+	}
+	return mvnoap.FixedSecrets(a.Secret, a.Next)
+}
+
+// shown shows a service's deliveries on its internal listener, for the gateway and the command line.
+func (p *parts) shown(token personal.Secret, of ports.Deliveries) {
+	h := feed.Protected(token, deliveries.Handler(of, p.Now, p.report))
+	p.inside.Handle(deliveries.Path, h)
+	p.inside.Handle(deliveries.Path+"/", h)
+}
+
+// Desk wires where staff look at deliveries and have one told again.
+func Desk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*desk.Service, error) {
+	link, err := linkTo(i, token)
+	if err != nil {
+		return nil, err
+	}
+	return &desk.Service{
+		Bills: link.Deliveries(billService), Changes: link.Deliveries(productService), Audit: log, Report: report, Now: t.Now, NewID: t.NewID,
+	}, nil
+}

@@ -1,0 +1,113 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/compose"
+	"phonebill/core/auth"
+	"phonebill/core/auth/admin"
+	"phonebill/core/delivery"
+	"phonebill/core/delivery/desk"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+func (c Console) deliveries() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "deliveries", Short: "Look at what the MVNO AP server was told, and tell it again",
+		Long: `Look at what the MVNO AP server was told, and tell it again.
+
+The instances of the services are asked as "ops" does, with the same variables. docs/deliveries.md tells how a result travels.`,
+	}
+	cmd.AddCommand(c.listDeliveries(), c.replayDelivery())
+	return cmd
+}
+
+func (c Console) listDeliveries() *cobra.Command {
+	var kind, state string
+	var ago time.Duration
+	f := delivery.Filter{}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List results and what became of telling them, newest first", Args: cobra.NoArgs,
+		Example: "  phonebillctl deliveries list --state PARKED --since 24h",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.State = delivery.State(state)
+			if ago > 0 {
+				f.Since = time.Now().Add(-ago)
+			}
+			d, err := c.desk(nil)
+			if err != nil {
+				return err
+			}
+			page, total, err := d.List(cmd.Context(), desk.By{Roles: []auth.Role{auth.Operator}}, delivery.Kind(kind), f)
+			if err != nil {
+				return err
+			}
+			return c.printDeliveries(page, f, total)
+		},
+	}
+	cmd.Flags().StringVar(&kind, "kind", string(delivery.BillResult), "bill or change")
+	cmd.Flags().StringVar(&state, "state", "", "PENDING, DELIVERED or PARKED; empty = all")
+	cmd.Flags().DurationVar(&ago, "since", 0, "only of requests not older than this; 0 = all")
+	cmd.Flags().IntVar(&f.Page, "page", 1, "page, the first is 1")
+	cmd.Flags().IntVar(&f.Size, "size", 20, "results per page") //nolint:mnd // as the API has it
+	return cmd
+}
+
+func (c Console) replayDelivery() *cobra.Command {
+	var why string
+	cmd := &cobra.Command{
+		Use: "replay <event id>", Short: "Tell a parked or delivered result again, under its id and number", Args: cobra.ExactArgs(1),
+		Example: `  phonebillctl deliveries replay 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c --reason "the MVNO has corrected its receiver"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			event, err := id.Parse(args[0])
+			if err != nil {
+				return fault.InvalidField("event id", "it is not a UUID").Because(err)
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				d, err := c.desk(a.Audit)
+				if err != nil {
+					return err
+				}
+				if err := d.Replay(cmd.Context(), desk.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(c.Out, "pending again")
+				return err
+			})
+		},
+	}
+	return reason(cmd, &why)
+}
+
+// desk asks the services; log may be nil when nothing is changed.
+func (c Console) desk(log ports.AuditLog) (*desk.Service, error) {
+	instances, token, err := c.instances()
+	if err != nil {
+		return nil, err
+	}
+	return compose.Desk(instances, token, log, func(ctx context.Context, err error) {
+		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
+	}, compose.RealTools(c.Log))
+}
+
+func (c Console) printDeliveries(page []delivery.Told, f delivery.Filter, total int) error {
+	p := c.printer()
+	p.line("EVENT", "LINE", "NUMBER", "STATE", "ATTEMPTS", "RESULT OF", "NEXT", "DELIVERED", "LAST")
+	for _, t := range page {
+		last := "-"
+		if len(t.Last) > 0 {
+			last = stamp(t.Last[0].At) + " " + t.Last[0].Note
+		}
+		p.line(t.ID.String(), t.Line, strconv.FormatInt(t.Sequence, 10), string(t.State), strconv.Itoa(t.Attempts), stamp(t.FinalAt),
+			stamp(t.NextAt), stamp(t.DeliveredAt), last)
+	}
+	p.footer(f.Page, f.Size, total)
+	return p.done()
+}

@@ -1,0 +1,150 @@
+package desk_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/audit"
+	"phonebill/core/auth"
+	"phonebill/core/calendar"
+	"phonebill/core/delivery"
+	"phonebill/core/delivery/desk"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+)
+
+var (
+	noon  = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	staff = desk.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
+)
+
+type log struct {
+	entries []audit.Entry
+	errs    []error // of the next appends
+}
+
+func (l *log) Append(_ context.Context, e audit.Entry) error {
+	if len(l.errs) > 0 {
+		err := l.errs[0]
+		l.errs = l.errs[1:]
+		if err != nil {
+			return err
+		}
+	}
+	l.entries = append(l.entries, e)
+	return nil
+}
+
+func (l *log) outcomes() (out []audit.Outcome) {
+	for _, e := range l.entries {
+		out = append(out, e.Outcome)
+	}
+	return out
+}
+
+type world struct {
+	desk.Service
+	log      log
+	reported []error
+	order    id.ID
+}
+
+// newWorld has one order, delivered.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{order: id.ID{15: 1}}
+	orders, inquiries := &memory.Orders{}, &memory.Inquiries{}
+	number, err := line.Parse("01012345678")
+	require.NoError(t, err)
+	o := product.Order{ID: w.order, Line: number, State: product.Requested, EffectiveDate: calendar.DateOf(noon)}
+	require.NoError(t, orders.Add(t.Context(), o))
+	o.State, o.ProcessedAt = product.Completed, noon
+	require.NoError(t, orders.Save(t.Context(), o))
+	claimed, err := orders.Outbox().Claim(t.Context(), noon, time.Minute, 1, 1)
+	require.NoError(t, err)
+	require.NoError(t, orders.Outbox().Settle(t.Context(), noon, delivery.Settled{
+		ID: w.order, Fence: claimed[0][0].Fence, State: delivery.Delivered,
+	}))
+	w.Service = desk.Service{
+		Bills: inquiries.Outbox(), Changes: orders.Outbox(), Audit: &w.log, Now: func() time.Time { return noon },
+		NewID: func() id.ID { return id.ID{15: 9} }, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
+	}
+	return w
+}
+
+func TestStaffSeeBothKinds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for kind, want := range map[delivery.Kind]int{delivery.BillResult: 0, delivery.ChangeResult: 1} {
+		page, total, err := w.List(t.Context(), staff, kind, delivery.Filter{Page: 1, Size: 9})
+		require.NoError(t, err)
+		require.Len(t, page, want)
+		require.Equal(t, want, total)
+	}
+	_, _, err := w.List(t.Context(), desk.By{Roles: []auth.Role{auth.Customer}}, delivery.BillResult, delivery.Filter{Page: 1, Size: 9})
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+}
+
+func TestAReplayIsOnRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	require.NoError(t, w.Replay(t.Context(), staff, w.order, "the receiver is well again"))
+	row := audit.Entry{
+		At: noon, Actor: "operator-kim", Action: "DELIVERY_REPLAYED", Subject: w.order.String(), Reason: "the receiver is well again",
+		Outcome: audit.Intended, Detail: `{"call":"00000000-0000-0000-0000-000000000009"}`, IP: "203.0.113.7",
+	}
+	done := row
+	done.Outcome = audit.Done
+	require.Equal(t, []audit.Entry{row, done}, w.log.entries)
+	page, _, err := w.List(t.Context(), staff, delivery.ChangeResult, delivery.Filter{State: delivery.Pending, Page: 1, Size: 9})
+	require.NoError(t, err)
+	require.Len(t, page, 1)
+	require.EqualValues(t, 1, page[0].Sequence)
+}
+
+func TestWhatIsRefusedIsOnRecordToo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		by      desk.By
+		event   id.ID
+		reason  string
+		code    fault.Code
+		intends bool
+	}{
+		"a customer": {desk.By{Name: "x", Roles: []auth.Role{auth.Customer}}, id.ID{15: 1}, "because", fault.PermissionDenied, false},
+		"no reason":  {staff, id.ID{15: 1}, "", fault.ValidationError, false},
+		"no event":   {staff, id.ID{15: 2}, "because", fault.ResourceNotFound, true},
+	} {
+		w := newWorld(t)
+		require.ErrorIs(t, w.Replay(t.Context(), c.by, c.event, c.reason), fault.New(c.code), name)
+		want := []audit.Outcome{audit.Outcome(c.code)}
+		if c.intends {
+			want = append([]audit.Outcome{audit.Intended}, want...)
+		}
+		require.Equal(t, want, w.log.outcomes(), name)
+	}
+	w := newWorld(t)
+	require.NoError(t, w.Replay(t.Context(), staff, w.order, "because"))
+	require.ErrorIs(t, w.Replay(t.Context(), staff, w.order, "because"), fault.New(fault.StateConflict))
+}
+
+func TestWithoutARecordNothingIsTold(t *testing.T) {
+	t.Parallel()
+	away := errors.New("away")
+	w := newWorld(t)
+	w.log.errs = []error{away}
+	require.ErrorIs(t, w.Replay(t.Context(), staff, w.order, "because"), away)
+	page, _, err := w.List(t.Context(), staff, delivery.ChangeResult, delivery.Filter{State: delivery.Pending, Page: 1, Size: 9})
+	require.NoError(t, err)
+	require.Empty(t, page)
+	w.log.errs = []error{nil, away}
+	require.NoError(t, w.Replay(t.Context(), staff, w.order, "because"), "the intent is on record")
+	require.Equal(t, []error{away}, w.reported)
+}

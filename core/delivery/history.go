@@ -1,0 +1,55 @@
+package delivery
+
+import (
+	"time"
+
+	"phonebill/core/id"
+)
+
+// Kind of event.
+type Kind string
+
+// The kinds.
+const (
+	BillResult   Kind = "bill"
+	ChangeResult Kind = "change"
+)
+
+// Made is one attempt that was made, as it is remembered.
+type Made struct {
+	At    time.Time
+	State State // what became of the event
+	Note  string
+}
+
+// Told is one event as staff see it.
+type Told struct {
+	ID          id.ID
+	Kind        Kind
+	Line        string // masked; empty when what is stored cannot be read
+	State       State
+	Sequence    int64 // 0 before the first claim
+	Attempts    int   // since the result became final, or since a person had it told again
+	FinalAt     time.Time
+	NextAt      time.Time // Pending: when it is due, if it is its line's first
+	DeliveredAt time.Time
+	ReplayedAt  time.Time // when a person had it told again; zero = never
+	Last        []Made    // the last attempts, newest first, MostShown at most
+}
+
+// MostShown is how many attempts of an event a list tells.
+const MostShown = 5
+
+// MostCounted is as far as lists are counted; page x size goes no further (product.md).
+const MostCounted = 10_000
+
+// Filter chooses events. Empty fields do not limit.
+type Filter struct {
+	State State
+	Since time.Time // of requests that were made then or later
+	Page  int       // from 1
+	Size  int
+}
+
+// Replayable tells whether an event in this state can be told again: what is pending is told anyway.
+func (s State) Replayable() bool { return s == Delivered || s == Parked }
