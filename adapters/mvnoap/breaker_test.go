@@ -197,7 +197,7 @@ func TestThePolicyIsTheOperators(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusServiceUnavailable}
 		alerts := &memory.Alerts{}
-		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secret: personal.NewSecret(secret("one")), Breaker: policy},
+		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Breaker: policy},
 			mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: alerts})
 		require.NoError(t, err)
 		mvnoap.OverWire(c, ap)

@@ -62,7 +62,10 @@ func (f *Flights) Begin(ctx context.Context, s freshness.Subject, lease time.Dur
 	}
 }
 
-const beginWithin = 2 * time.Second
+const (
+	beginWithin = 2 * time.Second
+	leftAlone   = 5 * time.Second
+)
 
 var errAway = errors.New("the database did not answer a moment ago")
 

@@ -51,8 +51,8 @@ type Floor struct{ Instances, Calls int }
 // patience is how long the ledger may take: one that hangs is away.
 const patience = 2 * time.Second
 
-// leftAlone is how long a ledger that has just hung is not asked: callers have better uses for their patience than to find it out again.
-const leftAlone = 5 * time.Second
+// ledgerRest is how long a ledger that has just hung is not asked: callers have better uses for their patience than to find it out again.
+const ledgerRest = 5 * time.Second
 
 // errHangs is the cause of a call that was refused without asking the ledger.
 var errHangs = errors.New("the ledger has just hung")
@@ -110,7 +110,7 @@ func (q *Quota) ask(ctx context.Context, lane quota.Lane) (admitted bool, wait t
 	}
 	if err != nil && asking.Err() != nil {
 		q.mu.Lock()
-		q.hangs = q.now().Add(leftAlone)
+		q.hangs = q.now().Add(ledgerRest)
 		q.mu.Unlock()
 	}
 	q.heard(ctx, err)

@@ -34,7 +34,6 @@ type config struct {
 	quota     quota.Window
 	floor     postgres.Floor
 	breakers  kos.BreakerPolicies
-	apBreaker mvnoap.BreakerPolicy
 	fresh     compose.Fresh
 	prefetch  compose.Prefetch
 	simQuota  int
@@ -48,6 +47,7 @@ type config struct {
 	ap        compose.Listen
 	login     compose.Login
 	history   compose.History
+	apBreaker mvnoap.BreakerPolicy
 }
 
 func read(env boot.Env) (config, error) {
