@@ -19,7 +19,8 @@ var ErrNotAsked = errors.New("kos was not asked")
 var ErrNoAnswer = errors.New("kos did not answer in time")
 
 // ErrTransient is in the chain of an error of a KOS port when the same question may well be answered a moment later: a connection that
-// broke, a system error. What KOS does not like (our request, our credential, our number of calls) or cannot say it will not say then either.
+// broke, a system error. What KOS does not like (our request, our credential, our number of calls) or cannot say it will not say then
+// either.
 var ErrTransient = errors.New("kos may answer a moment later")
 
 // Quota is the budget of calls to KOS over all instances.

@@ -113,9 +113,9 @@ func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, tell bool) 
 // turns tells that the kind is a turn for the worse or the better: each is told, for the last one heard must be how things are.
 func turns(k alert.Kind) bool {
 	switch k {
-	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack:
+	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:
 		return true
-	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked:
+	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused:
 	}
 	return false
 }

@@ -70,8 +70,8 @@ func Refusing(code fault.Code, now time.Time) Landing {
 	return Landing{Refusal: code, At: now, For: refusedFor}
 }
 
-// Unasked is the landing of a question that says nothing about KOS, after that many failures in a row: they stay known, and the next one may
-// ask at once.
+// Unasked is the landing of a question that says nothing about KOS, after that many failures in a row: they stay known, and the next
+// one may ask at once.
 func Unasked(before int, now time.Time) Landing {
 	if before == 0 {
 		return Landing{}

@@ -39,7 +39,8 @@ var (
 	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
 )
 
-// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that were asked for up to so long after it.
+// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that were asked for up to so long
+// after it.
 const Skew = 20 * time.Millisecond
 
 // Decide judges a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last change (decision 11), or the

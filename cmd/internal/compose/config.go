@@ -288,7 +288,8 @@ func ReadQuota(r *boot.Reader) quota.Window {
 // Fresh says how long copies of what KOS says are good.
 type Fresh struct{ Bill, Customer, Status, Plans freshness.Limits }
 
-// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER, CACHE_LINE_STATUS and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how long it may be shown
+// ReadFresh reads CACHE_BILL, CACHE_CUSTOMER, CACHE_LINE_STATUS and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how
+// long it may be shown
 // as stale (product.md).
 func ReadFresh(r *boot.Reader) Fresh {
 	limits := func(key string, def freshness.Limits) freshness.Limits {

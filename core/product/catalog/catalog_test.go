@@ -51,7 +51,8 @@ func newWorld(t *testing.T) *world {
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	customers, plans := &memory.Customers{}, &memory.Plans{}
 	w.Service = &catalog.Service{Facts: &facts.Service{
-		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos,
+		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
 		Now: clock, Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},

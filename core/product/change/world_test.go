@@ -218,7 +218,8 @@ func (w *world) service() *change.Service {
 	least := func() float64 { return 0 }
 	customers, plans := &memory.Customers{Epochs: w.epochs}, &memory.Plans{}
 	known := facts.Service{
-		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos,
+		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
 		Now:      time.Now,
 		Patience: 3 * time.Second, Attempts: 1,

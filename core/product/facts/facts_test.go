@@ -74,7 +74,8 @@ func newWorld(t *testing.T) *world {
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE"}, nil)
 	clock, middle := func() time.Time { return w.now }, func() float64 { return 0 }
 	w.Service = &facts.Service{
-		KOS: w.kos, Renewing: w.kos, OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
+		KOS: w.kos, Renewing: w.kos,
+		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: w.customers, KeptCustomers: w.customers, Plans: w.plans, KeptPlans: w.plans,
 		Now: clock, Patience: time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: middle},
