@@ -132,12 +132,19 @@ func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 	return s.spool(ctx, q)
 }
 
-// addUnfinished stores what the store alone can go on with, and does not try while that is known to be away.
+// addUnfinished stores what the store alone can go on with. One that is thought away may only have been slow for a moment: it is tried all
+// the same, though not for long.
 func (s *Inquiries) addUnfinished(ctx context.Context, q bill.Inquiry) error {
-	if s.isAway() {
-		return fault.New(fault.ServiceUnavailable).RetryIn(again)
+	if !s.isAway() {
+		return s.Inquiries.Add(ctx, q)
 	}
-	return s.Inquiries.Add(ctx, q)
+	within, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	err := s.Inquiries.Add(within, q)
+	if unavailable(err) && ctx.Err() == nil {
+		return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(err)
+	}
+	return err
 }
 
 // Get answers the inquiry from what waits, else from the store.
