@@ -350,27 +350,34 @@ func TestAServiceThatDiesIsStartedAgain(t *testing.T) {
 	require.Zero(t, s.interrupt(t))
 }
 
-// childOf finds the child process that runs a program (Linux).
+// childOf finds the child process that runs a program (Linux); one that is being started again is waited for.
 func childOf(t *testing.T, parent int, program string) int {
 	t.Helper()
-	entries, err := os.ReadDir("/proc")
-	require.NoError(t, err)
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
+	var found int
+	require.Eventually(t, func() bool {
+		entries, err := os.ReadDir("/proc")
 		if err != nil {
-			continue
+			return false
 		}
-		exe, err := os.Readlink("/proc/" + e.Name() + "/exe")
-		if err != nil || exe != program {
-			continue
+		for _, e := range entries {
+			pid, err := strconv.Atoi(e.Name())
+			if err != nil {
+				continue
+			}
+			exe, err := os.Readlink("/proc/" + e.Name() + "/exe") // none of a zombie
+			if err != nil || exe != program {
+				continue
+			}
+			stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+			_, after, _ := strings.Cut(string(stat), ") ")
+			if fields := strings.Fields(after); err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+				found = pid
+				return true
+			}
 		}
-		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
-		if err == nil && strings.Contains(string(stat), ") S "+strconv.Itoa(parent)+" ") {
-			return pid
-		}
-	}
-	require.FailNow(t, "no such child", program)
-	return 0
+		return false
+	}, 30*time.Second, 20*time.Millisecond, "no such child: %s", program)
+	return found
 }
 
 // TestWithoutTheCacheEverythingGoesOn kills the cache under the running system.

@@ -281,7 +281,7 @@ func TestQuotaOverInstances(t *testing.T) {
 				mu.Lock()
 				got[strings.TrimSpace(fmt.Sprint(a.status, " ", a.text("source"), a.Error.Code))]++
 				mu.Unlock()
-				<-time.After(40 * time.Millisecond)
+				<-time.After(200 * time.Millisecond)
 			}
 		})
 	}
