@@ -131,8 +131,9 @@ func answeredBy(t *testing.T, at []*instance, got map[string]int, want ...string
 }
 
 // TestStampede is bar R4: a thousand clients of four processes want one bill.
+//
+//nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestStampede(t *testing.T) {
-	t.Parallel()
 	c := startCluster(t, "CACHE_BILL=4s/1h")
 	at := c.instances(t, 4, "bill-inquiry", "BILL")
 	token, line := c.enter(t, c.BaseURL, 0).text("accessToken"), c.Customers[0].LineNumber
@@ -255,8 +256,9 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 // TestQuotaOverInstances is bar R3: three bill services and a product service with cold caches want far more than KOS gives; the cache
 // server is killed and started again in the middle, one service too. KOS never sees more than 100 calls in any 60 s, changes wait least,
 // and no breaker opens.
+//
+//nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestQuotaOverInstances(t *testing.T) {
-	t.Parallel()
 	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=6")
 	cache := &cacheAt{addr: free(t)}
 	cache.run(t)
