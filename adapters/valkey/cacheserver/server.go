@@ -117,10 +117,9 @@ func kindOf(ctx context.Context, binary string) (string, error) {
 
 // config is fed to the server's standard input: the password stands neither on a command line nor in a file.
 //
-// maxmemory-policy: what may never be evicted has no TTL (the epochs that make old copies invisible: losing one would show a
-// customer a value older than his own change, decision 11), so only keys with a TTL may go: volatile-*. Among them
-// volatile-ttl would throw out what expires soonest: refresh leases (seconds) and sessions (30 min) before bills nobody has
-// asked for in days. volatile-lru throws out just those: their last good copy is in PostgreSQL (decision 13).
+// maxmemory-policy: every key has a TTL, and none is missed but for the time that the store takes to answer instead (docs/cache.md).
+// volatile-ttl would throw out what expires soonest: sessions (30 min) before bills nobody has asked for in days. volatile-lru throws out
+// just those: their last good copy is in PostgreSQL (decision 13).
 func config(port int, password string, o Options, more []string) string {
 	if o.MaxMemory == "" {
 		o.MaxMemory = "256mb"
