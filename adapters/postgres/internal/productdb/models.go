@@ -40,6 +40,10 @@ type ChangeOrder struct {
 	DeliveryFence      int64
 	DeliveredAt        *time.Time
 	DeliveryReplayedAt *time.Time
+	ToPlan             []byte
+	EffectiveRule      string
+	Held               bool
+	Version            int64
 }
 
 type DeliveryAttempt struct {
@@ -53,6 +57,14 @@ type DeliveryAttempt struct {
 type DeliverySequence struct {
 	LineIndex []byte
 	Last      int64
+}
+
+type IdempotencyKey struct {
+	UserID      string
+	KeyHash     []byte
+	PayloadHash []byte
+	RequestID   uuid.UUID
+	UsedAt      time.Time
 }
 
 type OrderStep struct {

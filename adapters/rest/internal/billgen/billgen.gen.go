@@ -426,6 +426,15 @@ type ListBillHistoryParams struct {
 	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
 }
 
+// InquireBillParams defines parameters for InquireBill.
+type InquireBillParams struct {
+	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII characters, a UUID at best, bare
+	// or as a quoted string. For 24 h the same key with the same payload answers what the first request came to, status and data; a 409 with
+	// `details.requestId` while that is still going on. The same key with another payload is a 422. Requests that were refused before they
+	// were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
+	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetBillInquiryParams defines parameters for GetBillInquiry.
 type GetBillInquiryParams struct {
 	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0 answers at once.
@@ -442,7 +451,7 @@ type ServerInterface interface {
 	ListBillHistory(w http.ResponseWriter, r *http.Request, params ListBillHistoryParams)
 	// InquireBill Ask for a bill
 	// (POST /bills/inquiry)
-	InquireBill(w http.ResponseWriter, r *http.Request)
+	InquireBill(w http.ResponseWriter, r *http.Request, params InquireBillParams)
 	// GetBillInquiry What became of an inquiry?
 	// (GET /bills/inquiry/{requestId})
 	GetBillInquiry(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID, params GetBillInquiryParams)
@@ -561,8 +570,35 @@ func (siw *ServerInterfaceWrapper) ListBillHistory(w http.ResponseWriter, r *htt
 // InquireBill operation middleware
 func (siw *ServerInterfaceWrapper) InquireBill(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InquireBillParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey externalRef0.IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.InquireBill(w, r)
+		siw.Handler.InquireBill(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1041,7 +1077,8 @@ func (response ListBillHistory504ApplicationProblemPlusJSONResponse) VisitListBi
 }
 
 type InquireBillRequestObject struct {
-	Body *InquireBillJSONRequestBody
+	Params InquireBillParams
+	Body   *InquireBillJSONRequestBody
 }
 
 type InquireBillResponseObject interface {
@@ -1276,6 +1313,38 @@ func (response InquireBill413ApplicationProblemPlusJSONResponse) VisitInquireBil
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InquireBill422JSONResponse struct {
+	externalRef0.KeyReusedJSONResponse
+}
+
+func (response InquireBill422JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InquireBill422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response InquireBill422ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2126,8 +2195,10 @@ func (sh *strictHandler) ListBillHistory(w http.ResponseWriter, r *http.Request,
 }
 
 // InquireBill operation middleware
-func (sh *strictHandler) InquireBill(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) InquireBill(w http.ResponseWriter, r *http.Request, params InquireBillParams) {
 	var request InquireBillRequestObject
+
+	request.Params = params
 
 	var body InquireBillJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -2212,148 +2283,158 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39cxvHleC/0jWXqki5ATgASMkiK3UFUZCNiCS4BGmtVtQRTUwDmHDQjUz3iGK0vFIu3JTW0t7KW+JK",
-	"tkkXXfHH+kpbp7WZnFLl3B+z+5sw/B+u+mO+ByAgQV4pxZ8IAtM93e/7vX7v9V2tSbo9ghFmVJu9q3UQ",
-	"NJEjPjZJt0vwxgJpQmYRzL8yEW06Vk/+q13vIAcBRgCkW6BFHMA6CDiIujbTAQQ9yDqAYPEthV0EiGO1",
-	"LZzXdA3dgd2ejbRZbQr2rKnbhalNy7bplIV/5VrOzpRRuDRtNIso9x6cmc5dNEvN3GYBGrmZltG60Cq0",
-	"irC0qemag/jjyNRmmeMiXaPNDupCvlC20+OzU+ZYuK3t7ur+blYQc3bKLYac9H7qqEmwSfmOtqHFwCZq",
-	"Eb7BDgIY3WGAOTuxxZeGraBrYavrdrXZgu6vxsIMtZETXc7169fLLusgzKwmZCi9ppWr8+DCxRkDNDvQ",
-	"thFuozj8LiPoIAc4CNrdn69rvQ7BiMNyXdMBchzi/Hxds/BtaFvmBiNbCK9rYwFuV9d60IFdxOJUUcHm",
-	"lcwFL0DKgAl3wLlrxEEQA2Z1kQ4s3LRdat1G5wFpKUL5lYsoo2AbYobM+LaKRvFCzijlSgVN1yw+769c",
-	"5OxouoZhlz+A1Puja28RpwuZNquZ8peBRLBgYXTVsjOJoIaRv8Imh7jzUwpsCyM6B2zUYoC4DHQRxBRA",
-	"21ZPdvOgjAnrBA8DiwIIpo1SfFdGwcgViqXp3MyFi+8N2BgfvuR2N5ET29tPHNTSZrX/MhWy65T8lU5F",
-	"dqVGRva6DNsZWOLf6mKTLcuhjK+3kAeNHmyjhsAYBQ1q/Ro1QBfugE0EIANdQhkoGLphGLFtFbI3wueK",
-	"bcFELejaTAzowjuKOwzDMPQRuWVFkkzVTG9otYNAw/F/b/gohJhuIy6YIAOMkK0o5eVBnXTRJjF3ALIp",
-	"+in1sTadxNpIwkjAgMu8EATBeoayXEC2rmuZw8i2bv06A5VVhroU9JADOMRjSy8a2ajhmM1GDR8Rxc2o",
-	"mKkz6LBsgXBVEFhSIgwUA2ABMokxDBqKyxs+ZowsKVHIGYOkBA2W9Upy4jq0WIaEI7gNesS2Z33yghRQ",
-	"QjD/G9kSX3TLwtDWAXEA5DoHUAK6EO8AqlTNtsU6UkEyyBCfwBLjuErIA0O9gHL2I7iJ8us4xnkD8Mu1",
-	"VzZ+o+gtzkSwa2Rgd5dTLe0RTFFU9F+G5vuQoW24I7/EDGEBJtjr2ZY0FqZ+SaXFoNYqxm/GBlK324XO",
-	"Dgc8cm5bTQQwYVyRNTtw0+Z4uQ1tVxCUUGTyZaZQeuUrG++XVyvXyzc0XesiSoWQ07y9g/6f9ryPvgTe",
-	"k+cvv3vuPXkEvAdfnjz8l5P9p97Te95Hf+g/uN9/8GUeeJ8feQ8OwMlne6D/4Ev+0Xtw0P/HvZP9Y+/3",
-	"P3h7L7xPH2u65OcBVgqnHC4pGez2IiqrMLNqFGZLxqxh/A1/xIFNxCWWNr3ZulRslWYuXtwsTZvwAiw1",
-	"0aXiJdNABpq+WLqg7eoadZtNRKk224I2RQIFY+mACodUBd9GNukhQcpRpPQcsmmj7n/NQo76LY6ZwHRr",
-	"wSajnDy5PXJpeuZiFD2ZWDERg5b9RpBiYcogbqIhiOHs5FJtdsYojoYli0lzCprAp9GxcBewj+vg2cAK",
-	"m1VQnY3CZnysLivciJFxYVQGPvdsoo6FTSFM2nIHwEEtlyKTi59Nh2xJU7ZJMEZNPjyvhaLuMjSVdh2f",
-	"qX0TI6QbCIREAoHpKMwm0gIOxO2hrP1heaF6pbxarS1tVFZWaiuarrUsZJtUm715V34MFZiDoFiRVjAM",
-	"4B0ec4J68szb/wGc7H8riUrbvRWTEJ//Xf/oq5fP/8k73AMnn+x7hy9G4fiORRn5cThe5xD90AdPFKQC",
-	"Zr7a3Ha4FuKa7PWhqdhmkWBhvARQvXHjxo3c4iI4ebrvPTj0Dp8C7+mz/vPH/a9eAO+zx97hsffPx28A",
-	"2j+ifOXq0OZQROYvFHFHQS6MQ2E8WhRgAn5Rry29Prz5rFE4h1Dl8wfgPgbe/l7/wSfvLGhdvIXJNr4q",
-	"tx2HrICFsss7CJAecoSMASZBVFgCfOxEaTsG8v2HwLv/FHhPftf/6DE42f/X/v/+lsP03YT1u2QmZOAt",
-	"tBVOhfQYun+auy9j6n5fB05S96c2PFEDYDXucATibA40JDs0APcKKEC3uUbehCawcM9lAGITbHd2YkaA",
-	"ZdtLhF0lLjbHNQMSQ0PiwATwH4MAYVepmcHWfXVhYWOptrpxtba2dCVm4J/sH/cf/Ekqn6fA+/Txyxf3",
-	"gXe03//++OXze5ybA2vyrZCAIpiTCRUlG0W0aBgwFqpLlUHA+PSht3ektt//6gfgPf9/nG+UXHubIPFO",
-	"uTFJ8guk03jUN5akmh5LUi0RBiRNTdRHiW98olLqWq0OOlDYUBFhAJmMlnJRJMSCiJTELAAhMvhDUTl1",
-	"lTiblmkiPKaQwmQZOV2LUitp6mECesFPMl4jA7qg6VJGukFkdxivXq2tXK5euVJZGhSUODz2Pv0WvPzj",
-	"w5P9A2HfnXHpq3JpFNZZoYZTQD0Wc5bGYs6QOCfJnOF+J249yGMOYMPmloxfJjjB50DpA7HY0UiUK1Xc",
-	"ZNXqIuKOG0Zopwan44OMEEDt4V6BCrJsrFYXK7W11YGc+HH/wR8EXXxzz3vyvP/o6cvvj4D3+f2zEOGb",
-	"5No0djJ5d3LIGStUOJ4SVuQOfJKdJLcn4fTjhQxNyxRMrk42LHlaE2XzKmbIwdCuhJw3MpdbamychIjr",
-	"AHk+MYSxq0urlZWl8sJGvbLyYWUl8B0j7P3d0/7Xz4D35cfAe/pl/6un3CjrPz/wfnuYiDSfce1YXDsI",
-	"9CHvjgP5sVhyPA/eJ01QR85t5ABJopNkzGxQTJQ9az435EGVAQp3hNbtWLgNusRBgGDQc50eoWgO/Mol",
-	"DIGG2l8jyqYLCddzDC59S73WnkNMt8nolG+STwX5FIZhGGdcG+faFA5CP3Z0FGQw6+loeLvc2gQcJu7W",
-	"nu6uKlas4jWKXoEV6y7tIWwiM00MUbPcwsClp3Nlfa2+XFm6UolzpfKXvC8/9g5fAEkgwQnEfe+fj729",
-	"AxXxEJTyxfOTTx+e7B+dBZsmwKRRlIQ6dYIYGcvbvTQWz84T3LKtJps8y4ZQmTjLynNxGnq2m6gJXYpU",
-	"8g31GU54v9wZxlBkKIYs/YqaFQ+KkFO32QFCyQ9j4GyN6n362PvuX7mh9eD1o8Gjpt6ecfEAvIQMPC5a",
-	"TuPSUVHzdqnfN6R5lxTPqKMvEahS3BtP6oxy7TLcsQk0VwlZgE57XF3MIsNCQhGvIreRHyfrWkPd2OXy",
-	"jYVa+crGaq22sVBeeb+Swcqg//2L/rMXXNr39+73nx2Dk9/8+Uy9vgJjZkE7waDDgT2O5iyMFydWR82g",
-	"gpnFdsAqIUCS1yS5Lw2AiYePBQNYVPLAhWlwzboc5blVQhYh3lG7pWPynAMZWuA8lbJ+icqk9fOHhzHd",
-	"Snm1srFQXayublT+er5SSVm/ghIiJND/5n+dBYLfJGNmYyTBmq+LkHGYtzie2cu5lZM1WAnJb3JcmwWd",
-	"ycaYfH0VlLhwRpsDTdJFYBM2t1S6ekOUS+VEvVTDT1rPa3q0TCzyyKCFqaen0jVYu5Fs+zUMXdYhjvVr",
-	"NK5dje70ZG1FXERsIQx6kDJgMQrEMztz3Ph3EO2A4Xp6tXatsrRR+evl6kpCWPS/OHj5f194h1JlfPOw",
-	"//uH/UdPvSfR0wlFlcGjb11qnioJiwMsyB0CAnS6SjKlVhtD5jpIB5xqdWBR6iJHHJK7poU4h50KyeqS",
-	"SIOKi92Do5NPRRb4N/eAt/+Rd3gPcLh+fajs5TAh763IFLUo5Q5a0ncTwBoGgbWl8trqB7WV6t8MI6WT",
-	"/T3v08dhKu3bsGUH3SZbWYEnisT5MNiGFISucgcBx2p3GPWzlF2KHNDsQNxG5uk0slL5sHYtG0T7e95n",
-	"v+0/OgCch/7uaUAYbz2rvUtKOUGngTY+hUzHii4VxlKzMZUwSQ0b2+qkHdNNWZOrhChxAMEoyCJXqkoH",
-	"SgTz3xWbJRTr9evXc8ni4BG0a7KkOKFib0PLFvVV4+d3ViU+r0LLzpIJDN1hPuOLJC+Ff3Bu7epK7nJ1",
-	"YSFnFI3zw+RAvbLyYXW+srG2VP6wXF0oX15I+cci504EO4H34IhbiYPqid4KCSqF3ygg69kQK1kpIba8",
-	"Urvy+hD77W9O/uk+6H9/7+V3fwYnnzzuf3sMvKOPvd/9wxiAG3Lmo0qZf5RyghjxRkIwsLmFsMpbCB55",
-	"HaAd/uA9OPCOfuMd/ND/gisdlZsiAngiMJ8VaT/zFN+AUsrGVeSY5M2iaqxshfECQHWVhRMVypPUcVmQ",
-	"m/hRSiRT1mfDJsSRDCJMtkV+LyagSXoiUgQZ6EBs/ue4m8H+xWzlLnGlAuw5pIccZkm6hcH3iZYnJN6/",
-	"RLUvCCrKLcwuTGvpWmq/NPtupHr95fN73hf/drJ/5B2+yKxCD1sG3JTDdX9dt4LHyeYvUZPxF1y2bPsD",
-	"Wad4BTKY3pPFUDf+YRj6I9NVGcd/8EroOHBHE41B2hYOesOMQkvhgOT+5Jpic56yyUAepTZqqu2PuD0B",
-	"rd2I/E8iXbYt0EHLYoBx8w7QDtkWhJBAWkTUJicp29twhwLmuCgycJMQG8E0OPxpwlXpclunAEWgKo35",
-	"aIHnaKjic1q4LYf4lSyyucj43Uh0vh6+n1WrizL7CGEg+u00hVaQPRPWVueze8JExGl+plDkIjXW0SHH",
-	"ZXAWbpxo+5Cx+3uc0qYjmD57j6PsZpydUNdmdV+jprq7cFOSC10pLoQPst3Z4TBuCUs0vpSZ98HJ473+",
-	"18/6/+eF92QPnDx+2P/8QAfvXdINw/A+e5RJ6MR1mmhEYuAsVpcDdkOFOXyo8jbq8uEkg0Rbq8Ra5qSK",
-	"mUOkBG8exERV3CLZrWWwhX1zhbQAFP5NHjQYYdCWOqSh2nYA6nb5M41mBzptRBvARjT+i2nRJh/CX9fg",
-	"jiDYlmolSwctWrQLWbOT1anI3uHzOkgXyBZ9ZcA2Z6ZrtfpPKRCr89OD1HLkavwV0Dy4TFgHQEfJNG6M",
-	"cbXOkG1T2dooSiqydU1SdunCOwykxasJGLW+kfWT0twZaol7tQ5sstNmmPefi4zJpgD/SZEMIgzWnsNV",
-	"u+m3NxPkEGfv6ZfPD7zPHgNv/8/e0T44VzSKM7JXDfgfQDB/oZgrFc5n8ZaJuGFY5aanbXdRliFyGdrc",
-	"LFU9qeQq5LAoQQXrmZ4Z2VBJvVygyM4QM+oHIGxk8Wjmu0ujvzrCGBkaVGCcAga3EAak1dIFJgi1mHUb",
-	"ASwkgDAXX5OAenCHb8ZfxbBJliOPSjXH/eR54brcjYnY3PJKZbG6tpgzRLeiFM7V0KWUmZgtnbOm8FOV",
-	"LIKvokw9CxlA2LRw2+8EosiamHAHbBPXNkGT0Gw0Fooj4zEiFmN7eW961Blc3xIbBvw18VBSM0RxEAdr",
-	"gs0TYiu+7FAgJcjSX1sK3FlsG6elwWpHqKxys4l6DJnZ1juizOpChkzVpXBw+0IXM8uO9GLkGoD7hHDT",
-	"1xcxvM4M7/H1xs2mSVsDaj49DbER4f/6jkUWQt91B0PtKZs4Ia21Btj1wpogotcHosqGGs24H90c3ozY",
-	"bqfjRorqN03Vb495HDCEWpMu0RUB2yk4nxhD/CUxQqRbFjRNi78b2ssR6IhYq/6WeeKJzUfmOmW7ks4m",
-	"x/1zgHD3RfQ/hFn2848tD8QZweIgwrwe9Z79tfMNXi1XFypX4msfr09EliXYdjIpexk5TWFlFwxDvl7E",
-	"SpIRyYEtPI3/DPX+FgrCAMIjEf3ExF+Eh951IbiIsDtAGPhnGUJgZaxsCW0jymTf4ZGdtQGyMOX6u47j",
-	"e6yvGodQJ5yjyI/56LNKNNPsAFK8l7RsvdyFFha5Aa8Ei3iANQ6JBHpje/KXqadQlYDfMNy/Pk8EFPQu",
-	"s8J8JNSUcNfC/ugJpSbCPklVlrWhbsBAYUPn6SwJTqPNl2Nvmwm6I5/e8zgKhK5PENEGyv6WMgGR4Jo4",
-	"MAL6S+iY+bX6as4YEBCZpJ0TWYB+mtET1ycClVx33tSWV2rzlXq9uvS+pmvztcXlhcqqSJSSNgCfLLK1",
-	"yO+prS3HA0zJ9gyyN6JFAdykCDOp6WW2ruNYKNIhiSHbBhZLx45VZGMACRqlkYhC10wXDZ6iODPKFCoA",
-	"sohYhyTQ733+qP+Pn3iHx953x0OG1kcyA5ZjD+/uZmB2OTlfgNmyyExdW1Ifah9WVq6sVeIYDX5NrXNt",
-	"kM0ImUiQdCkyZ0Wuj7hbgoswGbFXIUuOYAcl4+6grNKDHPWcTCGLlRxL/NPgZgLZHzxbIIc7KRXzM+9f",
-	"zsQ3ZHARteHmDkNxyVMqFd871ZTkw9ewHdZrpE8KaDc+r1YwjJf/lol+2qXzqRDiCAYt7dJTFnGbWM0k",
-	"Uc8Y/T/uZS1DPLxoYTcJkuLMqUsRY4cuJiGoEgMSm0lCOEt8ZZk1GTJGCQjZdg00VKtfeRoVadOf6ZRp",
-	"wsFYQLjN574ogBD5rwcZQw5/zX9fXzfvTu/mzhk3C7lLt/62cNPIFW+d/0kKzLp2J/dabYeDfUc8iEH3",
-	"1XT8kzyRftJySHdWcNXPAaRbyAS/dCkDmGzPgfny/AcV/r1MXfFTOCkTLewcRDtzoL5aXuDPiOo/SBlo",
-	"E2KK5/WgrPharb6OVVrMJlKvwWQ7Dxrcd24otu+QbaB85R0AHb/bvxJS12p1rnf4kjRdE6+NCyj5QIp+",
-	"ozlcl4m5M2bEoqnOMkZNExNx910/Q4sOftvdrHOv2MURAkl+29CmbQnXl//vJ2Vl3fihMigFrvhTJhVN",
-	"jDoIbMP49T13o67vaP5ullbxmw6nqc1qdmSvVSoOWCGTfV38zqtzAErLVARBkl1idUCRbZKu/FVkWNFx",
-	"XQSBENl+OcNZGtfq5p8FhJUxFZcNp7fuzdDvWbJpWVwbFbscZIQrozLPw8JcvMzgFH+DCPsILS3z1ZA5",
-	"6eB0kNCXXMNfieY9EsZhD2zizIlIkyVuooo298XAJm2qjvphE1Fw7nppXn4GlqmDUhF00B1gWm2L0fPx",
-	"LYyQTBiR2zeN3CWYa926Wyru/uRUb6Epj9pCfykEvO7fiONDYYjKCsVHmibcTdtqKmTx180peUDBpgNx",
-	"U9wzZrE8aJikSafEczTfNRvAtiijQEZ+dF+zqZXKvqMIYq4ISQsg2OzkIxK3vLb6wYb0TtTHYvixFH6c",
-	"1vTE5RepHrLzH5SX3q9sXKksVSuR/6tLG8srtfdXKnUh22tLVxeq86vcpYi0t0w3zateqSwu11YrS/M3",
-	"Nq5VbmysVNbqYtpBnbpSvYBSfUcWK6sf1K6IZ8oLC7Xr4svoiKxS6uwqzpXK1ZVK/YONZOFX/PtgzdkJ",
-	"vsn6u+RkyYqhRO3KWr2yEttwRtfxyFdZHlzGiKG6NRoSGapf46RdEW25VbKsCodLcuUkOW0Y3AHoEnlo",
-	"m4gx+Gnto6oCof5HCJWIhcbkh1r6yLETubTTmD24GWAMeNUwCpuYp2HS8qfMMv1Eg4hZAIFJGOMmGOwi",
-	"3zoQZeznGtEDmoYOGkLd5o08f7RxXsbtxDCRBiZuOdHVTYcOkInH4a0nOiDOOm7wqRuhFy/exBUO2O4Q",
-	"G4HQMHQQNBNXPCXz2TJSASHNvpxxJ2LMp5X5JqKWqaxhDrO4ungFG/w0LSExEyx4CG0sxCI/Sc+lSzYt",
-	"W/XtkY5xPqjCFrfVbTsWQ6BhFIxCsTQ9c+Hiew2OnEasZKUxF96txW0zSfidnV4HyWY/CTQk610iDlCh",
-	"FPOACkZMlRrc6bl061xO/Llb0qd31cfp3b+VHy7q7+2e5hRFdgP6Tx/1P3oMYksKbw0Z4hwtxxK244zT",
-	"gXQJ3Yk724PS/TqQLjvotkXcuEc8QEro8i7AjLi4RcWldambCBPXCw7PT6EjXIsn+E24XS3ipO7IG/3G",
-	"O5UkVLFR178xNcyxK2akNg2PD4jJlmE7GWw55WK2RMKTumhR3okUX1/sFXqA5DgKh7Dicli/M4aMXh1Y",
-	"4CP9N6isN+WlIW7qrmsyXQYMKi1a19LS/vWc0+yTGt84VC4IUmr9tb2dV3GIhzibk/MDwxKnN+eKhUe5",
-	"IbvEDqpnLl2KEL28uiXNLlGHblLumazGSlFCpDLzg9XV5cCFsDCo4LZt0U7iIt747TFDvMA35JT5X6QE",
-	"oYkws1qW6ncX+lDx9Y94d81pWl786kM1cuSuOC5CbbrvN/qgieI3LZI4EaGm61hsp86pW51ziFLrsisD",
-	"CfK/qz7ef3FddhhPcjgUVqqszxYJ+VPQZZ0pm7QtLE0F+YXqFNLI+3dpCq0m3hHCocNYTxbHWZnHOXWE",
-	"AAQCsrIqOlINXTDAv9/7GhjTxvk8kI5AE9o2wAiZyVb8QPiU1aW/Wquu3JBBAOI2O4jKZBRxphu/uDi/",
-	"jtcx3y9zXNYBtnUbBbEwdZL0UxpU7Z27Vquf18G2jFpR0Wg/D8o4qOK2whCJ8FMsDEp+jd5seJGp3GPR",
-	"MM6LqhPh0KzjIIhhikz488DF3FKWbwuGNSEO46NcUdiQcfOuIZNI/DipPC6BagzpIqqiuI1rtTo32kWQ",
-	"tAHOQRmkFdHY88oYF4HTBjiXjtfy1djyGCYRq52Lx2ktrtPa6Hwe+Cnp3IRUckrkTQN5oi6+D2LrHGnr",
-	"eN0/ZF/X1D3S0XA7WAjNWurfvcwNWobwqSatQPjPflaWdm3+Zz8DdemQcdw17q77/tm6suzW/ZDNujb7",
-	"7/e+1tfF8YL8Z7cxp26MynRGgUXXcXxKaQmsS9dvXZu9y2fZbYjiI1/9R44ypQEgdX9Dqv7Zgbq/kQcq",
-	"NUvCVIGMc4H0a9ZxkBvAgSB5yW9zD21KAmu/MdVB0JbO3RTniV8LxIDGFPe+dvh/sl+QQwjTBQETlwVm",
-	"wFwQnQeYcE9PaQmLBun00nXwq3wDmQouW7adqwY68jZy5D00WiFv5A0uwEkPYdiztFmtlDfyJRU9E4Iu",
-	"cRHl7F2tjdgpqSaScy1EdYCjSTfgGrezRGB9m4AdBGVkObiDT8TDbYuySGGhFr8H/ma23RE+MpW+an1X",
-	"H3VQeJv06GP8C+n5iIw6qQAWUgJaMiaY0IHRQ/sB10mrTNqRKqhTmWmj7kVcqDoGuLjlv3srcVtz0TDG",
-	"7aLV7bHE1cze4XH/6CuRsnj4MFqd758qKzP05q1kOXDgTyoPIeYz+idNwi0s+C4cd8US7pUR95GM3d10",
-	"OxC/G4hYarQXcrKpRRD24tJvN+KWRvYbnWvYfpOpvJGz0WjiSipuECuEHVbSOvbZVKIAdZBVnCgdHan4",
-	"08/hVEeMvjEf4RdOrJkAKZ4GkIx9mrmLsGDkLjZnZnKXWhcv5oqtgr/P5in7LF5S+wwWGUnb2X1DVFqM",
-	"U2lhklQ6cr+GrNL4rNZ/GImIiOjROS1lRNa0gSyZSt8QLUYWRh4Z6+IkxpZGHhvepsUHFi+NPDDZd3RX",
-	"12bG2G38lhsxuDgOqPxLxMXI0jigCnqBiKHTIw9NXL8lCCfg8mqg/igBLSj8F9jmgkykiokY0J1cL3I7",
-	"nhb1N0Qs0qXIySnzQwudmGlDvCsRA5i9q/UIzbBQlHUaGv2kJXJg4xcBzgWGVzwirw6ghQGtclfUDcLc",
-	"fBZBebpl4XYeBOUHQbKUtADXsbrTKHa42ibCkQoOA2Bzq+0QF5uzoGgUVX11rKIOMtBYIFKbNvKgrFaj",
-	"Jmi5zHWQ6P1lmzJ1S/7QRdhdx6TV4jDg03CrWq02uqDQAxHlriphWIWmLAr+497DsZph/ce9f/BdzIhD",
-	"t8UNQbnkdaxsS7FXYQAHezURN5Qd0RhSLGTxw6UaKC8LC1s4minzUb4EcaEUSmw//WQMm6TZIRThII0p",
-	"oqn3jk5+e3iyfxCvs4jq7JEVku9UCUJO5pCHr+w/+JOo6E69aIiCG1OAJ4qLduPhFaERXtvM477yNUIT",
-	"4PzmHiemk9/9gRPS/3zmPXkkLphQSupfsmwhWfczyNCIFuHE+wNEbKWg6v9m2HPnvUuiSljZ3C9fPO9/",
-	"/6L/+4fCxvCfmYk+0v/jvZfP7wWdn4SajzYBCHKx4wnYfn51cTqWQh3Nm051Bhirrj+jjN+vwx9cZK+q",
-	"5eOl8BHoqI5DPnSiPYSkeRNLLY7lAceTf4Pc3nhCbyJfN5mkm8jJ9bNik7Xv6YL3WH37kKL2RA27X3Ue",
-	"KylXdeRBkbgkyDCvNZHGqnJXE9mpyroTCala/9mxd3Rwsn+QTLlUZ2AqYzT2XDK50/cqXsFyH8XAHmBR",
-	"ioqyT/bSXYizHB5ObgmPJ+B44H3+lbd/1P/iAPS/ue99c6//zd/7yuXld89ffv9D/6sfQP/7Y+/JM+/L",
-	"h6MIhOnVYnHWmJktFM4EwplAOBMIoUBo5YzNQmGwixsIBJnn+8ZEwqsYJ8O8y9WgGc6uzsloTNMEqo4J",
-	"Cdvk6GPv/tP+o0wjJN0XY+bVRHBWvGCwGx9cUOAv7g0AOtWQIgvg3DuYk/nNxNka7Mgk2ij6rsuIPRSD",
-	"x3f1CTT8f9fCDmN44Rx9weVgYuzoIYvYPYF8bGH0BSevNjqLlrxGtKRMt1Seyqb0XycVKykaOgj/K8X+",
-	"y4yjTN0NRNnu0EMfcZoh4h/hiW3sNFhPHNFuq6aLsmudg/LgOv+9sQ0tJsMsKidVHrBCCighoj8c/y2M",
-	"Iaxj1a9RxWFsyBBlqqErVZf0+K1cMwIFbcQiIu9Vj5lWAoE/+rHJdWixSRyb8JfYKK21hAY+85vPzOQz",
-	"M3kkMznseyLSMN9iN7qV0c5fRl0zLdRYZ5kxu8NMACg+FFSRw+7rXKiQPkKV55mpe3HCK+GzQBLuasZ4",
-	"89a6aAUv1nOy//Tl90fA+3zSpnqiU8wAz0ilHPxlW8Ax6/fMBH1FE1Q0D1ANsWNW3X+boDlaipmcXYTd",
-	"0RKLoj1sZKKbSOROpe+FSXYXQuvTP70jGMXzks4Hp2yxA778Op4n3Z7LkBmmY0GZKMkIuFarq+Mz1Z+L",
-	"nn5W1v/2cf/vj0H/i4P+42+HHpkNNlgXObRe23b0YR4RnBkrzTQik32WbkbMw/CoS34qyE8zuUIx+BR+",
-	"Z3ASih97RU3NRGuXaDOXWAeXYadgQW+km6kEEP7/excvzOSmS8WCdmuIepLAENL8DeROxNoaDRDgHF35",
-	"d0IKq1jCmSSejCQO3GbadBDCMkN7gpK4YKiTYpXiLlyXaHL7zVvcS5Hn7dLti1MnX2BbbkNGA/3kV4tR",
-	"ZLfkSb1qQ891ikws1TXXscM6DuEJqS2l8jZiMREhqm1CtkSEMR+mSEpA7N7a/f8BAAD//w==",
+	"7H37cxvJeeC/0jXnKku+ATh4SSJZriuKgnZh8RU+VtmIOqKBaQBjDrrh6YYoWGFKthWXslIuck7MarXk",
+	"lra8j+ydUtGuaJ9ctb4/JvmNGP4PqX7MewACFLSRUvxFAoF5dH/v7+vvcUerk3aHYIQZ1WbuaC0ETeSI",
+	"j3XSbhO8tUDqkFkE869MROuO1ZF/atdbyEGAEQDpNmgQB7AWAg6iXZvpAIIOZC1AsPiWwjYCxLGaFs5q",
+	"uoZuw3bHRtqMNgU71tSt3FTNsm06ZeFfdC2nN2XkpotGPY8yl2CpmLloFuqZWg4amVLDaFxo5Bp5WKhp",
+	"uuYgfjkytRnmdJGu0XoLtSFfKOt1+NMpcyzc1HZ3dW83q4g5vbkGQ05yP2uoTrBJ+Y52oMVADTUI32AL",
+	"AYxuM8CcXmTxhWEraFvYanfb2kxO91ZjYYaayAkv5/r163Nd1kKYWXXIUHJNq1fnwYWLJQPUW9C2EW6i",
+	"KPwuI+ggBzgI2u2fbmqdFsGIw3JT0wFyHOL8dFOz8C1oW+YWI9sIb2pjAW5X1zrQgW3EolRRxuaV1AUv",
+	"QMqACXvg3DXiIIgBs9pIBxau211q3ULnAWkoQvlFF1FGwQ7EDJnRbeWN/IWMUcgUcpquWfy5v+gip6fp",
+	"GoZtfgFS7w+vvUGcNmTajGbKXwYSQcVE7Q5hCNd711AvuYdFuI1oeJGAwoagdAd1EGTgnOnABstYiDUy",
+	"LcY6sGNlrOChmW3Uy0hOOj8DcvzGfKkEblnUqtkIzK3NVyocoQ6sc7ByZtnYqFwBkNMcZTqoQQdtYuIA",
+	"SAEEv+gShkwg95EFV4kD8kXQChhrG/XAjsVC33RgzybQBBDTHeRQsNOCTPzasBzK/G3V+bWM6IAyyLoU",
+	"QGwCEzI4CyAoGtPioZu4aiIGLZtm1W0Vswp2WpbNWQMyYFFAmWXboEks3AQEZ8F6YmUQE9ZCjr8wi2+s",
+	"mM9nwapHB+JhO1ykOKjRpcgMMWBvE4tfGNxGGJwrGoYOikaO/1Pg/xQ9quJCRxdrn39/bum98lZlaWtl",
+	"dfm91fLamg6K+WkdlIzCeWAjeEuyNl9iw0Eou4kjJHgJGYXpi5dQpmiYpUyxYJqZWn26kLlwaboISxcb",
+	"04V80SNOieuAOkMEluEUFhEM8PYCwk3W0mbypYs6FxTe37k4zera7YyDIBVUefTyD/0X3wL349/2P3oM",
+	"3Ce/6j9/pQP3/v91P3ukg6NXL46fvAK5v8mXSu5nj9yPn7t734PjvW/6D+73H3wRJv8FC6Orlp0qA5cx",
+	"8kBZ5wLH+TEFtoURnQU2ajBAugy0EcQUQNtWV7azYE6iV12ssGsUokxt5IxMLl8oZkoXLl4awNf89qVu",
+	"uyagGQDtRw5qaDPaf5sKtNWU/JVOhXal7gztdQU2U4QU/1YP8YNFQS4Lqh3YRFUhsCioUuuXqArasAdq",
+	"iHNmm1AGcoZuGEZkW7n0jfBnRbZgogbs2kzc0Ia3lXIwDMPQR1QWqx77JTfEGa4aYk+FQsn+krMYIdth",
+	"mZYFa6SNasTsAWRT9GPqYa0Yx9pIuljAgHNfAAJ/PUM1ji+1u13LHCa116xfpqCywlCbgo4QLTHlmDfS",
+	"UcMxm44afkcYN6NiZo1Bh6Xrw6uCwOIKcaAWBAuQSYxhUFVKruphxkhTkrmMMUhJUn9Zp1KT16HFUhQ8",
+	"wU3QIbY945EXpIASgvn/YZ1pUdCwMLR1wBUZN7kAJaANcQ9QZWkFSotBhvgDLHEft4iywPDVF2SA4Hpc",
+	"ROcG4Jcbb+n4DaM3Xwph10jB7i6nWtohmKKw5XMZmu9BhnZgT36JGcICTLDTsS1pK0/9nEqDWa1V3F+L",
+	"3Ei77TZ0ehzwyLll1RHAhCtmWG/Bms3xcgvaXUFQwo6TLzOFzTd3Zeu9ufXy9bkPNV1rI0qFkNPce/v9",
+	"P91zP/oCuB+/OPruhfvxI+A++OL44T8f7z1xn9x1P/qDVAZZ4H72zH2wD44/vQf6D77gH90H+/1/uHe8",
+	"d+j+/nv33iv36WNNl/w8wEjnlMMlJYPtTshiy5XWjdxMwZgxjL/ilziwjrjE0oq1xnS+UShdvFgrFE14",
+	"ARbqaDo/bRrIQMWLhQvarq7Rbr2OKNVmGtCmSKBgLB1Q5pAq41vIJh0kSDmMlI5DajZq//c05Kjfopjx",
+	"zakGrDPKyZOb49PF0sUwelKxIk2mN4IUC1MGcR0NQYw057SZkpEfDUsWk94ENIFHo2PhzmefroNnfCdk",
+	"RkF1Jgyb8bG6onAj7owKozngcU8NtSxsCmHSlDvwzUjigJpDtqW5VycYozq/PasFou4yNJV2HZ+pPRMj",
+	"oBtusiOnB3zPSZhNpAEciJtDWfuDuYXKlbn1yvLSVnl1dXlV07WGhWyTajM37siPgQLzLcOcYQD34JAT",
+	"VMLsuxmREJ/9bf/Zl0cv/tE9uAeOP9lzD16NwvEtizLyw3C8ziH6gQeeMEgFzDy1ueNwLcQ12etDU7HN",
+	"IsHCePGh+uGHH36YWVwEx0/23AcH7sET4D553n/xuP/lK+B++tg9OHT/6fANQPsHlK9cHdocisj8mSLu",
+	"MMiFcej5eJiAn60tL70+vPlTw3AOoMqf74P7ELh79/oPPnlnQdvF25js4Kty21HIClgou7yFAOkgR8gY",
+	"YBJEhSXA750obUdAvvcQuPefeL7k8d6/9P/PNxym7yas3yUzIQVvga1wIqTH0P1F7r6Mqfs9HThJ3Z/Y",
+	"8EQNgPWow+GLs1lQlexQBdwroADd4hq5Bk1g4U6XiVDXTqsXMQIs214i7CrpYnNcMyB2a0AcmAD+ox8f",
+	"bys1M9i6rywsbC0tr29dXd5YuhIx8I/3DvsP/iSVzxPgPn189Oo+cJ/t9V8eHr24y7nZtybfCgkogjmp",
+	"UFGyUUSLhgFjobJUHgSMpw/de8/U9vtffg/cF/+f842Sa28TJN4pNyZOfr50Go/6xpJUxbEk1RJhQNLU",
+	"RH2U6MYnKqWuLa+BFhQ2VEgYQCajpVwUCbEgIiURC0CIDH5RWE5dJU7NMk2ExxRSmKwgp21RasVNPUxA",
+	"x/9JxmtUvL7epYy0/cjuMF69urx6uXLlSnlpUFDi4NB9+g04+uPD4719Yd+dcelpuTQM67RQwwmgHos5",
+	"C2MxZ0Cck2TOYL8Ttx7kMQewYX1bxi9jnOBxoPSBWORoJMyVKm6ybrUR6Y4bRmgmbk7GBxkhgNrDvQIV",
+	"ZNlaryyWlzfWB3Li7/oP/iDo4uu77scv+o+eHL18BtzP7p+FCN8k1yaxk8q7k0POWKHC8ZSwInfgkewk",
+	"uT0Opx8uZGhapmBydbJhydOaMJtXMEMOhnY54LyRudxS90ZJiHQdIM8nhjB2ZWm9vLo0t7C1Vl79oLzq",
+	"+44h9v7uSf+r58D94nfAffJF/8sn3Cjrv9h3f3MQizSfce1YXDsI9AHvjgP5sVhyPA/eI02whpxbyAGS",
+	"RCfJmOmgmCh7LnvckAUVBijsCa3bsnATtImDAMGg03U6hKJZmRgDqmp/1TCbXkO9VdSlaFxH3ue7gFgq",
+	"V8qLK8vr5aX5D7eulT/cWi1vrJWvDGXWQXeEuPXgsP+vr7jwFuHkp4/d7/5FHA39+rn79Jv+o33Q/+bb",
+	"/v/+Fhz/+osgMJdg3I5DzG6d0al6Sx0tnLHuKIgIePeUeEhh4yQufBs6nw+4dAN3HMIhCms2AmXMLDbZ",
+	"w7YBm5644RxLcgI7kAJx3paW8BXmzYVYWGgM9nxLI0oB6pW7POXnOhmGYZyxZZQtEzgIYkyjo2AoBw5C",
+	"w9sVcorBYeIhp5NDSYoVK3iDolOw4lqXdhA2kZkkhrDLbGEuGE7kyrWNtZXy0pWkpnSffsOtK/fgFZAE",
+	"4p8O3nf/6dC9t6+ikYJSPn9x/PTh8d6ztzEQzAnQsu3VLsYWbiaBFs3O7WITOX6OaiLNdhg855eXri5U",
+	"5gMXU6AsSMgbMa1vN4yIoxefuAd3w/pQhoG5xpT4cL/+FQiM4SFmy5m/cZJ0DPNC2FiZGCuMFQKcHktY",
+	"zhPcsK06m7ysDKAycVkpk4VoEO6roTrsUqQyEqkn6URIEDltC0OGzFngl73EeTZuHiX4F5zzuFRPz7GX",
+	"B5cWO5/dxCGZfUrTCQ86nqTdegsID2uYREk3mST7cy/3wesfxY1a9nMmLQbgJRAU46LlJGkwKmreLvvq",
+	"DZlWS4pnFKuKUwIlJaIZ9WFLa0X6QeuELECnOa6xxUK3BYQiXkVuIe+Qom0NjSGuzH24sDx3ZWt9eXlr",
+	"YW71vXIKK4P+y1f956+4Vunfu99/fgiOf/XnMzV+CsZMg3aMQYcDexwNnRvvkE7l+ajoA1gnBEjymiT3",
+	"JQEw8RCEYACLSh64UATXrMthnlsnZBHinldhNibPOZChBc5TCfeGqDIGr3hjGNOtzq2XtxYqi5X1rfJf",
+	"zpfLCffGN6AVCfS//l9np3BvkjHTMRJjzddFyDjMmx/PvObcysnar5ycKNemQWeyAX5PX/n1hZzRZkGd",
+	"tBGowfq2qhWqilLtjKjVrnoVQ1lND5eohy4ZtDB19VSy/ns3VOq0gWGXtYhj/XL8E4PbHVnYFhUR2wiD",
+	"DqQMWIwCcU1vljsZDqItMFxPry9fKy9tlf9ypbIaExb9z/eP/t8r90CqjK8f9n//sP/oiftx+GhYUaV/",
+	"6VuXF63K0aMA8xM3gQCdrjL8qdXEkHUdpANOtTqwKO0iR2QodU0LcQ47EZKVJZGDGhW7+8+On4oSnK/v",
+	"AnfvI/fgLuBw/epA2ctvU/RC10RCSjxihIkE1jAIbCzNbay/v7xa+athpHS8d899+jioY3gbtuygW2Q7",
+	"LbJIkUjOEecNgUvOfXCr2WLUKxHpUuQAeRRjnkwjq+UPlq+lg2jvnvvpb/qP9gHnob994hPGW89q75JS",
+	"jtGpr41PINOxoli5sdRsRCVMUsNGtjppx7Qm+4EoIUocQHDQpkGpKh0oEcx/V2wWU6zXr1/PxBuTjKBd",
+	"4+1MYir2FrRsUdw6fnJ9ReLzKrTsNJnA0G3mMb7IsFX4B+c2rq5mLlcWFjJG3jg/TA6slVc/qMyXtzaW",
+	"5j6YqyzMXV5I+Mci4VkEVYH74Jl3UpxWzPlWSFAp/EYBWceGWMlKCbGV1eUrrw+x3/zq+B/vg/7Lu0ff",
+	"/Rkcf/K4/80hcJ/9zv3t348BuCGHeqqPxA9SyxUh3lAIBta3EVZJY/4lrwO0g+/dB/vus1+5+9/3P+dK",
+	"RyUGigCeOABIi+ifeYpvQCml4yp0HPNmUTVWqth4AaA1lQIZFsqT1HFpkJv4kU2oTMFjwzrEofRNTHZE",
+	"cQUmoE46IlIEGWhBbP7nuJv+/sXT5tqkKxVgxyEd5DBL0i30v4+1WyPR3mmqd4zfzsPC7EJRSzay8Ppi",
+	"3Am1Djl6cdf9/NvjvWfuwavUFiBBv5Yb8nbdW9dN/3JS+zmqM/6Cy5Ztvy+LxK9ABpN7shhqRz8MQ3/o",
+	"cRXG8e+/EjoO7GmiKVnTwn5fulFoKbghvj+5psgzT9ikL48SGzXV9kfcnoBW+JQ9jnTZM0YHDYsBxs07",
+	"QFtkRxBCDGkhURt/yJy9A3sUMKeLQjfWCLERTILDe0ywKl1u6wSgCFQlMR+urh8NVfyZFm7KW7wyQtnZ",
+	"afxWULqm0u3WrTZK7WGIgej1J3qhqYY1G+vz6f3oQuI0W8rluUiNtNPJcBmchhsn3Ltp7OZKJ/RI8h+f",
+	"vsdRdjPOTmjXZmueRk201uKmJBe6UlwIH2Sn1eMwbghLNLqU0nvg+PG9/lfP+//6yv34Hjh+/LD/2b4O",
+	"Lk3rhmG4nz5KJXTSdepoRGLgLLYmb9gNFObwW5W3sSYvjjNIuK9VpF9ZopNEgBT/zYOYqIIbJL2vF7aw",
+	"Z66QBoDCv8mCKiMM2lKHVFXPJEC7bX5Ntd6CThPRKrARjf5iWrTOb+Gvq3JHEOxItZKmgxYt2oas3kpr",
+	"E2f3+HMdpAtki6ZeYIcz07XltR9TIFbn5X+p5cjVeCugWXCZsBaAjpJp3Bjjap0h26ayr1yYVGTfsLjs",
+	"0oV36EuL0wkYtb6R9ZPS3ClqiXu1Dqyzk54w710XuiedArwrRdKJMFg7DlftptdaVZBDlL2LRy/23U8f",
+	"A3fvz+6zPXAub+RLslEY+BsgmD+XzxRy59N4y0TcMKxw09O22yjNELkMbW6WqoaAchXytjBB+esplkY2",
+	"VBIvFyiy01p0yh+AsJHFpanvLoz+6hBjpGhQgXGq+k+SRkMXmCDUYtYtBLCQAMJcfE0C6sAe34y3imEP",
+	"WQldKtUc95PnhetyJyJiMyur5cXKxmLGEK3iEjhXty4lzMR06Zz2CC8lyiL4KkrVs5ABhE0LN702TIqs",
+	"iQl7YId0bRPUCU1HYy4/Mh5DYjGyl0vFUZ/Q9SyxYcDfEBfFNUMYB1Gwxtg8Jraiyw4EUowsvbUlwJ3G",
+	"tlFaGqx2hMqaq9dRhyEz3XpHlFltyJCpOiQPbp3cxcyyQ32guQbgPiGsefoigtfS8AaLb9xsmrQ1oJ6n",
+	"JyE2Ivxf37FIQ+i77mCoPaUTJ6TLjQF2vbAmiGi0hKiyoUYz7kc3h2sh2+1k3EhR/aap+u0xj32GUGvS",
+	"JbpCYDsB5xNjiP9KjBBqVQhN0+LvhvZKCDoi1qq/ZZ54bPOhZ52wXUlnk+P+WUC4+yLL1NLs5x9aHogz",
+	"gsVBhHk97D17a+cbvDpXWShfia59vCY9aZZg00ml7BXk1IWVnTMM+XoRK4lHJAf2Tzb+M9T7WygIfQiP",
+	"RPQTE38hHnrXheAiwt0BwsA7yxACK2VlS2gHUSbLrEZ21gbIwoTr33Ucz2M9bRxCnXCOIj/mw9cq0UzT",
+	"A0jRRv6y730bWljkBpwKFtEAaxQSMfRG9uQtU0+gKga/Ybh/fZ7wKehdZoX5UKgp5q4Fs1liSk2EfeKq",
+	"LG1DbZ+Bgm76xTQJTsOd7yNvK/mt6U9uOB8GQtsjiHD3em9LqYCIcU0UGD79xXTM/MbaesYYEBCZpJ0T",
+	"WoB+ktET1ScClVx33tBWVpfny2trlaX3NF2bX15cWSivi0QpaQPwh4W2Fvo9sbWVaIAp3htHNqa1KIA1",
+	"ijCTml5m6zqOhULt6RiybWCxZOxYRTYGkKBRGIkodM3sosGPyJdGeYQKgCwi1iIx9LufPer/wyfuwaH7",
+	"3eGQW9dGMgNWIhfv7qZgdiX+PB+zcyIzdWNJfVj+oLx6ZaMcxaj/a2KdG4NsRsj8hgwzItdHzLXiIkxG",
+	"7FXIkiPYQfG4O5hT6UGOuk6mkEVqyiX+qT8WRg5nSBfIwU4K+Wzpvcup+IYMLqImrPUYikqeQiF/6URT",
+	"kt++ge2gXiN5UkDb0edqOcM4+jYV/bRN5xMhxBEMWtqmJyziFrHqcaIuGf0/3ktbhrh40cLdOEjypROX",
+	"Iu4dupiYoIrdENtMHMJp4ivNrEmRMUpAyJ6XoKr6rMvTqNCMlFSnTNPDA5Si45Muiuwmhhz+mv+5uWne",
+	"Ke5mzhk3cpnpm3+du2Fk8jfP/0gbOmPpND3f/X2HPIhBs/Ja3kmeSD9pOKQ9I7jqpwDSbWSCn3cpA5js",
+	"zIL5ufn3y/x7mboSnbQlqghmwdr63AK/RlT/QcpAkxBTXK/75cvXltc2sUqLqSH1Gkx2sqDKfeeqYvsW",
+	"2QHKV+4B6HijVpSQura8xvUOX5Kma+K1UQElL0jQbziH6zIxe2NGLOrqLGPUNDERd9+NtDxIf9udtHOv",
+	"yNQegSSvZ3PdtoTry//2krLSxi2pDEqBK36VSUUHuRYCOzA6OvB0vRgSDOd1fE9Sm1VvyUbXVBywQiab",
+	"anltr2cBlJapCILEW3TrgCLbJG35q8iwouO6CAIhsvd9irM0rtXNPwsIK2MqKhtO7pueot/TZNOKGFkZ",
+	"mcw0wrjK1POwIBcvNTjF3yDCPkJLy3w1ZE46OO0n9MXX8Beic5qEcTCAgDizItJkiSmY4c7qGNikSdVR",
+	"P6wjCs5dL8zLz8AydVDIgxa6DUyraTF6PrqFEZIJQ3L7hpGZhpnGzTuF/O6PTvQW6vKoLfCXAsDr3jgy",
+	"DwpDVFYgPpI00a3ZVl0hi79uVskDCmoOxHUx49RiWVA1SZ1Oietotm1WgW1RRtVoRd3TbGqlsukzglj0",
+	"gmgABOutbEjizm2sv78lvRP1MR98LAQfi5oemzyUaOCtBiFeKS9VyqG/Q4MRhU/hN4wJ9xZOdiwd2FJt",
+	"UJvERLOnRH+TxfL6+8tXxDVzCwvL18WX4TvSSqnTqzhXy1dXy2vvb8ULv6Lf+2tOT/CN19/FHxavGIrV",
+	"rmyslVcjG04Z+RD6Ks2DS7ljqG4Nh0SG6tcoaZfFTASVLKvC4WoSKGmAomFwB6BN5KFtLMbgpbWPqgqE",
+	"+h8hVCIWGpEfaukjx07k0k5idn8syxjwWsYomCCRhEnDe2Sa6ScaRMwACEzCGDfBYBt51oEoYz9XDR/Q",
+	"VHVQFeo2a2T5pdXzMm4nbhNpYGLElK6mLDtAJh4HI6d0QJxNXOWPrgZevHiTGCq70yI2AoFh6CBoxkeg",
+	"xvLZUlIBIU0fDN0LGfNJZV5D1DKVNcxhFlUXp7DBT9ISEjP+gofQxkIk8hP3XNqkZtmqP5B0jEPza9uw",
+	"B3YciyFQNXJGLl8oli5cvFTlyKlGSlaqs8FgQ26bScJv9TotJJoKxdEQr3cJOUC5QnSArBFRpQZ3eqZv",
+	"nsuI/+4U9OKu+ljc/Wv54aJ+afckpyi0G9B/8qj/0WMQWVIwsmmIc7QSSdiOMk4L0iV0O+psD0r3a0G6",
+	"4qBbFulGPeIBUkKXg1hT4uIWFRNDE2NgY7Ndh+en0BFmkgp+E25XgziJAaWjjxtVSUJlG7W9ae1Bjl0+",
+	"JbVpeHxAPGwFNuPBlhOmYsYSntSUWzmQLrq+yCt0H8lRFA5hxZWgfmcMGb0+sMBH+m9QWW/KS0Pc1N3U",
+	"ZLoMGFRatKklpf3rOafpJzWecahcEKTU+mt7O6dxiIc4m5PzA4MSpzfnigVHuQG7RA6qS9PTIaKXc7OS",
+	"7BJ26CblnslqrAQlhCoz319fX/FdCAuDMm7aFm1FQREb3TXEC3xDTpn3RUIQmggzq2GpvnqBDxVd/4iD",
+	"w07S8uJXD6qhI3fFcSFq0z2/0QNNGL9JkcSJCNW7jsV6a5y61TmHKLWe68pAgvzrqof3n12XvTfjHA6F",
+	"lSrrs0VC/hTsstaUTZoWlqaC/EJ1CqlmvUHGQquJdwRwaDHWkcVxVupxzhpCAAIBWVkVHaqGzhng3+5+",
+	"BYyicT4LpCNQh7YNMEJmfA4KED5lZekvNiqrH8ogAOnWW4jKZBRxphudGp/dxJuY75c5XdYCtnUL+bEw",
+	"dZL0Y+pX7Z27trx2Xgc7MmpFxZSTLJjDfhW3FYRIhJ9iYVDwavRmginSco95wzgvqk6EQ7OJ/SCGKTLh",
+	"z6sejfJt/m11iIP4KFcUNmTcvKvKJBIvTiqPS6C6h7QRVVHc6rXlNW60iyBpFZyDMkgrorHnlTEuAqdV",
+	"cC4Zr+WrseUxTCxWOxuN01pcpzXR+SzwUtK5CanklMibBvJEXXzvx9Y50jbxpnfIvqmpIf7hcDtYCMxa",
+	"6g2+5wYtQ/hEk1Yg/Cc/mZN2bfYnPwFr0iHjuKve2fT8s01l2W16IZtNbebf7n6lb4rjBfnHbnVWjetL",
+	"dUaBRTdx9JHSEtiUrt+mNnOHP2W3KoqPPPUfOsqUBoDU/VWp+mcG6v5qFqjULAlTBTLOBdKv2cR+bgAH",
+	"guQlb8YItCnxrf3qVAtBWzp3U5wnfikQA6pT3Pvq8b9kvyCHEKYLAiZd5psBs350HmDCPT2lJSzqp9NL",
+	"18Gr8vVlKrhs2Xam4uvIW8iRQ8C0XNbIGlyAkw7CsGNpM1oha2QLKnomBF1sCvDMHa2J2AmpJpJzLUR1",
+	"gMNJN+Aat7NEYH2HgB6CMrLsD0AV8XDboixUWCjWotxaOd40ze4ILgkfyl+1bFF8q496UzDKf/R7yio7",
+	"gd+RUiflw0JKQEvGBGM6MHxoP2CWv8qkHamCOpGZNupexDTrMcDFLf/dm7FR+XnDGLeLVrvDYnPx3YPD",
+	"/rMvRcriwcNwdb53qqzM0Bs34+XAvj+pPISIz+idNAm3MOe5cNwVi7lXRtRHMnZ3k+1AvG4gYqnhnsvx",
+	"phZ+2ItLv92QWxrab/hZw/YbT+UNnY2GE1cScYNIIeywktaxz6ZiBaiDrOJY6ehIxZ9eDqc6YvSM+RC/",
+	"cGJNBUj+JICk7NPMXIQ5I3OxXiplphsXL2byjZy3z/oJ+8xPq336iwyl7ey+ISrNR6k0N0kqHblfQ1pp",
+	"fFrrP4xERET06CxKGZH2WF+WTCXH84s7cyPfGeniJO4tjHxvMMqQ35ifHvnGeN/RXV0rjbHb6IgxcXN+",
+	"HFCp0WzyzsI4oPJ7gYhbiyPfGpt9KAgnmJ/kqz9KQAMK/wU2uSATqWIiBnQ70wmNJtXC/oaIRXYpcjLK",
+	"/NACJ6ZoiHfFYgAzd7QOoSkWirJOA6OfNEQObHQK66xveEUj8uoAWhjQKndFjW/n5rMIytNtCzezwC8/",
+	"8JOlpAW4idVAucjhapMIR8o/DID17aZDuticAXkjr+qrIxV1kIHqApHatJoFc2o16gGNLus6SPT+smUz",
+	"eih/aCPc3cSk0eAw4I/hVrVabXhBgQciyl1VwrAKTVkU/Pvdh2M1w/r3u3/vuZghh26bG4JyyZtY2ZZi",
+	"r8IA9vdqIm4oO6IxpFjI4gdLy2BuRVjYwtFMmI/yJYgLpdOajqHm/ddQTxk4AjpeGssYtk29RSjCfjpU",
+	"SOPfe3b8m4Pjvf1ovUZY94+s2DznTDBEPBc9eGX/wZ9EZXjiRUMU5ZiKIFaktBsN0wjN8trmIve5rxEa",
+	"A+fXdzlRHv/2D5wgf/3c/fiRGIihlN0/p9lUsn5okMESLuaJ9hkI2Vx+94AbQe+eS9Oi2ljZ7kevXvRf",
+	"vur//qGwVbxrSuFL+n+8e/Tirt9BSlBcuJmAn9MdTeT28rTzxUgqdjj/OtFhYKz+ACntALx6/sHF+qrq",
+	"PlpSH4KO6lzkQSfci0iaSZEU5Ug+cTSJ2M8RjiYGx/J+48m+sdxeL7s2XkOfLJyP1MkPKY6P1cJ71euR",
+	"0nRVj+4Xm0uCDPJjY+mwKgc2luWqrESR2Kr1nx+6z/aP9/bjqZvqLE1lnkauiyeJet7JKTyAUQz1AZap",
+	"qEz75F6ym3Ga48TJLeY5+RwP3M++dPee9T/fB/2v77tf3+1//Xeekjr67sXRy+/7X34P+i8P3Y+fu188",
+	"HEUgFNfz+RmjNJPLnQmEM4FwJhACgdDIGLVcbrCr7AsEmS/8xkTCaYyTYV7qut9UZ1fnZDSmaQJV54WY",
+	"bfLsd+79J/1HqUZIsr9G6XQiOC3uMDgcEIxuU4t7A4BONLZIAzj3MmZlnjRxtgc7RLF2jJ4LNGIvRv/y",
+	"XX0CgwPetfDFGN48R58/ZEzcO3roIzJQkt+bG33B8RFJIuoyeuQjGPl8Fq55jXDNHN1WiTI16UBPKliT",
+	"N3QQ/FWI/JUayJm648vA3aGnTuI4RQRggiPjyHG0Hjsj3lFdH2XbPAdlwXX+e3UHWkzGeVRSrDzhhRRQ",
+	"QkSDOv5bEMTYxKphpAoE2ZAhylRHWaqmBHm9ZFMiFU3EQrLytMGKVV9TjH5ucx1abBLnNvwlNkqqO6G6",
+	"zxzuM/v6zL4eyb4OGq+IPNC32P9upMwTkGHfVNM20tpmzPY0EwCKBwVVZbH7OhMdkme48kA1MZgnmIGc",
+	"BpJgVyXjzZv5ohe9WM/x3pOjl8+A+9mkbfxYq5oBLpXKefivbTpHzOYzE/SUJqjoXqA6ckesuv8xQXO0",
+	"EDE52wh3R8tsCjfRkZl2IpM8kT8YZPldCKxP7/iQYBRNjDrvH/NFThizm3ietDtdhswgHwzKTE1GwLXl",
+	"NXV+pxqE0ZMP6/rfPO7/3SHof77ff/zN0DO7wQbrIofWa9uOHsxDgjNlpalGZLzR042QeRickclPOfmp",
+	"lMnl/U/BdwYnoeh5WdjUjPWWCXeTibSQGXZ85jdnupHIQOF/X7p4oZQpFvI57eYQ9SSBIaT5G0jeiPRV",
+	"GiDAObqy74QUVkGIM0k8GUnsu8207iCEZYr4BCVxzlBHzCrHXrgu4ez6Gze5lyIP/KXbF6VOvsCm3IYM",
+	"I3rZtxajyG7IVAHVB5/rFJnZqmtdxw4KSYQnpLaUSByJxESEqLYJ2RahyWyQoykBsXtz9z8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

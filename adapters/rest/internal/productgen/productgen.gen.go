@@ -635,6 +635,15 @@ type ListAvailableProductsParams struct {
 	OperatorCode *string `form:"operatorCode,omitempty" json:"operatorCode,omitempty"`
 }
 
+// ChangeProductParams defines parameters for ChangeProduct.
+type ChangeProductParams struct {
+	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII characters, a UUID at best, bare
+	// or as a quoted string. For 24 h the same key with the same payload answers what the first request came to, status and data; a 409 with
+	// `details.requestId` while that is still going on. The same key with another payload is a 422. Requests that were refused before they
+	// were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
+	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetProductChangeParams defines parameters for GetProductChange.
 type GetProductChangeParams struct {
 	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0 answers at once.
@@ -672,10 +681,13 @@ type ServerInterface interface {
 	ListAvailableProducts(w http.ResponseWriter, r *http.Request, params ListAvailableProductsParams)
 	// ChangeProduct Change the plan of a line
 	// (POST /products/change)
-	ChangeProduct(w http.ResponseWriter, r *http.Request)
+	ChangeProduct(w http.ResponseWriter, r *http.Request, params ChangeProductParams)
 	// ValidateProductChange Would this change be possible?
 	// (POST /products/change/validation)
 	ValidateProductChange(w http.ResponseWriter, r *http.Request)
+	// CancelProductChange Take a change back
+	// (DELETE /products/change/{requestId})
+	CancelProductChange(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID)
 	// GetProductChange What became of a change?
 	// (GET /products/change/{requestId})
 	GetProductChange(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID, params GetProductChangeParams)
@@ -761,8 +773,35 @@ func (siw *ServerInterfaceWrapper) ListAvailableProducts(w http.ResponseWriter, 
 // ChangeProduct operation middleware
 func (siw *ServerInterfaceWrapper) ChangeProduct(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeProductParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey externalRef0.IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ChangeProduct(w, r)
+		siw.Handler.ChangeProduct(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -777,6 +816,32 @@ func (siw *ServerInterfaceWrapper) ValidateProductChange(w http.ResponseWriter, 
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ValidateProductChange(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelProductChange operation middleware
+func (siw *ServerInterfaceWrapper) CancelProductChange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "requestId" -------------
+	var requestID externalRef0.RequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "requestId", r.PathValue("requestId"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "requestId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelProductChange(w, r, requestID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1078,6 +1143,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/available", wrapper.ListAvailableProducts)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change/validation", wrapper.ValidateProductChange)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change", wrapper.ChangeProduct)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/products/change/{requestId}", wrapper.CancelProductChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/change/{requestId}", wrapper.GetProductChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/history", wrapper.ListProductHistory)
 
@@ -1401,7 +1467,8 @@ func (response ListAvailableProducts504ApplicationProblemPlusJSONResponse) Visit
 }
 
 type ChangeProductRequestObject struct {
-	Body *ChangeProductJSONRequestBody
+	Params ChangeProductParams
+	Body   *ChangeProductJSONRequestBody
 }
 
 type ChangeProductResponseObject interface {
@@ -1636,6 +1703,38 @@ func (response ChangeProduct413ApplicationProblemPlusJSONResponse) VisitChangePr
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct422JSONResponse struct {
+	externalRef0.KeyReusedJSONResponse
+}
+
+func (response ChangeProduct422JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeProduct422ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2141,6 +2240,354 @@ type ValidateProductChange504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ValidateProductChange504ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChangeRequestObject struct {
+	RequestID externalRef0.RequestID `json:"requestId"`
+}
+
+type CancelProductChangeResponseObject interface {
+	VisitCancelProductChangeResponse(w http.ResponseWriter) error
+}
+
+type CancelProductChange200JSONResponse ProductChangeStatusEnvelope
+
+func (response CancelProductChange200JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response CancelProductChange400JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange400ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response CancelProductChange401JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange401ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CancelProductChange403JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange403ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response CancelProductChange404JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange404ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange409JSONResponse struct {
+	externalRef0.NotCancellableJSONResponse
+}
+
+func (response CancelProductChange409JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotCancellableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange409ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response CancelProductChange429JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange429ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response CancelProductChange500JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange500ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response CancelProductChange502JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange502ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response CancelProductChange503JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange503ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response CancelProductChange504JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange504ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3363,6 +3810,9 @@ type StrictServerInterface interface {
 	// ValidateProductChange Would this change be possible?
 	// (POST /products/change/validation)
 	ValidateProductChange(ctx context.Context, request ValidateProductChangeRequestObject) (ValidateProductChangeResponseObject, error)
+	// CancelProductChange Take a change back
+	// (DELETE /products/change/{requestId})
+	CancelProductChange(ctx context.Context, request CancelProductChangeRequestObject) (CancelProductChangeResponseObject, error)
 	// GetProductChange What became of a change?
 	// (GET /products/change/{requestId})
 	GetProductChange(ctx context.Context, request GetProductChangeRequestObject) (GetProductChangeResponseObject, error)
@@ -3443,8 +3893,10 @@ func (sh *strictHandler) ListAvailableProducts(w http.ResponseWriter, r *http.Re
 }
 
 // ChangeProduct operation middleware
-func (sh *strictHandler) ChangeProduct(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) ChangeProduct(w http.ResponseWriter, r *http.Request, params ChangeProductParams) {
 	var request ChangeProductRequestObject
+
+	request.Params = params
 
 	var body ChangeProductJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -3497,6 +3949,32 @@ func (sh *strictHandler) ValidateProductChange(w http.ResponseWriter, r *http.Re
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ValidateProductChangeResponseObject); ok {
 		if err := validResponse.VisitValidateProductChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelProductChange operation middleware
+func (sh *strictHandler) CancelProductChange(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID) {
+	var request CancelProductChangeRequestObject
+
+	request.RequestID = requestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelProductChange(ctx, request.(CancelProductChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelProductChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelProductChangeResponseObject); ok {
+		if err := validResponse.VisitCancelProductChangeResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -3612,167 +4090,182 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request) 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvHneBX6ZpLlaXskBzwYVtkpa4gEpIYkQQPgKR1TB3RxDSIiQbdyPSAFKxjlewwKa0l3ypb4pp2",
-	"RBVT68fqTqlobSWnq3Luw2z+E4bf4aof8+iZATAgQVty+BdBYLqn+9e/d/8ed7QaabYIRtil2uwdrYGg",
-	"iRz+sUaaTYLXl0gNuhbB7CsT0ZpjtcS/2o0GchBwCYD0FqgTB7gNBBxE27arAwha0G0Agvm3FDYRII61",
-	"aeFxTdfQbdhs2Uib1SZgy5rYyk1sWLZNJyz8q7bldCaM3IVpozaJxt6FM9Nj75hTtbGNHDTGZupG/e16",
-	"rj4JpzY0XXMQexyZ2qzrtJGu0VoDNSFbqNtpsdmp61h4U9vZ0f3dlJDrdPJ1FznJ/ZRRjWCTsh1tQ8sF",
-	"G6hO2AYbCGB02wWu01EWP9VvBU0LW812U5vN6f5qLOyiTeREl3Pjxo18220g7Fo16KLkmkqX5sHb78wY",
-	"oNaAto3wJlLhdxFBBznAQdBu/mxNazUIRgyWa5oOkOMQ52drmoW3oG2Z6y65hfCaNhTgdnStBR3YRK6K",
-	"FQVsLqQueAlSF5iwA85dJQ6CGLhWE+nAwjW7Ta0tdB6QukSUX7URdSnYhthFprqtSWPy7TFjamwqp+ma",
-	"xeb9VRs5HU3XMGyyB5B8f3TtdeI0oavNaqb4pScSLFkYXbLsVCQoYuSvsMYg7rxFgW1hROeAjeouIG0X",
-	"NBHEFEDblk82x0EeE7cRPAwsCiCYNqbUXRk5Yyw3OTU9NvP2O+/22BgbvtJubiBH2dtPHFTXZrX/MhGS",
-	"64T4lU5EdiVHRva6CjdTTol9q/NN1i2Humy9uXFQbcFNVOUnRkGVWh+gKmjCDthAALqgSagLcoZuGIay",
-	"rVz6RthcyhZMVIdt2+UDmvC2pA7DMAw9I7WUBMosmskNVRoIVB3/96p/hBDTbcQYE3SBS8itKOaNgzJp",
-	"og1idgCyKXqL+qc2HT+1TMyIw4DxvBAEwXr6klyAtu22ZfZD27L1QcpRLrqoSUELOYBBXFn6pJF+NOxk",
-	"04+GjYieTdaTKbvQcdMZwiWOYHGO0JMNgCXoihPDoCqpvOqfjJHGJXJjRi8uQYNlHYtP3ICWm8LhCN4E",
-	"LWLbsz56QQooIZj9jWyJLbpuYWjrgDgAMpkDKAFNiDuASlGzbbkNISBd6CI2gcXHMZEwDgz5AsrIj+Aa",
-	"Gl/DCuX1OF8mvdLPN3q8kzOR0zVSTneHYS1tEUxRlPVfhOZl6KJt2BFfYhdhDibYatmWUBYmfkmFxiDX",
-	"ysdvKANpu9mETocBHjlbVg0BTFwmyGoNuGGzc9mCdpsjFBdk4mUmF3r5hfXL+UrhRv49TdeaiFLO5DRv",
-	"93H3/+56H38BvE+fv/rmuffpQ+Dd/+Lowb8f7e17+3e9j//cvX+ve/+LceA9OfTuPwZHv98F3ftfsI/e",
-	"/cfdf9492nvh/dt33u5L7/NHmi7ouYeWwjCHcUoXNlsRkZWbqRi52Slj1jB+wR5xYA0xjqVNb9QvTNan",
-	"Zt55Z2Nq2oRvw6kaujB5wTSQgabfmXpb29E12q7VEKXabB3aFPEjGEoGFBikCngL2aSFOCpHD6XlkA0b",
-	"Nf8h7XDkb+rJBKpbHdZcytCT6SMXpmfeiR5P6qmYyIWWfSqHYmHqQlxDfQ6GkVObarMzxmS2U7JcoU5B",
-	"E/g4OtTZBeTTdvBsoIXNSqjORmEz/KmuyrPhI1VmlAc+9WyghoVNzkw2xQ6Ag+ptikzGfjYcckuosjWC",
-	"Maqx4eNayOouQlNK1+GJ2lcxQryBgHMkEKiOXG0ideBAvNmXtK/nlxYX8pXF4sp6oVQqljRdq1vINqk2",
-	"+/4d8TEUYA6CfEVazjCAd/CCIdSnz7y978DR3lOBVNrOTYVDPPlN9/DLV8//xTvYBUef7XkHL7NQfMOi",
-	"Lvl+KF5nEL3ugycKUg4zX2xuO0wKMUl2cmhKslkmmCsvAVTfe++998aWl8HR/p53/8A72Afe/rPu80fd",
-	"L18C7/ePvIMX3r++OAVof4/8lYlDm0ERmT+XyB0FOVcOufJoUYAJ+Hm5uHJyeLNZo3AOocrmD8D9Anh7",
-	"u937n72xoG3jW5hs40ti2ypkOSykXt5AgLSQw3kMMAmiXBNgY0eK2wrI9x4A794+8D79bffjR+Bo74/d",
-	"//WUwfTNhPWbpCaknFuoKwyE9BCyf5qZL0PKfl8GjlL2JzY8UgWgohocATubA1VBDlXArAIK0BaTyBvQ",
-	"BBZutV0AsQm2G52oEjDfYOK5JLSGIfWAGh+7gLCFYsR+tVj2NZE5TuySsgCFHcqW0I/K56/kVy4X1hcK",
-	"K4uFhQBV+BtD6zqjjb6jEPWvPzz6l3ug++3dV9/8FXifP/K++SPDulTVdBZ0//Sy+9FT9tyrl/c4b35y",
-	"L/g5yQFaDjHbNZdOCLB8P/xWvGsRrzpk0+E/KTxXeKiAeEroEVborrKtLTQHJHg5ygBuRA46mcWV9dVS",
-	"8XKpUC5nOJ5cLpfLdjwHL7p/egm8r3eP/vWfgPfF77yDlyD9zF7Ls2BgLbdpC2EzTg+MBHyoM0FnYdCm",
-	"fZXipcWVwnr5Wnm1sLIwYio4eOF9/tSH79HnD7zdw0DzuMfUu93HEuyMOATkj/YOfeH5uoGdO7o5k7oE",
-	"LRsl1I5aA9VugTr/LZUZWbVGRqXjUn5x6VRYkvfRM+9wF3jfvDj68FlPa3kWHD142P36C5U2Elrj63As",
-	"b6h2EjvgUzugFJUmeUihUnNhKKVmnuC6bdVOTaORQBq5StOyIQY1iBmD3EBSaJkAk+1xwH4njokcxkFv",
-	"oZY7B6qSCMcjVwBC7bHcqIZziTgblmkiPKR2g8kqcpoWpVbcSMQEtIKfhKfXF7Rt6pJmcCfUj61cKpYu",
-	"Li4sFFZ6uTMFm371lwdHe485CvVlvWf2Rx8Kj8I6zUk5ANRDGSBTQ9FqiJyjJNZwvyMnUnFBCmxYuyVu",
-	"PmKUENd0opeqUaqUHteK1USkPawDcjMxOHmz4BICqN3fnyDds+uVxeVC8VqlJyX+rnv/zxwvvr7rffq8",
-	"+3D/1beHigZ6drlwClSbPJ1U2h3d4Qx1yTA9FJ1LdAc+yo6S2uNw+v4uG0zL5EQu70Qtcc8bJfNF7CIH",
-	"Q7sQUl5mKrfkWBWFSNsB4mazD2EvrlQKpZX80nq5ULpeKAVepwh5f7Pf/eoZU9SAt/9F98v9V8/vgu7z",
-	"x96vD2JK3RnVDkW1vUAf0u4wkB+KJIfz/fmoCcrI2UIOECg6SsJMB8VIybPoU8M4WHSFQctUUQtvgiZx",
-	"ECAYtNpOi1A0B37VJi4CVbm/apRMeRwRcS+RNh7WCWjHhoZoI+8CBmrC3NWxUqysXypeW1lQqFR4J4B3",
-	"uNf99kX3y++A9/z/cY/dEK4IqZJPBJFYhmEYZ1SrUm3iDAJyHeII+lq1vY4h1JyHk6grxAUC6UZJsjE4",
-	"jJRWrxbL6lVXoCxHSfGYZIhTSRATQNu1BuAcoR8NppOfcLcyrnz/WER4rAjfM7rscS6hBB32WAZJ0axH",
-	"83rR6imR6YqkGelW4latiNCjauxolGpXYccm0KwQsgSdTTQk8bqRYSGi8FeRLeQb1c3+lzOr+feWivmF",
-	"9UqxuL6UL10upJAy6H77svvsJTOXurv3us9egKMP/3qm5h6DMNOgHSPQ/sAexqmUG86pJG+0QQG7ltsB",
-	"FUKAQK9RUl8SACP3NXECsKiggbenwVXrYpTmKoQsQ9yRu6VD0pwDXbTEaCpxV0dkwK4fptyP6Er5SmF9",
-	"aXF5sbJe+Mf5QkHc1cXJLoIC3a//55nX6DQJM/1EYqR50gMZhngnh7u9YdTK0BqUQvQbHdWmQWe0Bqkv",
-	"r4JMGkZoc6BGmghswNotGRVf5VlZYzwtq+rHxo9rejQbLfJIr4XJpyeSqV47kaD+axi23QZxrA+GjnFB",
-	"t1sihUNlEbcQBi1IXWC5FPBnOnPAQXUH0caAIIpK8WphZb3wj6uLpRiz6P7h8av/89I7ECLj6wfdf3vQ",
-	"fbjvfRp1ZUqsDB597SIAZeaZCrAgRAlw0OkylpVamxi6bQfpgGGtDixK28jhN2pt00KMwgZCcnGF302q",
-	"bPfx4dHn/Hb267vA2/vYO7gLGFy/OpD6chj391oEpFqUMgMtbrtxYPWDwLWV/LXKlWJp8Rf9UOlob9f7",
-	"/FEYsfs6bNlBW+RWWpgMRfwyCWxDCngkjX+r5FibDZf6wdBtGsQ1mYNxpFS4XryaDqK9Xe/3v+4+fAwY",
-	"Df1mP0CM157U3iShHMPTQBoPQNOhLl5zQ4lZRSSMUsIqWx21YbohUn8lEyUOIBgFwepSVOlAsmD2uySz",
-	"mGC9cePGWDwHOYN0jWcux0TsFrRsnsY1ZDaJZduL4jzTArgYnrnotusTPnscyPMH565dKo1dXFxaGjMm",
-	"jfP9+EC5ULq+OF9Yv7aSv55fXMpfXErYx69e3gPeH54fff4AePcPmZbYK87nteCggvllAZkIrBExoBxi",
-	"q6XiwskhpkRmHn32qPv0BfAOf+f99pMhANfHQSwzpr+XrAUFeSMuGFi7hbC85AweOQnQDr7z7j/2Dj/0",
-	"Hn/X/QMTOvIimzvweBxKWqjlmaV4CkIp/axCS/GUj2qoq83hHEBleWUfZcqjlHFpkBv5VUkkrM4nQxkc",
-	"KMMNMNnmGQ2YgBppcU8RdEEDYvOHMTeD/fPZ8j7kVyWHW4AulIjbQo5rCTSGtFhPLbOCAQOCS3jKFKIS",
-	"pXVwrTKfXjcjhgtKxvsYQ55k2ruu+eyXx1u4qEkHnZ3cDRsrJ4OOAzucF5C2U0MZD59BoywGsKmIC+15",
-	"0hYaQ7C36dT6A2FZhffD9Stz3AzGkY1fIrHaxHkEXCdxJqY8qX7bSD/eaGx3/ExFJQQd1C0XuEyVA7RB",
-	"tnltnMSxBGw1Pkne3oYdClynjSIDNwixEcQJ6PjThKvSxebSACQyga4H0fTp+FqHlt12UElm1cXXtyxD",
-	"66XmISqNiAh8rqaKMHwVgUeZkJCAZJgdsBDG7MdhagO34SAkFkqZAi2Cjdk6M1HF9dhb0sgjXEmJ10vK",
-	"Pqd8Pn66iQnTdpvlpE9GCal482MihEiSPDRNi30F7dUInLjuo8dAV2s7DsKuZA/zXOXIxFr5ozKdSNb2",
-	"Gb4YkK650NlEx359DH5KhaKUnaW9Lh20qHYrRH+E2002/WqeZ5Jdyi8usWEha5A/JNCCz1PpCJQNZikV",
-	"F67NV9aj2lxxtVDKV4ql9eV8Zf6Kpsu8qkq+cq2svir6Q9obCWb6k7uI6ySJjQvQRVRwOCXKw0W2DaCD",
-	"gjpSDFdjeCIn9ivpKIJ9Jih1M6CAja4h6NidCnKaFhbJUCiF9G4QtRZbblLUYgpmt7D79rSWFLu65iKn",
-	"GakAFtM/cpOibtfgOjtRtEpbcxraMMwuS104PO/8fGXxOjvkaJpcpVBaXlzJVwoL6vEGDycAt4xwe9EV",
-	"lkRMN4sahcFUopZTnOEwzoLbokxV+FaRMJn2Vvb0Ci/dE31esakHgk++MTKZHllzGiBXHcL4YAjLWImw",
-	"UnG+UC4vrlwG0KYEbDcsW1QQIW2Xq9RWGL2EQQdxfA7or7CysLhyWdMj82i6Nl9cXl0qVPjpBPlV8/mV",
-	"+cLSUvyUos8mQOarnqlSKm/bZFuYU1GAdp+98A4fH+09TptQ2Xx01MxlEAz0838PU6ewaD6KJPG6coBC",
-	"W63P1RN7CHYbdqcX1QII+BPKXO9eyEq8GLnbxAk4pjr9zGUdLFUKzOCauqyqZjOX0zYtKjcQx5cq4fPL",
-	"11eKBudXKZaGVUMLVr2OHCSPqecuRewqrwfGrxKFwBF+rHMYbULX2kLgZ0xfgy3knB8HRWx3mNpWDR1K",
-	"ASVUdbDN7CnOnvkcFhUYrJZ2zMwKW8eW6XJkkvBnLoOjR7vdr551//TS+3QXHD160H2SinG0SY+D61vE",
-	"qqHhB6abW1LmR3ejYLAeI8nE62PbUBFUJUyVxmLI14PH8TVyLS5fq6GWi8x0YwZR12pCF5nzhIGCva9i",
-	"NVNwc7DRPTWE0R3RjHuw/mii++HvvHv7sXvgHqa8ytsH4GXkYXnKQZ3FoQshDq5nGMWiaI1EddV6zyMJ",
-	"oZb5zE9m1vRGozfZtlF2lU4U8lI1Im0z+oNQvY5qjDP30BGN6Yyq7MkwWY5GZt49DiEbk9kJ+VSJhldi",
-	"bNtuUsr6CQzpzy8P5C6crXy2mwwvORHlRlYbX4oeR6o4sqinNhBxR0jZPy6KPqarQgA1Tr6xgExiwo4f",
-	"iyH8eqQuimQLnU0p9ZqonNxjVBoxZmUTZx6WQeggaLMHmz8p9EbG7ge4lLlqzxV4YT2qKHO0v+s9eZa1",
-	"7kbi3SdEgVOUVPwKiFekr/ELTVFV+A2TX3z6Y0tiY5idREVlrHizz4na2LVsxokcWa1djIqV/s4qXE/y",
-	"kuOK4xEznag4VxhQXLZnZEjqkcdZREZ2NULhHuF/PwYRn4rd7FsmUyF3bcTdN2OrpcLy4rXlMeGVacLb",
-	"Swhvug1tdloUevf/zfHYERc5bM7//n5+7Bdw7ANj7MLN8OP62M2f/iQBE127PRbU2Jw2vCcP/bK8vHjs",
-	"h91nL3Xg3fvf3pOHOnhr/S0dvDX2VvfrB7ykUiSEIlrPLbJnGRX0Wl6e12J3An1vyaLPJpSXIawsP04q",
-	"4Wq+Vq6MGT2cb/6gpOPp6LNPXr182f3nz05BOtqK277f8IiDX0ZRmG07sw1ajj9/kmCEGKFGwK3HlbQI",
-	"TBMHGsOOYEG6QNp+ZC7nHQ0fjNLPj4AHXhFVudPZQXBVP0wki5yR3wCl3Nq34Ka8nMoa1RQOiG9YLEuZ",
-	"c/BWR4IGUbD9eLAg/dbuxIaNOkGSZS5VClmd9WfmxY/JvBipZ+2kqnxs/PGvlL5Xm6APUS8j3H491bzv",
-	"VVUbgc6VXQam+7ViIrApAySyTxuEVIwySjSzYiZAkKKRhRsZgIYjkbkBPr/JArecoorH7lBHeOszFH2l",
-	"X01n8jokwjVTLsEiAWb9ox/9B3td7Ka6JiPppz2ETaYX94gMDVcfzNb//vR6SmyqH9ZTvjY/Xwji866V",
-	"CmrITvhzin0cJ+Je/UQbfsYGDzKqO6Q5y1n7zwCkt5AJftmmLsBkew7M5+evFNj3Iubfz32jrmXbgKdf",
-	"z4FyJb/EnuFlUyB1wSYhJn9e5/pOmyI2+xoOiw2L1/BSw1Umbqo8dI+CBtkGUrx0AHT8bmwSNFeLZR7L",
-	"NH+Fh6Gx16rAEQ/0AgxPfrlIzM6w9zUZdIXoK3yFIVK1PP1tdwbESGmX+CH5fV9rtoWwq/P//WyWtI6M",
-	"MvWMnxV7yqS8VGQDgW2otlc9Xjn1BDr7TWGS2GbVGqIXBuVhmTwivW0HnTHmABS8lDfpi3fx0AFFtkma",
-	"4leemkIzh4hHD0S0x0kVtcPJCfZZREgJYRjzMg9srZJkwjx/LNk6lO1Xad6YoaVvqs4bJjGl6nPsDTyn",
-	"jud/i0QfZI5aowsyoeJr+G+8RKKAcdijiDhz7Lu6xTsFR5uvYGCTTcqxh89JwbkbU/PiM7BMHUxNgga6",
-	"DUxr03LpeXULGbKwoi5ZY+wCHKvfvDM1ufOTgVp8TajeoYQPAa/7HUt9KKQJhAT7SOJEe8O2avKw2Ovm",
-	"JD+gYMOBuMb7QFvuOKiapEYn+HN0vGlWgW1RlwKR26YDeWvs92RgoGwiiC28yTAOwVojGmOav1a5si40",
-	"Z/lxMvw4FX6c1vRYc8KLi0tLSoXDeJuZ1OYm88WVS0uL8xUm/SJFxJOliRcXCsurxUphZf699auF99ZL",
-	"hWtlPm2veqiJiouJjh/LhcqV4gJ/Jr+0VLzBv4yOSKtBlV7+plS4VCqUr6zHK2ao3wdrTs+MjBcuiU8W",
-	"L7UQS/q/Vi6UlA2ndIVKdhlQxGnKiL6yNarH95WvKmoXeNskmWXIeT2U6MpQctowAHF4iGoymj/IB84q",
-	"Crj4z6Dc84Uq/EMuPbO2L5Y2iNiDzm1DwKuIUdhkKgmTuj9lmurHK+vNAghM4rpMBeNdiIQg4PW/zlWj",
-	"vQqrOqhycTtujLNHq+dFS2s+jN+C8S6UuuxE7wCRsRl2pdQBcdZwlU1d9cOC5ZuYwAHbDWKjSBcKB0Ez",
-	"1oI33jwxRYFPj2S40ejw3LJewnwDUcuU2jCDmSoujtGacZCUECcTLLgPbiwpXol4ifAm2bBsWfcf86fG",
-	"g/JVvJv4tmO5CFSNnJGbnJqeefudd6vscKpKrn91Lux9zHQzgfiNTquBMHRR4hjihQIil5u5KfVy01BE",
-	"qZFjwvTmuTH+586UPr0jP07v/A/x4R393Z3zAy47I7sB3f2H3Y8fAWVJYVfHZM/MaK/2yP2CSjgNSFfQ",
-	"bTdT9kkD0lUHbVlE5sgM4BK66NWe0lPdorypeKJTfKz9e78e4bpo1jqgbTmnN2521YmT6GGevSO5zPwt",
-	"2KjJuKyaQDyZEtDfrwG2nGwVbiJ1pqkBjbNjzgjZCF/0rFXXp7xCDw5ZPcI+pLgaFj4YgkdXelZGEPYb",
-	"lNqbtNIQU3XXNBH3DHrVZFjT0vLZTmKcpnf5b6pZxUiK9RNbO8cxiPsYm6OzA8PaEKdnitEwoS4gFyNK",
-	"eTMXLkSQXrTWTJJL1KAblXkmylgkMCFS0uZKpbIamBAWBgW8aVs0Fk4a6+7Zxwo8JaPM/yLBCE2EXatu",
-	"IRoxeBnhqOvP2Ft0kJR3hSNQQDU494DiItim+3ajD5ro+SZZEkMiVGs7ltspM+yW9Zx4jap8WzgSxH+X",
-	"/HP/+Y2KlsaaINdSRWErdsbVCdh2GxM22bSwUBXEF7LEYpUBilMUl2r8HSEcGq7bElVFrNRs3XnfHyVL",
-	"I3G9kSsvkepIOQP8592vgDFtnB8HwiKoQdsGGCEz3vkI+KnHwoYU/gDSrjUQBQTbHT55ULpOVMYcX8Nr",
-	"OO/7xrgLkzjIBBuoTqRLtAYdx+I1NP0CKOeuFsvn2cN8DlMXH9lTJg8+RLdhzbU7gOAa0vkyLAow2kKO",
-	"VDEhlSUYGExNgtEali+8WiyDBqSAQssElPB+Ei68hSgQ/nRmzitB3Fzt7hH+DdrYFudpQlGYxRf0c2GA",
-	"JF7D1XioT5WvkwrHgbgq8l2x29xeSLiJq1eLZWYVcC9sFZyDwgvM3b3neY20KnfMVsG5pD9YZLiuYbb5",
-	"mDN4TnUEW0xobqLz4yDfJG0s/YeSEYJtgvl5/vSneaHBjv/0p6AsTC+2/eqdNd8SW5M63JrvnFnTZv/z",
-	"7lf6Gr+EEf/sVOdk795UsxNYdA2rUwqZvyaMvDVt9g6bZafK9+8L+tDckaJeSPmqEPKzPaV8dRzIm2+x",
-	"aXnQDLuEBcNwSN5bMSAIYvHbBvFEYl+vr040ELSFGTdhW1vogyqfpzrB7KwO+0+UVHUIcXVue3O0lgJ/",
-	"LvDDA0yYTecGPW39aCthJPiFkALuCSR+jc373RW3kCM6+2m5cWPckHmtGLYsbVabGjfGp6SnjDO1lLRS",
-	"3ogMpYQerNoQM7rnyb/hJqKZrASjcXDDchugGl5dVsE54kQOSXRaa3CztAkt0UjlfNA04i0auCc5DKNZ",
-	"smuYwYjnuM75HgwlixbBWoNPXY3l5VYFAIPm7NwRb1vUTRS84eCRVrVowJ6m9oSPRC+bL1k2L5qk3+nV",
-	"B9IljMhbbBti/ZylAhvBLeQXUlBCcmKRrhabjfsCNF3DPDgiPWIhW8mqWBR1ao5CS5y7REj/bNSFhgnS",
-	"aQtUclujS4uYtpPZ4nbXx27+Q5qb+Ca/EWwRTIW0njSMoTuN4FiVPJmz+ur53e7HX/KUedk09dPfegcP",
-	"opXX/OtzEdGhaInGbM7XEsOiVO/fDAMGgnu2aLEoQ+mm22MhvCsGL+yYLEcY+N0YU2YqAz/FTPs70cYS",
-	"VQuULOx4gn6PcgRK9QHhGYjWEZD1AZTkf5HSr2bwR7AykaUvs+KVlPdkXLmS19478kjNXVd2HM9Pj/y4",
-	"MwgJciNGgsyF7HrXFOvT4lb0DZkWdJc2e0CfPse8CE3fjOEjc5lHKlVu+dipzGPD1qR84HTmgUozMTZ2",
-	"8kLmsfGeDju6NjMEpNR2g3zw5DBglm0axcipYcAc0CEfmh1YsT6oHPcCxiM0CSYKpcVCeIjdJuU+Js6o",
-	"bura7bFWpFGxptoi3GXZpsgZ4yGz2qwWNXH4+xKtp2fvaC1CUzSbMjNRhPHD66PpsmIasLh5IBRvGYPH",
-	"BLZQMIWXm5d0xDU0Di5ZGNpcqks/PzMZwEbb3ETuLJg0DPC3uw/iYZVrODWu8m93P+E67rRxQegJwi8C",
-	"KcHjoOg2kLNtUQQmjcnZcNlgk3DDDGx0mLKJ7LoulE4e+yLrSFaXiBCC1XFwg9fBYWqVGC+tH7/PLVNk",
-	"hb+Ue9hEDGSg83KHmhjHYOLXtJRP8RQxtvrk9aMYGbS0BpUGWsPhGk3E3uvwmvr85YyLg/wq17yRM56A",
-	"YlBUYje9OO/f7n7CDSvqa4wSjikKoUCUMLJOeqL8WJZhtAl02xUXKarIvf+Fd/AAdO8/Aznv4LvuX+4e",
-	"7T4P6yKFpVxTgr1TtMFoUGXi3iAlDjcu4Xa4Y9iEHXWV3v4X3Y/305aVllEd0QrSw2ezrNy/cci67p1h",
-	"NVwlj3xH9SVx8XhiBbImKnvEq1b7SMrJPE23ShameE1VqB9QVUqkZatBmLGEAqXelpIu0Cvwf+jwLDU1",
-	"18+ujcXTZw2i3+lZf7xf4P1xtbv0khM9qhVzM11WiYkEvXFdb1IoIUOQiDyLRE+QsHduGoH0LGfUq1xR",
-	"r2Lug6sPxRFJqfh2nBi+4y9lJMebqBmUpsDDWwjPpagRfrgCrN3adJjWGyss7WsSGatKB4/v6CNogfT3",
-	"ZGgY2Q0NX87V21SuOJd9xfFuj2dGzgmMnJ63MRFbRzDTk1k7U4YOwv+m022fibCCcm8zqBIpFh2ze4SV",
-	"Eer20gsMzjHV3+R+FcovLhKFDXWwLaKT+eU8dRkfP68HnUdtk1krLjMBYs5fXbFFLAzaFI2DvCw8i5iU",
-	"YHPNccsKWdz42IYdPWIfeB898w53gffNi6MPn/HmHbv/8erbP6fYB8RZw/3G9bIrYraZWh88WhkcBGld",
-	"8eB8SxpLM8aULu+0oBy1hvlhpFkq8jyRwu1PZLH4M8YkcxQUP4iFklnw9apvfSrKfiSuMQIsjl5pKkxK",
-	"ufb3lWyc1CrPkYbxA5Jt/NwaUVl6R1fnTlSLDid+9fyu9+Q3fs/lj555n/7Ge/KQR+EN+RK10HRE7+H1",
-	"MGJl8HvPejOtonyQjZOmUWWj8jSfOG3TFu/FFjvGwz3v67vdh4/latMONFbcaaTF/v+ekWWEYAxWwOuv",
-	"90AsP/crG2L16P10XFW9Z8OCHm72LeSYVs39u3O0n6mwP4wKe4O0eY6gRX1P/QYCLUKptWGj/zpyPTZd",
-	"c70TmN07PUMTeBQoUy25li27nMTikmRcwja03Cr/XiZCCNcw000J4YFEoSFsUb+ABHRl1qWLqCt7L1HR",
-	"T3sN+22XQB44wvAKx4t0D6EnCl98L99zRBPylbljxSGUAi8FY7rZxtyAlquN4A69hwu0j+8zmxbZ1/nX",
-	"V8X8YTyDkQIevUJGR+g+zKZIj8LHKIpaxo/36Ld/9u4feh89e/X8Lnj1H8+9w3tHe/9+Wscd17y6f3rZ",
-	"/eip7/xme3nCFIU+usE4iI3ZBd2Pnnb/cvdoL9be7tD75o+xYOuhsC3oC/H6oFohx/MJ+6LaoBu1k2Jc",
-	"hvlH4v2MFV7soVVxwfFj16nOAhdGohA1YFBaivvzhI4yalUo6cTzm8jeCdlPb22IrzJSoIDWHISwiECe",
-	"DXLqddkzBIM6cWpI/hsUnvADmHXhgpMBuzwg0w9JBX6xLcaSqfDX+cG/2KLJi/pszXT/dvcTpkrx1/rL",
-	"4U2nAl3uLerHF0wN0KTkXpO6VDLTU9EW36Iitn28b2Yej3WUWecy1FGp2KM6nYZsIxotXjQC1QxygZp0",
-	"7sWt7YzRfxHxEi8Xqnb+Utt9pXbz8rt1Ka24ov23UotVxS/JZ4zLFxP340uVAmA/DHM3PpN2N75UKWS/",
-	"HE9qNOrteO9Ke8e+Ho/W5FIKcaklUpW6qH1VmWiR07DLWBCveLUYc8a9+vbw1fMD4B3udb99wVsJZ41M",
-	"DVhNWtwEV+j273l7f+3vj+sfoBpH0VQ0NM7Q7LVBs5TyXIMCQM6CZ3od204izngklDu0Th4vAJyij/vP",
-	"cEVDFP4+Cyo+080z3bfHUSf1xv3k0cWTceW8YcmH+jgnA62SOwapDjDaRtQVF8Xj4CpqubL8mIMQ6CAo",
-	"KnAl05XUSsEjylXKNqjsQkcoddnH+Opc9hGrcHOYx8vWB2gUnkvUbLnxKNiDF93DL/tk+8i8+Pdvxstp",
-	"BwUuZMkCpYiFX/qOM9+cX1Ni0kjUezDUog3GTj+HCl/rcAlBslBGMlKVz9Vvw5kdeWklp/uoJW+yJ/d0",
-	"vLap1ZB7KQg7p4SIORURcyNFxGG1iHj5+BQlglnzbFdvpO5wJv9PFG9HASWgDp3T9sg1EW5nk/hBirNI",
-	"xvENJWCZifRmkV0k3Gi43c+/xlPleyTCgO7TR91/egG6f3jcffS0r5utr/NsmW3xxILVB1REriprFosd",
-	"fFl0ZotntsUHGtycLNQfbir10N9XmsRLeMk+8GHz97DXe6zBO1Pfeo+/sliuFEvvqROousfOzT4iRmDM",
-	"KRqqSqn0HpdGnEDPLMy/v9ufyL0KwwFRN2f06auRGkScHKPVh96/yVPHeTpk2m0GW+Km2IhI6/Brloik",
-	"UJFIScPETlENRNfajh0W2uLapNxU6gWTLC3EE4T4rVDbNkEDbvFiT/I2RAAjWVeCF3nXI9mjdcK4XHCh",
-	"FpnCl947N3f+fwAAAP//",
+	"7H17cxvHneBX6cKlylJ2AA1A0rLISm1BJCQxoggeAUrrmDqiiWkQEw66kekGKVjHK9lhXFpLuVX2xDXt",
+	"iCqlVo6jO21FtpVEV+Xch9n8Jwy/w1U/5j0ABiToyDb/kUBguqf79+jfo3+P25k6abUJRpjRzPTtTBNB",
+	"A9niY520WgSvLZA6ZCbB/CsD0bpttuWfmRtNZCPACIB0EzSIDVgTARvRjsU0AEEbsiYgWHxLYQsBYpsb",
+	"Js5ltAy6BVttC2WmM+dg2zy3lT+3bloWPWfiX3RMu3tOz1+Y1OsFlH0HTk1mzxsT9ex6HurZqYbeeLuR",
+	"bxTgxHpGy9iIP46MzDSzO0jL0HoTtSBfKOu2+eyU2SbeyOzsaO5ulhGzu8UGQ3Z8PxVUJ9igfEfb0GRg",
+	"HTUI32ATAYxuMcDsbmjxE4NW0DKx2eq0MtN5zV2NiRnaQHZwOTdu3Ch2WBNhZtYhQ/E1LV+aBW+fn9JB",
+	"vQktC+ENFIbfRQRtZAMbQav1k9VMu0kw4rBczWgA2Taxf7KaMfEWtExjjZFNhFczIwFuR8u0oQ1biIWp",
+	"ooSNucQFL0DKgAG74MxVYiOIATNbSAMmrlsdam6hs4A0FKH8ooMoo2AbYoaM8LYKeuHtrD6RnchntIzJ",
+	"5/1FB9ndjJbBsMUfQOr9wbU3iN2CLDOdMeQvfYlg3kCtNmEI17tXUTe+h2twE9HgIgGFDUHpNmojyMAZ",
+	"w4YNljURa2SbjLVh28ya/qTZTdTNSk46Ow3yfGBhagpsmdRctxAoVmbn5zlCbVjnYOXMsrIyPwcgpznK",
+	"NLAObbSKiQ0gBRD8okMYMoDcRw5cIjYoTIKmz1ibqAu2TRb4pg27FoEGgJhuI5uC7SZk4teGaVPmbavO",
+	"n2VEA5RB1qEAYgMYkMEZAMGkfkFMuoprBmLQtGhODZs3amC7aVqcNSADJgWUmZYFNoiJNwDBOVCNrQxi",
+	"wprI9hZm8o1NFgo5sOzSgZhsmx8pNmp0KDICDNhdxeIXBjcRBmcmdV0Dk3qe/zPB/5l0qYofOppY++yV",
+	"4uLl0tr84trScvnycqlS0cBk4YIGpvSJs8BCcEuyNl9iw0Yot4pDJPgO0icunH8HZSd1Yyo7OWEY2fX6",
+	"hYns2+9cmIRT5xsXJgqTLnFKXPvUGSCwLKew0MEAby0gvMGamenC1HmNHxTu3/kozWqZW1kbQSqo8vXX",
+	"f+q9+BI4n3zU+/ghcPY/6D1/pQHn7v9xHj/QwOtXLw73X4H8/yhMTTmPHzifPHf2vgGHe8969+727j0N",
+	"kv+CidEl00o8A8sYuaCs8wPHfosCy8SIzgALNRggHQZaCGIKoGWpJ1s5UJToVQ8r7OoTYabW83o2X5iY",
+	"zE69ff6dPnzNhy92WusCmj7QfmSjRmY681/O+dLqnPyVngvsSo0M7HUJbiQcUvxbLcAPJgX5HKi14Qaq",
+	"iQOLgho130c10IJdsI44Z7YIZSCva7quh7aVT94Inyu0BQM1YMdiYkAL3lLCQdd1XUspLJZd9otviDNc",
+	"LcCeCoWS/SVnMUI2g2daDlRIC60TowuQRdFb1MXaZBRrqWSxgAHnPh8E3noGShzv1O50TGPQqV0x309A",
+	"5TxDLQra4miJCMeCnowajtlk1PARQdykxUyFQZsly8NLgsCiArGvFAQLkEmMYVBTQq7mYkZPEpL5rN5P",
+	"SFJvWUcSkzegyRIEPMEboE0sa9olL0gBJQTz/4My06SgYWJoaYALMq5yAUpAC+IuoErT8oUWgwzxCUwx",
+	"jmtEOaB74gsyQHA9ekTn++CXK2/J+A2itzAVwK6egN0dTrW0TTBFQc3nIjQuQ4a2YVd+iRnCAkyw3bZM",
+	"qSuf+zmVCrNaqxi/HhpIO60WtLsc8MjeMusIYMIFM6w34brF8bIFrY4gKKHHyZcZQucrzq1dLlZLN4rv",
+	"ZrRMC1EqDrmMs/uo9393nY+fAueTF6+/euF88gA4954e3v/D4d6+s3/H+fhPUhjkgPP4iXPvETj87S7o",
+	"3XvKPzr3HvX+Zfdw76Xz7984u6+czx5mNMnPfZR0Tjn8pGSw1Q5obPmpqp6fntCndf1n/BEb1hE/sTKT",
+	"640LhcbE1Pnz6xOTBnwbTtTRhcIFQ0c6mjw/8XZmR8vQTr2OKM1MN6BFkUDBSDKgxCFVwlvIIm0kSDmI",
+	"lLZN1i3U+ock5Kjfwpjx1KkGrDPKyZOr4xcmp84H0ZOIFakynQhSTEwZxHU0ADFSnctMT+mFdFgymbQm",
+	"oAFcGh0Jdx77dGw87Rkh0wqq00HYjI7VJYUbMTJ8GBWByz3rqGliQxwmG3IHnhpJbLBuk02p7tUJxqjO",
+	"h+cy/lF3ERpKuo7O1K6K4dMNV9mR3QWe5STUJtIANsQbA1n7enFhfq5YnS8vrpWWl8vLGS3TMJFl0Mz0",
+	"e7flR1+AeZphXteBc/CSE1RM7bsZOiEe/6r35PPXL/7VOdgFh5/uOQev0nB806SMfDscr3GIXnfBEwSp",
+	"gJkrNrdtLoW4JDs+NBXbXCNYKC8eVN999913s9eugcP9PefegXOwD5z9570XD3ufvwLObx86By+df3t5",
+	"AtD+Fs9XLg4tDkVk/FQRdxDkQjl0bTxMwE8r5cXjw5vPGoSzD1U+vwful8DZ2+3d+/Q7C9oO3sRkG1+S",
+	"2w5DVsBC6eVNBEgb2eKMAQZBVGgCfOxYaTsE8r37wLm779qSh3v/0fvfzzhMv5uw/i6pCQl483WFoZAe",
+	"QfZPcvNlRNnvysBxyv7YhseqAFTDBod3nM2AmmSHGuBWAQVoi0vkdWgAE7c7TLi6tpvdoBIw2+TieVlq",
+	"DSPqAXUxdg5hE0WY/Wq54moiM4LZFWcBCruUL2EQlysn1lxpcb4055GKeKNvXae00XdCTP3LDw7/9S7o",
+	"fX3n9Vd/Bc5nD52v/oNTXaJqOg16f3zV+/AZf+71q7vibH581/s5fgK0bWJ06oyek2D5ds5b+a55vGST",
+	"DVv8FDpzlQNSPiX1CNN3V1nmFpoBCryCZIAwIodhJuBeTIGefD6fT4eeg5e9P74Czhe7h//2z8B5+hvn",
+	"4BVIxtkbiQsO1kqHthE2ovzAWcCFOhd0JgYdOlApXphfLK1VVipLpcW5MXPBwUvns2cufA8/u+/sPvE0",
+	"j7tcvdt9pMDOmUNC/nDviSs83zSwi3secUhdgqaFYmpHvYnqm6Ahfks8jMx6M6XScak4v3AiR5Lz4XPn",
+	"yS5wvnp5+MHzvtbyNDi8/6D3xdMwb8S0xjcBLd9R7SSC4BNDUIJKE0eSr9RcGEmpmSW4YZn1E9NoFJDG",
+	"rtK0LYhBHWJ+QK4jJbQMgMm2vFwjtoFsfoJuojabAUk3dFLtMVlQw7lE7HXTMBAeUbvBZAnZLZNSM2ok",
+	"YgLa3k/S0+sK2g5lpOXdCQ06Vi6Vly/Oz82VFvu5M+Ux/frP9w/3HgkSGnj0ntofAzg8COskJ+UQUI9k",
+	"gEyMxKs+cY6TWf39jp1J5QUpsGB9U958RDghqukEL1WDXKk8rlWzhUhnVAfkRmxw/GaBEQKoNdifoNyz",
+	"a9X5a6XySrUvJ/6md+9Pgi6+uON88qL3YP/1109CGujp5cIJcG0cO4m8Oz7kjHTJMDkSnytyBy7JjpPb",
+	"o3D69i4bDNMQTK7uRE15zxtk83nMkI2hVfI5LzWXm2psmIRIxwbyZnMAY88vVkvLi8WFtUpp+Xpp2fM6",
+	"Bdj7q/3e759zRQ04+097n++/fnEH9F48cn55EFHqTrl2JK7tB3qfd0eB/EgsOZrvzyVNUEH2FrKBJNFx",
+	"MmYyKMbKnmWXG3JgnkmDlquiJt4ALWIjQDBod+w2oWhGhtSBmtpfLcimV1F3GR3BA+jxnU8s83Ola0vl",
+	"amlx9t21q6V315ZLKxVhUvVn1n4jYq6h3r2n4iJKeoG4Ffbhc+ezZ70Hj0Dv2Ze9//UlOPzwqe/SPzWE",
+	"R2TdfojwefeIeBjN3i0UfC5dwW2bcIjCdQuBEmYmG+81fZ9Nj11xjoRHgm1IgbipTwoVDfKmiPEj7BLp",
+	"4FHZ04oM9elC3dMNtVKFG3KxXF27VF5ZDPOk9BwC58le7+uXvc+/Ac6L/ye86SO4CZW5fM6LktR1XT9l",
+	"yzBbxnDgseMIKBjIgf3Q4Fu1o2m7i4QBSXTj5NQIHMbKoVfLlfA1tGfIBllxkbBZDkTLEuFqx5aVs+XF",
+	"Swvzs9WBdy7+M/GrEk+Vcg5evv7yRe/DfeB8utv79/v8KHYvS+4A5y9/cD66fyQfftq0lFOOTcZZVHSO",
+	"BWXDxWlatEV8zCfoQPZgMnbJKv3CTUjBOkIYUIQZYARwloaWjaDRFZ4pNzQ3wtBHkas4UaZiAmin3gRC",
+	"/R7E0snyVOKem0D3jiRVj5RNdsq2ffDi8+2oaBlmso7Omm+C8D0hubuoeEbd4UhGlelV4USNINcuSSW5",
+	"SsgCtDdGlcMsMMwnFPEqsoVcD3ZrcCTEUvHdhXJxbq1aLq8tFJcvlxJYGfS+ftV7/so5eAl6u3d7z1+C",
+	"ww/+eupTOgJjJkE7wqCDgT3KDU5+tBscFT6mTFNQJQRI8hon98UBMHYpKhjApJIH3p4EV82LQZ6rEnIN",
+	"4q6buDgiz9mQoQXOU7HAGKKyY9ycoEFMt1ysltYW5q/NV9dK/zRbKs2VkiRogAR6X/zP0yuak2TMZIxE",
+	"WPO4CBmFeQujhUpwbuVk7SXkjpVrk6AzXu+vK6+8tFXOaDOgTloIrMP6pkpBq4kKAFlRAqDmJqLlMlqw",
+	"8kHgkX4LU0+fi5cV2Alk0K1g2GFNYpvvj+5OvtWW+ZLhI2ITYdCGlAGTUSCe6c4AGzVsRJtDIhar5aul",
+	"xbXSPy3NL0cOi97vHr3+yyvnQIqML+4LC2zf+SR4b6io0nv0jQu3V1UOwgDz4oGBAJ2mEkeouYEh69hI",
+	"A5xqNWBS2kG2CF/pGCbiHDYUkvOLIhAofOw+enL4mQiF+uIOcPY+FubrwSvn9wdKXx7gkf97ZH+YlHID",
+	"LWq7CWANgsDKYnGleqW8PP+zQaR0uLfrfPbQT495E7Zsoy2ymRSTSpGI3BDOaBG26oZw2OZGk1E386hD",
+	"vSBiYziNLJeul68mg2hv1/ntL4WjY/eV86t9jzDeeFb7LgnlCJ160ngImY4U5ZQfScyGRMI4JWxoq+M2",
+	"TNdlmRl1iBIbEOxX/1CiSgPqCOa/KzaLCNYbN25ko/VuUkjXaJWciIjdguZRnNAcevMSn0nR0pzOGLrF",
+	"XMbnjwOFf3Bm5dJy9uL8wkJWL+hnB50DldLy9fnZ0trKYvF6cX6heHEhZh+/fnUXOL97cfjZfeDce+Je",
+	"IyYF1b4RJ6g8/NKATEaxyoQLAbGl5fLc8SEWSoM4/PRh79lL4Dz5jfPRr0cA3IAbH1We5FtJEQwRb8AF",
+	"A+ubCKuIIu+R4wDt4Bvn3iPnyQfOo296v+NCR0WNCQeeCPpMcrCfWoonIJSScRW4HTlZVI0URzSaA6ii",
+	"4uOCh/I4ZVwS5MZ+9xmIYXfZUEXiq9g+TLZF+iAmoE7awlMEGWhCbPx9zE1v/2K2ogv5JXXCzUEGFeG2",
+	"kc1MScaQlhuJJf2wuC1iROQnI6pIWgMr1dnkGm0RWgiVl8ly4onXmNEy7vErghsZatFhuFO74WPVZNC2",
+	"YVecBaRj11FK5HNoVOQAPhVh0JolHakxeHubTCz249cwes9ff2iOm944sv5zJFcbw4d36sRwYihMDdpG",
+	"MnqDiVRRnMqyQxpomOIucB0B2iTbog5jDC3esRqdpGhtwy4FzO6gwMB1QiwEcQw67jT+qjS5uSQAybTb",
+	"617qWjK9NqBpdWy0rFLYYyX7VB6b0jxkWS+Z7ibUVJnzFibgcWb/xSDpp+LN+QlyUZhagDVthORCKVeg",
+	"5Q0uX2cqrrgeeUsSe/grWRa1OdPPqZ6PYjc2YdJu02D6eJyQSDffJ0YIVKSBhmHyr6C1FICT0H20COjq",
+	"HdtGmKnjYVaoHKmOVvGoyt1VhfRGr7ynZRi0N9CRXx+BX6gcYMLOkl6XDFpU3/TJH+FOi0+/VBRp25eK",
+	"8wt8mH80qB9iZCHmqXYlyXqzLJfnVmara0FtrrxUWi5Wy8tr14rV2SsZTSUxV4vVlUr4VcEfkt5IMNef",
+	"2DxukDg1zkGGVOXMUNgWQ5YFoI28oo2cViN0oiZ2y9aFBPuUV1duSLU4LYOgbXWryG6ZWGYeowTWu0HC",
+	"dX/zBVn40JvdxOztyUxc7GoZhuxWoNpsRP/IF2SN2OFF7YJklbTmJLLhlF1RurCP7+Jsdf46R3IwJ71a",
+	"Wr42v1islubC6PUejgHuGsKdeSYtiYhuFjQKvalk4cTogcNPFtyRNSH9t8rqBElv5U8vijp5wedDNvVQ",
+	"8Kk3BibTAmtOAuSSDFz2YRmpx7lcni1VKvOLlwG0KPGqyyJOukKlNv1wRAy6SNCzx3+lxbn5xcsZLTBP",
+	"RsvMlq8tLZSqAjteMvNscXG2tLAQxVLw2RjIXNUzUUoVLYtsS3MqCNDe85fOk0eHe4+SJgxtPjhq6jLw",
+	"BrrFNp4kTmHSYpBIokVcAYVWuBhmX+ohmDWtbj+uBRCIJ0JzvXMhLfNixLaJ7Z2Y4emnLmtgoVriBtfE",
+	"5bBqNnU5adOyTBKxXaniP3/t+mJZF+dVgqVh1tGc2WggGyk09d2lTBQRxTfFVaIUONKPdQajDcjMLQR+",
+	"wvU12Eb22RwoY6vL1baa71DyOKGmgW1uT4njWcxhUknB4TLiqY/C9pFluhoZZ/ypy+Dw4W7v9897f3zl",
+	"fLILDh/e7z1OpDjaokeh9S1i1tHoA5PNLSXzg7sJUbAWYcnY6yPbCBNomDHDPBYhvj5nnFij0OKK9Tpq",
+	"M2QkGzOIMrMFGTJmCQcFf1/VbCXQ5nCje2IEozugGfc5+oNVZZ78xrm7H7kH7mPKh8/2IXQZeFhh2Stq",
+	"PHLV4eHFg4NUFCxIHF611hclPtRS4/x4Zk1/Mvou2zahXSUzhbpUDUjblP4g1GigOj+Z++iI+mRKVfZ4",
+	"lKxGI6PIjsLIeiE9I58o04iyxx2LxaWsm5GU/Py1oaeLOFZUgP+QY2UEzg2sNroULUpUUWIJY20o4Y6R",
+	"s79fHH1EV4UEapR9IwGZxIBdNxZD+vVIQzZkkTpbqK56rE1Bn1FJzJj2mDj1sAwjB8mbfY7540JvbMf9",
+	"EJeyUO2FAi+txzDJHO7vOo+fpy1yFXv3MUngBCWVuAIS3Y9EdxhVwv87Jr/E9EeWxPooOwmKykinBPck",
+	"6mBmWvwkslVrFDkq0mcjrXA9zkuOKo7HfOgExXnoAIrK9pQHUhjl0SMi5XE1RuEeOP++DyI+kbr5t1ym",
+	"QuHaiLpvskvLpWvzK9ey0isTaHo0qUd7HrUhY8jmc/6394rZn8Hs+3r2wk3/41r25o9/lBnYG2lSdx4/",
+	"cGvgi0rt4e5Ib629pYG3sm/1vrivCjR493jB4qmBPauooDfy8rweuRMYeEsWfDamvIxgZblxUjFX80ql",
+	"mtX7ON/cQXHH0+Gnv3796lXvXz49Aelohdz2g4YHHPwqisLoWKlt0Er0+eMEI0QYNQBuLaqkBWAaQ2iE",
+	"OrwFaZJoB7G5mnc852CQf74HZ+AV2QIj+TjwrupHiWRRM4oboIRb+zbcUJdTaaOa/AHRDctlheYcvtWx",
+	"kEEQbN8fKki+tTu2YROeIH5kLlRLaZ31p+bF98m8GKtn7biqfGT80a+UvlWbYABTX0O482aqed+qqjYG",
+	"nSu9DEz2a0VEYEsFSKSf1gupGGeUaGrFTIIgQSPzNzKEDMcicz16/i4L3EqCKh65Qx3jrc9I/JV8NZ3K",
+	"6xAL10y4BAsEmA2OfnQf7Hexm+iaDKSf9hE2qV7cJzLUX7032+D70+sJsaluWE9lZXa25MXnrSyXwiE7",
+	"/s8J9nGUifv1rm+6GRsiyKhhk9a0ONp/AiDdRAb4eYcygMn2DJgtzl4p8e9lzH+487VIv54BlWpxgT8j",
+	"yqZAysAGIYZ4XhP6TociPvsq9iv7y9eIuv41Lm5qInSPgibZBkq8dAG03danCjRXyxURyzR7RYSh8deG",
+	"gSMf6AcYkfxykRjdUe9rUugKwVe4CkOgRUjy224PiZHKXBJIaqhboLplIsw08bebzZLU/lilnglc8acM",
+	"KuoyNxHYhuFW/kfrXRIjZ7cDW5zazHpTNp6iIixTRKR3LK8N1QyA8iwVFTCjLbM0QJFlkJb8VaSm0NQh",
+	"4kGEyF50iaJ2NDnBP8sIKSkMI17moX3M4oewyB+L9+nm+w11Sg6/qW++WUzn9ZOYEvU5/gaRUyfyv2Wi",
+	"DzLGrdF5mVDRNfxXUY9YwthvCEjsGf5dw+SUG2qtjIFFNmS/fjEnBWduTMzKz8A0NDBRAE10Cxjmhsno",
+	"2fAWUmRhBV2yevYCzDZu3p4o7PxoqBZfl6q3L+F9wGtue3AXCkkCIXZ8xGmis26ZdYUs/roZdR5QsG5D",
+	"XG8Cwg3MHKgZpE7PiedormXUgGVSRoHMbdOAujV2GyBxULYQxCbe4BSHYL0ZjDEtrlSvrEnNWX0s+B8n",
+	"/I+TGS3SCfji/MJCqGRptKdbYiexQNnEYMeOeB+AvoWK+xUfj5VQjbXXulaqXinPiWeKCwvlG+LL4Iik",
+	"GlTJ5W+WS5eWS5Ura9GKGeHvvTUnZ0ZGC5dEJ4uWWogk/a9USsuhDSe0YIy39AmJ04QRA2VrUI8fKF/D",
+	"pF0SPQpVlqGshazIlZPkpK4DYosQ1Xg0v5cPnFYUCPGfQrkXCw2dH2rpqbV9ubRhzO61SR0BXmWM/I6O",
+	"cZg03CmTVD9RWW8aQGAQxrgKJlr+SUEg6n+dqQUbA9c0UBPiNqfn+KO1s5p4VAwTt2Ci5bMG2kJk2UBm",
+	"bPotoDVA7FVc41PX3LBg9SYucMB2k1go0PLJRtCI9LuPdipOUOCTIxluNLsit6yfMF9H1DSUNsxhFhYX",
+	"R+iDPExKSMx4Cx5AGwshr0S0H0eLrJuWarKDxVM5r3wVaMEu2LZNhkBNz+v5wsTk1Nvn36lx5NRCuf61",
+	"GcVzSjeThN/stpsIQ4ZiaIgWCghcbuYnwpebekiU6nkuTG+eyYr/bk9okzvq4+TOf5cfzmvv7JwdctkZ",
+	"2A3o7T/offwQhJbkt1CON6gOFI4M3i+EGacJ6SK6xVJlnzQhXbLRlklUjsyQU0JcQiRFeTVNCvhPWiBi",
+	"y6QgH04bEtA1W1wm55Mi5EVn9NjkwvcC2oIduainyuxqkLDiWtAFMtX8uj7sbSLzt2ShFj9lwwnEhYSA",
+	"fm8yve9kS3ADhWeaGDwu6oyQSpdqEB9eX+gVmofkMAoHsOKSX/hghDO62rcygrTfoNLelJWGuKq7mpFx",
+	"z6BfTYbVTFI+23GM0ySK9LtjKhMEKbF+bGvnKAbxAGNzfHagXxvi5Ewx6ifUeeyiBzlv6sKFANHLPtZx",
+	"dgkadOMyz2QZixglBEraXKlWlzwTwsSghDcsk0bCSSOttAdYgSdklLlfxA5CA2FmNkxEAwYvZ5zw+lM2",
+	"8h4m5Zl0BEqoenj3OC5AbZprN7qgCeI3fiRxIkL1jm2yboVTt6rnJGpUFTvSkSD/uuTi/ac3qpmkowkK",
+	"LVUWtuI4rp2DHdY8Z5ENE0tVQX6hSizWOKAERwmpJt7hw6HJWFtWFTETs3VnXX+UKo0k9EahvASqI+V1",
+	"8J93fg/0Sf1sDkiLoA4tC2CEjGibQeCmHksbUvoDSKfeRBQQbHXF5F7pOlkZM7eKV3HR9Y0JFyaxkQHW",
+	"UYMol2gd2rYpami6BVDOXC1XzvKHxRyGJj/ypwwRfIhuwTqzuoDgOtLEMkwKMNpCtlIxIVUlGDhMDYLR",
+	"KlYvvFquiIL1FJoGoEQ0b2JwE1Eg/encnA8FcQu1u0/4N+hgS+LTgLIwiyvoZ/wASbyKa9FQn5pYJ5WO",
+	"A3lV5Lpit4W9EHMT166WK9wqEF7YGjgDpRdYuHvPihppNeGYrYEzcX+wzHBdxXzzEWfwTNgRbHKhuYHO",
+	"5kCxRTpY+Q/VQQi2CRb4/PGPi1KDzf34x6AiTS++/drtVdcSW1U63KrrnFnNTP/nnd9rq+ISRv6xU5tR",
+	"jfITzU5g0lUcnlLK/FVp5K1mpm/zWXZqYv+uoPfNHSXqpZSvSSE/3VfK13JA3XzLTStEc+qSFgynIXVv",
+	"xYEgmcXt0ScSiV29vnauiaAlzbhzlrmF3q+JeWrnRFME/pcsqWoTwjRhewuyVgJ/xvPDA0y4Tce8BvJu",
+	"tJU0EtxCSN7pCRR9ZWfd1k5byJZtdDP5nJ7TVV4rhm0zM52ZyOm5CeUpE4daQlqp6PqJEkIPliyIOd+L",
+	"5F9/E8FMVoJRDtwwWRPU/KvLGjhD7ACSZFvTpjBLW9CUnZHOel1g3qKee1LAMJglu4o5jESO64zrwQhl",
+	"0SJYb4qpa5G83JoEoJzZJFg44i2TsljBGwEeZVXTzPR7yWqP/0jwsvmSaYmiSdrtfk2XGeFM3ubbUN2o",
+	"+JEKLAS3kFtIIRSSE4l0NflswheQ0TJYBEckRyykK1kViaJOzFFoS7wrgnRxE16onyCdtMBQbmtwaQHT",
+	"tpAubncte/MfktzEN8WNYJtgKqV1QddH7jSCI1XyVM7q6xd3eh9/LlLmVYfyTz5yDu4HK6+51+cyoiOk",
+	"JerTeVdL9ItSvXfTDxjw7tmCxaL0UOv6PgsRXTFEYcd4OULP78YPZa4yCCym2t+xNharWhDKwo4m6Pcp",
+	"RxCqPiA9A8E6Aqo+QCj5X6b0hzP4A1QZy9JXWfGhlPd4XHkor71/5FE4dz2042h+euDHnWFEkB8zEaQu",
+	"ZNe/ptiAfvKyb8ik5Luk2T3+dE/Mi9BwzRgxMp96ZKjKrRg7kXqs3wdcDJxMPTDUHZCPLVxIPTba02FH",
+	"y0yNAKlwb18xuDAKmFVPZDlyYhQwe3wohqYHVqTpuKA97+CRmgQXhcpiISLEboMKH5M4qG5qmVtZ3xKR",
+	"RVwCtohwWXYosrMiZDYznQmaOOJ9sb6X07czbUITNJsKN1Gk8SPqo2mqYhowhXkgFW8Vg8cFtlQwTa/3",
+	"FTdLcuCSiaElpLry83OTAax3jA3EpkFB18Hf7tyPhlWu4sS4yr/d+bXQcSf1C1JPkH4RSAnOgTJrInvb",
+	"pAgU9MK0v2ywQYRhBta7XNlEVkOTSqeIfVF1JGsLRArBWg7cEHVwuFolxyvrx20qzxVZ6S8VHjYZA+np",
+	"vMKhJsedcXVBCDZR96yAkVvjUo0SKWN8N/HrSDHTKua6gjSQ1LKCNqRrTsWXY/L9NUR7z+BrCebwalvi",
+	"8tqfNMEgCsCP2x/cNsQAitp58k0S5yzgrxPNf2WIDgPb0GQ0B6oCQS6gDcSBZ4vGAGIoF0WguCTMB2Ek",
+	"R2nBK42xm1xi+G93fi3MQ+rqvYoaEtRaCTc/PvBI6mygiepV1M1IBUucXm5kzyi6FbrF5LVSWAG599Q5",
+	"uA96956DvHPwTe/Pdw53X/hVovzCtgmh7wm6cTDENHaLkhCVHJX3O8JNbsBueJXO/tPex/tJy0rKLw/o",
+	"SMnBxGlW7t6/pF33zqj6fiirfifsWRPKwrHV6bqscxKt4e0Suzj0kjTNeJmON1Sh/DsqjrEk9XBIaiS9",
+	"IlR9LJQ80S8NYuRgtXCisptrHMkuSJtSsNO3GvugNISj6rrJBTj61G4WTgtVMycQAig034JUyUZgEYWL",
+	"WIcUv3FpEoP0Le7Ur3hTv9L2w2sxRQkpVP/uKBGNR1/KWNAbq6CUZM5w+T+ToFS5wRuwvrlhcxsgUmbb",
+	"1atS1tj2Ht/RxtAQ6odkdunpzS5Xzgn9UAzOp19xtPelMPnSm11XUXcZee89tRWPaCv2vdQKmIzyFD6e",
+	"0Tiha8D/azLZhDznF6Lub01WAzW3I+ajNNZ8y0U508EZbmEYwj1Fxf1PrD6kBrZlkLeIcaCMC4CzmtfA",
+	"1TK40ceaaBVHfOhayKQzMehQlANFVb8XcfHC55oRBioyhfG0DbtawFh1PnzuPNkFzlcvDz94Lnqg7H75",
+	"+us/JRgoxA4aNvFx/QybiIkbLrMeLLAOvOy4qBVnKhtzSp/Q1NUgVKNWsUBGkqmk8IlCYiJzHFPHnTEi",
+	"0oOg+LuYNqklZr8y4SdiJQTCQwPAEuSVpPskVL1/L5TUlFgs29c6huUsuSlKskD3jhaeO1Z025/49Ys7",
+	"zuNfua2rP3zufPIr5/EDEcw44kvC9boDCpMoKxLpJtB/1ptJhfm9pKYkVSwdlyddLdAObYuWdhE0Ptlz",
+	"vrjTe/BIrTYJoZEaWWPtmfBDJpYxgtFbgShj34ew3BS6dITVp4XWUXX8vn0f+txWbCHbMOvsB3dfcVzd",
+	"91SFPZoKe4N0RKqlSV2X9joCbUKpuW6hfxy7Hpusud727PUdqbJaKKkc5izEdWRRAFWrmHBwl9TFmlBW",
+	"y19HCAMqgmvlPUgXsRwou60b+WPeI+I2owW7oAm3kPha8+4EpsE2f34dSf82aaxi072u8Nz90DBsRGkO",
+	"FEN5lyYV4V5uAf8OFn81kY1m1AY8y6FLOmAbYiZyOr30h4jrXGw/qg0eyYG+7PlHxhCcINcV64jo/OUP",
+	"zkf3ew/+kOhJTadaDnQlRuXz66+fvH5xIESJbCV5sAvkIuLH+UCdNeaj9BonnKSPMlBYpV8o70CnZdBR",
+	"pUAfK4eSQhlP5QjrM/9YHGGRioR95KR7KQY86vu+i8yj+pkWCZMHpyc8TqXlUaVlFW4GLn/XYX1zzBJy",
+	"UgRFJoY4imwSBpnMuUsUgW584zY0WU18rxIqpfCCFFBCREBy8F7ZLUSlJJoFGaJM9XCkBLQg7q5it30j",
+	"KHpX2t54mTYqHSXyTr/f7W/g9BmX/NLSjrkBTTYWcZd8eTjg1nAMsm40efWt3KmllldjuXg7pvAa4XZO",
+	"KhZR9B5+9CeuVXz4/PWLO+D1ly+cJ3cP97411ab3x1e9D5+518Z8L4+5pTzAOM6ByJhd0PvwWe/Pdw73",
+	"Im1yuaoUSdoaidq8/lJvDqmV8qIuQTp1abevzT8edWl37D6FI6hLQnD8oDSkUx3nqB4BZe962f1Sr/nH",
+	"E9B0wr4Atxn9bf/42emb8CFWGSh0ROu2MOebZJtOe7V5NNV7DIMGsetI/ekVsPIj98QdlEr8EYkdbmoL",
+	"cIt28iOZasFQu1Vs0ljYZMqm/H+782uuSonXussRzSs9Xe4t6vogJoZoUmqvcV0qXjEipC2+RWWOXG5g",
+	"hr/ImVDVa1TKRKjyX/jWZcR25MEiiGNQzaAQqPHbrai7OWUWQUC8RMuOhzuIhtuGJnYFdbt+hlp6Bvt4",
+	"Jha9jIaXTemXL8YiyxaqJcB/GCWqbCopqmyhWkofVhbXaMJxZf0r9h45sCxY2zNU0DNcaj1UX32gKhMs",
+	"lu53K/XyHq6WI7dR0sMEnCd7va9f9j7/Jn2Gi3fUJEUcCoVu/66z99fBF1KDE12iJJpIhvopmb0xZJZQ",
+	"5nNY6ORp2Gk/tO3E8pXGwrkj6+TRRgIJ+rj7jFA0ZAOR0+SkU908VcBZlHQSQ86On6VUiCrnTVM9dLu/",
+	"c9LTKoVjkGoAo21EmYyUyoGrqM1UGVMbIdBFUFbyjKc9hzsOjCnnOd2gCoO2VOrSj3HVufQjluDGKI9X",
+	"zPfRODyXqNVm0fyRg5e9J58PyBpW9XXeuxlty+EVylKlj0LFsNwSuuLwzbu1qQp6rG6UHi7+pO8McqiI",
+	"tY6WWKwKbsVzPMRcgzac2pGX1LpigFryXfbknozXNrGrQj8FYeeECDEfJsT8WAlxVC0i2oYmQYng1jzf",
+	"1XdSdziV/8cKOKeAEtCA9kl75FoId9JJfK9UikzqdQ0lYBqxMinBjFXcGeRfEymvfVJRQe/Zw94/vwS9",
+	"3z3qPXw20M020Hl2jW/x2ILVBVRArobWLBc7/LLo1BZPbYsPNbgFW4R/uBnqq/Le7QyMwYv/LF7lcgv/",
+	"Rm0vhFOhvvUff2W+Ui0vvxueIKx77NwcIGIkxZygoRpqudLn0kgw6KmF+cO7/Qncq3AakPX3xl8GI1DL",
+	"ULBjsIrhezdFCRpRkSDpNoMvcUNuRCZEurXPZHEJWcuA+iGasqqYlunYll+wU2iTalOJF0yqRKFIrRW3",
+	"Qh3LEFGiOf82RAIjXp9KNIvRVJSMKNxG+CnnXagFpnCl987Nnf8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
