@@ -207,13 +207,13 @@ func ReadProduct(env boot.Env) (ProductConfig, error) {
 	r := env.Read()
 	c := ProductConfig{
 		Listen: listen(r, "PRODUCT", "8083", "9083"), Data: data(r, "PRODUCT_DATABASE_URL"), Auth: authLink(r), KOS: kosLink(r), AP: ap(r),
-		Policy: policy(r),
+		Policy: ReadPolicy(r),
 	}
 	return c, r.Err()
 }
 
-// policy reads CHANGE_EFFECTIVE and CHANGE_ONCE_A_MONTH.
-func policy(r *boot.Reader) product.Policy {
+// ReadPolicy reads CHANGE_EFFECTIVE and CHANGE_ONCE_A_MONTH.
+func ReadPolicy(r *boot.Reader) product.Policy {
 	once := boot.Parsed(r, "CHANGE_ONCE_A_MONTH", "false", strconv.ParseBool)
 	return boot.Parsed(r, "CHANGE_EFFECTIVE", "FIRST_OF_NEXT_MONTH,TODAY", func(rules string) (product.Policy, error) {
 		return product.ParsePolicy(rules, once)
