@@ -155,7 +155,10 @@ func startCluster(t *testing.T, more ...string) *cluster {
 type answer struct {
 	status int
 	Data   map[string]any
-	Error  struct{ Code string }
+	Error  struct {
+		Code    string
+		Details struct{ RequestID string }
+	}
 }
 
 func (a answer) text(key string) string {
