@@ -226,7 +226,9 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 		require.Len(t, by[status], stored(among+" AND status = 'FAILED' AND failure_code = '"+code+"'", by[status]))
 	}
 	drained := time.Now()
-	require.Eventually(t, func() bool { return stored("$1::uuid[] IS NOT NULL AND (status = 'PROCESSING' OR delivery_state <> 'DELIVERED')", ids) == 0 },
+	require.Eventually(t, func() bool {
+		return stored("$1::uuid[] IS NOT NULL AND (status = 'PROCESSING' OR delivery_state <> 'DELIVERED')", ids) == 0
+	},
 		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 30 s, a wait after some more")
 	t.Logf("%d rows, all final and told %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids), time.Since(drained).Round(time.Second))
 	c.wereTold(t, db, seen)
