@@ -38,6 +38,7 @@ func (p polls) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = res.Body.Close()
 	}
 	now := r.Clone(r.Context())
+	now.Body, now.ContentLength, now.TransferEncoding = http.NoBody, 0, nil // should it have had one, it says nothing, and is read already
 	query := now.URL.Query()
 	query.Del("wait")
 	now.URL.RawQuery = query.Encode()

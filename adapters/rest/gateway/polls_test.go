@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,7 +31,7 @@ func TestALeavingGatewayAnswersLongPollsWithWhatIsKnown(t *testing.T) {
 	h, left := proxied(t, srv.URL), make(chan struct{})
 	answered := make(chan *httptest.ResponseRecorder, 1)
 	poll := func() {
-		req := httptest.NewRequest(http.MethodGet, anInquiry+"?wait=25", nil)
+		req := httptest.NewRequest(http.MethodGet, anInquiry+"?wait=25", strings.NewReader("null")) // as some clients do
 		req.Header.Set("Authorization", "Bearer good")
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, req.WithContext(ports.WithLeaving(t.Context(), left)))
