@@ -127,8 +127,8 @@ func (a asker) ask(ctx context.Context, at string) answer {
 	return ask(ctx, http.MethodPost, at+"/api/v1/bills/inquiry", a.token, wish)
 }
 
-// askers are twelve: lines whose bill is at hand, lines of which any month is wanted, one that KOS has no bill of, one on which it fails, one on
-// which it is slower than customers wait.
+// askers are twelve: lines whose bill is at hand, lines of which any month is wanted, one that KOS has no bill of, one on which it fails,
+// one on which it is slower than customers wait.
 func (c *cluster) askers(t *testing.T) (all []asker) {
 	t.Helper()
 	tokens, lines := c.customers(t, 3, 4)
@@ -171,9 +171,9 @@ func months(n int) (all []string) {
 	return all
 }
 
-// TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments, while it starts too.
-// Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told to the MVNO AP: once per event id but for
-// doubles of the same content, and each line's in order without gaps.
+// TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments, while it starts
+// too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told to the MVNO AP: once per event id
+// but for doubles of the same content, and each line's in order without gaps.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {

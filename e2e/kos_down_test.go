@@ -93,7 +93,8 @@ func TestKOSIsDownFromTheStart(t *testing.T) {
 	for name, fault := range map[string]string{"refuses connections": "refuse", "hangs": "hang", "answers with errors": "error"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := startCluster(t, "KOS_QUOTA_PER_MINUTE=0", "CACHE_BILL=2s/24h", "CACHE_CUSTOMER=2s/24h", "CACHE_LINE_STATUS=2s/24h", "CACHE_PLANS=2s/24h")
+			c := startCluster(t, "KOS_QUOTA_PER_MINUTE=0",
+				"CACHE_BILL=2s/24h", "CACHE_CUSTOMER=2s/24h", "CACHE_LINE_STATUS=2s/24h", "CACHE_PLANS=2s/24h")
 			tokens, lines := c.customers(t, 1, 3)
 			o := &downtime{cluster: c, token: tokens[0], known: lines[0][:2], unknown: lines[0][2]}
 			o.learn(t)
@@ -281,6 +282,7 @@ func (o *downtime) recover(t *testing.T) {
 		}, 120*time.Second, 500*time.Millisecond, "KOS is asked again")
 	}
 	require.Eventually(t, func() bool {
-		return o.screen(t, o.products, "/customer/"+o.unknown).status == http.StatusOK && o.screen(t, o.products, "/menu").text("source") != "STALE"
+		return o.screen(t, o.products, "/customer/"+o.unknown).status == http.StatusOK &&
+			o.screen(t, o.products, "/menu").text("source") != "STALE"
 	}, 120*time.Second, 500*time.Millisecond)
 }

@@ -18,8 +18,8 @@ import (
 
 // andAFew rows among the million are not done with: 2,000 inquiries are due, 200 lines have ten results each that are not told yet, and
 // 200 results were parked.
-const andAFew = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, failure_code, requested_at,
-		next_attempt_at, delivery_state, delivery_next_at)
+const andAFew = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, failure_code,
+		requested_at, next_attempt_at, delivery_state, delivery_next_at)
 	SELECT gen_random_uuid(), 'due' || i % 200, 'C', $1::bytea, decode(md5('due' || (i % 200)::text), 'hex'), '2026-03',
 		CASE WHEN i < 2000 THEN 'PROCESSING' ELSE 'FAILED' END, '', CASE WHEN i < 2000 THEN '' ELSE 'BILL_NOT_FOUND' END,
 		timestamptz '2026-03-01' + i * interval '1 s', CASE WHEN i < 2000 THEN timestamptz '2026-03-01' + i * interval '1 s' END,
@@ -27,11 +27,13 @@ const andAFew = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, l
 		CASE WHEN i BETWEEN 2000 AND 3999 THEN timestamptz '2026-03-01' + i * interval '1 s' END
 	FROM generate_series(0, 4199) AS i`
 
-// queuesAmongAMillionRows: what the workers and staff ask for is found in an index, and costs what there is to do, not what was done before.
+// queuesAmongAMillionRows: what workers and staff ask for is found in an index, and costs what there is to do, not what was done before.
 func queuesAmongAMillionRows(t *testing.T, db *pgtest.DB, keys ports.Vault) {
 	t.Helper()
 	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	outbox := func(pool *pgxpool.Pool) *postgres.BillOutbox { return postgres.NewBillOutbox(pool, keys, vault.Bills(keys)) }
+	outbox := func(pool *pgxpool.Pool) *postgres.BillOutbox {
+		return postgres.NewBillOutbox(pool, keys, vault.Bills(keys))
+	}
 	listing := func(f delivery.Filter) func(pool *pgxpool.Pool) (int, error) {
 		return func(pool *pgxpool.Pool) (int, error) {
 			page, _, err := outbox(pool).List(t.Context(), f)
