@@ -44,13 +44,17 @@ gen/openapi:
 gen/sql:
 	@echo "sqlc sqlc.yaml"; $(TOOL) sqlc generate
 
-.PHONY: test cover bench fmt
+.PHONY: test cover drills bench fmt
 test: deps ## run every test, race detector on, on a real PostgreSQL and cache that it starts itself
 	@mkdir -p bin coverage && go build -o bin/testenv ./e2e/testenv
 	bin/testenv go test -race -shuffle=on -timeout 15m -coverpkg=./... -coverprofile=coverage/integration.out ./...
 
 coverage/integration.out:
 	@$(MAKE) --no-print-directory test
+
+drills: deps ## the drills at full size: the bill service is killed 200 times, at any moment, under load
+	@mkdir -p bin && go build -o bin/testenv ./e2e/testenv
+	DRILL_KILLS=200 bin/testenv go test -count=1 -timeout 60m -v ./e2e/
 
 bench: deps ## measure against bare baselines in one run; prints a table, writes bench/out/*.json
 	@mkdir -p bin && go build -o bin/ ./cmd/bench ./cmd/phonebill

@@ -154,8 +154,12 @@ func startCluster(t *testing.T, more ...string) *cluster {
 // answer is what a drill needs of an answer.
 type answer struct {
 	status int
+	header http.Header
 	Data   map[string]any
-	Error  struct{ Code string }
+	Error  struct {
+		Code    string
+		Details struct{ RequestID string }
+	}
 }
 
 func (a answer) text(key string) string {
@@ -189,7 +193,7 @@ func ask(ctx context.Context, method, address, token string, body any) answer {
 	}
 	defer func() { _ = res.Body.Close() }()
 	if json.NewDecoder(res.Body).Decode(&a) == nil {
-		a.status = res.StatusCode
+		a.status, a.header = res.StatusCode, res.Header
 	}
 	return a
 }

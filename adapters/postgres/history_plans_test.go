@@ -31,7 +31,7 @@ const aMillion = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, 
 	FROM generate_series(1, 1000000) AS i`
 
 // TestHistoryAtAMillionRows: a page and its count are two statements on one index, whatever is filtered and however deep the page, and
-// touch what is the customer's and no more.
+// touch what is the customer's and no more. Nor do queues cost more among a million rows than alone (queuesAmongAMillionRows).
 func TestHistoryAtAMillionRows(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -46,6 +46,8 @@ func TestHistoryAtAMillionRows(t *testing.T) {
 	require.NoError(t, err)
 	_, err = db.Admin.Exec(t.Context(), aMillion, index(one), index(two), sealed)
 	require.NoError(t, err)
+	_, err = db.Admin.Exec(t.Context(), andAFew, sealed)
+	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		_, err := db.Admin.Exec(t.Context(), "VACUUM ANALYZE inquiries")
 		require.NoError(t, err)
@@ -55,6 +57,7 @@ func TestHistoryAtAMillionRows(t *testing.T) {
 		return vacuumed
 	}, 60*time.Second, 100*time.Millisecond)
 
+	queuesAmongAMillionRows(t, db, keys)
 	day := calendar.DateOf(time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC))
 	heavy := func(f bill.HistoryFilter) bill.HistoryFilter {
 		f.UserID, f.Size = "heavy", max(f.Size, 20)

@@ -36,10 +36,10 @@ func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 			p.Out.Host = p.In.Host
 			p.Out.Header.Set("X-Forwarded-For", edge.ClientOf(p.In.Context()).IP)
 		},
-		Transport: &http.Transport{
+		Transport: polls{&http.Transport{
 			DialContext: dialer.DialContext, MaxIdleConns: 0, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: 90 * time.Second,
 			DisableCompression: true, // the request's deadline bounds the wait for an answer
-		},
+		}},
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {

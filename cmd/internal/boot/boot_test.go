@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/cmd/internal/boot"
+	"phonebill/ports"
 )
 
 var errBackend = errors.New("backend is in trouble")
@@ -198,6 +201,58 @@ func TestLoopGoesOnWhileThereIsWork(t *testing.T) {
 		boot.Loop("orders", time.Second, slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) (int, error) { return 1, nil })(ctx)
 		require.Empty(t, log.String(), "stopped before the first step")
 	})
+}
+
+// TestWorkersComplainOnceInAWhile: four workers step five times a second while a database is away for two minutes.
+func TestWorkersComplainOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+		defer cancel()
+		var log bytes.Buffer
+		begun := time.Now()
+		var all sync.WaitGroup
+		for _, w := range boot.Loops(4, "deliveries", 200*time.Millisecond, slog.New(slog.NewTextHandler(&log, nil)),
+			func(context.Context) (int, error) {
+				if up := time.Since(begun); up < 10*time.Second || up >= 130*time.Second {
+					return 0, nil
+				}
+				return 0, errBackend
+			}) {
+			all.Go(func() { w(ctx) })
+		}
+		all.Wait()
+		require.Equal(t, 4, strings.Count(log.String(), "worker step failed"), "at once, and then twice a minute")
+		require.Equal(t, 1, strings.Count(log.String(), "worker goes on"), "and once when it is over")
+		first, _, _ := strings.Cut(log.String(), "\n")
+		require.Contains(t, first, begun.Add(10*time.Second).Format("15:04:05.000"))
+	})
+}
+
+// TestLongPollsAreFreedWhenTheUnitStops: who merely waits hears of it at once, and his request is still answered.
+func TestLongPollsAreFreedWhenTheUnitStops(t *testing.T) {
+	t.Parallel()
+	u := boot.NewUnit("bill", anyPort, anyPort, boot.NewHealth(nil))
+	waiting := make(chan struct{})
+	u.Inside = text("internal")
+	u.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(waiting)
+		select {
+		case <-ports.Leaving(r.Context()):
+			_, _ = io.WriteString(w, "known now, "+fmt.Sprint(r.Context().Err()))
+		case <-r.Context().Done():
+		}
+	})
+	r, err := u.Start(t.Context(), quiet)
+	require.NoError(t, err)
+	answered := make(chan string, 1)
+	go func() {
+		_, body := get(t, r.URL)
+		answered <- body
+	}()
+	<-waiting
+	require.NoError(t, r.Stop())
+	require.Equal(t, "known now, <nil>", <-answered)
 }
 
 func TestMainAnswersTheExitCode(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"phonebill/ports"
 )
 
 // Unit is one deployable, wired and not yet running. The all-in-one runs several in one process.
@@ -54,6 +56,7 @@ type Running struct {
 	public   *http.Server
 	internal *http.Server
 	stop     context.CancelFunc
+	leave    context.CancelFunc // frees requests that merely wait
 	work     sync.WaitGroup
 	failed   chan error
 	// URL and InternalURL are origins without a path.
@@ -71,11 +74,13 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 		return nil, errors.Join(err, public.Close())
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	left, leave := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Running{
-		unit: u, stop: stop, failed: make(chan error, 2),
+		unit: u, stop: stop, leave: leave, failed: make(chan error, 2),
 		public: server(u.Handler, log), internal: server(u.Inside, log),
 		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
 	}
+	r.public.BaseContext = func(net.Listener) context.Context { return ports.WithLeaving(context.Background(), left.Done()) }
 	for srv, ln := range map[*http.Server]net.Listener{r.public: public, r.internal: internal} {
 		go func() {
 			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -93,9 +98,11 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 // Failed tells when a listener breaks.
 func (r *Running) Failed() <-chan error { return r.failed }
 
-// Stop takes the unit off: not ready, no new requests, running ones finish, then workers, then what was opened.
+// Stop takes the unit off: not ready, long polls are answered with what is known now, no new requests, running ones finish, then workers,
+// then what was opened.
 func (r *Running) Stop() error {
 	r.unit.health.Drain()
+	r.leave()
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	if r.unit.BeforeStop != nil {

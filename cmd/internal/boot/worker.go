@@ -11,19 +11,28 @@ type Step func(ctx context.Context) (int, error)
 
 // Loop makes a worker that steps as long as there is work and looks again every idle otherwise, or after trouble.
 func Loop(name string, idle time.Duration, log *slog.Logger, step Step) Worker {
-	return func(ctx context.Context) {
-		for ctx.Err() == nil {
-			n, err := step(ctx)
-			if err != nil && ctx.Err() == nil {
-				log.ErrorContext(ctx, "worker step failed", "worker", name, "error", err.Error())
-			}
-			if n > 0 && err == nil {
-				continue
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(idle):
+	return Loops(1, name, idle, log, step)[0]
+}
+
+// Loops makes several workers of one name that share their steps, and their complaints: however often a step fails, and of however many of
+// them, it is logged at once and then twice a minute, and once when it works again.
+func Loops(n int, name string, idle time.Duration, log *slog.Logger, step Step) []Worker {
+	said := &complaints{log: log, worker: name}
+	loops := make([]Worker, n)
+	for i := range loops {
+		loops[i] = func(ctx context.Context) {
+			for ctx.Err() == nil {
+				n, err := step(ctx)
+				said.after(ctx, err)
+				if n > 0 && err == nil {
+					continue
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(idle):
+				}
 			}
 		}
 	}
+	return loops
 }

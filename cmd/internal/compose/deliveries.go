@@ -28,9 +28,7 @@ func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher por
 		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Attempt: apTimeout,
 		Lines: apLines, Each: apEach,
 	}
-	for range apLoops {
-		p.worker(name, idle, d.Step)
-	}
+	p.workers(apLoops, name, idle, d.Step)
 }
 
 // apSecrets are what results are signed with.

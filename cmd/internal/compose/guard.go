@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,9 +17,8 @@ import (
 )
 
 const (
-	pullEvery  = 500 * time.Millisecond // how often revocations are pulled (decision 2)
-	tellEvery  = 5 * time.Second        // how often the auth service is told which sessions are in use
-	complainIn = 30 * time.Second       // how often a feed that stays away is logged
+	pullEvery = 500 * time.Millisecond // how often revocations are pulled (decision 2)
+	tellEvery = 5 * time.Second        // how often the auth service is told which sessions are in use
 )
 
 // guard verifies tokens with the auth service's keys and revocations; the unit is not ready before it has both.
@@ -54,23 +54,13 @@ func (p *parts) pull(revoked *access.Revoked) func(context.Context) (int, error)
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "revocations_held", Help: "Ended sessions and changed users that are held in memory.",
 		}, func() float64 { return float64(revoked.Held()) }))
-	var complained time.Time
 	return func(ctx context.Context) (int, error) {
 		err := revoked.Pull(ctx)
-		if err == nil {
-			complained = time.Time{}
-			return 0, nil
+		if err != nil && ctx.Err() == nil {
+			failed.Inc()
+			err = fmt.Errorf("revocations cannot be pulled; going on with those known %s ago and what is pushed: %w", revoked.Age(), err)
 		}
-		if ctx.Err() != nil {
-			return 0, err
-		}
-		failed.Inc()
-		if now := p.Now(); now.Sub(complained) >= complainIn {
-			complained = now
-			p.Log.ErrorContext(ctx, "revocations cannot be pulled; going on with those that are known and what is pushed",
-				"error", err.Error(), "age", revoked.Age().String())
-		}
-		return 0, nil
+		return 0, err
 	}
 }
 

@@ -57,7 +57,7 @@ func (p *parts) inquiries(ctx context.Context, c History, d Data, at stores) (*s
 		}
 	})
 	p.registry.MustRegister(spooled.Metrics(p.Now)...)
-	p.worker("history-spool", replaying, p.quietly(spooled.Replay))
+	p.worker("history-spool", replaying, spooled.Replay)
 	p.checks["database"] = once(p.checks["database"]) // without it cached bills are still answered
 	return spooled, nil
 }

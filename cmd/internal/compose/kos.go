@@ -10,7 +10,6 @@ import (
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/valkey"
-	"phonebill/cmd/internal/boot"
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/quota"
 	"phonebill/ports"
@@ -89,7 +88,7 @@ func (p *parts) clock(ctx context.Context, kos *pgxpool.Pool) ports.Clock {
 	if err := clock.Sync(ctx); err != nil {
 		p.Log.WarnContext(ctx, "the machine's own clock is believed until the kos database tells the time", "error", err.Error())
 	}
-	p.worker("clock", postgres.SyncEvery, p.quietly(func(ctx context.Context) (int, error) { return 0, clock.Sync(ctx) }))
+	p.worker("clock", postgres.SyncEvery, func(ctx context.Context) (int, error) { return 0, clock.Sync(ctx) })
 	return clock.Now
 }
 
@@ -98,21 +97,8 @@ const syncWithin = 2 * time.Second
 // epochs wires the epochs of the lines, and the worker that tells the cache of those raised elsewhere.
 func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) ports.Epochs {
 	stored := postgres.NewEpochs(pool, v)
-	p.worker("epochs", valkey.PullEvery, p.quietly(valkey.NewRaises(cache, stored, p.Log).Step))
+	p.worker("epochs", valkey.PullEvery, valkey.NewRaises(cache, stored, p.Log).Step)
 	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
-}
-
-// quietly lets a step that runs often complain once in a while.
-func (p *parts) quietly(step boot.Step) boot.Step {
-	var complained time.Time
-	return func(ctx context.Context) (int, error) {
-		n, err := step(ctx)
-		if now := p.Now(); err != nil && now.Sub(complained) >= complainIn {
-			complained = now
-			return n, err
-		}
-		return n, nil
-	}
 }
 
 // fetcher asks KOS once at a time about one thing, over all instances. The unit drains it before it closes the stores.

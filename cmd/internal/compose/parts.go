@@ -122,7 +122,11 @@ func (p *parts) drain(work func()) {
 }
 
 func (p *parts) worker(name string, every time.Duration, step boot.Step) {
-	p.unit.Workers = append(p.unit.Workers, boot.Loop(name, every, p.Log, step))
+	p.workers(1, name, every, step)
+}
+
+func (p *parts) workers(n int, name string, every time.Duration, step boot.Step) {
+	p.unit.Workers = append(p.unit.Workers, boot.Loops(n, name, every, p.Log, step)...)
 }
 
 // report logs trouble that no caller hears of.

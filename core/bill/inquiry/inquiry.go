@@ -289,6 +289,8 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait
 		case <-tick.C:
 		case <-end.C:
 			wait = 0
+		case <-ports.Leaving(ctx):
+			wait = 0
 		case <-ctx.Done():
 			return Result{}, ctx.Err()
 		}

@@ -189,6 +189,8 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait t
 		case <-tick.C:
 		case <-end.C:
 			wait = 0
+		case <-ports.Leaving(ctx):
+			wait = 0
 		case <-ctx.Done():
 			return product.Order{}, ctx.Err()
 		}

@@ -1,0 +1,258 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/migrations"
+)
+
+// kills is how often the bill service is killed: 25 times, or what DRILL_KILLS says (`make drills`: 200).
+func kills(t *testing.T) int {
+	t.Helper()
+	said := os.Getenv("DRILL_KILLS")
+	if said == "" {
+		return 25
+	}
+	n, err := strconv.Atoi(said)
+	require.NoError(t, err)
+	return n
+}
+
+// witness stands before the MVNO AP simulator and sees whether what comes twice is the same.
+type witness struct {
+	mu      sync.Mutex
+	seen    map[string][sha256.Size]byte // of a payload, by webhook-id
+	doubles int
+	changed []string
+}
+
+func (w *witness) note(id string, payload []byte) {
+	sum := sha256.Sum256(payload)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before, again := w.seen[id]
+	switch {
+	case !again:
+		w.seen[id] = sum
+	case before != sum:
+		w.changed = append(w.changed, id)
+	default:
+		w.doubles++
+	}
+}
+
+// watch answers the witness and where notifications are to go.
+func watch(t *testing.T, ap string) (w *witness, at string) {
+	t.Helper()
+	w = &witness{seen: map[string][sha256.Size]byte{}}
+	origin, err := url.Parse(ap)
+	require.NoError(t, err)
+	proxy := &httputil.ReverseProxy{
+		Rewrite:   func(p *httputil.ProxyRequest) { p.SetURL(origin) },
+		Transport: &http.Transport{MaxIdleConnsPerHost: 128},
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		payload, err := io.ReadAll(r.Body)
+		if err != nil { // its sender was killed in the middle
+			return
+		}
+		w.note(r.Header.Get("webhook-id"), payload)
+		r.Body = io.NopCloser(bytes.NewReader(payload))
+		proxy.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(srv.Close)
+	return w, srv.URL
+}
+
+// promises are what customers were told of their inquiries, by request id: the status of the answer.
+type promises struct {
+	mu      sync.Mutex
+	told    map[string]int
+	answers map[string]int
+}
+
+func (p *promises) note(who string, a answer) {
+	id := a.text("requestId")
+	if a.status >= http.StatusBadRequest {
+		id = a.Error.Details.RequestID
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers[strings.TrimSpace(fmt.Sprint(who, " ", a.status, " ", a.text("source")))]++
+	if id != "" {
+		p.told[id] = a.status
+	}
+}
+
+func (p *promises) made() (ids []string, by map[int][]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	by = map[int][]string{}
+	for id, status := range p.told {
+		ids, by[status] = append(ids, id), append(by[status], id)
+	}
+	return ids, by
+}
+
+// asker is a client who asks for one line's bills, over and over.
+type asker struct {
+	who, token, line string
+	months           []string // one of them each time; "" = the current one
+}
+
+func (a asker) ask(ctx context.Context, at string) answer {
+	wish := map[string]string{"lineNumber": a.line}
+	if m := a.months[rand.IntN(len(a.months))]; m != "" {
+		wish["inquiryMonth"] = m
+	}
+	return ask(ctx, http.MethodPost, at+"/api/v1/bills/inquiry", a.token, wish)
+}
+
+// askers are twelve: lines whose bill is at hand, lines of which any month is wanted, one that KOS has no bill of, one on which it fails,
+// one on which it is slower than customers wait.
+func (c *cluster) askers(t *testing.T) (all []asker) {
+	t.Helper()
+	tokens, lines := c.customers(t, 3, 4)
+	current := []string{""}
+	for i := range 3 {
+		all = append(all, asker{"warm", tokens[i], lines[i][0], current}, asker{"warm", tokens[i], lines[i][1], current})
+	}
+	for i := range 3 {
+		all = append(all, asker{"any month", tokens[i], lines[i][2], months(6)})
+	}
+	all = append(all, asker{"failing", tokens[0], lines[0][3], months(6)}, asker{"slow", tokens[1], lines[1][3], months(6)})
+	for _, who := range c.Customers {
+		if who.Scenario == "no_bill" {
+			a := ask(t.Context(), http.MethodPost, c.BaseURL+"/api/v1/auth/login", "",
+				map[string]string{"userId": who.UserID, "password": who.Password})
+			require.Equal(t, http.StatusOK, a.status)
+			all = append(all, asker{"no bill", a.text("accessToken"), who.LineNumber, current})
+		}
+	}
+	require.Len(t, all, 12)
+	for _, trouble := range []map[string]any{
+		{"operation": "bill.inquiry", "lineNumber": digits(lines[0][3]), "mode": "error"},
+		{"operation": "bill.inquiry", "lineNumber": digits(lines[1][3]), "mode": "latency", "latencyMs": 4000},
+	} {
+		c.control(t, http.MethodPost, "/faults", trouble, nil)
+	}
+	return all
+}
+
+func digits(line string) string { return strings.ReplaceAll(line, "-", "") }
+
+// months are the last n, the current one included.
+func months(n int) (all []string) {
+	seoul := time.FixedZone("KST", 9*60*60)
+	now := time.Now().In(seoul)
+	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, seoul)
+	for i := range n {
+		all = append(all, first.AddDate(0, -i, 0).Format("2006-01"))
+	}
+	return all
+}
+
+// TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments, while it starts
+// too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told to the MVNO AP: once per event id
+// but for doubles of the same content, and each line's in order without gaps.
+//
+//nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
+func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
+	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=0", "CACHE_BILL=3s/1h")
+	db := pgtest.New(t, migrations.Bill) // of their own: nobody else may do their work
+	seen, ap := watch(t, c.MVNOAP.URL)
+	at := c.instances(t, 2, "bill-inquiry", "BILL", "BILL_DATABASE_URL="+db.URL, "MVNOAP_URL="+ap)
+	told := &promises{told: map[string]int{}, answers: map[string]int{}}
+
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	t.Cleanup(func() { stop(); load.Wait() })
+	for _, who := range c.askers(t) {
+		load.Go(func() {
+			for next := time.NewTicker(40 * time.Millisecond); ctx.Err() == nil; <-next.C {
+				told.note(who.who, who.ask(context.WithoutCancel(ctx), at[rand.IntN(len(at))].url))
+			}
+		})
+	}
+	begun, n := time.Now(), kills(t)
+	for i := range n {
+		<-time.After(50*time.Millisecond + rand.N(750*time.Millisecond))
+		victim := at[rand.IntN(len(at))]
+		victim.kill()
+		if i%10 == 9 { // once more while it starts
+			victim.start(t)
+			<-time.After(rand.N(300 * time.Millisecond))
+			victim.kill()
+		}
+		victim.run(t)
+	}
+	stop()
+	load.Wait()
+	ids, by := told.made()
+	t.Logf("%d kills in %s: %d inquiries acknowledged; %v", n+n/10, time.Since(begun).Round(time.Second), len(ids), told.answers)
+	require.Greater(t, len(ids), 40*n, "no load to speak of")
+	for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNotFound, http.StatusServiceUnavailable} {
+		require.NotEmpty(t, by[status], "%d was never said", status)
+	}
+
+	c.control(t, http.MethodDelete, "/faults", nil, nil)
+	stored := func(query string, ids []string) (count int) {
+		require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT count(*) FROM inquiries WHERE "+query, ids).Scan(&count))
+		return count
+	}
+	const among = "id = ANY($1::uuid[])"
+	require.Equal(t, len(ids), stored(among, ids), "rows of what was acknowledged")
+	require.Len(t, by[http.StatusOK], stored(among+" AND status = 'COMPLETED'", by[http.StatusOK]))
+	for status, code := range map[int]string{http.StatusNotFound: "BILL_NOT_FOUND", http.StatusServiceUnavailable: "SERVICE_UNAVAILABLE"} {
+		require.Len(t, by[status], stored(among+" AND status = 'FAILED' AND failure_code = '"+code+"'", by[status]))
+	}
+	drained := time.Now()
+	require.Eventually(t, func() bool {
+		return stored("$1::uuid[] IS NOT NULL AND (status = 'PROCESSING' OR delivery_state <> 'DELIVERED')", ids) == 0
+	},
+		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 30 s, a wait after some more")
+	t.Logf("%d rows, all final and told %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids), time.Since(drained).Round(time.Second))
+	c.wereTold(t, db, seen)
+	for _, i := range at {
+		require.NotContains(t, strings.ToLower(i.logs.String()), "panic")
+	}
+}
+
+// wereTold compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps.
+func (c *cluster) wereTold(t *testing.T, db *pgtest.DB, seen *witness) {
+	t.Helper()
+	var rows []string
+	require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT array_agg(id::text) FROM inquiries").Scan(&rows))
+	last, got, doubles := map[string]int64{}, make([]string, 0, len(rows)), 0
+	for _, e := range c.received(t) {
+		require.Equal(t, last[e.LineNumber]+1, e.Sequence, "%s of %s in order, without gaps", e.ID, e.LineNumber)
+		last[e.LineNumber] = e.Sequence
+		got, doubles = append(got, e.ID), doubles+e.Duplicates
+	}
+	slices.Sort(rows)
+	slices.Sort(got)
+	require.Equal(t, rows, got, "an event for each row, and none for what is not there")
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	require.Empty(t, seen.changed, "what came again was not the same")
+	t.Logf("%d events on %d lines, %d came again unchanged", len(got), len(last), doubles)
+}
