@@ -29,6 +29,10 @@ type options struct {
 	connections int
 	only        string
 	out         string
+	crowd       time.Duration // how long the thousand customers of S3 stay
+	think       time.Duration // of each of them between two requests, on average
+	rows        int           // of history that lookups are measured with
+	towns       *towns
 }
 
 // row is one line of the table.
@@ -61,6 +65,13 @@ type scenario struct {
 	run  func(ctx context.Context, o options, r *report) error
 }
 
+func scenarios() []scenario {
+	return []scenario{
+		{"S1", gatewayScenario}, {"S2", billScenario}, {"S3", customersScenario},
+		{"S6", loginScenario},
+	}
+}
+
 func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
 		return serve(ctx, out, os.Args[2:])
@@ -74,11 +85,16 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 	flags.IntVar(&o.connections, "c", 64, "connections")
 	flags.StringVar(&o.only, "only", "", "scenarios to run, separated by commas; empty = all")
 	flags.StringVar(&o.out, "out", "bench/out", "folder for the JSON report")
+	flags.DurationVar(&o.crowd, "crowd", time.Minute, "how long the 1,000 customers of S3 stay; at most 15m")
+	flags.DurationVar(&o.think, "think", 2*time.Second, "think time of the 1,000 customers of S3")
+	flags.IntVar(&o.rows, "rows", 1_000_000, "rows of history that lookups are measured with")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
+	o.towns = &towns{}
+	defer o.towns.close()
 	r := &report{At: time.Now().UTC()}
-	for _, s := range []scenario{{"S1", gatewayScenario}, {"S2", billScenario}, {"S6", loginScenario}} {
+	for _, s := range scenarios() {
 		if o.only != "" && !strings.Contains(","+o.only+",", ","+s.name+",") {
 			continue
 		}
