@@ -68,7 +68,7 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{"S1", gatewayScenario}, {"S2", billScenario}, {"S3", customersScenario},
-		{"S6", loginScenario},
+		{"S4", growthScenario}, {"S5", startScenario}, {"S6", loginScenario}, {"S7", carrierScenario}, {"S8", offloadScenario},
 	}
 }
 

@@ -34,7 +34,15 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 	if err != nil {
 		return err
 	}
+	then, err := spent()
+	if err != nil {
+		return err
+	}
 	a, used, err := t.day(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	who, err := since(then)
 	if err != nil {
 		return err
 	}
@@ -62,7 +70,7 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 	r.Note = append(r.Note, "S3: "+t.cost,
 		fmt.Sprintf("S3: %.0f reads/s for %s; %d lookups of copies; KOS was called %d times, %d of them to fill a new cache server",
 			reads.PerSecond, o.crowd, all, len(calls), len(refill)),
-		"S4: MiB of each: "+used.told())
+		"S3: "+who, "S4: MiB of each: "+used.told())
 	for _, line := range a.told() {
 		r.Note = append(r.Note, "S3: "+line)
 	}
