@@ -81,6 +81,9 @@ func readProcess(dir string) (p process, ok bool) {
 	u, _ := strconv.Atoi(fields[user])
 	s, _ := strconv.Atoi(fields[system])
 	p.ticks, p.name = u+s, filepath.Base(program)
+	if strings.HasPrefix(p.name, "redis-") || strings.HasPrefix(p.name, "valkey-") {
+		p.name = "cache" // one program of many names
+	}
 	for line := range strings.Lines(string(status)) {
 		if value, found := strings.CutPrefix(line, "VmRSS:"); found {
 			p.rss, _ = strconv.Atoi(strings.Fields(value)[0])

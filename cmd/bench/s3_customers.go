@@ -17,6 +17,9 @@ func customersScenario(ctx context.Context, o options, r *report) error {
 	if err != nil {
 		return err
 	}
+	if err := t.awaitBudget(ctx); err != nil {
+		return err
+	}
 	began := time.Now()
 	s, err := startSplit(ctx, t.dir)
 	if err != nil {

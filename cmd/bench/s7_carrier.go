@@ -32,6 +32,7 @@ func carrierScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	defer s.stop()
+	defer t.spent()
 	a, begun := newAnswers(), time.Now()
 	busy, end := context.WithTimeout(ctx, carrierFor)
 	defer end()
