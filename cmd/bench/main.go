@@ -89,8 +89,18 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 	flags.DurationVar(&o.crowd, "crowd", time.Minute, "how long the 1,000 customers of S3 stay; at most 15m")
 	flags.DurationVar(&o.think, "think", 2*time.Second, "think time of the 1,000 customers of S3")
 	flags.IntVar(&o.rows, "rows", 1_000_000, "rows of history that lookups are measured with")
+	profile := flags.Bool("profile", false, "write a CPU profile of every process of ours into the folder of the report")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return fmt.Errorf("bench: %w", err)
+	}
+	if *profile {
+		dir, err := filepath.Abs(o.out)
+		if err == nil {
+			err = os.Setenv(boot.CPUProfile, dir) // for everything that is started
+		}
+		if err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
 	}
 	o.towns = &towns{}
 	defer o.towns.close()
@@ -127,8 +137,14 @@ func compare(ctx context.Context, o options, r *report, name string, subjects ..
 			slowest = rows[i].Closed.PerSecond
 		}
 	}
+	then, err := spent() // Linux only: not told elsewhere
 	for i, s := range subjects {
 		rows[i].Open = open(ctx, o.connections, o.duration, slowest/2, s.next)
+	}
+	if err == nil {
+		if who, err := since(then); err == nil {
+			r.Note = append(r.Note, name+" at the open rate, "+who)
+		}
 	}
 	r.Rows = append(r.Rows, rows...)
 	return rows, ctx.Err()

@@ -19,7 +19,7 @@ type process struct {
 	pid, parent int
 	name        string // of its program
 	ticks       int
-	rss         int // KiB
+	rss, anon   int // KiB; anon is what is not the program's file, which processes of one program share
 }
 
 // ours are the programs of the services; simulators, PostgreSQL and the cache are not.
@@ -85,8 +85,10 @@ func readProcess(dir string) (p process, ok bool) {
 		p.name = "cache" // one program of many names
 	}
 	for line := range strings.Lines(string(status)) {
-		if value, found := strings.CutPrefix(line, "VmRSS:"); found {
-			p.rss, _ = strconv.Atoi(strings.Fields(value)[0])
+		for key, into := range map[string]*int{"VmRSS:": &p.rss, "RssAnon:": &p.anon} {
+			if value, found := strings.CutPrefix(line, key); found {
+				*into, _ = strconv.Atoi(strings.Fields(value)[0])
+			}
 		}
 	}
 	return p, true
@@ -105,6 +107,7 @@ func cpuOf(pid int) (time.Duration, error) {
 // footprint is the most that the services took together, and what each took then. In MiB.
 type footprint struct {
 	most float64
+	anon float64
 	each map[string]float64
 	err  error
 }
@@ -134,14 +137,15 @@ func (m *footprint) look(pid int) error {
 	if err != nil {
 		return err
 	}
-	sum, each := 0.0, map[string]float64{}
+	sum, anon, each := 0.0, 0.0, map[string]float64{}
 	for _, p := range all {
 		mib := float64(p.rss) / 1024
 		sum += mib
+		anon += float64(p.anon) / 1024
 		each[p.name] += mib
 	}
 	if sum > m.most {
-		m.most, m.each = sum, each
+		m.most, m.anon, m.each = sum, anon, each
 	}
 	return nil
 }
@@ -151,5 +155,5 @@ func (m *footprint) told() string {
 	for _, name := range slices.Sorted(maps.Keys(m.each)) {
 		parts = append(parts, fmt.Sprintf("%s %.0f", name, m.each[name]))
 	}
-	return strings.Join(parts, ", ")
+	return fmt.Sprintf("%s; %.0f of %.0f are not the programs' own files", strings.Join(parts, ", "), m.anon, m.most)
 }

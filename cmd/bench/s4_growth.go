@@ -102,8 +102,8 @@ func rowsCost(ctx context.Context, o options, r *report, t *town, s *running) er
 // othersRows adds history of customers who do not ask for it, over the year before, all delivered.
 const othersRows = `
 INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, delivery_state)
-SELECT gen_random_uuid(), 'other-' || n / $2::int, 'CUST-' || n / $2::int, decode(md5(n::text), 'hex'), decode(md5((n / $2::int)::text), 'hex'),
-    '2026-01', 'COMPLETED', 'CACHE', now() - n % 31536000 * interval '1 second', now(), 'DELIVERED'
+SELECT gen_random_uuid(), 'other-' || n / $2::int, 'CUST-' || n / $2::int, decode(md5(n::text), 'hex'),
+    decode(md5((n / $2::int)::text), 'hex'), '2026-01', 'COMPLETED', 'CACHE', now() - n % 31536000 * interval '1 second', now(), 'DELIVERED'
 FROM generate_series(1, $1::int) AS n`
 
 // lookup is what a page of history costs: time at four connections, and pages of the table and its indexes.
@@ -141,7 +141,8 @@ func lookupCost(ctx context.Context, o options, r *report, t *town, s *running, 
 	}
 	r.Rows = append(r.Rows, row{Scenario: "S4", Subject: fmt.Sprintf("pages of history, %d rows", rows), Closed: load})
 	l = lookup{load.P50, float64(after-before) / float64(load.Requests)}
-	r.Note = append(r.Note, fmt.Sprintf("S4: %d rows: %s per page of history (median), %.1f pages of the database touched", rows, l.took, l.blocks))
+	r.Note = append(r.Note, fmt.Sprintf("S4: %d rows: %s per page of history (median), %.1f pages of the database touched",
+		rows, l.took, l.blocks))
 	return l, nil
 }
 

@@ -20,8 +20,8 @@ const (
 	slowScenario = "slow"
 )
 
-// carrierScenario is S7: bills that no copy is kept of, the line on which KOS takes 5 s among them, and changes of plans meanwhile, with KOS
-// at its usual pace; its quota is lifted, since it is KOS's time that is measured and not the turn of 1.6 calls a second.
+// carrierScenario is S7: bills that no copy is kept of, the line on which KOS takes 5 s among them, and changes of plans meanwhile, with
+// KOS at its usual pace; its quota is lifted, since it is KOS's time that is measured and not the turn of 1.6 calls a second.
 func carrierScenario(ctx context.Context, o options, r *report) error {
 	t, err := o.towns.get(ctx)
 	if err != nil {

@@ -32,7 +32,8 @@ func offloadScenario(ctx context.Context, o options, r *report) error {
 	if err != nil {
 		return err
 	}
-	off, err := t.offload(ctx, r, "cache off", "CACHE_BILL=1ns/1ns", "CACHE_CUSTOMER=1ns/1ns", "CACHE_LINE_STATUS=1ns/1ns", "CACHE_PLANS=1ns/1ns")
+	off, err := t.offload(ctx, r, "cache off",
+		"CACHE_BILL=1ns/1ns", "CACHE_CUSTOMER=1ns/1ns", "CACHE_LINE_STATUS=1ns/1ns", "CACHE_PLANS=1ns/1ns")
 	if err != nil {
 		return err
 	}

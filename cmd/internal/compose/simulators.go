@@ -19,7 +19,8 @@ type KOSSimConfig struct {
 	Delay    int    // percent of the delays of kos.md
 }
 
-// ReadKOSSim reads KOS_ADDR, KOS_CONTROL_ADDR, KOS_TOKEN (two are separated by a comma), STATE_DIR, KOS_QUOTA_PER_MINUTE and KOS_DELAY_PERCENT.
+// ReadKOSSim reads KOS_ADDR, KOS_CONTROL_ADDR, KOS_TOKEN (two are separated by a comma), STATE_DIR, KOS_QUOTA_PER_MINUTE and
+// KOS_DELAY_PERCENT.
 func ReadKOSSim(env boot.Env) (KOSSimConfig, error) {
 	r := env.Read()
 	c := KOSSimConfig{
