@@ -87,7 +87,7 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 	flags.StringVar(&o.only, "only", "", "scenarios to run, separated by commas; empty = all")
 	flags.StringVar(&o.out, "out", "bench/out", "folder for the JSON report")
 	flags.DurationVar(&o.crowd, "crowd", time.Minute, "how long the 1,000 customers of S3 stay; at most 15m")
-	flags.DurationVar(&o.think, "think", 2*time.Second, "think time of the 1,000 customers of S3")
+	flags.DurationVar(&o.think, "think", 2500*time.Millisecond, "think time of the 1,000 customers of S3")
 	flags.IntVar(&o.rows, "rows", 1_000_000, "rows of history that lookups are measured with")
 	profile := flags.Bool("profile", false, "write a CPU profile of every process of ours into the folder of the report")
 	if err := flags.Parse(os.Args[1:]); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // What is under way in S7 at a time. KOS works on three bills at once, each takes it half a second, and the slow line's five.
 const (
-	carrierFor   = 40 * time.Second
+	carrierFor   = 30 * time.Second
 	billEvery    = 400 * time.Millisecond
 	slowEvery    = 8 * time.Second
 	changeEvery  = 4 * time.Second
