@@ -147,7 +147,7 @@ func recorded(ctx context.Context, bills string, r *report, mine row) error {
 	if rows < acknowledged {
 		return fmt.Errorf("bench: %d inquiries were acknowledged, %d have a row", acknowledged, rows)
 	}
-	r.Note = append(r.Note, fmt.Sprintf("S2: %d inquiries have their row; meanwhile %d results were told, at most %d in a second (held to %d/s)",
+	r.Note = append(r.Note, fmt.Sprintf("S2: %d inquiries have their row; %d results were told, at most %d in a second (held to %d/s)",
 		rows, told, most, heldTo))
 	return nil
 }
