@@ -32,6 +32,7 @@ type Config struct {
 	Secrets *Secrets
 	Timeout time.Duration // of one attempt; 0 = 10 s (kos.md)
 	Breaker BreakerPolicy // zero = DefaultBreaker
+	Rate    int           // attempts a second at most, of both kinds together; 0 = no limit
 }
 
 // Deps are what a Client works with; all but Metrics are needed.
@@ -54,6 +55,7 @@ type Client struct {
 	log     *slog.Logger
 	wire    http.RoundTripper
 	breaker *breaker
+	pace    *pace
 }
 
 // New answers a client; it makes no call. The error says what is wrong with cfg.
@@ -65,7 +67,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if cfg.Secrets == nil {
 		return nil, errSecrets
 	}
-	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log}
+	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log, pace: newPace(cfg.Rate)}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
@@ -104,11 +106,14 @@ type publisher[T any] struct {
 	request func(apgen.NotifyBillResultParams, io.Reader) (*http.Request, error)
 }
 
-// Ready is how many of n attempts the circuit breaker lets pass now.
-func (p publisher[T]) Ready(n int) int { return p.client.breaker.ready(n) }
+// Ready is how many of n attempts the circuit breaker lets pass now, and the pace within a second.
+func (p publisher[T]) Ready(n int) int { return p.client.pace.ready(p.client.breaker.ready(n)) }
 
-// Publish makes one attempt.
+// Publish makes one attempt, at its turn.
 func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delivery.Attempt {
+	if !p.client.pace.turn(ctx) {
+		return delivery.Attempt{Outcome: delivery.Held, Note: "its turn does not come soon enough"}
+	}
 	body, err := json.Marshal(p.payload(item))
 	if err != nil {
 		return delivery.Attempt{Outcome: delivery.Rejected, Note: "the result cannot be written as JSON"}

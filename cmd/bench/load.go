@@ -53,30 +53,36 @@ func dial(ctx context.Context, addr string) (*connection, error) {
 
 // do sends the request, reads the whole answer and checks the status.
 func (c *connection) do(r request) error {
+	status, err := c.exchange(r)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("bench: answered %d", status)
+	}
+	return err
+}
+
+// exchange sends the request, reads the whole answer and tells its status.
+func (c *connection) exchange(r request) (status int, err error) {
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := c.Write(r.raw); err != nil {
-		return err
+		return 0, err
 	}
 	line, err := c.in.ReadString('\n')
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(line) < 12 {
-		return errors.New("bench: not HTTP: " + line)
+		return 0, errors.New("bench: not HTTP: " + line)
 	}
 	header, err := textproto.NewReader(c.in).ReadMIMEHeader()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := c.discardBody(header); err != nil {
-		return err
+		return 0, err
 	}
-	if status, err := strconv.Atoi(line[9:12]); err != nil || status != http.StatusOK {
-		return errors.New("bench: answered " + strings.TrimSpace(line))
-	}
-	return nil
+	return strconv.Atoi(line[9:12])
 }
 
 func (c *connection) discardBody(header textproto.MIMEHeader) error {

@@ -85,6 +85,13 @@ func write(w http.ResponseWriter, body []byte) {
 
 // spawn starts a program and answers the first line it prints. stop ends it.
 func spawn(ctx context.Context, env []string, name string, args ...string) (line string, stop func(), err error) {
+	return spawnAs(ctx, env, func(*os.Process) {}, name, args...)
+}
+
+// spawnAs is spawn that shows the process as soon as there is one.
+func spawnAs(
+	ctx context.Context, env []string, show func(*os.Process), name string, args ...string,
+) (line string, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
@@ -99,6 +106,7 @@ func spawn(ctx context.Context, env []string, name string, args ...string) (line
 		cancel()
 		return "", nil, fmt.Errorf("bench: start %s: %w", name, err)
 	}
+	show(cmd.Process)
 	stop = func() { cancel(); _ = cmd.Wait() }
 	in := bufio.NewReader(stdout)
 	if line, err = in.ReadString('\n'); err != nil {

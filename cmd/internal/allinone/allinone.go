@@ -50,6 +50,8 @@ type config struct {
 	history   compose.History
 	policy    product.Policy
 	apBreaker mvnoap.BreakerPolicy
+	apRate    int
+	simDelay  int // percent
 }
 
 func read(env boot.Env) (config, error) {
@@ -65,6 +67,8 @@ func read(env boot.Env) (config, error) {
 		floor: compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
 		breakers:  compose.ReadBreakers(r),
 		apBreaker: compose.ReadAPBreaker(r),
+		apRate:    compose.ReadAPRate(r),
+		simDelay:  compose.ReadSimDelay(r),
 		simQuota:  compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
@@ -180,7 +184,7 @@ func (s *system) secretsAndPeople() error {
 func (s *system) start(ctx context.Context) error {
 	kos, err := s.simulator(ctx, "kos", func(state string) (*boot.Unit, error) {
 		return compose.KOSSimulator(compose.KOSSimConfig{
-			Listen: s.kos, Tokens: []string{s.kosToken}, StateDir: state, Quota: s.simQuota,
+			Listen: s.kos, Tokens: []string{s.kosToken}, StateDir: state, Quota: s.simQuota, Delay: s.simDelay,
 		})
 	})
 	if err != nil {
@@ -200,7 +204,7 @@ func (s *system) start(ctx context.Context) error {
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
 			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch, Breakers: s.breakers,
 		},
-		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret), Breaker: s.apBreaker},
+		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret), Breaker: s.apBreaker, Rate: s.apRate},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})
 }
 

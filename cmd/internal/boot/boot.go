@@ -35,7 +35,10 @@ func Main(run Run) int {
 	}()
 	env := withHashWorker(os.Getenv, os.Executable)
 	log := Logger(os.Stderr, env("LOG_LEVEL"), env("LOG_FORMAT"))
-	err := run(ctx, env, os.Stdout, log)
+	end, err := profile(env(CPUProfile))
+	if err == nil {
+		err = errors.Join(run(ctx, env, os.Stdout, log), end())
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		_, _ = fmt.Fprintln(os.Stderr, "phonebill:", err)
 		return 1

@@ -94,6 +94,7 @@ type AP struct {
 	Secret, Next personal.Secret      // fixed; Next is empty but during a rotation, both with a SecretFile
 	SecretFile   string               // of one or two secrets, read again when it changes
 	Breaker      mvnoap.BreakerPolicy // zero = the usual one
+	Rate         int                  // results told a second by this process at most; 0 = no limit
 }
 
 // AuthConfig configures the auth service. InternalToken is AuthLink.Token of the others.
@@ -335,10 +336,13 @@ func ReadAPBreaker(r *boot.Reader) mvnoap.BreakerPolicy {
 	return boot.Parsed(r, "MVNOAP_BREAKER", "5/30s/3", mvnoap.ParseBreaker)
 }
 
+// ReadAPRate reads MVNOAP_RATE: how many results a second one process tells the AP server at most, 0 (if it is not set) = no limit.
+func ReadAPRate(r *boot.Reader) int { return r.Int("MVNOAP_RATE", 0, 0, 100_000) }
+
 // ap reads MVNOAP_URL and the secrets: MVNOAP_SECRET_FILE (one or two lines, read again when it changes), or MVNOAP_SECRET and during a
 // rotation MVNOAP_SECRET_NEXT.
 func ap(r *boot.Reader) AP {
-	a := AP{URL: r.Required("MVNOAP_URL"), SecretFile: r.String("MVNOAP_SECRET_FILE", ""), Breaker: ReadAPBreaker(r)}
+	a := AP{URL: r.Required("MVNOAP_URL"), SecretFile: r.String("MVNOAP_SECRET_FILE", ""), Breaker: ReadAPBreaker(r), Rate: ReadAPRate(r)}
 	if a.SecretFile == "" {
 		a.Secret, a.Next = r.Secret("MVNOAP_SECRET"), personal.NewSecret(r.String("MVNOAP_SECRET_NEXT", ""))
 	}

@@ -37,7 +37,7 @@ func (p *parts) outside(ctx context.Context, k KOS, a AP, v ports.Vault) (o outs
 	if err != nil {
 		return o, err
 	}
-	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secrets: secrets, Timeout: apTimeout, Breaker: a.Breaker},
+	o.ap, err = mvnoap.New(mvnoap.Config{URL: a.URL, Secrets: secrets, Timeout: apTimeout, Breaker: a.Breaker, Rate: a.Rate},
 		mvnoap.Deps{Now: p.Now, Log: p.Log, Alerts: p.alerts, Metrics: p.registry})
 	return o, err
 }

@@ -3,6 +3,7 @@ package compose
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/mvnoap/mvnoapsim"
@@ -15,14 +16,17 @@ type KOSSimConfig struct {
 	Tokens   []string
 	StateDir string // empty = in memory
 	Quota    int    // calls in any 60 s, 0 = no limit
+	Delay    int    // percent of the delays of kos.md
 }
 
-// ReadKOSSim reads KOS_ADDR, KOS_CONTROL_ADDR, KOS_TOKEN (two are separated by a comma), STATE_DIR and KOS_QUOTA_PER_MINUTE.
+// ReadKOSSim reads KOS_ADDR, KOS_CONTROL_ADDR, KOS_TOKEN (two are separated by a comma), STATE_DIR, KOS_QUOTA_PER_MINUTE and
+// KOS_DELAY_PERCENT.
 func ReadKOSSim(env boot.Env) (KOSSimConfig, error) {
 	r := env.Read()
 	c := KOSSimConfig{
 		Listen: Listen{Addr: r.String("KOS_ADDR", host+"8084"), Internal: r.String("KOS_CONTROL_ADDR", host+"8094")},
 		Tokens: list(r.Required("KOS_TOKEN")), StateDir: r.String("STATE_DIR", ""), Quota: ReadSimQuota(r),
+		Delay: ReadSimDelay(r),
 	}
 	return c, r.Err()
 }
@@ -32,13 +36,25 @@ func ReadSimQuota(r *boot.Reader) int {
 	return r.Int("KOS_QUOTA_PER_MINUTE", kossim.DefaultQuota, 0, 10_000_000)
 }
 
+// ReadSimDelay reads KOS_DELAY_PERCENT: how long the simulator takes to answer, in percent of what KOS takes (100 if it is not set).
+func ReadSimDelay(r *boot.Reader) int { return r.Int("KOS_DELAY_PERCENT", 100, 0, 1000) }
+
+// delays are the usual ones, so many percent of them.
+func delays(percent int) *kossim.Delays {
+	d := kossim.DefaultDelays()
+	for _, long := range []*time.Duration{&d.Bill, &d.Change, &d.Other, &d.SlowLine} {
+		*long = *long * time.Duration(percent) / 100
+	}
+	return &d
+}
+
 // KOSSimulator wires the KOS simulator.
 func KOSSimulator(c KOSSimConfig) (*boot.Unit, error) {
 	quota := c.Quota
 	if quota == 0 {
 		quota = kossim.NoQuota
 	}
-	sim, err := kossim.New(kossim.Options{Tokens: c.Tokens, StateDir: c.StateDir, QuotaPerMinute: quota})
+	sim, err := kossim.New(kossim.Options{Tokens: c.Tokens, StateDir: c.StateDir, QuotaPerMinute: quota, Delays: delays(c.Delay)})
 	if err != nil {
 		return nil, errors.Join(errors.New("cannot start the KOS simulator"), err)
 	}

@@ -1,0 +1,98 @@
+package mvnoap_test
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/mvnoap"
+	"phonebill/core/delivery"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// paced answers a publisher of so many results a second to a receiver that takes everything.
+func paced(t *testing.T, perSecond int) (ports.Publisher[ports.ChangeResult], *receiver) {
+	t.Helper()
+	r := &receiver{status: http.StatusOK}
+	c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: perSecond}, quiet())
+	require.NoError(t, err)
+	mvnoap.OverWire(c, r)
+	return c.ChangeResults(), r
+}
+
+func TestResultsAreToldAtThePaceThatIsSet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, ap := paced(t, 10)
+		item := changeItem(t, 1, product.Order{State: product.Completed})
+		require.Equal(t, 11, p.Ready(100), "what comes within a second")
+		require.Equal(t, 3, p.Ready(3))
+		begun := time.Now()
+		var all sync.WaitGroup
+		for range 21 {
+			all.Go(func() { require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome) })
+		}
+		synctest.Wait()
+		require.Zero(t, p.Ready(100), "the next second is given away")
+		all.Wait()
+		require.Equal(t, 2*time.Second, time.Since(begun), "the first at once, then one each 100 ms")
+		require.EqualValues(t, 21, ap.asked.Load())
+		time.Sleep(time.Hour) // virtual; rest saves nothing up
+		require.Equal(t, 11, p.Ready(100))
+	})
+}
+
+func TestATurnThatIsFarAwayIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, ap := paced(t, 1)
+		item := changeItem(t, 1, product.Order{State: product.Completed})
+		var all sync.WaitGroup
+		var held atomic.Int64
+		for range 20 {
+			all.Go(func() {
+				if p.Publish(t.Context(), item).Outcome == delivery.Held {
+					held.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 6, ap.asked.Load(), "at 0 to 5 s")
+		require.EqualValues(t, 14, held.Load())
+	})
+}
+
+func TestWhoLeavesIsToldNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, ap := paced(t, 1)
+		item := changeItem(t, 1, product.Order{State: product.Completed})
+		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome)
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		require.Equal(t, delivery.Held, p.Publish(ctx, item).Outcome)
+		require.EqualValues(t, 1, ap.asked.Load())
+	})
+}
+
+func TestWithoutARateNobodyWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, ap := paced(t, 0)
+		item := changeItem(t, 1, product.Order{State: product.Completed})
+		begun := time.Now()
+		for range 100 {
+			require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome)
+		}
+		require.Zero(t, time.Since(begun))
+		require.EqualValues(t, 100, ap.asked.Load())
+		require.Equal(t, 1600, p.Ready(1600))
+	})
+}

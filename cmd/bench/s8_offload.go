@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// offload is what a thousand inquiries, one of each customer, came to.
+type offload struct {
+	reads, writes, batches int    // statements that an idle system does not send; batches are those that add inquiries
+	calls                  int    // of KOS
+	most                   string // the statements that came most
+}
+
+const (
+	idleFor     = 6 * time.Second
+	offloadAt   = 16 // inquiries at once
+	passes      = 3  // of the same: the one with the fewest reads counts, since a cache that is slow for 40 ms is done without
+	addsInquiry = "bill.AddInquiries"
+)
+
+// offloadScenario is S8: what a warm cached inquiry costs PostgreSQL and KOS, and what the same costs without copies. Deliveries are held
+// back both times (the AP server refuses, and its breaker stays open), since they are the same with and without; KOS answers at once,
+// since calls are counted and not timed.
+func offloadScenario(ctx context.Context, o options, r *report) error {
+	t, err := o.towns.get(ctx)
+	if err != nil {
+		return err
+	}
+	warm, err := t.offload(ctx, r, "warm")
+	if err != nil {
+		return err
+	}
+	off, err := t.offload(ctx, r, "cache off",
+		"CACHE_BILL=1ns/1ns", "CACHE_CUSTOMER=1ns/1ns", "CACHE_LINE_STATUS=1ns/1ns", "CACHE_PLANS=1ns/1ns")
+	if err != nil {
+		return err
+	}
+	per := func(a, b int) float64 { return float64(a) / float64(max(b, 1)) }
+	reads, writes := per(warm.reads, inhabitants), per(warm.writes, warm.batches)
+	kos, db := 1-per(warm.calls, off.calls), 1-per(warm.reads+warm.writes, off.reads+off.writes)
+	r.Bars = append(r.Bars,
+		bar{"S8 PostgreSQL reads per warm cached inquiry", "0", reads, warm.reads == 0},
+		bar{"S8 PostgreSQL writes per batch", "<= 1", writes, writes <= 1},
+		bar{"S8 KOS calls saved against cache off", ">= 0.85", kos, kos >= 0.85},
+		bar{"S8 database statements saved against cache off", ">= 0.85", db, db >= 0.85})
+	return nil
+}
+
+// offload starts a system, has everybody ask once for his bill, and then counts while everybody asks again.
+func (t *town) offload(ctx context.Context, r *report, name string, more ...string) (least offload, err error) {
+	s, err := startIn(ctx, t.dir, append(more, "KOS_DELAY_PERCENT=0", "MVNOAP_BREAKER=1/1h/1")...)
+	if err != nil {
+		return least, err
+	}
+	defer s.stop()
+	defer t.spent()
+	if err := control(ctx, "POST", s.MVNOAP.Control+"/control/faults", `{"mode":"fail","status":503}`); err != nil {
+		return least, err
+	}
+	everybody := func() error {
+		return together(inhabitants, offloadAt, func(i int) error { return once(ctx, t.people[i].reads(s.addr())[0]) })
+	}
+	if err := everybody(); err != nil {
+		return least, err
+	}
+	w, err := watchStatements(ctx, s)
+	if err != nil {
+		return least, err
+	}
+	idleReads, idleWrites, err := w.during(ctx, func() error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(idleFor):
+			return nil
+		}
+	})
+	if err != nil {
+		return least, err
+	}
+	for pass := range passes {
+		begun := time.Now()
+		reads, writes, err := w.during(ctx, everybody)
+		if err != nil {
+			return least, err
+		}
+		calls, err := s.calls(ctx, begun)
+		if err != nil {
+			return least, err
+		}
+		x := offload{
+			reads: reads.beyond(idleReads), writes: writes.beyond(idleWrites), batches: writes[addsInquiry], calls: len(calls),
+			most: "reads " + reads.told() + "; writes " + writes.told(),
+		}
+		r.Note = append(r.Note, fmt.Sprintf("S8 %s: %d inquiries, %d reads, %d writes, %d of them batches of inquiries, %d KOS calls; %s",
+			name, inhabitants, x.reads, x.writes, x.batches, x.calls, x.most))
+		if pass == 0 || x.reads < least.reads {
+			least = x
+		}
+	}
+	return least, nil
+}
