@@ -84,9 +84,10 @@ func epochOf(ctx context.Context, epochs ports.Epochs, n line.Number) (time.Time
 
 // Orders implements ports.Orders; its Outbox implements ports.Outbox[ports.ChangeResult].
 type Orders struct {
-	mu  sync.Mutex
-	m   map[id.ID]product.Order
-	out outbox
+	mu    sync.Mutex
+	m     map[id.ID]product.Order
+	out   outbox
+	after afterwards
 }
 
 // Add stores a new order and takes the line's live slot.
@@ -130,10 +131,15 @@ func (s *Orders) Get(_ context.Context, order id.ID) (product.Order, error) {
 func (s *Orders) Save(_ context.Context, o product.Order) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.save(o)
+}
+
+func (s *Orders) save(o product.Order) error {
 	if old, ok := s.m[o.ID]; !ok || old.State.Final() || old.Fence != o.Fence {
 		return fault.New(fault.StateConflict)
 	}
 	s.m[o.ID] = o
+	s.after.saved(o)
 	if o.State.Final() {
 		s.out.due(o.ID, o.Line, o.ProcessedAt)
 	}

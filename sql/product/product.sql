@@ -22,7 +22,7 @@ WITH saved AS (
     UPDATE change_orders SET from_name = @from_name, to_name = @to_name, state = @state, processed_at = sqlc.narg('processed_at'),
         result_code = @result_code, result_message = @result_message, failure_reason = @failure_reason, kos_order = @kos_order,
         sends = @sends, reconciles = @reconciles, next_attempt_at = @next_attempt_at, delivery_state = @delivery_state,
-        delivery_next_at = sqlc.narg('delivery_next_at')
+        delivery_next_at = sqlc.narg('delivery_next_at'), notify_at = sqlc.narg('processed_at')
     WHERE id = @id AND fence = @fence AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
     RETURNING id, state, result_code, sends
 )

@@ -40,6 +40,8 @@ type ChangeOrder struct {
 	DeliveryFence      int64
 	DeliveredAt        *time.Time
 	DeliveryReplayedAt *time.Time
+	NotifyAt           *time.Time
+	NotifyAttempts     int64
 }
 
 type DeliveryAttempt struct {
@@ -53,6 +55,16 @@ type DeliveryAttempt struct {
 type DeliverySequence struct {
 	LineIndex []byte
 	Last      int64
+}
+
+type OrderResolution struct {
+	OrderID uuid.UUID
+	Number  int64
+	At      time.Time
+	ByUser  string
+	Outcome string
+	Reason  string
+	Applied bool
 }
 
 type OrderStep struct {

@@ -73,7 +73,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.notify_at, o.notify_attempts
 `
 
 type ClaimOrdersParams struct {
@@ -121,6 +121,8 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 			&i.DeliveryFence,
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
 		); err != nil {
 			return nil, err
 		}
@@ -159,7 +161,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 }
 
 const liveOrder = `-- name: LiveOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, notify_at, notify_attempts FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
 `
 
@@ -196,12 +198,14 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 		&i.DeliveryFence,
 		&i.DeliveredAt,
 		&i.DeliveryReplayedAt,
+		&i.NotifyAt,
+		&i.NotifyAttempts,
 	)
 	return i, err
 }
 
 const order = `-- name: Order :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM change_orders WHERE id = $1
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, notify_at, notify_attempts FROM change_orders WHERE id = $1
 `
 
 func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
@@ -237,12 +241,14 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 		&i.DeliveryFence,
 		&i.DeliveredAt,
 		&i.DeliveryReplayedAt,
+		&i.NotifyAt,
+		&i.NotifyAttempts,
 	)
 	return i, err
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, notify_at, notify_attempts FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
     AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
@@ -304,6 +310,8 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 			&i.DeliveryFence,
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
 		); err != nil {
 			return nil, err
 		}
@@ -320,7 +328,7 @@ WITH saved AS (
     UPDATE change_orders SET from_name = $1, to_name = $2, state = $3, processed_at = $4,
         result_code = $5, result_message = $6, failure_reason = $7, kos_order = $8,
         sends = $9, reconciles = $10, next_attempt_at = $11, delivery_state = $12,
-        delivery_next_at = $13
+        delivery_next_at = $13, notify_at = $4
     WHERE id = $14 AND fence = $15 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
     RETURNING id, state, result_code, sends
 )
