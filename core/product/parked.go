@@ -69,6 +69,14 @@ const (
 	Confirmed                  // the second person has said the same: it is done
 )
 
+// String is how the API and the audit log call it.
+func (j Judgement) String() string {
+	if j == Confirmed {
+		return ResultResolved
+	}
+	return "PROPOSED"
+}
+
 // Judge is the rule of four eyes: what one person proposes is done when another one says the same within ProposalLife. Who says something
 // else makes a proposal of his own, and so does the first person who corrects himself; who only repeats himself gets CONFLICT. proposal is
 // the last one that was not carried out, or none.
