@@ -25,7 +25,9 @@ func TestAPersonHasKOSAskedAgain(t *testing.T) {
 			heard = append(heard, o.ID)
 		}
 		w.kos.then(w.kos.dropReply)
-		w.kos.onAsk = func(context.Context, product.Order) product.Answer { return product.Answer{Kind: product.AnswerUnknown} }
+		w.kos.onAsk = func(context.Context, product.Order) product.Answer {
+			return product.Answer{Kind: product.AnswerUnknown}
+		}
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
 		require.Empty(t, w.work(t.Context(), 25*time.Hour))
