@@ -17,7 +17,8 @@ import (
 	"phonebill/migrations"
 )
 
-const aWord = "INSERT INTO order_resolutions (order_id, at, by_user, outcome, reason, applied) VALUES ($1, now(), 'kim', 'FAILED', '', true)"
+const aWord = `INSERT INTO order_resolutions (order_id, at, by_user, outcome, reason, applied)
+	VALUES ($1, now(), 'kim', 'FAILED', '', true)`
 
 func TestResolutionsAreKeptAsLongAsTheirOrders(t *testing.T) {
 	t.Parallel()

@@ -57,7 +57,8 @@ func parkedChange(t *testing.T, token, requestID string) map[string]any {
 	return nil
 }
 
-// TestTwoPersonsEndAParkedChange: the operator proposes, the administrator confirms, the customer sees it, is told, and so is the AP server.
+// TestTwoPersonsEndAParkedChange: the operator proposes, the administrator confirms, the customer sees it and is told, and so is the AP
+// server.
 func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -68,7 +69,8 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	require.NotNil(t, row)
 	require.Nil(t, row["proposal"])
 	require.Equal(t, who.LineNumber[:3]+"-****-"+who.LineNumber[len(who.LineNumber)-4:], row["lineNumber"])
-	require.Equal(t, "PROCESSING", call(t, http.MethodGet, "/products/change/"+request, owner, nil).text("processStatus"))
+	shown := func() reply { return call(t, http.MethodGet, "/products/change/"+request, owner, nil) }
+	require.Equal(t, "PROCESSING", shown().text("processStatus"))
 
 	page := "/ops/parked-changes/" + request + "/resolve"
 	word := map[string]string{"outcome": "FAILED", "reason": "KOS 화면에 변경 내역 없음"}
@@ -76,7 +78,8 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 		require.Equal(t, status, call(t, http.MethodGet, "/ops/parked-changes", token, nil).status)
 		require.Equal(t, status, call(t, http.MethodPost, page, token, word).status)
 	}
-	require.Equal(t, http.StatusBadRequest, call(t, http.MethodPost, page, operator, map[string]string{"outcome": "FAILED", "reason": "음"}).status)
+	short := map[string]string{"outcome": "FAILED", "reason": "음"}
+	require.Equal(t, http.StatusBadRequest, call(t, http.MethodPost, page, operator, short).status)
 	nobody := "/ops/parked-changes/00000000-0000-7000-8000-000000000000/resolve"
 	require.Equal(t, http.StatusNotFound, call(t, http.MethodPost, nobody, operator, word).status)
 
@@ -88,7 +91,7 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	require.Equal(t, "다른 담당자의 확인이 필요합니다", r.body.Error.Message)
 	proposal, _ := parkedChange(t, admin, request)["proposal"].(map[string]any)
 	require.Equal(t, running.Operator.UserID, proposal["by"])
-	require.Equal(t, "PROCESSING", call(t, http.MethodGet, "/products/change/"+request, owner, nil).text("processStatus"), "nothing has changed")
+	require.Equal(t, "PROCESSING", shown().text("processStatus"), "nothing has changed")
 
 	r = call(t, http.MethodPost, page, admin, word)
 	require.Equal(t, http.StatusOK, r.status, r.raw)
@@ -98,10 +101,10 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	require.Equal(t, http.StatusConflict, r.status, r.raw)
 	require.Equal(t, "FAILED", r.body.Error.Details["state"])
 
-	shown := call(t, http.MethodGet, "/products/change/"+request, owner, nil)
-	require.Equal(t, "FAILED", shown.text("processStatus"), shown.raw)
-	require.Contains(t, shown.raw, product.ResolvedAsFailed)
-	require.NotContains(t, shown.raw, word["reason"], "what staff write is not for the customer")
+	after := shown()
+	require.Equal(t, "FAILED", after.text("processStatus"), after.raw)
+	require.Contains(t, after.raw, product.ResolvedAsFailed)
+	require.NotContains(t, after.raw, word["reason"], "what staff write is not for the customer")
 	awaitDelivery(t, request)
 	require.Eventually(t, func() bool {
 		return strings.Contains(running.logs.String(), `"msg":"customer notice"`) &&
@@ -110,7 +113,8 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 
 	const what = "CHANGE_RESOLUTION "
 	require.Equal(t, []string{
-		what + "INTENDED", what + "DONE", what + "INTENDED", what + "CONFLICT", what + "INTENDED", what + "DONE", what + "INTENDED", what + "CONFLICT",
+		what + "INTENDED", what + "DONE", what + "INTENDED", what + "CONFLICT",
+		what + "INTENDED", what + "DONE", what + "INTENDED", what + "CONFLICT",
 	}, audited(t, request))
 }
 

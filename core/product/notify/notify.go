@@ -38,7 +38,7 @@ func (s *Service) tell(ctx context.Context, n product.Notice) error {
 	attempt, cancel := context.WithTimeout(ctx, s.Attempt)
 	defer cancel()
 	err := s.Notifier.ChangeEnded(attempt, n.Order)
-	after, done := context.WithTimeout(context.WithoutCancel(ctx), s.Attempt) // also when this process is to end: nobody is told twice for that
+	after, done := context.WithTimeout(context.WithoutCancel(ctx), s.Attempt) // a process that ends has nobody told twice
 	defer done()
 	if err != nil {
 		return errors.Join(err, s.Notices.Failed(after, n, s.Now().Add(n.Wait(s.Random()))))

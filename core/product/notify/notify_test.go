@@ -77,9 +77,9 @@ func TestAFailureIsTriedAgainEverLessOften(t *testing.T) {
 			n, err := w.Step(t.Context(), 10)
 			require.ErrorIs(t, err, away)
 			require.Equal(t, 1, n)
-			time.Sleep(wait - 1)
+			time.Sleep(wait - time.Millisecond)
 			w.step(t, 0)
-			time.Sleep(1)
+			time.Sleep(time.Millisecond)
 		}
 		w.step(t, 1)
 		require.Len(t, w.notifier.Told(), 1)
