@@ -70,3 +70,16 @@ func AttemptOf(ctx context.Context) int {
 	}
 	return 1
 }
+
+type leaseKey struct{}
+
+// WithLease answers a context whose calls are not put on the wire at or after until: whoever is late has lost what he was about to do.
+func WithLease(ctx context.Context, until time.Time) context.Context {
+	return context.WithValue(ctx, leaseKey{}, until)
+}
+
+// LeaseOf answers what WithLease said; false when nobody did.
+func LeaseOf(ctx context.Context) (until time.Time, ok bool) {
+	until, ok = ctx.Value(leaseKey{}).(time.Time)
+	return until, ok
+}

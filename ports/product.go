@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"phonebill/core/auth"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 )
@@ -57,19 +59,26 @@ type Epochs interface {
 
 // Orders are the change orders: request history, queue and outbox in one (UFR-PROD-040).
 type Orders interface {
-	// Add stores a new order durably and takes the line's one live slot (decision 10). CHANGE_IN_PROGRESS when another order of
-	// the line is live. The order is leased to the caller until o.NextAttemptAt.
-	Add(ctx context.Context, o product.Order) error
+	// Add stores a new order durably, takes the line's one live slot (decision 10) and, when u has a key, the key, all or nothing.
+	// ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the line is live. The order is
+	// leased to the caller until o.NextAttemptAt.
+	Add(ctx context.Context, o product.Order, u idempotency.Use) error
+	// Used answers what the user's key stands for, NOT_FOUND when it is new or was used before since.
+	Used(ctx context.Context, user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error)
 	// Live answers the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)
 	// Get answers the order, or NOT_FOUND.
 	Get(ctx context.Context, order id.ID) (product.Order, error)
-	// Save stores the order's progress. CONFLICT when the row is final already or has been claimed since (its fence is newer
-	// than o.Fence): a late worker changes nothing. A final order frees the slot and is at once due for delivery.
-	Save(ctx context.Context, o product.Order) error
+	// Save stores the order's progress and answers it with its new version. CONFLICT when the row is final already, was written since
+	// (its version is newer) or has been claimed since (its fence is newer): a late worker changes nothing. So it is when a transaction id
+	// would change that KOS may have seen, or an order be cancelled that it may have seen. A final order frees the slot and is at once due
+	// for delivery.
+	Save(ctx context.Context, o product.Order) (product.Order, error)
 	// Claim leases up to n live orders that are due at now, raising their fence and next attempt to now+lease. Parked orders are
 	// never handed out.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error)
+	// ChangedSince tells whether an order of the line was completed at or after since.
+	ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error)
 	// History answers one page, newest first, and how many rows match in all.
 	History(ctx context.Context, f product.HistoryFilter) (page []product.Order, total int, err error)
 }

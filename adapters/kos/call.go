@@ -145,6 +145,9 @@ func (c *Client) timed(ctx context.Context, q question) (out outcome, x exchange
 		pace.took(q.operation, time.Since(set))
 		return judge(x, q.operation, q.read), x
 	}
+	if errors.Is(x.err, errLate) {
+		return outcome{verdict: gaveUp, cause: errLate}, x
+	}
 	out = failed(ctx, x.connected, x.err)
 	if out.verdict == noAnswer && given < q.operation.enough() {
 		out.hurried = true
@@ -282,7 +285,10 @@ type exchange struct {
 }
 
 func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { x.connected = true }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		x.connected = true
+		guard(info, func() error { return c.leaving(ctx) })
+	}})
 	res, err := c.wire.RoundTrip(r.WithContext(ctx)) // not http.Client: no redirects, no URL with a line number in errors
 	if err != nil {
 		x.err = err
@@ -298,7 +304,7 @@ func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
 func transport(connect time.Duration) http.RoundTripper {
 	dialer := &net.Dialer{Timeout: connect, KeepAlive: 15 * time.Second}
 	return &http.Transport{
-		DialContext: dialer.DialContext, TLSHandshakeTimeout: connect, // no proxy: KOS is on a private link
+		DialContext: guarding(dialer.DialContext), TLSHandshakeTimeout: connect, // no proxy: KOS is on a private link
 		MaxIdleConns: 16, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}

@@ -53,10 +53,14 @@ func (c *Client) Ask(ctx context.Context, o product.Order) product.Answer {
 		return err
 	}
 	out := c.call(ctx, ask)
-	if out.verdict == answered {
+	switch out.verdict { //nolint:exhaustive // all others are no answer to the question
+	case answered:
 		return told
+	case unsupported:
+		return product.Answer{Kind: product.AnswerNoQuery}
+	default:
+		return out.changeAnswer()
 	}
-	return out.changeAnswer()
 }
 
 // changeLane is what changes spend of: their own lane, except for a probe, which nobody waits for.

@@ -88,7 +88,7 @@ func TestOnlyAVerdictIsAVerdict(t *testing.T) {
 		"system":              {500, envelope(t, "E999", nil), product.AnswerUnknown, product.AnswerUnknown},
 		"refusal in a 500":    {500, envelope(t, "E103", nil), product.AnswerUnknown, product.AnswerUnknown},
 		"new code":            {200, envelope(t, "E777", nil), product.AnswerUnknown, product.AnswerUnknown},
-		"nothing there":       {404, "<html>", product.AnswerUnknown, product.AnswerUnknown},
+		"nothing there":       {404, "<html>", product.AnswerUnknown, product.AnswerNoQuery},
 		"half":                {200, `{"resultCode":"0000","data":{"transactionId"`, product.AnswerUnknown, product.AnswerUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestAskTellsWhatKOSKnows(t *testing.T) {
 
 	sim.SetStatusQuery(false)
 	for range 8 {
-		require.Equal(t, product.AnswerUnknown, l.Ask(t.Context(), o).Kind)
+		require.Equal(t, product.AnswerNoQuery, l.Ask(t.Context(), o).Kind)
 	}
 	require.Zero(t, l.metric(t, "kos_breaker_state", "product.change.status"), "lacking a capability is no failure")
 	require.Len(t, sim.Ledger(), 1)

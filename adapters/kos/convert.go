@@ -11,6 +11,7 @@ import (
 	"phonebill/adapters/kos/internal/kosgen"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
+	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/personal"
@@ -264,7 +265,8 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 		LineStatus: product.LineStatus(d.LineStatus), PlanCode: d.CurrentProduct.ProductCode,
 	}
 	if s := d.ScheduledProduct; s != nil && s.ProductCode != "" {
-		c.Scheduled = &product.Scheduled{PlanCode: s.ProductCode, EffectiveDate: date(&s.EffectiveDate)}
+		ours, _ := id.Parse(s.TransactionId) // what was ordered elsewhere has an id of another kind
+		c.Scheduled = &product.Scheduled{PlanCode: s.ProductCode, EffectiveDate: date(&s.EffectiveDate), TransactionID: ours}
 	}
 	if t := d.Contract; t != nil {
 		c.Contract = product.Contract{

@@ -3,6 +3,7 @@ package kos
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"phonebill/core/line"
@@ -43,3 +44,9 @@ const (
 	ProductReads = productReads
 	Changes      = changes
 )
+
+// Trust makes the client believe in a test server's certificate.
+func Trust(c *Client, srv *httptest.Server) {
+	wire := c.wire.(*http.Transport) //nolint:forcetypeassert // transport makes one
+	wire.TLSClientConfig = srv.Client().Transport.(*http.Transport).TLSClientConfig
+}

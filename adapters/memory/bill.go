@@ -150,7 +150,7 @@ func (q *Inquiries) History(_ context.Context, f bill.HistoryFilter) ([]bill.Inq
 	var rows []bill.Inquiry
 	for _, i := range q.m {
 		if i.UserID == f.UserID && slices.Contains(f.Lines, i.Line) && within(i.RequestedAt, f.From, f.To) &&
-			(f.Status == "" || f.Status == i.Status) {
+			(f.Status == "" || f.Status == i.Status.Public()) {
 			rows = append(rows, i)
 		}
 	}

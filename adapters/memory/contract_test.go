@@ -202,3 +202,8 @@ func TestOneTimeCodes(t *testing.T) {
 	codes := &memory.OneTimeCodes{}
 	portstest.OneTimeCodes(t, codes, func(_ personal.Secret, step int64) personal.Secret { return codes.Code(time.Unix(step*30, 0)) })
 }
+
+func TestIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	portstest.IdempotencyKeys(t, func(*testing.T) ports.IdempotencyKeys { return &memory.IdempotencyKeys{} })
+}

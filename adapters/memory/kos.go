@@ -108,7 +108,7 @@ func (k *KOS) Change(_ context.Context, o product.Order) product.Answer {
 	if _, ok := k.ledger[o.TransactionID]; !ok {
 		k.ledger[o.TransactionID] = o
 		c := k.customers[o.Line]
-		c.Scheduled = &product.Scheduled{PlanCode: o.To, EffectiveDate: o.EffectiveDate}
+		c.Scheduled = &product.Scheduled{PlanCode: o.To, EffectiveDate: o.EffectiveDate, TransactionID: o.TransactionID}
 		k.customers[o.Line] = c
 	}
 	return product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "KOS-" + o.TransactionID.String()[:8]}

@@ -95,7 +95,8 @@ func (p *ParkedOrders) Resolve(
 		}
 	}
 	delete(p.rows.after.proposals, order)
-	return verdict, p.rows.save(o)
+	_, err = p.rows.save(o)
+	return verdict, err
 }
 
 // Notices implements ports.Notices on the rows of Orders.

@@ -6,9 +6,11 @@ import (
 	"sync"
 	"time"
 
+	"phonebill/core/auth"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -86,14 +88,18 @@ func epochOf(ctx context.Context, epochs ports.Epochs, n line.Number) (time.Time
 type Orders struct {
 	mu    sync.Mutex
 	m     map[id.ID]product.Order
+	keys  IdempotencyKeys
 	out   outbox
 	after afterwards
 }
 
-// Add stores a new order and takes the line's live slot.
-func (s *Orders) Add(_ context.Context, o product.Order) error {
+// Add stores a new order and takes the line's live slot and the key.
+func (s *Orders) Add(_ context.Context, o product.Order, u idempotency.Use) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, err := s.keys.used(u.User, u.Key, u.At.Add(-idempotency.Window)); err == nil && !u.Key.IsZero() {
+		return ports.ErrKeyUsed
+	}
 	if _, err := s.live(o.Line); err == nil {
 		return fault.New(fault.ChangeInProgress)
 	}
@@ -101,7 +107,17 @@ func (s *Orders) Add(_ context.Context, o product.Order) error {
 		s.m = map[id.ID]product.Order{}
 	}
 	s.m[o.ID] = o
+	if !u.Key.IsZero() {
+		s.keys.put(u)
+	}
 	return nil
+}
+
+// Used answers what the user's key stands for.
+func (s *Orders) Used(_ context.Context, user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys.used(user, key, since)
 }
 
 func (s *Orders) live(n line.Number) (product.Order, error) {
@@ -127,23 +143,38 @@ func (s *Orders) Get(_ context.Context, order id.ID) (product.Order, error) {
 	return found(s.m, order)
 }
 
-// Save stores progress unless the row is final or claimed since.
-func (s *Orders) Save(_ context.Context, o product.Order) error {
+// Save stores progress unless the row is final, written since or claimed since.
+func (s *Orders) Save(_ context.Context, o product.Order) (product.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.save(o)
 }
 
-func (s *Orders) save(o product.Order) error {
-	if old, ok := s.m[o.ID]; !ok || old.State.Final() || old.Fence != o.Fence {
-		return fault.New(fault.StateConflict)
+func (s *Orders) save(o product.Order) (product.Order, error) {
+	old, ok := s.m[o.ID]
+	if !ok || old.State.Final() || old.Fence != o.Fence || old.Version != o.Version ||
+		old.Sends > 0 && (old.TransactionID != o.TransactionID || o.State == product.Cancelled) {
+		return o, fault.New(fault.StateConflict)
 	}
+	o.Version++
 	s.m[o.ID] = o
 	s.after.saved(o)
 	if o.State.Final() {
 		s.out.due(o.ID, o.Line, o.ProcessedAt)
 	}
-	return nil
+	return o, nil
+}
+
+// ChangedSince looks for completed orders of the line.
+func (s *Orders) ChangedSince(_ context.Context, n line.Number, since time.Time) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.m {
+		if o.Line == n && o.State == product.Completed && !o.ProcessedAt.Before(since) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Claim leases live orders that are due.
@@ -160,6 +191,7 @@ func (s *Orders) Claim(_ context.Context, now time.Time, lease time.Duration, n 
 	due = due[:min(n, len(due))]
 	for k := range due {
 		due[k].Fence++
+		due[k].Version++
 		due[k].NextAttemptAt = now.Add(lease)
 		s.m[due[k].ID] = due[k]
 	}

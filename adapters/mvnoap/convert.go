@@ -9,7 +9,6 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
-	"phonebill/core/fault"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
@@ -18,10 +17,10 @@ func billResult(i delivery.Item[ports.BillResult]) apgen.BillResult {
 	q := i.Body.Inquiry
 	out := apgen.BillResult{
 		RequestId: openapi_types.UUID(q.ID), LineNumber: q.Line.Hyphenated(), Sequence: i.Sequence, Month: q.Month.String(),
-		Status: apgen.BillResultStatus(q.Status),
+		Status: apgen.BillResultStatus(q.Status.Public()),
 	}
-	if q.Status == bill.Failed {
-		code, message := string(q.FailureCode), fault.New(q.FailureCode).Message()
+	if q.Status.Failure() {
+		code, message := string(q.FailureCode), q.Reason()
 		out.ErrorCode, out.ErrorMessage = &code, &message
 		return out
 	}

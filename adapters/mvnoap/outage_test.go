@@ -12,6 +12,7 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/operations"
 	"phonebill/core/product"
@@ -35,9 +36,10 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 			number, err := line.Parse("0101234" + string(rune('0'+n/10)) + string(rune('0'+n%10)) + "00")
 			require.NoError(t, err)
 			o := product.Order{ID: id.ID{0: 3, 15: byte(n + 1)}, Line: number, State: product.Requested, EffectiveDate: date(t, "2026-12-01")}
-			require.NoError(t, orders.Add(t.Context(), o))
+			require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
-			require.NoError(t, orders.Save(t.Context(), o))
+			_, err = orders.Save(t.Context(), o)
+			require.NoError(t, err)
 		}
 		run := func(long time.Duration) {
 			for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {

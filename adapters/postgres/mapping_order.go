@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
+	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
@@ -26,31 +28,78 @@ func (r orderRows) added(o product.Order) (productdb.AddOrderParams, error) {
 	day, err2 := time.Parse(time.DateOnly, o.EffectiveDate.String())
 	return productdb.AddOrderParams{
 		ID: uuid.UUID(o.ID), TransactionID: uuid.UUID(o.TransactionID), UserID: string(o.UserID), CustomerID: o.CustomerID,
-		LineSealed: sealed, LineIndex: r.lines.index(o.Line), FromCode: o.From, FromName: o.FromName, ToCode: o.To, ToName: o.ToName,
-		EffectiveDate: day, State: string(o.State), RequestedAt: o.RequestedAt, NextAttemptAt: o.NextAttemptAt,
+		LineSealed: sealed, LineIndex: r.lines.index(o.Line), FromCode: o.From, FromName: o.FromName, ToCode: o.To, ToName: o.Target.Name,
+		EffectiveRule: string(o.Rule), EffectiveDate: day, State: string(o.State), RequestedAt: o.RequestedAt, NextAttemptAt: o.NextAttemptAt,
 	}, errors.Join(err1, err2)
 }
 
-func (orderRows) saved(o product.Order) productdb.SaveOrderParams {
+func (orderRows) saved(o product.Order) (productdb.SaveOrderParams, error) {
 	state, next := due(o.State.Final(), o.ProcessedAt)
+	day, err1 := time.Parse(time.DateOnly, o.EffectiveDate.String())
+	plan, err2 := planColumn(o.Target)
 	return productdb.SaveOrderParams{
-		ID: uuid.UUID(o.ID), Fence: o.Fence, FromName: o.FromName, ToName: o.ToName, State: string(o.State),
+		ID: uuid.UUID(o.ID), Fence: o.Fence, Version: o.Version, TransactionID: uuid.UUID(o.TransactionID), EffectiveDate: day,
+		FromName: o.FromName, ToName: o.Target.Name, ToPlan: plan, State: string(o.State),
 		ProcessedAt: optional(o.ProcessedAt), ResultCode: o.ResultCode, ResultMessage: o.ResultMessage, FailureReason: o.FailureReason,
-		KosOrder: o.KOSOrder, Sends: int64(o.Sends), Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt,
+		KosOrder: o.KOSOrder, Sends: int64(o.Sends), Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt, Held: o.Held,
 		DeliveryState: string(state), DeliveryNextAt: next,
+	}, errors.Join(err1, err2)
+}
+
+// planRow is a plan as it was ordered; renaming a field here breaks rows that are stored.
+type planRow struct {
+	Code        string `json:"code"`
+	Name        string `json:"name"`
+	Fee         int64  `json:"fee"` // won a month
+	Data        string `json:"data"`
+	Voice       string `json:"voice"`
+	SMS         string `json:"sms"`
+	Network     string `json:"network"`
+	Description string `json:"description"`
+	OnSale      bool   `json:"onSale"`
+	Operator    string `json:"operator"`
+}
+
+// planColumn writes a plan; none is NULL.
+func planColumn(p product.Plan) ([]byte, error) {
+	if p == (product.Plan{}) {
+		return nil, nil
 	}
+	return json.Marshal(planRow{
+		Code: p.Code, Name: p.Name, Fee: int64(p.MonthlyFee), Data: p.DataAllowance, Voice: p.VoiceAllowance, SMS: p.SMSAllowance,
+		Network: p.NetworkType, Description: p.Description, OnSale: p.OnSale, Operator: p.OperatorCode,
+	})
+}
+
+// target reads the plan as it was ordered. Orders of before that was kept have a name at most.
+func target(row productdb.ChangeOrder) (product.Plan, error) {
+	if row.ToPlan == nil {
+		if row.ToName == "" {
+			return product.Plan{}, nil
+		}
+		return product.Plan{Code: row.ToCode, Name: row.ToName}, nil
+	}
+	var p planRow
+	err := json.Unmarshal(row.ToPlan, &p)
+	return product.Plan{
+		Code: p.Code, Name: p.Name, MonthlyFee: money.Won(p.Fee), DataAllowance: p.Data, VoiceAllowance: p.Voice, SMSAllowance: p.SMS,
+		NetworkType: p.Network, Description: p.Description, OnSale: p.OnSale, OperatorCode: p.Operator,
+	}, err
 }
 
 func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 	n, err1 := r.lines.open(row.LineSealed)
 	day, err2 := calendar.ParseDate("effective_date", row.EffectiveDate.Format(time.DateOnly))
+	plan, err3 := target(row)
 	return product.Order{
 		ID: id.ID(row.ID), TransactionID: id.ID(row.TransactionID), UserID: auth.UserID(row.UserID), CustomerID: row.CustomerID, Line: n,
-		From: row.FromCode, To: row.ToCode, FromName: row.FromName, ToName: row.ToName, EffectiveDate: day,
+		From: row.FromCode, To: row.ToCode, FromName: row.FromName, Target: plan,
+		Rule: product.EffectiveRule(row.EffectiveRule), EffectiveDate: day,
 		State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(), ProcessedAt: moment(row.ProcessedAt),
 		ResultCode: row.ResultCode, ResultMessage: row.ResultMessage, FailureReason: row.FailureReason, KOSOrder: row.KosOrder,
-		Sends: int(row.Sends), Reconciles: int(row.Reconciles), NextAttemptAt: row.NextAttemptAt.UTC(), Fence: row.Fence,
-	}, errors.Join(err1, err2)
+		Sends: int(row.Sends), Reconciles: int(row.Reconciles), NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held,
+		Fence: row.Fence, Version: row.Version,
+	}, errors.Join(err1, err2, err3)
 }
 
 func (r orderRows) nouns(rows []productdb.ChangeOrder) ([]product.Order, error) {

@@ -2,14 +2,18 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -28,20 +32,53 @@ func NewOrders(pool *pgxpool.Pool, vault ports.Vault) *Orders {
 	return &Orders{pool, newOrderRows(vault)}
 }
 
-// Add stores a new order. The line's one live slot is a unique index: of many at once one gets it.
-func (s *Orders) Add(ctx context.Context, o product.Order) error {
+// Add stores a new order. The line's one live slot is a unique index: of many at once one gets it. So is the key, which is taken first: who
+// finds it taken waits for the other to commit.
+func (s *Orders) Add(ctx context.Context, o product.Order, u idempotency.Use) error {
 	row, err := s.rows.added(o)
 	if err != nil {
 		return translate("seal order", err)
 	}
-	added, err := productdb.New(s.pool).AddOrder(ctx, row)
-	if err != nil {
-		return translate("add order", err)
+	if u.Key.IsZero() {
+		return translate("add order", addOrder(ctx, productdb.New(s.pool), row))
 	}
-	if added == 0 {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		q := productdb.New(tx)
+		claimed, err := q.ClaimKey(ctx, productdb.ClaimKeyParams{
+			UserID: string(u.User), KeyHash: u.Key[:], PayloadHash: u.Payload[:], RequestID: uuid.UUID(u.Request), UsedAt: u.At,
+			Since: u.At.Add(-idempotency.Window),
+		})
+		switch {
+		case err != nil:
+			return err
+		case claimed == 0:
+			return ports.ErrKeyUsed
+		}
+		return addOrder(ctx, q, row)
+	})
+	if errors.Is(err, ports.ErrKeyUsed) {
+		return ports.ErrKeyUsed
+	}
+	return translate("add order", err)
+}
+
+func addOrder(ctx context.Context, q *productdb.Queries, row productdb.AddOrderParams) error {
+	added, err := q.AddOrder(ctx, row)
+	if err == nil && added == 0 {
 		return fault.New(fault.ChangeInProgress)
 	}
-	return nil
+	return err
+}
+
+// Used answers what the key stands for.
+func (s *Orders) Used(ctx context.Context, user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error) {
+	row, err := productdb.New(s.pool).UsedKey(ctx, productdb.UsedKeyParams{UserID: string(user), KeyHash: key[:], Since: since})
+	if err != nil {
+		return idempotency.Use{}, translate("read idempotency key", err, fault.ResourceNotFound)
+	}
+	return idempotency.Use{
+		User: user, Key: key, Payload: idempotency.Payload(row.PayloadHash), Request: id.ID(row.RequestID), At: row.UsedAt.UTC(),
+	}, nil
 }
 
 // Live answers the line's order that is not final, or NOT_FOUND.
@@ -64,13 +101,29 @@ func (s *Orders) one(row productdb.ChangeOrder, err error) (product.Order, error
 	return o, translate("open order", err)
 }
 
-// Save stores progress where the order is live and its fence still is what the caller saw.
-func (s *Orders) Save(ctx context.Context, o product.Order) error {
-	changed, err := productdb.New(s.pool).SaveOrder(ctx, s.rows.saved(o))
+// Save stores progress where the order is live and its fence and version still are what the caller saw.
+func (s *Orders) Save(ctx context.Context, o product.Order) (product.Order, error) {
+	row, err := s.rows.saved(o)
 	if err != nil {
-		return translate("save order", err)
+		return o, translate("write order", err)
 	}
-	return conflict(changed)
+	changed, err := productdb.New(s.pool).SaveOrder(ctx, row)
+	if err != nil {
+		return o, translate("save order", err)
+	}
+	if err := conflict(changed); err != nil {
+		return o, err
+	}
+	o.Version++
+	return o, nil
+}
+
+// ChangedSince asks the index of completed orders.
+func (s *Orders) ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error) {
+	changed, err := productdb.New(s.pool).ChangedSince(ctx, productdb.ChangedSinceParams{
+		LineIndex: s.rows.lines.index(n), ProcessedAt: optional(since),
+	})
+	return changed, translate("read completed orders", err)
 }
 
 // Claim leases due orders; rows that another claimer is taking are skipped, not waited for.

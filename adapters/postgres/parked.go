@@ -121,7 +121,11 @@ func (s *ParkedOrders) carryOut(
 			return err
 		}
 	}
-	changed, err := q.SaveOrder(ctx, s.rows.saved(o))
+	row, err := s.rows.saved(o)
+	if err != nil {
+		return err
+	}
+	changed, err := q.SaveOrder(ctx, row)
 	if err != nil {
 		return err
 	}

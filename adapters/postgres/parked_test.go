@@ -13,6 +13,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/product"
 	"phonebill/migrations"
 )
@@ -74,9 +75,10 @@ func TestOneUnreadableOrderHoldsUpNoNotice(t *testing.T) {
 	rows := postgres.NewOrders(db.Pool, keys)
 	for n := range byte(3) {
 		o := order(n)
-		require.NoError(t, rows.Add(t.Context(), o))
+		require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
 		o.State, o.ProcessedAt = product.Completed, noon.Add(time.Duration(n)*time.Second)
-		require.NoError(t, rows.Save(t.Context(), o))
+		_, err := rows.Save(t.Context(), o)
+		require.NoError(t, err)
 	}
 	exec(t, db.Admin, "UPDATE change_orders SET line_sealed = 'damaged' WHERE id = $1", id.ID{1}.String())
 	claimed, err := postgres.NewNotices(db.Pool, keys).Claim(t.Context(), noon.Add(time.Minute), time.Minute, 10)
@@ -91,14 +93,15 @@ func TestAResolutionIsOneTransaction(t *testing.T) {
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
 	rows, parked := postgres.NewOrders(db.Pool, keys), postgres.NewParkedOrders(db.Pool, keys)
 	o := order(1)
-	require.NoError(t, rows.Add(t.Context(), o))
+	require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
 	o.State = product.Parked
-	require.NoError(t, rows.Save(t.Context(), o))
+	o, err := rows.Save(t.Context(), o)
+	require.NoError(t, err)
 	say := func(by auth.UserID) (product.Judgement, error) {
 		return parked.Resolve(t.Context(), o.ID, product.Resolution{Outcome: product.OutcomeFailed, Reason: "KOS에 없음", By: by, At: noon},
 			func(context.Context, product.Order) error { return nil })
 	}
-	_, err := say("kim")
+	_, err = say("kim")
 	require.NoError(t, err)
 	exec(t, db.Admin, "REVOKE INSERT ON order_resolutions FROM phonebill_product")
 	_, err = say("lee")
@@ -118,7 +121,7 @@ func TestAResolutionIsOneTransaction(t *testing.T) {
 func TestAWaitingPersonIsNotKeptForEver(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
-	require.NoError(t, postgres.NewOrders(db.Pool, keys).Add(t.Context(), order(1)))
+	require.NoError(t, postgres.NewOrders(db.Pool, keys).Add(t.Context(), order(1), idempotency.Use{}))
 	first, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = first.Rollback(context.WithoutCancel(t.Context())) }()

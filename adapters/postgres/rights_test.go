@@ -17,6 +17,7 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/product"
 	"phonebill/migrations"
 	"phonebill/ports/portstest"
@@ -93,7 +94,7 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	require.NoError(t, postgres.NewOrders(productDB.Pool, keys).Add(t.Context(), product.Order{
 		ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], EffectiveDate: portstest.Month().First(), State: product.Requested,
 		RequestedAt: now, NextAttemptAt: now,
-	}))
+	}, idempotency.Use{}))
 
 	require.NoError(t, postgres.NewCustomers(kosDB.Pool, keys, vault.Customers(keys)).Put(t.Context(), portstest.CustomerCopies()[0]))
 	require.NoError(t, postgres.NewEpochs(kosDB.Pool, keys).Raise(t.Context(), owner.Lines[0], now))
@@ -147,15 +148,18 @@ func TestHistoriesAreKept(t *testing.T) {
 		ID: id.ID{1}, UserID: "hong1234", Line: portstest.Line(1), EffectiveDate: portstest.Month().First(), State: product.Requested,
 		RequestedAt: now, NextAttemptAt: now,
 	}
-	require.NoError(t, orders.Add(t.Context(), o))
-	require.Error(t, orders.Add(t.Context(), o), "refused: no step")
+	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
+	require.Error(t, orders.Add(t.Context(), o, idempotency.Use{}), "refused: no step")
 	o.State, o.Sends = product.Dispatched, 1
-	require.NoError(t, orders.Save(t.Context(), o))
+	o, err := orders.Save(t.Context(), o)
+	require.NoError(t, err)
 	stale := o
 	stale.Fence = -1
-	require.Error(t, orders.Save(t.Context(), stale), "refused: no step")
+	_, err = orders.Save(t.Context(), stale)
+	require.Error(t, err, "refused: no step")
 	o.State, o.ResultCode, o.ProcessedAt = product.Completed, "0000", now
-	require.NoError(t, orders.Save(t.Context(), o))
+	_, err = orders.Save(t.Context(), o)
+	require.NoError(t, err)
 	require.Equal(t, []string{"REQUESTED 0 ", "DISPATCHED 1 ", "COMPLETED 1 0000"},
 		texts(t, db.Admin, "SELECT state || ' ' || sends || ' ' || result_code FROM order_steps ORDER BY step"))
 

@@ -15,6 +15,10 @@ import (
 	"phonebill/adapters/vault"
 	"phonebill/core/audit"
 	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/idempotency"
+	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -107,6 +111,31 @@ func TestInquiries(t *testing.T) {
 		t.Helper()
 		return postgres.NewInquiries(pgtest.New(t, migrations.Bill).Pool, keyring(t))
 	})
+}
+
+func TestInquiryKeys(t *testing.T) {
+	t.Parallel()
+	portstest.IdempotencyKeys(t, func(t *testing.T) ports.IdempotencyKeys {
+		t.Helper()
+		return postgres.NewInquiryKeys(pgtest.New(t, migrations.Bill).Pool)
+	})
+}
+
+func TestKeysOfOrdersAreDroppedWhenTheyAreOld(t *testing.T) {
+	t.Parallel()
+	orders, day := postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t)), portstest.Month().First()
+	key, err := idempotency.ParseKey("k")
+	require.NoError(t, err)
+	use := idempotency.Use{User: "hong", Key: key, Request: id.ID{1}, At: day.Start()}
+	o := product.Order{ID: id.ID{1}, UserID: "hong", Line: portstest.Line(1), EffectiveDate: day, State: product.Requested}
+	require.NoError(t, orders.Add(t.Context(), o, use))
+	for _, want := range []int{1, 0} {
+		n, err := orders.ForgetKeys(t.Context(), use.At.Add(time.Second), 10)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	_, err = orders.Used(t.Context(), "hong", key, use.At)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 }
 
 func TestBillOutbox(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
@@ -67,12 +68,10 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"put bill":     func() error { return bills.Put(ctx, copies[0]) },
 		"add inquiry":  func() error { return inquiries.Add(ctx, inquiry(1)) },
 		"add answered": func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], freshness.FromKOS, noon)) },
-		"add order":    func() error { return errors.Join(orders.Add(ctx, order(1)), orders.Add(ctx, order(2))) },
-		"finish order": func() error { return orders.Save(ctx, finalOrder) },
-		"resolve order": func() error {
-			_, err := postgres.NewParkedOrders(productDB, v).Resolve(ctx, id.ID{2}, product.Resolution{Outcome: product.OutcomeFailed}, nil)
-			return err
+		"add order": func() error {
+			return errors.Join(orders.Add(ctx, order(1), idempotency.Use{}), orders.Add(ctx, order(2), idempotency.Use{}))
 		},
+		"finish order":    func() error { _, err := orders.Save(ctx, finalOrder); return err },
 		"list parked":     func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
 		"tell customer":   func() error { return postgres.NewNotices(productDB, v).Told(ctx, product.Notice{}) },
 		"put customer":    func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
@@ -120,6 +119,10 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		},
 		"settle change": func() error {
 			return changeMail.Settle(ctx, noon, delivery.Settled{State: delivery.Pending})
+		},
+		"resolve order": func() error {
+			_, err := postgres.NewParkedOrders(productDB, v).Resolve(ctx, id.ID{2}, product.Resolution{Outcome: product.OutcomeFailed}, nil)
+			return err
 		},
 		"save inquiry": func() error { return inquiries.Save(ctx, inquiry(9)) },
 	}
@@ -374,15 +377,16 @@ func TestARepeatedOrderIsNotALiveOne(t *testing.T) {
 	t.Parallel()
 	orders := postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t))
 	o := order(1)
-	require.NoError(t, orders.Add(t.Context(), o))
+	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 	done := o
 	done.State, done.ProcessedAt = product.Completed, noon
-	require.NoError(t, orders.Save(t.Context(), done))
+	_, err := orders.Save(t.Context(), done)
+	require.NoError(t, err)
 	for _, again := range []product.Order{o, {
 		ID: id.ID{7}, TransactionID: o.TransactionID, Line: o.Line, EffectiveDate: o.EffectiveDate, State: product.Requested,
 		RequestedAt: noon, NextAttemptAt: noon,
 	}} {
-		err := orders.Add(t.Context(), again)
+		err := orders.Add(t.Context(), again, idempotency.Use{})
 		require.Equal(t, fault.InternalServerError, fault.From(err).Code(), err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/personal"
@@ -34,6 +35,7 @@ type customerRow struct {
 	Plan       string    `json:"plan"`
 	NextPlan   string    `json:"nextPlan,omitempty"`
 	NextDate   string    `json:"nextDate,omitempty"`
+	NextOrder  string    `json:"nextOrder,omitempty"` // transaction id; rows of before it was kept have none
 	Since      string    `json:"contractDate"`
 	TermEnd    string    `json:"termEnd"`
 	Fee        money.Won `json:"fee"`
@@ -48,6 +50,9 @@ func toCustomerRow(c product.CustomerCopy) customerRow {
 	}
 	if x.Scheduled != nil {
 		row.NextPlan, row.NextDate = x.Scheduled.PlanCode, day(x.Scheduled.EffectiveDate)
+		if !x.Scheduled.TransactionID.IsZero() {
+			row.NextOrder = x.Scheduled.TransactionID.String()
+		}
 	}
 	return row
 }
@@ -63,7 +68,8 @@ func fromCustomerRow(r customerRow) (product.CustomerCopy, error) {
 		Contract: product.Contract{Date: since, TermEnd: end, EarlyTerminationFee: r.Fee},
 	}
 	if r.NextPlan != "" {
-		c.Scheduled = &product.Scheduled{PlanCode: r.NextPlan, EffectiveDate: next}
+		order, _ := id.Parse(r.NextOrder) // none is none
+		c.Scheduled = &product.Scheduled{PlanCode: r.NextPlan, EffectiveDate: next, TransactionID: order}
 	}
 	return product.CustomerCopy{Customer: c, AsOf: r.AsOf}, errors.Join(err1, err2, err3, err4)
 }

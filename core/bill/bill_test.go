@@ -108,7 +108,7 @@ func TestAfterTrouble(t *testing.T) {
 		"broken, last attempt":       {bill.Broken, false, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
 		"no answer, customer waits":  {bill.NoAnswer, true, time.Minute, bill.Processing, "", 1, 0},
 		"no answer, background":      {bill.NoAnswer, false, 0, bill.Processing, "", 2, gap},
-		"no answer, last attempt":    {bill.NoAnswer, false, 0, bill.Failed, fault.ServiceUnavailable, 3, 0},
+		"no answer, last attempt":    {bill.NoAnswer, false, 0, bill.Timeout, fault.ServiceUnavailable, 3, 0},
 		"not asked":                  {bill.NotAsked, true, 0, bill.Processing, "", 0, gap},
 		"not asked, knows when":      {bill.NotAsked, true, time.Second, bill.Processing, "", 0, time.Second},
 		"not asked, background":      {bill.NotAsked, false, time.Minute, bill.Processing, "", 2, time.Minute},
@@ -167,4 +167,27 @@ func TestAttemptsAreBounded(t *testing.T) {
 			require.False(t, q.NextAttemptAt.Before(now))
 		}
 	})
+}
+
+func TestATimeoutIsAFailureToOthers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status, public bill.Status
+		final, failure bool
+		stored         []bill.Status
+	}{
+		{bill.Processing, bill.Processing, false, false, []bill.Status{bill.Processing}},
+		{bill.Completed, bill.Completed, true, false, []bill.Status{bill.Completed}},
+		{bill.Failed, bill.Failed, true, true, []bill.Status{bill.Failed, bill.Timeout}},
+		{bill.Timeout, bill.Failed, true, true, []bill.Status{bill.Timeout}},
+	} {
+		require.Equal(t, c.public, c.status.Public())
+		require.Equal(t, c.final, c.status.Final())
+		require.Equal(t, c.failure, c.status.Failure())
+		require.Equal(t, c.stored, c.status.Stored())
+		require.Equal(t, c.failure, bill.Inquiry{Status: c.status, FailureCode: fault.BillNotFound}.Reason() != "")
+	}
+	require.Nil(t, bill.Status("").Stored())
+	require.Contains(t, bill.Inquiry{Status: bill.Timeout}.Reason(), "응답이 없어")
+	require.Equal(t, "해당 월의 요금 정보가 없습니다", bill.Inquiry{Status: bill.Failed, FailureCode: fault.BillNotFound}.Reason())
 }

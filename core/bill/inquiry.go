@@ -16,12 +16,40 @@ import (
 // Status of an inquiry.
 type Status string
 
-// The states. Processing is the only one that is not final.
+// The states. Processing is the only one that is not final. Timeout is a failure of its own in our books: KOS was asked as often as may be
+// and did not answer; customers and the AP are told FAILED.
 const (
 	Processing Status = "PROCESSING"
 	Completed  Status = "COMPLETED"
 	Failed     Status = "FAILED"
+	Timeout    Status = "TIMEOUT"
 )
+
+// Final tells that the inquiry has come to an end.
+func (s Status) Final() bool { return s != Processing }
+
+// Failure tells that there is no bill and will be none.
+func (s Status) Failure() bool { return s == Failed || s == Timeout }
+
+// Public is the status of the API.
+func (s Status) Public() Status {
+	if s.Failure() {
+		return Failed
+	}
+	return s
+}
+
+// Stored are the states that the public one stands for; none for none.
+func (s Status) Stored() []Status {
+	switch s {
+	case "":
+		return nil
+	case Failed:
+		return []Status{Failed, Timeout}
+	case Processing, Completed, Timeout:
+	}
+	return []Status{s}
+}
 
 // MaxAttempts is how often one inquiry may ask KOS, the background included (decision 7).
 const MaxAttempts = 3
@@ -43,7 +71,7 @@ type Inquiry struct {
 	AsOf          time.Time // of the answer
 	Version       id.ID     // of the bill answered
 	Summary       string
-	FailureCode   fault.Code // public code; empty unless Failed
+	FailureCode   fault.Code // public code; empty unless it failed
 	Attempts      int        // KOS calls made
 	NextAttemptAt time.Time  // while Processing: not before
 	Fence         int64      // lease under which it was claimed; the store refuses older ones
@@ -82,6 +110,18 @@ func (q Inquiry) Fail(code fault.Code, now time.Time) Inquiry {
 	return q
 }
 
+// Reason tells the customer why there is no bill; empty unless the inquiry failed.
+func (q Inquiry) Reason() string {
+	switch {
+	case q.Status == Timeout:
+		return "통신사 시스템의 응답이 없어 요금을 조회하지 못했습니다. 잠시 후 다시 신청해주세요"
+	case q.Status == Failed:
+		return fault.New(q.FailureCode).Message()
+	default:
+		return ""
+	}
+}
+
 // Trouble is why a KOS call brought no bill.
 type Trouble uint8
 
@@ -100,6 +140,9 @@ func (q Inquiry) After(t Trouble, code fault.Code, interactive bool, retryAfter 
 	switch {
 	case t == NoSuch:
 		return q.Fail(code, now)
+	case q.Attempts >= MaxAttempts && t == NoAnswer:
+		q = q.Fail(fault.ServiceUnavailable, now)
+		q.Status = Timeout
 	case q.Attempts >= MaxAttempts, t == Broken && interactive:
 		return q.Fail(fault.ServiceUnavailable, now)
 	case t == NoAnswer && interactive:
@@ -119,7 +162,7 @@ type HistoryFilter struct {
 	Lines  []line.Number // the lines the caller owns, or the one asked for
 	From   calendar.Date
 	To     calendar.Date
-	Status Status
+	Status Status // as Public tells it
 	Page   int // from 1
 	Size   int
 }

@@ -92,7 +92,8 @@ type Order struct {
 	Line          line.Number
 	From, To      string // plan codes
 	FromName      string // empty until the facts are known
-	ToName        string
+	Target        Plan   // To, as the list described it when the order was checked; zero until then
+	Rule          EffectiveRule
 	EffectiveDate calendar.Date
 	State         State
 	RequestedAt   time.Time
@@ -104,7 +105,9 @@ type Order struct {
 	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
 	Reconciles    int    // questions asked since the outcome became unknown
 	NextAttemptAt time.Time
+	Held          bool  // KOS could not be asked when the order was last looked at; it waits for that
 	Fence         int64 // lease under which it was claimed; the store refuses older ones
+	Version       int64 // raised by each write; the store refuses what was made of an older one
 }
 
 // Apply moves the order; CONFLICT when the event is forbidden in its state.
@@ -122,11 +125,13 @@ type AnswerKind uint8
 
 // The answers.
 const (
-	AnswerAccepted AnswerKind = iota // done, or accepted for its effective date
-	AnswerRefused                    // a business answer: no
-	AnswerNotSent                    // provably never reached KOS: breaker, quota, no connection
-	AnswerUnknown                    // anything else (decision 9: never FAILED)
-	AnswerAbsent                     // KOS does not know the transaction (answers to questions only)
+	AnswerAccepted  AnswerKind = iota // done, or accepted for its effective date
+	AnswerRefused                     // a business answer: no
+	AnswerNotSent                     // provably never reached KOS: breaker, quota, no connection
+	AnswerUnknown                     // anything else (decision 9: never FAILED)
+	AnswerAbsent                      // KOS does not know the transaction (answers to questions only)
+	AnswerNoQuery                     // this KOS cannot be asked about transactions (answers to questions only)
+	AnswerAmbiguous                   // the line's plans allow of more than one story (Evident only)
 )
 
 // Answer is KOS's answer to a change or to a question about one. A refusal is a value, not an error.
@@ -183,23 +188,45 @@ const (
 	CheckFailedMessage = "상품 사전 체크에 실패하였습니다"
 	ChangedMessage     = "상품 변경이 완료되었습니다"
 	ChangeFailed       = "상품 변경 요청을 실패하였습니다"
+	ChangeCancelled    = "상품 변경 요청이 취소되었습니다"
 )
 
-// Named fills in the plan names, as far as the list knows the codes.
+// Named fills in what the list knows of the plans: the customer is shown what he ordered, whatever becomes of the plan.
 func (o Order) Named(plans PlansCopy) Order {
 	if p, ok := plans.Find(o.From); ok {
 		o.FromName = p.Name
 	}
 	if p, ok := plans.Find(o.To); ok {
-		o.ToName = p.Name
+		o.Target = p
 	}
 	return o
 }
 
 // Delay puts an order off that could not be checked: not before after, and not at once.
 func (o Order) Delay(after time.Duration, now time.Time) Order {
-	o.NextAttemptAt = now.Add(max(resendWait, after))
+	o.NextAttemptAt, o.Held = now.Add(max(resendWait, after)), true
 	return o
+}
+
+// Overdue tells that the order never was on the wire and its day is over: KOS is not asked to change a plan in the past.
+func (o Order) Overdue(now time.Time) bool {
+	return o.Sends == 0 && calendar.DateOf(now).After(o.EffectiveDate)
+}
+
+// Renew makes an overdue order a new one in all that KOS is told, its day found by the same rule (decision 10).
+func (o Order) Renew(transaction id.ID, now time.Time) Order {
+	o.TransactionID, o.EffectiveDate = transaction, o.Rule.Day(now)
+	return o
+}
+
+// Cancelled takes the order back for its customer, which is possible while KOS cannot have seen it; CONFLICT after that.
+func (o Order) Cancelled(now time.Time) (Order, error) {
+	if o.Sends > 0 {
+		return o, fault.New(fault.StateConflict).WithDetail("state", string(o.State))
+	}
+	o, err := o.Apply(Cancel)
+	o.ProcessedAt, o.ResultMessage, o.FailureReason = now, ChangeCancelled, "고객이 신청을 취소하였습니다"
+	return o, err
 }
 
 // Checked applies a pre-check's verdict.
@@ -242,7 +269,7 @@ func (o Order) Send() (Order, error) {
 	o, err := o.Apply(Sending)
 	if err == nil {
 		o.Sends++
-		o.Reconciles = 0
+		o.Reconciles, o.Held = 0, false
 	}
 	return o, err
 }
@@ -266,17 +293,41 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 			o.NextAttemptAt = now.Add(wait)
 			return o, nil
 		}
-		o.NextAttemptAt = now.Add(wait)
+		o.NextAttemptAt, o.Held = now.Add(wait), true
 		o.Sends-- // it never was on the wire: an order with Sends 0 is one that KOS cannot have seen
 		return o.Apply(NotSent)
 	case AnswerAbsent:
 		o.NextAttemptAt = now
 		return o.Apply(ProvenUnknown)
-	case AnswerUnknown:
+	case AnswerAmbiguous:
+		return o.Apply(Ambiguous)
+	case AnswerUnknown, AnswerNoQuery:
 		return o.unanswered(now)
 	default:
 		return o.unanswered(now)
 	}
+}
+
+// Evident is what the line's plans tell of an Unknown order whose transaction KOS cannot be asked about. A schedule made under another
+// transaction, or a plan that nobody of ours ordered, is ambiguous: a person looks at it.
+func (o Order) Evident(c Customer) Answer {
+	next := c.Scheduled
+	switch {
+	case c.PlanCode == o.To, next != nil && o.made(*next):
+		return Answer{Kind: AnswerAccepted, Code: "0000"}
+	case c.PlanCode == o.From && next == nil:
+		return Answer{Kind: AnswerAbsent}
+	default:
+		return Answer{Kind: AnswerAmbiguous}
+	}
+}
+
+// made tells that the schedule is this order's work.
+func (o Order) made(s Scheduled) bool {
+	if !s.TransactionID.IsZero() {
+		return s.TransactionID == o.TransactionID
+	}
+	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
 // unanswered waits the quiet period, then twice as long each time, then leaves the order to a person. An order may be old because
@@ -292,21 +343,6 @@ func (o Order) unanswered(now time.Time) (Order, error) {
 	o.Reconciles++
 	o.NextAttemptAt = now.Add(wait)
 	return o.Apply(NoAnswer)
-}
-
-// EffectiveDate decides the day a change takes effect (decision 16): the first of next month in Seoul by default; today
-// when asked for; any other day is a VALIDATION_ERROR on changeEffectiveDate.
-func EffectiveDate(asked calendar.Date, now time.Time) (calendar.Date, error) {
-	today, first := calendar.DateOf(now), calendar.MonthOf(now).Add(1).First()
-	switch asked {
-	case calendar.Date{}, first:
-		return first, nil
-	case today:
-		return today, nil
-	default:
-		return calendar.Date{}, fault.InvalidField("changeEffectiveDate",
-			"오늘("+today.String()+") 또는 다음 달 1일("+first.String()+")만 선택할 수 있습니다")
-	}
 }
 
 // HistoryFilter selects rows of a customer's own change history; zero values do not filter. From and To are days in Seoul,

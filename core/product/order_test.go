@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
@@ -185,7 +184,7 @@ func TestSendDelayAndNames(t *testing.T) {
 	require.Equal(t, now.Add(time.Minute), o.Delay(time.Minute, now).NextAttemptAt)
 	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
 	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans))
-	require.Equal(t, product.Order{From: "B", To: "A", ToName: "가"}, product.Order{From: "B", To: "A"}.Named(plans))
+	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]}, product.Order{From: "B", To: "A"}.Named(plans))
 }
 
 func TestCheckedAndRefused(t *testing.T) {
@@ -223,39 +222,6 @@ func TestCheckedAndRefused(t *testing.T) {
 	require.ErrorIs(t, kos.Refused(), fault.New(fault.ChangeDenied))
 }
 
-func TestEffectiveDate(t *testing.T) {
-	t.Parallel()
-	day := func(s string) calendar.Date {
-		d, err := calendar.ParseDate("d", s)
-		require.NoError(t, err)
-		return d
-	}
-	night := time.Date(2026, 12, 31, 14, 59, 59, 0, time.UTC) // a second before the new year in Seoul
-	for _, c := range []struct {
-		now   time.Time
-		asked string
-		want  string
-	}{
-		{now, "", "2026-12-01"}, {now, "2026-12-01", "2026-12-01"}, {now, "2026-11-21", "2026-11-21"}, {now, "2026-11-20", ""},
-		{now, "2026-11-22", ""}, {now, "2027-01-01", ""}, {night, "", "2027-01-01"}, {night.Add(time.Second), "", "2027-02-01"},
-		{night.Add(time.Second), "2027-01-01", "2027-01-01"}, {night.Add(time.Second), "2026-12-31", ""},
-		{time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC), "", "2024-03-01"},
-	} {
-		asked := calendar.Date{}
-		if c.asked != "" {
-			asked = day(c.asked)
-		}
-		got, err := product.EffectiveDate(asked, c.now)
-		if c.want == "" {
-			require.ErrorIs(t, err, fault.New(fault.ValidationError), "%+v", c)
-			require.Equal(t, "changeEffectiveDate", fault.From(err).Fields()[0].Name)
-			continue
-		}
-		require.NoError(t, err)
-		require.Equal(t, c.want, got.String())
-	}
-}
-
 // TestAnyAnswersKeepTheOrderHonest throws random answers at an order: it is FAILED only after a refusal and COMPLETED only after an
 // acceptance, and it always has a time for its next step while it is neither final nor parked.
 func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
@@ -263,9 +229,9 @@ func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o, at := dispatched(), now
 		for range 30 {
-			kind := product.AnswerKind(rapid.IntRange(0, 4).Draw(t, "answer"))
+			kind := product.AnswerKind(rapid.IntRange(0, 6).Draw(t, "answer"))
 			at = at.Add(time.Duration(rapid.IntRange(0, 20000).Draw(t, "gap")) * time.Second)
-			if kind == product.AnswerAbsent && o.State == product.Dispatched {
+			if question := kind == product.AnswerAbsent || kind == product.AnswerAmbiguous; question && o.State == product.Dispatched {
 				continue
 			}
 			after, err := o.Answered(product.Answer{Kind: kind}, at)
@@ -278,7 +244,7 @@ func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
 				require.Equal(t, product.AnswerRefused, kind)
 				return
 			case product.Parked:
-				require.Equal(t, product.AnswerUnknown, kind)
+				require.Contains(t, []product.AnswerKind{product.AnswerUnknown, product.AnswerNoQuery, product.AnswerAmbiguous}, kind)
 				return
 			case product.Validated:
 				require.False(t, after.NextAttemptAt.Before(at))
@@ -292,4 +258,70 @@ func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
 			o = after
 		}
 	})
+}
+
+func TestAnOrderIsTakenBackWhileKOSCannotHaveSeenIt(t *testing.T) {
+	t.Parallel()
+	for _, state := range states {
+		for _, sends := range []int{0, 1} {
+			gone, err := product.Order{ID: id.ID{1}, State: state, Sends: sends}.Cancelled(now)
+			if sends > 0 || state != product.Requested && state != product.Validated {
+				require.ErrorIs(t, err, fault.New(fault.StateConflict), "%s sent %d times", state, sends)
+				continue
+			}
+			require.NoError(t, err)
+			require.Equal(t, product.Cancelled, gone.State)
+			require.Equal(t, now, gone.ProcessedAt)
+			require.Equal(t, "상품 변경 요청이 취소되었습니다", gone.ResultMessage)
+			require.NotEmpty(t, gone.FailureReason)
+		}
+	}
+}
+
+func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
+	t.Parallel()
+	o := product.Order{State: product.Requested}.Delay(0, now)
+	require.True(t, o.Held)
+	o.State = product.Validated
+	o, err := o.Send()
+	require.NoError(t, err)
+	require.False(t, o.Held)
+	o, err = o.Answered(product.Answer{Kind: product.AnswerNotSent}, now)
+	require.NoError(t, err)
+	require.True(t, o.Held)
+	require.Zero(t, o.Sends)
+}
+
+// TestWhatTheLinesPlansTell: where KOS cannot be asked about a transaction, the plans of the line are judged (decision 9).
+func TestWhatTheLinesPlansTell(t *testing.T) {
+	t.Parallel()
+	first := product.FirstOfNextMonth.Day(now)
+	o := dispatched()
+	o.State, o.TransactionID, o.From, o.To, o.EffectiveDate = product.Unknown, id.ID{7}, "OLD", "NEW", first
+	for _, c := range []struct {
+		name    string
+		current string
+		next    *product.Scheduled
+		want    product.AnswerKind
+		state   product.State
+	}{
+		{"nothing happened", "OLD", nil, product.AnswerAbsent, product.Validated},
+		{"in force", "NEW", nil, product.AnswerAccepted, product.Completed},
+		{"in force, and another one to come", "NEW", &product.Scheduled{PlanCode: "THIRD"}, product.AnswerAccepted, product.Completed},
+		{"scheduled", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first}, product.AnswerAccepted, product.Completed},
+		{"scheduled by us", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first, TransactionID: id.ID{7}},
+			product.AnswerAccepted, product.Completed},
+		{"the same scheduled by another", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first, TransactionID: id.ID{8}},
+			product.AnswerAmbiguous, product.Parked},
+		{"scheduled for another day", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first.AddDays(1)},
+			product.AnswerAmbiguous, product.Parked},
+		{"another one scheduled", "OLD", &product.Scheduled{PlanCode: "THIRD", EffectiveDate: first}, product.AnswerAmbiguous, product.Parked},
+		{"a third one in force", "THIRD", nil, product.AnswerAmbiguous, product.Parked},
+	} {
+		a := o.Evident(product.Customer{PlanCode: c.current, Scheduled: c.next})
+		require.Equal(t, c.want, a.Kind, c.name)
+		after, err := o.Answered(a, now)
+		require.NoError(t, err, c.name)
+		require.Equal(t, c.state, after.State, c.name)
+	}
 }

@@ -46,18 +46,25 @@ func (v Verdict) firstFailure() *Check {
 	return nil
 }
 
-// PreCheck judges a change of the customer's line from the plan the caller believes current to target, on facts fresh
-// enough for a change (decision 10).
-func PreCheck(c Customer, plans PlansCopy, current, target string) Verdict {
-	plan, known := plans.Find(target)
+// Facts are what a pre-check judges, fresh enough for a change (decision 10).
+type Facts struct {
+	Customer Customer
+	Plans    PlansCopy
+	Spent    bool // the line has had the one change of this month that the operator allows
+}
+
+// PreCheck judges a change of the customer's line from the plan the caller believes current to target.
+func PreCheck(f Facts, current, target string) Verdict {
+	plan, known := f.Plans.Find(target)
 	return Verdict{[3]Check{
-		available(c, plan, known, current, target),
-		operator(c, plan, known),
-		lineInUse(c),
+		available(f, plan, known, current, target),
+		operator(f.Customer, plan, known),
+		lineInUse(f.Customer),
 	}}
 }
 
-func available(c Customer, plan Plan, known bool, current, target string) Check {
+func available(f Facts, plan Plan, known bool, current, target string) Check {
+	c := f.Customer
 	switch {
 	case !known:
 		return Check{CheckAvailable, false, "존재하지 않는 상품입니다"}
@@ -69,6 +76,8 @@ func available(c Customer, plan Plan, known bool, current, target string) Check 
 		return Check{CheckAvailable, false, "이미 이용 중인 상품입니다"}
 	case c.Scheduled != nil && target == c.Scheduled.PlanCode:
 		return Check{CheckAvailable, false, "이미 변경이 예약된 상품입니다 (" + c.Scheduled.EffectiveDate.String() + " 적용)"}
+	case f.Spent:
+		return Check{CheckAvailable, false, "이번 달에 이미 상품을 변경하셨습니다. 다음 달에 다시 신청해주세요"}
 	default:
 		return Check{CheckAvailable, true, "판매 중인 상품입니다"}
 	}

@@ -19,8 +19,9 @@ func TestPreCheckAllCombinations(t *testing.T) {
 				for _, status := range []product.LineStatus{product.LineActive, product.LineSuspended, product.LineTerminated, "?"} {
 					for _, believed := range []string{"NOW", "WRONG"} {
 						for _, target := range []string{"NEW", "NOW"} {
-							for _, scheduled := range []string{"", "NEW", "ELSE"} {
+							for k, scheduled := range []string{"", "NEW", "ELSE", ""} {
 								cases++
+								spent := k == 3
 								c := product.Customer{PlanCode: "NOW", OperatorCode: "MVNO", LineStatus: status}
 								if scheduled != "" {
 									c.Scheduled = &product.Scheduled{PlanCode: scheduled, EffectiveDate: calendar.MonthOf(now).First()}
@@ -29,8 +30,8 @@ func TestPreCheckAllCombinations(t *testing.T) {
 								if known {
 									plans.Plans = []product.Plan{{Code: "X"}, {Code: target, OnSale: onSale, OperatorCode: operator}}
 								}
-								v := product.PreCheck(c, plans, believed, target)
-								available := known && onSale && believed == "NOW" && target != "NOW" && target != scheduled
+								v := product.PreCheck(product.Facts{Customer: c, Plans: plans, Spent: spent}, believed, target)
+								available := known && onSale && believed == "NOW" && target != "NOW" && target != scheduled && !spent
 								match := known && operator == "MVNO"
 								inUse := status == product.LineActive
 								require.Equal(t, []product.CheckType{product.CheckAvailable, product.CheckOperator, product.CheckLine},
@@ -53,7 +54,7 @@ func TestPreCheckAllCombinations(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 384, cases)
+	require.Equal(t, 512, cases)
 }
 
 func TestPlans(t *testing.T) {

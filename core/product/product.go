@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"phonebill/core/calendar"
+	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/personal"
@@ -50,6 +51,7 @@ type Customer struct {
 type Scheduled struct {
 	PlanCode      string
 	EffectiveDate calendar.Date
+	TransactionID id.ID // under which it was ordered; zero when it was none of ours or KOS does not tell
 }
 
 // Contract is the term of a line; dates are zero when KOS tells none.

@@ -259,11 +259,13 @@ func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 	next, before := completed(93, Line(1)), completed(94, Line(1))
 	next.RequestedAt, before.RequestedAt = late.RequestedAt.Add(time.Microsecond), early.RequestedAt.Add(-time.Microsecond)
 	failed := inquiry(5, Line(1)).Fail(fault.BillNotFound, after(6))
+	silent := inquiry(10, Line(2)).Fail(fault.ServiceUnavailable, after(10)) // it is FAILED to who asks for that
+	silent.Status = bill.Timeout
 	twin := completed(7, Line(1)) // asked at the same moment as the one before: the later id is shown first
 	twin.RequestedAt = after(6)
 	for _, q := range []bill.Inquiry{
 		inquiry(4, Line(1)), failed, completed(6, Line(1)), twin, completed(8, Line(2)), completed(9, Line(3)), stranger,
-		late, early, next, before,
+		late, early, next, before, silent,
 	} {
 		require.NoError(t, inquiries.Add(t.Context(), q))
 	}
@@ -275,18 +277,18 @@ func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 		want   []int
 		total  int
 	}{
-		"all":         {all, []int{93, 91, 8, 7, 6, 5, 4, 92, 94}, 9},
-		"one line":    {with(func(f *bill.HistoryFilter) { f.Lines = f.Lines[1:] }), []int{8}, 1},
+		"all":         {all, []int{93, 91, 10, 8, 7, 6, 5, 4, 92, 94}, 10},
+		"one line":    {with(func(f *bill.HistoryFilter) { f.Lines = f.Lines[1:] }), []int{10, 8}, 2},
 		"no line":     {with(func(f *bill.HistoryFilter) { f.Lines = nil }), nil, 0},
 		"other user":  {with(func(f *bill.HistoryFilter) { f.UserID = auth.UserID("somebody") }), []int{90}, 1},
-		"one day":     {with(func(f *bill.HistoryFilter) { f.From, f.To = day, day }), []int{91, 8, 7, 6, 5, 4, 92}, 7},
-		"from":        {with(func(f *bill.HistoryFilter) { f.From = day }), []int{93, 91, 8, 7, 6, 5, 4, 92}, 8},
-		"to":          {with(func(f *bill.HistoryFilter) { f.To = day }), []int{91, 8, 7, 6, 5, 4, 92, 94}, 8},
-		"failed":      {with(func(f *bill.HistoryFilter) { f.Status = bill.Failed }), []int{5}, 1},
+		"one day":     {with(func(f *bill.HistoryFilter) { f.From, f.To = day, day }), []int{91, 10, 8, 7, 6, 5, 4, 92}, 8},
+		"from":        {with(func(f *bill.HistoryFilter) { f.From = day }), []int{93, 91, 10, 8, 7, 6, 5, 4, 92}, 9},
+		"to":          {with(func(f *bill.HistoryFilter) { f.To = day }), []int{91, 10, 8, 7, 6, 5, 4, 92, 94}, 9},
+		"failed":      {with(func(f *bill.HistoryFilter) { f.Status = bill.Failed }), []int{10, 5}, 2},
 		"processing":  {with(func(f *bill.HistoryFilter) { f.Status = bill.Processing }), []int{4}, 1},
-		"second page": {with(func(f *bill.HistoryFilter) { f.Page, f.Size = 2, 4 }), []int{6, 5, 4, 92}, 9},
-		"last page":   {with(func(f *bill.HistoryFilter) { f.Page, f.Size = 3, 4 }), []int{94}, 9},
-		"beyond":      {with(func(f *bill.HistoryFilter) { f.Page, f.Size = 4, 4 }), nil, 9},
+		"second page": {with(func(f *bill.HistoryFilter) { f.Page, f.Size = 2, 4 }), []int{7, 6, 5, 4}, 10},
+		"last page":   {with(func(f *bill.HistoryFilter) { f.Page, f.Size = 3, 4 }), []int{92, 94}, 10},
+		"beyond":      {with(func(f *bill.HistoryFilter) { f.Page, f.Size = 4, 4 }), nil, 10},
 	} {
 		page, total, err := inquiries.History(t.Context(), c.filter)
 		require.NoError(t, err, name)
@@ -299,5 +301,5 @@ func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 	}
 	page, _, err := inquiries.History(t.Context(), with(func(f *bill.HistoryFilter) { f.Lines = f.Lines[1:] }))
 	require.NoError(t, err)
-	require.Equal(t, []bill.Inquiry{completed(8, Line(2))}, page)
+	require.Equal(t, []bill.Inquiry{silent, completed(8, Line(2))}, page)
 }

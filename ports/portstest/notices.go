@@ -17,10 +17,9 @@ import (
 func ended(t *testing.T, orders ports.Orders, n, at int, state product.State) product.Order {
 	t.Helper()
 	o := order(n, Line(n))
-	require.NoError(t, orders.Add(t.Context(), o))
+	require.NoError(t, orders.Add(t.Context(), o, unkeyed))
 	o.State, o.ProcessedAt = state, after(at)
-	require.NoError(t, orders.Save(t.Context(), o))
-	return o
+	return saved(t, orders, o)
 }
 
 func noticeID(n product.Notice) id.ID { return n.Order.ID }
@@ -35,9 +34,9 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		ended(t, orders, 2, 102, product.Rejected)
 		ended(t, orders, 3, 101, product.Cancelled)
 		live := order(4, Line(4))
-		require.NoError(t, orders.Add(t.Context(), live))
+		require.NoError(t, orders.Add(t.Context(), live, unkeyed))
 		live.State = product.Parked
-		require.NoError(t, orders.Save(t.Context(), live))
+		saved(t, orders, live)
 		claim := func(at, n int) []product.Notice {
 			claimed, err := notices.Claim(t.Context(), after(at), 10*time.Second, n)
 			require.NoError(t, err)

@@ -42,9 +42,10 @@ func ChangeMail(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) Ma
 	return Mailbag[ports.ChangeResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {
 		t.Helper()
 		o := order(n, of)
-		noError(t, orders.Add(t.Context(), o))
+		noError(t, orders.Add(t.Context(), o, unkeyed))
 		o = done(o, at)
-		noError(t, orders.Save(t.Context(), o))
+		o, err := orders.Save(t.Context(), o)
+		noError(t, err)
 		return o.ID, ports.ChangeResult{Order: o}
 	}}
 }

@@ -28,10 +28,9 @@ type Parking struct {
 func (p Parking) park(t *testing.T, n int) product.Order {
 	t.Helper()
 	o := order(n, Line(n))
-	require.NoError(t, p.Orders.Add(t.Context(), o))
+	require.NoError(t, p.Orders.Add(t.Context(), o, unkeyed))
 	o.State, o.Sends, o.Reconciles, o.KOSOrder = product.Parked, 2, 9, "KOS-7"
-	require.NoError(t, p.Orders.Save(t.Context(), o))
-	return o
+	return saved(t, p.Orders, o)
 }
 
 func (p Parking) state(t *testing.T, n int) product.State {
@@ -67,7 +66,7 @@ func parkedList(t *testing.T, p Parking) {
 	o := p.park(t, 3)
 	p.park(t, 1)
 	p.park(t, 2)
-	require.NoError(t, p.Orders.Add(t.Context(), order(4, Line(4))))
+	require.NoError(t, p.Orders.Add(t.Context(), order(4, Line(4)), unkeyed))
 	_, err = p.Parked.Resolve(t.Context(), numbered(3), word("kim", product.OutcomeFailed, 100), nothing)
 	require.NoError(t, err)
 	page, total, err = p.Parked.List(t.Context(), 2, 2)
@@ -106,6 +105,7 @@ func parkedResolved(t *testing.T, p Parking) {
 		want, err := o.Resolve(word("lee", c.outcome, 200))
 		require.NoError(t, err)
 		require.Equal(t, c.want, want.State)
+		want.Version++
 		got, err := p.Orders.Get(t.Context(), o.ID)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -134,11 +134,11 @@ func parkedProposals(t *testing.T, p Parking) {
 	_, err := resolve(word("kim", done, 1))
 	requireFault(t, fault.ResourceNotFound, err)
 	o := order(1, Line(1))
-	require.NoError(t, p.Orders.Add(t.Context(), o))
+	require.NoError(t, p.Orders.Add(t.Context(), o, unkeyed))
 	_, err = resolve(word("kim", done, 1))
 	requireFault(t, fault.StateConflict, err)
 	o.State = product.Parked
-	require.NoError(t, p.Orders.Save(t.Context(), o))
+	o = saved(t, p.Orders, o)
 	proposed := func(r product.Resolution) {
 		verdict, err := resolve(r)
 		require.NoError(t, err)
@@ -176,7 +176,7 @@ func parkedAgain(t *testing.T, p Parking) {
 	o, err := p.Orders.Get(t.Context(), o.ID)
 	require.NoError(t, err)
 	o.State = product.Parked
-	require.NoError(t, p.Orders.Save(t.Context(), o))
+	saved(t, p.Orders, o)
 	page, _, err := p.Parked.List(t.Context(), 1, 1)
 	require.NoError(t, err)
 	require.Zero(t, page[0].Proposal, "what was carried out is no proposal")

@@ -12,6 +12,7 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -21,15 +22,43 @@ import (
 func order(n int, of line.Number) product.Order {
 	return product.Order{
 		ID: numbered(n), TransactionID: numbered(5000 + n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of, From: "5GX_PREMIUM",
-		To: "LTE_BASIC", EffectiveDate: Month().Add(1).First(), State: product.Requested, RequestedAt: after(n), NextAttemptAt: after(60 + n),
+		To: "LTE_BASIC", Rule: product.FirstOfNextMonth, EffectiveDate: Month().Add(1).First(), State: product.Requested, RequestedAt: after(n), NextAttemptAt: after(60 + n),
 	}
 }
 
 // done is an order that KOS has accepted.
 func done(o product.Order, at time.Time) product.Order {
-	o.FromName, o.ToName, o.Sends, o.State = "5G 프리미엄", "LTE 베이직", 1, product.Completed
+	o.FromName, o.Target, o.Sends, o.State = "5G 프리미엄", ordered(), 1, product.Completed
 	o.ProcessedAt, o.ResultCode, o.ResultMessage, o.KOSOrder = at, "0000", product.ChangedMessage, "KOS-1"
 	return o
+}
+
+// ordered is the plan of done.
+func ordered() product.Plan {
+	return product.Plan{
+		Code: "LTE_BASIC", Name: "LTE 베이직", MonthlyFee: 39000, DataAllowance: "20GB", VoiceAllowance: "무제한", SMSAllowance: "무제한",
+		NetworkType: "LTE", Description: "LTE 20GB 요금제", OnSale: true, OperatorCode: "MVNO001",
+	}
+}
+
+// unkeyed is a request without an idempotency key.
+var unkeyed idempotency.Use
+
+// saved stores the order and answers it with its new version.
+func saved(t *testing.T, orders ports.Orders, o product.Order) product.Order {
+	t.Helper()
+	stored, err := orders.Save(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, o.Version+1, stored.Version)
+	o.Version++
+	require.Equal(t, o, stored)
+	return stored
+}
+
+func unsaved(t *testing.T, orders ports.Orders, o product.Order) {
+	t.Helper()
+	_, err := orders.Save(t.Context(), o)
+	requireFault(t, fault.StateConflict, err)
 }
 
 // Orders is the suite of ports.Orders.
@@ -38,12 +67,12 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 	t.Run("an order comes back as it was added", func(t *testing.T) {
 		t.Parallel()
 		orders, want := open(t), order(1, Line(1))
-		want.FromName, want.ToName = "5G 프리미엄", "LTE 베이직"
+		want.FromName = "5G 프리미엄"
 		_, err := orders.Get(t.Context(), want.ID)
 		requireFault(t, fault.ResourceNotFound, err)
 		_, err = orders.Live(t.Context(), Line(1))
 		requireFault(t, fault.ResourceNotFound, err)
-		require.NoError(t, orders.Add(t.Context(), want))
+		require.NoError(t, orders.Add(t.Context(), want, unkeyed))
 		got, err := orders.Get(t.Context(), want.ID)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -56,18 +85,18 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 	t.Run("a line has one live order, until that is final", func(t *testing.T) {
 		t.Parallel()
 		orders, live := open(t), order(1, Line(1))
-		require.NoError(t, orders.Add(t.Context(), live))
-		requireFault(t, fault.ChangeInProgress, orders.Add(t.Context(), order(2, Line(1))))
+		require.NoError(t, orders.Add(t.Context(), live, unkeyed))
+		requireFault(t, fault.ChangeInProgress, orders.Add(t.Context(), order(2, Line(1)), unkeyed))
 		_, err := orders.Get(t.Context(), numbered(2))
 		requireFault(t, fault.ResourceNotFound, err)
-		require.NoError(t, orders.Add(t.Context(), order(3, Line(2))), "another line")
+		require.NoError(t, orders.Add(t.Context(), order(3, Line(2)), unkeyed), "another line")
 		for _, state := range []product.State{product.Validated, product.Dispatched, product.Unknown, product.Parked} {
 			live.State = state
-			require.NoError(t, orders.Save(t.Context(), live))
-			requireFault(t, fault.ChangeInProgress, orders.Add(t.Context(), order(2, Line(1))))
+			live = saved(t, orders, live)
+			requireFault(t, fault.ChangeInProgress, orders.Add(t.Context(), order(2, Line(1)), unkeyed))
 		}
-		require.NoError(t, orders.Save(t.Context(), done(live, after(9))))
-		require.NoError(t, orders.Add(t.Context(), order(2, Line(1))))
+		saved(t, orders, done(live, after(9)))
+		require.NoError(t, orders.Add(t.Context(), order(2, Line(1)), unkeyed))
 	})
 	t.Run("of many orders at once one gets the line", func(t *testing.T) {
 		t.Parallel()
@@ -76,7 +105,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		var all sync.WaitGroup
 		for n := range 30 {
 			all.Go(func() {
-				err := orders.Add(t.Context(), order(n, Line(1)))
+				err := orders.Add(t.Context(), order(n, Line(1)), unkeyed)
 				if err == nil {
 					won.Add(1)
 				} else if !errors.Is(err, fault.New(fault.ChangeInProgress)) {
@@ -90,18 +119,25 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 	t.Run("save stores progress until the order is final", func(t *testing.T) {
 		t.Parallel()
 		orders, o := open(t), order(1, Line(1))
-		requireFault(t, fault.StateConflict, orders.Save(t.Context(), o))
-		require.NoError(t, orders.Add(t.Context(), o))
-		o.State, o.FromName, o.ToName, o.Sends, o.Reconciles, o.NextAttemptAt = product.Unknown, "가", "나", 2, 3, after(77)
-		require.NoError(t, orders.Save(t.Context(), o))
+		unsaved(t, orders, o)
+		require.NoError(t, orders.Add(t.Context(), o, unkeyed))
+		o.TransactionID, o.EffectiveDate, o.Held = numbered(9000), Month().Add(2).First(), true
+		o = saved(t, orders, o)
+		o.State, o.FromName, o.Target, o.Sends, o.Reconciles, o.NextAttemptAt = product.Unknown, "가", ordered(), 2, 3, after(77)
+		old := o
+		o = saved(t, orders, o)
+		unsaved(t, orders, old)
+		other := o
+		other.TransactionID = numbered(9001)
+		unsaved(t, orders, other)
 		got, err := orders.Live(t.Context(), Line(1))
 		require.NoError(t, err)
 		require.Equal(t, o, got)
 		refused := o
 		refused.State, refused.ProcessedAt = product.Rejected, after(78)
 		refused.ResultCode, refused.ResultMessage, refused.FailureReason = "E103", product.ChangeFailed, product.RefusedUnpaid.Reason()
-		require.NoError(t, orders.Save(t.Context(), refused))
-		requireFault(t, fault.StateConflict, orders.Save(t.Context(), done(o, after(79))))
+		refused = saved(t, orders, refused)
+		unsaved(t, orders, done(refused, after(79)))
 		got, err = orders.Get(t.Context(), o.ID)
 		require.NoError(t, err)
 		require.Equal(t, refused, got)
@@ -113,11 +149,11 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		orders := open(t)
 		parked, finished := order(2, Line(2)), order(3, Line(3))
 		for _, o := range []product.Order{order(1, Line(1)), parked, finished} {
-			require.NoError(t, orders.Add(t.Context(), o))
+			require.NoError(t, orders.Add(t.Context(), o, unkeyed))
 		}
 		parked.State = product.Parked
-		require.NoError(t, orders.Save(t.Context(), parked))
-		require.NoError(t, orders.Save(t.Context(), done(finished, after(4))))
+		saved(t, orders, parked)
+		saved(t, orders, done(finished, after(4)))
 		claim := func(at time.Time) []product.Order {
 			rows, err := orders.Claim(t.Context(), at, 10*time.Second, 10)
 			require.NoError(t, err)
@@ -127,22 +163,22 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		first := claim(after(61))
 		require.Len(t, first, 1)
 		want := order(1, Line(1))
-		want.Fence, want.NextAttemptAt = 1, after(71)
+		want.Fence, want.Version, want.NextAttemptAt = 1, 1, after(71)
 		require.Equal(t, want, first[0])
 		require.Empty(t, claim(after(70)), "leased")
-		requireFault(t, fault.StateConflict, orders.Save(t.Context(), order(1, Line(1))))
+		unsaved(t, orders, order(1, Line(1)))
 		second := claim(after(71))
 		require.Len(t, second, 1)
 		require.EqualValues(t, 2, second[0].Fence)
-		requireFault(t, fault.StateConflict, orders.Save(t.Context(), done(first[0], after(72))))
-		require.NoError(t, orders.Save(t.Context(), done(second[0], after(72))))
+		unsaved(t, orders, done(first[0], after(72)))
+		saved(t, orders, done(second[0], after(72)))
 		require.Empty(t, claim(after(1000)), "final or parked")
 	})
 	t.Run("parallel claimers share the work, the longest due first", func(t *testing.T) {
 		t.Parallel()
 		orders := open(t)
 		for n := range 40 {
-			require.NoError(t, orders.Add(t.Context(), order(n, Line(n))))
+			require.NoError(t, orders.Add(t.Context(), order(n, Line(n)), unkeyed))
 		}
 		oldest, err := orders.Claim(t.Context(), after(200), time.Hour, 3)
 		require.NoError(t, err)
@@ -153,6 +189,10 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 			require.Equal(t, 1, times)
 		}
 	})
+	t.Run("an order is cancelled while KOS cannot have seen it", func(t *testing.T) { t.Parallel(); cancelledOrders(t, open(t)) })
+	t.Run("a key stands for one order", func(t *testing.T) { t.Parallel(); keyedOrders(t, open(t)) })
+	t.Run("of many requests under a key one is the order", func(t *testing.T) { t.Parallel(); sameKeyAtOnce(t, open(t)) })
+	t.Run("completed orders of a line are known", func(t *testing.T) { t.Parallel(); completedOrders(t, open(t)) })
 	t.Run("history pages the user's own lines, newest first", func(t *testing.T) { t.Parallel(); orderHistory(t, open(t)) })
 }
 
@@ -163,8 +203,8 @@ func orderHistory(t *testing.T, orders ports.Orders) {
 	add := func(n int, of line.Number, change func(*product.Order)) {
 		o := order(n, of)
 		change(&o)
-		require.NoError(t, orders.Add(t.Context(), o))
-		require.NoError(t, orders.Save(t.Context(), done(o, after(100))))
+		require.NoError(t, orders.Add(t.Context(), o, unkeyed))
+		saved(t, orders, done(o, after(100)))
 	}
 	same := func(*product.Order) {}
 	at := func(moment time.Time) func(*product.Order) { return func(o *product.Order) { o.RequestedAt = moment } }
@@ -208,5 +248,7 @@ func orderHistory(t *testing.T, orders ports.Orders) {
 	}
 	page, _, err := orders.History(t.Context(), with(func(f *product.HistoryFilter) { f.Lines = f.Lines[1:] }))
 	require.NoError(t, err)
-	require.Equal(t, []product.Order{done(order(7, Line(2)), after(100))}, page)
+	want := done(order(7, Line(2)), after(100))
+	want.Version = 1
+	require.Equal(t, []product.Order{want}, page)
 }

@@ -34,7 +34,7 @@ SELECT i.* FROM (
     WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
         AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
         AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
-        AND (@status::text = '' OR p.status = @status::text)
+        AND (cardinality(@statuses::text[]) = 0 OR p.status = ANY(@statuses::text[]))
     ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
 ) AS page
 JOIN inquiries i ON i.id = page.id
@@ -45,7 +45,7 @@ SELECT count(*) FROM inquiries
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
     AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
-    AND (@status::text = '' OR status = @status::text);
+    AND (cardinality(@statuses::text[]) = 0 OR status = ANY(@statuses::text[]));
 
 -- name: BillVersions :many
 SELECT id, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);

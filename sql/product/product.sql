@@ -2,8 +2,8 @@
 -- name: AddOrder :execrows
 WITH added AS (
     INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name,
-        effective_date, state, requested_at, next_attempt_at, delivery_state)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'NONE')
+        effective_rule, effective_date, state, requested_at, next_attempt_at, delivery_state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'NONE')
     ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
     RETURNING id, state, result_code, sends
 )
@@ -17,13 +17,19 @@ SELECT * FROM change_orders WHERE id = $1;
 SELECT * FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED');
 
+-- What KOS may have seen neither gets another transaction id nor is cancelled, whoever writes.
 -- name: SaveOrder :execrows
 WITH saved AS (
-    UPDATE change_orders SET from_name = @from_name, to_name = @to_name, state = @state, processed_at = sqlc.narg('processed_at'),
-        result_code = @result_code, result_message = @result_message, failure_reason = @failure_reason, kos_order = @kos_order,
-        sends = @sends, reconciles = @reconciles, next_attempt_at = @next_attempt_at, delivery_state = @delivery_state,
-        delivery_next_at = sqlc.narg('delivery_next_at'), notify_at = sqlc.narg('processed_at')
-    WHERE id = @id AND fence = @fence AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
+    UPDATE change_orders SET transaction_id = @transaction_id, effective_date = @effective_date, from_name = @from_name,
+        to_name = @to_name, to_plan = @to_plan, state = @state, processed_at = sqlc.narg('processed_at'), result_code = @result_code,
+        result_message = @result_message, failure_reason = @failure_reason, kos_order = @kos_order, sends = @sends,
+        reconciles = @reconciles, next_attempt_at = @next_attempt_at, held = @held, version = version + 1,
+        delivery_state = @delivery_state, delivery_next_at = sqlc.narg('delivery_next_at'),
+        notify_at = sqlc.narg('processed_at')
+    WHERE id = @id AND fence = @fence AND version = @version
+        AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
+        AND (sends = 0 OR transaction_id = @transaction_id)
+        AND (@state <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
     RETURNING id, state, result_code, sends
 )
 INSERT INTO order_steps (order_id, state, result_code, sends)
@@ -35,7 +41,7 @@ WITH due AS (
     WHERE d.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN') AND d.next_attempt_at <= @now::timestamptz
     ORDER BY d.next_attempt_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
 )
-UPDATE change_orders o SET next_attempt_at = @lease_until::timestamptz, fence = o.fence + 1
+UPDATE change_orders o SET next_attempt_at = @lease_until::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
 RETURNING o.*;
 
@@ -51,3 +57,6 @@ SELECT count(*) FROM change_orders
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
     AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz);
+
+-- name: ChangedSince :one
+SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2)::boolean;

@@ -10,6 +10,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/ports"
 )
@@ -39,7 +40,11 @@ func (h *Handlers) InquireBill(ctx context.Context, r gen.InquireBillRequestObje
 	if r.Body.InquiryMonth != nil {
 		month = *r.Body.InquiryMonth
 	}
-	result, err := h.Inquiries.Ask(ctx, gate.Principal(ctx), n, month)
+	key, err := idempotency.Optional(r.Params.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	result, err := h.Inquiries.AskOnce(ctx, gate.Principal(ctx), n, month, key)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +86,7 @@ func statusMessage(s bill.Status) string {
 	switch s {
 	case bill.Completed:
 		return "요금조회가 완료되었습니다"
-	case bill.Failed:
+	case bill.Failed, bill.Timeout:
 		return "요금 조회 신청에 실패하였습니다"
 	case bill.Processing:
 		return "요금조회 요청이 접수되었습니다"

@@ -10,7 +10,6 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/calendar"
-	"phonebill/core/fault"
 	"phonebill/core/money"
 )
 
@@ -35,7 +34,7 @@ func accepted(q bill.Inquiry, now time.Time) gen.InquireBill202JSONResponse {
 		Body: gen.BillInquiryAcceptedEnvelope{
 			Success: true, Message: "요금조회 요청이 접수되었습니다",
 			Data: gen.BillInquiryAcceptedData{
-				RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status), EstimatedSeconds: seconds,
+				RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status.Public()), EstimatedSeconds: seconds,
 			},
 		},
 		Headers: gen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5)},
@@ -52,16 +51,13 @@ func toAnswer(r inquiry.Result) gen.BillInquiryData {
 func toStatus(r inquiry.Result) gen.BillInquiryStatusData {
 	q := r.Inquiry
 	data := gen.BillInquiryStatusData{
-		RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status), Progress: progress(q),
+		RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status.Public()), Progress: progress(q),
 	}
 	if r.Bill != nil {
 		info, source := toBill(*r.Bill), commongen.DataSource(q.Source)
 		data.BillInfo, data.Source, data.AsOf = &info, &source, &q.AsOf
 	}
-	if q.Status == bill.Failed {
-		text := fault.New(q.FailureCode).Message()
-		data.ErrorMessage = &text
-	}
+	data.ErrorMessage = text(q.Reason())
 	return data
 }
 
@@ -129,13 +125,13 @@ func toHistory(rows []bill.Inquiry, page, size, total int) gen.BillHistoryData {
 	for i, q := range rows {
 		item := gen.BillHistoryItem{
 			RequestID: [16]byte(q.ID), LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(), RequestTime: q.RequestedAt,
-			Status: gen.InquiryStatus(q.Status), ResultSummary: text(q.Summary),
+			Status: gen.InquiryStatus(q.Status.Public()), ResultSummary: text(q.Summary),
 		}
 		if q.Status != bill.Processing {
 			item.ProcessTime = &q.ProcessedAt
 		}
-		if q.Status == bill.Failed {
-			item.ResultSummary = text(fault.New(q.FailureCode).Message())
+		if q.Status.Failure() {
+			item.ResultSummary = text(q.Reason())
 		}
 		if q.Source != "" {
 			source := commongen.DataSource(q.Source)

@@ -120,17 +120,28 @@ func toVerdict(v product.Verdict) gen.ChangeValidationData {
 	return data
 }
 
-const acceptedMessage = "상품 변경 요청이 접수되었습니다. 처리 결과는 조회하여 확인해주세요"
+// What is said of an order that is not final. One that is held waits for KOS, however long that takes.
+const (
+	acceptedMessage = "상품 변경 요청이 접수되었습니다. 처리 결과는 조회하여 확인해주세요"
+	heldMessage     = "상품 변경 요청이 접수되었습니다. 통신사 시스템 연결이 지연되고 있어 연결되는 대로 자동으로 처리됩니다"
+)
+
+func openMessage(o product.Order) string {
+	if o.Held {
+		return heldMessage
+	}
+	return acceptedMessage
+}
 
 // accepted is the 202: when to look again and where.
 func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 	wait := max(time.Second, o.NextAttemptAt.Sub(now))
 	return gen.ChangeProduct202JSONResponse{
 		Body: gen.ProductChangeAcceptedEnvelope{
-			Success: true, Message: acceptedMessage,
+			Success: true, Message: openMessage(o),
 			Data: gen.ProductChangeAcceptedData{
 				RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), EstimatedCompletionTime: now.Add(wait),
-				Message: acceptedMessage,
+				Message: openMessage(o),
 			},
 		},
 		Headers: gen.ChangeProduct202ResponseHeaders{
@@ -139,22 +150,18 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 	}
 }
 
-func toDone(o product.Order, plan product.Plan) gen.ProductChangeData {
+func toDone(o product.Order) gen.ProductChangeData {
 	return gen.ProductChangeData{
 		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), ResultCode: o.ResultCode,
-		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(plan, nil), EffectiveDate: o.EffectiveDate.String(), ProcessedAt: o.ProcessedAt,
+		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(o.Target, nil), EffectiveDate: o.EffectiveDate.String(), ProcessedAt: o.ProcessedAt,
 	}
 }
 
 func statusMessage(o product.Order) string {
-	switch {
-	case o.ResultMessage != "":
+	if o.ResultMessage != "" {
 		return o.ResultMessage
-	case o.State.Final():
-		return "상품 변경 요청이 취소되었습니다"
-	default:
-		return acceptedMessage
 	}
+	return openMessage(o)
 }
 
 func toStatus(o product.Order) gen.ProductChangeStatusData {
@@ -179,7 +186,7 @@ func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryDa
 	for i, o := range rows {
 		item := gen.ProductHistoryItem{
 			RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.State.Public()),
-			CurrentProductCode: o.From, CurrentProductName: text(o.FromName), TargetProductCode: o.To, TargetProductName: text(o.ToName),
+			CurrentProductCode: o.From, CurrentProductName: text(o.FromName), TargetProductCode: o.To, TargetProductName: text(o.Target.Name),
 			RequestedAt: o.RequestedAt, ResultMessage: text(o.ResultMessage),
 		}
 		if !o.ProcessedAt.IsZero() {

@@ -9,6 +9,7 @@ import (
 	gen "phonebill/adapters/rest/internal/productgen"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
@@ -95,6 +96,9 @@ func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequest
 			return nil, err
 		}
 	}
+	if c.Key, err = idempotency.Optional(r.Params.IdempotencyKey); err != nil {
+		return nil, err
+	}
 	o, err := h.Changes.Request(ctx, gate.Principal(ctx), c)
 	if err != nil {
 		return nil, err
@@ -103,7 +107,7 @@ func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequest
 		return accepted(o, h.Now()), nil
 	}
 	return gen.ChangeProduct200JSONResponse{
-		Success: true, Message: product.ChangedMessage, Data: toDone(o, h.Changes.Plan(ctx, o)),
+		Success: true, Message: product.ChangedMessage, Data: toDone(o),
 	}, nil
 }
 
@@ -120,6 +124,17 @@ func (h *Handlers) GetProductChange(
 		return nil, err
 	}
 	return gen.GetProductChange200JSONResponse{Success: true, Message: statusMessage(o), Data: toStatus(o)}, nil
+}
+
+// CancelProductChange takes a change back.
+func (h *Handlers) CancelProductChange(
+	ctx context.Context, r gen.CancelProductChangeRequestObject,
+) (gen.CancelProductChangeResponseObject, error) {
+	o, err := h.Changes.Cancel(ctx, gate.Principal(ctx), id.ID(r.RequestID))
+	if err != nil {
+		return nil, err
+	}
+	return gen.CancelProductChange200JSONResponse{Success: true, Message: statusMessage(o), Data: toStatus(o)}, nil
 }
 
 // ListProductHistory answers one page of the caller's changes.

@@ -23,6 +23,7 @@ import (
 	"phonebill/cmd/internal/localstack"
 	coreauth "phonebill/core/auth"
 	"phonebill/core/personal"
+	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/migrations"
 )
@@ -47,6 +48,7 @@ type config struct {
 	ap        compose.Listen
 	login     compose.Login
 	history   compose.History
+	policy    product.Policy
 	apBreaker mvnoap.BreakerPolicy
 }
 
@@ -72,6 +74,7 @@ func read(env boot.Env) (config, error) {
 		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
 		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
+	c.policy = compose.ReadPolicy(r)
 	c.history = compose.ReadHistory(r, filepath.Join(c.dir, "spool"))
 	return c, r.Err()
 }
@@ -237,7 +240,7 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 		return err
 	}
 	productUnit, err := compose.Product(ctx, compose.ProductConfig{
-		Listen: s.product, Data: s.ground.Data(migrations.Product, s.pool), Auth: link, KOS: kos, AP: ap,
+		Listen: s.product, Data: s.ground.Data(migrations.Product, s.pool), Auth: link, KOS: kos, AP: ap, Policy: s.policy,
 	}, s.tools)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -162,7 +163,18 @@ func call(t *testing.T, method, path, token string, body any) reply {
 	return callAt(t, running.BaseURL+"/api/v1", method, path, token, body)
 }
 
+// callWith is call with more headers.
+func callWith(t *testing.T, method, path, token string, body any, headers http.Header) reply {
+	t.Helper()
+	return send(t, running.BaseURL+"/api/v1", method, path, token, body, headers)
+}
+
 func callAt(t *testing.T, base, method, path, token string, body any) reply {
+	t.Helper()
+	return send(t, base, method, path, token, body, nil)
+}
+
+func send(t *testing.T, base, method, path, token string, body any, headers http.Header) reply {
 	t.Helper()
 	var payload io.Reader = http.NoBody
 	switch b := body.(type) {
@@ -179,6 +191,7 @@ func callAt(t *testing.T, base, method, path, token string, body any) reply {
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	maps.Copy(req.Header, headers)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}

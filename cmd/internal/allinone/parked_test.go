@@ -16,6 +16,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 )
@@ -33,13 +34,14 @@ func park(t *testing.T, who demo.Login) (requestID string) {
 	now := time.Now().UTC()
 	o := product.Order{
 		ID: id.ID(uuid.Must(uuid.NewV7())), TransactionID: id.ID(uuid.Must(uuid.NewV7())), UserID: auth.UserID(who.UserID), CustomerID: "C",
-		Line: number, From: "LTE_BASIC", To: "5GX_PREMIUM", EffectiveDate: calendar.MonthOf(now).Add(1).First(), State: product.Requested,
-		RequestedAt: now, NextAttemptAt: now.Add(time.Hour),
+		Line: number, From: "LTE_BASIC", To: "5GX_PREMIUM", EffectiveDate: calendar.MonthOf(now).Add(1).First(),
+		Rule: product.FirstOfNextMonth, State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(time.Hour),
 	}
 	orders := postgres.NewOrders(pool, keyring)
-	require.NoError(t, orders.Add(t.Context(), o))
+	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.Sends, o.Reconciles = product.Parked, 1, 9
-	require.NoError(t, orders.Save(t.Context(), o))
+	_, err = orders.Save(t.Context(), o)
+	require.NoError(t, err)
 	return o.ID.String()
 }
 

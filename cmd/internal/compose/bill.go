@@ -40,9 +40,11 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	if err != nil {
 		return p.failed(err)
 	}
+	keys := postgres.NewInquiryKeys(at.pool)
+	p.forget("inquiry-keys", keys.Forget)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
-		Inquiries: history, Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
+		Inquiries: history, Keys: keys, Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
 		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),
 	}

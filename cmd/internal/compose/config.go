@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/personal"
+	"phonebill/core/product"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -142,9 +144,10 @@ type BillConfig struct {
 type ProductConfig struct {
 	Listen
 	Data
-	Auth AuthLink
-	KOS  KOS
-	AP   AP
+	Auth   AuthLink
+	KOS    KOS
+	AP     AP
+	Policy product.Policy
 }
 
 // GatewayConfig configures the gateway. Upstreams are origins. Without a cache (its Addr empty) it hears of revocations by pulling
@@ -198,13 +201,23 @@ func ReadBill(env boot.Env) (BillConfig, error) {
 	return c, r.Err()
 }
 
-// ReadProduct reads PRODUCT_ADDR, PRODUCT_INTERNAL_ADDR, PRODUCT_DATABASE_URL, the links, and what all services need.
+// ReadProduct reads PRODUCT_ADDR, PRODUCT_INTERNAL_ADDR, PRODUCT_DATABASE_URL, the operator's rules of changes, the links, and what all
+// services need.
 func ReadProduct(env boot.Env) (ProductConfig, error) {
 	r := env.Read()
 	c := ProductConfig{
 		Listen: listen(r, "PRODUCT", "8083", "9083"), Data: data(r, "PRODUCT_DATABASE_URL"), Auth: authLink(r), KOS: kosLink(r), AP: ap(r),
+		Policy: ReadPolicy(r),
 	}
 	return c, r.Err()
+}
+
+// ReadPolicy reads CHANGE_EFFECTIVE and CHANGE_ONCE_A_MONTH.
+func ReadPolicy(r *boot.Reader) product.Policy {
+	once := boot.Parsed(r, "CHANGE_ONCE_A_MONTH", "false", strconv.ParseBool)
+	return boot.Parsed(r, "CHANGE_EFFECTIVE", "FIRST_OF_NEXT_MONTH,TODAY", func(rules string) (product.Policy, error) {
+		return product.ParsePolicy(rules, once)
+	})
 }
 
 // ReadGateway reads GATEWAY_ADDR, GATEWAY_INTERNAL_ADDR, the origins of the services, those of their instances (ReadInstances), and

@@ -56,9 +56,11 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	forChange.KOS, forChange.Lane = to.kos.In(quota.Change), quota.Change
 	unhurried := forChange
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
+	orders := postgres.NewOrders(at.pool, at.keyring)
+	p.forget("order-keys", orders.ForgetKeys)
 	changes := &change.Service{
-		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: postgres.NewOrders(at.pool, at.keyring),
-		Epochs: epochs, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
+		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
+		Epochs: epochs, Policy: c.Policy, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = parked.Alarm(p.alerts)
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })

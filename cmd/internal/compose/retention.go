@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"phonebill/core/idempotency"
 	"phonebill/core/retention/purge"
 )
 
@@ -21,4 +22,11 @@ func (p *parts) retain(histories ...purge.History) {
 		p.Log.InfoContext(ctx, "records whose time is over were dropped", slog.String("history", history), slog.Int("records", n))
 	}}
 	p.worker("retention", purging, s.Step)
+}
+
+// forget adds the worker that drops idempotency keys which stand for nothing any more.
+func (p *parts) forget(name string, drop func(ctx context.Context, before time.Time, n int) (int, error)) {
+	p.worker(name, forgetting, func(ctx context.Context) (int, error) {
+		return drop(ctx, p.Now().Add(-idempotency.Window), purgeBatch)
+	})
 }

@@ -44,6 +44,7 @@ type Service struct {
 	Bills     ports.Bills
 	Kept      ports.Bills // the same without a cache
 	Inquiries ports.Inquiries
+	Keys      ports.IdempotencyKeys
 	Limits    Limits
 	Fresh     freshness.Limits // of bills
 	Now       ports.Clock
@@ -86,17 +87,26 @@ func (s *Service) Menu(p auth.Principal) (Menu, error) {
 // trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR, BILL_NOT_FOUND,
 // LINE_NOT_FOUND, SERVICE_UNAVAILABLE. The inquiry row is stored before Ask returns, whatever it returns after the checks.
 func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, month string) (Result, error) {
-	if err := p.Owns(n); err != nil {
-		return Result{}, err
-	}
-	now := s.Now()
-	m, err := bill.ParseMonth(month, now, s.Limits.Months)
+	m, err := s.month(p, n, month)
 	if err != nil {
 		return Result{}, err
 	}
+	return s.ask(ctx, p, n, m, s.NewID())
+}
+
+// month is the month asked for, if the caller may ask for it.
+func (s *Service) month(p auth.Principal, n line.Number, month string) (calendar.Month, error) {
+	if err := p.Owns(n); err != nil {
+		return calendar.Month{}, err
+	}
+	return bill.ParseMonth(month, s.Now(), s.Limits.Months)
+}
+
+func (s *Service) ask(ctx context.Context, p auth.Principal, n line.Number, m calendar.Month, inquiry id.ID) (Result, error) {
+	now := s.Now()
 	s.Seen(n)
 	q := bill.Inquiry{
-		ID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Month: m, Status: bill.Processing, RequestedAt: now,
+		ID: inquiry, UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Month: m, Status: bill.Processing, RequestedAt: now,
 		NextAttemptAt: now.Add(s.Limits.Call + leaseMargin),
 	}
 	if held, ok := s.Fetch.Hit(ctx, s.question(q, true)); ok {
@@ -169,7 +179,7 @@ func (s *Service) asking(source ports.BillSource, q bill.Inquiry) func(context.C
 // are used up. A KOS that is merely slow gets its other attempts first, else a slow line would be shown its old bill until that is gone.
 func (s *Service) hopeless(q bill.Inquiry, cause error, interactive bool) bool {
 	trouble := troubleOf(cause)
-	return trouble == bill.NotAsked && interactive || trouble != bill.NoSuch && s.after(q, cause, interactive).Status == bill.Failed
+	return trouble == bill.NotAsked && interactive || trouble != bill.NoSuch && s.after(q, cause, interactive).Status.Failure()
 }
 
 // after is what trouble makes of the inquiry, its attempts counted.
@@ -224,8 +234,8 @@ func (s *Service) untold(ctx context.Context, q bill.Inquiry, cause error) (Resu
 	if err := s.Inquiries.Save(ctx, q); err != nil {
 		return Result{}, err
 	}
-	if q.Status == bill.Failed {
-		return Result{Inquiry: q}, failure(fault.From(cause)).WithDetail("requestId", q.ID.String())
+	if q.Status.Failure() {
+		return Result{Inquiry: q}, failed(q, fault.From(cause))
 	}
 	return Result{Inquiry: q}, nil
 }
@@ -241,6 +251,11 @@ func troubleOf(err error) bill.Trouble {
 	default:
 		return bill.Broken
 	}
+}
+
+// failed is what the customer is told of an inquiry that failed while he waited.
+func failed(q bill.Inquiry, f *fault.Error) error {
+	return failure(f).WithDetail("requestId", q.ID.String())
 }
 
 // failure is the story's text for trouble; KOS's business answers keep their own.

@@ -143,6 +143,7 @@ type world struct {
 	source    *source
 	bills     *bills
 	inquiries *inquiries
+	keys      keys
 	me        auth.Principal
 	line      line.Number
 	reported  []error
@@ -177,7 +178,7 @@ func newWorld(t *testing.T) *world {
 	w.Service = &inquiry.Service{
 		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Kept: w.bills, Seen: w.see,
 		Fetch:     &fetch.Service[bill.Copy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 }},
-		Inquiries: w.inquiries, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
+		Inquiries: w.inquiries, Keys: &w.keys, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
@@ -360,7 +361,7 @@ func TestThreeAttemptsThenFailedOrTheLastGoodCopy(t *testing.T) {
 					require.Equal(t, freshness.FromStale, end.Source)
 					return
 				}
-				require.Equal(t, bill.Failed, end.Status)
+				require.Equal(t, bill.Timeout, end.Status)
 				require.Equal(t, fault.ServiceUnavailable, end.FailureCode)
 				got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
 				require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 	"phonebill/core/delivery/desk"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 )
@@ -65,9 +66,10 @@ func newWorld(t *testing.T) *world {
 	number, err := line.Parse("01012345678")
 	require.NoError(t, err)
 	o := product.Order{ID: w.order, Line: number, State: product.Requested, EffectiveDate: calendar.DateOf(noon)}
-	require.NoError(t, orders.Add(t.Context(), o))
+	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.ProcessedAt = product.Completed, noon
-	require.NoError(t, orders.Save(t.Context(), o))
+	_, err = orders.Save(t.Context(), o)
+	require.NoError(t, err)
 	claimed, err := orders.Outbox().Claim(t.Context(), noon, time.Minute, 1, 1)
 	require.NoError(t, err)
 	require.NoError(t, orders.Outbox().Settle(t.Context(), noon, delivery.Settled{

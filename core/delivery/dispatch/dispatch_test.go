@@ -14,6 +14,7 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -72,9 +73,10 @@ func (w *world) finish(t *testing.T, n byte, number string) {
 	l, err := line.Parse(number)
 	require.NoError(t, err)
 	o := product.Order{ID: id.ID{15: n}, Line: l, State: product.Requested, EffectiveDate: calendar.DateOf(w.now)}
-	require.NoError(t, w.orders.Add(t.Context(), o))
+	require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.ProcessedAt = product.Completed, w.now
-	require.NoError(t, w.orders.Save(t.Context(), o))
+	_, err = w.orders.Save(t.Context(), o)
+	require.NoError(t, err)
 }
 
 func (w *world) step(t *testing.T) int {

@@ -17,6 +17,7 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -123,9 +124,10 @@ func TestSixHoursOfFailures(t *testing.T) {
 			o := product.Order{
 				ID: id.At(time.Now()), Line: number, State: product.Requested, EffectiveDate: calendar.DateOf(time.Now()),
 			}
-			require.NoError(t, orders.Add(ctx, o))
+			require.NoError(t, orders.Add(ctx, o, idempotency.Use{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
-			require.NoError(t, orders.Save(ctx, o))
+			_, err = orders.Save(ctx, o)
+			require.NoError(t, err)
 		}
 		ap.mu.Lock()
 		ap.well = true

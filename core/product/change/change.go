@@ -38,6 +38,7 @@ type Service struct {
 	KOS       ports.PlanChanger
 	Orders    ports.Orders
 	Epochs    ports.Epochs
+	Policy    product.Policy
 	Limits    Limits
 	Now       ports.Clock
 	NewID     ports.IDs
@@ -49,104 +50,25 @@ type Service struct {
 	running sync.WaitGroup // orders that outlive their customer
 }
 
-// Command is what the customer asks for. Effective zero means the default day.
-type Command struct {
-	Line      line.Number
-	From, To  string
-	Effective calendar.Date
-}
-
 // Validate runs the three checks on facts fetched now; SERVICE_UNAVAILABLE when KOS cannot be asked, which is never a failed check.
 func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (product.Verdict, error) {
 	if err := p.Owns(c.Line); err != nil {
 		return product.Verdict{}, err
 	}
-	customer, plans, err := s.Facts.ForChange(ctx, c.Line)
+	known, err := s.facts(ctx, s.Facts, c.Line)
 	if err != nil {
 		return product.Verdict{}, err
 	}
-	return product.PreCheck(customer, plans, c.From, c.To), nil
+	return product.PreCheck(known, c.From, c.To), nil
 }
 
-// Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still going on; or
-// 409 with the request id when it failed within that time, when another target is live on the line, or FORBIDDEN. The same target
-// while one is live answers that order.
-func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
-	if err := p.Owns(c.Line); err != nil {
-		return product.Order{}, err
+// facts are those of KOS, and of our own book where the operator's rules need it.
+func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number) (f product.Facts, err error) {
+	if f.Customer, f.Plans, err = from.ForChange(ctx, n); err != nil || !s.Policy.OnceAMonth {
+		return f, err
 	}
-	now := s.Now()
-	day, err := product.EffectiveDate(c.Effective, now)
-	if err != nil {
-		return product.Order{}, err
-	}
-	o := product.Order{
-		ID: s.NewID(), TransactionID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: c.Line, From: c.From, To: c.To,
-		EffectiveDate: day, State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(s.Limits.Lease),
-	}
-	err = s.Orders.Add(ctx, o)
-	if errors.Is(err, fault.New(fault.ChangeInProgress)) {
-		return s.inTheWay(ctx, p, c)
-	}
-	if err != nil {
-		return product.Order{}, err
-	}
-	o, err = s.await(ctx, o)
-	if err == nil && o.State == product.Rejected {
-		err = o.Refused()
-	}
-	return o, err
-}
-
-// Plan answers the plan an order changes to, as far as our copy of the list knows it: the customer has waited long enough.
-func (s *Service) Plan(ctx context.Context, o product.Order) product.Plan {
-	plans, err := s.Facts.Plans.Latest(ctx)
-	if p, ok := plans.Find(o.To); err == nil && ok {
-		return p
-	}
-	return product.Plan{Code: o.To, Name: o.ToName}
-}
-
-// inTheWay answers the live order when it is the same wish of the same customer.
-func (s *Service) inTheWay(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
-	live, err := s.Orders.Live(ctx, c.Line)
-	if errors.Is(err, fault.New(fault.ResourceNotFound)) { // it ended just now
-		return product.Order{}, fault.New(fault.ChangeInProgress)
-	}
-	if err == nil && (live.To != c.To || live.UserID != p.UserID) {
-		err = fault.New(fault.ChangeInProgress).WithDetail("requestId", live.ID.String())
-	}
-	return live, err
-}
-
-// await lets the order go on when the customer's time is over or he hangs up.
-func (s *Service) await(ctx context.Context, o product.Order) (product.Order, error) {
-	type outcome struct {
-		order product.Order
-		err   error
-	}
-	done := make(chan outcome, 1)
-	s.running.Go(func() {
-		after, err := s.advance(context.WithoutCancel(ctx), o, s.Facts)
-		if err != nil {
-			s.Report(ctx, err)
-		}
-		done <- outcome{after, err}
-	})
-	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(o.RequestedAt)) // storing it was part of his time
-	defer timer.Stop()
-	select {
-	case r := <-done:
-		if r.err != nil { // the order is stored and leased: the worker goes on with it
-			return o, nil
-		}
-		return r.order, nil
-	case <-timer.C:
-		if now, err := s.Orders.Get(ctx, o.ID); err == nil {
-			return now, nil
-		}
-		return o, nil
-	}
+	f.Spent, err = s.Orders.ChangedSince(ctx, n, calendar.MonthOf(s.Now()).First().Start())
+	return f, err
 }
 
 // advance carries a leased order as far as it goes now. Each step is stored before the next.
@@ -166,7 +88,7 @@ func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Ser
 	case product.Unknown:
 		call, cancel := context.WithTimeout(ctx, s.Limits.Ask)
 		defer cancel()
-		return s.settle(ctx, o, s.KOS.Ask(call, o))
+		return s.settle(ctx, o, s.ask(call, o))
 	case product.Parked, product.Completed, product.Rejected, product.Cancelled:
 		return o, nil
 	default:
@@ -175,19 +97,34 @@ func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Ser
 }
 
 func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	customer, plans, err := known.ForChange(ctx, o.Line)
+	seen, err := s.facts(ctx, known, o.Line)
 	if err != nil {
 		return s.unchecked(ctx, o, fault.From(err))
 	}
-	o = o.Named(plans)
-	o, err = o.Checked(product.PreCheck(customer, plans, o.From, o.To), s.Now())
-	if err != nil {
+	o = o.Named(seen.Plans)
+	o, err = o.Checked(product.PreCheck(seen, o.From, o.To), s.Now())
+	switch {
+	case err != nil:
 		return o, err
-	}
-	if o.State != product.Validated {
-		return o, s.Orders.Save(ctx, o)
+	case o.State != product.Validated:
+		return s.Orders.Save(ctx, o)
+	case o.Overdue(s.Now()):
+		o = o.Renew(s.NewID(), s.Now())
 	}
 	return s.send(ctx, o)
+}
+
+// ask learns what became of the order's transaction: of KOS, or of the line's plans where this KOS cannot be asked such a thing.
+func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
+	a := s.KOS.Ask(ctx, o)
+	if a.Kind != product.AnswerNoQuery {
+		return a
+	}
+	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
+	if err != nil {
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+	}
+	return o.Evident(seen.Customer)
 }
 
 // send makes one attempt on the wire.
@@ -197,10 +134,11 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 		return o, err
 	}
 	o.NextAttemptAt = s.Now().Add(s.Limits.Lease)
-	if err := s.Orders.Save(ctx, o); err != nil { // stored before the wire is touched (decision 9)
+	o, err = s.Orders.Save(ctx, o) // stored before the wire is touched (decision 9)
+	if err != nil {
 		return o, err
 	}
-	call, cancel := context.WithTimeout(ctx, s.Limits.Send)
+	call, cancel := context.WithTimeout(ports.WithLease(ctx, o.NextAttemptAt), s.Limits.Send)
 	defer cancel()
 	return s.settle(ctx, o, s.KOS.Change(ports.WithAttempt(call, o.Sends), o))
 }
@@ -209,13 +147,13 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
 		o = o.Delay(f.RetryAfter(), s.Now())
-		return o, s.Orders.Save(ctx, o)
+		return s.Orders.Save(ctx, o)
 	}
 	o, err := o.LineGone(s.Now())
 	if err != nil {
 		return o, err
 	}
-	return o, s.Orders.Save(ctx, o)
+	return s.Orders.Save(ctx, o)
 }
 
 // settle stores what KOS's answer makes of the order. The line's caches are dropped first: an order seen as done never stands
@@ -230,7 +168,7 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 			return o, err
 		}
 	}
-	err = s.Orders.Save(ctx, o)
+	o, err = s.Orders.Save(ctx, o)
 	if err == nil && o.State == product.Parked && s.Parked != nil {
 		s.Parked(ctx, o)
 	}
@@ -247,12 +185,10 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait t
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-		o, err := s.Orders.Get(ctx, order)
+		o, err := s.own(ctx, p, order)
 		switch {
 		case err != nil:
 			return product.Order{}, err
-		case o.UserID != p.UserID || p.Owns(o.Line) != nil:
-			return product.Order{}, fault.New(fault.ResourceNotFound)
 		case o.State.Final() || wait == 0:
 			return o, nil
 		}

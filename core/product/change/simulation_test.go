@@ -27,6 +27,8 @@ type weather struct {
 	calm    bool
 	world   *world
 	pending map[id.ID]bool // received by KOS, not applied yet
+	coming  map[id.ID]bool // sent, not received by KOS yet
+	silent  bool           // this KOS cannot be asked about transactions
 	late    sync.WaitGroup
 }
 
@@ -54,6 +56,17 @@ func (w *weather) received(o product.Order, is bool) {
 	w.pending[o.TransactionID] = is
 }
 
+func (w *weather) onTheWay(o product.Order, is bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.coming[o.TransactionID] = is
+}
+
+func (w *weather) arrive(o product.Order) {
+	w.world.kos.KOS.Change(context.Background(), o)
+	w.onTheWay(o, false)
+}
+
 func (w *weather) change(ctx context.Context, o product.Order) product.Answer {
 	kos := w.world.kos
 	switch {
@@ -71,7 +84,8 @@ func (w *weather) change(ctx context.Context, o product.Order) product.Answer {
 		})
 		return lost(ctx, o)
 	case w.chance(3): // delayed on the way: KOS learns of it when nobody waits any more
-		w.later(w.upTo(40*time.Second), func() { kos.KOS.Change(context.Background(), o) })
+		w.onTheWay(o, true)
+		w.later(w.upTo(40*time.Second), func() { w.arrive(o) })
 		return lost(ctx, o)
 	case w.chance(2): // the call is done twice
 		kos.KOS.Change(ctx, o)
@@ -88,13 +102,18 @@ func (w *weather) later(d time.Duration, f func()) {
 
 func (w *weather) ask(ctx context.Context, o product.Order) product.Answer {
 	w.mu.Lock()
-	pending := w.pending[o.TransactionID]
+	pending, coming := w.pending[o.TransactionID], w.coming[o.TransactionID]
 	w.mu.Unlock()
+	if coming { // KOS does not know it yet, and will a moment after it has said so
+		w.later(w.upTo(2*time.Second), func() { w.arrive(o) })
+	}
 	switch {
 	case w.chance(10):
 		return product.Answer{Kind: product.AnswerNotSent}
 	case w.chance(10), pending:
 		return product.Answer{Kind: product.AnswerUnknown}
+	case w.silent:
+		return product.Answer{Kind: product.AnswerNoQuery}
 	}
 	return w.world.kos.KOS.Ask(ctx, o)
 }
@@ -105,7 +124,7 @@ func (w *weather) beforeSave(o product.Order) error {
 	case w.chance(5):
 		return errBackend
 	case w.chance(5):
-		if err := w.world.orders.Orders.Save(context.Background(), o); err != nil {
+		if _, err := w.world.orders.Orders.Save(context.Background(), o); err != nil {
 			return err
 		}
 		return errBackend
@@ -130,7 +149,7 @@ func TestSimulation(t *testing.T) {
 func simulate(t *testing.T, seed uint64) {
 	t.Helper()
 	w := newWorld(t)
-	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}}
+	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}, coming: map[id.ID]bool{}, silent: seed%3 == 0}
 	w.kos.onChange, w.kos.onAsk, w.orders.beforeSave = sky.change, sky.ask, sky.beforeSave
 	var lines []line.Number
 	for i := range 4 {

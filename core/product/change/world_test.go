@@ -16,6 +16,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
@@ -124,11 +125,11 @@ type orders struct {
 	savedStates []product.State
 }
 
-func (s *orders) Add(ctx context.Context, o product.Order) error {
+func (s *orders) Add(ctx context.Context, o product.Order, u idempotency.Use) error {
 	if s.add != nil {
 		return s.add
 	}
-	return s.Orders.Add(ctx, o)
+	return s.Orders.Add(ctx, o, u)
 }
 
 func (s *orders) Live(ctx context.Context, n line.Number) (product.Order, error) {
@@ -138,22 +139,22 @@ func (s *orders) Live(ctx context.Context, n line.Number) (product.Order, error)
 	return s.Orders.Live(ctx, n)
 }
 
-func (s *orders) Save(ctx context.Context, o product.Order) error {
+func (s *orders) Save(ctx context.Context, o product.Order) (product.Order, error) {
 	s.mu.Lock()
 	before := s.beforeSave
 	s.mu.Unlock()
 	if before != nil {
 		if err := before(o); err != nil {
-			return err
+			return o, err
 		}
 	}
-	err := s.Orders.Save(ctx, o)
+	o, err := s.Orders.Save(ctx, o)
 	if err == nil {
 		s.mu.Lock()
 		s.savedStates = append(s.savedStates, o.State)
 		s.mu.Unlock()
 	}
-	return err
+	return o, err
 }
 
 func (s *orders) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error) {
@@ -229,7 +230,7 @@ func (w *world) service() *change.Service {
 	unhurried := known
 	unhurried.Patience = 10 * time.Second
 	return &change.Service{
-		Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs, Limits: change.DefaultLimits(),
+		Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs, Policy: product.DefaultPolicy(), Limits: change.DefaultLimits(),
 		Now: time.Now, NewID: newID, Report: func(context.Context, error) {},
 	}
 }

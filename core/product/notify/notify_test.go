@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/notify"
@@ -39,9 +40,10 @@ func (w *world) end(t *testing.T, n byte, state product.State) {
 	number, err := line.Parse("0101234567" + string('0'+n))
 	require.NoError(t, err)
 	o := product.Order{ID: id.ID{15: n}, Line: number, State: product.Requested}
-	require.NoError(t, w.orders.Add(t.Context(), o))
+	require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.ProcessedAt = state, time.Now()
-	require.NoError(t, w.orders.Save(t.Context(), o))
+	_, err = w.orders.Save(t.Context(), o)
+	require.NoError(t, err)
 }
 
 func (w *world) step(t *testing.T, want int) {

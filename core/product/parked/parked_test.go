@@ -16,6 +16,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/parked"
@@ -62,9 +63,10 @@ func newWorld(t *testing.T) *world {
 	number, err := line.Parse("01012345678")
 	require.NoError(t, err)
 	w.order = product.Order{ID: id.ID{15: 1}, Line: number, State: product.Requested, RequestedAt: noon.Add(-25 * time.Hour)}
-	require.NoError(t, w.orders.Add(t.Context(), w.order))
+	require.NoError(t, w.orders.Add(t.Context(), w.order, idempotency.Use{}))
 	w.order.State = product.Parked
-	require.NoError(t, w.orders.Save(t.Context(), w.order))
+	w.order, err = w.orders.Save(t.Context(), w.order)
+	require.NoError(t, err)
 	clock := func() time.Time { return w.now }
 	w.Desk = parked.Desk{
 		Changes: &parked.Service{Orders: w.orders.Parked(), Epochs: &w.epochs, Now: clock},

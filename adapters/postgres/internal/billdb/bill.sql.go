@@ -125,15 +125,15 @@ SELECT count(*) FROM inquiries
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND requested_at >= coalesce($3::timestamptz, '-infinity')
     AND requested_at < coalesce($4::timestamptz, 'infinity')
-    AND ($5::text = '' OR status = $5::text)
+    AND (cardinality($5::text[]) = 0 OR status = ANY($5::text[]))
 `
 
 type CountInquiriesParams struct {
-	UserID string
-	Lines  [][]byte
-	Since  *time.Time
-	Before *time.Time
-	Status string
+	UserID   string
+	Lines    [][]byte
+	Since    *time.Time
+	Before   *time.Time
+	Statuses []string
 }
 
 func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) (int64, error) {
@@ -142,7 +142,7 @@ func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) 
 		arg.Lines,
 		arg.Since,
 		arg.Before,
-		arg.Status,
+		arg.Statuses,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -191,7 +191,7 @@ SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.s
     WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
         AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
         AND p.requested_at < coalesce($4::timestamptz, 'infinity')
-        AND ($5::text = '' OR p.status = $5::text)
+        AND (cardinality($5::text[]) = 0 OR p.status = ANY($5::text[]))
     ORDER BY p.requested_at DESC, p.id DESC LIMIT $7::bigint OFFSET $6::bigint
 ) AS page
 JOIN inquiries i ON i.id = page.id
@@ -199,13 +199,13 @@ ORDER BY i.requested_at DESC, i.id DESC
 `
 
 type InquiryHistoryParams struct {
-	UserID string
-	Lines  [][]byte
-	Since  *time.Time
-	Before *time.Time
-	Status string
-	Skip   int64
-	Size   int64
+	UserID   string
+	Lines    [][]byte
+	Since    *time.Time
+	Before   *time.Time
+	Statuses []string
+	Skip     int64
+	Size     int64
 }
 
 // The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
@@ -216,7 +216,7 @@ func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) 
 		arg.Lines,
 		arg.Since,
 		arg.Before,
-		arg.Status,
+		arg.Statuses,
 		arg.Skip,
 		arg.Size,
 	)

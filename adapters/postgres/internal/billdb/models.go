@@ -31,6 +31,14 @@ type DeliverySequence struct {
 	Last      int64
 }
 
+type IdempotencyKey struct {
+	UserID      string
+	KeyHash     []byte
+	PayloadHash []byte
+	RequestID   uuid.UUID
+	UsedAt      time.Time
+}
+
 type Inquiry struct {
 	ID                 uuid.UUID
 	UserID             string

@@ -40,6 +40,10 @@ type ChangeOrder struct {
 	DeliveryFence      int64
 	DeliveredAt        *time.Time
 	DeliveryReplayedAt *time.Time
+	ToPlan             []byte
+	EffectiveRule      string
+	Held               bool
+	Version            int64
 	NotifyAt           *time.Time
 	NotifyAttempts     int64
 }
@@ -55,6 +59,14 @@ type DeliveryAttempt struct {
 type DeliverySequence struct {
 	LineIndex []byte
 	Last      int64
+}
+
+type IdempotencyKey struct {
+	UserID      string
+	KeyHash     []byte
+	PayloadHash []byte
+	RequestID   uuid.UUID
+	UsedAt      time.Time
 }
 
 type OrderResolution struct {

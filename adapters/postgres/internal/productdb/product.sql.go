@@ -15,8 +15,8 @@ import (
 const addOrder = `-- name: AddOrder :execrows
 WITH added AS (
     INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name,
-        effective_date, state, requested_at, next_attempt_at, delivery_state)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'NONE')
+        effective_rule, effective_date, state, requested_at, next_attempt_at, delivery_state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'NONE')
     ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
     RETURNING id, state, result_code, sends
 )
@@ -35,6 +35,7 @@ type AddOrderParams struct {
 	FromName      string
 	ToCode        string
 	ToName        string
+	EffectiveRule string
 	EffectiveDate time.Time
 	State         string
 	RequestedAt   time.Time
@@ -54,6 +55,7 @@ func (q *Queries) AddOrder(ctx context.Context, arg AddOrderParams) (int64, erro
 		arg.FromName,
 		arg.ToCode,
 		arg.ToName,
+		arg.EffectiveRule,
 		arg.EffectiveDate,
 		arg.State,
 		arg.RequestedAt,
@@ -65,15 +67,31 @@ func (q *Queries) AddOrder(ctx context.Context, arg AddOrderParams) (int64, erro
 	return result.RowsAffected(), nil
 }
 
+const changedSince = `-- name: ChangedSince :one
+SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2)::boolean
+`
+
+type ChangedSinceParams struct {
+	LineIndex   []byte
+	ProcessedAt *time.Time
+}
+
+func (q *Queries) ChangedSince(ctx context.Context, arg ChangedSinceParams) (bool, error) {
+	row := q.db.QueryRow(ctx, changedSince, arg.LineIndex, arg.ProcessedAt)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const claimOrders = `-- name: ClaimOrders :many
 WITH due AS (
     SELECT d.id FROM change_orders d
     WHERE d.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN') AND d.next_attempt_at <= $2::timestamptz
     ORDER BY d.next_attempt_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 )
-UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1
+UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.notify_at, o.notify_attempts
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.held, o.version, o.notify_at, o.notify_attempts
 `
 
 type ClaimOrdersParams struct {
@@ -121,6 +139,10 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 			&i.DeliveryFence,
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
+			&i.ToPlan,
+			&i.EffectiveRule,
+			&i.Held,
+			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
 		); err != nil {
@@ -161,7 +183,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 }
 
 const liveOrder = `-- name: LiveOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, notify_at, notify_attempts FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
 `
 
@@ -198,6 +220,10 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 		&i.DeliveryFence,
 		&i.DeliveredAt,
 		&i.DeliveryReplayedAt,
+		&i.ToPlan,
+		&i.EffectiveRule,
+		&i.Held,
+		&i.Version,
 		&i.NotifyAt,
 		&i.NotifyAttempts,
 	)
@@ -205,7 +231,7 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 }
 
 const order = `-- name: Order :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, notify_at, notify_attempts FROM change_orders WHERE id = $1
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders WHERE id = $1
 `
 
 func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
@@ -241,6 +267,10 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 		&i.DeliveryFence,
 		&i.DeliveredAt,
 		&i.DeliveryReplayedAt,
+		&i.ToPlan,
+		&i.EffectiveRule,
+		&i.Held,
+		&i.Version,
 		&i.NotifyAt,
 		&i.NotifyAttempts,
 	)
@@ -248,7 +278,7 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, notify_at, notify_attempts FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
     AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
@@ -310,6 +340,10 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 			&i.DeliveryFence,
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
+			&i.ToPlan,
+			&i.EffectiveRule,
+			&i.Held,
+			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
 		); err != nil {
@@ -325,11 +359,16 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 
 const saveOrder = `-- name: SaveOrder :execrows
 WITH saved AS (
-    UPDATE change_orders SET from_name = $1, to_name = $2, state = $3, processed_at = $4,
-        result_code = $5, result_message = $6, failure_reason = $7, kos_order = $8,
-        sends = $9, reconciles = $10, next_attempt_at = $11, delivery_state = $12,
-        delivery_next_at = $13, notify_at = $4
-    WHERE id = $14 AND fence = $15 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
+    UPDATE change_orders SET transaction_id = $1, effective_date = $2, from_name = $3,
+        to_name = $4, to_plan = $5, state = $6, processed_at = $7, result_code = $8,
+        result_message = $9, failure_reason = $10, kos_order = $11, sends = $12,
+        reconciles = $13, next_attempt_at = $14, held = $15, version = version + 1,
+        delivery_state = $16, delivery_next_at = $17,
+        notify_at = $7
+    WHERE id = $18 AND fence = $19 AND version = $20
+        AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
+        AND (sends = 0 OR transaction_id = $1)
+        AND ($6 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
     RETURNING id, state, result_code, sends
 )
 INSERT INTO order_steps (order_id, state, result_code, sends)
@@ -337,8 +376,11 @@ SELECT saved.id, saved.state, saved.result_code, saved.sends FROM saved
 `
 
 type SaveOrderParams struct {
+	TransactionID  uuid.UUID
+	EffectiveDate  time.Time
 	FromName       string
 	ToName         string
+	ToPlan         []byte
 	State          string
 	ProcessedAt    *time.Time
 	ResultCode     string
@@ -348,16 +390,22 @@ type SaveOrderParams struct {
 	Sends          int64
 	Reconciles     int64
 	NextAttemptAt  time.Time
+	Held           bool
 	DeliveryState  string
 	DeliveryNextAt *time.Time
 	ID             uuid.UUID
 	Fence          int64
+	Version        int64
 }
 
+// What KOS may have seen neither gets another transaction id nor is cancelled, whoever writes.
 func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveOrder,
+		arg.TransactionID,
+		arg.EffectiveDate,
 		arg.FromName,
 		arg.ToName,
+		arg.ToPlan,
 		arg.State,
 		arg.ProcessedAt,
 		arg.ResultCode,
@@ -367,10 +415,12 @@ func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, er
 		arg.Sends,
 		arg.Reconciles,
 		arg.NextAttemptAt,
+		arg.Held,
 		arg.DeliveryState,
 		arg.DeliveryNextAt,
 		arg.ID,
 		arg.Fence,
+		arg.Version,
 	)
 	if err != nil {
 		return 0, err

@@ -426,6 +426,15 @@ type ListBillHistoryParams struct {
 	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
 }
 
+// InquireBillParams defines parameters for InquireBill.
+type InquireBillParams struct {
+	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII characters, a UUID at best, bare
+	// or as a quoted string. For 24 h the same key with the same payload answers what the first request came to, status and data; a 409 with
+	// `details.requestId` while that is still going on. The same key with another payload is a 422. Requests that were refused before they
+	// were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
+	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetBillInquiryParams defines parameters for GetBillInquiry.
 type GetBillInquiryParams struct {
 	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0 answers at once.
@@ -442,7 +451,7 @@ type ServerInterface interface {
 	ListBillHistory(w http.ResponseWriter, r *http.Request, params ListBillHistoryParams)
 	// InquireBill Ask for a bill
 	// (POST /bills/inquiry)
-	InquireBill(w http.ResponseWriter, r *http.Request)
+	InquireBill(w http.ResponseWriter, r *http.Request, params InquireBillParams)
 	// GetBillInquiry What became of an inquiry?
 	// (GET /bills/inquiry/{requestId})
 	GetBillInquiry(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID, params GetBillInquiryParams)
@@ -561,8 +570,35 @@ func (siw *ServerInterfaceWrapper) ListBillHistory(w http.ResponseWriter, r *htt
 // InquireBill operation middleware
 func (siw *ServerInterfaceWrapper) InquireBill(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params InquireBillParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey externalRef0.IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.InquireBill(w, r)
+		siw.Handler.InquireBill(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1041,7 +1077,8 @@ func (response ListBillHistory504ApplicationProblemPlusJSONResponse) VisitListBi
 }
 
 type InquireBillRequestObject struct {
-	Body *InquireBillJSONRequestBody
+	Params InquireBillParams
+	Body   *InquireBillJSONRequestBody
 }
 
 type InquireBillResponseObject interface {
@@ -1276,6 +1313,38 @@ func (response InquireBill413ApplicationProblemPlusJSONResponse) VisitInquireBil
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InquireBill422JSONResponse struct {
+	externalRef0.KeyReusedJSONResponse
+}
+
+func (response InquireBill422JSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type InquireBill422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response InquireBill422ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2126,8 +2195,10 @@ func (sh *strictHandler) ListBillHistory(w http.ResponseWriter, r *http.Request,
 }
 
 // InquireBill operation middleware
-func (sh *strictHandler) InquireBill(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) InquireBill(w http.ResponseWriter, r *http.Request, params InquireBillParams) {
 	var request InquireBillRequestObject
+
+	request.Params = params
 
 	var body InquireBillJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -2212,148 +2283,158 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39cxvHleC/0jWXqki5ATgASMkiK3UFUZCNiCS4BGmtVtQRTUwDmHDQjUz3iGK0vFIu3JTW0t7KW+JK",
-	"tkkXXfHH+kpbp7WZnFLl3B+z+5sw/B+u+mO+ByAgQV4pxZ8IAtM93e/7vX7v9V2tSbo9ghFmVJu9q3UQ",
-	"NJEjPjZJt0vwxgJpQmYRzL8yEW06Vk/+q13vIAcBRgCkW6BFHMA6CDiIujbTAQQ9yDqAYPEthV0EiGO1",
-	"LZzXdA3dgd2ejbRZbQr2rKnbhalNy7bplIV/5VrOzpRRuDRtNIso9x6cmc5dNEvN3GYBGrmZltG60Cq0",
-	"irC0qemag/jjyNRmmeMiXaPNDupCvlC20+OzU+ZYuK3t7ur+blYQc3bKLYac9H7qqEmwSfmOtqHFwCZq",
-	"Eb7BDgIY3WGAOTuxxZeGraBrYavrdrXZgu6vxsIMtZETXc7169fLLusgzKwmZCi9ppWr8+DCxRkDNDvQ",
-	"thFuozj8LiPoIAc4CNrdn69rvQ7BiMNyXdMBchzi/Hxds/BtaFvmBiNbCK9rYwFuV9d60IFdxOJUUcHm",
-	"lcwFL0DKgAl3wLlrxEEQA2Z1kQ4s3LRdat1G5wFpKUL5lYsoo2AbYobM+LaKRvFCzijlSgVN1yw+769c",
-	"5OxouoZhlz+A1Puja28RpwuZNquZ8peBRLBgYXTVsjOJoIaRv8Imh7jzUwpsCyM6B2zUYoC4DHQRxBRA",
-	"21ZPdvOgjAnrBA8DiwIIpo1SfFdGwcgViqXp3MyFi+8N2BgfvuR2N5ET29tPHNTSZrX/MhWy65T8lU5F",
-	"dqVGRva6DNsZWOLf6mKTLcuhjK+3kAeNHmyjhsAYBQ1q/Ro1QBfugE0EIANdQhkoGLphGLFtFbI3wueK",
-	"bcFELejaTAzowjuKOwzDMPQRuWVFkkzVTG9otYNAw/F/b/gohJhuIy6YIAOMkK0o5eVBnXTRJjF3ALIp",
-	"+in1sTadxNpIwkjAgMu8EATBeoayXEC2rmuZw8i2bv06A5VVhroU9JADOMRjSy8a2ajhmM1GDR8Rxc2o",
-	"mKkz6LBsgXBVEFhSIgwUA2ABMokxDBqKyxs+ZowsKVHIGYOkBA2W9Upy4jq0WIaEI7gNesS2Z33yghRQ",
-	"QjD/G9kSX3TLwtDWAXEA5DoHUAK6EO8AqlTNtsU6UkEyyBCfwBLjuErIA0O9gHL2I7iJ8us4xnkD8Mu1",
-	"VzZ+o+gtzkSwa2Rgd5dTLe0RTFFU9F+G5vuQoW24I7/EDGEBJtjr2ZY0FqZ+SaXFoNYqxm/GBlK324XO",
-	"Dgc8cm5bTQQwYVyRNTtw0+Z4uQ1tVxCUUGTyZaZQeuUrG++XVyvXyzc0XesiSoWQ07y9g/6f9ryPvgTe",
-	"k+cvv3vuPXkEvAdfnjz8l5P9p97Te95Hf+g/uN9/8GUeeJ8feQ8OwMlne6D/4Ev+0Xtw0P/HvZP9Y+/3",
-	"P3h7L7xPH2u65OcBVgqnHC4pGez2IiqrMLNqFGZLxqxh/A1/xIFNxCWWNr3ZulRslWYuXtwsTZvwAiw1",
-	"0aXiJdNABpq+WLqg7eoadZtNRKk224I2RQIFY+mACodUBd9GNukhQcpRpPQcsmmj7n/NQo76LY6ZwHRr",
-	"wSajnDy5PXJpeuZiFD2ZWDERg5b9RpBiYcogbqIhiOHs5FJtdsYojoYli0lzCprAp9GxcBewj+vg2cAK",
-	"m1VQnY3CZnysLivciJFxYVQGPvdsoo6FTSFM2nIHwEEtlyKTi59Nh2xJU7ZJMEZNPjyvhaLuMjSVdh2f",
-	"qX0TI6QbCIREAoHpKMwm0gIOxO2hrP1heaF6pbxarS1tVFZWaiuarrUsZJtUm715V34MFZiDoFiRVjAM",
-	"4B0ec4J68szb/wGc7H8riUrbvRWTEJ//Xf/oq5fP/8k73AMnn+x7hy9G4fiORRn5cThe5xD90AdPFKQC",
-	"Zr7a3Ha4FuKa7PWhqdhmkWBhvARQvXHjxo3c4iI4ebrvPTj0Dp8C7+mz/vPH/a9eAO+zx97hsffPx28A",
-	"2j+ifOXq0OZQROYvFHFHQS6MQ2E8WhRgAn5Rry29Prz5rFE4h1Dl8wfgPgbe/l7/wSfvLGhdvIXJNr4q",
-	"tx2HrICFsss7CJAecoSMASZBVFgCfOxEaTsG8v2HwLv/FHhPftf/6DE42f/X/v/+lsP03YT1u2QmZOAt",
-	"tBVOhfQYun+auy9j6n5fB05S96c2PFEDYDXucATibA40JDs0APcKKEC3uUbehCawcM9lAGITbHd2YkaA",
-	"ZdtLhF0lLjbHNQMSQ0PiwATwH4MAYVepmcHWfXVhYWOptrpxtba2dCVm4J/sH/cf/Ekqn6fA+/Txyxf3",
-	"gXe03//++OXze5ybA2vyrZCAIpiTCRUlG0W0aBgwFqpLlUHA+PSht3ektt//6gfgPf9/nG+UXHubIPFO",
-	"uTFJ8guk03jUN5akmh5LUi0RBiRNTdRHiW98olLqWq0OOlDYUBFhAJmMlnJRJMSCiJTELAAhMvhDUTl1",
-	"lTiblmkiPKaQwmQZOV2LUitp6mECesFPMl4jA7qg6VJGukFkdxivXq2tXK5euVJZGhSUODz2Pv0WvPzj",
-	"w5P9A2HfnXHpq3JpFNZZoYZTQD0Wc5bGYs6QOCfJnOF+J249yGMOYMPmloxfJjjB50DpA7HY0UiUK1Xc",
-	"ZNXqIuKOG0Zopwan44OMEEDt4V6BCrJsrFYXK7W11YGc+HH/wR8EXXxzz3vyvP/o6cvvj4D3+f2zEOGb",
-	"5No0djJ5d3LIGStUOJ4SVuQOfJKdJLcn4fTjhQxNyxRMrk42LHlaE2XzKmbIwdCuhJw3MpdbamychIjr",
-	"AHk+MYSxq0urlZWl8sJGvbLyYWUl8B0j7P3d0/7Xz4D35cfAe/pl/6un3CjrPz/wfnuYiDSfce1YXDsI",
-	"9CHvjgP5sVhyPA/eJ01QR85t5ABJopNkzGxQTJQ9az435EGVAQp3hNbtWLgNusRBgGDQc50eoWgO/Mol",
-	"DIGG2l8jyqYLCddzDC59S73WnkNMt8nolG+STwX5FIZhGGdcG+faFA5CP3Z0FGQw6+loeLvc2gQcJu7W",
-	"nu6uKlas4jWKXoEV6y7tIWwiM00MUbPcwsClp3Nlfa2+XFm6UolzpfKXvC8/9g5fAEkgwQnEfe+fj729",
-	"AxXxEJTyxfOTTx+e7B+dBZsmwKRRlIQ6dYIYGcvbvTQWz84T3LKtJps8y4ZQmTjLynNxGnq2m6gJXYpU",
-	"8g31GU54v9wZxlBkKIYs/YqaFQ+KkFO32QFCyQ9j4GyN6n362PvuX7mh9eD1o8Gjpt6ecfEAvIQMPC5a",
-	"TuPSUVHzdqnfN6R5lxTPqKMvEahS3BtP6oxy7TLcsQk0VwlZgE57XF3MIsNCQhGvIreRHyfrWkPd2OXy",
-	"jYVa+crGaq22sVBeeb+Swcqg//2L/rMXXNr39+73nx2Dk9/8+Uy9vgJjZkE7waDDgT2O5iyMFydWR82g",
-	"gpnFdsAqIUCS1yS5Lw2AiYePBQNYVPLAhWlwzboc5blVQhYh3lG7pWPynAMZWuA8lbJ+icqk9fOHhzHd",
-	"Snm1srFQXayublT+er5SSVm/ghIiJND/5n+dBYLfJGNmYyTBmq+LkHGYtzie2cu5lZM1WAnJb3JcmwWd",
-	"ycaYfH0VlLhwRpsDTdJFYBM2t1S6ekOUS+VEvVTDT1rPa3q0TCzyyKCFqaen0jVYu5Fs+zUMXdYhjvVr",
-	"NK5dje70ZG1FXERsIQx6kDJgMQrEMztz3Ph3EO2A4Xp6tXatsrRR+evl6kpCWPS/OHj5f194h1JlfPOw",
-	"//uH/UdPvSfR0wlFlcGjb11qnioJiwMsyB0CAnS6SjKlVhtD5jpIB5xqdWBR6iJHHJK7poU4h50KyeqS",
-	"SIOKi92Do5NPRRb4N/eAt/+Rd3gPcLh+fajs5TAh763IFLUo5Q5a0ncTwBoGgbWl8trqB7WV6t8MI6WT",
-	"/T3v08dhKu3bsGUH3SZbWYEnisT5MNiGFISucgcBx2p3GPWzlF2KHNDsQNxG5uk0slL5sHYtG0T7e95n",
-	"v+0/OgCch/7uaUAYbz2rvUtKOUGngTY+hUzHii4VxlKzMZUwSQ0b2+qkHdNNWZOrhChxAMEoyCJXqkoH",
-	"SgTz3xWbJRTr9evXc8ni4BG0a7KkOKFib0PLFvVV4+d3ViU+r0LLzpIJDN1hPuOLJC+Ff3Bu7epK7nJ1",
-	"YSFnFI3zw+RAvbLyYXW+srG2VP6wXF0oX15I+cci504EO4H34IhbiYPqid4KCSqF3ygg69kQK1kpIba8",
-	"Urvy+hD77W9O/uk+6H9/7+V3fwYnnzzuf3sMvKOPvd/9wxiAG3Lmo0qZf5RyghjxRkIwsLmFsMpbCB55",
-	"HaAd/uA9OPCOfuMd/ND/gisdlZsiAngiMJ8VaT/zFN+AUsrGVeSY5M2iaqxshfECQHWVhRMVypPUcVmQ",
-	"m/hRSiRT1mfDJsSRDCJMtkV+LyagSXoiUgQZ6EBs/ue4m8H+xWzlLnGlAuw5pIccZkm6hcH3iZYnJN6/",
-	"RLUvCCrKLcwuTGvpWmq/NPtupHr95fN73hf/drJ/5B2+yKxCD1sG3JTDdX9dt4LHyeYvUZPxF1y2bPsD",
-	"Wad4BTKY3pPFUDf+YRj6I9NVGcd/8EroOHBHE41B2hYOesOMQkvhgOT+5Jpic56yyUAepTZqqu2PuD0B",
-	"rd2I/E8iXbYt0EHLYoBx8w7QDtkWhJBAWkTUJicp29twhwLmuCgycJMQG8E0OPxpwlXpclunAEWgKo35",
-	"aIHnaKjic1q4LYf4lSyyucj43Uh0vh6+n1WrizL7CGEg+u00hVaQPRPWVueze8JExGl+plDkIjXW0SHH",
-	"ZXAWbpxo+5Cx+3uc0qYjmD57j6PsZpydUNdmdV+jprq7cFOSC10pLoQPst3Z4TBuCUs0vpSZ98HJ473+",
-	"18/6/+eF92QPnDx+2P/8QAfvXdINw/A+e5RJ6MR1mmhEYuAsVpcDdkOFOXyo8jbq8uEkg0Rbq8Ra5qSK",
-	"mUOkBG8exERV3CLZrWWwhX1zhbQAFP5NHjQYYdCWOqSh2nYA6nb5M41mBzptRBvARjT+i2nRJh/CX9fg",
-	"jiDYlmolSwctWrQLWbOT1anI3uHzOkgXyBZ9ZcA2Z6ZrtfpPKRCr89OD1HLkavwV0Dy4TFgHQEfJNG6M",
-	"cbXOkG1T2dooSiqydU1SdunCOwykxasJGLW+kfWT0twZaol7tQ5sstNmmPefi4zJpgD/SZEMIgzWnsNV",
-	"u+m3NxPkEGfv6ZfPD7zPHgNv/8/e0T44VzSKM7JXDfgfQDB/oZgrFc5n8ZaJuGFY5aanbXdRliFyGdrc",
-	"LFU9qeQq5LAoQQXrmZ4Z2VBJvVygyM4QM+oHIGxk8Wjmu0ujvzrCGBkaVGCcAga3EAak1dIFJgi1mHUb",
-	"ASwkgDAXX5OAenCHb8ZfxbBJliOPSjXH/eR54brcjYnY3PJKZbG6tpgzRLeiFM7V0KWUmZgtnbOm8FOV",
-	"LIKvokw9CxlA2LRw2+8EosiamHAHbBPXNkGT0Gw0Fooj4zEiFmN7eW961Blc3xIbBvw18VBSM0RxEAdr",
-	"gs0TYiu+7FAgJcjSX1sK3FlsG6elwWpHqKxys4l6DJnZ1juizOpChkzVpXBw+0IXM8uO9GLkGoD7hHDT",
-	"1xcxvM4M7/H1xs2mSVsDaj49DbER4f/6jkUWQt91B0PtKZs4Ia21Btj1wpogotcHosqGGs24H90c3ozY",
-	"bqfjRorqN03Vb495HDCEWpMu0RUB2yk4nxhD/CUxQqRbFjRNi78b2ssR6IhYq/6WeeKJzUfmOmW7ks4m",
-	"x/1zgHD3RfQ/hFn2848tD8QZweIgwrwe9Z79tfMNXi1XFypX4msfr09EliXYdjIpexk5TWFlFwxDvl7E",
-	"SpIRyYEtPI3/DPX+FgrCAMIjEf3ExF+Eh951IbiIsDtAGPhnGUJgZaxsCW0jymTf4ZGdtQGyMOX6u47j",
-	"e6yvGodQJ5yjyI/56LNKNNPsAFK8l7RsvdyFFha5Aa8Ei3iANQ6JBHpje/KXqadQlYDfMNy/Pk8EFPQu",
-	"s8J8JNSUcNfC/ugJpSbCPklVlrWhbsBAYUPn6SwJTqPNl2Nvmwm6I5/e8zgKhK5PENEGyv6WMgGR4Jo4",
-	"MAL6S+iY+bX6as4YEBCZpJ0TWYB+mtET1ycClVx33tSWV2rzlXq9uvS+pmvztcXlhcqqSJSSNgCfLLK1",
-	"yO+prS3HA0zJ9gyyN6JFAdykCDOp6WW2ruNYKNIhiSHbBhZLx45VZGMACRqlkYhC10wXDZ6iODPKFCoA",
-	"sohYhyTQ733+qP+Pn3iHx953x0OG1kcyA5ZjD+/uZmB2OTlfgNmyyExdW1Ifah9WVq6sVeIYDX5NrXNt",
-	"kM0ImUiQdCkyZ0Wuj7hbgoswGbFXIUuOYAcl4+6grNKDHPWcTCGLlRxL/NPgZgLZHzxbIIc7KRXzM+9f",
-	"zsQ3ZHARteHmDkNxyVMqFd871ZTkw9ewHdZrpE8KaDc+r1YwjJf/lol+2qXzqRDiCAYt7dJTFnGbWM0k",
-	"Uc8Y/T/uZS1DPLxoYTcJkuLMqUsRY4cuJiGoEgMSm0lCOEt8ZZk1GTJGCQjZdg00VKtfeRoVadOf6ZRp",
-	"wsFYQLjN574ogBD5rwcZQw5/zX9fXzfvTu/mzhk3C7lLt/62cNPIFW+d/0kKzLp2J/dabYeDfUc8iEH3",
-	"1XT8kzyRftJySHdWcNXPAaRbyAS/dCkDmGzPgfny/AcV/r1MXfFTOCkTLewcRDtzoL5aXuDPiOo/SBlo",
-	"E2KK5/WgrPharb6OVVrMJlKvwWQ7Dxrcd24otu+QbaB85R0AHb/bvxJS12p1rnf4kjRdE6+NCyj5QIp+",
-	"ozlcl4m5M2bEoqnOMkZNExNx910/Q4sOftvdrHOv2MURAkl+29CmbQnXl//vJ2Vl3fihMigFrvhTJhVN",
-	"jDoIbMP49T13o67vaP5ullbxmw6nqc1qdmSvVSoOWCGTfV38zqtzAErLVARBkl1idUCRbZKu/FVkWNFx",
-	"XQSBENl+OcNZGtfq5p8FhJUxFZcNp7fuzdDvWbJpWVwbFbscZIQrozLPw8JcvMzgFH+DCPsILS3z1ZA5",
-	"6eB0kNCXXMNfieY9EsZhD2zizIlIkyVuooo298XAJm2qjvphE1Fw7nppXn4GlqmDUhF00B1gWm2L0fPx",
-	"LYyQTBiR2zeN3CWYa926Wyru/uRUb6Epj9pCfykEvO7fiONDYYjKCsVHmibcTdtqKmTx180peUDBpgNx",
-	"U9wzZrE8aJikSafEczTfNRvAtiijQEZ+dF+zqZXKvqMIYq4ISQsg2OzkIxK3vLb6wYb0TtTHYvixFH6c",
-	"1vTE5RepHrLzH5SX3q9sXKksVSuR/6tLG8srtfdXKnUh22tLVxeq86vcpYi0t0w3zateqSwu11YrS/M3",
-	"Nq5VbmysVNbqYtpBnbpSvYBSfUcWK6sf1K6IZ8oLC7Xr4svoiKxS6uwqzpXK1ZVK/YONZOFX/PtgzdkJ",
-	"vsn6u+RkyYqhRO3KWr2yEttwRtfxyFdZHlzGiKG6NRoSGapf46RdEW25VbKsCodLcuUkOW0Y3AHoEnlo",
-	"m4gx+Gnto6oCof5HCJWIhcbkh1r6yLETubTTmD24GWAMeNUwCpuYp2HS8qfMMv1Eg4hZAIFJGOMmGOwi",
-	"3zoQZeznGtEDmoYOGkLd5o08f7RxXsbtxDCRBiZuOdHVTYcOkInH4a0nOiDOOm7wqRuhFy/exBUO2O4Q",
-	"G4HQMHQQNBNXPCXz2TJSASHNvpxxJ2LMp5X5JqKWqaxhDrO4ungFG/w0LSExEyx4CG0sxCI/Sc+lSzYt",
-	"W/XtkY5xPqjCFrfVbTsWQ6BhFIxCsTQ9c+Hiew2OnEasZKUxF96txW0zSfidnV4HyWY/CTQk610iDlCh",
-	"FPOACkZMlRrc6bl061xO/Llb0qd31cfp3b+VHy7q7+2e5hRFdgP6Tx/1P3oMYksKbw0Z4hwtxxK244zT",
-	"gXQJ3Yk724PS/TqQLjvotkXcuEc8QEro8i7AjLi4RcWldambCBPXCw7PT6EjXIsn+E24XS3ipO7IG/3G",
-	"O5UkVLFR178xNcyxK2akNg2PD4jJlmE7GWw55WK2RMKTumhR3okUX1/sFXqA5DgKh7Dicli/M4aMXh1Y",
-	"4CP9N6isN+WlIW7qrmsyXQYMKi1a19LS/vWc0+yTGt84VC4IUmr9tb2dV3GIhzibk/MDwxKnN+eKhUe5",
-	"IbvEDqpnLl2KEL28uiXNLlGHblLumazGSlFCpDLzg9XV5cCFsDCo4LZt0U7iIt747TFDvMA35JT5X6QE",
-	"oYkws1qW6ncX+lDx9Y94d81pWl786kM1cuSuOC5CbbrvN/qgieI3LZI4EaGm61hsp86pW51ziFLrsisD",
-	"CfK/qz7ef3FddhhPcjgUVqqszxYJ+VPQZZ0pm7QtLE0F+YXqFNLI+3dpCq0m3hHCocNYTxbHWZnHOXWE",
-	"AAQCsrIqOlINXTDAv9/7GhjTxvk8kI5AE9o2wAiZyVb8QPiU1aW/Wquu3JBBAOI2O4jKZBRxphu/uDi/",
-	"jtcx3y9zXNYBtnUbBbEwdZL0UxpU7Z27Vquf18G2jFpR0Wg/D8o4qOK2whCJ8FMsDEp+jd5seJGp3GPR",
-	"MM6LqhPh0KzjIIhhikz488DF3FKWbwuGNSEO46NcUdiQcfOuIZNI/DipPC6BagzpIqqiuI1rtTo32kWQ",
-	"tAHOQRmkFdHY88oYF4HTBjiXjtfy1djyGCYRq52Lx2ktrtPa6Hwe+Cnp3IRUckrkTQN5oi6+D2LrHGnr",
-	"eN0/ZF/X1D3S0XA7WAjNWurfvcwNWobwqSatQPjPflaWdm3+Zz8DdemQcdw17q77/tm6suzW/ZDNujb7",
-	"7/e+1tfF8YL8Z7cxp26MynRGgUXXcXxKaQmsS9dvXZu9y2fZbYjiI1/9R44ypQEgdX9Dqv7Zgbq/kQcq",
-	"NUvCVIGMc4H0a9ZxkBvAgSB5yW9zD21KAmu/MdVB0JbO3RTniV8LxIDGFPe+dvh/sl+QQwjTBQETlwVm",
-	"wFwQnQeYcE9PaQmLBun00nXwq3wDmQouW7adqwY68jZy5D00WiFv5A0uwEkPYdiztFmtlDfyJRU9E4Iu",
-	"cRHl7F2tjdgpqSaScy1EdYCjSTfgGrezRGB9m4AdBGVkObiDT8TDbYuySGGhFr8H/ma23RE+MpW+an1X",
-	"H3VQeJv06GP8C+n5iIw6qQAWUgJaMiaY0IHRQ/sB10mrTNqRKqhTmWmj7kVcqDoGuLjlv3srcVtz0TDG",
-	"7aLV7bHE1cze4XH/6CuRsnj4MFqd758qKzP05q1kOXDgTyoPIeYz+idNwi0s+C4cd8US7pUR95GM3d10",
-	"OxC/G4hYarQXcrKpRRD24tJvN+KWRvYbnWvYfpOpvJGz0WjiSipuECuEHVbSOvbZVKIAdZBVnCgdHan4",
-	"08/hVEeMvjEf4RdOrJkAKZ4GkIx9mrmLsGDkLjZnZnKXWhcv5oqtgr/P5in7LF5S+wwWGUnb2X1DVFqM",
-	"U2lhklQ6cr+GrNL4rNZ/GImIiOjROS1lRNa0gSyZSt8QLUYWRh4Z6+IkxpZGHhvepsUHFi+NPDDZd3RX",
-	"12bG2G38lhsxuDgOqPxLxMXI0jigCnqBiKHTIw9NXL8lCCfg8mqg/igBLSj8F9jmgkykiokY0J1cL3I7",
-	"nhb1N0Qs0qXIySnzQwudmGlDvCsRA5i9q/UIzbBQlHUaGv2kJXJg4xcBzgWGVzwirw6ghQGtclfUDcLc",
-	"fBZBebpl4XYeBOUHQbKUtADXsbrTKHa42ibCkQoOA2Bzq+0QF5uzoGgUVX11rKIOMtBYIFKbNvKgrFaj",
-	"Jmi5zHWQ6P1lmzJ1S/7QRdhdx6TV4jDg03CrWq02uqDQAxHlriphWIWmLAr+497DsZph/ce9f/BdzIhD",
-	"t8UNQbnkdaxsS7FXYQAHezURN5Qd0RhSLGTxw6UaKC8LC1s4minzUb4EcaEUSmw//WQMm6TZIRThII0p",
-	"oqn3jk5+e3iyfxCvs4jq7JEVku9UCUJO5pCHr+w/+JOo6E69aIiCG1OAJ4qLduPhFaERXtvM477yNUIT",
-	"4PzmHiemk9/9gRPS/3zmPXkkLphQSupfsmwhWfczyNCIFuHE+wNEbKWg6v9m2HPnvUuiSljZ3C9fPO9/",
-	"/6L/+4fCxvCfmYk+0v/jvZfP7wWdn4SajzYBCHKx4wnYfn51cTqWQh3Nm051Bhirrj+jjN+vwx9cZK+q",
-	"5eOl8BHoqI5DPnSiPYSkeRNLLY7lAceTf4Pc3nhCbyJfN5mkm8jJ9bNik7Xv6YL3WH37kKL2RA27X3Ue",
-	"KylXdeRBkbgkyDCvNZHGqnJXE9mpyroTCala/9mxd3Rwsn+QTLlUZ2AqYzT2XDK50/cqXsFyH8XAHmBR",
-	"ioqyT/bSXYizHB5ObgmPJ+B44H3+lbd/1P/iAPS/ue99c6//zd/7yuXld89ffv9D/6sfQP/7Y+/JM+/L",
-	"h6MIhOnVYnHWmJktFM4EwplAOBMIoUBo5YzNQmGwixsIBJnn+8ZEwqsYJ8O8y9WgGc6uzsloTNMEqo4J",
-	"Cdvk6GPv/tP+o0wjJN0XY+bVRHBWvGCwGx9cUOAv7g0AOtWQIgvg3DuYk/nNxNka7Mgk2ij6rsuIPRSD",
-	"x3f1CTT8f9fCDmN44Rx9weVgYuzoIYvYPYF8bGH0BSevNjqLlrxGtKRMt1Seyqb0XycVKykaOgj/K8X+",
-	"y4yjTN0NRNnu0EMfcZoh4h/hiW3sNFhPHNFuq6aLsmudg/LgOv+9sQ0tJsMsKidVHrBCCighoj8c/y2M",
-	"Iaxj1a9RxWFsyBBlqqErVZf0+K1cMwIFbcQiIu9Vj5lWAoE/+rHJdWixSRyb8JfYKK21hAY+85vPzOQz",
-	"M3kkMznseyLSMN9iN7qV0c5fRl0zLdRYZ5kxu8NMACg+FFSRw+7rXKiQPkKV55mpe3HCK+GzQBLuasZ4",
-	"89a6aAUv1nOy//Tl90fA+3zSpnqiU8wAz0ilHPxlW8Ax6/fMBH1FE1Q0D1ANsWNW3X+boDlaipmcXYTd",
-	"0RKLoj1sZKKbSOROpe+FSXYXQuvTP70jGMXzks4Hp2yxA778Op4n3Z7LkBmmY0GZKMkIuFarq+Mz1Z+L",
-	"nn5W1v/2cf/vj0H/i4P+42+HHpkNNlgXObRe23b0YR4RnBkrzTQik32WbkbMw/CoS34qyE8zuUIx+BR+",
-	"Z3ASih97RU3NRGuXaDOXWAeXYadgQW+km6kEEP7/excvzOSmS8WCdmuIepLAENL8DeROxNoaDRDgHF35",
-	"d0IKq1jCmSSejCQO3GbadBDCMkN7gpK4YKiTYpXiLlyXaHL7zVvcS5Hn7dLti1MnX2BbbkNGA/3kV4tR",
-	"ZLfkSb1qQ891ikws1TXXscM6DuEJqS2l8jZiMREhqm1CtkSEMR+mSEpA7N7a/f8BAAD//w==",
+	"7H37cxvJeeC/0oVzlSXfABy8JJEs1xVFQbuw+Aofq2xEHdHENIAxB93wdEMUrDAl24pLsZSLnBOzWpnc",
+	"0pb3kb1TKtpd2SdXre+PSX4jhv9Dqh8z0/MACFDQRkrxFwkE5tH9vb+vv8edTJ20OwQjzGhm5k6mhaCF",
+	"XPGxTtptgrcWSB0ym2D+lYVo3bU78s/M9RZyEWAEQLoDGsQFrIWAi2jXYQaAoANZCxAsvqWwjQBx7aaN",
+	"cxkjg27DdsdBmZnMFOzYU7fyU9u249ApG/+sa7u9KTM/XTLrBZS9BMul7EWrWM9u56GZLTfMxoVGvlGA",
+	"xe2MkXERvxxZmRnmdpGRofUWakO+UNbr8KdT5tq4mdnbM/zdrCLm9uYaDLnJ/ayhOsEW5TvahTYD26hB",
+	"+AZbCGB0mwHm9iKLLw5bQdvGdrvbzszkDX81NmaoiVx9OdevX5/rshbCzK5DhpJrWr06Dy5cLJug3oKO",
+	"g3ATReF3GUEXucBF0Gn/eDPTaRGMOCw3MwZArkvcH29mbHwLOra1xcgOwpuZsQC3Z2Q60IVtxKJUUcHW",
+	"ldQFL0DKgAV74Nw14iKIAbPbyAA2rjtdat9C5wFpKEL5WRdRRsEuxAxZ0W0VzMKFrFnMFvMZI2Pz5/6s",
+	"i9xexshg2OYXIPV+fe0N4rYhy8xkLPnLQCKoWqjdIQzheu8a6iX3sAh3ENUXCShsCEp3UQdBBs5ZLmyw",
+	"rI1YI9tirAM7dtYOH5rdQb2s5KTzMyDPbyyUy+CWTe1tB4G5tflqlSPUhXUOVs4sGxvVKwBymqPMANvQ",
+	"RZuYuABSAMHPuoQhC8h95MBV4oJCCbRCxtpBPbBrM+2bDuw5BFoAYrqLXAp2W5CJXxu2S1mwrTq/lhED",
+	"UAZZlwKILWBBBmcBBCVzWjx0E9csxKDt0Jy6rWrVwG7LdjhrQAZsCiizHQc0iY2bgOAcWE+sDGLCWsgN",
+	"FmbzjZUKhRxY9elAPGyXixQXNboUWRoD9jax+IXBHYTBuZJpGqBk5vk/Rf5PyacqLnQMsfb59+eW3qts",
+	"VZe2VlaX31utrK0ZoFSYNkDZLJ4HDoK3JGvzJTZchHKbOEKCl5BZnL54CWVLplXOloqWld2uTxezFy5N",
+	"l2D5YmO6WCj5xClxHVKnRmBZTmERwQBvLyDcZK3MTKF80eCCwv87H6dZI3M76yJIBVUeffuH/ouvgffR",
+	"r/u/eQy8J7/oP39lAO/+//U+eWSAo1cvjp+8Avm/KZTL3iePvI+ee/vfgeP9r/oP7vcffKaT/4KN0VXb",
+	"SZWByxj5oKxzgeP+kALHxojOAgc1GCBdBtoIYgqg46gr2zkwJ9GrLlbYNYtRpjbzZjZfKJay5QsXLw3g",
+	"a377Ure9LaAZAu0HLmpkZjL/bSrUVlPyVzql7Urdqe11BTZThBT/1tD4waYgnwO1DmyimhBYFNSo/XNU",
+	"A23YA9uIc2abUAbypmGaZmRb+fSN8GdFtmChBuw6TNzQhreVcjBN0zRGVBarPvslN8QZrqaxp0KhZH/J",
+	"WYyQHV2m5cAaaaNtYvUAcij6IfWxVopjbSRdLGDAuS8EQbCeoRonkNrdrm0Nk9pr9s9TUFllqE1BR4iW",
+	"mHIsmOmo4ZhNRw2/Q8fNqJhZY9Bl6frwqiCwuEIcqAXBAmQSYxjUlJKr+Zgx05RkPmsOUpI0WNap1OR1",
+	"aLMUBU9wE3SI48z45AUpoIRg/r+uM20KGjaGjgG4IuMmF6AEtCHuAaosrVBpMcgQf4At7uMWUQ6YgfqC",
+	"DBBcj4vo/AD8cuMtHb86egtlDbtmCnb3ONXSDsEU6ZbPZWi9BxnahT35JWYICzDBTsexpa089VMqDWa1",
+	"VnH/duRG2m23odvjgEfuLbuOACZcMcN6C247HC+3oNMVBCXsOPkyS9h8c1e23ptbr1yf+zBjZNqIUiHk",
+	"Mt69g/6f7nm/+Qx4H704+uaF99Ej4D347PjhPx/vP/Ge3PV+8wepDHLA++SZ9+AAHP/uHug/+Ix/9B4c",
+	"9P/h3vH+S+/333n3XnlPH2cMyc8DjHROOVxSMtjuaBZbvrxu5meK5oxp/hW/xIV1xCVWprTdmC40iuWL",
+	"F7eLJQtegMU6mi5MWyYyUeli8UJmz8jQbr2OKM3MNKBDkUDBWDqgwiFVwbeQQzpIkLKOlI5Lth3U/u9p",
+	"yFG/RTETmFMNWGeUkyc3x6dL5Ys6elKxIk2mN4IUG1MGcR0NQYw05zIzZbMwGpZsJr0JaAGfRsfCXcA+",
+	"XRfPBE7IjILqjA6b8bG6onAj7owKozngc882atnYEsKkKXcQmJHEBdsu2ZHmXp1gjOr89lwmFHWXoaW0",
+	"6/hM7ZsYId1wkx25PRB4TsJsIg3gQtwcytofzC1Ur8ytV5eXtiqrq8urGSPTsJFj0czMjTvyY6jAAssw",
+	"b5rAO3zJCSph9t2MSIhP/rb/7POjF//oHd4Dxx/ve4evRuH4lk0Z+X443uAQ/cAHjw5SATNfbe66XAtx",
+	"Tfb60FRss0iwMF4CqH744YcfZhcXwfGTfe/BoXf4BHhPnvdfPO5//gp4v3vsHb70/unlG4D29yhfuTp0",
+	"OBSR9RNF3DrIhXHo+3iYgJ+sLS+9Prz5U3U4h1Dlzw/A/RJ4+/f6Dz5+Z0HbxTuY7OKrcttRyApYKLu8",
+	"hQDpIFfIGGARRIUlwO+dKG1HQL7/EHj3n/i+5PH+v/T/z1ccpu8mrN8lMyEFb6GtcCKkx9D9Je6+jKn7",
+	"fR04Sd2f2PBEDYD1qMMRiLNZUJPsUAPcK6AA3eIaeRtawMadLhOhrt1WL2IE2I6zRNhV0sXWuGZA7NaQ",
+	"ODAB/McgPt5WamawdV9dWNhaWl7furq8sXQlYuAf77/sP/iTVD5PgPf08dGr+8B7tt//9uXRi7ucmwNr",
+	"8q2QgCKYkwoVJRtFtGgYMBaqS5VBwHj60Lv3TG2///l3wHvx/znfKLn2NkHinXJj4uQXSKfxqG8sSVUa",
+	"S1ItEQYkTU3UR4lufKJS6tryGmhBYUNpwgAyGS3lokiIBREpiVgAQmTwi3Q5dZW427ZlITymkMJkBblt",
+	"m1I7buphAjrBTzJeo+L19S5lpB1Edofx6tXl1cvVK1cqS4OCEocvvadfgaM/PjzePxD23RmXnpZLdVin",
+	"hRpOAPVYzFkcizlD4pwkc4b7nbj1II85gAPrOzJ+GeMEnwOlD8QiRyM6V6q4ybrdRqQ7bhihmbg5GR9k",
+	"hADqDPcKVJBla726WFneWB/Iib/tP/iDoIsv73ofveg/enL07TPgfXL/LET4Jrk2iZ1U3p0ccsYKFY6n",
+	"hBW5A59kJ8ntcTh9fyFDy7YEk6uTDVue1uhsXsUMuRg6lZDzRuZyW90bJSHSdYE8nxjC2NWl9crq0tzC",
+	"1lpl9YPKauA7auz9zZP+F8+B99lvgffks/7nT7hR1n9x4P3qMBZpPuPasbh2EOhD3h0H8mOx5HgevE+a",
+	"YA25t5ALJIlOkjHTQTFR9lz2uSEHqgxQ2BNat2XjJmgTFwGCQafrdghFszIxBtTU/mo6m15DvVXUpWhc",
+	"Rz7gu5BYqlcqiyvL65Wl+Q+3rlU+3FqtbKxVrgxl1kF3aNx6+LL/r6+48Bbh5KePvW/+RRwN/fK59/Sr",
+	"/qMD0P/q6/7//hoc//KzMDCXYNyOS6xundGpeksdLZyx7iiICHn3lHhIYeMkLgIbujDeMdwG7riEAx1u",
+	"OwhUMLPZZM/jBsBl4rZ1LA8K7EIKxJFcWk6Yzr4LscjRGBz8lgadQupQHvVUkA5lmqZ5xrlRzk3gIAxD",
+	"jY6CoUw6CA1vV1QqBoeJR6VOjjYpVqziDYpOwYprXdpB2EJWkhh0r9rGXDCcyJVrG2srlaUrSWXqPf2K",
+	"G2De4SsgCSQ4QLzv/dNL796BClgKSvn0xfHTh8f7z97GWDEnQNtxVrsY27iZBFo0gbeLLeQGaayJTNxh",
+	"8JxfXrq6UJ0PvVCBsjBnb8TMvz0dEUcvPvYO7+oqU0aKuVKV+PC+/AUI7eUhls2ZS3KSdNR5QbdnJsYK",
+	"Y0UJp8cSlvMENxy7ziYvK0OoTFxWynwiGkYEt1EddilSSYvUl3Qiaojcto0hQ9YsCCpj4jwbN48S/AvO",
+	"+VxqpKfhy7NNm53PbWJNZp/SdMKDTjBpt94CwgkbJlHSTSbJ/twRfvD6p3WjVgadSYsBeAkFxbhoOUka",
+	"jIqat8u+ekOm1ZLiGcWq4iBBSYlo0r1uaa1IP2idkAXoNsc1tph2W0go4lXkFvLPMdr20DDjytyHC8tz",
+	"V7bWl5e3FuZW36uksDLof/uq//wV1yr9e/f7z1+C41/8+UyNn4Ix06AdY9DhwB5HQ+fHO8dTqUAq+gDW",
+	"CQGSvCbJfUkATDwEIRjAppIHLpTANfuyznPrhCxC3POL0MbkORcytMB5KuHeEFXp4Nd3DGO61bn1ytZC",
+	"dbG6vlX5y/lKJeHeBAa0IoH+l//r7KDuTTJmOkZirPm6CBmHeQvjmdecWzlZB8WVE+XaNOhM9gzA11dB",
+	"CSJntFlQJ20EtmF9R5UT1UQ1d1aUc9f8oqJcxtCr2LVLBi1MXT2VLBHf06qhNjDsshZx7Z+Pf6hwuyNr",
+	"36IiYgdh0IGUAZtRIK7pzXInw0W0BYbr6fXla5WlrcpfrlRXY8Ki/+nB0f975R1KlfHlw/7vH/YfPfE+",
+	"0k+PFVUGl751qdOqYj0KsCC3EwjQGaoIgNpNDFnXRQbgVGsAm9IuckUSU9eyEeewEyFZXRJpqlGxe/Ds",
+	"+Kmo0vnyLvD2f+Md3gUcrl8cKnv5bYpeGBmRsxKPGGEigTUMAhtLcxvr7y+vVv9qGCkd79/znj4OSx3e",
+	"hi276BbZSYssUiTyd8R5Q+iScx/cbrYY9atIuhS5QJ7WWCfTyGrlg+Vr6SDav+f97lf9RweA89DfPgkI",
+	"461ntXdJKcfoNNDGJ5DpWFGs/JjndJpKmKSGjWx10o7ptmwZooQocQHBYScHpaoMoEQw/12xWUyxXr9+",
+	"PRvvXTKCdo13PImp2FvQdkT96/j591WJz6vQdtJkAkO3mc/4IglX4R+c27i6mr1cXVjImgXz/DA5sFZZ",
+	"/aA6X9naWJr7YK66MHd5IeEfi5xoEVQF3oNn/mFyWr3nWyFBpfAbBWQdB2IlKyXEVlaXr7w+xH71i+N/",
+	"vA/63949+ubP4Pjjx/2vXgLv2W+9X//9GIAbcqinWk18L+VeEeLVQjCwvoOwyisLLnkdoB1+5z048J79",
+	"wjv4rv8pVzoqd1AE8MQBQFpE/8xTfANKKR1X2nHMm0XVWNlk4wWA1lSWpC6UJ6nj0iA38SMbrZLBZ8M6",
+	"xFqGJya7ov4CE1AnHREpggy0ILb+c9zNYP/iaXNt0pUKsOOSDnKZLekWBt/HOrKRaHs11V4m6PhhY3ah",
+	"lEn2uvBbZ9zRuoscvbjrffr18f4z7/BVapeQsKXLDXm74a/rZnA52f4pqjP+gsu247wv68ivQAaTe7IZ",
+	"akc/DEO/9rgq4/gPXgldF/Yyom9Z08ZB67pRaCm8Ib4/uabIM0/YZCCPEhu11PZH3J6Aln7KHke6bCtj",
+	"gIbNAOPmHaAtsisIIYY0TdTGHzLn7MIeBcztIu3GbUIcBJPg8B8TrsqQ2zoBKAJVSczrBfijoYo/08ZN",
+	"eYtfaSibP43fLcrIqHS7dbuNUtscYiDaAYp2aaqnzcb6fHrLOk2c5sr5AhepkY47WS6D03Dj6u2dxu6/",
+	"dEIbpeDx6XscZTfj7IR2Hbbma9RE9y1uSnKhK8WF8EF2Wz0O44awRKNLKb8Hjh/f63/xvP+vr7yP7oHj",
+	"xw/7nxwY4NK0YZqm97tHqYROum4djUgMnMXW5A17ocIcfqvyNtbkxXEG0VtfRVqaJZpNhEgJ3jyIiaq4",
+	"QdJbf2Eb++YKaQAo/JscqDHCoCN1SE21VQK02+bX1Oot6DYRrQEH0egvlk3r/Bb+uhp3BMGuVCtpOmjR",
+	"pm3I6q20TnJOjz/XRYZAtuj7BXY5M11bXvshBWJ1fv6XWo5cjb8CmgOXCWsB6CqZxo0xrtYZchwqW8/p",
+	"pCJbi8VllyG8w0BanE7AqPWNrJ+U5k5RS9yrdWGdnfSEef867Z50CvCvFEknwmDtuFy1W373VUEOUfYu",
+	"Hb048H73GHj7f/ae7YNzBbNQlr3EwN8Awfz5QraYP5/GWxbihmGVm56O00Zphshl6HCzVPUMlKuQt+kE",
+	"FaynVB7ZUEm8XKDISeviKX8AwkYWl6a+uzj6qzXGSNGgAuNUtagkjYYhMEGozexbCGAhAYS5+JoE1IE9",
+	"vhl/FcMesqJdKtUc95PnhetyJyJisyurlcXqxmLWFN3kEjhXty4lzMR06Zz2CD8lyib4KkrVs5ABhC0b",
+	"N/1OTYqsiQV7YJd0HQvUCU1HY74wMh41sRjZy6XSqE/o+pbYMOBviIvimkHHQRSsMTaPia3oskOBFCNL",
+	"f20JcKexbZSWBqsdobLm6nXUYchKt94RZXYbMmSpJsqDuyt3MbMdrVU01wDcJ4Tbvr6I4LU8vAfjGzeb",
+	"Jm0NqOcZSYiNCP/XdyzSEPquOxhqT+nECelyY4BdL6wJInoxIapsqNGM+9HN4W3NdjsZN1JUv2mqfnvM",
+	"44Ah1JoMiS4NbCfgfGIM8V+JEbRuhtCybP5u6Kxo0BGxVuMt88Rjm9eedcJ2JZ1NjvtnAeHuiyxTS7Of",
+	"v295IM4IFgcR5nXde/bXzjd4da66ULkSXft4fXzSLMGmm0rZK8itCys7b5ry9SJWEo9IDmyxbP5nqPe3",
+	"UBAGEB6J6Ccm/jQeeteF4CLC3QHCwD/LEAIrZWVLaBdRJsusRnbWBsjChOvfdV3fYz1tHEKdcI4iP+b1",
+	"a5VopukBpGivf9kavw1tLHIDTgWLaIA1CokYeiN78pdpJFAVg98w3L8+TwQU9C6zwrwWaoq5a+H4lphS",
+	"E2GfuCpL21A7YKCw4X4pTYJTvTl+5G3loHv9yT3pdSC0fYLQG9z7W0oFRIxrosAI6C+mY+Y31taz5oCA",
+	"yCTtHG0BxklGT1SfCFRy3Xkjs7K6PF9ZW6suvZcxMvPLiysLlXWRKCVtAP4wbWva74mtrUQDTPH2ObJ3",
+	"rU0B3KYIM6npZbau69pI62DHkOMAmyVjxyqyMYAEzeJIRGFkrC4a/IhCeZRHqADIImItEkO/98mj/j98",
+	"7B2+9L55OeTWtZHMgJXIxXt7KZhdiT8vwOycyEzdWFIflj+orF7ZqEQxGvyaWOfGIJsRsqAhw4zI9RGj",
+	"r7gIkxF7FbLkCHZRPO4O5lR6kKuukylkkZpyiX8aTI6R8xvSBXK4k2IhV37vciq+IYOLqAm3ewxFJU+x",
+	"WLh0oinJb9/ATlivkTwpoO3oczN50zz6OhX9tE3nEyHEEQxa2qYnLOIWsetxoi6b/T/eS1uGuHjRxt04",
+	"SArlE5ci7h26mJigit0Q20wcwmniK82sSZExSkDItpigplqxy9MobYxKqlOWMfQZS9EJSxdFdhNDLn/N",
+	"/9zctO6U9rLnzBv57PTNv87fMLOFm+d/kBk6huk0beGDfWsexKBxei3/JE+knzRc0p4RXPVjAOkOssBP",
+	"u5QBTHZnwfzc/PsV/r1MXYkO4xJVBLNgbX1ugV8jqv8gZaBJiCWuN4Ly5WvLa5tYpcVsI/UaTHZzoMZ9",
+	"55pi+xbZBcpX7gHo+tNYlJC6trzG9Q5fUsbIiNdGBZS8IEG/eg7XZWL1xoxY1NVZxqhpYiLuvhdpeZD+",
+	"tjtp516RwT4CSX5b57pjC9eX/+0nZaVNZFIZlAJX/CqLiiZzLQR2YXS64Ol6MSQYzm8Kn6Q2u96SvbCp",
+	"OGCFTPbd8jtjzwIoLVMRBIl38TYARY5F2vJXkWFFx3URBEJke/wUZ2lcq5t/FhBWxlRUNpzcWj1Fv6fJ",
+	"phUx1TIyvGmEiZap52FhLl5qcIq/QYR9hJaW+WrImnRwOkjoi6/hL0RzNQnjcEYBcWdFpMkWgzL15usY",
+	"OKRJ1VE/rCMKzl0vzsvPwLYMUCyAFroNLLtpM3o+uoURkgk1uX3DzE7DbOPmnWJh7wcnegt1edQW+ksh",
+	"4A1/YpkPhSEqKxQfSZrobjt2XSGLv25WyQMKtl2I62IMqs1yoGaROp0S19Fc26oBx6aMqumLhq/Z1Epl",
+	"X2gEsegF0QAI1ls5TeLObay/vyW9E/WxEH4shh9LGSM2nCjR41vNSrxSWapWtL+12YnCpwgaxujth5NN",
+	"TQd2XRvUSTHR7CnR32Sxsv7+8hVxzdzCwvJ18aV+R1opdXoV52rl6mpl7f2teOFX9PtgzekJvvH6u/jD",
+	"4hVDsdqVjbXKamTDKVMhtK/SPLiUO4bqVj0kMlS/Rkm7IsYmqGRZFQ5Xw0JJA5RMkzsAbSIPbWMxBj+t",
+	"fVRVINT/CKESsdCI/FBLHzl2Ipd2ErMHk1vGgNcyRuGQiSRMGv4j00w/0SBiBkBgEca4CQbbyLcORBn7",
+	"uZp+QFMzQE2o25yZ45fWzsu4nbhNpIGJKVSGGsTsApl4HE6lMgBxN3GNP7oWevHiTWLu7G6LOAiEhqGL",
+	"oBWfkhrLZ0tJBYQ0fXZ0TzPmk8p8G1HbUtYwh1lUXZzCBj9JS0jMBAseQhsLkchP3HNpk23bUf2BpGOs",
+	"jbhtwx7YdW2GQM3Mm/lCsVS+cPFSjSOnFilZqc2Gsw+5bSYJv9XrtJBoKhRHQ7zeRXOA8sXojFkzokpN",
+	"7vRM3zyXFf/dKRqlPfWxtPfX8sNF49LeSU6RthvQf/Ko/5vHILKkcKrTEOdoJZKwHWWcFqRL6HbU2R6U",
+	"7teCdMVFt2zSjXrEA6SEIWe1psTFbSqGiiYmxcbGvw7PT6EjjC0V/CbcrgZxEzNMR59IqpKEKg5q+wPd",
+	"wxy7Qkpq0/D4gHjYCmzGgy0nDM6MJTypQbhyZl10fZFXGAGSoygcwoorYf3OGDJ6fWCBj/TfoLLelJeG",
+	"uKm7mZHpMmBQadFmJintX885TT+p8Y1D5YIgpdZf29s5jUM8xNmcnB8Ylji9OVcsPMoN2SVyUF2entaI",
+	"Xo7WSrKL7tBNyj2T1VgJStAqM99fX18JXAgbgwpuOjZtRUERm+41xAt8Q06Z/0VCEFoIM7thq756oQ8V",
+	"Xf+Is8VO0vLiVx+q2pG74jiN2gzfb/RBo+M3KZI4EaF617VZb41TtzrnEKXWc10ZSJB/XfXx/pPrsvdm",
+	"nMOhsFJlfbZIyJ+CXdaackjTxtJUkF+oTiG1nD/rWGg18Y4QDi3GOrI4zk49zllDCEAgICurorVq6LwJ",
+	"/u3uF8AsmedzQDoCdeg4ACNkxUelAOFTVpf+YqO6+qEMApBuvYWoTEYRZ7rRwfK5TbyJ+X6Z22Ut4Ni3",
+	"UBALUydJP6RB1d65a8tr5w2wK6NWVAxCyYE5HFRx22GIRPgpNgZFv0ZvJhw0LfdYMM3zoupEODSbOAhi",
+	"WCIT/rzq0SjfFtxWhziMj3JF4UDGzbuaTCLx46TyuASqe0gbURXFrV1bXuNGuwiS1sA5KIO0Ihp7Xhnj",
+	"InBaA+eS8Vq+Gkcew8RitbPROK3NdVoTnc8BPyWdm5BKTom8aSBP1MX3QWydI20Tb/qH7JsZNedfD7eD",
+	"hdCspf5sfG7QMoRPNGkFwn/0ozlp1+Z+9COwJh0yjrvanU3fP9tUlt2mH7LZzMz8290vjE1xvCD/2KvN",
+	"qol+qc4osOkmjj5SWgKb0vXbzMzc4U/Zq4niI1/9a0eZ0gCQur8mVf/MQN1fywGVmiVhqkDGuUD6NZs4",
+	"yA3gQJC85I8hgQ4lgbVfm2oh6EjnborzxM8FYkBtintfPf6X7BfkEsIMQcCkywIzYDaIzgNMuKentIRN",
+	"g3R66Tr4Vb6BTAWXbcfJVgMdeQu5ck5YJp8zcyYX4KSDMOzYmZlMMWfmiip6JgRdbFDwzJ1ME7ETUk0k",
+	"59qIGgDrSTfgGrezRGB9l4AegjKyHMxIFfFwx6ZMKywUa1FurZyAmmZ3hJfoh/JXbUcU3xqj3hRO+x/9",
+	"norKTuB3pNRJBbCQEtCWMcGYDtQP7QeM+1eZtCNVUCcy00bdixh4PQa4uOW/dzM2Tb9gmuN20Wp3WGx0",
+	"vnf4sv/sc5GyePhQr873T5WVGXrjZrwcOPAnlYcQ8Rn9kybhFuZ9F467YjH3yoz6SObeXrIdiN8NRCxV",
+	"77kcb2oRhL249NvT3FJtv/qzhu03nsqrnY3qiSuJuEGkEHZYSevYZ1OxAtRBVnGsdHSk4k8/h1MdMfrG",
+	"vMYvnFhTAVI4CSAp+7SyF2HezF6sl8vZ6cbFi9lCI+/vs37CPgvTap/BIrW0nb03RKWFKJXmJ0mlI/dr",
+	"SCuNT2v9h5GIiIgenSUpI9IeG8iSqeQEf3FnfuQ7I12cxL3Fke8Npx3yGwvTI98Y7zu6Z2TKY+w2OoVM",
+	"3FwYB1Rqepu8szgOqIJeIOLW0si3xsYjCsIJRywF6o8S0IDCf4FNLshEqpiIAd3OdrTppRnd3xCxyC5F",
+	"blaZH5nQiSmZ4l2xGMDMnUyH0BQLRVmnodFPGiIHNjqodTYwvKIReXUALQxolbuiJrxz81kE5emOjZs5",
+	"EJQfBMlS0gLcxGrmXORwtUmEIxUcBsD6TtMlXWzNgIJZUPXVkYo6yEBtgUhtWsuBObUa9YBGl3VdJHp/",
+	"ObIZPZQ/tBHubmLSaHAY8Mdwq1qtVl9Q6IGIcleVMKxCUzYF/3734VjNsP797t/7Lqbm0O1wQ1AueRMr",
+	"21LsVRjAwV4txA1lVzSGFAtZ/GBpGcytCAtbOJoJ81G+BHGhdFrTUWvefw31lIEjoOOnsYxh29RbhCIc",
+	"pENpGv/es+NfHR7vH0TrNXTdP7Ji850zwRDxXPTwlf0HfxKV4YkXDVGUYyqCWJHSXjRMIzTLa5uL3Oe+",
+	"RmgMnF/e5UR5/Os/cIL85XPvo0diIIZSdv+cZlPJ+qFBBotezBPtM6DZXEH3gBth755L06LaWNnuR69e",
+	"9L991f/9Q2Gr+NeU9Uv6f7x79OJu0EFKUJzeTCDI6Y4mcvt52oVSJBVbz79OdBgYqz9ASjsAv55/cLG+",
+	"qrqPltRr0FGdi3zo6L2IpJkUSVGO5BNHk4iDHOFoYnAs7zee7BvL7fWza+M19MnC+Uid/JDi+FgtvF+9",
+	"HilNV/XoQbG5JMgwPzaWDqtyYGNZrspKFImtmf7zl96zg+P9g3jqpjpLU5mnkeviSaK+d3IKD2AUQ32A",
+	"ZSoq0z6+l+xmnOY4cXKLeU4BxwPvk8+9/Wf9Tw9A/8v73pd3+1/+na+kjr55cfTtd/3PvwP9b196Hz33",
+	"Pns4ikAorRcKM2Z5Jp8/EwhnAuFMIIQCoZE1t/P5wa5yIBBkvvAbEwmnMU6GeanrQVOdPYOT0ZimCVSd",
+	"F2K2ybPfevef9B+lGiHJ/hrl04ngtLjD4HBAOLpNLe4NADrR2CIN4NzLmJV50sTdGewQxdox+i7QiL0Y",
+	"g8v3jAkMDnjXwhdjePMcfcGQMXHv6KGPyEBJfm9+9AXHRySJqMvokY9wKvRZuOY1wjVzdEclymxLB3pS",
+	"wZqCaYDwr2Lkr9RAztSdQAbuDT11EscpIgATHhlHjqON2Bnxrur6KNvmuSgHrvPfa7vQZjLOo5Ji5Qkv",
+	"pIASIhrU8d/CIMYmVg0jVSDIgQxRpjrKUjUlyO8lmxKpaCKmycrTBitWA00x+rnNdWizSZzb8Jc4KKnu",
+	"hOo+c7jP7Osz+3ok+zpsvCLyQN9i/7uRMk9Ahn1TTdtIa5sx29NMACg+FFSVxd7rTHRInuHKA9XEYJ5w",
+	"BnIaSMJdlc03b+aLXvRiPcf7T46+fQa8TyZt48da1QxwqVTOw39t0zliNp+ZoKc0QUX3AtWRO2LV/Y8J",
+	"mqPFiMnZRrg7WmaT3kRHZtqJTPJE/mCY5XchtD7940OCUTQx6nxwzBc5Ycxt4nnS7nQZssJ8MCgzNRkB",
+	"15bX1PmdahBGTz6s63/1uP93L0H/04P+46+GntkNNlgXObRe23b0Ya4JzpSVphqR8UZPNzTzMDwjk5/y",
+	"8lM5my8En8LvTE5C0fMy3dSM9ZbRu8lEWsgMOz4LmjPdSGSg8L8vXbxQzpaKhXzm5hD1JIEhpPkbSN6I",
+	"9FUaIMA5unLvhBRWQYgzSTwZSRy4zbTuIoRlivgEJXHeVEfMKsdeuC56dv2Nm9xLkQf+0u2LUidfYFNu",
+	"Q4YR/exbm1HkNGSqgOqDz3WKzGw1Ml3XCQtJhCektpRIHInERISodgjZEaHJXJijKQGxd3PvPwIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

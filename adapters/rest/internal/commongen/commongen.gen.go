@@ -301,6 +301,9 @@ type Problem struct {
 // EndDate defines model for EndDate.
 type EndDate = string
 
+// IdempotencyKey defines model for IdempotencyKey.
+type IdempotencyKey = string
+
 // LineFilter A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 //
 // Example: 010-1234-5678
@@ -369,6 +372,12 @@ type InternalErrorApplicationJSON = ErrorEnvelope
 // InternalErrorApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type InternalErrorApplicationProblemPlusJSON = Problem
 
+// KeyReusedApplicationJSON Every answer with a status of 400 or more.
+type KeyReusedApplicationJSON = ErrorEnvelope
+
+// KeyReusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
+type KeyReusedApplicationProblemPlusJSON = Problem
+
 // LineNotFoundApplicationJSON Every answer with a status of 400 or more.
 type LineNotFoundApplicationJSON = ErrorEnvelope
 
@@ -386,6 +395,12 @@ type LoginRefusedApplicationJSON = ErrorEnvelope
 
 // LoginRefusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type LoginRefusedApplicationProblemPlusJSON = Problem
+
+// NotCancellableApplicationJSON Every answer with a status of 400 or more.
+type NotCancellableApplicationJSON = ErrorEnvelope
+
+// NotCancellableApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
+type NotCancellableApplicationProblemPlusJSON = Problem
 
 // NotFoundApplicationJSON Every answer with a status of 400 or more.
 type NotFoundApplicationJSON = ErrorEnvelope
@@ -583,6 +598,9 @@ type GatewayTimeoutApplicationProblemPlusJSONResponse Problem
 type InternalErrorJSONResponse ErrorEnvelope
 type InternalErrorApplicationProblemPlusJSONResponse Problem
 
+type KeyReusedJSONResponse ErrorEnvelope
+type KeyReusedApplicationProblemPlusJSONResponse Problem
+
 type LineNotFoundJSONResponse ErrorEnvelope
 type LineNotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -602,6 +620,9 @@ type LoginRefusedApplicationProblemPlusJSONResponse struct {
 
 	Headers LoginRefusedResponseHeaders
 }
+
+type NotCancellableJSONResponse ErrorEnvelope
+type NotCancellableApplicationProblemPlusJSONResponse Problem
 
 type NotFoundJSONResponse ErrorEnvelope
 type NotFoundApplicationProblemPlusJSONResponse Problem
@@ -716,105 +737,116 @@ type strictHandler struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1/cxPJmf9beWq+qcpufcf2yDaw2JU/jC0vCsL2yWIJAc5qaVpSx6Nu7XTLxiGuYrNOilvIHcnh4BB7",
-	"i1zY7O0VqXALm3Oqdu8FofF7uOruGc0PjWQJBGuq+Auj+dX9PM/n+dn99E2jwhpNRjEV3Ji5adQxsrGr",
-	"/syzChKEUfm3jXnFJU39X+NyHbsYBAPE16HKXBB1DC7mLUeYgKCJRB0YVb9y1MDAXFIjdNwwDXwDNZoO",
-	"NmaMCdQkExuZiTJxHD5B6Mct4m5NWJmz01ZlEo99gE5Nj52xpypj5Qyyxk5VrerpaqY6iabKhmm4WN6O",
-	"bWNGuC1sGrxSxw0kByq2mvLtXLiE1oztbdMoYOFuzVUFdrsnsoorjNpcTmUTEQFlXGVyZnUMFN8QINyt",
-	"2Kin+n26QShptBrGTMYMhkGowDXsqnFcvnx5riXqmApSQQJ3D6awOA+nz5yyoFJHjoNpDccpdg4jF7vg",
-	"YuQ0fnTNaNYZxZJ61wwTsOsy90fXDEI3kEPsNcHWMb1mDEWqbdNoIhc1sPAFIEvthdSR5hEXYKMteO8C",
-	"czGiIEgDm0BoxWlxsoHfB1b1ZeLjFuaCwyaiAtvx+Uxak6fHrKmxqYxhGkS+9+MWdrcM06CoIW/A/vej",
-	"g64yt4GEMWPY+ko3v/OE4kXipPJ7meJgaBVJY/eHHBxCMZ8FB1cFsJaABkaUA3Ic/87GOMxRJuqdm4Fw",
-	"QDBtTcWnY2Wssczk1PTYqdNnPugxI/n4UqtRxm5sUj9wcdWYMf7fRIjFCX2VT+TDR+TsVlAthSHyV1NN",
-	"q0pcLuQIM+NQaqIaLinmcChx8nNcggbagjIGJKDBuICMZVqWFZtIJn3o8l2xQdu4ilqOUA800A1f9C3L",
-	"sszjoFDQYpGzu2dSrGMoucH1UsAtRPkmlnoGCRCMrUelaxxWWQOXmb0F2OH4hzxg0HSSQQPpFjV5qcLC",
-	"uXfG0xdPHdFstYidKpqr5OcpzMsJ3ODQxC5IGsfGPGmlM0PyMp0Z8okoN47lxapArkiH+aKSpSTOe4Ib",
-	"8khoHlEo+dgtBbyw0rCfGbN6YZ93hjUc+i8jIlIUFqM1aDLHmQkkCXHgjFH5b2QucrRVQpFjAnMBSaMB",
-	"nEED0S3gvq3YJKKuTZtAAssXEPWcVO3jYPkf4BJijFbw+DUaQ1cPjkrzk87RKEMnT0X4aaXwc1sKKG8y",
-	"yrFS4eeQ/SESeBNtyf9VGBWYKvqgZtMh2r5P/IxrI+8PUj1Yjj3IW40GcrckqbG7QSoYKBPSElXqqOxI",
-	"Tmwgp6VESFki/TFbWa25hbUP54rZy3NXDNNoYM6VBjO8nf32P3a8zx6D9+Dpi6+feg/ugXfn8dHd/zza",
-	"3fP2bnmffdO+c7t95/E4eJ8/8u7sw9Efd6B957H807uz3/63naPd596fv/V2Dr2H9w1TY7aHYyFlRapB",
-	"gRrNiOnJnCpamZkpa8ayfipvcVEFS61kTJerZyerU6fOnClPTdvoNJqq4LOTZ20LW3j6zNRpY9s0eKtS",
-	"wZwbM1XkcKxoP5hKz0oSZekGdlgTK6mNcqPpsrKDG/8/jSv+tThLOm5WFVUElwIpPYmz06fORPmSyg4b",
-	"C0Sc18INQrlAtIL7cEQCqMWNmVPW5GDsIUI7QsiGQDiHYloHMC2XznT8pxmfqjNR2gzBzhWfKeqRuN6Z",
-	"gwAvZVwn1FZ6o6aHDi6utji2paYpu2xdu50VRimuyMfHpYydQ7ZvLIfHb+AqhJKCQGkd6Lh5yuFhVXAR",
-	"rfVF8Udz+dzCXDG3vLSWLRSWC4ZpVAl2bG7MXL2p/wzNkouRGpGRsSzwDp5LEXrwxNv9Fo52v9JiZGxf",
-	"jymDz3/VfvTFi6e/8w524OgPu97B4SDgrhMu2JsBtykp+lFAnihJFc0Cm7jpSksjzdSrU9MHykVGlS/S",
-	"oeqVK1eujF28CEd7u96dA+9gD7y9J+2n99tfHIL3x/vewXPv989fA7XfoCqVJs+RVMT2j33hjpJc+XrK",
-	"FyQcKIMfry4vvTq95VujdA6pKt/fIfdz8HZ32nf+8NaStkXXKduki3raccoqWvhudh0Da2JX6RiwGebK",
-	"6MtnRyrbMZLv3gXv9h54D37d/uw+HO3+tf1fX0mavp20fis8ghSGhW7BsSQewsxPy2hkSDMfGL9Rmvmu",
-	"CY/G1hfjYURHgc1CSQOgBNLX54A3pA0uIxsIbbYEIGrDZn1L23viOEtMLLIWtYe1+IlHQ3GgDOTFTqau",
-	"4VuU3j57Lp9fW1ouri0uX1paiLntR7vP23f+oe3MHngP7784vA3eo932s+cvnt6SwO24iidC2amMSypV",
-	"fDWoUjr9iJHPLWV7EePhXW/nkT/99hffgvf0fyVSfBV2kijxdgQnSbnrKKLhxG4opTQ9lFJaYgK0MI00",
-	"8ohPfDQK6cLyKtSRcpAi8EdCJzGl1lGKQKU6YuZdKQl5k1JJ83UZHBR0sDKkTqqoZxcwJTiBPjk4PwCa",
-	"1UpJowo42uJSHfaD5Pz5uaUPs2sL2aVcNhQT9cUwVTdgwm875lJ8+snR725D+9mtF19/J8XM+/qvCtBp",
-	"ofAMtP922P7lV744Ks/w89t9QN90md2qCD6hyfJmFKD+Vo6uuKzmqksxj09ntkHfpaMYEqa5HbKBZ8En",
-	"rzJfoNJUx3Emt7S2Ulj+sJBdXR2APZlMJjMYew6et/92CN6XO0e//xfwHv/WOziEdJ6dSF5Isq62eBNT",
-	"O4mHAHI6ohFAKLT48XZp9dLqSnZpYcQoOHjuPfwqoK82cp2457YMLnf2fbJLcGjKH+0+GsDufS9kVyUx",
-	"paQWEXFwV9BTqePKOlTVtVRlRCr1AUOexblc/rWoJO+XT7xHO+B9/fzokyc9s3MzcHT3XvvLx3FsdMWs",
-	"J4Etb1tslODsa+NMiu/SzZ3Qezk7lPcyz2jVIZXXFk/5RBpdQNV0EIUKolIllrFvpmygbHMc5HXm2tiV",
-	"OnMdN8UslHzYjUcqiDroIkI7MwEBhvRjIo9F4yqlp5XFVMWgvpZxeWkxn5svxgOIvR3v8ydKGD7d9x7c",
-	"83b225/dB+/rvfZfngymUVFL1CcaVTQhmGi+A243tcMY4iWInYLGJMG/JyyiMmuJmbKD6PoI8SbqhNZ+",
-	"6IuzjBjKxOad9RISd7PgYmQDEYBqiOgqxaK6z8Z0SFhRtoLdBuGcJHO8lEGzc0kXYwNPtcUFa3QWY/SD",
-	"3OJy4VxuYSG71KvwqP2cF3+/e7S7r1Txu5h9aKRFiZxWTjyGxkOF6lNDASyUylFau3C+o0OdXosEDqqs",
-	"a7AlZD8ZHETXLykA+tXQImlg1hrWuNW6Hu4u9wvGgDv9M/9+6XStmLuYXb5U7Am637bvfKMk4ctb3oOn",
-	"7Xt7L549ikVr7yr+owRoN1tSYTo6rgxV+R8u++bLOQSyOkpgJ+n0BlYA2MRWePbXJBG9wEohOkcFdily",
-	"siHIBgY08Z+NCw1ruaCXFPXBcG6pmC0szeXXVrOFj7KFTkUogmTlLskwBry9x+0v9l48vQXtp/vepweJ",
-	"kOcdQAcDaC+ahzAdhuRDoW+4glwgk7CK3Q3sgpbNUWIwnRSjQeJyIP/jkBM6syNdSkJr0GAuBkah2XKb",
-	"jONZ+LjFBIaSP7GSQmQ+UUkaApAntAgV5hV8n3qis4bZsizrHUB7ET8MKQenfd+8Ti/6n6wqVYIOo6tS",
-	"9ak++ajL0UscvwTqXl+2fdh0uV8j2gHvT0+PHt4dLLnzzmD2xGN35WPErBgqMj0BadgEVUaHTl2m5WEU",
-	"WsYV1OLYX/fOA4ipSFUGrhSpvT4SvaxG6MuVjh1WWU/CdrNOHAz+lT5gnbtUPL9mWVMxmL54tuM92tWV",
-	"wUcvDm+37+15D6LhzZTV/vtO/+hmvEf+1ZHzfEM1RDX7JbbZDaAqqYq6qmO1XCx1GgK3f8juE2oyRqhT",
-	"Rw/vgvfgqffr30RqGQ+eaAK9eLoDx5Hy+6eS3qyxiCpCzzda7tPXlKZhqnZAMbYHEqjp9MWMOg8cLmI8",
-	"OPT+cgDe7n97B3tw2vv8nvLev7vf/vd9aO/da392H9rPvnnxTfCjchzUSrtYJJ1Y7fj3+2qli//yzoOD",
-	"LHx809RXq6AT0FULo4lSEk3E+SZzB6F4JiaZuYUO/f6x0356q/317aO9w5NJhbfCkkao3LGhQxK5V4Uk",
-	"IHRoIzND2chLVL6GueTneLRebGfOo8vfxsVaqhQl7p3cLVG/ac2t65Z+xodiGUcL7DgcNutYFTj8B/AN",
-	"wgWXqjSyJfvy5ctjyU3EaeP2H5lI7jlW43/JIJb2WlvKW5W6Lhz1A3R68KqX60j7cufV11EOunv8HfaT",
-	"DAkd6GH5cZyXPChPTlakO+ogd8lHib8sQSkG33uOb11WXvMK2nIYsouM5ZFbGzbsFZHHQtFQ32AbOCgm",
-	"Nfqv41uZu5JfnltYKy4vr+XnCh9mU1AL7WeH7SeH0g1s79xuP3kOR5989y6SHQaDaWROYLE/lYcJUjPD",
-	"lU/9rReQpYKILSgyBlquRgm0bgKMziorkSdcS/3pabhAzil4FXDVxbz+cmGp32AjNYtrAr7RJC62TSC2",
-	"gyXIde6pD9AK2cVCdvX8WnH5QnZpLbekFlMlSqeH3q/2FP+/vNv+892uuNWPVtt/2n/xP4eDecGuJsGb",
-	"iQZcHNA5QjGObRCbpIL1gsvNOnMwcKxq3lBFDeIo3rl4g60PQ8FC9tJqIj/Xfvbc29X5nn0ZzUNA0R3w",
-	"/uNX7T/fPfr920POt0Kt9RLqSOH51WS6V9ARMuLEhR3pNBnl1jM1dVCdfyR00pWSqVWS8kA2EQcFRN32",
-	"6HXEGkXGLiK65dsSPqSydZHAeemqdOXvmd+UI+hB0ldBzBWza/ncxVxxLfuT+Wy2K3/f2TLgG9j2l//6",
-	"bi3K61EMqaxIeDyvyolhfKLJ4RL30gmS8gyFUO5GqCJSqDOi2nfg+He6XklozUKFNTCUUWXd73VTUs3S",
-	"xlS3tFLQ8SahFyK3HKcSIq3X1KBiynU4VeArsaQakLquibgAIrhWdFuzHVXYP8TRijj7k5VcIekwBFZn",
-	"ZE7X97DxNdVR7WxK1mbC9PtVcFKjSLRcbIIUUBMI5y3sqmW3LZtgCaZjKZnqu+4/Onqoygdf3gJv9zPv",
-	"IMxgq+RCuLf/RDSdIJyTZOaaMk2sfhS4tDR3qXh+uZD7aT9ROtrd8R7eD7tynIQpBw52t073fXHpJITl",
-	"PelokFpd8KDhSYt3dg/ax8tIIfvR8oV0Eu3ueH/8tH1vP/DOA8E48VB7KwxvQkA7FvcY+RyqBn5CHO3Y",
-	"VEeWvivr5pu+2mQuMIo7LWhCD1srXXndB9brcKovUbSBiKM6rw3fIyKnWZe2FVKKlMA3RAButW3cZzW8",
-	"d2mxMHYul8+PWZPW+/2wvpotfJSbz65dWpr7aC6XnzuX70ofqu37avUFeHceSaev18a5E6EltYIbhGR6",
-	"w5reTa0otlJYXnh1isX2OB/94X77q+fgPfqt9+vfDEG4PuvN/J6lb6T7UEx4IxlqVFnH1F8Q3bnlVYh2",
-	"8K13Z9979Im3/237T9Kw+KvdVUVDrRRKW/rzLuIbpeFJZ1Jkwdbr5dFQq6GHy4+v+uv6o9p4lHYsjXKj",
-	"W9QV2VEXAM/fZhuUptmm6hFCGVRYUyVjkYA6ovabDxs5dl+yaN1KPNpduJZ39HXtV7OFHiuvvV8+8R5+",
-	"5X1+b6iStUpUyq+OEVpl7xRFLzqHOmIwMvfKCUdJfbKqzIkpjy4XrIKyoJeLTpJQBg6jNex2FpaEX9Od",
-	"gonjEFrT3Sa7GijPKV9Q75Wgog4lvwllSfq8EOkOndri3VAtjPOY1uS7z6gexpH/NZEQ2JWf+edr1+yb",
-	"09tj71lXM2Nnr/8ic9Uam7z+/g+6Wj2bxo2xV2qIaRoLSKBV1nIruOcBB/VAdJXCq7qsMQNSef4IEF/H",
-	"NvysxYXeEz0/N38+K3/XyjIIDLhQjZdczOuzsFqcy8t7VAEecQE1xmx1v9lZUnthefUaDfsd6M+obgcl",
-	"xJerJX+tUJ1tAlONGvEWIDdoMk1bDWPmqtTvhmmoIRmmoT5rXI+yRd+QaJ5tGgr+55itWj4j2yaSGshZ",
-	"cVkTu4LgQKOYEu6dnwIED6Ba5uWN27HmKOmfudk9uERrcsWWoKFdxSGYClP9P1ADaV3kfb9ccUfeZXPd",
-	"vwHDJoof9PByXVv8QbPyz3BFyB+CxaLd8kUqdd3+j0v+SdOq9iYFzQBnATmbqvkMEXVIdiw0gWPHZg19",
-	"VVlxZW6JwA0+ECd0889wyMh10Vas8UxyyBrjJlSJACHjYeB1tknl34q0fkgRx//x/SO7+KytZfcBB3Ki",
-	"sb7zAxwnkvb+iNZPQb2WBuUDqMyXdoZkaH+pOJ9+fEXCZMRa1I/Jr6WOIjAiyTH8k9p5pmkcdmBl7qz8",
-	"rUqonehXT8FhNa7ERr2Tw3uXp+b130BsE6YmoY5vgE1qRPD341MYwIBFdPNVa+wsGqtevzk1uf2D1Ob7",
-	"4dkIV7VSCOUpSngzOF4hoML1FOiECqNbGFplh1R8LsnvzPoagEPZRbSiDp8hYhxKNqvwCXUfH2/YJXCk",
-	"6QPtBZiB2QqaPamOeBhRaeVYFTCq1McjWjWyVjaybD6y1SCySDzeZb2rrWGyf11q17RIC5Noj4Xu7dy5",
-	"hezFleVidmn+ytqF7JVwCUSvjaVd+9m6NtRczBbPLy+oe+by+eXL6sfoE2kLl9KLe73WAvRYtpEeLyZr",
-	"NcmXJbPLiXRnl2+Z0vO2u4tRzGSmPJFuPzvu83E2NC7TWdUU1o+9lFpHvpxKWZy2LBmxNfwqfdz8diKW",
-	"Y7W+su3RAKHLzdNGR40wpir8MftTLjPmYES7MB+81/TH1BPXnd7TQ1BomeKwaW43FarBK9M8ObXWcgYQ",
-	"2EwI6VGpToZa2atlYu+Vot3WSyaUlC0dt8blraX39eE66jFWBb+PvumfdOWCjlzDvvomMPcaLclXl2Az",
-	"MCvqS9Ko+MudQj/PxchOHBSSbP/eJW2B+9s9462IU95tsMuYE9t3biXN4ibhJXzp4yyB5kxnwGlCETnk",
-	"KCX0aLCy2vdFKAaq7hrvFODVgUabLhEYSlbGykxOTZ86feaDkuRKKZbeLM2GR7NIj0uLen2rWcd6w1qC",
-	"/sncaCSCyUzFQpiMFbOTloxazl5/b0z9c3PKnN72/5ze/oX+44z5wfZxUU1kNsGGjNiQwob0adHNRW3U",
-	"otqoqzGFRqt2h3WjWL0dXroe2HGg3NJ1dd9AdmMu4iyGdIvX82Jl8zQxPk4XCbcVV0X62KWBNVEwxjSx",
-	"W0E1Qjtn3MXnVkd8Cd8Qsbmlf9qU9664eIOwFo/d30NrmvowrZSzrwhXZ0B1HeWVOJ+r35FOpj6F45hT",
-	"ppQaUsFllbldR04NfoCUaQgmkJN1cCM4QbDzpunJiDdMqDgtPaN+pxf5L1tBNRx/09Qxpx7FeR+cVKYP",
-	"I4mPL/YJs8PkOAtTRSVMcA1hs4o9M2A6WEW+4+qHpFi699eMuUoFNwX0yr1dM7qR+JIhePr5a4FD7Mdb",
-	"2NchrxzavUzY3yekHkG0G+YMX1/AGeQco8iwoiA7dfZsRL71KQndyIiGraMKQnV2s0sEIuXM88XiSide",
-	"IhSytOYQXk8cTBk/qKFPrPuaQs/ghy6dZ2MqSJX4m9fDgDE+/gGPiTjOz1FXA6p2+N6BWkTazCA6DkgT",
-	"5W+39tHLuaqse4LzHYEPz2xp6uiYN3GFVH39wYHXkYtnImQIUC2d2MAKarujbrVDZ1ZnF/SpFfpZ7UeN",
-	"X6O5wHFQnrAKVaTDwDap9qaC/HmHusHLI4fOmsYGdnUHSCMzbo1bkp+siSlqEmPGmBq3xqf8lIFEkdrc",
-	"7W6oqtLVJD0izbVmZQAVdK+TtHFb6lhPRrH63ZcJpZ31u02j5Tohso3t69v/FwAA//8=",
+	"7H3rchvH1eCrnJpNVaTaATUgSMkkKz8oErIRUSSXFyuKqSUamAbQ4aAbnm6QYhxtyTbj0lrKrpKIEa2Q",
+	"KmUjx/F+SoW26ISpcr4HIobv8FV3z2BmgAEIUJBMVemPBAJz6T73W5/zkVFk1RqjmApujH9kVDCysas+",
+	"zrAiEoRR+dnGvOiSmv7TuF7BLgbBAPE1KDEXRAWDi3ndESYgqCFRAUbVtxxVMTCXlAkdMkwD30LVmoON",
+	"ceMCqpEL6+kLBeI4/AKhH9aJu3nBSo+NWMVhnHoHjY6kLtmZYqqQRlZqtGSVLpbSpWGUKRim4WJ5ObaN",
+	"ceHWsWnwYgVXkVyo2KzJp3PhElo2bt82jQUs3M3JksBu+0YWcZFRm8utbCAioIBLTO6sgoHiWwKEuxlb",
+	"dabbq6uEkmq9aoynzWAZhApcxq5ax/Xr1yfrooKpIEUkcPtiFq5MwcVLoxYUK8hxMC3jOMQuY+RiF1yM",
+	"nOpPVoxahVEsobdimIBdl7k/WTEIXUcOsVcFW8N0xegLVLdNo4ZcVMXCJ4AstacTVzqDuAAbbcK5q8zF",
+	"iIIgVWwCoUWnzsk6Pg+s5NPEh3XMBYcNRAW24/sZtoYvpqxMKpM2TIPI535Yx+6mYRoUVeUF2H9/dNEl",
+	"5laRMMYNW//Sju+cjas1JjAtbl7Fm+2Lv4bWMI+uDjgqKWp2cQ0jAedsF5VEimBRSlWEqKEaSZHwoak1",
+	"vJnSbHJ+HNLyxuHRUVgnnBQcDJOLU7mcRKGLihKQkiGWl3PTgCR5cWFCAbl4hTIXEAcEH9aZwDboDQzB",
+	"FebC8AhUQuZZw5uwQUTkmxradBiyAVG+gV0OGxUk1K8l4nLR3FZRXiuYCVwgUeeAqA02EmgCEIxYY+qh",
+	"KzRvY4GIw4f823J2HjYqxJFcgAQQDlwQx4EyI7QMjA7BUtvKEGWigt3mwojc2Mjw8BAsBASgHrYhxYaL",
+	"S3WO7Qivba5Q9YtAa5jCuRHLMmHESst/MvKfkYCcpGAx1dqn3pucfTe7mptdnV+Ye3chu7howsjwmAmj",
+	"VuY8OBitay6WSyy5GA+t0BjtvYOtzNild3BqxLJHUyMZ204VimOZ1MV3xkbQ6KXSWGZ4JKBKjeuQLCME",
+	"lpIUFpMB6NYMpmVRMcaHRy+ZUiYEf6dbidU0bqVcjLiiyqMX3zX2vwHv0WeNzx+Ct/Nx4/mhCd7d//Ce",
+	"PDDh6HD/eOcQ0v9reHTUe/LAe/Tc2/4ejre/bty727j3TNH9DKH4CnES5dwcxQEMi1K2uD/m4BCK+QQ4",
+	"uCSA1QVUMaIckOP4V1aHYFLj1b/YR6uVibOxlbZS6eHMSGr04qV3OnCyvH22Xi0oMIbQ+pGLS8a48d8u",
+	"hDrogv6VX5gJb5G7m0flBEEkvzUjpE84pIcgX0NlnFdCiUOek1/iPFTRJhSwZMIq4wLSlmlZVmwj6eSl",
+	"y2fFFm3jEqo7Qt1QRbd8kW9ZlmWepAIWAhZr34lkqnyEBX1saRbX3CMYW4vKrSFYZFVcYPYmYIfjH/MA",
+	"QSOtCOpJp6rNSw4L995cT1c90hTJ9TqxE0XyIvllAvJyAlc51JTcaNF1w1YyMiQuk5Eh74hi40RcLArk",
+	"imT1dkXRUqt+66jUYAYJjSMKeV9n5QNcWEk6L52yOuk83lxWf1rvOiIiQVEzWoYac5zxgJIQB84Ylf9H",
+	"VSDhUCIUOSZIvSSNJeAMqohuAvdtpFAHCSSwfABR90mTZgispjZCAhgttkrcdAeMSrMrGaNRhA6PRvBp",
+	"JeDztiRQXmOUY2W6XEb2u0jgDaQMgCKjAlMFH1SrOUTbtRd+wbVx6y9S3ViI3cjr1SpyNyWosbtOihgo",
+	"kwoWFSuo4EhMrCOnrkhIWWD6Zbay1ianV9+dXMpen7xhmEYVc64kmOFt7Tb+teV9/gy8R/tH3+57jx6A",
+	"d+/Z8f2/Hm/veDt3vM+/00J9CLwnT717u3D8xy1o3HsmP3r3dhv/d+t4+8D78/fe1qH3+KFhap7tYFBL",
+	"WpFiUKBqLWJypUeXrPR4xhq3rJ/LS1xUxFIqGSOF0thwKTN66VIhM2KjiyhTxGPDY7aFLTxyKXPRuG0a",
+	"vF4sYs6N8RJyOFaw702kZyWIsnQdO6yGFdVGsVFzWcHB1f+ehBX/tzhKmvZQCRUFlwQpLeixkdFLUbwk",
+	"okPbPK8EG4RygWgRd8GItseM8VFruDf0EKEdAGRDQJx9Ia3JMHWXjjf9hnEfquNR2PSBznkfKeqWuNyZ",
+	"hIBfCrhCqK3kRlkvvWkAMhcKLlvThlqRUYqL8vYhSWOXke0ry/75NzAVQkqRVjZ2N6Hp3iiDh5XARbTc",
+	"lYvfn5zJTU8u5eZmV7MLC3MLhmmUCHZsbox/8JH+GKqlpjGXtizw9g4kCbVZajdjwuDJrxtPvzza/523",
+	"twXHX2x7e4e9MHeFcMFeD3ObEqLvB+CJglTBLNCJG67UNFJNvTw0fUa5xqiyRZpQvXHjxo3UtWtwvLPt",
+	"3dvz9nbA23ne2H/Y+PIQvD8+9PYOvD8cvAJov0ZRKlWeI6GI7Z/6xB0FubL1AreMMvjp4tzsy8NbPjUK",
+	"5xCq8vlNcB+At73VuPfFGwvaOl2jbINe0duOQ1bBwjezKxhYDbtKxoDNMFdKX947UNqOgXz7Pnh3dwL3",
+	"73j7b43//7WE6ZsJ6zfCIkhAWGgWnAjiPtT8iPRG+lTzgfIbpJpv2/BgdP1S3I1oCrAJyGsGyIO09Tng",
+	"damDC8gGQmt1oeJRG5VNre+J48wycYXVqd2vxm+5NSQHykD+2IxQV32N0tlmz83MrM7OLa1emVuenY6Z",
+	"7cfbB417/9J6Zge8xw+PDu+C93S78eLgaP+OZNymqXgmhJ2KuCRCxReDKqTTDRgzudlsJ2A8vu9tPfW3",
+	"3/jye/D2/1Nyii/CzhIk3gznpJXumoKoP7LrSyiN9CWUZpkATUwD9TziGx+MQLo6twgVpAykCPsjoYOY",
+	"UuooQaBCHTH1roSEvEiJpKmKdA4WtLPSp0wqqnunMSW4hfvk4nwHaEILJc1VwNEml+KwG0v6Ue/p7Gwu",
+	"G5KJemMYqusx4Hc7ZlJ8+vHx7+5C48Wdo2//LcnM+/ZviqGTXOFxaPz9sPHJ1z45Ksvwyd0uTF9zmV0v",
+	"Cn5Bg+X1CED9rhydd1nZVT/FLD4/Y6Gv0l4MCcPcDlnHE+CDV6kvUGGqkzATyUf0gJ50Op3uDT17B42/",
+	"H4L31dbxH/43eM9+6+0dQjLOziQuJFgX67yGqd3KDwHLaY9GAKFQ5yfrpcXlxfns7PSAuWDvwHv8dQBf",
+	"reSafs9d6Vxu7fpgl8yhIX+8/bQHvfeDgF2lgpWQuoKIg9ucnmIFF9egpH5LFEakWOnR5bkymZt5JSLJ",
+	"++S593QLvG8Pjj9+3jE6Nw7H9x80vnoW5402n/UsoOVN841aMPvKMJNgu7RjJ7RexvqyXqYYLTmk+Mr8",
+	"KR9Ig3Ooag6iUERUisQC9tWUDZRt6Pw7c23sSpm5hmtiApKS+NrpIkIbMwEA+rRjIrdF/Solp5XGVMmg",
+	"rppxbvbKTG5qKe5A7Gx5T54rYvh013v0wNvaVWnvb3caf3nem0RFdVG5UC2hC4KJ2lvGbYd26EOcAtgJ",
+	"3NgK8B+IF1GB1cV4wUF0bYD8JiqEln/sk7P0GArE5s16Ccl3E+BiZAMRgMqI6CzFFXWdjWmfbEXZPHar",
+	"hHPSGuOlDGrNn3QyNrBU61ywarMYoxvLXZlbuJybns7Odko8ajvn6B/3j7d3lSh+67P3zWlRICelE0+A",
+	"cV+ueqYvBgupcpDaLtzv4LhO1yKBg4prmtlaaL/VOYjWLykG9LOhS6SKWb1f5VZuu7k93S8YA+50j/z7",
+	"qdPVpdy17NzyUkem+23j3neKEr664z3abzzYOXrxNOatvc34D5JB29GSyKaDw0pfmf/+om8+nUNAq4Nk",
+	"7FY4vYYKAJvYip/9miSiC6wUR+eowC5FTjZksp4Zmvj3xomG1V3QJUVdeDg3u5RdmJ2cWV3MLryfXWhm",
+	"hCKcrMwl6caAt/Os8eXO0f4daOzvep/utbg8bxm0NwbtBPOQTfsBeV/c119CLqBJWMTuOnZB0+YgeTAZ",
+	"FIPhxLmA/ocgJ3RkR5qUhJahylwMjEKt7tYYxxO6GB3y/sbyiiOv4s0FfIoYeJPFQvLITWevzc8tZWen",
+	"bqxezd5YXcguL6rYQme+7HRHW3C0ce+ZKgTRcdBHD1R84vHXjQe70Pj6m8bvv4HjT56FKfW3oaBeubQT",
+	"BkI2PSUC+ov4DPdXK7dMay6T0EYFB0OWCiIGWzTXAS6DM45bjhnABuKg6uaSjlwoTp1pyfn2waxnNF0c",
+	"0oPv/V5onjawLMt6y6SdgB8Gf3qHfVd+7AT/s5VPboHD4PLJXfLEPtfl6DLHp+C6V5cX6zex5Wdzt8D7",
+	"0/7x4/u9hWF/gNIWdR5toU4poeV2oMXPwNWpjd3mSbC2w2w9Bq4HltQ62v/C27sT1Ye6qiNI3W5veV99",
+	"DKHd28VeeetTdBSE7cnhAfNAX8G7M5CpaoHK4MSirmThYaCugIuozrF/NIgHsk0F87BbJRQJbE9A88h4",
+	"K5e2Gj1tHAvnAr40k8+uBmmv80MrVIlnVib0dFU8DiuutcplfTTW/6WL9JhcXnpv1bIyMTl89GLLe7qt",
+	"izSeHh3ebTzY8R5FI00Zq/GPre6BpqEOqTBH7vM1lXOo3c+yjSTpWxIVVVJQd7FUWgjc7tFTH1DDMUCN",
+	"Hj++D96jfe+z30TSyo+eawAd7W/BSaD84aGkz81dQUXR6gYj/0ydkmhMpXEpxnZPBDWSXFeuU3JhPfne",
+	"ofeXPfC2v5EK5qL35IFSKP9+2Pj9LjR2HjQ+fwiNF98dfRd8qSxDVfQcC2q2FJ7/46EqOvQf3ryxlxr0",
+	"1w19dSClhXXVGRWihFENcb7B3F4gno5RZm66Cb9/bTX27zS+vXu8c3g2ofBGaOwIlJu6uk8gd0pWB4AO",
+	"dXG6zxiCfAxzyS/xYN2U5p4HFy2Ik7UUKYrcm2k0or7TkluXkPjBd4rXpe7FjsNho4JVUMG/Ad8iXHAp",
+	"SiNdYa5fv55q7WOStG7/lgutbU/U+meZmJIYcxx1jPalA4sRW72/QpSgsjK0uPcOjr7Zb3yyA94XW40/",
+	"32882G0a6HfA++dfvc/un6rkr9fWNm+lQqc6lkHi6uTYY6/4OlOGfhNsgxMsutKsgjgUMKbAMRUgGEjr",
+	"HzkuRvamkjFBAwEVEjllEJJ2OsXD68WKLtHpxuDJwUdNENJ8vPfyJ1beMnE/TJwYkOwbHyc52/0z6lmI",
+	"VA46SDnrc4nvCWue1E54vEmMYtB5nTVYYmwGueV+FbCI3BaShnoHW8dB2U61+4mJ+ckbM3OT06tLc3Or",
+	"M5ML72YTuBYaLw4bzw+ll9fYutt4fgDHH//7bUCsHx5MAnMLL3aHcj+xrnR/hWr+IVc/OwdLjIGmq0Ey",
+	"WjsABqcbFckTrqn+4ghcJZcVey3gkot55XRRJ7+FX2IWzgR8q0ZcbJtAbEcqZ9C5gy6MtpC9spBdfG91",
+	"ae5qdnY1N6vK1luK1A69X+8o/H91X9lRLWEpPxjV+NPu0T8Pe3NyXQ2C1+Psu836hAjEOLZBbJAi1kdb",
+	"NirMwcCxqi6EEqoSR+HOxetsrR8IJpQgNF4ceNs6bLy7dbx9AAFEt8D7f79u/Pn+8R/eHHC+EWKtE1FH",
+	"SvxejqY7xRRCRJy5qEIyTAZ5yF9tHVRvUck6yULJ1CJJWSDNmgXd7PFVhBKWGLuG6GbQaLJPYesigWek",
+	"qdKWf2V++7Og21tXATG5lF2dyV3LLa1mfzaVzbblX5sZPl/BNr76P2+rfl+NYEhERYvF87KY6McmGu4v",
+	"LCCNIEnPzc6pgxURCdAZUJVhYPg3+4tK1pqAIqtiKKDimt9VMK/aMadUP+Z80FuwRS5ELjlJJESaO6tF",
+	"xYRrn2FFLcRaxYCUdTXEBRDBtaDbnGiKwu4ujhbE2Z/N5xZaDYZA6wzM6PoB6jASDdVm+xetJky/Mxgn",
+	"ZYpE3cUmSAI1gXBex6464FS3CZbMdCIkE23X3afHj1V28Ks74G1/riJ/foJKBRfOUgmFaajTLa2JKco0",
+	"sLpBYHl2cnnpvbmF3M+7kdLx9pb3+GHY/+wsbDkwsNtlum+LSyMhrBKQhgYpVwQPWsvVebNPg30yjSxk",
+	"35+7mgyi7S3vj5+qGLG2DQPCOPOs9kYo3hYCbWrcE+izr1KaM2Jox7Y6sPBdQbf398Umc4HRsAd7aGFr",
+	"oSt/9xnrVRjVyxStI3Ka5JwEVE6jLqnphCQpgW+JgLlVgx4f1XBu+cpC6nJuZiZlDVvnu/H6Ynbh/dxU",
+	"dnV5dvL9ydzM5OWZtvChapSkirjAu/c0KElPalFwJqSkFnC9gEy3BtB9axTE5hfmpl8eYrFuMsdfPGx8",
+	"fQDe0996n/2mD8B1qRf2u8O/lj6PMeKNRKhRcQ1T/+hZ85KXAdre9969Xe/px97u940/ScXinytUGQ1V",
+	"cJiUf3zr8Q1S8SQjKZI1frU46uvcWX/x8UX/BGVUGg9SjyVBbnC1oZHeBQHj+Q1NgsoTtqG6sVEGRVZT",
+	"wVgkoIKo/frdRo7dUyat6y23tieu5RVdTfvF7EKHkzP6CJX35EFfKWsVqJRvTRFaYm8FRSc4hzKiNzB3",
+	"iglHQX22sswtWx5cLFg5ZUHXPB0koQwcRsvYbdaNhW/TMxmI4xBa1n2920ZVTCpbUJ9KpaICeb/dd17a",
+	"vBCZw5E4RMowo6N34oN3LikGEdiVr/mfKyv2RyO3U+esD9KpsZu/Sn9gpYZvnv+R0XU6z2laj5vGNBJo",
+	"kdXdIu44Qq0SkK4SeCWXVcdVac1PAPE1bMMv6lzo7jNTk1PvZeX3WljGhzOpaNQELC5NzshrVAIecQFl",
+	"xmx1vdmszL86t7hCw85S+jWqr1Qe8blS3i8FrLANYKolNt4E5AbjPGi9aox/IOW7YRpqSYZpqNcaN6No",
+	"0Re0jCkxDcX+l5mthmsg2yYSGsiZd1kNu4LgQKKYkt2bXwUc3INomZIX3o6d2El+zUfti2sZAqPQErQO",
+	"LjoEU2GqvwMxkDSvx7fLFXbkVTbXnbIwbKD4KLnTHSXyF80Kv8BFIb8IasHb6YsUK7rRMpf4k6pVnQIP",
+	"2i5PAHI2VJs/IirQ2hvaBI4dm1X1r0qLK3VLBK7ynjCh26yHS0auizZjp6Fal6x53IQSURVmBQy8wjao",
+	"/KxA67sUcf4/uVN3G561tmwfJSU3Gpvw08PAwqTnR6R+AtdralA2gIp8aWNIuvbLS1PJA/JaVEZsGFBK",
+	"vi1xFYESaV3D/1Bn/DWMw173zJ2Q35UItVsmA1FwWFlPj1PP5HDuemZKfwZim5AZhgq+BTYpE8HPx7fQ",
+	"gwKLyOYPrNQYSpVufpQZvv2jxDFH4RSqD7RQCOkpCngzGGQVQOFmAuuEAqOdGOoFhxR9LMn3TPgSgEPB",
+	"RbSoxlsSMQR5mxX5BXUdH6raeXCk6vMn7pmB2graaqrewxhRdZSpBBgVK0MRqRophY+ciomcJIqcAYnP",
+	"s2lrIN3aKTixP22kyDbazaq9cU7HHgCdWni0nUduO5d3Lbv03ty0umZyZmbuuvoyekdS4VJycq9TLUCH",
+	"so1kf7E1V9P6sNbocku4s822TJgu0N4vMqYyE+5I1p9N8/kkHRqn6axqv+/7XrqHQDAZkpVgxLKkx1b1",
+	"s/Rx9dv0WE6U+kq3Rx2ENjNPKx21wpio8Nfsb7nAmIMRbeP54Lmmv6aOfN2c8tEHhOYoDscTtEOhFDwy",
+	"yZJTtZbjgMBmQkiLSvWM1sJelYmdy0fn2uRNyCtdOmQNyUvz5/UYQ3UbK4E/scj0Z+m6oD3XcIKRCcxd",
+	"oXn56DxsBGpFvUmNFdXlTqGd52Jktw7BbBm000ZtgfnbvuPNiFHerrALmBPbN24lzOIq4RS29EmaQGOm",
+	"ueAkooiMk0xwPaqsoI51EoqBqqsio0uraBM2XCIw5K20lR7OjIxevPROXmIlHwtv5ifCIXjS4tKkXtms",
+	"VbA699oK/9bYaMSDSWfis0OtmJ60pNcydvNcSv33UcYcue1/HLn9K/3hkvnO7ZO8mshugvNWsSWFo3+S",
+	"vJtrWqlFpVFbCzDNrdoc1i35deMhaXpgx4FCXefVfQXZznMRYzGEWzyfF0ubJ5HxSbJIuPW4KNIDLnuW",
+	"RMEak8huHpUJbU7Rju+tgvgsviVie0t+tSmvnXfxOmF1Hru+g9Q09djShCmjhKtpm21DU1smoXYbnmnq",
+	"eWcnzPNUYkg5lyXmtg337H1Up2kIJpCTdXA1mFHefNLIcMQaJlRclJZRtzmR/sPmURnHn5Q5Yb5kHPfB",
+	"TFg99i2+vtgrzCaS4yhMJJUwwNWHzlrqGAHTziryDVffJcXSvF8xJotFXBPQKfa2YrRz4ild8ORJt4FB",
+	"7Ptb2JchL+3ancbt7+JSD8DbDWOGr87hDGKOUc6wokw2OjYWoW89j6qdM6Ju66CcUB3dbCOBSDrzvaWl",
+	"+aa/RChkadkhvNIy+j4+EquLr/uKXM/gizaZZ2MqSIn4PTBChzG+/h4Hcp1k56hfA6g28d5ktQi1mYF3",
+	"HIAmit926aPLuUqsfYNTTYIPp+PVtHfMa7hISr784MAryMXjETAEXC2N2EALar2jLrVDY1ZHF/R8MH2v",
+	"tqOGVmguMByUJaxcFWkwsA2qrakgft6EbvDwkFMN01jHru61baSHrCFL4pPVMEU1YowbmSFrKOOHDCQX",
+	"qd4N7rrKKn3QCo9IG9MJ6UAFfYIlbNy6GqDOKFbf+zThj+yXzzaNuuuEnG3cvnn7vwIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -635,6 +635,15 @@ type ListAvailableProductsParams struct {
 	OperatorCode *string `form:"operatorCode,omitempty" json:"operatorCode,omitempty"`
 }
 
+// ChangeProductParams defines parameters for ChangeProduct.
+type ChangeProductParams struct {
+	// IdempotencyKey Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header): 1 to 255 visible ASCII characters, a UUID at best, bare
+	// or as a quoted string. For 24 h the same key with the same payload answers what the first request came to, status and data; a 409 with
+	// `details.requestId` while that is still going on. The same key with another payload is a 422. Requests that were refused before they
+	// were taken (400, 401, 403, 404 of the path, 409 CHANGE_IN_PROGRESS, 429, 503) leave the key free.
+	IdempotencyKey *externalRef0.IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetProductChangeParams defines parameters for GetProductChange.
 type GetProductChangeParams struct {
 	// Wait Long poll: answer as soon as the request is final, or after so many seconds with the state as it is then. 0 answers at once.
@@ -672,10 +681,13 @@ type ServerInterface interface {
 	ListAvailableProducts(w http.ResponseWriter, r *http.Request, params ListAvailableProductsParams)
 	// ChangeProduct Change the plan of a line
 	// (POST /products/change)
-	ChangeProduct(w http.ResponseWriter, r *http.Request)
+	ChangeProduct(w http.ResponseWriter, r *http.Request, params ChangeProductParams)
 	// ValidateProductChange Would this change be possible?
 	// (POST /products/change/validation)
 	ValidateProductChange(w http.ResponseWriter, r *http.Request)
+	// CancelProductChange Take a change back
+	// (DELETE /products/change/{requestId})
+	CancelProductChange(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID)
 	// GetProductChange What became of a change?
 	// (GET /products/change/{requestId})
 	GetProductChange(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID, params GetProductChangeParams)
@@ -761,8 +773,35 @@ func (siw *ServerInterfaceWrapper) ListAvailableProducts(w http.ResponseWriter, 
 // ChangeProduct operation middleware
 func (siw *ServerInterfaceWrapper) ChangeProduct(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeProductParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey externalRef0.IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "Idempotency-Key", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "Idempotency-Key", Err: err})
+			return
+		}
+
+		params.IdempotencyKey = &IdempotencyKey
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.ChangeProduct(w, r)
+		siw.Handler.ChangeProduct(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -777,6 +816,32 @@ func (siw *ServerInterfaceWrapper) ValidateProductChange(w http.ResponseWriter, 
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ValidateProductChange(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelProductChange operation middleware
+func (siw *ServerInterfaceWrapper) CancelProductChange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "requestId" -------------
+	var requestID externalRef0.RequestID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "requestId", r.PathValue("requestId"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "requestId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelProductChange(w, r, requestID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1078,6 +1143,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/available", wrapper.ListAvailableProducts)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change/validation", wrapper.ValidateProductChange)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/products/change", wrapper.ChangeProduct)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/products/change/{requestId}", wrapper.CancelProductChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/change/{requestId}", wrapper.GetProductChange)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/products/history", wrapper.ListProductHistory)
 
@@ -1401,7 +1467,8 @@ func (response ListAvailableProducts504ApplicationProblemPlusJSONResponse) Visit
 }
 
 type ChangeProductRequestObject struct {
-	Body *ChangeProductJSONRequestBody
+	Params ChangeProductParams
+	Body   *ChangeProductJSONRequestBody
 }
 
 type ChangeProductResponseObject interface {
@@ -1636,6 +1703,38 @@ func (response ChangeProduct413ApplicationProblemPlusJSONResponse) VisitChangePr
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct422JSONResponse struct {
+	externalRef0.KeyReusedJSONResponse
+}
+
+func (response ChangeProduct422JSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeProduct422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.KeyReusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeProduct422ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2141,6 +2240,354 @@ type ValidateProductChange504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ValidateProductChange504ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChangeRequestObject struct {
+	RequestID externalRef0.RequestID `json:"requestId"`
+}
+
+type CancelProductChangeResponseObject interface {
+	VisitCancelProductChangeResponse(w http.ResponseWriter) error
+}
+
+type CancelProductChange200JSONResponse ProductChangeStatusEnvelope
+
+func (response CancelProductChange200JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response CancelProductChange400JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange400ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response CancelProductChange401JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange401ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CancelProductChange403JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange403ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response CancelProductChange404JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange404ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange409JSONResponse struct {
+	externalRef0.NotCancellableJSONResponse
+}
+
+func (response CancelProductChange409JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotCancellableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange409ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response CancelProductChange429JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange429ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response CancelProductChange500JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange500ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response CancelProductChange502JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange502ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response CancelProductChange503JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange503ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response CancelProductChange504JSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelProductChange504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CancelProductChange504ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3363,6 +3810,9 @@ type StrictServerInterface interface {
 	// ValidateProductChange Would this change be possible?
 	// (POST /products/change/validation)
 	ValidateProductChange(ctx context.Context, request ValidateProductChangeRequestObject) (ValidateProductChangeResponseObject, error)
+	// CancelProductChange Take a change back
+	// (DELETE /products/change/{requestId})
+	CancelProductChange(ctx context.Context, request CancelProductChangeRequestObject) (CancelProductChangeResponseObject, error)
 	// GetProductChange What became of a change?
 	// (GET /products/change/{requestId})
 	GetProductChange(ctx context.Context, request GetProductChangeRequestObject) (GetProductChangeResponseObject, error)
@@ -3443,8 +3893,10 @@ func (sh *strictHandler) ListAvailableProducts(w http.ResponseWriter, r *http.Re
 }
 
 // ChangeProduct operation middleware
-func (sh *strictHandler) ChangeProduct(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) ChangeProduct(w http.ResponseWriter, r *http.Request, params ChangeProductParams) {
 	var request ChangeProductRequestObject
+
+	request.Params = params
 
 	var body ChangeProductJSONRequestBody
 	if err := runtime.BindJSONBody(r, &body); err != nil {
@@ -3497,6 +3949,32 @@ func (sh *strictHandler) ValidateProductChange(w http.ResponseWriter, r *http.Re
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ValidateProductChangeResponseObject); ok {
 		if err := validResponse.VisitValidateProductChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelProductChange operation middleware
+func (sh *strictHandler) CancelProductChange(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID) {
+	var request CancelProductChangeRequestObject
+
+	request.RequestID = requestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelProductChange(ctx, request.(CancelProductChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelProductChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelProductChangeResponseObject); ok {
+		if err := validResponse.VisitCancelProductChangeResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -3612,167 +4090,182 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request) 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvHneBX6ZpLlaXskBzwYVtkpa4gEpIYkQQPgKR1TB3RxDSIiQbdyPSAFKxjlewwKa0l3ypb4pp2",
-	"RBVT68fqTqlobSWnq3Luw2z+E4bf4aof8+iZATAgQVty+BdBYLqn+9e/d/8ed7QaabYIRtil2uwdrYGg",
-	"iRz+sUaaTYLXl0gNuhbB7CsT0ZpjtcS/2o0GchBwCYD0FqgTB7gNBBxE27arAwha0G0Agvm3FDYRII61",
-	"aeFxTdfQbdhs2Uib1SZgy5rYyk1sWLZNJyz8q7bldCaM3IVpozaJxt6FM9Nj75hTtbGNHDTGZupG/e16",
-	"rj4JpzY0XXMQexyZ2qzrtJGu0VoDNSFbqNtpsdmp61h4U9vZ0f3dlJDrdPJ1FznJ/ZRRjWCTsh1tQ8sF",
-	"G6hO2AYbCGB02wWu01EWP9VvBU0LW812U5vN6f5qLOyiTeREl3Pjxo18220g7Fo16KLkmkqX5sHb78wY",
-	"oNaAto3wJlLhdxFBBznAQdBu/mxNazUIRgyWa5oOkOMQ52drmoW3oG2Z6y65hfCaNhTgdnStBR3YRK6K",
-	"FQVsLqQueAlSF5iwA85dJQ6CGLhWE+nAwjW7Ta0tdB6QukSUX7URdSnYhthFprqtSWPy7TFjamwqp+ma",
-	"xeb9VRs5HU3XMGyyB5B8f3TtdeI0oavNaqb4pScSLFkYXbLsVCQoYuSvsMYg7rxFgW1hROeAjeouIG0X",
-	"NBHEFEDblk82x0EeE7cRPAwsCiCYNqbUXRk5Yyw3OTU9NvP2O+/22BgbvtJubiBH2dtPHFTXZrX/MhGS",
-	"64T4lU5EdiVHRva6CjdTTol9q/NN1i2Humy9uXFQbcFNVOUnRkGVWh+gKmjCDthAALqgSagLcoZuGIay",
-	"rVz6RthcyhZMVIdt2+UDmvC2pA7DMAw9I7WUBMosmskNVRoIVB3/96p/hBDTbcQYE3SBS8itKOaNgzJp",
-	"og1idgCyKXqL+qc2HT+1TMyIw4DxvBAEwXr6klyAtu22ZfZD27L1QcpRLrqoSUELOYBBXFn6pJF+NOxk",
-	"04+GjYieTdaTKbvQcdMZwiWOYHGO0JMNgCXoihPDoCqpvOqfjJHGJXJjRi8uQYNlHYtP3ICWm8LhCN4E",
-	"LWLbsz56QQooIZj9jWyJLbpuYWjrgDgAMpkDKAFNiDuASlGzbbkNISBd6CI2gcXHMZEwDgz5AsrIj+Aa",
-	"Gl/DCuX1OF8mvdLPN3q8kzOR0zVSTneHYS1tEUxRlPVfhOZl6KJt2BFfYhdhDibYatmWUBYmfkmFxiDX",
-	"ysdvKANpu9mETocBHjlbVg0BTFwmyGoNuGGzc9mCdpsjFBdk4mUmF3r5hfXL+UrhRv49TdeaiFLO5DRv",
-	"93H3/+56H38BvE+fv/rmuffpQ+Dd/+Lowb8f7e17+3e9j//cvX+ve/+LceA9OfTuPwZHv98F3ftfsI/e",
-	"/cfdf9492nvh/dt33u5L7/NHmi7ouYeWwjCHcUoXNlsRkZWbqRi52Slj1jB+wR5xYA0xjqVNb9QvTNan",
-	"Zt55Z2Nq2oRvw6kaujB5wTSQgabfmXpb29E12q7VEKXabB3aFPEjGEoGFBikCngL2aSFOCpHD6XlkA0b",
-	"Nf8h7XDkb+rJBKpbHdZcytCT6SMXpmfeiR5P6qmYyIWWfSqHYmHqQlxDfQ6GkVObarMzxmS2U7JcoU5B",
-	"E/g4OtTZBeTTdvBsoIXNSqjORmEz/KmuyrPhI1VmlAc+9WyghoVNzkw2xQ6Ag+ptikzGfjYcckuosjWC",
-	"Maqx4eNayOouQlNK1+GJ2lcxQryBgHMkEKiOXG0ideBAvNmXtK/nlxYX8pXF4sp6oVQqljRdq1vINqk2",
-	"+/4d8TEUYA6CfEVazjCAd/CCIdSnz7y978DR3lOBVNrOTYVDPPlN9/DLV8//xTvYBUef7XkHL7NQfMOi",
-	"Lvl+KF5nEL3ugycKUg4zX2xuO0wKMUl2cmhKslkmmCsvAVTfe++998aWl8HR/p53/8A72Afe/rPu80fd",
-	"L18C7/ePvIMX3r++OAVof4/8lYlDm0ERmT+XyB0FOVcOufJoUYAJ+Hm5uHJyeLNZo3AOocrmD8D9Anh7",
-	"u937n72xoG3jW5hs40ti2ypkOSykXt5AgLSQw3kMMAmiXBNgY0eK2wrI9x4A794+8D79bffjR+Bo74/d",
-	"//WUwfTNhPWbpCaknFuoKwyE9BCyf5qZL0PKfl8GjlL2JzY8UgWgohocATubA1VBDlXArAIK0BaTyBvQ",
-	"BBZutV0AsQm2G52oEjDfYOK5JLSGIfWAGh+7gLCFYsR+tVj2NZE5TuySsgCFHcqW0I/K56/kVy4X1hcK",
-	"K4uFhQBV+BtD6zqjjb6jEPWvPzz6l3ug++3dV9/8FXifP/K++SPDulTVdBZ0//Sy+9FT9tyrl/c4b35y",
-	"L/g5yQFaDjHbNZdOCLB8P/xWvGsRrzpk0+E/KTxXeKiAeEroEVborrKtLTQHJHg5ygBuRA46mcWV9dVS",
-	"8XKpUC5nOJ5cLpfLdjwHL7p/egm8r3eP/vWfgPfF77yDlyD9zF7Ls2BgLbdpC2EzTg+MBHyoM0FnYdCm",
-	"fZXipcWVwnr5Wnm1sLIwYio4eOF9/tSH79HnD7zdw0DzuMfUu93HEuyMOATkj/YOfeH5uoGdO7o5k7oE",
-	"LRsl1I5aA9VugTr/LZUZWbVGRqXjUn5x6VRYkvfRM+9wF3jfvDj68FlPa3kWHD142P36C5U2Elrj63As",
-	"b6h2EjvgUzugFJUmeUihUnNhKKVmnuC6bdVOTaORQBq5StOyIQY1iBmD3EBSaJkAk+1xwH4njokcxkFv",
-	"oZY7B6qSCMcjVwBC7bHcqIZziTgblmkiPKR2g8kqcpoWpVbcSMQEtIKfhKfXF7Rt6pJmcCfUj61cKpYu",
-	"Li4sFFZ6uTMFm371lwdHe485CvVlvWf2Rx8Kj8I6zUk5ANRDGSBTQ9FqiJyjJNZwvyMnUnFBCmxYuyVu",
-	"PmKUENd0opeqUaqUHteK1USkPawDcjMxOHmz4BICqN3fnyDds+uVxeVC8VqlJyX+rnv/zxwvvr7rffq8",
-	"+3D/1beHigZ6drlwClSbPJ1U2h3d4Qx1yTA9FJ1LdAc+yo6S2uNw+v4uG0zL5EQu70Qtcc8bJfNF7CIH",
-	"Q7sQUl5mKrfkWBWFSNsB4mazD2EvrlQKpZX80nq5ULpeKAVepwh5f7Pf/eoZU9SAt/9F98v9V8/vgu7z",
-	"x96vD2JK3RnVDkW1vUAf0u4wkB+KJIfz/fmoCcrI2UIOECg6SsJMB8VIybPoU8M4WHSFQctUUQtvgiZx",
-	"ECAYtNpOi1A0B37VJi4CVbm/apRMeRwRcS+RNh7WCWjHhoZoI+8CBmrC3NWxUqysXypeW1lQqFR4J4B3",
-	"uNf99kX3y++A9/z/cY/dEK4IqZJPBJFYhmEYZ1SrUm3iDAJyHeII+lq1vY4h1JyHk6grxAUC6UZJsjE4",
-	"jJRWrxbL6lVXoCxHSfGYZIhTSRATQNu1BuAcoR8NppOfcLcyrnz/WER4rAjfM7rscS6hBB32WAZJ0axH",
-	"83rR6imR6YqkGelW4latiNCjauxolGpXYccm0KwQsgSdTTQk8bqRYSGi8FeRLeQb1c3+lzOr+feWivmF",
-	"9UqxuL6UL10upJAy6H77svvsJTOXurv3us9egKMP/3qm5h6DMNOgHSPQ/sAexqmUG86pJG+0QQG7ltsB",
-	"FUKAQK9RUl8SACP3NXECsKiggbenwVXrYpTmKoQsQ9yRu6VD0pwDXbTEaCpxV0dkwK4fptyP6Er5SmF9",
-	"aXF5sbJe+Mf5QkHc1cXJLoIC3a//55nX6DQJM/1EYqR50gMZhngnh7u9YdTK0BqUQvQbHdWmQWe0Bqkv",
-	"r4JMGkZoc6BGmghswNotGRVf5VlZYzwtq+rHxo9rejQbLfJIr4XJpyeSqV47kaD+axi23QZxrA+GjnFB",
-	"t1sihUNlEbcQBi1IXWC5FPBnOnPAQXUH0caAIIpK8WphZb3wj6uLpRiz6P7h8av/89I7ECLj6wfdf3vQ",
-	"fbjvfRp1ZUqsDB597SIAZeaZCrAgRAlw0OkylpVamxi6bQfpgGGtDixK28jhN2pt00KMwgZCcnGF302q",
-	"bPfx4dHn/Hb267vA2/vYO7gLGFy/OpD6chj391oEpFqUMgMtbrtxYPWDwLWV/LXKlWJp8Rf9UOlob9f7",
-	"/FEYsfs6bNlBW+RWWpgMRfwyCWxDCngkjX+r5FibDZf6wdBtGsQ1mYNxpFS4XryaDqK9Xe/3v+4+fAwY",
-	"Df1mP0CM157U3iShHMPTQBoPQNOhLl5zQ4lZRSSMUsIqWx21YbohUn8lEyUOIBgFwepSVOlAsmD2uySz",
-	"mGC9cePGWDwHOYN0jWcux0TsFrRsnsY1ZDaJZduL4jzTArgYnrnotusTPnscyPMH565dKo1dXFxaGjMm",
-	"jfP9+EC5ULq+OF9Yv7aSv55fXMpfXErYx69e3gPeH54fff4AePcPmZbYK87nteCggvllAZkIrBExoBxi",
-	"q6XiwskhpkRmHn32qPv0BfAOf+f99pMhANfHQSwzpr+XrAUFeSMuGFi7hbC85AweOQnQDr7z7j/2Dj/0",
-	"Hn/X/QMTOvIimzvweBxKWqjlmaV4CkIp/axCS/GUj2qoq83hHEBleWUfZcqjlHFpkBv5VUkkrM4nQxkc",
-	"KMMNMNnmGQ2YgBppcU8RdEEDYvOHMTeD/fPZ8j7kVyWHW4AulIjbQo5rCTSGtFhPLbOCAQOCS3jKFKIS",
-	"pXVwrTKfXjcjhgtKxvsYQ55k2ruu+eyXx1u4qEkHnZ3cDRsrJ4OOAzucF5C2U0MZD59BoywGsKmIC+15",
-	"0hYaQ7C36dT6A2FZhffD9Stz3AzGkY1fIrHaxHkEXCdxJqY8qX7bSD/eaGx3/ExFJQQd1C0XuEyVA7RB",
-	"tnltnMSxBGw1Pkne3oYdClynjSIDNwixEcQJ6PjThKvSxebSACQyga4H0fTp+FqHlt12UElm1cXXtyxD",
-	"66XmISqNiAh8rqaKMHwVgUeZkJCAZJgdsBDG7MdhagO34SAkFkqZAi2Cjdk6M1HF9dhb0sgjXEmJ10vK",
-	"Pqd8Pn66iQnTdpvlpE9GCal482MihEiSPDRNi30F7dUInLjuo8dAV2s7DsKuZA/zXOXIxFr5ozKdSNb2",
-	"Gb4YkK650NlEx359DH5KhaKUnaW9Lh20qHYrRH+E2002/WqeZ5Jdyi8usWEha5A/JNCCz1PpCJQNZikV",
-	"F67NV9aj2lxxtVDKV4ql9eV8Zf6Kpsu8qkq+cq2svir6Q9obCWb6k7uI6ySJjQvQRVRwOCXKw0W2DaCD",
-	"gjpSDFdjeCIn9ivpKIJ9Jih1M6CAja4h6NidCnKaFhbJUCiF9G4QtRZbblLUYgpmt7D79rSWFLu65iKn",
-	"GakAFtM/cpOibtfgOjtRtEpbcxraMMwuS104PO/8fGXxOjvkaJpcpVBaXlzJVwoL6vEGDycAt4xwe9EV",
-	"lkRMN4sahcFUopZTnOEwzoLbokxV+FaRMJn2Vvb0Ci/dE31esakHgk++MTKZHllzGiBXHcL4YAjLWImw",
-	"UnG+UC4vrlwG0KYEbDcsW1QQIW2Xq9RWGL2EQQdxfA7or7CysLhyWdMj82i6Nl9cXl0qVPjpBPlV8/mV",
-	"+cLSUvyUos8mQOarnqlSKm/bZFuYU1GAdp+98A4fH+09TptQ2Xx01MxlEAz0838PU6ewaD6KJPG6coBC",
-	"W63P1RN7CHYbdqcX1QII+BPKXO9eyEq8GLnbxAk4pjr9zGUdLFUKzOCauqyqZjOX0zYtKjcQx5cq4fPL",
-	"11eKBudXKZaGVUMLVr2OHCSPqecuRewqrwfGrxKFwBF+rHMYbULX2kLgZ0xfgy3knB8HRWx3mNpWDR1K",
-	"ASVUdbDN7CnOnvkcFhUYrJZ2zMwKW8eW6XJkkvBnLoOjR7vdr551//TS+3QXHD160H2SinG0SY+D61vE",
-	"qqHhB6abW1LmR3ejYLAeI8nE62PbUBFUJUyVxmLI14PH8TVyLS5fq6GWi8x0YwZR12pCF5nzhIGCva9i",
-	"NVNwc7DRPTWE0R3RjHuw/mii++HvvHv7sXvgHqa8ytsH4GXkYXnKQZ3FoQshDq5nGMWiaI1EddV6zyMJ",
-	"oZb5zE9m1vRGozfZtlF2lU4U8lI1Im0z+oNQvY5qjDP30BGN6Yyq7MkwWY5GZt49DiEbk9kJ+VSJhldi",
-	"bNtuUsr6CQzpzy8P5C6crXy2mwwvORHlRlYbX4oeR6o4sqinNhBxR0jZPy6KPqarQgA1Tr6xgExiwo4f",
-	"iyH8eqQuimQLnU0p9ZqonNxjVBoxZmUTZx6WQeggaLMHmz8p9EbG7ge4lLlqzxV4YT2qKHO0v+s9eZa1",
-	"7kbi3SdEgVOUVPwKiFekr/ELTVFV+A2TX3z6Y0tiY5idREVlrHizz4na2LVsxokcWa1djIqV/s4qXE/y",
-	"kuOK4xEznag4VxhQXLZnZEjqkcdZREZ2NULhHuF/PwYRn4rd7FsmUyF3bcTdN2OrpcLy4rXlMeGVacLb",
-	"Swhvug1tdloUevf/zfHYERc5bM7//n5+7Bdw7ANj7MLN8OP62M2f/iQBE127PRbU2Jw2vCcP/bK8vHjs",
-	"h91nL3Xg3fvf3pOHOnhr/S0dvDX2VvfrB7ykUiSEIlrPLbJnGRX0Wl6e12J3An1vyaLPJpSXIawsP04q",
-	"4Wq+Vq6MGT2cb/6gpOPp6LNPXr182f3nz05BOtqK277f8IiDX0ZRmG07sw1ajj9/kmCEGKFGwK3HlbQI",
-	"TBMHGsOOYEG6QNp+ZC7nHQ0fjNLPj4AHXhFVudPZQXBVP0wki5yR3wCl3Nq34Ka8nMoa1RQOiG9YLEuZ",
-	"c/BWR4IGUbD9eLAg/dbuxIaNOkGSZS5VClmd9WfmxY/JvBipZ+2kqnxs/PGvlL5Xm6APUS8j3H491bzv",
-	"VVUbgc6VXQam+7ViIrApAySyTxuEVIwySjSzYiZAkKKRhRsZgIYjkbkBPr/JArecoorH7lBHeOszFH2l",
-	"X01n8jokwjVTLsEiAWb9ox/9B3td7Ka6JiPppz2ETaYX94gMDVcfzNb//vR6SmyqH9ZTvjY/Xwji866V",
-	"CmrITvhzin0cJ+Je/UQbfsYGDzKqO6Q5y1n7zwCkt5AJftmmLsBkew7M5+evFNj3Iubfz32jrmXbgKdf",
-	"z4FyJb/EnuFlUyB1wSYhJn9e5/pOmyI2+xoOiw2L1/BSw1Umbqo8dI+CBtkGUrx0AHT8bmwSNFeLZR7L",
-	"NH+Fh6Gx16rAEQ/0AgxPfrlIzM6w9zUZdIXoK3yFIVK1PP1tdwbESGmX+CH5fV9rtoWwq/P//WyWtI6M",
-	"MvWMnxV7yqS8VGQDgW2otlc9Xjn1BDr7TWGS2GbVGqIXBuVhmTwivW0HnTHmABS8lDfpi3fx0AFFtkma",
-	"4leemkIzh4hHD0S0x0kVtcPJCfZZREgJYRjzMg9srZJkwjx/LNk6lO1Xad6YoaVvqs4bJjGl6nPsDTyn",
-	"jud/i0QfZI5aowsyoeJr+G+8RKKAcdijiDhz7Lu6xTsFR5uvYGCTTcqxh89JwbkbU/PiM7BMHUxNgga6",
-	"DUxr03LpeXULGbKwoi5ZY+wCHKvfvDM1ufOTgVp8TajeoYQPAa/7HUt9KKQJhAT7SOJEe8O2avKw2Ovm",
-	"JD+gYMOBuMb7QFvuOKiapEYn+HN0vGlWgW1RlwKR26YDeWvs92RgoGwiiC28yTAOwVojGmOav1a5si40",
-	"Z/lxMvw4FX6c1vRYc8KLi0tLSoXDeJuZ1OYm88WVS0uL8xUm/SJFxJOliRcXCsurxUphZf699auF99ZL",
-	"hWtlPm2veqiJiouJjh/LhcqV4gJ/Jr+0VLzBv4yOSKtBlV7+plS4VCqUr6zHK2ao3wdrTs+MjBcuiU8W",
-	"L7UQS/q/Vi6UlA2ndIVKdhlQxGnKiL6yNarH95WvKmoXeNskmWXIeT2U6MpQctowAHF4iGoymj/IB84q",
-	"Crj4z6Dc84Uq/EMuPbO2L5Y2iNiDzm1DwKuIUdhkKgmTuj9lmurHK+vNAghM4rpMBeNdiIQg4PW/zlWj",
-	"vQqrOqhycTtujLNHq+dFS2s+jN+C8S6UuuxE7wCRsRl2pdQBcdZwlU1d9cOC5ZuYwAHbDWKjSBcKB0Ez",
-	"1oI33jwxRYFPj2S40ejw3LJewnwDUcuU2jCDmSoujtGacZCUECcTLLgPbiwpXol4ifAm2bBsWfcf86fG",
-	"g/JVvJv4tmO5CFSNnJGbnJqeefudd6vscKpKrn91Lux9zHQzgfiNTquBMHRR4hjihQIil5u5KfVy01BE",
-	"qZFjwvTmuTH+586UPr0jP07v/A/x4R393Z3zAy47I7sB3f2H3Y8fAWVJYVfHZM/MaK/2yP2CSjgNSFfQ",
-	"bTdT9kkD0lUHbVlE5sgM4BK66NWe0lPdorypeKJTfKz9e78e4bpo1jqgbTmnN2521YmT6GGevSO5zPwt",
-	"2KjJuKyaQDyZEtDfrwG2nGwVbiJ1pqkBjbNjzgjZCF/0rFXXp7xCDw5ZPcI+pLgaFj4YgkdXelZGEPYb",
-	"lNqbtNIQU3XXNBH3DHrVZFjT0vLZTmKcpnf5b6pZxUiK9RNbO8cxiPsYm6OzA8PaEKdnitEwoS4gFyNK",
-	"eTMXLkSQXrTWTJJL1KAblXkmylgkMCFS0uZKpbIamBAWBgW8aVs0Fk4a6+7Zxwo8JaPM/yLBCE2EXatu",
-	"IRoxeBnhqOvP2Ft0kJR3hSNQQDU494DiItim+3ajD5ro+SZZEkMiVGs7ltspM+yW9Zx4jap8WzgSxH+X",
-	"/HP/+Y2KlsaaINdSRWErdsbVCdh2GxM22bSwUBXEF7LEYpUBilMUl2r8HSEcGq7bElVFrNRs3XnfHyVL",
-	"I3G9kSsvkepIOQP8592vgDFtnB8HwiKoQdsGGCEz3vkI+KnHwoYU/gDSrjUQBQTbHT55ULpOVMYcX8Nr",
-	"OO/7xrgLkzjIBBuoTqRLtAYdx+I1NP0CKOeuFsvn2cN8DlMXH9lTJg8+RLdhzbU7gOAa0vkyLAow2kKO",
-	"VDEhlSUYGExNgtEali+8WiyDBqSAQssElPB+Ei68hSgQ/nRmzitB3Fzt7hH+DdrYFudpQlGYxRf0c2GA",
-	"JF7D1XioT5WvkwrHgbgq8l2x29xeSLiJq1eLZWYVcC9sFZyDwgvM3b3neY20KnfMVsG5pD9YZLiuYbb5",
-	"mDN4TnUEW0xobqLz4yDfJG0s/YeSEYJtgvl5/vSneaHBjv/0p6AsTC+2/eqdNd8SW5M63JrvnFnTZv/z",
-	"7lf6Gr+EEf/sVOdk795UsxNYdA2rUwqZvyaMvDVt9g6bZafK9+8L+tDckaJeSPmqEPKzPaV8dRzIm2+x",
-	"aXnQDLuEBcNwSN5bMSAIYvHbBvFEYl+vr040ELSFGTdhW1vogyqfpzrB7KwO+0+UVHUIcXVue3O0lgJ/",
-	"LvDDA0yYTecGPW39aCthJPiFkALuCSR+jc373RW3kCM6+2m5cWPckHmtGLYsbVabGjfGp6SnjDO1lLRS",
-	"3ogMpYQerNoQM7rnyb/hJqKZrASjcXDDchugGl5dVsE54kQOSXRaa3CztAkt0UjlfNA04i0auCc5DKNZ",
-	"smuYwYjnuM75HgwlixbBWoNPXY3l5VYFAIPm7NwRb1vUTRS84eCRVrVowJ6m9oSPRC+bL1k2L5qk3+nV",
-	"B9IljMhbbBti/ZylAhvBLeQXUlBCcmKRrhabjfsCNF3DPDgiPWIhW8mqWBR1ao5CS5y7REj/bNSFhgnS",
-	"aQtUclujS4uYtpPZ4nbXx27+Q5qb+Ca/EWwRTIW0njSMoTuN4FiVPJmz+ur53e7HX/KUedk09dPfegcP",
-	"opXX/OtzEdGhaInGbM7XEsOiVO/fDAMGgnu2aLEoQ+mm22MhvCsGL+yYLEcY+N0YU2YqAz/FTPs70cYS",
-	"VQuULOx4gn6PcgRK9QHhGYjWEZD1AZTkf5HSr2bwR7AykaUvs+KVlPdkXLmS19478kjNXVd2HM9Pj/y4",
-	"MwgJciNGgsyF7HrXFOvT4lb0DZkWdJc2e0CfPse8CE3fjOEjc5lHKlVu+dipzGPD1qR84HTmgUozMTZ2",
-	"8kLmsfGeDju6NjMEpNR2g3zw5DBglm0axcipYcAc0CEfmh1YsT6oHPcCxiM0CSYKpcVCeIjdJuU+Js6o",
-	"bura7bFWpFGxptoi3GXZpsgZ4yGz2qwWNXH4+xKtp2fvaC1CUzSbMjNRhPHD66PpsmIasLh5IBRvGYPH",
-	"BLZQMIWXm5d0xDU0Di5ZGNpcqks/PzMZwEbb3ETuLJg0DPC3uw/iYZVrODWu8m93P+E67rRxQegJwi8C",
-	"KcHjoOg2kLNtUQQmjcnZcNlgk3DDDGx0mLKJ7LoulE4e+yLrSFaXiBCC1XFwg9fBYWqVGC+tH7/PLVNk",
-	"hb+Ue9hEDGSg83KHmhjHYOLXtJRP8RQxtvrk9aMYGbS0BpUGWsPhGk3E3uvwmvr85YyLg/wq17yRM56A",
-	"YlBUYje9OO/f7n7CDSvqa4wSjikKoUCUMLJOeqL8WJZhtAl02xUXKarIvf+Fd/AAdO8/Aznv4LvuX+4e",
-	"7T4P6yKFpVxTgr1TtMFoUGXi3iAlDjcu4Xa4Y9iEHXWV3v4X3Y/305aVllEd0QrSw2ezrNy/cci67p1h",
-	"NVwlj3xH9SVx8XhiBbImKnvEq1b7SMrJPE23ShameE1VqB9QVUqkZatBmLGEAqXelpIu0Cvwf+jwLDU1",
-	"18+ujcXTZw2i3+lZf7xf4P1xtbv0khM9qhVzM11WiYkEvXFdb1IoIUOQiDyLRE+QsHduGoH0LGfUq1xR",
-	"r2Lug6sPxRFJqfh2nBi+4y9lJMebqBmUpsDDWwjPpagRfrgCrN3adJjWGyss7WsSGatKB4/v6CNogfT3",
-	"ZGgY2Q0NX87V21SuOJd9xfFuj2dGzgmMnJ63MRFbRzDTk1k7U4YOwv+m022fibCCcm8zqBIpFh2ze4SV",
-	"Eer20gsMzjHV3+R+FcovLhKFDXWwLaKT+eU8dRkfP68HnUdtk1krLjMBYs5fXbFFLAzaFI2DvCw8i5iU",
-	"YHPNccsKWdz42IYdPWIfeB898w53gffNi6MPn/HmHbv/8erbP6fYB8RZw/3G9bIrYraZWh88WhkcBGld",
-	"8eB8SxpLM8aULu+0oBy1hvlhpFkq8jyRwu1PZLH4M8YkcxQUP4iFklnw9apvfSrKfiSuMQIsjl5pKkxK",
-	"ufb3lWyc1CrPkYbxA5Jt/NwaUVl6R1fnTlSLDid+9fyu9+Q3fs/lj555n/7Ge/KQR+EN+RK10HRE7+H1",
-	"MGJl8HvPejOtonyQjZOmUWWj8jSfOG3TFu/FFjvGwz3v67vdh4/latMONFbcaaTF/v+ekWWEYAxWwOuv",
-	"90AsP/crG2L16P10XFW9Z8OCHm72LeSYVs39u3O0n6mwP4wKe4O0eY6gRX1P/QYCLUKptWGj/zpyPTZd",
-	"c70TmN07PUMTeBQoUy25li27nMTikmRcwja03Cr/XiZCCNcw000J4YFEoSFsUb+ABHRl1qWLqCt7L1HR",
-	"T3sN+22XQB44wvAKx4t0D6EnCl98L99zRBPylbljxSGUAi8FY7rZxtyAlquN4A69hwu0j+8zmxbZ1/nX",
-	"V8X8YTyDkQIevUJGR+g+zKZIj8LHKIpaxo/36Ld/9u4feh89e/X8Lnj1H8+9w3tHe/9+Wscd17y6f3rZ",
-	"/eip7/xme3nCFIU+usE4iI3ZBd2Pnnb/cvdoL9be7tD75o+xYOuhsC3oC/H6oFohx/MJ+6LaoBu1k2Jc",
-	"hvlH4v2MFV7soVVxwfFj16nOAhdGohA1YFBaivvzhI4yalUo6cTzm8jeCdlPb22IrzJSoIDWHISwiECe",
-	"DXLqddkzBIM6cWpI/hsUnvADmHXhgpMBuzwg0w9JBX6xLcaSqfDX+cG/2KLJi/pszXT/dvcTpkrx1/rL",
-	"4U2nAl3uLerHF0wN0KTkXpO6VDLTU9EW36Iitn28b2Yej3WUWecy1FGp2KM6nYZsIxotXjQC1QxygZp0",
-	"7sWt7YzRfxHxEi8Xqnb+Utt9pXbz8rt1Ka24ov23UotVxS/JZ4zLFxP340uVAmA/DHM3PpN2N75UKWS/",
-	"HE9qNOrteO9Ke8e+Ho/W5FIKcaklUpW6qH1VmWiR07DLWBCveLUYc8a9+vbw1fMD4B3udb99wVsJZ41M",
-	"DVhNWtwEV+j273l7f+3vj+sfoBpH0VQ0NM7Q7LVBs5TyXIMCQM6CZ3od204izngklDu0Th4vAJyij/vP",
-	"cEVDFP4+Cyo+080z3bfHUSf1xv3k0cWTceW8YcmH+jgnA62SOwapDjDaRtQVF8Xj4CpqubL8mIMQ6CAo",
-	"KnAl05XUSsEjylXKNqjsQkcoddnH+Opc9hGrcHOYx8vWB2gUnkvUbLnxKNiDF93DL/tk+8i8+Pdvxstp",
-	"BwUuZMkCpYiFX/qOM9+cX1Ni0kjUezDUog3GTj+HCl/rcAlBslBGMlKVz9Vvw5kdeWklp/uoJW+yJ/d0",
-	"vLap1ZB7KQg7p4SIORURcyNFxGG1iHj5+BQlglnzbFdvpO5wJv9PFG9HASWgDp3T9sg1EW5nk/hBirNI",
-	"xvENJWCZifRmkV0k3Gi43c+/xlPleyTCgO7TR91/egG6f3jcffS0r5utr/NsmW3xxILVB1REriprFosd",
-	"fFl0ZotntsUHGtycLNQfbir10N9XmsRLeMk+8GHz97DXe6zBO1Pfeo+/sliuFEvvqROousfOzT4iRmDM",
-	"KRqqSqn0HpdGnEDPLMy/v9ufyL0KwwFRN2f06auRGkScHKPVh96/yVPHeTpk2m0GW+Km2IhI6/Brloik",
-	"UJFIScPETlENRNfajh0W2uLapNxU6gWTLC3EE4T4rVDbNkEDbvFiT/I2RAAjWVeCF3nXI9mjdcK4XHCh",
-	"FpnCl947N3f+fwAAAP//",
+	"7H39cxvHleC/8gqXKkvZATTgh2WRldqCSEhiRJE8EpTWMXVEE9MgJhx0I9MDUrCOV7LDuLSWcqvsiWva",
+	"EVVKrRxHd9qKbCuJrsq5P2bzmzD8H676Y74H4IAEHdnmLxIITPd0v36v3/d7t3M12mxRgonDchO3cw2M",
+	"DGyLjzXabFKyOktryDEp4V8ZmNVssyX/zN1oYBuDQwGxDahTG5wGBhuztuVogKCFnAZQIr5lqImB2ua6",
+	"SQo5LYdvoWbLwrmJ3DnUMs9tFs+tmZbFzpnkF23T7pzTixfG9NoIzr+Dxsfy543RWn6tiPT8eF2vv10v",
+	"1kfQ6FpOy9mYP46N3IRjt7GWY7UGbiK+UKfT4rMzxzbJem57W/N2s4gdu1OqO9hO7mcJ1ygxGN/RFjId",
+	"WMN1yjfYwEDwLQccuxNZ/Gi/FTRNYjbbzdxEUfNWYxIHr2M7vJwbN26U2k4DE8esIQcn17R4aQrePj+u",
+	"Q62BLAuTdRyF30WMbGyDjZHV/MlKrtWgBHNYruQ0wLZN7Z+s5EyyiSzTWHXoBiYruYEAt63lWshGTexE",
+	"saJMjOnUBc8i5oCBOnDmKrUxIuCYTayBSWpWm5mb+CzQukKUX7QxcxhsIeJgI7qtEX3k7bw+mh8t5rSc",
+	"yef9RRvbnZyWI6jJH8Dq/eG116ndRE5uImfIX3oiwYyBmy3qYFLrXMWd5B6uoQ3MwosEhuoC023cwsiB",
+	"M4aN6k7exE4933CcFmqZeTOYNL+BO3lJSWcnoMgHjoyPw6bJzDULQ2lpamaGH6iNahysnFiWl2emAXGc",
+	"Y44Ga8jGK4TagBgg+EWbOtgAuY8CXKI2jIxBIyCsDdyBLdMJfdNCHYsiAxBhW9hmsNVAjvi1btrM8bdV",
+	"4886VAPmIKfNABEDDOSgSUAwpl8Qk66QqoEdZFqsoIbNGFXYapgWJw3kgMmAOaZlwTo1yTpQUoBKYmWI",
+	"UKeBbX9hJt/Y2MhIARY9PBCTbfErxcb1NsNGiAA7K0T84qANTODMmK5rMKYX+T+j/J8xD6v4paOJtU9d",
+	"Kc1dLq/OzK0uLM5fXiwvLWkwNnJBg3F99CxYGG1K0uZLrNsYF1ZIBAXfwfrohfPv4PyYboznx0YNI79W",
+	"uzCaf/udC2No/Hz9wujImIec8qwD7AwhWJ5jWORiQLdmMVl3GrmJkfHzGr8ovL+LcZzVcrfyNkZMYOXr",
+	"r//UffEluJ981P34Ibh7H3Sfv9LAvft/3McPNHj96sXB3iso/o+R8XH38QP3k+fu7jdwsPuse+9u997T",
+	"MPrPmgRfMq3UO3CeYA+UNX7h2G8xsEyC2SRYuO4AbTvQxIgwQJalnmwWoCSPVz2sTlcfjRK1XtTzxZHR",
+	"sfz42+ff6UHXfPhcu7kmoBkA7Uc2rucmcv/lXMCtzslf2bnQrtTI0F4X0HrKJcW/1UL0YDIoFqDaQuu4",
+	"Ki4sBlVmvo+r0EQdWMOcMpuUOVDUNV3XI9sqpm+EzxXZgoHrqG05YkAT3VLMQdd1XcvILBY98ktuiBNc",
+	"NUSe6ggl+UvKcijdCN9pBViiTbxGjQ5gi+G3mHdqY/FTy8SLBQw49QUg8NfTl+P4t3a7bRr9bu0l8/2U",
+	"o5xxcJNBS1wtMeY4oqcfDT/Z9KPhI8Jnk/VklhxkO+n88JJAsDhD7MkFYRY58sQIVBWTq3ono6cxyWJe",
+	"78Ukmb+sI7HJG8h0Uhg8JevQopY14aEXYsAoJfz/MM80GdRNgiwNOCPjIhcwCk1EOsCUpBUwLQc5mE9g",
+	"inFcIiqA7rMv5AAltfgVXexxvlx4Sz/f8PGOjIdOV0853W2OtaxFCcNhyeciMi4jB2+hjvySOJgIMKFW",
+	"yzKlrHzu50wKzGqtYvxaZCBrN5vI7nDAY3vTrGEglDNmVGugNYufyyay2gKhhBwnX2YIma80vXq5VCnf",
+	"KL2b03JNzJi45HLuzqPu/91xP34K7icvXn/1wv3kAbj3nh7c/8PB7p67d8f9+E+SGRTAffzEvfcIDn67",
+	"A917T/lH996j7r/sHOy+dP/9G3fnlfvZw5wm6bmHkM4xh9+UDmq2QhJbcbyiFydG9Qld/xl/xEY1zG+s",
+	"3Nha/cJIfXT8/Pm10TEDvY1Ga/jCyAVDxzoeOz/6dm5by7F2rYYZy03UkcWwOIKBeECZQ6pMNrFFW1ig",
+	"cvhQWjZds3DzH9IOR/0WPRlfnKqjmsM4enJx/MLY+Pnw8aSeihSZTuRQTMIcRGq4z8FIcS43Ma6PZDsl",
+	"05HaBDLAw9GBzs4nn7ZNJnwlZEJBdSIMm8FPdUGdjRgZvYxK4FHPGm6YxBCXybrcgS9GUhvWbLohxb0a",
+	"JQTX+PBCLrjqLiJDcdfBidoTMQK84SI7tjvga05CbKJ1sBFZ70va10uzM9Olysz83Gp5cXF+Mafl6ia2",
+	"DJabeO+2/BgwMF8yLOo6uPsvOUIlxL6bkRvi8a+6Tz5//eJf3f0dOPh0191/lYXiGyZz6LdD8RqH6HUP",
+	"PGGQCph5bHPL5lyIc7LjQ1ORzTVKhPDiQ/Xdd999N3/tGhzs7br39t39PXD3nndfPOx+/grc3z5091+6",
+	"//byBKD9Ld6vnB1aHIrY+KlC7jDIhXDo6XiEwk+X5ueOD28+axjOAVT5/D64X4K7u9O99+l3FrRtskHo",
+	"Frkktx2FrICFkssbGGgL2+KOAYNiJiQBPnaouB0B+e59cO/uebrkwe5/dP/3Mw7T7yasv0tiQsq5BbLC",
+	"oZAegPePcfVlQN7v8cBh8v7EhocqAFSiCod/nU1CVZJDFbhWwABvco68hgwwSavtCFPXVqMTFgKmGpw9",
+	"L0qpYUA5oCbGTmNi4hixX51f8iSRSUHsirKAoQ7jS+hH5cqINV2emylP+6gi3hho1xl19O0IUf/yg4N/",
+	"vQvdr++8/uqv4H720P3qPzjWpYqmE9D946vuh8/4c69f3RV38+O7/s/JG6BlU6Ndc9g5CZZv576V75oh",
+	"CzZdt8VPkTtXGSDlU1KOMANzlWVu4klQ4BUoA0KJPOxkQubFDMdTLBaL2Y5n/2X3j6/A/WLn4N/+Gdyn",
+	"v3H3X0H6mb2RZ8HButRmLUyMOD1wEvCgzhmdSaDN+grFszNz5dWl5aWF8tz0kKlg/6X72TMPvgef3Xd3",
+	"nviSx10u3u08UmDnxCEhf7D7xGOebxrYhZ9HXFKXkGnhhNhRa+DaBtTFb6mXkVlrZBQ6LpVmZk/kSnI/",
+	"fO4+2QH3q5cHHzzvqS1PwMH9B90vnkZpIyE1vgnH8h2VTmIHfGIHlCLSJA8pEGouDCTUTFFSt8zaiUk0",
+	"CkhDF2laFiJQQ4RfkGtYMS0DCN2SzjVqG9jmN+gGbjmTkOahk2KP6YQlnEvUXjMNA5MBpRtCF7DdNBkz",
+	"40oiodDyf5KWXo/RtplDm75PqN+1cml+8eLM9HR5rpc5U17Tr/98/2D3kUChvlfvqf7Rh8LDsE4zUh4C",
+	"6oEUkNGBaDVAzmESa7DfoROpdJCChWob0vMRo4S4pBN2qoapUllcK2YT0/agBsj1xOCkZ8GhFJjV356g",
+	"zLOrlZlr5fnlSk9K/E333p8EXnxxx/3kRffB3uuvn0Qk0FPnwglQbfJ0Uml3eIczkJNhbCA6V+gOHsoO",
+	"k9rjcPr2nA2GaQgiVz5RU/p5w2Q+QxxsE2SVA8rLTOWmGhtFIdq2QXo2+xD2zFylvDhXml1dKi9eLy/6",
+	"VqcQeX+11/39cy6ogbv3tPv53usXd6D74pH7y/2YUHdKtQNRbS/QB7Q7COQHIsnBbH8easIStjexDRJF",
+	"h0mY6aAYKnnOe9RQgBlHKrRcFDXJOjSpjYESaLXtFmV4UobUQVXtrxom06u4s4iPYAH06S5Alpnp8rWF",
+	"+Up5burd1avld1cXy8tLQqXqTay9RiRMQ917T4UjSlqBuBb24XP3s2fdB4+g++zL7v/6Eg4+fBqY9E8V",
+	"4QFJt9dBBLR7xHMYTN8dGcyBv0xaNuVAR2sWhjJxTGe4nvwecBm6bB2LoIQtxEA489OiScPkK8IAqXOJ",
+	"tsmgFGzFhgaoo1x5hyqywlI5N19ZvTS/PBclW2lcBPfJbvfrl93PvwH3xf8TBvcBLIlKoz7nB1Lquq6f",
+	"Um6UchNn4FPsAEfQl0h7HUOg+A4mEM9RByTSDZNSY3AYKoVenV+Keqp9XTdMinPUmeJAtCwR0XZsdjo1",
+	"P3dpdmaq0tctEzyT9Kb40pa7//L1ly+6H+6B++lO99/v89va86fcAfcvf3A/un8kM3/WzJVTik0/szh3",
+	"HcqRHc5xsx7bG2WG9sE2dOYrrcsNxGANYwIMEwccCpzqkWVjZHSEfcsL8I3R/FFYL0llu4QCa9caIIT4",
+	"flSfznIlenBF6t6RGO+RctJOKbvHuQSkPeixHKb4Dk69bwJ/PiHWPKdoRnmCJKHKJK1oukeYahekHF2h",
+	"dBbZ64Oyaic0LEAU8Sq6iT07eLN/PMVC6d3Z+dL0amV+fnW2tHi5nELK0P36Vff5K3f/JXR37nafv4SD",
+	"D/56apk6AmGmQTtGoP2BPYgfqDiYH0gFoSntFSqUgkSvYVJfEgBD56KCAEwmaeDtMbhqXgzTXIXSa4h0",
+	"vPTHAWnORg6e5TSVCK+hKsfGyyzqR3SLpUp5dXbm2kxltfxPU+XydDmNg4ZQoPvF/zx19JwkYaafSIw0",
+	"j3sggxDvyGCSLqdWjtZ+Wu9QqTYNOsO1IXv8yk9+5YQ2CTXaxLCGahsqka0q6gjkRSGBqpfOVshp4foJ",
+	"oUd6LUw9fS5ZnGA7lIe3TFDbaVDbfH9wo/Stlsy6jF4RG5hACzEHTIeBeKYzCTau25g1Dol7rMxfLc+t",
+	"lv9pYWYxdll0f/fo9V9eufuSZXxxXyhpe+4nYe+jwkr/0TcuaF/VSogCzI8qBgE6TaWfMHOdIKdtYw04",
+	"1mpgMtbGtgiCaRsm5hR2KCRn5kQ4UfTaffTk4DMRUPXFHXB3PxYa7v4r9/f7Sl7uY9f/e+SQmIxxBS2u",
+	"uwlg9YPA8lxpuXJlfnHmZ/1Q6WB3x/3sYZBk8yZs2cabdCMtspVhEf8h7NUi+NULBLHN9YbDvPylNvND",
+	"kY3DcWSxfH3+ajqIdnfc3/5S2EJ2Xrm/2vMR440nte8SU47hqc+ND0HTgWKligP6eUIsYZgcNrLVYSum",
+	"a7JYjbpEqQ2UBDVEFKvSQF3B/HdFZjHGeuPGjXy8ak4G7hqvtRNjsZvIPIqdmkNvRp5nWsw1xzMH33I8",
+	"wuePgzp/OLN8aTF/cWZ2Nq+P6Gf73QNL5cXrM1Pl1eW50vXSzGzp4mxCP3796i64v3tx8Nl9cO898ZyR",
+	"aaG5b8QNKi+/LCCTsbAybUNAbGFxfvr4EIskUxx8+rD77CW4T37jfvTrAQDXxymkipx8K4mGEeQNmWBQ",
+	"bQMTFZfkP3IcoO1/49575D75wH30Tfd3nOmo2DNhwBOho2k2+FNN8QSYUvpZhRwoJ3tUA0UjDWYAWlJR",
+	"duFLeZg8Lg1yQ3ePhiLhPTJU8fwqQpDQLZGESCjUaEtYipADDUSMv4+66e9fzFbyIL+gbrhp5CCFuC1s",
+	"O6ZEY8Tm66mFAYnwFjlUZDljplBag+XKVHqltxguRIrU5DnyJCvVaDnv+hUhkg5ussPOTu2Gj1WTIdtG",
+	"HXEX0LZdwxkPn0NjSQ7gU1EHWVO0LSUGf29jqSWDgkpI7wXrj8xx0x9H136O5WoT5+HfOokzMdRJ9dtG",
+	"+vGG07HiZyqLF2lQN4UvcA0Da9AtUc0xcSz+tRqfpGRtoQ4Dx27j0MA1Si2MSAI63jTBqjS5uTQAyeTd",
+	"634CXDq+1pFptW28qBLhE4X/VDackjxkcTCZNCfEVJk5F0XgYeYQJiAZJPRNB2l2cZha4DRsjOVCGReg",
+	"pQeXrzMTVVyPvSWNPIKVLIoKn9nnVM/HTzcxYdpus5z08SghFW++T4QQqmuDDMPkXyFrIQQnIftoMdDV",
+	"2raNiaOuhykhcmS6WsWjKgNYleMbvH6flnOQvY6P/PoY/CJFBVN2lva6dNDi2kaA/pi0m3z6hZJI/r5U",
+	"mpnlw4KrQf2QQAsxT6UjUdafZXF+enmqshqW5uYXyoulyvzi6rVSZepKTlOp0JVSZXkp+qrwD2lvpITL",
+	"T84MqdMkNk4jB6v6m5HILgdbFiAb+6UfOa7G8ERN7BW/izD2cb863SE157QcRrbVqWC7aRKZv4xTSO8G",
+	"jVYPLo7I8on+7CZx3h7LJdmulnOw3QzVrI3JH8URWWn28NJ4YbRKW3Ma2nDMXlKycHDepanKzHV+yOHM",
+	"9kp58drMXKlSno4er/9wAnDXMGnPOFKTiMlmYaXQn0qWX4xfOPxmIW1ZWTJ4q6xxkPZW/vScqLYXfj6i",
+	"Ux8KPvXG0GRaaM1pgFyQsc0BLGNVPRfnp8pLSzNzlwFZjPo1ajFHXSFSm0HEIoEOFvjs0195bnpm7nJO",
+	"C82T03JT89cWZssVcTp+SvRUaW6qPDsbP6XwswmQeaJnKpcqWRbdkupUGKDd5y/dJ48Odh+lTRjZfHjU",
+	"+GXwB3olO56kTmGyUhhJ4qVggSErWlKzJ/ZQ4jSsTi+qBQTiichc71zISrwEO1vU9m/M6PTjlzWYrZS5",
+	"wjV6OSqajV9O27QstkRtj6sEz1+7Pjevi/sqRdMwa3jarNexjdUx9dylTDcRJTyFK1EyHGnHOkPwOnLM",
+	"TQw/4fIaamH7bAHmidXhYls1MCj5lFDVYIvrU+J6FnOYTGJwtBh55quwdWSerkYmCX/8Mhw83On+/nn3",
+	"j6/cT3bg4OH97uNUjGNNdhRc36RmDQ8+MF3dUjw/vJsIBmsxkky8PraNKIJGCTNKYzHk63HHiTUKKa5U",
+	"q+GWg410ZQYzx2wiBxtTlIOCv69iNlNw83Cle3QApTskGfe4+sO1aZ78xr27F/MD91Dlo3f7IXgZelid",
+	"sl8aeeDaxYeXIA5jUbiscXTVWs8jCaCW+cyPp9b0RqPvsm4T2VU6USinaojbZrQH4Xod1/jN3ENG1Mcy",
+	"irLHw2Q1Ghsl5yiErI9kJ+QTJRpRPLltOUku6yUtpT9/7dDbRVwrKgfgkGtlAMoNrTa+FC2OVHFkiZ7a",
+	"oYg7RMr+flH0EU0VEqhx8o0FZFIDdbxYDGnXo3XZ1kXKbJHq7IlmBz1GpRFj1mvi1MJyGDpI2uxxzR8X",
+	"ekO77g8xKQvRXgjwUnuMoszB3o77+HnWUlmJdx8TBU6QUwkXkOihJHrMqEYA3zH+JaY/MifWB9lJmFXG",
+	"+i14N1GbOKbFbyJbNViRo2LdOrIy1+O85KjseMiXTpidRy6gOG/PeCFFjzx+RWS8robI3EP33/eBxadi",
+	"N/+W81QkTBtx801+YbF8bWb5Wl5aZUKtk8b0eOekFnIcbPM5/9t7pfzPUP59PX/hZvBxNX/zxz/K9e2w",
+	"NKa7jx94lfRFvfdoj6W3Vt/S4K38W90v7qsyD74fL1yCNbRnFRX0RjrPazGfQF8vWfjZhPAygJblxUkl",
+	"TM3LS5W83sP45g1KGp4OPv3161evuv/y6QlwRytitu83PGTgV1EURtvKrIMuxZ8/TjBCjFBD4NbiQloI",
+	"pokDjWGHvyBNIm0/MlfzDuceDNPP9+AOvCIbaaRfB76rfpBIFjWj8ACleO1baF05p7JGNQUD4huWy4rM",
+	"efhWh4IGYbB9f7Ag3Wt3bMUmOkHyypytlLMa60/Vi++TejFUy9pxRfnY+KO7lL5VnaAPUV/DpP1minnf",
+	"qqg2BJkrOw9Mt2vFWGBTBUhkn9YPqRhmlGhmwUyCIEUiCzZyCBoOhef6+PxdZrhLKaJ4zIc6RK/PQPSV",
+	"7prOZHVIhGumOMFCAWb9ox+9B3s5dlNNk6H00x7MJtOLe0SGBqv3Z+vvP72eEpvqhfUsLU9Nlf34vOXF",
+	"cjRkJ/g5RT+OE3GvDvgNL2NDBBnVbdqcEFf7TwCxDWzAz9vMAUK3JmGqNHWlzL+XMf/R/tki/XoSliql",
+	"Wf6MKJuCmAPrlBrieU3IO22G+ewrJOgPIF8jugNUObupitA9Bg26BYq9dADZXgNVBZqr80silmnqighD",
+	"46+NAkc+0AswIvnlIjU6g/prMsgK4Vd4AkOo0Uj6224fEiOVuyQOqa68QDXLxMTRxN9eNktaE2WVeibO",
+	"ij9lMFHduYFhC3UijPpoHVAS6Oz1cUtim1lryPZVTIRlioj0tuU3s5oEJO9SUSQz3nhLA4YtgzblryI1",
+	"hWUOEQ8fiOxol8pqB+MT/LOMkJLMMGZlPrQbWvISFvljyW7ffL+RfsvRN/XMN0vIvEESU6o8x98gcupE",
+	"/rdM9MHGsCU6PxMqvob/KqoaSxgHbQWpPcm/q5sccyMNmglYdF12/RdzMjhzY3RKfgbT0GB0BBr4Fhjm",
+	"uumws9EtZMjCCptk9fwFlK/fvD06sv2jQ6X4mhS9Aw4fAF7zmox7UEhjCInrI4kT7TXLrKnD4q+bVPcB",
+	"gzUbkVoDKFcwC1A1aI2dE8+xQtOogmUyh4HMbdNAeY29NkoclE2MiEnWOcZhVGuEY0xLy5Urq1JyVh9H",
+	"go+jwcexnBbrJ3xxZnY2UtU03hkutR9ZqLJiuO9HsptAz3LHvUqYJ6qsJpp0XStXrsxPi2dKs7PzN8SX",
+	"4RFpNajSy98sli8tlpeurMYrZkS/99ecnhkZL1wSnyxeaiGW9L+8VF6MbDilkWOyMVCEnaaM6Mtbw3J8",
+	"X/4aRe2y6HSosgxluWSFrhwlx3QdqC1CVJPR/H4+cFZWINh/BuFeLDRyf6ilZ5b25dIOI3a/2eoA8Jon",
+	"OOgLmYRJ3ZsyTfQTlfUmAIFBHYeLYKJxoGQEov7XmWq4vXBVg6pgtwW9wB+tntXEo2KY8IKJxtEatATL",
+	"skFmbAaNpDWg9gqp8qmrXliwehNnOLDVoBYONY6yMTJiXfPj/Y5TBPj0SIYbjY7ILevFzNcwMw0lDXOY",
+	"RdnFEbopH8Yl5Mn4C+6DG7MRq0S8q0eTrpmWatVDxFMFv3wVNFEHtmzTwVDVi3pxZHRs/O3z71T54VQj",
+	"uf7VSUVzSjaTiN/otBqYIAcnjiFeKCDk3CyORp2beoSV6kXOTG+eyYv/bo9qY9vq49j2f5cfzmvvbJ89",
+	"xNkZ2g109x50P34IkSUFjZiTba5DhSPD/oUo4TQQm8O3nEzZJw3EFmy8aVKVI3PILSGcEGlRXg2TAf9J",
+	"C0VsmQyK0bQhAV2zyXlyMS1CXvRXT0wubC/QEuTIWT1TaledRgXXEV0cpppf1w97m8j8LVu4yW/ZaALx",
+	"SEpAvz+Z3nOyBbSOozON9h8XN0ZIoUu1mY+uL/IKzT/k6BH2IcWFoPDBAHd0pWdlBKm/ISW9KS0Nc1F3",
+	"JSfjnqFXTYaVXFo+23GU0zSMDHpsKhUEK7Z+bG3nKApxH2VzeHpgUBvi5FQxFiTU+eSihylv/MKFENLL",
+	"bthJcgkrdMNSz2QZiwQmhEraXKlUFnwVwiRQJuuWyWLhpLGG3H20wBNSyrwvEhehgYlj1k3MQgovJ5zo",
+	"+jO2Az+MyzvSECih6p+7T3EhbNM8vdEDTfh8k1cSRyJca9um01ni2K3qOYkaVaW2NCTIvy555/7TG5Vc",
+	"2tWEhJQqC1vxM66eQ22ncc6i6yaRooL8QpVYrHJACYoSXE28I4BDw3FasqqImZqtO+XZo1RpJCE3CuEl",
+	"VB2pqMN/3vk96GP62QJIjaCGLAsIxka8WSF4qcdSh5T2ANquNTADSqyOmNwvXScrYxZWyAopebYxYcKk",
+	"NjZgDdepMonWkG2booamVwDlzNX5pbP8YTGHocmP/ClDBB/iW6jmWB2gpIY1sQyTAcGb2FYiJmKqBAOH",
+	"qUEJXiHqhVfnl0TBeoZMAxgVLaActIEZSHs6V+cjQdxC7O4R/g1tYsnzNJAszOIx+skgQJKskGo81Kcq",
+	"1smk4UC6ijxT7JbQFxJm4urV+SWuFQgrbBXOIGkFFubes6JGWlUYZqtwJmkPlhmuK4RvPmYMnowagk3O",
+	"NNfx2QKUmrRNlP1QXYSwRYk4zx//uCQl2MKPfwxLUvXi26/eXvE0sRUlw614xpmV3MR/3vm9tiKcMPKP",
+	"7eqkarefqnaCyVZIdErJ81ekkreSm7jNZ9muiv17jD5QdxSrl1y+Kpn8RE8uXy2A8nzLTauD5tglNRiO",
+	"Q8pvxYEgicXr9CcSiT25vnqugZEl1bhzlrmJ36+KearnRFME/pcsqWpT6mhC9xZorRj+pG+HB0K5Tuf4",
+	"bei9aCupJHiFkPzbExR+5ae8BlGb2JbNeHPFgl7QVV4rQS0zN5EbLeiFUWUpE5daSlqp6B2KU0IPFixE",
+	"ON2L5N9gE+FMVkpwAW6YTgOqgeuyCmeoHTok2Ry1IdTSJjJl86SzfqOYt5hvnhQwDGfJrhAOI5HjOulZ",
+	"MCJZtBjVGmLqaiwvtyoBKGc2KRGGeMtkTqLgjQCP0qpZbuK9dLEneCTsbL5kWqJokna7V+tmh3Iib/Ft",
+	"qIZV/EoFC6NN7BVSiITkxCJdTT6bsAXktBwRwRHpEQvZSlbFoqhTcxRa8twVQnpnE11okCCdtsBIbmt4",
+	"aSHVdiRb3O5q/uY/pJmJbwqPYIsSJrn1iK4P3GmExKrkqZzV1y/udD/+XKTMqz7nn3zk7t8PV17z3Ocy",
+	"oiMiJeoTRU9KDIpSvXczCBjw/WzhYlF6pAF+j4WIrhiisGOyHKFvd+OXMhcZxClm2t+xNpaoWhDJwo4n",
+	"6PcoRxCpPiAtA+E6Aqo+QCT5X6b0RzP4Q1iZyNJXWfGRlPdkXHkkr7135FE0dz2y43h+eujH7cOQoDhk",
+	"JMhcyK53TbE+Xell35AxSXdps/v06d2YF5HhqTFiZDHzyEiVWzF2NPPYoJu4GDiWeWCkgSAfO3Ih89h4",
+	"T4dtLTc+AKSiHYLF4JFBwKw6K8uRo4OA2adDMTQ7sGKtywXu+RePlCQ4K1QaCxUhdutM2JjERXVTy93K",
+	"B5qILOIS0kWEybLNsJ0XIbO5iVxYxRHvS3TPnLida1GWItkscRVFKj+iPpqmKqaBKdQDKXirGDzOsKWA",
+	"afq9r7haUoBLJkGW4OrKzs9VBlhrG+vYmYARXYe/3bkfD6tcIalxlX+782sh447pF6ScIO0iiFFSgHmn",
+	"ge0tk2EY0UcmgmXDOhWKGax1uLCJrbomhU4R+6LqSFZnqWSC1QLcEHVwuFglxyvtx2tNzwVZaS8VFjYZ",
+	"A+nLvMKgJsed8WRBBBu4c1bAyKtxqUaJlDG+m6Q7Usy0QrisIBUktaywDumpU8nlmHx/ddEBNPxaSji8",
+	"WpZwXgeTpihEIfhx/YPrhgSQqJ0n3yTP3AnZ60QLYRmi48AWMh1WgIo4IA/QBubAs0VjADGUsyIoLQj1",
+	"QSjJcVzwS2PspJcY/tudXwv1kHlyr8KGFLFWwi2IDzySOBvqs3oVd3JSwBK3lxfZM4hshW850q0UFUDu",
+	"PXX370P33nMouvvfdP9852DnRVAlKihsmxL6niIbh0NME16UlKjkOL/fFmZyA3Wiq3T3nnY/3ktbVlp+",
+	"eUhGSg8mzrJyz/+Sdd3bg8r7kaz67ahlTQgLxxana7LOSbyGt4fs4tJLkzSTZTreUIHy7yg4JpLUoyGp",
+	"sfSKSPWxSPJErzSIgYPVoonKXq5xLLsga0rBds9q7P3SEI4q66YX4OhRu1kYLVTNnFAIoJB8R6RINgCJ",
+	"qLNIdEgJepumEUjP4k69ijf1Km1/eC2mOCJF6t8dJaLx6EsZyvEmKiilqTOc/0+mCFVe8AaqbazbXAeI",
+	"ldn25KqMNbb9x7e1ITSE+iGpXXp2tcvjc0I+FIOL2Vcc730pVL7satdV3FnE/ntPdcUj6oo9nVohlVHe",
+	"wsdTGkd1DYK/xtJVyHNBIere2mQlVHM7pj5KZS3QXJQxHc5wDcMQ5ikm/D+J+pAabMkgbxHjwBzOAM5q",
+	"fgNXy+BKn9PAKyRmQ9ciKp1JoM1wAUqqfi/m7IXPNSkUVGwK5WkLdbSQsup++Nx9sgPuVy8PPngueqDs",
+	"fPn66z+lKCjUDis2yXG9FJuYihstsx4usA5+dlxcizOVjjmuj2rKNYjUqBUiDiNNVVLniSNsInccVceb",
+	"McbSw6D4u6g2mTlmrzLhJ6IlhMJDQ8AS6JUm+6RUvX8vktSUWiw7kDoOy1nyUpRkge5tLTp3ouh2MPHr",
+	"F3fcx7/yWld/+Nz95Ffu4wcimHHAl0TrdYcEJlFWJNZNoPesN9MK8/tJTWmiWDYqT3MtsDZriZZ2sWN8",
+	"sut+caf74JFabdqBxmpkDbVnwg8ZWYYIRn8Foox9D8TyUuiyIVaPFlpHlfF79n3o4a3YxLZh1pwfnL/i",
+	"uLLvqQh7NBH2Bm2LVEuTeSbtNQwtypi5ZuF/HLocmy653vb19W0pslo4rRzmFCI1bDFAqlVMNLhLymIN",
+	"JKvlr2FMgIngWukH6WCnAPNe60b+mP+I8GY0UQcaaBOLrzXfJzABW/z5NSzt27S+QkzPXeGb+5Fh2Jix",
+	"ApQieZcmE+FeXgH/NhF/NbCNJ9UGfM2hQ9uwhYgjcjr99IeY6VxsPy4NHsmAvujbR4YQnCDXleiI6P7l",
+	"D+5H97sP/pBqSc0mWvY1Jcb58+uvn7x+sS9YiWwlub8DchHJ67yvzJqwUfqNE07SRhkqrNIrlLev0TJs",
+	"qFKgT5RDySCMZzKE9Zh/KIawWEXCHnzSc4qBj33fd5Z5VDvTHHXkxekzj1NueVRuWUEbIefvGqptDJlD",
+	"jomgyNQQR5FN4iBH5tylskAvvnELmU5VfK8SKiXzQgwYpSIgOexX9gpRKY5mIQczR/VwZBSaiHRWiNe+",
+	"EUq+S9sfL9NGpaFE+vR7eX9Dt8+w+JeWdcwNZDpDYXfpzsM+XsMh8LrB+NW34lPLzK+G4ng7JvMawDsn",
+	"BYv48R589CcuVXz4/PWLO/D6yxfuk7sHu9+aaNP946vuh888tzHfy2OuKfdRjgsQG7MD3Q+fdf9852A3",
+	"1iaXi0qxpK2BsM3vL/XmoFq5KOoSZBOXdnrq/MMRl3aGblM4grgkGMcPSkI6lXGOahFQ+q6f3S/lmn88",
+	"AUknagvwmtHfDq6f7Z4JH2KVoUJHrGYLdb5Bt9iEX5tHU73HCNSpXcPqT7+AVRC5J3xQKvFHJHZ4qS3g",
+	"Fe3kVzLTwqF2K8RkibDJjE35/3bn11yUEq/1liOaV/qy3FvMs0GMHiJJqb0mZalkxYiItPgWkzlyhb4Z",
+	"/iJnQlWvUSkTkcp/Ua/LgO3Iw0UQhyCaIcFQk96tuLk5YxZBiL3Ey45HO4hG24amdgX1un5GWnqG+3im",
+	"Fr2Mh5eN65cvJiLLZitl4D8MElU2nhZVNlspZw8rS0o00biy3hV7jxxYFq7tGSnoGS21Hqmv3leUCRdL",
+	"D7qV+nkPV+dj3ihpYQL3yW7365fdz7/JnuHiXzVpEYdCoNu76+7+tb9Dqn+iSxxFU9FQP0WzNwbNUsp8",
+	"HhY6eRp22uvYthP5SkOh3IFl8ngjgRR53HtGCBqygchpctKpbJ4p4CyOOqkhZ8fPUhqJC+cNUz10u7dx",
+	"0pcqhWGQaUDwFmaOjJQqwFXcclQZUxtj6GAkK3km056jHQeGlPOcbdCSg2wp1GUf44lz2UcsoPVBHl8y",
+	"38fDsFziZsuJ54/sv+w++bxP1rCqr/PezXhbDr9Qlip9FCmG5ZXQFZdv0atNNaIn6kbp0eJP+nY/g4pY",
+	"62CJxargVjLHQ8zVb8OZDXlprSv6iCXfZUvuyVhtU7sq9BIQtk8IEYtRRCwOFREHlSLibWhShAiuzfNd",
+	"fSdlh1P+f6yAcwaMQh3ZJ22Ra2LSzsbx/VIpMqnXU5TANBJlUsIZq6Tdz74mUl57pKJC99nD7j+/hO7v",
+	"HnUfPutrZutrPLvGt3hsxuoBKsRXI2uWiz3cWXSqi2fWxQ9VuAVZRH+4Gemr8t7tHErAi/8sXuVRC/9G",
+	"bS9ypkJ86z3+ysxSZX7x3egEUdlj+2YfFiMx5gQV1UjLlR5OI0GgpxrmD8/7E/KrcByQ9feGXwYjVMtQ",
+	"kGO4iuF7N0UJGlGRIM2bwZe4LjciEyK92meyuISsZcCCEE1ZVUzLtW0rKNgppEm1qVQHkypRKFJrhVeo",
+	"bRkiSrQQeEMkMJL1qUSzGE1FyYjCbZTfcr5DLTSFx723b27//wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

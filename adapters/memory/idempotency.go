@@ -1,0 +1,61 @@
+package memory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/idempotency"
+)
+
+type keyOf struct {
+	user auth.UserID
+	key  idempotency.Key
+}
+
+// IdempotencyKeys implements ports.IdempotencyKeys.
+type IdempotencyKeys struct {
+	mu sync.Mutex
+	m  map[keyOf]idempotency.Use
+}
+
+// Claim stores the use, unless the key is taken.
+func (k *IdempotencyKeys) Claim(_ context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if first, err := k.used(u.User, u.Key, since); err == nil && (instead.IsZero() || first.Request != instead) {
+		return first, nil
+	}
+	k.put(u)
+	return u, nil
+}
+
+// Forget drops old uses.
+func (k *IdempotencyKeys) Forget(_ context.Context, before time.Time, n int) (dropped int, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for key, u := range k.m {
+		if u.At.Before(before) && dropped < n {
+			delete(k.m, key)
+			dropped++
+		}
+	}
+	return dropped, nil
+}
+
+func (k *IdempotencyKeys) used(user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error) {
+	if u, ok := k.m[keyOf{user, key}]; ok && !u.At.Before(since) {
+		return u, nil
+	}
+	return idempotency.Use{}, fault.New(fault.ResourceNotFound)
+}
+
+func (k *IdempotencyKeys) put(u idempotency.Use) {
+	if k.m == nil {
+		k.m = map[keyOf]idempotency.Use{}
+	}
+	k.m[keyOf{u.User, u.Key}] = u
+}

@@ -1,0 +1,175 @@
+package inquiry_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/bill"
+	"phonebill/core/bill/inquiry"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/idempotency"
+	"phonebill/ports"
+)
+
+type keys struct {
+	memory.IdempotencyKeys
+	claim error
+	first *idempotency.Use // what a Claim instead of another answers
+}
+
+func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
+	switch {
+	case k.claim != nil:
+		return u, k.claim
+	case k.first != nil && !instead.IsZero():
+		return *k.first, nil
+	}
+	return k.IdempotencyKeys.Claim(ctx, u, since, instead)
+}
+
+func (w *world) once(t *testing.T, key, month string) (inquiry.Result, error) {
+	t.Helper()
+	k, err := idempotency.ParseKey(key)
+	require.NoError(t, err)
+	return w.AskOnce(t.Context(), w.me, w.line, month, k)
+}
+
+func TestAKeyAnswersWhatItsInquiryCameTo(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		first, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.Equal(t, bill.Completed, first.Inquiry.Status)
+		time.Sleep(2 * time.Hour) // the copy is old by now; the answer stays what it was
+		again, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.Equal(t, first, again)
+		require.Equal(t, 1, w.source.calls())
+
+		_, err = w.once(t, "k", "2000-01")
+		require.ErrorIs(t, err, fault.New(fault.IdempotencyKeyReused))
+		other, err := w.once(t, "k-2", "")
+		require.NoError(t, err)
+		require.NotEqual(t, first.Inquiry.ID, other.Inquiry.ID)
+		unkeyed, err := w.AskOnce(t.Context(), w.me, w.line, "", idempotency.Key{})
+		require.NoError(t, err)
+		require.NotEqual(t, other.Inquiry.ID, unkeyed.Inquiry.ID)
+
+		time.Sleep(idempotency.Window)
+		later, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.NotEqual(t, first.Inquiry.ID, later.Inquiry.ID, "a day later the key is new")
+	})
+}
+
+func TestAKeyIsNotAnotherCustomers(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		mine, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		w.me.UserID = "spouse"
+		his, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.NotEqual(t, mine.Inquiry.ID, his.Inquiry.ID)
+		w.me = auth.Principal{UserID: "hong"}
+		_, err = w.once(t, "k", "")
+		require.ErrorIs(t, err, fault.New(fault.PermissionDenied), "whose line it is comes first")
+	})
+}
+
+func TestAKeyWhoseInquiryGoesOnIsAConflict(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(4 * time.Second)
+		first, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, first.Inquiry.Status)
+		_, err = w.once(t, "k", "")
+		require.ErrorIs(t, err, fault.New(fault.StateConflict))
+		require.Equal(t, first.Inquiry.ID.String(), fault.From(err).Details()["requestId"])
+		w.work(t, time.Minute)
+		end, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.Equal(t, first.Inquiry.ID, end.Inquiry.ID)
+		require.NotNil(t, end.Bill)
+	})
+}
+
+func TestARefusalIsKeptAndTroubleIsNot(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(0, fault.New(fault.BillNotFound))
+		_, first := w.once(t, "gone", "")
+		require.ErrorIs(t, first, fault.New(fault.BillNotFound))
+		_, again := w.once(t, "gone", "")
+		require.ErrorIs(t, again, fault.New(fault.BillNotFound))
+		require.Equal(t, fault.From(first).Details(), fault.From(again).Details(), "the same request")
+		require.Equal(t, fault.From(first).Message(), fault.From(again).Message())
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(0, broken())
+		_, err := w.once(t, "trouble", "")
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+		time.Sleep(time.Minute)
+		r, err := w.once(t, "trouble", "")
+		require.NoError(t, err)
+		require.NotNil(t, r.Bill)
+		same, err := w.once(t, "trouble", "")
+		require.NoError(t, err)
+		require.Equal(t, r, same)
+	})
+}
+
+func TestAKeyWithoutItsInquiry(t *testing.T) {
+	t.Parallel()
+	use := func(w *world, age time.Duration) {
+		k, err := idempotency.ParseKey("k")
+		require.NoError(t, err)
+		_, err = w.keys.IdempotencyKeys.Claim(t.Context(), idempotency.Use{
+			User: w.me.UserID, Key: k, Payload: idempotency.PayloadOf(w.line.Digits(), ""), Request: id.ID{9}, At: time.Now().Add(-age),
+		}, time.Time{}, id.ID{})
+		require.NoError(t, err)
+	}
+	bubble(t, func(t *testing.T, w *world) {
+		use(w, time.Second)
+		_, err := w.once(t, "k", "")
+		require.ErrorIs(t, err, fault.New(fault.StateConflict), "it is about to be stored")
+		time.Sleep(10 * time.Second)
+		r, err := w.once(t, "k", "")
+		require.NoError(t, err, "it was lost")
+		require.NotNil(t, r.Bill)
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		use(w, time.Minute)
+		w.keys.first = &idempotency.Use{Request: id.ID{8}}
+		_, err := w.once(t, "k", "")
+		require.ErrorIs(t, err, fault.New(fault.StateConflict), "somebody else was first to take it over")
+		require.Equal(t, id.ID{8}.String(), fault.From(err).Details()["requestId"])
+	})
+}
+
+func TestKeysThatCannotBeLookedUpAreNoReasonToRefuse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.keys.claim = errBackend
+		r, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.NotNil(t, r.Bill)
+		require.Equal(t, []error{errBackend}, w.reported)
+		w.keys.claim = fault.New(fault.ServiceUnavailable)
+		_, err = w.once(t, "k", "")
+		require.NoError(t, err)
+		require.Len(t, w.reported, 1, "trouble is no news")
+		w.Wait()
+		w.Fetch.Wait()
+	})
+	var _ ports.IdempotencyKeys = &keys{}
+}

@@ -1,0 +1,42 @@
+package idempotency_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/fault"
+	"phonebill/core/idempotency"
+)
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	bare, err := idempotency.ParseKey("8e03978e-40d5-43dd-bc93-6894a57f9324")
+	require.NoError(t, err)
+	require.False(t, bare.IsZero())
+	quoted, err := idempotency.ParseKey(`"8e03978e-40d5-43dd-bc93-6894a57f9324"`)
+	require.NoError(t, err)
+	require.Equal(t, bare, quoted)
+	other, err := idempotency.ParseKey("8e03978e-40d5-43dd-bc93-6894a57f9325")
+	require.NoError(t, err)
+	require.NotEqual(t, bare, other)
+	_, err = idempotency.ParseKey(strings.Repeat("k", 255))
+	require.NoError(t, err)
+	for _, bad := range []string{"", `""`, " ", "a b", "tab\t", "한글", "\x7f", strings.Repeat("k", 256)} {
+		key, err := idempotency.ParseKey(bad)
+		require.ErrorIs(t, err, fault.New(fault.ValidationError), "%q", bad)
+		require.Equal(t, "Idempotency-Key", fault.From(err).Fields()[0].Name)
+		require.True(t, key.IsZero())
+	}
+}
+
+func TestPayloads(t *testing.T) {
+	t.Parallel()
+	first := idempotency.Use{Payload: idempotency.PayloadOf("ab", "c")}
+	require.NoError(t, idempotency.Use{Payload: idempotency.PayloadOf("ab", "c")}.Repeats(first))
+	for _, other := range [][]string{{"a", "bc"}, {"abc"}, {"ab", "c", ""}, {"c", "ab"}, nil} {
+		err := idempotency.Use{Payload: idempotency.PayloadOf(other...)}.Repeats(first)
+		require.ErrorIs(t, err, fault.New(fault.IdempotencyKeyReused))
+	}
+}

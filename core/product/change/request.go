@@ -1,0 +1,177 @@
+package change
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"phonebill/core/auth"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/idempotency"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// Command is what the customer asks for. Effective zero means the default day; without a Key the request cannot be repeated by it.
+type Command struct {
+	Line      line.Number
+	From, To  string
+	Effective calendar.Date
+	Key       idempotency.Key
+}
+
+func (c Command) payload() idempotency.Payload {
+	day := ""
+	if !c.Effective.IsZero() {
+		day = c.Effective.String()
+	}
+	return idempotency.PayloadOf(c.Line.Digits(), c.From, c.To, day)
+}
+
+// Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still going on; or
+// 409 with the request id when it failed within that time or another order is live on the line; FORBIDDEN; VALIDATION_ERROR. The same wish
+// of the same customer while one is live answers that order. A key that was used answers what its request came to, CHANGE_IN_PROGRESS
+// while that goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else.
+func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
+	if err := p.Owns(c.Line); err != nil {
+		return product.Order{}, err
+	}
+	now := s.Now()
+	rule, err := s.Policy.Choose(c.Effective, now)
+	if err != nil {
+		return s.chosenBefore(ctx, p, c, err)
+	}
+	o := product.Order{
+		ID: s.NewID(), TransactionID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: c.Line, From: c.From, To: c.To,
+		Rule: rule, EffectiveDate: rule.Day(now), State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(s.Limits.Lease),
+	}
+	use := idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
+	switch err := s.Orders.Add(ctx, o, use); {
+	case errors.Is(err, ports.ErrKeyUsed):
+		return s.repeated(ctx, use)
+	case errors.Is(err, fault.New(fault.ChangeInProgress)):
+		return s.inTheWay(ctx, p, c)
+	case err != nil:
+		return product.Order{}, err
+	}
+	return told(s.await(ctx, o))
+}
+
+// told is an end that is no success as the error that the customer is told.
+func told(o product.Order, err error) (product.Order, error) {
+	switch {
+	case err != nil:
+	case o.State == product.Rejected:
+		err = o.Refused()
+	case o.State == product.Cancelled:
+		err = fault.New(fault.StateConflict).WithMessage(product.ChangeCancelled).WithDetail("requestId", o.ID.String())
+	}
+	return o, err
+}
+
+// chosenBefore is for a repeated request whose day could be chosen when it was first made.
+func (s *Service) chosenBefore(ctx context.Context, p auth.Principal, c Command, refused error) (product.Order, error) {
+	if c.Key.IsZero() {
+		return product.Order{}, refused
+	}
+	o, err := s.repeated(ctx, idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), At: s.Now()})
+	if errors.Is(err, fault.New(fault.ResourceNotFound)) {
+		err = refused
+	}
+	return o, err
+}
+
+// repeated answers what the request under the key came to.
+func (s *Service) repeated(ctx context.Context, use idempotency.Use) (product.Order, error) {
+	first, err := s.Orders.Used(ctx, use.User, use.Key, use.At.Add(-idempotency.Window))
+	if err != nil {
+		return product.Order{}, err
+	}
+	if err := use.Repeats(first); err != nil {
+		return product.Order{}, err
+	}
+	o, err := s.Orders.Get(ctx, first.Request)
+	switch {
+	case err != nil:
+		return product.Order{}, err
+	case !o.State.Final():
+		return o, inProgress(o)
+	}
+	return told(o, nil)
+}
+
+// inTheWay answers the live order when it is the same wish of the same customer, and he did not say by a key that it is another.
+func (s *Service) inTheWay(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
+	live, err := s.Orders.Live(ctx, c.Line)
+	switch {
+	case errors.Is(err, fault.New(fault.ResourceNotFound)): // it ended just now
+		return product.Order{}, fault.New(fault.ChangeInProgress)
+	case err != nil:
+		return product.Order{}, err
+	case live.To != c.To || live.UserID != p.UserID || !c.Key.IsZero():
+		return product.Order{}, inProgress(live)
+	}
+	return live, nil
+}
+
+func inProgress(o product.Order) error {
+	return fault.New(fault.ChangeInProgress).WithDetail("requestId", o.ID.String())
+}
+
+// Cancel takes the caller's order back while KOS cannot have seen it; CONFLICT after that, NOT_FOUND when it is somebody else's.
+func (s *Service) Cancel(ctx context.Context, p auth.Principal, order id.ID) (product.Order, error) {
+	for {
+		o, err := s.own(ctx, p, order)
+		if err != nil {
+			return product.Order{}, err
+		}
+		gone, err := o.Cancelled(s.Now())
+		if err != nil {
+			return product.Order{}, fault.From(err).WithMessage("이미 처리 중이거나 완료된 요청은 취소할 수 없습니다")
+		}
+		saved, err := s.Orders.Save(ctx, gone)
+		if !errors.Is(err, fault.New(fault.StateConflict)) || ctx.Err() != nil {
+			return saved, err
+		} // somebody carried it on meanwhile: look again
+	}
+}
+
+func (s *Service) own(ctx context.Context, p auth.Principal, order id.ID) (product.Order, error) {
+	o, err := s.Orders.Get(ctx, order)
+	if err == nil && (o.UserID != p.UserID || p.Owns(o.Line) != nil) {
+		err = fault.New(fault.ResourceNotFound)
+	}
+	return o, err
+}
+
+// await lets the order go on when the customer's time is over or he hangs up.
+func (s *Service) await(ctx context.Context, o product.Order) (product.Order, error) {
+	type outcome struct {
+		order product.Order
+		err   error
+	}
+	done := make(chan outcome, 1)
+	s.running.Go(func() {
+		after, err := s.advance(context.WithoutCancel(ctx), o, s.Facts)
+		if err != nil && !errors.Is(err, fault.New(fault.StateConflict)) { // cancelled, or somebody else goes on with it
+			s.Report(ctx, err)
+		}
+		done <- outcome{after, err}
+	})
+	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(o.RequestedAt)) // storing it was part of his time
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		if r.err == nil {
+			return r.order, nil
+		}
+	case <-timer.C:
+	}
+	if now, err := s.Orders.Get(ctx, o.ID); err == nil {
+		return now, nil
+	}
+	return o, nil // it is stored and leased: the worker goes on with it
+}
