@@ -115,7 +115,8 @@ func turns(k alert.Kind) bool {
 	switch k {
 	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:
 		return true
-	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused:
+	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
+		alert.ChangeParked:
 	}
 	return false
 }

@@ -9,6 +9,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/audit"
 	"phonebill/core/bill"
+	"phonebill/core/id"
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
@@ -92,6 +93,37 @@ func TestChangeOutbox(t *testing.T) {
 	portstest.Outbox(t, func(*testing.T) portstest.Mailbag[ports.ChangeResult] {
 		orders := &memory.Orders{}
 		return portstest.ChangeMail(orders.Outbox(), orders)
+	})
+}
+
+func TestParkedOrders(t *testing.T) {
+	t.Parallel()
+	portstest.ParkedOrders(t, func(*testing.T) portstest.Parking {
+		orders := &memory.Orders{}
+		return portstest.Parking{Parked: orders.Parked(), Orders: orders, Outbox: orders.Outbox()}
+	})
+}
+
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	portstest.Notices(t, func(*testing.T) (ports.Notices, ports.Orders) {
+		orders := &memory.Orders{}
+		return orders.Notices(), orders
+	})
+}
+
+func TestNotifier(t *testing.T) {
+	t.Parallel()
+	portstest.Notifier(t, func(*testing.T) (ports.Notifier, func(id.ID) int) {
+		n := &memory.Notifier{}
+		return n, func(order id.ID) (told int) {
+			for _, o := range n.Told() {
+				if o.ID == order {
+					told++
+				}
+			}
+			return told
+		}
 	})
 }
 

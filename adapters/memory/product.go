@@ -86,10 +86,11 @@ func epochOf(ctx context.Context, epochs ports.Epochs, n line.Number) (time.Time
 
 // Orders implements ports.Orders; its Outbox implements ports.Outbox[ports.ChangeResult].
 type Orders struct {
-	mu   sync.Mutex
-	m    map[id.ID]product.Order
-	keys IdempotencyKeys
-	out  outbox
+	mu    sync.Mutex
+	m     map[id.ID]product.Order
+	keys  IdempotencyKeys
+	out   outbox
+	after afterwards
 }
 
 // Add stores a new order and takes the line's live slot and the key.
@@ -146,6 +147,10 @@ func (s *Orders) Get(_ context.Context, order id.ID) (product.Order, error) {
 func (s *Orders) Save(_ context.Context, o product.Order) (product.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.save(o)
+}
+
+func (s *Orders) save(o product.Order) (product.Order, error) {
 	old, ok := s.m[o.ID]
 	if !ok || old.State.Final() || old.Fence != o.Fence || old.Version != o.Version ||
 		old.Sends > 0 && (old.TransactionID != o.TransactionID || o.State == product.Cancelled) {
@@ -153,6 +158,7 @@ func (s *Orders) Save(_ context.Context, o product.Order) (product.Order, error)
 	}
 	o.Version++
 	s.m[o.ID] = o
+	s.after.saved(o)
 	if o.State.Final() {
 		s.out.due(o.ID, o.Line, o.ProcessedAt)
 	}

@@ -165,6 +165,26 @@ func TestChangeOutbox(t *testing.T) {
 	})
 }
 
+func TestParkedOrders(t *testing.T) {
+	t.Parallel()
+	portstest.ParkedOrders(t, func(t *testing.T) portstest.Parking {
+		t.Helper()
+		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
+		return portstest.Parking{
+			Parked: postgres.NewParkedOrders(pool, v), Orders: postgres.NewOrders(pool, v), Outbox: postgres.NewChangeOutbox(pool, v),
+		}
+	})
+}
+
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	portstest.Notices(t, func(t *testing.T) (ports.Notices, ports.Orders) {
+		t.Helper()
+		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
+		return postgres.NewNotices(pool, v), postgres.NewOrders(pool, v)
+	})
+}
+
 func TestCustomers(t *testing.T) {
 	t.Parallel()
 	portstest.Customers(t, func(t *testing.T) (ports.Customers, ports.Epochs) {

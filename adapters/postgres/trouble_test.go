@@ -65,11 +65,15 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"add key": func() error {
 			return keys.AddFirst(ctx, auth.SigningKey{KeyID: "k", Seed: personal.NewSecret("s"), CreatedAt: noon})
 		},
-		"put bill":        func() error { return bills.Put(ctx, copies[0]) },
-		"add inquiry":     func() error { return inquiries.Add(ctx, inquiry(1)) },
-		"add answered":    func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], freshness.FromKOS, noon)) },
-		"add order":       func() error { return errors.Join(orders.Add(ctx, order(1), idempotency.Use{}), orders.Add(ctx, order(2), idempotency.Use{})) },
+		"put bill":     func() error { return bills.Put(ctx, copies[0]) },
+		"add inquiry":  func() error { return inquiries.Add(ctx, inquiry(1)) },
+		"add answered": func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], freshness.FromKOS, noon)) },
+		"add order": func() error {
+			return errors.Join(orders.Add(ctx, order(1), idempotency.Use{}), orders.Add(ctx, order(2), idempotency.Use{}))
+		},
 		"finish order":    func() error { _, err := orders.Save(ctx, finalOrder); return err },
+		"list parked":     func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
+		"tell customer":   func() error { return postgres.NewNotices(productDB, v).Told(ctx, product.Notice{}) },
 		"put customer":    func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
 		"put plans":       func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
 		"log call":        func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
@@ -116,6 +120,10 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"settle change": func() error {
 			return changeMail.Settle(ctx, noon, delivery.Settled{State: delivery.Pending})
 		},
+		"resolve order": func() error {
+			_, err := postgres.NewParkedOrders(productDB, v).Resolve(ctx, id.ID{2}, product.Resolution{Outcome: product.OutcomeFailed}, nil)
+			return err
+		},
 		"save inquiry": func() error { return inquiries.Save(ctx, inquiry(9)) },
 	}
 	reads = map[string]func() error{
@@ -130,6 +138,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"claim inquiries": func() error { _, err := inquiries.Claim(ctx, noon, time.Minute, 9); return err },
 		"bill results":    func() error { return readable(billMail.Claim(ctx, noon, time.Minute, 9, 9)) },
 		"order":           func() error { _, err := orders.Get(ctx, id.ID{2}); return err },
+		"claim notices":   func() error { _, err := postgres.NewNotices(productDB, v).Claim(ctx, noon, time.Minute, 9); return err },
 		"live order":      func() error { _, err := orders.Live(ctx, portstest.Line(2)); return err },
 		"claim orders":    func() error { _, err := orders.Claim(ctx, noon, time.Minute, 9); return err },
 		"customer":        func() error { _, err := customers.Latest(ctx, portstest.Line(1)); return err },

@@ -18,6 +18,7 @@ const (
 	HistoryStored  Kind = "history_stored"         // all of it is in the bill database
 	HistoryRefused Kind = "history_refused"        // the bill database does not take a row of it, which was put aside
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
+	ChangeParked   Kind = "change_parked"          // a person must find out what became of a plan change
 )
 
 // Alert is one event.

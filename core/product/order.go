@@ -41,6 +41,7 @@ const (
 	ProvenUnknown              // KOS provably does not know the transaction
 	Ambiguous                  // reconciliation cannot tell
 	Cancel                     // the customer takes it back
+	AskAgain                   // a person has a parked order asked about again
 )
 
 // next is the state machine of decision 9 and UFR-PROD-040, cell by cell; a missing cell is forbidden.
@@ -49,7 +50,7 @@ var next = map[State]map[Event]State{
 	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
 	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown},
 	Unknown:    {ProvenUnknown: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown, Ambiguous: Parked},
-	Parked:     {AcceptedByKOS: Completed, RefusedByKOS: Rejected},
+	Parked:     {AcceptedByKOS: Completed, RefusedByKOS: Rejected, AskAgain: Unknown},
 	Completed:  {},
 	Rejected:   {},
 	Cancelled:  {},

@@ -40,8 +40,9 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 		product.ProvenUnknown: {no, no, no, valid, no, no, no, no},
 		product.Ambiguous:     {no, no, no, parked, no, no, no, no},
 		product.Cancel:        {gone, gone, no, no, no, no, no, no},
+		product.AskAgain:      {no, no, no, no, unknown, no, no, no},
 	}
-	require.Len(t, table, int(product.Cancel)+1, "every event has a row")
+	require.Len(t, table, int(product.AskAgain)+1, "every event has a row")
 	for event, row := range table {
 		for i, state := range states {
 			after, err := product.Order{State: state}.Apply(event)

@@ -24,7 +24,8 @@ WITH saved AS (
         to_name = @to_name, to_plan = @to_plan, state = @state, processed_at = sqlc.narg('processed_at'), result_code = @result_code,
         result_message = @result_message, failure_reason = @failure_reason, kos_order = @kos_order, sends = @sends,
         reconciles = @reconciles, next_attempt_at = @next_attempt_at, held = @held, version = version + 1,
-        delivery_state = @delivery_state, delivery_next_at = sqlc.narg('delivery_next_at')
+        delivery_state = @delivery_state, delivery_next_at = sqlc.narg('delivery_next_at'),
+        notify_at = sqlc.narg('processed_at')
     WHERE id = @id AND fence = @fence AND version = @version
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
         AND (sends = 0 OR transaction_id = @transaction_id)

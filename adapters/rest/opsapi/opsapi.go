@@ -1,5 +1,5 @@
 // Package opsapi serves openapi/operations.yaml, at the gateway itself: it translates between the wire and the verbs
-// overview and desk.
+// overview, desk and parked.
 package opsapi
 
 import (
@@ -9,12 +9,14 @@ import (
 	gen "phonebill/adapters/rest/internal/opsgen"
 	"phonebill/core/delivery/desk"
 	"phonebill/core/operations/overview"
+	"phonebill/core/product/parked"
 )
 
 // Handlers implements the generated strict server.
 type Handlers struct {
 	Overview *overview.Service
 	Desk     *desk.Service
+	Parked   *parked.Desk
 }
 
 // ListCircuitBreakers answers the breakers of every instance.

@@ -145,7 +145,8 @@ func newStranger(t *testing.T) stranger {
 	}
 	order := call(t, http.MethodPost, "/products/change", theirs, wish) // refused, but stored: there is something to see
 	require.NotEmpty(t, order.body.Error.Details["requestId"], order.raw)
-	s.otherRequests = map[string]string{"bill": r.text("requestId"), "product": order.body.Error.Details["requestId"]}
+	change := order.body.Error.Details["requestId"]
+	s.otherRequests = map[string]string{"bill": r.text("requestId"), "product": change, "operations": change}
 	s.otherSession = principal(t, theirs).SessionID.String()
 	return s
 }

@@ -52,11 +52,16 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	if err != nil {
 		return p.failed(err)
 	}
-	told, err := Desk(c.Instances, c.Auth.Token, authlink.New(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token), p.report, p.Tools)
+	log := authlink.New(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
+	told, err := Desk(c.Instances, c.Auth.Token, log, p.report, p.Tools)
 	if err != nil {
 		return p.failed(err)
 	}
-	own := &opsapi.Handlers{Overview: seen, Desk: told}
+	undecided, err := ParkedDesk(c.Instances, c.Auth.Token, log, p.report, p.Tools)
+	if err != nil {
+		return p.failed(err)
+	}
+	own := &opsapi.Handlers{Overview: seen, Desk: told, Parked: undecided}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(),
 		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,

@@ -14,6 +14,7 @@ import (
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
+	"phonebill/core/product/parked"
 	"phonebill/core/quota"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
@@ -61,10 +62,13 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
 		Epochs: epochs, Policy: c.Policy, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
+	changes.Parked = parked.Alarm(p.alerts)
 	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
 	outbox := postgres.NewChangeOutbox(at.pool, at.keyring)
 	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
 	p.shown(c.Auth.Token, outbox)
+	p.parkedOrders(c.Auth.Token, at, epochs)
+	p.tellCustomers(at)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)})
 	p.drain(changes.Wait)
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
+	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/delivery"
@@ -45,7 +46,7 @@ func (c Console) listDeliveries() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			page, total, err := d.List(cmd.Context(), desk.By{Roles: []auth.Role{auth.Operator}}, delivery.Kind(kind), f)
+			page, total, err := d.List(cmd.Context(), record.By{Roles: []auth.Role{auth.Operator}}, delivery.Kind(kind), f)
 			if err != nil {
 				return err
 			}
@@ -75,7 +76,7 @@ func (c Console) replayDelivery() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := d.Replay(cmd.Context(), desk.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
+				if err := d.Replay(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
 					return err
 				}
 				_, err = fmt.Fprintln(c.Out, "pending again")

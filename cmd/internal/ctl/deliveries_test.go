@@ -19,10 +19,10 @@ import (
 	"phonebill/core/personal"
 )
 
-// parked is a service with one parked delivery.
-type parked struct{ asked delivery.Filter }
+// oneParked is a service with one parked delivery.
+type oneParked struct{ asked delivery.Filter }
 
-func (p *parked) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
+func (p *oneParked) List(_ context.Context, f delivery.Filter) ([]delivery.Told, int, error) {
 	p.asked = f
 	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	return []delivery.Told{
@@ -34,11 +34,11 @@ func (p *parked) List(_ context.Context, f delivery.Filter) ([]delivery.Told, in
 	}, 2, nil
 }
 
-func (*parked) Replay(context.Context, id.ID, time.Time) error { return nil }
+func (*oneParked) Replay(context.Context, id.ID, time.Time) error { return nil }
 
 func TestDeliveriesAreListed(t *testing.T) {
 	t.Parallel()
-	p := &parked{}
+	p := &oneParked{}
 	mux := http.NewServeMux()
 	mux.Handle(deliveries.Path, feed.Protected(personal.NewSecret("s3cret"), deliveries.Handler(p, time.Now, func(context.Context, error) {})))
 	srv := httptest.NewServer(mux)

@@ -10,6 +10,7 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/audit"
+	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
@@ -23,7 +24,7 @@ import (
 
 var (
 	noon  = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	staff = desk.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
+	staff = record.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
 )
 
 type log struct {
@@ -90,7 +91,7 @@ func TestStaffSeeBothKinds(t *testing.T) {
 		require.Len(t, page, want)
 		require.Equal(t, want, total)
 	}
-	_, _, err := w.List(t.Context(), desk.By{Roles: []auth.Role{auth.Customer}}, delivery.BillResult, delivery.Filter{Page: 1, Size: 9})
+	_, _, err := w.List(t.Context(), record.By{Roles: []auth.Role{auth.Customer}}, delivery.BillResult, delivery.Filter{Page: 1, Size: 9})
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 
@@ -114,13 +115,13 @@ func TestAReplayIsOnRecord(t *testing.T) {
 func TestWhatIsRefusedIsOnRecordToo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		by      desk.By
+		by      record.By
 		event   id.ID
 		reason  string
 		code    fault.Code
 		intends bool
 	}{
-		"a customer": {desk.By{Name: "x", Roles: []auth.Role{auth.Customer}}, id.ID{15: 1}, "because", fault.PermissionDenied, false},
+		"a customer": {record.By{Name: "x", Roles: []auth.Role{auth.Customer}}, id.ID{15: 1}, "because", fault.PermissionDenied, false},
 		"no reason":  {staff, id.ID{15: 1}, "", fault.ValidationError, false},
 		"no event":   {staff, id.ID{15: 2}, "because", fault.ResourceNotFound, true},
 	} {

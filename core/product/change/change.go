@@ -44,6 +44,9 @@ type Service struct {
 	NewID     ports.IDs
 	Report    ports.Report // trouble with an order that the customer is not told of, for it goes on
 
+	// Parked hears of an order that is left to a person from now on; nil = nobody does.
+	Parked func(ctx context.Context, o product.Order)
+
 	running sync.WaitGroup // orders that outlive their customer
 }
 
@@ -165,7 +168,11 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 			return o, err
 		}
 	}
-	return s.Orders.Save(ctx, o)
+	o, err = s.Orders.Save(ctx, o)
+	if err == nil && o.State == product.Parked && s.Parked != nil {
+		s.Parked(ctx, o)
+	}
+	return o, err
 }
 
 // poll is how often a long poll looks.

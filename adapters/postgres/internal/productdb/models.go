@@ -44,6 +44,8 @@ type ChangeOrder struct {
 	EffectiveRule      string
 	Held               bool
 	Version            int64
+	NotifyAt           *time.Time
+	NotifyAttempts     int64
 }
 
 type DeliveryAttempt struct {
@@ -65,6 +67,16 @@ type IdempotencyKey struct {
 	PayloadHash []byte
 	RequestID   uuid.UUID
 	UsedAt      time.Time
+}
+
+type OrderResolution struct {
+	OrderID uuid.UUID
+	Number  int64
+	At      time.Time
+	ByUser  string
+	Outcome string
+	Reason  string
+	Applied bool
 }
 
 type OrderStep struct {

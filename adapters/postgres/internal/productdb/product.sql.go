@@ -91,7 +91,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.held, o.version
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.held, o.version, o.notify_at, o.notify_attempts
 `
 
 type ClaimOrdersParams struct {
@@ -143,6 +143,8 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 			&i.EffectiveRule,
 			&i.Held,
 			&i.Version,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
 		); err != nil {
 			return nil, err
 		}
@@ -181,7 +183,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 }
 
 const liveOrder = `-- name: LiveOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
 `
 
@@ -222,12 +224,14 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 		&i.EffectiveRule,
 		&i.Held,
 		&i.Version,
+		&i.NotifyAt,
+		&i.NotifyAttempts,
 	)
 	return i, err
 }
 
 const order = `-- name: Order :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version FROM change_orders WHERE id = $1
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders WHERE id = $1
 `
 
 func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
@@ -267,12 +271,14 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 		&i.EffectiveRule,
 		&i.Held,
 		&i.Version,
+		&i.NotifyAt,
+		&i.NotifyAttempts,
 	)
 	return i, err
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
     AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
@@ -338,6 +344,8 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 			&i.EffectiveRule,
 			&i.Held,
 			&i.Version,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
 		); err != nil {
 			return nil, err
 		}
@@ -355,7 +363,8 @@ WITH saved AS (
         to_name = $4, to_plan = $5, state = $6, processed_at = $7, result_code = $8,
         result_message = $9, failure_reason = $10, kos_order = $11, sends = $12,
         reconciles = $13, next_attempt_at = $14, held = $15, version = version + 1,
-        delivery_state = $16, delivery_next_at = $17
+        delivery_state = $16, delivery_next_at = $17,
+        notify_at = $7
     WHERE id = $18 AND fence = $19 AND version = $20
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
         AND (sends = 0 OR transaction_id = $1)

@@ -131,6 +131,60 @@ func (e Lane) Valid() bool {
 	}
 }
 
+// Defines values for ResolveOutcome.
+const (
+	ResolveOutcomeCOMPLETED ResolveOutcome = "COMPLETED"
+	ResolveOutcomeFAILED    ResolveOutcome = "FAILED"
+	ResolveOutcomeRECONCILE ResolveOutcome = "RECONCILE"
+)
+
+// Valid indicates whether the value is a known member of the ResolveOutcome enum.
+func (e ResolveOutcome) Valid() bool {
+	switch e {
+	case ResolveOutcomeCOMPLETED:
+		return true
+	case ResolveOutcomeFAILED:
+		return true
+	case ResolveOutcomeRECONCILE:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolvedDataResult.
+const (
+	ResolvedDataResultPROPOSED ResolvedDataResult = "PROPOSED"
+	ResolvedDataResultRESOLVED ResolvedDataResult = "RESOLVED"
+)
+
+// Valid indicates whether the value is a known member of the ResolvedDataResult enum.
+func (e ResolvedDataResult) Valid() bool {
+	switch e {
+	case ResolvedDataResultPROPOSED:
+		return true
+	case ResolvedDataResultRESOLVED:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResolvedDataWaitsFor.
+const (
+	ResolvedDataWaitsForANOTHERPERSON ResolvedDataWaitsFor = "ANOTHER_PERSON"
+)
+
+// Valid indicates whether the value is a known member of the ResolvedDataWaitsFor enum.
+func (e ResolvedDataWaitsFor) Valid() bool {
+	switch e {
+	case ResolvedDataWaitsForANOTHERPERSON:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UnreachableReason.
 const (
 	UnreachableReasonBADANSWER    UnreachableReason = "BAD_ANSWER"
@@ -505,12 +559,161 @@ type LaneUse struct {
 	Used int `json:"used"`
 }
 
+// ParkedChange defines model for ParkedChange.
+type ParkedChange struct {
+	// EffectiveDate Example: 2026-04-01
+	EffectiveDate string `json:"effectiveDate"`
+
+	// FromProductCode Example: LTE_BASIC
+	FromProductCode string `json:"fromProductCode"`
+
+	// KosOrder KOS's own order number. Absent when it told none.
+	//
+	// Example: KO20260314000123
+	KosOrder *string `json:"kosOrder,omitempty"`
+
+	// LineNumber Masked. Absent when what is stored cannot be read.
+	//
+	// Example: 010-****-5678
+	LineNumber *string `json:"lineNumber,omitempty"`
+
+	// ParkedAt Example: 2026-03-15T01:31:00Z
+	ParkedAt time.Time `json:"parkedAt"`
+	Proposal *Proposal `json:"proposal,omitempty"`
+
+	// Reconciles How often KOS was asked since the last attempt.
+	//
+	// Example: 102
+	Reconciles int `json:"reconciles"`
+
+	// RequestID Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c
+	RequestID openapi_types.UUID `json:"requestId"`
+
+	// RequestedAt Example: 2026-03-14T01:30:00Z
+	RequestedAt time.Time `json:"requestedAt"`
+
+	// Sends Attempts that were or may have been on the wire.
+	//
+	// Example: 1
+	Sends int `json:"sends"`
+
+	// ToProductCode Example: 5GX_PREMIUM
+	ToProductCode string `json:"toProductCode"`
+
+	// TransactionID Under which KOS knows it, if it does.
+	//
+	// Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2d
+	TransactionID openapi_types.UUID `json:"transactionId"`
+}
+
+// ParkedChangesData defines model for ParkedChangesData.
+type ParkedChangesData struct {
+	Items      []ParkedChange          `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// ParkedChangesEnvelope defines model for ParkedChangesEnvelope.
+type ParkedChangesEnvelope struct {
+	Data ParkedChangesData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// Proposal defines model for Proposal.
+type Proposal struct {
+	// At Example: 2026-03-15T02:00:00Z
+	At time.Time `json:"at"`
+
+	// By The member of staff; somebody else must confirm.
+	//
+	// Example: operator01
+	By string `json:"by"`
+
+	// ExpiresAt Until when it can be confirmed.
+	//
+	// Example: 2026-03-16T02:00:00Z
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+	//
+	//
+	// Example: COMPLETED
+	Outcome ResolveOutcome `json:"outcome"`
+
+	// Reason For staff; the customer never sees it.
+	//
+	// Example: KOS 화면에서 변경 완료를 확인함
+	Reason string `json:"reason"`
+}
+
 // ReplayRequest defines model for ReplayRequest.
 type ReplayRequest struct {
 	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
 	//
 	// Example: MVNO 수신 오류 수정 완료
 	Reason string `json:"reason"`
+}
+
+// ResolveOutcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+//
+// Example: COMPLETED
+type ResolveOutcome string
+
+// ResolveRequest defines model for ResolveRequest.
+type ResolveRequest struct {
+	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+	//
+	//
+	// Example: COMPLETED
+	Outcome ResolveOutcome `json:"outcome"`
+
+	// Reason How you know, 5-500 characters; it is recorded in the audit log, and the customer never sees it.
+	//
+	// Example: KOS 화면에서 변경 완료를 확인함
+	Reason string `json:"reason"`
+}
+
+// ResolvedData defines model for ResolvedData.
+type ResolvedData struct {
+	// Outcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
+	//
+	//
+	// Example: COMPLETED
+	Outcome ResolveOutcome `json:"outcome"`
+
+	// RequestID Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c
+	RequestID openapi_types.UUID `json:"requestId"`
+
+	// Result Example: PROPOSED
+	Result ResolvedDataResult `json:"result"`
+
+	// WaitsFor While PROPOSED, who must say the same within 24 h; anybody but the one who proposed it.
+	//
+	// Example: ANOTHER_PERSON
+	WaitsFor *ResolvedDataWaitsFor `json:"waitsFor,omitempty"`
+}
+
+// ResolvedDataResult Example: PROPOSED
+type ResolvedDataResult string
+
+// ResolvedDataWaitsFor While PROPOSED, who must say the same within 24 h; anybody but the one who proposed it.
+//
+// Example: ANOTHER_PERSON
+type ResolvedDataWaitsFor string
+
+// ResolvedEnvelope defines model for ResolvedEnvelope.
+type ResolvedEnvelope struct {
+	Data ResolvedData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
 }
 
 // ServiceName bill-inquiry or product-change.
@@ -567,8 +770,20 @@ type ListDeliveriesParams struct {
 	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
 }
 
+// ListParkedChangesParams defines parameters for ListParkedChanges.
+type ListParkedChangesParams struct {
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
 // ReplayDeliveryJSONRequestBody defines body for ReplayDelivery for application/json ContentType.
 type ReplayDeliveryJSONRequestBody = ReplayRequest
+
+// ResolveParkedChangeJSONRequestBody defines body for ResolveParkedChange for application/json ContentType.
+type ResolveParkedChangeJSONRequestBody = ResolveRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -587,6 +802,12 @@ type ServerInterface interface {
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(w http.ResponseWriter, r *http.Request)
+	// ListParkedChanges Which plan changes wait for a person?
+	// (GET /ops/parked-changes)
+	ListParkedChanges(w http.ResponseWriter, r *http.Request, params ListParkedChangesParams)
+	// ResolveParkedChange Say what became of a plan change
+	// (POST /ops/parked-changes/{requestId}/resolve)
+	ResolveParkedChange(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -751,6 +972,78 @@ func (siw *ServerInterfaceWrapper) GetKosQuota(w http.ResponseWriter, r *http.Re
 	handler.ServeHTTP(w, r)
 }
 
+// ListParkedChanges operation middleware
+func (siw *ServerInterfaceWrapper) ListParkedChanges(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListParkedChangesParams
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListParkedChanges(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ResolveParkedChange operation middleware
+func (siw *ServerInterfaceWrapper) ResolveParkedChange(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "requestId" -------------
+	var requestID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "requestId", r.PathValue("requestId"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "requestId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ResolveParkedChange(w, r, requestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -876,6 +1169,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/cache", wrapper.GetCache)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/deliveries", wrapper.ListDeliveries)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
 
 	return m
 }
@@ -2298,6 +2593,685 @@ func (response GetKosQuota504ApplicationProblemPlusJSONResponse) VisitGetKosQuot
 	return err
 }
 
+type ListParkedChangesRequestObject struct {
+	Params ListParkedChangesParams
+}
+
+type ListParkedChangesResponseObject interface {
+	VisitListParkedChangesResponse(w http.ResponseWriter) error
+}
+
+type ListParkedChanges200JSONResponse ParkedChangesEnvelope
+
+func (response ListParkedChanges200JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListParkedChanges400JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges400ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListParkedChanges401JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges401ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListParkedChanges403JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges403ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListParkedChanges429JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges429ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListParkedChanges500JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges500ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListParkedChanges502JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges502ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListParkedChanges503JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges503ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListParkedChanges504JSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListParkedChanges504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListParkedChanges504ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChangeRequestObject struct {
+	RequestID openapi_types.UUID `json:"requestId"`
+	Body      *ResolveParkedChangeJSONRequestBody
+}
+
+type ResolveParkedChangeResponseObject interface {
+	VisitResolveParkedChangeResponse(w http.ResponseWriter) error
+}
+
+type ResolveParkedChange200JSONResponse ResolvedEnvelope
+
+func (response ResolveParkedChange200JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange202JSONResponse ResolvedEnvelope
+
+func (response ResolveParkedChange202JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ResolveParkedChange400JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange400ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ResolveParkedChange401JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange401ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ResolveParkedChange403JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange403ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response ResolveParkedChange404JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange404ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ResolveParkedChange409JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange409ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ResolveParkedChange413JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange413ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ResolveParkedChange429JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange429ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ResolveParkedChange500JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange500ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ResolveParkedChange502JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange502ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ResolveParkedChange503JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange503ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ResolveParkedChange504JSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResolveParkedChange504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ResolveParkedChange504ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetCache How often does memory do?
@@ -2315,6 +3289,12 @@ type StrictServerInterface interface {
 	// GetKosQuota What is left of KOS?
 	// (GET /ops/kos-quota)
 	GetKosQuota(ctx context.Context, request GetKosQuotaRequestObject) (GetKosQuotaResponseObject, error)
+	// ListParkedChanges Which plan changes wait for a person?
+	// (GET /ops/parked-changes)
+	ListParkedChanges(ctx context.Context, request ListParkedChangesRequestObject) (ListParkedChangesResponseObject, error)
+	// ResolveParkedChange Say what became of a plan change
+	// (POST /ops/parked-changes/{requestId}/resolve)
+	ResolveParkedChange(ctx context.Context, request ResolveParkedChangeRequestObject) (ResolveParkedChangeResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -2487,159 +3467,243 @@ func (sh *strictHandler) GetKosQuota(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// ListParkedChanges operation middleware
+func (sh *strictHandler) ListParkedChanges(w http.ResponseWriter, r *http.Request, params ListParkedChangesParams) {
+	var request ListParkedChangesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListParkedChanges(ctx, request.(ListParkedChangesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListParkedChanges")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListParkedChangesResponseObject); ok {
+		if err := validResponse.VisitListParkedChangesResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ResolveParkedChange operation middleware
+func (sh *strictHandler) ResolveParkedChange(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID) {
+	var request ResolveParkedChangeRequestObject
+
+	request.RequestID = requestID
+
+	var body ResolveParkedChangeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ResolveParkedChange(ctx, request.(ResolveParkedChangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResolveParkedChange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ResolveParkedChangeResponseObject); ok {
+		if err := validResponse.VisitResolveParkedChangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39bxtHluC/8tC3QD6uRTWpD49oDA6yRMcay6RGkuPNWj6xyC6SPWpWMV3VphVDh+SiGQSx7zZZRBcn",
-	"YwWeG2dmcvACRuKd8x0y98fcjyb1Pyzqo7+bFGnL2Xjhn0SRXV1V7/u9eu/VbaNJuz1KMOHMKN82OhjZ",
-	"2JMfm7TbpWR3E3Nvf7nFsSe+tDFrek6PO5QYZWMLNymxGXAKfeRwaOAW9TDwDgaCb3Hg3n7BMA18C3V7",
-	"LjbKc6bh4fd9x8O2Ueaej02DNTu4i8Sruw5xun7XKBdNg+/3sFE2HMJxG3vGwYEZLOfatWvLPu9gwp0m",
-	"4ji7ps2LK7B4bsGCZge5LiZtnFiCcQEjD3vgYeR2f7lj9DqU4IbjujuGCdjzqPfLHcMhN5Hr2Luc7mGy",
-	"Yxjjlq2XyrjnkLZxIJbaQx7qYp6E4wZq56xWfGtKgLUcj3FwGBQLUO+hNq4Dd7qYQZ05H+A6dNE+NDAg",
-	"Dl3KOBQt07KsxNaKpuGId77vY2/fMA2CumJl4l1GfMU2biHf5XJAF93SQLcsyzInRMKW80HOXtY47jLo",
-	"YQ/ElImllaz8tYmt5a9NjIgv7pSlHQgUsR4lDMeBfgHZ7yCO+2hffUk4Jlx8RL2eKwjIoWT2N0ws/3aw",
-	"Wjm+kRjI/G4Xeftiwdi76TQxEMoFCTU7qOGKHdxEri9BIklITWZLclte3X1nebtybfk9wzS6mDFJB8bw",
-	"8P7g/xwOP30Iwy8fP/v+8fDLz2B45+HJ3b+cHN0b3vtw+Om/DO58MrjzsADDbx4M79yHk98fwuDOQ/Fx",
-	"eOf+4B8PT46eDP/44/Dw6fDrLwxBdbxjlI1Z1HNmbxZnBU2zWYcIuhUQl8TEUbdnlI2SVVqcseZmigvb",
-	"VrE8Z5Ut6x/EIx5q4jXbKBvzjdZSqTW3cO5cY27eRotoromXSku2hS08f25u0TgwDeY3m5gxo9xCLsMS",
-	"BREe/87DLaNs/IfZSLzMql/ZrMZNRUCqQm5il/awpK44Unoebbi4+x/zkKN/S2JG8BBDXQwt1OQMEAMh",
-	"CZbmF87F0ZOLFRtz5LgvBSkOYRyRJh6DGMYR95lRXrBKk2HJ4UqQIRsCGp0KdyH7+B4ph/KvrKFajsNm",
-	"eqxuaNzIkUn5sAwB9zRwxyG2FHtttQPwcMtn2AbqQcOje0qJNCkhuCmGF4xI+lxA9iZ+38eMT8/UgRSO",
-	"6AaBlEkQCm2gPgfaAg+R9ljWfnd5fW11eXutVt2tbG7WNg3TaDnYtZlRvn5bfYxEnIeRXJFRtCwYHj8R",
-	"BPXlo+HRj3By9J0iKuPgRkJCfPPbwYNvnz3+p+HxIZx8dTQ8fjoJx3ccxulPw/GmgOi7AXjiIJUwE0AU",
-	"WOx7lLShRb3ui0NTs80VSngnDtX33nvvvZkrV+Dk3tHwzvHw+B4M7z0aPP5i8O1TGP7+i+Hxk+H/ePIS",
-	"oP0TylehD10BRWz/ShN3HOQNau8D7yBpQxAKv9qqVV8c3uKtcThHUBXvD8H9BIZHh4M7X72yoPXJHqF9",
-	"clFtOwlZCQsFWkHOtIc9KWPApphJS0CMPVPaToD86C4MP7kHwy9/N/j0Czg5+ufB//pOwPTVhPWrZCbk",
-	"4C2yFU6F9BS6f14YuFPq/kAHnqXuz2z4TA2A7Q4GT61aCKlQnJ2HumKHOgi/gAG+KTRyA9ngkJ7PAREb",
-	"+p39uBGwQknLdZrTmgDN2LCIKAQPOwR4x2EgUDJW7a/UqhfX11a2E+b8yb3D4TePYPjxRycf3x9++Zmw",
-	"JD/9Aobf3xv86dHJ0YOAg0MLMsuJyOed2W4LzXLKe685McmJMaCHHPg8MM/hyTTcI55cmoonQ4p8PoZE",
-	"DerzcsNFZO/suY53HNJ+QxO3MMUajs2UiY1cFwjtnxfurA0OB9RGTsLevigftzGZktcI3cBe12HMSVsr",
-	"hEIv/MkUNj8ilHewB02fcdrF3hsMXIeM5cOLtc0La6urleoov/r4yfDr7+DZX++eHN2XJspY9nutCMew",
-	"XxzWed7yKaCeShPOTcV1EXGepR6M9nvmrCgYDnvgouae4sAUJ4ivBOkrM56HTCp4Is6V2vXfdrqY+tOq",
-	"wXZmcDbExSkF5o43bHWcYHd77UqldnV7JCd+PrjzL5Iu/vzh8MvHg8/uPfvhAQy/+eR1lOtlcm0WO7m8",
-	"e3bImSraNT8Vn2tyh4Bkz5Lb03D66aJetmNLJkeE9bEnbVCni+NsvkY49ghyKxHnTczljh6bJCHqe6CC",
-	"7GMYe626XdmsLq/vblU2361shu5PjL2lmQXDh5/D8N7Dwbf3nj3+EAaP7w8/Pk4FS19z7VRcOwr0Ee9O",
-	"A/mpWHI6JzQgTdjC3k3sgSLRs2TMfFCcKXvWAm4owBoHhval1hXmMnSph4ES6PlejzJ8Ht73KcdQ1/ur",
-	"x9m0SvlF6hN7ahM5GpYwj5nf7CirfRyXVmvbuxdrV6urSc78+ovh9/8sSOHOAxg+OBr88GTw7Y8wfPz/",
-	"hseHEziiCfqYtYpL81azhGd+gRbmZ87Zc82ZRhFZMwstq7XYKrZKaK7xmoWTLBzHS8S206LlNNadFDWR",
-	"aT2dyq1SDoo6z5KnI9icKR9XNc/o+JI0pR0ZZmK0i2VwHLsMJ23oDbTvUmRvU7qOvDaeknl5bFhEKHIq",
-	"KuShsuS7zlhFu7H83npteXV3u1bbXV/efKeSw8ow+OHp4NFTYaMNDj8ZPHoCJx/97bVufQ7GzIN2ikHH",
-	"A3saT7Y4nSer47lQIdzh+7BNKSjyOkvuywLgzB1cyQAOUzywOA+XnQtxntum9Aoi+3q3bEqe8xDH64Kn",
-	"cEpnCm+1i8h+IADYOKbbXN6u7K6vXVnb3q38/UqlslrJ06AxEhj8+b+/dlVfJmPmYyTFmi+KkGmYtzRd",
-	"8FdwqyBr2IzI7+y4Ng86Z2sFB/oqiDSBYLTz0KRdDA3U3APU4tiDuswGnJHpgHVgKv2vYJjxvMHYI6MW",
-	"pp+ezaYYHsSyzK4S5PMO9ZwP8LR2Nb7VU9l6SRGxhwn0EOPgcAbymf3z4OGWh1kHxuvp7drlSnW38vcb",
-	"a5spYTH4w/1n//vp8FipjD/fHfzx7uCze8Mv4/ETTZXhoz+782+d8ZgEWHhABxJ0ps7kYE6bIO572ARB",
-	"tSY4jPnYk2F833aw4LBTIblWlWeNSbF7/8HJ1zLV6s8fwvDo0+HxhyDg+qdjbS9Hp94/i3QMhzHhoKV9",
-	"NwmscRC4Wl2+un2ptrn2D+NI6eTocPj1F1G+ys9hyx6+SfcyfCUEPZYRbOgjBpjYKpFL/OA57Q5nQSqQ",
-	"z7AHzQ4ibWyfTiOblXdrl/NBdHQ4/P3Hg8/ug+Ch394LCeNnz2qvklJO0WmojU8h06lOe4pTqdmESjhL",
-	"DZvY6lk7pg2Vcq6FKPWAEhymamlVZYIWweJ3zWYpxXrt2rWZdO77BNo1nTGfUrE3kePKJOYpcykd111T",
-	"+LyIHDdPJnB8iweMLx4HjX948+rFzZkLa+vrM1bJemucHNiqbL67tlLZvVpdfnd5bX35wnrGP3729BMY",
-	"/uHxydd3YXjngbASRyXt/iwkqBJ+k4Cs5yKiZaWC2MZmbfXFIfbxRyf/9AkMfvjw2fd/g5Ovvhh89wSG",
-	"Dz4f/u6/TQG4nkdtv8nZbHBeP2sVrZliaW5+ZmHx3C9+qpy9BPHGQjCouYeJPlkJH3kRoB3/OLxzf/jg",
-	"o+H9Hwd/EEpHn57JAJ48/M7LN3ntKb4EpZSPq8hTfMmomuo8ZboA0JY+J4wL5bPUcXmQO1NVd7m2Fc/l",
-	"CdiwiUjsjJPQvsznIxSatCcjRYhDBxH738bdDPcv33bBw2hPvann0R72uKMIt4Uc1/fU51TZEwEEHu2b",
-	"4PeAU7HBRO1TvHTJypYuBbVQ6dcuk1imMW3B5dqWtB3q3ZuEol49WdUmEF2ISYxkUZow3MWeeXaaax1M",
-	"oLZRqYKLOYtK92ReGO941G93klNlqLgoqVh4iogbZcNGHM8Iss9bB3Mk7+SuwuHAKd2LpWGOm7i0VJ6f",
-	"ZmI+xmIKSFxjf4srOyle9nddoSl4kRkRRLCpG+GstPEb3ORi1sQLhSgkggquGyvrtS1pU19aXr+4K8Bv",
-	"mIb8cyO+4/CxzHZWULODV6ivyzaTtNqkyMWsqQyMFKCRw7ENLepBXxigicMR6b0htueQdgLyCzEgO4Qv",
-	"zhunkXTH4Zu51ZlbHeTJwpCOwxk4BJDrmmBBXxBAcPCql6EM4IiPCktL5+Lopr6SkFGZYO6yiN9thKvK",
-	"4d+LHu0CAhUEEiJJsllLfHu5tvWGLKZAwDrU49DvOC4G1KaJlS0tnbOmBtGeo459x9GjxPJl8aAON+TJ",
-	"HyF1O8gWoqeBc+BWnB59jCMXj4IUAeraGlAuamDXxTYwel7AqePw5NzTwiXFcxJIGnHBskJImDFCj0gu",
-	"jw0lHFcRR1leCfS5+ofjLjsNKWt6hHypeHuQwOt5aF/+T7nKucmJsSLpBukplQ+o9KJC2kQLiPN+zvQ+",
-	"iQpTJ93T1WhMsL3sq1O4Uds0YxBMzj0SEaHhmEGGrVF06u4lLg9iJnqGKaiHETGhJZWKYAzWoX1SyFUN",
-	"gTWcUcFuH+0z4J6PYwMblLoYkQw8gtdEqzLVhkYC4rIWAclZLwhz0gwzoRn0Hd4RitnxZGIoM/XJMpOu",
-	"onATpU0U6BZhCgje0OOFeyEeSWoW/VBWrzhe03e41lvsrHkmeO+/Jd1ORa9JcLwg5ebA9lWm4VXsOjex",
-	"5+BRZBJgcCJU6rft55FGD7UdgriuI5jESYkGZNAvF5N45/jNvRjSU0D6d4Dv/SwgEOe428szrraEaawO",
-	"AjDzXS5tO+EdYmllSctZGP7ya7lnLqwLXYOSbG4x3max1eqwrbycMf6KVZzcbcA3MeFrOVJ6u4Oh3seN",
-	"DqV7M45dN4Vt2OxId9ZlVG65rnMR1ux6ENSL1bfoH5M+jlVcmlu0F/HMYuMcmjnXnMMzS2hhYcZqLbQW",
-	"WxYqNkrN+OJ937Hz1t1yCHJH+nt5+DjFybOm8LUmMW0DYgqsWxcxvhwjo6lkhh4ouQvdWlNDF7JyRKjP",
-	"qnIHMoC5oixnWG4wTLhySPo6Rs849XAYyGhgWSuVRpw18/bbb78dxj/TQBFedR5CNirV1bXqO6aaUXhF",
-	"QfWH7WNwWjqLLSgLeYOpTjGnoWt+cnR5uOei/YBxcsgFQQ97jBLpZkjhFLCoNkUQ4zpxfdSiSmVrOhpi",
-	"gjtyYwUbWNlBMookSM1UzloxxF2sDZHqqqPlU2J558Z5JsURXtHpIYSAJPNjCIE4MQPPJogmhBI0Yt0U",
-	"T4yTyAH95wjmM5SFhPLc0A3i0ERd6dU73JSxhahOnnpJori0vb0BC9bcc8doxgMY8RCo4wAWWd663VBg",
-	"ECf3Jk+tfhmIStoSzq8OspnB0Uzi5/ihTZ5NLn+YzBJP7nOU2JCiQbAj9WQLLibBL/7KKJ4mq/Owsbx5",
-	"ubIa1pRJBib7KsXdJ9xx40zOkkwe34ie1jCN1cr62rsVlQyj3p7cl/4uZ2cZZyBDto3YLxMpgiBsm2M7",
-	"RgH7yVyUKupiJYBkNP60YTpor0alrSv9itgizGhvefSZjC2MdLym3YsQNpMD85T4wssCjFrkOKhUcwPl",
-	"lyhTHQJ61ONKCDEISp+km4wJ9kxQhk5YeuUwaFLSctq+lwqYGUWrYBWKhXPlJesXpXEU/Gsf+2eIJheR",
-	"vADfFbFB32sL1Rbq/okwuY6IXmMOHl1st7G3HD9CTZu4DguDVcL4AcT2lMKXQ/P8i+cjD9MQskvnUiUX",
-	"sSITEhn0O6rHoClDaBJS6daCU8QVcwkwDZBoVQFq8ojzMmXrcuAI1ZiM+LEO8nDSyCQ0AnI8FpjS5OPw",
-	"FGBEIikMAkNNGPZ9h2GoN3y7jXndhLrPsPBW6nJHdck4dfa+j/EH2L4qNEEdkIcBqRWKnzESfk2wRNbD",
-	"xJZB8a4yshDZIVLxuJR6hR2SSxVq/nz0qp6BfYfYtA8OERpMdtjrR3ByeIf6HJCqp0gG30/1DFu+614Y",
-	"Mb9MWJe/xSbR4NB9GcW2wgS2WOwW7WECtNU6o1W+FOa/yvJZP8qgz4DDk74H0lA5DzJFQKDFpcgGjhkX",
-	"Hi4leAT7x0lp1GEFA4YcGyrzpSUTtLOssSC8ra4qkVd2Ce9gEoKYBhQ91v0plq3S5GatYIhRhClQ6pDI",
-	"yVm0gI2SQIuLp6FYkbhumpqdch2TNu8ElMZcx5aHYXLQeUlVnLsYXEraMlsbEX1ApYNE0UpKecdkqeOw",
-	"tOEcE3sBeaRXPEL8/dqnHJ11pPgUtXXaayKp/DONLAdwe7HoYgL6r3JsUQir+AG59pRkGzRb/pHns1It",
-	"4hbmzU7S29CPZfYSWUAZ+GKORrKiDHtQgpWO0y07+tR3beigmxiEZcR9L8l2pcJi7vH0uCNpV+/7NEE+",
-	"lY0UuOCOl13kdHaSXF7cDooBbRQahc7JAHuafXpYmGejhTJtKZNEWwzyEJVQpRukXIY25knZPH9qEs60",
-	"WiApcK3ngaqcMrbdPIBuythcrN0psm1HLA65GzEASyWdNhmDDoJZ4t7XQUWbEmzC3EzJku2yPdTk2GPn",
-	"9a8eblLPxjbovSPfdji4NJkcYlx5t1qD4SeqrFn2I5D/PTiC4VeHgz/eVRkaSrkZ5ZJu5Rz8P5dmWtO4",
-	"NRP2Ppz7LyXLGn7zmczkkw33To7SbTxTwNVj84AZ9zkyUGk4rjsTZChTD3SK60wsmJOI2cyMybbKUx5n",
-	"5iWOlPGqvZ7YvcBYn3o2M0EJ/uTyh8dPh58+PDl8Mvz0oUz6lc2OR3RMywkXB2Q1of7cVANeYuhALymC",
-	"TR72syvKQLBa212pVauVle21WrUMhMrUKBVCYGF3pqgrsWpVXIDtWm13a712rSxzhVSeoxYaSKctFmCz",
-	"cvHqVmW1LLgr7BwqvIh4WOINtkPCrheyCqYAF5ZXd5erW9cqm3Ksej8zoeFzleLMVFxSO2jSfhRmtE4n",
-	"FXMptyxQroltGqYRLN8wDb1IwzSiWZOaNj04Qx/xHOEL1N6fUmqpNN/J05BXxPMHQQYwGz3b7exSU+lN",
-	"Mvs4CF83XQcTHc4OYZt3oqfCwFILiadsFsjLPkrefnDbCEerk77Tmzcc5NBx0Dk2K9bl+SPp+cJD8+RV",
-	"ATK6HbTPPA9IGXAyoSTd6tMEhl2bdtWvUpmyiX3NOEJUD90cy31a41R8jp+ZpoTYqf1XM+hWafbZKxgi",
-	"pyv3THZkWn76/bFc75HHrrL0QGU46liPCVe3V87w9DVMGE+v4deyfY2CcfyARur7lkN0R8iwQ6tw+dtM",
-	"Uo98J4M3r82tqM/g2CbMlaCDb4HttB3O3kpuYYJk9R7iHHtiZf/5ujWzhGZaN27PlQ7+LruplA6QIiLu",
-	"VkSA10iOoJCnCTLiI0sTfsN1mhpZYrrzWh4waHiINDsglCwvQN2mTTYrn2OFrl2XykJlL/uh9gW9UgnK",
-	"LkZE+PXaio0frixf3b60a1lFwww+lqKPc9HHeS2eoxsMLqytr+/Gu86sXFquvlPZXa1U1yqx/9equxub",
-	"tXc2K1tb4suoqWq8wWO2bdzaauXKRm27Ul15b/dy5b3dzYpWEqN6Va2vVSuJ9cgvtq5ubVSqqrT/SmX7",
-	"Um1VPrO8vl67Jr+Mj8hr1ZHfJWCzcnGzsnVpN11YnPw+XHN+AUm6vjv9snRFaqo28upWZTOx4ZzW0bGv",
-	"Li6vracPzHJGjNWt8cjBWP2aJO2K7K0cM1KEiSLJVZDkvGUJM0e4vdkYdFg2NakqkOp/goiCXGhCfuil",
-	"TxxiUEs7jdnD9u5TwKtGcNSJOguTVvDKjLz3sPKjyoDAppxjW3a3DqwDaVq+WY9faFA3oS7VbcEqiEfr",
-	"b6kQNNGn6/qqChN6UmV5oApboqsrhIm6Q+ri1XV1uBDOJBQO9DvUxek0FmUahmSYumFhjPmf8SpNsbdR",
-	"yryBmWMHSRnYTR25Pcf9DadpCYUZc5xDqGnjihLPcYbK9HBUlKbMvA6KmsQJXYpdVxrjDmeBqM8SSsz6",
-	"ibadrGZPNI14kchcOIG6rGrqQN0YWG0kUjGTW+wgVsW3kikn+SswxbMbHr7pUJ8lnh/B+Ka6xir/jLKX",
-	"d4nWqOTB/NSeCS60gqAqRbgEmdutJr+rShcIVFzcDW5di+JUpalrNeTLNlAbJ980XZwvuCNM3VWTXF9i",
-	"CjNEchKF4ygmKvmcQuxuj6wJVS4Z0gaZdrzkmeSOsdxs4h6HUdWoO0aWL1/M38yPwgT2nvYqsBYsL+zA",
-	"PI+PO8Z/PDvXLh7LelneVVBWG2cXK855C0tLMaJXV2pk2SXuo52Vx6UKeDOUECvml2lvgVfgEKiQtuuw",
-	"VGVl6laPMY7dS/Kzgi8ygtDGhDstB7OYDysYJ7n+Ce8UOU1xy18DqIZ4DzkuEfnTrmAAmjh+syJJRiCb",
-	"vufw/S1B3TrZTHbnWPZVbED9dzHA+6+ubRt5oglpc4CqJACoq2skXNp2SF2W6aov9LmVrNaVHCW1mpwj",
-	"gkOH856qp3ZIi47II4l77Oomh1YLGA6FjOcT6VeyfcZxtwDKzlfXO2Bsp3vNQ22jsimxshWkrqtvapvS",
-	"TV1evbJWhQ51bWjsg0ddfH6HNCjvgEvbMr6sXQcZ3ZRSWmZ/7JDtWJKVjlUKywi7LRW+ZHvBBS/JkCUO",
-	"IpayIJySJjaFl63OsTL5XMxUYS2Z80gJDhai78cs7JDlWExUKokw6Bp025ZZLIqYg54bqI3lKqNIXj12",
-	"klsPa7F0oF0tQu5GmYOyjFbnZBZAhuR2SLzgT7gFSOVYJMK+YTKa1FrnoR4MqotHO+kcN5WLkoIJqMxN",
-	"vXaV1S8wUpWX6tAWBLmHpkpfCDOoVbyQdygLcdHF3HOa6hGXtllBdl5XD17dXilAVRvAQcaIyh5Frpzx",
-	"7beXFeYLb78NW9p2dhjUb+8E5uaOtg13Aqtzxyj//w//ZO7IQ2L1z0H9vCaVXA8VHLZDkq9UtsSO8gd3",
-	"jPJt8ZaDuozdBwZE5BlpE0JZD3VlPJRHWg/1AmhPQYFBB3cEhJSzs0PCc3WVBqUbO4QyEWpBRb9sT4k9",
-	"dTWKUSxYBUuIX9rDBPUco2zMFazCnA5nSTE1S3tsthnkheYmM12ifZDaQ0wAfUlqOsioK21SqVwceRzb",
-	"puBwQQYCvKquV+yJZupVC1AR44MpVAqlT4RnK9i1AMtkhwTFwYrn+oiF/l8T+QzD5dqWGOWq9ixBspok",
-	"DlnfWw+6Q3QcbgKhkk/1AfTpdes75M16WBVcf0vhIeyjIAPvbcxVem3qytiSZU19mVRQfx/1Mhn+z98O",
-	"vr03+OEQhg8+Gj78fPDtg3gTkyCpI5YYcz1+FJjJPdWpu9cTVf0LsQp7XRavattVJbqqvwkyy4O68eJC",
-	"WNhdtA5uxE7jkueZ4iddwvwyZk0k4+TufUnsfS7VgGeKE8vw9Dh9VBVtOHm4axzcOEjM9n8/k61g7h2e",
-	"fPWdbM4t+0tluyKF/riQZFO0UkmWQY+6KEZSl2ydO28VR70yJOHZvK6ZcuzcxGOjy3TEwNLSxAPTTX0P",
-	"TGNBsdNEw5OXXMjBpYkHx+54liPnpgFVmPUmh85PPDR1+45EfSgDhBymLY71DZFd3KXePtj0PwmdgNqC",
-	"nSOZJH3nWzO92FVZRmSbyXQIn2FvRt3qWjai3mlzlglRX7Bi4r+SJdeklIaqO56JV1WMTIbVD4emgjyn",
-	"SFhrZWlu9bCX6U+j1AbB4RmqTA1Z3pCGHfYKoPqZqE4zQrM0ZXqN7jJjyjY0O4SIN6jcz7puW1M3IWyU",
-	"AghauG8Cp9L67XewzPuR5rH8JMOMQmdg19UFLLAWWmAuRh6J7EraJzIDVeZ6qRvWhQ7eIX1lqelWRkLT",
-	"uZRhO0+hCPMrVdv94roljqyYdkn2u3v8l8Gdv5hwcnQf4hISBo+eqGt9Tlc90TzX402OFsIr2lOdhcJG",
-	"QqP6AOkOP6O69egaL9Xs5sCMz2mFc6oWR3kvm98uxUoJg5fpPjlCvYxRpWP03SuglE6+viuzoCTOnz19",
-	"rO89lG3Nzlo9jeh6MKrheyAqGpGQeK22Xj21pRJIlEwW/o2LeSCbX5LmUv/NJzTXfExz2WHzhLE6SxVg",
-	"SlUl5Lh0ZaSjLl0F4Xio8zOOXVee2XRw10y6uwT3MePh5QG61AJCOwzaKngALd/T+gYRKFqmZVkFFfMI",
-	"yra7uvqmHi/frWsPW2eQtpyb2AwmVXONUCxR/wjpDOqDPiWuk5DYjKAQ67bqCM/fCxrF6Gwllk1nlGE1",
-	"o2zIE0YjlMRBmfJEciNZ0y+Ee/oo1d3XYE/ctptcTVg4mreeoF56ugWFtcJjVkRbEfaV6yoMgC6yZSKV",
-	"XCx3BB154CKezkaKazsrUlC5W3BU6DLawiRRZrH2vK1GJBHrfYKNyR/fcj7AUge+oMHSQ16mM7i84uje",
-	"4LP78Oz7x89++DHXHFGHENfjXUSKscYbE7fECDpejIrlJ/3TZL+J66pUflR9vKp8V7Xr86VSzPLQxCrg",
-	"F28ukWkHEbUzOJc7ONnhJjxI1UdjicPSIGtSmgXF4OyyZGXOFYvJw8HiQdLJfXA4uPPoJTq5OR108m6e",
-	"ICrqqg0Gaxr9GZyVvDY1Xj1TAwU9f1w7yEdMeotxkyNmBzyvyTGJkTF7W0udg1nVE0XKNcp4XkaIkndC",
-	"HYSdh4JOEA3cpF3MoIeJLOHTrVJ8YmtHVR5sy7nAsVWCZfBtIChA1QiZ+pxF+6G842EMNtpnBVjjOyTo",
-	"/qA7ngT9aoKJdTG8kExRunjq2QZWaSyuDb/xGdd1t+DhJnbUrTA640UVvDockOthZO+D7dEeA4fvEGH4",
-	"cwaOfT5qba+TZHRiqexIIXcELu0H9pO2BdTDDGNSgM2RRSc5BpLCUtiX6hQDSRhpIdDfjDdveuun7d4k",
-	"rQKdp6qNgqgxTHQSqlJncsyE/KZPSofLVQVp99NcrBWmdcWiDf/10fB+InwderGnFv1MoSiSNU4HyeNg",
-	"qXQyxklpWuNEMURqe9880kpweO+T4dHf4huN9KSyXISbHbQFl2PieWjPqyFHpJ/laMmNuCR5JVXlFJoj",
-	"vEtVjptcxa5Q0nIdleQyX5x8oelbIF9r9hfQ7Nsy6hpoQkmvP5Ui36Ns5n2fKrciN1ggY9SuS/sMipal",
-	"Qx0Oka2QVGm/TC1L9uilbRlhFg69rCiXB/J9nZKxrzp6lGMtDHRiQnj62ZONC4QmLuyQ8Fg/FhF438c+",
-	"ZuWwfFcuSekjFwnNLU+YqQcd2pfV/wVYR7IPbDfdHKIMdeXh102hv5BdhzdRqLbU298yd0g9yEuBN5u0",
-	"52ChzwjuYxsw8tx9E3oebWD2lmoPEpRcR0/Lf7HMtiBOu8NHHbQG9ekvHg9XtXgpAS5j3Jno9/DL3w2P",
-	"754W+n41or6CYk/uPR3+9T6cHN0f/OPhFPHeqBlHEmyV+dISDI+fnPz+EIZ/PRr+7q7w0NXrTRjc/VBG",
-	"lx9+Pjx+Cs9+ePDs8fELnWDrxibXkxX3VlD7HpX6h/Xt1oGZfFhW1uvHdaV/+PBc+mEr9mjQNGD0q6On",
-	"w8YCicdv5DRK0oZZ/nFCYmk34v0qUPoNQVOcxV8km9QsFeNQS4MpKo8XPr+qW58X20oCKHpsPnxs0Uo8",
-	"F0AnenQheLIUezAGmOjJ8J0KREFDGQ2aZBOYUf1Z9KIWM51RFksH/+65c2IrMdMpZNQxjGqgE3iTSqu8",
-	"Pod5RYMjDgMXt7g+WX+pmQPShorlxqpz4VhW7PUbQbpQvmMdS2QUXO25UVq3yiZSK8/0O6J0D3Rmq+uQ",
-	"PeBU7LUQecWxrWZj98HwwBRLxY/C8JKyn2SRjsOjjpZ6iphFenDj4F8DAAD//w==",
+	"7L1rcxvHuSf+Vbrmf6pi+z8EByAphWSltigSsnhEEQxIWfERtUQD0yAmHHTD0w3BiIqn7LWSclnaPU7W",
+	"XCuO6FI2chJvKVVaWyers+Xsh9mXAvgdtvrpnpmeC0BAohzrlF6JIufS8/Rzv/z6ltVg7Q6jhApuLd2y",
+	"WgS7JIAfG6zdZnSvSkTQX2kKEshfuoQ3Aq8jPEatJWubNBh1ORIM9bAnUJ00WUCQaBFEyfsCiaBfsGyL",
+	"vI/bHZ9YS3O2FZD3ul5AXGtJBF1iW7zRIm0sH932qNfutq2lom2JfodYS5ZHBdkngXV4aIfLuXbt2kpX",
+	"tAgVXgMLkl1T9eIqOnd+wUGNFvZ9QvdJYgnWBYIDEqCAYL/9k12r02KU1D3f37VsRIKABT/ZtTx6E/ue",
+	"uyfYAaG7ljVu2XqpXAQe3bcO5VI7OMBtIpJ03ML7OauVv7WBYE0v4AJ5HBULqNbB+6SGhNcmHNW49wtS",
+	"Q23cR3WCsEBtxgUqOrbjOIlPK9qWJ5/5XpcEfcu2KG7LlclnWeaKXdLEXV/ADW38via64ziOPeEmbHu/",
+	"yPmWdUHaHHVIgOQrE0srOflrk5+WvzZ5h7m4U5Z2KLeIdxjlxCT6Bey+jQXp4b76JRWECvkj7nR8yUAe",
+	"o7M/53L5t8LVwv31xI28227joC8XTIKbXoMgyoRkoUYL1335BTex3wWSAAupl7nAbitre2+v7JSvrbxr",
+	"2VabcA58YA1v3x/82+3hJw/R8PPHz755PPz8UzS88/Dk7p9Pju4N730w/ORfB3c+Htx5WEDDLx8M79xH",
+	"J7+7jQZ3Hsofh3fuD/7l9snRk+Efvhvefjr84jNLcp1oWUvWLO54szeLs5Kn+axHJd9KigMzCdzuWEtW",
+	"ySmdm3HmZooLO05xac5Zcpx/kpcEuEHWXWvJmq83F0vNuYXz5+tz8y4+h+caZLG06DrEIfPn585Zh7bF",
+	"u40G4dxaamKfE9iCeB//ISBNa8n6/2Zj9TKr/spn9d6UJaXK9CbxWYcAd5mb0glY3Sft/z9vc/Tfkjsj",
+	"ZYjjNkFN3BAcYY6kJlicXzhvbk/urrhEYM9/KZviUS4wbZAxG8MFFl1uLS04pcl2yRNKkWEXhTw61d5F",
+	"4tMN6FKk/5Y0VZdM2ky/q1t6b+DOpH5YQaH01EnLoy6ovX31BSggzS4nLmIBqgfsQBmRBqOUNOTtBSvW",
+	"PhewWyXvdQkX0wt1qIVjvsEIdBKKlDZiXYFYEwWY7o8V7XdWNtbXVnbWK5t75Wq1UrVsq+kR3+XW0vVb",
+	"6sdYxQUEw4qsouOg4fETyVCfPxoefYdOjr5WTGUd3khoiC9/OXjw1bPHvxke30Ynvz0aHj+dROJbHhfs",
+	"+5F4W1L0nZA8JkmBZpKIchd7AaP7qMmC9otTU4vNFUZFy6Tqu+++++7MlSvo5N7R8M7x8PgeGt57NHj8",
+	"2eCrp2j4u8+Gx0+G/+3JS6D296hfpT30JRWJ+4+auU2S15nbR6KFwYegDP3jdmXzxektn2rSOaaqfH5E",
+	"7idoeHR7cOe3ryxpu/SAsh69qD47SVmghSKtZGfWIQHoGOQywsETkPeeKW8nSH50Fw0/voeGn/9q8Mln",
+	"6OToL4P/8bWk6atJ61fJTcjZt9hXOJXSU9j+eengTmn7Qxt4lrY/88Fn6gDstAgK1KqlkorU2TKqKXGo",
+	"IRkXcERuSotcxy7yaKcrEKYu6rX6phOwymjT9xrTugAN47aYKaQMexSJlseR3JKxZn+1snlxY311J+HO",
+	"n9y7PfzyERp+9OHJR/eHn38qPclPPkPDb+4N/vjo5OhBKMGRB5mVRNwVrdl2E88KJjqvJTEpiQbRIwl8",
+	"HprnyGSa7rFMLk4lkxFHPp9A4jrriqW6j+nB2UudaHl0/0eauaUrVvdcrlxs7PuIst6yDGdd5AmE97GX",
+	"8LcvwuUuoVPKGmVbJGh7nHtpb4Uy1In+ZEufH1MmWiRAjS4XrE2CH3Hke3SsHF6sVC+sr62VN0fF1cdP",
+	"hl98jZ799e7J0X1wUcaK32tDOEb8TFrnRcunkHoqSzg3ldTFzHmWdjD+3jMXRSlwJEA+bhwoCUxJgvyV",
+	"ZH3lxotISKVMmFKpQ/8dr01Yd1ozuJ+5OZviEowh7o93bHWeYG9n/Uq5cnVnpCT+enDnX4Ev/vTB8PPH",
+	"g0/vPfv2ARp++fHrLNfLlNrs7uTK7tltzlTZrvmp5FyzOwpZ9iylPU2n7y/r5XouCDmmvEcC8EG9NjHF",
+	"fJ0KElDsl2PJm1jKPX1vkoVYN0AqyT5GsNc3d8rVzZWNve1y9Z1yNQp/DPEGNwsNH/4aDe89HHx179nj",
+	"D9Dg8f3hR8epZOlrqZ1KakeRPpbdaSg/lUhOF4SGrIm2SXCTBEix6FkKZj4pzlQ8K6E0FNC6QBz3wepK",
+	"dxm1WUAQo6jTDTqMk2X0XpcJgmr6+2qmmG4ycZF1qTu1ixzflnCPebfRUl77OCndrOzsXaxc3VxLSuYX",
+	"nw2/+YtkhTsP0PDB0eDbJ4OvvkPDx/9neHx7gkA0wR+zTnFx3mmUyMyP8cL8zHl3rjFTL2JnZqHpNM81",
+	"i80Snqu/FuGkCJv7EovttNtymuhOujWxaz2dyd1kAinuPEuZjmlzpnK8qWVG55fAlfYgzcRZm0BynPic",
+	"JH3oLdz3GXZ3GNvAwT6ZUniFcVvMKPAqJvWh8uTb3lhDu7Xy7kZlZW1vp1LZ21ipvl3OEWU0+Pbp4NFT",
+	"6aMNbn88ePQEnXz4t9e29TkEM4/aKQEdT+xpItnidJGszueiMhWe6KMdxpBir7OUviwBzjzABQHwuJKB",
+	"c/PosnfBlLkdxq5g2tdfy6eUuQALsiFliqRspoxW25j2QwXAxwlddWWnvLexfmV9Z6/8s9Vyea2cZ0EN",
+	"Fhj86b+8DlVfpmDm70hKNF90Q6YR3tJ0yV8prZKtUTVmv7OT2jzqnK0XHNqrMNOEpKAtowZrE1THjQOE",
+	"m4IEqAbdgDPQDlhDXLX/FSzb7Bs0Lhm1MH31bLbF8NDoMrtKcVe0WOD9gkzrV5P3O6pbL6kiDghFHcwF",
+	"8gRHcE1/GQWkGRDeQuPt9E7lcnlzr/yzrfVqSlkMfn//2f96OjxWJuNPdwd/uDv49N7wczN/orkyuvQH",
+	"V//WHY9JgkUFOgSks3UnB/f2KRbdgNhIcq2NPM67JIA0ftf1iJSwUym5vgm1xqTavf/g5AtotfrTB2h4",
+	"9Mnw+AMk6frHY+0vx1XvH0Q7hse5DNDSsRsQaxwFrm6uXN25VKmu/9M4Vjo5uj384rO4X+WH8MkBuckO",
+	"MnIlFT2BDDbqYY4IdVUjl/xD4O23BA9bgbqcBKjRwnSfuKfzSLX8TuVyPomObg9/99Hg0/tIytAv70WM",
+	"8YMXtVfJKKf4NLLGp7DpVNWe4lRmNmESztLCJj71rAPTumo510qUBYhRErVqaVNlI62C5d+1mKUM67Vr",
+	"12bSve8TWNd0x3zKxN7Eng9NzFP2Unq+v6728yL2/DydIMj7IhR8eTnS+4/euHqxOnNhfWNjxik5b47T",
+	"A9vl6jvrq+W9q5sr76ysb6xc2MjEx8+efoyGv3988sVdNLzzQHqJo5p2fxAaVCm/SUjW8THVulJRbKta",
+	"WXtxin304clvPkaDbz949s3f0MlvPxt8/QQNH/x6+Kv/PAXhOgFzuw3BZ8N6/axTdGaKpbn5mYVz53/8",
+	"ffXsJZjXSMHgxgGhurISXfIiRDv+bnjn/vDBh8P73w1+L42Orp5BAg+K33n9Jq8jxZdglPL3Ko4UX/JW",
+	"TVVPmS4BtK3rhKZSPksbl0e5MzV1lyvbZi9PKIYNTI0aJ2U96OejDDVYBzJFWKAWpu7fJ9yMvh+ediEg",
+	"+EA9qROwDgmEpxi3iT2/G6ifU2NPFGEUsJ6Nuh0kmPzAxOyTObrkZEeXwlmo9GNXqNFpzJrocmUbfIda",
+	"+yZluFNLTrXJjS4YGiM5lCYdd/nNIvuaay1CUWWrvIl8Ing8ugd9YaIVsO5+K/mqDBcXgYtlpIiFtWS5",
+	"WJAZyfZ56+AeyE7uKjyBBGMHRhvmuBeXFpfmp3mxGOMxhSyud39bKD/JHPu7rrYpfJAdM0T4UTeit7L6",
+	"z0lDyLcmHihVIZVccN1a3ahsg099aWXj4p4kv2Vb8M8N84ujyzKfs4obLbLKunpsM8mrDYZ9whvKwUgR",
+	"GnuCuKjJAtSTDmiiOALRG+YHHt1PUH7BILJHxbl56zSWbnmimjudud3CAQyGtDzBkUcR9n0bOagnGSAs",
+	"vOplKAc4lqPC4uJ5c7tZV2nIeEwwd1m0265Hq8qR34sBayOMVBJIqiQQs6b87eXK9o9gmAIj3mKBQL2W",
+	"5xOE91liZYuL552pSXTgqbLvOH6EXb4sL9Tphjz9I7VuC7tS9dRJDt2K028fF9gnoyhFEfNdTSgf14nv",
+	"Exdxtizp1PJE8t3T0iUlc0AkvXHhsiJK2AajxyyXJ4ZAxzUscFZWQnuu/iNIm5+2Kev6DniofHrYwBsE",
+	"uA//Z0L13OTkWDGEQfqVKgZUdlFt2kQLMGU/5/VdGg+mTvpNV+N7ws/LPjq1N+ozbYOCyXeP3IjIccxs",
+	"hqu36NSvh708NFz0jFCwgGBqoyYYFSkYvMV6tJBrGkJvOGOC/R7ucySCLjFurDPmE0wz9AgfE6/KVh80",
+	"khCXtQpIvvWCdCftqBOao54nWtIwewE0hnJbV5Y5hIoyTASfKLQt0hWQsqHvl+GFvCRpWfRFWbviBY2u",
+	"J7Td4mctM+Fz/558OxW/JsnxgpybQ9tXmYfXiO/dJIFHRrFJuIMTbaV+Wj+PNTp436NY6DmCSYKU+IbM",
+	"9sNiEs8c/3EvtukpIv072O9+lhBYCNLu5DlX29I1VoUAwru+AN9ORocEvCzwnKXjD7+GbxbSu9AzKElw",
+	"i/E+i6tWR1wV5YyJV5zi5GEDuUmoWM/R0jstgmo9Um8xdjDjuTVb+oaNFoSzPmfwyTXdi7Du1sKknjHf",
+	"ov+YjHGc4uLcOfccmTlXP49nzjfmyMwiXliYcZoLzXNNBxfrpYa5+G7Xc/PW3fQo9kfGe3n7cUqQ50wR",
+	"a03i2obMFHq3PuZixWCjqXSGvhGkC7+/rm5dyOoRaT43VTiQIcwV5TmjlTonVKiApKdz9FywgESJjDqB",
+	"Wan0xjkzb7311ltR/jNNFBlV523IVnlzbX3zbVu9UUZF4fSH2yXIa+outnAs5EdcIcWctl3zk29XQDo+",
+	"7oeCk8MuGHVIwBmFMAOUUyii2hXBXOjG9VGLKi050/EQl9KRmyvYIsoPgiySZDVbBWvFaO8MGCKFqqP1",
+	"U2J558dFJsURUdHpKYSQJfNzCKE6scPIJswmRBo0Ft2UTIzTyCH/5yjmM9SFlInc1A0WqIHbENV7wobc",
+	"Qjwnz4IkU1za2dlCC87cc+doxhMYi4io4wgWe94abih0iJPfBlWrn4SqkjVl8KuTbHZYmkn82Sza5Pnk",
+	"8IfJPPHkd45SG6AapDiyACC4OJBf/gtZPM1Wy2hrpXq5vBbNlIEA075qce9S4fmmkPOkkJsfol9r2dZa",
+	"eWP9nbJqhlFPT36X/l3Ol2WCgQzb1o2/TGQIwrRtju8YJ+wnC1E2cZsoBQTZ+NNu00l7dVfau9KPMBZh",
+	"x9+Wx5/J3MLIwGvab5HKZnJinpJfeFmEUYscR5XN3ET5JcYVQkCHBUIpIY7C0ScIkwklgY2UoxONXnkc",
+	"NRhtevvdIJUws4pOwSkUC+eXFp0fl8Zx8E+7pHuG2+RjmpfguyI/sBvsS9MW2f6JdnIDU73GnH30ibtP",
+	"ghWzhJp2cT0eJauk84MwP1AGH27Niy+ejz1sS+ou3UuVXMQqNCRy1GspjEEbUmhAqTS04BR5xVwGTBMk",
+	"XlW4NXnMeZnxDbhxhGlMZvx4Cwck6WRSFhPZzAWmLPm4fQp3BDYpSgKjinTsex4nqFbvuvtE1GxU63Ii",
+	"o5UafFENBKfG3+sS8gviXpWWoIZwQBBWK5R/JljGNeESeYdQF5LibeVkYbpLwfD4jAWFXZrLFer9+dur",
+	"MAN7HnVZD3lUWjBA2OvFdPJEi3UFwmqeIpl8PzUybHZ9/8KI90PDOvzNeIkmh8ZllJ8VNbAZuVt8QChi",
+	"zeYZrfKlCP9Vni/6cQd9hhwBxB5YU2UZQYuA3BafYRcJwoWMcBklI8TfZKVRxQqOOPZcVJ4vLdpIB8t6",
+	"F2S01VYj8sovES1CIxKzkKPHhj/FJac0uVsrBWIUY8ot9Wgc5JxzEB+lgc6dO22LFYtr0NTsKzcI3Ret",
+	"kNO477lQDIObloGrhPAJ8hndh25tTHWBSieJ4pWU8spkqXJY2nE21F7IHukVj1B/P+0ygc86U3yK2Trt",
+	"MbFW/oFmlkO6vVh2MUH9Vzm3KJWVWSDXkRLAoLnwD9RnwSySJhGNVjLa0JdlviX2gDL0JQKPFEVIezBK",
+	"lI3TkB091vVd1MI3CZKekegGSbErFc7llqfHlaR9/d2nKfKpfKQwBPeC7CKn85NgeaYfZBBt1DZKm5Mh",
+	"9jTfGRDpno1WyqypXBLtMUARlTJlG0Avo30ikrp5/tQmnGmtQFLhOs9DVXil8bl5BN3CwQFxV5U0ZFm4",
+	"2SQN4d0ka2F/Scokzs84xbQhzE0XB6y9pXo6V6HNznzUxk5578LK9vpqbq6X8Urg5nm/kW1CTF6AFNMn",
+	"fd8wz0C1PxG/9HJFfoEzV5x3HKdYys0X/T3TuR3YmFNqDcWpUp5ybxlXrQPj5GQrvA7YqsFow/PzXMdL",
+	"rIdYUxBwE+KmGl10ibg5LzladEqnCUxU20hS4KwKGPrxY0g8/xyVCU5y1X2YZFW6REZgiAWAuA7avk7A",
+	"GigwWy9VKjnVsRdspGQtvP2zva1q+cr61St5qxUBphwD/nFeCeoqlWKlyk5yhw8o63FIwaqqgctSHuok",
+	"m+OevjkpbRYzQnrFWb2SpoadUmHJfTekLNy6BMefpjDPpC6d0MA/jNp04htfzIHMkutV9iK3DA06eSFk",
+	"6tpUvZ+fSGgTaYukf8IFbjaXU92V7S4XKucYtJNyGZZKwFhna9AwIcTzynMQZUemVGd/9CvSWc3ok889",
+	"xyezrmiw9qkuXJVw5t8kFX31YQxjnOklZEFIJbMujii5SQLECZGaLO0SbOuBFQX2GQ6xDH97e/CHu4Ov",
+	"votgeP98qtIKvydaIOyqrepHMcHzmKwK5VIDgR67rie/CvtbBs9B3iSdxRtFjWutvq7zuowSG83NlBw4",
+	"wSTADUECvqz/KpVf4BIXaXcUd11PIJ8l+3WtK+9sVtDwY4U0AxBR8L8HR5pWqmlW5RuspZI+XSP8/1ya",
+	"eLb1/kwERz33zyXHGX75KQxXAAbyyVEaWT1jIeDefGImGCbrgFeubG2Ud8pr6CcozB01cBB4BCrRrCuW",
+	"0cWV9Q24wBPwdzVs4GpW6nm+v4yq5dXK5ur6Rlk/R4qKIAr6VKegpG8IRFZekip9QToz6toOF2PZlnqp",
+	"ZVvRk1Ot28a1GWnSX/18PHTmoij9xD7rgv9go4WZhelYzwZivxwhNrh0IcWlC2O5dOGfF6bl0oxKGMOv",
+	"br5n8QJb85KdaQ5V7ji/slWtbOnZgmp5u7LxTqZ8G1+QeRwUmi+y3IqH5xMU3mtDRgLMHsd9FI156Xi6",
+	"NI9aywjTPpjIelfD61MCt6loCMTcLECvbFZ2LpWre1vl6nYlNS6R+ts0jqu5+UCrcZv/Yi5XgoVeZW/L",
+	"LOFl3lv3fH8mHPhlAdITozNGb0SiBWJmzPBSXi72zIquI8mv0OqlJpAqr8cCl9tI7Uly+cPjp8NPHp7c",
+	"fjL85CHM0MLZQSMAyHNkM9TKE6ajq+qGl1iJj1yikDZ5u59dUYaCm5W91crmZnl1Z72yuYQoA0FXFXke",
+	"gR3Hh/yok38KaKdS2dveqFxbgtEbNTaodQbWU4AFVC1fvLpdXlsKI13V2IL1yUG6yv8jvksjEEkAlSig",
+	"Cytreyub29fKVbhXPZ/boIDAdeCqzUfXO6Ec4/EIxRWi6oRbkPhMy7bC5YNuhUVathW/Namz0jdn+MMc",
+	"ub3A3P6U3kJDJx0mneqFsPwwHKjlo992K7vUlIcPw7xhN1jD9wjV3WERbfMaZFVXFbhj8iqXhw5HDycP",
+	"E7xlWk1rIizEwxw+Dg9iyTFlUPbudAVXFXGhgELD0yiWEVa6FeYz0idn2IgT32Vt9VfITfOJS7fmhqgj",
+	"aXISD9PaDfmz6aWllNipx5nkpEClH5Y90TCuYea2OI+ccs+kv+LR6ZFdzDDJr3KbunXCRld3Vs+wmTma",
+	"v06v4aeABqtobPY7gsPc9Kg+YCE68IRKZ5krZ1k+k6M3rs2tqp+R59poroRa5H3kevue4G8mP2GC2e8O",
+	"FoIEcmX/8bozs4hnmjduzZUO/+FUP6ihMnGxxY8Jrzc5pkKeJciojyxPdOu+19CbJV+3rPUBR/UA00YL",
+	"SSMrCqjmsgafhet4oe3WwFioYeBuZH2RXimQsk0w9eh+WBRKuIpXdy7tOZBT0T+W4h/n4h/ntXqODwS8",
+	"sL6xsWeCuK5eWtl8u7y3Vt5cLxv/X9/c26pW3q6Wt7flL+MzSszzErIo7Otr5StblZ3y5uq7e5fL7+5V",
+	"y9pIjIJ+3ljfLCfWA7/Yvrq9Vd5USHlXyjuXKmtwzcrGRuUa/NK8Iw/5Mh90r1q+WC1vX9pL43Qlfx+t",
+	"OR+PIQ2Xln5YGuApBTV0dbtcTXxwzklMxq90MJ4wrDl3jLWtplM/1r4mWbsMRxUZTop0UYBdJUvOOw5U",
+	"EpgqGqSqdyEKyaSmAMz/BM4+LDShP/TSJ/b+1dJOE/botLQp6FWhJD7YKUuTZvjIjL4PiEpELCGMXCYE",
+	"ceGwqNA7ANfyjZp5PmDNRjUwtwWnIC+tvak6uqhuVtcnP9qoAyYrQAonIj4JUrqou7QmH11TSdboTdLg",
+	"yDDVJ+kyonINIzZMHVg4xv3PZARt+W2jjHmdcM8NZxyIn8r1PsdxiKdZCbUzY5MjmjeuKPVsClTmSATF",
+	"acrN0zk7GP2XtpT4PjjjnuChqs8yiuH9xJ+dBIdLYDC+SNAcvUCd/Tx1DD2GVluJ6lHyE1uYb5L3k4WL",
+	"/BXY8tqtgNz0WJcnrh8h+LY6FTq/5beTdyb1qJJn/qTMBOdDo6ge3UzNiEx39LOety/7pB0eYh63fZSm",
+	"hj6Ah23hfZJ80nRtM+GR2+ro1+T6Eq+wo01ObuE4jokRlKZQuzsjIZZUSIa1Q6YDL2jx3bVWGg3SEWgU",
+	"uNOulZXLF4s3R9XVlL+nowqiFcsLBzDPE+OOiR/PLrQzc1kvK7oKUapMcXFMyVtYXDSYXp1QmRUXM0Y7",
+	"q4hL4WFlOMHAxoMpsjAq8Cgq033f4ymgotQhmWMCu5cUZ4W/yChCl1DhNT3CjRhWCk5y/RMe0Xma4Ya/",
+	"hlSN9j2SuETmT4eCIWnM/c2qJMhANrqBJ/rbkrv17BaAXa50VW5A/e9iuO//eG3HylNNWLsDTPXUo5o6",
+	"ldFn+x6tAeqV+oVuAwXwK5AosGrwjpgOLSE6Cp7Mo002YizDjNjVwYjNJuIkUjJBl0JcyftckHYBKT9f",
+	"nZZIiJs+ug1VtspV2JXtcBJc/aZShTB1Ze3K+iZqMd9F9T4KmE+Wd2mdiRby2T7kl3XoANlN0NIwTLFL",
+	"d4yZJZ2rlJ4R8ZsqfckPwvNSkylLEmYsAV+N0QaxdQ+TF2THo7iq4qkRQkZJuBAsUJtxUdilK0ZOFIxE",
+	"lHQND6+CoRDFzCGEJd4nsMo4k1czGqNrEbSJTrSrRcDXKHcQ+ib0iGMBQUpul5r4OTIswGpkIZH2jWa7",
+	"wGoto1p4U01e2kqPjKnRjhRNkBqE1GtXQ/JyRzbhjFrWROEon62mAaKBZJUvFC3Go71oExF4DXWJz/Z5",
+	"AQ4yUxde3VktoE3tAMcDGAZUgJrMxD5yscCwhrfeWlG8UHjrLbStvWmPo9qt3dAB3dXe4m7oh+5aS//3",
+	"gz/au1DRUf85rC1r5smNWZHHd2nykcq72FUR4q61dEs+5bAG2fzQpYhjJe1UKH+iptyJpZH+RK2AdOyg",
+	"CKPTPZJmKvzZpVERTM0ZaeTESEuiSgiZB+c/kECdPWoVC07BgT6WDqG441lL1lzBKczpBBcorlnW4bON",
+	"cPAyd1roEushsCfyBapPMEw76q7K1KyUwIEgri1lXjKGJK8CzpLfxDKAUAVUlveHr1Azil0qY10pwAW0",
+	"QndpiL6lmxUxjyLCBu5yotoboFVdh6XKy5bMAQBatRB+seUJG1EGkqs7vE8Hhtulb9Qi2K3am2ofIqBC",
+	"SMXvE6HmV6GY2mFUw5aVHGfq05pDgLsYLHT43385+Ore4NvbaPjgw+HDXw++emCihIYVWGPy5LpZHMwM",
+	"d+rZ2OsJ2LwFA8JO484p8DgF9aYALsLR7RCYrbgQIacVncMbRn0uWeGUf9IYYS/jrYlpl9xvX5TfPpdC",
+	"uJ2ihhl1WaSLV/EHJ8u91uGNw8Tb/vengLV67/bJb7+G068AwDkLOxxF6FKTTYFVmsQZG3USK3AXnE0z",
+	"7xRHPTJi4dm8Yyng3rmJ741Pq5U3lhYnvjF9as6hbS0ocZro9uQpknBzaeKbL2BXn76p7pybhlTRWBnc",
+	"Oj/xranjbWHrIx0Qd7aDE9ImbRb0kcv+g7QJeJ9DO09sCW7Y1vszHeMsaiv21qBtqMtJMMMFg4fH4ORz",
+	"jo1i4O1i4n8lB9akjIYC9poxYQtGTpvqiyPnASoXCf9tCRywDgkyALDKbFASVVWh0W9lC1w9EhSQAgxV",
+	"UK7SsjRgfkXDuNqA87pLqXyCGq6saVzYmo0iJFKEUZP0bCQY+MO9FoHBGnCY4SdIPEqbQXxft8mh9cgn",
+	"8wkOaOxpsh6F/joYpsJ9aY+kDd6lPeW7aaxgael8xombZ1CkQ5YCT3tx22JulmFdkoDyj/88uPNnG50c",
+	"3UemhkSDR0/Uubmnm574PddNFOGFEPc3Dd0bIfWOAtrVELqj4HA1iIpCkz20zXc60TsVhnDew+Z3SkZz",
+	"cPgwDUQrzcsYUzrG3r0CRunki7vQLQh7/uzpYzT86MOTj+4DbvhZm6cRsIKjTlQLVUU9VhKvzdarZ7ZU",
+	"S4nSyTK+8YkIdfNLslzqf/MJyzVvWC43Qicca7NUTySYKqnHIZSB0B1CBRl4qIqaIL4PVZwWadvJAJiS",
+	"HuEiOp1PYxmgyA9D+yqdgJrdQNsbTFHRsR3HKagsSIiL1tajfTUTH6umY2491Nb0bhI7fKl61wjDEgM0",
+	"qnkjVfpT6jpJiWpMBeM4E49wpDIeBvYTzzY4QqLNWrKg5mhFmjjEAZtIbyRB86RyTxdX/b4mO5RF83HU",
+	"I2SmvPWEgGTTLSgC4xqzItaMdz+es2tjF1qrYLHCa8PknY9Fuj/JtHZObKByP8FTycz4EybJO8u1531q",
+	"zBLGABexJr982/sFARv4gg6LmoVLuitwhvC9waf30bNvHj/79rtcd0SVJa6bMJ1FA9ly4i7zEFJyVHY/",
+	"GZ8mAR2vqxGsUQB0ClpOgcPNl0qG56GZVdLPHPfNDOjGeIHnc29OjulFpVVdLEuUT8M+SnALimE1s+Rk",
+	"Ko3FZLmweJgMch/cHtx59BKD3ByI2ryjHanKw2qHwZnGfobVk9euxqvnauAQVNd3ww7FZLRouhyGH/C8",
+	"LsckTsbsLa11DmcV6CjoNcZFXo+I0nfSHETQviHUYp00WJtw1CEUMHI0FmkXBqKjMRN4F/LcaD4Jfhsq",
+	"Co1HYOvKi45DRSsgBLm4zwtoXezSEF5RQ4qGCALhizXanNRMcQN56to6UY0tvot+3uVCA1uhgDSIp45d",
+	"1T0wClHKEwj7AcFuH7kB63DkiV0qHX/Bkecux2fHhaNuqtUUIB/hi5DPeqH/pH0BdTEnhBZQdeQIYY6D",
+	"pHYpAn4+xUGSTlpE9DdMdOQ3v194ZPAKdOeqdgpi5NW4NqqaaXLchBFz7zeiQa2wEX+ak6ujRi8j2/Cf",
+	"Hg3vJ9LXURR76gjnFIYiObF6mCwQg9HJOCelaZ0TJRCpz/vykTaCw3sfD4/+Zn5obCeV5yLD7PDcLbjH",
+	"7Ex7Xgs5oiEtx0pumZrklTSVU1iOTSYusi7VL5zcxK4y2vQ91fYyX5x8oVu47zPs7jCmDrR/bdlfwLLv",
+	"QNY1tITAr9+XIT9gfOa9LlNhRW6yAHLUvs96HBUdR6c6PApYwwo7D5rNkofgsH3IMMuAHiDboETf000a",
+	"fQWZuWRgBOpWhaj62QFkQGmJC7s0KvQbGYH3uqRL+FKEjwVLUvbIx9JyQ4WZBajFegCvV0AbGA5aaafR",
+	"F5dQTUX4NVvaL+zW0BtxqV49/U17l9bCThX0RoN1PCLtGSU94iKCA79vo07A6oS/qfA3Q0yz+Gr4L4H+",
+	"C+rtt8SoQmsIAPfi+XA1nZdS4JDjzmS/h5//anh897TU96uR9YV59HtPh3+9j06O7g/+5fYU+d4Y7TJJ",
+	"tvJ8aRENj5+c/O42Gv71aPiruzJCV4+30eDuB5Bdfvjr4fFT9OzbB88eH79QBVsjh15PQto5IbhcjKUX",
+	"Acg5h3byYoCu05drKL3o4rn0xY5xaYjKN/rR8dURcl/i8hs5SMTaMcsvJySWdsMEhMTpJ4Sos+d+nESB",
+	"XSyaVEuTKcafkzG/Aoabl5+VJFB82Xx02TkncV1InfjShfDKknGhQZj4yuiZikQhYqsmTRJldRQAql7U",
+	"uQz06LnS4b976ZzYS8xAcY4qwyiE2jCaVFbldR3mFU2OeBz5pCl0Zf2ldg6YPpTKamh2H191AdhEKDfE",
+	"GG962AhmZMLKvA7vQ1gc0SJtxLoiLMBEiGp6nKPB2tDppQow0HDWYr5OIUCNBXoDdqnoMd15yBUOXqCR",
+	"K2BUM68iM2k1J7cQk4Aiy6Yafti5eQ1WkvQDpOM0uPNkcOffhl9++uzxB2j44P7w6GPwp6C2PD5dn0L3",
+	"TEF6phE7EzCdY1PlMXTlKLxKE4kyk7Y32gPq/TR4mYFVNgpwLALJSWAkRaZiGoCgFAAmoFamQAEmSRcl",
+	"sCZHAUxq6MhiBtAxjeKYBG2cDHPx71OhUIQcHj9BJ0e3h198FjLmbz7WRH8ZVYt88MLXhYvXttnokTBL",
+	"6TGkdXhEkWmsU/Z0eoN9momevRVplMNZbQFHly12DJs5FvhKGUtlkRkc69Zjgas6/0P1i94oOaU3l6Lh",
+	"2LC3AKlT2XTJQh/bxGFitUV2KbxKa1mYjmp5CodZYxjFQIPyBc6b8nlM3c9ZmxiTF218QBILgoO71cNk",
+	"tECwu2wMiuqVtHF/lzZYEJCGUJertSAWGIBKMVFwX62AUb+PAtIhWHDU8tqc+E2A8kbzziJMPcRogNIJ",
+	"17h/RPvjCmVa8sk+Y+5SEpEudNqTJTCVIYLZkhggUPpSkMeKYQDDCZrCLpV/UeM3MPACQHdqX2CyR7Q8",
+	"PqbGYiOY+YGpqvx6C/BXAnN2gqLL91pJMWHT/k61FKldfCKy3RCGp6DdBNPFOkvPY5rqSwLscaLyizN1",
+	"cUl55qn03Tf3Bn98FGN+ZnzNUQR5Dg9KAQzGYILJVgjTqUDDLz4bfvMX8C1ggWfnW2QA+vIi+XRUA0fR",
+	"hNpo2dCO4Hg8RyksNxYY3Hk4+OppHA4Mj+9pdtIJwe9nfwxYxxjFMQ2cmGpjkTGL3K3Bf/2fg98fp3ar",
+	"gEZ/melZfv29bO6Wpv1y2jpmbPHrGt/rGt8P1gnexv10a23iaNGX5P8aA91qdMEY5b5+I5xoy3dDjOlb",
+	"y7a6gR9jEaiBN7XezJlXjB0gPY7te/QACSadr0LsbhjZuGx7aXh7WC1M+3dhB5TGKCa+D/014amm+hVG",
+	"0TT7ijXS8FyS3o5EgDIqQ2e8IrVNhzcO/18AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,113 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/compose"
+	"phonebill/core/audit/record"
+	"phonebill/core/auth"
+	"phonebill/core/auth/admin"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/product"
+	"phonebill/core/product/parked"
+	"phonebill/ports"
+)
+
+func (c Console) parked() *cobra.Command {
+	var page, size int
+	cmd := &cobra.Command{
+		Use: "parked", Short: "List plan changes of which KOS cannot tell, and decide on them", Args: cobra.NoArgs,
+		Long: `List plan changes of which KOS cannot tell whether it has carried them out, those requested first coming first.
+
+The instances of the product service are asked as "ops" does, with the same variables. docs/parked-changes.md says how to decide.`,
+		Example: "  phonebillctl parked",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := c.parkedDesk(nil)
+			if err != nil {
+				return err
+			}
+			orders, total, err := d.List(cmd.Context(), record.By{Roles: []auth.Role{auth.Operator}}, page, size)
+			if err != nil {
+				return err
+			}
+			return c.printParked(orders, page, size, total)
+		},
+	}
+	cmd.Flags().IntVar(&page, "page", 1, "page, the first is 1")
+	cmd.Flags().IntVar(&size, "size", 20, "changes per page") //nolint:mnd // as the API has it
+	cmd.AddCommand(c.resolveParked())
+	return cmd
+}
+
+func (c Console) resolveParked() *cobra.Command {
+	var w parked.Word
+	cmd := &cobra.Command{
+		Use: "resolve <request id>", Short: "Say what became of a parked change; another person must say the same within 24 h",
+		Args: cobra.ExactArgs(1),
+		Example: `  phonebillctl parked resolve 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c --outcome COMPLETED \
+    --reason "the KOS screen shows the new plan"`,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if w.Order, err = id.Parse(args[0]); err != nil {
+				return fault.InvalidField("request id", "it is not a UUID").Because(err)
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				d, err := c.parkedDesk(a.Audit)
+				if err != nil {
+					return err
+				}
+				verdict, err := d.Resolve(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, w)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(c.Out, said(verdict))
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&w.Outcome, "outcome", "", "COMPLETED, FAILED or RECONCILE (required)")
+	cmd.Flags().StringVar(&w.Reason, "reason", "", "how you know, 5-500 characters; it is recorded (required)")
+	_ = cmd.MarkFlagRequired("outcome") // the flags exist
+	_ = cmd.MarkFlagRequired("reason")
+	return cmd
+}
+
+func said(verdict product.Judgement) string {
+	if verdict == product.Confirmed {
+		return "resolved"
+	}
+	return "proposed: another person must say the same within 24 h"
+}
+
+// parkedDesk asks the product service; log may be nil when nothing is changed.
+func (c Console) parkedDesk(log ports.AuditLog) (*parked.Desk, error) {
+	instances, token, err := c.instances()
+	if err != nil {
+		return nil, err
+	}
+	return compose.ParkedDesk(instances, token, log, func(ctx context.Context, err error) {
+		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
+	}, compose.RealTools(c.Log))
+}
+
+func (c Console) printParked(orders []product.ParkedOrder, page, size, total int) error {
+	p := c.printer()
+	p.line("REQUEST", "LINE", "FROM", "TO", "EFFECTIVE", "REQUESTED", "PARKED", "SENT", "ASKED", "TRANSACTION", "KOS ORDER", "PROPOSAL")
+	for _, o := range orders {
+		kos, proposal := "-", "-"
+		if o.KOSOrder != "" {
+			kos = o.KOSOrder
+		}
+		if w := o.Proposal; w.Outcome != "" {
+			proposal = fmt.Sprintf("%s by %s until %s: %s", w.Outcome, w.By, stamp(w.At.Add(product.ProposalLife)), w.Reason)
+		}
+		p.line(o.ID.String(), o.Line, o.From, o.To, o.EffectiveDate.String(), stamp(o.RequestedAt), stamp(o.ParkedAt), strconv.Itoa(o.Sends),
+			strconv.Itoa(o.Reconciles), o.TransactionID.String(), kos, proposal)
+	}
+	p.footer(page, size, total)
+	return p.done()
+}

@@ -1,0 +1,138 @@
+package product
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"phonebill/core/auth"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+)
+
+// Outcome is what a person says became of a parked order.
+type Outcome string
+
+// The outcomes. Completed and failed are final; reconcile lets KOS be asked again.
+const (
+	OutcomeCompleted Outcome = "COMPLETED"
+	OutcomeFailed    Outcome = "FAILED"
+	OutcomeReconcile Outcome = "RECONCILE"
+)
+
+// Resolution is one person's word on a parked order. Its zero value is none.
+type Resolution struct {
+	Outcome Outcome
+	Reason  string // for staff and the audit log; the customer never sees it
+	By      auth.UserID
+	At      time.Time
+}
+
+// Limits of a reason, in characters after trimming.
+const (
+	minResolveReason = 5
+	maxResolveReason = 500
+)
+
+// ParseResolution trims the reason; VALIDATION_ERROR names the field that is wrong.
+func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Resolution, error) {
+	r := Resolution{Outcome: Outcome(outcome), Reason: strings.TrimSpace(reason), By: by, At: at}
+	switch r.Outcome {
+	case OutcomeCompleted, OutcomeFailed, OutcomeReconcile:
+	default:
+		return Resolution{}, fault.InvalidField("outcome", "COMPLETED, FAILED, RECONCILE 중 하나여야 합니다")
+	}
+	unreadable := func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' }
+	n := utf8.RuneCountInString(r.Reason)
+	if n < minResolveReason || n > maxResolveReason || !utf8.ValidString(r.Reason) || strings.ContainsFunc(r.Reason, unreadable) {
+		return Resolution{}, fault.InvalidField("reason", "5~500자로 입력해야 합니다")
+	}
+	return r, nil
+}
+
+// ProposalLife is how long a proposal waits for a second person.
+const ProposalLife = 24 * time.Hour
+
+// Lives tells whether a second person can still confirm the proposal at now.
+func (r Resolution) Lives(now time.Time) bool {
+	return !r.At.IsZero() && now.Before(r.At.Add(ProposalLife))
+}
+
+// Judgement is what the rule of four eyes makes of a resolution.
+type Judgement uint8
+
+// The judgements.
+const (
+	Proposed  Judgement = iota // remembered: another person must say the same
+	Confirmed                  // the second person has said the same: it is done
+)
+
+// String is how the API and the audit log call it.
+func (j Judgement) String() string {
+	if j == Confirmed {
+		return ResultResolved
+	}
+	return "PROPOSED"
+}
+
+// Judge is the rule of four eyes: what one person proposes is done when another one says the same within ProposalLife. Who says something
+// else makes a proposal of his own, and so does the first person who corrects himself; who only repeats himself gets CONFLICT. proposal is
+// the last one that was not carried out, or none.
+func (r Resolution) Judge(proposal Resolution) (Judgement, error) {
+	switch {
+	case !proposal.Lives(r.At):
+		return Proposed, nil
+	case proposal.By != r.By && proposal.Outcome == r.Outcome:
+		return Confirmed, nil
+	case proposal.By == r.By && proposal.Outcome == r.Outcome && proposal.Reason == r.Reason:
+		return Proposed, fault.New(fault.StateConflict).WithMessage("다른 담당자의 확인이 필요합니다")
+	default:
+		return Proposed, nil
+	}
+}
+
+// What a resolved order shows. The operator's reason is not for the customer.
+const (
+	ResultResolved   = "RESOLVED"
+	ResolvedAsFailed = "통신사에서 상품 변경이 처리되지 않은 것으로 확인되었습니다. 다시 신청해주세요"
+)
+
+// Resolve applies a confirmed resolution to a parked order; CONFLICT when it is not parked any more.
+func (o Order) Resolve(r Resolution) (Order, error) {
+	if o.State != Parked {
+		return o, fault.New(fault.StateConflict).WithMessage("확인 대기 중인 요청이 아닙니다").WithDetail("state", string(o.State))
+	}
+	switch r.Outcome {
+	case OutcomeCompleted:
+		return o.Answered(Answer{Kind: AnswerAccepted, Code: ResultResolved, KOSOrder: o.KOSOrder}, r.At)
+	case OutcomeFailed:
+		o, err := o.Answered(Answer{Kind: AnswerRefused, Code: ResultResolved}, r.At)
+		o.FailureReason = ResolvedAsFailed
+		return o, err
+	case OutcomeReconcile:
+		o.Reconciles, o.NextAttemptAt = 0, r.At
+		return o.Apply(AskAgain)
+	default:
+		return o, fault.InvalidField("outcome", "COMPLETED, FAILED, RECONCILE 중 하나여야 합니다")
+	}
+}
+
+// ParkedOrder is one parked order as staff see it.
+type ParkedOrder struct {
+	ID            id.ID
+	TransactionID id.ID
+	Line          string // masked; empty when what is stored cannot be read
+	From, To      string // plan codes
+	EffectiveDate calendar.Date
+	RequestedAt   time.Time
+	ParkedAt      time.Time
+	Sends         int
+	Reconciles    int
+	KOSOrder      string     // empty when KOS told none
+	Proposal      Resolution // the last one that was not carried out, or none; it may be too old to be confirmed
+}
+
+// MostParkedCounted is as far as the list of parked orders is counted; page x size goes no further (product.md).
+const MostParkedCounted = 10_000

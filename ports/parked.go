@@ -1,0 +1,49 @@
+package ports
+
+import (
+	"context"
+	"time"
+
+	"phonebill/core/id"
+	"phonebill/core/product"
+)
+
+// ParkedOrders are the orders that a person must decide on, as the store has them (decision 9).
+type ParkedOrders interface {
+	// List answers one page, those requested first coming first, and how many there are (at most product.MostParkedCounted). page counts
+	// from 1.
+	List(ctx context.Context, page, size int) (parked []product.ParkedOrder, total int, err error)
+	// Resolve judges r against the last proposal (Resolution.Judge) and remembers it; when it is Confirmed, the order is saved as
+	// Orders.Save does it. All of that is one transaction under the order's lock, so two persons at the same moment are judged one after
+	// the other. NOT_FOUND without the order, CONFLICT when it is not parked (any more) or r only repeats its own proposal; then nothing
+	// is stored. beforeDone is called with an order that is about to be completed, before that is stored; its error is answered, and
+	// nothing is stored.
+	Resolve(ctx context.Context, order id.ID, r product.Resolution, beforeDone func(context.Context, product.Order) error) (
+		product.Judgement, error)
+}
+
+// ParkedChanges are the same as staff have them, from wherever they ask.
+type ParkedChanges interface {
+	// List is that of ParkedOrders.
+	List(ctx context.Context, page, size int) (parked []product.ParkedOrder, total int, err error)
+	// Resolve is that of ParkedOrders; before an order is completed, all copies of its line's data are dropped (decision 11).
+	Resolve(ctx context.Context, order id.ID, r product.Resolution) (product.Judgement, error)
+}
+
+// Notices are the orders that have ended and whose customer is to be told. The order's own row is its notice, made by the write that ends
+// it, so none is lost.
+type Notices interface {
+	// Claim leases up to n that are due at now until now+lease, those that are due longest coming first. One that cannot be read stays
+	// leased and is told of in err; the others are answered beside it.
+	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Notice, error)
+	// Told drops a claimed notice. CONFLICT when it has been claimed since, or is not there any more.
+	Told(ctx context.Context, n product.Notice) error
+	// Failed counts an attempt, and has the notice due again at next. CONFLICT as for Told.
+	Failed(ctx context.Context, n product.Notice, next time.Time) error
+}
+
+// Notifier tells customers.
+type Notifier interface {
+	// ChangeEnded tells the customer of an order how it ended. He may be told twice after a crash: o.ID tells that it is the same.
+	ChangeEnded(ctx context.Context, o product.Order) error
+}
