@@ -118,10 +118,10 @@ func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int
 	}
 }
 
-// TestChangesUnderEveryFault: orders on as many lines while KOS applies and hangs, applies late, answers twice, refuses connections, errs,
-// answers nonsense, and the services are killed and stopped at any moment; once with a KOS that can be asked about transactions and once
-// with one that cannot. Each order is final or parked, and applied once if it is done and not at all if it failed. Customers repeat what got
-// no answer under its key.
+// TestChangesUnderEveryFault: orders on as many lines while KOS applies and hangs, applies late, answers twice, refuses connections,
+// errs, answers nonsense, and the services are killed and stopped at any moment; once with a KOS that can be asked about transactions and
+// once with one that cannot. Each order is final or parked, and applied once if it is done and not at all if it failed. Customers repeat
+// what got no answer under its key.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestChangesUnderEveryFault(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 // errLate is what a request comes to that was about to be written when its time was over. Not a byte of it left us.
 var errLate = errors.New("kos: too late to be sent")
 
-// guarded is a connection that asks, before the first write of each request, whether the request may still leave. A process that was stopped
-// between deciding and writing must not send what somebody else has taken over meanwhile.
+// guarded is a connection that asks, before the first write of each request, whether the request may still leave. A process that was
+// stopped between deciding and writing must not send what somebody else has taken over meanwhile.
 type guarded struct {
 	net.Conn
 	check atomic.Pointer[func() error] // of the request whose first write comes next; nil = asked already

@@ -138,7 +138,9 @@ func TestScheduledChangeIsShown(t *testing.T) {
 	c, err := l.Customer(t.Context(), o.Line)
 	require.NoError(t, err)
 	require.Equal(t, "LTE-PREMIUM-001", c.PlanCode)
-	require.Equal(t, &product.Scheduled{PlanCode: "5G-STANDARD-001", EffectiveDate: month(t, "2026-12").First(), TransactionID: o.TransactionID}, c.Scheduled)
+	require.Equal(t, &product.Scheduled{
+		PlanCode: "5G-STANDARD-001", EffectiveDate: month(t, "2026-12").First(), TransactionID: o.TransactionID,
+	}, c.Scheduled)
 }
 
 // TestCodes runs every result code, known or not, as HTTP 200 and as 400, through the three readers.

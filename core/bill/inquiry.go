@@ -112,14 +112,14 @@ func (q Inquiry) Fail(code fault.Code, now time.Time) Inquiry {
 
 // Reason tells the customer why there is no bill; empty unless the inquiry failed.
 func (q Inquiry) Reason() string {
-	switch {
-	case q.Status == Timeout:
+	switch q.Status {
+	case Timeout:
 		return "통신사 시스템의 응답이 없어 요금을 조회하지 못했습니다. 잠시 후 다시 신청해주세요"
-	case q.Status == Failed:
+	case Failed:
 		return fault.New(q.FailureCode).Message()
-	default:
-		return ""
+	case Processing, Completed:
 	}
+	return ""
 }
 
 // Trouble is why a KOS call brought no bill.
@@ -163,6 +163,6 @@ type HistoryFilter struct {
 	From   calendar.Date
 	To     calendar.Date
 	Status Status // as Public tells it
-	Page   int // from 1
+	Page   int    // from 1
 	Size   int
 }

@@ -97,8 +97,9 @@ func BillCopies() []bill.Copy {
 func Customer(n line.Number) product.Customer {
 	return product.Customer{
 		CustomerID: "C-0001", Line: n, Name: personal.NewName("홍길동"), OperatorCode: "MVNO1", LineStatus: product.LineActive,
-		PlanCode: "5GX_PREMIUM", Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC", EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77)},
-		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: 120000},
+		PlanCode:  "5GX_PREMIUM",
+		Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC", EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77)},
+		Contract:  product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: 120000},
 	}
 }
 

@@ -22,7 +22,8 @@ import (
 func order(n int, of line.Number) product.Order {
 	return product.Order{
 		ID: numbered(n), TransactionID: numbered(5000 + n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of, From: "5GX_PREMIUM",
-		To: "LTE_BASIC", Rule: product.FirstOfNextMonth, EffectiveDate: Month().Add(1).First(), State: product.Requested, RequestedAt: after(n), NextAttemptAt: after(60 + n),
+		To: "LTE_BASIC", Rule: product.FirstOfNextMonth, EffectiveDate: Month().Add(1).First(), State: product.Requested,
+		RequestedAt: after(n), NextAttemptAt: after(60 + n),
 	}
 }
 

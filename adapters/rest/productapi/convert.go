@@ -153,7 +153,8 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 func toDone(o product.Order) gen.ProductChangeData {
 	return gen.ProductChangeData{
 		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), ResultCode: o.ResultCode,
-		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(o.Target, nil), EffectiveDate: o.EffectiveDate.String(), ProcessedAt: o.ProcessedAt,
+		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(o.Target, nil), EffectiveDate: o.EffectiveDate.String(),
+		ProcessedAt: o.ProcessedAt,
 	}
 }
 

@@ -90,7 +90,7 @@ func TestAKeyOutlivesTheDayThatWasAskedFor(t *testing.T) {
 		c.Effective = calendar.DateOf(time.Now())
 		first, err := w.Request(t.Context(), w.me, c)
 		require.NoError(t, err)
-		time.Sleep(calendar.DateOf(time.Now()).AddDays(1).Start().Sub(time.Now()))
+		time.Sleep(time.Until(calendar.DateOf(time.Now()).AddDays(1).Start()))
 		if again, err := w.Request(t.Context(), w.me, c); time.Since(first.RequestedAt) <= idempotency.Window {
 			require.NoError(t, err)
 			require.Equal(t, first, again)
@@ -118,13 +118,12 @@ func TestFiftyAtOnce(t *testing.T) {
 				o, err := w.Request(t.Context(), w.me, c)
 				mu.Lock()
 				defer mu.Unlock()
-				switch {
-				case err == nil:
+				if err == nil {
 					seen[o.ID]++
-				default:
-					require.ErrorIs(t, err, fault.New(fault.ChangeInProgress))
-					refused++
+					return
 				}
+				require.ErrorIs(t, err, fault.New(fault.ChangeInProgress))
+				refused++
 			})
 		}
 		all.Wait()
@@ -160,7 +159,8 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestCancelAgainstTheWorker: the order is taken back while its facts are being fetched, at any moment. It is sent or cancelled, never both.
+// TestCancelAgainstTheWorker: the order is taken back while its facts are being fetched, at any moment. It is sent or cancelled, never
+// both.
 func TestCancelAgainstTheWorker(t *testing.T) {
 	t.Parallel()
 	for at := time.Duration(0); at < 400*time.Millisecond; at += 20 * time.Millisecond {
@@ -200,7 +200,7 @@ func TestAnOrderThatNeverWasSentIsNewAfterItsDay(t *testing.T) {
 		w.kos.SetDown(down())
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
-		time.Sleep(o.EffectiveDate.AddDays(3).Start().Sub(time.Now()))
+		time.Sleep(time.Until(o.EffectiveDate.AddDays(3).Start()))
 		w.kos.SetDown(nil)
 		require.Empty(t, w.work(t.Context(), time.Minute))
 		end := w.read(t, o.ID)
@@ -223,7 +223,7 @@ func TestOnceAMonth(t *testing.T) {
 		v, err := w.Validate(t.Context(), w.me, w.command("5G-S"))
 		require.NoError(t, err)
 		require.False(t, v.OK())
-		time.Sleep(calendar.MonthOf(time.Now()).Add(1).First().Start().Sub(time.Now()))
+		time.Sleep(time.Until(calendar.MonthOf(time.Now()).Add(1).First().Start()))
 		_, err = w.Request(t.Context(), w.me, w.command("5G-S"))
 		require.NoError(t, err)
 	})
@@ -232,15 +232,18 @@ func TestOnceAMonth(t *testing.T) {
 // TestWithoutAStatusQuery the line's plans tell what became of an order.
 func TestWithoutAStatusQuery(t *testing.T) {
 	t.Parallel()
-	noQuery := func(context.Context, product.Order) product.Answer { return product.Answer{Kind: product.AnswerNoQuery} }
+	type answers = func(context.Context, product.Order) product.Answer
+	noQuery := func(context.Context, product.Order) product.Answer {
+		return product.Answer{Kind: product.AnswerNoQuery}
+	}
 	for name, c := range map[string]struct {
-		first func(w *world) func(context.Context, product.Order) product.Answer
+		first func(w *world) answers
 		end   product.State
 		sends int
 	}{
-		"applied, reply lost": {func(w *world) func(context.Context, product.Order) product.Answer { return w.kos.dropReply }, product.Completed, 1},
-		"never arrived":       {func(*world) func(context.Context, product.Order) product.Answer { return lost }, product.Completed, 2},
-		"another one scheduled elsewhere": {func(w *world) func(context.Context, product.Order) product.Answer {
+		"applied, reply lost": {func(w *world) answers { return w.kos.dropReply }, product.Completed, 1},
+		"never arrived":       {func(*world) answers { return lost }, product.Completed, 2},
+		"another one scheduled elsewhere": {func(w *world) answers {
 			return func(ctx context.Context, o product.Order) product.Answer {
 				w.customer(func(c *product.Customer) { c.Scheduled = &product.Scheduled{PlanCode: "5G-S"} })
 				return lost(ctx, o)
