@@ -45,18 +45,24 @@ UPDATE change_orders o SET next_attempt_at = @lease_until::timestamptz, fence = 
 FROM due WHERE o.id = due.id
 RETURNING o.*;
 
+-- The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+-- plans that are made for all parameters, too.
 -- name: OrderHistory :many
-SELECT * FROM change_orders
-WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
-ORDER BY requested_at DESC, id DESC LIMIT @size::bigint OFFSET @skip::bigint;
+SELECT o.* FROM (
+    SELECT p.id FROM change_orders p
+    WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
+        AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+        AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
+) AS page
+JOIN change_orders o ON o.id = page.id
+ORDER BY o.requested_at DESC, o.id DESC;
 
 -- name: CountOrders :one
 SELECT count(*) FROM change_orders
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz);
+    AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+    AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity');
 
 -- name: ChangedSince :one
 SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2)::boolean;

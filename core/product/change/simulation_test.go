@@ -18,7 +18,7 @@ import (
 	"phonebill/core/product/change"
 )
 
-const seeds = 300
+const seeds = 1000
 
 // weather makes trouble as a real KOS, network and platform do, from one seed.
 type weather struct {

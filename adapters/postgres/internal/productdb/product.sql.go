@@ -159,8 +159,8 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 const countOrders = `-- name: CountOrders :one
 SELECT count(*) FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
+    AND requested_at >= coalesce($3::timestamptz, '-infinity')
+    AND requested_at < coalesce($4::timestamptz, 'infinity')
 `
 
 type CountOrdersParams struct {
@@ -278,11 +278,15 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders
-WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
-ORDER BY requested_at DESC, id DESC LIMIT $6::bigint OFFSET $5::bigint
+SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.held, o.version, o.notify_at, o.notify_attempts FROM (
+    SELECT p.id FROM change_orders p
+    WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
+        AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
+        AND p.requested_at < coalesce($4::timestamptz, 'infinity')
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT $6::bigint OFFSET $5::bigint
+) AS page
+JOIN change_orders o ON o.id = page.id
+ORDER BY o.requested_at DESC, o.id DESC
 `
 
 type OrderHistoryParams struct {
@@ -294,6 +298,8 @@ type OrderHistoryParams struct {
 	Size   int64
 }
 
+// The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+// plans that are made for all parameters, too.
 func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]ChangeOrder, error) {
 	rows, err := q.db.Query(ctx, orderHistory,
 		arg.UserID,
