@@ -87,7 +87,7 @@ verify/migrations: node_modules ## the migrations pass squawk
 
 verify/coverage: coverage/integration.out ## unit >= 90 %, integration >= 70 %, generated code left out
 	@mkdir -p coverage
-	@go test -count=1 -coverpkg=./core/... -coverprofile=coverage/unit.out ./core/... > /dev/null
+	@SIMULATION_SEEDS=1000 go test -count=1 -coverpkg=./core/... -coverprofile=coverage/unit.out ./core/... > /dev/null
 	@scripts/coverage.sh coverage/unit.out 90 phonebill/core/
 	@scripts/coverage.sh coverage/integration.out 70
 

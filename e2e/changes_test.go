@@ -271,3 +271,50 @@ func TestFiftyAtOnce(t *testing.T) {
 	delete(calls, "products.list")
 	require.Equal(t, map[string]int{"customer.get": 1, "product.change": 1}, calls)
 }
+
+// TestOrdersAreTakenWhileKOSIsAway is bar R5 for changes, with real processes and the real budget: customers order while KOS refuses every
+// connection, are told that it waits, and each order is done once when KOS is back, within the budget of calls.
+//
+//nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
+func TestOrdersAreTakenWhileKOSIsAway(t *testing.T) {
+	n := rounds(t, 24)
+	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=4")
+	at := c.instances(t, 2, "product-change", "PRODUCT")
+	tokens, lines := c.customers(t, 8, (n+7)/8)
+	db := connect(t, c.Databases["product"])
+	c.control(t, http.MethodPost, "/faults", map[string]any{"operation": "*", "mode": "refuse", "rate": 1}, nil)
+	begun := time.Now()
+	var requests []string
+	for i := range n {
+		a := order(t.Context(), at[i%2].url, tokens[i%8], lines[i%8][i/8], "5G-PREMIUM-001", fmt.Sprint("away-", i))
+		require.Equal(t, http.StatusAccepted, a.status, a.Error.Code)
+		require.Equal(t, "PENDING", a.text("processStatus"))
+		require.Contains(t, a.text("message"), "연결되는 대로 자동으로 처리됩니다")
+		requests = append(requests, a.text("requestId"))
+	}
+	gone := ask(t.Context(), http.MethodDelete, at[0].url+"/api/v1/products/change/"+requests[0], tokens[0], nil)
+	require.Equal(t, http.StatusOK, gone.status, gone.Error.Code)
+	require.Equal(t, "CANCELLED", gone.text("processStatus"))
+	<-time.After(10 * time.Second)
+	require.Empty(t, c.applications(t))
+	c.control(t, http.MethodDelete, "/faults", nil, nil)
+	back := time.Now()
+	require.Eventually(t, func() bool {
+		return one[int](t, db, `SELECT count(*) FROM change_orders WHERE state = 'COMPLETED'`) == n-1
+	}, 2*time.Minute+time.Duration(n)*4*time.Second, 200*time.Millisecond)
+	took := time.Since(back)
+	calls := c.calls(t, begun, "")
+	made := map[string]int{}
+	for _, call := range c.calls(t, back, "") {
+		made[call.Operation]++
+	}
+	t.Logf("%d orders done %s after KOS was back, %.1f a minute, with the calls %v; at most %d calls in any 60 s",
+		n-1, took.Round(time.Second), float64(n-1)/took.Minutes(), made, busiest(calls, time.Minute))
+	require.LessOrEqual(t, busiest(calls, time.Minute), 100)
+	ledger := c.applications(t)
+	require.Len(t, ledger, n-1)
+	for line, all := range ledger {
+		require.Len(t, all, 1, line)
+		require.NotEqual(t, lines[0][0], line, "cancelled")
+	}
+}

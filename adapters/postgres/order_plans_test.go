@@ -27,7 +27,8 @@ const aMillionOrders = `INSERT INTO change_orders (id, transaction_id, user_id, 
 			WHEN i > 995800 THEN decode(md5('due' || i), 'hex')
 			WHEN i % 100 <> 0 THEN decode(md5((i % 50000)::text), 'hex') WHEN i % 200 = 0 THEN $1::bytea ELSE $2::bytea END,
 		'A', '가', 'B', '나', date '2026-04-01',
-		CASE WHEN i > 998000 THEN 'PARKED' WHEN i > 996000 THEN 'REQUESTED' WHEN i % 1000 = 0 THEN 'FAILED' ELSE 'COMPLETED' END,
+		CASE WHEN i > 998000 THEN 'PARKED' WHEN i > 997000 THEN 'UNKNOWN'
+			WHEN i > 996000 THEN 'REQUESTED' WHEN i % 1000 = 0 THEN 'FAILED' ELSE 'COMPLETED' END,
 		timestamptz '2025-01-01' + i * interval '1 min',
 		CASE WHEN i <= 996000 THEN timestamptz '2025-01-01' + i * interval '1 min' END, timestamptz '2025-01-01' + i * interval '1 min',
 		CASE WHEN i > 996000 THEN 'NONE' WHEN i > 995800 THEN 'PARKED' WHEN i > 993800 THEN 'PENDING' ELSE 'DELIVERED' END,
@@ -81,10 +82,14 @@ func TestAMillionOrders(t *testing.T) {
 			"Index Only Scan using change_orders_history_pages", 2, 200},
 		"an ordinary customer": {history(product.HistoryFilter{UserID: "user7", Lines: both, Page: 1, Size: 20}), 0,
 			"Index Only Scan using change_orders_history_pages", 2, 100},
-		"claim of orders": {func(pool *pgxpool.Pool) (int, error) {
-			due, err := postgres.NewOrders(pool, keys).Claim(t.Context(), now, time.Minute, 10)
+		"claim of new orders": {func(pool *pgxpool.Pool) (int, error) {
+			due, err := postgres.NewOrders(pool, keys).Claim(t.Context(), product.New, now, time.Minute, 10)
 			return len(due), err
 		}, 10, "change_orders_due", 1, 1000},
+		"claim of begun orders": {func(pool *pgxpool.Pool) (int, error) {
+			due, err := postgres.NewOrders(pool, keys).Claim(t.Context(), product.Begun, now, time.Minute, 10)
+			return len(due), err
+		}, 10, "change_orders_begun", 1, 1000},
 		"live order of a line": {func(pool *pgxpool.Pool) (int, error) {
 			_, err := postgres.NewOrders(pool, keys).Live(t.Context(), portstest.Line(9))
 			require.Error(t, err)
