@@ -122,9 +122,8 @@ func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int
 // errs, answers nonsense, and the services are killed and stopped at any moment; once with a KOS that can be asked about transactions and
 // once with one that cannot. Each order is final or parked, and applied once if it is done and not at all if it failed. Customers repeat
 // what got no answer under its key.
-//
-//nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestChangesUnderEveryFault(t *testing.T) {
+	t.Parallel()
 	n, again := rounds(t, 24), 1
 	if n > 100 {
 		again = 2 // each silence doubles the gap to the next question: that takes minutes
@@ -274,9 +273,8 @@ func TestFiftyAtOnce(t *testing.T) {
 
 // TestOrdersAreTakenWhileKOSIsAway is bar R5 for changes, with real processes and the real budget: customers order while KOS refuses every
 // connection, are told that it waits, and each order is done once when KOS is back, within the budget of calls.
-//
-//nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestOrdersAreTakenWhileKOSIsAway(t *testing.T) {
+	t.Parallel()
 	n := rounds(t, 24)
 	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=4")
 	at := c.instances(t, 2, "product-change", "PRODUCT")
