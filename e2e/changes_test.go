@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -91,30 +92,46 @@ func (c *cluster) weather(t *testing.T, line string, again int) string {
 	return mode
 }
 
-// havoc kills or stops one of the instances every now and then, the others going on, until ctx is done; then all run. A stop outlasts the
-// lease of what the instance had in hand.
+// havoc kills and stops the instances, each at moments of its own, until ctx is done; then all run. A stop outlasts the lease of what the
+// instance had in hand.
 func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int) {
 	t.Helper()
-	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
-			return kills, stops
-		case <-time.After(time.Duration(500+rand.IntN(3500)) * time.Millisecond):
-		}
-		victim := all[n%len(all)]
-		if n%4 == 3 {
-			require.NoError(t, victim.cmd.Process.Signal(syscall.SIGSTOP))
-			select {
-			case <-ctx.Done():
-			case <-time.After(17 * time.Second):
+	var killed, stopped atomic.Int32
+	var victims sync.WaitGroup
+	for k, victim := range all {
+		victims.Go(func() {
+			for n := k; wait(ctx, time.Duration(300+rand.IntN(4000))*time.Millisecond); n++ {
+				if n%8 == 3 {
+					noError(t, victim.cmd.Process.Signal(syscall.SIGSTOP))
+					wait(ctx, 17*time.Second)
+					noError(t, victim.cmd.Process.Signal(syscall.SIGCONT))
+					stopped.Add(1)
+					continue
+				}
+				victim.kill()
+				victim.run(t)
+				killed.Add(1)
 			}
-			require.NoError(t, victim.cmd.Process.Signal(syscall.SIGCONT))
-			stops++
-			continue
-		}
-		victim.kill()
-		victim.run(t)
-		kills++
+		})
+	}
+	victims.Wait()
+	return int(killed.Load()), int(stopped.Load())
+}
+
+// wait answers false when ctx was done first.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
 	}
 }
 
