@@ -117,7 +117,7 @@ type Order struct {
 	Line          line.Number
 	From, To      string // plan codes
 	FromName      string // empty until the facts are known
-	Target        Plan   // To, as the list described it when the order was checked; zero until then
+	Target        Plan   // To, as the list described it when the order was checked; before that as our copy did, if it knew it
 	Rule          EffectiveRule
 	EffectiveDate calendar.Date
 	State         State
