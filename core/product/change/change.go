@@ -15,6 +15,8 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/news"
+	"phonebill/core/news/await"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
 	"phonebill/ports"
@@ -50,6 +52,7 @@ type Service struct {
 	Parked func(ctx context.Context, o product.Order)
 
 	running sync.WaitGroup // orders that outlive their customer
+	board   news.Board     // where orders are waited for
 	rest    atomic.Int64   // until then (ns since 1970) new orders are left alone
 }
 
@@ -108,7 +111,7 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *fact
 	case err != nil:
 		return o, err
 	case o.State != product.Validated:
-		return s.Orders.Save(ctx, o)
+		return s.save(ctx, o)
 	}
 	return s.send(ctx, o)
 }
@@ -136,7 +139,7 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 		return o, err
 	}
 	o.NextAttemptAt = s.Now().Add(s.Limits.Lease)
-	o, err = s.Orders.Save(ctx, o) // stored before the wire is touched (decision 9)
+	o, err = s.save(ctx, o) // stored before the wire is touched (decision 9)
 	if err != nil {
 		return o, err
 	}
@@ -149,13 +152,13 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
 		o = o.Delay(f.RetryAfter(), s.Now())
-		return s.Orders.Save(ctx, o)
+		return s.save(ctx, o)
 	}
 	o, err := o.LineGone(s.Now())
 	if err != nil {
 		return o, err
 	}
-	return s.Orders.Save(ctx, o)
+	return s.save(ctx, o)
 }
 
 // settle stores what KOS's answer makes of the order. The line's caches are dropped first: an order seen as done never stands
@@ -170,40 +173,28 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 			return o, err
 		}
 	}
-	o, err = s.Orders.Save(ctx, o)
+	o, err = s.save(ctx, o)
 	if err == nil && o.State == product.Parked && s.Parked != nil {
 		s.Parked(ctx, o)
 	}
 	return o, err
 }
 
-// poll is how often a long poll looks.
-const poll = 200 * time.Millisecond
-
 // Get answers the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
 func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait time.Duration) (product.Order, error) {
-	end := time.NewTimer(wait)
-	defer end.Stop()
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	for {
+	return await.End(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
 		o, err := s.own(ctx, p, order)
-		switch {
-		case err != nil:
-			return product.Order{}, err
-		case o.State.Final() || wait == 0:
-			return o, nil
-		}
-		select {
-		case <-tick.C:
-		case <-end.C:
-			wait = 0
-		case <-ports.Leaving(ctx):
-			wait = 0
-		case <-ctx.Done():
-			return product.Order{}, ctx.Err()
-		}
+		return o, o.State.Final(), err
+	})
+}
+
+// save stores the order's progress and tells those who wait for it.
+func (s *Service) save(ctx context.Context, o product.Order) (product.Order, error) {
+	o, err := s.Orders.Save(ctx, o)
+	if err == nil {
+		s.board.Tell(o.ID)
 	}
+	return o, err
 }
 
 // History answers one page of the caller's own orders, newest first, and how many there are; FORBIDDEN when f names a line that

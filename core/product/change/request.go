@@ -135,7 +135,7 @@ func (s *Service) Cancel(ctx context.Context, p auth.Principal, order id.ID) (pr
 		if err != nil {
 			return product.Order{}, fault.From(err).WithMessage("이미 처리 중이거나 완료된 요청은 취소할 수 없습니다")
 		}
-		saved, err := s.Orders.Save(ctx, gone)
+		saved, err := s.save(ctx, gone)
 		if !errors.Is(err, fault.New(fault.StateConflict)) || ctx.Err() != nil {
 			return saved, err
 		} // somebody carried it on meanwhile: look again
