@@ -171,11 +171,11 @@ func TestChangesUnderEveryFault(t *testing.T) {
 			all.Go(func() {
 				defer func() { <-places }()
 				a := answer{}
-				for try := 0; a.status == 0 && try < 60; try++ { // killed under him: he asks again
+				for try := 0; (a.status == 0 || a.status == 503) && try < 60; try++ { // killed under him, or not taken: he asks again
 					ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 					a = order(ctx, at[(i+try)%2].url, token, line, "5G-PREMIUM-001", fmt.Sprint("round-", i))
 					cancel()
-					if a.status == 0 {
+					if a.status == 0 || a.status == 503 {
 						<-time.After(300 * time.Millisecond)
 					}
 				}
@@ -189,7 +189,7 @@ func TestChangesUnderEveryFault(t *testing.T) {
 		calm()
 		<-ended
 		t.Logf("status query %s: answers %v under %v; %d kills, %d stops", query, got, skies, kills, stops)
-		require.Zero(t, got[0], "somebody never got an answer")
+		require.Zero(t, got[0]+got[503], "somebody never got an answer")
 		allEnd(t, db, 5*time.Minute)
 	}
 	appliedOnce(t, c, db, n)
