@@ -183,7 +183,7 @@ func (s *BookRuns) Report(ctx context.Context, run id.ID) (product.BookReport, e
 	for _, r := range rows {
 		number, _ := s.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
 		report.Differences = append(report.Differences, product.Difference{
-			RequestID: id.ID(r.OrderID), Line: number, Kind: product.DifferenceKind(r.Kind), Found: r.FoundAt.UTC(), Text: r.Detail,
+			RequestID: id.ID(r.OrderID), Line: number.String(), Kind: product.DifferenceKind(r.Kind), Found: r.FoundAt.UTC(), Text: r.Detail,
 		})
 	}
 	return report, translate("read differences", err)

@@ -5,7 +5,6 @@ import (
 
 	"phonebill/core/delivery"
 	"phonebill/core/id"
-	"phonebill/core/line"
 )
 
 // DifferenceKind is how the three books differ about one order: ours, KOS's and what the AP server was told. A closed set.
@@ -35,7 +34,7 @@ const (
 // Difference is one disagreement of the books about one order. It is reported; nothing acts on it.
 type Difference struct {
 	RequestID id.ID
-	Line      line.Number // prints masked
+	Line      string // masked; empty when what is stored cannot be read
 	Kind      DifferenceKind
 	Found     time.Time
 	Text      string // for the operator; nothing personal
@@ -172,7 +171,7 @@ func (e Entry) JudgeNoLine(now time.Time) (d Difference, found bool) {
 }
 
 func (o Order) differs(kind DifferenceKind, now time.Time, text string) Difference {
-	return Difference{RequestID: o.ID, Line: o.Line, Kind: kind, Found: now, Text: text}
+	return Difference{RequestID: o.ID, Line: o.Line.String(), Kind: kind, Found: now, Text: text}
 }
 
 // BookPlace is how far a run has come among the orders in the order in which they became final. Its zero value is before all of them.

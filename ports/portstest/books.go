@@ -233,7 +233,7 @@ func runsReport(t *testing.T, r Running) {
 	claimed, err := runs.Claim(t.Context(), start, time.Minute)
 	require.NoError(t, err)
 	difference := func(kind product.DifferenceKind) product.Difference {
-		return product.Difference{RequestID: numbered(5), Line: Line(5), Kind: kind, Found: after(3), Text: "they differ"}
+		return product.Difference{RequestID: numbered(5), Line: Line(5).String(), Kind: kind, Found: after(3), Text: "they differ"}
 	}
 	var all []product.Difference
 	for _, kind := range product.DifferenceKinds() {
