@@ -8,10 +8,6 @@ SET statement_timeout = '10min';
 -- Orders as they became final.
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_final ON change_orders (processed_at, id) WHERE processed_at IS NOT NULL;
--- The few that are not.
--- squawk-ignore ban-concurrent-index-creation-in-transaction
-CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_open ON change_orders (id)
-WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED');
 -- The numbers that were given to the results of a line.
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_numbered ON change_orders (line_index, delivery_sequence)

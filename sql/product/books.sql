@@ -33,6 +33,7 @@ LEFT JOIN LATERAL (
 WHERE o.id = ANY(@ids::uuid[])
 ORDER BY o.processed_at, o.id;
 
+-- A handful, along the index of the live ones.
 -- name: OpenOrders :many
 SELECT * FROM change_orders o
 WHERE o.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')

@@ -137,7 +137,7 @@ func TestTheBooksAreCompared(t *testing.T) {
 	logs := running.logs.String()
 	require.Contains(t, logs, `"request_id":"`+doneHere+`","kind":"OURS_DONE_KOS_NOT"`)
 	require.Contains(t, logs, `"books_differ"`)
-	res, err := http.Get(running.Metrics["product"]) //nolint:noctx // a test
+	res, err := http.Get(running.Metrics["product"])
 	require.NoError(t, err)
 	var metrics bytes.Buffer
 	_, err = metrics.ReadFrom(res.Body)

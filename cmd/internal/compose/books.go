@@ -27,8 +27,8 @@ type Books struct {
 	Limits books.Limits
 }
 
-// ReadBooks reads BOOKS_AT, between which times of day in Seoul the nightly run begins ("05:00-06:00"), or "off"; BOOKS_PER_MINUTE (20), how
-// many questions a minute a run may ask KOS; and BOOKS_ASKING (4h), for how long.
+// ReadBooks reads BOOKS_AT, between which times of day in Seoul the nightly run begins ("05:00-06:00"), or "off"; BOOKS_PER_MINUTE (20),
+// how many questions a minute a run may ask KOS; and BOOKS_ASKING (4h), for how long.
 func ReadBooks(r *boot.Reader, night string) Books {
 	const most = 10_000
 	l := books.DefaultLimits()

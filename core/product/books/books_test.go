@@ -263,7 +263,7 @@ func TestWhoIsLeftWhenTheTimeIsOverIsCounted(t *testing.T) {
 		}
 		require.NoError(t, w.orders.Outbox().Replay(t.Context(), id.ID{1, 4}, w.began.Add(-2*time.Hour)))
 		unread := w.ended(5, time.Hour, product.Completed)
-		w.Service.Books = blind{w.Service.Books, unread.ID}
+		w.Books = blind{w.Books, unread.ID}
 		report := w.check()
 		require.Equal(t, 2, report.Run.Asked)
 		require.Equal(t, 3, report.Run.Unasked)

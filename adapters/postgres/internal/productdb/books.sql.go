@@ -378,6 +378,7 @@ type OpenOrdersParams struct {
 	N      int64
 }
 
+// A handful, along the index of the live ones.
 func (q *Queries) OpenOrders(ctx context.Context, arg OpenOrdersParams) ([]ChangeOrder, error) {
 	rows, err := q.db.Query(ctx, openOrders, arg.After, arg.Before, arg.N)
 	if err != nil {
