@@ -338,7 +338,10 @@ func TestLanes(t *testing.T) {
 	_, err = l.In(quota.Prefetch).Plans(t.Context())
 	require.NoError(t, err)
 	l.In(quota.Prefetch).Ask(t.Context(), product.Order{Line: line})
-	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 2}, l.quota.Spent())
+	l.Behind(quota.Prefetch).Ask(t.Context(), product.Order{Line: line})
+	_, err = l.Behind(quota.Prefetch).Customer(t.Context(), line)
+	require.NoError(t, err)
+	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 4}, l.quota.Spent())
 }
 
 // TestBreakersCloseByThemselves: without a customer, within 30 s of KOS's recovery and the open period's end; and a probe changes nothing.

@@ -47,7 +47,7 @@ func (c *Client) Ask(ctx context.Context, o product.Order) product.Answer {
 		return product.Answer{Kind: product.AnswerNotSent}
 	}
 	var told product.Answer
-	ask := question{operation: productChangeStatus, lane: c.changeLane(), line: o.Line, request: o.ID, http: req}
+	ask := question{operation: productChangeStatus, lane: c.askLane(), line: o.Line, request: o.ID, http: req}
 	ask.read = func(body []byte) error {
 		told, err = readChangeStatus(body, transaction)
 		return err
@@ -69,6 +69,14 @@ func (c *Client) changeLane() quota.Lane {
 		return quota.Refresh
 	}
 	return quota.Change
+}
+
+// askLane is what questions about orders spend of.
+func (c *Client) askLane() quota.Lane {
+	if c.probe {
+		return c.changeLane()
+	}
+	return c.asking
 }
 
 // changeAnswer is for everything that is not a verdict on the change.

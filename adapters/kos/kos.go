@@ -47,7 +47,8 @@ type Client struct {
 	keys    *Credentials
 	deps    Deps
 	lane    quota.Lane
-	probe   bool // its calls are probes of half-open breakers
+	asking  quota.Lane // of questions about orders
+	probe   bool       // its calls are probes of half-open breakers
 	gate    *turnstile
 	paces   paces
 	wire    http.RoundTripper
@@ -81,18 +82,25 @@ func New(cfg Config, deps Deps) (*Client, error) {
 		return nil, fmt.Errorf("kos: %w", err)
 	}
 	return &Client{
-		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, gate: newTurnstile(deps.Quota, deps.Bulkhead),
+		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, asking: quota.Change, gate: newTurnstile(deps.Quota, deps.Bulkhead),
 		paces: newPaces(),
 		wire:  transport(cfg.Connect), metrics: m,
 	}, nil
 }
 
-// In is the same client whose reads spend of that lane; New's is quota.Read. Changes always spend of quota.Change. In the lane Refresh a
-// call waits 500 ms at most for its turn, in Prefetch not at all; both are then told ErrNotAsked with a Retry-After.
+// In is the same client whose reads spend of that lane; New's is quota.Read. Changes and questions about them spend of quota.Change. In the
+// lane Refresh a call waits 500 ms at most for its turn, in Prefetch not at all; both are then told ErrNotAsked with a Retry-After.
 func (c *Client) In(lane quota.Lane) *Client {
 	same := *c
 	same.lane = lane
 	return &same
+}
+
+// Behind is In for questions about orders as well, asked to compare books and not to carry an order on.
+func (c *Client) Behind(lane quota.Lane) *Client {
+	same := c.In(lane)
+	same.asking = lane
+	return same
 }
 
 // Waiting tells how many callers of each lane wait for their turn, and how long one more would: until the quota has a call for the lane,

@@ -207,3 +207,18 @@ func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	portstest.IdempotencyKeys(t, func(*testing.T) ports.IdempotencyKeys { return &memory.IdempotencyKeys{} })
 }
+
+func TestBooks(t *testing.T) {
+	t.Parallel()
+	portstest.Books(t, func(*testing.T) portstest.Bookkeeping {
+		orders := &memory.Orders{}
+		return portstest.Bookkeeping{Books: orders.Books(), Orders: orders, Outbox: orders.Outbox()}
+	})
+}
+
+func TestBookRuns(t *testing.T) {
+	t.Parallel()
+	portstest.BookRuns(t, func(*testing.T) portstest.Running {
+		return portstest.Running{Runs: &memory.BookRuns{}, Orders: &memory.Orders{}}
+	})
+}

@@ -53,3 +53,10 @@ func purged(n int64, err error) (int, error) { return int(n), translate("purge",
 
 // period is a number of years that PostgreSQL can take from now.
 func period(years int) int32 { return int32(min(max(years, 0), 1000)) }
+
+// PurgeBookRuns drops old comparisons of the books with what they found.
+func PurgeBookRuns(product *pgxpool.Pool) ports.Purge {
+	return func(ctx context.Context, years, n int) (int, error) {
+		return purged(productdb.New(product).PurgeBookRuns(ctx, productdb.PurgeBookRunsParams{KeepYears: period(years), Batch: int64(n)}))
+	}
+}

@@ -37,7 +37,7 @@ func TestServicesCannotRewriteHistory(t *testing.T) {
 		},
 		migrations.Product: {
 			"order_steps": {change, remove}, "delivery_attempts": {change, remove}, "change_orders": {remove}, "delivery_sequences": {remove},
-			"order_resolutions": {change, remove},
+			"order_resolutions": {change, remove}, "book_differences": {change, remove}, "book_runs": {remove},
 		},
 		migrations.KOS: {
 			"kos_calls": {change, remove}, "quota_ledger": {change}, "customer_copies": {remove}, "plan_copies": {remove},

@@ -176,6 +176,26 @@ func TestParkedOrders(t *testing.T) {
 	})
 }
 
+func TestBooks(t *testing.T) {
+	t.Parallel()
+	portstest.Books(t, func(t *testing.T) portstest.Bookkeeping {
+		t.Helper()
+		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
+		return portstest.Bookkeeping{
+			Books: postgres.NewBooks(pool, v), Orders: postgres.NewOrders(pool, v), Outbox: postgres.NewChangeOutbox(pool, v),
+		}
+	})
+}
+
+func TestBookRuns(t *testing.T) {
+	t.Parallel()
+	portstest.BookRuns(t, func(t *testing.T) portstest.Running {
+		t.Helper()
+		pool, v := pgtest.New(t, migrations.Product).Pool, keyring(t)
+		return portstest.Running{Runs: postgres.NewBookRuns(pool, v), Orders: postgres.NewOrders(pool, v)}
+	})
+}
+
 func TestNotices(t *testing.T) {
 	t.Parallel()
 	portstest.Notices(t, func(t *testing.T) (ports.Notices, ports.Orders) {

@@ -15,8 +15,8 @@ import (
 )
 
 func main() {
-	const partly = 2
-	refused := false
+	const partly, differ = 2, 3
+	refused, differs := false, false
 	code := boot.Main(func(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
 		// The terminal is for answers: the log of the verbs is shown from warnings on, unless asked for.
 		level := env("LOG_LEVEL")
@@ -26,11 +26,14 @@ func main() {
 		err := ctl.Run(ctx, ctl.Console{
 			Env: env, In: os.Stdin, Out: out, Err: os.Stderr, Log: boot.Logger(os.Stderr, level, "text"),
 		}, os.Args[1:])
-		refused = errors.Is(err, ctl.ErrPartly)
+		refused, differs = errors.Is(err, ctl.ErrPartly), errors.Is(err, ctl.ErrDiffer)
 		return err
 	})
-	if refused {
+	switch {
+	case refused:
 		code = partly
+	case differs:
+		code = differ
 	}
 	os.Exit(code)
 }

@@ -19,6 +19,7 @@ const (
 	HistoryRefused Kind = "history_refused"        // the bill database does not take a row of it, which was put aside
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 	ChangeParked   Kind = "change_parked"          // a person must find out what became of a plan change
+	BooksDiffer    Kind = "books_differ"           // our orders, KOS and the deliveries do not say the same
 )
 
 // Alert is one event.

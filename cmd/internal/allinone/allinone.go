@@ -49,6 +49,7 @@ type config struct {
 	login     compose.Login
 	history   compose.History
 	policy    product.Policy
+	books     compose.Books
 	apBreaker mvnoap.BreakerPolicy
 	apRate    int
 	simDelay  int // percent
@@ -78,7 +79,7 @@ func read(env boot.Env) (config, error) {
 		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
 		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
-	c.policy = compose.ReadPolicy(r)
+	c.policy, c.books = compose.ReadPolicy(r), compose.ReadBooks(r, "off")
 	c.history = compose.ReadHistory(r, filepath.Join(c.dir, "spool"))
 	return c, r.Err()
 }
@@ -245,6 +246,7 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	}
 	productUnit, err := compose.Product(ctx, compose.ProductConfig{
 		Listen: s.product, Data: s.ground.Data(migrations.Product, s.pool), Auth: link, KOS: kos, AP: ap, Policy: s.policy,
+		Books: s.books,
 	}, s.tools)
 	if err != nil {
 		return err

@@ -60,7 +60,7 @@ func (p *processes) start(ctx context.Context) error {
 		"AUTH_URL=http://" + p.auth.Addr, "AUTH_INTERNAL_URL=http://" + p.auth.Internal,
 		"INTERNAL_TOKEN=" + p.token.Reveal(), "BILL_URL=http://" + p.bill.Addr, "PRODUCT_URL=http://" + p.product.Addr,
 		"BILL_INTERNAL_URLS=http://" + p.bill.Internal, "PRODUCT_INTERNAL_URLS=http://" + p.product.Internal,
-		"PREFETCH_NIGHT=" + cmp.Or(os.Getenv("PREFETCH_NIGHT"), "off"),
+		"PREFETCH_NIGHT=" + cmp.Or(os.Getenv("PREFETCH_NIGHT"), "off"), "BOOKS_AT=" + cmp.Or(os.Getenv("BOOKS_AT"), "off"),
 		"AUTH_COOKIE_SECURE=" + strconv.FormatBool(!p.login.PlainCookies),
 	}
 	for _, part := range []struct {

@@ -149,6 +149,7 @@ type ProductConfig struct {
 	KOS    KOS
 	AP     AP
 	Policy product.Policy
+	Books  Books
 }
 
 // GatewayConfig configures the gateway. Upstreams are origins. Without a cache (its Addr empty) it hears of revocations by pulling
@@ -208,7 +209,7 @@ func ReadProduct(env boot.Env) (ProductConfig, error) {
 	r := env.Read()
 	c := ProductConfig{
 		Listen: listen(r, "PRODUCT", "8083", "9083"), Data: data(r, "PRODUCT_DATABASE_URL"), Auth: authLink(r), KOS: kosLink(r), AP: ap(r),
-		Policy: ReadPolicy(r),
+		Policy: ReadPolicy(r), Books: ReadBooks(r, "05:00-06:00"),
 	}
 	return c, r.Err()
 }

@@ -71,3 +71,23 @@ func TestFloorsFitTheBudget(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, c.KOS.Floor.Calls)
 }
+
+func TestTheComparisonOfTheBooksIsConfigured(t *testing.T) {
+	t.Parallel()
+	product := map[string]string{"PRODUCT_DATABASE_URL": "postgres://p"}
+	c, err := compose.ReadProduct(environment(product))
+	require.NoError(t, err)
+	require.Equal(t, 5*time.Hour, c.Books.Night.From)
+	require.Equal(t, 20, c.Books.Limits.PerMinute)
+	require.Equal(t, 4*time.Hour, c.Books.Limits.Asking)
+	product["BOOKS_AT"], product["BOOKS_PER_MINUTE"], product["BOOKS_ASKING"] = "off", "7", "30m"
+	c, err = compose.ReadProduct(environment(product))
+	require.NoError(t, err)
+	require.Zero(t, c.Books.Night)
+	require.Equal(t, 7, c.Books.Limits.PerMinute)
+	require.Equal(t, 30*time.Minute, c.Books.Limits.Asking)
+	product["BOOKS_AT"], product["BOOKS_PER_MINUTE"] = "at dawn", "0"
+	_, err = compose.ReadProduct(environment(product))
+	require.ErrorContains(t, err, "BOOKS_AT")
+	require.ErrorContains(t, err, "BOOKS_PER_MINUTE")
+}

@@ -69,7 +69,8 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.shown(c.Auth.Token, outbox)
 	p.parkedOrders(c.Auth.Token, at, epochs)
 	p.tellCustomers(at)
-	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)})
+	p.compareBooks(c.Books, c.Auth.Token, to, at)
+	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)}, bookRetention(at))
 	p.drain(changes.Wait)
 	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
 	p.watch(c.Auth.Token, to.watched(

@@ -1,0 +1,148 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/compose"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// ErrDiffer says that the books were compared and do not say the same: exit code 3.
+var ErrDiffer = errors.New("the books differ")
+
+func (c Console) books() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "books", Short: "Compare our plan changes with KOS and with what the MVNO AP server was told",
+		Long: `Compare our plan changes with KOS and with what the MVNO AP server was told. Differences are reported; nothing is changed.
+
+The instances of the product service are asked as "ops" does, with the same variables. docs/reconciliation.md says what to do.`,
+	}
+	cmd.AddCommand(c.checkBooks(), c.showBooks())
+	return cmd
+}
+
+func (c Console) checkBooks() *cobra.Command {
+	var since time.Duration
+	var until string
+	cmd := &cobra.Command{
+		Use: "check", Short: "Compare the books now, and wait for it; exit code 3 when they differ", Args: cobra.NoArgs,
+		Long: `Compare the books now. Orders are compared that became final within --since before --until, and all that are open for too long.
+
+KOS is asked 20 questions a minute by default, so a busy day takes its time. It goes on when this command is interrupted:
+"phonebillctl books show" tells what came of it.`,
+		Example: "  phonebillctl books check --since 48h\n  phonebillctl books check --since 24h --until 2026-11-20T00:00:00+09:00",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			to := time.Now()
+			if until != "" {
+				var err error
+				if to, err = time.Parse(time.RFC3339, until); err != nil {
+					return fault.InvalidField("until", "it is not a time like 2026-11-20T00:00:00+09:00").Because(err)
+				}
+			}
+			checks, err := c.bookChecks()
+			if err != nil {
+				return err
+			}
+			run, err := checks.Start(cmd.Context(), to.Add(-since), to)
+			if err != nil {
+				return err
+			}
+			report, err := c.awaitBooks(cmd.Context(), checks, run.ID)
+			if err != nil {
+				return err
+			}
+			return c.printBooks(report)
+		},
+	}
+	cmd.Flags().DurationVar(&since, "since", 48*time.Hour, "how far back") //nolint:mnd // as the nightly run does
+	cmd.Flags().StringVar(&until, "until", "", "until when, like 2026-11-20T00:00:00+09:00 (default now)")
+	return cmd
+}
+
+func (c Console) showBooks() *cobra.Command {
+	return &cobra.Command{
+		Use: "show", Short: "Show the last comparison; exit code 3 when the books differed", Args: cobra.NoArgs,
+		Example: "  phonebillctl books show",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			checks, err := c.bookChecks()
+			if err != nil {
+				return err
+			}
+			report, err := checks.Report(cmd.Context(), id.ID{})
+			if err != nil {
+				return err
+			}
+			return c.printBooks(report)
+		},
+	}
+}
+
+func (c Console) bookChecks() (ports.BookChecks, error) {
+	instances, token, err := c.instances()
+	if err != nil {
+		return nil, err
+	}
+	return compose.BookChecks(instances, token)
+}
+
+// How often the service is asked how far it is, and how often a person is told.
+const (
+	bookPoll  = 200 * time.Millisecond
+	tellAfter = 10 * time.Second
+)
+
+// awaitBooks waits for the end of a run. An instance that is away for a moment does not end the wait, for another one carries on.
+func (c Console) awaitBooks(ctx context.Context, checks ports.BookChecks, run id.ID) (product.BookReport, error) {
+	poll := time.NewTicker(bookPoll)
+	defer poll.Stop()
+	told := time.Now()
+	for {
+		report, err := checks.Report(ctx, run)
+		switch {
+		case err == nil && !report.Run.Finished.IsZero():
+			return report, nil
+		case err != nil && fault.From(err).Code() != fault.ServiceUnavailable:
+			return report, err
+		case err == nil && time.Since(told) >= tellAfter:
+			told = time.Now()
+			_, _ = fmt.Fprintf(c.Err, "%d orders compared, %d differences so far\n", report.Run.Checked, report.Run.Found)
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return report, ctx.Err()
+		}
+	}
+}
+
+func (c Console) printBooks(r product.BookReport) error {
+	p := c.printer()
+	if len(r.Differences) > 0 {
+		p.line("REQUEST", "LINE", "KIND", "FOUND", "WHAT")
+	}
+	for _, d := range r.Differences {
+		p.line(d.RequestID.String(), d.Line, string(d.Kind), stamp(d.Found), d.Text)
+	}
+	if more := r.Run.Found - len(r.Differences); more > 0 {
+		p.line("… and " + strconv.Itoa(more) + " more")
+	}
+	ended := "finished " + stamp(r.Run.Finished)
+	if r.Run.Finished.IsZero() {
+		ended = "still going on"
+	}
+	p.line(fmt.Sprintf("%s … %s: %d orders compared, %d differences; KOS asked %d times, undecided %d, not asked %d; %s", stamp(r.Run.From),
+		stamp(r.Run.To), r.Run.Checked, r.Run.Found, r.Run.Asked, r.Run.Undecided, r.Run.Unasked, ended))
+	if err := p.done(); err != nil || r.Run.Found == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: see docs/reconciliation.md", ErrDiffer)
+}
