@@ -393,7 +393,8 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	first := calls[0]
 	require.Contains(t, string(first.Answer), `"billingMonth":"202611"`)
 	require.JSONEq(t, `{"requestId":"`+request.String()+`","lineNumber":"01012345678","inquiryMonth":"202611"}`, string(first.Request))
-	first.Answer, first.Request = nil, nil
+	require.Less(t, first.Waited, time.Minute)
+	first.Answer, first.Request, first.Waited = nil, nil, 0
 	require.Equal(t, audit.Call{
 		ID: first.ID, Operation: "bill.inquiry", Line: number(t, "01012345678"), RequestID: request, AskedAt: noon, AnsweredAt: noon,
 		Attempt: 1, Breaker: "CLOSED", Result: "0000", HTTPStatus: 200,
@@ -401,6 +402,9 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	require.False(t, first.ID.IsZero())
 	require.Equal(t, "/kos/customer/01012345678", string(calls[1].Request))
 	require.True(t, calls[1].RequestID.IsZero())
+	_, err = l.Customer(ports.WithRequest(t.Context(), request), number(t, "01012345678"))
+	require.NoError(t, err)
+	require.Equal(t, request, l.calls.Calls()[2].RequestID, "who asks says for whom")
 }
 
 // brokenLog is a call log whose database is gone.

@@ -73,7 +73,7 @@ func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number)
 
 // advance carries a leased order as far as it goes now. Each step is stored before the next.
 func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Lease) // whoever is late has lost the order anyway
+	ctx, cancel := context.WithTimeout(ports.WithRequest(ctx, o.ID), s.Limits.Lease) // whoever is late has lost the order anyway
 	defer cancel()
 	switch o.State {
 	case product.Requested, product.Validated:

@@ -46,6 +46,7 @@ type ChangeOrder struct {
 	Version            int64
 	NotifyAt           *time.Time
 	NotifyAttempts     int64
+	NotifiedAt         *time.Time
 }
 
 type DeliveryAttempt struct {
@@ -86,4 +87,6 @@ type OrderStep struct {
 	State      string
 	ResultCode string
 	Sends      int64
+	Held       bool
+	NextAt     *time.Time
 }

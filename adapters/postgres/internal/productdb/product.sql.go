@@ -91,7 +91,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.held, o.version, o.notify_at, o.notify_attempts
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
 `
 
 type ClaimOrdersParams struct {
@@ -145,6 +145,7 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
+			&i.NotifiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -183,7 +184,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 }
 
 const liveOrder = `-- name: LiveOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts, notified_at FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
 `
 
@@ -226,12 +227,13 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 		&i.Version,
 		&i.NotifyAt,
 		&i.NotifyAttempts,
+		&i.NotifiedAt,
 	)
 	return i, err
 }
 
 const order = `-- name: Order :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders WHERE id = $1
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts, notified_at FROM change_orders WHERE id = $1
 `
 
 func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
@@ -273,12 +275,13 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 		&i.Version,
 		&i.NotifyAt,
 		&i.NotifyAttempts,
+		&i.NotifiedAt,
 	)
 	return i, err
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts, notified_at FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
     AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
@@ -346,6 +349,7 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
+			&i.NotifiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -369,10 +373,10 @@ WITH saved AS (
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
         AND (sends = 0 OR transaction_id = $1)
         AND ($6 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
-    RETURNING id, state, result_code, sends
+    RETURNING id, state, result_code, sends, held, next_attempt_at
 )
-INSERT INTO order_steps (order_id, state, result_code, sends)
-SELECT saved.id, saved.state, saved.result_code, saved.sends FROM saved
+INSERT INTO order_steps (order_id, state, result_code, sends, held, next_at)
+SELECT saved.id, saved.state, saved.result_code, saved.sends, saved.held, saved.next_attempt_at FROM saved
 `
 
 type SaveOrderParams struct {

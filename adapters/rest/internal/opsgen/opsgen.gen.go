@@ -185,6 +185,78 @@ func (e ResolvedDataWaitsFor) Valid() bool {
 	}
 }
 
+// Defines values for TimelineGap.
+const (
+	TimelineGapKOSCALLS    TimelineGap = "KOS_CALLS"
+	TimelineGapOLDEREVENTS TimelineGap = "OLDER_EVENTS"
+)
+
+// Valid indicates whether the value is a known member of the TimelineGap enum.
+func (e TimelineGap) Valid() bool {
+	switch e {
+	case TimelineGapKOSCALLS:
+		return true
+	case TimelineGapOLDEREVENTS:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineKind.
+const (
+	TimelineKindBill   TimelineKind = "bill"
+	TimelineKindChange TimelineKind = "change"
+)
+
+// Valid indicates whether the value is a known member of the TimelineKind enum.
+func (e TimelineKind) Valid() bool {
+	switch e {
+	case TimelineKindBill:
+		return true
+	case TimelineKindChange:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineSource.
+const (
+	TimelineSourceCache    TimelineSource = "cache"
+	TimelineSourceCheck    TimelineSource = "check"
+	TimelineSourceDelivery TimelineSource = "delivery"
+	TimelineSourceKos      TimelineSource = "kos"
+	TimelineSourceNotice   TimelineSource = "notice"
+	TimelineSourcePerson   TimelineSource = "person"
+	TimelineSourceQueue    TimelineSource = "queue"
+	TimelineSourceRequest  TimelineSource = "request"
+)
+
+// Valid indicates whether the value is a known member of the TimelineSource enum.
+func (e TimelineSource) Valid() bool {
+	switch e {
+	case TimelineSourceCache:
+		return true
+	case TimelineSourceCheck:
+		return true
+	case TimelineSourceDelivery:
+		return true
+	case TimelineSourceKos:
+		return true
+	case TimelineSourceNotice:
+		return true
+	case TimelineSourcePerson:
+		return true
+	case TimelineSourceQueue:
+		return true
+	case TimelineSourceRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UnreachableReason.
 const (
 	UnreachableReasonBADANSWER    UnreachableReason = "BAD_ANSWER"
@@ -721,6 +793,95 @@ type ResolvedEnvelope struct {
 // Example: bill-inquiry
 type ServiceName = string
 
+// TimelineData defines model for TimelineData.
+type TimelineData struct {
+	Events []TimelineEvent `json:"events"`
+
+	// Kind bill = a bill inquiry, change = a plan change.
+	//
+	// Example: change
+	Kind TimelineKind `json:"kind"`
+
+	// LineNumber Masked. Absent when what is stored cannot be read.
+	//
+	// Example: 010-****-5678
+	LineNumber *string       `json:"lineNumber,omitempty"`
+	Missing    []TimelineGap `json:"missing"`
+
+	// NextAt When it is looked at again. Absent when nothing is left to do, or a person has to decide.
+	//
+	// Example: 2026-03-14T01:30:15Z
+	NextAt *time.Time `json:"nextAt,omitempty"`
+
+	// RequestID Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c
+	RequestID openapi_types.UUID `json:"requestId"`
+
+	// Status As it is stored; the customer sees PROCESSING where this says UNKNOWN or PARKED, and FAILED where it says TIMEOUT.
+	//
+	// Example: COMPLETED
+	Status string `json:"status"`
+
+	// Unreachable Services that could not be asked whether they know more.
+	Unreachable []ServiceName `json:"unreachable"`
+}
+
+// TimelineEnvelope defines model for TimelineEnvelope.
+type TimelineEnvelope struct {
+	Data TimelineData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// TimelineEvent defines model for TimelineEvent.
+type TimelineEvent struct {
+	// At Example: 2026-03-14T01:30:05.24Z
+	At time.Time `json:"at"`
+
+	// Facts Small texts such as `attempt`, `result`, `breaker`, `waitedMs`, `httpStatus`, `sends`, `nextAt`, `source`, `asOf`.
+	//
+	// Example: {"attempt":"1","operation":"product.change","result":"TIMEOUT"}
+	Facts map[string]string `json:"facts"`
+
+	// Source request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS or for KOS; kos = a call
+	// to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server; person = a member of staff; notice = the customer
+	// was told.
+	//
+	//
+	// Example: kos
+	Source TimelineSource `json:"source"`
+
+	// Text Korean, for staff.
+	//
+	// Example: KOS 상품 변경 호출: 제한 시간 내 응답 없음 (5.0초)
+	Text string `json:"text"`
+
+	// What A code for programs (docs/operations.md has them all); new ones may be added.
+	//
+	// Example: CALLED_KOS
+	What string `json:"what"`
+}
+
+// TimelineGap KOS_CALLS = the log of KOS calls cannot be read now; OLDER_EVENTS = there are more than 500 events of a kind, the oldest are left out.
+//
+// Example: KOS_CALLS
+type TimelineGap string
+
+// TimelineKind bill = a bill inquiry, change = a plan change.
+//
+// Example: change
+type TimelineKind string
+
+// TimelineSource request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS or for KOS; kos = a call
+// to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server; person = a member of staff; notice = the customer
+// was told.
+//
+// Example: kos
+type TimelineSource string
+
 // UnreachableInstance defines model for UnreachableInstance.
 type UnreachableInstance struct {
 	// Instance Host and port of its internal listener, as the gateway is configured.
@@ -808,6 +969,9 @@ type ServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
+	// GetTimeline What happened to one request, and why?
+	// (GET /ops/requests/{requestId}/timeline)
+	GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1044,6 +1208,32 @@ func (siw *ServerInterfaceWrapper) ResolveParkedChange(w http.ResponseWriter, r 
 	handler.ServeHTTP(w, r)
 }
 
+// GetTimeline operation middleware
+func (siw *ServerInterfaceWrapper) GetTimeline(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "requestId" -------------
+	var requestID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "requestId", r.PathValue("requestId"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "requestId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTimeline(w, r, requestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -1171,6 +1361,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests/{requestId}/timeline", wrapper.GetTimeline)
 
 	return m
 }
@@ -3272,6 +3463,322 @@ func (response ResolveParkedChange504ApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type GetTimelineRequestObject struct {
+	RequestID openapi_types.UUID `json:"requestId"`
+}
+
+type GetTimelineResponseObject interface {
+	VisitGetTimelineResponse(w http.ResponseWriter) error
+}
+
+type GetTimeline200JSONResponse TimelineEnvelope
+
+func (response GetTimeline200JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetTimeline400JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline400ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GetTimeline401JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline401ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GetTimeline403JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline403ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response GetTimeline404JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline404ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GetTimeline429JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline429ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GetTimeline500JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline500ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GetTimeline502JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline502ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GetTimeline503JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline503ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GetTimeline504JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline504ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetCache How often does memory do?
@@ -3295,6 +3802,9 @@ type StrictServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(ctx context.Context, request ResolveParkedChangeRequestObject) (ResolveParkedChangeResponseObject, error)
+	// GetTimeline What happened to one request, and why?
+	// (GET /ops/requests/{requestId}/timeline)
+	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -3526,184 +4036,241 @@ func (sh *strictHandler) ResolveParkedChange(w http.ResponseWriter, r *http.Requ
 	}
 }
 
+// GetTimeline operation middleware
+func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID) {
+	var request GetTimelineRequestObject
+
+	request.RequestID = requestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTimeline(ctx, request.(GetTimelineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTimeline")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetTimelineResponseObject); ok {
+		if err := validResponse.VisitGetTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1rcxvHuSf+Vbrmf6pi+z8EByAphWSltigSsnhEEQxIWfERtUQD0yAmHHTD0w3BiIqn7LWSclnaPU7W",
-	"XCuO6FI2chJvKVVaWyers+Xsh9mXAvgdtvrpnpmeC0BAohzrlF6JIufS8/Rzv/z6ltVg7Q6jhApuLd2y",
-	"WgS7JIAfG6zdZnSvSkTQX2kKEshfuoQ3Aq8jPEatJWubNBh1ORIM9bAnUJ00WUCQaBFEyfsCiaBfsGyL",
-	"vI/bHZ9YS3O2FZD3ul5AXGtJBF1iW7zRIm0sH932qNfutq2lom2JfodYS5ZHBdkngXV4aIfLuXbt2kpX",
-	"tAgVXgMLkl1T9eIqOnd+wUGNFvZ9QvdJYgnWBYIDEqCAYL/9k12r02KU1D3f37VsRIKABT/ZtTx6E/ue",
-	"uyfYAaG7ljVu2XqpXAQe3bcO5VI7OMBtIpJ03ML7OauVv7WBYE0v4AJ5HBULqNbB+6SGhNcmHNW49wtS",
-	"Q23cR3WCsEBtxgUqOrbjOIlPK9qWJ5/5XpcEfcu2KG7LlclnWeaKXdLEXV/ADW38via64ziOPeEmbHu/",
-	"yPmWdUHaHHVIgOQrE0srOflrk5+WvzZ5h7m4U5Z2KLeIdxjlxCT6Bey+jQXp4b76JRWECvkj7nR8yUAe",
-	"o7M/53L5t8LVwv31xI28227joC8XTIKbXoMgyoRkoUYL1335BTex3wWSAAupl7nAbitre2+v7JSvrbxr",
-	"2VabcA58YA1v3x/82+3hJw/R8PPHz755PPz8UzS88/Dk7p9Pju4N730w/ORfB3c+Htx5WEDDLx8M79xH",
-	"J7+7jQZ3Hsofh3fuD/7l9snRk+Efvhvefjr84jNLcp1oWUvWLO54szeLs5Kn+axHJd9KigMzCdzuWEtW",
-	"ySmdm3HmZooLO05xac5Zcpx/kpcEuEHWXWvJmq83F0vNuYXz5+tz8y4+h+caZLG06DrEIfPn585Zh7bF",
-	"u40G4dxaamKfE9iCeB//ISBNa8n6/2Zj9TKr/spn9d6UJaXK9CbxWYcAd5mb0glY3Sft/z9vc/Tfkjsj",
-	"ZYjjNkFN3BAcYY6kJlicXzhvbk/urrhEYM9/KZviUS4wbZAxG8MFFl1uLS04pcl2yRNKkWEXhTw61d5F",
-	"4tMN6FKk/5Y0VZdM2ky/q1t6b+DOpH5YQaH01EnLoy6ovX31BSggzS4nLmIBqgfsQBmRBqOUNOTtBSvW",
-	"PhewWyXvdQkX0wt1qIVjvsEIdBKKlDZiXYFYEwWY7o8V7XdWNtbXVnbWK5t75Wq1UrVsq+kR3+XW0vVb",
-	"6sdYxQUEw4qsouOg4fETyVCfPxoefYdOjr5WTGUd3khoiC9/OXjw1bPHvxke30Ynvz0aHj+dROJbHhfs",
-	"+5F4W1L0nZA8JkmBZpKIchd7AaP7qMmC9otTU4vNFUZFy6Tqu+++++7MlSvo5N7R8M7x8PgeGt57NHj8",
-	"2eCrp2j4u8+Gx0+G/+3JS6D296hfpT30JRWJ+4+auU2S15nbR6KFwYegDP3jdmXzxektn2rSOaaqfH5E",
-	"7idoeHR7cOe3ryxpu/SAsh69qD47SVmghSKtZGfWIQHoGOQywsETkPeeKW8nSH50Fw0/voeGn/9q8Mln",
-	"6OToL4P/8bWk6atJ61fJTcjZt9hXOJXSU9j+eengTmn7Qxt4lrY/88Fn6gDstAgK1KqlkorU2TKqKXGo",
-	"IRkXcERuSotcxy7yaKcrEKYu6rX6phOwymjT9xrTugAN47aYKaQMexSJlseR3JKxZn+1snlxY311J+HO",
-	"n9y7PfzyERp+9OHJR/eHn38qPclPPkPDb+4N/vjo5OhBKMGRB5mVRNwVrdl2E88KJjqvJTEpiQbRIwl8",
-	"HprnyGSa7rFMLk4lkxFHPp9A4jrriqW6j+nB2UudaHl0/0eauaUrVvdcrlxs7PuIst6yDGdd5AmE97GX",
-	"8LcvwuUuoVPKGmVbJGh7nHtpb4Uy1In+ZEufH1MmWiRAjS4XrE2CH3Hke3SsHF6sVC+sr62VN0fF1cdP",
-	"hl98jZ799e7J0X1wUcaK32tDOEb8TFrnRcunkHoqSzg3ldTFzHmWdjD+3jMXRSlwJEA+bhwoCUxJgvyV",
-	"ZH3lxotISKVMmFKpQ/8dr01Yd1ozuJ+5OZviEowh7o93bHWeYG9n/Uq5cnVnpCT+enDnX4Ev/vTB8PPH",
-	"g0/vPfv2ARp++fHrLNfLlNrs7uTK7tltzlTZrvmp5FyzOwpZ9iylPU2n7y/r5XouCDmmvEcC8EG9NjHF",
-	"fJ0KElDsl2PJm1jKPX1vkoVYN0AqyT5GsNc3d8rVzZWNve1y9Z1yNQp/DPEGNwsNH/4aDe89HHx179nj",
-	"D9Dg8f3hR8epZOlrqZ1KakeRPpbdaSg/lUhOF4SGrIm2SXCTBEix6FkKZj4pzlQ8K6E0FNC6QBz3wepK",
-	"dxm1WUAQo6jTDTqMk2X0XpcJgmr6+2qmmG4ycZF1qTu1ixzflnCPebfRUl77OCndrOzsXaxc3VxLSuYX",
-	"nw2/+YtkhTsP0PDB0eDbJ4OvvkPDx/9neHx7gkA0wR+zTnFx3mmUyMyP8cL8zHl3rjFTL2JnZqHpNM81",
-	"i80Snqu/FuGkCJv7EovttNtymuhOujWxaz2dyd1kAinuPEuZjmlzpnK8qWVG55fAlfYgzcRZm0BynPic",
-	"JH3oLdz3GXZ3GNvAwT6ZUniFcVvMKPAqJvWh8uTb3lhDu7Xy7kZlZW1vp1LZ21ipvl3OEWU0+Pbp4NFT",
-	"6aMNbn88ePQEnXz4t9e29TkEM4/aKQEdT+xpItnidJGszueiMhWe6KMdxpBir7OUviwBzjzABQHwuJKB",
-	"c/PosnfBlLkdxq5g2tdfy6eUuQALsiFliqRspoxW25j2QwXAxwlddWWnvLexfmV9Z6/8s9Vyea2cZ0EN",
-	"Fhj86b+8DlVfpmDm70hKNF90Q6YR3tJ0yV8prZKtUTVmv7OT2jzqnK0XHNqrMNOEpKAtowZrE1THjQOE",
-	"m4IEqAbdgDPQDlhDXLX/FSzb7Bs0Lhm1MH31bLbF8NDoMrtKcVe0WOD9gkzrV5P3O6pbL6kiDghFHcwF",
-	"8gRHcE1/GQWkGRDeQuPt9E7lcnlzr/yzrfVqSlkMfn//2f96OjxWJuNPdwd/uDv49N7wczN/orkyuvQH",
-	"V//WHY9JgkUFOgSks3UnB/f2KRbdgNhIcq2NPM67JIA0ftf1iJSwUym5vgm1xqTavf/g5AtotfrTB2h4",
-	"9Mnw+AMk6frHY+0vx1XvH0Q7hse5DNDSsRsQaxwFrm6uXN25VKmu/9M4Vjo5uj384rO4X+WH8MkBuckO",
-	"MnIlFT2BDDbqYY4IdVUjl/xD4O23BA9bgbqcBKjRwnSfuKfzSLX8TuVyPomObg9/99Hg0/tIytAv70WM",
-	"8YMXtVfJKKf4NLLGp7DpVNWe4lRmNmESztLCJj71rAPTumo510qUBYhRErVqaVNlI62C5d+1mKUM67Vr",
-	"12bSve8TWNd0x3zKxN7Eng9NzFP2Unq+v6728yL2/DydIMj7IhR8eTnS+4/euHqxOnNhfWNjxik5b47T",
-	"A9vl6jvrq+W9q5sr76ysb6xc2MjEx8+efoyGv3988sVdNLzzQHqJo5p2fxAaVCm/SUjW8THVulJRbKta",
-	"WXtxin304clvPkaDbz949s3f0MlvPxt8/QQNH/x6+Kv/PAXhOgFzuw3BZ8N6/axTdGaKpbn5mYVz53/8",
-	"ffXsJZjXSMHgxgGhurISXfIiRDv+bnjn/vDBh8P73w1+L42Orp5BAg+K33n9Jq8jxZdglPL3Ko4UX/JW",
-	"TVVPmS4BtK3rhKZSPksbl0e5MzV1lyvbZi9PKIYNTI0aJ2U96OejDDVYBzJFWKAWpu7fJ9yMvh+ediEg",
-	"+EA9qROwDgmEpxi3iT2/G6ifU2NPFGEUsJ6Nuh0kmPzAxOyTObrkZEeXwlmo9GNXqNFpzJrocmUbfIda",
-	"+yZluFNLTrXJjS4YGiM5lCYdd/nNIvuaay1CUWWrvIl8Ing8ugd9YaIVsO5+K/mqDBcXgYtlpIiFtWS5",
-	"WJAZyfZ56+AeyE7uKjyBBGMHRhvmuBeXFpfmp3mxGOMxhSyud39bKD/JHPu7rrYpfJAdM0T4UTeit7L6",
-	"z0lDyLcmHihVIZVccN1a3ahsg099aWXj4p4kv2Vb8M8N84ujyzKfs4obLbLKunpsM8mrDYZ9whvKwUgR",
-	"GnuCuKjJAtSTDmiiOALRG+YHHt1PUH7BILJHxbl56zSWbnmimjudud3CAQyGtDzBkUcR9n0bOagnGSAs",
-	"vOplKAc4lqPC4uJ5c7tZV2nIeEwwd1m0265Hq8qR34sBayOMVBJIqiQQs6b87eXK9o9gmAIj3mKBQL2W",
-	"5xOE91liZYuL552pSXTgqbLvOH6EXb4sL9Tphjz9I7VuC7tS9dRJDt2K028fF9gnoyhFEfNdTSgf14nv",
-	"Exdxtizp1PJE8t3T0iUlc0AkvXHhsiJK2AajxyyXJ4ZAxzUscFZWQnuu/iNIm5+2Kev6DniofHrYwBsE",
-	"uA//Z0L13OTkWDGEQfqVKgZUdlFt2kQLMGU/5/VdGg+mTvpNV+N7ws/LPjq1N+ozbYOCyXeP3IjIccxs",
-	"hqu36NSvh708NFz0jFCwgGBqoyYYFSkYvMV6tJBrGkJvOGOC/R7ucySCLjFurDPmE0wz9AgfE6/KVh80",
-	"khCXtQpIvvWCdCftqBOao54nWtIwewE0hnJbV5Y5hIoyTASfKLQt0hWQsqHvl+GFvCRpWfRFWbviBY2u",
-	"J7Td4mctM+Fz/558OxW/JsnxgpybQ9tXmYfXiO/dJIFHRrFJuIMTbaV+Wj+PNTp436NY6DmCSYKU+IbM",
-	"9sNiEs8c/3EvtukpIv072O9+lhBYCNLu5DlX29I1VoUAwru+AN9ORocEvCzwnKXjD7+GbxbSu9AzKElw",
-	"i/E+i6tWR1wV5YyJV5zi5GEDuUmoWM/R0jstgmo9Um8xdjDjuTVb+oaNFoSzPmfwyTXdi7Du1sKknjHf",
-	"ov+YjHGc4uLcOfccmTlXP49nzjfmyMwiXliYcZoLzXNNBxfrpYa5+G7Xc/PW3fQo9kfGe3n7cUqQ50wR",
-	"a03i2obMFHq3PuZixWCjqXSGvhGkC7+/rm5dyOoRaT43VTiQIcwV5TmjlTonVKiApKdz9FywgESJjDqB",
-	"Wan0xjkzb7311ltR/jNNFBlV523IVnlzbX3zbVu9UUZF4fSH2yXIa+outnAs5EdcIcWctl3zk29XQDo+",
-	"7oeCk8MuGHVIwBmFMAOUUyii2hXBXOjG9VGLKi050/EQl9KRmyvYIsoPgiySZDVbBWvFaO8MGCKFqqP1",
-	"U2J558dFJsURUdHpKYSQJfNzCKE6scPIJswmRBo0Ft2UTIzTyCH/5yjmM9SFlInc1A0WqIHbENV7wobc",
-	"Qjwnz4IkU1za2dlCC87cc+doxhMYi4io4wgWe94abih0iJPfBlWrn4SqkjVl8KuTbHZYmkn82Sza5Pnk",
-	"8IfJPPHkd45SG6AapDiyACC4OJBf/gtZPM1Wy2hrpXq5vBbNlIEA075qce9S4fmmkPOkkJsfol9r2dZa",
-	"eWP9nbJqhlFPT36X/l3Ol2WCgQzb1o2/TGQIwrRtju8YJ+wnC1E2cZsoBQTZ+NNu00l7dVfau9KPMBZh",
-	"x9+Wx5/J3MLIwGvab5HKZnJinpJfeFmEUYscR5XN3ET5JcYVQkCHBUIpIY7C0ScIkwklgY2UoxONXnkc",
-	"NRhtevvdIJUws4pOwSkUC+eXFp0fl8Zx8E+7pHuG2+RjmpfguyI/sBvsS9MW2f6JdnIDU73GnH30ibtP",
-	"ghWzhJp2cT0eJauk84MwP1AGH27Niy+ejz1sS+ou3UuVXMQqNCRy1GspjEEbUmhAqTS04BR5xVwGTBMk",
-	"XlW4NXnMeZnxDbhxhGlMZvx4Cwck6WRSFhPZzAWmLPm4fQp3BDYpSgKjinTsex4nqFbvuvtE1GxU63Ii",
-	"o5UafFENBKfG3+sS8gviXpWWoIZwQBBWK5R/JljGNeESeYdQF5LibeVkYbpLwfD4jAWFXZrLFer9+dur",
-	"MAN7HnVZD3lUWjBA2OvFdPJEi3UFwmqeIpl8PzUybHZ9/8KI90PDOvzNeIkmh8ZllJ8VNbAZuVt8QChi",
-	"zeYZrfKlCP9Vni/6cQd9hhwBxB5YU2UZQYuA3BafYRcJwoWMcBklI8TfZKVRxQqOOPZcVJ4vLdpIB8t6",
-	"F2S01VYj8sovES1CIxKzkKPHhj/FJac0uVsrBWIUY8ot9Wgc5JxzEB+lgc6dO22LFYtr0NTsKzcI3Ret",
-	"kNO477lQDIObloGrhPAJ8hndh25tTHWBSieJ4pWU8spkqXJY2nE21F7IHukVj1B/P+0ygc86U3yK2Trt",
-	"MbFW/oFmlkO6vVh2MUH9Vzm3KJWVWSDXkRLAoLnwD9RnwSySJhGNVjLa0JdlviX2gDL0JQKPFEVIezBK",
-	"lI3TkB091vVd1MI3CZKekegGSbErFc7llqfHlaR9/d2nKfKpfKQwBPeC7CKn85NgeaYfZBBt1DZKm5Mh",
-	"9jTfGRDpno1WyqypXBLtMUARlTJlG0Avo30ikrp5/tQmnGmtQFLhOs9DVXil8bl5BN3CwQFxV5U0ZFm4",
-	"2SQN4d0ka2F/Scokzs84xbQhzE0XB6y9pXo6V6HNznzUxk5578LK9vpqbq6X8Urg5nm/kW1CTF6AFNMn",
-	"fd8wz0C1PxG/9HJFfoEzV5x3HKdYys0X/T3TuR3YmFNqDcWpUp5ybxlXrQPj5GQrvA7YqsFow/PzXMdL",
-	"rIdYUxBwE+KmGl10ibg5LzladEqnCUxU20hS4KwKGPrxY0g8/xyVCU5y1X2YZFW6REZgiAWAuA7avk7A",
-	"GigwWy9VKjnVsRdspGQtvP2zva1q+cr61St5qxUBphwD/nFeCeoqlWKlyk5yhw8o63FIwaqqgctSHuok",
-	"m+OevjkpbRYzQnrFWb2SpoadUmHJfTekLNy6BMefpjDPpC6d0MA/jNp04htfzIHMkutV9iK3DA06eSFk",
-	"6tpUvZ+fSGgTaYukf8IFbjaXU92V7S4XKucYtJNyGZZKwFhna9AwIcTzynMQZUemVGd/9CvSWc3ok889",
-	"xyezrmiw9qkuXJVw5t8kFX31YQxjnOklZEFIJbMujii5SQLECZGaLO0SbOuBFQX2GQ6xDH97e/CHu4Ov",
-	"votgeP98qtIKvydaIOyqrepHMcHzmKwK5VIDgR67rie/CvtbBs9B3iSdxRtFjWutvq7zuowSG83NlBw4",
-	"wSTADUECvqz/KpVf4BIXaXcUd11PIJ8l+3WtK+9sVtDwY4U0AxBR8L8HR5pWqmlW5RuspZI+XSP8/1ya",
-	"eLb1/kwERz33zyXHGX75KQxXAAbyyVEaWT1jIeDefGImGCbrgFeubG2Ud8pr6CcozB01cBB4BCrRrCuW",
-	"0cWV9Q24wBPwdzVs4GpW6nm+v4yq5dXK5ur6Rlk/R4qKIAr6VKegpG8IRFZekip9QToz6toOF2PZlnqp",
-	"ZVvRk1Ot28a1GWnSX/18PHTmoij9xD7rgv9go4WZhelYzwZivxwhNrh0IcWlC2O5dOGfF6bl0oxKGMOv",
-	"br5n8QJb85KdaQ5V7ji/slWtbOnZgmp5u7LxTqZ8G1+QeRwUmi+y3IqH5xMU3mtDRgLMHsd9FI156Xi6",
-	"NI9aywjTPpjIelfD61MCt6loCMTcLECvbFZ2LpWre1vl6nYlNS6R+ts0jqu5+UCrcZv/Yi5XgoVeZW/L",
-	"LOFl3lv3fH8mHPhlAdITozNGb0SiBWJmzPBSXi72zIquI8mv0OqlJpAqr8cCl9tI7Uly+cPjp8NPHp7c",
-	"fjL85CHM0MLZQSMAyHNkM9TKE6ajq+qGl1iJj1yikDZ5u59dUYaCm5W91crmZnl1Z72yuYQoA0FXFXke",
-	"gR3Hh/yok38KaKdS2dveqFxbgtEbNTaodQbWU4AFVC1fvLpdXlsKI13V2IL1yUG6yv8jvksjEEkAlSig",
-	"Cytreyub29fKVbhXPZ/boIDAdeCqzUfXO6Ec4/EIxRWi6oRbkPhMy7bC5YNuhUVathW/Namz0jdn+MMc",
-	"ub3A3P6U3kJDJx0mneqFsPwwHKjlo992K7vUlIcPw7xhN1jD9wjV3WERbfMaZFVXFbhj8iqXhw5HDycP",
-	"E7xlWk1rIizEwxw+Dg9iyTFlUPbudAVXFXGhgELD0yiWEVa6FeYz0idn2IgT32Vt9VfITfOJS7fmhqgj",
-	"aXISD9PaDfmz6aWllNipx5nkpEClH5Y90TCuYea2OI+ccs+kv+LR6ZFdzDDJr3KbunXCRld3Vs+wmTma",
-	"v06v4aeABqtobPY7gsPc9Kg+YCE68IRKZ5krZ1k+k6M3rs2tqp+R59poroRa5H3kevue4G8mP2GC2e8O",
-	"FoIEcmX/8bozs4hnmjduzZUO/+FUP6ihMnGxxY8Jrzc5pkKeJciojyxPdOu+19CbJV+3rPUBR/UA00YL",
-	"SSMrCqjmsgafhet4oe3WwFioYeBuZH2RXimQsk0w9eh+WBRKuIpXdy7tOZBT0T+W4h/n4h/ntXqODwS8",
-	"sL6xsWeCuK5eWtl8u7y3Vt5cLxv/X9/c26pW3q6Wt7flL+MzSszzErIo7Otr5StblZ3y5uq7e5fL7+5V",
-	"y9pIjIJ+3ljfLCfWA7/Yvrq9Vd5USHlXyjuXKmtwzcrGRuUa/NK8Iw/5Mh90r1q+WC1vX9pL43Qlfx+t",
-	"OR+PIQ2Xln5YGuApBTV0dbtcTXxwzklMxq90MJ4wrDl3jLWtplM/1r4mWbsMRxUZTop0UYBdJUvOOw5U",
-	"EpgqGqSqdyEKyaSmAMz/BM4+LDShP/TSJ/b+1dJOE/botLQp6FWhJD7YKUuTZvjIjL4PiEpELCGMXCYE",
-	"ceGwqNA7ANfyjZp5PmDNRjUwtwWnIC+tvak6uqhuVtcnP9qoAyYrQAonIj4JUrqou7QmH11TSdboTdLg",
-	"yDDVJ+kyonINIzZMHVg4xv3PZARt+W2jjHmdcM8NZxyIn8r1PsdxiKdZCbUzY5MjmjeuKPVsClTmSATF",
-	"acrN0zk7GP2XtpT4PjjjnuChqs8yiuH9xJ+dBIdLYDC+SNAcvUCd/Tx1DD2GVluJ6lHyE1uYb5L3k4WL",
-	"/BXY8tqtgNz0WJcnrh8h+LY6FTq/5beTdyb1qJJn/qTMBOdDo6ge3UzNiEx39LOety/7pB0eYh63fZSm",
-	"hj6Ah23hfZJ80nRtM+GR2+ro1+T6Eq+wo01ObuE4jokRlKZQuzsjIZZUSIa1Q6YDL2jx3bVWGg3SEWgU",
-	"uNOulZXLF4s3R9XVlL+nowqiFcsLBzDPE+OOiR/PLrQzc1kvK7oKUapMcXFMyVtYXDSYXp1QmRUXM0Y7",
-	"q4hL4WFlOMHAxoMpsjAq8Cgq033f4ymgotQhmWMCu5cUZ4W/yChCl1DhNT3CjRhWCk5y/RMe0Xma4Ya/",
-	"hlSN9j2SuETmT4eCIWnM/c2qJMhANrqBJ/rbkrv17BaAXa50VW5A/e9iuO//eG3HylNNWLsDTPXUo5o6",
-	"ldFn+x6tAeqV+oVuAwXwK5AosGrwjpgOLSE6Cp7Mo002YizDjNjVwYjNJuIkUjJBl0JcyftckHYBKT9f",
-	"nZZIiJs+ug1VtspV2JXtcBJc/aZShTB1Ze3K+iZqMd9F9T4KmE+Wd2mdiRby2T7kl3XoANlN0NIwTLFL",
-	"d4yZJZ2rlJ4R8ZsqfckPwvNSkylLEmYsAV+N0QaxdQ+TF2THo7iq4qkRQkZJuBAsUJtxUdilK0ZOFIxE",
-	"lHQND6+CoRDFzCGEJd4nsMo4k1czGqNrEbSJTrSrRcDXKHcQ+ib0iGMBQUpul5r4OTIswGpkIZH2jWa7",
-	"wGoto1p4U01e2kqPjKnRjhRNkBqE1GtXQ/JyRzbhjFrWROEon62mAaKBZJUvFC3Go71oExF4DXWJz/Z5",
-	"AQ4yUxde3VktoE3tAMcDGAZUgJrMxD5yscCwhrfeWlG8UHjrLbStvWmPo9qt3dAB3dXe4m7oh+5aS//3",
-	"gz/au1DRUf85rC1r5smNWZHHd2nykcq72FUR4q61dEs+5bAG2fzQpYhjJe1UKH+iptyJpZH+RK2AdOyg",
-	"CKPTPZJmKvzZpVERTM0ZaeTESEuiSgiZB+c/kECdPWoVC07BgT6WDqG441lL1lzBKczpBBcorlnW4bON",
-	"cPAyd1roEushsCfyBapPMEw76q7K1KyUwIEgri1lXjKGJK8CzpLfxDKAUAVUlveHr1Azil0qY10pwAW0",
-	"QndpiL6lmxUxjyLCBu5yotoboFVdh6XKy5bMAQBatRB+seUJG1EGkqs7vE8Hhtulb9Qi2K3am2ofIqBC",
-	"SMXvE6HmV6GY2mFUw5aVHGfq05pDgLsYLHT43385+Ore4NvbaPjgw+HDXw++emCihIYVWGPy5LpZHMwM",
-	"d+rZ2OsJ2LwFA8JO484p8DgF9aYALsLR7RCYrbgQIacVncMbRn0uWeGUf9IYYS/jrYlpl9xvX5TfPpdC",
-	"uJ2ihhl1WaSLV/EHJ8u91uGNw8Tb/vengLV67/bJb7+G068AwDkLOxxF6FKTTYFVmsQZG3USK3AXnE0z",
-	"7xRHPTJi4dm8Yyng3rmJ741Pq5U3lhYnvjF9as6hbS0ocZro9uQpknBzaeKbL2BXn76p7pybhlTRWBnc",
-	"Oj/xranjbWHrIx0Qd7aDE9ImbRb0kcv+g7QJeJ9DO09sCW7Y1vszHeMsaiv21qBtqMtJMMMFg4fH4ORz",
-	"jo1i4O1i4n8lB9akjIYC9poxYQtGTpvqiyPnASoXCf9tCRywDgkyALDKbFASVVWh0W9lC1w9EhSQAgxV",
-	"UK7SsjRgfkXDuNqA87pLqXyCGq6saVzYmo0iJFKEUZP0bCQY+MO9FoHBGnCY4SdIPEqbQXxft8mh9cgn",
-	"8wkOaOxpsh6F/joYpsJ9aY+kDd6lPeW7aaxgael8xombZ1CkQ5YCT3tx22JulmFdkoDyj/88uPNnG50c",
-	"3UemhkSDR0/Uubmnm574PddNFOGFEPc3Dd0bIfWOAtrVELqj4HA1iIpCkz20zXc60TsVhnDew+Z3SkZz",
-	"cPgwDUQrzcsYUzrG3r0CRunki7vQLQh7/uzpYzT86MOTj+4DbvhZm6cRsIKjTlQLVUU9VhKvzdarZ7ZU",
-	"S4nSyTK+8YkIdfNLslzqf/MJyzVvWC43Qicca7NUTySYKqnHIZSB0B1CBRl4qIqaIL4PVZwWadvJAJiS",
-	"HuEiOp1PYxmgyA9D+yqdgJrdQNsbTFHRsR3HKagsSIiL1tajfTUTH6umY2491Nb0bhI7fKl61wjDEgM0",
-	"qnkjVfpT6jpJiWpMBeM4E49wpDIeBvYTzzY4QqLNWrKg5mhFmjjEAZtIbyRB86RyTxdX/b4mO5RF83HU",
-	"I2SmvPWEgGTTLSgC4xqzItaMdz+es2tjF1qrYLHCa8PknY9Fuj/JtHZObKByP8FTycz4EybJO8u1531q",
-	"zBLGABexJr982/sFARv4gg6LmoVLuitwhvC9waf30bNvHj/79rtcd0SVJa6bMJ1FA9ly4i7zEFJyVHY/",
-	"GZ8mAR2vqxGsUQB0ClpOgcPNl0qG56GZVdLPHPfNDOjGeIHnc29OjulFpVVdLEuUT8M+SnALimE1s+Rk",
-	"Ko3FZLmweJgMch/cHtx59BKD3ByI2ryjHanKw2qHwZnGfobVk9euxqvnauAQVNd3ww7FZLRouhyGH/C8",
-	"LsckTsbsLa11DmcV6CjoNcZFXo+I0nfSHETQviHUYp00WJtw1CEUMHI0FmkXBqKjMRN4F/LcaD4Jfhsq",
-	"Co1HYOvKi45DRSsgBLm4zwtoXezSEF5RQ4qGCALhizXanNRMcQN56to6UY0tvot+3uVCA1uhgDSIp45d",
-	"1T0wClHKEwj7AcFuH7kB63DkiV0qHX/Bkecux2fHhaNuqtUUIB/hi5DPeqH/pH0BdTEnhBZQdeQIYY6D",
-	"pHYpAn4+xUGSTlpE9DdMdOQ3v194ZPAKdOeqdgpi5NW4NqqaaXLchBFz7zeiQa2wEX+ak6ujRi8j2/Cf",
-	"Hg3vJ9LXURR76gjnFIYiObF6mCwQg9HJOCelaZ0TJRCpz/vykTaCw3sfD4/+Zn5obCeV5yLD7PDcLbjH",
-	"7Ex7Xgs5oiEtx0pumZrklTSVU1iOTSYusi7VL5zcxK4y2vQ91fYyX5x8oVu47zPs7jCmDrR/bdlfwLLv",
-	"QNY1tITAr9+XIT9gfOa9LlNhRW6yAHLUvs96HBUdR6c6PApYwwo7D5rNkofgsH3IMMuAHiDboETf000a",
-	"fQWZuWRgBOpWhaj62QFkQGmJC7s0KvQbGYH3uqRL+FKEjwVLUvbIx9JyQ4WZBajFegCvV0AbGA5aaafR",
-	"F5dQTUX4NVvaL+zW0BtxqV49/U17l9bCThX0RoN1PCLtGSU94iKCA79vo07A6oS/qfA3Q0yz+Gr4L4H+",
-	"C+rtt8SoQmsIAPfi+XA1nZdS4JDjzmS/h5//anh897TU96uR9YV59HtPh3+9j06O7g/+5fYU+d4Y7TJJ",
-	"tvJ8aRENj5+c/O42Gv71aPiruzJCV4+30eDuB5Bdfvjr4fFT9OzbB88eH79QBVsjh15PQto5IbhcjKUX",
-	"Acg5h3byYoCu05drKL3o4rn0xY5xaYjKN/rR8dURcl/i8hs5SMTaMcsvJySWdsMEhMTpJ4Sos+d+nESB",
-	"XSyaVEuTKcafkzG/Aoabl5+VJFB82Xx02TkncV1InfjShfDKknGhQZj4yuiZikQhYqsmTRJldRQAql7U",
-	"uQz06LnS4b976ZzYS8xAcY4qwyiE2jCaVFbldR3mFU2OeBz5pCl0Zf2ldg6YPpTKamh2H191AdhEKDfE",
-	"GG962AhmZMLKvA7vQ1gc0SJtxLoiLMBEiGp6nKPB2tDppQow0HDWYr5OIUCNBXoDdqnoMd15yBUOXqCR",
-	"K2BUM68iM2k1J7cQk4Aiy6Yafti5eQ1WkvQDpOM0uPNkcOffhl9++uzxB2j44P7w6GPwp6C2PD5dn0L3",
-	"TEF6phE7EzCdY1PlMXTlKLxKE4kyk7Y32gPq/TR4mYFVNgpwLALJSWAkRaZiGoCgFAAmoFamQAEmSRcl",
-	"sCZHAUxq6MhiBtAxjeKYBG2cDHPx71OhUIQcHj9BJ0e3h198FjLmbz7WRH8ZVYt88MLXhYvXttnokTBL",
-	"6TGkdXhEkWmsU/Z0eoN9momevRVplMNZbQFHly12DJs5FvhKGUtlkRkc69Zjgas6/0P1i94oOaU3l6Lh",
-	"2LC3AKlT2XTJQh/bxGFitUV2KbxKa1mYjmp5CodZYxjFQIPyBc6b8nlM3c9ZmxiTF218QBILgoO71cNk",
-	"tECwu2wMiuqVtHF/lzZYEJCGUJertSAWGIBKMVFwX62AUb+PAtIhWHDU8tqc+E2A8kbzziJMPcRogNIJ",
-	"17h/RPvjCmVa8sk+Y+5SEpEudNqTJTCVIYLZkhggUPpSkMeKYQDDCZrCLpV/UeM3MPACQHdqX2CyR7Q8",
-	"PqbGYiOY+YGpqvx6C/BXAnN2gqLL91pJMWHT/k61FKldfCKy3RCGp6DdBNPFOkvPY5rqSwLscaLyizN1",
-	"cUl55qn03Tf3Bn98FGN+ZnzNUQR5Dg9KAQzGYILJVgjTqUDDLz4bfvMX8C1ggWfnW2QA+vIi+XRUA0fR",
-	"hNpo2dCO4Hg8RyksNxYY3Hk4+OppHA4Mj+9pdtIJwe9nfwxYxxjFMQ2cmGpjkTGL3K3Bf/2fg98fp3ar",
-	"gEZ/melZfv29bO6Wpv1y2jpmbPHrGt/rGt8P1gnexv10a23iaNGX5P8aA91qdMEY5b5+I5xoy3dDjOlb",
-	"y7a6gR9jEaiBN7XezJlXjB0gPY7te/QACSadr0LsbhjZuGx7aXh7WC1M+3dhB5TGKCa+D/014amm+hVG",
-	"0TT7ijXS8FyS3o5EgDIqQ2e8IrVNhzcO/18AAAD//w==",
+	"7H19cxvHmedX6ZrbqtjeITQASSkkK3VFkZDFFUUwIGWtY+qIJqZBzHIwDU83RDMubskxk3JZultlzzwr",
+	"juSib+Uk3lKqdBazp73z3oe5P4Xhd7jqp7tnel4AAhJlW3v6iyAwL91PP2/9vPz6Q6tJO10akIAza/ZD",
+	"q02wS0L42KSdDg0264SHe/MtTkLxpUtYM/S63KOBNWutkSYNXIY4RbvY42iLtGhIEG8TFJAPOOLhXsmy",
+	"LfIB7nR9Ys1O2lZI3u95IXGtWR72iG2xZpt0sHh0xwu8Tq9jzZZti+91iTVreQEn2yS09vdtPZzr16/P",
+	"93ibBNxrYk7yY6pfWkDnL0w7qNnGvk+CbZIagnWR4JCEKCTY7/xsw+q2aUC2PN/fsGxEwpCGP9uwvOAm",
+	"9j13k9MdEmxY1rBhq6EyHnrBtrUvhtrFIe4QnqbjKt4uGK341gaCtbyQceQxVC6hRhdvkwbiXocw1GDe",
+	"L0kDdfAe2iIIc9ShjKOyYzuOk5pa2bY88cz3eyTcs2wrwB0xMvEsyxyxS1q453O4oYM/UER3HMexR1yE",
+	"Ne+XBXNZ4qTDUJeESLwyNbSKUzw2MbXisYk7zMGdMrR9sUSsSwNGTKJfxO7bmJNdvCe/DDgJuPiIu11f",
+	"MJBHg3N/x8TwP9Sjhfu3UjeyXqeDwz0xYBLe9JoEBZQLFmq28ZYvZnAT+z0gCbCQfJkL7Da/uPn2/Hr1",
+	"+vy7lm11CGPAB1Z0cL//rwfRpw9R9PnjZ98+jj6/i6LbD0/u/Onk8F5071b06V/6tz/p335YQtGXR9Ht",
+	"++jk9weof/uh+Bjdvt//h4OTw+Pon76LDp5GX3xmCa7jbWvWOoe73rmb5XOCp9k5LxB8KygOzMRxp2vN",
+	"WhWncn7CmZwoT6875dlJZ9ZxfiEuCXGTLLnWrDW11ZqptCanL1zYmpxy8Xk82SQzlRnXIQ6ZujB53tq3",
+	"LdZrNglj1mwL+4zAEiTr+FchaVmz1n84l6iXc/JXdk6tTVVQqhrcJD7tEuAuc1G6Id3ySeevixZH/ZZe",
+	"GSFDDHcIauEmZwgzJDTBzNT0BXN5ClfFJRx7/ktZFC9gHAdNMmRhGMe8x6zZaacy2ip5XCoy7CLNo2Ot",
+	"XSw+vTCYjfXfrKLqrEmb8Vd1Va0N3JnWD/NIS88WaXuBC2pvW84AhaTVY8RFNERbId2RRqRJg4A0xe0l",
+	"K9E+F7FbJ+/3COPjC7XWwgnfYAQ6CcVKG9EeR7SFQhxsDxXtd+aXlxbn15dqK5vVer1Wt2yr5RHfZdbs",
+	"ex/Kj4mKCwmGEVllx0HRg2PBUJ8/ig6/QyeH30imsvZvpDTEl7/uH3397PE/Rg8O0MnvDqMHT0eR+LbH",
+	"OP1+JN4WFH1Hk8ckKdBMEFGs4m5Ig23UomHnxampxOYqDXjbpOq777777sTVq+jk3mF0+0H04B6K7j3q",
+	"P/6s//VTFP3+s+jBcfTfjl8Ctb9H/SrsoS+oSNy/UcxtknyLunuItzH4EAFFf7NWW3lxeounmnROqCqe",
+	"H5P7GEWHB/3bv3tlSdsLdgK6G1yS005TFmghSSvYmXZJCDoGuZQw8ATEvWfK2ymSH95B0Sf3UPT5b/qf",
+	"foZODv/c/+dvBE1fTVq/Sm5CwbolvsKplB7D9k8JB3dM269t4Fna/tyEz9QBWG8TFMpRCyUVq7M51JDi",
+	"0EBiX8AQuSks8hZ2kRd0exzhwEW77T3TCVigQcv3muO6AE3jtoQphAx7AeJtjyGxJEPN/kJt5dLy0sJ6",
+	"yp0/uXcQffkIRR9/dPLx/ejzu8KT/PQzFH17r/+HRyeHR1qCYw8yL4m4x9vnOi18jlPefS2JaUk0iB5L",
+	"4PPQvEAms3RPZHJmLJmMOfL5BBJv0R6f3fJxsHP2UsfbXrD9E8XcwhXb8lwmXWzs+yigu3NiO+sijyO8",
+	"jb2Uv30JLndJMKasBXSVhB2PMS/rrQQUdeOfbOHz44DyNglRs8c47ZDwJwz5XjBUDi/V6heXFherK4P2",
+	"1Q+Ooy++Qc/+5c7J4X1wUYaK32tDOET8TFoX7ZZPIfVYlnByLKlLmPMs7WAy3zMXRSFwJEQ+bu5ICcxI",
+	"gvhKsL5043kspEImTKlUW/91r0Nob1wzuJ27OR/i4pQi5g93bFWcYHN96Wq1dm19oCT+tn/7L8AXf7wV",
+	"ff64f/fesydHKPryk9dRrpcptfnVKZTds1ucsaJdU2PJuWJ3pFn2LKU9S6fvL+rlei4IOQ7YLgnBB/U6",
+	"xBTzpYCTMMB+NZG8kaXcU/emWYj2QiSD7EMEe2llvVpfmV/eXKvW36nW4+2PId7gZqHo4W9RdO9h/+t7",
+	"zx7fQv3H96OPH2SCpa+ldiypHUT6RHbHofxYIjneJlSzJloj4U0SIsmiZymYxaQ4U/GsaWkooSWOGN4D",
+	"qyvcZdShIUE0QN1e2KWMzKH3e5QT1FDza5hiukL5JdoL3LFd5OS2lHvMes229NqHSelKbX3zUu3aymJa",
+	"Mr/4LPr2z4IVbh+h6Oiw/+S4//V3KHr8f6IHByNsRFP8cc4pz0w5zQqZ+Cmenpq44E42J7bK2JmYbjmt",
+	"861yq4Int16LcFqEzXVJxHbcZTlNdEddmsS1Hs/krlCOJHeepUwntDlTOV5RMqPiS+BKexBmYrRDIDhO",
+	"fEbSPvQq3vMpdtcpXcbhNhlTeLlxW8Io8Coq9KH05DveUEO7Ov/ucm1+cXO9Vttcnq+/XS0QZdR/8rT/",
+	"6Knw0foHn/QfHaOTj/7ttW19DsEsonZGQIcTe5ydbHm8nayK56JqwD2+h9YpRZK9zlL68gQ48w0uCIDH",
+	"pAycn0JXvIumzK1TehUHe2q2bEyZCzEny0KmSMZmit1qBwd7WgGwYUJXn1+vbi4vXV1a36z+7UK1ulgt",
+	"sqAGC/T/+F9eb1VfpmAWr0hGNF90QcYR3sp4wV8hrYKtUT1hv7OT2iLqnK0XrO2VjjQhIWhzqEk7BG3h",
+	"5g7CLU5C1IBqwAkoB2wgJsv/SpZt1g0alwwamLr6XL7EcN+oMrsW4B5v09D7JRnXryYfdGW1XlpF7JAA",
+	"dTHjyOMMwTV7cygkrZCwNhpup9drV6orm9W/XV2qZ5RF/6v7z/7n0+iBNBl/vNP/pzv9u/eiz834ieLK",
+	"+NIfXf5bVTymCRYn6BCQzlaVHMzbDjDvhcRGgmtt5DHWIyGE8XuuR4SEnUrJpRXINabV7v2jky+g1OqP",
+	"t1B0+Gn04BYSdP3DA+UvJ1nvH0U5hseY2KBl925ArGEUuLYyf239cq2+9IthrHRyeBB98VlSr/JjmHJI",
+	"btKdnFwJRU8ggo12MUMkcGUhl/gh9LbbnOlSoB4jIWq2cbBN3NN5pF59p3almESHB9HvP+7fvY+EDP36",
+	"XswYP3pRe5WMcoZPY2t8CpuOle0pj2VmUybhLC1saqpnvTHdkiXnSonSENGAxKVaylTZSKlg8bsSs4xh",
+	"vX79+kS29n0E65qtmM+Y2JvY86GIecxaSs/3l+R6XsKeX6QTOPmAa8EXlyO1/uiNa5fqExeXlpcnnIrz",
+	"5jA9sFatv7O0UN28tjL/zvzS8vzF5dz++NnTT1D01eOTL+6g6PaR8BIHFe3+KDSoVH6jkKzr40DpSkmx",
+	"1Xpt8cUp9vFHJ//4Ceo/ufXs239DJ7/7rP/NMYqOfhv95j+PQbhuSN1ek7NzOl9/zik7E+XK5NTE9PkL",
+	"P/2+avZSzGuEYHBzhwQqsxJf8iJEe/BddPt+dPRRdP+7/lfC6KjsGQTwIPldVG/yeqf4EoxS8VolO8WX",
+	"vFRj5VPGCwCtqTyhqZTP0sYVUe5MTd2V2ppZy6PFsIkDI8cZ0F2o5wsoatIuRIowR20cuD/MdjOePzzt",
+	"YkjwjnxSN6RdEnJPMm4Le34vlJ8zbU8BwiikuzbqdRGnYoKp3iezdcnJty7pXqjsY+cDo9KYttCV2hr4",
+	"Do3OzYDibiPd1SYWumRojHRTmnDcxZx5/jXX2yRAtdXqCvIJZ0nrHtSF8XZIe9vt9KtyXFwGLhY7Rcyt",
+	"WcvFnEwIti8aB/NAdgpH4XHEKd0xyjCHvbgyMzs1zov5EI9Js7ha/TUu/SSz7e89uUz6QXbCEHpSN+K3",
+	"0q2/I00u3pp6oFCFgeCC96yF5doa+NSX55cvbQryW7YFf26YM44vy01nATfbZIH2VNtmmlebFPuENaWD",
+	"kSE09jhxUYuGaFc4oKnkCOzeMNvxgu0U5acNInsBPz9lncbSbY/XC7sz19o4hMaQtscZ8gKEfd9GDtoV",
+	"DKATr2oY0gFO5Kg0M3PBXG7akxoyaRMsHFbQ62zFoyqQ30sh7SCMZBBIqCQQs5b49kpt7SfQTIERa9OQ",
+	"o9225xOEt2lqZDMzF5yxSbTjybTvMH6EVb4iLlThhiL9I7RuG7tC9WyRArqVx18+xrFPBlEqQNR3FaF8",
+	"vEV8n7iI0TlBp7bH0+8ely4ZmQMiqYXTw4opYRuMnrBckRgCHRcxx3lZ0fZc/sNJh522KEvqDnioeLou",
+	"4A1DvAf/Uy5rbgpirBi2QeqVcg8o7aJctJEGYMp+wet7QdKYOuqcriX36OnlH51ZGzlN26Bg+t0DFyJ2",
+	"HHOL4aolOnX2sJb7houeEwoaEhzYqAVGRQgGa9PdoFRoGrQ3nDPB/i7eY4iHPWLcuEWpT3CQo4d+TDIq",
+	"W05oICGuKBWQfutF4U7acSU0Q7sebwvD7IVQGMpslVlmsFUU20TwibRtEa6AkA11v9heiEvSlkVdlLcr",
+	"XtjseVzZLXbWMqOf+0Py7Vj8mibHC3JuAW1fZR5eJL53k4QeGcQmegVHWkr1tL0i1ujibS/AXPURjLJJ",
+	"SW7ILT8MJvXM4ZN7sUXPEOnfwXrv5QmBOSedbpFztSZcY5kIIKznc/DtxO6QgJcFnrNw/OFrmDMX3oXq",
+	"QUmDWwz3WVw5OuLKXc6Q/YpTHn3bQG6SgC8VaOn1NkGNXbLVpnRnwnMbtvANm23YzvqMwpQbqhZhyW3o",
+	"oJ7R36J+TO9xnPLM5Hn3PJk4v3UBT1xoTpKJGTw9PeG0plvnWw4ub1Wa5uB7Pc8tGnfLC7A/cL9XtB6n",
+	"bPKcMfZao7i2mpm0d+tjxucNNhpLZ6gbQbrwB0vy1um8HhHmc0VuB3KEuSo9ZzS/xUjA5YZkV8XoGach",
+	"iQMZWwR6pbIL50y89dZbb8XxzyxRxK66aEFWqyuLSytv2/KNYlekuz/cHkFeS1Wx6baQnzCJFHPack2N",
+	"vlwh6fp4TwtOAbtg1CUhowFsM0A5aRFVrghmXBWuDxpUZdYZj4eYkI7CWMEqkX4QRJEEq9lys1aO186A",
+	"IZKoOko/pYZ3YdjOpDxgV3R6CEGzZHEMQasTW+9sdDQh1qCJ6GZkYphG1vxfoJjPUBcGlBeGbjBHTdyB",
+	"Xb3HbYgtJH3yNEwzxeX19VU07Uw+d4xmOIExj4k6jGCJ563ghrRDnJ4bZK1+plUlbYnNrwqy2To1k/rZ",
+	"TNoU+eTww2ieeHqeg9QGqAYhjjQECC4G5Bd/IYqn2GoOrc7Xr1QX454yEOBgT5a49wLu+aaQs7SQmxNR",
+	"r7Vsa7G6vPROVRbDyKen56W+K5hZbjOQY9st45eRDIEO2xb4jknAfrQtygruEKmAIBp/2m0qaC/vynpX",
+	"6hHGIOxkbkX8mY4tDNx4jTsXoWxGJ+Yp8YWXRRg5yGFUWSkMlF+mTCIEdGnIpRJiSLc+wTaZBCS0kXR0",
+	"4tYrj6EmDVredi/MBMysslNySuXShdkZ56eVYRz88x7pneEy+TgoCvBdFRPshdvCtMW2f6SVXMaBGmPB",
+	"OvrE3SbhvJlCzbq4HouDVcL5QZjtSIMPtxbtL56PPWxL6C5VS5UexAIUJDK025YYgzaE0IBSWWjBMeKK",
+	"hQyYJUgyKr00Rcx5hbJluHGAaUxH/FgbhyTtZAY0IbIZC8xY8mHrpFcEFikOAqOacOx3PUZQY6vnbhPe",
+	"sFGjx4jYrTRgRg0QnAZ7v0fIL4l7TViCBsIhQViOUPxMsNjX6CGyLglcCIp3pJOFg40ADI9PaVjaCAq5",
+	"Qr6/eHklZuCuF7h0F3mBsGCAsLeb0MnjbdrjCMt+inTw/dSdYavn+xcHvB8K1uE34yWKHAqXUUwrLmAz",
+	"Yrd4hwSItlpnNMqXIvzXWLHoJxX0OXKEsPfAiipzCEoExLL4FLuIE8bFDpcGZID4m6w0KFnBEMOei6pT",
+	"lRkbqc2yWgWx2+rIFnnpl/A2CWISU83RQ7c/5VmnMrpbKwRiEGOKJfWCZJNz3kFskAY6f/60JZYsrkBT",
+	"869cJsE2b2tOY77nQjIMbpoDruLcJ8inwTZUa+NAJahUkCgZSaUoTZZJh2UdZ0PtafbIjniA+vt5j3J8",
+	"1pHiU8zWaY9JtPKPNLKs6fZi0cUU9V/l2KJQVmaCXO2UAAbNhT+QnwWzSFqEN9vp3Ya6LDeXxAPK0Zdw",
+	"PFAUIexBAyJtnILs2KU930VtfJMg4RnxXpgWu0rpfGF6elhK2lfzPk2Rj+Uj6S24F+YHOZ6fBMMz/SCD",
+	"aIOWUdicHLHHmWdIhHs2WCnTlnRJlMcASdSAStsAehltE57WzVOnFuGMawXSCtd5HqrCK43pFhF0FYc7",
+	"xF2Q0pBn4VaLNLl3kyzq+pKMSZyacMpZQ1gYLg5pZ1XWdC5AmZ35qOX16ubF+bWlhcJYL2W10C3yfmPb",
+	"hKi4AEmmT/u+Os4QKH8ieemVmpiBM1mechynXCmMF/2Q4dwuLMwpuYbyWCFPsbaUydKBYXKyqq8DtmrS",
+	"oOn5Ra7jZbqLaIsTcBOSohqVdIm5uSg4WnYqpwlMnNtIU+CsEhjq8UNIPPUcmQlGCtW9DrJKXSJ2YIiG",
+	"gLgO2n6LgDWQYLZeJlVyqmPP6UDJmn77bzdX69WrS9euFo2WhzhgGPCPi1JQ1wIhVjLtJFZ4J6C7DEKw",
+	"Mmvg0oyHOsriuKcvTkabJYyQHXFer2SpYWdUWHrdDSnTS5fi+NMU5pnkpVMa+MeRm07N8cUcyDy5XmUv",
+	"ctXQoKMnQsbOTW3tFQcSOkTYIuGfMI5brblMdWWnx7iMOYadtFzqVAkY63wOGjqEWFF6DnbZsSlV0R/1",
+	"imxUM57y+eeYMu3xJu2c6sLVCaP+TVJTV+8nMMa5WkIaaiqZeXEUkJskRIwQocmyLsGaaliRYJ+6iSX6",
+	"3UH/n+70v/4uhuH906lKS88nHiCsqi3zRwnBi5isDulSA4Eeu64nZoX9VYPnIG6SjeINosb19p7K87o0",
+	"IDaanKg4cIJJiJuchGxO/SqUX+gSFyl3FPdcjyOfput1ravvrNRQ9IlEmgGIKPjv6FDRShbNyniDNVtR",
+	"p2vo/yezxLOtDyZiOOrJv684TvTlXWiuAAzkk8MssnrOQsC9xcRMMUzeAa9dXV2urlcX0c+Qjh01cRh6",
+	"BDLRtMfn0KX5pWW4wOPwu2w2cBUr7Xq+P4fq1YXaysLSclU9R4gKJxL6VIWghG8IRJZekkx9QTgzrtrW",
+	"g7FsS77Usq34yZnSbePanDSpWT8fD525KAo/cY/2wH+w0fTE9HisZwOxX44QG1w6neHS6aFcOv330+Ny",
+	"aU4lDOFXt9izeIGlecnONIMsdxJfWa3XVlVvQb26Vlt+J5e+TS7IPQ4SzZdoYcbD8wnS99oQkQCzx/Ae",
+	"itu81H66MoXacwgHe2Ait3oKXj8gcJvcDYGYmwno+ZXa+uVqfXO1Wl+rZdolMr+N47iaiw+0Grb4L+Zy",
+	"pVjoVfa2zBRe7r1bnu9P6IZfGiLVMTph1EakSiAmhjQvrXsdIvb6xUIHNTWj+/P6YVVxW5FDP0r1mn5I",
+	"XL32A0YiDBiKsQjwNu4WTX9QnZpu0fIY8ikFC6mxwjPpTNnEI64jLeBcl0qMb7PCRHxNmp47KJOjd/fl",
+	"6XEK2V6qFtV9nTkRYxppDlYz49CCFVyt1xaqa2tLK28LIkHaVFwvJPPaypWV2vUVQSBZMiPtqXJq5NWe",
+	"QqZUALVpkg31NDKpj+zxfSDAKuzRhPC24kPpA+22CQRVeZvsgXsA8fCRM5CZHP/Q3ImpjI3auJ7QRUrC",
+	"E1Y/Pb0SS/kLqeqU4nmVVXVa6Y2+O45jbNOlyhgVpdDHPdit/TB/R4YxO9B9Sj7gTKI6YoYaKk7ZsFFD",
+	"2mjxSVVTiY+70Np4lYnPbc67a8A+4j8IHYkPUrfBV7QXNon4hFmtlW6mjevZrVlLbMjjNlxr1lJmrGTk",
+	"p6RrZcXg0QXkl28bldvW5NXiQeQDPoTZ9BY672FnUB7uPY3+5f4sio7unxxCX/uzxweo/6tjBf4NnfAP",
+	"7qA3pktOdPzJm4U+XxsXDGUeNakLB0oIA78d4g5Db7i0yc7FRGOljis1fpt0EPb9N+dQQHaFn8fiQy1d",
+	"NxutWJhfXq4ubl6prUl8BE5C8cL/9N78xC82b/z1X53q3clKUElKNXxFUM2fwwRFGMeijMamGNca+pkM",
+	"n9Nt1ZkNKUKWsePyWI3a8mK1vll9p7qyru4LCVTYxOUzSGy4pI6TRaSyqBmcYd8ljMPlYExpj6e3pPGQ",
+	"LNsy35R2jM2rBnpXxd1oqgQWpxBcjOLX5yl5jYVn4FjWYoFJj0afHvQz1cIg/xP20uOqZ5zNoWabNHfU",
+	"NbwdEiK/UdSVb59D7/dIT8xAJTeBibHqe6dIYRmIL6/U1ubQDmUwW/H7RpBcsKviBt2Q3hS2v4mbbUkX",
+	"iW4QoA7p0HBvDqkGlT01MIjRzK8COjwJ57RvJO7MxREDyr0mUTdqz2IjkE0zvptmiTA+FwpmbdkWzNSC",
+	"XJ34FmpL44YZ4XHLd1tQ4u01M6sl78otVVGBxJlVQg40tPIIKbE9F6TdpaHLbCQVYlp/RA+eRp8+PDk4",
+	"jj59CMA2cKDngFOBCjxJHSoZsUakLm94ieWxcZxS06ZIfeVHlKPgSm1zobayUl1YX6qtzKKAwu5blsmy",
+	"+ASS5ORNeRxnCa3Xaptry7Xrs9APL7E81EYeK2iOEqpXL11bqy7O6vSTrDbH6jhPVXr7E7YRxMjugPRW",
+	"QhfnFzfnV9auV+twr3w+syEqAPE8JmvvVREi1EgJD1pBpkCqKyUFqWlatqWHDwEPGKRlW8lb0yyfvTnH",
+	"HyYOzkXq7o0ZwmuqTOCoUDuQK9vXKDcv4lldAoQd3aLR9D0SqJaNmLZFXWtS28M2QVzlMh0F3MV7Gd/J",
+	"2IRZIwGUFzlM+nTEgvgS1KJ2e5zJMlUu0fv1EXFzCEsvGpqms8fZ2YgR36Ud+SsUjLCRdzPmgshzIgt2",
+	"z+PuEMRnU6lnlNipZwwW1CXwdtEx40lhYWHf4UDoqVxOOsEzGthaCPBasuBA1TPb6Nr6whl2GMagSNkx",
+	"/ByOaJA0NpuQIIrd8gJ16ll8CmEgnDgmI9jimQy9cX1yQX5GnmujyQpqkw+Q6217nL2ZnsIIgEym5+pM",
+	"zOCJ1o0PJyv7p7uvTZkeT/Z2CeHVIidUKLIEOfWR54nelu811WKJ180pfcDQVoiDZhsJI8tLqAEOPVwn",
+	"nPkGGAvpbfVi64vUSIGUHYID4VKpSq1U/Pba+uVNBxKd6mMl+TiZfJxS6jk5pfvi0vLypnmywsLl+ZW3",
+	"q5uL1ZWlqvH/0srmar32dr26Jtxd4+BA8xCz/NFIS4vVq6u19erKwrubV6rvbtarykgMOo9leWmlmhoP",
+	"fLF2bW21uiLhq69W1y/XFuGa+eXl2nX40ryjCI6+GAm7Xr1Ur65d3syC56a/j8dcDJKWxTDOPiyLuprB",
+	"/7y2Vq2nJlxwPKrxlcqQpQxrwR1DbasZvhlqX9OsXQU/23BShIsC7CpYcspxoLxHhbIy0WQNDTiqKQDz",
+	"P0JYBwaa0h9q6CPHeeTQThP2+AjjMehVC0hy2mqeJi39yJy+l7FJj80ijFzKOXHhBFftHYBr+UbDPLS7",
+	"YaMGmNuSUxKXNt6UO91AdZCq49ht1AWTFSIJ3pYczy5c1I2gIR7dkBHn+E3C4KDdNvVJNqIuXcOYDTOn",
+	"iA9x/3NpelvMbZAx3yLMc3XjMfEzIY3nOKP8NCshV2ZoxlLxxlWpnk2Byp1TJjlNunkqkQ6hfGFLie+D",
+	"My722UrV5xnF8H6SaacRm1PA6C8SHo1fIL54jmjpEFqtpkq60lNsY7aionKnjMAW166G5KZHeyx1/QDB",
+	"h7qvQX144ifbaGn3GCoPrEMsbl/3flnwcABLgAasLlhvXf7QyjRuVxwTaM1xTnsboENVfdLRybmkFrsy",
+	"Nh4ZPGwVb5P0k8arZe9KPwrIkB1f6hV2vMjpJRzGMQms6Rhqd30g7qmto1HgkKmNF/TdbVjzzSbpcjQI",
+	"cXXDysvli+03BxW7SX9P7SqIUiwvvIF5nj3ukP3j2W3tzFjWy9pdJSlGo3XBlLzpmRmD6eWx8XlxMfdo",
+	"Z7XjkiC1OU4wAKsB2kHvCrwAVYNt32MZ9NDMyfVDNnYvaZ+lv8gpQpcE3Gt5hBl7WCE46fGPeG7+aYYb",
+	"ftVUNVKdSuJSkT+1FdSkMdc3r5IgAtnshR7fWxPcrQAVAIF+vidjA/K/S3rd/+b6ulWkmrByB6hsdEUN",
+	"eVS6T7e9oAFQtPIL1ZsFSTSQKLBq8I6EDm3OuxIz2AtadECvtLljl6eVt1qIkVjJhL0A9pVsj3HSKSHp",
+	"58sjzAlxs+cpo9pqtQ6rsqbhmeQ3tTpsU+cXry6toDb1XbS1h0Lqk7mNYIvyNmR2vCDeOkB0E7Q0dDhv",
+	"BOsGkICKVQrPiPgtGb5kOwwRGFw6ZEl0xBJAj2nQJLZqLPDCPGYBk6UAEteDBkQPBHPUoYyXNoJ5IyYK",
+	"RiIOuuoTZaFTWzKzxpXH2wRGmUTyGkY6vRHjDapAuxwEzEa6g1DMrHBHSghCchuBCWqpM1weS4d9Y8AF",
+	"sFpzqKFvaohL21kcB9lvnaEJkugkauwSuUqsyAruENjdaXwNW7boxihBMl7I25TFa9EhPPSa8hKfbrMS",
+	"nC4sL7y2vlBCK8oBTrqiDfwumTTBPnIxxzCGt96al7xQeusttKa8aY+hxocb2gHdUN7ihvZDN6zZ/3vr",
+	"D/YG5O7lP/uNOcU8hXtW5LGNIP1I6V1syB3ihjX7oXjKfgOi+dqlSPZKyqmQ/kRDuhOzA/2JRgmpvYMk",
+	"jAr3CJrJ7c9GEJc7yOZ/BWcea0lUi3PBlm3dJCGTIl8uOSUHisu7JMBdz5q1JktOaVIFuEBxnaNddq6p",
+	"0VAKW/gv010E9kS8QDbv6LCjanXKABhwHHLi2kLmBWMI8ko0WzEnmkNpLaGquF+/QgKH9AKx1xUCXELz",
+	"wUagIXFVBxFm8Y6wiXuMyBxxvsBGMAeg2jY0Jnrb4zYKKEiumZkcita8EbzRiLFwG2/KdYgz8BCK3yZ8",
+	"QSX+QsK6NFBYwhXHGfPkj2aMOp0g+Ef//df9r+/1nxyg6Oij6OFv+18fmdD9utbGaAd/z0wO5hBXFGDN",
+	"eyks62kDV1qBQUtEZ4m/LOv2dN5ZoyWXp2M447Kzf8PIz6XLDsVPCrj3Zbw1VYdVOPcZMffJzLETY+Qw",
+	"49LnbPIqmXC6BtPav7Gfetv/ugsHINw7OPndN3AkLZyqkj8LJN6hC002xgECafDfAadHSu6CAyOnnPKg",
+	"R8YsfK7orDi4d3Lkey/RcMtzXQJb8KnKzMg3Zo+y3LetaSlOI92ePtodbq6MfPNF7Koj8eWdk+OQKsZ6",
+	"gFunRr5VvVGfwQ9LH+uApN0UnBBZ9oBc+h+FTcDbDGrsE0tww7Y+mEh8NWvWSrw1qOXvMRJOME7h4cmJ",
+	"QZOOjZLTcMqp/yoOjEkaDYm2O2FiiQ2EgFEXx84DZC5S/tssOGBdEuZOZZBmIyBxVjVd2VFCEsVfnq8g",
+	"LIusFVJnK9hw+MJGEIgnSMSThjqsoWGj+HgAhFGL7NqIU/CHjcJM1fcOgUdhM4jv67Lcpdgn8wkOg8TT",
+	"pLsBNL0AwoEswRI2eCOQ5ab6AA9h6XzKiFtkUIRDlkE0fnHbYi6WYV3Spzw9/lP/9p9sBKVshoZE/UfH",
+	"sp7tdNOTvOc982iPaX0YR/Y8jfj4jEGnX6hzLQadUaGQDeURD/u2+U4nfqc82KPoYVPrFaNjTz9MnQ4h",
+	"zMsQUzrE3r0CRunkizvQwgNr/uzpY6hs/Pg+HOZz1uZpANb3oGOOtarYSpTEa7P16pktWVIidbKss+Ra",
+	"N78kyyX/m0pZrinDcrkxZPhQmyUrj8FUCT0OWxnYusNWQWw8ZEaNE9+HLE6bdOz0Bjggu4Tx+MhsBTCG",
+	"Yj8MbctwAmr1QmVvcIDKju04TklGQTRYcUd1uTRM0NqG2nMrpImWd5PY+qXyXQMMS4KaLkEAZOpPqus0",
+	"JeoJFYwKVY8wJCMeRnUqy3cdQaDNmrUg52jFmlg3IIykN9JI1kK5Z5Or/p4iO6RFiw83iuFSi8ajUYLH",
+	"G1CMkDtkRLSVrH4CftHBLpRWwWC51wE4DB/zbH2Sae2cxEAVTsGTwcxkCqPEncXYi6aasISBqkCs0S9f",
+	"835JwAa+oMMiASrS7kr/ybHYDN+9j559+/jZk+8K3RGZlnjPxM4vG3DzIzctaZz3QdH99P40jbL+nuz8",
+	"GIQKLfGeJWLzVKVieB6KWQX9zM63XK9aAuJ9ofDmNHZGnFpVybJU+lTXUYJbUNbZzIqTyzSW0+nC8n56",
+	"k3t00L/96CVucgvOjSg6bz2QcVjlMDjj2E+dPXntarx6rgbWJ134rq5QTO8WTZfD8AOe1+UYxck496HS",
+	"Ovvn5EkAoNcoK2z3kfpOmIP4vA2Nf75FmrRDGOqSAIAr1QEBPUApinu/4V3Ic2PQAPhWKwoFEmarzIva",
+	"h8oeDhfvsRJa4huBxjxXOP+6mVa/WEFAC82UFJBnrt0isrDFd9Hf9RhXaLMoJE0iZpXUwEiYV48j7IcE",
+	"u3vIDWmXIY9vBMLx5wx57lxyoLPGn5ClpoDDDjNCPt3V/pPyBeTFjJCghOoDcT0KHCS5SotG+8YwB0k4",
+	"aTHR3zCPLHnz+z2zBLwCVbmqnILkOIQkNyqLaQrchAFgVDfivl9diD+G+U4KvYxow68eRfdT4et4F3sq",
+	"rsoYhiINI7OfThCD0ck5J5VxnRMpEJnpfflIGcHo3ifR4b+ZE03spPRcxDZbH4YL95iVac9rIQcUpBVY",
+	"yVVTk7ySpnIMy7FC+SXaC9QLRzexCzRo+Z4se5kqjz7QVbznU+yuU7qMQwlt9tqyP69lX4eoq7aEwK/f",
+	"lyHfoWzi/R6V24rCYAHEqH2f7jJUdhwV6vACOABEAlpDsVn6ZEq6DRFmsaEHHGVI0e+qIo09iWM/awB3",
+	"q1KFOPvZBbhuYYlLG0Gc6DciAtCUyGZj0FoYkrRHPhaWGzLMNERtuguY1yW0jOH0w04WEn0WNeQOX/aG",
+	"Y7eB3khS9fLpb9obQUNXqqA3mrTrEWHPArJLXERw6O/ZqBvSLcLelKD4Gmg4uRr+lcAXgbfd5oMSrRqV",
+	"+cXj4bI7L6PAIcadi37LHu7TQt+vRtQXQKKgaR2dHN7v/8PBGPHeBII+TbbqVGUGRQ+OT35/gKJ/OYx+",
+	"c0fs0OXjbdS/cwuiyw9/Gz14ip49OXr2+MELZbAVnP97aZxpRyM+Jz3QMaqzs2+nLwY8aXW5wreOL57M",
+	"XuwYl2qo7MGPTq6O4bRTl98oOB5EOWbF6YTU0G6YKO04+wR9FMT5n6aPZpgpm1TLkikBhRZ7fonWPCWm",
+	"lSZQctlUfNl5J3Wdpk5y6bS+smJcaBAmuTJ+piSRPkZBkSZ99MGgUwnUoM7nzgM4X9n/dy+dI3uJOXz8",
+	"QWkYeWyE3k1Kq/I6D/OKBkc0aJTMrL/UygHTh5JRDcXuw7MugGUO6YYEeFk1G0GPjM7Mq+29xqoE8BPa",
+	"4zoBE8Mcq3aOJu1ApZdMwEDBWZv6KoQAORaoDdgI+C5VlYdMglOHCk4OWjWLMjKjZnMKEzEpfOB8qOHH",
+	"HZtXCIJpP0A4Tv3bx/3b/xp9effZ41soOrofHX4C/hTkloeH6zOQ+xmc/SyMfgo7f2ioPMGTHwQib8LD",
+	"58L2RnnA1l4WUdgAEB6EAhwjV6bgxGJTMQ5qZwaVHqDkM6AAo4SLUgDwg1DfFZ57OYeynoVWTyOpjwaE",
+	"/sNkKCQhowfH6OTwIPriM82YMZzTy8haFCOKv05cvLbNRo2EmUpPzpnRqI6msc7Y0/EN9mkm+tyHsUbZ",
+	"P6cs4OC0xbphM4ei0UpjKS0yhbOWd2noysp/rX7RGxWn8uZs3ByrawuQPCpZpSwUmhOgNvI22QjgVUrL",
+	"QndU25OHoygMowT9W7zAeVM8j8r7Ge0Qo/Oig3dIakC0FT9M7BYIVhCUch5qJB28txE0aRiSJpeXy7Eg",
+	"GhqASglR8J4cAQ38PRSSLsGcobbXYcRvwfk6aMqZga6HBKLbwK0kyh+XR78IPtmm1J1NQ2Nqpz2dApMR",
+	"IugtSVC7hS8FcawEm1t30JQ2AvGLbL+BhhdAn5brAp09vO2xITkWG0HPD3RVFedbgL9SB0GMkHT5XjMp",
+	"JnzmD5RLEdrFJzxfDWF4CspNMF2ss/Q8xsm+pBDYR0q/OGMnl6RnngnffXuv/4dHCRB/ztccRJDn8KAU",
+	"NGWM8J0uhUhhREZffBZ9+2fwLWCAZ+db5FCzi3by2V0NnA+ptdGcoR3B8XiOVFjhXqB/+2H/66fJdiB6",
+	"cE+xkwoIfj/rY2CtJ9DqWTTzTBmL2LOI1er/1//R/+pBZrVKaPDMTM/ym+9lcVcV7eey1jFni1/n+F7n",
+	"+H60TvAa3suW1qbAT1+u/6urNFOeL1dwqUMjVhIQB56ua4VNLFeokxW7umQmtsadlXUjKsemk3+G/6aR",
+	"Quw47KW6fiRq6kaQ4L9BD6YJrgoVPh5n6lRvD2DHoKQ+xnO9SULXa3IJeyLBXYHq6kRBWw5J2w0JJ69f",
+	"pcoqAaoVAnN5R1OnLHVbbJIv1L3N+XDaXJLiVK5o4CbtpnH4EmB6N4KLwq9MOr5D3fapPVdUCwb0bQ/o",
+	"zZ5LhhtD2KmCI6FXYIOgAeaJJr+4ZNqZVDCPXHf8QCsQKyEo6lIYIxkAY2MUCnq9MWat0jbhGtP337PP",
+	"/IJ+ooqWuUWJXpnYPUb9jx70f3Uf9f/xoTLk/buZwFCRs6IPx8iV+mZOT9SA7aeGN7PngdIzirUlIOkG",
+	"gLHEP7dkOlYQIR8Iu30UffvnvLMq4cqtevXn16pr6+D6DqZAqZyiQRr9XSmlpN/KthJ0eXiek8GIj7E8",
+	"hUo23DzHgUs5pTtXGeTzysrjIy58UUmRQeEuSxIIjSnJgKKjw/6TY90Nl2C7H0Yff6QB3d9wSmWF5K4o",
+	"YeCpDyVFpWLSwhyPRpNWI4p+9Sg6EruF45OPHsE+7Dd/efbku4FLsXC5unBlc3V+be201UgPQcd4rfJw",
+	"JrlSW4s+v4v6T477vzqGXP7RAeRCjw6i33yFottxpvLoVvTl1wPHubi0tjq/vnD51FFOjsc0450iYLDJ",
+	"tGQbg08mh/PJC4P/j8Uy8ckQmhL6AJlBZ7mMsZ5y09K//RfY6Tz+ffTHW6j/z/9brN3nj1BSoxgd3sll",
+	"uktIcYSOD3yTXWl18sqQyZWnS5NnqhrSC1+KYX8G6oiZn46lItJLLwn0UjRFebo0ldaaEmNMTyA5Frro",
+	"JOcRWSCj7Y910CcHIqhHHu/Hhw58umhJ88NRWPhZK/T53Wff3knzXv/oadForq2t165W65vrteVTRnQ+",
+	"LUBG341kId06s1hdXnqnWpeRnHigBpC/Gqr2c6OD+/1vD549vmWMV4jR4b0ixZc8/EbcNxRrqKHJy/gI",
+	"qvduPFckRMOepSIq6UqYDFYFRKuQjqU9OO4ffT1GXiwG50i7W8dg0KDZPLr/Xf+r+0gX2pkN6GO5WdPF",
+	"blYHkEfj60Z2f8xxAPM9v/uTjKzkpCXZVFiZPnhDE005TmrY+pAJQxupIqHo8Z/6X90Sw3VKU9HxJ+jZ",
+	"08f92w+Lpeb6/NJ6dXHzUq2+uX6tvjJ84FOjOW4xikJWQU/nFHSu71/p5Yv12hW4P9bMlbIznCB55ZyC",
+	"MYjVMdRqof5Hnz7711uof+9u/9PPhJWOPn148uv7us3gDadUGUNNGzQ6n7FgrNbKQQuUhR3/BRx/ayhD",
+	"Yy5r6/PL1dTs9CkiKe8rOtCyUmiw+0+Onx3f0kWWA+VtADPLgxqqi5tqMDdyzY0vS0WR0VRUtmzuTFXW",
+	"yBHZ3MlnAwrnZECIUdTC4f9XcdfXAdAXqdBr426XBATaF2kQh6F0LG3PLAOIw5Nn2PVg4FtKJBcD2fK9",
+	"GxrgqzjCZIARCuEN/QSaVeJ/yXFnb1umdAep2KfvBTsqgllKIklGcWK+217fHsdPM+luHW5U5ygT34d2",
+	"Q9nzFL/C6CHJv2IRQp/Z6HSqXmNQwaLxikzUevBMjHX/CTPjy8bD4rXfv7H//wIAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
