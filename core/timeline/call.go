@@ -16,9 +16,9 @@ var operations = map[string]string{
 	"product.change": "상품 변경", "product.change.status": "상품 변경 결과 조회",
 }
 
-// results of calls that are no codes of KOS (audit.Call).
+// results of calls: the codes of kos.md that tell something of KOS itself, and those that are none of KOS's (audit.Call).
 var results = map[string]string{
-	"0000": "정상 응답", "TIMEOUT": "제한 시간 내 응답 없음", "BROKEN": "연결 끊김 또는 시스템 오류", "MALFORMED": "해석할 수 없는 응답",
+	"0000": "정상 응답", "E999": "KOS 시스템 오류", "E429": "KOS 호출 한도 초과", "TIMEOUT": "제한 시간 내 응답 없음", "BROKEN": "연결 끊김 또는 시스템 오류", "MALFORMED": "해석할 수 없는 응답",
 	"REFUSED": "인증 키 거절", "UNKNOWN_CODE": "알 수 없는 결과 코드", "CANCELED": "호출 중단", "NOT_SENT": "전송되지 않음",
 }
 
@@ -29,7 +29,7 @@ func called(calls []audit.Call) []Event {
 		if c.Waited >= longWait {
 			all = append(all, Event{
 				At: c.AskedAt.Add(-c.Waited), Source: Queue, What: WaitedForTurn,
-				Text:  fmt.Sprintf("KOS 호출 차례를 %.1f초 기다렸습니다", c.Waited.Seconds()),
+				Text:  fmt.Sprintf("KOS 호출 차례를 %dms 기다렸습니다", c.Waited.Milliseconds()),
 				Facts: facts("operation", c.Operation, "waitedMs", millis(c.Waited)),
 			})
 		}
@@ -47,7 +47,7 @@ func callText(c audit.Call) string {
 	if !known {
 		result = "결과 코드 " + c.Result
 	}
-	return fmt.Sprintf("KOS %s 호출: %s (%.1f초)", operation, result, c.AnsweredAt.Sub(c.AskedAt).Seconds())
+	return fmt.Sprintf("KOS %s 호출: %s (%dms)", operation, result, c.AnsweredAt.Sub(c.AskedAt).Milliseconds())
 }
 
 func callFacts(c audit.Call) map[string]string {

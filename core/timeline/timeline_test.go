@@ -143,7 +143,7 @@ func TestInquiriesThatDoNotSucceed(t *testing.T) {
 func TestACallTellsItsWaitItsBreakerAndItsVerdict(t *testing.T) {
 	t.Parallel()
 	q := inquiry(completed(freshness.FromKOS))
-	long, short := call("bill.inquiry", "TIMEOUT", 0.9), call("made.up", "E999", 1)
+	long, short := call("bill.inquiry", "TIMEOUT", 0.9), call("made.up", "E103", 1)
 	long.Waited, long.Breaker, long.HTTPStatus = 850*time.Millisecond, "HALF_OPEN", 0
 	short.Waited, short.Attempt = 99*time.Millisecond, 2
 	q.Calls = []audit.Call{long, short}
@@ -152,16 +152,16 @@ func TestACallTellsItsWaitItsBreakerAndItsVerdict(t *testing.T) {
 		timeline.Requested, timeline.WaitedForTurn, timeline.CalledKOS, timeline.CalledKOS, timeline.FromKOS,
 	}, whats(s), "those of one time as given")
 	require.Equal(t, timeline.Event{
-		At: at(0.05), Source: timeline.Queue, What: timeline.WaitedForTurn, Text: "KOS 호출 차례를 0.8초 기다렸습니다",
+		At: at(0.05), Source: timeline.Queue, What: timeline.WaitedForTurn, Text: "KOS 호출 차례를 850ms 기다렸습니다",
 		Facts: map[string]string{"operation": "bill.inquiry", "waitedMs": "850"},
 	}, s.Events[1])
 	require.Equal(t, timeline.Event{
-		At: at(0.9), Source: timeline.KOS, What: timeline.CalledKOS, Text: "KOS 요금 조회 호출: 제한 시간 내 응답 없음 (0.2초)",
+		At: at(0.9), Source: timeline.KOS, What: timeline.CalledKOS, Text: "KOS 요금 조회 호출: 제한 시간 내 응답 없음 (250ms)",
 		Facts: map[string]string{
 			"operation": "bill.inquiry", "attempt": "1", "breaker": "HALF_OPEN", "result": "TIMEOUT", "waitedMs": "850", "tookMs": "250",
 		},
 	}, s.Events[2])
-	require.Equal(t, "KOS made.up 호출: 결과 코드 E999 (0.2초)", s.Events[3].Text)
+	require.Equal(t, "KOS made.up 호출: 결과 코드 E103 (250ms)", s.Events[3].Text)
 	require.Equal(t, "200", s.Events[3].Facts["httpStatus"])
 	require.Equal(t, "99", s.Events[3].Facts["waitedMs"])
 }
