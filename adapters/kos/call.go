@@ -124,7 +124,8 @@ func (c *Client) ask(ctx context.Context, q question, breaker operations.Breaker
 	dress(limited, q.http, key)
 	entry := audit.Call{
 		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: cmp.Or(q.request, ports.RequestOf(ctx)),
-		AskedAt: c.deps.Now(), Waited: waited.Truncate(time.Millisecond), Attempt: ports.AttemptOf(ctx), Breaker: string(breaker), Request: sent(q.http),
+		AskedAt: c.deps.Now(), Waited: waited.Truncate(time.Millisecond), Attempt: ports.AttemptOf(ctx),
+		Breaker: string(breaker), Request: sent(q.http),
 	}
 	out, x := c.timed(limited, q)
 	if out.verdict == unknownKey {

@@ -116,7 +116,7 @@ func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old", token) })
 	o := order(t, twoLines[0], premium, standard)
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent}, l.Change(t.Context(), o))
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"}, l.Change(t.Context(), o))
 	require.Len(t, sim.Calls(), 1)
 	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), o).Kind)
 	require.Len(t, sim.Ledger(), 1)

@@ -311,7 +311,7 @@ func TestNoConnectionIsNotAsked(t *testing.T) {
 	require.Equal(t, fault.ServiceUnavailable, f.Code())
 	require.ErrorIs(t, f, ports.ErrNotAsked)
 	require.Equal(t, []string{"bill.inquiry NOT_SENT"}, l.results())
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent},
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "NOT_SENT"},
 		l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001")))
 }
 
@@ -369,12 +369,13 @@ func TestQuotaRefusalCountsForNobody(t *testing.T) {
 	for range 10 {
 		_, f = l.ask(t.Context(), t, "01012345678")
 		require.ErrorIs(t, f, ports.ErrNotAsked)
+		require.Equal(t, "QUOTA", ports.WhyNotAsked(f))
 		require.InDelta(t, time.Minute, f.RetryAfter(), float64(10*time.Second))
 	}
 	a := l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001"))
 	require.InDelta(t, time.Minute, a.RetryAfter, float64(5*time.Second))
 	a.RetryAfter = 0
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent}, a)
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "QUOTA"}, a)
 	require.Len(t, sim.Calls(), 1)
 	require.Len(t, l.calls.Calls(), 1, "nothing left us, so there is no call to log")
 	require.InDelta(t, 10, l.metric(t, "kos_calls_total", "bill.inquiry", "QUOTA"), 0)

@@ -26,7 +26,9 @@ import (
 // troubled is a service whose database is away.
 type troubled struct{}
 
-func (troubled) Of(context.Context, id.ID) (timeline.Story, error) { return timeline.Story{}, errors.New("away") }
+func (troubled) Of(context.Context, id.ID) (timeline.Story, error) {
+	return timeline.Story{}, errors.New("away")
+}
 
 func serveTimelines(t *testing.T, of ports.Timelines) string {
 	t.Helper()

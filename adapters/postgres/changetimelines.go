@@ -95,7 +95,7 @@ func (s *ChangeTimelines) order(order uuid.UUID, row productdb.OrderToldRow) (ti
 
 func stepOf(r productdb.StepsOfRow) timeline.Step {
 	return timeline.Step{
-		At: r.At.UTC(), State: product.State(r.State), Code: r.ResultCode, Sends: int(r.Sends), Held: r.Held, NextAt: moment(r.NextAt),
+		At: r.At.UTC(), State: product.State(r.State), Code: r.ResultCode, Sends: int(r.Sends), Note: r.Note, NextAt: moment(r.NextAt),
 	}
 }
 

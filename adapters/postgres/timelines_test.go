@@ -54,9 +54,9 @@ func parkedAndEnded(t *testing.T, b books) product.Order {
 	require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
 	save := func(state product.State, held bool) {
 		var err error
-		o.State, o.Held, o.Sends = state, held, 1
+		o.State, o.Held, o.Sends, o.Note = state, held, 1, ""
 		if held {
-			o.Sends = 0
+			o.Sends, o.Note = 0, "QUOTA"
 		}
 		o, err = rows.Save(t.Context(), o)
 		require.NoError(t, err)
@@ -142,6 +142,7 @@ func TestAStoryOutlivesTheLogOfCalls(t *testing.T) {
 	require.Equal(t, o.Line.String(), whole.Line)
 	require.Empty(t, whole.Missing)
 	require.Equal(t, "300", whole.Events[2].Facts["waitedMs"])
+	require.Equal(t, "QUOTA", whole.Events[3].Facts["why"])
 	require.NotContains(t, fmt.Sprint(whole), o.Line.Digits())
 	exec(t, b.db.Admin, "UPDATE change_orders SET line_sealed = 'damaged'")
 	b.kos.Pool.Close()
@@ -188,7 +189,8 @@ func TestAStoryIsReadAlongIndexes(t *testing.T) {
 	o := parkedAndEnded(t, b)
 	exec(t, b.db.Admin, orders)
 	exec(t, b.db.Admin, "INSERT INTO order_steps (order_id, state, result_code, sends) SELECT id, state, '', 0 FROM change_orders")
-	exec(t, b.db.Admin, "INSERT INTO delivery_attempts (event_id, fence, at, state, note) SELECT id, 9, now(), 'DELIVERED', '' FROM change_orders")
+	exec(t, b.db.Admin, `INSERT INTO delivery_attempts (event_id, fence, at, state, note)
+		SELECT id, 9, now(), 'DELIVERED', '' FROM change_orders`)
 	exec(t, b.db.Admin, `INSERT INTO order_resolutions (order_id, at, by_user, outcome, reason, applied)
 		SELECT id, now(), 'kim', 'FAILED', '', true FROM change_orders`)
 	exec(t, b.kos.Admin, `INSERT INTO kos_calls (id, operation, request_id, asked_at, answered_at, result, http_status)

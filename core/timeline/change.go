@@ -32,7 +32,7 @@ type Step struct {
 	State  product.State
 	Code   string // result code, when there is one
 	Sends  int    // attempts that were or may have been on the wire
-	Held   bool   // KOS could not be asked
+	Note   string // why KOS could not be asked, when it could not
 	NextAt time.Time
 }
 
@@ -89,7 +89,7 @@ func (o Order) step(before, s Step) []Event {
 	e := Event{At: s.At, Source: Request, Facts: facts("sends", number(s.Sends), "code", s.Code)}
 	switch s.State {
 	case product.Requested:
-		e = waiting(e, s, Waiting, "사전 체크에 필요한 정보를 KOS에서 받지 못하여 대기합니다(차단기 열림, 호출 한도 또는 응답 없음)")
+		e = waiting(e, s, Waiting, "사전 체크에 필요한 정보를 KOS에서 받지 못하여 대기합니다")
 	case product.Validated:
 		e = validated(e, before, s)
 	case product.Dispatched:
@@ -115,30 +115,36 @@ func (o Order) step(before, s Step) []Event {
 
 // validated is where an order is that has passed its check and is to be sent, again.
 func validated(e Event, before, s Step) Event {
-	switch {
-	case before.State == product.Unknown:
+	switch before.State { //nolint:exhaustive // all others have not been sent
+	case product.Unknown:
 		e.Source, e.What, e.Text = KOS, NotAtKOS, "KOS에 이 변경이 없음을 확인하였습니다. 같은 거래 번호로 다시 보냅니다"
 		return e
-	case before.State == product.Dispatched:
-		return waiting(e, s, NotSent, "KOS에 보내지 못한 것이 확실합니다(차단기 열림, 호출 한도 또는 연결 불가). 대기 후 다시 보냅니다")
+	case product.Dispatched:
+		return waiting(e, s, NotSent, "KOS에 보내지 않은 것이 확실합니다. 대기 후 다시 보냅니다")
 	default:
-		return waiting(e, s, Waiting, "KOS를 호출할 수 없어 대기합니다(차단기 열림, 호출 한도 또는 응답 없음)")
+		return waiting(e, s, Waiting, "사전 체크에 필요한 정보를 KOS에서 받지 못하여 대기합니다")
 	}
 }
 
 func waiting(e Event, s Step, what What, text string) Event {
-	e.Source, e.What, e.Text = Queue, what, text
-	e.Facts = facts("sends", number(s.Sends), "nextAt", moment(s.NextAt))
+	e.Source, e.What, e.Text = Queue, what, text+kept[s.Note]
+	e.Facts = facts("sends", number(s.Sends), "nextAt", moment(s.NextAt), "why", s.Note)
 	return e
 }
 
+// kept is what kept a call from leaving (ports.UnaskedError), for staff.
+var kept = map[string]string{
+	"OPEN": " (회로 차단기 열림)", "QUOTA": " (KOS 호출 한도 소진)", "NOT_SENT": " (KOS에 연결할 수 없음)",
+	"REFUSED": " (KOS가 인증 키를 거절함)",
+}
+
 func unknown(e Event, before, s Step) Event {
-	e.Facts = facts("sends", number(s.Sends), "nextAt", moment(s.NextAt))
+	e.Facts = facts("sends", number(s.Sends), "nextAt", moment(s.NextAt), "why", s.Note)
 	switch before.State { //nolint:exhaustive // all others have been sent just now
 	case product.Parked:
 		e.Source, e.What, e.Text = Person, AskedAgain, "담당자의 결정에 따라 KOS에 다시 확인합니다"
 	case product.Unknown:
-		e.What, e.Text = StillUnknown, "결과를 아직 알 수 없습니다. 다시 확인합니다"
+		e.What, e.Text = StillUnknown, "결과를 아직 알 수 없습니다. 다시 확인합니다"+kept[s.Note]
 	default:
 		e.What, e.Text = Unknown, "KOS의 확답을 받지 못하여 결과를 알 수 없습니다. KOS에 확인합니다"
 	}

@@ -78,6 +78,9 @@ func (q Inquiry) answer() (Source, What, string) {
 	case freshness.FromCache:
 		return Cache, FromCache, "보관 중인 요금이 유효하여 KOS를 기다리지 않고 답하였습니다"
 	case freshness.FromStale:
+		if q.Row.Attempts == 0 {
+			return Cache, Stale, "KOS를 호출할 수 없어 보관 중인 이전 요금으로 답하였습니다 (회로 차단기 열림, 호출 한도 소진 또는 연결 불가)"
+		}
 		return Cache, Stale, "KOS에서 요금을 받지 못하여 보관 중인 이전 요금으로 답하였습니다"
 	case freshness.FromKOS:
 	}

@@ -106,6 +106,9 @@ func TestTheCacheChoiceIsTold(t *testing.T) {
 		require.Contains(t, e.Text, c.text, name)
 		require.Equal(t, map[string]string{"source": string(c.row.Source), "asOf": "2026-11-21T02:59:00Z", "attempts": "1"}, e.Facts, name)
 	}
+	unasked := completed(freshness.FromStale)
+	unasked.Attempts = 0
+	require.Contains(t, event(t, inquiry(unasked).Story(), timeline.Stale).Text, "호출할 수 없어")
 	s := inquiry(completed(freshness.FromKOS))
 	s.Gaps = []timeline.Gap{timeline.NoCalls}
 	require.NotContains(t, event(t, s.Story(), timeline.FromKOS).Text, "함께", "who cannot read the log does not say what is not in it")
@@ -175,7 +178,8 @@ func TestTellingsAreTold(t *testing.T) {
 	}}
 	s := q.Story()
 	require.Equal(t, []timeline.What{
-		timeline.Requested, timeline.FromCache, timeline.DeliveryAttempted, timeline.DeliveryParked, timeline.DeliveryReplayed, timeline.Delivered,
+		timeline.Requested, timeline.FromCache, timeline.DeliveryAttempted, timeline.DeliveryParked, timeline.DeliveryReplayed,
+		timeline.Delivered,
 	}, whats(s))
 	require.Equal(t, timeline.Person, event(t, s, timeline.DeliveryReplayed).Source)
 	require.Equal(t, map[string]string{"state": "PENDING", "note": "HTTP 503"}, event(t, s, timeline.DeliveryAttempted).Facts)
@@ -198,7 +202,7 @@ func order(state product.State, steps ...timeline.Step) timeline.Order {
 // TestTheStatesOfAnOrderAreTold, each transition for itself: what happened is in the pair, not in the state.
 func TestTheStatesOfAnOrderAreTold(t *testing.T) {
 	t.Parallel()
-	held := func(s timeline.Step) timeline.Step { s.Held = true; return s }
+	held := func(s timeline.Step) timeline.Step { s.Note = "OPEN"; return s }
 	coded := func(s timeline.Step, code string) timeline.Step { s.Code = code; return s }
 	begin := step(0, product.Requested, 0)
 	sent := step(1, product.Dispatched, 1)
@@ -219,7 +223,8 @@ func TestTheStatesOfAnOrderAreTold(t *testing.T) {
 		},
 		"not sent, checked again, sent": {
 			[]timeline.Step{begin, sent, held(step(2, product.Validated, 0)), step(3, product.Dispatched, 1)},
-			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent, timeline.CheckPassed, timeline.Dispatched}, timeline.Request,
+			[]timeline.What{timeline.CheckPassed, timeline.Dispatched, timeline.NotSent, timeline.CheckPassed, timeline.Dispatched},
+			timeline.Request,
 		},
 		"unknown, and again": {
 			[]timeline.Step{begin, sent, step(2, product.Unknown, 1), step(3, product.Unknown, 1)},
@@ -257,6 +262,10 @@ func TestTheStatesOfAnOrderAreTold(t *testing.T) {
 		require.Equal(t, append([]timeline.What{timeline.Requested}, c.want...), whats(s), name)
 		last := s.Events[len(s.Events)-1]
 		require.Equal(t, c.source, last.Source, name)
+		if c.source == timeline.Queue {
+			require.Contains(t, last.Text, "차단기", name)
+			require.Equal(t, "OPEN", last.Facts["why"], name)
+		}
 		for _, e := range s.Events {
 			require.NotEmpty(t, e.Text, name)
 		}
@@ -295,8 +304,10 @@ func TestAnOrderThatTimedOutAndAPersonEnded(t *testing.T) {
 	}
 	word := func(seconds float64, by string, applied bool) timeline.Word {
 		return timeline.Word{
-			Resolution: product.Resolution{Outcome: product.OutcomeCompleted, Reason: "KOS 화면에서 확인", By: auth.UserID("operator-" + by), At: at(seconds)},
-			Applied:    applied,
+			Resolution: product.Resolution{
+				Outcome: product.OutcomeCompleted, Reason: "KOS 화면에서 확인", By: auth.UserID("operator-" + by), At: at(seconds),
+			},
+			Applied: applied,
 		}
 	}
 	o.Words = []timeline.Word{word(90, "kim", false), word(99.9, "lee", true)}

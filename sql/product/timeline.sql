@@ -6,7 +6,7 @@ FROM change_orders WHERE id = $1;
 
 -- The newest steps, newest first.
 -- name: StepsOf :many
-SELECT at, state, result_code, sends, held, next_at FROM order_steps
+SELECT at, state, result_code, sends, note, next_at FROM order_steps
 WHERE order_id = @order_id ORDER BY step DESC LIMIT @most::bigint;
 
 -- name: WordsOf :many

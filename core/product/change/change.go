@@ -122,7 +122,7 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
 	if err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
 	}
 	return o.Evident(seen.Customer)
 }
@@ -147,6 +147,7 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
 		o = o.Delay(f.RetryAfter(), s.Now())
+		o.Note = ports.WhyNotAsked(f)
 		return s.Orders.Save(ctx, o)
 	}
 	o, err := o.LineGone(s.Now())

@@ -44,6 +44,8 @@ func open(l *log, bills, changes *memory.Timelines) *look.Service {
 	}
 }
 
+func told(kind timeline.Kind) timeline.Told { return timeline.Told{Story: timeline.Story{Kind: kind}} }
+
 func TestTheServiceThatKnowsTells(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -51,8 +53,8 @@ func TestTheServiceThatKnowsTells(t *testing.T) {
 		want           timeline.Told
 		code           fault.Code
 	}{
-		"an inquiry": {bills: memory.Timelines{mine: {Kind: timeline.Bill}}, want: timeline.Told{Story: timeline.Story{Kind: timeline.Bill}}},
-		"a change":   {changes: memory.Timelines{mine: {Kind: timeline.Change}}, want: timeline.Told{Story: timeline.Story{Kind: timeline.Change}}},
+		"an inquiry": {bills: memory.Timelines{mine: {Kind: timeline.Bill}}, want: told(timeline.Bill)},
+		"a change":   {changes: memory.Timelines{mine: {Kind: timeline.Change}}, want: told(timeline.Change)},
 		"nobody's":   {code: fault.ResourceNotFound},
 	} {
 		l := &log{}

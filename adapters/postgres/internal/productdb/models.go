@@ -87,6 +87,6 @@ type OrderStep struct {
 	State      string
 	ResultCode string
 	Sends      int64
-	Held       bool
+	Note       string
 	NextAt     *time.Time
 }

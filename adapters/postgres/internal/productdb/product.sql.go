@@ -363,23 +363,24 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 
 const saveOrder = `-- name: SaveOrder :execrows
 WITH saved AS (
-    UPDATE change_orders SET transaction_id = $1, effective_date = $2, from_name = $3,
-        to_name = $4, to_plan = $5, state = $6, processed_at = $7, result_code = $8,
-        result_message = $9, failure_reason = $10, kos_order = $11, sends = $12,
-        reconciles = $13, next_attempt_at = $14, held = $15, version = version + 1,
-        delivery_state = $16, delivery_next_at = $17,
-        notify_at = $7
-    WHERE id = $18 AND fence = $19 AND version = $20
+    UPDATE change_orders SET transaction_id = $2, effective_date = $3, from_name = $4,
+        to_name = $5, to_plan = $6, state = $7, processed_at = $8, result_code = $9,
+        result_message = $10, failure_reason = $11, kos_order = $12, sends = $13,
+        reconciles = $14, next_attempt_at = $15, held = $16, version = version + 1,
+        delivery_state = $17, delivery_next_at = $18,
+        notify_at = $8
+    WHERE id = $19 AND fence = $20 AND version = $21
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
-        AND (sends = 0 OR transaction_id = $1)
-        AND ($6 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
-    RETURNING id, state, result_code, sends, held, next_attempt_at
+        AND (sends = 0 OR transaction_id = $2)
+        AND ($7 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
+    RETURNING id, state, result_code, sends, next_attempt_at
 )
-INSERT INTO order_steps (order_id, state, result_code, sends, held, next_at)
-SELECT saved.id, saved.state, saved.result_code, saved.sends, saved.held, saved.next_attempt_at FROM saved
+INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
+SELECT saved.id, saved.state, saved.result_code, saved.sends, $1::text, saved.next_attempt_at FROM saved
 `
 
 type SaveOrderParams struct {
+	Note           string
 	TransactionID  uuid.UUID
 	EffectiveDate  time.Time
 	FromName       string
@@ -405,6 +406,7 @@ type SaveOrderParams struct {
 // What KOS may have seen neither gets another transaction id nor is cancelled, whoever writes.
 func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveOrder,
+		arg.Note,
 		arg.TransactionID,
 		arg.EffectiveDate,
 		arg.FromName,

@@ -93,7 +93,7 @@ func (q *Queries) OrderTold(ctx context.Context, id uuid.UUID) (OrderToldRow, er
 }
 
 const stepsOf = `-- name: StepsOf :many
-SELECT at, state, result_code, sends, held, next_at FROM order_steps
+SELECT at, state, result_code, sends, note, next_at FROM order_steps
 WHERE order_id = $1 ORDER BY step DESC LIMIT $2::bigint
 `
 
@@ -107,7 +107,7 @@ type StepsOfRow struct {
 	State      string
 	ResultCode string
 	Sends      int64
-	Held       bool
+	Note       string
 	NextAt     *time.Time
 }
 
@@ -126,7 +126,7 @@ func (q *Queries) StepsOf(ctx context.Context, arg StepsOfParams) ([]StepsOfRow,
 			&i.State,
 			&i.ResultCode,
 			&i.Sends,
-			&i.Held,
+			&i.Note,
 			&i.NextAt,
 		); err != nil {
 			return nil, err
