@@ -37,7 +37,7 @@ func TestCallsForACheckAreMadeForItsOrder(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		var made id.ID
-		w.kos.then(func(ctx context.Context, o product.Order) product.Answer {
+		w.kos.then(func(ctx context.Context, _ product.Order) product.Answer {
 			made = ports.RequestOf(ctx)
 			return product.Answer{Kind: product.AnswerAccepted, Code: "0000"}
 		})
