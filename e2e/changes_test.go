@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -91,30 +92,46 @@ func (c *cluster) weather(t *testing.T, line string, again int) string {
 	return mode
 }
 
-// havoc kills or stops one of the instances every now and then, the others going on, until ctx is done; then all run. A stop outlasts the
-// lease of what the instance had in hand.
+// havoc kills and stops the instances, each at moments of its own, until ctx is done; then all run. A stop outlasts the lease of what the
+// instance had in hand.
 func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int) {
 	t.Helper()
-	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
-			return kills, stops
-		case <-time.After(time.Duration(500+rand.IntN(3500)) * time.Millisecond):
-		}
-		victim := all[n%len(all)]
-		if n%4 == 3 {
-			require.NoError(t, victim.cmd.Process.Signal(syscall.SIGSTOP))
-			select {
-			case <-ctx.Done():
-			case <-time.After(17 * time.Second):
+	var killed, stopped atomic.Int32
+	var victims sync.WaitGroup
+	for k, victim := range all {
+		victims.Go(func() {
+			for n := k; wait(ctx, time.Duration(300+rand.IntN(4000))*time.Millisecond); n++ {
+				if n%8 == 3 {
+					noError(t, victim.cmd.Process.Signal(syscall.SIGSTOP))
+					wait(ctx, 17*time.Second)
+					noError(t, victim.cmd.Process.Signal(syscall.SIGCONT))
+					stopped.Add(1)
+					continue
+				}
+				victim.kill()
+				victim.run(t)
+				killed.Add(1)
 			}
-			require.NoError(t, victim.cmd.Process.Signal(syscall.SIGCONT))
-			stops++
-			continue
-		}
-		victim.kill()
-		victim.run(t)
-		kills++
+		})
+	}
+	victims.Wait()
+	return int(killed.Load()), int(stopped.Load())
+}
+
+// wait answers false when ctx was done first.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -122,9 +139,8 @@ func havoc(ctx context.Context, t *testing.T, all []*instance) (kills, stops int
 // errs, answers nonsense, and the services are killed and stopped at any moment; once with a KOS that can be asked about transactions and
 // once with one that cannot. Each order is final or parked, and applied once if it is done and not at all if it failed. Customers repeat
 // what got no answer under its key.
-//
-//nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestChangesUnderEveryFault(t *testing.T) {
+	t.Parallel()
 	n, again := rounds(t, 24), 1
 	if n > 100 {
 		again = 2 // each silence doubles the gap to the next question: that takes minutes
@@ -270,4 +286,50 @@ func TestFiftyAtOnce(t *testing.T) {
 	require.LessOrEqual(t, calls["products.list"], 1, "it may be a minute old")
 	delete(calls, "products.list")
 	require.Equal(t, map[string]int{"customer.get": 1, "product.change": 1}, calls)
+}
+
+// TestOrdersAreTakenWhileKOSIsAway is bar R5 for changes, with real processes and the real budget: customers order while KOS refuses every
+// connection, are told that it waits, and each order is done once when KOS is back, within the budget of calls.
+func TestOrdersAreTakenWhileKOSIsAway(t *testing.T) {
+	t.Parallel()
+	n := rounds(t, 24)
+	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=4")
+	at := c.instances(t, 2, "product-change", "PRODUCT")
+	tokens, lines := c.customers(t, 8, (n+7)/8)
+	db := connect(t, c.Databases["product"])
+	c.control(t, http.MethodPost, "/faults", map[string]any{"operation": "*", "mode": "refuse", "rate": 1}, nil)
+	begun := time.Now()
+	var requests []string
+	for i := range n {
+		a := order(t.Context(), at[i%2].url, tokens[i%8], lines[i%8][i/8], "5G-PREMIUM-001", fmt.Sprint("away-", i))
+		require.Equal(t, http.StatusAccepted, a.status, a.Error.Code)
+		require.Equal(t, "PENDING", a.text("processStatus"))
+		require.Contains(t, a.text("message"), "연결되는 대로 자동으로 처리됩니다")
+		requests = append(requests, a.text("requestId"))
+	}
+	gone := ask(t.Context(), http.MethodDelete, at[0].url+"/api/v1/products/change/"+requests[0], tokens[0], nil)
+	require.Equal(t, http.StatusOK, gone.status, gone.Error.Code)
+	require.Equal(t, "CANCELLED", gone.text("processStatus"))
+	<-time.After(10 * time.Second)
+	require.Empty(t, c.applications(t))
+	c.control(t, http.MethodDelete, "/faults", nil, nil)
+	back := time.Now()
+	require.Eventually(t, func() bool {
+		return one[int](t, db, `SELECT count(*) FROM change_orders WHERE state = 'COMPLETED'`) == n-1
+	}, 2*time.Minute+time.Duration(n)*4*time.Second, 200*time.Millisecond)
+	took := time.Since(back)
+	calls := c.calls(t, begun, "")
+	made := map[string]int{}
+	for _, call := range c.calls(t, back, "") {
+		made[call.Operation]++
+	}
+	t.Logf("%d orders done %s after KOS was back, %.1f a minute, with the calls %v; at most %d calls in any 60 s",
+		n-1, took.Round(time.Second), float64(n-1)/took.Minutes(), made, busiest(calls, time.Minute))
+	require.LessOrEqual(t, busiest(calls, time.Minute), 100)
+	ledger := c.applications(t)
+	require.Len(t, ledger, n-1)
+	for line, all := range ledger {
+		require.Len(t, all, 1, line)
+		require.NotEqual(t, lines[0][0], line, "cancelled")
+	}
 }

@@ -74,9 +74,9 @@ type Orders interface {
 	// would change that KOS may have seen, or an order be cancelled that it may have seen. A final order frees the slot and is at once due
 	// for delivery.
 	Save(ctx context.Context, o product.Order) (product.Order, error)
-	// Claim leases up to n live orders that are due at now, raising their fence and next attempt to now+lease. Parked orders are
-	// never handed out.
-	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error)
+	// Claim leases up to n orders of the queue that are due at now, the longest due first, raising their fence and next attempt to
+	// now+lease. Parked orders are never handed out.
+	Claim(ctx context.Context, q product.Queue, now time.Time, lease time.Duration, n int) ([]product.Order, error)
 	// ChangedSince tells whether an order of the line was completed at or after since.
 	ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error)
 	// History answers one page, newest first, and how many rows match in all.

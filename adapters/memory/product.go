@@ -178,12 +178,14 @@ func (s *Orders) ChangedSince(_ context.Context, n line.Number, since time.Time)
 }
 
 // Claim leases live orders that are due.
-func (s *Orders) Claim(_ context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error) {
+func (s *Orders) Claim(
+	_ context.Context, q product.Queue, now time.Time, lease time.Duration, n int,
+) ([]product.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var due []product.Order
 	for _, o := range s.m {
-		if !o.State.Final() && o.State != product.Parked && !o.NextAttemptAt.After(now) {
+		if q.Of(o.State) && !o.NextAttemptAt.After(now) {
 			due = append(due, o)
 		}
 	}

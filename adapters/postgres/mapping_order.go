@@ -39,7 +39,7 @@ func (orderRows) saved(o product.Order) (productdb.SaveOrderParams, error) {
 	plan, err2 := planColumn(o.Target)
 	return productdb.SaveOrderParams{
 		ID: uuid.UUID(o.ID), Fence: o.Fence, Version: o.Version, TransactionID: uuid.UUID(o.TransactionID), EffectiveDate: day,
-		FromName: o.FromName, ToName: o.Target.Name, ToPlan: plan, State: string(o.State),
+		FromName: o.FromName, ToName: o.Target.Name, ToPlan: plan, CheckedAt: optional(o.CheckedAt), State: string(o.State),
 		ProcessedAt: optional(o.ProcessedAt), ResultCode: o.ResultCode, ResultMessage: o.ResultMessage, FailureReason: o.FailureReason,
 		KosOrder: o.KOSOrder, Sends: int64(o.Sends), Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt, Held: o.Held,
 		Note: o.Note, DeliveryState: string(state), DeliveryNextAt: next,
@@ -95,7 +95,7 @@ func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 		ID: id.ID(row.ID), TransactionID: id.ID(row.TransactionID), UserID: auth.UserID(row.UserID), CustomerID: row.CustomerID, Line: n,
 		From: row.FromCode, To: row.ToCode, FromName: row.FromName, Target: plan,
 		Rule: product.EffectiveRule(row.EffectiveRule), EffectiveDate: day,
-		State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(), ProcessedAt: moment(row.ProcessedAt),
+		CheckedAt: moment(row.CheckedAt), State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(), ProcessedAt: moment(row.ProcessedAt),
 		ResultCode: row.ResultCode, ResultMessage: row.ResultMessage, FailureReason: row.FailureReason, KOSOrder: row.KosOrder,
 		Sends: int(row.Sends), Reconciles: int(row.Reconciles), NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held,
 		Fence: row.Fence, Version: row.Version,

@@ -127,8 +127,17 @@ func (s *Orders) ChangedSince(ctx context.Context, n line.Number, since time.Tim
 }
 
 // Claim leases due orders; rows that another claimer is taking are skipped, not waited for.
-func (s *Orders) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error) {
-	rows, err := productdb.New(s.pool).ClaimOrders(ctx, productdb.ClaimOrdersParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
+func (s *Orders) Claim(
+	ctx context.Context, queue product.Queue, now time.Time, lease time.Duration, n int,
+) (claimed []product.Order, err error) {
+	q, until := productdb.New(s.pool), now.Add(lease)
+	var rows []productdb.ChangeOrder
+	switch queue {
+	case product.New:
+		rows, err = q.ClaimNewOrders(ctx, productdb.ClaimNewOrdersParams{LeaseUntil: until, Now: now, N: int64(n)})
+	case product.Begun:
+		rows, err = q.ClaimBegunOrders(ctx, productdb.ClaimBegunOrdersParams{LeaseUntil: until, Now: now, N: int64(n)})
+	}
 	if err != nil {
 		return nil, translate("claim orders", err)
 	}

@@ -121,7 +121,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 			return err
 		}, []string{"change_orders_history"}},
 		"claim of orders": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {
-			_, err := postgres.NewOrders(pool, keys).Claim(t.Context(), time.Time{}, time.Minute, 10)
+			_, err := postgres.NewOrders(pool, keys).Claim(t.Context(), product.New, time.Time{}, time.Minute, 10)
 			return err
 		}, []string{"change_orders_due", "change_orders_pkey"}},
 		"live order": {migrations.Product, orders, "change_orders", func(pool *pgxpool.Pool) error {

@@ -64,7 +64,7 @@ func queuesAmongAMillionRows(t *testing.T, db *pgtest.DB, keys ports.Vault) {
 			rows, err := c.call(pool)
 			require.NoError(t, err)
 			require.Equal(t, c.rows, rows)
-			all := analyzedAgain(t, db.Admin, seen, func(one string) {
+			all := analyzedAgain(t, db.Admin, "inquiries", seen, func(one string) {
 				require.LessOrEqual(t, blocks(t, one), c.blocks, one)
 				t.Logf("%d blocks, %s", blocks(t, one), one[strings.LastIndex(one, "Execution"):])
 			})
@@ -76,8 +76,8 @@ func queuesAmongAMillionRows(t *testing.T, db *pgtest.DB, keys ports.Vault) {
 	}
 }
 
-// analyzedAgain runs the statements on inquiries once more, in a transaction that is not kept, and hands their plans on.
-func analyzedAgain(t *testing.T, pool *pgxpool.Pool, seen *statements, check func(plan string)) string {
+// analyzedAgain runs the statements on the table once more, in a transaction that is not kept, and hands their plans on.
+func analyzedAgain(t *testing.T, pool *pgxpool.Pool, table string, seen *statements, check func(plan string)) string {
 	t.Helper()
 	tx, err := pool.Begin(t.Context())
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func analyzedAgain(t *testing.T, pool *pgxpool.Pool, seen *statements, check fun
 		case strings.Contains(s.SQL, "pg_advisory"): // it sets how claims are planned
 			_, err := tx.Exec(t.Context(), s.SQL, s.Args...)
 			require.NoError(t, err)
-		case strings.Contains(s.SQL, "inquiries"):
+		case strings.Contains(s.SQL, table):
 			rows, err := tx.Query(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) "+s.SQL, s.Args...)
 			require.NoError(t, err)
 			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])

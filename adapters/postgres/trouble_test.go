@@ -140,7 +140,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"order":           func() error { _, err := orders.Get(ctx, id.ID{2}); return err },
 		"claim notices":   func() error { _, err := postgres.NewNotices(productDB, v).Claim(ctx, noon, time.Minute, 9); return err },
 		"live order":      func() error { _, err := orders.Live(ctx, portstest.Line(2)); return err },
-		"claim orders":    func() error { _, err := orders.Claim(ctx, noon, time.Minute, 9); return err },
+		"claim orders":    func() error { _, err := orders.Claim(ctx, product.New, noon, time.Minute, 9); return err },
 		"customer":        func() error { _, err := customers.Latest(ctx, portstest.Line(1)); return err },
 		"plans":           func() error { _, err := plans.Latest(ctx); return err },
 		"history of inquiries": func() error {

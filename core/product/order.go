@@ -26,6 +26,27 @@ const (
 	Cancelled  State = "CANCELLED"
 )
 
+// Queue is what a worker takes orders from.
+type Queue uint8
+
+// The queues. Orders that are begun come first: each has used calls of the budget already, and uses them in vain if new ones get ahead.
+const (
+	Begun Queue = iota // checked or sent
+	New                // never checked
+)
+
+// Of tells whether an order in that state waits in the queue.
+func (q Queue) Of(s State) bool {
+	switch s {
+	case Requested:
+		return q == New
+	case Validated, Dispatched, Unknown:
+		return q == Begun
+	case Parked, Completed, Rejected, Cancelled:
+	}
+	return false
+}
+
 // Event is what can happen to an order.
 type Event uint8
 
@@ -73,6 +94,10 @@ func (s State) Public() string {
 	}
 }
 
+// checkHolds is how long a passed check is good for when the order could not be sent at once. Without it an order whose check used up the
+// budget's last call would check anew when the next one is free, and never get to send while others do the same. KOS judges again anyhow.
+const checkHolds = 2 * time.Minute
+
 // Waits between the steps of a reconciliation (product.md: quiet period 10 s; reconcile at 10, 20, 40 … s; lease 15 s).
 const (
 	QuietPeriod  = 10 * time.Second
@@ -92,10 +117,11 @@ type Order struct {
 	Line          line.Number
 	From, To      string // plan codes
 	FromName      string // empty until the facts are known
-	Target        Plan   // To, as the list described it when the order was checked; zero until then
+	Target        Plan   // To, as the list described it when the order was checked; before that as our copy did, if it knew it
 	Rule          EffectiveRule
 	EffectiveDate calendar.Date
 	State         State
+	CheckedAt     time.Time // when the pre-check said yes; zero until then
 	RequestedAt   time.Time
 	ProcessedAt   time.Time // zero until final
 	ResultCode    string    // KOS result code or public error code; empty until known
@@ -210,6 +236,13 @@ func (o Order) Delay(after time.Duration, now time.Time) Order {
 	return o
 }
 
+// ToCheck tells that the order is to be checked before it is sent. One that may have been on the wire is not: an earlier attempt may have been
+// applied late, and facts that show it would fail the checks ("already your plan") and end a success as FAILED. KOS knows the transaction and
+// answers it once more.
+func (o Order) ToCheck(now time.Time) bool {
+	return o.Sends == 0 && now.Sub(o.CheckedAt) > checkHolds
+}
+
 // Overdue tells that the order never was on the wire and its day is over: KOS is not asked to change a plan in the past.
 func (o Order) Overdue(now time.Time) bool {
 	return o.Sends == 0 && calendar.DateOf(now).After(o.EffectiveDate)
@@ -234,6 +267,7 @@ func (o Order) Cancelled(now time.Time) (Order, error) {
 // Checked applies a pre-check's verdict.
 func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
 	if v.OK() {
+		o.CheckedAt = now
 		return o.Apply(CheckPassed)
 	}
 	o, err := o.Apply(CheckFailed)
@@ -290,8 +324,11 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 		o.ResultMessage, o.FailureReason = ChangeFailed, a.Refusal.Reason()
 		return o, err
 	case AnswerNotSent:
-		wait := max(resendWait, a.RetryAfter)
 		o.Note = a.Why
+		wait := a.RetryAfter
+		if wait == 0 {
+			wait = resendWait
+		}
 		if o.State == Unknown { // the question was not sent; the order is as unknown as before
 			o.NextAttemptAt = now.Add(wait)
 			return o, nil

@@ -94,7 +94,7 @@ func (o Order) step(before, s Step) []Event {
 		e = validated(e, before, s)
 	case product.Dispatched:
 		e.What, e.Text = Dispatched, "KOS에 보내기 전에 전송 시도를 저장하였습니다"
-		if before.Sends == 0 { // only what KOS cannot have seen is checked again
+		if before.State == product.Requested { // whether it is checked again later, the steps do not tell
 			passed := Event{At: s.At, Source: Check, What: CheckPassed, Text: "사전 체크를 통과하였습니다", Facts: facts()}
 			return []Event{passed, e}
 		}

@@ -117,10 +117,10 @@ func parkedResolved(t *testing.T, p Parking) {
 	told, err := p.Outbox.Claim(t.Context(), after(1000), time.Minute, 10, 10)
 	require.NoError(t, err)
 	require.Len(t, told, 2, "what is final is due for the AP server")
-	due, err := p.Orders.Claim(t.Context(), after(199), time.Minute, 10)
+	due, err := p.Orders.Claim(t.Context(), product.Begun, after(199), time.Minute, 10)
 	require.NoError(t, err)
 	require.Empty(t, due)
-	due, err = p.Orders.Claim(t.Context(), after(200), time.Minute, 10)
+	due, err = p.Orders.Claim(t.Context(), product.Begun, after(200), time.Minute, 10)
 	require.NoError(t, err)
 	require.Equal(t, []id.ID{numbered(3)}, ids(due, orderID), "KOS is asked again at once")
 }

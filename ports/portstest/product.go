@@ -124,6 +124,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		require.NoError(t, orders.Add(t.Context(), o, unkeyed))
 		o.TransactionID, o.EffectiveDate, o.Held = numbered(9000), Month().Add(2).First(), true
 		o = saved(t, orders, o)
+		o.CheckedAt = after(70)
 		o.State, o.FromName, o.Target, o.Sends, o.Reconciles, o.NextAttemptAt = product.Unknown, "가", ordered(), 2, 3, after(77)
 		old := o
 		o = saved(t, orders, o)
@@ -156,7 +157,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		saved(t, orders, parked)
 		saved(t, orders, done(finished, after(4)))
 		claim := func(at time.Time) []product.Order {
-			rows, err := orders.Claim(t.Context(), at, 10*time.Second, 10)
+			rows, err := orders.Claim(t.Context(), product.New, at, 10*time.Second, 10)
 			require.NoError(t, err)
 			return rows
 		}
@@ -175,16 +176,40 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 		saved(t, orders, done(second[0], after(72)))
 		require.Empty(t, claim(after(1000)), "final or parked")
 	})
+	t.Run("what is begun is a queue of its own", func(t *testing.T) {
+		t.Parallel()
+		orders := open(t)
+		states := []product.State{
+			product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked, product.Completed, product.Cancelled,
+		}
+		for n, state := range states {
+			o := order(n, Line(n))
+			require.NoError(t, orders.Add(t.Context(), o, unkeyed))
+			if o.State = state; state.Final() {
+				o.ProcessedAt = after(50)
+			}
+			saved(t, orders, o)
+		}
+		for queue, want := range map[product.Queue][]id.ID{
+			product.New: {numbered(0)}, product.Begun: {numbered(1), numbered(2), numbered(3)},
+		} {
+			rows, err := orders.Claim(t.Context(), queue, after(200), time.Hour, 10)
+			require.NoError(t, err)
+			require.ElementsMatch(t, want, ids(rows, orderID))
+		}
+	})
 	t.Run("parallel claimers share the work, the longest due first", func(t *testing.T) {
 		t.Parallel()
 		orders := open(t)
 		for n := range 40 {
 			require.NoError(t, orders.Add(t.Context(), order(n, Line(n)), unkeyed))
 		}
-		oldest, err := orders.Claim(t.Context(), after(200), time.Hour, 3)
+		oldest, err := orders.Claim(t.Context(), product.New, after(200), time.Hour, 3)
 		require.NoError(t, err)
 		require.ElementsMatch(t, []id.ID{numbered(0), numbered(1), numbered(2)}, ids(oldest, orderID))
-		seen := claimAll(t, 37, func() ([]product.Order, error) { return orders.Claim(t.Context(), after(200), time.Hour, 5) }, orderID)
+		seen := claimAll(t, 37, func() ([]product.Order, error) {
+			return orders.Claim(t.Context(), product.New, after(200), time.Hour, 5)
+		}, orderID)
 		require.Len(t, seen, 37)
 		for _, times := range seen {
 			require.Equal(t, 1, times)

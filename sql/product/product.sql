@@ -21,7 +21,7 @@ WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNK
 -- name: SaveOrder :execrows
 WITH saved AS (
     UPDATE change_orders SET transaction_id = @transaction_id, effective_date = @effective_date, from_name = @from_name,
-        to_name = @to_name, to_plan = @to_plan, state = @state, processed_at = sqlc.narg('processed_at'), result_code = @result_code,
+        to_name = @to_name, to_plan = @to_plan, checked_at = sqlc.narg('checked_at'), state = @state, processed_at = sqlc.narg('processed_at'), result_code = @result_code,
         result_message = @result_message, failure_reason = @failure_reason, kos_order = @kos_order, sends = @sends,
         reconciles = @reconciles, next_attempt_at = @next_attempt_at, held = @held, version = version + 1,
         delivery_state = @delivery_state, delivery_next_at = sqlc.narg('delivery_next_at'),
@@ -35,28 +35,44 @@ WITH saved AS (
 INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
 SELECT saved.id, saved.state, saved.result_code, saved.sends, @note::text, saved.next_attempt_at FROM saved;
 
--- name: ClaimOrders :many
+-- name: ClaimNewOrders :many
 WITH due AS (
     SELECT d.id FROM change_orders d
-    WHERE d.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN') AND d.next_attempt_at <= @now::timestamptz
+    WHERE d.state = 'REQUESTED' AND d.next_attempt_at <= @now::timestamptz
     ORDER BY d.next_attempt_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
 )
 UPDATE change_orders o SET next_attempt_at = @lease_until::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
 RETURNING o.*;
 
+-- name: ClaimBegunOrders :many
+WITH due AS (
+    SELECT d.id FROM change_orders d
+    WHERE d.state IN ('VALIDATED', 'DISPATCHED', 'UNKNOWN') AND d.next_attempt_at <= @now::timestamptz
+    ORDER BY d.next_attempt_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
+)
+UPDATE change_orders o SET next_attempt_at = @lease_until::timestamptz, fence = o.fence + 1, version = o.version + 1
+FROM due WHERE o.id = due.id
+RETURNING o.*;
+
+-- The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+-- plans that are made for all parameters, too.
 -- name: OrderHistory :many
-SELECT * FROM change_orders
-WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz)
-ORDER BY requested_at DESC, id DESC LIMIT @size::bigint OFFSET @skip::bigint;
+SELECT o.* FROM (
+    SELECT p.id FROM change_orders p
+    WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
+        AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+        AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
+) AS page
+JOIN change_orders o ON o.id = page.id
+ORDER BY o.requested_at DESC, o.id DESC;
 
 -- name: CountOrders :one
 SELECT count(*) FROM change_orders
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND (sqlc.narg('since')::timestamptz IS NULL OR requested_at >= sqlc.narg('since')::timestamptz)
-    AND (sqlc.narg('before')::timestamptz IS NULL OR requested_at < sqlc.narg('before')::timestamptz);
+    AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+    AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity');
 
 -- name: ChangedSince :one
 SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2)::boolean;

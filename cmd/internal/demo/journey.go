@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type journey struct {
 
 	line, currentPlan string
 	billRequest       string
+	key               string // Idempotency-Key of the next calls; "" = none
 }
 
 func (j *journey) printf(format string, args ...any) {
@@ -129,6 +131,9 @@ func (j *journey) call(ctx context.Context, method, path string, body any) (answ
 	if j.token != "" {
 		req.Header.Set("Authorization", "Bearer "+j.token)
 	}
+	if j.key != "" {
+		req.Header.Set("Idempotency-Key", j.key)
+	}
 	res, err := j.http.Do(req)
 	if err != nil {
 		return answer{}, fmt.Errorf("demo: %w", err)
@@ -209,8 +214,19 @@ func (j *journey) plans(ctx context.Context) {
 	}
 	wish := object{"lineNumber": j.line, "currentProductCode": j.currentPlan, "targetProductCode": target}
 	j.step(ctx, "pre-check", http.MethodPost, "/products/change/validation", wish, 200, func(a answer) string { return a.Message })
+	j.key = rand.Text()
 	done := j.step(ctx, "change the plan", http.MethodPost, "/products/change", wish, 200, func(a answer) string {
 		return a.Message + " → " + a.text("changedProduct", "productName") + " from " + a.text("effectiveDate")
+	})
+	j.step(ctx, "the same request once more", http.MethodPost, "/products/change", wish, 200, func(a answer) string {
+		if a.text("requestId") != done.text("requestId") {
+			j.err = errors.New("a repeated request became another one")
+		}
+		return "the same answer, nothing is done twice"
+	})
+	j.key = ""
+	j.step(ctx, "too late to take it back", http.MethodDelete, "/products/change/"+done.text("requestId"), nil, 409, func(a answer) string {
+		return a.Error.Code + " " + a.Error.Message
 	})
 	j.step(ctx, "its result", http.MethodGet, "/products/change/"+done.text("requestId"), nil, 200, func(a answer) string {
 		return a.text("processStatus")

@@ -28,6 +28,9 @@ func (j *journey) staff(ctx context.Context) {
 	j.step(ctx, "looks a customer up", http.MethodGet, "/admin/users/"+c.UserID, nil, 200, func(a answer) string {
 		return a.text("userName") + ", " + a.text("phoneNumber") + ", " + a.text("status")
 	})
+	j.step(ctx, "looks for parked changes", http.MethodGet, "/ops/parked-changes", nil, 200, func(a answer) string {
+		return a.text("pagination", "totalElements") + " wait for a decision"
+	})
 }
 
 // operatorLogin tries the code that is right now and the next: each is accepted once, so a journey soon after another needs the next.

@@ -4,7 +4,9 @@ package change
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"phonebill/core/auth"
@@ -48,6 +50,7 @@ type Service struct {
 	Parked func(ctx context.Context, o product.Order)
 
 	running sync.WaitGroup // orders that outlive their customer
+	rest    atomic.Int64   // until then (ns since 1970) new orders are left alone
 }
 
 // Validate runs the three checks on facts fetched now; SERVICE_UNAVAILABLE when KOS cannot be asked, which is never a failed check.
@@ -77,12 +80,10 @@ func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Ser
 	defer cancel()
 	switch o.State {
 	case product.Requested, product.Validated:
-		if o.Sends > 0 {
-			// An earlier attempt may have been applied late. Facts that show it would fail the checks ("already your plan") and
-			// end a success as FAILED; KOS knows the transaction and answers it once more.
-			return s.send(ctx, o)
+		if o.ToCheck(s.Now()) {
+			return s.checkAndSend(ctx, o, known)
 		}
-		return s.checkAndSend(ctx, o, known)
+		return s.send(ctx, o)
 	case product.Dispatched: // cut off while sending: what came of it is not known
 		return s.settle(ctx, o, product.Answer{Kind: product.AnswerUnknown})
 	case product.Unknown:
@@ -108,8 +109,6 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *fact
 		return o, err
 	case o.State != product.Validated:
 		return s.Orders.Save(ctx, o)
-	case o.Overdue(s.Now()):
-		o = o.Renew(s.NewID(), s.Now())
 	}
 	return s.send(ctx, o)
 }
@@ -129,6 +128,9 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 
 // send makes one attempt on the wire.
 func (s *Service) send(ctx context.Context, o product.Order) (product.Order, error) {
+	if o.Overdue(s.Now()) {
+		o = o.Renew(s.NewID(), s.Now())
+	}
 	o, err := o.Send()
 	if err != nil {
 		return o, err
@@ -220,19 +222,39 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f product.Histo
 	return s.Orders.History(ctx, f)
 }
 
-// Step takes up to n live orders that are due and carries each on; it answers how many it took. The worker calls it over and over.
+// Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it answers how many it took. The
+// worker calls it over and over. When KOS can be asked about none of several new ones, new ones rest until it can.
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
-	due, err := s.Orders.Claim(ctx, s.Now(), s.Limits.Lease, n)
+	begun, _, err := s.carry(ctx, product.Begun, n)
+	if err != nil || s.Now().UnixNano() < s.rest.Load() {
+		return begun, err
+	}
+	fresh, held, err := s.carry(ctx, product.New, n)
+	if fresh > 1 && len(held) == fresh {
+		soonest := slices.MinFunc(held, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
+		s.rest.Store(soonest.NextAttemptAt.UnixNano())
+	}
+	return begun + fresh, err
+}
+
+// carry takes orders of the queue and carries each on; held are those for which KOS could not be asked.
+func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, held []product.Order, err error) {
+	due, err := s.Orders.Claim(ctx, q, s.Now(), s.Limits.Lease, n)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	errs := make([]error, len(due))
 	var wg sync.WaitGroup
 	for i, o := range due {
-		wg.Go(func() { _, errs[i] = s.advance(ctx, o, s.Unhurried) })
+		wg.Go(func() { due[i], errs[i] = s.advance(ctx, o, s.Unhurried) })
 	}
 	wg.Wait()
-	return len(due), errors.Join(errs...)
+	for _, o := range due {
+		if o.Held {
+			held = append(held, o)
+		}
+	}
+	return len(due), held, errors.Join(errs...)
 }
 
 // Wait returns when no order outlives its customer any more; call it after the listener is closed.

@@ -240,9 +240,16 @@ func TestNotSentIsSentLater(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, product.Validated, o.State)
 		require.Zero(t, o.Sends)
-		w.customer(func(c *product.Customer) { c.LineStatus = product.LineSuspended })
+		w.kos.then(func(context.Context, product.Order) product.Answer {
+			return product.Answer{Kind: product.AnswerNotSent, RetryAfter: 2 * time.Minute}
+		})
+		calls := w.kos.Calls
 		require.Empty(t, w.work(t.Context(), time.Minute))
-		require.Equal(t, product.Rejected, w.read(t, o.ID).State, "what never was on the wire is checked again")
+		require.Len(t, w.kos.wire(), 2)
+		require.Equal(t, calls, w.kos.Calls, "the check still holds")
+		w.customer(func(c *product.Customer) { c.LineStatus = product.LineSuspended })
+		require.Empty(t, w.work(t.Context(), 3*time.Minute))
+		require.Equal(t, product.Rejected, w.read(t, o.ID).State, "what never was on the wire is checked again after a while")
 	})
 }
 
@@ -427,7 +434,7 @@ type handsOut struct {
 	order product.Order
 }
 
-func (h handsOut) Claim(context.Context, time.Time, time.Duration, int) ([]product.Order, error) {
+func (h handsOut) Claim(context.Context, product.Queue, time.Time, time.Duration, int) ([]product.Order, error) {
 	return []product.Order{h.order}, nil
 }
 

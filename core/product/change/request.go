@@ -48,6 +48,9 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (pro
 		ID: s.NewID(), TransactionID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: c.Line, From: c.From, To: c.To,
 		Rule: rule, EffectiveDate: rule.Day(now), State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(s.Limits.Lease),
 	}
+	if known, err := s.Facts.Plans.Latest(ctx); err == nil { // so that its history has names whatever becomes of it
+		o = o.Named(known)
+	}
 	use := idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
 	switch err := s.Orders.Add(ctx, o, use); {
 	case errors.Is(err, ports.ErrKeyUsed):

@@ -21,6 +21,7 @@ import (
 	"phonebill/core/product"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
+	"phonebill/core/quota"
 	"phonebill/ports"
 )
 
@@ -36,6 +37,22 @@ type kos struct {
 	sent     []product.Order
 	attempts []int // of sent, as the call log hears of them
 	asked    []time.Time
+	budget   *memory.Quota // nil = as many calls as one likes
+}
+
+// spend takes a call of the budget.
+func (k *kos) spend(ctx context.Context) error {
+	if k.budget == nil {
+		return nil
+	}
+	return k.budget.Take(ctx, quota.Change)
+}
+
+func (k *kos) Plans(ctx context.Context) ([]product.Plan, error) {
+	if err := k.spend(ctx); err != nil {
+		return nil, err
+	}
+	return k.KOS.Plans(ctx)
 }
 
 func (k *kos) pause(ctx context.Context) error {
@@ -57,6 +74,9 @@ func (k *kos) slow(takes time.Duration) {
 }
 
 func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+	if err := k.spend(ctx); err != nil {
+		return product.Customer{}, err
+	}
 	if err := k.pause(ctx); err != nil {
 		return product.Customer{}, err
 	}
@@ -64,6 +84,9 @@ func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, er
 }
 
 func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
+	if err := k.spend(ctx); err != nil {
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+	}
 	k.mu.Lock()
 	k.sent = append(k.sent, o)
 	k.attempts = append(k.attempts, ports.AttemptOf(ctx))
@@ -76,6 +99,9 @@ func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
 }
 
 func (k *kos) Ask(ctx context.Context, o product.Order) product.Answer {
+	if err := k.spend(ctx); err != nil {
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+	}
 	k.mu.Lock()
 	k.asked = append(k.asked, time.Now())
 	f := k.onAsk
@@ -157,11 +183,13 @@ func (s *orders) Save(ctx context.Context, o product.Order) (product.Order, erro
 	return o, err
 }
 
-func (s *orders) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Order, error) {
+func (s *orders) Claim(
+	ctx context.Context, q product.Queue, now time.Time, lease time.Duration, n int,
+) ([]product.Order, error) {
 	if s.claim != nil {
 		return nil, s.claim
 	}
-	return s.Orders.Claim(ctx, now, lease, n)
+	return s.Orders.Claim(ctx, q, now, lease, n)
 }
 
 type epochs struct {

@@ -42,6 +42,7 @@ type ChangeOrder struct {
 	DeliveryReplayedAt *time.Time
 	ToPlan             []byte
 	EffectiveRule      string
+	CheckedAt          *time.Time
 	Held               bool
 	Version            int64
 	NotifyAt           *time.Time

@@ -83,25 +83,25 @@ func (q *Queries) ChangedSince(ctx context.Context, arg ChangedSinceParams) (boo
 	return column_1, err
 }
 
-const claimOrders = `-- name: ClaimOrders :many
+const claimBegunOrders = `-- name: ClaimBegunOrders :many
 WITH due AS (
     SELECT d.id FROM change_orders d
-    WHERE d.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN') AND d.next_attempt_at <= $2::timestamptz
+    WHERE d.state IN ('VALIDATED', 'DISPATCHED', 'UNKNOWN') AND d.next_attempt_at <= $2::timestamptz
     ORDER BY d.next_attempt_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
 `
 
-type ClaimOrdersParams struct {
+type ClaimBegunOrdersParams struct {
 	LeaseUntil time.Time
 	Now        time.Time
 	N          int64
 }
 
-func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]ChangeOrder, error) {
-	rows, err := q.db.Query(ctx, claimOrders, arg.LeaseUntil, arg.Now, arg.N)
+func (q *Queries) ClaimBegunOrders(ctx context.Context, arg ClaimBegunOrdersParams) ([]ChangeOrder, error) {
+	rows, err := q.db.Query(ctx, claimBegunOrders, arg.LeaseUntil, arg.Now, arg.N)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +141,82 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 			&i.DeliveryReplayedAt,
 			&i.ToPlan,
 			&i.EffectiveRule,
+			&i.CheckedAt,
+			&i.Held,
+			&i.Version,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
+			&i.NotifiedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const claimNewOrders = `-- name: ClaimNewOrders :many
+WITH due AS (
+    SELECT d.id FROM change_orders d
+    WHERE d.state = 'REQUESTED' AND d.next_attempt_at <= $2::timestamptz
+    ORDER BY d.next_attempt_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
+)
+UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1, version = o.version + 1
+FROM due WHERE o.id = due.id
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
+`
+
+type ClaimNewOrdersParams struct {
+	LeaseUntil time.Time
+	Now        time.Time
+	N          int64
+}
+
+func (q *Queries) ClaimNewOrders(ctx context.Context, arg ClaimNewOrdersParams) ([]ChangeOrder, error) {
+	rows, err := q.db.Query(ctx, claimNewOrders, arg.LeaseUntil, arg.Now, arg.N)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChangeOrder
+	for rows.Next() {
+		var i ChangeOrder
+		if err := rows.Scan(
+			&i.ID,
+			&i.TransactionID,
+			&i.UserID,
+			&i.CustomerID,
+			&i.LineSealed,
+			&i.LineIndex,
+			&i.FromCode,
+			&i.FromName,
+			&i.ToCode,
+			&i.ToName,
+			&i.EffectiveDate,
+			&i.State,
+			&i.RequestedAt,
+			&i.ProcessedAt,
+			&i.ResultCode,
+			&i.ResultMessage,
+			&i.FailureReason,
+			&i.KosOrder,
+			&i.Sends,
+			&i.Reconciles,
+			&i.NextAttemptAt,
+			&i.Fence,
+			&i.DeliveryState,
+			&i.DeliverySequence,
+			&i.DeliveryAttempts,
+			&i.DeliveryNextAt,
+			&i.DeliveryFence,
+			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
+			&i.ToPlan,
+			&i.EffectiveRule,
+			&i.CheckedAt,
 			&i.Held,
 			&i.Version,
 			&i.NotifyAt,
@@ -160,8 +236,8 @@ func (q *Queries) ClaimOrders(ctx context.Context, arg ClaimOrdersParams) ([]Cha
 const countOrders = `-- name: CountOrders :one
 SELECT count(*) FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
+    AND requested_at >= coalesce($3::timestamptz, '-infinity')
+    AND requested_at < coalesce($4::timestamptz, 'infinity')
 `
 
 type CountOrdersParams struct {
@@ -184,7 +260,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 }
 
 const liveOrder = `-- name: LiveOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts, notified_at FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
 `
 
@@ -223,6 +299,7 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 		&i.DeliveryReplayedAt,
 		&i.ToPlan,
 		&i.EffectiveRule,
+		&i.CheckedAt,
 		&i.Held,
 		&i.Version,
 		&i.NotifyAt,
@@ -233,7 +310,7 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 }
 
 const order = `-- name: Order :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts, notified_at FROM change_orders WHERE id = $1
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at FROM change_orders WHERE id = $1
 `
 
 func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
@@ -271,6 +348,7 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 		&i.DeliveryReplayedAt,
 		&i.ToPlan,
 		&i.EffectiveRule,
+		&i.CheckedAt,
 		&i.Held,
 		&i.Version,
 		&i.NotifyAt,
@@ -281,11 +359,15 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, held, version, notify_at, notify_attempts, notified_at FROM change_orders
-WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND ($3::timestamptz IS NULL OR requested_at >= $3::timestamptz)
-    AND ($4::timestamptz IS NULL OR requested_at < $4::timestamptz)
-ORDER BY requested_at DESC, id DESC LIMIT $6::bigint OFFSET $5::bigint
+SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at FROM (
+    SELECT p.id FROM change_orders p
+    WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
+        AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
+        AND p.requested_at < coalesce($4::timestamptz, 'infinity')
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT $6::bigint OFFSET $5::bigint
+) AS page
+JOIN change_orders o ON o.id = page.id
+ORDER BY o.requested_at DESC, o.id DESC
 `
 
 type OrderHistoryParams struct {
@@ -297,6 +379,8 @@ type OrderHistoryParams struct {
 	Size   int64
 }
 
+// The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
+// plans that are made for all parameters, too.
 func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]ChangeOrder, error) {
 	rows, err := q.db.Query(ctx, orderHistory,
 		arg.UserID,
@@ -345,6 +429,7 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 			&i.DeliveryReplayedAt,
 			&i.ToPlan,
 			&i.EffectiveRule,
+			&i.CheckedAt,
 			&i.Held,
 			&i.Version,
 			&i.NotifyAt,
@@ -364,15 +449,15 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 const saveOrder = `-- name: SaveOrder :execrows
 WITH saved AS (
     UPDATE change_orders SET transaction_id = $2, effective_date = $3, from_name = $4,
-        to_name = $5, to_plan = $6, state = $7, processed_at = $8, result_code = $9,
-        result_message = $10, failure_reason = $11, kos_order = $12, sends = $13,
-        reconciles = $14, next_attempt_at = $15, held = $16, version = version + 1,
-        delivery_state = $17, delivery_next_at = $18,
-        notify_at = $8
-    WHERE id = $19 AND fence = $20 AND version = $21
+        to_name = $5, to_plan = $6, checked_at = $7, state = $8, processed_at = $9, result_code = $10,
+        result_message = $11, failure_reason = $12, kos_order = $13, sends = $14,
+        reconciles = $15, next_attempt_at = $16, held = $17, version = version + 1,
+        delivery_state = $18, delivery_next_at = $19,
+        notify_at = $9
+    WHERE id = $20 AND fence = $21 AND version = $22
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
         AND (sends = 0 OR transaction_id = $2)
-        AND ($7 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
+        AND ($8 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
     RETURNING id, state, result_code, sends, next_attempt_at
 )
 INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
@@ -386,6 +471,7 @@ type SaveOrderParams struct {
 	FromName       string
 	ToName         string
 	ToPlan         []byte
+	CheckedAt      *time.Time
 	State          string
 	ProcessedAt    *time.Time
 	ResultCode     string
@@ -412,6 +498,7 @@ func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, er
 		arg.FromName,
 		arg.ToName,
 		arg.ToPlan,
+		arg.CheckedAt,
 		arg.State,
 		arg.ProcessedAt,
 		arg.ResultCode,

@@ -1,0 +1,78 @@
+package change_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/core/product/change"
+	"phonebill/core/quota"
+)
+
+// TestKOSIsDownForTwoHours is bar R5 for changes, under virtual time and with the real budget of calls: 200 customers order while KOS is
+// away and are told that it waits; each order is done once afterwards, as fast as the budget allows.
+func TestKOSIsDownForTwoHours(t *testing.T) {
+	t.Parallel()
+	const orders = 200
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		window := quota.Default()
+		w.kos.budget = &memory.Quota{Window: window, Now: time.Now}
+		stop := make(chan struct{})
+		var workers sync.WaitGroup
+		for range 2 {
+			pod := w.service()
+			workers.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(200 * time.Millisecond):
+						_, err := pod.Step(t.Context(), 4)
+						require.NoError(t, err)
+					}
+				}
+			})
+		}
+		w.kos.SetDown(down())
+		for i := range orders {
+			n := number(t, fmt.Sprintf("010%08d", 20000000+i))
+			w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+			o, err := w.Request(t.Context(), auth.Principal{UserID: "hong", Lines: []line.Number{n}}, change.Command{Line: n, From: "LTE", To: "5G"})
+			require.NoError(t, err)
+			require.False(t, o.State.Final())
+			require.True(t, o.Held, "he is told that it waits for KOS")
+			time.Sleep(2 * time.Hour / orders)
+		}
+		w.kos.SetDown(nil)
+		back := time.Now()
+		before := w.kos.budget.Spent()[quota.Change]
+		for w.kos.Applied() < orders {
+			time.Sleep(time.Second)
+			if time.Since(back) > 15*time.Minute {
+				break // seen below
+			}
+		}
+		took := time.Since(back)
+		defer w.Wait()
+		defer workers.Wait()
+		defer close(stop)
+		calls := w.kos.budget.Spent()[quota.Change] - before
+		t.Logf("%d orders done in %s with %d calls: %.1f changes a minute, %.2f calls each", orders, took, calls,
+			orders/took.Minutes(), float64(calls)/orders)
+		require.Less(t, calls, orders*5/2, "two calls an order, the plan list once a minute, and little in vain")
+		require.Greater(t, 10*calls, 8*int(took.Seconds()/window.Per.Seconds())*(window.Budget-window.Reserve[quota.Read]-window.Reserve[quota.Refresh]),
+			"what the budget leaves for changes is used")
+		time.Sleep(time.Minute)
+		require.Equal(t, orders, w.kos.Applied(), "once each")
+		require.Len(t, w.kos.wire(), orders)
+	})
+}
