@@ -131,9 +131,10 @@ type Order struct {
 	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
 	Reconciles    int    // questions asked since the outcome became unknown
 	NextAttemptAt time.Time
-	Held          bool  // KOS could not be asked when the order was last looked at; it waits for that
-	Fence         int64 // lease under which it was claimed; the store refuses older ones
-	Version       int64 // raised by each write; the store refuses what was made of an older one
+	Held          bool   // KOS could not be asked when the order was last looked at; it waits for that
+	Note          string // for staff: why KOS could not be asked this time; kept with the step alone (core/timeline)
+	Fence         int64  // lease under which it was claimed; the store refuses older ones
+	Version       int64  // raised by each write; the store refuses what was made of an older one
 }
 
 // Apply moves the order; CONFLICT when the event is forbidden in its state.
@@ -167,6 +168,7 @@ type Answer struct {
 	Refusal    Refusal // when refused
 	KOSOrder   string
 	RetryAfter time.Duration // when not sent: when a try makes sense; 0 = no idea
+	Why        string        // when not sent: what kept it from leaving, for staff
 }
 
 // Refusal is the reason of KOS's no, in our words.
@@ -322,6 +324,7 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 		o.ResultMessage, o.FailureReason = ChangeFailed, a.Refusal.Reason()
 		return o, err
 	case AnswerNotSent:
+		o.Note = a.Why
 		wait := a.RetryAfter
 		if wait == 0 {
 			wait = resendWait

@@ -30,10 +30,10 @@ WITH saved AS (
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
         AND (sends = 0 OR transaction_id = @transaction_id)
         AND (@state <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
-    RETURNING id, state, result_code, sends
+    RETURNING id, state, result_code, sends, next_attempt_at
 )
-INSERT INTO order_steps (order_id, state, result_code, sends)
-SELECT saved.id, saved.state, saved.result_code, saved.sends FROM saved;
+INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
+SELECT saved.id, saved.state, saved.result_code, saved.sends, @note::text, saved.next_attempt_at FROM saved;
 
 -- name: ClaimNewOrders :many
 WITH due AS (

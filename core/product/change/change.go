@@ -79,7 +79,7 @@ func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number)
 
 // advance carries a leased order as far as it goes now. Each step is stored before the next.
 func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Lease) // whoever is late has lost the order anyway
+	ctx, cancel := context.WithTimeout(ports.WithRequest(ctx, o.ID), s.Limits.Lease) // whoever is late has lost the order anyway
 	defer cancel()
 	switch o.State {
 	case product.Requested, product.Validated:
@@ -124,7 +124,7 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
 	if err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
 	}
 	return o.Evident(seen.Customer)
 }
@@ -152,6 +152,7 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
 		o = o.Delay(f.RetryAfter(), s.Now())
+		o.Note = ports.WhyNotAsked(f)
 		return s.save(ctx, o)
 	}
 	o, err := o.LineGone(s.Now())
