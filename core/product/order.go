@@ -236,9 +236,9 @@ func (o Order) Delay(after time.Duration, now time.Time) Order {
 	return o
 }
 
-// ToCheck tells that the order is to be checked before it is sent. One that may have been on the wire is not: an earlier attempt may have been
-// applied late, and facts that show it would fail the checks ("already your plan") and end a success as FAILED. KOS knows the transaction and
-// answers it once more.
+// ToCheck tells that the order is to be checked before it is sent. One that may have been on the wire is not: an earlier attempt may have
+// been applied late, and facts that show it would fail the checks ("already your plan") and end a success as FAILED. KOS knows the
+// transaction and answers it once more.
 func (o Order) ToCheck(now time.Time) bool {
 	return o.Sends == 0 && now.Sub(o.CheckedAt) > checkHolds
 }
