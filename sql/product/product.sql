@@ -21,7 +21,8 @@ WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNK
 -- name: SaveOrder :execrows
 WITH saved AS (
     UPDATE change_orders SET transaction_id = @transaction_id, effective_date = @effective_date, from_name = @from_name,
-        to_name = @to_name, to_plan = @to_plan, checked_at = sqlc.narg('checked_at'), state = @state, processed_at = sqlc.narg('processed_at'), result_code = @result_code,
+        to_name = @to_name, to_plan = @to_plan, checked_at = sqlc.narg('checked_at'), state = @state,
+        processed_at = sqlc.narg('processed_at'), result_code = @result_code,
         result_message = @result_message, failure_reason = @failure_reason, kos_order = @kos_order, sends = @sends,
         reconciles = @reconciles, next_attempt_at = @next_attempt_at, held = @held, version = version + 1,
         delivery_state = @delivery_state, delivery_next_at = sqlc.narg('delivery_next_at'),

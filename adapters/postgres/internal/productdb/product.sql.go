@@ -449,7 +449,8 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 const saveOrder = `-- name: SaveOrder :execrows
 WITH saved AS (
     UPDATE change_orders SET transaction_id = $2, effective_date = $3, from_name = $4,
-        to_name = $5, to_plan = $6, checked_at = $7, state = $8, processed_at = $9, result_code = $10,
+        to_name = $5, to_plan = $6, checked_at = $7, state = $8,
+        processed_at = $9, result_code = $10,
         result_message = $11, failure_reason = $12, kos_order = $13, sends = $14,
         reconciles = $15, next_attempt_at = $16, held = $17, version = version + 1,
         delivery_state = $18, delivery_next_at = $19,
