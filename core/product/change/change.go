@@ -126,7 +126,7 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 	if err != nil {
 		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
 	}
-	return o.Evident(seen.Customer)
+	return o.Evident(seen.Customer, s.Now())
 }
 
 // send makes one attempt on the wire.
@@ -151,7 +151,11 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 // unchecked ends an order whose line KOS does not know and puts any other off: KOS out of reach is never a failed check.
 func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
-		o = o.Delay(f.RetryAfter(), s.Now())
+		if errors.Is(f, ports.ErrNotAsked) {
+			o = o.Hold(f.RetryAfter(), s.Now())
+		} else {
+			o = o.Recheck(s.Now())
+		}
 		o.Note = ports.WhyNotAsked(f)
 		return s.save(ctx, o)
 	}
@@ -241,7 +245,7 @@ func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, 
 	}
 	wg.Wait()
 	for _, o := range due {
-		if o.Held {
+		if o.Held && o.Note != "" { // not those that KOS was asked about
 			held = append(held, o)
 		}
 	}

@@ -42,7 +42,7 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 				}
 			})
 		}
-		w.kos.SetDown(down())
+		w.kos.SetDown(away())
 		for i := range orders {
 			n := number(t, fmt.Sprintf("010%08d", 20000000+i))
 			w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
