@@ -20,7 +20,7 @@ const historyWriters = 2
 func blamesARow(err error) bool { return !inTrouble(err) && !errors.Is(err, context.Canceled) }
 
 // insert stores the rows in one statement, all or none. Rows that are there already are none too many (a replay); another row under
-// the same id is CONFLICT.
+// the same id is CONFLICT. A statement cannot take one id twice: such rows are split.
 func (s *Inquiries) insert(ctx context.Context, rows []billdb.Inquiry) error {
 	q := billdb.New(s.pool)
 	stored, err := q.AddInquiries(ctx, columns(rows))

@@ -124,7 +124,7 @@ func (s *Service) ask(ctx context.Context, p auth.Principal, n line.Number, m ca
 const looking = time.Second
 
 // unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
-// be lost (decision 15).
+// be lost (decision 15). The row may be stored all the same, so what the customer is told ends it, a refusal too: else it would be worked on.
 func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
 	if fault.From(cause).Kind() != fault.Unavailable {
 		return Result{}, cause
@@ -137,9 +137,22 @@ func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Re
 			return Result{q, &got.Copy.Bill}, s.Inquiries.Add(ctx, q)
 		}
 		if ctx.Err() != nil || !s.Now().Before(until) {
-			return Result{}, cause
+			return Result{}, s.refused(ctx, q, cause)
 		}
 	}
+}
+
+// refusing is how long a refusal may take to be recorded; it is told in any case.
+const refusing = time.Second
+
+// refused records that the inquiry failed, if anything can.
+func (s *Service) refused(ctx context.Context, q bill.Inquiry, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusing)
+	defer cancel()
+	if err := s.Inquiries.Add(ctx, q.Fail(fault.ServiceUnavailable, s.Now())); fault.From(err).Unexpected() {
+		s.Report(ctx, err)
+	}
+	return cause
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the

@@ -1,0 +1,59 @@
+package postgres_test
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/adapters/spool"
+	"phonebill/adapters/vault"
+	"phonebill/core/bill"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/id"
+	"phonebill/migrations"
+	"phonebill/ports/portstest"
+)
+
+// TestWhatWasToldIsRecordedThoughTheDatabaseStalled: the unfinished row is given up after a while but stored in the end; the answer that the
+// customer got from the last good copy ends it.
+func TestWhatWasToldIsRecordedThoughTheDatabaseStalled(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Bill)
+	keys := keyring(t)
+	store := postgres.NewInquiries(db.Pool, keys)
+	spooled, err := spool.Open(spool.Config{Dir: t.TempDir()}, spool.Deps{
+		Store: store, Batches: store, Sealer: vault.Inquiries(keys), Alerts: &memory.Alerts{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, spooled.Close()) })
+	stall, err := db.Admin.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = stall.Exec(t.Context(), "LOCK TABLE inquiries")
+	require.NoError(t, err)
+	require.NoError(t, spooled.Add(t.Context(), answered()), "from now on the store is thought away")
+
+	asked := inquiry(1)
+	asked.ID, asked.Status, asked.NextAttemptAt = id.ID(uuid.Must(uuid.NewV7())), bill.Processing, noon.Add(8*time.Second)
+	require.ErrorIs(t, spooled.Add(t.Context(), asked), fault.New(fault.ServiceUnavailable))
+	told := asked.Complete(portstest.BillCopies()[0], freshness.FromStale, noon)
+	require.NoError(t, spooled.Add(t.Context(), told))
+	require.NoError(t, stall.Rollback(t.Context()))
+	require.Eventually(t, func() bool { _, err := store.Get(t.Context(), asked.ID); return err == nil }, 30*time.Second, 10*time.Millisecond)
+
+	n, err := spooled.Replay(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	got, err := spooled.Get(t.Context(), asked.ID)
+	require.NoError(t, err)
+	require.Equal(t, bill.Completed, got.Status)
+	require.Equal(t, freshness.FromStale, got.Source)
+	require.Equal(t, told.Version, got.Version)
+}
