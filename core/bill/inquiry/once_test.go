@@ -13,6 +13,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
 	"phonebill/ports"
@@ -21,10 +22,18 @@ import (
 type keys struct {
 	memory.IdempotencyKeys
 	claim error
+	takes time.Duration    // each call
 	first *idempotency.Use // what a Claim instead of another answers
 }
 
 func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
+	if k.takes > 0 {
+		select {
+		case <-time.After(k.takes):
+		case <-ctx.Done():
+			return u, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
+		}
+	}
 	switch {
 	case k.claim != nil:
 		return u, k.claim
@@ -152,6 +161,33 @@ func TestAKeyWithoutItsInquiry(t *testing.T) {
 		_, err := w.once(t, "k", "")
 		require.ErrorIs(t, err, fault.New(fault.StateConflict), "somebody else was first to take it over")
 		require.Equal(t, id.ID{8}.String(), fault.From(err).Details()["requestId"])
+	})
+}
+
+func TestKeysThatHangCostTheCustomerLittle(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		w.keys.takes = time.Hour
+		ctx, cancel := context.WithTimeout(t.Context(), 2850*time.Millisecond)
+		defer cancel()
+		key, err := idempotency.ParseKey("k")
+		require.NoError(t, err)
+		began := time.Now()
+		r, err := w.AskOnce(ctx, w.me, w.line, "", key)
+		require.NoError(t, err)
+		require.Equal(t, freshness.FromCache, r.Inquiry.Source)
+		require.Equal(t, 300*time.Millisecond, time.Since(began))
+		require.Equal(t, began, r.Inquiry.RequestedAt)
+
+		w.keys.takes = 200 * time.Millisecond
+		w.source.set(5 * time.Second)
+		began = time.Now()
+		r, err = w.once(t, "slow", "1999-12")
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, r.Inquiry.Status)
+		require.Equal(t, 2700*time.Millisecond, time.Since(began), "looking up the key is part of his time")
+		require.Empty(t, w.reported)
 	})
 }
 
