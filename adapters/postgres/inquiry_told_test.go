@@ -57,3 +57,28 @@ func TestWhatWasToldIsRecordedThoughTheDatabaseStalled(t *testing.T) {
 	require.Equal(t, freshness.FromStale, got.Source)
 	require.Equal(t, told.Version, got.Version)
 }
+
+// TestATimeoutIsFailedInTheRow: the release before reads and delivers such rows, and knows no other failure (decision 24).
+func TestATimeoutIsFailedInTheRow(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Bill)
+	store := postgres.NewInquiries(db.Pool, keyring(t))
+	added, saved := inquiry(1), inquiry(2)
+	added = added.Fail(fault.ServiceUnavailable, noon)
+	added.Status = bill.Timeout
+	require.NoError(t, store.Add(t.Context(), added))
+	saved.Status, saved.NextAttemptAt = bill.Processing, noon
+	require.NoError(t, store.Add(t.Context(), saved))
+	saved.Attempts = bill.MaxAttempts
+	saved = saved.After(bill.NoAnswer, fault.ServiceUnavailable, false, 0, noon)
+	require.Equal(t, bill.Timeout, saved.Status)
+	require.NoError(t, store.Save(t.Context(), saved))
+	for _, q := range []bill.Inquiry{added, saved} {
+		var status string
+		require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT status FROM inquiries WHERE id = $1", uuid.UUID(q.ID)).Scan(&status))
+		require.Equal(t, "FAILED", status)
+		got, err := store.Get(t.Context(), q.ID)
+		require.NoError(t, err)
+		require.Equal(t, bill.Timeout, got.Status)
+	}
+}
