@@ -9,6 +9,9 @@ WHERE k.used_at < @since::timestamptz OR k.request_id = @instead::uuid;
 -- name: UsedKey :one
 SELECT * FROM idempotency_keys WHERE user_id = @user_id AND key_hash = @key_hash AND used_at >= @since::timestamptz;
 
+-- name: ReleaseKey :exec
+DELETE FROM idempotency_keys WHERE user_id = @user_id AND key_hash = @key_hash AND request_id = @request_id;
+
 -- name: ForgetKeys :execrows
 DELETE FROM idempotency_keys k USING (
     SELECT o.user_id, o.key_hash FROM idempotency_keys o

@@ -17,7 +17,8 @@ import (
 const storing = 10 * time.Second
 
 // AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used answers what its inquiry came to, CONFLICT while that
-// goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else. SERVICE_UNAVAILABLE is no answer to keep: then the same key asks again.
+// goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else. Only a request that is itself answered SERVICE_UNAVAILABLE gives its key
+// back; one that was taken (202) and failed later is repeated as that failure.
 // Where keys cannot be looked up the bill is answered all the same: asking twice does no harm (decision 15).
 func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key idempotency.Key) (Result, error) {
 	if err := p.Owns(n); err != nil {
@@ -35,7 +36,7 @@ func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, 
 	}
 	first, err := s.claim(ctx, use, id.ID{})
 	if err != nil || first.Request == use.Request {
-		return s.ask(ctx, q, month)
+		return s.first(ctx, q, month, use)
 	}
 	if err := use.Repeats(first); err != nil {
 		return Result{}, err
@@ -57,18 +58,36 @@ func (s *Service) claim(ctx context.Context, use idempotency.Use, instead id.ID)
 	return first, err
 }
 
-// repeat answers what the key's first inquiry came to, or asks anew where that came to nothing.
+// first asks for what the key stands for from now on, unless that is refused: then the customer was told to come again.
+func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use idempotency.Use) (Result, error) {
+	r, err := s.ask(ctx, q, month)
+	if err != nil && fault.From(err).Kind() == fault.Unavailable {
+		s.release(ctx, use)
+	}
+	return r, err
+}
+
+// release gives the key back. Where that cannot be, it stands for the inquiry and repeats its failure.
+func (s *Service) release(ctx context.Context, use idempotency.Use) {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), claiming) // his time may be over
+	defer cancel()
+	if err := s.Keys.Release(within, use); err != nil && within.Err() == nil && fault.From(err).Unexpected() {
+		s.Report(ctx, err)
+	}
+}
+
+// repeat answers what the key's first inquiry came to, or asks anew where that was lost.
 func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use, first idempotency.Use) (Result, error) {
 	was, err := s.Inquiries.Get(ctx, first.Request)
 	lost := errors.Is(err, fault.New(fault.ResourceNotFound)) // we died between the key and the inquiry, or are just about to store it
 	switch {
 	case lost && use.At.Sub(first.At) < storing:
 		return Result{}, stillRunning(first.Request)
-	case lost, err == nil && was.Status.Failure() && was.FailureCode == fault.ServiceUnavailable:
+	case lost:
 		if now, err := s.claim(ctx, use, first.Request); err == nil && now.Request != use.Request {
 			return Result{}, stillRunning(now.Request)
 		}
-		return s.ask(ctx, q, month)
+		return s.first(ctx, q, month, use)
 	case err != nil:
 		return Result{}, err
 	case was.Status.Failure():

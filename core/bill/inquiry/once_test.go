@@ -22,7 +22,8 @@ import (
 type keys struct {
 	memory.IdempotencyKeys
 	claim error
-	takes time.Duration    // each call
+	takes time.Duration    // each Claim
+	held  error            // what Release errs with
 	first *idempotency.Use // what a Claim instead of another answers
 }
 
@@ -41,6 +42,13 @@ func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, in
 		return *k.first, nil
 	}
 	return k.IdempotencyKeys.Claim(ctx, u, since, instead)
+}
+
+func (k *keys) Release(ctx context.Context, u idempotency.Use) error {
+	if k.held != nil {
+		return k.held
+	}
+	return k.IdempotencyKeys.Release(ctx, u)
 }
 
 func (w *world) once(t *testing.T, key, month string) (inquiry.Result, error) {
@@ -133,6 +141,35 @@ func TestARefusalIsKeptAndTroubleIsNot(t *testing.T) {
 		same, err := w.once(t, "trouble", "")
 		require.NoError(t, err)
 		require.Equal(t, r, same)
+	})
+}
+
+func TestAKeyOfAnInquiryThatWasTakenAnswersItsFailure(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(time.Minute)
+		first, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, first.Inquiry.Status)
+		w.work(t, 3*time.Minute)
+		require.Equal(t, bill.Timeout, w.read(t, first.Inquiry.ID).Status)
+		asked := w.source.calls()
+		w.source.set(0)
+		_, err = w.once(t, "k", "")
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+		require.Equal(t, first.Inquiry.ID.String(), fault.From(err).Details()["requestId"])
+		require.Equal(t, asked, w.source.calls())
+	})
+	bubble(t, func(t *testing.T, w *world) { // refused, but its key cannot be given back
+		w.keys.held = errBackend
+		w.source.set(0, broken())
+		_, first := w.once(t, "k", "")
+		require.ErrorIs(t, first, fault.New(fault.ServiceUnavailable))
+		require.Equal(t, []error{errBackend}, w.reported)
+		time.Sleep(time.Minute)
+		_, again := w.once(t, "k", "")
+		require.ErrorIs(t, again, fault.New(fault.ServiceUnavailable))
+		require.Equal(t, fault.From(first).Details(), fault.From(again).Details())
 	})
 }
 
