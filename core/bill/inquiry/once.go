@@ -17,17 +17,14 @@ import (
 const storing = 10 * time.Second
 
 // AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used answers what its inquiry came to, CONFLICT while that
-// goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else. Only a request that is itself answered SERVICE_UNAVAILABLE gives its key
-// back; one that was taken (202) and failed later is repeated as that failure.
-// Where keys cannot be looked up the bill is answered all the same: asking twice does no harm (decision 15).
+// goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else; also when its month cannot be chosen any more. Only a request that is
+// itself answered SERVICE_UNAVAILABLE or VALIDATION_ERROR gives its key back; one that was taken (202) and failed later is repeated as that
+// failure. Where keys cannot be looked up the bill is answered all the same: asking twice does no harm (decision 15).
 func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key idempotency.Key) (Result, error) {
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
 	}
 	q := s.begin(p, n)
-	if _, err := bill.ParseMonth(month, q.RequestedAt, s.Limits.Months); err != nil {
-		return Result{}, err
-	}
 	if key.IsZero() {
 		return s.ask(ctx, q, month)
 	}
@@ -58,10 +55,13 @@ func (s *Service) claim(ctx context.Context, use idempotency.Use, instead id.ID)
 	return first, err
 }
 
-// first asks for what the key stands for from now on, unless that is refused: then the customer was told to come again.
+// first asks for what the key stands for from now on, unless that is refused.
 func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use idempotency.Use) (Result, error) {
 	r, err := s.ask(ctx, q, month)
-	if err != nil && fault.From(err).Kind() == fault.Unavailable {
+	if err == nil {
+		return r, nil
+	}
+	if kind := fault.From(err).Kind(); kind == fault.Unavailable || kind == fault.Invalid {
 		s.release(ctx, use)
 	}
 	return r, err

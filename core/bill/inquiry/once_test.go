@@ -173,6 +173,24 @@ func TestAKeyOfAnInquiryThatWasTakenAnswersItsFailure(t *testing.T) {
 	})
 }
 
+func TestAKeyOutlivesItsMonth(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		now := time.Date(2000, 1, 31, 14, 59, 30, 0, time.UTC) // the last minute of January in Seoul
+		w.Now = func() time.Time { return now }
+		first, err := w.once(t, "k", "1999-08")
+		require.NoError(t, err)
+		now = now.Add(time.Minute)
+		again, err := w.once(t, "k", "1999-08")
+		require.NoError(t, err)
+		require.Equal(t, first, again)
+		_, err = w.once(t, "late", "1999-08")
+		require.ErrorIs(t, err, fault.New(fault.ValidationError))
+		_, err = w.once(t, "late", "1999-09")
+		require.NoError(t, err, "a request that was refused leaves its key free")
+	})
+}
+
 func TestAKeyWithoutItsInquiry(t *testing.T) {
 	t.Parallel()
 	use := func(w *world, age time.Duration) {
