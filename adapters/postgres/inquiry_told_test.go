@@ -22,15 +22,16 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// TestWhatWasToldIsRecordedThoughTheDatabaseStalled: the unfinished row is given up after a while but stored in the end; the answer that the
-// customer got from the last good copy ends it.
+// TestWhatWasToldIsRecordedThoughTheDatabaseStalled: the unfinished row is given up after a while but stored in the end; the answer that
+// the customer got from the last good copy ends it.
 func TestWhatWasToldIsRecordedThoughTheDatabaseStalled(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
 	keys := keyring(t)
 	store := postgres.NewInquiries(db.Pool, keys)
 	spooled, err := spool.Open(spool.Config{Dir: t.TempDir()}, spool.Deps{
-		Store: store, Batches: store, Sealer: vault.Inquiries(keys), Alerts: &memory.Alerts{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Store: store, Batches: store, Sealer: vault.Inquiries(keys), Alerts: &memory.Alerts{},
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, spooled.Close()) })
