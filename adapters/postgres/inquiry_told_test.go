@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -31,7 +30,7 @@ func TestWhatWasToldIsRecordedThoughTheDatabaseStalled(t *testing.T) {
 	store := postgres.NewInquiries(db.Pool, keys)
 	spooled, err := spool.Open(spool.Config{Dir: t.TempDir()}, spool.Deps{
 		Store: store, Batches: store, Sealer: vault.Inquiries(keys), Alerts: &memory.Alerts{},
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, spooled.Close()) })

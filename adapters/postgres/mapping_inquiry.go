@@ -36,8 +36,8 @@ func (r inquiryRows) row(q bill.Inquiry) (billdb.Inquiry, error) {
 		ID: uuid.UUID(q.ID), UserID: string(q.UserID), CustomerID: q.CustomerID, LineSealed: sealedLine, LineIndex: r.lines.index(q.Line),
 		Month: q.Month.String(), Status: string(q.Status.Public()), TimedOut: q.Status == bill.Timeout, Source: string(q.Source),
 		RequestedAt: q.RequestedAt, ProcessedAt: optional(q.ProcessedAt), AsOf: optional(q.AsOf), VersionID: optionalID(q.Version),
-		SummarySealed: summary, FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt), Fence: q.Fence,
-		DeliveryState: string(state), DeliveryNextAt: next,
+		SummarySealed: summary, FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt),
+		Fence: q.Fence, DeliveryState: string(state), DeliveryNextAt: next,
 	}, errors.Join(err1, err2)
 }
 
