@@ -30,17 +30,19 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 		var workers sync.WaitGroup
 		for range 2 {
 			pod := w.service()
-			workers.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(200 * time.Millisecond):
-						_, err := pod.Step(t.Context(), 4)
-						require.NoError(t, err)
+			for range 4 { // loops, as they are composed
+				workers.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						case <-time.After(200 * time.Millisecond):
+							_, err := pod.Step(t.Context(), 2)
+							require.NoError(t, err)
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 		w.kos.SetDown(down())
 		for i := range orders {
