@@ -11,6 +11,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
+	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -102,13 +103,14 @@ func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 	}, errors.Join(err1, err2, err3)
 }
 
-func (r orderRows) nouns(rows []productdb.ChangeOrder) ([]product.Order, error) {
-	nouns := make([]product.Order, len(rows))
+// shown maps a page of history; what cannot be opened of a row is left out of it, but for its line.
+func (r orderRows) shown(rows []productdb.ChangeOrder, of []line.Number) []product.Order {
+	known, page := r.lines.known(of), make([]product.Order, len(rows))
 	for i, row := range rows {
 		var err error
-		if nouns[i], err = r.noun(row); err != nil {
-			return nil, translate("open order", err)
+		if page[i], err = r.noun(row); err != nil {
+			page[i].Line = known(row.LineIndex)
 		}
 	}
-	return nouns, nil
+	return page
 }

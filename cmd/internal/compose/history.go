@@ -43,7 +43,7 @@ func (p *parts) inquiries(ctx context.Context, c History, d Data, at stores) (*s
 	if err != nil {
 		return nil, err
 	}
-	stored := postgres.OpenInquiries(at.pool, at.keyring, postgres.InquiryOptions{Reads: reads, Delay: c.Delay})
+	stored := postgres.OpenInquiries(at.pool, at.keyring, postgres.InquiryOptions{Reads: reads, Delay: c.Delay, Alerts: p.alerts})
 	p.unit.OnClose(stored.Close)
 	spooled, err := spool.Open(spool.Config{Dir: c.SpoolDir, MaxBytes: int64(c.SpoolMaxBytes)}, spool.Deps{
 		Store: stored, Batches: stored, Sealer: vault.Inquiries(at.keyring), Alerts: p.alerts, Log: p.Log,

@@ -56,7 +56,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	forChange.KOS, forChange.Lane = to.kos.In(quota.Change), quota.Change
 	unhurried := forChange
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
-	orders := postgres.NewOrders(at.pool, at.keyring)
+	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
 	p.forget("order-keys", orders.ForgetKeys)
 	changes := &change.Service{
 		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
