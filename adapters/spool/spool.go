@@ -2,6 +2,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -23,7 +24,7 @@ import (
 // Config says where the spool is and what it may take; the zero value of a number is its default.
 type Config struct {
 	Dir      string        // shared by the processes of one machine; each takes a folder in it for itself
-	MaxBytes int64         // on disk; default 64 MiB, some 100,000 rows. They are held in memory as well, in about the same space
+	MaxBytes int64         // on disk; default DefaultMaxBytes. A row takes some 430 bytes there, and some 800 in memory, where it is held too
 	Patience time.Duration // how long the store may take for a row before the row is spooled; default 300 ms
 }
 
@@ -63,6 +64,10 @@ type entry struct {
 
 var _ ports.Inquiries = (*Inquiries)(nil)
 
+// DefaultMaxBytes holds the history of ten minutes at a thousand inquiries a second (bar R6): 600,000 rows. Full, it takes some 500 MiB of
+// memory besides; what comes then is refused with Retry-After.
+const DefaultMaxBytes = 256 << 20
+
 const defaultPatience = 300 * time.Millisecond
 
 // places is how many processes of one machine may share a directory.
@@ -87,7 +92,7 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	if s.patience == 0 {
 		s.patience = defaultPatience
 	}
-	options := segments.Options{Max: c.MaxBytes}
+	options := segments.Options{Max: cmp.Or(c.MaxBytes, DefaultMaxBytes)}
 	var found segments.Report
 	var err error
 	s.log, found, err = segments.Open(dir, options, func(record []byte, in uint64) error {

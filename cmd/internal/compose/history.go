@@ -22,9 +22,9 @@ type History struct {
 	SpoolMaxBytes   int             // what it may take there
 }
 
-// ReadHistory reads BILL_READ_DATABASE_URL, HISTORY_DELAY (0 if it is not set), SPOOL_DIR and SPOOL_MAX_BYTES (64 MiB).
+// ReadHistory reads BILL_READ_DATABASE_URL, HISTORY_DELAY (0 if it is not set), SPOOL_DIR and SPOOL_MAX_BYTES (256 MiB).
 func ReadHistory(r *boot.Reader, spoolDir string) History {
-	const least, most, usual = 1 << 20, 1 << 40, 64 << 20
+	const least, most, usual = 1 << 20, 1 << 40, spool.DefaultMaxBytes
 	return History{
 		ReadDatabaseURL: personal.NewSecret(r.String("BILL_READ_DATABASE_URL", "")), Delay: r.Duration("HISTORY_DELAY", 0),
 		SpoolDir: r.String("SPOOL_DIR", spoolDir), SpoolMaxBytes: r.Int("SPOOL_MAX_BYTES", usual, least, most),
