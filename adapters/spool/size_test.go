@@ -2,6 +2,8 @@ package spool_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/spool"
+	"phonebill/core/alert"
 	"phonebill/core/auth"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
@@ -52,4 +55,25 @@ func TestTheSpoolHoldsTenMinutes(t *testing.T) {
 	}
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "the bound is a bound")
 	require.Positive(t, fault.From(err).RetryAfter())
+}
+
+// TestADamagedSpoolIsKeptAndToldOf: its disk gives back nothing that makes sense.
+func TestADamagedSpoolIsKeptAndToldOf(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store.set(true, false)
+	require.NoError(t, w.Add(t.Context(), typical(t, 1)))
+	require.NoError(t, w.Close())
+	names, err := filepath.Glob(filepath.Join(w.dir, "0", "*.log"))
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+	content, err := os.ReadFile(names[0])
+	require.NoError(t, err)
+	content[len(content)-1] ^= 1
+	require.NoError(t, os.WriteFile(names[0], content, 0o600))
+	require.NoError(t, w.open(0))
+	require.Contains(t, w.raised(), alert.HistoryDamaged)
+	kept, err := os.ReadFile(names[0] + ".damaged")
+	require.NoError(t, err)
+	require.Equal(t, content, kept)
 }

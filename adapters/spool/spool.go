@@ -106,9 +106,13 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	if found != (segments.Report{}) {
 		d.Log.Warn("the history spool was damaged", slog.Int("torn", found.Torn), slog.Int("damaged", found.Damaged))
 	}
-	s.refused, _, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
+	refused := segments.Report{}
+	s.refused, refused, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
 	if err != nil {
 		return nil, errors.Join(err, s.log.Close())
+	}
+	if n := found.Aside + refused.Aside; n > 0 {
+		s.raise(context.Background(), alert.HistoryDamaged, strconv.Itoa(n)+" damaged files of the spool were kept as *.log.damaged")
 	}
 	s.adds = batch.New(batch.Options{}, s.keep)
 	return s, nil
