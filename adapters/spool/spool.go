@@ -106,7 +106,7 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	if found != (segments.Report{}) {
 		d.Log.Warn("the history spool was damaged", slog.Int("torn", found.Torn), slog.Int("damaged", found.Damaged))
 	}
-	refused := segments.Report{}
+	var refused segments.Report
 	s.refused, refused, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
 	if err != nil {
 		return nil, errors.Join(err, s.log.Close())

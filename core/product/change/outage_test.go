@@ -71,7 +71,8 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 		t.Logf("%d orders done in %s with %d calls: %.1f changes a minute, %.2f calls each", orders, took, calls,
 			orders/took.Minutes(), float64(calls)/orders)
 		require.Less(t, calls, orders*5/2, "two calls an order, the plan list once a minute, and little in vain")
-		require.Greater(t, 10*calls, 8*int(took.Seconds()/window.Per.Seconds())*(window.Budget-window.Reserve[quota.Read]-window.Reserve[quota.Refresh]),
+		left := window.Budget - window.Reserve[quota.Read] - window.Reserve[quota.Refresh]
+		require.Greater(t, 10*calls, 8*int(took.Seconds()/window.Per.Seconds())*left,
 			"what the budget leaves for changes is used")
 		time.Sleep(time.Minute)
 		require.Equal(t, orders, w.kos.Applied(), "once each")
