@@ -98,8 +98,8 @@ func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 		Rule: product.EffectiveRule(row.EffectiveRule), EffectiveDate: day,
 		CheckedAt: moment(row.CheckedAt), State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(),
 		ProcessedAt: moment(row.ProcessedAt), ResultCode: row.ResultCode, ResultMessage: row.ResultMessage,
-		FailureReason: row.FailureReason, KOSOrder: row.KosOrder, Sends: int(row.Sends), Reconciles: int(row.Reconciles), NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held,
-		Fence: row.Fence, Version: row.Version,
+		FailureReason: row.FailureReason, KOSOrder: row.KosOrder, Sends: int(row.Sends), Reconciles: int(row.Reconciles),
+		NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held, Fence: row.Fence, Version: row.Version,
 	}, errors.Join(err1, err2, err3)
 }
 
