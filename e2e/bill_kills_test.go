@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +21,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/postgres/pgtest"
@@ -83,14 +87,42 @@ func watch(t *testing.T, ap string) (w *witness, at string) {
 	return w, srv.URL
 }
 
-// promises are what customers were told of their inquiries, by request id: the status of the answer.
+// promises are what customers were told of their inquiries, by request id: the status of the answer, and the bill if there was one.
 type promises struct {
 	mu      sync.Mutex
 	told    map[string]int
+	bills   map[string]shown
 	answers map[string]int
 }
 
-func (p *promises) note(who string, a answer) {
+// shown is a bill as a customer saw it, and what he asked with.
+type shown struct {
+	source, month string
+	asOf          time.Time
+	total         float64
+	from          asker
+	key           string
+	wish          map[string]string
+}
+
+// shownIn reads a bill from an answer, or from a result as the MVNO AP gets it.
+func shownIn(data map[string]any) (b shown) {
+	b.source, _ = data["source"].(string)
+	said, _ := data["asOf"].(string)
+	b.asOf, _ = time.Parse(time.RFC3339Nano, said)
+	info, _ := data["billInfo"].(map[string]any)
+	b.month, _ = info["billingMonth"].(string)
+	b.total, _ = info["totalAmount"].(float64)
+	return b
+}
+
+// same tells whether two saw the same bill.
+func (b shown) same(other shown) bool {
+	return b.source == other.source && b.month == other.month && b.asOf.Equal(other.asOf) && b.total == other.total
+}
+
+func (p *promises) note(from asker, key string, wish map[string]string, a answer) {
+	who := from.who
 	id := a.text("requestId")
 	if a.status >= http.StatusBadRequest {
 		id = a.Error.Details.RequestID
@@ -98,8 +130,13 @@ func (p *promises) note(who string, a answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answers[strings.TrimSpace(fmt.Sprint(who, " ", a.status, " ", a.text("source")))]++
-	if id != "" {
+	if id != "" && a.status != http.StatusConflict { // that one only says that the key is taken, by an inquiry that may have died unstored
 		p.told[id] = a.status
+	}
+	if a.status == http.StatusOK {
+		b := shownIn(a.Data)
+		b.from, b.key, b.wish = from, key, wish
+		p.bills[id] = b
 	}
 }
 
@@ -119,12 +156,22 @@ type asker struct {
 	months           []string // one of them each time; "" = the current one
 }
 
-func (a asker) ask(ctx context.Context, at string) answer {
+// ask asks under a key of its own, and once more under the same when there was no answer.
+func (a asker) ask(ctx context.Context, told *promises, at []*instance) {
 	wish := map[string]string{"lineNumber": a.line}
 	if m := a.months[rand.IntN(len(a.months))]; m != "" {
 		wish["inquiryMonth"] = m
 	}
-	return ask(ctx, http.MethodPost, at+"/api/v1/bills/inquiry", a.token, wish)
+	key := uuid.NewString()
+	got := a.under(ctx, at[rand.IntN(len(at))].url, key, wish)
+	if got.status == 0 {
+		got = a.under(ctx, at[rand.IntN(len(at))].url, key, wish)
+	}
+	told.note(a, key, wish, got)
+}
+
+func (a asker) under(ctx context.Context, at, key string, wish map[string]string) answer {
+	return askUnder(ctx, key, at+"/api/v1/bills/inquiry", a.token, wish)
 }
 
 // askers are twelve: lines whose bill is at hand, lines of which any month is wanted, one that KOS has no bill of, one on which it fails,
@@ -173,7 +220,8 @@ func months(n int) (all []string) {
 
 // TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments, while it starts
 // too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told to the MVNO AP: once per event id
-// but for doubles of the same content, and each line's in order without gaps.
+// but for doubles of the same content, and each line's in order without gaps. A bill that a customer saw is the one in the row, the one
+// that the AP is told, and the one that his key stands for.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
@@ -181,7 +229,7 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	db := pgtest.New(t, migrations.Bill) // of their own: nobody else may do their work
 	seen, ap := watch(t, c.MVNOAP.URL)
 	at := c.instances(t, 2, "bill-inquiry", "BILL", "BILL_DATABASE_URL="+db.URL, "MVNOAP_URL="+ap)
-	told := &promises{told: map[string]int{}, answers: map[string]int{}}
+	told := &promises{told: map[string]int{}, bills: map[string]shown{}, answers: map[string]int{}}
 
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -189,7 +237,7 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	for _, who := range c.askers(t) {
 		load.Go(func() {
 			for next := time.NewTicker(40 * time.Millisecond); ctx.Err() == nil; <-next.C {
-				told.note(who.who, who.ask(context.WithoutCancel(ctx), at[rand.IntN(len(at))].url))
+				who.ask(context.WithoutCancel(ctx), told, at)
 			}
 		})
 	}
@@ -231,14 +279,55 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	},
 		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 30 s, a wait after some more")
 	t.Logf("%d rows, all final and told %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids), time.Since(drained).Round(time.Second))
-	c.wereTold(t, db, seen)
+	told.kept(t, db)
+	told.repeated(t, at[0].url)
+	c.wereTold(t, db, seen, told)
 	for _, i := range at {
 		require.NotContains(t, strings.ToLower(i.logs.String()), "panic")
 	}
 }
 
-// wereTold compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps.
-func (c *cluster) wereTold(t *testing.T, db *pgtest.DB, seen *witness) {
+// kept compares the bills that customers saw with the rows, and the versions that those refer to.
+func (p *promises) kept(t *testing.T, db *pgtest.DB) {
+	t.Helper()
+	ids := slices.Collect(maps.Keys(p.bills))
+	rows, err := db.Admin.Query(t.Context(), `SELECT i.id::text, i.source, i.as_of, i.month, coalesce(v.told_at = i.as_of, false)
+		FROM inquiries i LEFT JOIN bill_versions v ON v.id = i.version_id AND v.line_index = i.line_index AND v.month = i.month
+		WHERE i.id = ANY($1::uuid[])`, ids)
+	require.NoError(t, err)
+	var id string
+	var row shown
+	var versioned bool
+	n := 0
+	_, err = pgx.ForEachRow(rows, []any{&id, &row.source, &row.asOf, &row.month, &versioned}, func() error {
+		n++
+		row.total = p.bills[id].total // sealed; the delivery tells it
+		require.True(t, row.same(p.bills[id]), "%s: the row says %+v, the customer was told %+v", id, row, p.bills[id])
+		require.True(t, versioned, "%s: the version of that time", id)
+		return nil
+	})
+	require.NoError(t, err)
+	require.Len(t, ids, n)
+}
+
+// repeated asks again under some of the keys that were answered with a bill.
+func (p *promises) repeated(t *testing.T, at string) {
+	t.Helper()
+	n := 0
+	for id, b := range p.bills {
+		if n++; n > 200 {
+			break
+		}
+		again := b.from.under(t.Context(), at, b.key, b.wish)
+		require.Equal(t, http.StatusOK, again.status, "%v", again)
+		require.Equal(t, id, again.text("requestId"))
+		require.True(t, b.same(shownIn(again.Data)), "%s: first %+v, then %+v", id, b, again.Data)
+	}
+}
+
+// wereTold compares what the MVNO AP got with the rows: each row's event once, each line's in order without gaps; and with what customers
+// saw.
+func (c *cluster) wereTold(t *testing.T, db *pgtest.DB, seen *witness, told *promises) {
 	t.Helper()
 	var rows []string
 	require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT array_agg(id::text) FROM inquiries").Scan(&rows))
@@ -247,6 +336,11 @@ func (c *cluster) wereTold(t *testing.T, db *pgtest.DB, seen *witness) {
 		require.Equal(t, last[e.LineNumber]+1, e.Sequence, "%s of %s in order, without gaps", e.ID, e.LineNumber)
 		last[e.LineNumber] = e.Sequence
 		got, doubles = append(got, e.ID), doubles+e.Duplicates
+		if b, ok := told.bills[e.ID]; ok {
+			var payload map[string]any
+			require.NoError(t, json.Unmarshal(e.Payload, &payload))
+			require.True(t, b.same(shownIn(payload)), "%s: the customer saw %+v, the AP %s", e.ID, b, e.Payload)
+		}
 	}
 	slices.Sort(rows)
 	slices.Sort(got)

@@ -21,6 +21,7 @@ type event struct {
 	ID, Type, LineNumber string
 	Sequence             int64
 	Duplicates           int
+	Payload              json.RawMessage
 }
 
 func (s *system) received(t *testing.T) (events []event) {

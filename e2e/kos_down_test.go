@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"reflect"
@@ -134,14 +133,20 @@ type downtime struct {
 	since time.Time         // KOS told nothing any more
 
 	mu    sync.Mutex
-	taken []string // inquiries that were answered with 202
+	taken map[string]taken // inquiries that were answered with 202, by their ids
 	count map[string]int
+}
+
+// taken is what an inquiry that was answered with 202 is about, and when.
+type taken struct {
+	line string
+	at   time.Time
 }
 
 // learn lets services of before hear of the known lines.
 func (o *downtime) learn(t *testing.T) {
 	t.Helper()
-	o.told, o.seen, o.count = map[string]answer{}, map[string]answer{}, map[string]int{}
+	o.told, o.seen, o.count, o.taken = map[string]answer{}, map[string]answer{}, map[string]int{}, map[string]taken{}
 	before := append(o.instances(t, 1, "bill-inquiry", "BILL"), o.instances(t, 1, "product-change", "PRODUCT")...)
 	for _, line := range o.known {
 		o.told[line] = bill(t.Context(), before[0].url, o.token, line)
@@ -172,7 +177,7 @@ func (o *downtime) endure(t *testing.T) {
 		return time.Since(begun) < 12*time.Second || o.count["known bill 200 STALE"] == 0 && time.Since(begun) < 90*time.Second
 	}
 	var all sync.WaitGroup
-	over := func(what string, look func() answer, check func(a answer) string) {
+	over := func(what, line string, look func() answer, check func(a answer) string) {
 		all.Go(func() {
 			for goOn() {
 				began, a := time.Now(), look()
@@ -180,43 +185,43 @@ func (o *downtime) endure(t *testing.T) {
 					t.Errorf("%s: %s (%d %v)", what, wrong, a.status, a.Data)
 					return
 				}
-				o.note(what, a, time.Since(began))
+				o.note(what, line, a, began)
 				<-time.After(100 * time.Millisecond)
 			}
 		})
 	}
 	for _, line := range o.known {
-		over("known bill", func() answer { return bill(t.Context(), o.bills, o.token, line) }, func(a answer) string {
+		over("known bill", line, func() answer { return bill(t.Context(), o.bills, o.token, line) }, func(a answer) string {
 			if o.hangs && a.status == http.StatusAccepted {
 				return o.putOff(a)
 			}
 			return o.stale(a, o.told[line], total(o.told[line]), total(a))
 		})
-		over("known customer", func() answer { return o.screen(t, o.products, "/customer/"+line) }, func(a answer) string {
+		over("known customer", line, func() answer { return o.screen(t, o.products, "/customer/"+line) }, func(a answer) string {
 			return o.stale(a, o.seen[line], o.seen[line].Data["currentProduct"], a.Data["currentProduct"])
 		})
 	}
-	over("menu", func() answer { return o.screen(t, o.products, "/menu") }, func(a answer) string {
+	over("menu", "", func() answer { return o.screen(t, o.products, "/menu") }, func(a answer) string {
 		first := o.seen[o.known[0]]
 		return o.stale(a, first, []any{first.Data["currentProduct"], first.Data["lineNumber"]},
 			[]any{a.Data["currentProduct"], a.Data["lineNumber"]})
 	})
-	over("plans on offer", func() answer { return o.screen(t, o.products, "/available?lineNumber="+o.known[0]) }, o.old)
-	over("unknown bill", func() answer { return bill(t.Context(), o.bills, o.token, o.unknown) }, o.putOff)
-	over("unknown customer", func() answer { return o.screen(t, o.products, "/customer/"+o.unknown) }, o.putOff)
+	over("plans on offer", "", func() answer { return o.screen(t, o.products, "/available?lineNumber="+o.known[0]) }, o.old)
+	over("unknown bill", o.unknown, func() answer { return bill(t.Context(), o.bills, o.token, o.unknown) }, o.putOff)
+	over("unknown customer", o.unknown, func() answer { return o.screen(t, o.products, "/customer/"+o.unknown) }, o.putOff)
 	all.Wait()
 	t.Logf("KOS down for %s: %v", time.Since(o.since).Round(time.Second), o.count)
 	require.Positive(t, o.count["known bill 200 STALE"])
 	require.Positive(t, o.count["known customer 200 STALE"])
 }
 
-func (o *downtime) note(what string, a answer, took time.Duration) {
+func (o *downtime) note(what, line string, a answer, began time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.count[strings.TrimSpace(fmt.Sprint(what, " ", a.status, " ", a.text("source")))]++
-	o.count["slowest ms"] = max(o.count["slowest ms"], int(took.Milliseconds()))
-	if id := a.text("requestId"); a.status == http.StatusAccepted {
-		o.taken = append(o.taken, id)
+	o.count["slowest ms"] = max(o.count["slowest ms"], int(time.Since(began).Milliseconds()))
+	if a.status == http.StatusAccepted {
+		o.taken[a.text("requestId")] = taken{line, began}
 	}
 }
 
@@ -258,6 +263,9 @@ func (*downtime) putOff(a answer) string {
 	return "neither taken nor put off"
 }
 
+// spent is how long three attempts take at least that are 30 s apart, with something off for clocks.
+const spent = 55 * time.Second
+
 // recover expects that what was taken is done by itself, and that all is as KOS says.
 func (o *downtime) recover(t *testing.T) {
 	t.Helper()
@@ -267,21 +275,25 @@ func (o *downtime) recover(t *testing.T) {
 		charges[line] = o.charge(t, line)
 	}
 	failed := 0
-	for _, id := range o.taken {
+	for id, inquiry := range o.taken {
+		var a answer
 		require.Eventually(t, func() bool {
-			a := ask(t.Context(), http.MethodGet, o.bills+"/api/v1/bills/inquiry/"+id, o.token, nil)
-			if a.text("status") == "PROCESSING" {
-				return false
-			}
-			if o.hangs && a.text("status") == "FAILED" {
-				require.NotEmpty(t, a.text("errorMessage"))
-				failed++
-				return true
-			}
-			require.Equal(t, "COMPLETED", a.text("status"))
-			require.Contains(t, slices.Collect(maps.Values(charges)), total(a), "one of the customer's bills")
-			return true
+			a = ask(t.Context(), http.MethodGet, o.bills+"/api/v1/bills/inquiry/"+id, o.token, nil)
+			return a.status == http.StatusOK && a.text("status") != "PROCESSING"
 		}, 120*time.Second, 100*time.Millisecond, "taken, and never done")
+		if a.text("status") == "COMPLETED" {
+			require.InDelta(t, charges[inquiry.line], total(a), 0, "the bill of the line that was asked for")
+			require.Contains(t, []string{"KOS", "CACHE", "STALE"}, a.text("source"))
+			if a.text("source") == "STALE" {
+				require.Equal(t, o.told[inquiry.line].text("asOf"), a.text("asOf"), "the copy of before, which only known lines have")
+			}
+			continue
+		}
+		require.True(t, o.hangs, "%v", a.Data)
+		require.Equal(t, o.unknown, inquiry.line, "there is a copy of the known ones")
+		require.NotEmpty(t, a.text("errorMessage"))
+		require.True(t, inquiry.at.Before(back.Add(-spent)), "KOS was back before its attempts can have been used up")
+		failed++
 	}
 	t.Logf("%d that were taken were done %s after KOS was back, of %d the attempts had been used up", len(o.taken),
 		time.Since(back).Round(time.Second), failed)

@@ -75,7 +75,8 @@ type Orders interface {
 	// for delivery.
 	Save(ctx context.Context, o product.Order) (product.Order, error)
 	// Claim leases up to n orders of the queue that are due at now, the longest due first, raising their fence and next attempt to
-	// now+lease. Parked orders are never handed out.
+	// now+lease. Parked orders are never handed out. What the store cannot read it puts off, and tells a person; the others are answered
+	// all the same.
 	Claim(ctx context.Context, q product.Queue, now time.Time, lease time.Duration, n int) ([]product.Order, error)
 	// ChangedSince tells whether an order of the line that was requested at or after since is completed.
 	ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error)

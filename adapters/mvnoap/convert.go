@@ -41,6 +41,10 @@ func billInfo(b bill.Bill) *apgen.BillInfo {
 			BillingDate: day(b.Payment.BillingDate), DueDate: day(b.Payment.DueDate), PaymentMethod: text(b.Payment.Method),
 		},
 	}
+	if !b.AddsUp() {
+		mismatch := true
+		out.AmountMismatch = &mismatch
+	}
 	if b.Payment.Status != "" {
 		status := apgen.PaymentInfoPaymentStatus(b.Payment.Status)
 		out.PaymentInfo.PaymentStatus = &status

@@ -30,7 +30,7 @@ import (
 type Config struct {
 	URL     string // base of /notifications/…
 	Secrets *Secrets
-	Timeout time.Duration // of one attempt; 0 = 10 s (kos.md)
+	Timeout time.Duration // of one attempt, its turn included; 0 = 10 s (kos.md)
 	Breaker BreakerPolicy // zero = DefaultBreaker
 	Rate    int           // attempts a second at most, of both kinds together; 0 = no limit
 }
@@ -109,8 +109,11 @@ type publisher[T any] struct {
 // Ready is how many of n attempts the circuit breaker lets pass now, and the pace within a second.
 func (p publisher[T]) Ready(n int) int { return p.client.pace.ready(p.client.breaker.ready(n)) }
 
-// Publish makes one attempt, at its turn.
+// Publish makes one attempt, at its turn. Waiting for that is part of the attempt's time, which the leases of lines are reckoned with.
 func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delivery.Attempt {
+	caller := ctx
+	ctx, cancel := context.WithTimeout(caller, p.client.timeout)
+	defer cancel()
 	if !p.client.pace.turn(ctx) {
 		return delivery.Attempt{Outcome: delivery.Held, Note: "its turn does not come soon enough"}
 	}
@@ -128,7 +131,7 @@ func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delive
 	}
 	return p.client.breaker.guard(func() (delivery.Attempt, bool) {
 		a := p.client.send(ctx, item.ID, req)
-		return a, ctx.Err() != nil // we leave: that says nothing about the AP server
+		return a, caller.Err() != nil // we leave: that says nothing about the AP server
 	})
 }
 
@@ -149,8 +152,6 @@ func (c *Client) sign(event id.ID, body []byte) (apgen.NotifyBillResultParams, e
 }
 
 func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) delivery.Attempt {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	trace := ports.TraceOf(ctx)
 	if trace.RequestID != "" {
 		req.Header.Set("X-Request-ID", trace.RequestID)

@@ -166,6 +166,9 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 		"usage":{"voice":"250분","voiceMinutes":250,"data":"무제한","dataUnlimited":true},"terminationFee":48000,
 		"deviceInstallment":100000,"deviceInstallmentMonthly":25000,"paymentInfo":{"billingDate":"2026-11-30","dueDate":"2026-12-25",
 		"paymentStatus":"PAID","paymentMethod":"카드"}}}`, string(got[0].Payload))
+	require.NotContains(t, string(got[0].Payload), "amountMismatch")
+	require.Contains(t, string(got[1].Payload), `"totalAmount":1,`)
+	require.Contains(t, string(got[1].Payload), `"amountMismatch":true`, "charges come to 0, KOS says 1")
 	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":3,"month":"2026-11",
 		"status":"FAILED","errorCode":"BILL_NOT_FOUND","errorMessage":"해당 월의 요금 정보가 없습니다"}`, string(got[2].Payload))
 	require.Empty(t, sim.Disorder())

@@ -2,6 +2,7 @@ package mvnoap
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,7 +18,8 @@ const (
 type pace struct {
 	every time.Duration
 	mu    sync.Mutex
-	next  time.Time // the first turn that nobody has
+	next  time.Time   // the first turn after all that were given
+	back  []time.Time // turns that were given back and are still to come, the first of them first
 }
 
 func newPace(perSecond int) *pace {
@@ -34,34 +36,76 @@ func (p *pace) ready(n int) int {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait := max(0, time.Until(p.next))
-	if wait > paceAhead {
-		return 0
+	now := time.Now()
+	p.forget(now)
+	soon := 0
+	for _, at := range p.back {
+		if at.Sub(now) <= paceAhead {
+			soon++
+		}
 	}
-	return min(n, 1+int((paceAhead-wait)/p.every))
+	if wait := max(0, p.next.Sub(now)); wait <= paceAhead {
+		soon += 1 + int((paceAhead-wait)/p.every)
+	}
+	return min(n, soon)
 }
 
-// turn waits for the next turn. It is false when that is too far away or ctx ends first; none is taken then.
+// turn waits for the next turn. It is false when that is too far away or ctx ends first; none is used then. The wait counts as part of what
+// ctx is limited to.
 func (p *pace) turn(ctx context.Context) bool {
 	if p.every == 0 {
 		return true
 	}
+	if ctx.Err() != nil {
+		return false
+	}
+	at, ok := p.take()
+	if !ok {
+		return false
+	}
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		p.giveBack(at)
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// take answers the first turn that nobody has.
+func (p *pace) take() (at time.Time, ok bool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
-	at := p.next
+	p.forget(now)
+	if len(p.back) > 0 {
+		at, p.back = p.back[0], p.back[1:]
+		return at, true
+	}
+	at = p.next
 	if at.Before(now) {
 		at = now
 	}
 	if at.Sub(now) > longestTurn {
-		p.mu.Unlock()
-		return false
+		return at, false
 	}
 	p.next = at.Add(p.every)
-	p.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(time.Until(at)):
-		return true
+	return at, true
+}
+
+// giveBack lets somebody else have the turn.
+func (p *pace) giveBack(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(p.back, at, time.Time.Compare)
+	p.back = slices.Insert(p.back, i, at)
+}
+
+// forget drops turns that were given back and are over: rest saves nothing up. p.mu is held.
+func (p *pace) forget(now time.Time) {
+	for len(p.back) > 0 && p.back[0].Before(now) {
+		p.back = p.back[1:]
 	}
 }

@@ -96,3 +96,86 @@ func TestWithoutARateNobodyWaits(t *testing.T) {
 		require.Equal(t, 1600, p.Ready(1600))
 	})
 }
+
+// TestTheTurnIsPartOfTheAttempt: a line is leased for three attempts' time, and a result may be begun while one is left (dispatch). With a
+// receiver that hangs, waiting for the turn must not add to it.
+func TestTheTurnIsPartOfTheAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: 1}, quiet())
+		require.NoError(t, err)
+		mvnoap.OverWire(c, hanging{})
+		p := c.ChangeResults()
+		item := changeItem(t, 1, product.Order{State: product.Completed})
+		var all sync.WaitGroup
+		for range 6 {
+			all.Go(func() {
+				begun := time.Now()
+				require.Equal(t, delivery.Failed, p.Publish(t.Context(), item).Outcome)
+				require.Equal(t, 10*time.Second, time.Since(begun))
+			})
+		}
+		all.Wait()
+	})
+}
+
+// hanging is a receiver that never answers.
+type hanging struct{}
+
+func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestATurnIsGivenBack: those who leave while they wait slow down nobody, and who has left before takes none.
+func TestATurnIsGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, ap := paced(t, 1)
+		item := changeItem(t, 1, product.Order{State: product.Completed})
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		for range 20 {
+			require.Equal(t, delivery.Held, p.Publish(gone, item).Outcome)
+		}
+		require.Equal(t, 2, p.Ready(9), "no turn is taken")
+		begun := time.Now()
+		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome)
+		require.Zero(t, time.Since(begun))
+
+		leaving, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range 4 { // turns at 1 to 4 s
+			all.Go(func() { require.Equal(t, delivery.Held, p.Publish(leaving, item).Outcome) })
+		}
+		synctest.Wait()
+		require.Zero(t, p.Ready(9))
+		leave()
+		all.Wait()
+		require.Equal(t, 1, p.Ready(9), "the one at 1 s")
+		for range 5 {
+			all.Go(func() { require.Equal(t, delivery.Accepted, p.Publish(t.Context(), item).Outcome) })
+		}
+		all.Wait()
+		require.Equal(t, 5*time.Second, time.Since(begun), "at 1 to 5 s")
+		require.EqualValues(t, 6, ap.asked.Load())
+	})
+}
+
+// TestATurnThatWasGivenBackIsNotSavedUp: after a rest it is one a second again.
+func TestATurnThatWasGivenBackIsNotSavedUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := paced(t, 1)
+		item := changeItem(t, 1, product.Order{State: product.Completed})
+		p.Publish(t.Context(), item)
+		leaving, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { p.Publish(leaving, item) })
+		synctest.Wait()
+		leave()
+		all.Wait()
+		time.Sleep(time.Hour) // virtual
+		require.Equal(t, 2, p.Ready(9))
+	})
+}

@@ -18,10 +18,11 @@ import (
 
 // Inquiries implements ports.Inquiries and ports.InquiryBatches: the row is history, queue and outbox in one.
 type Inquiries struct {
-	pool  *pgxpool.Pool
-	reads *pgxpool.Pool
-	rows  inquiryRows
-	adds  *batch.Writer[billdb.Inquiry]
+	pool   *pgxpool.Pool
+	reads  *pgxpool.Pool
+	rows   inquiryRows
+	alerts ports.Alerts
+	adds   *batch.Writer[billdb.Inquiry]
 }
 
 var (
@@ -31,8 +32,9 @@ var (
 
 // InquiryOptions tune Inquiries; the zero value of a field is its default.
 type InquiryOptions struct {
-	Reads *pgxpool.Pool // what History asks, such as a replica; default: the pool that is written to
-	Delay time.Duration // how long a row may wait for company before it is committed; default 0
+	Reads  *pgxpool.Pool // what History asks, such as a replica; default: the pool that is written to
+	Delay  time.Duration // how long a row may wait for company before it is committed; default 0
+	Alerts ports.Alerts  // hear of rows that cannot be opened; nil = nobody does
 }
 
 // NewInquiries works on the bill database.
@@ -42,7 +44,7 @@ func NewInquiries(pool *pgxpool.Pool, vault ports.Vault) *Inquiries {
 
 // OpenInquiries is NewInquiries with options.
 func OpenInquiries(pool *pgxpool.Pool, vault ports.Vault, o InquiryOptions) *Inquiries {
-	s := &Inquiries{pool: pool, reads: cmp.Or(o.Reads, pool), rows: newInquiryRows(vault)}
+	s := &Inquiries{pool: pool, reads: cmp.Or(o.Reads, pool), rows: newInquiryRows(vault), alerts: o.Alerts}
 	s.adds = batch.New(batch.Options{Writers: historyWriters, Delay: o.Delay, Splits: blamesARow}, s.insert)
 	return s
 }
@@ -98,13 +100,17 @@ func (s *Inquiries) Save(ctx context.Context, q bill.Inquiry) error {
 	return conflict(changed)
 }
 
-// Claim leases due inquiries; rows that another claimer is taking are skipped, not waited for.
+// Claim leases due inquiries; rows that another claimer is taking are skipped, not waited for, and rows that cannot be opened put off.
 func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error) {
-	rows, err := billdb.New(s.pool).ClaimInquiries(ctx, billdb.ClaimInquiriesParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
+	q := billdb.New(s.pool)
+	rows, err := q.ClaimInquiries(ctx, billdb.ClaimInquiriesParams{LeaseUntil: now.Add(lease), Now: now, N: int64(n)})
 	if err != nil {
 		return nil, translate("claim inquiries", err)
 	}
-	return s.rows.nouns(rows)
+	return queued(ctx, s.alerts, rows, s.rows.noun, func(r billdb.Inquiry) uuid.UUID { return r.ID },
+		func(ctx context.Context, ids []uuid.UUID) error {
+			return q.PutOffInquiries(ctx, billdb.PutOffInquiriesParams{Until: now.Add(unreadableFor), Ids: ids})
+		}), nil
 }
 
 // History answers one page and the number of all rows that match; the two are read one after the other.
@@ -124,6 +130,5 @@ func (s *Inquiries) History(ctx context.Context, f bill.HistoryFilter) ([]bill.I
 	if err != nil {
 		return nil, 0, translate("read inquiries", err)
 	}
-	page, err := s.rows.nouns(rows)
-	return page, int(total), err
+	return s.rows.shown(rows, f.Lines), int(total), nil
 }

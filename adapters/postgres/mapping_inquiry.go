@@ -12,6 +12,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
+	"phonebill/core/line"
 	"phonebill/ports"
 )
 
@@ -61,13 +62,14 @@ func statusOf(row billdb.Inquiry) bill.Status {
 	return bill.Status(row.Status)
 }
 
-func (r inquiryRows) nouns(rows []billdb.Inquiry) ([]bill.Inquiry, error) {
-	nouns := make([]bill.Inquiry, len(rows))
+// shown maps a page of history; what cannot be opened of a row is left out of it, but for its line.
+func (r inquiryRows) shown(rows []billdb.Inquiry, of []line.Number) []bill.Inquiry {
+	known, page := r.lines.known(of), make([]bill.Inquiry, len(rows))
 	for i, row := range rows {
 		var err error
-		if nouns[i], err = r.noun(row); err != nil {
-			return nil, translate("open inquiry", err)
+		if page[i], err = r.noun(row); err != nil {
+			page[i].Line = known(row.LineIndex)
 		}
 	}
-	return nouns, nil
+	return page
 }

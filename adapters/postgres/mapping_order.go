@@ -11,6 +11,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
+	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/ports"
@@ -96,20 +97,20 @@ func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 		From: row.FromCode, To: row.ToCode, FromName: row.FromName, Target: plan,
 		Rule: product.EffectiveRule(row.EffectiveRule), EffectiveDate: day,
 		CheckedAt: moment(row.CheckedAt), State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(),
-		ProcessedAt: moment(row.ProcessedAt),
-		ResultCode:  row.ResultCode, ResultMessage: row.ResultMessage, FailureReason: row.FailureReason, KOSOrder: row.KosOrder,
-		Sends: int(row.Sends), Reconciles: int(row.Reconciles), NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held,
-		Fence: row.Fence, Version: row.Version,
+		ProcessedAt: moment(row.ProcessedAt), ResultCode: row.ResultCode, ResultMessage: row.ResultMessage,
+		FailureReason: row.FailureReason, KOSOrder: row.KosOrder, Sends: int(row.Sends), Reconciles: int(row.Reconciles),
+		NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held, Fence: row.Fence, Version: row.Version,
 	}, errors.Join(err1, err2, err3)
 }
 
-func (r orderRows) nouns(rows []productdb.ChangeOrder) ([]product.Order, error) {
-	nouns := make([]product.Order, len(rows))
+// shown maps a page of history; what cannot be opened of a row is left out of it, but for its line.
+func (r orderRows) shown(rows []productdb.ChangeOrder, of []line.Number) []product.Order {
+	known, page := r.lines.known(of), make([]product.Order, len(rows))
 	for i, row := range rows {
 		var err error
-		if nouns[i], err = r.noun(row); err != nil {
-			return nil, translate("open order", err)
+		if page[i], err = r.noun(row); err != nil {
+			page[i].Line = known(row.LineIndex)
 		}
 	}
-	return nouns, nil
+	return page
 }

@@ -21,15 +21,21 @@ import (
 
 // Orders implements ports.Orders. Every state an order is stored in is also a row of order_steps, written by the same statement.
 type Orders struct {
-	pool *pgxpool.Pool
-	rows orderRows
+	pool   *pgxpool.Pool
+	rows   orderRows
+	alerts ports.Alerts
 }
 
 var _ ports.Orders = (*Orders)(nil)
 
 // NewOrders works on the product database.
 func NewOrders(pool *pgxpool.Pool, vault ports.Vault) *Orders {
-	return &Orders{pool, newOrderRows(vault)}
+	return OpenOrders(pool, vault, nil)
+}
+
+// OpenOrders is NewOrders, and tells alerts of rows that cannot be opened; nil = nobody hears of them.
+func OpenOrders(pool *pgxpool.Pool, vault ports.Vault, alerts ports.Alerts) *Orders {
+	return &Orders{pool, newOrderRows(vault), alerts}
 }
 
 // Add stores a new order. The line's one live slot is a unique index: of many at once one gets it. So is the key, which is taken first: who
@@ -126,7 +132,7 @@ func (s *Orders) ChangedSince(ctx context.Context, n line.Number, since time.Tim
 	return changed, translate("read completed orders", err)
 }
 
-// Claim leases due orders; rows that another claimer is taking are skipped, not waited for.
+// Claim leases due orders; rows that another claimer is taking are skipped, not waited for, and rows that cannot be opened put off.
 func (s *Orders) Claim(
 	ctx context.Context, queue product.Queue, now time.Time, lease time.Duration, n int,
 ) (claimed []product.Order, err error) {
@@ -141,7 +147,10 @@ func (s *Orders) Claim(
 	if err != nil {
 		return nil, translate("claim orders", err)
 	}
-	return s.rows.nouns(rows)
+	return queued(ctx, s.alerts, rows, s.rows.noun, func(r productdb.ChangeOrder) uuid.UUID { return r.ID },
+		func(ctx context.Context, ids []uuid.UUID) error {
+			return q.PutOffOrders(ctx, productdb.PutOffOrdersParams{Until: now.Add(unreadableFor), Ids: ids})
+		}), nil
 }
 
 // History answers one page and the number of all rows that match; the two are read one after the other.
@@ -160,6 +169,5 @@ func (s *Orders) History(ctx context.Context, f product.HistoryFilter) ([]produc
 	if err != nil {
 		return nil, 0, translate("read orders", err)
 	}
-	page, err := s.rows.nouns(rows)
-	return page, int(total), err
+	return s.rows.shown(rows, f.Lines), int(total), nil
 }

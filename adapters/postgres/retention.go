@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"sync"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/authdb"
@@ -19,10 +21,25 @@ func PurgeInquiries(bill *pgxpool.Pool) ports.Purge {
 	}
 }
 
-// PurgeBills drops old bills that newer ones have replaced.
+// PurgeBills drops old bills that newer ones have replaced. A pass goes once over all that are old, n at a time; its place is kept between
+// calls, also over one that failed, until the pass is over.
 func PurgeBills(bill *pgxpool.Pool) ports.Purge {
+	var mu sync.Mutex
+	var after uuid.UUID
 	return func(ctx context.Context, years, n int) (int, error) {
-		return purged(billdb.New(bill).PurgeBillVersions(ctx, billdb.PurgeBillVersionsParams{KeepYears: period(years), Batch: int64(n)}))
+		mu.Lock()
+		defer mu.Unlock()
+		for {
+			got, err := billdb.New(bill).PurgeReplacedBills(ctx, billdb.PurgeReplacedBillsParams{
+				KeepYears: period(years), Stretch: int64(n), After: after,
+			})
+			if err != nil {
+				return 0, translate("purge", err)
+			}
+			if after = got.Reached; got.Dropped > 0 || after == uuid.Nil {
+				return int(got.Dropped), nil
+			}
+		}
 	}
 }
 

@@ -83,6 +83,31 @@ func TestTheNewestBillIsKeptForGood(t *testing.T) {
 	require.Equal(t, 4, count(t, db.Admin, "bill_versions"))
 }
 
+// TestBillsThatAreKeptForGoodAreLookedAtOnce: a batch costs as much as it is long, however many versions lie before it.
+func TestBillsThatAreKeptForGoodAreLookedAtOnce(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Bill)
+	exec(t, db.Admin, `INSERT INTO bill_versions (id, line_index, month, told_at, sealed)
+		SELECT (lpad(to_hex((extract(epoch FROM now() - interval '4 years') * 1000)::bigint + n), 12, '0') || '70008000000000000000')::uuid,
+			int8send(least(n, 20001)), '2020-01', now() - interval '4 years' + n * interval '1 ms', ''
+		FROM generate_series(1, 20030) n`)
+	exec(t, db.Admin, "ANALYZE bill_versions")
+	purge := postgres.PurgeBills(db.Pool)
+	require.Equal(t, 29, drain(t, purge, 2, 1000))
+	require.Equal(t, 20001, count(t, db.Admin, "bill_versions"))
+	require.Zero(t, drain(t, purge, 2, 1000), "the next pass begins anew")
+
+	var plan []struct {
+		Plan struct {
+			Hit int `json:"Shared Hit Blocks"`
+		}
+	}
+	last := texts(t, db.Admin, "SELECT id::text FROM bill_versions ORDER BY id OFFSET 19990 LIMIT 1")[0]
+	require.NoError(t, db.Admin.QueryRow(t.Context(), `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
+		SELECT * FROM purge_replaced_bills(2, 10, '`+last+`')`).Scan(&plan))
+	require.Less(t, plan[0].Plan.Hit, 2000, "pages looked at for ten versions behind 20,000")
+}
+
 func TestChangesAreKeptThreeYears(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Product)

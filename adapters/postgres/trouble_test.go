@@ -200,6 +200,10 @@ func TestAnotherKeyringReadsNothing(t *testing.T) {
 	}
 	require.NoError(t, writes["finish order"]())
 	_, wrong := calls(t.Context(), blind{right}, authDB, billDB, productDB, kosDB)
+	for _, survives := range []string{"claim inquiries", "claim orders", "history of inquiries", "history of orders"} {
+		require.NoError(t, wrong[survives](), "%s: TestOneUnreadableRow…", survives)
+		delete(wrong, survives)
+	}
 	for name, read := range wrong {
 		err := read()
 		require.Error(t, err, name)

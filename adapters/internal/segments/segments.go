@@ -52,6 +52,7 @@ type segment struct {
 type Report struct {
 	Torn    int // files whose end a crash cut off: it was never acknowledged
 	Damaged int // records that do not match their checksum, though others follow
+	Aside   int // files with damage to what may have been acknowledged: their content is kept as *.log.damaged, for a person
 }
 
 // Open takes the directory, making it if need be, and hands every record in it to have, in the order of Append, with the number of its
@@ -118,6 +119,12 @@ func (l *Log) read(have func([]byte, uint64) error) (found Report, err error) {
 		if rest > 0 {
 			found.Torn++
 		}
+		if damaged > 0 || len(whole) == 0 && len(content) >= header {
+			if err := l.setAside(number); err != nil {
+				return found, err
+			}
+			found.Aside++
+		}
 		l.number = number
 		l.files[number] = &segment{bytes: int64(len(content)), records: len(whole)}
 		l.size += int64(len(content))
@@ -126,6 +133,16 @@ func (l *Log) read(have func([]byte, uint64) error) (found Report, err error) {
 		}
 	}
 	return found, nil
+}
+
+// setAside keeps the content of a damaged file under another name, for the file itself is removed when its whole records are done with. A
+// file without a whole record may be a first write that a crash cut off, which was never acknowledged: that cannot be told.
+func (l *Log) setAside(number uint64) error {
+	name := l.path(number)
+	if err := os.Link(name, name+".damaged"); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("segments: %w", err)
+	}
+	return nil
 }
 
 // Append writes the records and returns when they are on disk, with the number of the file that they are in. Records that were not

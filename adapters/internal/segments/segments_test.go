@@ -121,7 +121,8 @@ func TestAnyPrefixOfAFileGivesWholeRecords(t *testing.T) {
 			}
 			require.Equal(t, want, held, "%s at %d", name, cut)
 			if len(torn) > 0 && cut != 8+len("first") {
-				require.Equal(t, segments.Report{Torn: 1}, found)
+				require.Equal(t, 1, found.Torn)
+				require.Zero(t, found.Damaged)
 			}
 		}
 	}
@@ -139,7 +140,47 @@ func TestADamagedRecordCostsNoOther(t *testing.T) {
 	require.NoError(t, os.WriteFile(files(t, dir)[0], content, 0o600))
 	_, held, found := open(t, dir, segments.Options{})
 	require.Equal(t, []string{"1:first", "1:third"}, held)
-	require.Equal(t, segments.Report{Damaged: 1}, found)
+	require.Equal(t, segments.Report{Damaged: 1, Aside: 1}, found)
+}
+
+// TestDamagedFilesAreKept: neither a file without a whole record nor one whose whole records are done with takes its content along.
+func TestDamagedFilesAreKept(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		flip []int
+		held []string
+		want segments.Report
+	}{
+		"all records": {[]int{8, 8 + 5 + 8}, nil, segments.Report{Torn: 1, Aside: 1}},
+		"one of them": {[]int{8}, []string{"1:second"}, segments.Report{Damaged: 1, Aside: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			l, _, _ := open(t, dir, segments.Options{})
+			add(t, l, "first", "second")
+			require.NoError(t, l.Close())
+			file := files(t, dir)[0]
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, at := range c.flip {
+				content[at] ^= 1
+			}
+			require.NoError(t, os.WriteFile(file, content, 0o600))
+			l, held, found := open(t, dir, segments.Options{})
+			require.Equal(t, c.held, held)
+			require.Equal(t, c.want, found)
+			require.NoError(t, l.Close())
+			l, held, _ = open(t, dir, segments.Options{})
+			require.Equal(t, c.held, held, "opened again")
+			require.NoError(t, l.Done(1, len(held)))
+			require.Empty(t, files(t, dir))
+			kept, err := os.ReadFile(file + ".damaged")
+			require.NoError(t, err)
+			require.Equal(t, content, kept)
+			add(t, l, "next")
+		})
+	}
 }
 
 func TestTroubleOfTheDisk(t *testing.T) {

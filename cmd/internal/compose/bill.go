@@ -16,9 +16,6 @@ import (
 	"phonebill/core/retention/purge"
 )
 
-// inFlight is how many unfinished inquiries or orders one instance works on at a time: about as many calls as KOS bears.
-const inFlight = 4
-
 // Bill wires the bill inquiry service.
 func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p := begin(billService, c.Listen, t)
@@ -48,7 +45,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 		Now: p.Now, NewID: p.NewID, Report: p.report,
 		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),
 	}
-	p.worker("inquiries", idle, func(ctx context.Context) (int, error) { return inquiries.Step(ctx, inFlight) })
+	p.workOnInquiries(inquiries.Step)
 	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)
 	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
 	p.shown(c.Auth.Token, outbox)

@@ -22,9 +22,9 @@ type History struct {
 	SpoolMaxBytes   int             // what it may take there
 }
 
-// ReadHistory reads BILL_READ_DATABASE_URL, HISTORY_DELAY (0 if it is not set), SPOOL_DIR and SPOOL_MAX_BYTES (64 MiB).
+// ReadHistory reads BILL_READ_DATABASE_URL, HISTORY_DELAY (0 if it is not set), SPOOL_DIR and SPOOL_MAX_BYTES (256 MiB).
 func ReadHistory(r *boot.Reader, spoolDir string) History {
-	const least, most, usual = 1 << 20, 1 << 40, 64 << 20
+	const least, most, usual = 1 << 20, 1 << 40, spool.DefaultMaxBytes
 	return History{
 		ReadDatabaseURL: personal.NewSecret(r.String("BILL_READ_DATABASE_URL", "")), Delay: r.Duration("HISTORY_DELAY", 0),
 		SpoolDir: r.String("SPOOL_DIR", spoolDir), SpoolMaxBytes: r.Int("SPOOL_MAX_BYTES", usual, least, most),
@@ -43,7 +43,7 @@ func (p *parts) inquiries(ctx context.Context, c History, d Data, at stores) (*s
 	if err != nil {
 		return nil, err
 	}
-	stored := postgres.OpenInquiries(at.pool, at.keyring, postgres.InquiryOptions{Reads: reads, Delay: c.Delay})
+	stored := postgres.OpenInquiries(at.pool, at.keyring, postgres.InquiryOptions{Reads: reads, Delay: c.Delay, Alerts: p.alerts})
 	p.unit.OnClose(stored.Close)
 	spooled, err := spool.Open(spool.Config{Dir: c.SpoolDir, MaxBytes: int64(c.SpoolMaxBytes)}, spool.Deps{
 		Store: stored, Batches: stored, Sealer: vault.Inquiries(at.keyring), Alerts: p.alerts, Log: p.Log,

@@ -56,14 +56,14 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	forChange.KOS, forChange.Lane = to.kos.In(quota.Change), quota.Change
 	unhurried := forChange
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
-	orders := postgres.NewOrders(at.pool, at.keyring)
+	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
 	p.forget("order-keys", orders.ForgetKeys)
 	changes := &change.Service{
 		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
 		Epochs: epochs, Policy: c.Policy, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = parked.Alarm(p.alerts)
-	p.worker("orders", idle, func(ctx context.Context) (int, error) { return changes.Step(ctx, inFlight) })
+	p.workOnOrders(changes.Step)
 	outbox := postgres.NewChangeOutbox(at.pool, at.keyring)
 	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
 	p.shown(c.Auth.Token, outbox)

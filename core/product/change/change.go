@@ -218,7 +218,8 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f product.Histo
 }
 
 // Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it answers how many it took. The
-// worker calls it over and over. When KOS can be asked about none of several new ones, new ones rest until it can.
+// worker calls it over and over, in several loops. When KOS can be asked about none of several new ones, new ones rest until it can, in all
+// loops; with n = 1 they never do, for of one order alone it is not known whether KOS is away or the line is in trouble.
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	begun, _, err := s.carry(ctx, product.Begun, n)
 	if err != nil || s.Now().UnixNano() < s.rest.Load() {

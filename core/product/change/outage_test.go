@@ -30,17 +30,19 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 		var workers sync.WaitGroup
 		for range 2 {
 			pod := w.service()
-			workers.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(200 * time.Millisecond):
-						_, err := pod.Step(t.Context(), 4)
-						require.NoError(t, err)
+			for range 4 { // loops, as they are composed
+				workers.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						case <-time.After(200 * time.Millisecond):
+							_, err := pod.Step(t.Context(), 2)
+							require.NoError(t, err)
+						}
 					}
-				}
-			})
+				})
+			}
 		}
 		w.kos.SetDown(away())
 		for i := range orders {
@@ -70,7 +72,8 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 			orders/took.Minutes(), float64(calls)/orders)
 		require.Less(t, calls, orders*5/2, "two calls an order, the plan list once a minute, and little in vain")
 		left := window.Budget - window.Reserve[quota.Read] - window.Reserve[quota.Refresh]
-		require.Greater(t, 10*calls, 8*int(took.Seconds()/window.Per.Seconds())*left, "what the budget leaves for changes is used")
+		require.Greater(t, 10*calls, 8*int(took.Seconds()/window.Per.Seconds())*left,
+			"what the budget leaves for changes is used")
 		time.Sleep(time.Minute)
 		require.Equal(t, orders, w.kos.Applied(), "once each")
 		require.Len(t, w.kos.wire(), orders)

@@ -3,6 +3,7 @@ package purge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,18 +25,22 @@ type Service struct {
 	Done      func(ctx context.Context, history string, records int)
 }
 
-// Step drops everything that is due; 0, for there is no more.
+// Step drops everything that is due; 0, for there is no more. What cannot be dropped holds up no other history.
 func (s *Service) Step(ctx context.Context) (int, error) {
+	var errs []error
 	for _, h := range s.Histories {
 		dropped, err := s.drop(ctx, h)
 		if dropped > 0 {
 			s.Done(ctx, h.Name, dropped)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("retention of %s: %w", h.Name, err)
+			errs = append(errs, fmt.Errorf("retention of %s: %w", h.Name, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return 0, nil
+	return 0, errors.Join(errs...)
 }
 
 func (s *Service) drop(ctx context.Context, h History) (dropped int, err error) {

@@ -70,3 +70,21 @@ func TestItGoesOnWhereItStopped(t *testing.T) {
 		require.Equal(t, 1000, told)
 	})
 }
+
+// TestTroubleWithOneHistoryIsNotThatOfTheNext: bills that cannot be dropped keep no call log for good.
+func TestTroubleWithOneHistoryIsNotThatOfTheNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broken := &store{due: 1000, broken: errors.New("too slow")}
+		also, fine := &store{due: 1000, broken: errors.New("away")}, &store{due: 250}
+		told := map[string]int{}
+		s := purge.Service{
+			Histories: []purge.History{{"bills", 2, broken.purge}, {"others", 2, also.purge}, {"kos calls", 1, fine.purge}},
+			Batch:     100, Pause: time.Second, Done: func(_ context.Context, history string, n int) { told[history] = n },
+		}
+		_, err := s.Step(t.Context())
+		require.ErrorContains(t, err, "retention of bills: too slow")
+		require.ErrorContains(t, err, "retention of others: away")
+		require.Equal(t, map[string]int{"bills": 200, "others": 200, "kos calls": 250}, told)
+	})
+}

@@ -105,10 +105,12 @@ type Amount struct {
 
 // BillInfo The same as in openapi/bill.yaml
 type BillInfo struct {
-	BillingMonth string    `json:"billingMonth"`
-	Charges      []Amount  `json:"charges"`
-	Contract     *Contract `json:"contract,omitempty"`
-	ContractInfo *string   `json:"contractInfo,omitempty"`
+	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts. Both are told as KOS tells them.
+	AmountMismatch *bool     `json:"amountMismatch,omitempty"`
+	BillingMonth   string    `json:"billingMonth"`
+	Charges        []Amount  `json:"charges"`
+	Contract       *Contract `json:"contract,omitempty"`
+	ContractInfo   *string   `json:"contractInfo,omitempty"`
 
 	// DeviceInstallment Integer won
 	DeviceInstallment *Won `json:"deviceInstallment,omitempty"`

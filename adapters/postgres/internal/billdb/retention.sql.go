@@ -7,23 +7,9 @@ package billdb
 
 import (
 	"context"
+
+	"github.com/google/uuid"
 )
-
-const purgeBillVersions = `-- name: PurgeBillVersions :one
-SELECT purge_bill_versions($1::integer, $2::bigint)::bigint
-`
-
-type PurgeBillVersionsParams struct {
-	KeepYears int32
-	Batch     int64
-}
-
-func (q *Queries) PurgeBillVersions(ctx context.Context, arg PurgeBillVersionsParams) (int64, error) {
-	row := q.db.QueryRow(ctx, purgeBillVersions, arg.KeepYears, arg.Batch)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
-}
 
 const purgeInquiries = `-- name: PurgeInquiries :one
 SELECT purge_inquiries($1::integer, $2::bigint)::bigint
@@ -39,4 +25,27 @@ func (q *Queries) PurgeInquiries(ctx context.Context, arg PurgeInquiriesParams) 
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const purgeReplacedBills = `-- name: PurgeReplacedBills :one
+SELECT (p).dropped::bigint AS dropped, coalesce((p).reached, '00000000-0000-0000-0000-000000000000')::uuid AS reached
+FROM purge_replaced_bills($1::integer, $2::bigint, $3::uuid) AS p
+`
+
+type PurgeReplacedBillsParams struct {
+	KeepYears int32
+	Stretch   int64
+	After     uuid.UUID
+}
+
+type PurgeReplacedBillsRow struct {
+	Dropped int64
+	Reached uuid.UUID
+}
+
+func (q *Queries) PurgeReplacedBills(ctx context.Context, arg PurgeReplacedBillsParams) (PurgeReplacedBillsRow, error) {
+	row := q.db.QueryRow(ctx, purgeReplacedBills, arg.KeepYears, arg.Stretch, arg.After)
+	var i PurgeReplacedBillsRow
+	err := row.Scan(&i.Dropped, &i.Reached)
+	return i, err
 }

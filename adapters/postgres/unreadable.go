@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"phonebill/core/alert"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// A row of which a part cannot be opened (damaged, or sealed with a key that this process has not) is in nobody's way. In a queue it is put
+// off for unreadableFor, so that it is looked at again when the key may be there, and a person is told each time; the rows beside it are
+// handed out. A page of history shows it with what can be read: the columns in the clear, and its line, which is known by its blind index.
+// The outbox parks it (unreadable).
+
+// unreadableFor is how long nobody works on a row that could not be opened.
+const unreadableFor = time.Hour
+
+// queued maps claimed rows; those that cannot be read are put off.
+func queued[Row, Noun any](
+	ctx context.Context, alerts ports.Alerts, rows []Row, noun func(Row) (Noun, error), key func(Row) uuid.UUID,
+	putOff func(ctx context.Context, ids []uuid.UUID) error,
+) []Noun {
+	nouns := make([]Noun, 0, len(rows))
+	var unread []uuid.UUID
+	for _, row := range rows {
+		if n, err := noun(row); err == nil {
+			nouns = append(nouns, n)
+		} else {
+			unread = append(unread, key(row))
+		}
+	}
+	if len(unread) == 0 {
+		return nouns
+	}
+	_ = putOff(ctx, unread) // if it fails they come again when their lease is over, and are put off then
+	for _, id := range unread {
+		tellUnreadable(ctx, alerts, id)
+	}
+	return nouns
+}
+
+func tellUnreadable(ctx context.Context, alerts ports.Alerts, row uuid.UUID) {
+	if alerts != nil {
+		alerts.Raise(ctx, alert.Alert{
+			Kind: alert.RowUnreadable, Subject: id.ID(row).String(), Note: "a stored part cannot be opened; nobody works on it until it can be",
+		})
+	}
+}
+
+// known finds the lines that history was asked for by the index in a row.
+func (l lines) known(all []line.Number) func(index []byte) line.Number {
+	of := make(map[string]line.Number, len(all))
+	for _, n := range all {
+		of[string(l.index(n))] = n
+	}
+	return func(index []byte) line.Number { return of[string(index)] }
+}
