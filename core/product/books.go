@@ -124,14 +124,14 @@ func (e Entry) disorder() string {
 }
 
 // JudgeAnswer compares our book with what KOS says of the order's transaction. verdict is false when that decides nothing; found only
-// counts with a verdict. An order that a later one has replaced never differs.
+// counts with a verdict.
 func (e Entry) JudgeAnswer(a Answer, now time.Time) (d Difference, found, verdict bool) {
 	has := a.Kind == AnswerAccepted
 	if !has && a.Kind != AnswerRefused && a.Kind != AnswerAbsent {
 		return Difference{}, false, false
 	}
 	switch {
-	case e.Replaced || !e.Order.State.Final() || has == (e.Order.State == Completed):
+	case e.settled() || !e.Order.State.Final() || has == (e.Order.State == Completed):
 		return Difference{}, false, true
 	case has:
 		return e.Order.differs(OursFailedKOSHas, now, "we say "+string(e.Order.State)+", KOS has applied it"), true, true
@@ -141,6 +141,10 @@ func (e Entry) JudgeAnswer(a Answer, now time.Time) (d Difference, found, verdic
 		return e.Order.differs(OursDoneKOSNot, now, "we say COMPLETED, KOS does not know the transaction"), true, true
 	}
 }
+
+// settled tells a completed order that a later one has replaced: nothing depends on it any more. One that failed with us and was replaced
+// may still have been applied, which is the double change that books are compared for.
+func (e Entry) settled() bool { return e.Replaced && e.Order.State == Completed }
 
 // JudgePlans compares our book with the line's plans where KOS cannot be asked about transactions. A completed order must be seen there; of
 // one that was not completed only a schedule made under its transaction tells that KOS has it. verdict is as in JudgeAnswer.

@@ -43,9 +43,9 @@ func TestBooksWithKOS(t *testing.T) {
 			e := booked(state)
 			require.Equal(t, row[i], cell(e.JudgeAnswer(product.Answer{Kind: kind, Code: "E103"}, dusk)), "%s %d", state, kind)
 			e.Replaced = true
-			want := ""
-			if row[i] == none {
-				want = none
+			want := row[i]
+			if state == product.Completed && want != none {
+				want = ""
 			}
 			require.Equal(t, want, cell(e.JudgeAnswer(product.Answer{Kind: kind}, dusk)), "replaced %s %d", state, kind)
 		}

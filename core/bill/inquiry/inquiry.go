@@ -15,6 +15,8 @@ import (
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/news"
+	"phonebill/core/news/await"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -53,6 +55,7 @@ type Service struct {
 	Seen      func(line.Number) // is told whose customers are here
 
 	running sync.WaitGroup // questions that outlive their customer
+	board   news.Board     // where inquiries are waited for
 }
 
 // Result is an inquiry with its bill, when there is one.
@@ -122,6 +125,9 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 // within it.
 const looking = time.Second
 
+// hiccup is how often it is looked for meanwhile.
+const hiccup = 200 * time.Millisecond
+
 // unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
 // be lost (decision 15). The row may be stored all the same, so what the customer is told ends it, a refusal too: else it would be worked
 // on.
@@ -129,7 +135,7 @@ func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Re
 	if fault.From(cause).Kind() != fault.Unavailable {
 		return Result{}, cause
 	}
-	tick := time.NewTicker(poll)
+	tick := time.NewTicker(hiccup)
 	defer tick.Stop()
 	for until := s.Now().Add(looking); ; <-tick.C {
 		if got, ok := s.Fetch.Held(ctx, s.question(q, true)); ok {
@@ -240,11 +246,11 @@ func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool)
 		return s.untold(ctx, s.after(q, err, interactive), err)
 	}
 	q = q.Complete(got.Copy, got.Source, s.Now())
-	return Result{q, &got.Copy.Bill}, s.Inquiries.Save(ctx, q)
+	return Result{q, &got.Copy.Bill}, s.save(ctx, q)
 }
 
 func (s *Service) untold(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
-	if err := s.Inquiries.Save(ctx, q); err != nil {
+	if err := s.save(ctx, q); err != nil {
 		return Result{}, err
 	}
 	if q.Status.Failure() {
@@ -279,35 +285,28 @@ func failure(f *fault.Error) *fault.Error {
 	return fault.New(fault.ServiceUnavailable).WithMessage("요금 조회 신청에 실패하였습니다").RetryIn(f.RetryAfter()).Because(f)
 }
 
-// poll is how often a long poll looks.
-const poll = 200 * time.Millisecond
-
 // Get answers the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
 func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait time.Duration) (Result, error) {
-	end := time.NewTimer(wait)
-	defer end.Stop()
-	tick := time.NewTicker(poll)
-	defer tick.Stop()
-	for {
+	q, err := await.End(ctx, &s.board, inquiry, wait, func(ctx context.Context) (bill.Inquiry, bool, error) {
 		q, err := s.Inquiries.Get(ctx, inquiry)
-		switch {
-		case err != nil:
-			return Result{}, err
-		case q.UserID != p.UserID || p.Owns(q.Line) != nil:
-			return Result{}, fault.New(fault.ResourceNotFound)
-		case q.Status != bill.Processing || wait == 0:
-			return s.withBill(ctx, q)
+		if err == nil && (q.UserID != p.UserID || p.Owns(q.Line) != nil) {
+			err = fault.New(fault.ResourceNotFound)
 		}
-		select {
-		case <-tick.C:
-		case <-end.C:
-			wait = 0
-		case <-ports.Leaving(ctx):
-			wait = 0
-		case <-ctx.Done():
-			return Result{}, ctx.Err()
-		}
+		return q, q.Status.Final(), err
+	})
+	if err != nil {
+		return Result{}, err
 	}
+	return s.withBill(ctx, q)
+}
+
+// save stores what came of the inquiry and tells those who wait for it.
+func (s *Service) save(ctx context.Context, q bill.Inquiry) error {
+	err := s.Inquiries.Save(ctx, q)
+	if err == nil {
+		s.board.Tell(q.ID)
+	}
+	return err
 }
 
 func (s *Service) withBill(ctx context.Context, q bill.Inquiry) (Result, error) {

@@ -98,7 +98,7 @@ func (c *check) entry(ctx context.Context, e product.Entry) error {
 }
 
 func (c *check) withKOS(ctx context.Context, e product.Entry) error {
-	if e.Replaced {
+	if e.Replaced && e.Order.State == product.Completed {
 		return nil // whatever KOS says, it is no difference
 	}
 	said, err := c.ask(ctx, e.Order)
