@@ -245,8 +245,8 @@ func (o Order) Hold(after time.Duration, now time.Time) Order {
 	return o
 }
 
-// Recheck puts an order off whose facts KOS was asked for and did not tell: half as long again as it has waited, so that a line on which KOS
-// keeps failing leaves the calls to others.
+// Recheck puts an order off whose facts KOS was asked for and did not tell: half as long again as it has waited, so that a line on which
+// KOS keeps failing leaves the calls to others.
 func (o Order) Recheck(now time.Time) Order {
 	o.NextAttemptAt, o.Held = now.Add(o.spread(min(max(resendWait, now.Sub(o.RequestedAt)/2), maxRecheck))), true
 	return o
@@ -391,8 +391,8 @@ func (o Order) made(s Scheduled) bool {
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
-// unanswered waits the quiet period, then twice as long each time, sent again or not, then leaves the order to a person. An order may be old
-// because KOS was down before it was sent; it is asked about all the same.
+// unanswered waits the quiet period, then twice as long each time, sent again or not, then leaves the order to a person. An order may be
+// old because KOS was down before it was sent; it is asked about all the same.
 func (o Order) unanswered(now time.Time) (Order, error) {
 	if o.State == Unknown && o.Reconciles >= minReconcile && now.Sub(o.RequestedAt) > parkAfter {
 		return o.Apply(Ambiguous)

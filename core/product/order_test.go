@@ -309,7 +309,8 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 	}{
 		{"nothing happened", "OLD", nil, now, product.AnswerAbsent, product.Validated},
 		{"in force", "NEW", nil, first.Start(), product.AnswerAccepted, product.Completed},
-		{"in force, and another one to come", "NEW", &product.Scheduled{PlanCode: "THIRD"}, first.Start(), product.AnswerAccepted, product.Completed},
+		{"in force, and another one to come", "NEW", &product.Scheduled{PlanCode: "THIRD"}, first.Start(),
+			product.AnswerAccepted, product.Completed},
 		{"scheduled", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first}, now, product.AnswerAccepted, product.Completed},
 		{"scheduled by us", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first, TransactionID: id.ID{7}},
 			now, product.AnswerAccepted, product.Completed},
@@ -317,7 +318,8 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 			now, product.AnswerAmbiguous, product.Parked},
 		{"scheduled for another day", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first.AddDays(1)},
 			now, product.AnswerAmbiguous, product.Parked},
-		{"another one scheduled", "OLD", &product.Scheduled{PlanCode: "THIRD", EffectiveDate: first}, now, product.AnswerAmbiguous, product.Parked},
+		{"another one scheduled", "OLD", &product.Scheduled{PlanCode: "THIRD", EffectiveDate: first}, now,
+			product.AnswerAmbiguous, product.Parked},
 		{"a third one in force", "THIRD", nil, now, product.AnswerAmbiguous, product.Parked},
 		{"in force before its day", "NEW", nil, now, product.AnswerAmbiguous, product.Parked},
 	} {
