@@ -17,6 +17,8 @@ type IdempotencyKeys interface {
 	// Claim makes the key stand for u.Request if it is new, was used before since, or stands for the request instead (zero = none). It
 	// answers what the key stands for then: u itself, or its first use.
 	Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error)
+	// Release makes the key new again where it stands for u.Request.
+	Release(ctx context.Context, u idempotency.Use) error
 	// Forget drops up to n uses made before, and answers how many it dropped.
 	Forget(ctx context.Context, before time.Time, n int) (int, error)
 }

@@ -8,6 +8,7 @@ import (
 	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/freshness"
+	"phonebill/core/id"
 	"phonebill/core/quota"
 )
 
@@ -69,6 +70,19 @@ func AttemptOf(ctx context.Context) int {
 		return n
 	}
 	return 1
+}
+
+type requestKey struct{}
+
+// WithRequest answers a context that tells the call log which inquiry or order its calls are made for, where they do not say so themselves.
+func WithRequest(ctx context.Context, request id.ID) context.Context {
+	return context.WithValue(ctx, requestKey{}, request)
+}
+
+// RequestOf answers what WithRequest said, the zero id when nobody did.
+func RequestOf(ctx context.Context) id.ID {
+	request, _ := ctx.Value(requestKey{}).(id.ID)
+	return request
 }
 
 type leaseKey struct{}

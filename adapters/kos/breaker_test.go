@@ -68,6 +68,7 @@ func TestChangeBreakerIsNotSent(t *testing.T) {
 	o := order(t, "01012345678", premium, standard)
 	a := l.Change(t.Context(), o)
 	require.Equal(t, product.AnswerNotSent, a.Kind)
+	require.Equal(t, "OPEN", a.Why)
 	require.Positive(t, a.RetryAfter)
 	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), o).Kind, "asking has a breaker of its own")
 }

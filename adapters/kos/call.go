@@ -2,6 +2,7 @@ package kos
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -97,6 +98,7 @@ func (c *Client) once(ctx context.Context, q question) outcome {
 	defer func() { let.report(out, q.line) }()
 	waiting, cancel := context.WithTimeout(ctx, maxCall)
 	defer cancel()
+	came := time.Now()
 	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line, c.paces[q.operation].need(q.operation))
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
@@ -107,12 +109,12 @@ func (c *Client) once(ctx context.Context, q question) outcome {
 		return out
 	}
 	defer over()
-	out = c.ask(ctx, q, let.state)
+	out = c.ask(ctx, q, let.state, time.Since(came))
 	return out
 }
 
-// ask makes the one request, judges it and writes it to the call log.
-func (c *Client) ask(ctx context.Context, q question, breaker operations.BreakerState) outcome {
+// ask makes the one request, judges it and writes it to the call log. waited is how long it took to get its turn.
+func (c *Client) ask(ctx context.Context, q question, breaker operations.BreakerState, waited time.Duration) outcome {
 	if err := ctx.Err(); err != nil {
 		return c.told(ctx, q, outcome{verdict: gaveUp, cause: err})
 	}
@@ -121,8 +123,9 @@ func (c *Client) ask(ctx context.Context, q question, breaker operations.Breaker
 	key := c.keys.key()
 	dress(limited, q.http, key)
 	entry := audit.Call{
-		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: q.request,
-		AskedAt: c.deps.Now(), Attempt: ports.AttemptOf(ctx), Breaker: string(breaker), Request: sent(q.http),
+		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: cmp.Or(q.request, ports.RequestOf(ctx)),
+		AskedAt: c.deps.Now(), Waited: waited.Truncate(time.Millisecond), Attempt: ports.AttemptOf(ctx),
+		Breaker: string(breaker), Request: sent(q.http),
 	}
 	out, x := c.timed(limited, q)
 	if out.verdict == unknownKey {

@@ -81,8 +81,8 @@ func (c *Client) askLane() quota.Lane {
 
 // changeAnswer is for everything that is not a verdict on the change.
 func (o outcome) changeAnswer() product.Answer {
-	if o.verdict.notAsked() || o.verdict == unknownKey { // whom KOS does not know has changed nothing
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: o.retryAfter}
+	if o.verdict.notAsked() || o.verdict == unknownKey || o.verdict == overQuota { // whom KOS does not hear has changed nothing
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: o.retryAfter, Why: o.label()}
 	}
 	return product.Answer{Kind: product.AnswerUnknown, Code: o.code}
 }

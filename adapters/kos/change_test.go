@@ -84,7 +84,7 @@ func TestOnlyAVerdictIsAVerdict(t *testing.T) {
 		"refused":             {400, envelope(t, "E105", nil), product.AnswerRefused, product.AnswerUnknown},
 		"id in progress":      {200, envelope(t, "E110", nil), product.AnswerUnknown, product.AnswerUnknown},
 		"our bug":             {400, envelope(t, "E400", nil), product.AnswerUnknown, product.AnswerUnknown},
-		"over quota":          {429, envelope(t, "E429", nil), product.AnswerUnknown, product.AnswerUnknown},
+		"over quota":          {429, envelope(t, "E429", nil), product.AnswerNotSent, product.AnswerNotSent},
 		"system":              {500, envelope(t, "E999", nil), product.AnswerUnknown, product.AnswerUnknown},
 		"refusal in a 500":    {500, envelope(t, "E103", nil), product.AnswerUnknown, product.AnswerUnknown},
 		"new code":            {200, envelope(t, "E777", nil), product.AnswerUnknown, product.AnswerUnknown},

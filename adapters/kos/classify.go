@@ -256,7 +256,7 @@ func (o outcome) readError() error {
 	case noAnswer, left:
 		cause = errors.Join(ports.ErrNoAnswer, cause)
 	case noConnection, gaveUp, quotaUsedUp, breakerOpen:
-		cause = errors.Join(ports.ErrNotAsked, cause)
+		cause = errors.Join(ports.ErrNotAsked, ports.UnaskedError(o.label()), cause)
 	case unsupported, overQuota, ourFault, unknownKey, broken, malformed:
 		cause = errors.Join(fmt.Errorf("kos: %s", o.label()), cause)
 	}

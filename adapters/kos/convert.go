@@ -1,6 +1,7 @@
 package kos
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"math"
 	"regexp"
@@ -265,8 +266,9 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 		LineStatus: product.LineStatus(d.LineStatus), PlanCode: d.CurrentProduct.ProductCode,
 	}
 	if s := d.ScheduledProduct; s != nil && s.ProductCode != "" {
-		ours, _ := id.Parse(s.TransactionId) // what was ordered elsewhere has an id of another kind
-		c.Scheduled = &product.Scheduled{PlanCode: s.ProductCode, EffectiveDate: date(&s.EffectiveDate), TransactionID: ours}
+		c.Scheduled = &product.Scheduled{
+			PlanCode: s.ProductCode, EffectiveDate: date(&s.EffectiveDate), TransactionID: transactionOf(s.TransactionId),
+		}
 	}
 	if t := d.Contract; t != nil {
 		c.Contract = product.Contract{
@@ -366,6 +368,18 @@ func won(n *int64) money.Won {
 		return 0
 	}
 	return money.Won(*n)
+}
+
+// transactionOf reads a transaction id. What was ordered elsewhere may have one of another kind: that is some id, and none of ours.
+func transactionOf(s string) id.ID {
+	if s == "" {
+		return id.ID{}
+	}
+	if ours, err := id.Parse(s); err == nil {
+		return ours
+	}
+	digest := sha256.Sum256([]byte(s))
+	return id.ID(digest[:16])
 }
 
 // date reads yyyyMMdd; what is none is no date.

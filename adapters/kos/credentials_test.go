@@ -116,13 +116,13 @@ func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old", token) })
 	o := order(t, twoLines[0], premium, standard)
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent}, l.Change(t.Context(), o))
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"}, l.Change(t.Context(), o))
 	require.Len(t, sim.Calls(), 1)
 	require.Equal(t, product.AnswerAccepted, l.Change(t.Context(), o).Kind)
 	require.Len(t, sim.Ledger(), 1)
 	require.Equal(t, []string{"kos_refuses_us product.change"}, l.told())
 	single, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old") })
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent}, single.Ask(t.Context(), o), "nor a question about one")
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"}, single.Ask(t.Context(), o), "nor a question about one")
 }
 
 // TestTheFileIsReadAgain: every few seconds, and at once when a key is refused; what is not usable changes nothing.

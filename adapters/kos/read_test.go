@@ -311,7 +311,7 @@ func TestNoConnectionIsNotAsked(t *testing.T) {
 	require.Equal(t, fault.ServiceUnavailable, f.Code())
 	require.ErrorIs(t, f, ports.ErrNotAsked)
 	require.Equal(t, []string{"bill.inquiry NOT_SENT"}, l.results())
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent},
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "NOT_SENT"},
 		l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001")))
 }
 
@@ -369,12 +369,13 @@ func TestQuotaRefusalCountsForNobody(t *testing.T) {
 	for range 10 {
 		_, f = l.ask(t.Context(), t, "01012345678")
 		require.ErrorIs(t, f, ports.ErrNotAsked)
+		require.Equal(t, "QUOTA", ports.WhyNotAsked(f))
 		require.InDelta(t, time.Minute, f.RetryAfter(), float64(10*time.Second))
 	}
 	a := l.Change(t.Context(), order(t, "01012345678", "LTE-PREMIUM-001", "5G-STANDARD-001"))
 	require.InDelta(t, time.Minute, a.RetryAfter, float64(5*time.Second))
 	a.RetryAfter = 0
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent}, a)
+	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "QUOTA"}, a)
 	require.Len(t, sim.Calls(), 1)
 	require.Len(t, l.calls.Calls(), 1, "nothing left us, so there is no call to log")
 	require.InDelta(t, 10, l.metric(t, "kos_calls_total", "bill.inquiry", "QUOTA"), 0)
@@ -393,7 +394,8 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	first := calls[0]
 	require.Contains(t, string(first.Answer), `"billingMonth":"202611"`)
 	require.JSONEq(t, `{"requestId":"`+request.String()+`","lineNumber":"01012345678","inquiryMonth":"202611"}`, string(first.Request))
-	first.Answer, first.Request = nil, nil
+	require.Less(t, first.Waited, time.Minute)
+	first.Answer, first.Request, first.Waited = nil, nil, 0
 	require.Equal(t, audit.Call{
 		ID: first.ID, Operation: "bill.inquiry", Line: number(t, "01012345678"), RequestID: request, AskedAt: noon, AnsweredAt: noon,
 		Attempt: 1, Breaker: "CLOSED", Result: "0000", HTTPStatus: 200,
@@ -401,6 +403,9 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	require.False(t, first.ID.IsZero())
 	require.Equal(t, "/kos/customer/01012345678", string(calls[1].Request))
 	require.True(t, calls[1].RequestID.IsZero())
+	_, err = l.Customer(ports.WithRequest(t.Context(), request), number(t, "01012345678"))
+	require.NoError(t, err)
+	require.Equal(t, request, l.calls.Calls()[2].RequestID, "who asks says for whom")
 }
 
 // brokenLog is a call log whose database is gone.

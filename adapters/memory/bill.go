@@ -82,10 +82,24 @@ func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
 		if old.UserID != i.UserID || old.Line != i.Line || old.Month != i.Month || !old.RequestedAt.Equal(i.RequestedAt) {
 			return fault.New(fault.StateConflict)
 		}
+		q.told(old, i)
 		return nil
 	}
 	q.put(i)
 	return nil
+}
+
+// told lets a final answer that is added take the place of another one.
+func (q *Inquiries) told(old, i bill.Inquiry) {
+	if !i.Status.Final() || old.Status == i.Status && old.ProcessedAt.Equal(i.ProcessedAt) && old.Version == i.Version {
+		return
+	}
+	i.Fence = old.Fence + 1
+	if old.Status.Final() {
+		q.m[i.ID] = i // delivery goes on as it was
+		return
+	}
+	q.put(i)
 }
 
 // AddAll stores them one by one; the first that is refused ends it.

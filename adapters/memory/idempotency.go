@@ -33,6 +33,16 @@ func (k *IdempotencyKeys) Claim(_ context.Context, u idempotency.Use, since time
 	return u, nil
 }
 
+// Release makes the key new again where it stands for the use's request.
+func (k *IdempotencyKeys) Release(_ context.Context, u idempotency.Use) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.m[keyOf{u.User, u.Key}].Request == u.Request {
+		delete(k.m, keyOf{u.User, u.Key})
+	}
+	return nil
+}
+
 // Forget drops old uses.
 func (k *IdempotencyKeys) Forget(_ context.Context, before time.Time, n int) (dropped int, err error) {
 	k.mu.Lock()

@@ -41,7 +41,7 @@ func (l *CallLog) Append(ctx context.Context, c audit.Call) error {
 	row := kosdb.AppendCallParams{
 		ID: uuid.UUID(c.ID), Operation: c.Operation, RequestID: optionalID(c.RequestID), AskedAt: c.AskedAt, AnsweredAt: c.AnsweredAt,
 		Attempt: int64(c.Attempt), Breaker: c.Breaker, Result: c.Result, HttpStatus: int64(c.HTTPStatus),
-		RequestSealed: request, AnswerSealed: answer,
+		RequestSealed: request, AnswerSealed: answer, WaitedMs: c.Waited.Milliseconds(),
 	}
 	if !c.Line.IsZero() {
 		row.LineIndex = l.lines.index(c.Line)

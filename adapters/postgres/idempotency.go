@@ -41,6 +41,13 @@ func (k *InquiryKeys) Claim(ctx context.Context, u idempotency.Use, since time.T
 	return u, nil
 }
 
+// Release drops the use.
+func (k *InquiryKeys) Release(ctx context.Context, u idempotency.Use) error {
+	return translate("release idempotency key", billdb.New(k.pool).ReleaseKey(ctx, billdb.ReleaseKeyParams{
+		UserID: string(u.User), KeyHash: u.Key[:], RequestID: uuid.UUID(u.Request),
+	}))
+}
+
 // Forget drops old uses.
 func (k *InquiryKeys) Forget(ctx context.Context, before time.Time, n int) (int, error) {
 	dropped, err := billdb.New(k.pool).ForgetKeys(ctx, billdb.ForgetKeysParams{Before: before, N: int64(n)})

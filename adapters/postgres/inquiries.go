@@ -91,8 +91,8 @@ func (s *Inquiries) Save(ctx context.Context, q bill.Inquiry) error {
 	}
 	changed, err := billdb.New(s.pool).SaveInquiry(ctx, billdb.SaveInquiryParams{
 		ID: row.ID, Fence: row.Fence, Status: row.Status, Source: row.Source, ProcessedAt: row.ProcessedAt, AsOf: row.AsOf,
-		VersionID: row.VersionID, SummarySealed: row.SummarySealed, FailureCode: row.FailureCode, Attempts: row.Attempts,
-		NextAttemptAt: row.NextAttemptAt, DeliveryState: row.DeliveryState, DeliveryNextAt: row.DeliveryNextAt,
+		VersionID: row.VersionID, SummarySealed: row.SummarySealed, FailureCode: row.FailureCode, TimedOut: row.TimedOut,
+		Attempts: row.Attempts, NextAttemptAt: row.NextAttemptAt, DeliveryState: row.DeliveryState, DeliveryNextAt: row.DeliveryNextAt,
 	})
 	if err != nil {
 		return translate("save inquiry", err)
@@ -117,27 +117,18 @@ func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duratio
 func (s *Inquiries) History(ctx context.Context, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
 	q := billdb.New(s.reads)
 	all := billdb.CountInquiriesParams{
-		UserID: string(f.UserID), Lines: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To), Statuses: statuses(f.Status),
+		UserID: string(f.UserID), Lines: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To), Status: string(f.Status),
 	}
 	total, err := q.CountInquiries(ctx, all)
 	if err != nil {
 		return nil, 0, translate("count inquiries", err)
 	}
 	rows, err := q.InquiryHistory(ctx, billdb.InquiryHistoryParams{
-		UserID: all.UserID, Lines: all.Lines, Since: all.Since, Before: all.Before, Statuses: all.Statuses,
+		UserID: all.UserID, Lines: all.Lines, Since: all.Since, Before: all.Before, Status: all.Status,
 		Skip: skip(f.Page, f.Size), Size: int64(f.Size),
 	})
 	if err != nil {
 		return nil, 0, translate("read inquiries", err)
 	}
 	return s.rows.shown(rows, f.Lines), int(total), nil
-}
-
-// statuses are never NULL: the query asks how many they are.
-func statuses(public bill.Status) []string {
-	stored := []string{}
-	for _, s := range public.Stored() {
-		stored = append(stored, string(s))
-	}
-	return stored
 }

@@ -20,7 +20,7 @@ const historyWriters = 2
 func blamesARow(err error) bool { return !inTrouble(err) && !errors.Is(err, context.Canceled) }
 
 // insert stores the rows in one statement, all or none. Rows that are there already are none too many (a replay); another row under
-// the same id is CONFLICT.
+// the same id is CONFLICT. A statement cannot take one id twice: such rows are split.
 func (s *Inquiries) insert(ctx context.Context, rows []billdb.Inquiry) error {
 	q := billdb.New(s.pool)
 	stored, err := q.AddInquiries(ctx, columns(rows))
@@ -57,15 +57,15 @@ func columns(rows []billdb.Inquiry) billdb.AddInquiriesParams {
 		Ids: make([]uuid.UUID, n), UserIds: make([]string, n), CustomerIds: make([]string, n), LinesSealed: make([][]byte, n),
 		LineIndexes: make([][]byte, n), Months: make([]string, n), Statuses: make([]string, n), Sources: make([]string, n),
 		RequestedAts: make([]time.Time, n), ProcessedAts: make([]time.Time, n), AsOfs: make([]time.Time, n),
-		VersionIds: make([]uuid.UUID, n), SummariesSealed: make([][]byte, n), FailureCodes: make([]string, n), Attempts: make([]int64, n),
-		NextAttemptAts: make([]time.Time, n), Fences: make([]int64, n), DeliveryStates: make([]string, n),
+		VersionIds: make([]uuid.UUID, n), SummariesSealed: make([][]byte, n), FailureCodes: make([]string, n), TimedOuts: make([]bool, n),
+		Attempts: make([]int64, n), NextAttemptAts: make([]time.Time, n), Fences: make([]int64, n), DeliveryStates: make([]string, n),
 		DeliveryNextAts: make([]time.Time, n),
 	}
 	for i, r := range rows {
 		p.Ids[i], p.UserIds[i], p.CustomerIds[i], p.LinesSealed[i], p.LineIndexes[i] = r.ID, r.UserID, r.CustomerID, r.LineSealed, r.LineIndex
 		p.Months[i], p.Statuses[i], p.Sources[i], p.RequestedAts[i] = r.Month, r.Status, r.Source, r.RequestedAt
 		p.ProcessedAts[i], p.AsOfs[i], p.VersionIds[i] = zero(r.ProcessedAt), zero(r.AsOf), zero(r.VersionID)
-		p.SummariesSealed[i], p.FailureCodes[i] = r.SummarySealed, r.FailureCode
+		p.SummariesSealed[i], p.FailureCodes[i], p.TimedOuts[i] = r.SummarySealed, r.FailureCode, r.TimedOut
 		p.Attempts[i], p.NextAttemptAts[i], p.Fences[i] = r.Attempts, zero(r.NextAttemptAt), r.Fence
 		p.DeliveryStates[i], p.DeliveryNextAts[i] = r.DeliveryState, zero(r.DeliveryNextAt)
 	}

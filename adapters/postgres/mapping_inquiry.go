@@ -35,10 +35,10 @@ func (r inquiryRows) row(q bill.Inquiry) (billdb.Inquiry, error) {
 	state, next := due(q.Status != bill.Processing, q.ProcessedAt)
 	return billdb.Inquiry{
 		ID: uuid.UUID(q.ID), UserID: string(q.UserID), CustomerID: q.CustomerID, LineSealed: sealedLine, LineIndex: r.lines.index(q.Line),
-		Month: q.Month.String(), Status: string(q.Status), Source: string(q.Source), RequestedAt: q.RequestedAt,
-		ProcessedAt: optional(q.ProcessedAt), AsOf: optional(q.AsOf), VersionID: optionalID(q.Version), SummarySealed: summary,
-		FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt), Fence: q.Fence,
-		DeliveryState: string(state), DeliveryNextAt: next,
+		Month: q.Month.String(), Status: string(q.Status.Public()), TimedOut: q.Status == bill.Timeout, Source: string(q.Source),
+		RequestedAt: q.RequestedAt, ProcessedAt: optional(q.ProcessedAt), AsOf: optional(q.AsOf), VersionID: optionalID(q.Version),
+		SummarySealed: summary, FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt),
+		Fence: q.Fence, DeliveryState: string(state), DeliveryNextAt: next,
 	}, errors.Join(err1, err2)
 }
 
@@ -48,10 +48,18 @@ func (r inquiryRows) noun(row billdb.Inquiry) (bill.Inquiry, error) {
 	m, err3 := calendar.ParseMonth(row.Month)
 	return bill.Inquiry{
 		ID: id.ID(row.ID), UserID: auth.UserID(row.UserID), CustomerID: row.CustomerID, Line: n, Month: m,
-		Status: bill.Status(row.Status), Source: freshness.Source(row.Source), RequestedAt: row.RequestedAt.UTC(),
+		Status: statusOf(row), Source: freshness.Source(row.Source), RequestedAt: row.RequestedAt.UTC(),
 		ProcessedAt: moment(row.ProcessedAt), AsOf: moment(row.AsOf), Version: someID(row.VersionID), Summary: string(summary),
 		FailureCode: fault.Code(row.FailureCode), Attempts: int(row.Attempts), NextAttemptAt: moment(row.NextAttemptAt), Fence: row.Fence,
 	}, errors.Join(err1, err2, err3)
+}
+
+// statusOf tells a timeout, which is FAILED in the row: so it is to the release before, to indexes and filters.
+func statusOf(row billdb.Inquiry) bill.Status {
+	if row.TimedOut {
+		return bill.Timeout
+	}
+	return bill.Status(row.Status)
 }
 
 // shown maps a page of history; what cannot be opened of a row is left out of it, but for its line.

@@ -43,7 +43,7 @@ func (orderRows) saved(o product.Order) (productdb.SaveOrderParams, error) {
 		FromName: o.FromName, ToName: o.Target.Name, ToPlan: plan, CheckedAt: optional(o.CheckedAt), State: string(o.State),
 		ProcessedAt: optional(o.ProcessedAt), ResultCode: o.ResultCode, ResultMessage: o.ResultMessage, FailureReason: o.FailureReason,
 		KosOrder: o.KOSOrder, Sends: int64(o.Sends), Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt, Held: o.Held,
-		DeliveryState: string(state), DeliveryNextAt: next,
+		Note: o.Note, DeliveryState: string(state), DeliveryNextAt: next,
 	}, errors.Join(err1, err2)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -39,8 +40,8 @@ type Deps struct {
 
 // Inquiries implements ports.Inquiries over a store that may be away: Add of a final inquiry then keeps it, sealed and fsynced, on the
 // local disk, and Replay brings it to the store. While anything waits and the store is away, nobody waits for the store but Replay.
-// Rows of a line that has rows waiting are spooled too, so that they are told in order. Get answers what waits; Save, Claim and History
-// are the store's. It is safe for concurrent use.
+// Rows of a line that has rows waiting are spooled too, so that they are told in order. Get answers what waits, Claim passes it over; Save
+// and History are the store's. It is safe for concurrent use.
 type Inquiries struct {
 	ports.Inquiries
 	deps     Deps
@@ -165,6 +166,18 @@ func (s *Inquiries) Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error
 		return q, nil
 	}
 	return s.Inquiries.Get(ctx, inquiry)
+}
+
+// Claim leases what is due in the store. What waits here is answered already, though the store may not know: an Add of the unfinished row
+// that was given up may have been stored all the same. Replay ends it there.
+func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error) {
+	due, err := s.Inquiries.Claim(ctx, now, lease, n)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(due, func(q bill.Inquiry) bool {
+		_, answered := s.byID[q.ID]
+		return answered
+	}), err
 }
 
 // again is when to come again to a spool that is full or a disk that fails.

@@ -263,6 +263,34 @@ func TestUnfinishedInquiriesAndMistakesAreNotSpooled(t *testing.T) {
 	require.Zero(t, w.State())
 }
 
+// TestNobodyWorksOnWhatWasAnswered: the unfinished row, whose Add was given up, is in the store; its answer waits here.
+func TestNobodyWorksOnWhatWasAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	told := answered(portstest.Line(1))
+	ghost := told
+	ghost.Status, ghost.Source, ghost.ProcessedAt, ghost.Version, ghost.Summary = bill.Processing, "", time.Time{}, id.ID{}, ""
+	ghost.AsOf, ghost.NextAttemptAt = time.Time{}, noon
+	other := ghost
+	other.ID = answered(portstest.Line(2)).ID
+	require.NoError(t, w.Add(t.Context(), ghost))
+	require.NoError(t, w.Add(t.Context(), other))
+	w.store.set(true, false)
+	require.NoError(t, w.Add(t.Context(), told))
+	w.store.set(false, false)
+	due, err := w.Claim(t.Context(), noon, time.Second, 10)
+	require.NoError(t, err)
+	require.Len(t, due, 1)
+	require.Equal(t, other.ID, due[0].ID)
+	w.drain(t)
+	got, err := w.store.Get(t.Context(), told.ID)
+	require.NoError(t, err)
+	require.Equal(t, bill.Completed, got.Status)
+	due, err = w.Claim(t.Context(), noon.Add(time.Hour), time.Second, 10)
+	require.NoError(t, err)
+	require.Len(t, due, 1)
+}
+
 func TestARowThatTheStoreHatesIsPutAside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -17,10 +17,11 @@ type Call struct {
 	RequestID  id.ID // of the inquiry or order that caused the call; zero when none did
 	AskedAt    time.Time
 	AnsweredAt time.Time
-	Attempt    int    // counts from 1 per question
-	Breaker    string // state of the operation's circuit breaker when it let the call through: CLOSED or HALF_OPEN
-	Result     string // KOS result code, or TIMEOUT, BROKEN, MALFORMED, REFUSED (our key), UNKNOWN_CODE, CANCELED, NOT_SENT
-	HTTPStatus int    // 0 when no answer came
-	Request    []byte // clear; the store encrypts
-	Answer     []byte // clear; the store encrypts
+	Waited     time.Duration // for its turn, before it was made; the log keeps whole milliseconds
+	Attempt    int           // counts from 1 per question
+	Breaker    string        // state of the operation's circuit breaker when it let the call through: CLOSED or HALF_OPEN
+	Result     string        // KOS result code, or TIMEOUT, BROKEN, MALFORMED, REFUSED (our key), UNKNOWN_CODE, CANCELED, NOT_SENT
+	HTTPStatus int           // 0 when no answer came
+	Request    []byte        // clear; the store encrypts
+	Answer     []byte        // clear; the store encrypts
 }

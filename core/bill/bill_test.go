@@ -174,20 +174,17 @@ func TestATimeoutIsAFailureToOthers(t *testing.T) {
 	for _, c := range []struct {
 		status, public bill.Status
 		final, failure bool
-		stored         []bill.Status
 	}{
-		{bill.Processing, bill.Processing, false, false, []bill.Status{bill.Processing}},
-		{bill.Completed, bill.Completed, true, false, []bill.Status{bill.Completed}},
-		{bill.Failed, bill.Failed, true, true, []bill.Status{bill.Failed, bill.Timeout}},
-		{bill.Timeout, bill.Failed, true, true, []bill.Status{bill.Timeout}},
+		{bill.Processing, bill.Processing, false, false},
+		{bill.Completed, bill.Completed, true, false},
+		{bill.Failed, bill.Failed, true, true},
+		{bill.Timeout, bill.Failed, true, true},
 	} {
 		require.Equal(t, c.public, c.status.Public())
 		require.Equal(t, c.final, c.status.Final())
 		require.Equal(t, c.failure, c.status.Failure())
-		require.Equal(t, c.stored, c.status.Stored())
 		require.Equal(t, c.failure, bill.Inquiry{Status: c.status, FailureCode: fault.BillNotFound}.Reason() != "")
 	}
-	require.Nil(t, bill.Status("").Stored())
 	require.Contains(t, bill.Inquiry{Status: bill.Timeout}.Reason(), "응답이 없어")
 	require.Equal(t, "해당 월의 요금 정보가 없습니다", bill.Inquiry{Status: bill.Failed, FailureCode: fault.BillNotFound}.Reason())
 }

@@ -39,18 +39,6 @@ func (s Status) Public() Status {
 	return s
 }
 
-// Stored are the states that the public one stands for; none for none.
-func (s Status) Stored() []Status {
-	switch s {
-	case "":
-		return nil
-	case Failed:
-		return []Status{Failed, Timeout}
-	case Processing, Completed, Timeout:
-	}
-	return []Status{s}
-}
-
 // MaxAttempts is how often one inquiry may ask KOS, the background included (decision 7).
 const MaxAttempts = 3
 

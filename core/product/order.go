@@ -104,8 +104,17 @@ const (
 	maxReconcile = 15 * time.Minute
 	parkAfter    = 24 * time.Hour
 	minReconcile = 7 // questions before an order is parked, however old it is
+	maxSends     = 8 // attempts without a verdict before an order is parked: about 20 minutes
 	resendWait   = 5 * time.Second
+	maxHold      = 30 * time.Second // however long KOS is said to be away: an order is final 60 s after it answers again (product.md)
+	maxRecheck   = 5 * time.Minute  // between checks of an order whose facts KOS keeps failing on
 )
+
+// spread adds up to a quarter, other orders other parts of it, so that those of one moment do not come back together.
+func (o Order) spread(wait time.Duration) time.Duration {
+	const parts = 64
+	return wait + wait/4*time.Duration(o.ID[len(o.ID)-1]%parts)/parts
+}
 
 // Order is one request to change one line's plan. TransactionID and EffectiveDate are made once, stored before the first
 // call and reused in every attempt (decisions 9 and 10).
@@ -131,9 +140,10 @@ type Order struct {
 	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
 	Reconciles    int    // questions asked since the outcome became unknown
 	NextAttemptAt time.Time
-	Held          bool  // KOS could not be asked when the order was last looked at; it waits for that
-	Fence         int64 // lease under which it was claimed; the store refuses older ones
-	Version       int64 // raised by each write; the store refuses what was made of an older one
+	Held          bool   // KOS could not be asked when the order was last looked at; it waits for that
+	Note          string // for staff: why KOS could not be asked this time; kept with the step alone (core/timeline)
+	Fence         int64  // lease under which it was claimed; the store refuses older ones
+	Version       int64  // raised by each write; the store refuses what was made of an older one
 }
 
 // Apply moves the order; CONFLICT when the event is forbidden in its state.
@@ -167,6 +177,7 @@ type Answer struct {
 	Refusal    Refusal // when refused
 	KOSOrder   string
 	RetryAfter time.Duration // when not sent: when a try makes sense; 0 = no idea
+	Why        string        // when not sent: what kept it from leaving, for staff
 }
 
 // Refusal is the reason of KOS's no, in our words.
@@ -228,15 +239,22 @@ func (o Order) Named(plans PlansCopy) Order {
 	return o
 }
 
-// Delay puts an order off that could not be checked: not before after, and not at once.
-func (o Order) Delay(after time.Duration, now time.Time) Order {
-	o.NextAttemptAt, o.Held = now.Add(max(resendWait, after)), true
+// Hold puts an order off that could not be checked because KOS could not be asked: until after, and not at once.
+func (o Order) Hold(after time.Duration, now time.Time) Order {
+	o.NextAttemptAt, o.Held = now.Add(o.spread(min(max(resendWait, after), maxHold))), true
 	return o
 }
 
-// ToCheck tells that the order is to be checked before it is sent. One that may have been on the wire is not: an earlier attempt may have been
-// applied late, and facts that show it would fail the checks ("already your plan") and end a success as FAILED. KOS knows the transaction and
-// answers it once more.
+// Recheck puts an order off whose facts KOS was asked for and did not tell: half as long again as it has waited, so that a line on which KOS
+// keeps failing leaves the calls to others.
+func (o Order) Recheck(now time.Time) Order {
+	o.NextAttemptAt, o.Held = now.Add(o.spread(min(max(resendWait, now.Sub(o.RequestedAt)/2), maxRecheck))), true
+	return o
+}
+
+// ToCheck tells that the order is to be checked before it is sent. One that may have been on the wire is not: an earlier attempt may have
+// been applied late, and facts that show it would fail the checks ("already your plan") and end a success as FAILED. KOS knows the
+// transaction and answers it once more.
 func (o Order) ToCheck(now time.Time) bool {
 	return o.Sends == 0 && now.Sub(o.CheckedAt) > checkHolds
 }
@@ -264,6 +282,7 @@ func (o Order) Cancelled(now time.Time) (Order, error) {
 
 // Checked applies a pre-check's verdict.
 func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
+	o.Held = false
 	if v.OK() {
 		o.CheckedAt = now
 		return o.Apply(CheckPassed)
@@ -283,6 +302,7 @@ func (o Order) Checked(v Verdict, now time.Time) (Order, error) {
 
 // LineGone ends an order whose line KOS does not know.
 func (o Order) LineGone(now time.Time) (Order, error) {
+	o.Held = false
 	o, err := o.Apply(CheckFailed)
 	o.ProcessedAt, o.ResultCode = now, string(fault.LineNotFound)
 	o.ResultMessage, o.FailureReason = CheckFailedMessage, "회선 정보를 찾을 수 없습니다"
@@ -303,7 +323,7 @@ func (o Order) Send() (Order, error) {
 	o, err := o.Apply(Sending)
 	if err == nil {
 		o.Sends++
-		o.Reconciles, o.Held = 0, false
+		o.Held = false
 	}
 	return o, err
 }
@@ -322,8 +342,9 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 		o.ResultMessage, o.FailureReason = ChangeFailed, a.Refusal.Reason()
 		return o, err
 	case AnswerNotSent:
-		wait := a.RetryAfter
-		if wait == 0 {
+		o.Note = a.Why
+		wait := min(a.RetryAfter, maxHold)
+		if wait <= 0 {
 			wait = resendWait
 		}
 		if o.State == Unknown { // the question was not sent; the order is as unknown as before
@@ -334,6 +355,9 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 		o.Sends-- // it never was on the wire: an order with Sends 0 is one that KOS cannot have seen
 		return o.Apply(NotSent)
 	case AnswerAbsent:
+		if o.Sends >= maxSends { // what keeps KOS from taking it will not go away by itself
+			return o.Apply(Ambiguous)
+		}
 		o.NextAttemptAt = now
 		return o.Apply(ProvenUnknown)
 	case AnswerAmbiguous:
@@ -347,10 +371,10 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 
 // Evident is what the line's plans tell of an Unknown order whose transaction KOS cannot be asked about. A schedule made under another
 // transaction, or a plan that nobody of ours ordered, is ambiguous: a person looks at it.
-func (o Order) Evident(c Customer) Answer {
-	next := c.Scheduled
+func (o Order) Evident(c Customer, now time.Time) Answer {
+	next, begun := c.Scheduled, !o.EffectiveDate.After(calendar.DateOf(now))
 	switch {
-	case c.PlanCode == o.To, next != nil && o.made(*next):
+	case c.PlanCode == o.To && begun, next != nil && o.made(*next):
 		return Answer{Kind: AnswerAccepted, Code: "0000"}
 	case c.PlanCode == o.From && next == nil:
 		return Answer{Kind: AnswerAbsent}
@@ -367,8 +391,8 @@ func (o Order) made(s Scheduled) bool {
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
-// unanswered waits the quiet period, then twice as long each time, then leaves the order to a person. An order may be old because
-// KOS was down before it was sent; it is asked about all the same.
+// unanswered waits the quiet period, then twice as long each time, sent again or not, then leaves the order to a person. An order may be old
+// because KOS was down before it was sent; it is asked about all the same.
 func (o Order) unanswered(now time.Time) (Order, error) {
 	if o.State == Unknown && o.Reconciles >= minReconcile && now.Sub(o.RequestedAt) > parkAfter {
 		return o.Apply(Ambiguous)
@@ -378,7 +402,7 @@ func (o Order) unanswered(now time.Time) (Order, error) {
 		wait = min(QuietPeriod<<o.Reconciles, maxReconcile)
 	}
 	o.Reconciles++
-	o.NextAttemptAt = now.Add(wait)
+	o.NextAttemptAt = now.Add(o.spread(wait))
 	return o.Apply(NoAnswer)
 }
 

@@ -118,7 +118,7 @@ func TestAnswers(t *testing.T) {
 	notSent, err := dispatched().Answered(product.Answer{Kind: product.AnswerNotSent, RetryAfter: time.Minute}, now)
 	require.NoError(t, err)
 	require.Equal(t, product.Validated, notSent.State)
-	require.Equal(t, now.Add(time.Minute), notSent.NextAttemptAt)
+	require.Equal(t, now.Add(30*time.Second), notSent.NextAttemptAt)
 	require.Zero(t, notSent.Sends, "it never reached the wire")
 
 	notSent, err = unknown.Answered(product.Answer{Kind: product.AnswerNotSent}, now)
@@ -177,11 +177,12 @@ func TestSendDelayAndNames(t *testing.T) {
 	t.Parallel()
 	o, err := product.Order{State: product.Validated, Sends: 1, Reconciles: 3}.Send()
 	require.NoError(t, err)
-	require.Equal(t, product.Order{State: product.Dispatched, Sends: 2}, o)
+	require.Equal(t, product.Order{State: product.Dispatched, Sends: 2, Reconciles: 3}, o)
 	_, err = o.Send()
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
-	require.Equal(t, now.Add(5*time.Second), o.Delay(0, now).NextAttemptAt)
-	require.Equal(t, now.Add(time.Minute), o.Delay(time.Minute, now).NextAttemptAt)
+	require.Equal(t, now.Add(5*time.Second), o.Hold(0, now).NextAttemptAt)
+	require.Equal(t, now.Add(20*time.Second), o.Hold(20*time.Second, now).NextAttemptAt)
+	require.Equal(t, now.Add(30*time.Second), o.Hold(time.Hour, now).NextAttemptAt)
 	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
 	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans))
 	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]}, product.Order{From: "B", To: "A"}.Named(plans))
@@ -280,7 +281,7 @@ func TestAnOrderIsTakenBackWhileKOSCannotHaveSeenIt(t *testing.T) {
 
 func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
 	t.Parallel()
-	o := product.Order{State: product.Requested}.Delay(0, now)
+	o := product.Order{State: product.Requested}.Hold(0, now)
 	require.True(t, o.Held)
 	o.State = product.Validated
 	o, err := o.Send()
@@ -302,26 +303,73 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 		name    string
 		current string
 		next    *product.Scheduled
+		at      time.Time
 		want    product.AnswerKind
 		state   product.State
 	}{
-		{"nothing happened", "OLD", nil, product.AnswerAbsent, product.Validated},
-		{"in force", "NEW", nil, product.AnswerAccepted, product.Completed},
-		{"in force, and another one to come", "NEW", &product.Scheduled{PlanCode: "THIRD"}, product.AnswerAccepted, product.Completed},
-		{"scheduled", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first}, product.AnswerAccepted, product.Completed},
+		{"nothing happened", "OLD", nil, now, product.AnswerAbsent, product.Validated},
+		{"in force", "NEW", nil, first.Start(), product.AnswerAccepted, product.Completed},
+		{"in force, and another one to come", "NEW", &product.Scheduled{PlanCode: "THIRD"}, first.Start(), product.AnswerAccepted, product.Completed},
+		{"scheduled", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first}, now, product.AnswerAccepted, product.Completed},
 		{"scheduled by us", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first, TransactionID: id.ID{7}},
-			product.AnswerAccepted, product.Completed},
+			now, product.AnswerAccepted, product.Completed},
 		{"the same scheduled by another", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first, TransactionID: id.ID{8}},
-			product.AnswerAmbiguous, product.Parked},
+			now, product.AnswerAmbiguous, product.Parked},
 		{"scheduled for another day", "OLD", &product.Scheduled{PlanCode: "NEW", EffectiveDate: first.AddDays(1)},
-			product.AnswerAmbiguous, product.Parked},
-		{"another one scheduled", "OLD", &product.Scheduled{PlanCode: "THIRD", EffectiveDate: first}, product.AnswerAmbiguous, product.Parked},
-		{"a third one in force", "THIRD", nil, product.AnswerAmbiguous, product.Parked},
+			now, product.AnswerAmbiguous, product.Parked},
+		{"another one scheduled", "OLD", &product.Scheduled{PlanCode: "THIRD", EffectiveDate: first}, now, product.AnswerAmbiguous, product.Parked},
+		{"a third one in force", "THIRD", nil, now, product.AnswerAmbiguous, product.Parked},
+		{"in force before its day", "NEW", nil, now, product.AnswerAmbiguous, product.Parked},
 	} {
-		a := o.Evident(product.Customer{PlanCode: c.current, Scheduled: c.next})
+		a := o.Evident(product.Customer{PlanCode: c.current, Scheduled: c.next}, c.at)
 		require.Equal(t, c.want, a.Kind, c.name)
 		after, err := o.Answered(a, now)
 		require.NoError(t, err, c.name)
 		require.Equal(t, c.state, after.State, c.name)
 	}
+}
+
+// TestALineThatKOSKeepsFailingOnIsLeftAloneMoreAndMore: calls that it gets are calls that others do not get.
+func TestALineThatKOSKeepsFailingOnIsLeftAloneMoreAndMore(t *testing.T) {
+	t.Parallel()
+	o, at, checks := product.Order{State: product.Requested, RequestedAt: now}, now, 0
+	for at.Before(now.Add(24 * time.Hour)) {
+		o = o.Recheck(at)
+		require.True(t, o.NextAttemptAt.After(at))
+		at = o.NextAttemptAt
+		checks++
+	}
+	require.Less(t, checks, 320)
+
+	o, at = dispatched(), now
+	var sent []time.Duration
+	for o.State != product.Parked { // each attempt ends in silence, and KOS then does not know of it
+		var err error
+		if o.State == product.Validated {
+			o, err = o.Send()
+			require.NoError(t, err)
+		}
+		sent = append(sent, at.Sub(now))
+		o, err = o.Answered(product.Answer{Kind: product.AnswerUnknown}, at)
+		require.NoError(t, err)
+		at = o.NextAttemptAt
+		o, err = o.Answered(product.Answer{Kind: product.AnswerAbsent}, at)
+		require.NoError(t, err)
+	}
+	s := time.Second
+	require.Equal(t, []time.Duration{0, 10 * s, 30 * s, 70 * s, 150 * s, 310 * s, 630 * s, 1270 * s}, sent)
+	require.Equal(t, 8, o.Sends)
+}
+
+func TestOrdersOfOneMomentDoNotComeBackTogether(t *testing.T) {
+	t.Parallel()
+	seen := map[time.Time]bool{}
+	for n := range byte(64) {
+		o := product.Order{ID: id.ID{15: n}}.Hold(20*time.Second, now)
+		wait := o.NextAttemptAt.Sub(now)
+		require.GreaterOrEqual(t, wait, 20*time.Second)
+		require.LessOrEqual(t, wait, 25*time.Second)
+		seen[o.NextAttemptAt] = true
+	}
+	require.Len(t, seen, 64)
 }

@@ -18,11 +18,15 @@ CREATE TABLE IF NOT EXISTS order_resolutions (
     PRIMARY KEY (order_id, number)
 );
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
+DROP INDEX CONCURRENTLY IF EXISTS change_orders_ambiguous; -- half built by a run that was cut off
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_ambiguous ON change_orders (id) WHERE state = 'PARKED';
 
 -- When the customer is to be told, or told again; NULL = nothing to tell. While he is being told it is the end of the lease.
 ALTER TABLE change_orders ADD COLUMN IF NOT EXISTS notify_at timestamptz;
 ALTER TABLE change_orders ADD COLUMN IF NOT EXISTS notify_attempts bigint NOT NULL DEFAULT 0;
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
+DROP INDEX CONCURRENTLY IF EXISTS change_orders_untold; -- half built by a run that was cut off
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_untold ON change_orders (notify_at) WHERE notify_at IS NOT NULL;
 

@@ -7,8 +7,12 @@ SET statement_timeout = '10min';
 
 -- Orders as they became final.
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
+DROP INDEX CONCURRENTLY IF EXISTS change_orders_final; -- half built by a run that was cut off
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_final ON change_orders (processed_at, id) WHERE processed_at IS NOT NULL;
 -- The numbers that were given to the results of a line.
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
+DROP INDEX CONCURRENTLY IF EXISTS change_orders_numbered; -- half built by a run that was cut off
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_numbered ON change_orders (line_index, delivery_sequence)
 WHERE delivery_sequence IS NOT NULL;

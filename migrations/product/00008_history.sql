@@ -6,6 +6,8 @@
 SET lock_timeout = '5s';
 SET statement_timeout = '10min';
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
+DROP INDEX CONCURRENTLY IF EXISTS change_orders_history_pages; -- half built by a run that was cut off
+-- squawk-ignore ban-concurrent-index-creation-in-transaction
 CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_history_pages ON change_orders (user_id, requested_at DESC, id DESC)
 INCLUDE (line_index);
 ALTER TABLE change_orders SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02);

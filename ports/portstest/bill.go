@@ -155,6 +155,45 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		q.Line = Line(2)
 		requireFault(t, fault.StateConflict, inquiries.Add(t.Context(), q))
 	})
+	t.Run("a final answer that is added takes the place of an unfinished row", func(t *testing.T) {
+		t.Parallel()
+		inquiries, q := open(t), inquiry(1, Line(1))
+		require.NoError(t, inquiries.Add(t.Context(), q))
+		claimed, err := inquiries.Claim(t.Context(), after(61), 10*time.Second, 10)
+		require.NoError(t, err)
+		require.Len(t, claimed, 1)
+		told := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
+		other := told
+		other.Line = Line(2)
+		requireFault(t, fault.StateConflict, inquiries.Add(t.Context(), other))
+		require.NoError(t, inquiries.Add(t.Context(), told))
+		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(), claimed[0].Fail(fault.ServiceUnavailable, after(62))))
+		want := told
+		want.Fence = 2
+		for range 2 { // a replay changes nothing
+			got, err := inquiries.Get(t.Context(), q.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			require.NoError(t, inquiries.Add(t.Context(), told))
+			require.NoError(t, inquiries.Add(t.Context(), q))
+		}
+		left, err := inquiries.Claim(t.Context(), after(1000), time.Second, 10)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	})
+	t.Run("a final answer that is added was told first, whatever a worker has found since", func(t *testing.T) {
+		t.Parallel()
+		inquiries, q := open(t), inquiry(1, Line(1))
+		require.NoError(t, inquiries.Add(t.Context(), q))
+		worked := q.Complete(bill.Copy{Version: numbered(8), Bill: Bill(Line(1)), AsOf: after(70)}, freshness.FromKOS, after(70))
+		require.NoError(t, inquiries.Save(t.Context(), worked))
+		told := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
+		require.NoError(t, inquiries.Add(t.Context(), told))
+		told.Fence = 1
+		got, err := inquiries.Get(t.Context(), q.ID)
+		require.NoError(t, err)
+		require.Equal(t, told, got)
+	})
 	t.Run("save stores progress until the inquiry is final", func(t *testing.T) {
 		t.Parallel()
 		inquiries, q := open(t), inquiry(1, Line(1))

@@ -50,6 +50,26 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 		require.Equal(t, again, claim(use("k-1", 3), after(2), id.ID{}), "used at that moment")
 		require.Equal(t, use("k-1", 4), claim(use("k-1", 4), after(3), id.ID{}), "used too long ago")
 	})
+	t.Run("a key that is released is new again", func(t *testing.T) {
+		t.Parallel()
+		keys, first := open(t), use("k", 1)
+		require.NoError(t, keys.Release(t.Context(), first), "nothing to release")
+		claim := func(u idempotency.Use) idempotency.Use {
+			got, err := keys.Claim(t.Context(), u, long, id.ID{})
+			require.NoError(t, err)
+			return got
+		}
+		claim(first)
+		other := use("k", 2)
+		require.NoError(t, keys.Release(t.Context(), other))
+		require.Equal(t, first, claim(other), "it stands for another request")
+		stranger := first
+		stranger.User = "somebody"
+		require.NoError(t, keys.Release(t.Context(), stranger))
+		require.Equal(t, first, claim(other), "it is another user's")
+		require.NoError(t, keys.Release(t.Context(), first))
+		require.Equal(t, other, claim(other))
+	})
 	t.Run("of many at once one gets the key", func(t *testing.T) {
 		t.Parallel()
 		keys := open(t)
@@ -167,7 +187,7 @@ func completedOrders(t *testing.T, orders ports.Orders) {
 		o.State, o.ProcessedAt = end, after(10)
 		saved(t, orders, o)
 	}
-	require.True(t, changed(1, after(10)))
-	require.False(t, changed(1, after(11)))
+	require.True(t, changed(1, after(1)), "requested then")
+	require.False(t, changed(1, after(2)))
 	require.False(t, changed(2, start))
 }

@@ -12,8 +12,8 @@ SELECT * FROM inquiries WHERE id = $1;
 
 -- name: SaveInquiry :execrows
 UPDATE inquiries SET status = @status, source = @source, processed_at = @processed_at, as_of = @as_of, version_id = @version_id,
-    summary_sealed = @summary_sealed, failure_code = @failure_code, attempts = @attempts, next_attempt_at = @next_attempt_at,
-    delivery_state = @delivery_state, delivery_next_at = @delivery_next_at
+    summary_sealed = @summary_sealed, failure_code = @failure_code, timed_out = @timed_out, attempts = @attempts,
+    next_attempt_at = @next_attempt_at, delivery_state = @delivery_state, delivery_next_at = @delivery_next_at
 WHERE id = @id AND fence = @fence AND status = 'PROCESSING';
 
 -- name: ClaimInquiries :many
@@ -34,7 +34,7 @@ SELECT i.* FROM (
     WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
         AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
         AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
-        AND (cardinality(@statuses::text[]) = 0 OR p.status = ANY(@statuses::text[]))
+        AND (@status::text = '' OR p.status = @status::text)
     ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
 ) AS page
 JOIN inquiries i ON i.id = page.id
@@ -45,7 +45,7 @@ SELECT count(*) FROM inquiries
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
     AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
-    AND (cardinality(@statuses::text[]) = 0 OR status = ANY(@statuses::text[]));
+    AND (@status::text = '' OR status = @status::text);
 
 -- name: BillVersions :many
 SELECT id, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);

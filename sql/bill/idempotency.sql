@@ -7,7 +7,10 @@ SET payload_hash = excluded.payload_hash, request_id = excluded.request_id, used
 WHERE k.used_at < @since::timestamptz OR k.request_id = @instead::uuid;
 
 -- name: UsedKey :one
-SELECT * FROM idempotency_keys WHERE user_id = @user_id AND key_hash = @key_hash AND used_at >= @since::timestamptz;
+SELECT * FROM idempotency_keys WHERE user_id = @user_id AND key_hash = @key_hash;
+
+-- name: ReleaseKey :exec
+DELETE FROM idempotency_keys WHERE user_id = @user_id AND key_hash = @key_hash AND request_id = @request_id;
 
 -- name: ForgetKeys :execrows
 DELETE FROM idempotency_keys k USING (

@@ -39,8 +39,8 @@ GROUP BY n.now, s.percent, s.until, l.lane;
 
 -- name: AppendCall :exec
 INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
-    request_sealed, answer_sealed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+    request_sealed, answer_sealed, waited_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: CustomerCopy :one
 SELECT c.sealed FROM customer_copies c LEFT JOIN line_epochs e ON e.line_index = c.line_index

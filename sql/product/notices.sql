@@ -12,5 +12,6 @@ RETURNING o.*;
 
 -- Told when next_at is NULL, else to be told again then.
 -- name: SettleNotice :execrows
-UPDATE change_orders SET notify_at = sqlc.narg('next_at'), notify_attempts = notify_attempts + 1
+UPDATE change_orders SET notify_at = sqlc.narg('next_at')::timestamptz, notify_attempts = notify_attempts + 1,
+    notified_at = CASE WHEN sqlc.narg('next_at')::timestamptz IS NULL THEN clock_timestamp() END
 WHERE id = @id AND notify_at = @lease::timestamptz;

@@ -21,7 +21,8 @@ WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNK
 -- name: SaveOrder :execrows
 WITH saved AS (
     UPDATE change_orders SET transaction_id = @transaction_id, effective_date = @effective_date, from_name = @from_name,
-        to_name = @to_name, to_plan = @to_plan, checked_at = sqlc.narg('checked_at'), state = @state, processed_at = sqlc.narg('processed_at'), result_code = @result_code,
+        to_name = @to_name, to_plan = @to_plan, checked_at = sqlc.narg('checked_at'), state = @state,
+        processed_at = sqlc.narg('processed_at'), result_code = @result_code,
         result_message = @result_message, failure_reason = @failure_reason, kos_order = @kos_order, sends = @sends,
         reconciles = @reconciles, next_attempt_at = @next_attempt_at, held = @held, version = version + 1,
         delivery_state = @delivery_state, delivery_next_at = sqlc.narg('delivery_next_at'),
@@ -30,10 +31,10 @@ WITH saved AS (
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
         AND (sends = 0 OR transaction_id = @transaction_id)
         AND (@state <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
-    RETURNING id, state, result_code, sends
+    RETURNING id, state, result_code, sends, next_attempt_at
 )
-INSERT INTO order_steps (order_id, state, result_code, sends)
-SELECT saved.id, saved.state, saved.result_code, saved.sends FROM saved;
+INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
+SELECT saved.id, saved.state, saved.result_code, saved.sends, @note::text, saved.next_attempt_at FROM saved;
 
 -- name: ClaimNewOrders :many
 WITH due AS (
@@ -75,4 +76,4 @@ WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity');
 
 -- name: ChangedSince :one
-SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2)::boolean;
+SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND requested_at >= $2)::boolean;

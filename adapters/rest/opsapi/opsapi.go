@@ -1,5 +1,5 @@
 // Package opsapi serves openapi/operations.yaml, at the gateway itself: it translates between the wire and the verbs
-// overview, desk and parked.
+// overview, desk, parked and look.
 package opsapi
 
 import (
@@ -10,13 +10,15 @@ import (
 	"phonebill/core/delivery/desk"
 	"phonebill/core/operations/overview"
 	"phonebill/core/product/parked"
+	"phonebill/core/timeline/look"
 )
 
 // Handlers implements the generated strict server.
 type Handlers struct {
-	Overview *overview.Service
-	Desk     *desk.Service
-	Parked   *parked.Desk
+	Overview  *overview.Service
+	Desk      *desk.Service
+	Parked    *parked.Desk
+	Timelines *look.Service
 }
 
 // ListCircuitBreakers answers the breakers of every instance.

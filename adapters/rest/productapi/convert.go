@@ -133,9 +133,15 @@ func openMessage(o product.Order) string {
 	return acceptedMessage
 }
 
+// resolving is how long a person is thought to take with a parked order.
+const resolving = 24 * time.Hour
+
 // accepted is the 202: when to look again and where.
 func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 	wait := max(time.Second, o.NextAttemptAt.Sub(now))
+	if o.State == product.Parked {
+		wait = resolving
+	}
 	return gen.ChangeProduct202JSONResponse{
 		Body: gen.ProductChangeAcceptedEnvelope{
 			Success: true, Message: openMessage(o),

@@ -49,6 +49,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)
 	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
 	p.shown(c.Auth.Token, outbox)
+	p.stories(c.Auth.Token, postgres.NewBillTimelines(at.pool, to.kosPool, at.keyring))
 	p.drain(inquiries.Wait)
 	p.retain(
 		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.pool)},

@@ -45,7 +45,7 @@ Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KE
 auth service has them; without AUTH_DATABASE_URL, that of the system that "make run" started (PHONEBILL_DATA, default .data).
 Every command on it is recorded in the audit log under cli:<your account>; those that change something want a --reason.
 
-"ops", "deliveries", "parked" and "books" ask the running services instead.`,
+"ops", "deliveries", "parked", "books" and "timeline" ask the running services instead.`,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetArgs(args)
@@ -53,7 +53,7 @@ Every command on it is recorded in the audit log under cli:<your account>; those
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
 	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.ops(), c.deliveries(),
-		c.parked(), c.books(), c.demo(), c.otp())
+		c.parked(), c.books(), c.timeline(), c.demo(), c.otp())
 	return root.ExecuteContext(ctx)
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 // look runs an ops command against a bill instance that knows s, and a product instance that is dead. Runs of spaces are one.
-func look(t *testing.T, s operations.Status, page string) string {
+func looked(t *testing.T, s operations.Status, page string) string {
 	t.Helper()
 	s.Service = "bill-inquiry"
 	mux := http.NewServeMux()
@@ -51,7 +51,7 @@ func TestOpsBreakers(t *testing.T) {
 	require.Equal(t, "SERVICE INSTANCE BREAKER STATE FAILURES SINCE TRIED AGAIN\n"+
 		"bill-inquiry b:1 bill.inquiry OPEN 5 2026-11-21 03:00:00Z 2026-11-21 03:00:30Z\n"+
 		"bill-inquiry b:1 mvnoap CLOSED 0 2026-11-21 03:00:00Z -\n"+nobody,
-		look(t, operations.Status{Breakers: []operations.Breaker{
+		looked(t, operations.Status{Breakers: []operations.Breaker{
 			{Name: "bill.inquiry", State: operations.Open, Failures: 5, Since: at, RetryAt: at.Add(30 * time.Second)},
 			{Name: "mvnoap", State: operations.Closed, Since: at},
 		}}, "breakers"))
@@ -68,13 +68,13 @@ func TestOpsQuota(t *testing.T) {
 		"bill-inquiry b:1 change 0 0s\nbill-inquiry b:1 read 3 2.6s\nbill-inquiry b:1 refresh 0 0s\nbill-inquiry b:1 prefetch 0 0s\n" + nobody
 	require.Equal(t, "budget 71 of 95 calls per 1m2s, KOS has said E429: until 2026-11-21 03:01:00Z\nused 66 within the last 60 s\n"+
 		" change 4 (20 reserved)\n read 60 (40 reserved)\n refresh 2 (5 reserved)\n prefetch 0 (0 reserved)\n"+queues,
-		look(t, operations.Status{Quota: &q}, "quota"))
+		looked(t, operations.Status{Quota: &q}, "quota"))
 	q.Window, q.Squeezed = quota.Unlimited(), time.Time{}
-	require.Contains(t, look(t, operations.Status{Quota: &q}, "quota"), "budget no limit\nused 66 ")
+	require.Contains(t, looked(t, operations.Status{Quota: &q}, "quota"), "budget no limit\nused 66 ")
 	q.Ledger = false
 	require.Equal(t, "budget the ledger cannot be asked: each instance spends its floor alone\n"+queues,
-		look(t, operations.Status{Quota: &q}, "quota"))
-	require.Equal(t, "budget nobody tells\n\nSERVICE INSTANCE LANE WAITING ETA\n"+nobody, look(t, operations.Status{}, "quota"))
+		looked(t, operations.Status{Quota: &q}, "quota"))
+	require.Equal(t, "budget nobody tells\n\nSERVICE INSTANCE LANE WAITING ETA\n"+nobody, looked(t, operations.Status{}, "quota"))
 }
 
 func TestOpsCache(t *testing.T) {
@@ -82,7 +82,7 @@ func TestOpsCache(t *testing.T) {
 	bills := operations.Cache{Kind: freshness.Bills, Counts: freshness.Counts{Hits: 8, Stale: 1, Misses: 1}}
 	require.Equal(t, "SERVICE INSTANCE KIND HITS STALE MISSES COALESCED HIT RATE\n"+
 		"bill-inquiry b:1 bill 8 1 1 0 80.00 %\nall - bill 8 1 1 0 80.00 %\n"+nobody,
-		look(t, operations.Status{Caches: []operations.Cache{bills}}, "cache"))
+		looked(t, operations.Status{Caches: []operations.Cache{bills}}, "cache"))
 }
 
 func TestOpsNeedsInstances(t *testing.T) {

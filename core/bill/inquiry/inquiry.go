@@ -87,28 +87,27 @@ func (s *Service) Menu(p auth.Principal) (Menu, error) {
 // trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR, BILL_NOT_FOUND,
 // LINE_NOT_FOUND, SERVICE_UNAVAILABLE. The inquiry row is stored before Ask returns, whatever it returns after the checks.
 func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, month string) (Result, error) {
-	m, err := s.month(p, n, month)
+	if err := p.Owns(n); err != nil {
+		return Result{}, err
+	}
+	return s.ask(ctx, s.begin(p, n), month)
+}
+
+// begin is a new inquiry of the caller, whose time runs from now on.
+func (s *Service) begin(p auth.Principal, n line.Number) bill.Inquiry {
+	return bill.Inquiry{
+		ID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Status: bill.Processing, RequestedAt: s.Now(),
+	}
+}
+
+func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result, error) {
+	m, err := bill.ParseMonth(month, q.RequestedAt, s.Limits.Months)
 	if err != nil {
 		return Result{}, err
 	}
-	return s.ask(ctx, p, n, m, s.NewID())
-}
-
-// month is the month asked for, if the caller may ask for it.
-func (s *Service) month(p auth.Principal, n line.Number, month string) (calendar.Month, error) {
-	if err := p.Owns(n); err != nil {
-		return calendar.Month{}, err
-	}
-	return bill.ParseMonth(month, s.Now(), s.Limits.Months)
-}
-
-func (s *Service) ask(ctx context.Context, p auth.Principal, n line.Number, m calendar.Month, inquiry id.ID) (Result, error) {
 	now := s.Now()
-	s.Seen(n)
-	q := bill.Inquiry{
-		ID: inquiry, UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Month: m, Status: bill.Processing, RequestedAt: now,
-		NextAttemptAt: now.Add(s.Limits.Call + leaseMargin),
-	}
+	s.Seen(q.Line)
+	q.Month, q.NextAttemptAt = m, now.Add(s.Limits.Call+leaseMargin)
 	if held, ok := s.Fetch.Hit(ctx, s.question(q, true)); ok {
 		q = q.Complete(held, freshness.FromCache, now)
 		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
@@ -124,7 +123,8 @@ func (s *Service) ask(ctx context.Context, p auth.Principal, n line.Number, m ca
 const looking = time.Second
 
 // unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
-// be lost (decision 15).
+// be lost (decision 15). The row may be stored all the same, so what the customer is told ends it, a refusal too: else it would be worked
+// on.
 func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
 	if fault.From(cause).Kind() != fault.Unavailable {
 		return Result{}, cause
@@ -137,9 +137,22 @@ func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Re
 			return Result{q, &got.Copy.Bill}, s.Inquiries.Add(ctx, q)
 		}
 		if ctx.Err() != nil || !s.Now().Before(until) {
-			return Result{}, cause
+			return Result{}, s.refused(ctx, q, cause)
 		}
 	}
+}
+
+// refusing is how long a refusal may take to be recorded; it is told in any case.
+const refusing = time.Second
+
+// refused records that the inquiry failed, if anything can.
+func (s *Service) refused(ctx context.Context, q bill.Inquiry, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusing)
+	defer cancel()
+	if err := s.Inquiries.Add(ctx, q.Fail(fault.ServiceUnavailable, s.Now())); fault.From(err).Unexpected() {
+		s.Report(ctx, err)
+	}
+	return cause
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the

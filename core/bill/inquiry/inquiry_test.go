@@ -111,11 +111,15 @@ type inquiries struct {
 	memory.Inquiries
 	add, save, claim error
 	unqueued         error // what Add of an unfinished inquiry errs with
+	ghosts           bool  // it is stored all the same
 	beforeSave       func()
 }
 
 func (q *inquiries) Add(ctx context.Context, i bill.Inquiry) error {
 	if q.unqueued != nil && i.Status == bill.Processing {
+		if q.ghosts {
+			return errors.Join(q.unqueued, q.Inquiries.Add(ctx, i))
+		}
 		return q.unqueued
 	}
 	return errors.Join(q.add, q.Inquiries.Add(ctx, i))
@@ -580,6 +584,42 @@ func TestAnInquiryThatCannotBeQueuedGetsTheLastGoodCopy(t *testing.T) {
 		_, err := w.Ask(t.Context(), w.me, w.line, "")
 		require.ErrorIs(t, err, away, "too old to be shown")
 		require.Equal(t, 1, w.source.calls())
+	})
+}
+
+// TestAnInquiryThatWasNotSaidToBeQueuedEndsAsTheCustomerWasTold: the row of an Add that failed may be stored all the same.
+func TestAnInquiryThatWasNotSaidToBeQueuedEndsAsTheCustomerWasTold(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		away := fault.New(fault.ServiceUnavailable).RetryIn(time.Second)
+		w.inquiries.unqueued, w.inquiries.ghosts = away, true
+		time.Sleep(2 * time.Hour)
+		r, err := w.Ask(t.Context(), w.me, w.line, "")
+		require.NoError(t, err)
+		require.Equal(t, freshness.FromStale, r.Inquiry.Source)
+		_, err = w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
+		require.ErrorIs(t, err, away)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = w.Ask(gone, w.me, number(t, "01012345679"), "")
+		require.ErrorIs(t, err, away)
+		w.inquiries.unqueued = nil
+		w.work(t, time.Minute)
+		require.Equal(t, 1, w.source.calls(), "nobody works on them")
+		got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, r.Bill, got.Bill)
+		require.Equal(t, r.Inquiry.Source, got.Inquiry.Source)
+		_, total, err := w.History(t.Context(), w.me, bill.HistoryFilter{Status: bill.Failed, Page: 1, Size: 10})
+		require.NoError(t, err)
+		require.Equal(t, 2, total, "refusals are history")
+
+		w.inquiries.unqueued, w.inquiries.add = away, errBackend
+		_, err = w.Ask(t.Context(), w.me, number(t, "01012345679"), "")
+		require.ErrorIs(t, err, away, "a refusal that cannot be recorded is told all the same")
+		require.Len(t, w.reported, 1)
+		require.ErrorIs(t, w.reported[0], errBackend)
 	})
 }
 

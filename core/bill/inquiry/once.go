@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"phonebill/core/auth"
-	"phonebill/core/calendar"
+	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
@@ -17,60 +17,85 @@ import (
 const storing = 10 * time.Second
 
 // AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used answers what its inquiry came to, CONFLICT while that
-// goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else. SERVICE_UNAVAILABLE is no answer to keep: then the same key asks again.
-// Where keys cannot be looked up the bill is answered all the same: asking twice does no harm (decision 15).
+// goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else; also when its month cannot be chosen any more. Only a request that is
+// itself answered SERVICE_UNAVAILABLE or VALIDATION_ERROR gives its key back; one that was taken (202) and failed later is repeated as that
+// failure. Where keys cannot be looked up the bill is answered all the same: asking twice does no harm (decision 15).
 func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key idempotency.Key) (Result, error) {
-	m, err := s.month(p, n, month)
-	if err != nil {
+	if err := p.Owns(n); err != nil {
 		return Result{}, err
 	}
-	use := idempotency.Use{
-		User: p.UserID, Key: key, Payload: idempotency.PayloadOf(n.Digits(), month), Request: s.NewID(), At: s.Now(),
-	}
+	q := s.begin(p, n)
 	if key.IsZero() {
-		return s.ask(ctx, p, n, m, use.Request)
+		return s.ask(ctx, q, month)
+	}
+	use := idempotency.Use{
+		User: p.UserID, Key: key, Payload: idempotency.PayloadOf(n.Digits(), month), Request: q.ID, At: q.RequestedAt,
 	}
 	first, err := s.claim(ctx, use, id.ID{})
 	if err != nil || first.Request == use.Request {
-		return s.ask(ctx, p, n, m, use.Request)
+		return s.first(ctx, q, month, use)
 	}
 	if err := use.Repeats(first); err != nil {
 		return Result{}, err
 	}
-	return s.repeat(ctx, p, n, m, use, first)
+	return s.repeat(ctx, q, month, use, first)
 }
+
+// claiming is how long a key may take to be looked up. It is part of the customer's time.
+const claiming = 300 * time.Millisecond
 
 // claim makes the key stand for the use, if it is new or stands for the inquiry instead.
 func (s *Service) claim(ctx context.Context, use idempotency.Use, instead id.ID) (idempotency.Use, error) {
-	first, err := s.Keys.Claim(ctx, use, use.At.Add(-idempotency.Window), instead)
-	if err != nil && fault.From(err).Unexpected() {
+	within, cancel := context.WithTimeout(ctx, claiming)
+	defer cancel()
+	first, err := s.Keys.Claim(within, use, use.At.Add(-idempotency.Window), instead)
+	if err != nil && within.Err() == nil && fault.From(err).Unexpected() {
 		s.Report(ctx, err)
 	}
 	return first, err
 }
 
-// repeat answers what the key's first inquiry came to, or asks anew where that came to nothing.
-func (s *Service) repeat(
-	ctx context.Context, p auth.Principal, n line.Number, m calendar.Month, use, first idempotency.Use,
-) (Result, error) {
-	q, err := s.Inquiries.Get(ctx, first.Request)
+// first asks for what the key stands for from now on, unless that is refused.
+func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use idempotency.Use) (Result, error) {
+	r, err := s.ask(ctx, q, month)
+	if err == nil {
+		return r, nil
+	}
+	if kind := fault.From(err).Kind(); kind == fault.Unavailable || kind == fault.Invalid {
+		s.release(ctx, use)
+	}
+	return r, err
+}
+
+// release gives the key back. Where that cannot be, it stands for the inquiry and repeats its failure.
+func (s *Service) release(ctx context.Context, use idempotency.Use) {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), claiming) // his time may be over
+	defer cancel()
+	if err := s.Keys.Release(within, use); err != nil && within.Err() == nil && fault.From(err).Unexpected() {
+		s.Report(ctx, err)
+	}
+}
+
+// repeat answers what the key's first inquiry came to, or asks anew where that was lost.
+func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use, first idempotency.Use) (Result, error) {
+	was, err := s.Inquiries.Get(ctx, first.Request)
 	lost := errors.Is(err, fault.New(fault.ResourceNotFound)) // we died between the key and the inquiry, or are just about to store it
 	switch {
 	case lost && use.At.Sub(first.At) < storing:
 		return Result{}, stillRunning(first.Request)
-	case lost, err == nil && q.Status.Failure() && q.FailureCode == fault.ServiceUnavailable:
+	case lost:
 		if now, err := s.claim(ctx, use, first.Request); err == nil && now.Request != use.Request {
 			return Result{}, stillRunning(now.Request)
 		}
-		return s.ask(ctx, p, n, m, use.Request)
+		return s.first(ctx, q, month, use)
 	case err != nil:
 		return Result{}, err
-	case q.Status.Failure():
-		return Result{Inquiry: q}, failed(q, fault.New(q.FailureCode))
-	case !q.Status.Final():
-		return Result{}, stillRunning(q.ID)
+	case was.Status.Failure():
+		return Result{Inquiry: was}, failed(was, fault.New(was.FailureCode))
+	case !was.Status.Final():
+		return Result{}, stillRunning(was.ID)
 	}
-	return s.withBill(ctx, q)
+	return s.withBill(ctx, was)
 }
 
 func stillRunning(inquiry id.ID) error {

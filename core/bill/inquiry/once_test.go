@@ -13,6 +13,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
 	"phonebill/ports"
@@ -21,10 +22,19 @@ import (
 type keys struct {
 	memory.IdempotencyKeys
 	claim error
+	takes time.Duration    // each Claim
+	held  error            // what Release errs with
 	first *idempotency.Use // what a Claim instead of another answers
 }
 
 func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
+	if k.takes > 0 {
+		select {
+		case <-time.After(k.takes):
+		case <-ctx.Done():
+			return u, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
+		}
+	}
 	switch {
 	case k.claim != nil:
 		return u, k.claim
@@ -32,6 +42,13 @@ func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, in
 		return *k.first, nil
 	}
 	return k.IdempotencyKeys.Claim(ctx, u, since, instead)
+}
+
+func (k *keys) Release(ctx context.Context, u idempotency.Use) error {
+	if k.held != nil {
+		return k.held
+	}
+	return k.IdempotencyKeys.Release(ctx, u)
 }
 
 func (w *world) once(t *testing.T, key, month string) (inquiry.Result, error) {
@@ -127,6 +144,53 @@ func TestARefusalIsKeptAndTroubleIsNot(t *testing.T) {
 	})
 }
 
+func TestAKeyOfAnInquiryThatWasTakenAnswersItsFailure(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(time.Minute)
+		first, err := w.once(t, "k", "")
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, first.Inquiry.Status)
+		w.work(t, 3*time.Minute)
+		require.Equal(t, bill.Timeout, w.read(t, first.Inquiry.ID).Status)
+		asked := w.source.calls()
+		w.source.set(0)
+		_, err = w.once(t, "k", "")
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+		require.Equal(t, first.Inquiry.ID.String(), fault.From(err).Details()["requestId"])
+		require.Equal(t, asked, w.source.calls())
+	})
+	bubble(t, func(t *testing.T, w *world) { // refused, but its key cannot be given back
+		w.keys.held = errBackend
+		w.source.set(0, broken())
+		_, first := w.once(t, "k", "")
+		require.ErrorIs(t, first, fault.New(fault.ServiceUnavailable))
+		require.Equal(t, []error{errBackend}, w.reported)
+		time.Sleep(time.Minute)
+		_, again := w.once(t, "k", "")
+		require.ErrorIs(t, again, fault.New(fault.ServiceUnavailable))
+		require.Equal(t, fault.From(first).Details(), fault.From(again).Details())
+	})
+}
+
+func TestAKeyOutlivesItsMonth(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		now := time.Date(2000, 1, 31, 14, 59, 30, 0, time.UTC) // the last minute of January in Seoul
+		w.Now = func() time.Time { return now }
+		first, err := w.once(t, "k", "1999-08")
+		require.NoError(t, err)
+		now = now.Add(time.Minute)
+		again, err := w.once(t, "k", "1999-08")
+		require.NoError(t, err)
+		require.Equal(t, first, again)
+		_, err = w.once(t, "late", "1999-08")
+		require.ErrorIs(t, err, fault.New(fault.ValidationError))
+		_, err = w.once(t, "late", "1999-09")
+		require.NoError(t, err, "a request that was refused leaves its key free")
+	})
+}
+
 func TestAKeyWithoutItsInquiry(t *testing.T) {
 	t.Parallel()
 	use := func(w *world, age time.Duration) {
@@ -152,6 +216,33 @@ func TestAKeyWithoutItsInquiry(t *testing.T) {
 		_, err := w.once(t, "k", "")
 		require.ErrorIs(t, err, fault.New(fault.StateConflict), "somebody else was first to take it over")
 		require.Equal(t, id.ID{8}.String(), fault.From(err).Details()["requestId"])
+	})
+}
+
+func TestKeysThatHangCostTheCustomerLittle(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		w.keys.takes = time.Hour
+		ctx, cancel := context.WithTimeout(t.Context(), 2850*time.Millisecond)
+		defer cancel()
+		key, err := idempotency.ParseKey("k")
+		require.NoError(t, err)
+		began := time.Now()
+		r, err := w.AskOnce(ctx, w.me, w.line, "", key)
+		require.NoError(t, err)
+		require.Equal(t, freshness.FromCache, r.Inquiry.Source)
+		require.Equal(t, 300*time.Millisecond, time.Since(began))
+		require.Equal(t, began, r.Inquiry.RequestedAt)
+
+		w.keys.takes = 200 * time.Millisecond
+		w.source.set(5 * time.Second)
+		began = time.Now()
+		r, err = w.once(t, "slow", "1999-12")
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, r.Inquiry.Status)
+		require.Equal(t, 2700*time.Millisecond, time.Since(began), "looking up the key is part of his time")
+		require.Empty(t, w.reported)
 	})
 }
 

@@ -79,7 +79,7 @@ func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number)
 
 // advance carries a leased order as far as it goes now. Each step is stored before the next.
 func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Limits.Lease) // whoever is late has lost the order anyway
+	ctx, cancel := context.WithTimeout(ports.WithRequest(ctx, o.ID), s.Limits.Lease) // whoever is late has lost the order anyway
 	defer cancel()
 	switch o.State {
 	case product.Requested, product.Validated:
@@ -124,9 +124,9 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
 	if err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
 	}
-	return o.Evident(seen.Customer)
+	return o.Evident(seen.Customer, s.Now())
 }
 
 // send makes one attempt on the wire.
@@ -151,7 +151,12 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 // unchecked ends an order whose line KOS does not know and puts any other off: KOS out of reach is never a failed check.
 func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error) (product.Order, error) {
 	if f.Code() != fault.LineNotFound {
-		o = o.Delay(f.RetryAfter(), s.Now())
+		if errors.Is(f, ports.ErrNotAsked) {
+			o = o.Hold(f.RetryAfter(), s.Now())
+		} else {
+			o = o.Recheck(s.Now())
+		}
+		o.Note = ports.WhyNotAsked(f)
 		return s.save(ctx, o)
 	}
 	o, err := o.LineGone(s.Now())
@@ -241,7 +246,7 @@ func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, 
 	}
 	wg.Wait()
 	for _, o := range due {
-		if o.Held {
+		if o.Held && o.Note != "" { // not those that KOS was asked about
 			held = append(held, o)
 		}
 	}

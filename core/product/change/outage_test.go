@@ -44,7 +44,7 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 				})
 			}
 		}
-		w.kos.SetDown(down())
+		w.kos.SetDown(away())
 		for i := range orders {
 			n := number(t, fmt.Sprintf("010%08d", 20000000+i))
 			w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
@@ -72,8 +72,7 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 			orders/took.Minutes(), float64(calls)/orders)
 		require.Less(t, calls, orders*5/2, "two calls an order, the plan list once a minute, and little in vain")
 		left := window.Budget - window.Reserve[quota.Read] - window.Reserve[quota.Refresh]
-		require.Greater(t, 10*calls, 8*int(took.Seconds()/window.Per.Seconds())*left,
-			"what the budget leaves for changes is used")
+		require.Greater(t, 10*calls, 8*int(took.Seconds()/window.Per.Seconds())*left, "what the budget leaves for changes is used")
 		time.Sleep(time.Minute)
 		require.Equal(t, orders, w.kos.Applied(), "once each")
 		require.Len(t, w.kos.wire(), orders)

@@ -52,15 +52,27 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (pro
 		o = o.Named(known)
 	}
 	use := idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
-	switch err := s.Orders.Add(ctx, o, use); {
-	case errors.Is(err, ports.ErrKeyUsed):
-		return s.repeated(ctx, use)
-	case errors.Is(err, fault.New(fault.ChangeInProgress)):
-		return s.inTheWay(ctx, p, c)
-	case err != nil:
-		return product.Order{}, err
+	return s.take(ctx, p, c, o, use)
+}
+
+// take stores the order, and carries it on if it has got the line.
+func (s *Service) take(ctx context.Context, p auth.Principal, c Command, o product.Order, use idempotency.Use) (product.Order, error) {
+	for range 3 {
+		err := s.Orders.Add(ctx, o, use)
+		switch {
+		case err == nil:
+			return told(s.await(ctx, o))
+		case errors.Is(err, ports.ErrKeyUsed):
+			return s.repeated(ctx, use)
+		case !errors.Is(err, fault.New(fault.ChangeInProgress)):
+			return product.Order{}, err
+		}
+		live, err := s.inTheWay(ctx, p, c)
+		if !errors.Is(err, fault.New(fault.ResourceNotFound)) || ctx.Err() != nil {
+			return live, err
+		} // it ended just now: the line is free
 	}
-	return told(s.await(ctx, o))
+	return product.Order{}, fault.New(fault.ChangeInProgress)
 }
 
 // told is an end that is no success as the error that the customer is told.
@@ -106,12 +118,11 @@ func (s *Service) repeated(ctx context.Context, use idempotency.Use) (product.Or
 	return told(o, nil)
 }
 
-// inTheWay answers the live order when it is the same wish of the same customer, and he did not say by a key that it is another.
+// inTheWay answers the live order when it is the same wish of the same customer, and he did not say by a key that it is another; NOT_FOUND
+// when none is live any more.
 func (s *Service) inTheWay(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
 	live, err := s.Orders.Live(ctx, c.Line)
 	switch {
-	case errors.Is(err, fault.New(fault.ResourceNotFound)): // it ended just now
-		return product.Order{}, fault.New(fault.ChangeInProgress)
 	case err != nil:
 		return product.Order{}, err
 	case live.To != c.To || live.UserID != p.UserID || !c.Key.IsZero():

@@ -45,7 +45,12 @@ func (k *kos) spend(ctx context.Context) error {
 	if k.budget == nil {
 		return nil
 	}
-	return k.budget.Take(ctx, quota.Change)
+	err := k.budget.Take(ctx, quota.Change)
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).
+		Because(errors.Join(err, ports.UnaskedError("QUOTA")))
 }
 
 func (k *kos) Plans(ctx context.Context) ([]product.Plan, error) {
@@ -85,7 +90,7 @@ func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, er
 
 func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
 	}
 	k.mu.Lock()
 	k.sent = append(k.sent, o)
@@ -100,7 +105,7 @@ func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
 
 func (k *kos) Ask(ctx context.Context, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter()}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
 	}
 	k.mu.Lock()
 	k.asked = append(k.asked, time.Now())

@@ -66,7 +66,7 @@ WITH due AS (
 )
 UPDATE inquiries i SET next_attempt_at = $1::timestamptz, fence = i.fence + 1
 FROM due WHERE i.id = due.id
-RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at
+RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out
 `
 
 type ClaimInquiriesParams struct {
@@ -109,6 +109,7 @@ func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) 
 			&i.DeliveryFence,
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
+			&i.TimedOut,
 		); err != nil {
 			return nil, err
 		}
@@ -125,15 +126,15 @@ SELECT count(*) FROM inquiries
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND requested_at >= coalesce($3::timestamptz, '-infinity')
     AND requested_at < coalesce($4::timestamptz, 'infinity')
-    AND (cardinality($5::text[]) = 0 OR status = ANY($5::text[]))
+    AND ($5::text = '' OR status = $5::text)
 `
 
 type CountInquiriesParams struct {
-	UserID   string
-	Lines    [][]byte
-	Since    *time.Time
-	Before   *time.Time
-	Statuses []string
+	UserID string
+	Lines  [][]byte
+	Since  *time.Time
+	Before *time.Time
+	Status string
 }
 
 func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) (int64, error) {
@@ -142,7 +143,7 @@ func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) 
 		arg.Lines,
 		arg.Since,
 		arg.Before,
-		arg.Statuses,
+		arg.Status,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -150,7 +151,7 @@ func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) 
 }
 
 const inquiry = `-- name: Inquiry :one
-SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at FROM inquiries WHERE id = $1
+SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out FROM inquiries WHERE id = $1
 `
 
 func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
@@ -181,17 +182,18 @@ func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
 		&i.DeliveryFence,
 		&i.DeliveredAt,
 		&i.DeliveryReplayedAt,
+		&i.TimedOut,
 	)
 	return i, err
 }
 
 const inquiryHistory = `-- name: InquiryHistory :many
-SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at FROM (
+SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out FROM (
     SELECT p.id FROM inquiries p
     WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
         AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
         AND p.requested_at < coalesce($4::timestamptz, 'infinity')
-        AND (cardinality($5::text[]) = 0 OR p.status = ANY($5::text[]))
+        AND ($5::text = '' OR p.status = $5::text)
     ORDER BY p.requested_at DESC, p.id DESC LIMIT $7::bigint OFFSET $6::bigint
 ) AS page
 JOIN inquiries i ON i.id = page.id
@@ -199,13 +201,13 @@ ORDER BY i.requested_at DESC, i.id DESC
 `
 
 type InquiryHistoryParams struct {
-	UserID   string
-	Lines    [][]byte
-	Since    *time.Time
-	Before   *time.Time
-	Statuses []string
-	Skip     int64
-	Size     int64
+	UserID string
+	Lines  [][]byte
+	Since  *time.Time
+	Before *time.Time
+	Status string
+	Skip   int64
+	Size   int64
 }
 
 // The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
@@ -216,7 +218,7 @@ func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) 
 		arg.Lines,
 		arg.Since,
 		arg.Before,
-		arg.Statuses,
+		arg.Status,
 		arg.Skip,
 		arg.Size,
 	)
@@ -252,6 +254,7 @@ func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) 
 			&i.DeliveryFence,
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
+			&i.TimedOut,
 		); err != nil {
 			return nil, err
 		}
@@ -304,9 +307,9 @@ func (q *Queries) PutBill(ctx context.Context, arg PutBillParams) error {
 
 const saveInquiry = `-- name: SaveInquiry :execrows
 UPDATE inquiries SET status = $1, source = $2, processed_at = $3, as_of = $4, version_id = $5,
-    summary_sealed = $6, failure_code = $7, attempts = $8, next_attempt_at = $9,
-    delivery_state = $10, delivery_next_at = $11
-WHERE id = $12 AND fence = $13 AND status = 'PROCESSING'
+    summary_sealed = $6, failure_code = $7, timed_out = $8, attempts = $9,
+    next_attempt_at = $10, delivery_state = $11, delivery_next_at = $12
+WHERE id = $13 AND fence = $14 AND status = 'PROCESSING'
 `
 
 type SaveInquiryParams struct {
@@ -317,6 +320,7 @@ type SaveInquiryParams struct {
 	VersionID      *uuid.UUID
 	SummarySealed  []byte
 	FailureCode    string
+	TimedOut       bool
 	Attempts       int64
 	NextAttemptAt  *time.Time
 	DeliveryState  string
@@ -334,6 +338,7 @@ func (q *Queries) SaveInquiry(ctx context.Context, arg SaveInquiryParams) (int64
 		arg.VersionID,
 		arg.SummarySealed,
 		arg.FailureCode,
+		arg.TimedOut,
 		arg.Attempts,
 		arg.NextAttemptAt,
 		arg.DeliveryState,

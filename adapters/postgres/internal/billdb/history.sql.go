@@ -13,12 +13,12 @@ import (
 )
 
 const addInquiries = `-- name: AddInquiries :execrows
-INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
+INSERT INTO inquiries AS i (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
+    version_id, summary_sealed, failure_code, timed_out, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
 SELECT r.id, r.user_id, r.customer_id, r.line_sealed, r.line_index, r.month, r.status, r.source, r.requested_at,
     nullif(r.processed_at, timestamptz '0001-01-01 00:00:00Z'), nullif(r.as_of, timestamptz '0001-01-01 00:00:00Z'),
-    nullif(r.version_id, uuid '00000000-0000-0000-0000-000000000000'), nullif(r.summary_sealed, ''::bytea), r.failure_code, r.attempts,
-    nullif(r.next_attempt_at, timestamptz '0001-01-01 00:00:00Z'), r.fence, r.delivery_state,
+    nullif(r.version_id, uuid '00000000-0000-0000-0000-000000000000'), nullif(r.summary_sealed, ''::bytea), r.failure_code,
+    r.timed_out, r.attempts, nullif(r.next_attempt_at, timestamptz '0001-01-01 00:00:00Z'), r.fence, r.delivery_state,
     nullif(r.delivery_next_at, timestamptz '0001-01-01 00:00:00Z')
 FROM (
     SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS user_id, unnest($3::text[]) AS customer_id,
@@ -26,11 +26,20 @@ FROM (
         unnest($7::text[]) AS status, unnest($8::text[]) AS source, unnest($9::timestamptz[]) AS requested_at,
         unnest($10::timestamptz[]) AS processed_at, unnest($11::timestamptz[]) AS as_of,
         unnest($12::uuid[]) AS version_id, unnest($13::bytea[]) AS summary_sealed,
-        unnest($14::text[]) AS failure_code, unnest($15::bigint[]) AS attempts,
-        unnest($16::timestamptz[]) AS next_attempt_at, unnest($17::bigint[]) AS fence,
-        unnest($18::text[]) AS delivery_state, unnest($19::timestamptz[]) AS delivery_next_at
+        unnest($14::text[]) AS failure_code, unnest($15::boolean[]) AS timed_out, unnest($16::bigint[]) AS attempts,
+        unnest($17::timestamptz[]) AS next_attempt_at, unnest($18::bigint[]) AS fence,
+        unnest($19::text[]) AS delivery_state, unnest($20::timestamptz[]) AS delivery_next_at
 ) AS r
-ON CONFLICT (id) DO NOTHING
+ON CONFLICT (id) DO UPDATE
+SET status = excluded.status, source = excluded.source, processed_at = excluded.processed_at, as_of = excluded.as_of,
+    version_id = excluded.version_id, summary_sealed = excluded.summary_sealed, failure_code = excluded.failure_code,
+    timed_out = excluded.timed_out, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, fence = i.fence + 1,
+    delivery_state = CASE WHEN i.status = 'PROCESSING' THEN excluded.delivery_state ELSE i.delivery_state END,
+    delivery_next_at = CASE WHEN i.status = 'PROCESSING' THEN excluded.delivery_next_at ELSE i.delivery_next_at END
+WHERE excluded.status <> 'PROCESSING'
+    AND (i.status, i.processed_at, i.version_id) IS DISTINCT FROM (excluded.status, excluded.processed_at, excluded.version_id)
+    AND (i.user_id, i.line_index, i.month, i.requested_at)
+    = (excluded.user_id, excluded.line_index, excluded.month, excluded.requested_at)
 `
 
 type AddInquiriesParams struct {
@@ -48,6 +57,7 @@ type AddInquiriesParams struct {
 	VersionIds      []uuid.UUID
 	SummariesSealed [][]byte
 	FailureCodes    []string
+	TimedOuts       []bool
 	Attempts        []int64
 	NextAttemptAts  []time.Time
 	Fences          []int64
@@ -56,7 +66,8 @@ type AddInquiriesParams struct {
 }
 
 // Many inquiries at once. Arrays hold no NULLs here: a zero time, id or text that means "none" becomes NULL again. Who is there already
-// stays what he is: the same row may be added twice (StoredInquiries tells another row under the same id).
+// stays what he is, so the same row may be added twice (StoredInquiries tells another row under the same id); but a final answer that is
+// added is what the customer was told, and takes the place of the unfinished row and of a worker's answer. Delivery goes on as it was.
 func (q *Queries) AddInquiries(ctx context.Context, arg AddInquiriesParams) (int64, error) {
 	result, err := q.db.Exec(ctx, addInquiries,
 		arg.Ids,
@@ -73,6 +84,7 @@ func (q *Queries) AddInquiries(ctx context.Context, arg AddInquiriesParams) (int
 		arg.VersionIds,
 		arg.SummariesSealed,
 		arg.FailureCodes,
+		arg.TimedOuts,
 		arg.Attempts,
 		arg.NextAttemptAts,
 		arg.Fences,

@@ -68,18 +68,32 @@ func (q *Queries) ForgetKeys(ctx context.Context, arg ForgetKeysParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const releaseKey = `-- name: ReleaseKey :exec
+DELETE FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2 AND request_id = $3
+`
+
+type ReleaseKeyParams struct {
+	UserID    string
+	KeyHash   []byte
+	RequestID uuid.UUID
+}
+
+func (q *Queries) ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error {
+	_, err := q.db.Exec(ctx, releaseKey, arg.UserID, arg.KeyHash, arg.RequestID)
+	return err
+}
+
 const usedKey = `-- name: UsedKey :one
-SELECT user_id, key_hash, payload_hash, request_id, used_at FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2 AND used_at >= $3::timestamptz
+SELECT user_id, key_hash, payload_hash, request_id, used_at FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2
 `
 
 type UsedKeyParams struct {
 	UserID  string
 	KeyHash []byte
-	Since   time.Time
 }
 
 func (q *Queries) UsedKey(ctx context.Context, arg UsedKeyParams) (IdempotencyKey, error) {
-	row := q.db.QueryRow(ctx, usedKey, arg.UserID, arg.KeyHash, arg.Since)
+	row := q.db.QueryRow(ctx, usedKey, arg.UserID, arg.KeyHash)
 	var i IdempotencyKey
 	err := row.Scan(
 		&i.UserID,

@@ -64,4 +64,5 @@ type Inquiry struct {
 	DeliveryFence      int64
 	DeliveredAt        *time.Time
 	DeliveryReplayedAt *time.Time
+	TimedOut           bool
 }

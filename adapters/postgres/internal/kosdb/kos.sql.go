@@ -14,8 +14,8 @@ import (
 
 const appendCall = `-- name: AppendCall :exec
 INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
-    request_sealed, answer_sealed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    request_sealed, answer_sealed, waited_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 `
 
 type AppendCallParams struct {
@@ -31,6 +31,7 @@ type AppendCallParams struct {
 	HttpStatus    int64
 	RequestSealed []byte
 	AnswerSealed  []byte
+	WaitedMs      int64
 }
 
 func (q *Queries) AppendCall(ctx context.Context, arg AppendCallParams) error {
@@ -47,6 +48,7 @@ func (q *Queries) AppendCall(ctx context.Context, arg AppendCallParams) error {
 		arg.HttpStatus,
 		arg.RequestSealed,
 		arg.AnswerSealed,
+		arg.WaitedMs,
 	)
 	return err
 }

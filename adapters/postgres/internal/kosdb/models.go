@@ -48,6 +48,7 @@ type KosCall struct {
 	AnswerSealed  []byte
 	Attempt       int64
 	Breaker       string
+	WaitedMs      int64
 }
 
 type LineEpoch struct {

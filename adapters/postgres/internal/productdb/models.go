@@ -72,6 +72,7 @@ type ChangeOrder struct {
 	Version            int64
 	NotifyAt           *time.Time
 	NotifyAttempts     int64
+	NotifiedAt         *time.Time
 }
 
 type DeliveryAttempt struct {
@@ -112,4 +113,6 @@ type OrderStep struct {
 	State      string
 	ResultCode string
 	Sends      int64
+	Note       string
+	NextAt     *time.Time
 }

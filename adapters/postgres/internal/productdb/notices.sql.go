@@ -20,7 +20,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET notify_at = $1::timestamptz
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
 `
 
 type ClaimNoticesParams struct {
@@ -77,6 +77,7 @@ func (q *Queries) ClaimNotices(ctx context.Context, arg ClaimNoticesParams) ([]C
 			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
+			&i.NotifiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -89,7 +90,8 @@ func (q *Queries) ClaimNotices(ctx context.Context, arg ClaimNoticesParams) ([]C
 }
 
 const settleNotice = `-- name: SettleNotice :execrows
-UPDATE change_orders SET notify_at = $1, notify_attempts = notify_attempts + 1
+UPDATE change_orders SET notify_at = $1::timestamptz, notify_attempts = notify_attempts + 1,
+    notified_at = CASE WHEN $1::timestamptz IS NULL THEN clock_timestamp() END
 WHERE id = $2 AND notify_at = $3::timestamptz
 `
 

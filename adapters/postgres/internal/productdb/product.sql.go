@@ -68,16 +68,16 @@ func (q *Queries) AddOrder(ctx context.Context, arg AddOrderParams) (int64, erro
 }
 
 const changedSince = `-- name: ChangedSince :one
-SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2)::boolean
+SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND requested_at >= $2)::boolean
 `
 
 type ChangedSinceParams struct {
 	LineIndex   []byte
-	ProcessedAt *time.Time
+	RequestedAt time.Time
 }
 
 func (q *Queries) ChangedSince(ctx context.Context, arg ChangedSinceParams) (bool, error) {
-	row := q.db.QueryRow(ctx, changedSince, arg.LineIndex, arg.ProcessedAt)
+	row := q.db.QueryRow(ctx, changedSince, arg.LineIndex, arg.RequestedAt)
 	var column_1 bool
 	err := row.Scan(&column_1)
 	return column_1, err
@@ -91,7 +91,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
 `
 
 type ClaimBegunOrdersParams struct {
@@ -146,6 +146,7 @@ func (q *Queries) ClaimBegunOrders(ctx context.Context, arg ClaimBegunOrdersPara
 			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
+			&i.NotifiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -165,7 +166,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET next_attempt_at = $1::timestamptz, fence = o.fence + 1, version = o.version + 1
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
 `
 
 type ClaimNewOrdersParams struct {
@@ -220,6 +221,7 @@ func (q *Queries) ClaimNewOrders(ctx context.Context, arg ClaimNewOrdersParams) 
 			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
+			&i.NotifiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -258,7 +260,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 }
 
 const liveOrder = `-- name: LiveOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts FROM change_orders
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
 `
 
@@ -302,12 +304,13 @@ func (q *Queries) LiveOrder(ctx context.Context, lineIndex []byte) (ChangeOrder,
 		&i.Version,
 		&i.NotifyAt,
 		&i.NotifyAttempts,
+		&i.NotifiedAt,
 	)
 	return i, err
 }
 
 const order = `-- name: Order :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts FROM change_orders WHERE id = $1
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at FROM change_orders WHERE id = $1
 `
 
 func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) {
@@ -350,12 +353,13 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 		&i.Version,
 		&i.NotifyAt,
 		&i.NotifyAttempts,
+		&i.NotifiedAt,
 	)
 	return i, err
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts FROM (
+SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at FROM (
     SELECT p.id FROM change_orders p
     WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
         AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
@@ -430,6 +434,7 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 			&i.Version,
 			&i.NotifyAt,
 			&i.NotifyAttempts,
+			&i.NotifiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -443,23 +448,25 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 
 const saveOrder = `-- name: SaveOrder :execrows
 WITH saved AS (
-    UPDATE change_orders SET transaction_id = $1, effective_date = $2, from_name = $3,
-        to_name = $4, to_plan = $5, checked_at = $6, state = $7, processed_at = $8, result_code = $9,
-        result_message = $10, failure_reason = $11, kos_order = $12, sends = $13,
-        reconciles = $14, next_attempt_at = $15, held = $16, version = version + 1,
-        delivery_state = $17, delivery_next_at = $18,
-        notify_at = $8
-    WHERE id = $19 AND fence = $20 AND version = $21
+    UPDATE change_orders SET transaction_id = $2, effective_date = $3, from_name = $4,
+        to_name = $5, to_plan = $6, checked_at = $7, state = $8,
+        processed_at = $9, result_code = $10,
+        result_message = $11, failure_reason = $12, kos_order = $13, sends = $14,
+        reconciles = $15, next_attempt_at = $16, held = $17, version = version + 1,
+        delivery_state = $18, delivery_next_at = $19,
+        notify_at = $9
+    WHERE id = $20 AND fence = $21 AND version = $22
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
-        AND (sends = 0 OR transaction_id = $1)
-        AND ($7 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
-    RETURNING id, state, result_code, sends
+        AND (sends = 0 OR transaction_id = $2)
+        AND ($8 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
+    RETURNING id, state, result_code, sends, next_attempt_at
 )
-INSERT INTO order_steps (order_id, state, result_code, sends)
-SELECT saved.id, saved.state, saved.result_code, saved.sends FROM saved
+INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
+SELECT saved.id, saved.state, saved.result_code, saved.sends, $1::text, saved.next_attempt_at FROM saved
 `
 
 type SaveOrderParams struct {
+	Note           string
 	TransactionID  uuid.UUID
 	EffectiveDate  time.Time
 	FromName       string
@@ -486,6 +493,7 @@ type SaveOrderParams struct {
 // What KOS may have seen neither gets another transaction id nor is cancelled, whoever writes.
 func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveOrder,
+		arg.Note,
 		arg.TransactionID,
 		arg.EffectiveDate,
 		arg.FromName,

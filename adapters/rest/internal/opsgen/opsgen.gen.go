@@ -185,6 +185,78 @@ func (e ResolvedDataWaitsFor) Valid() bool {
 	}
 }
 
+// Defines values for TimelineGap.
+const (
+	TimelineGapKOSCALLS    TimelineGap = "KOS_CALLS"
+	TimelineGapOLDEREVENTS TimelineGap = "OLDER_EVENTS"
+)
+
+// Valid indicates whether the value is a known member of the TimelineGap enum.
+func (e TimelineGap) Valid() bool {
+	switch e {
+	case TimelineGapKOSCALLS:
+		return true
+	case TimelineGapOLDEREVENTS:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineKind.
+const (
+	TimelineKindBill   TimelineKind = "bill"
+	TimelineKindChange TimelineKind = "change"
+)
+
+// Valid indicates whether the value is a known member of the TimelineKind enum.
+func (e TimelineKind) Valid() bool {
+	switch e {
+	case TimelineKindBill:
+		return true
+	case TimelineKindChange:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimelineSource.
+const (
+	TimelineSourceCache    TimelineSource = "cache"
+	TimelineSourceCheck    TimelineSource = "check"
+	TimelineSourceDelivery TimelineSource = "delivery"
+	TimelineSourceKos      TimelineSource = "kos"
+	TimelineSourceNotice   TimelineSource = "notice"
+	TimelineSourcePerson   TimelineSource = "person"
+	TimelineSourceQueue    TimelineSource = "queue"
+	TimelineSourceRequest  TimelineSource = "request"
+)
+
+// Valid indicates whether the value is a known member of the TimelineSource enum.
+func (e TimelineSource) Valid() bool {
+	switch e {
+	case TimelineSourceCache:
+		return true
+	case TimelineSourceCheck:
+		return true
+	case TimelineSourceDelivery:
+		return true
+	case TimelineSourceKos:
+		return true
+	case TimelineSourceNotice:
+		return true
+	case TimelineSourcePerson:
+		return true
+	case TimelineSourceQueue:
+		return true
+	case TimelineSourceRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UnreachableReason.
 const (
 	UnreachableReasonBADANSWER    UnreachableReason = "BAD_ANSWER"
@@ -721,6 +793,95 @@ type ResolvedEnvelope struct {
 // Example: bill-inquiry
 type ServiceName = string
 
+// TimelineData defines model for TimelineData.
+type TimelineData struct {
+	Events []TimelineEvent `json:"events"`
+
+	// Kind bill = a bill inquiry, change = a plan change.
+	//
+	// Example: change
+	Kind TimelineKind `json:"kind"`
+
+	// LineNumber Masked. Absent when what is stored cannot be read.
+	//
+	// Example: 010-****-5678
+	LineNumber *string       `json:"lineNumber,omitempty"`
+	Missing    []TimelineGap `json:"missing"`
+
+	// NextAt When it is looked at again. Absent when nothing is left to do, or a person has to decide.
+	//
+	// Example: 2026-03-14T01:30:15Z
+	NextAt *time.Time `json:"nextAt,omitempty"`
+
+	// RequestID Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c
+	RequestID openapi_types.UUID `json:"requestId"`
+
+	// Status As it is stored; the customer sees PROCESSING where this says UNKNOWN or PARKED, and FAILED where it says TIMEOUT.
+	//
+	// Example: COMPLETED
+	Status string `json:"status"`
+
+	// Unreachable Services that could not be asked whether they know more.
+	Unreachable []ServiceName `json:"unreachable"`
+}
+
+// TimelineEnvelope defines model for TimelineEnvelope.
+type TimelineEnvelope struct {
+	Data TimelineData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// TimelineEvent defines model for TimelineEvent.
+type TimelineEvent struct {
+	// At Example: 2026-03-14T01:30:05.24Z
+	At time.Time `json:"at"`
+
+	// Facts Small texts such as `attempt`, `result`, `breaker`, `waitedMs`, `httpStatus`, `sends`, `nextAt`, `source`, `asOf`.
+	//
+	// Example: {"attempt":"1","operation":"product.change","result":"TIMEOUT"}
+	Facts map[string]string `json:"facts"`
+
+	// Source request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS or for KOS; kos = a call
+	// to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server; person = a member of staff; notice = the customer
+	// was told.
+	//
+	//
+	// Example: kos
+	Source TimelineSource `json:"source"`
+
+	// Text Korean, for staff.
+	//
+	// Example: KOS 상품 변경 호출: 제한 시간 내 응답 없음 (5000ms)
+	Text string `json:"text"`
+
+	// What A code for programs (docs/operations.md has them all); new ones may be added.
+	//
+	// Example: CALLED_KOS
+	What string `json:"what"`
+}
+
+// TimelineGap KOS_CALLS = the log of KOS calls cannot be read now; OLDER_EVENTS = there are more than 500 events of a kind, the oldest are left out.
+//
+// Example: KOS_CALLS
+type TimelineGap string
+
+// TimelineKind bill = a bill inquiry, change = a plan change.
+//
+// Example: change
+type TimelineKind string
+
+// TimelineSource request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS or for KOS; kos = a call
+// to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server; person = a member of staff; notice = the customer
+// was told.
+//
+// Example: kos
+type TimelineSource string
+
 // UnreachableInstance defines model for UnreachableInstance.
 type UnreachableInstance struct {
 	// Instance Host and port of its internal listener, as the gateway is configured.
@@ -808,6 +969,9 @@ type ServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
+	// GetTimeline What happened to one request, and why?
+	// (GET /ops/requests/{requestId}/timeline)
+	GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -1044,6 +1208,32 @@ func (siw *ServerInterfaceWrapper) ResolveParkedChange(w http.ResponseWriter, r 
 	handler.ServeHTTP(w, r)
 }
 
+// GetTimeline operation middleware
+func (siw *ServerInterfaceWrapper) GetTimeline(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "requestId" -------------
+	var requestID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "requestId", r.PathValue("requestId"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "requestId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetTimeline(w, r, requestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 type UnescapedCookieParamError struct {
 	ParamName string
 	Err       error
@@ -1171,6 +1361,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests/{requestId}/timeline", wrapper.GetTimeline)
 
 	return m
 }
@@ -3272,6 +3463,322 @@ func (response ResolveParkedChange504ApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type GetTimelineRequestObject struct {
+	RequestID openapi_types.UUID `json:"requestId"`
+}
+
+type GetTimelineResponseObject interface {
+	VisitGetTimelineResponse(w http.ResponseWriter) error
+}
+
+type GetTimeline200JSONResponse TimelineEnvelope
+
+func (response GetTimeline200JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetTimeline400JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline400ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response GetTimeline401JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline401ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GetTimeline403JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline403ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response GetTimeline404JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline404ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response GetTimeline429JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline429ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response GetTimeline500JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline500ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response GetTimeline502JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline502ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response GetTimeline503JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline503ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response GetTimeline504JSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTimeline504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GetTimeline504ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetCache How often does memory do?
@@ -3295,6 +3802,9 @@ type StrictServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(ctx context.Context, request ResolveParkedChangeRequestObject) (ResolveParkedChangeResponseObject, error)
+	// GetTimeline What happened to one request, and why?
+	// (GET /ops/requests/{requestId}/timeline)
+	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx context.Context, w http.ResponseWriter, r *http.Request, request any) (any, error)
@@ -3526,184 +4036,241 @@ func (sh *strictHandler) ResolveParkedChange(w http.ResponseWriter, r *http.Requ
 	}
 }
 
+// GetTimeline operation middleware
+func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID) {
+	var request GetTimelineRequestObject
+
+	request.RequestID = requestID
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTimeline(ctx, request.(GetTimelineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTimeline")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetTimelineResponseObject); ok {
+		if err := validResponse.VisitGetTimelineResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1rcxvHuSf+Vbrmf6pi+z8EByAphWSltigSsnhEEQxIWfERtUQD0yAmHHTD0w3BiIqn7LWSclnaPU7W",
-	"XCuO6FI2chJvKVVaWyers+Xsh9mXAvgdtvrpnpmeC0BAohzrlF6JIufS8/Rzv/z6ltVg7Q6jhApuLd2y",
-	"WgS7JIAfG6zdZnSvSkTQX2kKEshfuoQ3Aq8jPEatJWubNBh1ORIM9bAnUJ00WUCQaBFEyfsCiaBfsGyL",
-	"vI/bHZ9YS3O2FZD3ul5AXGtJBF1iW7zRIm0sH932qNfutq2lom2JfodYS5ZHBdkngXV4aIfLuXbt2kpX",
-	"tAgVXgMLkl1T9eIqOnd+wUGNFvZ9QvdJYgnWBYIDEqCAYL/9k12r02KU1D3f37VsRIKABT/ZtTx6E/ue",
-	"uyfYAaG7ljVu2XqpXAQe3bcO5VI7OMBtIpJ03ML7OauVv7WBYE0v4AJ5HBULqNbB+6SGhNcmHNW49wtS",
-	"Q23cR3WCsEBtxgUqOrbjOIlPK9qWJ5/5XpcEfcu2KG7LlclnWeaKXdLEXV/ADW38via64ziOPeEmbHu/",
-	"yPmWdUHaHHVIgOQrE0srOflrk5+WvzZ5h7m4U5Z2KLeIdxjlxCT6Bey+jQXp4b76JRWECvkj7nR8yUAe",
-	"o7M/53L5t8LVwv31xI28227joC8XTIKbXoMgyoRkoUYL1335BTex3wWSAAupl7nAbitre2+v7JSvrbxr",
-	"2VabcA58YA1v3x/82+3hJw/R8PPHz755PPz8UzS88/Dk7p9Pju4N730w/ORfB3c+Htx5WEDDLx8M79xH",
-	"J7+7jQZ3Hsofh3fuD/7l9snRk+Efvhvefjr84jNLcp1oWUvWLO54szeLs5Kn+axHJd9KigMzCdzuWEtW",
-	"ySmdm3HmZooLO05xac5Zcpx/kpcEuEHWXWvJmq83F0vNuYXz5+tz8y4+h+caZLG06DrEIfPn585Zh7bF",
-	"u40G4dxaamKfE9iCeB//ISBNa8n6/2Zj9TKr/spn9d6UJaXK9CbxWYcAd5mb0glY3Sft/z9vc/Tfkjsj",
-	"ZYjjNkFN3BAcYY6kJlicXzhvbk/urrhEYM9/KZviUS4wbZAxG8MFFl1uLS04pcl2yRNKkWEXhTw61d5F",
-	"4tMN6FKk/5Y0VZdM2ky/q1t6b+DOpH5YQaH01EnLoy6ovX31BSggzS4nLmIBqgfsQBmRBqOUNOTtBSvW",
-	"PhewWyXvdQkX0wt1qIVjvsEIdBKKlDZiXYFYEwWY7o8V7XdWNtbXVnbWK5t75Wq1UrVsq+kR3+XW0vVb",
-	"6sdYxQUEw4qsouOg4fETyVCfPxoefYdOjr5WTGUd3khoiC9/OXjw1bPHvxke30Ynvz0aHj+dROJbHhfs",
-	"+5F4W1L0nZA8JkmBZpKIchd7AaP7qMmC9otTU4vNFUZFy6Tqu+++++7MlSvo5N7R8M7x8PgeGt57NHj8",
-	"2eCrp2j4u8+Gx0+G/+3JS6D296hfpT30JRWJ+4+auU2S15nbR6KFwYegDP3jdmXzxektn2rSOaaqfH5E",
-	"7idoeHR7cOe3ryxpu/SAsh69qD47SVmghSKtZGfWIQHoGOQywsETkPeeKW8nSH50Fw0/voeGn/9q8Mln",
-	"6OToL4P/8bWk6atJ61fJTcjZt9hXOJXSU9j+eengTmn7Qxt4lrY/88Fn6gDstAgK1KqlkorU2TKqKXGo",
-	"IRkXcERuSotcxy7yaKcrEKYu6rX6phOwymjT9xrTugAN47aYKaQMexSJlseR3JKxZn+1snlxY311J+HO",
-	"n9y7PfzyERp+9OHJR/eHn38qPclPPkPDb+4N/vjo5OhBKMGRB5mVRNwVrdl2E88KJjqvJTEpiQbRIwl8",
-	"HprnyGSa7rFMLk4lkxFHPp9A4jrriqW6j+nB2UudaHl0/0eauaUrVvdcrlxs7PuIst6yDGdd5AmE97GX",
-	"8LcvwuUuoVPKGmVbJGh7nHtpb4Uy1In+ZEufH1MmWiRAjS4XrE2CH3Hke3SsHF6sVC+sr62VN0fF1cdP",
-	"hl98jZ799e7J0X1wUcaK32tDOEb8TFrnRcunkHoqSzg3ldTFzHmWdjD+3jMXRSlwJEA+bhwoCUxJgvyV",
-	"ZH3lxotISKVMmFKpQ/8dr01Yd1ozuJ+5OZviEowh7o93bHWeYG9n/Uq5cnVnpCT+enDnX4Ev/vTB8PPH",
-	"g0/vPfv2ARp++fHrLNfLlNrs7uTK7tltzlTZrvmp5FyzOwpZ9iylPU2n7y/r5XouCDmmvEcC8EG9NjHF",
-	"fJ0KElDsl2PJm1jKPX1vkoVYN0AqyT5GsNc3d8rVzZWNve1y9Z1yNQp/DPEGNwsNH/4aDe89HHx179nj",
-	"D9Dg8f3hR8epZOlrqZ1KakeRPpbdaSg/lUhOF4SGrIm2SXCTBEix6FkKZj4pzlQ8K6E0FNC6QBz3wepK",
-	"dxm1WUAQo6jTDTqMk2X0XpcJgmr6+2qmmG4ycZF1qTu1ixzflnCPebfRUl77OCndrOzsXaxc3VxLSuYX",
-	"nw2/+YtkhTsP0PDB0eDbJ4OvvkPDx/9neHx7gkA0wR+zTnFx3mmUyMyP8cL8zHl3rjFTL2JnZqHpNM81",
-	"i80Snqu/FuGkCJv7EovttNtymuhOujWxaz2dyd1kAinuPEuZjmlzpnK8qWVG55fAlfYgzcRZm0BynPic",
-	"JH3oLdz3GXZ3GNvAwT6ZUniFcVvMKPAqJvWh8uTb3lhDu7Xy7kZlZW1vp1LZ21ipvl3OEWU0+Pbp4NFT",
-	"6aMNbn88ePQEnXz4t9e29TkEM4/aKQEdT+xpItnidJGszueiMhWe6KMdxpBir7OUviwBzjzABQHwuJKB",
-	"c/PosnfBlLkdxq5g2tdfy6eUuQALsiFliqRspoxW25j2QwXAxwlddWWnvLexfmV9Z6/8s9Vyea2cZ0EN",
-	"Fhj86b+8DlVfpmDm70hKNF90Q6YR3tJ0yV8prZKtUTVmv7OT2jzqnK0XHNqrMNOEpKAtowZrE1THjQOE",
-	"m4IEqAbdgDPQDlhDXLX/FSzb7Bs0Lhm1MH31bLbF8NDoMrtKcVe0WOD9gkzrV5P3O6pbL6kiDghFHcwF",
-	"8gRHcE1/GQWkGRDeQuPt9E7lcnlzr/yzrfVqSlkMfn//2f96OjxWJuNPdwd/uDv49N7wczN/orkyuvQH",
-	"V//WHY9JgkUFOgSks3UnB/f2KRbdgNhIcq2NPM67JIA0ftf1iJSwUym5vgm1xqTavf/g5AtotfrTB2h4",
-	"9Mnw+AMk6frHY+0vx1XvH0Q7hse5DNDSsRsQaxwFrm6uXN25VKmu/9M4Vjo5uj384rO4X+WH8MkBuckO",
-	"MnIlFT2BDDbqYY4IdVUjl/xD4O23BA9bgbqcBKjRwnSfuKfzSLX8TuVyPomObg9/99Hg0/tIytAv70WM",
-	"8YMXtVfJKKf4NLLGp7DpVNWe4lRmNmESztLCJj71rAPTumo510qUBYhRErVqaVNlI62C5d+1mKUM67Vr",
-	"12bSve8TWNd0x3zKxN7Eng9NzFP2Unq+v6728yL2/DydIMj7IhR8eTnS+4/euHqxOnNhfWNjxik5b47T",
-	"A9vl6jvrq+W9q5sr76ysb6xc2MjEx8+efoyGv3988sVdNLzzQHqJo5p2fxAaVCm/SUjW8THVulJRbKta",
-	"WXtxin304clvPkaDbz949s3f0MlvPxt8/QQNH/x6+Kv/PAXhOgFzuw3BZ8N6/axTdGaKpbn5mYVz53/8",
-	"ffXsJZjXSMHgxgGhurISXfIiRDv+bnjn/vDBh8P73w1+L42Orp5BAg+K33n9Jq8jxZdglPL3Ko4UX/JW",
-	"TVVPmS4BtK3rhKZSPksbl0e5MzV1lyvbZi9PKIYNTI0aJ2U96OejDDVYBzJFWKAWpu7fJ9yMvh+ediEg",
-	"+EA9qROwDgmEpxi3iT2/G6ifU2NPFGEUsJ6Nuh0kmPzAxOyTObrkZEeXwlmo9GNXqNFpzJrocmUbfIda",
-	"+yZluFNLTrXJjS4YGiM5lCYdd/nNIvuaay1CUWWrvIl8Ing8ugd9YaIVsO5+K/mqDBcXgYtlpIiFtWS5",
-	"WJAZyfZ56+AeyE7uKjyBBGMHRhvmuBeXFpfmp3mxGOMxhSyud39bKD/JHPu7rrYpfJAdM0T4UTeit7L6",
-	"z0lDyLcmHihVIZVccN1a3ahsg099aWXj4p4kv2Vb8M8N84ujyzKfs4obLbLKunpsM8mrDYZ9whvKwUgR",
-	"GnuCuKjJAtSTDmiiOALRG+YHHt1PUH7BILJHxbl56zSWbnmimjudud3CAQyGtDzBkUcR9n0bOagnGSAs",
-	"vOplKAc4lqPC4uJ5c7tZV2nIeEwwd1m0265Hq8qR34sBayOMVBJIqiQQs6b87eXK9o9gmAIj3mKBQL2W",
-	"5xOE91liZYuL552pSXTgqbLvOH6EXb4sL9Tphjz9I7VuC7tS9dRJDt2K028fF9gnoyhFEfNdTSgf14nv",
-	"Exdxtizp1PJE8t3T0iUlc0AkvXHhsiJK2AajxyyXJ4ZAxzUscFZWQnuu/iNIm5+2Kev6DniofHrYwBsE",
-	"uA//Z0L13OTkWDGEQfqVKgZUdlFt2kQLMGU/5/VdGg+mTvpNV+N7ws/LPjq1N+ozbYOCyXeP3IjIccxs",
-	"hqu36NSvh708NFz0jFCwgGBqoyYYFSkYvMV6tJBrGkJvOGOC/R7ucySCLjFurDPmE0wz9AgfE6/KVh80",
-	"khCXtQpIvvWCdCftqBOao54nWtIwewE0hnJbV5Y5hIoyTASfKLQt0hWQsqHvl+GFvCRpWfRFWbviBY2u",
-	"J7Td4mctM+Fz/558OxW/JsnxgpybQ9tXmYfXiO/dJIFHRrFJuIMTbaV+Wj+PNTp436NY6DmCSYKU+IbM",
-	"9sNiEs8c/3EvtukpIv072O9+lhBYCNLu5DlX29I1VoUAwru+AN9ORocEvCzwnKXjD7+GbxbSu9AzKElw",
-	"i/E+i6tWR1wV5YyJV5zi5GEDuUmoWM/R0jstgmo9Um8xdjDjuTVb+oaNFoSzPmfwyTXdi7Du1sKknjHf",
-	"ov+YjHGc4uLcOfccmTlXP49nzjfmyMwiXliYcZoLzXNNBxfrpYa5+G7Xc/PW3fQo9kfGe3n7cUqQ50wR",
-	"a03i2obMFHq3PuZixWCjqXSGvhGkC7+/rm5dyOoRaT43VTiQIcwV5TmjlTonVKiApKdz9FywgESJjDqB",
-	"Wan0xjkzb7311ltR/jNNFBlV523IVnlzbX3zbVu9UUZF4fSH2yXIa+outnAs5EdcIcWctl3zk29XQDo+",
-	"7oeCk8MuGHVIwBmFMAOUUyii2hXBXOjG9VGLKi050/EQl9KRmyvYIsoPgiySZDVbBWvFaO8MGCKFqqP1",
-	"U2J558dFJsURUdHpKYSQJfNzCKE6scPIJswmRBo0Ft2UTIzTyCH/5yjmM9SFlInc1A0WqIHbENV7wobc",
-	"Qjwnz4IkU1za2dlCC87cc+doxhMYi4io4wgWe94abih0iJPfBlWrn4SqkjVl8KuTbHZYmkn82Sza5Pnk",
-	"8IfJPPHkd45SG6AapDiyACC4OJBf/gtZPM1Wy2hrpXq5vBbNlIEA075qce9S4fmmkPOkkJsfol9r2dZa",
-	"eWP9nbJqhlFPT36X/l3Ol2WCgQzb1o2/TGQIwrRtju8YJ+wnC1E2cZsoBQTZ+NNu00l7dVfau9KPMBZh",
-	"x9+Wx5/J3MLIwGvab5HKZnJinpJfeFmEUYscR5XN3ET5JcYVQkCHBUIpIY7C0ScIkwklgY2UoxONXnkc",
-	"NRhtevvdIJUws4pOwSkUC+eXFp0fl8Zx8E+7pHuG2+RjmpfguyI/sBvsS9MW2f6JdnIDU73GnH30ibtP",
-	"ghWzhJp2cT0eJauk84MwP1AGH27Niy+ejz1sS+ou3UuVXMQqNCRy1GspjEEbUmhAqTS04BR5xVwGTBMk",
-	"XlW4NXnMeZnxDbhxhGlMZvx4Cwck6WRSFhPZzAWmLPm4fQp3BDYpSgKjinTsex4nqFbvuvtE1GxU63Ii",
-	"o5UafFENBKfG3+sS8gviXpWWoIZwQBBWK5R/JljGNeESeYdQF5LibeVkYbpLwfD4jAWFXZrLFer9+dur",
-	"MAN7HnVZD3lUWjBA2OvFdPJEi3UFwmqeIpl8PzUybHZ9/8KI90PDOvzNeIkmh8ZllJ8VNbAZuVt8QChi",
-	"zeYZrfKlCP9Vni/6cQd9hhwBxB5YU2UZQYuA3BafYRcJwoWMcBklI8TfZKVRxQqOOPZcVJ4vLdpIB8t6",
-	"F2S01VYj8sovES1CIxKzkKPHhj/FJac0uVsrBWIUY8ot9Wgc5JxzEB+lgc6dO22LFYtr0NTsKzcI3Ret",
-	"kNO477lQDIObloGrhPAJ8hndh25tTHWBSieJ4pWU8spkqXJY2nE21F7IHukVj1B/P+0ygc86U3yK2Trt",
-	"MbFW/oFmlkO6vVh2MUH9Vzm3KJWVWSDXkRLAoLnwD9RnwSySJhGNVjLa0JdlviX2gDL0JQKPFEVIezBK",
-	"lI3TkB091vVd1MI3CZKekegGSbErFc7llqfHlaR9/d2nKfKpfKQwBPeC7CKn85NgeaYfZBBt1DZKm5Mh",
-	"9jTfGRDpno1WyqypXBLtMUARlTJlG0Avo30ikrp5/tQmnGmtQFLhOs9DVXil8bl5BN3CwQFxV5U0ZFm4",
-	"2SQN4d0ka2F/Scokzs84xbQhzE0XB6y9pXo6V6HNznzUxk5578LK9vpqbq6X8Urg5nm/kW1CTF6AFNMn",
-	"fd8wz0C1PxG/9HJFfoEzV5x3HKdYys0X/T3TuR3YmFNqDcWpUp5ybxlXrQPj5GQrvA7YqsFow/PzXMdL",
-	"rIdYUxBwE+KmGl10ibg5LzladEqnCUxU20hS4KwKGPrxY0g8/xyVCU5y1X2YZFW6REZgiAWAuA7avk7A",
-	"GigwWy9VKjnVsRdspGQtvP2zva1q+cr61St5qxUBphwD/nFeCeoqlWKlyk5yhw8o63FIwaqqgctSHuok",
-	"m+OevjkpbRYzQnrFWb2SpoadUmHJfTekLNy6BMefpjDPpC6d0MA/jNp04htfzIHMkutV9iK3DA06eSFk",
-	"6tpUvZ+fSGgTaYukf8IFbjaXU92V7S4XKucYtJNyGZZKwFhna9AwIcTzynMQZUemVGd/9CvSWc3ok889",
-	"xyezrmiw9qkuXJVw5t8kFX31YQxjnOklZEFIJbMujii5SQLECZGaLO0SbOuBFQX2GQ6xDH97e/CHu4Ov",
-	"votgeP98qtIKvydaIOyqrepHMcHzmKwK5VIDgR67rie/CvtbBs9B3iSdxRtFjWutvq7zuowSG83NlBw4",
-	"wSTADUECvqz/KpVf4BIXaXcUd11PIJ8l+3WtK+9sVtDwY4U0AxBR8L8HR5pWqmlW5RuspZI+XSP8/1ya",
-	"eLb1/kwERz33zyXHGX75KQxXAAbyyVEaWT1jIeDefGImGCbrgFeubG2Ud8pr6CcozB01cBB4BCrRrCuW",
-	"0cWV9Q24wBPwdzVs4GpW6nm+v4yq5dXK5ur6Rlk/R4qKIAr6VKegpG8IRFZekip9QToz6toOF2PZlnqp",
-	"ZVvRk1Ot28a1GWnSX/18PHTmoij9xD7rgv9go4WZhelYzwZivxwhNrh0IcWlC2O5dOGfF6bl0oxKGMOv",
-	"br5n8QJb85KdaQ5V7ji/slWtbOnZgmp5u7LxTqZ8G1+QeRwUmi+y3IqH5xMU3mtDRgLMHsd9FI156Xi6",
-	"NI9aywjTPpjIelfD61MCt6loCMTcLECvbFZ2LpWre1vl6nYlNS6R+ts0jqu5+UCrcZv/Yi5XgoVeZW/L",
-	"LOFl3lv3fH8mHPhlAdITozNGb0SiBWJmzPBSXi72zIquI8mv0OqlJpAqr8cCl9tI7Uly+cPjp8NPHp7c",
-	"fjL85CHM0MLZQSMAyHNkM9TKE6ajq+qGl1iJj1yikDZ5u59dUYaCm5W91crmZnl1Z72yuYQoA0FXFXke",
-	"gR3Hh/yok38KaKdS2dveqFxbgtEbNTaodQbWU4AFVC1fvLpdXlsKI13V2IL1yUG6yv8jvksjEEkAlSig",
-	"Cytreyub29fKVbhXPZ/boIDAdeCqzUfXO6Ec4/EIxRWi6oRbkPhMy7bC5YNuhUVathW/Namz0jdn+MMc",
-	"ub3A3P6U3kJDJx0mneqFsPwwHKjlo992K7vUlIcPw7xhN1jD9wjV3WERbfMaZFVXFbhj8iqXhw5HDycP",
-	"E7xlWk1rIizEwxw+Dg9iyTFlUPbudAVXFXGhgELD0yiWEVa6FeYz0idn2IgT32Vt9VfITfOJS7fmhqgj",
-	"aXISD9PaDfmz6aWllNipx5nkpEClH5Y90TCuYea2OI+ccs+kv+LR6ZFdzDDJr3KbunXCRld3Vs+wmTma",
-	"v06v4aeABqtobPY7gsPc9Kg+YCE68IRKZ5krZ1k+k6M3rs2tqp+R59poroRa5H3kevue4G8mP2GC2e8O",
-	"FoIEcmX/8bozs4hnmjduzZUO/+FUP6ihMnGxxY8Jrzc5pkKeJciojyxPdOu+19CbJV+3rPUBR/UA00YL",
-	"SSMrCqjmsgafhet4oe3WwFioYeBuZH2RXimQsk0w9eh+WBRKuIpXdy7tOZBT0T+W4h/n4h/ntXqODwS8",
-	"sL6xsWeCuK5eWtl8u7y3Vt5cLxv/X9/c26pW3q6Wt7flL+MzSszzErIo7Otr5StblZ3y5uq7e5fL7+5V",
-	"y9pIjIJ+3ljfLCfWA7/Yvrq9Vd5USHlXyjuXKmtwzcrGRuUa/NK8Iw/5Mh90r1q+WC1vX9pL43Qlfx+t",
-	"OR+PIQ2Xln5YGuApBTV0dbtcTXxwzklMxq90MJ4wrDl3jLWtplM/1r4mWbsMRxUZTop0UYBdJUvOOw5U",
-	"EpgqGqSqdyEKyaSmAMz/BM4+LDShP/TSJ/b+1dJOE/botLQp6FWhJD7YKUuTZvjIjL4PiEpELCGMXCYE",
-	"ceGwqNA7ANfyjZp5PmDNRjUwtwWnIC+tvak6uqhuVtcnP9qoAyYrQAonIj4JUrqou7QmH11TSdboTdLg",
-	"yDDVJ+kyonINIzZMHVg4xv3PZARt+W2jjHmdcM8NZxyIn8r1PsdxiKdZCbUzY5MjmjeuKPVsClTmSATF",
-	"acrN0zk7GP2XtpT4PjjjnuChqs8yiuH9xJ+dBIdLYDC+SNAcvUCd/Tx1DD2GVluJ6lHyE1uYb5L3k4WL",
-	"/BXY8tqtgNz0WJcnrh8h+LY6FTq/5beTdyb1qJJn/qTMBOdDo6ge3UzNiEx39LOety/7pB0eYh63fZSm",
-	"hj6Ah23hfZJ80nRtM+GR2+ro1+T6Eq+wo01ObuE4jokRlKZQuzsjIZZUSIa1Q6YDL2jx3bVWGg3SEWgU",
-	"uNOulZXLF4s3R9XVlL+nowqiFcsLBzDPE+OOiR/PLrQzc1kvK7oKUapMcXFMyVtYXDSYXp1QmRUXM0Y7",
-	"q4hL4WFlOMHAxoMpsjAq8Cgq033f4ymgotQhmWMCu5cUZ4W/yChCl1DhNT3CjRhWCk5y/RMe0Xma4Ya/",
-	"hlSN9j2SuETmT4eCIWnM/c2qJMhANrqBJ/rbkrv17BaAXa50VW5A/e9iuO//eG3HylNNWLsDTPXUo5o6",
-	"ldFn+x6tAeqV+oVuAwXwK5AosGrwjpgOLSE6Cp7Mo002YizDjNjVwYjNJuIkUjJBl0JcyftckHYBKT9f",
-	"nZZIiJs+ug1VtspV2JXtcBJc/aZShTB1Ze3K+iZqMd9F9T4KmE+Wd2mdiRby2T7kl3XoANlN0NIwTLFL",
-	"d4yZJZ2rlJ4R8ZsqfckPwvNSkylLEmYsAV+N0QaxdQ+TF2THo7iq4qkRQkZJuBAsUJtxUdilK0ZOFIxE",
-	"lHQND6+CoRDFzCGEJd4nsMo4k1czGqNrEbSJTrSrRcDXKHcQ+ib0iGMBQUpul5r4OTIswGpkIZH2jWa7",
-	"wGoto1p4U01e2kqPjKnRjhRNkBqE1GtXQ/JyRzbhjFrWROEon62mAaKBZJUvFC3Go71oExF4DXWJz/Z5",
-	"AQ4yUxde3VktoE3tAMcDGAZUgJrMxD5yscCwhrfeWlG8UHjrLbStvWmPo9qt3dAB3dXe4m7oh+5aS//3",
-	"gz/au1DRUf85rC1r5smNWZHHd2nykcq72FUR4q61dEs+5bAG2fzQpYhjJe1UKH+iptyJpZH+RK2AdOyg",
-	"CKPTPZJmKvzZpVERTM0ZaeTESEuiSgiZB+c/kECdPWoVC07BgT6WDqG441lL1lzBKczpBBcorlnW4bON",
-	"cPAyd1roEushsCfyBapPMEw76q7K1KyUwIEgri1lXjKGJK8CzpLfxDKAUAVUlveHr1Azil0qY10pwAW0",
-	"QndpiL6lmxUxjyLCBu5yotoboFVdh6XKy5bMAQBatRB+seUJG1EGkqs7vE8Hhtulb9Qi2K3am2ofIqBC",
-	"SMXvE6HmV6GY2mFUw5aVHGfq05pDgLsYLHT43385+Ore4NvbaPjgw+HDXw++emCihIYVWGPy5LpZHMwM",
-	"d+rZ2OsJ2LwFA8JO484p8DgF9aYALsLR7RCYrbgQIacVncMbRn0uWeGUf9IYYS/jrYlpl9xvX5TfPpdC",
-	"uJ2ihhl1WaSLV/EHJ8u91uGNw8Tb/vengLV67/bJb7+G068AwDkLOxxF6FKTTYFVmsQZG3USK3AXnE0z",
-	"7xRHPTJi4dm8Yyng3rmJ741Pq5U3lhYnvjF9as6hbS0ocZro9uQpknBzaeKbL2BXn76p7pybhlTRWBnc",
-	"Oj/xranjbWHrIx0Qd7aDE9ImbRb0kcv+g7QJeJ9DO09sCW7Y1vszHeMsaiv21qBtqMtJMMMFg4fH4ORz",
-	"jo1i4O1i4n8lB9akjIYC9poxYQtGTpvqiyPnASoXCf9tCRywDgkyALDKbFASVVWh0W9lC1w9EhSQAgxV",
-	"UK7SsjRgfkXDuNqA87pLqXyCGq6saVzYmo0iJFKEUZP0bCQY+MO9FoHBGnCY4SdIPEqbQXxft8mh9cgn",
-	"8wkOaOxpsh6F/joYpsJ9aY+kDd6lPeW7aaxgael8xombZ1CkQ5YCT3tx22JulmFdkoDyj/88uPNnG50c",
-	"3UemhkSDR0/Uubmnm574PddNFOGFEPc3Dd0bIfWOAtrVELqj4HA1iIpCkz20zXc60TsVhnDew+Z3SkZz",
-	"cPgwDUQrzcsYUzrG3r0CRunki7vQLQh7/uzpYzT86MOTj+4DbvhZm6cRsIKjTlQLVUU9VhKvzdarZ7ZU",
-	"S4nSyTK+8YkIdfNLslzqf/MJyzVvWC43Qicca7NUTySYKqnHIZSB0B1CBRl4qIqaIL4PVZwWadvJAJiS",
-	"HuEiOp1PYxmgyA9D+yqdgJrdQNsbTFHRsR3HKagsSIiL1tajfTUTH6umY2491Nb0bhI7fKl61wjDEgM0",
-	"qnkjVfpT6jpJiWpMBeM4E49wpDIeBvYTzzY4QqLNWrKg5mhFmjjEAZtIbyRB86RyTxdX/b4mO5RF83HU",
-	"I2SmvPWEgGTTLSgC4xqzItaMdz+es2tjF1qrYLHCa8PknY9Fuj/JtHZObKByP8FTycz4EybJO8u1531q",
-	"zBLGABexJr982/sFARv4gg6LmoVLuitwhvC9waf30bNvHj/79rtcd0SVJa6bMJ1FA9ly4i7zEFJyVHY/",
-	"GZ8mAR2vqxGsUQB0ClpOgcPNl0qG56GZVdLPHPfNDOjGeIHnc29OjulFpVVdLEuUT8M+SnALimE1s+Rk",
-	"Ko3FZLmweJgMch/cHtx59BKD3ByI2ryjHanKw2qHwZnGfobVk9euxqvnauAQVNd3ww7FZLRouhyGH/C8",
-	"LsckTsbsLa11DmcV6CjoNcZFXo+I0nfSHETQviHUYp00WJtw1CEUMHI0FmkXBqKjMRN4F/LcaD4Jfhsq",
-	"Co1HYOvKi45DRSsgBLm4zwtoXezSEF5RQ4qGCALhizXanNRMcQN56to6UY0tvot+3uVCA1uhgDSIp45d",
-	"1T0wClHKEwj7AcFuH7kB63DkiV0qHX/Bkecux2fHhaNuqtUUIB/hi5DPeqH/pH0BdTEnhBZQdeQIYY6D",
-	"pHYpAn4+xUGSTlpE9DdMdOQ3v194ZPAKdOeqdgpi5NW4NqqaaXLchBFz7zeiQa2wEX+ak6ujRi8j2/Cf",
-	"Hg3vJ9LXURR76gjnFIYiObF6mCwQg9HJOCelaZ0TJRCpz/vykTaCw3sfD4/+Zn5obCeV5yLD7PDcLbjH",
-	"7Ex7Xgs5oiEtx0pumZrklTSVU1iOTSYusi7VL5zcxK4y2vQ91fYyX5x8oVu47zPs7jCmDrR/bdlfwLLv",
-	"QNY1tITAr9+XIT9gfOa9LlNhRW6yAHLUvs96HBUdR6c6PApYwwo7D5rNkofgsH3IMMuAHiDboETf000a",
-	"fQWZuWRgBOpWhaj62QFkQGmJC7s0KvQbGYH3uqRL+FKEjwVLUvbIx9JyQ4WZBajFegCvV0AbGA5aaafR",
-	"F5dQTUX4NVvaL+zW0BtxqV49/U17l9bCThX0RoN1PCLtGSU94iKCA79vo07A6oS/qfA3Q0yz+Gr4L4H+",
-	"C+rtt8SoQmsIAPfi+XA1nZdS4JDjzmS/h5//anh897TU96uR9YV59HtPh3+9j06O7g/+5fYU+d4Y7TJJ",
-	"tvJ8aRENj5+c/O42Gv71aPiruzJCV4+30eDuB5Bdfvjr4fFT9OzbB88eH79QBVsjh15PQto5IbhcjKUX",
-	"Acg5h3byYoCu05drKL3o4rn0xY5xaYjKN/rR8dURcl/i8hs5SMTaMcsvJySWdsMEhMTpJ4Sos+d+nESB",
-	"XSyaVEuTKcafkzG/Aoabl5+VJFB82Xx02TkncV1InfjShfDKknGhQZj4yuiZikQhYqsmTRJldRQAql7U",
-	"uQz06LnS4b976ZzYS8xAcY4qwyiE2jCaVFbldR3mFU2OeBz5pCl0Zf2ldg6YPpTKamh2H191AdhEKDfE",
-	"GG962AhmZMLKvA7vQ1gc0SJtxLoiLMBEiGp6nKPB2tDppQow0HDWYr5OIUCNBXoDdqnoMd15yBUOXqCR",
-	"K2BUM68iM2k1J7cQk4Aiy6Yafti5eQ1WkvQDpOM0uPNkcOffhl9++uzxB2j44P7w6GPwp6C2PD5dn0L3",
-	"TEF6phE7EzCdY1PlMXTlKLxKE4kyk7Y32gPq/TR4mYFVNgpwLALJSWAkRaZiGoCgFAAmoFamQAEmSRcl",
-	"sCZHAUxq6MhiBtAxjeKYBG2cDHPx71OhUIQcHj9BJ0e3h198FjLmbz7WRH8ZVYt88MLXhYvXttnokTBL",
-	"6TGkdXhEkWmsU/Z0eoN9momevRVplMNZbQFHly12DJs5FvhKGUtlkRkc69Zjgas6/0P1i94oOaU3l6Lh",
-	"2LC3AKlT2XTJQh/bxGFitUV2KbxKa1mYjmp5CodZYxjFQIPyBc6b8nlM3c9ZmxiTF218QBILgoO71cNk",
-	"tECwu2wMiuqVtHF/lzZYEJCGUJertSAWGIBKMVFwX62AUb+PAtIhWHDU8tqc+E2A8kbzziJMPcRogNIJ",
-	"17h/RPvjCmVa8sk+Y+5SEpEudNqTJTCVIYLZkhggUPpSkMeKYQDDCZrCLpV/UeM3MPACQHdqX2CyR7Q8",
-	"PqbGYiOY+YGpqvx6C/BXAnN2gqLL91pJMWHT/k61FKldfCKy3RCGp6DdBNPFOkvPY5rqSwLscaLyizN1",
-	"cUl55qn03Tf3Bn98FGN+ZnzNUQR5Dg9KAQzGYILJVgjTqUDDLz4bfvMX8C1ggWfnW2QA+vIi+XRUA0fR",
-	"hNpo2dCO4Hg8RyksNxYY3Hk4+OppHA4Mj+9pdtIJwe9nfwxYxxjFMQ2cmGpjkTGL3K3Bf/2fg98fp3ar",
-	"gEZ/melZfv29bO6Wpv1y2jpmbPHrGt/rGt8P1gnexv10a23iaNGX5P8aA91qdMEY5b5+I5xoy3dDjOlb",
-	"y7a6gR9jEaiBN7XezJlXjB0gPY7te/QACSadr0LsbhjZuGx7aXh7WC1M+3dhB5TGKCa+D/014amm+hVG",
-	"0TT7ijXS8FyS3o5EgDIqQ2e8IrVNhzcO/18AAAD//w==",
+	"7H19UxxHmudXyajbCMveolXdgGQgHBcIWhYrRDMNstYjdHTSlU3XUl3ZrswWxg425DEz4bB0t5o9c9Z4",
+	"kAPfyjPjDU2EzmL2tHfe+zD3p7r5Dhf5ZGZV1ks33QLZ1p7+EoJ6yXryeX/55cdWnbbaNCABZ9b0x1aT",
+	"YJeE8GOdtlo0WK8SHu7MNjgJxS9dwuqh1+YeDaxpa4XUaeAyxCnaxh5HG6RBQ4J4k6CAfMgRD3cKlm2R",
+	"D3Gr7RNrety2QvJBxwuJa03zsENsi9WbpIXFo1te4LU6LWu6aFt8p02sacsLONkkobW7a+vl3LhxY7bD",
+	"myTgXh1zkl1T9fIcunBx0kH1JvZ9EmySxBKsSwSHJEQhwX7rnTWr3aQB2fB8f82yEQlDGr6zZnnBbex7",
+	"7jqnWyRYs6xBy1ZLZTz0gk1rVyy1jUPcIjxJx2W8mbNa8VsbCNbwQsaRx1CxgGptvElqiHstwlCNeR+R",
+	"GmrhHbRBEOaoRRlHRcd2HCfxaUXb8sQzP+iQcMeyrQC3xMrEsyxzxS5p4I7P4YYW/lAR3XEcxx5yE1a8",
+	"j3K+ZYGTFkNtEiLxysTSSk7+2sSn5a9N3GEu7oSl7YotYm0aMGIS/RJ238WcbOMd+cuAk4CLH3G77QsG",
+	"8mhw/u+YWP7HerVw/0biRtZptXC4IxZMwttenaCAcsFC9Sbe8MUX3MZ+B0gCLCRf5gK7zc6vvzu7Wr4x",
+	"+75lWy3CGPCB1ds76P7rXu/zR6j35ZPn3z/pfXkf9e4+Or73p+P9B70Hd3qf/6V797Pu3UcF1Pv6sHf3",
+	"AB3/fg917z4SP/buHnT/Ye94/6j3Tz/09p71vvrCElzHm9a0dR63vfO3i+cFT7PzXiD4VlAcmInjVtua",
+	"tkpO6cKYMz5WnFx1itPjzrTj/FJcEuI6WXCtaWtiozFVaoxPXry4MT7h4gt4vE6mSlOuQxwycXH8grVr",
+	"W6xTrxPGrOkG9hmBLYj38a9C0rCmrf9wPlYv5+Vf2Xm1N2VBqXJwm/i0TYC7zE1ph3TDJ62/ztsc9bfk",
+	"zggZYrhFUAPXOUOYIaEJpiYmL5rbk7srLuHY81/KpngB4ziokwEbwzjmHWZNTzql4XbJ41KRYRdpHh1p",
+	"7yLx6YTBdKT/phVVp03ajL6ry2pv4M6kfphFWno2SNMLXFB7m/ILUEgaHUZcREO0EdItaUTqNAhIXdxe",
+	"sGLtcwm7VfJBhzA+ulBrLRzzDUagk1CktBHtcEQbKMTB5kDRfm92cWF+dnWhsrRerlYrVcu2Gh7xXWZN",
+	"3/xY/hiruJBgWJFVdBzUe3gkGOrLx739H9Dx/neSqazdWwkN8fWvu4ffPn/yj72He+j4d/u9h8+Gkfim",
+	"xzj9cSTeFhR9T5PHJCnQTBBR7OJ2SINN1KBh6/TUVGJzjQa8aVL1/ffff3/s2jV0/GC/d/dh7+ED1Hvw",
+	"uPvki+63z1Dv91/0Hh71/tvRS6D2j6hfhT30BRWJ+zeKuU2Sb1B3B/EmBh8ioOhvVipLp6e3eKpJ55iq",
+	"4vkRuY9Qb3+ve/d3ryxpO8FWQLeDy/Kzk5QFWkjSCnambRKCjkEuJQw8AXHvmfJ2guT791Dvsweo9+Vv",
+	"up9/gY73/9z95+8ETV9NWr9KbkLOvsW+womUHsH2TwgHd0Tbr23gWdr+zAefqQOw2iQolKsWSipSZzOo",
+	"JsWhhkRcwBC5LSzyBnaRF7Q7HOHARdvNHdMJmKNBw/fqo7oAdeO2mCmEDHsB4k2PIbElA83+XGXp8uLC",
+	"3GrCnT9+sNf7+jHqffrJ8acHvS/vC0/y8y9Q7/sH3T88Pt4/1BIceZBZScQd3jzfauDznPL2a0lMSqJB",
+	"9EgCX4TmOTKZpnssk1MjyWTEkS8mkHiDdvj0ho+DrbOXOt70gs03FHMLV2zDc5l0sbHvo4Buz4hw1kUe",
+	"R3gTewl/+zJc7pJgRFkL6DIJWx5jXtpbCShqR3+yhc+PA8qbJET1DuO0RcI3GPK9YKAcXq5ULy3Mz5eX",
+	"+sXVD496X32Hnv/LveP9A3BRBorfa0M4QPxMWudFyyeQeiRLOD6S1MXMeZZ2MP7eMxdFIXAkRD6ub0kJ",
+	"TEmC+JVgfenG80hIhUyYUqlC/1WvRWhnVDO4mbk5m+LilCLmD3ZsVZ5gfXXhWrlyfbWvJP62e/cvwBd/",
+	"vNP78kn3/oPnTw9R7+vPXme5XqbUZncnV3bPbnNGynZNjCTnit2RZtmzlPY0nX68rJfruSDkOGDbJAQf",
+	"1GsRU8wXAk7CAPvlWPKGlnJP3ZtkIdoJkUyyDxDshaXVcnVpdnF9pVx9r1yNwh9DvMHNQr1Hv0W9B4+6",
+	"3z54/uQO6j456H36MJUsfS21I0ltP9LHsjsK5UcSydGCUM2aaIWEt0mIJIuepWDmk+JMxbOipaGAFjhi",
+	"eAesrnCXUYuGBNEAtTthmzIygz7oUE5QTX1fzRTTJcov007gjuwix7cl3GPWqTel1z5ISpcqq+uXK9eX",
+	"5pOS+dUXve//LFjh7iHqHe53nx51v/0B9Z78n97DvSEC0QR/nHeKUxNOvUTG3saTE2MX3fH62EYRO2OT",
+	"DadxoVFslPD4xmsRToqwuS+x2I66LSeJ7rBbE7vWo5ncJcqR5M6zlOmYNmcqx0tKZlR+CVxpD9JMjLYI",
+	"JMeJz0jSh17GOz7F7iqlizjcJCMKLzduixkFXkWFPpSefMsbaGiXZ99frMzOr69WKuuLs9V3yzmijLpP",
+	"n3UfPxM+Wnfvs+7jI3T8yb+9tq0vIJh51E4J6GBijxLJFkeLZFU+F5UD7vEdtEopkux1ltKXJcCZB7gg",
+	"AB6TMnBhAl31Lpkyt0rpNRzsqK9lI8pciDlZFDJFUjZTRKstHOxoBcAGCV11drW8vrhwbWF1vfy3c+Xy",
+	"fDnPghos0P3jf3kdqr5MwczfkZRonnZDRhHe0mjJXyGtgq1RNWa/s5PaPOqcrRes7ZXONCEhaDOoTlsE",
+	"beD6FsINTkJUg27AMWgHrCEm2/8Klm32DRqX9FuYuvp8tsVw1+gyux7gDm/S0PuIjOpXkw/bslsvqSK2",
+	"SIDamHHkcYbgmp0ZFJJGSFgTDbbTq5Wr5aX18t8uL1RTyqL7zcHz//ms91CajD/e6/7Tve79B70vzfyJ",
+	"4sro0p9d/Vt1PCYJFhXoEJDOVp0czNsMMO+ExEaCa23kMdYhIaTxO65HhISdSMmFJag1JtXuweHxV9Bq",
+	"9cc7qLf/ee/hHSTo+oeHyl+Oq94/i3YMjzERoKVjNyDWIApcX5q9vnqlUl345SBWOt7f6331Rdyv8nP4",
+	"5JDcplsZuRKKnkAGG21jhkjgykYu8YfQ22xypluBOoyEqN7EwSZxT+aRavm9ytV8Eu3v9X7/aff+ARIy",
+	"9OsHEWP87EXtVTLKKT6NrPEJbDpStac4kplNmISztLCJTz3rwHRDtpwrJUpDRAMStWopU2UjpYLF35WY",
+	"pQzrjRs3xtK970NY13THfMrE3saeD03MI/ZSer6/IPfzMvb8PJ3AyYdcC764HKn9R+euX66OXVpYXBxz",
+	"Ss6bg/TASrn63sJcef360ux7swuLs5cWM/Hx82efod43T46/uod6dw+Fl9ivafdnoUGl8huGZG0fB0pX",
+	"SootVyvzp6fYp58c/+NnqPv0zvPv/w0d/+6L7ndHqHf4295v/vMIhGuH1O3UOTuv6/XnnaIzViyNT4xN",
+	"Xrj49o/Vs5dgXiMFg+tbJFCVleiS0xDt4Q+9uwe9w096Bz90vxFGR1XPIIEHxe+8fpPXkeJLMEr5exVH",
+	"ii95q0aqp4yWAFpRdUJTKZ+ljcuj3JmauquVFbOXR4thHQdGjTOg29DPF1BUp23IFGGOmjhwf5pwM/p+",
+	"eNqlkOAt+aR2SNsk5J5k3Ab2/E4of06NPQUIo5Bu26jTRpyKD0zMPpmjS052dEnPQqUfOxsYnca0ga5W",
+	"VsB3qLVuBxS3a8mpNrHRBUNjJIfShOMuvplnX3OjSQJUWS4vIZ9wFo/uQV8Yb4a0s9lMvirDxUXgYhEp",
+	"Ym5NWy7mZEywfd46mAeyk7sKjyNO6ZbRhjnoxaWp6YlRXswHeEyaxdXur3DpJ5ljfzflNukH2TFD6I+6",
+	"Fb2VbvwdqXPx1sQDhSoMBBfctOYWKyvgU1+ZXby8Lshv2Rb8c8v84uiyzOfM4XqTzNGOGttM8mqdYp+w",
+	"unQwUoTGHicuatAQbQsHNFEcgegNsy0v2ExQftIgshfwCxPWSSzd9Hg1dzpzpYlDGAxpepwhL0DY923k",
+	"oG3BALrwqpYhHeBYjgpTUxfN7aYdqSHjMcHcZQWd1ka0qhz5vRzSFsJIJoGESgIxa4jfXq2svAHDFBix",
+	"Jg052m56PkF4kyZWNjV10RmZRFueLPsO4kfY5aviQpVuyNM/Qus2sStUzwbJoVtx9O1jHPukH6UCRH1X",
+	"EcrHG8T3iYsYnRF0ano8+e5R6ZKSOSCS2ji9rIgStsHoMcvliSHQcR5znJUVbc/lfzhpsZM2ZUHdAQ8V",
+	"T9cNvGGId+D/lMuem5wcK4YwSL1SxoDSLspNG2oBpuznvL4TxIOpw37T9fge/XnZR6f2Rn6mbVAw+e6+",
+	"GxE5jpnNcNUWnfj1sJe7houeEQoaEhzYqAFGRQgGa9LtoJBrGrQ3nDHB/jbeYYiHHWLcuEGpT3CQoYd+",
+	"TLwqW35QX0JcVSog+dZLwp20o05ohrY93hSG2QuhMZTZqrLMIFQUYSL4RNq2CFdAyIa6X4QX4pKkZVEX",
+	"Ze2KF9Y7Hld2i521zOjn/pR8OxK/JslxSs7Noe2rzMPzxPduk9Aj/dhE7+BQW6metpPHGm286QWYqzmC",
+	"YYKU+IbM9sNiEs8c/HGn2/QUkf4d7PdOlhCYc9Jq5zlXK8I1loUAwjo+B99ORIcEvCzwnIXjD7+Gb+bC",
+	"u1AzKElwi8E+iytXR1wZ5QyIV5zi8GEDuU0CvpCjpVebBNW2yUaT0q0xz63ZwjesNyGc9RmFT66pXoQF",
+	"t6aTesZ8i/pjMsZxilPjF9wLZOzCxkU8drE+Tsam8OTkmNOYbFxoOLi4Uaqbi+90PDdv3Q0vwH7feC9v",
+	"P04I8pwRYq1hXFvNTNq79THjswYbjaQz1I0gXfjDBXnrZFaPCPO5JMOBDGGuSc8ZzW4wEnAZkGyrHD3j",
+	"NCRRImODwKxUeuOcsbfeeuutKP+ZJoqIqvM2ZLm8NL+w9K4t3yiiIj394XYI8hqqi02PhbzBJFLMSds1",
+	"Mfx2haTt4x0tODnsglGbhIwGEGaActIiqlwRzLhqXO+3qNK0MxoPMSEdubmCZSL9IMgiCVazZbBWjPbO",
+	"gCGSqDpKPyWWd3FQZFLsExWdnELQLJmfQ9DqxNaRjc4mRBo0Ft2UTAzSyJr/cxTzGerCgPLc1A3mqI5b",
+	"ENV73IbcQjwnT8MkU1xZXV1Gk874C+doBhMY84iogwgWe94Kbkg7xMlvg6rVO1pV0oYIflWSzdalmcSf",
+	"zaJNnk8OfxjOE09+Zz+1AapBiCMNAYKLAfnFv5DFU2w1g5Znq1fL89FMGQhwsCNb3DsB93xTyFlSyM0P",
+	"Ua+1bGu+vLjwXlk2w8inJ79L/S7nyzLBQIZtN4y/DGUIdNo2x3eME/bDhShLuEWkAoJs/Em3qaS9vCvt",
+	"XalHGIuw42/L489kbqFv4DXqtwhlMzwxT8gvvCzCyEUOospSbqL8CmUSIaBNQy6VEEN69AnCZBKQ0EbS",
+	"0YlGrzyG6jRoeJudMJUws4pOwSkUCxenp5y3S4M4+Bcd0jnDbfJxkJfguyY+sBNuCtMW2f6hdnIRB2qN",
+	"OfvoE3eThLNmCTXt4nosSlYJ5wdhtiUNPtyaF1+8GHvYltBdqpcquYg5aEhkaLspMQZtSKEBpdLQgiPk",
+	"FXMZME2QeFV6a/KY8ypli3BjH9OYzPixJg5J0skMaExkMxeYsuSD9knvCGxSlARGFeHYb3uMoNpGx90k",
+	"vGajWocREa3U4ItqIDg19kGHkI+Ie11YghrCIUFYrlD8mWAR1+glsjYJXEiKt6SThYO1AAyPT2lYWAty",
+	"uUK+P397JWbgthe4dBt5gbBggLC3HdPJ403a4QjLeYpk8v3EyLDR8f1Lfd4PDevwN+MlihwKl1F8VtTA",
+	"ZuRu8RYJEG00zmiVL0X4r7N80Y876DPkCCH2wIoqMwhaBMS2+BS7iBPGRYRLA9JH/E1W6lesYIhhz0Xl",
+	"idKUjVSwrHZBRFstOSIv/RLeJEFEYqo5emD4U5x2SsO7tUIg+jGm2FIviIOcCw5i/TTQhQsnbbFkcQWa",
+	"mn3lIgk2eVNzGvM9F4phcNMMcBXnPkE+DTahWxsHqkClkkTxSkp5ZbJUOSztOBtqT7NHesV91N8vOpTj",
+	"s84Un2C2TnpMrJV/ppllTbfTZRcT1H+Vc4tCWZkFchUpAQyaC/9AfRbMImkQXm8mow11WeZbYg8oQ1/C",
+	"cV9RhLQHDYi0cQqyY5t2fBc18W2ChGfEO2FS7EqFC7nl6UElaV9990mKfCQfSYfgXphd5Gh+EizP9IMM",
+	"ovXbRmFzMsQe5TtDItyz/kqZNqRLojwGKKIGVNoG0Mtok/Ckbp44sQlnVCuQVLjOi1AVXml8bh5Bl3G4",
+	"Rdw5KQ1ZFm40SJ17t8m87i9JmcSJMaeYNoS56eKQtpZlT+cctNmZj1pcLa9fml1ZmMvN9VJWCd087zey",
+	"TYiKC5Bk+qTvq/MMgfIn4pderYgvcMaLE47jFEu5+aKfMp3bho05odZQHCnlKfaWMtk6MEhOlvV1wFZ1",
+	"GtQ9P891vEK3EW1wAm5C3FSjii4RN+clR4tO6SSBiWobSQqcVQFDPX4AiSdeoDLBSK6610lWqUtEBIZo",
+	"CIjroO03CFgDCWbrpUolJzr2nPaVrMl3/3Z9uVq+tnD9Wt5qeYgDhgH/OK8EdT0QYiXLTmKHtwK6zSAF",
+	"K6sGLk15qMNsjnvy5qS0WcwI6RVn9UqaGnZKhSX33ZAyvXUJjj9JYZ5JXTqhgX8etenEN57OgcyS61X2",
+	"IpcNDTp8IWTk2tTGTn4ioUWELRL+CeO40ZhJdVe2OozLnGPYSsqlLpWAsc7WoGFCiOWV5yDKjkypyv6o",
+	"V6SzmtEnX3iBT6YdXqetE124KmHUv00q6urdGMY400tIQ00lsy6OAnKbhIgRIjRZ2iVYUQMrEuxTD7H0",
+	"frfX/ad73W9/iGB4/3Si0tLfEy0QdtWW9aOY4HlMVoVyqYFAj13XE1+F/WWD5yBvks7i9aPGjeaOqvO6",
+	"NCA2Gh8rOXCCSYjrnIRsRv1VKL/QJS5S7ijuuB5HPk3261rX3luqoN5nEmkGIKLgf4f7ilayaVbmG6zp",
+	"kjpdQ/9/PE082/pwLIKjHv/7kuP0vr4PwxWAgXy8n0ZWz1gIuDefmAmGyTrglWvLi+XV8jx6B+ncUR2H",
+	"oUegEk07fAZdnl1YhAs8Dn+XwwauYqVtz/dnULU8V1maW1gsq+cIUeFEQp+qFJTwDYHI0kuSpS9IZ0Zd",
+	"23oxlm3Jl1q2FT051bptXJuRJvXVL8ZDZy6Kwk/coR3wH2w0OTY5GuvZQOyXI8QGl06muHRyIJdO/v3k",
+	"qFyaUQkD+NXN9yxOsTUv2ZlmUOWO8yvL1cqymi2ollcqi+9lyrfxBZnHQaH5Ms2teHg+QfpeGzISYPYY",
+	"3kHRmJeKp0sTqDmDcLADJnKjo+D1AwK3yWgIxNwsQM8uVVavlKvry+XqSiU1LpH62yiOq7n5QKtBm386",
+	"lyvBQq+yt2WW8DLv3fB8f0wP/NIQqYnRMaM3ItECMTZgeGnVaxER6+cLHfTUDO/P64eVxW15Dv0w3Wv6",
+	"IVH32k+YiTBgKEYiwLu4nff5/frU9IiWx5BPKVhIjRWeKmfKIR5xHWkA57pUYnybHSbi16Tuuf0qOTq6",
+	"L06O0sj2UrWonuvMiBjTSHOwmymHFqzgcrUyV15ZWVh6VxAJyqbieiGZ15euLlVuLAkCyZYZaU+VUyOv",
+	"9hQypQKoTZJsoKeRKn2kj+8DAVZpjzqktxUfSh9ou0kgqcqbZAfcA8iHD12BTNX4B9ZOTGVs9MZ1hC5S",
+	"Eh6z+snllUjKT6WqE4rnVVbVSaU3fHQc5dgmC6UROkphjru/W/tx9o4UY7Zg+pR8yJlEdcQM1VSesmaj",
+	"mrTR4ifVTSV+3IbRxmtM/NzkvL0C7CP+B6kj8YPUbfAr2gnrRPyEWaWRHKaN+tmtaUsE5NEYrjVtKTNW",
+	"MOpT0rWyIvDoHPLLtw3LbSvyavEg8iEfwGw6hM562CmUhwfPev9yMI16hwfH+zDX/vzJHur+6kiBf8Mk",
+	"/MN76Nyk4zgt9mauz9fEOUuZRXXqwoESwsBvhrjF0DmX1tn5iGis0HKlxm+SFsK+/+YMCsi28PNYdKil",
+	"66azFXOzi4vl+fWrlRWJj8BJKF74n27Ojv1y/dZf/9WJ3p3sBJWkVMtXBNX8OUhQhHHMq2isi3WtoHdk",
+	"+pxuqslsKBGylB2Xx2pUFufL1fXye+WlVXVfSKDDJmqfQSLgkjpONpHKpmZwhn2XMA6XgzGlHZ4MSaMl",
+	"WbZlvinpGJtX9fWu8qfRVAssTiC4GM2vL9LyGglP37WsRAKTXI0+PegdNcIg/yfspcfVzDibQfUmqW+p",
+	"a3gzJET+RlFXvn0GfdAhHfEFqrgJTIzV3DtFCstA/PJqZWUGbVEGXyv+vhbEF2yrvEE7pLeF7a/jelPS",
+	"RaIbBKhFWjTcmUFqQGVHLQxyNLPLgA5PwhntG4k7M3nEgHKvTtSN2rNYC+TQjO8mWSKMzoWCr7ZsC77U",
+	"glqd+C30lkYDM8Ljlu+2oMXbq6d2S96V2aq8Bokz64Tsa2jlEVIiPBek3aahy2wkFWJSf/QePut9/uh4",
+	"76j3+SMAtoEDPfucCpTjSepUyZA9IlV5w0tsj43ylJo2eeoru6IMBZcq63OVpaXy3OpCZWkaBRSib9km",
+	"y6ITSOKTN+VxnAW0WqmsryxWbkzDPLzE8lCBPFbQHAVULV++vlKen9blJ9ltjtVxnqr19g22FkTI7oD0",
+	"VkCXZufXZ5dWbpSrcK98PrMhKwD5PCZ771UTIvRICQ9aQaZAqSshBYnPtGxLLx8SHrBIy7bityZZPn1z",
+	"hj9MHJxL1N0ZMYVXV5XAYaF2oFa2q1FuTuNZXQaEHT2iUfc9EqiRjYi2eVNrUttDmCCucpnOAm7jnZTv",
+	"ZARh1lAA5XkOkz4dMSe/BL2o7Q5nsk2VS/R+fUTcDMLSi4ah6fRxdjZixHdpS/4VGkbY0NGMuSHynMic",
+	"6HnUCEH8bCr1lBI78YzBnL4E3sw7ZjxuLMydO+wLPZWpScd4Rn1HCwFeSzYcqH5mG11fnTvDCcMIFCm9",
+	"hl/AEQ2SxuYQEmSxG16gTj2LTiEMhBPHZAZbPJOhczfG5+TPyHNtNF5CTfIhcr1Nj7M3k58wBCCT6bk6",
+	"Y1N4rHHr4/HS7snua12Wx+PYLia82uSYCnmWIKM+sjzR2fC9utos8boZpQ8Y2ghxUG8iYWR5AdXAoYfr",
+	"hDNfA2Mhva1OZH2RWimQskVwIFwq1amVyN9eX72y7kChU/1Yin8cj3+cUOo5PqX70sLi4rp5ssLcldml",
+	"d8vr8+WlhbLx/4Wl9eVq5d1qeUW4u8bBgeYhZtmjkRbmy9eWK6vlpbn316+W31+vlpWR6Hcey+LCUjmx",
+	"HvjFyvWV5fKShK++Vl69UpmHa2YXFys34JfmHXlw9PlI2NXy5Wp55cp6Gjw3+ftozfkgaWkM4/TD0qir",
+	"KfzP6yvlauKDc45HNX6lKmQJw5pzx0DbaqZvBtrXJGuXwc82nBThogC7CpaccBxo71GprFQ2WUMDDmsK",
+	"wPwPkdaBhSb0h1r60HkeubSThD06wngEelUCEp+2mqVJQz8yo+9lbtJj0wgjl3JOXDjBVXsH4Fqeq5mH",
+	"dtdsVANzW3AK4tLamzLSDdQEqTqO3UZtMFkhkuBt8fHswkVdC2ri0TWZcY7eJAwO2m5Sn6Qz6tI1jNgw",
+	"dYr4APc/U6a3xbf1M+YbhHmuHjwmfiql8QJnlJ9kJeTODKxYKt64JtWzKVCZc8okp0k3TxXSIZUvbCnx",
+	"fXDGRZytVH2WUQzvJ/7sJGJzAhj9NOnR6AXiFy+QLR1Aq+VES1fyE5uYLams3AkrsMW1yyG57dEOS1zf",
+	"R/Ch76vfHJ74k22MtHsMFfv2IeaPr3sf5TwcwBJgAKsN1lu3PzRSg9slxwRac5yT3gboUGWftHRxLu7F",
+	"Lo2MRwYPW8abJPmk0XrZ29KPAjKk15d4hR1tcnILB3FMDGs6gtpd7Yt7autsFDhkKvCCubs1a7ZeJ22O",
+	"+iGurllZuTxdvNmv2U36eyqqIEqxnDqAeZEYd0D8eHahnZnLelnRVVxiNEYXTMmbnJoymF4eG58VFzNG",
+	"O6uIS4LUZjjBAKwGaAcdFXgBKgebvsdS6KGpk+sHBHYvKc7Sv8goQpcE3Gt4hBkxrBCc5PqHPDf/JMMN",
+	"f9VUNUqdSuISmT8VCmrSmPubVUmQgax3Qo/vrAjuVoAKgEA/25G5Afm/y3rf/+bGqpWnmrByB6gcdEU1",
+	"eVS6Tze9oAZQtPIXajYLimggUWDV4B0xHZqctyVmsBc0aJ9ZaTNil6eVNxqIkUjJhJ0A4kq2wzhpFZD0",
+	"8+UR5oS46fOUUWW5XIVdWdHwTPI3lSqEqbPz1xaWUJP6LtrYQSH1ycxasEF5Eyo7XhCFDpDdBC0NE85r",
+	"waoBJKBylcIzIn5Dpi/ZFkMEFpdMWRKdsQTQYxrUia0GC7wwi1nAZCuAxPWgAdELwRy1KOOFtWDWyImC",
+	"kYiSrvpEWZjUlsysceXxJoFVxpm8mlFOr0V4gyrRLhcBXyPdQWhmVrgjBQQpubXABLXUFS6PJdO+EeAC",
+	"WK0ZVNM31cSlzTSOg5y3TtEESXQStXaJXCV2ZAm3CER3Gl/DliO6EUqQzBfyJmXRXrQID726vMSnm6wA",
+	"pwvLC6+vzhXQknKA46loA79LFk2wj1zMsSAAqvsEh9MSpFGW+GTrj1jfW2/NSj4pvPUWWlGetsdQ7eM1",
+	"7ZyuKU9yTfuoa9b0/73zB3sN6vryP7u1GcVYufEs8thakHyk9DzWZPS4Zk1/LJ6yW4NMv3Y34jhKORzS",
+	"16hJV2O6r69RKyAVV8jvVakgQU8ZGq0FUSuEBAZQUOeRBkWVqE5s2dZtEjKpDooFp+BA43mbBLjtWdPW",
+	"eMEpjKvkFyi187TNztc1UkrueP8Vuo3A1ogXyMEenZJUY1ApcAOOQ05cW+gDwTSCvBLpVnwTzSC4FlBZ",
+	"3K9fIUFFOoGIg4VwF9BssBZouFw1XYRZFC3WcYcRWT/ONt8I5gDE25rGS2963EYBBak2q5YDkZzXgnO1",
+	"CCe39qbch6g6D2n6TcLnVFEwJKxNA4UzXHKcEU8FqUeI1DG6f++//7r77YPu0z3UO/yk9+i33W8PTVh/",
+	"3YdjjIrfNAuHGTQWBWZzM4FzPWlgTiugaIn2LLGZZU+frklrJOXiZAR1XHR2bxm1u2RLoviTAvV9GW9N",
+	"9GjlfvuU+Pbx1JEUI9Q3o7bodGEr/uBkf6a1e2s38bb/dR8OR3iwd/y77+C4WjhxJXtOSBS9C002wuEC",
+	"SWDgPidLSu6CwyQnnGK/R0YsfD7vHDm4d3zoey/TcMNzXQLh+URpaugb08dc7trWpBSnoW5PHvsON5eG",
+	"vvkSdtVx+fLO8VFIFeFAwK0TQ9+q3qjP54etj3RAPIoKDopsiUAu/Y/CJuBNBv33sSW4ZVsfjsV+nDVt",
+	"xZ4c9Pl3GAnHGKfw8Pg0oXHHRvFJOcXE/0oOrEkaDYnEO2bijPWFh1EXR44FVDUSvt00OGdtEmZObJBm",
+	"IyBRxTXZ9VFAEuFfnr0gLIvsI1LnLthwMMNaEIgnSDSUmjrIoWaj6OgAhFGDbNuIU/CVjaZNNRMPSUlh",
+	"M4jv65bdhchfE05LEHuhdDuAgRhAP5DtWcIGrwWyFVUf7iEsnU8ZcfMMinDWUmjHp7ct5mYZ1iV5AtST",
+	"P3Xv/slG0OZmaEjUfXwke91ONj3xe26ax35M6oM60mdtREdr9DsZQ5150e/8CoV6KI9/2LXNdzrRO+Wh",
+	"H3kPm1gtGdN8+mHq5AhhXgaY0gH27hUwSsdf3YPxHtjz58+eQNfjpwdw0M9Zm6c+OOD9jkDWqmIjVhKv",
+	"zdarZ7Zku4nUybIHk2vd/JIsl/zfRMJyTRiWy43gxAfaLNmVDKZK6HEIZSCsh1BBBB6y2saJ70OFp0la",
+	"djI4Dsg2YTw6TluBj6HID0ObMtWAGp1Q2RscoKJjO45TkBkSDWSswmBUMwFtayoeVygUDe82sfVL5bv6",
+	"GJYYUV0CBMiyoFTXSUpUYyoY3aseYUhmQ4zOVZadSIIknDVtQT3SijSxHk4YSm8kUa6Fck8XXv0dRXYo",
+	"meYffBRBqeatRyMIj7agCD13wIpoI979GBijhV1ou4LFcq8FUBk+5uneJdPaObGByv0ETyY6408YJict",
+	"1p73qTFLGIgLxBr+8hXvIwI28JQOiwSvSLor3adHIhi+f4Cef//k+dMfct0RWbK4aeLqFw0o+qEHmjQG",
+	"fL/MfzI+TSKw35RTIf0QoyUWtERzniiVDM9DMaugnzkVl5ljiwG+L+benMTViMquqpCWKK3qHktwC4q6",
+	"0llyMlXIYrKUWNxNBrmHe927j19ikJtzpkTeWeyBzNEqh8EZxX7qysprV+PVczWwPgXDd3X3YjJaNF0O",
+	"ww94UZdjGCfj/MdK6+yel6cEgF6jLHcUSOo7YQ6iszg0NvoGqdMWYahNAgC1VIcHdADBKJoLh3chz40A",
+	"BeC3WlEoADFbVWVUHCrnO1y8wwpoga8FGg9dnQGgB231ixU8tNBMcXN56toNIptefBf9XYdxhUSLQlIn",
+	"4qvi/hgJAetxhP2QYHcHuSFtM+TxtUA4/pwhz52JD3vW2BSyDRUw2uGLkE+3tf+kfAF5MSMkKKBqX8yP",
+	"HAdJ7tK8MdoxyEESTlpE9HPmcSZv/rjnmYBXoLpalVMQH5UQ101lo02Om9AHqOpWNBOsm/RHMN9xE5iR",
+	"bfjV495BIn0dRbEnYq6MYCiSEDO7yeIxGJ2Mc1Ia1TmRApH6vK8fKyPYe/BZb//fzA+N7aT0XESYrQ/K",
+	"hXvMrrUXtZB9mtVyrOSyqUleSVM5guVYovwy7QTqhcOb2DkaNHxPtsRMFIdf6DLe8Sl2VyldxKGEPXtt",
+	"2V/Usq9C1lVbQuDXH8uQb1E29kGHyrAiN1kAOWrfp9sMFR1HpTq8AA4HkWDX0IiWPLWSbkKGWQT0gLEM",
+	"5ftt1cCxIzHupw1Qb9XGEFU/2wDlLSxxYS2ImgCMjAAMLLLpCNAWliTtkY+F5YYKMw1Rk24DHnYBLWI4",
+	"GbGVhkufRjUZ4cu5cezW0Lm4jC+f/qa9FtR0Fws6V6dtjwh7FpBt4iKCQ3/HRu2QbhD2pgTM1yDE8dXw",
+	"XwmKEXibTd6v0KoRm0+fD5eTeykFDjnuTPZbzneflPp+NbK+ACAFA+3oeP+g+w97I+R7Y3j6JNnKE6Up",
+	"1Ht4dPz7PdT7l/3eb+6JCF0+3kbde3cgu/zot72Hz9Dzp4fPnzw8VQVbQf3fTGJQOxoNOp6PjhCfnV07",
+	"eTFgTavLFfZ1dPF4+mLHuFTDaPd/dHx1BLWduPxWztEhyjHLLycklnbLRHDH6SfoYyIuvJ08tmGqaFIt",
+	"TaYYMFrE/BLJeUJ8VpJA8WUT0WUXnMR1mjrxpZP6ypJxoUGY+MromZJE+ogFRZrksQj9TixQi7qQOSvg",
+	"Qmn33710Du0lZrDz+5Vh5JESOpqUVuV1HeYVTY5oQClZWX+pnQOmDyWzGordB1ddAOccyg0xKLMaRIL5",
+	"GV2ZV+G9xrEEYBTa4boAE0Egq1GPOm1Bp5cswEDDWZP6KoUANRboDVgL+DZVXYlMAleHCmoOxjjzKjLD",
+	"VnNyCzEJ7OBsquHnnZtX6IJJP0A4Tt27R927/9r7+v7zJ3dQ7/Cgt/8Z+FNQWx6crk/B8acw+NMQ+wlc",
+	"/YGp8hhrvh/AvAkdn0nbG+0BGztptGEDXLgfQnCEapmAGotMxSiIninEeoCZTwEGDJMuSoDD90OEV1jv",
+	"xQwCexp2PYmyPhxI+k9ToZCE7D08Qsf7e72vvtCMGUE9vYyqRT7a+OvCxWvbbPRImKX0+AwajfhoGuuU",
+	"PR3dYJ9kos9/HGmU3fPKAvYvW6waNnMgUq00ltIiUziHeZuGrpwK0OoXnSs5pTeno8FZ3VuA5DHKqmSh",
+	"kJ4A0ZE3yVoAr1JaFianmp48OEXhG8XI4OIFzpvieVTez2iLGFMZLbxFEguijehhIlogWMFTyu9QK2nh",
+	"nbWgTsOQ1Lm8XK4F0dAAW4qJgnfkCmjg76CQtAnmDDW9FiN+A87eQRPOFEw9xPDdBqYlUf64PBZG8Mkm",
+	"pe50EjZTO+3JEpjMEMHcSYzoLXwpyGPFuN16uqawFoi/yNEcGIYBZGq5LzD1w5seG1BjsRHMA8HEVX69",
+	"BfgrcUjEEEWXH7WSYkJr/kS1FKFdfMKz3RCGp6DcBNPFOkvPY5TqSwKdfajyizNycUl65qn03fcPun94",
+	"HIP0Z3zNfgR5AQ9KwVZG6N/JVogEfmTvqy963/8ZfAtY4Nn5FhlE7bxIPh3VwNmRWhvNGNoRHI8XKIXl",
+	"xgLdu4+63z6Lw4HewweKnVRC8MfZHwOHPYZdTyOdp9pYRMwidqv7X/9H95uHqd0qoP5fZnqW3/0om7us",
+	"aD+Tto4ZW/y6xve6xvezdYJX8E66tTYBjPpy/V/dpZnwfLmCUh2YsZJgOfB03Sts4rxCn6yI6uIvsTUm",
+	"rewbUTU2Xfwz/DeNImJHaS819SMRVdeCGBsOZjBN4FXo8PE4Uyd+ewBJBi31EdbrbRK6Xp1LSBQJ/ApU",
+	"V6cN2nJJ2m5IqHn9KtVWCTCukJjLOpq6ZKnHYuN6oZ57zqbTZuISp3JFAzceN43SlwDhuxZcEn5lPA0e",
+	"6rFP7bmiStBnprvP3PZMvNwI3k41HAm9AgGCBp8nmvzikklnXEFAcj3xA6NArICgqUvhj6TAjY1VKFj2",
+	"2oi9SpuEa7zff88+8yn9RJUtc/MKvbKwe4S6nzzs/uoAdf/xkTLk3fupxFCes6IPzsi0+qZOVtRg7iem",
+	"N9NnhdIzyrXFAOoGuLHERrdkOVYQIZsIu3vY+/7PWWdVQplb1fIvrpdXVsH17U+BQjFBgyQyvFJK8byV",
+	"bcXI8/A8J4UfH+F8CpVsuHmOA5dySreuMajnFZXHR1z4RSlBBoXJLEkgNKYkA+od7nefHulpuBj3fb/3",
+	"6Sca7P1c0SlKkHdFCANqfSAlSiWTFOZyNNC0WlDvV497hyJYODr+5DGEYb/5y/OnP/Tdibkr5bmr68uz",
+	"KysnbUZyCTrFaxUH88jVykrvy/uo+/So+6sjKOUf7kEp9HCv95tvUO9uVKg8vNP7+tu+65xfWFmeXZ27",
+	"cuIqx0fjmdEOGDC4ZFJyjcEm44PZ5NTnAozEMtGhEZoS+myZfse8jLCfMmbp3v0LBDpPft/74x3U/ef/",
+	"Lfbuy8coblHs7d/LFLoLSHGETg98l95pdSjLgI8rThbGz1QzJDe+ECEC9VURU2+PpCGSWy8JdIKimHp7",
+	"9E0vThYmkipTgo/p5cfnRecd8TwkA6RU/ZHO+GTQBfXKo2B84MIn8zY0uxwFkp82QV/ef/79vSTndQ+f",
+	"5a3m+spq5Vq5ur5aWTxhRReS4mMM3UgG0nMz8+XFhffKVZnGiRZqIPyrpWont7d30P1+7/mTO8Z6hRDt",
+	"P8hTe/HDb0VDQ5F+Gli5jM6munnrhdIgGg8tkU5JtsGkgCogVYV0Iu3hUffw2xGKYhEyR9LXOgJzBpPm",
+	"vYMfut8cIN1lZ06fj+RjTeb7WC2AJI2uG9r3MdcBzPfivk+8soKTlGRTXaWG4A09NOE4iWXr0ycMXaQ6",
+	"hHpP/tT95o5Y7oSwL+j5syfdu4/yhebG7MJqeX79cqW6vnq9ujR43ROncdomM6o5M/CvNHJ5amrK1Mil",
+	"ojOYFFmlnEAv0GoY/nL3oPf5o+NfH+hhgnOl4gg22CDGhZSdYpVGBj+gKKz1L+H8W0PpGStfWZ1dLCe+",
+	"RR8jkvCxentaJnLNcvfp0fOjO7qTsq9c9WFaeVJDeX5dLeZWZoLxZakiMpwqSvfGnalqGjrtmjn6rE93",
+	"nMz6MIoaOPz/Krn6Ost5mja8Jm63SUBgRpEGUa5JJ8x2zFp/lIM8w9EGA+BSwrUY0JY3b2kUr/w0koFG",
+	"KIQ39GNsVgnyJdedvm2R0i2kEpy+F2ypNGUhThcZHYjZkXp9e5QkTdW0dU5RHaRMfB9mCuVgU/QKY1Ak",
+	"+4p5yG+mU9CJpox+XYnGK1Kp6f5fYuz7G8xMIhsPi/Z+99bu/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/delivery"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/id"
+	"phonebill/core/timeline"
+	"phonebill/ports"
+)
+
+// BillTimelines implements ports.Timelines of bill inquiries: two queries of the bill database and one of the kos database.
+type BillTimelines struct {
+	pool, kos *pgxpool.Pool
+	rows      inquiryRows
+}
+
+var _ ports.Timelines = (*BillTimelines)(nil)
+
+// NewBillTimelines reads the bill database and the kos database.
+func NewBillTimelines(pool, kos *pgxpool.Pool, vault ports.Vault) *BillTimelines {
+	return &BillTimelines{pool, kos, newInquiryRows(vault)}
+}
+
+// Of answers the story of an inquiry.
+func (s *BillTimelines) Of(ctx context.Context, request id.ID) (timeline.Story, error) {
+	var q timeline.Inquiry
+	err := atOnce(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		q, err = s.read(ctx, billdb.New(tx), uuid.UUID(request))
+		return err
+	})
+	if err != nil {
+		return timeline.Story{}, translate("read the timeline of an inquiry", err, fault.ResourceNotFound)
+	}
+	q.Calls, q.Gaps = callsOf(ctx, s.kos, request, q.Gaps)
+	return q.Story(), nil
+}
+
+func (s *BillTimelines) read(ctx context.Context, q *billdb.Queries, inquiry uuid.UUID) (timeline.Inquiry, error) {
+	row, err := q.InquiryTold(ctx, inquiry)
+	if err != nil {
+		return timeline.Inquiry{}, err
+	}
+	month, err := calendar.ParseMonth(row.Month)
+	if err != nil {
+		return timeline.Inquiry{}, err
+	}
+	made, err := q.AttemptsOf(ctx, billdb.AttemptsOfParams{EventID: inquiry, Most: mostRows})
+	if err != nil {
+		return timeline.Inquiry{}, err
+	}
+	made, gaps := newest(made, nil)
+	number, _ := s.rows.lines.open(row.LineSealed) // one that cannot be opened is shown without its line
+	return timeline.Inquiry{
+		Line: number.String(),
+		Row: bill.Inquiry{
+			ID: id.ID(inquiry), Month: month, Status: bill.Status(row.Status), Source: freshness.Source(row.Source),
+			RequestedAt: row.RequestedAt.UTC(), ProcessedAt: moment(row.ProcessedAt), AsOf: moment(row.AsOf),
+			FailureCode: fault.Code(row.FailureCode), Attempts: int(row.Attempts), NextAttemptAt: moment(row.NextAttemptAt),
+		},
+		Told: timeline.Tellings{
+			ReplayedAt: moment(row.DeliveryReplayedAt),
+			Made: each(made, func(r billdb.AttemptsOfRow) delivery.Made {
+				return delivery.Made{At: r.At.UTC(), State: delivery.State(r.State), Note: r.Note}
+			}),
+		},
+		Gaps: gaps,
+	}, nil
+}

@@ -1,0 +1,95 @@
+package opsapi_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/rest"
+	"phonebill/adapters/rest/gate"
+	"phonebill/adapters/rest/opsapi"
+	"phonebill/core/audit/record"
+	"phonebill/core/auth"
+	"phonebill/core/auth/access"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/timeline"
+	"phonebill/core/timeline/look"
+)
+
+// silent is a service that cannot be asked.
+type silent struct{}
+
+func (silent) Of(context.Context, id.ID) (timeline.Story, error) {
+	return timeline.Story{}, fault.New(fault.ServiceUnavailable)
+}
+
+func openTimelines(t *testing.T, books ...look.Book) face {
+	t.Helper()
+	f := face{tokens: &memory.AccessTokens{}}
+	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
+	require.NoError(t, revoked.Pull(t.Context()))
+	handlers := &opsapi.Handlers{Timelines: &look.Service{Books: books, Log: record.Log{
+		Audit: &told{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+	}}}
+	spec, err := opsapi.Spec()
+	require.NoError(t, err)
+	f.Handler, err = rest.NewHandler(rest.Service{
+		Spec: spec, Mount: handlers.Mount, Gate: gate.Gate{Guard: &access.Guard{Verifier: f.tokens, Revoked: revoked, Now: clock}},
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Clock: clock,
+	})
+	require.NoError(t, err)
+	return f
+}
+
+func timelinePage(of id.ID) string { return "/ops/requests/" + of.String() + "/timeline" }
+
+func TestAStoryIsTold(t *testing.T) {
+	t.Parallel()
+	f := openTimelines(t, look.Book{Service: "bill-inquiry", Of: silent{}}, look.Book{Service: "product-change", Of: memory.Timelines{
+		{1}: {
+			Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.NoCalls},
+			Events: []timeline.Event{
+				{At: at, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G"}},
+				{At: at, Source: timeline.Check, What: timeline.CheckPassed, Text: "통과", Facts: map[string]string{}},
+			},
+		},
+		{2}: {Kind: timeline.Bill, Status: "PROCESSING"},
+	}})
+	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000000","kind":"change","lineNumber":"010-****-5678","status":"UNKNOWN",
+		"nextAt":"2026-11-21T04:00:00Z","events":[
+			{"at":"2026-11-21T03:00:00Z","source":"request","what":"REQUESTED","text":"신청","facts":{"to":"5G"}},
+			{"at":"2026-11-21T03:00:00Z","source":"check","what":"CHECK_PASSED","text":"통과","facts":{}}],
+		"missing":["KOS_CALLS"],"unreachable":["bill-inquiry"]}`, f.data(t, timelinePage(id.ID{1})))
+	require.JSONEq(t, `{"requestId":"02000000-0000-0000-0000-000000000000","kind":"bill","status":"PROCESSING","events":[],"missing":[],
+		"unreachable":["bill-inquiry"]}`, f.data(t, timelinePage(id.ID{2})))
+
+	res, raw := f.get(t, timelinePage(id.ID{3}), auth.Operator, auth.Operations)
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode, raw)
+	require.Contains(t, raw, `"unreachable":"bill-inquiry"`)
+}
+
+func TestWhoSeesNoStory(t *testing.T) {
+	t.Parallel()
+	f := openTimelines(t, look.Book{Service: "bill-inquiry", Of: memory.Timelines{}})
+	for _, c := range []struct {
+		path   string
+		role   auth.Role
+		has    []auth.Permission
+		status int
+	}{
+		{timelinePage(id.ID{1}), auth.Operator, []auth.Permission{auth.Operations}, http.StatusNotFound},
+		{timelinePage(id.ID{1}), auth.Customer, []auth.Permission{auth.Operations}, http.StatusForbidden},
+		{timelinePage(id.ID{1}), auth.Operator, nil, http.StatusForbidden},
+		{"/ops/requests/x/timeline", auth.Operator, []auth.Permission{auth.Operations}, http.StatusBadRequest},
+	} {
+		res, raw := f.get(t, c.path, c.role, c.has...)
+		require.Equal(t, c.status, res.StatusCode, raw)
+	}
+}

@@ -1,0 +1,88 @@
+package ctl
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/compose"
+	"phonebill/core/audit/record"
+	"phonebill/core/auth/admin"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/timeline"
+	"phonebill/core/timeline/look"
+	"phonebill/ports"
+)
+
+func (c Console) timeline() *cobra.Command {
+	return &cobra.Command{
+		Use: "timeline <request id>", Short: "Tell what happened to one inquiry or plan change, and why", Args: cobra.ExactArgs(1),
+		Long: `Tell what happened to one inquiry or plan change, and why, oldest event first.
+
+The instances of the services are asked as "ops" does, with the same variables; who looked is recorded in the audit log.
+docs/operations.md tells what the codes mean.`,
+		Example: "  phonebillctl timeline 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request, err := id.Parse(args[0])
+			if err != nil {
+				return fault.InvalidField("request id", "it is not a UUID").Because(err)
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				s, err := c.timelines(a.Audit)
+				if err != nil {
+					return err
+				}
+				told, err := s.Timeline(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, request)
+				if err != nil {
+					return err
+				}
+				return c.printTimeline(told)
+			})
+		},
+	}
+}
+
+func (c Console) timelines(log ports.AuditLog) (*look.Service, error) {
+	instances, token, err := c.instances()
+	if err != nil {
+		return nil, err
+	}
+	return compose.Timelines(instances, token, log, func(ctx context.Context, err error) {
+		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
+	}, compose.RealTools(c.Log))
+}
+
+func (c Console) printTimeline(t timeline.Told) error {
+	p := c.printer()
+	p.line("kind", string(t.Kind))
+	p.line("line", t.Line)
+	p.line("status", t.Status)
+	p.line("next", stamp(t.NextAt))
+	for _, g := range t.Missing {
+		p.line("missing", string(g))
+	}
+	for _, s := range t.Unheard {
+		p.line("unreachable", s)
+	}
+	p.line()
+	p.line("AT", "SOURCE", "WHAT", "FACTS", "TEXT")
+	for _, e := range t.Events {
+		p.line(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Source), string(e.What), factsText(e.Facts), e.Text)
+	}
+	return p.done()
+}
+
+func factsText(facts map[string]string) string {
+	if len(facts) == 0 {
+		return "-"
+	}
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(facts)) {
+		all = append(all, k+"="+strings.Join(strings.Fields(facts[k]), " ")) // a reason may have lines
+	}
+	return strings.Join(all, " ")
+}

@@ -1,0 +1,69 @@
+package ctl
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/adapters/rest/feed"
+	"phonebill/adapters/rest/timelines"
+	"phonebill/core/audit"
+	"phonebill/core/audit/record"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/personal"
+	"phonebill/core/timeline"
+)
+
+// seen is an audit log.
+type seen struct{ rows []audit.Entry }
+
+func (s *seen) Append(_ context.Context, e audit.Entry) error {
+	s.rows = append(s.rows, e)
+	return nil
+}
+
+func TestATimelineIsPrinted(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	mux := http.NewServeMux()
+	mux.Handle(timelines.Path+"/", feed.Protected(personal.NewSecret("s3cret"), timelines.Handler(memory.Timelines{{1}: {
+		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.NoCalls},
+		Events: []timeline.Event{
+			{At: at, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G", "from": "LTE"}},
+			{At: at, Source: timeline.Person, What: timeline.Proposed, Text: "제안", Facts: map[string]string{"reason": "one\ntwo\tthree"}},
+			{At: at, Source: timeline.Check, What: timeline.CheckPassed, Text: "통과"},
+		},
+	}}, func(context.Context, error) {})))
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	env := map[string]string{"PRODUCT_INTERNAL_URLS": srv.URL, "BILL_INTERNAL_URLS": "http://127.0.0.1:1", "INTERNAL_TOKEN": "s3cret"}
+	var out bytes.Buffer
+	c := Console{Env: func(key string) string { return env[key] }, Out: &out, Err: &out, Log: slog.New(slog.DiscardHandler)}
+	log := &seen{}
+	s, err := c.timelines(log)
+	require.NoError(t, err)
+	told, err := s.Timeline(t.Context(), record.By{Name: "cli:kim", Roles: []auth.Role{auth.Operator}}, id.ID{1})
+	require.NoError(t, err)
+	require.NoError(t, c.printTimeline(told))
+	for _, want := range []string{
+		"010-****-5678", "UNKNOWN", "2026-11-21 04:00:00Z", "KOS_CALLS", "bill-inquiry", "REQUESTED", "from=LTE to=5G", "신청",
+		"reason=one two three", "2026-11-21 03:00:00.000Z",
+	} {
+		require.Contains(t, out.String(), want)
+	}
+	require.Len(t, log.rows, 1)
+	require.ErrorIs(t, Run(t.Context(), c, []string{"timeline", "not-an-id"}), fault.New(fault.ValidationError))
+	require.ErrorContains(t, Run(t.Context(), c, []string{"timeline"}), "1 arg")
+	env["BILL_INTERNAL_URLS"] = "not an origin"
+	_, err = c.timelines(log)
+	require.Error(t, err)
+}

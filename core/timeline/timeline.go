@@ -1,0 +1,117 @@
+// Package timeline tells one request's whole story to staff: what happened and why, in order (api.md, Operations). Stories are made of what
+// the books hold anyway: request rows, states, the log of KOS calls, attempts to deliver, what persons said. There is no personal data in
+// them: lines are masked, what was asked and answered is left out.
+package timeline
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Source is where an event comes from.
+type Source string
+
+// The sources.
+const (
+	Request  Source = "request"  // the request itself, and the states it went through
+	Check    Source = "check"    // the three checks of a plan change
+	Queue    Source = "queue"    // waiting: for a call to KOS, or for KOS
+	KOS      Source = "kos"      // a call to KOS, or what it proved
+	Cache    Source = "cache"    // a copy in memory
+	Delivery Source = "delivery" // the MVNO AP server was told
+	Person   Source = "person"   // a member of staff
+	Notice   Source = "notice"   // the customer was told
+)
+
+// What happened: a code for programs. Codes are added, never renamed.
+type What string
+
+// What can happen to every request.
+const (
+	Requested         What = "REQUESTED"
+	WaitedForTurn     What = "WAITED_FOR_TURN"
+	CalledKOS         What = "CALLED_KOS"
+	Completed         What = "COMPLETED"
+	Failed            What = "FAILED"
+	DeliveryAttempted What = "DELIVERY_ATTEMPT"
+	Delivered         What = "DELIVERED"
+	DeliveryParked    What = "DELIVERY_PARKED"
+	DeliveryReplayed  What = "DELIVERY_REPLAYED"
+)
+
+// Event is one thing that happened. Its facts are small texts: codes, numbers, times (RFC 3339).
+type Event struct {
+	At     time.Time
+	Source Source
+	What   What
+	Text   string // Korean, for staff
+	Facts  map[string]string
+}
+
+// Kind of request.
+type Kind string
+
+// The kinds.
+const (
+	Bill   Kind = "bill"   // an inquiry
+	Change Kind = "change" // a plan change
+)
+
+// Gap is a part of the story that cannot be told.
+type Gap string
+
+// The gaps.
+const (
+	NoCalls Gap = "KOS_CALLS"    // the log of KOS calls cannot be read now
+	Cut     Gap = "OLDER_EVENTS" // there are more than MostOfAKind of a kind: the oldest are left out
+)
+
+// MostOfAKind is how many steps, calls, attempts or words a story tells of at most: the newest. An order that is asked about for a day, is
+// parked, and is asked about again twice has some 300.
+const MostOfAKind = 500
+
+// Story is what happened to one request so far, oldest event first.
+type Story struct {
+	Kind    Kind
+	Line    string    // masked; empty when what is stored cannot be read
+	Status  string    // as it is stored: staff see UNKNOWN and PARKED where the customer sees PROCESSING
+	NextAt  time.Time // when it is looked at again; zero when nothing is left to do or a person has to
+	Events  []Event
+	Missing []Gap
+}
+
+// Told is a story, and the services that could not be asked whether they know more.
+type Told struct {
+	Story
+	Unheard []string
+}
+
+// merged puts events in order; those of the same time stay as they are given.
+func merged(parts ...[]Event) []Event {
+	all := slices.Concat(parts...)
+	slices.SortStableFunc(all, func(a, b Event) int { return a.At.Compare(b.At) })
+	return all
+}
+
+// facts pairs keys and values; what is empty is left out.
+func facts(pairs ...string) map[string]string {
+	m := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			m[pairs[i]] = pairs[i+1]
+		}
+	}
+	return m
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func number(n int) string { return strconv.Itoa(n) }
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

@@ -1,0 +1,29 @@
+package ports_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/ports"
+)
+
+func TestWhyNotAsked(t *testing.T) {
+	t.Parallel()
+	why := ports.UnaskedError("OPEN")
+	require.Equal(t, "OPEN", ports.WhyNotAsked(fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNotAsked, why))))
+	require.Equal(t, "kos: OPEN", why.Error())
+	require.Empty(t, ports.WhyNotAsked(ports.ErrNotAsked))
+	require.Empty(t, ports.WhyNotAsked(nil))
+}
+
+func TestWhomACallIsMadeFor(t *testing.T) {
+	t.Parallel()
+	require.True(t, ports.RequestOf(t.Context()).IsZero())
+	inner := ports.WithRequest(ports.WithRequest(t.Context(), id.ID{1}), id.ID{2})
+	require.Equal(t, id.ID{2}, ports.RequestOf(context.WithoutCancel(inner)))
+}

@@ -1,0 +1,18 @@
+-- What one order's timeline tells; each query is along a primary key.
+-- name: OrderTold :one
+SELECT transaction_id, line_sealed, from_code, to_code, effective_date, state, requested_at, failure_reason, kos_order, next_attempt_at,
+    notified_at, notify_attempts, delivery_replayed_at
+FROM change_orders WHERE id = $1;
+
+-- The newest steps, newest first.
+-- name: StepsOf :many
+SELECT at, state, result_code, sends, note, next_at FROM order_steps
+WHERE order_id = @order_id ORDER BY step DESC LIMIT @most::bigint;
+
+-- name: WordsOf :many
+SELECT at, by_user, outcome, reason, applied FROM order_resolutions
+WHERE order_id = @order_id ORDER BY number DESC LIMIT @most::bigint;
+
+-- The newest attempts to tell one event, newest first.
+-- name: AttemptsOf :many
+SELECT at, state, note FROM delivery_attempts WHERE event_id = @event_id ORDER BY fence DESC LIMIT @most::bigint;
