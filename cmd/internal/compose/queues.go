@@ -1,6 +1,9 @@
 package compose
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Who works on a queue: several loops, each of which goes on as soon as its own work is done, so that a slow line holds up one of them and
 // not the rest of the queue. There are more than KOS is asked at once (kos.DefaultBulkhead); the turnstile sees to it that it is not asked
@@ -15,6 +18,9 @@ const (
 	ordersEach    = 2
 )
 
+// relief is how often the loops beside the first look when nothing was due: they are needed when that one is held up.
+const relief = time.Second
+
 // take works on up to n entries of a queue and answers how many there were.
 type take func(ctx context.Context, n int) (int, error)
 
@@ -23,5 +29,7 @@ func (p *parts) workOnInquiries(step take) { p.queue("inquiries", inquiryLoops, 
 func (p *parts) workOnOrders(step take) { p.queue("orders", orderLoops, ordersEach, step) }
 
 func (p *parts) queue(name string, loops, each int, step take) {
-	p.workers(loops, name, idle, func(ctx context.Context) (int, error) { return step(ctx, each) })
+	work := func(ctx context.Context) (int, error) { return step(ctx, each) }
+	p.worker(name, idle, work)
+	p.workers(loops-1, name, relief, work)
 }
