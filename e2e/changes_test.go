@@ -18,6 +18,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"phonebill/core/calendar"
 )
 
 // rounds is how many orders a drill makes: few in every test run, many in `make drills`.
@@ -31,11 +33,18 @@ func rounds(t *testing.T, few int) int {
 	return few
 }
 
-// order asks for a change under a key.
+// order asks for a change under a key, from the first of next month on.
 func order(ctx context.Context, at, token, line, to, key string) answer {
-	return askUnder(ctx, key, at+"/api/v1/products/change", token, map[string]string{
-		"lineNumber": line, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": to,
-	})
+	return orderFor(ctx, at, token, line, to, key, "")
+}
+
+// orderFor asks for a change from a day on; "" is the default.
+func orderFor(ctx context.Context, at, token, line, to, key, day string) answer {
+	wish := map[string]string{"lineNumber": line, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": to}
+	if day != "" {
+		wish["changeEffectiveDate"] = day
+	}
+	return askUnder(ctx, key, at+"/api/v1/products/change", token, wish)
 }
 
 // askUnder is a POST with an Idempotency-Key; "" is none.
@@ -149,7 +158,7 @@ func TestChangesUnderEveryFault(t *testing.T) {
 	c := startCluster(t)
 	at := c.instances(t, 2, "product-change", "PRODUCT")
 	tokens, lines := c.customers(t, 8, (n+7)/8)
-	db := connect(t, c.Databases["product"])
+	db, begun := connect(t, c.Databases["product"]), time.Now()
 	for part, query := range []string{"on", "off"} {
 		c.control(t, http.MethodPost, "/settings", map[string]any{"statusQuery": query}, nil)
 		havocking, calm := context.WithCancel(t.Context())
@@ -167,13 +176,16 @@ func TestChangesUnderEveryFault(t *testing.T) {
 			places <- struct{}{}
 			<-time.After(400 * time.Millisecond)
 			line, token := lines[i%8][i/8], tokens[i%8]
-			sky := c.weather(t, line, again)
+			sky, day := c.weather(t, line, again), ""
+			if i%3 == 0 {
+				day = calendar.DateOf(begun).String() // a day later the key still answers
+			}
 			all.Go(func() {
 				defer func() { <-places }()
 				a := answer{}
 				for try := 0; (a.status == 0 || a.status == 503) && try < 60; try++ { // killed under him, or not taken: he asks again
 					ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
-					a = order(ctx, at[(i+try)%2].url, token, line, "5G-PREMIUM-001", fmt.Sprint("round-", i))
+					a = orderFor(ctx, at[(i+try)%2].url, token, line, "5G-PREMIUM-001", fmt.Sprint("round-", i), day)
 					cancel()
 					if a.status == 0 || a.status == 503 {
 						<-time.After(300 * time.Millisecond)
@@ -190,6 +202,7 @@ func TestChangesUnderEveryFault(t *testing.T) {
 		<-ended
 		t.Logf("status query %s: answers %v under %v; %d kills, %d stops", query, got, skies, kills, stops)
 		require.Zero(t, got[0]+got[503], "somebody never got an answer")
+		require.Positive(t, kills, "it was too calm")
 		allEnd(t, db, 5*time.Minute)
 	}
 	appliedOnce(t, c, db, n)
