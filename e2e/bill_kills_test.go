@@ -29,12 +29,12 @@ import (
 	"phonebill/migrations"
 )
 
-// kills is how often the bill service is killed: 25 times, or what DRILL_KILLS says (`make drills`: 200).
+// kills is how often the bill service is killed: 12 times, or what DRILL_KILLS says (`make drills`: 200).
 func kills(t *testing.T) int {
 	t.Helper()
 	said := os.Getenv("DRILL_KILLS")
 	if said == "" {
-		return 25
+		return 12
 	}
 	n, err := strconv.Atoi(said)
 	require.NoError(t, err)

@@ -151,7 +151,7 @@ func noError(t *testing.T, err error) {
 // what got no answer under its key.
 func TestChangesUnderEveryFault(t *testing.T) {
 	t.Parallel()
-	n, again := rounds(t, 24), 1
+	n, again := rounds(t, 16), 1
 	if n > 100 {
 		again = 2 // each silence doubles the gap to the next question: that takes minutes
 	}
