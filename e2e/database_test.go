@@ -293,7 +293,7 @@ func TestAWarmInquiryReadsNothing(t *testing.T) {
 	require.Eventually(t, func() bool { return inserted() == len(tokens) }, 60*time.Second, 100*time.Millisecond)
 
 	const callers, each = 64, 40
-	readBefore, polledBefore, commitsBefore := read(), polled(), commits()
+	readBefore, polledBefore, commitsBefore, begun := read(), polled(), commits(), time.Now()
 	var all sync.WaitGroup
 	for i := range callers {
 		all.Go(func() {
@@ -314,5 +314,6 @@ func TestAWarmInquiryReadsNothing(t *testing.T) {
 		rows, reads, polls, spent)
 	require.Less(t, reads, rows/10, "a request reads nothing, but where a busy machine makes the cache slow; a delivery looks its bill up")
 	require.Less(t, polls, rows/2)
-	require.Less(t, spent, rows/2)
+	idle := 50 * int(time.Since(begun).Seconds()) // what workers look up, however little there is to do
+	require.Less(t, spent, rows/2+idle)
 }
