@@ -266,8 +266,9 @@ func (s *system) hangAP(t *testing.T) {
 }
 
 // TestAWarmInquiryReadsNothing is S8: cached inquiries cost the databases no read, and less than a write each.
+//
+//nolint:paralleltest // it counts what a busy machine does otherwise
 func TestAWarmInquiryReadsNothing(t *testing.T) {
-	t.Parallel()
 	binaries(t)
 	dir := dataDir(t)
 	_, database := ownDatabase(t, dir)
