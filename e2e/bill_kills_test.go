@@ -257,7 +257,7 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	load.Wait()
 	ids, by := told.made()
 	t.Logf("%d kills in %s: %d inquiries acknowledged; %v", n+n/10, time.Since(begun).Round(time.Second), len(ids), told.answers)
-	require.Greater(t, len(ids), 40*n, "no load to speak of")
+	require.Greater(t, len(ids), 10*n, "no load to speak of")
 	for _, status := range []int{http.StatusOK, http.StatusAccepted, http.StatusNotFound, http.StatusServiceUnavailable} {
 		require.NotEmpty(t, by[status], "%d was never said", status)
 	}
