@@ -36,7 +36,7 @@ type Quota interface {
 
 // CallLog is the processing history of KOS calls, append-only.
 type CallLog interface {
-	// Append stores one call.
+	// Append stores one call; the same call again changes nothing.
 	Append(ctx context.Context, c audit.Call) error
 }
 

@@ -159,18 +159,6 @@ func (c *Client) timed(ctx context.Context, q question) (out outcome, x exchange
 	return out, x
 }
 
-// record writes the call log. A call that was made is never undone by a log that is not writable, least of all a change.
-func (c *Client) record(ctx context.Context, entry audit.Call) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLogging)
-	defer cancel()
-	if err := c.deps.Log.Append(ctx, entry); err != nil {
-		c.metrics.unlogged.Inc()
-		c.deps.Logger.ErrorContext(ctx, "the call log cannot be written", slog.String("operation", entry.Operation),
-			slog.String("result", entry.Result), slog.Any("error", err))
-		c.alert(ctx, alert.CallUnlogged, entry.Operation, "a call that was made is not in the call log: "+entry.Result)
-	}
-}
-
 // told counts the outcome and says aloud what a person must look at.
 func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	c.metrics.calls.WithLabelValues(string(q.operation), out.label()).Inc()

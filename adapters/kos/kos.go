@@ -53,6 +53,8 @@ type Client struct {
 	paces   paces
 	wire    http.RoundTripper
 	metrics *metrics
+
+	unlogged *unlogged
 }
 
 var (
@@ -84,7 +86,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	return &Client{
 		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, asking: quota.Change, gate: newTurnstile(deps.Quota, deps.Bulkhead),
 		paces: newPaces(),
-		wire:  transport(cfg.Connect), metrics: m,
+		wire:  transport(cfg.Connect), metrics: m, unlogged: &unlogged{},
 	}, nil
 }
 

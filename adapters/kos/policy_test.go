@@ -133,9 +133,6 @@ func TestWhatAPersonMustHear(t *testing.T) {
 			require.NotContains(t, l.log.String(), twoLines[1])
 		})
 	}
-	unlogged, _ := simulate(t, func(_ *kos.Config, d *kos.Deps) { d.Log = brokenLog{} })
-	_, _ = unlogged.Customer(t.Context(), number(t, twoLines[0]))
-	require.Equal(t, []string{"kos_call_log_unwritten customer.get"}, unlogged.told())
 }
 
 // TestTheAttemptIsInTheCallLog, as the question's asker counts it.

@@ -408,20 +408,6 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	require.Equal(t, request, l.calls.Calls()[2].RequestID, "who asks says for whom")
 }
 
-// brokenLog is a call log whose database is gone.
-type brokenLog struct{}
-
-func (brokenLog) Append(context.Context, audit.Call) error { return errors.New("no database") }
-
-func TestCallSurvivesABrokenLog(t *testing.T) {
-	t.Parallel()
-	l, _ := simulate(t, func(_ *kos.Config, d *kos.Deps) { d.Log = brokenLog{} })
-	_, f := l.ask(t.Context(), t, "01012345678")
-	require.Nil(t, f)
-	require.InDelta(t, 1, l.metric(t, "kos_calls_unlogged_total"), 0)
-	require.Contains(t, l.log.String(), "level=ERROR")
-}
-
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	seen := make(chan http.Header, 2)

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -185,7 +186,9 @@ type CallLog struct {
 func (l *CallLog) Append(_ context.Context, c audit.Call) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.calls = append(l.calls, c)
+	if !slices.ContainsFunc(l.calls, func(held audit.Call) bool { return held.ID == c.ID }) {
+		l.calls = append(l.calls, c)
+	}
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (s *Notices) Claim(_ context.Context, now time.Time, lease time.Duration, n
 }
 
 // Told drops a notice.
-func (s *Notices) Told(_ context.Context, n product.Notice) error {
+func (s *Notices) Told(_ context.Context, n product.Notice, _ time.Time) error {
 	return s.settle(n, func(notice) { delete(s.rows.after.notices, n.Order.ID) })
 }
 

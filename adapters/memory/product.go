@@ -144,7 +144,7 @@ func (s *Orders) Get(_ context.Context, order id.ID) (product.Order, error) {
 }
 
 // Save stores progress unless the row is final, written since or claimed since.
-func (s *Orders) Save(_ context.Context, o product.Order) (product.Order, error) {
+func (s *Orders) Save(_ context.Context, o product.Order, _ time.Time) (product.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.save(o)

@@ -38,7 +38,7 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 			o := product.Order{ID: id.ID{0: 3, 15: byte(n + 1)}, Line: number, State: product.Requested, EffectiveDate: date(t, "2026-12-01")}
 			require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
-			_, err = orders.Save(t.Context(), o)
+			_, err = orders.Save(t.Context(), o, o.ProcessedAt)
 			require.NoError(t, err)
 		}
 		run := func(long time.Duration) {

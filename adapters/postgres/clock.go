@@ -12,7 +12,7 @@ import (
 
 // Clock tells the database's time, so that all instances tell the same: what one asked KOS is compared with what another changed (decision
 // 11), and a machine whose clock is wrong must not make an old value look new. It is as exact as a query takes, a millisecond or so
-// (freshness.Skew is more). A step of the machine's own clock does not move it; while the database is away it goes on by itself. It is safe
+// (freshness.Skew is more); of readings the exact ones count. A step of the machine's own clock does not move it; while the database is away it goes on by itself. It is safe
 // for concurrent use.
 type Clock struct {
 	pool  *pgxpool.Pool
@@ -21,7 +21,25 @@ type Clock struct {
 }
 
 // reading is the database's time at a moment of this process; time.Now has a monotonic reading.
-type reading struct{ here, there time.Time }
+type reading struct {
+	here, there time.Time
+	within      time.Duration // how far from the truth it is at most: half of what the query took
+}
+
+// drift is how far two clocks part in the time at most: 200 ppm, a bad crystal each.
+func drift(in time.Duration) time.Duration { return in / 5000 }
+
+// later answers which of the readings to go by from now on. The newer one when it is the more exact by now, or when both cannot be true:
+// then the database's clock was set. A reading of a slow moment is not let in, or an instance under load would tell a time of its own.
+func (r reading) later(newer reading) reading {
+	age := newer.here.Sub(r.here)
+	within := r.within + drift(age)
+	apart := newer.there.Sub(r.there.Add(age)).Abs()
+	if newer.within <= within || apart > within+newer.within {
+		return newer
+	}
+	return r
+}
 
 // SyncEvery is how often to call Sync: in that time two machines drift apart by less than a millisecond.
 const SyncEvery = 10 * time.Second
@@ -44,16 +62,19 @@ const samples = 3
 // Sync asks the database for its time.
 func (c *Clock) Sync(ctx context.Context) error {
 	var best reading
-	quickest := time.Duration(-1)
-	for range samples {
+	for n := range samples {
 		asked := time.Now()
 		var there time.Time
 		if err := c.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&there); err != nil {
 			return translate("read the clock", err)
 		}
-		if took := time.Since(asked); quickest < 0 || took < quickest {
-			quickest, best = took, reading{here: asked.Add(took / 2), there: there}
+		half := time.Since(asked) / 2
+		if n == 0 || half < best.within {
+			best = reading{here: asked.Add(half), there: there, within: half}
 		}
+	}
+	if set := c.set.Load(); set != nil {
+		best = set.later(best)
 	}
 	c.set.Store(&best)
 	return nil

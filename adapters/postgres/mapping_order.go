@@ -34,12 +34,12 @@ func (r orderRows) added(o product.Order) (productdb.AddOrderParams, error) {
 	}, errors.Join(err1, err2)
 }
 
-func (orderRows) saved(o product.Order) (productdb.SaveOrderParams, error) {
+func (orderRows) saved(o product.Order, at time.Time) (productdb.SaveOrderParams, error) {
 	state, next := due(o.State.Final(), o.ProcessedAt)
 	day, err1 := time.Parse(time.DateOnly, o.EffectiveDate.String())
 	plan, err2 := planColumn(o.Target)
 	return productdb.SaveOrderParams{
-		ID: uuid.UUID(o.ID), Fence: o.Fence, Version: o.Version, TransactionID: uuid.UUID(o.TransactionID), EffectiveDate: day,
+		ID: uuid.UUID(o.ID), At: at, Fence: o.Fence, Version: o.Version, TransactionID: uuid.UUID(o.TransactionID), EffectiveDate: day,
 		FromName: o.FromName, ToName: o.Target.Name, ToPlan: plan, CheckedAt: optional(o.CheckedAt), State: string(o.State),
 		ProcessedAt: optional(o.ProcessedAt), ResultCode: o.ResultCode, ResultMessage: o.ResultMessage, FailureReason: o.FailureReason,
 		KosOrder: o.KOSOrder, Sends: int64(o.Sends), Reconciles: int64(o.Reconciles), NextAttemptAt: o.NextAttemptAt, Held: o.Held,

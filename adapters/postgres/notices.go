@@ -48,17 +48,18 @@ func (s *Notices) Claim(ctx context.Context, now time.Time, lease time.Duration,
 }
 
 // Told drops a notice.
-func (s *Notices) Told(ctx context.Context, n product.Notice) error { return s.settle(ctx, n, nil) }
+func (s *Notices) Told(ctx context.Context, n product.Notice, at time.Time) error {
+	return s.settle(ctx, n, productdb.SettleNoticeParams{NotifiedAt: &at})
+}
 
 // Failed has a notice due again.
 func (s *Notices) Failed(ctx context.Context, n product.Notice, next time.Time) error {
-	return s.settle(ctx, n, &next)
+	return s.settle(ctx, n, productdb.SettleNoticeParams{NextAt: &next})
 }
 
-func (s *Notices) settle(ctx context.Context, n product.Notice, next *time.Time) error {
-	changed, err := productdb.New(s.pool).SettleNotice(ctx, productdb.SettleNoticeParams{
-		ID: uuid.UUID(n.Order.ID), Lease: n.Lease, NextAt: next,
-	})
+func (s *Notices) settle(ctx context.Context, n product.Notice, row productdb.SettleNoticeParams) error {
+	row.ID, row.Lease = uuid.UUID(n.Order.ID), n.Lease
+	changed, err := productdb.New(s.pool).SettleNotice(ctx, row)
 	if err != nil {
 		return translate("settle a notice", err)
 	}

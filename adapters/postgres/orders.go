@@ -108,8 +108,8 @@ func (s *Orders) one(row productdb.ChangeOrder, err error) (product.Order, error
 }
 
 // Save stores progress where the order is live and its fence and version still are what the caller saw.
-func (s *Orders) Save(ctx context.Context, o product.Order) (product.Order, error) {
-	row, err := s.rows.saved(o)
+func (s *Orders) Save(ctx context.Context, o product.Order, at time.Time) (product.Order, error) {
+	row, err := s.rows.saved(o, at)
 	if err != nil {
 		return o, translate("write order", err)
 	}

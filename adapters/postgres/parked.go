@@ -80,7 +80,7 @@ func (s *ParkedOrders) Resolve(
 			return err
 		}
 		if verdict == product.Confirmed {
-			if err := s.carryOut(ctx, q, o, beforeDone); err != nil {
+			if err := s.carryOut(ctx, q, o, r.At, beforeDone); err != nil {
 				return err
 			}
 		}
@@ -114,14 +114,14 @@ func (*ParkedOrders) judge(ctx context.Context, q *productdb.Queries, o product.
 
 // carryOut saves a resolved order as Orders.Save does.
 func (s *ParkedOrders) carryOut(
-	ctx context.Context, q *productdb.Queries, o product.Order, beforeDone func(context.Context, product.Order) error,
+	ctx context.Context, q *productdb.Queries, o product.Order, at time.Time, beforeDone func(context.Context, product.Order) error,
 ) error {
 	if o.State == product.Completed {
 		if err := beforeDone(ctx, o); err != nil {
 			return err
 		}
 	}
-	row, err := s.rows.saved(o)
+	row, err := s.rows.saved(o, at)
 	if err != nil {
 		return err
 	}

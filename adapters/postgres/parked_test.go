@@ -77,7 +77,7 @@ func TestOneUnreadableOrderHoldsUpNoNotice(t *testing.T) {
 		o := order(n)
 		require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
 		o.State, o.ProcessedAt = product.Completed, noon.Add(time.Duration(n)*time.Second)
-		_, err := rows.Save(t.Context(), o)
+		_, err := rows.Save(t.Context(), o, noon)
 		require.NoError(t, err)
 	}
 	exec(t, db.Admin, "UPDATE change_orders SET line_sealed = 'damaged' WHERE id = $1", id.ID{1}.String())
@@ -95,7 +95,7 @@ func TestAResolutionIsOneTransaction(t *testing.T) {
 	o := order(1)
 	require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
 	o.State = product.Parked
-	o, err := rows.Save(t.Context(), o)
+	o, err := rows.Save(t.Context(), o, noon)
 	require.NoError(t, err)
 	say := func(by auth.UserID) (product.Judgement, error) {
 		return parked.Resolve(t.Context(), o.ID, product.Resolution{Outcome: product.OutcomeFailed, Reason: "KOS에 없음", By: by, At: noon},

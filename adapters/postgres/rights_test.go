@@ -151,14 +151,14 @@ func TestHistoriesAreKept(t *testing.T) {
 	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 	require.Error(t, orders.Add(t.Context(), o, idempotency.Use{}), "refused: no step")
 	o.State, o.Sends = product.Dispatched, 1
-	o, err := orders.Save(t.Context(), o)
+	o, err := orders.Save(t.Context(), o, noon)
 	require.NoError(t, err)
 	stale := o
 	stale.Fence = -1
-	_, err = orders.Save(t.Context(), stale)
+	_, err = orders.Save(t.Context(), stale, noon)
 	require.Error(t, err, "refused: no step")
 	o.State, o.ResultCode, o.ProcessedAt = product.Completed, "0000", now
-	_, err = orders.Save(t.Context(), o)
+	_, err = orders.Save(t.Context(), o, noon)
 	require.NoError(t, err)
 	require.Equal(t, []string{"REQUESTED 0 ", "DISPATCHED 1 ", "COMPLETED 1 0000"},
 		texts(t, db.Admin, "SELECT state || ' ' || sends || ' ' || result_code FROM order_steps ORDER BY step"))

@@ -52,13 +52,15 @@ func parkedAndEnded(t *testing.T, b books) product.Order {
 	t.Helper()
 	rows, o := postgres.NewOrders(b.db.Pool, b.keys), order(1)
 	require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
+	at := noon
 	save := func(state product.State, held bool) {
 		var err error
+		at = at.Add(time.Minute)
 		o.State, o.Held, o.Sends, o.Note = state, held, 1, ""
 		if held {
 			o.Sends, o.Note = 0, "QUOTA"
 		}
-		o, err = rows.Save(t.Context(), o)
+		o, err = rows.Save(t.Context(), o, at)
 		require.NoError(t, err)
 	}
 	save(product.Requested, true)
@@ -76,7 +78,7 @@ func parkedAndEnded(t *testing.T, b books) product.Order {
 	notices := postgres.NewNotices(b.db.Pool, b.keys)
 	claimed, err := notices.Claim(t.Context(), time.Now().Add(time.Minute), time.Minute, 1)
 	require.NoError(t, err)
-	require.NoError(t, notices.Told(t.Context(), claimed[0]))
+	require.NoError(t, notices.Told(t.Context(), claimed[0], time.Now()))
 	outbox := postgres.NewChangeOutbox(b.db.Pool, b.keys)
 	items, err := outbox.Claim(t.Context(), time.Now().Add(time.Minute), time.Minute, 1, 1)
 	require.NoError(t, err)

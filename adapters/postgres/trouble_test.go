@@ -71,9 +71,9 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"add order": func() error {
 			return errors.Join(orders.Add(ctx, order(1), idempotency.Use{}), orders.Add(ctx, order(2), idempotency.Use{}))
 		},
-		"finish order":    func() error { _, err := orders.Save(ctx, finalOrder); return err },
+		"finish order":    func() error { _, err := orders.Save(ctx, finalOrder, noon); return err },
 		"list parked":     func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
-		"tell customer":   func() error { return postgres.NewNotices(productDB, v).Told(ctx, product.Notice{}) },
+		"tell customer":   func() error { return postgres.NewNotices(productDB, v).Told(ctx, product.Notice{}, noon) },
 		"put customer":    func() error { return customers.Put(ctx, portstest.CustomerCopies()[0]) },
 		"put plans":       func() error { return plans.Put(ctx, portstest.PlansCopies()[0]) },
 		"log call":        func() error { return postgres.NewCallLog(kosDB, v).Append(ctx, audit.Call{Request: []byte("x")}) },
@@ -384,7 +384,7 @@ func TestARepeatedOrderIsNotALiveOne(t *testing.T) {
 	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 	done := o
 	done.State, done.ProcessedAt = product.Completed, noon
-	_, err := orders.Save(t.Context(), done)
+	_, err := orders.Save(t.Context(), done, noon)
 	require.NoError(t, err)
 	for _, again := range []product.Order{o, {
 		ID: id.ID{7}, TransactionID: o.TransactionID, Line: o.Line, EffectiveDate: o.EffectiveDate, State: product.Requested,

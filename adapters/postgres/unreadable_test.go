@@ -72,7 +72,7 @@ func TestOneUnreadableRowHoldsUpNoOrder(t *testing.T) {
 		lines = append(lines, o.Line)
 		if n >= 3 {
 			o.State, o.Sends = product.Dispatched, 1
-			_, err := rows.Save(t.Context(), o)
+			_, err := rows.Save(t.Context(), o, noon)
 			require.NoError(t, err)
 		}
 	}
@@ -83,7 +83,7 @@ func TestOneUnreadableRowHoldsUpNoOrder(t *testing.T) {
 		var got []id.ID
 		for _, o := range claimed {
 			got = append(got, o.ID)
-			_, err := rows.Save(t.Context(), o)
+			_, err := rows.Save(t.Context(), o, noon)
 			require.NoError(t, err, "those handed out can be worked on")
 		}
 		require.ElementsMatch(t, want, got)

@@ -59,7 +59,7 @@ type Order struct {
 func (o Order) Story() Story {
 	s := Story{
 		Kind: Change, Line: o.Line, Status: string(o.Row.State), Missing: o.Gaps,
-		Events: merged(o.states(), called(o.Calls), o.words(), o.Told.events(), o.notice()),
+		Events: merged(o.words(), o.states(), called(o.Calls), o.Told.events(), o.notice()),
 	}
 	if !o.Row.State.Final() && o.Row.State != product.Parked {
 		s.NextAt = o.Row.NextAttemptAt

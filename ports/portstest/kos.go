@@ -253,5 +253,7 @@ func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, kept func
 		}
 		all.Wait()
 		require.Len(t, kept(), 22)
+		require.NoError(t, log.Append(t.Context(), full), "written again, its answer being lost")
+		require.Len(t, kept(), 22)
 	})
 }

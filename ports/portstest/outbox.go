@@ -44,7 +44,7 @@ func ChangeMail(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) Ma
 		o := order(n, of)
 		noError(t, orders.Add(t.Context(), o, unkeyed))
 		o = done(o, at)
-		o, err := orders.Save(t.Context(), o)
+		o, err := orders.Save(t.Context(), o, at)
 		noError(t, err)
 		return o.ID, ports.ChangeResult{Order: o}
 	}}

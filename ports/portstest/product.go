@@ -48,7 +48,7 @@ var unkeyed idempotency.Use
 // saved stores the order and answers it with its new version.
 func saved(t *testing.T, orders ports.Orders, o product.Order) product.Order {
 	t.Helper()
-	stored, err := orders.Save(t.Context(), o)
+	stored, err := orders.Save(t.Context(), o, after(1))
 	require.NoError(t, err)
 	require.Equal(t, o.Version+1, stored.Version)
 	o.Version++
@@ -58,7 +58,7 @@ func saved(t *testing.T, orders ports.Orders, o product.Order) product.Order {
 
 func unsaved(t *testing.T, orders ports.Orders, o product.Order) {
 	t.Helper()
-	_, err := orders.Save(t.Context(), o)
+	_, err := orders.Save(t.Context(), o, after(1))
 	requireFault(t, fault.StateConflict, err)
 }
 

@@ -37,10 +37,12 @@ LEFT JOIN quota_squeeze s ON true
 LEFT JOIN quota_ledger l ON l.spent_at > (SELECT clock_timestamp() - interval '60 seconds')
 GROUP BY n.now, s.percent, s.until, l.lane;
 
+-- A call that is written again after an answer that got lost is one row.
 -- name: AppendCall :exec
 INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
     request_sealed, answer_sealed, waited_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: CustomerCopy :one
 SELECT c.sealed FROM customer_copies c LEFT JOIN line_epochs e ON e.line_index = c.line_index

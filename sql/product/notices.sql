@@ -10,8 +10,8 @@ UPDATE change_orders o SET notify_at = @lease_until::timestamptz
 FROM due WHERE o.id = due.id
 RETURNING o.*;
 
--- Told when next_at is NULL, else to be told again then.
+-- Told at notified_at, or to be told again at next_at.
 -- name: SettleNotice :execrows
 UPDATE change_orders SET notify_at = sqlc.narg('next_at')::timestamptz, notify_attempts = notify_attempts + 1,
-    notified_at = CASE WHEN sqlc.narg('next_at')::timestamptz IS NULL THEN clock_timestamp() END
+    notified_at = sqlc.narg('notified_at')::timestamptz
 WHERE id = @id AND notify_at = @lease::timestamptz;

@@ -5,10 +5,10 @@ WITH added AS (
         effective_rule, effective_date, state, requested_at, next_attempt_at, delivery_state)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'NONE')
     ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
-    RETURNING id, state, result_code, sends
+    RETURNING id, requested_at, state, result_code, sends
 )
-INSERT INTO order_steps (order_id, state, result_code, sends)
-SELECT added.id, added.state, added.result_code, added.sends FROM added;
+INSERT INTO order_steps (order_id, at, state, result_code, sends)
+SELECT added.id, added.requested_at, added.state, added.result_code, added.sends FROM added;
 
 -- name: Order :one
 SELECT * FROM change_orders WHERE id = $1;
@@ -33,8 +33,8 @@ WITH saved AS (
         AND (@state <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
     RETURNING id, state, result_code, sends, next_attempt_at
 )
-INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
-SELECT saved.id, saved.state, saved.result_code, saved.sends, @note::text, saved.next_attempt_at FROM saved;
+INSERT INTO order_steps (order_id, at, state, result_code, sends, note, next_at)
+SELECT saved.id, @at, saved.state, saved.result_code, saved.sends, @note::text, saved.next_attempt_at FROM saved;
 
 -- name: ClaimNewOrders :many
 WITH due AS (

@@ -71,7 +71,7 @@ func (b *bookkeeper) write(number string, state product.State, inKOS bool) (requ
 		require.Equal(b.t, "0000", answer.ResultCode)
 	}
 	o.State, o.ProcessedAt, o.ResultMessage, o.ResultCode = state, b.at, product.ChangedMessage, "0000"
-	_, err = b.orders.Save(b.t.Context(), o)
+	_, err = b.orders.Save(b.t.Context(), o, b.at)
 	require.NoError(b.t, err)
 	return o.ID.String()
 }

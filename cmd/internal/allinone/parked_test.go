@@ -40,7 +40,7 @@ func park(t *testing.T, who demo.Login) (requestID string) {
 	orders := postgres.NewOrders(pool, keyring)
 	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.Sends, o.Reconciles = product.Parked, 1, 9
-	_, err = orders.Save(t.Context(), o)
+	_, err = orders.Save(t.Context(), o, now)
 	require.NoError(t, err)
 	return o.ID.String()
 }

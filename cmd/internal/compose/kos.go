@@ -60,8 +60,17 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	})
 	if err == nil {
 		p.worker("kos-probes", probeEvery, o.kos.Probe)
+		p.worker("kos-call-log", time.Second, o.kos.LogKept)
+		p.unit.OnClose(func() { p.logTheRest(o.kos) })
 	}
 	return err
+}
+
+// logTheRest is the last chance of calls that the log did not take while the process ran.
+func (p *parts) logTheRest(c *kos.Client) {
+	if _, err := c.LogKept(context.Background()); err != nil {
+		p.Log.Error("calls that were made are not in the call log", "error", err.Error())
+	}
 }
 
 // bulkhead is the usual one, with promises at the pace of the budget.

@@ -68,7 +68,7 @@ func newWorld(t *testing.T) *world {
 	o := product.Order{ID: w.order, Line: number, State: product.Requested, EffectiveDate: calendar.DateOf(noon)}
 	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.ProcessedAt = product.Completed, noon
-	_, err = orders.Save(t.Context(), o)
+	_, err = orders.Save(t.Context(), o, o.ProcessedAt)
 	require.NoError(t, err)
 	claimed, err := orders.Outbox().Claim(t.Context(), noon, time.Minute, 1, 1)
 	require.NoError(t, err)

@@ -75,7 +75,7 @@ func (w *world) finish(t *testing.T, n byte, number string) {
 	o := product.Order{ID: id.ID{15: n}, Line: l, State: product.Requested, EffectiveDate: calendar.DateOf(w.now)}
 	require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.ProcessedAt = product.Completed, w.now
-	_, err = w.orders.Save(t.Context(), o)
+	_, err = w.orders.Save(t.Context(), o, o.ProcessedAt)
 	require.NoError(t, err)
 }
 

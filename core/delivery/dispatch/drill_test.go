@@ -126,7 +126,7 @@ func TestSixHoursOfFailures(t *testing.T) {
 			}
 			require.NoError(t, orders.Add(ctx, o, idempotency.Use{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
-			_, err = orders.Save(ctx, o)
+			_, err = orders.Save(ctx, o, o.ProcessedAt)
 			require.NoError(t, err)
 		}
 		ap.mu.Lock()

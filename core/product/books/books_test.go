@@ -114,7 +114,7 @@ func (w *world) endedOn(n, of int, ago time.Duration, state product.State) produ
 	if state.Final() {
 		o.ProcessedAt = at
 	}
-	o, err := w.orders.Save(w.t.Context(), o)
+	o, err := w.orders.Save(w.t.Context(), o, at)
 	require.NoError(w.t, err)
 	lines, err := w.orders.Outbox().Claim(w.t.Context(), w.began, time.Minute, 10, 10)
 	require.NoError(w.t, err)

@@ -195,7 +195,7 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait t
 
 // save stores the order's progress and tells those who wait for it.
 func (s *Service) save(ctx context.Context, o product.Order) (product.Order, error) {
-	o, err := s.Orders.Save(ctx, o)
+	o, err := s.Orders.Save(ctx, o, s.Now())
 	if err == nil {
 		s.board.Tell(o.ID)
 	}

@@ -359,7 +359,7 @@ func TestACrashAtAnyStepEndsWithOneApplication(t *testing.T) {
 					w.orders.beforeSave = nil
 					w.orders.mu.Unlock()
 					if c.kept {
-						if _, err := w.orders.Orders.Save(context.Background(), o); err != nil {
+						if _, err := w.orders.Orders.Save(context.Background(), o, time.Now()); err != nil {
 							return err
 						}
 					}

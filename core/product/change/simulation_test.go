@@ -127,7 +127,7 @@ func (w *weather) beforeSave(o product.Order) error {
 	case w.chance(5):
 		return errBackend
 	case w.chance(5):
-		if _, err := w.world.orders.Orders.Save(context.Background(), o); err != nil {
+		if _, err := w.world.orders.Orders.Save(context.Background(), o, time.Now()); err != nil {
 			return err
 		}
 		return errBackend

@@ -170,7 +170,7 @@ func (s *orders) Live(ctx context.Context, n line.Number) (product.Order, error)
 	return s.Orders.Live(ctx, n)
 }
 
-func (s *orders) Save(ctx context.Context, o product.Order) (product.Order, error) {
+func (s *orders) Save(ctx context.Context, o product.Order, at time.Time) (product.Order, error) {
 	s.mu.Lock()
 	before := s.beforeSave
 	s.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *orders) Save(ctx context.Context, o product.Order) (product.Order, erro
 			return o, err
 		}
 	}
-	o, err := s.Orders.Save(ctx, o)
+	o, err := s.Orders.Save(ctx, o, at)
 	if err == nil {
 		s.mu.Lock()
 		s.savedStates = append(s.savedStates, o.State)

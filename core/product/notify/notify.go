@@ -43,5 +43,5 @@ func (s *Service) tell(ctx context.Context, n product.Notice) error {
 	if err != nil {
 		return errors.Join(err, s.Notices.Failed(after, n, s.Now().Add(n.Wait(s.Random()))))
 	}
-	return s.Notices.Told(after, n)
+	return s.Notices.Told(after, n, s.Now())
 }

@@ -42,7 +42,7 @@ func (w *world) end(t *testing.T, n byte, state product.State) {
 	o := product.Order{ID: id.ID{15: n}, Line: number, State: product.Requested}
 	require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
 	o.State, o.ProcessedAt = state, time.Now()
-	_, err = w.orders.Save(t.Context(), o)
+	_, err = w.orders.Save(t.Context(), o, o.ProcessedAt)
 	require.NoError(t, err)
 }
 

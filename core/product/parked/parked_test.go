@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	w.order = product.Order{ID: id.ID{15: 1}, Line: number, State: product.Requested, RequestedAt: noon.Add(-25 * time.Hour)}
 	require.NoError(t, w.orders.Add(t.Context(), w.order, idempotency.Use{}))
 	w.order.State = product.Parked
-	w.order, err = w.orders.Save(t.Context(), w.order)
+	w.order, err = w.orders.Save(t.Context(), w.order, noon)
 	require.NoError(t, err)
 	clock := func() time.Time { return w.now }
 	w.Desk = parked.Desk{

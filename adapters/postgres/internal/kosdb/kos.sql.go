@@ -16,6 +16,7 @@ const appendCall = `-- name: AppendCall :exec
 INSERT INTO kos_calls (id, operation, line_index, request_id, asked_at, answered_at, attempt, breaker, result, http_status,
     request_sealed, answer_sealed, waited_ms)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (id) DO NOTHING
 `
 
 type AppendCallParams struct {
@@ -34,6 +35,7 @@ type AppendCallParams struct {
 	WaitedMs      int64
 }
 
+// A call that is written again after an answer that got lost is one row.
 func (q *Queries) AppendCall(ctx context.Context, arg AppendCallParams) error {
 	_, err := q.db.Exec(ctx, appendCall,
 		arg.ID,

@@ -91,19 +91,25 @@ func (q *Queries) ClaimNotices(ctx context.Context, arg ClaimNoticesParams) ([]C
 
 const settleNotice = `-- name: SettleNotice :execrows
 UPDATE change_orders SET notify_at = $1::timestamptz, notify_attempts = notify_attempts + 1,
-    notified_at = CASE WHEN $1::timestamptz IS NULL THEN clock_timestamp() END
-WHERE id = $2 AND notify_at = $3::timestamptz
+    notified_at = $2::timestamptz
+WHERE id = $3 AND notify_at = $4::timestamptz
 `
 
 type SettleNoticeParams struct {
-	NextAt *time.Time
-	ID     uuid.UUID
-	Lease  time.Time
+	NextAt     *time.Time
+	NotifiedAt *time.Time
+	ID         uuid.UUID
+	Lease      time.Time
 }
 
-// Told when next_at is NULL, else to be told again then.
+// Told at notified_at, or to be told again at next_at.
 func (q *Queries) SettleNotice(ctx context.Context, arg SettleNoticeParams) (int64, error) {
-	result, err := q.db.Exec(ctx, settleNotice, arg.NextAt, arg.ID, arg.Lease)
+	result, err := q.db.Exec(ctx, settleNotice,
+		arg.NextAt,
+		arg.NotifiedAt,
+		arg.ID,
+		arg.Lease,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -18,10 +18,10 @@ WITH added AS (
         effective_rule, effective_date, state, requested_at, next_attempt_at, delivery_state)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'NONE')
     ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
-    RETURNING id, state, result_code, sends
+    RETURNING id, requested_at, state, result_code, sends
 )
-INSERT INTO order_steps (order_id, state, result_code, sends)
-SELECT added.id, added.state, added.result_code, added.sends FROM added
+INSERT INTO order_steps (order_id, at, state, result_code, sends)
+SELECT added.id, added.requested_at, added.state, added.result_code, added.sends FROM added
 `
 
 type AddOrderParams struct {
@@ -448,24 +448,25 @@ func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]C
 
 const saveOrder = `-- name: SaveOrder :execrows
 WITH saved AS (
-    UPDATE change_orders SET transaction_id = $2, effective_date = $3, from_name = $4,
-        to_name = $5, to_plan = $6, checked_at = $7, state = $8,
-        processed_at = $9, result_code = $10,
-        result_message = $11, failure_reason = $12, kos_order = $13, sends = $14,
-        reconciles = $15, next_attempt_at = $16, held = $17, version = version + 1,
-        delivery_state = $18, delivery_next_at = $19,
-        notify_at = $9
-    WHERE id = $20 AND fence = $21 AND version = $22
+    UPDATE change_orders SET transaction_id = $3, effective_date = $4, from_name = $5,
+        to_name = $6, to_plan = $7, checked_at = $8, state = $9,
+        processed_at = $10, result_code = $11,
+        result_message = $12, failure_reason = $13, kos_order = $14, sends = $15,
+        reconciles = $16, next_attempt_at = $17, held = $18, version = version + 1,
+        delivery_state = $19, delivery_next_at = $20,
+        notify_at = $10
+    WHERE id = $21 AND fence = $22 AND version = $23
         AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
-        AND (sends = 0 OR transaction_id = $2)
-        AND ($8 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
+        AND (sends = 0 OR transaction_id = $3)
+        AND ($9 <> 'CANCELLED' OR (sends = 0 AND state IN ('REQUESTED', 'VALIDATED')))
     RETURNING id, state, result_code, sends, next_attempt_at
 )
-INSERT INTO order_steps (order_id, state, result_code, sends, note, next_at)
-SELECT saved.id, saved.state, saved.result_code, saved.sends, $1::text, saved.next_attempt_at FROM saved
+INSERT INTO order_steps (order_id, at, state, result_code, sends, note, next_at)
+SELECT saved.id, $1, saved.state, saved.result_code, saved.sends, $2::text, saved.next_attempt_at FROM saved
 `
 
 type SaveOrderParams struct {
+	At             time.Time
 	Note           string
 	TransactionID  uuid.UUID
 	EffectiveDate  time.Time
@@ -493,6 +494,7 @@ type SaveOrderParams struct {
 // What KOS may have seen neither gets another transaction id nor is cancelled, whoever writes.
 func (q *Queries) SaveOrder(ctx context.Context, arg SaveOrderParams) (int64, error) {
 	result, err := q.db.Exec(ctx, saveOrder,
+		arg.At,
 		arg.Note,
 		arg.TransactionID,
 		arg.EffectiveDate,

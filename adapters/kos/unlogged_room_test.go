@@ -1,0 +1,22 @@
+package kos
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/audit"
+)
+
+func TestUnloggedCallsHaveNoMoreThanTheirRoom(t *testing.T) {
+	t.Parallel()
+	u, big, kept := &unlogged{}, audit.Call{Answer: make([]byte, 1<<20)}, 0
+	for u.keep(big) {
+		kept++
+	}
+	require.Equal(t, 15, kept)
+	require.True(t, u.keep(audit.Call{}), "there is room for a small one")
+	require.Len(t, u.take(), 16)
+	require.True(t, u.empty())
+	require.True(t, u.keep(big), "the room is free again")
+}
