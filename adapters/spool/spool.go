@@ -142,16 +142,22 @@ func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 	return s.spool(ctx, q)
 }
 
-// addUnfinished stores what the store alone can go on with. One that is thought away may only have been slow for a moment: it is tried all
-// the same, though not for long.
+// unqueueable is how many times the patience an unfinished row has at a store that is thought to be there: it cannot be spooled, and a store
+// may be slow for a moment. With the rest of the request it is far less than what the customer waits.
+const unqueueable = 3
+
+// addUnfinished stores what the store alone can go on with. A store that hangs is found out here as well: the customer must have time left
+// for the last good copy. One that is thought away may only have been slow for a moment: it is tried all the same, though not for long.
 func (s *Inquiries) addUnfinished(ctx context.Context, q bill.Inquiry) error {
+	patience := s.patience
 	if !s.isAway() {
-		return s.Inquiries.Add(ctx, q)
+		patience *= unqueueable
 	}
-	within, cancel := context.WithTimeout(ctx, s.patience)
+	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := s.Inquiries.Add(within, q)
 	if unavailable(err) && ctx.Err() == nil {
+		s.lost()
 		return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(err)
 	}
 	return err
@@ -229,6 +235,7 @@ func (s *Inquiries) diverts(n line.Number) bool {
 	return s.lines[n] > 0 || s.away && len(s.waiting) > 0
 }
 
+// isAway tells that the store was, and that Replay has not found it back since.
 func (s *Inquiries) isAway() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

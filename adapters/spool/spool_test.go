@@ -225,6 +225,26 @@ func TestAStoreThatHangsCostsThePatienceOnce(t *testing.T) {
 	})
 }
 
+// TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled before anything is: the customer must have time left for the last good copy.
+func TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.store.set(false, true)
+		unfinished := answered(portstest.Line(1))
+		unfinished.Status = bill.Processing
+		start := time.Now()
+		err := w.Add(t.Context(), unfinished)
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+		require.Positive(t, fault.From(err).RetryAfter())
+		require.Equal(t, 900*time.Millisecond, time.Since(start))
+		require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
+		require.Equal(t, 1200*time.Millisecond, time.Since(start), "it is tried again as long as nothing waits")
+		require.Error(t, w.Add(t.Context(), unfinished))
+		require.Equal(t, 1500*time.Millisecond, time.Since(start), "away, and known to be")
+	})
+}
+
 func TestALineKeepsItsOrderWhileTheStoreIsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -135,30 +135,42 @@ func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Re
 	if fault.From(cause).Kind() != fault.Unavailable {
 		return Result{}, cause
 	}
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), looking) // queueing may have used up the customer's time
+	defer cancel()
 	tick := time.NewTicker(hiccup)
 	defer tick.Stop()
-	for until := s.Now().Add(looking); ; <-tick.C {
-		if got, ok := s.Fetch.Held(ctx, s.question(q, true)); ok {
+	for {
+		if got, ok := s.Fetch.Held(within, s.question(q, true)); ok {
 			q = q.Complete(got.Copy, got.Source, s.Now())
-			return Result{q, &got.Copy.Bill}, s.Inquiries.Add(ctx, q)
+			return Result{q, &got.Copy.Bill}, s.record(ctx, q)
 		}
-		if ctx.Err() != nil || !s.Now().Before(until) {
+		if ctx.Err() != nil {
+			return Result{}, s.refused(ctx, q, cause)
+		}
+		select {
+		case <-tick.C:
+		case <-within.Done():
 			return Result{}, s.refused(ctx, q, cause)
 		}
 	}
 }
 
-// refusing is how long a refusal may take to be recorded; it is told in any case.
-const refusing = time.Second
-
-// refused records that the inquiry failed, if anything can.
+// refused records that the inquiry failed, if anything can; it is told in any case.
 func (s *Service) refused(ctx context.Context, q bill.Inquiry, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusing)
-	defer cancel()
-	if err := s.Inquiries.Add(ctx, q.Fail(fault.ServiceUnavailable, s.Now())); fault.From(err).Unexpected() {
+	if err := s.record(ctx, q.Fail(fault.ServiceUnavailable, s.Now())); fault.From(err).Unexpected() {
 		s.Report(ctx, err)
 	}
 	return cause
+}
+
+// recording is how long what the customer is told may take to be recorded.
+const recording = time.Second
+
+// record stores what the customer is told of an inquiry that may be stored unfinished. His time may be over.
+func (s *Service) record(ctx context.Context, q bill.Inquiry) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recording)
+	defer cancel()
+	return s.Inquiries.Add(ctx, q)
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the

@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestABillDatabaseThatHangs takes statements and answers none of them, while every copy is past its time: nothing can be queued, and each
+// customer has his last good copy in time all the same, the first who find it out too. What he was shown is recorded.
+func TestABillDatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	binaries(t)
+	dir := dataDir(t)
+	_, database := ownDatabase(t, dir)
+	s := start(t, dir, append(listeners(t), database, "CACHE_BILL=1s/1h"))
+	tokens, lines := s.warm(t)
+	<-time.After(1500 * time.Millisecond) // the copies are old now
+	stall, err := connect(t, s.Databases["bill"]).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = stall.Exec(t.Context(), "LOCK TABLE inquiries")
+	require.NoError(t, err)
+
+	var mu sync.Mutex
+	var acknowledged []string
+	var slowest time.Duration
+	ask := func(n int) {
+		began := time.Now()
+		status, data, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", tokens[n], map[string]string{"lineNumber": lines[n]})
+		mu.Lock()
+		defer mu.Unlock()
+		slowest = max(slowest, time.Since(began))
+		if err != nil || status != http.StatusOK || data["source"] != "STALE" {
+			t.Errorf("%d %v %v after %s", status, data["source"], err, time.Since(began))
+			return
+		}
+		request, _ := data["requestId"].(string)
+		acknowledged = append(acknowledged, request)
+	}
+	for range 3 {
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() { ask(i % len(tokens)) })
+		}
+		all.Wait()
+	}
+	t.Logf("bill database hung: %d old bills shown, the slowest after %s", len(acknowledged), slowest)
+	status, _, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", tokens[0],
+		map[string]string{"lineNumber": lines[0], "inquiryMonth": lastMonth()})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, status, "no copy of that month: what could be lost is not begun")
+
+	require.NoError(t, stall.Rollback(context.WithoutCancel(t.Context())))
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 60*time.Second, 100*time.Millisecond)
+	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
+	require.Zero(t, s.interrupt(t))
+}
