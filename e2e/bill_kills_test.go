@@ -218,6 +218,29 @@ func months(n int) (all []string) {
 	return all
 }
 
+// askedThriceAtMost demands that no inquiry cost KOS more than three calls, whoever was killed in one, and that each had its own number.
+func (c *cluster) askedThriceAtMost(t *testing.T, since time.Time, db *pgtest.DB) {
+	t.Helper()
+	of, most := map[string]int{}, 0
+	for _, call := range c.calls(t, since, "bill.inquiry") {
+		if call.RequestID != "" {
+			of[call.RequestID]++
+			most = max(most, of[call.RequestID])
+		}
+	}
+	require.NotEmpty(t, of)
+	t.Logf("%d inquiries were asked of KOS, one of them %d times, none more", len(of), most)
+	require.LessOrEqual(t, most, 3, "calls for one inquiry")
+	kos := connect(t, c.Databases["kos"])
+	require.Zero(t, one[int](t, kos, `SELECT count(*) FROM (
+		SELECT FROM kos_calls WHERE operation = 'bill.inquiry' GROUP BY request_id, attempt HAVING count(*) > 1) AS again`),
+		"attempts that have another's number")
+	require.Zero(t, one[int](t, kos, "SELECT count(*) FROM kos_calls WHERE operation = 'bill.inquiry' AND attempt > 3"))
+	var counted int
+	require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT max(attempts) FROM inquiries").Scan(&counted))
+	require.LessOrEqual(t, counted, 3)
+}
+
 // TestTheBillServiceIsKilledAtAnyMoment kills one of two bill services under load, again and again, at random moments, while it starts
 // too. Each inquiry that was acknowledged, be it with a failure, has its row, becomes final and is told to the MVNO AP: once per event id
 // but for doubles of the same content, and each line's in order without gaps. A bill that a customer saw is the one in the row, the one
@@ -277,11 +300,12 @@ func TestTheBillServiceIsKilledAtAnyMoment(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return stored("$1::uuid[] IS NOT NULL AND (status = 'PROCESSING' OR delivery_state <> 'DELIVERED')", ids) == 0
 	},
-		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 30 s, a wait after some more")
+		240*time.Second, 500*time.Millisecond, "a lease of a killed worker is over after 40 s, a wait after some more")
 	t.Logf("%d rows, all final and told %s after the last kill", stored("$1::uuid[] IS NOT NULL", ids), time.Since(drained).Round(time.Second))
 	told.kept(t, db)
 	told.repeated(t, at[0].url)
 	c.wereTold(t, db, seen, told)
+	c.askedThriceAtMost(t, begun, db)
 	for _, i := range at {
 		require.NotContains(t, strings.ToLower(i.logs.String()), "panic")
 	}

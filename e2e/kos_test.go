@@ -46,6 +46,7 @@ type kosCall struct {
 	At         time.Time
 	Operation  string
 	LineNumber string
+	RequestID  string
 	Result     string
 	MS         int64
 }

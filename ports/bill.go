@@ -40,8 +40,9 @@ type Inquiries interface {
 	// Save stores status, answer and next attempt of a Processing inquiry. CONFLICT when the row is final already or has been
 	// claimed since (its fence is newer than q.Fence): a late worker changes nothing.
 	Save(ctx context.Context, q bill.Inquiry) error
-	// Claim leases up to n Processing inquiries that are due at now, raising their fence and next attempt to now+lease. What the store
-	// cannot read it puts off, and tells a person; the others are answered all the same.
+	// Claim leases up to n Processing inquiries that are due at now, raising their fence and next attempt to now+lease. It counts one
+	// attempt more for each: whoever dies before Save has made it. What the store cannot read it puts off, and tells a person; the others
+	// are answered all the same.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]bill.Inquiry, error)
 	// History answers one page, newest first, and how many rows match in all. What cannot be read of a row is missing in it.
 	History(ctx context.Context, f bill.HistoryFilter) (page []bill.Inquiry, total int, err error)

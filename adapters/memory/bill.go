@@ -151,6 +151,7 @@ func (q *Inquiries) Claim(_ context.Context, now time.Time, lease time.Duration,
 	due = due[:min(n, len(due))]
 	for k := range due {
 		due[k].Fence++
+		due[k].Attempts++
 		due[k].NextAttemptAt = now.Add(lease)
 		q.m[due[k].ID] = due[k]
 	}

@@ -50,6 +50,9 @@ func TestOneUnreadableRowHoldsUpNoInquiry(t *testing.T) {
 	_, err = rows.Claim(t.Context(), noon.Add(61*time.Minute), time.Minute, 4)
 	require.NoError(t, err)
 	require.Len(t, heard.Raised(), 2, "and looked at again")
+	var attempts int
+	require.NoError(t, db.Admin.QueryRow(t.Context(), "SELECT attempts FROM inquiries WHERE id = $1", id.ID{1}.String()).Scan(&attempts))
+	require.Zero(t, attempts, "KOS was not asked for it")
 
 	page, total, err := rows.History(t.Context(), bill.HistoryFilter{UserID: "hong1234", Lines: lines, Page: 1, Size: 10})
 	require.NoError(t, err)

@@ -60,7 +60,7 @@ type Inquiry struct {
 	Version       id.ID     // of the bill answered
 	Summary       string
 	FailureCode   fault.Code // public code; empty unless it failed
-	Attempts      int        // KOS calls made
+	Attempts      int        // KOS calls made; while Processing with the one that may be under way
 	NextAttemptAt time.Time  // while Processing: not before
 	Fence         int64      // lease under which it was claimed; the store refuses older ones
 }

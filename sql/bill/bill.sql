@@ -16,13 +16,14 @@ UPDATE inquiries SET status = @status, source = @source, processed_at = @process
     next_attempt_at = @next_attempt_at, delivery_state = @delivery_state, delivery_next_at = @delivery_next_at
 WHERE id = @id AND fence = @fence AND status = 'PROCESSING';
 
+-- The attempt is counted before it is made: a worker that dies in it has made it.
 -- name: ClaimInquiries :many
 WITH due AS (
     SELECT d.id FROM inquiries d
     WHERE d.status = 'PROCESSING' AND d.next_attempt_at <= @now::timestamptz
     ORDER BY d.next_attempt_at LIMIT @n::bigint FOR UPDATE SKIP LOCKED
 )
-UPDATE inquiries i SET next_attempt_at = @lease_until::timestamptz, fence = i.fence + 1
+UPDATE inquiries i SET next_attempt_at = @lease_until::timestamptz, fence = i.fence + 1, attempts = i.attempts + 1
 FROM due WHERE i.id = due.id
 RETURNING i.*;
 

@@ -61,12 +61,12 @@ func toStatus(r inquiry.Result) gen.BillInquiryStatusData {
 	return data
 }
 
-// progress is a percentage: each attempt at KOS is a step.
+// progress is a percentage: each attempt at KOS is a step, that under way too.
 func progress(q bill.Inquiry) int {
 	if q.Status != bill.Processing {
 		return 100
 	}
-	return 100 * q.Attempts / (bill.MaxAttempts + 1)
+	return 100 * min(q.Attempts, bill.MaxAttempts) / (bill.MaxAttempts + 1)
 }
 
 func toBill(b bill.Bill) gen.BillInfo {

@@ -115,7 +115,7 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 		q = q.Complete(held, freshness.FromCache, now)
 		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
 	}
-	if err := s.Inquiries.Add(ctx, q); err != nil {
+	if err := s.Inquiries.Add(ctx, asked(q)); err != nil {
 		return s.unqueued(ctx, q, err)
 	}
 	return s.await(ctx, q)
@@ -200,9 +200,12 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 
 func (s *Service) asking(source ports.BillSource, q bill.Inquiry) func(context.Context) (bill.Copy, error) {
 	return func(ctx context.Context) (bill.Copy, error) {
-		asked := s.Now()
+		if err := s.count(ctx, q, ports.AttemptOf(ctx)); err != nil {
+			return bill.Copy{}, err
+		}
+		began := s.Now()
 		told, err := source.Bill(ctx, q.ID, q.Line, q.Month)
-		return bill.Copy{Version: s.NewID(), Bill: told, AsOf: asked}, err
+		return bill.Copy{Version: s.NewID(), Bill: told, AsOf: began}, err
 	}
 }
 
@@ -243,7 +246,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 	case o := <-done:
 		return o.Result, o.err
 	case <-timer.C:
-		return Result{Inquiry: q}, nil
+		return Result{Inquiry: asked(q)}, nil
 	}
 }
 
@@ -350,7 +353,7 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f bill.HistoryF
 // Step takes up to n unfinished inquiries that are due and makes one attempt for each; it answers how many it took. The worker
 // calls it over and over.
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
-	due, err := s.Inquiries.Claim(ctx, s.Now(), s.Limits.Background+leaseMargin, n)
+	due, err := s.Inquiries.Claim(ctx, s.Now(), s.Limits.Background+bill.BackgroundGap, n) // should we die in the attempt
 	if err != nil {
 		return 0, err
 	}
@@ -358,7 +361,7 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	var wg sync.WaitGroup
 	for i, q := range due {
 		wg.Go(func() {
-			if _, err := s.attempt(ctx, q, false); fault.From(err).Unexpected() {
+			if _, err := s.work(ctx, q); fault.From(err).Unexpected() {
 				errs[i] = err
 			}
 		})

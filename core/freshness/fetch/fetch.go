@@ -149,7 +149,10 @@ func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], wai
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return Answer[V]{Attempts: 1}, !mine, late(ctx)
+			if mine { // its end is not known, but what it has begun
+				return Answer[V]{Attempts: max(1, int(f.tries.Load()))}, false, late(ctx)
+			}
+			return Answer[V]{Attempts: 1}, true, late(ctx)
 		}
 		if mine {
 			return f.answer, f.waited, f.err

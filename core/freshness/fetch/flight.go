@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"phonebill/core/fault"
@@ -16,8 +17,8 @@ type flight[V any] struct {
 	began    time.Time
 	lane     quota.Lane
 	patience time.Duration
-	early    bool // the copy held is still good: it does not end the flight
-	tries    int
+	early    bool         // the copy held is still good: it does not end the flight
+	tries    atomic.Int32 // calls begun
 
 	answer Answer[V] // this and the rest: to be read when done is closed
 	waited bool      // for another process
@@ -98,7 +99,7 @@ func (s *Service[V]) theirs(ctx context.Context, q Question[V], f *flight[V], lo
 func (s *Service[V]) resting(ctx context.Context, q Question[V], f *flight[V], turn freshness.Flight) (again bool) {
 	now := s.Now()
 	wait := turn.Until.Sub(now)
-	if f.tries < q.Attempts && wait < f.left(now)/2 && pause(ctx, wait) {
+	if int(f.tries.Load()) < q.Attempts && wait < f.left(now)/2 && pause(ctx, wait) {
 		return true
 	}
 	f.answer.Attempts = max(1, f.answer.Attempts) // somebody's, a moment ago
@@ -121,9 +122,9 @@ func (s *Service[V]) mine(ctx context.Context, q Question[V], f *flight[V], turn
 		s.land(ctx, q, turn, freshness.Landing{})
 		return false
 	}
-	f.tries++
+	tries := int(f.tries.Add(1))
 	f.waited = false
-	told, err := q.Ask(ports.WithAttempt(ctx, q.Tried+f.tries))
+	told, err := q.Ask(ports.WithAttempt(ctx, q.Tried+tries))
 	if !errors.Is(err, ports.ErrNotAsked) {
 		f.answer.Attempts++
 	}
@@ -137,7 +138,7 @@ func (s *Service[V]) mine(ctx context.Context, q Question[V], f *flight[V], turn
 	}
 	f.err = err
 	s.land(ctx, q, turn, l)
-	return errors.Is(err, ports.ErrTransient) && f.tries < q.Attempts && l.For < f.left(s.Now())/2 && pause(ctx, l.For)
+	return errors.Is(err, ports.ErrTransient) && tries < q.Attempts && l.For < f.left(s.Now())/2 && pause(ctx, l.For)
 }
 
 func (s *Service[V]) keep(ctx context.Context, q Question[V], told V) error {

@@ -64,7 +64,7 @@ WITH due AS (
     WHERE d.status = 'PROCESSING' AND d.next_attempt_at <= $2::timestamptz
     ORDER BY d.next_attempt_at LIMIT $3::bigint FOR UPDATE SKIP LOCKED
 )
-UPDATE inquiries i SET next_attempt_at = $1::timestamptz, fence = i.fence + 1
+UPDATE inquiries i SET next_attempt_at = $1::timestamptz, fence = i.fence + 1, attempts = i.attempts + 1
 FROM due WHERE i.id = due.id
 RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out
 `
@@ -75,6 +75,7 @@ type ClaimInquiriesParams struct {
 	N          int64
 }
 
+// The attempt is counted before it is made: a worker that dies in it has made it.
 func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) ([]Inquiry, error) {
 	rows, err := q.db.Query(ctx, claimInquiries, arg.LeaseUntil, arg.Now, arg.N)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 const putOffInquiries = `-- name: PutOffInquiries :exec
-UPDATE inquiries SET next_attempt_at = $1::timestamptz WHERE id = ANY($2::uuid[]) AND status = 'PROCESSING'
+UPDATE inquiries SET next_attempt_at = $1::timestamptz, attempts = attempts - 1 WHERE id = ANY($2::uuid[]) AND status = 'PROCESSING'
 `
 
 type PutOffInquiriesParams struct {
@@ -21,7 +21,7 @@ type PutOffInquiriesParams struct {
 	Ids   []uuid.UUID
 }
 
-// Claimed inquiries that cannot be opened.
+// Claimed inquiries that cannot be opened; the attempt that was counted is not made.
 func (q *Queries) PutOffInquiries(ctx context.Context, arg PutOffInquiriesParams) error {
 	_, err := q.db.Exec(ctx, putOffInquiries, arg.Until, arg.Ids)
 	return err

@@ -1,0 +1,125 @@
+package inquiry_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/bill"
+	"phonebill/core/calendar"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/ports"
+)
+
+// numbering is a KOS that notes the number of each attempt, and what the row said of it then.
+type numbering struct {
+	*source
+	rows    *inquiries
+	numbers []int
+	counted []int
+}
+
+func (n *numbering) Bill(ctx context.Context, request id.ID, l line.Number, m calendar.Month) (bill.Bill, error) {
+	q, err := n.rows.Get(ctx, request)
+	if err != nil {
+		return bill.Bill{}, err
+	}
+	n.numbers, n.counted = append(n.numbers, ports.AttemptOf(ctx)), append(n.counted, q.Attempts)
+	return n.source.Bill(ctx, request, l, m)
+}
+
+func numbered(w *world) *numbering {
+	n := &numbering{source: w.source, rows: w.inquiries}
+	w.Source = n
+	return n
+}
+
+// TestWorkersThatDieInTheirAttemptHaveMadeIt: none of them saves what came of it, nor does the customer's own request.
+func TestWorkersThatDieInTheirAttemptHaveMadeIt(t *testing.T) {
+	t.Parallel()
+	for name, held := range map[string]bool{"nothing held": false, "stale copy held": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				if held {
+					w.ask(t)
+					time.Sleep(2 * time.Hour)
+				}
+				kos, before := numbered(w), w.source.calls()
+				w.source.set(time.Hour)
+				w.inquiries.save = errBackend
+				r := w.ask(t)
+				for range 300 {
+					_, _ = w.Step(t.Context(), 10)
+					time.Sleep(time.Second)
+				}
+				require.Equal(t, []int{1, 2, 3}, kos.numbers)
+				require.Equal(t, kos.numbers, kos.counted, "each is counted before it is made")
+				asked := w.source.asked[before:]
+				require.GreaterOrEqual(t, asked[2].Sub(asked[1]), bill.BackgroundGap)
+
+				w.inquiries.save = nil
+				w.work(t, time.Minute)
+				end := w.read(t, r.Inquiry.ID)
+				require.Len(t, kos.numbers, 3)
+				require.Equal(t, 3, end.Attempts)
+				if held {
+					require.Equal(t, freshness.FromStale, end.Source)
+				} else {
+					require.Equal(t, bill.Timeout, end.Status)
+				}
+			})
+		})
+	}
+}
+
+// TestTheCustomersOwnTriesAreCountedOneByOne: the process may die in any of them.
+func TestTheCustomersOwnTriesAreCountedOneByOne(t *testing.T) {
+	t.Parallel()
+	hiccup := fault.New(fault.ServiceUnavailable).Because(ports.ErrTransient)
+	bubble(t, func(t *testing.T, w *world) {
+		kos := numbered(w)
+		w.source.set(0, hiccup, hiccup)
+		require.Equal(t, 3, w.ask(t).Inquiry.Attempts)
+		require.Equal(t, []int{1, 2, 3}, kos.numbers)
+		require.Equal(t, kos.numbers, kos.counted)
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		kos, failing := numbered(w), true
+		w.source.set(0, hiccup)
+		w.inquiries.beforeSave = func() {
+			if w.inquiries.save = nil; failing {
+				w.inquiries.save = fault.New(fault.ServiceUnavailable)
+			}
+			failing = false
+		}
+		r := w.ask(t)
+		require.Equal(t, bill.Processing, r.Inquiry.Status, "what cannot be counted is not asked; the background goes on")
+		require.Equal(t, []int{1}, kos.numbers)
+		w.work(t, time.Minute)
+		require.Equal(t, []int{1, 2}, kos.numbers)
+		require.Equal(t, freshness.FromKOS, w.read(t, r.Inquiry.ID).Source)
+	})
+}
+
+// TestAnAttemptThatWasNotMadeIsGivenBack however often the inquiry is claimed.
+func TestAnAttemptThatWasNotMadeIsGivenBack(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(0, notAsked(), notAsked(), notAsked(), notAsked(), notAsked())
+		r := w.ask(t)
+		require.Zero(t, r.Inquiry.Attempts)
+		w.work(t, 90*time.Second)
+		require.Equal(t, 5, w.source.calls())
+		require.Zero(t, w.read(t, r.Inquiry.ID).Attempts)
+		w.work(t, 30*time.Second)
+		end := w.read(t, r.Inquiry.ID)
+		require.Equal(t, freshness.FromKOS, end.Source)
+		require.Equal(t, 1, end.Attempts)
+	})
+}
