@@ -8,7 +8,7 @@ import (
 	"phonebill/ports"
 )
 
-// State is what waits.
+// State is what waits, in the folders of processes that are gone as well once Replay has found them.
 type State struct {
 	Rows   int
 	Bytes  int64     // on disk
@@ -20,6 +20,9 @@ func (s *Inquiries) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := State{Rows: len(s.waiting), Bytes: s.log.Size()}
+	for _, l := range s.left {
+		state.Bytes += l.Size()
+	}
 	if state.Rows > 0 {
 		state.Oldest = s.waiting[0].inquiry.ProcessedAt
 	}
@@ -33,7 +36,7 @@ func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
 			func() float64 { return of(s.State()) })
 	}
 	return []prometheus.Collector{
-		gauge("rows", "Rows of bill history on this instance's disk that wait for the bill database.",
+		gauge("rows", "Rows of bill history that wait for the bill database with this instance, those that others have left included.",
 			func(s State) float64 { return float64(s.Rows) }),
 		gauge("bytes", "Bytes that the spool of bill history takes on disk.", func(s State) float64 { return float64(s.Bytes) }),
 		gauge("oldest_seconds", "Age of the oldest row of bill history that waits; 0 = none.", func(s State) float64 {

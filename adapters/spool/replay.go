@@ -15,9 +15,16 @@ const (
 	patient  = 5 * time.Second // for one commit
 )
 
-// Replay brings the oldest rows that wait to the store, in their order, and answers how many are done with: one step of a worker.
-// Adding is idempotent, so a row may be brought again after a crash.
+// Replay brings the oldest rows that wait to the store, in their order, and answers how many are done with: one step of a worker, of which
+// there is one. It takes over what other processes have left in their folders. Adding is idempotent, so a row may be brought again after a
+// crash.
 func (s *Inquiries) Replay(ctx context.Context) (int, error) {
+	unread := s.takeOver(ctx)
+	n, err := s.replay(ctx)
+	return n, errors.Join(unread, err)
+}
+
+func (s *Inquiries) replay(ctx context.Context) (int, error) {
 	head := s.head()
 	if len(head) == 0 {
 		return 0, nil
@@ -79,9 +86,9 @@ func (s *Inquiries) settle(ctx context.Context, done []entry) error {
 		return nil
 	}
 	s.mu.Lock()
-	perFile := map[uint64]int{}
+	perFile := map[file]int{}
 	for _, e := range done {
-		perFile[e.in]++
+		perFile[file{e.log, e.in}]++
 		delete(s.byID, e.inquiry.ID)
 		if s.lines[e.inquiry.Line]--; s.lines[e.inquiry.Line] == 0 {
 			delete(s.lines, e.inquiry.Line)
@@ -93,12 +100,14 @@ func (s *Inquiries) settle(ctx context.Context, done []entry) error {
 	if drained {
 		s.waiting = nil
 	}
+	all := drained && len(s.unread) == 0
 	s.mu.Unlock()
 	var errs []error
-	for in, n := range perFile {
-		errs = append(errs, s.log.Done(in, n))
+	for f, n := range perFile {
+		errs = append(errs, f.log.Done(f.in, n))
 	}
-	if drained {
+	errs = append(errs, s.giveBack())
+	if all {
 		s.raise(ctx, alert.HistoryStored, "all history is in the bill database again")
 	}
 	return errors.Join(errs...)

@@ -45,13 +45,16 @@ type Deps struct {
 type Inquiries struct {
 	ports.Inquiries
 	deps     Deps
+	dir      string
 	patience time.Duration
 	log      *segments.Log
 	refused  *segments.Log // rows that the store will never take, for a person
 	adds     *batch.Writer[entry]
 
 	mu      sync.Mutex
-	waiting []entry // in the order of the log
+	left    []*segments.Log // of processes that are gone, and hold rows that wait
+	unread  map[string]bool // folders of processes that are gone which cannot be read
+	waiting []entry         // each log's in its order
 	byID    map[id.ID]bill.Inquiry
 	lines   map[line.Number]int // waiting rows
 	away    bool                // the store was, when it was last asked
@@ -60,7 +63,8 @@ type Inquiries struct {
 type entry struct {
 	inquiry bill.Inquiry
 	sealed  []byte // until it is on disk
-	in      uint64 // file
+	log     *segments.Log
+	in      uint64 // file of the log
 }
 
 var _ ports.Inquiries = (*Inquiries)(nil)
@@ -74,7 +78,7 @@ const defaultPatience = 300 * time.Millisecond
 // places is how many processes of one machine may share a directory.
 const places = 64
 
-// Open takes the first folder that no process works on and finds in it what the last one has left. It fails when none is free, when the
+// Open takes the first folder that no process works on and finds in it what the last one has left; Replay looks after the others. It fails when none is free, when the
 // disk fails, and when what it holds was sealed with another keyring: that is history, which somebody must look after.
 func Open(c Config, d Deps) (s *Inquiries, err error) {
 	for place := range places {
@@ -88,41 +92,65 @@ func Open(c Config, d Deps) (s *Inquiries, err error) {
 
 func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	s := &Inquiries{
-		Inquiries: d.Store, deps: d, patience: c.Patience, byID: map[id.ID]bill.Inquiry{}, lines: map[line.Number]int{},
-	}
-	if s.patience == 0 {
-		s.patience = defaultPatience
+		Inquiries: d.Store, deps: d, dir: c.Dir, patience: cmp.Or(c.Patience, defaultPatience),
+		byID: map[id.ID]bill.Inquiry{}, lines: map[line.Number]int{}, unread: map[string]bool{},
 	}
 	options := segments.Options{Max: cmp.Or(c.MaxBytes, DefaultMaxBytes)}
-	var found segments.Report
+	var found []entry
 	var err error
-	s.log, found, err = segments.Open(dir, options, func(record []byte, in uint64) error {
-		q, err := d.Sealer.Open(record)
-		s.append(entry{inquiry: q, in: in})
-		return err
-	})
-	if err != nil {
+	if s.log, found, err = s.take(dir, options); err != nil {
 		return nil, err
 	}
-	if found != (segments.Report{}) {
-		d.Log.Warn("the history spool was damaged", slog.Int("torn", found.Torn), slog.Int("damaged", found.Damaged))
+	for _, e := range found {
+		s.append(e)
 	}
 	var refused segments.Report
 	s.refused, refused, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
 	if err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
-	if n := found.Aside + refused.Aside; n > 0 {
-		s.raise(context.Background(), alert.HistoryDamaged, strconv.Itoa(n)+" damaged files of the spool were kept as *.log.damaged")
-	}
+	s.tellDamage(refused)
 	s.adds = batch.New(batch.Options{}, s.keep)
 	return s, nil
 }
 
-// Close gives the folder back. What waits is found by the next Open.
+// take locks a folder and answers what waits in it.
+func (s *Inquiries) take(dir string, o segments.Options) (*segments.Log, []entry, error) {
+	var found []entry
+	log, report, err := segments.Open(dir, o, func(record []byte, in uint64) error {
+		q, err := s.deps.Sealer.Open(record)
+		found = append(found, entry{inquiry: q, in: in})
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range found {
+		found[i].log = log
+	}
+	if report != (segments.Report{}) {
+		s.deps.Log.Warn("the history spool was damaged", slog.Int("torn", report.Torn), slog.Int("damaged", report.Damaged))
+	}
+	s.tellDamage(report)
+	return log, found, nil
+}
+
+func (s *Inquiries) tellDamage(found segments.Report) {
+	if found.Aside > 0 {
+		s.raise(context.Background(), alert.HistoryDamaged, strconv.Itoa(found.Aside)+" damaged files of the spool were kept as *.log.damaged")
+	}
+}
+
+// Close gives the folders back. What waits is found by the next Open.
 func (s *Inquiries) Close() error {
 	s.adds.Close()
-	return errors.Join(s.log.Close(), s.refused.Close())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	errs := []error{s.log.Close(), s.refused.Close()}
+	for _, l := range s.left {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Add stores the inquiry, or spools it when it is final and the store is away; SERVICE_UNAVAILABLE when it can do neither.
@@ -213,7 +241,7 @@ func (s *Inquiries) keep(ctx context.Context, entries []entry) error {
 	s.mu.Lock()
 	began := len(s.waiting) == 0
 	for _, e := range entries {
-		s.append(entry{inquiry: e.inquiry, in: in})
+		s.append(entry{inquiry: e.inquiry, log: s.log, in: in})
 	}
 	s.mu.Unlock()
 	if began {
