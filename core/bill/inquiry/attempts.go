@@ -32,24 +32,22 @@ func (s *Service) count(ctx context.Context, q bill.Inquiry, attempt int) error 
 	return nil
 }
 
-// usedUp ends an inquiry whose attempts were made by others, who never told what came of the last one. A copy may show it.
-func (s *Service) usedUp(ctx context.Context, q bill.Inquiry) (Result, error) {
-	question := s.question(q, false)
-	question.Renew = nil // that would be one more
-	if got, ok := s.Fetch.Held(ctx, question); ok {
-		q = q.Complete(got.Copy, got.Source, s.Now())
-		return Result{q, &got.Copy.Bill}, s.save(ctx, q)
-	}
-	cause := fault.New(fault.ServiceUnavailable).Because(ports.ErrNoAnswer)
-	return s.untold(ctx, s.after(q, cause, false), cause)
-}
-
-// work makes the attempt that the inquiry was claimed for.
-func (s *Service) work(ctx context.Context, q bill.Inquiry) (Result, error) {
+// work makes the attempt that the inquiry was claimed for, and answers whether what came of it could be saved.
+func (s *Service) work(ctx context.Context, q bill.Inquiry) error {
 	q.Attempts-- // it is not made yet
 	if q.Attempts < bill.MaxAttempts {
-		return s.attempt(ctx, q, false)
+		return s.attempt(ctx, q, false).saved
 	}
 	q.Attempts = bill.MaxAttempts
 	return s.usedUp(ctx, q)
+}
+
+// usedUp ends an inquiry whose attempts were made by others, who never told what came of the last one. A copy may show it.
+func (s *Service) usedUp(ctx context.Context, q bill.Inquiry) error {
+	question := s.question(q, false)
+	question.Renew = nil // that would be one more
+	if got, ok := s.Fetch.Held(ctx, question); ok {
+		return s.answered(ctx, q, got).saved
+	}
+	return s.save(ctx, s.after(q, fault.New(fault.ServiceUnavailable).Because(ports.ErrNoAnswer), false))
 }

@@ -113,64 +113,12 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 	q.Month, q.NextAttemptAt = m, now.Add(s.Limits.Call+leaseMargin)
 	if held, ok := s.Fetch.Hit(ctx, s.question(q, true)); ok {
 		q = q.Complete(held, freshness.FromCache, now)
-		return Result{q, &held.Bill}, s.Inquiries.Add(ctx, q)
+		return Result{q, &held.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 	}
 	if err := s.Inquiries.Add(ctx, asked(q)); err != nil {
 		return s.unqueued(ctx, q, err)
 	}
 	return s.await(ctx, q)
-}
-
-// looking is how long the last good copy is looked for where nothing else can answer: a cache that is left alone after a hiccup comes back
-// within it.
-const looking = time.Second
-
-// hiccup is how often it is looked for meanwhile.
-const hiccup = 200 * time.Millisecond
-
-// unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
-// be lost (decision 15). The row may be stored all the same, so what the customer is told ends it, a refusal too: else it would be worked
-// on.
-func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
-	if fault.From(cause).Kind() != fault.Unavailable {
-		return Result{}, cause
-	}
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), looking) // queueing may have used up the customer's time
-	defer cancel()
-	tick := time.NewTicker(hiccup)
-	defer tick.Stop()
-	for {
-		if got, ok := s.Fetch.Held(within, s.question(q, true)); ok {
-			q = q.Complete(got.Copy, got.Source, s.Now())
-			return Result{q, &got.Copy.Bill}, s.record(ctx, q)
-		}
-		if ctx.Err() != nil {
-			return Result{}, s.refused(ctx, q, cause)
-		}
-		select {
-		case <-tick.C:
-		case <-within.Done():
-			return Result{}, s.refused(ctx, q, cause)
-		}
-	}
-}
-
-// refused records that the inquiry failed, if anything can; it is told in any case.
-func (s *Service) refused(ctx context.Context, q bill.Inquiry, cause error) error {
-	if err := s.record(ctx, q.Fail(fault.ServiceUnavailable, s.Now())); fault.From(err).Unexpected() {
-		s.Report(ctx, err)
-	}
-	return cause
-}
-
-// recording is how long what the customer is told may take to be recorded.
-const recording = time.Second
-
-// record stores what the customer is told of an inquiry that may be stored unfinished. His time may be over.
-func (s *Service) record(ctx context.Context, q bill.Inquiry) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recording)
-	defer cancel()
-	return s.Inquiries.Add(ctx, q)
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the
@@ -220,84 +168,6 @@ func (s *Service) hopeless(q bill.Inquiry, cause error, interactive bool) bool {
 func (s *Service) after(q bill.Inquiry, cause error, interactive bool) bill.Inquiry {
 	f := fault.From(cause)
 	return q.After(troubleOf(cause), f.Code(), interactive, f.RetryAfter(), s.Now())
-}
-
-// await lets the question go on when the customer's time is over or he hangs up.
-func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
-	type outcome struct {
-		Result
-		err error
-	}
-	done, gone := make(chan outcome), make(chan struct{})
-	defer close(gone)
-	s.running.Go(func() {
-		r, err := s.attempt(context.WithoutCancel(ctx), q, true)
-		select {
-		case done <- outcome{r, err}:
-		case <-gone:
-			if fault.From(err).Unexpected() {
-				s.Report(ctx, err)
-			}
-		}
-	})
-	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(q.RequestedAt)) // storing it was part of his time
-	defer timer.Stop()
-	select {
-	case o := <-done:
-		return o.Result, o.err
-	case <-timer.C:
-		return Result{Inquiry: asked(q)}, nil
-	}
-}
-
-// attempt asks for the inquiry's bill and stores what came of it.
-func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool) (Result, error) {
-	question := s.question(q, interactive)
-	ctx, end := context.WithTimeout(ctx, question.Patience+leaseMargin) // whoever is late has lost the inquiry anyway
-	defer end()
-	got, err := s.Fetch.Get(ctx, question)
-	q.Attempts += got.Attempts
-	if err != nil {
-		return s.untold(ctx, s.after(q, err, interactive), err)
-	}
-	q = q.Complete(got.Copy, got.Source, s.Now())
-	return Result{q, &got.Copy.Bill}, s.save(ctx, q)
-}
-
-func (s *Service) untold(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
-	if err := s.save(ctx, q); err != nil {
-		return Result{}, err
-	}
-	if q.Status.Failure() {
-		return Result{Inquiry: q}, failed(q, fault.From(cause))
-	}
-	return Result{Inquiry: q}, nil
-}
-
-func troubleOf(err error) bill.Trouble {
-	switch {
-	case errors.Is(err, ports.ErrNotAsked):
-		return bill.NotAsked
-	case errors.Is(err, ports.ErrNoAnswer):
-		return bill.NoAnswer
-	case fault.From(err).Kind() == fault.NotFound:
-		return bill.NoSuch
-	default:
-		return bill.Broken
-	}
-}
-
-// failed is what the customer is told of an inquiry that failed while he waited.
-func failed(q bill.Inquiry, f *fault.Error) error {
-	return failure(f).WithDetail("requestId", q.ID.String())
-}
-
-// failure is the story's text for trouble; KOS's business answers keep their own.
-func failure(f *fault.Error) *fault.Error {
-	if f.Kind() == fault.NotFound {
-		return f
-	}
-	return fault.New(fault.ServiceUnavailable).WithMessage("요금 조회 신청에 실패하였습니다").RetryIn(f.RetryAfter()).Because(f)
 }
 
 // Get answers the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
@@ -361,7 +231,7 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	var wg sync.WaitGroup
 	for i, q := range due {
 		wg.Go(func() {
-			if _, err := s.work(ctx, q); fault.From(err).Unexpected() {
+			if err := s.work(ctx, q); fault.From(err).Unexpected() {
 				errs[i] = err
 			}
 		})

@@ -110,6 +110,7 @@ func (b *bills) Version(ctx context.Context, n line.Number, m calendar.Month, v 
 type inquiries struct {
 	memory.Inquiries
 	add, save, claim error
+	get, final       error // final: what Add of a final inquiry errs with
 	unqueued         error // what Add of an unfinished inquiry errs with
 	ghosts           bool  // it is stored all the same
 	beforeSave       func()
@@ -122,7 +123,17 @@ func (q *inquiries) Add(ctx context.Context, i bill.Inquiry) error {
 		}
 		return q.unqueued
 	}
+	if q.final != nil && i.Status.Final() {
+		return q.final
+	}
 	return errors.Join(q.add, q.Inquiries.Add(ctx, i))
+}
+
+func (q *inquiries) Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error) {
+	if q.get != nil {
+		return bill.Inquiry{}, q.get
+	}
+	return q.Inquiries.Get(ctx, inquiry)
 }
 
 func (q *inquiries) Save(ctx context.Context, i bill.Inquiry) error {

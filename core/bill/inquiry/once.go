@@ -89,13 +89,14 @@ func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use,
 		}
 		return s.first(ctx, q, month, use)
 	case err != nil:
-		return Result{}, err
+		return Result{}, troubled(bill.Inquiry{ID: first.Request}, err)
 	case was.Status.Failure():
 		return Result{Inquiry: was}, failed(was, fault.New(was.FailureCode))
 	case !was.Status.Final():
 		return Result{}, stillRunning(was.ID)
 	}
-	return s.withBill(ctx, was)
+	r, err := s.withBill(ctx, was)
+	return r, troubled(was, err)
 }
 
 func stillRunning(inquiry id.ID) error {

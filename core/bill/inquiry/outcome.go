@@ -1,0 +1,125 @@
+package inquiry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"phonebill/core/bill"
+	"phonebill/core/fault"
+	"phonebill/core/freshness/fetch"
+	"phonebill/ports"
+)
+
+// outcome is what came of an inquiry: what its customer is told, and whether that could be saved.
+type outcome struct {
+	Result
+	told, saved error
+}
+
+// await lets the question go on when the customer's time is over or he hangs up.
+func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
+	done, gone := make(chan outcome), make(chan struct{})
+	defer close(gone)
+	s.running.Go(func() {
+		o := s.attempt(context.WithoutCancel(ctx), q, true)
+		select {
+		case done <- o:
+		case <-gone:
+			if fault.From(o.saved).Unexpected() {
+				s.Report(ctx, o.saved)
+			}
+		}
+	})
+	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(q.RequestedAt)) // storing it was part of his time
+	defer timer.Stop()
+	select {
+	case o := <-done:
+		return s.tell(ctx, q, o)
+	case <-timer.C:
+		return Result{Inquiry: asked(q)}, nil
+	}
+}
+
+// tell answers what came of the inquiry to the customer who still waits, once it is recorded. What could not be saved for the moment is
+// added as what he was told, which may be kept elsewhere until the store is back. What can be neither is not said: the row stands as it
+// was queued, and the background goes on with it.
+func (s *Service) tell(ctx context.Context, q bill.Inquiry, o outcome) (Result, error) {
+	if o.saved == nil {
+		return o.Result, o.told
+	}
+	trouble := fault.From(o.saved)
+	if trouble.Kind() == fault.Unavailable && o.Inquiry.Status.Final() {
+		err := s.Inquiries.Add(ctx, o.Inquiry)
+		if err == nil {
+			s.board.Tell(q.ID)
+			return o.Result, o.told
+		}
+		trouble = fault.From(err)
+	}
+	if trouble.Unexpected() && ctx.Err() == nil {
+		return Result{}, trouble
+	}
+	return Result{Inquiry: asked(q)}, nil
+}
+
+// attempt asks for the inquiry's bill and saves what came of it.
+func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool) outcome {
+	question := s.question(q, interactive)
+	ctx, end := context.WithTimeout(ctx, question.Patience+leaseMargin) // whoever is late has lost the inquiry anyway
+	defer end()
+	got, err := s.Fetch.Get(ctx, question)
+	q.Attempts += got.Attempts
+	if err != nil {
+		return s.untold(ctx, s.after(q, err, interactive), err)
+	}
+	return s.answered(ctx, q, got)
+}
+
+func (s *Service) answered(ctx context.Context, q bill.Inquiry, got fetch.Answer[bill.Copy]) outcome {
+	q = q.Complete(got.Copy, got.Source, s.Now())
+	return outcome{Result: Result{q, &got.Copy.Bill}, saved: s.save(ctx, q)}
+}
+
+func (s *Service) untold(ctx context.Context, q bill.Inquiry, cause error) outcome {
+	o := outcome{Result: Result{Inquiry: q}, saved: s.save(ctx, q)}
+	if q.Status.Failure() {
+		o.told = failed(q, fault.From(cause))
+	}
+	return o
+}
+
+func troubleOf(err error) bill.Trouble {
+	switch {
+	case errors.Is(err, ports.ErrNotAsked):
+		return bill.NotAsked
+	case errors.Is(err, ports.ErrNoAnswer):
+		return bill.NoAnswer
+	case fault.From(err).Kind() == fault.NotFound:
+		return bill.NoSuch
+	default:
+		return bill.Broken
+	}
+}
+
+// troubled is what the customer is told where his inquiry could not be recorded or read for the moment, in the story's words. What is no
+// trouble of a store stays what it is.
+func troubled(q bill.Inquiry, err error) error {
+	if f := fault.From(err); f != nil && f.Kind() == fault.Unavailable {
+		return failed(q, f)
+	}
+	return err
+}
+
+// failed is what the customer is told of an inquiry that failed while he waited.
+func failed(q bill.Inquiry, f *fault.Error) error {
+	return failure(f).WithDetail("requestId", q.ID.String())
+}
+
+// failure is the story's text for trouble; KOS's business answers keep their own.
+func failure(f *fault.Error) *fault.Error {
+	if f.Kind() == fault.NotFound {
+		return f
+	}
+	return fault.New(fault.ServiceUnavailable).WithMessage("요금 조회 신청에 실패하였습니다").RetryIn(f.RetryAfter()).Because(f)
+}
