@@ -32,8 +32,8 @@ type Inquiries interface {
 	// Add stores a new inquiry durably before it returns. A final one is at once due for delivery. One that is Processing is
 	// leased to the caller until q.NextAttemptAt, after which Claim may hand it out. An error that is not CONFLICT leaves open whether it
 	// is stored. One that is there already changes nothing (a replay), but for a final one, which is what the customer was told: it takes
-	// the place of an unfinished or another answer under a newer fence, and what was not delivered yet is delivered as it says. Another
-	// inquiry under the same id is CONFLICT.
+	// the place of an unfinished or another answer under a newer fence, and is delivered as it says; unless the Outbox has handed out the
+	// other answer: that one stays, and a person is told. Another inquiry under the same id is CONFLICT.
 	Add(ctx context.Context, q bill.Inquiry) error
 	// Get answers the inquiry, or NOT_FOUND.
 	Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error)

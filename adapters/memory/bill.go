@@ -89,10 +89,13 @@ func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
 	return nil
 }
 
-// told lets a final answer that is added take the place of another one.
+// told lets a final answer that is added take the place of another one that nobody was told.
 func (q *Inquiries) told(old, i bill.Inquiry) {
 	if !i.Status.Final() || old.Status == i.Status && old.ProcessedAt.Equal(i.ProcessedAt) && old.Version == i.Version {
 		return
+	}
+	if e := q.out.entries[i.ID]; e != nil && e.sequence != 0 {
+		return // the AP may have been told
 	}
 	i.Fence = old.Fence + 1
 	if old.Status.Final() {

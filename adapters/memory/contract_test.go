@@ -66,6 +66,14 @@ func TestInquiries(t *testing.T) {
 	portstest.Inquiries(t, func(*testing.T) ports.Inquiries { return &memory.Inquiries{} })
 }
 
+func TestDeliveredInquiries(t *testing.T) {
+	t.Parallel()
+	portstest.DeliveredInquiries(t, func(*testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult]) {
+		s := &memory.Inquiries{Bills: &memory.Bills{}}
+		return s, s, s.Outbox()
+	})
+}
+
 func TestInquiryBatches(t *testing.T) {
 	t.Parallel()
 	portstest.InquiryBatches(t, func(*testing.T) (ports.Inquiries, ports.InquiryBatches) {

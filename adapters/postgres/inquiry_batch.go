@@ -9,7 +9,10 @@ import (
 	"github.com/google/uuid"
 
 	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/core/alert"
+	"phonebill/core/bill"
 	"phonebill/core/fault"
+	"phonebill/core/id"
 )
 
 // historyWriters is how many commits of new inquiries are under way at a time (product.md, history batch).
@@ -40,8 +43,26 @@ func (s *Inquiries) insert(ctx context.Context, rows []billdb.Inquiry) error {
 		if !sameInquiry(mine[h.ID], h) {
 			return fault.New(fault.StateConflict)
 		}
+		if differs(mine[h.ID], h) {
+			s.tellDiffers(ctx, h.ID)
+		}
 	}
 	return nil
+}
+
+// differs tells that the customer was told something else than the row says: the AP was faster to be told that.
+func differs(told billdb.Inquiry, held billdb.StoredInquiriesRow) bool {
+	return told.Status != string(bill.Processing) && (told.Status != held.Status || zero(told.VersionID) != zero(held.VersionID) ||
+		!zero(told.ProcessedAt).Truncate(time.Microsecond).Equal(zero(held.ProcessedAt)))
+}
+
+func (s *Inquiries) tellDiffers(ctx context.Context, inquiry uuid.UUID) {
+	if s.alerts != nil {
+		s.alerts.Raise(ctx, alert.Alert{
+			Kind: alert.HistoryDiffers, Subject: id.ID(inquiry).String(),
+			Note: "the customer was told another answer than the MVNO AP, whose answer history keeps",
+		})
+	}
 }
 
 // sameInquiry compares what never changes of an inquiry. Times are compared in PostgreSQL's grain.

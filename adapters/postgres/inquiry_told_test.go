@@ -13,11 +13,13 @@ import (
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/spool"
 	"phonebill/adapters/vault"
+	"phonebill/core/alert"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/migrations"
+	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
@@ -56,6 +58,45 @@ func TestWhatWasToldIsRecordedThoughTheDatabaseStalled(t *testing.T) {
 	require.Equal(t, bill.Completed, got.Status)
 	require.Equal(t, freshness.FromStale, got.Source)
 	require.Equal(t, told.Version, got.Version)
+}
+
+func TestDeliveredInquiries(t *testing.T) {
+	t.Parallel()
+	portstest.DeliveredInquiries(t, func(t *testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult]) {
+		t.Helper()
+		pool, keys := pgtest.New(t, migrations.Bill).Pool, keyring(t)
+		s := postgres.NewInquiries(pool, keys)
+		return s, s, postgres.NewBillOutbox(pool, keys, vault.Bills(keys))
+	})
+}
+
+// TestAPersonHearsOfAnAnswerThatTheCustomerNeverSaw: the AP was told the worker's answer before the customer's was in the database. What is
+// the same, and what is still changed, is no news.
+func TestAPersonHearsOfAnAnswerThatTheCustomerNeverSaw(t *testing.T) {
+	t.Parallel()
+	db, keys, heard := pgtest.New(t, migrations.Bill), keyring(t), &memory.Alerts{}
+	store := postgres.OpenInquiries(db.Pool, keys, postgres.InquiryOptions{Alerts: heard})
+	t.Cleanup(store.Close)
+	outbox := postgres.NewBillOutbox(db.Pool, keys, vault.Bills(keys))
+	q := inquiry(1)
+	q.Status, q.NextAttemptAt = bill.Processing, noon
+	require.NoError(t, store.Add(t.Context(), q))
+	worked := q.Fail(fault.BillNotFound, noon.Add(time.Second+123)) // finer than the database keeps it
+	require.NoError(t, store.Save(t.Context(), worked))
+	late := answered()
+	require.NoError(t, store.Add(t.Context(), late))
+	_, err := outbox.Claim(t.Context(), noon.Add(time.Hour), time.Minute, 5, 5)
+	require.NoError(t, err)
+	require.NoError(t, store.AddAll(t.Context(), []bill.Inquiry{worked, late}))
+	require.NoError(t, store.Add(t.Context(), q))
+	require.Empty(t, heard.Raised())
+
+	told := q.Complete(portstest.BillCopies()[0], freshness.FromStale, noon)
+	require.NoError(t, store.AddAll(t.Context(), []bill.Inquiry{told, late}))
+	require.Len(t, heard.Raised(), 1)
+	require.Equal(t, alert.HistoryDiffers, heard.Raised()[0].Kind)
+	require.Equal(t, q.ID.String(), heard.Raised()[0].Subject)
+	require.NoError(t, postgres.NewInquiries(db.Pool, keys).Add(t.Context(), told), "nobody listens")
 }
 
 // TestATimeoutIsFailedInTheRow: the release before reads and delivers such rows, and knows no other failure (decision 24).

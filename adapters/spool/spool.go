@@ -172,7 +172,7 @@ func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 
 // unqueueable is how many times the patience an unfinished row has at a store that is thought to be there: it cannot be spooled, and a store
 // may be slow for a moment. With the rest of the request it is far less than what the customer waits.
-const unqueueable = 3
+const unqueueable = 4
 
 // addUnfinished stores what the store alone can go on with. A store that hangs is found out here as well: the customer must have time left
 // for the last good copy. One that is thought away may only have been slow for a moment: it is tried all the same, though not for long.

@@ -237,11 +237,11 @@ func TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled(t *testing.T) {
 		err := w.Add(t.Context(), unfinished)
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 		require.Positive(t, fault.From(err).RetryAfter())
-		require.Equal(t, 900*time.Millisecond, time.Since(start))
+		require.Equal(t, 1200*time.Millisecond, time.Since(start))
 		require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
-		require.Equal(t, 1200*time.Millisecond, time.Since(start), "it is tried again as long as nothing waits")
+		require.Equal(t, 1500*time.Millisecond, time.Since(start), "it is tried again as long as nothing waits")
 		require.Error(t, w.Add(t.Context(), unfinished))
-		require.Equal(t, 1500*time.Millisecond, time.Since(start), "away, and known to be")
+		require.Equal(t, 1800*time.Millisecond, time.Since(start), "away, and known to be")
 	})
 }
 

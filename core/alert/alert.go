@@ -18,6 +18,7 @@ const (
 	HistoryStored  Kind = "history_stored"         // all of it is in the bill database
 	HistoryRefused Kind = "history_refused"        // the bill database does not take a row of it, which was put aside
 	HistoryDamaged Kind = "history_damaged"        // what an instance's disk gives back of it is not what was written
+	HistoryDiffers Kind = "history_differs"        // the AP was told another answer of an inquiry than the customer
 	RowUnreadable  Kind = "row_unreadable"         // a stored inquiry or order cannot be opened: nobody works on it
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 	ChangeParked   Kind = "change_parked"          // a person must find out what became of a plan change

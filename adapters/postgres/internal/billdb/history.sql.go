@@ -36,7 +36,7 @@ SET status = excluded.status, source = excluded.source, processed_at = excluded.
     timed_out = excluded.timed_out, attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, fence = i.fence + 1,
     delivery_state = CASE WHEN i.status = 'PROCESSING' THEN excluded.delivery_state ELSE i.delivery_state END,
     delivery_next_at = CASE WHEN i.status = 'PROCESSING' THEN excluded.delivery_next_at ELSE i.delivery_next_at END
-WHERE excluded.status <> 'PROCESSING'
+WHERE excluded.status <> 'PROCESSING' AND i.delivery_sequence IS NULL
     AND (i.status, i.processed_at, i.version_id) IS DISTINCT FROM (excluded.status, excluded.processed_at, excluded.version_id)
     AND (i.user_id, i.line_index, i.month, i.requested_at)
     = (excluded.user_id, excluded.line_index, excluded.month, excluded.requested_at)
@@ -67,7 +67,8 @@ type AddInquiriesParams struct {
 
 // Many inquiries at once. Arrays hold no NULLs here: a zero time, id or text that means "none" becomes NULL again. Who is there already
 // stays what he is, so the same row may be added twice (StoredInquiries tells another row under the same id); but a final answer that is
-// added is what the customer was told, and takes the place of the unfinished row and of a worker's answer. Delivery goes on as it was.
+// added is what the customer was told, and takes the place of the unfinished row and of a worker's answer, unless that has a number: then the
+// AP may have been told, and the same event never says two things.
 func (q *Queries) AddInquiries(ctx context.Context, arg AddInquiriesParams) (int64, error) {
 	result, err := q.db.Exec(ctx, addInquiries,
 		arg.Ids,
@@ -98,7 +99,7 @@ func (q *Queries) AddInquiries(ctx context.Context, arg AddInquiriesParams) (int
 }
 
 const storedInquiries = `-- name: StoredInquiries :many
-SELECT id, user_id, line_index, month, requested_at FROM inquiries WHERE id = ANY($1::uuid[])
+SELECT id, user_id, line_index, month, requested_at, status, processed_at, version_id FROM inquiries WHERE id = ANY($1::uuid[])
 `
 
 type StoredInquiriesRow struct {
@@ -107,6 +108,9 @@ type StoredInquiriesRow struct {
 	LineIndex   []byte
 	Month       string
 	RequestedAt time.Time
+	Status      string
+	ProcessedAt *time.Time
+	VersionID   *uuid.UUID
 }
 
 func (q *Queries) StoredInquiries(ctx context.Context, ids []uuid.UUID) ([]StoredInquiriesRow, error) {
@@ -124,6 +128,9 @@ func (q *Queries) StoredInquiries(ctx context.Context, ids []uuid.UUID) ([]Store
 			&i.LineIndex,
 			&i.Month,
 			&i.RequestedAt,
+			&i.Status,
+			&i.ProcessedAt,
+			&i.VersionID,
 		); err != nil {
 			return nil, err
 		}
