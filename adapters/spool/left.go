@@ -12,8 +12,8 @@ import (
 	"phonebill/core/alert"
 )
 
-// A process that is gone may have left rows in its folder, and no other may come to take its place: two became one, or a new one was started
-// before the old one was stopped. Whoever is there takes them over.
+// A process that is gone may have left rows in its folder, and no other may come to take its place: two became one, or a new one was
+// started before the old one was stopped. Whoever is there takes them over.
 
 // file is one file of a log.
 type file struct {

@@ -78,8 +78,9 @@ const defaultPatience = 300 * time.Millisecond
 // places is how many processes of one machine may share a directory.
 const places = 64
 
-// Open takes the first folder that no process works on and finds in it what the last one has left; Replay looks after the others. It fails when none is free, when the
-// disk fails, and when what it holds was sealed with another keyring: that is history, which somebody must look after.
+// Open takes the first folder that no process works on and finds in it what the last one has left; Replay looks after the others. It fails
+// when none is free, when the disk fails, and when what it holds was sealed with another keyring: that is history, which somebody must look
+// after.
 func Open(c Config, d Deps) (s *Inquiries, err error) {
 	for place := range places {
 		s, err = open(filepath.Join(c.Dir, strconv.Itoa(place)), c, d)
@@ -170,8 +171,8 @@ func (s *Inquiries) Add(ctx context.Context, q bill.Inquiry) error {
 	return s.spool(ctx, q)
 }
 
-// unqueueable is how many times the patience an unfinished row has at a store that is thought to be there: it cannot be spooled, and a store
-// may be slow for a moment. With the rest of the request it is far less than what the customer waits.
+// unqueueable is how many times the patience an unfinished row has at a store that is thought to be there: it cannot be spooled, and a
+// store may be slow for a moment. With the rest of the request it is far less than what the customer waits.
 const unqueueable = 4
 
 // addUnfinished stores what the store alone can go on with. A store that hangs is found out here as well: the customer must have time left
