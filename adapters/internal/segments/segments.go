@@ -213,8 +213,8 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	err := l.end()
-	if l.lock != nil {
-		err = errors.Join(err, l.lock.Close())
+	if l.lock != nil { // unlocked too: a child that is just being started may hold the file open for a moment more
+		err = errors.Join(err, syscall.Flock(int(l.lock.Fd()), syscall.LOCK_UN), l.lock.Close())
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -99,6 +101,33 @@ func TestADirectoryHasOneOwner(t *testing.T) {
 	require.ErrorIs(t, err, segments.ErrInUse)
 	require.NoError(t, l.Close())
 	open(t, dir, small)
+}
+
+// TestADirectoryIsGivenBackAtOnce though somebody else, such as a child that is just being started, still holds its lock open.
+func TestADirectoryIsGivenBackAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, _, _ := open(t, dir, small)
+	held := map[int]bool{}
+	links, err := filepath.Glob("/proc/self/fd/*")
+	require.NoError(t, err)
+	for _, link := range links {
+		if to, err := os.Readlink(link); err == nil && to == filepath.Join(dir, "lock") {
+			n, err := strconv.Atoi(filepath.Base(link))
+			require.NoError(t, err)
+			twin, err := syscall.Dup(n)
+			require.NoError(t, err)
+			held[twin] = true
+		}
+	}
+	if len(held) == 0 {
+		t.Skip("needs a system that shows open files under /proc")
+	}
+	require.NoError(t, l.Close())
+	open(t, dir, small)
+	for fd := range held {
+		require.NoError(t, syscall.Close(fd))
+	}
 }
 
 // TestAnyPrefixOfAFileGivesWholeRecords: a crash may cut a file anywhere, and leave zeros or rubbish where the rest should be.
