@@ -328,3 +328,35 @@ func TestQuotaUsedUpLeavesNoTrace(t *testing.T) {
 		require.Equal(t, 3, w.calls, "but it was tried as often as allowed")
 	})
 }
+
+// slowToLand gives its turns back late.
+type slowToLand struct{ ports.Flights }
+
+func (f slowToLand) Land(ctx context.Context, of freshness.Subject, token string, l freshness.Landing) error {
+	time.Sleep(time.Second)
+	return f.Flights.Land(ctx, of, token, l)
+}
+
+// TestCallsOfAFlightThatHasNotLandedCount: who gives up waiting for it knows how often it has asked.
+func TestCallsOfAFlightThatHasNotLandedCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.takes = 0
+		w.processes[0].Flights = slowToLand{w.flights}
+		w.trouble = func(call int) error {
+			if call == 1 {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.takes = time.Hour
+				return fault.New(fault.ServiceUnavailable).Because(ports.ErrTransient)
+			}
+			return nil
+		}
+		got, err := w.processes[0].Get(t.Context(), w.question())
+		require.ErrorIs(t, err, ports.ErrNoAnswer)
+		require.Equal(t, 2, got.Attempts)
+		w.processes[0].Wait()
+		require.Equal(t, 2, w.calls)
+	})
+}
