@@ -50,6 +50,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
 	p.shown(c.Auth.Token, outbox)
 	p.stories(c.Auth.Token, postgres.NewBillTimelines(at.pool, to.kosPool, at.keyring))
+	p.waiting(at.pool, postgres.BillBacklog)
 	p.drain(inquiries.Wait)
 	p.retain(
 		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.pool)},
