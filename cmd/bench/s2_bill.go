@@ -148,8 +148,8 @@ func recorded(ctx context.Context, bills string, r *report, acknowledged int) er
 	if rows < acknowledged {
 		return fmt.Errorf("bench: %d inquiries were acknowledged, %d have a row", acknowledged, rows)
 	}
-	r.Note = append(r.Note, fmt.Sprintf("S2: %d inquiries were acknowledged, %d have a row; %d results were told, at most %d in a second (held to %d/s); %d wait",
-		acknowledged, rows, told, most, heldTo, rows-told))
+	r.Note = append(r.Note, fmt.Sprintf("S2: %d inquiries were acknowledged, %d have a row; %d results were told, at most %d in a second "+
+		"(held to %d/s); %d wait", acknowledged, rows, told, most, heldTo, rows-told))
 	return nil
 }
 

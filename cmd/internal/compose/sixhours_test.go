@@ -29,8 +29,8 @@ import (
 )
 
 // TestSixHoursOfAnAPThatFails is core/delivery/dispatch's drill on the real thing: PostgreSQL, signed HTTP, the AP simulator. Six hours in
-// which three notifications in ten fail, half of those after they were taken, pass in half a minute; bills of 25 lines are told all the while.
-// None is lost, each line is in order, and what came twice came under its own id.
+// which three notifications in ten fail, half of those after they were taken, pass in half a minute; bills of 25 lines are told all the
+// while. None is lost, each line is in order, and what came twice came under its own id.
 func TestSixHoursOfAnAPThatFails(t *testing.T) {
 	t.Parallel()
 	const lines, hours, faster, every = 25, 6, 720, 40 * time.Millisecond
