@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
 	"phonebill/core/line"
@@ -63,16 +62,16 @@ type Orders interface {
 	// ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the line is live. The order is
 	// leased to the caller until o.NextAttemptAt.
 	Add(ctx context.Context, o product.Order, u idempotency.Use) error
-	// Used answers what the user's key stands for, NOT_FOUND when it is new or was used before since.
-	Used(ctx context.Context, user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error)
+	// Used answers what u's key stands for, as u sees it (Use.SeenBy); NOT_FOUND when it is new or was used before since.
+	Used(ctx context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error)
 	// Live answers the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)
 	// Get answers the order, or NOT_FOUND.
 	Get(ctx context.Context, order id.ID) (product.Order, error)
-	// Save stores the progress that the order made at that time and answers it with its new version. CONFLICT when the row is final already, was written since
-	// (its version is newer) or has been claimed since (its fence is newer): a late worker changes nothing. So it is when a transaction id
-	// would change that KOS may have seen, or an order be cancelled that it may have seen. A final order frees the slot and is at once due
-	// for delivery.
+	// Save stores the progress that the order made at that time and answers it with its new version. CONFLICT when the row is final
+	// already, was written since (its version is newer) or has been claimed since (its fence is newer): a late worker changes nothing. So
+	// it is when a transaction id would change that KOS may have seen, or an order be cancelled that it may have seen. A final order frees
+	// the slot and is at once due for delivery.
 	Save(ctx context.Context, o product.Order, at time.Time) (product.Order, error)
 	// Claim leases up to n orders of the queue that are due at now, the longest due first, raising their fence and next attempt to
 	// now+lease. Parked orders are never handed out. What the store cannot read it puts off, and tells a person; the others are answered
