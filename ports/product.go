@@ -27,8 +27,8 @@ type PlanSource interface {
 type PlanChanger interface {
 	// Change sends the order once, on one wire attempt, under its transaction id.
 	Change(ctx context.Context, o product.Order) product.Answer
-	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says it does not know it, AnswerUnknown also
-	// when KOS cannot be asked such a thing.
+	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says that it does not know it, AnswerNoQuery when this
+	// KOS cannot be asked such a thing. That it cannot costs a call once in a while, not each time.
 	Ask(ctx context.Context, o product.Order) product.Answer
 }
 

@@ -123,10 +123,16 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 		return a
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
-	if err != nil {
+	switch {
+	case err == nil:
+		return o.Evident(seen.Customer, s.Now())
+	case errors.Is(err, ports.ErrNotAsked):
 		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
+	case errors.Is(err, fault.New(fault.LineNotFound)): // it had the line when the order was checked
+		return product.Answer{Kind: product.AnswerAmbiguous}
+	default: // asked, and it did not tell
+		return product.Answer{Kind: product.AnswerUnknown}
 	}
-	return o.Evident(seen.Customer, s.Now())
 }
 
 // send makes one attempt on the wire.

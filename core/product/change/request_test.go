@@ -233,9 +233,6 @@ func TestOnceAMonth(t *testing.T) {
 func TestWithoutAStatusQuery(t *testing.T) {
 	t.Parallel()
 	type answers = func(context.Context, product.Order) product.Answer
-	noQuery := func(context.Context, product.Order) product.Answer {
-		return product.Answer{Kind: product.AnswerNoQuery}
-	}
 	for name, c := range map[string]struct {
 		first func(w *world) answers
 		end   product.State
