@@ -78,7 +78,7 @@ type Orders interface {
 	// now+lease. Parked orders are never handed out. What the store cannot read it puts off, and tells a person; the others are answered
 	// all the same.
 	Claim(ctx context.Context, q product.Queue, now time.Time, lease time.Duration, n int) ([]product.Order, error)
-	// ChangedSince tells whether an order of the line that was requested at or after since is completed.
+	// ChangedSince tells whether an order of the line was completed at or after since, whenever it was requested.
 	ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error)
 	// History answers one page, newest first, and how many rows match in all.
 	History(ctx context.Context, f product.HistoryFilter) (page []product.Order, total int, err error)

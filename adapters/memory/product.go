@@ -185,7 +185,7 @@ func (s *Orders) ChangedSince(_ context.Context, n line.Number, since time.Time)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range s.m {
-		if o.Line == n && o.State == product.Completed && !o.RequestedAt.Before(since) {
+		if o.Line == n && o.State == product.Completed && !o.ProcessedAt.Before(since) {
 			return true, nil
 		}
 	}

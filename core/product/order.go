@@ -394,8 +394,8 @@ func (o Order) made(s Scheduled) bool {
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
-// resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 30, 70 …
-// s, so that a line on which KOS keeps failing leaves the calls to others.
+// resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 30,
+// 70 … s, so that a line on which KOS keeps failing leaves the calls to others.
 func (o Order) resendAfter() time.Duration {
 	return QuietPeriod<<(max(o.Sends, 1)-1) - QuietPeriod
 }
