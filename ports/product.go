@@ -69,10 +69,10 @@ type Orders interface {
 	Live(ctx context.Context, n line.Number) (product.Order, error)
 	// Get answers the order, or NOT_FOUND.
 	Get(ctx context.Context, order id.ID) (product.Order, error)
-	// Save stores the progress that the order made at that time and answers it with its new version. CONFLICT when the row is final already, was written since
-	// (its version is newer) or has been claimed since (its fence is newer): a late worker changes nothing. So it is when a transaction id
-	// would change that KOS may have seen, or an order be cancelled that it may have seen. A final order frees the slot and is at once due
-	// for delivery.
+	// Save stores the progress that the order made at that time and answers it with its new version. CONFLICT when the row is final
+	// already, was written since (its version is newer) or has been claimed since (its fence is newer): a late worker changes nothing. So
+	// it is when a transaction id would change that KOS may have seen, or an order be cancelled that it may have seen. A final order frees
+	// the slot and is at once due for delivery.
 	Save(ctx context.Context, o product.Order, at time.Time) (product.Order, error)
 	// Claim leases up to n orders of the queue that are due at now, the longest due first, raising their fence and next attempt to
 	// now+lease. Parked orders are never handed out. What the store cannot read it puts off, and tells a person; the others are answered

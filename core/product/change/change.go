@@ -78,7 +78,8 @@ func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number)
 	return f, err
 }
 
-// advance carries a leased order as far as it goes now. Each step is stored before the next.
+// advance carries a leased order as far as it goes now. What is stored is where it stops, and that it is DISPATCHED before the wire is
+// touched; that a check has passed is not stored by itself when the order is sent right after it.
 func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
 	ctx, cancel := context.WithTimeout(ports.WithRequest(ctx, o.ID), s.Limits.Lease) // whoever is late has lost the order anyway
 	defer cancel()
