@@ -12,10 +12,11 @@ import (
 // ErrKeyUsed tells that an idempotency key stands for another request already.
 var ErrKeyUsed = errors.New("the idempotency key is used")
 
-// IdempotencyKeys remember which request a key stands for. Orders keep their own, in one transaction with the order.
+// IdempotencyKeys remember which request a key stands for. Orders keep their own, in one transaction with the order. Of key and payload
+// keyed digests alone are kept.
 type IdempotencyKeys interface {
 	// Claim makes the key stand for u.Request if it is new, was used before since, or stands for the request instead (zero = none). It
-	// answers what the key stands for then: u itself, or its first use.
+	// answers what the key stands for then: u itself, or its first use as u sees it (Use.SeenBy).
 	Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error)
 	// Release makes the key new again where it stands for u.Request.
 	Release(ctx context.Context, u idempotency.Use) error

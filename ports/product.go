@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"phonebill/core/auth"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
 	"phonebill/core/line"
@@ -63,8 +62,8 @@ type Orders interface {
 	// ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the line is live. The order is
 	// leased to the caller until o.NextAttemptAt.
 	Add(ctx context.Context, o product.Order, u idempotency.Use) error
-	// Used answers what the user's key stands for, NOT_FOUND when it is new or was used before since.
-	Used(ctx context.Context, user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error)
+	// Used answers what u's key stands for, as u sees it (Use.SeenBy); NOT_FOUND when it is new or was used before since.
+	Used(ctx context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error)
 	// Live answers the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)
 	// Get answers the order, or NOT_FOUND.

@@ -26,7 +26,7 @@ type IdempotencyKeys struct {
 func (k *IdempotencyKeys) Claim(_ context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if first, err := k.used(u.User, u.Key, since); err == nil && (instead.IsZero() || first.Request != instead) {
+	if first, err := k.used(u, since); err == nil && (instead.IsZero() || first.Request != instead) {
 		return first, nil
 	}
 	k.put(u)
@@ -56,9 +56,9 @@ func (k *IdempotencyKeys) Forget(_ context.Context, before time.Time, n int) (dr
 	return dropped, nil
 }
 
-func (k *IdempotencyKeys) used(user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error) {
-	if u, ok := k.m[keyOf{user, key}]; ok && !u.At.Before(since) {
-		return u, nil
+func (k *IdempotencyKeys) used(u idempotency.Use, since time.Time) (idempotency.Use, error) {
+	if first, ok := k.m[keyOf{u.User, u.Key}]; ok && !first.At.Before(since) {
+		return first.SeenBy(u), nil
 	}
 	return idempotency.Use{}, fault.New(fault.ResourceNotFound)
 }

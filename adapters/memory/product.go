@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"phonebill/core/auth"
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -115,7 +114,7 @@ func (s *Orders) put(o product.Order) {
 func (s *Orders) Add(_ context.Context, o product.Order, u idempotency.Use) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.keys.used(u.User, u.Key, u.At.Add(-idempotency.Window)); err == nil && !u.Key.IsZero() {
+	if _, err := s.keys.used(u, u.At.Add(-idempotency.Window)); err == nil && !u.Key.IsZero() {
 		return ports.ErrKeyUsed
 	}
 	if _, err := s.live(o.Line); err == nil {
@@ -128,11 +127,11 @@ func (s *Orders) Add(_ context.Context, o product.Order, u idempotency.Use) erro
 	return nil
 }
 
-// Used answers what the user's key stands for.
-func (s *Orders) Used(_ context.Context, user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error) {
+// Used answers what the key stands for.
+func (s *Orders) Used(_ context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keys.used(user, key, since)
+	return s.keys.used(u, since)
 }
 
 func (s *Orders) live(n line.Number) (product.Order, error) {

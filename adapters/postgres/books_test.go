@@ -127,7 +127,7 @@ func TestTroubleWithTheBooks(t *testing.T) {
 		"save":    func() error { return runs.Save(ctx, product.BookRun{}, noon) },
 		"nightly": func() error { _, err := runs.Nightly(ctx, noon); return err },
 		"report":  func() error { _, err := runs.Report(ctx, id.ID{}); return err },
-		"purge":   func() error { _, err := postgres.PurgeBookRuns(db.Pool)(ctx, 3, 1); return err },
+		"purge":   func() error { _, _, err := postgres.PurgeBookRuns(db.Pool)(ctx, 3, 1); return err },
 	} {
 		require.ErrorIs(t, call(), context.Canceled, name)
 	}

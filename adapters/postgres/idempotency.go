@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -15,36 +16,65 @@ import (
 	"phonebill/ports"
 )
 
+// keyDigests are keys and payloads at rest: keyed, for a payload is a line number and a month or two plans, which are quickly guessed, and
+// a key may be anything. What the release before kept, plain digests, is still found and compared until it is a day old.
+type keyDigests struct {
+	vault ports.Vault
+	table string // database.table
+}
+
+func (d keyDigests) key(u idempotency.Use) []byte {
+	return d.vault.Index(d.table+".key", string(u.Key[:]))
+}
+
+// payload is bound to its key, so that the same wish under two keys is not told to be the same.
+func (d keyDigests) payload(u idempotency.Use) []byte {
+	return d.vault.Index(d.table+".payload", string(u.Key[:])+string(u.Payload[:]))
+}
+
+// first is the row of a key's first use as u sees it.
+func (d keyDigests) first(u idempotency.Use, payload []byte, request uuid.UUID, at time.Time) idempotency.Use {
+	if !bytes.Equal(payload, d.payload(u)) && !bytes.Equal(payload, u.Payload[:]) {
+		u.Payload = idempotency.Payload{}
+	}
+	u.Request, u.At = id.ID(request), at.UTC()
+	return u
+}
+
 // InquiryKeys implements ports.IdempotencyKeys for inquiries.
-type InquiryKeys struct{ pool *pgxpool.Pool }
+type InquiryKeys struct {
+	pool *pgxpool.Pool
+	keys keyDigests
+}
 
 var _ ports.IdempotencyKeys = (*InquiryKeys)(nil)
 
 // NewInquiryKeys works on the bill database.
-func NewInquiryKeys(pool *pgxpool.Pool) *InquiryKeys { return &InquiryKeys{pool} }
+func NewInquiryKeys(pool *pgxpool.Pool, vault ports.Vault) *InquiryKeys {
+	return &InquiryKeys{pool, keyDigests{vault, "bill.idempotency_keys"}}
+}
 
 // Claim stores the use, unless the key is taken.
 func (k *InquiryKeys) Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
 	q := billdb.New(k.pool)
 	claimed, err := q.ClaimKey(ctx, billdb.ClaimKeyParams{
-		UserID: string(u.User), KeyHash: u.Key[:], PayloadHash: u.Payload[:], RequestID: uuid.UUID(u.Request), UsedAt: u.At,
-		Since: since, Instead: uuid.UUID(instead),
+		UserID: string(u.User), KeyHash: k.keys.key(u), PayloadHash: k.keys.payload(u), RequestID: uuid.UUID(u.Request), UsedAt: u.At,
+		Since: since, Instead: uuid.UUID(instead), PlainHash: u.Key[:],
 	})
 	if err != nil || claimed > 0 {
 		return u, translate("claim idempotency key", err)
 	}
-	row, err := q.UsedKey(ctx, billdb.UsedKeyParams{UserID: string(u.User), KeyHash: u.Key[:]})
+	row, err := q.UsedKey(ctx, billdb.UsedKeyParams{UserID: string(u.User), KeyHash: k.keys.key(u), PlainHash: u.Key[:]})
 	if err != nil { // dropped between the two: as new, but for the next try
 		return u, translate("read idempotency key", err, fault.StateConflict)
 	}
-	u.Payload, u.Request, u.At = idempotency.Payload(row.PayloadHash), id.ID(row.RequestID), row.UsedAt.UTC()
-	return u, nil
+	return k.keys.first(u, row.PayloadHash, row.RequestID, row.UsedAt), nil
 }
 
 // Release drops the use.
 func (k *InquiryKeys) Release(ctx context.Context, u idempotency.Use) error {
 	return translate("release idempotency key", billdb.New(k.pool).ReleaseKey(ctx, billdb.ReleaseKeyParams{
-		UserID: string(u.User), KeyHash: u.Key[:], RequestID: uuid.UUID(u.Request),
+		UserID: string(u.User), KeyHash: k.keys.key(u), PlainHash: u.Key[:], RequestID: uuid.UUID(u.Request),
 	}))
 }
 

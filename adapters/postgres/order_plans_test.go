@@ -105,6 +105,9 @@ func TestAMillionOrders(t *testing.T) {
 			return len(lines), err
 		}, 16, "change_orders_line_order", 2, 10_000},
 		"parked results": {told(delivery.Filter{State: delivery.Parked, Page: 1, Size: 20}), 20, "change_orders_parked", 2, 1000},
+		"backlog": {func(pool *pgxpool.Pool) (int, error) {
+			return number(postgres.ChangeBacklog(t.Context(), pool))
+		}, 6200, "change_orders_due", 1, 8000},
 		"parked orders": {func(pool *pgxpool.Pool) (int, error) {
 			page, _, err := postgres.NewParkedOrders(pool, keys).List(t.Context(), 1, 20)
 			return len(page), err

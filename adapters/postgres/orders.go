@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/productdb"
-	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
@@ -23,6 +22,7 @@ import (
 type Orders struct {
 	pool   *pgxpool.Pool
 	rows   orderRows
+	keys   keyDigests
 	alerts ports.Alerts
 }
 
@@ -35,7 +35,7 @@ func NewOrders(pool *pgxpool.Pool, vault ports.Vault) *Orders {
 
 // OpenOrders is NewOrders, and tells alerts of rows that cannot be opened; nil = nobody hears of them.
 func OpenOrders(pool *pgxpool.Pool, vault ports.Vault, alerts ports.Alerts) *Orders {
-	return &Orders{pool, newOrderRows(vault), alerts}
+	return &Orders{pool, newOrderRows(vault), keyDigests{vault, "product.idempotency_keys"}, alerts}
 }
 
 // Add stores a new order. The line's one live slot is a unique index: of many at once one gets it. So is the key, which is taken first: who
@@ -51,8 +51,8 @@ func (s *Orders) Add(ctx context.Context, o product.Order, u idempotency.Use) er
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		q := productdb.New(tx)
 		claimed, err := q.ClaimKey(ctx, productdb.ClaimKeyParams{
-			UserID: string(u.User), KeyHash: u.Key[:], PayloadHash: u.Payload[:], RequestID: uuid.UUID(u.Request), UsedAt: u.At,
-			Since: u.At.Add(-idempotency.Window),
+			UserID: string(u.User), KeyHash: s.keys.key(u), PayloadHash: s.keys.payload(u), RequestID: uuid.UUID(u.Request), UsedAt: u.At,
+			Since: u.At.Add(-idempotency.Window), PlainHash: u.Key[:],
 		})
 		switch {
 		case err != nil:
@@ -77,14 +77,14 @@ func addOrder(ctx context.Context, q *productdb.Queries, row productdb.AddOrderP
 }
 
 // Used answers what the key stands for.
-func (s *Orders) Used(ctx context.Context, user auth.UserID, key idempotency.Key, since time.Time) (idempotency.Use, error) {
-	row, err := productdb.New(s.pool).UsedKey(ctx, productdb.UsedKeyParams{UserID: string(user), KeyHash: key[:], Since: since})
+func (s *Orders) Used(ctx context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error) {
+	row, err := productdb.New(s.pool).UsedKey(ctx, productdb.UsedKeyParams{
+		UserID: string(u.User), KeyHash: s.keys.key(u), PlainHash: u.Key[:], Since: since,
+	})
 	if err != nil {
 		return idempotency.Use{}, translate("read idempotency key", err, fault.ResourceNotFound)
 	}
-	return idempotency.Use{
-		User: user, Key: key, Payload: idempotency.Payload(row.PayloadHash), Request: id.ID(row.RequestID), At: row.UsedAt.UTC(),
-	}, nil
+	return s.keys.first(u, row.PayloadHash, row.RequestID, row.UsedAt), nil
 }
 
 // Live answers the line's order that is not final, or NOT_FOUND.

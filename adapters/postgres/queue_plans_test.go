@@ -54,6 +54,9 @@ func queuesAmongAMillionRows(t *testing.T, db *pgtest.DB, keys ports.Vault) {
 			lines, err := outbox(pool).Claim(t.Context(), now, time.Minute, 16, 100)
 			return len(lines), err
 		}, 16, []string{"inquiries_line_order", "inquiries_pkey"}, 10_000},
+		"backlog": {func(pool *pgxpool.Pool) (int, error) {
+			return number(postgres.BillBacklog(t.Context(), pool))
+		}, 4200, []string{"inquiries_due", "inquiries_undelivered", "inquiries_parked"}, 5000},
 		"parked results": {listing(delivery.Filter{State: delivery.Parked, Page: 1, Size: 20}), 20, []string{"inquiries_parked"}, 1000},
 		"newest results": {listing(delivery.Filter{Page: 1, Size: 20}), 20, []string{"inquiries_pkey"}, 25_000},
 		"oldest page":    {listing(delivery.Filter{Page: 100, Size: 100}), 100, []string{"inquiries_pkey"}, 25_000},

@@ -16,7 +16,7 @@ import (
 
 // PurgeInquiries drops old inquiries with their deliveries.
 func PurgeInquiries(bill *pgxpool.Pool) ports.Purge {
-	return func(ctx context.Context, years, n int) (int, error) {
+	return func(ctx context.Context, years, n int) (int, bool, error) {
 		return purged(billdb.New(bill).PurgeInquiries(ctx, billdb.PurgeInquiriesParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }
@@ -26,26 +26,23 @@ func PurgeInquiries(bill *pgxpool.Pool) ports.Purge {
 func PurgeBills(bill *pgxpool.Pool) ports.Purge {
 	var mu sync.Mutex
 	var after uuid.UUID
-	return func(ctx context.Context, years, n int) (int, error) {
+	return func(ctx context.Context, years, n int) (int, bool, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		for {
-			got, err := billdb.New(bill).PurgeReplacedBills(ctx, billdb.PurgeReplacedBillsParams{
-				KeepYears: period(years), Stretch: int64(n), After: after,
-			})
-			if err != nil {
-				return 0, translate("purge", err)
-			}
-			if after = got.Reached; got.Dropped > 0 || after == uuid.Nil {
-				return int(got.Dropped), nil
-			}
+		got, err := billdb.New(bill).PurgeReplacedBills(ctx, billdb.PurgeReplacedBillsParams{
+			KeepYears: period(years), Stretch: int64(n), After: after,
+		})
+		if err != nil {
+			return 0, false, translate("purge", err)
 		}
+		after = got.Reached
+		return int(got.Dropped), after != uuid.Nil, nil
 	}
 }
 
 // PurgeChanges drops old orders that are final, with their steps and deliveries.
 func PurgeChanges(product *pgxpool.Pool) ports.Purge {
-	return func(ctx context.Context, years, n int) (int, error) {
+	return func(ctx context.Context, years, n int) (int, bool, error) {
 		return purged(productdb.New(product).PurgeChangeOrders(ctx, productdb.PurgeChangeOrdersParams{
 			KeepYears: period(years), Batch: int64(n),
 		}))
@@ -54,26 +51,26 @@ func PurgeChanges(product *pgxpool.Pool) ports.Purge {
 
 // PurgeCalls drops old entries of the KOS call log.
 func PurgeCalls(kos *pgxpool.Pool) ports.Purge {
-	return func(ctx context.Context, years, n int) (int, error) {
+	return func(ctx context.Context, years, n int) (int, bool, error) {
 		return purged(kosdb.New(kos).PurgeKosCalls(ctx, kosdb.PurgeKosCallsParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }
 
 // PurgeLogins drops old entries of the login history.
 func PurgeLogins(auth *pgxpool.Pool) ports.Purge {
-	return func(ctx context.Context, years, n int) (int, error) {
+	return func(ctx context.Context, years, n int) (int, bool, error) {
 		return purged(authdb.New(auth).PurgeLoginHistory(ctx, authdb.PurgeLoginHistoryParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }
 
-func purged(n int64, err error) (int, error) { return int(n), translate("purge", err) }
+func purged(n int64, err error) (int, bool, error) { return int(n), n > 0, translate("purge", err) }
 
 // period is a number of years that PostgreSQL can take from now.
 func period(years int) int32 { return int32(min(max(years, 0), 1000)) }
 
 // PurgeBookRuns drops old comparisons of the books with what they found.
 func PurgeBookRuns(product *pgxpool.Pool) ports.Purge {
-	return func(ctx context.Context, years, n int) (int, error) {
+	return func(ctx context.Context, years, n int) (int, bool, error) {
 		return purged(productdb.New(product).PurgeBookRuns(ctx, productdb.PurgeBookRunsParams{KeepYears: period(years), Batch: int64(n)}))
 	}
 }

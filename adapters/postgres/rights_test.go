@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -94,7 +96,10 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	require.NoError(t, postgres.NewOrders(productDB.Pool, keys).Add(t.Context(), product.Order{
 		ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], EffectiveDate: portstest.Month().First(), State: product.Requested,
 		RequestedAt: now, NextAttemptAt: now,
-	}, idempotency.Use{}))
+	}, keyedBy(owner, now)))
+	_, err = postgres.NewInquiryKeys(billDB.Pool, keys).Claim(t.Context(), keyedBy(owner, now), now, id.ID{})
+	require.NoError(t, err)
+	personalData = append(personalData, digestsOf(owner, now)...)
 
 	require.NoError(t, postgres.NewCustomers(kosDB.Pool, keys, vault.Customers(keys)).Put(t.Context(), portstest.CustomerCopies()[0]))
 	require.NoError(t, postgres.NewEpochs(kosDB.Pool, keys).Raise(t.Context(), owner.Lines[0], now))
@@ -116,6 +121,28 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 	var known int
 	require.NoError(t, authDB.Admin.QueryRow(t.Context(), "SELECT count(user_id) FROM login_history").Scan(&known))
 	require.Equal(t, 1, known, "an unknown id is a keyed hash only")
+}
+
+// keyedBy is a request whose idempotency key is the line's number itself.
+func keyedBy(owner auth.User, now time.Time) idempotency.Use {
+	key, _ := idempotency.ParseKey(owner.Lines[0].Digits())
+	return idempotency.Use{
+		User: owner.UserID, Key: key, Payload: idempotency.PayloadOf(owner.Lines[0].Digits(), portstest.Month().String()),
+		Request: id.ID{1}, At: now,
+	}
+}
+
+// digestsOf are digests that anybody can make, as bytes print. There are no more than 10^8 line numbers: their digests are as good as they.
+func digestsOf(owner auth.User, now time.Time) (all []string) {
+	use := keyedBy(owner, now)
+	all = append(all, hex.EncodeToString(use.Key[:]), hex.EncodeToString(use.Payload[:]))
+	for _, n := range owner.Lines {
+		for _, clear := range []string{n.Digits(), n.Hyphenated()} {
+			sum := sha256.Sum256([]byte(clear))
+			all = append(all, hex.EncodeToString(sum[:]))
+		}
+	}
+	return all
 }
 
 // tablesWith names the tables that hold the text in some column: as text, or as bytes (which print in hexadecimal).

@@ -117,7 +117,7 @@ func TestInquiryKeys(t *testing.T) {
 	t.Parallel()
 	portstest.IdempotencyKeys(t, func(t *testing.T) ports.IdempotencyKeys {
 		t.Helper()
-		return postgres.NewInquiryKeys(pgtest.New(t, migrations.Bill).Pool)
+		return postgres.NewInquiryKeys(pgtest.New(t, migrations.Bill).Pool, keyring(t))
 	})
 }
 
@@ -134,7 +134,7 @@ func TestKeysOfOrdersAreDroppedWhenTheyAreOld(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}
-	_, err = orders.Used(t.Context(), "hong", key, use.At)
+	_, err = orders.Used(t.Context(), use, use.At)
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 }
 

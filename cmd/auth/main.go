@@ -11,7 +11,7 @@ import (
 	"phonebill/cmd/internal/compose"
 )
 
-func main() { os.Exit(boot.Main(run)) }
+func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, _ io.Writer, log *slog.Logger) error {
 	c, err := compose.ReadAuth(env)

@@ -41,6 +41,7 @@ type row struct {
 	Subject  string `json:"subject"`
 	Closed   result `json:"closed"` // throughput
 	Open     result `json:"open"`   // latency at half the slowest throughput
+	warmUp   int    // requests answered before what is measured
 }
 
 // bar is a figure of the quality bars with what was seen.
@@ -128,8 +129,8 @@ func compare(ctx context.Context, o options, r *report, name string, subjects ..
 	rows := make([]row, len(subjects))
 	slowest := 0.0
 	for i, s := range subjects {
-		closed(ctx, o.connections, time.Second, s.next) // warm up
-		rows[i] = row{Scenario: name, Subject: s.name, Closed: closed(ctx, o.connections, o.duration, s.next)}
+		warm := closed(ctx, o.connections, time.Second, s.next)
+		rows[i] = row{Scenario: name, Subject: s.name, Closed: closed(ctx, o.connections, o.duration, s.next), warmUp: warm.Requests}
 		if rows[i].Closed.Requests == 0 {
 			return nil, errors.New(s.name + " answered nothing: " + rows[i].Closed.FirstErr)
 		}

@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // offload is what a thousand inquiries, one of each customer, came to.
 type offload struct {
-	reads, writes, batches int    // statements that an idle system does not send; batches are those that add inquiries
+	reads, writes, batches int    // statements beyond those of an idle system; batches are those that add inquiries
 	calls                  int    // of KOS
 	most                   string // the statements that came most
 }
@@ -16,7 +17,7 @@ type offload struct {
 const (
 	idleFor     = 6 * time.Second
 	offloadAt   = 16 // inquiries at once
-	passes      = 3  // of the same: the one with the fewest reads counts, since a cache that is slow for 40 ms is done without
+	passes      = 3  // of the same: the one in the middle counts, since a cache that is slow for 40 ms is done without
 	addsInquiry = "bill.AddInquiries"
 )
 
@@ -49,25 +50,25 @@ func offloadScenario(ctx context.Context, o options, r *report) error {
 }
 
 // offload starts a system, has everybody ask once for his bill, and then counts while everybody asks again.
-func (t *town) offload(ctx context.Context, r *report, name string, more ...string) (least offload, err error) {
+func (t *town) offload(ctx context.Context, r *report, name string, more ...string) (middle offload, err error) {
 	s, err := startIn(ctx, t.dir, append(more, "KOS_DELAY_PERCENT=0", "MVNOAP_BREAKER=1/1h/1")...)
 	if err != nil {
-		return least, err
+		return middle, err
 	}
 	defer s.stop()
 	defer t.spent()
 	if err := control(ctx, "POST", s.MVNOAP.Control+"/control/faults", `{"mode":"fail","status":503}`); err != nil {
-		return least, err
+		return middle, err
 	}
 	everybody := func() error {
 		return together(inhabitants, offloadAt, func(i int) error { return once(ctx, t.people[i].reads(s.addr())[0]) })
 	}
 	if err := everybody(); err != nil {
-		return least, err
+		return middle, err
 	}
 	w, err := watchStatements(ctx, s)
 	if err != nil {
-		return least, err
+		return middle, err
 	}
 	idleReads, idleWrites, err := w.during(ctx, func() error {
 		select {
@@ -78,27 +79,29 @@ func (t *town) offload(ctx context.Context, r *report, name string, more ...stri
 		}
 	})
 	if err != nil {
-		return least, err
+		return middle, err
 	}
-	for pass := range passes {
+	var all []offload
+	for range passes {
 		begun := time.Now()
 		reads, writes, err := w.during(ctx, everybody)
 		if err != nil {
-			return least, err
+			return middle, err
 		}
+		share := float64(time.Since(begun)) / float64(idleFor)
 		calls, err := s.calls(ctx, begun)
 		if err != nil {
-			return least, err
+			return middle, err
 		}
 		x := offload{
-			reads: reads.beyond(idleReads), writes: writes.beyond(idleWrites), batches: writes[addsInquiry], calls: len(calls),
+			reads: reads.beyond(idleReads, share, "bill.", "kos.", "auth."), writes: writes.beyond(idleWrites, share, "bill.", "kos."),
+			batches: writes[addsInquiry], calls: len(calls),
 			most: "reads " + reads.told() + "; writes " + writes.told(),
 		}
 		r.Note = append(r.Note, fmt.Sprintf("S8 %s: %d inquiries, %d reads, %d writes, %d of them batches of inquiries, %d KOS calls; %s",
 			name, inhabitants, x.reads, x.writes, x.batches, x.calls, x.most))
-		if pass == 0 || x.reads < least.reads {
-			least = x
-		}
+		all = append(all, x)
 	}
-	return least, nil
+	slices.SortFunc(all, func(a, b offload) int { return a.reads - b.reads })
+	return all[passes/2], nil
 }

@@ -147,12 +147,18 @@ func add(reads, writes statements, text []string) {
 	}
 }
 
-// beyond is how many came to the databases that inquiries use, of those that an idle system does not send.
-func (s statements) beyond(idle statements) (sum int) {
+// beyond is how many came to those databases that an idle system does not send in such a share of the time that it was watched. Workers
+// look in time with their own clocks, so of each statement twice its share is granted, and three more.
+func (s statements) beyond(idle statements, share float64, databases ...string) (sum int) {
 	for name, n := range s {
-		if idle[name] == 0 && (strings.HasPrefix(name, "bill.") || strings.HasPrefix(name, "kos.")) {
-			sum += n
+		if !slices.ContainsFunc(databases, func(d string) bool { return strings.HasPrefix(name, d) }) {
+			continue
 		}
+		granted := 0
+		if idle[name] > 0 {
+			granted = int(2*share*float64(idle[name])) + 3 //nolint:mnd // as said above
+		}
+		sum += max(0, n-granted)
 	}
 	return sum
 }

@@ -17,7 +17,7 @@ import (
 	"phonebill/migrations"
 )
 
-func main() { os.Exit(boot.Main(run)) }
+func main() { os.Exit(boot.Service(run)) }
 
 func run(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
 	migrated := 0

@@ -4,22 +4,27 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/boot"
 )
 
 func main() {
-	run := allinone.Run
-	if slices.Contains(os.Args[1:], "-split") {
-		run = allinone.RunSplit
+	split := false
+	run := func(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger) error {
+		if split {
+			return allinone.RunSplit(ctx, env, out, log)
+		}
+		return allinone.Run(ctx, env, out, log)
 	}
-	os.Exit(boot.Main(logged(run)))
+	os.Exit(boot.Service(logged(run), func(f *flag.FlagSet) {
+		f.BoolVar(&split, "split", false, "each service is a process of its own")
+	}))
 }
 
 // logged runs with a log file instead of the terminal.

@@ -5,6 +5,7 @@ package auth
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"phonebill/core/fault"
@@ -15,6 +16,15 @@ import (
 
 // UserID is the id a customer types to log in.
 type UserID string
+
+// console begins the name of who works at the console; no user id has a colon.
+const console = "cli:"
+
+// AtConsole names the account of the operating system that works at the console.
+func AtConsole(account string) UserID { return UserID(console + account) }
+
+// IsAtConsole tells a name of AtConsole from a user id.
+func (u UserID) IsAtConsole() bool { return strings.HasPrefix(string(u), console) }
 
 var userIDPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{3,20}$`)
 

@@ -21,7 +21,8 @@ const Header = "Idempotency-Key"
 
 const maxKey = 255
 
-// Key is a key as it is stored: a digest, since a client may put anything into one. The zero value is no key.
+// Key is a digest of what the client gave, since a client may put anything into a key. At rest the digest is keyed in its turn: what can
+// be guessed is found by its plain digest (ports.IdempotencyKeys). The zero value is no key.
 type Key [sha256.Size]byte
 
 // ParseKey reads the header: 1 to 255 visible ASCII characters, bare or as the quoted string that the draft asks for; both are the
@@ -41,7 +42,8 @@ func ParseKey(header string) (Key, error) {
 // IsZero tells that there is no key.
 func (k Key) IsZero() bool { return k == Key{} }
 
-// Payload is what a request asks for, as a digest of its parsed fields: two ways of writing the same are the same.
+// Payload is what a request asks for, as a digest of its parsed fields: two ways of writing the same are the same. The fields are few and
+// can be guessed (a line number), so at rest it is keyed like the key.
 type Payload [sha256.Size]byte
 
 // PayloadOf digests the fields in this order.
@@ -61,6 +63,15 @@ type Use struct {
 	Payload Payload
 	Request id.ID
 	At      time.Time
+}
+
+// SeenBy is the first use as a store tells it to a later one: with the payload if both ask for the same, else without, for what is kept
+// of a payload can only be compared.
+func (u Use) SeenBy(later Use) Use {
+	if u.Payload != later.Payload {
+		u.Payload = Payload{}
+	}
+	return u
 }
 
 // Repeats judges a later use of the same key: nil when it asks for the same, else IDEMPOTENCY_KEY_REUSED.

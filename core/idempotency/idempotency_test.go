@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/fault"
+	"phonebill/core/id"
 	"phonebill/core/idempotency"
 )
 
@@ -39,4 +40,14 @@ func TestPayloads(t *testing.T) {
 		err := idempotency.Use{Payload: idempotency.PayloadOf(other...)}.Repeats(first)
 		require.ErrorIs(t, err, fault.New(fault.IdempotencyKeyReused))
 	}
+}
+
+func TestAStoreTellsOfAPayloadWhetherItIsTheSame(t *testing.T) {
+	t.Parallel()
+	first := idempotency.Use{User: "hong", Payload: idempotency.PayloadOf("a"), Request: id.ID{1}}
+	same, other := idempotency.Use{Payload: idempotency.PayloadOf("a")}, idempotency.Use{Payload: idempotency.PayloadOf("b")}
+	require.Equal(t, first, first.SeenBy(same))
+	require.NoError(t, same.Repeats(first.SeenBy(same)))
+	require.Equal(t, idempotency.Use{User: "hong", Request: id.ID{1}}, first.SeenBy(other))
+	require.ErrorIs(t, other.Repeats(first.SeenBy(other)), fault.New(fault.IdempotencyKeyReused))
 }

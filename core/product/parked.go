@@ -78,13 +78,14 @@ func (j Judgement) String() string {
 }
 
 // Judge is the rule of four eyes: what one person proposes is done when another one says the same within ProposalLife. Who says something
-// else makes a proposal of his own, and so does the first person who corrects himself; who only repeats himself gets CONFLICT. proposal is
-// the last one that was not carried out, or none.
+// else makes a proposal of his own, and so do the first person who corrects himself and who says at the console what was proposed at the
+// gateway, or the other way round: an account of the operating system and a user id may be one human. Who only repeats himself gets
+// CONFLICT. proposal is the last one that was not carried out, or none.
 func (r Resolution) Judge(proposal Resolution) (Judgement, error) {
 	switch {
 	case !proposal.Lives(r.At):
 		return Proposed, nil
-	case proposal.By != r.By && proposal.Outcome == r.Outcome:
+	case proposal.Outcome == r.Outcome && proposal.By != r.By && proposal.By.IsAtConsole() == r.By.IsAtConsole():
 		return Confirmed, nil
 	case proposal.By == r.By && proposal.Outcome == r.Outcome && proposal.Reason == r.Reason:
 		return Proposed, fault.New(fault.StateConflict).WithMessage("다른 담당자의 확인이 필요합니다")

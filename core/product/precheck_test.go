@@ -72,6 +72,7 @@ func TestPlans(t *testing.T) {
 	require.Equal(t, []string{"A", "C"}, codes(c.Available("", "")))
 	require.Equal(t, []string{"C"}, codes(c.Available("", "A")))
 	require.Equal(t, []string{"A"}, codes(c.Available("MVNO", "C")))
+	require.Empty(t, c.Available("", "A", "C"))
 	require.NotNil(t, c.Available("NOBODY", ""))
 	require.Equal(t, "가", c.Named("A").Name)
 	require.Equal(t, product.Plan{Code: "Z"}, c.Named("Z"), "never invented")

@@ -3,6 +3,7 @@
 package product
 
 import (
+	"slices"
 	"time"
 
 	"phonebill/core/calendar"
@@ -90,11 +91,11 @@ func (c PlansCopy) Named(code string) Plan {
 	return Plan{Code: code}
 }
 
-// Available are the plans a line may change to: on sale, of the operator (empty = any), not the current one.
-func (c PlansCopy) Available(operator, current string) []Plan {
+// Available are the plans a line may change to: on sale, of the operator (empty = any), without those that it has or will have.
+func (c PlansCopy) Available(operator string, without ...string) []Plan {
 	out := make([]Plan, 0, len(c.Plans))
 	for _, p := range c.Plans {
-		if p.OnSale && p.Code != current && (operator == "" || p.OperatorCode == operator) {
+		if p.OnSale && !slices.Contains(without, p.Code) && (operator == "" || p.OperatorCode == operator) {
 			out = append(out, p)
 		}
 	}

@@ -25,6 +25,12 @@ func use(key string, n int) idempotency.Use {
 	return idempotency.Use{User: Owner().UserID, Key: k, Payload: idempotency.PayloadOf(key), Request: numbered(n), At: after(n)}
 }
 
+// unlike is a first use as one sees it who asks for something else.
+func unlike(first idempotency.Use) idempotency.Use {
+	first.Payload = idempotency.Payload{}
+	return first
+}
+
 // IdempotencyKeys is the suite of ports.IdempotencyKeys.
 func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys) {
 	t.Helper()
@@ -40,14 +46,14 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 		require.Equal(t, first, claim(first, long, id.ID{}))
 		again := use("k-1", 2)
 		again.Payload = idempotency.PayloadOf("else")
-		require.Equal(t, first, claim(again, long, id.ID{}))
+		require.Equal(t, unlike(first), claim(again, long, id.ID{}))
 		require.Equal(t, use("k-2", 2), claim(use("k-2", 2), long, id.ID{}), "another key")
 		other := again
 		other.User = "somebody"
 		require.Equal(t, other, claim(other, long, id.ID{}), "another user")
-		require.Equal(t, first, claim(again, long, numbered(7)), "not instead of another request")
+		require.Equal(t, unlike(first), claim(again, long, numbered(7)), "not instead of another request")
 		require.Equal(t, again, claim(again, long, numbered(1)), "instead of the first")
-		require.Equal(t, again, claim(use("k-1", 3), after(2), id.ID{}), "used at that moment")
+		require.Equal(t, unlike(again), claim(use("k-1", 3), after(2), id.ID{}), "used at that moment")
 		require.Equal(t, use("k-1", 4), claim(use("k-1", 4), after(3), id.ID{}), "used too long ago")
 	})
 	t.Run("a key that is released is new again", func(t *testing.T) {
@@ -131,7 +137,7 @@ func cancelledOrders(t *testing.T, orders ports.Orders) {
 func keyedOrders(t *testing.T, orders ports.Orders) {
 	t.Helper()
 	used := func(u idempotency.Use, since time.Time) (idempotency.Use, error) {
-		return orders.Used(t.Context(), u.User, u.Key, since)
+		return orders.Used(t.Context(), u, since)
 	}
 	first := use("k", 1)
 	_, err := used(first, start)
@@ -146,6 +152,11 @@ func keyedOrders(t *testing.T, orders ports.Orders) {
 	got, err := used(use("k", 9), start)
 	require.NoError(t, err)
 	require.Equal(t, first, got)
+	other := use("k", 9)
+	other.Payload = idempotency.PayloadOf("else")
+	got, err = used(other, start)
+	require.NoError(t, err)
+	require.Equal(t, unlike(first), got)
 	_, err = used(first, after(2))
 	requireFault(t, fault.ResourceNotFound, err)
 	next := use("k", 4)

@@ -27,7 +27,7 @@ func (h *Handlers) GetBillMenu(ctx context.Context, _ gen.GetBillMenuRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetBillMenu200JSONResponse{Success: true, Message: "요금 조회 메뉴를 불러왔습니다", Data: toMenu(menu)}, nil
+	return gen.GetBillMenu200JSONResponse{Success: true, Message: "요금 조회 메뉴를 조회하였습니다", Data: toMenu(menu)}, nil
 }
 
 // InquireBill asks for a bill.
@@ -78,7 +78,7 @@ func (h *Handlers) ListBillHistory(ctx context.Context, r gen.ListBillHistoryReq
 		return nil, err
 	}
 	return gen.ListBillHistory200JSONResponse{
-		Success: true, Message: "요금 조회 이력을 불러왔습니다", Data: toHistory(rows, filter.Page, filter.Size, total),
+		Success: true, Message: "요금조회 이력을 조회하였습니다", Data: toHistory(rows, filter.Page, filter.Size, total),
 	}, nil
 }
 
@@ -89,7 +89,7 @@ func statusMessage(s bill.Status) string {
 	case bill.Failed, bill.Timeout:
 		return "요금 조회 신청에 실패하였습니다"
 	case bill.Processing:
-		return "요금조회 요청이 접수되었습니다"
+		return "요금조회를 처리하고 있습니다"
 	default:
 		return ""
 	}

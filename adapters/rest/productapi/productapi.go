@@ -31,7 +31,7 @@ func (h *Handlers) GetProductMenu(ctx context.Context, _ gen.GetProductMenuReque
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetProductMenu200JSONResponse{Success: true, Message: "상품 변경 메뉴를 불러왔습니다", Data: toMenu(screen, p.Lines)}, nil
+	return gen.GetProductMenu200JSONResponse{Success: true, Message: "상품 변경 메뉴를 조회하였습니다", Data: toMenu(screen, p.Lines)}, nil
 }
 
 // GetProductCustomer answers customer and plan of a line.
@@ -46,7 +46,7 @@ func (h *Handlers) GetProductCustomer(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetProductCustomer200JSONResponse{Success: true, Message: "고객 정보를 불러왔습니다", Data: toCustomer(screen)}, nil
+	return gen.GetProductCustomer200JSONResponse{Success: true, Message: "고객 정보를 조회하였습니다", Data: toCustomer(screen)}, nil
 }
 
 // ListAvailableProducts answers the plans to change to.
@@ -61,7 +61,7 @@ func (h *Handlers) ListAvailableProducts(
 	if err != nil {
 		return nil, err
 	}
-	return gen.ListAvailableProducts200JSONResponse{Success: true, Message: "변경 가능한 상품을 불러왔습니다", Data: toOffer(offer)}, nil
+	return gen.ListAvailableProducts200JSONResponse{Success: true, Message: "변경 가능한 상품을 조회하였습니다", Data: toOffer(offer)}, nil
 }
 
 // ValidateProductChange runs the three checks.
@@ -150,6 +150,6 @@ func (h *Handlers) ListProductHistory(
 		return nil, err
 	}
 	return gen.ListProductHistory200JSONResponse{
-		Success: true, Message: "상품 변경 이력을 불러왔습니다", Data: toHistory(rows, filter.Page, filter.Size, total),
+		Success: true, Message: "상품 변경 이력을 조회하였습니다", Data: toHistory(rows, filter.Page, filter.Size, total),
 	}, nil
 }

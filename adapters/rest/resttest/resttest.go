@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -44,6 +45,18 @@ func Product(t testing.TB) *openapi3.T { t.Helper(); return read(t, product) }
 // Operations is openapi/operations.yaml; do not change it.
 func Operations(t testing.TB) *openapi3.T { t.Helper(); return read(t, ops) }
 
+// Of is the public specification that knows the request's operation, nil when none does; do not change it.
+func Of(t testing.TB, req *http.Request) *openapi3.T {
+	t.Helper()
+	for _, get := range []func() (*openapi3.T, error){auth, bill, product, ops} {
+		spec := read(t, get)
+		if route, _ := find(spec, req); route != nil {
+			return spec
+		}
+	}
+	return nil
+}
+
 func read(t testing.TB, get func() (*openapi3.T, error)) *openapi3.T {
 	t.Helper()
 	spec, err := get()
@@ -78,6 +91,29 @@ func Validate(t testing.TB, spec *openapi3.T, req *http.Request, res *http.Respo
 	}
 	require.NoErrorf(t, openapi3filter.ValidateResponse(context.Background(), input), "%s %s answered %d %s",
 		req.Method, req.URL.Path, res.StatusCode, body)
+	if res.StatusCode < http.StatusBadRequest {
+		validateMessage(t, route.Operation, res, body)
+	}
+}
+
+// validateMessage: what the examples of a success say to the customer is what he is told, for front ends are written after the examples.
+func validateMessage(t testing.TB, op *openapi3.Operation, res *http.Response, body []byte) {
+	t.Helper()
+	documented := op.Responses.Status(res.StatusCode)
+	if documented == nil || documented.Value.Content["application/json"] == nil {
+		return
+	}
+	var said struct{ Message string }
+	require.NoError(t, json.Unmarshal(body, &said))
+	var examples []string
+	for _, example := range documented.Value.Content["application/json"].Examples {
+		if value, ok := example.Value.Value.(map[string]any); ok && value["message"] != nil {
+			examples = append(examples, fmt.Sprint(value["message"]))
+		}
+	}
+	if len(examples) > 0 {
+		require.Containsf(t, examples, said.Message, "%s %d", op.OperationID, res.StatusCode)
+	}
 }
 
 // find is the operation of the request, nil when there is none. A fixed path goes before a templated one.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/rest/resttest"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/ctl"
 	"phonebill/cmd/internal/demo"
@@ -26,22 +24,10 @@ type fields = map[string]any
 
 const strongPassword = "vierzig-Regenschirme-77"
 
-// asked is call, and holds the answer against the specification.
-func asked(t *testing.T, method, path, token string, body any) reply {
-	t.Helper()
-	r := call(t, method, path, token, body)
-	req, err := http.NewRequestWithContext(t.Context(), method, running.BaseURL+"/api/v1"+path, http.NoBody)
-	require.NoError(t, err)
-	resttest.Validate(t, resttest.Auth(t), req, &http.Response{
-		StatusCode: r.status, Header: r.header, Body: io.NopCloser(strings.NewReader(r.raw)),
-	})
-	return r
-}
-
 // someone makes a customer of the test's own through the API.
 func someone(t *testing.T, user string) demo.Login {
 	t.Helper()
-	r := asked(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
+	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
 		"userId": user, "password": strongPassword, "userName": "홍길동", "phoneNumber": "010-7777-1234", "email": "hong@example.com",
 		"customerId": "C-" + user, "lines": []string{"01077771234"}, "roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"},
 		"reason": "시험 계정",
@@ -98,11 +84,11 @@ func TestWhoMayAdminister(t *testing.T) {
 	customerToken, operator, admin := login(t, who), login(t, running.Operator), login(t, running.Admin)
 	for _, c := range adminCalls(who.UserID) {
 		name := c.method + " " + c.path
-		r := asked(t, c.method, c.path, "", c.body)
+		r := call(t, c.method, c.path, "", c.body)
 		require.Equal(t, "UNAUTHORIZED", r.body.Error.Code, name)
-		r = asked(t, c.method, c.path, customerToken, c.body)
+		r = call(t, c.method, c.path, customerToken, c.body)
 		require.Equal(t, "FORBIDDEN", r.body.Error.Code, name)
-		r = asked(t, c.method, c.path, operator, c.body)
+		r = call(t, c.method, c.path, operator, c.body)
 		if c.operator {
 			require.Equal(t, http.StatusOK, r.status, name+r.raw)
 		} else {
@@ -110,7 +96,7 @@ func TestWhoMayAdminister(t *testing.T) {
 		}
 	}
 	for _, c := range adminCalls(who.UserID) {
-		r := asked(t, c.method, c.path, admin, c.body)
+		r := call(t, c.method, c.path, admin, c.body)
 		require.Truef(t, r.status == http.StatusOK || r.status == http.StatusCreated, "%s %s: %s", c.method, c.path, r.raw)
 	}
 	require.Eventually(t, func() bool {
@@ -131,8 +117,8 @@ func TestAccountsAreMaskedUnlessThereIsAReason(t *testing.T) {
 	needSystem(t)
 	who, admin := someone(t, "adm-mask"), login(t, running.Admin)
 	for _, r := range []reply{
-		asked(t, http.MethodGet, "/admin/users/adm-mask", admin, nil), asked(t, http.MethodGet, "/admin/users?customerId=C-adm-mask", admin, nil),
-		asked(t, http.MethodGet, "/admin/users?lineNumber=010-7777-1234&userId=adm-mask", admin, nil),
+		call(t, http.MethodGet, "/admin/users/adm-mask", admin, nil), call(t, http.MethodGet, "/admin/users?customerId=C-adm-mask", admin, nil),
+		call(t, http.MethodGet, "/admin/users?lineNumber=010-7777-1234&userId=adm-mask", admin, nil),
 	} {
 		require.Equal(t, http.StatusOK, r.status, r.raw)
 		require.Contains(t, r.raw, `"userName":"홍*동"`)
@@ -141,13 +127,13 @@ func TestAccountsAreMaskedUnlessThereIsAReason(t *testing.T) {
 			require.NotContains(t, r.raw, clear)
 		}
 	}
-	r := asked(t, http.MethodPost, "/admin/users/adm-mask/reveal", admin, fields{"reason": "x"})
+	r := call(t, http.MethodPost, "/admin/users/adm-mask/reveal", admin, fields{"reason": "x"})
 	require.Equal(t, "reason", r.body.Error.Fields[0].Field, r.raw)
-	r = asked(t, http.MethodPost, "/admin/users/adm-mask/reveal", admin, fields{"reason": "고객 본인 확인"})
+	r = call(t, http.MethodPost, "/admin/users/adm-mask/reveal", admin, fields{"reason": "고객 본인 확인"})
 	require.Equal(t, "홍길동", r.text("userName"), r.raw)
 	require.Equal(t, "010-7777-1234", r.text("phoneNumber"))
 	require.Equal(t, "hong@example.com", r.text("email"))
-	require.Equal(t, http.StatusNotFound, asked(t, http.MethodGet, "/admin/users/adm-nobody", admin, nil).status)
+	require.Equal(t, http.StatusNotFound, call(t, http.MethodGet, "/admin/users/adm-nobody", admin, nil).status)
 	require.Equal(t, []string{"USER_SHOWN USER_NOT_FOUND"}, audited(t, "adm-nobody"))
 	_ = who
 }
@@ -157,14 +143,14 @@ func TestChangingAnAccount(t *testing.T) {
 	needSystem(t)
 	who, admin := someone(t, "adm-change"), login(t, running.Admin)
 	at := "/admin/users/" + who.UserID
-	r := asked(t, http.MethodPost, "/admin/users", admin, fields{
+	r := call(t, http.MethodPost, "/admin/users", admin, fields{
 		"userId": who.UserID, "password": strongPassword, "userName": "둘", "roles": []string{"CUSTOMER"}, "reason": "시험용",
 	})
 	require.Equal(t, http.StatusConflict, r.status, "taken: %s", r.raw)
 	require.Equal(t, "userId", r.body.Error.Fields[0].Field)
 
 	tomorrow := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second)
-	r = asked(t, http.MethodPut, at+"/permissions/PRODUCT_CHANGE", admin, fields{"expiresAt": tomorrow, "reason": "하루 체험"})
+	r = call(t, http.MethodPut, at+"/permissions/PRODUCT_CHANGE", admin, fields{"expiresAt": tomorrow, "reason": "하루 체험"})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.Contains(t, r.raw, `{"expiresAt":"`+tomorrow.Format(time.RFC3339)+`","givenAt":`)
 	require.Contains(t, r.raw, `"givenBy":"`+running.Admin.UserID+`","permission":"PRODUCT_CHANGE"}`)
@@ -187,19 +173,19 @@ func TestChangingAnAccount(t *testing.T) {
 		"line twice":      {"PATCH", at, fields{"version": version, "lines": []string{"01011112222", "010-1111-2222"}, "reason": "시험용"}, 400},
 		"unknown account": {"PATCH", "/admin/users/adm-nobody2", fields{"version": 1, "reason": "시험용"}, 404},
 	} {
-		r := asked(t, c.method, c.path, admin, c.body)
+		r := call(t, c.method, c.path, admin, c.body)
 		require.Equal(t, c.status, r.status, name+": "+r.raw)
 	}
 
 	token := login(t, who)
-	r = asked(t, http.MethodPatch, at, admin, fields{"version": version, "status": "SUSPENDED", "reason": "명의 도용 신고"})
+	r = call(t, http.MethodPatch, at, admin, fields{"version": version, "status": "SUSPENDED", "reason": "명의 도용 신고"})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.Equal(t, "SUSPENDED", r.text("status"))
 	require.Eventually(t, func() bool {
 		return call(t, http.MethodGet, "/bills/menu", token, nil).body.Error.Code == "TOKEN_REVOKED"
 	}, 2*time.Second, 20*time.Millisecond, "a suspended account has no session anywhere")
 	require.Equal(t, "FORBIDDEN", tryLogin(t, who, "").body.Error.Code)
-	r = asked(t, http.MethodGet, "/admin/users?status=SUSPENDED&userId=adm-change", admin, nil)
+	r = call(t, http.MethodGet, "/admin/users?status=SUSPENDED&userId=adm-change", admin, nil)
 	require.EqualValues(t, 1, r.data("pagination", "totalElements"), r.raw)
 }
 
@@ -220,13 +206,13 @@ func TestTokensFromBeforeAChangeOfRightsAreDead(t *testing.T) {
 	}
 	first := call(t, http.MethodPost, "/auth/login", "", fields{"userId": who.UserID, "password": who.Password})
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/bills/menu", first.text("accessToken"), nil).status)
-	r := asked(t, http.MethodPut, "/admin/users/adm-epoch/permissions/PRODUCT_CHANGE", admin, fields{"reason": "서비스 신청"})
+	r := call(t, http.MethodPut, "/admin/users/adm-epoch/permissions/PRODUCT_CHANGE", admin, fields{"reason": "서비스 신청"})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	dies(first.text("accessToken"), "a grant")
 	second := call(t, http.MethodPost, "/auth/refresh", "", fields{"refreshToken": first.text("refreshToken")})
 	require.Equal(t, http.StatusOK, second.status, "the session lives on: %s", second.raw)
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/products/history", second.text("accessToken"), nil).status)
-	r = asked(t, http.MethodPatch, "/admin/users/adm-epoch", admin, fields{
+	r = call(t, http.MethodPatch, "/admin/users/adm-epoch", admin, fields{
 		"version": r.data("version"), "lines": []string{"010-7777-5678"}, "reason": "번호 변경",
 	})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
@@ -241,14 +227,14 @@ func TestLockedAndUnlocked(t *testing.T) {
 		tryLogin(t, demo.Login{UserID: who.UserID, Password: "not-the-password"}, "")
 	}
 	require.Equal(t, "AUTH_003", tryLogin(t, who, "").body.Error.Code)
-	r := asked(t, http.MethodGet, "/admin/users?status=LOCKED&userId=adm-lock", operator, nil)
+	r := call(t, http.MethodGet, "/admin/users?status=LOCKED&userId=adm-lock", operator, nil)
 	require.EqualValues(t, 1, r.data("pagination", "totalElements"), r.raw)
 	require.Contains(t, r.raw, `"lockedUntil"`)
-	r = asked(t, http.MethodPost, "/admin/users/adm-lock/unlock", operator, fields{"reason": "고객 요청"})
+	r = call(t, http.MethodPost, "/admin/users/adm-lock/unlock", operator, fields{"reason": "고객 요청"})
 	require.Equal(t, "ACTIVE", r.text("status"), r.raw)
 	token := login(t, who)
 	for path, by := range map[string]string{"/auth/login-history": token, "/admin/users/adm-lock/login-history": operator} {
-		r = asked(t, http.MethodGet, path+"?size=3", by, nil)
+		r = call(t, http.MethodGet, path+"?size=3", by, nil)
 		require.Equal(t, http.StatusOK, r.status, r.raw)
 		require.Equal(t, []string{"LOGIN true", "UNLOCKED true", "LOGIN false"}, eventsOf(t, r))
 		require.EqualValues(t, 8, r.data("pagination", "totalElements"))
@@ -272,7 +258,7 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
 	admin := login(t, running.Admin)
-	r := asked(t, http.MethodPost, "/admin/users", admin, fields{
+	r := call(t, http.MethodPost, "/admin/users", admin, fields{
 		"userId": "adm-newop", "password": strongPassword, "userName": "김운영", "roles": []string{"OPERATOR"}, "reason": "운영팀 입사",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
@@ -284,20 +270,20 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	r = tryLogin(t, c, code(t, secret, 0))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	token := r.text("accessToken")
-	require.Equal(t, http.StatusOK, asked(t, http.MethodGet, "/admin/users?size=1", token, nil).status)
+	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/admin/users?size=1", token, nil).status)
 	require.NotContains(t, running.logs.String(), secret)
 
 	// USER_ADMIN lets an operator look after customers, not after staff: else he could make himself an administrator.
-	r = asked(t, http.MethodPut, "/admin/users/adm-newop/permissions/USER_ADMIN", admin, fields{"reason": "시험용"})
+	r = call(t, http.MethodPut, "/admin/users/adm-newop/permissions/USER_ADMIN", admin, fields{"reason": "시험용"})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	r = tryLogin(t, c, code(t, secret, 1))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	token = r.text("accessToken")
-	r = asked(t, http.MethodPost, "/admin/users", token, fields{
+	r = call(t, http.MethodPost, "/admin/users", token, fields{
 		"userId": "adm-sneaky", "password": strongPassword, "userName": "몰래", "roles": []string{"ADMIN"}, "reason": "시험용",
 	})
 	require.Equal(t, "FORBIDDEN", r.body.Error.Code, r.raw)
-	r = asked(t, http.MethodPut, "/admin/users/adm-newop/permissions/PRODUCT_CHANGE", token, fields{"reason": "시험용"})
+	r = call(t, http.MethodPut, "/admin/users/adm-newop/permissions/PRODUCT_CHANGE", token, fields{"reason": "시험용"})
 	require.Equal(t, http.StatusConflict, r.status, "his own rights: %s", r.raw)
 }
 
@@ -437,7 +423,7 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 
 	token := login(t, demo.Login{UserID: "imp-mine", Password: strongPassword})
 	require.Equal(t, "김철수", call(t, http.MethodGet, "/auth/user-info", token, nil).text("userName"))
-	r := asked(t, http.MethodGet, "/admin/users?lineNumber=010-0042-0000", login(t, running.Operator), nil)
+	r := call(t, http.MethodGet, "/admin/users?lineNumber=010-0042-0000", login(t, running.Operator), nil)
 	require.Contains(t, r.raw, `"userId":"imp-42"`)
 	out, _, err = command(t, "", "users", "import", path, "--reason", "다시 한 번")
 	require.ErrorIs(t, err, ctl.ErrPartly)

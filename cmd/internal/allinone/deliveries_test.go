@@ -24,7 +24,6 @@ func TestStaffLookAtDeliveriesAndReplay(t *testing.T) {
 		items, _ := r.data("items").([]any)
 		for _, i := range items {
 			if row, _ := i.(map[string]any); row["eventId"] == event {
-				valid(t, "/ops/deliveries?kind=bill&size=100", r)
 				return row
 			}
 		}

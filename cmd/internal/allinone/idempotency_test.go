@@ -72,9 +72,10 @@ func TestARepeatedChangeIsTheSame(t *testing.T) {
 	wish["targetProductCode"] = "LTE-BASIC-001"
 	require.Equal(t, http.StatusUnprocessableEntity, under(t, "change-1", "/products/change", token, wish).status)
 
-	who = customer(t, "normal", 1)
+	who = owner(t, "change-twice", 905)
 	token = login(t, who)
-	wish = map[string]string{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-STANDARD-001"}
+	current := call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil).text("currentProduct", "productCode")
+	wish = map[string]string{"lineNumber": who.LineNumber, "currentProductCode": current, "targetProductCode": "5G-STANDARD-001"}
 	done := under(t, "change-1", "/products/change", token, wish)
 	require.Equal(t, http.StatusOK, done.status, done.raw)
 	again := under(t, "change-1", "/products/change", token, wish)

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/postgres/pgserver"
+	"phonebill/adapters/rest/resttest"
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/demo"
@@ -174,6 +175,7 @@ func callAt(t *testing.T, base, method, path, token string, body any) reply {
 	return send(t, base, method, path, token, body, nil)
 }
 
+// send holds what the gateway answers against the specification that knows the operation.
 func send(t *testing.T, base, method, path, token string, body any, headers http.Header) reply {
 	t.Helper()
 	var payload io.Reader = http.NoBody
@@ -197,6 +199,9 @@ func send(t *testing.T, base, method, path, token string, body any, headers http
 	}
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
+	if spec := resttest.Of(t, req); spec != nil && strings.HasPrefix(base, running.BaseURL) {
+		resttest.Validate(t, spec, req, res)
+	}
 	raw, err := io.ReadAll(res.Body)
 	require.NoError(t, errors.Join(err, res.Body.Close()))
 	r := reply{status: res.StatusCode, header: res.Header, raw: string(raw)}

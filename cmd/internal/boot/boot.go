@@ -23,7 +23,7 @@ const HashWorker = "HASH_WORKER"
 // Main runs a process with the real environment and answers its exit code. SIGINT and SIGTERM end ctx; a second signal kills. Started
 // as a hash worker it is that and nothing else.
 func Main(run Run) int {
-	if len(os.Args) == 2 && os.Args[1] == argon2.WorkerArgument {
+	if isHashWorker(os.Args) {
 		argon2.BeWorker()
 		return answerHashes(os.Stdin, os.Stdout)
 	}
@@ -45,6 +45,8 @@ func Main(run Run) int {
 	}
 	return 0
 }
+
+func isHashWorker(args []string) bool { return len(args) == 2 && args[1] == argon2.WorkerArgument }
 
 func answerHashes(in io.Reader, out io.Writer) int {
 	if argon2.Work(in, out) != nil {

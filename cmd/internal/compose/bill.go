@@ -37,7 +37,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	if err != nil {
 		return p.failed(err)
 	}
-	keys := postgres.NewInquiryKeys(at.pool)
+	keys := postgres.NewInquiryKeys(at.pool, at.keyring)
 	p.forget("inquiry-keys", keys.Forget)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
@@ -50,6 +50,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
 	p.shown(c.Auth.Token, outbox)
 	p.stories(c.Auth.Token, postgres.NewBillTimelines(at.pool, to.kosPool, at.keyring))
+	p.waiting(at.pool, postgres.BillBacklog)
 	p.drain(inquiries.Wait)
 	p.retain(
 		purge.History{Name: "inquiries", Years: retention.Inquiries, Purge: postgres.PurgeInquiries(at.pool)},

@@ -112,8 +112,13 @@ func TestAHangingLedgerHidesNothingElse(t *testing.T) {
 // scrape answers the metrics by name and labels.
 func scrape(t *testing.T, w watched) map[string]float64 {
 	t.Helper()
+	return scraped(t, newGauges(w))
+}
+
+func scraped(t *testing.T, c prometheus.Collector) map[string]float64 {
+	t.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	require.NoError(t, registry.Register(newGauges(w)))
+	require.NoError(t, registry.Register(c))
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	got := map[string]float64{}

@@ -59,7 +59,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
 	p.forget("order-keys", orders.ForgetKeys)
 	changes := &change.Service{
-		Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
+		Checks: waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
 		Epochs: epochs, Policy: c.Policy, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = parked.Alarm(p.alerts)
@@ -70,6 +70,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.stories(c.Auth.Token, postgres.NewChangeTimelines(at.pool, to.kosPool, at.keyring))
 	p.parkedOrders(c.Auth.Token, at, epochs)
 	p.tellCustomers(at)
+	p.waiting(at.pool, postgres.ChangeBacklog)
 	p.compareBooks(c.Books, c.Auth.Token, to, at)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)}, bookRetention(at))
 	p.drain(changes.Wait)

@@ -27,7 +27,7 @@ func By(p auth.Principal, from auth.Client) Caller {
 // CommandLine is the caller of a command, by the name of his account at the operating system. Whoever can run it has the database and
 // the keyring, so he may do what an ADMIN may.
 func CommandLine(account string) Caller {
-	return Caller{Name: "cli:" + account, Roles: []auth.Role{auth.Admin}, From: auth.Client{UserAgent: "phonebillctl"}}
+	return Caller{Name: string(auth.AtConsole(account)), Roles: []auth.Role{auth.Admin}, From: auth.Client{UserAgent: "phonebillctl"}}
 }
 
 // staff is FORBIDDEN for everybody else, whatever permissions he was given.

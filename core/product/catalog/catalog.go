@@ -4,6 +4,7 @@ package catalog
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"phonebill/core/auth"
@@ -73,38 +74,53 @@ type Offer struct {
 	AsOf    time.Time // of the plan list
 }
 
-// Query narrows the offer. A line fills in current plan and operator of its customer; zero values do not filter.
+// Query narrows the offer; zero values do not. Without a Line the caller's first one counts, if he has any.
 type Query struct {
 	Line     line.Number
 	Current  string
 	Operator string
 }
 
-// Available answers the plans on sale, of the line's operator, without the current one; FORBIDDEN when the line is not the
-// caller's. A caller who names neither line nor plan gets the offer for his first line.
+// Available answers the plans that a line may change to: on sale, of its operator, neither in force nor scheduled; FORBIDDEN when the line
+// is not the caller's. What the caller says of plan and operator narrows that further and never widens it. A caller without lines, or whose
+// line cannot be told although he asked for no line's offer, gets what he names.
 func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Offer, error) {
-	if q.Line.IsZero() && q.Current == "" && q.Operator == "" && len(p.Lines) > 0 {
-		q.Line = p.Lines[0]
+	about := q.Line
+	if about.IsZero() && len(p.Lines) > 0 {
+		about = p.Lines[0]
 	}
-	if q.Line.IsZero() {
+	if about.IsZero() {
 		plans, source, err := s.Facts.PlanList(ctx)
-		return offer(plans, source, q), named(err, screenFailed)
+		return offer(plans, source, q, product.Customer{}), named(err, screenFailed)
 	}
-	if err := p.Owns(q.Line); err != nil {
+	if err := p.Owns(about); err != nil {
 		return Offer{}, err
 	}
-	known, err := s.Facts.ForScreen(ctx, q.Line, s.Facts.OfCustomers)
-	if err != nil {
+	known, err := s.Facts.ForScreen(ctx, about, s.Facts.OfCustomers)
+	if err != nil && (q.ofALine() || known.Plans.AsOf.IsZero()) {
 		return Offer{}, named(err, screenFailed)
 	}
-	q.Current = cmp.Or(q.Current, known.Customer.Customer.PlanCode)
-	q.Operator = cmp.Or(q.Operator, known.Customer.Customer.OperatorCode)
-	return offer(known.Plans, known.PlansSource, q), nil
+	own := known.Customer.Customer
+	if q.Line.IsZero() && q.Current != "" && len(p.Lines) > 1 { // he may mean another line: its operator is the same, its plans are not
+		own.PlanCode, own.Scheduled = "", nil
+	}
+	return offer(known.Plans, known.PlansSource, q, own), nil
 }
 
-func offer(plans product.PlansCopy, source freshness.Source, q Query) Offer {
-	o := Offer{Plans: plans.Available(q.Operator, q.Current), Source: source, AsOf: plans.AsOf}
-	if current, ok := plans.Find(q.Current); ok {
+// ofALine tells that the offer for a line was asked for: for the one that is named, or, when nothing is, for the first.
+func (q Query) ofALine() bool { return !q.Line.IsZero() || q == Query{} }
+
+// offer is for the line of own, as far as it is known.
+func offer(plans product.PlansCopy, source freshness.Source, q Query, own product.Customer) Offer {
+	without := []string{q.Current, own.PlanCode}
+	if own.Scheduled != nil {
+		without = append(without, own.Scheduled.PlanCode)
+	}
+	o := Offer{Plans: plans.Available(own.OperatorCode, without...), Source: source, AsOf: plans.AsOf}
+	if q.Operator != "" {
+		o.Plans = slices.DeleteFunc(o.Plans, func(p product.Plan) bool { return p.OperatorCode != q.Operator })
+	}
+	if current, ok := plans.Find(cmp.Or(q.Current, own.PlanCode)); ok {
 		o.Current = &current
 	}
 	return o

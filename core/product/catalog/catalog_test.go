@@ -148,16 +148,19 @@ func TestAvailable(t *testing.T) {
 		plans   []string
 		current string
 	}{
-		"first line":      {catalog.Query{}, []string{"5G"}, "LTE"},
-		"a line":          {catalog.Query{Line: w.line}, []string{"5G"}, "LTE"},
-		"line, own words": {catalog.Query{Line: w.line, Current: "5G", Operator: "OTHER"}, []string{"ELSE"}, "5G"},
-		"a plan":          {catalog.Query{Current: "5G"}, []string{"LTE", "ELSE"}, "5G"},
-		"an operator":     {catalog.Query{Operator: "OTHER"}, []string{"ELSE"}, ""},
-		"an unknown plan": {catalog.Query{Current: "NO"}, []string{"LTE", "5G", "ELSE"}, ""},
+		"first line":        {catalog.Query{}, []string{"5G"}, "LTE"},
+		"a line":            {catalog.Query{Line: w.line}, []string{"5G"}, "LTE"},
+		"line, own words":   {catalog.Query{Line: w.line, Current: "5G", Operator: "MVNO"}, nil, "5G"},
+		"a plan":            {catalog.Query{Current: "5G"}, []string{"LTE"}, "5G"},
+		"an operator":       {catalog.Query{Operator: "MVNO"}, []string{"5G"}, "LTE"},
+		"another's":         {catalog.Query{Operator: "OTHER"}, nil, "LTE"},
+		"a line, another's": {catalog.Query{Line: w.line, Operator: "OTHER"}, nil, "LTE"},
+		"an unknown plan":   {catalog.Query{Current: "NO"}, []string{"LTE", "5G"}, ""},
 	} {
 		offer, err := w.Available(t.Context(), w.me, c.q)
 		require.NoError(t, err, name)
 		require.Equal(t, c.plans, codes(offer.Plans), name)
+		require.NotNil(t, offer.Plans, name)
 		require.Equal(t, w.now, offer.AsOf)
 		if c.current == "" {
 			require.Nil(t, offer.Current, name)
@@ -170,6 +173,48 @@ func TestAvailable(t *testing.T) {
 	require.Equal(t, []string{"LTE", "5G", "ELSE"}, codes(offer.Plans))
 	_, err = w.Available(t.Context(), w.me, catalog.Query{Line: number(t, "01012340000")})
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+}
+
+// What the line will have is no plan to change to: the pre-check refuses it (decision 10). So is what it has, whatever plan is named.
+func TestNothingIsOfferedThatTheLineHasOrWillHave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.kos.AddCustomer(product.Customer{
+		Line: w.line, PlanCode: "LTE", OperatorCode: "MVNO", Scheduled: &product.Scheduled{PlanCode: "5G"},
+	}, nil)
+	for _, q := range []catalog.Query{{}, {Line: w.line}, {Operator: "MVNO"}, {Line: w.line, Current: "NO"}} {
+		offer, err := w.Available(t.Context(), w.me, q)
+		require.NoError(t, err)
+		require.Empty(t, offer.Plans, q)
+	}
+	w.me.Lines = w.me.Lines[:1]
+	offer, err := w.Available(t.Context(), w.me, catalog.Query{Current: "NO"})
+	require.NoError(t, err)
+	require.Empty(t, offer.Plans, "he has no other line that he could mean")
+}
+
+// The line's operator is known from the copy: naming a plan or an operator asks KOS no more than naming nothing does, and where the line
+// cannot be told it is no reason to refuse what needs none.
+func TestTheLinesOperatorCostsNothingAndMayBeUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Available(t.Context(), w.me, catalog.Query{})
+	require.NoError(t, err)
+	asked := w.kos.Calls
+	for _, q := range []catalog.Query{{Current: "5G"}, {Operator: "MVNO"}, {Line: w.line, Operator: "OTHER"}} {
+		_, err := w.Available(t.Context(), w.me, q)
+		require.NoError(t, err)
+	}
+	require.Equal(t, asked, w.kos.Calls)
+	w.kos.SetDown(fault.New(fault.ServiceUnavailable).RetryIn(time.Minute))
+	stranger := auth.Principal{UserID: "kim", Lines: []line.Number{number(t, "01077778888")}}
+	offer, err := w.Available(t.Context(), stranger, catalog.Query{Operator: "OTHER"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"ELSE"}, codes(offer.Plans))
+	for _, q := range []catalog.Query{{}, {Line: stranger.Lines[0]}} {
+		_, err = w.Available(t.Context(), stranger, q)
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	}
 }
 
 // slow is a KOS that takes its time for every call.

@@ -37,7 +37,8 @@ func DefaultLimits() Limits {
 
 // Service carries out plan changes. It is safe for concurrent use.
 type Service struct {
-	Facts     *facts.Service // while the customer waits
+	Checks    *facts.Service // for a check alone, while the customer waits: he reads, and takes nothing from what orders may spend of KOS
+	Facts     *facts.Service // for an order, while the customer waits
 	Unhurried *facts.Service // the same with more time, when nobody waits
 	KOS       ports.PlanChanger
 	Orders    ports.Orders
@@ -62,7 +63,7 @@ func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (pr
 	if err := p.Owns(c.Line); err != nil {
 		return product.Verdict{}, err
 	}
-	known, err := s.facts(ctx, s.Facts, c.Line)
+	known, err := s.facts(ctx, s.Checks, c.Line)
 	if err != nil {
 		return product.Verdict{}, err
 	}

@@ -101,7 +101,7 @@ func (s *Service) chosenBefore(ctx context.Context, p auth.Principal, c Command,
 
 // repeated answers what the request under the key came to.
 func (s *Service) repeated(ctx context.Context, use idempotency.Use) (product.Order, error) {
-	first, err := s.Orders.Used(ctx, use.User, use.Key, use.At.Add(-idempotency.Window))
+	first, err := s.Orders.Used(ctx, use, use.At.Add(-idempotency.Window))
 	if err != nil {
 		return product.Order{}, err
 	}

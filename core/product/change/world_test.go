@@ -272,7 +272,7 @@ func (w *world) service() *change.Service {
 	unhurried := known
 	unhurried.Patience = 10 * time.Second
 	return &change.Service{
-		Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
+		Checks: &known, Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
 		Policy: product.DefaultPolicy(), Limits: change.DefaultLimits(),
 		Now: time.Now, NewID: newID, Report: func(context.Context, error) {},
 	}

@@ -20,7 +20,7 @@ type History struct {
 // Service forgets. Several instances may run at once, and any may be stopped at any time: what is left is found again.
 type Service struct {
 	Histories []History
-	Batch     int           // records dropped at a time
+	Batch     int           // records looked at at a time
 	Pause     time.Duration // between two batches, so that others get at the database
 	Done      func(ctx context.Context, history string, records int)
 }
@@ -45,9 +45,9 @@ func (s *Service) Step(ctx context.Context) (int, error) {
 
 func (s *Service) drop(ctx context.Context, h History) (dropped int, err error) {
 	for {
-		n, err := h.Purge(ctx, h.Years, s.Batch)
+		n, more, err := h.Purge(ctx, h.Years, s.Batch)
 		dropped += n
-		if err != nil || n == 0 {
+		if err != nil || !more {
 			return dropped, err
 		}
 		select {

@@ -18,14 +18,14 @@ type store struct {
 	broken       error
 }
 
-func (s *store) purge(_ context.Context, years, n int) (int, error) {
+func (s *store) purge(_ context.Context, years, n int) (int, bool, error) {
 	if s.broken != nil && s.batches == 2 {
-		return 0, s.broken
+		return 0, false, s.broken
 	}
 	s.batches++
 	n = min(n, s.due, years*1000)
 	s.due -= n
-	return n, nil
+	return n, n > 0, nil
 }
 
 func TestEverythingDueIsDroppedInSmallBatches(t *testing.T) {
@@ -45,6 +45,23 @@ func TestEverythingDueIsDroppedInSmallBatches(t *testing.T) {
 		require.Equal(t, 12, one.batches)
 		require.Equal(t, 12*time.Second, time.Since(began))
 		require.Equal(t, map[string]int{"one": 1050, "two": 3}, told)
+	})
+}
+
+// TestLookingInVainIsWorkToo: between two looks there is a pause, whether something was dropped or not.
+func TestLookingInVainIsWorkToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		s := purge.Service{Histories: []purge.History{{"kept for good", 2, func(context.Context, int, int) (int, bool, error) {
+			looks++
+			return 0, looks < 10, nil
+		}}}, Batch: 100, Pause: time.Second}
+		began := time.Now()
+		_, err := s.Step(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 10, looks)
+		require.Equal(t, 9*time.Second, time.Since(began))
 	})
 }
 

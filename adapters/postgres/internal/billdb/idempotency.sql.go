@@ -14,10 +14,14 @@ import (
 
 const claimKey = `-- name: ClaimKey :execrows
 INSERT INTO idempotency_keys AS k (user_id, key_hash, payload_hash, request_id, used_at)
-VALUES ($1, $2, $3, $4, $5)
+SELECT $1::text, $2::bytea, $3::bytea, $4::uuid, $5::timestamptz
+WHERE NOT EXISTS (
+    SELECT 1 FROM idempotency_keys b
+    WHERE b.user_id = $1 AND b.key_hash = $6::bytea AND b.used_at >= $7::timestamptz AND b.request_id <> $8::uuid
+)
 ON CONFLICT (user_id, key_hash) DO UPDATE
 SET payload_hash = excluded.payload_hash, request_id = excluded.request_id, used_at = excluded.used_at
-WHERE k.used_at < $6::timestamptz OR k.request_id = $7::uuid
+WHERE k.used_at < $7::timestamptz OR k.request_id = $8::uuid
 `
 
 type ClaimKeyParams struct {
@@ -26,11 +30,13 @@ type ClaimKeyParams struct {
 	PayloadHash []byte
 	RequestID   uuid.UUID
 	UsedAt      time.Time
+	PlainHash   []byte
 	Since       time.Time
 	Instead     uuid.UUID
 }
 
-// The key's first use stays what it is, unless that is too old or of the request that is to be replaced.
+// The key's first use stays what it is, unless that is too old or of the request that is to be replaced. The release before kept keys as
+// plain digests: one that it took is taken for a day.
 func (q *Queries) ClaimKey(ctx context.Context, arg ClaimKeyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, claimKey,
 		arg.UserID,
@@ -38,6 +44,7 @@ func (q *Queries) ClaimKey(ctx context.Context, arg ClaimKeyParams) (int64, erro
 		arg.PayloadHash,
 		arg.RequestID,
 		arg.UsedAt,
+		arg.PlainHash,
 		arg.Since,
 		arg.Instead,
 	)
@@ -69,31 +76,38 @@ func (q *Queries) ForgetKeys(ctx context.Context, arg ForgetKeysParams) (int64, 
 }
 
 const releaseKey = `-- name: ReleaseKey :exec
-DELETE FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2 AND request_id = $3
+DELETE FROM idempotency_keys WHERE user_id = $1 AND key_hash IN ($2, $3::bytea) AND request_id = $4
 `
 
 type ReleaseKeyParams struct {
 	UserID    string
 	KeyHash   []byte
+	PlainHash []byte
 	RequestID uuid.UUID
 }
 
 func (q *Queries) ReleaseKey(ctx context.Context, arg ReleaseKeyParams) error {
-	_, err := q.db.Exec(ctx, releaseKey, arg.UserID, arg.KeyHash, arg.RequestID)
+	_, err := q.db.Exec(ctx, releaseKey,
+		arg.UserID,
+		arg.KeyHash,
+		arg.PlainHash,
+		arg.RequestID,
+	)
 	return err
 }
 
 const usedKey = `-- name: UsedKey :one
-SELECT user_id, key_hash, payload_hash, request_id, used_at FROM idempotency_keys WHERE user_id = $1 AND key_hash = $2
+SELECT user_id, key_hash, payload_hash, request_id, used_at FROM idempotency_keys WHERE user_id = $1 AND key_hash IN ($2, $3::bytea) ORDER BY used_at DESC LIMIT 1
 `
 
 type UsedKeyParams struct {
-	UserID  string
-	KeyHash []byte
+	UserID    string
+	KeyHash   []byte
+	PlainHash []byte
 }
 
 func (q *Queries) UsedKey(ctx context.Context, arg UsedKeyParams) (IdempotencyKey, error) {
-	row := q.db.QueryRow(ctx, usedKey, arg.UserID, arg.KeyHash)
+	row := q.db.QueryRow(ctx, usedKey, arg.UserID, arg.KeyHash, arg.PlainHash)
 	var i IdempotencyKey
 	err := row.Scan(
 		&i.UserID,

@@ -1,0 +1,110 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/postgres"
+	"phonebill/adapters/postgres/pgtest"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/idempotency"
+	"phonebill/core/product"
+	"phonebill/migrations"
+	"phonebill/ports"
+	"phonebill/ports/portstest"
+)
+
+// plainly stores a use as the release before did: as plain digests.
+func plainly(t *testing.T, pool *pgxpool.Pool, u idempotency.Use) {
+	t.Helper()
+	_, err := pool.Exec(t.Context(), `INSERT INTO idempotency_keys (user_id, key_hash, payload_hash, request_id, used_at)
+		VALUES ($1, $2, $3, $4, $5)`, string(u.User), u.Key[:], u.Payload[:], uuid.UUID(u.Request), u.At)
+	require.NoError(t, err)
+}
+
+func useOf(t *testing.T, request byte, at time.Time, fields ...string) idempotency.Use {
+	t.Helper()
+	key, err := idempotency.ParseKey("the-same")
+	require.NoError(t, err)
+	return idempotency.Use{User: "hong", Key: key, Payload: idempotency.PayloadOf(fields...), Request: id.ID{request}, At: at}
+}
+
+// TestAnInquiryIsRepeatedOverAnUpgrade: what was taken under a key before is neither asked again nor refused as another request.
+func TestAnInquiryIsRepeatedOverAnUpgrade(t *testing.T) {
+	t.Parallel()
+	db, long := pgtest.New(t, migrations.Bill), noon.Add(-idempotency.Window)
+	keys := postgres.NewInquiryKeys(db.Pool, keyring(t))
+	before := useOf(t, 1, noon, "line", "2026-03")
+	claim := func(u idempotency.Use, since time.Time, instead id.ID) idempotency.Use {
+		got, err := keys.Claim(t.Context(), u, since, instead)
+		require.NoError(t, err)
+		return got
+	}
+	plainly(t, db.Pool, before)
+	again, other := useOf(t, 2, noon.Add(time.Minute), "line", "2026-03"), useOf(t, 3, noon.Add(time.Minute), "line", "2026-02")
+	require.Equal(t, before, claim(again, long, id.ID{}))
+	require.ErrorIs(t, other.Repeats(claim(other, long, id.ID{})), fault.New(fault.IdempotencyKeyReused))
+	require.Equal(t, before, claim(again, long, id.ID{9}), "not instead of another request")
+	require.Equal(t, 1, count(t, db.Admin, "idempotency_keys"))
+
+	require.Equal(t, again, claim(again, long, before.Request), "instead of the first, which was lost")
+	later := useOf(t, 4, noon.Add(2*time.Minute), "line", "2026-03")
+	require.Equal(t, again, claim(later, long, id.ID{}), "it stands for that one now")
+	require.NoError(t, keys.Release(t.Context(), again))
+	require.NoError(t, keys.Release(t.Context(), before))
+	require.Zero(t, count(t, db.Admin, "idempotency_keys"), "both forms are given back")
+
+	plainly(t, db.Pool, before)
+	late := useOf(t, 5, noon.Add(idempotency.Window+time.Second), "line", "2026-03")
+	require.Equal(t, late, claim(late, late.At.Add(-idempotency.Window), id.ID{}), "a day later the key is new")
+}
+
+// TestAnOrderIsRepeatedOverAnUpgrade: so it is with orders.
+func TestAnOrderIsRepeatedOverAnUpgrade(t *testing.T) {
+	t.Parallel()
+	db, day := pgtest.New(t, migrations.Product), portstest.Month().First()
+	orders := postgres.NewOrders(db.Pool, keyring(t))
+	add := func(u idempotency.Use, n int) error {
+		return orders.Add(t.Context(), product.Order{
+			ID: u.Request, TransactionID: u.Request, UserID: u.User, Line: portstest.Line(n), EffectiveDate: day, State: product.Requested,
+			RequestedAt: u.At, NextAttemptAt: u.At,
+		}, u)
+	}
+	before := useOf(t, 1, noon, "line", "LTE", "5G", "")
+	plainly(t, db.Pool, before)
+	again, other := useOf(t, 2, noon.Add(time.Minute), "line", "LTE", "5G", ""), useOf(t, 3, noon.Add(time.Minute), "line", "LTE", "3G", "")
+	require.ErrorIs(t, add(again, 2), ports.ErrKeyUsed)
+	long := noon.Add(-time.Hour)
+	got, err := orders.Used(t.Context(), again, long)
+	require.NoError(t, err)
+	require.Equal(t, before, got)
+	got, err = orders.Used(t.Context(), other, long)
+	require.NoError(t, err)
+	require.ErrorIs(t, other.Repeats(got), fault.New(fault.IdempotencyKeyReused))
+	late := useOf(t, 4, noon.Add(idempotency.Window+time.Second), "line", "LTE", "5G", "")
+	require.NoError(t, add(late, 4), "a day later the key is new")
+	got, err = orders.Used(t.Context(), late, long)
+	require.NoError(t, err)
+	require.Equal(t, late, got, "and stands for the newer one")
+}
+
+// TestTheSameWishUnderTwoKeysIsNotToldToBeTheSame: who reads the table learns nothing of what was asked for, not even that.
+func TestTheSameWishUnderTwoKeysIsNotToldToBeTheSame(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Bill)
+	keys := postgres.NewInquiryKeys(db.Pool, keyring(t))
+	for _, name := range []string{"a", "b"} {
+		key, err := idempotency.ParseKey(name)
+		require.NoError(t, err)
+		u := useOf(t, name[0], noon, "line", "2026-03")
+		u.Key = key
+		_, err = keys.Claim(t.Context(), u, noon, id.ID{})
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"2"}, texts(t, db.Admin, "SELECT count(DISTINCT payload_hash)::text FROM idempotency_keys"))
+}

@@ -1,0 +1,49 @@
+package boot
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Service is Main for a program whose configuration is the environment: beside its options it takes no arguments. What it does not know it
+// refuses with exit code 2 instead of starting something else than was meant.
+func Service(run Run, options ...func(*flag.FlagSet)) int {
+	if isHashWorker(os.Args) {
+		return Main(run)
+	}
+	if code, ok := arguments(os.Args, os.Stderr, options...); !ok {
+		return code
+	}
+	return Main(run)
+}
+
+// arguments reads args, the program's name first; unless ok, the program ends with the code.
+func arguments(args []string, out io.Writer, options ...func(*flag.FlagSet)) (code int, ok bool) {
+	name := filepath.Base(args[0])
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(out)
+	for _, add := range options {
+		add(flags)
+	}
+	flags.Usage = func() {
+		_, _ = fmt.Fprintf(out, "Usage: %s [options]\n\nConfiguration is by environment variables: README.md names them and their "+
+			"defaults.\n\nOptions:\n  -h\tprint this\n", name)
+		flags.PrintDefaults()
+	}
+	const wrong = 2
+	switch err := flags.Parse(args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0, false
+	case err != nil:
+		return wrong, false
+	case flags.NArg() > 0:
+		_, _ = fmt.Fprintf(out, "%s: %q is no option\n", name, flags.Arg(0))
+		flags.Usage()
+		return wrong, false
+	}
+	return 0, true
+}
