@@ -26,8 +26,8 @@ type PlanSource interface {
 type PlanChanger interface {
 	// Change sends the order once, on one wire attempt, under its transaction id.
 	Change(ctx context.Context, o product.Order) product.Answer
-	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says it does not know it, AnswerUnknown also
-	// when KOS cannot be asked such a thing.
+	// Ask asks what became of the order's transaction: AnswerAbsent only when KOS says that it does not know it, AnswerNoQuery when this
+	// KOS cannot be asked such a thing. That it cannot costs a call once in a while, not each time.
 	Ask(ctx context.Context, o product.Order) product.Answer
 }
 
@@ -77,7 +77,7 @@ type Orders interface {
 	// now+lease. Parked orders are never handed out. What the store cannot read it puts off, and tells a person; the others are answered
 	// all the same.
 	Claim(ctx context.Context, q product.Queue, now time.Time, lease time.Duration, n int) ([]product.Order, error)
-	// ChangedSince tells whether an order of the line that was requested at or after since is completed.
+	// ChangedSince tells whether an order of the line was completed at or after since, whenever it was requested.
 	ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error)
 	// History answers one page, newest first, and how many rows match in all.
 	History(ctx context.Context, f product.HistoryFilter) (page []product.Order, total int, err error)

@@ -39,8 +39,11 @@ func (c *Client) Change(ctx context.Context, o product.Order) product.Answer {
 	}
 }
 
-// Ask asks what became of the order's transaction.
+// Ask asks what became of the order's transaction. A KOS that has just said that it cannot be asked such a thing is not asked.
 func (c *Client) Ask(ctx context.Context, o product.Order) product.Answer {
+	if !c.probe && c.noQuery.known(c.deps.Now()) {
+		return product.Answer{Kind: product.AnswerNoQuery}
+	}
 	transaction := o.TransactionID.String()
 	req, err := kosgen.NewGetProductChangeRequest(c.origin, transaction)
 	if err != nil {
@@ -57,6 +60,7 @@ func (c *Client) Ask(ctx context.Context, o product.Order) product.Answer {
 	case answered:
 		return told
 	case unsupported:
+		c.noQuery.learn(c.deps.Now())
 		return product.Answer{Kind: product.AnswerNoQuery}
 	default:
 		return out.changeAnswer()

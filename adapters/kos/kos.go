@@ -54,6 +54,7 @@ type Client struct {
 	wire    http.RoundTripper
 	metrics *metrics
 
+	noQuery  *noQuery
 	unlogged *unlogged
 }
 
@@ -86,7 +87,7 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	return &Client{
 		origin: cfg.URL, keys: cfg.Keys, deps: deps, lane: quota.Read, asking: quota.Change, gate: newTurnstile(deps.Quota, deps.Bulkhead),
 		paces: newPaces(),
-		wire:  transport(cfg.Connect), metrics: m, unlogged: &unlogged{},
+		wire:  transport(cfg.Connect), metrics: m, noQuery: &noQuery{}, unlogged: &unlogged{},
 	}, nil
 }
 

@@ -87,9 +87,27 @@ func epochOf(ctx context.Context, epochs ports.Epochs, n line.Number) (time.Time
 type Orders struct {
 	mu    sync.Mutex
 	m     map[id.ID]product.Order
+	queue map[id.ID]queued // of m, those that wait in a queue: an index, for workers look often
 	keys  IdempotencyKeys
 	out   outbox
 	after afterwards
+}
+
+type queued struct {
+	state product.State
+	at    time.Time
+}
+
+func (s *Orders) put(o product.Order) {
+	if s.m == nil {
+		s.m, s.queue = map[id.ID]product.Order{}, map[id.ID]queued{}
+	}
+	s.m[o.ID] = o
+	if product.New.Of(o.State) || product.Begun.Of(o.State) {
+		s.queue[o.ID] = queued{o.State, o.NextAttemptAt}
+	} else {
+		delete(s.queue, o.ID)
+	}
 }
 
 // Add stores a new order and takes the line's live slot and the key.
@@ -102,10 +120,7 @@ func (s *Orders) Add(_ context.Context, o product.Order, u idempotency.Use) erro
 	if _, err := s.live(o.Line); err == nil {
 		return fault.New(fault.ChangeInProgress)
 	}
-	if s.m == nil {
-		s.m = map[id.ID]product.Order{}
-	}
-	s.m[o.ID] = o
+	s.put(o)
 	if !u.Key.IsZero() {
 		s.keys.put(u)
 	}
@@ -156,7 +171,7 @@ func (s *Orders) save(o product.Order) (product.Order, error) {
 		return o, fault.New(fault.StateConflict)
 	}
 	o.Version++
-	s.m[o.ID] = o
+	s.put(o)
 	s.after.saved(o)
 	if o.State.Final() {
 		s.out.due(o.ID, o.Line, o.ProcessedAt)
@@ -169,7 +184,7 @@ func (s *Orders) ChangedSince(_ context.Context, n line.Number, since time.Time)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range s.m {
-		if o.Line == n && o.State == product.Completed && !o.RequestedAt.Before(since) {
+		if o.Line == n && o.State == product.Completed && !o.ProcessedAt.Before(since) {
 			return true, nil
 		}
 	}
@@ -183,9 +198,9 @@ func (s *Orders) Claim(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var due []product.Order
-	for _, o := range s.m {
-		if q.Of(o.State) && !o.NextAttemptAt.After(now) {
-			due = append(due, o)
+	for order, waits := range s.queue {
+		if q.Of(waits.state) && !waits.at.After(now) {
+			due = append(due, s.m[order])
 		}
 	}
 	slices.SortFunc(due, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
@@ -194,7 +209,7 @@ func (s *Orders) Claim(
 		due[k].Fence++
 		due[k].Version++
 		due[k].NextAttemptAt = now.Add(lease)
-		s.m[due[k].ID] = due[k]
+		s.put(due[k])
 	}
 	return due, nil
 }

@@ -56,7 +56,7 @@ func TestTheBooksAreReadAlongIndexes(t *testing.T) {
 		require.NotContains(t, plan, "Seq Scan on "+table)
 	}
 	for _, index := range []string{
-		"change_orders_final", "change_orders_numbered", "change_orders_completed", "change_orders_pkey", "delivery_attempts_pkey",
+		"change_orders_final", "change_orders_numbered", "change_orders_done", "change_orders_pkey", "delivery_attempts_pkey",
 		"change_orders_live",
 	} {
 		require.Contains(t, plan, index)

@@ -99,7 +99,7 @@ func TestAMillionOrders(t *testing.T) {
 			changed, err := postgres.NewOrders(pool, keys).ChangedSince(t.Context(), one, now)
 			require.False(t, changed)
 			return 0, err
-		}, 0, "change_orders_completed", 1, 10},
+		}, 0, "Index Only Scan using change_orders_done", 1, 10},
 		"claim of results": {func(pool *pgxpool.Pool) (int, error) {
 			lines, err := postgres.NewChangeOutbox(pool, keys).Claim(t.Context(), now, time.Minute, 16, 100)
 			return len(lines), err

@@ -127,7 +127,7 @@ func (s *Orders) Save(ctx context.Context, o product.Order, at time.Time) (produ
 // ChangedSince asks the index of completed orders.
 func (s *Orders) ChangedSince(ctx context.Context, n line.Number, since time.Time) (bool, error) {
 	changed, err := productdb.New(s.pool).ChangedSince(ctx, productdb.ChangedSinceParams{
-		LineIndex: s.rows.lines.index(n), RequestedAt: since,
+		LineIndex: s.rows.lines.index(n), Since: since,
 	})
 	return changed, translate("read completed orders", err)
 }

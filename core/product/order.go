@@ -98,16 +98,18 @@ func (s State) Public() string {
 // budget's last call would check anew when the next one is free, and never get to send while others do the same. KOS judges again anyhow.
 const checkHolds = 2 * time.Minute
 
-// Waits between the steps of a reconciliation (product.md: quiet period 10 s; reconcile at 10, 20, 40 … s; lease 15 s).
+// Waits between the steps of a reconciliation (product.md: quiet period 10 s; lease 15 s).
 const (
 	QuietPeriod  = 10 * time.Second
-	maxReconcile = 15 * time.Minute
 	parkAfter    = 24 * time.Hour
-	minReconcile = 7 // questions before an order is parked, however old it is
-	maxSends     = 8 // attempts without a verdict before an order is parked: about 20 minutes
+	minReconcile = 40 // questions since it was sent before an order is parked, however old it is: about 20 minutes
+	maxSends     = 8  // attempts without a verdict before an order is parked: about 20 minutes
 	resendWait   = 5 * time.Second
-	maxHold      = 30 * time.Second // however long KOS is said to be away: an order is final 60 s after it answers again (product.md)
-	maxRecheck   = 5 * time.Minute  // between checks of an order whose facts KOS keeps failing on
+	maxRecheck   = 5 * time.Minute // between checks of an order whose facts KOS keeps failing on
+
+	// maxHold is the longest wait for KOS, however long it is away or silent: an order is final 60 s after it answers again (product.md).
+	// A quarter of spread and the 10 s that a last question in vain takes come on top.
+	maxHold = 30 * time.Second
 )
 
 // spread adds up to a quarter, other orders other parts of it, so that those of one moment do not come back together.
@@ -138,7 +140,7 @@ type Order struct {
 	FailureReason string
 	KOSOrder      string // KOS's order number; empty until accepted
 	Sends         int    // attempts that were or may have been on the wire; 0 = KOS cannot have seen the order
-	Reconciles    int    // questions asked since the outcome became unknown
+	Reconciles    int    // silences since it was last sent: that of the attempt, then those of the questions
 	NextAttemptAt time.Time
 	Held          bool   // KOS could not be asked when the order was last looked at; it waits for that
 	Note          string // for staff: why KOS could not be asked this time; kept with the step alone (core/timeline)
@@ -323,6 +325,7 @@ func (o Order) Send() (Order, error) {
 	o, err := o.Apply(Sending)
 	if err == nil {
 		o.Sends++
+		o.Reconciles = 0
 		o.Held = false
 	}
 	return o, err
@@ -358,7 +361,7 @@ func (o Order) Answered(a Answer, now time.Time) (Order, error) {
 		if o.Sends >= maxSends { // what keeps KOS from taking it will not go away by itself
 			return o.Apply(Ambiguous)
 		}
-		o.NextAttemptAt = now
+		o.NextAttemptAt = now.Add(o.spread(o.resendAfter()))
 		return o.Apply(ProvenUnknown)
 	case AnswerAmbiguous:
 		return o.Apply(Ambiguous)
@@ -391,16 +394,19 @@ func (o Order) made(s Scheduled) bool {
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
-// unanswered waits the quiet period, then twice as long each time, sent again or not, then leaves the order to a person. An order may be
-// old because KOS was down before it was sent; it is asked about all the same.
+// resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 30,
+// 70 … s, so that a line on which KOS keeps failing leaves the calls to others.
+func (o Order) resendAfter() time.Duration {
+	return QuietPeriod<<(max(o.Sends, 1)-1) - QuietPeriod
+}
+
+// unanswered waits the quiet period, then 20 and 30 s, and 30 s each time however long KOS is silent (maxHold); in the end it leaves the
+// order to a person. An order may be old because KOS was down before it was sent; it is asked about all the same.
 func (o Order) unanswered(now time.Time) (Order, error) {
 	if o.State == Unknown && o.Reconciles >= minReconcile && now.Sub(o.RequestedAt) > parkAfter {
 		return o.Apply(Ambiguous)
 	}
-	wait := maxReconcile
-	if o.Reconciles < minReconcile {
-		wait = min(QuietPeriod<<o.Reconciles, maxReconcile)
-	}
+	wait := min(time.Duration(o.Reconciles+1)*QuietPeriod, maxHold)
 	o.Reconciles++
 	o.NextAttemptAt = now.Add(o.spread(wait))
 	return o.Apply(NoAnswer)

@@ -76,4 +76,6 @@ WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity');
 
 -- name: ChangedSince :one
-SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND requested_at >= $2)::boolean;
+SELECT EXISTS (
+    SELECT 1 FROM change_orders WHERE line_index = @line_index AND state = 'COMPLETED' AND processed_at >= @since::timestamptz
+)::boolean;

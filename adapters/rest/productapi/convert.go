@@ -147,7 +147,7 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 			Success: true, Message: openMessage(o),
 			Data: gen.ProductChangeAcceptedData{
 				RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), EstimatedCompletionTime: now.Add(wait),
-				Message: openMessage(o),
+				Message: openMessage(o), EffectiveDate: new(o.EffectiveDate.String()),
 			},
 		},
 		Headers: gen.ChangeProduct202ResponseHeaders{

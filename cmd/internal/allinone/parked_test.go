@@ -72,6 +72,13 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	require.Equal(t, who.LineNumber[:3]+"-****-"+who.LineNumber[len(who.LineNumber)-4:], row["lineNumber"])
 	shown := func() reply { return call(t, http.MethodGet, "/products/change/"+request, owner, nil) }
 	require.Equal(t, "PROCESSING", shown().text("processStatus"))
+	again := call(t, http.MethodPost, "/products/change", owner, map[string]string{
+		"lineNumber": who.LineNumber, "currentProductCode": "LTE_BASIC", "targetProductCode": "5GX_PREMIUM",
+		"changeEffectiveDate": calendar.DateOf(time.Now()).String(),
+	})
+	require.Equal(t, http.StatusAccepted, again.status, again.raw)
+	require.Equal(t, []string{request, calendar.MonthOf(time.Now()).Add(1).First().String()},
+		[]string{again.text("requestId"), again.text("effectiveDate")}, "the order that there is, with the day that it has")
 
 	page := "/ops/parked-changes/" + request + "/resolve"
 	word := map[string]string{"outcome": "FAILED", "reason": "KOS 화면에 변경 내역 없음"}

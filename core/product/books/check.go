@@ -18,13 +18,12 @@ type judge func(e product.Entry, now time.Time) (d product.Difference, found, ve
 // check is one run under its lease.
 type check struct {
 	*Service
-	run     product.BookRun
-	until   time.Time // KOS is not asked after it
-	next    time.Time // nor before it
-	noQuery bool      // this KOS cannot be asked about transactions
-	plans   map[line.Number]judge
-	found   []product.Difference // not stored yet
-	saw     int                  // not told yet
+	run   product.BookRun
+	until time.Time             // KOS is not asked after it
+	next  time.Time             // nor before it
+	plans map[line.Number]judge // of lines that were looked at, where KOS cannot be asked about transactions
+	found []product.Difference  // not stored yet
+	saw   int                   // not told yet
 }
 
 // all carries the run to its end. Whatever errs leaves it to be carried on from where it was stored last.
@@ -137,7 +136,7 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 		return nil, nil
 	}
 	for {
-		if said, known := c.plans[o.Line]; c.noQuery && known {
+		if said, known := c.plans[o.Line]; known {
 			return said, nil
 		}
 		if in, err := c.turn(ctx); !in || err != nil {
@@ -151,21 +150,17 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 	}
 }
 
-// once asks one question; nil when it was not put or was the wrong one, and how long to rest before the next.
+// once asks one question, about the line where this KOS cannot be asked about transactions; nil when it was not put, and how long to rest
+// before the next.
 func (c *check) once(ctx context.Context, o product.Order) (said judge, rest time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if c.noQuery {
-		return c.lookAt(ctx, o.Line)
-	}
 	a := c.KOS.Ask(ctx, o)
 	switch a.Kind { //nolint:exhaustive // all others are for the judge
 	case product.AnswerNotSent:
 		return nil, resting(a.RetryAfter)
 	case product.AnswerNoQuery:
-		c.run.Asked++
-		c.noQuery = true
-		return nil, 0
+		return c.lookAt(ctx, o.Line)
 	default:
 		c.run.Asked++
 		return func(e product.Entry, now time.Time) (product.Difference, bool, bool) { return e.JudgeAnswer(a, now) }, 0

@@ -55,6 +55,7 @@ type Service struct {
 	running sync.WaitGroup // orders that outlive their customer
 	board   news.Board     // where orders are waited for
 	rest    atomic.Int64   // until then (ns since 1970) new orders are left alone
+	pace    pace           // of orders that are begun
 }
 
 // Validate runs the three checks on facts fetched now; SERVICE_UNAVAILABLE when KOS cannot be asked, which is never a failed check.
@@ -78,7 +79,8 @@ func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number)
 	return f, err
 }
 
-// advance carries a leased order as far as it goes now. Each step is stored before the next.
+// advance carries a leased order as far as it goes now. What is stored is where it stops, and that it is DISPATCHED before the wire is
+// touched; that a check has passed is not stored by itself when the order is sent right after it.
 func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
 	ctx, cancel := context.WithTimeout(ports.WithRequest(ctx, o.ID), s.Limits.Lease) // whoever is late has lost the order anyway
 	defer cancel()
@@ -124,10 +126,16 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 		return a
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
-	if err != nil {
+	switch {
+	case err == nil:
+		return o.Evident(seen.Customer, s.Now())
+	case errors.Is(err, ports.ErrNotAsked):
 		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
+	case errors.Is(err, fault.New(fault.LineNotFound)): // it had the line when the order was checked
+		return product.Answer{Kind: product.AnswerAmbiguous}
+	default: // asked, and it did not tell
+		return product.Answer{Kind: product.AnswerUnknown}
 	}
-	return o.Evident(seen.Customer, s.Now())
 }
 
 // send makes one attempt on the wire.
@@ -220,13 +228,20 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f product.Histo
 
 // Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it answers how many it took. The
 // worker calls it over and over, in several loops. When KOS can be asked about none of several new ones, new ones rest until it can, in all
-// loops; with n = 1 they never do, for of one order alone it is not known whether KOS is away or the line is in trouble.
+// loops; with n = 1 they never do, for of one order alone it is not known whether KOS is away or the line is in trouble. When it tells
+// nothing of those that are begun, they go on one at a time (pace).
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
-	begun, _, err := s.carry(ctx, product.Begun, n)
+	begun, err := s.goOn(ctx, n)
 	if err != nil || s.Now().UnixNano() < s.rest.Load() {
 		return begun, err
 	}
-	fresh, held, err := s.carry(ctx, product.New, n)
+	fresh, steps, err := s.carry(ctx, product.New, n)
+	var held []product.Order // KOS could not be asked about them
+	for _, o := range steps {
+		if o.after.Held && o.after.Note != "" {
+			held = append(held, o.after)
+		}
+	}
 	if fresh > 1 && len(held) == fresh {
 		soonest := slices.MinFunc(held, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
 		s.rest.Store(soonest.NextAttemptAt.UnixNano())
@@ -234,24 +249,35 @@ func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	return begun + fresh, err
 }
 
-// carry takes orders of the queue and carries each on; held are those for which KOS could not be asked.
-func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, held []product.Order, err error) {
+// goOn carries on orders that are begun, as many as KOS's state allows.
+func (s *Service) goOn(ctx context.Context, n int) (took int, err error) {
+	n = s.pace.let(n, s.Now(), s.Limits.Lease)
+	if n == 0 {
+		return 0, nil
+	}
+	took, steps, err := s.carry(ctx, product.Begun, n)
+	s.pace.went(steps, s.Now())
+	return took, err
+}
+
+// carry takes orders of the queue and carries each on; steps are those that met no error of ours.
+func (s *Service) carry(ctx context.Context, q product.Queue, n int) (took int, steps []step, err error) {
 	due, err := s.Orders.Claim(ctx, q, s.Now(), s.Limits.Lease, n)
 	if err != nil {
 		return 0, nil, err
 	}
-	errs := make([]error, len(due))
+	after, errs := make([]product.Order, len(due)), make([]error, len(due))
 	var wg sync.WaitGroup
 	for i, o := range due {
-		wg.Go(func() { due[i], errs[i] = s.advance(ctx, o, s.Unhurried) })
+		wg.Go(func() { after[i], errs[i] = s.advance(ctx, o, s.Unhurried) })
 	}
 	wg.Wait()
-	for _, o := range due {
-		if o.Held && o.Note != "" { // not those that KOS was asked about
-			held = append(held, o)
+	for i, o := range due {
+		if errs[i] == nil {
+			steps = append(steps, step{o, after[i]})
 		}
 	}
-	return len(due), held, errors.Join(errs...)
+	return len(due), steps, errors.Join(errs...)
 }
 
 // Wait returns when no order outlives its customer any more; call it after the listener is closed.

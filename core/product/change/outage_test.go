@@ -1,6 +1,7 @@
 package change_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -26,24 +27,7 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 		w := newWorld(t)
 		window := quota.Default()
 		w.kos.budget = &memory.Quota{Window: window, Now: time.Now}
-		stop := make(chan struct{})
-		var workers sync.WaitGroup
-		for range 2 {
-			pod := w.service()
-			for range 4 { // loops, as they are composed
-				workers.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						case <-time.After(200 * time.Millisecond):
-							_, err := pod.Step(t.Context(), 2)
-							require.NoError(t, err)
-						}
-					}
-				})
-			}
-		}
+		stop := w.processes(t, 2)
 		w.kos.SetDown(away())
 		for i := range orders {
 			n := number(t, fmt.Sprintf("010%08d", 20000000+i))
@@ -65,8 +49,7 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 		}
 		took := time.Since(back)
 		defer w.Wait()
-		defer workers.Wait()
-		defer close(stop)
+		defer stop()
 		calls := w.kos.budget.Spent()[quota.Change] - before
 		t.Logf("%d orders done in %s with %d calls: %.1f changes a minute, %.2f calls each", orders, took, calls,
 			orders/took.Minutes(), float64(calls)/orders)
@@ -78,4 +61,40 @@ func TestKOSIsDownForTwoHours(t *testing.T) {
 		require.Equal(t, orders, w.kos.Applied(), "once each")
 		require.Len(t, w.kos.wire(), orders)
 	})
+}
+
+// processes runs so many, with their workers as they are composed, until stop is called.
+func (w *world) processes(t *testing.T, n int) (stop func()) {
+	t.Helper()
+	const idle, relief, loops, each = 200 * time.Millisecond, time.Second, 4, 2
+	ctx, cancel := context.WithCancel(t.Context())
+	var workers sync.WaitGroup
+	for range n {
+		pod := w.service()
+		for k := range loops {
+			rest := relief
+			if k == 0 {
+				rest = idle
+			}
+			workers.Go(func() {
+				for ctx.Err() == nil {
+					if took, err := pod.Step(context.WithoutCancel(ctx), each); err != nil || took == 0 {
+						noError(t, err)
+						time.Sleep(rest)
+					}
+				}
+			})
+		}
+	}
+	return func() {
+		cancel()
+		workers.Wait()
+	}
+}
+
+func noError(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
 }

@@ -229,13 +229,33 @@ func TestOnceAMonth(t *testing.T) {
 	})
 }
 
+// TestOnceAMonthCountsWhatWasDone: a change that was requested on the last of a month and done on the first is one of the new month.
+func TestOnceAMonthCountsWhatWasDone(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.Policy.OnceAMonth = true
+		next := calendar.MonthOf(time.Now()).Add(1).First().Start()
+		time.Sleep(time.Until(next) - 30*time.Second)
+		w.kos.SetDown(away())
+		o, err := w.Request(t.Context(), w.me, w.command("5G"))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		w.kos.SetDown(nil)
+		require.Empty(t, w.work(t.Context(), time.Minute))
+		require.Equal(t, product.Completed, w.read(t, o.ID).State)
+		_, err = w.Request(t.Context(), w.me, w.command("5G-S"))
+		require.ErrorIs(t, err, fault.New(fault.ValidationFailed))
+		require.Contains(t, fault.From(err).Message(), "이번 달에 이미")
+		time.Sleep(time.Until(next.AddDate(0, 1, 0)))
+		_, err = w.Request(t.Context(), w.me, w.command("5G-S"))
+		require.NoError(t, err)
+	})
+}
+
 // TestWithoutAStatusQuery the line's plans tell what became of an order.
 func TestWithoutAStatusQuery(t *testing.T) {
 	t.Parallel()
 	type answers = func(context.Context, product.Order) product.Answer
-	noQuery := func(context.Context, product.Order) product.Answer {
-		return product.Answer{Kind: product.AnswerNoQuery}
-	}
 	for name, c := range map[string]struct {
 		first func(w *world) answers
 		end   product.State

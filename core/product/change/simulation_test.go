@@ -32,6 +32,9 @@ type weather struct {
 	pending map[id.ID]bool // received by KOS, not applied yet
 	coming  map[id.ID]bool // sent, not received by KOS yet
 	silent  bool           // this KOS cannot be asked about transactions
+	looking map[line.Number]bool
+	looked  map[line.Number]time.Time // when KOS was last asked about a line to learn of its order
+	soon    []time.Duration           // after the question before
 	late    sync.WaitGroup
 }
 
@@ -116,9 +119,34 @@ func (w *weather) ask(ctx context.Context, o product.Order) product.Answer {
 	case w.chance(10), pending:
 		return product.Answer{Kind: product.AnswerUnknown}
 	case w.silent:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.looking[o.Line] = true
 		return product.Answer{Kind: product.AnswerNoQuery}
 	}
 	return w.world.kos.KOS.Ask(ctx, o)
+}
+
+// look is trouble with a line's customer, of all kinds; a question that reached KOS is noted if it stands for one about an order.
+func (w *weather) look(_ context.Context, n line.Number) error {
+	if w.chance(10) {
+		return away()
+	}
+	w.mu.Lock()
+	if w.looking[n] {
+		if last, ok := w.looked[n]; ok && time.Since(last) < product.QuietPeriod {
+			w.soon = append(w.soon, time.Since(last))
+		}
+		w.looked[n], w.looking[n] = time.Now(), false
+	}
+	w.mu.Unlock()
+	switch {
+	case w.chance(10):
+		return transient()
+	case w.chance(10):
+		return noAnswer()
+	}
+	return nil
 }
 
 // beforeSave kills the process around a store, or lets it stall beyond its lease.
@@ -158,7 +186,11 @@ func TestSimulation(t *testing.T) {
 func simulate(t *testing.T, seed uint64) {
 	t.Helper()
 	w := newWorld(t)
-	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}, coming: map[id.ID]bool{}, silent: seed%3 == 0}
+	sky := &weather{rnd: rand.New(rand.NewPCG(seed, 1)), world: w, pending: map[id.ID]bool{}, coming: map[id.ID]bool{}, silent: seed%3 == 0,
+		looking: map[line.Number]bool{}, looked: map[line.Number]time.Time{}}
+	if sky.silent {
+		w.kos.onLook = sky.look
+	}
 	w.kos.onChange, w.kos.onAsk, w.orders.beforeSave = sky.change, sky.ask, sky.beforeSave
 	var lines []line.Number
 	for i := range 4 {
@@ -214,6 +246,7 @@ func simulate(t *testing.T, seed uint64) {
 		}
 	}
 	require.Equal(t, completed, w.kos.Applied(), "nothing was applied that has no order")
+	require.Emptyf(t, sky.soon, "seed %d: KOS was asked about an order again without a pause", seed)
 	transactions := map[id.ID]id.ID{}
 	for _, sent := range w.kos.wire() {
 		if known, ok := transactions[sent.ID]; ok {

@@ -34,6 +34,7 @@ type kos struct {
 	takes    time.Duration
 	onChange func(ctx context.Context, o product.Order) product.Answer // nil = the memory KOS
 	onAsk    func(ctx context.Context, o product.Order) product.Answer
+	onLook   func(ctx context.Context, n line.Number) error // before a question about a customer is answered
 	sent     []product.Order
 	attempts []int // of sent, as the call log hears of them
 	asked    []time.Time
@@ -84,6 +85,14 @@ func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, er
 	}
 	if err := k.pause(ctx); err != nil {
 		return product.Customer{}, err
+	}
+	k.mu.Lock()
+	f := k.onLook
+	k.mu.Unlock()
+	if f != nil {
+		if err := f(ctx, n); err != nil {
+			return product.Customer{}, err
+		}
 	}
 	return k.KOS.Customer(ctx, n)
 }
@@ -287,8 +296,12 @@ func (w *world) read(t *testing.T, order id.ID) product.Order {
 }
 
 // work runs the worker's steps for a while, each second, and answers the errors it met.
-func (w *world) work(ctx context.Context, d time.Duration) (errs []error) {
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
+func (w *world) work(ctx context.Context, d time.Duration) []error {
+	return w.every(ctx, time.Second, d)
+}
+
+func (w *world) every(ctx context.Context, gap, d time.Duration) (errs []error) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(gap) {
 		if _, err := w.Step(ctx, 10); err != nil {
 			errs = append(errs, err)
 		}

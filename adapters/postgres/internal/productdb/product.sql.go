@@ -68,16 +68,18 @@ func (q *Queries) AddOrder(ctx context.Context, arg AddOrderParams) (int64, erro
 }
 
 const changedSince = `-- name: ChangedSince :one
-SELECT EXISTS (SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND requested_at >= $2)::boolean
+SELECT EXISTS (
+    SELECT 1 FROM change_orders WHERE line_index = $1 AND state = 'COMPLETED' AND processed_at >= $2::timestamptz
+)::boolean
 `
 
 type ChangedSinceParams struct {
-	LineIndex   []byte
-	RequestedAt time.Time
+	LineIndex []byte
+	Since     time.Time
 }
 
 func (q *Queries) ChangedSince(ctx context.Context, arg ChangedSinceParams) (bool, error) {
-	row := q.db.QueryRow(ctx, changedSince, arg.LineIndex, arg.RequestedAt)
+	row := q.db.QueryRow(ctx, changedSince, arg.LineIndex, arg.Since)
 	var column_1 bool
 	err := row.Scan(&column_1)
 	return column_1, err

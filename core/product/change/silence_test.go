@@ -1,0 +1,131 @@
+package change_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/id"
+	"phonebill/core/idempotency"
+	"phonebill/core/product"
+)
+
+// TestRecoveryAfterSilence is the bound of product.md: an order that was cut off is final 60 s after KOS answers again, however long it
+// hung and however many orders there are; and while it hangs they cost it a handful of calls a minute.
+func TestRecoveryAfterSilence(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		orders int
+		silent time.Duration
+	}{
+		{1, 2 * time.Minute}, {1, 23 * time.Minute}, {1, 2 * time.Hour},
+		{200, 2 * time.Minute}, {200, 23 * time.Minute}, {200, 2 * time.Hour},
+	} {
+		t.Run(fmt.Sprint(c.orders, " for ", c.silent), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { recovers(t, c.orders, c.silent) })
+		})
+	}
+}
+
+func recovers(t *testing.T, orders int, silent time.Duration) {
+	t.Helper()
+	w := newWorld(t)
+	begun := time.Now()
+	var hears atomic.Bool
+	hang := func(ctx context.Context) product.Answer {
+		<-ctx.Done()
+		return product.Answer{Kind: product.AnswerUnknown}
+	}
+	w.kos.onAsk = func(ctx context.Context, o product.Order) product.Answer {
+		if !hears.Load() {
+			return hang(ctx)
+		}
+		return w.kos.KOS.Ask(ctx, o)
+	}
+	w.kos.onChange = func(ctx context.Context, o product.Order) product.Answer {
+		if !hears.Load() {
+			return hang(ctx)
+		}
+		return w.kos.KOS.Change(ctx, o)
+	}
+	var all []id.ID
+	for i := range orders { // sent, applied or not, and then the process died
+		n := number(t, fmt.Sprintf("010%08d", 20000000+i))
+		w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+		o := product.Order{
+			ID: newID(), TransactionID: newID(), UserID: "hong", Line: n, From: "LTE", To: "5G", State: product.Dispatched, Sends: 1,
+			Rule: product.FirstOfNextMonth, EffectiveDate: product.FirstOfNextMonth.Day(begun), RequestedAt: begun, NextAttemptAt: begun,
+		}
+		if i%2 == 0 {
+			w.kos.KOS.Change(t.Context(), o)
+		}
+		require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
+		all = append(all, o.ID)
+	}
+	open := func(o id.ID) bool { return !w.read(t, o).State.Final() }
+	stop := w.processes(t, 2)
+	time.Sleep(silent)
+	asked := w.kos.questions()
+	hears.Store(true)
+	back := time.Now()
+	for slices.ContainsFunc(all, open) && time.Since(back) < time.Hour {
+		time.Sleep(time.Second)
+	}
+	took := time.Since(back)
+	after := w.kos.questions() - asked
+	stop()
+	t.Logf("%d orders, silent for %s: %d questions, %.1f a minute; final %s after KOS answers again, with %d questions",
+		orders, silent, asked, float64(asked)/silent.Minutes(), took, after)
+	require.LessOrEqual(t, took, time.Minute)
+	require.LessOrEqual(t, asked, 16+8*int(silent.Minutes()), "two processes ask four times a minute each at most, and their first ones")
+	require.Less(t, after, 2*orders+10)
+	require.Equal(t, orders, w.kos.Applied(), "once each")
+}
+
+func (k *kos) questions() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.asked)
+}
+
+// TestTwoLinesInTroubleDoNotStarveTheOthers: KOS tells nothing of two orders, over and over. A third one is slowed down at most until its
+// turn, and what KOS tells of it is reason to go on at full speed.
+func TestTwoLinesInTroubleDoNotStarveTheOthers(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		bad := map[id.ID]bool{}
+		w.kos.onAsk = func(ctx context.Context, o product.Order) product.Answer {
+			if bad[o.ID] {
+				return lost(ctx, o)
+			}
+			return w.kos.KOS.Ask(ctx, o)
+		}
+		add := func(n int) id.ID {
+			o := product.Order{
+				ID: newID(), TransactionID: newID(), UserID: "hong", Line: number(t, fmt.Sprintf("010%08d", 20000000+n)), From: "LTE", To: "5G",
+				State: product.Unknown, Sends: 1, RequestedAt: time.Now(), NextAttemptAt: time.Now(),
+			}
+			require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
+			return o.ID
+		}
+		bad[add(1)], bad[add(2)] = true, true
+		stop := w.processes(t, 1)
+		defer stop()
+		time.Sleep(5 * time.Minute)
+		for n := range 10 {
+			third, at := add(3+n), time.Now()
+			for !w.read(t, third).State.Final() && time.Since(at) < time.Hour {
+				time.Sleep(time.Second)
+			}
+			require.LessOrEqual(t, time.Since(at), 45*time.Second)
+			time.Sleep(time.Duration(7*n) * time.Second)
+		}
+	})
+}
