@@ -2,7 +2,6 @@ package kos
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -39,27 +38,31 @@ func (u *unlogged) keep(c audit.Call) bool {
 	return true
 }
 
-// empty tells that every call so far is logged.
-func (u *unlogged) empty() bool {
+// first is the call that waits longest. It stays here until it is dropped.
+func (u *unlogged) first() (c audit.Call, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.calls) == 0
+	if len(u.calls) == 0 {
+		return c, false
+	}
+	return u.calls[0], true
 }
 
-// take empties it.
-func (u *unlogged) take() []audit.Call {
+// drop forgets the first call.
+func (u *unlogged) drop() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	calls := u.calls
-	u.calls, u.bytes = nil, 0
-	return calls
+	u.bytes -= full(u.calls[0])
+	if u.calls = u.calls[1:]; len(u.calls) == 0 {
+		u.calls = nil
+	}
 }
 
 // record writes the call log. A call that was made is never undone by a log that is not writable, least of all a change; where others wait
 // for the log already, this one waits behind them instead of holding its answer up.
 func (c *Client) record(ctx context.Context, entry audit.Call) {
 	var err error
-	if c.unlogged.empty() {
+	if _, waiting := c.unlogged.first(); !waiting {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLogging)
 		defer cancel()
 		if err = c.deps.Log.Append(ctx, entry); err == nil {
@@ -81,28 +84,26 @@ func (c *Client) lost(ctx context.Context, entry audit.Call, why string) {
 	c.alert(ctx, alert.CallUnlogged, entry.Operation, "a call that was made is not in the call log: "+entry.Result)
 }
 
-// LogKept writes calls that the log did not take when they were made, and answers how many it took now. What it still does not take is
-// kept on, up to an hour. A worker calls it over and over, and once more when the process leaves.
-func (c *Client) LogKept(ctx context.Context) (int, error) {
+// LogKept writes calls that the log did not take when they were made, and answers how many it took now; what it does not take ends it, for
+// that is the database's trouble, not the call's. A call is kept for an hour. One worker calls it over and over, and the process once more
+// when that worker has ended.
+func (c *Client) LogKept(ctx context.Context) (logged int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logAgain)
 	defer cancel()
-	logged := 0
-	var trouble error
-	for _, entry := range c.unlogged.take() {
-		if ctx.Err() == nil {
-			err := c.deps.Log.Append(ctx, entry)
-			if err == nil {
-				logged++
-				continue
-			}
-			trouble = errors.Join(trouble, err)
+	for {
+		entry, ok := c.unlogged.first()
+		if !ok {
+			return logged, nil
 		}
+		err := c.deps.Log.Append(ctx, entry)
 		switch {
+		case err == nil:
+			logged++
 		case c.deps.Now().Sub(entry.AskedAt) > maxUnloggedOf:
 			c.lost(ctx, entry, "the log has not taken it for an hour")
-		case !c.unlogged.keep(entry):
-			c.lost(ctx, entry, "there is no room to keep it")
+		default:
+			return logged, err
 		}
+		c.unlogged.drop()
 	}
-	return logged, trouble
 }
