@@ -23,8 +23,8 @@ func Service(run Run, options ...func(*flag.FlagSet)) int {
 	return Main(run)
 }
 
-// heapGrowth is how much a service's heap may grow before it is collected, in percent of what lives. Heaps are small here, so collecting them
-// twice as often as Go would costs little (docs/bench.md).
+// heapGrowth is how much a service's heap may grow before it is collected, in percent of what lives. Heaps are small here, so collecting
+// them twice as often as Go would costs little (docs/bench.md, S4).
 const heapGrowth = 50
 
 // collectOften leaves the operator's own GOGC alone.
