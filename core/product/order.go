@@ -80,20 +80,6 @@ var next = map[State]map[Event]State{
 // Final tells that nothing can happen any more.
 func (s State) Final() bool { return len(next[s]) == 0 }
 
-// Public is the processStatus of the API: PROCESSING also while unknown or parked (api.md).
-func (s State) Public() string {
-	switch s {
-	case Requested, Validated:
-		return "PENDING"
-	case Dispatched, Unknown, Parked:
-		return "PROCESSING"
-	case Completed, Rejected, Cancelled:
-		return string(s)
-	default:
-		return "PROCESSING"
-	}
-}
-
 // checkHolds is how long a passed check is good for when the order could not be sent at once. Without it an order whose check used up the
 // budget's last call would check anew when the next one is free, and never get to send while others do the same. KOS judges again anyhow.
 const checkHolds = 2 * time.Minute

@@ -68,7 +68,7 @@ func TestPublicStatesAndFinality(t *testing.T) {
 		product.Parked: "PROCESSING", product.Completed: "COMPLETED", product.Rejected: "FAILED", product.Cancelled: "CANCELLED",
 		"MADE_UP": "PROCESSING",
 	} {
-		require.Equal(t, want, state.Public(), state)
+		require.Equal(t, want, product.Order{State: state}.Public(), state)
 	}
 	for i, state := range states {
 		require.Equal(t, i >= 5, state.Final(), state)
