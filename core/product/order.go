@@ -80,20 +80,6 @@ var next = map[State]map[Event]State{
 // Final tells that nothing can happen any more.
 func (s State) Final() bool { return len(next[s]) == 0 }
 
-// Public is the processStatus of the API: PROCESSING also while unknown or parked (api.md).
-func (s State) Public() string {
-	switch s {
-	case Requested, Validated:
-		return "PENDING"
-	case Dispatched, Unknown, Parked:
-		return "PROCESSING"
-	case Completed, Rejected, Cancelled:
-		return string(s)
-	default:
-		return "PROCESSING"
-	}
-}
-
 // checkHolds is how long a passed check is good for when the order could not be sent at once. Without it an order whose check used up the
 // budget's last call would check anew when the next one is free, and never get to send while others do the same. KOS judges again anyhow.
 const checkHolds = 2 * time.Minute
@@ -103,13 +89,16 @@ const (
 	QuietPeriod  = 10 * time.Second
 	parkAfter    = 24 * time.Hour
 	minReconcile = 40 // questions since it was sent before an order is parked, however old it is: about 20 minutes
-	maxSends     = 8  // attempts without a verdict before an order is parked: about 20 minutes
 	resendWait   = 5 * time.Second
 	maxRecheck   = 5 * time.Minute // between checks of an order whose facts KOS keeps failing on
 
-	// maxHold is the longest wait for KOS, however long it is away or silent: an order is final 60 s after it answers again (product.md).
-	// A quarter of spread and the 10 s that a last question in vain takes come on top.
+	// maxHold is the longest wait for KOS, however long it is away, silent, or takes no change: an order is final 60 s after it answers again
+	// (product.md). A quarter of spread comes on top, and what a last question or attempt in vain takes: 10 s, or 5 s and the quiet period.
 	maxHold = 30 * time.Second
+
+	// maxSends is how many attempts may end without a verdict before an order is parked: some 20 minutes. Each costs the quiet period and a
+	// wait of at most maxHold: 28 take 17 min when KOS fails at once, 24 min when each hangs for 5 s and all waits are spread most.
+	maxSends = 28
 )
 
 // spread adds up to a quarter, other orders other parts of it, so that those of one moment do not come back together.
@@ -394,10 +383,11 @@ func (o Order) made(s Scheduled) bool {
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
-// resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 30,
-// 70 … s, so that a line on which KOS keeps failing leaves the calls to others.
+// resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 20,
+// 30, 30 … s (maxHold). A line on which KOS keeps failing costs a change and a question in 40 s at most; when many do, the breaker keeps
+// the calls for others.
 func (o Order) resendAfter() time.Duration {
-	return QuietPeriod<<(max(o.Sends, 1)-1) - QuietPeriod
+	return min(time.Duration(max(o.Sends, 1)-1)*QuietPeriod, maxHold)
 }
 
 // unanswered waits the quiet period, then 20 and 30 s, and 30 s each time however long KOS is silent (maxHold); in the end it leaves the

@@ -146,7 +146,7 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 		Body: gen.ProductChangeAcceptedEnvelope{
 			Success: true, Message: openMessage(o),
 			Data: gen.ProductChangeAcceptedData{
-				RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), EstimatedCompletionTime: now.Add(wait),
+				RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.Public()), EstimatedCompletionTime: now.Add(wait),
 				Message: openMessage(o), EffectiveDate: new(o.EffectiveDate.String()),
 			},
 		},
@@ -158,7 +158,7 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 
 func toDone(o product.Order) gen.ProductChangeData {
 	return gen.ProductChangeData{
-		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.State.Public()), ResultCode: o.ResultCode,
+		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.Public()), ResultCode: o.ResultCode,
 		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(o.Target, nil), EffectiveDate: o.EffectiveDate.String(),
 		ProcessedAt: o.ProcessedAt,
 	}
@@ -173,7 +173,7 @@ func statusMessage(o product.Order) string {
 
 func toStatus(o product.Order) gen.ProductChangeStatusData {
 	data := gen.ProductChangeStatusData{
-		RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.State.Public()),
+		RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.Public()),
 		CurrentProductCode: o.From, TargetProductCode: o.To, RequestedAt: o.RequestedAt, EffectiveDate: o.EffectiveDate.String(),
 		ResultCode: text(o.ResultCode), ResultMessage: text(o.ResultMessage), FailureReason: text(o.FailureReason),
 	}
@@ -192,7 +192,7 @@ func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryDa
 	data := gen.ProductHistoryData{Items: make([]gen.ProductHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
 	for i, o := range rows {
 		item := gen.ProductHistoryItem{
-			RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.State.Public()),
+			RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.Public()),
 			CurrentProductCode: o.From, CurrentProductName: text(o.FromName), TargetProductCode: o.To, TargetProductName: text(o.Target.Name),
 			RequestedAt: o.RequestedAt, ResultMessage: text(o.ResultMessage),
 		}

@@ -277,7 +277,7 @@ func TestATimeoutIsUnknownThenAskedAbout(t *testing.T) {
 				o, err := w.Request(t.Context(), w.me, w.command("5G"))
 				require.NoError(t, err)
 				require.Equal(t, 2700*time.Millisecond, time.Since(start), "202 in time")
-				require.Equal(t, "PROCESSING", o.State.Public())
+				require.Equal(t, "PROCESSING", o.Public())
 				time.Sleep(3 * time.Second)
 				now := w.read(t, o.ID)
 				require.Equal(t, product.Unknown, now.State, "never FAILED")
@@ -412,7 +412,7 @@ func TestRaiseFailingKeepsTheOrderOpen(t *testing.T) {
 		w.epochs.broken = errBackend
 		o, err := w.Request(t.Context(), w.me, w.command("5G"))
 		require.NoError(t, err)
-		require.Equal(t, "PROCESSING", o.State.Public())
+		require.Equal(t, "PROCESSING", o.Public())
 		errs := w.work(t.Context(), time.Minute)
 		require.NotEmpty(t, errs)
 		require.ErrorIs(t, errs[0], errBackend)

@@ -82,6 +82,8 @@ func (s step) told() telling {
 	case s.after.State == product.Completed, s.after.State == product.Rejected,
 		s.before.State == product.Unknown && s.after.State == product.Validated:
 		return something
+	case s.before.State == product.Validated && s.after.State == product.Unknown: // Send has begun to count anew
+		return nothing
 	case s.after.State == product.Unknown && s.after.Reconciles != s.before.Reconciles:
 		return nothing
 	case s.after.State == product.Parked:

@@ -29,41 +29,67 @@ func TestRecoveryAfterSilence(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(c.orders, " for ", c.silent), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { recovers(t, c.orders, c.silent) })
+			synctest.Test(t, func(t *testing.T) {
+				asked, after := recovers(t, lost, lost, c.orders, c.silent)
+				require.LessOrEqual(t, asked, 16+8*int(c.silent.Minutes()), "two processes ask four times a minute each at most, and their first ones")
+				require.Less(t, after, 2*c.orders+10)
+			})
 		})
 	}
 }
 
-func recovers(t *testing.T, orders int, silent time.Duration) {
+// TestRecoveryWhenOnlyChangesFail: the query answers, the change does not. Each attempt that KOS then does not know of makes the next one
+// wait longer, but never so long that the bound breaks.
+func TestRecoveryWhenOnlyChangesFail(t *testing.T) {
+	t.Parallel()
+	for how, change := range map[string]answering{"E999": failed, "hangs": lost} {
+		for _, orders := range []int{1, 2, 20} {
+			for _, minutes := range []int{2, 3, 6, 11} {
+				trouble := time.Duration(minutes) * time.Minute
+				t.Run(fmt.Sprint(how, " ", orders, " for ", trouble), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) { recovers(t, nil, change, orders, trouble) })
+				})
+			}
+		}
+	}
+}
+
+// answering is how KOS answers changes or questions; nil = as it should.
+type answering func(context.Context, product.Order) product.Answer
+
+func failed(context.Context, product.Order) product.Answer {
+	return product.Answer{Kind: product.AnswerUnknown}
+}
+
+// recovers has KOS answer questions and changes so while it is in trouble, and then as it should; it answers how many questions it was
+// asked during and after that.
+func recovers(t *testing.T, ask, change answering, orders int, trouble time.Duration) (asked, after int) {
 	t.Helper()
 	w := newWorld(t)
 	begun := time.Now()
-	var hears atomic.Bool
-	hang := func(ctx context.Context) product.Answer {
-		<-ctx.Done()
-		return product.Answer{Kind: product.AnswerUnknown}
-	}
+	var well atomic.Bool
 	w.kos.onAsk = func(ctx context.Context, o product.Order) product.Answer {
-		if !hears.Load() {
-			return hang(ctx)
+		if ask != nil && !well.Load() {
+			return ask(ctx, o)
 		}
 		return w.kos.KOS.Ask(ctx, o)
 	}
 	w.kos.onChange = func(ctx context.Context, o product.Order) product.Answer {
-		if !hears.Load() {
-			return hang(ctx)
+		if change != nil && !well.Load() {
+			return change(ctx, o)
 		}
 		return w.kos.KOS.Change(ctx, o)
 	}
 	var all []id.ID
-	for i := range orders { // sent, applied or not, and then the process died
+	for i := range orders { // sent, applied or (all of them, where the query answers) not, and then the process died
 		n := number(t, fmt.Sprintf("010%08d", 20000000+i))
 		w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
 		o := product.Order{
 			ID: newID(), TransactionID: newID(), UserID: "hong", Line: n, From: "LTE", To: "5G", State: product.Dispatched, Sends: 1,
 			Rule: product.FirstOfNextMonth, EffectiveDate: product.FirstOfNextMonth.Day(begun), RequestedAt: begun, NextAttemptAt: begun,
 		}
-		if i%2 == 0 {
+		if i%2 == 0 && ask != nil {
 			w.kos.KOS.Change(t.Context(), o)
 		}
 		require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
@@ -71,22 +97,21 @@ func recovers(t *testing.T, orders int, silent time.Duration) {
 	}
 	open := func(o id.ID) bool { return !w.read(t, o).State.Final() }
 	stop := w.processes(t, 2)
-	time.Sleep(silent)
-	asked := w.kos.questions()
-	hears.Store(true)
+	time.Sleep(trouble)
+	asked = w.kos.questions()
+	well.Store(true)
 	back := time.Now()
 	for slices.ContainsFunc(all, open) && time.Since(back) < time.Hour {
 		time.Sleep(time.Second)
 	}
 	took := time.Since(back)
-	after := w.kos.questions() - asked
+	after = w.kos.questions() - asked
 	stop()
-	t.Logf("%d orders, silent for %s: %d questions, %.1f a minute; final %s after KOS answers again, with %d questions",
-		orders, silent, asked, float64(asked)/silent.Minutes(), took, after)
+	t.Logf("%d orders, trouble for %s: %d questions, %.1f a minute; final %s after KOS answers again, with %d questions",
+		orders, trouble, asked, float64(asked)/trouble.Minutes(), took, after)
 	require.LessOrEqual(t, took, time.Minute)
-	require.LessOrEqual(t, asked, 16+8*int(silent.Minutes()), "two processes ask four times a minute each at most, and their first ones")
-	require.Less(t, after, 2*orders+10)
 	require.Equal(t, orders, w.kos.Applied(), "once each")
+	return asked, after
 }
 
 func (k *kos) questions() int {
