@@ -22,7 +22,7 @@ func TestABillDatabaseThatHangs(t *testing.T) {
 	<-time.After(1500 * time.Millisecond) // the copies are old now
 	stall, err := connect(t, s.Databases["bill"]).Begin(t.Context())
 	require.NoError(t, err)
-	_, err = stall.Exec(t.Context(), "LOCK TABLE inquiries")
+	_, err = stall.Exec(t.Context(), "LOCK TABLE inquiries, bill_versions")
 	require.NoError(t, err)
 
 	var mu sync.Mutex

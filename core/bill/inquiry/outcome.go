@@ -31,7 +31,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 			}
 		}
 	})
-	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(q.RequestedAt)) // storing it was part of his time
+	timer := time.NewTimer(s.left(q.RequestedAt)) // storing it was part of his time
 	defer timer.Stop()
 	select {
 	case o := <-done:
