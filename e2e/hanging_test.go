@@ -22,7 +22,7 @@ func TestABillDatabaseThatHangs(t *testing.T) {
 	<-time.After(1500 * time.Millisecond) // the copies are old now
 	stall, err := connect(t, s.Databases["bill"]).Begin(t.Context())
 	require.NoError(t, err)
-	_, err = stall.Exec(t.Context(), "LOCK TABLE inquiries")
+	_, err = stall.Exec(t.Context(), "LOCK TABLE inquiries, bill_versions")
 	require.NoError(t, err)
 
 	var mu sync.Mutex
@@ -49,13 +49,32 @@ func TestABillDatabaseThatHangs(t *testing.T) {
 		all.Wait()
 	}
 	t.Logf("bill database hung: %d old bills shown, the slowest after %s", len(acknowledged), slowest)
-	status, _, err := s.call(t.Context(), http.MethodPost, "/bills/inquiry", tokens[0],
-		map[string]string{"lineNumber": lines[0], "inquiryMonth": lastMonth()})
-	require.NoError(t, err)
-	require.Equal(t, http.StatusServiceUnavailable, status, "no copy of that month: what could be lost is not begun")
+	require.Less(t, slowest, 3*time.Second)
+	for _, key := range []string{"", "k"} {
+		s.refusesItself(t, key, tokens[0], lines[0])
+	}
 
 	require.NoError(t, stall.Rollback(context.WithoutCancel(t.Context())))
 	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 60*time.Second, 100*time.Millisecond)
 	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
 	require.Zero(t, s.interrupt(t))
+}
+
+// refusesItself asks for a month of which there is no copy: what could be lost is not begun. The service says so itself, by 2.7 s, in the
+// story's words and with the inquiry, before the gateway answers for it at 2.95 s. On a machine that is busy with other drills the gateway
+// may be first now and then, so one of several tries has to be the service's.
+func (s *system) refusesItself(t *testing.T, key, token, line string) {
+	t.Helper()
+	wish := map[string]string{"lineNumber": line, "inquiryMonth": lastMonth()}
+	for range 5 {
+		began := time.Now()
+		a := askUnder(t.Context(), key, s.BaseURL+"/api/v1/bills/inquiry", token, wish)
+		took := time.Since(began)
+		t.Logf("no copy, key %q: %d %s after %s", key, a.status, a.Error.Details.RequestID, took)
+		require.Equal(t, http.StatusServiceUnavailable, a.status)
+		if a.Error.Details.RequestID != "" && took < 3*time.Second {
+			return
+		}
+	}
+	t.Errorf("key %q: the service never answered in time", key)
 }

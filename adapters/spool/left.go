@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 )
 
 // A process that is gone may have left rows in its folder, and no other may come to take its place: two became one, or a new one was
-// started before the old one was stopped. Whoever is there takes them over.
+// started before the old one was stopped. Whoever is there takes them over, a folder at a time.
 
 // file is one file of a log.
 type file struct {
@@ -21,72 +22,103 @@ type file struct {
 	in  uint64
 }
 
-// takeOver locks the folders with rows that no process works on and lets the rows wait here. One that cannot be read is told once to a
-// person, and is an error as long as it is there: there is history in it.
+// abandoned is what lies in the folders that no process works on and that are not taken over yet.
+type abandoned struct {
+	folders int
+	bytes   int64
+	unread  map[string]error // those of them that cannot be read, and why
+}
+
+// takeOver locks the folders with rows that no process works on and lets the rows wait here: one folder at a time, and only when nothing
+// waits, so that with the database away this process holds no more than its own spool and one other's. What is not taken yet is counted.
+// A folder that cannot be read is told once to a person, and is an error as long as it is there: there is history in it.
 func (s *Inquiries) takeOver(ctx context.Context) error {
 	files, err := filepath.Glob(filepath.Join(s.dir, "*", "*.log"))
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	unread := map[string]bool{}
-	var errs []error
-	for dir := range foldersOf(files) {
-		log, found, err := s.take(dir, segments.Options{})
-		switch {
-		case errors.Is(err, segments.ErrInUse): // by another, or by us
-		case err != nil:
-			unread[dir] = true
-			errs = append(errs, fmt.Errorf("spool: what was left in %s: %w", filepath.Base(dir), err))
-			s.tellUnread(ctx, dir)
-		default:
-			s.wait(log, found)
+	s.mu.Lock()
+	idle, known := len(s.waiting) == 0, s.abandoned.unread
+	s.mu.Unlock()
+	found := abandoned{unread: map[string]error{}}
+	for _, dir := range foldersOf(files) {
+		bytes, err := segments.Left(dir)
+		if errors.Is(err, segments.ErrInUse) { // by another, or by us
+			continue
 		}
+		if err == nil {
+			err = known[dir]
+		}
+		if idle {
+			if err = s.takeFolder(dir); err == nil {
+				idle = len(s.head()) == 0
+				continue
+			}
+		}
+		if err != nil {
+			found.unread[dir] = err
+			s.tellUnread(ctx, dir, known)
+		}
+		found.folders++
+		found.bytes += bytes
 	}
 	s.mu.Lock()
-	s.unread = unread
+	s.abandoned = found
 	s.mu.Unlock()
-	return errors.Join(append(errs, s.giveBack())...)
+	return errors.Join(append(slices.Collect(maps.Values(found.unread)), s.giveBack())...)
 }
 
-// foldersOf are the numbered folders of the files.
-func foldersOf(files []string) map[string]bool {
-	dirs := map[string]bool{}
+// takeFolder lets the rows of a folder wait here, unless another process is faster.
+func (s *Inquiries) takeFolder(dir string) error {
+	log, found, err := s.take(dir, segments.Options{})
+	switch {
+	case errors.Is(err, segments.ErrInUse):
+		return nil
+	case err != nil:
+		return fmt.Errorf("spool: what was left in %s: %w", filepath.Base(dir), err)
+	default:
+		s.wait(log, found)
+		return nil
+	}
+}
+
+// foldersOf are the numbered folders of the files, each once.
+func foldersOf(files []string) (dirs []string) {
 	for _, name := range files {
 		dir := filepath.Dir(name)
 		if place, err := strconv.Atoi(filepath.Base(dir)); err == nil && place >= 0 && place < places {
-			dirs[dir] = true
+			dirs = append(dirs, dir)
 		}
 	}
-	return dirs
+	return slices.Compact(dirs) // the files are in order
 }
 
-func (s *Inquiries) tellUnread(ctx context.Context, dir string) {
-	s.mu.Lock()
-	told := s.unread[dir]
-	s.mu.Unlock()
-	if !told {
+func (s *Inquiries) tellUnread(ctx context.Context, dir string, known map[string]error) {
+	if known[dir] == nil {
 		s.raise(ctx, alert.HistoryDamaged, "what was left in folder "+filepath.Base(dir)+" of the spool cannot be read")
 	}
 }
 
-// wait lets rows that were left wait before ours if they are older, else behind them.
+// wait lets the rows that were left in a folder wait here. Rows of ours that came meanwhile stand before them.
 func (s *Inquiries) wait(log *segments.Log, found []entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.left = append(s.left, log)
-	if len(found) == 0 {
-		return
-	}
-	ours := s.waiting
-	s.waiting = nil
-	older := len(ours) == 0 || found[0].inquiry.ProcessedAt.Before(ours[0].inquiry.ProcessedAt)
 	for _, e := range found {
 		s.append(e)
 	}
-	if older {
-		s.waiting = append(s.waiting, ours...)
-	} else {
-		s.waiting = append(ours, s.waiting...)
+}
+
+// allClear says that all history is stored, once after rows have waited, when none waits any more here or in a folder that nobody works on.
+func (s *Inquiries) allClear(ctx context.Context) {
+	s.mu.Lock()
+	all := s.owes && len(s.waiting) == 0 && s.abandoned.folders == 0
+	if all {
+		s.owes = false
+	}
+	s.mu.Unlock()
+	if all {
+		s.raise(ctx, alert.HistoryStored, "all history is in the bill database again")
 	}
 }
 

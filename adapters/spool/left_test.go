@@ -3,8 +3,8 @@ package spool_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,32 +24,42 @@ func (w *world) another(t *testing.T) *spool.Inquiries {
 	return other
 }
 
-// TestWhatAProcessLeftIsTakenOver: of two processes one is gone for good, during an outage. The other one brings all rows in, and says that
-// all is well when they are, not before.
+// TestWhatAProcessLeftIsTakenOver: of two processes one is gone for good, during an outage. The other one brings all rows in, its own
+// first, and says that all is well when they are, not before.
 func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)
 	w.store.set(true, false)
-	mine, older, left := answered(portstest.Line(1)), answered(portstest.Line(2)), answered(portstest.Line(2))
-	older.ProcessedAt = noon.Add(-time.Minute)
-	require.NoError(t, other.Add(t.Context(), older))
+	mine, left, last := answered(portstest.Line(1)), answered(portstest.Line(2)), answered(portstest.Line(2))
 	require.NoError(t, other.Add(t.Context(), left))
+	require.NoError(t, other.Add(t.Context(), last))
 	require.NoError(t, w.Add(t.Context(), mine))
 	_, err := w.Replay(t.Context())
 	require.Error(t, err)
-	require.Equal(t, 1, w.State().Rows, "the other one is there and has its own")
+	require.Zero(t, w.State().Folders, "the other one is there and has its own")
 	before := w.State().Bytes
 
 	require.NoError(t, other.Close())
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)
-	require.Equal(t, 3, w.State().Rows)
-	require.Equal(t, older.ProcessedAt, w.State().Oldest)
+	require.Equal(t, 1, w.State().Rows, "as long as something waits nothing more is loaded")
+	require.Equal(t, 1, w.State().Folders)
 	require.Greater(t, w.State().Bytes, before)
-	got, err := w.Get(t.Context(), left.ID)
+
+	w.store.set(false, false)
+	n, err := w.Replay(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, left, got)
+	require.Equal(t, 1, n)
+	require.NotContains(t, w.raised(), alert.HistoryStored, "a folder is left")
+	w.store.set(true, false)
+	_, err = w.Replay(t.Context())
+	require.Error(t, err)
+	require.Equal(t, 2, w.State().Rows)
+	require.Zero(t, w.State().Folders)
+	got, err := w.Get(t.Context(), last.ID)
+	require.NoError(t, err)
+	require.Equal(t, last, got)
 	next := w.another(t)
 	require.Zero(t, next.State().Rows, "what is taken over is nobody else's")
 	require.NoError(t, next.Close())
@@ -58,13 +68,48 @@ func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 
 	w.store.set(false, false)
 	w.drain(t)
-	require.Equal(t, []id.ID{older.ID, left.ID, mine.ID}, w.store.added[:3])
+	require.Equal(t, []id.ID{mine.ID, left.ID, last.ID}, w.store.added[:3])
 	require.Len(t, w.store.added, 4)
 	require.Zero(t, w.State())
 	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryStored}, w.raised())
 	require.NoError(t, w.open(0)) // the folder that was taken over is free again, and empty
 	require.FileExists(t, filepath.Join(w.dir, "1", "lock"))
 	require.NoDirExists(t, filepath.Join(w.dir, "3"))
+}
+
+// TestFoldersAreTakenOverOneAtATime with the database away: however many processes are gone, one holds one folder more than its own. When
+// the database is back all of them come in.
+func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store.set(true, false)
+	const gone = 4
+	others := make([]*spool.Inquiries, gone)
+	for i := range others {
+		others[i] = w.another(t)
+		require.NoError(t, others[i].Add(t.Context(), answered(portstest.Line(i))))
+	}
+	for _, other := range others {
+		require.NoError(t, other.Close())
+	}
+	for range 3 {
+		_, err := w.Replay(t.Context())
+		require.Error(t, err)
+		require.Equal(t, 1, w.State().Rows)
+		require.Equal(t, gone-1, w.State().Folders)
+	}
+	second := w.another(t)
+	_, err := second.Replay(t.Context())
+	require.Error(t, err)
+	require.Equal(t, 1, second.State().Rows)
+	require.Equal(t, gone-2, second.State().Folders)
+	require.NoError(t, second.Close())
+	w.store.set(false, false)
+	w.drain(t)
+	require.Len(t, w.store.added, gone)
+	require.Zero(t, w.State())
+	stored := slices.DeleteFunc(w.raised(), func(k alert.Kind) bool { return k != alert.HistoryStored })
+	require.Len(t, stored, 1)
 }
 
 // TestWhatWasLeftBeforeTheStartIsTakenOver: one process comes where there were two.
@@ -92,13 +137,12 @@ func TestWhatIsTakenOverWaitsOnWhenWeGo(t *testing.T) {
 	w := newWorld(t)
 	other := w.another(t)
 	w.store.set(true, false)
-	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
 	require.NoError(t, other.Add(t.Context(), answered(portstest.Line(2))))
 	require.NoError(t, other.Close())
 	for range 2 {
 		_, err := w.Replay(t.Context())
 		require.Error(t, err)
-		require.Equal(t, 2, w.State().Rows)
+		require.Equal(t, 1, w.State().Rows)
 		w.reopen(t)
 	}
 }
@@ -117,12 +161,24 @@ func TestWhatWasLeftAndCannotBeRead(t *testing.T) {
 	require.NoError(t, other.Close())
 	w.store.set(false, false)
 	n, err := w.Replay(t.Context())
-	require.ErrorContains(t, err, "left in 1")
+	require.NoError(t, err, "ours come first")
 	require.Equal(t, 1, n)
+	for range 2 {
+		_, err = w.Replay(t.Context())
+		require.ErrorContains(t, err, "left in 1")
+	}
+	require.Equal(t, 1, w.State().Folders)
+	w.store.set(true, false)
+	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
+	_, err = w.Replay(t.Context())
+	require.ErrorContains(t, err, "left in 1", "also while rows wait")
+	w.store.set(false, false)
+	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryDamaged, alert.HistorySpooled}, w.raised())
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)
-	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryDamaged}, w.raised())
 	require.Zero(t, w.State().Rows)
+	require.NotContains(t, w.raised(), alert.HistoryStored)
 	require.NoError(t, os.RemoveAll(filepath.Join(w.dir, "1"))) // a person has looked after it
 	w.drain(t)
+	require.Contains(t, w.raised(), alert.HistoryStored)
 }

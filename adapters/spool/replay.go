@@ -21,6 +21,7 @@ const (
 func (s *Inquiries) Replay(ctx context.Context) (int, error) {
 	unread := s.takeOver(ctx)
 	n, err := s.replay(ctx)
+	s.allClear(ctx)
 	return n, errors.Join(unread, err)
 }
 
@@ -53,7 +54,7 @@ func (s *Inquiries) replay(ctx context.Context) (int, error) {
 			done += n
 		}
 	})
-	return done, errors.Join(trouble, s.settle(ctx, head[:done]))
+	return done, errors.Join(trouble, s.settle(head[:done]))
 }
 
 // blamesARow tells that the store was there and did not want what it was given.
@@ -81,7 +82,7 @@ func (s *Inquiries) head() []entry {
 }
 
 // settle forgets the oldest rows: the store was there and has them.
-func (s *Inquiries) settle(ctx context.Context, done []entry) error {
+func (s *Inquiries) settle(done []entry) error {
 	if len(done) == 0 {
 		return nil
 	}
@@ -96,19 +97,13 @@ func (s *Inquiries) settle(ctx context.Context, done []entry) error {
 	}
 	s.waiting = s.waiting[len(done):]
 	s.away = false
-	drained := len(s.waiting) == 0
-	if drained {
+	if s.owes = true; len(s.waiting) == 0 {
 		s.waiting = nil
 	}
-	all := drained && len(s.unread) == 0
 	s.mu.Unlock()
 	var errs []error
 	for f, n := range perFile {
 		errs = append(errs, f.log.Done(f.in, n))
 	}
-	errs = append(errs, s.giveBack())
-	if all {
-		s.raise(ctx, alert.HistoryStored, "all history is in the bill database again")
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.giveBack())...)
 }

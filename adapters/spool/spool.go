@@ -51,13 +51,14 @@ type Inquiries struct {
 	refused  *segments.Log // rows that the store will never take, for a person
 	adds     *batch.Writer[entry]
 
-	mu      sync.Mutex
-	left    []*segments.Log // of processes that are gone, and hold rows that wait
-	unread  map[string]bool // folders of processes that are gone which cannot be read
-	waiting []entry         // each log's in its order
-	byID    map[id.ID]bill.Inquiry
-	lines   map[line.Number]int // waiting rows
-	away    bool                // the store was, when it was last asked
+	mu        sync.Mutex
+	left      []*segments.Log // of processes that are gone, and hold rows that wait
+	abandoned abandoned       // what is not taken over yet
+	waiting   []entry         // each log's in its order
+	byID      map[id.ID]bill.Inquiry
+	lines     map[line.Number]int // waiting rows
+	away      bool                // the store was, when it was last asked
+	owes      bool                // rows were stored since the last all-clear
 }
 
 type entry struct {
@@ -94,7 +95,7 @@ func Open(c Config, d Deps) (s *Inquiries, err error) {
 func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	s := &Inquiries{
 		Inquiries: d.Store, deps: d, dir: c.Dir, patience: cmp.Or(c.Patience, defaultPatience),
-		byID: map[id.ID]bill.Inquiry{}, lines: map[line.Number]int{}, unread: map[string]bool{},
+		byID: map[id.ID]bill.Inquiry{}, lines: map[line.Number]int{},
 	}
 	options := segments.Options{Max: cmp.Or(c.MaxBytes, DefaultMaxBytes)}
 	var found []entry

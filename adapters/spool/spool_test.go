@@ -416,7 +416,7 @@ func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(w.Metrics(func() time.Time { return noon.Add(90 * time.Second) })...)
-	told := func(rows, age float64) {
+	told := func(rows, age, folders float64) {
 		t.Helper()
 		families, err := registry.Gather()
 		require.NoError(t, err)
@@ -426,10 +426,17 @@ func TestMetrics(t *testing.T) {
 		}
 		require.InDelta(t, rows, values["phonebill_history_spool_rows"], 0)
 		require.InDelta(t, age, values["phonebill_history_spool_oldest_seconds"], 0)
-		require.Equal(t, rows > 0, values["phonebill_history_spool_bytes"] > 0)
+		require.InDelta(t, folders, values["phonebill_history_spool_left_folders"], 0)
+		require.Equal(t, rows+folders > 0, values["phonebill_history_spool_bytes"] > 0)
 	}
-	told(0, 0)
+	told(0, 0, 0)
 	w.store.set(true, false)
+	other := w.another(t)
 	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
-	told(1, 90)
+	told(1, 90, 0)
+	require.NoError(t, other.Add(t.Context(), answered(portstest.Line(2))))
+	require.NoError(t, other.Close())
+	_, err := w.Replay(t.Context())
+	require.Error(t, err)
+	told(1, 90, 1)
 }

@@ -76,22 +76,53 @@ func Open(dir string, o Options, have func(record []byte, in uint64) error) (*Lo
 	return l, found, nil
 }
 
+// Left answers how many bytes lie in a directory that no process works on; ErrInUse where one does. It reads nothing of them, and does not
+// take the directory, so that several processes may look at once.
+func Left(dir string) (bytes int64, err error) {
+	lock, err := locked(dir, syscall.LOCK_SH)
+	if lock != nil {
+		defer func() { _ = lock.Close() }()
+	}
+	if err != nil {
+		return 0, err
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil {
+		return 0, fmt.Errorf("segments: %w", err)
+	}
+	for _, name := range names {
+		about, err := os.Stat(name)
+		if err != nil {
+			return 0, fmt.Errorf("segments: %w", err)
+		}
+		bytes += about.Size()
+	}
+	return bytes, nil
+}
+
 func (l *Log) take() error {
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return fmt.Errorf("segments: %w", err)
 	}
 	var err error
-	if l.lock, err = os.OpenFile(filepath.Join(l.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
-		return fmt.Errorf("segments: %w", err)
+	l.lock, err = locked(l.dir, syscall.LOCK_EX)
+	return err
+}
+
+// locked locks the directory, or fails with ErrInUse. The file is the caller's to close in any case, unless it is nil.
+func locked(dir string, how int) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("segments: %w", err)
 	}
-	err = syscall.Flock(int(l.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = syscall.Flock(int(lock.Fd()), how|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return fmt.Errorf("%w: %s", ErrInUse, l.dir)
+		return lock, fmt.Errorf("%w: %s", ErrInUse, dir)
 	}
 	if err != nil {
-		return fmt.Errorf("segments: %w", err)
+		return lock, fmt.Errorf("segments: %w", err)
 	}
-	return nil
+	return lock, nil
 }
 
 func (l *Log) read(have func([]byte, uint64) error) (found Report, err error) {

@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/internal/segments"
@@ -101,6 +103,31 @@ func TestADirectoryHasOneOwner(t *testing.T) {
 	require.ErrorIs(t, err, segments.ErrInUse)
 	require.NoError(t, l.Close())
 	open(t, dir, small)
+}
+
+// TestWhatIsLeftIsSeenWithoutTakingIt: several may look at once, and nobody's directory is looked into.
+func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, _, _ := open(t, dir, small)
+	add(t, l, "a", "b")
+	_, err := segments.Left(dir)
+	require.ErrorIs(t, err, segments.ErrInUse)
+	size := l.Size()
+	require.NoError(t, l.Close())
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			left, err := segments.Left(dir)
+			assert.NoError(t, err)
+			assert.Equal(t, size, left)
+		})
+	}
+	all.Wait()
+	_, records, _ := open(t, dir, small)
+	require.Len(t, records, 2)
+	_, err = segments.Left(filepath.Join(dir, "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 // TestADirectoryIsGivenBackAtOnce though somebody else, such as a child that is just being started, still holds its lock open.

@@ -32,14 +32,20 @@ func (s *Service) count(ctx context.Context, q bill.Inquiry, attempt int) error 
 	return nil
 }
 
-// work makes the attempt that the inquiry was claimed for, and answers whether what came of it could be saved.
+// work makes the attempt that the inquiry was claimed for, and answers whether what came of it could be saved. A worker that is told to
+// stop before it has begun gives the attempt back.
 func (s *Service) work(ctx context.Context, q bill.Inquiry) error {
 	q.Attempts-- // it is not made yet
-	if q.Attempts < bill.MaxAttempts {
+	switch {
+	case q.Attempts >= bill.MaxAttempts:
+		q.Attempts = bill.MaxAttempts
+		return s.usedUp(context.WithoutCancel(ctx), q)
+	case ctx.Err() != nil:
+		q.NextAttemptAt = s.Now() // whoever comes next may
+		return s.save(ctx, q)
+	default:
 		return s.attempt(ctx, q, false).saved
 	}
-	q.Attempts = bill.MaxAttempts
-	return s.usedUp(ctx, q)
 }
 
 // usedUp ends an inquiry whose attempts were made by others, who never told what came of the last one. A copy may show it.

@@ -63,6 +63,7 @@ func TestWorkersThatDieInTheirAttemptHaveMadeIt(t *testing.T) {
 				asked := w.source.asked[before:]
 				require.GreaterOrEqual(t, asked[2].Sub(asked[1]), bill.BackgroundGap)
 
+				w.Wait()
 				w.inquiries.save = nil
 				w.work(t, time.Minute)
 				end := w.read(t, r.Inquiry.ID)
@@ -121,5 +122,80 @@ func TestAnAttemptThatWasNotMadeIsGivenBack(t *testing.T) {
 		end := w.read(t, r.Inquiry.ID)
 		require.Equal(t, freshness.FromKOS, end.Source)
 		require.Equal(t, 1, end.Attempts)
+	})
+}
+
+// leaves stops the worker's process in the call of Claim, or a while after.
+func (w *world) leaves(t *testing.T, after time.Duration) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	if after == 0 {
+		stop()
+	} else {
+		time.AfterFunc(after, stop)
+	}
+	n, err := w.Step(ctx, 10)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+}
+
+// TestAWorkerThatIsStoppedMakesNoneOfTheAttempts that KOS never heard of: neither when it is stopped right after claiming the inquiry,
+// nor while it waits for its turn. However often that is, the inquiry does not end for it.
+func TestAWorkerThatIsStoppedMakesNoneOfTheAttempts(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]time.Duration{"before the attempt": 0, "in its turn": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				w.source.set(0, notAsked())
+				r := w.ask(t)
+				for range 5 {
+					time.Sleep(time.Minute)
+					w.source.set(3*time.Second, notAsked()) // it waits for its turn so long, and gets none
+					w.leaves(t, after)
+					q := w.read(t, r.Inquiry.ID)
+					require.Equal(t, bill.Processing, q.Status)
+					require.Zero(t, q.Attempts)
+					require.False(t, q.NextAttemptAt.After(time.Now().Add(bill.BackgroundGap)), "the next one need not wait for the lease")
+				}
+				w.source.set(0)
+				w.work(t, time.Minute)
+				end := w.read(t, r.Inquiry.ID)
+				require.Equal(t, freshness.FromKOS, end.Source)
+				require.Equal(t, 1, end.Attempts)
+			})
+		})
+	}
+}
+
+// TestAWorkerThatIsStoppedInItsAttemptSavesWhatCameOfIt: the call had begun, and its bill is not asked for again.
+func TestAWorkerThatIsStoppedInItsAttemptSavesWhatCameOfIt(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(0, notAsked())
+		r := w.ask(t)
+		w.source.set(3 * time.Second)
+		time.Sleep(time.Minute)
+		w.leaves(t, time.Second)
+		end := w.read(t, r.Inquiry.ID)
+		require.Equal(t, freshness.FromKOS, end.Source)
+		require.Equal(t, 1, end.Attempts)
+	})
+}
+
+// TestAWorkerThatIsStoppedStillFindsTheLastGoodCopy of an inquiry whose attempts are used up.
+func TestAWorkerThatIsStoppedStillFindsTheLastGoodCopy(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		time.Sleep(2 * time.Hour)
+		lost := bill.Inquiry{
+			ID: w.NewID(), UserID: w.me.UserID, CustomerID: w.me.CustomerID, Line: w.line, Month: calendar.MonthOf(time.Now()),
+			Status: bill.Processing, RequestedAt: time.Now(), NextAttemptAt: time.Now(), Attempts: bill.MaxAttempts,
+		}
+		require.NoError(t, w.inquiries.Add(t.Context(), lost))
+		w.leaves(t, 0)
+		require.Equal(t, freshness.FromStale, w.read(t, lost.ID).Source)
 	})
 }

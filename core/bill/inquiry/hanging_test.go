@@ -3,13 +3,17 @@ package inquiry_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/bill"
+	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/idempotency"
+	"phonebill/core/line"
 )
 
 // hanging is a store that takes no unfinished inquiry and does not say so.
@@ -49,8 +53,62 @@ func TestAStoreThatTakesAllOfTheCustomersTimeLeavesHimHisLastGoodCopy(t *testing
 		_, err = w.Ask(ctx, w.me, number(t, "01012345679"), "")
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 		require.Equal(t, 2850*time.Millisecond, time.Since(began), "nobody waits for a copy when the time is over")
+		synctest.Wait() // it is recorded afterwards
 		_, refused, err := w.History(t.Context(), w.me, bill.HistoryFilter{Status: bill.Failed, Page: 1, Size: 10})
 		require.NoError(t, err)
 		require.Equal(t, 1, refused)
 	})
+}
+
+// hung is a bill database that takes statements and answers none: each costs what its caller gives it, and a queued row what the spool
+// gives it.
+type hung struct{ *inquiries }
+
+func (h hung) Add(ctx context.Context, q bill.Inquiry) error {
+	patience := 300 * time.Millisecond
+	if q.Status == bill.Processing {
+		patience = 1200 * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	<-ctx.Done()
+	if q.Status.Final() {
+		return h.inquiries.Add(context.WithoutCancel(ctx), q)
+	}
+	return fault.New(fault.ServiceUnavailable).RetryIn(5 * time.Second)
+}
+
+type hungBills struct{ *bills }
+
+func (hungBills) Latest(ctx context.Context, _ line.Number, _ calendar.Month) (bill.Copy, error) {
+	<-ctx.Done()
+	return bill.Copy{}, fault.New(fault.ServiceUnavailable).Because(ctx.Err())
+}
+
+// TestAHungDatabaseWithoutACopyIsToldInTime: neither the looks for a copy nor what is written down afterwards keep the answer back past
+// the time of the service, with a key and without one.
+func TestAHungDatabaseWithoutACopyIsToldInTime(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{"without a key": "", "with a key": "k"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, w *world) {
+				w.Inquiries, w.Bills = hung{w.inquiries}, hungBills{w.bills}
+				var key idempotency.Key
+				if text != "" {
+					var err error
+					key, err = idempotency.ParseKey(text)
+					require.NoError(t, err)
+				}
+				w.keys.takes, w.keys.hangs = time.Hour, true
+				began := time.Now()
+				_, err := w.AskOnce(t.Context(), w.me, w.line, "", key)
+				request := inTheStorysWords(t, err)
+				require.Equal(t, w.Limits.Answer, time.Since(began))
+				w.Wait()
+				require.Equal(t, bill.Failed, w.read(t, request).Status, "what he was told is recorded afterwards")
+				require.Empty(t, w.reported, "trouble is no news")
+			})
+		})
+	}
 }

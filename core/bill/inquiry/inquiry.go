@@ -185,8 +185,10 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait
 	return s.withBill(ctx, q)
 }
 
-// save stores what came of the inquiry and tells those who wait for it.
+// save stores what came of the inquiry, whoever has gone since, and tells those who wait for it.
 func (s *Service) save(ctx context.Context, q bill.Inquiry) error {
+	ctx, done := ports.Settling(ctx)
+	defer done()
 	err := s.Inquiries.Save(ctx, q)
 	if err == nil {
 		s.board.Tell(q.ID)

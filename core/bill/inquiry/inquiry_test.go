@@ -87,6 +87,9 @@ func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 	if b.latest != nil {
 		return bill.Copy{}, b.latest
 	}
+	if ctx.Err() != nil {
+		return bill.Copy{}, ctx.Err()
+	}
 	if b.hiccups.Add(-1) >= 0 {
 		return bill.Copy{}, errBackend
 	}
@@ -137,6 +140,9 @@ func (q *inquiries) Get(ctx context.Context, inquiry id.ID) (bill.Inquiry, error
 }
 
 func (q *inquiries) Save(ctx context.Context, i bill.Inquiry) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if q.beforeSave != nil {
 		q.beforeSave()
 	}

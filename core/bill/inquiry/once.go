@@ -62,7 +62,7 @@ func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use i
 		return r, nil
 	}
 	if kind := fault.From(err).Kind(); kind == fault.Unavailable || kind == fault.Invalid {
-		s.release(ctx, use)
+		s.afterwards(use.At, func() { s.release(ctx, use) })
 	}
 	return r, err
 }

@@ -24,6 +24,7 @@ type keys struct {
 	claim error
 	takes time.Duration    // each Claim
 	held  error            // what Release errs with
+	hangs bool             // Release does
 	first *idempotency.Use // what a Claim instead of another answers
 }
 
@@ -45,6 +46,10 @@ func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, in
 }
 
 func (k *keys) Release(ctx context.Context, u idempotency.Use) error {
+	if k.hangs {
+		<-ctx.Done()
+		return fault.New(fault.ServiceUnavailable).Because(ctx.Err())
+	}
 	if k.held != nil {
 		return k.held
 	}

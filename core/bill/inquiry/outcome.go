@@ -22,7 +22,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 	done, gone := make(chan outcome), make(chan struct{})
 	defer close(gone)
 	s.running.Go(func() {
-		o := s.attempt(context.WithoutCancel(ctx), q, true)
+		o := s.attempt(ctx, q, true)
 		select {
 		case done <- o:
 		case <-gone:
@@ -31,7 +31,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 			}
 		}
 	})
-	timer := time.NewTimer(s.Limits.Answer - s.Now().Sub(q.RequestedAt)) // storing it was part of his time
+	timer := time.NewTimer(s.left(q.RequestedAt)) // storing it was part of his time
 	defer timer.Stop()
 	select {
 	case o := <-done:
@@ -63,12 +63,14 @@ func (s *Service) tell(ctx context.Context, q bill.Inquiry, o outcome) (Result, 
 	return Result{Inquiry: asked(q)}, nil
 }
 
-// attempt asks for the inquiry's bill and saves what came of it.
+// attempt asks for the inquiry's bill and saves what came of it. Once begun it is made whoever goes, the customer or the worker's process:
+// the question flies on anyway, and only its end tells whether KOS was asked, and so whether the attempt counts.
 func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool) outcome {
+	ctx = context.WithoutCancel(ctx)
 	question := s.question(q, interactive)
-	ctx, end := context.WithTimeout(ctx, question.Patience+leaseMargin) // whoever is late has lost the inquiry anyway
+	within, end := context.WithTimeout(ctx, question.Patience+leaseMargin) // whoever is late has lost the inquiry anyway
 	defer end()
-	got, err := s.Fetch.Get(ctx, question)
+	got, err := s.Fetch.Get(within, question)
 	q.Attempts += got.Attempts
 	if err != nil {
 		return s.untold(ctx, s.after(q, err, interactive), err)
