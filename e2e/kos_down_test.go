@@ -171,7 +171,8 @@ func (o *downtime) screen(t *testing.T, at, path string) answer {
 }
 
 // endure asks for everything, over and over, for a while. A KOS that hangs is only slow until the breaker knows better, which takes some
-// calls of 10 s in the background: until then known bills may be put off too.
+// calls of 10 s in the background: until then known bills are shown when the customer's time is over, but where a busy machine does not find
+// the copy in what is left of it.
 func (o *downtime) endure(t *testing.T) {
 	t.Helper()
 	begun := time.Now()
@@ -215,7 +216,7 @@ func (o *downtime) endure(t *testing.T) {
 	over("unknown customer", o.unknown, func() answer { return o.screen(t, o.products, "/customer/"+o.unknown) }, o.putOff)
 	all.Wait()
 	t.Logf("KOS down for %s: %v", time.Since(o.since).Round(time.Second), o.count)
-	require.Positive(t, o.count["known bill 200 STALE"])
+	require.Greater(t, o.count["known bill 200 STALE"], o.count["known bill 202"])
 	require.Positive(t, o.count["known customer 200 STALE"])
 }
 

@@ -158,7 +158,7 @@ func (s *Service) asking(source ports.BillSource, q bill.Inquiry) func(context.C
 }
 
 // hopeless tells that there will be no better answer than the last good copy: KOS cannot be asked while the customer waits, or the attempts
-// are used up. A KOS that is merely slow gets its other attempts first, else a slow line would be shown its old bill until that is gone.
+// are used up. A KOS that is merely slow gets its other attempts first; a customer whose time is over is shown the copy meanwhile (late).
 func (s *Service) hopeless(q bill.Inquiry, cause error, interactive bool) bool {
 	trouble := troubleOf(cause)
 	return trouble == bill.NotAsked && interactive || trouble != bill.NoSuch && s.after(q, cause, interactive).Status.Failure()

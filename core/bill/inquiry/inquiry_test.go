@@ -117,6 +117,7 @@ type inquiries struct {
 	unqueued         error // what Add of an unfinished inquiry errs with
 	ghosts           bool  // it is stored all the same
 	beforeSave       func()
+	saves            time.Time // before it Save errs
 }
 
 func (q *inquiries) Add(ctx context.Context, i bill.Inquiry) error {
@@ -148,6 +149,9 @@ func (q *inquiries) Save(ctx context.Context, i bill.Inquiry) error {
 	}
 	if q.save != nil {
 		return q.save
+	}
+	if time.Now().Before(q.saves) {
+		return errBackend
 	}
 	return q.Inquiries.Save(ctx, i)
 }
@@ -334,62 +338,106 @@ func TestNotAskedIsStaleWithACopyElse202(t *testing.T) {
 
 func TestNoAnswerIs202InTimeAndTheBackgroundCompletes(t *testing.T) {
 	t.Parallel()
-	for name, held := range map[string]bool{"nothing held": false, "stale copy held": true} {
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(5 * time.Second)
+		start := time.Now()
+		r := w.ask(t)
+		require.Equal(t, 2700*time.Millisecond, time.Since(start))
+		require.Equal(t, bill.Processing, r.Inquiry.Status)
+		require.Nil(t, r.Bill)
+		w.work(t, 30*time.Second)
+		done := w.read(t, r.Inquiry.ID)
+		require.Equal(t, freshness.FromKOS, done.Source)
+		require.Equal(t, 2, done.Attempts)
+		got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, "5G 프리미엄 플랜", got.Bill.ProductName)
+	})
+}
+
+// TestASlowKOSShowsTheOldBillAndBringsTheNewOne: who has waited for as long as he should sees the last good copy, and the next one who asks
+// the bill that KOS was too slow to tell.
+func TestASlowKOSShowsTheOldBillAndBringsTheNewOne(t *testing.T) {
+	t.Parallel()
+	for name, takes := range map[string]time.Duration{"slow": 5 * time.Second, "silent": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, w *world) {
-				if held {
-					w.ask(t)
-					time.Sleep(2 * time.Hour)
-				}
-				w.source.set(5 * time.Second)
-				start := time.Now()
+				w.ask(t)
+				time.Sleep(2 * time.Hour)
+				w.source.set(takes)
+				start, before := time.Now(), w.source.calls()
 				r := w.ask(t)
 				require.Equal(t, 2700*time.Millisecond, time.Since(start))
-				require.Equal(t, bill.Processing, r.Inquiry.Status)
-				require.Nil(t, r.Bill)
-				w.work(t, 30*time.Second)
-				done := w.read(t, r.Inquiry.ID)
-				require.Equal(t, freshness.FromKOS, done.Source, "a slow line gets a new bill all the same")
-				require.Equal(t, 2, done.Attempts)
-				got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
-				require.NoError(t, err)
-				require.Equal(t, "5G 프리미엄 플랜", got.Bill.ProductName)
+				require.Equal(t, bill.Completed, r.Inquiry.Status)
+				require.Equal(t, freshness.FromStale, r.Inquiry.Source)
+				require.NotNil(t, r.Bill)
+				require.Greater(t, time.Since(r.Inquiry.AsOf), 2*time.Hour, "labelled with its age")
+				w.work(t, time.Minute)
+				require.Equal(t, before+2, w.source.calls(), "once for him, once with more time")
+				require.Equal(t, r.Inquiry, w.read(t, r.Inquiry.ID), "what he was told stands")
+				if takes == time.Hour {
+					return
+				}
+				next := w.ask(t)
+				require.Equal(t, freshness.FromCache, next.Inquiry.Source)
+				require.True(t, next.Inquiry.AsOf.After(start))
+				require.Equal(t, before+2, w.source.calls())
 			})
 		})
 	}
 }
 
-func TestThreeAttemptsThenFailedOrTheLastGoodCopy(t *testing.T) {
+// TestASilentKOSShowsTheOldBillToAll: also to those who came while somebody else's question was out, and hear of its end before their time
+// is over.
+func TestASilentKOSShowsTheOldBillToAll(t *testing.T) {
 	t.Parallel()
-	for name, held := range map[string]bool{"nothing held": false, "stale copy held": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bubble(t, func(t *testing.T, w *world) {
-				if held {
-					w.ask(t)
-					time.Sleep(2 * time.Hour)
-				}
-				w.source.set(time.Hour)
-				before := w.source.calls()
-				r := w.ask(t)
-				w.work(t, 10*time.Minute)
-				end := w.read(t, r.Inquiry.ID)
-				require.Equal(t, before+3, w.source.calls())
-				require.GreaterOrEqual(t, w.source.asked[before+2].Sub(w.source.asked[before+1]), 30*time.Second)
-				require.Equal(t, 3, end.Attempts)
-				if held {
-					require.Equal(t, freshness.FromStale, end.Source)
-					return
-				}
-				require.Equal(t, bill.Timeout, end.Status)
-				require.Equal(t, fault.ServiceUnavailable, end.FailureCode)
-				got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
-				require.NoError(t, err)
-				require.Nil(t, got.Bill)
-			})
-		})
-	}
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		time.Sleep(2 * time.Hour)
+		w.source.set(time.Hour)
+		for range 40 {
+			r := w.ask(t)
+			require.Equal(t, freshness.FromStale, r.Inquiry.Source)
+			require.Equal(t, r.Inquiry, w.read(t, r.Inquiry.ID))
+			time.Sleep(700 * time.Millisecond)
+		}
+		w.work(t, time.Minute)
+	})
+}
+
+// TestACopyThatCannotBeRecordedIsNotShown: the inquiry goes on as if there were none.
+func TestACopyThatCannotBeRecordedIsNotShown(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		time.Sleep(2 * time.Hour)
+		w.source.set(5 * time.Second)
+		w.inquiries.saves = time.Now().Add(2800 * time.Millisecond)
+		r := w.ask(t)
+		require.Equal(t, bill.Processing, r.Inquiry.Status)
+		w.work(t, time.Minute)
+		require.Equal(t, freshness.FromKOS, w.read(t, r.Inquiry.ID).Source)
+	})
+}
+
+func TestThreeAttemptsThenFailed(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.set(time.Hour)
+		before := w.source.calls()
+		r := w.ask(t)
+		w.work(t, 10*time.Minute)
+		end := w.read(t, r.Inquiry.ID)
+		require.Equal(t, before+3, w.source.calls())
+		require.GreaterOrEqual(t, w.source.asked[before+2].Sub(w.source.asked[before+1]), 30*time.Second)
+		require.Equal(t, 3, end.Attempts)
+		require.Equal(t, bill.Timeout, end.Status)
+		require.Equal(t, fault.ServiceUnavailable, end.FailureCode)
+		got, err := w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+		require.NoError(t, err)
+		require.Nil(t, got.Bill)
+	})
 }
 
 func TestBrokenIsTriedThriceThenToldInTheStorysWords(t *testing.T) {

@@ -15,17 +15,22 @@ import (
 type outcome struct {
 	Result
 	told, saved error
+	unanswered  bool // KOS was asked and was silent for as long as a customer waits
 }
 
-// await lets the question go on when the customer's time is over or he hangs up.
+// await lets the question go on when the customer's time is over or he hangs up. Where he was shown the last good copy meanwhile, and KOS was
+// merely slow, it is asked once more with the time that nobody waits for, so that a slow line is not shown its old bill until that is gone.
 func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
-	done, gone := make(chan outcome), make(chan struct{})
+	done, gone, shown := make(chan outcome), make(chan struct{}), false
 	defer close(gone)
 	s.running.Go(func() {
 		o := s.attempt(ctx, q, true)
 		select {
 		case done <- o:
 		case <-gone:
+			if shown && o.unanswered {
+				s.Fetch.Refresh(ctx, s.question(asked(q), false))
+			}
 			if fault.From(o.saved).Unexpected() {
 				s.Report(ctx, o.saved)
 			}
@@ -35,10 +40,39 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 	defer timer.Stop()
 	select {
 	case o := <-done:
+		if o.unanswered && !o.Inquiry.Status.Final() { // somebody else's question, which was out before his, ended in vain
+			if r, ok := s.late(ctx, o.Inquiry); ok {
+				s.Fetch.Refresh(ctx, s.question(o.Inquiry, false))
+				return r, nil
+			}
+		}
 		return s.tell(ctx, q, o)
 	case <-timer.C:
-		return Result{Inquiry: asked(q)}, nil
+		var r Result
+		r, shown = s.late(ctx, asked(q))
+		return r, nil
 	}
+}
+
+// lastLook is how long a customer whose time is over waits for the last good copy.
+const lastLook = 150 * time.Millisecond
+
+// late answers a customer whose time is over: with the last good copy, which ends his inquiry, or that his inquiry goes on (decisions 7, 12).
+func (s *Service) late(ctx context.Context, q bill.Inquiry) (r Result, shown bool) {
+	ctx, cancel := context.WithTimeout(ctx, lastLook)
+	defer cancel()
+	question := s.question(q, true)
+	question.Renew = nil // it is being asked
+	got, ok := s.Fetch.Held(ctx, question)
+	if !ok {
+		return Result{Inquiry: q}, false
+	}
+	ended := q.Complete(got.Copy, got.Source, s.Now())
+	if s.Inquiries.Save(ctx, ended) != nil { // somebody was quicker, or it cannot be recorded now: he learns it when he asks again
+		return Result{Inquiry: q}, false
+	}
+	s.board.Tell(q.ID)
+	return Result{ended, &got.Copy.Bill}, true
 }
 
 // tell answers what came of the inquiry to the customer who still waits, once it is recorded. What could not be saved for the moment is
@@ -73,7 +107,9 @@ func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool)
 	got, err := s.Fetch.Get(within, question)
 	q.Attempts += got.Attempts
 	if err != nil {
-		return s.untold(ctx, s.after(q, err, interactive), err)
+		o := s.untold(ctx, s.after(q, err, interactive), err)
+		o.unanswered = errors.Is(err, ports.ErrNoAnswer)
+		return o
 	}
 	return s.answered(ctx, q, got)
 }

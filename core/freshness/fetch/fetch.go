@@ -189,6 +189,9 @@ func late(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// Refresh asks for a new copy for whoever comes next, in the lane of refreshes, unless it is being asked for; nobody waits for it.
+func (s *Service[V]) Refresh(ctx context.Context, q Question[V]) { s.renew(ctx, q) }
+
 // renew asks for a new copy while the old one is still good.
 func (s *Service[V]) renew(ctx context.Context, q Question[V]) {
 	q.Ask, q.Lane, q.Attempts = q.Renew, quota.Refresh, 1
