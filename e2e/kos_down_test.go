@@ -171,8 +171,8 @@ func (o *downtime) screen(t *testing.T, at, path string) answer {
 }
 
 // endure asks for everything, over and over, for a while. A KOS that hangs is only slow until the breaker knows better, which takes some
-// calls of 10 s in the background: until then known bills are shown when the customer's time is over, but where a busy machine does not find
-// the copy in what is left of it.
+// calls of 10 s in the background: until then known bills are shown when the customer's time is over, but where a busy machine does not
+// find the copy in what is left of it.
 func (o *downtime) endure(t *testing.T) {
 	t.Helper()
 	begun := time.Now()

@@ -18,8 +18,9 @@ type outcome struct {
 	unanswered  bool // KOS was asked and was silent for as long as a customer waits
 }
 
-// await lets the question go on when the customer's time is over or he hangs up. Where he was shown the last good copy meanwhile, and KOS was
-// merely slow, it is asked once more with the time that nobody waits for, so that a slow line is not shown its old bill until that is gone.
+// await lets the question go on when the customer's time is over or he hangs up. Where he was shown the last good copy meanwhile, and KOS
+// was merely slow, it is asked once more with the time that nobody waits for, so that a slow line is not shown its old bill until that is
+// gone.
 func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 	done, gone, shown := make(chan outcome), make(chan struct{}), false
 	defer close(gone)
@@ -57,7 +58,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 // lastLook is how long a customer whose time is over waits for the last good copy.
 const lastLook = 150 * time.Millisecond
 
-// late answers a customer whose time is over: with the last good copy, which ends his inquiry, or that his inquiry goes on (decisions 7, 12).
+// late answers a customer whose time is over: with the last good copy, which ends his inquiry, or that it goes on (decisions 7, 12).
 func (s *Service) late(ctx context.Context, q bill.Inquiry) (r Result, shown bool) {
 	ctx, cancel := context.WithTimeout(ctx, lastLook)
 	defer cancel()
