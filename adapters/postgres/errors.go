@@ -50,19 +50,23 @@ func inTrouble(err error) bool {
 	case errors.Is(err, context.Canceled):
 		return false
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, net.ErrClosed), errors.Is(err, puddle.ErrClosedPool):
+		errors.Is(err, net.ErrClosed), errors.Is(err, puddle.ErrClosedPool), errors.Is(err, ErrReadOnly):
 		return true
 	default:
 		return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
 	}
 }
 
+// readOnlyTransaction is the SQLSTATE of a write that a read-only session refuses: the server is a standby ("cannot execute … during
+// recovery"), or the database's sessions are read-only by setting.
+const readOnlyTransaction = "25006"
+
 // troubleCode judges by SQLSTATE class (PostgreSQL manual, appendix A).
 func troubleCode(code string) bool {
 	switch code {
 	case "57014", // statement_timeout
 		"55P03", // lock_timeout
-		"25006", // read-only: a standby answers after a failover
+		readOnlyTransaction,
 		"25P03", // idle_in_transaction_session_timeout
 		"40001", // serialisation failure
 		"40P01": // deadlock

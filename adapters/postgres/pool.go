@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -17,12 +20,16 @@ type PoolConfig struct {
 	MinIdleConns   int32         // kept open for the next burst; default 0
 	Name           string        // application_name, seen in pg_stat_activity; default "phonebill"
 	ConnectTimeout time.Duration // of one connection attempt; default 5 s
+	ReadOnly       bool          // the pool serves reads alone, such as from a replica: read-only sessions are what it is for
 }
 
 const defaultMaxConns = 20
 
 // Pool prepares a connection pool. Sessions speak UTC, and timestamptz values come back in UTC. It fails on a bad URL only:
 // connections are made when they are needed, so that a service starts (and is not ready) while the database is down.
+//
+// After a failover the pool heals itself: a session that answers that it takes no writes is closed at once, and so are all others of the
+// pool, since they were made at the same time and to the same server. The next statement connects anew.
 func Pool(ctx context.Context, url string, c PoolConfig) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -49,16 +56,72 @@ func Pool(ctx context.Context, url string, c PoolConfig) (*pgxpool.Pool, error) 
 		})
 		return nil
 	}
+	var renewal renewal
+	if !c.ReadOnly {
+		config.ConnConfig.OnPgError = renewal.judge(config.ConnConfig.OnPgError)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
+	renewal.pool.Store(pool)
 	return pool, nil
 }
 
-// Ping answers nil when the database answers: a readiness check.
+// renewEvery bounds how often a pool is renewed because of read-only sessions: a database that stays read-only must not be
+// flooded with connections.
+const renewEvery = time.Second
+
+// renewal closes the sessions of a pool when one of them turns out to be read-only. It is safe for concurrent use.
+type renewal struct {
+	pool atomic.Pointer[pgxpool.Pool]
+	last atomic.Int64 // when the pool was renewed last, in nanoseconds since the epoch
+}
+
+// judge returns a handler of errors that PostgreSQL sent: it reports whether the session may go on. A session that takes no writes
+// may not, and it renews the pool. Everything else is left to the handler before, which ends sessions on fatal errors (shutdown,
+// termination by an administrator).
+func (r *renewal) judge(otherwise pgconn.PgErrorHandler) pgconn.PgErrorHandler {
+	return func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+		if err.Code == readOnlyTransaction {
+			r.renew()
+			return false
+		}
+		return otherwise == nil || otherwise(conn, err)
+	}
+}
+
+// renew closes all idle sessions, and has those in use closed when they are given back.
+func (r *renewal) renew() {
+	now, last := time.Now().UnixNano(), r.last.Load()
+	if pool := r.pool.Load(); pool != nil && now-last >= int64(renewEvery) && r.last.CompareAndSwap(last, now) {
+		pool.Reset()
+	}
+}
+
+// ErrReadOnly is what Ping returns when the database gives read-only sessions alone: it is a standby, is being recovered, or was set so.
+var ErrReadOnly = errors.New("the database takes no writes (its sessions are read-only)")
+
+// Ping returns a readiness check of a pool that is written to. It is nil when the database answers and takes writes, so that an instance
+// that still talks to the server before a failover gets no requests. Pooled sessions that are read-only are closed; what counts is a
+// session made anew.
 func Ping(pool *pgxpool.Pool) func(ctx context.Context) error {
-	return func(ctx context.Context) error { return translate("ping", pool.Ping(ctx)) }
+	return func(ctx context.Context) error {
+		readOnly, err := takesNoWrites(ctx, pool)
+		if err == nil && readOnly {
+			pool.Reset()
+			readOnly, err = takesNoWrites(ctx, pool)
+		}
+		if err == nil && readOnly {
+			err = ErrReadOnly
+		}
+		return translate("ping", err)
+	}
+}
+
+func takesNoWrites(ctx context.Context, pool *pgxpool.Pool) (readOnly bool, err error) {
+	err = pool.QueryRow(ctx, "SELECT current_setting('transaction_read_only')::boolean").Scan(&readOnly)
+	return readOnly, err
 }
 
 // CheckCapacity asks the server whether that many instances with a pool like this one fit into its max_connections (less

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +69,7 @@ func (p *parts) readPool(ctx context.Context, c History, d Data) (*pgxpool.Pool,
 		return nil, nil //nolint:nilnil // none is wanted
 	}
 	pool, err := postgres.Pool(ctx, c.ReadDatabaseURL.Reveal(), postgres.PoolConfig{
-		MaxConns: int32(d.PoolSize), Name: p.unit.Name + " (reads)", //nolint:gosec // 2..200
+		MaxConns: int32(d.PoolSize), Name: p.unit.Name + " (reads)", ReadOnly: true, //nolint:gosec // 2..200
 	})
 	if err == nil {
 		p.unit.OnClose(pool.Close)
@@ -76,15 +77,27 @@ func (p *parts) readPool(ctx context.Context, c History, d Data) (*pgxpool.Pool,
 	return pool, err
 }
 
-// once is a check that passes for good when it has passed: what the unit needs to start with, but can do without later.
+// optionalCheck bounds the check of a database that the unit can do without: one that hangs must not use up the time of the other checks.
+const optionalCheck = 500 * time.Millisecond
+
+// once is the check of a database that the unit needs to start with, but can do without later: when it has passed, a database that is
+// away no longer fails it. One that gives read-only sessions alone still does: then this instance may be on the wrong server of a pair
+// while its neighbours are on the right one, and requests should go to those.
 func once(check boot.Check) boot.Check {
 	var passed atomic.Bool
 	return func(ctx context.Context) error {
 		if passed.Load() {
-			return nil
+			limited, cancel := context.WithTimeout(ctx, optionalCheck)
+			defer cancel()
+			ctx = limited
 		}
 		err := check(ctx)
-		passed.Store(err == nil)
+		if err == nil {
+			passed.Store(true)
+		}
+		if passed.Load() && !errors.Is(err, postgres.ErrReadOnly) {
+			return nil
+		}
 		return err
 	}
 }
