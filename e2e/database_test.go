@@ -274,6 +274,56 @@ func TestPostgreSQLRestarts(t *testing.T) {
 	require.Zero(t, s.interrupt(t))
 }
 
+// ready returns the status of a unit's readiness probe.
+func (s *system) ready(t *testing.T, unit string) int {
+	t.Helper()
+	probe := strings.TrimSuffix(s.Metrics[unit], "/metrics") + "/readyz"
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, probe, http.NoBody)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	return res.StatusCode
+}
+
+// TestAFailoverToAReadOnlyServer is R6: all four databases give read-only sessions alone for a while, as a standby does before it is
+// promoted. Meanwhile no service is ready and cached bills are still answered; afterwards everything recovers by itself within seconds.
+func TestAFailoverToAReadOnlyServer(t *testing.T) {
+	t.Parallel()
+	binaries(t)
+	dir := dataDir(t)
+	admin, database := ownDatabase(t, dir)
+	s := start(t, dir, append(listeners(t), database))
+	load := s.read(t, 4, 50*time.Millisecond)
+	databases, services := []string{"auth", "bill", "product", "kos"}, []string{"auth", "bill", "product"}
+
+	for _, db := range databases {
+		execute(t, admin, "ALTER DATABASE phonebill_"+db+" SET default_transaction_read_only = on")
+		execute(t, admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'phonebill_"+db+"'")
+	}
+	for _, service := range services {
+		require.Eventually(t, func() bool { return s.ready(t, service) == http.StatusServiceUnavailable },
+			20*time.Second, 50*time.Millisecond, service)
+	}
+	require.False(t, s.logsIn(t))
+	require.Eventually(t, func() bool { return s.spooled(t) > 0 }, 20*time.Second, 50*time.Millisecond)
+
+	for _, db := range databases {
+		execute(t, admin, "ALTER DATABASE phonebill_"+db+" SET default_transaction_read_only = off")
+	}
+	for _, service := range services {
+		require.Eventually(t, func() bool { return s.ready(t, service) == http.StatusOK }, 20*time.Second, 50*time.Millisecond, service)
+	}
+	require.Eventually(t, func() bool { return s.logsIn(t) }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
+	load.stop()
+	require.Eventually(t, func() bool { return s.spooled(t) == 0 }, 30*time.Second, 100*time.Millisecond)
+	acknowledged, failed := load.told()
+	require.Empty(t, failed)
+	areRecorded(t, connect(t, s.Databases["bill"]), acknowledged)
+	require.Zero(t, s.interrupt(t))
+}
+
 // hangAP lets the MVNO AP server take notifications and not answer.
 func (s *system) hangAP(t *testing.T) {
 	t.Helper()
