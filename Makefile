@@ -13,10 +13,10 @@ help: ## list the targets
 .PHONY: run run/split demo build deps
 run: deps ## start everything on this machine: database, cache, simulators, services, gateway, demo data
 	@go build -o bin/phonebill ./cmd/phonebill
-	@exec bin/phonebill
+	@PHONEBILL_ENV=development exec bin/phonebill
 
 run/split: deps build ## the same, with each service as a process of its own
-	@exec bin/phonebill -split
+	@PHONEBILL_ENV=development exec bin/phonebill -split
 
 demo: ## drive a customer's whole journey against the running system
 	@go build -o bin/phonebillctl ./cmd/phonebillctl

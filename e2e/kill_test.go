@@ -325,11 +325,26 @@ func TestSplitRunsTheJourney(t *testing.T) {
 	t.Parallel()
 	bin := binaries(t)
 	dir, env := dataDir(t), listeners(t)
-	s := start(t, dir, env, "-split")
+	s := start(t, dir, append(env, "LOG_LEVEL=warn"), "-split")
 	demo := exec.CommandContext(t.Context(), filepath.Join(bin, "phonebillctl"), "demo", "--file", filepath.Join(dir, "demo.json"))
 	out, err := demo.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), "all as they should be")
+	for program, foreign := range map[string][]string{
+		"kos-simulator":    {"DATABASE_URL", "INTERNAL_TOKEN", "KEYRING_FILE", "VALKEY_PASSWORD", "MVNOAP_SECRET"},
+		"mvnoap-simulator": {"DATABASE_URL", "INTERNAL_TOKEN", "KEYRING_FILE", "VALKEY_PASSWORD", "KOS_TOKEN"},
+		"gateway":          {"DATABASE_URL", "KEYRING_FILE", "MVNOAP_SECRET", "KOS_TOKEN"},
+		"auth":             {"BILL_DATABASE_URL", "PRODUCT_DATABASE_URL", "KOS_DATABASE_URL", "MVNOAP_SECRET", "KOS_TOKEN"},
+		"bill-inquiry":     {"AUTH_DATABASE_URL", "PRODUCT_DATABASE_URL"},
+		"product-change":   {"AUTH_DATABASE_URL", "BILL_DATABASE_URL"},
+	} {
+		env, err := os.ReadFile("/proc/" + strconv.Itoa(childOf(t, s.cmd.Process.Pid, filepath.Join(bin, program))) + "/environ")
+		require.NoError(t, err)
+		require.Contains(t, string(env), "LOG_LEVEL=warn", "a harmless variable reaches %s", program)
+		for _, secret := range foreign {
+			require.NotContains(t, string(env), secret+"=", program)
+		}
+	}
 	require.Zero(t, s.interrupt(t))
 }
 

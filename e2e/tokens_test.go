@@ -108,7 +108,7 @@ func (i *instance) kill() {
 	_ = i.cmd.Wait()
 }
 
-const drillToken = "token-of-the-drill"
+const drillToken = "the internal token of the drills, long enough"
 
 // cluster is the all-in-one and what an instance beside it needs to know.
 type cluster struct {

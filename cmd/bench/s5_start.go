@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"phonebill/adapters/postgres"
+	"phonebill/cmd/internal/boot"
 	"phonebill/migrations"
 )
 
@@ -82,7 +83,7 @@ func (s *running) serviceEnv() ([]string, error) {
 	}
 	internal := func(name string) string { return strings.TrimSuffix(s.Metrics[name], "/metrics") }
 	return []string{
-		"KEYRING_FILE=" + s.dir + "/keyring.json", "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
+		boot.Environment + "=development", "KEYRING_FILE=" + s.dir + "/keyring.json", "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
 		"INTERNAL_TOKEN=" + secrets["internal.token"], "LOG_LEVEL=error", "SPOOL_DIR=" + s.dir + "/spool-bench", "PREFETCH_NIGHT=off",
 		"AUTH_DATABASE_URL=" + access.AppURL(migrations.Auth), "BILL_DATABASE_URL=" + access.AppURL(migrations.Bill),
 		"PRODUCT_DATABASE_URL=" + access.AppURL(migrations.Product), "KOS_DATABASE_URL=" + access.AppURL(migrations.KOS),

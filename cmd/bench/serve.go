@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/valkey-io/valkey-go"
+
+	"phonebill/cmd/internal/boot"
 )
 
 // The servers that are compared against run as processes of their own (`bench serve KIND …`), like those they are compared to.
@@ -94,7 +96,7 @@ func spawnAs(
 ) (line string, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), boot.Environment+"=development"), env...)
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second

@@ -43,7 +43,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) (code i
 
 // run starts the servers, runs the command, stops the servers. The code is 1 when the command could not run at all.
 func run(ctx context.Context, signals <-chan os.Signal, args []string, stdout, stderr io.Writer) (code int, failed error) {
-	env := append(os.Environ(), "PHONEBILL_TEST_REQUIRED=1")
+	env := append(os.Environ(), "PHONEBILL_TEST_REQUIRED=1", "PHONEBILL_ENV=development")
 	if os.Getenv("PHONEBILL_TEST_DATABASE_URL") == "" {
 		dir, done, err := folder()
 		if err != nil {

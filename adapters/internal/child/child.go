@@ -49,6 +49,18 @@ func Start(cmd *exec.Cmd, cred *syscall.Credential, orphaned syscall.Signal) (*P
 	return p, nil
 }
 
+// Env returns the environment for a server program: of ours what a program needs to run at all, and more. The secrets in our own
+// environment are not a database's or a cache's affair.
+func Env(more ...string) []string {
+	var env []string
+	for _, key := range []string{"PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
+		if value, set := os.LookupEnv(key); set {
+			env = append(env, key+"="+value)
+		}
+	}
+	return append(env, more...)
+}
+
 // PID is the child's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

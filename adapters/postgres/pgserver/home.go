@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"phonebill/adapters/internal/child"
 )
 
 // fallbackRoot is where root's server lives when its unprivileged user cannot enter the wanted folder.
@@ -193,7 +195,7 @@ func (h *home) initialise(ctx context.Context, bin string, durable bool) error {
 func (h *home) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = h.dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "HOME="+h.dir)
+	cmd.Env = child.Env("LC_ALL=C", "HOME="+h.dir)
 	if h.cred != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: h.cred}
 	}

@@ -167,7 +167,7 @@ func try(
 	}
 	// Not CommandContext: the server outlives the context of its start.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, "-")
-	cmd.Dir = os.TempDir()
+	cmd.Dir, cmd.Env = os.TempDir(), child.Env()
 	cmd.Stdin = strings.NewReader(config(port, password, o, lines))
 	cmd.Stdout, cmd.Stderr = o.Log, o.Log
 	process, err := child.Start(cmd, cred, syscall.SIGKILL) // nothing of it is worth saving

@@ -57,6 +57,9 @@ type config struct {
 
 func read(env boot.Env) (config, error) {
 	r := env.Read()
+	if !r.Development() {
+		r.Mistake(boot.Environment, errors.New("everything on one machine, with demo logins, is for development: use make run"))
+	}
 	at := func(public, publicDefault, internal, internalDefault string) compose.Listen {
 		return compose.Listen{
 			Addr: r.String(public, "127.0.0.1:"+publicDefault), Internal: r.String(internal, "127.0.0.1:"+internalDefault),

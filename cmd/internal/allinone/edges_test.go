@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/cmd/internal/allinone"
+	"phonebill/cmd/internal/boot"
 )
 
 // Bad input of every kind is a 4xx in the envelope that names the field; nothing is a 500.
@@ -184,6 +185,22 @@ func TestASecondInstanceTouchesNothing(t *testing.T) {
 	err := allinone.Run(t.Context(), testEnv(running.dir), io.Discard, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "another phonebill is running on the data folder")
 	require.FileExists(t, filepath.Join(running.dir, allinone.DemoFile))
+}
+
+// TestTheAllInOneIsForDevelopment: with its demo logins it does not start where PHONEBILL_ENV does not say so.
+func TestTheAllInOneIsForDevelopment(t *testing.T) {
+	t.Parallel()
+	env := testEnv(t.TempDir())
+	for _, value := range []string{"", "production", "test"} {
+		elsewhere := func(key string) string {
+			if key == boot.Environment {
+				return value
+			}
+			return env(key)
+		}
+		err := allinone.Run(t.Context(), elsewhere, io.Discard, slog.New(slog.DiscardHandler))
+		require.ErrorContains(t, err, boot.Environment, value)
+	}
 }
 
 func TestDemoFileIsPrivate(t *testing.T) {

@@ -69,7 +69,7 @@ func withSystem(tests func() int) (int, error) {
 
 // testEnv takes any free ports and lifts the KOS budget, so that parallel tests do not wait for each other.
 func testEnv(dir string) boot.Env {
-	vars := map[string]string{"PHONEBILL_DATA": dir, "KOS_QUOTA_PER_MINUTE": "0"}
+	vars := map[string]string{boot.Environment: "development", "PHONEBILL_DATA": dir, "KOS_QUOTA_PER_MINUTE": "0"}
 	for _, key := range []string{
 		"GATEWAY_ADDR", "GATEWAY_INTERNAL_ADDR", "AUTH_ADDR", "AUTH_INTERNAL_ADDR", "BILL_ADDR", "BILL_INTERNAL_ADDR", "PRODUCT_ADDR",
 		"PRODUCT_INTERNAL_ADDR", "KOS_ADDR", "KOS_CONTROL_ADDR", "MVNOAP_ADDR", "MVNOAP_CONTROL_ADDR",

@@ -50,7 +50,7 @@ func (p *processes) start(ctx context.Context) error {
 	if err := p.seed(ctx); err != nil {
 		return err
 	}
-	shared := []string{
+	given := []string{
 		"KEYRING_FILE=" + p.ground.Keyring, "VALKEY_ADDR=" + p.ground.Cache.Addr,
 		"VALKEY_PASSWORD=" + p.ground.Cache.Password.Reveal(), "VALKEY_MINI=" + strconv.FormatBool(p.ground.Cache.Mini),
 		"VALKEY_CLUSTER=" + strconv.FormatBool(p.ground.Cache.Cluster),
@@ -65,16 +65,21 @@ func (p *processes) start(ctx context.Context) error {
 	}
 	for _, part := range []struct {
 		name, ready string
+		reads       func(boot.Env) error
 		env         []string
 	}{
-		{"kos-simulator", p.kos.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "kos")}},
-		{"mvnoap-simulator", p.ap.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "mvnoap")}},
-		{"auth", p.auth.Internal, nil},
-		{"bill-inquiry", p.bill.Internal, []string{"SPOOL_DIR=" + p.history.SpoolDir}},
-		{"product-change", p.product.Internal, nil},
-		{"gateway", p.gateway.Internal, nil},
+		{"kos-simulator", p.kos.Internal, reads(compose.ReadKOSSim), []string{"STATE_DIR=" + filepath.Join(p.dir, "kos")}},
+		{"mvnoap-simulator", p.ap.Internal, reads(compose.ReadAPSim), []string{"STATE_DIR=" + filepath.Join(p.dir, "mvnoap")}},
+		{"auth", p.auth.Internal, reads(compose.ReadAuth), nil},
+		{"bill-inquiry", p.bill.Internal, reads(compose.ReadBill), []string{"SPOOL_DIR=" + p.history.SpoolDir}},
+		{"product-change", p.product.Internal, reads(compose.ReadProduct), nil},
+		{"gateway", p.gateway.Internal, reads(compose.ReadGateway), nil},
 	} {
-		if err := p.spawn(ctx, part.name, slices.Concat(shared, part.env)); err != nil {
+		env, err := needed(part.reads, slices.Concat(given, part.env))
+		if err != nil {
+			return fmt.Errorf("configure %s: %w", part.name, err)
+		}
+		if err := p.spawn(ctx, part.name, env); err != nil {
 			return err
 		}
 		if err := p.await(ctx, part.name, part.ready); err != nil {
@@ -96,6 +101,40 @@ func (p *processes) start(ctx context.Context) error {
 		KOS: origin(p.kos), MVNOAP: origin(p.ap),
 	}
 	return nil
+}
+
+func reads[C any](read func(boot.Env) (C, error)) func(boot.Env) error {
+	return func(env boot.Env) error {
+		_, err := read(env)
+		return err
+	}
+}
+
+// harmless are variables that every process gets: they hold no secrets.
+var harmless = []string{
+	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GODEBUG", "GORACE", "GOCOVERDIR",
+	"LOG_LEVEL", "LOG_FORMAT", boot.CPUProfile, boot.Environment, boot.HashWorker,
+}
+
+// needed returns the environment of a process: of what is given to all and of our own environment, the variables that the process reads.
+// So each gets the secrets that it needs and no others.
+func needed(read func(boot.Env) error, given []string) ([]string, error) {
+	all := map[string]string{}
+	for _, pair := range slices.Concat(os.Environ(), given) {
+		key, value, _ := strings.Cut(pair, "=")
+		all[key] = value
+	}
+	keys, err := boot.Env(func(key string) string { return all[key] }).Keys(read)
+	if err != nil {
+		return nil, err
+	}
+	var env []string
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(keys, harmless)))) {
+		if value, set := all[key]; set {
+			env = append(env, key+"="+value)
+		}
+	}
+	return env, nil
 }
 
 // restarts is how often a child that ends by itself is started again before everything is given up.
@@ -158,7 +197,7 @@ func (c *child) start() error {
 	}
 	defer func() { _ = log.Close() }() // the child has its own copy
 	cmd := exec.Command(c.path)        //nolint:noctx // it lives until stop
-	cmd.Env = append(os.Environ(), c.env...)
+	cmd.Env = c.env
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, tied()
 	c.mu.Lock()
 	defer c.mu.Unlock()

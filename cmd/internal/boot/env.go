@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,14 +25,75 @@ type Reader struct {
 // Read begins reading.
 func (e Env) Read() *Reader { return &Reader{env: e} }
 
-// Err joins all mistakes; nil when there are none.
-func (r *Reader) Err() error { return errors.Join(r.errs...) }
+// Keys returns the names of the variables that a reader of a configuration looks up in this environment, in the order of their first
+// use. A parent that starts a program gives it these and no more.
+func (e Env) Keys(read func(Env) error) ([]string, error) {
+	var keys []string
+	err := read(func(key string) string {
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+		return e(key)
+	})
+	return keys, err
+}
+
+// Err joins all mistakes, each once; nil when there are none.
+func (r *Reader) Err() error {
+	seen := map[string]bool{}
+	return errors.Join(slices.DeleteFunc(slices.Clone(r.errs), func(err error) bool {
+		repeated := seen[err.Error()]
+		seen[err.Error()] = true
+		return repeated
+	})...)
+}
 
 // Mistake adds what a parser of the variable found wrong with it; nil is nothing.
 func (r *Reader) Mistake(key string, err error) {
 	if err != nil {
 		r.errs = append(r.errs, fmt.Errorf("%s: %w", key, err))
 	}
+}
+
+// Environment names the variable that says where a program runs: "production" (the default) or "development", which `make run`, the
+// tests and the benches set. Settings that weaken the security are mistakes outside development.
+const Environment = "PHONEBILL_ENV"
+
+const (
+	production  = "production"
+	development = "development"
+)
+
+// Development reports whether the program runs in development. Any other value than the two known is a mistake.
+func (r *Reader) Development() bool {
+	switch v := r.String(Environment, production); v {
+	case development:
+		return true
+	case production:
+	default:
+		r.Mistake(Environment, fmt.Errorf("%q is neither %s nor %s", v, production, development))
+	}
+	return false
+}
+
+// Weakens adds a mistake when a setting is weak and the program does not run in development; why says what is weak about it.
+func (r *Reader) Weakens(key string, weak bool, why string) {
+	if !r.Development() && weak {
+		r.Mistake(key, fmt.Errorf("%s; %s=%s alone allows that", why, Environment, development))
+	}
+}
+
+// Guarded returns a secret that an attacker must not be able to guess: outside development it must be set and at least shortest
+// characters long.
+func (r *Reader) Guarded(key string, shortest int) personal.Secret {
+	v := r.env(key)
+	switch {
+	case v == "":
+		r.Weakens(key, true, "it is not set")
+	case len(v) < shortest:
+		r.Weakens(key, true, fmt.Sprintf("it is shorter than %d characters", shortest))
+	}
+	return personal.NewSecret(v)
 }
 
 // String answers the variable, or def.

@@ -74,7 +74,9 @@ type AdminConfig struct {
 // ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN and the rest as the auth service does.
 func ReadAdmin(env boot.Env) (AdminConfig, error) {
 	r := env.Read()
-	c := AdminConfig{Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r), Sessions: ReadSessions(r)}
+	c := AdminConfig{
+		Data: data(r, "AUTH_DATABASE_URL"), InternalToken: personal.NewSecret(r.String("INTERNAL_TOKEN", "")), Sessions: ReadSessions(r),
+	}
 	return c, r.Err()
 }
 

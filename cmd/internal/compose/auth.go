@@ -58,9 +58,6 @@ func (p *parts) callers(keys ports.ServiceKeys) *caller.Registry {
 // Auth wires the auth service.
 func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p := begin("auth", c.Listen, t)
-	if c.InternalToken.Reveal() == "" {
-		p.Log.WarnContext(ctx, "INTERNAL_TOKEN is not set: whoever reaches the internal listener can read which sessions ended")
-	}
 	at, err := p.stores(ctx, c.Data)
 	if err != nil {
 		return p.failed(err)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -118,13 +119,17 @@ type Login struct {
 // "off") and the cost of a password hash: ARGON2_MEMORY_KIB (19456), ARGON2_PASSES (2). A change of cost rehashes at the next login.
 func ReadLogin(r *boot.Reader, secureCookies string) Login {
 	const logins = 600
-	hashing := argon2.Default()
-	hashing.MemoryKiB = uint32(r.Int("ARGON2_MEMORY_KIB", int(hashing.MemoryKiB), 8, 1<<20)) //nolint:gosec // within bounds
-	hashing.Passes = uint32(r.Int("ARGON2_PASSES", int(hashing.Passes), 1, 100))             //nolint:gosec // within bounds
+	hashing, least := argon2.Default(), argon2.Default()
+	hashing.MemoryKiB = uint32(r.Int("ARGON2_MEMORY_KIB", int(least.MemoryKiB), 8, 1<<20)) //nolint:gosec // within bounds
+	hashing.Passes = uint32(r.Int("ARGON2_PASSES", int(least.Passes), 1, 100))             //nolint:gosec // within bounds
+	r.Weakens("ARGON2_MEMORY_KIB", hashing.MemoryKiB < least.MemoryKiB, fmt.Sprintf("less than %d KiB a password hash", least.MemoryKiB))
+	r.Weakens("ARGON2_PASSES", hashing.Passes < least.Passes, fmt.Sprintf("fewer than %d passes a password hash", least.Passes))
 	l := Login{
 		PlainCookies:      r.String("AUTH_COOKIE_SECURE", secureCookies) == "false",
 		ThrottlePerMinute: r.Int("LOGIN_THROTTLE_PER_MINUTE", logins, 0, 1_000_000), Hashing: hashing,
 	}
+	r.Weakens("AUTH_COOKIE_SECURE", l.PlainCookies, "the device cookie would travel over plain HTTP")
+	r.Weakens("LOGIN_THROTTLE_PER_MINUTE", l.ThrottlePerMinute == 0, "logins would not be limited")
 	if program := r.String(boot.HashWorker, "off"); program != "off" {
 		l.HashWorker = []string{program, argon2.WorkerArgument}
 	}
@@ -235,10 +240,14 @@ func ReadGateway(env boot.Env) (GatewayConfig, error) {
 }
 
 func listen(r *boot.Reader, prefix, public, internal string) Listen {
-	return Listen{
+	const peers = "TRUSTED_PEERS"
+	l := Listen{
 		Addr: r.String(prefix+"_ADDR", host+public), Internal: r.String(prefix+"_INTERNAL_ADDR", host+internal),
-		Trusted: r.Prefixes("TRUSTED_PEERS", "127.0.0.0/8,::1/128"),
+		Trusted: r.Prefixes(peers, "127.0.0.0/8,::1/128"),
 	}
+	everywhere := slices.ContainsFunc(l.Trusted, func(p netip.Prefix) bool { return p.Bits() == 0 })
+	r.Weakens(peers, everywhere, "everybody could say from which address a request comes")
+	return l
 }
 
 func data(r *boot.Reader, databaseKey string) Data {
@@ -251,14 +260,20 @@ func data(r *boot.Reader, databaseKey string) Data {
 
 // cache reads VALKEY_CLUSTER (true = a cluster), VALKEY_PASSWORD and VALKEY_MINI.
 func cache(r *boot.Reader, addr string) Cache {
+	mini := r.String("VALKEY_MINI", "") == "true"
+	r.Weakens("VALKEY_MINI", mini, "the in-process cache is for a look around")
 	return Cache{
 		Addr: addr, Cluster: r.String("VALKEY_CLUSTER", "") == "true", Password: personal.NewSecret(r.String("VALKEY_PASSWORD", "")),
-		Mini: r.String("VALKEY_MINI", "") == "true",
+		Mini: mini,
 	}
 }
 
+// shortestSecret is how long what an attacker must not guess is at least: 32 characters hold 128 random bits even in hexadecimal.
+const shortestSecret = 32
+
+// internalToken reads INTERNAL_TOKEN. Without it the internal API stands open, which only development allows.
 func internalToken(r *boot.Reader) personal.Secret {
-	return personal.NewSecret(r.String("INTERNAL_TOKEN", ""))
+	return r.Guarded("INTERNAL_TOKEN", shortestSecret)
 }
 
 func authLink(r *boot.Reader) AuthLink {
@@ -345,7 +360,10 @@ func ReadAPRate(r *boot.Reader) int { return r.Int("MVNOAP_RATE", 0, 0, 100_000)
 func ap(r *boot.Reader) AP {
 	a := AP{URL: r.Required("MVNOAP_URL"), SecretFile: r.String("MVNOAP_SECRET_FILE", ""), Breaker: ReadAPBreaker(r), Rate: ReadAPRate(r)}
 	if a.SecretFile == "" {
-		a.Secret, a.Next = r.Secret("MVNOAP_SECRET"), personal.NewSecret(r.String("MVNOAP_SECRET_NEXT", ""))
+		a.Secret = r.Secret("MVNOAP_SECRET")
+		r.Weakens("MVNOAP_SECRET", a.Secret.Reveal() != "" && len(a.Secret.Reveal()) < shortestSecret,
+			fmt.Sprintf("it is shorter than %d characters", shortestSecret))
+		a.Next = personal.NewSecret(r.String("MVNOAP_SECRET_NEXT", ""))
 	}
 	return a
 }

@@ -11,11 +11,13 @@ import (
 	"phonebill/cmd/internal/compose"
 )
 
+const longSecret = "0123456789abcdef0123456789abcdef"
+
 // environment is one in which the bill service could start, with changes.
 func environment(more map[string]string) boot.Env {
 	all := map[string]string{
 		"BILL_DATABASE_URL": "postgres://b", "KOS_DATABASE_URL": "postgres://k", "VALKEY_ADDR": "127.0.0.1:1", "KEYRING_FILE": "k",
-		"KOS_URL": "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": "s",
+		"KOS_URL": "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": longSecret, "INTERNAL_TOKEN": longSecret,
 	}
 	for key, value := range more {
 		all[key] = value

@@ -43,13 +43,13 @@ func TestNobodyIsAdmittedBeforeTheRevocationsAreKnown(t *testing.T) {
 func TestSessionsAndTheLinkAreConfiguration(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{
-		"AUTH_DATABASE_URL": "postgres://x", "KEYRING_FILE": "k", "VALKEY_ADDR": "v:1", "INTERNAL_TOKEN": "t", "SESSION_IDLE": "5m",
+		"AUTH_DATABASE_URL": "postgres://x", "KEYRING_FILE": "k", "VALKEY_ADDR": "v:1", "INTERNAL_TOKEN": longSecret, "SESSION_IDLE": "5m",
 		"SESSION_IDLE_AUTO": "6h", "SESSION_LIFETIME": "7h", "REFRESH_GRACE": "2s", "SESSION_DEVICES": "3",
 	}
 	env := boot.Env(func(key string) string { return vars[key] })
 	a, err := compose.ReadAuth(env)
 	require.NoError(t, err)
-	require.Equal(t, "t", a.InternalToken.Reveal())
+	require.Equal(t, longSecret, a.InternalToken.Reveal())
 	require.Equal(t, auth.SessionPolicy{
 		Idle: 5 * time.Minute, IdleAuto: 6 * time.Hour, Refresh: 7 * time.Hour, RefreshGrace: 2 * time.Second,
 		Access: 30 * time.Minute, Devices: 3,

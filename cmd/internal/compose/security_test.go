@@ -1,0 +1,67 @@
+package compose_test
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/cmd/internal/boot"
+	"phonebill/cmd/internal/compose"
+)
+
+// starts are the services, each with an environment in which it starts outside development.
+func starts() map[string]func(more map[string]string) error {
+	with := func(read func(boot.Env) error, own map[string]string) func(map[string]string) error {
+		return func(more map[string]string) error {
+			env := environment(own)
+			return read(func(key string) string {
+				if v, set := more[key]; set {
+					return v
+				}
+				return env(key)
+			})
+		}
+	}
+	return map[string]func(map[string]string) error{
+		"auth": with(func(e boot.Env) error { _, err := compose.ReadAuth(e); return err },
+			map[string]string{"AUTH_DATABASE_URL": "postgres://a"}),
+		"bill": with(func(e boot.Env) error { _, err := compose.ReadBill(e); return err }, nil),
+		"product": with(func(e boot.Env) error { _, err := compose.ReadProduct(e); return err },
+			map[string]string{"PRODUCT_DATABASE_URL": "postgres://p"}),
+		"gateway": with(func(e boot.Env) error { _, err := compose.ReadGateway(e); return err }, nil),
+	}
+}
+
+// TestNoServiceStartsWithWeakenedSecurity: outside development a setting that weakens the security stops the start and is named; in
+// development it is taken.
+func TestNoServiceStartsWithWeakenedSecurity(t *testing.T) {
+	t.Parallel()
+	type settings = map[string]string
+	everywhere := []settings{
+		{"INTERNAL_TOKEN": ""}, {"INTERNAL_TOKEN": longSecret[1:]}, {"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"},
+		{"VALKEY_MINI": "true"},
+	}
+	outside := []settings{{"MVNOAP_SECRET": "short"}}
+	weak := map[string][]settings{
+		"auth": {
+			{"ARGON2_MEMORY_KIB": "8"}, {"ARGON2_MEMORY_KIB": "19455"}, {"ARGON2_PASSES": "1"}, {"AUTH_COOKIE_SECURE": "false"},
+			{"LOGIN_THROTTLE_PER_MINUTE": "0"},
+		},
+		"bill": outside, "product": outside,
+	}
+	for service, start := range starts() {
+		require.NoError(t, start(nil), service)
+		require.ErrorContains(t, start(settings{"PHONEBILL_ENV": "develop"}), "PHONEBILL_ENV", service)
+		for _, settings := range append(weak[service], everywhere...) {
+			err := start(settings)
+			for key := range settings {
+				require.ErrorContains(t, err, key+": ", "%s with %v", service, settings)
+			}
+			require.NotContains(t, err.Error(), longSecret[1:], "a secret is not printed")
+			developing := maps.Clone(settings)
+			developing["PHONEBILL_ENV"] = "development"
+			require.NoError(t, start(developing), "%s with %v", service, settings)
+		}
+	}
+}
