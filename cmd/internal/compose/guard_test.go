@@ -56,10 +56,10 @@ func TestSessionsAndTheLinkAreConfiguration(t *testing.T) {
 	}, a.Sessions)
 	g, err := compose.ReadGateway(env)
 	require.NoError(t, err)
-	require.Equal(t, "t", g.Auth.Token.Reveal())
+	require.Equal(t, longSecret, g.Auth.Token.Reveal())
 	require.Equal(t, "v:1", g.Cache.Addr)
 
-	vars = map[string]string{"SESSION_DEVICES": "0", "REFRESH_GRACE": "-1s"}
+	vars = map[string]string{"SESSION_DEVICES": "0", "REFRESH_GRACE": "-1s", "INTERNAL_TOKEN": longSecret}
 	g, err = compose.ReadGateway(env)
 	require.NoError(t, err)
 	require.Empty(t, g.Cache.Addr, "a gateway needs no cache")
