@@ -157,7 +157,7 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 func TestVerdictsAreAnswers(t *testing.T) {
 	t.Parallel()
 	for status, opens := range map[int]bool{
-		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: false, 408: true, 425: true, 429: true, 500: true, 503: true,
+		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: true, 408: true, 425: true, 429: true, 500: true, 503: true,
 	} {
 		ap := &receiver{status: status}
 		c := tell(t, ap)

@@ -166,6 +166,9 @@ func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) deliv
 	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // the status is the answer; reading on keeps the connection
 	_ = res.Body.Close()
 	a := delivery.Attempt{Outcome: outcomeOf(res.StatusCode), Note: "HTTP " + strconv.Itoa(res.StatusCode)}
+	if isRedirect(res.StatusCode) {
+		a.Note += ": a redirect, which is not followed; MVNOAP_URL must name the place itself"
+	}
 	if res.StatusCode == http.StatusTooManyRequests || res.StatusCode == http.StatusServiceUnavailable {
 		a.RetryAfter = retryAfter(res.Header.Get("Retry-After"), c.now())
 	}
@@ -176,12 +179,16 @@ func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) deliv
 	return a
 }
 
-// outcomeOf is the table of kos.md.
+// isRedirect reports a 3xx status. A signed result is never sent on to another address. Redirects are most often a passing fault of what
+// stands before the receiver (a login page, a server in maintenance), so that another try may succeed.
+func isRedirect(status int) bool { return status >= 300 && status < 400 }
+
+// outcomeOf is the table of docs/deliveries.md.
 func outcomeOf(status int) delivery.Outcome {
 	switch {
 	case status >= 200 && status < 300:
 		return delivery.Accepted
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
+	case isRedirect(status), status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
 		return delivery.Failed
 	default:
 		return delivery.Rejected

@@ -23,6 +23,7 @@ const (
 	ValidationError      Code = "VALIDATION_ERROR"
 	BadMethod            Code = "METHOD_NOT_ALLOWED"
 	StateConflict        Code = "CONFLICT"
+	RequestTimeout       Code = "REQUEST_TIMEOUT"
 	PayloadTooLarge      Code = "PAYLOAD_TOO_LARGE"
 	IdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
 	RateLimitExceeded    Code = "RATE_LIMIT_EXCEEDED"
@@ -111,6 +112,10 @@ var catalogue = map[Code]Entry{
 	StateConflict: {
 		Kind: Conflict, Message: "현재 상태에서는 처리할 수 없습니다",
 		Meaning: "The thing's state forbids the call now; read it again.",
+	},
+	RequestTimeout: {
+		Kind: TooSlow, Message: "요청 본문이 제시간에 도착하지 않았습니다. 다시 시도해주세요",
+		Meaning: "The body of the request did not arrive in time; nothing was done.",
 	},
 	PayloadTooLarge: {
 		Kind: TooLarge, Message: "요청 본문이 너무 큽니다",

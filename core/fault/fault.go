@@ -20,6 +20,7 @@ const (
 	NotFound                     // no such thing, or not the caller's (decision 5)
 	MethodNotAllowed             // the path exists, the method does not
 	Conflict                     // the state of the thing forbids it now
+	TooSlow                      // the body did not arrive in time
 	TooLarge                     // the body is over the limit
 	Unprocessable                // well-formed but contradicts an earlier request (idempotency key reused)
 	RateLimited                  // too many requests; RetryAfter says when

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,14 +26,11 @@ const (
 	reasonBadJSON  = "올바른 JSON 형식이 아닙니다"
 )
 
-// checkBody reads the body, judges it, and puts it back for the handler. Only a body over the limit is an error of its own.
+// checkBody reads the body, judges it, and puts it back for the handler. A body that cannot be read is an error of its own.
 func (o *operation) checkBody(r *http.Request, found *findings) error {
 	data, err := io.ReadAll(r.Body)
-	if limit := (*http.MaxBytesError)(nil); errors.As(err, &limit) {
-		return fault.New(fault.PayloadTooLarge).Because(err)
-	}
 	if err != nil {
-		return fault.InvalidField("body", "요청 본문을 읽을 수 없습니다").Because(err)
+		return BodyFault(err)
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
 	if len(data) == 0 {
@@ -55,6 +54,20 @@ func (o *operation) checkBody(r *http.Request, found *findings) error {
 	}
 	found.schema("", o.body.VisitJSON(value, visitBody...))
 	return nil
+}
+
+// BodyFault returns what an error of reading a request's body means to its sender: it is too large, took too long, or is broken off or
+// malformed.
+func BodyFault(err error) error {
+	var tooLarge *http.MaxBytesError
+	var network net.Error
+	switch {
+	case errors.As(err, &tooLarge):
+		return fault.New(fault.PayloadTooLarge).Because(err)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return fault.New(fault.RequestTimeout).Because(err)
+	}
+	return fault.InvalidField("body", "요청 본문을 읽을 수 없습니다").Because(err)
 }
 
 // isJSON accepts application/json in UTF-8, said once.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,12 @@ func TestNobodyClaimsToBeSomebodyByHeader(t *testing.T) {
 		"gateway, forged hop":  {"10.0.0.1:1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4", true},
 		"gateway, only inner":  {"10.0.0.1:1", "10.0.0.2", "10.0.0.2", true},
 		"gateway, garbage":     {"10.0.0.1:1", "1.2.3.4, x", "10.0.0.1", true},
+		"with a port":          {"10.0.0.1:1", "6.6.6.6, 203.0.113.8:51234", "203.0.113.8", true},
+		"trusted with a port":  {"10.0.0.1:1", "203.0.113.8:51234, 10.0.0.2:443", "203.0.113.8", true},
+		"ipv6 with a port":     {"10.0.0.1:1", "[2001:db8::1]:443", "2001:db8::1", true},
+		"ipv6 in brackets":     {"10.0.0.1:1", "[2001:db8::1]", "2001:db8::1", true},
+		"mapped with a port":   {"10.0.0.1:1", "[::ffff:203.0.113.8]:9", "203.0.113.8", true},
+		"a name with a port":   {"10.0.0.1:1", "somebody:80", "10.0.0.1", true},
 		"ipv6 gateway":         {"[::1]:1", "2001:db8::1", "2001:db8::1", true},
 		"mapped":               {"[::ffff:10.0.0.1]:1", "1.2.3.4", "1.2.3.4", true},
 		"unreadable remote":    {"pipe", "1.2.3.4", "invalid IP", false},
@@ -164,4 +171,27 @@ func TestSecureHeaders(t *testing.T) {
 	} {
 		require.Equal(t, value, rec.Header().Get(name))
 	}
+}
+
+// TestALateBodyEndsWithTheRequestsTime: a service that reads a body does not wait for a client that stops sending.
+func TestALateBodyEndsWithTheRequestsTime(t *testing.T) {
+	t.Parallel()
+	read := make(chan error, 1)
+	fail := func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusInternalServerError) }
+	service := edge.Limit(edge.BodyLimit, fail)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(r.Body)
+		read <- err
+	}))
+	srv := httptest.NewServer(edge.Deadline(50 * time.Millisecond)(service))
+	t.Cleanup(srv.Close)
+	endless, client := io.Pipe()
+	t.Cleanup(func() { _ = client.Close() })
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, endless)
+	require.NoError(t, err)
+	go func() {
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+		}
+	}()
+	require.ErrorIs(t, <-read, os.ErrDeadlineExceeded)
 }

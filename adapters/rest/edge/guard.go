@@ -15,7 +15,7 @@ const BodyLimit = 64 << 10
 type Fail func(w http.ResponseWriter, r *http.Request, err error)
 
 // Limit refuses a body that says it is over limit bytes with PAYLOAD_TOO_LARGE, and makes reading one that does not say
-// (chunked) fail with *http.MaxBytesError beyond the limit.
+// (chunked) fail with *http.MaxBytesError beyond the limit. The body is a *Body then.
 func Limit(limit int64, fail Fail) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,10 +24,24 @@ func Limit(limit int64, fail Fail) func(http.Handler) http.Handler {
 				fail(w, r, fault.New(fault.PayloadTooLarge))
 				return
 			}
-			r.Body = http.MaxBytesReader(w, r.Body, limit)
+			if r.Body != nil && r.Body != http.NoBody {
+				defer watch(w, r, limit)()
+			}
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// OneAnswer closes an HTTP/1.1 connection after the answer to a chunked request. Such a request may have come with a Content-Length
+// too, which net/http takes away before any handler sees it; a server between that believed the other header would send the rest of the
+// body as the next request (RFC 9112, 6.1: the connection must be closed). HTTP/2 frames its bodies itself.
+func OneAnswer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor < 2 && len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Recover turns a panic into a 500. When the answer has begun already it breaks the connection instead, so that half an
@@ -63,18 +77,34 @@ func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
 
-// Secure sets the headers that keep browsers from guessing, framing and leaking.
+// secure are headers that keep browsers from guessing, framing and leaking.
+var secure = [][2]string{
+	{"X-Content-Type-Options", "nosniff"},
+	{"X-Frame-Options", "DENY"},
+	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+	{"Referrer-Policy", "no-referrer"},
+	{"Strict-Transport-Security", "max-age=31536000"},
+}
+
+// Secure sets the security headers, and forbids to store an answer whose handler does not say otherwise.
 func Secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		for _, header := range secure {
+			h.Set(header[0], header[1])
+		}
 		if h.Get("Cache-Control") == "" {
 			h.Set("Cache-Control", "no-store")
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Unrepeated takes from a service's answer the headers that the gateway's own edge has set already (Identify and Secure), so that a proxy
+// does not send them twice.
+func Unrepeated(answer http.Header) {
+	answer.Del("X-Request-Id")
+	for _, header := range secure {
+		answer.Del(header[0])
+	}
 }

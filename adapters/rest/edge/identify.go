@@ -94,16 +94,30 @@ func WhoCalls(trusted []netip.Prefix) func(http.Handler) http.Handler {
 func forwardedFor(r *http.Request, trusted []netip.Prefix, peer netip.Addr) netip.Addr {
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := parseHop(hops[i])
+		if !ok {
 			return peer
 		}
-		peer = hop.Unmap()
+		peer = hop
 		if !contains(trusted, peer) {
 			return peer
 		}
 	}
 	return peer
+}
+
+// parseHop reads an address of X-Forwarded-For, with or without a port: some load balancers (Azure's among them) write 203.0.113.8:51234
+// and [2001:db8::1]:443.
+func parseHop(s string) (netip.Addr, bool) {
+	s = strings.TrimSpace(s)
+	if withPort, err := netip.ParseAddrPort(s); err == nil {
+		return withPort.Addr().WithZone("").Unmap(), true
+	}
+	if bare, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(bare, "]") {
+		s = strings.TrimSuffix(bare, "]")
+	}
+	addr, err := netip.ParseAddr(s)
+	return addr.WithZone("").Unmap(), err == nil
 }
 
 func peerOf(r *http.Request) netip.Addr {

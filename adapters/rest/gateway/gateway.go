@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -35,6 +36,7 @@ type Config struct {
 	Log        *slog.Logger
 	Registry   prometheus.Registerer
 	Clock      ports.Clock
+	Trusted    []netip.Prefix // proxies and load balancers whose X-Forwarded-For is believed; none by default
 }
 
 // New answers the gateway's handler.
@@ -64,7 +66,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	return rest.Chain(routes, edge.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, nil), nil
+	return rest.Chain(routes, edge.GatewayDeadline, errs.Write, metrics, c.Log, c.Clock, c.Trusted), nil
 }
 
 func forward(upstream http.Handler) func(to *contract.Router) {

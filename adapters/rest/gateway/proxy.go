@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"phonebill/adapters/rest/contract"
 	"phonebill/adapters/rest/edge"
 	"phonebill/adapters/rest/problem"
 	"phonebill/core/fault"
@@ -30,7 +31,7 @@ const (
 func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 	errs := problem.NewWriter(log, now)
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(origin)
 			p.Out.Host = p.In.Host
@@ -40,6 +41,10 @@ func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 			DialContext: dialer.DialContext, MaxIdleConns: 0, MaxIdleConnsPerHost: idlePerHost, IdleConnTimeout: 90 * time.Second,
 			DisableCompression: true, // the request's deadline bounds the wait for an answer
 		}},
+		ModifyResponse: func(res *http.Response) error {
+			edge.Unrepeated(res.Header)
+			return nil
+		},
 		BufferPool: &buffers{},
 		ErrorLog:   slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -47,16 +52,30 @@ func NewProxy(origin *url.URL, log *slog.Logger, now ports.Clock) http.Handler {
 				w.WriteHeader(problem.StatusClientGone)
 				return
 			}
-			errs.Write(w, r, upstreamFault(err))
+			body, _ := r.Context().Value(bodyKey{}).(*edge.Body)
+			errs.Write(w, r, proxyFault(body, err))
 		},
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Del("Cache-Control") // the service says that itself, and so does an error of ours
+		if body, ok := r.Body.(*edge.Body); ok {
+			r = r.WithContext(context.WithValue(r.Context(), bodyKey{}, body))
+		}
+		proxy.ServeHTTP(w, r)
+	})
 }
 
-func upstreamFault(err error) error {
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return fault.New(fault.PayloadTooLarge)
+// bodyKey finds the body that the client sends, which the transport wraps, in the context of a request to a service.
+type bodyKey struct{}
+
+// proxyFault returns whose trouble an error of the proxy is: the client's, when its body was too large, broken or late, else the
+// service's.
+func proxyFault(sent *edge.Body, err error) error {
+	switch failed := sent.Failure(); {
+	case failed != nil:
+		return contract.BodyFault(failed)
+	case errors.Is(err, context.DeadlineExceeded) && sent.Incomplete():
+		return fault.New(fault.RequestTimeout).Because(err)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return fault.New(fault.UpstreamTimeout).Because(err)
 	default:

@@ -49,6 +49,8 @@ func Status(k fault.Kind) int {
 		return http.StatusMethodNotAllowed
 	case fault.Conflict:
 		return http.StatusConflict
+	case fault.TooSlow:
+		return http.StatusRequestTimeout
 	case fault.TooLarge:
 		return http.StatusRequestEntityTooLarge
 	case fault.Unprocessable:

@@ -48,6 +48,8 @@ func TestEveryCodeIsPublished(t *testing.T) {
 	var doc strings.Builder
 	doc.WriteString("# Error codes\n\nGenerated from `core/fault`; rewrite it with `go test ./adapters/rest/problem -update`. " +
 		"Messages are shown to customers as they are; a few operations put a more exact one in their place.\n\n" +
+		"What is not HTTP at all never reaches the API: a malformed request line or header is answered `400 Bad Request`, more than 16 KiB of " +
+		"headers `431 Request Header Fields Too Large`, both as plain text on a connection that is then closed.\n\n" +
 		"| code | status | message | meaning |\n|---|---|---|---|\n")
 	var specified, known []string
 	for _, e := range fault.Catalogue() {
@@ -71,7 +73,7 @@ func TestStatusOfEveryKind(t *testing.T) {
 	t.Parallel()
 	for kind, status := range map[fault.Kind]int{
 		fault.Internal: 500, fault.Invalid: 400, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
-		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.TooLarge: 413, fault.Unprocessable: 422, fault.RateLimited: 429,
+		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.TooSlow: 408, fault.TooLarge: 413, fault.Unprocessable: 422, fault.RateLimited: 429,
 		fault.Unavailable: 503, fault.BadGateway: 502, fault.GatewayTimeout: 504, fault.Kind(200): 500,
 	} {
 		require.Equal(t, status, problem.Status(kind))

@@ -82,6 +82,7 @@ func read(env boot.Env) (config, error) {
 		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
 		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
+	c.gateway.Trusted = compose.ReadTrustedProxies(r)
 	c.policy, c.books = compose.ReadPolicy(r), compose.ReadBooks(r, "off")
 	c.history = compose.ReadHistory(r, filepath.Join(c.dir, "spool"))
 	return c, r.Err()

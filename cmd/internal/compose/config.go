@@ -232,23 +232,37 @@ func ReadPolicy(r *boot.Reader) product.Policy {
 func ReadGateway(env boot.Env) (GatewayConfig, error) {
 	r := env.Read()
 	c := GatewayConfig{
-		Listen: listen(r, "GATEWAY", "8080", "9080"), Auth: authLink(r), Cache: cache(r, r.String("VALKEY_ADDR", "")),
+		Listen: listenBehind(r, trustedProxies, "", "GATEWAY", "8080", "9080"), Auth: authLink(r), Cache: cache(r, r.String("VALKEY_ADDR", "")),
 		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductService: r.String("PRODUCT_URL", "http://"+host+"8083"),
 		Instances: ReadInstances(r),
 	}
 	return c, r.Err()
 }
 
+// listen reads the listeners of a service. TRUSTED_PEERS are the networks of the gateways before it.
 func listen(r *boot.Reader, prefix, public, internal string) Listen {
-	const peers = "TRUSTED_PEERS"
-	l := Listen{
-		Addr: r.String(prefix+"_ADDR", host+public), Internal: r.String(prefix+"_INTERNAL_ADDR", host+internal),
-		Trusted: r.Prefixes(peers, "127.0.0.0/8,::1/128"),
-	}
-	everywhere := slices.ContainsFunc(l.Trusted, func(p netip.Prefix) bool { return p.Bits() == 0 })
-	r.Weakens(peers, everywhere, "everybody could say from which address a request comes")
-	return l
+	return listenBehind(r, "TRUSTED_PEERS", "127.0.0.0/8,::1/128", prefix, public, internal)
 }
+
+// trustedProxies names the networks of what stands before the gateway: load balancers and proxies. None are trusted by default.
+const trustedProxies = "TRUSTED_PROXIES"
+
+func listenBehind(r *boot.Reader, peers, usual, prefix, public, internal string) Listen {
+	return Listen{
+		Addr: r.String(prefix+"_ADDR", host+public), Internal: r.String(prefix+"_INTERNAL_ADDR", host+internal),
+		Trusted: trusted(r, peers, usual),
+	}
+}
+
+func trusted(r *boot.Reader, key, usual string) []netip.Prefix {
+	networks := r.Prefixes(key, usual)
+	everywhere := slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Bits() == 0 })
+	r.Weakens(key, everywhere, "every caller could say from which address it comes")
+	return networks
+}
+
+// ReadTrustedProxies reads TRUSTED_PROXIES: networks like 10.0.0.0/8, separated by commas.
+func ReadTrustedProxies(r *boot.Reader) []netip.Prefix { return trusted(r, trustedProxies, "") }
 
 func data(r *boot.Reader, databaseKey string) Data {
 	return Data{

@@ -68,7 +68,7 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	own := &opsapi.Handlers{Overview: seen, Desk: told, Parked: undecided, Timelines: stories}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(),
-		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now,
+		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now, Trusted: c.Trusted,
 	})
 	if err != nil {
 		return p.failed(err)

@@ -39,15 +39,16 @@ func TestNoServiceStartsWithWeakenedSecurity(t *testing.T) {
 	t.Parallel()
 	type settings = map[string]string
 	everywhere := []settings{
-		{"INTERNAL_TOKEN": ""}, {"INTERNAL_TOKEN": longSecret[1:]}, {"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"},
-		{"VALKEY_MINI": "true"},
+		{"INTERNAL_TOKEN": ""}, {"INTERNAL_TOKEN": longSecret[1:]}, {"VALKEY_MINI": "true"},
 	}
-	outside := []settings{{"MVNOAP_SECRET": "short"}}
+	behind := []settings{{"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"}}
+	outside := append([]settings{{"MVNOAP_SECRET": "short"}}, behind...)
 	weak := map[string][]settings{
-		"auth": {
+		"gateway": {{"TRUSTED_PROXIES": "0.0.0.0/0"}},
+		"auth": append([]settings{
 			{"ARGON2_MEMORY_KIB": "8"}, {"ARGON2_MEMORY_KIB": "19455"}, {"ARGON2_PASSES": "1"}, {"AUTH_COOKIE_SECURE": "false"},
 			{"LOGIN_THROTTLE_PER_MINUTE": "0"},
-		},
+		}, behind...),
 		"bill": outside, "product": outside,
 	}
 	for service, start := range starts() {

@@ -2564,6 +2564,38 @@ func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserR
 	return err
 }
 
+type CreateUser408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response CreateUser408JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser408ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUser409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -3257,6 +3289,38 @@ func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response UpdateUser408JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser408ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4310,6 +4374,38 @@ func (response GrantPermission404ApplicationProblemPlusJSONResponse) VisitGrantP
 	return err
 }
 
+type GrantPermission408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response GrantPermission408JSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GrantPermission408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response GrantPermission408ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GrantPermission409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -4687,6 +4783,38 @@ func (response RevealUser404ApplicationProblemPlusJSONResponse) VisitRevealUserR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response RevealUser408JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser408ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5357,6 +5485,38 @@ func (response UnlockUser404ApplicationProblemPlusJSONResponse) VisitUnlockUserR
 	return err
 }
 
+type UnlockUser408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response UnlockUser408JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser408ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UnlockUser413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -5678,6 +5838,38 @@ func (response Login403ApplicationProblemPlusJSONResponse) VisitLoginResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response Login408JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response Login408ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6437,6 +6629,38 @@ func (response RemoveTotp401ApplicationProblemPlusJSONResponse) VisitRemoveTotpR
 	return err
 }
 
+type RemoveTotp408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response RemoveTotp408JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp408ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveTotp409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -6753,6 +6977,38 @@ func (response BeginTotp401ApplicationProblemPlusJSONResponse) VisitBeginTotpRes
 	return err
 }
 
+type BeginTotp408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response BeginTotp408JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp408ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BeginTotp409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -7065,6 +7321,38 @@ func (response ConfirmTotp401ApplicationProblemPlusJSONResponse) VisitConfirmTot
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response ConfirmTotp408JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp408ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7445,6 +7733,38 @@ func (response ChangePassword404ApplicationProblemPlusJSONResponse) VisitChangeP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response ChangePassword408JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword408ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8016,6 +8336,38 @@ func (response CheckPermission404ApplicationProblemPlusJSONResponse) VisitCheckP
 	return err
 }
 
+type CheckPermission408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response CheckPermission408JSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckPermission408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CheckPermission408ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CheckPermission413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -8297,6 +8649,38 @@ func (response Refresh401ApplicationProblemPlusJSONResponse) VisitRefreshRespons
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Refresh408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response Refresh408JSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Refresh408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response Refresh408ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10554,270 +10938,273 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxvHlTf8VbrwpsqSFgBxISmRLNe+FAlatCmSJinJsqmXbGAawJiDbnh6QBDyckuO6ZReS3miJNZK",
-	"dkQVs/ElzqOtYiwlUaqc54/9KJv/iOF3eKpP91wxuJGgLgn/sUVypqf7dJ9rn/M7H8cKrFJllFCLx8Y/",
-	"jpUJ1ogJ/yywSoXRtSVimY3JokVM8UuN8IKpVy2d0dh4bJkUGNU4shiqY91CeVJkJkFWmSBKtixkmY1k",
-	"LB4jW7hSNUhsPBuPmeSjmm4SLTZumTUSj/FCmVSwGLqiU71Sq8TG0/GY1aiS2HhMpxYpETO2vR13pnPt",
-	"2rXJmlUm1NIL2CKtc1qamUKj50dSqFDGhkFoiQSmELtIsElMZBJsVN5cjVXLjJK8bhirsTgipsnMN1dj",
-	"Ot3Ehq6tWWyD0NVYrNO01VS5Zeq0FNsWU61iE1eIpeiYo9oVTsxJTTMJ560TXikTRKiGapyYb3A0u4iw",
-	"fDSJLhJDJ5tEQ3XdKiOMSoxpaP29xDIxN/UCSUyZRBOUwMY6YtRoxBExOEF6iTKTaMF1Z1LZZCqZTmeT",
-	"Y7F4TBdflpsdi8corohH3kvkqJYQk004sw1sEN6aI7RklWPjo8PxloXH3ZWWCLW6rlMjYgmDXeNldlM3",
-	"DDw0kkyhM3M6rW1NoEmqmUzXUHr0bC/rhrm3WXU6lYlc9yIxKzrnsMyoVVfdv4eO4uzc3Nrs/LtXZpeu",
-	"O3OrYqvszcx7s+MZ/IlJirHx2P8z5DHzkPwrH/JNTsx1iWAeNc9r5cYE0i2kc2SSAjO1MG0Pnu4d7O+i",
-	"w/vP7O9uIfurL+wf/suZ9Ec1Yja8WZvyG0edsZqimK06BN4ZiCbwBmkgVkQY8Qa3SAVZZWyhAjYMjorM",
-	"RLrF4dRxdEaIpstX5xfQ5CLixNwk5tkkWqkzMQQPjIFNIs8ithBGll4hccSZHFoXo1MhYWiJrFK2Scwk",
-	"mkR1k9ESYpQIKmI0nEqjM1fmJ6+sXFpYmn0/N302iaZgUv6jLh4X3yJbpFK1UNFkFRCghl7RLXF0XHGw",
-	"SgMbUs3zdDK7mdlKGZfPF5bTV/PvfnR95gIdqawMs7c2lm5e+fDSaP29Rg5Pa1P6Rd7+9LeyWjsOyIyM",
-	"xoWgdjkiih0EI81q0TuFCwVWo1bwaJUZLSVKuqExWormg5oc8qgnSs3Ip0YWcSlCd4jfxoH6Rd3kwAzp",
-	"JFqv4hJZhyPA0TrXb5J1VMENlCfibFQYt1A6FU+lUoFVpaN5Q4wVoK5GirhmWPBCBW8pFZhKpVLxHlXi",
-	"sn4zYi2zFqlwOD/ik4GpZVLRcxNLi56beMM/uS5T2xYbxauMcuI3JS5i7S1skTpuyF9SSykKXK0aQp3r",
-	"jA59qMSTmi28nw+8yGuVCjYbYsLy4CLKLKHQC2WcN8QKNrFRA5KAQpcf00DiTk6vvTW5krs2KQRuhXAO",
-	"5yBm7zxq/nXH/vxrZD/YP/hh335wD9l3vj68+/vD+w/th7fsz//UvHO7eefrJLIf79l3HqHD3+yg5p2v",
-	"xT/tO4+av9gRgvF3P9o7z+2vvojF5fkdjw3hqj60mR4SFgYf0qk4vYLicJgsXKmCZs6MJlLZRHpkJZUe",
-	"z6bGU6n3xSMmLhDBR7HhfHEsU8yOnD+fzw5reBRnC2QsM6alSIoMn8+OxrbjMV4rFMC8KGKDE9iC3nhD",
-	"7U1OUCpHN4nBqgROl39TqibLG6TyL1Gbo/4W3BnBQxxXCCrigsUR5kjYZWPDI+f92xO5KxqxsG6cyKbo",
-	"lFuYFkiHjeEWtmo8Nj6SyvS2S7oldTnWkHNG+9o7l31qJh13rdFxRdVxP23639VFtTfwZlA+TCKHe/Kk",
-	"rFMNxF5JrgCZpFjjREPMRHmTbUiTvsAoJQULzBhP+lzE2hL5qEa41T9TO1LYOzcYgUxCrgmNWM0SetkU",
-	"qrYTa1+dnJudnlyZXZhfyy0tLSzF4rGiTgyNx8Y/+Fj+0xNxykIZj6VTKWTvPhMH6sET+/6P6PD+9/JQ",
-	"xbZvBCTE48+ae98c7P/K3t1Bh1/et3ef98LxZZ1b7MVwfFxQ9KpDHj9JgWaCiGIXpZFSZGbl+NRUbHOZ",
-	"UVDWLlWvX79+PXH5Mjp8eN++s2vvPkT2wyfN/S+a3zxH9m++sHef2f/x7ASo/QLlq9CHhqAi0d5Wh9tP",
-	"8jzTGspW5Igy9Pbywvzx6S1G9dPZo6oY3yX3M2Tf32ne+fK1JW2NblBWpzNy2UHKAi0kacVxZlVigoxB",
-	"GiMcLAHx7kDPdoDk9+8i+/ZDZD/4WfPzL9Dh/f9q/uF7QdPXk9avk5kQsW+erdCV0n3o/mFh4Pap+x0d",
-	"OEjd37LggRoAwh0z5ayFkHLF2QRal+ywjoRfwBHZFBo5jzWk02rNQphqqF5u+I2AKUaLhl7o1wQo+F7z",
-	"DoXgYZ0iq6xzJLako9qfWpifmZudWgmY84cPd+zHT5D96SeHnz6yH9wTluTnXyD7h4fNb58c3t9zONi1",
-	"IFs5Edes8lCliIcsZlVPOTHIiT6iuxx4FJpH8GSY7h5PjvXFk+6JPBpD4jyrWeN5A9ONwXOdVdZp6Q11",
-	"uIUpltc1Lk1sbBiIsvqEcGc1pFsIl7AesLdn4HGN0D55jbJgmNLPb74IZVzY/Jgyq0xMVKhxi1UgXGvo",
-	"tCMfziwsXZydns7Nt/Ord5/ZX32PDv589/D+IzBROrLfqSLswH5+Wkd5y11I3ZcmzPbFdd7hHKQe9NY7",
-	"cFYUDEdMZODChuTAECfISKyM6Aq9ZLnvvMH9XKlc/xW9QlitXzVYanm5NcRlMYa40dmwVXGCtZXZy7mF",
-	"KyttOfGXzTt/gnPx3S37wX7z3sODp3vIfnz7NMp1klzbujuRvDu4zekr2jXcF5+r446cIztIbg/T6cVF",
-	"vTRdAybHlNeJCTaoXiF+Np+lFjEpNnIe5/XM5bp6N3iEWM1EMsjegbFn51dyS/OTc2vLuaWruSXX/fGx",
-	"N5hZyP76l8h++HXzm4cH+7dQc/+R/eluKFh6yrV9cW070nu82w/l+2LJ/pxQ52iiZbjWRPKIDpIxo0kx",
-	"UPZccLghiWYtxHEDtK4wl1GFmQQxiqo1s8o4mUAf1ZhF0Lpa37qfTedYSadLMobdJ5carLBBQkGnelk3",
-	"CFJ/6cCmk1dWLq2lUtkAZx483bH37oNEf7x38Px2895D+4FfmmdTzT/vdBbmyTb+qSHW+WJCcnL186ze",
-	"yktFvWiVURHrRs0kQmpiZHY2VBShMgFCjRx+dRfZD/btn/3cd83z4Ikk0MH+DupGypdPJQ4JUTO4YMn1",
-	"+gOX8m8gdJgJ9iQhWk8Hajg6QikdZC8yufvc/nYX2ff/aO8+RKP243sgl/72RfPXj1Dz4T3hjTef/ung",
-	"T84vm9/8iGTcLGA4hEKYf/5CCDRncPfFXqKZL5r6cLURYl247dDhJquKOa8zsxeKpwMnc3bapd9fd5r7",
-	"t5o/3D58+PzVpMLrpFt9xHbVaZ+0bhdBcujtObLpvrTpFSqGYaZ+Ezh0cErUXfPAXdngIRcCBg6/68bq",
-	"8Dspx5MIknGknUuJsBcsAplJZQKRH/UC2dK5xYVg9SWGXrt2LRHOwYyavnplqE3m5rYvhWWeWTOsRrW+",
-	"Y1rea4F4Fq8VyjLM1onZ5xdW1mYWrsxPB01pSG0TuufOHrL37jefPgNJuf9/7N2dHiLHAYNuKJUeG04V",
-	"MiRxAY8MJ85r2UIin8apxEgxVRwtposZnM2fyoWgXPDvi2dn97st3WztXrfGEyH9+cjzzELydA5Sfni0",
-	"GagAmVc8oy6EQGjIbFDOKgRus4nBSTDotYgbBsPaCmNz2CyRPpnX8r3mHRT4FNskppcE2YmFFyevzy1M",
-	"Tq+tLCyszU0uvZWLYGXUfPq8+eS5sBubO7ebT56hw0/+duoMH4Exo6gdYtDOxO4n9JzuL/SsLmBRjlq6",
-	"1UArjCF5vAbJfa0EGLgaBwbQueSB0WH0jn7Rz3NLpGgSXj6ac6vqGoInQCVbxBHZquom0eJI1wwiBACh",
-	"XfyTpdzMUm750trKwju5+bXZebiwDoWdn9ufPYTT8N3d5u/utni/yudt/vbRwV+e92ZLm5IEL8anMIlD",
-	"Zx/FONGQVdcLZEKmVJWZQRAncG2AiriiGw2ZSL/JNvqh4FLuynIuSMDm02f2/dug4h7tHN5/hhyK7iD7",
-	"Pz9r/u7u4X+8PuR8nWRdu7PtC9of72i3c128/XjlnJdompxAVgpQAEH5lWCkaBEVlwIKbJU6hhIPTZWg",
-	"nbzHssLYZUwbSuvwPgWxiS0yJ2ybsGixGEMVTBuOIcY7Co/Jldza3Ozl2ZW13HtTudx0LsqT8ani5nf/",
-	"6/SO70SFRuSOhEyk425IP0ZUpr+sGWE1iWONlrzjN0DxEUGdwV4fOH6Dc0WPBKNNoAKrEJTHhQ2EixYx",
-	"0ToUtSagqnVdBWbDUQ7fIz2KC1+lrF9SBKRxf2JCibuwiBBSsYq5BYVt8ExjwhWanf0lKblz7y3OLoUN",
-	"DUdNDcxYewmJw5EGrpvZKBVKXKXAc71EsVUzSRyJUxtHOuc1YkL+U03TieCwrpSMtHkf7R1+BZcX391C",
-	"9v3P7V0vfg5xCy9d+JXIY9c518Nxc8oksTpRwF/a2P4oHd7fsb/6wkv0fxWW7BjmrYJe2fDCnADjwgme",
-	"mnqpbHGnhqLGiamqP7XuZ2Qpd3XhnWgS3d+xf/Np894jx6p3DsYrz2qvk1IOnVNXG3c5pn2lyb0iBnpg",
-	"qYMOEOYlcoISosyE0mWnxsWzzKUIFn9XbHbyxvgVijexbkD1Z59FaLphzMr9nMG6ESUTLLJlOYwvHkdq",
-	"/9GZKzNLiYuzc3OJVCZ1tpMcWM4tXZ2dyq1dmZ+8Ojk7N3lxriVOefD8NrJ/uw934Hf2hJXYrtrxlZCg",
-	"Uvj1QrKq4VbKS4otLi1MH59in35y+KvbqPn01sEPf0OHX37R/P4Zsvd+af/s530QrmoyrVaw+JCT6DyU",
-	"SqcS6Ux2ODEyev7Ciyp2ChxeXygcFzYIVSlp7iPHIdruj/adR/beJ/ajH5u/FUpHpR3CRQpkDUcl6p96",
-	"iieglKL3yvMUT3ir+kpE6y8Qr9AkkF8oD1LHRVFuoKrunYVlfxGEw4YFTH3JoZTVoRCKMlRgVQj3YguV",
-	"MdVetrvJiXnE6/Ra6NXWK3XxREeXYDm3tNbmWv2nT+yvvrcf3+vrMh0iouKrCZ0W2akQCVm2YXJ78qM3",
-	"areLQfsp/mrdf4eWPPDYM7h2YLroXAWgKUMGoyViuukw3kdhIye1ik7fMrHksqrJqsS0dH8Ih09GAGLN",
-	"kaIF8Ab1MqFIt8DrLOmbhAJqUYkxbUIWQhIZ7nGeKzNDg6ryigp1+1G+MqOJdCaRTa+kR8ZTzp4UmVnB",
-	"Vmw8pmGLJMQmxlqQe+Ix+LacaWjEVDaRSq/AcP2PeLERBTfFUAlvEqRbE8gIEMKrmpel3CHQLCyInTBI",
-	"5PeqgRK3PmCxPFyhD/yD3HC/wfIfkoIlvgG7LaRs66omqQNwJBiXW7hYRJyIRSbRPK6QOKK1Sp6YHFSH",
-	"wnUC9KcK5htEQ2cOv/z5ueYvvowjYYieO3fuHBiicVQ+d+7c/6uIkCywylmUr1nO4VAqiRVX6bpJNgk2",
-	"1iVYVPAoFkyCLaJFb3A6kcqspLLjqeHx1EjvG+wYzhLvyRt06srySiIlc/taXiIVEFL+58Pri3yNmsyo",
-	"KF3WaW9z7oPb8ZiBuQX54B1Z0IdcKKGfIIEwgrda5V1vhDJ0qu7gLVLhwcUH9jrqZaco1TRxI+YmY1+h",
-	"lm5EsRaRx0I8hQjV+AQA50nUsbmFqXdy0+0XlumXxT1u4VFzwX6xZjEpVxWTTECmuEGUQNMtjlidojzh",
-	"ugZ7wUG6uRTrtOc+GRxBMNAj88B7fZJezC+4bx2h65hBor4fzgt3JwBGh/t8njGDYApvKK3bHdhsWT4p",
-	"PEkXeK0XMDT5/DxAf/lJokRQFDE2iRmNcjgltlOVMIOr74ZK3a1enFyZuoQw33Aw+QJn8HwkwJlfKrsQ",
-	"cO6sHaZyieXsVvBQhqjvrSLuk4gdBb1r3bVodw1buKeTCfpi22cPf9xKXdcSbVErRh03OLLMGvBD+LCE",
-	"COUM430sLufZcY18Wi0luED31PfOhM5SW3gQl3SKrR50s4fR57wQXqOcTWDMzqsb0BZKKr2C+zgFJ1lM",
-	"0QfGhTVNF5/GxqJvyUrkhGyDgB7vRIsp78k2qpzRUkiV+xAks5lUAEEy20lXtprn8CeJ0+lMWQI2VrBO",
-	"ISAN6ntCGV9lYWJSRnvXI04Fme7qC4B62pqVL4+kog62qiuJsAcbQh6auGARk0/ISB6Sn3Az9eMSUEW3",
-	"ysIQca+XdE2YdyExGZtipkkKVuISMzlJpP1a2lfeEkLq9ZH7Qr8a/K2AP9IzGf3mtZ9+w111c9+bY7qI",
-	"tr2Ayh5Vo3tLyAJB1Q/p1vUMTAsfPH8u9bBvO0dS3fFXI7Wm73T4FKijLxUNIyVLQDJEISiYpg65FhRX",
-	"SJA1Q2fX5xP4ljTcsqQqtixiig/8fx9MJt7HiZupxNha4sa//KTFKInHthJuBdxwyn58D9m7z5o/fSZB",
-	"5z5pPnkeR/bt/20/vhdHb6y9EUdvJN5ofncXyQCJG0P11dfHJJI10ZblZXAbzSiTY1tIconVZQKXukrm",
-	"qE5MIi+Tw1joXSwe+YWoPQlM73iqrXWlr6B2y/k9v9YjGKyshBNISR1ViBAR4mdQBnHEy8K9AA+E0QLM",
-	"MkgwZlVxzSpfMfXWD81ASBhh7w5S/KJajaMar2HDaAiXH6N3l1CBaaGojBp3fAhQjYa8qBar8sSGXvlX",
-	"Tgomsd58++LytevZ6cXcpcV3sovvLYZ/Xq2lUplRmafypjtKpNtCCmyTmI0pprV1O3G+oJFEsVTOZHtx",
-	"OuUcWwlzEXOSzQQX3G0hsW5yS30s7t+S8KqiTgp4gEczgTpE6sDTFqqZ+oJVFYIpD2jGAYXh+lNoIcJ1",
-	"kORvc0avkfw7pBEZucppmZGR9Biq1vKGXgBM9TNLM1PoQip7/mwrr2CjFDxOOW16eTIyRmRuhp+EL0U9",
-	"u6GHAkkbCRWdiHzaagSfXnhnMeq5Gg9pV66Xop7baoPf71IkjvKYk9HhmmkENzyd/uj65PV3tqbM4tXl",
-	"tfMrjWvvXloonS8XNhdxVb9smPVZjBcLl64ssa5nX6xKUk3SQ84/DhQXc+y8t8skIgq9QRq9mzy+c9Ii",
-	"BsJTFeNGzQcibtGKE4PgX4HssigFo/hwlrbvN1Jz+BHJwVSgXr0ZhGG/kEq1alqxCkiXbD8NGHKlUSVt",
-	"Nd26bCWyHtVfpM0pNHsxC1uo7KdYaOb+efpJp77WdmuOZzR4u/sKGgtyfZsk6jYGRwn3lakBxnn1amRE",
-	"1iTQ2WHC8+84IRyBKVKnzlUA4X4/UDeRgbmFqti02vVyOddZgQTnAVeVYJ5II0lBdgTH9hXlt26nvNpv",
-	"Y4X5em8YrFQims+ZpfHALZdwhJ21q0YwgUlUNilL4GrkHLwj5T4ve0G0BlGtSPadW3hrdj6OJq+sLKyp",
-	"f88tvLVwZSWuouNxdGXe+ZdT8iJLs+JoObe8DICs89Pix8XJ5eVrC0vTa1OXJuffEr+5PDO5lptfWpib",
-	"c35ayl1euJqbjq9S+dPUwtXc0vW1qYXp3JocVPx+ZnJ2LjcNBwTug6C/hAK9IUjDjXD/D5h6Oznj9uDp",
-	"sTnOyNmuaglbziPeJrTlv0sS93wQQUUfP78aUUX/AgcgR/2kelXF6dEsalyzGLwe6CWiHg3l3BBSRf4M",
-	"bGFXZ4ZRmdVMTyhiD7CYcotgTcixbApVdFqzQoq/7c0Ks6ptIhlKMIJd0ermif8jxwOBh+MwS+xd+qq+",
-	"PgF/dMJpVQUPQ0oRT6JrakUyhZasUgdzjiMH9EemFwECs7yWJIYWlgHDY5lUdiwWCJmc+SCVGLvx8ej2",
-	"v32AEzczifM3Ph7ZTvj+ffYnkfd4vijmycYb+wuQdQ1oRR3aRfXHKbiMOmpI3DQJtRZfGF0oqS/2GEoW",
-	"x/QK1cUhnEBWnSFeJYah0xL8BQ4V2bLQmfmZqTian5k+C0kG4vfO7IL6trm/f7iz3/z2if3lLWR//vXh",
-	"Z3ft3WeHX9xFmQEsLbSFYcIGV95pO4+2ke3j876OVG9wf0AekjGAuSX88smG4MP5Jx1JEchwIbRWEa+E",
-	"OsktLi1MX5laUUZJLC4TxSanL4PBsLCYWwJU+WXxhbbt6FrOp/fpqTIpbETr9jLmoSl2M9K864dpyF7r",
-	"425BvuCzTB1/rdPry75HW8NO3t/iobVEzbTzDgGZjmchRNH8FTQSQtM8Gp+ewB52nqs6Pq0b4ydbmIrv",
-	"MJNg6l52SJvFbHVhQjUdTv52ZJaciamqBO+DWwaT4RY0xLy5dKZcmzuR0E1inzeFHjcf70qtrcXgm12X",
-	"5Q2KaV/ZG5UObUAV7pPGKImjbCKTSgXusIM9Qt0UxJqmg9sf2TRU1b2rUgbA7oRGonuPgpoyk+qSHBC4",
-	"7sv+eyaVsh/fk4M6OJbBrlLOSo8mkU4qEr/kv8eIZqWWC5xQKAcXymIfVAvRAomLnagauOBcwapLqIh7",
-	"n8rNrfpoomHlmd793qdlUd1uYAJrOx4ftZIpyEk+YetHKYUC9l//sfnb3dYC9hb80/u37b2dw/uP0MHT",
-	"p/aDe6j59NnBs1uhaplXhGUh7nsaVO8Qouo/UN6B0sc9vN52vZIKQOGIHU0uBvfZ2ygznZx8/93Lc6x6",
-	"pbjS2GIzFxbzW5tzyfcrY5vXKzONcOrH2Gh/+SyBL0eui8kySsczmrqyvLJwObfk+j2A3i5doRvh7BT1",
-	"YMsGLQct06gMBHiAy+g3JURDONz2uydXrS+HTKVttE5pgRIVVnerKVREXjqzHcN0wSbCyNA3CT9SKK7V",
-	"eA1UILTJWof7Ane2cTTY6xkVe4hcqc4DEUinCKiADSN6OZLEbbLexVBqD2Qnct3ixCiCnuZlFr7SmSqb",
-	"rELQf/8FXdOpxuq8NYbQ010ThDRUYYlyT6CUQd48ufdJYrFl6NTT182SeH+ZENp2B9X9DnynxokWlzn/",
-	"RJ0LxEzEWZdNzYyn031tKg8nDaTSYwUti9OJdD5TSJzXsiQxVhxOJUbSo5nz2QvDYyMp7B+9VoNr9i4p",
-	"KfCM2nMgvv9AB2jjnbO4j7uixFXnHDMnh6xnZ8qRCN3MOHfgTnM6nv571XPKloll4bxBlt1Ci/At4dQ7",
-	"uWmn6jcv5IIF3k+BVQiXffolkJATr+N+MT85tTJ7NReLx5avLC/CZWEsHpudV78OiHn/Ey2kWWFWdYrR",
-	"om5WjqarO193uH1UWy48IFuOI8rqya5XDs6Nw0+6MpGYTdRuiGVG80CnnLwVp1gWc3RlaVbdx/SZg1dm",
-	"tJQo6YbGaGnwiXjtsuZU3qJJoIovDzl0cv5Wo6rTEtKpxeBuqVp9Abl17fbkeDLA3dW2fpvXs0L4XuC0",
-	"CWes+auvOzepeEV8sitV7VhlF20qHSYNw6t0gKKqjrUOmCJSqVoNZOjcQhbeIBxhw0C4jhsnWfjwqmXe",
-	"91YzFxL8ncrarso/hGrZkGPgcBIyn87DBPWKUAHprvndXh1ah1BRdKGxW6mOpc0Kvi2HHg5JtOwrfSE6",
-	"YFjIw0RBOjpnCelaqy9wpHrervU6rl3P6pRHneHjndKWnJBjhaF7qB/tv0ZlIFWkg68s6bF4JKLkMqrS",
-	"st35bVc6ogsv2fH3uNCDwrsMaju/dg4Hi8OxYr9FghM3JxPv91Y3kv33TMp+fO94JSOwUFpkbapFnDq5",
-	"ThAQdRIsWOtYUxfpm7UtdB+sF/3qMdhLLZc+Bju5lcs98REtsuMZZIFD+go6Zb4N8sXwXF9K+mQ9OVXu",
-	"Oy3rukpMvdgmM3HAYfLhTDYqTN57IjhA/uhaxz2YQBia87to6RgNp9I97IwcWk2nW0xcUu14p89H+Vfw",
-	"7PnxnC4yrdFvuhhAMvUOGTUlnt92IJt4+69FkCdUmQZIUUWFVFswdEIt6Uo68E5oXQVrZ7V116WQkIwQ",
-	"ABBPady5y1Veg3uMP465b8vYWveuSdsR9HU6GLbGDfVCGem0WrMkFg62ZA9QWRddbkwgLHcd0isBbxnS",
-	"l2QD0jjixNBYRf5V5Vf2aU7ChsxAW8UI3eQ7qFGpIHFU1C1kMYgRyQpDFnDaQnkh4Mwe7P/K3t2J7mkX",
-	"kZopDJzw1xexWK/cTLVBwS+1xWFsuZXzQL3ahuUB6Q1iuzJTlWiDDs27GGHhObwLjV4ljcVUBGtgmVlr",
-	"oaIuTq6PBuIUgzkpTg+MydGZa9kp+W+ka3GUzaAy2UKaXtItfjYU3uqOTxYKfOFE8cbH2UwPwS8QEX5Z",
-	"5BFebbJHhW4SakqJm9CZkJVqxC30mFDygKO8iWmhjBhgCqB1jRX4EDzHkxVtHUIHAFll1XgcqSQnNVMg",
-	"ZYVgqtOSOHEEF8qBWKdXMuLr7OrrhuvrY3pxcnpNdfgWP83OzQUA7OQ12Np0bn425/t5dn5tcWnhraXc",
-	"8rL45cL8zNzs1EosHptZWLo4Oz2dm4/FIxqsz07nLi8urOTmp66vvZO77vXXadfVeW52PheYD/zCb21c",
-	"zq1cWpiGZybn5hauwS/9b0T1yIpuC9Guw0ybnkDRiKFhQP/wYGEI8hAYdguCYFi8Bn8li1SCllbEG63X",
-	"blFYid30ayjjBdLuVZq8k2gPx1UcyeFUCjHTBcQLWXUOSmWvqgDUfw9mCEy0l6qDtnaJnFo3ZpeqqT96",
-	"LVACZiEo1laaFJ0ho0rVIMdrHGGkMcsisgrBsQ6gP9mZdaVOLjNqldfjaB3UbTKVFI+un5UxHg8Q4qMa",
-	"MRtxVAWVZSKJZIqq2MQVYhEzjpi5StfF0OsOCKD6EhTVywZb3lWMSXBLKYR/Qv0UxV0rN+BOtp0y99DI",
-	"VAlG4KvXr1+/nrh8GR0+vG/f2ZURhCfN/S+a3zxH9m++sHef2f8RyknrpiXkznQMCra6wK0nFFVYHtqW",
-	"65Qo2MGk29YF6svqpm4RtJ5Kp9KZ7PDI6PkL62Jz1gMY2OsTiueUbSYPfrlRLROKLdKyDWEAbV/AJp0N",
-	"5nqkAqo0lYZbpDMJeZmUjQ9vq38Ob/+b/Mf5+IWo4pVALMe3GqeRcGBK7k61boxH2MtS7/klVZi6ioWl",
-	"/VzGXp96YaQQw5D4jILScqxWDoy8EAn2hQhkrx3nzqNLWnFXt6nDIVwMFOC1FAPMky2rp8TmMuaLJtnU",
-	"WY33hpBXjbTJV8o6R+JPcR+Yo85ROuiZdw7Ux2Ncv0mikkRIhaMqiK4S3Dq6lSKB4SE0ibfU+CqptcPX",
-	"LGZhI2eQitBIgdUPZ3zms06tUWFDuYOl2g62iEskOFK283stNShgoAIZwvMLfCLubnJwCzudGA/3uA99",
-	"ttIWGNm59pWWrvJoiXALVmOThQKpWqgdJPNqLOIK5FiOfHSk2zGklbtGlGA5tmd4lOBBB8d8cD6zByx9",
-	"cm6rF/P12CXl57yRsTHfoR+OzlkNOL+DcmUlBHbLSfC1xbi0srLouls6RTlaMnQeuvy4iDVHZXfxmE/I",
-	"gW1XQj+rEWrpRV3d7Xn+ZnD+0RDe3R2GkDBSReeSqr6YueI432mLOz62Qxr//raKJJmfUTN1q7EsTrfq",
-	"CQPJxpM1GXSRP804+/72tZVYPLqM0AsGsyJal0DqkHsnzapAd0/IbwaOAq0WSm8uW1ZVApQDBnvrtREr",
-	"QW7kBiFVqDeWGYvY0DeJhBM0CDYpqgtRqK7YhMWnMdmCRbiAiVQ6FUfeT5nU2eQqXaXnzkFyLU+eO4da",
-	"FgbR5bevraAzgPYTR+tWozqOsPUvH9at9bgvAfSsEMFwVb4+qXodgfgdRzKXG/3PrW/Xkyiq3ecqZVX8",
-	"UY3E/dUNYlFuEiozNIQtVGHcSqJJd/0g82XLBW8irRmrceU+1ixWwZZekAmS6kXnG8lVOsdKJYh41Jyk",
-	"ClIskoIlPq0mZYihS+UAkaShvElMwR8aYsWiMMEVbSelLS2Iu6wsSJ2j9Y9XHaNrVVlIq47ttRob/59b",
-	"38ZXIXAtf9hen0AE3OFIBxhIGBxSatRV6W6uxsY/FqNsr0NRu6NGPcdLKVKpQ9elCh1vq0PXk0jZy3Ll",
-	"KnYkNkz6UqvUcaacA2bigk5Lggjr7yWUgEvMTq+jM+nE6HCoznndwwBMriVurJ9FEkGaVC2ixVEFa0RO",
-	"XTWyk2eFFMqMaBPoWnYKrYM0qGKTUGsdqOO8nlR/U3FxTJUoi4wqspq8qIZVyHCEyvtG2ODM9ZPWh8pE",
-	"nAzhFg8Jlry5DlNaHxJ+a0P8JF0DkzF1GMURc4wCyNRtACkpk8m6bioyo2K6lnS6nEYLroRFILN8+Syx",
-	"dDKVTAHoQZVQXNVj47FsMpXMqngjiLuhZJ0YRgKg9oc+rG/wpNOsotQucU1lt0oTu6pMPhlwFW6/UHMO",
-	"mtgGabjG2vmR9Pmo9QL1BCkJsDWQHUjDahY43+vKJlhPoknqdANepesburYuZZL0/4TzVSRWoYx0S5Zu",
-	"xx05ARwrdjGdcjuwABVlNFlnFG43SsR6u74hITF5lVEuVUImleqzl4qDuOV19jh8uGM/foIOf/o1FNnv",
-	"PrP3dsRP/r4e8q0PFLqaC6kGCGo+2DRASQtAowESmoI/A7QzBXG21Sc22Xa8v29nunx7IcPo5uXRTHUq",
-	"rbPRD999p3JhvpC50ph5r6ANbyxUFvjFWXbdej+jb8S2b/TRzSMIeNammccGESxqhVrtTOFCmSSmBC8x",
-	"IxrB02C0JM6QguHZINWQkSoh4YT02UrgEnkzm0rF/EaL9HK9pYQNHDHf4cxYu1W6h2+oTbvp7XhsRJ7J",
-	"nl6fpcLgwwYY7fLlTM8vX8TaW9gidWnZj6SyPb/pbwEFrw73/Kr64opeIawWNNVi4x/ciPsYa9GF51Ph",
-	"GNC9jaBSFvISl7gftG4rIQRPAlsJIW2cPdtK+EusYxBdgnY4gNITG4/5TSaY1xC0JIGeObyt2Mwp1Bgq",
-	"vTS3Lkc2RqjUuDhsQnKRLVywjMaEKyehDhfSOWX6IU+iZWZaREP5hgMVnUSLxOTC+UPCTBADy44i0sKS",
-	"aYslBjmAq7RYMyEr0CpjIQ/jqVQqiaCilBNsysLS9gW+EVLT0LkF8OigV1RQVwqytoAbrlLTtY4ZX7p4",
-	"D+LHsXiMQvqNl0nTm6zwCsM7zId7WrYrenHUnHyZk73Oyw+l3mVucFxc9FowKDuGXaNmaHjh4j57Jvlz",
-	"rbpMVFdTFJYpmVCAagorFRcsfVPeJsoOJuIEh2ooWgsO3KSfqDW5vmDvJ8FJABMLiXrWO8A+yDAS6/3x",
-	"Zf0miW3fOLYJATndQRvi4If9g6c/Qhev3bt+w8FJv1ERHCEgg8hobihWBdcC4VYnoQUiqmkn+plJtUQm",
-	"U8HwYmp7O7LFG2r+4fvmb3eh6RjgX7R24nQj10LqimGKrV3nDn64ZX/6/yO56E6rDfQ2atfQyJ/aHOBm",
-	"lZsZ1YMokFPZLiak0p8/CDWTuRHq09OuzU4gmfKDj70uXO1ab7lNtQK9sAJaK1A5Kk6uD9y4HTjxIL4b",
-	"qmYVTBDI7Gzpt6MSo311ujfC3XLU4XSifZ48cPI3wxrDy9P09bJxfaLz2yfEG+kgb6QHxhs928QR7U4i",
-	"DOMFQAErkaQwyYb7MCIvYheAC95M92MHev2u4d3ebcgZZuahUDV2ajL3bzK7snRZWnZwU6J0tc8kBobW",
-	"uWW6qJchM9iHGdbFII7HqoxHGMDDqTEvwqRrUG2NNwgFl95J6QKQRW8uzEQlYvEwpKITgBuHKIqqohNW",
-	"RQCdUUajHHtEBmdWqezZWoc0ByI4W132l7Fs978JHc5lYANM6iRaoEYDYYoANABJTaO6+0UZwwW3FY/y",
-	"CAm3nHzSPrS/o65CKhEAdQKtQLuqtdbagYDG8szGG34UyAicu6Cm6o5k0Cr6/Saqe2Vv39k7+MsjdLD/",
-	"6PBnf2qnE3oT9ioTf3vb2RQWop/91TP74Sf243t+ErZddCYwTXj18O4tZD/+zP7pE/9MXWgJ/0xVc4fg",
-	"JA/+eksO1E/r0tbuTtvBOxJQFC0GZ3qARw7Zn+7aO3+MssJeTdvr1Kzqz6xyCyaOala1b/YMJ6cHF6AL",
-	"y/Z1BFtOSqB7qL+o/OS7s4SwvD4IdV4RPxQTpbKeHVbbBBXj3Qu9vdLLD1oO/I020il4CFSYsv0ZaCfD",
-	"zgkJ5tv+zLG3v38rt5ORKyWm9lrauKnebdwpRouGLtM4htO9f3ARNwyGtRXG5rAJwY1T0/rIprU8az4c",
-	"8H4M6wAybz+R5qGPJZNutw05dw4JY8PoO85bIpaya0NR3i6BMScAe/yYmFxCSEG4rrV0qE9tlFMbpW8b",
-	"5aRCMZ2UlC9w/noqqt4FqCDFPLNmIMh7qm2OoW0WKDmKnukrgIOtQrkNrJ3OvQ543MINnkTrisHWJYIe",
-	"tjrhpUy4fYDKmKsiVA1xHfKp4CW3EcZwaiyJVoKJV6tUBn5UphWgcKne/diEVLIaJ7Kbrk7duJFMCfI1",
-	"6nBuXymzkBQqCNOGzJ6SyfxOUlkSzTMoRHH6mqu2RavU1Etli8dlb303PGSVGSe+npNOUgwQQF2AySeB",
-	"eujMcGrsrIPZAtfAAAERinhFKeOaiz10PH181ACVi/riS3H56q69s4eaT28d/PA3vxpuE3CKw88Xzo+O",
-	"JIazmXTshi/cosZSyL5ucMgnzIEteJWEr43svfv2d7f8n3cHbf7hM3v3IWr+Ysf+6ntk39k7eLqH7L1f",
-	"2rcfxnx6xl/w5/9gz+K/FReqp4BNv9aQWj6JJEDz3u9PLaF/VEvIf0KPZgxdaG8MSf59ecaQSsX1UAr+",
-	"6ayj0xDAaxYCkGAaTj0HMDRiCnftxYYDZMlBoqyr19oEB+ZJnXBL1sc5CfFuE0qdooJBsBmRPYaiksc6",
-	"pISBTuBHtlBe9RwdpwjROwqqgnP3OTSi3/umc94K7qAt9WoAkHksLIHdchGnE6Sv8WPXbo+Q6Nv68czY",
-	"+HC7j7tWlA/vwZ1QsEzzSDM6obyMTMe8jPB2nUReRmTDyH+0zIzTYMBL0DvXZPV5tUoo0ZACDHYb2hmO",
-	"7B1wlCDdSf34LPmhj70ftqUKMogV2fuDs5b+wGBpJ9E1WcMmVCoqM0PjPhwISCCRMLdopa+IQJTKMskm",
-	"2yDBjm8npLQCYIhdn3YQdI+vruQSw2mWf757eP8REg43uMGnLuNp8Lxb8FyeGShUh2PzEp1FX8f0QMuV",
-	"U5exJ5fxVPceUfeu4A0S6PIDiuhknL14rFqLalrjb/lGETM0YiLo4Oi2psQVP1dMQAJoiTENSn8llum6",
-	"K+TWk8ibE4SuPYMAtKl4GwLbEPWOvCIWX3/hOvRYgewiM99iLKwUn+8LpdhaaeHLB4xs8InsO3v2D/8F",
-	"hwXou1KWTbJax358OzR2D9rG+/yD/eZ39w7+etf+7hayf3h2+OBhPymFb4l9OtHgtK+raYut0fzzLfvB",
-	"k1Nb49TW6MvWkMfmJdsap4bGaWz6dbJT3oKaSxTo+fwi49Em2SRYdtmOLAxxgb2AuSiukLjCK5SQEk43",
-	"Oyco7cB9OZAP6irfTWSDYeplJrHZ2jj6BBsv7+bcg6IMJrE92os0NFQCfvMphCklMJhqqdyPxg82Qj4R",
-	"lQ/7E76L3rF/eHbSmXkRJS59K/xgHcw/m8IPVOacuMJ3O2a8Drl53nXYP5uqP1XZLz3Hzz18L1hr+1uP",
-	"tgvbz7GSv7dXzZKoZFBcGe8l4k6oBogMzrdOLlgwuBB6VL7VznP7s4fI/s/Pmr+L1HHqnWzw5vEPv2/+",
-	"eg/Jl+HaEd4fnJzLia+2NHONkHXw4Oml46l06k065YRRbhhOhixX0ceXUvwyVKMGK2y09y5mmAkl5NDY",
-	"Jgg1I5NzHZe+onplFzZk1gvINE4IBzR8Cnm/EihSpdZE5uTCbF43z0L6EvajH5u/fYTsx3sHz2+jw/vP",
-	"7L1Hr5h/IcnbIn4DMz6NKZ7GFHuIKT7dsffuq8MO15hwel6wk3FFnedTx+LUsXghqlseuCNq6z6Tg1z4",
-	"6/bKednCpoJ3kTeoTKG1aETC6kLVjkTVzTNLQUTzJLoGmlzXpAYPqHW4p7QAIRqwc50WyPkGssiWBU2Q",
-	"xb/1ChlfpX+/dXd22mkU0vzrTnP/VvOH24cPnze/+TECg//vt36Ozjjpj2eloVDUi1YZFbFu1CTeDEYm",
-	"QIgWNrgDdlNkfkhq+d0RuDZ8sG//7OfIvvP14d3fC+nz4AnKppp/3jnY30FSSNm7z5ScCjUESfpnk5E9",
-	"dyj6+6273d6TX0CHv9lBzTtf23ceIfvOo+YvdvwrDQyePZtcpZM0eA0SBuWhhGgcrTOruo4wR3ViGONu",
-	"coZuwYWzelHuGDMRrxJqAVpPuPjLaRmWRJPqcfHUKlUwg9AWSNE8jrCD/QwdpTWZqWwBTvMkypuszmXC",
-	"siw6M1ipJAueNwipioEKjG3oJI7WXdSGNXkC1/7n1rfr6AxGDQg8X7Ks6gI1GqroCxDOLebCE8OZXz8b",
-	"B1hD2dXQArhpwCuWgMQSsygMeijOLKyMqGMbR5zJGWMkWJKWiAlB7cCxclYKv5W98epUuuJJNCUbv61S",
-	"Zw/kKsX6OXHb1eRrshoOiDUngdABScnBZC8RYB8xQ0Ov6JbMMxxNpYDq4jxDQxQnSn9maHRYkHZ2cXP0",
-	"rNi84cyYrLRDpRrhkaDLUkr0azAvS+ztKZNAMwJs9BIHyMmIw6ScbT9vQBbz8axzXLPYnCMR/fbrveYv",
-	"vkRuJrLfhPW9IlO+OwI0RVtGQhwbrZ+N/N4Rhw9aboHFyfo9e/e5/W0At4pZ1dh4bHgsk8qOxXpdlwNH",
-	"0m/y9cneenSCTYqksuOYSIRiyFyNjcdI4+1y/q2CvqC/PfN+bmnl3eVZPkuXRgpTs6OzlZnUO5lqVpt6",
-	"eyxJGm/f1K7NigdZPjNCZ2kqWcgYNF+ZSWnvvW0EmvmOpy+kUmKNwNDOt8x0cvL9dy/PseqV4kpji81c",
-	"WMxvbc4l36+MbV6vzEAak3h0RebzX3QaVDiti9v6S71eqRwbPWwgIGERdQCtXbf6xinyagrOOFWskEZ0",
-	"9mTOwGbh0mW9+O5gjsDlpNh+cQy6HYG20EN+Q/HGsUHSjrZJ/YmHTj7anGMthFDkl4mVmAKNGn2lLQ2I",
-	"N7hrXMCtNYUGxWBOhADlw5ZHupghWW248KaWTl5qLIytTE6gRWyV3/QbGxPoMt5KTJbIm9n0SHY0lUpN",
-	"uEbKBFomhZpJJtAyrpBl3SJvzuGt/lHqX4hbqqQ05Oofzy09dS1fBUx+2aFI2vvKTXM1vOdyKrcvwtfs",
-	"z8PsWu04x0oJnfK4sP0TrGbBv4Qh7cIz6BsE1ajmlB1jwyDmG9zB148j6quXnADPQxjCprCn8w3Vdlx2",
-	"yKwI094qk0q4enKV9lc+uVCnR6ye/KepiTz3Mmsiz53WRP5z1ESe6oRBlScGZGtLeeJg1AGTlRLREcec",
-	"09fLjTjKOgnZgc9p3xeIQk5AxMbX2s0pKfSSHVpyHaJCHGJex5atMna1IJfYImBV2+AA7ksLW7fpLXxU",
-	"Rm7TMrm9Jc1qDtrZKUu+nMt72aCFhJOBB8B+lSIGEN1OWUP+G/kQrDvVZF+8AIy7NKPc8L7ua7osQ6pJ",
-	"tKAccidh2AcgzyWoFnTKtMpENx3Irci84ArbJCti/se7hBfDhJCxWi6nOwS8+uC+RTXKiQa45IK0qBW1",
-	"FTaBuJ+9+ww5z794ubMkpz+BKKNExaKhzeNLvXY9raJ4reSmPEStQisgP/2/71+KtuuccRkgEDGSNzKq",
-	"3YWMJiFxqgi1BPeKX1Sr6MzSzBQazWQvjKNRpOklXTi72RTiZwPXqTrAMsKNKPxa3tzBBRa6sjQbVxdY",
-	"4quMWquUUA16uKqrt3eXZLtnNGsh50rOUvlRstOmvGvLE0JRgdGiblYEC+ZJSadUpyWEKakjk0D9Kod7",
-	"O7juUugPLUJ/lYak/oS8T9Jlo0ZoiiZvp7A3FaEZZE90eM8JWvMJt+FIpMYoEcvRFW7Bl4PTGqE2YE3H",
-	"1howSsiq+/Ufm7/dRfadR/bjX76muiNPSrVOy2qDUtgbQL8/zH9slP6+cPd9ig40HLLv/9F+cA/JtUGJ",
-	"66++Rvbfvmj++hHUMEBv/1A7/6OqPnHWutUuyNXEZd9lafEJvjxVeacqr1eVd1FIJOG1Q+uMcL7HABVf",
-	"i/swpDRGh6JBpROFEpKYPxK8PqQNJ9y/gVevGr3zDQ76gFGSRKojO7IIDTkecURwoew1oUe6H25hlcq0",
-	"lTCDqaCvBpYm5LeMe12x5QRkpgxMuFp9g8s/ycn4cl0CWTBRfaYkjY6teHy09l1mguRSGVBtr+37lFlT",
-	"8ksnexnv2BpROqeNsmnpz1K5uVUfTTSsPNNj8RjN83ojkdWqJB+LxzZGturDiZtGpfKR2JJ8pp5JDFtF",
-	"8KR1k9eHEyNasSre+/Bmrb6RGM5aTLxn5D/aIomMYdFiLB4rfWhuEfGkHMXkW6XESB4DW1WLW1sbiWET",
-	"Uxa7EdQ1YafKWVYov6v59E8Hf3riVz/3b9t7O0ItHTx9Cnrq6bODZ7cGpI+W/PTrQTH5XH7V0fhUK51q",
-	"pV6hViWDR4SPVHKhkJ0noZw8o7udUlqSskyK9kLNNAm1XB9mwst7lFEILB0YefUofuc6UG6GadxRABn3",
-	"X1mVdSq8J/GScLIuQEbe8CotlLGJC5ZQZ1CT00AbOtXiMuZBiRPslmQm3Ip7GYRCxGLVA8a99BS+kaYX",
-	"i2JAV8k6C5MKyzDk5ecq9ZcDuaMIt1F1a5xwlCRRjQOidBrg6C56N8XHUGswVEgL+BJ8I1Dq1coWO6Wi",
-	"UVL3/b25v3+4s9/89on95S1kf/714Wd37d1nh1/cRZmjeGISRvhk9aPsuBCiC5Ci/cWBj2xC/ziPv/hQ",
-	"niTQi6yXGFxiymm9xGuL680oeQO6fpxQEksgf65NCksOHBMf2pzMrbE4eoeZBFPke1yWRZSJyjRx7lwV",
-	"fqpuIcrqE05sD3mhPWaisq5BySNHFUJrkNyiW+0yVBZ98z5+pEg3jAVqNMJZlT6UteZ3d9HB/q3m599I",
-	"UzbcC9cx6MOldUFKtgFuE1a5A1mmcq07ltaFBv30k8Nf3VaiMXpQJzujS+FcmyzraESsQadl+Ha0kxwW",
-	"at9H5DhSixQniLIB3O+eFna/lHQNvVBGXNZVcFTBDb/wqHHyrz6xJ9sf9Sn1Mm2k3lChTDpVcTtBmkwq",
-	"hVQ9Vx03Jtpgv8KPiluE7fv3W3d98Iy7z+yvvkcOCz2D3GyHc/5+6+fRZikpbARALY8R59cNo4OIQw4a",
-	"c0vkRe2Lk44dEEfb8Uh7NyiUehw5LJKOIjymBMFO1I7VCNXbgEu2YnY6eqGMuW8XWwXyNLGwbvDW8zcg",
-	"6R7vQupArKe3ExtVn9AJebMVdLQNccIqsD1tBqFOO57uTmQR9HBMgu8HqP7gBHeLZW0SU9MLL7d546lX",
-	"8drp2cstitVJyQIeGKyWVVU/HaJWzMIWCRRYT8haUsNfB7pBqHujkUSLJuFElquWsEr01ylKp1RMDrwM",
-	"L80LVwhSPMlMdMaqM2ThPJgYq9T5hooTnZ1ABraIqa71ZY8HCTzNDELdlP16mRleHiehGk+iSYp0zfdb",
-	"r1WE+kg7QEhJo3/8ElTfafClcv1s7/CTfXSw/0f7Tggopr+iwb7uDGDoE85bU3se0oSwzjZ3QQMsycxX",
-	"rmaPUYpZyF798Hrm6s1CZqxNOWZAMcpNlOpQrm9Q4Tm1Vd2UISV1B5/hxelD9xh5AbpTrfYqFIDltqRD",
-	"AkC9fh1SBKgI56gMNo7WC2ghVABA6n64BkCpY4mIIG8qJmQe2HGz/wnVFoTT6gM6HDwKYfPO181vnqOD",
-	"5/sHz/dRbxUB8hWFRCjftB/cs3ceoZddLACYhHGkw9YIGov/YNo4LR14aWbrHCsByCejAP8nK5lljcxg",
-	"+DgeHfleCRQN6ZuueceDZZlxYUFWGLdQOjUO94zQz1veqRKn8IcZGuFWEk263S4FV1fagoUbOrcGx7dW",
-	"nbX0AgF2/eU91Lx7K8oi8YTaBwE8EBVwaAW3aymaVPeajh8utwxuN0xWIei//4Ku6VRjdR5d42hgQQHS",
-	"CnOXGU+n1Se4rgFIw1hBG86PJs4XszhxvpBJJy7gEZJI5dOFjJYlw8WRlKyyDMOaRK5ieCWTHU9lwqtQ",
-	"C3eX4SZxJnC1KlajKii91aTS41r+wnh6PDPecUGp8XSqdUFZnE6k85lC4ryWJYmx4nAqMZIezZzPXhge",
-	"G0nh2PaNdiAFj5RMPQkU616AXVe8Qjd+KjhfIpyzyqZXwhLcWs/gcPGo/vVkrKGhj7mubXe1ifwJIo60",
-	"dYY4Sg0kWgmXWeocRoaLhTxBYMMgi7H4KlVwWRxhp0Q/iRacmgCdo5rE0IojtklMQA5jFZJnWgMRg5M3",
-	"uHx1ODpTklAHBrnVw2/LMGJMLe6lvQg9EITs6Ek4xGNCyMWq2CrH4jEq8U24rnXE4SgyswKF6LUaPBnG",
-	"5TgRFOt+DMfD+8+ad/76ClqMr0ko9vS+csAGKeD+SYNgoDIUntFpkbXNy/CsU4kWDZ5jnSJhvvk6R7T0",
-	"ySPQHn1WDH2yCGT23v3m02eRsPTHbJ8yWESvY/YSie4folZ/EgaYs309dhE5zYl4Pbt8+s2hVtDc49/P",
-	"bBJTL7ZHLnIyH+pliZ4hg2i8SrAqYsFUFkWWAXOWlpJoUj3k2E7QTJsxzbGR0soa5bghxm20Cic1p2PL",
-	"pU1s6GGw9kd7h1/9HvIQIGAdKZd8EfPhTPYfC3Uw7lBF3XH4hFaINPbjz44tpK7CTnYTUe7tnjgmp47i",
-	"SxM2s1x6SfISSm2L2JMBeYbBeP3HMYl6M1mzyrHxD25s35BpGNGukRA+JTn5CVV8AZefwjMkRhF+JL7r",
-	"XuHxcMEFpjAxFGgh3F6qhURgtCGdxp3rAsBqk2Axnt9EvJ75LTBRCUuvyMo7jvKE65qs1ncydgPD+EtC",
-	"Wge7VvYjFYHYhHxabPl/LbxYjfmGVbqgdbxLrK66JhuMbSBctIjp6BKOzji4mPAV6IZyNolkui+4y1HN",
-	"DePiPxU1r4ZvEiEU99bJCH7fIA0u1YOU9IEDx32jiQdj2ze2/28AAAD//w==",
+	"7L1rUxxHmjD6VzL6bIQlbXXTF0ACwrEHQWNhI8BcJMtGB7K7srvLVGe2q6ppWn55Q7PGEzqW5oxmxlrJ",
+	"HqFg3vVlvEcbwViaWU2E53x4f8rON7r4Dyfyyax79Q0aXcZ8sQVUZWU++dyvnyaKrFpjlFDLTIx/mqgQ",
+	"rBID/llk1Sqj60vEMpqTJYsY/JcqMYuGVrM0RhPjiWVSZFQ1kcVQA2sWKpASMwiyKgRRsm0hy2imEkqC",
+	"bONqTSeJ8ZySMMgndc0gamLcMupESZjFCqlivnRVo1q1Xk2MZ5SE1ayRxHhCoxYpEyOxs6M427l+/fpk",
+	"3aoQamlFbJHonpZmptDoxZE0KlawrhNaJoEtJC4TbBADGQTr1bfXErUKo6Sg6fpaQkHEMJjx9lpCo1tY",
+	"19R1i20SupZIdNq23KppGRotJ3b4VmvYwFViSTjmqbpqEmNSVQ1imtENr1QIIlRFdZMYb5lodhFh8WgK",
+	"XSa6RraIihqaVUEYlRlT0cYHyWVibGlFkpwyiMohgfUNxKjeVBDRTYK0MmUGUYPnzqZzqXQqk8mlxhJK",
+	"QuNfFpedUBIUV/kjHyTzVE3yzSad3QYuCG/PEVq2Konx0WElcnDFPWmZUKvrOVXCjzDYM15ltzRdx0Mj",
+	"qTQ6N6fR+vYEmqSqwTQVZUbP93Ju2HubU2fS2dhzLxKjqpkmHDPu1DX37yFUnJ2bW5+df391dumGs7ca",
+	"tirezrw3O+LgPxmklBhP/B9DHjEPib+aQ77N8b0uEWzG7fN6pTmBNAtpJjJIkRlqGLaHz/YPD/bQ0YPn",
+	"9ve3kf31l/aP/+ls+pM6MZrerg3xjePuWG6R71YigYcD8QDeJE3ESggjs2lapIqsCrZQEeu6iUrMQJpl",
+	"AtaZ6BxnTVevzS+gyUVkEmOLGOdTaKXB+BJmYA1sEIGL2EIYWVqVKMhkYmmNr045h6FlskbZFjFSaBI1",
+	"DEbLiFHCoYjRcDqDzq3OT66uXFlYmv0wP30+haZgU35U54/zb5FtUq1ZqGSwKjBQXatqFkcdlx2s0cCF",
+	"1ApmJpXbym6n9asXi8uZa4X3P7kxc4mOVFeG2TubS7dWP74y2vigmcfT6pR22WyP/VFSa0cB2ZFRhTNq",
+	"lyLiyIET0qwaf1O4WGR1agVRq8JoOVnWdJXRcjwd1MWSx8UouSOfGFnE5RjZwX+rAPRLmmECMWRSaKOG",
+	"y2QDUMBEG6Z2i2ygKm6iAuG4UWWmhTJpJZ1OB06ViacNvlYAuiop4bpuwQtVvC1FYDqdTis9isRl7VbM",
+	"WWYtUjUBf/gnA1vLpuP3xo8Wvzf+hn9zXba2wy/KrDFqEr8qcRmr72CLNHBT/JJaUlDgWk3n4lxjdOhj",
+	"yZ7kbuH9QuBFs16tYqPJNywQF1FmcYFerOCCzk+whfU6gAQEuviYChx3cnr9ncmV/PVJznCrxDQBDxL2",
+	"7uPWX3ftL75B9sODwx8P7If3kX33m6N7fzx68Mh+dNv+4s+tu3dad79JIfvJvn33MTr6/S5q3f2G/9O+",
+	"+7j1613OGP/9J3v3hf31lwlF4O94YgjXtKGtzBDXMMwhjXLs5RAHZLJwtQaSOTuaTOeSmZGVdGY8lx5P",
+	"pz/kjxi4SDgdJYYLpbFsKTdy8WIhN6ziUZwrkrHsmJomaTJ8MTea2FESZr1YBPWihHWTwBX0RhvybvIc",
+	"Unm6RXRWI4Bd/kupGaygk+o/x12O/FvwZjgNmbhKUAkXLRNhE3G9bGx45KL/emJvRSUW1vRTuRSNmham",
+	"RdLhYkwLW3UzMT6SzvZ2S5olZDlWkYOjfd2dSz51g4672ui4hOq4Hzb93+qivBt4M8gfJpFDPQVS0agK",
+	"bK8sToAMUqqbREXMQAWDbQqVvsgoJUUL1BiP+1zG6hL5pE5Mq3+idriwhzcYAU9CrgqNWN3ictngorYT",
+	"aV+bnJudnlyZXZhfzy8tLSwllERJI7pqJsY/+lT802NxUkMZT2TSaWTvPecI9fCp/eAndPTgB4FUiZ2b",
+	"AQ7x5PPW/reHB7+193bR0VcP7L0XvVB8RTMt9nIoXuEQveaAxw9SgBkHIr9FoaSUmFE9OTQl2VxlFIS1",
+	"C9UbN27cSF69io4ePbDv7tl7j5D96Gnr4MvWty+Q/fsv7b3n9r89PwVov0T+yuWhzqFI1HclcvtBXmBq",
+	"U+qKJqIMvbu8MH9yePNV/XD2oMrXd8H9HNkPdlt3v3pjQVunm5Q16Iw4dhCyAAsBWo7OrEYM4DFIZcQE",
+	"TYC/O1DcDoD8wT1k33mE7Ie/bH3xJTp68J+t//iBw/TNhPWbpCbE3JunK3SFdB+yf5gruH3KfkcGDlL2",
+	"Rw48UAWAm2OG2DVnUi47m0Abghw2ELcLTES2uEQuYBVptFa3EKYqalSafiVgitGSrhX7VQGKvtc8pOA0",
+	"rFFkVTQT8SvpKPanFuZn5manVgLq/NGjXfvJU2R/9oujzx7bD+9zTfKLL5H946PWd0+PHuw7FOxqkFFK",
+	"xHWrMlQt4SGLWbUzSgxSog/oLgUeB+YxNBmGu0eTY33RpIuRxyNIXGB1a7ygY7o5eKqzKhotvyWRm6ti",
+	"BU01hYqNdR1R1pjg5qyKNAvhMtYC+vYMPK4S2ietURZ0U/rpzeehVLjOjymzKsRAxbppsSq4a3WNdqTD",
+	"mYWly7PT0/n5dnb13nP76x/Q4V/uHT14DCpKR/I7E4QdyM8P6zhruQuo+5KEub6ozkPOQcpB77wDJ0VO",
+	"cMRAOi5uCgoMUYLwxAqPLpdLlvvOW6afKqXpv6JVCav3KwbLkZejLi6LMWTqnRVb6SdYX5m9ml9YXWlL",
+	"ib9p3f0z4MX3t+2HB637jw6f7SP7yZ0zL9dpUm30dmJpd3CX05e3a7gvOpfojhyUHSS1h+H08rxeqqYC",
+	"kWNqNogBOqhWJX4yn6UWMSjW8x7l9Uzlmnw3iEKsbiDhZO9A2LPzK/ml+cm59eX80rX8kmv++Mgb1Cxk",
+	"f/MbZD/6pvXto8OD26h18Nj+bC/kLD2j2r6oth3oPdrtB/J9kWR/RqiDmmgZwppIoOggCTMeFAMlzwWH",
+	"GlJo1kImboLU5eoyqjKDIEZRrW7UmEkm0Cd1ZhG0Ic+34SfTOVbW6JLwYfdJpTorbpKQ06lR0XSC5F86",
+	"kOnk6sqV9XQ6F6DMw2e79v4D4OhP9g9f3Gndf2Q/9HPzXLr1l93OzDzVxj7V+TlfjktOnH6eNaK0VNJK",
+	"VgWVsKbXDcK5JkZGZ0VFAiobANTI0df3kP3wwP7lr3xhnodPBYAOD3ZRN1C+eiiZkBA1g4uWOK/fcSn+",
+	"BkyHGaBPEqL2hFDD8R5KYSB7nsm9F/Z3e8h+8Cd77xEatZ/cB770ty9bv3uMWo/uc2u89ezPh392ftn6",
+	"9ick/GYBxSHkwvzLl5yhOYu7L/bizXzZ0IfQRoh0IdqhQSSrhk2zwYxeIJ4JYObstAu/v+62Dm63frxz",
+	"9OjF6wmFN0m2+oDtitM+Yd3Og+TA2zNkM31J01XKl2GGdgsodHBC1D3zwE3ZIJJzBgPI75qxGvxO8PEU",
+	"gmQcoedSwvUFi0BmUoWA50e+QLY10zI5Y/Ulhl6/fj0ZzsGM2758ZahN5uaOL4VlnlkzrE7Vvn1a3msB",
+	"f5ZZL1aEm60Tsc8vrKzPLKzOTwdVaUht47Ln7j6y9x+0nj0HTnnw/9l7uz14jgMK3VA6MzacLmZJ8hIe",
+	"GU5eVHPFZCGD08mRUro0WsqUsjhXOOMLQb7gvxdPz+73Wrrp2r1ejcdC+rOR55mFBHYOkn94sBkoA5mX",
+	"NCMDQsA0RDaoyaoEotlEN0nQ6bWImzrD6gpjc9gokz6J1/K95iEKfIptEcNLguxEwouTN+YWJqfXVxYW",
+	"1ucml97Jx5Ayaj170Xr6guuNrd07rafP0dEv/nZmDB+DMOOgHSLQzsDux/Wc6c/1LAOwKE8tzWqiFcaQ",
+	"QK9BUl8UAAMX40AAmiloYHQYvadd9tPcEikZxKwcz7iVdQ1BDJDJFgoi2zXNIKqCNFUnnAEQ2sU+WcrP",
+	"LOWXr6yvLLyXn1+fnYeAdcjt/ML+/BFgw/f3Wv9+L2L9Spu39YfHh//1ojdd2hAgeDk2hUEcOPsgZhIV",
+	"WQ2tSCZESlWF6QSZBMIGqISrmt4UifRbbLMfCC7lV5fzQQC2nj23H9wBEfd49+jBc+RAdBfZ/+vz1r/f",
+	"O/q3NwecbxKva4fbPqf9yVC7neni3cdrZ7zEw+QUslIAAgjKrzghxbMoRTAo0FUaGEo8VFmCdvoWixQ3",
+	"xwv4WYwt62FXmj9p0MKbxISYn8462zBL+fdX88sr8TG/sES29x/bdx8fHuzaD++j1q937YMfuEL9/W1k",
+	"P/jCfvAoirxnUb8Ts5Hw/bRXmAZ0PX3F9y8dS8k6jbhfGFKno1m5MT7D0LaIE+ObcMMMnJGojAaifiuM",
+	"XcW0KQ9v9knsBrbIHLdjwmoEJ+8qpk3H6DI70vnkSn59bvbq7Mp6/oOpfH46H+e18Kndre//n7N4/qlS",
+	"duyNhKj7pBfSDy1n+8uQ4xYSR2u05KHfAKk5BjqDDRU6PgInHQdxQptARVYlqICLmwiXLGKgDShgT0IF",
+	"+4YMwoQ9mr5HelQNfFXxfq0goHn1xyakahNmEVwDqmHTgiJWeKY54SpInX0jQkvLf7A4uxQ2KhyVdGCG",
+	"2SsoEog1Zt0sZqE8KrLcxdTKFFt1gyiIY62CNNOsEwNyHeuqRjiFdYVkrH37eP/o6z/6pPSeFysDH6VX",
+	"GvBa1KxopqmFY2SUCWB1goC/jLk9Kh092LW//tIr6nkdjuwY4VFGL+11LvHBkHACJYZWrlimUy9VN4kh",
+	"K73V7jiylL+28F48iB7s2r//rHX/sWPBO4jx2pPamySUQ3jqSuMuaNqXyvyaGOOBow46GFAQXVIkE2UG",
+	"tClw6tk8K1ywYP53SWanb3ivUryFNR0qvfssONV0fVbc5wzW9DieYJFtyyF8/jiS94/Orc4sJS/Pzs0l",
+	"09n0+U58YDm/dG12Kr++Oj95bXJ2bvLyXCQmcfjiDrL/cAD5Lnf3uZbYrrL5teCggvn1ArKa7nbFEBBb",
+	"XFqYPjnEPvvF0W/voNaz24c//g0dffVl6wduK//G/uWv+gBczWBqvWiZQ05Rw1A6k05msrnh5MjoxUsv",
+	"q7AxgLy+sBcubhIqTVP3kZMAbe8n++5je/8X9uOfWn/gQkemGEPQFCoE4opyzizFUxBK8XflWYqnfFV9",
+	"JZ32F3STnWOQnykPUsbFQW6gou69hWV/wZNDhkVMfYnglDWg6JEyVGQ1CO1gC1UwVV+1uWkS45ipM/XQ",
+	"q9H0Gf5ER5NgOb+03iaF5l+f2l//YD+531fiDEQ/+FeTGi2xMyYS0mzD4Pb4R2/Qbhdv8kP89cp1CR15",
+	"4A5hMO1AddFMGWyiIuJCDDf1zfsoXOSkWtXoOwYWVFYzWI0YluZ34ZiTMc3v5kjJglYmjQqhSLPA6ixr",
+	"W4RCh7IyY+qEKHomwt3jPFdhugodJKoyrOXv6JcdTWayyVxmJTMynnbupMSMKrYS4wkVWyTJLzER6dKl",
+	"JODbYqehFdO5ZDqzAsv1v+LlZlxrOYbKeIsgzZpAegAQXocM0bYh1CAPc2AndRL7vVqgnLWPFnheD7GP",
+	"/IvcdL/BCh+TosW/AbfNuWz0VJPUaWbGCde0cKmETMIPmULzuEoUROvVAjFMEB2yhxt0eqtic5Oo6NzR",
+	"V7+60Pr1VwriiuiFCxcugCKqoMqFCxf+TwmEVJFVz6NC3XKQQ4okVlqjGwbZIljfEI3hgqhYNAi2iBp/",
+	"wZlkOruSzo2nh8fTI71fsKM4i95u3qJTq8srybTI4428RKrApPzPh88X+xo1mF6VsqzT3ebdB3eUhI5N",
+	"C2o/OpKgr0upaPMGycIxtBXld70BSteozLexSNUMHj5w13EvOwXohoGbCbfwYpVamh5HWkSgBX8KEaqa",
+	"E9AkU3QYnFuYei8/3f5g2X5J3KMWM24v2M/WLCb4qiSSCagK0YlkaJplItagqEBMTYW7MIG7uRDrdOc+",
+	"HhwDMJAj80B7fYKe7y94bx3bVDKdxH0/XAPibgCUDvf5AmM6wRTekFK3exPDZfEktyTdJou9ND4Uz89D",
+	"mz8/SCQLigPGFjHiO5pO8euU7QrA1Hddpe5VL06uTF1B2Nx0+m8GcPBibDNDP1d22z26u3aIygWWc1tB",
+	"pAxB3zuF4uOIHRm9q91FpLuKLdwTZoK82PHpw59GoetqohGxojdw00SWUQd6CCNLCFDOMt7HFLHPjmc0",
+	"p+VRggd0sb53InSOGqFBXNYotnqQzV4/TueF8BnFbgJrdj7dgK5QQOk1vMcpwGS+RV/jPayqGv801hd9",
+	"R5YsJ6QbBOR4J1hMeU+2EeWMlkOi3NctNpdNB7rF5jrJyqh6Dn8SPXmdLYvmrFWsUXBIg/iekMpXhauY",
+	"FFI3epQjTrWo5soLaOu2PSteHknHIbasIYvRB5ucHxq4aBHDnBCePCQ+4VblKKJ5kmZVuCLihpc0lat3",
+	"ITaZmGKGQYpW8gozTJLM+KW0r5Qt1JXbB+5L/UrwdwL2SM9g9KvXfvgNd5XNfV+O4Xav7qWB9HEluneE",
+	"HABU/pCJnmdgUvjwxQshh33XOZLu3ms5Vmr6sMMnQB15KWEYy1kCnCGuW4phaJBrQXGVBEkzhLs+m8B3",
+	"pOHIkWrYsojBP/B/fTSZ/BAnb6WTY+vJm//8TxGlRElsJ91q1+G0/eQ+sveet/71uWgw+YvW0xcKsu/8",
+	"v/aT+wp6a/0tBb2VfKv1/T0kHCSuD9XXSyMhutYTdVkEg9tIRpEIHwHJFdYQCVwylGyiBjGICCaH5x50",
+	"0XjEF+LuJLC9k4m26ElfQ+mW91t+URQMVlEDBlLSQFXCWQT/GYSBgswKNy/AAmG0CLsMAoxZNVy3KquG",
+	"Fv3QDLiEEfZikPwXtZqC6mYd63qTm/wYvb+EikwNeWXkuuND0MFsyPNqsZqZ3NSq/2KSokGst9+9vHz9",
+	"Rm56MX9l8b3c4geL4Z/X6ul0dlTkqbztrhJrtpAi2yJGc4qpbc1OXCiqJFkqV7K5XoxOsccoYC5jk+Sy",
+	"wQN3O0iiG9+SH1P8VxI+VRymgAV4PBWog6cOLG0umqnPWVUlmJoByTggN1x/Ai0EuA6c/F2T0euk8B5p",
+	"xnqu8mp2ZCQzhmr1gq4VYX7CuaWZKXQpnbt4PkorWC8H0SmvTi9PxvqIjK3wk/CluGc3tZAjaTMpvROx",
+	"T1vN4NML7y3GPVc3Q9LV1Mpxz223mdXhQkRBBWyS0eG6oQcvPJP55Mbkjfe2p4zSteX1iyvN6+9fWShf",
+	"rBS3FnFNu6objVmMF4tXVpdYV9znpxJQE/AQ+1cA4nyPne92mcR4oTdJs3eVx4cnETYQ3ipfN24/4HGL",
+	"F5wYGP8KZJfFCRhJh7O0/WyhukOPSCwmHfXyzeDIhUvpdFTS8lNAumT7bcCSK80aaSvpNsTYoI24WUJt",
+	"sNDoRS2MQNkPsdDO/fv0g05+re3VnExp8G73NVQWxPm2SFw0Bscx95WpAfp5tVqsR9YgMMVlwrPvTEJM",
+	"BKpIgzqhAGL67UDNQDo2LVTDhtVubtOFzgIkuA8IVYJ6IpQk2Z4nuLavAUf0OkVov40W5puzo7Nymag+",
+	"Y5YqgSgXN4Sds8uhT4FNVLcoS+Ja7B48lHKfF3Nfok5UK5Z85xbemZ1X0OTqysK6/PfcwjsLqyuK9I4r",
+	"aHXe+ZdT3ibKMBW0nF9ehubL89P8x8XJ5eXrC0vT61NXJuff4b+5OjO5np9fWpibc35ayl9duJafVtao",
+	"+Glq4Vp+6cb61MJ0fl0syn8/Mzk7l58GBIF4EMySkQ2uCFJxMzzrB7bejs+487Z6HIQ1cr6rWMKW84h3",
+	"CW3p74qYcTAIp6KPnl8Pr6L/gAPgo35Qva7s9HgaNa5bDF4PzA2Sj4ZybgipIX8GNters8OowuqGxxSx",
+	"15ycmhbBKudjuTSqarRuhQR/28gKs2ptPBmSMYJeETXz+P+RY4HAwwrsEntBXznDK2CPTjhj6eBhSCky",
+	"U+i6PJFIoSVr1OkvaSKnwZdIL4Ju6yIsSXQ1zAOGx7Lp3Fgi4DI591E6OXbz09Gd//ERTt7KJi/e/HRk",
+	"J+n79/l/io3j+byYp+tv7M9B1tWhFYe0i/KPUxCMOq5L3DAItRZfGlwoaSz26ErmaLpKNY6EE8hqMGTW",
+	"iK5rtAx/AaQi2xY6Nz8zpaD5menzkGTAf+/sLihvWwcHR7sHre+e2l/dRvYX3xx9fs/ee3705T2UHcDR",
+	"QlcYBmzw5J2u83gX2d4/75s+95bpd8hDMgYQt2i1frou+HD+SUdQBDJcCK1X+SuhqZGLSwvTq1MrUilJ",
+	"KCJRbHL6KigMC4v5JZggscy/0Hb0ZAQ/vU9PVUhxM162V7AZ2mI3Jc0LP0xD9lofsQXxgk8zdey1Tq8v",
+	"+x6Nup28vymhs8TttPMNAZhOpiHEwfw1VBJC2zwenZ7CHXbeq0Sf6MX4wRaG4nvMIJi6wQ6hsxhREyZU",
+	"0+Hkb8dmyRmYykrwPqhlMBluQUXM20tnyLWJiYQiiX1GCj1qPllIra3G4Ntdl+MNimhf24hKh5G/sseb",
+	"yihRUC6ZTacDMezgPGA3BbGuamD2xw4IlnXvspQB+vTC0OD9x0FJmU13SQ4IhPty/zObTttP7otFnZ61",
+	"wQlyzkmPx5FOyxO/5I9jxJNSJIATcuXgYoXfgxwXXCQKv4majotOCFYGoWLiPtVb243RZNMqMK173Cdy",
+	"qG4RmMDZTkZHUTAFKcnHbP0diaGA/Xd/av1hL1rAHul1/OCOvb979OAxOnz2DFqsPHt++Px2qFrmNSFZ",
+	"8PueOdU7uKj6d5R3gPRJkde7rtdSAMiegcfji8F79i7KyKQmP3z/6hyrrZZWmtts5tJiYXtrLvVhdWzr",
+	"RnWmGU79GBvtL58l8OXYczFRRulYRlOryysLV/NLrt0DkxqEKXQznJ0iH4xc0HJQM43LQIAHTOH9poSo",
+	"CIdH/PdkqvVlkMm0jeiWFiiRbnW3mkJ65IUx29FNFxwYjnRti5jHcsVFlddABUKbrHWIF7i7VdBgwzPS",
+	"9xB7Us0MeCCdIqAi1vX44wgQt8l650vJOyjCgH/NMoleAjltVlg4pDNVMViVoP/9X+i6RlXWMKM+hJ5i",
+	"TeDSkIUl0jyBUgYReXLjSfywFZjK1Vdkib+/TAhte4MyvgPfqZtEVUTOP5F4gZiBTNblUrPjmUxfl2qG",
+	"kwbSmbGimsOZZKaQLSYvqjmSHCsNp5MjmdHsxdyl4bGRNPavXq9DmL1LSgo8I+8cgO9H6ABsPDxTfNQV",
+	"x64655g5OWQ9G1MOR+imxrkLd9rTyeTf655TtkwsCxd0suwWWoSjhFPv5aedqt8C5wsWWD9FViUmRHNl",
+	"IyHHX2f62fzk1MrstXxCSSyvLi9CsDChJGbn5a8DbN7/RAQ0K8yqTTFa0ozq8WR153CHOzM5EvCAbDkT",
+	"UdZIdQ05OBGHf+pKRHw3cbfBjxlPA51y8lacYllsotWlWRmP6TMHr8JoOVnWdJXR8uAT8dplzcm8RYNA",
+	"FV8BcujE/q1mTaNlpFGLQWypVnsJuXXt7uRkPMC91bZ2mzefhtteYLRxY6z12286D6R5TWyy1Zp6orKL",
+	"NpUOk7ruVTpAUVXHWgdMEanWrCbSNdPpE4t1HeEGbp5m4cPrlnnfW81ciPF3Kmu7Jv4QqmVDjoJjkpD6",
+	"dBE2qFW5CMh0ze/26tA6uIriC43dSnUsdFawbU2Y15JCy77SF6JBDwuBTBS4o4NLSFOjtsCx6nm71uu4",
+	"ej1rUDMOh0+GpZGckBO5oXuoH+2/RmUgVaSDryzpsXgkpuQyrtKyHf62Kx3RuJXs2Hsml4PcugxKO790",
+	"DjuLw75iv0aCk7cmkx/2VjeS+5/ZtP3k/slKRuCgtMTaVIs4dXKdWkA0SLBgrWNNXaxt1rbQfbBW9OtH",
+	"YK+0XPoE5ORWLvdER7TETqaQBZD0NTTKfBfk8+G5tpSwyXoyqtx3Iue6Rgyt1CYzccBu8uFsLs5N3nsi",
+	"OLT80dSOdzCBMCpg1ZuMgNFwOtPDzYil5Xa6+cQF1E6GfT7Iv4a45+/ndJmpzX7TxaAlU+8to6b48ztO",
+	"yyaz/ddiwBOqTINOUSXZqbaoa4RawpR02juhDemsnVU3XJNCtGQEBwB/SjWdWK60Glw0/jThvi18a90n",
+	"pO3EwNeZVhr1G2rFCtJorW6JXjjYEvN+RV10pTmBsLh1SK+EfsuQviSGDSvIJLrKquKvMr+yT3USLmQG",
+	"RqjGyCYfosalgiiopFnIYuAjEhWGLGC0hfJCwJg9PPitvbcbP78yJjWTKzjhry9ifl5xmfKCgl9q24cx",
+	"EpXzmnq1dctDpzfw7YpMVaIO2jXv9ggL7+F9GOosYMy3wkkDi8xaC5U0jrk+GHAsBnWSYw+saaJz13NT",
+	"4t9IUxWUy6IK2UaqVtYs83zIvdW9P1nI8YWTpZuf5rI9OL+ARfh5kQd4eckeFLpxqCnJbkI4ISrViFvo",
+	"MSH5gYkKBqbFCmLQUwBtqKxoDsFzZqqqboDrAFpWWXVTQTLJSe4UQFklmGq0zDGO4GIl4Ov0SkZ8U5x9",
+	"k699M4svT06vy2n+/KfZublAAzsRBlufzs/P5n0/z86vLy4tvLOUX17mv1yYn5mbnVpJKImZhaXLs9PT",
+	"+fmEkpDL+saqzE7nry4urOTnp26sv5e/4c3SajfBfW52Ph/YD/zCr21cza9cWZiGZybn5hauwy/9b8TN",
+	"w4sfC9FumlSb+V/RqTHxPUTDLf7Dy4ebkofaY0d6CoYZbvBXomwlqHvFvBENxMV1T+wmcUM5MJCILxPn",
+	"ndR7QGCOpMPpNGKG2yIvpOc5fSt7FQ6gEPSgmMBGe6lDaKupiK11I38hrPqD1wIloCiCqI3CpOQsGVe8",
+	"Bllf4wgjlVkWEXUJjr4AM3TObUgBc5VRq7KhoA0QwKl0ij+6cV54fbwWEZ/UidFUUA2EmIFEb1NUwwau",
+	"EosYCmLGGt3gS284bQHll6DMXozX84IzBsGR4gj/hvopk7teaUKUtp149/qTyaKMwFdv3LhxI3n1Kjp6",
+	"9MC+uyd8Ck9bB1+2vn2B7N9/ae89t/8tlKXWTW6Im+noJowaxVEMRVVW0HThk5ONCFPuoBeoOGsYmkXQ",
+	"RjqTzmRzwyOjFy9t8MvZCHTF3piQNCe1NYH4lWatQii2SOQawi21fS6cTC6Y/ZEOCNd0BuJK55IivJRT",
+	"hnfkP4d3/of4x0XlUlw5S8C74zuNM0Y8sCX3pqIX4wH2qpCEfk4Vhq4kYaFRV0SRI4yP4moL0XXRsZFD",
+	"WqwVpcDYEElwUkQgn+0kUZAuicZdDakOSLgYKMmLlAfMk22rp1TnCjYXDbKlsbrZW8+8WqyWvlLRTMT/",
+	"pPjaO2omygRt9c6ueyVhardIXNoIqZqoBqyrDHFIt3YksDw4K/G2XF+muXb4msUsrOd1UuUSKXD64axP",
+	"odaoNcq1KnexdNvFFnGZBFfKdX4vUpUCKiuAIby/wCcU95KDV9gJY7xOyH3Is5W2rZKdQLDQfaWNS7ih",
+	"sJaYLBZJzULtmjSvJWKCIicy7eN9345qLQ04IhnLiW3F47gTOpjqg7OivVbTp2fIel5gj1zSfsobGRvz",
+	"If1wfBZrwBwelHErmmJHMME3KOPKysqia4BpFOVpWdfMUDjkMlYdkd3Fhj4lk7ZdUf2sSqillTQZ7fMs",
+	"0OD+45t6dzcYQsxIlqELqPq86JLifNimOFa3Axr//UZZksjYqBua1Vzm2C2nxED68WRduGHETzPOvb97",
+	"fSWhxBcWeu5hVkIborU6ZOMJtSow2xcynoGiQKqFEp4rllUTLcuhK3s0kMTKkC25SUgNKpBFDiPWtS0i",
+	"GgzqBBsUNTgrlEE3rvGpTAxl4SZgMp1JK8j7KZs+n1qja/TCBUi3NVMXLqDIwcDf/O71FXQO+v8oaMNq",
+	"1sYRtv7544a1ofhSQs9zFgzB841JOf0I2O84Etnd6L9vf7eRQnHDftcoq+FP6kTx1zvwQ7lpqUxXEbZQ",
+	"lZlWCk265weeL4YweBuJ5rAq0nysW6yKLa0oUibli843Umt0jpXL4AOpO2kWpFQiRYt/Wm5K50uXKwEg",
+	"CUV5ixicPlTESiWugkvYTgpdmgN3WWqQmok2Pl1zlK41qSGtObrXWmL8v29/p6yBK1v8sLMxgQiYw7EG",
+	"MIAwuKSQqGvC3FxLjH/KV9nZgDJ3R4x6hpcUpEKGbggROt5Whm6kkNSXxcmlN4lfmLCl1qhjTDkIZuCi",
+	"RsscCBsfJCWDS85Ob6BzmeTocKjyecPrCphaT97cOI9ET2lSs4iqoCpWidi6HG0ncIUUK4yoE+h6bgpt",
+	"ADeoYYNQawOg47yekn+TnnJMJSuL9TOyughdwymEO0JmgiOsm8y1kzaGKoRjBjeLhzhJ3tqALW0Mcbu1",
+	"yX8SpoHBmERGjmKOUgC5u00AJWUifddNTmaUb9cSRpczesHlsAh4li/DJZFJpVNpaINQIxTXtMR4IpdK",
+	"p3LSAwnsbijVILqehOb7Qx83Ns2UM76i3C6VTea7ChW7JlU+4YLlZj8Xc05/sU3SdJW1iyOZi3HnBehx",
+	"UBIgawA7gIbVLTC+N6ROsJFCk9SZBb5GNzY1dUPwJGH/ceOrRKxiBWmWKOZWHD4BFMtvMZN2Z7IAFIV/",
+	"WWMU4h1lYr3b2BRNMs0ao6YQCdl0us/pKk4PLm/Wx9GjXfvJU3T0r99A2f3ec3t/l//kn/Qh3vpI9ltz",
+	"m6xBTzVfIzXomxZolga90WRDNOh/JpuebffZrWxH6e/b2S7fXsgyunV1NFubymhs9OP336temi9mV5sz",
+	"HxTV4c2F6oJ5eZbdsD7MapuJnZt9zPcItkBrM95jk3AStULDd6ZwsUKSU5yWmB7f01NntMxxSDbm2SS1",
+	"kJIqmsRx7rOdxGXydi6dTviVFmHlekcJKzh8v8PZsXandJFvqM0A6h0lMSJwsqfXZylX+LAOSrt4Odvz",
+	"y5ex+g62SENo9iPpXM9v+odCwavDPb8qv+iMGferaonxj24qPsJadBv2SXcMyN5mUChzfonLpr+N3XaS",
+	"M54ktpKc2zh3tp30F10nwLsEA3Kgb09iPOFXmWBfQzCkBKbomG3ZZl72kaHCSnMrdcSohGrd5MjGORfZ",
+	"xkVLb064fBIqcyHBUyQkmim0zAyLqKjQdJpHp9AiMUxu/CGuJvCFxYwRoWGJRMYyg6zANVqqG5AnaFUw",
+	"54dKOp1OIagxNQk2RKlp+5LfGK6pa6YFDdNBrkinrmBkbVtwuEJNUzvmgGn8PfAfJ5QEhYQcL7emN17h",
+	"lYp32I/pSdmu/Yzj9uTLpex1X/7m6l32Buji9rMFhbKj2zVuh7rnLu5zipI/+6rLRjW5Ra6ZkgnZYk12",
+	"T8VFS9sS8UUx04RjcKiqIlqC4KYBxZ3JtQV7xwQnJYwfJO5ZD4F9TcRIovfHl7VbJLFz88QqBGR5B3WI",
+	"wx8PDp/9BHO99u75FQcnIUd6cDiDDPZKc12x0rkWcLc6KS7gUc043s9sOuKZTAfdi+mdndihb6j1Hz+0",
+	"/rAHY8igI0Z0NqfrueZcly9Tis6hO/zxtv3Z/43EoTudNjDtqN2II3+yc4CaZbZm3FSiQJZlO5+QTIj+",
+	"KDRe5mZock+7wTuB9MqPPvXmcrUbxuWO2QpMxwpIrUAtKcdcX7vjdu2KB/HdUH0rJ4JArmdkAo9MlfZV",
+	"7t4Mz8+RyOl4+zx+4GR0hiWGl7npm27j2kQXd06JNjJB2sgMjDZ61oljBqDEKMYL0BesTFJcJRvuQ4m8",
+	"jN2WXPBmph890JuADe/2rkPOMKMApauJM5W5f5XZ5aXLQrODSImU1T6VGAhaMy3D7YMZUoN9XcS6KMRK",
+	"osbMGAV4OD3meZg0Feqv8SahYNI7SV7QdtHbCzNQmVhmuMmi44AbBy+KrKvjWkWgX6PwRjn6iHDOrFEx",
+	"xbUBaQ6EU7YM9lcw5douf93JPKuBSp1CC1RvIkwRtBFAQtLIeX9xynDRHc4jLUJiWk6GaR/S3xFXIZEI",
+	"LXYCw0G7irVoNUFAYnlq401/X8iYzndBSdW9t0GU9ftVVDdkb9/dP/yvx+jw4PHRL//cTib0xuxlbv7O",
+	"jnMpLAQ/++vn9qNf2E/u+0HY9tDZwDbh1aN7t5H95HP7X5/6d+o2m/DvVI57CG7y8K+3xUL9DDONznva",
+	"CcZIQFBEFM7MAFEO2Z/t2bt/itPCXk/d60yt6k+tcksojqtWtR//DJjTgwnQhWT7QsEIpgTmifrLzE9/",
+	"Xkuou9dHoVks/IdSslzRcsPymqCGvHvpt1eM+VEE4W+24U5BJJBuyvY40I6HXeAczHf92RNff/9abicl",
+	"V3BM9Y3UcdOXen5R7tVV+fjbvWvIU4yWdE0kgQxnet/uIm7qDKsrjM1hA1wjZ4r5sRVzgam+vuL9qOWB",
+	"Tr/9+KmHPhUkvtPWYd3ZoYx1vW8vcZlYUisO+Yi7uNUc9+3JPWriCCHx4hrmwhw/03DONJy+NZzTcuR0",
+	"EnE+t/ubKeZ6Z6AcFPPMmgEX8Zm0OYG0WaDkOHKmL/cPtoqVNm3yNNObqGdauGmm0IYksA3RkQ9bnfqv",
+	"TLhzhSrYlEWtKjI1yMaCl9zBGsPpsRRaCaZtrVHhNpJ5WtDVq0BKzCDgKzJIqW4SMZ1Xo67XSSQU+QZ/",
+	"OLFbyiwkmArCtClyr0QpgJOSlkLzDMpYnDnpcgzSGjW0csUyFTGr33UuWRVmEt8MSyelBgAgw2fiSYAe",
+	"OjecHjvv9ICBIDK0lAj5y+KEcd3tZXQyeXxc95bbRcaXIPP1PXt3H7We3T788W9+MdzGXaXAz5cujo4k",
+	"h3PZTOKmz1kj15Kdgl3Xko+ZA1mYNRIOOtn7D+zvb/s/7y7a+o/P7b1HqPXrXfvrH5B9d//w2T6y939j",
+	"33mU8MkZfwGh/4M9s/9on6me3D39akPy+CQWAK37fzzThP5RNSE/hh5PGbrUXhkS9PvqlCGZyOt1PfjZ",
+	"aUdnDoSflQNBtPZwakmAHSAmu8C9XGeCKHdIVjT5WhvXwjxpENMStXlOMr47ElOjqKgTbMRkrqG4xLUO",
+	"6WggUcxj6zeve36QUwDpoYKsHt17AWPx97/tnDODO8harRZoDz0W5t9uqYozl9I3hrLr7ElIMo5+PDs2",
+	"Ptzu464O5us+4W4oWCJ6rB2dUk5ItmNOSPi6TiMnJHZ85T9aVsiZK+EVyJ3rovK9ViOUqEi2L3bH6+kO",
+	"7x2wjyHTSfz47IChT70fdoQI0okVO4nEZJFpxaCnp9B1UT/HRSqqMF01fT0oIHlFNN1FK335E+JElkG2",
+	"2CYJzp87JaEVaM3Y9Wmnn+/JxZU4YjjF8y/3jh48RtxcByP6zOA8c713c70LnIEieUCbV2hq+ua3BwbA",
+	"/NwMzmOajGey95iydwVvksDMIRBEp2PsKYlaPW6Ejn8AHUVMV4mBYJ6kOygTV/1UMQHJp2XGVCg7Fp1V",
+	"N1wmt5FC3p7A8e0pBCBN+dvgFgefeWyAmX/9pcvQE7nBS8x4h7GwUHxxwIVitMrDl4sYO24U2Xf37R//",
+	"E5AF4LtSESO7oms/uRNauwdp433+4UHr+/uHf71nf38b2T8+P3r4qJ90xnf4PZ2qa9s3YzWia7T+ctt+",
+	"+PRM1zjTNfrSNQTavGJd42evaJx5tn9GWs47UC2KAvOrX6Y32yBbBIuJ4bElLW5LMiBNiqtEkZ0WRTMM",
+	"ZzKf49J2GpU5zSpkGoGbRAfLNCpMdJVr4yYgWH91UXuviWYwge7xfqyaIksHWs/AySlamsnx0P3oC8Gh",
+	"zqeiMMD9hOPgu/aPz087KzCmOKdvdSFYwfNzUxcCNUWnri640z/ehLxAL5h2pij0oyicCfxXnp3oou5L",
+	"lvn+IaztQgZzrOyfcla3RDc2KCpVevH2E6pCJwrnW6fnqBic+z4uU2z3hf35I2T/r89b/x4rIeU7uWDU",
+	"8z/+2PrdPhIvQ8gT3h8cl8zzr0bG2sZwSnjwLOB5xp164055rtLrupPba0rP5ysp2xmqU50VN9vbJjPM",
+	"gNJ5GPETbLEj0oodd0JVTg0vboqMG+BpJiEmTAGgkLEsGmTKtJ7YbGLYzZtmlwhLxH78U+sPj5H9ZP/w",
+	"xR109OC5vf/4NbNOBHgj7Dew4zN/5pk/swd/5rNde/+BRHYIoQL2vGQTZVXi85lZcmaWvAGCX6DrMWV9",
+	"n2lNbtPw9qJ92cKGbIojYr9M9rhRiWhGDNVKohdxgVmysbaZQtdBD9BUIf8DSgFEWC3oqw0dh51R0oUm",
+	"ssi2BcOk+b+1Khlfo3+/fW922hmv0vrrbuvgduvHO0ePXrS+/SlmcsHfb/8KnXMSN88LNaOklawKKmFN",
+	"r4suPRgZ0Hi1uGk6LYJKzN/IW3x3BAKeDw/sX/4K2Xe/Obr3R867Hj5FuXTrL7uHB7tIsDh777nkcqEx",
+	"Kin/brJiUhFFf799r9t74gvo6Pe7qHX3G/vuY2Tffdz69a7/pIHFc+dTa3SSBgM44VZGlBDVRBvMqm0g",
+	"bKIG0fVxN61EsyBULl8UN8YMZNYItaDHUbjozRm9lkKT8nH+1BqVzRlhmJKEuYKw0zEbJnOrIsfagu7W",
+	"k6hgsIYpUq1FsZ3OymVR6L1JSI0vVGRsUyMK2nB7XawLDFz/79vfbaBzGDXB6X3FsmoLVG/KYjfoC28x",
+	"t6kz4PzGeQWaQYrpkBY06YYuz6KNs+j0FG4VyXEWTkYk2irIZGLHGHGSpGVigEM9gFbOSeG3YsZggwpD",
+	"PoWmxAC9NercgTglP79J3CE/hbqoAgRgzYn28dB/yulkXyZAPnyHulbVLJEhOZpOA9Q5PsMYGSdCcG5o",
+	"dJiDdnZxa/Q8v7zh7JioMETlOjFjW1ULLtGvur0sOpZPGQRGOGC9Fy9CXvgrJsVu+3kD8q9PptvjusXm",
+	"HI7o137vt379FXJzqP0KsO8Vkazesa1VvF7F2bEe/Wzs9465fFDvCxxO1C3aey/s7wLdvphVS4wnhsey",
+	"6dxYotdzOU1c+k0bP92IS6dmU7FQdswa0dcZcm4T4wnSfLdSeKeoLWjvznyYX1p5f3nWnKVLI8Wp2dHZ",
+	"6kz6vWwtp069O5YizXdvqddn+YOskB2hszSdKmZ1WqjOpNUP3tUDQ5HHM5fSaX5GIGjnW0YmNfnh+1fn",
+	"WG21tNLcZjOXFgvbW3OpD6tjWzeqM5CAxR9dEZUIl52xHs4I6LbWVq/hnBP3XBtIa7WYCoborLK+uzt5",
+	"1RDnnOpdSIA6fzo4sFW8clUrvT8YFLia4tfP0aAbCrRt2ORXFG+euLXc8S6pP/bQycKbc7SFUO/9ZWIl",
+	"p0CixofThQLxlukqFxAxpzDoGdSJUBv+sOaRKWVJTh0uvq1mUleaC2MrkxNoEVuVt/3KxgS6ireTk2Xy",
+	"di4zkhtNp9MTrpIygZZJsW6QCbSMq2RZs8jbc3i7/97+L8WolVwaqgxeZc+pM8P0dZiDIKZCCWtBGnmu",
+	"fuAZrNJojLFU+7NPu1Z5zrFyUqOmwi2HJKtb8C+uhrtNLbRNgupUdYq1sa4T4y3TmWmgIOqrE50Au4Wr",
+	"0QbXxgtNOfxdTCWtcsPAqpBquGp0jfZXNrrQoMesGv3Z1IJeeJW1oBfOakF/HrWgZzJhUGWZAd4aKcsc",
+	"jDhgokIk3l+Zd2apuf5KUR8iph46IxMDPswJ8Pf4xuk5pZReokUkzyLOQcL3dWLeKjxfC+KIEQYrRzUH",
+	"uuVEyLrNPOfjEnKbMdXt9XBWd3rEnZHkq0kcEENxSDiNeQDkVy1haFzcKWPJnw0QaqVPVTGLMNA6X6hR",
+	"bnBA8w26Fg7ZFFqQ5ryT6uxr2m+KVmQwndSqEM1wGpXFZjRX2RZZ4fs/WQIAXybUTywSGO/gLuuD+hbl",
+	"KqfqHhMHUuNO1JbZBLyG9t5z5Dz/8vnOktj+BKKMEunJhtGarzTke1Y98jPiugIFoywvwH39v++fB7eb",
+	"dXIV2k5iJKJBckCJ8GQhjpOEWpz2+S9qNXRuaWYKjWZzl8bRKFK1ssZN5VwamecDoVwNWmFCNBZ+LaKG",
+	"EDxDq0uzigye8a8yaq1RQlWYuivDfu8viQHdaNZCTjjQkpldYjaqiPMVCKGoyGhJM6qcgAukrFGq0TLC",
+	"lDSQQaDq14SYIYTaZM+MiMhYoyGZMSFiWZoYrQlj7ERkDHtb4XJFTLGH9xyHuTnhjoiJlTdlYjmSxi2T",
+	"c3rjxggdONOJZQ6sEtIJf/en1h/2kH33sf3kN2+o5CmQcr3Tsdp0huxtpII/xHDiuQp9TUrwiUmQj8h+",
+	"8Cf74X0kzgaFwb/9Btl/+7L1u8dQu/Hk89b+t/7g/gkEJ8e1bjUb4jSKmJQt9EVOl2cC80xgvhyBeZnz",
+	"M2QxBKNSwpkqAxSbEdNlSMqbDqWWUqJyESb6LIlxAyFZOuH+DTwKcrC/uWmCNGGUpJCcwI8sQkNGj4II",
+	"LlagQ4U7LdxrcbFGRcJNmDylw1kFLRcyc8a9KehiAyLHBzZcq71lij+JzfiydAL5O3FzxQSMTiy2fLD2",
+	"hWGB78ncrbYJB31yvCnxpdNNI3A0lTiJ1UZURebxVG9tN0aTTavAtISSoAWz0Uzm1BopJJTE5sh2Yzh5",
+	"S69WP+FXUsg2sslhqwRWvGaYjeHkiFqq8fc+vlVvbCaHcxbj7+mFT7ZJMqtbtJRQEuWPjW3CnxSrGOZ2",
+	"OTlSwEBWtdL29mZy2MCUJW4GJVXYoHOOFcpMaz378+Gfn/qF14M79v4uF2qHz56BlHv2/PD57QFJsyU/",
+	"/HoQaz53g5xgfSbTzmTay2mOK9hDjONLJlVyznsaos1T+NuJtCXBCYVgKNYNg1DLtZ8mvHxP4T/BwngS",
+	"QVP+O9d4czNrFUd8ZN1/5WS2Lbfc+EvcwLsEmYjDa7RYwQYuWlwYQiVTE21qVFWEt4YSx00vwExMS/Ey",
+	"JzmDxnLmjxuu5XaZqpVKfEFXRDsHE+JO10XYdo36i6jcVbjJKmd7TjgilshBEXESETofL3ox7hMIRVgq",
+	"JEN8ic0xUwnkyRY7peBR0vD9vXVwcLR70Pruqf3VbWR/8c3R5/fsvedHX95D2eNYgaLx8+lKVzFhIwQX",
+	"AEX7kIcPbFx6OY+/fCekANDLrDIZYELOWZXJz7OPO6PkLZgRc0rJO4GswzapO3kwinzdBUVOkWWi95hB",
+	"MEW+x0UxSYXIDBsn1iz75WoWoqwx4XglkeeUZAaqaCqUmZqoSmgdkno0q11mzqJv3yf3cWm6vkD1ZjgX",
+	"1ddVr/X9PXR4cLv1xbdCjQ7PXXaMiXA5YxCSbRr1cYvAaVEnM9Q7ljOGFv3sF0e/vSMZa/yiTlZKl2LF",
+	"Nrnp8R3QBp2O4rvRTlycKw0+ICtIHpJjEGUDiGufFdO/kjQVrVhBpqhGMVEVN/3Mo26Sf/GxPTEsq0+u",
+	"l23D9YaKFdKpct5xEGXTaSSr4Bq4OdGm1y/8KKmFa85/v33P145z77n99Q/IIaHnkNHuUM7fb/8qXqkl",
+	"xc1AE9MTRCg0Xe/A4pDTfTvi9ZH34iSxB9jRjhKrLQeZUo8rh1nScZjHFAfYqWrBKqFam2ai0R6tjlyo",
+	"YNN3i1GGPE0srOlmFP8GxN2VLqAO+Jl6w9i4qo5OnVajTWbbACcsAtvDZhDitCN2dwILh4ejEvwwQPEH",
+	"GNzNj7ZFDFUrvtpRn2c2yc9MSl+NiGUnkQ0oaLAyWlZadfCYMQtbJFDUPiHqd3V/7e0moW4sJoUWDWIS",
+	"USJcxrI8QqMok5b+QLBRvOQ4XCVIUjQz0DmrwZCFC6CgrFHnG9JHdX4C6dgihkxnEBNBRJtyphPqFjo0",
+	"Kkz3sl8JVc0UmqRIU32/9QaLyI+0awAqYPSPX/brwwZfAtwv949+cYAOD/5k3w219umvULOvaAcsfcrZ",
+	"fvLOQ3IUztkmijXAMthC9VruBOWvxdy1j29kr90qZsfalMAGxKq4RCFMxfkG5RqUV9VNlFLScHpivDxp",
+	"6qKRzzl4JhPf+KK7/LYwhqCts18ClaC5h4Nog/Xh9dKkEqouoFwiXHchhbnoYSFiLBMie+6kFReEqgvc",
+	"YPY1thx818nW3W9a375Ahy8ODl8coN6qMMQrsvOkeNN+eN/efYxedYEG9KBUkAZXw2HM/4Np86xc45Up",
+	"vXOsDE1dGYV2j6L2XNQlDYaOlXiv+0qgUEvbcpVDM1gKq3D9s8pMC2XS4xAhhcnzIhpMnGIrpqvEtFJo",
+	"0p2syqm62ra1vK6Z1uDo1mqwyNwZINff3Eete7fj9BmPqX0U6OAinR3RZoaRQlUZkXV8AOLKILJisCpB",
+	"//u/0HWNqqxhxteV6phDgETbGmbHMxn5CVNToa3GWFEdLowmL5ZyOHmxmM0kL+ERkkwXMsWsmiPDpZG0",
+	"qGwNN6KJPcXwSjY3ns6GTyEP7h7DTX1N4lqNn0ZWrXqnSWfG1cKl8cx4drzjgdLjmXT0QDmcSWYK2WLy",
+	"opojybHScDo5khnNXsxdGh4bSePEzs12bSUeS556Gj3Pe2nku+IVF5pnjPMVtu+WNQiSWYJR7Ckcbgex",
+	"fzkdbWjoU1NTd7rqRP7UFofbOkscp+4UrYRLWzUTVoagRoEg0GGQxZiyRmWDMxNhpy1CCi04lRSaieqi",
+	"65mC2BYxoNcbq5ICU5uI6CZ5yxSvDsdniBLqtL2O+gfaEgxfU1W8hB0uB4JNVnpiDkqCM7lEDVuVhJKg",
+	"oiONqakdO6eUmFGF4v96HZ4Md1I5la7l/SiORw+et+7+9TXUGN8QN/BZrHTACil0ahQKwUB5KDyj0RJr",
+	"mxPiaaeiOzhYjg2KuPrmmzMSmclIYBT/LF/6dHvG2fsPWs+ex44hOOGwncH2YDvh5Jn4aTPy9KehgDnX",
+	"1+PMmbN8jDdzoqxfHYq2OT55dGeLGFqpfbcoJ+uiUREdS4QTzawRLIt3MBWlpBXoEkzLKTQpH3J0Jxjc",
+	"zpjq6EgZqY2auMnXbUaZk9zTifnSFta1cHP+x/tHX/8RciDA3R3Ll3z+9uFs7h+rT6TiQEVGSHxMKwQa",
+	"+8nnJ2ZS1+Amu7EoNzbI0eTMUHxlzGbWFFaSCGHJa+F3MiDLMOiv/zQhOg1N1q1KYvyjmzs3RQpIvGnE",
+	"mU9ZbH5Clo1A6JRbhkQvwY/EFyzmFo/JqcDgKoZsMwmxT3mQmL54SKOKEy6A/niiQY9nN8mjR1M/FyhJ",
+	"WlpVVByaqEBMTRU9Dpxs4cAy/mKW6GLXK/7uUMA2IZcXW/5fcytWZb5lpSyIrneFNeSEbp2xTYRLFjEc",
+	"WWKic04nU/gKTL85n0Ii1RjM5bhRmAr/T1Xuq+nbRKjvfnQznN43SdMU4kFw+gDCmb7V+IOJnZs7/38A",
+	"AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
