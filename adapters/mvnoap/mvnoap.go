@@ -188,7 +188,8 @@ func outcomeOf(status int) delivery.Outcome {
 	switch {
 	case status >= 200 && status < 300:
 		return delivery.Accepted
-	case isRedirect(status), status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests, status >= 500:
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests,
+		isRedirect(status), status >= 500:
 		return delivery.Failed
 	default:
 		return delivery.Rejected

@@ -243,7 +243,8 @@ func TestStatusDecides(t *testing.T) {
 	for status, want := range map[int]delivery.Outcome{
 		200: delivery.Accepted, 202: delivery.Accepted, 204: delivery.Accepted, 299: delivery.Accepted,
 		408: delivery.Failed, 425: delivery.Failed, 429: delivery.Failed, 500: delivery.Failed, 503: delivery.Failed, 599: delivery.Failed,
-		301: delivery.Failed, 302: delivery.Failed, 307: delivery.Failed, 308: delivery.Failed, 400: delivery.Rejected, 401: delivery.Rejected, 404: delivery.Rejected, 410: delivery.Rejected,
+		301: delivery.Failed, 302: delivery.Failed, 307: delivery.Failed, 308: delivery.Failed,
+		400: delivery.Rejected, 401: delivery.Rejected, 404: delivery.Rejected, 410: delivery.Rejected,
 		422: delivery.Rejected,
 	} {
 		url, n := serve(t, func(w http.ResponseWriter, _ *http.Request) {

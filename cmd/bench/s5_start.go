@@ -83,7 +83,8 @@ func (s *running) serviceEnv() ([]string, error) {
 	}
 	internal := func(name string) string { return strings.TrimSuffix(s.Metrics[name], "/metrics") }
 	return []string{
-		boot.Environment + "=development", "KEYRING_FILE=" + s.dir + "/keyring.json", "VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
+		boot.Environment + "=development", "KEYRING_FILE=" + s.dir + "/keyring.json",
+		"VALKEY_ADDR=" + s.Cache.Address, "VALKEY_PASSWORD=" + s.Cache.Password,
 		"INTERNAL_TOKEN=" + secrets["internal.token"], "LOG_LEVEL=error", "SPOOL_DIR=" + s.dir + "/spool-bench", "PREFETCH_NIGHT=off",
 		"AUTH_DATABASE_URL=" + access.AppURL(migrations.Auth), "BILL_DATABASE_URL=" + access.AppURL(migrations.Bill),
 		"PRODUCT_DATABASE_URL=" + access.AppURL(migrations.Product), "KOS_DATABASE_URL=" + access.AppURL(migrations.KOS),

@@ -73,7 +73,8 @@ func TestStatusOfEveryKind(t *testing.T) {
 	t.Parallel()
 	for kind, status := range map[fault.Kind]int{
 		fault.Internal: 500, fault.Invalid: 400, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
-		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.TooSlow: 408, fault.TooLarge: 413, fault.Unprocessable: 422, fault.RateLimited: 429,
+		fault.MethodNotAllowed: 405, fault.Conflict: 409, fault.TooSlow: 408, fault.TooLarge: 413,
+		fault.Unprocessable: 422, fault.RateLimited: 429,
 		fault.Unavailable: 503, fault.BadGateway: 502, fault.GatewayTimeout: 504, fault.Kind(200): 500,
 	} {
 		require.Equal(t, status, problem.Status(kind))
