@@ -220,7 +220,8 @@ func (s *Orders) History(_ context.Context, f product.HistoryFilter) ([]product.
 	defer s.mu.Unlock()
 	var rows []product.Order
 	for _, o := range s.m {
-		if o.UserID == f.UserID && slices.Contains(f.Lines, o.Line) && within(o.RequestedAt, f.From, f.To) {
+		if o.UserID == f.UserID && slices.Contains(f.Lines, o.Line) && within(o.RequestedAt, f.From, f.To) &&
+			(f.Status == "" || f.Status == o.Public()) {
 			rows = append(rows, o)
 		}
 	}

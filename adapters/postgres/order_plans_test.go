@@ -75,13 +75,13 @@ func TestAMillionOrders(t *testing.T) {
 		blocks     int // of each statement
 	}{
 		"first page": {history(product.HistoryFilter{UserID: "dealer", Lines: both, Page: 1, Size: 20}), 20,
-			"Index Only Scan using change_orders_history_pages", 2, 800},
+			"Index Only Scan using change_orders_history_states", 2, 800},
 		"deepest page": {history(product.HistoryFilter{UserID: "dealer", Lines: both, Page: 90, Size: 100}), 100,
-			"Index Only Scan using change_orders_history_pages", 2, 1500},
+			"Index Only Scan using change_orders_history_states", 2, 1500},
 		"range of days": {history(product.HistoryFilter{UserID: "dealer", Lines: both, From: day.AddDays(-6), To: day, Page: 1, Size: 20}), 20,
-			"Index Only Scan using change_orders_history_pages", 2, 200},
+			"Index Only Scan using change_orders_history_states", 2, 200},
 		"an ordinary customer": {history(product.HistoryFilter{UserID: "user7", Lines: both, Page: 1, Size: 20}), 0,
-			"Index Only Scan using change_orders_history_pages", 2, 100},
+			"Index Only Scan using change_orders_history_states", 2, 100},
 		"claim of new orders": {func(pool *pgxpool.Pool) (int, error) {
 			due, err := postgres.NewOrders(pool, keys).Claim(t.Context(), product.New, now, time.Minute, 10)
 			return len(due), err

@@ -158,13 +158,15 @@ func (s *Orders) History(ctx context.Context, f product.HistoryFilter) ([]produc
 	q := productdb.New(s.pool)
 	all := productdb.CountOrdersParams{
 		UserID: string(f.UserID), Lines: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To),
+		Status: f.Status,
 	}
 	total, err := q.CountOrders(ctx, all)
 	if err != nil {
 		return nil, 0, translate("count orders", err)
 	}
 	rows, err := q.OrderHistory(ctx, productdb.OrderHistoryParams{
-		UserID: all.UserID, Lines: all.Lines, Since: all.Since, Before: all.Before, Skip: skip(f.Page, f.Size), Size: int64(f.Size),
+		UserID: all.UserID, Lines: all.Lines, Since: all.Since, Before: all.Before, Status: all.Status,
+		Skip: skip(f.Page, f.Size), Size: int64(f.Size),
 	})
 	if err != nil {
 		return nil, 0, translate("read orders", err)

@@ -12,6 +12,14 @@ import (
 // Digits and Hyphenated reveal it. The zero value is no number.
 type Number struct{ digits string }
 
+// Optional parses a line number that may be left out: nil is the zero Number.
+func Optional(s *string) (Number, error) {
+	if s == nil {
+		return Number{}, nil
+	}
+	return Parse(*s)
+}
+
 // Parse accepts 01012345678 and 010-1234-5678 (decision 6); anything else is a VALIDATION_ERROR on lineNumber. It is part of each
 // request several times over, so it reads by hand what a pattern would say: 01[0-9](-[0-9]{3,4}-[0-9]{4}|[0-9]{7,8}).
 func Parse(s string) (Number, error) {

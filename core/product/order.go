@@ -408,6 +408,7 @@ type HistoryFilter struct {
 	UserID   auth.UserID
 	Lines    []line.Number
 	From, To calendar.Date
-	Page     int // from 1
+	Status   string // as Order.Public returns it; empty = any
+	Page     int    // from 1
 	Size     int
 }

@@ -260,6 +260,8 @@ func orderHistory(t *testing.T, orders ports.Orders) {
 		"one day":     {with(func(f *product.HistoryFilter) { f.From, f.To = day, day }), []int{10, 7, 6, 5, 4, 11}, 6},
 		"from":        {with(func(f *product.HistoryFilter) { f.From = day }), []int{12, 10, 7, 6, 5, 4, 11}, 7},
 		"to":          {with(func(f *product.HistoryFilter) { f.To = day }), []int{10, 7, 6, 5, 4, 11, 13}, 7},
+		"pending":     {with(func(f *product.HistoryFilter) { f.Status = "PENDING" }), nil, 0},
+		"completed":   {with(func(f *product.HistoryFilter) { f.Status = "COMPLETED" }), []int{12, 10, 7, 6, 5, 4, 11, 13}, 8},
 		"second page": {with(func(f *product.HistoryFilter) { f.Page, f.Size = 2, 3 }), []int{6, 5, 4}, 8},
 		"beyond":      {with(func(f *product.HistoryFilter) { f.Page, f.Size = 4, 3 }), nil, 8},
 	} {

@@ -58,12 +58,18 @@ RETURNING o.*;
 
 -- The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
 -- plans that are made for all parameters, too.
+-- The status is Order.Public of core/product.
 -- name: OrderHistory :many
 SELECT o.* FROM (
     SELECT p.id FROM change_orders p
     WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
         AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
         AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
+        AND (@status::text = '' OR @status::text = CASE
+            WHEN p.state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN p.state
+            WHEN p.state IN ('REQUESTED', 'VALIDATED') AND p.sends = 0 THEN 'PENDING'
+            ELSE 'PROCESSING'
+        END)
     ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
 ) AS page
 JOIN change_orders o ON o.id = page.id
@@ -73,7 +79,12 @@ ORDER BY o.requested_at DESC, o.id DESC;
 SELECT count(*) FROM change_orders
 WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
-    AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity');
+    AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
+    AND (@status::text = '' OR @status::text = CASE
+        WHEN state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN state
+        WHEN state IN ('REQUESTED', 'VALIDATED') AND sends = 0 THEN 'PENDING'
+        ELSE 'PROCESSING'
+    END);
 
 -- name: ChangedSince :one
 SELECT EXISTS (

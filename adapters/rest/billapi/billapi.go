@@ -22,8 +22,12 @@ type Handlers struct {
 }
 
 // GetBillMenu answers what the bill screen needs.
-func (h *Handlers) GetBillMenu(ctx context.Context, _ gen.GetBillMenuRequestObject) (gen.GetBillMenuResponseObject, error) {
-	menu, err := h.Inquiries.Menu(gate.Principal(ctx))
+func (h *Handlers) GetBillMenu(ctx context.Context, r gen.GetBillMenuRequestObject) (gen.GetBillMenuResponseObject, error) {
+	asked, err := line.Optional(r.Params.LineNumber)
+	if err != nil {
+		return nil, err
+	}
+	menu, err := h.Inquiries.Menu(gate.Principal(ctx), asked)
 	if err != nil {
 		return nil, err
 	}

@@ -170,3 +170,29 @@ func TestSpecificationsThatCannotBeEnforcedAreRefused(t *testing.T) {
 		require.ErrorContains(t, router.Complete(), want)
 	}
 }
+
+// TestUnknownQueryParametersAreNamed: a misspelt filter must not answer as if there were none.
+func TestUnknownQueryParametersAreNamed(t *testing.T) {
+	t.Parallel()
+	_, _, failed := serveMini(t, "GET", "/base/things/able?nam=x&kind=y", "", "X-Kind", "true")
+	require.Equal(t, fault.ValidationError, failed.Code())
+	require.Equal(t, []fault.Field{{Name: "kind", Reason: reasonUnknown}, {Name: "nam", Reason: reasonUnknown}}, failed.Fields())
+	_, _, failed = serveMini(t, "POST", "/base/things/fixed?dryRun=true", "{}")
+	require.Equal(t, []fault.Field{{Name: "dryRun", Reason: reasonUnknown}}, failed.Fields(), "an operation without any")
+}
+
+func TestWhatIsWrongWithAWholeNumber(t *testing.T) {
+	t.Parallel()
+	bounded := openapi3.NewIntegerSchema().WithMin(1).WithMax(100)
+	for text, want := range map[string]string{
+		"01": "앞에 0을 붙이지 않은 정수여야 합니다", "100000000000000000000": "100 이하여야 합니다", "-100000000000000000000": "1 이상이어야 합니다",
+		"+1": "정수여야 합니다", "1.0": "정수여야 합니다", "x": "정수여야 합니다", "-": "정수여야 합니다", "١": "정수여야 합니다",
+	} {
+		found := &findings{}
+		checkParam(&openapi3.Parameter{Name: "page", Schema: bounded.NewRef()}, []string{text}, found)
+		require.Equal(t, []fault.Field{{Name: "page", Reason: want}}, found.fault.Fields(), text)
+	}
+	found := &findings{}
+	checkParam(&openapi3.Parameter{Name: "n", Schema: openapi3.NewIntegerSchema().NewRef()}, []string{"100000000000000000000"}, found)
+	require.Equal(t, "너무 큰 수입니다", found.fault.Fields()[0].Reason)
+}

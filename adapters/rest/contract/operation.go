@@ -3,6 +3,7 @@ package contract
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,6 +21,7 @@ type operation struct {
 	bearer       bool
 	permission   string
 	alsoAtRoot   bool
+	forwarded    bool // the service behind checks the request
 	params       []*openapi3.Parameter
 	body         *openapi3.Schema
 	bodyRequired bool
@@ -71,6 +73,9 @@ func newOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operat
 // validate is nil or a VALIDATION_ERROR that names every bad input (PAYLOAD_TOO_LARGE for a body over the limit). It leaves a
 // body that can be read once more. A body that the operation does not have is not looked at.
 func (o *operation) validate(r *http.Request) error {
+	if o.forwarded {
+		return nil
+	}
 	found := &findings{}
 	o.checkParams(r, found)
 	if o.body != nil {
@@ -88,6 +93,11 @@ func (o *operation) checkParams(r *http.Request, found *findings) {
 		if query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 			found.add("query", "주소의 조건 값을 해석할 수 없습니다")
 			return
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if !slices.ContainsFunc(o.params, func(p *openapi3.Parameter) bool { return p.In == openapi3.ParameterInQuery && p.Name == name }) {
+			found.add(dotted([]string{name}), reasonUnknown)
 		}
 	}
 	for _, p := range o.params {
@@ -118,7 +128,7 @@ func checkParam(p *openapi3.Parameter, values []string, found *findings) {
 	default:
 		value, ok := typed(p.Schema.Value, values[0])
 		if !ok {
-			found.add(p.Name, typeReason(p.Schema.Value))
+			found.add(p.Name, untypedReason(p.Schema.Value, values[0]))
 			return
 		}
 		found.schema(p.Name, p.Schema.Value.VisitJSON(value, visit...))

@@ -115,6 +115,25 @@ func typeReason(s *openapi3.Schema) string {
 	}
 }
 
+// untypedReason says why the text of a parameter is not of the type that its schema asks for. For whole numbers of digits alone it says
+// what is wrong with them: how they are written, or their size.
+func untypedReason(s *openapi3.Schema, text string) string {
+	digits := strings.TrimPrefix(text, "-")
+	if !s.Type.Is(openapi3.TypeInteger) || digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return typeReason(s)
+	}
+	if digits[0] == '0' {
+		return "앞에 0을 붙이지 않은 정수여야 합니다"
+	}
+	if text[0] == '-' && s.Min != nil {
+		return fmt.Sprintf("%g 이상이어야 합니다", *s.Min)
+	}
+	if s.Max != nil {
+		return fmt.Sprintf("%g 이하여야 합니다", *s.Max)
+	}
+	return "너무 큰 수입니다"
+}
+
 func formatReason(format string) string {
 	switch format {
 	case "date":

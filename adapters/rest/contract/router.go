@@ -86,7 +86,7 @@ func (c *Router) Forward(to http.Handler) {
 				c.faults = append(c.faults, fmt.Errorf("contract: %s %s: %w", method, template, err))
 				continue
 			}
-			op.params, op.body = nil, nil
+			op.forwarded = true
 			guarded := c.guard(op, to.ServeHTTP)
 			c.register(method, c.base+template, guarded)
 			if op.alsoAtRoot {

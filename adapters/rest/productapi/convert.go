@@ -75,13 +75,11 @@ func toPlan(p product.Plan, current *product.Plan) gen.Product {
 
 func toQuery(p gen.ListAvailableProductsParams) (catalog.Query, error) {
 	var q catalog.Query
-	if p.LineNumber != nil {
-		n, err := line.Parse(*p.LineNumber)
-		if err != nil {
-			return q, err
-		}
-		q.Line = n
+	n, err := line.Optional(p.LineNumber)
+	if err != nil {
+		return q, err
 	}
+	q.Line = n
 	if p.CurrentProductCode != nil {
 		q.Current = *p.CurrentProductCode
 	}
@@ -185,7 +183,11 @@ func toStatus(o product.Order) gen.ProductChangeStatusData {
 
 func toFilter(p gen.ListProductHistoryParams) (product.HistoryFilter, error) {
 	r, err := paging.Parse(p.LineNumber, p.StartDate, p.EndDate, p.Page, p.Size)
-	return product.HistoryFilter{Lines: r.Lines, From: r.From, To: r.To, Page: r.Page, Size: r.Size}, err
+	f := product.HistoryFilter{Lines: r.Lines, From: r.From, To: r.To, Page: r.Page, Size: r.Size}
+	if p.Status != nil {
+		f.Status = string(*p.Status)
+	}
+	return f, err
 }
 
 func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryData {

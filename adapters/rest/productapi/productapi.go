@@ -25,9 +25,13 @@ type Handlers struct {
 }
 
 // GetProductMenu answers what the change menu needs.
-func (h *Handlers) GetProductMenu(ctx context.Context, _ gen.GetProductMenuRequestObject) (gen.GetProductMenuResponseObject, error) {
+func (h *Handlers) GetProductMenu(ctx context.Context, r gen.GetProductMenuRequestObject) (gen.GetProductMenuResponseObject, error) {
+	asked, err := line.Optional(r.Params.LineNumber)
+	if err != nil {
+		return nil, err
+	}
 	p := gate.Principal(ctx)
-	screen, err := h.Catalog.Menu(ctx, p)
+	screen, err := h.Catalog.Menu(ctx, p, asked)
 	if err != nil {
 		return nil, err
 	}

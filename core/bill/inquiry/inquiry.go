@@ -73,9 +73,10 @@ type Menu struct {
 	Current    calendar.Month
 }
 
-// Menu answers the caller's menu, or LINE_NOT_FOUND for a caller without a line.
-func (s *Service) Menu(p auth.Principal) (Menu, error) {
-	n, err := p.PickLine(line.Number{})
+// Menu returns the menu of the caller's line asked for, or of the first one when asked is zero. It is FORBIDDEN for another's line and
+// LINE_NOT_FOUND for a caller without one.
+func (s *Service) Menu(p auth.Principal, asked line.Number) (Menu, error) {
+	n, err := p.PickLine(asked)
 	if err != nil {
 		return Menu{}, fault.From(err).WithMessage("요금 조회 메뉴 로딩에 실패하였습니다")
 	}

@@ -255,16 +255,25 @@ func TestMenu(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Now = func() time.Time { return time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC) }
-	m, err := w.Menu(w.me)
+	m, err := w.Menu(w.me, line.Number{})
 	require.NoError(t, err)
 	require.Equal(t, "2026-12", m.Current.String())
 	require.Len(t, m.Months, 6)
 	require.Equal(t, m.Current, m.Months[0])
 	require.Equal(t, "2026-07", m.Months[5].String())
 	require.Equal(t, []any{w.line, w.me.Lines, "C1"}, []any{m.Line, m.Lines, m.CustomerID})
-	_, err = w.Menu(auth.Principal{UserID: "staff"})
+	_, err = w.Menu(auth.Principal{UserID: "staff"}, line.Number{})
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 	require.Equal(t, "요금 조회 메뉴 로딩에 실패하였습니다", fault.From(err).Message())
+	second, err := line.Parse("01099990077")
+	require.NoError(t, err)
+	two := w.me
+	two.Lines = []line.Number{w.line, second}
+	m, err = w.Menu(two, second)
+	require.NoError(t, err)
+	require.Equal(t, second, m.Line)
+	_, err = w.Menu(w.me, second)
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	require.Zero(t, w.source.calls())
 }
 

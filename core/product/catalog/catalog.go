@@ -33,9 +33,9 @@ type Screen struct {
 	AsOf      time.Time
 }
 
-// Menu answers the screen of the caller's first line.
-func (s *Service) Menu(ctx context.Context, p auth.Principal) (Screen, error) {
-	n, err := p.PickLine(line.Number{})
+// Menu returns the screen of the caller's line asked for, or of the first one when asked is zero. It is FORBIDDEN for another's line.
+func (s *Service) Menu(ctx context.Context, p auth.Principal, asked line.Number) (Screen, error) {
+	n, err := p.PickLine(asked)
 	if err != nil {
 		return Screen{}, named(err, menuFailed)
 	}

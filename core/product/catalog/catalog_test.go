@@ -72,7 +72,7 @@ func codes(plans []product.Plan) (out []string) {
 func TestTheStatusShownIsHalfAnHourOldAtMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, err := w.Menu(t.Context(), w.me)
+	_, err := w.Menu(t.Context(), w.me, line.Number{})
 	require.NoError(t, err)
 	asked := w.kos.Calls
 	w.now = w.now.Add(29 * time.Minute)
@@ -91,7 +91,7 @@ func TestTheStatusShownIsHalfAnHourOldAtMost(t *testing.T) {
 func TestScreens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s, err := w.Menu(t.Context(), w.me)
+	s, err := w.Menu(t.Context(), w.me, line.Number{})
 	require.NoError(t, err)
 	require.Equal(t, "LTE 플랜", s.Current.Name)
 	require.Nil(t, s.Scheduled)
@@ -114,7 +114,7 @@ func TestScreensFailInTheStorysWords(t *testing.T) {
 	t.Parallel()
 	const menu, screen = "상품 변경 요청 메뉴 로딩에 실패하였습니다", "상품 변경 화면 접속에 실패하였습니다"
 	w := newWorld(t)
-	_, err := w.Menu(t.Context(), auth.Principal{UserID: "staff"})
+	_, err := w.Menu(t.Context(), auth.Principal{UserID: "staff"}, line.Number{})
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 	require.Equal(t, menu, fault.From(err).Message())
 	_, err = w.Customer(t.Context(), w.me, number(t, "01055554444"))
@@ -127,7 +127,7 @@ func TestScreensFailInTheStorysWords(t *testing.T) {
 
 	w.now = w.now.Add(365 * 24 * time.Hour)
 	w.kos.SetDown(fault.New(fault.ServiceUnavailable).RetryIn(time.Minute))
-	_, err = w.Menu(t.Context(), w.me)
+	_, err = w.Menu(t.Context(), w.me, line.Number{})
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 	require.Equal(t, menu, fault.From(err).Message())
 	require.Equal(t, time.Minute, fault.From(err).RetryAfter())
@@ -234,7 +234,7 @@ func (s slow) Plans(ctx context.Context) ([]product.Plan, error) {
 func TestBothFactsAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	for name, ask := range map[string]func(*world) error{
-		"menu":      func(w *world) error { _, err := w.Menu(context.Background(), w.me); return err },
+		"menu":      func(w *world) error { _, err := w.Menu(context.Background(), w.me, line.Number{}); return err },
 		"available": func(w *world) error { _, err := w.Available(context.Background(), w.me, catalog.Query{}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

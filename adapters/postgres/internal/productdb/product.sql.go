@@ -240,6 +240,11 @@ SELECT count(*) FROM change_orders
 WHERE user_id = $1 AND line_index = ANY($2::bytea[])
     AND requested_at >= coalesce($3::timestamptz, '-infinity')
     AND requested_at < coalesce($4::timestamptz, 'infinity')
+    AND ($5::text = '' OR $5::text = CASE
+        WHEN state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN state
+        WHEN state IN ('REQUESTED', 'VALIDATED') AND sends = 0 THEN 'PENDING'
+        ELSE 'PROCESSING'
+    END)
 `
 
 type CountOrdersParams struct {
@@ -247,6 +252,7 @@ type CountOrdersParams struct {
 	Lines  [][]byte
 	Since  *time.Time
 	Before *time.Time
+	Status string
 }
 
 func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64, error) {
@@ -255,6 +261,7 @@ func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64
 		arg.Lines,
 		arg.Since,
 		arg.Before,
+		arg.Status,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -366,7 +373,12 @@ SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_i
     WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
         AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
         AND p.requested_at < coalesce($4::timestamptz, 'infinity')
-    ORDER BY p.requested_at DESC, p.id DESC LIMIT $6::bigint OFFSET $5::bigint
+        AND ($5::text = '' OR $5::text = CASE
+            WHEN p.state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN p.state
+            WHEN p.state IN ('REQUESTED', 'VALIDATED') AND p.sends = 0 THEN 'PENDING'
+            ELSE 'PROCESSING'
+        END)
+    ORDER BY p.requested_at DESC, p.id DESC LIMIT $7::bigint OFFSET $6::bigint
 ) AS page
 JOIN change_orders o ON o.id = page.id
 ORDER BY o.requested_at DESC, o.id DESC
@@ -377,18 +389,21 @@ type OrderHistoryParams struct {
 	Lines  [][]byte
 	Since  *time.Time
 	Before *time.Time
+	Status string
 	Skip   int64
 	Size   int64
 }
 
 // The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
 // plans that are made for all parameters, too.
+// The status is Order.Public of core/product.
 func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]ChangeOrder, error) {
 	rows, err := q.db.Query(ctx, orderHistory,
 		arg.UserID,
 		arg.Lines,
 		arg.Since,
 		arg.Before,
+		arg.Status,
 		arg.Skip,
 		arg.Size,
 	)

@@ -1996,6 +1996,38 @@ func (response GetJwks200JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 	return err
 }
 
+type GetJwks400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetJwks400JSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetJwks400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetJwks400ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetJwks429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -6343,6 +6375,38 @@ func (response Logout200JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	return err
 }
 
+type Logout400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response Logout400JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Logout400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Logout400ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Logout401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -7986,6 +8050,38 @@ func (response ListPermissions200JSONResponse) VisitListPermissionsResponse(w ht
 	return err
 }
 
+type ListPermissions400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListPermissions400JSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPermissions400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListPermissions400ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPermissions401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -8902,6 +8998,38 @@ func (response EndOtherSessions200JSONResponse) VisitEndOtherSessionsResponse(w 
 	return err
 }
 
+type EndOtherSessions400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response EndOtherSessions400JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions400ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EndOtherSessions401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -9117,6 +9245,38 @@ func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.Res
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListSessions400JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9624,6 +9784,38 @@ func (response GetUserInfo200JSONResponse) VisitGetUserInfoResponse(w http.Respo
 	return err
 }
 
+type GetUserInfo400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetUserInfo400JSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserInfo400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserInfo400ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUserInfo401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -9871,6 +10063,38 @@ func (response Verify200JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Verify400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response Verify400JSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Verify400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Verify400ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10938,273 +11162,272 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1rUxxHmjD6VzL6bIQlbXXTF0ACwrEHQWNhI8BcJMtGB7K7srvLVGe2q6ppWn55Q7PGEzqW5oxmxlrJ",
-	"HqFg3vVlvEcbwViaWU2E53x4f8rON7r4Dyfyyax79Q0aXcZ8sQVUZWU++dyvnyaKrFpjlFDLTIx/mqgQ",
-	"rBID/llk1Sqj60vEMpqTJYsY/JcqMYuGVrM0RhPjiWVSZFQ1kcVQA2sWKpASMwiyKgRRsm0hy2imEkqC",
-	"bONqTSeJ8ZySMMgndc0gamLcMupESZjFCqlivnRVo1q1Xk2MZ5SE1ayRxHhCoxYpEyOxs6M427l+/fpk",
-	"3aoQamlFbJHonpZmptDoxZE0KlawrhNaJoEtJC4TbBADGQTr1bfXErUKo6Sg6fpaQkHEMJjx9lpCo1tY",
-	"19R1i20SupZIdNq23KppGRotJ3b4VmvYwFViSTjmqbpqEmNSVQ1imtENr1QIIlRFdZMYb5lodhFh8WgK",
-	"XSa6RraIihqaVUEYlRlT0cYHyWVibGlFkpwyiMohgfUNxKjeVBDRTYK0MmUGUYPnzqZzqXQqk8mlxhJK",
-	"QuNfFpedUBIUV/kjHyTzVE3yzSad3QYuCG/PEVq2Konx0WElcnDFPWmZUKvrOVXCjzDYM15ltzRdx0Mj",
-	"qTQ6N6fR+vYEmqSqwTQVZUbP93Ju2HubU2fS2dhzLxKjqpkmHDPu1DX37yFUnJ2bW5+df391dumGs7ca",
-	"tirezrw3O+LgPxmklBhP/B9DHjEPib+aQ77N8b0uEWzG7fN6pTmBNAtpJjJIkRlqGLaHz/YPD/bQ0YPn",
-	"9ve3kf31l/aP/+ls+pM6MZrerg3xjePuWG6R71YigYcD8QDeJE3ESggjs2lapIqsCrZQEeu6iUrMQJpl",
-	"AtaZ6BxnTVevzS+gyUVkEmOLGOdTaKXB+BJmYA1sEIGL2EIYWVqVKMhkYmmNr045h6FlskbZFjFSaBI1",
-	"DEbLiFHCoYjRcDqDzq3OT66uXFlYmv0wP30+haZgU35U54/zb5FtUq1ZqGSwKjBQXatqFkcdlx2s0cCF",
-	"1ApmJpXbym6n9asXi8uZa4X3P7kxc4mOVFeG2TubS7dWP74y2vigmcfT6pR22WyP/VFSa0cB2ZFRhTNq",
-	"lyLiyIET0qwaf1O4WGR1agVRq8JoOVnWdJXRcjwd1MWSx8UouSOfGFnE5RjZwX+rAPRLmmECMWRSaKOG",
-	"y2QDUMBEG6Z2i2ygKm6iAuG4UWWmhTJpJZ1OB06ViacNvlYAuiop4bpuwQtVvC1FYDqdTis9isRl7VbM",
-	"WWYtUjUBf/gnA1vLpuP3xo8Wvzf+hn9zXba2wy/KrDFqEr8qcRmr72CLNHBT/JJaUlDgWk3n4lxjdOhj",
-	"yZ7kbuH9QuBFs16tYqPJNywQF1FmcYFerOCCzk+whfU6gAQEuviYChx3cnr9ncmV/PVJznCrxDQBDxL2",
-	"7uPWX3ftL75B9sODwx8P7If3kX33m6N7fzx68Mh+dNv+4s+tu3dad79JIfvJvn33MTr6/S5q3f2G/9O+",
-	"+7j1613OGP/9J3v3hf31lwlF4O94YgjXtKGtzBDXMMwhjXLs5RAHZLJwtQaSOTuaTOeSmZGVdGY8lx5P",
-	"pz/kjxi4SDgdJYYLpbFsKTdy8WIhN6ziUZwrkrHsmJomaTJ8MTea2FESZr1YBPWihHWTwBX0RhvybvIc",
-	"Unm6RXRWI4Bd/kupGaygk+o/x12O/FvwZjgNmbhKUAkXLRNhE3G9bGx45KL/emJvRSUW1vRTuRSNmham",
-	"RdLhYkwLW3UzMT6SzvZ2S5olZDlWkYOjfd2dSz51g4672ui4hOq4Hzb93+qivBt4M8gfJpFDPQVS0agK",
-	"bK8sToAMUqqbREXMQAWDbQqVvsgoJUUL1BiP+1zG6hL5pE5Mq3+idriwhzcYAU9CrgqNWN3ictngorYT",
-	"aV+bnJudnlyZXZhfzy8tLSwllERJI7pqJsY/+lT802NxUkMZT2TSaWTvPecI9fCp/eAndPTgB4FUiZ2b",
-	"AQ7x5PPW/reHB7+193bR0VcP7L0XvVB8RTMt9nIoXuEQveaAxw9SgBkHIr9FoaSUmFE9OTQl2VxlFIS1",
-	"C9UbN27cSF69io4ePbDv7tl7j5D96Gnr4MvWty+Q/fsv7b3n9r89PwVov0T+yuWhzqFI1HclcvtBXmBq",
-	"U+qKJqIMvbu8MH9yePNV/XD2oMrXd8H9HNkPdlt3v3pjQVunm5Q16Iw4dhCyAAsBWo7OrEYM4DFIZcQE",
-	"TYC/O1DcDoD8wT1k33mE7Ie/bH3xJTp68J+t//iBw/TNhPWbpCbE3JunK3SFdB+yf5gruH3KfkcGDlL2",
-	"Rw48UAWAm2OG2DVnUi47m0Abghw2ELcLTES2uEQuYBVptFa3EKYqalSafiVgitGSrhX7VQGKvtc8pOA0",
-	"rFFkVTQT8SvpKPanFuZn5manVgLq/NGjXfvJU2R/9oujzx7bD+9zTfKLL5H946PWd0+PHuw7FOxqkFFK",
-	"xHWrMlQt4SGLWbUzSgxSog/oLgUeB+YxNBmGu0eTY33RpIuRxyNIXGB1a7ygY7o5eKqzKhotvyWRm6ti",
-	"BU01hYqNdR1R1pjg5qyKNAvhMtYC+vYMPK4S2ietURZ0U/rpzeehVLjOjymzKsRAxbppsSq4a3WNdqTD",
-	"mYWly7PT0/n5dnb13nP76x/Q4V/uHT14DCpKR/I7E4QdyM8P6zhruQuo+5KEub6ozkPOQcpB77wDJ0VO",
-	"cMRAOi5uCgoMUYLwxAqPLpdLlvvOW6afKqXpv6JVCav3KwbLkZejLi6LMWTqnRVb6SdYX5m9ml9YXWlL",
-	"ib9p3f0z4MX3t+2HB637jw6f7SP7yZ0zL9dpUm30dmJpd3CX05e3a7gvOpfojhyUHSS1h+H08rxeqqYC",
-	"kWNqNogBOqhWJX4yn6UWMSjW8x7l9Uzlmnw3iEKsbiDhZO9A2LPzK/ml+cm59eX80rX8kmv++Mgb1Cxk",
-	"f/MbZD/6pvXto8OD26h18Nj+bC/kLD2j2r6oth3oPdrtB/J9kWR/RqiDmmgZwppIoOggCTMeFAMlzwWH",
-	"GlJo1kImboLU5eoyqjKDIEZRrW7UmEkm0Cd1ZhG0Ic+34SfTOVbW6JLwYfdJpTorbpKQ06lR0XSC5F86",
-	"kOnk6sqV9XQ6F6DMw2e79v4D4OhP9g9f3Gndf2Q/9HPzXLr1l93OzDzVxj7V+TlfjktOnH6eNaK0VNJK",
-	"VgWVsKbXDcK5JkZGZ0VFAiobANTI0df3kP3wwP7lr3xhnodPBYAOD3ZRN1C+eiiZkBA1g4uWOK/fcSn+",
-	"BkyHGaBPEqL2hFDD8R5KYSB7nsm9F/Z3e8h+8Cd77xEatZ/cB770ty9bv3uMWo/uc2u89ezPh392ftn6",
-	"9ick/GYBxSHkwvzLl5yhOYu7L/bizXzZ0IfQRoh0IdqhQSSrhk2zwYxeIJ4JYObstAu/v+62Dm63frxz",
-	"9OjF6wmFN0m2+oDtitM+Yd3Og+TA2zNkM31J01XKl2GGdgsodHBC1D3zwE3ZIJJzBgPI75qxGvxO8PEU",
-	"gmQcoedSwvUFi0BmUoWA50e+QLY10zI5Y/Ulhl6/fj0ZzsGM2758ZahN5uaOL4VlnlkzrE7Vvn1a3msB",
-	"f5ZZL1aEm60Tsc8vrKzPLKzOTwdVaUht47Ln7j6y9x+0nj0HTnnw/9l7uz14jgMK3VA6MzacLmZJ8hIe",
-	"GU5eVHPFZCGD08mRUro0WsqUsjhXOOMLQb7gvxdPz+73Wrrp2r1ejcdC+rOR55mFBHYOkn94sBkoA5mX",
-	"NCMDQsA0RDaoyaoEotlEN0nQ6bWImzrD6gpjc9gokz6J1/K95iEKfIptEcNLguxEwouTN+YWJqfXVxYW",
-	"1ucml97Jx5Ayaj170Xr6guuNrd07rafP0dEv/nZmDB+DMOOgHSLQzsDux/Wc6c/1LAOwKE8tzWqiFcaQ",
-	"QK9BUl8UAAMX40AAmiloYHQYvadd9tPcEikZxKwcz7iVdQ1BDJDJFgoi2zXNIKqCNFUnnAEQ2sU+WcrP",
-	"LOWXr6yvLLyXn1+fnYeAdcjt/ML+/BFgw/f3Wv9+L2L9Spu39YfHh//1ojdd2hAgeDk2hUEcOPsgZhIV",
-	"WQ2tSCZESlWF6QSZBMIGqISrmt4UifRbbLMfCC7lV5fzQQC2nj23H9wBEfd49+jBc+RAdBfZ/+vz1r/f",
-	"O/q3NwecbxKva4fbPqf9yVC7neni3cdrZ7zEw+QUslIAAgjKrzghxbMoRTAo0FUaGEo8VFmCdvoWixQ3",
-	"xwv4WYwt62FXmj9p0MKbxISYn8462zBL+fdX88sr8TG/sES29x/bdx8fHuzaD++j1q937YMfuEL9/W1k",
-	"P/jCfvAoirxnUb8Ts5Hw/bRXmAZ0PX3F9y8dS8k6jbhfGFKno1m5MT7D0LaIE+ObcMMMnJGojAaifiuM",
-	"XcW0KQ9v9knsBrbIHLdjwmoEJ+8qpk3H6DI70vnkSn59bvbq7Mp6/oOpfH46H+e18Kndre//n7N4/qlS",
-	"duyNhKj7pBfSDy1n+8uQ4xYSR2u05KHfAKk5BjqDDRU6PgInHQdxQptARVYlqICLmwiXLGKgDShgT0IF",
-	"+4YMwoQ9mr5HelQNfFXxfq0goHn1xyakahNmEVwDqmHTgiJWeKY54SpInX0jQkvLf7A4uxQ2KhyVdGCG",
-	"2SsoEog1Zt0sZqE8KrLcxdTKFFt1gyiIY62CNNOsEwNyHeuqRjiFdYVkrH37eP/o6z/6pPSeFysDH6VX",
-	"GvBa1KxopqmFY2SUCWB1goC/jLk9Kh092LW//tIr6nkdjuwY4VFGL+11LvHBkHACJYZWrlimUy9VN4kh",
-	"K73V7jiylL+28F48iB7s2r//rHX/sWPBO4jx2pPamySUQ3jqSuMuaNqXyvyaGOOBow46GFAQXVIkE2UG",
-	"tClw6tk8K1ywYP53SWanb3ivUryFNR0qvfssONV0fVbc5wzW9DieYJFtyyF8/jiS94/Orc4sJS/Pzs0l",
-	"09n0+U58YDm/dG12Kr++Oj95bXJ2bvLyXCQmcfjiDrL/cAD5Lnf3uZbYrrL5teCggvn1ArKa7nbFEBBb",
-	"XFqYPjnEPvvF0W/voNaz24c//g0dffVl6wduK//G/uWv+gBczWBqvWiZQ05Rw1A6k05msrnh5MjoxUsv",
-	"q7AxgLy+sBcubhIqTVP3kZMAbe8n++5je/8X9uOfWn/gQkemGEPQFCoE4opyzizFUxBK8XflWYqnfFV9",
-	"JZ32F3STnWOQnykPUsbFQW6gou69hWV/wZNDhkVMfYnglDWg6JEyVGQ1CO1gC1UwVV+1uWkS45ipM/XQ",
-	"q9H0Gf5ER5NgOb+03iaF5l+f2l//YD+531fiDEQ/+FeTGi2xMyYS0mzD4Pb4R2/Qbhdv8kP89cp1CR15",
-	"4A5hMO1AddFMGWyiIuJCDDf1zfsoXOSkWtXoOwYWVFYzWI0YluZ34ZiTMc3v5kjJglYmjQqhSLPA6ixr",
-	"W4RCh7IyY+qEKHomwt3jPFdhugodJKoyrOXv6JcdTWayyVxmJTMynnbupMSMKrYS4wkVWyTJLzER6dKl",
-	"JODbYqehFdO5ZDqzAsv1v+LlZlxrOYbKeIsgzZpAegAQXocM0bYh1CAPc2AndRL7vVqgnLWPFnheD7GP",
-	"/IvcdL/BCh+TosW/AbfNuWz0VJPUaWbGCde0cKmETMIPmULzuEoUROvVAjFMEB2yhxt0eqtic5Oo6NzR",
-	"V7+60Pr1VwriiuiFCxcugCKqoMqFCxf+TwmEVJFVz6NC3XKQQ4okVlqjGwbZIljfEI3hgqhYNAi2iBp/",
-	"wZlkOruSzo2nh8fTI71fsKM4i95u3qJTq8srybTI4428RKrApPzPh88X+xo1mF6VsqzT3ebdB3eUhI5N",
-	"C2o/OpKgr0upaPMGycIxtBXld70BSteozLexSNUMHj5w13EvOwXohoGbCbfwYpVamh5HWkSgBX8KEaqa",
-	"E9AkU3QYnFuYei8/3f5g2X5J3KMWM24v2M/WLCb4qiSSCagK0YlkaJplItagqEBMTYW7MIG7uRDrdOc+",
-	"HhwDMJAj80B7fYKe7y94bx3bVDKdxH0/XAPibgCUDvf5AmM6wRTekFK3exPDZfEktyTdJou9ND4Uz89D",
-	"mz8/SCQLigPGFjHiO5pO8euU7QrA1Hddpe5VL06uTF1B2Nx0+m8GcPBibDNDP1d22z26u3aIygWWc1tB",
-	"pAxB3zuF4uOIHRm9q91FpLuKLdwTZoK82PHpw59GoetqohGxojdw00SWUQd6CCNLCFDOMt7HFLHPjmc0",
-	"p+VRggd0sb53InSOGqFBXNYotnqQzV4/TueF8BnFbgJrdj7dgK5QQOk1vMcpwGS+RV/jPayqGv801hd9",
-	"R5YsJ6QbBOR4J1hMeU+2EeWMlkOi3NctNpdNB7rF5jrJyqh6Dn8SPXmdLYvmrFWsUXBIg/iekMpXhauY",
-	"FFI3epQjTrWo5soLaOu2PSteHknHIbasIYvRB5ucHxq4aBHDnBCePCQ+4VblKKJ5kmZVuCLihpc0lat3",
-	"ITaZmGKGQYpW8gozTJLM+KW0r5Qt1JXbB+5L/UrwdwL2SM9g9KvXfvgNd5XNfV+O4Xav7qWB9HEluneE",
-	"HABU/pCJnmdgUvjwxQshh33XOZLu3ms5Vmr6sMMnQB15KWEYy1kCnCGuW4phaJBrQXGVBEkzhLs+m8B3",
-	"pOHIkWrYsojBP/B/fTSZ/BAnb6WTY+vJm//8TxGlRElsJ91q1+G0/eQ+sveet/71uWgw+YvW0xcKsu/8",
-	"v/aT+wp6a/0tBb2VfKv1/T0kHCSuD9XXSyMhutYTdVkEg9tIRpEIHwHJFdYQCVwylGyiBjGICCaH5x50",
-	"0XjEF+LuJLC9k4m26ElfQ+mW91t+URQMVlEDBlLSQFXCWQT/GYSBgswKNy/AAmG0CLsMAoxZNVy3KquG",
-	"Fv3QDLiEEfZikPwXtZqC6mYd63qTm/wYvb+EikwNeWXkuuND0MFsyPNqsZqZ3NSq/2KSokGst9+9vHz9",
-	"Rm56MX9l8b3c4geL4Z/X6ul0dlTkqbztrhJrtpAi2yJGc4qpbc1OXCiqJFkqV7K5XoxOsccoYC5jk+Sy",
-	"wQN3O0iiG9+SH1P8VxI+VRymgAV4PBWog6cOLG0umqnPWVUlmJoByTggN1x/Ai0EuA6c/F2T0euk8B5p",
-	"xnqu8mp2ZCQzhmr1gq4VYX7CuaWZKXQpnbt4PkorWC8H0SmvTi9PxvqIjK3wk/CluGc3tZAjaTMpvROx",
-	"T1vN4NML7y3GPVc3Q9LV1Mpxz223mdXhQkRBBWyS0eG6oQcvPJP55Mbkjfe2p4zSteX1iyvN6+9fWShf",
-	"rBS3FnFNu6objVmMF4tXVpdYV9znpxJQE/AQ+1cA4nyPne92mcR4oTdJs3eVx4cnETYQ3ipfN24/4HGL",
-	"F5wYGP8KZJfFCRhJh7O0/WyhukOPSCwmHfXyzeDIhUvpdFTS8lNAumT7bcCSK80aaSvpNsTYoI24WUJt",
-	"sNDoRS2MQNkPsdDO/fv0g05+re3VnExp8G73NVQWxPm2SFw0Bscx95WpAfp5tVqsR9YgMMVlwrPvTEJM",
-	"BKpIgzqhAGL67UDNQDo2LVTDhtVubtOFzgIkuA8IVYJ6IpQk2Z4nuLavAUf0OkVov40W5puzo7Nymag+",
-	"Y5YqgSgXN4Sds8uhT4FNVLcoS+Ja7B48lHKfF3Nfok5UK5Z85xbemZ1X0OTqysK6/PfcwjsLqyuK9I4r",
-	"aHXe+ZdT3ibKMBW0nF9ehubL89P8x8XJ5eXrC0vT61NXJuff4b+5OjO5np9fWpibc35ayl9duJafVtao",
-	"+Glq4Vp+6cb61MJ0fl0syn8/Mzk7l58GBIF4EMySkQ2uCFJxMzzrB7bejs+487Z6HIQ1cr6rWMKW84h3",
-	"CW3p74qYcTAIp6KPnl8Pr6L/gAPgo35Qva7s9HgaNa5bDF4PzA2Sj4ZybgipIX8GNters8OowuqGxxSx",
-	"15ycmhbBKudjuTSqarRuhQR/28gKs2ptPBmSMYJeETXz+P+RY4HAwwrsEntBXznDK2CPTjhj6eBhSCky",
-	"U+i6PJFIoSVr1OkvaSKnwZdIL4Ju6yIsSXQ1zAOGx7Lp3Fgi4DI591E6OXbz09Gd//ERTt7KJi/e/HRk",
-	"J+n79/l/io3j+byYp+tv7M9B1tWhFYe0i/KPUxCMOq5L3DAItRZfGlwoaSz26ErmaLpKNY6EE8hqMGTW",
-	"iK5rtAx/AaQi2xY6Nz8zpaD5menzkGTAf+/sLihvWwcHR7sHre+e2l/dRvYX3xx9fs/ee3705T2UHcDR",
-	"QlcYBmzw5J2u83gX2d4/75s+95bpd8hDMgYQt2i1frou+HD+SUdQBDJcCK1X+SuhqZGLSwvTq1MrUilJ",
-	"KCJRbHL6KigMC4v5JZggscy/0Hb0ZAQ/vU9PVUhxM162V7AZ2mI3Jc0LP0xD9lofsQXxgk8zdey1Tq8v",
-	"+x6Nup28vymhs8TttPMNAZhOpiHEwfw1VBJC2zwenZ7CHXbeq0Sf6MX4wRaG4nvMIJi6wQ6hsxhREyZU",
-	"0+Hkb8dmyRmYykrwPqhlMBluQUXM20tnyLWJiYQiiX1GCj1qPllIra3G4Ntdl+MNimhf24hKh5G/sseb",
-	"yihRUC6ZTacDMezgPGA3BbGuamD2xw4IlnXvspQB+vTC0OD9x0FJmU13SQ4IhPty/zObTttP7otFnZ61",
-	"wQlyzkmPx5FOyxO/5I9jxJNSJIATcuXgYoXfgxwXXCQKv4majotOCFYGoWLiPtVb243RZNMqMK173Cdy",
-	"qG4RmMDZTkZHUTAFKcnHbP0diaGA/Xd/av1hL1rAHul1/OCOvb979OAxOnz2DFqsPHt++Px2qFrmNSFZ",
-	"8PueOdU7uKj6d5R3gPRJkde7rtdSAMiegcfji8F79i7KyKQmP3z/6hyrrZZWmtts5tJiYXtrLvVhdWzr",
-	"RnWmGU79GBvtL58l8OXYczFRRulYRlOryysLV/NLrt0DkxqEKXQznJ0iH4xc0HJQM43LQIAHTOH9poSo",
-	"CIdH/PdkqvVlkMm0jeiWFiiRbnW3mkJ65IUx29FNFxwYjnRti5jHcsVFlddABUKbrHWIF7i7VdBgwzPS",
-	"9xB7Us0MeCCdIqAi1vX44wgQt8l650vJOyjCgH/NMoleAjltVlg4pDNVMViVoP/9X+i6RlXWMKM+hJ5i",
-	"TeDSkIUl0jyBUgYReXLjSfywFZjK1Vdkib+/TAhte4MyvgPfqZtEVUTOP5F4gZiBTNblUrPjmUxfl2qG",
-	"kwbSmbGimsOZZKaQLSYvqjmSHCsNp5MjmdHsxdyl4bGRNPavXq9DmL1LSgo8I+8cgO9H6ABsPDxTfNQV",
-	"x64655g5OWQ9G1MOR+imxrkLd9rTyeTf655TtkwsCxd0suwWWoSjhFPv5aedqt8C5wsWWD9FViUmRHNl",
-	"IyHHX2f62fzk1MrstXxCSSyvLi9CsDChJGbn5a8DbN7/RAQ0K8yqTTFa0ozq8WR153CHOzM5EvCAbDkT",
-	"UdZIdQ05OBGHf+pKRHw3cbfBjxlPA51y8lacYllsotWlWRmP6TMHr8JoOVnWdJXR8uAT8dplzcm8RYNA",
-	"FV8BcujE/q1mTaNlpFGLQWypVnsJuXXt7uRkPMC91bZ2mzefhtteYLRxY6z12286D6R5TWyy1Zp6orKL",
-	"NpUOk7ruVTpAUVXHWgdMEanWrCbSNdPpE4t1HeEGbp5m4cPrlnnfW81ciPF3Kmu7Jv4QqmVDjoJjkpD6",
-	"dBE2qFW5CMh0ze/26tA6uIriC43dSnUsdFawbU2Y15JCy77SF6JBDwuBTBS4o4NLSFOjtsCx6nm71uu4",
-	"ej1rUDMOh0+GpZGckBO5oXuoH+2/RmUgVaSDryzpsXgkpuQyrtKyHf62Kx3RuJXs2Hsml4PcugxKO790",
-	"DjuLw75iv0aCk7cmkx/2VjeS+5/ZtP3k/slKRuCgtMTaVIs4dXKdWkA0SLBgrWNNXaxt1rbQfbBW9OtH",
-	"YK+0XPoE5ORWLvdER7TETqaQBZD0NTTKfBfk8+G5tpSwyXoyqtx3Iue6Rgyt1CYzccBu8uFsLs5N3nsi",
-	"OLT80dSOdzCBMCpg1ZuMgNFwOtPDzYil5Xa6+cQF1E6GfT7Iv4a45+/ndJmpzX7TxaAlU+8to6b48ztO",
-	"yyaz/ddiwBOqTINOUSXZqbaoa4RawpR02juhDemsnVU3XJNCtGQEBwB/SjWdWK60Glw0/jThvi18a90n",
-	"pO3EwNeZVhr1G2rFCtJorW6JXjjYEvN+RV10pTmBsLh1SK+EfsuQviSGDSvIJLrKquKvMr+yT3USLmQG",
-	"RqjGyCYfosalgiiopFnIYuAjEhWGLGC0hfJCwJg9PPitvbcbP78yJjWTKzjhry9ifl5xmfKCgl9q24cx",
-	"EpXzmnq1dctDpzfw7YpMVaIO2jXv9ggL7+F9GOosYMy3wkkDi8xaC5U0jrk+GHAsBnWSYw+saaJz13NT",
-	"4t9IUxWUy6IK2UaqVtYs83zIvdW9P1nI8YWTpZuf5rI9OL+ARfh5kQd4eckeFLpxqCnJbkI4ISrViFvo",
-	"MSH5gYkKBqbFCmLQUwBtqKxoDsFzZqqqboDrAFpWWXVTQTLJSe4UQFklmGq0zDGO4GIl4Ov0SkZ8U5x9",
-	"k699M4svT06vy2n+/KfZublAAzsRBlufzs/P5n0/z86vLy4tvLOUX17mv1yYn5mbnVpJKImZhaXLs9PT",
-	"+fmEkpDL+saqzE7nry4urOTnp26sv5e/4c3SajfBfW52Ph/YD/zCr21cza9cWZiGZybn5hauwy/9b8TN",
-	"w4sfC9FumlSb+V/RqTHxPUTDLf7Dy4ebkofaY0d6CoYZbvBXomwlqHvFvBENxMV1T+wmcUM5MJCILxPn",
-	"ndR7QGCOpMPpNGKG2yIvpOc5fSt7FQ6gEPSgmMBGe6lDaKupiK11I38hrPqD1wIloCiCqI3CpOQsGVe8",
-	"Bllf4wgjlVkWEXUJjr4AM3TObUgBc5VRq7KhoA0QwKl0ij+6cV54fbwWEZ/UidFUUA2EmIFEb1NUwwau",
-	"EosYCmLGGt3gS284bQHll6DMXozX84IzBsGR4gj/hvopk7teaUKUtp149/qTyaKMwFdv3LhxI3n1Kjp6",
-	"9MC+uyd8Ck9bB1+2vn2B7N9/ae89t/8tlKXWTW6Im+noJowaxVEMRVVW0HThk5ONCFPuoBeoOGsYmkXQ",
-	"RjqTzmRzwyOjFy9t8MvZCHTF3piQNCe1NYH4lWatQii2SOQawi21fS6cTC6Y/ZEOCNd0BuJK55IivJRT",
-	"hnfkP4d3/of4x0XlUlw5S8C74zuNM0Y8sCX3pqIX4wH2qpCEfk4Vhq4kYaFRV0SRI4yP4moL0XXRsZFD",
-	"WqwVpcDYEElwUkQgn+0kUZAuicZdDakOSLgYKMmLlAfMk22rp1TnCjYXDbKlsbrZW8+8WqyWvlLRTMT/",
-	"pPjaO2omygRt9c6ueyVhardIXNoIqZqoBqyrDHFIt3YksDw4K/G2XF+muXb4msUsrOd1UuUSKXD64axP",
-	"odaoNcq1KnexdNvFFnGZBFfKdX4vUpUCKiuAIby/wCcU95KDV9gJY7xOyH3Is5W2rZKdQLDQfaWNS7ih",
-	"sJaYLBZJzULtmjSvJWKCIicy7eN9345qLQ04IhnLiW3F47gTOpjqg7OivVbTp2fIel5gj1zSfsobGRvz",
-	"If1wfBZrwBwelHErmmJHMME3KOPKysqia4BpFOVpWdfMUDjkMlYdkd3Fhj4lk7ZdUf2sSqillTQZ7fMs",
-	"0OD+45t6dzcYQsxIlqELqPq86JLifNimOFa3Axr//UZZksjYqBua1Vzm2C2nxED68WRduGHETzPOvb97",
-	"fSWhxBcWeu5hVkIborU6ZOMJtSow2xcynoGiQKqFEp4rllUTLcuhK3s0kMTKkC25SUgNKpBFDiPWtS0i",
-	"GgzqBBsUNTgrlEE3rvGpTAxl4SZgMp1JK8j7KZs+n1qja/TCBUi3NVMXLqDIwcDf/O71FXQO+v8oaMNq",
-	"1sYRtv7544a1ofhSQs9zFgzB841JOf0I2O84Etnd6L9vf7eRQnHDftcoq+FP6kTx1zvwQ7lpqUxXEbZQ",
-	"lZlWCk265weeL4YweBuJ5rAq0nysW6yKLa0oUibli843Umt0jpXL4AOpO2kWpFQiRYt/Wm5K50uXKwEg",
-	"CUV5ixicPlTESiWugkvYTgpdmgN3WWqQmok2Pl1zlK41qSGtObrXWmL8v29/p6yBK1v8sLMxgQiYw7EG",
-	"MIAwuKSQqGvC3FxLjH/KV9nZgDJ3R4x6hpcUpEKGbggROt5Whm6kkNSXxcmlN4lfmLCl1qhjTDkIZuCi",
-	"RsscCBsfJCWDS85Ob6BzmeTocKjyecPrCphaT97cOI9ET2lSs4iqoCpWidi6HG0ncIUUK4yoE+h6bgpt",
-	"ADeoYYNQawOg47yekn+TnnJMJSuL9TOyughdwymEO0JmgiOsm8y1kzaGKoRjBjeLhzhJ3tqALW0Mcbu1",
-	"yX8SpoHBmERGjmKOUgC5u00AJWUifddNTmaUb9cSRpczesHlsAh4li/DJZFJpVNpaINQIxTXtMR4IpdK",
-	"p3LSAwnsbijVILqehOb7Qx83Ns2UM76i3C6VTea7ChW7JlU+4YLlZj8Xc05/sU3SdJW1iyOZi3HnBehx",
-	"UBIgawA7gIbVLTC+N6ROsJFCk9SZBb5GNzY1dUPwJGH/ceOrRKxiBWmWKOZWHD4BFMtvMZN2Z7IAFIV/",
-	"WWMU4h1lYr3b2BRNMs0ao6YQCdl0us/pKk4PLm/Wx9GjXfvJU3T0r99A2f3ec3t/l//kn/Qh3vpI9ltz",
-	"m6xBTzVfIzXomxZolga90WRDNOh/JpuebffZrWxH6e/b2S7fXsgyunV1NFubymhs9OP336temi9mV5sz",
-	"HxTV4c2F6oJ5eZbdsD7MapuJnZt9zPcItkBrM95jk3AStULDd6ZwsUKSU5yWmB7f01NntMxxSDbm2SS1",
-	"kJIqmsRx7rOdxGXydi6dTviVFmHlekcJKzh8v8PZsXandJFvqM0A6h0lMSJwsqfXZylX+LAOSrt4Odvz",
-	"y5ex+g62SENo9iPpXM9v+odCwavDPb8qv+iMGferaonxj24qPsJadBv2SXcMyN5mUChzfonLpr+N3XaS",
-	"M54ktpKc2zh3tp30F10nwLsEA3Kgb09iPOFXmWBfQzCkBKbomG3ZZl72kaHCSnMrdcSohGrd5MjGORfZ",
-	"xkVLb064fBIqcyHBUyQkmim0zAyLqKjQdJpHp9AiMUxu/CGuJvCFxYwRoWGJRMYyg6zANVqqG5AnaFUw",
-	"54dKOp1OIagxNQk2RKlp+5LfGK6pa6YFDdNBrkinrmBkbVtwuEJNUzvmgGn8PfAfJ5QEhYQcL7emN17h",
-	"lYp32I/pSdmu/Yzj9uTLpex1X/7m6l32Buji9rMFhbKj2zVuh7rnLu5zipI/+6rLRjW5Ra6ZkgnZYk12",
-	"T8VFS9sS8UUx04RjcKiqIlqC4KYBxZ3JtQV7xwQnJYwfJO5ZD4F9TcRIovfHl7VbJLFz88QqBGR5B3WI",
-	"wx8PDp/9BHO99u75FQcnIUd6cDiDDPZKc12x0rkWcLc6KS7gUc043s9sOuKZTAfdi+mdndihb6j1Hz+0",
-	"/rAHY8igI0Z0NqfrueZcly9Tis6hO/zxtv3Z/43EoTudNjDtqN2II3+yc4CaZbZm3FSiQJZlO5+QTIj+",
-	"KDRe5mZock+7wTuB9MqPPvXmcrUbxuWO2QpMxwpIrUAtKcdcX7vjdu2KB/HdUH0rJ4JArmdkAo9MlfZV",
-	"7t4Mz8+RyOl4+zx+4GR0hiWGl7npm27j2kQXd06JNjJB2sgMjDZ61oljBqDEKMYL0BesTFJcJRvuQ4m8",
-	"jN2WXPBmph890JuADe/2rkPOMKMApauJM5W5f5XZ5aXLQrODSImU1T6VGAhaMy3D7YMZUoN9XcS6KMRK",
-	"osbMGAV4OD3meZg0Feqv8SahYNI7SV7QdtHbCzNQmVhmuMmi44AbBy+KrKvjWkWgX6PwRjn6iHDOrFEx",
-	"xbUBaQ6EU7YM9lcw5douf93JPKuBSp1CC1RvIkwRtBFAQtLIeX9xynDRHc4jLUJiWk6GaR/S3xFXIZEI",
-	"LXYCw0G7irVoNUFAYnlq401/X8iYzndBSdW9t0GU9ftVVDdkb9/dP/yvx+jw4PHRL//cTib0xuxlbv7O",
-	"jnMpLAQ/++vn9qNf2E/u+0HY9tDZwDbh1aN7t5H95HP7X5/6d+o2m/DvVI57CG7y8K+3xUL9DDONznva",
-	"CcZIQFBEFM7MAFEO2Z/t2bt/itPCXk/d60yt6k+tcksojqtWtR//DJjTgwnQhWT7QsEIpgTmifrLzE9/",
-	"Xkuou9dHoVks/IdSslzRcsPymqCGvHvpt1eM+VEE4W+24U5BJJBuyvY40I6HXeAczHf92RNff/9abicl",
-	"V3BM9Y3UcdOXen5R7tVV+fjbvWvIU4yWdE0kgQxnet/uIm7qDKsrjM1hA1wjZ4r5sRVzgam+vuL9qOWB",
-	"Tr/9+KmHPhUkvtPWYd3ZoYx1vW8vcZlYUisO+Yi7uNUc9+3JPWriCCHx4hrmwhw/03DONJy+NZzTcuR0",
-	"EnE+t/ubKeZ6Z6AcFPPMmgEX8Zm0OYG0WaDkOHKmL/cPtoqVNm3yNNObqGdauGmm0IYksA3RkQ9bnfqv",
-	"TLhzhSrYlEWtKjI1yMaCl9zBGsPpsRRaCaZtrVHhNpJ5WtDVq0BKzCDgKzJIqW4SMZ1Xo67XSSQU+QZ/",
-	"OLFbyiwkmArCtClyr0QpgJOSlkLzDMpYnDnpcgzSGjW0csUyFTGr33UuWRVmEt8MSyelBgAgw2fiSYAe",
-	"OjecHjvv9ICBIDK0lAj5y+KEcd3tZXQyeXxc95bbRcaXIPP1PXt3H7We3T788W9+MdzGXaXAz5cujo4k",
-	"h3PZTOKmz1kj15Kdgl3Xko+ZA1mYNRIOOtn7D+zvb/s/7y7a+o/P7b1HqPXrXfvrH5B9d//w2T6y939j",
-	"33mU8MkZfwGh/4M9s/9on6me3D39akPy+CQWAK37fzzThP5RNSE/hh5PGbrUXhkS9PvqlCGZyOt1PfjZ",
-	"aUdnDoSflQNBtPZwakmAHSAmu8C9XGeCKHdIVjT5WhvXwjxpENMStXlOMr47ElOjqKgTbMRkrqG4xLUO",
-	"6WggUcxj6zeve36QUwDpoYKsHt17AWPx97/tnDODO8harRZoDz0W5t9uqYozl9I3hrLr7ElIMo5+PDs2",
-	"Ptzu464O5us+4W4oWCJ6rB2dUk5ItmNOSPi6TiMnJHZ85T9aVsiZK+EVyJ3rovK9ViOUqEi2L3bH6+kO",
-	"7x2wjyHTSfz47IChT70fdoQI0okVO4nEZJFpxaCnp9B1UT/HRSqqMF01fT0oIHlFNN1FK335E+JElkG2",
-	"2CYJzp87JaEVaM3Y9Wmnn+/JxZU4YjjF8y/3jh48RtxcByP6zOA8c713c70LnIEieUCbV2hq+ua3BwbA",
-	"/NwMzmOajGey95iydwVvksDMIRBEp2PsKYlaPW6Ejn8AHUVMV4mBYJ6kOygTV/1UMQHJp2XGVCg7Fp1V",
-	"N1wmt5FC3p7A8e0pBCBN+dvgFgefeWyAmX/9pcvQE7nBS8x4h7GwUHxxwIVitMrDl4sYO24U2Xf37R//",
-	"E5AF4LtSESO7oms/uRNauwdp433+4UHr+/uHf71nf38b2T8+P3r4qJ90xnf4PZ2qa9s3YzWia7T+ctt+",
-	"+PRM1zjTNfrSNQTavGJd42evaJx5tn9GWs47UC2KAvOrX6Y32yBbBIuJ4bElLW5LMiBNiqtEkZ0WRTMM",
-	"ZzKf49J2GpU5zSpkGoGbRAfLNCpMdJVr4yYgWH91UXuviWYwge7xfqyaIksHWs/AySlamsnx0P3oC8Gh",
-	"zqeiMMD9hOPgu/aPz087KzCmOKdvdSFYwfNzUxcCNUWnri640z/ehLxAL5h2pij0oyicCfxXnp3oou5L",
-	"lvn+IaztQgZzrOyfcla3RDc2KCpVevH2E6pCJwrnW6fnqBic+z4uU2z3hf35I2T/r89b/x4rIeU7uWDU",
-	"8z/+2PrdPhIvQ8gT3h8cl8zzr0bG2sZwSnjwLOB5xp164055rtLrupPba0rP5ysp2xmqU50VN9vbJjPM",
-	"gNJ5GPETbLEj0oodd0JVTg0vboqMG+BpJiEmTAGgkLEsGmTKtJ7YbGLYzZtmlwhLxH78U+sPj5H9ZP/w",
-	"xR109OC5vf/4NbNOBHgj7Dew4zN/5pk/swd/5rNde/+BRHYIoQL2vGQTZVXi85lZcmaWvAGCX6DrMWV9",
-	"n2lNbtPw9qJ92cKGbIojYr9M9rhRiWhGDNVKohdxgVmysbaZQtdBD9BUIf8DSgFEWC3oqw0dh51R0oUm",
-	"ssi2BcOk+b+1Khlfo3+/fW922hmv0vrrbuvgduvHO0ePXrS+/SlmcsHfb/8KnXMSN88LNaOklawKKmFN",
-	"r4suPRgZ0Hi1uGk6LYJKzN/IW3x3BAKeDw/sX/4K2Xe/Obr3R867Hj5FuXTrL7uHB7tIsDh777nkcqEx",
-	"Kin/brJiUhFFf799r9t74gvo6Pe7qHX3G/vuY2Tffdz69a7/pIHFc+dTa3SSBgM44VZGlBDVRBvMqm0g",
-	"bKIG0fVxN61EsyBULl8UN8YMZNYItaDHUbjozRm9lkKT8nH+1BqVzRlhmJKEuYKw0zEbJnOrIsfagu7W",
-	"k6hgsIYpUq1FsZ3OymVR6L1JSI0vVGRsUyMK2nB7XawLDFz/79vfbaBzGDXB6X3FsmoLVG/KYjfoC28x",
-	"t6kz4PzGeQWaQYrpkBY06YYuz6KNs+j0FG4VyXEWTkYk2irIZGLHGHGSpGVigEM9gFbOSeG3YsZggwpD",
-	"PoWmxAC9NercgTglP79J3CE/hbqoAgRgzYn28dB/yulkXyZAPnyHulbVLJEhOZpOA9Q5PsMYGSdCcG5o",
-	"dJiDdnZxa/Q8v7zh7JioMETlOjFjW1ULLtGvur0sOpZPGQRGOGC9Fy9CXvgrJsVu+3kD8q9PptvjusXm",
-	"HI7o137vt379FXJzqP0KsO8Vkazesa1VvF7F2bEe/Wzs9465fFDvCxxO1C3aey/s7wLdvphVS4wnhsey",
-	"6dxYotdzOU1c+k0bP92IS6dmU7FQdswa0dcZcm4T4wnSfLdSeKeoLWjvznyYX1p5f3nWnKVLI8Wp2dHZ",
-	"6kz6vWwtp069O5YizXdvqddn+YOskB2hszSdKmZ1WqjOpNUP3tUDQ5HHM5fSaX5GIGjnW0YmNfnh+1fn",
-	"WG21tNLcZjOXFgvbW3OpD6tjWzeqM5CAxR9dEZUIl52xHs4I6LbWVq/hnBP3XBtIa7WYCoborLK+uzt5",
-	"1RDnnOpdSIA6fzo4sFW8clUrvT8YFLia4tfP0aAbCrRt2ORXFG+euLXc8S6pP/bQycKbc7SFUO/9ZWIl",
-	"p0CixofThQLxlukqFxAxpzDoGdSJUBv+sOaRKWVJTh0uvq1mUleaC2MrkxNoEVuVt/3KxgS6ireTk2Xy",
-	"di4zkhtNp9MTrpIygZZJsW6QCbSMq2RZs8jbc3i7/97+L8WolVwaqgxeZc+pM8P0dZiDIKZCCWtBGnmu",
-	"fuAZrNJojLFU+7NPu1Z5zrFyUqOmwi2HJKtb8C+uhrtNLbRNgupUdYq1sa4T4y3TmWmgIOqrE50Au4Wr",
-	"0QbXxgtNOfxdTCWtcsPAqpBquGp0jfZXNrrQoMesGv3Z1IJeeJW1oBfOakF/HrWgZzJhUGWZAd4aKcsc",
-	"jDhgokIk3l+Zd2apuf5KUR8iph46IxMDPswJ8Pf4xuk5pZReokUkzyLOQcL3dWLeKjxfC+KIEQYrRzUH",
-	"uuVEyLrNPOfjEnKbMdXt9XBWd3rEnZHkq0kcEENxSDiNeQDkVy1haFzcKWPJnw0QaqVPVTGLMNA6X6hR",
-	"bnBA8w26Fg7ZFFqQ5ryT6uxr2m+KVmQwndSqEM1wGpXFZjRX2RZZ4fs/WQIAXybUTywSGO/gLuuD+hbl",
-	"KqfqHhMHUuNO1JbZBLyG9t5z5Dz/8vnOktj+BKKMEunJhtGarzTke1Y98jPiugIFoywvwH39v++fB7eb",
-	"dXIV2k5iJKJBckCJ8GQhjpOEWpz2+S9qNXRuaWYKjWZzl8bRKFK1ssZN5VwamecDoVwNWmFCNBZ+LaKG",
-	"EDxDq0uzigye8a8yaq1RQlWYuivDfu8viQHdaNZCTjjQkpldYjaqiPMVCKGoyGhJM6qcgAukrFGq0TLC",
-	"lDSQQaDq14SYIYTaZM+MiMhYoyGZMSFiWZoYrQlj7ERkDHtb4XJFTLGH9xyHuTnhjoiJlTdlYjmSxi2T",
-	"c3rjxggdONOJZQ6sEtIJf/en1h/2kH33sf3kN2+o5CmQcr3Tsdp0huxtpII/xHDiuQp9TUrwiUmQj8h+",
-	"8Cf74X0kzgaFwb/9Btl/+7L1u8dQu/Hk89b+t/7g/gkEJ8e1bjUb4jSKmJQt9EVOl2cC80xgvhyBeZnz",
-	"M2QxBKNSwpkqAxSbEdNlSMqbDqWWUqJyESb6LIlxAyFZOuH+DTwKcrC/uWmCNGGUpJCcwI8sQkNGj4II",
-	"LlagQ4U7LdxrcbFGRcJNmDylw1kFLRcyc8a9KehiAyLHBzZcq71lij+JzfiydAL5O3FzxQSMTiy2fLD2",
-	"hWGB78ncrbYJB31yvCnxpdNNI3A0lTiJ1UZURebxVG9tN0aTTavAtISSoAWz0Uzm1BopJJTE5sh2Yzh5",
-	"S69WP+FXUsg2sslhqwRWvGaYjeHkiFqq8fc+vlVvbCaHcxbj7+mFT7ZJMqtbtJRQEuWPjW3CnxSrGOZ2",
-	"OTlSwEBWtdL29mZy2MCUJW4GJVXYoHOOFcpMaz378+Gfn/qF14M79v4uF2qHz56BlHv2/PD57QFJsyU/",
-	"/HoQaz53g5xgfSbTzmTay2mOK9hDjONLJlVyznsaos1T+NuJtCXBCYVgKNYNg1DLtZ8mvHxP4T/BwngS",
-	"QVP+O9d4czNrFUd8ZN1/5WS2Lbfc+EvcwLsEmYjDa7RYwQYuWlwYQiVTE21qVFWEt4YSx00vwExMS/Ey",
-	"JzmDxnLmjxuu5XaZqpVKfEFXRDsHE+JO10XYdo36i6jcVbjJKmd7TjgilshBEXESETofL3ox7hMIRVgq",
-	"JEN8ic0xUwnkyRY7peBR0vD9vXVwcLR70Pruqf3VbWR/8c3R5/fsvedHX95D2eNYgaLx8+lKVzFhIwQX",
-	"AEX7kIcPbFx6OY+/fCekANDLrDIZYELOWZXJz7OPO6PkLZgRc0rJO4GswzapO3kwinzdBUVOkWWi95hB",
-	"MEW+x0UxSYXIDBsn1iz75WoWoqwx4XglkeeUZAaqaCqUmZqoSmgdkno0q11mzqJv3yf3cWm6vkD1ZjgX",
-	"1ddVr/X9PXR4cLv1xbdCjQ7PXXaMiXA5YxCSbRr1cYvAaVEnM9Q7ljOGFv3sF0e/vSMZa/yiTlZKl2LF",
-	"Nrnp8R3QBp2O4rvRTlycKw0+ICtIHpJjEGUDiGufFdO/kjQVrVhBpqhGMVEVN/3Mo26Sf/GxPTEsq0+u",
-	"l23D9YaKFdKpct5xEGXTaSSr4Bq4OdGm1y/8KKmFa85/v33P145z77n99Q/IIaHnkNHuUM7fb/8qXqkl",
-	"xc1AE9MTRCg0Xe/A4pDTfTvi9ZH34iSxB9jRjhKrLQeZUo8rh1nScZjHFAfYqWrBKqFam2ai0R6tjlyo",
-	"YNN3i1GGPE0srOlmFP8GxN2VLqAO+Jl6w9i4qo5OnVajTWbbACcsAtvDZhDitCN2dwILh4ejEvwwQPEH",
-	"GNzNj7ZFDFUrvtpRn2c2yc9MSl+NiGUnkQ0oaLAyWlZadfCYMQtbJFDUPiHqd3V/7e0moW4sJoUWDWIS",
-	"USJcxrI8QqMok5b+QLBRvOQ4XCVIUjQz0DmrwZCFC6CgrFHnG9JHdX4C6dgihkxnEBNBRJtyphPqFjo0",
-	"Kkz3sl8JVc0UmqRIU32/9QaLyI+0awAqYPSPX/brwwZfAtwv949+cYAOD/5k3w219umvULOvaAcsfcrZ",
-	"fvLOQ3IUztkmijXAMthC9VruBOWvxdy1j29kr90qZsfalMAGxKq4RCFMxfkG5RqUV9VNlFLScHpivDxp",
-	"6qKRzzl4JhPf+KK7/LYwhqCts18ClaC5h4Nog/Xh9dKkEqouoFwiXHchhbnoYSFiLBMie+6kFReEqgvc",
-	"YPY1thx818nW3W9a375Ahy8ODl8coN6qMMQrsvOkeNN+eN/efYxedYEG9KBUkAZXw2HM/4Np86xc45Up",
-	"vXOsDE1dGYV2j6L2XNQlDYaOlXiv+0qgUEvbcpVDM1gKq3D9s8pMC2XS4xAhhcnzIhpMnGIrpqvEtFJo",
-	"0p2syqm62ra1vK6Z1uDo1mqwyNwZINff3Eete7fj9BmPqX0U6OAinR3RZoaRQlUZkXV8AOLKILJisCpB",
-	"//u/0HWNqqxhxteV6phDgETbGmbHMxn5CVNToa3GWFEdLowmL5ZyOHmxmM0kL+ERkkwXMsWsmiPDpZG0",
-	"qGwNN6KJPcXwSjY3ns6GTyEP7h7DTX1N4lqNn0ZWrXqnSWfG1cKl8cx4drzjgdLjmXT0QDmcSWYK2WLy",
-	"opojybHScDo5khnNXsxdGh4bSePEzs12bSUeS556Gj3Pe2nku+IVF5pnjPMVtu+WNQiSWYJR7Ckcbgex",
-	"fzkdbWjoU1NTd7rqRP7UFofbOkscp+4UrYRLWzUTVoagRoEg0GGQxZiyRmWDMxNhpy1CCi04lRSaieqi",
-	"65mC2BYxoNcbq5ICU5uI6CZ5yxSvDsdniBLqtL2O+gfaEgxfU1W8hB0uB4JNVnpiDkqCM7lEDVuVhJKg",
-	"oiONqakdO6eUmFGF4v96HZ4Md1I5la7l/SiORw+et+7+9TXUGN8QN/BZrHTACil0ahQKwUB5KDyj0RJr",
-	"mxPiaaeiOzhYjg2KuPrmmzMSmclIYBT/LF/6dHvG2fsPWs+ex44hOOGwncH2YDvh5Jn4aTPy9KehgDnX",
-	"1+PMmbN8jDdzoqxfHYq2OT55dGeLGFqpfbcoJ+uiUREdS4QTzawRLIt3MBWlpBXoEkzLKTQpH3J0Jxjc",
-	"zpjq6EgZqY2auMnXbUaZk9zTifnSFta1cHP+x/tHX/8RciDA3R3Ll3z+9uFs7h+rT6TiQEVGSHxMKwQa",
-	"+8nnJ2ZS1+Amu7EoNzbI0eTMUHxlzGbWFFaSCGHJa+F3MiDLMOiv/zQhOg1N1q1KYvyjmzs3RQpIvGnE",
-	"mU9ZbH5Clo1A6JRbhkQvwY/EFyzmFo/JqcDgKoZsMwmxT3mQmL54SKOKEy6A/niiQY9nN8mjR1M/FyhJ",
-	"WlpVVByaqEBMTRU9Dpxs4cAy/mKW6GLXK/7uUMA2IZcXW/5fcytWZb5lpSyIrneFNeSEbp2xTYRLFjEc",
-	"WWKic04nU/gKTL85n0Ii1RjM5bhRmAr/T1Xuq+nbRKjvfnQznN43SdMU4kFw+gDCmb7V+IOJnZs7/38A",
-	"AAD//w==",
+	"7L1pcxvHuTD6V7pwU2VJB4AGAEmJZLnOpUjQok2RNBfJsqlLNjANYMxBNzzdIAj55VtyTKd0LeVGSawj",
+	"2RFVzImXOFenirGURKly7ofzU06+EcP/cKuX2QcbCWqJ+cUWyZme7qefff04USTVGsEIM5oY+zhRQVBH",
+	"lvhnkVSrBK8tImY1J0oMWfyXOqJFy6gxg+DEWGIJFQnWKWAENKDBQAGViIUAqyCA0RYDzGqmE8kE2oLV",
+	"mokSY7lkwkIf1Q0L6YkxZtVRMkGLFVSFfOmqgY1qvZoYyyQTrFlDibGEgRkqIyuxvZ10tnPt2rWJOqsg",
+	"zIwiZCi6p8XpSTByYVgDxQo0TYTLKLCFxCUELWQBC0Gz+uZqolYhGBUM01xNJAGyLGK9uZow8CY0DX2N",
+	"kQ2EVxOJTttWW6XMMnA5sc23WoMWrCKm4JjH+gpF1oSuW4jS6IaXKwggrIM6RdYbFMwsACgfTYNLyDTQ",
+	"JtJBw2AVAEGZEB2sv5daQtamUUSpSQvpHBLQXAcEm80kQCZFwChjYiE9eO6slktr6Uwmlx5NJBMG/7K8",
+	"7EQygWGVP/JeKo/1FN9sytlt4ILg1izCZVZJjI0MJSMHT7onLSPMup5TR/wIgz3jFXLTME14fjitgTOz",
+	"Bq5vjYMJrFvE0EFm5Gwv5xZ7b3PqjJaNPfcCsqoGpeKYcaeuuX8PoeLM7OzazNy7KzOL15291SCreDvz",
+	"3uyIgz+zUCkxlvg/znvEfF7+lZ73bY7vdRFBGrfPa5XmODAYMCiwUJFYehi2B0/3DvZ3weH9Z/Z3t4D9",
+	"1Rf2D//lbPqjOrKa3q4t+Y2j7lhtke9WIYGHA/EA3kBNQEoAAtqkDFUBq0AGitA0KSgRCxiMCqyj4Axn",
+	"TVeuzs2DiQVAkbWJrLNpsNwgfAkaWANaSOIiZAACZlRRElAilzb46phzGFxGq5hsIisNJkDDIrgMCEYc",
+	"ihAMaRlwZmVuYmX58vzizPv5qbNpMCk25Ud1/jj/FtpC1RoDJYtUBQM1jarBOOq47GAVBy6kVqCZdG4z",
+	"u6WZVy4UlzJXC+9+dH36Ih6uLg+RtzYWb658eHmk8V4zD6f0SeMSbY/9UVJrRwHZ4ZEkZ9QuRcSRAyek",
+	"GT3+pmCxSOqYBVGrQnA5VTZMneByPB3U5ZJHxSi1I58YWYDlGNnBf5sU0C8ZFhXEkEmD9Roso3WBAhSs",
+	"U+MmWgdV2AQFxHGjSigDGS2paVrgVJl42uBrBaCroxKsm0y8UIVbSgRqmqYlexSJS8bNmLPMMFSlAn/4",
+	"JwNby2rxe+NHi98bf8O/uS5b2+YXRWsEU+RXJS5B/S3IUAM25S8xU4IC1momF+cGwec/VOxJ7Va8Xwi8",
+	"SOvVKrSafMMScQEmjAv0YgUWTH6CTWjWBUiEQJcf0wXHnZhae2tiOX9tgjPcKqJU4EHC3nnU+vuO/fnX",
+	"wH6wf/DDvv3gHrDvfH1494+H9x/aD2/Zn/+lded2687XaWA/3rPvPAKHv9sBrTtf83/adx61frXDGeMf",
+	"frR3nttffZFISvwdS5yHNeP8ZuY81zDoeQNz7OUQF8jEYLUmJHN2JKXlUpnhZS0zltPGNO19/ogFi4jT",
+	"UWKoUBrNlnLDFy4UckM6HIG5IhrNjuoa0tDQhdxIYjuZoPViUagXJWhSJK6gN9pQd5PnkMrjTWSSGhLY",
+	"5b+UmkUKJqr+W9zlqL8Fb4bTEIVVBEqwyCiAFHC9bHRo+IL/emJvRUcMGuaJXIqBKYO4iDpcDGWQ1Wli",
+	"bFjL9nZLBpOyHOrAwdG+7s4ln7qFx1xtdExBdcwPm/5vdUHdjXgzyB8mgEM9BVQxsC7YXlmeAFioVKdI",
+	"B8QCBYtsSJW+SDBGRSbUGI/7XIL6Ivqojijrn6gdLuzhDQSCJwFXhQakzrhctrio7UTaVydmZ6Ymlmfm",
+	"59byi4vzi4lkomQgU6eJsQ8+lv/0WJzSUMYSGU0D9u4zjlAPntj3fwSH97+XSJXYvhHgEI8/a+19c7D/",
+	"G3t3Bxx+ed/efd4LxVcMysiLofgkh+hVBzx+kAqYcSDyW5RKSolY1eNDU5HNFYKFsHahev369eupK1fA",
+	"4cP79p1de/chsB8+ae1/0frmObB/94W9+8z+j2cnAO0XyF+5PDQ5FJH+tkJuP8gLRG8qXZECTMDbS/Nz",
+	"x4c3X9UPZw+qfH0X3M+AfX+ndefL1xa0dbyBSQNPy2MHIStgIUHL0ZnUkCV4DNAJokIT4O8OFLcDIL9/",
+	"F9i3HwL7wS9an38BDu//V+tP33OYvp6wfp3UhJh783SFrpDuQ/YPcQW3T9nvyMBByv7IgQeqAHBzzJK7",
+	"5kzKZWfjYF2SwzrgdgEFaJNL5ALUgYFrdQYg1kGj0vQrAZMEl0yj2K8KUPS95iEFp2EDA1YxKOBX0lHs",
+	"T87PTc/OTC4H1PnDhzv24yfA/vSTw08f2Q/ucU3y8y+A/cPD1rdPDu/vORTsapBRSoR1VjlfLcHzjLDa",
+	"KSUGKdEHdJcCjwLzGJoMw92jydG+aNLFyKMRJCyQOhsrmBBvDJ7qWMXA5TcUcnNVrGDoVKrY0DQBJo1x",
+	"bs7qwGAAlqER0LenxeM6wn3SGiZBN6Wf3nweyiTX+SEmrIIsUKxTRqrCXWsauCMdTs8vXpqZmsrPtbOr",
+	"d5/ZX30PDv569/D+I6GidCS/U0HYgfz8sI6zlruAui9JmOuL6jzkHKQc9M47cFLkBIcsYMLihqTAECVI",
+	"T6z06HK5xNx33qB+qlSm/7JRRaTerxgsR16OurgYIYCanRVb5SdYW565kp9fWW5Lib9u3fmLwIvvbtkP",
+	"9lv3Hh483QP249unXq6TpNro7cTS7uAupy9v11BfdK7QHTgoO0hqD8PpxXm9dEMXRA4xbSBL6KBGFfnJ",
+	"fAYzZGFo5j3K65nKDfVuEIVI3QLSyd6BsGfmlvOLcxOza0v5xav5Rdf88ZG3ULOA/fWvgf3w69Y3Dw/2",
+	"b4HW/iP7092Qs/SUavui2nag92i3H8j3RZL9GaEOaoIlEdYEEkUHSZjxoBgoec471JAGMwxQ2BRSl6vL",
+	"oEosBAgGtbpVIxSNg4/qhCGwrs637ifTWVI28KL0YfdJpSYpbqCQ06lRMUwE1F86kOnEyvLlNU3LBSjz",
+	"4OmOvXdfcPTHewfPb7fuPbQf+Ll5Tmv9daczM0+3sU9Nfs4X45KTp58jjSgtlYwSq4ASNMy6hTjXhMDq",
+	"rKgoQGUDgBo+/OousB/s27/4pS/M8+CJBNDB/g7oBsqXDyUqEqKmYZHJ8/odl/JvgukQS+iTCOk9IdRQ",
+	"vIdSGsieZ3L3uf3tLrDv/9nefQhG7Mf3BF/6xxet3z4CrYf3uDXeevqXg784v2x98yOQfrOA4hByYf71",
+	"C87QnMXdF3vxZr5o6IvQRoh0RbTDEJGsGqS0QaxeIJ4JYObMlAu/v++09m+1frh9+PD5qwmF10m2+oDt",
+	"itM+Yd3Og+TA2zNkM31J0xXMlyGWcVNQ6OCEqHvmgZuyQSTnDEYgv2vGGuJ3ko+ngUjGkXouRlxfYEhk",
+	"JlWQ8PyoF9CWQRnljNWXGHrt2rVUOAczbvvqlfNtMje3fSksc4RNkzrW+/Zpea8F/Fm0XqxIN1snYp+b",
+	"X16bnl+Zmwqq0iK1jcueO3vA3rvfevpMcMr9/8/e3enBcxxQ6M5rmdEhrZhFqYtweCh1Qc8VU4UM1FLD",
+	"Ja00UsqUsjBXOOULQb7gvxdPz+73Wrrp2r1ejcdC+rOR5wgDEjsHyT882AyUgcwpmlEBIcE0ZDYoJVUk",
+	"otnIpCjo9FqATZNAfZmQWWiVUZ/Ey3yveYgiPkU2keUlQXYi4YWJ67PzE1Nry/Pza7MTi2/lY0gZtJ4+",
+	"bz15zvXG1s7t1pNn4PCTf5waw0cgzDhohwi0M7D7cT1n+nM9qwAsyGNmsCZYJgRI9Bok9UUBMHAxLgjA",
+	"oJIGRobAO8YlP80topKFaOVoxq2qawhigEq2SAK0VTMspCeBoZuIMwCEu9gni/npxfzS5bXl+Xfyc2sz",
+	"cyJgHXI7P7c/eyiw4bu7rT/cjVi/yuZt/f7Rwd+e96ZLWxIEL8amsJADZx/EKNIBaxhFNC5TqirERIAi",
+	"ETYAJVg1zKZMpN8kG/1AcDG/spQPArD19Jl9/7YQcY92Du8/Aw5Ed4D9n5+1/nD38D9eH3C+TryuHW77",
+	"nPbHQ+12pot3H6+c8RIPkxPIShEQAKL8ihNSPItKSgYldJUGFCUeuipBO3mLRYmbowX8GCFLZtiV5k8a",
+	"ZHADURHzM0lnG2Yx/+5Kfmk5PuYXlsj23iP7zqOD/R37wT3Q+tWOvf89V6i/uwXs+5/b9x9Gkfc06nds",
+	"NhK+n/YK04Cup6/4/sUjKVknEfcLQ+pkNCs3xmdZxiZyYnzjbpiBMxKd4EDUb5mQKxA31eFpn8RuQYZm",
+	"uR0TViM4eVchbjpGF+1I5xPL+bXZmSszy2v59ybz+al8nNfCp3a3vvt/TuP5J0rZsTcSou7jXkg/tJzt",
+	"L0OOW0gcrcGih34DpOYY6Aw2VOj4CJx0HMAJbRwUSRWBAixuAFhiyALrooA9JSrY11UQJuzR9D3So2rg",
+	"q4r3awUBzas/NqFUmzCL4BpQDVImiljFM81xV0Hq7BuRWlr+vYWZxbBR4aikAzPMXkKRQKwx62YxS+Ux",
+	"qcpdqFHGkNUtlAQca5PAoLSOLJHrWNcNxCmsKyRj7dtHe4df/dEnpXe9WJnwUXqlAa9EzYpBqRGOkWEi",
+	"gdUJAv4y5vaodHh/x/7qC6+o51U4smOERxm9ste5xBeGhBMosYxyhVGnXqpOkaUqvfXuOLKYvzr/TjyI",
+	"7u/Yv/u0de+RY8E7iPHKk9rrJJRDeOpK4y5o2pfK/IoY44GjDjoYUJBdUhQTJZZoU+DUs3lWuGTB/O+K",
+	"zE7e8F7BcBMapqj07rPg1DDNGXmf09Aw43gCQ1vMIXz+OFD3D86sTC+mLs3Mzqa0rHa2Ex9Yyi9enZnM",
+	"r63MTVydmJmduDQbiUkcPL8N7N/vi3yXO3tcS2xX2fxKcFDJ/HoBWc10u2JIiC0szk8dH2KffnL4m9ug",
+	"9fTWwQ//AIdfftH6ntvKv7Z/8cs+AFeziF4vMnreKWo4r2W0VCabG0oNj1y4+KIKGwPI6wt7weIGwso0",
+	"dR85DtB2f7TvPLL3PrEf/dj6PRc6KsVYBE1FhUBcUc6ppXgCQin+rjxL8YSvqq+k0/6CbqpzDPAz5UHK",
+	"uDjIDVTUvTO/5C94csiwCLEvERyThih6xAQUSU2EdiADFYj1l21uUmQdMXWmHno1mj7Dn+hoEizlF9fa",
+	"pND8/In91ff243t9Jc6I6Af/asrAJXLKREKabRjcHv/oDdrt4k1+iL9auS6hIw/cISxMO6G6GFQFm7CM",
+	"uCDLTX3zPiouckKvGvgtC0oqq1mkhixm+F04dCKm+d0sKjHRyqRRQRgYTFidZWMTYdGhrEyIPi6LnpF0",
+	"9zjPVYipiw4SVRXW8nf0y46kMtlULrOcGR7TnDspEasKWWIsoUOGUvwSE5EuXcmE+LbcaWhFLZfSMsti",
+	"uf5XvNSMay1HQBluImCwcWAGAOF1yJBtG0IN8iAHdspEsd+rBcpZ+2iB5/UQ+8C/yA33G6TwISoy/g1x",
+	"25zLRk81gZ1mZpxwKYOlEqCIHzIN5mAVJQGuVwvIokJ0qB5uotNbFdINpIMzh1/+8lzrV18mAVdEz507",
+	"d04ooklQOXfu3P+pgJAukupZUKgzBzmUSCKlVbxuoU0EzXXZGC6IikULQYb0+AvOpLTsspYb04bGtOHe",
+	"L9hRnGVvN2/RyZWl5ZQm83gjL6GqYFL+58Pni30NW8SsKlnW6W7z7oPbyYQJKRO1Hx1J0NelVLZ5E8nC",
+	"MbQV5Xe9Aco0sMq3YahKg4cP3HXcy04BumXBZsItvFjBzDDjSAtJtOBPAYR1Oi6aZMoOg7Pzk+/kp9of",
+	"LNsviXvUQuP2Av1sjRHJVxWRjIuqEBMphmYwCkgDgwKihi7uggru5kKs0537eHAMwIQcmRO01yfo+f6C",
+	"99axTSUxUdz3wzUg7gaE0uE+XyDERBCLN5TU7d7EcEk+yS1Jt8liL40P5fNzos2fHySKBcUBYxNZ8R1N",
+	"J/l1qnYFwtR3XaXuVS9MLE9eBpBuOP03Azh4IbaZoZ8ru+0e3V07ROUCy7mtIFKGoO+dIunjiB0Zvavd",
+	"RaS7DhnsCTOFvNj26cMfR6HraqIRsWI2YJMCZtUFPYSRJQQoZxnvY0m5z45npFPqKMEDuljfOxE6R43Q",
+	"ICwbGLIeZLPXj9N5IXxGuZvAmp1PN6ArlFB6Be9xUmAy36Kv8R7UdYN/GpoLviMrlhPSDQJyvBMsJr0n",
+	"24hygsshUe7rFpvLaoFusblOsjKqnos/yZ68zpZlc9YqNLBwSAvxPa6UrwpXMbFI3ehRjjjVooYrL0Rb",
+	"t60Z+fKwFofYqoYsRh9scn5owSJDFh2XnjwgP+FW5SRl8ySDVbgi4oaXDJ2rdyE2mZgkloWKLHWZWBSl",
+	"Mn4p7StlC3Xl9oH7Yr8S/K2APdIzGP3qtR9+Q11lc9+XY7ndq3tpIH1Uie4dIScAqn7IRM8zMCl88Py5",
+	"lMO+6xzWuvdajpWaPuzwCVBHXioYxnKWAGeI65ZiWYbItcCwioKkGcJdn03gO9JQ5Eg1yBiy+Af+rw8m",
+	"Uu/D1E0tNbqWuvFvP4soJcnEVsqtdh3S7Mf3gL37rPXzZ7LB5CetJ8+TwL79/9qP7yXBG2tvJMEbqTda",
+	"390F0kHi+lB9vTQSsms90pdkMLiNZJSJ8BGQXCYNmcClQskUNJCFZDA5PPegi8YjvxB3J4HtHU+0RU/6",
+	"Ckq3vN/yi6JgsIpaYCBGDVBFnEXwn4UwSAJa4eaFsEAILopdBgFGWA3WWWXFMqIfmhYuYQC9GCT/Ra2W",
+	"BHVah6bZ5CY/BO8ugiLRQ14Zte7YedHB7Lzn1SI1mtowqv9OUdFC7M23Ly1du56bWshfXngnt/DeQvjn",
+	"1bqmZUdknsqb7iqxZgsqkk1kNSeJ3tbshIWijlKlciWb68XolHuMAuYSpCiXDR6420ES3fiW+ljSfyXh",
+	"U8VhirAAj6YCdfDUCUubi2bsc1ZVEcQ0IBkH5IbrT6CFANeBk79NCb6GCu+gZqznKq9nh4czo6BWL5hG",
+	"UcxPOLM4PQkuarkLZ6O0As1yEJ3y+tTSRKyPyNoMPym+FPfshhFyJG2klHci9mnWDD49/85C3HN1GpKu",
+	"1CjHPbfVZlaHC5EkKECKRobqlhm88Ezmo+sT19/ZmrRKV5fWLiw3r717eb58oVLcXIA144ppNWYgXChe",
+	"XlkkXXGfn0pCTcJD7j8pIM732Plul1CMF3oDNXtXeXx4EmED4a3ydeP2Izxu8YITCsa/LLLL4gSMosMZ",
+	"3H62UN2hRyAXU4569WZw5MJFTYtKWn4KkS7ZfhtiyeVmDbWVdOtybNB63CyhNlho9aIWRqDsh1ho5/59",
+	"+kGnvtb2ao6nNHi3+woqC/J8myguGgPjmPvy5AD9vEYt1iNrITHFZdyz7yhCFAhVpIGdUACifjvQsIAJ",
+	"KQM1aLF2c5vOdRYgwX2IUKVQT6SSpNrzBNf2NeCIXqcM7bfRwnxzdkxSLiPdZ8ziZCDKxQ1h5+xq6FNg",
+	"E9VNTFKwFrsHD6Xc5+Xcl6gTlcWS7+z8WzNzSTCxsjy/pv49O//W/MpyUnnHk2BlzvmXU94myzCTYCm/",
+	"tCSaL89N8R8XJpaWrs0vTq1NXp6Ye4v/5sr0xFp+bnF+dtb5aTF/Zf5qfiq5iuVPk/NX84vX1ybnp/Jr",
+	"clH+++mJmdn8lEAQEQ8Ss2RUgysEdNgMz/oRW2/HZ9x5Wz0Owho+21UsQeY84l1CW/q7LGccDMKp6KPn",
+	"V8Or6D/gAPioH1SvKjs9mkYN64yI1wNzg9SjoZwbhGrAn4HN9ersEKiQuuUxReg1J8eUIahzPpbTQNXA",
+	"dRYS/G0jK4TV2ngyFGMUekXUzOP/B44FIh5Oil1CL+irZngF7NFxZyydeFikFNE0uKZOJFNo0Sp2+ktS",
+	"4DT4kulFotu6DEsiUw/zgKHRrJYbTQRcJmc+0FKjNz4e2f5fH8DUzWzqwo2Ph7dTvn+f/VlsHM/nxTxZ",
+	"f2N/DrKuDq04pF1Qf5wUwaijusQtC2G28MLgglFjoUdXMkfTFWxwJBwHrEEArSHTNHBZ/EUgFdpi4Mzc",
+	"9GQSzE1PnRVJBvz3zu6C8ra1v3+4s9/69on95S1gf/714Wd37d1nh1/cBdkBHC10hWHABk/e6TqPdpHt",
+	"/fO+6XNvUL9DXiRjCOKWrdZP1gUfzj/pCIpAhgvC9Sp/JTQ1cmFxfmplclkpJYmkTBSbmLoiFIb5hfyi",
+	"mCCxxL/QdvRkBD+9T09WUHEjXrZXIA1tsZuS5oUfpkT2Wh+xBfmCTzN17LVOry/5Ho26nby/JUNnidtp",
+	"5xsSYDqehhAH81dQSQht82h0egJ32HmvCn2iF+MHWxiK7xALQewGO6TOYkVNmFBNh5O/HZslZ0GsKsH7",
+	"oJbBZLgFFTFvL50h1yYmEook9hkp9Kj5eCG1thqDb3ddjjcoon1lIyodRv6qHm86wSgJcqmspgVi2MF5",
+	"wG4KYl03hNkfOyBY1b2rUgbRp1cMDd57FJSUWa1LckAg3Jf731lNsx/fk4s6PWuDE+Sckx6NI52UJ37R",
+	"H8eIJ6VIACfkyoHFCr8HNS64iJL8JmomLDohWBWEion7VG9uNUZSTVYgRve4T+RQ3SIwgbMdj46iYApS",
+	"ko/Z+jsSiwL23/659fvdaAF7pNfx/dv23s7h/Ufg4OlT0WLl6bODZ7dC1TKvCMkKv++pU72Di6p/R3kH",
+	"SB8Xeb3reiUFgOoZeDS+GLxn76KsTHri/XevzJLaSmm5uUWmLy4UtjZn0+9XRzevV6eb4dSP0ZH+8lkC",
+	"X449F5FllI5lNLmytDx/Jb/o2j1iUoM0hW6Es1PUg5ELWgpqpnEZCOIBKr3fGCEdwPCI/55Mtb4MMpW2",
+	"Ed3SPEbKre5WUyiPvDRmO7rpggPDgWlsInokV1xUeQ1UILTJWhfxAne3STDY8IzyPcSe1KABD6RTBFSE",
+	"phl/HAniNlnvfCl1B0Ux4N9gFJklIadphYRDOpMVi1QR+O+/gWsG1kmDRn0IPcWahEtDFZYo80SUMsjI",
+	"kxtP4oetiKlcfUWW+PtLCOG2N6jiO+I7dYr0pMz5RwovALEAJV0uNTuWyfR1qTScNKBlRot6DmZSmUK2",
+	"mLqg51BqtDSkpYYzI9kLuYtDo8Ma9K9er4swe5eUFPGMunMBfD9CB2Dj4VnSR11x7KpzjpmTQ9azMeVw",
+	"hG5qnLtwpz0dT/696jllS4gxWDDRkltoEY4STr6Tn3KqfgucLzBh/RRJFVERzVWNhBx/HfWz+YnJ5Zmr",
+	"+UQysbSytCCChYlkYmZO/TrA5v1PRECzTFhtkuCSYVWPJqs7hzvcmcmRgIfIlqMAk0a6a8jBiTj8rCsR",
+	"8d3E3QY/ZjwNdMrJW3aKZSEFK4szKh7TZw5eheByqmyYOsHlwSfitcuaU3mLFhJVfAWRQyf3z5o1A5eB",
+	"gRkRsaVa7QXk1rW7k+PxAPdW29pt3nwabnsJo40bY63ffN15IM0rYpOt1PRjlV20qXSYME2v0kEUVXWs",
+	"dYAYoGqNNYFpUKdPLDRNABuweZKFD69a5n1vNXMhxt+prO2q/EOolg04Cg5FIfXpgtigUeUiINM1v9ur",
+	"Q+vgKoovNHYr1aHUWYVtS8W8ljRY8pW+IEP0sJDIhAV3dHAJGHrUFjhSPW/Xeh1XrycNTONw+HhYGskJ",
+	"OZYbuof60f5rVAZSRTr4ypIei0diSi7jKi3b4W+70hGDW8mOvUe5HOTWZVDa+aVz2Fkc9hX7NRKYujmR",
+	"er+3upHc/85q9uN7xysZEQfFJdKmWsSpk+vUAqKBggVrHWvqYm2ztoXug7WiXz0Ce6nl0scgJ7dyuSc6",
+	"wiVyPIUsgKSvoFHmuyCfD8+1paRN1pNR5b4TOddVZBmlNpmJA3aTD2VzcW7y3hPBRcsfQ+94B+MAggLU",
+	"vckIEAxpmR5uRi6tttPNJy6hdjzs80H+FcQ9fz+nS0Rv9psuJloy9d4yapI/v+20bKLtvxYDnlBlmugU",
+	"VVKdaoumgTCTpqTT3gmsK2ftjL7umhSyJaNwAPCndOrEcpXV4KLxxwn3belb6z4hbTsGvs600qjf0ChW",
+	"gIFrdSZ74UAm5/3KuuhKcxxAeesivVL0WxbpS3LYcBJQZOqkKv+q8iv7VCfFhUyLEaoxssmHqHGpIElQ",
+	"MhhgRPiIZIUhCRhtobwQYcwe7P/G3t2Jn18Zk5rJFZzw1xcgP6+8THVBwS+17cMYicp5Tb3auuVFpzfh",
+	"25WZqkgftGve7REW3sO7YqizhDHfCicNKDNrGSgZHHN9MOBYLNRJjj1iTQrOXMtNyn8DQ0+CXBZU0BbQ",
+	"jbLB6NmQe6t7f7KQ4wumSjc+zmV7cH4JFuHnRR7g1SV7UOjGoSYVuwnhhKxUQ26hx7jiBxQULIiLFUBE",
+	"TwGwrpMiPS+eo+mqvi5cB6JlFavTJFBJTmqnApRVBLGByxzjECxWAr5Or2TEN8XZN/naN7P40sTUmprm",
+	"z3+amZ0NNLCTYbC1qfzcTN7388zc2sLi/FuL+aUl/sv5uenZmcnlRDIxPb94aWZqKj+XSCbUsr6xKjNT",
+	"+SsL88v5ucnra+/kr3uztNpNcJ+dmcsH9iN+4dc2ruSXL89PiWcmZmfnr4lf+t+Im4cXPxai3TSpNvO/",
+	"olNj4nuIhlv8h5cPNyUPtceO9BQMM9zgr2TZSlD3inkjGoiL657YTeKGcmBEIr5KnHdS7wUCcyQd0jRA",
+	"LLdFXkjPc/pW9iochELQg2IiNtpLHUJbTUVurRv5S2HVH7zmMRKKohC1UZiUnCXjitdE1tcYgEAnjCFZ",
+	"l+DoC2KGzpl1JWCuEMwq60mwLgRwWkvzR9fPSq+P1yLiozqymklQE0LMArK3KahBC1YRQ1YSEGsVr/Ol",
+	"1522gOpLosxejtfzgjMWgpHiCP+G+imTu1ZpiihtO/Hu9SdTRRmBr16/fv166soVcPjwvn1nV/oUnrT2",
+	"v2h98xzYv/vC3n1m/0coS62b3JA309FNGDWKoxgKqqRgmNInpxoRpt1BL6LirGEZDIF1LaNlsrmh4ZEL",
+	"F9f55awHumKvjyuaU9qaRPxKs1ZBGDIUuYZwS22fCyeTC2Z/aAHhqmVEXOlMSoaXcsmhbfXPoe3/Jf9x",
+	"IXkxrpwl4N3xncYZIx7YkntT0YvxAHtFSkI/pwpDV5Gw1KgrsshRjI/iagsyTdmxkUNarhWlwNgQSXBS",
+	"RCCf7ThRkC6Jxl0NqQ5IuBAoyYuUB8yhLdZTqnMF0gULbRqkTnvrmVeL1dKXKwYF/E9JX3tHg4JM0Fbv",
+	"7LpPJqhxE8WljaAqBTXBusoiDunWjgSWF85KuKXWV2muHb7GCINm3kRVLpECpx/K+hRqA7MRrlW5i2lt",
+	"F1uAZRRcKdf5vUhVilBZBRjC+wt8IulecvAKO2GM1wm5D3m23LZVshMIlrqvsnERNxRWExPFIqox0K5J",
+	"82oiJihyLNM+3vftqNbKgEOKsRzbVjyKO6GDqT44K9prNX1yhqznBfbIRfNT3vDoqA/ph+KzWAPm8KCM",
+	"W9kUO4IJvkEZl5eXF1wDzMAgj8umQUPhkEtQd0R2Fxv6hEzadkX1MzrCzCgZKtrnWaDB/cc39e5uMISY",
+	"kSpDl1D1edEVxfmwLelY3Q5o/PcbZUkyY6NuGay5xLFbTYkR6ccTdemGkT9NO/f+9rXlRDK+sNBzD5MS",
+	"WJet1UU2nlSrArN9RcazoCgh1UIJzxXGarJluejKHg0kkbLIltxAqCYqkGUOIzSNTSQbDJoIWhg0OCtU",
+	"QTeu8elEDmXhJmBKy2hJ4P2U1c6mV/EqPndOpNvS9LlzIHIw4W9++9oyOCP6/yTBOmvWxgBk//Zhg60n",
+	"fSmhZzkLFsHz9Qk1/Uiw3zEgs7vB/9z6dj0N4ob9rmJSgx/VUdJf78AP5aalElMHkIEqoSwNJtzzC54v",
+	"hzB4G4nmsCaV+VhnpAqZUZQpk+pF5xvpVTxLymXhA6k7aRaoVEJFxj+tNmXypcuVAJCkoryJLE4fOiCl",
+	"ElfBFWwnpC7NgbukNEiDgvWPVx2la1VpSKuO7rWaGPufW98mV4UrW/6wvT4OkDCHYw1gAcLgklKirkpz",
+	"czUx9jFfZXtdlLk7YtQzvJQglTJ0XYrQsbYydD0NlL4sT668SfzCpC21ih1jykEwCxYNXOZAWH8vpRhc",
+	"amZqHZzJpEaGQpXP615XwPRa6sb6WSB7SqMaQ3oSVKGO5NbVaDuJK6hYIUgfB9dyk2BdcIMatBBm6wI6",
+	"zutp9TflKYdYsbJYPyOpy9C1OIV0R6hMcABNSlw7af18BXHM4GbxeU6SN9fFltbPc7u1yX+SpoFFiEJG",
+	"jmKOUiByd5sClJjI9F03OZlgvl0mjS5n9ILLYYHgWb4Ml0QmraU10QahhjCsGYmxRC6tpXPKAynY3fl0",
+	"A5lmSjTfP/9hY4OmnfEV5XapbCrfVarYNaXySRcsN/u5mHP6i22gpqusXRjOXIg7r4AeByUSZC3ALkBD",
+	"6kwY3+tKJ1hPgwnszAJfxesbhr4ueZK0/7jxVUKsWAEGk8XcSYdPCIrlt5jR3JksAorSv2wQLOIdZcTe",
+	"bmzIJpm0RjCVIiGraX1OV3F6cHmzPg4f7tiPn4DDn38tyu53n9l7O/wn/6QP+dYHqt+a22RN9FTzNVIT",
+	"fdMCzdJEbzTVEE30P1NNz7b67Fa2nezv29ku357PErx5ZSRbm8wYZOTDd9+pXpwrZlea0+8V9aGN+eo8",
+	"vTRDrrP3s8ZGYvtGH/M9gi3Q2oz32ECcRFlo+M4kLFZQapLTEjHje3qaBJc5DqnGPBuoFlJSZZM4zn22",
+	"UrCM3sxpWsKvtEgr1ztKWMHh+x2SSBV3Shf5HG37EnTbIfA3s6M9vxkeXb2dTAz38eEZzFVFaAp1X76c",
+	"7WfXb0GGGtImGNZyPb/pHyclXh3q+VX1RWdAuV/JS4x9cCPpI8kFt9WfcuQIqd0MinPOaWGZ+hvgbaU4",
+	"y0pBluJ8yrntrZS/XDsh/FJitI7o+JMYS/iVLbGv82K8iZi/Q9sy3LzqQIOlfefW+MghC9U65WjKeR7a",
+	"gkVmNsddDitqekVqqExlpGmwRCyGdFBoOm2n02ABWZSbjYArGHxhOZ1E6mYyBbJMRD7hKi7VLZFhyCqQ",
+	"c9KkpmlpIKpTKYKWLFJtXywcw29NgzLRal1IJOUOliywbfMOVxwaesfsMYO/JzzPiWQCi1QeLyunNy7j",
+	"FZl32A/15HPXTshxe/JlYfa6L39b9i57E+jidsIVqmhHh23cDk3P0dzn/CV/3laXjRpqi1ynReOqOZvq",
+	"uwqLzNiUkUk5DYVjcKgeI1q84CYQxZ3JtSJ7xwQnmYwfJO5ZD4F97cdQovfHl4ybKLF949jKh8gPD2of",
+	"Bz/sHzz9UUwE273rVzmcVB7l++EMMthlzXXiKrdcwFHrJMcIX2zG8ZtmtYhPUws6JrXt7dhxcaD1p+9b",
+	"v98VA8xEL43oVE/X5825Ll+mFJ1gd/DDLfvT/xvIQ3c6bWBOUrvhSP406QA1qzzPuHlGgfzMdt4klUr9",
+	"QWgwzY3QzJ92I3sCiZkffOxN9Go3xssd0BWYqxWQWoEqVI65vkbJ7RodD+K7ocpYTgSBLNHI7B6VZO2r",
+	"+b0RnryjkNPxE3r8wMkFDUsML+fTNxfHtaYubJ8QbWSCtJEZGG30rE3HjE6JUannRUexMkonjqe9apl+",
+	"9EBvdrZ4t3cdcppYBVH0eqoyH0FldnnpktTsRIxFyWqfSiwI2qDMcjtohtRgX/+xLgpxMlEjNEYBHtJG",
+	"Pd+UoYvKbbiBsHAGOOlhomGjtxdigTJiNNye0XHdjQn/i6rI41pFoNOj9GM5+oh066xiOf+1IRIkEKds",
+	"lSZQgZhru/x1J2etJlTqNJjHZhNADEQDAiAljZoUGKcMF92xPsqWRJQ5ual9SH9HXIVEomjOExgr2lWs",
+	"ResQAhLLUxtv+DtKxvTMC0qq7l0Roqzfr6K6wX77zt7B3x6Bg/1Hh7/4SzuZ0BuzV1n929vOpZAQ/Oyv",
+	"ntkPP7Ef3/ODsO2hs4FtilcP794C9uPP7J8/8e/UbVPh36kaFBHc5MHfb8mF+hmDGp0UtR2MrghBEVE4",
+	"MwNEOWB/umvv/DlOC3s1da9Ttao/tcotvjiqWtV+cLTAnB5MgC4k2xcKRjAlMInUX6B+8pNeQn3BPghN",
+	"ceE/lFLlipEbUtckqs+7F417ZZwfRBD+RhvuFEQC5eBsjwPteNg5zsF815899vX3r+V2UnIlx9RfSx1X",
+	"u9jzi2qvrsrH3+5dQ54kuGQaMn1kKNP7dhdg0yRQXyZkFlrCNXKqmB9ZMZeY6utI3o9aHugR3I+f+vzH",
+	"ksS32zqsOzuUoWn27SUuI6a04pCPuItbzXHfHt+jJo8QEi+uYS7N8VMN51TD6VvDOSlHTicR53O7v55i",
+	"rncGykExR9i0cBGfSptjSJt5jI4iZ/py/0BWrLRpsGdQbxYfZbBJ02BdEdi67OUHWafOLePuRKIKpKoc",
+	"VgfUEHlc4iV3JMeQNpoGy8GEr1Us3UYqw0v0AyugErGQ8BVZqFSnSM71NbDrdZKpSL6RIU7sFhMGJFMB",
+	"EDdl1pYsInCS2dJgjogCGGfCuhqgtIoto1xhNCmn/LvOJVYhFPmmXzrJOAIAKnwmnxTQA2eGtNGzTvcY",
+	"EUQWzShC/rI4YVx3uyAdTx4f1b3l9p/xpdZ8ddfe2QOtp7cOfviHXwy3cVclxc8XL4wMp4Zy2Uzihs9Z",
+	"o9ZSPYZd15KPmQuyoDUUDjrZe/ft7275P+8u2vrTZ/buQ9D61Y791ffAvrN38HQP2Hu/tm8/TPjkjL/0",
+	"0P/Bntl/tENVT+6efrUhdXwUC4DWvT+eakL/qpqQH0OPpgxdbK8MSfp9ecqQSgH2+iX85LSjUwfCT8qB",
+	"IJuCOFUogh0AovrHvVhngiyUSFUM9Vob18IcaiDKZFWfk8bvDtM0MCiaCFoxmWsgLnGtQzqakCj0yPrN",
+	"q54f5JROeqig6k53n4uB+nvfdM6ZgR1krVELNJYeDfNvt8jFmWjpG2DZdWqlSE+Ofjw7OjbU7uOuDubr",
+	"W+FuKFhceqQdnVBOSLZjTkj4uk4iJyR28OW/WlbIqSvhJcida7JmvlZDGOlANT52B/OZDu8dsI8h00n8",
+	"+OyA8x97P2xLEWQiFjvDhJLInGOhp6fBNVl5x0UqqBBTp77uFSJ5RbbrBct9+RPiRJaFNskGCk6uOyGh",
+	"FWjq2PVppxPw8cWVPGI4xfOvdw/vPwLcXBdG9KnBeep67+Z6lzgjyusF2rxEU9M3+T0wOuanZnAe0WQ8",
+	"lb1HlL3LcAMFphUJQXQyxl4yUavHDd/xj67DgJg6soCYROmO2IRVP1WMi+TTMiG6KFiWPVnXXSa3ngbe",
+	"noTj21MIhDTlbwu3uPCZxwaY+ddfuAw9lhu8RKy3CAkLxef7XChGqzx8uYixg0qBfWfP/uG/BLII+C5X",
+	"5LCv6NqPb4fW7kHaeJ9/sN/67t7B3+/a390C9g/PDh887Ced8S1+Tyfq2vZNZ43oGq2/3rIfPDnVNU51",
+	"jb50DYk2L1nX+MkrGqee7Z+QlvOWqBYFgcnXL9KbbaFNBOWs8diSFreZmSBNDKsoqXo0yjYazkw/x6Xt",
+	"tDhz2lyoNAI3iU4s06gQ2Y+ujZsAQfPlRe299pvBBLpHe7FqiiodaD0VTk7ZDE0Nlu5HXwiOgz4RhUHc",
+	"TzgOvmP/8OykswJjinP6VheCFTw/NXUhUFN04uqCOzfkdcgL9IJpp4pCP4rCqcB/6dmJLuq+YJnvH9/a",
+	"LmQwS8r++Wh1Jvu4iaLSZC/efoR10YnC+dbJOSoG576PyxTbeW5/9hDY//lZ6w+xElK9kwtGPf/0x9Zv",
+	"94B8WYQ8xfuD45J5/tXIQNwYTikePA14nnKn3rhTnqv0punk9lLl+XwpZTvn69gkxY32tsk0sUTpvBgO",
+	"FGyxI9OKHXdCVc0bL27IjBvB0yhCVMwPwCJjWbbWVGk9sdnEYjevm10iLRH70Y+t3z8C9uO9g+e3weH9",
+	"Z/beo1fMOpHgjbDfwI5P/Zmn/swe/JlPd+y9+wrZRQhVYM8LNlFWFD6fmiWnZslrIPgluh5R1veZ1uS2",
+	"G28v2pcYtFRTHBn7JarHjY5kG2NRrSS7GBcIUy25aRpcE3qAoUv5H1AKRISViY7colexM4S60AQMbTEx",
+	"hpr/26iisVX8z1t3Z6acwSytv++09m+1frh9+PB565sfY2Ye/PPWL8EZJ3HzrFQzSkaJVUAJGmZddumB",
+	"wBItW4sb1GkRVCL+FuDyu8Mi4Plg3/7FL4F95+vDu3/kvOvBE5DTWn/dOdjfAZLF2bvPFJcLDWBJ+3eT",
+	"lTOOMPjnrbvd3pNfAIe/2wGtO1/bdx4B+86j1q92/CcNLJ47m17FEzgYwAm3MsII6RSsE1ZbB5CCBjLN",
+	"MTetxGAiVK5elDdGLEBrCDPR4yhc9OYMbUuDCfU4f2oVq+aMYgyTgnkSQKfXtpjprcscayb6Yk+AgkUa",
+	"VKZay2I7k5TLstB7A6EaX6hIyIaBkmDd7XWxJjFw7X9ufbsOzkDQFE7vy4zV5rHZVMVuoqM8I247aIHz",
+	"62eTohmknCvJRHtv0R9aNoCWnZ7CrSI5zoqTIYW2SUCJ3DEEnCRxGVnCoR5AK+ek4rdyOmEDS0M+DSbl",
+	"6L1V7NyBPCU/P0XueKBCXVYBCmDNysbzov+U0wO/jAT58B2aRtVgMkNyRNME1Dk+iwE0ToTgzPmRIQ7a",
+	"mYXNkbP88oayo7LCEJTriMY2uZZcol91e0n2Op+0kBj+AM1evAh56a+YkLvt5w2Rf3083R7WGZl1OKJf",
+	"+73X+tWXwM2h9ivAvldksnrHtlbxehVnx2b0s7HfO+LyQb0vcDhZt2jvPre/DXT7IqyWGEsMjWa13Gii",
+	"13M5TVz6TRs/2YhLp2ZTsVB2zBrZ11nk3CbGEqj5dqXwVtGYN96efj+/uPzu0gydwYvDxcmZkZnqtPZO",
+	"tpbTJ98eTaPm2zf1azP8QVLIDuMZrKWLWRMXqtOa/t7bZmCc8ljmoqbxMwqCdr5lZdIT7797ZZbUVkrL",
+	"zS0yfXGhsLU5m36/Orp5vTotErD4o8uyEuGSMxDEGR7d1trqNZxz7J5rA2mtFlPBEJ1y1nd3J68a4oxT",
+	"vSsSoM6eDA5sFi9fMUrvDgYFrqT59XM06IYCbRs2+RXFG8duLXe0S+qPPXSy8GYdbSHUtX8JsdSkkKjx",
+	"4XSpQLxBXeVCRMyxGBEt1IlQA/+w5pEpZVFOHyq+qWfSl5vzo8sT42ABssqbfmVjHFyBW6mJMnozlxnO",
+	"jWiaNu4qKeNgCRXrFhoHS7CKlgyG3pyFWy9yKkAfRq3i0qLK4GX2nDo1TF+FOQhynpS0FpSR5+oHnsGq",
+	"jMYYS7U/+7RrlecsKacMTJPcckiROhP/4mq429TC2ECgjnWnWBuaJrLeoM5MgyTAvjrRcWG3cDXa4tp4",
+	"oanGxst5plVuGLAKqoarRldxf2Wj8w18xKrRn0wt6LmXWQt67rQW9KdRC3oqEwZVlhngrZGyzMGIAyIr",
+	"ROL9lXlnCpvrr5T1IXJeojNsMeDDHBf+Ht8gPqeU0ku0iORZxDlI+L6OzVul52teHjHCYNWQ50C3nAhZ",
+	"t5kEfVRCbjPgur0eTurslJhf05QDOU4HhROgB0C41RIULY875Tr58whCTfixLucfBpruSwXMDSsYvuHa",
+	"0pWbBvPKEeAkSfva/VPZxExMRGUVZFhOi7PYXOgq2UTLfP/HSx3gy4Q6kUVC6h0cbX3Q7YJa5UQda/JA",
+	"etyJ2rKpgL/R3n0GnOdfPMdalNsfB5hgpHzgYpznSw0Wn9ad/IS4rkTBKMsLcF//7/vnwe2mpFwRDSsh",
+	"kHEkNdpE+sAAx0mEGad9/otaDZxZnJ4EI9ncxTEwAnSjbHAjO6cBejYQBDZEE00RxxW/lvFGEXYDK4sz",
+	"SRV2418lmK1ihHUx6VcFDN9dlEPBwQwDTiCRqZwwOY9VRggLCGFQJLhkWFVOwAVUNjA2cBlAjBrAQqJe",
+	"mIpoowjSqW4bEZGxikMyY1xGwQw5zlMMwJMxNehthcsVOTlfvOe42um4O1wmVt6UEXMkjVtg53TVjRE6",
+	"4kzHljlilZA2+ds/t36/C+w7j+zHv35NJU8BleudjtWmp2Rvwxj8wYljT2Toa8aCT0wK+Qjs+3+2H9wD",
+	"8myipPg3XwP7H1+0fvtIVH08/qy1940/LeAYgpPjWrdqD3mapJzOLfVFTpenAvNUYL4YgXmJ8zPACBBD",
+	"VsI5LgMUmxHT5bySNx2KNJVE5SJMdmiSgwpCsnTc/ZvwRUjpBukGFdKEYJQGauo/YAiHjJ4kQLBYEb0t",
+	"3AnlXnOMVSxTdcLkqVzVutByRU7PmDd5XW5AZgeJDddqb1D5J7kZX35PIPMnbiKZhNGxxZYP1r4AruB7",
+	"KuurbapCnxxvUn7pZBMQHE0lTmK1EVWRST7Vm1uNkVSTFYiRSCZwgTaaqZxeQ4VEMrExvNUYSt00q9WP",
+	"+JUUso1saoiVhBVvWLQxlBrWSzX+3oc3642N1FCOEf6eWfhoC6WyJsOlRDJR/tDaQvxJuYpFt8qp4QIU",
+	"ZFUrbW1tpIYsiEniRlBShQ0651ihnLbW078c/OWJX3jdv23v7XChdvD0qZByT58dPLs1IGm26IdfD2LN",
+	"525Qs69PZdqpTHsxbXUle4hxfKl0TM55T0K0eQp/O5G2KDmhFAzFumUhzFz7adzLFJX+EyiNJxlu5b9z",
+	"jTc3JzfpiI+s+6+cytPllht/iRt4F0UO49AqLlagBYuMC0NRA9UEGwbWk9Jbg5Hj4JdgRpQlvZxLzqCh",
+	"mhbkBnq5XaYbpRJf0BXRzsGkuDNNGfBdxf7yK3cVbrKqqaDjjohFasREnEQUPZMXvOj4MYSiWCokQ3wp",
+	"0THzDNTJFjol72HU8P29tb9/uLPf+vaJ/eUtYH/+9eFnd+3dZ4df3AXZo1iBsmX0yUpXOZsjBBcBivbB",
+	"Eh/YuPRyHn/xTkgJoBdZnzLAVJ7T+pSfZgd4gtEbYrrMCaX9BPIV2yT95IVR5OtLKLORGAXvEAtBDHyP",
+	"yzKUClK5OU6UWnXaNRjApDHueCWB55QkFqgYuihQpaCKcF2kAxmsXU7Pgm/fx/dxGaY5j81mOIvV14+v",
+	"9d1dcLB/q/X5N1KNDk9sdoyJcCFkEJJtWvxxi8Bpbqdy2zsWQoYW/fSTw9/cVow1flEnn6VLmWObrPb4",
+	"3mmDTmTx3WgnLs6VBh+Qk0AdkmMQJi93atppAf/LSI0xihVAZQUMBVXY9LOdOkX/7mOYckBXn/wy24Zf",
+	"ni9WUKdqfce1lNU0oCrvGrA53qa/sPhR0RnXuf95666vBejuM/ur74FDfM9EFr1Dc/+89ct4dRgVNwKN",
+	"U48R2zBMswNzBE7H74i/SN2LkzgfYGTbyVg9O8jOelw5zMyOwnYmOcBOVH/WETbaNDCN9oV1JEoFUt8t",
+	"Rln5FGLQMGkU/wYkF5JdQB3wUPWGsXGVJJ26u0Yb27YBTlh4tofNIARxR+zuBBYOD0eZ+H6AglNgcDcP",
+	"3CaydKP42grKU2vmdZTSVyJi2UmBExQ0WBmtqrs6+NoIgwwFCunHZc2w6a/33UDYjeKkwYKFKJJlyWWo",
+	"SjIMDDKa8iQK68ZLq4NVBBRFEwucYQ0CGCwIBWUVO99Q3q2z48CEDFkqEUJOIZGt0YmJsFtc0agQ08u4",
+	"RVinaTCBgaH7fusNM1Efadd0VMLoX7/U2IcNvtS5X+wdfrIPDvb/bN8JtRPqrzi0rziJWPqE8wTVnYfk",
+	"qDhnm/jXAEtvC9WruWOU3BZzVz+8nr16s5gdbVN2GxCr8hKlMJXnG5RTUV1VN1GKUcPpw/HipKmLRj63",
+	"4qlMfO0L/fJb0hgSraT9EqgkGoo4iDZY718vjTFFpYco0QjXeihhLvtmyOjMuMy7O26VB8L6PDeYfc00",
+	"B9/psnXn69Y3z8HB8/2D5/ugt8oP+YrqdinftB/cs3cegZddFCL6XiaBIa6Gw5j/B+LmaYnIa6guz5Ky",
+	"aEFLsGhOKSvlZRXVYDhAMt7TvxwoKzM2XbWSBgt3k1xzrRLKQEYbE1FZMSdfRqCRUxpGTB1RlgYT7hxY",
+	"zg+qbRvhmwZlg6N41iCRKTmC0H99D7Tu3orThDx2+EGg34xyk0RbL0bKalUU2PEeyCsT0RyLVBH477+B",
+	"awbWSYPGV8GakEMARZswZscyGfUJauiiCchoUR8qjKQulHIwdaGYzaQuwmGU0gqZYlbPoaHSsCbrcMNt",
+	"c2JPMbSczY1p2fAp1MHdY7jptilYq/HTqBpb7zRaZkwvXBzLjGXHOh5IG8to0QPlYCaVKWSLqQt6DqVG",
+	"S0Naajgzkr2Quzg0OqzBxPaNdk0wHilufBId2ntpO7zslULSU5b7WrYpVxUTis0KQ9xTctxOaf9+MhrY",
+	"+Y+poW931cP8iTgOn3aWOEp9LVgOl/AaVKwsAikFBITeBBghyVWsGrlRAJ32D2kw79R9GBTUZXe3JCCb",
+	"yBI97UgVFYjeBMik6A0qXx2Kz2dF2GnvHfVJtCU1vqae9NKLuAQJNpPpia0kE5w9JmqQVRLJBJadd6ih",
+	"d+wQUyJWVTQ5qNfFk+GOMSfSnb0fZfXw/rPWnb+/glrqa+J6Po3PDliVFR0ppSoxUB4qnjFwibTNYPH0",
+	"WtkFXVirDQy44uebpxKZPYmY6GTOlz7Z3nj23v3W02ex4xaOOVRosL3mjjlhJ36qjjr9SahuzvX1OFvn",
+	"NHvkpzZz169IRRtBHz8WtYkso9S+n5aTI9KoyJ4u0uVHawiqIiWIZclsRfRRxuU0mFAPOVqXGG1PiO5o",
+	"Vxmlx1LY5Os2o2xN7enYHG0TmkZ4fMGjvcOv/igyNoRzPpaj+aIDQ9ncv1YnzaQDFRXP8bG7EGjsx58d",
+	"m71dFTfZjbm5kUyOJqfG6WvIpmaotMxkqE5dKL/NAVmjwbjExwnZxWmiziqJsQ9ubN+QqS7x5hhnW2W5",
+	"+XFVWCNCxNwaRWZJ/Ih8QXFuZVFOPxZXa1QLTxHjVQeJ6TkIDJx0wiKi96BsfuTZauro0eTYeYxSzKjK",
+	"mkwKCogauuwC4eRTB5bxl/tEF7tW8XfeEgxXZDtD5v81t5x14ltWSZHoepdJQ00/NwnZALDEkOVIIQrO",
+	"OF1ixVfEZKGzaSCTsYWJHjdmNMn/U1X7avo2EZppEN0M5xQbqEmlYJEyIoBw1LcafzCxfWP7/w8AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

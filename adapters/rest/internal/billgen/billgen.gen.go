@@ -441,6 +441,12 @@ type GetBillInquiryParams struct {
 	Wait *externalRef0.Wait `form:"wait,omitempty" json:"wait,omitempty"`
 }
 
+// GetBillMenuParams defines parameters for GetBillMenu.
+type GetBillMenuParams struct {
+	// LineNumber One of the caller's lines; left out means the first. Another's line is a 403.
+	LineNumber *externalRef0.LineChoice `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
+}
+
 // InquireBillJSONRequestBody defines body for InquireBill for application/json ContentType.
 type InquireBillJSONRequestBody = BillInquiryRequest
 
@@ -457,7 +463,7 @@ type ServerInterface interface {
 	GetBillInquiry(w http.ResponseWriter, r *http.Request, requestID externalRef0.RequestID, params GetBillInquiryParams)
 	// GetBillMenu What the bill screen needs
 	// (GET /bills/menu)
-	GetBillMenu(w http.ResponseWriter, r *http.Request)
+	GetBillMenu(w http.ResponseWriter, r *http.Request, params GetBillMenuParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -653,8 +659,27 @@ func (siw *ServerInterfaceWrapper) GetBillInquiry(w http.ResponseWriter, r *http
 // GetBillMenu operation middleware
 func (siw *ServerInterfaceWrapper) GetBillMenu(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetBillMenuParams
+
+	// ------------- Optional query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetBillMenu(w, r)
+		siw.Handler.GetBillMenu(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1863,6 +1888,7 @@ func (response GetBillInquiry504ApplicationProblemPlusJSONResponse) VisitGetBill
 }
 
 type GetBillMenuRequestObject struct {
+	Params GetBillMenuParams
 }
 
 type GetBillMenuResponseObject interface {
@@ -1879,6 +1905,38 @@ func (response GetBillMenu200JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBillMenu400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetBillMenu400JSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetBillMenu400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetBillMenu400ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2287,8 +2345,10 @@ func (sh *strictHandler) GetBillInquiry(w http.ResponseWriter, r *http.Request, 
 }
 
 // GetBillMenu operation middleware
-func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request, params GetBillMenuParams) {
 	var request GetBillMenuRequestObject
+
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.GetBillMenu(ctx, request.(GetBillMenuRequestObject))
@@ -2315,161 +2375,162 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1pcxvJmSD8VzLwOsKS3wJYuCSRDMcGRUHdsHiZIFvTI2qJJCoBlFnIhCsTpGANJ9Q2x6FpadbyrDhi",
-	"q8kOdbgPa1cTw+6WvXJEe3/MzDei+B828qi7AAIU1CNN8IsEAnVkPveVz3M3VSOtNsEIM5qauptqImgg",
-	"W3yskVaL4PU5UoPMJJh/ZSBas822/DN1s4lsBBgBkG6COrEBayJgI9qxmAYgaEPWBASLbylsIUBss2Hi",
-	"TEpLoTuw1bZQaio1AdvmxFZ2YsO0LDph4l92TLs7oWcnC3oth9JXYLGQvmzka+mNLNTTxbpev1TP1nMw",
-	"v5HSUjbilyMjNcXsDtJStNZELcgXyrpt/nTKbBM3Ujs7mrubZcTs7kydITu+nwqqEWxQvqNtaDKwgeqE",
-	"b7CJAEZ3GGB2N7T4/KAVtExstjqt1FRWc1djYoYayA4u5+bNmzMd1kSYmTXIUHxNy9dnwaXLRR3UmtCy",
-	"EG6gMPyuImgjG9gIWq2frqXaTYIRh+VaSgPIton907WUibegZRrrjGwivJYaCXA7WqoNbdhCLEwVJWxc",
-	"S1zwHKQMGLALLtwgNoIYMLOFNGDimtWh5ha6CEhdEcovO4gyCrYhZsgIbyun5y6l9Xw6n01pKZM/95cd",
-	"ZHdTWgrDFr8AqfcH114ndguy1FTKkL/0JYKygVptwhCudW+gbnwP83AT0eAiAYV1Qek2aiPIwAXDhnWW",
-	"NhGrp5uMtWHbTJv+Q9ObqJuWnHRxCmT5jbliEWyZ1NywEJipzJbLHKE2rHGwcmZZXS1fA5DTHGUa2IA2",
-	"WsPEBpACCH7ZIQwZQO4jA64TG+QKoOkz1ibqgm2TBb5pw65FoAEgptvIpmC7CZn4tW7alHnbqvFrGdEA",
-	"ZZB1KIDYAAZkcBpAUNAnxUPXcNVADJoWzajbykYVbDdNi7MGZMCkgDLTskCDmLgBCM6AldjKICasiWxv",
-	"YSbfWCGXy4Bllw7Ew7a5SLFRvUOREWDA7hoWvzC4iTC4UNB1DRT0LP8nz/8puFTFhY4m1j77/szCe6X1",
-	"8sL60vLie8ulSkUDhdykBop6/iKwENySrM2XWLcRyqzhEAleQXp+8vIVlC7oRjFdyBtGeqM2mU9fujJZ",
-	"gMXL9cl8ruASp8S1T50BAktzCgsJBnhnDuEGa6amcsXLGhcU7t/ZKM1qqTtpG0EqqPL4uz/1jr4BzpPf",
-	"9j5+DJz9j3ovXmnAuf+/nc8eaeD41dHJ/iuQ/ftcseh89sh58sLZ+x6c7D3vPbjfe/BFkPznTIyum1ai",
-	"DFzEyAVljQsc+8cUWCZGdBpYqM4A6TDQQhBTAC1LXdnKgBmJXnWxwq6eDzO1ntXT2Vy+kC5eunylD1/z",
-	"2xc6rQ0BTR9oP7JRPTWV+v8mfG01IX+lE4FdqTsDe12CjQQhxb/VAvxgUpDNgGobNlBVCCwKqtT8FaqC",
-	"FuyCDcQ5s0UoA1ld03U9tK1s8kb4s0JbMFAddiwmbmjBO0o56Lqua0Mqi2WX/eIb4gxXDbCnQqFkf8lZ",
-	"jJDNoEzLgAppoQ1idAGyKPoxdbFWiGJtKF0sYMC5zweBt56BGseT2p2OaQyS2hXzVwmoLDPUoqAtREtE",
-	"Oeb0ZNRwzCajht8RxM2wmKkwaLNkfXhdEFhUIfbVgmAOMokxDKpKyVVdzOhJSjKb1vspSeot60xq8iY0",
-	"WYKCJ7gB2sSyplzyghRQQjD/P6gzTQrqJoaWBrgi4yYXoAS0IO4CqiwtX2kxyBB/gCnu4xZRBuie+oIM",
-	"EFyLiuhsH/xy4y0Zv0H05ooB7OoJ2N3hVEvbBFMUtHyuQuM9yNA27MovMUNYgAm225YpbeWJX1BpMKu1",
-	"ivs3QjfSTqsF7S4HPLK3zBoCmHDFDGtNuGFxvGxBqyMISthx8mWGsPlmrq2/N7NSujnzYUpLtRClQsil",
-	"nN2D3l92nY+/AM6To+Nvj5wnj4Dz4IuTh3882dt39u85H/9JKoMMcD575jw4ACef7oLegy/4R+fBQe93",
-	"uyd7L50/fO/svnKePk5pkp/7GOmccrikZLDVDlhs2eKKnp3K61O6/rf8EhvWEJdYqcJGfTJXzxcvX97I",
-	"Fwx4CeZraDI3aehIR4XL+UupHS1FO7UaojQ1VYcWRQIFI+mAEodUCW8hi7SRIOUgUto22bBQ6/9PQo76",
-	"LYwZz5yqwxqjnDy5OT5ZKF4OoicRK9JkeiNIMTFlENfQAMRIcy41VdRzw2HJZNKbgAZwaXQk3Hns07Hx",
-	"lOeETCmoTgVhMzpWlxRuxJ1hYTQDXO7ZQE0TG0KYNOQOPDOS2GDDJpvS3KsRjFGN355J+aLuKjSUdh2d",
-	"qV0Tw6cbbrIjuws8z0mYTaQObIgbA1n7g5m58rWZlfLiwnppeXlxOaWl6iayDJqaunVXfvQVmGcZZnUd",
-	"OIcvOUHFzL7bIQnx2T/0nn15fPTPzuEuOPlkzzl8NQzHN03KyA/D8RqH6AcueIIgFTBz1ea2zbUQ12Sv",
-	"D03FNvMEC+PFg+qHH374YXp+Hpzs7zkPDp3DfeDsv+gdPe59+Qo4nz52Dl86//LyDUD7B5SvXB1aHIrI",
-	"+Jki7iDIhXHo+niYgJ9VFhdeH978qUE4+1Dlz/fA/RI4e7u9B5+8s6Dt4E1MtvF1ue0wZAUslF3eRIC0",
-	"kS1kDDAIosIS4PeOlbZDIN97CJz7+64vebL3r73/9ZzD9N2E9btkJiTgzbcVToX0CLq/wN2XEXW/qwPH",
-	"qftjGx6rAbASdjg8cTYNqpIdqoB7BRSgLa6RN6ABTNzuMBHq2m52Q0aAaVkLhF0nHWyMagZEbvWJAxPA",
-	"f/Ti4y2lZvpb9+W5ufWFxZX164urC9dCBv7J3sveg79I5bMPnKePj1/dB86zvd53L4+P7nFu9qzJt0IC",
-	"imBOIlSUbBTRokHAmCsvlPoB4+lDZ/eZ2n7vy++Bc/R/Od8oufY2QeKdcmOi5OdJp9GobyRJVRhJUi0Q",
-	"BiRNjdVHCW98rFLqxmIFNKGwoQLCADIZLeWiSIgFESkJWQBCZPCLgnLqOrE3TMNAeEQhhckSslsmpWbU",
-	"1MMEtL2fZLxGxetrHcpIy4vsDuLV64vLV8vXrpUW+gUlDl86T5+D4z8/PNk7EPbdOZeelUuDsE4KNZwC",
-	"6pGYMz8Sc/rEOU7m9Pc7dutBpjmABWubMn4Z4QSXA6UPxEKpkSBXqrjJitlCpDNqGKERuzkeH2SEAGoN",
-	"9gpUkGV9pTxfWlxd6cuJv+89+JOgi6/vOU+Oeo/2j797BpzP7p+HCN8k18axk8i740POSKHC0ZSwInfg",
-	"kuw4uT0Kpx8uZGiYhmByldkwZbYmyOZlzJCNoVXyOW9oLjfVvWESIh0byPzEAMYuL6yUlhdm5tYrpeUP",
-	"Ssue7xhg72/3e1+9AM4XvwfO/he9L/e5UdY7OnB+cxiJNJ9z7Uhc2w/0Pu+OAvmRWHI0D94lTVBB9hay",
-	"gSTRcTJmMijGyp6LLjdkQJkBCrtC6zZN3AAtYiNAMGh37DahaFoWxoCq2l81yKY3UHcZdSga1ZH3+M4n",
-	"lvK10vzS4kppYfbD9RulD9eXS6uV0rWBzNrvjgC3Hr7s/dsrLrxFOPnpY+fbfxWpoV+/cJ4+7z06AL3n",
-	"3/T+5zfg5Ndf+IG5GOO2bWJ0aoxO1JoqtXDOusMgwufdM+IhgY3juPBs6NxoabhV3LYJBzrcsBAoYWay",
-	"8ebj+sBl7LZ1pA4KbEMKREouqSYsyL5zkcjRCBz8lgadfOpQHvWEVw6l67p+zrlhzo3hwA9DDY+CgUza",
-	"Dw1vV1QqAoexR6VOjzYpVizjVYrOwIqVDm0jbCAjTgxBr9rEXDCcypWV1cpSaeFaXJk6T59zA8w5fAUk",
-	"gXgJxPvOv7x0dg9UwFJQyudHJ08fnuw9extjxZwATcta7mBs4kYcaOEC3g42kO2VscYqcQfBc3Zx4fpc",
-	"edb3QgXK/Jq9ISv/doKIOD76xDm8F1SZMlLMlarEh/P1R8C3lwdYNucuyWnSMcgLQXtmbKwwUpRwciRh",
-	"OUtw3TJrbPyy0ofK2GWlrCeifkRwA9VghyJVtEhdSSeihshumRgyZEwD72RMlGej5lGMf8EFl0u15DJ8",
-	"mds02cXMGg7I7DOaTrhfBpN2ak0gnLBBEiXZZJLszx3hB6+frRv2ZNC5tOiDF19QjIqW06TBsKh5u+yr",
-	"N2RaLSieUawqEglKSoSL7oOW1pL0g1YImYN2Y1RjiwVu8wlFvIpsITeP0TIHhhmXZj6cW5y5tr6yuLg+",
-	"N7P8XimBlUHvu1e9F6+4Vunt3u+9eAlOPvrruRo/A2MmQTvCoIOBPYqGzo6Wx1OlQCr6AFYIAZK8xsl9",
-	"cQCMPQQhGMCkkgcuFcAN82qQ59Q2z5a1Y4RULLLdv2ySyYOEhACLDNady6Wfr5YqK8mJuyglOM8OnAcH",
-	"x0e7zpNHoPe7XefoORfkX98Dzt7Hzt5+IFF0nrobD6vG8dOfUceEnpHM7ytnYu43kbyLQurNcLSXqLNt",
-	"cwu5ibppL1ewDSkwSDiSsULIPMRd98DpiMxuQ4bmuP6MhTKIOtXknuUayOczK6X1ufJ8eWW99DezpVIs",
-	"lOE5y0rc977+H+dJ+TfK2YkYiXD36yJkFF7OjeZKc83Mydo7SD1ebk6Aznjzfa5t6h035ow2DWqkhcAG",
-	"rG2qo4NV0bkhLVo3VN0DhJmUFuxYEbik38LU1RPxdhA7gZOPqxh2WJPY5q9GTyDeactzrmERsYkwaEPK",
-	"gMkoENd0p4GN6jaiTTDYJl9ZvFFaWC/9zVJ5OSIsep8fHP+fV86hNA+/ftj7w8Peo33nyf24hvEufeuO",
-	"SajuFGGAeXXcQIBOUwd+qNnAkHVspAFOtRowKe0gWxQsdgwTcQ47FZLlBVGSHha7B89Onv4xoKUP7wEO",
-	"168OlW/8NkUqtZSoT4tGhzGRwBoEgdWFmdWV9xeXy387iJRO9nadp4/9Y01vw5ZttEU2k7IIFIlaPaHx",
-	"/fBbEwHbbDQZdU+MdSiygczMGqfTyHLpg8UbySDa23U+/U3v0QHgPPQP+x5hvPWs9i4p5Qidetr4FDId",
-	"yWTOjpiTD6iEcWrY0FbHHYTakO2BlBAlNiDY79qiVJUGlAjmvys2iyjWmzdvpqN9iobQrtHuRhEVuwVN",
-	"S5x1H/2sTVni8zo0rSSZwNAd5jK+KLhX+AcXVq8vp6+W5+bSek6/OEgOVErLH5RnS+urCzMfzJTnZq7O",
-	"xWJh4vyDSKAA58Ezt3Ak6Wz3WyFBpfAbBmRtC2IlKyXElpYXr70+xH7z0ck/3we97+4df/tXcPLJ495z",
-	"7iv/3vntP40AuAEJfNVW5gc52hki3kC4FdY2EVauqXfJ6wDt8HvnwYHz7CPn4Pve51zpqDphEawXyb6k",
-	"7N25p/gGlFIyrgKp1zeLqpEqR0cL9lZURXRQKI9TxyVBbuzp2cCpJZcNaxAHqrkx2RZnrTABNdIWUWHI",
-	"QBNi4z/H3fT2L5420yIdqQDbNmkjm5mSbqH3faT7Igm3UlStpLzuPiZmlwqpeF8bt03O3UAnoeOje87n",
-	"35zsPXMOXyV2BPLbN92St2vuum57l5ONX6Aa4y+4alrW+7JnxDXIYHxPJkOt8IdB6A88rsw4/r1XQtuG",
-	"3ZToUdgwsdemchha8m+I7k+uKfTMUzbpyaPYRg21/SG3J6AVrKiJIl22kNJA3WSAcfMO0CbZFoQQQVpA",
-	"1EYfMmNtwy4FzO6gwI0bhFgIxsHhPsZflSa3dQpQBKrimA822xgOVfyZJm7IW9xTxbLR2+id4bSUKq1d",
-	"MVsosaUpBqL1p2iNqPpXra7MJrenDIjTTDGb4yI11F0rzWVwEm7sYCu3kXutndIyzXt88h6H2c0oO6Ed",
-	"i1VcjRrrtMdNSS50pbgQPsh2s8thXBeWaHgpxffAyePd3lcvev/2ynmyC04eP+x9dqCBK5OaruvOp48S",
-	"CZ107Boakhg4i1XkDTu+whx8q/I2KvLiKIME29yF2hfGGsv4SPHe3I+JyrhOktv8YRO75gqpAyj8mwyo",
-	"MsKgJXVIVbVQA7TT4tdUa01oNxCtAgvR8C+GSWv8Fv66KncEwbZUK0k6aN6kLchqzaSukVaXP9dGmkC2",
-	"6PEHtjkz3Vis/JgCsTq31lMtR67GXQHNgKuENQG0lUzjxhhX6wxZFpVtJoOkItsIRmWXJrxDT1qcTcCo",
-	"9Q2tn5TmTlBL3Ku1YY2d9oRZ97rAPckU4F4pCsyEwdq2uWo33E7LghzC7F04PjpwPn0MnL2/Os/2wIWc",
-	"nivKvoHg74Fg/mwunc9eTOItA3HDsMxNT8tqoSRD5Cq0uFmq+oPKVcjbggTlradQHNpQib1coMhK6tgr",
-	"fwDCRhaXJr47P/yrA4yRoEEFxqlqR0vqdU1gglCTmVsIYCEBhLn4mgTUhl2+GXcVgx6yFLhUqjnuJ88K",
-	"1+VuSMSml5ZL8+XV+bQuOkfGcK5uXYiZicnSOekRbvmjSfB1lKhnIQMIGyZuuF3ZFFkTA3bBNulYBqgR",
-	"mozGbG5oPAbEYmgvVwrDPqHjWmKDgL8qLopqhiAOwmCNsHlEbIWX7QukCFm6a4uBO4ltw7TUX+0IlTVT",
-	"q6E2Q0ay9Y4oM1uQIUM1TO/fSb2DmWkF2sJzDcB9Qrjh6osQXouD+62+cbNp3NaAep4Wh9iQ8H99xyIJ",
-	"oe+6g6H2lEyckC7W+9j1wpogou8aosqGGs64H94c3gjYbqfjRorqN03Vb4957DGEWpMm0RUA2yk4HxtD",
-	"/FdihEDnUmgYJn83tJYC0BGxVu0t88Qjmw8865TtSjobH/dPA8LdF3kkNcl+/qHlgcgRzPcjzJtB79ld",
-	"O9/g9ZnyXOlaeO2j9exKsgQbdiJlLyG7JqzsrK7L14tYSTQi2beduv6fod7fQkHoQXgooh+b+Avw0Lsu",
-	"BOcR7vQRBm4uQwishJUtoG1EmTxSObSz1kcWxlz/jm27HutZ4xAqwzmM/JgNXqtEM00OIIXnesgxGC1o",
-	"YlEbcCZYhAOsYUhE0Bvak7tMLYaqCPwG4f71ecKjoHeZFWYDoaaIu+aPaoooNRH2iaqypA21PAbyh2sU",
-	"kiQ4DQ7CCL2t6E2qOH3+RBAILZcggsMs3C0lAiLCNWFgePQX0TGzq5WVtN4nIDJOOyewAO00oyesTwQq",
-	"ue68lVpaXpwtVSrlhfdSWmp2cX5prrQiCqWkDcAfFtha4PfY1pbCAaZoqyzZp9qkAG5QhJnU9LJa17ZN",
-	"FOhWyZBlAZPFY8cqstGHBPX8UEShpYwO6v+IXHGYR6gAyDxiTRJBv/PZo97vPnEOXzrfvhxwa2UoM2Ap",
-	"dPHOTgJml6LP8zA7IypTVxfUh8UPSsvXVkthjHq/xta52s9mhMxrvjIlan3EmDsuwmTEXoUsOYJtFI27",
-	"gxlVHmSr62QJWah/hMQ/9aZEyVktyQLZ30k+lym+dzUR35DBedSAG12GwpInn89dOdWU5LevYss/rxHP",
-	"FNBW+LmprK4ff5OIftqis7EQ4hAGLW3RUxaxRcxalKiLeu/Pu0nLEBfPm7gTBUmueOpSxL0DFxMRVJEb",
-	"IpuJQjhJfCWZNQkyRgkI2QIXVNXYBZmNCoxMSnTKUlpwnlp4mtplUd3EkM1f89/X1oy7hZ30Bf1WNj15",
-	"+++yt/R07vbFH6UGjlw7ywgIb98BD6Lf6Mymm8kT5Sd1m7SmBFf9FEC6iQzwiw5lAJPtaTA7M/t+iX8v",
-	"S1fCg/fEKYJpUFmZmePXiJO+kDLQIMQQ12teq4Ibi5U1rMpiNpB6DSbbGVDlvnNVsX2TbAPlK3cBtN3J",
-	"S0pI3ViscL3Dl5TSUuK1YQElL4jRb7CG6yoxuiNGLGoqlzFsmZiIu++E2pskv+1uUt4rNMRLIMlt4V6z",
-	"TOH68r/doqyk6WuqglLgil9lUHFOrYnANgxPEj1b35UYw7kDIOLUZtaasu89FQlWyGSPPbcL/jSA0jIV",
-	"QZBox34NUGQZpCV/FRVWdFQXQSBEjsJIcJZGtbr5ZwFhZUyFZcPpYxQS9HuSbFoSE2xDg9qGmF6bmA/z",
-	"a/ESg1P8DSLsI7S0rFdDxriD015BX3QNPxeNFCWM/XkkxJ4WkSZTDMUNDlrAwCINqlL9sIYouHAzPys/",
-	"A9PQQD4HmugOMMyGyejF8BaGKCYMyO1benoSpuu37+ZzOz861VuoyVSb7y/5gNfc6YQuFAaoLF98xGmi",
-	"s2GZNYUs/rppJQ8o2LAhromRxybLgKpBanRCXEczLaMKLJMyqiataq5mUyuVPeARxKLvSx0gWGtmAhJ3",
-	"ZnXl/XXpnaiPOf9j3v9YSGmRQWSxfv5qLuq10kK5FPg7MCdV+BRec6hgq/F4A+O+HRb7dU2NNXaL9TKa",
-	"L628v3hNXDMzN7d4U3wZvCOpbULyKc7l0vXlUuX99ejBr/D33prjh7yTS36jJ/Kij4+eIYqcZlmtlJZD",
-	"IEiYCRP4KsmnS7hjoLYNBkkGatwwsZfE0BRVPqsC5GpUMKmDgq5zl6BFZBo3EnVwC92HVQ7CIBgieCIW",
-	"GpIoaulDR1Pk0k5jf29u0wjwWsTIHzETh0ndfWSSMSjaw0wBCAzCGDfKYAu59oI48n6hGkzZVDVQFQo4",
-	"o2f4pdWLMpInbhOFYWIGnabGsNtAliL7M+k0QOw1XOWPrvp+vXiTmDq93SQWAr6paCNoRGckRyrcEooD",
-	"IU2eHN8NmPdx9b6BqGko+5jDLKxAzmCVn6Y3JGa8BQ+gjblQLCjqy7TIhmmp7mDSVQ4MuG7BLti2TYZA",
-	"Vc/q2Vy+ULx0+UqVI6caOsRSnfYnn3JrTRJ+s9tuItFSLIqG6AmYgEuUzYcnTOsh5apzN2jy9oW0+O9u",
-	"XivsqI+Fnb+THy5rV3ZOc5MCuwG9/Ue9jx+D0JL8mW4D3KWlUAl3mHGakC6gO2H3u18BYBPSJRttmaQT",
-	"9pH7SAlNTmpOiJSbVIwUjs2Jjgx/HlyxQocYWiz4TThidWLHJhgPP49YlQ2VLNTiUja0+0IuodhpcMRA",
-	"PGwJNqLhl1PG5kZKoNQYbDmxMry+0Cs0D8lhFA5gxSX/RM8IMnql75Ef6dFBZc8pvw1x43ctJQtoQL/D",
-	"RmupuLR/PXc1OXfjmovKKUFKrb+2/3MWF3mA+zk+z9A/9PTmnDM/ueuzSyh1XZycDBC9HKwXZ5egizcu",
-	"h02ez4pRQuCs5vsrK0ueU2FiUMINy6TNMCgis/0G+IVvyE1zv4gJQgNhZtZN1VXT96rC6x9ysuBpWl78",
-	"6kI1kIRXHBegNs31JF3QBPEbF0mciFCtY5usW+HUrTIf4vD1TEeGFuRf1128/+ymbCIV5XAorFR5YluU",
-	"6E/ADmtOWKRhYmkqyC9U75Bqxp10LrSaeIcPhyZjbXlczkxM8FQQAhAIyMpz0oHz0Vkd/Pu9r4Be0C9m",
-	"gHQEatCyAEbIiA5KAsLLLC/8fLW8/KEMC5BOrYmoLE8RWV4vKibSz5k1vIb5fpndYU1gmVvIi46p3NKP",
-	"qXeO78KNxcpFDWzLOBYVY5AyYAZ757pNP2gi/BQTg7x7am/KHzMv95jT9YviHIpwaNawF9YwRG38RdWh",
-	"Vb7Nu60GsR8x5YrCgoybd1VZVuJGTmUCBap7SAtRFdet3liscKNdhE2r4AKUYVsRn72ojHERSq2CC/EI",
-	"Ll+NJRMz0ehtcGZceG7NdDioa3J110AXM8CtX+fWpRJhosh6Dcv8u/jBi8QLhK65Gfm1lAhU0FBsHsz5",
-	"Fq80dDeQsHUZwqdau4IWfvKTGWnyZn7yE1CRvhpHa/Xumuu6rSmjb82N76ylpv793lfamshFyD92qtNq",
-	"1GeinwpMuobDj5RGwpr0CtdSU3f5U3aq4qSSaxkE8p7SNpBmQVVaBVN9zYJqBqg6LglSBTIOT+nyrGGv",
-	"kIADQbKZO58IWpR4jkB1oomgJf2+Cc4uv5J4qU5wx6zL/5LNhWxCmCZom3SYZyFMe6F8gAl3ApUCMalX",
-	"ey+9CvdIsCduwVXTstJlT31uIVsOEExlM3pG57KdtBGGbTM1lcpn9ExehdqEDIxMEJ+6m2ogdkpdimRq",
-	"E1EN4GCFDrjBTTARhd8moIugDEN7w5NF8NwyKQucQhRrUR6vHI2cZJL4lwQz+NdNS5zU1Ya9qeKVKAx/",
-	"T0mVMvA7Eg5VebCQwtGUAcSIegxm+E1+q3D9U+5J30DZ7VDHrWNlbMPuRUzCHwFc3CnYuS3OELYJplJr",
-	"5nR91JZbrTbrhs/1O4cve8++FPWNhw+DR/ndFLSyUG/djp4d9lxN5TyE3Ek3LSU8xqzr3XEvLeJ56WH3",
-	"Sd/ZifcOcVuHiKUGm7FHO2B4ETEu/XYCHmtgv8FnDdpvtO43kEgNVrnEQgqhU7ODzr+OnMiKnFbtZzBH",
-	"zpkOdVLULfhU+UjXzg/wCyfWRIDkTgNIwj6N9GWY1dOXa8VierJ++XI6V8+6+6ydss/cpNqnt8hAjc/O",
-	"G6LSXJhKs+Ok0qGbOySdo0/qE4iRCJaIhp4FKSOSHuvJEq+qEhqu6yPuzA59Z6jlk7g3P/S9/hhUfmNu",
-	"cugbo01Kd7RUcYTdhscTiptzo4BKjXWUd+ZHAZXXOETcWhj61sjcVEE4/uw1T/1RAupQuDawwQWZqCsT",
-	"4aE76XZgrHEq6IqIMGWHIjutzI+U798UdPGuSHhg6m6qTWiChaKsU98fIHVRMBue4DztGV7hYL3KVgsD",
-	"WhW6QDlKlpvPIl5PN03cyADvrELEpl/DyqgPZWIbRPhYXp4A1jYbNulgYwrk9Jw6jB06fgcZqM4RqU2r",
-	"GTCjVqMeUO+wjo1EozBLTqmA8ocWwp01TOp1DgP+GG5Vq9UGF+Q7J+JsrKouVlErk4L/uPdwpM5Z/3Hv",
-	"n1zvM+DrbXJDUC55DSvbUuxVGMDeXg3EDWVbdJEUC5n/YGERzCwJC1v4oDHzUb4EcaF0VtMxMNXjBuoq",
-	"A0dAx615GcG2qTUJRdirnQpo/N1nJ785PNk7CB/uCOr+oRWb65wJhogWrvuv7D34izhGHnvRAEU5oiKI",
-	"nGjaCUdwhGZ5bXORu+M3CI2A8+t7nChPfvsnTpC/fuE8eSQm5Shl98ckm0oeNupnsARP/oSbEgRsLq/V",
-	"wC2/0c+VSXE0Wdnux6+Oet+96v3hobBV3GuKwUt6f753fHTPazclKC7YecArAA9XfbtF3blCqG47WKwd",
-	"a0cwUjOBhN4B7uH//if71RH98Pn7AHRUmyMXOsHGRdJMCtUzh4qPwxXHXkFxuIo4UiQcrQyOFAK7pbjR",
-	"A/fxU/ahQ/UDTtJHDs67R91D59jV4XXvZLokSL+YNlI7qwpmIyWxykoUVbCp3ouXzrODk72DaJ2nSrOp",
-	"MtXQddGKUtc7OYMHMIyh3scyFcfYPtmNtz5Ocpw4uUU8J4/jgfPZl87es97nB6D39X3n63u9r//RVVLH",
-	"3x4df/d978vvQe+7l86TF84XD4cRCIWVXG5KL05ls+cC4VwgnAsEXyDU0/pGNtvfVfYEgiwufmMi4SzG",
-	"ySAvdcXrwLOjcTIa0TSBqk1DxDZ59nvn/n7vUaIREm/GUTybCE6KO/QPB/gzHdXi3gCgY10wkgDOvYxp",
-	"WVRN7M3+DlGkd6PrAg3ZuNG7fEcbw5SBdy18MYI3z9HnTR8U914Z+t7ILCZx9/CBk9CcWn5vdvjtRiev",
-	"iZjN8HETf9j8ebDnNYI9M3RTVeBsSPd7XKGenK4B/6986K/EMNDEXU+C7gzMWYlkjAjf+LnoUJ5biySf",
-	"t1WDSdmhz0YZcJP/Xt2GJpNRIpXClaljSAElRPTC47/5IZA1rHpTqjCSBRmiTDWvpWogkdu2NiHO0UAs",
-	"IGnPGupY9vTM8Fmfm9Bk48j68JdYKK4sheI/d9fPrfNz63wo69zv8SIKTN9i772eMLpABo0TDeNQF50R",
-	"O+GMASguFNTxjZ3XGR4RzwDLdGxsBpA/Wj0JJP6uivqbdxJE23uxnpO9/ePvngHns3F7CJGuOH0cMlUx",
-	"8V/b8A4Z3ecm6BlNUNEoQTX/Dll1/22M5mg+ZHK2EO4MVxcV7Ncjy/REiXqsMNEvH7zkW59u8pFgFC6r",
-	"uuglCUP5ycwaniWtdochw68mg7IElBFwY7Gisn+qFxk9PdXXe/64948vQe/zg97j5wMzfv0N1nkOrde2",
-	"HV2YBwRnwkoTjchoT6lbAfPQz7DJT1n5qZjO5rxP/nc6J6Fwti1oakba2AQb14S61QxKvnl9oG7F6lf4",
-	"31cuXyqmC/lcNnV7gHqSwBDS/A2UfoRaOPUR4BxdmXdCCqsgxLkkHo8k9txmWrMRwrL2fIySOKurBLUq",
-	"3heuS7Bs/9Zt7qXIcgHp9oWpky+wIbchg5Bu7a7JKLLqstBAtdznOkXWxWqpjm35J1SEJ6S2FCs7CcVE",
-	"hKi2CNkUgc2MX+EpAbFze+f/BQAA//8=",
+	"7H3pchvJmeCrZGAdYclbAAuXJJLh2KAoqBsWLxNka3pELZFEJYAyC5lwZYIUrOGEbHMcmpZmLc+KI7aa",
+	"7FCH+7B2NTHsbtkrR7T3YWb+EcV3mMij7gIIUFCP5OAfCQTqyPzuK7/vbqpGWm2CEWY0NXU31UTQQLb4",
+	"WCOtFsHrc6QGmUkw/8pAtGabbfln6mYT2QgwAiDdBHViA9ZEwEa0YzENQNCGrAkIFt9S2EKA2GbDxJmU",
+	"lkJ3YKttodRUagK2zYmt7MSGaVl0wsQ/75h2d0LPThb0Wg6lr8BiIX3ZyNfSG1mop4t1vX6pnq3nYH4j",
+	"paVsxC9HRmqK2R2kpWitiVqQL5R12/zplNkmbqR2djR3N8uI2d2ZOkN2fD8VVCPYoHxH29BkYAPVCd9g",
+	"EwGM7jDA7G5o8flBK2iZ2Gx1WqmprOauxsQMNZAdXM7NmzdnOqyJMDNrkKH4mpavz4JLl4s6qDWhZSHc",
+	"QGH4XUXQRjawEbRaP15LtZsEIw7LtZQGkG0T+8drKRNvQcs01hnZRHgtNRLgdrRUG9qwhViYKkrYuJa4",
+	"4DlIGTBgF1y4QWwEMWBmC2nAxDWrQ80tdBGQuiKUn3cQZRRsQ8yQEd5WTs9dSuv5dD6b0lImf+7PO8ju",
+	"prQUhi1+AVLvD669TuwWZKmplCF/6UsEZQO12oQhXOveQN34HubhJqLBRQIK64LSbdRGkIELhg3rLG0i",
+	"Vk83GWvDtpk2/YemN1E3LTnp4hTI8htzxSLYMqm5YSEwU5ktlzlCbVjjYOXMsrpavgYgpznKNLABbbSG",
+	"iQ0gBRD8vEMYMoDcRwZcJzbIFUDTZ6xN1AXbJgt804Zdi0ADQEy3kU3BdhMy8WvdtCnztlXj1zKiAcog",
+	"61AAsQEMyOA0gKCgT4qHruGqgRg0LZpRt5WNKthumhZnDciASQFlpmWBBjFxAxCcASuxlUFMWBPZ3sJM",
+	"vrFCLpcByy4diIdtc5Fio3qHIiPAgN01LH5hcBNhcKGg6xoo6Fn+T57/U3CpigsdTax99v2ZhfdK6+WF",
+	"9aXlxfeWS5WKBgq5SQ0U9fxFYCG4JVmbL7FuI5RZwyESvIL0/OTlKyhd0I1iupA3jPRGbTKfvnRlsgCL",
+	"l+uT+VzBJU6Ja586AwSW5hQWEgzwzhzCDdZMTeWKlzUuKNy/s1Ga1VJ30jaCVFDl8bd/7B19DZwnv+l9",
+	"9Bg4+7/svXilAef+/3U+faSB41dHJ/uvQPbvc8Wi8+kj58kLZ+87cLL3vPfgfu/B50HynzMxmm0Ss5bA",
+	"vosYuaCscYFj/5ACy8SITgML1RkgHQZaCGLqU1MGzEjkqksVbvV8mKX1rJ7O5vKFdPHS5St9uJrfvtBp",
+	"bQhY+iD7gY3qqanUf5vwddWE/JVOBPak7ozs9LppJUr74XcKLUtd2XqL97oEGwn45N9qAc43KchmQLUN",
+	"G6gqRDMFVWr+AlVBC3bBBuIyqEUoA1ld03U9tK1s8kb4s0JbMFAddiwmbmjBO0oN6rqua0OqxWVX0MQ3",
+	"xEVLNSCIFAqloJMyhBGyGZTeGVAhLbRBjC5AFkU/pC7WClGsDWV1CBhwOeODwFvPQN3q6adOxzQG6aeK",
+	"+YsEVJYZalHQFkI0Ygbk9GTUcMwmo4bfEcTNsJipMGizZM1/XRBYVPX31fdgDjKJMQyqSp1XXczoSeZA",
+	"Nq33Mweot6wzGQQ3ockSTBmCG6BNLGvKJS9IASUE8/+D1oFJQd3E0NIAV9ncuASUgBbEXUCVTemrZwYZ",
+	"4g8wxX3c9ssA3VPUkAGCa1FllO2DX26mJuM3iN5cMYBdPQG7O5xqaZtgioI23lVovAcZ2oZd+SVmCAsw",
+	"wXbbMqVXMPEzKl0DtVZx/0boRtpptaDd5YBH9pZZQwATboLAWhNuWBwvW9DqCIISFqt8mSGs25lr6+/N",
+	"rJRuznyY0lItRKkQciln96D3513no8+B8+To+Jsj58kj4Dz4/OThH0729p39e85Hf5RqLwOcT585Dw7A",
+	"ySe7oPfgc/7ReXDQ++3uyd5L5/ffObuvnKePU5rk5z7uCKccLikZbLUDtmm2uKJnp/L6lK7/Lb/EhjXE",
+	"JVaqsFGfzNXzxcuXN/IFA16C+RqazE0aOtJR4XL+UmpHS9FOrYYoTU3VoUWRQMFIOqDEIVXCW8gibSRI",
+	"OYiUtk02LNT670nIUb+FMeMZjnVYY5STJ3c8JgvFy0H0JGJFGodvBCkmpgziGhqAGGm4pqaKem44LJlM",
+	"+k3QAC6NjoQ7j306Np7y3K0pBdWpIGxGx+qSwo24MyyMZoDLPRuoaWJDCJOG3IFnMBMbbNhkUxq2NYIx",
+	"qvHbMylf1F2FhtKuozO1a2L4dMOdE2R3gecjCrOJ1IENcWMga38wM1e+NrNSXlxYLy0vLy6ntFTdRJZB",
+	"U1O37sqPvgLzbOCsrgPn8CUnqJiBezskIT79h96zL46P/tk53AUnH+85h6+G4fimSRn5fjhe4xD9wAVP",
+	"EKQCZq7a3La5FuKa7PWhqdhmnmBhvHhQ/fDDDz9Mz8+Dk/0958Ghc7gPnP0XvaPHvS9eAeeTx87hS+df",
+	"Xr4BaH+P8pWrQ4tDERk/UcQdBLkwDl1vFhPwk8riwuvDmz81CGcfqvz5HrhfAmdvt/fg43cWtB28ick2",
+	"vi63HYasgIWyy5sIkDayhYwBBkFUWAL83rHSdgjkew+Bc3/f9ZpP9v6193+ec5i+m7B+l8yEBLz5tsKp",
+	"kB5B9xe4+zKi7nd14Dh1f2zDYzUAVsIOhyfOpkFVskMVcK+AArTFNfIGNICJ2x0mgnrbzW7ICDAta4Gw",
+	"66SDjVHNgMitPnFgAviPXiagpdRMf+u+PDe3vrC4sn59cXXhWsjAP9l72XvwZ6l89oHz9PHxq/vAebbX",
+	"+/bl8dE9zs2eNflWSEARzEmEipKNIlo0CBhz5YVSP2A8fejsPlPb733xHXCO/j/nGyXX3iZIvFNuTJT8",
+	"POk0GvWNJKkKI0mqBcKApKmx+ijhjY9VSt1YrIAmFDZUQBhAJqOlXBQJsSAiJSELQIgMflFQTl0n9oZp",
+	"GAiPKKQwWUJ2y6TUjJp6mIC295OM16jMRK1DGWl5kd1BvHp9cflq+dq10kK/oMThS+fpc3D8p4cnewfC",
+	"vjvn0rNyaRDWSaGGU0A9EnPmR2JOnzjHyZz+fsduPcg0B7BgbVPGLyOc4HKg9IFYKDUS5EoVN1kxW4h0",
+	"Rg0jNGI3x+ODjBBArcFegQqyrK+U50uLqyt9OfF3vQd/FHTx1T3nyVHv0f7xt8+A8+n98xDhm+TaOHYS",
+	"eXd8yBkpVDiaElbkDlySHSe3R+H0/YUMDdMQTK4yG6bM1gTZvIwZsjG0Sj7nDc3lpro3TEKkYwOZnxjA",
+	"2OWFldLywszceqW0/EFp2fMdA+z9zX7vyxfA+fx3wNn/vPfFPjfKekcHzq8PI5Hmc64diWv7gd7n3VEg",
+	"PxJLjubBu6QJKsjeQjaQJDpOxkwGxVjZc9HlhgwoM0BhV2jdpokboEVsBAgG7Y7dJhRNyxIgUFX7qwbZ",
+	"9AbqLqMORaM68h7f+cRSvlaaX1pcKS3Mfrh+o/Th+nJptVK6NpBZ+90R4NbDl71/e8WFtwgnP33sfPOv",
+	"IjX0qxfO0+e9Rweg9/zr3v/+Gpz86nM/MBdj3LZNjE6N0YlaU6UWzll3GET4vHtGPCSwcRwXng2dGy0N",
+	"t4rbNuFAhxsWAiXMTDbefFwfuIzdto5UfIFtSIFIySVVvwXZdy4SORqBg9/SoJNPHcqjnvDKoXRd1885",
+	"N8y5MRz4YajhUTCQSfuh4e2KSkXgMPao1OnRJsWKZbxK0RlYsdKhbYQNZMSJIehVm5gLhlO5srJaWSot",
+	"XIsrU+fpc26AOYevgCQQL4F43/mXl87ugQpYCkr57Ojk6cOTvWdvY6yYE6BpWcsdjE3ciAMtXKrcwQay",
+	"vYLdWM3xIHjOLi5cnyvP+l6oQJlfszdk5d9OEBHHRx87h/eCKlNGirlSlfhwvvol8O3lAZbNuUtymnQM",
+	"8kLQnhkbK4wUJZwcSVjOEly3zBobv6z0oTJ2WSnriagfEdxANdihSBUtUlfSiaghslsmhgwZ08A7AxTl",
+	"2ah5FONfcMHlUi35wIHMbZrsYmYNB2T2GU0n3C+DSTu1JhBO2CCJkmwySfbnjvCD18/WDXsG6lxa9MGL",
+	"LyhGRctp0mBY1Lxd9tUbMq0WFM8oVhWJBCUlwkX3QUtrSfpBK4TMQbsxqrHFArf5hCJeRbaQm8domQPD",
+	"jEszH84tzlxbX1lcXJ+bWX6vlMDKoPftq96LV1yr9Hbv9168BCe//Mu5Gj8DYyZBO8Kgg4E9iobOjpbH",
+	"U6VAKvoAVggBkrzGyX1xAIw9BCEYwKSSBy4VwA3zapDn1DbPlrVjhFQsst2/bJLJI5OEAIsM1p3LpZ+u",
+	"lioryYm7KCU4zw6cBwfHR7vOk0eg99td5+g5F+Rf3QPO3kfO3n4gUXSeuhsPq8bx059Rx4SekczvK2di",
+	"7jeRvItC6s1wtJeos21zC7mJumkvV7ANKTBIOJKxQsg8xF33aO2IzG5Dhua4/oyFMog61eSe5RrI5zMr",
+	"pfW58nx5Zb30N7OlUiyU4TnLStz3vvpf50n5N8rZiRiJcPfrImQUXs6N5kpzzczJ2jsyPl5uToDOePN9",
+	"rm3qHTfmjDYNaqSFwAasbaqjg1XRoyItmlRU3QOEmZQW7M0RuKTfwtTVE/HGFzuBk4+rGHZYk9jmL0ZP",
+	"IN5py3OuYRGxiTBoQ8qAySgQ13SngY3qNqJNMNgmX1m8UVpYL/3NUnk5Iix6nx0c/79XzqE0D7962Pv9",
+	"w96jfefJ/biG8S59645JqD4cYYB5ddxAgE5TB36o2cCQdWykAU61GjAp7SBbFCx2DBNxDjsVkuUFUZIe",
+	"FrsHz06e/iGgpQ/vAQ7XLw+Vb/w2RSq1lKhPi0aHMZHAGgSB1YWZ1ZX3F5fLfzuIlE72dp2nj/1jTW/D",
+	"lm20RTaTsggUiVo9ofH98FsTAdtsNBl1T4x1KLKBzMwap9PIcumDxRvJINrbdT75de/RAeA89A/7HmG8",
+	"9az2LinlCJ162vgUMh3JZM6OmJMPqIRxatjQVscdhNqQjZCUECU2INjvT6NUlQaUCOa/KzaLKNabN2+m",
+	"ox2ZhtCu0T5OERW7BU1LnHUf/axNWeLzOjStJJnA0B3mMr4ouFf4BxdWry+nr5bn5tJ6Tr84SA5USssf",
+	"lGdL66sLMx/MlOdmrs7FYmHi/INIoADnwTO3cCTpbPdbIUGl8BsGZG0LYiUrJcSWlhevvT7Efv3Lk3++",
+	"D3rf3jv+5i/g5OPHvefcV/6d85t/GgFwAxL4qq3M93K0M0S8gXArrG0irFxT75LXAdrhd86DA+fZL52D",
+	"73qfcaWj6oRFsF4k+5Kyd+ee4htQSsm4CqRe3yyqRqocHS3YW1EV0UGhPE4dlwS5sadnA6eWXDasQRyo",
+	"5sZkW5y1wgTUSFtEhSEDTYiN/xp309u/eNpMi3SkAmzbpI1sZkq6hd73kT6TJNw0UrWS8rr7mJhdKqTi",
+	"fW3cNjl3A52Ejo/uOZ99fbL3zDl8ldgRyG/fdEverrnruu1dTjZ+hmqMv+CqaVnvy54R1yCD8T2ZDLXC",
+	"HwahP/C4MuP4914JbRt2U6IbY8PEXkPOYWjJvyG6P7mm0DNP2aQnj2IbNdT2h9yegFawoiaKdNlCSgN1",
+	"kwHGzTtAm2RbEEIEaQFRG33IjLUNuxQwu4MCN24QYiEYB4f7GH9VmtzWKUARqIpjPthsYzhU8WeauCFv",
+	"cU8Vy0Zvo3eG01KqtHbFbKHE5q0YiCanogmk6l+1ujKb3IgzIE4zxWyOi9RQd600l8FJuLGDrdxG7rV2",
+	"Sss07/HJexxmN6PshHYsVnE1aqzTHjcludCV4kL4INvNLodxXVii4aUU3wMnj3d7X77o/dsr58kuOHn8",
+	"sPfpgQauTGq6rjufPEokdNKxa2hIYuAsVpE37PgKc/CtytuoyIujDBJscxdqXxhrLOMjxXtzPyYq4zpJ",
+	"bvOHTeyaK6QOoPBvMqDKCIOW1CFV1UIN0E6LX1OtNaHdQLQKLETDvxgmrfFb+Ouq3BEE21KtJOmgeZO2",
+	"IKs1k7pGWl3+XBtpAtmixx/Y5sx0Y7HyQwrE6txaT7UcuRp3BTQDrhLWBNBWMo0bY1ytM2RZVLaZDJKK",
+	"bCMYlV2a8A49aXE2AaPWN7R+Upo7QS1xr9aGNXbaE2bd6wL3JFOAe6UoMBMGa9vmqt1we0oLcgizd+H4",
+	"6MD55DFw9v7iPNsDF3J6rij7BoK/B4L5s7l0PnsxibcMxA3DMjc9LauFkgyRq9DiZqnqDypXIW8LEpS3",
+	"nkJxaEMl9nKBIiupN7H8AQgbWVya+O788K8OMEaCBhUYp6rxLqnXNYEJQk1mbiGAhQQQ5uJrElAbdvlm",
+	"3FUMeshS4FKp5rifPCtcl7shEZteWi7Nl1fn07roHBnDubp1IWYmJkvnpEe45Y8mwddRop6FDCBsmLjh",
+	"dmVTZE0M2AXbpGMZoEZoMhqzuaHxGBCLob1cKQz7hI5riQ0C/qq4KKoZgjgIgzXC5hGxFV62L5AiZOmu",
+	"LQbuJLYN01J/tSNU1kythtoMGcnWO6LMbEGGDNUavn/P+A5mphVogM81APcJ4YarL0J4LQ7ut/rGzaZx",
+	"WwPqeVocYkPC//UdiySEvusOhtpTMnFCuljvY9cLa4KIvmuIKhtqOON+eHN4I2C7nY4bKarfNFW/Peax",
+	"xxBqTZpEVwBsp+B8bAzx18QIgc6l0DBM/m5oLQWgI2Kt2lvmiUc2H3jWKduVdDY+7p8GhLsv8khqkv38",
+	"fcsDkSOY70eYN4Pes7t2vsHrM+W50rXw2kfr2ZVkCTbsRMpeQnZNWNlZXZevF7GSaESybzt1/b9Cvb+F",
+	"gtCD8FBEPzbxF+Chd10IziPc6SMM3FyGEFgJK1tA24gyNa9jWGetjyyMuf4d23Y91rPGIVSGcxj5MRu8",
+	"VolmmhxACs/1kGMwWtDEojbgTLAIB1jDkIigN7Qnd5laDFUR+A3C/evzhEdB7zIrzAZCTRF3zR9KFVFq",
+	"IuwTVWVJG2p5DOQP1ygkSXAaHIQRelvRm1Rx+vyJIBBaLkEEh1m4W0oERIRrwsDw6C+iY2ZXKytpvU9A",
+	"ZJx2TmAB2mlGT1ifCFRy3XkrtbS8OFuqVMoL76W01Ozi/NJcaUUUSkkbgD8ssLXA77GtLYUDTNFWWbJP",
+	"tUkB3KAIM6npZbWubZso0K2SIcsCJovHjlVkow8J6vmhiEJLGR3U/xG54jCPUAGQecSaJIJ+59NHvd9+",
+	"7By+dL55OeDWylBmwFLo4p2dBMwuRZ/nYXZGVKauLqgPix+Ulq+tlsIY9X6NrXO1n80Imdd8ZUrU+oiB",
+	"flyEyYi9CllyBNsoGncHM6o8yFbXyRKyUP8IiX/qTYmSs1qSBbK/k3wuU3zvaiK+IYPzqAE3ugyFJU8+",
+	"n7tyqinJb1/Fln9eI54poK3wc1NZXT/+OhH9tEVnYyHEIQxa2qKnLGLLHTgWIOqi3vvTbtIyxMXzJu5E",
+	"QZIrnroUce/AxUQEVeSGyGaiEE4SX0lmTYKMUQJCtsAFVTV2QWajAiOTEp2ylBacHBeeG3dZVDcxZPPX",
+	"/M+1NeNuYSd9Qb+VTU/e/rvsLT2du33xB6mBw+XOMgLC23fAg+g3JLTpZvJE+UndJq0pwVU/BpBuIgP8",
+	"rEMZwGR7GszOzL5f4t/L0pXwiEFximAaVFZm5vg14qQvpAw0CDHE9ZrXquDGYmUNq7KYDaReg8l2BlS5",
+	"71xVbN8k20D5yl0AbXfykhJSNxYrXO/wJaW0lHhtWEDJC2L0G6zhukqM7ogRi5rKZQxbJibi7juh9ibJ",
+	"b7ublPcKDfESSHJbuNcsU7i+/G+3KCtp+pqqoBS44lcZVJxTayKwDcMzU8/WdyXGcO4AiDi1mbWm7HtP",
+	"RYIVMtljz+2CPw2gtExFECTasV8DFFkGaclfRYUVHdVFEAiRozASnKVRrW7+WUBYGVNh2XD6GIUE/Z4k",
+	"m5bErN7QoLYh5vQm5sP8WrzE4BR/gwj7CC0t69WQMe7gtFfQF13DT0UjRQljfx4JsadFpMkU43+DgxYw",
+	"sEiDqlQ/rCEKLtzMz8rPwDQ0kM+BJroDDLNhMnoxvIUhigkDcvuWnp6E6frtu/nczg9O9RZqMtXm+0s+",
+	"4DV3OqELhQEqyxcfcZrobFhmTSGLv25ayQMKNmyIa2K4s8kyoGqQGp0Q19FMy6gCy6SMqpmymqvZ1Epl",
+	"D3gEsej7UgcI1pqZgMSdWV15f116J+pjzv+Y9z8WUlpkEFmsn7+aAHuttFAuBf4OTIQVPoXXHCrYajze",
+	"wLhvh8V+XVNjjd1ivYzmSyvvL14T18zMzS3eFF8G70hqm5B8inO5dH25VHl/PXrwK/y9t+b4Ie/kkt/o",
+	"ibzo46NniCKnWVYrpeUQCBJmwgS+SvLpEu4YqG2DQZKBGjdM7CUxNEWVz6oAuRqKTOqgoOvcJWgRmcaN",
+	"RB3cQvdhlYMwCIYInoiFhiSKWvrQ0RS5tNPY35vbNAK8FjHyR8zEYVJ3H5lkDIr2MFMAAoMwxo0y2EKu",
+	"vSCOvF+oBlM2VQ1UhQLO6Bl+afWijOSJ20RhmJhBp6mB8zaQpcj+TDoNEHsNV/mjq75fL94k5mtvN4mF",
+	"gG8q2gga0WnQkQq3hOJASJNn5HcD5n1cvW8gahrKPuYwCyuQM1jlp+kNiRlvwQNoYy4UC4r6Mi2yYVqq",
+	"O5h0lQOjvFuwC7ZtkyFQ1bN6NpcvFC9dvlLlyKmGDrFUp/3Jp9xak4Tf7LabSLQUi6IhegIm4BJl8+FZ",
+	"2npIuercDZq8fSEt/rub1wo76mNh5+/kh8valZ3T3KTAbkBv/1Hvo8cgtCR/ptsAd2kpVMIdZpwmpAvo",
+	"Ttj97lcA2IR0yUZbJumEfeQ+UkKTk5oTIuUmFSOFY3OiI8OfB1es0CGGFgt+E45YndixCcbDzyNWZUMl",
+	"C7W4lA3tvpBLKHYaHDEQD1uCjWj45ZSxuZESKDUGW06sDK8v9ArNQ3IYhQNYcck/0TOCjF7pe+RHenRQ",
+	"2XPKb0Pc+F1LyQIa0O+w0VoqLu1fz11Nzt245qJySpBS66/t/5zFRR7gfo7PM/QPPb0558xP7vrsEkpd",
+	"FycnA0QvB+vF2SXo4o3LYZPns2KUEDir+f7KypLnVJgYlHDDMmkzDIrIbL8BfuEbctPcL2KC0ECYmXVT",
+	"ddX0varw+oecLHialhe/ulANJOEVxwWoTXM9SRc0QfzGRRInIlTr2CbrVjh1q8yHOHw905GhBfnXdRfv",
+	"P7kpm0hFORwKK1We2BYl+hOww5oTFmmYWJoK8gvVO6SacSedC60m3uHDoclYWx6XMxMTPBWEAAQCsvKc",
+	"dOB8dFYH/37vS6AX9IsZIB2BGrQsgBEyooOSgPAyyws/XS0vfyjDAqRTayIqy1NElteLion0c2YNr2G+",
+	"X2Z3WBNY5hbyomMqt/RD6p3ju3BjsXJRA9syjkXFGKQMmMHeuW7TD5oIP8XEIO+e2pvyx8zLPeZ0/aI4",
+	"hyIcmjXshTUMURt/UXVolW/zbqtB7EdMuaKwIOPmXVWWlbiRU5lAgeoe0kJUxXWrNxYr3GgXYdMquABl",
+	"2FbEZy8qY1yEUqvgQjyCy1djycRMNHobnBkXnlszHQ7qmlzdNdDFDHDr17l1qUSYKLJewzL/Ln7wIvEC",
+	"oWtuRn4tJQIVNBSbB3O+xSsN3Q0kbF2G8KnWrqCFH/1oRpq8mR/9CFSkr8bRWr275rpua8roW3PjO2up",
+	"qX+/96W2JnIR8o+d6rQa9ZnopwKTruHwI6WRsCa9wrXU1F3+lJ2qOKnkWgaBvKe0DaRZUJVWwVRfs6Ca",
+	"AaqOS4JUgYzDU7o8a9grJOBAkGzmzieCFiWeI1CdaCJoSb9vgrPLLyReqhPcMevyv2RzIZsQpgnaJh3m",
+	"WQjTXigfYMKdQKVATOrV3kuvwj0S7IlbcNW0rHTZU59byJYDBFPZjJ7RuWwnbYRh20xNpfIZPZNXoTYh",
+	"AyMTxKfuphqInVKXIpnaRFQDOFihA25wE0xE4bcJ6CIow9De8GQRPLdMygKnEMValMcrRyMnmST+JcEM",
+	"/nXTEid1tWFvqnglCsPfU1KlDPyOhENVHiykcDRlADGiHoMZfpPfKlz/lHvSN1B2O9Rx61gZ27B7EZPw",
+	"RwAXdwp2boszhG2CqdSaOV0fteVWq8264XP9zuHL3rMvRH3j4cPgUX43Ba0s1Fu3o2eHPVdTOQ8hd9JN",
+	"SwmPMet6d9xLi3heeth90nd24r1D3NYhYqnBZuzRDhheRIxLv52AxxrYb/BZg/YbrfsNJFKDVS6xkELo",
+	"1Oyg868jJ7Iip1X7GcyRc6ZDnRR1Cz5VPtK18wP8wok1ESC50wCSsE8jfRlm9fTlWrGYnqxfvpzO1bPu",
+	"Pmun7DM3qfbpLTJQ47Pzhqg0F6bS7DipdOjmDknn6JP6BGIkgiWioWdByoikx3qyxKuqhIbr+og7s0Pf",
+	"GWr5JO7ND32vPwaV35ibHPrGaJPSHS1VHGG34fGE4ubcKKBSYx3lnflRQOU1DhG3Foa+NTI3VRCOP3vN",
+	"U3+UgDoUrg1scEEm6spEeOhOuh0Ya5wKuiIiTNmhyE4r8yPl+zcFXbwrEh6YuptqE5pgoSjr1PcHSF0U",
+	"zIYnOE97hlc4WK+y1cKAVoUuUI6S5eaziNfTTRM3MsA7qxCx6dewMupDmdgGET6WlyeAtc2GTTrYmAI5",
+	"PacOY4eO30EGqnNEatNqBsyo1agH1DusYyPRKMySUyqg/KGFcGcNk3qdw4A/hlvVarXBBfnOiTgbq6qL",
+	"VdTKpOA/7j0cqXPWf9z7J9f7DPh6m9wQlEtew8q2FHsVBrC3VwNxQ9kWXSTFQuY/WFgEM0vCwhY+aMx8",
+	"lC9BXCid1XQMTPW4gbrKwBHQcWteRrBtak1CEfZqpwIaf/fZya8PT/YOwoc7grp/aMXmOmeCIaKF6/4r",
+	"ew/+LI6Rx140QFGOqAgiJ5p2whEcoVle21zk7vgNQiPg/OoeJ8qT3/yRE+SvXjhPHolJOUrZ/SHJppKH",
+	"jfoZLMGTP+GmBAGby2s1cMtv9HNlUhxNVrb78auj3rever9/KGwV95pi8JLen+4dH93z2k0Jigt2HvAK",
+	"wMNV325Rd64QqtsOFmvH2hGM1EwgoXeAe/i//8l+dUQ/fP4+AB3V5siFTrBxkTSTQvXMoeLjcMWxV1Ac",
+	"riKOFAlHK4MjhcBuKW70wH38lH3oUP2Ak/SRg/PuUffQOXZ1eN07mS4J0i+mjdTOqoLZSEmsshJFFWyq",
+	"9+Kl8+zgZO8gWuep0myqTDV0XbSi1PVOzuABDGOo97FMxTG2j3fjrY+THCdObhHPyeN44Hz6hbP3rPfZ",
+	"Aeh9dd/56l7vq390ldTxN0fH337X++I70Pv2pfPkhfP5w2EEQmEll5vSi1PZ7LlAOBcI5wLBFwj1tL6R",
+	"zfZ3lT2BIIuL35hIOItxMshLXfE68OxonIxGNE2gatMQsU2e/c65v997lGiExJtxFM8mgpPiDv3DAf5M",
+	"R7W4NwDoWBeMJIBzL2NaFlUTe7O/QxTp3ei6QEM2bvQu39HGMGXgXQtfjODNc/R50wfFvVeGvjcyi0nc",
+	"PXzgJDSnlt+bHX670clrImYzfNzEHzZ/Hux5jWDPDN1UFTgb0v0eV6gnp2vA/ysf+isxDDRx15OgOwNz",
+	"ViIZI8I3fi46lOfWIsnnbdVgUnbos1EG3OS/V7ehyWSUSKVwZeoYUkAJEb3w+G9+CGQNq96UKoxkQYYo",
+	"U81rqRpI5LatTYhzNBALSNqzhjqWPT0zfNbnJjTZOLI+/CUWiitLofjP3fVz6/zcOh/KOvd7vIgC07fY",
+	"e68njC6QQeNEwzjURWfETjhjAIoLBXV8Y+d1hkfEM8AyHRubAeSPVk8Cib+rov7mnQTR9l6s52Rv//jb",
+	"Z8D5dNweQqQrTh+HTFVM/HUb3iGj+9wEPaMJKholqObfIavuf4zRHM2HTM4Wwp2+NuYiRmF70m3bI2sE",
+	"RV2UBsw6wASL/JpXnnhRA1BmKVkTtVQeThb3icL2WDmjX3R4ybdZ3ZQlwShcjHXRSy2GspqZNTxLWu0O",
+	"Q4ZfgwZl4Sgj4MZiReUMVQczenqCsPf8ce8fX4LeZwe9x88H5gn7m7nzHMavUQk22xQKdQxWq4vtgMhO",
+	"2G2i+RrtZnUrYJj6uT35KSs/FdPZnPfJ/07nxBvO8wWN3EgDnWDLnFCfnEFpP68D1a1Y5Qz/+8rlS8V0",
+	"IZ/Lpm4PUIwSGEKPvIGik1DzqD6qg6Prr11zqMDJufYYj/bwXH1asxHCsl5+jNojq6ukujpwIERZ8KjB",
+	"rdtcTskSBynownTNF9iQ25CBU7fe2GQUWXVZHKHGBHA9KGt5tVTHtvxTNUIWqi3FSmVCcRyhKCxCNkUw",
+	"NuNXpUpA7Nze+c8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1387,6 +1387,38 @@ func (response GetCache200JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 	return err
 }
 
+type GetCache400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetCache400JSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCache400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetCache400ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetCache401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1634,6 +1666,38 @@ func (response ListCircuitBreakers200JSONResponse) VisitListCircuitBreakersRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitBreakers400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListCircuitBreakers400JSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCircuitBreakers400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListCircuitBreakers400ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2582,6 +2646,38 @@ func (response GetKosQuota200JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKosQuota400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetKosQuota400JSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetKosQuota400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetKosQuota400ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4131,213 +4227,213 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, req
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L19UxxHnif+VjLqtxF+2KJV3YBkICZ+gaBlsUI0A8haj9HRSVc2XUt1ZbsyW5hxsCGPmQmHpbvV7Jm1",
-	"xoMc+FaeGW9oInQ2s6e989yLuT/VxXu4yG9mVmU9dNMtkMea019CUA9Z3/w+P3zyQ6tB2x0akIAza/pD",
-	"q0WwS0L4sUHbbRpsrBAe7s42OQnFL13CGqHX4R4NrGlrlTRo4DLEKdrBHkebpElDgniLoIB8wBEPd0uW",
-	"bZEPcLvjE2t63LZC8n7XC4lrTfOwS2yLNVqkjcWj217gtbtta7psW3y3Q6xpyws42SKhtbdn6+XcvHlz",
-	"tstbJOBeA3OSX9PKlTl08dKkgxot7Psk2CKpJViXCQ5JiEKC/fZP1q1OiwZk0/P9dctGJAxp+JN1ywtu",
-	"Y99zNzjdJsG6ZQ1atloq46EXbFl7YqkdHOI24Wk6LuOtgtWK39pAsKYXMo48hsolVO/gLVJH3GsThurM",
-	"+zmpozbeRZsEYY7alHFUdmzHcVKfVrYtTzzz/S4Jdy3bCnBbrEw8yzJX7JIm7vocbmjjDxTRHcdx7CE3",
-	"YdX7ecG3LHDSZqhDQiRemVpaxSlem/i04rWJO8zFnbK0PbFFrEMDRkyiX8bu25iTHbwrfxlwEnDxI+50",
-	"fMFAHg0u/AMTy/9Qrxbu30zdyLrtNg53xYJJeNtrEBRQLlio0cKbvviC29jvAkmAheTLXGC32fmNt2fX",
-	"qjdn37Vsq00YAz6wov3D3n/sR58+QtHnT559+yT6/D6K7j46ufeHk4MH0YM70ad/6t39pHf3UQlFXx5F",
-	"dw/RyW/3Ue/uI/FjdPew90/7JwfH0b9+H+0/jb74zBJcx1vWtHUBd7wLt8sXBE+zC14g+FZQHJiJ43bH",
-	"mrYqTuXimDM+Vp5cc8rT48604/xMXBLiBllwrWlrYrM5VWmOT166tDk+4eKLeLxBpipTrkMcMnFp/KK1",
-	"Z1us22gQxqzpJvYZgS1I9vFvQtK0pq3/70KiXi7Iv7ILam+qglLV4DbxaYcAd5mb0gnppk/af1u0Oepv",
-	"6Z0RMsRwm6AmbnCGMENCE0xNTF4yt6dwV1zCsee/kE3xAsZx0CADNoZxzLvMmp50KsPtkselIsMu0jw6",
-	"0t7F4tMNg+lY/00rqk6btBl9V5fV3sCdaf0wi7T0bJKWF7ig9rbkF6CQNLuMuIiGaDOk29KINGgQkIa4",
-	"vWQl2ucydlfI+13C+OhCrbVwwjcYgU5CsdJGtMsRbaIQB1sDRfud2cWF+dm1hdrSRnVlpbZi2VbTI77L",
-	"rOn3PpQ/JiouJBhWZJUdB0UPjwVDff44OvgenRx8I5nK2ruV0hBf/rJ39PWzJ/8cPdxHJ785iB4+HUbi",
-	"Wx7j9IeReFtQ9B1NHpOkQDNBRLGLOyENtlCThu2zU1OJzXUa8JZJ1XfffffdsevX0cmDg+juw+jhAxQ9",
-	"eNx78lnv66co+u1n0cPj6F+OXwC1f0D9KuyhL6hI3L9TzG2SfJO6u4i3MPgQAUV/t1pbOju9xVNNOidU",
-	"Fc+PyX2MooP93t3fvLSk7QbbAd0JrsjPTlMWaCFJK9iZdkgIOga5lDDwBMS958rbKZIf3EPRJw9Q9Pmv",
-	"ep9+hk4O/tj7t28ETV9OWr9MbkLBviW+wqmUHsH2TwgHd0Tbr23gedr+3AefqwOw1iIolKsWSipWZzOo",
-	"LsWhjkRcwBC5LSzyJnaRF3S6HOHARTutXdMJmKNB0/cao7oADeO2hCmEDHsB4i2PIbElA83+XG3pyuLC",
-	"3FrKnT95sB99+RhFH3908vFh9Pl94Ul++hmKvn3Q+93jk4MjLcGxB5mXRNzlrQvtJr7AKe+8ksS0JBpE",
-	"jyXweWheIJNZuicyOTWSTMYc+XwCiTdpl09v+jjYPn+p4y0v2HpNMbdwxTY9l0kXG/s+CujOjAhnXeRx",
-	"hLewl/K3r8DlLglGlLWALpOw7THmZb2VgKJO/Cdb+Pw4oLxFQtToMk7bJHyNId8LBsrhldrK5YX5+epS",
-	"v7j64XH0xTfo2b/fOzk4BBdloPi9MoQDxM+kdVG0fAqpR7KE4yNJXcKc52kHk+89d1EUAkdC5OPGtpTA",
-	"jCSIXwnWl248j4VUyIQplSr0X/PahHZHNYNbuZvzKS5OKWL+YMdW5Qk21hauV2s31vpK4q97d/8EfPH7",
-	"O9HnT3r3Hzz77ghFX37yKsv1IqU2vzuFsnt+mzNStmtiJDlX7I40y56ntGfp9MNlvVzPBSHHAdshIfig",
-	"XpuYYr4QcBIG2K8mkje0lHvq3jQL0W6IZJJ9gGAvLK1VV5ZmFzdWqyvvVFfi8McQb3CzUPTo1yh68Kj3",
-	"9YNnT+6g3pPD6OOHmWTpK6kdSWr7kT6R3VEoP5JIjhaEatZEqyS8TUIkWfQ8BbOYFOcqnjUtDSW0wBHD",
-	"u2B1hbuM2jQkiAao0w07lJEZ9H6XcoLq6vvqppguUX6FdgN3ZBc5uS3lHrNuoyW99kFSulRb27hSu7E0",
-	"n5bMLz6Lvv2jYIW7Ryg6Ouh9d9z7+nsUPfnf0cP9IQLRFH9ccMpTE06jQsbewpMTY5fc8cbYZhk7Y5NN",
-	"p3mxWW5W8PjmKxFOi7C5L4nYjrotp4nusFuTuNajmdwlypHkzvOU6YQ25yrHS0pmVH4JXGkP0kyMtgkk",
-	"x4nPSNqHXsa7PsXuGqWLONwiIwovN25LGAVeRYU+lJ582xtoaJdn312szc5vrNVqG4uzK29XC0QZ9b57",
-	"2nv8VPhovf1Peo+P0clHf35lW59DMIuonRHQwcQeJZItjxbJqnwuqgbc47tojVIk2es8pS9PgHMPcEEA",
-	"PCZl4OIEuuZdNmVOfebzxa2c0lURkvatfXG8TRiErj4dbDtXqj+9UV1dKw5ds5wQHR1Gdw+fPdmPPr+P",
-	"ev+0Hz35Rijy399B0cGn0cEDI1R6Fbyej6jm96e/oJ7T9oyUpnrruYT7RYSvWUq9GImOQ9Uw9G4THarO",
-	"xN7yDmbIpUEqeF2j9DoOdtXHsxGFPcScLAr7STL+sRDvNg52tbFnA+V8dq26sbhwfWFto/r3c9XqfLXI",
-	"WzbUfe/3/+VVWuqFSnbhjmSk+6wbMoosV0Yr9AjLLNgarSTsd47SXECd8414tW+qs8pICNoMatA2QZu4",
-	"sY1wk5MQ1aHzdwxaf+uIyVbfkmWbPcLGJf0Wpq6+kG8n3jM6Sm8EuMtbNPR+TkaNockHHdmZm1YR2yRA",
-	"Hcw48jhDcM3uDApJMySshQb75Gu1a9WljerfLy+sZJRF76vDZ//jafRQuoe/v9f713u9+w+izz/JW5j4",
-	"0h9dr4vqbk4TLC7GIyCdrbq2mLcVYN4NiY0E19rIY6xLQijZdV2PCAk7lZILS9BXkFa7h0cnX/zBsNIP",
-	"7yBB1989VLFx0uHyo2i98hjzgq1cngaINYgCN5Zmb6xdra0s/GwQK50c7EdffJb0pv0YPjkkt+l2Tq6E",
-	"oidQrQKLTwJXNm2KP4TeVosz3fbXZSREjRYOtoh7Oo+sVN+pXSsm0cF+9NuPe/cPkZChXz6IGeNHL2ov",
-	"k1HO8GlsjU9h05Fc5vJIZjZlEs7TwqY+9byTUJtyvEQpURoiGpC4LVOZKhspFSz+rsQsY1hv3rw5lp1z",
-	"GcK6ZqdjMib2NvZ8GFgYsW/a8/0FuZ9XsOcX6QROPuBa8MXlSO0/ev3GlZWxywuLi2NOxXljkB5Yra68",
-	"szBX3bixNPvO7MLi7OXFXC7s2dNPUPTVk5Mv7qHo7pHwEvs16P8oNKhUfsOQrOPjQOlKSbHlldr82Sn2",
-	"8Ucn//wJ6n1359m3f0Ynv/ms942IlX8d/eo/j0C4TkjdboOzC7o354JTdsbKlfGJscmLl976ofpzU8xr",
-	"pFtxY5sEKjSNLzkL0R5+H909jI4+ig6/730ljI6qlEOyHhpdinrLXkWKL8AoFe9VEim+4K0aqXY6WrJ3",
-	"VfUEmEr5PG1cEeXO1dRdq62afXtaDBs4MPoZAroDvbsBRQ3agaww5qiFA/cvE27G3w9PuxwSvC2f1Alp",
-	"h4Tck4zbxJ7fDeXPmRHHAGEU0h0bdTuIU/GBqTlHc0zRyY8p6rnH7GNnA2OqgDbRtdoq+A719u2A4k49",
-	"PcEqNrpkaIz0AKpw3MU38/xrbrZIgGrL1SXkE86SMV3oAeWtkHa3WulX5bi4DFwsIkXMrWnLxZyMCbYv",
-	"WgfzQHYKV+FxxCndNlquB724MjU9McqL+QCPSbO42v1VLv0kc8T3PblN+kF2whD6o27Fb6Wb/0AaXLw1",
-	"9UChCgPBBe9Zc4u1VfCpr84uXtkQ5LdsC/65ZX5xfFnuc+Zwo0XmaFeNaKd5tUGxT1hDOhgZQmOPExc1",
-	"aYh2hAOaKoRC9IbZthdspSg/aRDZC/jFCes0lm55fKVwEnu1hUMYAmt5nCEvQNj3beSgHcEAZtoYM+UA",
-	"J3JUmpq6ZG437UoNmYwEFy4r6LY341UVyO+VkLYRRjIJJFQSiFlT/PZabfU1GJzCiLVoyNFOy/MJwls0",
-	"tbKpqUvOyCTa9mSLxyB+hF2+Ji5U6YYi/SO0bgu7QvVskgK6lUffPsaxT/pRKkDUdxWhfLxJfJ+4iNEZ",
-	"QaeWx9PvHpUuGZkDIqmN08uKKWEbjJ6wXJEYAh3nMcd5WdH2XP6HkzY7bVMW1B3wUPF03awfhngX/k+5",
-	"7K8ryLFiCIPUK2UMKO2i3LShFmDKfsHru0EyhD7sN91I7tGfl390Zm/kZ9oGBdPv7rsRseOY2wxXbdGp",
-	"Xw97uWe46DmhoCHBgY2aYFSEYLAW3QlKhaZBe8M5E+zv4F2GeNglxo2blPoEBzl66Mckq7LlB/UlxDWl",
-	"AtJvvSzcSTueemBox+MtYZi9EJrAma26SBiEiiJMBJ9I2xbhCgjZUPeL8EJckrYs6qK8XfHCRtfjym6x",
-	"85YZ/dy/JN+OxK9pcpyRcwto+zLz8Dzxvdsk9Eg/NtE7ONRWqqftFrFGB295AeZqZmiYICW5Ibf9sJjU",
-	"Mwd/3Nk2PUOkv4L93s0TAnNO2p0i52pVuMayEEBY1+fg24nokICXBZ6zcPzh1/DNXHgXat4sDWQz2Gdx",
-	"5eqIK6OcAfGKUx4+bCC3ScAXCrT0Woug+g7ZbFG6Pea5dVv4ho0WhLM+o/DJddWLsODWdVLPmGVTf0zH",
-	"OE55avyie5GMXdy8hMcuNcbJ2BSenBxzmpPNi00HlzcrDXPx3a7nFq276QXY7xvvFe3HKUGeM0KsNYxr",
-	"q5lJe7c+ZnzWYKORdIa6EaQLf7Agb53M6xFhPpdkOJAjzHXpOaPZTUYCLgOSHZWjZ5yGJE5kbBKYi8xu",
-	"nDP25ptvvhnnP7NEEVF10YYsV5fmF5betuUbRVSkJ73cLkFeU3Ws6hGw15hEhTptuyaG366QdHy8qwWn",
-	"gF0w6pCQ0QDCDFBOWkSVK4IZV0Mq/RZVmXZG4yEmpKMwV7BMpB8EWSTBarYM1srx3hmQYxJBS+mn1PIu",
-	"DYpMyn2iotNTCJoli3MIWp3YOrLR2YRYgyaim5GJQRpZ83+BYj5HXRhQXpi6wRw1cBuieo/bkFtIMDFo",
-	"mGaKq2try2jSGX/uHM1gAmMeE3UQwRLPW0GLaYc4/W1QtfqJVpW0KYJflWSzdWkm9WezaFPkk8MfhvPE",
-	"09/ZT22AahDiSEOA22NAfvEvZPEUW82g5dmVa9X5eH4UBDjYleMs3YB7vinkLC3k5oeo11q2NV9dXHin",
-	"Kpth5NPT36V+V/BluWAgx7abxl+GMgQ6bVvgOyYJ++FClCXcJlIBQTb+tNtU0l7elfWu1COMRdjJtxXx",
-	"Zzq30DfwGvVbhLIZnpin5BdeFGHkIgdRZakwUX6VMokG0qEhl0qIIT3mCGEyCUhoI+noxGOWHkMNGjS9",
-	"rW6YSZhZZafklMqlS9NTzluVQRz80y7pnuM2+TgoSvBdFx/YDbeEaYtt/1A7uYgDtcaCffSJu0XCWbOE",
-	"mnVxPRYnq4TzgzDblgYfbi2KL56PPWxL6C7VS5VexBw0JDK005J4ojak0IBSWRjREfKKhQyYJUiyKr01",
-	"Rcx5jbJFuLGPaUxn/FgLhyTtZAY0IbKZC8xY8kH7pHcENilOAqOacOx3PEZQfbPrbhFet1G9y4iIVurw",
-	"RXUQnDp7v0vIz4l7Q1iCOsIhQViuUPyZYBHX6CWyDglcSIq3pZOFg/UADI9PaVhaDwq5Qr6/eHslPuiO",
-	"F7h0B3mBsGCAprmT0MnjLdrlCMvZqXTy/dTIsNn1/ct93g+t7PA34yWKHAqDVXxW3MBm5G7xNgkQbTbP",
-	"aZUvRPhvsGLRTzroc+QIIfbAiiozCFoExLb4FLuIE8ZFhAtN/YXib7JSv2IFQwx7LqpOVKZspIJltQsi",
-	"2mpLOAzpl/AWCWISU83RA8Of8rRTGd6tFQLRjzHFlnpBEuRcdBDrp4EuXjxtiyWLK4Dk/CsXSbDFW5rT",
-	"mO+5UAyDm2aAqzj3CQwxQbc2DlSBSiWJkpVUispkmXJY1nE21J5mj+yK+6i/n3Ypx+edKT7FbJ32mEQr",
-	"/0gzy5puZ8supqj/MucWhbIyC+QqUgLIQxf+gfosmEXSJLzRSkcb6rLctyQeUI6+hOO+oghpDxoQaeMU",
-	"PM8O7fouauHbBAnPiHfDtNhVShcLy9ODStK++u7TFPlIPpIOwb0wv8jR/CRYnukHGUTrt43C5uSIPcp3",
-	"hkS4Z/2VMm1Kl0R5DFBEDai0DaCX0Rbhad08cWoTzqhWIK1wneehKrzS+Nwigi7jcJu4c1Ia8izcbJIG",
-	"926Ted1fkjGJE2NOOWsIC9PFIW0vy57OOWizMx+1uFbduDy7ujBXmOulrBa6Rd5vbJsQFRcgyfRp31fn",
-	"GQLlTyQvvVYTX+CMlyccxylXCvNFf8l0bgc25pRaQ3mklKfYW8pk68AgOVnW1wFbNWjQ8Pwi1/Eq3UG0",
-	"yQm4CUlTjSq6xNxclBwtO5XTBCaubaQpcF4FDPX4ASSeeI7KBCOF6l4nWaUuEREYoiGcrgDafpOANZDA",
-	"1V6mVHKqY89pX8mafPvvN5ZXqtcXblwvWi0PccAwYJ0XlaBuBEKsZNlJ7PB2QHcYpGBl1cClGQ91mM1x",
-	"T9+cjDZLGCG74rxeyVLDzqiw9L4bUqa3LsXxpynMc6lLpzTwj6M2nfrGszmQeXK9zF7ksqFBhy+EjFyb",
-	"2twtTiS0ibBFwj9hHDebM5nuynaXcZlzDNtpudSlEjDW+Ro0TAixovIcRNmxKVXZH/WKbFYz/uSLz/HJ",
-	"tMsbtH2qC7dCGPVvk5q6ei+BLM/1EtJQU8msi6OA3CYhYoQITZZ1CVbVwIoE9tVDLNFv9nv/eq/39fcx",
-	"5PYfTlVa+nviBcKu2rJ+lBC8iMlWoFxqnDaBXdcTX4X9ZYPnIG+SzeL1o8bN1q6q87o0IDYaH6s4cFpR",
-	"iBuchGxG/VUov9AlLlLuKO66Hkc+TffrWtffWaqh6BOJKgVwcPC/owNFK9k0K/MN1nRFnaSj/z+eJZ5t",
-	"fTAWQ8+P/2PFcaIv78NwBeCdnxxkT1HIWQi4t5iYKYbJO+C168uL1bXqPPoJ0rmjBg5Dj0Almnb5DLoy",
-	"u7AIF3gc/i6HDVzFSjue78+glepcbWluYbGqniNEhRMJc6xSUMI3BCJLL0mWviCdGXdt68VYtiVfatlW",
-	"/ORM67ZxbU6a1Fc/Hw+duygKP3GXdsF/sNHk2ORorGcDsV+MEBtcOpnh0smBXDr5j5OjcmlOJQzgV7fY",
-	"szjD1rxgZ5pBlTvJryyv1JbVbMFKdbW2+E6ufJtckHscFJqv0MKKh+cTpO+1ISMBZo/hXRSPeal4ujKB",
-	"WjMIB7tgIje76iiNgMBtMhoCMTcL0LNLtbWr1ZWN5erKai0zLpH52yiOq7n5QKtBm382lyvFQi+zt2WW",
-	"8HLv3fR8f0wP/NIQqYnRMaM3ItUCMTZgeGnNaxMR6xcLHfTUDO/P64dVxW1FDv0w3Wv6IXH32l8wE2HA",
-	"UIxEgLdxp+jz+/Wp6REtjyGfUrCQ+lyATDlTDvGI60gTONelEs/f7DARvyYNz+1XydHRfXlylEa2F6pF",
-	"9VxnTsSYRpWE3cw4tGAFl1dqc9XV1YWltwWRoGwqrheSeWPp2lLt5pIgkGyZkfZUOTXyak+h0Co0rzTJ",
-	"BnoamdJH9qhOEGCV9mhAelvxofSBdloEkqq8RXbBPYB8+NAVyEyNf2DtxFTGRm9cV+giJeEJq59eXoml",
-	"/EyqOqV4XmZVnVZ6w0fHcY5tslQZoaMU5rj7u7Uf5u/IMGYbpk/JB5xJBFfMUF3lKes2qksbLX5S3VTi",
-	"xx0YbbzOxM8tzjurwD7if5A6Ej9I3Qa/ot2wQcRPmNWa6WHauJ/dmrZEQB6P4VrTljJjJaM+JV0rK0ba",
-	"KyC/fNuw3LYqrxYPIh/wAcymQ+i8h51BeXjwNPr3w2kUHR2eHMBc+7Mn+6j3i2MF9A+T8A/vodcnHcdp",
-	"szcKfb4WLljKLGpQFw6PEQZ+K8Rthl53aYNdiInGSm1XavwWaSPs+2/MoIDsCD+PxQfYum42WzE3u7hY",
-	"nd+4VluV+AichOKF/+m92bGfbdz627851buTnaCSlGr5iqCaPwcJijCORRWNDbGuVfQTmT6nW2oyG0qE",
-	"LGPH5RE6tcX56spG9Z3q0pq6LyTQYRO3zyARcEkdJ5tIZVMzOMO+SxiHy8GY0i5Ph6TxkizbMt+UdozN",
-	"q/p6V8XTaKoFFqcQXIzm1+dpeY2Fp+9aVmOBSa9GnxT2EzXCIP8n7KXH1cw4m0GNFmlsq2t4KyRE/kZR",
-	"V759Br3fJV3xBaq4CUyM1dw7RQrLQPzyWm11Bm1TBl8r/r4eJBfsqLxBJ6S3he1v4EZL0kWiGwSoTdo0",
-	"3J1BakBlVy0McjSzy3ASBAlntG8k7szlEQPKvQZRN2rPYj2QQzO+m2aJMD4DDr7asi34UgtqdeK30Fsa",
-	"D8wIj1u+24IWb6+R2S15V26rihokzq0Tsq+hlcfFifBckHaHhi6zkVSIaf0RPXwaffroZP84+vQRANvA",
-	"4b19TgAr8CR1qmTIHpEVecMLbI+N85SaNkXqK7+iHAWXahtztaWl6tzaQm1pGgUUom/ZJsvi04aSU3bl",
-	"0bsltFarbawu1m5Owzy8xPJQgTxW0BwltFK9cmO1Oj+ty0+y2xyro3tV6+1rbD2IT3EApLcSujw7vzG7",
-	"tHqzugL3yuczG7ICkM9jsvdeNSFCj5TwoBVkCpS6UlKQ+kzLtvTyIeEBi7RsK3lrmuWzN+f4w8TBuUzd",
-	"3RFTeA1VCRwWagdqZXsa5eYsntUVQNjRIxoN3yOBGtmIaVs0tSa1PYQJ4iqX6SzgDt7N+E5GEGYNdRhB",
-	"kcOkT0ItyC9BL2qny5lsU+XypA59HOQMwtKLhqHp7NGVNmLEd2lb/hUaRtjQ0Yy5IfJM2ILoedQIQfxs",
-	"KvWMEjv1PNGCvgTeKpgWwUljYeHcYV/oqVxNOsEz6jtaCPBasuFA9TPb6Mba3DlOGMagSNk1/BSOY5E0",
-	"NoeQIIvd9AJ1wmF84mggnDgmM9jimQy9fnN8Tv6MPNdG4xXUIh8g19vyOHsj/QlDADKZnqszNoXHmrc+",
-	"HK/sne6+NmR5PIntEsKrTU6oUGQJcuojzxPdTd9rqM0Sr5tR+oChzRAHjRYSRpaXUB0cerhOOPN1MBbS",
-	"2+rG1heplQIp2wQHwqVSnVqp/O2NtasbDhQ61Y+V5Mfx5McJpZ6TE/kvLywubpinqMxdnV16u7oxX11a",
-	"qBr/X1jaWF6pvb1SXRXurnFIqHlgYf4YtIX56vXl2lp1ae7djWvVdzdWqspI9Dt7aXFhqZpaD/xi9cbq",
-	"cnVJwldfr65drc3DNbOLi7Wb8EvzjqKjJ4qRsFeqV1aqq1c3suC56d/Ha84D5RfDpmVRjbOPz+KwZhBB",
-	"b6xWV1IkKDgc2fiVqpmlTG3BHQOtrZnQGWhx08xeBc/bcFuE0wIMLJh0wnGg4UcltzL5ZQ0WOKxxAIdg",
-	"iEQPLDSlUdTSh878yKWdJv7xAeYj0KsWkOSs5TxNmvqROQsgs5Uem0YYuZRz4sL5zdpfAGfz9bp5ZH/d",
-	"RnUwwCWnJC6tvyFj30DNlGIRqYmYswNGLEQSzg11cIjbhJNQOK3rQV08ui5z0PGbhAlCOy3qk2yOXTqL",
-	"MRuaCxocEOQK97b4tn7mfZMwz9WjyMTPJDnefffdd8euX4+PzH+AkrP0o99+Fj08jv4lU7U8zW7InRlY",
-	"w1S8cV0qbFOgcqcUSk6Tjp8qrUNyX1hX4vvgnovIWyn/PKMY/lDy2WkM5xRU+lkSpvELxC+eI386gFbL",
-	"qSav9Ce2MFtSebpTVmCLa5dDctujXZa6vo/gQydYv8k88SfbGHL3GCr37UwsHmj3fl7wcIBPgJGsDthz",
-	"3RDRzIxyVxwTes1xTnsb4EVVfdLW5bqkO7syMkIZPGwZb5H0k0brbu9IzwrIkF1f6hV2vMnpLRzEMQnQ",
-	"6Qhqd60vEqqt81PgoqlQDCbx1q3ZRoN0OOqHwbpu5eXybBFov/Y36QGqOIMoxXLmkOZ5ot4BEeX5BXtm",
-	"dutFxVtJ0dEYZjAlb3JqymB6+FuBuJhR23nFYBK2NscJBoQ1gD3oOMELUDXY8j2WwRO9jF19asopod4L",
-	"irz0L3KK0CUB95oeYUZUKwQnvf5isN3T/dosnJ74q6aqUfxUEpfKBargUJPG3N+8SoKcZKMbenx3VXC3",
-	"glgATPrZrswWyP9d0fv+dzfXrCLVhJU7QOXoK6pfwF3euuDTLS+oAzit/IWa1oKyGkgUWDV4R0KHFucd",
-	"iSLsBU3aZ3rajOFfYzIfjhiJlUzYDSDSZLuMk3YJST8fkvgBIW72NHVUW66uwK6sasAm+ZvaCgSus/PX",
-	"F5ZQi/ou2txFIfXJzHqwSXkLaj1eEIcOkO8ELQ0zz+vBmgEtoLKXwjMiflMmNNk2QwQWl05iEp3DBBhk",
-	"GjSIrUYNvDCPYsBkc4BE+qAB0QvBHLUp46X1YNbIkoKRiNOw+jxpmN2WzKyR5vEWgVUmub26UWCvxwiE",
-	"KvUuFwFfI91BaG9WSCQlBEm69cCEudQ1L4+lE8ExBANYrRlU1zfVxaWtLLKDnMDO0ARJvBK1dollJXZk",
-	"CbcJRHcaccOWQ7sxbpDMIPIWZfFetAkPvYa8xKdbrASHs8kLb6zNldCScoCTOWkD0UuWUbCPXMyxIABq",
-	"+ASH0xK2URb9ZDOQWN+bb85KPim9+SZaVZ62x1D9w3XtnK4rT3Jd+6jr1vT/ufM7ex0q/fI/e/UZxViF",
-	"8Szy2HqQfqT0PNZl9LhuTX8onrJXh9y/djeSOEo5HNLXqEtXY7qvr1EvIRVXyO9VySFBTxkarQdxc4SE",
-	"ClDg57EGRbW4cmzZ1m0SMqkOyiWn5EAreocEuONZ09Z4ySmNq3QYKLULtMMuNDR2SuHA/1W6g8DWiBfI",
-	"UR+dpFSDURm4A45DTlxb6APBNIK8EvtWfBPNYbqWUFXcr18hYUa6gYiDhXCX0GywHmgAXTVvhFkcLTZw",
-	"lxFZUc634wjmAAzcukZQb3ncRgEFqTbrmAOxndeD1+sxcm79DbkPcb0eEvdbhM+pMmFIWIcGCnm44jgj",
-	"nhPSiDGqE7z/6L/9svf1g953+yg6+ih69Ove10cm0L/uzDGGx98zS4k5fBYFb/NeCvl60kChVtDREv9Z",
-	"ojXLLj9dpdbYyuXJGPy47OzdMqp56SZF8ScF8/si3prq2ir89inx7eOZQypGqHjGjdLZUlfywemOTWvv",
-	"1l7qbf/zPhyX8GD/5DffwGHVcAZL/uSQOHoXmmyE4wbSUMF9TqGU3AXHS0445X6PjFn4QtHJcnDv+ND3",
-	"XqHhpue6BMLzicrU0DdmD77cs61JKU5D3a5P1pcn6sPNlaFvvozdt6XNlXeOj0KqGBkCbp0Y+lb1Rn28",
-	"KWx9rAOS4VRwUGSTBHLp/y9sAt5i0JGfWIJbtvXBWOLHWdNW4slB53+XkXCMcQoPT84XGndslJydU079",
-	"r+LAmqTRkNi8YybyWF/AGHVx7FhAnSPl202Dc9YhYe4MB2k2AhLXYNN9ICUkMf/laQzCssjOInUSgw1H",
-	"NawHgXiCxEepq6Md6jaKDxNAGDXJjo04BV/ZaONUU/KQlBQ2g/i+buJdiP014bQEiRdKdwIYkQE8BNmw",
-	"JWzweiCbU/VxH8LS+ZQRt8igCGctg398dttibpZhXdJnQj35Q+/uH2wEjW+GhkS9x8ey++1005O85z3z",
-	"IJBJfXRH9vSN+LCNfmdlqFMw+p1ooXAQ5YEQe7b5Tid+pzwGpOhhE2sVY75PP0ydJSHMywBTOsDevQRG",
-	"6eSLezDwA3v+7OkT6IP8+BCO/jlv89QHGbzfcclaVWwmSuKV2Xr5zJZsQJE6WXZlcq2bX5Dlkv+bSFmu",
-	"CcNyuTHA+ECbJfuUwVQJPQ6hDIT1ECqIwENW2zjxfajwtEjbTgfHAdkhjMcHbCs4MhT7YWhLphpQsxsq",
-	"e4MDVHZsx3FKMkOioY1VGIzqJsRtXcXjCpei6d0mtn6pfFcfw5JgrEvIAFkWlOo6TYmVhApGP6tHGJLZ",
-	"EKOXleVnlCAJZ01bUI+0Yk2sxxWG0htp3Guh3LOFV39XkR1KpsVHIcXgqkXr0ZjCoy0oxtMdsCLaTHY/",
-	"gcpoYxcasWCx3GsDeIaPebabybR2TmKgCj/Bk4nO5BOGyUmLtRd9asISBgYDsYa/fNX7OQEbeEaHRcJZ",
-	"pN2V3nfHIhi+f4ieffvk2XffF7ojsmTxnom0XzbA6YcecdKo8P0y/+n4NI3J/p6cE+mHIS3RoSW+80Sl",
-	"YngeilkF/cw5udxkWwL5fanw5jTSRlx2VYW0VGlVd12CW1DWlc6Kk6tCltOlxPJeOsg92u/dffwCg9yC",
-	"UyaKTmcPZI5WOQzOKPZTV1ZeuRovn6uB9bkYvqv7GdPRoulyGH7A87ocwzgZFz5UWmfvgjw3APQaZYXD",
-	"QVLfCXMQn86h0dI3SYO2CUMdEgDMpTpOoAuYRvGkOLwLeW4MMQC/1YpCQYrZqiqj4lA58eHiXVZCC3w9",
-	"0Ajp6lQAPXqrX6wAo4VmStrNM9duEtn04rvoH7qMK2xaFJIGEV+V9MdIUFiPI+yHBLu7yA1phyGPrwfC",
-	"8ecMee5McvyzRquQjamA2g5fhHy6o/0n5QvIixkhQQmt9EUBKXCQ5C7NG8Megxwk4aTFRH/dPODkjR/2",
-	"hBPwClSfq3IKksMTkrqpbLQpcBP6QFfdiqeEddv+COY7aQIzsg2/eBwdptLXcRR7KgrLCIYiDTqzly4e",
-	"g9HJOSeVUZ0TKRCZz/vysTKC0YNPooM/mx+a2EnpuYgwWx+dC/eYXWvPayH7NKsVWMllU5O8lKZyBMux",
-	"RPkV2g3UC98a+j71jbHFEXcPb6DnaND0PdlQM1Ee/jOX8a5PsbtG6SIOJYzaK7/gef2CNcjZajsK3P5D",
-	"uQHblI2936UyKClMNUCG2/fpDkNlx1GJEi+Aw0YkeDa0saVPwaRbkJ8uoboEd4bi/45q/9iVmPnTBki4",
-	"aoKIa6cdgAYXdry0HsQtBEY+AQYg2XQMkAtLktbMx8LuQ32ahqhFdwBfu4QWMZy02M7Cr0+juswPyDl0",
-	"7NbR60kTgHz6G/Z6UNc9MOj1Bu14RFjDgOwQFxEc+rs26oR0k7A3JAC/BjVOrob/SpCNwNtq8X5lWo0A",
-	"ffZsupwEzKh/yJDncudyXvy0xPnLkTMGQCoYkEcnB4e9f9ofIVucwN2nyVadqEyh6OHxyW/3UfTvB9Gv",
-	"7on4Xj7eRr17dyA3/ejX0cOn6Nl3R8+ePDxT/VsdHfBeGtPa0ejSybx1jCDt7NnpiwG7Wl2usLTji8ez",
-	"FzvGpRqWu/+jk6tj6O7U5bcKjiJRbl1xMSK1tFsmIjzOPkEfO3HxrfQxEFNlk2pZMiUA1BVHI0NPiM9K",
-	"Eyi5bCK+7KKTuk5TJ7l0Ul9ZMS40CJNcGT9Tkkgf2aBIkz5mod8JCGpRF3NnD1ys7P3VS+fQPmYOi79f",
-	"EUceUaFjUWlVXlVxXtLUigaoknX5F9p3YPpQMiei2H1wzQZw06FYkYA8qzEmmL7RdX2VHNC4mAC0Qrtc",
-	"l29iSGU1KNKgbegTk+UbaFdrUV8lIKBCA50F6wHfoaqnkUkg7FBB18FYaFE9Z9haUGEZJ4VFnE9U/Lgz",
-	"+wqtMO0HCMepd/e4d/c/oi/vP3tyB0VHh9HBJ+BPQWV6cLI/A++fwfTPQvancPoHJtoT7Pp+gPUmFH0u",
-	"6W80F2zuZtGLDbDifojDMUpmCrosNhWjIIRmEPABtj4DQDBMsikFNt8PYV5hx5dziO5ZGPc0avtwoOt/",
-	"mfqGJGT08BidHOxHX3ymGTOGjnoRNY9i9PJXZY9XttnosDAL8cmZNhpB0jTWGXs6usE+zURf+DDWKHsX",
-	"lAXsX/RYM2zmQORbaSylRaZwrvMODV05U6DVL3q94lTemI7HbnVnApLHMquCh0KOAoRI3iLrAbxKaVmY",
-	"u2p58iAWhZeUII2LFzhviOdReT+jbWLMdLTxNkktiDbjh4logWAFdym/Q62kjXfXgwYNQ9Lg8nK5FkRD",
-	"A7wpIQrelSuggb+LQtIhmDPU8tqM+E04ywdNOFMwM5HAgRsYmUT54/KYGcEnW5S602kYTu20pwtoMkME",
-	"UysJQrjwpSCPleCA69mc0nog/iIHe2CUBpCu5b7AzBBveWxAhcZGME0E81rF1Rrgr9ShE0OUbH7QOowJ",
-	"1fkXqsQI7eITnu+lMDwF5SaYLtZ5eh6j1G5SaO9DFW+ckUtT0jPPpO++fdD73eME9D/na/YjyHN4UAoG",
-	"M0YTTzdSpPAooy8+i779I/gWsMDz8y1yCN1FkXw2qoGzKLU2mjG0Izgez1FIK4wFencf9b5+moQD0cMH",
-	"ip1UQvCH2R8D1z2Bcc8ip2eaYETMInar91//e++rh5ndKqH+X2Z6lt/8IJu7rGg/k7WOOVv8qkL4qkL4",
-	"V+pCr+LdbFtvCqb1xXrPukM05TdzBew6MN8lgXrg6bpP2USdhR5dERMmX2JrhFzZs6IqdLp0aHh/GsHE",
-	"jpNmauJI4ruuBwlSHcx/mjCw0F3kcabOH/cAIA3a+WPk2dskdL0Gl3AsEoYWqK7OPrTlkrTVkcD3+lWq",
-	"pRNAZSGtl3dTdcFTj+Qm1UY9c51Pxs0kBVLlyAZuMuoaJz8BUHg9uCy80mQSPdQjp9rvRbWgzzx5n5nx",
-	"mWS5MdieanYSWgnCCw2FTzT5xSWTzrgCpOR62gjGkFgJQUOZwj7JQC0bq1Ag8fUR+6S2CNfow3/NHvcZ",
-	"vUyVa3OLysSyLHyMeh897P3iEPX++ZFyA3r3M2mlIldHH+ORazPOnPOooeVPTY5mTy6l55SpS+DcDahl",
-	"idRuyWKuIEI+jXb3KPr2j3lXVwKra8Q+cJz7U6BUTtEgjVOvlFIy62VbCQ4+PM/JoNnHqKNCJRtOouPA",
-	"pZzS7esMqoFl5S8SF35RSZFBIURLEgiNKcmAoqOD3nfHehIvQaE/iD7+SEPPv152yhJyXhHCAH4fSIlK",
-	"xSSFuRwNe60WFP3icXQkQo3jk48eQxD3qz89++77vjsxd7U6d21jeXZ19bTNSC9BJ4it8mAeuVZbjT6/",
-	"j3rfHfd+cQyNAEf7UEg92o9+9RWK7sZlzqM70Zdf913n/MLq8uza3NVTVzk+Gs+MdtyBwSWTkmsMNhkf",
-	"zCZnPqVgJJaJj7DQlNAn3fQ7dGaE/ZQRT+/unyBMevLb6Pd3UO/f/pfYu88fo6Q9Mjq4lyuTl5DiCJ1c",
-	"+Ca70+qImAEfV54sjZ+rZkhvfClGI+qrIqbeGklDpLdeEugURTH11uibXp4sTaRVpgQ+08tPTq8uOnB6",
-	"SAbIqPpjnS/KIRvqlceh/MCFTxZtaH45CrI/a4I+v//s23tpzusdPS1azY3Vtdr16srGWm3xlBVdTIuP",
-	"MfAjGUjP7MxXFxfeqa7IJFC8UOO8AbVU7eRG+4e9b/efPbljrFcI0cGDIrWXPPxWPLAU66eBdc/4pKz3",
-	"bj1XEkVjsaWSMekmmgxIBiS6kE7DPTzuHX09QkktRgVJ+1rHYM5gyj06/L731SHSPXrm5PtIPtZksY/V",
-	"BjjU+LqhfR9zHcB8z+/7JCsrOWlJNtVVZgDf0EMTjpNatj4Lw9BFqr8oevKH3ld3xHInhH1Bz54+6d19",
-	"VCw0N2cX1qrzG1dqKxtrN1aWBq974ixO22RONefABpRGrk5NTZkauVJ2BpMir5RTyAlaDcNf7h5Gnz46",
-	"+eWhHmR4vVIewQYbxLiYsVOs1sxhF5SFtf4ZnMZrKD1j5atrs4vV1LfoQ01SPla0r2Wi0Cz3vjt+dnxH",
-	"92H2las+TCvPjajOb6jF3MpNT74oVUSGU0XZzrpzVU1DJ21zB7H16a2TWR9GUROH/0+lZl9lOc/SxNfC",
-	"nQ4JCMxH0iDONemE2a7ZKRDnIM9xMMIA15RQMQas5nu3NIJYcRrJQEIUwhv6CS6sBBiT687etkjpNlIJ",
-	"Tt8LtlWaspSki4z+xfw4v749TpJmKuI6p6iOdSa+D/OMcqgqfoUxZpJ/xTzkN7Mp6FRLR7+eRuMVmdR0",
-	"/y8x9v01ZiaRjYfFe793a+//BgAA//8=",
+	"7H37UxxHnue/klG3EX5s0apuQDIQExcIWhYrRDOArPUYHZ10ZdO1VFe2K7OFGQcb8piZcFi6W82eWWs8",
+	"yIFv5ZnxhiZCZzN72jvP/TH3o7r4Hy7ym5lVWY9uugXyY0Y/CUE9sr75fT8++b7VoO0ODUjAmTX9vtUi",
+	"2CUh/Nig7TYNNlYID3dnm5yE4pcuYY3Q63CPBta0tUoaNHAZ4hTtYI+jTdKkIUG8RVBA3uOIh7sly7bI",
+	"e7jd8Yk1PW5bIXm364XEtaZ52CW2xRot0sbi0W0v8NrdtjVdti2+2yHWtOUFnGyR0Nrbs/Vybt68Odvl",
+	"LRJwr4E5ya9p5cocunhp0kGNFvZ9EmyR1BKsywSHJEQhwX77J+tWp0UDsun5/rplIxKGNPzJuuUFt7Hv",
+	"uRucbpNg3bIGLVstlfHQC7asPbHUDg5xm/A0HZfxVsFqxW9tIFjTCxlHHkPlEqp38BapI+61CUN15v2c",
+	"1FEb76JNgjBHbco4Kju24zipTyvbliee+W6XhLuWbQW4LVYmnmWZK3ZJE3d9Dje08XuK6I7jOPaQm7Dq",
+	"/bzgWxY4aTPUISESr0wtreIUr018WvHaxB3m4k5Z2p7YItahASMm0S9j903MyQ7elb8MOAm4+BF3Or5g",
+	"II8GF/6BieW/r1cL92+mbmTddhuHu2LBJLztNQgKKBcs1GjhTV98wW3sd4EkwELyZS6w2+z8xpuza9Wb",
+	"s29bttUmjAEfWNH+Ye8/9qOPH6Ho0yfPvn4SfXofRXcfndz7w8nBg+jBnejjP/XuftS7+6iEos+PoruH",
+	"6OS3+6h395H4Mbp72Pun/ZOD4+hfv432n0affWIJruMta9q6gDvehdvlC4Kn2QUvEHwrKA7MxHG7Y01b",
+	"FadyccwZHytPrjnl6XFn2nF+Ji4JcYMsuNa0NbHZnKo0xycvXdocn3DxRTzeIFOVKdchDpm4NH7R2rMt",
+	"1m00CGPWdBP7jMAWJPv4NyFpWtPWf7qQqJcL8q/sgtqbqqBUNbhNfNohwF3mpnRCuumT9t8WbY76W3pn",
+	"hAwx3CaoiRucIcyQ0ARTE5OXzO0p3BWXcOz5L2RTvIBxHDTIgI1hHPMus6Ynncpwu+RxqciwizSPjrR3",
+	"sfh0w2A61n/TiqrTJm1G39VltTdwZ1o/zCItPZuk5QUuqL0t+QUoJM0uIy6iIdoM6bY0Ig0aBKQhbi9Z",
+	"ifa5jN0V8m6XMD66UGstnPANRqCTUKy0Ee1yRJsoxMHWQNF+a3ZxYX52baG2tFFdWamtWLbV9IjvMmv6",
+	"nfflj4mKCwmGFVllx0HRw2PBUJ8+jg6+RScHX0mmsvZupTTE57/sHX357Mk/Rw/30clvDqKHT4eR+JbH",
+	"OP1uJN4WFH1Lk8ckKdBMEFHs4k5Igy3UpGH77NRUYnOdBrxlUvXtt99+e+z6dXTy4CC6+zB6+ABFDx73",
+	"nnzS+/Ipin77SfTwOPqX4xdA7e9Qvwp76AsqEvfvFHObJN+k7i7iLQw+REDR363Wls5Ob/FUk84JVcXz",
+	"Y3Ifo+hgv3f3Nz9a0naD7YDuBFfkZ6cpC7SQpBXsTDskBB2DXEoYeALi3nPl7RTJD+6h6KMHKPr0V72P",
+	"P0EnB3/s/dtXgqY/Tlr/mNyEgn1LfIVTKT2C7Z8QDu6Itl/bwPO0/bkPPlcHYK1FUChXLZRUrM5mUF2K",
+	"Qx2JuIAhcltY5E3sIi/odDnCgYt2WrumEzBHg6bvNUZ1ARrGbQlTCBn2AsRbHkNiSwaa/bna0pXFhbm1",
+	"lDt/8mA/+vwxij784OTDw+jT+8KT/PgTFH39oPe7xycHR1qCYw8yL4m4y1sX2k18gVPeeSmJaUk0iB5L",
+	"4PPQvEAms3RPZHJqJJmMOfL5BBJv0i6f3vRxsH3+UsdbXrD1imJu4Yptei6TLjb2fRTQnRkRzrrI4whv",
+	"YS/lb1+By10SjChrAV0mYdtjzMt6KwFFnfhPtvD5cUB5i4So0WWctkn4CkO+FwyUwyu1lcsL8/PVpX5x",
+	"9cPj6LOv0LN/v3dycAguykDxe2kIB4ifSeuiaPkUUo9kCcdHkrqEOc/TDibfe+6iKASOhMjHjW0pgRlJ",
+	"EL8SrC/deB4LqZAJUypV6L/mtQntjmoGt3I351NcnFLE/MGOrcoTbKwtXK/Wbqz1lcRf9+7+Cfji93ei",
+	"T5/07j949s0Rij7/6GWW60VKbX53CmX3/DZnpGzXxEhyrtgdaZY9T2nP0um7y3q5ngtCjgO2Q0LwQb02",
+	"McV8IeAkDLBfTSRvaCn31L1pFqLdEMkk+wDBXlhaq64szS5urFZX3qquxOGPId7gZqHo0a9R9OBR78sH",
+	"z57cQb0nh9GHDzPJ0pdSO5LU9iN9IrujUH4kkRwtCNWsiVZJeJuESLLoeQpmMSnOVTxrWhpKaIEjhnfB",
+	"6gp3GbVpSBANUKcbdigjM+jdLuUE1dX31U0xXaL8Cu0G7sgucnJbyj1m3UZLeu2DpHSptrZxpXZjaT4t",
+	"mZ99En39R8EKd49QdHTQ++a49+W3KHryf6OH+0MEoin+uOCUpyacRoWMvYEnJ8YuueONsc0ydsYmm07z",
+	"YrPcrODxzZcinBZhc18SsR11W04T3WG3JnGtRzO5S5QjyZ3nKdMJbc5VjpeUzKj8ErjSHqSZGG0TSI4T",
+	"n5G0D72Md32K3TVKF3G4RUYUXm7cljAKvIoKfSg9+bY30NAuz769WJud31ir1TYWZ1ferBaIMup987T3",
+	"+Knw0Xr7H/UeH6OTD/780rY+h2AWUTsjoIOJPUokWx4tklX5XFQNuMd30RqlSLLXeUpfngDnHuCCAHhM",
+	"ysDFCXTNu2zKnPrM54tbOaWrIiTtW/vieJswCF19Oth2rlR/eqO6ulYcumY5ITo6jO4ePnuyH316H/X+",
+	"aT968pVQ5L+/g6KDj6ODB0ao9DJ4PR9Rze9Pf0E9p+0ZKU31xnMJ94sIX7OUejESHYeqYejdJjpUnYm9",
+	"5R3MkEuDVPC6Rul1HOyqj2cjCnuIOVkU9pNk/GMh3m0c7GpjzwbK+exadWNx4frC2kb17+eq1flqkbds",
+	"qPve7//by7TUC5Xswh3JSPdZN2QUWa6MVugRllmwNVpJ2O8cpbmAOucb8WrfVGeVkRC0GdSgbYI2cWMb",
+	"4SYnIapD5+8YtP7WEZOtviXLNnuEjUv6LUxdfSHfTrxndJTeCHCXt2jo/ZyMGkOT9zqyMzetIrZJgDqY",
+	"ceRxhuCa3RkUkmZIWAsN9snXateqSxvVv19eWMkoi94Xh8/+19PooXQPf3+v96/3evcfRJ9+lLcw8aU/",
+	"uF4X1d2cJlhcjEdAOlt1bTFvK8C8GxIbCa61kcdYl4RQsuu6HhESdiolF5agryCtdg+PTj77g2GlH95B",
+	"gq6/e6hi46TD5QfReuUx5gVbuTwNEGsQBW4szd5Yu1pbWfjZIFY6OdiPPvsk6U37IXxySG7T7ZxcCUVP",
+	"oFoFFp8ErmzaFH8Iva0WZ7rtr8tIiBotHGwR93QeWam+VbtWTKKD/ei3H/buHyIhQ798EDPGD17UfkxG",
+	"OcOnsTU+hU1HcpnLI5nZlEk4Twub+tTzTkJtyvESpURpiGhA4rZMZapspFSw+LsSs4xhvXnz5lh2zmUI",
+	"65qdjsmY2NvY82FgYcS+ac/3F+R+XsGeX6QTOHmPa8EXlyO1/+jVG1dWxi4vLC6OORXntUF6YLW68tbC",
+	"XHXjxtLsW7MLi7OXF3O5sGdPP0LRF09OPruHortHwkvs16D/g9CgUvkNQ7KOjwOlKyXFlldq82en2Icf",
+	"nPzzR6j3zZ1nX/8Znfzmk95XIlb+dfSr/zoC4TohdbsNzi7o3pwLTtkZK1fGJ8YmL15647vqz00xr5Fu",
+	"xY1tEqjQNL7kLER7+G109zA6+iA6/Lb3hTA6qlIOyXpodCnqLXsZKb4Ao1S8V0mk+IK3aqTa6WjJ3lXV",
+	"E2Aq5fO0cUWUO1dTd622avbtaTFs4MDoZwjoDvTuBhQ1aAeywpijFg7c7yfcjL8fnnY5JHhbPqkT0g4J",
+	"uScZt4k9vxvKnzMjjgHCKKQ7Nup2EKfiA1NzjuaYopMfU9Rzj9nHzgbGVAFtomu1VfAd6u3bAcWdenqC",
+	"VWx0ydAY6QFU4biLb+b519xskQDVlqtLyCecJWO60APKWyHtbrXSr8pxcRm4WESKmFvTlos5GRNsX7QO",
+	"5oHsFK7C44hTum20XA96cWVqemKUF/MBHpNmcbX7q1z6SeaI7ztym/SD7IQh9Efdit9KN/+BNLh4a+qB",
+	"QhUGggveseYWa6vgU1+dXbyyIchv2Rb8c8v84viy3OfM4UaLzNGuGtFO82qDYp+whnQwMoTGHicuatIQ",
+	"7QgHNFUIhegNs20v2EpRftIgshfwixPWaSzd8vhK4ST2aguHMATW8jhDXoCw79vIQTuCAcy0MWbKAU7k",
+	"qDQ1dcncbtqVGjIZCS5cVtBtb8arKpDfKyFtI4xkEkioJBCzpvjttdrqKzA4hRFr0ZCjnZbnE4S3aGpl",
+	"U1OXnJFJtO3JFo9B/Ai7fE1cqNINRfpHaN0WdoXq2SQFdCuPvn2MY5/0o1SAqO8qQvl4k/g+cRGjM4JO",
+	"LY+n3z0qXTIyB0RSG6eXFVPCNhg9YbkiMQQ6zmOO87Ki7bn8DydtdtqmLKg74KHi6bpZPwzxLvyfctlf",
+	"V5BjxRAGqVfKGFDaRblpQy3AlP2C13eDZAh92G+6kdyjPy//6MzeyM+0DQqm3913I2LHMbcZrtqiU78e",
+	"9nLPcNFzQkFDggMbNcGoCMFgLboTlApNg/aGcybY38G7DPGwS4wbNyn1CQ5y9NCPSVZlyw/qS4hrSgWk",
+	"33pZuJN2PPXA0I7HW8IweyE0gTNbdZEwCBVFmAg+kbYtwhUQsqHuF+GFuCRtWdRFebvihY2ux5XdYuct",
+	"M/q53yffjsSvaXKckXMLaPtj5uF54nu3SeiRfmyid3CorVRP2y1ijQ7e8gLM1czQMEFKckNu+2ExqWcO",
+	"/rizbXqGSH8B+72bJwTmnLQ7Rc7VqnCNZSGAsK7PwbcT0SEBLws8Z+H4w6/hm7nwLtS8WRrIZrDP4srV",
+	"EVdGOQPiFac8fNhAbpOALxRo6bUWQfUdstmidHvMc+u28A0bLQhnfUbhk+uqF2HBreuknjHLpv6YjnGc",
+	"8tT4RfciGbu4eQmPXWqMk7EpPDk55jQnmxebDi5vVhrm4rtdzy1ad9MLsN833ivaj1OCPGeEWGsY11Yz",
+	"k/Zufcz4rMFGI+kMdSNIF35vQd46mdcjwnwuyXAgR5jr0nNGs5uMBFwGJDsqR884DUmcyNgkMBeZ3Thn",
+	"7PXXX389zn9miSKi6qINWa4uzS8svWnLN4qoSE96uV2CvKbqWNUjYK8wiQp12nZNDL9dIen4eFcLTgG7",
+	"YNQhIaMBhBmgnLSIKlcEM66GVPotqjLtjMZDTEhHYa5gmUg/CLJIgtVsGayV470zIMckgpbST6nlXRoU",
+	"mZT7REWnpxA0SxbnELQ6sXVko7MJsQZNRDcjE4M0sub/AsV8jrowoLwwdYM5auA2RPUetyG3kGBi0DDN",
+	"FFfX1pbRpDP+3DmawQTGPCbqIIIlnreCFtMOcfrboGr1E60qaVMEvyrJZuvSTOrPZtGmyCeHPwzniae/",
+	"s5/aANUgxJGGALfHgPziX8jiKbaaQcuzK9eq8/H8KAhwsCvHWboB93xTyFlayM0PUa+1bGu+urjwVlU2",
+	"w8inp79L/a7gy3LBQI5tN42/DGUIdNq2wHdMEvbDhShLuE2kAoJs/Gm3qaS9vCvrXalHGIuwk28r4s90",
+	"bqFv4DXqtwhlMzwxT8kvvCjCyEUOospSYaL8KmUSDaRDQy6VEEN6zBHCZBKQ0EbS0YnHLD2GGjRoelvd",
+	"MJMws8pOySmVS5emp5w3KoM4+Kdd0j3HbfJxUJTguy4+sBtuCdMW2/6hdnIRB2qNBfvoE3eLhLNmCTXr",
+	"4nosTlYJ5wdhti0NPtxaFF88H3vYltBdqpcqvYg5aEhkaKcl8URtSKEBpbIwoiPkFQsZMEuQZFV6a4qY",
+	"8xpli3BjH9OYzvixFg5J2skMaEJkMxeYseSD9knvCGxSnARGNeHY73iMoPpm190ivG6jepcREa3U4Yvq",
+	"IDh19m6XkJ8T94awBHWEQ4KwXKH4M8EirtFLZB0SuJAUb0snCwfrARgen9KwtB4UcoV8f/H2SnzQHS9w",
+	"6Q7yAmHBAE1zJ6GTx1u0yxGWs1Pp5PupkWGz6/uX+7wfWtnhb8ZLFDkUBqv4rLiBzcjd4m0SINpsntMq",
+	"X4jw32DFop900OfIEULsgRVVZhC0CIht8Sl2ESeMiwgXmvoLxd9kpX7FCoYY9lxUnahM2UgFy2oXRLTV",
+	"lnAY0i/hLRLEJKaaoweGP+VppzK8WysEoh9jii31giTIuegg1k8DXbx42hZLFlcAyflXLpJgi7c0pzHf",
+	"c6EYBjfNAFdx7hMYYoJubRyoApVKEiUrqRSVyTLlsKzjbKg9zR7ZFfdRfz/tUo7PO1N8itk67TGJVv6B",
+	"ZpY13c6WXUxR/8ecWxTKyiyQq0gJIA9d+Afqs2AWSZPwRisdbajLct+SeEA5+hKO+4oipD1oQKSNU/A8",
+	"O7Tru6iFbxMkPCPeDdNiVyldLCxPDypJ++q7T1PkI/lIOgT3wvwiR/OTYHmmH2QQrd82CpuTI/Yo3xkS",
+	"4Z71V8q0KV0S5TFAETWg0jaAXkZbhKd188SpTTijWoG0wnWeh6rwSuNziwi6jMNt4s5JacizcLNJGty7",
+	"TeZ1f0nGJE6MOeWsISxMF4e0vSx7Ouegzc581OJadePy7OrCXGGul7Ja6BZ5v7FtQlRcgCTTp31fnWcI",
+	"lD+RvPRaTXyBM16ecBynXCnMF32f6dwObMwptYbySClPsbeUydaBQXKyrK8DtmrQoOH5Ra7jVbqDaJMT",
+	"cBOSphpVdIm5uSg5WnYqpwlMXNtIU+C8Chjq8QNIPPEclQlGCtW9TrJKXSIiMERDOF0BtP0mAWsggau9",
+	"TKnkVMee076SNfnm328sr1SvL9y4XrRaHuKAYcA6LypB3QiEWMmyk9jh7YDuMEjByqqBSzMe6jCb456+",
+	"ORltljBCdsV5vZKlhp1RYel9N6RMb12K409TmOdSl05p4B9GbTr1jWdzIPPk+jF7kcuGBh2+EDJybWpz",
+	"tziR0CbCFgn/hHHcbM5kuivbXcZlzjFsp+VSl0rAWOdr0DAhxIrKcxBlx6ZUZX/UK7JZzfiTLz7HJ9Mu",
+	"b9D2qS7cCmHUv01q6uq9BLI810tIQ00lsy6OAnKbhIgRIjRZ1iVYVQMrEthXD7FEv9nv/eu93pffxpDb",
+	"fzhVaenviRcIu2rL+lFC8CImW4FyqXHaBHZdT3wV9pcNnoO8STaL148aN1u7qs7r0oDYaHys4sBpRSFu",
+	"cBKyGfVXofxCl7hIuaO463oc+TTdr2tdf2uphqKPJKoUwMHB/44OFK1k06zMN1jTFXWSjv7/eJZ4tvXe",
+	"WAw9P/6PFceJPr8PwxWAd35ykD1FIWch4N5iYqYYJu+A164vL1bXqvPoJ0jnjho4DD0ClWja5TPoyuzC",
+	"Ilzgcfi7HDZwFSvteL4/g1aqc7WluYXFqnqOEBVOJMyxSkEJ3xCILL0kWfqCdGbcta0XY9mWfKllW/GT",
+	"M63bxrU5aVJf/Xw8dO6iKPzEXdoF/8FGk2OTo7GeDcR+MUJscOlkhksnB3Lp5D9OjsqlOZUwgF/dYs/i",
+	"DFvzgp1pBlXuJL+yvFJbVrMFK9XV2uJbufJtckHucVBovkILKx6eT5C+14aMBJg9hndRPOal4unKBGrN",
+	"IBzsgonc7KqjNAICt8loCMTcLEDPLtXWrlZXNparK6u1zLhE5m+jOK7m5gOtBm3+2VyuFAv9mL0ts4SX",
+	"e++m5/tjeuCXhkhNjI4ZvRGpFoixAcNLa16biFi/WOigp2Z4f14/rCpuK3Loh+le0w+Ju9e+x0yEAUMx",
+	"EgHexJ2iz+/Xp6ZHtDyGfErBQupzATLlTDnEI64jTeBcl0o8f7PDRPyaNDy3XyVHR/flyVEa2V6oFtVz",
+	"nTkRYxpVEnYz49CCFVxeqc1VV1cXlt4URIKyqbheSOaNpWtLtZtLgkCyZUbaU+XUyKs9hUKr0LzSJBvo",
+	"aWRKH9mjOkGAVdqjAeltxYfSB9ppEUiq8hbZBfcA8uFDVyAzNf6BtRNTGRu9cV2hi5SEJ6x+enkllvIz",
+	"qeqU4vkxq+q00hs+Oo5zbJOlyggdpTDH3d+tfT9/R4Yx2zB9St7jTCK4YobqKk9Zt1Fd2mjxk+qmEj/u",
+	"wGjjdSZ+bnHeWQX2Ef+D1JH4Qeo2+BXthg0ifsKs1kwP08b97Na0JQLyeAzXmraUGSsZ9SnpWlkx0l4B",
+	"+eXbhuW2VXm1eBB5jw9gNh1C5z3sDMrDg6fRvx9Oo+jo8OQA5tqfPdlHvV8cK6B/mIR/eA+9Ouk4Tpu9",
+	"VujztXDBUmZRg7pweIww8FshbjP0qksb7EJMNFZqu1Ljt0gbYd9/bQYFZEf4eSw+wNZ1s9mKudnFxer8",
+	"xrXaqsRH4CQUL/wv78yO/Wzj1t/+zanenewElaRUy1cE1fw5SFCEcSyqaGyIda2in8j0Od1Sk9lQImQZ",
+	"Oy6P0KktzldXNqpvVZfW1H0hgQ6buH0GiYBL6jjZRCqbmsEZ9l3COFwOxpR2eTokjZdk2Zb5prRjbF7V",
+	"17sqnkZTLbA4heBiNL8+T8trLDx917IaC0x6NfqksJ+oEQb5P2EvPa5mxtkMarRIY1tdw1shIfI3irry",
+	"7TPo3S7pii9QxU1gYqzm3ilSWAbil9dqqzNomzL4WvH39SC5YEflDTohvS1sfwM3WpIuEt0gQG3SpuHu",
+	"DFIDKrtqYZCjmV2GkyBIOKN9I3FnLo8YUO41iLpRexbrgRya8d00S4TxGXDw1ZZtwZdaUKsTv4Xe0nhg",
+	"Rnjc8t0WtHh7jcxuybtyW1XUIHFunZB9Da08Lk6E54K0OzR0mY2kQkzrj+jh0+jjRyf7x9HHjwDYBg7v",
+	"7XMCWIEnqVMlQ/aIrMgbXmB7bJyn1LQpUl/5FeUouFTbmKstLVXn1hZqS9MooBB9yzZZFp82lJyyK4/e",
+	"LaG1Wm1jdbF2cxrm4SWWhwrksYLmKKGV6pUbq9X5aV1+kt3mWB3dq1pvX2HrQXyKAyC9ldDl2fmN2aXV",
+	"m9UVuFc+n9mQFYB8HpO996oJEXqkhAetIFOg1JWSgtRnWrallw8JD1ikZVvJW9Msn705xx8mDs5l6u6O",
+	"mMJrqErgsFA7UCvb0yg3Z/GsrgDCjh7RaPgeCdTIRkzboqk1qe0hTBBXuUxnAXfwbsZ3MoIwa6jDCIoc",
+	"Jn0SakF+CXpRO13OZJsqlyd16OMgZxCWXjQMTWePrrQRI75L2/Kv0DDCho5mzA2RZ8IWRM+jRgjiZ1Op",
+	"Z5TYqeeJFvQl8FbBtAhOGgsL5w77Qk/latIJnlHf0UKA15INB6qf2UY31ubOccIwBkXKruGncByLpLE5",
+	"hARZ7KYXqBMO4xNHA+HEMZnBFs9k6NWb43PyZ+S5NhqvoBZ5D7nelsfZa+lPGAKQyfRcnbEpPNa89f54",
+	"Ze9097Uhy+NJbJcQXm1yQoUiS5BTH3me6G76XkNtlnjdjNIHDG2GOGi0kDCyvITq4NDDdcKZr4OxkN5W",
+	"N7a+SK0USNkmOBAulerUSuVvb6xd3XCg0Kl+rCQ/jic/Tij1nJzIf3lhcXHDPEVl7urs0pvVjfnq0kLV",
+	"+P/C0sbySu3NleqqcHeNQ0LNAwvzx6AtzFevL9fWqktzb29cq769sVJVRqLf2UuLC0vV1HrgF6s3Vper",
+	"SxK++np17WptHq6ZXVys3YRfmncUHT1RjIS9Ur2yUl29upEFz03/Pl5zHii/GDYti2qcfXwWhzWDCHpj",
+	"tbqSIkHB4cjGr1TNLGVqC+4YaG3NhM5Ai5tm9ip43obbIpwWYGDBpBOOAw0/KrmVyS9rsMBhjQM4BEMk",
+	"emChKY2ilj505kcu7TTxjw8wH4FetYAkZy3nadLUj8xZAJmt9Ng0wsilnBMXzm/W/gI4m6/WzSP76zaq",
+	"gwEuOSVxaf01GfsGaqYUi0hNxJwdMGIhknBuqIND3CachMJpXQ/q4tF1mYOO3yRMENppUZ9kc+zSWYzZ",
+	"0FzQ4IAgV7i3xbf1M++bhHmuHkUmfibJ8fbbb789dv16fGT+A5ScpR/99pPo4XH0L5mq5Wl2Q+7MwBqm",
+	"4o3rUmGbApU7pVBymnT8VGkdkvvCuhLfB/dcRN5K+ecZxfCHks9OYzinoNLPkjCNXyB+8Rz50wG0Wk41",
+	"eaU/sYXZksrTnbICW1y7HJLbHu2y1PV9BB86wfpN5ok/2caQu8dQuW9nYvFAu/fzgocDfAKMZHXAnuuG",
+	"iGZmlLvimNBrjnPa2wAvquqTti7XJd3ZlZERyuBhy3iLpJ80Wnd7R3pWQIbs+lKvsONNTm/hII5JgE5H",
+	"ULtrfZFQbZ2fAhdNhWIwibduzTYapMNRPwzWdSsvl2eLQPu1v0kPUMUZRCmWM4c0zxP1Dogozy/YM7Nb",
+	"LyreSoqOxjCDKXmTU1MG08PfCsTFjNrOKwaTsLU5TjAgrAHsQccJXoCqwZbvsQye6GXs6lNTTgn1XlDk",
+	"pX+RU4QuCbjX9AgzolohOOn1F4Ptnu7XZuH0xF81VY3ip5K4VC5QBYeaNOb+5lUS5CQb3dDju6uCuxXE",
+	"AmDSz3ZltkD+74re97+7uWYVqSas3AEqR19R/QLu8tYFn255QR3AaeUv1LQWlNVAosCqwTsSOrQ470gU",
+	"YS9o0j7T02YM/wqT+XDESKxkwm4AkSbbZZy0S0j6+ZDEDwhxs6epo9pydQV2ZVUDNsnf1FYgcJ2dv76w",
+	"hFrUd9HmLgqpT2bWg03KW1Dr8YI4dIB8J2hpmHleD9YMaAGVvRSeEfGbMqHJthkisLh0EpPoHCbAINOg",
+	"QWw1auCFeRQDJpsDJNIHDYheCOaoTRkvrQezRpYUjESchtXnScPstmRmjTSPtwisMsnt1Y0Cez1GIFSp",
+	"d7kI+BrpDkJ7s0IiKSFI0q0HJsylrnl5LJ0IjiEYwGrNoLq+qS4ubWWRHeQEdoYmSOKVqLVLLCuxI0u4",
+	"TSC604gbthzajXGDZAaRtyiL96JNeOg15CU+3WIlOJxNXnhjba6ElpQDnMxJG4hesoyCfeRijgUBUMMn",
+	"OJyWsI2y6CebgcT6Xn99VvJJ6fXX0arytD2G6u+va+d0XXmS69pHXbem/9+d39nrUOmX/9mrzyjGKoxn",
+	"kcfWg/QjpeexLqPHdWv6ffGUvTrk/rW7kcRRyuGQvkZduhrTfX2NegmpuEJ+r0oOCXrK0Gg9iJsjJFSA",
+	"Aj+PNSiqxZVjy7Zuk5BJdVAuOSUHWtE7JMAdz5q2xktOaVylw0CpXaAddqGhsVMKB/6v0h0Etka8QI76",
+	"6CSlGozKwB1wHHLi2kIfCKYR5JXYt+KbaA7TtYSq4n79Cgkz0g1EHCyEu4Rmg/VAA+iqeSPM4mixgbuM",
+	"yIpyvh1HMAdg4NY1gnrL4zYKKEi1WccciO28Hrxaj5Fz66/JfYjr9ZC43yJ8TpUJQ8I6NFDIwxXHGfGc",
+	"kEaMUZ3g/Uf/45e9Lx/0vtlH0dEH0aNf9748MoH+dWeOMTz+jllKzOGzKHibd1LI15MGCrWCjpb4zxKt",
+	"WXb56Sq1xlYuT8bgx2Vn75ZRzUs3KYo/KZjfF/HWVNdW4bdPiW8fzxxSMULFM26Uzpa6kg9Od2xae7f2",
+	"Um/73/fhuIQH+ye/+QoOq4YzWPInh8TRu9BkIxw3kIYK7nMKpeQuOF5yQrJm0SNjFtZu/WXsao8T7iwP",
+	"fWfqACK4d3zoe6/QcNNzXQKB/URlaugbs0dm7tnW5Ahfq8/kl2fxw82VUUj1prTW8s7xUUgVY0rArRND",
+	"36reqA9GBaaJtUcy1gqujWyvQC79z8Ka4C0GvfyJDbllW++NJR6gNW0lPiDMDHQZCccYp/Dw5GSiccdG",
+	"yak75dT/Kg6sSZobieo7ZmKW9YWaURfHLglUSFJe4TS4dR0S5k5/kAYnIHH1Nt1BUkLytAB5joOwSbIn",
+	"SZ3hYMMhD+tBIJ4gkVXq6lCIuo3iYwgQRk2yYyNOwcs2GkDVfD2kM4W1Ib6v238XYk9PuDtB4r/SnQCG",
+	"awBJQbZ6Ceu9Hsi2Vn1QiLCRPmXELTJFws3LICef3SqZm2XYpfRpUk/+0Lv7BxtBy5yhW1Hv8bHsmzvd",
+	"aCXvecc8QmRSH/qRPbcjPqaj3ykb6vyMfmdhKARFeZTEnm2+04nfKQ8QKXrYxFrFmAzUD1OnUAjDNMAI",
+	"D7CUPwJzdvLZPRgVgj1/9vQJdFB+eAiHBp23YeuDKd7voGWtKjYTJfHS4P01GTzZ9CK1uewE5VqrvyCb",
+	"J/83kbJ5E4bNc2NQ84HWTvZGg5ETFgDCJ0glQHgigh1Z4ePE96Gq1CJtOx2QB2SHMB4f6q0g0FDs+6Et",
+	"md5AzW6oLBUOUNmxHccpyayMhlNWoTeqm7C6dZUDUFgYTe82sfVL5bv6mKQE113CFMhSpFT0aUqsJFQw",
+	"emg9wpDMwBj9syw/FwWJP2vaghqoFetwPSIxlMZJY20Ls5At9vq7iuxQpi0+fikGdC1aj8YxHm1BMYbv",
+	"gBXRZrL7CTxHG7vQ/AWL5V4bADt8zLMdVKaddBLTVvgJnkyuJp8wTB5crL3oUxOWMHAfiDX85avezwlY",
+	"zzO6OhJCI+3o9L45FgH4/UP07Osnz775ttCRkWWSd0x0/7IBiD/0WJVGou9XbUjHxGkc+HfkbEo/3GqJ",
+	"SC0xpScqFcNnUcwq6GfO5uWm6RKY8UuFN6fRPeJSryrepcq5utMTHIqyrq5WnFzls5wuX5b30oH10X7v",
+	"7uMXGFgXnGxRdCJ8IPPCL12Nvy5XA+uzOHxX91Cm40zT5TD8gOd1OYZxMi68r7TO3gV5VgHoNcoKB5Kk",
+	"vhPmID4RRCO0b5IGbROGOiQAaE11hEEXcJTi6XR4F/LcGNYAfqsVhYIxs1UlSEWwcsrExbushBb4eqBR",
+	"2dVJBHrcV79YgVQLzZS0uGeu3SSy0cZ30T90GVd4uCgkDSK+KunJkUC0HkfYDwl2d5Eb0g5DHl8PRMjA",
+	"GfLcmeTIaY2QIZthASkevgj5dEf7T8oXkBczQoISWumLPFLgIMldmjcGTAY5SMJJi4n+qnmoymvf7akq",
+	"4BWo3lrlFCQHNiS1WtncU+Am9IHLuhVPJutRgRHMd9J4ZuQpfvE4OkylzOP491TklxEMRRroZi9dsAaj",
+	"k3NOKqM6J1IgMp/3+WNlBKMHH0UHfzY/NLGT0nMRAbo+rhfuMTvlntdC9mmQK7CSy6Ym+VGayhEsxxLl",
+	"V2g3UC98Y+j71DfGFkfcPbyBnqNB0/dkE89EefjPXMa7PsXuGqWLOJTQbS/9guf1C9Yg26vtKHD7d+UG",
+	"bFM29m6XyqCkMNUAuXHfpzsMlR1HJUq8AA44kYDd0DqXPnmTbkFmu4TqElAaGg52VMvJrsTpnzaAyVXj",
+	"RVyv7QAcubDjpfUgblsw8gkwdMmmY1BeWJK0Zj4Wdh9q4jRELboDmN4ltIjhdMd2FvJ9GtVlfkDOvmO3",
+	"jl5NGg/k01+z14O67rtBrzZoxyPCGgZkh7iI4NDftVEnpJuEvSZB/zWQcnI1/FcCewTeVov3Kw1r1Omz",
+	"5+Hl9GFG/UNuPZd1lzPqp6XcfxzZZgDBgqF8dHJw2Pun/RHyzAnEfpps1YnKFIoeHp/8dh9F/34Q/eqe",
+	"iO/l423Uu3cHstqPfh09fIqefXP07MnDM9Xc1XEF76RxtB2NaJ3MeMeo1c6enb4Y8LLV5Qq/O754PHux",
+	"Y1yqocD7Pzq5OoYLT11+q+D4E+XWFZcxUku7ZaLQ4+wT9FEXF99IHz0xVTapliVTAnpdcTQa9YT4rDSB",
+	"kssm4ssuOqnrNHWSSyf1lRXjQoMwyZXxMyWJ9DERijTpox36nbqgFnUxd97BxcreX7x0Du1j5vD/+5V/",
+	"5LEYOhaVVuVlUuavLimj4bRkL8AL7XUwvS+ZTVGCMrjaAyjvUOZIIKnV0BXMCuleApVW0CieAAtDu1wX",
+	"fmIAaDXW0qBt6GqThR9ormtRX6UuoLYD3QzrAd+hqgOTSdjuUAHtwRBrUSVo2CpSYQEohZycT3H8sGsC",
+	"Clsx7UEIl6t397h39z+iz+8/e3IHRUeH0cFH4IlBNXxwmSBzGEHmBILsAQOpUwUGpugTpP1+8PomcH6u",
+	"XGA0NGzuZrGWDWjlfvjIMaZnCmgtNjKj4Jlm8PoBZD8DlzBMmioFjd8PD18h3Zdz+PNZ0Pk0xvxwEPHf",
+	"T2VEEjJ6eIxODvajzz7RjBkDXb2Iakkx1vrLgslL22z0Zpgl/OQEHo13aRrrjD0d3WCfZqIvvB9rlL0L",
+	"ygL2L5esGTZzIE6vNJbSIlM4hXqHhq6cgNDqF71acSqvTcdDwrqnAclDpFWpROFcAZ4lb5H1AF6ltCxM",
+	"ibU8eWyMQndKcNHFC5zXxPOovJ/RNjEmUNp4m6QWRJvxw0ScQbAC55TfoVbSxrvrQYOGIWlweblcC6Kh",
+	"ATWVEAXvyhXQwN9FIekQzBlqeW1G/CacPIQmnCmY8EjAyw1ET6I8eXkojuCTLUrd6TRoqHb306U3mVuC",
+	"GZsEz1z4UpABS1DL9SRRaT0Qf5FjSDD4A7jccl9gwom3PDagtmMjmH2C6bLiOg/wV+qIjCGKPd9pBccE",
+	"Fv2eajhCu/iE57swDE9BuQmmi3WenscoVZ8UNv1QZR9n5KKW9Mwzib+vH/R+9zg5oiDna/YjyHN4UAq0",
+	"M8Y+T7dgpNAzo88+ib7+I/gWsMDz8y1yeOJFOYBsVAMnZ2ptNGNoR3A8nqMEVxgL9O4+6n35NAkHoocP",
+	"FDupVOJ3sz8GCn0COp/Fec+0z4iYRexW77//z94XDzO7VUL9v8z0LL/6TjZ3WdF+Jmsdc7b4ZW3xZW3x",
+	"L9SFXsW72YbgFKjsi/WedW9pym/mCoZ2YL5LwgrB03WHs4mRC929IiZMvsTWeL6y20XV9nTR0fD+NN6K",
+	"HSfN1JSTRKNdDxJcPZhWNUFroS/J40ydlu4BnBuMEMQ4ubdJ6HoNLsFjJGguUF2d1GjLJWmrI2H69atU",
+	"MyhA4EJaL++m6lKpHiBO6pR6QjyfjJtJSqvKkQ3cZDA3Tn4C/PF6cFl4pcncfKgHZLXfi2pBn+n3PhPu",
+	"M8lyY2hA1SYltBKEFxq4n2jyi0smnXEFn8n1hBOMPrESglY0hdSSAYY2VqEg7esjdlhtEa6xkv+SPe4z",
+	"epkq1+YWFZhlQfkY9T542PvFIer98yPlBvTuZ9JKRa6OPnQk16CcOZVSA+GfmhzNnrNKzylTl4DPG8DQ",
+	"ElfekmVgQYR8Gu3uUfT1H/OuroSB1/iC4Dj3p0CpnKJBGlVfKaVkvsy2EtR+eJ6Twd6PMVKFSjacRMeB",
+	"Szml29cZ1BHLyl8kLvyikiKDwrOWJBAaU5IBRUcHvW+O9fRfgpl/EH34gQbKf7XslCVAviKEAVM/kBKV",
+	"ikkKczkapFstKPrF4+hIhBrHJx88hiDuV3969s23fXdi7mp17trG8uzq6mmbkV6CThBb5cE8cq22Gn16",
+	"H/W+Oe794hhaCI72oQR7tB/96gsU3Y0LpEd3os+/7LvO+YXV5dm1uaunrnJ8NJ4Z7XAGg0smJdcYbDI+",
+	"mE3OfKbCSCwTH7ihKaHP5el3RM4I+ykjnt7dP0GY9OS30e/voN6//R+xd58+RkljZXRwL1dgLyHFETq5",
+	"8FV2p9WBNgM+rjxZGj9XzZDe+FKMndRXRUy9MZKGSG+9JNApimLqjdE3vTxZmkirTAnTppefnLVddDz2",
+	"kAyQUfXHOl+Uw2HUK49D+YELnyza0Pxy1AEDWRP06f1nX99Lc17v6GnRam6srtWuV1c21mqLp6zoYlp8",
+	"jFEhyUB62me+urjwVnVFJoHihRqnI6ilaic32j/sfb3/7MkdY71CiA4eFKm95OG34lGnWD8NrHvG53q9",
+	"c+u5kigaOS6VjEm332QgPSDRhXQa7uFx7+jLEUpqMYZJ2tc6BnMGk/XR4be9Lw6R7u4zp+1H8rEmi32s",
+	"NoC3xtcN7fuY6wDme37fJ1lZyUlLsqmuMkP/hh6acJzUsvXJHYYuUp1J0ZM/9L64I5Y7IewLevb0Se/u",
+	"o2KhuTm7sFad37hSW9lYu7GyNHjdE2dx2iZzqjkHcKA0cnVqasrUyJWyM5gUeaWcQmvQahj+cvcw+vjR",
+	"yS8P9QjEq5XyCDbYIMbFjJ1itWYOL6EsrPXP4OxgQ+kZK19dm12spr5FH8GS8rGifS0ThWa5983xs+M7",
+	"uoOzr1z1YVp5ykV1fkMt5lZu7vJFqSIynCrK9uSdq2oaOmmbOzauT1eezPowipo4/KtKzb7Mcp6lia+F",
+	"Ox0SEJispEGca9IJs12zUyDOQZ7jSIUBBSrhaQwQ0Hduabyz4jSSgdsohDf0ExRbCYcm1529bZHSbaQS",
+	"nL4XbKs0ZSlJFxn9i3kgAH17nCTNVMR1TlEdQk18HyYh5ThW/ApjQCX/innIb2ZT0KmWjn49jcYrMqnp",
+	"/l9i7PsrzEwiGw+L937v1t7/DwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

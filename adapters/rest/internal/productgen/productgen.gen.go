@@ -667,11 +667,20 @@ type ListProductHistoryParams struct {
 	// EndDate Last day (Korean time, inclusive) of the requests wanted.
 	EndDate *externalRef0.EndDate `form:"endDate,omitempty" json:"endDate,omitempty"`
 
+	// Status Only changes in this state.
+	Status *ProcessStatus `form:"status,omitempty" json:"status,omitempty"`
+
 	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
 	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// Size Items per page.
 	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
+// GetProductMenuParams defines parameters for GetProductMenu.
+type GetProductMenuParams struct {
+	// LineNumber One of the caller's lines; left out means the first. Another's line is a 403.
+	LineNumber *externalRef0.LineChoice `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
 }
 
 // ChangeProductJSONRequestBody defines body for ChangeProduct for application/json ContentType.
@@ -705,7 +714,7 @@ type ServerInterface interface {
 	ListProductHistory(w http.ResponseWriter, r *http.Request, params ListProductHistoryParams)
 	// GetProductMenu What the change menu needs
 	// (GET /products/menu)
-	GetProductMenu(w http.ResponseWriter, r *http.Request)
+	GetProductMenu(w http.ResponseWriter, r *http.Request, params GetProductMenuParams)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -973,6 +982,19 @@ func (siw *ServerInterfaceWrapper) ListProductHistory(w http.ResponseWriter, r *
 		return
 	}
 
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", r.URL.Query(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "status"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "status", Err: err})
+		}
+		return
+	}
+
 	// ------------- Optional query parameter "page" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -1013,8 +1035,27 @@ func (siw *ServerInterfaceWrapper) ListProductHistory(w http.ResponseWriter, r *
 // GetProductMenu operation middleware
 func (siw *ServerInterfaceWrapper) GetProductMenu(w http.ResponseWriter, r *http.Request) {
 
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetProductMenuParams
+
+	// ------------- Optional query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetProductMenu(w, r)
+		siw.Handler.GetProductMenu(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3587,6 +3628,7 @@ func (response ListProductHistory504ApplicationProblemPlusJSONResponse) VisitLis
 }
 
 type GetProductMenuRequestObject struct {
+	Params GetProductMenuParams
 }
 
 type GetProductMenuResponseObject interface {
@@ -3603,6 +3645,38 @@ func (response GetProductMenu200JSONResponse) VisitGetProductMenuResponse(w http
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductMenu400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response GetProductMenu400JSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetProductMenu400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetProductMenu400ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4132,8 +4206,10 @@ func (sh *strictHandler) ListProductHistory(w http.ResponseWriter, r *http.Reque
 }
 
 // GetProductMenu operation middleware
-func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request) {
+func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request, params GetProductMenuParams) {
 	var request GetProductMenuRequestObject
+
+	request.Params = params
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.GetProductMenu(ctx, request.(GetProductMenuRequestObject))
@@ -4176,176 +4252,177 @@ var swaggerSpec = []string{
 	"xZiOxtc+9X5h7mpxZWZuZWFx/upisVTSwNjIJQ2M66PngYXghiBttsSajVBuGYdQ8D2kj166+B7KjunG",
 	"eHZs1DCyq9VLo9l337s0Bscv1i6Njox5yCnOOsBOBcGyDMNCjAHenkV4zalnJkbGL2qMUXh/56M4q2Vu",
 	"Z20EKcfKw2//1Dn4GriPP+189gi4ux93XrzSgHvvf7tPH2rg8NXB0e4rkP/vI+Pj7tOH7uMX7s534Gjn",
-	"eef+vc79Zyr6z5oYXTGtRB44j5EHyipjOPY7FFgmRnQSWKjmANJyQANBTAG0LPlkIwcK4njlw/J09dEw",
-	"Uet5PZsfGR3Ljr978b0udM2Gz7UaqxyaAdB+YKNaZiLz/10IpNUF8Su9oOxKjlT2ugDXEpgU+1ZT6MGk",
-	"IJ8DlSZcQxXOsCioUPMjVAEN2AariFFmg1AH5HVN1/XQtvLJG2FzhbZgoBpsWQ4f0IC3pXDQdV3XUgqL",
-	"RY/84htiBFdRyFMeoSB/QVkOIesqT8uBEmmgVWK0AbIoeod6pzYWPbVUspjDgFFfAAJ/PT0ljs+1Wy3T",
-	"6MW1S+ZHCUc546AGBU3OWiLCcURPPhp2sslHw0aoZ5P2ZEoOtJ1keXiFI1hUIHaVgmAWOuLEMKhIIVfx",
-	"TkZPEpL5rN5NSFJ/WccSkzeh6SQIeILXQJNY1oSHXpACSghm/6sy06SgZmJoaYAJMqZyAUpAA+I2oFLT",
-	"CoSWAx3EJjD5OKYR5YDuiy/oAIKrURad73K+THlLPl/1eEfGldPVE053i2EtbRJMkar5XIbGVeigTdgW",
-	"X2IHYQ4m2GxaptCVL/yUCoVZrpWPXw0NpK1GA9ptBnhkb5hVBDBhghlW63DVYueyAa0WRyiux4mXGVzn",
-	"K0yvXC2UizcLH2S0TANRyplcxt1+0vk/2+5nz4D7+ODwmwP38UPg3n929OAPRzu77u5d97M/CWGQA+7T",
-	"fff+E3D0223Quf+MfXTvP+n8avto56X7H9+526/cLx5lNEHPXZR0hjmMUzqw0VQ0tvx4Wc9PjOoTuv4T",
-	"9ogNq4hxrMzYau3SSG10/OLF1dExA74LR6vo0sglQ0c6Grs4+m5mS8vQVrWKKM1M1KBFET+CgWRAkUGq",
-	"iDeQRZqIo7J6KE2brFqo8U9JhyN/C5+Mr07VYNWhDD2ZOn5pbPyiejyJpyJUplM5FBNTB+Iq6nEwQp3L",
-	"TIzrI+lOyXSENQEN4OHoQGfnk0/LxhO+ETIhoTqhwmbwU12QZ8NHhplRAXjUs4rqJjY4M1kTO/DVSGKD",
-	"VZusC3WvSjBGVTY8lwlY3WVoSOk6OFF7KkaAN0xlR3Yb+JYTV5tIDdgQr/Uk7RuF2ZnpQnlmfm6luLg4",
-	"v5jRMjUTWQbNTHx4R3wMBJivGeZ1Hbh7LxlCxdS+WyEO8fQXnf0vDw/+3d3bBkef77h7r9JQfN2kDnk9",
-	"FK8xiN7wwKOClMPME5ubNpNCTJKdHJqSbK4TzJUXH6offPDBB9nr18HR7o57f8/d2wXu7ovOwaPOl6+A",
-	"+9tH7t5L9zcvTwHar5G/MnFoMSgi48cSuVWQc+XQs/EwAT8uzc+dHN5sVhXOAVTZ/D64XwJ3Z7tz//O3",
-	"FrQtvI7JJr4ith2GLIeF1MvrCJAmsjmPAQZBlGsCbOxQcTsE8p0HwL2369mSRzv/2flfzxlM305Yv01q",
-	"QsK5BbpCX0gPIPvHmPkyoOz3ZOAwZX9sw0NVAMphg8NnZ5OgIsihAphVQAHaYBJ5FRrAxM2Ww11dm/W2",
-	"qgRM1Zl4XhRaw4B6QJWPnUbYRBFivzZf8jSRSU7skrIAhW3KltCLyqUTa7o4N1Oc9lGFvzGwrlPa6Fsh",
-	"ov75x0f/fg90vr17+M1fgfvFI/eb/2RYl6iaToDOH191PnnOnjt8dY/z5qf3/J/jHKBpE6NVdegFAZbX",
-	"w2/Fu2bwgk3WbP5TiOdKB6R4SugRZuCusswNNAkkeDnKAG5E9jsZxb2Y4njy+Xw+3fHsvez88RVwv9o+",
-	"+s2/AffZr929VyD5zN7Is2BgLbVoE2EjSg+MBDyoM0FnYtCiPZXi2Zm54kppqbRQnJseMhXsvXS/eO7B",
-	"9+iLB+72vq953GPq3fYTCXZGHALyRzv7nvB808DO73k4k7oCTQvF1I5qHVXXQY3/lsiMzGo9pdJxpTAz",
-	"eyosyf3khbu/DdxvXh59/KKrtTwBjh487Hz1LEwbMa3xTTiWt1Q7iRzwqR1QgkoTP6RAqbk0kFIzRXDN",
-	"MqunptFIIA1dpWlaEIMqxIxBriIptAyAyaa4XCO2gWzGQddR05kESTd0Qu0xHVXDuULsVdMwEB5Qu8Fk",
-	"AdkNk1IzaiRiApr+T8LT6wnaFnVIw78T6sVWrswvXp6Zni7OdXNnCjZ9+OcHRztPOAr1ZL1n9kcPCldh",
-	"neSk7APqgQyQ0YFoNUDOYRJrsN+hE6m4IAUWrK6Lm48IJUQ1HfVSVaVK6XEtmw1EWoM6INdig+M3Cw4h",
-	"gFq9/QnSPbtSnrlenF8qd6XEX3fu/4njxVd33ccHnYe7h9/uhzTQs8uFU6Da+Okk0u7wDmegS4axgehc",
-	"ojvwUHaY1B6F0+u7bDBMgxO5vBM1xT2vSuYz2EE2hlYxoLzUVG7KsWEUIi0biJvNHoQ9M1cuLs4VZldK",
-	"xcUbxUXf66SQ9ze7nd+/YIoacHefdb7cPTy4CzoHT9yf70WUujOqHYhqu4E+oN1BID8QSQ7m+/NQE5SQ",
-	"vYFsIFB0mISZDIqhkue8Rw05MOMIg5apoiZeAw1iI0AwaLbsJqFoUoTUgYrcX0Ul02uovYiO4QH06S5A",
-	"lpnp4vWF+XJxbuqDlWvFD1YWi0slblJ1J9ZuI2Kuoc79Z/wiSniBmBX2yQv3i+edh09A5/nXnf/5NTj6",
-	"5Fng0j8zhAck3W4HEdDuMc9hMHt3ZLAL/CXctAkDOly1EChix3SGe5PfBS5D160jEZRgE1LAL/OToklV",
-	"8uVhgMS5Qlp4UAq2IkMD1JFXeX0NWe6pnJsvr1yZX5oLk61wLgJ3f6fz7cvOl98B9+D/cof7AJ5EaVFf",
-	"8AMpdV3Xzyg3TLmxM/ApdoAj6Emk3Y4hMHwHU4jniAME0g2TUiNwGCqFXpsvhW+qfVtXJcU54kwxIFoW",
-	"j2g7sTidmp+7MjszVe55LRM8E79N8bUtd+/l4dcHnU92gfv5duc/HjBu7d2n3AXuX/7gfvrgWG7+tJkr",
-	"ZxSbfGZR6TqUI+svcdMe2xvlhvbBNnThK7zLdUjBKkIYUIQd4BDAqB5aNoJGm/u3vADfCM0fR/TiRLGL",
-	"CaCtah1wJb4X1SeLXIEezJC6fyzBe6yctDPK7nIuAWkPeiz9DN/BqfdNkM+nJJrnJM3ImyBBqCJJK5zu",
-	"oVLtgtCjy4TMQnttUFHtKMMCROGvIhvI84M3esdTLBQ+mJ0vTK+U5+dXZguLV4sJpAw6377qvHjl7r0E",
-	"ne17nRcvwdHHfz3zTB2DMJOgHSHQ3sAe5B4oP9g9kAxCk9YrKBMCBHoNk/riABi6FOUEYFJBA++OgWvm",
-	"ZZXm5DaPd+vjEFKyyGb3gF1HpLASAizSW3YuFv9lqVgqJ1/8RDHB3X/i3n9yeLDtPn4IOr/adg+eM0b+",
-	"1V3g7nzm7uwqFw1nVz/DIdX4+XQn1CEdz0CXvO8di7hP4/InCqnToWj/ose2zQ3kXfRM+r7mTUiBQcKW",
-	"cJmQ6xC3vVTnAYndhg6aZfIzFkpHZD6dl0XYk84L5eLK7Mz1mfJK8V+nisXpYpK2rLD7zlf/4+xS91Qp",
-	"O/FEItR90gMZhJZHBrNqmWRmaO2n8A+XmhOgM9z7Ik839RPdGaFNgippILAKq+syabXCa4ZkedGQipe6",
-	"mstoaq0U5ZFuC5NPX4gXItlScm6XMGw5dWKbHw1+AXW7KTKswyxiHWHQhNQBpkMBf6Y9CWxUsxGt94lx",
-	"Ls9fK86tFP91YWYxwiw6v3ty+JdX7p5QD796wB0yu+7je3EJ4z/6xiXoyLooYYD5GQSAg06TqWbUXMPQ",
-	"adlIAwxrNWBS2kI2D3hrGSZiFNYXkjNzPHQwzHaf7B998QdFSu/dBQyuv9+TtnGPO7y/R76YSamJ12J+",
-	"Gg6sXhBYmissld+fX5z5SS9UOtrZdr94FCTUvQlbttEGWU+KYqeIx3pxic8D3b2gL9tcqzvUy1VsUT/t",
-	"wOiPI4vFG/PXkkG0s+3+9ufc77n9yv3Fro8YbzypvU1COYKnvjTug6YDqcz5Ae90FZEwTAkb2uqwnVCr",
-	"ojCVZKLEBgQH9YKkqNKAZMHsd0lmEcF68+bNbLRCVgrpGq2rFRGxG9A8zp0Ug96MOM+k/AqGZw667XiE",
-	"zx4H8vzBuaUri9nLM7OzWX1EP9+LD5SKizdmpoorS3OFG4WZ2cLl2Zgv7PDVPeD+7uDoiwfAvb/vBR4k",
-	"heG/ERxUML80IBNx7yJFi0NsYXF++uQQCyVOHX3+qPOc2cq/dj/95QCA63EBLAsavZak4hDyKu5WWF1H",
-	"WJqm/iMnAdred+79J+7+x+6T7zq/Y0JHxplyZz0PE0+6bzuzFE9BKCWflXJZerpHNVDk4WDO3pKMqFWZ",
-	"8jBlXBLkhh4KoWS9eGQoc3dkNDAmmzzhGBNQJU3uFYYOqENs/H3MTX//fLaCB/kFyeGmoQMl4jaR7ZgC",
-	"jSGdryUWAcX8ZtghvKIBohKlNbBUnkqu6hjBhVBBqixDnnhVKi3jsV8eDu2gBu13dnI3bKycDNo2bHNe",
-	"QFp2FaU8fAaNkhjApiIOtKZIS2gM/t7GEsuDBVXPPgzWH5rjlj+OrP4UidXGzsPnOrEzMeRJ9dpG8vGq",
-	"qZfRMxWFyjRQM/m9/yoCtE42eeXW2LH4bDU6ScHahG0KHLuFlIGrhFgI4hh0vGmCVWlic0kAEon6N/xk",
-	"12R8rUHTatloURa9iBX5lJmvUvMQhQBFgixXU0WWbBiBh5kvHINkkLw7HaTURmFqAaduIyQWSpkCLaI1",
-	"2DpTUcWNyFuSyCNYySKv5pt+Tvl89HRjEybtNs1Jn4wSEvHm+0QISg0raBgm+wpaCwqcuO6jRUBXbdk2",
-	"wo5kD1Nc5UjFWvmjMttflt4cvFanlnGgvYaO/foI/EIFRBN2lvS6ZNCi6nqA/gi3Gmz6hQIv9HClMDPL",
-	"hgWsQf4QQws+T7ktUNafZXF+emmqvKJqc/MLxcVCeX5x5XqhPPV+RpNlD8qF8lIp/Cr1h6Q3Esz0J2cG",
-	"10gcG6ehg2St3VAUp4MsC0Ab+WVeGa5G8ERO7BW6DAn2cb8SZZ/6kloGQdtql5HdMLGoVYASSO8mCVcK",
-	"z4+IUqn+7CZ23h3LxMWulnGQ3VDqU0f0j/yIqCrdvwymilZJa05CG4bZJakLB+ddmCrP3GCHrFaxKBcX",
-	"r8/MFcrF6fDx+g/HAHcd4daMIyyJiG6mGoX+VKLUapThMM6CW6KKrIK/EiVFXZOkt7NRc7zCpjouUpSE",
-	"eyP6QlMuQJlTU7aQBNcFkdYQgDZS0Lc4Nz0zd9UvS+2lzDM9nLFtUTeaadmTYGFxfqpYKrHHCa4iYDq8",
-	"ym8dbqAg3lED0KJEmY+0HK6pm0HQMwZt5BUSYo+ZDq8bTz1RgbAD4BqUJe890hcrzWiZYB0ZLTM1f31h",
-	"tljmiOFXXpgqzE0VZ2ejCKI+GzslT+tNFJAFyyKbwpJTz7Dz4qW7/+Ro50nShCFAq6PGrwJ/oFcZaD9x",
-	"CpMWVPyMVpwGFFrhyr1dEZdgp261uzEMAAF/IjTXe5fS8g2MnE1i+8w6PP34VQ3MlovM1hu9GtYKx68m",
-	"bVrUdCO2J9CC56/fmJvXOatMMHLMKpo2azVkI3lMXXcpstp4pWCO8ELWCRfaOYzWoGNuIPAjpirCJrLP",
-	"58A8ttpMY6wEviyf6ioa2GSmHJcMfA6TCiwP9zxIzYWbx1Yn5Mg4rxm/Co4ebXd+/6Lzx1fu421w9OhB",
-	"52kixtEGPQ6ubxCzigYfmGzpSXVD3U0Ig7UIScZeH9lGGEHDhBmmsQjydeGnfI2cSxaqVdR0kJFsR6Fa",
-	"DVUZLiUXuC7XES9vLe0oWZkEgxIiLSsHbgqk8muRm1L5IDUApe0iK/+L8tE2kmX/NcZPMULCpbkquDB7",
-	"EaTryOD9RjDZjFbtFy6GsbSaCHXMBnSQMUXYeLajstlI2GR/V8boAK4Mxd7oKkiD6l77v3bv7UZu17s4",
-	"SMIisg/JKQ9LBPaLyw9c/b1/EXeVQNTC8OFVdz+SAGqp0flkxmJ3CnmbLcbQrpLpXV5VK4pESi9bjFEc",
-	"lyxPhslyNDIKznEIWR9JT8inSjS8/HzLcuIKhJf2mfz89b7chbMVmUXVh60MQLnKaqNL0aJIFUWW8Kn1",
-	"RdwhUvb3i6KP6QASQO0j5wmX8rbiLSU10RhLqKOh/haxdjFdRuVOIL3P/Fb90EHQZhc2f1LoDY3d93HU",
-	"c6uF2ybCMA6jzNHutvv0Rdpig7F3nxAFTlFSccWZd6HjXbpkK5W3TH7x6Y8tifVBdqKKykjHGo8TtbBj",
-	"WtLI4C11xKhIv6O0wvUkLzmuOB4y01HFeYgBRWV7SoYUPvIoi0jJroYo3BX+930Q8YnYzb7l1jT32kQ9",
-	"U9mFxeL1maXrWeFwUprPjenR3nNN6DjIZnP+/x8Wsj+B2Y/07KVbwceV7K0f/iDTs0fdmO4+fej1IuEd",
-	"M8Jd6t5ZeUcD72Tf6Xz1QBbK8W9H1SLWyp5lrNUbGZJQjdy09Lx7VJ+NKS8DWFle9FmUaU8tlcpZvYtf",
-	"0RsU96kdff7Lw1evOr/6/BSkoxW6DOk1XLk2kbEpRstKbYOWos+fJMQjQqgKuLWokqbANHagEezwF6QJ",
-	"pO1F5nLe4fBBlX6+BzzwfdGKKJkd+AEQg8QHyRn5vVpCLEQTrskrv7SxYsGA6IbFskJz9t/qUNBABdv3",
-	"BwuS70JPbNiEJ4izzNlyMe09xJl58X0yL4bqWTupKh8Zf/zbstdqE/Qg6usIt95MNe+1qmpD0LnSy8Bk",
-	"v1ZEBDZk2En6af1AlWHG3qZWzAQIEjSyYCN90HAoMtfH57dZ4JYSVPE+18MnuPUZiL6Sb91TeR1iQbAJ",
-	"l2BK2F7vmFLvwW4Xu4muSSWpt4uwSfXiLvG2wer92Xrfn95IiPj1IpZKS1NTRT/qcWmxGI5GCn5OsI+j",
-	"RJzExEWHf5kHw2OsajZpTHDW/iN52//TFnUAJpuTYKow9X6RfS8yKbyMQuqYlgV4UvskKJULs+wZXngK",
-	"UgesEWLw5zWu77QoYrMv46DDingN769SYeKmwgMiKaiTTSDFSxtA22tBLUFzbb7Ew7Sm3ufBfey1YeCI",
-	"B7oBhqcUXSZGe9D7mhS6gvoKT2FQWjUlv+1On/CvzBV+SDV5C1S1TB4qx/72coSS2tDLWDx+Vuwpg/Ky",
-	"KXUENmE7JKiP10Mqhs5eJ8w4tpnVumgASHmwK4/zb1l+O8BJAAUv5WWGo60LNUCRZZCG+JUn/NDUgffq",
-	"gYieoImidjA5wT6L4C8hDCNe5r79JONMmGflxcIrIdtvqGN9+E1ds/hiOm+QGpaoz7E38ExFHg8kYoaQ",
-	"MWyNzs8vi67hX3hdeAHjoDErsSfZdzWTYW6oxT0GFlmjHHv4nBScuzk6JT4D09DA6Aioo9vAMNdMh54P",
-	"byFFbpvqktWzl2C2duvO6MjWD/pq8VWhegcSPgC8POQACkkCIcY+4jjRWrXMqjws9rpJyQ8oWLUhrtYB",
-	"YQZmDlQMUqUX+HM01zAqwDKpQ4HIGNSAvDX2GtExUDYQxCZeYxiHYLWuhs8WlsrvrwjNWX4cCT6OBh/H",
-	"MlqkI/vlmdnZUF3oaG/NxI6OSm1atXNSvB9L14Lx3ZpAxOpUx9ocXi+W35+f5s8UZmfnb/Iv1RFJVfyS",
-	"iwotFq8sFkvvr0TrkIS/99ccrzmWnIEaLRATnT5a0iJSXGGpVFwMgSChOW682VpIwCaM6CltVc2+p8QN",
-	"I3uRd4+VIYyiBL1EYIakY7oOiM3jceNZE37edVrhwBWCFOo+X2iIo8ilp9b/xdL6kb/fwHoAeM1jFPTa",
-	"jcOk5k2ZpAzyaqUTAAKDOA5TyngzViEaeAW2cxW1ZXtFAxUugHN6jj1aOa/xR/kwfi/Gm/FroMmFmA1E",
-	"ZmzQnF8DxF7GFTZ1xYuBlm9iIghs1omFlGZ8NoJGNOw00kM+QaVPjm24WW/zHL5u4n0VUdOQ+jGDWViA",
-	"HKNDfT+5IU7GX3AP3JgN+SminZIaZNW0ZPszzJ/K+WXCeLrFpm06CFT0vJ4fGR0bf/fiexV2OJVQTYXK",
-	"pKQ5qa0JxK+3m3WEoYNixxAtyKBcd+ZHw9edeki46nkmXm+dy/L/7oxqY1vy49jWfxMfLmrvbZ3vc/2p",
-	"7AZ0dh92PnsEQksKmtvHDkYtxqveOIQJpw7pHLrtpMryqUO6YKMNk8hcpD5cgl9LJMZ3mxSwnzQlhsuk",
-	"IB9Oz+LQNRtMSueT0gGo+VHC5NwbA5qcHJnwp0F0d2j6EZ0fppxf1/u9jWdYFy3UYFw2nKg9kpC94E+m",
-	"d51sAa6h8EyjvcdF3RNCDeNgiK4v9ArNP+TwEfYgxYWgwMQAPLrctQKFsOig1Oek3YaY8rucEZHQoFvt",
-	"i+VMUt7gSczV5IyDRjh7G0mxfmL75zgmcg/zc3iWYVCD4/SMMxokLvrkoquUN37pkoL0/LcEclFNvGEZ",
-	"bKJcSAwTlNJB75fLC75RYWJQxGuWSSMBppeh4YmhPnbhKZlp3hcxRmgg7Jg1E1HFBGaEE15/34bEXZTg",
-	"CDNyhGtQQNU/d5/iFGzTPEvSA416vnGWxJAIVVu26bRLDLtl3SxeC6zQEq4F8dcV79x/fLOcSWJNkGup",
-	"ooAYO+PKBdhy6hcssmZioSqIL2QpywoDFKcoLtX4OwI41B2nKaq3mIlZ0VOeh0qWoOJ6I1delCpUeR38",
-	"193fA31MP58DwiKoQsviSUrRBrAgnE8rPASkVa0jCgi22nxyv0SgqECaW8bLuOB5y7hTk9jIkPlQ8kHb",
-	"NnmtUq/QzLlr86Xz7GE+h6GJj+wpg4cjotuw6lhtnuqq8WWYFGC0gWypYkIqS10wmBoEo2UsX3htvsSb",
-	"gFBoGoAS3lZP1BUXHnZm4IfCurna3SUgHLSwJc7TgKIAjifoJ4OQSbyMK9HgnwpfJxWuBHF55DlnN7m9",
-	"EHMcV67Nl5hVwP2yFXAOCr8wdwCf57XoKtxVWwHn4h5ikcu7jNnmI+7hybBr2GRCcw2dz4FCg7Sw9ChK",
-	"Rgg2Cebn+cMfFoQGm/vhD0FJmF5s+5U7y54ltix1uGXPXbOcmfivu7/Xlvm1jPhjqzIJEEe5RLMTmHQZ",
-	"h6cUMn9ZGHnLmYk7bJatCt+/J+gDc0eKeiHlK0LIT3SV8pUckHfhYtPyoBl2CQuG4ZC8yWJAEMTidU/l",
-	"mdWeXl+5UEfQEmbcBcvcQB9V+DyVC7zRDPtLlK61CXE0bntztJYCf9L3zANMmE0nEZFRgYy/EkaCV3DK",
-	"555A4ld2ymu6t4Fs0eA8k8/pOV0m8WLYNDMTmdGcnhuVvjPO1BJyaHk/ZpQQjLBgiRQI6ARNoZkR5DnG",
-	"yQSjJQotpHl0xJ55h/oOSA1gZPIKUyZmRFNl+7WBTyw5cFNCphLchVZC5Y2XcQOaoocdqHKEzYFK/BJf",
-	"gl/NIK0ADG2bd/mCDqi1bLYQ8UamJaqJxwhW65xpVCKpzBVxDGJak2Du4LdM6sTKE3EgS9ucZiY+TFae",
-	"gkfUS+wrpsVLXGl3ujXVdwhjFU2GMLKVIGPMwEJwA3llL0KhPpEIWpPNxj0KGS2DedBFciREugJjkejs",
-	"xNyHJsceD60DlzQmGAUUzM+1zp3mohQZr0GvJeadJ20ilDKsLl8xokfSxQyvZG/9U5KL+ha/jWwSTIVe",
-	"MKLrA/eJwpG6hzJf9vDgbuezL3klAhGP4z7+1N17oNbS867uRTRJSB/VJ/KePhqUGfvwVhCs4N/xqeW/",
-	"9K1Qkd7khfCeRrxUZ7zApO/hY+yfKSf8pFPt70QbixWDCCW3R+sedKnyECrqIHwQankGWXYhVFNBVEoI",
-	"F0ZQsDJW/EAWGwhVEojHtIfKBXSPegqXBAjtOJr2r/y41Q8J8kNGgtSlCbtXievSvYIjF+9KMSboLml2",
-	"nz49rnoZGp7BxEfmU48M1S3mY0dTj71C7FXTMBAWA8dSDwy1f2VjRy6lHhvt0rGlZcYHgFS4vzsfPDII",
-	"mGVffDFydBAw+3TIh6YHlnyj14uF457PeKTOQgIlhYf3rVHuzeKM6paWuZ0NbJ6kKkK3sy2K7CwP181M",
-	"ZFRjir8v1vt44k6mSWiCDlVixhANakxosgYeMLkhIlR8Gf/HhLpQZU2/cyEzgHLgiomhxSW/vFFgxglY",
-	"bRlryJkAI7oO/nb3QTSkcxknxnT+7e4vuTY9pl8SuoTwwEBKcA7MMxm8aVIERvSRCaU0xhrhJiBYbTO1",
-	"Flk1Tai3PO5GVgatzBIhBCs5cJPXFoJ4GYvxin7InmYqs/DMcl+eiL/0tWtRaoOPO+epzhCsI2YH+Utm",
-	"BpmIo3GYAiHA52kRckKeyTamX1rG8WtSMZipEcJKkytWDVlPTY2v1GRbr/HWzuprmWpjo6bF79SDSROs",
-	"MrXqCF3GotIT5IUSxZvEfhzFach7w3s75iWbcqDMz847AwMxuNq8CwQfyqQUKCxwG4Zb6lE08St2bCfX",
-	"k/7b3V9yG5V614cSURK0YgG3IGzxWNqw0kD7GmpnhO7FGZsXcDSI2oVuO+JuK6yb3H/m7j0AnfsvQN7d",
-	"+67z57tH2wcSHqEqxgkR+QmqtRr5GrvKSQiWjqoCW9xXb8B2eJXu7rPOZ7tJy0pKe1fUp+QY5zQr9y6B",
-	"0q57a1BzIZTsvxV273E94sSadlWUX4kWbPeQnfPDJCU0Xj3kDdU1/446ZSx3PhwpG8n6CNV7C+V0dMvO",
-	"GDiGLpw/7aVAR5Ie0mY6bHUtvd8rO+K4anByXZAuhbq5eSxL+SiRiVwpHhHa2gAkUpdBDAF1HH36J/f+",
-	"vvvJC+A+Pjj85gC4X911Hx8k0UnX0lPRQ81L+61bO4M+laJyQFnU/SfuZ8+OfvFELo8P4ivsPNw9/Haf",
-	"J+H+5qX8tfNwt/PZI9B5cJfXlH/6sPOrz70C87wtd+eh0qYngrNBmcPjBHS+2XuNm+1i87G+SEH38kQM",
-	"6MUDUqOHV3ns2CCTizz85uDw2+8YEAJD9fGL5FvT2GGrlSxf63kfY/FDYTSxEmNJNjfTRCcTNH8vlglW",
-	"19dsZqhGqvt7yn/K0v7+41vaEPrQ/SP5BvT3Uo+NdOvlo9N7Fjx9jds5fHA+/X6jzbm5VyO9Z+Eaai8i",
-	"/71n7pBjukO63hArXhGhTZzMLzKqayD4ayzZS3IhqJ7f3WFSVhoFRDwkwh8RWODy8gmcY5aywT2wlF+m",
-	"xirLamBT5FDwgCHqMBF1XvM7zFsGWG2zQcs4doGlei1MDFoU5UBBFh1HTDqyuSa5D0ZedW3Ctqb4Y9xP",
-	"Xrj728D95uXRxy9446btrw+//VOCoU1s1UCPj+tmoEe8OOHeEGpXCOAnn0a9Eab0lYzro5q8Z4dy1DLm",
-	"h5Fk8svzRCEhkzmJye7NGNFIVFD8XUz01PK2W2+DU7F2lVhrBVgcvZJUt4RWHR+GcgYTK/wHWk6/lEAv",
-	"A1B0FdjSwnPHOgUEEx8e3HWf/oJh9v19jvePf+E+fcgjgwd8SbjJgKKg8ao9kRYo3We9ldRNxM8ZTFL9",
-	"0lF5khpOW7TJ+3BGjnF/x/3qbufhE7napAONlKAbaqOXf2RkGSIY/RXw3htdEMvLUE2HWF36/h3XQuja",
-	"rKbLhdwGsg2z6vzDXcmdTO0+qeZ8pgAfTwG+SVo8D9qk3sXOKgJNQqm5aqF/HroWnKz33vG9C1tC4bVQ",
-	"Uq3aKYiryKJBhflQnKXQ5OqQysrysuWHd1HYRk4OzHvdatljSlcQYoebhWj+zdgE2GTPryJxy0Nqy9j0",
-	"7vP8Sy9oGDaiNAcKoaRok/LIS6+5SAvzv+rIRpN+iXxpd7RJC2xC7PCEaz8TKXKBxLcf1SWPdY206Htz",
-	"hhC9I9YVawLr/uUP7qcPOg//kHifkE4x7elMi0r3w2/3Dw/2uCAS3XP3toFYRFwY9NR4Y556v2HLaXrq",
-	"lapH3aLqe7ruVbeaBH2sVlEKVT6V267L/ENxwkXKhXaRst7VMPCx7/sucMPC9tIg4wTj9IXHmbQ8rrQs",
-	"w3UlBGIVVteHLCHHeHxyYrQxT+xyoINCTVbCqQYieLeyCU2norZnEcILUkAJ4bkBanSFVyXOC2OGDqKO",
-	"bFtLCWhA3F7GXsdaUPADO/zxIoNbuFlE0Eu3GAiF+wxLfmlpx9yEpvM2i7vTElmj+pnIUtwN3ABOamof",
-	"MjSllfm6VJuos0O14QfCC78JXT89Jn/6SOGBJlogowvKpDb0j4kyx3UkaN2CanpE07x2dvBaYk0GPfmT",
-	"BaSckDcMELUi6BF1iwo5PLgLDr8+cPfvHe28No7Q+eOrzifPvXAqthcR+NDd2ZYDkTHboPPJ886f7x7t",
-	"PAFHv90GnfvP3PtPpPEUuV4/HSbz+lCtmOdlhNJJo+1hs5bU88cQ70TBSK+dzZwgPCjloQ5NHXj7A41e",
-	"/+meKB7ozTjgv1dkUTqnBjfv/qH8GGeeiOP67aVX2i+HJbwP/3wK/oiwx16WpLxwJ+AdW10zpG96udHS",
-	"Y0KrNne618kmnfDLW2qyM7FMgZZ/+jVggywTHmciM+UhNoJccODVvWdqEtXUtJBlbNJY9g84+vxR57ng",
-	"Ep/+slfwSA4UxGu95fCu+kr+tXdTMNrH3yH3Gvd4xEushXw671BRVCLXsyQWT/2VBSBl5m+oeHY4siIt",
-	"C0uoIz4EBwrk4ihuXEevlFMmwyrCI9q5x/s7EH3jWT0vQ3ETWv9P5EdEbqqD7EYRG6rIzI9kR/PJdeOj",
-	"qRDj+tXLsSyI2XIRsB8GyYAYT8qAmC0X06dAxPWBcA5E96YXx06CUMvjh2rih7sVhVoU9dRD1H5DmcJU",
-	"eeZGMaOk716bj0SciHsg4O7vdL592fnyu/SJ2j6rScqO4VrF7j1356+9g05652tHUTQRDfUzNHtj0Cyh",
-	"Un6/NJ+zFKlux7YVS7sfCuUOrJNHe3El6OPeM1zRED34znLsz3TzVEHlUdRJDCs/ebL9SFQ5r5vyoTvd",
-	"rxB9rZJf31ENYLSJqCOioXPgGmo6shOAjRBoIyiK4ccr/ISbdg2pvE+6QSUH2kKpSz/GU+fSj1iAa4M8",
-	"XjI/QsO4X0SNphPNdd572dn/skfxG1mQ8sNb0c52fmVZWSs0VD3W60LBmW/eK+Y6oscKrerhaqn6Vi8X",
-	"DF/rYPVxZIXaeD4yn6vXhlO7wZK6v/VQS97m25XTuUlJbEzWTUHYOiVEzIcRMT9URBxUi4h2ckxQIpg1",
-	"z3b1VuoOZ/L/REllFFACatA+bY9cA+FWOonvFwoUtWk8QwmYokhLOCEsqK6CW738a7w8S5eyKaDz/FHn",
-	"316Czu+edB497+lm6+k8u862eGLB6gFKkauhNYvF9r9qObPFU9vifQ1uThbhH26FWhN+eCcDY/BiPxsK",
-	"1czOlMqyEaDcZNf6gVwUcK2u/7Q+MSoTR9Cc35X3mU6WVnp/plSeX/yg53RSz5OLvNVDuglkPUUbOdQw",
-	"sct9FecNZ8btP97Fk3Klw3BA1MoefiE5pe445wRqxfEPb/EijrxwV9JFClvimtiIqNbg1SkW5dlEyS8a",
-	"5HCICsBapmVbQXF9rsjKTSXebUG1QKsBqjybpg43eI1WeREjgBGvAstbPWoyjJYXWSaMwfp3ecoUnuKw",
-	"dWvr/wUAAP//",
+	"eef+vc79Zyr6z5oYTdWJWU0g33mMPFBWGcOx36HAMjGik8BCNQeQlgMaCGIaYFMOFMThykfl2eqjYZLW",
+	"83o2PzI6lh1/9+J7XaiaDZ9rNVY5LAOQ/cBGtcxE5v+7EMiqC+JXekHZkxwZ2ekV00rk9ul3Ci1LPtl4",
+	"g/e6ANcSzpN9qymUb1KQz4FKE66hCmfNFFSo+RGqgAZsg1XEeFCDUAfkdU3X9dC28skbYXOFtmCgGmxZ",
+	"Dh/QgLelGNR1XddSisVFj9HEN8RYS0VhRPIIBaMTPMQhZF3l3jlQIg20Sow2QBZF71Dv1Maip5ZK6+Aw",
+	"YHwmAIG/np6y1ZdPrZZp9JJPJfOjhKOccVCDgiZnohE1YERPPhp2sslHw0aoZ5P2ZEoOtJ1kyX+FI1hU",
+	"9HeV92AWOuLEMKhIcV7xTkZPUgfyWb2bOkD9ZR1LIbgJTSdBlSF4DTSJZU146AUpoIRg9r+qHZgU1EwM",
+	"LQ0wkc2US0AJaEDcBlTqlIF4dqCD2AQmH8d0vxzQfUENHUBwNSqM8l3Ol6mpyeerHu/IuHK6esLpbjGs",
+	"pU2CKVJ1vMvQuAodtAnb4kvsIMzBBJtNyxRWwYWfUmEayLXy8auhgbTVaEC7zQCP7A2zigAmTAWB1Tpc",
+	"tdi5bECrxRGKa6ziZQbXbgvTK1cL5eLNwgcZLdNAlHIml3G3n3T+z7b72TPgPj44/ObAffwQuPefHT34",
+	"w9HOrrt71/3sT0Ls5YD7dN+9/wQc/XYbdO4/Yx/d+086v9o+2nnp/sd37vYr94tHGU3QcxdzhGEO45QO",
+	"bDQV3TQ/XtbzE6P6hK7/hD1iwypiHCsztlq7NFIbHb94cXV0zIDvwtEqujRyydCRjsYujr6b2dIytFWt",
+	"IkozEzVoUcSPYCAZUGSQKuINZJEm4qisHkrTJqsWavxT0uHI38In4yuONVh1KENPZnhcGhu/qB5P4qkI",
+	"5fBUDsXE1IG4inocjFBcMxPj+ki6UzIdYTdBA3g4OtDZ+eTTsvGEb25NSKhOqLAZ/FQX5NnwkWFmVAAe",
+	"9ayiuokNzkzWxA58hZnYYNUm60KxrRKMUZUNz2UCVncZGlK6Dk7UnooR4A0zTpDdBr6NyNUmUgM2xGs9",
+	"SftGYXZmulCemZ9bKS4uzi9mtEzNRJZBMxMf3hEfAwHm68B5XQfu3kuGUDEF91aIQzz9RWf/y8ODf3f3",
+	"tsHR5zvu3qs0FF83qUNeD8VrDKI3PPCoIOUw88Tmps2kEJNkJ4emJJvrBHPlxYfqBx988EH2+nVwtLvj",
+	"3t9z93aBu/uic/Co8+Ur4P72kbv30v3Ny1OA9mvkr0wcWgyKyPixRG4V5Fw59KxZTMCPS/NzJ4c3m1WF",
+	"cwBVNr8P7pfA3dnu3P/8rQVtC69jsomviG2HIcthIfXyOgKkiWzOY4BBEOWaABs7VNwOgXznAXDv7XpW",
+	"89HOf3b+13MG07cT1m+TmpBwboGu0BfSA8j+MWa+DCj7PRk4TNkf2/BQFYBy2ODw2dkkqAhyqABmFVCA",
+	"NphEXoUGMHGz5XCn3ma9rSoBU3UmnheF1jCgHlDlY6cRNlGE2K/NlzxNZJITu6QsQGGbsiX0onLprpsu",
+	"zs0Up31U4W8MrOuUNvpWiKh//vHRv98DnW/vHn7zV+B+8cj95j8Z1iWqphOg88dXnU+es+cOX93jvPnp",
+	"Pf/nOAdo2sRoVR16QYDl9fBb8a4ZvGCTNZv/FOK50tUqnhJ6hBm4qyxzA00CCV6OMoAbkf1ORnGkpjie",
+	"fD6fT3c8ey87f3wF3K+2j37zb8B99mt37xVIPrM38iwYWEst2kTYiNIDIwEP6kzQmRi0aE+leHZmrrhS",
+	"WiotFOemh0wFey/dL5578D364oG7ve9rHveYerf9RIKdEYeA/NHOvic83zSw8xstzqSuQNNCMbWjWkfV",
+	"dVDjvyUyI7NaT6l0XCnMzJ4KS3I/eeHubwP3m5dHH7/oai1PgKMHDztfPQvTRkxrfBOO5S3VTiIHfGoH",
+	"lKDSxA8pUGouDaTUTBFcs8zqqWk0EkhDV2maFsSgCjFjkKtICi0DYLIprhGJbSCbcdB11HQmQdJdpFB7",
+	"TEfVcK4Qe9U0DIQH1G4wWUB2w6TUjBqJmICm/5Pw9HqCtkUd0vDvhHqxlSvzi5dnpqeLc93cmYJNH/75",
+	"wdHOE45CPVnvmf3Rg8JVWCc5KfuAeiADZHQgWg2Qc5jEGux36EQqLkiBBavr4uYjQglRTUe9VFWpUnpc",
+	"y2YDkdagDsi12OD4zYJDCKBWb3+CdM+ulGeuF+eXyl0p8ded+3/iePHVXffxQefh7uG3+yEN9Oxy4RSo",
+	"Nn46ibQ7vMMZ6JJhbCA6l+gOPJQdJrVH4fT6LhsM0+BELu9ETXHPq5L5DHaQjaFVDCgvNZWbcmwYhUjL",
+	"BuJmswdhz8yVi4tzhdmVUnHxRnHR9zop5P3Nbuf3L5iiBtzdZ50vdw8P7oLOwRP353sRpe6Magei2m6g",
+	"D2h3EMgPRJKD+f481AQlZG8gGwgUHSZhJoNiqOQ571FDDsw4wqBlqqiJ10CD2AgQDJotu0komhTBg6Ai",
+	"91dRyfQaai+iY3gAfboLkGVmunh9Yb5cnJv6YOVa8YOVxeJSiZtU3Ym124iYa6hz/xm/iBJeIGaFffLC",
+	"/eJ55+ET0Hn+ded/fg2OPnkWuPTPDOEBSbfbQQS0e8xzGMzeHRnsAn8JN23CgA5XLQSK2DGd4d7kd4HL",
+	"0HXrSKwo2IQU8Mv8pLhZlXx5GCBxrpAWHpSCrcjQAHXkVV5fQ5Z7KufmyytX5pfmwmQrnIvA3d/pfPuy",
+	"8+V3wD34v9zhPoAnUVrUF/xASl3X9TPKDVNu7Ax8ih3gCHoSabdjCAzfwRTiOeIAgXTDpNQIHIZKodfm",
+	"S+Gbat/WVUlxjjhTDIiWxSPaTixOp+bnrszOTJV7XssEz8RvU3xty917efj1QeeTXeB+vt35jweMW3v3",
+	"KXeB+5c/uJ8+OJabP22OzhnFJp9ZVLoO5cj6S9y0x/ZGuaF9sA1d+Arvch1SsIoQBhRhBzgEMKqHlo2g",
+	"0eb+LS/AN0LzxxG9OFHsYgJoq1oHXInvRfXJIlegBzOk7h9L8B4r++6MsrucS0Dagx5LP8N3cOp9E+Tz",
+	"KYnmOUkz8iZIEKpIRwune6hUuyD06DIhs9BeG1RUO8qwAFH4q8gG8vzgjd7xFAuFD2bnC9Mr5fn5ldnC",
+	"4tViAimDzrevOi9euXsvQWf7XufFS3D08V/PPFPHIMwkaEcItDewB7kHyg92DySD0KT1CsqEAIFew6S+",
+	"OACGLkU5AZhU0MC7Y+CaeVmlObnN4936OISULLLZPWDXEcm6hACL9Jadi8V/WSqWyskXP1FMcPefuPef",
+	"HB5su48fgs6vtt2D54yRf3UXuDufuTu7ykXD2dXPcEg1fj7dCXVIxzPQJe97xyLu07j8iULqdCjav+ix",
+	"bXMDeRc9k76veRNSYJCwJVwm5DrEbS+pe0Bit6GDZpn8jIXSEZlP52UR9qTzQrm4Mjtzfaa8UvzXqWJx",
+	"upikLSvsvvPV/zi71D1Vyk48kQh1n/RABqHlkcGsWiaZGVr7xQqGS80J0BnufZGnm/qJ7ozQJkGVNBBY",
+	"hdV1mbRa4dVRsrw8SsVLXc1lNLUqjPJIt4XJpy/ES65sKTm3Sxi2nDqxzY8Gv4C63RQZ1mEWsY4waELq",
+	"ANOhgD/TngQ2qtmI1vvEOJfnrxXnVor/ujCzGGEWnd89OfzLK3dPqIdfPeAOmV338b24hPEffeMSdGQF",
+	"mDDA/AwCwEGnyVQzaq5h6LRspAGGtRowKW0hmwe8tQwTMQrrC8mZOR46GGa7T/aPvviDIqX37gIG19/v",
+	"Sdu4xx3e3yNfzKTUxGsxPw0HVi8ILM0Vlsrvzy/O/KQXKh3tbLtfPAoS6t6ELdtog6wnRbFTxGO9uMTn",
+	"ge5e0JdtrtUd6uUqtqifdmD0x5HF4o35a8kg2tl2f/tz7vfcfuX+YtdHjDee1N4moRzBU18a90HTgVTm",
+	"/IB3uopIGKaEDW112E6oVVGCSzJRYgOCg8pIUlRpQLJg9rsks4hgvXnzZjZaCyyFdI1WEIuI2A1oHudO",
+	"ikFvRpxnUn4FwzMH3XY8wmePA3n+4NzSlcXs5ZnZ2aw+op/vxQdKxcUbM1PFlaW5wo3CzGzh8mzMF3b4",
+	"6h5wf3dw9MUD4N7f9wIPksLw3wgOKphfGpCJuHeRosUhtrA4P31yiIUSp44+f9R5zmzlX7uf/nIAwPW4",
+	"AJYFjV5LUnEIeRV3K6yuIyxNU/+RkwBt7zv3/hN3/2P3yXed3zGhI+NMubOeh4kn3bedWYqnIJSSz0q5",
+	"LD3doxoo8nAwZ29JRtSqTHmYMi4JckMPhVCyXjwylLk7MhoYk02ecIwJqJIm9wpDB9QhNv4+5qa/fz5b",
+	"wYP8guRw09CBEnGbyHZMgcaQztcSy51ifjPsEF7RAFGJ0hpYKk8l16+M4EKoIFWWIU+8KpWW8dgvD4d2",
+	"UIP2Ozu5GzZWTgZtG7Y5LyAtu4pSHj6DRkkMYFMRB1pTpCU0Bn9vY4nlwYKqZx8G6w/NccsfR1Z/isRq",
+	"Y+fhc53YmRjypHptI/l41dTL6JmKQmUaqJn83n8VAVonm7xGbexYfLYanaRgbcI2BY7dQsrAVUIsBHEM",
+	"Ot40wao0sbkkAIlE/Rt+smsyvtagabVstCiLXsTKmcrMV6l5iEKAIkGWq6kiSzaMwMPMF45BMkjenQ5S",
+	"aqMwtYBTtxESC6VMgRbRGmydqajiRuQtSeQRrGSR1y1OP6d8Pnq6sQmTdpvmpE9GCYl4830iBKWGFTQM",
+	"k30FrQUFTlz30SKgq7ZsG2FHsocprnKkYq38UZntL0tvDl6rU8s40F5Dx359BH6hAqIJO0t6XTJoUXU9",
+	"QH+EWw02/UKBF3q4UpiZZcMC1iB/iKEFn6fcFijrz7I4P700VV5Rtbn5heJioTy/uHK9UJ56P6PJsgfl",
+	"QnmpFH6V+kPSGwlm+pMzg2skjo3T0EGyqnAoitNBlgWgjfwyrwxXI3giJ/YKXYYE+7hfibJPfUktg6Bt",
+	"tcvIbphY1CpACaR3k4RroudHRKlUf3YTO++OZeJiV8s4yG4olbgj+kd+RNTP7l8GU0WrpDUnoQ3D7JLU",
+	"hYPzLkyVZ26wQ1arWJSLi9dn5grl4nT4eP2HY4C7jnBrxhGWREQ3U41CfypRajXKcBhnwS1RRVbBX4mS",
+	"oq5J0tvZqDleYVMdFylKwr0RfaEpF6DMqSlbSILrgkhrCEAbKehbnJuembvqF+D2UuaZHs7YtqiQzbTs",
+	"SbCwOD9VLJXY4wRXETAdXuW3DjdQEO+oAWhRosxHWg7X1M0g6BmDNvIKCbHHTIdXyKeeqEDYAXANyuL+",
+	"HumLlWa0TLCOjJaZmr++MFssc8TwKy9MFeamirOzUQRRn42dkqf1JgrIgmWRTWHJqWfYefHS3X9ytPMk",
+	"acIQoNVR41eBP9CrDLSfOIVJCyp+RitOAwqtcOXerohLsFO32t0YBoCAPxGa671LafkGRs4msX1mHZ5+",
+	"/KoGZstFZuuNXg1rheNXkzYtaroR2xNowfPXb8zN65xVJhg5ZhVNm7UashGu9t6lyGrjlYI5wgtZJ1xo",
+	"5zBag465gcCPmKoIm8g+nwPz2GozjbES+LJ8qqtoYJOZclwy8DlMKrA83N0hNRduHludkCPjvGb8Kjh6",
+	"tN35/YvOH1+5j7fB0aMHnaeJGEcb9Di4vkHMKhp8YLKlJ9UNdTchDNYiJBl7fWQbYQQNE2aYxiLI14Wf",
+	"8jVyLlmoVlHTQUayHYVqNVRluJRc4LpcR7y8tbSjZGUSDEqItKwcuCmQyq9Fbkrlg9QAlLaL7HEgykfb",
+	"SDY40Bg/xQgJl+aq4MLsRZCuI4N3VsFkM9qfQLgYxtJqItQxG9BBxhRh49mOymYjYZP9XRmjA7gyFHuj",
+	"qyANqnvt/9q9txu5Xe/iIAmLyD4kpzwsEdgvLj9w9ff+RdxVAlELw4dX3f1IAqilRueTGYvdKeRtthhD",
+	"u0qmd3lVrSgSKb1sMUZxXLI8GSbL0cgoOMchZH0kPSGfKtHw8vMty4krEF7aZ/Lz1/tyF85WZBZVH7Yy",
+	"AOUqq40uRYsiVRRZwqfWF3GHSNnfL4o+pgNIALWPnCdcytuKt5TURAswoY6G+lt0b4wTHpU7gfQ+81v1",
+	"QwdBm13Y/EmhNzR238dRz60WbpsIwziMMke72+7TF2mLDcbefUIUOEVJxRVn3m+P9yOTrVTeMvnFpz+2",
+	"JNYH2YkqKiMdazxO1MKOaUkjg7fUEaMi/Y7SCteTvOS44njITEcV5yEGFJXtKRlS+MijLCIluxqicFf4",
+	"3/dBxCdiN/uWW9PcaxP1TGUXFovXZ5auZ4XDSWmzN6ZHu+w1oeMgm835/39YyP4EZj/Ss5duBR9Xsrd+",
+	"+INMz258Y7r79KHXi4R3zAj343tn5R0NvJN9p/PVA1kox78dVYtYK3uWsVZvZEhCNXLT0vPuUX02prwM",
+	"YGV50WdRpj21VCpn9S5+RW9Q3Kd29PkvD1+96vzq81OQjlboMqTXcOXaRMamGC0rtQ1aij5/khCPCKEq",
+	"4NaiSpoC09iBRrDDX5AmkLYXmct5h8MHVfr5HvDA90UromR24AdADBIfJGfk92oJsRBNuCav/NLGigUD",
+	"ohsWywrN2X+rQ0EDFWzfHyxIvgs9sWETniDOMmfLxbT3EGfmxffJvBiqZ+2kqnxk/PFvy16rTdCDqK8j",
+	"3Hoz1bzXqqoNQedKLwOT/VoREdiQYSfpp/UDVYYZe5taMRMgSNDIgo30QcOhyFwfn99mgVtKUMX7XA+f",
+	"4NZnIPpKvnVP5XWIBcEmXIIpYXu9Y0q9B7td7Ca6JpWk3i7CJtWLu8TbBqv3Z+t9f3ojIeLXi1gqLU1N",
+	"Ff2ox6XFYjgaKfg5wT6OEnESE7fF1b7Ig+ExVjWbNCY4a/+RvO3/aYs6AJPNSTBVmHq/yL4XmRReRiF1",
+	"TMsCPKl9EpTKhVn2DC88BakD1ggx+PMa13daFLHZl3HQYUW8hvdXqTBxU+EBkRTUySaQ4qUNoO21oJag",
+	"uTZf4mFaU+/z4D722jBwxAPdAMNTii4Toz3ofU0KXUF9hacwKK2akt92p0/4V+YKP6SavAWqWiYPlWN/",
+	"ezlCSW3oZSwePyv2lEF52ZQ6ApuwHRLUx+shFUNnrxNmHNvMal00AKQ82JXH+bcsvx3gJICCl/Iyw9HW",
+	"hRqgyDJIQ/zKE35o6sB79UBET9BEUTuYnGCfRfCXEIYRL3PffpJxJsyz8mLhlZDtN9SxPvymrll8MZ03",
+	"SA1L1OfYG3imIo8HEjFDyBi2Rufnl0XX8C+8LryAcdCYldiT7LuayTA31OIeA4usUY49fE4Kzt0cnRKf",
+	"gWloYHQE1NFtYJhrpkPPh7eQIrdNdcnq2UswW7t1Z3Rk6wd9tfiqUL0DCR8AXh5yAIUkgRBjH3GcaK1a",
+	"ZlUeFnvdpOQHFKzaEFfrgDADMwcqBqnSC/w5mmsYFWCZ1KFAZAxqQN4ae43oGCgbCGITrzGMQ7BaV8Nn",
+	"C0vl91eE5iw/jgQfR4OPYxkt0pH98szsbKgudLS3ZmJHR6U2rdo5Kd6PpWvB+G5NIGJ1qmNtDq8Xy+/P",
+	"T/NnCrOz8zf5l+qIpCp+yUWFFotXFoul91eidUjC3/trjtccS85AjRaIiU4fLWkRKa6wVCouhkCQ0Bw3",
+	"3mwtJGATRvSUtqpm31PihpG9yLvHyhBGUYJeIjBD0jFdB8Tm8bjxrAk/7zqtcOAKQQp1ny80xFHk0lPr",
+	"/2Jp/cjfb2A9ALzmMQp67cZhUvOmTFIGebXSCQCBQRyHKWW8GasQDbwC27mK2rK9ooEKF8A5PccerZzX",
+	"+KN8GL8X4834NdDkQswGIjM2aM6vAWIv4wqbuuLFQMs3MREENuvEQkozPhtBIxp2Gukhn6DSJ8c23Ky3",
+	"eQ5fN/G+iqhpSP2YwSwsQI7Rob6f3BAn4y+4B27MhvwU0U5JDbJqWrL9GeZP5fwyYTzdYtM2HQQqel7P",
+	"j4yOjb978b0KO5xKqKZCZVLSnNTWBOLX2806wtBBsWOIFmRQrjvzo+HrTj0kXPU8E6+3zmX5f3dGtbEt",
+	"+XFs67+JDxe197bO97n+VHYDOrsPO589AqElBc3tYwejFuNVbxzChFOHdA7ddlJl+dQhXbDRhklkLlIf",
+	"LsGvJRLju00K2E+aEsNlUpAPp2dx6JoNJqXzSekA1PwoYXLujQFNTo5M+NMgujs0/YjOD1POr+v93sYz",
+	"rIsWajAuG07UHknIXvAn07tOtgDXUHim0d7jou4JoYZxMETXF3qF5h9y+Ah7kOJCUGBiAB5d7lqBQlh0",
+	"UOpz0m5DTPldzohIaNCt9sVyJilv8CTmanLGQSOcvY2kWD+x/XMcE7mH+Tk8yzCowXF6xhkNEhd9ctFV",
+	"yhu/dElBev5bArmoJt6wDDZRLiSGCUrpoPfL5QXfqDAxKOI1y6SRANPL0PDEUB+78JTMNO+LGCM0EHbM",
+	"momoYgIzwgmvv29D4i5KcIQZOcI1KKDqn7tPcQq2aZ4l6YFGPd84S2JIhKot23TaJYbdsm4WrwVWaAnX",
+	"gvjrinfuP75ZziSxJsi1VFFAjJ1x5QJsOfULFlkzsVAVxBeylGWFAYpTFJdq/B0BHOqO0xTVW8zErOgp",
+	"z0MlS1BxvZErL0oVqrwO/uvu74E+pp/PAWERVKFl8SSlaANYEM6nFR4C0qrWEQUEW20+uV8iUFQgzS3j",
+	"ZVzwvGXcqUlsZMh8KPmgbZu8VqlXaObctfnSefYwn8PQxEf2lMHDEdFtWHWsNk911fgyTAow2kC2VDEh",
+	"laUuGEwNgtEyli+8Nl/iTUAoNA1ACW+rJ+qKCw87M/BDYd1c7e4SEA5a2BLnaUBRAMcT9JNByCRexpVo",
+	"8E+Fr5MKV4K4PPKcs5vcXog5jivX5kvMKuB+2Qo4B4VfmDuAz/NadBXuqq2Ac3EPscjlXcZs8xH38GTY",
+	"NWwyobmGzudAoUFaWHoUJSMEmwTz8/zhDwtCg8398IegJEwvtv3KnWXPEluWOtyy565Zzkz8193fa8v8",
+	"Wkb8sVWZBIijXKLZCUy6jMNTCpm/LIy85czEHTbLVoXv3xP0gbkjRb2Q8hUh5Ce6SvlKDsi7cLFpedAM",
+	"u4QFw3BI3mQxIAhi8bqn8sxqT6+vXKgjaAkz7oJlbqCPKnyeygXeaIb9JUrX2oQ4Gre9OVpLgT/pe+YB",
+	"Jsymk4jIqEDGXwkjwSs45XNPIPErO+U13dtAtmhwnsnn9Jwuk3gxbJqZicxoTs+NSt8ZZ2oJObS8HzNK",
+	"CEZYsEQKBHSCptDMCPIc42SC0RKFFtI8OmLPvEN9B6QGMDJ5hSkTM6Kpsv3awCeWHLgpIVMJ7kIrofLG",
+	"y7gBTdHDDlQ5wuZAJX6JL8GvZpBWAIa2zbt8QQfUWjZbiHgj0xLVxGMEq3XONCqRVOaKOAYxrUkwd/Bb",
+	"JnVi5Yk4kKVtTjMTHyYrT8Ej6iX2FdPiJa60O92a6juEsYomQxjZSpAxZmAhuIG8shehUJ9IBK3JZuMe",
+	"hYyWwTzoIjkSIl2BsUh0dmLuQ5Njj4fWgUsaE4wCCubnWudOc1GKjNeg1xLzzpM2EUoZVpevGNEj6WKG",
+	"V7K3/inJRX2L30Y2CaZCLxjR9YH7ROFI3UOZL3t4cLfz2Ze8EoGIx3Eff+ruPVBr6XlX9yKaJKSP6hN5",
+	"Tx8Nyox9eCsIVvDv+NTyX/pWqEhv8kJ4TyNeqjNeYNL38DH2z5QTftKp9neijcWKQYSS26N1D7pUeQgV",
+	"dRA+CLU8gyy7EKqpIColhAsjKFgZK34giw2EKgnEY9pD5QK6Rz2FSwKEdhxN+1d+3OqHBPkhI0Hq0oTd",
+	"q8R16V7BkYt3pRgTdJc0u0+fHle9DA3PYOIj86lHhuoW87GjqcdeIfaqaRgIi4FjqQeG2r+ysSOXUo+N",
+	"dunY0jLjA0Aq3N+dDx4ZBMyyL74YOToImH065EPTA0u+0evFwnHPZzxSZyGBksLD+9Yo92ZxRnVLy9zO",
+	"BjZPUhWh29kWRXaWh+tmJjKqMcXfF+t9PHEn0yQ0QYcqMWOIBjUmNFkDD5jcEBEqvoz/Y0JdqLKm37mQ",
+	"GUA5cMXE0OKSX94oMOMErLaMNeRMgBFdB3+7+yAa0rmME2M6/3b3l1ybHtMvCV1CeGAgJTgH5pkM3jQp",
+	"AiP6yIRSGmONcBMQrLaZWousmibUWx53IyuDVmaJEIKVHLjJawtBvIzFeEU/ZE8zlVl4ZrkvT8Rf+tq1",
+	"KLXBx53zVGcI1hGzg/wlM4NMxNE4TIEQ4PO0CDkhz2Qb0y8t4/g1qRjM1AhhpckVq4asp6bGV2qyrdd4",
+	"a2f1tUy1sVHT4nfqwaQJVpladYQuY1HpCfJCieJNYj+O4jTkveG9HfOSTTlQ5mfnnYGBGFxt3gWCD2VS",
+	"ChQWuA3DLfUomvgVO7aT60n/7e4vuY1KvetDiSgJWrGAWxC2eCxtWGmgfQ21M0L34ozNCzgaRO1Ctx1x",
+	"txXWTe4/c/cegM79FyDv7n3X+fPdo+0DCY9QFeOEiPwE1VqNfI1d5SQES0dVgS3uqzdgO7xKd/dZ57Pd",
+	"pGUlpb0r6lNyjHOalXuXQGnXvTWouRBK9t8Ku/e4HnFiTbsqyq9EC7Z7yM75YZISGq8e8obqmn9HnTKW",
+	"Ox+OlI1kfYTqvYVyOrplZwwcQxfOn/ZSoCNJD2kzHba6lt7vlR1xXDU4uS5Il0Ld3DyWpXyUyESuFI8I",
+	"bW0AEqnLIIaAOo4+/ZN7f9/95AVwHx8cfnMA3K/uuo8Pkuika+mp6KHmpf3WrZ1Bn0pROaAs6v4T97Nn",
+	"R794IpfHB/EVdh7uHn67z5Nwf/NS/tp5uNv57BHoPLjLa8o/fdj51edegXnelrvzUGnTE8HZoMzhcQI6",
+	"3+y9xs12sflYX6Sge3kiBvTiAanRw6s8dmyQyUUefnNw+O13DAiBofr4RfKtaeyw1UqWr/W8j7H4oTCa",
+	"WImxJJubaaKTCZq/F8sEq+trNjNUI9X9PeU/ZWl///EtbQh96P6RfAP6e6nHRrr18tHpPQuevsbtHD44",
+	"n36/0ebc3KuR3rNwDbUXkf/eM3fIMd0hXW+IFa+I0CZO5hcZ1TUQ/DWW7CW5EFTP7+4wKSuNAiIeEuGP",
+	"CCxwefkEzjFL2eAeWMovU2OVZTWwKXIoeMAQdZiIOq/5HeYtA6y22aBlHLvAUr0WJgYtinKgIIuOIyYd",
+	"2VyT3Acjr7o2YVtT/DHuJy/c/W3gfvPy6OMXvHHT9teH3/4pwdAmtmqgx8d1M9AjXpxwbwi1KwTwk0+j",
+	"3ghT+krG9VFN3rNDOWoZ88NIMvnleaKQkMmcxGT3ZoxoJCoo/i4memp52623walYu0qstQIsjl5JqltC",
+	"q44PQzmDiRX+Ay2nX0qglwEougpsaeG5Y50CgokPD+66T3/BMPv+Psf7x79wnz7kkcEDviTcZEBR0HjV",
+	"nkgLlO6z3krqJuLnDCapfumoPEkNpy3a5H04I8e4v+N+dbfz8IlcbdKBRkrQDbXRyz8ysgwRjP4KeO+N",
+	"LojlZaimQ6wuff+OayF0bVbT5UJuA9mGWXX+4a7kTqZ2n1RzPlOAj6cA3yQtngdtUu9iZxWBJqHUXLXQ",
+	"Pw9dC07We+/43oUtofBaKKlW7RTEVWTRoMJ8KM5SaHJ1SGVlednyw7sobCMnB+a9brXsMaUrCLHDzUI0",
+	"/2ZsAmyy51eRuOUhtWVsevd5/qUXNAwbUZoDhVBStEl55KXXXKSF+V91ZKNJv0S+tDvapAU2IXZ4wrWf",
+	"iRS5QOLbj+qSx7pGWvS9OUOI3hHrijWBdf/yB/fTB52Hf0i8T0inmPZ0pkWl++G3+4cHe1wQie65e9tA",
+	"LCIuDHpqvDFPvd+w5TQ99UrVo25R9T1d96pbTYI+VqsohSqfym3XZf6hOOEi5UK7SFnvahj42Pd9F7hh",
+	"YXtpkHGCcfrC40xaHldaluG6EgKxCqvrQ5aQYzw+OTHamCd2OdBBoSYr4VQDEbxb2YSmU1HbswjhBSmg",
+	"hPDcADW6wqsS54UxQwdRR7atpQQ0IG4vY69jLSj4gR3+eJHBLdwsIuilWwyEwn2GJb+0tGNuQtN5m8Xd",
+	"aYmsUf1MZCnuBm4AJzW1Dxma0sp8XapN1Nmh2vAD4YXfhK6fHpM/faTwQBMtkNEFZVIb+sdEmeM6ErRu",
+	"QTU9omleOzt4LbEmg578yQJSTsgbBohaEfSIukWFHB7cBYdfH7j79452XhtH6PzxVeeT5144FduLCHzo",
+	"7mzLgciYbdD55Hnnz3ePdp6Ao99ug879Z+79J9J4ilyvnw6TeX2oVszzMkLppNH2sFlL6vljiHeiYKTX",
+	"zmZOEB6U8lCHpg68/YFGr/90TxQP9GYc8N8rsiidU4Obd/9QfowzT8Rx/fbSK+2XwxLeh38+BX9E2GMv",
+	"S1JeuBPwjq2uGdI3vdxo6TGhVZs73etkk0745S012ZlYpkDLP/0asEGWCY8zkZnyEBtBLjjw6t4zNYlq",
+	"alrIMjZpLPsHHH3+qPNccIlPf9kreCQHCuK13nJ4V30l/9q7KRjt4++Qe417POIl1kI+nXeoKCqR61kS",
+	"i6f+ygKQMvM3VDw7HFmRloUl1BEfggMFcnEUN66jV8opk2EV4RHt3OP9HYi+8ayel6G4Ca3/J/IjIjfV",
+	"QXajiA1VZOZHsqP55Lrx0VSIcf3q5VgWxGy5CNgPg2RAjCdlQMyWi+lTIOL6QDgHonvTi2MnQajl8UM1",
+	"8cPdikItinrqIWq/oUxhqjxzo5hR0nevzUciTsQ9EHD3dzrfvux8+V36RG2f1SRlx3CtYveeu/PX3kEn",
+	"vfO1oyiaiIb6GZq9MWiWUCm/X5rPWYpUt2PbiqXdD4VyB9bJo724EvRx7xmuaIgefGc59me6eaqg8ijq",
+	"JIaVnzzZfiSqnNdN+dCd7leIvlbJr++oBjDaRNQR0dA5cA01HdkJwEYItBEUxfDjFX7CTbuGVN4n3aCS",
+	"A22h1KUf46lzXarxSGNJZPGY1DPFVZ1bdaInldrx6+2l5kVqY6/0O1mAa4NsvGR+hIZx74kaTSeag733",
+	"srP/ZY+iPLJQ5oe3oh33/Iq3soZpqKqt1x2DC4W8V2R2RI8VgNXDVVz1rV6uIb7Wwer2yMq58TxpPlev",
+	"Dad2zyV1peuhLr3Ntz6nc8OT2DCtm+KydUqImA8jYn6oiDiodhPtMJmg3MxjxEszv5U6zZlecqJkNwoo",
+	"ATVon7ansIFwq6sm0tXNJYp3cmVEA2ZNVMNT64qeF4V1PCsPmKLCTDibLSgNg1u9nIO8tkyXmi+g8/xR",
+	"599egs7vnnQePe/pI+zp+bvO4HAC7WiqzgyqYUhw70QUAR7at9hw/7umM2dEamdEX48Dp7/wD7dCvRk/",
+	"vJOBMXixnw2FPGdnSmXZCVFusmsBRS5zuPrYf1qf6pWJI6TCgwX6TCdrS70/UyrPL37QczqpUMpF3uoh",
+	"RgWynqKTINQxssuFHecvZ36BM/mb/s5OuQ1j2CPKjA+/Bp9Ssp3zELVY+4e3eP1LXvMs6Q6KLXFNbEQU",
+	"uvBKPIvKdqJaGg3SX0TxZC3Tsq2gLwEXWHJTideCUK1ta4AqT0Sqww1udUuTWgAjbrLzLpmajEDm9akJ",
+	"Y83+NagyhafbbN3a+n8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
