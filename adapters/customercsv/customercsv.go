@@ -1,9 +1,9 @@
-// Package customercsv reads customers from a CSV file (RFC 4180 with one record a line) for the bulk load, and writes the report of
-// those that were refused. Both stream: memory does not grow with the file.
+// Package customercsv reads customers from a CSV file (RFC 4180) for the bulk load, and writes the report of those that were refused.
+// Both stream: memory does not grow with the file.
 package customercsv
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"phonebill/core/auth"
 	"phonebill/core/auth/intake"
@@ -38,28 +37,32 @@ func Columns() []string {
 	return []string{colUser, colPassword, colHash, colName, colPhone, colEmail, colCustomer, colLines, colPermissions}
 }
 
-// longest is the longest line that is read, in bytes.
-const longest = 64 << 10
-
 // Reader reads customers.
 type Reader struct {
-	in      *bufio.Reader
+	in      *records
 	counted *counter
 	columns map[string]int
-	line    int
+	chars   charset
 	trouble error
 }
 
-// NewReader reads the header. A byte order mark and the line ends of any system are taken as they come.
+// NewReader reads the header. A byte order mark and the line ends of any system (LF, CRLF, CR) are taken as they come. Text is UTF-8, or
+// CP949 as Korean Excel writes it. UTF-16 is an error that says what to do.
 func NewReader(in io.Reader) (*Reader, error) {
 	counted := &counter{in: in}
-	r := &Reader{in: bufio.NewReaderSize(counted, longest), counted: counted, columns: map[string]int{}}
-	text, whole, err := r.next()
+	r := &Reader{in: newRecords(counted), counted: counted, columns: map[string]int{}}
+	ahead := r.in.peek()
+	if bytes.HasPrefix(ahead, []byte{0xFF, 0xFE}) || bytes.HasPrefix(ahead, []byte{0xFE, 0xFF}) || bytes.IndexByte(ahead, 0) >= 0 {
+		return nil, errors.New("the file is UTF-16 or no text: save it as CSV UTF-8")
+	}
+	r.chars.decide(ahead)
+	first, err := r.in.next()
 	if err != nil {
 		return nil, fmt.Errorf("the header cannot be read: %w", err)
 	}
+	text, ok := r.chars.decode(first.raw)
 	names, err := split(strings.TrimPrefix(text, "\uFEFF"))
-	if err != nil || !whole {
+	if err != nil || !ok || first.tooLong {
 		return nil, errors.New("line 1 is no header")
 	}
 	for i, name := range names {
@@ -89,14 +92,14 @@ func (r *Reader) has(column string) bool { _, ok := r.columns[column]; return ok
 func (r *Reader) Rows() iter.Seq[intake.Row] {
 	return func(yield func(intake.Row) bool) {
 		for {
-			text, whole, err := r.next()
+			read, err := r.in.next()
 			if err != nil {
 				if !errors.Is(err, io.EOF) {
-					r.trouble = fmt.Errorf("line %d cannot be read: %w", r.line, err)
+					r.trouble = fmt.Errorf("line %d cannot be read: %w", read.line, err)
 				}
 				return
 			}
-			if strings.TrimSpace(text) != "" && !yield(r.row(text, whole)) {
+			if len(bytes.TrimSpace(read.raw)) > 0 && !yield(r.row(read)) {
 				return
 			}
 		}
@@ -107,7 +110,7 @@ func (r *Reader) Rows() iter.Seq[intake.Row] {
 func (r *Reader) Err() error { return r.trouble }
 
 // Consumed is how many bytes the header and the rows so far took, without what is only read ahead.
-func (r *Reader) Consumed() int64 { return r.counted.n - int64(r.in.Buffered()) }
+func (r *Reader) Consumed() int64 { return r.counted.n - int64(r.in.buffered()) }
 
 // counter counts the bytes that were read.
 type counter struct {
@@ -121,31 +124,15 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next answers the next line without its end; whole is false when it was too long, and the rest of it is passed over.
-func (r *Reader) next() (text string, whole bool, err error) {
-	raw, more, err := r.in.ReadLine()
-	if err != nil {
-		return "", false, err
-	}
-	r.line++
-	text, whole = string(raw), !more
-	for more && err == nil {
-		_, more, err = r.in.ReadLine()
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return strings.TrimSuffix(text, "\r"), whole, err
-}
-
-func (r *Reader) row(text string, whole bool) intake.Row {
-	row := intake.Row{Line: r.line}
+func (r *Reader) row(read record) intake.Row {
+	row := intake.Row{Line: read.line}
+	text, ok := r.chars.decode(read.raw)
 	fields, err := split(text)
 	switch {
-	case !whole:
-		row.Bad = fault.InvalidField("line", "한 줄이 너무 깁니다")
-	case !utf8.ValidString(text):
-		row.Bad = fault.InvalidField("line", "UTF-8 형식이 아닙니다")
+	case read.tooLong:
+		row.Bad = fault.InvalidField("line", "레코드가 너무 깁니다. 닫히지 않은 따옴표가 있는지 확인해주세요")
+	case !ok:
+		row.Bad = fault.InvalidField("line", "UTF-8 또는 CP949 형식이 아니거나 두 형식이 섞여 있습니다")
 	case err != nil:
 		row.Bad = fault.InvalidField("line", "CSV 형식이 올바르지 않습니다")
 	case len(fields) != len(r.columns):
@@ -180,7 +167,7 @@ func list(field string) []string {
 	return out
 }
 
-// split reads one line of CSV. A quote that is left open spoils its own line only.
+// split reads the fields of one record. Line ends within quotes belong to their field.
 func split(text string) ([]string, error) {
 	c := csv.NewReader(strings.NewReader(text))
 	c.FieldsPerRecord = -1

@@ -27,7 +27,7 @@ func read(t *testing.T, text string) []intake.Row {
 
 func TestColumnsInAnyOrderAndLineEndsOfAnySystem(t *testing.T) {
 	t.Parallel()
-	for _, end := range []string{"\n", "\r\n"} {
+	for _, end := range []string{"\n", "\r\n", "\r"} {
 		for _, mark := range []string{"", "\uFEFF"} {
 			rows := read(t, mark+strings.Join([]string{
 				"Name, user_id ,password,lines,permissions,email,phone,customer_id",
@@ -50,7 +50,7 @@ func TestColumnsInAnyOrderAndLineEndsOfAnySystem(t *testing.T) {
 func TestABadLineSpoilsNoOther(t *testing.T) {
 	t.Parallel()
 	rows := read(t, strings.Join([]string{
-		"user_id,name,password_hash", `open,"quote`, "good,홍,h", "few,x", "many,x,y,z", "bad\xff,x,y",
+		"user_id,name,password_hash", `open,"quote"x,h`, "good,홍,h", "few,x", "many,x,y,z", "bad\xff,x,y",
 		strings.Repeat("x", 200_000), `q"uote,x,y`, "last,홍,h",
 	}, "\n"))
 	require.Len(t, rows, 8)
@@ -119,19 +119,27 @@ func TestWhoReadsMayStop(t *testing.T) {
 }
 
 // endless yields lines for ever, or n of them.
-type endless struct{ left int }
+type endless struct {
+	left int
+	rest string
+}
 
 func (e *endless) Read(p []byte) (int, error) {
-	if e.left == 0 {
-		return 0, io.EOF
+	if e.rest == "" {
+		if e.left == 0 {
+			return 0, io.EOF
+		}
+		e.left--
+		e.rest = "someone,홍길동,long enough\n"
 	}
-	e.left--
-	return copy(p, "someone,홍길동,long enough\n"), nil
+	n := copy(p, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
 }
 
 func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	t.Parallel()
-	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\n"), &endless{100_000}))
+	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\n"), &endless{left: 100_000}))
 	require.NoError(t, err)
 	var before, after runtime.MemStats
 	n := 0

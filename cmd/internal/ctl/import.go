@@ -23,7 +23,7 @@ func (c Console) importUsers() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
 		Use: "import FILE.csv", Short: "Load customers in bulk from a CSV file", Args: cobra.ExactArgs(1),
-		Long: `Load customers in bulk from a CSV file (UTF-8) with a header and one customer a line. Columns, in any order:
+		Long: `Load customers in bulk from a CSV file (RFC 4180, UTF-8 or CP949) with a header and one customer a record. Columns, in any order:
 ` + strings.Join(customercsv.Columns(), ", ") + `.
 user_id, name and one of password and password_hash (argon2id, PHC form) must be there; lines and permissions are separated by ";".
 
