@@ -26,10 +26,14 @@ const maxKey = 255
 type Key [sha256.Size]byte
 
 // ParseKey reads the header: 1 to 255 visible ASCII characters, bare or as the quoted string that the draft asks for; both are the
-// same key. Anything else is a VALIDATION_ERROR on Idempotency-Key.
+// same key. A quote that stands at one end alone, and anything else, is a VALIDATION_ERROR on Idempotency-Key.
 func ParseKey(header string) (Key, error) {
+	const quote = `"`
 	s := header
-	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
+	if opened, closed := strings.HasPrefix(s, quote), strings.HasSuffix(s, quote); opened || closed {
+		if !opened || !closed || len(s) < len(quote)*2 {
+			return Key{}, fault.InvalidField(Header, "따옴표로 시작하면 따옴표로 끝나야 합니다")
+		}
 		s = s[1 : len(s)-1]
 	}
 	visible := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0

@@ -24,7 +24,7 @@ func TestKeys(t *testing.T) {
 	require.NotEqual(t, bare, other)
 	_, err = idempotency.ParseKey(strings.Repeat("k", 255))
 	require.NoError(t, err)
-	for _, bad := range []string{"", `""`, " ", "a b", "tab\t", "한글", "\x7f", strings.Repeat("k", 256)} {
+	for _, bad := range []string{"", `""`, `"`, `"open`, `closed"`, " ", "a b", "tab\t", "한글", "\x7f", strings.Repeat("k", 256)} {
 		key, err := idempotency.ParseKey(bad)
 		require.ErrorIs(t, err, fault.New(fault.ValidationError), "%q", bad)
 		require.Equal(t, "Idempotency-Key", fault.From(err).Fields()[0].Name)

@@ -141,7 +141,7 @@ type Order struct {
 func (o Order) Apply(e Event) (Order, error) {
 	to, ok := next[o.State][e]
 	if !ok {
-		return o, fault.New(fault.StateConflict).WithDetail("state", string(o.State))
+		return o, fault.New(fault.StateConflict).WithDetail("state", o.Public())
 	}
 	o.State = to
 	return o, nil
@@ -264,7 +264,7 @@ func (o Order) Renew(transaction id.ID, now time.Time) Order {
 // Cancelled takes the order back for its customer, which is possible while KOS cannot have seen it; CONFLICT after that.
 func (o Order) Cancelled(now time.Time) (Order, error) {
 	if o.Sends > 0 {
-		return o, fault.New(fault.StateConflict).WithDetail("state", string(o.State))
+		return o, fault.New(fault.StateConflict).WithDetail("state", o.Public())
 	}
 	o, err := o.Apply(Cancel)
 	o.ProcessedAt, o.ResultMessage, o.FailureReason = now, ChangeCancelled, "고객이 신청을 취소하였습니다"

@@ -49,7 +49,7 @@ func TestEveryCellOfTheStateMachine(t *testing.T) {
 			after, err := product.Order{State: state}.Apply(event)
 			if row[i] == no {
 				require.ErrorIs(t, err, fault.New(fault.StateConflict), "%s x %d", state, event)
-				require.Equal(t, string(state), fault.From(err).Details()["state"])
+				require.Equal(t, product.Order{State: state}.Public(), fault.From(err).Details()["state"], "the state of the API")
 				require.Equal(t, state, after.State)
 				continue
 			}

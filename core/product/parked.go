@@ -103,7 +103,7 @@ const (
 // Resolve applies a confirmed resolution to a parked order; CONFLICT when it is not parked any more.
 func (o Order) Resolve(r Resolution) (Order, error) {
 	if o.State != Parked {
-		return o, fault.New(fault.StateConflict).WithMessage("확인 대기 중인 요청이 아닙니다").WithDetail("state", string(o.State))
+		return o, fault.New(fault.StateConflict).WithMessage("확인 대기 중인 요청이 아닙니다").WithDetail("state", o.Public())
 	}
 	switch r.Outcome {
 	case OutcomeCompleted:

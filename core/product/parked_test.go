@@ -116,7 +116,7 @@ func TestWhatBecomesOfAResolvedOrder(t *testing.T) {
 			o, err := product.Order{State: state}.Resolve(says("lee", outcome, why, now))
 			require.ErrorIs(t, err, fault.New(fault.StateConflict), state)
 			require.Equal(t, product.Order{State: state}, o, "nothing changes")
-			require.Equal(t, string(state), fault.From(err).Details()["state"])
+			require.Equal(t, product.Order{State: state}.Public(), fault.From(err).Details()["state"], "the state of the API")
 		}
 	}
 }

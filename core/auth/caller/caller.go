@@ -76,6 +76,9 @@ type Request struct {
 	UserAgent  string          // of the end user
 }
 
+// wrongCredential is for the developers of the calling system: its users do not see the answer to a call that was refused so.
+const wrongCredential = "서비스 자격 증명이 올바르지 않거나 만료되었습니다"
+
 // longestAgent is as much of a user agent as is kept.
 const longestAgent = 256
 
@@ -87,7 +90,7 @@ func (r *Registry) Identify(ctx context.Context, seen auth.Client, q Request) (a
 	}
 	service, ok := r.service(ctx, HashOf(q.Credential))
 	if !ok {
-		return auth.Client{}, fault.New(fault.Unauthorized)
+		return auth.Client{}, fault.New(fault.Unauthorized).WithMessage(wrongCredential)
 	}
 	seen.Service = service
 	if q.Address != "" {

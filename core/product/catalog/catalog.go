@@ -82,19 +82,12 @@ type Query struct {
 }
 
 // Available answers the plans that a line may change to: on sale, of its operator, neither in force nor scheduled; FORBIDDEN when the line
-// is not the caller's. What the caller says of plan and operator narrows that further and never widens it. A caller without lines, or whose
-// line cannot be told although he asked for no line's offer, gets what he names.
+// is not the caller's, LINE_NOT_FOUND for a caller without lines. What the caller says of plan and operator narrows that further and never
+// widens it. A caller whose line KOS cannot describe, but who asked for no line's offer, gets what the query names.
 func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Offer, error) {
-	about := q.Line
-	if about.IsZero() && len(p.Lines) > 0 {
-		about = p.Lines[0]
-	}
-	if about.IsZero() {
-		plans, source, err := s.Facts.PlanList(ctx)
-		return offer(plans, source, q, product.Customer{}), named(err, screenFailed)
-	}
-	if err := p.Owns(about); err != nil {
-		return Offer{}, err
+	about, err := p.PickLine(q.Line)
+	if err != nil {
+		return Offer{}, named(err, screenFailed)
 	}
 	known, err := s.Facts.ForScreen(ctx, about, s.Facts.OfCustomers)
 	if err != nil && (q.ofALine() || known.Plans.AsOf.IsZero()) {
