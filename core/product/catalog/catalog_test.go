@@ -168,7 +168,7 @@ func TestAvailable(t *testing.T) {
 			require.Equal(t, c.current, offer.Current.Code, name)
 		}
 	}
-	_, err := w.Available(t.Context(), auth.Principal{UserID: "staff"}, catalog.Query{})
+	_, err = w.Available(t.Context(), auth.Principal{UserID: "staff"}, catalog.Query{})
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound), "without a line there is nothing to change to")
 	_, err = w.Available(t.Context(), w.me, catalog.Query{Line: number(t, "01012340000")})
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
