@@ -219,10 +219,15 @@ const (
 	ChangeCancelled    = "상품 변경 요청이 취소되었습니다"
 )
 
-// Named fills in what the list knows of the plans: the customer is shown what he ordered, whatever becomes of the plan.
-func (o Order) Named(plans PlansCopy) Order {
-	if p, ok := plans.Find(o.From); ok {
-		o.FromName = p.Name
+// Named fills in what is known of the plans: the customer is shown what was ordered, whatever becomes of the plan. c describes the line's
+// own plan, which the list may not know any more; its zero value describes nothing.
+func (o Order) Named(plans PlansCopy, c Customer) Order {
+	told := Plan{}
+	if c.PlanCode == o.From {
+		told = c.Plan
+	}
+	if name := plans.Named(o.From, told).Name; name != "" {
+		o.FromName = name
 	}
 	if p, ok := plans.Find(o.To); ok {
 		o.Target = p

@@ -188,8 +188,8 @@ func TestSendDelayAndNames(t *testing.T) {
 	require.Equal(t, now.Add(20*time.Second), o.Hold(20*time.Second, now).NextAttemptAt)
 	require.Equal(t, now.Add(30*time.Second), o.Hold(time.Hour, now).NextAttemptAt)
 	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
-	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans))
-	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]}, product.Order{From: "B", To: "A"}.Named(plans))
+	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans, product.Customer{}))
+	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]}, product.Order{From: "B", To: "A"}.Named(plans, product.Customer{}))
 }
 
 func TestCheckedAndRefused(t *testing.T) {

@@ -74,8 +74,8 @@ func TestPlans(t *testing.T) {
 	require.Equal(t, []string{"A"}, codes(c.Available("MVNO", "C")))
 	require.Empty(t, c.Available("", "A", "C"))
 	require.NotNil(t, c.Available("NOBODY", ""))
-	require.Equal(t, "가", c.Named("A").Name)
-	require.Equal(t, product.Plan{Code: "Z"}, c.Named("Z"), "never invented")
+	require.Equal(t, "가", c.Named("A", product.Plan{}).Name)
+	require.Equal(t, product.Plan{Code: "Z", SaleUntold: true}, c.Named("Z", product.Plan{}), "never invented")
 	_, ok := c.Find("Z")
 	require.False(t, ok)
 }

@@ -15,6 +15,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/line"
+	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/facts"
@@ -40,8 +41,8 @@ func newWorld(t *testing.T) *world {
 	n := number(t, "01012345678")
 	w := &world{
 		kos: memory.NewKOS(
-			product.Plan{Code: "LTE", Name: "LTE 플랜", MonthlyFee: 59000, OnSale: true, OperatorCode: "MVNO"},
-			product.Plan{Code: "5G", Name: "5G 플랜", MonthlyFee: 89000, OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "LTE", Name: "LTE 플랜", MonthlyFee: new(money.Won(59000)), OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "5G", Name: "5G 플랜", MonthlyFee: new(money.Won(89000)), OnSale: true, OperatorCode: "MVNO"},
 			product.Plan{Code: "3G", OperatorCode: "MVNO"}, product.Plan{Code: "ELSE", OnSale: true, OperatorCode: "OTHER"},
 		),
 		now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC), line: n,
@@ -106,7 +107,7 @@ func TestScreens(t *testing.T) {
 	w.now = w.now.Add(5 * time.Hour)
 	s, err = w.Customer(t.Context(), w.me, w.line)
 	require.NoError(t, err)
-	require.Equal(t, product.Plan{Code: "UNLISTED"}, s.Current, "never invented")
+	require.Equal(t, product.Plan{Code: "UNLISTED", SaleUntold: true}, s.Current, "never invented")
 	require.Equal(t, "5G 플랜", s.Scheduled.Name)
 }
 

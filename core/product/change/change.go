@@ -108,7 +108,7 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *fact
 	if err != nil {
 		return s.unchecked(ctx, o, fault.From(err))
 	}
-	o = o.Named(seen.Plans)
+	o = o.Named(seen.Plans, seen.Customer)
 	o, err = o.Checked(product.PreCheck(seen, o.From, o.To), s.Now())
 	switch {
 	case err != nil:

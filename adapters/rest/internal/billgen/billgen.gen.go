@@ -68,15 +68,15 @@ func (e PaymentStatus) Valid() bool {
 	}
 }
 
-// Amount defines model for Amount.
+// Amount What KOS leaves out, or writes so that it cannot be read, is left out.
 type Amount struct {
 	// Amount Won.
 	//
 	// Example: 10000
-	Amount int64 `json:"amount"`
+	Amount *int64 `json:"amount,omitempty"`
 
 	// Name Example: 가족할인
-	Name string `json:"name"`
+	Name *string `json:"name,omitempty"`
 }
 
 // BillHistoryData defines model for BillHistoryData.
@@ -138,7 +138,9 @@ type BillHistoryItem struct {
 	Status InquiryStatus `json:"status"`
 }
 
-// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won.
+// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
+// not tell is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
+// carrier that there are none.
 type BillInfo struct {
 	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts. Both are shown as KOS tells them.
 	//
@@ -149,18 +151,20 @@ type BillInfo struct {
 	//
 	// Example: 2026-03
 	BillingMonth externalRef0.BillingMonth `json:"billingMonth"`
-	Charges      []Amount                  `json:"charges"`
-	Contract     *Contract                 `json:"contract,omitempty"`
+	Charges      *[]Amount                 `json:"charges,omitempty"`
+
+	// Contract A field is absent when KOS does not tell it; a contract without an end has no `endDate`.
+	Contract *Contract `json:"contract,omitempty"`
 
 	// ContractInfo Contract terms as printed on the bill.
 	//
 	// Example: 24개월 약정 (2025-01-01 ~ 2026-12-31)
-	ContractInfo string `json:"contractInfo"`
+	ContractInfo *string `json:"contractInfo,omitempty"`
 
 	// DeviceInstallment Balance left on the device, in won.
 	//
 	// Example: 450000
-	DeviceInstallment int64 `json:"deviceInstallment"`
+	DeviceInstallment *int64 `json:"deviceInstallment,omitempty"`
 
 	// DeviceInstallmentMonthly Monthly instalment, in won.
 	//
@@ -168,10 +172,10 @@ type BillInfo struct {
 	DeviceInstallmentMonthly *int64 `json:"deviceInstallmentMonthly,omitempty"`
 
 	// DiscountInfo Amounts taken off, as positive numbers.
-	DiscountInfo []Amount `json:"discountInfo"`
+	DiscountInfo *[]Amount `json:"discountInfo,omitempty"`
 
 	// PaymentInfo A field is absent when the carrier does not tell it.
-	PaymentInfo PaymentInfo `json:"paymentInfo"`
+	PaymentInfo *PaymentInfo `json:"paymentInfo,omitempty"`
 
 	// ProductCode Example: 5G-PREMIUM-001
 	ProductCode string `json:"productCode"`
@@ -182,13 +186,14 @@ type BillInfo struct {
 	// TerminationFee What ending the contract today would cost, in won.
 	//
 	// Example: 120000
-	TerminationFee int64 `json:"terminationFee"`
+	TerminationFee *int64 `json:"terminationFee,omitempty"`
 
 	// TotalAmount Example: 84000
 	TotalAmount int64 `json:"totalAmount"`
 
-	// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out.
-	Usage Usage `json:"usage"`
+	// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out,
+	// and so is `…Unlimited` where there is no text.
+	Usage *Usage `json:"usage,omitempty"`
 }
 
 // BillInquiryAcceptedData defines model for BillInquiryAcceptedData.
@@ -223,7 +228,9 @@ type BillInquiryData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf time.Time `json:"asOf"`
 
-	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won.
+	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
+	// not tell is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
+	// carrier that there are none.
 	BillInfo BillInfo `json:"billInfo"`
 
 	// RequestID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
@@ -272,7 +279,9 @@ type BillInquiryStatusData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf *time.Time `json:"asOf,omitempty"`
 
-	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won.
+	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
+	// not tell is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
+	// carrier that there are none.
 	BillInfo *BillInfo `json:"billInfo,omitempty"`
 
 	// ErrorMessage Why it failed; only when FAILED.
@@ -336,16 +345,16 @@ type BillMenuEnvelope struct {
 	Success bool `json:"success"`
 }
 
-// Contract defines model for Contract.
+// Contract A field is absent when KOS does not tell it; a contract without an end has no `endDate`.
 type Contract struct {
 	// EndDate Example: 2026-12-31
-	EndDate string `json:"endDate"`
+	EndDate *string `json:"endDate,omitempty"`
 
 	// Months Example: 24
-	Months int `json:"months"`
+	Months *int `json:"months,omitempty"`
 
 	// StartDate Example: 2025-01-01
-	StartDate string `json:"startDate"`
+	StartDate *string `json:"startDate,omitempty"`
 }
 
 // CustomerInfo defines model for CustomerInfo.
@@ -381,28 +390,29 @@ type PaymentInfo struct {
 // PaymentStatus Example: UNPAID
 type PaymentStatus string
 
-// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out.
+// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out,
+// and so is `…Unlimited` where there is no text.
 type Usage struct {
 	// Data Example: 32.5GB
 	Data *string `json:"data,omitempty"`
 
 	// DataMegabytes Example: 33280
-	DataMegabytes *int `json:"dataMegabytes,omitempty"`
-	DataUnlimited bool `json:"dataUnlimited"`
+	DataMegabytes *int  `json:"dataMegabytes,omitempty"`
+	DataUnlimited *bool `json:"dataUnlimited,omitempty"`
 
 	// Sms Example: 100건
 	Sms *string `json:"sms,omitempty"`
 
 	// SmsCount Example: 100
-	SmsCount     *int `json:"smsCount,omitempty"`
-	SmsUnlimited bool `json:"smsUnlimited"`
+	SmsCount     *int  `json:"smsCount,omitempty"`
+	SmsUnlimited *bool `json:"smsUnlimited,omitempty"`
 
 	// Voice Example: 250분
 	Voice *string `json:"voice,omitempty"`
 
 	// VoiceMinutes Example: 250
-	VoiceMinutes   *int `json:"voiceMinutes,omitempty"`
-	VoiceUnlimited bool `json:"voiceUnlimited"`
+	VoiceMinutes   *int  `json:"voiceMinutes,omitempty"`
+	VoiceUnlimited *bool `json:"voiceUnlimited,omitempty"`
 }
 
 // ListBillHistoryParams defines parameters for ListBillHistory.
@@ -2283,159 +2293,161 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H37cxvJeeC/0jXnKku+ATh4SSJZriuKgnZh8RWCXGUj6ogmpgGMOeiGpxuiYIUp2VZcykq5yDkxq9WS",
-	"W9ryPrJ3SkW7on1y1fr+mOQ3Yvg/pPox7wEIUNBGSvEXCQTm0f29v6+/xx2tTtodghFmVJu5o7UQNJEj",
-	"PtZJu03w5gKpQ2YRzL8yEa07Vkf+qV1vIQcBRgCk26BBHMBaCDiIdm2mAwg6kLUAweJbCtsIEMdqWjir",
-	"6Rq6DdsdG2kz2hTsWFO3clNblm3TKQv/oms5vSkjN1006nmUuQRLxcxFs1DPbOWgkSk1jMaFRq6Rh4Ut",
-	"TdccxC9HpjbDnC7SNVpvoTbkC2W9Dn86ZY6Fm9ruru7tZhUxpzfXYMhJ7qeK6gSblO9oB1oMbKEG4Rts",
-	"IYDRbQaY04ssvjBsBW0LW+1uW5vJ6d5qLMxQEznh5Vy/fn2uy1oIM6sOGUquafXqPLhwsWSAegvaNsJN",
-	"FIXfZQQd5AAHQbv90w2t0yIYcVhuaDpAjkOcn25oFr4FbcvcZGQb4Q1tLMDt6loHOrCNWJQqyti8krrg",
-	"BUgZMGEPnLtGHAQxYFYb6cDCdbtLrVvoPCANRSi/6CLKKNiBmCEzuq28kb+QMQqZQk7TNYs/9xdd5PQ0",
-	"XcOwzS9A6v3htTeI04ZMm9FM+ctAIqiYqN0hDOF67xrqJfewCLcRDS8SUNgQlO6gDoIMnDMd2GAZC7FG",
-	"psVYB3asjBU8NLONehnJSednQI7fmC+VwC2LWls2AnPV+UqFI9SBdQ5Wzizr65UrAHKao0wHW9BBG5g4",
-	"AFIAwS+6hCETyH1kwVXigHwRtALG2kY9sGOx0Dcd2LMJNAHEdAc5FOy0IBO/NiyHMn9bdX4tIzqgDLIu",
-	"BRCbwIQMzgIIisa0eOgGrpmIQcumWXVbxayBnZZlc9aADFgUUGbZNmgSCzcBwVmwllgZxIS1kOMvzOIb",
-	"K+bzWbDq0YF42A4XKQ5qdCkyQwzY28DiFwa3EQbnioahg6KR4/8U+D9Fj6q40NHF2uffn1t6r7xZWdpc",
-	"WV1+b7VcreqgmJ/WQckonAc2grcka/MlNhyEshs4QoKXkFGYvngJZYqGWcoUC6aZ2apPFzIXLk0XYeli",
-	"Y7qQL3rEKXEdUGeIwDKcwiKCAd5eQLjJWtpMvnRR54LC+zsXp1ldu51xEKSCKo9e/qH/4lvgfvzb/keP",
-	"gfvkV/3nr3Tg3v+/7mePdHD06sXxk1cg9zf5Usn97JH78XN373twvPdN/8H9/oMvwuS/YGF01bJTZeAy",
-	"Rh4o61zgOD+mwLYworPARg0GSJeBNoKYAmjb6sp2FsxJ9KqLFXaNQpSpjZyRyeULxUzpwsVLA/ia377U",
-	"bW8JaAZA+5GDGtqM9t+mAm01JX+lU6FdqTtDe12BzRQhxb/VQ/xgUZDLgloHNlFNCCwKatT6JaqBNuyB",
-	"LcQ5s00oAzlDNwwjsq1c+kb4syJbMFEDdm0mbmjD20o5GIZh6CMqi1WP/ZIb4gxXC7GnQqFkf8lZjJDt",
-	"sEzLgippoy1i9gCyKfox9bBWjGNtJF0sYMC5LwCBv56hGseX2t2uZQ6T2lXrlymorDDUpqAjREtMOeaN",
-	"dNRwzKajht8Rxs2omKky6LB0fXhVEFhcIQ7UgmABMokxDGpKydU8zBhpSjKXMQYpSeov61Rq8jq0WIqC",
-	"J7gJOsS2ZzzyghRQQjD/P6wzLQoaFoa2Drgi4yYXoAS0Ie4BqiytQGkxyBB/gCXu4xZRFhi++oIMEFyP",
-	"i+jcAPxy4y0dv2H05ksh7Bop2N3lVEs7BFMUtnwuQ/M9yNAO7MkvMUNYgAl2OrYlbeWpn1NpMKu1ivu3",
-	"IjfSbrsNnR4HPHJuWXUEMOGKGdZbcMvmeLkF7a4gKGHHyZeZwuabu7L53txa+frch5qutRGlQshp7r39",
-	"/p/uuR99AdyPXxx998L9+BFwH3xx/PCfj/eeuE/uuh/9QSqDLHA/e+Y+2AfHn94D/Qdf8I/ug/3+P9w7",
-	"3jt0f/+9e++V+/Sxpkt+HmCkc8rhkpLBdidkseVKa0ZupmDMGMZf8UscWEdcYmnFrcZ0vlEoXby4VSia",
-	"8AIs1NF0fto0kIGKFwsXtF1do916HVGqzTSgTZFAwVg6oMwhVca3kE06SJByGCkdh2zZqP3f05Cjfoti",
-	"xjenGrDOKCdPbo5PF0sXw+hJxYo0md4IUixMGcR1NAQx0pzTZkpGfjQsWUx6E9AEHo2OhTuffboOnvGd",
-	"kBkF1ZkwbMbH6orCjbgzKozmgMc9W6hlYVMIk6bcgW9GEgdsOWRbmnt1gjGq89uzWiDqLkNTadfxmdoz",
-	"MQK64SY7cnrA95yE2UQawIG4OZS1P5hbqFyZW6ssL22WV1eXVzVda1jINqk2c+OO/BgoMN8yzBkGcA8O",
-	"OUElzL6bEQnx2d/2n3159OIf3YN74PiTPffg1Sgc37IoIz8Mx+scoh944AmDVMDMU5s7DtdCXJO9PjQV",
-	"2ywSLIwXH6offvjhh5nFRXD8ZM99cOAePAHuk+f9F4/7X74C7qeP3YND958O3wC0f0D5ytWhzaGIzJ8p",
-	"4g6DXBiHno+HCfhZdXnp9eHNnxqGcwBV/nwf3IfA3bvXf/DJOwvaLt7GZAdflduOQlbAQtnlLQRIBzlC",
-	"xgCTICosAX7vRGk7AvK9h8C9/8TzJY/3/qX/f77hMH03Yf0umQkpeAtshRMhPYbuL3L3ZUzd7+nASer+",
-	"xIYnagCsRR0OX5zNgppkhxrgXgEF6BbXyFvQBBbudJkIde20ehEjwLLtJcKuki42xzUDYrcGxIEJ4D/6",
-	"8fG2UjODrfvKwsLm0vLa5tXl9aUrEQP/eO+w/+BPUvk8Ae7Tx0ev7gP32V7/5eHRi7ucm31r8q2QgCKY",
-	"kwoVJRtFtGgYMBYqS+VBwHj60L33TG2//+X3wH3x/znfKLn2NkHinXJj4uTnS6fxqG8sSVUcS1ItEQYk",
-	"TU3UR4lufKJS6tpyFbSgsKFCwgAyGS3lokiIBREpiVgAQmTwi8Jy6ipxtizTRHhMIYXJCnLaFqVW3NTD",
-	"BHT8n2S8RsXr613KSNuP7A7j1avLq5crV66UlwYFJQ4O3affgKM/Pjze2xf23RmXnpZLw7BOCzWcAOqx",
-	"mLMwFnMGxDlJ5gz2O3HrQR5zABvWt2X8MsYJHgdKH4hFjkbCXKniJmtWG5HuuGGEZuLmZHyQEQKoPdwr",
-	"UEGWzbXKYnl5fW0gJ/6u/+APgi6+vut+/KL/6MnRy2fA/ez+WYjwTXJtEjupvDs55IwVKhxPCStyBx7J",
-	"TpLb43D64UKGpmUKJlcnG5Y8rQmzeQUz5GBolwPOG5nLLXVvlIRI1wHyfGIIY1eW1sqrS3MLm9Xy6gfl",
-	"Vd93DLH3d0/6Xz0H7he/A+6TL/pfPuFGWf/Fvvubg1ik+Yxrx+LaQaAPeHccyI/FkuN58B5pgipybiEH",
-	"SBKdJGOmg2Ki7LnscUMWVBigsCe0bsvCTdAmDgIEg07X6RCKZmViDKip/dXCbHoN9VZRl6JxHXmf7wJi",
-	"qVwpL64sr5WX5j/cvFb+cHO1vF4tXxnKrIPuCHHrwWH/X19x4S3CyU8fu9/9izga+vVz9+k3/Uf7oP/N",
-	"t/3//S04/vUXQWAuwbgdh5jdOqNT9ZY6Wjhj3VEQEfDuKfGQwsZJXPg2dH68Y7h13HEIBzrcshEoY2ax",
-	"yZ7HDYDLxG3rWB4U2IEUiCO5tJywMPsuxCJHY3DwWxp0CqhDedRTfjqUYRjGGedGOTeBgyAMNToKhjLp",
-	"IDS8XVGpGBwmHpU6OdqkWLGC1yk6BStWu7SDsInMJDGEvWoLc8FwIldW16sr5aUrSWXqPv2GG2DuwSsg",
-	"CcQ/QLzv/tOhe29fBSwFpXz+4vjpw+O9Z29jrJgToGXbq12MLdxMAi2awNvFJnL8NNZEJu4weM4vL11d",
-	"qMwHXqhAWZCzN2Lm324YEUcvPnEP7oZVpowUc6Uq8eF+/SsQ2MtDLJszl+Qk6RjmhbA9MzFWGCtKOD2W",
-	"sJwnuGFbdTZ5WRlAZeKyUuYT0SAiuIXqsEuRSlqknqQTUUPktC0MGTJngV8ZE+fZuHmU4F9wzuNSPT0N",
-	"X55tWux8dgOHZPYpTSc86ASTdustIJywYRIl3WSS7M8d4Qevf1o3amXQmbQYgJdAUIyLlpOkwaioebvs",
-	"qzdkWi0pnlGsKg4SlJSIJt2HLa0V6QetEbIAnea4xhYL3RYQingVuYW8c4y2NTTMuDL34cLy3JXNteXl",
-	"zYW51ffKKawM+i9f9Z+/4lqlf+9+//khOP7Vn8/U+CkYMw3aMQYdDuxxNHRuvHM8lQqkog9gjRAgyWuS",
-	"3JcEwMRDEIIBLCp54EIRXLMuh3lujZBFiHteEdqYPOdAhhY4TyXcG6IqHbz6jmFMtzq3Vt5cqCxW1jbL",
-	"fzlfLifcG9+AViTQ//p/nR3UvUnGTMdIjDVfFyHjMG9+PPOacysna7+4cqJcmwadyZ4BePrKL0HkjDYL",
-	"6qSNwBasb6tyopqo5s6Icu6aV1SU1fRwFXvokkELU1dPJUvEd0PVUOsYdlmLONYvxz9UuN2RtW9REbGN",
-	"MOhAyoDFKBDX9Ga5k+Eg2gLD9fTa8rXy0mb5L1cqqzFh0f98/+j/vXIPpMr4+mH/9w/7j564H4dPjxVV",
-	"+pe+danTqmI9CjA/txMI0OmqCIBaTQxZ10E64FSrA4vSLnJEElPXtBDnsBMhWVkSaapRsbv/7PipqNL5",
-	"+i5w9z5yD+4CDtevDpS9/DZFL3RN5KzEI0aYSGANg8D60tz62vvLq5W/GkZKx3v33KePg1KHt2HLDrpF",
-	"ttMiixSJ/B1x3hC45NwHt5otRr0qki5FDpCnNebJNLJa/mD5WjqI9u65n/6m/2gfcB762yc+Ybz1rPYu",
-	"KeUYnfra+AQyHSuKlRvznC6kEiapYSNbnbRjuiVbhighShxAcNDJQakqHSgRzH9XbBZTrNevX8/Ee5eM",
-	"oF3jHU9iKvYWtGxR/zp+/n1F4vMqtOw0mcDQbeYxvkjCVfgH59avrmYuVxYWMkbeOD9MDlTLqx9U5sub",
-	"60tzH8xVFuYuLyT8Y5ETLYKqwH3wzDtMTqv3fCskqBR+o4CsY0OsZKWE2Mrq8pXXh9hvfnX8j/dB/+Xd",
-	"o+/+DI4/edz/5hC4z37n/vbvxwDckEM91WriByn3ihBvKAQD69sIq7wy/5LXAdrB9+6DfffZr9z97/uf",
-	"c6WjcgdFAE8cAKRF9M88xTeglNJxFTqOebOoGiubbLwAUFVlSYaF8iR1XBrkJn5kE6pk8NiwDnEowxOT",
-	"HVF/gQmok46IFEEGWhCb/znupr9/8bS5NulKBdhxSAc5zJJ0C/3vYx3ZSLS9mmov43f8sDC7UNSSvS68",
-	"1hl3Qt1Fjl7cdT//9njvmXvwKrVLSNDS5Ya8XffWddO/nGz9HNUZf8Fly7bfl3XkVyCDyT1ZDLWjH4ah",
-	"P/S4CuP4918JHQf2NNG3rGlhv3XdKLQU3BDfn1xT5JknbNKXR4mNmmr7I25PQCt8yh5Humwro4OGxQDj",
-	"5h2gLbIjCCGGtJCojT9kzt6BPQqY00WhG7cIsRFMgsN7TLAqXW7rBKAIVCUxHy7AHw1V/JkWbspbvEpD",
-	"2fxp/G5RuqbS7dasNkptc4iBaAco2qWpnjbra/PpLetC4jRbyuW5SI103MlwGZyGGyfc3mns/ksntFHy",
-	"H5++x1F2M85OaNdmVU+jJrpvcVOSC10pLoQPstPqcRg3hCUaXUrpPXD8+F7/q+f9f33lfnwPHD9+2P9s",
-	"XweXpnXDMNxPH6USOuk6dTQiMXAWq8obdgOFOfxW5W1U5cVxBgm3voq0NEs0mwiQ4r95EBNVcIOkt/7C",
-	"FvbMFdIAUPg3WVBjhEFb6pCaaqsEaLfNr6nVW9BpIloDNqLRX0yL1vkt/HU17giCHalW0nTQokXbkNVb",
-	"aZ3k7B5/roN0gWzR9wvscGa6tlz9MQVidV7+l1qOXI23ApoFlwlrAegomcaNMa7WGbJtKlvPhUlFthaL",
-	"yy5deIe+tDidgFHrG1k/Kc2dopa4V+vAOjvpCfPedaF70inAu1IknQiDteNw1W563VcFOUTZu3j0Yt/9",
-	"9DFw9/7sPtsD5/JGviR7iYG/AYL5c/lMIXc+jbdMxA3DCjc9bbuN0gyRy9DmZqnqGShXIW8LE5S/nmJp",
-	"ZEMl8XKBIjuti6f8AQgbWVya+u7C6K8OMUaKBhUYp6pFJWk0dIEJQi1m3UIACwkgzMXXJKAO7PHNeKsY",
-	"9pCV0KVSzXE/eV64LnciIjazslperKwvZgzRTS6Bc3XrUsJMTJfOaY/wUqIsgq+iVD0LGUDYtHDT69Sk",
-	"yJqYsAd2SNc2QZ3QdDTm8iPjMSQWI3u5VBz1CV3PEhsG/HVxUVwzhHEQBWuMzWNiK7rsQCDFyNJbWwLc",
-	"aWwbpaXBakeorLl6HXUYMtOtd0SZ1YYMmaqJ8uDuyl3MLDvUKpprAO4Twi1PX0TwWhreg/GNm02TtgbU",
-	"8/QkxEaE/+s7FmkIfdcdDLWndOKEdLkxwK4X1gQRvZgQVTbUaMb96ObwVsh2Oxk3UlS/aap+e8xjnyHU",
-	"mnSJrhDYTsD5xBjivxIjhLoZQtO0+LuhvRKCjoi16m+ZJx7bfOhZJ2xX0tnkuH8WEO6+yDK1NPv5h5YH",
-	"4oxgcRBhXg97z97a+QavzlUWyleiax+vj0+aJdh0Uil7BTl1YWXnDEO+XsRK4hHJgS2Wjf8M9f4WCkIf",
-	"wiMR/cTEX4iH3nUhuIhwd4Aw8M4yhMBKWdkS2kGUyTKrkZ21AbIw4fp3HcfzWE8bh1AnnKPIj/nwtUo0",
-	"0/QAUrTXv2yN34YWFrkBp4JFNMAahUQMvZE9ecvUE6iKwW8Y7l+fJ3wKepdZYT4Uaoq5a8H4lphSE2Gf",
-	"uCpL21DbZ6Cg4X4xTYLTcHP8yNtKfvf6k3vSh4HQ9ggi3ODe21IqIGJcEwWGT38xHTO/Xl3LGAMCIpO0",
-	"c0IL0E8yeqL6RKCS684b2srq8ny5Wq0svafp2vzy4spCeU0kSkkbgD8stLXQ74mtrUQDTPH2ObJ3rUUB",
-	"3KIIM6npZbau41go1MGOIdsGFkvGjlVkYwAJGoWRiELXzC4a/Ih8aZRHqADIImItEkO/+9mj/j984h4c",
-	"ut8dDrm1OpIZsBK5eHc3BbMr8ef5mJ0TmanrS+rD8gfl1Svr5ShG/V8T61wfZDNC5jdkmBG5PmL0FRdh",
-	"MmKvQpYcwQ6Kx93BnEoPctR1MoUsUlMu8U/9yTFyfkO6QA52UshnS+9dTsU3ZHARNeFWj6Go5CkU8pdO",
-	"NCX57evYDuo1kicFtB19rpYzjKNvU9FP23Q+EUIcwaClbXrCIm4Rqx4n6pLR/+O9tGWIixct3I2DJF86",
-	"cSni3qGLiQmq2A2xzcQhnCa+0syaFBmjBIRsiwlqqhW7PI0KjVFJdco0PTxjKTph6aLIbmLI4a/5nxsb",
-	"5p3ibuaccSOXmb7517kbRiZ/8/yPtKFjmE7TFt7fd8iDGDROr+Wd5In0k4ZD2jOCq34KIN1GJvh5lzKA",
-	"yc4smJ+bf7/Mv5epK9FhXKKKYBZU1+YW+DWi+g9SBpqEmOJ63S9fvrZc3cAqLWYLqddgspMFNe471xTb",
-	"t8gOUL5yD0DHm8aihNS15SrXO3xJmq6J10YFlLwgQb/hHK7LxOyNGbGoq7OMUdPERNx9N9LyIP1td9LO",
-	"vSKDfQSSvLbOddsSri//20vKSpvIpDIoBa74VSYVTeZaCOzA6HTB0/ViSDCc1xQ+SW1WvSV7YVNxwAqZ",
-	"7LvldcaeBVBapiIIEu/irQOKbJO05a8iw4qO6yIIhMj2+CnO0rhWN/8sIKyMqahsOLm1eop+T5NNK2Kq",
-	"ZWR40wgTLVPPw4JcvNTgFH+DCPsILS3z1ZA56eC0n9AXX8NfiOZqEsbBjALizIpIkyUGZYabr2NgkyZV",
-	"R/2wjig4d70wLz8Dy9RBIQ9a6DYwrabF6PnoFkZIJgzJ7RtGZhpmGjfvFPK7PzrRW6jLo7bAXwoAr3sT",
-	"yzwoDFFZgfhI0kR3y7bqCln8dbNKHlCw5UBcF2NQLZYFNZPU6ZS4jmbbZg3YFmVUTV/UPc2mVir7QiOI",
-	"RS+IBkCw3sqGJO7c+tr7m9I7UR/zwcdC8LGo6bHhRIke32pW4pXyUqUc+js0O1H4FH7DmHD74WRT04Fd",
-	"1wZ1Ukw0e0r0N1ksr72/fEVcM7ewsHxdfBm+I62UOr2Kc7V8dbVcfX8zXvgV/d5fc3qCb7z+Lv6weMVQ",
-	"rHZlvVpejWw4ZSpE6Ks0Dy7ljqG6NRwSGapfo6RdFmMTVLKsCoerYaGkAYqGwR2ANpGHtrEYg5fWPqoq",
-	"EOp/hFCJWGhEfqiljxw7kUs7idn9yS1jwGsZo2DIRBImDe+RaaafaBAxAyAwCWPcBINt5FkHooz9XC18",
-	"QFPTQU2o26yR5ZfWzsu4nbhNpIGJKVS6GsTsAJl4HEyl0gFxNnCNP7oWePHiTWLu7E6L2AgEhqGDoBmf",
-	"khrLZ0tJBYQ0fXZ0L2TMJ5X5FqKWqaxhDrOoujiFDX6SlpCY8Rc8hDYWIpGfuOfSJluWrfoDScc4NOK2",
-	"DXtgx7EYAjUjZ+TyhWLpwsVLNY6cWqRkpTYbzD7ktpkk/Fav00KiqVAcDfF6l5ADlCtEZ8waEVVqcKdn",
-	"+ua5jPjvTkEv7qqPxd2/lh8u6pd2T3KKQrsB/SeP+h89BpElBVOdhjhHK5GE7SjjtCBdQrejzvagdL8W",
-	"pCsOumWRbtQjHiAldDmrNSUublExVDQxKTY2/nV4fgodYWyp4DfhdjWIk5hhOvpEUpUkVLZR2xvoHuTY",
-	"5VNSm4bHB8TDVmAzHmw5YXBmLOFJDcKVM+ui64u8QveRHEXhEFZcCep3xpDRawMLfKT/BpX1prw0xE3d",
-	"DU2my4BBpUUbWlLav55zmn5S4xmHygVBSq2/trdzGod4iLM5OT8wKHF6c65YcJQbsEvkoLo0PR0iejla",
-	"K8kuYYduUu6ZrMZKUEKoMvP9tbUV34WwMCjjpm3RVhQUseleQ7zAN+SUeV8kBKGJMLMaluqrF/hQ0fWP",
-	"OFvsJC0vfvWgGjpyVxwXojbd8xs90ITxmxRJnIhQvetYrFfl1K3OOUSp9VxXBhLkX1c9vP/suuy9Gedw",
-	"KKxUWZ8tEvKnYJe1pmzStLA0FeQXqlNILevNOhZaTbwjgEOLsY4sjrNSj3OqCAEIBGRlVXSoGjpngH+7",
-	"+xUwisb5LJCOQB3aNsAImfFRKUD4lJWlv1ivrH4ogwCkW28hKpNRxJludLB8dgNvYL5f5nRZC9jWLeTH",
-	"wtRJ0o+pX7V37tpy9bwOdmTUiopBKFkwh/0qbisIkQg/xcKg4NXozQSDpuUe84ZxXlSdCIdmA/tBDFNk",
-	"wp9XPRrl2/zb6hAH8VGuKGzIuHlXk0kkXpxUHpdAdQ9pI6qiuLVry1VutIsgaQ2cgzJIK6Kx55UxLgKn",
-	"NXAuGa/lq7HlMUw8VhueGhWdXDEbDeFaXN010fks8LLVuXWpRJhIqd7A8rRd/ODH3QVCN7zz9w1NhCVo",
-	"JBIPFgKLl3pj87mtyxA+0doVtPCTn8xJkzf7k5+AqvTVOFprdzY8121DGX0bXjRnQ5v5t7tf6Rvi5EH+",
-	"sVubVcP+Uv1UYNENHH2kNBI2pFe4oc3c4U/ZrYm6JM8yCJ1ySttAmgU1aRXMDDQLalmgsrYkSBXIODyl",
-	"y7OB/bQBDgTJZt6EEmhT4jsCtakWgrb0+6Y4u/xS4qU2xR2zHv9LthJyCGG6oG3SZb6FMOsH7gEm3AlU",
-	"CsSifqa99Cq8AmBf3ILLlm1nKr76vIUcOUJMy2WNrMFlO+kgDDuWNqMVska2oAJrQgbGZgjP3NGaiJ2Q",
-	"hSKZ2kJUBzicjwOucRNMxNx3COghKIPO/vhUESq3LcpCNYdiLcrjlcNR00yS4JLwef1VyxZ1ufqoN1X9",
-	"hITR7ymrxAV+R0oJlQ8LKRwtGS6MqcfweX7aSPwgyXak4upE0tqoexGzsMcAF3cKdm/GBu3nDWPcBlvt",
-	"DotN1XcPDvvPvhTZjAcPw4X73oGzslBv3IxXCvuupnIeIu6kdwglPMac591xLy3meRlR98nY3U12CvEa",
-	"hYilhtsxx/td+BExLv12Qx5raL/hZw3bbzzLN3RsGs5pSYQUIjWyw6pdxz62itWmDjKYY1WlI9WFeumd",
-	"6vTRs/ND/MKJNRUg+ZMAkrJPM3MR5ozMxXqplJluXLyYyTdy3j7rJ+wzP6326S8ylNGz+4aoNB+l0twk",
-	"qXTkVg5pVfNpXQExEsES0b6zKGVE2mN9WTKVHO4v7syNfGekwZO4tzDyvcEgRH5jfnrkG+MtSXd1rTTG",
-	"bqMDysTN+XFApQa7yTsL44DKbxMibi2OfGtscqIgnGD6kq/+KAENKFwb2OSCTGSRifDQ7UwnNNhUC7si",
-	"IkzZpcjJKPNDC/yboiHeFQsPzNzROoSmWCjKOg38AdIQ6bHRGa6zvuEVDdars2lhQKu0FjX8nZvPIl5P",
-	"ty3czAK/MiFm029gZdRHzl2bRPhY/jkBrG83HdLF5gzIG3lVeh0ptoMM1BaI1Ka1LJhTq1EPaHRZ10Gi",
-	"LZgt+9RD+UMb4e4GJo0GhwF/DLeq1WrDCwqcE1EJq3KJVdTKouDf7z4cq0/Wv9/9e8/7DPl629wQlEve",
-	"wMq2FHsVBrC/VxNxQ9kRPSPFQhY/WFoGcyvCwhY+aMJ8lC9BXCid1nQM9fW/hnrKwBHQ8TJcxrBt6i1C",
-	"EfYzpUIa/96z498cHO/tR0s5wrp/ZMXmOWeCIeJp6sEr+w/+JIrGEy8aoijHVASx+qXdaARHaJbXNhe5",
-	"O36N0Bg4v77LifL4t3/gBPnr5+7Hj8SsDKXs/jnNppKlRYMMlnCdT7QFQcjm8hsL3Aja+lyaFoXIynY/",
-	"evWi//JV//cPha3iXVMKX9L/492jF3f95lKC4sJ9Bvx072iOt5fCnS9GsrTDqdmJ5gNjtQ5I6RTglfoP",
-	"ruNXBfnRavsQdFRTIw864TZF0kyKZC9HUo2j+cV++nA0ZziWEhzPA46l/XqJt/Hy+mRNfaSEfkjdfKxM",
-	"3itsj1Stq1J1vw5dEmSQOhvLlFXpsbEEWGUlipxXrf/80H22f7y3H8/qVMdsKik1cl08f9TzTk7hAYxi",
-	"qA+wTEXR2if3ko2O0xwnTm4xz8nneOB+9qW796z/+T7of33f/fpu/+u/85TU0Xcvjl5+3//ye9B/eeh+",
-	"/Nz94uEoAqG4ls/PGKWZXO5MIJwJhDOBEAiERsbYyuUGu8q+QJCpxG9MJJzGOBnmpa75/XZ2dU5GY5om",
-	"UDVliNkmz37n3n/Sf5RqhCRbb5ROJ4LT4g6DwwHBVDe1uDcA6ETPizSAcy9jVqZQE2d7sEMU69TouUAj",
-	"tmn0L9/VJzBT4F0LX4zhzXP0+fPHxL2jhz4isyb5vbnRFxyfniSiLqNHPoKB0WfhmtcI18zRbZVDsyUd",
-	"6EkFa/KGDoK/CpG/UgM5U3d8Gbg79NRJHKeIAExwmhw5qdZjx8c7qiGk7KjnoCy4zn+v7UCLyTiPOoSV",
-	"h7+QAkqI6F3HfwuCGBtY9ZJUgSAbMkSZajZL1QAhr81sSqSiiVhIVp42WLHqa4rRz22uQ4tN4tyGv8RG",
-	"SXUnVPeZw31mX5/Z1yPZ10FPFpEi+hb7342UUQMy7Jtq2ka63ozZuWYCQPGgoAowdl9n2EPyDFceqCZm",
-	"9gTjkdNAEuyqZLx5M1+0qRfrOd57cvTyGXA/m7SNH+tiM8ClUjkP/7VN54jZfGaCntIEFY0NVLPuiFX3",
-	"PyZojhYiJmcb4e5omU3h/joy0U4kmSdSC4MEwAuB9ekdHxKMoolR5/1jvsgJY3YDz5N2p8uQGeSDQZnE",
-	"yQi4tlxV53eqdxg9+bCu/83j/t8dgv7n+/3H3ww9sxtssC5yaL227ejBPCQ4U1aaakTGe0DdCJmHwRmZ",
-	"/JSTn0qZXN7/FHxncBKKnpeFTc1Y25lwo5lId5lhx2d+36YbiQwU/velixdKmWIhn9NuDlFPEhhCmr+B",
-	"5I1Iy6UBApyjK/tOSGEVhDiTxJORxL7bTOsOQlhmj09QEucMdcSs0u+F6xJOvL9xk3sp8sBfun1R6uQL",
-	"bMptyDCil31rMYrshkwVUC3yuU6Rma261nXsoMZEeEJqS4nEkUhMRIhqm5BtEZrMBjmaEhC7N3f/IwAA",
-	"//8=",
+	"7H17cxvHneBX6ZpLVaTcABq8JJGs1BVFQTYivpYPa72CjmhgGsCEg25kukEK0XJLTrQpraW9VfbEtSyL",
+	"Lrnix/pOWyvbSk6pcu7DZP8jht9hqx/zHoAABXmlFP+RQGAe3b/3u29pDdLpEowwo9rsLa2NoIkc8bFB",
+	"Oh2CtxZJAzKLYP6ViWjDsbryT+1aGzkIMAIg3QZN4gDWRsBBtGczHUDQhawNCBbfUthBgDhWy8JZTdfQ",
+	"Tdjp2kib1c7BrnVuJ3eubtk2PWfhX/Qsp3/OyM0UjUYeZS7CUjFzwSw0MvUcNDKlptE838w187BQ13TN",
+	"QfxyZGqzzOkhXaONNupAvlDW7/KnU+ZYuKXt7enebtYQc/rzTYac5H7WUYNgk/Id7UKLgTpqEr7BNgIY",
+	"3WSAOf3I4gujVtCxsNXpdbTZnO6txsIMtZATXs61a9fme6yNMLMakKHkmtauLIDzF0oGaLShbSPcQlH4",
+	"XULQQQ5wELQ7P61q3TbBiMOyqukAOQ5xflrVLLwDbcvcYmQb4ao2EeD2dK0LHdhBLEoVZWxeTl3wIqQM",
+	"mLAPzlwlDoIYMKuDdGDhht2j1g46C0hTEcoveogyCnYhZsiMbitv5M9njEKmkNN0zeLP/UUPOX1N1zDs",
+	"8AuQen947U3idCDTZjVT/jKUCCom6nQJQ7jRv4r6yT0swW1Ew4sEFDYFpTuoiyADZ0wHNlnGQqyZaTPW",
+	"hV0rYwUPzWyjfkZy0tlZkOM35kslsGNRq24jML++UKlwhDqwwcHKmWVzs3IZQE5zlOmgDh1UxcQBkAII",
+	"ftEjDJlA7iMLrhAH5IugHTDWNuqDXYuFvunCvk2gCSCmu8ihYLcNmfi1aTmU+dtq8GsZ0QFlkPUogNgE",
+	"JmRwDkBQNGbEQ6u4ZiIGLZtm1W0VswZ225bNWQMyYFFAmWXboEUs3AIEZ8FGYmUQE9ZGjr8wi2+smM9n",
+	"wZpHB+Jhu1ykOKjZo8gMMWC/isUvDG4jDM4UDUMHRSPH/ynwf4oeVXGho4u1L7w7v/xOeauyvLW6tvLO",
+	"Wnl9XQfF/IwOSkbhLLAR3JGszZfYdBDKVnGEBC8iozBz4SLKFA2zlCkWTDNTb8wUMucvzhRh6UJzppAv",
+	"esQpcR1QZ4jAMpzCIoIB3lxEuMXa2my+dEHngsL7OxenWV27mXEQpIIqD7/7/eD5N8D96DeDDx8C99EH",
+	"g2cvdeDe/b/upw90cPjy+dGjlyD3d/lSyf30gfvRM3f/e3C0//Xg3t3Bvc/D5L9oYXTFslNl4ApGHigb",
+	"XOA4P6bAtjCic8BGTQZIj4EOgpgCaNvqyk4WzEv0qosVdo1ClKmNnJHJ5QvFTOn8hYtD+Jrfvtzr1AU0",
+	"A6D9yEFNbVb7b+cCbXVO/krPhXal7gztdRW2UoQU/1YP8YNFQS4Lal3YQjUhsCioUeuXqAY6sA/qiHNm",
+	"h1AGcoZuGEZkW7n0jfBnRbZgoibs2Uzc0IE3lXIwDMPQx1QWax77JTfEGa4WYk+FQsn+krMYIdthmZYF",
+	"66SD6sTsA2RT9GPqYa0Yx9pYuljAgHNfAAJ/PSM1ji+1ez3LHCW1161fpqCywlCHgq4QLTHlmDfSUcMx",
+	"m44afkcYN+NiZp1Bh6XrwyuCwOIKcagWBIuQSYxhUFNKruZhxkhTkrmMMUxJUn9ZJ1KT16DFUhQ8wS3Q",
+	"JbY965EXpIASgvn/YZ1pUdC0MLR1wBUZN7kAJaADcR9QZWkFSotBhvgDLHEft4iywPDVF2SA4EZcROeG",
+	"4Jcbb+n4DaM3Xwph10jB7h6nWtolmKKw5XMJmu9AhnZhX36JGcICTLDbtS1pK5/7OZUGs1qruL8euZH2",
+	"Oh3o9DngkbNjNRDAhCtm2GjDus3xsgPtniAoYcfJl5nC5pu/vPXO/Eb52vz7mq51EKVCyGnunSeDP95x",
+	"P/wcuB89P/z2ufvRA+De+/zo/r8e7T9yH912P/y9VAZZ4H761L33BBx9cgcM7n3OP7r3ngz+6c7R/gv3",
+	"d9+7d166jx9quuTnIUY6pxwuKRnsdEMWW660YeRmC8asYfwNv8SBDcQlllasN2fyzULpwoV6oWjC87DQ",
+	"QDP5GdNABipeKJzX9nSN9hoNRKk224Q2RQIFE+mAModUGe8gm3SRIOUwUroOqduo89/TkKN+i2LGN6ea",
+	"sMEoJ09ujs8USxfC6EnFijSZXgtSLEwZxA00AjHSnNNmS0Z+PCxZTHoT0AQejU6EO599eg6e9Z2QWQXV",
+	"2TBsJsfqqsKNuDMqjOaBxz111LawKYRJS+7ANyOJA+oO2ZbmXoNgjBr89qwWiLpL0FTadXKm9kyMgG64",
+	"yY6cPvA9J2E2kSZwIG6NZO335hcrl+c3KivLW+W1tZU1TdeaFrJNqs1evyU/BgrMtwxzhgHcgxecoBJm",
+	"342IhPj07wdPvzh8/s/uwR1w9PG+e/ByHI5vW5SRH4bjdQ7R9zzwhEEqYOapzV2HayGuyV4dmoptlggW",
+	"xosP1ffff//9zNISOHq07947cA8eAffRs8Hzh4MvXgL3k4fuwQv3X168Bmj/gPKVq0ObQxGZP1PEHQa5",
+	"MA49Hw8T8LP1leVXhzd/ahjOAVT5831wvwDu/p3BvY/fWtD28DYmu/iK3HYUsgIWyi5vI0C6yBEyBpgE",
+	"UWEJ8HunStsRkO/fB+7dR54vebT/b4P/8zWH6dsJ67fJTEjBW2ArHAvpCXR/kbsvE+p+TwdOU/cnNjxV",
+	"A2Aj6nD44mwO1CQ71AD3CihAO1wj16EJLNztMRHq2m33I0aAZdvLhF0hPWxOagbEbg2IAxPAf/Tj4x2l",
+	"ZoZb95XFxa3llY2tKyuby5cjBv7R/ovBvT9K5fMIuI8fHr68C9yn+4PvXhw+v8252bcm3wgJKII5qVBR",
+	"slFEi0YBY7GyXB4GjMf33TtP1fYHX3wP3Of/n/ONkmtvEiTeKjcmTn6+dJqM+iaSVMWJJNUyYUDS1FR9",
+	"lOjGpyqlrq6sgzYUNlRIGEAmo6VcFAmxICIlEQtAiAx+UVhOXSFO3TJNhCcUUpisIqdjUWrFTT1MQNf/",
+	"ScZrVLy+0aOMdPzI7ihevbKydqly+XJ5eVhQ4uCF+/hrcPiH+0f7T4R9d8qlJ+XSMKzTQg3HgHoi5ixM",
+	"xJwBcU6TOYP9Tt16kGkOYMPGtoxfxjjB40DpA7FIaiTMlSpusmF1EOlNGkZoJW5OxgcZIYDao70CFWTZ",
+	"2qgslVc2N4Zy4m8H934v6OKr2+5HzwcPHh1+9xS4n949DRG+Tq5NYieVd6eHnIlChZMpYUXuwCPZaXJ7",
+	"HE4/XMjQtEzB5CqzYclsTZjNK5ghB0O7HHDe2FxuqXujJER6DpD5iRGMXVneKK8tzy9urZfX3iuv+b5j",
+	"iL2/fTT48hlwP/8tcB99PvjiETfKBs+fuL8+iEWaT7l2Iq4dBvqAdyeB/EQsOZkH75EmWEfODnKAJNFp",
+	"MmY6KKbKniseN2RBhQEK+0Lrti3cAh3iIEAw6PacLqFoThbGgJraXy3MpldRfw31KJrUkff5LiCWyuXy",
+	"0urKRnl54f2tq+X3t9bKm+vlyyOZddgdIW49eDH495dceItw8uOH7rf/JlJDv3rmPv568OAJGHz9zeB/",
+	"fwOOfvV5EJhLMG7XIWavwei5RlulFk5ZdxxEBLx7QjyksHESF74NnZ8sDbeJuw7hQId1G4EyZhabbj5u",
+	"CFymblvH6qDALqRApOTSasLC7LsYixxNwMFvaNApoA7lUZ/zy6EMwzBOOTfKuQkcBGGo8VEwkkmHoeHN",
+	"ikrF4DD1qNTx0SbFihW8SdEJWHG9R7sIm8hMEkPYq7YwFwzHcuX65vpqeflyUpm6j7/mBph78BJIAvET",
+	"iHfdf3nh3nmiApaCUj57fvT4/tH+0zcxVswJ0LLttR7GFm4lgRYt4O1hEzl+GWuiEncUPBdWlq8sVhYC",
+	"L1SgLKjZG7Pyby+MiMPnH7sHt8MqU0aKuVKV+HC/+gAE9vIIy+bUJTlOOoZ5IWzPTI0VJooSzkwkLBcI",
+	"btpWg01fVgZQmbqslPVENIgI1lED9ihSRYvUk3QiaoicjoUhQ+Yc8Dtj4jwbN48S/AvOeFyqp5fhy9ym",
+	"xc5mqzgks09oOuFhGUzaa7SBcMJGSZR0k0myP3eE7716tm7czqBTaTEEL4GgmBQtx0mDcVHzZtlXr8m0",
+	"WlY8o1hVJBKUlIgW3YctrVXpB20Qsgid1qTGFgvdFhCKeBXZQV4eo2ONDDOuzr+/uDJ/eWtjZWVrcX7t",
+	"nXIKK4PBdy8Hz15yrTK4c3fw7AU4+uBPp2r8BIyZBu0Yg44G9iQaOjdZHk+VAqnoA9ggBEjymib3JQEw",
+	"9RCEYACLSh44XwRXrUthntsgZAnivteENiHPOZChRc5TCfeGqE4Hr79jFNOtzW+UtxYrS5WNrfJfL5TL",
+	"CffGN6AVCQy++l+nibrXyZjpGImx5qsiZBLmzU9mXnNu5WTtN1dOlWvToDPdHICnr/wWRM5oc6BBOgjU",
+	"YWNbtRPVRDd3RrRz17ymoqymh7vYQ5cMW5i6+lyyRXwv1A21iWGPtYlj/XLypMLNrux9i4qIbYRBF1IG",
+	"LEaBuKY/x50MB9E2GK2nN1aulpe3yn+9WlmLCYvBZ08O/99L90CqjK/uD353f/DgkftROHusqNK/9I0r",
+	"nVYd61GA+bWdQIBOV00A1GphyHoO0gGnWh1YlPaQI4qYeqaFOIcdC8nKsihTjYrdJ0+PHosuna9uA3f/",
+	"Q/fgNuBw/fJA2ctvUvRC10TNSjxihIkE1igIbC7Pb268u7JW+ZtRpHS0f8d9/DBodXgTtuygHbKdFlmk",
+	"SNTviHxD4JJzH9xqtRn1ukh6FDlAZmvM42lkrfzeytV0EO3fcT/59eDBE8B56O8f+YTxxrPa26SUY3Tq",
+	"a+NjyHSiKFZuwjxdSCVMU8NGtjptx7QuR4YoIUocQHAwyUGpKh0oEcx/V2wWU6zXrl3LxGeXjKFd4xNP",
+	"Yip2B1q26H+dvP6+IvF5BVp2mkxg6CbzGF8U4Sr8gzObV9YylyqLixkjb5wdJQfWy2vvVRbKW5vL8+/N",
+	"VxbnLy0m/GNREy2CqsC999RLJqf1e74RElQKv3FA1rUhVrJSQmx1beXyq0Ps1x8c/fNdMPju9uG3fwJH",
+	"Hz8cfP0CuE9/6/7mHycA3Iiknho18YO0e0WINxSCgY1thFVdmX/JqwDt4Hv33hP36Qfuk+8Hn3Glo2oH",
+	"RQBPJADSIvqnnuJrUErpuAqlY14vqiaqJpssALSuqiTDQnmaOi4NclNP2YQ6GTw2bEAcqvDEZFf0X2AC",
+	"GqQrIkWQgTbE5n+Nu+nvXzxtvkN6mKVNXoMM8P2JMUYUkJ4MMe86FkMUUKL0OfN2W0fAQZCrderP8eEr",
+	"7zqkixxmSXaAw15HolPb1NQaf5CIhdn5opYcoeFN5LgVGlpy+Py2+9k3R/tP3YOXqcNH1Dek/nPUYPwZ",
+	"lyzbfld2oF+GDCq+DS3bYqgT/TCKcEKPqzBOOf4roePAviYmnrUs7A+9G4cKgxukX+INu7mu1hR55o3R",
+	"m/QlWWKjptr+mNsT0Arn5+N4lQNpdNC0GGDcMAS0TXYFrmN4CQnp+EPm7V3Yp4A5PRS6sU6IjWASHN5j",
+	"glXpclvHAEWgKon5cOv+eKjiz7RwS97i9SjKsVGTz5kSDMT3s2F1UOqARAzEIEExaE1Nw9ncWEgfdhcS",
+	"xNlSLs+FcWRWT4ZL7zTcOOHBUBNPbjpmAJP/+PQ9jrObSXZCezZb93RxYm4XN0K5uJaSSsq8dp/DuCls",
+	"2OhSSu+Ao4d3Bl8+G/z7S/ejO+Do4f3Bp090cHFGNwzD/eRBKqGTntNAYxIDZ7F1ecNeoGpH36r8lHV5",
+	"cZxBwkOzIsPQEmMqAqT4bx7GRBXcJOlDw7CFPUOHNAEUnlEW1Bhh0Jbap6YGMgHa6/Brao02dFqI1oCN",
+	"aPQX06INfgt/XY27kGCX4Cy45o05aEDHsZADzlxdWT8rSs+qQjsxxN2xQDPNqlypV5eGdamj0Q5ygCGU",
+	"OuhAE2V6XcDJKQvmMUCdLusD26LCZVGLFA2ValVqwJkYNdVB2PNsqthbljeOwUEAOghggtXEqTQtuWTR",
+	"DmSNdtoIPbsvHyOXLQaegV0uC66urP+YAgFcb3/eQgUw/aVmwSXC2mIZQiRzK5Trew4pKmfuhSldzlSL",
+	"i15duMW+sDuZfFTrG1u9KpMlrlV17WamRTL8uwzdtroZIsAF7UyXiLYYz/rXhdvvwAY77k0L3nWhe9IJ",
+	"3btSVOUIi77r8Jea3nhaQfVRKVY8fP7E/eQhcPf/5D7dB2fyRr4kh62BvwNCxuXymULubJoIMRG3nCvc",
+	"NrftDkozqS5Bm9vtiuTlKuRtPt+E11MsjW1yJV4uUGmnjTmVPwDhRIhLU99dGP/VIf5PMRQ6kgvlDE/S",
+	"bOoCE4RazNpBAAtBJ+zpH4jQurDPN+2tdtTLVkOXSq1v9hpsQfiAtyIaJ7O6Vl6qbC5lDDGWL0Eb6tbl",
+	"hGGcrqzSHuHVllkEX0FoiHeAsGnhljfySpE/MWEf7JKebYIGoenozuXHxndIS0T2crE47hN6nmE6Cvib",
+	"4qK4ogzjIArWmNyLrnO4ihTqdb7RQF2GzHRPA1FmdSBDphoVPXyGdA8zyw4NxObinnu+sO4phwjQS6Mn",
+	"Tb52E2/alot6np6E2Jjwf3UnKA2hb7szpPaUTpyQrjSH+CDCdCBi4hSiyt4bzxEZ33Svh+zM43Ej5ejr",
+	"puo3x5T3GUKtSZfoCoHtGJxPjSH+khghNLMRmqYlFf1qCDpC1etvWNQgtvnQs47ZrqSz6XH/HCDcV5HN",
+	"eGlG8A8tD0QmZGkYYV4Le/re2vkGr8xXFsuXo2ufbFpRmpnWclIpexU5DWEq5wxDvl7EdeIB0qGDpI3/",
+	"CvX+BgpCH8JjEf3UxF+Ih952IbiEcG+IMPAyNkJgpaxsGe0iymQz2dge1xBZGI+eN3qO47mdJw06qDzu",
+	"OPJjIXytEs00PdgVPdFAHgDQgRYWFRAngkU0GByFRAy9kT15y9QTqIrBbxTuX50nfAp6m1lhIRQvio96",
+	"kXNWLQpgnSLM/Chc0PcqY49sDsDAT+YKkYgZkdyN9ia3+eP4k4kzFJyGE9OeIkgU15lpkOv4nBqcX1BM",
+	"UxU0fNZA5G0l/zCA40f8J6EYY7noBn3ijSmohc31jYwxJNQxTSMptAD9OIspqowEerjiva6trq0slNfX",
+	"K8vvaLq2sLK0uljeELVk0oDgDwttLfR7Ymur0dDRWGQXjoDHyS9JUiqEMYSsjMJYiNY1s4eGPyJfGucR",
+	"Kky2hFibxNDvfvpg8E8fuwcv3G9fjLh1fSwbYjVycSqRrsaf52N2XhTvbi6rDyvvldcub5ajGPV/Taxz",
+	"c5jBCZk/s2JWlEOJ08G4/FMpCRm05Ah2UDxCD+ZVBZWjrpMZhhTxE6Q+9Crmz6WEf1n78+0vN7EtG0xq",
+	"6iUyQSEHcvPHp6UoPPkf7L2Qz5beuZRKIZDBJdSC9T5DUflTKOQvHmu58tv9NYZOEAtlIWgn+lwtZxiH",
+	"36QSDO3QhUQ4cQz7mXboMYvYIVYjzgYlY/CHO2nLEBcvWbgXB0m+dOxSxL0jF5NG2WmGUIpgUVJBjgsF",
+	"NTWiXubaQsfLpLpxmh4+eyp68tQFUfXFkMNf8z+rVfNWcS9zxriey8zc+NvcdSOTv3H2R9rI46lOMi7f",
+	"33fI5xh2zGDby1OKspymQzqzgpV+CiDdRib4eY8ygMnuHFiYX3i3zL+XJT3RQ8pEd8UcWN+YX+TXiK5I",
+	"SBloEWKK63W/rfvqynoVBwU08jWY7GZBjXvbNcXrbbILlHfdB9DxTqlRkunqyjpXNnxJmq6J10alkrwg",
+	"QYLh2rZLxOxPGONoqNTEuOVzIoy+FxkFkf62W2nprsiBRwJJ3rjrhm0JZ5n/7RWrpZ1UpSpLBa74VSYV",
+	"w/faCOzC6KmLJ5tRkWA4b1h+ktqsRlvOCKci/wqZnEfmTQyfA1DasiJsEp9urgOKbJN05K+i8oxO6lQI",
+	"hMhjA1Lcq0ntdP5ZQFhZUFHZcPzI+RSlniabVsVpn5FDrcY46TM1vRXUKKaGs/gbRKBIqGZZx4fMaYez",
+	"/ULH+Br+SgydkzAOzm4gzpyITVniANHwUHoMbNKiqhIANhAFZ64VFuRnYJk6KORBG90EptWyGD0b3cIY",
+	"RZYhuX3dyMzATPPGrUJ+70epZn/EpJaZs8DDCgCveye5eVC4MVxlBeIjSRO9um01FLL46+aUPKCg7kDc",
+	"EMfDWiwLaiZp0HPiOprtmDVRxkHVqZS6p9nUSuW8bASxmJHRBAg22tmQxJ3f3Hh3S7ok6mM++FgIPhY1",
+	"PXZoU2L2uTpD8nJ5uVIO/R06U1I4Ev4gnfBY5uSw16HT6IZNmEwMwUrMfVkqb7y7cllcM7+4uHJNfBm+",
+	"I63FPL27da18Za28/u5WvCEu+r2/5vTC53hfYvxh8U6qWE/P5np5LbLhlNMyQl+luW0pd4zUreEgykj9",
+	"GiXtsjhOQhURqwC6OkSVNEHREFVKHSLTvLFggVfuP64qEOp/jOCKWGhEfqiljx1tkUs7jtn9E20mgNcK",
+	"RsHhG0mYNL1Hppl+ohhsFkBgEsa4CQY7yLMORHv/mVo4pVPTQU2o26yR5ZfWzspIn7hNFLmJ07l0dUC1",
+	"A2RBdnBalw6IU8U1/uha4LqLN4nzeHfbxEaxyur46bGxar2UQkdI08/U7oeM+aQyryNqmcoa5jCLqosT",
+	"2ODHaQmJGX/BI2hjMRLuiXsuHVK3bDU3SXrDoaN/O7Ava9dBzcgZuXyhWDp/4WKNI6cWaeWpzQVnQnLb",
+	"TBJ+u99tIzFsKY6GeB9QyAHKFaJn7xoRVWpwp2fmxpmM+O9WQS/uqY/Fvb+VHy7oF/eOc4pCuwGDRw8G",
+	"Hz4EkSUFp12NcI5WI+XoUcZpQ7qMbkb95WHVgG1IVx20Y5Fe1KkdIiV0eYZtSiTdouKw1cQJurFjcUdX",
+	"tNAxjnMV/CbcriZxEme7jn9SqyoBKtui8DO6+2I+pVJptIsvHrYKW/F4yTEHisbql9QBwfIsv+j6Iq/Q",
+	"fSRHUTiCFVeDvqYJZPTG0MYn6b9BZb0pLw1xU7eqyQIbMKzlqqolpf2rOafpuR3POFQuCFJq/ZW9nZM4",
+	"xCOczen5gUHr1+tzxYLkb8AukdR2aWYmRPTyyLEku4Qdumm5Z7JLLUEJoY7Vdzc2Vn0XwsKgjFu2RdtR",
+	"UMROPRvhBb4mp8z7IiEITYSZ1bTUvMHAh4quf8wz147T8uJXD6qhJL3iuBC16Z7f6IEmjN+kSOJEhBo9",
+	"x2L9dU7dKrkhWtDnezKQIP+64uH9Z9fkTNI4h0Nhpcq+ddFucA72WPucTVoWlqaC/EJNUBFpOsFRQquJ",
+	"dwRwaDPWlU2DVmoOZx0hAIGArOwWD3WJ5wzw59tfAqNonM0C6Qg0oG0DjJAZP0IGCJ+ysvxXm5W192UQ",
+	"gPQabURl+YrIAkcP3M9WcRXz/TKnx9rAtnaQHwtT6aMfU7+bUbRS6GBXRq2oOCBGtEN43e1WECIRfoqF",
+	"QcHrXZwNDuCWe8wbxlnRUyMcmir2gximKIA/q2ZXyrf5tzUgDuKjXFHYkHHzribLTrw4qUxfQHUP6SCq",
+	"ori1qyvr3GgXQdIaOANlkFZEY88qY1wETmvgTDJey1djy9xLPFYbPk0reqLHXDSEa3F110Jns8ArUufW",
+	"pRJhokK6imV+Xvzgx90FQqtexr6qibAEjUTiwWJg8UpDt46ErcsQPtbaFbTwk5/MS5M3+5OfgHXpq4ns",
+	"0K2q57pVldFX9aI5VW32z7e/1KsiPSP/2KvNqUMQU/1UYNEqjj5SGglV6RVWtdlb/Cl7NdF15VkGodSm",
+	"tA2kWVCTVsHsULOglgWqzkuCVIGMw1O6PFXsFxpwIEg2805ugTYlviNQO9dG0JZ+3znOLr+UeKmd445Z",
+	"n/8lRyw5hDDdT+57FsKcH7gHmHAnUCkQi/oFAdKr8BqjfXELLlm2nan46nMHOfJoNS2XNbIGl+2kizDs",
+	"WtqsVsga2YIKrAkZGDtbefaW1kLsmLoVydQWojrA4QoecJWbYCLmvktAH0EZdPaPlRWhctuiLNRRKdai",
+	"PF55aGyaSRJcEk7SX7Fs0a+sj3vTul+0MP49ZVVUwe9I6bDyYSGFoyXDhTH1GE7iW/xW4fprXmNyqCx3",
+	"rKbzRJnbuHsRZ4RPAC7uFOzdEP2QXYKp1Jp5w5h08Finy/rR6QbuwYvB0y9E/ePB/fBAAy9nrCzU6zfi",
+	"fdC+q6mch4g76SWhhMeY87w77qXFPC8j6j4Ze3vJCSreABWx1PCY6vgcED8ixqXfXshjDe03/KxR+43X",
+	"BYfSpuFClkRIIdIBPKqXd+K0VazzdpjBHOuZHavr1SsIVdlHz84P8Qsn1lSA5I8DSMo+zcwFmDMyFxql",
+	"UmameeFCJt/MeftsHLPP/Izap7/IUBnP3mui0nyUSnPTpNKxR1ykzQRIm5aIkQiWiLGmRSkj0h7ryxK/",
+	"6hKanusj7syNfWdk8JW4tzD2vcEBkfzG/MzYN8ZHte7pWmmC3UYPbhM35ycBlTrwTt5ZmARU/vgUcWtx",
+	"7FtjJ0oKwglOpfLVHyWgCYVrA1tckInSMREeupnphg581cKuiAhT9ihyMsr80AL/pmiId8XCA7O3tC6h",
+	"aVWWyg7z/QHSFAW10bNt53zDKxqsV7lpYUCrshbVLc7NZxGvp9sWbmXBtUTtprQAq1gZ9ZG8a4sIH8vP",
+	"E8DGdsshPWzOgryRV53ZkfY8yEBtkUhtWsuCebUa9YBmj/UcJMal2XJ+P5Q/dBDuVTFpNjkMRId50TDU",
+	"asMLCpwT0QCrqo9V1Mqi4D9u359ofth/3P5Hz/sM+Xrb3BCUS65iZVuKvQoD2N+ribih7IhZmmIhS+8t",
+	"r4D5VWFhCx80YT7KlyAulE5qOobOO7iK+srAEdDxKlwmsG0abUIR9iulQhr/ztOjXx8c7T+JNn+Edf/Y",
+	"is1zzgRDxAvbg1cO7v1R9IonXjRCUU6oCGIdT3vRCI7QLK9sLnJ3/CqhMXB+dZsT5dFvfs8J8lfP3I8e",
+	"iDNElLL71zSbSjYjDTNYwp1B0QkFIZvLnztwPZhLdHFG9BUr2/3w5fPBdy8Hv7svbBXvmlL4ksEfbh8+",
+	"v+0P3RIUFx4v4NdtR4u1vVrsfDFSbh2usU7MHJhoYkDKgACvw394+77qw4822Yego6YyedAJz1mSZlKk",
+	"ZDlSXxwtKvZrhqOFwrE64Hjxb6zW16u2jXfLJ1vkIx3xI9rgY13vXp96pAlddZ77beWSIIPq11ixq6pw",
+	"jdWwKitRlK1qg2cv3KdPjvb5EqJVpjLNpupKI9fFS0A97+QEHsA4hvoQy1S0uX18JzkAOs1x4uQW85x8",
+	"jgfup1+4+08Hnz0Bg6/uul/dHnz1D56SOvz2+eF33w+++B4MvnvhfvTM/fz+OAKhuJHPzxql2VzuVCCc",
+	"CoRTgRAIhGbGqOdyw11lXyDIUuLXJhJOYpyM8lI3/DE7ezonowlNE6jGOMRsk6e/de8+GjxINUKSwzpK",
+	"JxPBaXGH4eGA4LQ7tbjXAOjElIw0gHMvY06WUBNne7hDFJtg6blAY46v9C/f06dw1sLbFr6YwJvn6PPP",
+	"ZRP3jh/6iJzBye/Njb/g+KlSIuoyfuQjOEj7NFzzCuGaebqtamjq0oGeVrAmb+gg+KsQ+Ss1kHPuli8D",
+	"90ZmnUQ6RQRggmxyJFOtx9LHu2rcpZwX6KAsuMZ/r+1Ci8k4j0rCyuQvpIASIkbb8d+CIEYVq0mZKhBk",
+	"Q4YoU0N4qTpYyRu/mxKpaCEWkpUnDVas+Zpi/LzNNWixaeRt+EtslFR3QnWfOtyn9vWpfT2WfR1McREl",
+	"om+w/91MOYJBhn1TTdvInJwJZ91MASgeFFQDxt6rHIKRzOHKhGriLKPg2Og0kAS7Khmv38wX4/vFeo72",
+	"Hx1+9xS4n07bxo/NvRniUqmah79s0zliNp+aoCc0QcU0AzWKPGLV/Y8pmqOFiMnZQbg3XmVTeCKPLLQT",
+	"ReaJ0sKgAPB8YH166UOCUbQw6qyf5otkGLNVvEA63R5DZlAPBmURJyPg6sq6yt+paWP0+GTd4OuHg394",
+	"AQafPRk8/Hpkzm64wbrEofXKtqMH85DgTFlpqhEZnxp1PWQeBjky+SknP5Uyubz/KfjO4CQUzZeFTc3Y",
+	"rJnwdJnISJlR6TN/0tP1RAUK//vihfOlTLGQz2k3RqgnCQwhzV9D8UZkSNMQAc7RlX0rpLAKQpxK4ulI",
+	"Yt9tpg0HISyrx6coiXOGSjGr8nvhuoQL76/f4F6KTPhLty9KnXyBLbkNGUb0qm8tRpHdlKUC6gAArlNk",
+	"Zauu9Rw76DERnpDaUqJwJBITEaLaJmRbhCazQY2mBMTejb3/DAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

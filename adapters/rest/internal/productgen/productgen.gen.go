@@ -211,7 +211,7 @@ type CheckResult string
 // CheckType Example: LINE_STATUS
 type CheckType string
 
-// ContractInfo Dates that KOS does not tell are left out.
+// ContractInfo What KOS does not tell is left out.
 type ContractInfo struct {
 	// ContractDate Example: 2025-01-01
 	ContractDate *string `json:"contractDate,omitempty"`
@@ -219,7 +219,7 @@ type ContractInfo struct {
 	// EarlyTerminationFee Won.
 	//
 	// Example: 120000
-	EarlyTerminationFee int64 `json:"earlyTerminationFee"`
+	EarlyTerminationFee *int64 `json:"earlyTerminationFee,omitempty"`
 
 	// TermEndDate Example: 2026-12-31
 	TermEndDate *string `json:"termEndDate,omitempty"`
@@ -245,33 +245,34 @@ type MenuItem struct {
 // Example: COMPLETED
 type ProcessStatus string
 
-// Product defines model for Product.
+// Product A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+// as far as the carrier tells it with the customer.
 type Product struct {
 	// DataAllowance Example: 무제한
-	DataAllowance string `json:"dataAllowance"`
+	DataAllowance *string `json:"dataAllowance,omitempty"`
 
 	// Description Example: 5G 무제한 요금제
-	Description string `json:"description"`
+	Description *string `json:"description,omitempty"`
 
 	// IsAvailable On sale.
 	//
 	// Example: true
-	IsAvailable bool `json:"isAvailable"`
+	IsAvailable *bool `json:"isAvailable,omitempty"`
 
 	// MonthlyFee Won a month.
 	//
 	// Example: 89000
-	MonthlyFee int64 `json:"monthlyFee"`
+	MonthlyFee *int64 `json:"monthlyFee,omitempty"`
 
 	// NetworkType 5G, LTE or 3G.
 	//
 	// Example: 5G
-	NetworkType string `json:"networkType"`
+	NetworkType *string `json:"networkType,omitempty"`
 
 	// OperatorCode Example: MVNO001
-	OperatorCode string `json:"operatorCode"`
+	OperatorCode *string `json:"operatorCode,omitempty"`
 
-	// PriceDifference Won a month more than the current plan (negative = cheaper). Only in `/products/available`, when that plan is known.
+	// PriceDifference Won a month more than the current plan (negative = cheaper). Only in `/products/available`, when both fees are known.
 	//
 	// Example: 30000
 	PriceDifference *int64 `json:"priceDifference,omitempty"`
@@ -282,13 +283,13 @@ type Product struct {
 	ProductCode ProductCode `json:"productCode"`
 
 	// ProductName Example: 5G 프리미엄 플랜
-	ProductName string `json:"productName"`
+	ProductName *string `json:"productName,omitempty"`
 
 	// SmsAllowance Example: 무제한
-	SmsAllowance string `json:"smsAllowance"`
+	SmsAllowance *string `json:"smsAllowance,omitempty"`
 
 	// VoiceAllowance Example: 무제한
-	VoiceAllowance string `json:"voiceAllowance"`
+	VoiceAllowance *string `json:"voiceAllowance,omitempty"`
 }
 
 // ProductChangeAcceptedData defines model for ProductChangeAcceptedData.
@@ -329,6 +330,8 @@ type ProductChangeAcceptedEnvelope struct {
 
 // ProductChangeData defines model for ProductChangeData.
 type ProductChangeData struct {
+	// ChangedProduct A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier tells it with the customer.
 	ChangedProduct Product `json:"changedProduct"`
 
 	// EffectiveDate Example: 2026-04-01
@@ -467,15 +470,20 @@ type ProductCustomerData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf time.Time `json:"asOf"`
 
-	// ContractInfo Dates that KOS does not tell are left out.
-	ContractInfo   ContractInfo `json:"contractInfo"`
-	CurrentProduct Product      `json:"currentProduct"`
+	// ContractInfo What KOS does not tell is left out.
+	ContractInfo ContractInfo `json:"contractInfo"`
+
+	// CurrentProduct A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier tells it with the customer.
+	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
 	CustomerID string `json:"customerId"`
 
-	// CustomerName Example: 홍길동
-	CustomerName string `json:"customerName"`
+	// CustomerName Left out when KOS does not tell it.
+	//
+	// Example: 홍길동
+	CustomerName *string `json:"customerName,omitempty"`
 
 	// LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 	//
@@ -574,8 +582,11 @@ type ProductMenuData struct {
 	// AsOf When KOS told these facts, UTC.
 	//
 	// Example: 2026-03-15T01:30:00Z
-	AsOf           *time.Time `json:"asOf,omitempty"`
-	CurrentProduct Product    `json:"currentProduct"`
+	AsOf *time.Time `json:"asOf,omitempty"`
+
+	// CurrentProduct A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier tells it with the customer.
+	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
 	CustomerID string `json:"customerId"`
@@ -609,9 +620,14 @@ type ProductMenuEnvelope struct {
 
 // ScheduledProduct defines model for ScheduledProduct.
 type ScheduledProduct struct {
-	// EffectiveDate Example: 2026-04-01
-	EffectiveDate string  `json:"effectiveDate"`
-	Product       Product `json:"product"`
+	// EffectiveDate Left out when KOS does not tell it.
+	//
+	// Example: 2026-04-01
+	EffectiveDate *string `json:"effectiveDate,omitempty"`
+
+	// Product A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier tells it with the customer.
+	Product Product `json:"product"`
 }
 
 // ValidationDetail defines model for ValidationDetail.
@@ -4096,189 +4112,190 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request) 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvHneBX6cKlylJ2AA34sCyyUlswCUmMKJJHgNI6po5oYhrEhINuZHpACtbxSnYYl9ZSLsqeGNGO",
-	"qGJq5Ti601ZoW0l0Vc59mM1/xPA7XPVjZnoeAAYkqEgO/5FAYLqn+9e/d/8edzJV0mgSjLBDMxN3MnUE",
-	"DWTzj1XSaBC8Mkuq0DEJZl8ZiFZtsyn+zNysIxsBhwBI10GN2MCpI2Aj2rIcDUDQhE4dEMy/pbCBALHN",
-	"NRPnMloG3YaNpoUyE5kLsGle2MhfWDUti14w8c9apt2+oOcvjenVEZR9D46PZS8ao9Xsah7q2fGaXnu3",
-	"lq+NwNHVjJaxEXscGZkJx24hLUOrddSAbKFOu8lmp45t4rXM1pbm7WYROXa7UHOQHd9PCVUJNijb0SY0",
-	"HbCKaoRtsI4ARrcd4Njt0OJHe62gYWKz0WpkJvKatxoTO2gN2epybt68WWg5dYQdswodFF/T4uUp8O7F",
-	"cR1U69CyEF5DYfi9j6CNbGAjaDV+tJxp1glGDJbLGQ0g2yb2j5YzJt6AlmmsOGQd4eXMQIDb0jJNaMMG",
-	"csJYUcTGdOKCZyF1gAHb4Nw1YiOIgWM2kAZMXLVa1NxA5wGpSUT5WQtRh4JNiB1khLc1oo+8m9VHs6P5",
-	"jJYx2bw/ayG7ndEyGDbYA0i+X117jdgN6GQmMob4pSsSzBio0SQOwtX2NdSO7+E6XEdUXSSgsMYx3UZN",
-	"BB1wzrBhzcmayKll647ThE0zawaTZtdROyso6fwEyLOBI+PjYMOk5qqFQKE0NTPDDtSGVQZWRixLSzPT",
-	"ADKco44GVqGNljGxAaQAgp+1iIMMIPaRA5eJDUbGQD0grHXUBpumo3zThG2LQANATDeRTcFmHTr815pp",
-	"U8ffVpU96xANUAc6LQogNoABHTgJIBjTL/FJl3HFQA40LZqTw2aMCtismxYjDegAkwLqmJYF1oiJ1wDB",
-	"OVCOrQxi4tSR7S/MZBsbGxnJgUUPD/hkm4yl2KjWoshQCLC9jPkvDlxHGJwb03UNjOl59s8o+2fMwyrG",
-	"dDS+9qmrhbkrxZWZuZWFxfkri8VSSQNjI5c0MK6PngcWghuCtNkSazZCuWUcQsH3kD566eJ7KDumG+PZ",
-	"sVHDyK5WL41m333v0hgcv1i7NDoy5iGnOOsAOxUEyzIMCzEGeHsW4TWnnpkYGb+oMUbh/Z2P4qyWuZ21",
-	"EaQcKw+//VPn4GvgPv6089kj4O5+3HnxSgPuvf/jPn2ogcNXB0e7r0D+f4yMj7tPH7qPX7g734Gjneed",
-	"+/c695+p6D9rYnTZtBJ54DxGHiirjOHY71BgmRjRSWChmgNIywENBDEF0LLkk40cKIjjlQ/L09VHw0St",
-	"5/VsfmR0LDv+7sX3utA1Gz7XaqxyaAZA+4GNapmJzH+5EEirC+JXekHZlRyp7HUBriUwKfatptCDSUE+",
-	"BypNuIYqnGFRUKHmR6gCGrANVhGjzAahDsjrmq7roW3lkzfC5gptwUA12LIcPqABb0vhoOu6rqUUFose",
-	"+cU3xAiuopCnPEJB/oKyHELWVZ6WAyXSQKvEaANkUfQO9U5tLHpqqWQxhwGjvgAE/np6Shyfa7daptGL",
-	"a5fMjxKOcsZBDQqanLVEhOOInnw07GSTj4aNUM8m7cmUHGg7yfLwMkewqEDsKgXBLHTEiWFQkUKu4p2M",
-	"niQk81m9m5Ck/rKOJSZvQtNJEPAEr4EmsawJD70gBZQQzP5XZaZJQc3E0NIAE2RM5QKUgAbEbUClphUI",
-	"LQc6iE1g8nFMI8oB3Rdf0AEEV6MsOt/lfJnylny+6vGOjCunqyec7hbDWtokmCJV83kfGleggzZhW3yJ",
-	"HYQ5mGCzaZlCV77wUyoUZrlWPn41NJC2Gg1otxngkb1hVhHAhAlmWK3DVYudywa0WhyhuB4nXmZwna8w",
-	"vXKlUC7eLHyQ0TINRClnchl3+0nn/267nz0D7uODw28O3McPgXv/2dGDPxzt7Lq7d93P/iSEQQ64T/fd",
-	"+0/A0W+3Qef+M/bRvf+k86vto52X7r9/526/cr94lNEEPXdR0hnmME7pwEZT0djy42U9PzGqT+j6T9gj",
-	"NqwixrEyY6u1SyO10fGLF1dHxwz4Lhytoksjlwwd6Wjs4ui7mS0tQ1vVKqI0M1GDFkX8CAaSAUUGqSLe",
-	"QBZpIo7K6qE0bbJqocY/JR2O/C18Mr46VYNVhzL0ZOr4pbHxi+rxJJ6KUJlO5VBMTB2Iq6jHwQh1LjMx",
-	"ro+kOyXTEdYENICHowOdnU8+LRtP+EbIhITqhAqbwU91QZ4NHxlmRgXgUc8qqpvY4MxkTezAVyOJDVZt",
-	"si7UvSrBGFXZ8FwmYHXvQ0NK18GJ2lMxArxhKjuy28C3nLjaRGrAhnitJ2nfKMzOTBfKM/NzK8XFxfnF",
-	"jJapmcgyaGbiwzviYyDAfM0wr+vA3XvJECqm9t0KcYinv+jsf3l48G/u3jY4+nzH3XuVhuLrJnXI66F4",
-	"jUH0hgceFaQcZp7Y3LSZFGKS7OTQlGRznWCuvPhQ/eCDDz7IXr8OjnZ33Pt77t4ucHdfdA4edb58Bdzf",
-	"PnL3Xrq/eXkK0H6N/JWJQ4tBERk/lsitgpwrh56Nhwn4cWl+7uTwZrOqcA6gyub3wf0SuDvbnfufv7Wg",
-	"beF1TDbxZbHtMGQ5LKReXkeANJHNeQwwCKJcE2Bjh4rbIZDvPADuvV3Pljza+Y/O/37OYPp2wvptUhMS",
-	"zi3QFfpCegDZP8bMlwFlvycDhyn7YxseqgJQDhscPjubBBVBDhXArAIK0AaTyKvQACZuthzu6tqst1Ul",
-	"YKrOxPOi0BoG1AOqfOw0wiaKEPu1+ZKniUxyYpeUBShsU7aEXlQunVjTxbmZ4rSPKvyNgXWd0kbfChH1",
-	"zz8++rd7oPPt3cNv/grcLx653/wHw7pE1XQCdP74qvPJc/bc4at7nDc/vef/HOcATZsYrapDLwiwvB5+",
-	"K941gxdssmbzn0I8VzogxVNCjzADd5VlbqBJIMHLUQZwI7LfySjuxRTHk8/n8+mOZ+9l54+vgPvV9tFv",
-	"/hW4z37t7r0CyWf2Rp4FA2upRZsIG1F6YCTgQZ0JOhODFu2pFM/OzBVXSkulheLc9JCpYO+l+8VzD75H",
-	"Xzxwt/d9zeMeU++2n0iwM+IQkD/a2feE55sGdn7Pw5nUZWhaKKZ2VOuoug5q/LdEZmRW6ymVjsuFmdlT",
-	"YUnuJy/c/W3gfvPy6OMXXa3lCXD04GHnq2dh2ohpjW/Csbyl2knkgE/tgBJUmvghBUrNpYGUmimCa5ZZ",
-	"PTWNRgJp6CpN04IYVCFmDHIVSaFlAEw2xeUasQ1kMw66jprOJEi6oRNqj+moGs5lYq+ahoHwgNoNJgvI",
-	"bpiUmlEjERPQ9H8Snl5P0LaoQxr+nVAvtnJ5fvH9menp4lw3d6Zg04d/fnC084SjUE/We2Z/9KBwFdZJ",
-	"Tso+oB7IABkdiFYD5BwmsQb7HTqRigtSYMHqurj5iFBCVNNRL1VVqpQe17LZQKQ1qANyLTY4frPgEAKo",
-	"1dufIN2zK+WZ68X5pXJXSvx15/6fOF58ddd9fNB5uHv47X5IAz27XDgFqo2fTiLtDu9wBrpkGBuIziW6",
-	"Aw9lh0ntUTi9vssGwzQ4kcs7UVPc86pkPoMdZGNoFQPKS03lphwbRiHSsoG42exB2DNz5eLiXGF2pVRc",
-	"vFFc9L1OCnl/s9v5/QumqAF391nny93Dg7ugc/DE/fleRKk7o9qBqLYb6APaHQTyA5HkYL4/DzVBCdkb",
-	"yAYCRYdJmMmgGCp5znvUkAMzjjBomSpq4jXQIDYCBINmy24SiiZFSB2oyP1VVDK9htqL6BgeQJ/uAmSZ",
-	"mS5eX5gvF+emPli5VvxgZbG4VOImVXdi7TYi5hrq3H/GL6KEF4hZYZ+8cL943nn4BHSef935X1+Do0+e",
-	"BS79M0N4QNLtdhAB7R7zHAazd0cGu8Bfwk2bMKDDVQuBInZMZ7g3+V3gMnTdOhJBCTYhBfwyPymaVCVf",
-	"HgZInMukhQelYCsyNEAdeZXX15Dlnsq5+fLK5fmluTDZCucicPd3Ot++7Hz5HXAP/h93uA/gSZQW9QU/",
-	"kFLXdf2McsOUGzsDn2IHOIKeRNrtGALDdzCFeI44QCDdMCk1AoehUui1+VL4ptq3dVVSnCPOFAOiZfGI",
-	"thOL06n5ucuzM1PlntcywTPx2xRf23L3Xh5+fdD5ZBe4n293/v0B49befcpd4P7lD+6nD47l5k+buXJG",
-	"sclnFpWuQzmy/hI37bG9UW5oH2xDF77Cu1yHFKwihAFF2AEOAYzqoWUjaLS5f8sL8I3Q/HFEL04Uu5gA",
-	"2qrWAVfie1F9ssgV6MEMqfvHErzHykk7o+wu5xKQ9qDH0s/wHZx63wT5fEqieU7SjLwJEoQqkrTC6R4q",
-	"1S4IPbpMyCy01wYV1Y4yLEAU/iqygTw/eKN3PMVC4YPZ+cL0Snl+fmW2sHilmEDKoPPtq86LV+7eS9DZ",
-	"vtd58RIcffzXM8/UMQgzCdoRAu0N7EHugfKD3QPJIDRpvYIyIUCg1zCpLw6AoUtRTgAmFTTw7hi4Zr6v",
-	"0lyZkOsQt730xwFpzoYOmmU0FQuvITLHxsss6kV0i4VycWV25vpMeaX4L1PF4nQxSYIqKND56n+eXfSc",
-	"JmEmn0iENE96IIMQ78hgmi6jVobWflrvUKk2CTrD9SF78spPfmWENgmqpIHAKqyuy0S2Cq8jkOWFBCpe",
-	"Olsuo6n1E5RHui1MPn0hXpxgS8nDW8Kw5dSJbX40uFP6dlNkXYZZxDrCoAmpA0yHAv5MexLYqGYjWu8T",
-	"91iev1acWyn+y8LMYoRZdH735PAvr9w9ITK+esCNtF33sXr7KLHSf/SNC9qXtRLCAPOjigEHnSbTT6i5",
-	"hqHTspEGGNZqwKS0hWweBNMyTMQorC8kZ+Z4OFGY7T7ZP/qCB1R9dRe4O59xC3fvlfv7Pakv9/Dr/z1y",
-	"SExKmYEWtd04sHpBYGmusFS+Or8485NeqHS0s+1+8ShIsnkTtmyjDbKeFNlKEY//4P5qHvzqBYLY5lrd",
-	"oV7+Uov6ochGfxxZLN6Yv5YMop1t97c/576Q7VfuL3Z9xHjjSe1tEsoRPPWlcR80HShWKj/gPY8iEoYp",
-	"YUNbHbZhuiqK1UgmSmxAcFBDRIoqDUgWzH6XZBYRrDdv3sxGq+akkK7RWjsREbsBzeP4qRn0ZsR5JsVc",
-	"Mzxz0G3HI3z2OJDnD84tXV7Mvj8zO5vVR/TzvfhAqbh4Y2aquLI0V7hRmJktvD8bs48PX90D7u8Ojr54",
-	"ANz7+95lZFJo7hvBQQXzSwMyEQsr0jY4xBYW56dPDrFQMsXR5486z18Cd//X7qe/HABwPS6FZJGT15Jo",
-	"GEJexQUDq+sIy7gk/5GTAG3vO/f+E3f/Y/fJd53fMaEjY8+4A4+Hjib54M8sxVMQSslnpVygnO5RDRSN",
-	"NJgDqCSj7FSmPEwZlwS5oV+PKpHwHhnKeH4ZIYjJJk9CxARUSZN7iqAD6hAbfx9z098/n63gQX5Bcrhp",
-	"6ECJuE1kO6ZAY0jna4mFATG/LXIIz3JGVKK0BpbKU8mV3iK4ECpSk2XIE69Uo2U89stDJB3UoP3OTu6G",
-	"jZWTQduGbc4LSMuuopSHz6BREgPYVMSB1hRpCY3B39tYYsmgoBLSh8H6Q3Pc8seR1Z8isdrYefhcJ3Ym",
-	"hjypXttIPl41HSt6pqJ4kQZqJr8LXEWA1skmr+YYOxafrUYnKVibsE2BY7eQMnCVEAtBHIOON02wKk1s",
-	"LglAInn3hp8Al4yvNWhaLRstykT4WOE/mQ0nNQ9RHEwkzXE1VWTOhRF4mDmEMUgGCX3TQZpdFKYWcOo2",
-	"QmKhlCnQ4gaXrTMVVdyIvCWJPIKVLPIKn+nnlM9HTzc2YdJu05z0ySghEW++T4Sg1LWBhmGyr6C1oMCJ",
-	"6z5aBHTVlm0j7Ej2MMVVjlSslT8qM4BlOb7B6/dpGQfaa+jYr4/AL1RUMGFnSa9LBi2qrgfoj3CrwaZf",
-	"KPDk78uFmVk2LGAN8ocYWvB5ym2Bsv4si/PTS1PlFVWbm18oLhbK84sr1wvlqasZTaZClwvlpVL4VeoP",
-	"SW8kmOlPzgyukTg2TkMHyfqbocguB1kWgDbySz8yXI3giZzYK34XEuzjfnW6PjXntAyCttUuI7thYpG/",
-	"jBJI7yYJVw/Oj4jyif7sJnbeHcvExa6WcZDdUGrWRvSP/IioNNu/NJ6KVklrTkIbhtklqQsH512YKs/c",
-	"YIesZraXi4vXZ+YK5eJ0+Hj9h2OAu45wa8YRlkREN1ONQn8qUX4xynAYZ8EtUVlSwV+JkqLWQdLb2ag5",
-	"XnVPHRcpVMC9EX2hKRegzKkpW0iC64IIdQ5AGynyWZybnpm74peq9dJomR7O2LaoJcu07EmwsDg/VSyV",
-	"2OMEVxEwHV75sw43UBADpQFoUaLMR1oO19TNIBASgzbyiouwx0yH15KmnqhA2AFwDcoy2B7pi5VmtEyw",
-	"joyWmZq/vjBbLHPE8LOxpwpzU8XZ2SiCqM/GTsnTehMFZMGyyKaw5NQz7Lx46e4/Odp5kjRhCNDqqPEr",
-	"wB/oVQvZT5zCpAUVP6NVaAGFVriaZ1fEJdipW+1uDANAwJ8IzfXepbR8AyNnk9g+sw5PP35FA7PlIrP1",
-	"Rq+EtcLxK0mbFnWeiO0JtOD56zfm5nXOKhOMHLOKps1aDdlIHlPXXYpMF149lCO8kHXChXYOozXomBsI",
-	"/IipirCJ7PM5MI+tNtMYK4Evy6e6igY2mSnHJQOfw6QCy8N10FNz4eax1Qk5Ms5rxq+Ao0fbnd+/6Pzx",
-	"lft4Gxw9etB5mohxtEGPg+sbxKyiwQcmW3pS3VB3E8JgLUKSsddHthFG0DBhhmksgnxd+ClfI+eShWoV",
-	"NR1kJNtRqFZDVYZLyUVvy3XES95KO0pWK8CghEjLyoGbAqn8+sSmVD5IDUBpu8hq4KKkrI1kKXCN8VOM",
-	"kHBprgouzF4E6ToyeA8CTDajlbyFi2EsrSZCHbMBHWRMETae7ahsNhI22d+VMTqAK0OxN7oK0qDiz/6v",
-	"3Xu7kdv1Lg6SsIjsQ3LKwxKB/YLTA1eE7l/YWSUQtVh0eNXdjySAWmp0Ppmx2J1C3maLMbSrZHqXV9WK",
-	"IpHSyxZjFMcly5NhshyNjIJzHELWR9IT8qkSDS9J3bKcuALhpYIlP3+9L3fhbEVmVvRhKwNQrrLa6FK0",
-	"KFJFkSV8an0Rd4iU/f2i6GM6gARQ+8h5wqW8rXhLSU00yxHqaKjmfayFRJdRuRNI7zO/VT90ELTZhc2f",
-	"FHpDY/d9HPXcauG2iTCMwyhztLvtPn2RtgBZ7N0nRIFTlFRcceadqXjnHtle4S2TX3z6Y0tifZCdqKIy",
-	"0sXC40Qt7JiWNDJ4mw0xKtIDJa1wPclLjiuOh8x0VHEeYkBR2Z6SIYWPPMoiUrKrIQp3hf99H0R8Inaz",
-	"b7k1zb02Uc9UdmGxeH1m6XpWOJyUhlRjerQfVRM6DrLZnP/tw0L2JzD7kZ69dCv4uJK99cMfZHr2rRrT",
-	"3acPvf4EvIp+uHPVOyvvaOCd7Dudrx7I4hn+7aha2FbZs4y1eiNDEqqRm5aed4/qszHlZQAry4s+izLt",
-	"qaVSOat38St6g+I+taPPf3n46lXnV5+fgnS0QpchvYYr1yYyNsVoWalt0FL0+ZOEeEQIVQG3FlXSFJjG",
-	"DjSCHf6CNIG0vchczjscPqjSz/eAB14V7UmS2YEfADFIfJCckd+rJcRCNOGavPJLGysWDIhuWCwrNGf/",
-	"rQ4FDVSwfX+wIPku9MSGTXiCOMucLRfT3kOcmRffJ/NiqJ61k6rykfHHvy17rTZBD6K+jnDrzVTzXquq",
-	"NgSdK70MTPZrRURgQ4adpJ/WD1QZZuxtasVMgCBBIws20gcNhyJzfXx+mwVuKUEV73M9fIJbn4HoK/nW",
-	"PZXXIRYEm3AJpoTt9Y4p9R7sdrGb6JpUknq7CJtUL+4Sbxus3p+t9/3pjYSIXy9iqbQ0NVX0ox6XFovh",
-	"aKTg5wT7OErESUxctt0XeTA8xqpmk8YEZ+0/krf9P21RB2CyOQmmClNXi+x7kUkR7krOk9onQalcmGXP",
-	"8GI0kDpgjRCDP69xfadFEZt9GQddF8RreM+FChM3FR4QSUGdbAIpXtoA2l5bWgmaa/MlHqY1dZUH97HX",
-	"hoEjHugGGJ5S9D4x2oPe16TQFdRXeAqD0r4l+W13+oR/ZS7zQ6rJW6CqZfJQOfa3lyOU1JpaxuLxs2JP",
-	"GZTXzK4jsAnbIUF9vL4yMXT2uuPFsc2s1kVTMMqDXXmcf8vyW4RNAih4KS89Gm1npgGKLIM0xK884Yem",
-	"DrxXD0T0CUwUtYPJCfZZBH8JYRjxMvftMRdnwjwrL95Dne031MU6/KauWXwxnTdIDUvU59gbeKYijwcS",
-	"MUPIGLZG5+eXRdfwX3mtaAHjoFkjsSfZdzWTYW6o7TUGFlmjHHv4nBScuzk6JT4D09DA6Aioo9vAMNdM",
-	"h54PbyFFbpvqktWzl2C2duvO6MjWD/pq8VWhegcSPgC85rVu96CQJBBi7COOE61Vy6zKw2Kvm5T8gIJV",
-	"G+JqHRBmYOZAxSBVeoE/R3MNowIskzoUiIxBDchbY685FQNlA0Fs4jWGcQhW62r4bGGpfHVFaM7y40jw",
-	"cTT4OJbRIl2a35+ZnQ3Vio3220vs8qbUq1S7qcR7NHQtIt2tMHysdm2s9dn1Yvnq/DR/pjA7O3+Tf6mO",
-	"SKrslVxUaLF4ebFYuroSrUMS/t5fc3K+abQcTHSyaAGLSCmFpVJxMbThhPaY8XZLIXGaMKKnbFX1+J7y",
-	"NYzaRd4/UgYsiiLUEl0ZSo7pOiA2j76N50j4WdZpRQEX/ymUe77QEP+QS0+t7Yul9SN2v4XtAPCaxyjo",
-	"thmHSc2bMkn14/UKJwAEBnEcpoLxdoxCEPCqaucqatPmigYqXNzm9Bx7tHJe44/yYfwWjLfj1kCTiywb",
-	"iDzYoD23Boi9jCts6ooX8SzfxAQO2KwTCyntuGwEjWiQaaSLdIICnxzJcLPe5hl73YT5KqKmIbVhBrOw",
-	"uDhGj+p+UkKcjL/gHrgxG/JKRHulNMiqackGSJg/lfOLgvHkik3bdBCo6Hk9PzI6Nv7uxfcq7HAqoQoK",
-	"lUlJc1I3E4hfbzfrCEMHxY4hWn5BudzMj4YvN/WQKNXzTJjeOpfl/90Z1ca25Mexrf8uPlzU3ts63+ey",
-	"U9kN6Ow+7Hz2CISWFLS3jjcPV8pxqvcLYcKpQzqHbjupcnrqkC7YaMMkMvOoD5fglxCJ0dwmBewnTYnY",
-	"MinIh5OxOHTNBpPJ+aTgf961PjY5972AJidHJuppEMsdmn5E54cp59f1fm/j+dRFCzUYlw2nZY8k5Cr4",
-	"k+ldJ1uAayg802jvcVFnhFC6ZPP+8PpCr9D8Qw4fYQ9SXAjKSQzAo8td600I+w1K7U1aaYipussZEfcM",
-	"ulW6WM4kZQmexDhNzi9ohHO1kRTrJ7Z2jmMQ9zA2h2cHBhU3Ts8Uo0Gaok8uukp545cuKUgveozHyUU1",
-	"6IZlnoniIDFMUAoFXS2XF3wTwsSgiNcsk0bCSSNtzntYgadklHlfxBihgbBj1kxEFYOXEU54/SmbrPeT",
-	"8o5wBAqo+ufuU5yCbZpnN3qgUc83zpIYEqFqyzaddolht6ySxSt/FVrCkSD+uuyd+49vljNJrAlyLVWU",
-	"C2NnXLkAW079gkXWTCxUBfGFLFxZYYDiFMWlGn9HAIe64zRFrRYzMQd6yvNHyYJTXG/kyotScyqvg/+8",
-	"+3ugj+nnc0BYBFVoWTwlKdoCEoSzZ4U/gLSqdUQBwVabT+4XBBT1RnPLeBkXPN8Yd2ESGxky+0k+aNsm",
-	"r0zqlZU5d22+dJ49zOcwNPGRPWXw4EN0G1Ydq80TWzW+DJMCjDaQLVVMSGVhCwZTg2C0jOULr82XeBsA",
-	"Ck0DUMIbazlwHVEg/OnMnA8FcXO1u0v4N2hhS5ynAUW5G0/QTwYBkngZV6KhPhW+TiocB+KqyHPFbnJ7",
-	"IeYmrlybLzGrgHthK+AcFF5g7u49zyvPVbhjtgLOxf3BInN3GbPNR5zBk2FHsMmE5ho6nwOFBmlh6T+U",
-	"jBBsEszP84c/LAgNNvfDH4KSML3Y9it3lj1LbFnqcMuec2Y5M/Gfd3+vLfNLGPHHVmUSII5yiWYnMOky",
-	"Dk8pZP6yMPKWMxN32CxbFb5/T9AH5o4U9ULKV4SQn+gq5Ss5IG++xablQTPsEhYMwyF5b8WAIIjF65/I",
-	"86g9vb5yoY6gJcy4C5a5gT6q8HkqF3irCfaXKFRrE+Jo3PbmaC0F/qTvhweYMJvO8Zv7e9FWwkjwykv5",
-	"3BNI/MpOeW23NpAtWhxn8jk9p8uUXQybZmYiM5rTc6PSU8aZWkLGLO/IihJCDxYskfAAnaAtLDOCPDc4",
-	"mWC0RKGFNI+O2DPvUN/dqAGMTF5PysSMaKpsvzbwiSUHbkrIVIKbz0qomPEybkBTdLECVY6wOVCJX9lL",
-	"8Kv5ohWAoW3zPj/QAbWWzRYi3si0RDXNGMFqnTONSiRxuSKOQUxrEszd+ZZJnVgxIg5kaZvTzMSHycpT",
-	"8Ih6ZX3ZtHhBK+1Ot7baDmGsoskQRjYTY4wZWAhuIK/IRSiwJxIva7LZuEcho2UwD7FIjntIV04sEoud",
-	"mOnQ5NjjoXXggMYEo4CC+bnWuYtcFB4jOKI8BFnmSZsIJQiry1eM6JF0EcIr2Vv/lOSQvsXvHpsEU6EX",
-	"jOj6wJ1icKTKocyOPTy42/nsS153QPapf/ypu/dArZznXdSL2JGQPqpP5D19NCgq9uGtIDTBv9FTi33p",
-	"W6GSvMkL4V1NeGHOeDlJ38PH2D9TTvhJp9rfiTYWK/0QSmWPVjnoUtMhVMJB+CDUYgyyyEKogoKoixAu",
-	"g6BgZazUgSwtEKobEI9gDxUH6B7jFC4AENpxNMlf+XGrHxLkh4wEqQsRdq8J16UjBUcu3oNiTNBd0uw+",
-	"fXpc9X1oeAYTH5lPPTJUpZiPHU09NugGzweOpR4YagDJxo5cSj022pNjS8uMDwCpcIdnPnhkEDDLzthi",
-	"5OggYPbpkA9ND6xI63mOez7jkToLCZQUHsy3Rrk3izOqW1rmdjaweZJqBt3Otiiyszw4NzORUY0p/r5Y",
-	"99OJO5kmoQk6VIkZQzSoKKHJinfA5IaIUPFltB8T6kKVNf3eZcwAyoHLJoYWl/zyRoEZJ2C1ZawhZwKM",
-	"6Dr4290H0QDOZZwYwfm3u7/k2vSYfknoEsIDAynBOTDPZPCmSREY0UcmlEIYa4SbgGC1zdRaZNU0od7y",
-	"KBtZB7QyS4QQrOTATV5JCOJlLMYr+iF7mqnMwjPLfXki2tLXrkVhDT7unKc6Q7COmB3kL5kZZCJqxmEK",
-	"hACfp0XICXne2ph+aRnHL0XFYKZGCCtNrlg1ZD01Nb5Sk229xpu7qq9lqo2Nmha/QQ8mTbDK1BojdBmL",
-	"uk6Ql0UUbxL7cRSnIe8O7e2YF2jKgTI/O+8MDMTgavOeD3wok1KgsMBtGG6pR9HEr8+xnVw9+m93f8lt",
-	"VOpdH0pESdCKBdyCIMVjacNKC91rqJ0RuhdnbF540SBqF7rtiLutsG5y/5m79wB07r8AeXfvu86f7x5t",
-	"H0h4hGoWJ8TfJ6jWapxr7ConITQ6qgpscV+9AdvhVbq7zzqf7SYtKynJXVGfkiOa06zcuwRKu+6tQc2F",
-	"UGr/Vti9x/WIE2vaVVFsJVqe3UN2zg+TlNB4rZA3VNf8O+qUsUz5cFxsJMcjVN0tlMHRLRdj4Ii5cLa0",
-	"l/AcSXFIm9ew1bXQfq9ciOOqwclVQLqU5ebmsSzco8QhcqV4RGhrA5BIXQYxBNRx9Omf3Pv77icvgPv4",
-	"4PCbA+B+ddd9fJBEJ10LTUUPNS/tt27NC/rUhcoBZVH3n7ifPTv6xRO5PD6Ir7DzcPfw232ecvubl/LX",
-	"zsPdzmePQOfBXV5B/unDzq8+98rJ88a8nYdKU54IzgZFDY8Tvvlm7zVutovNx7ogBf2LEzGgFw9IjR5e",
-	"nbFjg0wu8vCbg8Nvv2NACAzVxy+Sb01jh63WrXyt532MxQ+F0cQKiiXZ3EwTnUzQ/L1YJlhdX7OZoRqp",
-	"5e8p/ykL+fuPb2lD6Dr3j+Qb0NP7BjyNi1sqfHA+/YqjDXa5XyK9b+Aaai8i/71nDo1jOjS63vEqfg2h",
-	"D5zMszGqayD4ayzZz3EhqHbf3eVRVgr7R3wcwqMQ2NDy+gicY7auwX2olF+HxirBamBT5DzwkB/qMCFz",
-	"XvO7RFsGWG2zQcs4dgWl+h1MDFoU5UBBFglHTL6xuSa5F0VeVm3CtqZ4VNxPXrj728D95uXRxy94o6Xt",
-	"rw+//VOCqUxs1cSOj+tmYkf8MOFeDmoXB+Ani0b9Cab0dozro5q8KYdy1DLmh5FktMvzRCExkTmJ0e3N",
-	"GNEpVFD8XYzs1BKzWy+CU7FXlWhpBVgcvZKUr4TWGh+GcvwSK/IHekq/FD4vY090AdjSwnPHKvsHEx8e",
-	"3HWf/sLrj//JC/fxL9ynD3ls74AvCTcFUFQsXmUn0rKk+6y3krp/+Dl+ScpbOipPUqRpizZ538zIMe7v",
-	"uF/d7Tx8IlebdKCRknFDbczyj4wsQwSjvwLeK6MLYnkZpekQq0ufvuPq+F2by3S5UttAtmFWnX+4S7WT",
-	"6r5nKuzxVNibpMUzj03qXa6sItAklJqrFvrnoeuxyZrrHd/C3xIqq4WSqsNOQVxFFg1quodiHYUuVodU",
-	"1nKXTTa8y7o2cnJg3usPyx5T+nAQO9yeQ/NvpybAJnt+FYmbFlJbxqZ3p+ZfPEHDsBGlOVAIpSGblEc/",
-	"eu08Wpj/VUc2mvSL0kvLoU1aYBNih6c4+9lAkUscvv2oNnisq5xF36MyhAgasa5Y21X3L39wP33QefiH",
-	"RJ9+OtWyp0MrKp8Pv90/PNjjokT0q93bBmIRcXbeU2eNecv9Fimn6S1X6gx1i2zv6T5XXVsS9LHqQCmU",
-	"8VSusy7zD8URFinQ2UVOetezwMe+77vIPK6faY44gnH6wuNMWh5XWpbhuhKGsAqr60OWkGM8Rjgx4pcn",
-	"VznQQaG2JuFwfxFAW9mEplNRG6II4QUpoITw+Hw1wsGry+aFEkMHUUc2iqUENCBuL2OvRywo+MEV/niR",
-	"RS0cJSLwpFscgsJ9hiW/tLRjbkLTeZvF3WmJrFH9TGQpDgNuwia1kQ+ZitJOfF2qTdRdoVrhA+GF3/at",
-	"nx6TP32k8EATLUnRBWVSm+rHRJnjugK0boEtPSJaXjs7eC3xHoOe/MmCQk7IGwaIHBH0iLpFZhwe3AWH",
-	"Xx+4+/eOdl4bR+j88VXnk+deSBPbiwg+6O4uy4HImG3Q+eR55893j3Yi3fmZ8RS54j4dJvP6UK2Y54V7",
-	"0kmj7WGzltTzxxDvRAFBr53NnCBEJ+WhDk0dePuDfV7/6Z4oJufNOOC/V3RPOqcGN+/+ofwYZ56I4/rt",
-	"pVfaL0klvA//fAr+iLDHXhaBvHAn4B1bXbOUb3r5ydJjQqs2d7rXySad8AtKarIXsExDln/6VVeDTA8e",
-	"KSKz1SE2gnxs4FWaZ2oS1dTUjGVs0lgGDjj6/FHnueASn/6yV/hHDhTEa73l8D72Sg60d1Mw2sffIfca",
-	"93jEy5yFfDrvUFHYIdezLBVPv5UlF2X2bahcdTg2Ii0LS6jcPQQHCuTiKG5cRy+FUyakKsIj2ivH+zsQ",
-	"feNZPS/DYROa7U/kR0R+aKi7v9rSP7FSezQdYVy/8n4sE2G2XATsh0GyEMaTshBmy8X0aQhxfSCch9C9",
-	"zcSxExHUgvShKvTh/kChpkA99RC1w0+mMFWeuVHMKCm01+YjMSPiHgi4+zudb192vvwufbK0z2qSMlS4",
-	"VrF7z935a++wkd4501EUTURD/QzN3hg0S6hN3y/V5ixNqduxbcVS34dCuQPr5NHuVwn6uPcMVzRE17uz",
-	"PPcz3TxVWHgUdRIDw0+e8D4SVc7rpnzoTvcrRF+r5Nd3VAMYbSLqiHjmHLiGmo6svW8jBNoIivLz8So7",
-	"4TZZQyqxk25QyYG2UOrSj/HUufQjFuDaII+XzI/QMO4XUaPpRPON91529r/sUYBGFoX88Fa0l5xf3VXW",
-	"6wxVcPX6PnDmm/cKqo7osWKnerhiqb7VywXD1zpYjRpZJTaeE8zn6rXh1G6wpH5rPdSSt/l25XRuUhJb",
-	"gXVTELZOCRHzYUTMDxURB9Uior0TE5QIZs2zXb2VusOZ/D9RWhgFlIAatE/bI9dAuJVO4vvF+kR9GM9Q",
-	"AqYolBJO6QoqnOBWL/8aL5HSpXQJ6Dx/1PnXl6DzuyedR897utl6Os+usy2eWLB6gFLkamjNYrH9r1rO",
-	"bPHUtnhfg5uTRfiHW6FmgB/eycAYvNjPhkI1szOlsmy9JzfZtYYfFwVcq+s/rU+MysQRNOd35X2mk+WN",
-	"rs6UyvOLH/ScTup5cpG3ekg3gaynaCOHWhR2ua/ivOHMuP3Hu3hSrnQYDoh61cMv5qbU/uacQK36/eEt",
-	"XkiRF89KukhhS1wTGxEVE7xawaJEmii7RYMcDlGFV8u0bCsocM8VWbmpxLstqBZJNUCVZ9PU4Qavkyov",
-	"YgQw4pVYeXNFTYbR8kLHhDFY/y5PmcJTHLZubf3/AAAA//8=",
+	"7H1tcxvHmeBf6cKlylJ2AA1A0rLISm3BFCQxokgeAUnrmDqiiWkQEw66kekBKVjHK9lhXFpLuSh7YkQ7",
+	"ooqplePoTluhbSXRVTn3YzbfiOF/uOqXmel5ATAgQUVy+EUCgeme7qef935e7mRqpNkiGGGHZibvZBoI",
+	"GsjmH2uk2SR4eZbUoGMSzL4yEK3ZZkv8mbnZQDYCDgGQroE6sYHTQMBGtG05GoCgBZ0GIJh/S2ETAWKb",
+	"qybOZbQMug2bLQtlJjPnYMs8t54/t2JaFj1n4p+1TbtzTs9fGNdrBZR9D06MZ88bY7XsSh7q2Ym6Xn+3",
+	"nq8X4NhKRsvYiD2OjMykY7eRlqG1BmpCtlCn02KzU8c28Wpmc1PzdrOIHLtTrDvIju+njGoEG5TtaAOa",
+	"DlhBdcI22EAAo9sOcOxOaPFj/VbQNLHZbDczk3nNW42JHbSKbHU5N2/eLLadBsKOWYMOiq9p8dI0ePf8",
+	"hA5qDWhZCK+iMPzeR9BGNrARtJo/Wsq0GgQjBsuljAaQbRP7R0sZE69DyzSWHbKG8FJmKMBtapkWtGET",
+	"OWGsKGHjYuKCZyF1gAE74MxVYiOIgWM2kQZMXLPa1FxHZwGpS0T5WRtRh4INiB1khLdV0AvvZvWx7Fg+",
+	"o2VMNu/P2sjuZLQMhk32AJLvV9deJ3YTOpnJjCF+6YkEMwZqtoiDcK1zFXXie7gG1xBVFwkorHNMt1EL",
+	"QQecMWxYd7ImcurZhuO0YMvMmsGk2TXUyQpKOjsJ8mxgYWICrJvUXLEQKJanZ2bYgdqwxsDKiOX69ZmL",
+	"ADKco44GVqCNljCxAaQAgp+1iYMMIPaRA5eIDQrjoBEQ1hrqgA3TUb5pwY5FoAEgphvIpmCjAR3+a920",
+	"qeNvq8aedYgGqAOdNgUQG8CADpwCEIzrF/ikS7hqIAeaFs3JYTNGFWw0TIuRBnSASQF1TMsCq8TEq4Dg",
+	"HKjEVgYxcRrI9hdmso2NFwo5sOjhAZ9sg7EUG9XbFBkKAXaWMP/FgWsIgzPjuq6BcT3P/hlj/4x7WMWY",
+	"jsbXPn2lOHe5tDwzt7ywOH95sVQua2C8cEEDE/rYWWAhuC5Imy2xbiOUW8IhFHwP6WMXzr+HsuO6MZEd",
+	"HzOM7Ertwlj23fcujMOJ8/ULY4VxDznFWQfYqSBYlmFYiDHA27MIrzqNzGRh4rzGGIX3dz6Ks1rmdtZG",
+	"kHKsPPj2T939r4H7+NPuZ4+Au/Nx98UrDbj3/o/79KEGDl7tH+68Avn/UZiYcJ8+dB+/cLe/A4fbz7v3",
+	"73XvP1PRf9bE6JJpJfLAeYw8UNYYw7HfocAyMaJTwEJ1B5C2A5oIYgqgZcknmzlQFMcrH5anq4+FiVrP",
+	"69l8YWw8O/Hu+fd60DUbPtdurnBoBkD7gY3qmcnMfzkXSKtz4ld6TtmVHKnsdQGuJjAp9q2m0INJQT4H",
+	"qi24iqqcYVFQpeZHqAqasANWEKPMJqEOyOuaruuhbeWTN8LmCm3BQHXYthw+oAlvS+Gg67qupRQWix75",
+	"xTfECK6qkKc8QkH+grIcQtZUnpYDZdJEK8ToAGRR9A71Tm08emqpZDGHAaO+AAT+evpKHJ9rt9um0Y9r",
+	"l82PEo5yxkFNClqctUSEY0FPPhp2sslHw0aoZ5P2ZMoOtJ1keXiJI1hUIPaUgmAWOuLEMKhKIVf1TkZP",
+	"EpL5rN5LSFJ/WUcSkzeh6SQIeIJXQYtY1qSHXpACSghm/6sy06SgbmJoaYAJMqZyAUpAE+IOoFLTCoSW",
+	"Ax3EJjD5OKYR5YDuiy/oAIJrURad73G+THlLPl/1eAsTyunqCae7ybCWtgimSNV83ofGZeigDdgRX2IH",
+	"YQ4m2GpZptCVz/2UCoVZrpWPXwkNpO1mE9odBnhkr5s1BDBhghnWGnDFYueyDq02Ryiux4mXGVznK15c",
+	"vlyslG4WP8homSailDO5jLv1pPt/t9zPngH38f7BN/vu44fAvf/s8MEfDrd33J277md/EsIgB9yne+79",
+	"J+Dwt1uge/8Z++jef9L91dbh9kv3379zt165XzzKaIKeeyjpDHMYp3Rgs6VobPmJip6fHNMndf0n7BEb",
+	"1hDjWJnxlfqFQn1s4vz5lbFxA74Lx2roQuGCoSMdjZ8fezezqWVou1ZDlGYm69CiiB/BUDKgxCBVwuvI",
+	"Ii3EUVk9lJZNVizU/Kekw5G/hU/GV6fqsOZQhp5MHb8wPnFePZ7EUxEq04kciompA3EN9TkYoc5lJif0",
+	"QrpTMh1hTUADeDg61Nn55NO28aRvhExKqE6qsBn+VBfk2fCRYWZUBB71rKCGiQ3OTFbFDnw1kthgxSZr",
+	"Qt2rEYxRjQ3PZQJW9z40pHQdnqg9FSPAG6ayI7sDfMuJq02kDmyIV/uS9o3i7MzFYmVmfm65tLg4v5jR",
+	"MnUTWQbNTH54R3wMBJivGeZ1Hbi7LxlCxdS+WyEO8fQX3b0vD/b/zd3dAoefb7u7r9JQfMOkDnk9FK8x",
+	"iN7wwKOClMPME5sbNpNCTJIdH5qSbK4RzJUXH6offPDBB9lr18DhzrZ7f9fd3QHuzovu/qPul6+A+9tH",
+	"7u5L9zcvTwDar5G/MnFoMSgi48cSuVWQc+XQs/EwAT8uz88dH95sVhXOAVTZ/D64XwJ3e6t7//O3FrRt",
+	"vIbJBr4kth2GLIeF1MsbCJAWsjmPAQZBlGsCbOxIcTsE8u0HwL2349mSh9v/0f3fzxlM305Yv01qQsK5",
+	"BbrCQEgPIfvHmfkypOz3ZOAoZX9swyNVACphg8NnZ1OgKsihCphVQAFaZxJ5BRrAxK22w11dG42OqgRM",
+	"N5h4XhRaw5B6QI2PvYiwiSLEfnW+7GkiU5zYJWUBCjuULaEflUsn1sXS3Ezpoo8q/I2BdZ3SRt8MEfXP",
+	"Pz78t3ug++3dg2/+CtwvHrnf/AfDukTVdBJ0//iq+8lz9tzBq3ucNz+95/8c5wAtmxjtmkPPCbC8Hn4r",
+	"3jWDF2yyavOfQjxXOiDFU0KPMAN3lWWuoykgwctRBnAjctDJKO7FFMeTz+fz6Y5n92X3j6+A+9XW4W/+",
+	"FbjPfu3uvgLJZ/ZGngUDa7lNWwgbUXpgJOBBnQk6E4M27asUz87MlZbL18sLpbmLI6aC3ZfuF889+B5+",
+	"8cDd2vM1j3tMvdt6IsHOiENA/nB7zxOebxrY+T0PZ1KXoGmhmNpRa6DaGqjz3xKZkVlrpFQ6LhVnZk+E",
+	"JbmfvHD3toD7zcvDj1/0tJYnweGDh92vnoVpI6Y1vgnH8pZqJ5EDPrEDSlBp4ocUKDUXhlJqpgmuW2bt",
+	"xDQaCaSRqzQtC2JQg5gxyBUkhZYBMNkQl2vENpDNOOgaajlTIOmGTqg9pqNqOJeIvWIaBsJDajeYLCC7",
+	"aVJqRo1ETEDL/0l4ej1B26YOafp3Qv3YyqX5xfdnLl4szfVyZwo2ffDnB4fbTzgK9WW9p/ZHHwpXYZ3k",
+	"pBwA6qEMkLGhaDVAzlESa7DfkROpuCAFFqytiZuPCCVENR31UlWlSulxrZhNRNrDOiBXY4PjNwsOIYBa",
+	"/f0J0j27XJm5Vpq/XulJib/u3v8Tx4uv7rqP97sPdw6+3QtpoKeXCydAtfHTSaTd0R3OUJcM40PRuUR3",
+	"4KHsKKk9CqfXd9lgmAYncnknaop7XpXMZ7CDbAytUkB5qanclGPDKETaNhA3m30Ie2auUlqcK84ul0uL",
+	"N0qLvtdJIe9vdrq/f8EUNeDuPOt+uXOwfxd095+4P9+NKHWnVDsU1fYCfUC7w0B+KJIczvfnoSYoI3sd",
+	"2UCg6CgJMxkUIyXPeY8acmDGEQYtU0VNvAqaxEaAYNBq2y1C0ZQIqQNVub+qSqZXUWcRHcED6NNdgCwz",
+	"F0vXFuYrpbnpD5avlj5YXixdL3OTqjex9hoRcw117z/jF1HCC8SssE9euF887z58ArrPv+7+r6/B4SfP",
+	"Apf+qSE8JOn2OoiAdo94DsPZu4XhLvCv45ZNGNDhioVACTumM9qb/B5wGbluHYmgBBuQAn6ZnxRNqpIv",
+	"DwMkziXSxsNSsBUZGqCOvMobaMhyT+XcfGX50vz1uTDZCucicPe2u9++7H75HXD3/x93uA/hSZQW9Tk/",
+	"kFLXdf2UcsOUGzsDn2KHOIK+RNrrGALDdziFeI44QCDdKCk1AoeRUujV+XL4ptq3dVVSnCPONAOiZfGI",
+	"tmOL0+n5uUuzM9OVvtcywTPx2xRf23J3Xx58vd/9ZAe4n291//0B49befcpd4P7lD+6nD47k5k+buXJK",
+	"sclnFpWuIzmywRI37bG9UW5oH2wjF77Cu9yAFKwghAFF2AEOAYzqoWUjaHS4f8sL8I3Q/FFEL04Uu5gA",
+	"2q41AFfi+1F9ssgV6MEMqftHErxHykk7pewe5xKQ9rDHMsjwHZ563wT5fEKieU7SjLwJEoQqkrTC6R4q",
+	"1S4IPbpCyCy0V4cV1Y4yLEAU/iqyjjw/eLN/PMVC8YPZ+eLF5cr8/PJscfFyKYGUQffbV90Xr9zdl6C7",
+	"da/74iU4/Pivp56pIxBmErQjBNof2MPcA+WHuweSQWjSegUVQoBAr1FSXxwAI5einABMKmjg3XFw1Xxf",
+	"pbkKIdcg7njpj0PSnA0dNMtoKhZeQ2SOjZdZ1I/oFouV0vLszLWZynLpX6ZLpYulJAmqoED3q/95etFz",
+	"koSZfCIR0jzugQxDvIXhNF1GrQyt/bTekVJtEnRG60P25JWf/MoIbQrUSBOBFVhbk4lsVV5HIMsLCVS9",
+	"dLZcRlPrJyiP9FqYfPpcvDjBppKHdx3DttMgtvnR8E7p2y2RdRlmEWsIgxakDjAdCvgznSlgo7qNaGNA",
+	"3GNl/mppbrn0LwszixFm0f3dk4O/vHJ3hcj46gE30nbcx+rto8RK/9E3Lmhf1koIA8yPKgYcdJpMP6Hm",
+	"KoZO20YaYFirAZPSNrJ5EEzbMBGjsIGQnJnj4URhtvtk7/ALHlD11V3gbn/GLdzdV+7vd6W+3Mev//fI",
+	"ITEpZQZa1HbjwOoHgetzxeuVK/OLMz/ph0qH21vuF4+CJJs3Ycs2WidrSZGtFPH4D+6v5sGvXiCIba42",
+	"HOrlL7WpH4psDMaRxdKN+avJINrecn/7c+4L2Xrl/mLHR4w3ntTeJqEcwVNfGg9A06FipfJD3vMoImGU",
+	"Eja01VEbpiuiWI1kosQGBAc1RKSo0oBkwex3SWYRwXrz5s1stGpOCukarbUTEbHr0DyKn5pBb0acZ1LM",
+	"NcMzB912PMJnjwN5/uDM9UuL2fdnZmezekE/248PlEuLN2amS8vX54o3ijOzxfdnY/bxwat7wP3d/uEX",
+	"D4B7f8+7jEwKzX0jOKhgfmlAJmJhRdoGh9jC4vzF40MslExx+Pmj7vOXwN37tfvpL4cAXJ9LIVnk5LUk",
+	"GoaQV3HBwNoawjIuyX/kOEDb/c69/8Td+9h98l33d0zoyNgz7sDjoaNJPvhTS/EEhFLyWSkXKCd7VENF",
+	"Iw3nACrLKDuVKY9SxiVBbuTXo0okvEeGMp5fRghissGTEDEBNdLiniLogAbExt/H3PT3z2crepBfkBzu",
+	"InSgRNwWsh1ToDGk8/XEwoCY3xY5hGc5IypRWgPXK9PJld4iuBAqUpNlyBOvVKNlPPbLQyQd1KSDzk7u",
+	"ho2Vk0Hbhh3OC0jbrqGUh8+gURYD2FTEgdY0aQuNwd/beGLJoKAS0ofB+kNz3PLHkZWfIrHa2Hn4XCd2",
+	"JoY8qX7bSD5eNR0reqaieJEG6ia/C1xBgDbIBq/mGDsWn61GJylaG7BDgWO3kTJwhRALQRyDjjdNsCpN",
+	"bC4JQCJ594afAJeMr3VoWm0bLcpE+FjhP5kNJzUPURxMJM1xNVVkzoUReJQ5hDFIBgl9F4M0uyhMLeA0",
+	"bITEQilToMUNLltnKqq4EXlLEnkEK1nkFT7Tzymfj55ubMKk3aY56eNRQiLefJ8IQalrAw3DZF9Ba0GB",
+	"E9d9tAjoam3bRtiR7GGaqxypWCt/VGYAy3J8w9fv0zIOtFfRkV8fgV+oqGDCzpJelwxaVFsL0B/hdpNN",
+	"v1Dkyd+XijOzbFjAGuQPMbTg81Q6AmX9WRbnL16friyr2tz8QmmxWJlfXL5WrExfyWgyFbpSrFwvh1+l",
+	"/pD0RoKZ/uTM4DpJktfQAaGYLgcxM5X6NR8ZkkYQRM7oVb0LSfQJvyzdgGJzWgZB2+pUkN00sUhcRgk0",
+	"d5OEywbnC6Juoj+7iZ13xzNxeatlHGQ3lWK1EcUjXxAlZgfXxIshA8PXstRwg1MsTldmbrCjU/PVK6XF",
+	"azNzxUrpYvjQ/IdjULmGcHvGEfZBRONSTT1/KlFUMcpGGL/AbVEvUsFKiWiigkHS29moOV5LTx0XKT/A",
+	"fQyJoFJJTy5AmVNTtpBEZAsigDkAbaR0Z2nu4szcZb8ArZccy7RrxoxFhVimO0+BhcX56VK5zB4nuIaA",
+	"6fB6ng24joLIJg1AixJlPtJ2uP5tBuGNGHSQVzKEPWY6vEI09QQAwg6Aq1AWt/YIWqw0o2WCdWS0zPT8",
+	"tYXZUoUjhp9jPV2cmy7NzkYRRH02dkqeLhsXLtxlkgM3vfJCNWjbJrLBmavz5bO9iXxSBor4u9aEgYLW",
+	"kQ10sEFwDoi51aJQFsGrvLSjxav6iqWsIGMJQwrq0PbKQnqLYG/ldR794o+e70SUd4yL8KJlkQ1ha6r4",
+	"2H3x0t17crj9JAk4IYiooyYuA3+gV89kL3EKkxZVWovWyQUUWuF6oz2JkGCnYXV6cTYAAX8iNNd7F9Iy",
+	"OIycDWL74iQ8/cRlDcxWSswaHbsc1lsnLidtWlSiIrYncoPnr92Ym9c5T08ww8waumjW68hG8ph67lLk",
+	"4vD6puLsuTQWWHUGo1XomOsI/Igps7CF7LM5MI+tDtNpq4G3zecgVQ1sMGNzhTgNUEeIAmgjgbzhUu2p",
+	"5UXryBqPHBlnnBOXweGjre7vX3T/+Mp9vAUOHz3oPk1EOdqkR0H2dWLW0PADk43RntqPt13Obou1Gmo5",
+	"yEg2s1C9jmrsIJNr4lYaiFfElWaWLGaAQRmRtsX4FsJq+WJT1gYndQClaSOLhQvWYiNZKVxjbAUjJDye",
+	"K4KdsxdBuoYM3qIAk41ooW/hgRhPq69Qx2xCBxnThI1nO6qYzYRNDvZ0jA3h6VDMkZ4SOSgItPdr995O",
+	"5PK9h/8kLGsHoLvysEQevx710AWjB9d9VpFTrSUdXnXvIwmglhqdj2dL9qaQt9mgDO0qmd7lTbaikaR0",
+	"wsUYxVHJ8niYLEcjo+gchZD1QnpCPlGi4RWr25YTl95epljy89cGchfOVmTixQC2MgTlKquNLkWLIlUU",
+	"WcKnNhBxR0jZ3y+KPqJ/SAB1gJwnXMrbijOV1EUvHaELhkrixzpM9BiVO4b0PnVrDUIHQZs92PxxoTcy",
+	"dj/Aj89NBm4YCAs7jDKHO1vu0xdp65PF3n1MFDhBScUVZ964ijf2kd0X3jL5xac/siTWh9mJKiojTS48",
+	"TtTGjmlJI4N34RCjIi1S0grX47zkqOJ4xExHFechBhSV7SkZUvjIoywiJbsaoXBX+N/3QcQnYjf7llvT",
+	"wlEYcQtlFxZL12auX8sKb4/Sr2pcj7arakHHQTab8799WMz+BGY/0rMXbgUfl7O3fviDTN+2VuO6+/Sh",
+	"176AF9kPN7Z6Z/kdDbyTfaf71QNZW8O/PFXr3ip7lu7ENzJioRa5iOl7Nak+G1NehrCyPAdrlGlPXy9X",
+	"snoPp543yPNn9eBdGx7kIm7lCPc6/PyXB69edX/1+QlIVCt0E9NvuHJnI8NdjLaV2m4tR58/TtRIhLiV",
+	"I9L6KXaZCAr5K9AEZvfjBfIVo2GWKpF9DxjlFdHiJJln+EEUw8QYyRn5LV5CPEULrsobz7TxZsGA6IbF",
+	"skJzDt7qSNBABdv3BwuSb16Pbf2EJ4jfE8xWSmkvCk5tkO+TDTJS99tx9f3I+KNfZ71Ww6EPUV9DuP1m",
+	"6oKvVZ8bgZKVXgYmO78iIrApg1zST+uHxYwyfje1JiZAkKCRBRsZgIYjkbk+Pr/NArecoHsPdYc8rAEy",
+	"9HXSUDSZfJWeuPNYsG3CbZoSHtg/dtV7sNcNcaKPU0ke7iGQUr24R1xvsHp/tv4XsTcSIou9GKry9enp",
+	"kh9deX2xFI6PCn5OMLSjhJ7E6GV7f5Fvw6O+6jZpTnJ8+pEMG/hpmzoAk40pMF2cvlJi34uMjXD3c548",
+	"PwXKleIse4YXvYHUAauEGPx5jetEbYrY7Es46O4gXsN7O1SZSKrKGKkG2QBSBHUAtL32txI0V+fLPHBs",
+	"+goPN2SvDQNHPNALMDx16X1idIa9+EmhT6iv8JQKpU1M8tvuDAjiylzih1SX10k1y+TBe+xvLxcpqQW2",
+	"jA7kZ8WeMiivzd1AYAN2QiziaP1rYujsdeGLY5tZa4jmYyJKiecTtC2/FdkUgILf8sC4aNs0DVBkGaQp",
+	"fuWJRTR1gL96IKIfYaI4Hk6WsM+h8L2wu3pgL7s40+XZf/Fe7Wy/oW7Z4Tf1zBaM6cVBClqizsfewDMi",
+	"eWCRCD5Cxqi1Pj+PLbqG/8prUgsYB00hiT3FvqubDHND7bUxsMgq5djD56TgzM2xafEZmIYGxgqggW4D",
+	"w1w1HXo2vIUUOXSqb1fPXoDZ+q07Y4XNHwzU9GtCPQ+0gADwmtci3oNCkkCIsY84TrRXLLMmD4u9bkry",
+	"AwpWbIhrDUCYEZoDVYPU6Dn+HM01jSqwTOpQIDITNSCvn70mWAyUTQSxiVcZxiFYa6gBvcXrlSvLQruW",
+	"HwvBx7Hg43hGi3SDfn9mdjZUkzba1y+xm5xSF1Pt2hLvBdGzWHWvAvSxGrmxFmvXSpUr8xf5M8XZ2fmb",
+	"/Et1RFIFseTiRYulS4ul8pXlaL2T8Pf+mpPzWqNlZ6KTRQtlREo2XC+XFkMbTmjDGW/rFBKnCSP6ylZV",
+	"1+8rX8OoXeJ9KmXkoyh2LdGVoeS4rgNi8xjaeEqGn82dVhRw8Z/CAOALDfEPufTUFoFY2iBi91vlDgGv",
+	"eYyCrp5xmNS9KZNUPx7uPgkgMIjjMBWMt30UgoBXbztTVZtDVzVQ5eI2p+fYo9WzGn+UD+PXabzttwZa",
+	"XGTZQOTbBm3ANUDsJVxlU1eF3eK/iQkcsNEgFlLaftkIGtFo1Ui36gQFPjkk4majwzMDewnzFURNQ2rD",
+	"DGZhcXGEXtiDpIQ4GX/BfXBjNuS5iOY6NMmKaclGS5g/lfOLj/F0jw3bdBCo6nk9Xxgbn3j3/HtVdjjV",
+	"UKWG6pSkOambCcRvdFoNhKGDYscQLfOg3JLmx8K3pHpIlOp5Jkxvncny/+6MaeOb8uP45n8XH85r722e",
+	"HXBrquwGdHcedj97BEJLCtpox5uUK2U/1TuIMOE0IJ1Dt51UWUYNSBdstG4SmQs1gEvwi4rEsHCTAvaT",
+	"poR+mRTkw7lfHLpmk8nkfFIEP++OH5uc+2dAi5MjE/U0CAoPTV/Q+WHK+XV90Nt43nbJQk3GZcPp34WE",
+	"hAN/Mr3nZAtwFYVnGus/Lup8EEoXB0N0faFXaP4hh4+wDykuBGUrhuDRlZ51LYT9BqX2Jq00xFTdpYwI",
+	"oAa9KmosZZKSEo9jnCYnKjTDOeFIivVjWztHMYj7GJujswODyh4nZ4rRIHHSJxddpbyJCxcUpBe9zOPk",
+	"ohp0ozLPRBGSGCYoBYmuVCoLvglhYlDCq5ZJI3GpkXbqfazAEzLKvC9ijNBA2DHrJqKKwcsIJ7z+lM3c",
+	"B0l5RzgCBVT9c/cpTsE2zbMbPdCo5xtnSQyJUK1tm06nzLBbVuPiFcaKbeFIEH9d8s79xzdFi4EohUOu",
+	"pYqyZOyMq+dg22mcs8iqiYWqIL6QBTKrDFCcorhU4+8I4NBwnJaoCWMm5lpPe/4oWdiK641ceVFqW+V1",
+	"8J93fw/0cf1sDgiLoAYti+c2RVtNgnA+r/AHkHatgSgg2Orwyf3Cg6KuaW4JL+Gi5xvjLkxiI0OmUanp",
+	"mu9Qv3yNyB41qZjD0MRH9pTBHfHoNqw5Voen2orMUZPK5FGhYvJ8UNMSNRENgtESli+8Ol/m7QYoNA1A",
+	"CW/g5cA1RIG4BWDmfCganKvdPeLIQRtb4jwNKMrqeIJ+Koi0xEu4Go3/qfJ1UuE4ENdJnit2g9sLMTdx",
+	"9ep8mVkF3AtbBWeg8AJzd+9ZXuGuyh2zVXAm7g8WucRLmG0+4gyeCjuCTSY0V9HZHCg2SRtL/6FkhDwv",
+	"l53nD39YFBps7oc/BGVherHtV+8seZbYktThljznzFJm8j/v/l5b4hc14o/N6hRAHOUSzU5g0iUcnlLI",
+	"/CVh5C1lJu+wWTarfP+eoA/MHSnqhZSvCiE/2VPKV3NA3o6LTcuDZtglLBiGQ/JuiwFBEIvXp5Fndnt6",
+	"ffVcA0FLmHHnLHMdfVTl81TP8ZYW7C9RENcmxNG47c3RWgr8Kd8PDzBhNp1EREYFMiJLGAleGSufewKJ",
+	"X9lpr73XOrJFK+VMPqfndJl4i2HLzExmxnJ6bkx6yjhTS8h75Z1fUUJ4woIlMidk5jdnLMwI8tzgZJLR",
+	"EoUW0jw6Ys+8Q313owYwMnndKhMzoqmx/drAJ5YcuCkhUw1uR6uhoslLuAlN0S0L1DjC5kA1fq0vwa+m",
+	"HFcBhrbN+wlBB9TbNluIeCPTEtVkYQRrDc40qpH046o4BjGtSTB351smdWJFjziQpW1OM5MfJitPwSPq",
+	"tfYl0+KFs7Q7vdp3O4SxihZDGNm0jDFmYCG4jryaGqHgn0jgrclm4x6FjJbBPAwjOTYiXdmySFB3YspE",
+	"i2OPh9aBAxoTjAIK5ufa4C5yUeCM4IjyEOSKJ20ilGOuLl8xogvpQo2Xs7f+KckhfYvfPbYIpkIvKOj6",
+	"0B1pcKSaokyzPdi/2/3sS149QPbDf/ypu/tArdDnXeaL+JKQPqpP5j19NChe9uGtIHzBv9FTi4rpm6HS",
+	"v8kL4d1TeAHQeNlK38PH2D9TTvhJp9rfsTYWK+AQykeP1iroUZkhVIhB+CDUkgqyVEKoDoKobhAuZqBg",
+	"ZaxggawPEEr+j4fChzL8e8dBhbP4QzuOZuorP24OQoL8iJEgdcHD3rXnenS+4MjFe12MC7pLmt2nT4+r",
+	"vg8Nz2DiI/OpR4aqIfOxY6nHBl3n+cDx1ANDjSbZ2MKF1GOjvT82tczEEJAKd5LmgwvDgFl24BYjx4YB",
+	"s0+HfGh6YEVa3HPc8xmP1FlIoKTwgL9Vyr1ZnFHd0jK3s4HNk1TF6Ha2TZGd5QG8mcmMakzx98W6rE7e",
+	"ybQITdChyswYokFpCk1W1gMmN0SEii8jAplQF6qs6fdIYwZQDlwyMbS45Jc3Csw4ASttYxU5k6Cg6+Bv",
+	"dx9EgzyXcGKU59/u/pJr0+P6haBsjvAF58A8k8EbJkWgoBcmlYoaq4SbgGClw9RaZNU1od7yKBtZb7Q6",
+	"S4QQrObATV7bCOIlLMYr+iEvE2SuS88s9+WJiExfuxYVOvi4M57qDMEaYnaQv2RmkImoGYcpEAJ8nhYh",
+	"J+QJcOP6hSUcvxQVg5kaIaw0uWLVkPXU1PhKTbb1Om8iq76WqTY2aln8Bj2YNMEqU4uV0CUsKk1BXn5R",
+	"vEnsx1GchrwLtbdjXjIqByr87LwzMBCDq817S/ChTEqB4gK3YbilHkUTv9DHVnKV6r/d/SW3Ual3fSgR",
+	"JUErFnALAhmPpA0rrXqvok5G6F6csXnhRcOoXei2I+62wrrJ/Wfu7gPQvf8C5N3d77p/vnu4tS/hEaqN",
+	"nBCjn6Baq7GwsauchPDpqCrAC8IRA3bCq3R3nnU/20laVlK2vKI+JUc9p1m5dwmUdt2bw5oLoRoBm2H3",
+	"Htcjjq1p10TVlmgZeA/ZOT9MUkLjRUfeUF3z76hTxlLuw3GwkTyQUL25UJZHr3yNoSPmwmnXXuZ0JA0i",
+	"be7DZs+C/v3yJY6qBieXE+lR/pubx7ICkBKHyJXigtDWhiCRhgxiCKjj8NM/uff33E9eAPfx/sE3+8D9",
+	"6q77eD+JTnpWrIoeal7ab72aJAwoMJUDyqLuP3E/e3b4iydyeXwQX2H34c7Bt3s8d/c3L+Wv3Yc73c8e",
+	"ge6Du7xS/dOH3V997pWt5w2Auw+V5j8RnA3KLB4lfPPN3mvcbBebj3VbCvokJ2JAPx6QGj28gmVHBplc",
+	"5ME3+wfffseAEBiqj18k35rGDlutpPlaz/sIix8Jo4lVJkuyuZkmOpWg+XuxTLC2tmozQzXSM8BT/lM2",
+	"DPAf39RG0N3uH8k3oKf3DXgaF7dU+OB8+hVHG/lyv0R638BV1FlE/ntPHRpHdGj0vONV/BpCHzieZ2NM",
+	"10Dw13iyn+NcUFW/t8ujojQQiPg4hEchsKHl9RE4w2xdg/tQKb8OjdVz1cCGyHngIT/UYULmrOZ3o7YM",
+	"sNJhg5Zw7ApK9TuYGLQpyoGiZfHbN8TkG5trintR5GXVBuxoikfF/eSFu7cF3G9eHn78gjd02vr64Ns/",
+	"JZjKxFZN7Pi4XiZ2xA8T7hmhdosAfkJp1J9gSm/HhD6myZtyKEctYX4YSUa7PE8UEhOZ4xjd3owRnUIF",
+	"xd/FyE4tMXv1PDgRe1WJllaAxdErSflKaOHxYSjHL7Hyf6CnDErh8zL2RLeBTS08d6yDQDDxwf5d9+kv",
+	"vD78n7xwH//CffqQx/YO+ZJw8wFFxeLleiKtUXrPeiupy4if45ekvKWj8iRFmrZpi/fnjBzj3rb71d3u",
+	"wydytUkHGqk9N9IGMP/IyDJCMPor4D05eiCWl1GaDrF69AM8qo7fs4lNjyu1dWQbZs35h7tUO67ue6rC",
+	"Hk2FvUnaPPPYpN7lygoCLUKpuWKhfx65Hpusud7xLfxNobJaKKkUwDTENWTRoDh8KNZR6GINSGVReNn2",
+	"w7us6yAnB+a9PrTsMaUzCLHDDUM0/3ZqEmyw51eQuGkh9SVsendq/sUTNAwbUZoDxVAaskl59KPXaqON",
+	"+V8NZKMpv7q9tBw6pA02IHZ4irOfDRS5xOHbj2qDR7rKWfQ9KiOIoBHrirV3df/yB/fTB92Hf0j06adT",
+	"Lfs6tKLy+eDbvYP9XS5KRF/c3S0gFhFn53111pi33G/acpLecqUWUa/I9r7uc9W1JUEfqyCUQhlP5Trr",
+	"Mf9IHGGRSp895KR3PQt87Pu+i8yj+pnmiCMYpy88TqXlUaVlBa4pYQgrsLY2Ygk5zmOEEyN+eXKVAx0U",
+	"6o8SDvcXAbTVDWg6VbWzihBekAJKCPYaNfkkJGu3eaHE0EHUkQ1pKQFNiDtL2OtFC4p+cIU/XmRRC0eJ",
+	"CDzpFYegcJ9RyS8t7Zib0HTeZnF3UiJrTD8VWYrDgJuwSe3qQ6aitBNfl2oTdVeoVvhQeOE3ohukx+RP",
+	"Hik80ERLUvRAmdSm+hFR5qiuAK1XYEufiJbXzg5eS7zHsCd/vKCQY/KGISJHBD2iXpEZB/t3wcHX++7e",
+	"vcPt18YRun981f3kuRfSxPYigg96u8tyIDJmC3Q/ed79893D7Sfg8LdboHv/mXv/iTSeIlfcJ8NkXh+q",
+	"lfK8cE86abQ1ataSev4Y4h0rIOi1s5ljhOikPNSRqQNvf7DP6z/dY8XkvBkH/PeK7knn1ODm3T+UH+PU",
+	"E3FUv730SvslqYT34Z9PwB8R9tjLIpDn7gS8Y7NnlnLQmVp4TGjN5k73Btmgk35BSU34wL00ZC3celrJ",
+	"9OCRIjJbHWIjyMcGXjV6piZRTU3NWMImjWXggMPPH3WfCy7x6S/7hX/kQFG8NuiE7YRyoL2bgrEB/g65",
+	"17jHI17mLOTTeYeKwg65vmWpePqtLLkos29DJa3DsRFpWVhCde8ROFAgF0dx4zp6KZwyIVURHtGmO97f",
+	"geibyOp5GQ4LbatTYVQhKmPxsP98QeSHOshulrChisx8ITuWT67mHk1HmNAvvx/LRJitlAD7YZgshImk",
+	"LITZSil9GkJcHwjnIfRuRXHkRAS1aH2oUn240VCoU1BfPURt+5MpTldmbpQySgrt1flIzIi4BwLu3nb3",
+	"25fdL79Lnyzts5qkDBWuVezcc7f/2j9spH/OdBRFE9FQP0WzNwbNEurXD0q1OU1T6nVsm7HU95FQ7tA6",
+	"ebRDVoI+7j3DFQ3RPu80z/1UN08VFh5FncTA8OMnvBeiynnDlA/d6X2F6GuV/PqOagCjDUQdEc+cA1dR",
+	"y5G1922EQAdBUX4+XmUn3EprRCV20g0qO9AWSl36MZ46l37EAlwd5vGy+REaxf0iaracaL7x7svu3pd9",
+	"CtDIopAf3or2m/Oru8p6naEKrl7fB858815B1YIeK3aqhyuW6pv9XDB8rcPVqJFVYuM5wXyufhtO7QZL",
+	"6snWRy15m29XTuYmJbFdWC8FYfOEEDEfRsT8SBFxWC0i2l8xQYlg1jzb1VupO5zK/2OlhVFACahD+6Q9",
+	"ck2E2+kkvl+sT9SH8QwlYIpCKeGUrqDCCW7386/xEik9SpeA7vNH3X99Cbq/e9J99Lyvm62v8+wa2+Kx",
+	"BasHKEWuhtYsFjv4quXUFk9tiw80uDlZhH+4FWoY+OGdDIzBi/1sKFQzO1OuyPZ8cpM9a/hxUcC1usHT",
+	"+sSoTBxBc35XPmA6Wd7oyky5Mr/4Qd/ppJ4nF3mrj3QTyHqCNnKojWGP+yrOG06N23+8iyflSofhgKhX",
+	"Pfpibkrtb84J1KrfH97ihRR58aykixS2xFWxEVExwasVLEqkibJbNMjhEFV4tUzbtoIC91yRlZtKvNuC",
+	"apFUA9R4Nk0DrvM6qfIiRgAjXomVN1fUZBgtL3RMGIP17/KUKTzFYfPW5v8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
