@@ -111,6 +111,35 @@ func TestScreens(t *testing.T) {
 	require.Equal(t, "5G 플랜", s.Scheduled.Name)
 }
 
+// KOS describes a plan that is no longer sold with the customer; the plan list has forgotten it. A fee that KOS does not state is none.
+func TestAPlanThatIsNoLongerSold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	gone := product.Plan{Code: "GONE", Name: "지난 플랜", MonthlyFee: new(money.Won(45000)), OperatorCode: "MVNO"}
+	w.kos.AddCustomer(product.Customer{
+		Line: w.line, PlanCode: "GONE", Plan: gone, OperatorCode: "MVNO", LineStatus: product.LineActive,
+		Scheduled: &product.Scheduled{PlanCode: "NEXT", Plan: product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUntold: true}},
+	}, nil)
+	for _, ask := range []func() (catalog.Screen, error){
+		func() (catalog.Screen, error) { return w.Menu(t.Context(), w.me) },
+		func() (catalog.Screen, error) { return w.Service.Customer(t.Context(), w.me, w.line) },
+	} {
+		s, err := ask()
+		require.NoError(t, err)
+		require.Equal(t, gone, s.Current)
+		require.Equal(t, product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUntold: true}, *s.Scheduled)
+	}
+	offer, err := w.Available(t.Context(), w.me, catalog.Query{Line: w.line})
+	require.NoError(t, err)
+	require.Equal(t, gone, *offer.Current)
+	require.Equal(t, money.Won(59000-45000), *offer.Plans[0].Dearer(*offer.Current))
+	offer, err = w.Available(t.Context(), w.me, catalog.Query{Line: w.line, Current: "OTHER"})
+	require.NoError(t, err)
+	require.Nil(t, offer.Current, "the line's own plan is no other")
+	require.Nil(t, product.Plan{Code: "A"}.Dearer(gone))
+	require.Nil(t, gone.Dearer(product.Plan{Code: "A"}))
+}
+
 func TestScreensFailInTheStorysWords(t *testing.T) {
 	t.Parallel()
 	const menu, screen = "상품 변경 요청 메뉴 로딩에 실패하였습니다", "상품 변경 화면 접속에 실패하였습니다"
