@@ -299,8 +299,8 @@ func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
 // gzipMagic begins what gzip makes, and nothing that is JSON.
 var gzipMagic = []byte("\x1f\x8b")
 
-// unzipped is the body that KOS compressed although it was asked not to, at most maxAnswer+1 bytes of it. What is not gzip, or broken,
-// stays as it is.
+// unzipped is the body that KOS compressed although it was asked not to, at most maxAnswer+1 bytes of it. What is not
+// gzip, or broken, stays as it is.
 func unzipped(body []byte) []byte {
 	if !bytes.HasPrefix(body, gzipMagic) || len(body) > maxAnswer {
 		return body

@@ -158,9 +158,9 @@ func unusable(what string) error { return fmt.Errorf("%w: %s", errAnswer, what) 
 
 func mixedUp(what string) error { return fmt.Errorf("%w: %s", errMixedUp, what) }
 
-// judge reads an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP 200 alone, a no
-// may come as 200 or 4xx. read is called for a success and says whether the data are what was asked for. Data that cannot be used are no
-// sign that KOS is ill as long as the envelope is good; data of another question are.
+// judge reads an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP 200
+// alone, a no may come as 200 or 4xx. read is called for a success and says whether the data are what was asked for.
+// Data that cannot be used are no sign that KOS is ill as long as the envelope is good; data of another question are.
 func judge(x exchange, operation Operation, read func(body []byte) error) outcome {
 	x.body = bytes.TrimPrefix(x.body, byteOrderMark)
 	wait := retryAfter(x.header)

@@ -69,8 +69,9 @@ type paymentData struct {
 	PaymentMethod words      `json:"paymentMethod"`
 }
 
-// readBill turns an answer into the bill that was asked for. Every field may be missing but those without which it is no bill: its plan,
-// its month, and a total that is stated or follows from complete parts. A bill of another month is not the answer to the question.
+// readBill turns an answer into the bill that was asked for. Every field may be missing but those without which it is
+// no bill: its plan, its month, and a total that is stated or follows from complete parts. A bill of another month is
+// not the answer to the question.
 func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 	d, err := dataOf[billData](body, "no bill")
 	switch {
@@ -258,8 +259,8 @@ type contractData struct {
 	EarlyTerminationFee amount     `json:"earlyTerminationFee"`
 }
 
-// readCustomer turns an answer into the line's customer. A line status that we do not know is kept: the pre-check has a word for it. The
-// plans are kept as KOS describes them here, for the plan list may not know them any more.
+// readCustomer turns an answer into the line's customer. A line status that we do not know is kept: the pre-check has
+// a word for it. The plans are kept as KOS describes them here, for the plan list may not know them any more.
 func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 	d, err := dataOf[customerData](body, "no customer")
 	if err != nil {
@@ -306,8 +307,8 @@ type plansData struct {
 	Products maybe[[]maybe[planData]] `json:"products"`
 }
 
-// readPlans turns an answer into the plan list. A plan without a code is left out: there is nothing by which it could be ordered. A list
-// without any plan is unusable: it would replace a good copy.
+// readPlans turns an answer into the plan list. A plan without a code is left out: there is nothing by which it could
+// be ordered. A list without any plan is unusable: it would replace a good copy.
 func readPlans(body []byte) ([]product.Plan, error) {
 	d, err := dataOf[plansData](body, "no plan list")
 	if err != nil {
@@ -363,8 +364,8 @@ type changeStatusData struct {
 	ResultCode    words `json:"resultCode"`
 }
 
-// readChangeStatus returns what KOS knows of the transaction. Data that are missing mean that it knows nothing; data that cannot be read do
-// not.
+// readChangeStatus returns what KOS knows of the transaction. Data that are missing mean that it knows nothing; data
+// that cannot be read do not.
 func readChangeStatus(body []byte, transaction string) (product.Answer, error) {
 	var in answerData[json.RawMessage]
 	if err := json.Unmarshal(body, &in); err != nil {

@@ -60,9 +60,10 @@ func TestEveryFieldOfABill(t *testing.T) {
 	require.Equal(t, bill.Bill{
 		Line: b.Line, Month: b.Month, ProductCode: "P", ProductName: "N", ContractInfo: "24개월 약정",
 		Contract: &bill.Contract{Months: new(24), Start: date("2025-03-01"), End: date("2027-02-28")}, Total: 74_000,
-		Charges:   []bill.Item{{Name: "월정액", Amount: new(money.Won(59_000))}, {Name: "단말기 할부금", Amount: new(money.Won(25_000))}},
-		Discounts: []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
-		Usage:     bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes}, TerminationFee: new(money.Won(48_000)),
+		Charges:           []bill.Item{{Name: "월정액", Amount: new(money.Won(59_000))}, {Name: "단말기 할부금", Amount: new(money.Won(25_000))}},
+		Discounts:         []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
+		Usage:             bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes},
+		TerminationFee:    new(money.Won(48_000)),
 		DeviceInstallment: new(money.Won(100_000)), DeviceInstallmentMonthly: &monthly,
 		Payment: bill.Payment{BillingDate: date("2026-11-30"), DueDate: date("2026-12-25"), Status: bill.Paid, Method: "카드"},
 	}, b)

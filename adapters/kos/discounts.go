@@ -26,14 +26,16 @@ func discounts(raw json.RawMessage) []bill.Item {
 	return nil
 }
 
-// plainForm writes what looks like a digit, comma, slash or minus as the plain one, so that the rules below need to know one of each.
+// plainForm writes what looks like a digit, comma, slash or minus as the plain one, so that the rules below need to
+// know one of each.
 var plainForm = strings.NewReplacer(
 	"，", ",", "、", ",", "､", ",", "；", ";", "／", "/", "－", "-", "−", "-", "–", "-", "—", "-", "（", "(", "）", ")", "［", "[", "］", "]",
 	"【", "[", "】", "]", "｛", "{", "｝", "}", "\u00a0", " ", "\u3000", " ", "\r", "\n",
 	"０", "0", "１", "1", "２", "2", "３", "3", "４", "4", "５", "5", "６", "6", "７", "7", "８", "8", "９", "9",
 )
 
-// discountText reads 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. The text is free, so an item is read only where it can mean one thing:
+// discountText reads 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. The text is free, so an item is read only where it can mean
+// one thing:
 //
 //   - Commas, slashes, semicolons, bars and line ends separate items, but never between two digits (14,750원) and never in brackets.
 //   - What stands in brackets is a remark. An amount in it is no discount.
@@ -42,7 +44,8 @@ var plainForm = strings.NewReplacer(
 //   - Without a separator a second amount is an item of its own only if both names say that they are discounts (가족할인 1원 복지할인 2원).
 //   - A sum that the text adds (합계 15,000원) is left out if it is the sum of the others; else nothing is read.
 //
-// An item that is not read keeps its words and has no amount: the customer sees what KOS wrote, and the bill's total is not computed from it.
+// An item that is not read keeps its words and has no amount: the customer sees what KOS wrote, and the bill's total
+// is not computed from it.
 func discountText(said string) []bill.Item {
 	said = plainForm.Replace(norm.NFC.String(said))
 	if slices.Contains(noDiscount, strings.ReplaceAll(said, " ", "")) {
@@ -96,7 +99,7 @@ func split(said string) (parts []string, ok bool) {
 			}
 			open = open[:len(open)-1]
 		case ',', '/', ';', '|', '\n':
-			if len(open) == 0 && !(digit(i-1) && digit(i+1)) {
+			if len(open) == 0 && (!digit(i-1) || !digit(i+1)) {
 				cut(i)
 			}
 		}
@@ -114,7 +117,8 @@ var (
 	remark        = regexp.MustCompile(`^(?:\s*[(\[{][^()\[\]{}]*[)\]}])*\s*`)
 	saysDiscount  = regexp.MustCompile(`(?:할인|감면|혜택|지원금|쿠폰)(?:\s*[(\[{][^()\[\]{}]*[)\]}])*$`)
 	afterwards    = regexp.MustCompile(`^(?:할인|감면|차감|적용|할인\s*적용)$`)
-	// otherwise are words that make an amount something else than a discount of that many won, or only a part of the amount.
+	// otherwise are words that make an amount something else than a discount of that many won, or only a part of the
+	// amount.
 	otherwise = regexp.MustCompile(`취소|환수|반환|추징|위약|최대|최소|최저|예정|정상가|정가|월정액|기본료|이용료|청구|납부|결제|할인\s*[전후]` +
 		`|(?:^|\s)약\s*$|[xX×*~≈]\s*$|[0-9]\s*[십백천만억]\s*$`)
 	threeDigits = regexp.MustCompile(`^[0-9]{3}(?:,|$)`) // with a number before it: thousands grouped by a blank

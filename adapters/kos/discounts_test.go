@@ -79,7 +79,8 @@ func TestDiscountText(t *testing.T) {
 // numbers are what a text may be torn at: all digits and commas in a row.
 var numbers = regexp.MustCompile(`[0-9][0-9,.]*`)
 
-// holds says that what was read is in the text: each amount is a number of it as a whole, none of them used more often than it stands there.
+// holds says that what was read is in the text: each amount is a number of it as a whole, none of them used more often
+// than it stands there.
 func holds(t require.TestingT, said string, all []bill.Item) {
 	left := map[string]int{}
 	for _, n := range numbers.FindAllString(plainForm.Replace(norm.NFC.String(said)), -1) {
@@ -105,7 +106,8 @@ func FuzzDiscountText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said string) { holds(t, said, discountText(said)) })
 }
 
-// TestDiscountTextLaw writes discounts as free text in many ways: what is read sums up to what was written, or something is not read.
+// TestDiscountTextLaw writes discounts as free text in many ways: what is read sums up to what was written, or
+// something is not read.
 func TestDiscountTextLaw(t *testing.T) {
 	t.Parallel()
 	names := []string{"가족할인", "선택약정할인", "복지할인(장애인)", "25% 요금할인", "5G 결합할인", "지원금"}

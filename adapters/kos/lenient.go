@@ -11,9 +11,10 @@ import (
 	"phonebill/core/money"
 )
 
-// The types of this file read what KOS sends, however it writes it, as long as that has one meaning: 74000, 74000.0 and "74000" are the
-// same amount. What is missing or has no such meaning is absent; it is never an error, so that one odd field does not cost the whole
-// answer. Whether an answer can do without the field is for its reader to say (convert.go). The generated types are for what is sent.
+// The types of this file read what KOS sends, however it writes it, as long as that has one meaning: 74000, 74000.0
+// and "74000" are the same amount. What is missing or has no such meaning is absent; it is never an error, so that one
+// odd field does not cost the whole answer. Whether an answer can do without the field is for its reader to say
+// (convert.go). The generated types are for what is sent.
 
 // maybe is a part of an answer; nil when it is missing, null or of another type.
 type maybe[T any] struct{ v *T }
@@ -106,7 +107,8 @@ var (
 	onlyDigits = regexp.MustCompile(`^[0-9]+$`)
 	// plainWhole is a JSON number without an exponent whose fraction, if it has one, is 0.
 	plainWhole = regexp.MustCompile(`^(-?[0-9]+)(?:\.0+)?$`)
-	// writtenWhole is the same as text, where thousands may be grouped. 10.000 is no number here: it may mean ten or ten thousand.
+	// writtenWhole is the same as text, where thousands may be grouped. 10.000 is no number here: it may mean ten or
+	// ten thousand.
 	writtenWhole = regexp.MustCompile(`^(-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+))(?:\.00?)?$`)
 )
 

@@ -277,8 +277,8 @@ func refusesToRead(t *testing.T, status int, body string) *link {
 	return l
 }
 
-// A good envelope around data that cannot be used means that this bill cannot be shown, not that KOS is ill: however often it happens and of
-// however many lines, the breaker stays closed.
+// A good envelope around data that cannot be used means that this bill cannot be shown, not that KOS is ill: however
+// often it happens and of however many lines, the breaker stays closed.
 func TestUnreadableAnswers(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -393,7 +393,8 @@ func TestUnreadableCustomersAndPlans(t *testing.T) {
 	for body, want := range map[string]string{
 		"<html>": "MALFORMED", "": "MALFORMED", "[]": "MALFORMED", "\xbf\xe4": "MALFORMED",
 		envelope(t, "0000", nil): "UNREADABLE", envelope(t, "0000", "text"): "UNREADABLE", envelope(t, "0000", []any{}): "UNREADABLE",
-		envelope(t, "0000", map[string]any{"customerId": "C"}): "UNREADABLE", envelope(t, "0000", map[string]any{"products": []any{}}): "UNREADABLE",
+		envelope(t, "0000", map[string]any{"customerId": "C"}):   "UNREADABLE",
+		envelope(t, "0000", map[string]any{"products": []any{}}): "UNREADABLE",
 		envelope(t, "0000", map[string]any{
 			"customerId": "C", "customerName": "N", "operatorCode": "O", "lineStatus": "ACTIVE",
 			"currentProduct": map[string]any{"productCode": "P"}, "contract": map[string]any{"earlyTerminationFee": -1},

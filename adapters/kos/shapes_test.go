@@ -11,8 +11,8 @@ import (
 	"phonebill/core/product"
 )
 
-// TestEveryShapeOfAnAnswer walks the shapes that the simulator can give its answers: each is read as what it means, whatever the operation,
-// and none counts for a breaker.
+// TestEveryShapeOfAnAnswer walks the shapes that the simulator can give its answers: each is read as what it means,
+// whatever the operation, and none counts for a breaker.
 func TestEveryShapeOfAnAnswer(t *testing.T) {
 	t.Parallel()
 	const lineNumber = "01012345678"

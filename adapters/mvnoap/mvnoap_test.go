@@ -104,7 +104,8 @@ func whole(t *testing.T) *bill.Bill {
 	return &bill.Bill{
 		Line: number(t), Month: date(t, "2026-11-01").Month(), ProductCode: "P", ProductName: "N", ContractInfo: "24개월 약정",
 		Contract: &bill.Contract{Months: new(24), Start: date(t, "2025-03-01"), End: date(t, "2027-02-28")}, Total: 74_000,
-		Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(84_000))}}, Discounts: []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
+		Charges:        []bill.Item{{Name: "월정액", Amount: new(money.Won(84_000))}},
+		Discounts:      []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
 		Usage:          bill.Usage{Voice: "250분", VoiceMinutes: &minutes, Data: "무제한", DataUnlimited: true},
 		TerminationFee: new(money.Won(48_000)), DeviceInstallment: new(money.Won(100_000)), DeviceInstallmentMonthly: &monthly,
 		Payment: bill.Payment{BillingDate: date(t, "2026-11-30"), DueDate: date(t, "2026-12-25"), Status: bill.Paid, Method: "카드"},
@@ -182,7 +183,8 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 		require.NoError(t, json.Unmarshal(got[i].Payload, &body))
 		return string(body.BillInfo)
 	}
-	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1}`, info(1), "what KOS does not tell is absent")
+	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1}`, info(1),
+		"what KOS does not tell is absent")
 	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1,"charges":[{"name":"월정액"},{}],
 		"discountInfo":[],"contract":{"startDate":"2025-03-01"}}`, info(3))
 	require.Contains(t, info(4), `"amountMismatch":true`, "charges come to 0, KOS says 1")

@@ -47,11 +47,12 @@ func (orderRows) saved(o product.Order, at time.Time) (productdb.SaveOrderParams
 	}, errors.Join(err1, err2)
 }
 
-// planForm is the version of planRow that keeps apart a fee that KOS left out from 0 won. A row without it is of a release that did not.
+// planForm is the version of planRow that keeps apart a fee that KOS left out from 0 won. A row without it is of a
+// release that did not.
 const planForm = 2
 
-// planRow is a plan as it was ordered; renaming a field here breaks rows that are stored. The release before reads it too, and takes a
-// missing fee for 0.
+// planRow is a plan as it was ordered; renaming a field here breaks rows that are stored. The release before reads it
+// too, and takes a missing fee for 0.
 type planRow struct {
 	Form        int    `json:"form,omitempty"`
 	Code        string `json:"code"`
@@ -79,8 +80,8 @@ func planColumn(p product.Plan) ([]byte, error) {
 	})
 }
 
-// target reads the plan as it was ordered. Orders of before that was kept have a name at most. A fee of 0 won that the release before wrote
-// may be one that KOS left out.
+// target reads the plan as it was ordered. Orders of before that was kept have a name at most. A fee of 0 won that the
+// release before wrote may be one that KOS left out.
 func target(row productdb.ChangeOrder) (product.Plan, error) {
 	if row.ToPlan == nil {
 		if row.ToName == "" {

@@ -15,9 +15,10 @@ import (
 	"phonebill/ports"
 )
 
-// toldForm is the version of the rows below that keep apart what KOS left out from 0 won. A row without it, or with a lower one, is of a
-// release that did not. The version byte of the sealed form stays as it is, and a row keeps the keys of the form before it, so that the
-// release before can still read what this one writes while both run: it takes what is missing for 0, as it always did.
+// toldForm is the version of the rows below that keep apart what KOS left out from 0 won. A row without it, or with a
+// lower one, is of a release that did not. The version byte of the sealed form stays as it is, and a row keeps the
+// keys of the form before it, so that the release before can still read what this one writes while both run: it takes
+// what is missing for 0, as it always did.
 const toldForm = 2
 
 // Bills answers the sealer of bill copies, format version 1.
@@ -27,6 +28,7 @@ func Bills(v ports.Vault) ports.Sealer[bill.Copy] {
 
 type billRow struct {
 	Form        int         `json:"form,omitempty"`
+	Trust       bill.Trust  `json:"trust,omitempty"` // of a copy that was read in an older form: it gets no better by being written anew
 	Version     string      `json:"v"`
 	AsOf        time.Time   `json:"asOf"`
 	Line        string      `json:"line"`
@@ -58,7 +60,7 @@ type termRow struct {
 func toBillRow(c bill.Copy) billRow {
 	b := c.Bill
 	row := billRow{
-		Form: toldForm, Version: c.Version.String(), AsOf: c.AsOf, Line: b.Line.Digits(), Month: b.Month.String(),
+		Form: toldForm, Trust: c.Trust, Version: c.Version.String(), AsOf: c.AsOf, Line: b.Line.Digits(), Month: b.Month.String(),
 		ProductCode: b.ProductCode, ProductName: b.ProductName, Info: b.ContractInfo, Total: b.Total, Charges: b.Charges,
 		Discounts: b.Discounts, Usage: b.Usage, Termination: b.TerminationFee, Device: b.DeviceInstallment,
 		Monthly: b.DeviceInstallmentMonthly, Billing: day(b.Payment.BillingDate), Due: day(b.Payment.DueDate),
@@ -76,9 +78,8 @@ func toBillRow(c bill.Copy) billRow {
 }
 
 func fromBillRow(r billRow) (bill.Copy, error) {
-	trust := bill.Trusted
 	if r.Form < toldForm {
-		r, trust = r.doubted()
+		r = r.doubted()
 	}
 	version, err1 := id.Parse(r.Version)
 	n, err2 := line.Parse(r.Line)
@@ -97,13 +98,13 @@ func fromBillRow(r billRow) (bill.Copy, error) {
 		b.Contract.Start, err6 = parseDay(t.Start)
 		b.Contract.End, err7 = parseDay(t.End)
 	}
-	return bill.Copy{Version: version, Bill: b, AsOf: r.AsOf, Trust: trust}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
+	return bill.Copy{Version: version, Bill: b, AsOf: r.AsOf, Trust: r.Trust}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }
 
-// doubted is a row of a release that wrote 0 for what KOS had left out: each 0 that may be such a one is left out, and so are discounts that
-// may be torn. Where a charge or the discounts are gone by that, and the total is what they came to, the total may have been made up from
-// them.
-func (r billRow) doubted() (billRow, bill.Trust) {
+// doubted is a row of a release that wrote 0 for what KOS had left out: each 0 that may be such a one is left out, and
+// so are discounts that may be torn. Where a charge or the discounts are gone by that, and the total is what they came
+// to, the total may have been made up from them.
+func (r billRow) doubted() billRow {
 	parts, left := money.Won(0), false
 	charges := slices.Clone(r.Charges)
 	for i, c := range charges {
@@ -126,10 +127,11 @@ func (r billRow) doubted() (billRow, bill.Trust) {
 	if r.Contract != nil {
 		r.Contract = &termRow{some(r.Contract.Months), r.Contract.Start, r.Contract.End}
 	}
+	r.Trust = bill.Doubtful
 	if left && parts == r.Total {
-		return r, bill.MadeUp
+		r.Trust = bill.MadeUp
 	}
-	return r, bill.Doubtful
+	return r
 }
 
 // some is n unless it is 0.

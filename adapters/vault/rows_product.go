@@ -25,16 +25,17 @@ func Plans(v ports.Vault) ports.Sealer[product.PlansCopy] {
 // plansRow has the keys that the release before knows: those of Go's fields.
 type plansRow struct {
 	Form  int            `json:"form,omitempty"`
+	Doubt bool           `json:"doubtful,omitempty"` // it was read in an older form
 	Plans []product.Plan // plans hold nothing that JSON would mask
 	AsOf  time.Time
 }
 
-func toPlansRow(c product.PlansCopy) plansRow { return plansRow{toldForm, c.Plans, c.AsOf} }
+func toPlansRow(c product.PlansCopy) plansRow { return plansRow{toldForm, c.Doubtful, c.Plans, c.AsOf} }
 
 // fromPlansRow: a list of the release before may have 0 won, or a plan not on sale, where KOS left that out.
 func fromPlansRow(r plansRow) (product.PlansCopy, error) {
-	c := product.PlansCopy{Plans: r.Plans, AsOf: r.AsOf, Doubtful: r.Form < toldForm}
-	if c.Doubtful {
+	c := product.PlansCopy{Plans: r.Plans, AsOf: r.AsOf, Doubtful: r.Doubt || r.Form < toldForm}
+	if r.Form < toldForm {
 		for i, p := range c.Plans {
 			c.Plans[i].MonthlyFee, c.Plans[i].SaleUntold = some(p.MonthlyFee), !p.OnSale
 		}
@@ -62,8 +63,8 @@ func toPlanRow(p product.Plan) *planRow {
 		return nil
 	}
 	return &planRow{
-		p.Code, p.Name, p.MonthlyFee, p.DataAllowance, p.VoiceAllowance, p.SMSAllowance, p.NetworkType, p.Description, p.OnSale, p.SaleUntold,
-		p.OperatorCode,
+		p.Code, p.Name, p.MonthlyFee, p.DataAllowance, p.VoiceAllowance, p.SMSAllowance, p.NetworkType, p.Description, p.OnSale,
+		p.SaleUntold, p.OperatorCode,
 	}
 }
 
@@ -79,6 +80,7 @@ func (r *planRow) plan() product.Plan {
 
 type customerRow struct {
 	Form       int        `json:"form,omitempty"`
+	Doubt      bool       `json:"doubtful,omitempty"` // it was read in an older form
 	AsOf       time.Time  `json:"asOf"`
 	CustomerID string     `json:"customerId"`
 	Line       string     `json:"line"`
@@ -99,7 +101,7 @@ type customerRow struct {
 func toCustomerRow(c product.CustomerCopy) customerRow {
 	x := c.Customer
 	row := customerRow{
-		Form: toldForm, AsOf: c.AsOf, CustomerID: x.CustomerID, Line: x.Line.Digits(), Name: x.Name.Reveal(), Operator: x.OperatorCode,
+		Form: toldForm, Doubt: c.Doubtful, AsOf: c.AsOf, CustomerID: x.CustomerID, Line: x.Line.Digits(), Name: x.Name.Reveal(), Operator: x.OperatorCode,
 		Status: string(x.LineStatus), Plan: x.PlanCode, Since: day(x.Contract.Date), TermEnd: day(x.Contract.TermEnd),
 		Fee: x.Contract.EarlyTerminationFee, Described: toPlanRow(x.Plan),
 	}
@@ -114,9 +116,8 @@ func toCustomerRow(c product.CustomerCopy) customerRow {
 
 // fromCustomerRow: a fee of 0 won that the release before wrote may be one that KOS left out.
 func fromCustomerRow(r customerRow) (product.CustomerCopy, error) {
-	doubtful := r.Form < toldForm
-	if doubtful {
-		r.Fee = some(r.Fee)
+	if r.Form < toldForm {
+		r.Fee, r.Doubt = some(r.Fee), true
 	}
 	n, err1 := line.Parse(r.Line)
 	since, err2 := parseDay(r.Since)
@@ -133,5 +134,5 @@ func fromCustomerRow(r customerRow) (product.CustomerCopy, error) {
 			PlanCode: r.NextPlan, Plan: r.Next.plan(), EffectiveDate: next, TransactionID: order,
 		}
 	}
-	return product.CustomerCopy{Customer: c, AsOf: r.AsOf, Doubtful: doubtful}, errors.Join(err1, err2, err3, err4)
+	return product.CustomerCopy{Customer: c, AsOf: r.AsOf, Doubtful: r.Doubt}, errors.Join(err1, err2, err3, err4)
 }

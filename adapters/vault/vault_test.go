@@ -148,7 +148,8 @@ func TestStoredFormsAreVersioned(t *testing.T) {
 	require.Error(t, err, "a bill is no customer")
 }
 
-// Rows as the release before wrote them: 0 stands for what KOS had left out as well as for 0 won, and discount texts may be torn.
+// Rows as the release before wrote them: 0 stands for what KOS had left out as well as for 0 won, and discount texts
+// may be torn.
 func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
 	t.Parallel()
 	v := open(t)

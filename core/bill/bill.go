@@ -12,8 +12,8 @@ import (
 	"phonebill/core/money"
 )
 
-// Bill is the bill of one line and month: the nine facts of UFR-BILL-030. What KOS leaves out is not known, and is nil, empty or the zero
-// date here: it is never 0 won.
+// Bill is the bill of one line and month: the nine facts of UFR-BILL-030. What KOS leaves out is not known, and is
+// nil, empty or the zero date here: it is never 0 won.
 type Bill struct {
 	Line                     line.Number
 	Month                    calendar.Month
@@ -43,7 +43,8 @@ type Item struct {
 	Amount *money.Won
 }
 
-// Sum is charges less discounts, in won; complete is false when a part of that is not known, and the sum then means nothing.
+// Sum is charges less discounts, in won; complete is false when a part of that is not known, and the sum then means
+// nothing.
 func (b Bill) Sum() (sum money.Won, complete bool) {
 	charged, all := total(b.Charges)
 	taken, whole := total(b.Discounts)
@@ -87,8 +88,9 @@ type Payment struct {
 	Method               string // empty when KOS tells none
 }
 
-// AddsUp is false when the total is not charges less discounts, although KOS lists the charges and no listed amount is missing. A bill
-// without a list of discounts is taken to have none here. One that does not add up is flagged, not hidden.
+// AddsUp is false when the total is not charges less discounts, although KOS lists the charges and no listed amount is
+// missing. A bill without a list of discounts is taken to have none here. One that does not add up is flagged, not
+// hidden.
 func (b Bill) AddsUp() bool {
 	charged, all := total(b.Charges)
 	taken, whole := total(b.Discounts)
@@ -101,8 +103,8 @@ func (b Bill) Summary() string { return b.ProductName + ", " + b.Total.String() 
 // Trust says how far a stored copy may be believed. The zero value is full trust.
 type Trust uint8
 
-// The degrees of trust. Releases up to b0e8e26 stored 0 won for an amount that KOS had left out, and tore discount texts at the comma of
-// the thousands, so their copies cannot tell what KOS said from what was made up.
+// The degrees of trust. Releases up to b0e8e26 stored 0 won for an amount that KOS had left out, and tore discount
+// texts at the comma of the thousands, so their copies cannot tell what KOS said from what was made up.
 const (
 	Trusted  Trust = iota // stored as KOS said it
 	Doubtful              // stored by such a release: what may be made up is left out, and the copy is never fresh and never final
@@ -121,14 +123,14 @@ type Copy struct {
 // Final tells that the bill will never change: it is settled, and the copy is trusted.
 func (c Copy) Final() bool { return c.Trust == Trusted && c.settled() }
 
-// settled tells that the bill was paid and its month over when KOS told it. The calendar alone closes nothing: payment state, instalment
-// balance and termination fee move after the month's end.
+// settled tells that the bill was paid and its month over when KOS told it. The calendar alone closes nothing: payment
+// state, instalment balance and termination fee move after the month's end.
 func (c Copy) settled() bool {
 	return c.Bill.Payment.Status == Paid && calendar.MonthOf(c.AsOf).After(c.Bill.Month)
 }
 
-// Limits are the copy's lifetimes: within, unless the bill is settled. A copy that is not trusted is never fresh: KOS is asked again, and
-// until it answers a doubtful copy is as good as any old one.
+// Limits are the copy's lifetimes: within, unless the bill is settled. A copy that is not trusted is never fresh: KOS
+// is asked again, and until it answers a doubtful copy is as good as any old one.
 func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 	if c.settled() {
 		within = freshness.Final
@@ -143,8 +145,8 @@ func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 	return within
 }
 
-// HiddenBy tells that the customer has changed something since, at epoch, that the copy may not know of. A change moves no bill that is
-// settled.
+// HiddenBy tells that the customer has changed something since, at epoch, that the copy may not know of. A change
+// moves no bill that is settled.
 func (c Copy) HiddenBy(epoch time.Time) bool { return !c.settled() && c.AsOf.Before(epoch) }
 
 // SelectableMonths are the months a customer may ask for: the last n including the current one, newest first (decision 6).

@@ -176,7 +176,8 @@ func TestFinal(t *testing.T) {
 	}
 }
 
-// A copy of a release that could not tell 0 from nothing is asked for again, is final never, and is shown as an old one at most.
+// A copy of a release that could not tell 0 from nothing is asked for again, is final never, and is shown as an old
+// one at most.
 func TestACopyThatIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	month := calendar.MonthOf(now).Add(-1)

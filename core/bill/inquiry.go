@@ -92,8 +92,8 @@ func (q Inquiry) Complete(c Copy, from freshness.Source, now time.Time) Inquiry 
 	return q
 }
 
-// Recall is the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is labelled as an old one,
-// whatever its customer was told then, and of one whose total may be made up there is no bill.
+// Recall is the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is labelled
+// as an old one, whatever its customer was told then, and of one whose total may be made up there is no bill.
 func (q Inquiry) Recall(c Copy) (Inquiry, *Bill) {
 	switch c.Trust {
 	case Doubtful:

@@ -219,8 +219,8 @@ const (
 	ChangeCancelled    = "상품 변경 요청이 취소되었습니다"
 )
 
-// Named fills in what is known of the plans: the customer is shown what was ordered, whatever becomes of the plan. c describes the line's
-// own plan, which the list may not know any more; its zero value describes nothing.
+// Named fills in what is known of the plans: the customer is shown what was ordered, whatever becomes of the plan. c
+// describes the line's own plan, which the list may not know any more; its zero value describes nothing.
 func (o Order) Named(plans PlansCopy, c Customer) Order {
 	told := Plan{}
 	if c.PlanCode == o.From {
@@ -386,6 +386,12 @@ func (o Order) made(s Scheduled) bool {
 		return s.TransactionID == o.TransactionID
 	}
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
+}
+
+// mayHaveMade tells that the schedule is for the plan ordered, and that KOS leaves out by which it could be told from
+// another order's.
+func (o Order) mayHaveMade(s Scheduled) bool {
+	return s.PlanCode == o.To && s.TransactionID.IsZero() && s.EffectiveDate.IsZero()
 }
 
 // resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 20,

@@ -190,7 +190,8 @@ func TestSendDelayAndNames(t *testing.T) {
 	require.Equal(t, now.Add(30*time.Second), o.Hold(time.Hour, now).NextAttemptAt)
 	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
 	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans, product.Customer{}))
-	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]}, product.Order{From: "B", To: "A"}.Named(plans, product.Customer{}))
+	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]},
+		product.Order{From: "B", To: "A"}.Named(plans, product.Customer{}))
 }
 
 // The name of the line's own plan is what KOS tells with the customer where the list has forgotten the plan.
@@ -215,7 +216,8 @@ func TestPlansFromTwoDescriptions(t *testing.T) {
 	}
 	require.Equal(t, full, product.Plan{Code: "A", SaleUntold: true}.Or(full))
 	require.Equal(t, full, full.Or(product.Plan{Code: "A", Name: "나", MonthlyFee: won(2)}), "the first one counts")
-	require.Equal(t, product.Plan{Code: "B", SaleUntold: true}, product.Plan{Code: "B", SaleUntold: true}.Or(full), "another plan says nothing of it")
+	require.Equal(t, product.Plan{Code: "B", SaleUntold: true}, product.Plan{Code: "B", SaleUntold: true}.Or(full),
+		"another plan says nothing of it")
 	require.Equal(t, won(0), product.Plan{Code: "A", MonthlyFee: won(0)}.Or(full).MonthlyFee, "0 won is a fee")
 }
 

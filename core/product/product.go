@@ -47,7 +47,8 @@ func (p Plan) Or(o Plan) Plan {
 	return p
 }
 
-// Dearer is how many won a month more the plan costs than another one (negative = cheaper); nil when a fee is not known.
+// Dearer is how many won a month more the plan costs than another one (negative = cheaper); nil when a fee is not
+// known.
 func (p Plan) Dearer(than Plan) *money.Won {
 	if p.MonthlyFee == nil || than.MonthlyFee == nil {
 		return nil
@@ -92,8 +93,8 @@ type Contract struct {
 	EarlyTerminationFee *money.Won
 }
 
-// CustomerCopy is a customer as KOS told it at AsOf. It is doubtful when a release stored it that wrote 0 won for an amount that KOS had
-// left out: what may be made up is left out then, and the copy is never fresh.
+// CustomerCopy is a customer as KOS told it at AsOf. It is doubtful when a release stored it that wrote 0 won for an
+// amount that KOS had left out: what may be made up is left out then, and the copy is never fresh.
 type CustomerCopy struct {
 	Customer Customer
 	AsOf     time.Time
@@ -134,8 +135,8 @@ func (c PlansCopy) Find(code string) (p Plan, ok bool) {
 	return Plan{}, false
 }
 
-// Named returns the plan with the code. What the list does not know of it is taken from told, as KOS describes the plan with a customer;
-// a plan of which neither knows anything has its code and nothing else.
+// Named returns the plan with the code. What the list does not know of it is taken from told, as KOS describes the
+// plan with a customer; a plan of which neither knows anything has its code and nothing else.
 func (c PlansCopy) Named(code string, told Plan) Plan {
 	p, ok := c.Find(code)
 	if !ok {

@@ -91,10 +91,14 @@ func BillCopies() []bill.Copy {
 	partly.Line, partly.Contract = Line(4), &bill.Contract{Start: Month().First()}
 	partly.Charges, partly.Discounts = []bill.Item{{Name: "월정액"}}, []bill.Item{}
 	partly.TerminationFee = new(money.Won(0))
+	doubtful, madeUp := bare, bare
+	doubtful.Line, madeUp.Line = Line(5), Line(6)
 	return []bill.Copy{
 		{Version: numbered(1), Bill: Bill(Line(1)), AsOf: start},
 		{Version: numbered(2), Bill: bare, AsOf: after(1)},
 		{Version: numbered(4), Bill: partly, AsOf: after(2)},
+		{Version: numbered(5), Bill: doubtful, AsOf: after(2), Trust: bill.Doubtful},
+		{Version: numbered(6), Bill: madeUp, AsOf: after(2), Trust: bill.MadeUp},
 	}
 }
 
@@ -107,8 +111,11 @@ func Customer(n line.Number) product.Customer {
 			Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(0)), DataAllowance: "무제한", VoiceAllowance: "무제한",
 			SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
 		},
-		Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUntold: true}, EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77)},
-		Contract:  product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: new(money.Won(120000))},
+		Scheduled: &product.Scheduled{
+			PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUntold: true},
+			EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77),
+		},
+		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: new(money.Won(120000))},
 	}
 }
 
@@ -118,8 +125,10 @@ func CustomerCopies() []product.CustomerCopy {
 		{Customer: Customer(Line(1)), AsOf: start},
 		{Customer: product.Customer{Line: Line(2), LineStatus: product.LineTerminated}, AsOf: after(1)},
 		{Customer: product.Customer{
-			Line: Line(4), Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC"}, Contract: product.Contract{EarlyTerminationFee: new(money.Won(0))},
+			Line: Line(4), Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC"},
+			Contract: product.Contract{EarlyTerminationFee: new(money.Won(0))},
 		}, AsOf: after(2)},
+		{Customer: product.Customer{Line: Line(5)}, AsOf: after(2), Doubtful: true},
 	}
 }
 
@@ -134,6 +143,7 @@ func PlansCopies() []product.PlansCopy {
 			}, {Code: "LTE_OLD", SaleUntold: true}, {Code: "LTE_FREE", MonthlyFee: new(money.Won(0))}},
 		},
 		{AsOf: after(1)},
+		{AsOf: after(1), Doubtful: true},
 	}
 }
 

@@ -170,8 +170,9 @@ func withdraw(data part, op Operation) {
 		data["productCode"], data["productName"] = withdrawn, withdrawnName
 	case CustomerGet:
 		data["currentProduct"] = part{
-			"productCode": withdrawn, "productName": withdrawnName, "monthlyFee": json.Number(strconv.Itoa(withdrawnFee)), "dataAllowance": "10GB",
-			"networkType": "LTE", "operatorCode": operator, "status": discontinued,
+			"productCode": withdrawn, "productName": withdrawnName, "monthlyFee": json.Number(strconv.Itoa(withdrawnFee)),
+			"dataAllowance": "10GB",
+			"networkType":   "LTE", "operatorCode": operator, "status": discontinued,
 		}
 	}
 }
@@ -194,7 +195,8 @@ func leaveOut(data part, op Operation) {
 	}
 	switch op { //nolint:exhaustive // the others have nothing to leave out
 	case BillInquiry:
-		drop(data, "contractMonths", "contractEnd", "estimatedCancellationFee", "deviceInstallment", "deviceInstallmentMonthly", "usage")
+		drop(data, "contractMonths", "contractEnd", "estimatedCancellationFee", "deviceInstallment",
+			"deviceInstallmentMonthly", "usage")
 		drop(data["billingPaymentInfo"], "dueDate", "paymentMethod")
 		if charges, ok := data["charges"].([]any); ok && len(charges) > 0 {
 			drop(charges[0], "amount")

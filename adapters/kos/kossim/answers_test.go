@@ -136,12 +136,14 @@ func TestControlAnswers(t *testing.T) {
 	t.Parallel()
 	sim := open(t, options())
 	do := steer(t, sim)
+	const unknown = `{"operation":"customer.get","lineNumber":"01012345678","shape":"unknown_plan"}`
 	var shapes []kossim.Answer
-	require.Equal(t, 201, do("POST", "/control/answers", `{"operation":"customer.get","lineNumber":"01012345678","shape":"unknown_plan"}`, &shapes))
+	require.Equal(t, 201, do("POST", "/control/answers", unknown, &shapes))
 	require.Equal(t, 201, do("POST", "/control/answers", `{"operation":"*","shape":"gzip"}`, &shapes))
 	require.Equal(t, 201, do("POST", "/control/answers", `{"operation":"*","shape":"gzip"}`, &shapes), "twice is once")
 	want := []kossim.Answer{
-		{Operation: kossim.CustomerGet, LineNumber: "01012345678", Shape: kossim.UnknownPlan}, {Operation: kossim.AnyOperation, Shape: kossim.Gzip},
+		{Operation: kossim.CustomerGet, LineNumber: "01012345678", Shape: kossim.UnknownPlan},
+		{Operation: kossim.AnyOperation, Shape: kossim.Gzip},
 	}
 	require.Equal(t, want, shapes)
 	require.Equal(t, 200, do("GET", "/control/answers", "", &shapes))

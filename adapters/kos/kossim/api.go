@@ -242,9 +242,8 @@ func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, t t
 	if out.message != "" {
 		message = out.message
 	}
-	body, err := json.Marshal(envelope{
-		out.code, message, shaped(out.data, t.operation, t.shapes), s.Now().In(calendar.Seoul).Format("2006-01-02T15:04:05.000Z07:00"), traceID(r),
-	})
+	at := s.Now().In(calendar.Seoul).Format("2006-01-02T15:04:05.000Z07:00")
+	body, err := json.Marshal(envelope{out.code, message, shaped(out.data, t.operation, t.shapes), at, traceID(r)})
 	if err != nil {
 		status = http.StatusInternalServerError
 	}

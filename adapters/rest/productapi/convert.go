@@ -33,8 +33,9 @@ func toMenu(s catalog.Screen, lines []line.Number) gen.ProductMenuData {
 func toCustomer(s catalog.Screen) gen.ProductCustomerData {
 	c := s.Customer
 	data := gen.ProductCustomerData{
-		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: text(c.Name.Reveal()), CurrentProduct: toPlan(s.Current, nil),
-		LineStatus: lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
+		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: text(c.Name.Reveal()),
+		CurrentProduct: toPlan(s.Current, nil),
+		LineStatus:     lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
 		ContractInfo: gen.ContractInfo{
 			ContractDate: date(c.Contract.Date), TermEndDate: date(c.Contract.TermEnd),
 			EarlyTerminationFee: (*int64)(c.Contract.EarlyTerminationFee),
@@ -59,7 +60,8 @@ func lineStatus(s product.LineStatus) *gen.LineStatus {
 	}
 }
 
-// toPlan translates a plan and leaves out what is not known of it; with a current plan it tells the difference of the monthly fees.
+// toPlan translates a plan and leaves out what is not known of it; with a current plan it tells the difference of the
+// monthly fees.
 func toPlan(p product.Plan, current *product.Plan) gen.Product {
 	out := gen.Product{
 		ProductCode: p.Code, ProductName: text(p.Name), MonthlyFee: (*int64)(p.MonthlyFee), DataAllowance: text(p.DataAllowance),

@@ -41,12 +41,14 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 	untold := product.Plan{Code: "P", SaleUntold: true}
 	won := func(n money.Won) *money.Won { return &n }
 	require.JSONEq(t, `{"productCode":"P"}`, shown(toPlan(untold, nil)))
-	require.JSONEq(t, `{"productCode":"P","monthlyFee":0,"isAvailable":false}`, shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(0)}, &untold)))
+	require.JSONEq(t, `{"productCode":"P","monthlyFee":0,"isAvailable":false}`,
+		shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(0)}, &untold)))
 	require.JSONEq(t, `{"productCode":"P","monthlyFee":5,"isAvailable":true,"priceDifference":5}`,
 		shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(5), OnSale: true}, &product.Plan{MonthlyFee: won(0)})))
 	next := product.Plan{Code: "Q", Name: "다음", SaleUntold: true}
 	screen := catalog.Screen{
-		Customer: product.Customer{CustomerID: "C", LineStatus: "?", Scheduled: &product.Scheduled{PlanCode: "Q"}}, Current: untold, Scheduled: &next,
+		Customer: product.Customer{CustomerID: "C", LineStatus: "?", Scheduled: &product.Scheduled{PlanCode: "Q"}},
+		Current:  untold, Scheduled: &next,
 	}
 	require.JSONEq(t, `{"customerId":"C","lineNumber":"","currentProduct":{"productCode":"P"},"contractInfo":{},"source":"",
 		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`, shown(toCustomer(screen)))

@@ -86,7 +86,8 @@ func keysOf(m map[string]any) (keys []string) {
 	return keys
 }
 
-// TestDiscountTextIsReadWhole: what KOS writes with commas inside amounts reaches customer and AP as the amounts it means.
+// TestDiscountTextIsReadWhole: what KOS writes with commas inside amounts reaches customer and AP as the amounts it
+// means.
 func TestDiscountTextIsReadWhole(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
@@ -105,7 +106,8 @@ func TestDiscountTextIsReadWhole(t *testing.T) {
 	require.EqualValues(t, want, told["discountInfo"])
 }
 
-// TestAPlanThatIsNoLongerSoldHasItsName on the screens, as the current plan of an offer, and in the history of the change away from it.
+// TestAPlanThatIsNoLongerSoldHasItsName on the screens, as the current plan of an offer, and in the history of the
+// change away from it.
 func TestAPlanThatIsNoLongerSoldHasItsName(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -25,7 +25,8 @@ func (w *world) hold(t *testing.T, version byte, trust bill.Trust, status bill.P
 	return c
 }
 
-// What a release stored that wrote 0 for nothing is asked for anew, settled or not, and only when KOS cannot be asked is it shown, labelled.
+// What a release stored that wrote 0 for nothing is asked for anew, settled or not, and only when KOS cannot be asked
+// is it shown, labelled.
 func TestADoubtfulCopyIsNeitherFreshNorFinal(t *testing.T) {
 	t.Parallel()
 	for _, back := range []int{0, 1} {

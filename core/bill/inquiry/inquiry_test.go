@@ -98,7 +98,9 @@ func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 }
 
 // doubt changes how far the version is trusted.
-func (b *bills) doubt(version id.ID, trust bill.Trust) { b.doubts = map[id.ID]bill.Trust{version: trust} }
+func (b *bills) doubt(version id.ID, trust bill.Trust) {
+	b.doubts = map[id.ID]bill.Trust{version: trust}
+}
 
 func (b *bills) doubted(c bill.Copy, err error) (bill.Copy, error) {
 	if trust, ok := b.doubts[c.Version]; ok && err == nil {

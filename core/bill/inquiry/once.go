@@ -99,7 +99,8 @@ func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use,
 	return r, troubled(was, err)
 }
 
-// anew asks again where the answer to the key's first inquiry cannot be had; the key stands for the new inquiry from then on.
+// anew asks again where the answer to the key's first inquiry cannot be had; the key stands for the new inquiry from
+// then on.
 func (s *Service) anew(ctx context.Context, q bill.Inquiry, month string, use, first idempotency.Use) (Result, error) {
 	if now, err := s.claim(ctx, use, first.Request); err == nil && now.Request != use.Request {
 		return Result{}, stillRunning(now.Request)

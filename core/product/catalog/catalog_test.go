@@ -111,7 +111,8 @@ func TestScreens(t *testing.T) {
 	require.Equal(t, "5G 플랜", s.Scheduled.Name)
 }
 
-// KOS describes a plan that is no longer sold with the customer; the plan list has forgotten it. A fee that KOS does not state is none.
+// KOS describes a plan that is no longer sold with the customer; the plan list has forgotten it. A fee that KOS does
+// not state is none.
 func TestAPlanThatIsNoLongerSold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -122,7 +123,7 @@ func TestAPlanThatIsNoLongerSold(t *testing.T) {
 	}, nil)
 	for _, ask := range []func() (catalog.Screen, error){
 		func() (catalog.Screen, error) { return w.Menu(t.Context(), w.me) },
-		func() (catalog.Screen, error) { return w.Service.Customer(t.Context(), w.me, w.line) },
+		func() (catalog.Screen, error) { return w.Customer(t.Context(), w.me, w.line) },
 	} {
 		s, err := ask()
 		require.NoError(t, err)

@@ -53,7 +53,8 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (pro
 	return s.take(ctx, p, c, o, use)
 }
 
-// named fills in what the copies at hand know of the plans, so that the history has names whatever becomes of the order.
+// named fills in what the copies at hand know of the plans, so that the history has names whatever becomes of the
+// order.
 func (s *Service) named(ctx context.Context, o product.Order) product.Order {
 	plans, err := s.Facts.Plans.Latest(ctx)
 	if err != nil {
