@@ -267,8 +267,8 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 		return product.Customer{}, err
 	}
 	current := d.CurrentProduct.or()
-	if d.CustomerID == "" || d.LineStatus == "" || d.OperatorCode == "" || current.ProductCode == "" {
-		return product.Customer{}, unusable("customer without id, status, operator or plan")
+	if d.CustomerID == "" || d.OperatorCode == "" || current.ProductCode == "" {
+		return product.Customer{}, unusable("customer without id, operator or plan")
 	}
 	t := d.Contract.or()
 	c := product.Customer{

@@ -53,6 +53,26 @@ func TestValidate(t *testing.T) {
 	})
 }
 
+// What a check needs and KOS leaves out is trouble, not a failed check: the order waits.
+func TestALineWithoutAStatusIsNotRefused(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		in := product.Customer{Line: w.line, CustomerID: "C1", PlanCode: "LTE", OperatorCode: "MVNO"}
+		w.kos.AddCustomer(in, nil)
+		_, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+		o, err := w.Request(t.Context(), w.me, w.command("5G"))
+		require.NoError(t, err)
+		require.Equal(t, product.Requested, o.State)
+		in.LineStatus = product.LineActive
+		w.kos.AddCustomer(in, nil)
+		time.Sleep(time.Minute)
+		_, err = w.Step(t.Context(), 1)
+		require.NoError(t, err)
+		require.Equal(t, product.Completed, w.read(t, o.ID).State)
+	})
+}
+
 func TestAChangeIsDoneOnceAndSeenAfterItsEpoch(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

@@ -199,7 +199,7 @@ type Customer struct {
 	// LineStatus ACTIVE in use · SUSPENDED · TERMINATED
 	//
 	// Example: ACTIVE
-	LineStatus LineStatusCode `json:"lineStatus"`
+	LineStatus string `json:"lineStatus,omitempty"`
 
 	// OperatorCode Example: MVNO-001
 	OperatorCode string `json:"operatorCode"`
