@@ -134,7 +134,7 @@ func readPart(part string) []reading {
 	from := 0
 	for _, at := range amountPattern.FindAllStringSubmatchIndex(masked, -1) {
 		from = min(from, at[0]) // blanks before an amount belong to it
-		name := strings.TrimSpace(strings.TrimRight(strings.TrimSpace(part[from:at[0]]), ":=-·"))
+		name := strings.TrimSpace(strings.TrimLeft(strings.TrimRight(part[from:at[0]], ":=-· \t"), "+&-·• \t"))
 		before, number := masked[from:at[0]]+masked[at[3]:at[4]], masked[at[4]:at[5]]
 		won, ok := wonOf(number)
 		grouped := threeDigits.MatchString(number) && endsInDigit.MatchString(before)

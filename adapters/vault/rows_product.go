@@ -101,7 +101,8 @@ type customerRow struct {
 func toCustomerRow(c product.CustomerCopy) customerRow {
 	x := c.Customer
 	row := customerRow{
-		Form: toldForm, Doubt: c.Doubtful, AsOf: c.AsOf, CustomerID: x.CustomerID, Line: x.Line.Digits(), Name: x.Name.Reveal(), Operator: x.OperatorCode,
+		Form: toldForm, Doubt: c.Doubtful, AsOf: c.AsOf, CustomerID: x.CustomerID, Line: x.Line.Digits(),
+		Name: x.Name.Reveal(), Operator: x.OperatorCode,
 		Status: string(x.LineStatus), Plan: x.PlanCode, Since: day(x.Contract.Date), TermEnd: day(x.Contract.TermEnd),
 		Fee: x.Contract.EarlyTerminationFee, Described: toPlanRow(x.Plan),
 	}

@@ -132,15 +132,16 @@ func (c Copy) settled() bool {
 // Limits are the copy's lifetimes: within, unless the bill is settled. A copy that is not trusted is never fresh: KOS
 // is asked again, and until it answers a doubtful copy is as good as any old one.
 func (c Copy) Limits(within freshness.Limits) freshness.Limits {
-	if c.settled() {
-		within = freshness.Final
-	}
-	switch c.Trust {
-	case Doubtful:
-		return within.NeverFresh()
-	case MadeUp:
+	switch {
+	case c.Trust == MadeUp:
 		return freshness.Nothing
-	case Trusted:
+	case c.Final():
+		return freshness.Final
+	case c.settled():
+		within.Hard = freshness.Final.Hard
+	}
+	if c.Trust == Doubtful {
+		return within.NeverFresh()
 	}
 	return within
 }

@@ -65,8 +65,14 @@ func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 // Ahead is the limits of somebody who renews copies that long before they are old.
 func (l Limits) Ahead(d time.Duration) Limits { return Limits{Soft: l.Soft - d, Hard: l.Hard} }
 
-// NeverFresh is the limits of a copy that may be shown as stale for as long, and never without asking KOS.
-func (l Limits) NeverFresh() Limits { return Limits{Soft: math.MinInt64, Hard: l.Hard} }
+// NeverFresh is the limits of a copy that may be shown as stale for as long, and never without asking KOS. Limits under
+// which no copy is ever stale leave nothing of it.
+func (l Limits) NeverFresh() Limits {
+	if l.Hard <= l.Soft {
+		return Nothing
+	}
+	return Limits{Soft: math.MinInt64, Hard: l.Hard}
+}
 
 // earlyShare is what part of a copy's soft lifetime is Early by default.
 const earlyShare = 120

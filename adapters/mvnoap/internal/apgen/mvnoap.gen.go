@@ -106,7 +106,7 @@ type Amount struct {
 // BillInfo The same as in openapi/bill.yaml. What the carrier (KOS) does not tell is left out: it is not known, and never 0 or a made-up date.
 // An empty list of charges or discounts is a statement of the carrier that there are none.
 type BillInfo struct {
-	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts. Both are told as KOS tells them.
+	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts although no listed amount is missing. Both are told as KOS tells them.
 	AmountMismatch *bool     `json:"amountMismatch,omitempty"`
 	BillingMonth   string    `json:"billingMonth"`
 	Charges        *[]Amount `json:"charges,omitempty"`
