@@ -299,7 +299,7 @@ func plan(d planData) product.Plan {
 	return product.Plan{
 		Code: string(d.ProductCode), Name: string(d.ProductName), MonthlyFee: d.MonthlyFee.won, DataAllowance: string(d.DataAllowance),
 		VoiceAllowance: string(d.VoiceAllowance), SMSAllowance: string(d.SMSAllowance), NetworkType: string(d.NetworkType),
-		Description: string(d.Description), OnSale: d.Status == "ACTIVE", SaleUntold: d.Status == "", OperatorCode: string(d.OperatorCode),
+		Description: string(d.Description), OnSale: d.Status == "ACTIVE", SaleUnknown: d.Status == "", OperatorCode: string(d.OperatorCode),
 	}
 }
 
@@ -323,9 +323,9 @@ func readPlans(body []byte) ([]product.Plan, error) {
 		if implausible(p.MonthlyFee.won) {
 			return nil, unusable("fee that cannot be meant")
 		}
-		told := plan(p)
-		told.Code, told.SaleUntold = string(p.ProductCode), p.Status == ""
-		out = append(out, told)
+		listed := plan(p)
+		listed.Code, listed.SaleUnknown = string(p.ProductCode), p.Status == ""
+		out = append(out, listed)
 	}
 	if len(out) == 0 {
 		return nil, unusable("no plans")

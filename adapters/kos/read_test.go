@@ -322,7 +322,7 @@ func TestUnreadableAnswers(t *testing.T) {
 					require.NotErrorIs(t, f, ports.ErrNotAsked)
 				}
 			}
-			require.Empty(t, l.told(), "nobody is called")
+			require.Empty(t, l.told(), "no alert is raised")
 		})
 	}
 }
@@ -415,7 +415,7 @@ func TestUnreadableCustomersAndPlans(t *testing.T) {
 	}
 }
 
-// What KOS leaves out of a customer or a plan is nothing, and what it tells of a plan with the customer is kept.
+// What KOS leaves out of a customer or a plan is nothing, and what it states of a plan with the customer is kept.
 func TestCustomersAndPlansWithoutEverything(t *testing.T) {
 	t.Parallel()
 	bare := map[string]any{
@@ -435,7 +435,7 @@ func TestCustomersAndPlansWithoutEverything(t *testing.T) {
 	c, err = serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), number(t, "01012345678"))
 	require.NoError(t, err)
 	require.Equal(t, product.Plan{Code: "P", Name: "N", MonthlyFee: new(money.Won(45_000))}, c.Plan)
-	require.Equal(t, product.Plan{Code: "Q", Name: "M", MonthlyFee: new(money.Won(0)), SaleUntold: true}, c.Scheduled.Plan)
+	require.Equal(t, product.Plan{Code: "Q", Name: "M", MonthlyFee: new(money.Won(0)), SaleUnknown: true}, c.Scheduled.Plan)
 	require.Equal(t, month(t, "2026-12").First(), c.Scheduled.EffectiveDate)
 
 	plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{
@@ -443,7 +443,7 @@ func TestCustomersAndPlansWithoutEverything(t *testing.T) {
 		map[string]any{"productCode": "Q", "monthlyFee": "?", "status": "ACTIVE"},
 	}}))).Plans(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []product.Plan{{Code: "P", SaleUntold: true}, {Code: "Q", OnSale: true}}, plans)
+	require.Equal(t, []product.Plan{{Code: "P", SaleUnknown: true}, {Code: "Q", OnSale: true}}, plans)
 }
 
 func TestServerErrorsAreBroken(t *testing.T) {

@@ -49,7 +49,7 @@ func TestEveryShapeOfAnAnswer(t *testing.T) {
 			b.Payment = bill.Payment{BillingDate: b.Payment.BillingDate, Status: b.Payment.Status}
 			b.Charges[0].Amount = nil
 			c.Contract = product.Contract{Date: c.Contract.Date}
-			c.Plan.SMSAllowance, c.Plan.Description, c.Plan.OnSale, c.Plan.SaleUntold = "", "", false, true
+			c.Plan.SMSAllowance, c.Plan.Description, c.Plan.OnSale, c.Plan.SaleUnknown = "", "", false, true
 			for i := range plans {
 				plans[i].SMSAllowance, plans[i].Description = "", ""
 			}

@@ -50,7 +50,7 @@ func billInfo(b bill.Bill) *apgen.BillInfo {
 	return out
 }
 
-// payment is absent when KOS tells nothing of it.
+// payment is absent when KOS states nothing of it.
 func payment(p bill.Payment) *apgen.PaymentInfo {
 	if p == (bill.Payment{}) {
 		return nil
@@ -76,7 +76,7 @@ func amounts(in []bill.Item) *[]apgen.Amount {
 
 func won(w *money.Won) *int64 { return (*int64)(w) }
 
-// usage is absent when KOS tells nothing of it.
+// usage is absent when KOS states nothing of it.
 func usage(u bill.Usage) *apgen.Usage {
 	if u == (bill.Usage{}) {
 		return nil

@@ -184,7 +184,7 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 		return string(body.BillInfo)
 	}
 	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1}`, info(1),
-		"what KOS does not tell is absent")
+		"what KOS does not state is absent")
 	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1,"charges":[{"name":"월정액"},{}],
 		"discountInfo":[],"contract":{"startDate":"2025-03-01"}}`, info(3))
 	require.Contains(t, info(4), `"amountMismatch":true`, "charges come to 0, KOS says 1")

@@ -35,8 +35,8 @@ func (b before) Seal(c bill.Copy) ([]byte, error) {
 
 func (b before) Open(sealed []byte) (bill.Copy, error) { return vault.Bills(b.vault).Open(sealed) }
 
-// Bills that the release before stored are read, but trusted no further than they deserve: what the AP server is told
-// of them is labelled as old, and a total that may be made up is not told.
+// Bills that the release before stored are read, but trusted no further than they deserve: what the AP server gets
+// of them is labelled as old, and a total that may be made up does not reach it.
 func TestBillsOfTheReleaseBefore(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Bill), keyring(t)

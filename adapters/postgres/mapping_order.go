@@ -64,7 +64,7 @@ type planRow struct {
 	Network     string `json:"network"`
 	Description string `json:"description"`
 	OnSale      bool   `json:"onSale"`
-	SaleUntold  bool   `json:"saleUntold,omitempty"`
+	SaleUnknown bool   `json:"saleUnknown,omitempty"`
 	Operator    string `json:"operator"`
 }
 
@@ -75,7 +75,7 @@ func planColumn(p product.Plan) ([]byte, error) {
 	}
 	return json.Marshal(planRow{
 		Form: planForm, Code: p.Code, Name: p.Name, Fee: (*int64)(p.MonthlyFee), Data: p.DataAllowance, Voice: p.VoiceAllowance,
-		SMS: p.SMSAllowance, Network: p.NetworkType, Description: p.Description, OnSale: p.OnSale, SaleUntold: p.SaleUntold,
+		SMS: p.SMSAllowance, Network: p.NetworkType, Description: p.Description, OnSale: p.OnSale, SaleUnknown: p.SaleUnknown,
 		Operator: p.OperatorCode,
 	})
 }
@@ -87,7 +87,7 @@ func target(row productdb.ChangeOrder) (product.Plan, error) {
 		if row.ToName == "" {
 			return product.Plan{}, nil
 		}
-		return product.Plan{Code: row.ToCode, Name: row.ToName, SaleUntold: true}, nil
+		return product.Plan{Code: row.ToCode, Name: row.ToName, SaleUnknown: true}, nil
 	}
 	var p planRow
 	err := json.Unmarshal(row.ToPlan, &p)
@@ -96,7 +96,7 @@ func target(row productdb.ChangeOrder) (product.Plan, error) {
 	}
 	return product.Plan{
 		Code: p.Code, Name: p.Name, MonthlyFee: (*money.Won)(p.Fee), DataAllowance: p.Data, VoiceAllowance: p.Voice, SMSAllowance: p.SMS,
-		NetworkType: p.Network, Description: p.Description, OnSale: p.OnSale, SaleUntold: p.SaleUntold, OperatorCode: p.Operator,
+		NetworkType: p.Network, Description: p.Description, OnSale: p.OnSale, SaleUnknown: p.SaleUnknown, OperatorCode: p.Operator,
 	}, err
 }
 

@@ -29,8 +29,8 @@ func (b before) Seal(c product.CustomerCopy) ([]byte, error) {
 	return append([]byte{1}, sealed...), err
 }
 
-// An entry that the release before has made is read, and not trusted; neither is one that this release made anew of such a
-// copy. The release before goes on with what this one makes.
+// An entry that the release before has made is read, and not trusted; neither is one that this release made anew of
+// such a copy. The release before goes on with what this one makes.
 func TestEntriesOfTheReleaseBefore(t *testing.T) {
 	t.Parallel()
 	c := open(t)

@@ -15,11 +15,11 @@ import (
 	"phonebill/ports"
 )
 
-// toldForm is the version of the rows below that keep apart what KOS left out from 0 won. A row without it, or with a
-// lower one, is of a release that did not. The version byte of the sealed form stays as it is, and a row keeps the
+// currentForm is the version of the rows below that keep apart what KOS left out from 0 won. A row without it, or with
+// a lower one, is of a release that did not. The version byte of the sealed form stays as it is, and a row keeps the
 // keys of the form before it, so that the release before can still read what this one writes while both run: it takes
 // what is missing for 0, as it always did.
-const toldForm = 2
+const currentForm = 2
 
 // Bills answers the sealer of bill copies, format version 1.
 func Bills(v ports.Vault) ports.Sealer[bill.Copy] {
@@ -60,7 +60,7 @@ type termRow struct {
 func toBillRow(c bill.Copy) billRow {
 	b := c.Bill
 	row := billRow{
-		Form: toldForm, Trust: c.Trust, Version: c.Version.String(), AsOf: c.AsOf, Line: b.Line.Digits(), Month: b.Month.String(),
+		Form: currentForm, Trust: c.Trust, Version: c.Version.String(), AsOf: c.AsOf, Line: b.Line.Digits(), Month: b.Month.String(),
 		ProductCode: b.ProductCode, ProductName: b.ProductName, Info: b.ContractInfo, Total: b.Total, Charges: b.Charges,
 		Discounts: b.Discounts, Usage: b.Usage, Termination: b.TerminationFee, Device: b.DeviceInstallment,
 		Monthly: b.DeviceInstallmentMonthly, Billing: day(b.Payment.BillingDate), Due: day(b.Payment.DueDate),
@@ -78,7 +78,7 @@ func toBillRow(c bill.Copy) billRow {
 }
 
 func fromBillRow(r billRow) (bill.Copy, error) {
-	if r.Form < toldForm {
+	if r.Form < currentForm {
 		r = r.doubted()
 	}
 	version, err1 := id.Parse(r.Version)
@@ -142,7 +142,7 @@ func some[T ~int | ~int64](n *T) *T {
 	return n
 }
 
-// torn tells that a discount may be a piece of one: it has no amount, or the end of another's is in its name.
+// torn reports that a discount may be a piece of one: it has no amount, or the end of another's is in its name.
 func torn(d bill.Item) bool {
 	return d.Amount == nil || *d.Amount == 0 || tornName.MatchString(d.Name)
 }

@@ -30,14 +30,16 @@ type plansRow struct {
 	AsOf  time.Time
 }
 
-func toPlansRow(c product.PlansCopy) plansRow { return plansRow{toldForm, c.Doubtful, c.Plans, c.AsOf} }
+func toPlansRow(c product.PlansCopy) plansRow {
+	return plansRow{currentForm, c.Doubtful, c.Plans, c.AsOf}
+}
 
 // fromPlansRow: a list of the release before may have 0 won, or a plan not on sale, where KOS left that out.
 func fromPlansRow(r plansRow) (product.PlansCopy, error) {
-	c := product.PlansCopy{Plans: r.Plans, AsOf: r.AsOf, Doubtful: r.Doubt || r.Form < toldForm}
-	if r.Form < toldForm {
+	c := product.PlansCopy{Plans: r.Plans, AsOf: r.AsOf, Doubtful: r.Doubt || r.Form < currentForm}
+	if r.Form < currentForm {
 		for i, p := range c.Plans {
-			c.Plans[i].MonthlyFee, c.Plans[i].SaleUntold = some(p.MonthlyFee), !p.OnSale
+			c.Plans[i].MonthlyFee, c.Plans[i].SaleUnknown = some(p.MonthlyFee), !p.OnSale
 		}
 	}
 	return c, nil
@@ -54,7 +56,7 @@ type planRow struct {
 	Network     string     `json:"network,omitempty"`
 	Description string     `json:"description,omitempty"`
 	OnSale      bool       `json:"onSale,omitempty"`
-	SaleUntold  bool       `json:"saleUntold,omitempty"`
+	SaleUnknown bool       `json:"saleUnknown,omitempty"`
 	Operator    string     `json:"operator,omitempty"`
 }
 
@@ -64,7 +66,7 @@ func toPlanRow(p product.Plan) *planRow {
 	}
 	return &planRow{
 		p.Code, p.Name, p.MonthlyFee, p.DataAllowance, p.VoiceAllowance, p.SMSAllowance, p.NetworkType, p.Description, p.OnSale,
-		p.SaleUntold, p.OperatorCode,
+		p.SaleUnknown, p.OperatorCode,
 	}
 }
 
@@ -74,7 +76,7 @@ func (r *planRow) plan() product.Plan {
 	}
 	return product.Plan{
 		Code: r.Code, Name: r.Name, MonthlyFee: r.Fee, DataAllowance: r.Data, VoiceAllowance: r.Voice, SMSAllowance: r.SMS,
-		NetworkType: r.Network, Description: r.Description, OnSale: r.OnSale, SaleUntold: r.SaleUntold, OperatorCode: r.Operator,
+		NetworkType: r.Network, Description: r.Description, OnSale: r.OnSale, SaleUnknown: r.SaleUnknown, OperatorCode: r.Operator,
 	}
 }
 
@@ -101,7 +103,7 @@ type customerRow struct {
 func toCustomerRow(c product.CustomerCopy) customerRow {
 	x := c.Customer
 	row := customerRow{
-		Form: toldForm, Doubt: c.Doubtful, AsOf: c.AsOf, CustomerID: x.CustomerID, Line: x.Line.Digits(),
+		Form: currentForm, Doubt: c.Doubtful, AsOf: c.AsOf, CustomerID: x.CustomerID, Line: x.Line.Digits(),
 		Name: x.Name.Reveal(), Operator: x.OperatorCode,
 		Status: string(x.LineStatus), Plan: x.PlanCode, Since: day(x.Contract.Date), TermEnd: day(x.Contract.TermEnd),
 		Fee: x.Contract.EarlyTerminationFee, Described: toPlanRow(x.Plan),
@@ -117,7 +119,7 @@ func toCustomerRow(c product.CustomerCopy) customerRow {
 
 // fromCustomerRow: a fee of 0 won that the release before wrote may be one that KOS left out.
 func fromCustomerRow(r customerRow) (product.CustomerCopy, error) {
-	if r.Form < toldForm {
+	if r.Form < currentForm {
 		r.Fee, r.Doubt = some(r.Fee), true
 	}
 	n, err1 := line.Parse(r.Line)

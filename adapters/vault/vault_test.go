@@ -238,7 +238,7 @@ func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, plans.Doubtful)
 	require.Equal(t, []product.Plan{
-		{Code: "P", Name: "N", SaleUntold: true, OperatorCode: "O"}, {Code: "Q", MonthlyFee: won(1), OnSale: true},
+		{Code: "P", Name: "N", SaleUnknown: true, OperatorCode: "O"}, {Code: "Q", MonthlyFee: won(1), OnSale: true},
 	}, plans.Plans)
 	require.Equal(t, freshness.Stale, plans.Limits(freshness.PlanList).Decide(plans.AsOf, time.Time{}, plans.AsOf, 0))
 }

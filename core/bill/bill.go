@@ -104,7 +104,7 @@ func (b Bill) Summary() string { return b.ProductName + ", " + b.Total.String() 
 type Trust uint8
 
 // The degrees of trust. Releases up to b0e8e26 stored 0 won for an amount that KOS had left out, and tore discount
-// texts at the comma of the thousands, so their copies cannot tell what KOS said from what was made up.
+// texts at the comma of the thousands, so their copies mix what KOS said with what was made up.
 const (
 	Trusted  Trust = iota // stored as KOS said it
 	Doubtful              // stored by such a release: what may be made up is left out, and the copy is never fresh and never final
@@ -120,11 +120,11 @@ type Copy struct {
 	Trust   Trust
 }
 
-// Final tells that the bill will never change: it is settled, and the copy is trusted.
+// Final reports that the bill will never change: it is settled, and the copy is trusted.
 func (c Copy) Final() bool { return c.Trust == Trusted && c.settled() }
 
-// settled tells that the bill was paid and its month over when KOS told it. The calendar alone closes nothing: payment
-// state, instalment balance and termination fee move after the month's end.
+// settled reports that the bill was paid and its month over when KOS stated it. The calendar alone closes nothing:
+// payment state, instalment balance and termination fee move after the month's end.
 func (c Copy) settled() bool {
 	return c.Bill.Payment.Status == Paid && calendar.MonthOf(c.AsOf).After(c.Bill.Month)
 }
@@ -146,7 +146,7 @@ func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 	return within
 }
 
-// HiddenBy tells that the customer has changed something since, at epoch, that the copy may not know of. A change
+// HiddenBy reports that the customer has changed something since, at epoch, that the copy may not know of. A change
 // moves no bill that is settled.
 func (c Copy) HiddenBy(epoch time.Time) bool { return !c.settled() && c.AsOf.Before(epoch) }
 

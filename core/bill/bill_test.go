@@ -56,7 +56,7 @@ func TestWhatIsNotKnownIsNoSum(t *testing.T) {
 		change           func(*bill.Bill)
 		complete, addsUp bool
 	}{
-		"all told":                 {func(*bill.Bill) {}, true, true},
+		"all stated":               {func(*bill.Bill) {}, true, true},
 		"another total":            {func(b *bill.Bill) { b.Total++ }, true, false},
 		"a charge without amount":  {func(b *bill.Bill) { b.Charges = append(b.Charges, bill.Item{Name: "월정액"}) }, false, true},
 		"a discount without one":   {func(b *bill.Bill) { b.Discounts = []bill.Item{{Name: "가족할인"}} }, false, true},
@@ -176,7 +176,7 @@ func TestFinal(t *testing.T) {
 	}
 }
 
-// A copy of a release that could not tell 0 from nothing is asked for again, is final never, and is shown as an old
+// A copy of a release that wrote 0 for nothing is asked for again, is final never, and is shown as an old
 // one at most.
 func TestACopyThatIsNotTrusted(t *testing.T) {
 	t.Parallel()

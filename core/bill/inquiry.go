@@ -93,7 +93,7 @@ func (q Inquiry) Complete(c Copy, from freshness.Source, now time.Time) Inquiry 
 }
 
 // Recall is the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is labelled
-// as an old one, whatever its customer was told then, and of one whose total may be made up there is no bill.
+// as an old one, whatever its customer saw then, and of one whose total may be made up there is no bill.
 func (q Inquiry) Recall(c Copy) (Inquiry, *Bill) {
 	switch c.Trust {
 	case Doubtful:

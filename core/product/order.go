@@ -222,11 +222,11 @@ const (
 // Named fills in what is known of the plans: the customer is shown what was ordered, whatever becomes of the plan. c
 // describes the line's own plan, which the list may not know any more; its zero value describes nothing.
 func (o Order) Named(plans PlansCopy, c Customer) Order {
-	told := Plan{}
+	described := Plan{}
 	if c.PlanCode == o.From {
-		told = c.Plan
+		described = c.Plan
 	}
-	if name := plans.Named(o.From, told).Name; name != "" {
+	if name := plans.Named(o.From, described).Name; name != "" {
 		o.FromName = name
 	}
 	if p, ok := plans.Find(o.To); ok {
@@ -388,7 +388,7 @@ func (o Order) made(s Scheduled) bool {
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
 }
 
-// mayHaveMade tells that the schedule is for the plan ordered, and that KOS leaves out by which it could be told from
+// mayHaveMade reports that the schedule is for the plan ordered, and that KOS leaves out by which it differs from
 // another order's.
 func (o Order) mayHaveMade(s Scheduled) bool {
 	return s.PlanCode == o.To && s.TransactionID.IsZero() && s.EffectiveDate.IsZero()

@@ -194,7 +194,7 @@ func TestSendDelayAndNames(t *testing.T) {
 		product.Order{From: "B", To: "A"}.Named(plans, product.Customer{}))
 }
 
-// The name of the line's own plan is what KOS tells with the customer where the list has forgotten the plan.
+// The name of the line's own plan is what KOS states with the customer where the list has forgotten the plan.
 func TestNamesOfPlansThatAreNotListed(t *testing.T) {
 	t.Parallel()
 	list := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}, {Code: "Z"}}}
@@ -214,9 +214,9 @@ func TestPlansFromTwoDescriptions(t *testing.T) {
 		Code: "A", Name: "가", MonthlyFee: won(1), DataAllowance: "d", VoiceAllowance: "v", SMSAllowance: "s", NetworkType: "n",
 		Description: "t", OnSale: true, OperatorCode: "o",
 	}
-	require.Equal(t, full, product.Plan{Code: "A", SaleUntold: true}.Or(full))
+	require.Equal(t, full, product.Plan{Code: "A", SaleUnknown: true}.Or(full))
 	require.Equal(t, full, full.Or(product.Plan{Code: "A", Name: "나", MonthlyFee: won(2)}), "the first one counts")
-	require.Equal(t, product.Plan{Code: "B", SaleUntold: true}, product.Plan{Code: "B", SaleUntold: true}.Or(full),
+	require.Equal(t, product.Plan{Code: "B", SaleUnknown: true}, product.Plan{Code: "B", SaleUnknown: true}.Or(full),
 		"another plan says nothing of it")
 	require.Equal(t, won(0), product.Plan{Code: "A", MonthlyFee: won(0)}.Or(full).MonthlyFee, "0 won is a fee")
 }

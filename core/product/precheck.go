@@ -70,7 +70,7 @@ func available(f Facts, plan Plan, known bool, current, target string) Check {
 	switch {
 	case !known:
 		return Check{CheckAvailable, false, "존재하지 않는 상품입니다"}
-	case plan.SaleUntold:
+	case plan.SaleUnknown:
 		return Check{CheckAvailable, false, "상품의 판매 여부를 확인할 수 없습니다"}
 	case !plan.OnSale:
 		return Check{CheckAvailable, false, "현재 판매 중인 상품이 아닙니다"}

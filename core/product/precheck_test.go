@@ -67,7 +67,7 @@ func TestPreCheckOfWhatKOSLeavesOut(t *testing.T) {
 		return []string{v.Checks[0].Message, v.Checks[1].Message}
 	}
 	require.Equal(t, []string{"상품의 판매 여부를 확인할 수 없습니다", "상품의 사업자를 확인할 수 없습니다"},
-		reason(product.Plan{Code: "NEW", SaleUntold: true}, nil))
+		reason(product.Plan{Code: "NEW", SaleUnknown: true}, nil))
 	require.Equal(t, "현재 판매 중인 상품이 아닙니다", reason(product.Plan{Code: "NEW", OperatorCode: "MVNO"}, nil)[0])
 	require.Equal(t, "이미 변경이 예약된 상품입니다",
 		reason(product.Plan{Code: "NEW", OnSale: true, OperatorCode: "MVNO"}, &product.Scheduled{PlanCode: "NEW"})[0])
@@ -91,7 +91,7 @@ func TestPlans(t *testing.T) {
 	require.Empty(t, c.Available("", "A", "C"))
 	require.NotNil(t, c.Available("NOBODY", ""))
 	require.Equal(t, "가", c.Named("A", product.Plan{}).Name)
-	require.Equal(t, product.Plan{Code: "Z", SaleUntold: true}, c.Named("Z", product.Plan{}), "never invented")
+	require.Equal(t, product.Plan{Code: "Z", SaleUnknown: true}, c.Named("Z", product.Plan{}), "never invented")
 	_, ok := c.Find("Z")
 	require.False(t, ok)
 }

@@ -25,7 +25,7 @@ type Plan struct {
 	NetworkType    string // 5G, LTE, 3G
 	Description    string
 	OnSale         bool
-	SaleUntold     bool // KOS does not say whether it is on sale; OnSale is false then
+	SaleUnknown    bool // KOS does not say whether it is on sale; OnSale is false then
 	OperatorCode   string
 }
 
@@ -37,8 +37,8 @@ func (p Plan) Or(o Plan) Plan {
 	if p.MonthlyFee == nil {
 		p.MonthlyFee = o.MonthlyFee
 	}
-	if p.SaleUntold {
-		p.OnSale, p.SaleUntold = o.OnSale, o.SaleUntold
+	if p.SaleUnknown {
+		p.OnSale, p.SaleUnknown = o.OnSale, o.SaleUnknown
 	}
 	p.Name, p.DataAllowance, p.VoiceAllowance = cmp.Or(p.Name, o.Name), cmp.Or(p.DataAllowance, o.DataAllowance),
 		cmp.Or(p.VoiceAllowance, o.VoiceAllowance)
@@ -84,16 +84,16 @@ type Scheduled struct {
 	PlanCode      string
 	Plan          Plan          // the same as KOS describes it with the customer; zero when it gives the code alone
 	EffectiveDate calendar.Date // zero when KOS gives none
-	TransactionID id.ID         // under which it was ordered; zero when it was none of ours or KOS does not tell
+	TransactionID id.ID         // under which it was ordered; zero when it was none of ours or KOS does not state it
 }
 
-// Contract is the term of a line; what KOS does not tell is zero or nil.
+// Contract is the term of a line; what KOS does not state is zero or nil.
 type Contract struct {
 	Date, TermEnd       calendar.Date
 	EarlyTerminationFee *money.Won
 }
 
-// CustomerCopy is a customer as KOS told it at AsOf. It is doubtful when a release stored it that wrote 0 won for an
+// CustomerCopy is a customer as KOS stated it at AsOf. It is doubtful when a release stored it that wrote 0 won for an
 // amount that KOS had left out: what may be made up is left out then, and the copy is never fresh.
 type CustomerCopy struct {
 	Customer Customer
@@ -106,7 +106,7 @@ func (c CustomerCopy) Limits(within freshness.Limits) freshness.Limits {
 	return limits(c.Doubtful, within)
 }
 
-// PlansCopy is the plan list as KOS told it at AsOf; doubtful as CustomerCopy is.
+// PlansCopy is the plan list as KOS stated it at AsOf; doubtful as CustomerCopy is.
 type PlansCopy struct {
 	Plans    []Plan
 	AsOf     time.Time
@@ -135,14 +135,14 @@ func (c PlansCopy) Find(code string) (p Plan, ok bool) {
 	return Plan{}, false
 }
 
-// Named returns the plan with the code. What the list does not know of it is taken from told, as KOS describes the
+// Named returns the plan with the code. What the list does not know of it is taken from described, as KOS describes the
 // plan with a customer; a plan of which neither knows anything has its code and nothing else.
-func (c PlansCopy) Named(code string, told Plan) Plan {
+func (c PlansCopy) Named(code string, described Plan) Plan {
 	p, ok := c.Find(code)
 	if !ok {
-		p = Plan{Code: code, SaleUntold: true}
+		p = Plan{Code: code, SaleUnknown: true}
 	}
-	return p.Or(told)
+	return p.Or(described)
 }
 
 // Available are the plans a line may change to: on sale, of the operator (empty = any), without those that it has or will have.

@@ -112,7 +112,7 @@ func Customer(n line.Number) product.Customer {
 			SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
 		},
 		Scheduled: &product.Scheduled{
-			PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUntold: true},
+			PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUnknown: true},
 			EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77),
 		},
 		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: new(money.Won(120000))},
@@ -140,7 +140,7 @@ func PlansCopies() []product.PlansCopy {
 			Plans: []product.Plan{{
 				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(89000)), DataAllowance: "무제한", VoiceAllowance: "무제한",
 				SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
-			}, {Code: "LTE_OLD", SaleUntold: true}, {Code: "LTE_FREE", MonthlyFee: new(money.Won(0))}},
+			}, {Code: "LTE_OLD", SaleUnknown: true}, {Code: "LTE_FREE", MonthlyFee: new(money.Won(0))}},
 		},
 		{AsOf: after(1)},
 		{AsOf: after(1), Doubtful: true},

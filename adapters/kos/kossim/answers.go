@@ -23,7 +23,7 @@ const (
 	TextAmounts   Shape = "text_amounts"   // amounts are written "74000"
 	TornDiscounts Shape = "torn_discounts" // bill.inquiry: discounts are text with commas inside amounts and remarks in brackets
 	UnknownPlan   Shape = "unknown_plan"   // customer.get, bill.inquiry: the plan is one that the plan list does not have
-	OtherCustomer Shape = "other_customer" // customer.get: the line belongs to somebody else now
+	OtherCustomer Shape = "other_customer" // customer.get: the line belongs to another customer now
 )
 
 // What the shapes put into an answer.

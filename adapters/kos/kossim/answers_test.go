@@ -13,8 +13,8 @@ import (
 	"phonebill/adapters/kos/kossim"
 )
 
-// told is an answer's data as it stands on the wire, with its numbers as they are written.
-func told(t *testing.T, sim *kossim.Simulator, method, path string, body any) (data map[string]any, raw string) {
+// answerOf returns an answer's data as it stands on the wire, with its numbers as they are written.
+func answerOf(t *testing.T, sim *kossim.Simulator, method, path string, body any) (data map[string]any, raw string) {
 	t.Helper()
 	rec := direct(t.Context(), sim, method, path, body)
 	require.Equal(t, 200, rec.Code)
@@ -39,52 +39,52 @@ const (
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	usual := open(t, options())
-	bill, _ := told(t, usual, "POST", billPath, november())
+	bill, _ := answerOf(t, usual, "POST", billPath, november())
 	for name, c := range map[kossim.Shape]func(t *testing.T, sim *kossim.Simulator){
 		kossim.MissingFields: func(t *testing.T, sim *kossim.Simulator) {
 			t.Helper()
-			got, _ := told(t, sim, "POST", billPath, november())
+			got, _ := answerOf(t, sim, "POST", billPath, november())
 			for _, key := range []string{"contractEnd", "contractMonths", "estimatedCancellationFee", "deviceInstallment", "usage"} {
 				require.Contains(t, bill, key)
 				require.NotContains(t, got, key)
 			}
 			require.Equal(t, bill["charge"], got["charge"])
-			who, _ := told(t, sim, "GET", customerPath, nil)
+			who, _ := answerOf(t, sim, "GET", customerPath, nil)
 			require.NotContains(t, who["contract"], "earlyTerminationFee")
 			require.Contains(t, who["contract"], "contractStart")
-			plans, raw := told(t, sim, "GET", "/kos/products", nil)
+			plans, raw := answerOf(t, sim, "GET", "/kos/products", nil)
 			require.NotContains(t, raw, "description")
 			require.NotContains(t, plans["products"].([]any)[0], "monthlyFee")
 		},
 		kossim.Decimals: func(t *testing.T, sim *kossim.Simulator) {
 			t.Helper()
-			got, _ := told(t, sim, "POST", billPath, november())
+			got, _ := answerOf(t, sim, "POST", billPath, november())
 			require.Equal(t, bill["charge"].(json.Number)+".0", got["charge"])
 		},
 		kossim.TextAmounts: func(t *testing.T, sim *kossim.Simulator) {
 			t.Helper()
-			got, _ := told(t, sim, "POST", billPath, november())
+			got, _ := answerOf(t, sim, "POST", billPath, november())
 			require.Equal(t, bill["charge"].(json.Number).String(), got["charge"])
 		},
 		kossim.TornDiscounts: func(t *testing.T, sim *kossim.Simulator) {
 			t.Helper()
-			got, _ := told(t, sim, "POST", billPath, november())
+			got, _ := answerOf(t, sim, "POST", billPath, november())
 			require.Equal(t, "가족할인 10,000원(2회선), 복지할인 5,000원", got["discountInfo"])
 		},
 		kossim.UnknownPlan: func(t *testing.T, sim *kossim.Simulator) {
 			t.Helper()
-			who, _ := told(t, sim, "GET", customerPath, nil)
+			who, _ := answerOf(t, sim, "GET", customerPath, nil)
 			code := who["currentProduct"].(map[string]any)["productCode"].(string)
-			_, list := told(t, sim, "GET", "/kos/products", nil)
+			_, list := answerOf(t, sim, "GET", "/kos/products", nil)
 			require.NotContains(t, list, code)
 			o := order("t-1")
 			o.CurrentProductCode = code
-			done, _ := told(t, sim, "POST", "/kos/product/change", o)
+			done, _ := answerOf(t, sim, "POST", "/kos/product/change", o)
 			require.Equal(t, "5G-STANDARD-001", done["newProductCode"])
 		},
 		kossim.OtherCustomer: func(t *testing.T, sim *kossim.Simulator) {
 			t.Helper()
-			who, _ := told(t, sim, "GET", customerPath, nil)
+			who, _ := answerOf(t, sim, "GET", customerPath, nil)
 			require.NotEqual(t, kossim.CustomerOf("01012345678").CustomerID, who["customerId"])
 			require.NotEqual(t, kossim.CustomerOf("01012345678").CustomerName, who["customerName"])
 		},
@@ -110,7 +110,7 @@ func TestShapes(t *testing.T) {
 			require.NoError(t, sim.AddAnswer(kossim.Answer{Operation: kossim.AnyOperation, Shape: name}))
 			c(t, sim)
 			sim.ClearAnswers()
-			got, _ := told(t, sim, "POST", billPath, november())
+			got, _ := answerOf(t, sim, "POST", billPath, november())
 			require.Equal(t, bill, got, "as usual again")
 		})
 	}
@@ -120,13 +120,13 @@ func TestShapesKeepToTheirLineAndOperation(t *testing.T) {
 	t.Parallel()
 	sim := open(t, options())
 	require.NoError(t, sim.AddAnswer(kossim.Answer{Operation: kossim.BillInquiry, LineNumber: "010-1234-5678", Shape: "text amounts"}))
-	_, raw := told(t, sim, "POST", billPath, november())
+	_, raw := answerOf(t, sim, "POST", billPath, november())
 	require.Contains(t, raw, `"charge":"`)
 	other := november()
 	other.LineNumber = "01087654321"
-	_, raw = told(t, sim, "POST", billPath, other)
+	_, raw = answerOf(t, sim, "POST", billPath, other)
 	require.NotContains(t, raw, `"charge":"`)
-	_, raw = told(t, sim, "GET", customerPath, nil)
+	_, raw = answerOf(t, sim, "GET", customerPath, nil)
 	require.NotContains(t, raw, `"monthlyFee":"`)
 	rec := direct(t.Context(), sim, "POST", "/kos/product/change", order("t-2"))
 	require.Equal(t, kossim.OK, code(t, rec.Body.Bytes()))

@@ -69,7 +69,7 @@ func progress(q bill.Inquiry) int {
 	return 100 * min(q.Attempts, bill.MaxAttempts) / (bill.MaxAttempts + 1)
 }
 
-// toBill leaves out what KOS does not tell.
+// toBill leaves out what KOS does not state.
 func toBill(b bill.Bill) gen.BillInfo {
 	info := gen.BillInfo{
 		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo), BillingMonth: b.Month.String(),
@@ -98,7 +98,7 @@ func toUsage(u bill.Usage) *gen.Usage {
 	}
 }
 
-// unlimited is not known where there is no text to tell.
+// unlimited is not known where there is no text.
 func unlimited(said string, is bool) *bool {
 	if said == "" {
 		return nil

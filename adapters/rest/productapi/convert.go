@@ -60,7 +60,7 @@ func lineStatus(s product.LineStatus) *gen.LineStatus {
 	}
 }
 
-// toPlan translates a plan and leaves out what is not known of it; with a current plan it tells the difference of the
+// toPlan translates a plan and leaves out what is not known of it; with a current plan it adds the difference of the
 // monthly fees.
 func toPlan(p product.Plan, current *product.Plan) gen.Product {
 	out := gen.Product{
@@ -68,7 +68,7 @@ func toPlan(p product.Plan, current *product.Plan) gen.Product {
 		VoiceAllowance: text(p.VoiceAllowance), SmsAllowance: text(p.SMSAllowance), NetworkType: text(p.NetworkType),
 		Description: text(p.Description), OperatorCode: text(p.OperatorCode),
 	}
-	if !p.SaleUntold {
+	if !p.SaleUnknown {
 		out.IsAvailable = &p.OnSale
 	}
 	if current != nil {
@@ -163,7 +163,7 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 func toDone(o product.Order) gen.ProductChangeData {
 	plan := o.Target
 	if plan.Code == "" {
-		plan = product.Plan{Code: o.To, SaleUntold: true}
+		plan = product.Plan{Code: o.To, SaleUnknown: true}
 	}
 	return gen.ProductChangeData{
 		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.Public()), ResultCode: o.ResultCode,

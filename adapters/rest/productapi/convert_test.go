@@ -38,14 +38,14 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 		require.NoError(t, err)
 		return string(raw)
 	}
-	untold := product.Plan{Code: "P", SaleUntold: true}
+	untold := product.Plan{Code: "P", SaleUnknown: true}
 	won := func(n money.Won) *money.Won { return &n }
 	require.JSONEq(t, `{"productCode":"P"}`, shown(toPlan(untold, nil)))
 	require.JSONEq(t, `{"productCode":"P","monthlyFee":0,"isAvailable":false}`,
 		shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(0)}, &untold)))
 	require.JSONEq(t, `{"productCode":"P","monthlyFee":5,"isAvailable":true,"priceDifference":5}`,
 		shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(5), OnSale: true}, &product.Plan{MonthlyFee: won(0)})))
-	next := product.Plan{Code: "Q", Name: "다음", SaleUntold: true}
+	next := product.Plan{Code: "Q", Name: "다음", SaleUnknown: true}
 	screen := catalog.Screen{
 		Customer: product.Customer{CustomerID: "C", LineStatus: "?", Scheduled: &product.Scheduled{PlanCode: "Q"}},
 		Current:  untold, Scheduled: &next,

@@ -21,8 +21,8 @@ func shape(t *testing.T, lineNumber string, operation kossim.Operation, form kos
 	steer(t, "/control/answers", kossim.Answer{Operation: operation, LineNumber: n.Digits(), Shape: form}, &all)
 }
 
-// toldTheAP waits until the MVNO AP server was told of the request, and returns what it was told.
-func toldTheAP(t *testing.T, request string) (payload map[string]any) {
+// notified waits until the MVNO AP server has the result of the request, and returns it.
+func notified(t *testing.T, request string) (payload map[string]any) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var events []struct{ Payload json.RawMessage }
@@ -70,7 +70,7 @@ func TestWhatKOSLeavesOutIsLeftOut(t *testing.T) {
 		}
 		require.Equal(t, first, info)
 		request, _ := r.data("requestId").(string)
-		require.Equal(t, info, toldTheAP(t, request)["billInfo"])
+		require.Equal(t, info, notified(t, request)["billInfo"])
 	}
 	r := call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil)
 	require.Equal(t, http.StatusOK, r.status, r.raw)
@@ -102,7 +102,7 @@ func TestDiscountTextIsReadWhole(t *testing.T) {
 	require.EqualValues(t, want, r.data("billInfo", "discountInfo"))
 	require.Nil(t, r.data("billInfo", "amountMismatch"))
 	request, _ := r.data("requestId").(string)
-	told, _ := toldTheAP(t, request)["billInfo"].(map[string]any)
+	told, _ := notified(t, request)["billInfo"].(map[string]any)
 	require.EqualValues(t, want, told["discountInfo"])
 }
 

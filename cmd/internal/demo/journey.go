@@ -86,7 +86,7 @@ func (a answer) text(path ...string) string {
 	return fmt.Sprint(v)
 }
 
-// plan is how a plan is shown: by its name, or by its code where the carrier does not tell the name.
+// plan is how a plan is shown: by its name, or by its code where the carrier does not give the name.
 func (a answer) plan(path ...string) string {
 	return cmp.Or(a.text(append(slices.Clone(path), "productName")...), a.text(append(slices.Clone(path), "productCode")...))
 }

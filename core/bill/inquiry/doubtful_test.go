@@ -14,7 +14,7 @@ import (
 	"phonebill/core/money"
 )
 
-// hold stores a copy of the current month's bill that was told just now.
+// hold stores a copy of the current month's bill that KOS stated just now.
 func (w *world) hold(t *testing.T, version byte, trust bill.Trust, status bill.PaymentStatus, m calendar.Month) bill.Copy {
 	t.Helper()
 	c := bill.Copy{

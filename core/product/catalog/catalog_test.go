@@ -107,7 +107,7 @@ func TestScreens(t *testing.T) {
 	w.now = w.now.Add(5 * time.Hour)
 	s, err = w.Customer(t.Context(), w.me, w.line)
 	require.NoError(t, err)
-	require.Equal(t, product.Plan{Code: "UNLISTED", SaleUntold: true}, s.Current, "never invented")
+	require.Equal(t, product.Plan{Code: "UNLISTED", SaleUnknown: true}, s.Current, "never invented")
 	require.Equal(t, "5G 플랜", s.Scheduled.Name)
 }
 
@@ -119,7 +119,7 @@ func TestAPlanThatIsNoLongerSold(t *testing.T) {
 	gone := product.Plan{Code: "GONE", Name: "지난 플랜", MonthlyFee: new(money.Won(45000)), OperatorCode: "MVNO"}
 	w.kos.AddCustomer(product.Customer{
 		Line: w.line, PlanCode: "GONE", Plan: gone, OperatorCode: "MVNO", LineStatus: product.LineActive,
-		Scheduled: &product.Scheduled{PlanCode: "NEXT", Plan: product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUntold: true}},
+		Scheduled: &product.Scheduled{PlanCode: "NEXT", Plan: product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUnknown: true}},
 	}, nil)
 	for _, ask := range []func() (catalog.Screen, error){
 		func() (catalog.Screen, error) { return w.Menu(t.Context(), w.me) },
@@ -128,7 +128,7 @@ func TestAPlanThatIsNoLongerSold(t *testing.T) {
 		s, err := ask()
 		require.NoError(t, err)
 		require.Equal(t, gone, s.Current)
-		require.Equal(t, product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUntold: true}, *s.Scheduled)
+		require.Equal(t, product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUnknown: true}, *s.Scheduled)
 	}
 	offer, err := w.Available(t.Context(), w.me, catalog.Query{Line: w.line})
 	require.NoError(t, err)

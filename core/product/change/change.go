@@ -73,8 +73,8 @@ func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (pr
 // errNoStatus is the trouble of a line that KOS describes without its status. That is no failed check.
 var errNoStatus = errors.New("change: KOS does not say whether the line is in use")
 
-// facts are those of KOS, and of our own book where the operator's rules need it; SERVICE_UNAVAILABLE also when KOS leaves
-// out whether the line is in use.
+// facts are those of KOS, and of our own book where the operator's rules need it; SERVICE_UNAVAILABLE also when KOS
+// leaves out whether the line is in use.
 func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number) (f product.Facts, err error) {
 	f.Customer, f.Plans, err = from.ForChange(ctx, n)
 	if err == nil && f.Customer.LineStatus == "" {

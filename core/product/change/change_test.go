@@ -105,7 +105,7 @@ func TestAChangeIsDoneOnceAndSeenAfterItsEpoch(t *testing.T) {
 	})
 }
 
-// The history names the plan that the line had, also one that the plan list has forgotten: as KOS tells it with the
+// The history names the plan that the line had, also one that the plan list has forgotten: as KOS states it with the
 // customer when the order is checked, and before that as the copy has it.
 func TestHistoryNamesAPlanThatIsNoLongerSold(t *testing.T) {
 	t.Parallel()

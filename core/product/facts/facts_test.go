@@ -133,8 +133,8 @@ func TestPrefetchIsAheadOfTime(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
-// What a release stored that wrote 0 won for nothing is asked for again however young it is, and is an old copy while KOS
-// cannot be asked.
+// What a release stored that wrote 0 won for nothing is asked for again however young it is, and is an old copy while
+// KOS cannot be asked.
 func TestADoubtfulCopyIsNeverFresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

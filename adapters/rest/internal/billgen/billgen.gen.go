@@ -139,10 +139,10 @@ type BillHistoryItem struct {
 }
 
 // BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
-// not tell is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
+// not state is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
 // carrier that there are none.
 type BillInfo struct {
-	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts although no listed amount is missing. Both are shown as KOS tells them.
+	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts although no listed amount is missing. Both are shown as KOS states them.
 	//
 	// Example: true
 	AmountMismatch *bool `json:"amountMismatch,omitempty"`
@@ -153,7 +153,7 @@ type BillInfo struct {
 	BillingMonth externalRef0.BillingMonth `json:"billingMonth"`
 	Charges      *[]Amount                 `json:"charges,omitempty"`
 
-	// Contract A field is absent when KOS does not tell it; a contract without an end has no `endDate`.
+	// Contract A field is absent when KOS does not state it; a contract without an end has no `endDate`.
 	Contract *Contract `json:"contract,omitempty"`
 
 	// ContractInfo Contract terms as printed on the bill.
@@ -191,7 +191,7 @@ type BillInfo struct {
 	// TotalAmount Example: 84000
 	TotalAmount int64 `json:"totalAmount"`
 
-	// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out,
+	// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is left out,
 	// and so is `…Unlimited` where there is no text.
 	Usage *Usage `json:"usage,omitempty"`
 }
@@ -229,7 +229,7 @@ type BillInquiryData struct {
 	AsOf time.Time `json:"asOf"`
 
 	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
-	// not tell is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
+	// not state is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
 	// carrier that there are none.
 	BillInfo BillInfo `json:"billInfo"`
 
@@ -343,7 +343,7 @@ type BillMenuEnvelope struct {
 	Success bool `json:"success"`
 }
 
-// Contract A field is absent when KOS does not tell it; a contract without an end has no `endDate`.
+// Contract A field is absent when KOS does not state it; a contract without an end has no `endDate`.
 type Contract struct {
 	// EndDate Example: 2026-12-31
 	EndDate *string `json:"endDate,omitempty"`
@@ -388,7 +388,7 @@ type PaymentInfo struct {
 // PaymentStatus Example: UNPAID
 type PaymentStatus string
 
-// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out,
+// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is left out,
 // and so is `…Unlimited` where there is no text.
 type Usage struct {
 	// Data Example: 32.5GB
@@ -2365,89 +2365,89 @@ var swaggerSpec = []string{
 	"Gq2pbjibGwvpze40Rpwt5fKcGcd69WQ49047G09vDDVx56YjGjCFj0/f4zi7mWQntOuy9UAWD/Tt4koo",
 	"Z9eSU0me1+pxGDeEDhtfSukdcPjgdv/Lp/1/f+F/dBscPrjX//SxCc7PmJZl+Z/cT0V00vXqaExk4CS2",
 	"Lm/Yi0Tt6FuVnbIuL04SiN40K9YMbaBNRXQo4ZuHEVEFN0h60zDs4EDRIQ0AhWWUBTVGGHSl9KmphkyA",
-	"dtv8mlq9Bb0mojXgIhr/xXZond/CX1fjJiTYJTgLrgRtDurQ8xzkgVOXV9ZPi9SzqpBODHFzLJJMsypW",
-	"GuSlYVPKaHQdecASQh20oY0y3Q7g6JQF8xigdof1gOtQYbKoRYqCSrUq1eBMtJpqIxxYNlUcLCtox+Ah",
-	"AD0EMMGq41SalFxyaBuyeiuthZ7bk4+RyxYNz8Au5wWXV9Z/TIEAbrC/YKECmNFSoctapNtsccWE7wkF",
-	"OC+q3KWrLwsuENYSaxV8m6uqXCng4KSyMZ9ODrLxWpI/m8J2Djni8Zio2sTYMljpNUnRaxo3Mk2S4d9l",
-	"6I7TyRABU+hmOkTUzgQmgil8Ax6ss6PetBBcp92TTg3BlSJ1R6j9HY+/1A562ArSiLO64stnj/1PHgB/",
-	"/0/+k31wKm/lS7IjG/g7IBhhLp8p5E6n8RkbcfW6whV4122jNL3rAnS5cq/oQq5C3hYSl76eYmlsvWzg",
-	"5eIo3bReqPIHICwNcWnquwvjv1pjEinaRFviv2z0SRoNU5wEoQ5zriOABTcUSvcPhGgd2OObDlY76mWr",
-	"2qVSNbC7dbYgDMWbMbGUWV0rL1U2lzKW6N03gBvq1uUB7TldoqU9IkhAcwi+hNAQEwJh28HNoC+WQn9i",
-	"wx7YJV3XBnVC0487lx/7vDVREtvL+eK4T+gG2uso4G+Ki5LSVD+DOFgTfC++zuFyVMjg+XoddRiy080R",
-	"RJnThgzZqp/08EbTXcwcV+uazXk7N4/hdiBBYkAvjW5H+dr1wGmrN+p55iDExoT/q1tKaQf6tltMak/p",
-	"yAnpSmOIoSJUByLaUiGqlMLxrJXx9fttTRk9+mwkH33dWP3m6PshQag1mfK4NLAdceZTI4i/JELQGjtC",
-	"23akoF/VoCNEvfmGuRYSm9eedcR2JZ5Nj/rnAOEGjazYS1OCp8UPoOvy1V0dlzNcM9MML2FnLawsrS6W",
-	"N8oXpQUWdi5namIFkZdBDIhri/EJLoIUgR3UYXqAEEDRY1JahpErlXldbpHNisEXsAkd2UtUxHGWhlHM",
-	"Fd1PEQCVr+LSfGWxfDEO1Ml6LaXpj00vleRWkVcXOnzOsuTrhVcq6d4d2gbb+q/QO95ADh1CeCxqnBpf",
-	"1oj7befOSwh3h3CpIN4kOGnKypbRLqJMlsKNbQoOYdJJ33+963mBPXxcb4iKQo+j6Czo1yqZQdNddfF5",
-	"DHJ8QRs6WORvHAsWcVd2HBKJ443tKVimOXBUCfiNOvtXp4kQg95mUljQHFnJRjWyS6xDAdymCLPQhxhV",
-	"7UrPKZsDMDLguaQmosMlt++DvnPhMIHBsB+KZvkkxLrwXiWFeRrk2iGlRtMXimmiguqTEmJvK4WjDI4e",
-	"UDAIxQTJxTcYIm9CQC1srm9krCE+mGlqb9oCzKNUubgwEsfDBe9VY3VtZaG8vl5ZfscwjVDDMUxDKhD8",
-	"YdrWtN8HtrYa92mNhXa6/z6JfoMopXwrQ9DKKox10KZhd9HwR+RL4zxC+e+WEGuRxPH7n97v/9PH/sFz",
-	"/9vnI25dH0uHWI1dnIqkq8nnhSc7L1KPN5fVh5X3ymsXN8vxEw1/HVjn5jCFE7Kw48asSOYSs804/1MB",
-	"FelN5QfsoWToAMyr/C9PXSe14BT2EwVuzCrmz6WEf1n7860vN7Ery2Nq6iVSA5ftxPnj0wIsAf+P9l7I",
-	"Z0vvXEjFEMjgEmrC7R5Dcf5TKOTPH6m58tvDNWrzz7TwCG3Hn2vkLOvlN6kIQ9t0YcDPOYb+TNv0iEVc",
-	"J049SQYlq/+H22nLEBcvObibBEm+dORSxL0jF5OG2WmKUApjUVxBNjsFNdVgX0YKteE4qfalYeqTs+Jz",
-	"s86JnDWGPP6a/1mt2jeLe5lT1tVcZuba3+auWpn8tdM/MkYO1zpOs/9w35rNMWxIYiuIsoqkooZH2rOC",
-	"lH7KbUhkg593KQOY7M6BhfmFd8v8e5mQFB+xJmpD5sD6xvwiv0bUdELKQJMQW1xvhkXpl1fWqziyWeVr",
-	"MNnNghqkK42aovUW2QXK7O8B6AUzdhRnuryyzoUNX5JhGuK1ca4kLxhAQT0z7wKxexM6X+oqZjJu8p/w",
-	"7+/FGlmkv+1mWhwuNq5JHFLQrLvuOsJY5n8HqXZpc7ZUXqw4K36VTUXrwBYCuzA+M/J4HTYGCC5o9T+I",
-	"bU69JTucUxEYhkx2Uwv6nc8BKHVZ4c9J9mY3AUWuTdryV5E3Ryc1KsSByKEHKebVpHo6/ywgrDSoOG84",
-	"umF+ilBP402rYlZpbCTXGHNKU+NuUYZlqp+Nv0E4ioRollmIyJ62nz1M00yu4a9EyzwJ42jyBPHmhG/K",
-	"EeNP9Zb6GLikSVUeA6wjCk5dKSzIz8CxTVDIgxa6AWyn6TB6Or6FMVJENb591crMwEzj2s1Cfu9HqWp/",
-	"TKWWIb3IwooAbwZz6AIoXBsusiL2MYgT3W3XqavD4q+bU/yAgm0P4roYbuuwLKjZpE7PiOtotm3XRMIG",
-	"VTM1zUCyqZXKbt8IYtHhowEQrLeyGsed39x4d0uaJOpjPvpYiD4WDTMxcmqgc7uagHmxvFwpa39rEzGF",
-	"IRG2AdKbSg+2qh3aS29Yf8yBFl4DXWuWyhvvrlwU18wvLq5cEV/qd6QVyKfX5q6VL62V19/dSpbzxb8P",
-	"15yetp2sqkw+LFkHlqhI2lwvr8U2nDLrQ/sqzWxLuWOkbNWdKCPlaxy1y2IYhkqBVp59NQKWNEDREjlW",
-	"bSLjzwlnQVCsMK4oEOJ/DOeKWGiMf6ilj+1tkUs7itjDeTwTwGsFo2h0yCBMGsEj01Q/kco2CyCwCWNc",
-	"BYNtFGgHojnBqZoea6qZoCbEbdbK8ktrp6WnT9wmUvTEbDFTjdf2gEwnj2aNmYB4VVzjj65Fprt4k5gm",
-	"vNsiLkrkhSdn3yZyDVPSNCFNnwje05T5QWG+jahjK22YwywuLo6hgx8lJeTJhAsegRuLMXdP0nJpk23H",
-	"VV2fpDWsDS5uw57MvAc1K2fl8oVi6ey58zV+OLVYIVJtLppoyXUzifitXqeFRKuo5DEkq5g0AyhXiE8O",
-	"tmKi1OJGz8y1Uxnx382CWdxTH4t7fys/nDPP7x1lFGm7Af2H9/sfPgCxJUWzukYYR6uxZPo44bQgXUY3",
-	"4vbysDTFFqSrHrrukG7cqB3CJUw5gTfFk+5QMSp2YP5vYqjv6FQbOsYwWkFvwuxqEG9gMu34c2ZVblLZ",
-	"FWmr8d0X8ykpVKNNfPGwVdhM+kuOGIeaSKxS443lJML4+mKvMMNDjh/hCFJcjaqyJuDRG0PLtqT9BpX2",
-	"pqw0xFXdqiEzf8CwgrGqMcjtX804TY/tBMqhMkGQEuuvbO0cxyAeYWxOzw6MCtdenykWBX8jcomFtksz",
-	"MxrSy4Fpg+SiG3TTMs9kjd0AJmj1tu9ubKyGJoSDQRk3XYe24qBIzGwbYQW+JqMs+GKAEdoIM6fhqG6J",
-	"kQ0VX/+YE+OOkvLi1wCqWpBeUZyGbWZgNwag0c93kCVxJEL1ruew3jrHbhXcEAX0813pSJB/XQrO/WdX",
-	"ZEfVJIVDoaXKqntRLHEGdlnrjEuaDpaqgvxC9X8RYTpBUUKqiXdEcGgx1pElj05qDGcdIQCBgKxMZdFq",
-	"3HMW+POtL4FVtE5ngTQE6tB1AUbITg7AAcKmrCz/1WZl7X3pBCDdegtRmb4iosChD0yEp7NVXMV8v8zr",
-	"shZwneso9IWp8NGPaViLKQpBTLArvVZUjLcRxRxBbb4TuUiEneJgUAgqL2ej8eFyj3nLOi0qgoRBU8Wh",
-	"E8MWmfmnVedN+bbwtjrEkX+UCwoXMq7e1WTaSeAnleELqO4hbUSVF7d2eWWdK+3CSVoDp6B00gpv7Gml",
-	"jAvHaQ2cGvTX8tW4MvaS9NXqs8Di80jm4i5ch4u7JjqdBUH2PNcuFQsTqdtVLOPz4ofQ7y4OtBpE7KuG",
-	"cEvQmCceLEYar1R0t5HQdRnCR2q7Ahd+8pN5qfJmf/ITsC5tNREdulkNTLeqUvqqgTenasz++daXZlWE",
-	"Z+Qfe7U5NcIx1U4FDq3i+COlklCVVmHVmL3Jn7JXEzVjgWaghTalbiDVgprUCmaHqgW1LFB5XhKkCmQc",
-	"ntLkqeIw0YADQZJZMHcGupSEhkDtTAtBV9p9Zzi5/FKeS+0MN8x6/C/ZIMojhJlhcD/QEOZCxz3AhBuB",
-	"SoA4NEwIkFZFUNYdsltwwXHdTCUUn9eRJwfDGbmslbU4bycdhGHHMWaNQtbKFpRjTfDAxGTo2ZtGE7Ej",
-	"8lYkUTuImgDrGTzgMlfBhM99l4AegtLpHA7FFa5y16FMqwcVa1EWLx2aNBhdogfpLzmuqLY2x71pPUxa",
-	"GP+eskqq4HekpCmGsJDM0ZHuwoR41IP4Dr9VmP5GUFat5QuPVTI/kOY27l7EhPMJwMWNgr1ropqzQzCV",
-	"UjNvWZO2TWt3WC/em8E/eN5/8oXIfzy4p7djCGLGSkO9ei1ZxR2amsp4iJmTQRBKWIy5wLrjVlrC8rLi",
-	"5pO1tzfY/yVo/yKWqjfZTnYxCT1inPvtaRartl/9WaP2m0xY1sKmeiLLgEshVr88qhJ54rBVom54mMKc",
-	"qPgdq2Y3SAhV0cdAz9fohSNrKkDyRwEkZZ925hzMWZlz9VIpM9M4dy6Tb+SCfdaP2Gd+Ru0zXKSWxrP3",
-	"mrA0H8fS3DSxdOwGHWkdDdJ6PWIknCUig7ooeUTaY0NeEmZdQjswfcSdubHvjLXtEvcWxr43Gm/Jb8zP",
-	"jH1jstHsnmmUJthtfOycuDk/CajUuD55Z2ESUIXNX8StxbFvTczDFIgTzdQKxR8loAGFaQObnJGJ1DHh",
-	"HrqR6Wjjag3dFBFuyi5FXkapH0Zk3xQt8a6Ee2D2ptEhNC3LUulhoT1AGiKhNj6Zdy5UvOLOehWbFgq0",
-	"SmtRte5cfRb+erojSrWvDORuSg2wipVSH4u7NomwscI4AazvND3SxfYsyFt5VVceqxuEDNQWiZSmtSyY",
-	"V6tRD2h0WddDotmbK6cPQPlDG+FuFZNGg8NA1McXLUutVl+QVvwARd84pnmtHAr+49a9ibqf/cetfwys",
-	"T83WE/UXcslVrHRLsVehAId7tRFXlD3RCVQsZOm95RUwvyo0bGGDDqiP8iWIM6Xjqo7atIbLqKcUHAGd",
-	"IMNlAt2m3iIU4TBTSpP4t58c/vrgcP9xvPhDl/1jC7bAOBMEkUxsj17Zv/tHUcQ+8KIRgnJCQZAoxdqL",
-	"e3CEZHlldZGb45cJTYDzq1scKQ9/83uOkL966n90X0xAUcLuX9N0KlklNUxh0UuW4q0TNJ0rbIhwNeqq",
-	"dH5GFDwr3f3li2f97170f3dP6CrBNSX9kv4fbr18ditsGSYwTu97EOZtx5O1g1zsfDGWbq3nWA80Q5io",
-	"lUFK54Kg9cDwvgKqQUC8+l+DjuopFUBH7xIl1aRYynIsvzieVBzmDMcThRN5wMnk30Sub5BtmyzjH6zd",
-	"j5Xqj6jPT5TjBwX0sep4VRIf1rtLhIyyXxPJrirDNZHDqrREkbZq9J8+9588PtznS4hnmcowm8orjV2X",
-	"TAENrJNjWADjKOpDNFNR5vbx7cH21WmGE0e3hOUUUjzwP/3C33/S/+wx6H91x//qVv+rfwiE1Mtvn738",
-	"7vv+F9+D/nfP/Y+e+p/fG4chFDfy+VmrNJvLnTCEE4ZwwhAihtDIWNu53HBTOWQIMpX4tbGE4ygno6zU",
-	"jbD/z57J0WhC1QSq/hIJ3eTJb/07D/v3U5WQwS4ipeOx4DS/w3B3QDSrTy3uNQB6oH1HGsC5lTEnU6iJ",
-	"tzPcIEr03wxMoDGbb4aX75lTmBTxtrkvJrDm+fGFU+XEveO7PmITRPm9ufEXnJyJJbwu43s+ojHgJ+6a",
-	"V3DXzNMdlUOzLQ3oaTlr8pYJor8Ksb9SHTlnboY8cG9k1EmEU4QDJoomxyLVZiJ8vKuadcpuhx7Kgiv8",
-	"99oudJj086ggrAz+QgooIaLnHv8tcmJUserzqRxBLmSIMtVCmKqxUEHz4BRPRRMxjVce11mxFkqK8eM2",
-	"V6DDphG34S9x0aC4E6L7xOA+0a9P9Oux9Ouoi4tIEX2D7e9GygAJ6fZNVW1jfXIm7HUzBaAEUFAFGHuv",
-	"MsJjMIYrA6oDk5iioddpIIl2VbJev5ovhg+I9RzuP3z53RPgfzptHT/R92aISaVyHv6yVeeY2nyigh5T",
-	"BRXdDFQj9ZhW9z+mqI4WYipnG+HueJlNekcemWgXdAyLpxZGCYBnI+0zCB8SjOKJUafDMF8swpit4gXS",
-	"7nQZsqN8MCiTOBkBl1fWVfxOdRujRwfr+l8/6P/Dc9D/7HH/wdcjY3bDFdYlDq1X1h0DmGuMM2WlqUpk",
-	"smvUVU09jGJk8lNOfiplcvnwU/SdxVEoHi/TVc1Erxm9u0yspcyo8FnY6enqQAYK//v8ubOlTLGQzxnX",
-	"RognCQzBzV9D8kasSdMQBs6PK/tWcGHlhDjhxNPhxKHZTOseQlhmj0+RE+csFWJW6ffCdNET769e41aK",
-	"DPhLsy+OnXyBTbkN6UYMsm8dRpHbkKkCanwBlykys9U0up4b1ZgIS0htaSBxJOYTkX0mCdkRrslslKMp",
-	"AbF3be8/AwAA//8=",
+	"dtv8mlq9Bb0mojXgIhr/xXZond/CX1fjJiTYJTgLrgRtDurQ8xzkgVOXV9ZPi9SzqpBOsvuTJppmVbA0",
+	"SEzDphTS6DrygCWkOmhDG2W6HcDxKQvmMUDtDusB16HCZlGrFBWValmqw5l4WxvhwLSp4mBdQT8GDwHo",
+	"IYAJVi2n0sTkkkPbkNVbaT303J58jFy26HgGdjkzuLyy/mMKBHSD/QULFdCMlgpd1iLdZotrJnxPKEB6",
+	"UeYufX1ZcIGwllirYNxcV+Vagdghla35dIKQrdeSHNoU1nPIE4/HRtUuxpbCSrNJCl/TuJFpkgz/LkN3",
+	"nE6GCKBCN9MhonomMBJM4R3wYJ0d9aaF4DrtnnR6CK4UyTtC8e94/KV20MVWEEec2RVfPnvsf/IA+Pt/",
+	"8p/sg1N5K1+SPdnA3wHBCnP5TCF3Oo3T2Igr2BWuwrtuG6VpXhegy9V7RRhyFfK2kLz09RRLY2tmAy8X",
+	"R+mmdUOVPwBha4hLU99dGP/VGptI0SfakgBkq0/SaJjiJAh1mHMdASz4oVC7fyBE68Ae33Sw2lEvW9Uu",
+	"lcqB3a2zBWEq3owJpszqWnmpsrmUsUT3vgHcULcuD+jP6TIt7RFBCppD8CWEhhgRCNsObgadsRT6Exv2",
+	"wC7pujaoE5p+3Ln82OetCZPYXs4Xx31CN9BfRwF/U1yUlKf6GcTBmuB78XUOl6RCCs/X66jDkJ1ukCDK",
+	"nDZkyFYdpYe3mu5i5rha32zO3LmBDLcDERIDeml0Q8rXrglOW8FRzzMHITYm/F/dVko70LfdZlJ7SkdO",
+	"SFcaQ0wVrjswIhpTIarUwvHslfE1/G1NHT36bCQffd1Y/eZo/CFBqDWZ8rg0sB1x5lMjiL8kQtBaO0Lb",
+	"dqSgX9WgI0S9+YY5FxKb1551xHYlnk2P+ucA4RaNrNlLU4KnxQ+g6/LVXR2XM1wz0ywvYWgtrCytLpY3",
+	"yhelCRb2LmdqZgWRl0EMiGuLAQoughSBHdRheogQQNFlUpqGkTOVeV1uks2K0RewCR3ZTVREcpaGUcwV",
+	"3VMRAJWv4tJ8ZbF8MQ7UybotpemPTS+V5FaRVxc6fM6y5OuFXyrp4B3aCNv6r9A73kAOHUJ4LGqcGl/W",
+	"iPtt585LCHeHcKkg4iQ4acrKltEuokwWw41tCg5h0knvf73reYE9fFxviIpDj6PoLOjXKplB05118YkM",
+	"coBBGzpYZHAcCxZxZ3YcEonjje0pWKY5cFQJ+I06+1eniRCD3mZSWNAcWclWNbJPrEMB3KYIs9CJGNXt",
+	"Kt8pmwMwsuC5qCaiySU38IPWc+E8gcHIH4rG+STkunBfJaV5GujaIalGAxiKabKC6sMSYm8rhdMMjp5R",
+	"MAjGBM3FNxhib0JCLWyub2SsIU6Yaapv2gLMo3S5uDQSx8Ml71VjdW1loby+Xll+xzCNUMUxTENqEPxh",
+	"2ta03we2thp3ao2Fd7oLP8Q/hrielBJMVs6VIWhlFcY6aNOwu2j4I/KlcR6hHHhLiLVI4vj9T+/3/+lj",
+	"/+C5/+3zEbeuj6VErMYuTkXS1eTzwpOdF9nHm8vqw8p75bWLm+X4iYa/Dqxzc5jGCVnYdGNW5HOJ8Wac",
+	"AaqQinSn8gP20EDwAMyrHDBPXSj14DQGFAVvzCrmT6aEf1n7860vN7Era2Rq6jVSCZc9xfnz04IsgQiI",
+	"dl/IZ0vvXEjFEcjgEmrC7R5DcQ5UKOTPH6m88tvDNWpD0LQICW3Hn2vkLOvlN6koQ9t0YcDVOYYKTdv0",
+	"iEVcJ049SQglq/+H22nLEBcvObibBEm+dORSxL0jF5OG22m6UAprUXxBdjwFNdVlX4YLtQk5qSamYerj",
+	"s+LDs86JxDWGPP6a/1mt2jeLe5lT1tVcZuba3+auWpn8tdM/MkZO2DpOx/9w35rZMWxSYisItYrMooZH",
+	"2rOCln7KzUhkg593KQOY7M6BhfmFd8v8e5mVFJ+zJgpE5sD6xvwiv0YUdkLKQJMQW1xvhpXpl1fWqzgy",
+	"W+VrMNnNghqkK42aYN8UtMguUJZ/D0AvGLSjeNPllXUubviSDNMQr43zJXnBAArq6XkXiN2b0P9SV2GT",
+	"cTMAhYt/L9bNIv1tN9NCcbGZTeKQgo7dddcR9jL/O8i3Sxu2pZJjxVnxq2wq+ge2ENiF8cGRx2uzMUBw",
+	"Qb//QWxz6i3Z5pyK4DBksqVa0PR8DkCpzgqXTrJBuwkocm3Slr+K5Dk6qV0hDkROPkixsCZV1flnAWGl",
+	"Q8V5w9Fd81PEehpvWhUDS2NzucYYVpoaeovSLFNdbfwNwlckhLNMRUT2tF3tYa5mcg1/JfrmSRhH4yeI",
+	"NyfcU46Ygar31cfAJU2qchlgHVFw6kphQX4Gjm2CQh600A1gO02H0dPxLYyRJ6rx7atWZgZmGtduFvJ7",
+	"P0pV/GNKtYzqRUZWBHgzGEYXQOHacJEVsY9BnOhuu05dHRZ/3ZziBxRsexDXxYRbh2VBzSZ1ekZcR7Nt",
+	"uyaSNqgarGkGkk2tVLb8RhCLNh8NgGC9ldU47vzmxrtb0ihRH/PRx0L0sWiYiblTA+3b1RjMi+XlSln7",
+	"WxuLKUyJsBeQ3ll6sF/t0IZ6w5pkDvTxGmhds1TeeHflorhmfnFx5Yr4Ur8jrUo+vUB3rXxprbz+7lay",
+	"pi/+fbjm9NztZGll8mHJYrBEWdLmenkttuGUgR/aV2mGW8odI2Wr7kcZKV/jqF0WEzFUHrRy7qs5sKQB",
+	"ipbIs2oTGYJOuAuCioVxRYEQ/2P4V8RCY/xDLX1sh4tc2lHEHg7lmQBeKxhF80MGYdIIHpmm+ol0tlkA",
+	"gU0Y4yoYbKNAOxAdCk7V9HBTzQQ1IW6zVpZfWjstnX3iNpGnJwaMmWrGtgdkTnk0cMwExKviGn90LTLe",
+	"xZvESOHdFnFRIjk8OQA3kXCYkqsJafpY8J6mzA8K821EHVtpwxxmcXFxDB38KCkhTyZc8AjcWIw5fJKW",
+	"S5tsO65q/STNYW16cRv2ZPo9qFk5K5cvFEtnz52v8cOpxaqRanPRWEuum0nEb/U6LST6RSWPIVnKpBlA",
+	"uUJ8fLAVE6UWN3pmrp3KiP9uFszinvpY3Ptb+eGceX7vKKNI2w3oP7zf//ABiC0pGtg1wjhajWXUxwmn",
+	"BekyuhG3l4dlKrYgXfXQdYd040btEC5hyjG8Kc50h4p5sQNDgBOTfUdn29AxJtIKehNmV4N4A+Npxx82",
+	"q9KTyq5IXY3vvphPyaIabeKLh63CZtJfcsRM1ERulZpxLMcRxtcXe4UZHnL8CEeQ4mpUmjUBj94YWrsl",
+	"7TeotDdlpSGu6lYNmfwDhlWNVY1Bbv9qxml6eCdQDpUJgpRYf2Vr5zgG8Qhjc3p2YFS99vpMsSj+G5FL",
+	"LLpdmpnRkF5OTRskF92gm5Z5JgvtBjBBK7p9d2NjNTQhHAzKuOk6tBUHRWJw2wgr8DUZZcEXA4zQRpg5",
+	"DUe1TIxsqPj6xxwbd5SUF78GUNXi9IriNGwzA7sxAI1+voMsiSMRqnc9h/XWOXar8Iaoop/vSkeC/OtS",
+	"cO4/uyLbqiYpHAotVZbei4qJM7DLWmdc0nSwVBXkF6oJjAjUCYoSUk28I4JDi7GOrHt0UqM46wgBCARk",
+	"ZTaLVuies8Cfb30JrKJ1OgukIVCHrgswQnZyCg4QNmVl+a82K2vvSycA6dZbiMoMFhEIDn1gIkKdreIq",
+	"5vtlXpe1gOtcR6EvTAWQfkzDgkxRDWKCXem1omLGjSjoCAr0nchFIuwUB4NCUH45G80Ql3vMW9ZpURYk",
+	"DJoqDp0YtkjOP63ab8q3hbfVIY78o1xQuJBx9a4mM08CP6kMX0B1D2kjqry4tcsr61xpF07SGjgFpZNW",
+	"eGNPK2VcOE5r4NSgv5avxpXRl6SvVh8IFh9KMhd34Tpc3DXR6SwIEui5dqlYmMjermIZohc/hH53caDV",
+	"IGhfNYRbgsY88WAx0niloruNhK7LED5S2xW48JOfzEuVN/uTn4B1aauJ6NDNamC6VZXSVw28OVVj9s+3",
+	"vjSrIjwj/9irzak5jql2KnBoFccfKZWEqrQKq8bsTf6UvZooHAs0Ay24KXUDqRbUpFYwO1QtqGWBSvWS",
+	"IFUg4/CUJk8Vh7kGHAiSzILhM9ClJDQEamdaCLrS7jvDyeWX8lxqZ7hh1uN/yS5RHiHMDMP7gYYwFzru",
+	"ASbcCFQCxKFhSoC0KoLa7pDdgguO62Yqofi8jjw5Hc7IZa2sxXk76SAMO44xaxSyVragHGuCBybGQ8/e",
+	"NJqIHZG6IonaQdQEWE/iAZe5CiZ87rsE9BCUTudwMq5wlbsOZVpRqFiLsnjp0LzB6BI9TH/JcUXJtTnu",
+	"Teth2sL495RVWgW/IyVTMYSFZI6OdBcmxKMexnf4rcL0N4Laai1leKy6+YFMt3H3IsacTwAubhTsXRMl",
+	"nR2CqZSaecuatHdau8N68QYN/sHz/pMvRArkwT29J0MQM1Ya6tVryVLu0NRUxkPMnAyCUMJizAXWHbfS",
+	"EpaXFTefrL29wSYwQQ8YsVS903aylUnoEePcb0+zWLX96s8atd9kzrIWNtVTWQZcCrEi5lHlyBOHrRLF",
+	"w8MU5kTZ71iFu0FOqIo+Bnq+Ri8cWVMBkj8KICn7tDPnYM7KnKuXSpmZxrlzmXwjF+yzfsQ+8zNqn+Ei",
+	"tUSevdeEpfk4luamiaVjd+lIa2uQ1vARI+EsEUnURckj0h4b8pIw8RLagekj7syNfWesd5e4tzD2vdGM",
+	"S35jfmbsG5PdZvdMozTBbuOz58TN+UlApWb2yTsLk4Aq7AAjbi2OfWtiKKZAnGiwVij+KAENKEwb2OSM",
+	"TCSPCffQjUxHm1lr6KaIcFN2KfIySv0wIvumaIl3JdwDszeNDqFpiZZKDwvtAdIQObXx8bxzoeIVd9ar",
+	"2LRQoFVaiyp45+qz8NfTHVGufWUgfVNqgFWslPpY3LVJhI0VxglgfafpkS62Z0Heyqva8ljpIGSgtkik",
+	"NK1lwbxajXpAo8u6HhId31w5ggDKH9oId6uYNBocBqJGvmhZarX6grT6ByiaxzHNa+VQ8B+37k3UAu0/",
+	"bv1jYH1qtp4owZBLrmKlW4q9CgU43KuNuKLsiXagYiFL7y2vgPlVoWELG3RAfZQvQZwpHVd11EY2XEY9",
+	"peAI6AQZLhPoNvUWoQiHmVKaxL/95PDXB4f7j+P1H7rsH1uwBcaZIIhkbnv0yv7dP4o69oEXjRCUEwqC",
+	"RDXWXtyDIyTLK6uL3By/TGgCnF/d4kh5+Jvfc4T81VP/o/tiDIoSdv+aplPJQqlhCotetRTvnqDpXGFP",
+	"hKtRa6XzM6LmWenuL18863/3ov+7e0JXCa4p6Zf0/3Dr5bNbYd8wgXF664Mwczuerh1kY+eLsYRrPct6",
+	"oB/CRN0MUpoXBN0HhrcWUD0C4g0ANOioxlIBdPRWUVJNiiUtxzKM42nFYdZwPFU4kQmcTP9NZPsG+bbJ",
+	"Sv7B8v1Ytf6IEv1ERX5QQx8rkFdV8WHJu0TIKPs1keyqMlwTOaxKSxRpq0b/6XP/yePDfb6EeJapDLOp",
+	"vNLYdckU0MA6OYYFMI6iPkQzFZVuH98e7GGdZjhxdEtYTiHFA//TL/z9J/3PHoP+V3f8r271v/qHQEi9",
+	"/PbZy+++73/xPeh/99z/6Kn/+b1xGEJxI5+ftUqzudwJQzhhCCcMIWIIjYy1ncsNN5VDhiBTiV8bSziO",
+	"cjLKSt0IWwDtmRyNJlRNoGoxkdBNnvzWv/Owfz9VCRlsJFI6HgtO8zsMdwdEA/vU4l4DoAc6eKQBnFsZ",
+	"czKFmng7ww2iRBPOwAQaswNnePmeOYVxEW+b+2ICa54fXzhaTtw7vusjNkaU35sbf8HJwVjC6zK+5yOa",
+	"BX7irnkFd8083VE5NNvSgJ6WsyZvmSD6qxD7K9WRc+ZmyAP3RkadZG0aaQAYRZNjkWozET7eVR07ZctD",
+	"D2XBFf57bRc6TPp5VBBWBn8hBZQQ0XeP/xY5MapYNftUjiAXMkSZ6iNM1WyooINwiqeiiZjGK4/rrFgL",
+	"JcX4cZsr0GHTiNvwl7hoUNwJ0X1icJ/o1yf69Vj6ddTIRaSIvsH2dyNlioR0+6aqtrFWORO2u5kCUAIo",
+	"qAKMvVeZ4zEYw5UB1YFxTNHk6zSQRLsqWa9fzRcTCMR6DvcfvvzuCfA/nbaOn2h9M8SkUjkPf9mqc0xt",
+	"PlFBj6mCin4Gqpt6TKv7H1NURwsxlbONcHe8zCa9KY9MtAuahsVTC6MEwLOR9hmEDwlG8cSo02GYLxZh",
+	"zFbxAml3ugzZUT4YlEmcjIDLK+sqfqcajtGjg3X9rx/0/+E56H/2uP/g65Exu+EK6xKH1ivrjgHMNcaZ",
+	"stJUJTLZOOqqph5GMTL5KSc/lTK5fPgp+s7iKBSPl+mqZqLbjN5fJtZUZlT4LGz2dHUgA4X/ff7c2VKm",
+	"WMjnjGsjxJMEhuDmryF5I9anaQgD58eVfSu4sHJCnHDi6XDi0GymdQ8hLLPHp8iJc5YKMav0e2G66In3",
+	"V69xK0UG/KXZF8dOvsCm3IZ0IwbZtw6jyG3IVAE1w4DLFJnZahpdz41qTIQlpLY0kDgS84nIVpOE7AjX",
+	"ZDbK0ZSA2Lu2958BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -211,7 +211,7 @@ type CheckResult string
 // CheckType Example: LINE_STATUS
 type CheckType string
 
-// ContractInfo What KOS does not tell is left out.
+// ContractInfo What KOS does not state is left out.
 type ContractInfo struct {
 	// ContractDate Example: 2025-01-01
 	ContractDate *string `json:"contractDate,omitempty"`
@@ -245,8 +245,8 @@ type MenuItem struct {
 // Example: COMPLETED
 type ProcessStatus string
 
-// Product A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-// as far as the carrier tells it with the customer.
+// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+// as far as the carrier states it with the customer.
 type Product struct {
 	// DataAllowance Example: 무제한
 	DataAllowance *string `json:"dataAllowance,omitempty"`
@@ -330,8 +330,8 @@ type ProductChangeAcceptedEnvelope struct {
 
 // ProductChangeData defines model for ProductChangeData.
 type ProductChangeData struct {
-	// ChangedProduct A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier tells it with the customer.
+	// ChangedProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
 	ChangedProduct Product `json:"changedProduct"`
 
 	// EffectiveDate Example: 2026-04-01
@@ -470,17 +470,17 @@ type ProductCustomerData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf time.Time `json:"asOf"`
 
-	// ContractInfo What KOS does not tell is left out.
+	// ContractInfo What KOS does not state is left out.
 	ContractInfo ContractInfo `json:"contractInfo"`
 
-	// CurrentProduct A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier tells it with the customer.
+	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
 	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
 	CustomerID string `json:"customerId"`
 
-	// CustomerName Left out when KOS does not tell it.
+	// CustomerName Left out when KOS does not state it.
 	//
 	// Example: 홍길동
 	CustomerName *string `json:"customerName,omitempty"`
@@ -584,8 +584,8 @@ type ProductMenuData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf *time.Time `json:"asOf,omitempty"`
 
-	// CurrentProduct A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier tells it with the customer.
+	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
 	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
@@ -620,13 +620,13 @@ type ProductMenuEnvelope struct {
 
 // ScheduledProduct defines model for ScheduledProduct.
 type ScheduledProduct struct {
-	// EffectiveDate Left out when KOS does not tell it.
+	// EffectiveDate Left out when KOS does not state it.
 	//
 	// Example: 2026-04-01
 	EffectiveDate *string `json:"effectiveDate,omitempty"`
 
-	// Product A plan. What the carrier (KOS) does not tell is left out: it is not known, and never 0 won. A plan that is no longer sold is described
-	// as far as the carrier tells it with the customer.
+	// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
 	Product Product `json:"product"`
 }
 
@@ -4188,114 +4188,114 @@ var swaggerSpec = []string{
 	"bITEQilToMUNLltnKqq4EXlLEnkEK1nkFT7Tzymfj55ubMKk3aY56eNRQiLefJ8IQalrAw3DZF9Ba0GB",
 	"E9d9tAjoam3bRtiR7GGaqxypWCt/VGYAy3J8w9fv0zIOtFfRkV8fgV+oqGDCzpJelwxaVFsL0B/hdpNN",
 	"v1Dkyd+XijOzbFjAGuQPMbTg81Q6AmX9WRbnL16friyr2tz8QmmxWJlfXL5WrExfyWgyFbpSrFwvh1+l",
-	"/pD0RoKZ/uTM4DpJktfQAaGYLgcxM5X6NR8ZkkYQRM7oVb0LSfQJvyzdgGJzWgZB2+pUkN00sUhcRgk0",
-	"d5OEywbnC6Juoj+7iZ13xzNxeatlHGQ3lWK1EcUjXxAlZgfXxIshA8PXstRwg1MsTldmbrCjU/PVK6XF",
-	"azNzxUrpYvjQ/IdjULmGcHvGEfZBRONSTT1/KlFUMcpGGL/AbVEvUsFKiWiigkHS29moOV5LTx0XKT/A",
-	"fQyJoFJJTy5AmVNTtpBEZAsigDkAbaR0Z2nu4szcZb8ArZccy7RrxoxFhVimO0+BhcX56VK5zB4nuIaA",
-	"6fB6ng24joLIJg1AixJlPtJ2uP5tBuGNGHSQVzKEPWY6vEI09QQAwg6Aq1AWt/YIWqw0o2WCdWS0zPT8",
-	"tYXZUoUjhp9jPV2cmy7NzkYRRH02dkqeLhsXLtxlkgM3vfJCNWjbJrLBmavz5bO9iXxSBor4u9aEgYLW",
-	"kQ10sEFwDoi51aJQFsGrvLSjxav6iqWsIGMJQwrq0PbKQnqLYG/ldR794o+e70SUd4yL8KJlkQ1ha6r4",
-	"2H3x0t17crj9JAk4IYiooyYuA3+gV89kL3EKkxZVWovWyQUUWuF6oz2JkGCnYXV6cTYAAX8iNNd7F9Iy",
-	"OIycDWL74iQ8/cRlDcxWSswaHbsc1lsnLidtWlSiIrYncoPnr92Ym9c5T08ww8waumjW68hG8ph67lLk",
-	"4vD6puLsuTQWWHUGo1XomOsI/Igps7CF7LM5MI+tDtNpq4G3zecgVQ1sMGNzhTgNUEeIAmgjgbzhUu2p",
-	"5UXryBqPHBlnnBOXweGjre7vX3T/+Mp9vAUOHz3oPk1EOdqkR0H2dWLW0PADk43RntqPt13Obou1Gmo5",
-	"yEg2s1C9jmrsIJNr4lYaiFfElWaWLGaAQRmRtsX4FsJq+WJT1gYndQClaSOLhQvWYiNZKVxjbAUjJDye",
-	"K4KdsxdBuoYM3qIAk41ooW/hgRhPq69Qx2xCBxnThI1nO6qYzYRNDvZ0jA3h6VDMkZ4SOSgItPdr995O",
-	"5PK9h/8kLGsHoLvysEQevx710AWjB9d9VpFTrSUdXnXvIwmglhqdj2dL9qaQt9mgDO0qmd7lTbaikaR0",
-	"wsUYxVHJ8niYLEcjo+gchZD1QnpCPlGi4RWr25YTl95epljy89cGchfOVmTixQC2MgTlKquNLkWLIlUU",
-	"WcKnNhBxR0jZ3y+KPqJ/SAB1gJwnXMrbijOV1EUvHaELhkrixzpM9BiVO4b0PnVrDUIHQZs92PxxoTcy",
-	"dj/Aj89NBm4YCAs7jDKHO1vu0xdp65PF3n1MFDhBScUVZ964ijf2kd0X3jL5xac/siTWh9mJKiojTS48",
-	"TtTGjmlJI4N34RCjIi1S0grX47zkqOJ4xExHFechBhSV7SkZUvjIoywiJbsaoXBX+N/3QcQnYjf7llvT",
-	"wlEYcQtlFxZL12auX8sKb4/Sr2pcj7arakHHQTab8799WMz+BGY/0rMXbgUfl7O3fviDTN+2VuO6+/Sh",
-	"176AF9kPN7Z6Z/kdDbyTfaf71QNZW8O/PFXr3ip7lu7ENzJioRa5iOl7Nak+G1NehrCyPAdrlGlPXy9X",
-	"snoPp543yPNn9eBdGx7kIm7lCPc6/PyXB69edX/1+QlIVCt0E9NvuHJnI8NdjLaV2m4tR58/TtRIhLiV",
-	"I9L6KXaZCAr5K9AEZvfjBfIVo2GWKpF9DxjlFdHiJJln+EEUw8QYyRn5LV5CPEULrsobz7TxZsGA6IbF",
-	"skJzDt7qSNBABdv3BwuSb16Pbf2EJ4jfE8xWSmkvCk5tkO+TDTJS99tx9f3I+KNfZ71Ww6EPUV9DuP1m",
-	"6oKvVZ8bgZKVXgYmO78iIrApg1zST+uHxYwyfje1JiZAkKCRBRsZgIYjkbk+Pr/NArecoHsPdYc8rAEy",
-	"9HXSUDSZfJWeuPNYsG3CbZoSHtg/dtV7sNcNcaKPU0ke7iGQUr24R1xvsHp/tv4XsTcSIou9GKry9enp",
-	"kh9deX2xFI6PCn5OMLSjhJ7E6GV7f5Fvw6O+6jZpTnJ8+pEMG/hpmzoAk40pMF2cvlJi34uMjXD3c548",
-	"PwXKleIse4YXvYHUAauEGPx5jetEbYrY7Es46O4gXsN7O1SZSKrKGKkG2QBSBHUAtL32txI0V+fLPHBs",
-	"+goPN2SvDQNHPNALMDx16X1idIa9+EmhT6iv8JQKpU1M8tvuDAjiylzih1SX10k1y+TBe+xvLxcpqQW2",
-	"jA7kZ8WeMiivzd1AYAN2QiziaP1rYujsdeGLY5tZa4jmYyJKiecTtC2/FdkUgILf8sC4aNs0DVBkGaQp",
-	"fuWJRTR1gL96IKIfYaI4Hk6WsM+h8L2wu3pgL7s40+XZf/Fe7Wy/oW7Z4Tf1zBaM6cVBClqizsfewDMi",
-	"eWCRCD5Cxqi1Pj+PLbqG/8prUgsYB00hiT3FvqubDHND7bUxsMgq5djD56TgzM2xafEZmIYGxgqggW4D",
-	"w1w1HXo2vIUUOXSqb1fPXoDZ+q07Y4XNHwzU9GtCPQ+0gADwmtci3oNCkkCIsY84TrRXLLMmD4u9bkry",
-	"AwpWbIhrDUCYEZoDVYPU6Dn+HM01jSqwTOpQIDITNSCvn70mWAyUTQSxiVcZxiFYa6gBvcXrlSvLQruW",
-	"HwvBx7Hg43hGi3SDfn9mdjZUkzba1y+xm5xSF1Pt2hLvBdGzWHWvAvSxGrmxFmvXSpUr8xf5M8XZ2fmb",
-	"/Et1RFIFseTiRYulS4ul8pXlaL2T8Pf+mpPzWqNlZ6KTRQtlREo2XC+XFkMbTmjDGW/rFBKnCSP6ylZV",
-	"1+8rX8OoXeJ9KmXkoyh2LdGVoeS4rgNi8xjaeEqGn82dVhRw8Z/CAOALDfEPufTUFoFY2iBi91vlDgGv",
-	"eYyCrp5xmNS9KZNUPx7uPgkgMIjjMBWMt30UgoBXbztTVZtDVzVQ5eI2p+fYo9WzGn+UD+PXabzttwZa",
-	"XGTZQOTbBm3ANUDsJVxlU1eF3eK/iQkcsNEgFlLaftkIGtFo1Ui36gQFPjkk4majwzMDewnzFURNQ2rD",
-	"DGZhcXGEXtiDpIQ4GX/BfXBjNuS5iOY6NMmKaclGS5g/lfOLj/F0jw3bdBCo6nk9Xxgbn3j3/HtVdjjV",
-	"UKWG6pSkOambCcRvdFoNhKGDYscQLfOg3JLmx8K3pHpIlOp5Jkxvncny/+6MaeOb8uP45n8XH85r722e",
-	"HXBrquwGdHcedj97BEJLCtpox5uUK2U/1TuIMOE0IJ1Dt51UWUYNSBdstG4SmQs1gEvwi4rEsHCTAvaT",
-	"poR+mRTkw7lfHLpmk8nkfFIEP++OH5uc+2dAi5MjE/U0CAoPTV/Q+WHK+XV90Nt43nbJQk3GZcPp34WE",
-	"hAN/Mr3nZAtwFYVnGus/Lup8EEoXB0N0faFXaP4hh4+wDykuBGUrhuDRlZ51LYT9BqX2Jq00xFTdpYwI",
-	"oAa9KmosZZKSEo9jnCYnKjTDOeFIivVjWztHMYj7GJujswODyh4nZ4rRIHHSJxddpbyJCxcUpBe9zOPk",
-	"ohp0ozLPRBGSGCYoBYmuVCoLvglhYlDCq5ZJI3GpkXbqfazAEzLKvC9ijNBA2DHrJqKKwcsIJ7z+lM3c",
-	"B0l5RzgCBVT9c/cpTsE2zbMbPdCo5xtnSQyJUK1tm06nzLBbVuPiFcaKbeFIEH9d8s79xzdFi4EohUOu",
-	"pYqyZOyMq+dg22mcs8iqiYWqIL6QBTKrDFCcorhU4+8I4NBwnJaoCWMm5lpPe/4oWdiK641ceVFqW+V1",
-	"8J93fw/0cf1sDgiLoAYti+c2RVtNgnA+r/AHkHatgSgg2Orwyf3Cg6KuaW4JL+Gi5xvjLkxiI0OmUanp",
-	"mu9Qv3yNyB41qZjD0MRH9pTBHfHoNqw5Voen2orMUZPK5FGhYvJ8UNMSNRENgtESli+8Ol/m7QYoNA1A",
-	"CW/g5cA1RIG4BWDmfCganKvdPeLIQRtb4jwNKMrqeIJ+Koi0xEu4Go3/qfJ1UuE4ENdJnit2g9sLMTdx",
-	"9ep8mVkF3AtbBWeg8AJzd+9ZXuGuyh2zVXAm7g8WucRLmG0+4gyeCjuCTSY0V9HZHCg2SRtL/6FkhDwv",
-	"l53nD39YFBps7oc/BGVherHtV+8seZbYktThljznzFJm8j/v/l5b4hc14o/N6hRAHOUSzU5g0iUcnlLI",
-	"/CVh5C1lJu+wWTarfP+eoA/MHSnqhZSvCiE/2VPKV3NA3o6LTcuDZtglLBiGQ/JuiwFBEIvXp5Fndnt6",
-	"ffVcA0FLmHHnLHMdfVTl81TP8ZYW7C9RENcmxNG47c3RWgr8Kd8PDzBhNp1EREYFMiJLGAleGSufewKJ",
-	"X9lpr73XOrJFK+VMPqfndJl4i2HLzExmxnJ6bkx6yjhTS8h75Z1fUUJ4woIlMidk5jdnLMwI8tzgZJLR",
-	"EoUW0jw6Ys+8Q313owYwMnndKhMzoqmx/drAJ5YcuCkhUw1uR6uhoslLuAlN0S0L1DjC5kA1fq0vwa+m",
-	"HFcBhrbN+wlBB9TbNluIeCPTEtVkYQRrDc40qpH046o4BjGtSTB351smdWJFjziQpW1OM5MfJitPwSPq",
-	"tfYl0+KFs7Q7vdp3O4SxihZDGNm0jDFmYCG4jryaGqHgn0jgrclm4x6FjJbBPAwjOTYiXdmySFB3YspE",
-	"i2OPh9aBAxoTjAIK5ufa4C5yUeCM4IjyEOSKJ20ilGOuLl8xogvpQo2Xs7f+KckhfYvfPbYIpkIvKOj6",
-	"0B1pcKSaokyzPdi/2/3sS149QPbDf/ypu/tArdDnXeaL+JKQPqpP5j19NChe9uGtIHzBv9FTi4rpm6HS",
-	"v8kL4d1TeAHQeNlK38PH2D9TTvhJp9rfsTYWK+AQykeP1iroUZkhVIhB+CDUkgqyVEKoDoKobhAuZqBg",
-	"ZaxggawPEEr+j4fChzL8e8dBhbP4QzuOZuorP24OQoL8iJEgdcHD3rXnenS+4MjFe12MC7pLmt2nT4+r",
-	"vg8Nz2DiI/OpR4aqIfOxY6nHBl3n+cDx1ANDjSbZ2MKF1GOjvT82tczEEJAKd5LmgwvDgFl24BYjx4YB",
-	"s0+HfGh6YEVa3HPc8xmP1FlIoKTwgL9Vyr1ZnFHd0jK3s4HNk1TF6Ha2TZGd5QG8mcmMakzx98W6rE7e",
-	"ybQITdChyswYokFpCk1W1gMmN0SEii8jAplQF6qs6fdIYwZQDlwyMbS45Jc3Csw4ASttYxU5k6Cg6+Bv",
-	"dx9EgzyXcGKU59/u/pJr0+P6haBsjvAF58A8k8EbJkWgoBcmlYoaq4SbgGClw9RaZNU1od7yKBtZb7Q6",
-	"S4QQrObATV7bCOIlLMYr+iEvE2SuS88s9+WJiExfuxYVOvi4M57qDMEaYnaQv2RmkImoGYcpEAJ8nhYh",
-	"J+QJcOP6hSUcvxQVg5kaIaw0uWLVkPXU1PhKTbb1Om8iq76WqTY2aln8Bj2YNMEqU4uV0CUsKk1BXn5R",
-	"vEnsx1GchrwLtbdjXjIqByr87LwzMBCDq817S/ChTEqB4gK3YbilHkUTv9DHVnKV6r/d/SW3Ual3fSgR",
-	"JUErFnALAhmPpA0rrXqvok5G6F6csXnhRcOoXei2I+62wrrJ/Wfu7gPQvf8C5N3d77p/vnu4tS/hEaqN",
-	"nBCjn6Baq7GwsauchPDpqCrAC8IRA3bCq3R3nnU/20laVlK2vKI+JUc9p1m5dwmUdt2bw5oLoRoBm2H3",
-	"Htcjjq1p10TVlmgZeA/ZOT9MUkLjRUfeUF3z76hTxlLuw3GwkTyQUL25UJZHr3yNoSPmwmnXXuZ0JA0i",
-	"be7DZs+C/v3yJY6qBieXE+lR/pubx7ICkBKHyJXigtDWhiCRhgxiCKjj8NM/uff33E9eAPfx/sE3+8D9",
-	"6q77eD+JTnpWrIoeal7ab72aJAwoMJUDyqLuP3E/e3b4iydyeXwQX2H34c7Bt3s8d/c3L+Wv3Yc73c8e",
-	"ge6Du7xS/dOH3V997pWt5w2Auw+V5j8RnA3KLB4lfPPN3mvcbBebj3VbCvokJ2JAPx6QGj28gmVHBplc",
-	"5ME3+wfffseAEBiqj18k35rGDlutpPlaz/sIix8Jo4lVJkuyuZkmOpWg+XuxTLC2tmozQzXSM8BT/lM2",
-	"DPAf39RG0N3uH8k3oKf3DXgaF7dU+OB8+hVHG/lyv0R638BV1FlE/ntPHRpHdGj0vONV/BpCHzieZ2NM",
-	"10Dw13iyn+NcUFW/t8ujojQQiPg4hEchsKHl9RE4w2xdg/tQKb8OjdVz1cCGyHngIT/UYULmrOZ3o7YM",
-	"sNJhg5Zw7ApK9TuYGLQpyoGiZfHbN8TkG5trintR5GXVBuxoikfF/eSFu7cF3G9eHn78gjd02vr64Ns/",
-	"JZjKxFZN7Pi4XiZ2xA8T7hmhdosAfkJp1J9gSm/HhD6myZtyKEctYX4YSUa7PE8UEhOZ4xjd3owRnUIF",
-	"xd/FyE4tMXv1PDgRe1WJllaAxdErSflKaOHxYSjHL7Hyf6CnDErh8zL2RLeBTS08d6yDQDDxwf5d9+kv",
-	"vD78n7xwH//CffqQx/YO+ZJw8wFFxeLleiKtUXrPeiupy4if45ekvKWj8iRFmrZpi/fnjBzj3rb71d3u",
-	"wydytUkHGqk9N9IGMP/IyDJCMPor4D05eiCWl1GaDrF69AM8qo7fs4lNjyu1dWQbZs35h7tUO67ue6rC",
-	"Hk2FvUnaPPPYpN7lygoCLUKpuWKhfx65Hpusud7xLfxNobJaKKkUwDTENWTRoDh8KNZR6GINSGVReNn2",
-	"w7us6yAnB+a9PrTsMaUzCLHDDUM0/3ZqEmyw51eQuGkh9SVsendq/sUTNAwbUZoDxVAaskl59KPXaqON",
-	"+V8NZKMpv7q9tBw6pA02IHZ4irOfDRS5xOHbj2qDR7rKWfQ9KiOIoBHrirV3df/yB/fTB92Hf0j06adT",
-	"Lfs6tKLy+eDbvYP9XS5KRF/c3S0gFhFn53111pi33G/acpLecqUWUa/I9r7uc9W1JUEfqyCUQhlP5Trr",
-	"Mf9IHGGRSp895KR3PQt87Pu+i8yj+pnmiCMYpy88TqXlUaVlBa4pYQgrsLY2Ygk5zmOEEyN+eXKVAx0U",
-	"6o8SDvcXAbTVDWg6VbWzihBekAJKCPYaNfkkJGu3eaHE0EHUkQ1pKQFNiDtL2OtFC4p+cIU/XmRRC0eJ",
-	"CDzpFYegcJ9RyS8t7Zib0HTeZnF3UiJrTD8VWYrDgJuwSe3qQ6aitBNfl2oTdVeoVvhQeOE3ohukx+RP",
-	"Hik80ERLUvRAmdSm+hFR5qiuAK1XYEufiJbXzg5eS7zHsCd/vKCQY/KGISJHBD2iXpEZB/t3wcHX++7e",
-	"vcPt18YRun981f3kuRfSxPYigg96u8tyIDJmC3Q/ed79893D7Sfg8LdboHv/mXv/iTSeIlfcJ8NkXh+q",
-	"lfK8cE86abQ1ataSev4Y4h0rIOi1s5ljhOikPNSRqQNvf7DP6z/dY8XkvBkH/PeK7knn1ODm3T+UH+PU",
-	"E3FUv730SvslqYT34Z9PwB8R9tjLIpDn7gS8Y7NnlnLQmVp4TGjN5k73Btmgk35BSU34wL00ZC3celrJ",
-	"9OCRIjJbHWIjyMcGXjV6piZRTU3NWMImjWXggMPPH3WfCy7x6S/7hX/kQFG8NuiE7YRyoL2bgrEB/g65",
-	"17jHI17mLOTTeYeKwg65vmWpePqtLLkos29DJa3DsRFpWVhCde8ROFAgF0dx4zp6KZwyIVURHtGmO97f",
-	"geibyOp5GQ4LbatTYVQhKmPxsP98QeSHOshulrChisx8ITuWT67mHk1HmNAvvx/LRJitlAD7YZgshImk",
-	"LITZSil9GkJcHwjnIfRuRXHkRAS1aH2oUn240VCoU1BfPURt+5MpTldmbpQySgrt1flIzIi4BwLu3nb3",
-	"25fdL79Lnyzts5qkDBWuVezcc7f/2j9spH/OdBRFE9FQP0WzNwbNEurXD0q1OU1T6nVsm7HU95FQ7tA6",
-	"ebRDVoI+7j3DFQ3RPu80z/1UN08VFh5FncTA8OMnvBeiynnDlA/d6X2F6GuV/PqOagCjDUQdEc+cA1dR",
-	"y5G1922EQAdBUX4+XmUn3EprRCV20g0qO9AWSl36MZ46l37EAlwd5vGy+REaxf0iaracaL7x7svu3pd9",
-	"CtDIopAf3or2m/Oru8p6naEKrl7fB858815B1YIeK3aqhyuW6pv9XDB8rcPVqJFVYuM5wXyufhtO7QZL",
-	"6snWRy15m29XTuYmJbFdWC8FYfOEEDEfRsT8SBFxWC0i2l8xQYlg1jzb1VupO5zK/2OlhVFACahD+6Q9",
-	"ck2E2+kkvl+sT9SH8QwlYIpCKeGUrqDCCW7386/xEik9SpeA7vNH3X99Cbq/e9J99Lyvm62v8+wa2+Kx",
-	"BasHKEWuhtYsFjv4quXUFk9tiw80uDlZhH+4FWoY+OGdDIzBi/1sKFQzO1OuyPZ8cpM9a/hxUcC1usHT",
-	"+sSoTBxBc35XPmA6Wd7oyky5Mr/4Qd/ppJ4nF3mrj3QTyHqCNnKojWGP+yrOG06N23+8iyflSofhgKhX",
-	"Pfpibkrtb84J1KrfH97ihRR58aykixS2xFWxEVExwasVLEqkibJbNMjhEFV4tUzbtoIC91yRlZtKvNuC",
-	"apFUA9R4Nk0DrvM6qfIiRgAjXomVN1fUZBgtL3RMGIP17/KUKTzFYfPW5v8PAAD//w==",
+	"/pD0RoKZ/uTM4DpJktfQAaGYLlGPzaR+0UeGpREMkVN6Ze9CIn3Cr0s3oNqclkHQtjoVZDdNLDKXUQLR",
+	"3SThusH5giic6M9uYufd8Uxc4GoZB9lNpVptRPPIF0SN2cFF8WLYwBC2LFXc4BiL05WZG+zs1IT1Smnx",
+	"2sxcsVK6GD41/+EYVK4h3J5xhIEQUblUW8+fSlRVjPIRxjBwWxSMVNBSYpooYZD0djZqjhfTU8dF6g9w",
+	"J0MiqFTakwtQ5tSULSRR2YKIYA5AG6ndWZq7ODN32a9A62XHMvWacWNRIpYpz1NgYXF+ulQus8cJriFg",
+	"OrygZwOuoyC0SQPQokSZj7QdroCbQXwjBh3k1Qxhj5kOLxFNPQmAsAPgKpTVrT2KFivNaJlgHRktMz1/",
+	"bWG2VOGI4SdZTxfnpkuzs1EEUZ+NnZKnzMalC/eZ5MBNr75QDdq2iWxw5up8+WwfKp+UoSL+tjVhoqB1",
+	"ZAMdbBCcA2JytSyURfAqL+5o8bq+Yi0ryFjCkII6tL3CkN4q+Gt5qUe//qPnPhEVHuNSvGhZZEOYmypG",
+	"dl+8dPeeHG4/SQJPCCbqqInLwB/olTTZS5zCpEWV2qKlcgGFVrjkaE8yJNhpWJ1evA1AwJ8IzfXehbQs",
+	"DiNng9i+RAlPP3FZA7OVEjNIxy6HVdeJy0mbFsWoiO1J3eD5azfm5nXO1RMsMbOGLpr1OrKRPKaeuxTp",
+	"OLzEqTh7LpAFWp3BaBU65joCP2L6LGwh+2wOzGOrw9TaauBw83lIVQMbzN5cIU4D1BGiANpIYG+4Wntq",
+	"idE6stIjR8ZZ58RlcPhoq/v7F90/vnIfb4HDRw+6TxNRjjbpUZB9nZg1NPzAZHu0pwLkbZcz3GKthloO",
+	"MpItLVSvoxo7yOSyuJUG4kVxpaUl6xlgUEakbTHOhbBawdiU5cFJHUBp3ch64YK32EgWC9cYW8EICafn",
+	"imDo7EWQriGDdynAZCNa61s4IcbTaizUMZvQQcY0YePZjipmM2GTg50dY0M4OxSLpKdMDmoC7f3avbcT",
+	"uX/v4UIJS9sB6K48LJHHL0k9dM3owaWfVeRUy0mHV937SAKopUbn45mTvSnkbbYpQ7tKpnd5ma3oJCn9",
+	"cDFGcVSyPB4my9HIKDpHIWS9kJ6QT5RoeNHqtuXEpbeXLJb8/LWB3IWzFZl7MYCtDEG5ymqjS9GiSBVF",
+	"lvCpDUTcEVL294uij+giEkAdIOcJl/K24k8lddFOR+iCoar4sSYTPUbljiG9Tz1bg9BB0GYPNn9c6I2M",
+	"3Q9w5XOTgRsGwsYOo8zhzpb79EXaEmWxdx8TBU5QUnHFmfeu4r19ZAOGt0x+8emPLIn1YXaiispInwuP",
+	"E7WxY1rSyOCNOMSoSJeUtML1OC85qjgeMdNRxXmIAUVle0qGFD7yKItIya5GKNwV/vd9EPGJ2M2+5da0",
+	"cBVG3ELZhcXStZnr17LC26O0rBrXox2rWtBxkM3m/G8fFrM/gdmP9OyFW8HH5eytH/4g07ez1bjuPn3o",
+	"dTDgdfbDva3eWX5HA+9k3+l+9UCW1/DvT9XSt8qepTvxjQxaqEXuYvreTqrPxpSXIawsz8EaZdrT18uV",
+	"rN7DqecN8vxZPXjXhge5qGM5wr4OP//lwatX3V99fgIi1QpdxvQbrlzbyJAXo22lNlzL0eePEzkSoW7l",
+	"jLR+ml0mgkP+CjSB2v2YgXzFaLilSmXfA055RbQ5SWYafiDFMHFGckZ+kZcQU9GCq/LSM23MWTAgumGx",
+	"rNCcg7c6EjRQwfb9wYLky9djmz/hCeIXBbOVUtqbglMj5PtkhIzU/3ZchT8y/uj3Wa/VcuhD1NcQbr+Z",
+	"yuBrVehGoGSll4HJ3q+ICGzKOJf00/qRMaOM4U2tiQkQJGhkwUYGoOFIZK6Pz2+zwC0n6N5DXSIPbYEM",
+	"faE0FFEmX6Ynbj0WcZtwn6bECPYPYPUe7HVHnOjlVDKIe0ikVC/uEdwbrN6frf9V7I2E8GIvjqp8fXq6",
+	"5IdYXl8shWOkgp8TTO0opSdxetnjXyTd8Mivuk2akxyhfiQDB37apg7AZGMKTBenr5TY9yJtI9wCnWfQ",
+	"T4FypTjLnuGVbyB1wCohBn9e40pRmyI2+xIOWjyI1/AGD1Umk6rAQZZFQYNsACmDOgDaXg9cCZqr82Ue",
+	"PDZ9hYccsteGgSMe6AUYnr/0PjE6w179pFAo1Fd4WoXSKyb5bXcGhHFlLvFDqssLpZpl8gA+9reXkJTU",
+	"B1tGCPKzYk8ZlBfobiCwATshFnG0JjYxdPZa8cWxzaw1RAcyEafEkwralt+PbApAwXB5aFy0d5oGKLIM",
+	"0hS/8uwimjrKXz0Q0ZQwUR4PJ0zY51AAX9hhPbChXZzp8hTAeMN2tt9Qy+zwm3qmDMYU4yAPLVHpY2/g",
+	"aZE8tEiEHyFj1Gqfn8wWXcN/5YWpBYyDzpDEnmLf1U2GuaEe2xhYZJVy7OFzUnDm5ti0+AxMQwNjBdBA",
+	"t4FhrpoOPRveQopEOtW7q2cvwGz91p2xwuYPBqr6NaGfB2pAAHjN6xPvQSFJIMTYRxwn2iuWWZOHxV43",
+	"JfkBBSs2xLUGIMwKzYGqQWr0HH+O5ppGFVgmdSgQ6YkakBfQXicsBsomgtjEqwzjEKw11KDe4vXKlWWh",
+	"XsuPheDjWPBxPKNFWkK/PzM7GypMG23ul9hSTimOqbZuiTeE6FmxulcV+lih3FiftWulypX5i/yZ4uzs",
+	"/E3+pToiqYxYcgWjxdKlxVL5ynK06En4e3/Nycmt0doz0cmi1TIidRuul0uLoQ0n9OKM93YKidOEEX1l",
+	"q6rs95WvYdQu8WaVMvZRVLyW6MpQclzXAbF5FG08LcNP6U4rCrj4T2EB8IWG+IdcemqTQCxtELH7/XKH",
+	"gNc8RkFrzzhM6t6USaofj3ifBBAYxHGYCsZ7PwpBwEu4namqHaKrGqhycZvTc+zR6lmNP8qH8Qs13vtb",
+	"Ay0usmwgkm6DXuAaIPYSrrKpq8Jw8d/EBA7YaBALKb2/bASNaLxqpGV1ggKfHBRxs9Hh6YG9hPkKoqYh",
+	"tWEGs7C4OEJD7EFSQpyMv+A+uDEbcl1E8x2aZMW0ZLclzJ/K+RXIeMrHhm06CFT1vJ4vjI1PvHv+vSo7",
+	"nGqoXEN1StKc1M0E4jc6rQbC0EGxY4jWelDuSfNj4XtSPSRK9TwTprfOZPl/d8a08U35cXzzv4sP57X3",
+	"Ns8OuDdVdgO6Ow+7nz0CoSUFvbTjncqV2p/qJUSYcBqQzqHbTqpMowakCzZaN4nMhxrAJfhNRWJguEkB",
+	"+0lTgr9MCvLh/C8OXbPJZHI+KYaft8iPTc4dNKDFyZGJehqEhYemL+j8MOX8uj7obTx5u2ShJuOy4Rzw",
+	"QkLKgT+Z3nOyBbiKwjON9R8XdT4IpYuDIbq+0Cs0/5DDR9iHFBeC2hVD8OhKz+IWwn6DUnuTVhpiqu5S",
+	"RoRQg15lNZYySYmJxzFOk1MVmuHEcCTF+rGtnaMYxH2MzdHZgUF5j5MzxWiQPOmTi65S3sSFCwrSi4bm",
+	"cXJRDbpRmWeiEkkME5SqRFcqlQXfhDAxKOFVy6SRyNRIT/U+VuAJGWXeFzFGaCDsmHUTUcXgZYQTXn/K",
+	"ju6DpLwjHIECqv65+xSnYJvm2Y0eaNTzjbMkhkSo1rZNp1Nm2C1LcvEyY8W2cCSIvy555/7jm6LPQJTC",
+	"IddSRW0ydsbVc7DtNM5ZZNXEQlUQX8gqmVUGKE5RXKrxdwRwaDhOSxSGMRMTrqc9f5SsbsX1Rq68KAWu",
+	"8jr4z7u/B/q4fjYHhEVQg5bFs5ui/SZBOKdX+ANIu9ZAFBBsdfjkfvVBUdw0t4SXcNHzjXEXJrGRIROp",
+	"1IzNd6hfw0ZkkJpUzGFo4iN7yuCeeHQb1hyrw9NtRfKoSWX+qFAxeUqoaYnCiAbBaAnLF16dL/OeAxSa",
+	"BqCEd/Fy4BqiQFwDMHM+FA/O1e4ekeSgjS1xngYUtXU8QT8VxFriJVyNBgBV+TqpcByI+yTPFbvB7YWY",
+	"m7h6db7MrALuha2CM1B4gbm79ywvc1fljtkqOBP3B4t84iXMNh9xBk+FHcEmE5qr6GwOFJukjaX/UDJC",
+	"nprLzvOHPywKDTb3wx+CsjC92Pard5Y8S2xJ6nBLnnNmKTP5n3d/ry3xmxrxx2Z1CiCOcolmJzDpEg5P",
+	"KWT+kjDyljKTd9gsm1W+f0/QB+aOFPVCyleFkJ/sKeWrOSCvx8Wm5UEz7BIWDMMhebnFgCCIxWvWyLO7",
+	"Pb2+eq6BoCXMuHOWuY4+qvJ5qud4Xwv2l6iKaxPiaNz25mgtBf6U74cHmDCbTiIiowIZkiWMBK+Wlc89",
+	"gcSv7LTX42sd2aKfciaf03O6TL3FsGVmJjNjOT03Jj1lnKklZL7y9q8oIT5hwRK5EzL7mzMWZgR5bnAy",
+	"yWiJQgtpHh2xZ96hvrtRAxiZvHiViRnR1Nh+beATSw7clJCpBtej1VDl5CXchKZomQVqHGFzoBq/15fg",
+	"V5OOqwBD2+ZNhaAD6m2bLUS8kWmJarowgrUGZxrVSAJyVRyDmNYkmLvzLZM6scpHHMjSNqeZyQ+Tlafg",
+	"EfVe+5Jp8epZ2p1ePbwdwlhFiyGM7FzGGDOwEFxHXl2NUPRPJPTWZLNxj0JGy2Aeh5EcHJGudlkkrDsx",
+	"aaLFscdD68ABjQlGAQXzc21wF7mockZwRHkIssWTNhHKMleXrxjRhXTBxsvZW/+U5JC+xe8eWwRToRcU",
+	"dH3otjQ4UlJRJtoe7N/tfvYlrx8gm+I//tTdfaCW6fNu80WASUgf1Sfznj4aVDD78FYQv+Df6KmVxfTN",
+	"UP3f5IXwFiq8Cmi8dqXv4WPsnykn/KRT7e9YG4uVcAhlpEerFfSozRAqxSB8EGpRBVksIVQJQdQ3CJcz",
+	"ULAyVrJAVggIpf/Hg+FDOf69A6HCefyhHUdz9ZUfNwchQX7ESJC66mHvAnQ92l9w5OINL8YF3SXN7tOn",
+	"x1Xfh4ZnMPGR+dQjQyWR+dix1GOD1vN84HjqgaFuk2xs4ULqsdEGIJtaZmIISIXbSfPBhWHALNtwi5Fj",
+	"w4DZp0M+ND2wIn3uOe75jEfqLCRQUnjE3yrl3izOqG5pmdvZwOZJqmR0O9umyM7yCN7MZEY1pvj7Yq1W",
+	"J+9kWoQm6FBlZgzRoDiFJsvrAZMbIkLFlyGBTKgLVdb0G6UxAygHLpkYWlzyyxsFZpyAlbaxipxJUNB1",
+	"8Le7D6JRnks4Mczzb3d/ybXpcf1CUDhH+IJzYJ7J4A2TIlDQC5NKTY1Vwk1AsNJhai2y6ppQb3mUjSw6",
+	"Wp0lQghWc+Amr28E8RIW4xX9kFcKMtelZ5b78kRIpq9dixodfNwZT3WGYA0xO8hfMjPIRNSMwxQIAT5P",
+	"i5AT8hS4cf3CEo5fiorBTI0QVppcsWrIempqfKUm23qdd5JVX8tUGxu1LH6DHkyaYJWp5UroEhbVpiCv",
+	"wSjeJPbjKE5D3ora2zEvG5UDFX523hkYiMHV5g0m+FAmpUBxgdsw3FKPoolf6mMruVT13+7+ktuo1Ls+",
+	"lIiSoBULuAWRjEfShpV+vVdRJyN0L87YvPCiYdQudNsRd1th3eT+M3f3AejefwHy7u533T/fPdzal/AI",
+	"FUhOCNJPUK3VYNjYVU5C/HRUFeBF4YgBO+FVujvPup/tJC0rKV9eUZ+Sw57TrNy7BEq77s1hzYVQlYDN",
+	"sHuP6xHH1rRrom5LtBa8h+ycHyYpofGyI2+orvl31CljSffhONhIIkio5lwozaNXwsbQEXPhxGsvdzqS",
+	"B5E2+WGzZ1X/fgkTR1WDkwuK9KgBzs1jWQNIiUPkSnFBaGtDkEhDBjEE1HH46Z/c+3vuJy+A+3j/4Jt9",
+	"4H511328n0QnPWtWRQ81L+23Xp0SBpSYygFlUfefuJ89O/zFE7k8PoivsPtw5+DbPZ69+5uX8tfuw53u",
+	"Z49A98FdXq7+6cPurz73atfzLsDdh0oHoAjOBqUWjxK++WbvNW62i83HWi4FzZITMaAfD0iNHl7JsiOD",
+	"TC7y4Jv9g2+/Y0AIDNXHL5JvTWOHrVbTfK3nfYTFj4TRxGqTJdncTBOdStD8vVgmWFtbtZmhGmkc4Cn/",
+	"KbsG+I9vaiNocfeP5BvQ0/sGPI2LWyp8cD79iqPdfLlfIr1v4CrqLCL/vacOjSM6NHre8Sp+DaEPHM+z",
+	"MaZrIPhrPNnPcS4ord/b5VFRughEfBzCoxDY0PL6CJxhtq7BfaiUX4fGKrpqYEPkPPCQH56WZZzV/JbU",
+	"lgFWOmzQEo5dQal+BxODNkU5ULQsfvuGmHxjc01xL4q8rNqAHU3xqLifvHD3toD7zcvDj1/wrk5bXx98",
+	"+6cEU5nYqokdH9fLxI74YcKNI9SWEcDPKI36E0zp7ZjQxzR5Uw7lqCXMDyPJaJfniUJiInMco9ubMaJT",
+	"qKD4uxjZqSVmr8YHJ2KvKtHSCrA4eiUpXwl9PD4M5fgllv8P9JRBKXxexp5oObCpheeOtREIJj7Yv+s+",
+	"/YXXjP+TF+7jX7hPH/LY3iFfEu5AoKhYvGBPpD9K71lvJbUa8XP8kpS3dFSepEjTNm3xJp2RY9zbdr+6",
+	"2334RK426UAj1edG2gXmHxlZRghGfwW8MUcPxPIyStMhVo+mgEfV8Xt2sulxpbaObMOsOf9wl2rH1X1P",
+	"VdijqbA3SZtnHpvUu1xZQaBFKDVXLPTPI9djkzXXO76FvylUVgsl1QKYhriGLBqUhw/FOgpdrAGpLAsv",
+	"W394l3Ud5OTAvNeMlj2mdAchdrhpiObfTk2CDfb8ChI3LaS+hE3vTs2/eIKGYSNKc6AYSkM2KY9+9Lpt",
+	"tDH/q4FsNOXXt5eWQ4e0wQbEDk9x9rOBIpc4fPtRbfBIVzmLvkdlBBE0Yl2xHq/uX/7gfvqg+/APiT79",
+	"dKplX4dWVD4ffLt3sL/LRYlojru7BcQi4uy8r84a85b7jVtO0luuFCPqFdne132uurYk6GMlhFIo46lc",
+	"Zz3mH4kjLFLrs4ec9K5ngY9933eReVQ/0xxxBOP0hceptDyqtKzANSUMYQXW1kYsIcd5jHBixC9PruIl",
+	"b9QOKeFwfxFAW92AplNVe6sI4QUpoIRgr1eTT0KyeJsXSgwdRB3ZlZYS0IS4s4S9hrSg6AdX+ONFFrVw",
+	"lIjAk15xCAr3GZX80tKOuQlN520Wdyclssb0U5GlOAy4CZvUsz5kKko78XWpNlF3hWqFD4UXfjO6QXpM",
+	"/uSRwgNNtCRFD5RJbaofEWWO6grQegW29Iloee3s4LXEewx78scLCjkmbxgickTQI+oVmXGwfxccfL3v",
+	"7t073H5tHKH7x1fdT557IU1sLyL4oLe7LAciY7ZA95Pn3T/fPdx+Ag5/uwW695+5959I4ylyxX0yTOb1",
+	"oVopzwv3pJNGW6NmLannjyHesQKCXjubOUaITspDHZk68PYH+7z+0z1WTM6bccB/r+iedE4Nbt79Q/kx",
+	"Tj0RR/XbS6+0X5JKeB/++QT8EWGPvSwCee5OwDs2e2YpB92phceE1mzudG+QDTrpF5TUhA/cS0PWwt2n",
+	"lUwPHikis9UhNoJ8bOCVo2dqEtXU1IwlbNJYBg44/PxR97ngEp/+sl/4Rw4UxWuDZthOKAfauykYG+Dv",
+	"kHuNezziZc5CPp13qCjskOtbloqn38qSizL7NlTTOhwbkZaFJZT3HoEDBXJxFDeuo5fCKRNSFeERbbvj",
+	"/R2IvomsnpfhsNC2OhVGFaIyFg/7zxdEfqiD7GYJG6rIzBeyY/nkcu7RdIQJ/fL7sUyE2UoJsB+GyUKY",
+	"SMpCmK2U0qchxPWBcB5C714UR05EUKvWh0rVh1sNhVoF9dVD1L4/meJ0ZeZGKaOk0F6dj8SMiHsg4O5t",
+	"d7992f3yu/TJ0j6rScpQ4VrFzj13+6/9w0b650xHUTQRDfVTNHtj0CyhgP2gVJvTNKVex7YZS30fCeUO",
+	"rZNHW2Ql6OPeM1zREA30TvPcT3XzVGHhUdRJDAw/fsJ7IaqcN0z50J3eV4i+Vsmv76gGMNpA1BHxzDlw",
+	"FbUcWXvfRgh0EBTl5+NVdsK9tEZUYifdoLIDbaHUpR/jqXPpRyzA1WEeL5sfoVHcL6Jmy4nmG+++7O59",
+	"2acAjSwK+eGtaMM5v7qrrNcZquDq9X3gzDfvFVQt6LFip3q4Yqm+2c8Fw9c6XI0aWSU2nhPM5+q34dRu",
+	"sKSmbH3Ukrf5duVkblIS+4X1UhA2TwgR82FEzI8UEYfVIqINFhOUCGbNs129lbrDqfw/VloYBZSAOrRP",
+	"2iPXRLidTuL7xfpEfRjPUAKmKJQSTukKKpzgdj//Gi+R0qN0Ceg+f9T915eg+7sn3UfP+7rZ+jrPrrEt",
+	"HluweoBS5GpozWKxg69aTm3x1Lb4QIObk0X4h1uhjoEf3snAGLzYz4ZCNbMz5Yrszyc32bOGHxcFXKsb",
+	"PK1PjMrEETTnd+UDppPlja7MlCvzix/0nU7qeXKRt/pIN4GsJ2gjh/oY9riv4rzh1Lj9x7t4Uq50GA6I",
+	"etWjL+am1P7mnECt+v3hLV5IkRfPSrpIYUtcFRsRFRO8WsGiRJoou0WDHA5RhVfLtG0rKHDPFVm5qcS7",
+	"LagWSTVAjWfTNOA6r5MqL2IEMOKVWHlzRU2G0fJCx4QxWP8uT5nCUxw2b23+/wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
