@@ -3,6 +3,7 @@ package kos
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -177,7 +178,7 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	case overQuota:
 		c.overspent(ctx, out)
 		c.alert(ctx, alert.OverQuota, string(q.operation), "KOS counts more calls than we do; the budget shrinks for a while")
-	case malformed:
+	case malformed, unreadable:
 		c.deps.Logger.WarnContext(ctx, "kos answered something that is not meant to be",
 			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
 	case broken, noConnection:
@@ -231,6 +232,7 @@ func (c *Client) overspent(ctx context.Context, out outcome) {
 func dress(ctx context.Context, r *http.Request, key personal.Secret) {
 	r.Header.Set("Authorization", "Bearer "+key.Reveal())
 	r.Header.Set("Accept", "application/json")
+	r.Header.Set("Accept-Encoding", "identity")
 	trace := ports.TraceOf(ctx)
 	if trace.RequestID != "" {
 		r.Header.Set("X-Request-ID", trace.RequestID)
@@ -288,7 +290,30 @@ func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
 	defer func() { _ = res.Body.Close() }()
 	x.status, x.header = res.StatusCode, res.Header
 	x.body, x.err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if x.err == nil {
+		x.body = unzipped(x.body)
+	}
 	return x
+}
+
+// gzipMagic begins what gzip makes, and nothing that is JSON.
+var gzipMagic = []byte("\x1f\x8b")
+
+// unzipped is the body that KOS compressed although it was asked not to, at most maxAnswer+1 bytes of it. What is not
+// gzip, or broken, stays as it is.
+func unzipped(body []byte) []byte {
+	if !bytes.HasPrefix(body, gzipMagic) || len(body) > maxAnswer {
+		return body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return body
+	}
+	clear, err := io.ReadAll(io.LimitReader(z, maxAnswer+1))
+	if err != nil {
+		return body
+	}
+	return clear
 }
 
 // transport has a connection for each of the few calls that the quota allows at a time.

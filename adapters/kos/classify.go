@@ -44,7 +44,8 @@ const (
 	ourFault                    // KOS does not understand us: a bug of ours
 	unknownKey                  // KOS does not know us by this key (401, 403): it did not look at the question
 	broken                      // KOS failed, or the connection broke after it was made
-	malformed                   // KOS answered nonsense
+	malformed                   // KOS answered nonsense, or something else than it was asked: it is ill
+	unreadable                  // KOS answered in its own form, but what is in it cannot be used
 	noAnswer                    // asked, but our time ran out
 	left                        // the caller went away after KOS was asked
 	noConnection                // KOS could not be reached: nothing was sent
@@ -69,6 +70,8 @@ func (v verdict) result() string {
 		return "BROKEN"
 	case malformed:
 		return "MALFORMED"
+	case unreadable:
+		return "UNREADABLE"
 	case noAnswer:
 		return "TIMEOUT"
 	case left:
@@ -95,7 +98,7 @@ const (
 
 func (v verdict) effect() effect {
 	switch v {
-	case answered, business, unsupported:
+	case answered, business, unsupported, unreadable:
 		return succeeds
 	case broken, malformed, noAnswer, noConnection:
 		return fails
@@ -148,11 +151,18 @@ var codes = map[string]verdict{
 // errAnswer is the root of everything that is wrong with an answer.
 var errAnswer = errors.New("kos: unusable answer")
 
+// errMixedUp is the root of answers to something else than what was asked.
+var errMixedUp = fmt.Errorf("%w, not to this question", errAnswer)
+
 func unusable(what string) error { return fmt.Errorf("%w: %s", errAnswer, what) }
 
-// judge reads an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP 200 alone, a no
-// may come as 200 or 4xx (kos.md). read is called for a success and says whether the data are what was asked for.
+func mixedUp(what string) error { return fmt.Errorf("%w: %s", errMixedUp, what) }
+
+// judge reads an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP 200
+// alone, a no may come as 200 or 4xx. read is called for a success and says whether the data are what was asked for.
+// Data that cannot be used are no sign that KOS is ill as long as the envelope is good; data of another question are.
 func judge(x exchange, operation Operation, read func(body []byte) error) outcome {
+	x.body = bytes.TrimPrefix(x.body, byteOrderMark)
 	wait := retryAfter(x.header)
 	code, err := envelope(x.body)
 	switch {
@@ -174,8 +184,11 @@ func judge(x exchange, operation Operation, read func(body []byte) error) outcom
 		return outcome{verdict: broken, code: code, cause: unusable("unknown result code")}
 	}
 	if v == answered {
-		if err := read(x.body); err != nil {
+		switch err := read(x.body); {
+		case errors.Is(err, errMixedUp):
 			return outcome{verdict: malformed, code: code, cause: err}
+		case err != nil:
+			return outcome{verdict: unreadable, code: code, cause: err}
 		}
 	}
 	return outcome{
@@ -196,6 +209,9 @@ func (o Operation) mayBeRefused(code string) bool {
 	}
 	return false
 }
+
+// byteOrderMark may stand before an answer in UTF-8, where it means nothing.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // envelope reads the result code of an answer, which must be one whole JSON document in UTF-8.
 func envelope(body []byte) (string, error) {
@@ -257,7 +273,7 @@ func (o outcome) readError() error {
 		cause = errors.Join(ports.ErrNoAnswer, cause)
 	case noConnection, gaveUp, quotaUsedUp, breakerOpen:
 		cause = errors.Join(ports.ErrNotAsked, ports.UnaskedError(o.label()), cause)
-	case unsupported, overQuota, ourFault, unknownKey, broken, malformed:
+	case unsupported, overQuota, ourFault, unknownKey, broken, malformed, unreadable:
 		cause = errors.Join(fmt.Errorf("kos: %s", o.label()), cause)
 	}
 	if o.transient {
@@ -285,7 +301,7 @@ const unknownCode = "UNKNOWN_CODE"
 
 // label names the outcome in logs and metrics.
 func (o outcome) label() string {
-	if o.code == "" || o.verdict == malformed {
+	if o.code == "" || o.verdict == malformed || o.verdict == unreadable {
 		return o.verdict.result()
 	}
 	if _, known := codes[o.code]; !known {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"phonebill/adapters/kos/internal/kosgen"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
@@ -19,39 +18,89 @@ import (
 	"phonebill/core/product"
 )
 
-// readBill turns an answer into the bill that was asked for. Fields that kos.yaml allows to be missing may be; a bill of another
-// month, without a plan or without any amount is unusable.
+// answerData is the part of an answer that the operation is about.
+type answerData[T any] struct {
+	Data maybe[T] `json:"data"`
+}
+
+// dataOf reads the data of an answer whose envelope is good.
+func dataOf[T any](body []byte, missing string) (T, error) {
+	var in answerData[T]
+	if err := json.Unmarshal(body, &in); err != nil || in.Data.v == nil {
+		var none T
+		return none, unusable(missing)
+	}
+	return *in.Data.v, nil
+}
+
+type billData struct {
+	ProductCode              words                    `json:"productCode"`
+	ProductName              words                    `json:"productName"`
+	ContractInfo             words                    `json:"contractInfo"`
+	ContractMonths           count                    `json:"contractMonths"`
+	ContractStart            digitsOnly               `json:"contractStart"`
+	ContractEnd              digitsOnly               `json:"contractEnd"`
+	BillingMonth             digitsOnly               `json:"billingMonth"`
+	Charge                   amount                   `json:"charge"`
+	Charges                  maybe[[]maybe[itemData]] `json:"charges"`
+	DiscountInfo             json.RawMessage          `json:"discountInfo"`
+	Usage                    maybe[usageData]         `json:"usage"`
+	EstimatedCancellationFee amount                   `json:"estimatedCancellationFee"`
+	DeviceInstallment        amount                   `json:"deviceInstallment"`
+	DeviceInstallmentMonthly amount                   `json:"deviceInstallmentMonthly"`
+	BillingPaymentInfo       maybe[paymentData]       `json:"billingPaymentInfo"`
+}
+
+type itemData struct {
+	Name   words  `json:"name"`
+	Amount amount `json:"amount"`
+}
+
+type usageData struct {
+	Voice words `json:"voice"`
+	SMS   words `json:"sms"`
+	Data  words `json:"data"`
+}
+
+type paymentData struct {
+	BillingDate   digitsOnly `json:"billingDate"`
+	DueDate       digitsOnly `json:"dueDate"`
+	PaymentStatus words      `json:"paymentStatus"`
+	PaymentMethod words      `json:"paymentMethod"`
+}
+
+// readBill turns an answer into the bill that was asked for. Every field may be missing but those without which it is
+// no bill: its plan, its month, and a total that is stated or follows from complete parts. A bill of another month is
+// not the answer to the question.
 func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
-	var in kosgen.BillAnswer
-	switch err := json.Unmarshal(body, &in); {
+	d, err := dataOf[billData](body, "no bill")
+	switch {
 	case err != nil:
-		return bill.Bill{}, unusable("not a bill")
-	case in.Data == nil:
-		return bill.Bill{}, unusable("no bill")
-	case in.Data.BillingMonth != m.Compact():
-		return bill.Bill{}, unusable("bill of another month")
-	case in.Data.ProductCode == "" || in.Data.ProductName == "":
+		return bill.Bill{}, err
+	case d.BillingMonth == "":
+		return bill.Bill{}, unusable("bill without a month")
+	case string(d.BillingMonth) != m.Compact():
+		return bill.Bill{}, mixedUp("bill of another month")
+	case d.ProductCode == "" || d.ProductName == "":
 		return bill.Bill{}, unusable("bill without a plan")
 	}
-	d := in.Data
 	b := bill.Bill{
-		Line: n, Month: m, ProductCode: d.ProductCode, ProductName: d.ProductName, ContractInfo: text(d.ContractInfo),
-		Contract: term(d), Charges: items(d.Charges), Usage: usage(d.Usage), TerminationFee: won(d.EstimatedCancellationFee),
-		DeviceInstallment: won(d.DeviceInstallment), Payment: payment(d.BillingPaymentInfo),
+		Line: n, Month: m, ProductCode: string(d.ProductCode), ProductName: string(d.ProductName), ContractInfo: string(d.ContractInfo),
+		Contract: term(d), Charges: items(d.Charges), Discounts: discounts(d.DiscountInfo), Usage: usage(d.Usage.or()),
+		TerminationFee: d.EstimatedCancellationFee.won, DeviceInstallment: d.DeviceInstallment.won,
+		DeviceInstallmentMonthly: d.DeviceInstallmentMonthly.won, Payment: payment(d.BillingPaymentInfo.or()),
 	}
-	if d.DeviceInstallmentMonthly != nil {
-		monthly := won(d.DeviceInstallmentMonthly)
-		b.DeviceInstallmentMonthly = &monthly
-	}
-	var err error
-	if b.Discounts, err = discounts(d.DiscountInfo); err != nil {
+	if err := plausible(b, d.Charge.won); err != nil {
 		return bill.Bill{}, err
 	}
-	if b.Total, err = total(d, b); err != nil {
-		return bill.Bill{}, err
-	}
-	if err = plausible(b); err != nil {
-		return bill.Bill{}, err
+	sum, complete := b.Sum()
+	switch {
+	case d.Charge.won != nil:
+		b.Total = *d.Charge.won
+	case complete && len(b.Charges) > 0:
+		b.Total = sum
+	default:
+		return bill.Bill{}, unusable("bill without an amount")
 	}
 	return b, nil
 }
@@ -60,19 +109,16 @@ func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 const mostWon money.Won = 1_000_000_000_000
 
 // plausible refuses what cannot be meant: amounts beyond all measure, fees that would be paid to the customer, discounts that would be
-// added. Charges and the total may be negative: corrections and credits are.
-func plausible(b bill.Bill) error {
-	signed, unsigned := []money.Won{b.Total}, []money.Won{b.TerminationFee, b.DeviceInstallment}
+// added. Charges and the total may be negative: corrections and credits are. An amount that is missing says nothing.
+func plausible(b bill.Bill, total *money.Won) error {
+	signed, unsigned := []*money.Won{total}, []*money.Won{b.TerminationFee, b.DeviceInstallment, b.DeviceInstallmentMonthly}
 	for _, c := range b.Charges {
 		signed = append(signed, c.Amount)
 	}
 	for _, d := range b.Discounts {
 		unsigned = append(unsigned, d.Amount)
 	}
-	if b.DeviceInstallmentMonthly != nil {
-		unsigned = append(unsigned, *b.DeviceInstallmentMonthly)
-	}
-	beyond := func(w money.Won) bool { return w < -mostWon || w > mostWon }
+	beyond := func(w *money.Won) bool { return w != nil && (*w < -mostWon || *w > mostWon) }
 	if slices.ContainsFunc(signed, beyond) || slices.ContainsFunc(unsigned, implausible) {
 		return unusable("amount that cannot be meant")
 	}
@@ -80,106 +126,37 @@ func plausible(b bill.Bill) error {
 }
 
 // implausible tells of an amount that is never negative.
-func implausible(w money.Won) bool { return w < 0 || w > mostWon }
+func implausible(w *money.Won) bool { return w != nil && (*w < 0 || *w > mostWon) }
 
-// total is what KOS states; where it states none, kos.yaml says how it comes about. Without charges either it would be invented.
-func total(d *kosgen.Bill, b bill.Bill) (money.Won, error) {
-	if d.Charge != nil {
-		return won(d.Charge), nil
-	}
-	if len(b.Charges) == 0 {
-		return 0, unusable("bill without an amount")
-	}
-	var sum money.Won
-	for _, c := range b.Charges {
-		sum += c.Amount
-	}
-	for _, c := range b.Discounts {
-		sum -= c.Amount
-	}
-	return sum, nil
-}
-
-// term is nil when KOS tells no dates.
-func term(d *kosgen.Bill) *bill.Contract {
-	c := bill.Contract{Start: date(d.ContractStart), End: date(d.ContractEnd)}
-	if c.Start.IsZero() && c.End.IsZero() {
+// term is nil when KOS states nothing of the contract's term.
+func term(d billData) *bill.Contract {
+	c := bill.Contract{Months: d.ContractMonths.n, Start: d.ContractStart.date(), End: d.ContractEnd.date()}
+	if c == (bill.Contract{}) {
 		return nil
-	}
-	if d.ContractMonths != nil {
-		c.Months = *d.ContractMonths
 	}
 	return &c
 }
 
-func items(in *[]kosgen.Amount) []bill.Item {
-	if in == nil {
+// items keeps an item of which nothing can be read: a sum without it would be wrong.
+func items(in maybe[[]maybe[itemData]]) []bill.Item {
+	if in.v == nil {
 		return nil
 	}
-	out := make([]bill.Item, len(*in))
-	for i, a := range *in {
-		out[i] = bill.Item{Name: a.Name, Amount: money.Won(a.Amount)}
+	out := make([]bill.Item, len(*in.v))
+	for i, a := range *in.v {
+		out[i] = bill.Item{Name: string(a.or().Name), Amount: a.or().Amount.won}
 	}
-	return out
-}
-
-// discounts come as a list, or as text from older billing runs.
-func discounts(in *kosgen.DiscountInfo) ([]bill.Item, error) {
-	if in == nil {
-		return nil, nil
-	}
-	if list, err := in.AsDiscountInfo0(); err == nil {
-		return items(&list), nil
-	}
-	said, err := in.AsDiscountInfo1()
-	if err != nil {
-		return nil, unusable("discounts are neither list nor text")
-	}
-	return discountText(said), nil
-}
-
-var discountPattern = regexp.MustCompile(`\s*([^,]*?)\s*([0-9][0-9,]*)\s*원\s*(?:,|$)`)
-
-// discountText reads 「가족할인 10000원, 선택약정할인 14,750원」. Words without an amount are kept with the amount 0: the customer sees
-// what KOS wrote, nothing is invented, and a total that does not follow from it is flagged by bill.AddsUp.
-func discountText(said string) []bill.Item {
-	var out []bill.Item
-	rest := 0
-	keep := func(words string) {
-		for word := range strings.SplitSeq(words, ",") {
-			if word = strings.TrimSpace(word); word != "" {
-				out = append(out, bill.Item{Name: word})
-			}
-		}
-	}
-	for _, at := range discountPattern.FindAllStringSubmatchIndex(said, -1) {
-		amount, err := strconv.ParseInt(strings.ReplaceAll(said[at[4]:at[5]], ",", ""), 10, 64)
-		if err != nil {
-			continue
-		}
-		keep(said[rest:at[0]])
-		name := said[at[2]:at[3]]
-		if name == "" {
-			name = "할인"
-		}
-		out = append(out, bill.Item{Name: name, Amount: money.Won(amount)})
-		rest = at[1]
-	}
-	keep(said[rest:])
 	return out
 }
 
 const unlimited = "무제한"
 
 // usage keeps the texts and reads numbers where it can.
-func usage(in *kosgen.Usage) bill.Usage {
-	if in == nil {
-		return bill.Usage{}
-	}
-	u := bill.Usage{Voice: text(in.Voice), SMS: text(in.Sms), Data: text(in.Data)}
+func usage(in usageData) bill.Usage {
+	u := bill.Usage{Voice: string(in.Voice), SMS: string(in.SMS), Data: string(in.Data)}
 	u.VoiceUnlimited, u.SMSUnlimited, u.DataUnlimited =
 		strings.HasPrefix(u.Voice, unlimited), strings.HasPrefix(u.SMS, unlimited), strings.HasPrefix(u.Data, unlimited)
-	u.VoiceMinutes, u.SMSCount, u.DataMegabytes = minutes(u.Voice), count(u.SMS), megabytes(u.Data)
+	u.VoiceMinutes, u.SMSCount, u.DataMegabytes = minutes(u.Voice), messages(u.SMS), megabytes(u.Data)
 	return u
 }
 
@@ -198,8 +175,8 @@ func minutes(s string) *int {
 	return whole(number(found[1])*60 + number(found[2]))
 }
 
-// count reads 300건; nil for anything else.
-func count(s string) *int {
+// messages reads 300건; nil for anything else.
+func messages(s string) *int {
 	found := countPattern.FindStringSubmatch(s)
 	if found == nil {
 		return nil
@@ -233,12 +210,9 @@ func whole(f float64) *int {
 }
 
 // payment leaves the status empty when KOS tells none, or one that we do not know.
-func payment(in *kosgen.BillingPaymentInfo) bill.Payment {
-	if in == nil {
-		return bill.Payment{}
-	}
-	p := bill.Payment{BillingDate: date(in.BillingDate), DueDate: date(in.DueDate), Method: text(in.PaymentMethod)}
-	switch text(in.PaymentStatus) {
+func payment(in paymentData) bill.Payment {
+	p := bill.Payment{BillingDate: in.BillingDate.date(), DueDate: in.DueDate.date(), Method: string(in.PaymentMethod)}
+	switch in.PaymentStatus {
 	case "완료":
 		p.Status = bill.Paid
 	case "미납":
@@ -249,125 +223,176 @@ func payment(in *kosgen.BillingPaymentInfo) bill.Payment {
 	return p
 }
 
-// readCustomer turns an answer into the line's customer. A line status that we do not know is kept: the pre-check has a word for it.
+type customerData struct {
+	CustomerID       words                `json:"customerId"`
+	CustomerName     words                `json:"customerName"`
+	OperatorCode     words                `json:"operatorCode"`
+	LineStatus       words                `json:"lineStatus"`
+	CurrentProduct   maybe[planData]      `json:"currentProduct"`
+	ScheduledProduct maybe[scheduledData] `json:"scheduledProduct"`
+	Contract         maybe[contractData]  `json:"contract"`
+}
+
+type planData struct {
+	ProductCode    words  `json:"productCode"`
+	ProductName    words  `json:"productName"`
+	MonthlyFee     amount `json:"monthlyFee"`
+	DataAllowance  words  `json:"dataAllowance"`
+	VoiceAllowance words  `json:"voiceAllowance"`
+	SMSAllowance   words  `json:"smsAllowance"`
+	NetworkType    words  `json:"networkType"`
+	Description    words  `json:"description"`
+	OperatorCode   words  `json:"operatorCode"`
+	Status         words  `json:"status"`
+}
+
+type scheduledData struct {
+	planData
+
+	EffectiveDate digitsOnly `json:"effectiveDate"`
+	TransactionID words      `json:"transactionId"`
+}
+
+type contractData struct {
+	ContractStart       digitsOnly `json:"contractStart"`
+	ContractEnd         digitsOnly `json:"contractEnd"`
+	EarlyTerminationFee amount     `json:"earlyTerminationFee"`
+}
+
+// readCustomer turns an answer into the line's customer. A line status that we do not know is kept: the pre-check has
+// a word for it. The plans are kept as KOS describes them here, for the plan list may not know them any more.
 func readCustomer(body []byte, n line.Number) (product.Customer, error) {
-	var in kosgen.CustomerAnswer
-	switch err := json.Unmarshal(body, &in); {
-	case err != nil:
-		return product.Customer{}, unusable("not a customer")
-	case in.Data == nil:
-		return product.Customer{}, unusable("no customer")
-	case in.Data.CustomerId == "" || in.Data.LineStatus == "" || in.Data.OperatorCode == "" || in.Data.CurrentProduct.ProductCode == "":
-		return product.Customer{}, unusable("customer without id, status, operator or plan")
+	d, err := dataOf[customerData](body, "no customer")
+	if err != nil {
+		return product.Customer{}, err
 	}
-	d := in.Data
+	current := d.CurrentProduct.or()
+	if d.CustomerID == "" || d.OperatorCode == "" || current.ProductCode == "" {
+		return product.Customer{}, unusable("customer without id, operator or plan")
+	}
+	t := d.Contract.or()
 	c := product.Customer{
-		CustomerID: d.CustomerId, Line: n, Name: personal.NewName(d.CustomerName), OperatorCode: d.OperatorCode,
-		LineStatus: product.LineStatus(d.LineStatus), PlanCode: d.CurrentProduct.ProductCode,
+		CustomerID: string(d.CustomerID), Line: n, Name: personal.NewName(string(d.CustomerName)), OperatorCode: string(d.OperatorCode),
+		LineStatus: product.LineStatus(d.LineStatus), PlanCode: string(current.ProductCode), Plan: plan(current),
+		Contract: product.Contract{
+			Date: t.ContractStart.date(), TermEnd: t.ContractEnd.date(), EarlyTerminationFee: t.EarlyTerminationFee.won,
+		},
 	}
-	if s := d.ScheduledProduct; s != nil && s.ProductCode != "" {
+	if s := d.ScheduledProduct.or(); s.ProductCode != "" {
 		c.Scheduled = &product.Scheduled{
-			PlanCode: s.ProductCode, EffectiveDate: date(&s.EffectiveDate), TransactionID: transactionOf(s.TransactionId),
+			PlanCode: string(s.ProductCode), Plan: plan(s.planData), EffectiveDate: s.EffectiveDate.date(),
+			TransactionID: transactionOf(string(s.TransactionID)),
 		}
 	}
-	if t := d.Contract; t != nil {
-		c.Contract = product.Contract{
-			Date: date(t.ContractStart), TermEnd: date(t.ContractEnd), EarlyTerminationFee: won(t.EarlyTerminationFee),
-		}
-		if implausible(c.Contract.EarlyTerminationFee) {
-			return product.Customer{}, unusable("fee that cannot be meant")
-		}
+	fees := []*money.Won{c.Contract.EarlyTerminationFee, current.MonthlyFee.won, d.ScheduledProduct.or().MonthlyFee.won}
+	if slices.ContainsFunc(fees, implausible) {
+		return product.Customer{}, unusable("fee that cannot be meant")
 	}
 	return c, nil
 }
 
-// readPlans turns an answer into the plan list. An empty list, or a plan without code, name, operator or fee, is unusable: it would
-// replace a good copy.
+// plan is a plan as KOS describes it; zero when it gives the code alone.
+func plan(d planData) product.Plan {
+	if d == (planData{ProductCode: d.ProductCode}) {
+		return product.Plan{}
+	}
+	return product.Plan{
+		Code: string(d.ProductCode), Name: string(d.ProductName), MonthlyFee: d.MonthlyFee.won, DataAllowance: string(d.DataAllowance),
+		VoiceAllowance: string(d.VoiceAllowance), SMSAllowance: string(d.SMSAllowance), NetworkType: string(d.NetworkType),
+		Description: string(d.Description), OnSale: d.Status == "ACTIVE", SaleUnknown: d.Status == "", OperatorCode: string(d.OperatorCode),
+	}
+}
+
+type plansData struct {
+	Products maybe[[]maybe[planData]] `json:"products"`
+}
+
+// readPlans turns an answer into the plan list. A plan without a code is left out: there is nothing by which it could
+// be ordered. A list without any plan is unusable: it would replace a good copy.
 func readPlans(body []byte) ([]product.Plan, error) {
-	var in kosgen.ProductsAnswer
-	var fees struct {
-		Data struct {
-			Products []struct {
-				MonthlyFee *int64 `json:"monthlyFee"`
-			} `json:"products"`
-		} `json:"data"`
+	d, err := dataOf[plansData](body, "no plan list")
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case json.Unmarshal(body, &in) != nil || json.Unmarshal(body, &fees) != nil:
-		return nil, unusable("not a plan list")
-	case in.Data == nil || len(in.Data.Products) == 0:
-		return nil, unusable("no plans")
-	}
-	out := make([]product.Plan, len(in.Data.Products))
-	for i, p := range in.Data.Products {
-		if p.ProductCode == "" || p.ProductName == "" || p.OperatorCode == "" || fees.Data.Products[i].MonthlyFee == nil {
-			return nil, unusable("plan without code, name, operator or fee")
+	var out []product.Plan
+	for _, in := range d.Products.or() {
+		p := in.or()
+		if p.ProductCode == "" {
+			continue
 		}
-		if implausible(money.Won(p.MonthlyFee)) {
+		if implausible(p.MonthlyFee.won) {
 			return nil, unusable("fee that cannot be meant")
 		}
-		out[i] = product.Plan{
-			Code: p.ProductCode, Name: p.ProductName, MonthlyFee: money.Won(p.MonthlyFee), DataAllowance: text(p.DataAllowance),
-			VoiceAllowance: text(p.VoiceAllowance), SMSAllowance: text(p.SmsAllowance), NetworkType: text(p.NetworkType),
-			Description: text(p.Description), OnSale: p.Status == "ACTIVE", OperatorCode: p.OperatorCode,
-		}
+		listed := plan(p)
+		listed.Code, listed.SaleUnknown = string(p.ProductCode), p.Status == ""
+		out = append(out, listed)
+	}
+	if len(out) == 0 {
+		return nil, unusable("no plans")
 	}
 	return out, nil
 }
 
-// readChange answers KOS's order number; what it echoes must be what was sent.
-func readChange(body []byte, transaction, plan string) (string, error) {
-	var in kosgen.ProductChangeAnswer
-	switch {
-	case json.Unmarshal(body, &in) != nil:
-		return "", unusable("not a change")
-	case in.Data == nil:
-		return "", unusable("no change")
-	case in.Data.TransactionId != transaction:
-		return "", unusable("change of another transaction")
-	case in.Data.NewProductCode != plan:
-		return "", unusable("change to another plan")
-	case in.Data.ProcessResult != nil && *in.Data.ProcessResult != "정상":
-		return "", unusable("code and processResult contradict each other")
-	}
-	return in.Data.KosOrderNumber, nil
+type changeData struct {
+	TransactionID  words `json:"transactionId"`
+	KosOrderNumber words `json:"kosOrderNumber"`
+	NewProductCode words `json:"newProductCode"`
+	ProcessResult  words `json:"processResult"`
 }
 
-// readChangeStatus answers what KOS knows of the transaction.
-func readChangeStatus(body []byte, transaction string) (product.Answer, error) {
-	var in kosgen.ProductChangeStatusAnswer
+// readChange returns KOS's order number; what KOS echoes must be what was sent.
+func readChange(body []byte, transaction, plan string) (string, error) {
+	d, err := dataOf[changeData](body, "no change")
 	switch {
-	case json.Unmarshal(body, &in) != nil:
-		return product.Answer{}, unusable("not a change status")
-	case in.Data == nil:
-		return product.Answer{Kind: product.AnswerAbsent, Code: codeOK}, nil
-	case in.Data.TransactionId != transaction:
-		return product.Answer{}, unusable("status of another transaction")
+	case err != nil:
+		return "", err
+	case d.TransactionID == "" || d.NewProductCode == "":
+		return "", unusable("change without its transaction or plan")
+	case string(d.TransactionID) != transaction:
+		return "", mixedUp("change of another transaction")
+	case string(d.NewProductCode) != plan:
+		return "", mixedUp("change to another plan")
+	case d.ProcessResult != "" && d.ProcessResult != "정상":
+		return "", mixedUp("code and processResult contradict each other")
 	}
-	switch in.Data.State {
+	return string(d.KosOrderNumber), nil
+}
+
+type changeStatusData struct {
+	TransactionID words `json:"transactionId"`
+	State         words `json:"state"`
+	ResultCode    words `json:"resultCode"`
+}
+
+// readChangeStatus returns what KOS knows of the transaction. Data that are missing mean that it knows nothing; data
+// that cannot be read do not.
+func readChangeStatus(body []byte, transaction string) (product.Answer, error) {
+	var in answerData[json.RawMessage]
+	if err := json.Unmarshal(body, &in); err != nil {
+		return product.Answer{}, unusable("not a change status")
+	}
+	if in.Data.v == nil {
+		return product.Answer{Kind: product.AnswerAbsent, Code: codeOK}, nil
+	}
+	d, err := dataOf[changeStatusData](body, "change status that is none")
+	switch {
+	case err != nil:
+		return product.Answer{}, err
+	case d.TransactionID == "":
+		return product.Answer{}, unusable("status without its transaction")
+	case string(d.TransactionID) != transaction:
+		return product.Answer{}, mixedUp("status of another transaction")
+	}
+	switch d.State {
 	case "APPLIED":
 		return product.Answer{Kind: product.AnswerAccepted, Code: codeOK}, nil
 	case "REFUSED":
-		return refused(text(in.Data.ResultCode)), nil
+		return refused(string(d.ResultCode)), nil
 	case "RECEIVED":
 		return product.Answer{Kind: product.AnswerUnknown}, nil
 	default:
 		return product.Answer{}, unusable("unknown state")
 	}
-}
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return strings.TrimSpace(*s)
-}
-
-func won(n *int64) money.Won {
-	if n == nil {
-		return 0
-	}
-	return money.Won(*n)
 }
 
 // transactionOf reads a transaction id. What was ordered elsewhere may have one of another kind: that is some id, and none of ours.
@@ -380,17 +405,4 @@ func transactionOf(s string) id.ID {
 	}
 	digest := sha256.Sum256([]byte(s))
 	return id.ID(digest[:16])
-}
-
-// date reads yyyyMMdd; what is none is no date.
-func date(s *string) calendar.Date {
-	t := text(s)
-	if len(t) != 8 {
-		return calendar.Date{}
-	}
-	d, err := calendar.ParseDate("date", t[:4]+"-"+t[4:6]+"-"+t[6:])
-	if err != nil {
-		return calendar.Date{}
-	}
-	return d
 }

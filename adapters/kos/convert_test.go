@@ -12,37 +12,6 @@ import (
 	"phonebill/core/money"
 )
 
-func TestDiscountText(t *testing.T) {
-	t.Parallel()
-	for said, want := range map[string][]bill.Item{
-		"":              nil,
-		" , ":           nil,
-		"가족할인 10000원":   {{Name: "가족할인", Amount: 10_000}},
-		"가족할인 10,000 원": {{Name: "가족할인", Amount: 10_000}},
-		"가족할인10000원":    {{Name: "가족할인", Amount: 10_000}},
-		"10000원":        {{Name: "할인", Amount: 10_000}},
-		"가족할인 10000원, 선택약정할인 14,750원": {{Name: "가족할인", Amount: 10_000}, {Name: "선택약정할인", Amount: 14_750}},
-		"25% 요금할인 3000원,":             {{Name: "25% 요금할인", Amount: 3_000}},
-		"복지할인 50%, 가족할인 1원":           {{Name: "복지할인 50%"}, {Name: "가족할인", Amount: 1}},
-		"가족할인 1원, 해당 없음":              {{Name: "가족할인", Amount: 1}, {Name: "해당 없음"}},
-		"할인 없음":                       {{Name: "할인 없음"}},
-		"큰할인 99999999999999999999원":   {{Name: "큰할인 99999999999999999999원"}},
-	} {
-		require.Equal(t, want, discountText(said), said)
-	}
-}
-
-func FuzzDiscountText(f *testing.F) {
-	f.Add("가족할인 10000원, 선택약정할인 14,750원")
-	f.Add("복지할인 50%,,원")
-	f.Fuzz(func(t *testing.T, said string) {
-		for _, item := range discountText(said) {
-			require.NotEmpty(t, item.Name)
-			require.GreaterOrEqual(t, item.Amount, money.Won(0))
-		}
-	})
-}
-
 func TestUsageTexts(t *testing.T) {
 	t.Parallel()
 	n := func(i int) *int { return &i }
@@ -53,7 +22,7 @@ func TestUsageTexts(t *testing.T) {
 		require.Equal(t, want, minutes(said), said)
 	}
 	for said, want := range map[string]*int{"300건": n(300), "0건": n(0), "300": nil, "무제한": nil} {
-		require.Equal(t, want, count(said), said)
+		require.Equal(t, want, messages(said), said)
 	}
 	for said, want := range map[string]*int{
 		"23.5GB": n(24064), "500MB": n(500), "1 gb": n(1024), "1TB": n(1 << 20), "2048KB": n(2), "GB": nil, "무제한": nil, "1.GB": nil,
@@ -90,11 +59,12 @@ func TestEveryFieldOfABill(t *testing.T) {
 	}
 	require.Equal(t, bill.Bill{
 		Line: b.Line, Month: b.Month, ProductCode: "P", ProductName: "N", ContractInfo: "24개월 약정",
-		Contract: &bill.Contract{Months: 24, Start: date("2025-03-01"), End: date("2027-02-28")}, Total: 74_000,
-		Charges:   []bill.Item{{Name: "월정액", Amount: 59_000}, {Name: "단말기 할부금", Amount: 25_000}},
-		Discounts: []bill.Item{{Name: "가족할인", Amount: 10_000}},
-		Usage:     bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes}, TerminationFee: 48_000,
-		DeviceInstallment: 100_000, DeviceInstallmentMonthly: &monthly,
+		Contract: &bill.Contract{Months: new(24), Start: date("2025-03-01"), End: date("2027-02-28")}, Total: 74_000,
+		Charges:           []bill.Item{{Name: "월정액", Amount: new(money.Won(59_000))}, {Name: "단말기 할부금", Amount: new(money.Won(25_000))}},
+		Discounts:         []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
+		Usage:             bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes},
+		TerminationFee:    new(money.Won(48_000)),
+		DeviceInstallment: new(money.Won(100_000)), DeviceInstallmentMonthly: &monthly,
 		Payment: bill.Payment{BillingDate: date("2026-11-30"), DueDate: date("2026-12-25"), Status: bill.Paid, Method: "카드"},
 	}, b)
 	require.True(t, b.AddsUp())
@@ -110,11 +80,11 @@ func TestMissingAndOddFields(t *testing.T) {
 
 	b = read(t, `"charge":1,"contractMonths":24,"contractStart":"2025-03-01","contractEnd":"20271399",
 		"billingPaymentInfo":{"billingDate":"00000000","paymentStatus":"환불"}`)
-	require.Nil(t, b.Contract, "odd dates are none")
+	require.Equal(t, &bill.Contract{Months: new(24)}, b.Contract, "odd dates are none")
 	require.Equal(t, bill.Payment{}, b.Payment)
 
 	b = read(t, `"charge":1,"contractStart":"20250301","billingPaymentInfo":{"paymentStatus":"연체"}`)
-	require.Zero(t, b.Contract.Months)
+	require.Nil(t, b.Contract.Months)
 	require.True(t, b.Contract.End.IsZero())
 	require.Equal(t, bill.Overdue, b.Payment.Status)
 }

@@ -134,9 +134,9 @@ func (c *Client) Bill(ctx context.Context, request id.ID, n line.Number, m calen
 	return told, out.readError()
 }
 
-// checkSum counts bills whose stated total is not the sum of their parts; they are shown all the same (api.md).
+// checkSum counts bills whose stated total is not the sum of their parts; they are shown all the same.
 func (c *Client) checkSum(ctx context.Context, b bill.Bill) {
-	if len(b.Charges) == 0 || b.AddsUp() {
+	if b.AddsUp() {
 		return
 	}
 	c.metrics.mismatches.Inc()

@@ -1,9 +1,12 @@
 package kos_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +62,7 @@ func TestEveryFixedLine(t *testing.T) {
 				require.True(t, b.AddsUp())
 				require.Equal(t, bill.Unpaid, b.Payment.Status)
 				require.NotNil(t, b.Contract)
-				require.Equal(t, 24, b.Contract.Months)
+				require.Equal(t, new(24), b.Contract.Months)
 			} else {
 				require.Equal(t, want.bill, f.Code())
 				require.NotErrorIs(t, f, ports.ErrNotAsked)
@@ -193,106 +196,254 @@ func TestWrongCredentialIsOurFault(t *testing.T) {
 	}
 }
 
+// good is a bill that KOS might answer.
+func good() map[string]any {
+	return map[string]any{"productCode": "P", "productName": "N", "billingMonth": "202611", "charge": 1}
+}
+
+// with is good with one field changed.
+func with(key string, value any) map[string]any {
+	out := good()
+	out[key] = value
+	return out
+}
+
+// Broken JSON, no envelope and the answer to another question mean that KOS is ill.
 func TestMalformedAnswers(t *testing.T) {
 	t.Parallel()
-	good := map[string]any{"productCode": "P", "productName": "N", "billingMonth": "202611", "charge": 1}
-	with := func(key string, value any) map[string]any {
-		out := map[string]any{key: value}
-		for k, v := range good {
-			if k != key {
-				out[k] = v
-			}
-		}
-		return out
-	}
 	answers := map[string]struct {
 		status int
 		body   string
 	}{
-		"empty":                     {200, ""},
-		"html":                      {200, "<html>maintenance</html>"},
-		"half a document":           {200, envelope(t, "0000", good)[:40]},
-		"two documents":             {200, strings.Repeat(envelope(t, "0000", good), 2)},
-		"array":                     {200, "[]"},
-		"no code":                   {200, `{"data":{}}`},
-		"number as code":            {200, `{"resultCode":0}`},
-		"not UTF-8":                 {200, strings.Replace(envelope(t, "0000", good), `"N"`, "\"\xff\"", 1)},
-		"no data":                   {200, envelope(t, "0000", nil)},
-		"other month":               {200, envelope(t, "0000", with("billingMonth", "202610"))},
-		"no plan":                   {200, envelope(t, "0000", with("productCode", ""))},
-		"no amount":                 {200, envelope(t, "0000", with("charge", nil))},
-		"amount as text":            {200, envelope(t, "0000", with("charge", "1원"))},
-		"discounts as number":       {200, envelope(t, "0000", with("discountInfo", 7))},
-		"too long":                  {200, envelope(t, "0000", with("contractInfo", strings.Repeat("가", 400_000)))},
-		"success as 201":            {201, envelope(t, "0000", good)},
-		"success as 400":            {400, envelope(t, "0000", good)},
-		"redirect":                  {302, envelope(t, "0000", good)},
-		"10 MB":                     {200, envelope(t, "0000", with("contractInfo", strings.Repeat("x", 10<<20)))},
-		"EUC-KR":                    {200, strings.Replace(envelope(t, "0000", good), `"N"`, "\"\xbf\xe4\xb1\xdd\xc1\xa6\"", 1)},
-		"UTF-16":                    {200, "\xff\xfe{\x00}\x00"},
-		"gzip":                      {200, "\x1f\x8b\x08\x00\x00\x00\x00\x00"},
-		"null data":                 {200, `{"resultCode":"0000","data":null}`},
-		"data of another type":      {200, `{"resultCode":"0000","data":["bill"]}`},
-		"null":                      {200, "null"},
-		"trailing garbage":          {200, envelope(t, "0000", good) + "}"},
-		"deep nesting":              {200, `{"resultCode":"0000","data":` + strings.Repeat("[", 1e5) + strings.Repeat("]", 1e5) + `}`},
-		"huge number":               {200, strings.Replace(envelope(t, "0000", good), `"charge":1`, `"charge":1e400`, 1)},
-		"number past int64":         {200, strings.Replace(envelope(t, "0000", good), `"charge":1`, `"charge":9223372036854775808`, 1)},
-		"amount beyond all measure": {200, envelope(t, "0000", with("charge", int64(1)<<60))},
-		"sum that overflows": {200, `{"resultCode":"0000","data":{"productCode":"P","productName":"N",
-			"billingMonth":"202611","charges":[{"name":"a","amount":9223372036854775807},{"name":"b","amount":9223372036854775807}]}}`},
-		"half a won":          {200, envelope(t, "0000", with("charge", 0.5))},
-		"negative fee":        {200, envelope(t, "0000", with("estimatedCancellationFee", -1))},
-		"negative instalment": {200, envelope(t, "0000", with("deviceInstallmentMonthly", -1))},
-		"negative discount":   {200, envelope(t, "0000", with("discountInfo", []any{map[string]any{"name": "할인", "amount": -1}}))},
+		"empty":            {200, ""},
+		"html":             {200, "<html>maintenance</html>"},
+		"half a document":  {200, envelope(t, "0000", good())[:40]},
+		"two documents":    {200, strings.Repeat(envelope(t, "0000", good()), 2)},
+		"array":            {200, "[]"},
+		"no code":          {200, `{"data":{}}`},
+		"number as code":   {200, `{"resultCode":0}`},
+		"not UTF-8":        {200, strings.Replace(envelope(t, "0000", good()), `"N"`, "\"\xff\"", 1)},
+		"other month":      {200, envelope(t, "0000", with("billingMonth", "202610"))},
+		"too long":         {200, envelope(t, "0000", with("contractInfo", strings.Repeat("가", 400_000)))},
+		"success as 201":   {201, envelope(t, "0000", good())},
+		"success as 400":   {400, envelope(t, "0000", good())},
+		"redirect":         {302, envelope(t, "0000", good())},
+		"10 MB":            {200, envelope(t, "0000", with("contractInfo", strings.Repeat("x", 10<<20)))},
+		"10 MB, zipped":    {200, zipped(t, envelope(t, "0000", with("contractInfo", strings.Repeat("x", 10<<20))))},
+		"EUC-KR":           {200, strings.Replace(envelope(t, "0000", good()), `"N"`, "\"\xbf\xe4\xb1\xdd\xc1\xa6\"", 1)},
+		"UTF-16":           {200, "\xff\xfe{\x00}\x00"},
+		"gzip of nothing":  {200, "\x1f\x8b\x08\x00\x00\x00\x00\x00"},
+		"half a gzip":      {200, zipped(t, envelope(t, "0000", good()))[:60]},
+		"gzip of nonsense": {200, zipped(t, "<html>")},
+		"two marks":        {200, "\xef\xbb\xbf\xef\xbb\xbf" + envelope(t, "0000", good())},
+		"null":             {200, "null"},
+		"trailing garbage": {200, envelope(t, "0000", good()) + "}"},
+		"deep nesting":     {200, `{"resultCode":"0000","data":` + strings.Repeat("[", 1e5) + strings.Repeat("]", 1e5) + `}`},
 	}
-	require.GreaterOrEqual(t, len(answers), 10)
 	for name, a := range answers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Location", "/elsewhere")
-				says(a.status, a.body)(w, r)
-			})
-			b, f := l.ask(t.Context(), t, "01012345678")
-			require.NotNil(t, f)
-			require.Equal(t, fault.ServiceUnavailable, f.Code())
-			require.Zero(t, b)
+			l := refusesToRead(t, a.status, a.body)
 			require.Equal(t, []string{"bill.inquiry MALFORMED"}, l.results())
-			require.EqualValues(t, 1, l.requests.Load())
-			require.Contains(t, l.log.String(), "kos answered something that is not meant to be")
-			require.LessOrEqual(t, len(l.calls.Calls()[0].Answer), 1<<20+1, "the call log keeps no more than was read")
-			require.NotContains(t, f.Error()+l.log.String(), "01012345678")
+			require.InDelta(t, 1, l.metric(t, "kos_calls_total", "bill.inquiry", "MALFORMED"), 0)
+			for range 4 { // of another line, so that it is not the line
+				_, _ = l.ask(t.Context(), t, "01087654321")
+			}
+			_, f := l.ask(t.Context(), t, "01012345678")
+			require.ErrorIs(t, f, ports.ErrNotAsked, "the breaker is open")
 		})
 	}
-	l := serve(t, says(200, envelope(t, "0000", good)))
-	_, f := l.ask(t.Context(), t, "01012345678")
+	_, f := serve(t, says(200, envelope(t, "0000", good()))).ask(t.Context(), t, "01012345678")
 	require.Nil(t, f, "what the others are spoilt from is good")
-	l = serve(t, says(200, envelope(t, "0000", with("charge", -5_000))))
-	b, f := l.ask(t.Context(), t, "01012345678")
+	b, f := serve(t, says(200, envelope(t, "0000", with("charge", -5_000)))).ask(t.Context(), t, "01012345678")
 	require.Nil(t, f)
 	require.Equal(t, money.Won(-5_000), b.Total, "a credit")
 }
 
-func TestMalformedCustomersAndPlans(t *testing.T) {
+// refusesToRead asks for a bill of a KOS that answers so, which must not be shown.
+func refusesToRead(t *testing.T, status int, body string) *link {
+	t.Helper()
+	l := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "/elsewhere")
+		says(status, body)(w, r)
+	})
+	b, f := l.ask(t.Context(), t, "01012345678")
+	require.NotNil(t, f)
+	require.Equal(t, fault.ServiceUnavailable, f.Code())
+	require.Zero(t, b)
+	require.EqualValues(t, 1, l.requests.Load())
+	require.Contains(t, l.log.String(), "kos answered something that is not meant to be")
+	require.LessOrEqual(t, len(l.calls.Calls()[0].Answer), 1<<20+1, "the call log keeps no more than was read")
+	require.NotContains(t, f.Error()+l.log.String(), "01012345678")
+	return l
+}
+
+// A good envelope around data that cannot be used means that this bill cannot be shown, not that KOS is ill: however
+// often it happens and of however many lines, the breaker stays closed.
+func TestUnreadableAnswers(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{
-		envelope(t, "0000", nil), envelope(t, "0000", "text"), envelope(t, "0000", map[string]any{"customerId": "C"}),
-		envelope(t, "0000", map[string]any{"products": []any{}}), "<html>", "", "[]", "\xbf\xe4", envelope(t, "0000", []any{}),
+	for name, body := range map[string]string{
+		"no data":                   envelope(t, "0000", nil),
+		"null data":                 `{"resultCode":"0000","data":null}`,
+		"data of another type":      `{"resultCode":"0000","data":["bill"]}`,
+		"no month":                  envelope(t, "0000", with("billingMonth", nil)),
+		"no plan":                   envelope(t, "0000", with("productCode", "")),
+		"no amount":                 envelope(t, "0000", with("charge", nil)),
+		"amount as words":           envelope(t, "0000", with("charge", "칠만원")),
+		"amount as text":            envelope(t, "0000", with("charge", "1원")),
+		"ten, or ten thousand":      envelope(t, "0000", with("charge", "10.000")),
+		"half a won":                envelope(t, "0000", with("charge", 0.5)),
+		"huge number":               strings.Replace(envelope(t, "0000", good()), `"charge":1`, `"charge":1e400`, 1),
+		"number past int64":         strings.Replace(envelope(t, "0000", good()), `"charge":1`, `"charge":9223372036854775808`, 1),
+		"amount beyond all measure": envelope(t, "0000", with("charge", int64(1)<<60)),
+		"sum that overflows": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","discountInfo":[],
+			"billingMonth":"202611","charges":[{"name":"a","amount":9223372036854775807},{"name":"b","amount":9223372036854775807}]}}`,
+		"a charge without an amount": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
+			"charges":[{"name":"월정액"},{"name":"단말기 할부금","amount":25000}],"discountInfo":[{"name":"가족할인","amount":10000}]}}`,
+		"a charge that is none": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
+			"charges":["월정액",{"name":"단말기 할부금","amount":25000}],"discountInfo":[]}}`,
+		"a discount that is not understood": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
+			"charges":[{"name":"월정액","amount":59000}],"discountInfo":"가족할인 1만원"}}`,
+		"nothing about discounts": `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",
+			"charges":[{"name":"월정액","amount":59000}]}}`,
+		"negative fee":        envelope(t, "0000", with("estimatedCancellationFee", -1)),
+		"negative instalment": envelope(t, "0000", with("deviceInstallmentMonthly", -1)),
+		"negative discount":   envelope(t, "0000", with("discountInfo", []any{map[string]any{"name": "할인", "amount": -1}})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := refusesToRead(t, 200, body)
+			require.Equal(t, []string{"bill.inquiry UNREADABLE"}, l.results())
+			require.InDelta(t, 1, l.metric(t, "kos_calls_total", "bill.inquiry", "UNREADABLE"), 0)
+			for range 5 {
+				for _, n := range []string{"01012345678", "01087654321"} {
+					_, f := l.ask(t.Context(), t, n)
+					require.Equal(t, fault.ServiceUnavailable, f.Code())
+					require.NotErrorIs(t, f, ports.ErrNotAsked)
+				}
+			}
+			require.Empty(t, l.told(), "no alert is raised")
+		})
+	}
+}
+
+// What has one meaning is read, however it is written, and an odd field costs no more than itself.
+func TestOddButUnambiguousAnswers(t *testing.T) {
+	t.Parallel()
+	of := func(fields string) string {
+		return `{"resultCode":"0000","data":{"productCode":"P","productName":"N","billingMonth":"202611",` + fields + `}}`
+	}
+	for name, c := range map[string]struct {
+		body string
+		want money.Won
+	}{
+		"a fraction of zero":      {of(`"charge":74000.0`), 74_000},
+		"an exponent":             {of(`"charge":7.4e4`), 74_000},
+		"text":                    {of(`"charge":"74000"`), 74_000},
+		"text with a fraction":    {of(`"charge":" 74000.00 "`), 74_000},
+		"text, thousands grouped": {of(`"charge":"74,000"`), 74_000},
+		"a credit as text":        {of(`"charge":"-5000"`), -5_000},
+		"month as a number":       {strings.Replace(of(`"charge":74000`), `"202611"`, `202611`, 1), 74_000},
+		"byte-order mark":         {"\xef\xbb\xbf" + of(`"charge":74000`), 74_000},
+		"gzip":                    {zipped(t, of(`"charge":74000`)), 74_000},
+		"mark within gzip":        {zipped(t, "\xef\xbb\xbf"+of(`"charge":74000`)), 74_000},
+		"parts as text": {of(`"charges":[{"name":"월정액","amount":"59000"},{"name":"단말기 할부금","amount":25000.0}],
+			"discountInfo":"가족할인 10,000원(2회선)"`), 74_000},
+		"total unreadable, parts complete": {of(`"charge":"?","charges":[{"name":"월정액","amount":74000}],"discountInfo":[]`), 74_000},
+		"discounts as number":              {of(`"charge":74000,"discountInfo":7`), 74_000},
+		"everything else of another type": {of(`"charge":74000,"contractInfo":7,"contractMonths":"?","contractStart":true,"charges":{},
+			"usage":"무제한","estimatedCancellationFee":[],"deviceInstallment":"?","billingPaymentInfo":"완료"`), 74_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan string, 1)
+			l := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked <- r.Header.Get("Accept-Encoding")
+				if strings.HasPrefix(c.body, "\x1f") {
+					w.Header().Set("Content-Encoding", "gzip")
+				}
+				for half := range slices.Chunk([]byte(c.body), len(c.body)/2+1) { // it comes in chunks as well
+					_, _ = w.Write(half)
+					_ = http.NewResponseController(w).Flush()
+				}
+			})
+			b, f := l.ask(t.Context(), t, "01012345678")
+			require.Nil(t, f)
+			require.Equal(t, c.want, b.Total)
+			require.Nil(t, b.TerminationFee)
+			require.Nil(t, b.DeviceInstallment)
+			require.Nil(t, b.Contract)
+			require.Zero(t, b.Payment)
+			require.Equal(t, "identity", <-asked)
+			require.Equal(t, []string{"bill.inquiry 0000"}, l.results())
+			require.Contains(t, string(l.calls.Calls()[0].Answer), `"resultCode"`, "the call log holds it in the clear")
+		})
+	}
+}
+
+// zipped is the text as gzip.
+func zipped(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, err := w.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.String()
+}
+
+func TestUnreadableCustomersAndPlans(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"<html>": "MALFORMED", "": "MALFORMED", "[]": "MALFORMED", "\xbf\xe4": "MALFORMED",
+		envelope(t, "0000", nil): "UNREADABLE", envelope(t, "0000", "text"): "UNREADABLE", envelope(t, "0000", []any{}): "UNREADABLE",
+		envelope(t, "0000", map[string]any{"customerId": "C"}):   "UNREADABLE",
+		envelope(t, "0000", map[string]any{"products": []any{}}): "UNREADABLE",
 		envelope(t, "0000", map[string]any{
 			"customerId": "C", "customerName": "N", "operatorCode": "O", "lineStatus": "ACTIVE",
 			"currentProduct": map[string]any{"productCode": "P"}, "contract": map[string]any{"earlyTerminationFee": -1},
 			"products": []any{map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O", "monthlyFee": -1}},
-		}),
-		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O"}}}),
+		}): "UNREADABLE",
+		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productName": "N", "operatorCode": "O"}}}): "UNREADABLE",
 	} {
 		l := serve(t, says(200, body))
 		_, err := l.Customer(t.Context(), number(t, "01012345678"))
 		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), body)
 		_, err = l.Plans(t.Context())
 		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), body)
-		require.Equal(t, []string{"customer.get MALFORMED", "products.list MALFORMED"}, l.results())
+		require.Equal(t, []string{"customer.get " + want, "products.list " + want}, l.results())
 	}
+}
+
+// What KOS leaves out of a customer or a plan is nothing, and what it states of a plan with the customer is kept.
+func TestCustomersAndPlansWithoutEverything(t *testing.T) {
+	t.Parallel()
+	bare := map[string]any{
+		"customerId": "C", "operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"},
+		"scheduledProduct": map[string]any{"productCode": "Q"}, "contract": map[string]any{"contractStart": 20250301},
+	}
+	c, err := serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), number(t, "01012345678"))
+	require.NoError(t, err)
+	require.Equal(t, product.Customer{
+		CustomerID: "C", Line: number(t, "01012345678"), OperatorCode: "O", PlanCode: "P",
+		Scheduled: &product.Scheduled{PlanCode: "Q"}, Contract: product.Contract{Date: c.Contract.Date},
+	}, c)
+	require.Equal(t, "2025-03-01", c.Contract.Date.String())
+
+	bare["currentProduct"] = map[string]any{"productCode": "P", "productName": "N", "monthlyFee": "45000", "status": "DISCONTINUED"}
+	bare["scheduledProduct"] = map[string]any{"productCode": "Q", "productName": "M", "monthlyFee": 0, "effectiveDate": 20261201}
+	c, err = serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), number(t, "01012345678"))
+	require.NoError(t, err)
+	require.Equal(t, product.Plan{Code: "P", Name: "N", MonthlyFee: new(money.Won(45_000))}, c.Plan)
+	require.Equal(t, product.Plan{Code: "Q", Name: "M", MonthlyFee: new(money.Won(0)), SaleUnknown: true}, c.Scheduled.Plan)
+	require.Equal(t, month(t, "2026-12").First(), c.Scheduled.EffectiveDate)
+
+	plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{
+		map[string]any{"productCode": "P"}, map[string]any{"productName": "no code"}, "no plan",
+		map[string]any{"productCode": "Q", "monthlyFee": "?", "status": "ACTIVE"},
+	}}))).Plans(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []product.Plan{{Code: "P", SaleUnknown: true}, {Code: "Q", OnSale: true}}, plans)
 }
 
 func TestServerErrorsAreBroken(t *testing.T) {

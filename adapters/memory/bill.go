@@ -197,7 +197,7 @@ func (o *BillOutbox) Claim(
 			if err != nil {
 				return body, &delivery.Attempt{Outcome: delivery.Failed, Note: "the bill version is not there"}
 			}
-			body.Bill = &c.Bill
+			body.Inquiry, body.Bill = i.Recall(c)
 		}
 		return body, nil
 	}), nil

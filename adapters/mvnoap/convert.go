@@ -9,6 +9,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/delivery"
+	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/ports"
 )
@@ -33,44 +34,53 @@ func billResult(i delivery.Item[ports.BillResult]) apgen.BillResult {
 }
 
 func billInfo(b bill.Bill) *apgen.BillInfo {
-	fee, device := int64(b.TerminationFee), int64(b.DeviceInstallment)
 	out := &apgen.BillInfo{
 		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo), BillingMonth: b.Month.String(),
 		TotalAmount: int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts), Usage: usage(b.Usage),
-		TerminationFee: &fee, DeviceInstallment: &device, PaymentInfo: &apgen.PaymentInfo{
-			BillingDate: day(b.Payment.BillingDate), DueDate: day(b.Payment.DueDate), PaymentMethod: text(b.Payment.Method),
-		},
+		TerminationFee: won(b.TerminationFee), DeviceInstallment: won(b.DeviceInstallment),
+		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly), PaymentInfo: payment(b.Payment),
 	}
 	if !b.AddsUp() {
 		mismatch := true
 		out.AmountMismatch = &mismatch
 	}
-	if b.Payment.Status != "" {
-		status := apgen.PaymentInfoPaymentStatus(b.Payment.Status)
-		out.PaymentInfo.PaymentStatus = &status
-	}
 	if c := b.Contract; c != nil {
-		out.Contract = &apgen.Contract{StartDate: day(c.Start), EndDate: day(c.End)}
-		if c.Months != 0 {
-			out.Contract.Months = &c.Months
-		}
-	}
-	if b.DeviceInstallmentMonthly != nil {
-		monthly := int64(*b.DeviceInstallmentMonthly)
-		out.DeviceInstallmentMonthly = &monthly
+		out.Contract = &apgen.Contract{Months: c.Months, StartDate: day(c.Start), EndDate: day(c.End)}
 	}
 	return out
 }
 
-func amounts(in []bill.Item) []apgen.Amount {
+// payment is absent when KOS states nothing of it.
+func payment(p bill.Payment) *apgen.PaymentInfo {
+	if p == (bill.Payment{}) {
+		return nil
+	}
+	out := &apgen.PaymentInfo{BillingDate: day(p.BillingDate), DueDate: day(p.DueDate), PaymentMethod: text(p.Method)}
+	if p.Status != "" {
+		out.PaymentStatus = new(apgen.PaymentInfoPaymentStatus(p.Status))
+	}
+	return out
+}
+
+// amounts is absent when KOS lists none; an empty list is a statement of KOS.
+func amounts(in []bill.Item) *[]apgen.Amount {
+	if in == nil {
+		return nil
+	}
 	out := make([]apgen.Amount, len(in))
 	for i, item := range in {
-		out[i] = apgen.Amount{Name: item.Name, Amount: int64(item.Amount)}
+		out[i] = apgen.Amount{Name: text(item.Name), Amount: won(item.Amount)}
 	}
-	return out
+	return &out
 }
 
+func won(w *money.Won) *int64 { return (*int64)(w) }
+
+// usage is absent when KOS states nothing of it.
 func usage(u bill.Usage) *apgen.Usage {
+	if u == (bill.Usage{}) {
+		return nil
+	}
 	return &apgen.Usage{
 		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data), VoiceMinutes: whole(u.VoiceMinutes), SmsCount: whole(u.SMSCount),
 		DataMegabytes: whole(u.DataMegabytes), VoiceUnlimited: yes(u.VoiceUnlimited), SmsUnlimited: yes(u.SMSUnlimited),

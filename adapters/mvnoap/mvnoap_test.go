@@ -103,10 +103,11 @@ func whole(t *testing.T) *bill.Bill {
 	minutes, monthly := 250, money.Won(25_000)
 	return &bill.Bill{
 		Line: number(t), Month: date(t, "2026-11-01").Month(), ProductCode: "P", ProductName: "N", ContractInfo: "24개월 약정",
-		Contract: &bill.Contract{Months: 24, Start: date(t, "2025-03-01"), End: date(t, "2027-02-28")}, Total: 74_000,
-		Charges: []bill.Item{{Name: "월정액", Amount: 84_000}}, Discounts: []bill.Item{{Name: "가족할인", Amount: 10_000}},
+		Contract: &bill.Contract{Months: new(24), Start: date(t, "2025-03-01"), End: date(t, "2027-02-28")}, Total: 74_000,
+		Charges:        []bill.Item{{Name: "월정액", Amount: new(money.Won(84_000))}},
+		Discounts:      []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
 		Usage:          bill.Usage{Voice: "250분", VoiceMinutes: &minutes, Data: "무제한", DataUnlimited: true},
-		TerminationFee: 48_000, DeviceInstallment: 100_000, DeviceInstallmentMonthly: &monthly,
+		TerminationFee: new(money.Won(48_000)), DeviceInstallment: new(money.Won(100_000)), DeviceInstallmentMonthly: &monthly,
 		Payment: bill.Payment{BillingDate: date(t, "2026-11-30"), DueDate: date(t, "2026-12-25"), Status: bill.Paid, Method: "카드"},
 	}
 }
@@ -143,16 +144,24 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 	failed := inquiry(t)
 	failed.Status, failed.Source, failed.AsOf, failed.FailureCode = bill.Failed, "", time.Time{}, fault.BillNotFound
 	bare := &bill.Bill{Line: number(t), Month: date(t, "2026-11-01").Month(), ProductCode: "P", ProductName: "N", Total: 1}
+	partly := *bare
+	partly.Charges, partly.Discounts = []bill.Item{{Name: "월정액"}, {}}, []bill.Item{}
+	partly.Contract = &bill.Contract{Start: date(t, "2025-03-01")}
+	odd := *bare
+	odd.Charges = []bill.Item{}
 	items := []delivery.Item[ports.BillResult]{
 		billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)}),
 		billItem(t, 2, ports.BillResult{Inquiry: inquiry(t), Bill: bare}),
 		billItem(t, 3, ports.BillResult{Inquiry: failed}),
+		billItem(t, 4, ports.BillResult{Inquiry: inquiry(t), Bill: &partly}),
+		billItem(t, 5, ports.BillResult{Inquiry: inquiry(t), Bill: &odd}),
+		billItem(t, 6, ports.BillResult{Inquiry: inquiry(t)}),
 	}
 	for _, item := range items {
 		require.Equal(t, delivery.Attempt{Outcome: delivery.Accepted, Note: "HTTP 204"}, p.Publish(t.Context(), item))
 	}
 	got := sim.Received()
-	require.Len(t, got, 3)
+	require.Len(t, got, 6)
 	for i, e := range got {
 		require.Equal(t, items[i].ID.String(), e.ID)
 		require.Equal(t, mvnoapsim.BillResult, e.Type)
@@ -167,8 +176,19 @@ func TestBillResultsArriveSignedAndWhole(t *testing.T) {
 		"deviceInstallment":100000,"deviceInstallmentMonthly":25000,"paymentInfo":{"billingDate":"2026-11-30","dueDate":"2026-12-25",
 		"paymentStatus":"PAID","paymentMethod":"카드"}}}`, string(got[0].Payload))
 	require.NotContains(t, string(got[0].Payload), "amountMismatch")
-	require.Contains(t, string(got[1].Payload), `"totalAmount":1,`)
-	require.Contains(t, string(got[1].Payload), `"amountMismatch":true`, "charges come to 0, KOS says 1")
+	info := func(i int) string {
+		var body struct {
+			BillInfo json.RawMessage `json:"billInfo"`
+		}
+		require.NoError(t, json.Unmarshal(got[i].Payload, &body))
+		return string(body.BillInfo)
+	}
+	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1}`, info(1),
+		"what KOS does not state is absent")
+	require.JSONEq(t, `{"productCode":"P","productName":"N","billingMonth":"2026-11","totalAmount":1,"charges":[{"name":"월정액"},{}],
+		"discountInfo":[],"contract":{"startDate":"2025-03-01"}}`, info(3))
+	require.Contains(t, info(4), `"amountMismatch":true`, "charges come to 0, KOS says 1")
+	require.Empty(t, info(5), "a bill that cannot be believed any more")
 	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000001","lineNumber":"010-1234-5678","sequence":3,"month":"2026-11",
 		"status":"FAILED","errorCode":"BILL_NOT_FOUND","errorMessage":"해당 월의 요금 정보가 없습니다"}`, string(got[2].Payload))
 	require.Empty(t, sim.Disorder())

@@ -85,7 +85,7 @@ func (o *BillOutbox) claim(ctx context.Context, now, until time.Time, lines, eac
 
 // storedBill is a bill version, or why it cannot be told.
 type storedBill struct {
-	bill    *bill.Bill
+	copy    bill.Copy
 	verdict *delivery.Attempt
 }
 
@@ -117,7 +117,7 @@ func (o *BillOutbox) bills(ctx context.Context, rows []billdb.Inquiry) (map[uuid
 			bills[s.ID] = storedBill{verdict: unreadable("bill")}
 			continue
 		}
-		bills[s.ID] = storedBill{bill: &c.Bill}
+		bills[s.ID] = storedBill{copy: c}
 	}
 	return bills, nil
 }
@@ -135,7 +135,10 @@ func (o *BillOutbox) item(row billdb.Inquiry, bills map[uuid.UUID]storedBill) de
 	item.Line, item.Body.Inquiry = q.Line, q
 	if q.Status == bill.Completed {
 		stored := bills[uuid.UUID(q.Version)]
-		item.Body.Bill, item.Verdict = stored.bill, stored.verdict
+		item.Verdict = stored.verdict
+		if stored.verdict == nil {
+			item.Body.Inquiry, item.Body.Bill = q.Recall(stored.copy)
+		}
 	}
 	return item
 }

@@ -47,17 +47,24 @@ func (orderRows) saved(o product.Order, at time.Time) (productdb.SaveOrderParams
 	}, errors.Join(err1, err2)
 }
 
-// planRow is a plan as it was ordered; renaming a field here breaks rows that are stored.
+// planForm is the version of planRow that keeps apart a fee that KOS left out from 0 won. A row without it is of a
+// release that did not.
+const planForm = 2
+
+// planRow is a plan as it was ordered; renaming a field here breaks rows that are stored. The release before reads it
+// too, and takes a missing fee for 0.
 type planRow struct {
+	Form        int    `json:"form,omitempty"`
 	Code        string `json:"code"`
 	Name        string `json:"name"`
-	Fee         int64  `json:"fee"` // won a month
+	Fee         *int64 `json:"fee,omitempty"` // won a month
 	Data        string `json:"data"`
 	Voice       string `json:"voice"`
 	SMS         string `json:"sms"`
 	Network     string `json:"network"`
 	Description string `json:"description"`
 	OnSale      bool   `json:"onSale"`
+	SaleUnknown bool   `json:"saleUnknown,omitempty"`
 	Operator    string `json:"operator"`
 }
 
@@ -67,24 +74,29 @@ func planColumn(p product.Plan) ([]byte, error) {
 		return nil, nil
 	}
 	return json.Marshal(planRow{
-		Code: p.Code, Name: p.Name, Fee: int64(p.MonthlyFee), Data: p.DataAllowance, Voice: p.VoiceAllowance, SMS: p.SMSAllowance,
-		Network: p.NetworkType, Description: p.Description, OnSale: p.OnSale, Operator: p.OperatorCode,
+		Form: planForm, Code: p.Code, Name: p.Name, Fee: (*int64)(p.MonthlyFee), Data: p.DataAllowance, Voice: p.VoiceAllowance,
+		SMS: p.SMSAllowance, Network: p.NetworkType, Description: p.Description, OnSale: p.OnSale, SaleUnknown: p.SaleUnknown,
+		Operator: p.OperatorCode,
 	})
 }
 
-// target reads the plan as it was ordered. Orders of before that was kept have a name at most.
+// target reads the plan as it was ordered. Orders of before that was kept have a name at most. A fee of 0 won that the
+// release before wrote may be one that KOS left out.
 func target(row productdb.ChangeOrder) (product.Plan, error) {
 	if row.ToPlan == nil {
 		if row.ToName == "" {
 			return product.Plan{}, nil
 		}
-		return product.Plan{Code: row.ToCode, Name: row.ToName}, nil
+		return product.Plan{Code: row.ToCode, Name: row.ToName, SaleUnknown: true}, nil
 	}
 	var p planRow
 	err := json.Unmarshal(row.ToPlan, &p)
+	if p.Form < planForm && p.Fee != nil && *p.Fee == 0 {
+		p.Fee = nil
+	}
 	return product.Plan{
-		Code: p.Code, Name: p.Name, MonthlyFee: money.Won(p.Fee), DataAllowance: p.Data, VoiceAllowance: p.Voice, SMSAllowance: p.SMS,
-		NetworkType: p.Network, Description: p.Description, OnSale: p.OnSale, OperatorCode: p.Operator,
+		Code: p.Code, Name: p.Name, MonthlyFee: (*money.Won)(p.Fee), DataAllowance: p.Data, VoiceAllowance: p.Voice, SMSAllowance: p.SMS,
+		NetworkType: p.Network, Description: p.Description, OnSale: p.OnSale, SaleUnknown: p.SaleUnknown, OperatorCode: p.Operator,
 	}, err
 }
 

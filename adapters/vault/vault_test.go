@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/vault"
 	"phonebill/core/bill"
+	"phonebill/core/freshness"
+	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -32,7 +35,7 @@ func TestVault(t *testing.T) {
 
 func TestSealers(t *testing.T) {
 	t.Parallel()
-	nothing := bill.Bill{Line: portstest.Line(3), Month: portstest.Month(), Charges: []bill.Item{}, Contract: &bill.Contract{}}
+	nothing := bill.Bill{Line: portstest.Line(3), Month: portstest.Month(), Charges: []bill.Item{}, Contract: &bill.Contract{Months: new(0)}}
 	bills := append(portstest.BillCopies(), bill.Copy{Bill: nothing})
 	portstest.Sealer(t, func(t *testing.T) ports.Sealer[bill.Copy] { t.Helper(); return vault.Bills(open(t)) }, bills...)
 	portstest.Sealer(t, func(t *testing.T) ports.Sealer[product.CustomerCopy] { t.Helper(); return vault.Customers(open(t)) },
@@ -143,6 +146,162 @@ func TestStoredFormsAreVersioned(t *testing.T) {
 	sealed[0] = 1
 	_, err = vault.Customers(v).Open(sealed)
 	require.Error(t, err, "a bill is no customer")
+}
+
+// Rows as the release before wrote them: 0 stands for what KOS had left out as well as for 0 won, and discount texts
+// may be torn.
+func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
+	t.Parallel()
+	v := open(t)
+	of := func(purpose, row string) []byte {
+		sealed, err := v.Seal(purpose, []byte(row))
+		require.NoError(t, err)
+		return append([]byte{1}, sealed...)
+	}
+	won := func(n money.Won) *money.Won { return &n }
+	const before = `{"v":"019c0000-0000-7000-8000-000000000001","asOf":"2026-03-02T03:04:05Z","line":"01012345678","month":"2026-02",
+		"productCode":"P","productName":"N","contractInfo":"","usage":{"Voice":"","SMS":"","Data":"","VoiceMinutes":null,"SMSCount":null,
+		"DataMegabytes":null,"VoiceUnlimited":false,"SMSUnlimited":false,"DataUnlimited":false},
+		"billingDate":"","dueDate":"","payment":"PAID","method":"",`
+	for name, c := range map[string]struct {
+		row   string
+		want  bill.Bill
+		trust bill.Trust
+	}{
+		"nothing left out": {
+			`"contract":{"months":24,"start":"2025-03-01","end":"2027-02-28"},"total":89000,"charges":[{"Name":"월정액","Amount":99000}],
+				"discounts":[{"Name":"25% 요금할인","Amount":10000}],"terminationFee":48000,"device":100000}`,
+			bill.Bill{
+				Contract: &bill.Contract{Months: new(24)}, Total: 89000, Charges: []bill.Item{{Name: "월정액", Amount: won(99000)}},
+				Discounts: []bill.Item{{Name: "25% 요금할인", Amount: won(10000)}}, TerminationFee: won(48000), DeviceInstallment: won(100000),
+			}, bill.Doubtful,
+		},
+		"zeroes": {
+			`"contract":{"months":0,"start":"2025-03-01","end":""},"total":89000,"charges":null,"discounts":null,"terminationFee":0,"device":0}`,
+			bill.Bill{Contract: &bill.Contract{}, Total: 89000}, bill.Doubtful,
+		},
+		"total made up from what was left": {
+			`"total":15000,"charges":[{"Name":"월정액","Amount":0},{"Name":"단말기 할부금","Amount":25000}],
+				"discounts":[{"Name":"가족할인","Amount":10000}],"terminationFee":0,"device":0}`,
+			bill.Bill{
+				Total: 15000, Charges: []bill.Item{{Name: "월정액"}, {Name: "단말기 할부금", Amount: won(25000)}},
+				Discounts: []bill.Item{{Name: "가족할인", Amount: won(10000)}},
+			}, bill.MadeUp,
+		},
+		"total that KOS stated beside a charge without an amount": {
+			`"total":74000,"charges":[{"Name":"월정액","Amount":0},{"Name":"단말기 할부금","Amount":25000}],"discounts":[],"terminationFee":0,"device":0}`,
+			bill.Bill{
+				Total: 74000, Charges: []bill.Item{{Name: "월정액"}, {Name: "단말기 할부금", Amount: won(25000)}}, Discounts: []bill.Item{},
+			}, bill.Doubtful,
+		},
+		"torn discounts beside a stated total": {
+			`"total":44000,"charges":[{"Name":"월정액","Amount":59000}],"discounts":[{"Name":"가족할인 10","Amount":0},
+				{"Name":"000원(2회선)","Amount":0},{"Name":"복지할인","Amount":5000}],"terminationFee":0,"device":0}`,
+			bill.Bill{Total: 44000, Charges: []bill.Item{{Name: "월정액", Amount: won(59000)}}, Discounts: []bill.Item{{Name: "할인"}}}, bill.Doubtful,
+		},
+		"total made up from torn discounts": {
+			`"total":54000,"charges":[{"Name":"월정액","Amount":59000}],"discounts":[{"Name":"가족할인 10","Amount":0},
+				{"Name":"000원(2회선)","Amount":0},{"Name":"복지할인","Amount":5000}],"terminationFee":0,"device":0}`,
+			bill.Bill{Total: 54000, Charges: []bill.Item{{Name: "월정액", Amount: won(59000)}}, Discounts: []bill.Item{{Name: "할인"}}}, bill.MadeUp,
+		},
+		"total made up from a lost discount": {
+			`"total":54000,"charges":[{"Name":"월정액","Amount":59000}],"discounts":[{"Name":"가족할인 10000원 복지할인","Amount":5000}],
+				"terminationFee":0,"device":0}`,
+			bill.Bill{Total: 54000, Charges: []bill.Item{{Name: "월정액", Amount: won(59000)}}, Discounts: []bill.Item{{Name: "할인"}}}, bill.MadeUp,
+		},
+	} {
+		got, err := vault.Bills(v).Open(of("bill", before+c.row))
+		require.NoError(t, err, name)
+		require.Equal(t, c.trust, got.Trust, name)
+		require.False(t, got.Final(), name)
+		c.want.Line, c.want.Month, c.want.ProductCode, c.want.ProductName = got.Bill.Line, got.Bill.Month, "P", "N"
+		c.want.Payment.Status = bill.Paid
+		if c.want.Contract != nil {
+			c.want.Contract.Start, c.want.Contract.End = got.Bill.Contract.Start, got.Bill.Contract.End
+			require.Equal(t, "2025-03-01", got.Bill.Contract.Start.String())
+		}
+		require.Equal(t, c.want, got.Bill, name)
+	}
+
+	const customer = `{"asOf":"2026-03-02T03:04:05Z","customerId":"C","line":"01012345678","name":"홍길동","operator":"O","status":"ACTIVE",
+		"plan":"P","nextPlan":"Q","nextDate":"","contractDate":"","termEnd":"","fee":`
+	for fee, want := range map[string]*money.Won{"0": nil, "48000": won(48000)} {
+		got, err := vault.Customers(v).Open(of("customer", customer+fee+"}"))
+		require.NoError(t, err)
+		require.True(t, got.Doubtful)
+		require.Equal(t, want, got.Customer.Contract.EarlyTerminationFee)
+		require.Equal(t, freshness.Stale, got.Limits(freshness.Customer).Decide(got.AsOf, time.Time{}, got.AsOf, 0))
+	}
+	plans, err := vault.Plans(v).Open(of("plans", `{"Plans":[{"Code":"P","Name":"N","MonthlyFee":0,"DataAllowance":"","VoiceAllowance":"",
+		"SMSAllowance":"","NetworkType":"","Description":"","OnSale":false,"OperatorCode":"O"},{"Code":"Q","MonthlyFee":1,"OnSale":true}],
+		"AsOf":"2026-03-02T03:04:05Z"}`))
+	require.NoError(t, err)
+	require.True(t, plans.Doubtful)
+	require.Equal(t, []product.Plan{
+		{Code: "P", Name: "N", SaleUnknown: true, OperatorCode: "O"}, {Code: "Q", MonthlyFee: won(1), OnSale: true},
+	}, plans.Plans)
+	require.Equal(t, freshness.Stale, plans.Limits(freshness.PlanList).Decide(plans.AsOf, time.Time{}, plans.AsOf, 0))
+}
+
+// What this release writes can be read by the one before, which runs beside it: the types of its rows are below.
+func TestTheReleaseBeforeReadsWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	v := open(t)
+	clear := func(purpose string, sealed []byte, err error) []byte {
+		require.NoError(t, err)
+		require.EqualValues(t, 1, sealed[0], "the version of the sealed form")
+		raw, err := v.Open(purpose, sealed[1:])
+		require.NoError(t, err)
+		return raw
+	}
+	type term struct {
+		Months     int
+		Start, End string
+	}
+	type item struct {
+		Name   string
+		Amount int64
+	}
+	for _, c := range portstest.BillCopies() {
+		var row struct {
+			V, Line, Month, ProductCode, Payment string
+			Contract                             *term
+			Total, TerminationFee, Device        int64
+			Charges, Discounts                   []item
+		}
+		sealed, err := vault.Bills(v).Seal(c)
+		require.NoError(t, json.Unmarshal(clear("bill", sealed, err), &row))
+		require.Equal(t, c.Version.String(), row.V)
+		require.EqualValues(t, c.Bill.Total, row.Total)
+		require.Len(t, row.Charges, len(c.Bill.Charges))
+		if row.Contract != nil {
+			require.NotEmpty(t, row.Contract.Start, "it would show it as 0000-00-00")
+			require.NotEmpty(t, row.Contract.End)
+		}
+	}
+	for _, c := range portstest.CustomerCopies() {
+		var row struct {
+			Line, Plan, NextPlan string
+			Fee                  int64
+		}
+		sealed, err := vault.Customers(v).Seal(c)
+		require.NoError(t, json.Unmarshal(clear("customer", sealed, err), &row))
+		require.Equal(t, c.Customer.PlanCode, row.Plan)
+	}
+	for _, c := range portstest.PlansCopies() {
+		var row struct {
+			Plans []struct {
+				Code, Name string
+				MonthlyFee int64
+				OnSale     bool
+			}
+			AsOf time.Time
+		}
+		sealed, err := vault.Plans(v).Seal(c)
+		require.NoError(t, json.Unmarshal(clear("plans", sealed, err), &row))
+		require.Len(t, row.Plans, len(c.Plans))
+		require.True(t, c.AsOf.Equal(row.AsOf))
+	}
 }
 
 // TestDamagedRowsAreErrors opens ciphertexts that this vault made of rows that no noun has.

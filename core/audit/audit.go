@@ -20,8 +20,10 @@ type Call struct {
 	Waited     time.Duration // for its turn, before it was made; the log keeps whole milliseconds
 	Attempt    int           // counts from 1 per question
 	Breaker    string        // state of the operation's circuit breaker when it let the call through: CLOSED or HALF_OPEN
-	Result     string        // KOS result code, or TIMEOUT, BROKEN, MALFORMED, REFUSED (our key), UNKNOWN_CODE, CANCELED, NOT_SENT
-	HTTPStatus int           // 0 when no answer came
-	Request    []byte        // clear; the store encrypts
-	Answer     []byte        // clear; the store encrypts
+	// Result is KOS's result code, or TIMEOUT, BROKEN, MALFORMED, UNREADABLE, REFUSED (our key), UNKNOWN_CODE,
+	// CANCELED, NOT_SENT.
+	Result     string
+	HTTPStatus int    // 0 when no answer came
+	Request    []byte // clear; the store encrypts
+	Answer     []byte // clear; the store encrypts
 }

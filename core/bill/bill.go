@@ -12,34 +12,56 @@ import (
 	"phonebill/core/money"
 )
 
-// Bill is the bill of one line and month: the nine facts of UFR-BILL-030.
+// Bill is the bill of one line and month: the nine facts of UFR-BILL-030. What KOS leaves out is not known, and is
+// nil, empty or the zero date here: it is never 0 won.
 type Bill struct {
 	Line                     line.Number
 	Month                    calendar.Month
 	ProductCode              string
 	ProductName              string
 	ContractInfo             string    // KOS's text, as printed on the bill
-	Contract                 *Contract // nil when KOS tells no dates
-	Total                    money.Won // as KOS states it
-	Charges                  []Item
-	Discounts                []Item
+	Contract                 *Contract // nil when KOS states nothing of it
+	Total                    money.Won // as KOS states it, or charges less discounts where both are complete
+	Charges                  []Item    // nil when KOS lists none; an empty list is a statement of KOS
+	Discounts                []Item    // likewise
 	Usage                    Usage
-	TerminationFee           money.Won // if the contract ended today
-	DeviceInstallment        money.Won // balance left
+	TerminationFee           *money.Won // if the contract ended today
+	DeviceInstallment        *money.Won // balance left
 	DeviceInstallmentMonthly *money.Won
 	Payment                  Payment
 }
 
 // Contract is the term the customer is bound to.
 type Contract struct {
-	Months     int
+	Months     *int
 	Start, End calendar.Date
 }
 
-// Item is one line of charges or discounts.
+// Item is one line of charges or discounts. Its amount is nil when KOS states none that can be read.
 type Item struct {
 	Name   string
-	Amount money.Won
+	Amount *money.Won
+}
+
+// Sum is charges less discounts, in won; complete is false when a part of that is not known, and the sum then means
+// nothing.
+func (b Bill) Sum() (sum money.Won, complete bool) {
+	charged, all := total(b.Charges)
+	taken, whole := total(b.Discounts)
+	return charged - taken, all && whole && b.Charges != nil && b.Discounts != nil
+}
+
+// total adds up the known amounts and says whether all are known.
+func total(items []Item) (sum money.Won, known bool) {
+	known = true
+	for _, i := range items {
+		if i.Amount == nil {
+			known = false
+			continue
+		}
+		sum += *i.Amount
+	}
+	return sum, known
 }
 
 // Usage is what was used. The texts are shown; the numbers are nil when KOS tells none or the plan is unlimited.
@@ -66,20 +88,28 @@ type Payment struct {
 	Method               string // empty when KOS tells none
 }
 
-// AddsUp tells whether the stated total is charges less discounts. One that does not is flagged, not hidden (api.md).
+// AddsUp is false when the total is not charges less discounts, although KOS lists the charges and no listed amount is
+// missing. A bill without a list of discounts is taken to have none here. One that does not add up is flagged, not
+// hidden.
 func (b Bill) AddsUp() bool {
-	var sum money.Won
-	for _, c := range b.Charges {
-		sum += c.Amount
-	}
-	for _, d := range b.Discounts {
-		sum -= d.Amount
-	}
-	return sum == b.Total
+	charged, all := total(b.Charges)
+	taken, whole := total(b.Discounts)
+	return b.Charges == nil || !all || !whole || charged-taken == b.Total
 }
 
 // Summary is the line shown in the history: 「5G 프리미엄 플랜, 89,000원」.
 func (b Bill) Summary() string { return b.ProductName + ", " + b.Total.String() }
+
+// Trust says how far a stored copy may be believed. The zero value is full trust.
+type Trust uint8
+
+// The degrees of trust. Releases up to b0e8e26 stored 0 won for an amount that KOS had left out, and tore discount
+// texts at the comma of the thousands, so their copies mix what KOS said with what was made up.
+const (
+	Trusted  Trust = iota // stored as KOS said it
+	Doubtful              // stored by such a release: what may be made up is left out, and the copy is never fresh and never final
+	MadeUp                // likewise, and its total may be made up as well: the bill is not shown at all
+)
 
 // Copy is a bill as KOS told it at AsOf. Every telling is kept as a version of its own, so that histories and
 // deliveries can refer to exactly what the customer saw.
@@ -87,25 +117,38 @@ type Copy struct {
 	Version id.ID
 	Bill    Bill
 	AsOf    time.Time
+	Trust   Trust
 }
 
-// Final tells that the bill will never change (decision 13): it is paid, and its month was over when it was told. The calendar alone closes
-// nothing: payment state, instalment balance and termination fee move after the month's end.
-func (c Copy) Final() bool {
+// Final reports that the bill will never change: it is settled, and the copy is trusted.
+func (c Copy) Final() bool { return c.Trust == Trusted && c.settled() }
+
+// settled reports that the bill was paid and its month over when KOS stated it. The calendar alone closes nothing:
+// payment state, instalment balance and termination fee move after the month's end.
+func (c Copy) settled() bool {
 	return c.Bill.Payment.Status == Paid && calendar.MonthOf(c.AsOf).After(c.Bill.Month)
 }
 
-// Limits are the copy's lifetimes: within, unless it is final.
+// Limits are the copy's lifetimes: within, unless the bill is settled. A copy that is not trusted is never fresh: KOS
+// is asked again, and until it answers a doubtful copy is as good as any old one.
 func (c Copy) Limits(within freshness.Limits) freshness.Limits {
-	if c.Final() {
+	switch {
+	case c.Trust == MadeUp:
+		return freshness.Nothing
+	case c.Final():
 		return freshness.Final
+	case c.settled():
+		within.Hard = freshness.Final.Hard
+	}
+	if c.Trust == Doubtful {
+		return within.NeverFresh()
 	}
 	return within
 }
 
-// HiddenBy tells that the customer has changed something since, at epoch, that the copy may not know of (decision 11). A change moves no
-// bill that is final.
-func (c Copy) HiddenBy(epoch time.Time) bool { return !c.Final() && c.AsOf.Before(epoch) }
+// HiddenBy reports that the customer has changed something since, at epoch, that the copy may not know of. A change
+// moves no bill that is settled.
+func (c Copy) HiddenBy(epoch time.Time) bool { return !c.settled() && c.AsOf.Before(epoch) }
 
 // SelectableMonths are the months a customer may ask for: the last n including the current one, newest first (decision 6).
 func SelectableMonths(now time.Time, n int) []calendar.Month {

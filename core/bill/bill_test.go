@@ -18,8 +18,8 @@ var now = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 
 func TestSummaryAndSum(t *testing.T) {
 	t.Parallel()
-	b := bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000, Charges: []bill.Item{{Name: "월정액", Amount: 99000}},
-		Discounts: []bill.Item{{Name: "가족할인", Amount: 10000}}}
+	b := bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000, Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(99000))}},
+		Discounts: []bill.Item{{Name: "가족할인", Amount: new(money.Won(10000))}}}
 	require.Equal(t, "5G 프리미엄 플랜, 89,000원", b.Summary())
 	require.True(t, b.AddsUp())
 	b.Total++
@@ -31,17 +31,47 @@ func TestAddsUpLaw(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		amounts := rapid.SliceOf(rapid.Int64Range(-1_000_000, 1_000_000))
-		var b bill.Bill
+		b := bill.Bill{Charges: []bill.Item{}, Discounts: []bill.Item{}}
 		for _, a := range amounts.Draw(t, "charges") {
-			b.Charges, b.Total = append(b.Charges, bill.Item{Amount: money.Won(a)}), b.Total+money.Won(a)
+			b.Charges, b.Total = append(b.Charges, bill.Item{Amount: new(money.Won(a))}), b.Total+money.Won(a)
 		}
 		for _, a := range amounts.Draw(t, "discounts") {
-			b.Discounts, b.Total = append(b.Discounts, bill.Item{Amount: money.Won(a)}), b.Total-money.Won(a)
+			b.Discounts, b.Total = append(b.Discounts, bill.Item{Amount: new(money.Won(a))}), b.Total-money.Won(a)
 		}
 		require.True(t, b.AddsUp())
+		sum, complete := b.Sum()
+		require.True(t, complete)
+		require.Equal(t, b.Total, sum)
 		b.Total += money.Won(rapid.Int64Range(1, 9).Draw(t, "off"))
 		require.False(t, b.AddsUp())
 	})
+}
+
+// What KOS leaves out is not 0: a sum with a hole in it is no sum, and says nothing against the total either.
+func TestWhatIsNotKnownIsNoSum(t *testing.T) {
+	t.Parallel()
+	won := func(n money.Won) *money.Won { return &n }
+	whole := bill.Bill{Total: 15_000, Charges: []bill.Item{{Amount: won(25_000)}}, Discounts: []bill.Item{{Amount: won(10_000)}}}
+	for name, c := range map[string]struct {
+		change           func(*bill.Bill)
+		complete, addsUp bool
+	}{
+		"all stated":               {func(*bill.Bill) {}, true, true},
+		"another total":            {func(b *bill.Bill) { b.Total++ }, true, false},
+		"a charge without amount":  {func(b *bill.Bill) { b.Charges = append(b.Charges, bill.Item{Name: "월정액"}) }, false, true},
+		"a discount without one":   {func(b *bill.Bill) { b.Discounts = []bill.Item{{Name: "가족할인"}} }, false, true},
+		"no list of charges":       {func(b *bill.Bill) { b.Charges = nil }, false, true},
+		"no list of discounts":     {func(b *bill.Bill) { b.Discounts = nil }, false, false},
+		"none taken off, it says":  {func(b *bill.Bill) { b.Discounts, b.Total = []bill.Item{}, 25_000 }, true, true},
+		"nothing charged, it says": {func(b *bill.Bill) { b.Charges = []bill.Item{} }, true, false},
+	} {
+		b := whole
+		b.Charges = append([]bill.Item{}, whole.Charges...)
+		c.change(&b)
+		_, complete := b.Sum()
+		require.Equal(t, c.complete, complete, name)
+		require.Equal(t, c.addsUp, b.AddsUp(), name)
+	}
 }
 
 func TestSelectableMonths(t *testing.T) {
@@ -143,6 +173,44 @@ func TestFinal(t *testing.T) {
 		require.Equal(t, !c.final, held.Limits(freshness.Bill) == freshness.Bill, name)
 		require.Equal(t, !c.final, held.HiddenBy(now.Add(1)), name)
 		require.False(t, held.HiddenBy(now), name)
+	}
+}
+
+// A copy of a release that wrote 0 for nothing is asked for again, is final never, and is shown as an old
+// one at most.
+func TestACopyThatIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	month := calendar.MonthOf(now).Add(-1)
+	settled := bill.Copy{Bill: bill.Bill{Month: month, Payment: bill.Payment{Status: bill.Paid}}, AsOf: now}
+	open := settled
+	open.Bill.Payment.Status = bill.Unpaid
+	decide := func(c bill.Copy, trust bill.Trust, age time.Duration) freshness.State {
+		c.Trust = trust
+		return c.Limits(freshness.Bill).Decide(c.AsOf, time.Time{}, now.Add(age), 0)
+	}
+	for _, age := range []time.Duration{-time.Second, 0, time.Minute, 8 * 24 * time.Hour, 400 * 24 * time.Hour} {
+		require.Equal(t, freshness.Fresh, decide(settled, bill.Trusted, age))
+		require.Equal(t, freshness.Stale, decide(settled, bill.Doubtful, age), "a settled bill does not become too old to be shown")
+		require.Equal(t, freshness.Gone, decide(settled, bill.MadeUp, age))
+		require.Equal(t, freshness.Gone, decide(open, bill.MadeUp, age))
+	}
+	require.Equal(t, freshness.Stale, decide(open, bill.Doubtful, 0))
+	require.Equal(t, freshness.Gone, decide(open, bill.Doubtful, 7*24*time.Hour))
+	for _, trust := range []bill.Trust{bill.Doubtful, bill.MadeUp} {
+		c := settled
+		c.Trust = trust
+		require.False(t, c.Final())
+		require.False(t, c.HiddenBy(now.Add(1)), "no change moves it all the same")
+	}
+	q := bill.Inquiry{Status: bill.Completed, Source: freshness.FromCache}
+	for trust, want := range map[bill.Trust]freshness.Source{
+		bill.Trusted: freshness.FromCache, bill.Doubtful: freshness.FromStale, bill.MadeUp: freshness.FromCache,
+	} {
+		c := settled
+		c.Trust = trust
+		shown, b := q.Recall(c)
+		require.Equal(t, want, shown.Source)
+		require.Equal(t, trust != bill.MadeUp, b != nil)
 	}
 }
 

@@ -92,6 +92,19 @@ func (q Inquiry) Complete(c Copy, from freshness.Source, now time.Time) Inquiry 
 	return q
 }
 
+// Recall is the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is labelled
+// as an old one, whatever its customer saw then, and of one whose total may be made up there is no bill.
+func (q Inquiry) Recall(c Copy) (Inquiry, *Bill) {
+	switch c.Trust {
+	case Doubtful:
+		q.Source = freshness.FromStale
+	case MadeUp:
+		return q, nil
+	case Trusted:
+	}
+	return q, &c.Bill
+}
+
 // Fail ends the inquiry without a bill.
 func (q Inquiry) Fail(code fault.Code, now time.Time) Inquiry {
 	q.Status, q.ProcessedAt, q.FailureCode = Failed, now, code

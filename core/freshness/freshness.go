@@ -37,6 +37,9 @@ var (
 
 	// Final is for what never changes any more (decision 13).
 	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
+
+	// Nothing is for what may not be shown at all.
+	Nothing = Limits{Soft: math.MinInt64, Hard: math.MinInt64}
 )
 
 // Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that were asked for up to so long
@@ -61,6 +64,15 @@ func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 
 // Ahead is the limits of somebody who renews copies that long before they are old.
 func (l Limits) Ahead(d time.Duration) Limits { return Limits{Soft: l.Soft - d, Hard: l.Hard} }
+
+// NeverFresh is the limits of a copy that may be shown as stale for as long, and never without asking KOS. Limits under
+// which no copy is ever stale leave nothing of it.
+func (l Limits) NeverFresh() Limits {
+	if l.Hard <= l.Soft {
+		return Nothing
+	}
+	return Limits{Soft: math.MinInt64, Hard: l.Hard}
+}
 
 // earlyShare is what part of a copy's soft lifetime is Early by default.
 const earlyShare = 120

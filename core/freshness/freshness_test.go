@@ -60,6 +60,17 @@ func TestLimitsOfTheProduct(t *testing.T) {
 	require.Equal(t, freshness.Fresh, freshness.Final.Decide(now.AddDate(-99, 0, 0), time.Time{}, now, 0.999999))
 }
 
+func TestWhatIsNeverFresh(t *testing.T) {
+	t.Parallel()
+	for age, want := range map[time.Duration]freshness.State{
+		-time.Hour: freshness.Stale, 0: freshness.Stale, 7*24*time.Hour - 1: freshness.Stale, 7 * 24 * time.Hour: freshness.Gone,
+	} {
+		require.Equal(t, want, freshness.Bill.NeverFresh().Decide(now.Add(-age), time.Time{}, now, 0.99), age)
+		require.Equal(t, freshness.Gone, freshness.PlanCheck.NeverFresh().Decide(now.Add(-age), time.Time{}, now, 0.99), age)
+		require.Equal(t, freshness.Gone, freshness.Nothing.Decide(now.Add(-age), time.Time{}, now, 0.99), age)
+	}
+}
+
 // TestDecideAgainstAModel walks a copy through its life second by second.
 func TestDecideAgainstAModel(t *testing.T) {
 	t.Parallel()

@@ -155,7 +155,7 @@ func (e Entry) JudgePlans(c Customer, now time.Time) (d Difference, found, verdi
 		return Difference{}, false, true
 	case o.State == Completed && (c.PlanCode == o.To || next != nil && o.made(*next)):
 		return Difference{}, false, true
-	case e.Followed:
+	case e.Followed || o.State == Completed && next != nil && o.mayHaveMade(*next):
 		return Difference{}, false, false
 	case o.State == Completed:
 		return o.differs(KOSPlanDiffers, now, "neither the plan in force nor the scheduled one is "+o.To), true, true

@@ -87,6 +87,8 @@ func TestBooksWithTheLinesPlans(t *testing.T) {
 		"scheduled by us":       {scheduled("5G", 2), "", failed, failed, "", ""},
 		"scheduled by somebody": {scheduled("5G", 9), differs, "?", "", "?", ""},
 		"scheduled, unsigned":   {scheduled("5G", 0), "", "?", "", "", ""},
+		"scheduled, no more":    {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "5G"}}, "?", "?", "", "?", ""},
+		"another, no more":      {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "3G"}}, differs, "?", "", "?", ""},
 		"another is scheduled":  {scheduled("3G", 9), differs, "?", "", "?", ""},
 		"as before":             {product.Customer{PlanCode: "LTE"}, differs, "?", "", "?", ""},
 	} {

@@ -219,10 +219,15 @@ const (
 	ChangeCancelled    = "상품 변경 요청이 취소되었습니다"
 )
 
-// Named fills in what the list knows of the plans: the customer is shown what he ordered, whatever becomes of the plan.
-func (o Order) Named(plans PlansCopy) Order {
-	if p, ok := plans.Find(o.From); ok {
-		o.FromName = p.Name
+// Named fills in what is known of the plans: the customer is shown what was ordered, whatever becomes of the plan. c
+// describes the line's own plan, which the list may not know any more; its zero value describes nothing.
+func (o Order) Named(plans PlansCopy, c Customer) Order {
+	described := Plan{}
+	if c.PlanCode == o.From {
+		described = c.Plan
+	}
+	if name := plans.Named(o.From, described).Name; name != "" {
+		o.FromName = name
 	}
 	if p, ok := plans.Find(o.To); ok {
 		o.Target = p
@@ -381,6 +386,12 @@ func (o Order) made(s Scheduled) bool {
 		return s.TransactionID == o.TransactionID
 	}
 	return s.PlanCode == o.To && s.EffectiveDate == o.EffectiveDate
+}
+
+// mayHaveMade reports that the schedule is for the plan ordered, and that KOS leaves out by which it differs from
+// another order's.
+func (o Order) mayHaveMade(s Scheduled) bool {
+	return s.PlanCode == o.To && s.TransactionID.IsZero() && s.EffectiveDate.IsZero()
 }
 
 // resendAfter is how long what KOS provably does not know is left alone before it is sent again: not at all the first time, then 10, 20,

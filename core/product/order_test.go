@@ -10,6 +10,7 @@ import (
 
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/money"
 	"phonebill/core/product"
 )
 
@@ -188,8 +189,36 @@ func TestSendDelayAndNames(t *testing.T) {
 	require.Equal(t, now.Add(20*time.Second), o.Hold(20*time.Second, now).NextAttemptAt)
 	require.Equal(t, now.Add(30*time.Second), o.Hold(time.Hour, now).NextAttemptAt)
 	plans := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}}}
-	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans))
-	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]}, product.Order{From: "B", To: "A"}.Named(plans))
+	require.Equal(t, product.Order{From: "A", To: "B", FromName: "가"}, product.Order{From: "A", To: "B"}.Named(plans, product.Customer{}))
+	require.Equal(t, product.Order{From: "B", To: "A", Target: plans.Plans[0]},
+		product.Order{From: "B", To: "A"}.Named(plans, product.Customer{}))
+}
+
+// The name of the line's own plan is what KOS states with the customer where the list has forgotten the plan.
+func TestNamesOfPlansThatAreNotListed(t *testing.T) {
+	t.Parallel()
+	list := product.PlansCopy{Plans: []product.Plan{{Code: "A", Name: "가"}, {Code: "Z"}}}
+	c := product.Customer{PlanCode: "GONE", Plan: product.Plan{Code: "GONE", Name: "지난 플랜"}}
+	require.Equal(t, "지난 플랜", product.Order{From: "GONE", To: "A"}.Named(list, c).FromName)
+	require.Equal(t, "가", product.Order{From: "A", To: "Z"}.Named(list, c).FromName)
+	require.Empty(t, product.Order{From: "ELSE", To: "A"}.Named(list, c).FromName, "another plan than the customer's")
+	require.Equal(t, "앞서 알던 이름", product.Order{From: "ELSE", FromName: "앞서 알던 이름"}.Named(list, c).FromName, "nothing is forgotten")
+	c = product.Customer{PlanCode: "Z", Plan: product.Plan{Code: "Z", Name: "이름"}}
+	require.Equal(t, "이름", product.Order{From: "Z", To: "A"}.Named(list, c).FromName, "the list gives no name")
+}
+
+func TestPlansFromTwoDescriptions(t *testing.T) {
+	t.Parallel()
+	won := func(n money.Won) *money.Won { return &n }
+	full := product.Plan{
+		Code: "A", Name: "가", MonthlyFee: won(1), DataAllowance: "d", VoiceAllowance: "v", SMSAllowance: "s", NetworkType: "n",
+		Description: "t", OnSale: true, OperatorCode: "o",
+	}
+	require.Equal(t, full, product.Plan{Code: "A", SaleUnknown: true}.Or(full))
+	require.Equal(t, full, full.Or(product.Plan{Code: "A", Name: "나", MonthlyFee: won(2)}), "the first one counts")
+	require.Equal(t, product.Plan{Code: "B", SaleUnknown: true}, product.Plan{Code: "B", SaleUnknown: true}.Or(full),
+		"another plan says nothing of it")
+	require.Equal(t, won(0), product.Plan{Code: "A", MonthlyFee: won(0)}.Or(full).MonthlyFee, "0 won is a fee")
 }
 
 func TestCheckedAndRefused(t *testing.T) {

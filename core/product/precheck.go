@@ -1,5 +1,7 @@
 package product
 
+import "phonebill/core/calendar"
+
 // CheckType names one of the three pre-checks of UFR-PROD-030.
 type CheckType string
 
@@ -68,6 +70,8 @@ func available(f Facts, plan Plan, known bool, current, target string) Check {
 	switch {
 	case !known:
 		return Check{CheckAvailable, false, "존재하지 않는 상품입니다"}
+	case plan.SaleUnknown:
+		return Check{CheckAvailable, false, "상품의 판매 여부를 확인할 수 없습니다"}
 	case !plan.OnSale:
 		return Check{CheckAvailable, false, "현재 판매 중인 상품이 아닙니다"}
 	case current != c.PlanCode:
@@ -75,7 +79,7 @@ func available(f Facts, plan Plan, known bool, current, target string) Check {
 	case target == c.PlanCode:
 		return Check{CheckAvailable, false, "이미 이용 중인 상품입니다"}
 	case c.Scheduled != nil && target == c.Scheduled.PlanCode:
-		return Check{CheckAvailable, false, "이미 변경이 예약된 상품입니다 (" + c.Scheduled.EffectiveDate.String() + " 적용)"}
+		return Check{CheckAvailable, false, "이미 변경이 예약된 상품입니다" + fromDay(c.Scheduled.EffectiveDate)}
 	case f.Spent:
 		return Check{CheckAvailable, false, "이번 달에 이미 상품을 변경하셨습니다. 다음 달에 다시 신청해주세요"}
 	default:
@@ -83,9 +87,17 @@ func available(f Facts, plan Plan, known bool, current, target string) Check {
 	}
 }
 
+// fromDay says from when a scheduled plan applies, where KOS says so.
+func fromDay(d calendar.Date) string {
+	if d.IsZero() {
+		return ""
+	}
+	return " (" + d.String() + " 적용)"
+}
+
 func operator(c Customer, plan Plan, known bool) Check {
 	switch {
-	case !known:
+	case !known || plan.OperatorCode == "" && c.OperatorCode != "":
 		return Check{CheckOperator, false, "상품의 사업자를 확인할 수 없습니다"}
 	case plan.OperatorCode != c.OperatorCode:
 		return Check{CheckOperator, false, "가입하신 사업자의 상품이 아닙니다"}

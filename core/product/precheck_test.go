@@ -57,6 +57,22 @@ func TestPreCheckAllCombinations(t *testing.T) {
 	require.Equal(t, 512, cases)
 }
 
+// What KOS leaves out is said to be unknown: no date is made up, and neither is a withdrawal or another operator.
+func TestPreCheckOfWhatKOSLeavesOut(t *testing.T) {
+	t.Parallel()
+	reason := func(p product.Plan, s *product.Scheduled) []string {
+		c := product.Customer{PlanCode: "NOW", OperatorCode: "MVNO", LineStatus: product.LineActive, Scheduled: s}
+		v := product.PreCheck(product.Facts{Customer: c, Plans: product.PlansCopy{Plans: []product.Plan{p}}}, "NOW", "NEW")
+		require.False(t, v.OK())
+		return []string{v.Checks[0].Message, v.Checks[1].Message}
+	}
+	require.Equal(t, []string{"상품의 판매 여부를 확인할 수 없습니다", "상품의 사업자를 확인할 수 없습니다"},
+		reason(product.Plan{Code: "NEW", SaleUnknown: true}, nil))
+	require.Equal(t, "현재 판매 중인 상품이 아닙니다", reason(product.Plan{Code: "NEW", OperatorCode: "MVNO"}, nil)[0])
+	require.Equal(t, "이미 변경이 예약된 상품입니다",
+		reason(product.Plan{Code: "NEW", OnSale: true, OperatorCode: "MVNO"}, &product.Scheduled{PlanCode: "NEW"})[0])
+}
+
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	c := product.PlansCopy{Plans: []product.Plan{
@@ -74,8 +90,8 @@ func TestPlans(t *testing.T) {
 	require.Equal(t, []string{"A"}, codes(c.Available("MVNO", "C")))
 	require.Empty(t, c.Available("", "A", "C"))
 	require.NotNil(t, c.Available("NOBODY", ""))
-	require.Equal(t, "가", c.Named("A").Name)
-	require.Equal(t, product.Plan{Code: "Z"}, c.Named("Z"), "never invented")
+	require.Equal(t, "가", c.Named("A", product.Plan{}).Name)
+	require.Equal(t, product.Plan{Code: "Z", SaleUnknown: true}, c.Named("Z", product.Plan{}), "never invented")
 	_, ok := c.Find("Z")
 	require.False(t, ok)
 }

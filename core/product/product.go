@@ -3,27 +3,57 @@
 package product
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"phonebill/core/calendar"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/personal"
 )
 
-// Plan is a tariff.
+// Plan is a tariff. What KOS leaves out is not known: it is empty or nil, never 0 won.
 type Plan struct {
 	Code, Name     string
-	MonthlyFee     money.Won
-	DataAllowance  string // shown as text: 「무제한」, 「50GB」
+	MonthlyFee     *money.Won // won a month; nil when KOS states none
+	DataAllowance  string     // shown as text: 「무제한」, 「50GB」
 	VoiceAllowance string
 	SMSAllowance   string
 	NetworkType    string // 5G, LTE, 3G
 	Description    string
 	OnSale         bool
+	SaleUnknown    bool // KOS does not say whether it is on sale; OnSale is false then
 	OperatorCode   string
+}
+
+// Or is the plan with what is not known of it taken from another description of the same plan.
+func (p Plan) Or(o Plan) Plan {
+	if p.Code != o.Code {
+		return p
+	}
+	if p.MonthlyFee == nil {
+		p.MonthlyFee = o.MonthlyFee
+	}
+	if p.SaleUnknown {
+		p.OnSale, p.SaleUnknown = o.OnSale, o.SaleUnknown
+	}
+	p.Name, p.DataAllowance, p.VoiceAllowance = cmp.Or(p.Name, o.Name), cmp.Or(p.DataAllowance, o.DataAllowance),
+		cmp.Or(p.VoiceAllowance, o.VoiceAllowance)
+	p.SMSAllowance, p.NetworkType = cmp.Or(p.SMSAllowance, o.SMSAllowance), cmp.Or(p.NetworkType, o.NetworkType)
+	p.Description, p.OperatorCode = cmp.Or(p.Description, o.Description), cmp.Or(p.OperatorCode, o.OperatorCode)
+	return p
+}
+
+// Dearer is how many won a month more the plan costs than another one (negative = cheaper); nil when a fee is not
+// known.
+func (p Plan) Dearer(than Plan) *money.Won {
+	if p.MonthlyFee == nil || than.MonthlyFee == nil {
+		return nil
+	}
+	return new(*p.MonthlyFee - *than.MonthlyFee)
 }
 
 // LineStatus is the state of a line at the carrier.
@@ -44,6 +74,7 @@ type Customer struct {
 	OperatorCode string
 	LineStatus   LineStatus
 	PlanCode     string     // in force today
+	Plan         Plan       // the same as KOS describes it with the customer; zero when it gives the code alone
 	Scheduled    *Scheduled // nil when no change is scheduled
 	Contract     Contract
 }
@@ -51,26 +82,47 @@ type Customer struct {
 // Scheduled is an accepted change whose day has not come yet.
 type Scheduled struct {
 	PlanCode      string
-	EffectiveDate calendar.Date
-	TransactionID id.ID // under which it was ordered; zero when it was none of ours or KOS does not tell
+	Plan          Plan          // the same as KOS describes it with the customer; zero when it gives the code alone
+	EffectiveDate calendar.Date // zero when KOS gives none
+	TransactionID id.ID         // under which it was ordered; zero when it was none of ours or KOS does not state it
 }
 
-// Contract is the term of a line; dates are zero when KOS tells none.
+// Contract is the term of a line; what KOS does not state is zero or nil.
 type Contract struct {
 	Date, TermEnd       calendar.Date
-	EarlyTerminationFee money.Won
+	EarlyTerminationFee *money.Won
 }
 
-// CustomerCopy is a customer as KOS told it at AsOf.
+// CustomerCopy is a customer as KOS stated it at AsOf. It is doubtful when a release stored it that wrote 0 won for an
+// amount that KOS had left out: what may be made up is left out then, and the copy is never fresh.
 type CustomerCopy struct {
 	Customer Customer
 	AsOf     time.Time
+	Doubtful bool
 }
 
-// PlansCopy is the plan list as KOS told it at AsOf.
+// Limits are the copy's lifetimes: within, but never fresh when it is doubtful.
+func (c CustomerCopy) Limits(within freshness.Limits) freshness.Limits {
+	return limits(c.Doubtful, within)
+}
+
+// PlansCopy is the plan list as KOS stated it at AsOf; doubtful as CustomerCopy is.
 type PlansCopy struct {
-	Plans []Plan
-	AsOf  time.Time
+	Plans    []Plan
+	AsOf     time.Time
+	Doubtful bool
+}
+
+// Limits are the copy's lifetimes: within, but never fresh when it is doubtful.
+func (c PlansCopy) Limits(within freshness.Limits) freshness.Limits {
+	return limits(c.Doubtful, within)
+}
+
+func limits(doubtful bool, within freshness.Limits) freshness.Limits {
+	if doubtful {
+		return within.NeverFresh()
+	}
+	return within
 }
 
 // Find answers the plan with the code; ok is false when there is none.
@@ -83,12 +135,14 @@ func (c PlansCopy) Find(code string) (p Plan, ok bool) {
 	return Plan{}, false
 }
 
-// Named answers the plan with the code. It never invents: a plan that the list does not know has its code and nothing else.
-func (c PlansCopy) Named(code string) Plan {
-	if p, ok := c.Find(code); ok {
-		return p
+// Named returns the plan with the code. What the list does not know of it is taken from described, as KOS describes the
+// plan with a customer; a plan of which neither knows anything has its code and nothing else.
+func (c PlansCopy) Named(code string, described Plan) Plan {
+	p, ok := c.Find(code)
+	if !ok {
+		p = Plan{Code: code, SaleUnknown: true}
 	}
-	return Plan{Code: code}
+	return p.Or(described)
 }
 
 // Available are the plans a line may change to: on sale, of the operator (empty = any), without those that it has or will have.

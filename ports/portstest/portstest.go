@@ -70,14 +70,14 @@ func Bill(n line.Number) bill.Bill {
 	minutes, count, data, monthly := 320, 12, 51200, money.Won(25000)
 	return bill.Bill{
 		Line: n, Month: Month(), ProductCode: "5GX_PREMIUM", ProductName: "5G 프리미엄 플랜", ContractInfo: "24개월 약정 (2025-01-01 ~ 2026-12-31)",
-		Contract: &bill.Contract{Months: 24, Start: Month().Add(-14).First(), End: Month().Add(9).First()},
-		Total:    89000, Charges: []bill.Item{{Name: "월정액", Amount: 95000}},
-		Discounts: []bill.Item{{Name: "선택약정할인", Amount: 6000}},
+		Contract: &bill.Contract{Months: new(24), Start: Month().Add(-14).First(), End: Month().Add(9).First()},
+		Total:    89000, Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(95000))}},
+		Discounts: []bill.Item{{Name: "선택약정할인", Amount: new(money.Won(6000))}},
 		Usage: bill.Usage{
 			Voice: "320분", SMS: "12건", Data: "50GB", VoiceMinutes: &minutes, SMSCount: &count, DataMegabytes: &data,
 			VoiceUnlimited: true, SMSUnlimited: true, DataUnlimited: true,
 		},
-		TerminationFee: 120000, DeviceInstallment: 450000, DeviceInstallmentMonthly: &monthly,
+		TerminationFee: new(money.Won(120000)), DeviceInstallment: new(money.Won(450000)), DeviceInstallmentMonthly: &monthly,
 		Payment: bill.Payment{
 			BillingDate: Month().First(), DueDate: Month().First().AddDays(24), Status: bill.Unpaid, Method: "자동이체",
 		},
@@ -87,9 +87,18 @@ func Bill(n line.Number) bill.Bill {
 // BillCopies are copies with everything in them and with nothing that may be missing.
 func BillCopies() []bill.Copy {
 	bare := bill.Bill{Line: Line(2), Month: Month(), ProductCode: "LTE_BASIC", Total: -500, Payment: bill.Payment{Status: bill.Paid}}
+	partly := bare
+	partly.Line, partly.Contract = Line(4), &bill.Contract{Start: Month().First()}
+	partly.Charges, partly.Discounts = []bill.Item{{Name: "월정액"}}, []bill.Item{}
+	partly.TerminationFee = new(money.Won(0))
+	doubtful, madeUp := bare, bare
+	doubtful.Line, madeUp.Line = Line(5), Line(6)
 	return []bill.Copy{
 		{Version: numbered(1), Bill: Bill(Line(1)), AsOf: start},
 		{Version: numbered(2), Bill: bare, AsOf: after(1)},
+		{Version: numbered(4), Bill: partly, AsOf: after(2)},
+		{Version: numbered(5), Bill: doubtful, AsOf: after(2), Trust: bill.Doubtful},
+		{Version: numbered(6), Bill: madeUp, AsOf: after(2), Trust: bill.MadeUp},
 	}
 }
 
@@ -97,9 +106,16 @@ func BillCopies() []bill.Copy {
 func Customer(n line.Number) product.Customer {
 	return product.Customer{
 		CustomerID: "C-0001", Line: n, Name: personal.NewName("홍길동"), OperatorCode: "MVNO1", LineStatus: product.LineActive,
-		PlanCode:  "5GX_PREMIUM",
-		Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC", EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77)},
-		Contract:  product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: 120000},
+		PlanCode: "5GX_PREMIUM",
+		Plan: product.Plan{
+			Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(0)), DataAllowance: "무제한", VoiceAllowance: "무제한",
+			SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
+		},
+		Scheduled: &product.Scheduled{
+			PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUnknown: true},
+			EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77),
+		},
+		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: new(money.Won(120000))},
 	}
 }
 
@@ -108,6 +124,11 @@ func CustomerCopies() []product.CustomerCopy {
 	return []product.CustomerCopy{
 		{Customer: Customer(Line(1)), AsOf: start},
 		{Customer: product.Customer{Line: Line(2), LineStatus: product.LineTerminated}, AsOf: after(1)},
+		{Customer: product.Customer{
+			Line: Line(4), Scheduled: &product.Scheduled{PlanCode: "LTE_BASIC"},
+			Contract: product.Contract{EarlyTerminationFee: new(money.Won(0))},
+		}, AsOf: after(2)},
+		{Customer: product.Customer{Line: Line(5)}, AsOf: after(2), Doubtful: true},
 	}
 }
 
@@ -117,11 +138,12 @@ func PlansCopies() []product.PlansCopy {
 		{
 			AsOf: start,
 			Plans: []product.Plan{{
-				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: 89000, DataAllowance: "무제한", VoiceAllowance: "무제한",
+				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(89000)), DataAllowance: "무제한", VoiceAllowance: "무제한",
 				SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
-			}, {Code: "LTE_OLD"}},
+			}, {Code: "LTE_OLD", SaleUnknown: true}, {Code: "LTE_FREE", MonthlyFee: new(money.Won(0))}},
 		},
 		{AsOf: after(1)},
+		{AsOf: after(1), Doubtful: true},
 	}
 }
 

@@ -107,7 +107,7 @@ func (s *Simulator) Handler() http.Handler {
 	mux.Handle("POST /kos/product/change", s.operation(ProductChange, s.askChange))
 	mux.Handle("GET /kos/product/change/{transactionId}", s.operation(ProductChangeStatus, s.askChangeStatus))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.write(w, r, reply{code: Malformed, status: http.StatusNotFound}, "")
+		s.write(w, r, reply{code: Malformed, status: http.StatusNotFound}, turn{})
 	})
 	return mux
 }
@@ -231,10 +231,10 @@ func (s *Simulator) answer(w http.ResponseWriter, r *http.Request, t turn, out r
 	}
 	s.finish(t, result)
 	s.metrics.observe(t, result, s.opts.Clock().Sub(t.started))
-	s.write(w, r, out, t.trouble.mode)
+	s.write(w, r, out, t)
 }
 
-func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, mode Mode) {
+func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, t turn) {
 	status, message := describe(out.code)
 	if out.status != 0 {
 		status = out.status
@@ -242,9 +242,8 @@ func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, mod
 	if out.message != "" {
 		message = out.message
 	}
-	body, err := json.Marshal(envelope{
-		out.code, message, out.data, s.Now().In(calendar.Seoul).Format("2006-01-02T15:04:05.000Z07:00"), traceID(r),
-	})
+	at := s.Now().In(calendar.Seoul).Format("2006-01-02T15:04:05.000Z07:00")
+	body, err := json.Marshal(envelope{out.code, message, shaped(out.data, t.operation, t.shapes), at, traceID(r)})
 	if err != nil {
 		status = http.StatusInternalServerError
 	}
@@ -252,12 +251,13 @@ func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, mod
 	if out.wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(out.wait.Seconds()))))
 	}
-	if mode == MalformedBody {
+	if t.trouble.mode == MalformedBody {
 		status, body = http.StatusOK, body[:len(body)/2]
 	}
-	if mode == AnswerTwice {
+	if t.trouble.mode == AnswerTwice {
 		body = append(body, body...)
 	}
+	body = wrapped(w.Header(), body, t.shapes)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // nobody is left to tell
 }

@@ -40,6 +40,7 @@ type turn struct {
 	started     time.Time
 	refusal     *reply // not even looked at: credential or quota
 	trouble     trouble
+	shapes      []Shape
 }
 
 // receive logs a call, takes quota for it and draws its faults.
@@ -53,7 +54,7 @@ func (s *Simulator) receive(op Operation, q question, authorised bool) (turn, er
 	} else if wait, ok := s.quota.take(at); !ok {
 		t.refusal = &reply{code: OverQuota, wait: wait}
 	} else {
-		t.trouble = s.strike(op, q.lineNumber)
+		t.trouble, t.shapes = s.strike(op, q.lineNumber), s.shapesOf(op, q.lineNumber)
 	}
 	if t.refusal != nil {
 		entry.Result = t.refusal.code

@@ -3,6 +3,7 @@ package kossim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"phonebill/adapters/kos/internal/kosgen"
@@ -131,7 +132,7 @@ func (s *Simulator) judge(o order, today calendar.Date) string {
 	switch {
 	case l.scenario == Suspended:
 		return LineNotInUse
-	case current != o.From:
+	case current != o.From && (o.From != withdrawn || !slices.Contains(s.shapesOf(CustomerGet, o.LineNumber), UnknownPlan)):
 		return NotCurrentPlan
 	case !known || to.status != onSale:
 		return PlanNotOnSale

@@ -24,6 +24,12 @@ func (s *Simulator) Control() http.Handler {
 		s.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
 	})
+	mux.HandleFunc("GET /control/answers", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Answers()) })
+	mux.HandleFunc("POST /control/answers", s.controlAnswer)
+	mux.HandleFunc("DELETE /control/answers", func(w http.ResponseWriter, _ *http.Request) {
+		s.ClearAnswers()
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("GET /control/settings", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Settings()) })
 	mux.HandleFunc("POST /control/settings", s.controlSettings)
 	mux.HandleFunc("GET /control/clock", func(w http.ResponseWriter, _ *http.Request) { s.respondClock(w, nil) })
@@ -75,6 +81,18 @@ func (s *Simulator) controlFault(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	respond(w, http.StatusCreated, s.Faults())
+}
+
+func (s *Simulator) controlAnswer(w http.ResponseWriter, r *http.Request) {
+	var in Answer
+	if !read(w, r, &in) {
+		return
+	}
+	if err := s.AddAnswer(in); err != nil {
+		refuse(w, err)
+		return
+	}
+	respond(w, http.StatusCreated, s.Answers())
 }
 
 func (s *Simulator) controlSettings(w http.ResponseWriter, r *http.Request) {

@@ -23,6 +23,10 @@ const (
 	AnyOperation        Operation = "*"
 )
 
+func operations() []Operation {
+	return []Operation{BillInquiry, BillMonths, CustomerGet, LineStatus, ProductsList, ProductChange, ProductChangeStatus, AnyOperation}
+}
+
 // Mode is the way a fault shows.
 type Mode string
 
@@ -52,14 +56,11 @@ type Fault struct {
 }
 
 func (f Fault) check() error {
-	operations := []Operation{
-		BillInquiry, BillMonths, CustomerGet, LineStatus, ProductsList, ProductChange, ProductChangeStatus, AnyOperation,
-	}
 	modes := []Mode{Latency, Error, Refuse, Hang, MalformedBody, ApplyThenHang, ApplyLate, AnswerTwice}
 	distribution := f.LatencyP50Ms != 0 || f.LatencyP99Ms != 0
 	bad := func(field string) error { return fmt.Errorf("%w: %s", ErrInvalid, field) }
 	switch {
-	case !slices.Contains(operations, f.Operation):
+	case !slices.Contains(operations(), f.Operation):
 		return bad("operation")
 	case !slices.Contains(modes, f.Mode):
 		return bad("mode")

@@ -60,6 +60,7 @@ type Simulator struct {
 	ledger      []LedgerRow
 	calls       []Call
 	faults      []*armed
+	answers     []Answer // shapes
 	quota       quota
 	tokens      []string
 	statusQuery bool
@@ -110,6 +111,7 @@ func (s *Simulator) begin() {
 		}
 	}
 	s.changes, s.ledger, s.calls, s.faults = map[string]*change{}, []LedgerRow{}, []Call{}, nil
+	s.answers = nil
 	s.quota = quota{limit: quotaOf(s.opts.QuotaPerMinute)}
 	s.statusQuery, s.offset, s.tokens = !s.opts.NoStatusQuery, 0, s.opts.Tokens
 	s.random = rand.New(rand.NewPCG(s.opts.Seed, 0)) //nolint:gosec // dice of a simulator, repeatable on purpose

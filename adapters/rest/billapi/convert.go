@@ -69,43 +69,62 @@ func progress(q bill.Inquiry) int {
 	return 100 * min(q.Attempts, bill.MaxAttempts) / (bill.MaxAttempts + 1)
 }
 
+// toBill leaves out what KOS does not state.
 func toBill(b bill.Bill) gen.BillInfo {
 	info := gen.BillInfo{
-		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: b.ContractInfo, BillingMonth: b.Month.String(),
+		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo), BillingMonth: b.Month.String(),
 		TotalAmount: int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts), Usage: toUsage(b.Usage),
-		TerminationFee: int64(b.TerminationFee), DeviceInstallment: int64(b.DeviceInstallment),
-		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly),
-		PaymentInfo: gen.PaymentInfo{
-			BillingDate: date(b.Payment.BillingDate), DueDate: date(b.Payment.DueDate),
-			PaymentStatus: paymentStatus(b.Payment.Status), PaymentMethod: text(b.Payment.Method),
-		},
+		TerminationFee: won(b.TerminationFee), DeviceInstallment: won(b.DeviceInstallment),
+		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly), PaymentInfo: toPayment(b.Payment),
 	}
-	if b.Contract != nil {
-		info.Contract = &gen.Contract{
-			Months: b.Contract.Months, StartDate: b.Contract.Start.String(), EndDate: b.Contract.End.String(),
-		}
+	if c := b.Contract; c != nil {
+		info.Contract = &gen.Contract{Months: c.Months, StartDate: date(c.Start), EndDate: date(c.End)}
 	}
 	if !b.AddsUp() {
-		mismatch := true
-		info.AmountMismatch = &mismatch
+		info.AmountMismatch = new(true)
 	}
 	return info
 }
 
-func toUsage(u bill.Usage) gen.Usage {
-	return gen.Usage{
+func toUsage(u bill.Usage) *gen.Usage {
+	if u == (bill.Usage{}) {
+		return nil
+	}
+	return &gen.Usage{
 		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data),
 		VoiceMinutes: u.VoiceMinutes, SmsCount: u.SMSCount, DataMegabytes: u.DataMegabytes,
-		VoiceUnlimited: u.VoiceUnlimited, SmsUnlimited: u.SMSUnlimited, DataUnlimited: u.DataUnlimited,
+		VoiceUnlimited: unlimited(u.Voice, u.VoiceUnlimited), SmsUnlimited: unlimited(u.SMS, u.SMSUnlimited),
+		DataUnlimited: unlimited(u.Data, u.DataUnlimited),
 	}
 }
 
-func amounts(items []bill.Item) []gen.Amount {
+// unlimited is not known where there is no text.
+func unlimited(said string, is bool) *bool {
+	if said == "" {
+		return nil
+	}
+	return &is
+}
+
+func toPayment(p bill.Payment) *gen.PaymentInfo {
+	if p == (bill.Payment{}) {
+		return nil
+	}
+	return &gen.PaymentInfo{
+		BillingDate: date(p.BillingDate), DueDate: date(p.DueDate), PaymentStatus: paymentStatus(p.Status), PaymentMethod: text(p.Method),
+	}
+}
+
+// amounts is absent when KOS lists none; an empty list is a statement of KOS.
+func amounts(items []bill.Item) *[]gen.Amount {
+	if items == nil {
+		return nil
+	}
 	out := make([]gen.Amount, len(items))
 	for i, item := range items {
-		out[i] = gen.Amount{Name: item.Name, Amount: int64(item.Amount)}
+		out[i] = gen.Amount{Name: text(item.Name), Amount: won(item.Amount)}
 	}
-	return out
+	return &out
 }
 
 func toFilter(p gen.ListBillHistoryParams) (bill.HistoryFilter, error) {
@@ -165,10 +184,4 @@ func paymentStatus(s bill.PaymentStatus) *gen.PaymentStatus {
 	return &status
 }
 
-func won(w *money.Won) *int64 {
-	if w == nil {
-		return nil
-	}
-	v := int64(*w)
-	return &v
-}
+func won(w *money.Won) *int64 { return (*int64)(w) }

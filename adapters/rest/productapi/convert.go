@@ -33,16 +33,17 @@ func toMenu(s catalog.Screen, lines []line.Number) gen.ProductMenuData {
 func toCustomer(s catalog.Screen) gen.ProductCustomerData {
 	c := s.Customer
 	data := gen.ProductCustomerData{
-		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: c.Name.Reveal(), CurrentProduct: toPlan(s.Current, nil),
-		LineStatus: lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
+		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: text(c.Name.Reveal()),
+		CurrentProduct: toPlan(s.Current, nil),
+		LineStatus:     lineStatus(c.LineStatus), Source: commongen.DataSource(s.Source), AsOf: s.AsOf,
 		ContractInfo: gen.ContractInfo{
 			ContractDate: date(c.Contract.Date), TermEndDate: date(c.Contract.TermEnd),
-			EarlyTerminationFee: int64(c.Contract.EarlyTerminationFee),
+			EarlyTerminationFee: (*int64)(c.Contract.EarlyTerminationFee),
 		},
 	}
 	if s.Scheduled != nil {
 		data.ScheduledProduct = &gen.ScheduledProduct{
-			Product: toPlan(*s.Scheduled, nil), EffectiveDate: c.Scheduled.EffectiveDate.String(),
+			Product: toPlan(*s.Scheduled, nil), EffectiveDate: date(c.Scheduled.EffectiveDate),
 		}
 	}
 	return data
@@ -59,16 +60,19 @@ func lineStatus(s product.LineStatus) *gen.LineStatus {
 	}
 }
 
-// toPlan translates a plan; with a current plan it tells the difference of the monthly fees.
+// toPlan translates a plan and leaves out what is not known of it; with a current plan it adds the difference of the
+// monthly fees.
 func toPlan(p product.Plan, current *product.Plan) gen.Product {
 	out := gen.Product{
-		ProductCode: p.Code, ProductName: p.Name, MonthlyFee: int64(p.MonthlyFee), DataAllowance: p.DataAllowance,
-		VoiceAllowance: p.VoiceAllowance, SmsAllowance: p.SMSAllowance, NetworkType: p.NetworkType, Description: p.Description,
-		IsAvailable: p.OnSale, OperatorCode: p.OperatorCode,
+		ProductCode: p.Code, ProductName: text(p.Name), MonthlyFee: (*int64)(p.MonthlyFee), DataAllowance: text(p.DataAllowance),
+		VoiceAllowance: text(p.VoiceAllowance), SmsAllowance: text(p.SMSAllowance), NetworkType: text(p.NetworkType),
+		Description: text(p.Description), OperatorCode: text(p.OperatorCode),
+	}
+	if !p.SaleUnknown {
+		out.IsAvailable = &p.OnSale
 	}
 	if current != nil {
-		difference := int64(p.MonthlyFee - current.MonthlyFee)
-		out.PriceDifference = &difference
+		out.PriceDifference = (*int64)(p.Dearer(*current))
 	}
 	return out
 }
@@ -155,9 +159,13 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 }
 
 func toDone(o product.Order) gen.ProductChangeData {
+	plan := o.Target
+	if plan.Code == "" {
+		plan = product.Plan{Code: o.To, SaleUnknown: true}
+	}
 	return gen.ProductChangeData{
 		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.Public()), ResultCode: o.ResultCode,
-		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(o.Target, nil), EffectiveDate: o.EffectiveDate.String(),
+		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(plan, nil), EffectiveDate: o.EffectiveDate.String(),
 		ProcessedAt: o.ProcessedAt,
 	}
 }

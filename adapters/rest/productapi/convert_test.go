@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 )
@@ -27,4 +28,29 @@ func TestTheExampleOfTheMenuIsWhatIsAnswered(t *testing.T) {
 	answered, err := json.Marshal(toMenu(screen, nil).MenuItems)
 	require.NoError(t, err)
 	require.JSONEq(t, string(answered), string(shown.Data.MenuItems))
+}
+
+// TestWhatKOSDoesNotTellIsAbsent: neither 0 won, nor a date, nor an empty name takes its place.
+func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
+	t.Parallel()
+	shown := func(v any) string {
+		raw, err := json.Marshal(v)
+		require.NoError(t, err)
+		return string(raw)
+	}
+	untold := product.Plan{Code: "P", SaleUnknown: true}
+	won := func(n money.Won) *money.Won { return &n }
+	require.JSONEq(t, `{"productCode":"P"}`, shown(toPlan(untold, nil)))
+	require.JSONEq(t, `{"productCode":"P","monthlyFee":0,"isAvailable":false}`,
+		shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(0)}, &untold)))
+	require.JSONEq(t, `{"productCode":"P","monthlyFee":5,"isAvailable":true,"priceDifference":5}`,
+		shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(5), OnSale: true}, &product.Plan{MonthlyFee: won(0)})))
+	next := product.Plan{Code: "Q", Name: "다음", SaleUnknown: true}
+	screen := catalog.Screen{
+		Customer: product.Customer{CustomerID: "C", LineStatus: "?", Scheduled: &product.Scheduled{PlanCode: "Q"}},
+		Current:  untold, Scheduled: &next,
+	}
+	require.JSONEq(t, `{"customerId":"C","lineNumber":"","currentProduct":{"productCode":"P"},"contractInfo":{},"source":"",
+		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`, shown(toCustomer(screen)))
+	require.JSONEq(t, `{"productCode":"P"}`, shown(toDone(product.Order{To: "P"}).ChangedProduct), "an order of before plans were kept")
 }

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -82,6 +84,11 @@ func (a answer) text(path ...string) string {
 		return fmt.Sprintf("%.0f", n)
 	}
 	return fmt.Sprint(v)
+}
+
+// plan is how a plan is shown: by its name, or by its code where the carrier does not give the name.
+func (a answer) plan(path ...string) string {
+	return cmp.Or(a.text(append(slices.Clone(path), "productName")...), a.text(append(slices.Clone(path), "productCode")...))
 }
 
 func (a answer) list(key string) []any {
@@ -195,10 +202,10 @@ func (j *journey) bills(ctx context.Context) {
 
 func (j *journey) plans(ctx context.Context) {
 	j.step(ctx, "change menu", http.MethodGet, "/products/menu", nil, 200, func(a answer) string {
-		return "current: " + a.text("currentProduct", "productName")
+		return "current: " + a.plan("currentProduct")
 	})
 	customer := j.step(ctx, "customer and plan", http.MethodGet, "/products/customer/"+j.line, nil, 200, func(a answer) string {
-		return a.text("lineStatus") + ", next: " + a.text("scheduledProduct", "product", "productName")
+		return a.text("lineStatus") + ", next: " + a.plan("scheduledProduct", "product")
 	})
 	j.currentPlan = customer.text("currentProduct", "productCode")
 	offer := j.step(ctx, "plans on offer", http.MethodGet, "/products/available?lineNumber="+j.line, nil, 200, func(a answer) string {
@@ -216,7 +223,7 @@ func (j *journey) plans(ctx context.Context) {
 	j.step(ctx, "pre-check", http.MethodPost, "/products/change/validation", wish, 200, func(a answer) string { return a.Message })
 	j.key = rand.Text()
 	done := j.step(ctx, "change the plan", http.MethodPost, "/products/change", wish, 200, func(a answer) string {
-		return a.Message + " → " + a.text("changedProduct", "productName") + " from " + a.text("effectiveDate")
+		return a.Message + " → " + a.plan("changedProduct") + " from " + a.text("effectiveDate")
 	})
 	j.step(ctx, "the same request once more", http.MethodPost, "/products/change", wish, 200, func(a answer) string {
 		if a.text("requestId") != done.text("requestId") {

@@ -205,7 +205,8 @@ func (s *Service) withBill(ctx context.Context, q bill.Inquiry) (Result, error) 
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{q, &c.Bill}, nil
+	shown, b := q.Recall(c)
+	return Result{shown, b}, nil
 }
 
 // History answers one page of the caller's own inquiries, newest first, and how many there are; FORBIDDEN when f names a line

@@ -81,6 +81,7 @@ type bills struct {
 	memory.Bills
 	latest, put, version error
 	hiccups              atomic.Int32 // so often Latest fails
+	doubts               map[id.ID]bill.Trust
 }
 
 func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
@@ -93,7 +94,19 @@ func (b *bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 	if b.hiccups.Add(-1) >= 0 {
 		return bill.Copy{}, errBackend
 	}
-	return b.Bills.Latest(ctx, n, m)
+	return b.doubted(b.Bills.Latest(ctx, n, m))
+}
+
+// doubt changes how far the version is trusted.
+func (b *bills) doubt(version id.ID, trust bill.Trust) {
+	b.doubts = map[id.ID]bill.Trust{version: trust}
+}
+
+func (b *bills) doubted(c bill.Copy, err error) (bill.Copy, error) {
+	if trust, ok := b.doubts[c.Version]; ok && err == nil {
+		c.Trust = trust
+	}
+	return c, err
 }
 
 func (b *bills) Put(ctx context.Context, c bill.Copy) error {
@@ -107,7 +120,7 @@ func (b *bills) Version(ctx context.Context, n line.Number, m calendar.Month, v 
 	if b.version != nil {
 		return bill.Copy{}, b.version
 	}
-	return b.Bills.Version(ctx, n, m, v)
+	return b.doubted(b.Bills.Version(ctx, n, m, v))
 }
 
 type inquiries struct {

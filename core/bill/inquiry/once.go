@@ -84,10 +84,7 @@ func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use,
 	case lost && use.At.Sub(first.At) < storing:
 		return Result{}, stillRunning(first.Request)
 	case lost:
-		if now, err := s.claim(ctx, use, first.Request); err == nil && now.Request != use.Request {
-			return Result{}, stillRunning(now.Request)
-		}
-		return s.first(ctx, q, month, use)
+		return s.anew(ctx, q, month, use, first)
 	case err != nil:
 		return Result{}, troubled(bill.Inquiry{ID: first.Request}, err)
 	case was.Status.Failure():
@@ -96,7 +93,19 @@ func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use,
 		return Result{}, stillRunning(was.ID)
 	}
 	r, err := s.withBill(ctx, was)
+	if err == nil && r.Bill == nil { // what was answered then cannot be believed any more
+		return s.anew(ctx, q, month, use, first)
+	}
 	return r, troubled(was, err)
+}
+
+// anew asks again where the answer to the key's first inquiry cannot be had; the key stands for the new inquiry from
+// then on.
+func (s *Service) anew(ctx context.Context, q bill.Inquiry, month string, use, first idempotency.Use) (Result, error) {
+	if now, err := s.claim(ctx, use, first.Request); err == nil && now.Request != use.Request {
+		return Result{}, stillRunning(now.Request)
+	}
+	return s.first(ctx, q, month, use)
 }
 
 func stillRunning(inquiry id.ID) error {

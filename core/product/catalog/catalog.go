@@ -58,9 +58,9 @@ func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
 		return Screen{}, err
 	}
 	c := known.Customer.Customer
-	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode), Source: known.Source, AsOf: known.Customer.AsOf}
+	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode, c.Plan), Source: known.Source, AsOf: known.Customer.AsOf}
 	if next := c.Scheduled; next != nil {
-		plan := known.Plans.Named(next.PlanCode)
+		plan := known.Plans.Named(next.PlanCode, next.Plan)
 		screen.Scheduled = &plan
 	}
 	return screen, nil
@@ -113,7 +113,12 @@ func offer(plans product.PlansCopy, source freshness.Source, q Query, own produc
 	if q.Operator != "" {
 		o.Plans = slices.DeleteFunc(o.Plans, func(p product.Plan) bool { return p.OperatorCode != q.Operator })
 	}
-	if current, ok := plans.Find(cmp.Or(q.Current, own.PlanCode)); ok {
+	code := cmp.Or(q.Current, own.PlanCode)
+	if current, ok := plans.Find(code); ok || code != "" && code == own.Plan.Code {
+		current = current.Or(own.Plan)
+		if !ok {
+			current = own.Plan
+		}
 		o.Current = &current
 	}
 	return o

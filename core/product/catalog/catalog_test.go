@@ -15,6 +15,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/line"
+	"phonebill/core/money"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/facts"
@@ -40,8 +41,8 @@ func newWorld(t *testing.T) *world {
 	n := number(t, "01012345678")
 	w := &world{
 		kos: memory.NewKOS(
-			product.Plan{Code: "LTE", Name: "LTE 플랜", MonthlyFee: 59000, OnSale: true, OperatorCode: "MVNO"},
-			product.Plan{Code: "5G", Name: "5G 플랜", MonthlyFee: 89000, OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "LTE", Name: "LTE 플랜", MonthlyFee: new(money.Won(59000)), OnSale: true, OperatorCode: "MVNO"},
+			product.Plan{Code: "5G", Name: "5G 플랜", MonthlyFee: new(money.Won(89000)), OnSale: true, OperatorCode: "MVNO"},
 			product.Plan{Code: "3G", OperatorCode: "MVNO"}, product.Plan{Code: "ELSE", OnSale: true, OperatorCode: "OTHER"},
 		),
 		now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC), line: n,
@@ -106,8 +107,38 @@ func TestScreens(t *testing.T) {
 	w.now = w.now.Add(5 * time.Hour)
 	s, err = w.Customer(t.Context(), w.me, w.line)
 	require.NoError(t, err)
-	require.Equal(t, product.Plan{Code: "UNLISTED"}, s.Current, "never invented")
+	require.Equal(t, product.Plan{Code: "UNLISTED", SaleUnknown: true}, s.Current, "never invented")
 	require.Equal(t, "5G 플랜", s.Scheduled.Name)
+}
+
+// KOS describes a plan that is no longer sold with the customer; the plan list has forgotten it. A fee that KOS does
+// not state is none.
+func TestAPlanThatIsNoLongerSold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	gone := product.Plan{Code: "GONE", Name: "지난 플랜", MonthlyFee: new(money.Won(45000)), OperatorCode: "MVNO"}
+	w.kos.AddCustomer(product.Customer{
+		Line: w.line, PlanCode: "GONE", Plan: gone, OperatorCode: "MVNO", LineStatus: product.LineActive,
+		Scheduled: &product.Scheduled{PlanCode: "NEXT", Plan: product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUnknown: true}},
+	}, nil)
+	for _, ask := range []func() (catalog.Screen, error){
+		func() (catalog.Screen, error) { return w.Menu(t.Context(), w.me, line.Number{}) },
+		func() (catalog.Screen, error) { return w.Customer(t.Context(), w.me, w.line) },
+	} {
+		s, err := ask()
+		require.NoError(t, err)
+		require.Equal(t, gone, s.Current)
+		require.Equal(t, product.Plan{Code: "NEXT", Name: "다음 플랜", SaleUnknown: true}, *s.Scheduled)
+	}
+	offer, err := w.Available(t.Context(), w.me, catalog.Query{Line: w.line})
+	require.NoError(t, err)
+	require.Equal(t, gone, *offer.Current)
+	require.Equal(t, money.Won(59000-45000), *offer.Plans[0].Dearer(*offer.Current))
+	offer, err = w.Available(t.Context(), w.me, catalog.Query{Line: w.line, Current: "OTHER"})
+	require.NoError(t, err)
+	require.Nil(t, offer.Current, "the line's own plan is no other")
+	require.Nil(t, product.Plan{Code: "A"}.Dearer(gone))
+	require.Nil(t, gone.Dearer(product.Plan{Code: "A"}))
 }
 
 func TestScreensFailInTheStorysWords(t *testing.T) {

@@ -70,9 +70,17 @@ func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (pr
 	return product.PreCheck(known, c.From, c.To), nil
 }
 
-// facts are those of KOS, and of our own book where the operator's rules need it.
+// errNoStatus is the trouble of a line that KOS describes without its status. That is no failed check.
+var errNoStatus = errors.New("change: KOS does not say whether the line is in use")
+
+// facts are those of KOS, and of our own book where the operator's rules need it; SERVICE_UNAVAILABLE also when KOS
+// leaves out whether the line is in use.
 func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number) (f product.Facts, err error) {
-	if f.Customer, f.Plans, err = from.ForChange(ctx, n); err != nil || !s.Policy.OnceAMonth {
+	f.Customer, f.Plans, err = from.ForChange(ctx, n)
+	if err == nil && f.Customer.LineStatus == "" {
+		err = fault.New(fault.ServiceUnavailable).Because(errNoStatus)
+	}
+	if err != nil || !s.Policy.OnceAMonth {
 		return f, err
 	}
 	f.Spent, err = s.Orders.ChangedSince(ctx, n, calendar.MonthOf(s.Now()).First().Start())
@@ -108,7 +116,7 @@ func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *fact
 	if err != nil {
 		return s.unchecked(ctx, o, fault.From(err))
 	}
-	o = o.Named(seen.Plans)
+	o = o.Named(seen.Plans, seen.Customer)
 	o, err = o.Checked(product.PreCheck(seen, o.From, o.To), s.Now())
 	switch {
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -52,6 +53,26 @@ func TestValidate(t *testing.T) {
 	})
 }
 
+// What a check needs and KOS leaves out is trouble, not a failed check: the order waits.
+func TestALineWithoutAStatusIsNotRefused(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		in := product.Customer{Line: w.line, CustomerID: "C1", PlanCode: "LTE", OperatorCode: "MVNO"}
+		w.kos.AddCustomer(in, nil)
+		_, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+		o, err := w.Request(t.Context(), w.me, w.command("5G"))
+		require.NoError(t, err)
+		require.Equal(t, product.Requested, o.State)
+		in.LineStatus = product.LineActive
+		w.kos.AddCustomer(in, nil)
+		time.Sleep(time.Minute)
+		_, err = w.Step(t.Context(), 1)
+		require.NoError(t, err)
+		require.Equal(t, product.Completed, w.read(t, o.ID).State)
+	})
+}
+
 func TestAChangeIsDoneOnceAndSeenAfterItsEpoch(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -81,6 +102,41 @@ func TestAChangeIsDoneOnceAndSeenAfterItsEpoch(t *testing.T) {
 		items, err := w.orders.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10, 10)
 		require.NoError(t, err)
 		require.Len(t, items, 1)
+	})
+}
+
+// The history names the plan that the line had, also one that the plan list has forgotten: as KOS states it with the
+// customer when the order is checked, and before that as the copy has it.
+func TestHistoryNamesAPlanThatIsNoLongerSold(t *testing.T) {
+	t.Parallel()
+	gone := product.Plan{Code: "GONE", Name: "지난 플랜"}
+	named := func(t *testing.T, w *world) string {
+		rows, total, err := w.History(t.Context(), w.me, product.HistoryFilter{Page: 1, Size: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, total)
+		return rows[0].FromName
+	}
+	on := func(w *world) change.Command {
+		w.kos.AddCustomer(product.Customer{
+			Line: w.line, CustomerID: "C1", PlanCode: "GONE", Plan: gone, OperatorCode: "MVNO", LineStatus: product.LineActive,
+		}, nil)
+		c := w.command("5G")
+		c.From = "GONE"
+		return c
+	}
+	bubble(t, func(t *testing.T, w *world) {
+		_, err := w.Request(t.Context(), w.me, on(w))
+		require.NoError(t, err)
+		require.Equal(t, "지난 플랜", named(t, w))
+	})
+	bubble(t, func(t *testing.T, w *world) { // KOS cannot be asked, but there is a copy
+		c := on(w)
+		_, _, err := w.Facts.Customer(t.Context(), w.line, freshness.Customer)
+		require.NoError(t, err)
+		w.kos.SetDown(away())
+		_, err = w.Request(t.Context(), w.me, c)
+		require.NoError(t, err)
+		require.Equal(t, "지난 플랜", named(t, w))
 	})
 }
 

@@ -48,11 +48,25 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (pro
 		ID: s.NewID(), TransactionID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: c.Line, From: c.From, To: c.To,
 		Rule: rule, EffectiveDate: rule.Day(now), State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(s.Limits.Lease),
 	}
-	if known, err := s.Facts.Plans.Latest(ctx); err == nil { // so that its history has names whatever becomes of it
-		o = o.Named(known)
-	}
+	o = s.named(ctx, o)
 	use := idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
 	return s.take(ctx, p, c, o, use)
+}
+
+// named fills in what the copies at hand know of the plans, so that the history has names whatever becomes of the
+// order.
+func (s *Service) named(ctx context.Context, o product.Order) product.Order {
+	plans, err := s.Facts.Plans.Latest(ctx)
+	if err != nil {
+		plans = product.PlansCopy{}
+	}
+	var held product.CustomerCopy
+	if _, listed := plans.Find(o.From); !listed {
+		if held, err = s.Facts.Customers.Latest(ctx, o.Line); err != nil {
+			held = product.CustomerCopy{}
+		}
+	}
+	return o.Named(plans, held.Customer)
 }
 
 // take stores the order, and carries it on if it has got the line.

@@ -79,7 +79,10 @@ func (s *Service) aboutCustomer(n line.Number, since time.Time, within freshness
 		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
 		Kept:   func(ctx context.Context) (product.CustomerCopy, error) { return s.KeptCustomers.Latest(ctx, n) },
 		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
-			return within.Decide(held.AsOf, since, now, rnd)
+			if held.Doubtful && !since.IsZero() {
+				return freshness.Gone // a change is judged by what KOS says, not by what may be left of it
+			}
+			return held.Limits(within).Decide(held.AsOf, since, now, rnd)
 		},
 		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Customers.Put, Old: troubled,
 	}
@@ -102,7 +105,7 @@ func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.P
 		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
 		Latest: s.Plans.Latest, Kept: s.KeptPlans.Latest,
 		Judge: func(held product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
-			return within.Decide(held.AsOf, since, now, rnd)
+			return held.Limits(within).Decide(held.AsOf, since, now, rnd)
 		},
 		Ask: asking(s.KOS), Renew: asking(s.Renewing), Keep: s.Plans.Put, Old: troubled,
 	})

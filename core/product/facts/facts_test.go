@@ -133,6 +133,34 @@ func TestPrefetchIsAheadOfTime(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
+// What a release stored that wrote 0 won for nothing is asked for again however young it is, and is an old copy while
+// KOS cannot be asked.
+func TestADoubtfulCopyIsNeverFresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := product.Customer{Line: w.line, PlanCode: "OLD"}
+	require.NoError(t, w.customers.Put(t.Context(), product.CustomerCopy{Customer: c, AsOf: w.now, Doubtful: true}))
+	old := product.PlansCopy{Plans: []product.Plan{{Code: "OLD"}}, AsOf: w.now, Doubtful: true}
+	require.NoError(t, w.plans.Put(t.Context(), old))
+	w.kos.SetDown(unavailable())
+	shown, err := w.ForScreen(t.Context(), w.line, w.OfCustomers)
+	require.NoError(t, err)
+	require.Equal(t, []freshness.Source{freshness.FromStale, freshness.FromStale}, []freshness.Source{shown.Source, shown.PlansSource})
+	require.Equal(t, "OLD", shown.Customer.Customer.PlanCode)
+	_, _, err = w.ForChange(t.Context(), w.line)
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "not good enough for a change")
+
+	w.now = w.now.Add(time.Minute)
+	w.kos.SetDown(nil)
+	shown, err = w.ForScreen(t.Context(), w.line, w.OfCustomers)
+	require.NoError(t, err)
+	require.Equal(t, []freshness.Source{freshness.FromKOS, freshness.FromKOS}, []freshness.Source{shown.Source, shown.PlansSource})
+	require.Equal(t, "LTE", shown.Customer.Customer.PlanCode)
+	shown, err = w.ForScreen(t.Context(), w.line, w.OfCustomers)
+	require.NoError(t, err)
+	require.Equal(t, []freshness.Source{freshness.FromCache, freshness.FromCache}, []freshness.Source{shown.Source, shown.PlansSource})
+}
+
 func TestABusinessAnswerGoesBeforeAnOldCopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

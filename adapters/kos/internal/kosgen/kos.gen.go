@@ -18,16 +18,17 @@ import (
 
 // Amount defines model for Amount.
 type Amount struct {
-	// Amount Integer won
+	// Amount Won; not known when it is missing
 	//
 	// Example: 59000
-	Amount Won `json:"amount"`
+	Amount int64 `json:"amount,omitempty"`
 
 	// Name Example: 월정액
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 }
 
-// Bill A bill. charge = sum(charges) - sum(discounts). Any field but code, name and month may be missing.
+// Bill A bill. charge = sum(charges) - sum(discounts). Any field may be missing; without code, name or month, or without a charge that is
+// stated or follows from complete charges and discounts, it cannot be shown.
 type Bill struct {
 	// BillingMonth yyyyMM
 	//
@@ -35,7 +36,7 @@ type Bill struct {
 	BillingMonth       KosMonth            `json:"billingMonth"`
 	BillingPaymentInfo *BillingPaymentInfo `json:"billingPaymentInfo,omitempty"`
 
-	// Charge Integer won
+	// Charge Integer won; may also be written 59000.0 or "59000"
 	//
 	// Example: 59000
 	Charge  *Won      `json:"charge,omitempty"`
@@ -59,20 +60,22 @@ type Bill struct {
 	// Example: 20261201
 	ContractStart *KosDate `json:"contractStart,omitempty"`
 
-	// DeviceInstallment Integer won
+	// DeviceInstallment Integer won; may also be written 59000.0 or "59000"
 	//
 	// Example: 59000
 	DeviceInstallment *Won `json:"deviceInstallment,omitempty"`
 
-	// DeviceInstallmentMonthly Integer won
+	// DeviceInstallmentMonthly Integer won; may also be written 59000.0 or "59000"
 	//
 	// Example: 59000
 	DeviceInstallmentMonthly *Won `json:"deviceInstallmentMonthly,omitempty"`
 
-	// DiscountInfo A list, or text like 「가족할인 10000원」 (several are separated by a comma)
+	// DiscountInfo A list, or free text like 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. Commas, slashes, semicolons, line ends or blanks separate
+	// items, but commas also group thousands, and brackets may hold amounts that are no discount. A minus before each amount means the same
+	// as none. When it is missing it is not known whether there are discounts.
 	DiscountInfo *DiscountInfo `json:"discountInfo,omitempty"`
 
-	// EstimatedCancellationFee Integer won
+	// EstimatedCancellationFee Integer won; may also be written 59000.0 or "59000"
 	//
 	// Example: 59000
 	EstimatedCancellationFee *Won `json:"estimatedCancellationFee,omitempty"`
@@ -89,7 +92,8 @@ type Bill struct {
 
 // BillAnswer defines model for BillAnswer.
 type BillAnswer struct {
-	// Data A bill. charge = sum(charges) - sum(discounts). Any field but code, name and month may be missing.
+	// Data A bill. charge = sum(charges) - sum(discounts). Any field may be missing; without code, name or month, or without a charge that is
+	// stated or follows from complete charges and discounts, it cannot be shown.
 	Data *Bill `json:"data,omitempty"`
 
 	// ResultCode See the table above. A plain string, so that an unknown code can be read.
@@ -173,7 +177,7 @@ type Contract struct {
 	// Example: 20261201
 	ContractStart *KosDate `json:"contractStart,omitempty"`
 
-	// EarlyTerminationFee Integer won
+	// EarlyTerminationFee Integer won; may also be written 59000.0 or "59000"
 	//
 	// Example: 59000
 	EarlyTerminationFee *Won `json:"earlyTerminationFee,omitempty"`
@@ -181,24 +185,27 @@ type Contract struct {
 
 // Customer defines model for Customer.
 type Customer struct {
-	Contract       *Contract `json:"contract,omitempty"`
-	CurrentProduct Product   `json:"currentProduct"`
+	Contract *Contract `json:"contract,omitempty"`
+
+	// CurrentProduct A plan. One that is no longer sold may be missing in the plan list and be described with the customer alone.
+	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerId Example: CUST-58213907
 	CustomerId string `json:"customerId"`
 
 	// CustomerName Example: 김민준
-	CustomerName string `json:"customerName"`
+	CustomerName string `json:"customerName,omitempty"`
 
 	// LineStatus ACTIVE in use · SUSPENDED · TERMINATED
 	//
 	// Example: ACTIVE
-	LineStatus LineStatusCode `json:"lineStatus"`
+	LineStatus string `json:"lineStatus,omitempty"`
 
 	// OperatorCode Example: MVNO-001
 	OperatorCode string `json:"operatorCode"`
 
-	// ScheduledProduct An accepted change that has not taken effect yet
+	// ScheduledProduct An accepted change that has not taken effect yet. KOS may describe the plan with any field of Product, which counts where the plan
+	// list does not have it.
 	ScheduledProduct *ScheduledProduct `json:"scheduledProduct,omitempty"`
 }
 
@@ -215,7 +222,9 @@ type CustomerAnswer struct {
 	TraceId       string     `json:"traceId"`
 }
 
-// DiscountInfo A list, or text like 「가족할인 10000원」 (several are separated by a comma)
+// DiscountInfo A list, or free text like 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. Commas, slashes, semicolons, line ends or blanks separate
+// items, but commas also group thousands, and brackets may hold amounts that are no discount. A minus before each amount means the same
+// as none. When it is missing it is not known whether there are discounts.
 type DiscountInfo struct {
 	union json.RawMessage
 }
@@ -281,7 +290,7 @@ type LineStatusAnswer struct {
 // Example: ACTIVE
 type LineStatusCode = string
 
-// Product defines model for Product.
+// Product A plan. One that is no longer sold may be missing in the plan list and be described with the customer alone.
 type Product struct {
 	// DataAllowance Text; 「무제한」 = no limit
 	//
@@ -291,22 +300,22 @@ type Product struct {
 	// Description Example: LTE 데이터 50GB, 음성과 문자 무제한
 	Description *string `json:"description,omitempty"`
 
-	// MonthlyFee Integer won
+	// MonthlyFee Won a month; not known when it is missing
 	//
 	// Example: 59000
-	MonthlyFee Won `json:"monthlyFee"`
+	MonthlyFee int64 `json:"monthlyFee,omitempty"`
 
 	// NetworkType Example: LTE
 	NetworkType *string `json:"networkType,omitempty"`
 
 	// OperatorCode Example: MVNO-001
-	OperatorCode string `json:"operatorCode"`
+	OperatorCode string `json:"operatorCode,omitempty"`
 
 	// ProductCode Example: LTE-PREMIUM-001
 	ProductCode string `json:"productCode"`
 
 	// ProductName Example: LTE 프리미엄 플랜
-	ProductName string `json:"productName"`
+	ProductName string `json:"productName,omitempty"`
 
 	// SmsAllowance Example: 무제한
 	SmsAllowance *string `json:"smsAllowance,omitempty"`
@@ -314,7 +323,7 @@ type Product struct {
 	// Status ACTIVE on sale · DISCONTINUED
 	//
 	// Example: ACTIVE
-	Status string `json:"status"`
+	Status string `json:"status,omitempty"`
 
 	// VoiceAllowance Example: 무제한
 	VoiceAllowance *string `json:"voiceAllowance,omitempty"`
@@ -428,16 +437,25 @@ type ProductsAnswer struct {
 // Example: 0000
 type ResultCode = string
 
-// ScheduledProduct An accepted change that has not taken effect yet
+// ScheduledProduct An accepted change that has not taken effect yet. KOS may describe the plan with any field of Product, which counts where the plan
+// list does not have it.
 type ScheduledProduct struct {
 	// EffectiveDate yyyyMMdd
 	//
 	// Example: 20261201
-	EffectiveDate KosDate `json:"effectiveDate"`
+	EffectiveDate string `json:"effectiveDate,omitempty"`
+
+	// MonthlyFee Integer won; may also be written 59000.0 or "59000"
+	//
+	// Example: 59000
+	MonthlyFee *Won `json:"monthlyFee,omitempty"`
 
 	// ProductCode Example: 5G-STANDARD-001
-	ProductCode   string `json:"productCode"`
-	TransactionId string `json:"transactionId"`
+	ProductCode string `json:"productCode"`
+
+	// ProductName Example: 5G 스탠다드 플랜
+	ProductName   *string `json:"productName,omitempty"`
+	TransactionId string  `json:"transactionId,omitempty"`
 }
 
 // Usage What was used in the month, as text; 「무제한」 on a plan without limit. sms may be missing.
@@ -452,7 +470,7 @@ type Usage struct {
 	Voice *string `json:"voice,omitempty"`
 }
 
-// Won Integer won
+// Won Integer won; may also be written 59000.0 or "59000"
 //
 // Example: 59000
 type Won = int64

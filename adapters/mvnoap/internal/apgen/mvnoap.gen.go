@@ -96,19 +96,20 @@ func (e ProductChangeResultProcessResult) Valid() bool {
 	}
 }
 
-// Amount defines model for Amount.
+// Amount What the carrier (KOS) leaves out, or writes so that it cannot be read, is left out.
 type Amount struct {
 	// Amount Integer won
-	Amount Won    `json:"amount"`
-	Name   string `json:"name"`
+	Amount *Won    `json:"amount,omitempty"`
+	Name   *string `json:"name,omitempty"`
 }
 
-// BillInfo The same as in openapi/bill.yaml
+// BillInfo The same as in openapi/bill.yaml. What the carrier (KOS) does not state is left out: it is not known, and never 0 or a made-up date.
+// An empty list of charges or discounts is a statement of the carrier that there are none.
 type BillInfo struct {
-	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts. Both are told as KOS tells them.
+	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts although no listed amount is missing. Both are given as KOS states them.
 	AmountMismatch *bool     `json:"amountMismatch,omitempty"`
 	BillingMonth   string    `json:"billingMonth"`
-	Charges        []Amount  `json:"charges"`
+	Charges        *[]Amount `json:"charges,omitempty"`
 	Contract       *Contract `json:"contract,omitempty"`
 	ContractInfo   *string   `json:"contractInfo,omitempty"`
 
@@ -117,7 +118,7 @@ type BillInfo struct {
 
 	// DeviceInstallmentMonthly Integer won
 	DeviceInstallmentMonthly *Won         `json:"deviceInstallmentMonthly,omitempty"`
-	DiscountInfo             []Amount     `json:"discountInfo"`
+	DiscountInfo             *[]Amount    `json:"discountInfo,omitempty"`
 	PaymentInfo              *PaymentInfo `json:"paymentInfo,omitempty"`
 	ProductCode              string       `json:"productCode"`
 	ProductName              string       `json:"productName"`
@@ -135,7 +136,7 @@ type BillResult struct {
 	// AsOf When KOS said so
 	AsOf *time.Time `json:"asOf,omitempty"`
 
-	// BillInfo The same as in openapi/bill.yaml
+	// BillInfo Only when completed. Left out when the answer was kept by an older release in a form that cannot be trusted.
 	BillInfo *BillInfo `json:"billInfo,omitempty"`
 
 	// ErrorCode Only when failed

@@ -68,15 +68,15 @@ func (e PaymentStatus) Valid() bool {
 	}
 }
 
-// Amount defines model for Amount.
+// Amount What KOS leaves out, or writes so that it cannot be read, is left out.
 type Amount struct {
 	// Amount Won.
 	//
 	// Example: 10000
-	Amount int64 `json:"amount"`
+	Amount *int64 `json:"amount,omitempty"`
 
 	// Name Example: 가족할인
-	Name string `json:"name"`
+	Name *string `json:"name,omitempty"`
 }
 
 // BillHistoryData defines model for BillHistoryData.
@@ -138,9 +138,11 @@ type BillHistoryItem struct {
 	Status InquiryStatus `json:"status"`
 }
 
-// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won.
+// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
+// not state is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
+// carrier that there are none.
 type BillInfo struct {
-	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts. Both are shown as KOS tells them.
+	// AmountMismatch Only there, and true, when KOS's total is not charges less discounts although no listed amount is missing. Both are shown as KOS states them.
 	//
 	// Example: true
 	AmountMismatch *bool `json:"amountMismatch,omitempty"`
@@ -149,18 +151,20 @@ type BillInfo struct {
 	//
 	// Example: 2026-03
 	BillingMonth externalRef0.BillingMonth `json:"billingMonth"`
-	Charges      []Amount                  `json:"charges"`
-	Contract     *Contract                 `json:"contract,omitempty"`
+	Charges      *[]Amount                 `json:"charges,omitempty"`
+
+	// Contract A field is absent when KOS does not state it; a contract without an end has no `endDate`.
+	Contract *Contract `json:"contract,omitempty"`
 
 	// ContractInfo Contract terms as printed on the bill.
 	//
 	// Example: 24개월 약정 (2025-01-01 ~ 2026-12-31)
-	ContractInfo string `json:"contractInfo"`
+	ContractInfo *string `json:"contractInfo,omitempty"`
 
 	// DeviceInstallment Balance left on the device, in won.
 	//
 	// Example: 450000
-	DeviceInstallment int64 `json:"deviceInstallment"`
+	DeviceInstallment *int64 `json:"deviceInstallment,omitempty"`
 
 	// DeviceInstallmentMonthly Monthly instalment, in won.
 	//
@@ -168,10 +172,10 @@ type BillInfo struct {
 	DeviceInstallmentMonthly *int64 `json:"deviceInstallmentMonthly,omitempty"`
 
 	// DiscountInfo Amounts taken off, as positive numbers.
-	DiscountInfo []Amount `json:"discountInfo"`
+	DiscountInfo *[]Amount `json:"discountInfo,omitempty"`
 
 	// PaymentInfo A field is absent when the carrier does not tell it.
-	PaymentInfo PaymentInfo `json:"paymentInfo"`
+	PaymentInfo *PaymentInfo `json:"paymentInfo,omitempty"`
 
 	// ProductCode Example: 5G-PREMIUM-001
 	ProductCode string `json:"productCode"`
@@ -182,13 +186,14 @@ type BillInfo struct {
 	// TerminationFee What ending the contract today would cost, in won.
 	//
 	// Example: 120000
-	TerminationFee int64 `json:"terminationFee"`
+	TerminationFee *int64 `json:"terminationFee,omitempty"`
 
 	// TotalAmount Example: 84000
 	TotalAmount int64 `json:"totalAmount"`
 
-	// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out.
-	Usage Usage `json:"usage"`
+	// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is left out,
+	// and so is `…Unlimited` where there is no text.
+	Usage *Usage `json:"usage,omitempty"`
 }
 
 // BillInquiryAcceptedData defines model for BillInquiryAcceptedData.
@@ -223,7 +228,9 @@ type BillInquiryData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf time.Time `json:"asOf"`
 
-	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won.
+	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won. What the carrier (KOS) does
+	// not state is left out: it is not known, and never 0 or a made-up date. An empty list of charges or discounts is a statement of the
+	// carrier that there are none.
 	BillInfo BillInfo `json:"billInfo"`
 
 	// RequestID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
@@ -272,7 +279,7 @@ type BillInquiryStatusData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf *time.Time `json:"asOf,omitempty"`
 
-	// BillInfo The nine facts of a bill. `totalAmount` is the sum of `charges` less the sum of `discountInfo`, in won.
+	// BillInfo Only when COMPLETED, and left out there too when an older release kept the bill in a form that cannot be trusted: ask again.
 	BillInfo *BillInfo `json:"billInfo,omitempty"`
 
 	// ErrorMessage Why it failed; only when FAILED.
@@ -336,16 +343,16 @@ type BillMenuEnvelope struct {
 	Success bool `json:"success"`
 }
 
-// Contract defines model for Contract.
+// Contract A field is absent when KOS does not state it; a contract without an end has no `endDate`.
 type Contract struct {
 	// EndDate Example: 2026-12-31
-	EndDate string `json:"endDate"`
+	EndDate *string `json:"endDate,omitempty"`
 
 	// Months Example: 24
-	Months int `json:"months"`
+	Months *int `json:"months,omitempty"`
 
 	// StartDate Example: 2025-01-01
-	StartDate string `json:"startDate"`
+	StartDate *string `json:"startDate,omitempty"`
 }
 
 // CustomerInfo defines model for CustomerInfo.
@@ -381,28 +388,29 @@ type PaymentInfo struct {
 // PaymentStatus Example: UNPAID
 type PaymentStatus string
 
-// Usage What was used: texts to show, and numbers where KOS tells them. A text or number that KOS does not tell is left out.
+// Usage What was used: texts to show, and numbers where KOS states them. A text or number that KOS does not state is left out,
+// and so is `…Unlimited` where there is no text.
 type Usage struct {
 	// Data Example: 32.5GB
 	Data *string `json:"data,omitempty"`
 
 	// DataMegabytes Example: 33280
-	DataMegabytes *int `json:"dataMegabytes,omitempty"`
-	DataUnlimited bool `json:"dataUnlimited"`
+	DataMegabytes *int  `json:"dataMegabytes,omitempty"`
+	DataUnlimited *bool `json:"dataUnlimited,omitempty"`
 
 	// Sms Example: 100건
 	Sms *string `json:"sms,omitempty"`
 
 	// SmsCount Example: 100
-	SmsCount     *int `json:"smsCount,omitempty"`
-	SmsUnlimited bool `json:"smsUnlimited"`
+	SmsCount     *int  `json:"smsCount,omitempty"`
+	SmsUnlimited *bool `json:"smsUnlimited,omitempty"`
 
 	// Voice Example: 250분
 	Voice *string `json:"voice,omitempty"`
 
 	// VoiceMinutes Example: 250
-	VoiceMinutes   *int `json:"voiceMinutes,omitempty"`
-	VoiceUnlimited bool `json:"voiceUnlimited"`
+	VoiceMinutes   *int  `json:"voiceMinutes,omitempty"`
+	VoiceUnlimited *bool `json:"voiceUnlimited,omitempty"`
 }
 
 // ListBillHistoryParams defines parameters for ListBillHistory.
@@ -2375,162 +2383,166 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3pchvJmeCrZGAdYclbAAuXJJLh2KAoqBsWLxNka3pELZFEJYAyC5lwZYIUrOGEbHMcmpZmLc+KI7aa",
-	"7FCH+7B2NTHsbtkrR7T3YWb+EcV3mMij7gIIUFCP5OAfCQTqyPzuK7/vbqpGWm2CEWY0NXU31UTQQLb4",
-	"WCOtFsHrc6QGmUkw/8pAtGabbfln6mYT2QgwAiDdBHViA9ZEwEa0YzENQNCGrAkIFt9S2EKA2GbDxJmU",
-	"lkJ3YKttodRUagK2zYmt7MSGaVl0wsQ/75h2d0LPThb0Wg6lr8BiIX3ZyNfSG1mop4t1vX6pnq3nYH4j",
-	"paVsxC9HRmqK2R2kpWitiVqQL5R12/zplNkmbqR2djR3N8uI2d2ZOkN2fD8VVCPYoHxH29BkYAPVCd9g",
-	"EwGM7jDA7G5o8flBK2iZ2Gx1WqmprOauxsQMNZAdXM7NmzdnOqyJMDNrkKH4mpavz4JLl4s6qDWhZSHc",
-	"QGH4XUXQRjawEbRaP15LtZsEIw7LtZQGkG0T+8drKRNvQcs01hnZRHgtNRLgdrRUG9qwhViYKkrYuJa4",
-	"4DlIGTBgF1y4QWwEMWBmC2nAxDWrQ80tdBGQuiKUn3cQZRRsQ8yQEd5WTs9dSuv5dD6b0lImf+7PO8ju",
-	"prQUhi1+AVLvD669TuwWZKmplCF/6UsEZQO12oQhXOveQN34HubhJqLBRQIK64LSbdRGkIELhg3rLG0i",
-	"Vk83GWvDtpk2/YemN1E3LTnp4hTI8htzxSLYMqm5YSEwU5ktlzlCbVjjYOXMsrpavgYgpznKNLABbbSG",
-	"iQ0gBRD8vEMYMoDcRwZcJzbIFUDTZ6xN1AXbJgt804Zdi0ADQEy3kU3BdhMy8WvdtCnztlXj1zKiAcog",
-	"61AAsQEMyOA0gKCgT4qHruGqgRg0LZpRt5WNKthumhZnDciASQFlpmWBBjFxAxCcASuxlUFMWBPZ3sJM",
-	"vrFCLpcByy4diIdtc5Fio3qHIiPAgN01LH5hcBNhcKGg6xoo6Fn+T57/U3CpigsdTax99v2ZhfdK6+WF",
-	"9aXlxfeWS5WKBgq5SQ0U9fxFYCG4JVmbL7FuI5RZwyESvIL0/OTlKyhd0I1iupA3jPRGbTKfvnRlsgCL",
-	"l+uT+VzBJU6Ja586AwSW5hQWEgzwzhzCDdZMTeWKlzUuKNy/s1Ga1VJ30jaCVFDl8bd/7B19DZwnv+l9",
-	"9Bg4+7/svXilAef+/3U+faSB41dHJ/uvQPbvc8Wi8+kj58kLZ+87cLL3vPfgfu/B50HynzMxmm0Ss5bA",
-	"vosYuaCscYFj/5ACy8SITgML1RkgHQZaCGLqU1MGzEjkqksVbvV8mKX1rJ7O5vKFdPHS5St9uJrfvtBp",
-	"bQhY+iD7gY3qqanUf5vwddWE/JVOBPak7ozs9LppJUr74XcKLUtd2XqL97oEGwn45N9qAc43KchmQLUN",
-	"G6gqRDMFVWr+AlVBC3bBBuIyqEUoA1ld03U9tK1s8kb4s0JbMFAddiwmbmjBO0oN6rqua0OqxWVX0MQ3",
-	"xEVLNSCIFAqloJMyhBGyGZTeGVAhLbRBjC5AFkU/pC7WClGsDWV1CBhwOeODwFvPQN3q6adOxzQG6aeK",
-	"+YsEVJYZalHQFkI0Ygbk9GTUcMwmo4bfEcTNsJipMGizZM1/XRBYVPX31fdgDjKJMQyqSp1XXczoSeZA",
-	"Nq33Mweot6wzGQQ3ockSTBmCG6BNLGvKJS9IASUE8/+D1oFJQd3E0NIAV9ncuASUgBbEXUCVTemrZwYZ",
-	"4g8wxX3c9ssA3VPUkAGCa1FllO2DX26mJuM3iN5cMYBdPQG7O5xqaZtgioI23lVovAcZ2oZd+SVmCAsw",
-	"wXbbMqVXMPEzKl0DtVZx/0boRtpptaDd5YBH9pZZQwATboLAWhNuWBwvW9DqCIISFqt8mSGs25lr6+/N",
-	"rJRuznyY0lItRKkQciln96D3513no8+B8+To+Jsj58kj4Dz4/OThH0729p39e85Hf5RqLwOcT585Dw7A",
-	"ySe7oPfgc/7ReXDQ++3uyd5L5/ffObuvnKePU5rk5z7uCKccLikZbLUDtmm2uKJnp/L6lK7/Lb/EhjXE",
-	"JVaqsFGfzNXzxcuXN/IFA16C+RqazE0aOtJR4XL+UmpHS9FOrYYoTU3VoUWRQMFIOqDEIVXCW8gibSRI",
-	"OYiUtk02LNT670nIUb+FMeMZjnVYY5STJ3c8JgvFy0H0JGJFGodvBCkmpgziGhqAGGm4pqaKem44LJlM",
-	"+k3QAC6NjoQ7j306Np7y3K0pBdWpIGxGx+qSwo24MyyMZoDLPRuoaWJDCJOG3IFnMBMbbNhkUxq2NYIx",
-	"qvHbMylf1F2FhtKuozO1a2L4dMOdE2R3gecjCrOJ1IENcWMga38wM1e+NrNSXlxYLy0vLy6ntFTdRJZB",
-	"U1O37sqPvgLzbOCsrgPn8CUnqJiBezskIT79h96zL46P/tk53AUnH+85h6+G4fimSRn5fjhe4xD9wAVP",
-	"EKQCZq7a3La5FuKa7PWhqdhmnmBhvHhQ/fDDDz9Mz8+Dk/0958Ghc7gPnP0XvaPHvS9eAeeTx87hS+df",
-	"Xr4BaH+P8pWrQ4tDERk/UcQdBLkwDl1vFhPwk8riwuvDmz81CGcfqvz5HrhfAmdvt/fg43cWtB28ick2",
-	"vi63HYasgIWyy5sIkDayhYwBBkFUWAL83rHSdgjkew+Bc3/f9ZpP9v6193+ec5i+m7B+l8yEBLz5tsKp",
-	"kB5B9xe4+zKi7nd14Dh1f2zDYzUAVsIOhyfOpkFVskMVcK+AArTFNfIGNICJ2x0mgnrbzW7ICDAta4Gw",
-	"66SDjVHNgMitPnFgAviPXiagpdRMf+u+PDe3vrC4sn59cXXhWsjAP9l72XvwZ6l89oHz9PHxq/vAebbX",
-	"+/bl8dE9zs2eNflWSEARzEmEipKNIlo0CBhz5YVSP2A8fejsPlPb733xHXCO/j/nGyXX3iZIvFNuTJT8",
-	"POk0GvWNJKkKI0mqBcKApKmx+ijhjY9VSt1YrIAmFDZUQBhAJqOlXBQJsSAiJSELQIgMflFQTl0n9oZp",
-	"GAiPKKQwWUJ2y6TUjJp6mIC295OM16jMRK1DGWl5kd1BvHp9cflq+dq10kK/oMThS+fpc3D8p4cnewfC",
-	"vjvn0rNyaRDWSaGGU0A9EnPmR2JOnzjHyZz+fsduPcg0B7BgbVPGLyOc4HKg9IFYKDUS5EoVN1kxW4h0",
-	"Rg0jNGI3x+ODjBBArcFegQqyrK+U50uLqyt9OfF3vQd/FHTx1T3nyVHv0f7xt8+A8+n98xDhm+TaOHYS",
-	"eXd8yBkpVDiaElbkDlySHSe3R+H0/YUMDdMQTK4yG6bM1gTZvIwZsjG0Sj7nDc3lpro3TEKkYwOZnxjA",
-	"2OWFldLywszceqW0/EFp2fMdA+z9zX7vyxfA+fx3wNn/vPfFPjfKekcHzq8PI5Hmc64diWv7gd7n3VEg",
-	"PxJLjubBu6QJKsjeQjaQJDpOxkwGxVjZc9HlhgwoM0BhV2jdpokboEVsBAgG7Y7dJhRNyxIgUFX7qwbZ",
-	"9AbqLqMORaM68h7f+cRSvlaaX1pcKS3Mfrh+o/Th+nJptVK6NpBZ+90R4NbDl71/e8WFtwgnP33sfPOv",
-	"IjX0qxfO0+e9Rweg9/zr3v/+Gpz86nM/MBdj3LZNjE6N0YlaU6UWzll3GET4vHtGPCSwcRwXng2dGy0N",
-	"t4rbNuFAhxsWAiXMTDbefFwfuIzdto5UfIFtSIFIySVVvwXZdy4SORqBg9/SoJNPHcqjnvDKoXRd1885",
-	"N8y5MRz4YajhUTCQSfuh4e2KSkXgMPao1OnRJsWKZbxK0RlYsdKhbYQNZMSJIehVm5gLhlO5srJaWSot",
-	"XIsrU+fpc26AOYevgCQQL4F43/mXl87ugQpYCkr57Ojk6cOTvWdvY6yYE6BpWcsdjE3ciAMtXKrcwQay",
-	"vYLdWM3xIHjOLi5cnyvP+l6oQJlfszdk5d9OEBHHRx87h/eCKlNGirlSlfhwvvol8O3lAZbNuUtymnQM",
-	"8kLQnhkbK4wUJZwcSVjOEly3zBobv6z0oTJ2WSnriagfEdxANdihSBUtUlfSiaghslsmhgwZ08A7AxTl",
-	"2ah5FONfcMHlUi35wIHMbZrsYmYNB2T2GU0n3C+DSTu1JhBO2CCJkmwySfbnjvCD18/WDXsG6lxa9MGL",
-	"LyhGRctp0mBY1Lxd9tUbMq0WFM8oVhWJBCUlwkX3QUtrSfpBK4TMQbsxqrHFArf5hCJeRbaQm8domQPD",
-	"jEszH84tzlxbX1lcXJ+bWX6vlMDKoPftq96LV1yr9Hbv9168BCe//Mu5Gj8DYyZBO8Kgg4E9iobOjpbH",
-	"U6VAKvoAVggBkrzGyX1xAIw9BCEYwKSSBy4VwA3zapDn1DbPlrVjhFQsst2/bJLJI5OEAIsM1p3LpZ+u",
-	"lioryYm7KCU4zw6cBwfHR7vOk0eg99td5+g5F+Rf3QPO3kfO3n4gUXSeuhsPq8bx059Rx4SekczvK2di",
-	"7jeRvItC6s1wtJeos21zC7mJumkvV7ANKTBIOJKxQsg8xF33aO2IzG5Dhua4/oyFMog61eSe5RrI5zMr",
-	"pfW58nx5Zb30N7OlUiyU4TnLStz3vvpf50n5N8rZiRiJcPfrImQUXs6N5kpzzczJ2jsyPl5uToDOePN9",
-	"rm3qHTfmjDYNaqSFwAasbaqjg1XRoyItmlRU3QOEmZQW7M0RuKTfwtTVE/HGFzuBk4+rGHZYk9jmL0ZP",
-	"IN5py3OuYRGxiTBoQ8qAySgQ13SngY3qNqJNMNgmX1m8UVpYL/3NUnk5Iix6nx0c/79XzqE0D7962Pv9",
-	"w96jfefJ/biG8S59645JqD4cYYB5ddxAgE5TB36o2cCQdWykAU61GjAp7SBbFCx2DBNxDjsVkuUFUZIe",
-	"FrsHz06e/iGgpQ/vAQ7XLw+Vb/w2RSq1lKhPi0aHMZHAGgSB1YWZ1ZX3F5fLfzuIlE72dp2nj/1jTW/D",
-	"lm20RTaTsggUiVo9ofH98FsTAdtsNBl1T4x1KLKBzMwap9PIcumDxRvJINrbdT75de/RAeA89A/7HmG8",
-	"9az2LinlCJ162vgUMh3JZM6OmJMPqIRxatjQVscdhNqQjZCUECU2INjvT6NUlQaUCOa/KzaLKNabN2+m",
-	"ox2ZhtCu0T5OERW7BU1LnHUf/axNWeLzOjStJJnA0B3mMr4ouFf4BxdWry+nr5bn5tJ6Tr84SA5USssf",
-	"lGdL66sLMx/MlOdmrs7FYmHi/INIoADnwTO3cCTpbPdbIUGl8BsGZG0LYiUrJcSWlhevvT7Efv3Lk3++",
-	"D3rf3jv+5i/g5OPHvefcV/6d85t/GgFwAxL4qq3M93K0M0S8gXArrG0irFxT75LXAdrhd86DA+fZL52D",
-	"73qfcaWj6oRFsF4k+5Kyd+ee4htQSsm4CqRe3yyqRqocHS3YW1EV0UGhPE4dlwS5sadnA6eWXDasQRyo",
-	"5sZkW5y1wgTUSFtEhSEDTYiN/xp309u/eNpMi3SkAmzbpI1sZkq6hd73kT6TJNw0UrWS8rr7mJhdKqTi",
-	"fW3cNjl3A52Ejo/uOZ99fbL3zDl8ldgRyG/fdEverrnruu1dTjZ+hmqMv+CqaVnvy54R1yCD8T2ZDLXC",
-	"HwahP/C4MuP4914JbRt2U6IbY8PEXkPOYWjJvyG6P7mm0DNP2aQnj2IbNdT2h9yegFawoiaKdNlCSgN1",
-	"kwHGzTtAm2RbEEIEaQFRG33IjLUNuxQwu4MCN24QYiEYB4f7GH9VmtzWKUARqIpjPthsYzhU8WeauCFv",
-	"cU8Vy0Zvo3eG01KqtHbFbKHE5q0YiCanogmk6l+1ujKb3IgzIE4zxWyOi9RQd600l8FJuLGDrdxG7rV2",
-	"Sss07/HJexxmN6PshHYsVnE1aqzTHjcludCV4kL4INvNLodxXVii4aUU3wMnj3d7X77o/dsr58kuOHn8",
-	"sPfpgQauTGq6rjufPEokdNKxa2hIYuAsVpE37PgKc/CtytuoyIujDBJscxdqXxhrLOMjxXtzPyYq4zpJ",
-	"bvOHTeyaK6QOoPBvMqDKCIOW1CFV1UIN0E6LX1OtNaHdQLQKLETDvxgmrfFb+Ouq3BEE21KtJOmgeZO2",
-	"IKs1k7pGWl3+XBtpAtmixx/Y5sx0Y7HyQwrE6txaT7UcuRp3BTQDrhLWBNBWMo0bY1ytM2RZVLaZDJKK",
-	"bCMYlV2a8A49aXE2AaPWN7R+Upo7QS1xr9aGNXbaE2bd6wL3JFOAe6UoMBMGa9vmqt1we0oLcgizd+H4",
-	"6MD55DFw9v7iPNsDF3J6rij7BoK/B4L5s7l0PnsxibcMxA3DMjc9LauFkgyRq9DiZqnqDypXIW8LEpS3",
-	"nkJxaEMl9nKBIiupN7H8AQgbWVya+O788K8OMEaCBhUYp6rxLqnXNYEJQk1mbiGAhQQQ5uJrElAbdvlm",
-	"3FUMeshS4FKp5rifPCtcl7shEZteWi7Nl1fn07roHBnDubp1IWYmJkvnpEe45Y8mwddRop6FDCBsmLjh",
-	"dmVTZE0M2AXbpGMZoEZoMhqzuaHxGBCLob1cKQz7hI5riQ0C/qq4KKoZgjgIgzXC5hGxFV62L5AiZOmu",
-	"LQbuJLYN01J/tSNU1kythtoMGcnWO6LMbEGGDNUavn/P+A5mphVogM81APcJ4YarL0J4LQ7ut/rGzaZx",
-	"WwPqeVocYkPC//UdiySEvusOhtpTMnFCuljvY9cLa4KIvmuIKhtqOON+eHN4I2C7nY4bKarfNFW/Peax",
-	"xxBqTZpEVwBsp+B8bAzx18QIgc6l0DBM/m5oLQWgI2Kt2lvmiUc2H3jWKduVdDY+7p8GhLsv8khqkv38",
-	"fcsDkSOY70eYN4Pes7t2vsHrM+W50rXw2kfr2ZVkCTbsRMpeQnZNWNlZXZevF7GSaESybzt1/b9Cvb+F",
-	"gtCD8FBEPzbxF+Chd10IziPc6SMM3FyGEFgJK1tA24gyNa9jWGetjyyMuf4d23Y91rPGIVSGcxj5MRu8",
-	"VolmmhxACs/1kGMwWtDEojbgTLAIB1jDkIigN7Qnd5laDFUR+A3C/evzhEdB7zIrzAZCTRF3zR9KFVFq",
-	"IuwTVWVJG2p5DOQP1ygkSXAaHIQRelvRm1Rx+vyJIBBaLkEEh1m4W0oERIRrwsDw6C+iY2ZXKytpvU9A",
-	"ZJx2TmAB2mlGT1ifCFRy3XkrtbS8OFuqVMoL76W01Ozi/NJcaUUUSkkbgD8ssLXA77GtLYUDTNFWWbJP",
-	"tUkB3KAIM6npZbWubZso0K2SIcsCJovHjlVkow8J6vmhiEJLGR3U/xG54jCPUAGQecSaJIJ+59NHvd9+",
-	"7By+dL55OeDWylBmwFLo4p2dBMwuRZ/nYXZGVKauLqgPix+Ulq+tlsIY9X6NrXO1n80Imdd8ZUrU+oiB",
-	"flyEyYi9CllyBNsoGncHM6o8yFbXyRKyUP8IiX/qTYmSs1qSBbK/k3wuU3zvaiK+IYPzqAE3ugyFJU8+",
-	"n7tyqinJb1/Fln9eI54poK3wc1NZXT/+OhH9tEVnYyHEIQxa2qKnLGLLHTgWIOqi3vvTbtIyxMXzJu5E",
-	"QZIrnroUce/AxUQEVeSGyGaiEE4SX0lmTYKMUQJCtsAFVTV2QWajAiOTEp2ylBacHBeeG3dZVDcxZPPX",
-	"/M+1NeNuYSd9Qb+VTU/e/rvsLT2du33xB6mBw+XOMgLC23fAg+g3JLTpZvJE+UndJq0pwVU/BpBuIgP8",
-	"rEMZwGR7GszOzL5f4t/L0pXwiEFximAaVFZm5vg14qQvpAw0CDHE9ZrXquDGYmUNq7KYDaReg8l2BlS5",
-	"71xVbN8k20D5yl0AbXfykhJSNxYrXO/wJaW0lHhtWEDJC2L0G6zhukqM7ogRi5rKZQxbJibi7juh9ibJ",
-	"b7ublPcKDfESSHJbuNcsU7i+/G+3KCtp+pqqoBS44lcZVJxTayKwDcMzU8/WdyXGcO4AiDi1mbWm7HtP",
-	"RYIVMtljz+2CPw2gtExFECTasV8DFFkGaclfRYUVHdVFEAiRozASnKVRrW7+WUBYGVNh2XD6GIUE/Z4k",
-	"m5bErN7QoLYh5vQm5sP8WrzE4BR/gwj7CC0t69WQMe7gtFfQF13DT0UjRQljfx4JsadFpMkU43+DgxYw",
-	"sEiDqlQ/rCEKLtzMz8rPwDQ0kM+BJroDDLNhMnoxvIUhigkDcvuWnp6E6frtu/nczg9O9RZqMtXm+0s+",
-	"4DV3OqELhQEqyxcfcZrobFhmTSGLv25ayQMKNmyIa2K4s8kyoGqQGp0Q19FMy6gCy6SMqpmymqvZ1Epl",
-	"D3gEsej7UgcI1pqZgMSdWV15f116J+pjzv+Y9z8WUlpkEFmsn7+aAHuttFAuBf4OTIQVPoXXHCrYajze",
-	"wLhvh8V+XVNjjd1ivYzmSyvvL14T18zMzS3eFF8G70hqm5B8inO5dH25VHl/PXrwK/y9t+b4Ie/kkt/o",
-	"ibzo46NniCKnWVYrpeUQCBJmwgS+SvLpEu4YqG2DQZKBGjdM7CUxNEWVz6oAuRqKTOqgoOvcJWgRmcaN",
-	"RB3cQvdhlYMwCIYInoiFhiSKWvrQ0RS5tNPY35vbNAK8FjHyR8zEYVJ3H5lkDIr2MFMAAoMwxo0y2EKu",
-	"vSCOvF+oBlM2VQ1UhQLO6Bl+afWijOSJ20RhmJhBp6mB8zaQpcj+TDoNEHsNV/mjq75fL94k5mtvN4mF",
-	"gG8q2gga0WnQkQq3hOJASJNn5HcD5n1cvW8gahrKPuYwCyuQM1jlp+kNiRlvwQNoYy4UC4r6Mi2yYVqq",
-	"O5h0lQOjvFuwC7ZtkyFQ1bN6NpcvFC9dvlLlyKmGDrFUp/3Jp9xak4Tf7LabSLQUi6IhegIm4BJl8+FZ",
-	"2npIuercDZq8fSEt/rub1wo76mNh5+/kh8valZ3T3KTAbkBv/1Hvo8cgtCR/ptsAd2kpVMIdZpwmpAvo",
-	"Ttj97lcA2IR0yUZbJumEfeQ+UkKTk5oTIuUmFSOFY3OiI8OfB1es0CGGFgt+E45YndixCcbDzyNWZUMl",
-	"C7W4lA3tvpBLKHYaHDEQD1uCjWj45ZSxuZESKDUGW06sDK8v9ArNQ3IYhQNYcck/0TOCjF7pe+RHenRQ",
-	"2XPKb0Pc+F1LyQIa0O+w0VoqLu1fz11Nzt245qJySpBS66/t/5zFRR7gfo7PM/QPPb0558xP7vrsEkpd",
-	"FycnA0QvB+vF2SXo4o3LYZPns2KUEDir+f7KypLnVJgYlHDDMmkzDIrIbL8BfuEbctPcL2KC0ECYmXVT",
-	"ddX0varw+oecLHialhe/ulANJOEVxwWoTXM9SRc0QfzGRRInIlTr2CbrVjh1q8yHOHw905GhBfnXdRfv",
-	"P7kpm0hFORwKK1We2BYl+hOww5oTFmmYWJoK8gvVO6SacSedC60m3uHDoclYWx6XMxMTPBWEAAQCsvKc",
-	"dOB8dFYH/37vS6AX9IsZIB2BGrQsgBEyooOSgPAyyws/XS0vfyjDAqRTayIqy1NElteLion0c2YNr2G+",
-	"X2Z3WBNY5hbyomMqt/RD6p3ju3BjsXJRA9syjkXFGKQMmMHeuW7TD5oIP8XEIO+e2pvyx8zLPeZ0/aI4",
-	"hyIcmjXshTUMURt/UXVolW/zbqtB7EdMuaKwIOPmXVWWlbiRU5lAgeoe0kJUxXWrNxYr3GgXYdMquABl",
-	"2FbEZy8qY1yEUqvgQjyCy1djycRMNHobnBkXnlszHQ7qmlzdNdDFDHDr17l1qUSYKLJewzL/Ln7wIvEC",
-	"oWtuRn4tJQIVNBSbB3O+xSsN3Q0kbF2G8KnWrqCFH/1oRpq8mR/9CFSkr8bRWr275rpua8roW3PjO2up",
-	"qX+/96W2JnIR8o+d6rQa9ZnopwKTruHwI6WRsCa9wrXU1F3+lJ2qOKnkWgaBvKe0DaRZUJVWwVRfs6Ca",
-	"AaqOS4JUgYzDU7o8a9grJOBAkGzmzieCFiWeI1CdaCJoSb9vgrPLLyReqhPcMevyv2RzIZsQpgnaJh3m",
-	"WQjTXigfYMKdQKVATOrV3kuvwj0S7IlbcNW0rHTZU59byJYDBFPZjJ7RuWwnbYRh20xNpfIZPZNXoTYh",
-	"AyMTxKfuphqInVKXIpnaRFQDOFihA25wE0xE4bcJ6CIow9De8GQRPLdMygKnEMValMcrRyMnmST+JcEM",
-	"/nXTEid1tWFvqnglCsPfU1KlDPyOhENVHiykcDRlADGiHoMZfpPfKlz/lHvSN1B2O9Rx61gZ27B7EZPw",
-	"RwAXdwp2boszhG2CqdSaOV0fteVWq8264XP9zuHL3rMvRH3j4cPgUX43Ba0s1Fu3o2eHPVdTOQ8hd9JN",
-	"SwmPMet6d9xLi3heeth90nd24r1D3NYhYqnBZuzRDhheRIxLv52AxxrYb/BZg/YbrfsNJFKDVS6xkELo",
-	"1Oyg868jJ7Iip1X7GcyRc6ZDnRR1Cz5VPtK18wP8wok1ESC50wCSsE8jfRlm9fTlWrGYnqxfvpzO1bPu",
-	"Pmun7DM3qfbpLTJQ47Pzhqg0F6bS7DipdOjmDknn6JP6BGIkgiWioWdByoikx3qyxKuqhIbr+og7s0Pf",
-	"GWr5JO7ND32vPwaV35ibHPrGaJPSHS1VHGG34fGE4ubcKKBSYx3lnflRQOU1DhG3Foa+NTI3VRCOP3vN",
-	"U3+UgDoUrg1scEEm6spEeOhOuh0Ya5wKuiIiTNmhyE4r8yPl+zcFXbwrEh6YuptqE5pgoSjr1PcHSF0U",
-	"zIYnOE97hlc4WK+y1cKAVoUuUI6S5eaziNfTTRM3MsA7qxCx6dewMupDmdgGET6WlyeAtc2GTTrYmAI5",
-	"PacOY4eO30EGqnNEatNqBsyo1agH1DusYyPRKMySUyqg/KGFcGcNk3qdw4A/hlvVarXBBfnOiTgbq6qL",
-	"VdTKpOA/7j0cqXPWf9z7J9f7DPh6m9wQlEtew8q2FHsVBrC3VwNxQ9kWXSTFQuY/WFgEM0vCwhY+aMx8",
-	"lC9BXCid1XQMTPW4gbrKwBHQcWteRrBtak1CEfZqpwIaf/fZya8PT/YOwoc7grp/aMXmOmeCIaKF6/4r",
-	"ew/+LI6Rx140QFGOqAgiJ5p2whEcoVle21zk7vgNQiPg/OoeJ8qT3/yRE+SvXjhPHolJOUrZ/SHJppKH",
-	"jfoZLMGTP+GmBAGby2s1cMtv9HNlUhxNVrb78auj3rever9/KGwV95pi8JLen+4dH93z2k0Jigt2HvAK",
-	"wMNV325Rd64QqtsOFmvH2hGM1EwgoXeAe/i//8l+dUQ/fP4+AB3V5siFTrBxkTSTQvXMoeLjcMWxV1Ac",
-	"riKOFAlHK4MjhcBuKW70wH38lH3oUP2Ak/SRg/PuUffQOXZ1eN07mS4J0i+mjdTOqoLZSEmsshJFFWyq",
-	"9+Kl8+zgZO8gWuep0myqTDV0XbSi1PVOzuABDGOo97FMxTG2j3fjrY+THCdObhHPyeN44Hz6hbP3rPfZ",
-	"Aeh9dd/56l7vq390ldTxN0fH337X++I70Pv2pfPkhfP5w2EEQmEll5vSi1PZ7LlAOBcI5wLBFwj1tL6R",
-	"zfZ3lT2BIIuL35hIOItxMshLXfE68OxonIxGNE2gatMQsU2e/c65v997lGiExJtxFM8mgpPiDv3DAf5M",
-	"R7W4NwDoWBeMJIBzL2NaFlUTe7O/QxTp3ei6QEM2bvQu39HGMGXgXQtfjODNc/R50wfFvVeGvjcyi0nc",
-	"PXzgJDSnlt+bHX670clrImYzfNzEHzZ/Hux5jWDPDN1UFTgb0v0eV6gnp2vA/ysf+isxDDRx15OgOwNz",
-	"ViIZI8I3fi46lOfWIsnnbdVgUnbos1EG3OS/V7ehyWSUSKVwZeoYUkAJEb3w+G9+CGQNq96UKoxkQYYo",
-	"U81rqRpI5LatTYhzNBALSNqzhjqWPT0zfNbnJjTZOLI+/CUWiitLofjP3fVz6/zcOh/KOvd7vIgC07fY",
-	"e68njC6QQeNEwzjURWfETjhjAIoLBXV8Y+d1hkfEM8AyHRubAeSPVk8Cib+rov7mnQTR9l6s52Rv//jb",
-	"Z8D5dNweQqQrTh+HTFVM/HUb3iGj+9wEPaMJKholqObfIavuf4zRHM2HTM4Wwp2+NuYiRmF70m3bI2sE",
-	"RV2UBsw6wASL/JpXnnhRA1BmKVkTtVQeThb3icL2WDmjX3R4ybdZ3ZQlwShcjHXRSy2GspqZNTxLWu0O",
-	"Q4ZfgwZl4Sgj4MZiReUMVQczenqCsPf8ce8fX4LeZwe9x88H5gn7m7nzHMavUQk22xQKdQxWq4vtgMhO",
-	"2G2i+RrtZnUrYJj6uT35KSs/FdPZnPfJ/07nxBvO8wWN3EgDnWDLnFCfnEFpP68D1a1Y5Qz/+8rlS8V0",
-	"IZ/Lpm4PUIwSGEKPvIGik1DzqD6qg6Prr11zqMDJufYYj/bwXH1asxHCsl5+jNojq6ukujpwIERZ8KjB",
-	"rdtcTskSBynownTNF9iQ25CBU7fe2GQUWXVZHKHGBHA9KGt5tVTHtvxTNUIWqi3FSmVCcRyhKCxCNkUw",
-	"NuNXpUpA7Nze+c8AAAD//w==",
+	"7H17cxvHneBX6cKlKlJuAA0elESyUlcUBdmM+ApBWusVdUQT0wAmHHQj0w1SiJZbcqJNaS3tRdkTV7JM",
+	"uuSKH9Gdtla2lZxS5dyHyf5HDL/DVj9mpucBEKAgR07xHwkE5tH969/7eStTI602wQgzmpm6lWkiaCFX",
+	"fKyRVovgjXlSg8wmmH9lIVpz7bb8M3OtiVwEGAGQboE6cQFrIuAi2nGYASBoQ9YEBItvKWwhQFy7YeNc",
+	"xsigm7DVdlBmKnMOtu1z2/lzm7bj0HM2/nnHdrvnzPxkyawVUPYinChlL1jFWnYzD83sRN2sn6/n6wVY",
+	"3MwYGRfxy5GVmWJuBxkZWmuiFuQLZd02fzplro0bmd1dw9/NCmJud6bOkJvcTwXVCLYo39EOtBnYRHXC",
+	"N9hEAKObDDC3G1l8cdAKWja2W51WZipv+KuxMUMN5OrLuXbt2kyHNRFmdg0ylFzTypVZcP7ChAlqTeg4",
+	"CDdQFH6XEHSRC1wEndaP1zPtJsGIw3I9YwDkusT98XrGxtvQsa0NRrYQXs+MBLhdI9OGLmwhFsWKMrYu",
+	"py54HlIGLNgFZ64SF0EMmN1CBrBxzelQexudBaSuEOXnHUQZBTsQM2RFt1UwC+ezZjFbzGeMjM2f+/MO",
+	"crsZI4Nhi1+A1Pv1tdeJ24IsM5Wx5C99kWDOQq02YQjXuldRN7mHBbiFqL5IQGFdYLqL2ggycMZyYZ1l",
+	"bcTq2SZjbdi2s3b40OwW6mYlJZ2dAnl+Y2FiAmzb1N50EJipzM7N8QN1YY2DlRPL2trcZQA5zlFmgE3o",
+	"onVMXAApgODnHcKQBeQ+cuAKcUGhBJohYW2hLtixmfZNG3YdAi0AMd1BLgU7TcjEr3XbpSzYVo1fy4gB",
+	"KIOsQwHEFrAgg9MAgpI5KR66jqsWYtB2aE7dNmdVwU7TdjhpQAZsCiizHQc0iI0bgOAcWE2sDGLCmsgN",
+	"FmbzjZUKhRxY8fFAPGyHsxQX1TsUWRoBdtex+IXBLYTBmZJpGqBk5vk/Rf5PyccqznQMsfbZd2cW3ylv",
+	"zC1uLK8svbNSrlQMUCpMGmDCLJ4FDoLbkrT5EusuQrl1HEHBi8gsTl64iLIl05rIloqWld2sTRaz5y9O",
+	"luDEhfpksVDykVOedYidGoJlOYZFGAO8OY9wgzUzU4WJCwZnFP7f+TjOGpmbWRdBKrDy8Js/9F58BbxH",
+	"v+59+BB4jz/oPX9lAO/u//U+eWCAw1cvjh6/Avl/LExMeJ888B499/a+BUd7z3r37vbufaaj/7yN0WyT",
+	"2LUU8l3CyAdljTMc94cUODZGdBo4qM4A6TDQQhDTEJtyYEYerrpUna1ZjJK0mTez+UKxlJ04f+FiH6rm",
+	"ty92WpsCliHIfuCiemYq89/OhbLqnPyVntP2pO6M7fSK7aRy++F3Ch1HXdl6i/e6DBsp58m/NTTKtynI",
+	"50C1DRuoKlgzBVVq/wJVQQt2wSbiPKhFKAN50zBNM7KtfPpG+LMiW7BQHXYcJm5owZtKDJqmaRpDisUV",
+	"n9EkN8RZS1VjROoIJaOTPIQRsqVz7xyokBbaJFYXIIeiH1L/1ErxUxtK6xAw4HwmBEGwnoGyNZBPnY5t",
+	"DZJPFfsXKUc5x1CLgrZgojE1oGCmHw0/2fSj4XfoZzPsyVQYdFm65L8iECwu+vvKezAPmTwxDKpKnFf9",
+	"kzHT1IF81uynDtBgWSdSCK5Bm6WoMgQ3QJs4zpSPXpACSgjm/+vagU1B3cbQMQAX2Vy5BJSAFsRdQJVO",
+	"GYpnBhniD7DFfVz3ywEzENSQAYJrcWGU73O+XE1NP1/9eAsT2umaKae7y7GWtgmmSNfxLkHrHcjQDuzK",
+	"LzFDWIAJttuOLa2Ccz+j0jRQaxX3b0ZupJ1WC7pdDnjkbts1BDDhKgisNeGmw89lGzodgVBCY5Uvs4R2",
+	"O3N5452Z1fK1mfczRqaFKBVMLuPd2e/96Y734WfAe/Ti8OsX3qMHwLv32dH93x/tPfYe3/Y+/IMUezng",
+	"ffLUu7cPjj6+A3r3PuMfvXv7vd/cOdp76f3uW+/OK+/Jw4wh6bmPOcIxh3NKBlttTTfNT6ya+amiOWWa",
+	"f88vcWENcY6VKW3WJwv14sSFC5vFkgXPw2INTRYmLROZqHSheD6za2Rop1ZDlGam6tChSBzBSDKgzCFV",
+	"xtvIIW0kUFk/lLZLNh3U+u9ph6N+i55MoDjWYY1Rjp7c8JgsTVzQjyf1VKRy+EYOxcaUQVxDAw5GKq6Z",
+	"qQmzMNwp2UzaTdACPo6OdHYB+XRcPBWYW1MKqlM6bEY/1WV1NuLOKDOaAT71bKKmjS3BTBpyB4HCTFyw",
+	"6ZItqdjWCMaoxm/PZUJWdwlaSrqOTtS+ihHiDTdOkNsFgY0o1CZSBy7EjYGk/d7M/NzlmdW5pcWN8srK",
+	"0krGyNRt5Fg0M3X9lvwYCrBAB86bJvAOXnKESii4NyIc4pN/6j39/PDFv3oHd8DRR3vewathKL5pU0a+",
+	"G4o3OETf88Gjg1TAzBebOy6XQlySvT40FdksECyUlwCq77///vvZhQVw9HjPu3fgHTwG3uPnvRcPe5+/",
+	"At7HD72Dl96/vXwD0P4O+SsXhw6HIrJ+opBbB7lQDn1rFhPwk8rS4uvDmz9Vh3MIVf78ANwvgbd3p3fv",
+	"o+8taDt4C5MdfEVuOwpZAQullzcRIG3kCh4DLIKo0AT4vWPF7QjI9+4D7+5j32o+2vv33v95xmH6/YT1",
+	"90lNSDm3UFc4FtIjyP4SN19GlP2+DByn7E9seKwKwGrU4AjY2TSoSnKoAm4VUIC2uUTehBawcbvDhFNv",
+	"p9mNKAG24ywSdoV0sDWqGhC7NUQOTAD/MYgEtJSY6a/dz83PbywurW5cWVpbvBxR8I/2Xvbu/UkKn8fA",
+	"e/Lw8NVd4D3d633z8vDFbU7NgTb5VnBA4cxJhYrijcJbNAgY83OL5X7AeHLfu/NUbb/3+bfAe/H/Od0o",
+	"vvY2QeJ7ZcbE0S/gTqNh30icqjQSp1okDEicGquNEt34WLnU1aUKaEKhQ2nMADLpLeWsSLAF4SmJaACC",
+	"ZfCLdD51hbibtmUhPCKTwmQZuS2bUjuu6mEC2sFP0l+jIhO1DmWkFXh2B9HqlaWVS3OXL5cX+zklDl56",
+	"T56Bwz/eP9rbF/rdKZWelEp1WKe5Go4B9UjEWRyJOEPkHCdxhvsdu/YgwxzAgbUt6b+MUYJPgdIGYpHQ",
+	"iE6Vym+yarcQ6YzqRmgkbk76BxkhgDqDrQLlZNlYnVsoL62t9qXE3/bu/UHgxZe3vUcveg8eH37zFHif",
+	"3D11Eb5Jqk2eTirtju9wRnIVjiaEFboDH2XHSe1xOH13LkPLtgSRq8iGLaM1OpnPYYZcDJ1ySHlDU7mt",
+	"7o2iEOm4QMYnBhD23OJqeWVxZn6jUl55r7wS2I4aeX/9uPfFc+B99lvgPf6s9/ljrpT1Xux7vzqIeZpP",
+	"qXYkqu0H+pB2R4H8SCQ5mgXvoyaoIHcbuUCi6DgJMx0UYyXPJZ8acmCOAQq7Quo2bdwALeIiQDBod9w2",
+	"oWhapgCBqtpfVSfTq6i7gjoUjWrIB3QXIsvc5fLC8tJqeXH2/Y2r5fc3VsprlfLlgcTa7w6NWg9e9v7j",
+	"FWfewp385KH39b+L0NAvn3tPnvUe7IPes696//srcPTLz0LHXIJw2y6xOjVGz9WaKrRwSrrDHERIuyc8",
+	"hxQyTp5FoEMXRgvDreG2SzjQ4aaDQBkzm403HtcHLmPXrWMZX2AHUiBCcmnZbzr5zsc8RyNQ8FvqdAqx",
+	"Q1nU54J0KNM0zVPKjVJu4gxCN9TwRzCQSPsdw9vllYrBYexeqeO9TYoU5/AaRScgxUqHthG2kJVEBt2q",
+	"tjFnDMdSZWWtslxevJwUpt6TZ1wB8w5eAYkgQQDxrvdvL707+8phKTDl0xdHT+4f7T19G33FHAFtx1np",
+	"YGzjRhJo0VTlDraQGyTsJnKOB8FzdmnxyvzcbGiFiiMLc/aGzPzb1Q/i8MVH3sFtXWRKTzEXqvI8vC8/",
+	"AKG+PECzOTVJjuOOOi3o+szYSGEkL+HkSMxyluC6Y9fY+HllCJWx80qZT0RDj+AmqsEORSppkfqcTngN",
+	"kduyMWTImgZBDVCcZuPqUYJ+wRmfSo30ggMZ27TZ2dw61nj2CVUn3C+CSTu1JhBG2CCOkq4ySfLnhvC9",
+	"14/WDVsDdcot+pxLyChGPZbjuMGwR/N26VdvSLVaVDSjSFUEEhSXiCbd65rWsrSDVgmZh25jVGWLabeF",
+	"iCJeRbaRH8do2QPdjMsz788vzVzeWF1a2pifWXmnnELKoPfNq97zV1yq9O7c7T1/CY4++POpGD8BYaZB",
+	"O0agg4E9ioTOjxbHU6lAyvsAVgkBEr3GSX1JAIzdBSEIwKaSBs6XwFX7kk5zapsni9oxQioO2emfNslk",
+	"ySQhwCGDZedK+adr5cpqeuAujgne033v3v7hizveoweg95s73otnnJF/eRt4ex96e4+1QNFp6G48pJo8",
+	"n/6EOqbjGUn9vngi4n4Twbs4pN4MRQeBOte1t5EfqJsOYgU7kAKLRD0Zq4QsQNz1S2tHJHYXMjTP5WfC",
+	"lUFUVZNfyzWQzmdWyxvzcwtzqxvlv5stlxOujMBYVuy+9+X/Og3Kv1HKTj2RGHW/7oGMQsuF0UxpLpk5",
+	"Wgcl4+Ol5hTojDfe5+umQbkxJ7RpUCMtBDZhbUuVDlZFj4qsaFJR9QsIcxlD782hXdJvYerqc8nGF7ta",
+	"5eMahh3WJK79i9EDiDfbss41yiK2EAZtSBmwGQXimu40cFHdRbQJBuvkq0tXy4sb5b9bnluJMYvep/uH",
+	"/++VdyDVwy/v9353v/fgsffoblLCBJe+dWUSqg9HFGBBHjcQoDNUwQ+1GxiyjosMwLHWADalHeSKhMWO",
+	"ZSNOYcdCcm5RpKRH2e7+06Mnv9ek9MFtwOH6xYGyjd8mT6WREflpce8wJhJYgyCwtjiztvru0src3w9C",
+	"paO9O96Th2FZ09uwZRdtk620KAJFIldPSPzQ/dZEwLUbTUb9irEORS6QkVnreBxZKb+3dDUdRHt3vI9/",
+	"1XuwDzgN/dPjADHeelL7PgnlGJ4G0vgYNB1JZc6PGJPXRMI4JWxkq+N2Qm3KRkiKiRIXEBz2p1GiygCK",
+	"BfPfFZnFBOu1a9ey8Y5MQ0jXeB+nmIjdhrYjat1Hr7WZk+d5BdpOGk9g6CbzCV8k3KvzB2fWrqxkL83N",
+	"z2fNgnl2EB+olFfem5stb6wtzrw3Mzc/c2k+4QsT9Q8igAK8e0/9xJG02u63goNK5jcMyNoOxIpXSogt",
+	"ryxdfn2I/eqDo3+9C3rf3D78+s/g6KOHvWfcVv6t9+t/GQFwAwL4qq3Md1LaGUFezd0Ka1sIK9M0uOR1",
+	"gHbwrXdv33v6gbf/be9TLnRUnrBw1otgX1r07tRSfANCKf2stNDrmz2qkTJHR3P2VlRGtM6Uxynj0iA3",
+	"9vCsVrXkk2ENYi2bG5MdUWuFCaiRtvAKQwaaEFt/HXMz2L942kyLdDBL6ycJGeD7E83ZKCAdGU7acW2G",
+	"KKBEyXPm73YTARdBLtZp0LOLr7ztkjZymS3JAfZ7HYn2olQdqoKmQTZm50uZZLscv/vOLa1B0eGL296n",
+	"Xx3tPfUOXqU2GlLfkM2foRrjz7hkO867stvEZcigoltt2TZDreiHQYijPW6OccwJXgldF3Yzoo9jw8ZB",
+	"K89hsDC8QdolfmOr62pNkWfeGLzJgJMlNmqp7Q+5PQEtPRcnfq6y+ZQB6jYDjCuGgDbJjjjr2LloTDr+",
+	"kBlnB3YpYG4HaTduEuIgmASH/5hwVYbc1jFAEUeVPHm9TcdwR8WfaeOGvMWvR5Yt4kbvKScIiO9n1W6h",
+	"1LavGIj2qKJ9pOp8tbY6m97CU2PEuYl8gTPjSF+uLOfeaWfj6k3gRu7SdkyzteDx6XscZjej7IR2HFbx",
+	"ZXGiRx9XQjm7lpxK8rxml8O4LnTY6FIm3gFHD+/0vnje+49X3qM74Ojh/d4n+wa4OGmYpul9/CAV0UnH",
+	"raEhkYGTWEXesBuK2sG3KjulIi+OE4jeIC/S+DDRkiY8lODN/YhoDtdJeoNAbGNf0SF1AIVllANVRhh0",
+	"pPSpquZrgHZa/JpqrQndBqJV4CAa/cWyaY3fwl9X5SYk2CE4B675LU1q0HVt5IIzV5cqZ0Wa6bqQTrLT",
+	"myaaplRihJ+Eig0ppNE2coEppDpoQQtlO23A8SkHZjBArTbrAsemwmZRqxTV02pZqpuheFsLYd+0Wcf+",
+	"uvzeKy4C0EUAE6zay6WJyQWbtiCrNdP6ZTpd+Ri5bNHdEOxwZnB1qfJDCgR0/f35CxXQDJcKHdYknUaT",
+	"ayZ8T8hHetHSQvr6cuASYU2xVsG4ua7KtQKxQyrbcOoEIdssxjm0IazngCeejI2qXQwthZVmExe+RuZm",
+	"tkGy/Lss3bLbWSKACp1sm4hKOd9IMIR3wIU1dtybZv3rtHvS6cG/UiTqCcW/7fKXWn5vbkEcUWZXOnyx",
+	"7338EHh7f/ae7oEzBbMwIfsvgn8EghXmC9li/mwap7EQV7DnuArvOC2Upnldgg5X7xVhyFXI2wLy0tdT",
+	"mhhaM0u8XBylk9bjWf4AhK0hLk19d3H4V2tsIkWfaEkCkA2MSb1uiJMg1Gb2NgJY8EOhdn9HiNaGXb5p",
+	"f7WDXrasXSqVA6tTY7PCVLwVEUzZ5ZXywtzaQtYUnToTuKFuXUzoz+kyLe0RfrqpTfAVhPoYEQhbNm74",
+	"XfAU+hMLdsEO6TgWqBGaftz5wtDnrQmTyF4uloZ9QsfXXwcBf01cFJen+hlEwRrje9F19pekQgrP1Gqo",
+	"zZCVbpAgyuwWZMhSffL7N9DvYGY72jQAzty5gQw3fRESAfrE4Oazb1wTHLeCo55nJCE2JPxf31ZKO9Dv",
+	"u82k9pSOnJAu1fuYKlx3YEQ0oUNUqYXD2SvDa/ibmjp6/NlIPvqmsfrt0fgDglBrMuRxaWA75szHRhB/",
+	"S4SgtXGFlmVLQb+sQUeIeuMtcy7ENq8965jtSjwbH/VPA8ItGlmfm6YEj4sfQMfhq7s+LGe4YaRZXsLQ",
+	"ml1aWJ4vr5YvSxMsmFPA1CQeIi+DGBDHEmNhHAQpAluozfQQIYCio6w0DUNnKnM73CSbEgN9YAPasnOw",
+	"iOQs9KOYa7qnwgcqX8WVmbn58uUoUEfrrJamPzbcVJJbRm5N6PB505SvF36puIO3b9N786+hd7yFHDqA",
+	"8FDUODa+rBH39507LyDc6cOl/IiT4KQpK1tEO4gyNVVlWFOwD5OOe/9rHdf17eGTekNUHHoYRWdWv1bJ",
+	"DJrurItOX5HDSlrQxiKD40SwiDqzo5CIHW9kT/4yjcRRxeA36OxfnyYCDPo+k8Ks5siKt6WSPaFtCuAm",
+	"RZgFTsSwRl/5Ttk0gKEFz0U1EQ1tuYHvt5kMZockI38oHFIWk+vCfRWX5mmgawWkGg5bKaXJCqoPRom8",
+	"bSKYXHL8PJIkGGM0F91ggL0xCTW7VlnNmn2cMONU37QFGMfpclFpJI6HS97rmeWVpdlypTK3+E7GyAQq",
+	"TsbISA2CP0zbmvZ7YmvLUafWUHinu/AD/GOI60kpwWTlXOmDVmZxqIM2MlYH9X9EYWKYRygH3gJiTRI7",
+	"fu+TB73ffOQdvPS+fjng1spQSsRy5OJUJF2OPy842RmRfby2qD4svVdeubxWjp5o8GtinWv9NE7IggY7",
+	"UyKfSwxt5AxQhVSkO5UfsIsSwQMwo3LAXHWh1IPTGFAYvDHWMX8yJfzL6l9uf7GGHVkjU1WvkUq4nB/A",
+	"n58WZPFFQLj7YiE38c6lVByBDC6gBtzsMhTlQMVi4eKxyiu/PVijNtpRi5DQVvS5mbxpHn6VijK0RWcT",
+	"rs4hVGjaoscsYtsfRKcRwoTZ++OdtGWIixds3ImDpDBx7FLEvQMXk4bbabpQCmtRfEF2NwZVNVFDhgu1",
+	"aVipJmbG0IcCRkcCXhCJawy5/DX/c33dulXazZ4xr+ezkzf+IX/dzBZunP1BZuDcwJNM9wj2rZkd/ea/",
+	"Nv1Qq8gsqrukNSVo6cfcjEQW+FmHMoDJzjSYnZl9t8y/l1lJ0emRokBkGlRWZ+b5NaKIG1IGGoRY4noj",
+	"6EJxdamyjkOzVb4Gk50cqEK6VK8K9k1Bk+wAZfl3AXT9oVqKN11dqnBxw5eUMTLitVG+JC9IoKCenneJ",
+	"WN0R/S81FTYZNgNQuPh3I51r0t92Ky0UF5nPJg7J785fc2xhL/O//Xy7tMF6KjlWnBW/yqKiBLGJwA6M",
+	"jsM9WUudBMH5sz2S2GbXmnKkARXBYchk+0R/wME0gFKdFS6d+DAGA1DkWKQlfxXJc3RUu0IciJxykmJh",
+	"jaqq888CwkqHivKG4ydkpIj1NN60LMYwR2bwDTGCOTX0FqZZprra+BuEr0gIZ5mKiKxxu9qDXM34Gn4q",
+	"emRKGIejZog7LdxTtpjsrM/QwMAhDapyGWANUXDmWnFWfga2ZYBiATTRTWDZDZvRs9EtDJEnqvHt62Z2",
+	"EmbrN24VC7s/SFX8I0q1jOqFRlYIeMMfPOlD4UZ/kRWyjyROdDYdu6YOi79uWvEDCjZdiGtibrfNcqBq",
+	"kRo9J66juZZVFUkbVI0LNnzJplYq2/sjiEVLnzpAsNbMaRx3Zm313Q1plKiPhfBjMfxYyhixGXOJUQ1q",
+	"uO/l8uJcWftbG/YrTImg75feRT7Zm7pv88x+DXETPfsSbaoWyqvvLl0W18zMzy9dE1/qd6R1xEgv0F0p",
+	"X1kpV97diNf0Rb8P1pys30/P5o4XW8YfHy8PixUqrVXKKxEQpIz70b5KM+VS7hgobXXPykCJG0X2spiH",
+	"ozKjlbtfzbsmdVAyReZVi8igdMyB4NcwDCschEIwhMdFLDTCUdTSh3bByKUdR/7BSK4R4LWEUTg9KAmT",
+	"uv/INGVQJLhNAQgswhhXymAL+fqC6GZwpqoHoKoGqAoBnDNz/NLqWen+E7eJzD0xXtAQY735Mcks83Dc",
+	"oAGIu46r/NHV0JwXbxKj03eaxEGxdPH4oO9YCmJK9iZURRaJwIem3ifF+yaitqX0Yw6zqAA5gVZ+nNyQ",
+	"JxMseABuzEdcQHFbpkU2bUc1fpMGsjalvQW7MiEfVM28mS8USxPnL1ys8sOpRuqTqtPhUFuurUnEb3bb",
+	"TSS6xcWPIV7cpJlE+WJ0TLoZEa4mN4Mmb5zJiv9uFY3SrvpY2v0H+eGCcXH3ODNJ2w3oPX7Q+/AhiCwp",
+	"HNc3wFxajuTYRwmnCekiuhm1oPvlLjYhXXbRtk06UTO3D5cw5BDuFPe6TcW06MQI8Nhc78H5N3SIedSC",
+	"3oQhViduYjj18KOmVcJS2RHJrNHdlwopeVWDjX7xsGXYiHtQjpmIHMu2UhPO5TDS6PoirzCCQ44e4QBS",
+	"XA6LtUbg0at9q7mkRQeVPqfsNsSV3/WMTAcC/erI1jNJbv965mp6wMdXF5VRgpRYf2375yQm8gDzc3yW",
+	"YVjP9uaMszAiHJJLJN49MTmpIb2cmZgkF93EG5fBJkvvEpigleG+u7q6HBgVNgZl3HBs2oyCIja2cYBd",
+	"+IbMNP+LBCO0EGZ23VYNU0OrKrr+IYdGHiflxa8+VLXIvaI4DdsM35L0QaOfb5IlcSRCtY5rs26FY7cK",
+	"eIi6+pmOdC3Iv6745/6Ta7I/WJzCodBSZTG+qKE4Bzusec4hDRtLVUF+odrCiNCdoCgh1cQ7Qjg0GWvL",
+	"Skg7Na5TQQhAICAr81u00ve8Cf5y+wtglsyzOSANgRp0HIARsuIzsICwMucWf7o2t/K+dAuQTq2JqMxp",
+	"EaHhwCsmYta5dbyO+X6Z22FN4NjbKPCOqZDSD2lQoinqQwywI/1YVEy4EiUefsm+HTpNhJ1iY1D0CzKn",
+	"pOUS5PCcKZjmWVEoJAyadRy4NSyRrn9WNd+Vbwtuq0Eceky5oHAg4+pdVeai+J5TGdCA6h7SQlT5datX",
+	"lypcaRdu0yo4A6XbVvhnzyplXLhSq+BM0oPLV+PIeEzce6uPA4yOJJqOOnVtLu4a6GwO+Cn1XLtULEzk",
+	"c69jGbQXPwSeeHGg634Yfz0jHBU04psH86HGKxXdTSR0XYbwsdquwIUf/WhGqry5H/0IVKStJuJFt9Z9",
+	"021dKX3rvn9nPTP1l9tfGOsiYCP/2K1OqymuqXYqsOk6jj5SKgnr0ipcz0zd4k/ZrYpSMl8z0MKdUjeQ",
+	"akFVagVTfdWCag6o5C8JUgUyDk9p8qzjIPuAA0GSmT96CjqUBIZA9VwTQUfafec4ufxCnkv1HDfMuvwv",
+	"2TfKJYQZQcDf1xCmA1c+wIQbgUqA2DRIEpBWhV/tHbBbcMl2nOxcID63kStnQ2byOTNnct5O2gjDtp2Z",
+	"yhRzZq6oXG2CB8aGw0/dyjQQOyaZRRK1jagBsJ7WA65yFUx44XcI6CIo3dDBXGzhPHdsyrQyUbEWZfHS",
+	"vpmE4SV64P6K7YgibGPYmypBIsPw95RVogW/IyV3MYCFZI62dCDGxKMe2Lf5rcL0z/jV1loS8VCV9Inc",
+	"t2H3sizqLYYHFzcKdm+IIs82wVRKzYJpjtpNrdVm3WjLBu/gZe/p5yIp8uC+3qXBjyIrDfX6jXhxd2Bq",
+	"KuMhYk76YSlhMeZ9645baTHLy4yaT+bubrItjN8VRixV77Mfb24SeMQ499vVLFZtv/qzBu03nsWsBVL1",
+	"5JaESyFS1jyoQHnkQFasnLifwhwrBB6qlNfPElXxSF/P1+iFI2sqQArHASRln1b2Asyb2Qu1iYnsZP3C",
+	"hWyhnvf3WTtmn4VJtc9gkVpqz+4bwtJCFEvz48TSoft2pDU6SGsBiZFwloi06pLkEWmPDXhJkIoJLd/0",
+	"EXfmh74z0s1L3Fsc+t5wwi2/sTA59I3x/rO7RmZihN1GJ0+KmwujgEpN7JR3FkcBVdATRtxaGvrW2Ehc",
+	"gTjhWL1A/FEC6lCYNrDBGZlIJxPuoZvZtjaxOqObIsJN2aHIzSr1IxPaNyVTvCvmHpi6lWkTmpZ6qfSw",
+	"wB4gdZFlGx3OPR0oXlFnvYpWCwVaJbqoEniuPgt/Pd0SBdzXEgmdUgNcx0qpj0RiG0TYWEGcANa2Gi7p",
+	"YGsKFMyCqjaPFBNCBqrzRErTag7MqNWoB9Q7rOMi0QPOkQNIoPyhhXBnHZN6ncNAVM2XTFOtVl+QVhEB",
+	"RTs5pnmtbAr+8/b9kZqi/eftf/GtT83WE0UZcsnrWOmWYq9CAQ72aiGuKLuiQahYyMJ7i0tgZllo2MIG",
+	"TaiP8iWIM6WTqo7awJarqKsUHAEdP+dlBN2m1iQU4SB3SpP4d54e/ergaG8/WhGiy/6hBZtvnAmCiGe7",
+	"h6/s3fuTqGxPvGiAoBxREMTqs3ajHhwhWV5bXeTm+FVCY+D88jZHyqNf/4Ej5C+fe48eiCFIStj9Pk2n",
+	"kqVT/RQWvY4p2k9B07mCLgnXw2ZLFydFFbTS3Q9fveh986r3u/tCV/GvmdAv6f3x9uGL20EnMYFxejOE",
+	"IJc7msDt52cXSpEUbD3vOtEhYaT+BintDPx+BP2bDaiuAdGWABp0VKspHzp68yipJkXSmCM5x9FE4yCP",
+	"OJo8HMsNjicEx/J//QzceG1/sqA/Ur8/oGg/VqPvV9VHSuZVnXxQBC8RMsyHjaW/qpzXWFar0hJFImum",
+	"9/yl93T/aI8vIZp3KsNsKtM0cl08KdS3Tk5gAQyjqPfRTEXt20d3kl2t0wwnjm4xyymgeOB98rm397T3",
+	"6T7ofXnX+/J278t/9oXU4dcvDr/5tvf5t6D3zUvv0XPvs/vDMITSaqEwZU5M5fOnDOGUIZwyhJAh1LPm",
+	"Zj7f31QOGIJMLn5jLOEkyskgK3U1aAq0a3A0GlE1garpREw3efpb7+7j3oNUJSTZWmTiZCw4ze/Q3x0Q",
+	"jutUi3sDgE709EgDOLcypmVSNXG3+htEsbacvgk0ZE/O4PJdYwwDJL5v7osRrHl+fMFgSXHvxaHvjY3Z",
+	"EncP7ziJjCDm9+aH3258qJ7w2QzvN7mKuiuoQxWYT509J3T2zNAtlYGzKc3vcbl6CqYBwr+Kkb9S3UDn",
+	"bgUcdHdgzErWupE6gGEsOhLnNmLB5x3VAVS2UHRRDlzjv1d3oM2kl0iFcGXoGFJACRF9/PhvoQtkHavm",
+	"ocqN5ECGKFN9iamaNeV3JE7xczQQ0zjtSV0dK4GcGT7qcw3abBxRH/4SByWFpRD8p+b6qXZ+qp0PpZ2H",
+	"jWFEgulbbL3XU6ZSSKdxqmIcab0zYvucMQDFh4Iq39h9nbkgyQiwDMcmxjuFU/PTQBLuasJ880aCmGgg",
+	"1nO09/jwm6fA+2TcFkKslU4fg0xlTPxtK94RpftUBT2hCir6I6ju7BGt7n+MUR0tRlTOFsKdvjrmEkZR",
+	"fdLv9SNzBEVelAHsumhNLeJyfnriWQNAGaVkTdRScTiZ3Oe3LoumM4ZJh+dDndUPWRKMoslYZ4PQYiSq",
+	"mVvHs6TV7jBkhTloUCaOMgKuLlVUzFC1PaPHBwh7zx72/vkl6H2633v4bGCcsL+au8Bh/BqZYLNNIVDH",
+	"oLX6p62x7JTdpqqv8RZY1zXFNIztyU95+Wkimy8En8LvTI680TifruTG+ubonXIi7XEGhf2CtlXXE5kz",
+	"/O+LF85PZEvFQj5zY4BglMAQcuQNJJ1EOk71ER38uP7WJYdynJxKj/FIj8DUpzUXISzz5ccoPfKmCqqr",
+	"ggPByvRSg+s3OJ+SKQ6S0UXxmi+wIbchHad+vrHNKHLqMjlCzXHgclDm8hqZjuuEVTWCF6otJVJlIn4c",
+	"2W6TkC3hjM2FWakSELs3dv8rAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -211,7 +211,7 @@ type CheckResult string
 // CheckType Example: LINE_STATUS
 type CheckType string
 
-// ContractInfo Dates that KOS does not tell are left out.
+// ContractInfo What KOS does not state is left out.
 type ContractInfo struct {
 	// ContractDate Example: 2025-01-01
 	ContractDate *string `json:"contractDate,omitempty"`
@@ -219,7 +219,7 @@ type ContractInfo struct {
 	// EarlyTerminationFee Won.
 	//
 	// Example: 120000
-	EarlyTerminationFee int64 `json:"earlyTerminationFee"`
+	EarlyTerminationFee *int64 `json:"earlyTerminationFee,omitempty"`
 
 	// TermEndDate Example: 2026-12-31
 	TermEndDate *string `json:"termEndDate,omitempty"`
@@ -245,33 +245,34 @@ type MenuItem struct {
 // Example: COMPLETED
 type ProcessStatus string
 
-// Product defines model for Product.
+// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+// as far as the carrier states it with the customer.
 type Product struct {
 	// DataAllowance Example: 무제한
-	DataAllowance string `json:"dataAllowance"`
+	DataAllowance *string `json:"dataAllowance,omitempty"`
 
 	// Description Example: 5G 무제한 요금제
-	Description string `json:"description"`
+	Description *string `json:"description,omitempty"`
 
 	// IsAvailable On sale.
 	//
 	// Example: true
-	IsAvailable bool `json:"isAvailable"`
+	IsAvailable *bool `json:"isAvailable,omitempty"`
 
 	// MonthlyFee Won a month.
 	//
 	// Example: 89000
-	MonthlyFee int64 `json:"monthlyFee"`
+	MonthlyFee *int64 `json:"monthlyFee,omitempty"`
 
 	// NetworkType 5G, LTE or 3G.
 	//
 	// Example: 5G
-	NetworkType string `json:"networkType"`
+	NetworkType *string `json:"networkType,omitempty"`
 
 	// OperatorCode Example: MVNO001
-	OperatorCode string `json:"operatorCode"`
+	OperatorCode *string `json:"operatorCode,omitempty"`
 
-	// PriceDifference Won a month more than the current plan (negative = cheaper). Only in `/products/available`, when that plan is known.
+	// PriceDifference Won a month more than the current plan (negative = cheaper). Only in `/products/available`, when both fees are known.
 	//
 	// Example: 30000
 	PriceDifference *int64 `json:"priceDifference,omitempty"`
@@ -282,13 +283,13 @@ type Product struct {
 	ProductCode ProductCode `json:"productCode"`
 
 	// ProductName Example: 5G 프리미엄 플랜
-	ProductName string `json:"productName"`
+	ProductName *string `json:"productName,omitempty"`
 
 	// SmsAllowance Example: 무제한
-	SmsAllowance string `json:"smsAllowance"`
+	SmsAllowance *string `json:"smsAllowance,omitempty"`
 
 	// VoiceAllowance Example: 무제한
-	VoiceAllowance string `json:"voiceAllowance"`
+	VoiceAllowance *string `json:"voiceAllowance,omitempty"`
 }
 
 // ProductChangeAcceptedData defines model for ProductChangeAcceptedData.
@@ -329,6 +330,8 @@ type ProductChangeAcceptedEnvelope struct {
 
 // ProductChangeData defines model for ProductChangeData.
 type ProductChangeData struct {
+	// ChangedProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
 	ChangedProduct Product `json:"changedProduct"`
 
 	// EffectiveDate Example: 2026-04-01
@@ -467,15 +470,20 @@ type ProductCustomerData struct {
 	// Example: 2026-03-15T01:30:00Z
 	AsOf time.Time `json:"asOf"`
 
-	// ContractInfo Dates that KOS does not tell are left out.
-	ContractInfo   ContractInfo `json:"contractInfo"`
-	CurrentProduct Product      `json:"currentProduct"`
+	// ContractInfo What KOS does not state is left out.
+	ContractInfo ContractInfo `json:"contractInfo"`
+
+	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
+	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
 	CustomerID string `json:"customerId"`
 
-	// CustomerName Example: 홍길동
-	CustomerName string `json:"customerName"`
+	// CustomerName Left out when KOS does not state it.
+	//
+	// Example: 홍길동
+	CustomerName *string `json:"customerName,omitempty"`
 
 	// LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 	//
@@ -574,8 +582,11 @@ type ProductMenuData struct {
 	// AsOf When KOS told these facts, UTC.
 	//
 	// Example: 2026-03-15T01:30:00Z
-	AsOf           *time.Time `json:"asOf,omitempty"`
-	CurrentProduct Product    `json:"currentProduct"`
+	AsOf *time.Time `json:"asOf,omitempty"`
+
+	// CurrentProduct A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
+	CurrentProduct Product `json:"currentProduct"`
 
 	// CustomerID Example: CUST-0001
 	CustomerID string `json:"customerId"`
@@ -609,9 +620,14 @@ type ProductMenuEnvelope struct {
 
 // ScheduledProduct defines model for ScheduledProduct.
 type ScheduledProduct struct {
-	// EffectiveDate Example: 2026-04-01
-	EffectiveDate string  `json:"effectiveDate"`
-	Product       Product `json:"product"`
+	// EffectiveDate Left out when KOS does not state it.
+	//
+	// Example: 2026-04-01
+	EffectiveDate *string `json:"effectiveDate,omitempty"`
+
+	// Product A plan. What the carrier (KOS) does not state is left out: it is not known, and never 0 won. A plan that is no longer sold is described
+	// as far as the carrier states it with the customer.
+	Product Product `json:"product"`
 }
 
 // ValidationDetail defines model for ValidationDetail.
@@ -4236,193 +4252,194 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request, 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L19cxvHmSD+VbrwS5Wl7AAa8MWyyEptQSQkM6JILgFK65j6EU1Mg5hw0I1MD0jBOl7JDuPSWspF2RMj",
-	"2hFVTK0cR3faCm0ria7KuQ+z+Y8YfoerfpmZnhcAAxJUJIf/SCAw3dP99PPez8udTJU0mgQj7NDMxJ1M",
-	"HUED2fxjlTQaBK/Mkip0TILZVwaiVdtsij8zN+vIRsAhANJ1UCM2cOoI2Ii2LEcDEDShUwcE828pbCBA",
-	"bHPNxLmMlkG3YaNpocxE5gJsmhc28hdWTcuiF0z8s5Zpty/o+UtjenUEZd+D42PZi8ZoNbuah3p2vKbX",
-	"3q3layNwdDWjZWzEHkdGZsKxW0jL0GodNSBbqNNustmpY5t4LbO1pXm7WUSO3S7UHGTH91NCVYINyna0",
-	"CU0HrKIaYRusI4DRbQc4dju0+NFeK2iY2Gy0GpmJvOatxsQOWkO2upybN28WWk4dYcesQgfF17R4ZQq8",
-	"e3FcB9U6tCyE11AYfpcRtJENbAStxo+WM806wYjBcjmjAWTbxP7RcsbEG9AyjRWHrCO8nBkIcFtapglt",
-	"2EBOGCuK2JhOXPAspA4wYBucu0ZsBDFwzAbSgImrVouaG+g8IDWJKD9rIepQsAmxg4zwtkb0kXez+mh2",
-	"NJ/RMiab92ctZLczWgbDBnsAyfera68RuwGdzETGEL90RYIZAzWaxEG42r6G2vE9XIfriKqLBBTWOKbb",
-	"qImgA84ZNqw5WRM5tWzdcZqwaWbNYNLsOmpnBSWdnwB5NnBkfBxsmNRctRAolKZmZtiB2rDKwMqIZWlp",
-	"ZhpAhnPU0cAqtNEyJjaAFEDwsxZxkAHEPnLgCrHByBioB4S1jtpg03SUb5qwbRFoAIjpJrIp2KxDh/9a",
-	"M23q+NuqsmcdogHqQKdFAcQGMKADJwEEY/olPukyrhjIgaZFc3LYjFEBm3XTYqQBHWBSQB3TssAaMfEa",
-	"IDgHyrGVQUycOrL9hZlsY2MjIzmw6OEBn2yTsRQb1VoUGQoBtpcx/8WB6wiDc2O6roExPc/+GWX/jHlY",
-	"xZiOxtc+9X5h7mpxZWZuZWFx/upisVTSwNjIJQ2M66PngYXghiBttsSajVBuGYdQ8D2kj166+B7KjunG",
-	"eHZs1DCyq9VLo9l337s0Bscv1i6Njox5yCnOOsBOBcGyDMNCjAHenkV4zalnJkbGL2qMUXh/56M4q2Vu",
-	"Z20EKcfKw2//1Dn4GriPP+189gi4ux93XrzSgHvvf7tPH2rg8NXB0e4rkP/vI+Pj7tOH7uMX7s534Gjn",
-	"eef+vc79Zyr6z5oYTdWJWU0g33mMPFBWGcOx36HAMjGik8BCNQeQlgMaCGIaYFMOFMThykfl2eqjYZLW",
-	"83o2PzI6lh1/9+J7XaiaDZ9rNVY5LAOQ/cBGtcxE5v+7EMiqC+JXekHZkxwZ2ekV00rk9ul3Ci1LPtl4",
-	"g/e6ANcSzpN9qymUb1KQz4FKE66hCmfNFFSo+RGqgAZsg1XEeFCDUAfkdU3X9dC28skbYXOFtmCgGmxZ",
-	"Dh/QgLelGNR1XddSisVFj9HEN8RYS0VhRPIIBaMTPMQhZF3l3jlQIg20Sow2QBZF71Dv1Maip5ZK6+Aw",
-	"YHwmAIG/np6y1ZdPrZZp9JJPJfOjhKOccVCDgiZnohE1YERPPhp2sslHw0aoZ5P2ZEoOtJ1kyX+FI1hU",
-	"9HeV92AWOuLEMKhIcV7xTkZPUgfyWb2bOkD9ZR1LIbgJTSdBlSF4DTSJZU146AUpoIRg9r+qHZgU1EwM",
-	"LQ0wkc2US0AJaEDcBlTqlIF4dqCD2AQmH8d0vxzQfUENHUBwNSqM8l3Ol6mpyeerHu/IuHK6esLpbjGs",
-	"pU2CKVJ1vMvQuAodtAnb4kvsIMzBBJtNyxRWwYWfUmEayLXy8auhgbTVaEC7zQCP7A2zigAmTAWB1Tpc",
-	"tdi5bECrxRGKa6ziZQbXbgvTK1cL5eLNwgcZLdNAlHIml3G3n3T+z7b72TPgPj44/ObAffwQuPefHT34",
-	"w9HOrrt71/3sT0Ls5YD7dN+9/wQc/XYbdO4/Yx/d+086v9o+2nnp/sd37vYr94tHGU3QcxdzhGEO45QO",
-	"bDQV3TQ/XtbzE6P6hK7/hD1iwypiHCsztlq7NFIbHb94cXV0zIDvwtEqujRyydCRjsYujr6b2dIytFWt",
-	"IkozEzVoUcSPYCAZUGSQKuINZJEm4qisHkrTJqsWavxT0uHI38In4yuONVh1KENPZnhcGhu/qB5P4qkI",
-	"5fBUDsXE1IG4inocjFBcMxPj+ki6UzIdYTdBA3g4OtDZ+eTTsvGEb25NSKhOqLAZ/FQX5NnwkWFmVAAe",
-	"9ayiuokNzkzWxA58hZnYYNUm60KxrRKMUZUNz2UCVncZGlK6Dk7UnooR4A0zTpDdBr6NyNUmUgM2xGs9",
-	"SftGYXZmulCemZ9bKS4uzi9mtEzNRJZBMxMf3hEfAwHm68B5XQfu3kuGUDEF91aIQzz9RWf/y8ODf3f3",
-	"tsHR5zvu3qs0FF83qUNeD8VrDKI3PPCoIOUw88Tmps2kEJNkJ4emJJvrBHPlxYfqBx988EH2+nVwtLvj",
-	"3t9z93aBu/uic/Co8+Ur4P72kbv30v3Ny1OA9mvkr0wcWgyKyPixRG4V5Fw59KxZTMCPS/NzJ4c3m1WF",
-	"cwBVNr8P7pfA3dnu3P/8rQVtC69jsomviG2HIcthIfXyOgKkiWzOY4BBEOWaABs7VNwOgXznAXDv7XpW",
-	"89HOf3b+13MG07cT1m+TmpBwboGu0BfSA8j+MWa+DCj7PRk4TNkf2/BQFYBy2ODw2dkkqAhyqABmFVCA",
-	"NphEXoUGMHGz5XCn3ma9rSoBU3UmnheF1jCgHlDlY6cRNlGE2K/NlzxNZJITu6QsQGGbsiX0onLprpsu",
-	"zs0Up31U4W8MrOuUNvpWiKh//vHRv98DnW/vHn7zV+B+8cj95j8Z1iWqphOg88dXnU+es+cOX93jvPnp",
-	"Pf/nOAdo2sRoVR16QYDl9fBb8a4ZvGCTNZv/FOK50tUqnhJ6hBm4qyxzA00CCV6OMoAbkf1ORnGkpjie",
-	"fD6fT3c8ey87f3wF3K+2j37zb8B99mt37xVIPrM38iwYWEst2kTYiNIDIwEP6kzQmRi0aE+leHZmrrhS",
-	"WiotFOemh0wFey/dL5578D364oG7ve9rHveYerf9RIKdEYeA/NHOvic83zSw8xstzqSuQNNCMbWjWkfV",
-	"dVDjvyUyI7NaT6l0XCnMzJ4KS3I/eeHubwP3m5dHH7/oai1PgKMHDztfPQvTRkxrfBOO5S3VTiIHfGoH",
-	"lKDSxA8pUGouDaTUTBFcs8zqqWk0EkhDV2maFsSgCjFjkKtICi0DYLIprhGJbSCbcdB11HQmQdJdpFB7",
-	"TEfVcK4Qe9U0DIQH1G4wWUB2w6TUjBqJmICm/5Pw9HqCtkUd0vDvhHqxlSvzi5dnpqeLc93cmYJNH/75",
-	"wdHOE45CPVnvmf3Rg8JVWCc5KfuAeiADZHQgWg2Qc5jEGux36EQqLkiBBavr4uYjQglRTUe9VFWpUnpc",
-	"y2YDkdagDsi12OD4zYJDCKBWb3+CdM+ulGeuF+eXyl0p8ded+3/iePHVXffxQefh7uG3+yEN9Oxy4RSo",
-	"Nn46ibQ7vMMZ6JJhbCA6l+gOPJQdJrVH4fT6LhsM0+BELu9ETXHPq5L5DHaQjaFVDCgvNZWbcmwYhUjL",
-	"BuJmswdhz8yVi4tzhdmVUnHxRnHR9zop5P3Nbuf3L5iiBtzdZ50vdw8P7oLOwRP353sRpe6Magei2m6g",
-	"D2h3EMgPRJKD+f481AQlZG8gGwgUHSZhJoNiqOQ571FDDsw4wqBlqqiJ10CD2AgQDJotu0komhTBg6Ai",
-	"91dRyfQaai+iY3gAfboLkGVmunh9Yb5cnJv6YOVa8YOVxeJSiZtU3Ym124iYa6hz/xm/iBJeIGaFffLC",
-	"/eJ55+ET0Hn+ded/fg2OPnkWuPTPDOEBSbfbQQS0e8xzGMzeHRnsAn8JN23CgA5XLQSK2DGd4d7kd4HL",
-	"0HXrSKwo2IQU8Mv8pLhZlXx5GCBxrpAWHpSCrcjQAHXkVV5fQ5Z7KufmyytX5pfmwmQrnIvA3d/pfPuy",
-	"8+V3wD34v9zhPoAnUVrUF/xASl3X9TPKDVNu7Ax8ih3gCHoSabdjCAzfwRTiOeIAgXTDpNQIHIZKodfm",
-	"S+Gbat/WVUlxjjhTDIiWxSPaTixOp+bnrszOTJV7XssEz8RvU3xty917efj1QeeTXeB+vt35jweMW3v3",
-	"KXeB+5c/uJ8+OJabP22OzhnFJp9ZVLoO5cj6S9y0x/ZGuaF9sA1d+Arvch1SsIoQBhRhBzgEMKqHlo2g",
-	"0eb+LS/AN0LzxxG9OFHsYgJoq1oHXInvRfXJIlegBzOk7h9L8B4r++6MsrucS0Dagx5LP8N3cOp9E+Tz",
-	"KYnmOUkz8iZIEKpIRwune6hUuyD06DIhs9BeG1RUO8qwAFH4q8gG8vzgjd7xFAuFD2bnC9Mr5fn5ldnC",
-	"4tViAimDzrevOi9euXsvQWf7XufFS3D08V/PPFPHIMwkaEcItDewB7kHyg92DySD0KT1CsqEAIFew6S+",
-	"OACGLkU5AZhU0MC7Y+CaeVmlObnN4936OISULLLZPWDXEcm6hACL9Jadi8V/WSqWyskXP1FMcPefuPef",
-	"HB5su48fgs6vtt2D54yRf3UXuDufuTu7ykXD2dXPcEg1fj7dCXVIxzPQJe97xyLu07j8iULqdCjav+ix",
-	"bXMDeRc9k76veRNSYJCwJVwm5DrEbS+pe0Bit6GDZpn8jIXSEZlP52UR9qTzQrm4Mjtzfaa8UvzXqWJx",
-	"upikLSvsvvPV/zi71D1Vyk48kQh1n/RABqHlkcGsWiaZGVr7xQqGS80J0BnufZGnm/qJ7ozQJkGVNBBY",
-	"hdV1mbRa4dVRsrw8SsVLXc1lNLUqjPJIt4XJpy/ES65sKTm3Sxi2nDqxzY8Gv4C63RQZ1mEWsY4waELq",
-	"ANOhgD/TngQ2qtmI1vvEOJfnrxXnVor/ujCzGGEWnd89OfzLK3dPqIdfPeAOmV338b24hPEffeMSdGQF",
-	"mDDA/AwCwEGnyVQzaq5h6LRspAGGtRowKW0hmwe8tQwTMQrrC8mZOR46GGa7T/aPvviDIqX37gIG19/v",
-	"Sdu4xx3e3yNfzKTUxGsxPw0HVi8ILM0Vlsrvzy/O/KQXKh3tbLtfPAoS6t6ELdtog6wnRbFTxGO9uMTn",
-	"ge5e0JdtrtUd6uUqtqifdmD0x5HF4o35a8kg2tl2f/tz7vfcfuX+YtdHjDee1N4moRzBU18a90HTgVTm",
-	"/IB3uopIGKaEDW112E6oVVGCSzJRYgOCg8pIUlRpQLJg9rsks4hgvXnzZjZaCyyFdI1WEIuI2A1oHudO",
-	"ikFvRpxnUn4FwzMH3XY8wmePA3n+4NzSlcXs5ZnZ2aw+op/vxQdKxcUbM1PFlaW5wo3CzGzh8mzMF3b4",
-	"6h5wf3dw9MUD4N7f9wIPksLw3wgOKphfGpCJuHeRosUhtrA4P31yiIUSp44+f9R5zmzlX7uf/nIAwPW4",
-	"AJYFjV5LUnEIeRV3K6yuIyxNU/+RkwBt7zv3/hN3/2P3yXed3zGhI+NMubOeh4kn3bedWYqnIJSSz0q5",
-	"LD3doxoo8nAwZ29JRtSqTHmYMi4JckMPhVCyXjwylLk7MhoYk02ecIwJqJIm9wpDB9QhNv4+5qa/fz5b",
-	"wYP8guRw09CBEnGbyHZMgcaQztcSy51ifjPsEF7RAFGJ0hpYKk8l16+M4EKoIFWWIU+8KpWW8dgvD4d2",
-	"UIP2Ozu5GzZWTgZtG7Y5LyAtu4pSHj6DRkkMYFMRB1pTpCU0Bn9vY4nlwYKqZx8G6w/NccsfR1Z/isRq",
-	"Y+fhc53YmRjypHptI/l41dTL6JmKQmUaqJn83n8VAVonm7xGbexYfLYanaRgbcI2BY7dQsrAVUIsBHEM",
-	"Ot40wao0sbkkAIlE/Rt+smsyvtagabVstCiLXsTKmcrMV6l5iEKAIkGWq6kiSzaMwMPMF45BMkjenQ5S",
-	"aqMwtYBTtxESC6VMgRbRGmydqajiRuQtSeQRrGSR1y1OP6d8Pnq6sQmTdpvmpE9GCYl4830iBKWGFTQM",
-	"k30FrQUFTlz30SKgq7ZsG2FHsocprnKkYq38UZntL0tvDl6rU8s40F5Dx359BH6hAqIJO0t6XTJoUXU9",
-	"QH+EWw02/UKBF3q4UpiZZcMC1iB/iKEFn6fcFijrz7I4P700VV5Rtbn5heJioTy/uHK9UJ56P6PJsgfl",
-	"QnmpFH6V+kPSGwlm+pMzg2skjo3T0EGyqnAoitNBlgWgjfwyrwxXI3giJ/YKXYYE+7hfibJPfUktg6Bt",
-	"tcvIbphY1CpACaR3k4RroudHRKlUf3YTO++OZeJiV8s4yG4olbgj+kd+RNTP7l8GU0WrpDUnoQ3D7JLU",
-	"hYPzLkyVZ26wQ1arWJSLi9dn5grl4nT4eP2HY4C7jnBrxhGWREQ3U41CfypRajXKcBhnwS1RRVbBX4mS",
-	"oq5J0tvZqDleYVMdFylKwr0RfaEpF6DMqSlbSILrgkhrCEAbKehbnJuembvqF+D2UuaZHs7YtqiQzbTs",
-	"SbCwOD9VLJXY4wRXETAdXuW3DjdQEO+oAWhRosxHWg7X1M0g6BmDNvIKCbHHTIdXyKeeqEDYAXANyuL+",
-	"HumLlWa0TLCOjJaZmr++MFssc8TwKy9MFeamirOzUQRRn42dkqf1JgrIgmWRTWHJqWfYefHS3X9ytPMk",
-	"acIQoNVR41eBP9CrDLSfOIVJCyp+RitOAwqtcOXerohLsFO32t0YBoCAPxGa671LafkGRs4msX1mHZ5+",
-	"/KoGZstFZuuNXg1rheNXkzYtaroR2xNowfPXb8zN65xVJhg5ZhVNm7UashGu9t6lyGrjlYI5wgtZJ1xo",
-	"5zBag465gcCPmKoIm8g+nwPz2GozjbES+LJ8qqtoYJOZclwy8DlMKrA83N0hNRduHludkCPjvGb8Kjh6",
-	"tN35/YvOH1+5j7fB0aMHnaeJGEcb9Di4vkHMKhp8YLKlJ9UNdTchDNYiJBl7fWQbYQQNE2aYxiLI14Wf",
-	"8jVyLlmoVlHTQUayHYVqNVRluJRc4LpcR7y8tbSjZGUSDEqItKwcuCmQyq9Fbkrlg9QAlLaL7HEgykfb",
-	"SDY40Bg/xQgJl+aq4MLsRZCuI4N3VsFkM9qfQLgYxtJqItQxG9BBxhRh49mOymYjYZP9XRmjA7gyFHuj",
-	"qyANqnvt/9q9txu5Xe/iIAmLyD4kpzwsEdgvLj9w9ff+RdxVAlELw4dX3f1IAqilRueTGYvdKeRtthhD",
-	"u0qmd3lVrSgSKb1sMUZxXLI8GSbL0cgoOMchZH0kPSGfKtHw8vMty4krEF7aZ/Lz1/tyF85WZBZVH7Yy",
-	"AOUqq40uRYsiVRRZwqfWF3GHSNnfL4o+pgNIALWPnCdcytuKt5TURAswoY6G+lt0b4wTHpU7gfQ+81v1",
-	"QwdBm13Y/EmhNzR238dRz60WbpsIwziMMke72+7TF2mLDcbefUIUOEVJxRVn3m+P9yOTrVTeMvnFpz+2",
-	"JNYH2YkqKiMdazxO1MKOaUkjg7fUEaMi/Y7SCteTvOS44njITEcV5yEGFJXtKRlS+MijLCIluxqicFf4",
-	"3/dBxCdiN/uWW9PcaxP1TGUXFovXZ5auZ4XDSWmzN6ZHu+w1oeMgm835/39YyP4EZj/Ss5duBR9Xsrd+",
-	"+INMz258Y7r79KHXi4R3zAj343tn5R0NvJN9p/PVA1kox78dVYtYK3uWsVZvZEhCNXLT0vPuUX02prwM",
-	"YGV50WdRpj21VCpn9S5+RW9Q3Kd29PkvD1+96vzq81OQjlboMqTXcOXaRMamGC0rtQ1aij5/khCPCKEq",
-	"4NaiSpoC09iBRrDDX5AmkLYXmct5h8MHVfr5HvDA90UromR24AdADBIfJGfk92oJsRBNuCav/NLGigUD",
-	"ohsWywrN2X+rQ0EDFWzfHyxIvgs9sWETniDOMmfLxbT3EGfmxffJvBiqZ+2kqnxk/PFvy16rTdCDqK8j",
-	"3Hoz1bzXqqoNQedKLwOT/VoREdiQYSfpp/UDVYYZe5taMRMgSNDIgo30QcOhyFwfn99mgVtKUMX7XA+f",
-	"4NZnIPpKvnVP5XWIBcEmXIIpYXu9Y0q9B7td7Ca6JpWk3i7CJtWLu8TbBqv3Z+t9f3ojIeLXi1gqLU1N",
-	"Ff2ox6XFYjgaKfg5wT6OEnESE7fF1b7Ig+ExVjWbNCY4a/+RvO3/aYs6AJPNSTBVmHq/yL4XmRReRiF1",
-	"TMsCPKl9EpTKhVn2DC88BakD1ggx+PMa13daFLHZl3HQYUW8hvdXqTBxU+EBkRTUySaQ4qUNoO21oJag",
-	"uTZf4mFaU+/z4D722jBwxAPdAMNTii4Toz3ofU0KXUF9hacwKK2akt92p0/4V+YKP6SavAWqWiYPlWN/",
-	"ezlCSW3oZSwePyv2lEF52ZQ6ApuwHRLUx+shFUNnrxNmHNvMal00AKQ82JXH+bcsvx3gJICCl/Iyw9HW",
-	"hRqgyDJIQ/zKE35o6sB79UBET9BEUTuYnGCfRfCXEIYRL3PffpJxJsyz8mLhlZDtN9SxPvymrll8MZ03",
-	"SA1L1OfYG3imIo8HEjFDyBi2Rufnl0XX8C+8LryAcdCYldiT7LuayTA31OIeA4usUY49fE4Kzt0cnRKf",
-	"gWloYHQE1NFtYJhrpkPPh7eQIrdNdcnq2UswW7t1Z3Rk6wd9tfiqUL0DCR8AXh5yAIUkgRBjH3GcaK1a",
-	"ZlUeFnvdpOQHFKzaEFfrgDADMwcqBqnSC/w5mmsYFWCZ1KFAZAxqQN4ae43oGCgbCGITrzGMQ7BaV8Nn",
-	"C0vl91eE5iw/jgQfR4OPYxkt0pH98szsbKgudLS3ZmJHR6U2rdo5Kd6PpWvB+G5NIGJ1qmNtDq8Xy+/P",
-	"T/NnCrOz8zf5l+qIpCp+yUWFFotXFoul91eidUjC3/trjtccS85AjRaIiU4fLWkRKa6wVCouhkCQ0Bw3",
-	"3mwtJGATRvSUtqpm31PihpG9yLvHyhBGUYJeIjBD0jFdB8Tm8bjxrAk/7zqtcOAKQQp1ny80xFHk0lPr",
-	"/2Jp/cjfb2A9ALzmMQp67cZhUvOmTFIGebXSCQCBQRyHKWW8GasQDbwC27mK2rK9ooEKF8A5PccerZzX",
-	"+KN8GL8X4834NdDkQswGIjM2aM6vAWIv4wqbuuLFQMs3MREENuvEQkozPhtBIxp2Gukhn6DSJ8c23Ky3",
-	"eQ5fN/G+iqhpSP2YwSwsQI7Rob6f3BAn4y+4B27MhvwU0U5JDbJqWrL9GeZP5fwyYTzdYtM2HQQqel7P",
-	"j4yOjb978b0KO5xKqKZCZVLSnNTWBOLX2806wtBBsWOIFmRQrjvzo+HrTj0kXPU8E6+3zmX5f3dGtbEt",
-	"+XFs67+JDxe197bO97n+VHYDOrsPO589AqElBc3tYwejFuNVbxzChFOHdA7ddlJl+dQhXbDRhklkLlIf",
-	"LsGvJRLju00K2E+aEsNlUpAPp2dx6JoNJqXzSekA1PwoYXLujQFNTo5M+NMgujs0/YjOD1POr+v93sYz",
-	"rIsWajAuG07UHknIXvAn07tOtgDXUHim0d7jou4JoYZxMETXF3qF5h9y+Ah7kOJCUGBiAB5d7lqBQlh0",
-	"UOpz0m5DTPldzohIaNCt9sVyJilv8CTmanLGQSOcvY2kWD+x/XMcE7mH+Tk8yzCowXF6xhkNEhd9ctFV",
-	"yhu/dElBev5bArmoJt6wDDZRLiSGCUrpoPfL5QXfqDAxKOI1y6SRANPL0PDEUB+78JTMNO+LGCM0EHbM",
-	"momoYgIzwgmvv29D4i5KcIQZOcI1KKDqn7tPcQq2aZ4l6YFGPd84S2JIhKot23TaJYbdsm4WrwVWaAnX",
-	"gvjrinfuP75ZziSxJsi1VFFAjJ1x5QJsOfULFlkzsVAVxBeylGWFAYpTFJdq/B0BHOqO0xTVW8zErOgp",
-	"z0MlS1BxvZErL0oVqrwO/uvu74E+pp/PAWERVKFl8SSlaANYEM6nFR4C0qrWEQUEW20+uV8iUFQgzS3j",
-	"ZVzwvGXcqUlsZMh8KPmgbZu8VqlXaObctfnSefYwn8PQxEf2lMHDEdFtWHWsNk911fgyTAow2kC2VDEh",
-	"laUuGEwNgtEyli+8Nl/iTUAoNA1ACW+rJ+qKCw87M/BDYd1c7e4SEA5a2BLnaUBRAMcT9JNByCRexpVo",
-	"8E+Fr5MKV4K4PPKcs5vcXog5jivX5kvMKuB+2Qo4B4VfmDuAz/NadBXuqq2Ac3EPscjlXcZs8xH38GTY",
-	"NWwyobmGzudAoUFaWHoUJSMEmwTz8/zhDwtCg8398IegJEwvtv3KnWXPEluWOtyy565Zzkz8193fa8v8",
-	"Wkb8sVWZBIijXKLZCUy6jMNTCpm/LIy85czEHTbLVoXv3xP0gbkjRb2Q8hUh5Ce6SvlKDsi7cLFpedAM",
-	"u4QFw3BI3mQxIAhi8bqn8sxqT6+vXKgjaAkz7oJlbqCPKnyeygXeaIb9JUrX2oQ4Gre9OVpLgT/pe+YB",
-	"Jsymk4jIqEDGXwkjwSs45XNPIPErO+U13dtAtmhwnsnn9Jwuk3gxbJqZicxoTs+NSt8ZZ2oJObS8HzNK",
-	"CEZYsEQKBHSCptDMCPIc42SC0RKFFtI8OmLPvEN9B6QGMDJ5hSkTM6Kpsv3awCeWHLgpIVMJ7kIrofLG",
-	"y7gBTdHDDlQ5wuZAJX6JL8GvZpBWAIa2zbt8QQfUWjZbiHgj0xLVxGMEq3XONCqRVOaKOAYxrUkwd/Bb",
-	"JnVi5Yk4kKVtTjMTHyYrT8Ej6iX2FdPiJa60O92a6juEsYomQxjZSpAxZmAhuIG8shehUJ9IBK3JZuMe",
-	"hYyWwTzoIjkSIl2BsUh0dmLuQ5Njj4fWgUsaE4wCCubnWudOc1GKjNeg1xLzzpM2EUoZVpevGNEj6WKG",
-	"V7K3/inJRX2L30Y2CaZCLxjR9YH7ROFI3UOZL3t4cLfz2Ze8EoGIx3Eff+ruPVBr6XlX9yKaJKSP6hN5",
-	"Tx8Nyox9eCsIVvDv+NTyX/pWqEhv8kJ4TyNeqjNeYNL38DH2z5QTftKp9neijcWKQYSS26N1D7pUeQgV",
-	"dRA+CLU8gyy7EKqpIColhAsjKFgZK34giw2EKgnEY9pD5QK6Rz2FSwKEdhxN+1d+3OqHBPkhI0Hq0oTd",
-	"q8R16V7BkYt3pRgTdJc0u0+fHle9DA3PYOIj86lHhuoW87GjqcdeIfaqaRgIi4FjqQeG2r+ysSOXUo+N",
-	"dunY0jLjA0Aq3N+dDx4ZBMyyL74YOToImH065EPTA0u+0evFwnHPZzxSZyGBksLD+9Yo92ZxRnVLy9zO",
-	"BjZPUhWh29kWRXaWh+tmJjKqMcXfF+t9PHEn0yQ0QYcqMWOIBjUmNFkDD5jcEBEqvoz/Y0JdqLKm37mQ",
-	"GUA5cMXE0OKSX94oMOMErLaMNeRMgBFdB3+7+yAa0rmME2M6/3b3l1ybHtMvCV1CeGAgJTgH5pkM3jQp",
-	"AiP6yIRSGmONcBMQrLaZWousmibUWx53IyuDVmaJEIKVHLjJawtBvIzFeEU/ZE8zlVl4ZrkvT8Rf+tq1",
-	"KLXBx53zVGcI1hGzg/wlM4NMxNE4TIEQ4PO0CDkhz2Qb0y8t4/g1qRjM1AhhpckVq4asp6bGV2qyrdd4",
-	"a2f1tUy1sVHT4nfqwaQJVpladYQuY1HpCfJCieJNYj+O4jTkveG9HfOSTTlQ5mfnnYGBGFxt3gWCD2VS",
-	"ChQWuA3DLfUomvgVO7aT60n/7e4vuY1KvetDiSgJWrGAWxC2eCxtWGmgfQ21M0L34ozNCzgaRO1Ctx1x",
-	"txXWTe4/c/cegM79FyDv7n3X+fPdo+0DCY9QFeOEiPwE1VqNfI1d5SQES0dVgS3uqzdgO7xKd/dZ57Pd",
-	"pGUlpb0r6lNyjHOalXuXQGnXvTWouRBK9t8Ku/e4HnFiTbsqyq9EC7Z7yM75YZISGq8e8obqmn9HnTKW",
-	"Ox+OlI1kfYTqvYVyOrplZwwcQxfOn/ZSoCNJD2kzHba6lt7vlR1xXDU4uS5Il0Ld3DyWpXyUyESuFI8I",
-	"bW0AEqnLIIaAOo4+/ZN7f9/95AVwHx8cfnMA3K/uuo8Pkuika+mp6KHmpf3WrZ1Bn0pROaAs6v4T97Nn",
-	"R794IpfHB/EVdh7uHn67z5Nwf/NS/tp5uNv57BHoPLjLa8o/fdj51edegXnelrvzUGnTE8HZoMzhcQI6",
-	"3+y9xs12sflYX6Sge3kiBvTiAanRw6s8dmyQyUUefnNw+O13DAiBofr4RfKtaeyw1UqWr/W8j7H4oTCa",
-	"WImxJJubaaKTCZq/F8sEq+trNjNUI9X9PeU/ZWl///EtbQh96P6RfAP6e6nHRrr18tHpPQuevsbtHD44",
-	"n36/0ebc3KuR3rNwDbUXkf/eM3fIMd0hXW+IFa+I0CZO5hcZ1TUQ/DWW7CW5EFTP7+4wKSuNAiIeEuGP",
-	"CCxwefkEzjFL2eAeWMovU2OVZTWwKXIoeMAQdZiIOq/5HeYtA6y22aBlHLvAUr0WJgYtinKgIIuOIyYd",
-	"2VyT3Acjr7o2YVtT/DHuJy/c/W3gfvPy6OMXvHHT9teH3/4pwdAmtmqgx8d1M9AjXpxwbwi1KwTwk0+j",
-	"3ghT+krG9VFN3rNDOWoZ88NIMvnleaKQkMmcxGT3ZoxoJCoo/i4memp52623walYu0qstQIsjl5JqltC",
-	"q44PQzmDiRX+Ay2nX0qglwEougpsaeG5Y50CgokPD+66T3/BMPv+Psf7x79wnz7kkcEDviTcZEBR0HjV",
-	"nkgLlO6z3krqJuLnDCapfumoPEkNpy3a5H04I8e4v+N+dbfz8IlcbdKBRkrQDbXRyz8ysgwRjP4KeO+N",
-	"LojlZaimQ6wuff+OayF0bVbT5UJuA9mGWXX+4a7kTqZ2n1RzPlOAj6cA3yQtngdtUu9iZxWBJqHUXLXQ",
-	"Pw9dC07We+/43oUtofBaKKlW7RTEVWTRoMJ8KM5SaHJ1SGVlednyw7sobCMnB+a9brXsMaUrCLHDzUI0",
-	"/2ZsAmyy51eRuOUhtWVsevd5/qUXNAwbUZoDhVBStEl55KXXXKSF+V91ZKNJv0S+tDvapAU2IXZ4wrWf",
-	"iRS5QOLbj+qSx7pGWvS9OUOI3hHrijWBdf/yB/fTB52Hf0i8T0inmPZ0pkWl++G3+4cHe1wQie65e9tA",
-	"LCIuDHpqvDFPvd+w5TQ99UrVo25R9T1d96pbTYI+VqsohSqfym3XZf6hOOEi5UK7SFnvahj42Pd9F7hh",
-	"YXtpkHGCcfrC40xaHldaluG6EgKxCqvrQ5aQYzw+OTHamCd2OdBBoSYr4VQDEbxb2YSmU1HbswjhBSmg",
-	"hPDcADW6wqsS54UxQwdRR7atpQQ0IG4vY69jLSj4gR3+eJHBLdwsIuilWwyEwn2GJb+0tGNuQtN5m8Xd",
-	"aYmsUf1MZCnuBm4AJzW1Dxma0sp8XapN1Nmh2vAD4YXfhK6fHpM/faTwQBMtkNEFZVIb+sdEmeM6ErRu",
-	"QTU9omleOzt4LbEmg578yQJSTsgbBohaEfSIukWFHB7cBYdfH7j79452XhtH6PzxVeeT5144FduLCHzo",
-	"7mzLgciYbdD55Hnnz3ePdp6Ao99ug879Z+79J9J4ilyvnw6TeX2oVszzMkLppNH2sFlL6vljiHeiYKTX",
-	"zmZOEB6U8lCHpg68/YFGr/90TxQP9GYc8N8rsiidU4Obd/9QfowzT8Rx/fbSK+2XwxLeh38+BX9E2GMv",
-	"S1JeuBPwjq2uGdI3vdxo6TGhVZs73etkk0745S012ZlYpkDLP/0asEGWCY8zkZnyEBtBLjjw6t4zNYlq",
-	"alrIMjZpLPsHHH3+qPNccIlPf9kreCQHCuK13nJ4V30l/9q7KRjt4++Qe417POIl1kI+nXeoKCqR61kS",
-	"i6f+ygKQMvM3VDw7HFmRloUl1BEfggMFcnEUN66jV8opk2EV4RHt3OP9HYi+8ayel6G4Ca3/J/IjIjfV",
-	"QXajiA1VZOZHsqP55Lrx0VSIcf3q5VgWxGy5CNgPg2RAjCdlQMyWi+lTIOL6QDgHonvTi2MnQajl8UM1",
-	"8cPdikItinrqIWq/oUxhqjxzo5hR0nevzUciTsQ9EHD3dzrfvux8+V36RG2f1SRlx3CtYveeu/PX3kEn",
-	"vfO1oyiaiIb6GZq9MWiWUCm/X5rPWYpUt2PbiqXdD4VyB9bJo724EvRx7xmuaIgefGc59me6eaqg8ijq",
-	"JIaVnzzZfiSqnNdN+dCd7leIvlbJr++oBjDaRNQR0dA5cA01HdkJwEYItBEUxfDjFX7CTbuGVN4n3aCS",
-	"A22h1KUf46lzXarxSGNJZPGY1DPFVZ1bdaInldrx6+2l5kVqY6/0O1mAa4NsvGR+hIZx74kaTSeag733",
-	"srP/ZY+iPLJQ5oe3oh33/Iq3soZpqKqt1x2DC4W8V2R2RI8VgNXDVVz1rV6uIb7Wwer2yMq58TxpPlev",
-	"Dad2zyV1peuhLr3Ntz6nc8OT2DCtm+KydUqImA8jYn6oiDiodhPtMJmg3MxjxEszv5U6zZlecqJkNwoo",
-	"ATVon7ansIFwq6sm0tXNJYp3cmVEA2ZNVMNT64qeF4V1PCsPmKLCTDibLSgNg1u9nIO8tkyXmi+g8/xR",
-	"599egs7vnnQePe/pI+zp+bvO4HAC7WiqzgyqYUhw70QUAR7at9hw/7umM2dEamdEX48Dp7/wD7dCvRk/",
-	"vJOBMXixnw2FPGdnSmXZCVFusmsBRS5zuPrYf1qf6pWJI6TCgwX6TCdrS70/UyrPL37QczqpUMpF3uoh",
-	"RgWynqKTINQxssuFHecvZ36BM/mb/s5OuQ1j2CPKjA+/Bp9Ssp3zELVY+4e3eP1LXvMs6Q6KLXFNbEQU",
-	"uvBKPIvKdqJaGg3SX0TxZC3Tsq2gLwEXWHJTideCUK1ta4AqT0Sqww1udUuTWgAjbrLzLpmajEDm9akJ",
-	"Y83+NagyhafbbN3a+n8BAAD//w==",
+	"7L37cxvHnSD+r3ThmypL2QE04MOyyEptQRQkM6JILgFK65j6Ek1Mg5hw0I1MD0jBOl7JDuPSWspF2RMj",
+	"2iFVTK0cR3faCm0ria7KuT9m8xsx/B+u+jEzPQ8AAxJUJIe/2BQ53TP96c/7eTdTJY0mwQg7NDNxN1NH",
+	"0EA2/7FKGg2Cl2dIFTomwexXBqJV22yKf2Zu1ZGNgEMApGugRmzg1BGwEW1ZjgYgaEKnDgjmv6WwgQCx",
+	"zVUT5zJaBt2BjaaFMhOZC7BpXljPX1gxLYteMPHPWqbdvqDnL43p1RGUfQ+Oj2UvGqPV7Eoe6tnxml57",
+	"t5avjcDRlYyWsRF7HBmZCcduIS1Dq3XUgOxDnXaT7U4d28Srmc1NzTvNAnLsdqHmIDt+nhKqEmxQdqIN",
+	"aDpgBdUIO2AdAYzuOMCx26GPH+31BQ0Tm41WIzOR17yvMbGDVpGtfs6tW7cKLaeOsGNWoYPi37RwdQq8",
+	"e3FcB9U6tCyEV1EYfpcRtJENbAStxo+WMs06wYjBcimjAWTbxP7RUsbE69AyjWWHrCG8lBkIcJtapglt",
+	"2EBOGCuK2LiS+MEzkDrAgG1w7jqxEcTAMRtIAyauWi1qrqPzgNQkovyshahDwQbEDjLCxxrRR97N6qPZ",
+	"0XxGy5hs35+1kN3OaBkMG+wBJN+vfnuN2A3oZCYyhvhLVySYNlCjSRyEq+3rqB0/ww24hqj6kYDCGsd0",
+	"GzURdMA5w4Y1J2sip5atO04TNs2sGWyaXUPtrKCk8xMgzxaOjI+DdZOaKxYChdLU9DS7UBtWGVgZsSwu",
+	"Tl8BkOEcdTSwAm20hIkNIAUQ/KxFHGQAcY4cuEpsMDIG6gFhraE22DAd5TdN2LYINADEdAPZFGzUocP/",
+	"WjNt6vjHqrJnHaIB6kCnRQHEBjCgAycBBGP6Jb7pEq4YyIGmRXNy2bRRARt102KkAR1gUkAd07LAKjHx",
+	"KiA4B8qxL4OYOHVk+x9msoONjYzkwIKHB3yzDcZSbFRrUWQoBNhewvwvDlxDGJwb03UNjOl59p9R9p8x",
+	"D6sY09H4t0+9X5i9Vlyenl2eX5i7tlAslTQwNnJJA+P66HlgIbguSJt9Ys1GKLeEQyj4HtJHL118D2XH",
+	"dGM8OzZqGNmV6qXR7LvvXRqD4xdrl0ZHxjzkFHcdYKeCYFmGYSHGAO/MILzq1DMTI+MXNcYovH/nozir",
+	"Ze5kbQQpx8rDb//UOfgauE8+7Xz2GLg7H3devNKAe/9/u08faeDw1cHRziuQ/+8j4+Pu00fukxfu9nfg",
+	"aPt558H9zoNnKvrPmBhN1YlZTSDfOYw8UFYZw7HfocAyMaKTwEI1B5CWAxoIYhpgUw4UxOXKR+Xd6qNh",
+	"ktbzejY/MjqWHX/34ntdqJotn201VjgsA5D9wEa1zETm/7sQyKoL4q/0gnImuTJy0qumlcjt058UWpZ8",
+	"svEGn3UeribcJ/utplC+SUE+BypNuIoqnDVTUKHmR6gCGrANVhDjQQ1CHZDXNV3XQ8fKJx+E7RU6goFq",
+	"sGU5fEED3pFiUNd1XUspFhc8RhM/EGMtFYURySsUjE7wEIeQNZV750CJNNAKMdoAWRS9Q71bG4veWiqt",
+	"g8OA8ZkABP739JStvnxqtUyjl3wqmR8lXOW0gxoUNDkTjagBI3ry1bCbTb4atkK9m7Q3U3Kg7SRL/qsc",
+	"waKiv6u8BzPQETeGQUWK84p3M3qSOpDP6t3UAep/1rEUglvQdBJUGYJXQZNY1oSHXpACSghm/1e1A5OC",
+	"momhpQEmsplyCSgBDYjbgEqdMhDPDnQQ28Dk65julwO6L6ihAwiuRoVRvsv9MjU1+X7V6x0ZV25XT7jd",
+	"TYa1tEkwRaqOdxka16CDNmBb/BI7CHMwwWbTMoVVcOGnVJgG8lv5+pXQQtpqNKDdZoBH9rpZRQATpoLA",
+	"ah2uWOxe1qHV4gjFNVbxMoNrt4Ury9cK5eKtwgcZLdNAlHIml3G3djv/Z8v97BlwnxwcfnPgPnkE3AfP",
+	"jh7+4Wh7x9255372JyH2csB9uu8+2AVHv90CnQfP2I/ug93Or7aOtl+6//Gdu/XK/eJxRhP03MUcYZjD",
+	"OKUDG01FN82Pl/X8xKg+oes/YY/YsIoYx8qMrdQujdRGxy9eXBkdM+C7cLSKLo1cMnSko7GLo+9mNrUM",
+	"bVWriNLMRA1aFPErGEgGFBmkingdWaSJOCqrl9K0yYqFGv+UdDnyb+Gb8RXHGqw6lKEnMzwujY1fVK8n",
+	"8VaEcngql2Ji6kBcRT0uRiiumYlxfSTdLZmOsJugATwcHejufPJp2XjCN7cmJFQnVNgMfqvz8m74yjAz",
+	"KgCPelZQ3cQGZyar4gS+wkxssGKTNaHYVgnGqMqW5zIBq7sMDSldBydqT8UI8IYZJ8huA99G5GoTqQEb",
+	"4tWepH2zMDN9pVCenptdLi4szC1ktEzNRJZBMxMf3hU/BgLM14Hzug7cvZcMoWIK7u0Qh3j6i87+l4cH",
+	"/+7ubYGjz7fdvVdpKL5uUoe8HorXGERveuBRQcph5onNDZtJISbJTg5NSTY3CObKiw/VDz744IPsjRvg",
+	"aGfbfbDn7u0Ad+dF5+Bx58tXwP3tY3fvpfubl6cA7dfIX5k4tBgUkfFjidwqyLly6FmzmIAfl+ZmTw5v",
+	"tqsK5wCqbH8f3C+Bu73VefD5WwvaFl7DZANfFccOQ5bDQurldQRIE9mcxwCDIMo1AbZ2qLgdAvn2Q+De",
+	"3/Gs5qPt/+z8r+cMpm8nrN8mNSHh3gJdoS+kB5D9Y8x8GVD2ezJwmLI/duChKgDlsMHhs7NJUBHkUAHM",
+	"KqAArTOJvAINYOJmy+FOvY16W1UCpupMPC8IrWFAPaDK115B2EQRYr8+V/I0kUlO7JKyAIVtyj6hF5VL",
+	"d92V4ux08YqPKvyNgXWd0kbfDBH1zz8++vf7oPPtvcNv/grcLx673/wnw7pE1XQCdP74qvPJc/bc4av7",
+	"nDc/ve//Oc4BmjYxWlWHXhBgeT38VrxrGs/bZNXmfwrxXOlqFU8JPcIM3FWWuY4mgQQvRxnAjch+N6M4",
+	"UlNcTz6fz6e7nr2XnT++Au5XW0e/+TfgPvu1u/cKJN/ZG3kXDKylFm0ibETpgZGAB3Um6EwMWrSnUjwz",
+	"PVtcLi2W5ouzV4ZMBXsv3S+ee/A9+uKhu7Xvax73mXq3tSvBzohDQP5oe98Tnm8a2HlEizOpq9C0UEzt",
+	"qNZRdQ3U+N8SmZFZradUOq4WpmdOhSW5n7xw97eA+83Lo49fdLWWJ8DRw0edr56FaSOmNb4J1/KWaieR",
+	"Cz61C0pQaeKXFCg1lwZSaqYIrllm9dQ0Ggmkoas0TQtiUIWYMcgVJIWWATDZEGFEYhvIZhx0DTWdSZAU",
+	"ixRqj+moGs5VYq+YhoHwgNoNJvPIbpiUmlEjERPQ9P8kPL2eoG1RhzT8mFAvtnJ1buHy9JUrxdlu7kzB",
+	"pg///PBoe5ejUE/We2Z/9KBwFdZJTso+oB7IABkdiFYD5BwmsQbnHTqRigApsGB1TUQ+IpQQ1XTUoKpK",
+	"ldLjWjYbiLQGdUCuxhbHIwsOIYBavf0J0j27XJ6+UZxbLHelxF93HvyJ48VX99wnB51HO4ff7oc00LPg",
+	"wilQbfx2Eml3eJczUJBhbCA6l+gOPJQdJrVH4fT6gg2GaXAilzFRU8R5VTKfxg6yMbSKAeWlpnJTrg2j",
+	"EGnZQEQ2exD29Gy5uDBbmFkuFRduFhd8r5NC3t/sdH7/gilqwN151vly5/DgHugc7Lo/34sodWdUOxDV",
+	"dgN9QLuDQH4gkhzM9+ehJighex3ZQKDoMAkzGRRDJc85jxpyYNoRBi1TRU28ChrERoBg0GzZTULRpEge",
+	"BBV5vopKptdRewEdwwPo012ALNNXijfm58rF2akPlq8XP1heKC6WuEnVnVi7rYi5hjoPnvFAlPACMSvs",
+	"kxfuF887j3ZB5/nXnf/5NTj65Fng0j8zhAck3W4XEdDuMe9hMHt3ZLAA/iJu2oQBHa5YCBSxYzrDjeR3",
+	"gcvQdetIrijYgBTwYH5S3qxKvjwNkDhXSQsPSsFWZGmAOjKU19eQ5Z7K2bny8tW5xdkw2QrnInD3tzvf",
+	"vux8+R1wD/4vd7gP4EmUFvUFP5FS13X9jHLDlBu7A59iB7iCnkTa7RoCw3cwhXiWOEAg3TApNQKHoVLo",
+	"9blSOFLt27oqKc4SZ4oB0bJ4RtuJxenU3OzVmempcs+wTPBMPJria1vu3svDrw86n+wA9/Otzn88ZNza",
+	"i6fcA+5f/uB++vBYbv60NTpnFJt8Z1HpOpQr6y9x017bG+WG9sE2dOErvMt1SMEKQhhQhB3gEMCoHlo2",
+	"gkab+7e8BN8IzR9H9OJEsYsJoK1qHXAlvhfVJ4tcgR7MkHpwLMF7rOq7M8ruci8BaQ96Lf0M38Gp902Q",
+	"z6ckmmclzchIkCBUUY4WLvdQqXZe6NFlQmagvTqoqHaUZQGi8FeRdeT5wRu98ynmCx/MzBWuLJfn5pZn",
+	"CgvXigmkDDrfvuq8eOXuvQSdrfudFy/B0cd/PfNMHYMwk6AdIdDewB4kDpQfLA4kk9Ck9QrKhACBXsOk",
+	"vjgAhi5FOQGYVNDAu2PgunlZpTl5zONFfRxCShbZ6J6w64hiXUKARXrLzoXivywWS+XkwE8UE9z9XffB",
+	"7uHBlvvkEej8ass9eM4Y+Vf3gLv9mbu9owQazkI/wyHV+P10J9QhXc9AQd73jkXcpxH8iULqdCjaD/TY",
+	"trmOvEDPpO9r3oAUGCRsCZcJuQFx2yvqHpDYbeigGSY/Y6l0RNbTeVWEPem8UC4uz0zfmC4vF/91qli8",
+	"UkzSlhV23/nqf5wFdU+VshNvJELdJ72QQWh5ZDCrlklmhtZ+s4LhUnMCdIYbL/J0U7/QnRHaJKiSBgIr",
+	"sLomi1YrvDtKlrdHqXilq7mMpnaFUR7p9mHy6QvxliubSs3tIoYtp05s86PBA1B3mqLCOswi1hAGTUgd",
+	"YDoU8Gfak8BGNRvRep8c5/Lc9eLscvFf56cXIsyi87vdw7+8cveEevjVQ+6Q2XGf3I9LGP/RN65AR3aA",
+	"CQPMryAAHHSaLDWj5iqGTstGGmBYqwGT0hayecJbyzARo7C+kJye5amDYba7u3/0xR8UKb13DzC4/n5P",
+	"2sY9Ynh/j3oxk1ITr8b8NBxYvSCwOFtYLL8/tzD9k16odLS95X7xOCioexOObKN1spaUxU4Rz/XiEp8n",
+	"untJX7a5WneoV6vYon7ZgdEfRxaKN+euJ4Noe8v97c+533PrlfuLHR8x3nhSe5uEcgRPfWncB00HUpnz",
+	"A8Z0FZEwTAkbOuqwnVArogWXZKLEBgQHnZGkqNKAZMHs75LMIoL11q1b2WgvsBTSNdpBLCJi16F5nJgU",
+	"g960uM+k+gqGZw6643iEzx4H8v7BucWrC9nL0zMzWX1EP9+LD5SKCzenp4rLi7OFm4XpmcLlmZgv7PDV",
+	"feD+7uDoi4fAfbDvJR4kpeG/ERxUML80IBN576JEi0NsfmHuyskhFiqcOvr8cec5s5V/7X76ywEA1yMA",
+	"LBsavZai4hDyKu5WWF1DWJqm/iMnAdred+6DXXf/Y3f3u87vmNCReabcWc/TxJPibWeW4ikIpeS7UoKl",
+	"p3tVA2UeDubsLcmMWpUpD1PGJUFu6KkQStWLR4aydkdmA2OywQuOMQFV0uReYeiAOsTG38fc9M/Pdyt4",
+	"kJ+XHO4KdKBE3CayHVOgMaRztcR2p5hHhh3COxogKlFaA4vlqeT+lRFcCDWkyjLkiXel0jIe++Xp0A5q",
+	"0H53J0/D1srNoG3DNucFpGVXUcrLZ9AoiQVsK+JAa4q0hMbgn20ssT1Y0PXsw+D7Q3vc9teRlZ8i8bWx",
+	"+/C5TuxODHlTvY6RfL1q6WX0TkWjMg3UTB73X0GA1skG71EbuxafrUY3KVgbsE2BY7eQsnCFEAtBHIOO",
+	"t03wVZo4XBKARKH+Tb/YNRlfa9C0WjZakE0vYu1MZeWr1DxEI0BRIMvVVFElG0bgYdYLxyAZFO9eCUpq",
+	"ozC1gFO3ERIfSpkCLbI12HemooqbkbckkUfwJQu8b3H6PeXz0duNbZh02jQ3fTJKSMSb7xMhKD2soGGY",
+	"7FfQmlfgxHUfLQK6asu2EXYke5jiKkcq1sofldX+svXm4L06tYwD7VV07NdH4BdqIJpwsqTXJYMWVdcC",
+	"9Ee41WDbzxd4o4erhekZtixgDfIPMbTg+5TbAmX9XRbmrixOlZdVbW5uvrhQKM8tLN8olKfez2iy7UG5",
+	"UF4shV+l/iHpjQQz/cmZxjWSJK+hA0L5m6L3okn9Bq8MSyMYIrf0WlyGRPq434OyT2dJLYOgbbXLyG6Y",
+	"WHQpQAlEd4uEu6HnR0STVH93EzvvjmXiAlfLOMhuKD24I5pHfkR0zu7fADOGDQxhS1LFDa6xMFWevsnu",
+	"Tm1OUS4u3JieLZSLV8K35j8cg8oNhFvTjjAQIiqXauv5W4kOqlE+whgGbonmsApaSkwT7UqS3s5WzfLG",
+	"meq6SK8R7mRIBJVKe/IDlD015QhJVDYvqhUC0Eb69BZnr0zPXvP7anuV8Ey9ZtxYNL5myvMkmF+YmyqW",
+	"SuxxgqsImA5v3luH6yhIY9QAtChR9iMthyvgZpDLjEEbef2B2GOmwxvfU08CIOwAuAplz36PosWXZrRM",
+	"8B0ZLTM1d2N+pljmiOE3VJgqzE4VZ2aiCKI+G7slT5mNSxfuM8mBW14vsSq0bRPZ4Nz1udL5HlQ+IdPC",
+	"/GNrwkRB68gGOtggOAfE5moLOIvgVd7I1eLdysW3rCBjCUMKatD2msB6X8Ffy9u6+r1ePfeJ6OYal+IF",
+	"yyIbwtxUMbLz4qW7v3u0vZsEnhBM1FXj14C/0GtftJ+4hUkLKrVF22IDCq1we+GuZEiwU7fa3XgbgIA/",
+	"EdrrvUtpWRxGzgaxfYkS3n78mgZmykVmkI5eC6uu49eSDi0azxHbk7rB8zduzs7pnKsnWGJmFV0xazVk",
+	"I1ztfUpResfbGYu75wJZoNU5jFahY64j8COmz8Imss/nwBy22kytrQQON5+HVDSwwezNFeLUQQ0hCqCN",
+	"BPaGZ1CklhjNYys9cmWcdY5fA0ePtzq/f9H54yv3yRY4evyw8zQR5WiDHgfZ14lZRYMvTLZHuypA3nE5",
+	"wy1Uq6jpICPZ0kK1Gqqyi0xugV2uI94AW1pasncJBiVEWhbjXAir3cpNOfSA1ACU1o2cgiB4i43kCASN",
+	"sRWMkHB6rgiGzl4E6Roy+OwVTDaiEwyEE2IsrcZCHbMBHWRMEbaenahsNhIO2d/ZMTqAs0OxSLrK5KD/",
+	"1/6v3fs7kfh7FxdKWNr2QXflYYk8fvv5gfvD92/zriKn2jo+/NXdrySAWmp0Ppk52Z1C3mabMnSqZHqX",
+	"wWxFJ0nph4sxiuOS5ckwWa5GRsE5DiHrI+kJ+VSJhjeob1lOXHp7haHJz9/oy104W5F1Vn3YygCUq3xt",
+	"9FO0KFJFkSV8a30Rd4iU/f2i6GO6iARQ+8h5wqW8rfhTSU0MCRO6YGgCRvfROeFVuRNI7zPPVj90ELTZ",
+	"hc2fFHpDY/d9XPncZOCGgbCxwyhztLPlPn2Rth1h7N0nRIFTlFRcceYT+fjEMjls5S2TX3z7Y0tifZCT",
+	"qKIyMtPG40Qt7JiWNDL40B2xKjIRKa1wPclLjiuOh8x0VHEeYkBR2Z6SIYWvPMoiUrKrIQp3hf99H0R8",
+	"Inaz33JrWrgKI26h7PxC8cb04o2s8PYog/jG9OgcviZ0HGSzPf//DwvZn8DsR3r20u3gx+Xs7R/+INNz",
+	"Xt+Y7j595E0r4TM1whP73ll+RwPvZN/pfPVQttLx46dqm2vlzNKd+EYmLVQjsZie0Un12ZjyMoCV5TlY",
+	"o0x7arFUzupdnHreIs+f1YV3bXiQizqWI+zr6PNfHr561fnV56cgUq1QMKbXciVsI1NejJaV2nAtRZ8/",
+	"SeZIhLqVO9J6aXaZCA75X6AJ1O7FDOQrhsMtVSr7HnDK98VIo2Sm4SdSDJJnJHfkgbyEnIomXJVBz7Q5",
+	"Z8GC6IHFZ4X27H/UoaCBCrbvDxYkB19PbP6EN4gHCmbKxbSRgjMj5PtkhAzV/3ZShT+y/vjxrNdqOfQg",
+	"6hsIt95MZfC1KnRDULLSy8Bk71dEBDZknkv6bf3MmGHm8KbWxAQIEjSy4CB90HAoMtfH57dZ4JYSdO+B",
+	"gsgDWyADB5QGIsrkYHri0WMZtwnxNCVHsHcCq/dgtxhxopdTqSDuIpFSvbhLcm/w9f5uvUOxNxPSi708",
+	"qtLi1FTRT7FcXCiGc6SCPyeY2lFKT+L0tsgSEEU3PPOrZpPGBEeoH8nEgZ+2qAMw2ZgEU4Wp94vs96Js",
+	"w8uDoo5pWYBX0E+CUrkww57hXa4gdcAqIQZ/XuNKUYsitvsSDsa5iNfwYS4VJpMqwEGWRUGdbAApg9oA",
+	"2t68awma63Mlnjw29T5POWSvDQNHPNANMLx+6TIx2oOGflIoFOorPK1CmQuV/La7fdK4Mlf5JdVkQKlq",
+	"mTyBj/3bK0hKmnkvMwT5XbGnDMp7tNQR2IDtEIs43sCqGDp7Yzfj2GZW62LaoMhT4kUFLcufPTgJoGC4",
+	"PDUuOidRAxRZBmmIv/LqIpo6y1+9EDGANFEeDyZM2M+hBL6ww7rv8Mo40+UlgLGkT8jOGxqPH35T15LB",
+	"mGIc1KElKn3sDbwskqcWifQjZAxb7fOL2aLf8C+8Cb2AcTAFltiT7Hc1k2FuaJ4+BhZZpRx7+J4UnLs1",
+	"OiV+BqahgdERUEd3gGGumg49Hz5CikI61burZy/BbO323dGRzR/0VfWrQj8P1IAA8PKSAygkCYQY+4jj",
+	"RGvFMqvystjrJiU/oGDFhrhaB4RZoTlQMUiVXuDP0VzDqADLpA4FojxRAzIA7U29Y6BsIIhNvMowDsFq",
+	"XU3qLSyW318W6rX8cST4cTT4cSyjRca/X56emQk1oY4O8kwcH6k0wlXHNMWHv3TtTt9t4kSsKXZspuKN",
+	"Yvn9uSv8mcLMzNwt/kt1RVLLwOQORgvFqwvF0vvL0aYn4d/73xxvcJZc7hrtRhPdPto/I9LJYbFUXAiB",
+	"IGESb3yyW0jAJqzoKW1V9b+nxA0je5GPqpXZkKLfvURghqRjug6IzfNq44UafpF3WuHAFYIUNgH/0BBH",
+	"kZ+e2kgQn9aP/P1p2QPAaw6jYLBvHCY1b8skZZDnwE8ACAziOEwp45NfhWjg7d7OVdT58BUNVLgAzuk5",
+	"9mjlvMYf5ct4iI1P/tdAkwsxG4gyXNCENmwgB9kaIPYSrrCtK8KU8d/ERBDYqBMLKZP/bASNaAZrZGB9",
+	"gkqfnCZxq97mBYPdxPsKoqYh9WMGs7AAOcY4/H5yQ9yM/8E9cGMm5MyIVkA0yIppyVlrmD+V83uS8SKQ",
+	"Ddt0EKjoeT0/Mjo2/u7F9yrsciqhBg6VSUlzUlsTiF9vN+sIQwfFriHa/UGJnOZHw5FTPSRc9TwTr7fP",
+	"Zfn/7o5qY5vyx7HN/yZ+uKi9t3m+TyRVOQ3o7DzqfPYYhD4pmKQfuxi1868alggTTh3SWXTHSVV7VId0",
+	"3kbrJpEVUn24BI9dJKaKmxSwP2lKOphJQT5cEcahazaYlM4nZfVT86OEzbnLBjQ5OTLhT4NE8dD2Izq/",
+	"TLm/rvd7Gy/nLlqowbhsuCp8JKEIwd9M77rZPFxF4Z1Ge6+LuiOEGsbBEP2+0Cs0/5LDV9iDFOeDbhYD",
+	"8Ohy13YXwqKDUp+Tdhtiyu9SRiRVg26NNpYySaWKJzFXk4sXGuFScSTF+ontn+OYyD3Mz+FZhkHDj9Mz",
+	"zmhQTumTi65S3vilSwrS878lkItq4g3LYBO9SWKYoPQper9cnveNChODIl61TBrJVb0MDU8M9bELT8lM",
+	"834RY4QGwo5ZMxFVTGBGOOHv7zv9uIsSHGFGjnANCqj69+5TnIJtmmdJeqBR7zfOkhgSoWrLNp12iWG3",
+	"bNLFG48VWsK1IP511bv3H98SDZSjFA65liq6lbE7rlyALad+wSKrJhaqgviF7JtZYYDiFMWlGn9HAIe6",
+	"4zRFqxgzsQR7yvNQyX5XXG/kyovS8iqvg/+693ugj+nnc0BYBFVoWbzeKTptFoSrfIWHgLSqdUQBwVab",
+	"b+73IxTtTnNLeAkXPG8Zd2oSGxmytEqt4XyH+l1tRE2pScUehiZ+ZE8Z3DeP7sCqY7V5Aa4oJzWprCgV",
+	"KiYvEjUt0SrRIBgtYfnC63MlPnGEQtMAlPAZfqKJuQgMMAM/lCHO1e4uueWghS1xnwYU3XY8QT8ZZF/i",
+	"JVyJpgRV+HdS4UoQESbPObvB7YWY47hyfa7ErALul62Ac1D4hbkD+DxvfFfhrtoKOBf3EIsK4yXMDh9x",
+	"D0+GXcMmE5qr6HwOFBqkhaVHUTJCXqzL7vOHPywIDTb3wx+CkjC92PErd5c8S2xJ6nBLnrtmKTPxX/d+",
+	"ry3x2I34x2ZlEiCOcolmJzDpEg5vKWT+kjDyljITd9kumxV+fk/QB+aOFPVCyleEkJ/oKuUrOSAD5uLQ",
+	"8qIZdgkLhuGQDHcxIAhi8Ua18npvT6+vXKgjaAkz7oJlrqOPKnyfygU+1Yb9S/TJtQlxNG57c7SWAn/S",
+	"98wDTJhNJxGRUYFM0hJGgtfdyueeQOJXdsqb8LeObDFNPZPP6TldFuNi2DQzE5nRnJ4blb4zztQSamH5",
+	"8GeUkLEwb4lqClkPzhkLM4I8xziZYLREoYU0j47YM+9Q3wGpAYxM3s7KxIxoquy8NvCJJQduSchUgoBp",
+	"JdRLeQk3oCkG5oEqR9gcqMQj/RL8ahlyBWBo23ykGHRArWWzDxFvZFqiWkCMYLXOmUYlUpJcEdcgtjUJ",
+	"5g5+y6ROrBcSB7K0zWlm4sNk5Sl4RI10XzUt3k9Lu9ttgr9DGKtoMoSRcwsZYwYWguvI67QRygeKJOOa",
+	"bDfuUchoGcwzM5LTJdJ1M4skeieWUTQ59nhoHbikMcEooGB+r3XuNBd9z3jDey2xfjzpEKG6c/XzFSN6",
+	"JF368XL29j8luahv82hkk2Aq9IIRXR94KBWONFmUpbeHB/c6n33JOwqIpB33yafu3kO1cZ8X3xcpJyF9",
+	"VJ/Ie/po0NPsw9tBRoMf41N7jemboY7AyR/CByjxvqDxbpa+h4+xf6ac8JtOdb4THSzW1CFUox7tX9Cl",
+	"W0OoOYPwQahtFmT7hFBvBNHxINzgQMHKWBMD2TMg1BAgnh4fqvrvnhoVruwPnThava/8cbMfEuSHjASp",
+	"+yB2b0nXZVQGRy4+AmNM0F3S7j59elz1MjQ8g4mvzKdeGWqSzNeOpl57ldgrpmEgLBaOpV4YmjXL1o5c",
+	"Sr02OhJkU8uMDwCp8DB5vnhkEDDLIfxi5eggYPbpkC9NDyz5Rm/wC8c9n/FInYUESgrPAVyl3JvFGdVt",
+	"LXMnG9g8Sb2N7mRbFNlZntObmcioxhR/X2zQ8sTdTJPQBB2qxIwhGrSr0GTDPWByQ0So+DJJkAl1ocqa",
+	"/phEZgDlwFUTQ4tLfhlRYMYJWGkZq8iZACO6Dv5272E073MJJyZ+/u3eL7k2PaZfClrpCF9wDswxGbxh",
+	"UgRG9JEJpcvGKuEmIFhpM7UWWTVNqLc870a2Ia3MECEEKzlwi3c8gngJi/WKfsh7B5nr0jPLfXkiSdPX",
+	"rkXXDr7unKc6Q7CGmB3kfzIzyEQejcMUCAE+T4uQG/KiuDH90hKOh0nFYqZGCCtNfrFqyHpqavxLTXb0",
+	"Gp8jrb6WqTY2alo8ph5smmCVqQ1M6BIW/acg78oo3iTO4yhOQz6I3jsxbySVA2V+d94dGIjB1eYjJ/hS",
+	"JqVAYZ7bMNxSj6KJ3/xjK7l59d/u/ZLbqNQLH0pESdCKBdyC3MZjacPKtO7rqJ0RuhdnbF7C0SBqF7rj",
+	"iNhWWDd58Mzdewg6D16AvLv3XefP9462DiQ8Qi2TE9L2E1RrNT02FspJyKiOqgK8TRwxYDv8le7Os85n",
+	"O0mflVRBr6hPyYnQab7cCwKl/e7NQc2FUN+AzbB7j+sRJ9a0q6KTS7Q7vIfsnB8mKaHxRiRvqK75d9Qp",
+	"Y2X44czYSGlIqAtdqPCjWwnHwDl04VJsr5o6UhmRthxis2uf/14lFMdVg5NbjHTpCs7NY9kVSMlM5Erx",
+	"iNDWBiCRukxiCKjj6NM/uQ/23U9eAPfJweE3B8D96p775CCJTrp2sYpeal7ab91mJ/RpOpUDykc92HU/",
+	"e3b0i135eXwR/8LOo53Db/d5Pe9vXsq/dh7tdD57DDoP7/EG9k8fdX71udfNns8A7zxSZgJFcDZovnic",
+	"hM43+6xxs10cPjaEKRiVnogBvXhAavTwmpgdG2TyIw+/OTj89jsGhMBQffIiOWoau2y1v+Zrve9jfPxQ",
+	"GE2sW1mSzc000ckEzd/LZYLVtVWbGaqRUQKe8p9yjoD/+KY2hKF3/0i+Af291Gsjo4H56vSeBU9f43YO",
+	"X5xPf97oJHDu1UjvWbiO2gvIf++ZO+SY7pCuEWLFKyK0iZP5RUZ1DQT/Gkv2klwIWvV3d5iUlakEEQ+J",
+	"8EcEFrgMPoFzzFI2uAeW8mBqrEOsBjZEDQVPGOJlXsZ5zR9nbxlgpc0WLeFYAEv1WpgYtCjKgYJl8dgd",
+	"YtKR7TXJfTAy1LUB25rij3E/eeHubwH3m5dHH7/gU6K2vj789k8JhjaxVQM9vq6bgR7x4oQHUagjKIBf",
+	"oRr1RpjSVzKuj2oyzg7lqiXMLyPJ5Jf3iUJCJnMSk93bMaKRqKD4u5joqeVtt0EKp2LtKrnWCrA4eiWp",
+	"bglzQT4M1QwmjhMItJx+JYFeBaAYYbCphfeOjSUINj48uOc+/QXD7Af7HO+f/MJ9+ohnBg/4kvBEA0VB",
+	"4w2AIvNWuu96O2l0iV8zmKT6paPyJDWctmiTD/2MXOP+tvvVvc6jXfm1SRca6WY31Kky/8jIMkQw+l/A",
+	"B310QSyvQjUdYnUZMnhcC6HrZJwuAbl1ZBtm1fmHC8mdTO0+qeZ8pgAfTwG+RVq8DtqkXmBnBYEmodRc",
+	"sdA/D10LTtZ77/rehU2h8FooqTPBFMRVZNGgWX0oz1JocnVIZZN6OYjECxS2kZMDc95oXPaYMquE2OER",
+	"JpofGZsAG+z5FSSiPKS2hE0vnucHvaBh2IjSHCiEiqJNyjMvvdkfLcz/VUc2mvS77Uu7o01aYANihxdc",
+	"+5VIkQASP35UlzxWGGnB9+YMIXtHfFds4qz7lz+4nz7sPPpDYjwhnWLa05kWle6H3+4fHuxxQSRG9e5t",
+	"AfERcWHQU+ONeer9MTKn6alXWiN1y6rv6bpX3WoS9LGGRilU+VRuuy77D8UJF+k82kXKeqFh4GPf913g",
+	"hoXtpUHWCcbpC48zaXlcaVmGa0oKxAqsrg1ZQo7x/OTEbGNe2MUb8KjzWsKlBiJ5t7IBTaeiTnoRwgtS",
+	"QAnB3uQon4RkKzkvjRk6iDpyRi4loAFxewl743FBwU/s8NeLCm7hZhFJL91yIBTuMyz5paVdcwuaztss",
+	"7k5LZI3qZyJLcTdwAzhpgn7I0JRW5utSbaLODtWGHwgv/NF4/fSY/OkjhQeaaIOMLiiT2tA/Jsoc15Gg",
+	"dUuq6ZFN89rZwWvJNRn05k+WkHJC3jBA1oqgR9QtK+Tw4B44/PrA3b9/tP3aOELnj686nzz30qnYWUTi",
+	"Q3dnWw5E1myBzifPO3++d7S9C45+uwU6D565D3al8RQJr58Ok3l9qFbM8zZC6aTR1rBZS+r9Y4h3omSk",
+	"185mTpAelPJSh6YOvP2JRq//dk+UD/RmXPDfK7MonVODm3f/UH6MM0/Ecf320ivtt8MS3od/PgV/RNhj",
+	"L1tSXrgb8I7NrhXSwaxs4TGhVZs73etkg0747S014QP3SqC18CxspcqE55nISnmIjaAWHHjN8ZmaRDW1",
+	"LGQJmzRW/QOOPn/ceS64xKe/7JU8kgMF8dpgNLcTqr/2IgWjffwd8qxxj0e8xVrIp/MOFU0lcj1bYvHS",
+	"X9kAUlb+hjpshzMr0rKwhGbjQ3CgQC6O4sZ1NKScshhWER7RIUDevwPRN57V8zIVF9pWu8yoQnTl4iUH",
+	"+RFRm+ogu1HEhioy8yPZ0Xxyc/loKcS4fu1yrApiplwE7A+DVECMJ1VAzJSL6Usg4vpAuAai+2SMYxdB",
+	"qD30Q43zw4OPQoOLeuoh6hSiTGGqPH2zmFHKd6/PRTJORBwIuPvbnW9fdr78Ln2hts9qkqpjuFaxc9/d",
+	"/mvvpJPe9dpRFE1EQ/0Mzd4YNEtop9+vzOesRKrbtW3Gyu6HQrkD6+TRgV0J+rj3DFc0xDi/sxr7M908",
+	"VVJ5FHUS08pPXmw/ElXO66Z86G73EKKvVfLwHdUARhuIOiIbOgeuo6YjJwHYCIE2gqIZfrzDT3iy15Da",
+	"+6RbVHKgLZS69Gs8da5LNx5pLIkqHpN6priqc6tO9KRWO36/vdS8SJ3+lf4k83B1kIOXzI/QMOKeqNF0",
+	"ojXYey87+1/2aMojG2V+eDs6ls/veCt7mIa62nrTMbhQyHtNZkf0WANYPdzFVd/s5Rri3zpY3x7ZOTde",
+	"J8336nXg1O65pNF1PdSltznqczoRnsSpat0Ul81TQsR8GBHzQ0XEQbWb6BjKBOVmDiPemvmt1GnO9JIT",
+	"FbtRQAmoQfu0PYUNhFtdNZGubi7RvJMrIxowa6IbntpX9LxorONZecAUHWbC1WxBaxjc6uUc5L1luvR8",
+	"AZ3njzv/9hJ0frfbefy8p4+wp+fvBoPDCbSjqTozqIYhwb0bUQR46NziwP1jTWfOiNTOiL4eB05/4T/c",
+	"Dg1w/PBuBsbgxf5sKOQ5M10qy3GJ8pBdGyhymcPVx/7b+lSvbBwhFZ4s0Gc72Vvq/elSeW7hg57bSYVS",
+	"fuTtHmJUIOspOglCYyW7BOw4fznzC5zJ3/QxOyUaxrBHtBkffg8+pWU75yFqs/YPb/P+l7znWVIMin3i",
+	"qjiIaHThtXgWne1EtzQalL+I5slapmVbwVwCLrDkoRLDglDtbWuAKi9EqsN1bnVLk1oAI26y8ymZmsxA",
+	"5v2pCWPNfhhU2cLTbTZvb/6/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,133 @@
+package kos
+
+import (
+	"encoding/json"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"phonebill/core/calendar"
+	"phonebill/core/money"
+)
+
+// The types of this file read what KOS sends, however it writes it, as long as that has one meaning: 74000, 74000.0
+// and "74000" are the same amount. What is missing or has no such meaning is absent; it is never an error, so that one
+// odd field does not cost the whole answer. Whether an answer can do without the field is for its reader to say
+// (convert.go). The generated types are for what is sent.
+
+// maybe is a part of an answer; nil when it is missing, null or of another type.
+type maybe[T any] struct{ v *T }
+
+// UnmarshalJSON reads the part, or leaves it absent.
+func (m *maybe[T]) UnmarshalJSON(raw []byte) error {
+	var v T
+	if string(raw) != "null" && json.Unmarshal(raw, &v) == nil {
+		m.v = &v
+	}
+	return nil
+}
+
+// or is the part, or one in which everything is absent.
+func (m maybe[T]) or() (v T) {
+	if m.v != nil {
+		v = *m.v
+	}
+	return v
+}
+
+// words is a text without the blanks around it; empty when there is none.
+type words string
+
+// UnmarshalJSON reads a string.
+func (w *words) UnmarshalJSON(raw []byte) error {
+	if s, ok := quoted(raw); ok {
+		*w = words(s)
+	}
+	return nil
+}
+
+// amount is integer won; nil when there is none.
+type amount struct{ won *money.Won }
+
+// UnmarshalJSON reads a whole number.
+func (a *amount) UnmarshalJSON(raw []byte) error {
+	if n, ok := wholeNumber(raw); ok {
+		a.won = new(money.Won(n))
+	}
+	return nil
+}
+
+// count is a whole number of things, at least 0; nil when there is none.
+type count struct{ n *int }
+
+// UnmarshalJSON reads a whole number.
+func (c *count) UnmarshalJSON(raw []byte) error {
+	if n, ok := wholeNumber(raw); ok && n >= 0 && n <= math.MaxInt32 {
+		c.n = new(int(n))
+	}
+	return nil
+}
+
+// digitsOnly are the digits of a date or month, sent as text or as a number; empty when there are none.
+type digitsOnly string
+
+// UnmarshalJSON reads text or a plain number.
+func (d *digitsOnly) UnmarshalJSON(raw []byte) error {
+	s, ok := quoted(raw)
+	if !ok {
+		s = string(raw)
+	}
+	if onlyDigits.MatchString(s) {
+		*d = digitsOnly(s)
+	}
+	return nil
+}
+
+// date reads yyyyMMdd; anything else is no date.
+func (d digitsOnly) date() calendar.Date {
+	if len(d) != 8 {
+		return calendar.Date{}
+	}
+	day, err := calendar.ParseDate("date", string(d[:4]+"-"+d[4:6]+"-"+d[6:]))
+	if err != nil {
+		return calendar.Date{}
+	}
+	return day
+}
+
+func quoted(raw []byte) (s string, ok bool) {
+	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+		return "", false
+	}
+	return strings.TrimSpace(s), true
+}
+
+var (
+	onlyDigits = regexp.MustCompile(`^[0-9]+$`)
+	// plainWhole is a JSON number without an exponent whose fraction, if it has one, is 0.
+	plainWhole = regexp.MustCompile(`^(-?[0-9]+)(?:\.0+)?$`)
+	// writtenWhole is the same as text, where thousands may be grouped. 10.000 is no number here: it may mean ten or
+	// ten thousand.
+	writtenWhole = regexp.MustCompile(`^(-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+))(?:\.00?)?$`)
+)
+
+// exactly is the largest number up to which a float64 holds every whole number.
+const exactly = 1 << 53
+
+// wholeNumber reads a JSON number, or one in a string. A number with a fraction, or one past 64 bits, is none.
+func wholeNumber(raw []byte) (n int64, ok bool) {
+	pattern, s := plainWhole, string(raw)
+	if text, is := quoted(raw); is {
+		pattern, s = writtenWhole, text
+	}
+	if found := pattern.FindStringSubmatch(s); found != nil {
+		n, err := strconv.ParseInt(strings.ReplaceAll(found[1], ",", ""), 10, 64)
+		return n, err == nil
+	}
+	if pattern == writtenWhole || !strings.ContainsAny(s, "eE") {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= exactly
+}
