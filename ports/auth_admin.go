@@ -28,4 +28,6 @@ type LoginRecords interface {
 	// Page answers one page of the events of a submitted user id, newest first, and how many there are, counted no further than
 	// auth.MostCounted. Events from before the account was made are among them: they are about its id. Pages count from 1.
 	Page(ctx context.Context, user auth.UserID, page, size int) ([]auth.LoginEvent, int, error)
+	// CountSince returns how many events of that type there are of a submitted user id at or after since.
+	CountSince(ctx context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error)
 }

@@ -83,3 +83,14 @@ func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size in
 	total := min(len(found), auth.MostCounted)
 	return page(found[:total], number, size), total, nil
 }
+
+// CountSince counts the events of one type of an id.
+func (h *LoginHistory) CountSince(_ context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error) {
+	n := 0
+	for _, e := range h.Events() {
+		if e.UserID == user && e.Type == of && !e.At.Before(since) {
+			n++
+		}
+	}
+	return n, nil
+}

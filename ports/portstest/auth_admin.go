@@ -192,4 +192,21 @@ func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
 		require.Empty(t, got)
 		require.Zero(t, total)
 	})
+	t.Run("events of one type since a moment are counted", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		for n, e := range []auth.LoginEvent{
+			{UserID: "hong1234", Type: auth.EventUnlocked, At: after(0)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(5)},
+			{UserID: "hong1234", Type: auth.EventLogin, At: after(6)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(7)},
+			{UserID: "other123", Type: auth.EventUnlocked, At: after(7)},
+		} {
+			e.ID = numbered(n)
+			require.NoError(t, r.History.Append(t.Context(), e))
+		}
+		for since, want := range map[int]int{0: 3, 1: 2, 5: 2, 6: 1, 8: 0} {
+			got, err := r.Records.CountSince(t.Context(), "hong1234", auth.EventUnlocked, after(since))
+			require.NoError(t, err)
+			require.Equal(t, want, got, since)
+		}
+	})
 }

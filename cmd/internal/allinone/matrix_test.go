@@ -308,3 +308,35 @@ func publicKey(t *testing.T) []byte {
 	require.NoError(t, err)
 	return key
 }
+
+// TestOnlyAnAdminTouchesStaffOverHTTP takes every operation on one account from the specification, so that a new one cannot be forgotten.
+// The operator holds all permissions of staff.
+func TestOnlyAnAdminTouchesStaffOverHTTP(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	p := principal(t, login(t, running.Operator))
+	p.Permissions = auth.AllPermissions()
+	operator, admin := issue(t, p, time.Now()), login(t, running.Admin)
+	seen := 0
+	doc := specs(t)["auth"]
+	for path, item := range doc.Paths.Map() {
+		if !strings.HasPrefix(path, "/admin/users/{userId}") {
+			continue
+		}
+		for method, op := range item.Operations() {
+			seen++
+			at := func(user string) string {
+				return strings.Replace(stranger{}.path("auth", path, item, op), "nobody-here", user, 1)
+			}
+			r := call(t, method, at(running.Admin.UserID), operator, stranger{}.body(t, op))
+			require.Equal(t, http.StatusForbidden, r.status, "%s: %s", op.OperationID, r.raw)
+			require.Equal(t, "FORBIDDEN", r.body.Error.Code, op.OperationID)
+			for user, token := range map[string]string{running.Admin.UserID: admin, running.Operator.UserID: operator} {
+				r = call(t, method, at(user), token, stranger{}.body(t, op))
+				require.Equal(t, http.StatusConflict, r.status, "%s on the own account: %s", op.OperationID, r.raw)
+				require.Equal(t, "OWN_ACCOUNT", r.body.Error.Details["reason"], op.OperationID)
+			}
+		}
+	}
+	require.GreaterOrEqual(t, seen, 8)
+}

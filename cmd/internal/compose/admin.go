@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"phonebill/adapters/alerts"
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/jose"
 	"phonebill/adapters/postgres"
@@ -36,6 +37,7 @@ type staffRoom struct {
 	hasher   ports.PasswordHasher
 	push     ports.RevocationPush
 	report   ports.Report
+	alerts   ports.Alerts
 	policy   auth.SessionPolicy
 }
 
@@ -45,6 +47,7 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 	return &admin.Service{
 		Users: users, Accounts: postgres.NewAccounts(s.pool, s.keyring), Sessions: s.sessions, History: history, Records: history,
 		Guesses: postgres.NewGuesses(s.pool, s.keyring, auth.DefaultLockout()), Hasher: s.hasher, Audit: log, Push: s.push, Report: s.report,
+		Alerts: s.alerts,
 		Factors: &mfa.Service{
 			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Now: s.Now, NewID: s.NewID,
 		},
@@ -122,6 +125,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		Tools: t, pool: pool, keyring: keyring,
 		sessions: valkey.NewCachedSessions(cache, postgres.NewSessions(pool), keyring, t.Log),
 		hasher:   argon2.NewBulk(argon2.Default()),
+		alerts:   alerts.New(t.Log, nil),
 		policy:   c.Sessions,
 		push:     push, // whom it does not reach hears of it by the pull
 		report: func(ctx context.Context, err error) {

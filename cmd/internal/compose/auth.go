@@ -102,7 +102,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		Push: push, History: history, Now: p.Now, NewID: p.NewID,
 	}
 	room := staffRoom{
-		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, policy: policy,
+		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, alerts: p.alerts,
+		policy: policy,
 	}
 	auditLog := room.auditLog()
 	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(auditLog, p.Now, p.Log)))

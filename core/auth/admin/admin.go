@@ -4,8 +4,10 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"phonebill/core/alert"
 	"phonebill/core/auth"
 	"phonebill/core/auth/keys"
 	"phonebill/core/auth/mfa"
@@ -31,6 +33,7 @@ type Service struct {
 	Audit    ports.AuditLog
 	Push     ports.RevocationPush
 	Report   ports.Report
+	Alerts   ports.Alerts
 	// CheckPassword refuses a password that no account may have (VALIDATION_ERROR on password).
 	CheckPassword func(field string, user auth.UserID, password personal.Secret) error
 	Policy        auth.SessionPolicy
@@ -147,7 +150,7 @@ func (s *Service) account(ctx context.Context, user auth.UserID) (a auth.Account
 
 // Show answers an account, or USER_NOT_FOUND. The caller masks what is personal.
 func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found auth.Account, err error) {
-	err = s.read(ctx, call{Caller: by, action: actShow, subject: string(user)}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actShow, account: user}, func() (err error) {
 		found, err = s.account(ctx, user)
 		return err
 	})
@@ -157,7 +160,7 @@ func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found 
 // Reveal answers an account to be shown in clear, for a reason.
 func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reason string) (found auth.Account, err error) {
 	reason, bad := auth.ParseReason(reason)
-	err = s.read(ctx, call{Caller: by, action: actReveal, subject: string(user), reason: reason}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actReveal, account: user, reason: reason}, func() (err error) {
 		if bad != nil {
 			return bad
 		}
@@ -192,7 +195,7 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 	if x.Lines != nil {
 		detail["lines"] = len(*x.Lines)
 	}
-	c := call{Caller: by, action: actUpdate, subject: string(user), reason: x.Reason, detail: detail}
+	c := call{Caller: by, action: actUpdate, account: user, reason: x.Reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
 		if u.Version != x.Version {
 			return u, fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").
@@ -221,13 +224,13 @@ func (s *Service) Grant(
 		detail["expiresAt"] = expiresAt.UTC().Format(time.RFC3339)
 	}
 	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name, GrantedAt: s.Now()}
-	c := call{Caller: by, action: actGrant, subject: string(user), reason: reason, detail: detail}
+	c := call{Caller: by, action: actGrant, account: user, reason: reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithGrant(g) })
 }
 
 // Revoke takes a permission away; none is no error. What a role holds stays.
 func (s *Service) Revoke(ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string) (auth.Account, error) {
-	c := call{Caller: by, action: actRevoke, subject: string(user), reason: reason, detail: map[string]any{"permission": p}}
+	c := call{Caller: by, action: actRevoke, account: user, reason: reason, detail: map[string]any{"permission": p}}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithoutGrant(p), nil })
 }
 
@@ -237,7 +240,7 @@ func (s *Service) alter(
 ) (changed auth.Account, err error) {
 	err = s.change(ctx, c, func() error {
 		var before auth.User
-		after, err := s.Users.Change(ctx, auth.UserID(c.subject), func(u auth.User) (auth.User, error) {
+		after, err := s.Users.Change(ctx, c.account, func(u auth.User) (auth.User, error) {
 			before = u
 			next, err := decide(u)
 			if err != nil {
@@ -252,7 +255,7 @@ func (s *Service) alter(
 		if err := s.felt(ctx, before, after); err != nil {
 			return err
 		}
-		changed, err = s.account(ctx, auth.UserID(c.subject))
+		changed, err = s.account(ctx, c.account)
 		return err
 	})
 	return changed, err
@@ -289,14 +292,15 @@ func (s *Service) endAll(ctx context.Context, user auth.UserID, now time.Time) (
 
 // Unlock forgets the wrong passwords and the lock of an id, and tells so in its login history.
 func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reason string) (unlocked auth.Account, err error) {
-	err = s.change(ctx, call{Caller: by, action: actUnlock, subject: string(user), reason: reason}, func() error {
-		if _, err := s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	detail := map[string]any{}
+	err = s.change(ctx, call{Caller: by, action: actUnlock, account: user, reason: reason, detail: detail}, func() error {
 		if err := s.Guesses.Clear(ctx, user); err != nil {
 			return err
 		}
 		if err := s.record(ctx, user, auth.EventUnlocked, by.From); err != nil {
+			return err
+		}
+		if err := s.watchUnlocks(ctx, user, detail); err != nil {
 			return err
 		}
 		unlocked, err = s.account(ctx, user)
@@ -305,15 +309,32 @@ func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reaso
 	return unlocked, err
 }
 
+// An account that is unlocked this often in this time is perhaps one whose password somebody guesses with the help of staff.
+const (
+	manyUnlocks  = 3
+	unlocksSince = 24 * time.Hour
+)
+
+// watchUnlocks raises an alert when the account was unlocked many times lately, this time included. No alert names a customer: its subject
+// is the number of the call in the audit log, which names the account and who unlocked it.
+func (s *Service) watchUnlocks(ctx context.Context, user auth.UserID, detail map[string]any) error {
+	n, err := s.Records.CountSince(ctx, user, auth.EventUnlocked, s.Now().Add(-unlocksSince))
+	if err != nil || n < manyUnlocks {
+		return err
+	}
+	s.Alerts.Raise(ctx, alert.Alert{
+		Kind: alert.OftenUnlocked, Subject: fmt.Sprint(detail["call"]),
+		Note: fmt.Sprintf("one account was unlocked %d times within 24 h; look for this call in the audit log", n),
+	})
+	return nil
+}
+
 // LoginHistory answers one page of an account's events, newest first, and how many there are (at most auth.MostCounted).
 func (s *Service) LoginHistory(
 	ctx context.Context, by Caller, user auth.UserID, page, size int,
 ) (events []auth.LoginEvent, total int, err error) {
 	detail := map[string]any{"page": page, "size": size}
-	err = s.read(ctx, call{Caller: by, action: actHistory, subject: string(user), detail: detail}, func() (err error) {
-		if _, err = s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	err = s.read(ctx, call{Caller: by, action: actHistory, account: user, detail: detail}, func() (err error) {
 		events, total, err = s.Records.Page(ctx, user, page, size)
 		return err
 	})
@@ -325,10 +346,7 @@ func (s *Service) LoginHistory(
 
 // ListSessions answers an account's live sessions, newest first.
 func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID) (live []auth.Session, err error) {
-	err = s.read(ctx, call{Caller: by, action: actListSessions, subject: string(user)}, func() (err error) {
-		if _, err = s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	err = s.read(ctx, call{Caller: by, action: actListSessions, account: user}, func() (err error) {
 		live, err = s.Sessions.Live(ctx, user, s.Policy, s.Now())
 		return err
 	})
@@ -337,10 +355,7 @@ func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID)
 
 // EndSessions ends all sessions of an account and answers how many there were.
 func (s *Service) EndSessions(ctx context.Context, by Caller, user auth.UserID, reason string) (ended int, err error) {
-	err = s.change(ctx, call{Caller: by, action: actEndSessions, subject: string(user), reason: reason}, func() error {
-		if _, err := s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	err = s.change(ctx, call{Caller: by, action: actEndSessions, account: user, reason: reason}, func() error {
 		if ended, err = s.endAll(ctx, user, s.Now()); err != nil || ended == 0 {
 			return err
 		}

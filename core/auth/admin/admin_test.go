@@ -94,6 +94,7 @@ type world struct {
 	keys     memory.SigningKeys
 	made     int
 	services memory.ServiceKeys
+	alerts   memory.Alerts
 }
 
 func number(t *testing.T, s string) line.Number {
@@ -118,7 +119,7 @@ func newWorld(t *testing.T) *world {
 	newID := func() id.ID { ids++; return id.ID{15: byte(ids)} }
 	w.Service = &admin.Service{
 		Users: &w.users, Accounts: &w.accounts, Guesses: &w.guesses, Sessions: &w.sessions, History: &w.history, Records: &w.history,
-		Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
+		Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Alerts: &w.alerts, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 		Factors: &mfa.Service{
 			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Now: clock, NewID: newID,
 		},

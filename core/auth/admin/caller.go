@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,7 +64,8 @@ const (
 type call struct {
 	Caller
 	action  string
-	subject string // a user, a key or a service
+	account auth.UserID // whose account is looked at or changed; empty when the call takes none
+	subject string      // what the audit log names: account unless the call is about a key, a service or a new account
 	reason  string
 	detail  map[string]any // no personal data
 }
@@ -75,7 +77,7 @@ func (s *Service) entry(c call, outcome audit.Outcome) audit.Entry {
 		detail = []byte(`{}`) // texts and numbers always marshal
 	}
 	return audit.Entry{
-		At: s.Now(), Actor: c.Name, Action: c.action, Subject: c.subject, Reason: c.reason, Outcome: outcome,
+		At: s.Now(), Actor: c.Name, Action: c.action, Subject: cmp.Or(c.subject, string(c.account)), Reason: c.reason, Outcome: outcome,
 		Detail: string(detail), IP: c.From.IP,
 	}
 }
@@ -87,9 +89,22 @@ func outcome(err error) audit.Outcome {
 	return audit.Outcome(fault.From(err).Code())
 }
 
+// may is the one guard of all calls: the caller is staff, and may touch the account that the call takes. USER_NOT_FOUND when there is no
+// such account.
+func (s *Service) may(ctx context.Context, c call) error {
+	if err := c.staff(); err != nil || c.account == "" {
+		return err
+	}
+	account, err := s.Users.ByID(ctx, c.account)
+	if err != nil {
+		return err
+	}
+	return auth.MayTouch(c.UserID, c.Roles, account)
+}
+
 // read does what changes nothing; the row that tells of it is durable before the answer is given, also when it is a refusal.
 func (s *Service) read(ctx context.Context, c call, do func() error) error {
-	err := c.staff()
+	err := s.may(ctx, c)
 	if err == nil {
 		err = do()
 	}
@@ -111,7 +126,7 @@ func (s *Service) settle(ctx context.Context, c call, err error) error {
 // also when something failed after that. When the second row cannot be written the change stands, its intent is on record without an
 // outcome, and the trouble is reported.
 func (s *Service) change(ctx context.Context, c call, do func() error) error {
-	err := c.staff()
+	err := s.may(ctx, c)
 	if err == nil {
 		c.reason, err = auth.ParseReason(c.reason)
 	}

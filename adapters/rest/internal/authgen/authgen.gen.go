@@ -2944,6 +2944,38 @@ func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserRespons
 	return err
 }
 
+type GetUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response GetUser409JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser409ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUser429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -3638,6 +3670,38 @@ func (response ListUserLogins404ApplicationProblemPlusJSONResponse) VisitListUse
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ListUserLogins409JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins409ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4691,6 +4755,38 @@ func (response RevealUser404ApplicationProblemPlusJSONResponse) VisitRevealUserR
 	return err
 }
 
+type RevealUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response RevealUser409JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser409ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevealUser413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -5040,6 +5136,38 @@ func (response EndUserSessions404ApplicationProblemPlusJSONResponse) VisitEndUse
 	return err
 }
 
+type EndUserSessions409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response EndUserSessions409JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions409ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EndUserSessions429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -5353,6 +5481,38 @@ func (response UnlockUser404ApplicationProblemPlusJSONResponse) VisitUnlockUserR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response UnlockUser409JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser409ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10554,270 +10714,272 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxvHlTf8VbrwpsqSFgBxISmRLNe+FAlatCmSJinJsqmXbGAawJiDbnh6QBDyckuO6ZReS3miJNZK",
-	"dkQVs/ElzqOtYiwlUaqc54/9KJv/iOF3eKpP91wxuJGgLgn/sUVypqf7dJ9rn/M7H8cKrFJllFCLx8Y/",
-	"jpUJ1ogJ/yywSoXRtSVimY3JokVM8UuN8IKpVy2d0dh4bJkUGNU4shiqY91CeVJkJkFWmSBKtixkmY1k",
-	"LB4jW7hSNUhsPBuPmeSjmm4SLTZumTUSj/FCmVSwGLqiU71Sq8TG0/GY1aiS2HhMpxYpETO2vR13pnPt",
-	"2rXJmlUm1NIL2CKtc1qamUKj50dSqFDGhkFoiQSmELtIsElMZBJsVN5cjVXLjJK8bhirsTgipsnMN1dj",
-	"Ot3Ehq6tWWyD0NVYrNO01VS5Zeq0FNsWU61iE1eIpeiYo9oVTsxJTTMJ560TXikTRKiGapyYb3A0u4iw",
-	"fDSJLhJDJ5tEQ3XdKiOMSoxpaP29xDIxN/UCSUyZRBOUwMY6YtRoxBExOEF6iTKTaMF1Z1LZZCqZTmeT",
-	"Y7F4TBdflpsdi8corohH3kvkqJYQk004sw1sEN6aI7RklWPjo8PxloXH3ZWWCLW6rlMjYgmDXeNldlM3",
-	"DDw0kkyhM3M6rW1NoEmqmUzXUHr0bC/rhrm3WXU6lYlc9yIxKzrnsMyoVVfdv4eO4uzc3Nrs/LtXZpeu",
-	"O3OrYqvszcx7s+MZ/IlJirHx2P8z5DHzkPwrH/JNTsx1iWAeNc9r5cYE0i2kc2SSAjO1MG0Pnu4d7O+i",
-	"w/vP7O9uIfurL+wf/suZ9Ec1Yja8WZvyG0edsZqimK06BN4ZiCbwBmkgVkQY8Qa3SAVZZWyhAjYMjorM",
-	"RLrF4dRxdEaIpstX5xfQ5CLixNwk5tkkWqkzMQQPjIFNIs8ithBGll4hccSZHFoXo1MhYWiJrFK2Scwk",
-	"mkR1k9ESYpQIKmI0nEqjM1fmJ6+sXFpYmn0/N302iaZgUv6jLh4X3yJbpFK1UNFkFRCghl7RLXF0XHGw",
-	"SgMbUs3zdDK7mdlKGZfPF5bTV/PvfnR95gIdqawMs7c2lm5e+fDSaP29Rg5Pa1P6Rd7+9LeyWjsOyIyM",
-	"xoWgdjkiih0EI81q0TuFCwVWo1bwaJUZLSVKuqExWormg5oc8qgnSs3Ip0YWcSlCd4jfxoH6Rd3kwAzp",
-	"JFqv4hJZhyPA0TrXb5J1VMENlCfibFQYt1A6FU+lUoFVpaN5Q4wVoK5GirhmWPBCBW8pFZhKpVLxHlXi",
-	"sn4zYi2zFqlwOD/ik4GpZVLRcxNLi56beMM/uS5T2xYbxauMcuI3JS5i7S1skTpuyF9SSykKXK0aQp3r",
-	"jA59qMSTmi28nw+8yGuVCjYbYsLy4CLKLKHQC2WcN8QKNrFRA5KAQpcf00DiTk6vvTW5krs2KQRuhXAO",
-	"5yBm7zxq/nXH/vxrZD/YP/hh335wD9l3vj68+/vD+w/th7fsz//UvHO7eefrJLIf79l3HqHD3+yg5p2v",
-	"xT/tO4+av9gRgvF3P9o7z+2vvojF5fkdjw3hqj60mR4SFgYf0qk4vYLicJgsXKmCZs6MJlLZRHpkJZUe",
-	"z6bGU6n3xSMmLhDBR7HhfHEsU8yOnD+fzw5reBRnC2QsM6alSIoMn8+OxrbjMV4rFMC8KGKDE9iC3nhD",
-	"7U1OUCpHN4nBqgROl39TqibLG6TyL1Gbo/4W3BnBQxxXCCrigsUR5kjYZWPDI+f92xO5KxqxsG6cyKbo",
-	"lFuYFkiHjeEWtmo8Nj6SyvS2S7oldTnWkHNG+9o7l31qJh13rdFxRdVxP23639VFtTfwZlA+TCKHe/Kk",
-	"rFMNxF5JrgCZpFjjREPMRHmTbUiTvsAoJQULzBhP+lzE2hL5qEa41T9TO1LYOzcYgUxCrgmNWM0SetkU",
-	"qrYTa1+dnJudnlyZXZhfyy0tLSzF4rGiTgyNx8Y/+Fj+0xNxykIZj6VTKWTvPhMH6sET+/6P6PD+9/JQ",
-	"xbZvBCTE48+ae98c7P/K3t1Bh1/et3ef98LxZZ1b7MVwfFxQ9KpDHj9JgWaCiGIXpZFSZGbl+NRUbHOZ",
-	"UVDWLlWvX79+PXH5Mjp8eN++s2vvPkT2wyfN/S+a3zxH9m++sHef2f/x7ASo/QLlq9CHhqAi0d5Wh9tP",
-	"8jzTGspW5Igy9Pbywvzx6S1G9dPZo6oY3yX3M2Tf32ne+fK1JW2NblBWpzNy2UHKAi0kacVxZlVigoxB",
-	"GiMcLAHx7kDPdoDk9+8i+/ZDZD/4WfPzL9Dh/f9q/uF7QdPXk9avk5kQsW+erdCV0n3o/mFh4Pap+x0d",
-	"OEjd37LggRoAwh0z5ayFkHLF2QRal+ywjoRfwBHZFBo5jzWk02rNQphqqF5u+I2AKUaLhl7o1wQo+F7z",
-	"DoXgYZ0iq6xzJLako9qfWpifmZudWgmY84cPd+zHT5D96SeHnz6yH9wTluTnXyD7h4fNb58c3t9zONi1",
-	"IFs5Edes8lCliIcsZlVPOTHIiT6iuxx4FJpH8GSY7h5PjvXFk+6JPBpD4jyrWeN5A9ONwXOdVdZp6Q11",
-	"uIUpltc1Lk1sbBiIsvqEcGc1pFsIl7AesLdn4HGN0D55jbJgmNLPb74IZVzY/Jgyq0xMVKhxi1UgXGvo",
-	"tCMfziwsXZydns7Nt/Ord5/ZX32PDv589/D+IzBROrLfqSLswH5+Wkd5y11I3ZcmzPbFdd7hHKQe9NY7",
-	"cFYUDEdMZODChuTAECfISKyM6Aq9ZLnvvMH9XKlc/xW9QlitXzVYanm5NcRlMYa40dmwVXGCtZXZy7mF",
-	"KyttOfGXzTt/gnPx3S37wX7z3sODp3vIfnz7NMp1klzbujuRvDu4zekr2jXcF5+r446cIztIbg/T6cVF",
-	"vTRdAybHlNeJCTaoXiF+Np+lFjEpNnIe5/XM5bp6N3iEWM1EMsjegbFn51dyS/OTc2vLuaWruSXX/fGx",
-	"N5hZyP76l8h++HXzm4cH+7dQc/+R/eluKFh6yrV9cW070nu82w/l+2LJ/pxQ52iiZbjWRPKIDpIxo0kx",
-	"UPZccLghiWYtxHEDtK4wl1GFmQQxiqo1s8o4mUAf1ZhF0Lpa37qfTedYSadLMobdJ5carLBBQkGnelk3",
-	"CFJ/6cCmk1dWLq2lUtkAZx483bH37oNEf7x38Px2895D+4FfmmdTzT/vdBbmyTb+qSHW+WJCcnL186ze",
-	"yktFvWiVURHrRs0kQmpiZHY2VBShMgFCjRx+dRfZD/btn/3cd83z4Ikk0MH+DupGypdPJQ4JUTO4YMn1",
-	"+gOX8m8gdJgJ9iQhWk8Hajg6QikdZC8yufvc/nYX2ff/aO8+RKP243sgl/72RfPXj1Dz4T3hjTef/ung",
-	"T84vm9/8iGTcLGA4hEKYf/5CCDRncPfFXqKZL5r6cLURYl247dDhJquKOa8zsxeKpwMnc3bapd9fd5r7",
-	"t5o/3D58+PzVpMLrpFt9xHbVaZ+0bhdBcujtObLpvrTpFSqGYaZ+Ezh0cErUXfPAXdngIRcCBg6/68bq",
-	"8Dspx5MIknGknUuJsBcsAplJZQKRH/UC2dK5xYVg9SWGXrt2LRHOwYyavnplqE3m5rYvhWWeWTOsRrW+",
-	"Y1rea4F4Fq8VyjLM1onZ5xdW1mYWrsxPB01pSG0TuufOHrL37jefPgNJuf9/7N2dHiLHAYNuKJUeG04V",
-	"MiRxAY8MJ85r2UIin8apxEgxVRwtposZnM2fyoWgXPDvi2dn97st3WztXrfGEyH9+cjzzELydA5Sfni0",
-	"GagAmVc8oy6EQGjIbFDOKgRus4nBSTDotYgbBsPaCmNz2CyRPpnX8r3mHRT4FNskppcE2YmFFyevzy1M",
-	"Tq+tLCyszU0uvZWLYGXUfPq8+eS5sBubO7ebT56hw0/+duoMH4Exo6gdYtDOxO4n9JzuL/SsLmBRjlq6",
-	"1UArjCF5vAbJfa0EGLgaBwbQueSB0WH0jn7Rz3NLpGgSXj6ac6vqGoInQCVbxBHZquom0eJI1wwiBACh",
-	"XfyTpdzMUm750trKwju5+bXZebiwDoWdn9ufPYTT8N3d5u/utni/yudt/vbRwV+e92ZLm5IEL8anMIlD",
-	"Zx/FONGQVdcLZEKmVJWZQRAncG2AiriiGw2ZSL/JNvqh4FLuynIuSMDm02f2/dug4h7tHN5/hhyK7iD7",
-	"Pz9r/u7u4X+8PuR8nWRdu7PtC9of72i3c128/XjlnJdompxAVgpQAEH5lWCkaBEVlwIKbJU6hhIPTZWg",
-	"nbzHssLYZUwbSuvwPgWxiS0yJ2ybsGixGEMVTBuOIcY7Co/Jldza3Ozl2ZW13HtTudx0LsqT8ani5nf/",
-	"6/SO70SFRuSOhEyk425IP0ZUpr+sGWE1iWONlrzjN0DxEUGdwV4fOH6Dc0WPBKNNoAKrEJTHhQ2EixYx",
-	"0ToUtSagqnVdBWbDUQ7fIz2KC1+lrF9SBKRxf2JCibuwiBBSsYq5BYVt8ExjwhWanf0lKblz7y3OLoUN",
-	"DUdNDcxYewmJw5EGrpvZKBVKXKXAc71EsVUzSRyJUxtHOuc1YkL+U03TieCwrpSMtHkf7R1+BZcX391C",
-	"9v3P7V0vfg5xCy9d+JXIY9c518Nxc8oksTpRwF/a2P4oHd7fsb/6wkv0fxWW7BjmrYJe2fDCnADjwgme",
-	"mnqpbHGnhqLGiamqP7XuZ2Qpd3XhnWgS3d+xf/Np894jx6p3DsYrz2qvk1IOnVNXG3c5pn2lyb0iBnpg",
-	"qYMOEOYlcoISosyE0mWnxsWzzKUIFn9XbHbyxvgVijexbkD1Z59FaLphzMr9nMG6ESUTLLJlOYwvHkdq",
-	"/9GZKzNLiYuzc3OJVCZ1tpMcWM4tXZ2dyq1dmZ+8Ojk7N3lxriVOefD8NrJ/uw934Hf2hJXYrtrxlZCg",
-	"Uvj1QrKq4VbKS4otLi1MH59in35y+KvbqPn01sEPf0OHX37R/P4Zsvd+af/s530QrmoyrVaw+JCT6DyU",
-	"SqcS6Ux2ODEyev7Ciyp2ChxeXygcFzYIVSlp7iPHIdruj/adR/beJ/ajH5u/FUpHpR3CRQpkDUcl6p96",
-	"iieglKL3yvMUT3ir+kpE6y8Qr9AkkF8oD1LHRVFuoKrunYVlfxGEw4YFTH3JoZTVoRCKMlRgVQj3YguV",
-	"MdVetrvJiXnE6/Ra6NXWK3XxREeXYDm3tNbmWv2nT+yvvrcf3+vrMh0iouKrCZ0W2akQCVm2YXJ78qM3",
-	"areLQfsp/mrdf4eWPPDYM7h2YLroXAWgKUMGoyViuukw3kdhIye1ik7fMrHksqrJqsS0dH8Ih09GAGLN",
-	"kaIF8Ab1MqFIt8DrLOmbhAJqUYkxbUIWQhIZ7nGeKzNDg6ryigp1+1G+MqOJdCaRTa+kR8ZTzp4UmVnB",
-	"Vmw8pmGLJMQmxlqQe+Ix+LacaWjEVDaRSq/AcP2PeLERBTfFUAlvEqRbE8gIEMKrmpel3CHQLCyInTBI",
-	"5PeqgRK3PmCxPFyhD/yD3HC/wfIfkoIlvgG7LaRs66omqQNwJBiXW7hYRJyIRSbRPK6QOKK1Sp6YHFSH",
-	"wnUC9KcK5htEQ2cOv/z5ueYvvowjYYieO3fuHBiicVQ+d+7c/6uIkCywylmUr1nO4VAqiRVX6bpJNgk2",
-	"1iVYVPAoFkyCLaJFb3A6kcqspLLjqeHx1EjvG+wYzhLvyRt06srySiIlc/taXiIVEFL+58Pri3yNmsyo",
-	"KF3WaW9z7oPb8ZiBuQX54B1Z0IdcKKGfIIEwgrda5V1vhDJ0qu7gLVLhwcUH9jrqZaco1TRxI+YmY1+h",
-	"lm5EsRaRx0I8hQjV+AQA50nUsbmFqXdy0+0XlumXxT1u4VFzwX6xZjEpVxWTTECmuEGUQNMtjlidojzh",
-	"ugZ7wUG6uRTrtOc+GRxBMNAj88B7fZJezC+4bx2h65hBor4fzgt3JwBGh/t8njGDYApvKK3bHdhsWT4p",
-	"PEkXeK0XMDT5/DxAf/lJokRQFDE2iRmNcjgltlOVMIOr74ZK3a1enFyZuoQw33Aw+QJn8HwkwJlfKrsQ",
-	"cO6sHaZyieXsVvBQhqjvrSLuk4gdBb1r3bVodw1buKeTCfpi22cPf9xKXdcSbVErRh03OLLMGvBD+LCE",
-	"COUM430sLufZcY18Wi0luED31PfOhM5SW3gQl3SKrR50s4fR57wQXqOcTWDMzqsb0BZKKr2C+zgFJ1lM",
-	"0QfGhTVNF5/GxqJvyUrkhGyDgB7vRIsp78k2qpzRUkiV+xAks5lUAEEy20lXtprn8CeJ0+lMWQI2VrBO",
-	"ISAN6ntCGV9lYWJSRnvXI04Fme7qC4B62pqVL4+kog62qiuJsAcbQh6auGARk0/ISB6Sn3Az9eMSUEW3",
-	"ysIQca+XdE2YdyExGZtipkkKVuISMzlJpP1a2lfeEkLq9ZH7Qr8a/K2AP9IzGf3mtZ9+w111c9+bY7qI",
-	"tr2Ayh5Vo3tLyAJB1Q/p1vUMTAsfPH8u9bBvO0dS3fFXI7Wm73T4FKijLxUNIyVLQDJEISiYpg65FhRX",
-	"SJA1Q2fX5xP4ljTcsqQqtixiig/8fx9MJt7HiZupxNha4sa//KTFKInHthJuBdxwyn58D9m7z5o/fSZB",
-	"5z5pPnkeR/bt/20/vhdHb6y9EUdvJN5ofncXyQCJG0P11dfHJJI10ZblZXAbzSiTY1tIconVZQKXukrm",
-	"qE5MIi+Tw1joXSwe+YWoPQlM73iqrXWlr6B2y/k9v9YjGKyshBNISR1ViBAR4mdQBnHEy8K9AA+E0QLM",
-	"MkgwZlVxzSpfMfXWD81ASBhh7w5S/KJajaMar2HDaAiXH6N3l1CBaaGojBp3fAhQjYa8qBar8sSGXvlX",
-	"Tgomsd58++LytevZ6cXcpcV3sovvLYZ/Xq2lUplRmafypjtKpNtCCmyTmI0pprV1O3G+oJFEsVTOZHtx",
-	"OuUcWwlzEXOSzQQX3G0hsW5yS30s7t+S8KqiTgp4gEczgTpE6sDTFqqZ+oJVFYIpD2jGAYXh+lNoIcJ1",
-	"kORvc0avkfw7pBEZucppmZGR9Biq1vKGXgBM9TNLM1PoQip7/mwrr2CjFDxOOW16eTIyRmRuhp+EL0U9",
-	"u6GHAkkbCRWdiHzaagSfXnhnMeq5Gg9pV66Xop7baoPf71IkjvKYk9HhmmkENzyd/uj65PV3tqbM4tXl",
-	"tfMrjWvvXloonS8XNhdxVb9smPVZjBcLl64ssa5nX6xKUk3SQ84/DhQXc+y8t8skIgq9QRq9mzy+c9Ii",
-	"BsJTFeNGzQcibtGKE4PgX4HssigFo/hwlrbvN1Jz+BHJwVSgXr0ZhGG/kEq1alqxCkiXbD8NGHKlUSVt",
-	"Nd26bCWyHtVfpM0pNHsxC1uo7KdYaOb+efpJp77WdmuOZzR4u/sKGgtyfZsk6jYGRwn3lakBxnn1amRE",
-	"1iTQ2WHC8+84IRyBKVKnzlUA4X4/UDeRgbmFqti02vVyOddZgQTnAVeVYJ5II0lBdgTH9hXlt26nvNpv",
-	"Y4X5em8YrFQims+ZpfHALZdwhJ21q0YwgUlUNilL4GrkHLwj5T4ve0G0BlGtSPadW3hrdj6OJq+sLKyp",
-	"f88tvLVwZSWuouNxdGXe+ZdT8iJLs+JoObe8DICs89Pix8XJ5eVrC0vTa1OXJuffEr+5PDO5lptfWpib",
-	"c35ayl1euJqbjq9S+dPUwtXc0vW1qYXp3JocVPx+ZnJ2LjcNBwTug6C/hAK9IUjDjXD/D5h6Oznj9uDp",
-	"sTnOyNmuaglbziPeJrTlv0sS93wQQUUfP78aUUX/AgcgR/2kelXF6dEsalyzGLwe6CWiHg3l3BBSRf4M",
-	"bGFXZ4ZRmdVMTyhiD7CYcotgTcixbApVdFqzQoq/7c0Ks6ptIhlKMIJd0ermif8jxwOBh+MwS+xd+qq+",
-	"PgF/dMJpVQUPQ0oRT6JrakUyhZasUgdzjiMH9EemFwECs7yWJIYWlgHDY5lUdiwWCJmc+SCVGLvx8ej2",
-	"v32AEzczifM3Ph7ZTvj+ffYnkfd4vijmycYb+wuQdQ1oRR3aRfXHKbiMOmpI3DQJtRZfGF0oqS/2GEoW",
-	"x/QK1cUhnEBWnSFeJYah0xL8BQ4V2bLQmfmZqTian5k+C0kG4vfO7IL6trm/f7iz3/z2if3lLWR//vXh",
-	"Z3ft3WeHX9xFmQEsLbSFYcIGV95pO4+2ke3j876OVG9wf0AekjGAuSX88smG4MP5Jx1JEchwIbRWEa+E",
-	"OsktLi1MX5laUUZJLC4TxSanL4PBsLCYWwJU+WXxhbbt6FrOp/fpqTIpbETr9jLmoSl2M9K864dpyF7r",
-	"425BvuCzTB1/rdPry75HW8NO3t/iobVEzbTzDgGZjmchRNH8FTQSQtM8Gp+ewB52nqs6Pq0b4ydbmIrv",
-	"MJNg6l52SJvFbHVhQjUdTv52ZJaciamqBO+DWwaT4RY0xLy5dKZcmzuR0E1inzeFHjcf70qtrcXgm12X",
-	"5Q2KaV/ZG5UObUAV7pPGKImjbCKTSgXusIM9Qt0UxJqmg9sf2TRU1b2rUgbA7oRGonuPgpoyk+qSHBC4",
-	"7sv+eyaVsh/fk4M6OJbBrlLOSo8mkU4qEr/kv8eIZqWWC5xQKAcXymIfVAvRAomLnagauOBcwapLqIh7",
-	"n8rNrfpoomHlmd793qdlUd1uYAJrOx4ftZIpyEk+YetHKYUC9l//sfnb3dYC9hb80/u37b2dw/uP0MHT",
-	"p/aDe6j59NnBs1uhaplXhGUh7nsaVO8Qouo/UN6B0sc9vN52vZIKQOGIHU0uBvfZ2ygznZx8/93Lc6x6",
-	"pbjS2GIzFxbzW5tzyfcrY5vXKzONcOrH2Gh/+SyBL0eui8kySsczmrqyvLJwObfk+j2A3i5doRvh7BT1",
-	"YMsGLQct06gMBHiAy+g3JURDONz2uydXrS+HTKVttE5pgRIVVnerKVREXjqzHcN0wSbCyNA3CT9SKK7V",
-	"eA1UILTJWof7Ane2cTTY6xkVe4hcqc4DEUinCKiADSN6OZLEbbLexVBqD2Qnct3ixCiCnuZlFr7SmSqb",
-	"rELQf/8FXdOpxuq8NYbQ010ThDRUYYlyT6CUQd48ufdJYrFl6NTT182SeH+ZENp2B9X9DnynxokWlzn/",
-	"RJ0LxEzEWZdNzYyn031tKg8nDaTSYwUti9OJdD5TSJzXsiQxVhxOJUbSo5nz2QvDYyMp7B+9VoNr9i4p",
-	"KfCM2nMgvv9AB2jjnbO4j7uixFXnHDMnh6xnZ8qRCN3MOHfgTnM6nv571XPKloll4bxBlt1Ci/At4dQ7",
-	"uWmn6jcv5IIF3k+BVQiXffolkJATr+N+MT85tTJ7NReLx5avLC/CZWEsHpudV78OiHn/Ey2kWWFWdYrR",
-	"om5WjqarO193uH1UWy48IFuOI8rqya5XDs6Nw0+6MpGYTdRuiGVG80CnnLwVp1gWc3RlaVbdx/SZg1dm",
-	"tJQo6YbGaGnwiXjtsuZU3qJJoIovDzl0cv5Wo6rTEtKpxeBuqVp9Abl17fbkeDLA3dW2fpvXs0L4XuC0",
-	"CWes+auvOzepeEV8sitV7VhlF20qHSYNw6t0gKKqjrUOmCJSqVoNZOjcQhbeIBxhw0C4jhsnWfjwqmXe",
-	"91YzFxL8ncrarso/hGrZkGPgcBIyn87DBPWKUAHprvndXh1ah1BRdKGxW6mOpc0Kvi2HHg5JtOwrfSE6",
-	"YFjIw0RBOjpnCelaqy9wpHrervU6rl3P6pRHneHjndKWnJBjhaF7qB/tv0ZlIFWkg68s6bF4JKLkMqrS",
-	"st35bVc6ogsv2fH3uNCDwrsMaju/dg4Hi8OxYr9FghM3JxPv91Y3kv33TMp+fO94JSOwUFpkbapFnDq5",
-	"ThAQdRIsWOtYUxfpm7UtdB+sF/3qMdhLLZc+Bju5lcs98REtsuMZZIFD+go6Zb4N8sXwXF9K+mQ9OVXu",
-	"Oy3rukpMvdgmM3HAYfLhTDYqTN57IjhA/uhaxz2YQBia87to6RgNp9I97IwcWk2nW0xcUu14p89H+Vfw",
-	"7PnxnC4yrdFvuhhAMvUOGTUlnt92IJt4+69FkCdUmQZIUUWFVFswdEIt6Uo68E5oXQVrZ7V116WQkIwQ",
-	"ABBPady5y1Veg3uMP465b8vYWveuSdsR9HU6GLbGDfVCGem0WrMkFg62ZA9QWRddbkwgLHcd0isBbxnS",
-	"l2QD0jjixNBYRf5V5Vf2aU7ChsxAW8UI3eQ7qFGpIHFU1C1kMYgRyQpDFnDaQnkh4Mwe7P/K3t2J7mkX",
-	"kZopDJzw1xexWK/cTLVBwS+1xWFsuZXzQL3ahuUB6Q1iuzJTlWiDDs27GGHhObwLjV4ljcVUBGtgmVlr",
-	"oaIuTq6PBuIUgzkpTg+MydGZa9kp+W+ka3GUzaAy2UKaXtItfjYU3uqOTxYKfOFE8cbH2UwPwS8QEX5Z",
-	"5BFebbJHhW4SakqJm9CZkJVqxC30mFDygKO8iWmhjBhgCqB1jRX4EDzHkxVtHUIHAFll1XgcqSQnNVMg",
-	"ZYVgqtOSOHEEF8qBWKdXMuLr7OrrhuvrY3pxcnpNdfgWP83OzQUA7OQ12Np0bn425/t5dn5tcWnhraXc",
-	"8rL45cL8zNzs1EosHptZWLo4Oz2dm4/FIxqsz07nLi8urOTmp66vvZO77vXXadfVeW52PheYD/zCb21c",
-	"zq1cWpiGZybn5hauwS/9b0T1yIpuC9Guw0ybnkDRiKFhQP/wYGEI8hAYdguCYFi8Bn8li1SCllbEG63X",
-	"blFYid30ayjjBdLuVZq8k2gPx1UcyeFUCjHTBcQLWXUOSmWvqgDUfw9mCEy0l6qDtnaJnFo3ZpeqqT96",
-	"LVACZiEo1laaFJ0ho0rVIMdrHGGkMcsisgrBsQ6gP9mZdaVOLjNqldfjaB3UbTKVFI+un5UxHg8Q4qMa",
-	"MRtxVAWVZSKJZIqq2MQVYhEzjpi5StfF0OsOCKD6EhTVywZb3lWMSXBLKYR/Qv0UxV0rN+BOtp0y99DI",
-	"VAlG4KvXr1+/nrh8GR0+vG/f2ZURhCfN/S+a3zxH9m++sHef2f8RyknrpiXkznQMCra6wK0nFFVYHtqW",
-	"65Qo2MGk29YF6svqpm4RtJ5Kp9KZ7PDI6PkL62Jz1gMY2OsTiueUbSYPfrlRLROKLdKyDWEAbV/AJp0N",
-	"5nqkAqo0lYZbpDMJeZmUjQ9vq38Ob/+b/Mf5+IWo4pVALMe3GqeRcGBK7k61boxH2MtS7/klVZi6ioWl",
-	"/VzGXp96YaQQw5D4jILScqxWDoy8EAn2hQhkrx3nzqNLWnFXt6nDIVwMFOC1FAPMky2rp8TmMuaLJtnU",
-	"WY33hpBXjbTJV8o6R+JPcR+Yo85ROuiZdw7Ux2Ncv0mikkRIhaMqiK4S3Dq6lSKB4SE0ibfU+CqptcPX",
-	"LGZhI2eQitBIgdUPZ3zms06tUWFDuYOl2g62iEskOFK283stNShgoAIZwvMLfCLubnJwCzudGA/3uA99",
-	"ttIWGNm59pWWrvJoiXALVmOThQKpWqgdJPNqLOIK5FiOfHSk2zGklbtGlGA5tmd4lOBBB8d8cD6zByx9",
-	"cm6rF/P12CXl57yRsTHfoR+OzlkNOL+DcmUlBHbLSfC1xbi0srLouls6RTlaMnQeuvy4iDVHZXfxmE/I",
-	"gW1XQj+rEWrpRV3d7Xn+ZnD+0RDe3R2GkDBSReeSqr6YueI432mLOz62Qxr//raKJJmfUTN1q7EsTrfq",
-	"CQPJxpM1GXSRP804+/72tZVYPLqM0AsGsyJal0DqkHsnzapAd0/IbwaOAq0WSm8uW1ZVApQDBnvrtREr",
-	"QW7kBiFVqDeWGYvY0DeJhBM0CDYpqgtRqK7YhMWnMdmCRbiAiVQ6FUfeT5nU2eQqXaXnzkFyLU+eO4da",
-	"FgbR5bevraAzgPYTR+tWozqOsPUvH9at9bgvAfSsEMFwVb4+qXodgfgdRzKXG/3PrW/Xkyiq3ecqZVX8",
-	"UY3E/dUNYlFuEiozNIQtVGHcSqJJd/0g82XLBW8irRmrceU+1ixWwZZekAmS6kXnG8lVOsdKJYh41Jyk",
-	"ClIskoIlPq0mZYihS+UAkaShvElMwR8aYsWiMMEVbSelLS2Iu6wsSJ2j9Y9XHaNrVVlIq47ttRob/59b",
-	"38ZXIXAtf9hen0AE3OFIBxhIGBxSatRV6W6uxsY/FqNsr0NRu6NGPcdLKVKpQ9elCh1vq0PXk0jZy3Ll",
-	"KnYkNkz6UqvUcaacA2bigk5Lggjr7yWUgEvMTq+jM+nE6HCoznndwwBMriVurJ9FEkGaVC2ixVEFa0RO",
-	"XTWyk2eFFMqMaBPoWnYKrYM0qGKTUGsdqOO8nlR/U3FxTJUoi4wqspq8qIZVyHCEyvtG2ODM9ZPWh8pE",
-	"nAzhFg8Jlry5DlNaHxJ+a0P8JF0DkzF1GMURc4wCyNRtACkpk8m6bioyo2K6lnS6nEYLroRFILN8+Syx",
-	"dDKVTAHoQZVQXNVj47FsMpXMqngjiLuhZJ0YRgKg9oc+rG/wpNOsotQucU1lt0oTu6pMPhlwFW6/UHMO",
-	"mtgGabjG2vmR9Pmo9QL1BCkJsDWQHUjDahY43+vKJlhPoknqdANepesburYuZZL0/4TzVSRWoYx0S5Zu",
-	"xx05ARwrdjGdcjuwABVlNFlnFG43SsR6u74hITF5lVEuVUImleqzl4qDuOV19jh8uGM/foIOf/o1FNnv",
-	"PrP3dsRP/r4e8q0PFLqaC6kGCGo+2DRASQtAowESmoI/A7QzBXG21Sc22Xa8v29nunx7IcPo5uXRTHUq",
-	"rbPRD999p3JhvpC50ph5r6ANbyxUFvjFWXbdej+jb8S2b/TRzSMIeNammccGESxqhVrtTOFCmSSmBC8x",
-	"IxrB02C0JM6QguHZINWQkSoh4YT02UrgEnkzm0rF/EaL9HK9pYQNHDHf4cxYu1W6h2+oTbvp7XhsRJ7J",
-	"nl6fpcLgwwYY7fLlTM8vX8TaW9gidWnZj6SyPb/pbwEFrw73/Kr64opeIawWNNVi4x/ciPsYa9GF51Ph",
-	"GNC9jaBSFvISl7gftG4rIQRPAlsJIW2cPdtK+EusYxBdgnY4gNITG4/5TSaY1xC0JIGeObyt2Mwp1Bgq",
-	"vTS3Lkc2RqjUuDhsQnKRLVywjMaEKyehDhfSOWX6IU+iZWZaREP5hgMVnUSLxOTC+UPCTBADy44i0sKS",
-	"aYslBjmAq7RYMyEr0CpjIQ/jqVQqiaCilBNsysLS9gW+EVLT0LkF8OigV1RQVwqytoAbrlLTtY4ZX7p4",
-	"D+LHsXiMQvqNl0nTm6zwCsM7zId7WrYrenHUnHyZk73Oyw+l3mVucFxc9FowKDuGXaNmaHjh4j57Jvlz",
-	"rbpMVFdTFJYpmVCAagorFRcsfVPeJsoOJuIEh2ooWgsO3KSfqDW5vmDvJ8FJABMLiXrWO8A+yDAS6/3x",
-	"Zf0miW3fOLYJATndQRvi4If9g6c/Qhev3bt+w8FJv1ERHCEgg8hobihWBdcC4VYnoQUiqmkn+plJtUQm",
-	"U8HwYmp7O7LFG2r+4fvmb3eh6RjgX7R24nQj10LqimGKrV3nDn64ZX/6/yO56E6rDfQ2atfQyJ/aHOBm",
-	"lZsZ1YMokFPZLiak0p8/CDWTuRHq09OuzU4gmfKDj70uXO1ab7lNtQK9sAJaK1A5Kk6uD9y4HTjxIL4b",
-	"qmYVTBDI7Gzpt6MSo311ujfC3XLU4XSifZ48cPI3wxrDy9P09bJxfaLz2yfEG+kgb6QHxhs928QR7U4i",
-	"DOMFQAErkaQwyYb7MCIvYheAC95M92MHev2u4d3ebcgZZuahUDV2ajL3bzK7snRZWnZwU6J0tc8kBobW",
-	"uWW6qJchM9iHGdbFII7HqoxHGMDDqTEvwqRrUG2NNwgFl95J6QKQRW8uzEQlYvEwpKITgBuHKIqqohNW",
-	"RQCdUUajHHtEBmdWqezZWoc0ByI4W132l7Fs978JHc5lYANM6iRaoEYDYYoANABJTaO6+0UZwwW3FY/y",
-	"CAm3nHzSPrS/o65CKhEAdQKtQLuqtdbagYDG8szGG34UyAicu6Cm6o5k0Cr6/Saqe2Vv39k7+MsjdLD/",
-	"6PBnf2qnE3oT9ioTf3vb2RQWop/91TP74Sf243t+ErZddCYwTXj18O4tZD/+zP7pE/9MXWgJ/0xVc4fg",
-	"JA/+eksO1E/r0tbuTtvBOxJQFC0GZ3qARw7Zn+7aO3+MssJeTdvr1Kzqz6xyCyaOala1b/YMJ6cHF6AL",
-	"y/Z1BFtOSqB7qL+o/OS7s4SwvD4IdV4RPxQTpbKeHVbbBBXj3Qu9vdLLD1oO/I020il4CFSYsv0ZaCfD",
-	"zgkJ5tv+zLG3v38rt5ORKyWm9lrauKnebdwpRouGLtM4htO9f3ARNwyGtRXG5rAJwY1T0/rIprU8az4c",
-	"8H4M6wAybz+R5qGPJZNutw05dw4JY8PoO85bIpaya0NR3i6BMScAe/yYmFxCSEG4rrV0qE9tlFMbpW8b",
-	"5aRCMZ2UlC9w/noqqt4FqCDFPLNmIMh7qm2OoW0WKDmKnukrgIOtQrkNrJ3OvQ543MINnkTrisHWJYIe",
-	"tjrhpUy4fYDKmKsiVA1xHfKp4CW3EcZwaiyJVoKJV6tUBn5UphWgcKne/diEVLIaJ7Kbrk7duJFMCfI1",
-	"6nBuXymzkBQqCNOGzJ6SyfxOUlkSzTMoRHH6mqu2RavU1Etli8dlb303PGSVGSe+npNOUgwQQF2AySeB",
-	"eujMcGrsrIPZAtfAAAERinhFKeOaiz10PH181ACVi/riS3H56q69s4eaT28d/PA3vxpuE3CKw88Xzo+O",
-	"JIazmXTshi/cosZSyL5ucMgnzIEteJWEr43svfv2d7f8n3cHbf7hM3v3IWr+Ysf+6ntk39k7eLqH7L1f",
-	"2rcfxnx6xl/w5/9gz+K/FReqp4BNv9aQWj6JJEDz3u9PLaF/VEvIf0KPZgxdaG8MSf59ecaQSsX1UAr+",
-	"6ayj0xDAaxYCkGAaTj0HMDRiCnftxYYDZMlBoqyr19oEB+ZJnXBL1sc5CfFuE0qdooJBsBmRPYaiksc6",
-	"pISBTuBHtlBe9RwdpwjROwqqgnP3OTSi3/umc94K7qAt9WoAkHksLIHdchGnE6Sv8WPXbo+Q6Nv68czY",
-	"+HC7j7tWlA/vwZ1QsEzzSDM6obyMTMe8jPB2nUReRmTDyH+0zIzTYMBL0DvXZPV5tUoo0ZACDHYb2hmO",
-	"7B1wlCDdSf34LPmhj70ftqUKMogV2fuDs5b+wGBpJ9E1WcMmVCoqM0PjPhwISCCRMLdopa+IQJTKMskm",
-	"2yDBjm8npLQCYIhdn3YQdI+vruQSw2mWf757eP8REg43uMGnLuNp8Lxb8FyeGShUh2PzEp1FX8f0QMuV",
-	"U5exJ5fxVPceUfeu4A0S6PIDiuhknL14rFqLalrjb/lGETM0YiLo4Oi2psQVP1dMQAJoiTENSn8llum6",
-	"K+TWk8ibE4SuPYMAtKl4GwLbEPWOvCIWX3/hOvRYgewiM99iLKwUn+8LpdhaaeHLB4xs8InsO3v2D/8F",
-	"hwXou1KWTbJax358OzR2D9rG+/yD/eZ39w7+etf+7hayf3h2+OBhPymFb4l9OtHgtK+raYut0fzzLfvB",
-	"k1Nb49TW6MvWkMfmJdsap4bGaWz6dbJT3oKaSxTo+fwi49Em2SRYdtmOLAxxgb2AuSiukLjCK5SQEk43",
-	"Oyco7cB9OZAP6irfTWSDYeplJrHZ2jj6BBsv7+bcg6IMJrE92os0NFQCfvMphCklMJhqqdyPxg82Qj4R",
-	"lQ/7E76L3rF/eHbSmXkRJS59K/xgHcw/m8IPVOacuMJ3O2a8Drl53nXYP5uqP1XZLz3Hzz18L1hr+1uP",
-	"tgvbz7GSv7dXzZKoZFBcGe8l4k6oBogMzrdOLlgwuBB6VL7VznP7s4fI/s/Pmr+L1HHqnWzw5vEPv2/+",
-	"eg/Jl+HaEd4fnJzLia+2NHONkHXw4Oml46l06k065YRRbhhOhixX0ceXUvwyVKMGK2y09y5mmAkl5NDY",
-	"Jgg1I5NzHZe+onplFzZk1gvINE4IBzR8Cnm/EihSpdZE5uTCbF43z0L6EvajH5u/fYTsx3sHz2+jw/vP",
-	"7L1Hr5h/IcnbIn4DMz6NKZ7GFHuIKT7dsffuq8MO15hwel6wk3FFnedTx+LUsXghqlseuCNq6z6Tg1z4",
-	"6/bKednCpoJ3kTeoTKG1aETC6kLVjkTVzTNLQUTzJLoGmlzXpAYPqHW4p7QAIRqwc50WyPkGssiWBU2Q",
-	"xb/1ChlfpX+/dXd22mkU0vzrTnP/VvOH24cPnze/+TECg//vt36Ozjjpj2eloVDUi1YZFbFu1CTeDEYm",
-	"QIgWNrgDdlNkfkhq+d0RuDZ8sG//7OfIvvP14d3fC+nz4AnKppp/3jnY30FSSNm7z5ScCjUESfpnk5E9",
-	"dyj6+6273d6TX0CHv9lBzTtf23ceIfvOo+YvdvwrDQyePZtcpZM0eA0SBuWhhGgcrTOruo4wR3ViGONu",
-	"coZuwYWzelHuGDMRrxJqAVpPuPjLaRmWRJPqcfHUKlUwg9AWSNE8jrCD/QwdpTWZqWwBTvMkypuszmXC",
-	"siw6M1ipJAueNwipioEKjG3oJI7WXdSGNXkC1/7n1rfr6AxGDQg8X7Ks6gI1GqroCxDOLebCE8OZXz8b",
-	"B1hD2dXQArhpwCuWgMQSsygMeijOLKyMqGMbR5zJGWMkWJKWiAlB7cCxclYKv5W98epUuuJJNCUbv61S",
-	"Zw/kKsX6OXHb1eRrshoOiDUngdABScnBZC8RYB8xQ0Ov6JbMMxxNpYDq4jxDQxQnSn9maHRYkHZ2cXP0",
-	"rNi84cyYrLRDpRrhkaDLUkr0azAvS+ztKZNAMwJs9BIHyMmIw6ScbT9vQBbz8axzXLPYnCMR/fbrveYv",
-	"vkRuJrLfhPW9IlO+OwI0RVtGQhwbrZ+N/N4Rhw9aboHFyfo9e/e5/W0At4pZ1dh4bHgsk8qOxXpdlwNH",
-	"0m/y9cneenSCTYqksuOYSIRiyFyNjcdI4+1y/q2CvqC/PfN+bmnl3eVZPkuXRgpTs6OzlZnUO5lqVpt6",
-	"eyxJGm/f1K7NigdZPjNCZ2kqWcgYNF+ZSWnvvW0EmvmOpy+kUmKNwNDOt8x0cvL9dy/PseqV4kpji81c",
-	"WMxvbc4l36+MbV6vzEAak3h0RebzX3QaVDiti9v6S71eqRwbPWwgIGERdQCtXbf6xinyagrOOFWskEZ0",
-	"9mTOwGbh0mW9+O5gjsDlpNh+cQy6HYG20EN+Q/HGsUHSjrZJ/YmHTj7anGMthFDkl4mVmAKNGn2lLQ2I",
-	"N7hrXMCtNYUGxWBOhADlw5ZHupghWW248KaWTl5qLIytTE6gRWyV3/QbGxPoMt5KTJbIm9n0SHY0lUpN",
-	"uEbKBFomhZpJJtAyrpBl3SJvzuGt/lHqX4hbqqQ05Oofzy09dS1fBUx+2aFI2vvKTXM1vOdyKrcvwtfs",
-	"z8PsWu04x0oJnfK4sP0TrGbBv4Qh7cIz6BsE1ajmlB1jwyDmG9zB148j6quXnADPQxjCprCn8w3Vdlx2",
-	"yKwI094qk0q4enKV9lc+uVCnR6ye/KepiTz3Mmsiz53WRP5z1ESe6oRBlScGZGtLeeJg1AGTlRLREcec",
-	"09fLjTjKOgnZgc9p3xeIQk5AxMbX2s0pKfSSHVpyHaJCHGJex5atMna1IJfYImBV2+AA7ksLW7fpLXxU",
-	"Rm7TMrm9Jc1qDtrZKUu+nMt72aCFhJOBB8B+lSIGEN1OWUP+G/kQrDvVZF+8AIy7NKPc8L7ua7osQ6pJ",
-	"tKAccidh2AcgzyWoFnTKtMpENx3Irci84ArbJCti/se7hBfDhJCxWi6nOwS8+uC+RTXKiQa45IK0qBW1",
-	"FTaBuJ+9+ww5z794ubMkpz+BKKNExaKhzeNLvXY9raJ4reSmPEStQisgP/2/71+KtuuccRkgEDGSNzKq",
-	"3YWMJiFxqgi1BPeKX1Sr6MzSzBQazWQvjKNRpOklXTi72RTiZwPXqTrAMsKNKPxa3tzBBRa6sjQbVxdY",
-	"4quMWquUUA16uKqrt3eXZLtnNGsh50rOUvlRstOmvGvLE0JRgdGiblYEC+ZJSadUpyWEKakjk0D9Kod7",
-	"O7juUugPLUJ/lYak/oS8T9Jlo0ZoiiZvp7A3FaEZZE90eM8JWvMJt+FIpMYoEcvRFW7Bl4PTGqE2YE3H",
-	"1howSsiq+/Ufm7/dRfadR/bjX76muiNPSrVOy2qDUtgbQL8/zH9slP6+cPd9ig40HLLv/9F+cA/JtUGJ",
-	"66++Rvbfvmj++hHUMEBv/1A7/6OqPnHWutUuyNXEZd9lafEJvjxVeacqr1eVd1FIJOG1Q+uMcL7HABVf",
-	"i/swpDRGh6JBpROFEpKYPxK8PqQNJ9y/gVevGr3zDQ76gFGSRKojO7IIDTkecURwoew1oUe6H25hlcq0",
-	"lTCDqaCvBpYm5LeMe12x5QRkpgxMuFp9g8s/ycn4cl0CWTBRfaYkjY6teHy09l1mguRSGVBtr+37lFlT",
-	"8ksnexnv2BpROqeNsmnpz1K5uVUfTTSsPNNj8RjN83ojkdWqJB+LxzZGturDiZtGpfKR2JJ8pp5JDFtF",
-	"8KR1k9eHEyNasSre+/Bmrb6RGM5aTLxn5D/aIomMYdFiLB4rfWhuEfGkHMXkW6XESB4DW1WLW1sbiWET",
-	"Uxa7EdQ1YafKWVYov6v59E8Hf3riVz/3b9t7O0ItHTx9Cnrq6bODZ7cGpI+W/PTrQTH5XH7V0fhUK51q",
-	"pV6hViWDR4SPVHKhkJ0noZw8o7udUlqSskyK9kLNNAm1XB9mwst7lFEILB0YefUofuc6UG6GadxRABn3",
-	"X1mVdSq8J/GScLIuQEbe8CotlLGJC5ZQZ1CT00AbOtXiMuZBiRPslmQm3Ip7GYRCxGLVA8a99BS+kaYX",
-	"i2JAV8k6C5MKyzDk5ecq9ZcDuaMIt1F1a5xwlCRRjQOidBrg6C56N8XHUGswVEgL+BJ8I1Dq1coWO6Wi",
-	"UVL3/b25v3+4s9/89on95S1kf/714Wd37d1nh1/cRZmjeGISRvhk9aPsuBCiC5Ci/cWBj2xC/ziPv/hQ",
-	"niTQi6yXGFxiymm9xGuL680oeQO6fpxQEksgf65NCksOHBMf2pzMrbE4eoeZBFPke1yWRZSJyjRx7lwV",
-	"fqpuIcrqE05sD3mhPWaisq5BySNHFUJrkNyiW+0yVBZ98z5+pEg3jAVqNMJZlT6UteZ3d9HB/q3m599I",
-	"UzbcC9cx6MOldUFKtgFuE1a5A1mmcq07ltaFBv30k8Nf3VaiMXpQJzujS+FcmyzraESsQadl+Ha0kxwW",
-	"at9H5DhSixQniLIB3O+eFna/lHQNvVBGXNZVcFTBDb/wqHHyrz6xJ9sf9Sn1Mm2k3lChTDpVcTtBmkwq",
-	"hVQ9Vx03Jtpgv8KPiluE7fv3W3d98Iy7z+yvvkcOCz2D3GyHc/5+6+fRZikpbARALY8R59cNo4OIQw4a",
-	"c0vkRe2Lk44dEEfb8Uh7NyiUehw5LJKOIjymBMFO1I7VCNXbgEu2YnY6eqGMuW8XWwXyNLGwbvDW8zcg",
-	"6R7vQupArKe3ExtVn9AJebMVdLQNccIqsD1tBqFOO57uTmQR9HBMgu8HqP7gBHeLZW0SU9MLL7d546lX",
-	"8drp2cstitVJyQIeGKyWVVU/HaJWzMIWCRRYT8haUsNfB7pBqHujkUSLJuFElquWsEr01ylKp1RMDrwM",
-	"L80LVwhSPMlMdMaqM2ThPJgYq9T5hooTnZ1ABraIqa71ZY8HCTzNDELdlP16mRleHiehGk+iSYp0zfdb",
-	"r1WE+kg7QEhJo3/8ElTfafClcv1s7/CTfXSw/0f7Tggopr+iwb7uDGDoE85bU3se0oSwzjZ3QQMsycxX",
-	"rmaPUYpZyF798Hrm6s1CZqxNOWZAMcpNlOpQrm9Q4Tm1Vd2UISV1B5/hxelD9xh5AbpTrfYqFIDltqRD",
-	"AkC9fh1SBKgI56gMNo7WC2ghVABA6n64BkCpY4mIIG8qJmQe2HGz/wnVFoTT6gM6HDwKYfPO181vnqOD",
-	"5/sHz/dRbxUB8hWFRCjftB/cs3ceoZddLACYhHGkw9YIGov/YNo4LR14aWbrHCsByCejAP8nK5lljcxg",
-	"+DgeHfleCRQN6ZuueceDZZlxYUFWGLdQOjUO94zQz1veqRKn8IcZGuFWEk263S4FV1fagoUbOrcGx7dW",
-	"nbX0AgF2/eU91Lx7K8oi8YTaBwE8EBVwaAW3aymaVPeajh8utwxuN0xWIei//4Ku6VRjdR5d42hgQQHS",
-	"CnOXGU+n1Se4rgFIw1hBG86PJs4XszhxvpBJJy7gEZJI5dOFjJYlw8WRlKyyDMOaRK5ieCWTHU9lwqtQ",
-	"C3eX4SZxJnC1KlajKii91aTS41r+wnh6PDPecUGp8XSqdUFZnE6k85lC4ryWJYmx4nAqMZIezZzPXhge",
-	"G0nh2PaNdiAFj5RMPQkU616AXVe8Qjd+KjhfIpyzyqZXwhLcWs/gcPGo/vVkrKGhj7mubXe1ifwJIo60",
-	"dYY4Sg0kWgmXWeocRoaLhTxBYMMgi7H4KlVwWRxhp0Q/iRacmgCdo5rE0IojtklMQA5jFZJnWgMRg5M3",
-	"uHx1ODpTklAHBrnVw2/LMGJMLe6lvQg9EITs6Ek4xGNCyMWq2CrH4jEq8U24rnXE4SgyswKF6LUaPBnG",
-	"5TgRFOt+DMfD+8+ad/76ClqMr0ko9vS+csAGKeD+SYNgoDIUntFpkbXNy/CsU4kWDZ5jnSJhvvk6R7T0",
-	"ySPQHn1WDH2yCGT23v3m02eRsPTHbJ8yWESvY/YSie4folZ/EgaYs309dhE5zYl4Pbt8+s2hVtDc49/P",
-	"bBJTL7ZHLnIyH+pliZ4hg2i8SrAqYsFUFkWWAXOWlpJoUj3k2E7QTJsxzbGR0soa5bghxm20Cic1p2PL",
-	"pU1s6GGw9kd7h1/9HvIQIGAdKZd8EfPhTPYfC3Uw7lBF3XH4hFaINPbjz44tpK7CTnYTUe7tnjgmp47i",
-	"SxM2s1x6SfISSm2L2JMBeYbBeP3HMYl6M1mzyrHxD25s35BpGNGukRA+JTn5CVV8AZefwjMkRhF+JL7r",
-	"XuHxcMEFpjAxFGgh3F6qhURgtCGdxp3rAsBqk2Axnt9EvJ75LTBRCUuvyMo7jvKE65qs1ncydgPD+EtC",
-	"Wge7VvYjFYHYhHxabPl/LbxYjfmGVbqgdbxLrK66JhuMbSBctIjp6BKOzji4mPAV6IZyNolkui+4y1HN",
-	"DePiPxU1r4ZvEiEU99bJCH7fIA0u1YOU9IEDx32jiQdj2ze2/28AAAD//w==",
+	"7H3rchvHmeirdOGkypJ2AOJCUiJZrj0UCVq0KZLmRbJs6hANTAMYc9ANzwwIQl5uyTGd0rGUEyWxVrIj",
+	"qpiNL3GOtoqxlESpcs6PfZTNP2L4Dqf6654rBjcSlKgs/9giOdPT/fV3v34cK7BKlVFCLTM2/nGsTLBK",
+	"DPhngVUqjK4vEctoTBYtYvBfqsQsGFrV0hiNjceWSYFR1UQWQ3WsWShPiswgyCoTRMmWhSyjkYgpMbKF",
+	"K1WdxMYzSswgH9U0g6ixccuoESVmFsqkgvnSFY1qlVolNp5SYlajSmLjMY1apESM2Pa24mzn+vXrkzWr",
+	"TKilFbBFWve0NDOFRi+OJFGhjHWd0BIJbCF2mWCDGMggWK+8uRarlhkleU3X12IKIobBjDfXYhrdxLqm",
+	"rltsg9C1WKzTtuVWTcvQaCm2zbdaxQauEEvCMUvVVZMYk6pqENNs3fBKmSBCVVQzifGGiWYXERaPJtBl",
+	"omtkk6iorlllhFGJMRXl3osvE2NTK5D4lEFUDgms5xCjekNBRDcJ0kqUGUQNnjudzCSSiVQqkxiLKTGN",
+	"f1lcdkyJUVzhj7wXz1I1zjcbd3YbuCC8NUdoySrHxkeHlZaDK+5JS4RaXc+pEn6EwZ7xKrul6ToeGkkk",
+	"0bk5jda2JtAkVQ2mqSg1er6Xc8Pe25w6lUxHnnuRGBXNNOGYUaeuun8PoeLs3Nz67Py7q7NLN5y9VbFV",
+	"9nbmvdkRB39ikGJsPPY/hjxiHhJ/NYd8m+N7XSLYjNrn9XJjAmkW0kxkkAIz1DBsD57tHezvosMHz+3v",
+	"biP7qy/sH/7D2fRHNWI0vF0b4htH3bHcIt+tRAIPB6IBvEEaiBURRmbDtEgFWWVsoQLWdRMVmYE0ywSs",
+	"M9E5zpquXptfQJOLyCTGJjHOJ9BKnfElzMAa2CACF7GFMLK0ClGQycTSGl+dcg5DS2SNsk1iJNAkqhuM",
+	"lhCjhEMRo+FkCp1bnZ9cXbmysDT7fnb6fAJNwab8qM4f598iW6RStVDRYBVgoLpW0SyOOi47WKOBC6nm",
+	"zVQis5neSupXLxaWU9fy7350Y+YSHamsDLO3NpZurX54ZbT+XiOLp9Up7bLZHvtbSa0dBaRHRhXOqF2K",
+	"iCIHTkizavRN4UKB1agVRK0yo6V4SdNVRkvRdFATSx4Vo+SOfGJkEZciZAf/rQLQL2qGCcSQSqBcFZdI",
+	"DlDARDlTu0VyqIIbKE84blSYaaFUUkkmk4FTpaJpg68VgK5KirimW/BCBW9JEZhMJpNKjyJxWbsVcZZZ",
+	"i1RMwB/+ycDW0snovfGjRe+Nv+HfXJetbfOLMquMmsSvSlzG6lvYInXcEL+klhQUuFrVuTjXGB36ULIn",
+	"uVt4Px940axVKtho8A0LxEWUWVygF8o4r/MTbGK9BiABgS4+pgLHnZxef2tyJXt9kjPcCjFNwIOYvfO4",
+	"+dcd+/Ovkf1w/+CHffvhfWTf/frw3u8PHzyyH922P/9T8+6d5t2vE8h+smfffYwOf7ODmne/5v+07z5u",
+	"/mKHM8bf/WjvvLC/+iKmCPwdjw3hqja0mRriGoY5pFGOvRzigEwWrlRBMqdH48lMPDWykkyNZ5LjyeT7",
+	"/BEDFwino9hwvjiWLmZGLl7MZ4ZVPIozBTKWHlOTJEmGL2ZGY9tKzKwVCqBeFLFuEriC3mhD3k2WQypL",
+	"N4nOqgSwy38pVYPldVL5p6jLkX8L3gynIRNXCCrigmUibCKul40Nj1z0X0/krajEwpp+IpeiUdPCtEA6",
+	"XIxpYatmxsZHkunebkmzhCzHKnJwtK+7c8mnZtBxVxsdl1Ad98Om/1tdlHcDbwb5wyRyqCdPyhpVge2V",
+	"xAmQQYo1k6iIGShvsA2h0hcYpaRggRrjcZ/LWF0iH9WIafVP1A4X9vAGI+BJyFWhEatZXC4bXNR2Iu1r",
+	"k3Oz05Mrswvz69mlpYWlmBIrakRXzdj4Bx+Lf3osTmoo47FUMons3eccoR4+tR/8iA4ffC+QKrZ9M8Ah",
+	"nnzW3PvmYP9X9u4OOvzygb37oheKL2umxV4OxSscotcc8PhBCjDjQOS3KJSUIjMqx4emJJurjIKwdqF6",
+	"48aNG/GrV9Hhowf23V179xGyHz1t7n/R/OYFsn/zhb373P635ycA7ZfIX7k81DkUifq2RG4/yPNMbUhd",
+	"0USUobeXF+aPD2++qh/OHlT5+i64nyP7wU7z7pevLWhrdIOyOp0Rxw5CFmAhQMvRmVWJATwGqYyYoAnw",
+	"dweK2wGQP7iH7DuPkP3wZ83Pv0CHD/6j+YfvOUxfT1i/TmpCxL15ukJXSPch+4e5gtun7Hdk4CBlf8uB",
+	"B6oAcHPMELvmTMplZxMoJ8ghh7hdYCKyySVyHqtIo9WahTBVUb3c8CsBU4wWda3QrwpQ8L3mIQWnYY0i",
+	"q6yZiF9JR7E/tTA/Mzc7tRJQ5w8f7dhPniL7008OP31sP7zPNcnPv0D2D4+a3z49fLDnULCrQbZSIq5Z",
+	"5aFKEQ9ZzKqeUWKQEn1AdynwKDCPoMkw3D2aHOuLJl2MPBpB4jyrWeN5HdONwVOdVdZo6Q2J3FwVy2uq",
+	"KVRsrOuIsvoEN2dVpFkIl7AW0Ldn4HGV0D5pjbKgm9JPbz4PpcJ1fkyZVSYGKtRMi1XAXatrtCMdziws",
+	"XZ6dns7Ot7Ord5/bX32PDv587/DBY1BROpLfmSDsQH5+WEdZy11A3ZckzPRFdR5yDlIOeucdOClygiMG",
+	"0nFhQ1BgiBKEJ1Z4dLlcstx33jD9VClN/xWtQlitXzFYanm51cVlMYZMvbNiK/0E6yuzV7MLqyttKfGX",
+	"zbt/Arz47rb9cL95/9HBsz1kP7lz5uU6SaptvZ1I2h3c5fTl7Rrui84luiMHZQdJ7WE4vTyvl6qpQOSY",
+	"mnVigA6qVYifzGepRQyK9axHeT1TuSbfDaIQqxlIONk7EPbs/Ep2aX5ybn05u3Qtu+SaPz7yBjUL2V//",
+	"EtmPvm5+8+hg/zZq7j+2P90NOUvPqLYvqm0Heo92+4F8XyTZnxHqoCZahrAmEig6SMKMBsVAyXPBoYYE",
+	"mrWQiRsgdbm6jCrMIIhRVK0ZVWaSCfRRjVkE5eT5cn4ynWMljS4JH3afVKqzwgYJOZ3qZU0nSP6lA5lO",
+	"rq5cWU8mMwHKPHi2Y+89AI7+ZO/gxZ3m/Uf2Qz83zySbf97pzMwTbexTnZ/z5bjkxOnnWb2Vlopa0Sqj",
+	"Itb0mkE418TI6KyoSEClA4AaOfzqHrIf7ts/+7kvzPPwqQDQwf4O6gbKVw8lExKiZnDBEuf1Oy7F34Dp",
+	"MAP0SULUnhBqONpDKQxkzzO5+8L+dhfZD/5o7z5Co/aT+8CX/vZF89ePUfPRfW6NN5/96eBPzi+b3/yI",
+	"hN8soDiEXJh//oIzNGdx98VevJkvG/oQ2giRLkQ7NIhkVbFp1pnRC8RTAcycnXbh99ed5v7t5g93Dh+9",
+	"OJ1QeJ1kqw/YrjjtE9btPEgOvD1DNtWXNF2lfBlmaLeAQgcnRN0zD9yUDSI5ZzCA/K4Zq8HvBB9PIEjG",
+	"EXouJVxfsAhkJpUJeH7kC2RLMy2TM1ZfYuj169fj4RzMqO3LV4baZG5u+1JY5pk1w2pU7dun5b0W8GeZ",
+	"tUJZuNk6Efv8wsr6zMLq/HRQlYbUNi577u4he+9B89lz4JT7/8/e3enBcxxQ6IaSqbHhZCFN4pfwyHD8",
+	"opopxPMpnIyPFJPF0WKqmMaZ/BlfCPIF/714ena/19JN1+71ajwW0p+NPM8sJLBzkPzDg81AGci8pBkZ",
+	"EAKmIbJBTVYhEM0mukmCTq9F3NAZVlcYm8NGifRJvJbvNQ9R4FNskxheEmQnEl6cvDG3MDm9vrKwsD43",
+	"ufRWNoKUUfPZi+bTF1xvbO7caT59jg4/+duZMXwEwoyCdohAOwO7H9dzqj/XswzAoiy1NKuBVhhDAr0G",
+	"SX2tABi4GAcC0ExBA6PD6B3tsp/mlkjRIGb5aMatrGsIYoBMtlAQ2apqBlEVpKk64QyA0C72yVJ2Zim7",
+	"fGV9ZeGd7Pz67DwErENu5xf2Z48AG7671/zdvRbrV9q8zd8+PvjLi950aUOA4OXYFAZx4OyDmElUZNW1",
+	"ApkQKVVlphNkEggboCKuaHpDJNJvso1+ILiUXV3OBgHYfPbcfnAHRNzjncMHz5ED0R1k//tnzd/dO/y3",
+	"1wecrxOva4fbPqf98VC7neni3cepM16iYXICWSkAAQTlV5yQolmUIhgU6Cp1DCUeqixBO3mLZYWxq5g2",
+	"pNQx+2TEBrbIHNdtwqzFYgxVMG04ipjZkXlMrmTX52avzq6sZ9+bymans1GWjE8UN7/7P2cxvhNlGpE3",
+	"ElKRjnsh/ShR6f6yZrjWxNEaLXnoN0D2EQGdwYYPHLvBCdEjTmgTqMAqBOVxYQPhokUMlIOi1jhUteak",
+	"Yzbs5fA90iO78FXK+jlFgBv3xyYkuwuzCM4Vq9i0oLANnmlMuEyzs70kOHf2vcXZpbCi4YipgSlrryBx",
+	"OFLBdTMbhUBRZAq8qZUotmoGURDHWgVpplkjBuQ/1VSNcArrCslInffx3uFXELz47jayH3xu73r+c/Bb",
+	"eOnCpyKPXTNNLew3p0wAqxME/KWN7VHp8MGO/dUXXqL/aTiyo5i3Mnqpw3N1ApQLx3lqaKWyZTo1FDWT",
+	"GLL6U+2OI0vZawvvRIPowY79m0+b9x87Wr2DGKee1F4noRzCU1cad0HTvtLkTomCHjjqoB2EedE5QTJR",
+	"ZkDpslPj4mnmggXzv0syO3llfJXiTazpUP3ZZxGapuuz4j5nsKZH8QSLbFkO4fPHkbx/dG51Zil+eXZu",
+	"Lp5MJ8934gPL2aVrs1PZ9dX5yWuTs3OTl+da/JQHL+4g+7f7EAO/u8e1xHbVjqeCgwrm1wvIqrpbKS8g",
+	"tri0MH18iH36yeGv7qDms9sHP/wNHX75RfP758je+6X9s5/3AbiqwdRawTKHnETnoWQqGU+lM8PxkdGL",
+	"l15WsVMAeX2ucFzYIFSmpLmPHAdouz/adx/be5/Yj39s/pYLHZl2CIEUyBqOStQ/sxRPQChF35VnKZ7w",
+	"VfWViNafI152k0B+pjxIGRcFuYGKuncWlv1FEA4ZFjD1JYdSVodCKMpQgVXB3YstVMZUfdXmpkmMI4bT",
+	"a6FXW0Pq/ImOJsFydmm9TVj9p0/tr763n9zvK5gOHlH+1bhGi+yMiYQ02zC4Pf7RG7Tb+aD9ED9d8e/Q",
+	"kQfuewbTDlQXzZQOaMqQzmiJGG46jPdRuMhJtaLRtwwsqKxqsCoxLM3vwjEnIxpizZGiBe0N6mVCkWaB",
+	"1VnSNgmFrkUlxtQJUQhJhLvHea7MdBWqyivS1e3v8pUejafS8UxqJTUynnTupMiMCrZi4zEVWyTOLzHW",
+	"0rlHicG3xU5DKyYz8WRqBZbrf8XLjah2UwyV8CZBmjWB9AAgvKp5UcodapqFObDjOon8XjVQ4tZHWyyv",
+	"r9AH/kVuut9g+Q9JweLfgNvmXLb1VJPUaXDECde0cLGITMIPmUDzuEIURGuVPDFMEB2yrxN0f6pgc4Oo",
+	"6Nzhlz+/0PzFlwriiuiFCxcugCKqoPKFCxf+pwRCosAq51G+ZjnIIUUSK67RnEE2CdZzollUEBULBsEW",
+	"UaMvOBVPpleSmfHk8HhypPcLdhRn0e/JW3RqdXklnhS5fS0vkQowKf/z4fNFvkYNplekLOt0t1n3wW0l",
+	"pmPTgnzwjiTo61woWj9BAmEEbbXyu94ApWtUxuAtUjGDhw/cddTLTlGqYeBGzE3GXqWWpkeRFhFowZ9C",
+	"hKrmBDTOE13H5ham3slOtz9Yul8S96jFjNoL9rM1iwm+KolkAjLFdSIZmmaZiNUpyhNTU+EuTOBuLsQ6",
+	"3bmPB0cADOTIPNBen6Dn+wveW8fWdUwnUd8P54W7GwClw30+z5hOMIU3pNTt3thsWTzJLUm38VovzdDE",
+	"8/PQ+ssPEsmCooCxSYzoLodT/DplCTOY+q6r1L3qxcmVqSsImxtOT74ADl6MbHDm58puCzh31w5RucBy",
+	"biuIlCHoe6dQfByxI6N3tbsW6a5iC/eEmSAvtn368Met0HU10Raxotdxw0SWUQN6CCNLCFDOMt7HFLHP",
+	"jmc0p+VRggd0sb53InSO2kKDuKRRbPUgm70efc4L4TOK3QTW7Hy6AV2hgNIpvMcpwGS+RV8zLqyqGv80",
+	"1hd9R5YsJ6QbBOR4J1hMeU+2EeWMlkKi3NdBMpNOBjpIZjrJylb1HP4k+nQ6WxYNGytYo+CQBvE9IZWv",
+	"MlcxKaO9yxGngkxz5QW0etqaFS+PJKMQW9aVROiDDc4PDVywiGFOCE8eEp9wM/UV0VBFs8pcEXHDS5rK",
+	"1bsQm4xNMcMgBSt+hRkmiaf8UtpX3hLq1OsD96V+JfhbAXukZzD61Ws//Ia7yua+L8dwO9r20lT2qBLd",
+	"O0IGACp/SLWeZ2BS+ODFCyGHfdc5kuzefzVSavqwwydAHXkpYRjJWQKcIaqDgmFokGtBcYUESTOEuz6b",
+	"wHek4ZYjVbFlEYN/4H99MBl/H8dvJeNj6/Gb//STFqVEiW3F3Qq44aT95D6yd583f/pcNJ37pPn0hYLs",
+	"O//XfnJfQW+sv6GgN+JvNL+7h4SDxPWh+urrY6KTNVGXRTC4jWQUybEtILnC6iKBS4aSTVQnBhHB5HAv",
+	"9C4aj/hC1J0Etnc80dZ60lMo3bJ+y68VBYOVlYCBlNRRhXAWwX8GYaAgs8zNC7BAGC3ALoMAY1YV16zy",
+	"qqG1fmgGXMIIezFI/otqVUE1s4Z1vcFNfozeXUIFpoa8MnLd8SHoajTkebVY1YxvaJV/NknBINabb19e",
+	"vn4jM72YvbL4TmbxvcXwz2u1ZDI9KvJU3nRXiTRbSIFtEqMxxdS2ZifOF1QSL5bK6UwvRqfYYytgLmOT",
+	"ZNLBA3c7SKwb35IfU/xXEj5VFKaABXg0FaiDpw4sbS6aqc9ZVSGYmgHJOCA3XH8CLQS4Dpz8bZPR6yT/",
+	"DmlEeq6yanpkJDWGqrW8rhWgp/q5pZkpdCmZuXi+lVawXgqiU1adXp6M9BEZm+En4UtRz25oIUfSRlx6",
+	"JyKfthrBpxfeWYx6rmaGpKuplaKe22rTv9+FiILy2CSjwzVDD154KvXRjckb72xNGcVry+sXVxrX372y",
+	"ULpYLmwu4qp2VTfqsxgvFq6sLrGuuM9PJaAm4CH2rwDE+R473+0yifBCb5BG7yqPD09a2EB4q3zdqP2A",
+	"xy1acGJg/CuQXRYlYCQdztL280ZqDj0isZh01Ms3g23YLyWTrZKWnwLSJdtvA5ZcaVRJW0mXE6NEclHz",
+	"RdpgodGLWtgCZT/EQjv379MPOvm1tldzPKXBu91TqCyI822SqGgMjmLuK1MD9PNq1UiPrEFgssOEZ9+Z",
+	"hJgIVJE6dUIBxPTbgZqBdGxaqIoNq90slwudBUhwHxCqBPVEKEmyZUdwbV9Rfut1itB+Gy3MN3tDZ6US",
+	"UX3GLFUCUS5uCDtnl4NgApuobFIWx9XIPXgo5T4vZkG0OlGtSPKdW3hrdl5Bk6srC+vy33MLby2srijS",
+	"O66g1XnnX07JiyjNUtBydnkZGrLOT/MfFyeXl68vLE2vT12ZnH+L/+bqzOR6dn5pYW7O+Wkpe3XhWnZa",
+	"WaPip6mFa9mlG+tTC9PZdbEo//3M5OxcdhoQBOJBMF9CNr0hSMWN8PwP2Ho7PuPO4OlxOM7I+a5iCVvO",
+	"I94ltKW/K6Lv+SCcij56Ph1eRf8BB8BH/aA6rez0aBo1rlkMXg/MEpGPhnJuCKkifwY216vTw6jMaobH",
+	"FLHXsJiaFsEq52OZJKpotGaFBH/byAqzqm08GZIxgl7Raubx/yPHAoGHFdgl9oK+cq5PwB6dcEZVwcOQ",
+	"UmQm0HV5IpFCS9ao03PORE7TH5FeBB2YRViS6GqYBwyPpZOZsVjAZXLug2R87ObHo9v/8gGO30rHL978",
+	"eGQ77vv3+Z9ExvF8XsyT9Tf25yDr6tCKQtpF+ccpCEYd1SVuGIRaiy8NLpTUF3t0JXM0XaUaR8IJZNUZ",
+	"MqtE1zVagr8AUpEtC52bn5lS0PzM9HlIMuC/d3YXlLfN/f3Dnf3mt0/tL28j+/OvDz+7Z+8+P/ziHkoP",
+	"4GihKwwDNnjyTtd5tIts75/3TaR6w/Q75CEZA4hbtF8+WRd8OP+kIygCGS6E1ir8ldAkucWlhenVqRWp",
+	"lMQUkSg2OX0VFIaFxewSdJVf5l9oO46uBT+9T0+VSWEjWraXsRnaYjclzQs/TEP2Wh+xBfGCTzN17LVO",
+	"ry/7Hm11O3l/U0Jnidpp5xsCMB1PQ4iC+SlUEkLbPBqdnsAddt6rRJ/Wi/GDLQzFd5hBMHWDHUJnMVpN",
+	"mFBNh5O/HZklZ2AqK8H7oJbBZLgFFTFvL50h1yYmEook9hkp9Kj5eCG1thqDb3ddjjcooj21EZUOY0Bl",
+	"3yeVUaKgTDydTAZi2MEZoW4KYk3VwOyPHBoq695lKQP07oRBonuPg5IyneySHBAI92X+NZ1M2k/ui0Wd",
+	"PpbBqVLOSY/GkU7KE7/kj2NEk1JLACfkysGFMr8HOUK0QBR+E1UdF5wQrAxCRcR9Kre26qPxhpVnWve4",
+	"T8uhukVgAmc7Hh21gilIST5m6+9SCgXsv/5j87e7rQXsLf1PH9yx93YOHzxGB8+e2Q/vo+az5wfPb4eq",
+	"ZU4JyYLf98yp3sFF1b+jvAOkj4u83nWdSgEg+4gdjS8G79m7KCOVmHz/3atzrLpaXGlssZlLi/mtzbnE",
+	"+5WxzRuVmUY49WNstL98lsCXI8/FRBmlYxlNrS6vLFzNLrl2D3RvF6bQzXB2inyw5YKWg5ppVAYCPGAK",
+	"7zclREU4PPa7J1OtL4NMpm20bmmBEulWd6sppEdeGLMd3XTBIcJI1zaJeSRXXKvyGqhAaJO1DvECd7cK",
+	"Gmx4RvoeIk+qmQEPpFMEVMC6Hn0cAeI2We98KXkHYhK5ZplEL4KcNsssHNKZKhusQtB//gVd16jK6mar",
+	"D6GnWBO4NGRhiTRPoJRBRJ7ceBI/bBkm9fQVWeLvLxNC296gjO/Ad2omURWR808kXiBmIJN1udT0eCrV",
+	"16Wa4aSBZGqsoGZwKp7Kpwvxi2qGxMeKw8n4SGo0fTFzaXhsJIn9q9dqEGbvkpICz8g7B+D7EToAGw/P",
+	"FB91RbGrzjlmTg5Zz8aUwxG6qXHuwp32dDz5d9pzypaJZeG8TpbdQotwlHDqney0U/Wb53zBAuunwCrE",
+	"FHP6RSMhx19n+tn85NTK7LVsTIktry4vQrAwpsRm5+WvA2ze/0QLaFaYVZ1itKgZlaPJ6s7hDneOakvA",
+	"A7LlTERZPdE15OBEHH7SlYj4bqJugx8zmgY65eStOMWy2ESrS7MyHtNnDl6Z0VK8pOkqo6XBJ+K1y5qT",
+	"eYsGgSq+POTQif1bjapGS0ijFoPYUrX6EnLr2t3J8XiAe6tt7TZvZgW3vcBo48ZY81dfdx5ScUpsstWq",
+	"eqyyizaVDpO67lU6QFFVx1oHTBGpVK0G0jXTQhbeICbCuo5wHTdOsvDhtGXe91YzF2L8ncrarok/hGrZ",
+	"kKPgmCSkPl2EDWoVLgJSXfO7vTq0Dq6i6EJjt1IdC50VbFsTZjgk0LKv9IVo0MNCIBMF7ujgEtLUVlvg",
+	"SPW8Xet1XL2e1akZhcPHw9KWnJBjuaF7qB/tv0ZlIFWkg68s6bF4JKLkMqrSsh3+tisd0biV7Nh7JpeD",
+	"3LoMSju/dA47i8O+Yr9GguO3JuPv91Y3kvnXdNJ+cv94JSNwUFpkbapFnDq5Ti0g6iRYsNaxpi7SNmtb",
+	"6D5YK/r0EdgrLZc+Bjm5lcs90REtsuMpZAEkPYVGme+CfD4815YSNllPRpX7Tsu5rhFDK7bJTBywm3w4",
+	"nYlyk/eeCA4tfzS14x1MIAzD+d1u6RgNJ1M93IxYWm6nm09cQO142OeD/CnEPX8/p8tMbfSbLgYtmXpv",
+	"GTXFn992WjaZ7b8WAZ5QZRp0iirKTrUFXSPUEqak094J5aSzdlbNuSaFaMkIDgD+lGo6sVxpNbho/HHM",
+	"fVv41rpPTdqOgK8zwbDVb6gVykij1ZoleuFgS8wAFXXR5cYEwuLWIb0S+i1D+pIYQKogk+gqq4i/yvzK",
+	"PtVJuJAZGKsYIZt8iBqVCqKgomYhi4GPSFQYsoDRFsoLAWP2YP9X9u5O9Ey7iNRMruCEv76I+XnFZcoL",
+	"Cn6pbR/Glqic19SrrVseOr2Bb1dkqhJ10K55t0dYeA/vwqBXAWO+FU4aWGTWWqioccz1wYBjMaiTHHtg",
+	"TROdu56ZEv9GmqqgTBqVyRZStZJmmedD7q3u/clCji8cL978OJPuwfkFLMLPizzAy0v2oNCNQ01JdhPC",
+	"CVGpRtxCjwnJD0yUNzAtlBGDngIop7KCOQTPmYmKmgPXAbSssmqmgmSSk9wpgLJCMNVoiWMcwYVywNfp",
+	"lYz4Jrv6puH65phenpxelxO++U+zc3OBBnYiDLY+nZ2fzfp+np1fX1xaeGspu7zMf7kwPzM3O7USU2Iz",
+	"C0uXZ6ens/MxJWLA+ux09uriwkp2furG+jvZG958nXZTnedm57OB/cAv/NrG1ezKlYVpeGZybm7hOvzS",
+	"/0bUjKzosRDtJsy0mQkU3TE03NA/vFi4BXmoGXZLB8Ewew3+ShSpBDWtiDdaw25RvRK7yddQxguk3cs0",
+	"eSfRHtCVo+RwMomY4TbEC2l1TpfKXkUBiP8e1BDYaC9VB231ErG1bsQuRFN/8FqgBNRCEKytMCk6S0aV",
+	"qkGO1zjCSGWWRUQVgqMdwHyyczkpTq4yapVzCsqBuE0kE/zR3Hnh4/EaQnxUI0ZDQVUQWQYSnUxRFRu4",
+	"QixiKIgZazTHl845TQDll6CoXgzY8kIxBsEtpRD+DfVTFHe93ICYbDth7nUjkyUYga/euHHjRvzqVXT4",
+	"6IF9d1d4EJ42979ofvMC2b/5wt59bv9bKCetm5QQN9PRKdhqArdiKKqwPIwt1yiRbQcT7lgXqC+rG5pF",
+	"UC6ZSqbSmeGR0YuXcvxycoEe2LkJSXNSNxOIX25Uy4Rii7RcQ7iBts9hk8oEcz2SAVGaTEEU6VxcBJMy",
+	"yvC2/Ofw9r+If1xULkUVrwR8Ob7TOIOEA1tyb6r1YjzAXhVyz8+pwtCVJCz05zL25tRzJYXouujPyCEt",
+	"1mqlwMiASHAuRCB77Tgxjy5pxV3Npg5IuBgowGspBpgnW1ZPic1lbC4aZFNjNbO3DnnVSJ18payZiP9J",
+	"8TVz1EyUClrmnR31SszUbpGoJBFSMVEVWFcJoo5upUhgeXBN4i25vkxq7fA1i1lYz+qkwiVS4PTDaZ/6",
+	"rFFrlOtQ7mLJtost4hIJrpTp/F5LDQooqACG8P4Cn1DcSw5eYSeM8foe9yHPVto2RnbCvkLTlRYt4WbB",
+	"WmyyUCBVC7VrybwWiwiBHMuQj/Z0O4q0NNeIZCzHtgyP4jzoYJgPzmb2GkufnNnq+Xw9ckn6KW9kbMyH",
+	"9MPROasB43dQpqxogd2CCb6xGFdWVhZdc0ujKEtLumaGgh+XseqI7C4W8wkZsO1K6GdVQi2tqMnYnmdv",
+	"Bvcf3cK7u8EQYkay6FxA1eczlxTnwzbFsbEd0Pjvt5UlifyMmqFZjWWO3XImDCQbT9aE00X8NOPc+9vX",
+	"V2JKdBmh5wxmRZQTjdQh906oVYHpnpDfDBQFUi2U3ly2rKpoUA492FvDRqwEuZEbhFSh3lhkLGJd2ySi",
+	"naBOsEFRnbNCGWLjGp/KxAgWbgLGk6mkgryf0snziTW6Ri9cgORaM3HhAmo5GHiX376+gs5Btx8F5axG",
+	"dRxh658+rFs5xZcAep6zYAiV5yblrCNgv+NI5HKj/7r9bS6BosZ9rlFWxR/ViOKvbuCHcpNQma4ibKEK",
+	"M60EmnTPDzxfjFzwNtKasapI87FmsQq2tIJIkJQvOt9IrNE5ViqBx6PmJFWQYpEULP5puSmdL10qB4Ak",
+	"FOVNYnD6UBErFrkKLmE7KXRpDtxlqUFqJsp9vOYoXWtSQ1pzdK+12Ph/3f5WWQPHtfhhOzeBCJjDkQYw",
+	"gDC4pJCoa8LcXIuNf8xX2c5BUbsjRj3DSwpSIUNzQoSOt5WhuQSS+rI4ufQd8QsTttQadYwpB8EMXNBo",
+	"iQMh915cMrj47HQOnUvFR4dDdc45rwdgYj1+M3ceiQ7SpGoRVUEVrBKxdTnITuAKKZQZUSfQ9cwUygE3",
+	"qGKDUCsH0HFeT8i/Sb84ppKVRXoVWU0EquEUwh0h874R1k3m2km5oTLhmMHN4iFOkrdysKXcELdbG/wn",
+	"YRoYjElk5CjmKAWQqdsAUFImknXdVGRG+XYtYXQ5gxZcDouAZ/nyWWKpRDKRhKYHVUJxVYuNxzKJZCIj",
+	"/Y3A7oYSdaLrcWi1P/RhfcNMOMMqSu0S12R2q1Cxq1LlEw5XbvZzMed0E9sgDVdZuziSuhh1XoAeByUB",
+	"sgawA2hYzQLjOyd1glwCTVJnGvAazW1oak7wJGH/ceOrSKxCGWmWKN1WHD4BFMtvMZV0J7AAFIU3WWMU",
+	"ohslYr1d3xAtMc0qo6YQCelkss9ZKk7HLW+yx+GjHfvJU3T406+hyH73ub23w3/yz/UQb30gu6u5LdWg",
+	"g5qvbRp0SQu0RoNOaLL9GXQ7ky3OtvrsTbat9PftdJdvL6QZ3bw6mq5OpTQ2+uG771QuzRfSq42Z9wrq",
+	"8MZCZcG8PMtuWO+ntY3Y9s0+pnkEG561GeaxQTiJWqFRO1O4UCbxKU5LTI/u4KkzWuI4JNvwbJBqSEkV",
+	"LeE499mK4xJ5M5NMxvxKi7ByvaOEFRy+3+H0WLtTusg31Gbc9LYSGxE42dPrs5QrfFgHpV28nO755ctY",
+	"fQtbpC40+5Fkpuc3/SOg4NXhnl+VX1zRKoTVgqpabPyDm4qPsBbd9nzSHQOytxEUypxf4pLpb1q3FeeM",
+	"J46tOOc2zp1txf0l1jHwLsE4HOjSExuP+VUm2NcQjCSBmTlmW7aZlV1jqLDS3LocMRihUjM5snHORbZw",
+	"wdIbEy6fhDpcSOcU6YdmAi0zwyIqyjecVtEJtEgMkxt/iKsJfGExUURoWCJtscQgB3CNFmsGZAVaZcz5",
+	"oZJMJhMIKkpNgg1RWNq+wDeCa+qaaUF7dJAr0qkrGFnbhhuuUNPUjhlfGn8P/McxJUYh/cbLpOmNV3iF",
+	"4R32Y3pStmv34qg9+TIne92Xv5V6l70Burjda0Gh7Oh2jdqh7rmL+5yZ5M+16rJRTW6Ra6ZkQjZUk71S",
+	"ccHSNkU0UUww4RgcqqFoLThwk36izuTagr1jgpMAxg8S9ayHwL6WYSTW++PL2i0S2755bBUCcrqDOsTB",
+	"D/sHz36EKV679/yKg5N+Iz04nEEGO6O5rljpXAu4W52EFvCophzvZzrZ4plMBt2Lye3tyBFvqPmH75u/",
+	"3YWhY9D/onUSp+u55lyXL1NsnTp38MNt+9P/jcShO502MNuo3UAjf2pzgJplbmbUDKJATmU7n5BMf/4g",
+	"NEzmZmhOT7sxO4Fkyg8+9qZwtRu95Q7VCszCCkitQOUox1xfc+N2zYkH8d1QNSsngkBmZ8u8HZkY7avT",
+	"vRmeliOR0/H2efzAyd8MSwwvT9M3y8a1iS5unxBtpIK0kRoYbfSsE0eMO4lQjBegC1iJJLhKNtyHEnkZ",
+	"uw244M1UP3qgN+8a3u1dh5xhRh4KVWNnKnP/KrPLS5eFZgeREimrfSoxELRmWobb9TKkBvt6hnVRiJVY",
+	"lZkRCvBwcszzMGkqVFvjDULBpHdSuqDJorcXZqASscxwS0XHATcOXhRZRce1ikB3RuGNcvQR4ZxZo2Jm",
+	"ax3SHAinbBnsL2Mx7n8TJpwLxwao1Am0QPUGwhRB0wAkJI2c7helDBfcUTzSIiSm5eST9iH9HXEVEonQ",
+	"UCcwCrSrWGutHQhILE9tvOnvAhnR5y4oqbp3Mmhl/X4V1Q3Z23f3Dv7yGB3sPz782Z/ayYTemL3MxN/e",
+	"di6FheBnf/XcfvSJ/eS+H4RtD50ObBNePbx3G9lPPrN/+tS/U7e1hH+ncrhDcJMHf70tFupndGnrdKft",
+	"YIwEBEWLwpkaIMoh+9Nde+ePUVrY6dS9ztSq/tQqt2DiqGpV+2HPgDk9mABdSLYvFGzBlMD0UH9R+clP",
+	"Zwn18vogNHmF/1CMl8paZlheE1SMdy/09kovP2hB+JttuFMQCaSbsj0OtONhFzgH811/+tjX37+W20nJ",
+	"FRxTfS113GTvOu4Uo0VdE2kcw6neP7iIGzrD6gpjc9gA58aZan1k1Vrgmq8PeD+KdaAzbz+e5qGPBZFu",
+	"t3U5d3YJY13v5uf1jbN2hmjxV2TTc6EOY51Rgs4NJzMy6ZcvDOPgWF10cadMpAwPJ8cUlJMZSwmhVuXQ",
+	"wvX59cmpqYXV+ZXzbQJyUpUOOZa7+OIcn+/x3XACaiGZ5FrzwoY/U4vO1KK+1aKT8v50kos+X/3rKRt7",
+	"59kcFPPMmgG/8nHk6plgPKJgXKDkKCKxL18TtgrlNh34NNMb1mdauGEmUE4SZk40+8NWp9YuE+7IojI2",
+	"Zb2sikwNUr/gJXdmx3ByLIFWgjlia1T4qGRSGDQMy5MiMwg4pgxSrJlEDP7VqOviEtlLvpkiTqCYMgsJ",
+	"ZoQwbYhEL1F34OS/JdC8ELXOCHY5YWmNGlqpbJkKYgFPllVmJvGNx3TydwAAMlYnngTogQQ/77SXgYg1",
+	"dKsIOeeihHjNbZN0PDl+VF+a26DGl43z1T17Zw81n90++OFvfvHdxjemwM+XLo6OxIcz6VTsps8zJNeS",
+	"TYhdP5ZPCABZmFUSjnDZew/s7277P+8u2vzDZ/buI9T8xY791ffIvrt38GwP2Xu/tO88ivnkk7820f/B",
+	"nsVGawurnnxL/WpR8vgkEgDN+78/06D+UTUoP4YeTYm61F6JEvT76pQomTXsNVQ406rOvBWn21sh+n44",
+	"pSdA0IjJFnEv13MhqiPiZU2+1saPMU/qxLREKZ+Tu+/Oy9QoKugEGxGJbigqz+10eDWchDkQQ+aRlaLT",
+	"nsHklGh62CfrW3dfwJj+vW86Z/XgDgJaqwbaVY+Fmb5bTOPMyfSNxew6CxPSoFs/nh4bH273cVdx83XD",
+	"cDcULGI90o5OKGsl3TFrJXxdJ5G1EjlO8x8tb+XMb/Eaicjroqa/WiWUqEi2YXbHBOoOzx6wQyPVSVL6",
+	"jI6hj70ftoW01IkVOVHFZC1Tl8EoSKDrojKQS39UZrpq+rprQFqOaB6MVvpyXkSJOoNssg0SnKN3QsIu",
+	"0GKy69NOX+LjizlxxHDy6p/vHT54jA6/uics9jPr9iw+0C0+IHAGyv8BbV6hXeubQx8YZHMme89k70nK",
+	"3hW8QQKzk0AQnYxdqsSqtahRQP5BehQxXSUGgrmY7sBPXPFTxQRYhCXGVCioFh1icy6TyyWQtyfwsnsK",
+	"AUhT/rawQxnVG5FRcP71ly5Dj+VzLzLjLcbCQvHFPheKrfUrvizLyLGpyL67Z//wH4AsAN+Vshg91rr2",
+	"kzuhtXuQNt7nH+43v7t/8Nd79ne3kf3D88OHj/pJ1HyL39OJ+tF9s2JbdI3mn2/bD5+e6RpnukZfuoZA",
+	"m1esa5wpGmdu9NdJT3kLKllRYJL2y3SdG2STYDG7PLLcxm2XBsRFcYUosgukaNThzAh0/OdOEzWnkYbM",
+	"OnDTA2GZepmJjnenxI0ugPDq8gq8nqLB1MDHe5G6jaykaD4Dj6ro8CZnY/ejZAQnWp+IlgEoEY7U79g/",
+	"PD/pfMeIWqW+dYxgQdN/Nx0jUGJ14jqGO/rkdch49IKFZ9rFmXbxmmROukj7khUM/+zZdhGGOVbyD3er",
+	"WaItHVTXKhHBgdOgMxCqQhcQ53gn50oZXIAhKnFu54X92SNk//tnzd9FimP5TiYYz/3D75u/3kPiZQjm",
+	"wvuDY8lZ/tWWAcIRbBkePOPDZ+7kk2WkWW7q6LqTIm1Kn+4rKdQaqlGdFTba22wzzIB2BzCEKdgWSWRn",
+	"O46SipzrXtgQaU/Afk1CTJjcQL2p70jmVvHHDEKQ2AFAgdGgA0aja9RtsGpgzRQVbToxrFPCucXmXzdr",
+	"T9h39uMfm799jOwnewcv7qDDB8/tvcenzOYT4G2RM4Edn7mWz1zLPbiWn+3Yew8kskM0G7DnJRt+qxKf",
+	"z5SMM2PvVOsoAlGPqJb0mVvm9qRvr4UsW9iQPZdEAJ7JFkoqEb2uoT5NtLrOM0v2bTcT6DqoLJoqVJWA",
+	"/gJhbgvatkNDa2cueb6BLLJlwWRy/m+tQsbX6N9v35uddqb3NP+609y/3fzhzuGjF81vfowYjPH32z9H",
+	"55ys2/NCIypqRauMiljTa6IJFEYG9PXl2o/sQMU1Eq9PvPjuCESdH+7bP/s5su9+fXjv95xrPXyKMsnm",
+	"n3cO9neQYG727nPJ30JTehL+3aSFIkTR32/f6/ae+AI6/M0Oat792r77GNl3Hzd/seM/aWDxzPmgXubM",
+	"RAt0yqKEqCbKMauaQ9hEdaLr425uj2ZBvoJ8UdwYM5BZJdSCFlrhMkdnjl8CTcrH+VNrVPb+hFldEuYK",
+	"wk5DdlA1VZGTb0Hz9EmUN1jdFKn5orxSZ6WS6EKwQUiVL1RgbEMjCsq5rVTWBQau/9ftb3PoHEYNiFtc",
+	"sazqAtUbsrwRxg5YzO0ZDjifO69Ar1ExatSCHvDQRFx0CReNxMKdSDnOwsmIRFsFmUzsGCNOkrREDIiJ",
+	"BNDKOSn8VgysrFPhHkmgKTGNcY06dyBOyc9vEneGVL4m6j4BWHNiOgG0N3MGJZQIkA/foa5VNEukqY4m",
+	"kwB1js8wpcgJ8pwbGh3moJ1d3Bw9zy9vOD0makpRqUbMyE7ogkv0q2gvi4b4UwaBCSFY78VRkhUumUmx",
+	"237egOT542n1uGaxOYcj+vXe+81ffIncBHi/6ut7RVQadOyaFq1RcXast3428ntHXD6o8QUOJypV7d0X",
+	"9reBZnLMqsbGY8Nj6WRmLNbruZweQf3m/J9sBKtTL7NIKDsGjWgbDonPsfEYabxdzr9V0Ba0t2fezy6t",
+	"vLs8a87SpZHC1OzobGUm+U66mlGn3h5LkMbbt9Trs/xBlk+P0FmaTBTSOs1XZpLqe2/rgQnb46lLySQ/",
+	"IxC08y0jlZh8/92rc6y6WlxpbLGZS4v5rc25xPuVsc0blRnIguOProgyksvO1BhnnnhbO6vX8NixW/oN",
+	"pHNfRPlJ6yi8vpuHeaUs55x6bchCO38yOLBZuHJVK747GBS4muDXz9GgGwq07QfmVxRvHrtz4dEuqT/2",
+	"0Mm2m3O0hdBoh2VixadAokZnRAgF4g3TVS6EAwumhoM6EZryENY8UsU0yajDhTfVVOJKY2FsZXICLWKr",
+	"/KZf2ZhAV/FWfLJE3sykRjKjyWRywlVSJtAyKdQMMoGWcYUsaxZ5cw5v9T864qWYs5JLQ6nH8czZM9Py",
+	"NAzKEGPDhL4vzTRXwnsmpzT7ImzN/izMrnW9c6wU16ipcN0/zmoW/Isr0m4jEm2DoBpVnQJ7x50sh14o",
+	"iPoqgyfA8uCKsMH16XwDAVXLsbUVrtpbZVIJ1wmv0baFwpFVuwt1esSi3f82pbgXXmUp7oWzUtz/HqW4",
+	"ZzJhUNWtAd7aUt06GHHARKFNtMcx6wzbcz2OosxGjMV0ZmoGvJAT4LHxzVt0KlK9BJSW/JMoFwff17F5",
+	"q/BdLYgjtjBYOcs70OGohazbDPw+KiG3mWPeXpNmNacf4BlJvposBTE1iYRzyQdAfpUihs7WnTK5/KkH",
+	"oVkLVBXDKgOzFYQa5br3Nd8kdOFSTaAFaZA7+ea+qQ6maB8H42utMtEMp7lcZI53hW2SFb7/4wXv+TKh",
+	"HnAtQe0ODq8+qG9RrnKiDi5xIDXqRG2ZTcDvZ+8+R87zL5/vLIntTyDKKJG+aJi9+krDtWeR09eKbwok",
+	"amVaAf7p/33/XLTdOJur0OwTIxGRkTNoZDoUxypCLU69/BfVKjq3NDOFRtOZS+NoFKlaSePGbiaJzPOB",
+	"cKoGDUghIgq/FpE7CGCh1aVZRQaw+FcZtdYooSoMVpaht3eXxAx2NGshJyRnyUQwMf5WxNryhFBUYLSo",
+	"GRVOgnlS0ijVaAlhSurIIFD+bELcDsJdsnlIC9NfoyGuPyHiSZqYngqTCkV0Cntb4ZKBAxHr8J7jtDYn",
+	"3ClAkRKjRCxHVrj1gk4n4wixAWc6ttSAVUJa3a//2PztLrLvPraf/PI1lR15Uqp1Olabfpy9Tc3wu/mP",
+	"PTqjr2EYPkEHEg7ZD/5oP7yPxNmgQvpXXyP7b180f/0Y6lGefNbc+8YfYD+G6OO41q0ORZxGEcPQhcbH",
+	"6fJM5J2JvF5F3mXOkbjVDvNswvkeAxR8LebDkJQYHWpOpUzkQki0jBITJULScML9G1j1Qj5hc0OkEzNK",
+	"EmhSCkSL0JDhoSCCC2VotuGOdPe6daxRkbYSJjDp9FVB04T8lnFvVL3YgMiUgQ1Xq2+Y4k9iM75cl0AW",
+	"TNTwNwGjYwseH6x9wUzgXDIDqm3Yvk+eNSW+dLLBeEfXiJI5bYRNy9Ckyq2t+mi8YeWZFlNiNG/WG/GM",
+	"WiX5mBLbGNmqD8dv6ZXKR/xK8ul6Oj5sFcGS1gyzPhwfUYtV/t6Ht2r1jfhwxmL8PT3/0RaJp3WLFmNK",
+	"rPShsUX4k2IVw9wqxUfyGMiqWtza2ogPG5iy2M2grAkbVc6xQvldzWd/OvjTU7/4eXDH3tvhYung2TOQ",
+	"U8+eHzy/PSB5tOSHXw+CyWfyyzHjZ1LpTCr12lRYEHiE+0gmF3LeeRLCyVO62wmlJcHLBGsv1AyDUMu1",
+	"YSa8vEfhhcDCgBGhRyiRceSDm2GqOAIg7f4rI7NOufXEX+JG1iXIyBteo4UyNnDB4uIMio8aaEOjqiJ8",
+	"HpQ4zm4BZmJaipdByFkslvU8btCT20aqVizyBV0h6xxMCCxdF8HPNeqve3JX4WajHKE64QhJIkdkRMk0",
+	"6Bi96EWKjyHWYKmQFPAl+EbMY5AnW+yUikZJ3ff35v7+4c5+89un9pe3kf3514ef3bN3nx9+cQ+lj2KJ",
+	"iYbZJysfxWyREFwAFO0DBz6wcfnjPP7yXXkCQC+zzmJwiSnHqbM4EzavtIM9o0SWFp5MEksgf65NCksW",
+	"DBNfs0KRW2OZ6B1mEEyR73FRFlEmMtPEibnK9ruahSirTzi+PeS59piBypoKtZ0mqhBag+QWzWqXobLo",
+	"2/fxPUWari9QvRHOqvQ16Wt+dw8d7N9ufv6NUGXDA6odhT5ckheEZJu+f1wrdzreyVzrjiV5oUU//eTw",
+	"V3cka4xe1MnO6FJw1ybLOrqh2qDTMnw32okPc7HvA7KC5CERVN4OIL57HGZ5xu2OnK6hFcrIFHUVJqrg",
+	"hp951Ezyzz62JwZ99cn10m243lChTDqVqztOmnQyiWQ9Vx03Jtq0DoYfJbVw3ffvt+/5unvuPre/+h45",
+	"JPQccrMdyvn77Z9Hq6WksBHoiXoMP7+m6x1YHHKaebd4XuS9OOnYAXa0rUTqu0Gm1OPKYZZ0FOYxxQF2",
+	"onqsSqjWpjdpa8tXRy6Usem7xVaGPC3aBLTi34C4u9IF1AFfT28YG1Wf0Klxa2vP2jbACYvA9rAZhDjt",
+	"iN2dwMLh4agE3w9Q/AEGd/NlbRJD1QqvdrzpmVXx2snZqy2C1UnJAhoYrJSVVT8dvFbMwhYJFFhPiFpS",
+	"3V8HukGoG9FIoEWDmESUq5awTPTXKEolpU8OrAwvzQtXCJI0yQx0zqozZOE8qBhr1PmG9BOdn0A6togh",
+	"w/piRIjoW850Qt2U/XqZ6V4eJ6GqmUCTFGmq77fepBH5EdJmcIiA0T9+CaoPG3ypXD/bO/xkHx3s/9G+",
+	"G2ow01/RYF8xA1j6hPPW5J2HJCGcs00saIAlmfnKtcwxSjELmWsf3khfu1VIj7UpxwwIRnGJQhyK8w3K",
+	"PSevqpswpKTu9Gd4efLQRSPPQXcm1U5DAVh2Sxgk0OfZL0OgOZeLKoP1o/XSSBIqACB1P1wDIMWx6Igg",
+	"IhUTIg/suNn/hKoL3Gj1dYIcfJvG5t2vm9+8QAcv9g9e7KPeKgLEK7JVo3jTfnjf3nmMXnWxADRtVJAG",
+	"V8NhzP+DaeOsdOCVqa1zrASNVxmFPoeiklnUyAyGjpVoz/dKoGhI23TVOzNYlqlwDbLCTAulkuMQZ4TJ",
+	"9SKmSpzCH6arxLQSaNKd68qpuuL0mo/0cw+Obq06axklA+T6y/uoee92lEbiMbUPAv1ApMOhtSleS9Gk",
+	"jGs6dri4MohuGKxC0H/+BV3XqMrqZnSNo445BEhre7z0eColP2FqKjRpGCuow/nR+MViBscvFtKp+CU8",
+	"QuLJfKqQVjNkuDiSFFWW4bYmkacYXklnxpPp8Cnkwd1juEmccVyt8tPICkrvNMnUuJq/NJ4aT493PFBy",
+	"PJVsPVAGp+KpfLoQv6hmSHysOJyMj6RG0xczl4bHRpI4tn2zXZOCx5KnnkRH8l463654hW7mGeN8hS22",
+	"ZTa9ZJZg1noKh9uP6p9PRhsa+tjU1O2uOpE/QcThts4SR6mBRCvhMkvNhJUhsJAnCHQYZDGmrFHZLstE",
+	"2CnRT6AFpyZAM1FN9NBSENskBnQOYxUCHV6JbpI3TPHqcHSmJKFOn+hWC78twfA1VcVLe+FyINiyoyfm",
+	"oMQ4k4tVsVWOKTEq+puYmtqxD0eRGRUoRK/V4MlwX44TafPdj+J4+OB58+5fT6HG+Jq4Ys/ilQNWSKHv",
+	"n1AIBspD4RmNFlnbvAxPOxVtscFyrFPE1TffFJCWMYsEpvLP8qVPtgOZvfeg+ex5ZN/+Y47CGWxHr2PO",
+	"hYmeBSNPfxIKmHN9PU6EOcuJeD2HxPrVodamucePz2wSQyu271zkZD7Uy6J7hnCimVWCN5ye+KIosgw9",
+	"Z2kpgSblQ47uBLPYGVMdHSkltVETN/i6jVbmJPd0bL60iXUt3OT98d7hV7+HPARwWEfyJZ/HfDid+cfq",
+	"Oqg4UJExDh/TCoHGfvLZsZnUNbjJbizKje5xNDkzFF8Zs5k1hZUkglDyWvidDMgyDPrrP46JrjeTNasc",
+	"G//g5vZNkYYRbRpx5lMSm5+QxRcQ/OSWIdGL8CPxhXu5xWNyKjC4iiGbFkL0Uh4kokcb0qjihAugV5to",
+	"FuPZTfLoremXC5TELa0iKu9MlCempopqfSdjN7CMvySkdbHrZX+nImCbkE+LLf+vuRWrMt+yUha0rneF",
+	"1eUcE52xDYSLFjEcWWKic05fTPgKzDc5n0Ai3RfM5ajZmAr/T0Xuq+HbRKiLe+tmOL1vkIYpxIPg9AGE",
+	"M32r8Qdj2ze3/38AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
