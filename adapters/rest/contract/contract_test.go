@@ -89,7 +89,7 @@ func load(t *testing.T, text string) *openapi3.T {
 
 type closed struct{}
 
-func (closed) Authenticate(context.Context, string, string) (context.Context, error) {
+func (closed) Authenticate(context.Context, string, string, ...string) (context.Context, error) {
 	return nil, fault.New(fault.Unauthorized)
 }
 

@@ -26,6 +26,7 @@ import (
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/productapi"
 	"phonebill/adapters/vault"
+	"phonebill/cmd/internal/demo"
 	"phonebill/core/auth"
 	"phonebill/core/id"
 )
@@ -198,7 +199,7 @@ func (stranger) owned(op *openapi3.Operation) string {
 func (s stranger) path(service, template string, item *openapi3.PathItem, op *openapi3.Operation) string {
 	filled := strings.NewReplacer(
 		"{requestId}", s.otherRequests[service], "{lineNumber}", s.otherLine, "{sid}", s.otherSession, "{userId}", "nobody-here",
-		"{permission}", "BILL_INQUIRY",
+		"{permission}", "BILL_INQUIRY", "{transferId}", "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
 	).Replace(template)
 	query := url.Values{}
 	for _, p := range slices.Concat(item.Parameters, op.Parameters) {
@@ -339,4 +340,103 @@ func TestOnlyAnAdminTouchesStaffOverHTTP(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, seen, 8)
+}
+
+// TestAnInitialPasswordOpensNothingButItsChange takes every operation of every specification, at the gateway and at the service itself.
+func TestAnInitialPasswordOpensNothingButItsChange(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
+		"userId": "adm-initial", "password": initialPassword, "userName": "홍길동", "customerId": "C-initial",
+		"lines": []string{"010-7779-0001"}, "roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
+	})
+	require.Equal(t, http.StatusCreated, r.status, r.raw)
+	initial := demo.Login{UserID: "adm-initial", Password: initialPassword}
+	token := login(t, initial)
+	some := stranger{
+		otherLine: "01012345678", otherSession: "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b", otherRequests: map[string]string{
+			"bill": "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b", "product": "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
+			"operations": "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
+		},
+	}
+	var open []string
+	for name, doc := range specs(t) {
+		for path, item := range doc.Paths.Map() {
+			for method, op := range item.Operations() {
+				if op.Security != nil && len(*op.Security) == 0 {
+					continue
+				}
+				if op.Extensions["x-for-duty"] != nil {
+					open = append(open, op.OperationID)
+					continue
+				}
+				for _, base := range bases(name) {
+					r := callAt(t, base+"/api/v1", method, some.path(name, path, item, op), token, nil)
+					require.Equalf(t, "PASSWORD_CHANGE_REQUIRED", r.body.Error.Code, "%s at %s: %s", op.OperationID, base, r.raw)
+					require.Equal(t, http.StatusForbidden, r.status)
+				}
+			}
+		}
+	}
+	slices.Sort(open)
+	require.Equal(t, []string{"changePassword", "logout"}, open)
+	r = call(t, http.MethodPost, "/auth/login", "", fields{"userId": "adm-initial", "password": initialPassword})
+	refresh := r.text("refreshToken")
+	r = call(t, http.MethodPost, "/auth/password", r.text("accessToken"), fields{
+		"currentPassword": initialPassword, "newPassword": strongPassword,
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	r = call(t, http.MethodPost, "/auth/refresh", "", fields{"refreshToken": refresh})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	r = call(t, http.MethodGet, "/bills/menu", r.text("accessToken"), nil)
+	require.Equal(t, http.StatusOK, r.status, "a refresh opens the account: %s", r.raw)
+}
+
+// TestALineOfAnotherAccountNeedsItsReleaseOrASecondPerson is the whole way over HTTP.
+func TestALineOfAnotherAccountNeedsItsReleaseOrASecondPerson(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	holder := someone(t, "adm-holder")
+	p := principal(t, login(t, running.Operator))
+	p.Permissions = auth.AllPermissions()
+	operator, admin := issue(t, p, time.Now()), login(t, running.Admin)
+	wish := fields{
+		"userId": "adm-taker", "password": initialPassword, "userName": "홍길동", "lines": []string{holder.LineNumber},
+		"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "명의 변경",
+	}
+	r := call(t, http.MethodPost, "/admin/users", operator, wish)
+	require.Equal(t, http.StatusConflict, r.status, r.raw)
+	require.Equal(t, "LINE_HELD", r.body.Error.Code)
+	transfer := r.body.Error.Details["transferId"]
+	require.Contains(t, call(t, http.MethodGet, "/admin/line-transfers", admin, nil).raw, transfer)
+	confirm := "/admin/line-transfers/" + transfer + "/confirm"
+	r = call(t, http.MethodPost, confirm, operator, fields{"reason": "시험용"})
+	require.Equal(t, "OWN_PROPOSAL", r.body.Error.Details["reason"], r.raw)
+	r = call(t, http.MethodPost, confirm, admin, fields{"reason": "서류 확인"})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	require.Equal(t, running.Admin.UserID, r.text("confirmedBy"))
+	r = call(t, http.MethodPost, "/admin/users", operator, wish)
+	require.Equal(t, http.StatusCreated, r.status, r.raw)
+	require.Equal(t, []string{"LINE_TRANSFERRED INTENDED", "LINE_TRANSFERRED CONFLICT", "LINE_TRANSFERRED INTENDED", "LINE_TRANSFERRED DONE"},
+		audited(t, transfer))
+
+	// The other account gives it back by a change of its lines: no second person is needed then.
+	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, fields{
+		"version": versionOf(t, operator, "adm-holder"), "lines": []string{holder.LineNumber},
+		"reason": "시험용",
+	})
+	require.Equal(t, "LINE_HELD", r.body.Error.Code, r.raw)
+	r = call(t, http.MethodPatch, "/admin/users/adm-taker", operator, fields{
+		"version": versionOf(t, operator, "adm-taker"), "lines": []string{}, "reason": "시험용",
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, fields{
+		"version": versionOf(t, operator, "adm-holder"), "lines": []string{holder.LineNumber}, "reason": "시험용",
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+}
+
+func versionOf(t *testing.T, token, user string) any {
+	t.Helper()
+	return call(t, http.MethodGet, "/admin/users/"+user, token, nil).data("version")
 }

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"phonebill/core/auth/admin"
 	"phonebill/core/auth/intake"
 	"phonebill/core/auth/mfa"
+	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -47,7 +49,8 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 	return &admin.Service{
 		Users: users, Accounts: postgres.NewAccounts(s.pool, s.keyring), Sessions: s.sessions, History: history, Records: history,
 		Guesses: postgres.NewGuesses(s.pool, s.keyring, auth.DefaultLockout()), Hasher: s.hasher, Audit: log, Push: s.push, Report: s.report,
-		Alerts: s.alerts,
+		Alerts: s.alerts, Transfers: postgres.NewLineTransfers(s.pool, s.keyring),
+		LineIndex: func(n line.Number) string { return hex.EncodeToString(s.keyring.Index(ports.LineIndex, n.Digits())) },
 		Factors: &mfa.Service{
 			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Now: s.Now, NewID: s.NewID,
 		},

@@ -25,9 +25,10 @@ type Guard struct {
 var errIncomplete = errors.New("access: the revocations are not known yet")
 
 // Admit answers who is calling, or UNAUTHORIZED (no token), TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, or FORBIDDEN when the
-// permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. SERVICE_UNAVAILABLE until the
+// permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. PASSWORD_CHANGE_REQUIRED while the
+// caller has a duty that the operation is not for. SERVICE_UNAVAILABLE until the
 // revocations are known: after a start nobody who has logged out gets in (decision 2).
-func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (auth.Principal, error) {
+func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission, isFor ...auth.Duty) (auth.Principal, error) {
 	switch {
 	case token == "":
 		return auth.Principal{}, fault.New(fault.Unauthorized)
@@ -40,6 +41,8 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (
 		return auth.Principal{}, err
 	case g.Revoked.Has(p):
 		return auth.Principal{}, fault.New(fault.TokenRevoked)
+	case p.Due(isFor) != nil:
+		return auth.Principal{}, p.Due(isFor)
 	case need != "" && !p.Has(need):
 		return p, fault.New(fault.PermissionDenied)
 	}

@@ -34,6 +34,10 @@ type Service struct {
 	Push     ports.RevocationPush
 	Report   ports.Report
 	Alerts   ports.Alerts
+	// Transfers are the lines that need a second person to go from one account to another.
+	Transfers ports.LineTransfers
+	// LineIndex is the keyed hash by which the audit log names a line; the number itself is never in it.
+	LineIndex func(line.Number) string
 	// CheckPassword refuses a password that no account may have (VALIDATION_ERROR on password).
 	CheckPassword func(field string, user auth.UserID, password personal.Secret) error
 	Policy        auth.SessionPolicy
@@ -76,15 +80,16 @@ type Created struct {
 	Enrolment *mfa.Enrolment
 }
 
-// Create makes an account: CONFLICT when the id is taken, VALIDATION_ERROR for a bad password or rights that do not fit. Staff get a
-// second factor with it: their account is INACTIVE until that is stored, so that it never works without.
+// Create makes an account: CONFLICT when the id is taken, LINE_HELD when another account holds one of the lines (see ConfirmTransfer),
+// VALIDATION_ERROR for a bad password or rights that do not fit. The password is an initial one: its owner has to change it first. Staff
+// get a second factor with it: their account is INACTIVE until that is stored, so that it never works without.
 func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, err error) {
 	now := s.Now()
 	user := auth.User{
 		UserID: n.UserID, Name: n.Name, Phone: n.Phone, Email: n.Email, CustomerID: n.CustomerID, Lines: n.Lines, Roles: n.Roles,
-		Status: auth.Active, CreatedAt: now,
+		Status: auth.Active, CreatedAt: now, InitialPassword: true,
 	}
-	detail := map[string]any{"roles": n.Roles, "lines": len(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
+	detail := map[string]any{"roles": n.Roles, "lines": s.named(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
 	err = s.change(ctx, call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail}, func() error {
 		for _, p := range n.Grants {
 			user.Grants = append(user.WithoutGrant(p).Grants, auth.Grant{Permission: p, GrantedBy: by.Name, GrantedAt: now})
@@ -96,7 +101,7 @@ func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, e
 			return err
 		}
 		if err := s.store(ctx, user, n.Password); err != nil {
-			return err
+			return s.propose(ctx, by, user.UserID, n.Reason, detail, err)
 		}
 		detail[stored] = 1
 		made, err = s.finish(ctx, by, user)
@@ -183,7 +188,7 @@ type Update struct {
 }
 
 // Update changes status, roles or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange says, or
-// for the last administrator). Tokens from before die within a second; an account that is not ACTIVE any more has no session left.
+// for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die within a second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
 	if x.Status != nil {
@@ -193,7 +198,7 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 		detail["roles"] = x.Roles
 	}
 	if x.Lines != nil {
-		detail["lines"] = len(*x.Lines)
+		detail["lines"] = s.named(*x.Lines)
 	}
 	c := call{Caller: by, action: actUpdate, account: user, reason: x.Reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
@@ -249,9 +254,9 @@ func (s *Service) alter(
 			return next, auth.MayChange(c.UserID, c.Roles, u, next)
 		})
 		if err != nil {
-			return err
+			return s.propose(ctx, c.Caller, c.account, c.reason, c.detail, err)
 		}
-		c.detail[stored], c.detail["before"], c.detail["after"] = after.Version, facts(before), facts(after)
+		c.detail[stored], c.detail["before"], c.detail["after"] = after.Version, s.facts(before), s.facts(after)
 		if err := s.felt(ctx, before, after); err != nil {
 			return err
 		}
@@ -261,13 +266,13 @@ func (s *Service) alter(
 	return changed, err
 }
 
-// facts are what the audit log tells of an account before and after a change: its rights, and its lines, which mask themselves.
-func facts(u auth.User) map[string]any {
+// facts are what the audit log tells of an account before and after a change: its rights and its lines.
+func (s *Service) facts(u auth.User) map[string]any {
 	permissions := make([]auth.Permission, len(u.Grants))
 	for i, g := range u.Grants {
 		permissions[i] = g.Permission
 	}
-	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": u.Lines, "permissions": permissions}
+	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": s.named(u.Lines), "permissions": permissions}
 }
 
 // felt makes a change of rights felt at once: tokens of the older epoch die everywhere; an account that is not ACTIVE has no session, and

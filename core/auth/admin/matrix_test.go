@@ -19,7 +19,10 @@ import (
 func onAccount(ctx context.Context) map[string]func(w *world, by admin.Caller, target auth.UserID) error {
 	suspended := auth.Suspended
 	return map[string]func(w *world, by admin.Caller, target auth.UserID) error{
-		"Show": func(w *world, by admin.Caller, target auth.UserID) error { _, err := w.Show(ctx, by, target); return err },
+		"Show": func(w *world, by admin.Caller, target auth.UserID) error {
+			_, err := w.Show(ctx, by, target)
+			return err
+		},
 		"Reveal": func(w *world, by admin.Caller, target auth.UserID) error {
 			_, err := w.Reveal(ctx, by, target, why)
 			return err

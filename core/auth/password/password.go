@@ -102,10 +102,19 @@ func (s *Service) replace(ctx context.Context, r Request) error {
 	}
 	ctx, done := ports.Settling(ctx)
 	defer done()
-	if _, err := s.Users.Change(ctx, r.UserID, func(u auth.User) (auth.User, error) { u.PasswordHash = hash; return u, nil }); err != nil {
+	var before auth.User
+	after, err := s.Users.Change(ctx, r.UserID, func(u auth.User) (auth.User, error) {
+		before = u
+		u.PasswordHash, u.InitialPassword = hash, false
+		return u, nil
+	})
+	if err != nil {
 		return err
 	}
 	ended, err := s.Sessions.EndAll(ctx, r.UserID, r.Session, s.Now())
+	if after.Epoch != before.Epoch { // tokens that say the initial password is to be changed are out of date
+		ended = append(ended, auth.Revocation{UserID: r.UserID, Epoch: after.Epoch, At: s.Now()})
+	}
 	s.Push.Push(ctx, ended...)
 	return err
 }

@@ -221,3 +221,19 @@ func TestReauthenticate(t *testing.T) {
 	require.ErrorIs(t, again("old-secret"), fault.New(fault.Locked))
 	require.ErrorIs(t, w.change(t, "old-secret", "a new secret of mine"), fault.New(fault.Locked), "one counter for all of them")
 }
+
+// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next refresh opens the account.
+func TestAnInitialPasswordIsChangedForGood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.InitialPassword = true; return u, nil })
+	require.NoError(t, err)
+	require.NoError(t, w.change(t, "old-secret", "brand-new-secret"))
+	u, err := w.users.ByID(t.Context(), "hong1234")
+	require.NoError(t, err)
+	require.False(t, u.InitialPassword)
+	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong1234", Epoch: u.Epoch, At: now})
+	before := len(w.pushed.Pushed())
+	require.NoError(t, w.change(t, "brand-new-secret", "another-new-secret"))
+	require.Len(t, w.pushed.Pushed(), before, "a second change raises no epoch")
+}

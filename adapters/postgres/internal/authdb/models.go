@@ -35,6 +35,19 @@ type AuditLog struct {
 	Hash         []byte
 }
 
+type LineTransfer struct {
+	ID          uuid.UUID
+	LineIndex   []byte
+	LineMasked  string
+	ToUser      string
+	ProposedBy  string
+	Reason      string
+	ProposedAt  time.Time
+	ExpiresAt   time.Time
+	ConfirmedBy *string
+	ConfirmedAt *time.Time
+}
+
 type LoginAttempt struct {
 	Subject      []byte
 	Failures     int64
@@ -90,21 +103,22 @@ type SigningKey struct {
 }
 
 type User struct {
-	UserID       string
-	PasswordHash string
-	NameSealed   []byte
-	PhoneSealed  []byte
-	PhoneIndex   []byte
-	EmailSealed  []byte
-	EmailIndex   []byte
-	CustomerID   string
-	Status       string
-	LastLoginAt  *time.Time
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
-	Version      int64
-	Epoch        int64
-	EpochAt      *time.Time
+	UserID          string
+	PasswordHash    string
+	NameSealed      []byte
+	PhoneSealed     []byte
+	PhoneIndex      []byte
+	EmailSealed     []byte
+	EmailIndex      []byte
+	CustomerID      string
+	Status          string
+	LastLoginAt     *time.Time
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+	Version         int64
+	Epoch           int64
+	EpochAt         *time.Time
+	InitialPassword bool
 }
 
 type UserGrant struct {

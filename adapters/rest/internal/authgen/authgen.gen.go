@@ -351,6 +351,74 @@ type JSONWebKeySet struct {
 	Keys []JSONWebKey `json:"keys"`
 }
 
+// LineTransfer A line that one account holds and another shall have.
+type LineTransfer struct {
+	// ConfirmedAt UTC; absent while it waits.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	ConfirmedAt *time.Time `json:"confirmedAt,omitempty"`
+
+	// ConfirmedBy Absent while it waits.
+	//
+	// Example: admin-lee
+	ConfirmedBy *string `json:"confirmedBy,omitempty"`
+
+	// ExpiresAt UTC.
+	//
+	// Example: 2026-03-16T01:30:00Z
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// LineNumber Masked.
+	//
+	// Example: 010-****-5678
+	LineNumber string `json:"lineNumber"`
+
+	// ProposedAt UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	ProposedAt time.Time `json:"proposedAt"`
+
+	// ProposedBy Who proposed it; `cli:` and an account of the operating system for the command line.
+	//
+	// Example: ops-kim
+	ProposedBy string `json:"proposedBy"`
+
+	// Reason Example: 명의 변경 신청
+	Reason string `json:"reason"`
+
+	// TransferID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
+	TransferID openapi_types.UUID `json:"transferId"`
+
+	// UserID The account that shall have the line; it may not exist yet.
+	//
+	// Example: hong-gildong
+	UserID string `json:"userId"`
+}
+
+// LineTransferEnvelope defines model for LineTransferEnvelope.
+type LineTransferEnvelope struct {
+	// Data A line that one account holds and another shall have.
+	Data    LineTransfer `json:"data"`
+	Message string       `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// LineTransfersData defines model for LineTransfersData.
+type LineTransfersData struct {
+	Items []LineTransfer `json:"items"`
+}
+
+// LineTransfersEnvelope defines model for LineTransfersEnvelope.
+type LineTransfersEnvelope struct {
+	Data    LineTransfersData `json:"data"`
+	Message string            `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
 // LoginData defines model for LoginData.
 type LoginData struct {
 	AccessToken string `json:"accessToken"`
@@ -893,6 +961,9 @@ type RefreshParams struct {
 	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
 }
 
+// ConfirmLineTransferJSONRequestBody defines body for ConfirmLineTransfer for application/json ContentType.
+type ConfirmLineTransferJSONRequestBody = ReasonRequest
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUserRequest
 
@@ -934,6 +1005,12 @@ type ServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(w http.ResponseWriter, r *http.Request)
+	// ListLineTransfers Lines that wait for a second person
+	// (GET /admin/line-transfers)
+	ListLineTransfers(w http.ResponseWriter, r *http.Request)
+	// ConfirmLineTransfer Confirm the transfer of a line, as a second person
+	// (POST /admin/line-transfers/{transferId}/confirm)
+	ConfirmLineTransfer(w http.ResponseWriter, r *http.Request, transferID openapi_types.UUID)
 	// ListUsers Search for accounts
 	// (GET /admin/users)
 	ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams)
@@ -1025,6 +1102,46 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJwks(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListLineTransfers operation middleware
+func (siw *ServerInterfaceWrapper) ListLineTransfers(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListLineTransfers(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ConfirmLineTransfer operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmLineTransfer(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "transferId" -------------
+	var transferID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transferId", r.PathValue("transferId"), &transferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transferId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmLineTransfer(w, r, transferID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1963,6 +2080,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.GrantPermission)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}/login-history", wrapper.ListUserLogins)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/sessions", wrapper.EndUserSessions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/line-transfers", wrapper.ListLineTransfers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/line-transfers/{transferId}/confirm", wrapper.ConfirmLineTransfer)
 
 	return m
 }
@@ -2149,6 +2268,638 @@ type GetJwks504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfersRequestObject struct {
+}
+
+type ListLineTransfersResponseObject interface {
+	VisitListLineTransfersResponse(w http.ResponseWriter) error
+}
+
+type ListLineTransfers200JSONResponse LineTransfersEnvelope
+
+func (response ListLineTransfers200JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListLineTransfers401JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers401ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListLineTransfers403JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers403ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListLineTransfers429JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers429ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListLineTransfers500JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers500ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListLineTransfers502JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers502ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListLineTransfers503JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers503ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListLineTransfers504JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers504ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransferRequestObject struct {
+	TransferID openapi_types.UUID `json:"transferId"`
+	Body       *ConfirmLineTransferJSONRequestBody
+}
+
+type ConfirmLineTransferResponseObject interface {
+	VisitConfirmLineTransferResponse(w http.ResponseWriter) error
+}
+
+type ConfirmLineTransfer200JSONResponse LineTransferEnvelope
+
+func (response ConfirmLineTransfer200JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ConfirmLineTransfer400JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer400ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ConfirmLineTransfer401JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer401ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ConfirmLineTransfer403JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer403ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response ConfirmLineTransfer404JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer404ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ConfirmLineTransfer409JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer409ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ConfirmLineTransfer413JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer413ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ConfirmLineTransfer429JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer429ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ConfirmLineTransfer500JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer500ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ConfirmLineTransfer502JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer502ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ConfirmLineTransfer503JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer503ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ConfirmLineTransfer504JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer504ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2565,7 +3316,7 @@ func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserR
 }
 
 type CreateUser409JSONResponse struct {
-	externalRef0.ConflictJSONResponse
+	externalRef0.LineHeldJSONResponse
 }
 
 func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
@@ -2581,7 +3332,7 @@ func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.Respons
 }
 
 type CreateUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
+	externalRef0.LineHeldApplicationProblemPlusJSONResponse
 }
 
 func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
@@ -3294,7 +4045,7 @@ func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 }
 
 type UpdateUser409JSONResponse struct {
-	externalRef0.ConflictJSONResponse
+	externalRef0.LineHeldJSONResponse
 }
 
 func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -3310,7 +4061,7 @@ func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.Respons
 }
 
 type UpdateUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
+	externalRef0.LineHeldApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -6126,6 +6877,38 @@ func (response ListOwnLogins401ApplicationProblemPlusJSONResponse) VisitListOwnL
 	return err
 }
 
+type ListOwnLogins403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListOwnLogins403JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins403ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOwnLogins429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -6341,6 +7124,38 @@ func (response Logout401ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Logout403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response Logout403JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Logout403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Logout403ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6593,6 +7408,38 @@ func (response RemoveTotp401ApplicationProblemPlusJSONResponse) VisitRemoveTotpR
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RemoveTotp403JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp403ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6913,6 +7760,38 @@ func (response BeginTotp401ApplicationProblemPlusJSONResponse) VisitBeginTotpRes
 	return err
 }
 
+type BeginTotp403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response BeginTotp403JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp403ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BeginTotp409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -7225,6 +8104,38 @@ func (response ConfirmTotp401ApplicationProblemPlusJSONResponse) VisitConfirmTot
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ConfirmTotp403JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp403ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7860,6 +8771,38 @@ func (response ListPermissions401ApplicationProblemPlusJSONResponse) VisitListPe
 	return err
 }
 
+type ListPermissions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListPermissions403JSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPermissions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPermissions403ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListPermissions404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -8140,6 +9083,38 @@ func (response CheckPermission401ApplicationProblemPlusJSONResponse) VisitCheckP
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckPermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CheckPermission403JSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckPermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CheckPermission403ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8712,6 +9687,38 @@ func (response EndOtherSessions401ApplicationProblemPlusJSONResponse) VisitEndOt
 	return err
 }
 
+type EndOtherSessions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response EndOtherSessions403JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions403ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EndOtherSessions429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -8927,6 +9934,38 @@ func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessi
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListSessions403JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions403ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9183,6 +10222,38 @@ func (response EndSession401ApplicationProblemPlusJSONResponse) VisitEndSessionR
 	return err
 }
 
+type EndSession403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response EndSession403JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession403ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EndSession404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -9430,6 +10501,38 @@ func (response GetUserInfo401ApplicationProblemPlusJSONResponse) VisitGetUserInf
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserInfo403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GetUserInfo403JSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserInfo403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserInfo403ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9685,6 +10788,38 @@ func (response Verify401ApplicationProblemPlusJSONResponse) VisitVerifyResponse(
 	return err
 }
 
+type Verify403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response Verify403JSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Verify403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Verify403ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Verify429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -9854,6 +10989,12 @@ type StrictServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
+	// ListLineTransfers Lines that wait for a second person
+	// (GET /admin/line-transfers)
+	ListLineTransfers(ctx context.Context, request ListLineTransfersRequestObject) (ListLineTransfersResponseObject, error)
+	// ConfirmLineTransfer Confirm the transfer of a line, as a second person
+	// (POST /admin/line-transfers/{transferId}/confirm)
+	ConfirmLineTransfer(ctx context.Context, request ConfirmLineTransferRequestObject) (ConfirmLineTransferResponseObject, error)
 	// ListUsers Search for accounts
 	// (GET /admin/users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -9987,6 +11128,63 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetJwksResponseObject); ok {
 		if err := validResponse.VisitGetJwksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLineTransfers operation middleware
+func (sh *strictHandler) ListLineTransfers(w http.ResponseWriter, r *http.Request) {
+	var request ListLineTransfersRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLineTransfers(ctx, request.(ListLineTransfersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLineTransfers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListLineTransfersResponseObject); ok {
+		if err := validResponse.VisitListLineTransfersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmLineTransfer operation middleware
+func (sh *strictHandler) ConfirmLineTransfer(w http.ResponseWriter, r *http.Request, transferID openapi_types.UUID) {
+	var request ConfirmLineTransferRequestObject
+
+	request.TransferID = transferID
+
+	var body ConfirmLineTransferJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmLineTransfer(ctx, request.(ConfirmLineTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmLineTransfer")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConfirmLineTransferResponseObject); ok {
+		if err := validResponse.VisitConfirmLineTransferResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -10714,272 +11912,296 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchvHmeirdOGkypJ2AOJCUiJZrj0UCVq0KZLmRbJs6hANTAMYc9ANzwwIQl5uyTGd0rGUEyWxVrIj",
-	"qpiNL3GOtoqxlESpcs6PfZTNP2L4Dqf6654rBjcSlKgs/9giOdPT/fV3v34cK7BKlVFCLTM2/nGsTLBK",
-	"DPhngVUqjK4vEctoTBYtYvBfqsQsGFrV0hiNjceWSYFR1UQWQ3WsWShPiswgyCoTRMmWhSyjkYgpMbKF",
-	"K1WdxMYzSswgH9U0g6ixccuoESVmFsqkgvnSFY1qlVolNp5SYlajSmLjMY1apESM2Pa24mzn+vXrkzWr",
-	"TKilFbBFWve0NDOFRi+OJFGhjHWd0BIJbCF2mWCDGMggWK+8uRarlhkleU3X12IKIobBjDfXYhrdxLqm",
-	"rltsg9C1WKzTtuVWTcvQaCm2zbdaxQauEEvCMUvVVZMYk6pqENNs3fBKmSBCVVQzifGGiWYXERaPJtBl",
-	"omtkk6iorlllhFGJMRXl3osvE2NTK5D4lEFUDgms5xCjekNBRDcJ0kqUGUQNnjudzCSSiVQqkxiLKTGN",
-	"f1lcdkyJUVzhj7wXz1I1zjcbd3YbuCC8NUdoySrHxkeHlZaDK+5JS4RaXc+pEn6EwZ7xKrul6ToeGkkk",
-	"0bk5jda2JtAkVQ2mqSg1er6Xc8Pe25w6lUxHnnuRGBXNNOGYUaeuun8PoeLs3Nz67Py7q7NLN5y9VbFV",
-	"9nbmvdkRB39ikGJsPPY/hjxiHhJ/NYd8m+N7XSLYjNrn9XJjAmkW0kxkkAIz1DBsD57tHezvosMHz+3v",
-	"biP7qy/sH/7D2fRHNWI0vF0b4htH3bHcIt+tRAIPB6IBvEEaiBURRmbDtEgFWWVsoQLWdRMVmYE0ywSs",
-	"M9E5zpquXptfQJOLyCTGJjHOJ9BKnfElzMAa2CACF7GFMLK0ClGQycTSGl+dcg5DS2SNsk1iJNAkqhuM",
-	"lhCjhEMRo+FkCp1bnZ9cXbmysDT7fnb6fAJNwab8qM4f598iW6RStVDRYBVgoLpW0SyOOi47WKOBC6nm",
-	"zVQis5neSupXLxaWU9fy7350Y+YSHamsDLO3NpZurX54ZbT+XiOLp9Up7bLZHvtbSa0dBaRHRhXOqF2K",
-	"iCIHTkizavRN4UKB1agVRK0yo6V4SdNVRkvRdFATSx4Vo+SOfGJkEZciZAf/rQLQL2qGCcSQSqBcFZdI",
-	"DlDARDlTu0VyqIIbKE84blSYaaFUUkkmk4FTpaJpg68VgK5KirimW/BCBW9JEZhMJpNKjyJxWbsVcZZZ",
-	"i1RMwB/+ycDW0snovfGjRe+Nv+HfXJetbfOLMquMmsSvSlzG6lvYInXcEL+klhQUuFrVuTjXGB36ULIn",
-	"uVt4Px940axVKtho8A0LxEWUWVygF8o4r/MTbGK9BiABgS4+pgLHnZxef2tyJXt9kjPcCjFNwIOYvfO4",
-	"+dcd+/Ovkf1w/+CHffvhfWTf/frw3u8PHzyyH922P/9T8+6d5t2vE8h+smfffYwOf7ODmne/5v+07z5u",
-	"/mKHM8bf/WjvvLC/+iKmCPwdjw3hqja0mRriGoY5pFGOvRzigEwWrlRBMqdH48lMPDWykkyNZ5LjyeT7",
-	"/BEDFwino9hwvjiWLmZGLl7MZ4ZVPIozBTKWHlOTJEmGL2ZGY9tKzKwVCqBeFLFuEriC3mhD3k2WQypL",
-	"N4nOqgSwy38pVYPldVL5p6jLkX8L3gynIRNXCCrigmUibCKul40Nj1z0X0/krajEwpp+IpeiUdPCtEA6",
-	"XIxpYatmxsZHkunebkmzhCzHKnJwtK+7c8mnZtBxVxsdl1Ad98Om/1tdlHcDbwb5wyRyqCdPyhpVge2V",
-	"xAmQQYo1k6iIGShvsA2h0hcYpaRggRrjcZ/LWF0iH9WIafVP1A4X9vAGI+BJyFWhEatZXC4bXNR2Iu1r",
-	"k3Oz05Mrswvz69mlpYWlmBIrakRXzdj4Bx+Lf3osTmoo47FUMons3eccoR4+tR/8iA4ffC+QKrZ9M8Ah",
-	"nnzW3PvmYP9X9u4OOvzygb37oheKL2umxV4OxSscotcc8PhBCjDjQOS3KJSUIjMqx4emJJurjIKwdqF6",
-	"48aNG/GrV9Hhowf23V179xGyHz1t7n/R/OYFsn/zhb373P635ycA7ZfIX7k81DkUifq2RG4/yPNMbUhd",
-	"0USUobeXF+aPD2++qh/OHlT5+i64nyP7wU7z7pevLWhrdIOyOp0Rxw5CFmAhQMvRmVWJATwGqYyYoAnw",
-	"dweK2wGQP7iH7DuPkP3wZ83Pv0CHD/6j+YfvOUxfT1i/TmpCxL15ukJXSPch+4e5gtun7Hdk4CBlf8uB",
-	"B6oAcHPMELvmTMplZxMoJ8ghh7hdYCKyySVyHqtIo9WahTBVUb3c8CsBU4wWda3QrwpQ8L3mIQWnYY0i",
-	"q6yZiF9JR7E/tTA/Mzc7tRJQ5w8f7dhPniL7008OP31sP7zPNcnPv0D2D4+a3z49fLDnULCrQbZSIq5Z",
-	"5aFKEQ9ZzKqeUWKQEn1AdynwKDCPoMkw3D2aHOuLJl2MPBpB4jyrWeN5HdONwVOdVdZo6Q2J3FwVy2uq",
-	"KVRsrOuIsvoEN2dVpFkIl7AW0Ldn4HGV0D5pjbKgm9JPbz4PpcJ1fkyZVSYGKtRMi1XAXatrtCMdziws",
-	"XZ6dns7Ot7Ord5/bX32PDv587/DBY1BROpLfmSDsQH5+WEdZy11A3ZckzPRFdR5yDlIOeucdOClygiMG",
-	"0nFhQ1BgiBKEJ1Z4dLlcstx33jD9VClN/xWtQlitXzFYanm51cVlMYZMvbNiK/0E6yuzV7MLqyttKfGX",
-	"zbt/Arz47rb9cL95/9HBsz1kP7lz5uU6SaptvZ1I2h3c5fTl7Rrui84luiMHZQdJ7WE4vTyvl6qpQOSY",
-	"mnVigA6qVYifzGepRQyK9axHeT1TuSbfDaIQqxlIONk7EPbs/Ep2aX5ybn05u3Qtu+SaPz7yBjUL2V//",
-	"EtmPvm5+8+hg/zZq7j+2P90NOUvPqLYvqm0Heo92+4F8XyTZnxHqoCZahrAmEig6SMKMBsVAyXPBoYYE",
-	"mrWQiRsgdbm6jCrMIIhRVK0ZVWaSCfRRjVkE5eT5cn4ynWMljS4JH3afVKqzwgYJOZ3qZU0nSP6lA5lO",
-	"rq5cWU8mMwHKPHi2Y+89AI7+ZO/gxZ3m/Uf2Qz83zySbf97pzMwTbexTnZ/z5bjkxOnnWb2Vlopa0Sqj",
-	"Itb0mkE418TI6KyoSEClA4AaOfzqHrIf7ts/+7kvzPPwqQDQwf4O6gbKVw8lExKiZnDBEuf1Oy7F34Dp",
-	"MAP0SULUnhBqONpDKQxkzzO5+8L+dhfZD/5o7z5Co/aT+8CX/vZF89ePUfPRfW6NN5/96eBPzi+b3/yI",
-	"hN8soDiEXJh//oIzNGdx98VevJkvG/oQ2giRLkQ7NIhkVbFp1pnRC8RTAcycnXbh99ed5v7t5g93Dh+9",
-	"OJ1QeJ1kqw/YrjjtE9btPEgOvD1DNtWXNF2lfBlmaLeAQgcnRN0zD9yUDSI5ZzCA/K4Zq8HvBB9PIEjG",
-	"EXouJVxfsAhkJpUJeH7kC2RLMy2TM1ZfYuj169fj4RzMqO3LV4baZG5u+1JY5pk1w2pU7dun5b0W8GeZ",
-	"tUJZuNk6Efv8wsr6zMLq/HRQlYbUNi577u4he+9B89lz4JT7/8/e3enBcxxQ6IaSqbHhZCFN4pfwyHD8",
-	"opopxPMpnIyPFJPF0WKqmMaZ/BlfCPIF/714ena/19JN1+71ajwW0p+NPM8sJLBzkPzDg81AGci8pBkZ",
-	"EAKmIbJBTVYhEM0mukmCTq9F3NAZVlcYm8NGifRJvJbvNQ9R4FNskxheEmQnEl6cvDG3MDm9vrKwsD43",
-	"ufRWNoKUUfPZi+bTF1xvbO7caT59jg4/+duZMXwEwoyCdohAOwO7H9dzqj/XswzAoiy1NKuBVhhDAr0G",
-	"SX2tABi4GAcC0ExBA6PD6B3tsp/mlkjRIGb5aMatrGsIYoBMtlAQ2apqBlEVpKk64QyA0C72yVJ2Zim7",
-	"fGV9ZeGd7Pz67DwErENu5xf2Z48AG7671/zdvRbrV9q8zd8+PvjLi950aUOA4OXYFAZx4OyDmElUZNW1",
-	"ApkQKVVlphNkEggboCKuaHpDJNJvso1+ILiUXV3OBgHYfPbcfnAHRNzjncMHz5ED0R1k//tnzd/dO/y3",
-	"1wecrxOva4fbPqf98VC7neni3cepM16iYXICWSkAAQTlV5yQolmUIhgU6Cp1DCUeqixBO3mLZYWxq5g2",
-	"pNQx+2TEBrbIHNdtwqzFYgxVMG04ipjZkXlMrmTX52avzq6sZ9+bymans1GWjE8UN7/7P2cxvhNlGpE3",
-	"ElKRjnsh/ShR6f6yZrjWxNEaLXnoN0D2EQGdwYYPHLvBCdEjTmgTqMAqBOVxYQPhokUMlIOi1jhUteak",
-	"Yzbs5fA90iO78FXK+jlFgBv3xyYkuwuzCM4Vq9i0oLANnmlMuEyzs70kOHf2vcXZpbCi4YipgSlrryBx",
-	"OFLBdTMbhUBRZAq8qZUotmoGURDHWgVpplkjBuQ/1VSNcArrCslInffx3uFXELz47jayH3xu73r+c/Bb",
-	"eOnCpyKPXTNNLew3p0wAqxME/KWN7VHp8MGO/dUXXqL/aTiyo5i3Mnqpw3N1ApQLx3lqaKWyZTo1FDWT",
-	"GLL6U+2OI0vZawvvRIPowY79m0+b9x87Wr2DGKee1F4noRzCU1cad0HTvtLkTomCHjjqoB2EedE5QTJR",
-	"ZkDpslPj4mnmggXzv0syO3llfJXiTazpUP3ZZxGapuuz4j5nsKZH8QSLbFkO4fPHkbx/dG51Zil+eXZu",
-	"Lp5MJ8934gPL2aVrs1PZ9dX5yWuTs3OTl+da/JQHL+4g+7f7EAO/u8e1xHbVjqeCgwrm1wvIqrpbKS8g",
-	"tri0MH18iH36yeGv7qDms9sHP/wNHX75RfP758je+6X9s5/3AbiqwdRawTKHnETnoWQqGU+lM8PxkdGL",
-	"l15WsVMAeX2ucFzYIFSmpLmPHAdouz/adx/be5/Yj39s/pYLHZl2CIEUyBqOStQ/sxRPQChF35VnKZ7w",
-	"VfWViNafI152k0B+pjxIGRcFuYGKuncWlv1FEA4ZFjD1JYdSVodCKMpQgVXB3YstVMZUfdXmpkmMI4bT",
-	"a6FXW0Pq/ImOJsFydmm9TVj9p0/tr763n9zvK5gOHlH+1bhGi+yMiYQ02zC4Pf7RG7Tb+aD9ED9d8e/Q",
-	"kQfuewbTDlQXzZQOaMqQzmiJGG46jPdRuMhJtaLRtwwsqKxqsCoxLM3vwjEnIxpizZGiBe0N6mVCkWaB",
-	"1VnSNgmFrkUlxtQJUQhJhLvHea7MdBWqyivS1e3v8pUejafS8UxqJTUynnTupMiMCrZi4zEVWyTOLzHW",
-	"0rlHicG3xU5DKyYz8WRqBZbrf8XLjah2UwyV8CZBmjWB9AAgvKp5UcodapqFObDjOon8XjVQ4tZHWyyv",
-	"r9AH/kVuut9g+Q9JweLfgNvmXLb1VJPUaXDECde0cLGITMIPmUDzuEIURGuVPDFMEB2yrxN0f6pgc4Oo",
-	"6Nzhlz+/0PzFlwriiuiFCxcugCKqoPKFCxf+pwRCosAq51G+ZjnIIUUSK67RnEE2CdZzollUEBULBsEW",
-	"UaMvOBVPpleSmfHk8HhypPcLdhRn0e/JW3RqdXklnhS5fS0vkQowKf/z4fNFvkYNplekLOt0t1n3wW0l",
-	"pmPTgnzwjiTo61woWj9BAmEEbbXyu94ApWtUxuAtUjGDhw/cddTLTlGqYeBGzE3GXqWWpkeRFhFowZ9C",
-	"hKrmBDTOE13H5ham3slOtz9Yul8S96jFjNoL9rM1iwm+KolkAjLFdSIZmmaZiNUpyhNTU+EuTOBuLsQ6",
-	"3bmPB0cADOTIPNBen6Dn+wveW8fWdUwnUd8P54W7GwClw30+z5hOMIU3pNTt3thsWTzJLUm38VovzdDE",
-	"8/PQ+ssPEsmCooCxSYzoLodT/DplCTOY+q6r1L3qxcmVqSsImxtOT74ADl6MbHDm58puCzh31w5RucBy",
-	"biuIlCHoe6dQfByxI6N3tbsW6a5iC/eEmSAvtn368Met0HU10Raxotdxw0SWUQN6CCNLCFDOMt7HFLHP",
-	"jmc0p+VRggd0sb53InSO2kKDuKRRbPUgm70efc4L4TOK3QTW7Hy6AV2hgNIpvMcpwGS+RV8zLqyqGv80",
-	"1hd9R5YsJ6QbBOR4J1hMeU+2EeWMlkKi3NdBMpNOBjpIZjrJylb1HP4k+nQ6WxYNGytYo+CQBvE9IZWv",
-	"MlcxKaO9yxGngkxz5QW0etqaFS+PJKMQW9aVROiDDc4PDVywiGFOCE8eEp9wM/UV0VBFs8pcEXHDS5rK",
-	"1bsQm4xNMcMgBSt+hRkmiaf8UtpX3hLq1OsD96V+JfhbAXukZzD61Ws//Ia7yua+L8dwO9r20lT2qBLd",
-	"O0IGACp/SLWeZ2BS+ODFCyGHfdc5kuzefzVSavqwwydAHXkpYRjJWQKcIaqDgmFokGtBcYUESTOEuz6b",
-	"wHek4ZYjVbFlEYN/4H99MBl/H8dvJeNj6/Gb//STFqVEiW3F3Qq44aT95D6yd583f/pcNJ37pPn0hYLs",
-	"O//XfnJfQW+sv6GgN+JvNL+7h4SDxPWh+urrY6KTNVGXRTC4jWQUybEtILnC6iKBS4aSTVQnBhHB5HAv",
-	"9C4aj/hC1J0Etnc80dZ60lMo3bJ+y68VBYOVlYCBlNRRhXAWwX8GYaAgs8zNC7BAGC3ALoMAY1YV16zy",
-	"qqG1fmgGXMIIezFI/otqVUE1s4Z1vcFNfozeXUIFpoa8MnLd8SHoajTkebVY1YxvaJV/NknBINabb19e",
-	"vn4jM72YvbL4TmbxvcXwz2u1ZDI9KvJU3nRXiTRbSIFtEqMxxdS2ZifOF1QSL5bK6UwvRqfYYytgLmOT",
-	"ZNLBA3c7SKwb35IfU/xXEj5VFKaABXg0FaiDpw4sbS6aqc9ZVSGYmgHJOCA3XH8CLQS4Dpz8bZPR6yT/",
-	"DmlEeq6yanpkJDWGqrW8rhWgp/q5pZkpdCmZuXi+lVawXgqiU1adXp6M9BEZm+En4UtRz25oIUfSRlx6",
-	"JyKfthrBpxfeWYx6rmaGpKuplaKe22rTv9+FiILy2CSjwzVDD154KvXRjckb72xNGcVry+sXVxrX372y",
-	"ULpYLmwu4qp2VTfqsxgvFq6sLrGuuM9PJaAm4CH2rwDE+R473+0yifBCb5BG7yqPD09a2EB4q3zdqP2A",
-	"xy1acGJg/CuQXRYlYCQdztL280ZqDj0isZh01Ms3g23YLyWTrZKWnwLSJdtvA5ZcaVRJW0mXE6NEclHz",
-	"RdpgodGLWtgCZT/EQjv379MPOvm1tldzPKXBu91TqCyI822SqGgMjmLuK1MD9PNq1UiPrEFgssOEZ9+Z",
-	"hJgIVJE6dUIBxPTbgZqBdGxaqIoNq90slwudBUhwHxCqBPVEKEmyZUdwbV9Rfut1itB+Gy3MN3tDZ6US",
-	"UX3GLFUCUS5uCDtnl4NgApuobFIWx9XIPXgo5T4vZkG0OlGtSPKdW3hrdl5Bk6srC+vy33MLby2srijS",
-	"O66g1XnnX07JiyjNUtBydnkZGrLOT/MfFyeXl68vLE2vT12ZnH+L/+bqzOR6dn5pYW7O+Wkpe3XhWnZa",
-	"WaPip6mFa9mlG+tTC9PZdbEo//3M5OxcdhoQBOJBMF9CNr0hSMWN8PwP2Ho7PuPO4OlxOM7I+a5iCVvO",
-	"I94ltKW/K6Lv+SCcij56Ph1eRf8BB8BH/aA6rez0aBo1rlkMXg/MEpGPhnJuCKkifwY216vTw6jMaobH",
-	"FLHXsJiaFsEq52OZJKpotGaFBH/byAqzqm08GZIxgl7Raubx/yPHAoGHFdgl9oK+cq5PwB6dcEZVwcOQ",
-	"UmQm0HV5IpFCS9ao03PORE7TH5FeBB2YRViS6GqYBwyPpZOZsVjAZXLug2R87ObHo9v/8gGO30rHL978",
-	"eGQ77vv3+Z9ExvF8XsyT9Tf25yDr6tCKQtpF+ccpCEYd1SVuGIRaiy8NLpTUF3t0JXM0XaUaR8IJZNUZ",
-	"MqtE1zVagr8AUpEtC52bn5lS0PzM9HlIMuC/d3YXlLfN/f3Dnf3mt0/tL28j+/OvDz+7Z+8+P/ziHkoP",
-	"4GihKwwDNnjyTtd5tIts75/3TaR6w/Q75CEZA4hbtF8+WRd8OP+kIygCGS6E1ir8ldAkucWlhenVqRWp",
-	"lMQUkSg2OX0VFIaFxewSdJVf5l9oO46uBT+9T0+VSWEjWraXsRnaYjclzQs/TEP2Wh+xBfGCTzN17LVO",
-	"ry/7Hm11O3l/U0Jnidpp5xsCMB1PQ4iC+SlUEkLbPBqdnsAddt6rRJ/Wi/GDLQzFd5hBMHWDHUJnMVpN",
-	"mFBNh5O/HZklZ2AqK8H7oJbBZLgFFTFvL50h1yYmEook9hkp9Kj5eCG1thqDb3ddjjcooj21EZUOY0Bl",
-	"3yeVUaKgTDydTAZi2MEZoW4KYk3VwOyPHBoq695lKQP07oRBonuPg5IyneySHBAI92X+NZ1M2k/ui0Wd",
-	"PpbBqVLOSY/GkU7KE7/kj2NEk1JLACfkysGFMr8HOUK0QBR+E1UdF5wQrAxCRcR9Kre26qPxhpVnWve4",
-	"T8uhukVgAmc7Hh21gilIST5m6+9SCgXsv/5j87e7rQXsLf1PH9yx93YOHzxGB8+e2Q/vo+az5wfPb4eq",
-	"ZU4JyYLf98yp3sFF1b+jvAOkj4u83nWdSgEg+4gdjS8G79m7KCOVmHz/3atzrLpaXGlssZlLi/mtzbnE",
-	"+5WxzRuVmUY49WNstL98lsCXI8/FRBmlYxlNrS6vLFzNLrl2D3RvF6bQzXB2inyw5YKWg5ppVAYCPGAK",
-	"7zclREU4PPa7J1OtL4NMpm20bmmBEulWd6sppEdeGLMd3XTBIcJI1zaJeSRXXKvyGqhAaJO1DvECd7cK",
-	"Gmx4RvoeIk+qmQEPpFMEVMC6Hn0cAeI2We98KXkHYhK5ZplEL4KcNsssHNKZKhusQtB//gVd16jK6mar",
-	"D6GnWBO4NGRhiTRPoJRBRJ7ceBI/bBkm9fQVWeLvLxNC296gjO/Ad2omURWR808kXiBmIJN1udT0eCrV",
-	"16Wa4aSBZGqsoGZwKp7Kpwvxi2qGxMeKw8n4SGo0fTFzaXhsJIn9q9dqEGbvkpICz8g7B+D7EToAGw/P",
-	"FB91RbGrzjlmTg5Zz8aUwxG6qXHuwp32dDz5d9pzypaJZeG8TpbdQotwlHDqney0U/Wb53zBAuunwCrE",
-	"FHP6RSMhx19n+tn85NTK7LVsTIktry4vQrAwpsRm5+WvA2ze/0QLaFaYVZ1itKgZlaPJ6s7hDneOakvA",
-	"A7LlTERZPdE15OBEHH7SlYj4bqJugx8zmgY65eStOMWy2ESrS7MyHtNnDl6Z0VK8pOkqo6XBJ+K1y5qT",
-	"eYsGgSq+POTQif1bjapGS0ijFoPYUrX6EnLr2t3J8XiAe6tt7TZvZgW3vcBo48ZY81dfdx5ScUpsstWq",
-	"eqyyizaVDpO67lU6QFFVx1oHTBGpVK0G0jXTQhbeICbCuo5wHTdOsvDhtGXe91YzF2L8ncrarok/hGrZ",
-	"kKPgmCSkPl2EDWoVLgJSXfO7vTq0Dq6i6EJjt1IdC50VbFsTZjgk0LKv9IVo0MNCIBMF7ujgEtLUVlvg",
-	"SPW8Xet1XL2e1akZhcPHw9KWnJBjuaF7qB/tv0ZlIFWkg68s6bF4JKLkMqrSsh3+tisd0biV7Nh7JpeD",
-	"3LoMSju/dA47i8O+Yr9GguO3JuPv91Y3kvnXdNJ+cv94JSNwUFpkbapFnDq5Ti0g6iRYsNaxpi7SNmtb",
-	"6D5YK/r0EdgrLZc+Bjm5lcs90REtsuMpZAEkPYVGme+CfD4815YSNllPRpX7Tsu5rhFDK7bJTBywm3w4",
-	"nYlyk/eeCA4tfzS14x1MIAzD+d1u6RgNJ1M93IxYWm6nm09cQO142OeD/CnEPX8/p8tMbfSbLgYtmXpv",
-	"GTXFn992WjaZ7b8WAZ5QZRp0iirKTrUFXSPUEqak094J5aSzdlbNuSaFaMkIDgD+lGo6sVxpNbho/HHM",
-	"fVv41rpPTdqOgK8zwbDVb6gVykij1ZoleuFgS8wAFXXR5cYEwuLWIb0S+i1D+pIYQKogk+gqq4i/yvzK",
-	"PtVJuJAZGKsYIZt8iBqVCqKgomYhi4GPSFQYsoDRFsoLAWP2YP9X9u5O9Ey7iNRMruCEv76I+XnFZcoL",
-	"Cn6pbR/Glqic19SrrVseOr2Bb1dkqhJ10K55t0dYeA/vwqBXAWO+FU4aWGTWWqioccz1wYBjMaiTHHtg",
-	"TROdu56ZEv9GmqqgTBqVyRZStZJmmedD7q3u/clCji8cL978OJPuwfkFLMLPizzAy0v2oNCNQ01JdhPC",
-	"CVGpRtxCjwnJD0yUNzAtlBGDngIop7KCOQTPmYmKmgPXAbSssmqmgmSSk9wpgLJCMNVoiWMcwYVywNfp",
-	"lYz4Jrv6puH65phenpxelxO++U+zc3OBBnYiDLY+nZ2fzfp+np1fX1xaeGspu7zMf7kwPzM3O7USU2Iz",
-	"C0uXZ6ens/MxJWLA+ux09uriwkp2furG+jvZG958nXZTnedm57OB/cAv/NrG1ezKlYVpeGZybm7hOvzS",
-	"/0bUjKzosRDtJsy0mQkU3TE03NA/vFi4BXmoGXZLB8Ewew3+ShSpBDWtiDdaw25RvRK7yddQxguk3cs0",
-	"eSfRHtCVo+RwMomY4TbEC2l1TpfKXkUBiP8e1BDYaC9VB231ErG1bsQuRFN/8FqgBNRCEKytMCk6S0aV",
-	"qkGO1zjCSGWWRUQVgqMdwHyyczkpTq4yapVzCsqBuE0kE/zR3Hnh4/EaQnxUI0ZDQVUQWQYSnUxRFRu4",
-	"QixiKIgZazTHl845TQDll6CoXgzY8kIxBsEtpRD+DfVTFHe93ICYbDth7nUjkyUYga/euHHjRvzqVXT4",
-	"6IF9d1d4EJ42979ofvMC2b/5wt59bv9bKCetm5QQN9PRKdhqArdiKKqwPIwt1yiRbQcT7lgXqC+rG5pF",
-	"UC6ZSqbSmeGR0YuXcvxycoEe2LkJSXNSNxOIX25Uy4Rii7RcQ7iBts9hk8oEcz2SAVGaTEEU6VxcBJMy",
-	"yvC2/Ofw9r+If1xULkUVrwR8Ob7TOIOEA1tyb6r1YjzAXhVyz8+pwtCVJCz05zL25tRzJYXouujPyCEt",
-	"1mqlwMiASHAuRCB77Tgxjy5pxV3Npg5IuBgowGspBpgnW1ZPic1lbC4aZFNjNbO3DnnVSJ18payZiP9J",
-	"8TVz1EyUClrmnR31SszUbpGoJBFSMVEVWFcJoo5upUhgeXBN4i25vkxq7fA1i1lYz+qkwiVS4PTDaZ/6",
-	"rFFrlOtQ7mLJtost4hIJrpTp/F5LDQooqACG8P4Cn1DcSw5eYSeM8foe9yHPVto2RnbCvkLTlRYt4WbB",
-	"WmyyUCBVC7VrybwWiwiBHMuQj/Z0O4q0NNeIZCzHtgyP4jzoYJgPzmb2GkufnNnq+Xw9ckn6KW9kbMyH",
-	"9MPROasB43dQpqxogd2CCb6xGFdWVhZdc0ujKEtLumaGgh+XseqI7C4W8wkZsO1K6GdVQi2tqMnYnmdv",
-	"Bvcf3cK7u8EQYkay6FxA1eczlxTnwzbFsbEd0Pjvt5UlifyMmqFZjWWO3XImDCQbT9aE00X8NOPc+9vX",
-	"V2JKdBmh5wxmRZQTjdQh906oVYHpnpDfDBQFUi2U3ly2rKpoUA492FvDRqwEuZEbhFSh3lhkLGJd2ySi",
-	"naBOsEFRnbNCGWLjGp/KxAgWbgLGk6mkgryf0snziTW6Ri9cgORaM3HhAmo5GHiX376+gs5Btx8F5axG",
-	"dRxh658+rFs5xZcAep6zYAiV5yblrCNgv+NI5HKj/7r9bS6BosZ9rlFWxR/ViOKvbuCHcpNQma4ibKEK",
-	"M60EmnTPDzxfjFzwNtKasapI87FmsQq2tIJIkJQvOt9IrNE5ViqBx6PmJFWQYpEULP5puSmdL10qB4Ak",
-	"FOVNYnD6UBErFrkKLmE7KXRpDtxlqUFqJsp9vOYoXWtSQ1pzdK+12Ph/3f5WWQPHtfhhOzeBCJjDkQYw",
-	"gDC4pJCoa8LcXIuNf8xX2c5BUbsjRj3DSwpSIUNzQoSOt5WhuQSS+rI4ufQd8QsTttQadYwpB8EMXNBo",
-	"iQMh915cMrj47HQOnUvFR4dDdc45rwdgYj1+M3ceiQ7SpGoRVUEVrBKxdTnITuAKKZQZUSfQ9cwUygE3",
-	"qGKDUCsH0HFeT8i/Sb84ppKVRXoVWU0EquEUwh0h874R1k3m2km5oTLhmMHN4iFOkrdysKXcELdbG/wn",
-	"YRoYjElk5CjmKAWQqdsAUFImknXdVGRG+XYtYXQ5gxZcDouAZ/nyWWKpRDKRhKYHVUJxVYuNxzKJZCIj",
-	"/Y3A7oYSdaLrcWi1P/RhfcNMOMMqSu0S12R2q1Cxq1LlEw5XbvZzMed0E9sgDVdZuziSuhh1XoAeByUB",
-	"sgawA2hYzQLjOyd1glwCTVJnGvAazW1oak7wJGH/ceOrSKxCGWmWKN1WHD4BFMtvMZV0J7AAFIU3WWMU",
-	"ohslYr1d3xAtMc0qo6YQCelkss9ZKk7HLW+yx+GjHfvJU3T406+hyH73ub23w3/yz/UQb30gu6u5LdWg",
-	"g5qvbRp0SQu0RoNOaLL9GXQ7ky3OtvrsTbat9PftdJdvL6QZ3bw6mq5OpTQ2+uG771QuzRfSq42Z9wrq",
-	"8MZCZcG8PMtuWO+ntY3Y9s0+pnkEG561GeaxQTiJWqFRO1O4UCbxKU5LTI/u4KkzWuI4JNvwbJBqSEkV",
-	"LeE499mK4xJ5M5NMxvxKi7ByvaOEFRy+3+H0WLtTusg31Gbc9LYSGxE42dPrs5QrfFgHpV28nO755ctY",
-	"fQtbpC40+5Fkpuc3/SOg4NXhnl+VX1zRKoTVgqpabPyDm4qPsBbd9nzSHQOytxEUypxf4pLpb1q3FeeM",
-	"J46tOOc2zp1txf0l1jHwLsE4HOjSExuP+VUm2NcQjCSBmTlmW7aZlV1jqLDS3LocMRihUjM5snHORbZw",
-	"wdIbEy6fhDpcSOcU6YdmAi0zwyIqyjecVtEJtEgMkxt/iKsJfGExUURoWCJtscQgB3CNFmsGZAVaZcz5",
-	"oZJMJhMIKkpNgg1RWNq+wDeCa+qaaUF7dJAr0qkrGFnbhhuuUNPUjhlfGn8P/McxJUYh/cbLpOmNV3iF",
-	"4R32Y3pStmv34qg9+TIne92Xv5V6l70Burjda0Gh7Oh2jdqh7rmL+5yZ5M+16rJRTW6Ra6ZkQjZUk71S",
-	"ccHSNkU0UUww4RgcqqFoLThwk36izuTagr1jgpMAxg8S9ayHwL6WYSTW++PL2i0S2755bBUCcrqDOsTB",
-	"D/sHz36EKV679/yKg5N+Iz04nEEGO6O5rljpXAu4W52EFvCophzvZzrZ4plMBt2Lye3tyBFvqPmH75u/",
-	"3YWhY9D/onUSp+u55lyXL1NsnTp38MNt+9P/jcShO502MNuo3UAjf2pzgJplbmbUDKJATmU7n5BMf/4g",
-	"NEzmZmhOT7sxO4Fkyg8+9qZwtRu95Q7VCszCCkitQOUox1xfc+N2zYkH8d1QNSsngkBmZ8u8HZkY7avT",
-	"vRmeliOR0/H2efzAyd8MSwwvT9M3y8a1iS5unxBtpIK0kRoYbfSsE0eMO4lQjBegC1iJJLhKNtyHEnkZ",
-	"uw244M1UP3qgN+8a3u1dh5xhRh4KVWNnKnP/KrPLS5eFZgeREimrfSoxELRmWobb9TKkBvt6hnVRiJVY",
-	"lZkRCvBwcszzMGkqVFvjDULBpHdSuqDJorcXZqASscxwS0XHATcOXhRZRce1ikB3RuGNcvQR4ZxZo2Jm",
-	"ax3SHAinbBnsL2Mx7n8TJpwLxwao1Am0QPUGwhRB0wAkJI2c7helDBfcUTzSIiSm5eST9iH9HXEVEonQ",
-	"UCcwCrSrWGutHQhILE9tvOnvAhnR5y4oqbp3Mmhl/X4V1Q3Z23f3Dv7yGB3sPz782Z/ayYTemL3MxN/e",
-	"di6FheBnf/XcfvSJ/eS+H4RtD50ObBNePbx3G9lPPrN/+tS/U7e1hH+ncrhDcJMHf70tFupndGnrdKft",
-	"YIwEBEWLwpkaIMoh+9Nde+ePUVrY6dS9ztSq/tQqt2DiqGpV+2HPgDk9mABdSLYvFGzBlMD0UH9R+clP",
-	"Zwn18vogNHmF/1CMl8paZlheE1SMdy/09kovP2hB+JttuFMQCaSbsj0OtONhFzgH811/+tjX37+W20nJ",
-	"FRxTfS113GTvOu4Uo0VdE2kcw6neP7iIGzrD6gpjc9gA58aZan1k1Vrgmq8PeD+KdaAzbz+e5qGPBZFu",
-	"t3U5d3YJY13v5uf1jbN2hmjxV2TTc6EOY51Rgs4NJzMy6ZcvDOPgWF10cadMpAwPJ8cUlJMZSwmhVuXQ",
-	"wvX59cmpqYXV+ZXzbQJyUpUOOZa7+OIcn+/x3XACaiGZ5FrzwoY/U4vO1KK+1aKT8v50kos+X/3rKRt7",
-	"59kcFPPMmgG/8nHk6plgPKJgXKDkKCKxL18TtgrlNh34NNMb1mdauGEmUE4SZk40+8NWp9YuE+7IojI2",
-	"Zb2sikwNUr/gJXdmx3ByLIFWgjlia1T4qGRSGDQMy5MiMwg4pgxSrJlEDP7VqOviEtlLvpkiTqCYMgsJ",
-	"ZoQwbYhEL1F34OS/JdC8ELXOCHY5YWmNGlqpbJkKYgFPllVmJvGNx3TydwAAMlYnngTogQQ/77SXgYg1",
-	"dKsIOeeihHjNbZN0PDl+VF+a26DGl43z1T17Zw81n90++OFvfvHdxjemwM+XLo6OxIcz6VTsps8zJNeS",
-	"TYhdP5ZPCABZmFUSjnDZew/s7277P+8u2vzDZ/buI9T8xY791ffIvrt38GwP2Xu/tO88ivnkk7820f/B",
-	"nsVGawurnnxL/WpR8vgkEgDN+78/06D+UTUoP4YeTYm61F6JEvT76pQomTXsNVQ406rOvBWn21sh+n44",
-	"pSdA0IjJFnEv13MhqiPiZU2+1saPMU/qxLREKZ+Tu+/Oy9QoKugEGxGJbigqz+10eDWchDkQQ+aRlaLT",
-	"nsHklGh62CfrW3dfwJj+vW86Z/XgDgJaqwbaVY+Fmb5bTOPMyfSNxew6CxPSoFs/nh4bH273cVdx83XD",
-	"cDcULGI90o5OKGsl3TFrJXxdJ5G1EjlO8x8tb+XMb/Eaicjroqa/WiWUqEi2YXbHBOoOzx6wQyPVSVL6",
-	"jI6hj70ftoW01IkVOVHFZC1Tl8EoSKDrojKQS39UZrpq+rprQFqOaB6MVvpyXkSJOoNssg0SnKN3QsIu",
-	"0GKy69NOX+LjizlxxHDy6p/vHT54jA6/uics9jPr9iw+0C0+IHAGyv8BbV6hXeubQx8YZHMme89k70nK",
-	"3hW8QQKzk0AQnYxdqsSqtahRQP5BehQxXSUGgrmY7sBPXPFTxQRYhCXGVCioFh1icy6TyyWQtyfwsnsK",
-	"AUhT/rawQxnVG5FRcP71ly5Dj+VzLzLjLcbCQvHFPheKrfUrvizLyLGpyL67Z//wH4AsAN+Vshg91rr2",
-	"kzuhtXuQNt7nH+43v7t/8Nd79ne3kf3D88OHj/pJ1HyL39OJ+tF9s2JbdI3mn2/bD5+e6RpnukZfuoZA",
-	"m1esa5wpGmdu9NdJT3kLKllRYJL2y3SdG2STYDG7PLLcxm2XBsRFcYUosgukaNThzAh0/OdOEzWnkYbM",
-	"OnDTA2GZepmJjnenxI0ugPDq8gq8nqLB1MDHe5G6jaykaD4Dj6ro8CZnY/ejZAQnWp+IlgEoEY7U79g/",
-	"PD/pfMeIWqW+dYxgQdN/Nx0jUGJ14jqGO/rkdch49IKFZ9rFmXbxmmROukj7khUM/+zZdhGGOVbyD3er",
-	"WaItHVTXKhHBgdOgMxCqQhcQ53gn50oZXIAhKnFu54X92SNk//tnzd9FimP5TiYYz/3D75u/3kPiZQjm",
-	"wvuDY8lZ/tWWAcIRbBkePOPDZ+7kk2WkWW7q6LqTIm1Kn+4rKdQaqlGdFTba22wzzIB2BzCEKdgWSWRn",
-	"O46SipzrXtgQaU/Afk1CTJjcQL2p70jmVvHHDEKQ2AFAgdGgA0aja9RtsGpgzRQVbToxrFPCucXmXzdr",
-	"T9h39uMfm799jOwnewcv7qDDB8/tvcenzOYT4G2RM4Edn7mWz1zLPbiWn+3Yew8kskM0G7DnJRt+qxKf",
-	"z5SMM2PvVOsoAlGPqJb0mVvm9qRvr4UsW9iQPZdEAJ7JFkoqEb2uoT5NtLrOM0v2bTcT6DqoLJoqVJWA",
-	"/gJhbgvatkNDa2cueb6BLLJlwWRy/m+tQsbX6N9v35uddqb3NP+609y/3fzhzuGjF81vfowYjPH32z9H",
-	"55ys2/NCIypqRauMiljTa6IJFEYG9PXl2o/sQMU1Eq9PvPjuCESdH+7bP/s5su9+fXjv95xrPXyKMsnm",
-	"n3cO9neQYG727nPJ30JTehL+3aSFIkTR32/f6/ae+AI6/M0Oat792r77GNl3Hzd/seM/aWDxzPmgXubM",
-	"RAt0yqKEqCbKMauaQ9hEdaLr425uj2ZBvoJ8UdwYM5BZJdSCFlrhMkdnjl8CTcrH+VNrVPb+hFldEuYK",
-	"wk5DdlA1VZGTb0Hz9EmUN1jdFKn5orxSZ6WS6EKwQUiVL1RgbEMjCsq5rVTWBQau/9ftb3PoHEYNiFtc",
-	"sazqAtUbsrwRxg5YzO0ZDjifO69Ar1ExatSCHvDQRFx0CReNxMKdSDnOwsmIRFsFmUzsGCNOkrREDIiJ",
-	"BNDKOSn8VgysrFPhHkmgKTGNcY06dyBOyc9vEneGVL4m6j4BWHNiOgG0N3MGJZQIkA/foa5VNEukqY4m",
-	"kwB1js8wpcgJ8pwbGh3moJ1d3Bw9zy9vOD0makpRqUbMyE7ogkv0q2gvi4b4UwaBCSFY78VRkhUumUmx",
-	"237egOT542n1uGaxOYcj+vXe+81ffIncBHi/6ut7RVQadOyaFq1RcXast3428ntHXD6o8QUOJypV7d0X",
-	"9reBZnLMqsbGY8Nj6WRmLNbruZweQf3m/J9sBKtTL7NIKDsGjWgbDonPsfEYabxdzr9V0Ba0t2fezy6t",
-	"vLs8a87SpZHC1OzobGUm+U66mlGn3h5LkMbbt9Trs/xBlk+P0FmaTBTSOs1XZpLqe2/rgQnb46lLySQ/",
-	"IxC08y0jlZh8/92rc6y6WlxpbLGZS4v5rc25xPuVsc0blRnIguOProgyksvO1BhnnnhbO6vX8NixW/oN",
-	"pHNfRPlJ6yi8vpuHeaUs55x6bchCO38yOLBZuHJVK747GBS4muDXz9GgGwq07QfmVxRvHrtz4dEuqT/2",
-	"0Mm2m3O0hdBoh2VixadAokZnRAgF4g3TVS6EAwumhoM6EZryENY8UsU0yajDhTfVVOJKY2FsZXICLWKr",
-	"/KZf2ZhAV/FWfLJE3sykRjKjyWRywlVSJtAyKdQMMoGWcYUsaxZ5cw5v9T864qWYs5JLQ6nH8czZM9Py",
-	"NAzKEGPDhL4vzTRXwnsmpzT7ImzN/izMrnW9c6wU16ipcN0/zmoW/Isr0m4jEm2DoBpVnQJ7x50sh14o",
-	"iPoqgyfA8uCKsMH16XwDAVXLsbUVrtpbZVIJ1wmv0baFwpFVuwt1esSi3f82pbgXXmUp7oWzUtz/HqW4",
-	"ZzJhUNWtAd7aUt06GHHARKFNtMcx6wzbcz2OosxGjMV0ZmoGvJAT4LHxzVt0KlK9BJSW/JMoFwff17F5",
-	"q/BdLYgjtjBYOcs70OGohazbDPw+KiG3mWPeXpNmNacf4BlJvposBTE1iYRzyQdAfpUihs7WnTK5/KkH",
-	"oVkLVBXDKgOzFYQa5br3Nd8kdOFSTaAFaZA7+ea+qQ6maB8H42utMtEMp7lcZI53hW2SFb7/4wXv+TKh",
-	"HnAtQe0ODq8+qG9RrnKiDi5xIDXqRG2ZTcDvZ+8+R87zL5/vLIntTyDKKJG+aJi9+krDtWeR09eKbwok",
-	"amVaAf7p/33/XLTdOJur0OwTIxGRkTNoZDoUxypCLU69/BfVKjq3NDOFRtOZS+NoFKlaSePGbiaJzPOB",
-	"cKoGDUghIgq/FpE7CGCh1aVZRQaw+FcZtdYooSoMVpaht3eXxAx2NGshJyRnyUQwMf5WxNryhFBUYLSo",
-	"GRVOgnlS0ijVaAlhSurIIFD+bELcDsJdsnlIC9NfoyGuPyHiSZqYngqTCkV0Cntb4ZKBAxHr8J7jtDYn",
-	"3ClAkRKjRCxHVrj1gk4n4wixAWc6ttSAVUJa3a//2PztLrLvPraf/PI1lR15Uqp1Olabfpy9Tc3wu/mP",
-	"PTqjr2EYPkEHEg7ZD/5oP7yPxNmgQvpXXyP7b180f/0Y6lGefNbc+8YfYD+G6OO41q0ORZxGEcPQhcbH",
-	"6fJM5J2JvF5F3mXOkbjVDvNswvkeAxR8LebDkJQYHWpOpUzkQki0jBITJULScML9G1j1Qj5hc0OkEzNK",
-	"EmhSCkSL0JDhoSCCC2VotuGOdPe6daxRkbYSJjDp9FVB04T8lnFvVL3YgMiUgQ1Xq2+Y4k9iM75cl0AW",
-	"TNTwNwGjYwseH6x9wUzgXDIDqm3Yvk+eNSW+dLLBeEfXiJI5bYRNy9Ckyq2t+mi8YeWZFlNiNG/WG/GM",
-	"WiX5mBLbGNmqD8dv6ZXKR/xK8ul6Oj5sFcGS1gyzPhwfUYtV/t6Ht2r1jfhwxmL8PT3/0RaJp3WLFmNK",
-	"rPShsUX4k2IVw9wqxUfyGMiqWtza2ogPG5iy2M2grAkbVc6xQvldzWd/OvjTU7/4eXDH3tvhYung2TOQ",
-	"U8+eHzy/PSB5tOSHXw+CyWfyyzHjZ1LpTCr12lRYEHiE+0gmF3LeeRLCyVO62wmlJcHLBGsv1AyDUMu1",
-	"YSa8vEfhhcDCgBGhRyiRceSDm2GqOAIg7f4rI7NOufXEX+JG1iXIyBteo4UyNnDB4uIMio8aaEOjqiJ8",
-	"HpQ4zm4BZmJaipdByFkslvU8btCT20aqVizyBV0h6xxMCCxdF8HPNeqve3JX4WajHKE64QhJIkdkRMk0",
-	"6Bi96EWKjyHWYKmQFPAl+EbMY5AnW+yUikZJ3ff35v7+4c5+89un9pe3kf3514ef3bN3nx9+cQ+lj2KJ",
-	"iYbZJysfxWyREFwAFO0DBz6wcfnjPP7yXXkCQC+zzmJwiSnHqbM4EzavtIM9o0SWFp5MEksgf65NCksW",
-	"DBNfs0KRW2OZ6B1mEEyR73FRFlEmMtPEibnK9ruahSirTzi+PeS59piBypoKtZ0mqhBag+QWzWqXobLo",
-	"2/fxPUWari9QvRHOqvQ16Wt+dw8d7N9ufv6NUGXDA6odhT5ckheEZJu+f1wrdzreyVzrjiV5oUU//eTw",
-	"V3cka4xe1MnO6FJw1ybLOrqh2qDTMnw32okPc7HvA7KC5CERVN4OIL57HGZ5xu2OnK6hFcrIFHUVJqrg",
-	"hp951Ezyzz62JwZ99cn10m243lChTDqVqztOmnQyiWQ9Vx03Jtq0DoYfJbVw3ffvt+/5unvuPre/+h45",
-	"JPQccrMdyvn77Z9Hq6WksBHoiXoMP7+m6x1YHHKaebd4XuS9OOnYAXa0rUTqu0Gm1OPKYZZ0FOYxxQF2",
-	"onqsSqjWpjdpa8tXRy6Usem7xVaGPC3aBLTi34C4u9IF1AFfT28YG1Wf0Klxa2vP2jbACYvA9rAZhDjt",
-	"iN2dwMLh4agE3w9Q/AEGd/NlbRJD1QqvdrzpmVXx2snZqy2C1UnJAhoYrJSVVT8dvFbMwhYJFFhPiFpS",
-	"3V8HukGoG9FIoEWDmESUq5awTPTXKEolpU8OrAwvzQtXCJI0yQx0zqozZOE8qBhr1PmG9BOdn0A6togh",
-	"w/piRIjoW850Qt2U/XqZ6V4eJ6GqmUCTFGmq77fepBH5EdJmcIiA0T9+CaoPG3ypXD/bO/xkHx3s/9G+",
-	"G2ow01/RYF8xA1j6hPPW5J2HJCGcs00saIAlmfnKtcwxSjELmWsf3khfu1VIj7UpxwwIRnGJQhyK8w3K",
-	"PSevqpswpKTu9Gd4efLQRSPPQXcm1U5DAVh2Sxgk0OfZL0OgOZeLKoP1o/XSSBIqACB1P1wDIMWx6Igg",
-	"IhUTIg/suNn/hKoL3Gj1dYIcfJvG5t2vm9+8QAcv9g9e7KPeKgLEK7JVo3jTfnjf3nmMXnWxADRtVJAG",
-	"V8NhzP+DaeOsdOCVqa1zrASNVxmFPoeiklnUyAyGjpVoz/dKoGhI23TVOzNYlqlwDbLCTAulkuMQZ4TJ",
-	"9SKmSpzCH6arxLQSaNKd68qpuuL0mo/0cw+Obq06axklA+T6y/uoee92lEbiMbUPAv1ApMOhtSleS9Gk",
-	"jGs6dri4MohuGKxC0H/+BV3XqMrqZnSNo445BEhre7z0eColP2FqKjRpGCuow/nR+MViBscvFtKp+CU8",
-	"QuLJfKqQVjNkuDiSFFWW4bYmkacYXklnxpPp8Cnkwd1juEmccVyt8tPICkrvNMnUuJq/NJ4aT493PFBy",
-	"PJVsPVAGp+KpfLoQv6hmSHysOJyMj6RG0xczl4bHRpI4tn2zXZOCx5KnnkRH8l463654hW7mGeN8hS22",
-	"ZTa9ZJZg1noKh9uP6p9PRhsa+tjU1O2uOpE/QcThts4SR6mBRCvhMkvNhJUhsJAnCHQYZDGmrFHZLstE",
-	"2CnRT6AFpyZAM1FN9NBSENskBnQOYxUCHV6JbpI3TPHqcHSmJKFOn+hWC78twfA1VcVLe+FyINiyoyfm",
-	"oMQ4k4tVsVWOKTEq+puYmtqxD0eRGRUoRK/V4MlwX44TafPdj+J4+OB58+5fT6HG+Jq4Ys/ilQNWSKHv",
-	"n1AIBspD4RmNFlnbvAxPOxVtscFyrFPE1TffFJCWMYsEpvLP8qVPtgOZvfeg+ex5ZN/+Y47CGWxHr2PO",
-	"hYmeBSNPfxIKmHN9PU6EOcuJeD2HxPrVodamucePz2wSQyu271zkZD7Uy6J7hnCimVWCN5ye+KIosgw9",
-	"Z2kpgSblQ47uBLPYGVMdHSkltVETN/i6jVbmJPd0bL60iXUt3OT98d7hV7+HPARwWEfyJZ/HfDid+cfq",
-	"Oqg4UJExDh/TCoHGfvLZsZnUNbjJbizKje5xNDkzFF8Zs5k1hZUkglDyWvidDMgyDPrrP46JrjeTNasc",
-	"G//g5vZNkYYRbRpx5lMSm5+QxRcQ/OSWIdGL8CPxhXu5xWNyKjC4iiGbFkL0Uh4kokcb0qjihAugV5to",
-	"FuPZTfLoremXC5TELa0iKu9MlCempopqfSdjN7CMvySkdbHrZX+nImCbkE+LLf+vuRWrMt+yUha0rneF",
-	"1eUcE52xDYSLFjEcWWKic05fTPgKzDc5n0Ai3RfM5ajZmAr/T0Xuq+HbRKiLe+tmOL1vkIYpxIPg9AGE",
-	"M32r8Qdj2ze3/38AAAD//w==",
+	"7L17cxvHmTf6VbpwtsqSdwDiQlIiWa49EAlZtCmS5kWybOoQDUwDGHPQDc8MCEJ++ZYS0ykdSzlREmul",
+	"OKKKedeO4z16qxiLycpV3vPHfpTNf8TwO5zqp3uuGNxIUKIS/mOL5ExP99Pdz/35PZ/FiqxaY5RQy4xN",
+	"fharEKwSA/5ZZNUqo+tLxDKa2ZJFDP5LlZhFQ6tZGqOxydgyKTKqmshiqIE1CxVIiRkEWRWCKNmykGU0",
+	"EzElRrZwtaaT2GRGiRnk07pmEDU2aRl1osTMYoVUMR+6qlGtWq/GJlNKzGrWSGwyplGLlIkR295WnOnc",
+	"vHkzW7cqhFpaEVukfU5LV6fR+KWxJCpWsK4TWiaBKcSuEGwQAxkE69V31mK1CqOkoOn6WkxBxDCY8c5a",
+	"TKObWNfUdYttELoWi3WbtpyqaRkaLce2+VRr2MBVYkk65qi6ahIjq6oGMc32Ca9UCCJURXWTGG+ZaHYR",
+	"YfFoAl0hukY2iYoamlVBGJUZU1H+w/gyMTa1IolPG0TllMB6HjGqNxVEdJMgrUyZQdTgutPJTCKZSKUy",
+	"iYmYEtP4l8Vmx5QYxVX+yIfxHFXjfLJxZ7aBDcJbc4SWrUpscnxUaVu44q60TKjVc50q4UsY7hqvszua",
+	"ruORsUQSXZjTaH1rCmWpajBNRanxi/2sG+beYdWpZDpy3YvEqGqmCcuMWnXN/XvoKM7Oza3Pzn+wOrt0",
+	"y5lbDVsVb2bem13P4D8ZpBSbjP0fI95lHhF/NUd8k+NzXSLYjJrnzUpzCmkW0kxkkCIz1DBtD1/sHe7v",
+	"oqNHB/Z3d5H99Vf2D//bmfSndWI0vVkb4hvHnbGcIp+tPATeGYgm8AZpIlZCGJlN0yJVZFWwhYpY101U",
+	"YgbSLBNOnYkucNZ0/cb8AsouIpMYm8S4mEArDcaHMANjYIOIs4gthJGlVYmCTCaG1vjolHMYWiZrlG0S",
+	"I4GyqGEwWkaMEk5FjEaTKXRhdT67unJtYWn2o9zMxQSahkn5jzp/nH+LbJFqzUIlg1WBgepaVbP40XHZ",
+	"wRoNbEitYKYSmc30VlK/fqm4nLpR+ODTW1cv07Hqyih7d2Ppzuon18YbHzZzeEad1q6YnU9/+1XrdAPS",
+	"Y+MKZ9TujYi6DvwizarRO4WLRVanVvBoVRgtx8uarjJajr4HdTHkcU+UnJFPjCzicoTs4L9VgPolzTDh",
+	"MqQSKF/DZZKHI2CivKndIXlUxU1UIPxsVJlpoVRSSSaTgVWlou8GHytAXZWUcF234IUq3pIiMJlMJpU+",
+	"ReKydidiLbMWqZpwfvgnA1NLJ6PnxpcWPTf+hn9yPaa2zTfKrDFqEr8qcQWr72KLNHBT/JJaUlDgWk3n",
+	"4lxjdOQTyZ7kbOH9QuBFs16tYqPJJywOLqLM4gK9WMEFna9gE+t1IAkIdPExFThudmb93exK7maWM9wq",
+	"MU04BzF752nrxx37y2+Q/Xj/8Id9+/FDZN//5ujBn44ePbGf3LW//Evr/r3W/W8SyH62Z99/io5+v4Na",
+	"97/h/7TvP239aoczxn/7yd55aX/9VUwR53cyNoJr2shmaoRrGOaIRvnp5RSHw2Thag0kc3o8nszEU2Mr",
+	"ydRkJjmZTH7EHzFwkfB7FBstlCbSpczYpUuFzKiKx3GmSCbSE2qSJMnopcx4bFuJmfViEdSLEtZNAlvQ",
+	"392Qe5PjlMrRTaKzGoHT5d+UmsEKOqn+c9TmyL8Fd4bfIRNXCSrhomUibCKul02Mjl3yb0/krqjEwpp+",
+	"KpuiUdPCtEi6bIxpYatuxibHkun+dkmzhCzHKnLO6EB7516fukEnXW10UlJ10k+bwXd1Ue4NvBnkD1nk",
+	"3J4CqWhUBbZXFitABinVTaIiZqCCwTaESl9klJKiBWqMx32uYHWJfFonpjX4pXa4sHduMAKehFwVGrG6",
+	"xeWywUVtt6t9Izs3O5NdmV2YX88tLS0sxZRYSSO6asYmP/5M/NNjcVJDmYylkklk7x7wA/X4uf3oJ3T0",
+	"6HtxqGLbtwMc4tkXrb1vD/d/Y+/uoKPfPbJ3X/Zz4yuaabFXc+MVTtEbDnn8JAWacSLyXRRKSokZ1ZNT",
+	"U16b64yCsHapeuvWrVvx69fR0ZNH9v1de/cJsp88b+1/1fr2JbJ//5W9e2D/68EpUPsV8lcuD3VORaK+",
+	"Jw+3n+QFpjalrmgiytB7ywvzJ6c3H9VPZ4+qfHyX3AfIfrTTuv+7N5a0dbpBWYNeFcsOUhZoIUjLjzOr",
+	"EQN4DFIZMUET4O8O9WwHSP7oAbLvPUH241+0vvwKHT36361//57T9M2k9ZukJkTsm6cr9KT0ALJ/lCu4",
+	"A8p+RwYOU/a3LXioCgA3xwwxa86kXHY2hfLiOuQRtwtMRDa5RC5gFWm0VrcQpipqVJp+JWCa0ZKuFQdV",
+	"AYq+17xDwe+wRpFV0UzEt6Sr2J9emL86Nzu9ElDnj57s2M+eI/vznx19/tR+/JBrkl9+hewfnrT++Pzo",
+	"0Z5zg10Nsv0m4rpVGamW8IjFrNr5TQzeRB/R3Rt4HJpH3Mkw3b07OTHQnXRP5PEuJC6wujVZ0DHdGP6t",
+	"syoaLb8lDzdXxQqaagoVG+s6oqwxxc1ZFWkWwmWsBfTtq/C4SuiAd42yoJvSf998HkqF6/yYMqtCDFSs",
+	"mxargrtW12jXe3h1YenK7MxMbr6TXb17YH/9PTr864OjR09BRel6/V6D0lHDptlghjoNXr0l19EUviXO",
+	"c6iBTWQSCxWafCdLpW7kWcwuL99cWJpZn76WnX83t76U+2B1dik3E6TWwb3Dl/uo9eNOa/9u64d7R09e",
+	"tr79CbX+9JO9dxe1Xtw9/OE/z/WHY3Mt/xGNcjL0OKEDKRCZgZiVd6eHqT546x06B+N8ihhIx8UNwbj8",
+	"DER4r4UXnMtyy33hLRPYS9dbBOpFBUNQsUCkj10VDtk1eqHTRbqYWKM+LildMStalbD6oGpJue3ldpej",
+	"xRgy9e6GhvTbrK/MXs8trK505Iy/bt3/Cxy47+7aj/dbD58cvthD9rN7517H02QH7bsTyRSGtzkDeR9H",
+	"B2Ig8rgj58gOk42E6fTqvJCqpgIDwdRsEANsAq1K/MrQLLWIQbGe825e37dck+8GjxCrG0gEPbpc7Nn5",
+	"ldzSfHZufTm3dCO35JqjvusNai+yv/k1sp980/r2yeH+XdTaf2p/vhtyXp/f2oFubSfSe3d3EMoPdCUH",
+	"cwo4RxMtQ5gZiSM6zIsZTYqhXs8F5zYk0KyFTNwEic7NF1RlBkGMolrdqDGTTKFP68wiKC/Xl/df0zmN",
+	"kmvSl/d34h5QqxodgaSCV2Od6D4S+tyh0lCTYXVUYbq0JHvZa3Oz87n1a7m5GffumIL8Nc0gZtbyr2Q8",
+	"sBI+8ny9WiBGbDKWTCXjb7/99tvxsfFLl8UyqVkS8f9YMjUxmiymSfwyHhuNX1IzxXghhZPxsVKyNF5K",
+	"ldI4U+CrjfC+8o+Yfr9r6/43rW9fosMXO/beIy6PWy8O7Kd7R4+eoqOvH9g7e518sP2/mJB/cp6FgwEJ",
+	"L3tPjx49OfzzfuvnT5Acr3X/oHX/R/vZQ4hufPmjvfvS3t1Brf3f2492uqhkr/jgvEmsvf1InoHti3JR",
+	"BbbwNTmookWCR8Lhamld2Qy64H72omvf9fZxoQsOc76YQAslhFGF6KoYMS9ZUsLjJ/k1KtzRMLr8tYgD",
+	"YWRCIiqqEs6WECtJU7KKm4gLEc2oojq1NN0b2GV0+aDhOMfKGl0S4e8BxZXOihthh1GjoukEyb90YcfZ",
+	"1ZVr68lkJiCnvENvP9s7fHmv9fCJ/dhveGSSrb/udLc7Eh1c2zpf5ysSXbD6edZo5w0lrWRVUAlret0g",
+	"XKpjZHS3qSWh0gFCjR19/QDZj/ftX/zSlyHy+Lkg0OH+DupFytdPJXGEr+KiJdbrj3nK412CP4JbhRC1",
+	"rwM1Gh3cFL51L6i5+9L+4y6yH/2Zs8Nx+9lDUKH/86vWb5+i1pOHXDtqvfjL4V+cX7a+/QmJkFvAxg1F",
+	"P//6Fde9ncHdF/sJhL5q6kNWROjqQqKEBkkwjreqD4qnAidzdsalX8ire/ao8CbpCj5iu6rCgLTuFHxy",
+	"6O0J9tRAgn2V8mGYod2BGzo84e6ueeju3OAh5wwGDr8rzDX4neDjCQR5vMIlQwk3bS0CSc0VAkqCfIFs",
+	"aaZlcsbqqym5efNmPFy+ETV9+cpIh6KPbV/26zyzrrI6VQcOh3mvBUJhZr1YEdpLt8s+v7CyfnVhdT4U",
+	"wIGseC577u8he+9R68UBcMr9/48rl72tyoDvYaQv8+mcLwT4gn9fPJfQoNvSyy3U79Z4LGQwd+48s5A4",
+	"ncPkHx5thspA5uWdkbkkwDREIYnJqgQS4YhukrdMv0doETd1htUVxuawUSYDXl7L95p3UOBTbFOyIKif",
+	"6B6SvTW3kJ1ZX1lYWJ/LLr2bi7jKqPXiZev5S7A7d+61nh+go5/957nf9hgXM4raoQvandiDhF9Tg4Vf",
+	"Ze4WylFLs5pohTEkjtcwb187AYYuxuECaKa4A+Oj6H3tiv/OLZGSQczK8YxbWRIZPAEyT1NBwppWFaSp",
+	"OuEMgNAe9slS7upSbvna+srC+7n59dl5yHULRUhf2l88gdPw3YPWvz1os36lzdv6w9PD/3jZny5tCBK8",
+	"GpvCIA6dfRQziYqshlYkUyIbu8J0gkwCoXNUwlVNb4oavE22MQgFl3Kry6F0ktaLA/vRPRBxT3eOHh0g",
+	"h6I7yP5fX7T+7cHRv7455HyTeF2ns+2LL5/saHcyXbz9OHPGSzRNTiGhFSiAoHKbX6RoFqUIBgW6SgND",
+	"dagqq9dP32JZYew6pk0pdcwBGbGBLTLHdZu23DTGUBXTpqOImV2ZR3Yltz43e312ZT334XQuN5OLsmR8",
+	"orj13f9zno5yqkwjckdCKtJJN2QQJSo9WDyDa038WKMl7/gNkX1EUGe4kW7HbnAy1RC/aFOoyKoEFXBx",
+	"A+GSRQyUBzyMOABi5KVjNuzl8D3SJ7vwgWz4OUWAGw/GJiS7C7MIzhVr2LSgJh6eaU65TLO7vSQ4d+7D",
+	"xba8VVdMDU1Zew3pv5EKrlsUIQSKIqvnTK1MsVU3iIL4qVWQZpp1YkDqdF3VCL9hPSkZqfM+3Tv6GoIX",
+	"391F9qMv7V3Pfw5+Cy/KfSZK4DTT1MJ+c8oEsbpRwI+K0PkoHT3asb/+yqsRPAtLdhTzdkYvdXiuToBy",
+	"4ThPDa1csUyn/LJuEsNJau19RpZyNxbejybRox3795+3Hj51tHpfGPxsX7U3SSiHzqmXldD9mA6UKn5G",
+	"FPTAUoftICwI0CXJRJkBqCdOeaynmQsWzP8ur9npK+OrFG9iTQfgiAHr1zVdnxX7eRVrehRPsMiW5Vx8",
+	"/jiS+48urF5dil+ZnZuLJ9PJi934wHJu6cbsdG59dT57Izs7l70y1+anPHx5D9l/2IcY+P09riV2Ako4",
+	"ExxUML9+SFbTXZAdQbHFpYWZk1Ps858d/eaeLKdBR7/7qvX9AbL3fm3/4pcDEK5mMLVetMwRp0ZqJJlK",
+	"xlPpzKibCvcq6qQDh9fnCsfFDUJl9rT7yEmItvuTff+pvfcz++lPrT9woSMz5CGQApUzUYmT55biKQil",
+	"6L3yLMVT3qqBcqYHc8RLICrkZ8rDlHFRlBuqqHt/YdlfP+lcwyKmvjoGyhpQ5EQZKrIauHuxhSqYqq/b",
+	"3DSJccxwej30antInT/R1SRYzi2tdwir//y5/fX39rOHAwXTwSPKvxrXaImdM5GQZhsmt8c/+qN2Jx+0",
+	"n+JnK/4dWvLQfc9g2oHqopnSAU0Z0hktE8NNh/E+ChuZVasafdfA4pbVDFYjhqWRcC5+GNxtjpQsQEZq",
+	"VAhFmgVWZ1nbJBQAD8uMqVOiSIIId4/znMjcpQzKN8IAoenxeCodz6RWUmOTSWdPSsyoYis2GVOxReJ8",
+	"E2NtoH9KDL4tZhoaMZmJJ1MrMNzgI15pRiFVMlTGmwRp1hTSA4TwAHcECkwIbxMSt+M6ifxeLVAdPwCi",
+	"pgdJ+LF/kNvuN1jhE1K0+DdgtzmXbV9VlrrZ1diU6csm4YtMoHlcJQqiUHNhguiQkJAAHFnF5gZR0YWj",
+	"3/3y7davfqegQE2Ggipvv/32/ymJkCiy6kVUqFvO4ZAiiZXWaN4gmwTreYEzGTyKRYNgi6jRG5yKJ9Mr",
+	"ycxkcnQyOdb/BjuKs4CK9AadXl1eiSdFbl/bS6QKTMr/fHh9ka9Rg+lVKcu67W3OfXBbienYtCAfvOsV",
+	"9IEeC9RISCCMuFvt/K4/QolamMnPYppFqmZw8W31N+GXHTwLw8DNmJuMvUotTY+6WkQcC/4UIlQ1pwBz",
+	"VwCWzi1Mv5+b6byw9KBX3LstZtRcsJ+tWUzwVXlJpiBTXCeSoWmWiViDogIxNRX2wgTu5lKs2577eHAE",
+	"wUCOOPVOA5Gezy+4b11Rb5lOor4fzgt3JwBKh/t8gTGdYKhkcKRub0zUZfEktyRdzNZ+cFTF8/OAGuon",
+	"iWRBUcTYJEY0QPI0305ZGQKmvusqdbd6MbsyfQ1hc8OB8w2cwUuR2Kh+ruyix7qzVtwCM0ksZ7eChzJE",
+	"fW8Vio8jdmX0rnbXJt1VbOG+TibIi22fPvxZO3VdTbRNrOgN3DSRZdThPoQPS4hQzjDexxQxz65rNGfk",
+	"UoILdE99/5fQWWrbHcRljWKrD9nswfs6L4TXKGYTGLP76oa0hYJKZ3Afp+Ek8yn6cDyxqmr801hf9C1Z",
+	"spyQbhCQ491oMe092UGUM1oOiXIf+HQmnQyAT2e6ycp29Rz+JCC+nSkLrJIq1ig4pEF8T0nlq8JVTMpo",
+	"/3LEV+ws5QWgRG7NipfHklEHW9aVROiDTc4PDVy0iGFOCU8eEp9wM/UVgcWmWRWuiLjhJU3l6l2ITcam",
+	"mWGQohW/xgyTxFN+Ke0rbwmB/PvIfXlQCf5uwB7pm4x+9dpPv9GesnngzTFcMPx+8OiPK9G9JWSAoPKH",
+	"VPt6hiaFD1++FHLYt51jyd7Q7ZFS03c6fALUkZeShpGcJcAZolCEDEODXAuKqyR4NUNn12cT+JY02rak",
+	"GrYsYvAP/F8fZ+Mf4fidZHxiPX77n/+pTSlRYltxtwJuNGk/e4js3YPWzw8EXu3PWs9fKsi+9//azx4q",
+	"6K31txT0Vvyt1ncPkHCQuD5UHxRMTDTBIOqyCAZ3kIwiObaNJNdYQyRwyVCyiRrEICKYHG6j0kPjEV+I",
+	"2pPA9E4m2tpXegalW85v+bUfwWBlJZxAShrhQmIFmRVuXoAFwmgRZhkkGLNquG5VVg2t/UNXwSWMsBeD",
+	"5L+o1RRUN+tY15vc5MfogyVUZGrIKyPHnRwBQMQRz6vFamZ8Q6v+i0mKBrHeee/K8s1bmZnF3LXF9zOL",
+	"Hy6Gf16rJ5PpcZGn8o47SqTZQopskxjNaaZ2NDtxoaiSeKlcSWf6MTrFHNsJcwWbJJMOLrjXQmK9+Jb8",
+	"mOLfkvCqok4KWIDHU4G6eOrA0uaimfqcVVWCqRmQjENyww0m0EKE68LJ3zMZvUkK75NmpOcqp6bHxlIT",
+	"qFYv6FoR2rFcWLo6jS4nM5cutt8VrJeDxymnzixnI31Exmb4SfhS1LMbWsiRtBGX3onIp61m8OmF9xej",
+	"nqubIelqauWo57Y6tP5xKaKgAjbJ+Gjd0IMbnkp9eit76/2taaN0Y3n90krz5gfXFsqXKsXNRVzTrutG",
+	"YxbjxeK11SXW8+zzVQmqCXqI+StAcT7H7nu7TCK80Buk2b/K4zsnbWwgPFU+btR8uIq2IvEdIk6bAIgA",
+	"Ty+0zglAUoBvVAbfzArWdVDj20+gBIVwPJqhK7syPYVwwSTUQgK/ARzsmqhmHZLvy51BlIs72/vjXX3Z",
+	"3fjRynSHVYwf0zXp6d/BL10Hv3TwYz19ZnybmNlxX4boVXW+1CnE4Pwdwgz5oq5N5uXxcs+c9FNJCHpa",
+	"dlpHlWTmH7c5+CucSiGpLoR3dxbuPd769y+4UipTVkSST6Tc9aEvBV2VfZWruoSr14F3RDHDXp2dxM30",
+	"7p6LEgPdxaq4CZYsRMNQk3RvBNWd1/kWGziIis9y8fZY8bqS+c6Y/6r04kUnU5YDXO0M6sn++Q3FoRde",
+	"cFdhIEbsOa/hbcGZtVcg3hRNfwzDrEBuddR05VGepZ0bddYdbRSJwWSYWr4Z7F92OZlstzP5yqBYoPM0",
+	"YMiVZo10pFte9ODMRzXm7MR2+nGKtFHeT7HQzP3z9JNOfq3j1pzwCLq7e1aPXm6TROUi4FOXx1otMh5p",
+	"EGiJOOV5N01CTASGeIM6gXBi+r2gmoF0bFqohg2rUxPUt7vL3uA8IFEHjHPhIpCAVcGxfZA07dspEts6",
+	"+CB8TSt1Vi4T1efKpUogx4MLT2ftsoNqYBLVTcriuBY5B+9Iuc+LJortIUQr8vrOLbw7O6+g7OrKwrr8",
+	"99zCuwurK4qMDStodd75l1PwKQqTFbScW16GTibzM/zHEI73jIKuX82u5+aXFubmnJ+WctcXbuRmlDUq",
+	"fppeuJFburU+vTCTWxeD8t9fzc7O5WbggEA2BDRmlOikBKm4GW6cCVPvxGfc5rV9dpUdu9hTUcGW84i3",
+	"CR3v3zXRMGwoEti7z2cjpuZf4BD4qJ9UZ5WdHs+fhOsWg9cDTTjlo6GMU0JqyF9/xI2P9CiqsLrhMUXs",
+	"dfqhpkWwyvlYJomqGq1bIcHfMa+AWbUOfnzJGEGvaHdy8v8jx/8GDyswS58lJRviBryxU06PZ3gYbHoz",
+	"gW7KFYkCErJGHXBwEzmQdyK51sWKBMy7MA8YnUgnMxOxQMDgwsfJ+MTtz8a3/8fHOH4nHb90+7Ox7bjv",
+	"3xf/KdKQ9MXwTjfaNlh4qGc4J+rQLrY1QTlOQNgwCLUWXxldKGks9hlI5cd0lWr8EE4hq8GQWSO6rtEy",
+	"/AUOFdmy0IX5q9MKmr86cxFS7PjvndkF5W1rf/9oZ7/1x+f27+4i+8tvjr54YO8eHH31AKWHsLTQFoYJ",
+	"G1x5t+083kZ2jk77DP63TH84GlIR4XKLvkWnG4AOZ192JUUgv5PQepW/EmrBvri0MLM6vSKVkpgi0qSz",
+	"M9dBYVhYzC1BO7Zl/oWOfdzbzqf36ekKKW5Ey/YKNkNT7KWkecH3GQ/Au7/IunjBp5k69lq315d9j7YH",
+	"Xby/KaG1RM20+w4BmU6mIUTR/AwqCaFpHu+ensIedp+rPD7tG+MnW5iK7zODYOqG+oXOYrSbMKGKRqd6",
+	"KTJH3MBU4qAMcFuGk98dVMS8uXSnXAfXWiiPZsA8Ge82nyyhpKPG4Jtdj+UN69KeWf/cUgcXwc1KU6Ie",
+	"qowSBWXi6WQykMEl/sr1YEMlqpuAX1c1MPuDl+Dwxd7h/i6SqC+ykA+QqyWifVBSppM9UuMCyS6Z/5lO",
+	"Ju1nD8WgDopzsB2zs9LjcaTTikMv+aP40VepLX0h5MrBxQrfhzJjKqRyKHwnajouOglIMgUjIuuhemer",
+	"MR5vWgWm9c56aFtUr/yDwNpOdo/ayRS8ST5m68foBviW3/659YfddviWNvTvR/fsvZ2jR0/R4YsX9uOH",
+	"qPXi4PDgbqhW9IxcWfD7njvVu7ioBneUd6H0SQ+vt11nUgBIFM3j8cXgPnsbZaQS2Y8+uD7HaqulleYW",
+	"u3p5sbC1OZf4qDqxeat6tRlOfJwYHyybM/DlyHUxASLgWEbTq8srC9dzS67dA222hCl0O5ybKR9s26Dl",
+	"oGYalX8HD5jC+00JURH2NZOEw9yXqTaQQSaTFtuntECJdKu7tYTSIy+M2a5uOv9AsxbStU1iHssV1668",
+	"BurvOtRsQbzAna2Chhuekb6HyJVqZsAD6ZTAFrGuRy9HkLhDzRcfSu4BHwGKu4heAjltVlg4pDNdMViV",
+	"oP/6D3RToyprmO0+hL5iTeDSkGWV0jyBQj4ReXLjSXyxFejVOlBkib+/TAjtuIMyvgPfqZtEVUTFG5Hn",
+	"AjEDmazHpqYnU6mBNtXU2hNFimoGp+KpQroYv6RmSHyiNJqMj6XG05cyl0cnxpK4d6JImL3CM3LPgfj+",
+	"Ax2gjXfOFN/timJX3TOsnQzqvo0phyP0UuPcgbvN6WTy76xnVC8Ty8IFnSy7ZYbhKOH0+7kZB/OiwPmC",
+	"BdZPkVWJCdFcCaPn+OtMP5vPTq/M3sjFlNjy6vIiBAtjSmx2Xv46wOb9T7SRZoVZtWmRZHc8Wd093GE5",
+	"rKot4AG54iairJHoGXJwIg7/1PMS8dlE7QZfZvQd6JaRvuJARWATrS7NynjMgBno/myt4aehd8oZl1n7",
+	"BoEa9gJkkIv5W82aRstIoxaD2FKt9goyyzvtycl4gLurHe02r2MTt73AaOPGWOs333Rv0XRGbLLVmnqi",
+	"osMOdX5ZXffq/CAFs2ulH6aIVGtWE+maaSELbxATYV1HuIGbp1n2d9bqzvqrGA8x/m5F3TfEH0KV3MhR",
+	"cEwSUp8uwQS1KhcBqZ7VTV4VdhdXUTTMhovTgmUjQW4PmdDBKIGWfYWfRIMkcnGYKHBH5ywhTY3IKD8O",
+	"mkXPalVXr2cNakad4ZOd0rackBO5oftATxi8QnMoGArDr6vss3QyAnAgCmeg0/ntlGutcSvZsfdMLge5",
+	"ddk1lzrgLA77iv0aCY7fycY/6q9qMvM/00mnh+qxCyZhobTEOtRKOlXi3QCQGiRYrt21ojzSNusI8zLk",
+	"ooMzd8FeK1jICa6Ti9vR1z2iJXYyhSxwSM+gUebbIJ8Pz7WlhE3Wl1HlvtO2rhvE0EodMhOH7CYfTWei",
+	"3OT9J4ID4J2mdt2DKYRRAaterxCMRpOpPnZGDC2n08snLqh2stPno/wZPHt+NMMrTG0Omi4GgIT9AyZO",
+	"8+e3A13ro78WQZ5QXTbgJLrVWrpGqCVMSQfcEOWls3ZWzbsmhQAkFnVOFuZHW8ZypdXgHuPPYu7bA3TD",
+	"b6Ov07+33W+oFStIo7W6JZDgsIUgVVSgglSaUwiLXYf0Sug2AOlL67mlpYUlBZlEV1lV/FXmVw6oTsKG",
+	"XIWmwhGyyXdQo1JBFFTSLGQx8BGJ+noWMNpCeSFgzB7u/8be3Ynu6BqRmskVnPDXFzFfr9hMuUHBL3VE",
+	"IW6LynmQlh3d8oBzCr5dkalK1GG75l2EzPAcPqgzC+pHJV1FoSJk1lqopFHZkN2LRwh1kp8eGNNEF25m",
+	"psW/kaYqKJNGFbKFVK2sWebFkHurNzpnyPGF46Xbn2XSfTi/gEX4eZFHeLnJHhV6cahpyW5CZ0LUaRO3",
+	"0GNK8gMTFQxMixXEAFEH5VVWNEfgOTNRVfPgOhBt7uumgmSSk5wpkLJKMNVomZ84gouVgK/TKxnx9TX3",
+	"9YL3dfG+kp1Zfze7kruZvcV/mp2bC8C3ijDY+kxufjbn+3l2fn1xaeHdpdzyMv+lbLgfU2JXF5auzM7M",
+	"5OZjSkwOu74yez23sMr/OjuTu764sJKbn761/n7ultddbnZ+Jbc0n51bX84t3cgtCU7CFYzZ+dz6tdzc",
+	"jPNv/9zgF37N43pu5drCDDyTnZtbuAm/9L8Rqg5ZX8p9sCrbzkQ1kozundSpDVuHxnnRsNrhrjfhwcJ9",
+	"OkIdI9pgdsNcOPgrUcsSVMgi3oioJo8AFO4lhkOJMZCdL7PpnXx8ONX85I4mk4gZLmpsSPlzoJz7lRig",
+	"JfShrcBE+ylO6Ki+iKn14glCgg1GrwVKQHsE+dtOk5IzZFRFG6SCTSKMVGZZRBQrOEoENPG8kJdS5zqj",
+	"ViWvoDxI5UQywR/NXxSuIA816dM6MZoKqoFkM5CA+0Y1bOAqsYihIGas0TwfOu8g5covAfKM6ELpRWwM",
+	"gtsqJvwTGqR27malCaHbTjLfg+yUlRqBr966detW/Pp1dPTkkX1/Vzganrf2v2p9+xLZv//K3j2w/zWU",
+	"utZLmIid6eo7bLeUI3Aoqqyg6cJRJ7F5E27vMyhDaxiaRVA+mUqm0pnRsfFLl/N8c/KBRhH5KXnnpAon",
+	"Dn6lWasQii3Stg3hLhM+v04qE0wJSQYkbjIFwaYLcRFzyiij2/Kfo9v/Q/zjknI5qsYl4PLxrcbpth+Y",
+	"krtT7RvjEfa6EI9+ThWmrrzCQs2uiMrHChejXJchui5AjDmlxVjtNzAybhJsnhRIcjtJaKRH9nFP66rL",
+	"IVwM1Om11QzMky2rr/znCjYXDbKpsbrZH4xsLVJ1X6loJuJ/UnyIx5qJUkEDvrs/X4mZ2h0SlUtCqiaq",
+	"AesqQ3DSLSgJDA8eTLwlx5e5r12+ZjEL6zmdVLlECqx+NO3TsjVqjXNVyx0s2XGwRVwmwZEy3d9rK1UB",
+	"PRbIEJ5f4BOKu8nBLex2YrzmAAPIs5WO3QOc6LBQiKXhS7j1sBbLFoukZqFOfQvWYlHYOyex96Md4o6+",
+	"La06IhnLiQ3I4/gYutjvwzOtve4Lp2fdeq5h77ok/TdvbGLCd+hHo1NbAzbysCxe0Sei7ST4ekddW1lZ",
+	"dK0yjaIcLeuaGYqRXMGqI7J7GNanZOd2qrSfVQm1tJImQ4CeWRqcf3Sfi94GQxhJR+T2Cqr6XOvyxvlO",
+	"m+KY4g5p/PvbzpJEGkfd0KzmMj/dsnEa5CRn68I3I3666uz7ezdXYkp0taHnM2YllBfdRiBFT6hVgRbY",
+	"kAYNNwqkWigLumJZNdHFAxqVtEeXWBlSKDcIqUFZskhsxLq2SQTmrk6wQVGDs0IZieMan8pEnzJuAsaT",
+	"qaSCvJ/SyYuJNbpG334bcnDNxNtvo7aFgRP6vZsr6AJA4ikobzVrkwhb//xJw8orvjzRiwggwrCJ8lnZ",
+	"EBDY7yQSKd/ov+/+MZ9AUT2x1yir4U/rRPEXQfBFubmqTFcRtlCVmVYCZd31A88XfYm8ibQntirSfKxb",
+	"rIotrSjyKOWLzjcSa3SOlcvgGKk7uRekVCJFCwG0G0xK50OXKwEiCUV5kxj8fqiIlUqAryVomxW6NCfu",
+	"stQgNRPlP1tzlK41qSGtObrXWmzyv+/+UVkD/7b4YTs/hQiYw5EGMJAwOKSQqGvC3FyLTX7GR9nOQ+27",
+	"I0Y9w0sKUiFD80KETnaUofkEkvqyWLl0MfENE7bUGnWMKeeAGbio0TInQv7DuGRw8dmZPLqQio+Phsqh",
+	"8x5QbmI9fjt/EYk2C6RmEVVBVawSMXXZ7VWcFVKsMKJOoZuZaZQHblDDBqFWHqjjvJ6Qf5Puc0wlK4t0",
+	"PrK6iGfDKoQ7QqaHI6ybzLWT8iMVwk8GN4tH+JW8I5DZ8iPcbm3yn4RpYDAmDyM/Yo5SAAm9TSAlZSKn",
+	"181YZpRP1xJGl9ONyOWwCHiWL+0llkokE0nARqgRimtabDKWSSQTGemWBHY3kmgQXY9DP5qRTxobZsLp",
+	"6FTulN8mk2CFil2TKp/wy3Kzn4s5B3JzgzRdZe3SWOpS1HqBepyUBK41kB1Iw+oWGN95qRPkEyhLnZb5",
+	"azS/oal5wZOE/ceNrxKxihWkWaLCW3H4BNxYvouppNumDKgo0fEYhSBImVjvNTYEbrRZY9QUIiGdTA7Y",
+	"cMyBpfTaXx092bGfPUdHP/8GavF3D+y9Hf6Tv/mVeOtjCUHq4o4CzKgPWxSgRAP4oQAXKjFCARJU4oBu",
+	"DQjgua0M9u10j28vpBndvD6erk2nNDb+yQfvVy/PF9OrzasfFtXRjYXqgnlllt2yPkprG7Ht2wO0vAqi",
+	"gnboeLVB+BW1Qv3opnGxQuLT/C4xPRrmWme07OABFvg4tZCSKnBTOffZiuMyeSeTTMb8Souwcr2lhBUc",
+	"Pt/R9ESnVbqHz9G2Vxi7jmnT7V2/rcTGxJns6/VZyhU+rIPSLl5O9/3yFay+iy3SEJr9WDLT95v+Ponw",
+	"6mjfr8ovrmhVwupBVS02+fFtxXexFl0MW+mOAdnbDAplzi9x2fQju27FOeOJYyvOuY2zZ1txfyV2DLxL",
+	"0DMOwHxikzG/ygTzGgGs0xEu5eMO6KPZmX86T3Cu7mTRcTVNwsIGAGMVD+az0OQmLtZ18XgDm1xxqvM/",
+	"ie5HToQjgaCGFDBZA2g7XLAwU0SG16jICpAOEmjrCP/0GGYqmUygeaepl9vIK4pr6pppBdALT84/+fTb",
+	"Wre3Htw9fLmP7G9+be++REdfP7B39iQn9XNRJ2VBmrMfBwCwOwHK+qFi23Bg/bCvnUxDP2CrD0DV9Ux2",
+	"Akn1YaL2C4TqJDgFk+i2b28H+rB3Jha0TAT8gvY+wq5LkV+HARhyNBBmB8bsXhPnMGtWgnOI0WRqEObi",
+	"dRqHd/tnTFeZUYAiqdg5Hx6cD7v3cc5jX3wLpR9OomTViCHwbB2+C2xSMy3DRWAL8doAmM2xuO7IZ951",
+	"2h6RGNbgl2am1RUmyPHkc9PSgQRGOmeXmqW4qq3DnGU1nMucASqfWCY8LPOfTYvUpiTcozQMVY0As+bW",
+	"piRTYo3edFtDOsOrjJhBHGLFm5RmopJBiDsnKFXj5q9mSpsboI3QaHJCSIa89BImBCvKT6KFmxB2X1xY",
+	"zs6t0QugxcNuoUYQWdqJuUlKIs26qMDb2enphdX5FQXJyLOCsnNLuezMrfXphfmrs0vX+a+YIaTSUm4u",
+	"l13OzaALlIUA0Z1VrVFMm2C9ToLdKVYWKe1geRejxJCcZQDZlxs6MsooREFnZqSAt8IhlneQwDR0xatE",
+	"bgt3L+qTc2sU0KTATKOQchrEie6sQfaqabytONlcTo7bANLWC456l9v++XP76Z5frnYSZTtPW98+kR7r",
+	"QdrWBhE8toNuPxA/J1YjXBj7kC3ml4bI/vJHPvMIDSKAw98JUD8AlR8Avv/HUDv8Ske7mgG0PR01o5eW",
+	"Aeyygk2ZEqlCD3NTKhrJQeSue0Zfl4oygMR225zDe/2rNtOMlnRNhIRGU/1PdBE3dYbVFcbmsFEm5xrV",
+	"STQqWREsar/kMRcpNPwwKyId5pUqWPyhztZsTmKmUhF8dFEpRFPcat20UBVbxQoiW7ho6c0p1/0HKFRQ",
+	"zCgVsARaZoYlLF3ZJjCBFmGNWEecI/OBpRGKRKEzVyTKQllao6W6ARa0VcEUpZJKkhuwYAubBBsCVqkz",
+	"vFUHsxZaY/ajRQSabmimLMLrWO8EigCkRXmagFtH0h8r9GDRuuq1rvO4Z+e6qDn56gb7nZe/jWaPuYk2",
+	"OU7nsvY+JOFsoqgZBlprDNQv319p1GOimpyiaWGLTEk4cdknCxctbVPo46J7NT/BIQSB9nJ7t+Qlak1u",
+	"iLP/k+CUP/GFRD3rHWAfYDaJ9f/4snaHxISaeSKVDCqag+rY4Q/7hy9+QvbjX9i7D7p5cm6HccHdDCOZ",
+	"MxLIInLKOUA1STlJPelkW8JNMpg1k9wO6DSiPNB+9hC1/v371h92B/CeKLESiOLQau/an//fSCy6u9/K",
+	"h6vTqZm9v7A3cJtlZWJU//lARWEnxVIW/34c0kpvh3q0d9KKA6WEH38WA4kQ+F4ytQJPyxfggTYVOiC/",
+	"ArhJ/OS2KdjtjemG8d0QlhO/BIG6xjbFXZYF+1Cqboc7pcvD6SSxePwgWsv2Vyn6+pi7ob5L26d0N1LB",
+	"u5Ea2t3oW+WPaHUdofAvAAZ2mbyR6v25vnxMfXlZaHbgeJSyehCF2IeY3UMhVjq4EMHL5iROaCpgjeEN",
+	"QoWG6sh/CFJTpFHN0rDOdd9JWW+qWdAshRgBQ1WzFJHhIXKKC3XLyR9yRoSUgjXqpRmxOuQ2oNFkBnUq",
+	"T0kgf3vCyIiTGGLC83dNIk0kOIukeFicAEkScSTnbRk98nuAQ11qHS+iGbRuLuQjXbn5i9LDKZHawu7N",
+	"LHXrxeCj3lY7vthQvwYnbWcSaC4hevgnAq0fRKjLUfdESscahY4NrAHFEYQzTkmNCqbcmOCvO0VswipL",
+	"oAWqN/meg7klnLTEFISI9F26Xe5jJ3HkOdpASOMAtF6/qtFba2gHJggoBJ5WftvfYiICRD+oCPSGSWyX",
+	"rH4LwPVr2ff3Dv/jKTrcf3r0i790Ern9yVJZ5r+97WwKC9HP/vrAfvIz+9lDPwk7LjodmCa8evTgLrKf",
+	"fWH//Ll/pi5upX+mngvPN8nDH++KgQZxr067R2ogF2tqiEcO2Z/v2jt/jnStnknV9lxrHUxrddEYjqu1",
+	"RiqTgA0GJ6cPC6vHlR3oCLadFOJvz+5HrDv9xuchoPCPQ03N+Q+leLmiZUblNgEcXW8UOQ/X6eO2A3+7",
+	"A3cKHgIZmup8BjrxsLc5B/Ntf/rE2z+4EdHNhhAcU30zIwT9mxBzGiXXZOHGuaf/dXn64az5moy9Ekf+",
+	"yGfikm539Oh397hLRbybGz0baEAtNH/NdDqqCXUY64wSdGE0mZGlwnxgYrwlGkfyRykThcajyQmlLYPB",
+	"n4JwsUMar1SlQ377Hq5Ox6V+ci+noFp7RF04S4SL5FwtOleLBlaLTsu51iuYLu/033v0nJNiKBH0c8F4",
+	"TMG4QMlxROJArjxsFSsd4P01E+kOeKNp4aaZQHl5MfOikwC2uuHGTrn9kP0OPVODgjF4yW0IOpqcSKCV",
+	"YGXZGhU+KpkxCI62Aikxg4Bjyp/y7csiFBmKvoalThyeMgsJZoScBDuJVuBUzSXQvBC1Yqpu6+o1amjl",
+	"imUqiAU8WSKH3JHsXmokEECGQsWTQD2Q4Bcd7FpICAAozJBzjusNQ3ZNov49k2t0QNekghoAbmZB3Rnb",
+	"JF4mo+NmjFJL6i6q9Mk0k+N6B10837ZMOJEe5ldIOnj7FPj58qXxsfhoJp2K3fb5upzkL9GzyfXM+cQa",
+	"XHSzRsIhUXvvkf3d3a65hr/asb/+Htn39w5f7CF779f2vScxn8T1wzf5P9i3IGxH/D6VhES5fBJJgNbD",
+	"P53rhH+vOqH/hB5PLbzcWS0U9/f1qYWyetrDnzzXE8/9L2fb/yJgUh0IDrjQXEdwcNBfoS9GoETEK5p8",
+	"rYNnZp40iOmqMwLDQDSEIpCgVtQJNiIyI1FUYuTZ8NM4GZYghsxjK0VnPeXNgaryVTIKnK/dl8jePWjt",
+	"fds9DQx3EdBaLdDdayLM9N1KkbmFd+GI8kOXLcPMY9fZHU3X8chYIokuzGm0vjWFslQ1mKai1NhFUQ7e",
+	"/vH0xORop4+7ipsPPNSdUBDM61gzOqU0p3TXNKfwdp1KASW/A9cED/i7TXQ698S8QSLypsA2rNUIJSqS",
+	"XauEyHjLFKg5p5BtleomKX1Gx8hn3g/bQlrqxIpsQGsy1ynTEFCNokAhgW4KhCQu/aWTwUMZFf4E6LWE",
+	"VgZyx0SJOoNssg2y6G/QflrCLtCRo+fTThunk4s5scRwtvNfHxw9egr152Cxn1u35xGPXhEPcWYABhGO",
+	"zWu0a51yJZna5/b9PZe957L3NGXvCt4ggVbTIIhOxy5VYrV6VOdkimo6LhKJjMZ0lRiobGDqxj8Aj9X7",
+	"6JTAQWBMBW+7SHDOu0wun0DenCBu4CkEIE3528IOZVRvRsb1+ddfuQw9kc+9xIx3GQsLxZf7XCi2Fzz5",
+	"8ka/Onx5TxoZUGL/44795TdOATc/LEDflQqh0WM/uxcauw9p433+8X7ru4eHPz6wv7uL7B8Ojh4/GST1",
+	"9F2+T6fqR4eT0EHXaP31rv34+bmuca5rDKRriGPzmnWNc0XjHLDgTdJT3oXSZ9+JfcWuc4NsEqx3h3gC",
+	"NQUuF8VVoshuGAKwVHrQXf+5AybvAIrKPAo34RGGaVQYcsDwzoIbXRDh9eUVDAgfJGtDWi/Aoypwg5D9",
+	"9VdCsTlT8EH8SIQj9Tv2DwenncEZUX01sI4RLNH6R9MxAkVjp65juJ1i34QcTi9YeK5dnGsXb0guqHto",
+	"X7GCIdMkzW4RhjlW9vfCr1uieBvqhZWI4MBZ0BkIVQE2xlne6blShhdgiEqc23lpf/EE2f/ri9a/RYpj",
+	"+U4mGM/99z+1fruHxMsQzIX3h8eSc/yrDm27sWV48JwPn7uTT5eR5ripo+tO0rcpfbqvpfRspE51Vtzo",
+	"bLNdZQYAOEDP6iCOlsg3dxwlAiePDybSnoD9mgTgWZ3SNNHcReZW8ccMQpCYAVCB0aADRqNr1G00Y2DN",
+	"FDV6OjGsM8K5xeTfNGtP2Hf2059af3iK7Gd7hy/voaNHB/be0zNm8wnytsmZwIzPXcvnruU+XMsvduy9",
+	"R/KwQzQbTs8rNvxW5Xk+VzLOjb0zraOIg3pMtWTA3DK3N19nLWTZwoZEkRIBeCZBoVQien5BxZ1o+VVg",
+	"luxfZybQTVBZNFWoKgH9BcLcFrSvg8ZelGiQmV1oIotsWYgy8W+tSibX6N/uPpidcboYt37cae3fbf1w",
+	"7+jJy9a3P0U0CP3b3V+iC07W7UWhEZW0klVBJazpdQFrhZEB/Y249iMhy7hG4vXLE98dg6jz4337F79E",
+	"9v1vjh78iXOtx89RJtn6687h/g4SzM3ePZD8LdStOOGfTVooQhT97e6DXu+JL6Cj3++g1v1v7PtPkX3/",
+	"aetXO/6VBgbPXAzqZU5v+AD2FyVENVGeWbU8wiZqEF2fdHN7NFEdKF8UO8YMZNYItQAULFy4Kb88mkBZ",
+	"+Th/ao1KsFgAaZY0VxB2GtOBqum0doAmcllUMFjDFKn5opRRZ+WywFXYIKTGByoytqERBeVdcJh1cQLX",
+	"//vuH/PoAkZNiFtcs6zaAtWbsmATsNIs5vZOgzOfv6gAOC0UL0KX9zXRTE2gqglotDB0LT+zsDIij62C",
+	"TCZLLBG/krRMDIiJBI6V28QCbjX/pcC5Y3UrgaahxaC5Rp09EKs0RcsNp5d2oS4qWYFYc6JLIwC2OQ0j",
+	"y0SUiRoE6VpVs0Sa6ngyCVTn5xm6NTtBngsj46OctLOLm+MX+eaNpidElSwq14kZ2RFOcIlBFe1l0Rhw",
+	"2iDQKRXr/ThKcsIlkxWzHeQNSJ4/mVaP6xabcziiX+992PrV75CbAO9XfX2viEqDrjhwHboHbCsxvf2z",
+	"kd875vBBjS+wOFGpau++tP8YgMdjVi02GRudSCczE7F+1+WgHg2a83+6Eaxu6GyRVHYMGtE+DRKfY5Mx",
+	"0nyvUni3qC1o7139KLe08sHyrDlLl8aK07Pjs9WryffTtYw6/d5EgjTfu6PenOUPskJ6jM7SZKKY1mmh",
+	"ejWpfvie7rXFmKWxydTlZJKvES608y0jlch+9MH1OVZbLa00t9jVy4uFrc25xEfVic1b1auQBccfXRFl",
+	"JFec7rl8J7qCG/YbHjsxSOFQsAgjyk9CwvI4cGheKcsFp14bstAuns4Z2Cxeu66VPhjOEbie4NvPj0Gv",
+	"I9AR4cyvKN4+MRbj8TZpMPbQzbabc7SFUIvLZWLFp0GiRmdECAXiLdNVLoQDS4AuNCEyGOh2GdY8UqU0",
+	"yaijxXfUVOJac2FiJTuFFrFVecevbEyh63grni2TdzKpscx4MpmccpWUKbRMinWDTKFlXCXLmkXemcNb",
+	"g7fQfCXmrOTSUOpxMnP23LQ8Cw1DRft0oe9LM82V8J7JKc2+CFtzMAuzZ13vHCvHNWoqXPePs7oF/+KK",
+	"tAutom0QVKeqU2DvuJNllxQFUV9l8BRYHlwRNrg+XWgiuNVCjcdVrtpbFVIN1wmv0Y6FwpFVuwsNesyi",
+	"3X+YUty3X2cp7tvnpbjnpbjnPQdeSVlsgCm3lcUOR44wUaET7arMUdlK03VVivqcAqjFwjEZcl9OgatH",
+	"ooz5S1m9zJW2xJUo3wif14mZsnB6LYgltnHmRzv27z8PQSO18QP50LA0b3kOrovP9KGCs/p5B+M3NC9C",
+	"NPYi4ez1wL0tMSOu1kGVjMmmGk6TjZNc7GoJA3x4t+QyfzZEqKEFVeEWBxtYRHQeMTdkj2LZO2NB+gic",
+	"FHhf6wxTYPRtEFITvYsdBL/ItPMq2yQrfP4nyyfgw4Rg6dri7F18cAPc60U5yqn63MSC1KgVdWRjAVek",
+	"vXuAnOdfPUdbEtOfQpSJdtOUIcKv+987Lvp5FPgMcGRx+tq5XYAz+38/OPvt1MvpOkCxYiSiS7JDkEzt",
+	"4seRUItfe/6LWg1dWLo6jcbTmcuTaBypWlnjhnsmicyLgdCwBvCwEN2FX4soJATj0OrSrIMkyr/KqLVG",
+	"CVWRWWENGUb8YAm4egLNWsgJL1oyqY3RInEgUAuEUOR2op5CBVLWKNVoGWFKGsggUMptQgzSbalOmdUm",
+	"LdZoSFxMidgYH0oT8Lgy0oa9qXCRwomIdXjPccCbU26PpkhRUyaWI2Tc2kcHZzpC3sCaTixuYJSQovnb",
+	"P7f+sIvs+0/tZ79+Q4VOgZTr3ZbVAVu0v54m/pDFiRubDNSqxCchQTQi+9Gf7ccPkVgbVHv/5htk/+dX",
+	"rd8+hdqaZ1+09r71JwucQGbys9arpkasRoE7Ky0sgP89l5XnsvK0ZeUVzsqQxRC0KQonvQxRYrYZLCNS",
+	"1HQpvJXClEsvB5SbtIvRKfdv4KEQgg2bGyKnmlGSQFkpSS1CQ6aOggguVgBxRApDP2TJGhW5O+GbKT3f",
+	"Kui2kOQzCXOjXEaLCYh0IZhwrfaWKf4kJuNL+AmkAkX19BM0OrHE8tHaF9EFlifTwDrmLgzI7GT7+dPN",
+	"SHCUlChh1UFKtfXCqt7ZaozHm1aBaTElRgtmoxnPqDVSiCmxjbGtxmj8jl6tfsq3pJBupOOjVgmMe80w",
+	"G6PxMbVU4+99cqfe2IiPZizG39MLn26ReFq3aCmmxMqfGFuEPylGMcytcnysgOFa1UpbWxvxUQNTFrsd",
+	"FFJhM85ZVijJrfXiL4d/ee6XW4/u2Xs7XJ4dvngBAu7FweHB3SEJsiU//fqQaD4ng2zOfy7OzsXZqUMy",
+	"C84Q4emSqZmc6Z6GVPPU/E7SbEkwQSETinXDINRyraYpL2tUOEywMJlE4JaJnhBCsLj5uYojOdLuvzIy",
+	"Z5fba/wlbtZdhnzG0TVarGADFy0uB6F0q4k2NKoqwj1DiePxF2QmpqV4+ZecN2NZDeWGjLk1pmqlEh/Q",
+	"lc7OwoSk03UROl6j/qoxdxRuqMpeF1OOdCWyZUqUMAS87UUvzn4CeQhDhcSHLz06opuFXNlit0Q+Shq+",
+	"v7f294929lt/fG7/7i6yv/zm6IsH9u7B0VcPUPo4tp+AGz9dwSp6zYToAqToHD3xkY0LLufxV+91FAR6",
+	"lVUqw0vrOUmVyrmwea34/4wSWZjZKwXolEJAgfTEDhlCOTB5fFiQInXJMtH7zCCYIt/jouqkQmQijxOZ",
+	"dlooWYiyxpTjbkSet5EZqKKpUDproiqhdcgd0qxOCUCLvnmf3Hml6foC1ZvhpFUfBmLruwfocP9u68tv",
+	"hZIc7mjumArhiscgJTvAKnJ93wEUlKnsXSseQ4N+/rOj39yTvDN6UCf5pUc9Y4ck9mi8umFnvfh2tBuj",
+	"5nqBj8gKkotEUNj8OqPgJ2HD53z02NkwWrGCTFHvYqIqbvq5Tt0k/+JjqKKl3IDsMt2BXY4UK6QbjIDj",
+	"N0onk0jW2TVwc6oDpDP8KK8Z16r/dveBD3V198D++nvk3L0DyJl3rtzf7v4yWuElxY0AVu0JYhaarnfh",
+	"jcgBWW9zBsl9cdLkA3xsW4nUpIPcrM+Rw7zsOFxnmhPsVDVklVCtA2ZsOxSvI1Aq2PTtYjsnnxHwDe3n",
+	"b0hiQelB6oD7qb8TG1U30g1Qtx1LuANxwrKzM22GIYe7nu5uZOH0cHSJ74coN+EE93KvbRJD1Yr/eI10",
+	"zw2d1yOgr7dJZCfjDS7PcMWzLOPq4khjFrZIoGJ+ShQH6/7C3g1C3ehMAi0axCSi/riMZeWGRlEqKd2E",
+	"YNd4SXK4SpC8zMxAF6wGQxYugG6yRp1vSNfVxSmkY4sYMrdB9pAFIHqmE+rWYDQqTPfyawlVzQTKUqSp",
+	"vt96rWPkR0iHTjCCRn//NcW+0+BLhPvF3tHP9tHh/p/t+yHEoMGqQAeKf8DQp5z1J/c8JEJhnR3iWkOs",
+	"sS1Ub2ROUFtbzNz45Fb6xp1ieqJDfW1AoopNFHJUrG9YHkO5Vb2kKCUNB3Dj1QlS9xh5PsNzqXYWKvpy",
+	"W8KSAeBuvwwBtDX3qAy3KqMfZFCozICSinBthhTHAuJCBE+mRDLcSasyCFUXuLXrg/YcPu5m6/43rW9f",
+	"osOX+4cv91F/lRriFYm9Kd60Hz+0d56i113EASicCtJgaziN+X8wbZ6XdLx5+u4cKwMEL6OAeClq2kXR",
+	"03AYgBLtpF8JVIFpm65eaAYLdBWuelaZaaFUchJiplVmODiVxKnkYrpKTCuBsm6HX84Oqk7XgUiX/PAu",
+	"vNVgbU2F4J7/+iFqPbgbpcp43PDjADKMdHG0wyO2lc/KGK1j+Ystg0iNwaoE/dd/oJsaVVnDjK521TGn",
+	"AGkHSkxPplLyE6amAlzHRFEdLYzHL5UyOH6pmE7FL+MxEk8WUsW0miGjpbGkqLcNA9xErmJ0JZ2ZTKbD",
+	"q5ALd5fhpsDGca3GVyNrab3VJFOTauHyZGoyPdl1QcnJVLJ9QRmciqcK6WL8kpoh8YnSaDI+lhpPX8pc",
+	"Hp0YS+LY9u1OcBVPJTM+DWz6fjCQV7zKRfOc476JKO2yiEFyWTCkPRXHhTT7l9PRv0Y+MzV1u6cW5s+S",
+	"cdi0M8RxqmHRSrjgVjNhZIiBFAgCrQlZjClrVCKumQg7KA8JtOCUYmgmqgsYNgWxTWIA+ByrEgAJJrpJ",
+	"3jLFq6PReaaEOlDj7T6FjjeNj6kqXu4PFyBB1Je+uIoS49wxVsNWJabEqIDIMTW1K5RLiRlVwDKo1+HJ",
+	"MLTLqSDFD6KqHj06aN3/8QzqqH/vXuPzmOyQVWDAnBQqyFCZLzyj0RLrmLTi6cMCkh2M3AZFXGH0daBp",
+	"a/FJLEAp50OfLvqdvfeo9eIgsmfECdswDRdN7oQ9iaL7EMnVn4bK52xfn92IzhNG/sE6G/sVsHak55PH",
+	"oDaJoZU6w205aSGNikBuEY5Cs0bwhtPIQVS/VgAomZYTKCsfcrQ1yixRdCS1spTUf03c5OM227manNOJ",
+	"Gdom1rVwZ4Kne0df/wmSNMApH8nQfFGB0XTm7wsqU3GoIuM4Pm4XIo397IsTc7cbsJO9eJsbweTH5Nym",
+	"ffO41KwpDDoRoZP7yTdzSEZsMJjxWUxANWXrViU2+fHt7dsiuSXaiuNcqywmPyWLZSAyzI1YopfgR+KL",
+	"hXPjzOTXx+BKjYTohNCuXEgEIiHSqOLEUgCZUCAceSaeXHp7NuwCJXFLq4oSSxMViKmpAs/BybAODOMv",
+	"4Wkf7GbFD68F/BbSm7Hl/zU3uFXmG1YKkfbxrrGG7NqjM7aBcMkihiOETHTBQYGFr0A3n4sJJLKvwbKP",
+	"6gSr8P9U5byavkmEeha0T4Yzig3SNIVcESIicOBM32j8wdj27e3/PwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

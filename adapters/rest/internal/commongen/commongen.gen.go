@@ -44,35 +44,37 @@ func (e DataSource) Valid() bool {
 
 // Defines values for ErrorCode.
 const (
-	ErrorCodeAUTH001              ErrorCode = "AUTH_001"
-	ErrorCodeAUTH002              ErrorCode = "AUTH_002"
-	ErrorCodeAUTH003              ErrorCode = "AUTH_003"
-	ErrorCodeAUTH004              ErrorCode = "AUTH_004"
-	ErrorCodeBADGATEWAY           ErrorCode = "BAD_GATEWAY"
-	ErrorCodeBILLNOTFOUND         ErrorCode = "BILL_NOT_FOUND"
-	ErrorCodeCHANGEDENIED         ErrorCode = "CHANGE_DENIED"
-	ErrorCodeCHANGEINPROGRESS     ErrorCode = "CHANGE_IN_PROGRESS"
-	ErrorCodeCONFLICT             ErrorCode = "CONFLICT"
-	ErrorCodeFORBIDDEN            ErrorCode = "FORBIDDEN"
-	ErrorCodeGATEWAYTIMEOUT       ErrorCode = "GATEWAY_TIMEOUT"
-	ErrorCodeIDEMPOTENCYKEYREUSED ErrorCode = "IDEMPOTENCY_KEY_REUSED"
-	ErrorCodeINTERNALSERVERERROR  ErrorCode = "INTERNAL_SERVER_ERROR"
-	ErrorCodeLINENOTFOUND         ErrorCode = "LINE_NOT_FOUND"
-	ErrorCodeLINESUSPENDED        ErrorCode = "LINE_SUSPENDED"
-	ErrorCodeMETHODNOTALLOWED     ErrorCode = "METHOD_NOT_ALLOWED"
-	ErrorCodeNOTFOUND             ErrorCode = "NOT_FOUND"
-	ErrorCodePAYLOADTOOLARGE      ErrorCode = "PAYLOAD_TOO_LARGE"
-	ErrorCodeRATELIMITEXCEEDED    ErrorCode = "RATE_LIMIT_EXCEEDED"
-	ErrorCodeREFRESHTOKENINVALID  ErrorCode = "REFRESH_TOKEN_INVALID"
-	ErrorCodeREFRESHTOKENREUSED   ErrorCode = "REFRESH_TOKEN_REUSED"
-	ErrorCodeSERVICEUNAVAILABLE   ErrorCode = "SERVICE_UNAVAILABLE"
-	ErrorCodeTOKENEXPIRED         ErrorCode = "TOKEN_EXPIRED"
-	ErrorCodeTOKENINVALID         ErrorCode = "TOKEN_INVALID"
-	ErrorCodeTOKENREVOKED         ErrorCode = "TOKEN_REVOKED"
-	ErrorCodeUNAUTHORIZED         ErrorCode = "UNAUTHORIZED"
-	ErrorCodeUSERNOTFOUND         ErrorCode = "USER_NOT_FOUND"
-	ErrorCodeVALIDATIONERROR      ErrorCode = "VALIDATION_ERROR"
-	ErrorCodeVALIDATIONFAILED     ErrorCode = "VALIDATION_FAILED"
+	ErrorCodeAUTH001                ErrorCode = "AUTH_001"
+	ErrorCodeAUTH002                ErrorCode = "AUTH_002"
+	ErrorCodeAUTH003                ErrorCode = "AUTH_003"
+	ErrorCodeAUTH004                ErrorCode = "AUTH_004"
+	ErrorCodeBADGATEWAY             ErrorCode = "BAD_GATEWAY"
+	ErrorCodeBILLNOTFOUND           ErrorCode = "BILL_NOT_FOUND"
+	ErrorCodeCHANGEDENIED           ErrorCode = "CHANGE_DENIED"
+	ErrorCodeCHANGEINPROGRESS       ErrorCode = "CHANGE_IN_PROGRESS"
+	ErrorCodeCONFLICT               ErrorCode = "CONFLICT"
+	ErrorCodeFORBIDDEN              ErrorCode = "FORBIDDEN"
+	ErrorCodeGATEWAYTIMEOUT         ErrorCode = "GATEWAY_TIMEOUT"
+	ErrorCodeIDEMPOTENCYKEYREUSED   ErrorCode = "IDEMPOTENCY_KEY_REUSED"
+	ErrorCodeINTERNALSERVERERROR    ErrorCode = "INTERNAL_SERVER_ERROR"
+	ErrorCodeLINEHELD               ErrorCode = "LINE_HELD"
+	ErrorCodeLINENOTFOUND           ErrorCode = "LINE_NOT_FOUND"
+	ErrorCodeLINESUSPENDED          ErrorCode = "LINE_SUSPENDED"
+	ErrorCodeMETHODNOTALLOWED       ErrorCode = "METHOD_NOT_ALLOWED"
+	ErrorCodeNOTFOUND               ErrorCode = "NOT_FOUND"
+	ErrorCodePASSWORDCHANGEREQUIRED ErrorCode = "PASSWORD_CHANGE_REQUIRED"
+	ErrorCodePAYLOADTOOLARGE        ErrorCode = "PAYLOAD_TOO_LARGE"
+	ErrorCodeRATELIMITEXCEEDED      ErrorCode = "RATE_LIMIT_EXCEEDED"
+	ErrorCodeREFRESHTOKENINVALID    ErrorCode = "REFRESH_TOKEN_INVALID"
+	ErrorCodeREFRESHTOKENREUSED     ErrorCode = "REFRESH_TOKEN_REUSED"
+	ErrorCodeSERVICEUNAVAILABLE     ErrorCode = "SERVICE_UNAVAILABLE"
+	ErrorCodeTOKENEXPIRED           ErrorCode = "TOKEN_EXPIRED"
+	ErrorCodeTOKENINVALID           ErrorCode = "TOKEN_INVALID"
+	ErrorCodeTOKENREVOKED           ErrorCode = "TOKEN_REVOKED"
+	ErrorCodeUNAUTHORIZED           ErrorCode = "UNAUTHORIZED"
+	ErrorCodeUSERNOTFOUND           ErrorCode = "USER_NOT_FOUND"
+	ErrorCodeVALIDATIONERROR        ErrorCode = "VALIDATION_ERROR"
+	ErrorCodeVALIDATIONFAILED       ErrorCode = "VALIDATION_FAILED"
 )
 
 // Valid indicates whether the value is a known member of the ErrorCode enum.
@@ -104,6 +106,8 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeINTERNALSERVERERROR:
 		return true
+	case ErrorCodeLINEHELD:
+		return true
 	case ErrorCodeLINENOTFOUND:
 		return true
 	case ErrorCodeLINESUSPENDED:
@@ -111,6 +115,8 @@ func (e ErrorCode) Valid() bool {
 	case ErrorCodeMETHODNOTALLOWED:
 		return true
 	case ErrorCodeNOTFOUND:
+		return true
+	case ErrorCodePASSWORDCHANGEREQUIRED:
 		return true
 	case ErrorCodePAYLOADTOOLARGE:
 		return true
@@ -378,6 +384,12 @@ type KeyReusedApplicationJSON = ErrorEnvelope
 // KeyReusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type KeyReusedApplicationProblemPlusJSON = Problem
 
+// LineHeldApplicationJSON Every answer with a status of 400 or more.
+type LineHeldApplicationJSON = ErrorEnvelope
+
+// LineHeldApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
+type LineHeldApplicationProblemPlusJSON = Problem
+
 // LineNotFoundApplicationJSON Every answer with a status of 400 or more.
 type LineNotFoundApplicationJSON = ErrorEnvelope
 
@@ -601,6 +613,9 @@ type InternalErrorApplicationProblemPlusJSONResponse Problem
 type KeyReusedJSONResponse ErrorEnvelope
 type KeyReusedApplicationProblemPlusJSONResponse Problem
 
+type LineHeldJSONResponse ErrorEnvelope
+type LineHeldApplicationProblemPlusJSONResponse Problem
+
 type LineNotFoundJSONResponse ErrorEnvelope
 type LineNotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -737,116 +752,122 @@ type strictHandler struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchvH1eCrnJpNVaTaATUgSMkkKz8oErIRUSSXFyuKqSUamAbQ4aAbnm6QYhxtyTbj0lrKrpKIEa2Q",
-	"KmUjx/F+SoW26ISpcr4HIobv8FV3z2BmgAEIUJBMVemPBAJz6T73W5/zkVFk1RqjmApujH9kVDCysas+",
-	"zrAiEoRR+dnGvOiSmv7TuF7BLgbBAPE1KDEXRAWDi3ndESYgqCFRAUbVtxxVMTCXlAkdMkwD30LVmoON",
-	"ceMCqpEL6+kLBeI4/AKhH9aJu3nBSo+NWMVhnHoHjY6kLtmZYqqQRlZqtGSVLpbSpWGUKRim4WJ5ObaN",
-	"ceHWsWnwYgVXkVyo2KzJp3PhElo2bt82jQUs3M3JksBu+0YWcZFRm8utbCAioIBLTO6sgoHiWwKEuxlb",
-	"dabbq6uEkmq9aoynzWAZhApcxq5ax/Xr1yfrooKpIEUkcPtiFq5MwcVLoxYUK8hxMC3jOMQuY+RiF1yM",
-	"nOpPVoxahVEsobdimIBdl7k/WTEIXUcOsVcFW8N0xegLVLdNo4ZcVMXCJ4AstacTVzqDuAAbbcK5q8zF",
-	"iIIgVWwCoUWnzsk6Pg+s5NPEh3XMBYcNRAW24/sZtoYvpqxMKpM2TIPI535Yx+6mYRoUVeUF2H9/dNEl",
-	"5laRMMYNW//Sju+cjas1JjAtbl7Fm+2Lv4bWMI+uDjgqKWp2cQ0jAedsF5VEimBRSlWEqKEaSZHwoak1",
-	"vJnSbHJ+HNLyxuHRUVgnnBQcDJOLU7mcRKGLihKQkiGWl3PTgCR5cWFCAbl4hTIXEAcEH9aZwDboDQzB",
-	"FebC8AhUQuZZw5uwQUTkmxradBiyAVG+gV0OGxUk1K8l4nLR3FZRXiuYCVwgUeeAqA02EmgCEIxYY+qh",
-	"KzRvY4GIw4f823J2HjYqxJFcgAQQDlwQx4EyI7QMjA7BUtvKEGWigt3mwojc2Mjw8BAsBASgHrYhxYaL",
-	"S3WO7Qivba5Q9YtAa5jCuRHLMmHESst/MvKfkYCcpGAx1dqn3pucfTe7mptdnV+Ye3chu7howsjwmAmj",
-	"VuY8OBitay6WSyy5GA+t0BjtvYOtzNild3BqxLJHUyMZ204VimOZ1MV3xkbQ6KXSWGZ4JKBKjeuQLCME",
-	"lpIUFpMB6NYMpmVRMcaHRy+ZUiYEf6dbidU0bqVcjLiiyqMX3zX2vwHv0WeNzx+Ct/Nx4/mhCd7d//Ce",
-	"PDDh6HD/eOcQ0v9reHTUe/LAe/Tc2/4ejre/bty727j3TNH9DKH4CnES5dwcxQEMi1K2uD/m4BCK+QQ4",
-	"uCSA1QVUMaIckOP4V1aHYFLj1b/YR6uVibOxlbZS6eHMSGr04qV3OnCyvH22Xi0oMIbQ+pGLS8a48d8u",
-	"hDrogv6VX5gJb5G7m0flBEEkvzUjpE84pIcgX0NlnFdCiUOek1/iPFTRJhSwZMIq4wLSlmlZVmwj6eSl",
-	"y2fFFm3jEqo7Qt1QRbd8kW9ZlmWepAIWAhZr34lkqnyEBX1saRbX3CMYW4vKrSFYZFVcYPYmYIfjH/MA",
-	"QSOtCOpJp6rNSw4L995cT1c90hTJ9TqxE0XyIvllAvJyAlc51JTcaNF1w1YyMiQuk5Eh74hi40RcLArk",
-	"imT1dkXRUqt+66jUYAYJjSMKeV9n5QNcWEk6L52yOuk83lxWf1rvOiIiQVEzWoYac5zxgJIQB84Ylf9H",
-	"VSDhUCIUOSZIvSSNJeAMqohuAvdtpFAHCSSwfABR90mTZgispjZCAhgttkrcdAeMSrMrGaNRhA6PRvBp",
-	"JeDztiRQXmOUY2W6XEb2u0jgDaQMgCKjAlMFH1SrOUTbtRd+wbVx6y9S3ViI3cjr1SpyNyWosbtOihgo",
-	"kwoWFSuo4EhMrCOnrkhIWWD6Zbay1ianV9+dXMpen7xhmEYVc64kmOFt7Tb+teV9/gy8R/tH3+57jx6A",
-	"d+/Z8f2/Hm/veDt3vM+/00J9CLwnT717u3D8xy1o3HsmP3r3dhv/d+t4+8D78/fe1qH3+KFhap7tYFBL",
-	"WpFiUKBqLWJypUeXrPR4xhq3rJ/LS1xUxFIqGSOF0thwKTN66VIhM2KjiyhTxGPDY7aFLTxyKXPRuG0a",
-	"vF4sYs6N8RJyOFaw702kZyWIsnQdO6yGFdVGsVFzWcHB1f+ehBX/tzhKmvZQCRUFlwQpLeixkdFLUbwk",
-	"okPbPK8EG4RygWgRd8GItseM8VFruDf0EKEdAGRDQJx9Ia3JMHWXjjf9hnEfquNR2PSBznkfKeqWuNyZ",
-	"hIBfCrhCqK3kRlkvvWkAMhcKLlvThlqRUYqL8vYhSWOXke0ry/75NzAVQkqRVjZ2N6Hp3iiDh5XARbTc",
-	"lYvfn5zJTU8u5eZmV7MLC3MLhmmUCHZsbox/8JH+GKqlpjGXtizw9g4kCbVZajdjwuDJrxtPvzza/523",
-	"twXHX2x7e4e9MHeFcMFeD3ObEqLvB+CJglTBLNCJG67UNFJNvTw0fUa5xqiyRZpQvXHjxo3UtWtwvLPt",
-	"3dvz9nbA23ne2H/Y+PIQvD8+9PYOvD8cvAJov0ZRKlWeI6GI7Z/6xB0FubL1AreMMvjp4tzsy8NbPjUK",
-	"5xCq8vlNcB+At73VuPfFGwvaOl2jbINe0duOQ1bBwjezKxhYDbtKxoDNMFdKX947UNqOgXz7Pnh3dwL3",
-	"73j7b43//7WE6ZsJ6zfCIkhAWGgWnAjiPtT8iPRG+lTzgfIbpJpv2/BgdP1S3I1oCrAJyGsGyIO09Tng",
-	"damDC8gGQmt1oeJRG5VNre+J48wycYXVqd2vxm+5NSQHykD+2IxQV32N0tlmz83MrM7OLa1emVuenY6Z",
-	"7cfbB417/9J6Zge8xw+PDu+C93S78eLgaP+OZNymqXgmhJ2KuCRCxReDKqTTDRgzudlsJ2A8vu9tPfW3",
-	"3/jye/D2/1Nyii/CzhIk3gznpJXumoKoP7LrSyiN9CWUZpkATUwD9TziGx+MQLo6twgVpAykCPsjoYOY",
-	"UuooQaBCHTH1roSEvEiJpKmKdA4WtLPSp0wqqnunMSW4hfvk4nwHaEILJc1VwNEml+KwG0v6Ue/p7Gwu",
-	"G5KJemMYqusx4Hc7ZlJ8+vHx7+5C48Wdo2//LcnM+/ZviqGTXOFxaPz9sPHJ1z45Ksvwyd0uTF9zmV0v",
-	"Cn5Bg+X1CED9rhydd1nZVT/FLD4/Y6Gv0l4MCcPcDlnHE+CDV6kvUGGqkzATyUf0gJ50Op3uDT17B42/",
-	"H4L31dbxH/43eM9+6+0dQjLOziQuJFgX67yGqd3KDwHLaY9GAKFQ5yfrpcXlxfns7PSAuWDvwHv8dQBf",
-	"reSafs9d6Vxu7fpgl8yhIX+8/bQHvfeDgF2lgpWQuoKIg9ucnmIFF9egpH5LFEakWOnR5bkymZt5JSLJ",
-	"++S593QLvG8Pjj9+3jE6Nw7H9x80vnoW5402n/UsoOVN841aMPvKMJNgu7RjJ7RexvqyXqYYLTmk+Mr8",
-	"KR9Ig3Ooag6iUERUisQC9tWUDZRt6Pw7c23sSpm5hmtiApKS+NrpIkIbMwEA+rRjIrdF/Solp5XGVMmg",
-	"rppxbvbKTG5qKe5A7Gx5T54rYvh013v0wNvaVWnvb3caf3nem0RFdVG5UC2hC4KJ2lvGbYd26EOcAtgJ",
-	"3NgK8B+IF1GB1cV4wUF0bYD8JiqEln/sk7P0GArE5s16Ccl3E+BiZAMRgMqI6CzFFXWdjWmfbEXZPHar",
-	"hHPSGuOlDGrNn3QyNrBU61ywarMYoxvLXZlbuJybns7Odko8ajvn6B/3j7d3lSh+67P3zWlRICelE0+A",
-	"cV+ueqYvBgupcpDaLtzv4LhO1yKBg4prmtlaaL/VOYjWLykG9LOhS6SKWb1f5VZuu7k93S8YA+50j/z7",
-	"qdPVpdy17NzyUkem+23j3neKEr664z3abzzYOXrxNOatvc34D5JB29GSyKaDw0pfmf/+om8+nUNAq4Nk",
-	"7FY4vYYKAJvYip/9miSiC6wUR+eowC5FTjZksp4Zmvj3xomG1V3QJUVdeDg3u5RdmJ2cWV3MLryfXWhm",
-	"hCKcrMwl6caAt/Os8eXO0f4daOzvep/utbg8bxm0NwbtBPOQTfsBeV/c119CLqBJWMTuOnZB0+YgeTAZ",
-	"FIPhxLmA/ocgJ3RkR5qUhJahylwMjEKt7tYYxxO6GB3y/sbyiiOv4s0FfIoYeJPFQvLITWevzc8tZWen",
-	"bqxezd5YXcguL6rYQme+7HRHW3C0ce+ZKgTRcdBHD1R84vHXjQe70Pj6m8bvv4HjT56FKfW3oaBeubQT",
-	"BkI2PSUC+ov4DPdXK7dMay6T0EYFB0OWCiIGWzTXAS6DM45bjhnABuKg6uaSjlwoTp1pyfn2waxnNF0c",
-	"0oPv/V5onjawLMt6y6SdgB8Gf3qHfVd+7AT/s5VPboHD4PLJXfLEPtfl6DLHp+C6V5cX6zex5Wdzt8D7",
-	"0/7x4/u9hWF/gNIWdR5toU4poeV2oMXPwNWpjd3mSbC2w2w9Bq4HltQ62v/C27sT1Ye6qiNI3W5veV99",
-	"DKHd28VeeetTdBSE7cnhAfNAX8G7M5CpaoHK4MSirmThYaCugIuozrF/NIgHsk0F87BbJRQJbE9A88h4",
-	"K5e2Gj1tHAvnAr40k8+uBmmv80MrVIlnVib0dFU8DiuutcplfTTW/6WL9JhcXnpv1bIyMTl89GLLe7qt",
-	"izSeHh3ebTzY8R5FI00Zq/GPre6BpqEOqTBH7vM1lXOo3c+yjSTpWxIVVVJQd7FUWgjc7tFTH1DDMUCN",
-	"Hj++D96jfe+z30TSyo+eawAd7W/BSaD84aGkz81dQUXR6gYj/0ydkmhMpXEpxnZPBDWSXFeuU3JhPfne",
-	"ofeXPfC2v5EK5qL35IFSKP9+2Pj9LjR2HjQ+fwiNF98dfRd8qSxDVfQcC2q2FJ7/46EqOvQf3ryxlxr0",
-	"1w19dSClhXXVGRWihFENcb7B3F4gno5RZm66Cb9/bTX27zS+vXu8c3g2ofBGaOwIlJu6uk8gd0pWB4AO",
-	"dXG6zxiCfAxzyS/xYN2U5p4HFy2Ik7UUKYrcm2k0or7TkluXkPjBd4rXpe7FjsNho4JVUMG/Ad8iXHAp",
-	"SiNdYa5fv55q7WOStG7/lgutbU/U+meZmJIYcxx1jPalA4sRW72/QpSgsjK0uPcOjr7Zb3yyA94XW40/",
-	"32882G0a6HfA++dfvc/un6rkr9fWNm+lQqc6lkHi6uTYY6/4OlOGfhNsgxMsutKsgjgUMKbAMRUgGEjr",
-	"HzkuRvamkjFBAwEVEjllEJJ2OsXD68WKLtHpxuDJwUdNENJ8vPfyJ1beMnE/TJwYkOwbHyc52/0z6lmI",
-	"VA46SDnrc4nvCWue1E54vEmMYtB5nTVYYmwGueV+FbCI3BaShnoHW8dB2U61+4mJ+ckbM3OT06tLc3Or",
-	"M5ML72YTuBYaLw4bzw+ll9fYutt4fgDHH//7bUCsHx5MAnMLL3aHcj+xrnR/hWr+IVc/OwdLjIGmq0Ey",
-	"WjsABqcbFckTrqn+4ghcJZcVey3gkot55XRRJ7+FX2IWzgR8q0ZcbJtAbEcqZ9C5gy6MtpC9spBdfG91",
-	"ae5qdnY1N6vK1luK1A69X+8o/H91X9lRLWEpPxjV+NPu0T8Pe3NyXQ2C1+Psu836hAjEOLZBbJAi1kdb",
-	"NirMwcCxqi6EEqoSR+HOxetsrR8IJpQgNF4ceNs6bLy7dbx9AAFEt8D7f79u/Pn+8R/eHHC+EWKtE1FH",
-	"SvxejqY7xRRCRJy5qEIyTAZ5yF9tHVRvUck6yULJ1CJJWSDNmgXd7PFVhBKWGLuG6GbQaLJPYesigWek",
-	"qdKWf2V++7Og21tXATG5lF2dyV3LLa1mfzaVzbblX5sZPl/BNr76P2+rfl+NYEhERYvF87KY6McmGu4v",
-	"LCCNIEnPzc6pgxURCdAZUJVhYPg3+4tK1pqAIqtiKKDimt9VMK/aMadUP+Z80FuwRS5ELjlJJESaO6tF",
-	"xYRrn2FFLcRaxYCUdTXEBRDBtaDbnGiKwu4ujhbE2Z/N5xZaDYZA6wzM6PoB6jASDdVm+xetJky/Mxgn",
-	"ZYpE3cUmSAI1gXBex6464FS3CZbMdCIkE23X3afHj1V28Ks74G1/riJ/foJKBRfOUgmFaajTLa2JKco0",
-	"sLpBYHl2cnnpvbmF3M+7kdLx9pb3+GHY/+wsbDkwsNtlum+LSyMhrBKQhgYpVwQPWsvVebNPg30yjSxk",
-	"35+7mgyi7S3vj5+qGLG2DQPCOPOs9kYo3hYCbWrcE+izr1KaM2Jox7Y6sPBdQbf398Umc4HRsAd7aGFr",
-	"oSt/9xnrVRjVyxStI3Ka5JwEVE6jLqnphCQpgW+JgLlVgx4f1XBu+cpC6nJuZiZlDVvnu/H6Ynbh/dxU",
-	"dnV5dvL9ydzM5OWZtvChapSkirjAu/c0KElPalFwJqSkFnC9gEy3BtB9axTE5hfmpl8eYrFuMsdfPGx8",
-	"fQDe0996n/2mD8B1qRf2u8O/lj6PMeKNRKhRcQ1T/+hZ85KXAdre9969Xe/px97u940/ScXinytUGQ1V",
-	"cJiUf3zr8Q1S8SQjKZI1frU46uvcWX/x8UX/BGVUGg9SjyVBbnC1oZHeBQHj+Q1NgsoTtqG6sVEGRVZT",
-	"wVgkoIKo/frdRo7dUyat6y23tieu5RVdTfvF7EKHkzP6CJX35EFfKWsVqJRvTRFaYm8FRSc4hzKiNzB3",
-	"iglHQX22sswtWx5cLFg5ZUHXPB0koQwcRsvYbdaNhW/TMxmI4xBa1n2920ZVTCpbUJ9KpaICeb/dd17a",
-	"vBCZw5E4RMowo6N34oN3LikGEdiVr/mfKyv2RyO3U+esD9KpsZu/Sn9gpYZvnv+R0XU6z2laj5vGNBJo",
-	"kdXdIu44Qq0SkK4SeCWXVcdVac1PAPE1bMMv6lzo7jNTk1PvZeX3WljGhzOpaNQELC5NzshrVAIecQFl",
-	"xmx1vdmszL86t7hCw85S+jWqr1Qe8blS3i8FrLANYKolNt4E5AbjPGi9aox/IOW7YRpqSYZpqNcaN6No",
-	"0Re0jCkxDcX+l5mthmsg2yYSGsiZd1kNu4LgQKKYkt2bXwUc3INomZIX3o6d2El+zUfti2sZAqPQErQO",
-	"LjoEU2GqvwMxkDSvx7fLFXbkVTbXnbIwbKD4KLnTHSXyF80Kv8BFIb8IasHb6YsUK7rRMpf4k6pVnQIP",
-	"2i5PAHI2VJs/IirQ2hvaBI4dm1X1r0qLK3VLBK7ynjCh26yHS0auizZjp6Fal6x53IQSURVmBQy8wjao",
-	"/KxA67sUcf4/uVN3G561tmwfJSU3Gpvw08PAwqTnR6R+AtdralA2gIp8aWNIuvbLS1PJA/JaVEZsGFBK",
-	"vi1xFYESaV3D/1Bn/DWMw173zJ2Q35UItVsmA1FwWFlPj1PP5HDuemZKfwZim5AZhgq+BTYpE8HPx7fQ",
-	"gwKLyOYPrNQYSpVufpQZvv2jxDFH4RSqD7RQCOkpCngzGGQVQOFmAuuEAqOdGOoFhxR9LMn3TPgSgEPB",
-	"RbSoxlsSMQR5mxX5BXUdH6raeXCk6vMn7pmB2graaqrewxhRdZSpBBgVK0MRqRophY+ciomcJIqcAYnP",
-	"s2lrIN3aKTixP22kyDbazaq9cU7HHgCdWni0nUduO5d3Lbv03ty0umZyZmbuuvoyekdS4VJycq9TLUCH",
-	"so1kf7E1V9P6sNbocku4s822TJgu0N4vMqYyE+5I1p9N8/kkHRqn6axqv+/7XrqHQDAZkpVgxLKkx1b1",
-	"s/Rx9dv0WE6U+kq3Rx2ENjNPKx21wpio8Nfsb7nAmIMRbeP54Lmmv6aOfN2c8tEHhOYoDscTtEOhFDwy",
-	"yZJTtZbjgMBmQkiLSvWM1sJelYmdy0fn2uRNyCtdOmQNyUvz5/UYQ3UbK4E/scj0Z+m6oD3XcIKRCcxd",
-	"oXn56DxsBGpFvUmNFdXlTqGd52Jktw7BbBm000ZtgfnbvuPNiFHerrALmBPbN24lzOIq4RS29EmaQGOm",
-	"ueAkooiMk0xwPaqsoI51EoqBqqsio0uraBM2XCIw5K20lR7OjIxevPROXmIlHwtv5ifCIXjS4tKkXtms",
-	"VbA699oK/9bYaMSDSWfis0OtmJ60pNcydvNcSv33UcYcue1/HLn9K/3hkvnO7ZO8mshugvNWsSWFo3+S",
-	"vJtrWqlFpVFbCzDNrdoc1i35deMhaXpgx4FCXefVfQXZznMRYzGEWzyfF0ubJ5HxSbJIuPW4KNIDLnuW",
-	"RMEak8huHpUJbU7Rju+tgvgsviVie0t+tSmvnXfxOmF1Hru+g9Q09djShCmjhKtpm21DU1smoXYbnmnq",
-	"eWcnzPNUYkg5lyXmtg337H1Up2kIJpCTdXA1mFHefNLIcMQaJlRclJZRtzmR/sPmURnHn5Q5Yb5kHPfB",
-	"TFg99i2+vtgrzCaS4yhMJJUwwNWHzlrqGAHTziryDVffJcXSvF8xJotFXBPQKfa2YrRz4ild8ORJt4FB",
-	"7Ptb2JchL+3ancbt7+JSD8DbDWOGr87hDGKOUc6wokw2OjYWoW89j6qdM6Ju66CcUB3dbCOBSDrzvaWl",
-	"+aa/RChkadkhvNIy+j4+EquLr/uKXM/gizaZZ2MqSIn4PTBChzG+/h4Hcp1k56hfA6g28d5ktQi1mYF3",
-	"HIAmit926aPLuUqsfYNTTYIPp+PVtHfMa7hISr784MAryMXjETAEXC2N2EALar2jLrVDY1ZHF/R8MH2v",
-	"tqOGVmguMByUJaxcFWkwsA2qrakgft6EbvDwkFMN01jHru61baSHrCFL4pPVMEU1YowbmSFrKOOHDCQX",
-	"qd4N7rrKKn3QCo9IG9MJ6UAFfYIlbNy6GqDOKFbf+zThj+yXzzaNuuuEnG3cvnn7vwIAAP//",
+	"7H1rcxvHlehfOTU3VZF8ByTAh2SSlQ8UCVmIKJLhw4pi6hINTIPocNANTzdIMY5uyTbj0jWVu0oiRrRM",
+	"qpiNHMe7SoW26ISucvYHEcP/sNXd8wQGICBBMrWlLzaFeXWf96vP+cAoskqVUUwFN0Y/MMoYWdhRf06x",
+	"IhKEUfm3hXnRIVX9T+N6GTsYBAPEV6HEHBBlDA7mNVuYgKCKRBkYVb9yVMHAHLJCaJ9hGvgWqlRtbIwa",
+	"/ahK+tcy/QVi27yf0PdrxNnoT2dGhtLFAZx6Gw0PpS5ag8VUIYPSqeFSunShlCkNoMGCYRoOlrdjyxgV",
+	"Tg2bBi+WcQXJhYqNqnw7Fw6hK8bt26Yxh4WzMV4S2GneyDwuMmpxuZV1RAQUcInJnZUxUHxLgHA2Yqse",
+	"bPfpCqGkUqsYoxnTXwahAq9gR63j+vXr4zVRxlSQIhK4eTFzlyfgwsXhNBTLyLYxXcFxiF3CyMEOOBjZ",
+	"lZ8sGdUyo1hCb8kwATsOc36yZBC6hmxiLQu2iumS0RWobptGFTmogoVHAFlqTSaudApxARbagHNXmYMR",
+	"BUEq2ARCi3aNkzV8HljJo4n3a5gLDuuICmzF9zOQHriQSg+mBjOGaRD53vdr2NkwTIOiirwBe9+PLrrE",
+	"nAoSxqhh6SvN+M5ZuFJlAtPixlW80bz4a2gV8+jqgKOSomYHVzEScM5yUEmkCBalVFmIKqqSFAlfmlrF",
+	"GynNJudHISMfHBgehjXCScHGMD4/kctJFDqoKAEpGWJxMTcJSJIXFyYUkIOXKHMAcUDwfo0JbIHeQB9c",
+	"Zg4MDEE5ZJ5VvAHrRER+qaINmyELEOXr2OGwXkZCXS0Rh4tgW0V5r2AmcIFEjQOiFlhIoDFAMJQeUS9d",
+	"onkLC0Rs3uc9lrPysF4mtuQCJIBw4ILYNqwwQleA0T5YaFoZokyUsRMsjMiNDQ0M9MGcTwDqZetSbDi4",
+	"VOPYivDaxhJVVwRaxRTODaXTJgylM/I/g/I/Qz45ScFiqrVPXBmffie7nJtenp2beWcuOz9vwtDAiAnD",
+	"6cHzYGO0prlYLrHkYNy3RGO09zZOD45cfBunhtLWcGpo0LJSheLIYOrC2yNDaPhiaWRwYMinSo3rkCwj",
+	"BJaSFBaTAejWFKYromyMDgxfNKVM8P+daSRW07iVcjDiiiqPn31bP/ga3Ief1D99AO7Oh/WnRya4d//T",
+	"fXzfhOOjg5OdI8j834HhYffxfffhU3f7ezjZ/qq+dbe+9UTR/RSh+DKxE+XcDMU+DItStjg/5mATivkY",
+	"2LgkgNUEVDCiHJBte3dW+mBc49W72UNrejDOxulMOpUZGBxKDV+4+HYLTpaPT9cqBQXGEFo/cnDJGDX+",
+	"V3+og/r1Vd4/FT4idzeLVhIEkfzVjJA+4ZDpg3wVreC8Ekoc8pz8CuehgjaggCUTVhgXkEmb6XQ6tpFM",
+	"8tLlu2KLtnAJ1WyhHqigW57IT6fTafM0FTDns1jzTiRT5SMs6GFLs7jmHsHYalRu9cE8q+ACszYA2xz/",
+	"mPsIGmpEUEc6VW1ecli492A9bfVIIJJrNWIliuR58qsE5OUErnCoKrnRoOsG0snIkLhMRoZ8IoqNU3Ex",
+	"L5AjktXbZUVLjfqtpVKDKSQ0jijkPZ2V93GRTtJ5mVS6lc7jwbK603rXEREJiprRFagy2x71KQlx4IxR",
+	"+f+oCiQcSoQi2wSpl6SxBJxBBdEN4J6NFOoggQSWLyDqOWnS9EE60EZIAKPFRombaYFRaXYlYzSK0IHh",
+	"CD7TCfi8LQmUVxnlWJkul5D1DhJ4HSkDoMiowFTBB1WrNtF2bf8vuTZuvUWqBwuxB3mtUkHOhgQ1dtZI",
+	"EQNlUsGiYhkVbImJNWTXFAkpC0x/zFLW2vjk8jvjC9nr4zcM06hgzpUEM9zN3fp3m+6nT8B9eHD8zYH7",
+	"8D64W09O7v31ZHvH3bnjfvqtFup94D7ed7d24eTzTahvPZF/ulu79X/bPNk+dP/8vbt55D56YJiaZ1sY",
+	"1JJWpBgUqFKNmFyZ4YV0ZnQwPZpO/0Le4qAillLJGCqURgZKg8MXLxYGhyx0AQ0W8cjAiJXGaTx0cfCC",
+	"cds0eK1YxJwboyVkc6xg35lIz0oQZekatlkVK6qNYqPqsIKNK/87CSvetThKAnuohIqCS4KUFvTI0PDF",
+	"KF4S0aFtnpeCDUK5QLSI22BE22PG6HB6oDP0EKEdAGSBT5xdIS1gmJpDRwO/YdSD6mgUNl2gc9ZDinok",
+	"LnfGweeXAi4Taim5saKXHhiAzIGCw1a1oVZklOKifLxP0tglZHnKsnv+9U2FkFKklY2dDQjcG2XwsBI4",
+	"iK605eJ3x6dyk+MLuZnp5ezc3MycYRolgm2LG6PvfaD/DNVSYMxl0mlw9w4lCTVZajdjwuDxb+r7Xxwf",
+	"/N7d24STz7bdvaNOmLtMuGCvhrlNCdF3ffBEQapg5uvEdUdqGqmmXhyaHqNcY1TZIgFUb9y4cSN17Rqc",
+	"7Gy7W3vu3g64O0/rBw/qXxyB+/kDd+/Q/ePhS4D2KxSlUuXZEorY+qlH3FGQK1vPd8sog5/Oz0y/OLzl",
+	"W6NwDqEq3x+A+xDc7c361mevLWhrdJWydXpZbzsOWQULz8wuY2BV7CgZAxbDXCl9+WxPaTsG8u174N7d",
+	"8d2/k+2/1f/jKwnT1xPWr4VFkICw0Cw4FcRdqPkh6Y10qeZ95ddLNd+04d7o+oW4GxEIsDHIawbIg7T1",
+	"OeA1qYMLyAJCqzWh4lHr5Q2t74ltTzNxmdWo1a3Gb3g0JAfKQF4MItQVT6O0ttlzU1PL0zMLy5dnFqcn",
+	"Y2b7yfZhfes7rWd2wH304PjoLrj72/Vnh8cHdyTjBqbimRB2KuKSCBVPDKqQTjtgTOWms62A8eieu7nv",
+	"bb/+xffgHvyX5BRPhJ0lSLwezkkj3QWCqDuy60ooDXUllKaZAE1MPfU84hvvjUC6OjMPZaQMpAj7I6GD",
+	"mFLqKEGgQh0x9a6EhLxJiaSJsnQO5rSz0qVMKqpnJzEluIH75OI8B2hMCyXNVcDRBpfisB1LelHvyex0",
+	"LhuSifpiGKrrMOB3O2ZSfPzhye/vQv3ZneNv/iXJzP3mb4qhk1zhUaj//aj+0VceOSrL8PHdNkxfdZhV",
+	"Kwrer8HyagSg/laOzjpsxVGXYhafl7HQd2kvhoRhbpus4THwwKvUF6gw1WmYieQjOkBPJpPJdIaevcP6",
+	"34/A/XLz5I//D9wnv3P3jiAZZ2cSFxKs8zVexdRq5Aef5bRHI4BQqPHT9dL84vxsdnqyx1ywd+g++sqH",
+	"r1Zygd9zVzqXm7se2CVzaMifbO93oPd+ELCrVLASUpcRsXGT01Ms4+IqlNS1RGFEiuUOXZ7L47mplyKS",
+	"3I+euvub4H5zePLh05bRuVE4uXe//uWTOG80+axnAS2vm2/UgNmXhpkE26UZO6H1MtKV9TLBaMkmxZfm",
+	"T3lA6p1DVbURhSKiUiQWsKemLKBsXeffmWNhR8rMVVwVY5CUxNdOFxHamPEB0KUdE3ks6lcpOa00pkoG",
+	"tdWMM9OXp3ITC3EHYmfTffxUEcPHu+7D++7mrkp7f7NT/8vTziQqqolyf6WE+gUT1TeM2wzt0Id4DmAn",
+	"cGMjwH8gXkQFVhOjBRvR1R7ymygTuvJjj5ylx1AgFg/qJSTfjYGDkQVEAFpBRGcpLqv7LEy7ZCvKZrFT",
+	"IZyTxhgvZVANLulkrG+p1rhglaAYox3LXZ6Zu5SbnMxOt0o8ajvn+B/3TrZ3lSg+a9GLKuJ8nTmW74P5",
+	"pQeNfOHfB+uIA8cCChsShaVSO/DMjs/PX5+Zm1z2jPa57M8Wc3PZeIjDPbx7fHQA9e826wd36t/cPdk5",
+	"qn/xPdT/+r27fycw/d5EXbsVUFHaTMrCnkKaXUU4BruSSyEz99JICPfbO2GlS7jARsVVLaOiIqPRoYrW",
+	"fCmB0pZvVHikjFRFbMTuUNVVS/RcK9Y537dEJUl62ekFUsGs1q2xsdL0cHP5hWAMuN0+E+OlspcXctey",
+	"M4sLLYXg7+pb3yoS+/KO+/Cgfn/n+Nl+zHt+U4HRS85vRksi//cOK11VYnQXDfXoHHxa7aXEaITTK6jI",
+	"sIilZIVXI0Z0wZsycXJUYIciOxsyWccMTbxn40TDag7oEq82PJybXsjOTY9PLc9n597NzgUZuggnK/NV",
+	"upXg7jypf7FzfHAH6ge77sd7DS7oGwbtjEFbwTxk025A3hX3dZcg9WkS5rGzhh3QtNlLHkwGRW84ccan",
+	"/z7ICR1pkyY+oStQYQ4GRqFac6qM4zF9OADy3sbyiiOv4o05/Bw5iYDFQvLITWavzc4sZKcnbixfzd5Y",
+	"nssuzis7uDVftnqiKVhd33qiCnN0XPrhfRUvevRV/f4u1L/6uv6Hr+HkoydhicOb0FynXNoKAyGbPicC",
+	"uovADXRXu7hIqw6T0EYFG0OWCiJ6W8TYAi69s7objn0o01nVMSYdgVGcOkUovuIVG/0PCbpZFUL7axw7",
+	"/NVljq4012t5wEbFIqtRAWVme9GajooarmSnGlIV+FaVOJiPi+hOLsR2EjnCos+8vPXWW2/5Z16Egygv",
+	"YaerXEdCeZg6kxMtDPOY+PjZpru/Lc3i+rNDd3f/ZHvXz0+1KBLr/ME+75J/ryIMkLb0/u7J9s7x1wf1",
+	"j3Z8aVLfOqxvfec+vq/KET79zt07Uqmwg8/d7c02LtErJpzXQpI30+IZwFtS4DeGuzOVgglB2CMvqa1g",
+	"gXPB984HoZTTI8dwzhfH5/tgpgQIyti29BuDxE0oQfJLVKdu1Nu9n3UBC/IO40AFS0EErORFbSpoA6Ta",
+	"IE4FalQQO3xxINryXoxmqqEyrAvNdEaLykIrxYuR9wdnEtPpdPqNwGkF/DBF1Dns21qJreB/tqrOGuDQ",
+	"u6qzNtVkHtfl6CLHz8F1L696ptvyF6/maxPcPx2cPLrXmd34A6SQ1Kn1uRqlhK40Ay1+Ur5GLewE58Wb",
+	"jrx3aGn3rPTl+OAzd+9O1EvTtZ9+gdf2pvvlhxBGY9p40W8iXS0FYXMJWY95oKtc1VkxpkKo9E4s6nrX",
+	"iB1VwEVU49g7QMx92aZMKuxUCEUCW2MQNJZp5NJGV7yJY0OTy0zucOEXx/iJqym2Qujz1frarLjaKJd1",
+	"Aw3vShvpMb64cGU5nR6MyeHQ9ncf7x8f3a3f33EfRvMfg+n6Pzbbpz/6WhTM2HKfr8h1V7ufZutJ0rck",
+	"yqrwsOZgqbQQOO1zeh6gBmKAGj55dA/chwfuJ7+NFJ89fKoBdHywCaeB8oeHkjboL6OiaAzOBsZ+SV1U",
+	"Kh5jqyOCGko+faYLd8JTZ3tH7l/2wN3+WiqYC+7j+0qh/OtB/Q+7UN+5X//0AdSffXv8rf+jsgzV0ahY",
+	"qq3heNo/HqijCd7Lgwc7Oan2qqGvjq02sK46yUqUMPLT5B1APBOjzNxkAL+GApKzB4XXQmNHoBzo6i6B",
+	"3KqkzQd0qIszXUa25WuYQ36Fe+umBHvuXQw7TtZSpChyD4IZRP2mJbcuNPVSwhSvSd2LbZvDehmrIIn3",
+	"AL5FuOBSlEZ6x12/fj3V2O0sad3eI/2NzdHU+qeZmJAYs23VbOOF010RW727yLl//iK0uPcOvfia+9lm",
+	"/c/36vd3AwP9Drj//Kv7yb3nOhjQaQO8N1KhVbVrL3F1ekasU3ydKUM/AFvvBIuuRy8jDgWMKXBMBQgG",
+	"0vpHtoORtaFkjN9mSIVEnjMISVud9eW1YlmHY9sxeHLwUROENB+3Xvxc6xsm7oaJEwOSXePjNGe7e0Y9",
+	"C5HKXgcppz0u8TxhzZPaCY+3klMMOqtz2QuMTSFnpVsFLCKPhaShvsHWPPPBJpX25ypnx29MzYxPLi/M",
+	"zCxPjc+9k03gWqg/O6o/PVLJss279aeHcPLhv94ExLrhwSQwN/Bieyh3E+vKdFeX7bXC8GpGYIEx0HTV",
+	"S0ZrBkDvdKMiecI11V8YgqvkkmKvOVxyMC8/X9TJa/SbmIUzQSf9LBOIZUvlDDp30IbR5rKX57LzV5YX",
+	"Zq5mp5dz0+pwW0Pp9JH7mx2F/y/vKTuqISzlBaPqf9o9/udRZ06uo0Hwapx9J6iai0CMYwvEOilifQB2",
+	"vcxsDByrYnoooQqxFe4cvMZWu4FgQmFc/dmhu63DxrubJ9uH4EN0E9x//039z/dO/vj6gPO1EGutiDpS",
+	"eP5iNN0qphAi4sxFFZJh0stWQGrroDqQS9ZJFkqmFknKAgkq6XRL6JcRSlhg7BqiG3476i6FrYMEnpKm",
+	"SlP+lXlNUv2esG0FxPhCdnkqdy23sJz9+UQ225R/DTJ8noKtf/n/35xFeTmCIREVDRbPi2KiG5tooLuw",
+	"gDSCJD0H/dV7KyISoNOj2nff8A+6kEvWGoMiq2AooOKq13s4r4Y2pNTUhrzfgbhBLkRuOU0kREZAqEXF",
+	"hGuXYUUtxBrFgJR1VcQFEMG1oNsYC0RhexdHC+Lsz2ebzqAGWqdnRtcPUIeRaKgGTeK0mjC9/qGcrFAk",
+	"ag42QRKoCYTzGnbUMeiaRbBkplMhmWi77u6fPFLZwS/vgLv9qYr8eQkqFVw4SyUUpqEOczYmpijTwGoH",
+	"gcXp8cWFKzNzuV+0I6WT7U330YOwS+pZ2LJvYDfLdM8Wl0ZCWCUgDQ2yUhbcb0Bb40E3J+t0GpnLvjtz",
+	"NRlE25vu5x+rGLG2DSPltmeb1V4LxdtAoGHZc3v67KqU5owY2rGt9ix8V9BDgDyxyRxgNJzUElrYWujK",
+	"6x5jvQyjepGiNUSeJzknAZXTqEtqTaUqn/Et4TO3auPnoRrOLV6eS13KTU2l0gPp8+14fT47925uIru8",
+	"OD3+7nhuavzSVFP4ULVTVEVc4G7t+welkhoZnQkpqQVcJyDTDYR0dzsFsdm5mckXh1is59zJZw/qXx2C",
+	"u/8795PfdgG4NvXC/nmaV9ENOka8kQg1Kq5i6h2IDm55EaDtfe9u7br7H7q739f/JBWLd9pdZTRUwWFS",
+	"/vGNx9dLxZOMpEjW+OXiqKvT0N3Fx+e9c/1RadxLPZYEud7VhkY6HPmM57U98ytP2LpqSkIZFFlVBWOR",
+	"gDKi1qt3Gzl2njNpXWt4tDlxLe9oa9rPZ+danJzRB3vdx/e7SlmrQKX8aorQEnsjKFrBOZQRnYG5VUw4",
+	"CuqzlWVu2HLvYsHKKfN76+ogCWVgM7qCnaBuLPyantxEbJvQFT39o2mg1biyBXWvBCrKkPeGguSlzQuR",
+	"aV2JoyYNMzqgLz6e76JiEIEd+Zn/s7RkfTB0O3Uu/V4mNXLz15n30qmBm+d/ZLSd4fc8A0pMYxIJNM9q",
+	"ThG3HLRa9klXCbySwyqjqrTmJ4D4KrbglzUudI+6ifGJK1n5uxaW8RGOKho1BvML41PyHpWAR1zACmOW",
+	"ut8MKvOvzswv0bD/pP6M6j6ZR3ymlPdKActsHZganIE3ADn+0C9aqxij70n5bpiGWpJhGuqzxs0oWvQN",
+	"DcPMTEOx/yVmqRFcyLKIhAayZx1WxY4g2JcopmT34CefgzsQLRPyxtuxEzvJn/mgeXENo+IUWvwBA0Wb",
+	"YCpM9W9fDCRN9fPscoUdeZfF9dF+DOsoPnD2+Y4SeYtmhV/ioogeNW+mL1Is63EMXOJPqlbVm8QfzjAG",
+	"yF5XzYCJKEPjBAkTOLYtVtFXlRZX6pYIXOEdYUIPYwmXjBwHbcROQzUuWfO4CSUivCZlvMzWqfxbgdZz",
+	"KeL8f/o8jyY8a23ZPHBSbjQ2B7CDscZJ749I/QSu19SgbAAV+dLGkHTtFxcmksfoNqiM2MjAlPxa4ip8",
+	"JdK4hp+pzjMaxuFEHOaMyd9KhFoN8wMp2GxFz5hV7+Rw7vrghP4biGXC4ACU8S2wyAoR/Hx8Cx0osIhs",
+	"fi+dGkGp0s0PBgdu/yhxGGI4q/I9LRRCeooC3vTHXfpQuJnAOqHAaCaGWsEmRQ9L8jtjngTgUHAQLaoh",
+	"2ET0Qd5iRd6v7uN9FSsPtlR93lxe01dbfvNtNaEAI6qOMpUAo2K5LyJVI6XwkVMxkZNEkTMg8al3TWMm",
+	"GucJJHaxjxTZRps3Nrdza9mZplVjqWgDhKazyU1n9K5lF67MTKp7xqemZq6rH6NPtOnrmVTflJwDbFUy",
+	"0KK6I9mtbEzpNL6sMQjdEBVtMkETRhU1N5+OadaEJ5LVbGBln6Zq46SfVbN8PBdNN8Dxx0yzEgyl09Kx",
+	"q3jJ/LiWDhybU5WDMgGifkSTNah1k1phTKJ4a/a2XGDMxog2iQb/vaa3ppbsH4wM6wJCMxSHs46aoVDy",
+	"X5lk8KmSzFFAYDEhpOGlBlBonaCqyc7lo0Py8ibklcrtS/fJW/PndRtQ9RgrgTf+0PQG8zugHdxwHKIJ",
+	"zFmiefnqPKz72kd9Sc0o11VRoTnoYGQ1TtRumNrXRG2+ldy8442I7d6s1wuYE8uzgSXM4prjOUzu0xSG",
+	"xkyw4CSiiMymTvBQKqygTn8SioGquyJz0CtoA9YdIjDk05l0ZmBwaPjCxbfzEiv5WBQ0PxZO1JWGmSb1",
+	"8ka1jNXx2Eb4N4ZQI45OZjA+iDwdU6dp6dyM3DyXUv/7YNAcuu39OXT71/qPi+bbt09zfiK78Y9lxZYU",
+	"zhFMcoKuad0XlUZN/Ss1t2qrWc/30V3zpIWCbRsKNZ1+9/RoM89FbMoQbvG0Xyy7nkTGp8ki4dTiokhP",
+	"y+5YEvlrTCK7WbRCKBJe0/D43sqIT+NbIra35E+b8t5ZB68RVuOx+1tITVPPQE8YWU64Gt3dNIG9Yax6",
+	"u0ncph6eespwcCWGlA9aYk7TpPDO536bhmAC2VkbV6S6ie1+aCBiNBMqLkgDqt3Qae9ls2gFx980eMqw",
+	"6jju/QHzeoZsfH2xT5gBkuMoTCSVMA7Whc5aaBko0z4t8uxbz3PF0gtYMsaLRVwV0CpEt2Q0c+JzeurJ",
+	"Y/N9u9lzy7AnQ17YA3ye6EAbz7sHTnEYWnx5fqkfmoxyRjrKZMMjIxH61sMtmzkj6t32ylfVQdAmEohk",
+	"Pa8sLMwGbhWhkKUrNuHlOCga5mu2cYlfkofq/9Ak8yxMBSkRr1VG6FfG19/hdM/T7Bx11YdqgPeA1SLU",
+	"ZvpOtA+aKH6bpY+u+iqx5g1OBAQfjtqtaieaV3GRlDz5wYGXkYNHI2DwuVoasb4W1HpH3WqFxqwOQuhh",
+	"o/pZbUf1LdGcbzgoS1i5KtJgYOtUW1N+mD2Arv/ykFMN01jDjh7cYWT60n1piU9WxRRViTFqDPal+wa9",
+	"yILkItXiwVlTyaf3GuER6cE9ppq7eU3uJWycGuWAbEax+t2jCSWd9btNo+bYIWcbt2/e/u8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
