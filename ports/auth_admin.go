@@ -55,3 +55,10 @@ type DecideTransfer func(t auth.LineTransfer, concerned []AccountChange) (auth.L
 
 // AccountChange is an account before and after a change.
 type AccountChange struct{ Before, After auth.User }
+
+// ExactSearches counts how often a person searches for exactly one thing that is masked otherwise.
+type ExactSearches interface {
+	// Take counts one search of the person at now; when most of them were counted within per before now, over all instances and under any
+	// concurrency, it counts none and returns false and when there will be one.
+	Take(ctx context.Context, person string, most int, per time.Duration, now time.Time) (ok bool, retryIn time.Duration, err error)
+}

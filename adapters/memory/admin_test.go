@@ -29,6 +29,11 @@ func TestLineTransfers(t *testing.T) {
 	portstest.LineTransfers(t, registry)
 }
 
+func TestExactSearches(t *testing.T) {
+	t.Parallel()
+	portstest.ExactSearches(t, func(_ *testing.T) ports.ExactSearches { return &memory.ExactSearches{} })
+}
+
 func TestAccountIntake(t *testing.T) {
 	t.Parallel()
 	portstest.AccountIntake(t, registry)

@@ -41,6 +41,14 @@ func TestLineTransfers(t *testing.T) {
 	portstest.LineTransfers(t, registry)
 }
 
+func TestExactSearches(t *testing.T) {
+	t.Parallel()
+	portstest.ExactSearches(t, func(t *testing.T) ports.ExactSearches {
+		t.Helper()
+		return postgres.NewExactSearches(pgtest.New(t, migrations.Auth).Pool)
+	})
+}
+
 func TestAccountIntake(t *testing.T) {
 	t.Parallel()
 	portstest.AccountIntake(t, registry)

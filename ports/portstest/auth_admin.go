@@ -383,3 +383,49 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		require.Equal(t, []int64{1, 3*many - 1}, []int64{got.Load(), refused.Load()})
 	})
 }
+
+// ExactSearches is the suite of ports.ExactSearches.
+func ExactSearches(t *testing.T, open func(t *testing.T) ports.ExactSearches) {
+	t.Helper()
+	t.Run("so many within the time, per person", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		take := func(person string, at int) (bool, time.Duration) {
+			t.Helper()
+			ok, retryIn, err := s.Take(t.Context(), person, 3, time.Hour, after(at))
+			require.NoError(t, err)
+			return ok, retryIn
+		}
+		for at := range 3 {
+			ok, _ := take("ops", at)
+			require.True(t, ok)
+		}
+		ok, retryIn := take("ops", 10)
+		require.False(t, ok)
+		require.Equal(t, after(0).Add(time.Hour).Sub(after(10)), retryIn)
+		ok, _ = take("boss", 10)
+		require.True(t, ok, "persons are counted apart")
+		hour := int(time.Hour / after(1).Sub(after(0)))
+		ok, _ = take("ops", hour)
+		require.True(t, ok, "the first is an hour ago; what was refused is not counted")
+		ok, _ = take("ops", hour)
+		require.False(t, ok)
+	})
+	t.Run("of many at once no more pass", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		var all sync.WaitGroup
+		var passed atomic.Int64
+		for range 20 {
+			all.Go(func() {
+				ok, _, err := s.Take(t.Context(), "ops", 5, time.Hour, start)
+				noError(t, err)
+				if ok {
+					passed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 5, passed.Load())
+	})
+}

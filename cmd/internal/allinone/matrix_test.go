@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -439,4 +440,26 @@ func TestALineOfAnotherAccountNeedsItsReleaseOrASecondPerson(t *testing.T) {
 func versionOf(t *testing.T, token, user string) any {
 	t.Helper()
 	return call(t, http.MethodGet, "/admin/users/"+user, token, nil).data("version")
+}
+
+// TestExactSearchesAreCounted: the thirty-first within an hour is refused with the time to come back.
+func TestExactSearchesAreCounted(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	p := principal(t, login(t, running.Operator))
+	p.UserID = "adm-searcher" // of its own, so that other tests keep their budget
+	token := issue(t, p, time.Now())
+	search := func() reply { return call(t, http.MethodGet, "/admin/users?lineNumber=010-7782-0001", token, nil) }
+	for range 30 {
+		require.Equal(t, http.StatusOK, search().status)
+	}
+	r := search()
+	require.Equal(t, http.StatusTooManyRequests, r.status, r.raw)
+	require.Equal(t, "RATE_LIMIT_EXCEEDED", r.body.Error.Code)
+	seconds, err := strconv.Atoi(r.header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.LessOrEqual(t, seconds, 3600)
+	require.Greater(t, seconds, 3000)
+	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/admin/users?size=1", token, nil).status, "other searches go on")
+	require.Contains(t, running.logs.String(), `"alert":"staff_searched_often","subject":"adm-searcher"`)
 }

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -41,6 +42,7 @@ type staffRoom struct {
 	report   ports.Report
 	alerts   ports.Alerts
 	policy   auth.SessionPolicy
+	searches int // exact searches per person and hour
 }
 
 // administration wires what staff do to accounts, for the API and for the command line alike.
@@ -50,6 +52,7 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 		Users: users, Accounts: postgres.NewAccounts(s.pool, s.keyring), Sessions: s.sessions, History: history, Records: history,
 		Guesses: postgres.NewGuesses(s.pool, s.keyring, auth.DefaultLockout()), Hasher: s.hasher, Audit: log, Push: s.push, Report: s.report,
 		Alerts: s.alerts, Transfers: postgres.NewLineTransfers(s.pool, s.keyring),
+		Searches: postgres.NewExactSearches(s.pool), SearchesPerHour: cmp.Or(s.searches, defaultSearches),
 		LineIndex: func(n line.Number) string { return hex.EncodeToString(s.keyring.Index(ports.LineIndex, n.Digits())) },
 		Factors: &mfa.Service{
 			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Now: s.Now, NewID: s.NewID,
@@ -75,12 +78,22 @@ type AdminConfig struct {
 	Data
 	InternalToken personal.Secret
 	Sessions      auth.SessionPolicy
+	Searches      int // exact searches per person and hour; 0 = 30
 }
 
-// ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN and the rest as the auth service does.
+// defaultSearches is how many exact searches a member of staff has in an hour.
+const defaultSearches = 30
+
+// ReadSearches reads STAFF_SEARCHES_PER_HOUR: how many exact searches for a line a member of staff has in an hour.
+func ReadSearches(r *boot.Reader) int {
+	const most = 10_000
+	return r.Int("STAFF_SEARCHES_PER_HOUR", defaultSearches, 1, most)
+}
+
+// ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN, STAFF_SEARCHES_PER_HOUR and the rest as the auth service does.
 func ReadAdmin(env boot.Env) (AdminConfig, error) {
 	r := env.Read()
-	c := AdminConfig{Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r), Sessions: ReadSessions(r)}
+	c := AdminConfig{Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r), Sessions: ReadSessions(r), Searches: ReadSearches(r)}
 	return c, r.Err()
 }
 
@@ -130,6 +143,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		hasher:   argon2.NewBulk(argon2.Default()),
 		alerts:   alerts.New(t.Log, nil),
 		policy:   c.Sessions,
+		searches: c.Searches,
 		push:     push, // whom it does not reach hears of it by the pull
 		report: func(ctx context.Context, err error) {
 			t.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())

@@ -103,7 +103,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	}
 	room := staffRoom{
 		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, alerts: p.alerts,
-		policy: policy,
+		policy: policy, searches: c.Searches,
 	}
 	auditLog := room.auditLog()
 	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(auditLog, p.Now, p.Log)))

@@ -36,6 +36,9 @@ type Service struct {
 	Alerts   ports.Alerts
 	// Transfers are the lines that need a second person to go from one account to another.
 	Transfers ports.LineTransfers
+	// Searches counts each person's exact searches, and SearchesPerHour is how many are allowed.
+	Searches        ports.ExactSearches
+	SearchesPerHour int
 	// LineIndex is the keyed hash by which the audit log names a line; the number itself is never in it.
 	LineIndex func(line.Number) string
 	// CheckPassword refuses a password that no account may have (VALIDATION_ERROR on password).
@@ -46,11 +49,16 @@ type Service struct {
 }
 
 // Search answers one page of the accounts that match and how many match (at most auth.MostCounted). FORBIDDEN for who is not staff,
-// as everywhere here.
+// as everywhere here. A search for a line takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The audit log
+// names the line masked and by its keyed hash.
 func (s *Service) Search(ctx context.Context, by Caller, f auth.AccountFilter) (found []auth.Account, total int, err error) {
 	f.Now = s.Now()
 	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page, "size": f.Size}
-	err = s.read(ctx, call{Caller: by, action: actSearch, subject: string(f.UserID), detail: detail}, func() (err error) {
+	if !f.Line.IsZero() {
+		detail["lineIndex"] = s.LineIndex(f.Line)
+	}
+	c := call{Caller: by, action: actSearch, subject: string(f.UserID), detail: detail, exact: !f.Line.IsZero()}
+	err = s.read(ctx, c, func() (err error) {
 		found, total, err = s.Accounts.Search(ctx, f)
 		return err
 	})
@@ -200,7 +208,8 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 	if x.Lines != nil {
 		detail["lines"] = s.named(*x.Lines)
 	}
-	c := call{Caller: by, action: actUpdate, account: user, reason: x.Reason, detail: detail}
+	// What comes of sending an account lines tells whether they are the masked ones that it has, or another's.
+	c := call{Caller: by, action: actUpdate, account: user, reason: x.Reason, detail: detail, exact: x.Lines != nil}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
 		if u.Version != x.Version {
 			return u, fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").

@@ -96,6 +96,7 @@ type world struct {
 	services memory.ServiceKeys
 	alerts   memory.Alerts
 	moves    memory.LineTransfers
+	searches memory.ExactSearches
 }
 
 func number(t *testing.T, s string) line.Number {
@@ -122,6 +123,7 @@ func newWorld(t *testing.T) *world {
 	w.Service = &admin.Service{
 		Users: &w.users, Accounts: &w.accounts, Guesses: &w.guesses, Sessions: &w.sessions, History: &w.history, Records: &w.history,
 		Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Alerts: &w.alerts, Transfers: &w.moves,
+		Searches: &w.searches, SearchesPerHour: 30,
 		LineIndex: func(n line.Number) string { return "index-" + n.Digits()[7:] }, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 		Factors: &mfa.Service{
 			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Now: clock, NewID: newID,

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
+	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
@@ -68,6 +70,7 @@ type call struct {
 	action  string
 	account auth.UserID // whose account is looked at or changed; empty when the call takes none
 	subject string      // what the audit log names: account unless the call is about a key, a service or a new account
+	exact   bool        // it tells whether a line that is masked elsewhere is the one that was sent: it takes one of the caller's exact searches
 	reason  string
 	detail  map[string]any // no personal data
 }
@@ -94,14 +97,38 @@ func outcome(err error) audit.Outcome {
 // may is the one guard of all calls: the caller is staff, and may touch the account that the call takes. USER_NOT_FOUND when there is no
 // such account.
 func (s *Service) may(ctx context.Context, c call) error {
-	if err := c.staff(); err != nil || c.account == "" {
+	if err := c.staff(); err != nil {
 		return err
 	}
-	account, err := s.Users.ByID(ctx, c.account)
-	if err != nil {
+	if c.account != "" {
+		account, err := s.Users.ByID(ctx, c.account)
+		if err != nil {
+			return err
+		}
+		if err := auth.MayTouch(c.UserID, c.Roles, account); err != nil {
+			return err
+		}
+	}
+	if c.exact {
+		return s.takeSearch(ctx, c.Caller)
+	}
+	return nil
+}
+
+// searchesPer is the time for which SearchesPerHour are allowed.
+const searchesPer = time.Hour
+
+// takeSearch takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED and an alert when none is left. Otherwise the digits that are
+// masked could be found by trying.
+func (s *Service) takeSearch(ctx context.Context, by Caller) error {
+	ok, retryIn, err := s.Searches.Take(ctx, by.Name, s.SearchesPerHour, searchesPer, s.Now())
+	if err != nil || ok {
 		return err
 	}
-	return auth.MayTouch(c.UserID, c.Roles, account)
+	s.Alerts.Raise(ctx, alert.Alert{
+		Kind: alert.ManySearches, Subject: by.Name, Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
+	})
+	return fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)
 }
 
 // read does what changes nothing; the row that tells of it is durable before the answer is given, also when it is a refusal.

@@ -138,3 +138,49 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 	_, err = w.ListTransfers(t.Context(), customer)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
+
+// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation that was refused because a line is held. Masked digits
+// cannot be found by trying.
+func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
+	t.Parallel()
+	lines := []line.Number{number(t, "01012345678")}
+	for name, do := range map[string]func(w *world, by admin.Caller) error{
+		"search": func(w *world, by admin.Caller) error {
+			_, _, err := w.Search(t.Context(), by, auth.AccountFilter{UserID: "hong", Line: lines[0], Page: 1, Size: 1})
+			return err
+		},
+		"change": func(w *world, by admin.Caller) error {
+			_, err := w.Update(t.Context(), by, "hong", admin.Update{Lines: &lines, Version: 1, Reason: why})
+			return err
+		},
+		"creation": func(w *world, by admin.Caller) error {
+			_, err := w.Create(t.Context(), by, newAccount(t))
+			if fault.From(err).Code() == fault.LineHeld {
+				return nil
+			}
+			return err
+		},
+	} {
+		w, at := newWorld(t), now
+		w.SearchesPerHour, w.Now = 3, func() time.Time { return at }
+		for range 3 {
+			require.NoError(t, do(w, operator), name)
+			at = at.Add(time.Minute)
+		}
+		err := do(w, operator)
+		require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded), name)
+		require.Equal(t, 57*time.Minute, fault.From(err).RetryAfter(), name)
+		raised := w.alerts.Raised()
+		require.Len(t, raised, 1, name)
+		require.Equal(t, []string{"staff_searched_often", "ops"}, []string{string(raised[0].Kind), raised[0].Subject})
+		rows := w.trail.Entries()
+		require.Equal(t, "RATE_LIMIT_EXCEEDED", string(rows[len(rows)-1].Outcome), name)
+		require.Contains(t, rows[len(rows)-1].Detail, "index-5678", name)
+		require.NotContains(t, rows[len(rows)-1].Detail, "1234", name)
+		require.NoError(t, do(w, boss), "persons are counted apart")
+		at = at.Add(57 * time.Minute)
+		require.NoError(t, do(w, operator), name)
+		_, err = w.Show(t.Context(), operator, "hong")
+		require.NoError(t, err, "what tells nothing is not counted")
+	}
+}

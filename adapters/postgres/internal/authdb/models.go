@@ -35,6 +35,11 @@ type AuditLog struct {
 	Hash         []byte
 }
 
+type ExactSearch struct {
+	Person string
+	Times  []time.Time
+}
+
 type LineTransfer struct {
 	ID          uuid.UUID
 	LineIndex   []byte
