@@ -158,6 +158,7 @@ func (u *Users) save(ctx context.Context, q *authdb.Queries, user auth.User) err
 		UserID: row.UserID, PasswordHash: row.PasswordHash, NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed,
 		PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed, EmailIndex: row.EmailIndex, CustomerID: row.CustomerID, Status: row.Status,
 		Version: int64(user.Version), Epoch: int64(user.Epoch), InitialPassword: user.InitialPassword,
+		FactorHandedOver: user.FactorHandedOver,
 	}); err != nil {
 		return err
 	}
@@ -205,6 +206,7 @@ func (u *Users) row(user auth.User) (authdb.CreateUserParams, error) {
 		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone),
 		EmailSealed: email, EmailIndex: u.vault.Index(userEmail, user.Email.Reveal()),
 		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt, InitialPassword: user.InitialPassword,
+		FactorHandedOver: user.FactorHandedOver,
 	}, errors.Join(err1, err2, err3)
 }
 
@@ -217,7 +219,7 @@ func (u *Users) noun(row authdb.UserByIDRow) (auth.User, error) {
 		Name: personal.NewName(string(name)), Phone: phone, Email: personal.NewEmail(string(email)), CustomerID: row.User.CustomerID,
 		Status: auth.Status(row.User.Status), LastLoginAt: moment(row.User.LastLoginAt), CreatedAt: row.User.CreatedAt.UTC(),
 		Version: int(row.User.Version), Epoch: int(row.User.Epoch), SecondFactor: row.SecondFactor,
-		InitialPassword: row.User.InitialPassword,
+		InitialPassword: row.User.InitialPassword, FactorHandedOver: row.User.FactorHandedOver,
 	}
 	var err4 error
 	for _, sealed := range row.Lines {

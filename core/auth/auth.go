@@ -120,6 +120,8 @@ type User struct {
 	SecondFactor bool // a TOTP is enrolled and confirmed
 	// InitialPassword says that the password was chosen by staff: until its owner has changed it, it is good for nothing else.
 	InitialPassword bool
+	// FactorHandedOver says that another person made the second factor, and so knows its secret: the owner has to enrol anew.
+	FactorHandedOver bool
 }
 
 // Changed is the account after a change of the one before: one version on, and one epoch on when what its tokens say is no longer
@@ -135,7 +137,8 @@ func (u User) Changed(before User) User {
 
 func (u User) sameRights(v User) bool {
 	sameGrant := func(a, b Grant) bool { return a.Permission == b.Permission && a.ExpiresAt.Equal(b.ExpiresAt) }
-	return u.Status == v.Status && u.InitialPassword == v.InitialPassword && u.CustomerID == v.CustomerID && slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
+	return u.Status == v.Status && u.InitialPassword == v.InitialPassword && u.FactorHandedOver == v.FactorHandedOver &&
+		u.CustomerID == v.CustomerID && slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
 		slices.EqualFunc(u.Grants, v.Grants, sameGrant)
 }
 
@@ -160,8 +163,11 @@ func (u User) RightsEnd(now time.Time) time.Time {
 // Duty is what the owner of an account has to do before the account is good for anything else.
 type Duty string
 
-// ChangePassword is the duty of an owner whose password was chosen by staff.
-const ChangePassword Duty = "CHANGE_PASSWORD"
+// The duties.
+const (
+	ChangePassword Duty = "CHANGE_PASSWORD"     // of an owner whose password was chosen by staff
+	EnrolFactor    Duty = "ENROL_SECOND_FACTOR" // of an owner whose second factor another person made
+)
 
 // Duties are the duties of the account's owner, in the order in which they are to be done.
 func (u User) Duties() []Duty {
@@ -169,10 +175,14 @@ func (u User) Duties() []Duty {
 	if u.InitialPassword {
 		duties = append(duties, ChangePassword)
 	}
+	if u.FactorHandedOver {
+		duties = append(duties, EnrolFactor)
+	}
 	return duties
 }
 
-// Due is nil when the caller has no duty left but those that the operation is for; else PASSWORD_CHANGE_REQUIRED.
+// Due is nil when the caller has no duty left but those that the operation is for; else PASSWORD_CHANGE_REQUIRED or
+// SECOND_FACTOR_ENROLMENT_REQUIRED.
 func (p Principal) Due(operationIsFor []Duty) error {
 	for _, d := range p.Duties {
 		if !slices.Contains(operationIsFor, d) {
@@ -185,10 +195,14 @@ func (p Principal) Due(operationIsFor []Duty) error {
 // refusal is the code of an operation that has to wait for the duty. A duty that this release does not know is refused as a missing
 // right: a newer release asked for it.
 func (d Duty) refusal() fault.Code {
-	if d == ChangePassword {
+	switch d {
+	case ChangePassword:
 		return fault.PasswordChangeRequired
+	case EnrolFactor:
+		return fault.EnrolmentRequired
+	default:
+		return fault.PermissionDenied
 	}
-	return fault.PermissionDenied
 }
 
 // Permissions are the permissions in force at now, by role or by grant, in the order of AllPermissions.

@@ -60,7 +60,9 @@ func Propose(tid id.ID, n line.Number, to UserID, by, reason string, now time.Ti
 }
 
 // Waits tells whether the transfer can still be confirmed at now.
-func (t LineTransfer) Waits(now time.Time) bool { return t.ConfirmedBy == "" && now.Before(t.ExpiresAt) }
+func (t LineTransfer) Waits(now time.Time) bool {
+	return t.ConfirmedBy == "" && now.Before(t.ExpiresAt)
+}
 
 // Confirm is the transfer after a second person has agreed. CONFLICT, with a reason, when it does not wait any more or the person is the
 // one who proposed it.

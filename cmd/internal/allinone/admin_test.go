@@ -294,8 +294,16 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	r = call(t, http.MethodPost, "/auth/password", token, fields{"currentPassword": initialPassword, "newPassword": strongPassword})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	c.Password = strongPassword
-	r = call(t, http.MethodPost, "/auth/refresh", "", fields{"refreshToken": refresh})
-	token = r.text("accessToken")
+	renew := func() {
+		r = call(t, http.MethodPost, "/auth/refresh", "", fields{"refreshToken": refresh})
+		token, refresh = r.text("accessToken"), r.text("refreshToken")
+	}
+	renew()
+	r = call(t, http.MethodPost, "/auth/mfa/totp", token, fields{"password": strongPassword})
+	secret = r.text("secret")
+	r = call(t, http.MethodPost, "/auth/mfa/totp/confirm", token, fields{"otp": code(t, secret, -1)})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	renew()
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/admin/users?size=1", token, nil).status)
 	require.NotContains(t, running.logs.String(), secret)
 

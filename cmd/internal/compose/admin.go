@@ -55,7 +55,8 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 		Searches: postgres.NewExactSearches(s.pool), SearchesPerHour: cmp.Or(s.searches, defaultSearches),
 		LineIndex: func(n line.Number) string { return hex.EncodeToString(s.keyring.Index(ports.LineIndex, n.Digits())) },
 		Factors: &mfa.Service{
-			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Now: s.Now, NewID: s.NewID,
+			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Push: s.push,
+			Now: s.Now, NewID: s.NewID,
 		},
 		Keys:     signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
 		Services: postgres.NewServiceKeys(s.pool), CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,

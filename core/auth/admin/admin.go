@@ -103,7 +103,7 @@ func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, e
 			user.Grants = append(user.WithoutGrant(p).Grants, auth.Grant{Permission: p, GrantedBy: by.Name, GrantedAt: now})
 		}
 		if user.Staff() {
-			user.Status = auth.Inactive
+			user.Status, user.FactorHandedOver = auth.Inactive, true
 		}
 		if err := auth.MayChange(by.UserID, by.Roles, auth.User{}, user); err != nil {
 			return err

@@ -126,7 +126,8 @@ func newWorld(t *testing.T) *world {
 		Searches: &w.searches, SearchesPerHour: 30,
 		LineIndex: func(n line.Number) string { return "index-" + n.Digits()[7:] }, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 		Factors: &mfa.Service{
-			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Now: clock, NewID: newID,
+			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Push: &w.push,
+			Now: clock, NewID: newID,
 		},
 		CheckPassword: func(field string, _ auth.UserID, p personal.Secret) error {
 			if p.Reveal() == "short" {
@@ -360,6 +361,7 @@ func TestStaffAreNeverActiveWithoutASecondFactor(t *testing.T) {
 	require.Equal(t, auth.Active, made.Status)
 	require.Contains(t, made.Enrolment.URI.Reveal(), "otpauth://totp/newop")
 	require.Len(t, made.Enrolment.RecoveryCodes, auth.RecoveryCodes)
+	require.Equal(t, []auth.Duty{auth.ChangePassword, auth.EnrolFactor}, made.Duties(), "who made it knows both")
 	require.Equal(t, "cli:root", w.trail.Entries()[0].Actor)
 
 	w.factors.broken = true

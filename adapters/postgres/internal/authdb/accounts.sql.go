@@ -436,7 +436,7 @@ func (q *Queries) SearchUsersByStatus(ctx context.Context, arg SearchUsersByStat
 }
 
 const usersByIDs = `-- name: UsersByIDs :many
-SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password,
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
     ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
@@ -487,6 +487,7 @@ func (q *Queries) UsersByIDs(ctx context.Context, ids []string) ([]UsersByIDsRow
 			&i.User.Epoch,
 			&i.User.EpochAt,
 			&i.User.InitialPassword,
+			&i.User.FactorHandedOver,
 			&i.Lines,
 			&i.Roles,
 			&i.Permissions,

@@ -108,22 +108,23 @@ type SigningKey struct {
 }
 
 type User struct {
-	UserID          string
-	PasswordHash    string
-	NameSealed      []byte
-	PhoneSealed     []byte
-	PhoneIndex      []byte
-	EmailSealed     []byte
-	EmailIndex      []byte
-	CustomerID      string
-	Status          string
-	LastLoginAt     *time.Time
-	CreatedAt       time.Time
-	UpdatedAt       time.Time
-	Version         int64
-	Epoch           int64
-	EpochAt         *time.Time
-	InitialPassword bool
+	UserID           string
+	PasswordHash     string
+	NameSealed       []byte
+	PhoneSealed      []byte
+	PhoneIndex       []byte
+	EmailSealed      []byte
+	EmailIndex       []byte
+	CustomerID       string
+	Status           string
+	LastLoginAt      *time.Time
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	Version          int64
+	Epoch            int64
+	EpochAt          *time.Time
+	InitialPassword  bool
+	FactorHandedOver bool
 }
 
 type UserGrant struct {
@@ -153,9 +154,11 @@ type UserRole struct {
 }
 
 type UserTotp struct {
-	UserID       string
-	SecretSealed []byte
-	CreatedAt    time.Time
-	ConfirmedAt  *time.Time
-	LastStep     int64
+	UserID        string
+	SecretSealed  []byte
+	CreatedAt     time.Time
+	ConfirmedAt   *time.Time
+	LastStep      int64
+	NextSealed    []byte
+	NextCreatedAt *time.Time
 }

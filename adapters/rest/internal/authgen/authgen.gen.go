@@ -26,6 +26,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for Duty.
+const (
+	DutyCHANGEPASSWORD    Duty = "CHANGE_PASSWORD"
+	DutyENROLSECONDFACTOR Duty = "ENROL_SECOND_FACTOR"
+)
+
+// Valid indicates whether the value is a known member of the Duty enum.
+func (e Duty) Valid() bool {
+	switch e {
+	case DutyCHANGEPASSWORD:
+		return true
+	case DutyENROLSECONDFACTOR:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Permission.
 const (
 	PermissionBILLINQUIRY   Permission = "BILL_INQUIRY"
@@ -279,6 +297,11 @@ type CreateUserRequest struct {
 // Example: CUST-0001
 type CustomerID = string
 
+// Duty Something that a user has to do before anything else.
+//
+// Example: CHANGE_PASSWORD
+type Duty string
+
 // EndedSessionsData defines model for EndedSessionsData.
 type EndedSessionsData struct {
 	// Ended How many sessions were ended.
@@ -423,6 +446,13 @@ type LineTransfersEnvelope struct {
 type LoginData struct {
 	AccessToken string `json:"accessToken"`
 
+	// Duties What the user has to do before anything else, in this order; absent when nothing. CHANGE_PASSWORD: the password was set by staff
+	// (`POST /auth/password`). ENROL_SECOND_FACTOR: another person made the second factor (`POST /auth/mfa/totp`, then confirm).
+	//
+	//
+	// Example: ["CHANGE_PASSWORD"]
+	Duties []Duty `json:"duties,omitempty"`
+
 	// ExpiresIn Seconds until the access token expires.
 	//
 	// Example: 1800
@@ -530,10 +560,20 @@ type PasswordChangeRequest struct {
 	//
 	// Example: 배터리와 스테이플 2
 	NewPassword string `json:"newPassword"`
+
+	// Otp The code of the authenticator app, or a recovery code, once a second factor is enrolled; ignored before.
+	//
+	// Example: 492039
+	Otp *string `json:"otp,omitempty"`
 }
 
 // PasswordRequest defines model for PasswordRequest.
 type PasswordRequest struct {
+	// Otp The code of the authenticator app, or a recovery code, once a second factor is enrolled; ignored before.
+	//
+	// Example: 492039
+	Otp *string `json:"otp,omitempty"`
+
 	// Password The account's password, asked for again.
 	//
 	// Example: Correct-Horse-1
@@ -639,6 +679,13 @@ type RecoveryCodesEnvelope struct {
 type RefreshData struct {
 	AccessToken string `json:"accessToken"`
 
+	// Duties What the user has to do before anything else, in this order; absent when nothing. CHANGE_PASSWORD: the password was set by staff
+	// (`POST /auth/password`). ENROL_SECOND_FACTOR: another person made the second factor (`POST /auth/mfa/totp`, then confirm).
+	//
+	//
+	// Example: ["CHANGE_PASSWORD"]
+	Duties []Duty `json:"duties,omitempty"`
+
 	// ExpiresIn Seconds until the access token expires.
 	//
 	// Example: 1800
@@ -727,6 +774,11 @@ type SettableStatus string
 
 // TotpConfirmRequest defines model for TotpConfirmRequest.
 type TotpConfirmRequest struct {
+	// EndOtherSessions End all other sessions of the user.
+	//
+	// Example: true
+	EndOtherSessions *bool `json:"endOtherSessions,omitempty"`
+
 	// Otp The code that the authenticator app shows now.
 	//
 	// Example: 492039
@@ -7508,6 +7560,38 @@ func (response RemoveTotp413ApplicationProblemPlusJSONResponse) VisitRemoveTotpR
 	return err
 }
 
+type RemoveTotp422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response RemoveTotp422JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp422ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveTotp429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -7852,6 +7936,38 @@ func (response BeginTotp413ApplicationProblemPlusJSONResponse) VisitBeginTotpRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response BeginTotp422JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp422ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8204,6 +8320,38 @@ func (response ConfirmTotp413ApplicationProblemPlusJSONResponse) VisitConfirmTot
 	return err
 }
 
+type ConfirmTotp422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response ConfirmTotp422JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp422ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ConfirmTotp429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -8376,15 +8524,23 @@ type ChangePasswordResponseObject interface {
 	VisitChangePasswordResponse(w http.ResponseWriter) error
 }
 
-type ChangePassword200JSONResponse externalRef0.MessageEnvelope
+type ChangePassword200ResponseHeaders struct {
+	SetCookie string
+}
+
+type ChangePassword200JSONResponse struct {
+	Body    externalRef0.MessageEnvelope
+	Headers ChangePassword200ResponseHeaders
+}
 
 func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8423,7 +8579,7 @@ func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassword401JSONResponse struct {
-	externalRef0.LoginRefusedJSONResponse
+	externalRef0.UnauthorizedJSONResponse
 }
 
 func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -8440,7 +8596,7 @@ func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http
 }
 
 type ChangePassword401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LoginRefusedApplicationProblemPlusJSONResponse
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -8548,6 +8704,38 @@ func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangeP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response ChangePassword422JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11912,297 +12100,318 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxvHmTf6VbpwtsqSdwDiQlIiWa49EAlZtCmS5kWybOoQDUwDGHPQDc8MCEJ++ZYS0ykdSzlREmul",
-	"OKKKedeO4z16qxiLycpV3vPHfpTNf8TwO5zqp3uuGNxIUKIS/mOL5ExP99Pdz/35PZ/FiqxaY5RQy4xN",
-	"fharEKwSA/5ZZNUqo+tLxDKa2ZJFDP5LlZhFQ6tZGqOxydgyKTKqmshiqIE1CxVIiRkEWRWCKNmykGU0",
-	"EzElRrZwtaaT2GRGiRnk07pmEDU2aRl1osTMYoVUMR+6qlGtWq/GJlNKzGrWSGwyplGLlIkR295WnOnc",
-	"vHkzW7cqhFpaEVukfU5LV6fR+KWxJCpWsK4TWiaBKcSuEGwQAxkE69V31mK1CqOkoOn6WkxBxDCY8c5a",
-	"TKObWNfUdYttELoWi3WbtpyqaRkaLce2+VRr2MBVYkk65qi6ahIjq6oGMc32Ca9UCCJURXWTGG+ZaHYR",
-	"YfFoAl0hukY2iYoamlVBGJUZU1H+w/gyMTa1IolPG0TllMB6HjGqNxVEdJMgrUyZQdTgutPJTCKZSKUy",
-	"iYmYEtP4l8Vmx5QYxVX+yIfxHFXjfLJxZ7aBDcJbc4SWrUpscnxUaVu44q60TKjVc50q4UsY7hqvszua",
-	"ruORsUQSXZjTaH1rCmWpajBNRanxi/2sG+beYdWpZDpy3YvEqGqmCcuMWnXN/XvoKM7Oza3Pzn+wOrt0",
-	"y5lbDVsVb2bem13P4D8ZpBSbjP0fI95lHhF/NUd8k+NzXSLYjJrnzUpzCmkW0kxkkCIz1DBtD1/sHe7v",
-	"oqNHB/Z3d5H99Vf2D//bmfSndWI0vVkb4hvHnbGcIp+tPATeGYgm8AZpIlZCGJlN0yJVZFWwhYpY101U",
-	"YgbSLBNOnYkucNZ0/cb8AsouIpMYm8S4mEArDcaHMANjYIOIs4gthJGlVYmCTCaG1vjolHMYWiZrlG0S",
-	"I4GyqGEwWkaMEk5FjEaTKXRhdT67unJtYWn2o9zMxQSahkn5jzp/nH+LbJFqzUIlg1WBgepaVbP40XHZ",
-	"wRoNbEitYKYSmc30VlK/fqm4nLpR+ODTW1cv07Hqyih7d2Ppzuon18YbHzZzeEad1q6YnU9/+1XrdAPS",
-	"Y+MKZ9TujYi6DvwizarRO4WLRVanVvBoVRgtx8uarjJajr4HdTHkcU+UnJFPjCzicoTs4L9VgPolzTDh",
-	"MqQSKF/DZZKHI2CivKndIXlUxU1UIPxsVJlpoVRSSSaTgVWlou8GHytAXZWUcF234IUq3pIiMJlMJpU+",
-	"ReKydidiLbMWqZpwfvgnA1NLJ6PnxpcWPTf+hn9yPaa2zTfKrDFqEr8qcQWr72KLNHBT/JJaUlDgWk3n",
-	"4lxjdOQTyZ7kbOH9QuBFs16tYqPJJywOLqLM4gK9WMEFna9gE+t1IAkIdPExFThudmb93exK7maWM9wq",
-	"MU04BzF752nrxx37y2+Q/Xj/8Id9+/FDZN//5ujBn44ePbGf3LW//Evr/r3W/W8SyH62Z99/io5+v4Na",
-	"97/h/7TvP239aoczxn/7yd55aX/9VUwR53cyNoJr2shmaoRrGOaIRvnp5RSHw2Thag0kc3o8nszEU2Mr",
-	"ydRkJjmZTH7EHzFwkfB7FBstlCbSpczYpUuFzKiKx3GmSCbSE2qSJMnopcx4bFuJmfViEdSLEtZNAlvQ",
-	"392Qe5PjlMrRTaKzGoHT5d+UmsEKOqn+c9TmyL8Fd4bfIRNXCSrhomUibCKul02Mjl3yb0/krqjEwpp+",
-	"KpuiUdPCtEi6bIxpYatuxibHkun+dkmzhCzHKnLO6EB7516fukEnXW10UlJ10k+bwXd1Ue4NvBnkD1nk",
-	"3J4CqWhUBbZXFitABinVTaIiZqCCwTaESl9klJKiBWqMx32uYHWJfFonpjX4pXa4sHduMAKehFwVGrG6",
-	"xeWywUVtt6t9Izs3O5NdmV2YX88tLS0sxZRYSSO6asYmP/5M/NNjcVJDmYylkklk7x7wA/X4uf3oJ3T0",
-	"6HtxqGLbtwMc4tkXrb1vD/d/Y+/uoKPfPbJ3X/Zz4yuaabFXc+MVTtEbDnn8JAWacSLyXRRKSokZ1ZNT",
-	"U16b64yCsHapeuvWrVvx69fR0ZNH9v1de/cJsp88b+1/1fr2JbJ//5W9e2D/68EpUPsV8lcuD3VORaK+",
-	"Jw+3n+QFpjalrmgiytB7ywvzJ6c3H9VPZ4+qfHyX3AfIfrTTuv+7N5a0dbpBWYNeFcsOUhZoIUjLjzOr",
-	"EQN4DFIZMUET4O8O9WwHSP7oAbLvPUH241+0vvwKHT36361//57T9M2k9ZukJkTsm6cr9KT0ALJ/lCu4",
-	"A8p+RwYOU/a3LXioCgA3xwwxa86kXHY2hfLiOuQRtwtMRDa5RC5gFWm0VrcQpipqVJp+JWCa0ZKuFQdV",
-	"AYq+17xDwe+wRpFV0UzEt6Sr2J9emL86Nzu9ElDnj57s2M+eI/vznx19/tR+/JBrkl9+hewfnrT++Pzo",
-	"0Z5zg10Nsv0m4rpVGamW8IjFrNr5TQzeRB/R3Rt4HJpH3Mkw3b07OTHQnXRP5PEuJC6wujVZ0DHdGP6t",
-	"syoaLb8lDzdXxQqaagoVG+s6oqwxxc1ZFWkWwmWsBfTtq/C4SuiAd42yoJvSf998HkqF6/yYMqtCDFSs",
-	"mxargrtW12jXe3h1YenK7MxMbr6TXb17YH/9PTr864OjR09BRel6/V6D0lHDptlghjoNXr0l19EUviXO",
-	"c6iBTWQSCxWafCdLpW7kWcwuL99cWJpZn76WnX83t76U+2B1dik3E6TWwb3Dl/uo9eNOa/9u64d7R09e",
-	"tr79CbX+9JO9dxe1Xtw9/OE/z/WHY3Mt/xGNcjL0OKEDKRCZgZiVd6eHqT546x06B+N8ihhIx8UNwbj8",
-	"DER4r4UXnMtyy33hLRPYS9dbBOpFBUNQsUCkj10VDtk1eqHTRbqYWKM+LildMStalbD6oGpJue3ldpej",
-	"xRgy9e6GhvTbrK/MXs8trK505Iy/bt3/Cxy47+7aj/dbD58cvthD9rN7517H02QH7bsTyRSGtzkDeR9H",
-	"B2Ig8rgj58gOk42E6fTqvJCqpgIDwdRsEANsAq1K/MrQLLWIQbGe825e37dck+8GjxCrG0gEPbpc7Nn5",
-	"ldzSfHZufTm3dCO35JqjvusNai+yv/k1sp980/r2yeH+XdTaf2p/vhtyXp/f2oFubSfSe3d3EMoPdCUH",
-	"cwo4RxMtQ5gZiSM6zIsZTYqhXs8F5zYk0KyFTNwEic7NF1RlBkGMolrdqDGTTKFP68wiKC/Xl/df0zmN",
-	"kmvSl/d34h5QqxodgaSCV2Od6D4S+tyh0lCTYXVUYbq0JHvZa3Oz87n1a7m5GffumIL8Nc0gZtbyr2Q8",
-	"sBI+8ny9WiBGbDKWTCXjb7/99tvxsfFLl8UyqVkS8f9YMjUxmiymSfwyHhuNX1IzxXghhZPxsVKyNF5K",
-	"ldI4U+CrjfC+8o+Yfr9r6/43rW9fosMXO/beIy6PWy8O7Kd7R4+eoqOvH9g7e518sP2/mJB/cp6FgwEJ",
-	"L3tPjx49OfzzfuvnT5Acr3X/oHX/R/vZQ4hufPmjvfvS3t1Brf3f2492uqhkr/jgvEmsvf1InoHti3JR",
-	"BbbwNTmookWCR8Lhamld2Qy64H72omvf9fZxoQsOc76YQAslhFGF6KoYMS9ZUsLjJ/k1KtzRMLr8tYgD",
-	"YWRCIiqqEs6WECtJU7KKm4gLEc2oojq1NN0b2GV0+aDhOMfKGl0S4e8BxZXOihthh1GjoukEyb90YcfZ",
-	"1ZVr68lkJiCnvENvP9s7fHmv9fCJ/dhveGSSrb/udLc7Eh1c2zpf5ysSXbD6edZo5w0lrWRVUAlret0g",
-	"XKpjZHS3qSWh0gFCjR19/QDZj/ftX/zSlyHy+Lkg0OH+DupFytdPJXGEr+KiJdbrj3nK412CP4JbhRC1",
-	"rwM1Gh3cFL51L6i5+9L+4y6yH/2Zs8Nx+9lDUKH/86vWb5+i1pOHXDtqvfjL4V+cX7a+/QmJkFvAxg1F",
-	"P//6Fde9ncHdF/sJhL5q6kNWROjqQqKEBkkwjreqD4qnAidzdsalX8ire/ao8CbpCj5iu6rCgLTuFHxy",
-	"6O0J9tRAgn2V8mGYod2BGzo84e6ueeju3OAh5wwGDr8rzDX4neDjCQR5vMIlQwk3bS0CSc0VAkqCfIFs",
-	"aaZlcsbqqym5efNmPFy+ETV9+cpIh6KPbV/26zyzrrI6VQcOh3mvBUJhZr1YEdpLt8s+v7CyfnVhdT4U",
-	"wIGseC577u8he+9R68UBcMr9/48rl72tyoDvYaQv8+mcLwT4gn9fPJfQoNvSyy3U79Z4LGQwd+48s5A4",
-	"ncPkHx5thspA5uWdkbkkwDREIYnJqgQS4YhukrdMv0doETd1htUVxuawUSYDXl7L95p3UOBTbFOyIKif",
-	"6B6SvTW3kJ1ZX1lYWJ/LLr2bi7jKqPXiZev5S7A7d+61nh+go5/957nf9hgXM4raoQvandiDhF9Tg4Vf",
-	"Ze4WylFLs5pohTEkjtcwb187AYYuxuECaKa4A+Oj6H3tiv/OLZGSQczK8YxbWRIZPAEyT1NBwppWFaSp",
-	"OuEMgNAe9slS7upSbvna+srC+7n59dl5yHULRUhf2l88gdPw3YPWvz1os36lzdv6w9PD/3jZny5tCBK8",
-	"GpvCIA6dfRQziYqshlYkUyIbu8J0gkwCoXNUwlVNb4oavE22MQgFl3Kry6F0ktaLA/vRPRBxT3eOHh0g",
-	"h6I7yP5fX7T+7cHRv7455HyTeF2ns+2LL5/saHcyXbz9OHPGSzRNTiGhFSiAoHKbX6RoFqUIBgW6SgND",
-	"dagqq9dP32JZYew6pk0pdcwBGbGBLTLHdZu23DTGUBXTpqOImV2ZR3Yltz43e312ZT334XQuN5OLsmR8",
-	"orj13f9zno5yqkwjckdCKtJJN2QQJSo9WDyDa038WKMl7/gNkX1EUGe4kW7HbnAy1RC/aFOoyKoEFXBx",
-	"A+GSRQyUBzyMOABi5KVjNuzl8D3SJ7vwgWz4OUWAGw/GJiS7C7MIzhVr2LSgJh6eaU65TLO7vSQ4d+7D",
-	"xba8VVdMDU1Zew3pv5EKrlsUIQSKIqvnTK1MsVU3iIL4qVWQZpp1YkDqdF3VCL9hPSkZqfM+3Tv6GoIX",
-	"391F9qMv7V3Pfw5+Cy/KfSZK4DTT1MJ+c8oEsbpRwI+K0PkoHT3asb/+yqsRPAtLdhTzdkYvdXiuToBy",
-	"4ThPDa1csUyn/LJuEsNJau19RpZyNxbejybRox3795+3Hj51tHpfGPxsX7U3SSiHzqmXldD9mA6UKn5G",
-	"FPTAUoftICwI0CXJRJkBqCdOeaynmQsWzP8ur9npK+OrFG9iTQfgiAHr1zVdnxX7eRVrehRPsMiW5Vx8",
-	"/jiS+48urF5dil+ZnZuLJ9PJi934wHJu6cbsdG59dT57Izs7l70y1+anPHx5D9l/2IcY+P09riV2Ako4",
-	"ExxUML9+SFbTXZAdQbHFpYWZk1Ps858d/eaeLKdBR7/7qvX9AbL3fm3/4pcDEK5mMLVetMwRp0ZqJJlK",
-	"xlPpzKibCvcq6qQDh9fnCsfFDUJl9rT7yEmItvuTff+pvfcz++lPrT9woSMz5CGQApUzUYmT55biKQil",
-	"6L3yLMVT3qqBcqYHc8RLICrkZ8rDlHFRlBuqqHt/YdlfP+lcwyKmvjoGyhpQ5EQZKrIauHuxhSqYqq/b",
-	"3DSJccxwej30antInT/R1SRYzi2tdwir//y5/fX39rOHAwXTwSPKvxrXaImdM5GQZhsmt8c/+qN2Jx+0",
-	"n+JnK/4dWvLQfc9g2oHqopnSAU0Z0hktE8NNh/E+ChuZVasafdfA4pbVDFYjhqWRcC5+GNxtjpQsQEZq",
-	"VAhFmgVWZ1nbJBQAD8uMqVOiSIIId4/znMjcpQzKN8IAoenxeCodz6RWUmOTSWdPSsyoYis2GVOxReJ8",
-	"E2NtoH9KDL4tZhoaMZmJJ1MrMNzgI15pRiFVMlTGmwRp1hTSA4TwAHcECkwIbxMSt+M6ifxeLVAdPwCi",
-	"pgdJ+LF/kNvuN1jhE1K0+DdgtzmXbV9VlrrZ1diU6csm4YtMoHlcJQqiUHNhguiQkJAAHFnF5gZR0YWj",
-	"3/3y7davfqegQE2Ggipvv/32/ymJkCiy6kVUqFvO4ZAiiZXWaN4gmwTreYEzGTyKRYNgi6jRG5yKJ9Mr",
-	"ycxkcnQyOdb/BjuKs4CK9AadXl1eiSdFbl/bS6QKTMr/fHh9ka9Rg+lVKcu67W3OfXBbienYtCAfvOsV",
-	"9IEeC9RISCCMuFvt/K4/QolamMnPYppFqmZw8W31N+GXHTwLw8DNmJuMvUotTY+6WkQcC/4UIlQ1pwBz",
-	"VwCWzi1Mv5+b6byw9KBX3LstZtRcsJ+tWUzwVXlJpiBTXCeSoWmWiViDogIxNRX2wgTu5lKs2577eHAE",
-	"wUCOOPVOA5Gezy+4b11Rb5lOor4fzgt3JwBKh/t8gTGdYKhkcKRub0zUZfEktyRdzNZ+cFTF8/OAGuon",
-	"iWRBUcTYJEY0QPI0305ZGQKmvusqdbd6MbsyfQ1hc8OB8w2cwUuR2Kh+ruyix7qzVtwCM0ksZ7eChzJE",
-	"fW8Vio8jdmX0rnbXJt1VbOG+TibIi22fPvxZO3VdTbRNrOgN3DSRZdThPoQPS4hQzjDexxQxz65rNGfk",
-	"UoILdE99/5fQWWrbHcRljWKrD9nswfs6L4TXKGYTGLP76oa0hYJKZ3Afp+Ek8yn6cDyxqmr801hf9C1Z",
-	"spyQbhCQ491oMe092UGUM1oOiXIf+HQmnQyAT2e6ycp29Rz+JCC+nSkLrJIq1ig4pEF8T0nlq8JVTMpo",
-	"/3LEV+ws5QWgRG7NipfHklEHW9aVROiDTc4PDVy0iGFOCU8eEp9wM/UVgcWmWRWuiLjhJU3l6l2ITcam",
-	"mWGQohW/xgyTxFN+Ke0rbwmB/PvIfXlQCf5uwB7pm4x+9dpPv9GesnngzTFcMPx+8OiPK9G9JWSAoPKH",
-	"VPt6hiaFD1++FHLYt51jyd7Q7ZFS03c6fALUkZeShpGcJcAZolCEDEODXAuKqyR4NUNn12cT+JY02rak",
-	"GrYsYvAP/F8fZ+Mf4fidZHxiPX77n/+pTSlRYltxtwJuNGk/e4js3YPWzw8EXu3PWs9fKsi+9//azx4q",
-	"6K31txT0Vvyt1ncPkHCQuD5UHxRMTDTBIOqyCAZ3kIwiObaNJNdYQyRwyVCyiRrEICKYHG6j0kPjEV+I",
-	"2pPA9E4m2tpXegalW85v+bUfwWBlJZxAShrhQmIFmRVuXoAFwmgRZhkkGLNquG5VVg2t/UNXwSWMsBeD",
-	"5L+o1RRUN+tY15vc5MfogyVUZGrIKyPHnRwBQMQRz6vFamZ8Q6v+i0mKBrHeee/K8s1bmZnF3LXF9zOL",
-	"Hy6Gf16rJ5PpcZGn8o47SqTZQopskxjNaaZ2NDtxoaiSeKlcSWf6MTrFHNsJcwWbJJMOLrjXQmK9+Jb8",
-	"mOLfkvCqok4KWIDHU4G6eOrA0uaimfqcVVWCqRmQjENyww0m0EKE68LJ3zMZvUkK75NmpOcqp6bHxlIT",
-	"qFYv6FoR2rFcWLo6jS4nM5cutt8VrJeDxymnzixnI31Exmb4SfhS1LMbWsiRtBGX3onIp61m8OmF9xej",
-	"nqubIelqauWo57Y6tP5xKaKgAjbJ+Gjd0IMbnkp9eit76/2taaN0Y3n90krz5gfXFsqXKsXNRVzTrutG",
-	"YxbjxeK11SXW8+zzVQmqCXqI+StAcT7H7nu7TCK80Buk2b/K4zsnbWwgPFU+btR8uIq2IvEdIk6bAIgA",
-	"Ty+0zglAUoBvVAbfzArWdVDj20+gBIVwPJqhK7syPYVwwSTUQgK/ARzsmqhmHZLvy51BlIs72/vjXX3Z",
-	"3fjRynSHVYwf0zXp6d/BL10Hv3TwYz19ZnybmNlxX4boVXW+1CnE4Pwdwgz5oq5N5uXxcs+c9FNJCHpa",
-	"dlpHlWTmH7c5+CucSiGpLoR3dxbuPd769y+4UipTVkSST6Tc9aEvBV2VfZWruoSr14F3RDHDXp2dxM30",
-	"7p6LEgPdxaq4CZYsRMNQk3RvBNWd1/kWGziIis9y8fZY8bqS+c6Y/6r04kUnU5YDXO0M6sn++Q3FoRde",
-	"cFdhIEbsOa/hbcGZtVcg3hRNfwzDrEBuddR05VGepZ0bddYdbRSJwWSYWr4Z7F92OZlstzP5yqBYoPM0",
-	"YMiVZo10pFte9ODMRzXm7MR2+nGKtFHeT7HQzP3z9JNOfq3j1pzwCLq7e1aPXm6TROUi4FOXx1otMh5p",
-	"EGiJOOV5N01CTASGeIM6gXBi+r2gmoF0bFqohg2rUxPUt7vL3uA8IFEHjHPhIpCAVcGxfZA07dspEts6",
-	"+CB8TSt1Vi4T1efKpUogx4MLT2ftsoNqYBLVTcriuBY5B+9Iuc+LJortIUQr8vrOLbw7O6+g7OrKwrr8",
-	"99zCuwurK4qMDStodd75l1PwKQqTFbScW16GTibzM/zHEI73jIKuX82u5+aXFubmnJ+WctcXbuRmlDUq",
-	"fppeuJFburU+vTCTWxeD8t9fzc7O5WbggEA2BDRmlOikBKm4GW6cCVPvxGfc5rV9dpUdu9hTUcGW84i3",
-	"CR3v3zXRMGwoEti7z2cjpuZf4BD4qJ9UZ5WdHs+fhOsWg9cDTTjlo6GMU0JqyF9/xI2P9CiqsLrhMUXs",
-	"dfqhpkWwyvlYJomqGq1bIcHfMa+AWbUOfnzJGEGvaHdy8v8jx/8GDyswS58lJRviBryxU06PZ3gYbHoz",
-	"gW7KFYkCErJGHXBwEzmQdyK51sWKBMy7MA8YnUgnMxOxQMDgwsfJ+MTtz8a3/8fHOH4nHb90+7Ox7bjv",
-	"3xf/KdKQ9MXwTjfaNlh4qGc4J+rQLrY1QTlOQNgwCLUWXxldKGks9hlI5cd0lWr8EE4hq8GQWSO6rtEy",
-	"/AUOFdmy0IX5q9MKmr86cxFS7PjvndkF5W1rf/9oZ7/1x+f27+4i+8tvjr54YO8eHH31AKWHsLTQFoYJ",
-	"G1x5t+083kZ2jk77DP63TH84GlIR4XKLvkWnG4AOZ192JUUgv5PQepW/EmrBvri0MLM6vSKVkpgi0qSz",
-	"M9dBYVhYzC1BO7Zl/oWOfdzbzqf36ekKKW5Ey/YKNkNT7KWkecH3GQ/Au7/IunjBp5k69lq315d9j7YH",
-	"Xby/KaG1RM20+w4BmU6mIUTR/AwqCaFpHu+ensIedp+rPD7tG+MnW5iK7zODYOqG+oXOYrSbMKGKRqd6",
-	"KTJH3MBU4qAMcFuGk98dVMS8uXSnXAfXWiiPZsA8Ge82nyyhpKPG4Jtdj+UN69KeWf/cUgcXwc1KU6Ie",
-	"qowSBWXi6WQykMEl/sr1YEMlqpuAX1c1MPuDl+Dwxd7h/i6SqC+ykA+QqyWifVBSppM9UuMCyS6Z/5lO",
-	"Ju1nD8WgDopzsB2zs9LjcaTTikMv+aP40VepLX0h5MrBxQrfhzJjKqRyKHwnajouOglIMgUjIuuhemer",
-	"MR5vWgWm9c56aFtUr/yDwNpOdo/ayRS8ST5m68foBviW3/659YfddviWNvTvR/fsvZ2jR0/R4YsX9uOH",
-	"qPXi4PDgbqhW9IxcWfD7njvVu7ioBneUd6H0SQ+vt11nUgBIFM3j8cXgPnsbZaQS2Y8+uD7HaqulleYW",
-	"u3p5sbC1OZf4qDqxeat6tRlOfJwYHyybM/DlyHUxASLgWEbTq8srC9dzS67dA222hCl0O5ybKR9s26Dl",
-	"oGYalX8HD5jC+00JURH2NZOEw9yXqTaQQSaTFtuntECJdKu7tYTSIy+M2a5uOv9AsxbStU1iHssV1668",
-	"BurvOtRsQbzAna2Chhuekb6HyJVqZsAD6ZTAFrGuRy9HkLhDzRcfSu4BHwGKu4heAjltVlg4pDNdMViV",
-	"oP/6D3RToyprmO0+hL5iTeDSkGWV0jyBQj4ReXLjSXyxFejVOlBkib+/TAjtuIMyvgPfqZtEVUTFG5Hn",
-	"AjEDmazHpqYnU6mBNtXU2hNFimoGp+KpQroYv6RmSHyiNJqMj6XG05cyl0cnxpK4d6JImL3CM3LPgfj+",
-	"Ax2gjXfOFN/timJX3TOsnQzqvo0phyP0UuPcgbvN6WTy76xnVC8Ty8IFnSy7ZYbhKOH0+7kZB/OiwPmC",
-	"BdZPkVWJCdFcCaPn+OtMP5vPTq/M3sjFlNjy6vIiBAtjSmx2Xv46wOb9T7SRZoVZtWmRZHc8Wd093GE5",
-	"rKot4AG54iairJHoGXJwIg7/1PMS8dlE7QZfZvQd6JaRvuJARWATrS7NynjMgBno/myt4aehd8oZl1n7",
-	"BoEa9gJkkIv5W82aRstIoxaD2FKt9goyyzvtycl4gLurHe02r2MTt73AaOPGWOs333Rv0XRGbLLVmnqi",
-	"osMOdX5ZXffq/CAFs2ulH6aIVGtWE+maaSELbxATYV1HuIGbp1n2d9bqzvqrGA8x/m5F3TfEH0KV3MhR",
-	"cEwSUp8uwQS1KhcBqZ7VTV4VdhdXUTTMhovTgmUjQW4PmdDBKIGWfYWfRIMkcnGYKHBH5ywhTY3IKD8O",
-	"mkXPalVXr2cNakad4ZOd0rackBO5oftATxi8QnMoGArDr6vss3QyAnAgCmeg0/ntlGutcSvZsfdMLge5",
-	"ddk1lzrgLA77iv0aCY7fycY/6q9qMvM/00mnh+qxCyZhobTEOtRKOlXi3QCQGiRYrt21ojzSNusI8zLk",
-	"ooMzd8FeK1jICa6Ti9vR1z2iJXYyhSxwSM+gUebbIJ8Pz7WlhE3Wl1HlvtO2rhvE0EodMhOH7CYfTWei",
-	"3OT9J4ID4J2mdt2DKYRRAaterxCMRpOpPnZGDC2n08snLqh2stPno/wZPHt+NMMrTG0Omi4GgIT9AyZO",
-	"8+e3A13ro78WQZ5QXTbgJLrVWrpGqCVMSQfcEOWls3ZWzbsmhQAkFnVOFuZHW8ZypdXgHuPPYu7bA3TD",
-	"b6Ov07+33W+oFStIo7W6JZDgsIUgVVSgglSaUwiLXYf0Sug2AOlL67mlpYUlBZlEV1lV/FXmVw6oTsKG",
-	"XIWmwhGyyXdQo1JBFFTSLGQx8BGJ+noWMNpCeSFgzB7u/8be3Ynu6BqRmskVnPDXFzFfr9hMuUHBL3VE",
-	"IW6LynmQlh3d8oBzCr5dkalK1GG75l2EzPAcPqgzC+pHJV1FoSJk1lqopFHZkN2LRwh1kp8eGNNEF25m",
-	"psW/kaYqKJNGFbKFVK2sWebFkHurNzpnyPGF46Xbn2XSfTi/gEX4eZFHeLnJHhV6cahpyW5CZ0LUaRO3",
-	"0GNK8gMTFQxMixXEAFEH5VVWNEfgOTNRVfPgOhBt7uumgmSSk5wpkLJKMNVomZ84gouVgK/TKxnx9TX3",
-	"9YL3dfG+kp1Zfze7kruZvcV/mp2bC8C3ijDY+kxufjbn+3l2fn1xaeHdpdzyMv+lbLgfU2JXF5auzM7M",
-	"5OZjSkwOu74yez23sMr/OjuTu764sJKbn761/n7ultddbnZ+Jbc0n51bX84t3cgtCU7CFYzZ+dz6tdzc",
-	"jPNv/9zgF37N43pu5drCDDyTnZtbuAm/9L8Rqg5ZX8p9sCrbzkQ1kozundSpDVuHxnnRsNrhrjfhwcJ9",
-	"OkIdI9pgdsNcOPgrUcsSVMgi3oioJo8AFO4lhkOJMZCdL7PpnXx8ONX85I4mk4gZLmpsSPlzoJz7lRig",
-	"JfShrcBE+ylO6Ki+iKn14glCgg1GrwVKQHsE+dtOk5IzZFRFG6SCTSKMVGZZRBQrOEoENPG8kJdS5zqj",
-	"ViWvoDxI5UQywR/NXxSuIA816dM6MZoKqoFkM5CA+0Y1bOAqsYihIGas0TwfOu8g5covAfKM6ELpRWwM",
-	"gtsqJvwTGqR27malCaHbTjLfg+yUlRqBr966detW/Pp1dPTkkX1/Vzganrf2v2p9+xLZv//K3j2w/zWU",
-	"utZLmIid6eo7bLeUI3Aoqqyg6cJRJ7F5E27vMyhDaxiaRVA+mUqm0pnRsfFLl/N8c/KBRhH5KXnnpAon",
-	"Dn6lWasQii3Stg3hLhM+v04qE0wJSQYkbjIFwaYLcRFzyiij2/Kfo9v/Q/zjknI5qsYl4PLxrcbpth+Y",
-	"krtT7RvjEfa6EI9+ThWmrrzCQs2uiMrHChejXJchui5AjDmlxVjtNzAybhJsnhRIcjtJaKRH9nFP66rL",
-	"IVwM1Om11QzMky2rr/znCjYXDbKpsbrZH4xsLVJ1X6loJuJ/UnyIx5qJUkEDvrs/X4mZ2h0SlUtCqiaq",
-	"AesqQ3DSLSgJDA8eTLwlx5e5r12+ZjEL6zmdVLlECqx+NO3TsjVqjXNVyx0s2XGwRVwmwZEy3d9rK1UB",
-	"PRbIEJ5f4BOKu8nBLex2YrzmAAPIs5WO3QOc6LBQiKXhS7j1sBbLFoukZqFOfQvWYlHYOyex96Md4o6+",
-	"La06IhnLiQ3I4/gYutjvwzOtve4Lp2fdeq5h77ok/TdvbGLCd+hHo1NbAzbysCxe0Sei7ST4ekddW1lZ",
-	"dK0yjaIcLeuaGYqRXMGqI7J7GNanZOd2qrSfVQm1tJImQ4CeWRqcf3Sfi94GQxhJR+T2Cqr6XOvyxvlO",
-	"m+KY4g5p/PvbzpJEGkfd0KzmMj/dsnEa5CRn68I3I3666uz7ezdXYkp0taHnM2YllBfdRiBFT6hVgRbY",
-	"kAYNNwqkWigLumJZNdHFAxqVtEeXWBlSKDcIqUFZskhsxLq2SQTmrk6wQVGDs0IZieMan8pEnzJuAsaT",
-	"qaSCvJ/SyYuJNbpG334bcnDNxNtvo7aFgRP6vZsr6AJA4ikobzVrkwhb//xJw8orvjzRiwggwrCJ8lnZ",
-	"EBDY7yQSKd/ov+/+MZ9AUT2x1yir4U/rRPEXQfBFubmqTFcRtlCVmVYCZd31A88XfYm8ibQntirSfKxb",
-	"rIotrSjyKOWLzjcSa3SOlcvgGKk7uRekVCJFCwG0G0xK50OXKwEiCUV5kxj8fqiIlUqAryVomxW6NCfu",
-	"stQgNRPlP1tzlK41qSGtObrXWmzyv+/+UVkD/7b4YTs/hQiYw5EGMJAwOKSQqGvC3FyLTX7GR9nOQ+27",
-	"I0Y9w0sKUiFD80KETnaUofkEkvqyWLl0MfENE7bUGnWMKeeAGbio0TInQv7DuGRw8dmZPLqQio+Phsqh",
-	"8x5QbmI9fjt/EYk2C6RmEVVBVawSMXXZ7VWcFVKsMKJOoZuZaZQHblDDBqFWHqjjvJ6Qf5Puc0wlK4t0",
-	"PrK6iGfDKoQ7QqaHI6ybzLWT8iMVwk8GN4tH+JW8I5DZ8iPcbm3yn4RpYDAmDyM/Yo5SAAm9TSAlZSKn",
-	"181YZpRP1xJGl9ONyOWwCHiWL+0llkokE0nARqgRimtabDKWSSQTGemWBHY3kmgQXY9DP5qRTxobZsLp",
-	"6FTulN8mk2CFil2TKp/wy3Kzn4s5B3JzgzRdZe3SWOpS1HqBepyUBK41kB1Iw+oWGN95qRPkEyhLnZb5",
-	"azS/oal5wZOE/ceNrxKxihWkWaLCW3H4BNxYvouppNumDKgo0fEYhSBImVjvNTYEbrRZY9QUIiGdTA7Y",
-	"cMyBpfTaXx092bGfPUdHP/8GavF3D+y9Hf6Tv/mVeOtjCUHq4o4CzKgPWxSgRAP4oQAXKjFCARJU4oBu",
-	"DQjgua0M9u10j28vpBndvD6erk2nNDb+yQfvVy/PF9OrzasfFtXRjYXqgnlllt2yPkprG7Ht2wO0vAqi",
-	"gnboeLVB+BW1Qv3opnGxQuLT/C4xPRrmWme07OABFvg4tZCSKnBTOffZiuMyeSeTTMb8Souwcr2lhBUc",
-	"Pt/R9ESnVbqHz9G2Vxi7jmnT7V2/rcTGxJns6/VZyhU+rIPSLl5O9/3yFay+iy3SEJr9WDLT95v+Ponw",
-	"6mjfr8ovrmhVwupBVS02+fFtxXexFl0MW+mOAdnbDAplzi9x2fQju27FOeOJYyvOuY2zZ1txfyV2DLxL",
-	"0DMOwHxikzG/ygTzGgGs0xEu5eMO6KPZmX86T3Cu7mTRcTVNwsIGAGMVD+az0OQmLtZ18XgDm1xxqvM/",
-	"ie5HToQjgaCGFDBZA2g7XLAwU0SG16jICpAOEmjrCP/0GGYqmUygeaepl9vIK4pr6pppBdALT84/+fTb",
-	"Wre3Htw9fLmP7G9+be++REdfP7B39iQn9XNRJ2VBmrMfBwCwOwHK+qFi23Bg/bCvnUxDP2CrD0DV9Ux2",
-	"Akn1YaL2C4TqJDgFk+i2b28H+rB3Jha0TAT8gvY+wq5LkV+HARhyNBBmB8bsXhPnMGtWgnOI0WRqEObi",
-	"dRqHd/tnTFeZUYAiqdg5Hx6cD7v3cc5jX3wLpR9OomTViCHwbB2+C2xSMy3DRWAL8doAmM2xuO7IZ951",
-	"2h6RGNbgl2am1RUmyPHkc9PSgQRGOmeXmqW4qq3DnGU1nMucASqfWCY8LPOfTYvUpiTcozQMVY0As+bW",
-	"piRTYo3edFtDOsOrjJhBHGLFm5RmopJBiDsnKFXj5q9mSpsboI3QaHJCSIa89BImBCvKT6KFmxB2X1xY",
-	"zs6t0QugxcNuoUYQWdqJuUlKIs26qMDb2enphdX5FQXJyLOCsnNLuezMrfXphfmrs0vX+a+YIaTSUm4u",
-	"l13OzaALlIUA0Z1VrVFMm2C9ToLdKVYWKe1geRejxJCcZQDZlxs6MsooREFnZqSAt8IhlneQwDR0xatE",
-	"bgt3L+qTc2sU0KTATKOQchrEie6sQfaqabytONlcTo7bANLWC456l9v++XP76Z5frnYSZTtPW98+kR7r",
-	"QdrWBhE8toNuPxA/J1YjXBj7kC3ml4bI/vJHPvMIDSKAw98JUD8AlR8Avv/HUDv8Ske7mgG0PR01o5eW",
-	"Aeyygk2ZEqlCD3NTKhrJQeSue0Zfl4oygMR225zDe/2rNtOMlnRNhIRGU/1PdBE3dYbVFcbmsFEm5xrV",
-	"STQqWREsar/kMRcpNPwwKyId5pUqWPyhztZsTmKmUhF8dFEpRFPcat20UBVbxQoiW7ho6c0p1/0HKFRQ",
-	"zCgVsARaZoYlLF3ZJjCBFmGNWEecI/OBpRGKRKEzVyTKQllao6W6ARa0VcEUpZJKkhuwYAubBBsCVqkz",
-	"vBXEEeCxQhPlPbYMDkauzznp1VjXoSdcJikWJV8jJsJ0jXJLG7Q+ikbTE52MZWi42Y9uEmjloZmytK9j",
-	"FRWoF5Bs5ekXbnVKfwzWA1vrqi27Lume/fCi5uSrRux3Xv7mnD3mJprvOP3Q2rubhHOUomYYaNgxUBd+",
-	"f/1Sj4lqcoqmhS0yJUHKZfctXLS0TaHli57Y/FyGcAnai/jdQpqoNbmB0/5PglNUxRcS9ax3gH0w3CTW",
-	"/+PL2h0SE8rriRQ9qJMOKnmHP+wfvvgJ2Y9/Ye8+6OYfuh1GG3fzlmQmSiA3ySkSAYUn5aQKpZNtaTzJ",
-	"YC5OcjugKYmiQ/vZQ9T69+9bf9gdwCejxEog4EOrvWt//n8jseju3jAfWk+nFvn+cuHAbZb1jlFd7QN1",
-	"ip3UVVlS/HFI170d6vzeSdcOFCh+/FkM5Ezge8nUCjwtX4AH2hTzgFQMoDHxk9umtre3uxvGd0MIUfwS",
-	"BKol28wBWWzsw766He6/Lg+nkxrj8YNo3d1f++jrju4GEC9tn9LdSAXvRmpod6NvQyKigXaEGbEAyNpl",
-	"8kYaDeda+DG18GWhCII7U8rqQdRsHw53DzVb6eCYBN+dk46hqYBghjcIFXqvI/8h9E2RRjVLwzpXUidl",
-	"FatmQQsWYgTMX81SRN6IyFQu1C0nK8kZERIV1qiXvMTqkDGBRpMZ1KnohavOXtPDyDiWGGLC86JNIk2k",
-	"TYtUe1icgF4S0SnnbRmT8vuVQ71vHd+kGbSZLuQjHcT5i9JvKvHfwk7TLHWr0OCj3lY7Ht5QFwgnGWgS",
-	"aC6Bf/gnAg0lRADNUfdEosgahT4QrAElF4QzTkmNCqbcROGvO6VxwtZLoAWqN/megxEnXL/EFISI9Ii6",
-	"vfNjJ3EPOtpASOMADGC/qtFba2iHOwgoBJ5WftvfuCICmj+oCPQGX2yXrH4LwPWW2ff3Dv/jKTrcf3r0",
-	"i790Ern9yVIJHrC97WwKC9HP/vrAfvIz+9lDPwk7LjodmCa8evTgLrKffWH//Ll/pi4apn+mnmPQN8nD",
-	"H++KgQZx2k67R2ogx21qiEcO2Z/v2jt/jnTYnknV9lxrHUxrdTEejqu1RiqTgDgGJ6cPC6vHlR3oCLad",
-	"FOJv+u7HwTv9duoh+PGPQ63S+Q+leLmiZUblNgHIXW9sOg8t6uO2A3+7A3cKHgIZ8Op8BjrxsLc5B/Nt",
-	"f/rE2z+4EdHNhhAcU30z4w79mxBzGiXXZDnIefzgdcUP4Kz5Wpe9kvDAyGfikm53jBN09+NLRbyzc36N",
-	"ZgNtrYXmr5lOnzahDmOdUYIujCYzsgDZ9dWzhmg8R5koXx5NTihteRH+xIaLHZKDpSod8tv3cHU6LvWT",
-	"ezkF1drj9MJZIlwk52rRuVo0sFp0Ws61XiF6eaf/3mPynBRDicufC8ZjCsYFSo4jEgdy5WGrWOnQNEAz",
-	"ke5AQpoWbpoJlJcXMy/6E2CrGxrtlNtl2e/QMzUoQ4OX3Dajo8mJBFoJ1qutUeGjknmI4GgrkBIzCDim",
-	"/InkvtxEkffoa4PqRPcps5BgRshJ25MYCE4tXgLNC1Erpuo2xF6jhlauWKaCWMCTJTLTHcnuJVwCAWQo",
-	"VDwJ1AMJftFBxIU0AwDYDDnnuN4wZNck6t8zuUYHdE0qqAGQaZA9UGWbxMuPdNyMUWpJ3cWqPplmclzv",
-	"oIsS3JZfJ5LO/ApJB2+fAj9fvjQ+Fh/NpFOx2z5fl5NSJjpBuZ45n1iDi27WSDgkau89sr+72zWD8Vc7",
-	"9tffI/v+3uGLPWTv/dq+9yTmk7h+UCj/B/sWhO044qeS5iiXTyIJ0Hr4p3Od8O9VJ/Sf0OOphZc7q4Xi",
-	"/r4+tVDWZHuolud64rn/5Wz7XwT4qgPsARea6wgOuvor9MUI7Il4RZOvdfDMzJMGMV11RiAjiDZTBBLU",
-	"ijrBRkS+JYpKtzwbfhonwxLEkHlspeisp7w5AFi++kiBHrb7Etm7B629b7ungeEuAlqrBXqGTYSZvlt/",
-	"MrfwLhxRfuiyZZh57Dq7o+k6HhlLJNGFOY3Wt6ZQlqoG01SUGrsoiszbP56emBzt9HFXcfNBkroTCkKE",
-	"HWtGp5TmlO6a5hTerlMpy+R34JrgAX+3iU7nnpg3SETeFIiJtRqhREWyF5YQGW+ZAovnFLKtUt0kpc/o",
-	"GPnM+2FbSEudWJFtbU3mOmUaAgBSlD0k0E2Bu8Slv3QyeNilwp8AHZzQykDumChRZ5BNtkEW/W3fT0vY",
-	"Bfp89HzaaQ51cjEnlhjOdv7rg6NHT6GqHSz2c+v2POLRK+IhzgyAK8KxeY12rVMEJVP73G7C57L3XPae",
-	"puxdwRsk0MAaBNHp2KVKrFaP6sdMUU3HRSLx1piuEgOVDUzd+AegvHofnRLoCoyp4G0XCc55l8nlE8ib",
-	"E8QNPIUApCl/W9ihjOrNyLg+//orl6En8rmXmPEuY2Gh+HKfC8X2gidf3uhXhy/vSSMDCvd/3LG//MYp",
-	"C+eHBei7UiE0euxn90Jj9yFtvM8/3m999/Dwxwf2d3eR/cPB0eMng6Sevsv36VT96HASOugarb/etR8/",
-	"P9c1znWNgXQNcWxes65xrmicwyC8SXrKu1D67Duxr9h1bpBNgvXuwFGgpsDlorhKFNljQ8CgSg+66z93",
-	"IOodmFKZR+EmPMIwjQpDDsTeWXCjCyK8vryCAUGJZG1I6wV4VAUaEbK//kooNmcKlIgfiXCkfsf+4eC0",
-	"Mzgjqq8G1jGCJVr/aDpGoGjs1HUMt//sm5DD6QULz7WLc+3iDckFdQ/tK1YwZJqk2S3CMMfK/g77dUsU",
-	"b0O9sBIRHDgLOgOhKsDGOMs7PVfK8AIMUYlzOy/tL54g+3990fq3SHEs38kE47n//qfWb/eQeBmCufD+",
-	"8Fhyjn/VoW03tgwPnvPhc3fy6TLSHDd1dN1J+jalT/e1lJ6N1KnOihudbbarzAAAB+iEHcTREvnmjqNE",
-	"oO/xwUTaE7BfkwDoq1OaJlrGyNwq/phBCBIzACowGnTAaHSNuu1rDKyZokZPJ4Z1Rji3mPybZu0J+85+",
-	"+lPrD0+R/Wzv8OU9dPTowN57esZsPkHeNjkTmPG5a/nctdyHa/nFjr33SB52iGbD6XnFht+qPM/nSsa5",
-	"sXemdRRxUI+plgyYW+Z2/OushSxb2JAoUiIAzyQolEpEJzGouBONxArMkl3xzAS6CSqLpgpVJaC/QJjb",
-	"gqZ40C6MEg0yswtNZJEtC1Em/q1VyeQa/dvdB7MzTm/k1o87rf27rR/uHT152fr2p4i2o3+7+0t0wcm6",
-	"vSg0opJWsiqohDW9LmCtMDKgaxLXfiRkGddIvC584rtjEHV+vG//4pfIvv/N0YM/ca71+DnKJFt/3Tnc",
-	"30GCudm7B5K/hXogJ/yzSQtFiKK/3X3Q6z3xBXT0+x3Uuv+Nff8psu8/bf1qx7/SwOCZi0G9zOk4H8D+",
-	"ooSoJsozq5ZH2EQNouuTbm6PJqoD5Ytix5iBzBqhFoCChQs35ZdHEygrH+dPrVEJFgvQz5LmCsJOuztQ",
-	"NZ2GEdCaLosKBmuYIjVflDLqrFwWuAobhNT4QEXGNjSioLwLDrMuTuD6f9/9Yx5dwKgJcYtrllVboHpT",
-	"FmwCVprF3I5scObzFxUAp4XiRegdvyZatAlUNQGNFoau5WcWVkbksVWQyWSJJeJXkpaJATGRwLFyW2PA",
-	"rea/FDh3rG4l0DQ0LjTXqLMHYpWmaOThdOgu1EUlKxBrTvR+BMA2pw1lmYgyUYMgXatqlkhTHU8mger8",
-	"PEMPaCfIc2FkfJSTdnZxc/wi37zR9ISokkXlOjEj+8wJLjGoor0s2g1OGwT6r2K9H0dJTrhksmK2g7wB",
-	"yfMn0+px3WJzDkf0670PW7/6HXIT4P2qr+8VUWnQFQeuQ0+CbSWmt3828nvHHD6o8QUWJypV7d2X9h8D",
-	"8HjMqsUmY6MT6WRmItbvuhzUo0Fz/k83gtUNnS2Syo5BI5qyQeJzbDJGmu9VCu8WtQXtvasf5ZZWPlie",
-	"NWfp0lhxenZ8tno1+X66llGn35tIkOZ7d9Sbs/xBVkiP0VmaTBTTOi1UrybVD9/TvWYbszQ2mbqcTPI1",
-	"woV2vmWkEtmPPrg+x2qrpZXmFrt6ebGwtTmX+Kg6sXmrehWy4PijK6KM5IrTk5fvRFdww37DYycGKRwK",
-	"FmFE+UlIWB4HDs0rZbng1GtDFtrF0zkDm8Vr17XSB8M5AtcTfPv5Meh1BDoinPkVxdsnxmI83iYNxh66",
-	"2XZzjrYQapy5TKz4NEjU6IwIoUC8ZbrKhXBgCdCFJkQGAz00w5pHqpQmGXW0+I6aSlxrLkysZKfQIrYq",
-	"7/iVjSl0HW/Fs2XyTiY1lhlPJpNTrpIyhZZJsW6QKbSMq2RZs8g7c3hr8Macr8SclVwaSj1OZs6em5Zn",
-	"oQ2paMou9H1pprkS3jM5pdkXYWsOZmH2rOudY+W4Rk2F6/5xVrfgX1yRdqFVtA2C6lR1Cuwdd7LsvaIg",
-	"6qsMngLLgyvCBtenC00Et1qo8bjKVXurQqrhOuE12rFQOLJqd6FBj1m0+w9Tivv26yzFffu8FPe8FPe8",
-	"58ArKYsNMOW2stjhyBEmKnSiXZU5Kht0uq5KUZ9TALVYOCZD7sspcPVIlDF/KauXudKWuBLlG+HzOjFT",
-	"Fk6vBbHENs78aMf+/echaKQ2fiAfGpbmLc/BdfGZPlRwVj/vi/yG5kWIxl4knL0euLclZsTVOqiSMdlU",
-	"w2mycZKLXS1hgA/vllzmz4YINbSgKtziYAOLiM4j5obsfCx7ZyxIH4GTAu9rnWEKjL4NQmqiI7KD4BeZ",
-	"dl5lm2SFz/9k+QR8mBAsXVucvYsPboB7vShHOVWfm1iQGrWijmws4Iq0dw+Q8/yr52hLYvpTiDLRxJoy",
-	"RPh1/3vHRT+PAp8BjixOXzu3C3Bm/+8HZ7+dejldByhWjER0SXYIkqld/DgSavFrz39Rq6ELS1en0Xg6",
-	"c3kSjSNVK2vccM8kkXkxEBrWAB4WorvwaxGFhGAcWl2adZBE+VcZtdYooSoyK6whw4gfLAFXT6BZCznh",
-	"RUsmtTFaJA4EaoEQitz+1lOoQMoapRotI0xJAxkESrlFf1S3UTtlVpu0WKMhcTElYmN8KE3A48pIG/am",
-	"wkUKJyLW4T3HAW9OuT2aIkVNmViOkHFrHx2c6Qh5A2s6sbiBUUKK5m//3PrDLrLvP7Wf/foNFToFUq53",
-	"W1YHbNH+epr4QxYnbmwyUKsSn4QE0YjsR3+2Hz9EYm1Q7f2bb5D9n1+1fvsUamuefdHa+9afLHACmcnP",
-	"Wq+aGrEaBe6stLAA/vdcVp7LytOWlVc4K0MWQ9CmKJz0MkSJ2WawjEhR06XwVgpTLr0cUG7SLkan3L+B",
-	"h0IINmxuiJxqRkkCZaUktQgNmToKIrhYAcQRKQz9kCVrVOTuhG+m9HyroNtCks8kzI1yGS0mINKFYMK1",
-	"2lum+JOYjC/hJ5AKFNXTT9DoxBLLR2tfRBdYnkwD65i7MCCzk03tTzcjwVFSooRVBynV1guremerMR5v",
-	"WgWmxZQYLZiNZjyj1kghpsQ2xrYao/E7erX6Kd+SQrqRjo9aJTDuNcNsjMbH1FKNv/fJnXpjIz6asRh/",
-	"Ty98ukXiad2ipZgSK39ibBH+pBjFMLfK8bEChmtVK21tbcRHDUxZ7HZQSIXNOGdZoSS31ou/HP7luV9u",
-	"Pbpn7+1weXb44gUIuBcHhwd3hyTIlvz060Oi+ZwMsuX/uTg7F2enDsksOEOEp0umZnKmexpSzVPzO0mz",
-	"JcEEhUwo1g2DUMu1mqa8rFHhMMHCZBKBWyZ6QgjB4ubnKo7kSLv/ysicXW6v8Ze4WXcZ8hlH12ixgg1c",
-	"tLgchNKtJtrQqKoI9wwljsdfkJmYluLlX3LejGU1lBsy5taYqpVKfEBXOjsLE5JO10XoeI36q8bcUbih",
-	"KntdTDnSlciWKVHCEPC2F704+wnkIQwVEh++9OiIbhZyZYvdEvkoafj+3trfP9rZb/3xuf27u8j+8puj",
-	"Lx7YuwdHXz1A6ePYfgJu/HQFq+g1E6ILkKJz9MRHNi64nMdfvddREOhVVqkML63nJFUq58LmteL/M0pk",
-	"YWavFKBTCgEF0hM7ZAjlwOTxYUGK1CXLRO8zg2CKfI+LqpMKkYk8TmTaaaFkIcoaU467EXneRmagiqZC",
-	"6ayJqoTWIXdIszolAC365n1y55Wm6wtUb4aTVn0YiK3vHqDD/butL78VSnK4o7ljKoQrHoOU7ACryPV9",
-	"B1BQprJ3rXgMDfr5z45+c0/yzuhBneSXHvWMHZLYo/Hqhp314tvRboya6wU+IitILhJBYfPrjIKfhA2f",
-	"89FjZ8NoxQoyRb2Liaq46ec6dZP8i4+hipZyA7LLdAd2OVKskG4wAo7fKJ1MIlln18DNqQ6QzvCjvGZc",
-	"q/7b3Qc+1NXdA/vr75Fz9w4gZ965cn+7+8tohZcUNwJYtSeIWWi63oU3Igdkvc0ZJPfFSZMP8LFtJVKT",
-	"DnKzPkcO87LjcJ1pTrBT1ZBVQrUOmLHtULyOQKlg07eL7Zx8RsA3tJ+/IYkFpQepA+6n/k5sVN1IN0Dd",
-	"dizhDsQJy87OtBmGHO56uruRhdPD0SW+H6LchBPcy722SQxVK/7jNdI9N3Rej4C+3iaRnYw3uDzDFc+y",
-	"jKuLI41Z2CKBivkpURys+wt7Nwh1ozMJtGgQk4j64zKWlRsaRamkdBOCXeMlyeEqQfIyMwNdsBoMWbgA",
-	"uskadb4hXVcXp5COLWLI3AbZQxaA6JlOqFuD0agw3cuvJVQ1EyhLkab6fuu1jpEfIR06wQga/f3XFPtO",
-	"gy8R7hd7Rz/bR4f7f7bvhxCDBqsCHSj+AUOfctaf3POQCIV1dohrDbHGtlC9kTlBbW0xc+OTW+kbd4rp",
-	"iQ71tQGJKjZRyFGxvmF5DOVW9ZKilDQcwI1XJ0jdY+T5DM+l2lmo6MttCUsGgLv9MgTQ1tyjMtyqjH6Q",
-	"QaEyA0oqwrUZUhwLiAsRPJkSyXAnrcogVF3g1q4P2nP4uJut+9+0vn2JDl/uH77cR/1VaohXJPameNN+",
-	"/NDeeYpedxEHoHAqSIOt4TTm/8G0eV7S8ebpu3OsDBC8jALipahpF0VPw2EASrSTfiVQBaZtunqhGSzQ",
-	"VbjqWWWmhVLJSYiZVpnh4FQSp5KL6SoxrQTKuh1+OTuoOl0HIl3yw7vwVoO1NRWCe/7rh6j14G6UKuNx",
-	"w48DyDDSxdEOj9hWPitjtI7lL7YMIjUGqxL0X/+BbmpUZQ0zutpVx5wCpB0oMT2ZSslPmJoKcB0TRXW0",
-	"MB6/VMrg+KViOhW/jMdIPFlIFdNqhoyWxpKi3jYMcBO5itGVdGYymQ6vQi7cXYabAhvHtRpfjayl9VaT",
-	"TE2qhcuTqcn0ZNcFJSdTyfYFZXAqniqki/FLaobEJ0qjyfhYajx9KXN5dGIsiWPbtzvBVTyVzPg0sOn7",
-	"wUBe8SoXzXOO+yaitMsiBsllwZD2VBwX0uxfTkf/GvnM1NTtnlqYP0vGYdPOEMephkUr4YJbzYSRIQZS",
-	"IAi0JmQxpqxRibhmIuygPCTQglOKoZmoLmDYFMQ2iQHgc6xKACSY6CZ5yxSvjkbnmRLqQI23+xQ63jQ+",
-	"pqp4uT9cgARRX/riKkqMc8dYDVuVmBKjAiLH1NSuUC4lZlQBy6BehyfD0C6nghQ/iKp69Oigdf/HM6ij",
-	"/r17jc9jskNWgQFzUqggQ2W+8IxGS6xj0oqnDwtIdjByGxRxhdHXgaatxSexAKWcD3266Hf23qPWi4PI",
-	"nhEnbMM0XDS5E/Ykiu5DJFd/Giqfs319diM6Txj5B+ts7FfA2pGeTx6D2iSGVuoMt+WkhTQqArlFOArN",
-	"GsEbTiMHUf1aAaBkWk6grHzI0dYos0TRkdTKUlL/NXGTj9ts52pyTidmaJtY18KdCZ7uHX39J0jSAKd8",
-	"JEPzRQVG05m/L6hMxaGKjOP4uF2INPazL07M3W7ATvbibW4Ekx+Tc5v2zeNSs6Yw6ESETu4n38whGbHB",
-	"YMZnMQHVlK1bldjkx7e3b4vklmgrjnOtspj8lCyWgcgwN2KJXoIfiS8Wzo0zk18fgys1EqITQrtyIRGI",
-	"hEijihNLAWRCgXDkmXhy6e3ZsAuUxC2tKkosTVQgpqYKPAcnwzowjL+Ep32wmxU/vBbwW0hvxpb/19zg",
-	"VplvWClE2se7xhqya4/O2AbCJYsYjhAy0QUHBRa+At18LiaQyL4Gyz6qE6zC/1OV82r6JhHqWdA+Gc4o",
-	"NkjTFHJFiIjAgTN9o/EHY9u3t///AAAA//8=",
+	"7L17cxvHtS/6Vbpwd5Ul7QGIB0mJZKX2hUjQos2XSVCKbOoSDUwDmHDQDc8MCEI+OqUkdErXUm6UxNpW",
+	"HFHFnG3nsa9PXSZSsuUq7/vH+Sg7/xHD73CqV/c8MXiRoEQ5/EclkjM93au713v91iexEqvVGSXUMmPT",
+	"n8SqBKvEgP+WWK3G6NYasYxWtmwRg/9SJWbJ0OqWxmhsOrZOSoyqJrIYamLNQkVSZgZBVpUgSnYtZBmt",
+	"REyJkV1cq+skNp1RYgb5uKEZRI1NW0aDKDGzVCU1zIeuaVSrNWqx6ZQSs1p1EpuOadQiFWLE7t1TnOnc",
+	"unUr27CqhFpaCVukc05r87No8upEEpWqWNcJrZDAFGLXCTaIgQyC9doPNmP1KqOkqOn6ZkxBxDCY8YPN",
+	"mEZ3sK6pWxbbJnQzFus1bTlV0zI0Wond41OtYwPXiCXpmKPqhkmMrKoaxDQ7J5yvEkSoihomMd4x0cIq",
+	"wuLRBLpOdI3sEBU1NauKMKowpqLCD+PrxNjRSiQ+axCVUwLrBcSo3lIQ0U2CtAplBlGD604nM4lkIpXK",
+	"JKZiSkzjXxabHVNiFNf4Iz+M56ga55ONO7MNbBDeXSS0YlVj05PjSsfCFXelFUKtvutUCV/CaNe4xO5q",
+	"uo7HJhJJdGlRo43dGZSlqsE0FaUmLw+ybph7l1WnkunIda8So6aZJiwzatV19++ho7iwuLi1sPzBxsLa",
+	"bWdudWxVvZl5b/Y8g/9kkHJsOvZ/jHmXeUz81RzzTY7PdY1gM2qet6qtGaRZSDORQUrMUMO0PXpxcHS4",
+	"j46fvLT/cB/ZX35u/+V/OpP+uEGMljdrQ3zjpDOWU+SzlYfAOwPRBN4mLcTKCCOzZVqkhqwqtlAJ67qJ",
+	"ysxAmmXCqTPRJc6alm4ur6DsKjKJsUOMywmUbzI+hBkYAxtEnEVsIYwsrUYUZDIxtMZHp5zD0ArZpGyH",
+	"GAmURU2D0QpilHAqYjSeTKFLG8vZjfyNlbWFD3NzlxNoFiblP+r8cf4tsktqdQuVDVYDBqprNc3iR8dl",
+	"B5s0sCH1oplKZHbSu0l96WppPXWz+MHHt+ev0Ylafpy9u712d+NHNyabP2zl8Jw6q103u5/+zqvW7Qak",
+	"JyYVzqjdGxF1HfhFWlCjdwqXSqxBreDRqjJaiVc0XWW0En0PGmLIk54oOSOfGFnFlQjZwX+rAPXLmmHC",
+	"ZUglUKGOK6QAR8BEBVO7SwqohluoSPjZqDHTQqmkkkwmA6tKRd8NPlaAuiop44ZuwQs1vCtFYDKZTCoD",
+	"isR17W7EWhYsUjPh/PBPBqaWTkbPjS8tem78Df/k+kztHt8os86oSfyqxHWsvost0sQt8UtqSUGB63Wd",
+	"i3ON0bEfSfYkZwvvFwMvmo1aDRstPmFxcBFlFhfopSou6nwFO1hvAElAoIuPqcBxs3Nb72bzuVtZznBr",
+	"xDThHMTsvWftb/fsz75C9heHR385tL94jOyHXx0/+uPxk6f20/v2Z39tP3zQfvhVAtnPD+yHz9Dxb/dQ",
+	"++FX/L/2w2ftX+xxxvhv39l7r+wvP48p4vxOx8ZwXRvbSY1xDcMc0yg/vZzicJgsXKuDZE5PxpOZeGoi",
+	"n0xNZ5LTyeSH/BEDlwi/R7HxYnkqXc5MXL1azIyreBJnSmQqPaUmSZKMX81Mxu4pMbNRKoF6Uca6SWAL",
+	"Brsbcm9ynFI5ukN0VidwuvybUjdYUSe1f47aHPm34M7wO2TiGkFlXLJMhE3E9bKp8Ymr/u2J3BWVWFjT",
+	"z2RTNGpamJZIj40xLWw1zNj0RDI92C5plpDlWEXOGR1q79zr0zDotKuNTkuqTvtpM/yursq9gTeD/CGL",
+	"nNtTJFWNqsD2KmIFyCDlhklUxAxUNNi2UOlLjFJSskCN8bjPdayukY8bxLSGv9QOF/bODUbAk5CrQiPW",
+	"sLhcNrio7XW1b2YXF+ay+YWV5a3c2trKWkyJlTWiq2Zs+qNPxH89Fic1lOlYKplE9v5LfqC++MZ+8h06",
+	"fvIncahi9+4EOMTzT9sHXx8d/sre30PHv3li778a5MZXNdNir+fGK5yiNx3y+EkKNONE5LsolJQyM2qn",
+	"p6a8NkuMgrB2qXr79u3b8aUldPz0if1w395/iuyn37QPP29//QrZv/3c3n9p/+vLM6D2a+SvXB7qnIpE",
+	"fU8ebj/Ji0xtSV3RRJSh99ZXlk9Pbz6qn84eVfn4LrlfIvvJXvvhb95a0jboNmVNOi+WHaQs0EKQlh9n",
+	"VicG8BikMmKCJsDfHenZDpD8ySNkP3iK7C9+1v7sc3T85H+2//1PnKZvJ63fJjUhYt88XaEvpYeQ/eNc",
+	"wR1S9jsycJSyv2PBI1UAuDlmiFlzJuWysxlUENehgLhdYCKywyVyEatIo/WGhTBVUbPa8isBs4yWda00",
+	"rApQ8r3mHQp+hzWKrKpmIr4lPcX+7Mry/OLCbD6gzh8/3bOff4Psn/74+KfP7C8ec03ys8+R/Zen7d9/",
+	"c/zkwLnBrgbZeRNxw6qO1cp4zGJW/eImBm+ij+juDTwJzSPuZJju3p2cGupOuifyZBcSF1nDmi7qmG6P",
+	"/tZZVY1W3pGHm6tiRU01hYqNdR1R1pzh5qyKNAvhCtYC+vY8PK4SOuRdI9Rgeo1Qa811oQQEK2VWlRio",
+	"TgyTUVTDqlD6TXDxw6lgRq+LuJ6bXVme25rPzuZX1rZyy2sri0u55fzWWu6DjYW13FzQ3v7b50eH95G9",
+	"/8r+/T5n2dJqa//6z+3f7feWkVitaXQM/HmvRxuhLOjg9XMqn29X4daSQ8ZSw7RYDRzdukZ7crD5lbXr",
+	"C3NzueVuHon9l/aXf0JHf3t0/OQZKHc9GdcbUNfq2DSbzFBnwR8afb74WXKeQ01sIpNYqNjid6Bc7kWe",
+	"1ez6+q2Vtbmt2RvZ5XdzXc7TywdHrw5R+9u99uH99l8eHD991f76O9T+43f2wX3UfnH/6C//eaF5nZjf",
+	"+49olHumzwkdSvXKDMXmPW44SsXLW+/IeT/n8MRAOi5tC5bvZyDC7y/iB1wLstwX3jHFX7teIdDKqhhi",
+	"sUUiQxOq8GNv0kvdbtHlANfqyfzhC5plItakxHC+BWIFYUqa7rf6SYLLiU3qE2jSa5bXaoQ1htUgKx0v",
+	"d3qHLcaQqfe2CaWLbSu/sJRb2ch3ZcW/bD/8K5zwP9y3vzhsP3569OIA2c8fXDiIz5L/dO5OJBca3eYM",
+	"5SgeH4pjyeOOnCM7Sr4VptPrcxirmgocC1OzSQww37Qa8eutC9QiBsV6zrt5A99yTb4bPEKsYSARn+px",
+	"sReW87m15ezi1npu7WZuzfUc+K43WCjI/uqXyH76Vfvrp1wzbR8+s3+6H4ozXNzaoW5tN9J7d3cYyg91",
+	"JYfz3zhHE61DRgASR3SUFzOaFCO9nivObUigBQuZuAUqBLc0UY0ZBDGK6g2jzkwygz5uMIugglxfwX9N",
+	"FzVKbki36/fEk/O67UXdR8JOA1tmQKAq06XR389AXFxYzm3dyC3OuXdHGPS7dc0gZtbyr2QysBI+8nKj",
+	"ViRGbDqWTCXjV65cuRKfmLx6TSyTmmWRqhFLpqbGk6U0iV/DE+Pxq2qmFC+mcDI+UU6WJ8upchpniny1",
+	"EY5y/hHT7yJvP/yq/fUrdPRizz54wuVx+8VL+9nB8ZNn6PjLR/beQTd3+eAvJuSfnGfhYEBu0sGz4ydP",
+	"j/582P7JUyTHaz982X74rf38MQSiPvvW3n8FLofD39pP9s6Po+FtYu2dR/IcbF+UNzGwhW/IlxgtEjwS",
+	"jlZL68lm0CX3s8LyswZyR6JLDnO+nEArZYRRleiqGLEgWVLC4yeFTSoiBzC6/LUI2WHHpqwRzpYQK0vz",
+	"tYZbiAsRzaihBrU03RvYZXSFoOG4yCoaXROZCkOKK52VtsMeqmZV0wmSf+nBjrMb+RtbyWQmIKe8Q28/",
+	"Pzh69aD9+Kn9hd/wyCTbf9vrbXckukQhdL7O1yS6YPXLrNnJG8pa2aqiMtb0hkG4VMfI6G1TS0KlA4Sa",
+	"OP7yEbK/OLR/9nNfMs8X3wgCHR3uoX6kfPNUEkd4XrjEQ+HpoMtEMxElRB3oQI1Hx6FFGMSLP4PLHNlP",
+	"/szZ4aT9/DGo0P/5efvXz1D76WOuHbVf/PXor84v219/h0R0NGDjhgLVfn+878VBYtavm/qQwBK6upDT",
+	"okG+kuMhG4DiqcDJXJhz6RdyI58/KrxNuoKP2K6qMCStu8UJHXp7gj01lGDfoHwYZmh34YaOTri7ax65",
+	"/zh4yDmDgcPvCnMNfif4eAJByrVwyVDCTVuLQP55lYCSIF8gu5ppmZyx+sp/bt26FQ9X2kRNX74y1qU+",
+	"554vUXmZWfOsQYcV1tT3WiD2ZjZKVaG99Lrsyyv5rfmVjeVQxAgKGLjseXiA7IMn7RcvgVMe/v9cuexv",
+	"VQZ8D2MDmU8XfCHAF/z74rmEht2Wfm6hQbfGYyHDuXOXmYXE6Rwl//BoM1IGsizvjEz7AaYhan5MViOQ",
+	"s0h0k7xj+j1Cq7ilM6zmGVvERoUMeXkt32veQYFPsR3JgqDUpXcM+PbiSnZuK7+ysrWYXXs3F3GVUfvF",
+	"q/Y3r8Du3HvQ/uYlOv7xf174bU9wMaOoHbqgvYk9TLw3NVy8V6bZoRy1NKuF8owhcbxGefs6CTByMQ4X",
+	"QDPFHZgcR+9r1/13bo1gT4hqjM5jTSfD+2RVsiysj35GCkRxdaJCjJcyxF+VIWba82au5biqk1vOL8yK",
+	"RMX57MJiLuSpdI0X19K59xabOj4D4zVYO5zOt7pZPMxAZp1QC/brjW0TkBBoKtPRRYXok8+kH8/ef9n+",
+	"/14h+yff2F/+KWTNv92bE+VG6u9AOtFmZPgMXo+/6U3QcEQupxORNh0k7Zl5qF4vXbu6SUoNw+A8YxBH",
+	"yYnomerCN+SHV73veiEjnxcgipN04xcj8Nm8zl15m7TAfls/Oi+ObwdctTCdHtKRUzcYJzUu6kQqhyNV",
+	"CbtRY6SK4S3NqkK4nCCTQEqgiMKELixk7HkqmvT/QBKhdARRZiGdsW0C6AVFUsINkwh0A85u0SUntCIu",
+	"oMjlgwpPlWxSCNTorBLXKGqyhq6iirZDLgtvkjOxCiMmYnQaqUyWX5cNYlYV52edVYBjQ/p6IGyzJp48",
+	"WeBGIrMEz7UsF1OQiBSpCtJUnXBCEKr2k8Xza7n1G1v5lfdzy1sLy1ByE8r+e2V/+hQsnT88av/bow5J",
+	"66Su/+7Z0X+8GoznSGK9HkFgEIfOPoqZREVWUyuRGVEUWmW6t7dlXNP0loAC2WHbw1BwLbexHsrNbr94",
+	"aT95AO6bZ1z/QA5F95D9Pz5t/9uj4399e8j5dnHw6LPty5083dHuxtC9/Th3jvlompxBXR1QAAGAFL9I",
+	"0SxKEQwKeDZn5XAtBYjW2Xvj84wtYdqSHhVzSEZsYIssajXN6ij0YAzVMG05TkazJ/PI5nNbiwtLC/mt",
+	"3A9nc7m5XJSX3udmav/h/7lItT5TphG5IyH332k3ZBgHYXq4XJ08Y4gfa7TmHb8Rso8I6ow2i9PxiTtl",
+	"H4hftBlUYjWCiri0jXDZIgYqACxfHHD5CtKfF47g+R4ZkF34sP78nCLAjYesOhTsLswiOFesY9OCehJ4",
+	"pjXjMs3esQDBuXM/XO0oAnPF1MiUtTdQSxep4Lq12UKgKBLEw9QqFFsNgyiIn1oFaabZIAbYBw1VI/yG",
+	"9aVkpM777OD4S3B7SPN73/PJQUzOy+A8F0gcwvTpiA8DsXpRwA/O1v0oHT/Zs7/83IMqOQ9LdhTzTkYv",
+	"dXiuToBy4SQGGFqlapkOCkzDJIZTJNb/jKzlbq68H02iJ3v2b3/afvzM0ep9KZ7n+6q9TUI5dE69jNve",
+	"x3SoustzoqAHljrq4HdRYL9KJsoMAF90UHo8zVywYP53ec3OXhnfoHgHazrg1w0Jo6Xp+oLYTy9KGDxn",
+	"Ftm1nIvPH0dy/9Gljfm1+PWFxcV4Mp283Lu6f+3mwmxua2M5ezO7sJi9vtgRgz969QDZvzsE7/nDA64l",
+	"dsNrOxccVDC/QUhW112sT0Gx1bWVudNT7Kc/Pv7VA1mbjo5/83n7Ty+RffBL+2c/H4JwdYOpjZJljjmA",
+	"A2PJVDKeSmfG3TKP1wHXFDi8vjQPXNomVFYGuo+chmj739kPn9kHP7affdf+HRc6svoTQr9Qhh5VFHRh",
+	"KZ6BUIreK89SPOOtGqoecLgkE4mHi/xMeZQyLopyIxV176+s+8v6nWtYwtRXo0tZ00v3qIO7F1uoiqn6",
+	"ps1NkxgnTBVthF7tTBflT/Q0CdZza1tdUkYhgcF+/nioRFHwiPKvxjVaZhdMJKTZhsnt8Y/BqN3NB+2n",
+	"+PnK7QwteeS+ZzDtQHXRTOmApgzpjFaI4aZ6ex+FjcyqNY2+a2Bxy+oGqxPD0ki4zjSMMb1IyhYAtDar",
+	"hCLNAquzou0QCrjrFcbUGSQjmuDucZ4TVWmUQWlyuE9BejKeSsczqXxqYjrp7EmZGTVsxaZjKrZInG9i",
+	"rAN7XInBt8VMQyMmM/FkKg/DDT/i9VYUYD5DFbxDkGbNID1ACA/3U4BRhmD/oSgxrpPI79UDUFNDAPt7",
+	"yOgf+Qe5436DFX9EShb/Buw257Kdq8pSt3IQm7I0zyR8kQm0jGtEQRTqiU0QHRKZHvDra9jcJiq6dPyb",
+	"n19p/+I3CgrUGyuoeuXKlf9TEiFRYrXLqNiwnMMhRRIrb9KCQXYI1gsC7j54FEsGwRZRozc4FU+m88nM",
+	"dHJ8Ojkx+AY7irNArPcGnd1Yz8eTom6l4yVSAyblfz68vsjXHAy2fnubcx+8p8R0bFpQ69jzCvp6rwjw",
+	"eiiOibhbnfxuMEKJOu/pT2KaRWpmcPEdteXhlx1YPcPArZib9bVBLU2PulpEHAtIViBUNWeg9Yfom7C4",
+	"Mvt+bq77wtLDXnHvtphRc8F+tmYxwVflJZmBlDSdSIYm0ZFQkZiagFAygbu5FOu15z4eHEEwkCNOLf9Q",
+	"pOfzC+5bz+YbTCdR3w/XPLoTAKXDfb7ImE4wpHs4Urd/a4Z18SS3JN3WEYO0cxDPL0PzAj9JJAuKIsYO",
+	"MaL7tMzy7ZRZMGDqu65Sd6tXs/nZGwib205XkcAZvBrZosHPld0mFu6sFRc8QRLL2a3goQxR31uF4uOI",
+	"PRm9q911SHcVW3igkwnywp8o+UkndV1NtEOs6E3cMpFlNOA+hA9LiFDOMN7HFDHPnms05+RSggt0T/3g",
+	"l9BZascdxBWNYmsA2ex1GXFeCK9RzCYwZu/VjWgLBZXO4T7OwknmU/S1E8CqqvFPY33Vt2TJckK6QUCO",
+	"96LFrPdkF1HOaCUkyn09cDLpZKAHTqaXrOxUz+FPIhfPmbKA9qthjYJDGsT3jFS+qlzFpIwOLkd8QD5S",
+	"XgBY/e6CeHkiGXWwZQZmhD7Y4vzQwCWLGOaM8OQh8Qk3IVERkNCaVeWKiBte0lSu3oXYZGyWGQYpWfEb",
+	"zDBJPOWX0r5E0FCvMR+5rw0rwd8N2CMDk9GvXvvpN95XNg+9OYbbk2uQtlgnlejeEjJAUPlDqnM9I5PC",
+	"R69eCTns286JZP8OUpFS03c6fALUkZeShpGcJcAZoiA5DUODXAuKayR4NUNn12cT+JY03rGkOrYsYvAP",
+	"/F8fZeMf4vjdZHxqK37nn/+pQylRYrtxNw9+PGk/fwwFMz95Kdpm/Lj9zSsF2Q/+X/v5YwW9s/WOgt6J",
+	"v9P+wyNZT+P6UJ/7i2qU2FzDijBa11mNCEwwicYCF1VCearMMSIwbYmniC4UWEIbNb4ZEj3UQRONKTGA",
+	"99wKQH7yTfDRrOOVjuuboypR10XguosUF4m8Heu5wZoi2UyGvU3UJAYRge9w58k+2pn4QtT5CUzvdGK4",
+	"c6XnUBLn/FZq53UJFg/CbaGkGQb0UZBZ5aYQWEuMlmCWQYIxq44bVnXD0Do/NA/ua+SrguS/qNcV1DAb",
+	"WNdbCJsIow/WIGc9eEvluNNjgCE/5nngWN2Mb2u1fzFJySDWD967vn7rdmZuNXdj9f3M6g9Xwz9vNpLJ",
+	"9KTIqfmBO0qkiUVKbIcYrVmmdjWRcbGkkni5Uk1nBjGQxRw7CXMdmySTDi6430Ji/Xis/Jji35LwqqJO",
+	"ClirJ1PXengVwSvA1Qjqc6zVCKZmQIqPyGU4nPANEa6H1HnPZPQWKb5PWpFetpyanphITaF6o6hrJehg",
+	"eWltfhZdS2auXu68K1ivBI9TTp1bz0b6s4yd8JPwpahnt7WQ02s7Lj0pkU8LieI9vfL+atRzDTOkCZha",
+	"Jeq53S7dUl2KKKiITTI53jD04IanUh/fzt5+f3fWKN9c37qab9364MZK5Wq1tLOK69qSbjQXMF4t3dhY",
+	"Y33P/jZUCnGqCXqI+StAcT7H3nu7TiI85tukNbh65jsnHWwgPFU+btR8uDqZlzhrEadNALWBxIduowFo",
+	"OPDjykChWcW6DiZH5wmU4GyO9zV0ZfOzMwgXTUItJHDUIBigCVSZEfnp3BlEueOz/T/e0+/eix/lZ7us",
+	"YvKEblTPVgh+aQl86MGP9fXv8W1iZtd9GaEH2PlSt3CI83cIiRRKujZdkMfLPXPSpya7dtGK0223LLMU",
+	"uX3EX+FUCkl1Ibx7s3Dv8fa/f8oVaJleIxKSIuWuDwU16FYdCDbGJVyjAbwjihn2a4YrbqZ391y0RmjI",
+	"XMMtsLohcodapHfv3N68zrfYwEFUfFaWt8eK18jZd8b8V6UfLzqdshzgaudQT/bPbyTOx/CCewoDMWLf",
+	"eY1uC86tvQKxsWj6YxgmD3ngUdNVGy41OqM+riOrt32suBDXzFCJ4ZODEHmHBxMoZAZP9+7msUkvFVZX",
+	"1vMoWCFduJxAEQb39IANPAJjOj22CuB9pA746uVQm/FOm//OgA408EBEWDaSfSxEBGHWRWKRBICVwRdi",
+	"OmkM8s1gm+1ryWSnbc9PExSTdN96GDLfqpOuZ7VwHdKFC6Gm/fDLbqx+EKdZx2n3n9LQzP3z9JNOfq3r",
+	"dTjltXdv1Hm97rkdEpWrgs9cB9LqkfFqg0Dn/hmPaZiEmAi4QpM6iRLE9HvJNQPp2LRQHRtWeIaZRDKR",
+	"SmUSV3rrO8F5QCKXAAYAt4xETgmO7YPj7NxOkfjYxe8jNDUHHaBCVJ+rnyqBHCCusDhrVwkfMziJ2g5l",
+	"cVyPnIN3pNznRa//zhCzFXl9F1feXVhWUHYjv7Il/7+48u7KRl6RuQMK2lh2/ucUBIvCdQWt59bXoeHm",
+	"8hz/MdQ3aU5BS/NZ0dNo0flpLbe0cjM3p2xS8dPsys3c2u2t2ZW53JYYlP9eAEbAAYFsmRYqEqczA0Eq",
+	"boUYr1hGNz6Trcjz7z2/xO5quo7HJhJJdGlRo43dGZSlqsE0FaUmLvdVDrHlPOJtQtf7d0P0tR6J1uPd",
+	"5/MRc/UvcAR81E+q88pOT+bDww2LwetiwqIXj/NoKCOZkHoA2IQbfOlxVGUNw2OK2GtIS02LYJXzsUwS",
+	"1TTasEKCv2veCbPqXeI8kjGCXtHpWAZUFcfnCQ8rMEuf9Qr5RyH4vBmkVSgziAoPgxpmJtAtuSJRYEQ2",
+	"qdMYyUQOuppIvnZx8gElKcwDxqfSycxULBBQuvRRMj5155PJe//tIxy/m45fvfPJxL247/+X/ynSePfF",
+	"eM82Gjtc+LBvuC/q0K52dJw8ScJAEI7qzOlCSXN1wEA7P6YbVOOHcAZZTYbMOtF1jVbgL3CoyK6FLi3P",
+	"zypoeX7uMqRg8t87swvK2/bh4fHeYfv339i/uY/sz746/vSRvf/y+PNHKD2SpY3yzjFaIqgHRqV34Tyk",
+	"jDO4MaFz2Qle5t/OXmf0ZKfze0jRXnkmPnfYO6Y/sQSSioENi0bIZ5tKEs6j7rm/gUxtJ0J+fWFxcWth",
+	"+YONhbXbMSW2urYytzGbl+pjTBEFD9m5JVDtVlZzawAnth6MmYcG6aCj9+nZKiltR2thVWyGpthPnfbS",
+	"aOY8dL/BcmTECz4bwrGse72+7nu0MyTp/U0JrSVqpr13CMh0Ol0uiubnUJ0LTfNkzOcM9rD3XOXx6dwY",
+	"P9nCVHyfGQRTN2lHaJdGp7EZqk126hAjqz0MTCWi0RC3ZTSVGkGV2ZtLb8p1cTyHMuKGzHjzbvPpUsO6",
+	"6na+2fVZ3qgu7bn1Xq91cebcqrYkNr/KKFFQJp5OJgO5mOKvXNYbKlHdUpqGqoGDJngJjl4cHB3uI4nf",
+	"JEtyAb1W9l0LSsp0sk+SayBtLfPf08mk/fyxGNQB4H7yHfLQKNyVnowjnVWWxpo/xyX6KnUk94ScbrhU",
+	"5ftQYUwFTQviAXUdl5xUQpmgFJETVLu725yMt6wi0/rnBHUsql92TmBtp7tHnWQK3iQfs/UjeAMQ06//",
+	"3P7dficQUwdw+5MH9sHe8ZNn6OjFC/uLx6j94uXRy/uhqu9zcmXBQ38RcroIOb3RkNPpw0g9TvdpGYZ3",
+	"Rc6l0JUYxCeTRcF99jbKSCWyH36wtMjqG+V8a5fNX1st7u4sJj6sTe3crs23wmnjU5PD5cIHvhy5LiYg",
+	"WNx87Y31/MpSbs21NaEBtzA/74Qz2+WDHRu0HrQGojKC4QFTxIYoISrCyNPx/Ankvc3joYxgmUbdOaUV",
+	"SmTQya3ElvEq4UDo6cT2D7RgIV3bIeaJHNWdBkOgerlLxSswf3e2Chpt8FI6sSJXqpkB/7wDIFDCuh69",
+	"HEHiHoJM7gEfAUpjiV4GwWVWWTjgOVs1WI2g//Uf6JZGVdY0O/02A0ViwY0ki9KlSQhl0CIu60Zb+WKr",
+	"mqoSOlTclb+/TgjtuoMy+gnfaZhEVUS9MJHnAvq1sD6bmp5OpYbaVFPrTF0rqRmciqeK6VL8qpoh8any",
+	"eDI+kZpMX81cG5+aSOL+qWth9grPyD0H4vsPdIA23jlTfLcril31rvlwajoGNmAdjtBPdXYH7jWn08m/",
+	"817jsU4sCxd1su4WaYdj6LPv5+YcxKAi5wsWWJwlViMm5DpIEFJHUTT9bD47m1+4mYspsfWN9VUIpceU",
+	"2MKy/HWAzfuf6CBNnln1WaElnrDMgKorXE1dJ/7ywF6RyhxVEdZ1JDOinboiH25m4O528w719t9bDo/s",
+	"8OBD2YyJKGv298I7Tvj+0Qs+m6hjwOkbffl6FefkHYQfbKKNtQUZJh2yGMefuDr6ipxu5TOygMkgAD1S",
+	"hGIaMX+rVefmlUYtBiHfev01FNl025PTMR93V7sa6V5nNW5og4XOLe/2r77q3UrtnBjgG3X1VLXiXcqz",
+	"s7rulWeLziu9CrQxRaRWt1pI10wLWXibmMA5cBO3zrJa+7yVCw8G9BGSOL2wOG6KP4QAOJCjWZkkpLdd",
+	"hQlqNS57Un0LPT3wjB5+wWh0JBdeS/bLAaPahKbKCbTuq9cnGkgPcZio6NcjzxLS1IjimpOAEPUFGXAN",
+	"CtakZtQZPt0p7UjVOlXMYQDQm+EL60cCfTP6cvgBK94jcGKi4GG6nd9uZSea6hR+66xicjnIzdqeZSWB",
+	"yEA4MODXSHD8bjb+4WDF7pn/nk7azx+frs4dFkrLrEvZuAPu0Qu3rkmCKBs9gUAijcKu6Fwjrr86dxfs",
+	"jWI8neI6uXBLA90jWmanU8gCh/QcWoO+DfI5D10jThiDA1lz7jsd67pJDK3cJWF4xP758XQmyj8/eH0G",
+	"4JRqas89mEEYFbHqtXjCaDyZGmBnxNByOv2c8YJqpzt9Psqfw7PnB6G9ztTWsFmcgCM7OM7tLH/+XqB/",
+	"afTXokJ3QYgKgLd1C1d1jVBLmJIOJi0qSC/xglpwTQqBIy9KPi3Mj7YM3EurwT3Gn8TctwetR70XQV+n",
+	"EWunw1IrVZFG6w1LAHhiC4FfRIA5VVszCItdh6xnaBIjWl/m1tZW1hRkEl1lNfFXmfY8pDoJGzIP3WEj",
+	"ZJPvoEbl/SiorFnIYuCcElAjLGC0hZKAwJg9OvyVvb8X3Z40IluRKzjhr69ivl6xmXKDgl/qCh7fEQ70",
+	"kIi7xgMAnhqcyiKBnKijjgm4wMbhOXzQYBaU0ku6ipptSHi3UFnjJ9dHA36KQZ3kpwfGNNGlW5lZ8X+k",
+	"qQrKpFGV7CJVq2iWeTnk3uoPqhxyfOF4+c4nmfQAzi/ZHN3jRR7h5SZ7VOjHoWYluwmdCQFZQdz6qxnJ",
+	"D0xUNDAtVREDIDRUUFnJHIPnzERNLYDrAHB2rYapIJnRJmcKpKwRTDVa4SeO4FI14GT1KrncTtaK1y9c",
+	"8fq4K7Hr2bmtd7P53K3sbf7TwuJiAHVbBtzncssLOd/PC8tbq2sr767l1tf5L1eW5xcXZvMxJTa/snZ9",
+	"YW4utxxTYnLYrfzCUm5lg/91YS63tLqSzy3P3t56P3fbawq6sJzPrS1nF7fWc2s3c2uCk3AFY2E5t3Uj",
+	"tzjn/N8/N/iFX/NYyuVvrMzBM9nFxZVb8Ev/G6Gira213AcbslvYavb24kp2biu/srK1mF2DlNzolnfd",
+	"+x9366vZpRNqIG9ClI4t5Zbz/llFt1IIdzoLfy/cmynUJagDWj3MwoO/kssLaHMRb0SgckSAyPeT4SGX",
+	"O+SqywoZp8YGrgQ/9uPJJGKGixQe0hwd+P5BxQ2oGAOoOjDRQQqOuuo+Ymr9GIoQf8PRa4USUD1BeHfS",
+	"pOwMGVWlCkmD0wgjlVkWEQVIjgZSZGoLXSpIkbXEqFUtKKgAIj2RTPBHC5eFH8lDyvu4QYyWguogFg0k",
+	"WjygOjZwjVjEUBAzNmmBD11w0NHllwDBS3Qe9uJMBsEdVVD+CQ1TD3ur2oKAczeFwYNpltVXga/evn37",
+	"dnxpCR0/fWI/3BdeCtGV/hWyf/u5vf/S/tdQkmM/SSR2pqfjsdPMjsDzqbGipgsvn8RjT7j9LqG0tGlo",
+	"FkGFZCqZSmfGJyavXivwzSkEmgMVZuSdk/qfOPjVVr1KKLZIxzaEOwv5nEKpTDCRJRkQ18kURKouxUXA",
+	"KqOM35P/Hb/338R/rirXompGAv4i32qcvvOBKbk71bkxHmGXhGz1c6owdeUVFjp6VVQzC8xEBq5eAVzP",
+	"KS3G6ryBkUGXYMO8QDrkaeIqfSKRfU2zHodwNVB721Fdskx2rYEy5avYXDXIjsYa5mDQ4fVIvT9f1UzE",
+	"/6T4UO41E6WC1n/vYIASM7W7JCoDhtRMVAfWVYHIplt6FBge3J94V44vs6R7fM1iFtZzOqlxiRRY/Xja",
+	"p6Jr1Jrkepo7WLLrYKu4QoIjZXq/11HUBEowkCE8v8AnFHeTg1vY68R4DWGGkGf5rh1jnNCy0Kal1Uy4",
+	"6bEZy5ZKpG6hbr1qNmNRGGancRZEe9MdZV2ahEQyllNbnydxUPQw/kdnl3sdd87ONPb8yt51Sfpv3sTU",
+	"lO/Qj0cn5AYM7FGZy6I3UMdJ8PULvJHPr7omnUZRjlZ0zQwFWK5j1RHZfazyMzKSu6FnLKiEWlpZk/FD",
+	"z6YNzj+6t1F/gyGMSCYykgVVfX55eeN8p01x7HiHNP797WRJIgekYWhWa52fbtksEzKpsw3h2BE/zTv7",
+	"/t6tfEyJrkv1HM6sjAoimx0SC4VaJX4hs3MheRtuFEi1UO521bLqonMTNKfqDE2xCiR+bhNSh5pdkY6J",
+	"dW2HCJx1nWCDoqYPv5lrfCoTvSm5CRhPppIK8n5KJy8nNukmvXIFMofNxJUrqGNh4MF+71YeXQJoUQUV",
+	"rFZ9GmHrn3/UtAqKL7v1MoJiA2yiQlY2gQX2O41Eojr6r/u/LyTgC05Lb+cTm5TV8ccNovjLZfii3Axb",
+	"pqsIW6jGTCuBsu76geeLXnTeRDrTcRVpPjYsVsOWVhLZn/JF5xuJTbrIKhXwqjScxA1SLpOShQAiEyal",
+	"86Er1QCRhKK8Qwx+P1TEymXAKRS0nYPCDk7brNiWZpWZPQouoFZbPBOsmYiorFCcghDpPgYPnGFa06gg",
+	"6kkK0DtJZ5U4Xy5VXcqDodaUadBqQ5KbcIvbqyfhfxtPZlA3xwmfaT83hoL4NvFxN6lThokKu/EyM+Jq",
+	"w2qBBxxTB/qRUR/2hViDLGhjdQHXn0DQGrCJDelpDB9XwNcoI86up33N4+V2jCdTAjTY/RsQXIf7JavJ",
+	"r1wBoA7+s3fTQnmNyIFU4jRKp1EXv5D8alYYVHzkdWlGaCYqfLLpaN6bUk3edBTwzdj0f93/vbIJERLx",
+	"w73CjKBktBcE7lFwSKFWbQqfw2Zs+hM+yr0CrNjRpTzrW2pTQpEqCD1quqsiVUggaTSJ4y+dlPwYCYN6",
+	"kzoWtcNlDFzSaIUTofDDuJRy8YW5ArqUik+Oh3AuCh5CfmIrfqdwGYn+SqRuEVURhUUwddnmXZ7gUpUR",
+	"dQbdysyiAoiEOjYItQpAHef1hPybDMBgKuVZpPuaNURGBKxC+KTkQUZYN5lrLBfGqoSzh4KCCmOcL98V",
+	"MKeFMYNgtcV/EvahwZjkSPyoOpoh5KK3gJSUiXR0N9meUT5dS1jeThtCV8wiEFy+xKlYKpFMJCHdtE4o",
+	"rmux6VgmkUxkpGMbZN5Yokl0PQ6N6MZ+1Nw2E04rx0q3DEmZvy3srLrU+4Vnv0oQ5bqOg1+9TVquxn51",
+	"InU1ar1APU5KArwdyA6kYQ0LPDAFqRgWEihLUYPCXDdpYVtTC0IwCScA54BlYpX4NRdXWHGEhQC50ChK",
+	"Jd3+pEBFl99AGK1CrPea26JhhFln1BR6QTqZHLLTqIPx7PW9PH66Zz//Bh3/5CsAWdl/aR/s8Z/8XS/F",
+	"Wx9JPG8XxBswu31A3YDLHQDjBuxtCbgN+NoSVHt3SDTse8pw3073+fZKmtGdpcl0fTalsckfffB+7dpy",
+	"Kb3Rmv9hSR3fXqmtmNcX2G3rw7S2Hbt3Z4hel0GI7S6tLrcJv6JWqBHtLC5VSXyW3yWmR/eM0DmHl+C6",
+	"RT5OPWSpCBByzn1247hCfpBJJmN+zVW4OrylhLVcPt/x9FS3VbqHzzG58owtYdpynHj8Sk+IMznQ6wuU",
+	"a/1YB8tNvJwe+OXrWH0XW6QpzLuJZGbgN/0NkuHV8YFflV/MazXCGkF9PTb90R3Fd7FWXUB46ZMDBawV",
+	"1Mw4v8QV0w+TvhvnjCeOrTjnNs6e7cb9wA0xcDFCs1hAaYtNx/x6M8xrDIDDx7iqF3cQlM3u/NN5gnN1",
+	"Jw+T6+pSqwugryseZnaxhTDUSonHubZokHKD/0m0PXRiZAkEJecAcB6AUeOChWuT/P1NKvJKpJcM+jnD",
+	"fz2GmUomE2jZ6ebpdvCM4pq6ZloBKODT808+fX5VAiy0/ej+0atDZH/1S3v/FTr+8pG9dyA5qZ+LOkkv",
+	"0qfxUaCbRDd0dj/uegeouh9DvZt/wI9+7kMjd93T3RDHfQDjg6KKOylywTTMe3f8WRG9iAW9kgHu5PjJ",
+	"U/vpfb+j2fUr8+swBEOORpXuwpjda+IcZs1KcA4xnkwNw1ykdUlU8e7gjGmeGUWo74td8OHh+bB7Hxc9",
+	"9sW3UDpjpbUqzFMf3wU2qZmW4UJrhnhtAPvqRFx37BPvOt0bk/gBEJxgptUTVcwJ5zBddfH1kc7ZpWYp",
+	"rmrrMGdZyOkyZ+g7QywTHpYZ9KZF6jMSx1d6B1SNALOWBiUnU2KT3nJ7QjvDq4yYQVB/xZuUZqKyQYg7",
+	"J6iy5JapZkrHC9iuaDw5JSRDQbqKE4IVFabRyi1I3FhdWc8ubtJLoMULZ0Iz2KbBCbxKSiLNuqzA29nZ",
+	"2ZWN5byCZPqBgrKLa7ns3O2t2ZXl+YW1JTD4DSGV1nKLuex6bg5doizUXcRZ1SbFtAXW6zTYnWJlkdIO",
+	"lnc5SgzJWQZg8rmhI0PNQhR0Z0YKuKwcYnkHCUxDV7xKt0S4beGAnFujAD4HZhqFpOVg04XuGmS/ctw7",
+	"ipMP6GRJDiFtvQi5d7ntn3xjPzvwy9VuomzvWfvrpzJsMUy/+iDgz72g7xfEz6nVCLcnTMgW80tDZH/2",
+	"LZ95hAYRaGrTrTtNoO9MoIvMP4ba4Vc6OtUMoO3ZqBn9tAxgl1VsSq+oiqqYm/1CWUgOI3fdM/qmVJQh",
+	"JPYys+ZZg8oPDq7azDJa1jURFxxPDT7RVdzSGVbzjC1io0IuNKrTaFSymF1UD8pjLvKo+GFWRE7Ua1Ww",
+	"+EPdrdmchJGlIgLtAqqIbvi1hmmhGrZKVUR2ccnSWzOu+w9A66AcVipgCbTODEtYurI/cAKtwhqxjjhH",
+	"5gNLIxSJUnmuSFSEsrRJyw0DLGiriilKJZUkN2DBFjYJNgQKW3c0PAgmwWPFFip4bBkcjFyfcxL0sa5D",
+	"M9hMUixKvkZMhOkm5Zb2jICvGk9PdTOWodP2ILpJoC+WZsri0K51eKBeQMadp1+49U2DMVgPm7Gntuy6",
+	"pPs2wo2ak6+eddB5+bty95mb6GTnNBftbBUWTlSLmmGg+9VgM4yogOszUQelzbSwRWZk9wnZyhKXLG1H",
+	"aPk6K22LexGC1OiEgXBLsaLW5EbPBz8JTlkeX0jUs94B9vVXILHBH1/X7pKYUF5PpehBpX1QyTv6y+HR",
+	"i++Q/cXP7P1HvfxDd8JtJNzkNZmOFEhQc8qMQOFJOfli6WRHLlcymJCVvBfQlETZqv38MWr/+5/av9sf",
+	"wiejxMog4EOrvW//9P9GYtG9vWE+oCmpVabiyXQ+mZlOjk8nJ0Cn9RWcB26zrJiNVa9cuRIqfQ1UunZT",
+	"V2VR+kchXfeOEhOnHJq7dte1AyWuH30SAzkT+F4ylYen5QvwQIdiHpCKASAxfnI71PbO3rGj+G4I3Ixf",
+	"gkC9bYc5IMvVfbBtd8Arzqg6D6kB7uF08qM8fhCtu/urZ2PHv/n5FVEw6wYQr947o7uRCt6N1MjuxsCG",
+	"RJZvC8jhXmbECrRMqJC30mi40MJPqIWvC0UQ3JlSVg+jZvtg+/uo2UoXxyT47px0DE0F8D28TajQe93U",
+	"E43rnEijmqVhnSup07IOWrOgt5YEinXMX81S/Jk9xYblpKa5aK5c39ikXgYba0DGRM/sH646ex2EI+NY",
+	"Yogpz4s2jTTLyVkqErE4gRomolPO2zIm5fcrhxrJO75JM2gzXSpEOogLl6XfVEIXhp2mWbpJnUJG+Kq3",
+	"146LN9woQ6aETQPRJXaUyLDyNdkQETRH35OlTNDghzWh7kbA9gI1NmkVU26j8Ned6kph7CngoIW+HHwU",
+	"0oyE/0WX+Hb1S8jySubp5QRaoXqLHyawDjepUBFMQeJIXys8sCFq1E/ueHT0jJAuA2DkfiWmvz7SCcUR",
+	"UDU8ff+Ov89IRI+QoIrRH5G0U2b7bQvXD2c/PDj6j2fo6PDZ8c/+2k2YDyalJbDFvXvOprAQ/ewvX9pP",
+	"f2w/f+wnYddFpwPThFePH91H9vNP7Z9845+pCxHrn6nncvRN8ujb+2KgYdzBs+6RGsolnBrhkUP2T/ft",
+	"vT9HuoLPpdJ8oQ8Ppw+7+CMn1Ycj1VRAw4OTM4Dt1ufKDnUEO04KiIaavAl+jMbuQIvyAp8aYzHUB+Gj",
+	"GC6WVBIvV6rpTEyJ8R/K8UpVy4zLbQIAxv64iR6S2UcdB/5OF+4UPAQylNb9DHTjYVc4B/Ntf/rU2z+8",
+	"edLLOhEcU307IxqDGyeLGiU3ZLXRRWTiTUUm4Kz5ul2+lsDD2Cfikt7rGoHoHSGQKn53t/8mzVK/l13Y",
+	"FJrptPaESSOsMyrUalnf7kYBWFP0KqVMVMePJ6eUjowLf8rE5S5px1KVDkUE+jhRHWf96f2ngmqdGQDC",
+	"DSOcLxdq0YVaNLRadFZuu37Bf3mnv+/Rfk6KkUT8LwTjCQXjCiUnEYlDOQmxVap26aShmUh34EpNC7fM",
+	"BCrIi1kQTTuw1QspecZtzO93FZoaVDnCS25n6vHkVALlg+WQm1Q4v2SGI7jwHJ+UQQIp6r6sR5FR6euc",
+	"7eQNUGYhwYyQkxAoITacArwEWhaiVkzVRNDmqkk3qaFVqpapIOZ3Zcmcd0eye6mcQAAZZBVPAvVAgl92",
+	"0JohgQHAX0NeP643jNjpiQb3eW7SIZ2eCmoCnB/kJdTYDvEyLx3/ZZRa0nBx1E+nmZzUO+giWHdk7ol0",
+	"Nr9C0sXbp8DP165OTsTHM+lU7I7P1+Ukq4mWdK5nzifW4KKbdRIOttoHT+w/3O+ZG/mLPfvLPyH74cHR",
+	"iwNkH/zSfvA05pO4fsAy/wcHFoSdGPdnkkApl08iCdB+/McLnfD7qhP6T+jJ1MJr3dVCcX/fnFooS/49",
+	"xNULPfHC/3K+/S8C2cHBjYELDYAFEvn/NfpiBLRJvKrJ17p4ZpZJk5iuOiOAN0TvNQKpbyWdYCMikxNF",
+	"JXKeDz+Nk7sJYsg8sVJ03pPpHHw1X+WlAKfbf4Xs/Zftg697J5jhHgJaqwca6U2Fmb5b2bK48i4cUX7o",
+	"shWYeWyJ3dV0HY9NJJLo0qJGG7szKEtVg2kqSk1cFuXrnR9PT02Pd/u4q7j54HLdCQUR6E40ozNKoEr3",
+	"TKAKb9eZFHzyO3BD8IDvbQrVhSfmLRKRtwQgZ71OKFGR7NMmRMY7poB6OoM8rlQvSekzOsY+8X64J6Sl",
+	"TqzIXs8mc50yTYEvKgoqEuiWgPXi0l86GTxoXOFPgO5iKD+UOyZK1Blkh20TX3uYsxN2gR40fZ92Gped",
+	"XsyJJYbzqP/26PjJM6iXB4v9wrq9iHj0i3iIMwPYnXBs3qBd65RXyZxBt8X2hey9kL1nKXvzeJsEurqD",
+	"IDobu1SJ1RtRTcopquu4RBwgQV0lBqoYmLrxDwAR9j46I3AbGFPB2y7yYQsukyskkDcniBt4CgFIU/62",
+	"sEMZ1VuRcX3+9dcuQ0/lcy8z413GwkLx1SEXip2lVL680c+PXj2QRgZAAny7Z3/2lVNwzg8L0DdfJTR6",
+	"7OcPQmMPIG28z39x2P7D46NvH9l/uI/sv7w8/uLpMKmn7/J9OlM/OpyELrpG+2/37S++udA1LnSNoXQN",
+	"cWzesK5xoWhcACy8TXrKu1BU7Tuxr9l1bpAdgvXekFSgpsDlorhGFNnCRQCsSg+66z93OiA4AKgyj8JN",
+	"eIRhmlWGHPC+8+BGF0R4c3kFQ8IdydqQ9gvwqAqcI2R/+blQbM4V3BE/EuFI/Z79l5dnncEZUX01tI4R",
+	"LNH6R9MxAkVjZ65juL2R34YcTi9YeKFdXGgXb0kuqHtoX7OCIdMkzV4RhkVWEQmAgLMEYOw7xGhBJbIS",
+	"ERw4DzoDoSoA0jjLOztXyugCDFGJc3uv7E+fIvt/fNr+t0hxLN/JBOO5//7H9q8PkHgZgrnw/uhYco5/",
+	"1aFtL7YMD17w4Qt38tky0hw3dXTdSfo2pU/3jZSejTWozkrb3W22eWYAMgR0aQ8idIl8c8dRInD9+GAi",
+	"7QnYr0lkaxsq/1rRKJK5VfwxgxAkZgBUYDTogNHoJnW7IxlYM0WNnk4M65xwbjH5t83aE/ad/ey79u+e",
+	"Ifv5wdGrB+j4yUv74Nk5s/kEeTvkTGDGF67lC9fyAK7lF3v2wRN52CGaDafnNRt+G/I8XygZF8beudZR",
+	"xEE9oVoyZG6Z21CyuxaybmFDwlOJADyTaFMqET3KoOJOtCgrMks2XTQT6BaoLJoqVJVgcztsEGRBz0Vo",
+	"REaJBpnZxRayyK6FKBP/12pkepP+/f6jhTmn9Xb727324f32Xx4cP33V/vq7iK62f7//c3TJybq9LDSi",
+	"sla2qqiMNb0h8LIwMqAfE9d+JBga10i8Jo/iuxMQdf7i0P7Zz5H98KvjR3/kXOuLb1Am2f7b3tHhHhLM",
+	"zd5/KflbqMV2wj+btFCEKPr7/Uf93hNfQMe/3UPth1/ZD58h++Gz9i/2/CsNDJ65HNTLRGJ8CFSMEqKa",
+	"qMCsegFhEzWJrk+7uT2aqA6UL4odYwYy64RagDYWLtyUXx5PoKx8nD+1SSUMLYBKS5orCDuN9EDVdFpR",
+	"QNO7LCoarGmK1HxRyqizSkXgKmwTUucDlRjb1oiCCi44zJY4gVv/df/3BXQJoxbELW5YVn2F6i1ZsAko",
+	"bBZze73BmS9cVgD2FooXof3jpmj+JvDaBOZaGBSXn1lYGZHHVkEmkyWWiF9JWhHdN4PHym26Abea/1Ig",
+	"6LGGlUCz0BLR3KTOHohVmqJFiNMAvtgQlaxArEXRWtTXa9NiFSLKRA2CdK2mWSJNdTKZBKrz8wwtxp0g",
+	"z6WxyXFO2oXVncnLfPPG01OiShZVGsSM7GAnuMSwiva6aGQ4axBo74v1QRwlOeGSyYrZDvMGJM+fTqvH",
+	"DYstOhzRr/c+bv/iN8hNgPervr5XRKVBTxy4Lt0O7ikxvfOzkd874fBBjS+wOFGpau+/sn8fgMdjVj02",
+	"HRufSiczU7FB1+WgHg2b83+2Eaxe6GyRVHYMGtHuDRKfY9Mx0nqvWny3pK1o781/mFvLf7C+YC7QtYnS",
+	"7MLkQm0++X66nlFn35tKkNZ7d9VbC/xBVkxP0AWaTJTSOi3W5pPqD9/TvTYeCzQ2nbqWTPI1woV2vmWk",
+	"EtkPP1haZPWNcr61y+avrRZ3dxYTH9amdm7X5iELjj+aF2Uk152Wz3wneoIbDhoeOzVI4UiwCCPKT0LC",
+	"8iRwaF4pyyWnXhuy0C6fzRnYKd1Y0sofjOYILCX49vNj0O8IdEU48yuKd06NxXiyTRqOPfSy7RYdbSHU",
+	"knOdWPFZkKjRGRFCgXjHdJWLsq8Pdgsig4HunGHNI1VOk4w6XvqBmkrcaK1M5bMzaBVb1R/4lY0ZtIR3",
+	"49kK+UEmNZGZTCaTM66SMoPWSalhkBm0jmtkXbPIDxbx7vAtP1+LOSu5NJR6nM6cvTAtz0ODU9HzX+j7",
+	"0kxzJbxnckqzL8LWHM7C7FvXuwhd5E2F6/5x1rDgf1yRdqFVtG2CGlR1Cuwdd7Ls6qIg6qsMngHLgyvC",
+	"Bteniy0Et1qo8bjGVXurSmrhOuFN2rVQOLJqd6VJT1i0+w9TinvlTZbiXrkoxb0oxb3oZvBaymIDTLmj",
+	"LHY0coSJCp1oV2WOytafrqtS1OcUQS0WjsmQ+3IGXD0SZcxfyuplrnQkrkT5Rvi8Ts2UhdNrRSyxgzM/",
+	"2bN/+9MQNFIHP5APjUrzludgSXxmABWcNS46Lr+leRGiZRgJZ68H7m2ZGXG1AapkTLbrcNp3xJQYNIPY",
+	"CjSIOM11r5UxgIr3Sjnz50iE+mdQFe52sF9GqNMJBC/gL+gSeMUvC/3Q3BbdlxNoRfoRnDR5X98OE3D8",
+	"Nuk2IXXRkNmB+YvMTa+xHZLnyzld0gEfJoRd1xGMH9xvNwQvWJWjnKmfTqxPjVpgV9YXcF/a+y+R8/zr",
+	"54JrYvoziDLRUpsyRDiL+L5jqY80cjw4J10jfK2EWvJMzYPNdyELTiMLxBnu5KgBmeD//fAsvlt/qiUA",
+	"gcVIxLVk0yOZVObbaP6Leh1dWpufRZPpzLVpNIlUraJZpoIySWReDgSlNQCmhbgy/FrEPyEMiDbWFhwM",
+	"U/5VRq1NSqiKzCprygDmB2sgHxJowUJOYNOS6XSMlogDvlokhCK3Z/cMKpKKRqlGK6KhkkGgiFz0fHWb",
+	"z1NmJdAt0DJDoVoviqobBKstEab0em5JLbaJWyJaCTJMMz3R5Qg0RUpCZ/JueybEpyXZlDvvjk5gm9Qb",
+	"EYKjMyJGyBcmpuREHLFHGC42+ZZiHd5zAhHmDGK9xGmFQP9erwBUxrKVTcqfhiYk3dtTKQJd2NfWCoKx",
+	"NazCHm1TvqVeM61pzpuBamAlYMuhhSf8I8Q47OqppTiMElLyf/3n9u/2kf3wmf38lwNG+86b8C6SSqPX",
+	"srrgug7WT8YfLjp1U5mh2sT4NA1QMZD95M/2F4+RWBtU2v/qK2T/5+ftXz+Duqbnn7YPvvYnapxC9+Bn",
+	"rV89k1iNAlxL8gWAXr7QOS50jrdD57jOGSKymMPjh9E8/DbpGVmgY1I+9qivlpoLCBSJvU46dZYZ92/g",
+	"iBJaBDa3Reo8oySBslJtsQgN2a4KIrhUBWAZqXn4kWm4wqCSTiYgAxxCO4Bcrmkp/XcdNUZkhcGE6/V3",
+	"TPEnMZlAXpdmovF0Gq3lOKlyy/mFWYggb81nFxZzcwlUIFRdsapeNVUBEaqaUHEhYqpO3YWjdNVwS+Dg",
+	"g+hwM9HCqPgo68Aqb1KI7iC3IZlXfyAVBmJKfx402G/AAyq2yLSbL6VZkZ0nxRafWrb7joov7wCEg0xW",
+	"DIDRhCjmREgCFvyQ4mJWzOBs82kchTFK3HeR8x2d3Gp3d5uT8ZZVZFpMidGi2WzFM2qdFGNKbHtitzke",
+	"v6vXah/zrSqmm+n4uFUG15RmmM3x+IRarvP3fnS30dyOj2csxt/Tix/vknhat2g5psQqPzJ2CX9SjGKY",
+	"u5X4RBEDS6mXd3e34+MGpix2Jyjmww4FZ1mhFM32i78e/fUbv+R/8sA+2OMawdGLF6AivHh59PL+iFSB",
+	"NT/9BtAJfM4woftfKAQXCsHbAksu+EuEX1emJ3OJ9Mb0As8m66YPrAl+K6RqqWEYXFQ5rwmTHER4OEFb",
+	"M4Vo00nYMT3j5WQLO7WHKBbG9SYFS13kTTDRkkWa53mf+V/FJroG+cLjm7RUxQYuWVwBgdLIFtrWqKoI",
+	"VyYlTkRNbCExLcXLb+bSA8tqQzclg09E1cplPqCrFjn0ECqGoxxsUn9VpjsK4UsRvWRmHLWGOC2JhG4j",
+	"UqZZGYkcbhHZE+G8HaapM4F6BdlsW64evC9UaBau16OJww3QlVNrF+C3WfXSa06hYMBQIbnrq4qIaGIj",
+	"Cb7aK3+Xkqbv7+3Dw+O9w/bvv7F/cx/Zn311/Okje//l8eePUBruAb+FXA71SCT2C85nsk7i7CZ1cpXJ",
+	"+YDohHC2WpPw3oX2Drare2DXt7WcuM7jrz+4IQikXuRYfu9LBi90p+9BSxdGiay175fV+Vqj+oE89C6p",
+	"oDlwevhAf0WOqmWi95lBMBfx7uOivLBKZMamk4Lk9MqzEGXNGSe6g7zgDjNQVVOJCAnUCG1Akmi09NY1",
+	"0we3a54+04czOM6bwtUJPrDb9h8eoaPD++3Pvhb25MHR4X6UVR0ubQ9Ssgt+LjeNHeRYWbPUs7Q9NOhP",
+	"f3z8qwdSEkUP6mQ59ilc71KtFA1MOur0Rt+O9hJ7XEH1EVlBcpEIECzeZLrTaVj8BXc9cdqjVqoiUxQ2",
+	"muDB9HGdhkn+xcdmRe/QIdllugu7HCtVSS+8GMdznE4mkSyobuLWTBfsfvhRXjNuzPz9/iMfvPb+S/vL",
+	"PyHn7r2E4ijnyv39/s+jTRxS2g6Akp8iQKrpeg/eiJxuGh3+VLkvTj1UgI/dUyJtpyA3G3DkMC87CdeZ",
+	"5QQ7U3tDJVTrAg7eibnuCJQqNn272MnJ5wROT+f5G5FYUPqQOuCpHezERhUI9kJO7wSN70KcsOzsTptR",
+	"yOGep7sXWTg9HF3iTyOUm3CC+3mid4ihaqV/vI7pF0Vub0ZAL3VIZCe1GS7PaMWz9Pr1cAQzC1skAI0y",
+	"I1AgdD+Cg/QoQnw2gVYNYhIBNFHBskRPoyiVlN5isGu8vGdcI0heZmagS1aTIQsXQTfZpM43pA/18gzS",
+	"sUUMmbwlm4VDxxGmE+oW2zWrTPcKKQhVzQTKUqSpvt96PcLkR0iXll+CRt9/8AjfafBlL//s4PjHh+jo",
+	"8M/2wxA03HDl/kOFCmHoM07VlnseEqGwzi4h4BGCKRRrNzOnAFEoZW7+6Hb65t1SeqoLkEJAoopNFHJU",
+	"rG9U/le5Vf2kKCVNB1np9QlS9xh5Nd8XUu08lG7ndoUlAx0a/DIEYDXdozLa8rtBIKChBA9q58JFeFIc",
+	"CywjEcWbEVUzpy2/68ihOQuA5fbDr9pfv0JHrw6PXh2iwUryxCsSZFm8aX/x2N57ht50tR7ALStIg63h",
+	"NCYim/qidu/t03cXWUVEoqkv0U7GwEfCAJRoJ30+UO6r7RBfdh8N9GjHFqox00Kp5DQE72vMcACJiVOy",
+	"y3SVmFYCZd1W7pwd1Jz2MpEu+dFdeKvJOrrHwT3/5WPUfnQ/SpXxuOFHAQgw6eLoxMHtwEmQAXDH8hdb",
+	"BvEbg9UI+l//gW5pVGVNMxrWQMecAqQTETc9nUrJT5iaCrhMUyV1vDgZv1rO4PjVUjoVv4YnSDxZTJXS",
+	"aoaMlyeSAlghjGQWuYrxfDoznUyHVyEX7i7DjeTGcb3OVyNBE7zVJFPTavHadGo6Pd1zQcnpVLJzQRmc",
+	"iqeK6VL8qpoh8anyeDI+kZpMX81cG5+aSOLYvTvdcImeSWZ8Fk1IBgG7z3sl6uYFx30b23HI9GUn00gz",
+	"/SqOi135L2ejf419Ymrqvb5amD9dy2HTzhAngT1A+TCygmbCyBADKRIEWhOyGFM2qYTWNBF24HwSaMWp",
+	"fNNM1BB4mwpiO8QAlFFWI4AGT3STvGOKV8eT4116dqyTLp1Pu940PqaqeEloXIAEU08G4ipKjHPHWB1b",
+	"1ZgSowILzdTUnvkkZWbUALSm0YAnw/klZ9ISZBhV9fjJy/bDb8+hjvp99xpfxGRHrAIDuLBQQUbKfOEZ",
+	"jZZZ16QVTx8WvTfAyG1SxBVGX6uxjl7OxIJ2FHzos4U5tQ+etF+8jGwOdMp+e6OFDT1l87nohnNy9Weh",
+	"8jnbN2DbuYuEkX+wFvZ+BawT0v/0MagdYmjl7riKTlpIsyoguoSj0KwTvO107BHl/VVAxKeVBMrKhxxt",
+	"jTJLlB1KrSwl9V8Tt/i4rU6uJud0aoa2g3Ut3ILm2cHxl3+EJA1wykcyNF9UYDyd+X5hIisOVWQcx8ft",
+	"QqSxn396au52E3ayH29zI5j8mFzYtG8fl1owhUEXqHHhmzkiIzYYzPgkJjD5sg2rGpv+6M69OyK5JdqK",
+	"41yrIiY/IyvCIDLMjViil+FH4ouFc+PM5NfH4EqNrBOA0K5cSAT0LNKo4sRSAIJWQNl5Jp5cemc27Aol",
+	"cUuriSJrExWJqakShUTmXQeG8depdQ52q+rHUQR+C+nN2PL/mhvcKvMNK4VI53g3WFOWR+uMbSMMddRS",
+	"CJnokgP3DV+Btm2XE0hkX4NlH9XyW+H/1OS8Wr5JhJrTdE6GM4pt0jKFXBEiInDgTN9o/MHYvTv3/ncA",
+	"AAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -44,37 +44,39 @@ func (e DataSource) Valid() bool {
 
 // Defines values for ErrorCode.
 const (
-	ErrorCodeAUTH001                ErrorCode = "AUTH_001"
-	ErrorCodeAUTH002                ErrorCode = "AUTH_002"
-	ErrorCodeAUTH003                ErrorCode = "AUTH_003"
-	ErrorCodeAUTH004                ErrorCode = "AUTH_004"
-	ErrorCodeBADGATEWAY             ErrorCode = "BAD_GATEWAY"
-	ErrorCodeBILLNOTFOUND           ErrorCode = "BILL_NOT_FOUND"
-	ErrorCodeCHANGEDENIED           ErrorCode = "CHANGE_DENIED"
-	ErrorCodeCHANGEINPROGRESS       ErrorCode = "CHANGE_IN_PROGRESS"
-	ErrorCodeCONFLICT               ErrorCode = "CONFLICT"
-	ErrorCodeFORBIDDEN              ErrorCode = "FORBIDDEN"
-	ErrorCodeGATEWAYTIMEOUT         ErrorCode = "GATEWAY_TIMEOUT"
-	ErrorCodeIDEMPOTENCYKEYREUSED   ErrorCode = "IDEMPOTENCY_KEY_REUSED"
-	ErrorCodeINTERNALSERVERERROR    ErrorCode = "INTERNAL_SERVER_ERROR"
-	ErrorCodeLINEHELD               ErrorCode = "LINE_HELD"
-	ErrorCodeLINENOTFOUND           ErrorCode = "LINE_NOT_FOUND"
-	ErrorCodeLINESUSPENDED          ErrorCode = "LINE_SUSPENDED"
-	ErrorCodeMETHODNOTALLOWED       ErrorCode = "METHOD_NOT_ALLOWED"
-	ErrorCodeNOTFOUND               ErrorCode = "NOT_FOUND"
-	ErrorCodePASSWORDCHANGEREQUIRED ErrorCode = "PASSWORD_CHANGE_REQUIRED"
-	ErrorCodePAYLOADTOOLARGE        ErrorCode = "PAYLOAD_TOO_LARGE"
-	ErrorCodeRATELIMITEXCEEDED      ErrorCode = "RATE_LIMIT_EXCEEDED"
-	ErrorCodeREFRESHTOKENINVALID    ErrorCode = "REFRESH_TOKEN_INVALID"
-	ErrorCodeREFRESHTOKENREUSED     ErrorCode = "REFRESH_TOKEN_REUSED"
-	ErrorCodeSERVICEUNAVAILABLE     ErrorCode = "SERVICE_UNAVAILABLE"
-	ErrorCodeTOKENEXPIRED           ErrorCode = "TOKEN_EXPIRED"
-	ErrorCodeTOKENINVALID           ErrorCode = "TOKEN_INVALID"
-	ErrorCodeTOKENREVOKED           ErrorCode = "TOKEN_REVOKED"
-	ErrorCodeUNAUTHORIZED           ErrorCode = "UNAUTHORIZED"
-	ErrorCodeUSERNOTFOUND           ErrorCode = "USER_NOT_FOUND"
-	ErrorCodeVALIDATIONERROR        ErrorCode = "VALIDATION_ERROR"
-	ErrorCodeVALIDATIONFAILED       ErrorCode = "VALIDATION_FAILED"
+	ErrorCodeAUTH001                       ErrorCode = "AUTH_001"
+	ErrorCodeAUTH002                       ErrorCode = "AUTH_002"
+	ErrorCodeAUTH003                       ErrorCode = "AUTH_003"
+	ErrorCodeAUTH004                       ErrorCode = "AUTH_004"
+	ErrorCodeBADGATEWAY                    ErrorCode = "BAD_GATEWAY"
+	ErrorCodeBILLNOTFOUND                  ErrorCode = "BILL_NOT_FOUND"
+	ErrorCodeCHANGEDENIED                  ErrorCode = "CHANGE_DENIED"
+	ErrorCodeCHANGEINPROGRESS              ErrorCode = "CHANGE_IN_PROGRESS"
+	ErrorCodeCONFLICT                      ErrorCode = "CONFLICT"
+	ErrorCodeFORBIDDEN                     ErrorCode = "FORBIDDEN"
+	ErrorCodeGATEWAYTIMEOUT                ErrorCode = "GATEWAY_TIMEOUT"
+	ErrorCodeIDEMPOTENCYKEYREUSED          ErrorCode = "IDEMPOTENCY_KEY_REUSED"
+	ErrorCodeINTERNALSERVERERROR           ErrorCode = "INTERNAL_SERVER_ERROR"
+	ErrorCodeLINEHELD                      ErrorCode = "LINE_HELD"
+	ErrorCodeLINENOTFOUND                  ErrorCode = "LINE_NOT_FOUND"
+	ErrorCodeLINESUSPENDED                 ErrorCode = "LINE_SUSPENDED"
+	ErrorCodeMETHODNOTALLOWED              ErrorCode = "METHOD_NOT_ALLOWED"
+	ErrorCodeNOTFOUND                      ErrorCode = "NOT_FOUND"
+	ErrorCodePASSWORDCHANGEREQUIRED        ErrorCode = "PASSWORD_CHANGE_REQUIRED"
+	ErrorCodePAYLOADTOOLARGE               ErrorCode = "PAYLOAD_TOO_LARGE"
+	ErrorCodeRATELIMITEXCEEDED             ErrorCode = "RATE_LIMIT_EXCEEDED"
+	ErrorCodeREAUTHENTICATIONFAILED        ErrorCode = "REAUTHENTICATION_FAILED"
+	ErrorCodeREFRESHTOKENINVALID           ErrorCode = "REFRESH_TOKEN_INVALID"
+	ErrorCodeREFRESHTOKENREUSED            ErrorCode = "REFRESH_TOKEN_REUSED"
+	ErrorCodeSECONDFACTORENROLMENTREQUIRED ErrorCode = "SECOND_FACTOR_ENROLMENT_REQUIRED"
+	ErrorCodeSERVICEUNAVAILABLE            ErrorCode = "SERVICE_UNAVAILABLE"
+	ErrorCodeTOKENEXPIRED                  ErrorCode = "TOKEN_EXPIRED"
+	ErrorCodeTOKENINVALID                  ErrorCode = "TOKEN_INVALID"
+	ErrorCodeTOKENREVOKED                  ErrorCode = "TOKEN_REVOKED"
+	ErrorCodeUNAUTHORIZED                  ErrorCode = "UNAUTHORIZED"
+	ErrorCodeUSERNOTFOUND                  ErrorCode = "USER_NOT_FOUND"
+	ErrorCodeVALIDATIONERROR               ErrorCode = "VALIDATION_ERROR"
+	ErrorCodeVALIDATIONFAILED              ErrorCode = "VALIDATION_FAILED"
 )
 
 // Valid indicates whether the value is a known member of the ErrorCode enum.
@@ -122,9 +124,13 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeRATELIMITEXCEEDED:
 		return true
+	case ErrorCodeREAUTHENTICATIONFAILED:
+		return true
 	case ErrorCodeREFRESHTOKENINVALID:
 		return true
 	case ErrorCodeREFRESHTOKENREUSED:
+		return true
+	case ErrorCodeSECONDFACTORENROLMENTREQUIRED:
 		return true
 	case ErrorCodeSERVICEUNAVAILABLE:
 		return true
@@ -426,6 +432,12 @@ type PayloadTooLargeApplicationJSON = ErrorEnvelope
 // PayloadTooLargeApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type PayloadTooLargeApplicationProblemPlusJSON = Problem
 
+// ReauthenticationFailedApplicationJSON Every answer with a status of 400 or more.
+type ReauthenticationFailedApplicationJSON = ErrorEnvelope
+
+// ReauthenticationFailedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
+type ReauthenticationFailedApplicationProblemPlusJSON = Problem
+
 // RefreshRefusedApplicationJSON Every answer with a status of 400 or more.
 type RefreshRefusedApplicationJSON = ErrorEnvelope
 
@@ -645,6 +657,9 @@ type NotFoundApplicationProblemPlusJSONResponse Problem
 type PayloadTooLargeJSONResponse ErrorEnvelope
 type PayloadTooLargeApplicationProblemPlusJSONResponse Problem
 
+type ReauthenticationFailedJSONResponse ErrorEnvelope
+type ReauthenticationFailedApplicationProblemPlusJSONResponse Problem
+
 type RefreshRefusedResponseHeaders struct {
 	WWWAuthenticate string
 }
@@ -752,122 +767,130 @@ type strictHandler struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1rcxvHlehfOTU3VZF8ByTAh2SSlQ8UCVmIKJLhw4pi6hINTIPocNANTzdIMY5uyTbj0jWVu0oiRrRM",
-	"qpiNHMe7SoW26ISucvYHEcP/sNXd8wQGICBBMrWlLzaFeXWf96vP+cAoskqVUUwFN0Y/MMoYWdhRf06x",
-	"IhKEUfm3hXnRIVX9T+N6GTsYBAPEV6HEHBBlDA7mNVuYgKCKRBkYVb9yVMHAHLJCaJ9hGvgWqlRtbIwa",
-	"/ahK+tcy/QVi27yf0PdrxNnoT2dGhtLFAZx6Gw0PpS5ag8VUIYPSqeFSunShlCkNoMGCYRoOlrdjyxgV",
-	"Tg2bBi+WcQXJhYqNqnw7Fw6hK8bt26Yxh4WzMV4S2GneyDwuMmpxuZV1RAQUcInJnZUxUHxLgHA2Yqse",
-	"bPfpCqGkUqsYoxnTXwahAq9gR63j+vXr4zVRxlSQIhK4eTFzlyfgwsXhNBTLyLYxXcFxiF3CyMEOOBjZ",
-	"lZ8sGdUyo1hCb8kwATsOc36yZBC6hmxiLQu2iumS0RWobptGFTmogoVHAFlqTSaudApxARbagHNXmYMR",
-	"BUEq2ARCi3aNkzV8HljJo4n3a5gLDuuICmzF9zOQHriQSg+mBjOGaRD53vdr2NkwTIOiirwBe9+PLrrE",
-	"nAoSxqhh6SvN+M5ZuFJlAtPixlW80bz4a2gV8+jqgKOSomYHVzEScM5yUEmkCBalVFmIKqqSFAlfmlrF",
-	"GynNJudHISMfHBgehjXCScHGMD4/kctJFDqoKAEpGWJxMTcJSJIXFyYUkIOXKHMAcUDwfo0JbIHeQB9c",
-	"Zg4MDEE5ZJ5VvAHrRER+qaINmyELEOXr2OGwXkZCXS0Rh4tgW0V5r2AmcIFEjQOiFlhIoDFAMJQeUS9d",
-	"onkLC0Rs3uc9lrPysF4mtuQCJIBw4ILYNqwwQleA0T5YaFoZokyUsRMsjMiNDQ0M9MGcTwDqZetSbDi4",
-	"VOPYivDaxhJVVwRaxRTODaXTJgylM/I/g/I/Qz45ScFiqrVPXBmffie7nJtenp2beWcuOz9vwtDAiAnD",
-	"6cHzYGO0prlYLrHkYNy3RGO09zZOD45cfBunhtLWcGpo0LJSheLIYOrC2yNDaPhiaWRwYMinSo3rkCwj",
-	"BJaSFBaTAejWFKYromyMDgxfNKVM8P+daSRW07iVcjDiiiqPn31bP/ga3Ief1D99AO7Oh/WnRya4d//T",
-	"fXzfhOOjg5OdI8j834HhYffxfffhU3f7ezjZ/qq+dbe+9UTR/RSh+DKxE+XcDMU+DItStjg/5mATivkY",
-	"2LgkgNUEVDCiHJBte3dW+mBc49W72UNrejDOxulMOpUZGBxKDV+4+HYLTpaPT9cqBQXGEFo/cnDJGDX+",
-	"V3+og/r1Vd4/FT4idzeLVhIEkfzVjJA+4ZDpg3wVreC8Ekoc8pz8CuehgjaggCUTVhgXkEmb6XQ6tpFM",
-	"8tLlu2KLtnAJ1WyhHqigW57IT6fTafM0FTDns1jzTiRT5SMs6GFLs7jmHsHYalRu9cE8q+ACszYA2xz/",
-	"mPsIGmpEUEc6VW1ecli492A9bfVIIJJrNWIliuR58qsE5OUErnCoKrnRoOsG0snIkLhMRoZ8IoqNU3Ex",
-	"L5AjktXbZUVLjfqtpVKDKSQ0jijkPZ2V93GRTtJ5mVS6lc7jwbK603rXEREJiprRFagy2x71KQlx4IxR",
-	"+f+oCiQcSoQi2wSpl6SxBJxBBdEN4J6NFOoggQSWLyDqOWnS9EE60EZIAKPFRombaYFRaXYlYzSK0IHh",
-	"CD7TCfi8LQmUVxnlWJkul5D1DhJ4HSkDoMiowFTBB1WrNtF2bf8vuTZuvUWqBwuxB3mtUkHOhgQ1dtZI",
-	"EQNlUsGiYhkVbImJNWTXFAkpC0x/zFLW2vjk8jvjC9nr4zcM06hgzpUEM9zN3fp3m+6nT8B9eHD8zYH7",
-	"8D64W09O7v31ZHvH3bnjfvqtFup94D7ed7d24eTzTahvPZF/ulu79X/bPNk+dP/8vbt55D56YJiaZ1sY",
-	"1JJWpBgUqFKNmFyZ4YV0ZnQwPZpO/0Le4qAillLJGCqURgZKg8MXLxYGhyx0AQ0W8cjAiJXGaTx0cfCC",
-	"cds0eK1YxJwboyVkc6xg35lIz0oQZekatlkVK6qNYqPqsIKNK/87CSvetThKAnuohIqCS4KUFvTI0PDF",
-	"KF4S0aFtnpeCDUK5QLSI22BE22PG6HB6oDP0EKEdAGSBT5xdIS1gmJpDRwO/YdSD6mgUNl2gc9ZDinok",
-	"LnfGweeXAi4Taim5saKXHhiAzIGCw1a1oVZklOKifLxP0tglZHnKsnv+9U2FkFKklY2dDQjcG2XwsBI4",
-	"iK605eJ3x6dyk+MLuZnp5ezc3MycYRolgm2LG6PvfaD/DNVSYMxl0mlw9w4lCTVZajdjwuDxb+r7Xxwf",
-	"/N7d24STz7bdvaNOmLtMuGCvhrlNCdF3ffBEQapg5uvEdUdqGqmmXhyaHqNcY1TZIgFUb9y4cSN17Rqc",
-	"7Gy7W3vu3g64O0/rBw/qXxyB+/kDd+/Q/ePhS4D2KxSlUuXZEorY+qlH3FGQK1vPd8sog5/Oz0y/OLzl",
-	"W6NwDqEq3x+A+xDc7c361mevLWhrdJWydXpZbzsOWQULz8wuY2BV7CgZAxbDXCl9+WxPaTsG8u174N7d",
-	"8d2/k+2/1f/jKwnT1xPWr4VFkICw0Cw4FcRdqPkh6Y10qeZ95ddLNd+04d7o+oW4GxEIsDHIawbIg7T1",
-	"OeA1qYMLyAJCqzWh4lHr5Q2t74ltTzNxmdWo1a3Gb3g0JAfKQF4MItQVT6O0ttlzU1PL0zMLy5dnFqcn",
-	"Y2b7yfZhfes7rWd2wH304PjoLrj72/Vnh8cHdyTjBqbimRB2KuKSCBVPDKqQTjtgTOWms62A8eieu7nv",
-	"bb/+xffgHvyX5BRPhJ0lSLwezkkj3QWCqDuy60ooDXUllKaZAE1MPfU84hvvjUC6OjMPZaQMpAj7I6GD",
-	"mFLqKEGgQh0x9a6EhLxJiaSJsnQO5rSz0qVMKqpnJzEluIH75OI8B2hMCyXNVcDRBpfisB1LelHvyex0",
-	"LhuSifpiGKrrMOB3O2ZSfPzhye/vQv3ZneNv/iXJzP3mb4qhk1zhUaj//aj+0VceOSrL8PHdNkxfdZhV",
-	"Kwrer8HyagSg/laOzjpsxVGXYhafl7HQd2kvhoRhbpus4THwwKvUF6gw1WmYieQjOkBPJpPJdIaevcP6",
-	"34/A/XLz5I//D9wnv3P3jiAZZ2cSFxKs8zVexdRq5Aef5bRHI4BQqPHT9dL84vxsdnqyx1ywd+g++sqH",
-	"r1Zygd9zVzqXm7se2CVzaMifbO93oPd+ELCrVLASUpcRsXGT01Ms4+IqlNS1RGFEiuUOXZ7L47mplyKS",
-	"3I+euvub4H5zePLh05bRuVE4uXe//uWTOG80+axnAS2vm2/UgNmXhpkE26UZO6H1MtKV9TLBaMkmxZfm",
-	"T3lA6p1DVbURhSKiUiQWsKemLKBsXeffmWNhR8rMVVwVY5CUxNdOFxHamPEB0KUdE3ks6lcpOa00pkoG",
-	"tdWMM9OXp3ITC3EHYmfTffxUEcPHu+7D++7mrkp7f7NT/8vTziQqqolyf6WE+gUT1TeM2wzt0Id4DmAn",
-	"cGMjwH8gXkQFVhOjBRvR1R7ymygTuvJjj5ylx1AgFg/qJSTfjYGDkQVEAFpBRGcpLqv7LEy7ZCvKZrFT",
-	"IZyTxhgvZVANLulkrG+p1rhglaAYox3LXZ6Zu5SbnMxOt0o8ajvn+B/3TrZ3lSg+a9GLKuJ8nTmW74P5",
-	"pQeNfOHfB+uIA8cCChsShaVSO/DMjs/PX5+Zm1z2jPa57M8Wc3PZeIjDPbx7fHQA9e826wd36t/cPdk5",
-	"qn/xPdT/+r27fycw/d5EXbsVUFHaTMrCnkKaXUU4BruSSyEz99JICPfbO2GlS7jARsVVLaOiIqPRoYrW",
-	"fCmB0pZvVHikjFRFbMTuUNVVS/RcK9Y537dEJUl62ekFUsGs1q2xsdL0cHP5hWAMuN0+E+OlspcXctey",
-	"M4sLLYXg7+pb3yoS+/KO+/Cgfn/n+Nl+zHt+U4HRS85vRksi//cOK11VYnQXDfXoHHxa7aXEaITTK6jI",
-	"sIilZIVXI0Z0wZsycXJUYIciOxsyWccMTbxn40TDag7oEq82PJybXsjOTY9PLc9n597NzgUZuggnK/NV",
-	"upXg7jypf7FzfHAH6ge77sd7DS7oGwbtjEFbwTxk025A3hX3dZcg9WkS5rGzhh3QtNlLHkwGRW84ccan",
-	"/z7ICR1pkyY+oStQYQ4GRqFac6qM4zF9OADy3sbyiiOv4o05/Bw5iYDFQvLITWavzc4sZKcnbixfzd5Y",
-	"nssuzis7uDVftnqiKVhd33qiCnN0XPrhfRUvevRV/f4u1L/6uv6Hr+HkoydhicOb0FynXNoKAyGbPicC",
-	"uovADXRXu7hIqw6T0EYFG0OWCiJ6W8TYAi69s7objn0o01nVMSYdgVGcOkUovuIVG/0PCbpZFUL7axw7",
-	"/NVljq4012t5wEbFIqtRAWVme9GajooarmSnGlIV+FaVOJiPi+hOLsR2EjnCos+8vPXWW2/5Z16Egygv",
-	"YaerXEdCeZg6kxMtDPOY+PjZpru/Lc3i+rNDd3f/ZHvXz0+1KBLr/ME+75J/ryIMkLb0/u7J9s7x1wf1",
-	"j3Z8aVLfOqxvfec+vq/KET79zt07Uqmwg8/d7c02LtErJpzXQpI30+IZwFtS4DeGuzOVgglB2CMvqa1g",
-	"gXPB984HoZTTI8dwzhfH5/tgpgQIyti29BuDxE0oQfJLVKdu1Nu9n3UBC/IO40AFS0EErORFbSpoA6Ta",
-	"IE4FalQQO3xxINryXoxmqqEyrAvNdEaLykIrxYuR9wdnEtPpdPqNwGkF/DBF1Dns21qJreB/tqrOGuDQ",
-	"u6qzNtVkHtfl6CLHz8F1L696ptvyF6/maxPcPx2cPLrXmd34A6SQ1Kn1uRqlhK40Ay1+Ur5GLewE58Wb",
-	"jrx3aGn3rPTl+OAzd+9O1EvTtZ9+gdf2pvvlhxBGY9p40W8iXS0FYXMJWY95oKtc1VkxpkKo9E4s6nrX",
-	"iB1VwEVU49g7QMx92aZMKuxUCEUCW2MQNJZp5NJGV7yJY0OTy0zucOEXx/iJqym2Qujz1frarLjaKJd1",
-	"Aw3vShvpMb64cGU5nR6MyeHQ9ncf7x8f3a3f33EfRvMfg+n6Pzbbpz/6WhTM2HKfr8h1V7ufZutJ0rck",
-	"yqrwsOZgqbQQOO1zeh6gBmKAGj55dA/chwfuJ7+NFJ89fKoBdHywCaeB8oeHkjboL6OiaAzOBsZ+SV1U",
-	"Kh5jqyOCGko+faYLd8JTZ3tH7l/2wN3+WiqYC+7j+0qh/OtB/Q+7UN+5X//0AdSffXv8rf+jsgzV0ahY",
-	"qq3heNo/HqijCd7Lgwc7Oan2qqGvjq02sK46yUqUMPLT5B1APBOjzNxkAL+GApKzB4XXQmNHoBzo6i6B",
-	"3KqkzQd0qIszXUa25WuYQ36Fe+umBHvuXQw7TtZSpChyD4IZRP2mJbcuNPVSwhSvSd2LbZvDehmrIIn3",
-	"AL5FuOBSlEZ6x12/fj3V2O0sad3eI/2NzdHU+qeZmJAYs23VbOOF010RW727yLl//iK0uPcOvfia+9lm",
-	"/c/36vd3AwP9Drj//Kv7yb3nOhjQaQO8N1KhVbVrL3F1ekasU3ydKUM/AFvvBIuuRy8jDgWMKXBMBQgG",
-	"0vpHtoORtaFkjN9mSIVEnjMISVud9eW1YlmHY9sxeHLwUROENB+3Xvxc6xsm7oaJEwOSXePjNGe7e0Y9",
-	"C5HKXgcppz0u8TxhzZPaCY+3klMMOqtz2QuMTSFnpVsFLCKPhaShvsHWPPPBJpX25ypnx29MzYxPLi/M",
-	"zCxPjc+9k03gWqg/O6o/PVLJss279aeHcPLhv94ExLrhwSQwN/Bieyh3E+vKdFeX7bXC8GpGYIEx0HTV",
-	"S0ZrBkDvdKMiecI11V8YgqvkkmKvOVxyMC8/X9TJa/SbmIUzQSf9LBOIZUvlDDp30IbR5rKX57LzV5YX",
-	"Zq5mp5dz0+pwW0Pp9JH7mx2F/y/vKTuqISzlBaPqf9o9/udRZ06uo0Hwapx9J6iai0CMYwvEOilifQB2",
-	"vcxsDByrYnoooQqxFe4cvMZWu4FgQmFc/dmhu63DxrubJ9uH4EN0E9x//039z/dO/vj6gPO1EGutiDpS",
-	"eP5iNN0qphAi4sxFFZJh0stWQGrroDqQS9ZJFkqmFknKAgkq6XRL6JcRSlhg7BqiG3476i6FrYMEnpKm",
-	"SlP+lXlNUv2esG0FxPhCdnkqdy23sJz9+UQ225R/DTJ8noKtf/n/35xFeTmCIREVDRbPi2KiG5tooLuw",
-	"gDSCJD0H/dV7KyISoNOj2nff8A+6kEvWGoMiq2AooOKq13s4r4Y2pNTUhrzfgbhBLkRuOU0kREZAqEXF",
-	"hGuXYUUtxBrFgJR1VcQFEMG1oNsYC0RhexdHC+Lsz2ebzqAGWqdnRtcPUIeRaKgGTeK0mjC9/qGcrFAk",
-	"ag42QRKoCYTzGnbUMeiaRbBkplMhmWi77u6fPFLZwS/vgLv9qYr8eQkqFVw4SyUUpqEOczYmpijTwGoH",
-	"gcXp8cWFKzNzuV+0I6WT7U330YOwS+pZ2LJvYDfLdM8Wl0ZCWCUgDQ2yUhbcb0Bb40E3J+t0GpnLvjtz",
-	"NRlE25vu5x+rGLG2DSPltmeb1V4LxdtAoGHZc3v67KqU5owY2rGt9ix8V9BDgDyxyRxgNJzUElrYWujK",
-	"6x5jvQyjepGiNUSeJzknAZXTqEtqTaUqn/Et4TO3auPnoRrOLV6eS13KTU2l0gPp8+14fT47925uIru8",
-	"OD3+7nhuavzSVFP4ULVTVEVc4G7t+welkhoZnQkpqQVcJyDTDYR0dzsFsdm5mckXh1is59zJZw/qXx2C",
-	"u/8795PfdgG4NvXC/nmaV9ENOka8kQg1Kq5i6h2IDm55EaDtfe9u7br7H7q739f/JBWLd9pdZTRUwWFS",
-	"/vGNx9dLxZOMpEjW+OXiqKvT0N3Fx+e9c/1RadxLPZYEud7VhkY6HPmM57U98ytP2LpqSkIZFFlVBWOR",
-	"gDKi1qt3Gzl2njNpXWt4tDlxLe9oa9rPZ+danJzRB3vdx/e7SlmrQKX8aorQEnsjKFrBOZQRnYG5VUw4",
-	"CuqzlWVu2HLvYsHKKfN76+ogCWVgM7qCnaBuLPyantxEbJvQFT39o2mg1biyBXWvBCrKkPeGguSlzQuR",
-	"aV2JoyYNMzqgLz6e76JiEIEd+Zn/s7RkfTB0O3Uu/V4mNXLz15n30qmBm+d/ZLSd4fc8A0pMYxIJNM9q",
-	"ThG3HLRa9klXCbySwyqjqrTmJ4D4KrbglzUudI+6ifGJK1n5uxaW8RGOKho1BvML41PyHpWAR1zACmOW",
-	"ut8MKvOvzswv0bD/pP6M6j6ZR3ymlPdKActsHZganIE3ADn+0C9aqxij70n5bpiGWpJhGuqzxs0oWvQN",
-	"DcPMTEOx/yVmqRFcyLKIhAayZx1WxY4g2JcopmT34CefgzsQLRPyxtuxEzvJn/mgeXENo+IUWvwBA0Wb",
-	"YCpM9W9fDCRN9fPscoUdeZfF9dF+DOsoPnD2+Y4SeYtmhV/ioogeNW+mL1Is63EMXOJPqlbVm8QfzjAG",
-	"yF5XzYCJKEPjBAkTOLYtVtFXlRZX6pYIXOEdYUIPYwmXjBwHbcROQzUuWfO4CSUivCZlvMzWqfxbgdZz",
-	"KeL8f/o8jyY8a23ZPHBSbjQ2B7CDscZJ749I/QSu19SgbAAV+dLGkHTtFxcmksfoNqiM2MjAlPxa4ip8",
-	"JdK4hp+pzjMaxuFEHOaMyd9KhFoN8wMp2GxFz5hV7+Rw7vrghP4biGXC4ACU8S2wyAoR/Hx8Cx0osIhs",
-	"fi+dGkGp0s0PBgdu/yhxGGI4q/I9LRRCeooC3vTHXfpQuJnAOqHAaCaGWsEmRQ9L8jtjngTgUHAQLaoh",
-	"2ET0Qd5iRd6v7uN9FSsPtlR93lxe01dbfvNtNaEAI6qOMpUAo2K5LyJVI6XwkVMxkZNEkTMg8al3TWMm",
-	"GucJJHaxjxTZRps3Nrdza9mZplVjqWgDhKazyU1n9K5lF67MTKp7xqemZq6rH6NPtOnrmVTflJwDbFUy",
-	"0KK6I9mtbEzpNL6sMQjdEBVtMkETRhU1N5+OadaEJ5LVbGBln6Zq46SfVbN8PBdNN8Dxx0yzEgyl09Kx",
-	"q3jJ/LiWDhybU5WDMgGifkSTNah1k1phTKJ4a/a2XGDMxog2iQb/vaa3ppbsH4wM6wJCMxSHs46aoVDy",
-	"X5lk8KmSzFFAYDEhpOGlBlBonaCqyc7lo0Py8ibklcrtS/fJW/PndRtQ9RgrgTf+0PQG8zugHdxwHKIJ",
-	"zFmiefnqPKz72kd9Sc0o11VRoTnoYGQ1TtRumNrXRG2+ldy8442I7d6s1wuYE8uzgSXM4prjOUzu0xSG",
-	"xkyw4CSiiMymTvBQKqygTn8SioGquyJz0CtoA9YdIjDk05l0ZmBwaPjCxbfzEiv5WBQ0PxZO1JWGmSb1",
-	"8ka1jNXx2Eb4N4ZQI45OZjA+iDwdU6dp6dyM3DyXUv/7YNAcuu39OXT71/qPi+bbt09zfiK78Y9lxZYU",
-	"zhFMcoKuad0XlUZN/Ss1t2qrWc/30V3zpIWCbRsKNZ1+9/RoM89FbMoQbvG0Xyy7nkTGp8ki4dTiokhP",
-	"y+5YEvlrTCK7WbRCKBJe0/D43sqIT+NbIra35E+b8t5ZB68RVuOx+1tITVPPQE8YWU64Gt3dNIG9Yax6",
-	"u0ncph6eespwcCWGlA9aYk7TpPDO536bhmAC2VkbV6S6ie1+aCBiNBMqLkgDqt3Qae9ls2gFx980eMqw",
-	"6jju/QHzeoZsfH2xT5gBkuMoTCSVMA7Whc5aaBko0z4t8uxbz3PF0gtYMsaLRVwV0CpEt2Q0c+JzeurJ",
-	"Y/N9u9lzy7AnQ17YA3ye6EAbz7sHTnEYWnx5fqkfmoxyRjrKZMMjIxH61sMtmzkj6t32ylfVQdAmEohk",
-	"Pa8sLMwGbhWhkKUrNuHlOCga5mu2cYlfkofq/9Ak8yxMBSkRr1VG6FfG19/hdM/T7Bx11YdqgPeA1SLU",
-	"ZvpOtA+aKH6bpY+u+iqx5g1OBAQfjtqtaieaV3GRlDz5wYGXkYNHI2DwuVoasb4W1HpH3WqFxqwOQuhh",
-	"o/pZbUf1LdGcbzgoS1i5KtJgYOtUW1N+mD2Arv/ykFMN01jDjh7cYWT60n1piU9WxRRViTFqDPal+wa9",
-	"yILkItXiwVlTyaf3GuER6cE9ppq7eU3uJWycGuWAbEax+t2jCSWd9btNo+bYIWcbt2/e/u8AAAD//w==",
+	"7H17c1vHledXOYVNVaTsBXXBh2SSlT8oErQxokgOSFnjMbVEA7cBdHjRjdxukGI82pITJqU1NbvKRIxo",
+	"hVTRG3kc72pqaIvO0FXOfiDi8jtsdfd9AhcgQEEyNaV/JBC4j+7z+J1Hn+7zSarEanVGMRU8NfFJqoqR",
+	"hR31cY6VkCCMys8W5iWH1PWfqdtV7GAQDBBfgzJzQFQxOJg3bGEAgjoSVWBUfctRDQNzSIXQoZSRwndR",
+	"rW7j1ETqCqqTK+uZK0Vi2/wKob9sEGfzipkZHzVLwzj9HhobTV+zRkrpYgaZ6bGyWb5azpSH0UgxZaQc",
+	"LC/HVmpCOA1spHipimtIDlRs1uXTuXAIraTu3TNSeSyczamywE77RJZwiVGLy6lsICKgiMtMzqyKgeK7",
+	"AoSzGRv1SLdX1wgltUYtNZEx/GEQKnAFO2oct2/fnmqIKqaClJDA7YPJz07D1WtjJpSqyLYxreA4xa5j",
+	"5GAHHIzs2s9XUvUqo1hSbyVlAHYc5vx8JUXoOrKJtSrYGqYrqb5Idc9I1ZGDalh4ApCl1kziSOcQF2Ch",
+	"Tbh0gzkYURCkhg0gtGQ3OFnHl4GVPZn4ZQNzwWEDUYGt+HyGzeGraXMkPZJJGSkin/vLBnY2U0aKopq8",
+	"AHvvjw66zJwaEqmJlKV/aed3zsK1OhOYljZv4M32wd9Ea5hHRwcclZU0O7iOkYBLloPKIk2wKKerQtRR",
+	"naRJ+ND0Gt5MazW5PAEZeePw2BisE06KNoappelcTrLQQSVJSKkQt27lZgBJ8eLCgCJy8AplDiAOCH7Z",
+	"YAJboCcwBLPMgeFRqIbKs4Y3YYOIyDd1tGkzZAGifAM7HDaqSKhfy8ThIphWSV4rmAFcINHggKgFFhJo",
+	"EhCMmuPqoSu0YGGBiM2HvNtyVgE2qsSWWoAEEA5cENuGCiO0AowOwXLbyBBlooqdYGBETmx0eHgI8r4A",
+	"qIdtSNhwcLnBsRXRtc0Vqn4RaA1TuDRqmgaMmhn5z4j8Z9QXJwkshhr79AdT8+9nV3Pzq4v5hffz2aUl",
+	"A0aHxw0YM0cug43RutZiOcSyg/HQCo3J3nvYHBm/9h5Oj5rWWHp0xLLSxdL4SPrqe+OjaOxaeXxkeNSX",
+	"Ss3rUCwjApaWEhbDAHR3DtOKqKYmhseuGRIT/L8zrcJqpO6mHYy4ksqTl981D78B98nvmp89Bnf30+aL",
+	"YwPcB//XffbIgJPjw9PdY8j89+GxMffZI/fJC3fnBzjd+bq5/aC5/VzJ/RyheJbYiTi3QLFPw5LEFuen",
+	"HGxCMZ8EG5cFsIaAGkaUA7Jt78raEExpvnoXe2w1R+JqbGbMdGZ4ZDQ9dvXaex00Wd4+36gVFRlDav3E",
+	"weXUROq/XAlt0BX9K78yF94iZ7eIKglAJL81IqJPOGSGoFBHFVxQoMShwMmvcAFqaBOKWCphjXEBGdMw",
+	"TTM2kUzy0OWzYoO2cBk1bKFuqKG7HuSbpmkaZ5mAvK9i7TORSlWIqKDHLa3iWnsEY2tR3BqCJVbDRWZt",
+	"ArY5/in3GTTayqCebKqavNSwcO7BeLrakQCSGw1iJULyEvlVAvNyAtc41BVutNi6YTOZGZKXycyQd0S5",
+	"cSYvlgRyRLJ5m1Wy1GrfOho1mENC84hCwbNZBZ8XZpLNy6TNTjaPB8Pqz+rdRkQkGGpGK1Bntj3hSxLi",
+	"wBmj8v+oCSQcyoQi2wBpl6SzBJxBDdFN4J6PFNoggQSWDyDqPunSDIEZWCMkgNFSK+JmOnBUul3JHI0y",
+	"dHgswk8zgZ/3pIDyOqMcK9flOrLeRwJvIOUAlBgVmCr6oHrdJtqvvfILrp1bb5DqxmLsRt6o1ZCzKUmN",
+	"nXVSwkCZNLCoVEVFW3JiHdkNJULKA9Mvs5S3NjWz+v7Ucvb21EcpI1XDnCsES7lbe83vt9zPnoP75PDk",
+	"20P3ySNwt5+fPvzL6c6uu3vf/ew7DepD4D47cLf34PRPW9Dcfi4/utt7zf+1dbpz5P75B3fr2H36OGVo",
+	"ne3gUEtZkTAoUK0ecbkyY8tmZmLEnDDNf5SXOKiEJSqlRovl8eHyyNi1a8WRUQtdRSMlPD48bpnYxKPX",
+	"Rq6m7hkp3iiVMOepiTKyOVa07w3Ss5JEWbqObVbHSmqj3Kg7rGjj2n9N4or3W5wlgT9URiXBpUBKD3p8",
+	"dOxalC+J7NA+z2vhBqFcIFrCXTii/bHUxJg53Bt7iNABALLAF86+mBYoTMOhE0HcMOFRdSJKmz7Yuegx",
+	"Rd0Sx50p8PWliKuEWgo3KnrogQPIHCg6bE07aiVGKS7J24ekjF1Hlmcs+9df31UIJUV62djZhCC8UQ4P",
+	"K4ODaKWrFn84NZebmVrOLcyvZvP5hXzKSJUJti2emvj4E/0xNEuBM5cxTXD3j6QItXlqd2Jg8Oy3zYMv",
+	"Tw7/xd3fgtPPd9z9416Uu0q4YG9GuQ1J0Q998kRJqmjm28QNR1oaaaZenZqeotxkVPkiAVU/+uijj9I3",
+	"b8Lp7o67ve/u74K7+6J5+Lj55TG4f3rs7h+5fzx6DdR+g1AqTZ4tqYitv/OEO0py5ev5YRll8HdLC/Ov",
+	"Tm/51CidQ6rK5wfkPgJ3Z6u5/flbS9oGXaNsg87qaccpq2jhudlVDKyOHYUxYDHMldGX9w5UtmMk33kI",
+	"7oNdP/w73fm35v/5WtL07aT1W+ERJDAsdAvOJHEfZn5URiN9mnnf+A3SzLdNeDC2fjkeRgQANgkFrQAF",
+	"kL4+B7wubXARWUBovSFUPmqjuqntPbHteSZmWYNa/Vr8lltDcaAM5I9BhrrmWZTOPntubm51fmF5dXbh",
+	"1vxMzG0/3Tlqbn+v7cwuuE8fnxw/APdgp/ny6OTwvlTcwFW8EGCnMi6JVPFgUKV0uhFjLjef7USMpw/d",
+	"rQNv+s0vfwD38P9JTfEg7CJR4u0ITlrlLgCi/sSuL1Aa7QuU5pkALUwDjTziEx8MIN1YWIIqUg5SRP2R",
+	"0ElMiToKCFSqI2beFUjIixQkTVdlcJDXwUqfmFRS985gSnCL9snBeQHQpAYlrVXA0SaXcNhNJb2s90x2",
+	"PpcNxUS9MUzV9ZjwuxdzKX7z6em/PIDmy/sn3/5Nipn77b8phU4KhSeg+e/HzV9/7Ymj8gyfPeii9HWH",
+	"WY2S4Fc0Wd4MAOp35eiiwyqO+inm8XkrFvoqHcWQMM1tk3U8CR55lfkClaY6izOR9Yge2JPJZDK9sWf/",
+	"qPnvx+B+tXX6x/8B7vPfu/vHkMyzC8kLSdalBq9jarXqg69yOqIRQCg0+Nl2aenW0mJ2fmbAWrB/5D79",
+	"2qevNnJB3PNABpdbex7ZpXJoyp/uHPRg934UsqulYAVSs4jYuC3oKVVxaQ3K6rdEMCKlao8hz+xUbu61",
+	"QJL76xfuwRa43x6dfvqiY3ZuAk4fPmp+9TyuG20x60Vgy9sWG7Vw9rVxJsF3aedO6L2M9+W9TDNatknp",
+	"tcVTHpEGF1DVbUShhKiExCL2zJQFlG3o9XfmWNiRmLmG62ISkhbxddBFhHZmfAL06cdEbovGVQqnlcVU",
+	"i0FdLePC/Oxcbno5HkDsbrnPXihh+M2e++SRu7Wnlr2/3W3+64veEBU1RPVKrYyuCCbq7xS3ndphDHEO",
+	"YidoYyvBfyRdREXWEBNFG9G1AeqbqBJa+aknzjJiKBKLB/USUu8mwcHIAiIAVRDRqxSz6joL0z7VClOH",
+	"2TVMRT5YVE9yTuvY4YxCDVl6jUSvxCo5YE43nVvKTi/Mz6zOTk0vL+RXs/P5hbmb2fnl1Xz272/l8tl4",
+	"MO/+9bEKJfeP3X/dV36NXt1q/uGb5hf73TOLyKoReqXBscPfjEtD2SJ2aoRz0podp0zSy/tJL2P7Pn6D",
+	"C1YLyli6EW52IX89NzOTne+0ZKs9xJO/Pjzd2VNG7KLlfeqI8w3mWH70miRfupRKXwcbiAPHAoqbUvjL",
+	"5W7kWZxaWrq9kJ9Z9cKdZHk6enByfAjN77eah/eb3z443T1ufvkDNP/yg3twP3Ca3+Wr+4X2qGwmrV+f",
+	"IZp95YZG+kL0EAYH6V6F8x0czOviN7BRaU2jexQyWkPRaLWcAV2VRmWVqkgVEkfcNVWUtkIvddKbyzGc",
+	"6gr36g1EcGAbFDv+u5QhAUTxRvCus7D/8tAKlTrgFRIskxpmjX79wkrbze2VMoIx4Hb3RTOv6mB1OXcz",
+	"u3BruSPq/r65/Z2S6a/uu08Om492T14exBId74plBgk17WxJBJzBcaWvopn+EteenIMvq4OEqFY6vYHi",
+	"GYtYCpy8cj6iaxOVN5qjAjsU2dlQyXpWaOLdGxca1nBAV+N10eHc/HI2Pz81t7qUzX+YzQeLqRFNVpEG",
+	"uM9/D+7u8+aXu9LfbB7uub/Zb8kWvFPQ3hS0E81DNe2H5H1pX39r2b5MwhJ21rEDWjYHqYPJpBiMJi74",
+	"8j8EOaGTotJWE1qBGnMwMAr1hlNnHE/qfRxQ8CZWUBp5A2/m8TmWjwIVC8UjN5O9ubiwnJ2f/mj1Rvaj",
+	"1Xz21pJyvDvrZac72tYVmtvPVQ2VXkJ48kil9p5+3Xy0B82vv2n+4Rs4/fXzsBrlXRa1Vy3txIFQTc/J",
+	"gP6SpcP9lZneonWHSWqjoo0hSwURg6037UCXwbn5LTt0lLuuSk6TdispTZ0jFH/g1YX9J8mPvunUjB0h",
+	"YXsuC5VKrEEFVJntJdZ6qj/5IDvXsqqE79aJg/mUiM7kamwmkd1GenvSz372s5/525OEgygvY6evZamE",
+	"Sj61fSpaw+cp8cnLLfdgR7rFzZdH7t7B6c6ev5TYoZ6v9xuHvJ/8a5VggPSlD/ZOd3ZPvjls/nrXR5Pm",
+	"9lFz+3v32SNVOfLZ9+7+scruHf7J3dm6ODm9twLJ22XxAvAtKUcf492FWi0LSTigKKkrsMCl4H06ySJ6",
+	"SvLDJR+OLw/BQhkQVLFt6ScGa2whghRWqF5lU0/3vta1RshP39SwBCJgZS9TVEObIM0GcWrQoILY4YMD",
+	"aCt4OZq5liK+PizTBa3/C70ULyl/Jdg+apqm+Q5wOhE/XM3rnfZdvcRO9L9YBYItdBhcgWCXwj9P63L0",
+	"Fsfn0LrXV+jUb6WSV563Be4Xh6dPH/bmN/4Ia1bqgIF8g1JCK+1Eix9q0KAWdoKt/W2nE/ToaQ+sSunk",
+	"8HN3/340StNlun4t3s6W+9WnEGZjukTR7zJdHYGwvdpvwDrQ1+LYRXGmQqoMDhZ1aXLEjyriEmpw7O31",
+	"5j62KZcKOzVCkcDWJARnALVqaWso3qaxoctlJB9G4tcx+QtXc6xC6PnKsm1WWmvFZX3WifdLF/SYurX8",
+	"wappjsRwOPT93WcHJ8cPmo923SfR9Y8Rs/nXre7LH0MdaptsOc83FLqr2c+zjST0LYuqqhFtOFgaLQRO",
+	"9zU9j1DDMUKNnT59CO6TQ/d3/xypE3zyQhPo5HALziLlj08l7dDP6uqbllLa+FqtNPEYWz0J1GjyRkFd",
+	"YxVuEFTVOeDufCMNzFX32SNlUP72uPmHPWjuPmp+9hiaL787+c7/UnmGahdbbKmtZSdhtPQncmMvmwrf",
+	"NPXVDuMW1VWbjokCI39pvgeKZ2KSmZsJ6NdSsXLxqPBWWOwIlQNb3SeRO1Uf+oQObXGmz8y2fAxzyK/w",
+	"YMOUYM6Dy2HHxVpCihL3IJlB1HcauXVNsLckTPG6tL3YtjlsVLFKkng34LuECy6hNHLM3+3bt9OtB9Ml",
+	"jdu75UrrOXZq/PNMTEuO2bY6F+WVl7sivnp/mXN/q0zoce8fefk19/Ot5p8fNh/tBQ76fXD/4y/u7x6e",
+	"aw9Hr2cVvkOFToXJg+TV2StivfLrQjn6AdkGByx660AVcShiTIFjKkAwkN4/sh2MrE2FMf6JUColcs4k",
+	"JO20LZs3SlWdju2m4MnJRy0Q0n3cfvUtyO+UuB8lTkxI9s2Ps4Lt/hX1ImQqB52knPe0xIuEtU7qIDx+",
+	"6p9S0EW9lr3M2BxyKv0aYBG5LRQN9Q627rkPNql13wK7OPXR3MLUzOrywsLq3FT+/WyC1kLz5XHzxbFa",
+	"LNt60HxxBKef/u1dQqwfHUwic4sudqdyP7muTH+F4N6pJV7NCCwzBlquBqlo7QQYnG1UIk+4lvqro3CD",
+	"XFfqlccodHlj+2n7Khax8LxOC5yVPVB13Ta2VNU3ZSBv9YrOaVclzGdlKJKdX85Nd9uY62UVghTEvbc4",
+	"BxGJ/N/EsQLMwrc7pSKYA7wu/SnFjR+LTYqEiqbeQV5H7lf3wd35zPetPbfbqzGLpdnebuYk5XfPzuye",
+	"ixkjLetArzER/GPQcEC54HORdjhO2teWOn6zdO2Yvyw1HEdiRi8ZzHPRM9MBN7wXL4bvDWvZIlm6JCTp",
+	"hBcDSKa+Sa68FQ7fWTwfXHo1QvoLWzvciRqD8QFvE1ElXuMSrLYF6vKwFhVVu/ZCp8xLzKqNhF6GljIB",
+	"NmNr0oUTwSIqKwNSKVu4FC50SpXT+/nUMbgWXqH6tCpWSRMKG6xhW1Ah6/iy13rBG1iFYQ6MToDFvFOp",
+	"yw7mVcP/22YVhdFqt7peOs3rS863eOq1FkksJjNA165ZBhDLxpICugSmK5bN5rNLH6wuL9zIzq/m5tVx",
+	"Gi07AI/d3+6qMOarhyod2GJU/Z3qX+yd/Mdxb/DiUenNYL4TbP6IUIxjC8QGKWF95M5GldkhU8uoRmwV",
+	"gjh4na31Q8GE/R3Nl0fujq5+2JOuBvgU3QL3f/+2+eeHp398e8j5loB1slBH9k++mkx3wu6QERducSyZ",
+	"JoM8fFRNHVTPI6k6yaBkaEhS8BxsCNFNaF7HitgyYzcR3fQb4PQJtg4SeI7UiGgrI2ReWwa/C0VXgJha",
+	"zq7O5W7mllez/zCdzbaVEQaFal6eqPnV/3y3pfr1AEMiK1oSd6/KiX5Se8P9rW4tMwZSnoOOToOFiATq",
+	"DGgLp5+/DvoeSdWahBKrYSii0prX7aSg2sSlVZ+4gt/zpAUXIpecBQmRpnNqUDFw7XN1XINYKwxIrKsj",
+	"LtShEOqazckACrtn6jUQZ/9hse3slsDqDMzp+hHKiRMd1eBYam0mDK9jAScVikTDwQZIATWAcN7AjnLw",
+	"GxbBUpnOpGSi77p3cPpUZSq8iHk/TKOpNbKLVAlspLzYpW2hVhGrGwVuzct4bCGf+8duonS6s+U+fRz2",
+	"ZbgIU/Yd7HZM93xx6SSExa7S0SCVquB+y4sGD86Ptc6WkXz2w4UbySTa2XL/9BtV6qB9w8iusYutam+F",
+	"4W0R0HD3Xnf57Ksi/II42rGpDmwVuqjbjnqwyRxgNOwNGXrYGnTl755ivQ6n+hZF64icp8ZMEiqnWZd0",
+	"GK7awIfvCl+51cHhHqvh0q3ZfPp6bm4ubQ6bl7sfvJf/MDedXb01P/XhVG5u6vpc2yq4OsBd7UUAd/vA",
+	"3++fdHTqhUBJDXC9kEwfWarP01YUW8wvzLw6xWKnXJ9+/rj59RG4B793f/fPfRCuy7Y3f1v4m+g/ExPe",
+	"SKEFKq1h6p3rE1zyKkTb/8Hd3nMPPnX3fmh+IQ2Ld2iTWpFV+2aSyujeRXyDNDzJTIoUP75eHvV1qE9/",
+	"ZR5L3vFUUTQepB1LotzgtjhFTtzzFc87aNkvoGYbYd1FXSVjkYAqotabDxs5ds5Ze9loubW9/lJe0dW1",
+	"X8rmO2wA17UD7rNHfVVeqkSlfGua0DJ7BxSd6BxiRG9k7pQTjpL6YhVLtkx5cLlgFZT53Tx0koQysBmt",
+	"YCfY/hC+TfeKJbZNaEX3G2xroTulfEF95BcVVSh4bQgL0ueFSH/gxOb2KSPaEjzeEPyaUhCBHfma/7ay",
+	"Yn0yei99yfw4kx6/80+Zj8308J3LP0l17Rp+npaIRmoGCbTEGk4poffx7SrWTdk90VWAV3ZYbUJViP8c",
+	"EF/DFvyiwYU+FXt6avqDrPxeg2W8abzKRk3C0vLUnLxG1ZEiLqDCmKWuN4K10RsLSys0PPFev0add19A",
+	"fKFc8Ha0VNkGMNWqD28Ccvw2w7RRS018LPE9ZaTUkFJGSr02dSfKFn1BS/tkI6XU/zqzVNNfZFlEUgPZ",
+	"iw6rY0cQ7COKIdU9+MrX4B6gZVpeeC9WppH8mk/aB9fSnFqxxW9pVrIJpsJQf/swkNRH3PPLFXfkVRYH",
+	"b517A23GJPd8O+K9QbPiL3BJROtN2uWLlKq6ARyX/JOmVR2x57eDmwRkb6j2I0RUobVnnQEc2xar6V+V",
+	"FVfmlghc4z1xQrd/DIeMHAdtxiqOWoesddyAMhHe+b68yjao/KyLA3RIEdf/szsItvFZW8v2FvdyorHO",
+	"4/E3dfTCW58fQf0ErdfSoHwAlfnSzpAM7W8tTydiW6vJiDUpT8u3JY7CNyKtY/h7dYCipnHYg5M5k/K7",
+	"MqFWS8dyCjarcCU26pkcLt0emdafgVgGjAxDFd8Fi1SI4JfjU+jBgEWw+WMzPY7S5TufjAzf+0li+/Ww",
+	"O/7HKa/405enKOENv8G+T4U7CaoTAka7MDSKNil5XJLvmfQQgEPRQbRUBUaBiCEoWKzEr6jr+FDNKoAt",
+	"TR9oL8DwzZbf7kf1RMOIqh35ZcCoVB2KoGpkR2dkc3dkQ3xkK3O8z3ZbY7vWDmaJfbMie8Wih563n0rc",
+	"8YDFTuejRs/xajtip+2oiZvZ5Q8WZtQ1U3NzC7fVl9E7upyHn1Smn7wG2Lm+q1MxQYe6jx66PiTHpK3r",
+	"Qa3va81gt6RU2/zXhM6q7b1yYmY54Y5kGx246GfZ6bjeZFXrUS++04dAerog5X3UNGVUWPMqAeImPoiK",
+	"zrQsyn+IBiFtrqQ2bGqEMTjyxuxNuciYjRFtwxX/uYY3po7YEXQ47oNCCxSHrVnbqVD2H5nkLaptSROA",
+	"wGJCSK9N9cvTBkXtqLhUiPb0LhhQUPZ6yBySlxYu69P11W2qRE51azegrkyfAzo6Dru3G8CcFVqQjy7A",
+	"hm+61Juk4fJKqkJf0sHI8vzEQOJamoy3SZvvYrfPeDPi+Lc7BUXMiXd+v6JZ3Oycw18/y9pozgQDThKK",
+	"uch5mO3hTY0V1QkohGKg6qqhYJFfnVa34RCBoWBmzMzwyOjY1WvvFSRXCrEUamHSUy/Pq9OiXt2sV7E6",
+	"IqaV/q3510iUlBmJhUkZM2aLTRkZjd+5lFb/fTJijN7zPo7e+yf94Zrx3r2zIqfIbPza2diQwrbnSRHU",
+	"TW04o2jUdoa71lbtcut2pPrkaOneYNuGYkOv3XtGuF3nIg5pSLf4mmF870aCGJ+FRcJpxKFIftEHEvlj",
+	"TBK7RVQhFAmvU098blXE5/FdEZtb8qsNee2ig9cJa/DY9R1QU0pLkhu/XCUc5E8GhMeKEQ6Z2PwzSvZI",
+	"TXo+meDhhApcwY6iKPlVwsNzEs+grlBKOlTcC2DLLB4XDJtK1L3nm+ZZbxNMIDtr45o0N7HZjw5HPG5C",
+	"xVXpfQUPMzs+bBFVcPxJI93va+F9Xfu0igyt44u9wgiYHGdhoqiESbQ+bNZyxyybDoiR5xx7YS+WIcRK",
+	"aqpUwnUBnfJ7K6l2TTxnmJ8kg2GPTS+mwx6GvHL4eJ7UQpewfQARdZiXfH1BrZ/XjGqGGVWysfHxiHzr",
+	"XvztmhENjQcV6OoMapsIRJZMP1heXgxiMkIhSys24dU4Ka4jy7fHZ8TTrym89b9owzwLU0HKxDsuLgxK",
+	"4+M/s3lmB4+/BXfUrz5VA74HqhaRNsOPwH3SRPnbjj66ZKzM2ic4HQi8RhC1yq0jcF7HJVL28IMDryIH",
+	"T0TI4Gu1dGJ9K6jtjrrUCp1ZncHAKkDR92o/amiF5nzHQXnCKlTxOkBpb8rP0QfU9R8eamrKSK1jR3fL",
+	"S2WGzCFT8pPVMUV1kppIjQyZQyNeWkJqkTrmzFlXK1cft9Ij0odmUh1w7DV6krRxGpQDshnF6ntPJhQ6",
+	"62cbqYZjh5qdunfn3v8PAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
