@@ -160,9 +160,11 @@ func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.S
 	var ended []auth.Revocation
 	live := s.live(session.UserID, policy, session.CreatedAt)
 	for _, old := range live[min(len(live), max(0, policy.Devices-1)):] {
-		s.m[old.ID] = old.Revoke(session.CreatedAt)
+		s.m[old.ID] = old.RevokeFor(auth.EndedByNewerDevice, session.CreatedAt)
 		s.note(s.m[old.ID])
-		ended = append(ended, auth.Revocation{SessionID: old.ID, At: session.CreatedAt})
+		ended = append(ended, auth.Revocation{
+			SessionID: old.ID, At: session.CreatedAt, Why: auth.EndedByNewerDevice,
+		})
 	}
 	s.m[session.ID] = session
 	return ended, nil

@@ -281,4 +281,5 @@ type Revocation struct {
 	UserID    UserID
 	Epoch     int
 	At        time.Time
+	Why       EndReason // of a session; empty when it is not known
 }

@@ -14,7 +14,8 @@ func toLogin(t login.Tokens) gen.LoginData {
 	return gen.LoginData{
 		AccessToken: t.Access.Reveal(), RefreshToken: t.Refresh.Reveal(), TokenType: "Bearer",
 		ExpiresIn: int(t.ExpiresIn / time.Second), User: toUser(t.User, t.Principal.Permissions),
-		Duties: toDuties(t.Principal.Duties),
+		Duties:        toDuties(t.Principal.Duties),
+		SessionEndsAt: t.SessionEnds, SessionIdleEndsAt: t.IdleEnds,
 	}
 }
 
@@ -22,6 +23,7 @@ func toRefresh(t login.Tokens) gen.RefreshData {
 	return gen.RefreshData{
 		AccessToken: t.Access.Reveal(), RefreshToken: t.Refresh.Reveal(), TokenType: "Bearer",
 		ExpiresIn: int(t.ExpiresIn / time.Second), Duties: toDuties(t.Principal.Duties),
+		SessionEndsAt: t.SessionEnds, SessionIdleEndsAt: t.IdleEnds,
 	}
 }
 

@@ -40,7 +40,7 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission, i
 	case err != nil:
 		return auth.Principal{}, err
 	case g.Revoked.Has(p):
-		return auth.Principal{}, fault.New(fault.TokenRevoked)
+		return auth.Principal{}, auth.TokenRevoked(g.Revoked.Why(p))
 	case p.Due(isFor) != nil:
 		return auth.Principal{}, p.Due(isFor)
 	case need != "" && !p.Has(need):
@@ -79,7 +79,7 @@ func (l *Live) Used(ctx context.Context, sids []id.ID) error {
 // touchEvery is how often a session in use is noted (decision 2).
 const touchEvery = time.Minute
 
-// Check answers TOKEN_REVOKED when the session is over or idle. A store in trouble is not "logged out" (decision 1): the token
+// Check answers TOKEN_REVOKED, with the reason, when the session is over or idle. A store in trouble is not "logged out" (decision 1): the token
 // verified, so the request goes on.
 func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	session, err := l.Sessions.Get(ctx, sid)
@@ -90,7 +90,7 @@ func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	case err != nil:
 		return nil //nolint:nilerr // see above
 	case !l.Policy.Live(session, now):
-		return fault.New(fault.TokenRevoked)
+		return auth.TokenRevoked(l.Policy.Over(session, now))
 	case now.Sub(session.LastSeenAt) >= touchEvery:
 		_, _ = l.Sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return l.Policy.Touch(s, now) })
 	}

@@ -97,6 +97,7 @@ type Session struct {
 	Ip         string
 	UserAgent  string
 	NotedAt    *time.Time
+	EndReason  string
 }
 
 type SigningKey struct {
