@@ -18,7 +18,8 @@ type SecondFactors interface {
 	// then. CONFLICT when none is confirmed.
 	BeginNext(ctx context.Context, user auth.UserID, t auth.TOTP) error
 	// Confirm makes the TOTP count that was begun with this secret (auth.TOTP.Begun), as of t.ConfirmedAt and t.LastStep, and stores the
-	// recovery codes as keyed hashes, in one step; an older one and its codes are forgotten. CONFLICT when another one was begun since, or none, or it counts already.
+	// recovery codes as keyed hashes, in one step; an older one and its codes are forgotten. CONFLICT when another one was begun since,
+	// or none, or it counts already.
 	Confirm(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error
 	// Accept takes the code of a time step: true once per step and never for one before, under any concurrency.
 	Accept(ctx context.Context, user auth.UserID, step int64) (bool, error)

@@ -61,11 +61,9 @@ func TestAHeldLineIsNamedMasked(t *testing.T) {
 
 func TestLinesThatAreAdded(t *testing.T) {
 	t.Parallel()
-	a, b := line.Number{}, line.Number{}
-	var err error
-	a, err = line.Parse("01011111111")
+	a, err := line.Parse("01011111111")
 	require.NoError(t, err)
-	b, err = line.Parse("01022222222")
+	b, err := line.Parse("01022222222")
 	require.NoError(t, err)
 	has := func(lines ...line.Number) auth.User { return auth.User{Lines: lines} }
 	require.Equal(t, []line.Number{b}, has(a, b).Added(has(a)))

@@ -102,8 +102,8 @@ var catalogue = map[Code]Entry{
 	},
 	EnrolmentRequired: {
 		Kind: Forbidden, Message: "추가 인증을 다시 등록해주세요",
-		Meaning: "Another person made the second factor. Until its owner has enrolled anew (POST /auth/mfa/totp, then confirm) the session is good " +
-			"for that, for changing the password and for logging out.",
+		Meaning: "Another person made the second factor. Until its owner has enrolled anew (POST /auth/mfa/totp, then confirm) the session " +
+			"is good for that, for changing the password and for logging out.",
 	},
 	ReauthenticationFailed: {
 		Kind: Unprocessable, Message: "비밀번호 또는 추가 인증 코드를 확인해주세요",

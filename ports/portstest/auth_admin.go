@@ -288,14 +288,15 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		held, err := r.Transfers.Propose(t.Context(), Line(1), wish(1, "user02", "ops"))
 		require.NoError(t, err)
 		refusal := fault.New(fault.PermissionDenied)
-		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, func(x auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
+		look := func(x auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
 			require.Equal(t, held, x)
 			require.Len(t, concerned, 2)
 			require.Equal(t, []line.Number{Line(1)}, concerned[0].Before.Lines)
 			require.Empty(t, concerned[0].After.Lines)
 			require.Equal(t, []line.Number{Line(2), Line(1)}, concerned[1].After.Lines)
 			return x, refusal
-		})
+		}
+		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, look)
 		requireFault(t, fault.PermissionDenied, err)
 		unchanged, err := r.Users.ByID(t.Context(), "user01")
 		require.NoError(t, err)

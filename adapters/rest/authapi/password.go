@@ -15,7 +15,8 @@ import (
 func proof(ctx context.Context, current string, otp *string) password.Request {
 	p := gate.Principal(ctx)
 	return password.Request{
-		UserID: p.UserID, Session: p.SessionID, Current: personal.NewSecret(current), Code: personal.NewSecret(value(otp)), Devices: devicesOf(ctx), From: edge.ClientOf(ctx),
+		UserID: p.UserID, Session: p.SessionID, Current: personal.NewSecret(current), Code: personal.NewSecret(value(otp)),
+		Devices: devicesOf(ctx), From: edge.ClientOf(ctx),
 	}
 }
 

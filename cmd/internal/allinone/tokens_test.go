@@ -60,7 +60,8 @@ func ring(t *testing.T) ports.Vault {
 func newcomer(t *testing.T) demo.Login {
 	t.Helper()
 	users, _ := authStore(t)
-	l := demo.Login{UserID: "new-" + strings.ToLower(rand.Text()[:12]), Password: rand.Text(), LineNumber: fmt.Sprintf("0107781%04d", lines.Add(1))}
+	l := demo.Login{UserID: "new-" + strings.ToLower(rand.Text()[:12]), Password: rand.Text()}
+	l.LineNumber = fmt.Sprintf("0107781%04d", lines.Add(1))
 	hash, err := argon2.New(argon2.Default()).Hash(t.Context(), personal.NewSecret(l.Password))
 	require.NoError(t, err)
 	n, err := line.Parse(l.LineNumber)

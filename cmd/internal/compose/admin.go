@@ -91,7 +91,8 @@ func ReadSearches(r *boot.Reader) int {
 	return r.Int("STAFF_SEARCHES_PER_HOUR", defaultSearches, 1, most)
 }
 
-// ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN, STAFF_SEARCHES_PER_HOUR and the rest as the auth service does.
+// ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN, STAFF_SEARCHES_PER_HOUR and the rest as the auth
+// service does.
 func ReadAdmin(env boot.Env) (AdminConfig, error) {
 	r := env.Read()
 	c := AdminConfig{Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r), Sessions: ReadSessions(r), Searches: ReadSearches(r)}

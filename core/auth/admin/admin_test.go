@@ -124,7 +124,8 @@ func newWorld(t *testing.T) *world {
 		Users: &w.users, Accounts: &w.accounts, Guesses: &w.guesses, Sessions: &w.sessions, History: &w.history, Records: &w.history,
 		Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Alerts: &w.alerts, Transfers: &w.moves,
 		Searches: &w.searches, SearchesPerHour: 30,
-		LineIndex: func(n line.Number) string { return "index-" + n.Digits()[7:] }, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
+		LineIndex: func(n line.Number) string { return "index-" + n.Digits()[7:] },
+		Report:    func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 		Factors: &mfa.Service{
 			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Push: &w.push,
 			Now: clock, NewID: newID,
@@ -304,9 +305,11 @@ func TestAChangeIsFeltAtOnce(t *testing.T) {
 	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 2, At: now}, {SessionID: sid, At: now}}, w.push.Pushed()[1:],
 		"and an account that is not active has no session")
 	detail := w.trail.Entries()[len(w.told())-1].Detail
-	require.Contains(t, detail, `"after":{"lines":[{"line":"010-****-4321","index":"index-4321"}],"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
+	require.Contains(t, detail, `"after":{"lines":[{"line":"010-****-4321","index":"index-4321"}],`+
+		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
 		`"roles":["CUSTOMER"],"status":"INACTIVE"}`)
-	require.Contains(t, detail, `"before":{"lines":[{"line":"010-****-5678","index":"index-5678"}],"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
+	require.Contains(t, detail, `"before":{"lines":[{"line":"010-****-5678","index":"index-5678"}],`+
+		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
 		`"roles":["CUSTOMER"],"status":"ACTIVE"}`)
 	_, err = w.Update(t.Context(), boss, "hong", admin.Update{Status: &status, Version: a.Version - 1, Reason: why})
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))

@@ -70,7 +70,7 @@ type call struct {
 	action  string
 	account auth.UserID // whose account is looked at or changed; empty when the call takes none
 	subject string      // what the audit log names: account unless the call is about a key, a service or a new account
-	exact   bool        // it tells whether a line that is masked elsewhere is the one that was sent: it takes one of the caller's exact searches
+	exact   bool        // it tells whether a number that was sent is one that is masked elsewhere: it takes an exact search
 	reason  string
 	detail  map[string]any // no personal data
 }

@@ -77,8 +77,8 @@ type Confirmation struct {
 }
 
 // Confirm makes the secret that was begun count, given a code of it, and returns the recovery codes; an older factor and its codes are
-// forgotten. REAUTHENTICATION_FAILED for a wrong code, which is a guess like one at login, CONFLICT when nothing was begun. The code is used
-// up by it.
+// forgotten. REAUTHENTICATION_FAILED for a wrong code, which is a guess like one at login, CONFLICT when nothing was begun. The code is
+// used up by it.
 func (s *Service) Confirm(ctx context.Context, c Confirmation) ([]personal.Secret, error) {
 	account, err := s.Users.ByID(ctx, c.UserID)
 	if err != nil {

@@ -65,8 +65,8 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return now }
 	w.Service = &password.Service{
 		Users: &w.users, Guesses: &guess.Limiter{Guesses: &w.guesses, Now: clock}, Credentials: memory.Credentials{Hasher: &w.hasher},
-		Hasher: &w.hasher, Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history, Factors: &w.factors, Codes: &w.codes,
-		Now: clock, NewID: newID,
+		Hasher: &w.hasher, Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history,
+		Factors: &w.factors, Codes: &w.codes, Now: clock, NewID: newID,
 	}
 	w.factors.Users = &w.users
 	require.NoError(t, w.users.Create(t.Context(), auth.User{
@@ -234,7 +234,8 @@ func TestReauthenticate(t *testing.T) {
 	require.ErrorIs(t, w.change(t, "old-secret", "a new secret of mine"), fault.New(fault.Locked), "one counter for all of them")
 }
 
-// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next refresh opens the account.
+// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next refresh opens the
+// account.
 func TestAnInitialPasswordIsChangedForGood(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
