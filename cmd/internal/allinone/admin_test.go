@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -353,6 +354,13 @@ func TestCommandLine(t *testing.T) {
 	require.Contains(t, ok("users", "show", "ctl-user", "--reveal", "--reason", "본인 확인"), "010-7780-5678")
 	require.Regexp(t, `(?s)ctl-user +ACTIVE +홍\*동.*page 1 of 1, 1 in all`, ok("users", "list", "--customer", "C-9"))
 	require.Contains(t, ok("users", "history", "ctl-user"), "LOGIN")
+	_, _, err := command(t, initialPassword+"\n", "users", "create", "ctl-taker", "--name", "홍길동", "--line", "010-7780-5678",
+		"--password-stdin", "--reason", "명의 변경")
+	require.ErrorContains(t, err, "waits for a second person")
+	waiting := regexp.MustCompile(`([0-9a-f-]{36})  010-\*{4}-5678 to ctl-taker`).FindStringSubmatch(ok("users", "transfers", "list"))
+	require.Len(t, waiting, 2)
+	_, _, err = command(t, "", "users", "transfers", "confirm", waiting[1], "--reason", "서류 확인")
+	require.ErrorContains(t, err, "다른 담당자가 승인해야 합니다", "the console is one person")
 	require.Contains(t, ok("grant", "ctl-user", "product_change", "--expires", "2099-12-31", "--reason", "서비스 체험"),
 		"until 2099-12-31 15:00:00Z (by cli:")
 	require.Contains(t, ok("revoke", "ctl-user", "PRODUCT_CHANGE", "--reason", "체험 종료"), "no grant")
@@ -372,12 +380,12 @@ func TestCommandLine(t *testing.T) {
 		{"users", "list", "--size", "1000"}, {"users", "list", "--status", "GONE"}, {"users", "list", "--line", "1"}, {"nonsense"},
 		{"users", "create", "ctl-role", "--name", "엑스", "--role", "KING", "--permission", "ALL", "--line", "1", "--reason", "시험용"},
 		{"revoke", "ctl-user", "ALL", "--reason", "시험용"}, {"users", "history", "ctl-user", "--page", "0"},
-		{"users", "import", "/nonexistent.csv", "--reason", "시험용"}, {"users", "show", "ctl-user", "--reveal"},
+		{"users", "transfers", "confirm", "x", "--reason", "시험용"}, {"users", "import", "/nonexistent.csv", "--reason", "시험용"}, {"users", "show", "ctl-user", "--reveal"},
 	} {
 		_, _, err := command(t, "", bad...)
 		require.Error(t, err, bad)
 	}
-	_, _, err := command(t, "", "users", "create", "ctl-empty", "--name", "엑스", "--password-stdin", "--reason", "시험용")
+	_, _, err = command(t, "", "users", "create", "ctl-empty", "--name", "엑스", "--password-stdin", "--reason", "시험용")
 	require.ErrorContains(t, err, "no password")
 	for _, line := range audited(t, "ctl-user") {
 		require.NotContains(t, line, "INTERNAL")
