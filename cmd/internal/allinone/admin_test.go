@@ -380,7 +380,8 @@ func TestCommandLine(t *testing.T) {
 		{"users", "list", "--size", "1000"}, {"users", "list", "--status", "GONE"}, {"users", "list", "--line", "1"}, {"nonsense"},
 		{"users", "create", "ctl-role", "--name", "엑스", "--role", "KING", "--permission", "ALL", "--line", "1", "--reason", "시험용"},
 		{"revoke", "ctl-user", "ALL", "--reason", "시험용"}, {"users", "history", "ctl-user", "--page", "0"},
-		{"users", "transfers", "confirm", "x", "--reason", "시험용"}, {"users", "import", "/nonexistent.csv", "--reason", "시험용"}, {"users", "show", "ctl-user", "--reveal"},
+		{"users", "transfers", "confirm", "x", "--reason", "시험용"}, {"users", "import", "/nonexistent.csv", "--reason", "시험용"},
+		{"users", "show", "ctl-user", "--reveal"},
 	} {
 		_, _, err := command(t, "", bad...)
 		require.Error(t, err, bad)
