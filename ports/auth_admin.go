@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/id"
+	"phonebill/core/line"
 )
 
 // Accounts is how staff look at many accounts.
@@ -18,8 +20,10 @@ type Accounts interface {
 type AccountIntake interface {
 	// Known answers which of the ids are taken, and since when.
 	Known(ctx context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error)
+	// Holders returns which of the lines are held, and by which account (one of them, when older data has several).
+	Holders(ctx context.Context, lines []line.Number) (map[line.Number]auth.UserID, error)
 	// AddAll stores the new accounts as Users.Create does, all or none, but leaves out those whose id is taken; it answers how many
-	// were stored. No id may come twice.
+	// were stored. No id and no line may come twice. LINE_HELD, and nothing is stored, when another account holds a line by now.
 	AddAll(ctx context.Context, users []auth.User) (int, error)
 }
 
@@ -28,4 +32,33 @@ type LoginRecords interface {
 	// Page answers one page of the events of a submitted user id, newest first, and how many there are, counted no further than
 	// auth.MostCounted. Events from before the account was made are among them: they are about its id. Pages count from 1.
 	Page(ctx context.Context, user auth.UserID, page, size int) ([]auth.LoginEvent, int, error)
+	// CountSince returns how many events of that type there are of a submitted user id at or after since.
+	CountSince(ctx context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error)
+}
+
+// LineTransfers are the transfers of lines that need a second person.
+type LineTransfers interface {
+	// Propose stores the transfer of the line and returns it; when one of the same line, account and person waits already, that one is
+	// returned and nothing is stored, also under concurrency.
+	Propose(ctx context.Context, n line.Number, t auth.LineTransfer) (auth.LineTransfer, error)
+	// Waiting returns up to most transfers that wait at now, those that expire first before the others.
+	Waiting(ctx context.Context, now time.Time, most int) ([]auth.LineTransfer, error)
+	// Confirm loads the transfer and the accounts concerned under a lock, asks decide (pure, may run twice), and in one step takes the
+	// line from every account that holds it, gives it to the transfer's account if that exists, and stores what decide returned. An
+	// error of decide is returned and nothing is stored. NOT_FOUND when there is no such transfer, auth.LineReleased when no account
+	// holds the line, CONFLICT when the accounts changed meanwhile. The stored transfer and what changed are returned.
+	Confirm(ctx context.Context, tid id.ID, decide DecideTransfer) (auth.LineTransfer, []AccountChange, error)
+}
+
+// DecideTransfer decides on a transfer, given the accounts before and after it.
+type DecideTransfer func(t auth.LineTransfer, concerned []AccountChange) (auth.LineTransfer, error)
+
+// AccountChange is an account before and after a change.
+type AccountChange struct{ Before, After auth.User }
+
+// ExactSearches counts how often a person searches for exactly one thing that is masked otherwise.
+type ExactSearches interface {
+	// Take counts one search of the person at now; when most of them were counted within per before now, over all instances and under any
+	// concurrency, it counts none and returns false and when there will be one.
+	Take(ctx context.Context, person string, most int, per time.Duration, now time.Time) (ok bool, retryIn time.Duration, err error)
 }

@@ -14,8 +14,12 @@ type SecondFactors interface {
 	Get(ctx context.Context, user auth.UserID) (auth.TOTP, error)
 	// Begin stores an unconfirmed TOTP in place of another unconfirmed one; CONFLICT when a confirmed one is there.
 	Begin(ctx context.Context, user auth.UserID, t auth.TOTP) error
-	// Confirm makes the TOTP count that was begun with this secret, as of t.ConfirmedAt and t.LastStep, and stores the recovery codes
-	// as keyed hashes, in one step. CONFLICT when another one was begun since, or none, or it counts already.
+	// BeginNext stores a TOTP that is to take the place of the confirmed one, in place of another such; the confirmed one counts until
+	// then. CONFLICT when none is confirmed.
+	BeginNext(ctx context.Context, user auth.UserID, t auth.TOTP) error
+	// Confirm makes the TOTP count that was begun with this secret (auth.TOTP.Begun), as of t.ConfirmedAt and t.LastStep, and stores the
+	// recovery codes as keyed hashes, in one step; an older one and its codes are forgotten. CONFLICT when another one was begun since,
+	// or none, or it counts already.
 	Confirm(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error
 	// Accept takes the code of a time step: true once per step and never for one before, under any concurrency.
 	Accept(ctx context.Context, user auth.UserID, step int64) (bool, error)

@@ -49,6 +49,7 @@ type told struct {
 	Sessions []struct {
 		SessionID string    `json:"sid"`
 		At        time.Time `json:"at"`
+		Why       string    `json:"why"`
 	} `json:"sessions"`
 	Users []struct {
 		UserID string    `json:"userId"`
@@ -82,7 +83,7 @@ func (l *Link) Since(ctx context.Context, t time.Time) (auth.Feed, error) {
 		if err != nil {
 			return auth.Feed{}, fmt.Errorf("authlink: %w", err)
 		}
-		out.Revocations = append(out.Revocations, auth.Revocation{SessionID: sid, At: s.At})
+		out.Revocations = append(out.Revocations, auth.Revocation{SessionID: sid, At: s.At, Why: auth.EndReason(s.Why)})
 	}
 	for _, u := range answer.Users {
 		user, err := auth.ParseUserID(u.UserID)

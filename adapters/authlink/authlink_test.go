@@ -51,14 +51,14 @@ func TestSince(t *testing.T) {
 	l := link(t, func(w http.ResponseWriter, r *http.Request) {
 		asked = r.URL.Path + " " + r.URL.Query().Get("since") + " " + r.Header.Get("Authorization")
 		_, _ = w.Write([]byte(`{"asOf":"2026-11-21T03:00:01Z","keys":["k2","k1"],"new":"field",
-			"sessions":[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00Z"}],
+			"sessions":[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00Z","why":"NEWER_DEVICE"}],
 			"users":[{"userId":"hong1234","epoch":4,"at":"2026-11-21T03:00:00Z"}]}`))
 	})
 	got, err := l.Since(t.Context(), at)
 	require.NoError(t, err)
 	noon := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	require.Equal(t, auth.Feed{AsOf: noon.Add(time.Second), KeyIDs: []string{"k2", "k1"}, Revocations: []auth.Revocation{
-		{SessionID: id.ID{15: 1}, At: noon}, {UserID: "hong1234", Epoch: 4, At: noon},
+		{SessionID: id.ID{15: 1}, At: noon, Why: auth.EndedByNewerDevice}, {UserID: "hong1234", Epoch: 4, At: noon},
 	}}, got)
 	require.Equal(t, "/internal/v1/revocations 2026-11-21T03:00:00.000000005Z Bearer s3cret", asked)
 	_, err = l.Since(t.Context(), time.Time{})

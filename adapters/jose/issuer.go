@@ -43,6 +43,7 @@ const (
 	claimCustomer    = "customerId"
 	claimLines       = "lines"
 	claimEpoch       = "epoch"
+	claimDuties      = "duties"
 )
 
 // TokenIssuer implements ports.AccessTokens with the keys of a store, each in its time. It is safe for concurrent use.
@@ -143,11 +144,15 @@ func (i *TokenIssuer) Issue(_ context.Context, p auth.Principal, now time.Time) 
 	for n, l := range p.Lines {
 		lines[n] = l.Digits()
 	}
-	token, err := jwt.NewBuilder().
+	claims := jwt.NewBuilder().
 		Issuer(Issuer).Audience([]string{Audience}).Subject(string(p.UserID)).JwtID(i.newID().String()).
 		IssuedAt(now).Expiration(p.ExpiresAt).
 		Claim(claimSession, p.SessionID.String()).Claim(claimRoles, p.Roles).Claim(claimPermissions, p.Permissions).
-		Claim(claimCustomer, p.CustomerID).Claim(claimLines, lines).Claim(claimEpoch, p.Epoch).Build()
+		Claim(claimCustomer, p.CustomerID).Claim(claimLines, lines).Claim(claimEpoch, p.Epoch)
+	if len(p.Duties) > 0 {
+		claims = claims.Claim(claimDuties, p.Duties)
+	}
+	token, err := claims.Build()
 	if err != nil {
 		return personal.Secret{}, fmt.Errorf("jose: %w", err)
 	}

@@ -196,7 +196,8 @@ type claims struct {
 	Permissions []auth.Permission `json:"permissions"`
 	Customer    string            `json:"customerId"`
 	Lines       []string          `json:"lines"`
-	Epoch       int               `json:"epoch"` // absent in tokens of before: 0
+	Epoch       int               `json:"epoch"`  // absent in tokens of before: 0
+	Duties      []auth.Duty       `json:"duties"` // absent when there are none, and in tokens of before
 }
 
 // audience is a string or a list of them (RFC 7519).
@@ -256,7 +257,7 @@ func (c claims) principal(now time.Time) (auth.Principal, error) {
 		return auth.Principal{}, invalid(errToken)
 	}
 	return auth.Principal{
-		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions,
+		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions, Duties: c.Duties,
 		Epoch: c.Epoch, ExpiresAt: expires,
 	}, nil
 }

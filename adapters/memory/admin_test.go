@@ -13,12 +13,25 @@ func registry(t *testing.T) portstest.Registry {
 	t.Helper()
 	users, guesses, history := &memory.Users{}, &memory.Guesses{}, &memory.LoginHistory{}
 	accounts := &memory.Accounts{Users: users, Guesses: guesses}
-	return portstest.Registry{Users: users, Accounts: accounts, Intake: accounts, Guesses: guesses, History: history, Records: history}
+	return portstest.Registry{
+		Users: users, Accounts: accounts, Intake: accounts, Guesses: guesses, History: history, Records: history,
+		Transfers: &memory.LineTransfers{Users: users},
+	}
 }
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	portstest.Accounts(t, registry)
+}
+
+func TestLineTransfers(t *testing.T) {
+	t.Parallel()
+	portstest.LineTransfers(t, registry)
+}
+
+func TestExactSearches(t *testing.T) {
+	t.Parallel()
+	portstest.ExactSearches(t, func(_ *testing.T) ports.ExactSearches { return &memory.ExactSearches{} })
 }
 
 func TestAccountIntake(t *testing.T) {

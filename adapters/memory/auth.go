@@ -14,6 +14,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/line"
 	"phonebill/core/personal"
 )
 
@@ -42,6 +43,9 @@ func (u *Users) Create(_ context.Context, user auth.User) error {
 	if _, taken := u.m[user.UserID]; taken {
 		return fault.New(fault.StateConflict).WithField("userId", "이미 사용 중인 ID입니다")
 	}
+	if err := u.held(user.UserID, user.Lines); err != nil {
+		return err
+	}
 	if u.m == nil {
 		u.m = map[auth.UserID]auth.User{}
 	}
@@ -68,6 +72,27 @@ func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.Use
 	if after.StepsDown(before) && !u.otherAdmin(user) {
 		return auth.User{}, auth.LastAdmin()
 	}
+	if err := u.held(user, after.Added(before)); err != nil {
+		return auth.User{}, err
+	}
+	return own(u.store(after, before)), nil
+}
+
+// held is LINE_HELD when another account holds one of the lines. The caller holds the lock.
+func (u *Users) held(user auth.UserID, lines []line.Number) error {
+	for _, n := range lines {
+		for _, other := range u.m {
+			if other.UserID != user && slices.Contains(other.Lines, n) {
+				return auth.HeldLine(n)
+			}
+		}
+	}
+	return nil
+}
+
+// store replaces the account and notes when its epoch was raised. The caller holds the lock.
+func (u *Users) store(after, before auth.User) auth.User {
+	user := before.UserID
 	u.m[user] = own(after.Changed(before))
 	if u.m[user].Epoch != before.Epoch {
 		if u.raised == nil {
@@ -75,7 +100,7 @@ func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.Use
 		}
 		u.raised[user] = time.Now().UTC()
 	}
-	return own(u.m[user]), nil
+	return u.m[user]
 }
 
 func (u *Users) otherAdmin(user auth.UserID) bool {
@@ -135,9 +160,11 @@ func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.S
 	var ended []auth.Revocation
 	live := s.live(session.UserID, policy, session.CreatedAt)
 	for _, old := range live[min(len(live), max(0, policy.Devices-1)):] {
-		s.m[old.ID] = old.Revoke(session.CreatedAt)
+		s.m[old.ID] = old.RevokeFor(auth.EndedByNewerDevice, session.CreatedAt)
 		s.note(s.m[old.ID])
-		ended = append(ended, auth.Revocation{SessionID: old.ID, At: session.CreatedAt})
+		ended = append(ended, auth.Revocation{
+			SessionID: old.ID, At: session.CreatedAt, Why: auth.EndedByNewerDevice,
+		})
 	}
 	s.m[session.ID] = session
 	return ended, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"phonebill/core/auth"
+	"phonebill/core/line"
 )
 
 // Accounts implements ports.Accounts and ports.AccountIntake over Users and Guesses.
@@ -60,9 +61,33 @@ func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserI
 	return known, nil
 }
 
-// AddAll stores those whose id is free.
+// Holders answers which lines are held.
+func (a *Accounts) Holders(_ context.Context, lines []line.Number) (map[line.Number]auth.UserID, error) {
+	a.Users.mu.Lock()
+	defer a.Users.mu.Unlock()
+	holders := map[line.Number]auth.UserID{}
+	for _, u := range a.Users.m {
+		for _, n := range u.Lines {
+			if slices.Contains(lines, n) {
+				holders[n] = u.UserID
+			}
+		}
+	}
+	return holders, nil
+}
+
+// AddAll stores those whose id is free, or none when a line is held.
 func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 	added := 0
+	for _, u := range users {
+		a.Users.mu.Lock()
+		_, taken := a.Users.m[u.UserID]
+		err := a.Users.held(u.UserID, u.Lines)
+		a.Users.mu.Unlock()
+		if !taken && err != nil {
+			return 0, err
+		}
+	}
 	for _, u := range users {
 		if a.Users.Create(ctx, u) == nil {
 			added++
@@ -82,4 +107,15 @@ func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size in
 	slices.SortFunc(found, func(a, b auth.LoginEvent) int { return newestFirst(a.At, b.At, a.ID, b.ID) })
 	total := min(len(found), auth.MostCounted)
 	return page(found[:total], number, size), total, nil
+}
+
+// CountSince counts the events of one type of an id.
+func (h *LoginHistory) CountSince(_ context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error) {
+	n := 0
+	for _, e := range h.Events() {
+		if e.UserID == user && e.Type == of && !e.At.Before(since) {
+			n++
+		}
+	}
+	return n, nil
 }

@@ -40,12 +40,26 @@ func (f *SecondFactors) Begin(_ context.Context, user auth.UserID, t auth.TOTP) 
 	return nil
 }
 
+// BeginNext stores a TOTP beside the confirmed one.
+func (f *SecondFactors) BeginNext(_ context.Context, user auth.UserID, t auth.TOTP) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	held := f.totp[user]
+	if !held.Confirmed() {
+		return fault.New(fault.StateConflict)
+	}
+	held.Next, held.NextCreatedAt = t.Secret, t.CreatedAt
+	f.totp[user] = held
+	return nil
+}
+
 // Confirm makes it count.
 func (f *SecondFactors) Confirm(_ context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	begun, ok := f.totp[user]
-	if !ok || begun.Confirmed() || begun.Secret != t.Secret {
+	held, ok := f.totp[user]
+	begun, waits := held.Begun()
+	if !ok || !waits || begun.Secret != t.Secret {
 		return fault.New(fault.StateConflict)
 	}
 	begun.ConfirmedAt, begun.LastStep = t.ConfirmedAt, t.LastStep

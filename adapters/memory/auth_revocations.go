@@ -54,7 +54,7 @@ func (s *Sessions) notedSince(t time.Time) []auth.Revocation {
 	var out []auth.Revocation
 	for sid, at := range s.noted {
 		if !at.Before(t) {
-			out = append(out, auth.Revocation{SessionID: sid, At: at})
+			out = append(out, auth.Revocation{SessionID: sid, At: at, Why: s.m[sid].EndReason})
 		}
 	}
 	return out

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -9,6 +10,7 @@ import (
 
 	"phonebill/adapters/postgres/internal/authdb"
 	"phonebill/core/auth"
+	"phonebill/core/line"
 	"phonebill/ports"
 )
 
@@ -139,12 +141,39 @@ func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 		if added, err = q.AddUsers(ctx, rows); err != nil {
 			return err
 		}
+		if err := a.claim(ctx, q, users, added); err != nil {
+			return err
+		}
 		return a.addRights(ctx, q, users, added)
 	})
 	if err != nil {
 		return 0, translate("add accounts", err)
 	}
 	return len(added), nil
+}
+
+// claim is Users.claim for all lines of those that were added. None of them has lines yet, so that whoever holds one is another account.
+func (a *Accounts) claim(ctx context.Context, q *authdb.Queries, users []auth.User, added []string) error {
+	var lines []line.Number
+	for _, user := range users {
+		if slices.Contains(added, string(user.UserID)) {
+			lines = append(lines, user.Lines...)
+		}
+	}
+	return a.users.claim(ctx, q, "", lines)
+}
+
+// Holders looks by the lines' blind indexes.
+func (a *Accounts) Holders(ctx context.Context, lines []line.Number) (map[line.Number]auth.UserID, error) {
+	rows, err := authdb.New(a.pool).LineHolders(ctx, a.users.lines.indexes(lines))
+	if err != nil {
+		return nil, translate("look for lines", err)
+	}
+	known, holders := a.users.lines.known(lines), map[line.Number]auth.UserID{}
+	for _, row := range rows {
+		holders[known(row.LineIndex)] = auth.UserID(row.UserID)
+	}
+	return holders, nil
 }
 
 func (a *Accounts) rows(users []auth.User) (p authdb.AddUsersParams, err error) {
@@ -158,6 +187,7 @@ func (a *Accounts) rows(users []auth.User) (p authdb.AddUsersParams, err error) 
 		p.Phones, p.PhoneIndexes = append(p.Phones, row.PhoneSealed), append(p.PhoneIndexes, row.PhoneIndex)
 		p.Emails, p.EmailIndexes = append(p.Emails, row.EmailSealed), append(p.EmailIndexes, row.EmailIndex)
 		p.Statuses, p.Created = append(p.Statuses, row.Status), append(p.Created, row.CreatedAt)
+		p.Initial = append(p.Initial, row.InitialPassword)
 	}
 	return p, nil
 }

@@ -27,13 +27,26 @@ func registry(t *testing.T) portstest.Registry {
 	accounts, history := postgres.NewAccounts(pool, keys), postgres.NewLoginHistory(pool, keys)
 	return portstest.Registry{
 		Users: postgres.NewUsers(pool, keys), Accounts: accounts, Intake: accounts, History: history, Records: history,
-		Guesses: postgres.NewGuesses(pool, keys, auth.DefaultLockout()),
+		Guesses: postgres.NewGuesses(pool, keys, auth.DefaultLockout()), Transfers: postgres.NewLineTransfers(pool, keys),
 	}
 }
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	portstest.Accounts(t, registry)
+}
+
+func TestLineTransfers(t *testing.T) {
+	t.Parallel()
+	portstest.LineTransfers(t, registry)
+}
+
+func TestExactSearches(t *testing.T) {
+	t.Parallel()
+	portstest.ExactSearches(t, func(t *testing.T) ports.ExactSearches {
+		t.Helper()
+		return postgres.NewExactSearches(pgtest.New(t, migrations.Auth).Pool)
+	})
 }
 
 func TestAccountIntake(t *testing.T) {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"phonebill/adapters/postgres/internal/authdb"
 	"phonebill/core/auth"
@@ -30,4 +31,12 @@ func (h *LoginHistory) Page(ctx context.Context, user auth.UserID, page, size in
 		}
 	}
 	return events, int(total), nil
+}
+
+// CountSince counts by the keyed hash of the id; the index by hash and time bounds what is looked at.
+func (h *LoginHistory) CountSince(ctx context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error) {
+	n, err := authdb.New(h.pool).CountLoginsSince(ctx, authdb.CountLoginsSinceParams{
+		Subject: h.vault.Index(subject, string(user)), Since: since, Type: string(of),
+	})
+	return int(n), translate("count login history", err)
 }

@@ -55,6 +55,7 @@ func (r *Revocations) Since(ctx context.Context, t time.Time) (auth.Feed, error)
 	for i, row := range rows {
 		told.Revocations[i] = auth.Revocation{
 			SessionID: id.ID(row.SessionID), UserID: auth.UserID(row.UserID), Epoch: int(row.Epoch), At: row.At.UTC(),
+			Why: auth.EndReason(row.Why),
 		}
 	}
 	return told, nil

@@ -48,9 +48,33 @@ func (f *SecondFactors) noun(user auth.UserID, row authdb.UserTotp) (auth.TOTP, 
 	if err != nil {
 		return auth.TOTP{}, translate("open second factor", err)
 	}
-	return auth.TOTP{
+	t := auth.TOTP{
 		Secret: personal.NewSecret(string(secret)), CreatedAt: row.CreatedAt.UTC(), ConfirmedAt: moment(row.ConfirmedAt), LastStep: row.LastStep,
-	}, nil
+	}
+	if row.NextSealed == nil {
+		return t, nil
+	}
+	next, err := f.vault.Open(totpPurpose(user), row.NextSealed)
+	if err != nil {
+		return auth.TOTP{}, translate("open next second factor", err)
+	}
+	t.Next, t.NextCreatedAt = personal.NewSecret(string(next)), moment(row.NextCreatedAt)
+	return t, nil
+}
+
+// BeginNext stores a secret beside the confirmed one.
+func (f *SecondFactors) BeginNext(ctx context.Context, user auth.UserID, t auth.TOTP) error {
+	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	if err != nil {
+		return translate("seal second factor", err)
+	}
+	stored, err := authdb.New(f.pool).BeginNextFactor(ctx, authdb.BeginNextFactorParams{
+		UserID: string(user), NextSealed: sealed, NextCreatedAt: optional(t.CreatedAt),
+	})
+	if err == nil && stored == 0 {
+		return fault.New(fault.StateConflict)
+	}
+	return translate("begin next second factor", err)
 }
 
 // Begin stores an unconfirmed TOTP in one statement.
@@ -76,26 +100,32 @@ func (f *SecondFactors) Confirm(ctx context.Context, user auth.UserID, t auth.TO
 		if err != nil {
 			return err
 		}
-		begun, err := f.noun(user, row)
+		held, err := f.noun(user, row)
 		if err != nil {
 			return err
 		}
-		if begun.Confirmed() || begun.Secret != t.Secret {
+		begun, ok := held.Begun()
+		if !ok || begun.Secret != t.Secret {
 			return fault.New(fault.StateConflict)
 		}
+		t.CreatedAt = begun.CreatedAt
 		return f.count(ctx, q, user, t, codes)
 	})
 	return translate("confirm second factor", err, fault.StateConflict)
 }
 
-// count makes the stored TOTP count, with these recovery codes alone.
+// count makes the TOTP count, with these recovery codes alone.
 func (f *SecondFactors) count(ctx context.Context, q *authdb.Queries, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
 	indexes := make([][]byte, len(codes))
 	for i, code := range codes {
 		indexes[i] = f.index(user, code)
 	}
+	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	if err != nil {
+		return err
+	}
 	if err := q.ConfirmSecondFactor(ctx, authdb.ConfirmSecondFactorParams{
-		UserID: string(user), ConfirmedAt: optional(t.ConfirmedAt), LastStep: t.LastStep,
+		UserID: string(user), SecretSealed: sealed, CreatedAt: t.CreatedAt, ConfirmedAt: optional(t.ConfirmedAt), LastStep: t.LastStep,
 	}); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ func (s *Sessions) Create(ctx context.Context, session auth.Session, policy auth
 		ended, err = q.EndOldest(ctx, authdb.EndOldestParams{
 			UserID: string(session.UserID), Now: &now, Most: int64(max(0, policy.Devices-1)),
 			IdleSince: now.Add(-policy.Idle), IdleAutoSince: now.Add(-policy.IdleAuto),
+			Why: string(auth.EndedByNewerDevice),
 		})
 		if err != nil {
 			return err
@@ -44,7 +45,7 @@ func (s *Sessions) Create(ctx context.Context, session auth.Session, policy auth
 	if err != nil {
 		return nil, translate("create session", err)
 	}
-	return revocations(ended, now), nil
+	return revocations(ended, now, auth.EndedByNewerDevice), nil
 }
 
 // Live answers the user's live sessions.
@@ -68,7 +69,7 @@ func (s *Sessions) EndAll(ctx context.Context, user auth.UserID, keep id.ID, now
 	if err != nil {
 		return nil, translate("end sessions", err)
 	}
-	return revocations(ended, now), nil
+	return revocations(ended, now, ""), nil
 }
 
 // Sweep deletes them in one statement; one that is in use at this moment waits for the next sweep.
@@ -77,10 +78,10 @@ func (s *Sessions) Sweep(ctx context.Context, before time.Time, most int) (int, 
 	return int(swept), translate("sweep sessions", err)
 }
 
-func revocations(ended []uuid.UUID, at time.Time) []auth.Revocation {
+func revocations(ended []uuid.UUID, at time.Time, why auth.EndReason) []auth.Revocation {
 	out := make([]auth.Revocation, len(ended))
 	for i, sid := range ended {
-		out[i] = auth.Revocation{SessionID: id.ID(sid), At: at}
+		out[i] = auth.Revocation{SessionID: id.ID(sid), At: at, Why: why}
 	}
 	return out
 }
@@ -126,7 +127,7 @@ func sessionRow(s auth.Session) authdb.CreateSessionParams {
 	return authdb.CreateSessionParams{
 		ID: uuid.UUID(s.ID), UserID: string(s.UserID), AutoLogin: s.AutoLogin, CreatedAt: s.CreatedAt, LastSeenAt: s.LastSeenAt,
 		ExpiresAt: s.ExpiresAt, Generation: int64(s.Generation), RotatedAt: s.RotatedAt, RevokedAt: optional(s.RevokedAt),
-		Ip: s.Client.IP, UserAgent: s.Client.UserAgent,
+		Ip: s.Client.IP, UserAgent: s.Client.UserAgent, EndReason: string(s.EndReason),
 	}
 }
 
@@ -134,7 +135,7 @@ func sessionNoun(row authdb.Session) auth.Session {
 	return auth.Session{
 		ID: id.ID(row.ID), UserID: auth.UserID(row.UserID), AutoLogin: row.AutoLogin, CreatedAt: row.CreatedAt.UTC(),
 		LastSeenAt: row.LastSeenAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(), Generation: int(row.Generation),
-		RotatedAt: row.RotatedAt.UTC(), RevokedAt: moment(row.RevokedAt),
+		RotatedAt: row.RotatedAt.UTC(), RevokedAt: moment(row.RevokedAt), EndReason: auth.EndReason(row.EndReason),
 		Client: auth.Client{IP: row.Ip, UserAgent: row.UserAgent},
 	}
 }

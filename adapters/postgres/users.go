@@ -85,6 +85,9 @@ func (u *Users) Create(ctx context.Context, user auth.User) error {
 		if created == 0 {
 			return fault.New(fault.StateConflict).WithField("userId", "이미 사용 중인 ID입니다")
 		}
+		if err := u.claim(ctx, q, user.UserID, user.Lines); err != nil {
+			return err
+		}
 		return u.addRights(ctx, q, user)
 	})
 	return translate("create user", err)
@@ -114,6 +117,9 @@ func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.U
 			if err := othersAdminister(ctx, q, user); err != nil {
 				return err
 			}
+		}
+		if err := u.claim(ctx, q, user, after.Added(before)); err != nil {
+			return err
 		}
 		stored = after.Changed(before)
 		return u.save(ctx, q, stored)
@@ -151,7 +157,8 @@ func (u *Users) save(ctx context.Context, q *authdb.Queries, user auth.User) err
 	if err := q.SaveUser(ctx, authdb.SaveUserParams{
 		UserID: row.UserID, PasswordHash: row.PasswordHash, NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed,
 		PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed, EmailIndex: row.EmailIndex, CustomerID: row.CustomerID, Status: row.Status,
-		Version: int64(user.Version), Epoch: int64(user.Epoch),
+		Version: int64(user.Version), Epoch: int64(user.Epoch), InitialPassword: user.InitialPassword,
+		FactorHandedOver: user.FactorHandedOver,
 	}); err != nil {
 		return err
 	}
@@ -198,7 +205,8 @@ func (u *Users) row(user auth.User) (authdb.CreateUserParams, error) {
 		UserID: string(user.UserID), PasswordHash: user.PasswordHash.Reveal(), NameSealed: name,
 		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone),
 		EmailSealed: email, EmailIndex: u.vault.Index(userEmail, user.Email.Reveal()),
-		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt,
+		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt, InitialPassword: user.InitialPassword,
+		FactorHandedOver: user.FactorHandedOver,
 	}, errors.Join(err1, err2, err3)
 }
 
@@ -211,6 +219,7 @@ func (u *Users) noun(row authdb.UserByIDRow) (auth.User, error) {
 		Name: personal.NewName(string(name)), Phone: phone, Email: personal.NewEmail(string(email)), CustomerID: row.User.CustomerID,
 		Status: auth.Status(row.User.Status), LastLoginAt: moment(row.User.LastLoginAt), CreatedAt: row.User.CreatedAt.UTC(),
 		Version: int(row.User.Version), Epoch: int(row.User.Epoch), SecondFactor: row.SecondFactor,
+		InitialPassword: row.User.InitialPassword, FactorHandedOver: row.User.FactorHandedOver,
 	}
 	var err4 error
 	for _, sealed := range row.Lines {

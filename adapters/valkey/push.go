@@ -162,6 +162,7 @@ func (p *Push) hear(ctx context.Context, to ports.RevocationPush, begun chan<- s
 // told is a message, version 1. Its times are nobody's business: a revocation counts from when it is heard.
 type told struct {
 	Sessions []string     `json:"sessions,omitempty"`
+	Reasons  []string     `json:"reasons,omitempty"` // of the sessions, in their order; absent from the previous release
 	Users    []toldEpochs `json:"users,omitempty"`
 }
 
@@ -177,7 +178,7 @@ func (p *Push) encode(ended []auth.Revocation) string {
 			m.Users = append(m.Users, toldEpochs{string(r.UserID), r.Epoch})
 			continue
 		}
-		m.Sessions = append(m.Sessions, r.SessionID.String())
+		m.Sessions, m.Reasons = append(m.Sessions, r.SessionID.String()), append(m.Reasons, string(r.Why))
 	}
 	body, _ := json.Marshal(m) // strings and numbers do not fail
 	return messageStart + base64.RawURLEncoding.EncodeToString(p.mac(body)) + "." + string(body)
@@ -212,12 +213,16 @@ func (p *Push) decode(message string) ([]auth.Revocation, error) {
 		return nil, errMessage
 	}
 	out := make([]auth.Revocation, 0, len(m.Sessions)+len(m.Users))
-	for _, s := range m.Sessions {
+	for i, s := range m.Sessions {
 		sid, err := id.Parse(s)
 		if err != nil || sid.IsZero() {
 			return nil, errMessage
 		}
-		out = append(out, auth.Revocation{SessionID: sid})
+		v := auth.Revocation{SessionID: sid}
+		if i < len(m.Reasons) {
+			v.Why = auth.EndReason(m.Reasons[i])
+		}
+		out = append(out, v)
 	}
 	for _, u := range m.Users {
 		user, err := auth.ParseUserID(u.UserID)

@@ -55,7 +55,7 @@ func (e *ear) awaitPulls(t *testing.T, n int64) {
 	require.Eventually(t, func() bool { return e.pulls.Load() >= n }, 20*time.Second, 5*time.Millisecond)
 }
 
-var over = []auth.Revocation{{SessionID: id.ID{15: 1}}, {UserID: "hong1234", Epoch: 3}}
+var over = []auth.Revocation{{SessionID: id.ID{15: 1}, Why: auth.EndedByNewerDevice}, {UserID: "hong1234", Epoch: 3}}
 
 func TestEverybodyHearsWhatOnePushes(t *testing.T) {
 	t.Parallel()

@@ -100,12 +100,13 @@ type sessionRow struct {
 	RevokedAt  time.Time `json:"revoked,omitzero"`
 	IP         string    `json:"ip,omitempty"`
 	UserAgent  string    `json:"agent,omitempty"`
+	EndReason  string    `json:"why,omitempty"` // absent in copies that the previous release made
 }
 
 func sealSession(vault ports.Vault, s auth.Session) ([]byte, error) {
 	clear, err := json.Marshal(sessionRow{
 		s.ID.String(), string(s.UserID), s.AutoLogin, s.CreatedAt.UTC(), s.LastSeenAt.UTC(), s.ExpiresAt.UTC(), s.Generation, s.RotatedAt.UTC(),
-		s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent,
+		s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent, string(s.EndReason),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("valkey: session: %w", err)
@@ -128,7 +129,7 @@ func openSession(vault ports.Vault, sealed []byte) (auth.Session, error) {
 	}
 	return auth.Session{
 		ID: sid, UserID: auth.UserID(r.UserID), AutoLogin: r.AutoLogin, CreatedAt: r.CreatedAt, LastSeenAt: r.LastSeenAt,
-		ExpiresAt: r.ExpiresAt, Generation: r.Generation, RotatedAt: r.RotatedAt, RevokedAt: r.RevokedAt,
+		ExpiresAt: r.ExpiresAt, Generation: r.Generation, RotatedAt: r.RotatedAt, RevokedAt: r.RevokedAt, EndReason: auth.EndReason(r.EndReason),
 		Client: auth.Client{IP: r.IP, UserAgent: r.UserAgent},
 	}, nil
 }

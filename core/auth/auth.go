@@ -118,6 +118,10 @@ type User struct {
 	Version      int  // counts every change of the account; an update of an older one is refused
 	Epoch        int  // counts changes of status, roles, lines and grants; tokens of an older epoch are dead (decision 2)
 	SecondFactor bool // a TOTP is enrolled and confirmed
+	// InitialPassword says that the password was chosen by staff: until its owner has changed it, it is good for nothing else.
+	InitialPassword bool
+	// FactorHandedOver says that another person made the second factor, and so knows its secret: the owner has to enrol anew.
+	FactorHandedOver bool
 }
 
 // Changed is the account after a change of the one before: one version on, and one epoch on when what its tokens say is no longer
@@ -133,7 +137,8 @@ func (u User) Changed(before User) User {
 
 func (u User) sameRights(v User) bool {
 	sameGrant := func(a, b Grant) bool { return a.Permission == b.Permission && a.ExpiresAt.Equal(b.ExpiresAt) }
-	return u.Status == v.Status && u.CustomerID == v.CustomerID && slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
+	return u.Status == v.Status && u.InitialPassword == v.InitialPassword && u.FactorHandedOver == v.FactorHandedOver &&
+		u.CustomerID == v.CustomerID && slices.Equal(u.Lines, v.Lines) && slices.Equal(u.Roles, v.Roles) &&
 		slices.EqualFunc(u.Grants, v.Grants, sameGrant)
 }
 
@@ -153,6 +158,51 @@ func (u User) RightsEnd(now time.Time) time.Time {
 		}
 	}
 	return first
+}
+
+// Duty is what the owner of an account has to do before the account is good for anything else.
+type Duty string
+
+// The duties.
+const (
+	ChangePassword Duty = "CHANGE_PASSWORD"     // of an owner whose password was chosen by staff
+	EnrolFactor    Duty = "ENROL_SECOND_FACTOR" // of an owner whose second factor another person made
+)
+
+// Duties are the duties of the account's owner, in the order in which they are to be done.
+func (u User) Duties() []Duty {
+	var duties []Duty
+	if u.InitialPassword {
+		duties = append(duties, ChangePassword)
+	}
+	if u.FactorHandedOver {
+		duties = append(duties, EnrolFactor)
+	}
+	return duties
+}
+
+// Due is nil when the caller has no duty left but those that the operation is for; else PASSWORD_CHANGE_REQUIRED or
+// SECOND_FACTOR_ENROLMENT_REQUIRED.
+func (p Principal) Due(operationIsFor []Duty) error {
+	for _, d := range p.Duties {
+		if !slices.Contains(operationIsFor, d) {
+			return fault.New(d.refusal())
+		}
+	}
+	return nil
+}
+
+// refusal is the code of an operation that has to wait for the duty. A duty that this release does not know is refused as a missing
+// right: a newer release asked for it.
+func (d Duty) refusal() fault.Code {
+	switch d {
+	case ChangePassword:
+		return fault.PasswordChangeRequired
+	case EnrolFactor:
+		return fault.EnrolmentRequired
+	default:
+		return fault.PermissionDenied
+	}
 }
 
 // Permissions are the permissions in force at now, by role or by grant, in the order of AllPermissions.
@@ -178,6 +228,7 @@ type Principal struct {
 	Permissions []Permission
 	Epoch       int // of the user's rights when the token was issued
 	ExpiresAt   time.Time
+	Duties      []Duty // what the caller has to do before anything else; usually none
 }
 
 // Staff tells whether the caller is an operator or administrator.
@@ -230,4 +281,5 @@ type Revocation struct {
 	UserID    UserID
 	Epoch     int
 	At        time.Time
+	Why       EndReason // of a session; empty when it is not known
 }

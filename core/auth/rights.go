@@ -123,16 +123,29 @@ func LastAdmin() error {
 	return fault.New(fault.StateConflict).WithMessage("마지막 관리자는 변경할 수 없습니다").WithDetail("reason", "LAST_ADMIN")
 }
 
-// MayChange is nil when somebody with the roles may turn before into after. CONFLICT when it is his own account: nobody changes his
-// own rights. FORBIDDEN when staff are concerned and he is no ADMIN: else the right to administer users would be the right to
-// become an administrator. CONFLICT when an active member of staff would have no second factor (api.md).
-func MayChange(by UserID, roles []Role, before, after User) error {
+// MayTouch is nil when a caller with the roles may look at the account, or change anything of it, as a member of staff. CONFLICT with
+// the reason OWN_ACCOUNT for the caller's own account: every user sees and keeps it through the operations under /auth. FORBIDDEN for
+// an account of staff unless the caller is an ADMIN: else an operator could unlock an administrator's id and so guess its password
+// without end, or end the administrator's sessions.
+func MayTouch(by UserID, roles []Role, account User) error {
 	switch {
-	case by != "" && by == before.UserID:
-		return fault.New(fault.StateConflict).WithMessage("본인의 권한과 상태는 변경할 수 없습니다").WithDetail("reason", "OWN_ACCOUNT")
-	case (before.Staff() || after.Staff()) && !slices.Contains(roles, Admin):
+	case by != "" && by == account.UserID:
+		return fault.New(fault.StateConflict).WithMessage("본인의 계정은 관리할 수 없습니다").WithDetail("reason", "OWN_ACCOUNT")
+	case account.Staff() && !slices.Contains(roles, Admin):
 		return fault.New(fault.PermissionDenied)
-	case after.Staff() && after.Status == Active && !after.SecondFactor:
+	}
+	return nil
+}
+
+// MayChange is nil when a caller with the roles may turn before into after: MayTouch holds for both, and an active member of staff has a
+// second factor (else CONFLICT).
+func MayChange(by UserID, roles []Role, before, after User) error {
+	for _, account := range []User{before, after} {
+		if err := MayTouch(by, roles, account); err != nil {
+			return err
+		}
+	}
+	if after.Staff() && after.Status == Active && !after.SecondFactor {
 		return fault.New(fault.StateConflict).WithMessage("2단계 인증이 등록된 계정만 운영자 또는 관리자가 될 수 있습니다").
 			WithDetail("reason", "STAFF_NEEDS_SECOND_FACTOR")
 	}

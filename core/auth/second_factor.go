@@ -15,6 +15,18 @@ type TOTP struct {
 	CreatedAt   time.Time
 	ConfirmedAt time.Time // zero while the owner has not shown that his app knows the secret
 	LastStep    int64     // the time step of the last code accepted; none at or before it is accepted again
+	// Next is a secret that takes the place of a confirmed one once its owner has shown a code of it; the zero secret when there is none.
+	Next          personal.Secret
+	NextCreatedAt time.Time
+}
+
+// Begun is the factor that waits for a code of its owner: the next one, or the only one while it is not confirmed. ok is false when none
+// waits.
+func (t TOTP) Begun() (begun TOTP, ok bool) {
+	if t.Next.Reveal() != "" {
+		return TOTP{Secret: t.Next, CreatedAt: t.NextCreatedAt}, true
+	}
+	return t, !t.Confirmed()
 }
 
 // Confirmed tells whether the factor counts at login.
@@ -61,4 +73,22 @@ func FactorNeeded() error {
 // FactorWrong is explained at FactorNeeded.
 func FactorWrong() error {
 	return fault.New(fault.SecondFactor).WithField("otp", "코드가 올바르지 않거나 이미 사용되었습니다")
+}
+
+// Reauthentication turns what log-in says of a wrong password or code into what is said within a session: REAUTHENTICATION_FAILED with the
+// same message, and the code of log-in as details.reason. A 401 would tell a client to log in again, and one that refreshes and repeats by
+// itself would lock its owner out. field names the password in the request. Other errors stay as they are.
+func Reauthentication(err error, field string) error {
+	f := fault.From(err)
+	if f == nil || f.Kind() != fault.Unauthenticated {
+		return err
+	}
+	within := fault.New(fault.ReauthenticationFailed).WithMessage(f.Message()).WithDetail("reason", string(f.Code())).Because(err)
+	if f.Code() == fault.WrongCredentials {
+		within = within.WithField(field, "비밀번호가 올바르지 않습니다")
+	}
+	for _, bad := range f.Fields() {
+		within = within.WithField(bad.Name, bad.Reason)
+	}
+	return within
 }

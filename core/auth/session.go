@@ -1,8 +1,10 @@
 package auth
 
 import (
+	"cmp"
 	"time"
 
+	"phonebill/core/fault"
 	"phonebill/core/id"
 )
 
@@ -35,6 +37,7 @@ type Session struct {
 	Generation int       // of the refresh token that is good now; starts at 1
 	RotatedAt  time.Time // when Generation became good
 	RevokedAt  time.Time // zero while live
+	EndReason  EndReason // empty while live, and when it was ended for a reason that is not told apart
 	Client     Client
 }
 
@@ -96,9 +99,50 @@ func (p SessionPolicy) Present(s Session, generation int, now time.Time) (Sessio
 }
 
 // Revoke ends the session; a session that has ended stays ended at its first time.
-func (s Session) Revoke(now time.Time) Session {
+func (s Session) Revoke(now time.Time) Session { return s.RevokeFor("", now) }
+
+// RevokeFor ends the session for a reason; one that has ended keeps its first time and reason.
+func (s Session) RevokeFor(why EndReason, now time.Time) Session {
 	if s.RevokedAt.IsZero() {
-		s.RevokedAt = now
+		s.RevokedAt, s.EndReason = now, why
 	}
 	return s
+}
+
+// EndReason says why a session is over; clients branch on it.
+type EndReason string
+
+// The reasons. EndedByRights is of a token: its session goes on, and a refresh gives a token with the rights of now.
+const (
+	EndedByNewerDevice EndReason = "NEWER_DEVICE"   // the user logged in on more devices than may be
+	EndedByLogout      EndReason = "LOGGED_OUT"     // its own user ended it with it
+	EndedByRevocation  EndReason = "REVOKED"        // from another device, by staff, or with a change of the password
+	EndedIdle          EndReason = "IDLE"           // unused for too long
+	EndedByAge         EndReason = "EXPIRED"        // at its absolute end
+	EndedByRights      EndReason = "RIGHTS_CHANGED" // the user's rights are others than the token says
+)
+
+// Over is why the session does not live at now.
+func (p SessionPolicy) Over(s Session, now time.Time) EndReason {
+	switch {
+	case !s.RevokedAt.IsZero():
+		return cmp.Or(s.EndReason, EndedByRevocation)
+	case !now.Before(s.ExpiresAt):
+		return EndedByAge
+	default:
+		return EndedIdle
+	}
+}
+
+// IdleEnd is when the session ends if nothing asks with it any more.
+func (p SessionPolicy) IdleEnd(s Session) time.Time {
+	if idle := s.LastSeenAt.Add(p.IdleOf(s)); idle.Before(s.ExpiresAt) {
+		return idle
+	}
+	return s.ExpiresAt
+}
+
+// TokenRevoked is TOKEN_REVOKED with the reason.
+func TokenRevoked(why EndReason) error {
+	return fault.New(fault.TokenRevoked).WithDetail("reason", string(cmp.Or(why, EndedByRevocation)))
 }

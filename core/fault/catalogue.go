@@ -7,36 +7,40 @@ type Code string
 
 // The codes, as published in docs/errors.md (generated from this catalogue).
 const (
-	WrongCredentials     Code = "AUTH_001"
-	LockedNow            Code = "AUTH_002"
-	Locked               Code = "AUTH_003"
-	SecondFactor         Code = "AUTH_004"
-	TokenExpired         Code = "TOKEN_EXPIRED"
-	TokenInvalid         Code = "TOKEN_INVALID"
-	TokenRevoked         Code = "TOKEN_REVOKED"
-	RefreshTokenInvalid  Code = "REFRESH_TOKEN_INVALID"
-	RefreshTokenReused   Code = "REFRESH_TOKEN_REUSED"
-	Unauthorized         Code = "UNAUTHORIZED"
-	PermissionDenied     Code = "FORBIDDEN"
-	UserNotFound         Code = "USER_NOT_FOUND"
-	ResourceNotFound     Code = "NOT_FOUND"
-	ValidationError      Code = "VALIDATION_ERROR"
-	BadMethod            Code = "METHOD_NOT_ALLOWED"
-	StateConflict        Code = "CONFLICT"
-	RequestTimeout       Code = "REQUEST_TIMEOUT"
-	PayloadTooLarge      Code = "PAYLOAD_TOO_LARGE"
-	IdempotencyKeyReused Code = "IDEMPOTENCY_KEY_REUSED"
-	RateLimitExceeded    Code = "RATE_LIMIT_EXCEEDED"
-	BillNotFound         Code = "BILL_NOT_FOUND"
-	LineNotFound         Code = "LINE_NOT_FOUND"
-	ValidationFailed     Code = "VALIDATION_FAILED"
-	ChangeDenied         Code = "CHANGE_DENIED"
-	LineSuspended        Code = "LINE_SUSPENDED"
-	ChangeInProgress     Code = "CHANGE_IN_PROGRESS"
-	ServiceUnavailable   Code = "SERVICE_UNAVAILABLE"
-	UpstreamBroken       Code = "BAD_GATEWAY"
-	UpstreamTimeout      Code = "GATEWAY_TIMEOUT"
-	InternalServerError  Code = "INTERNAL_SERVER_ERROR"
+	WrongCredentials       Code = "AUTH_001"
+	LockedNow              Code = "AUTH_002"
+	Locked                 Code = "AUTH_003"
+	SecondFactor           Code = "AUTH_004"
+	TokenExpired           Code = "TOKEN_EXPIRED"
+	TokenInvalid           Code = "TOKEN_INVALID"
+	TokenRevoked           Code = "TOKEN_REVOKED"
+	RefreshTokenInvalid    Code = "REFRESH_TOKEN_INVALID"
+	RefreshTokenReused     Code = "REFRESH_TOKEN_REUSED"
+	Unauthorized           Code = "UNAUTHORIZED"
+	PermissionDenied       Code = "FORBIDDEN"
+	PasswordChangeRequired Code = "PASSWORD_CHANGE_REQUIRED"
+	EnrolmentRequired      Code = "SECOND_FACTOR_ENROLMENT_REQUIRED"
+	ReauthenticationFailed Code = "REAUTHENTICATION_FAILED"
+	LineHeld               Code = "LINE_HELD"
+	UserNotFound           Code = "USER_NOT_FOUND"
+	ResourceNotFound       Code = "NOT_FOUND"
+	ValidationError        Code = "VALIDATION_ERROR"
+	BadMethod              Code = "METHOD_NOT_ALLOWED"
+	StateConflict          Code = "CONFLICT"
+	RequestTimeout         Code = "REQUEST_TIMEOUT"
+	PayloadTooLarge        Code = "PAYLOAD_TOO_LARGE"
+	IdempotencyKeyReused   Code = "IDEMPOTENCY_KEY_REUSED"
+	RateLimitExceeded      Code = "RATE_LIMIT_EXCEEDED"
+	BillNotFound           Code = "BILL_NOT_FOUND"
+	LineNotFound           Code = "LINE_NOT_FOUND"
+	ValidationFailed       Code = "VALIDATION_FAILED"
+	ChangeDenied           Code = "CHANGE_DENIED"
+	LineSuspended          Code = "LINE_SUSPENDED"
+	ChangeInProgress       Code = "CHANGE_IN_PROGRESS"
+	ServiceUnavailable     Code = "SERVICE_UNAVAILABLE"
+	UpstreamBroken         Code = "BAD_GATEWAY"
+	UpstreamTimeout        Code = "GATEWAY_TIMEOUT"
+	InternalServerError    Code = "INTERNAL_SERVER_ERROR"
 )
 
 // Entry is one line of the catalogue: the kind (hence the status), the Korean text a customer sees, and the
@@ -92,6 +96,24 @@ var catalogue = map[Code]Entry{
 	PermissionDenied: {
 		Kind: Forbidden, Message: "서비스 이용 권한이 없습니다",
 		Meaning: "The caller lacks the permission, or the line is not the caller's (UFR-AUTH-020).",
+	},
+	PasswordChangeRequired: {
+		Kind: Forbidden, Message: "초기 비밀번호를 먼저 변경해주세요",
+		Meaning: "The password was set by staff. Until it is changed (POST /auth/password) the session is good for that and for logging out.",
+	},
+	EnrolmentRequired: {
+		Kind: Forbidden, Message: "추가 인증을 다시 등록해주세요",
+		Meaning: "Another person made the second factor. Until its owner has enrolled anew (POST /auth/mfa/totp, then confirm) the session " +
+			"is good for that, for changing the password and for logging out.",
+	},
+	ReauthenticationFailed: {
+		Kind: Unprocessable, Message: "비밀번호 또는 추가 인증 코드를 확인해주세요",
+		Meaning: "Within a session the current password or a code was wrong, missing or not looked at because of a lock; the session goes on. " +
+			"details.reason has the code that log-in would give: AUTH_001, AUTH_002, AUTH_003 or AUTH_004.",
+	},
+	LineHeld: {
+		Kind: Conflict, Message: "다른 계정이 보유한 회선입니다. 보유 계정에서 해제하거나 다른 담당자의 승인을 받아주세요",
+		Meaning: "Another account holds the line. details.transferId names the transfer that a second member of staff may confirm.",
 	},
 	UserNotFound: {
 		Kind: NotFound, Message: "사용자를 찾을 수 없습니다",

@@ -16,7 +16,7 @@ import (
 func TestCatalogueIsCompleteAndSorted(t *testing.T) {
 	t.Parallel()
 	all := fault.Catalogue()
-	require.Len(t, all, 30)
+	require.Len(t, all, 34)
 	require.True(t, sort.SliceIsSorted(all, func(i, j int) bool { return all[i].Code < all[j].Code }))
 	for _, e := range all {
 		require.NotEmpty(t, e.Message, e.Code)

@@ -322,10 +322,11 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		require.Empty(t, begin(t, sessions, nth(51)), "an ended one does not count")
 		_, err = sessions.Get(t.Context(), numbered(1)) // a copy may be cached now
 		require.NoError(t, err)
-		require.Equal(t, []auth.Revocation{{SessionID: numbered(1), At: after(52)}}, begin(t, sessions, nth(52)))
+		require.Equal(t, []auth.Revocation{{SessionID: numbered(1), At: after(52), Why: auth.EndedByNewerDevice}}, begin(t, sessions, nth(52)))
 		got, err := sessions.Get(t.Context(), numbered(1))
 		require.NoError(t, err)
 		require.Equal(t, after(52), got.RevokedAt)
+		require.Equal(t, auth.EndedByNewerDevice, got.EndReason)
 		live, err := sessions.Live(t.Context(), Owner().UserID, policy, after(53))
 		require.NoError(t, err)
 		require.Len(t, live, policy.Devices)

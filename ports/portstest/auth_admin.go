@@ -1,7 +1,10 @@
 package portstest
 
 import (
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,12 +24,14 @@ type Registry struct {
 	Guesses  ports.Guesses // under auth.DefaultLockout
 	History  ports.LoginHistory
 	Records  ports.LoginRecords
+	// Transfers work on the accounts of Users.
+	Transfers ports.LineTransfers
 }
 
 // person is the n-th of many accounts.
 func person(n int) auth.User {
 	u := Owner()
-	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2), []line.Number{Line(n), Line(100)}
+	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2), []line.Number{Line(n)}
 	u.Grants = u.Grants[:1]
 	return u
 }
@@ -56,19 +61,20 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 			f    auth.AccountFilter
 			want []auth.UserID
 		}{
-			"all":                      {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04", "user05"}},
-			"id":                       {auth.AccountFilter{UserID: "user02"}, []auth.UserID{"user02"}},
-			"id, other customer":       {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
-			"id, his line":             {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
-			"id, other line":           {auth.AccountFilter{UserID: "user02", Line: Line(3)}, []auth.UserID{}},
-			"unknown id":               {auth.AccountFilter{UserID: "nobody"}, []auth.UserID{}},
-			"customer":                 {auth.AccountFilter{CustomerID: "c-1"}, []auth.UserID{"user02", "user03"}},
-			"customer and status":      {auth.AccountFilter{CustomerID: "c-1", Status: auth.Suspended}, []auth.UserID{"user03"}},
-			"line":                     {auth.AccountFilter{Line: Line(4)}, []auth.UserID{"user04"}},
-			"shared line and customer": {auth.AccountFilter{Line: Line(100), CustomerID: "c-2"}, []auth.UserID{"user04", "user05"}},
-			"line and status":          {auth.AccountFilter{Line: Line(100), Status: auth.Suspended}, []auth.UserID{"user03"}},
-			"status":                   {auth.AccountFilter{Status: auth.Suspended}, []auth.UserID{"user03"}},
-			"nobody is locked":         {auth.AccountFilter{Status: auth.LockedOut}, []auth.UserID{}},
+			"all":                   {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04", "user05"}},
+			"id":                    {auth.AccountFilter{UserID: "user02"}, []auth.UserID{"user02"}},
+			"id, other customer":    {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
+			"id, his line":          {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
+			"id, other line":        {auth.AccountFilter{UserID: "user02", Line: Line(3)}, []auth.UserID{}},
+			"unknown id":            {auth.AccountFilter{UserID: "nobody"}, []auth.UserID{}},
+			"customer":              {auth.AccountFilter{CustomerID: "c-1"}, []auth.UserID{"user02", "user03"}},
+			"customer and status":   {auth.AccountFilter{CustomerID: "c-1", Status: auth.Suspended}, []auth.UserID{"user03"}},
+			"line":                  {auth.AccountFilter{Line: Line(4)}, []auth.UserID{"user04"}},
+			"line and customer":     {auth.AccountFilter{Line: Line(5), CustomerID: "c-2"}, []auth.UserID{"user05"}},
+			"line and status":       {auth.AccountFilter{Line: Line(3), Status: auth.Suspended}, []auth.UserID{"user03"}},
+			"line and other status": {auth.AccountFilter{Line: Line(4), Status: auth.Suspended}, []auth.UserID{}},
+			"status":                {auth.AccountFilter{Status: auth.Suspended}, []auth.UserID{"user03"}},
+			"nobody is locked":      {auth.AccountFilter{Status: auth.LockedOut}, []auth.UserID{}},
 		} {
 			c.f.Now, c.f.Page, c.f.Size = start, 1, 10
 			found, total, err := r.Accounts.Search(t.Context(), c.f)
@@ -142,6 +148,33 @@ func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
 		require.NoError(t, err)
 		require.Equal(t, map[auth.UserID]time.Time{"user00": start, "user01": start}, known)
 	})
+	t.Run("initial passwords stay such", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		want := person(0)
+		want.InitialPassword = true
+		_, err := r.Intake.AddAll(t.Context(), []auth.User{want})
+		require.NoError(t, err)
+		got, err := r.Users.ByID(t.Context(), want.UserID)
+		require.NoError(t, err)
+		require.True(t, got.InitialPassword)
+	})
+	t.Run("who holds lines is told, and no load takes a held line", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		require.NoError(t, r.Users.Create(t.Context(), person(1)))
+		holders, err := r.Intake.Holders(t.Context(), []line.Number{Line(0), Line(1)})
+		require.NoError(t, err)
+		require.Equal(t, map[line.Number]auth.UserID{Line(1): "user01"}, holders)
+		thief := person(2)
+		thief.Lines = []line.Number{Line(2), Line(1)}
+		_, err = r.Intake.AddAll(t.Context(), []auth.User{person(0), thief})
+		requireFault(t, fault.LineHeld, err)
+		for _, user := range []auth.UserID{"user00", "user02"} {
+			_, err := r.Users.ByID(t.Context(), user)
+			requireFault(t, fault.UserNotFound, err)
+		}
+	})
 	t.Run("nothing is a load as well", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)
@@ -191,5 +224,209 @@ func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
 		require.NoError(t, err)
 		require.Empty(t, got)
 		require.Zero(t, total)
+	})
+	t.Run("events of one type since a moment are counted", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		for n, e := range []auth.LoginEvent{
+			{UserID: "hong1234", Type: auth.EventUnlocked, At: after(0)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(5)},
+			{UserID: "hong1234", Type: auth.EventLogin, At: after(6)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(7)},
+			{UserID: "other123", Type: auth.EventUnlocked, At: after(7)},
+		} {
+			e.ID = numbered(n)
+			require.NoError(t, r.History.Append(t.Context(), e))
+		}
+		for since, want := range map[int]int{0: 3, 1: 2, 5: 2, 6: 1, 8: 0} {
+			got, err := r.Records.CountSince(t.Context(), "hong1234", auth.EventUnlocked, after(since))
+			require.NoError(t, err)
+			require.Equal(t, want, got, since)
+		}
+	})
+}
+
+// LineTransfers is the suite of ports.LineTransfers.
+func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
+	t.Helper()
+	wish := func(n int, to auth.UserID, by string) auth.LineTransfer {
+		return auth.Propose(numbered(n), Line(1), to, by, "명의 변경", start)
+	}
+	agree := func(t auth.LineTransfer, _ []ports.AccountChange) (auth.LineTransfer, error) {
+		return t.Confirm("boss", after(1))
+	}
+	t.Run("one wish waits once, until it expires", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		first, err := r.Transfers.Propose(t.Context(), Line(1), wish(1, "kim", "ops"))
+		require.NoError(t, err)
+		require.Equal(t, wish(1, "kim", "ops"), first)
+		again, err := r.Transfers.Propose(t.Context(), Line(1), wish(2, "kim", "ops"))
+		require.NoError(t, err)
+		require.Equal(t, first, again)
+		other, err := r.Transfers.Propose(t.Context(), Line(1), wish(3, "kim", "another"))
+		require.NoError(t, err)
+		require.Equal(t, numbered(3), other.ID)
+		waiting, err := r.Transfers.Waiting(t.Context(), after(1), 10)
+		require.NoError(t, err)
+		require.Equal(t, []auth.LineTransfer{first, other}, waiting)
+		waiting, err = r.Transfers.Waiting(t.Context(), after(1), 1)
+		require.NoError(t, err)
+		require.Len(t, waiting, 1)
+		waiting, err = r.Transfers.Waiting(t.Context(), first.ExpiresAt, 10)
+		require.NoError(t, err)
+		require.Empty(t, waiting)
+		late := wish(4, "kim", "ops")
+		late.ProposedAt = first.ExpiresAt
+		fresh, err := r.Transfers.Propose(t.Context(), Line(1), late)
+		require.NoError(t, err)
+		require.Equal(t, numbered(4), fresh.ID, "an expired one is not proposed again")
+	})
+	t.Run("a confirmed line goes from its holder to the other account in one step", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		require.NoError(t, r.Users.Create(t.Context(), person(1)))
+		require.NoError(t, r.Users.Create(t.Context(), person(2)))
+		held, err := r.Transfers.Propose(t.Context(), Line(1), wish(1, "user02", "ops"))
+		require.NoError(t, err)
+		refusal := fault.New(fault.PermissionDenied)
+		look := func(x auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
+			require.Equal(t, held, x)
+			require.Len(t, concerned, 2)
+			require.Equal(t, []line.Number{Line(1)}, concerned[0].Before.Lines)
+			require.Empty(t, concerned[0].After.Lines)
+			require.Equal(t, []line.Number{Line(2), Line(1)}, concerned[1].After.Lines)
+			return x, refusal
+		}
+		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, look)
+		requireFault(t, fault.PermissionDenied, err)
+		unchanged, err := r.Users.ByID(t.Context(), "user01")
+		require.NoError(t, err)
+		require.Equal(t, person(1), unchanged)
+
+		done, changes, err := r.Transfers.Confirm(t.Context(), held.ID, agree)
+		require.NoError(t, err)
+		require.Equal(t, []any{"boss", after(1)}, []any{done.ConfirmedBy, done.ConfirmedAt})
+		for i, c := range changes {
+			got, err := r.Users.ByID(t.Context(), []auth.UserID{"user01", "user02"}[i])
+			require.NoError(t, err)
+			require.Equal(t, c.After, got)
+			require.Equal(t, []int{2, 1}, []int{got.Version, got.Epoch})
+		}
+		require.Empty(t, changes[0].After.Lines)
+		require.Equal(t, []line.Number{Line(2), Line(1)}, changes[1].After.Lines)
+		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, agree)
+		requireFault(t, fault.StateConflict, err)
+		waiting, err := r.Transfers.Waiting(t.Context(), after(1), 10)
+		require.NoError(t, err)
+		require.Empty(t, waiting)
+	})
+	t.Run("an account that does not exist yet finds the line free", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		require.NoError(t, r.Users.Create(t.Context(), person(1)))
+		held, err := r.Transfers.Propose(t.Context(), Line(1), wish(1, "newcomer", "ops"))
+		require.NoError(t, err)
+		_, changes, err := r.Transfers.Confirm(t.Context(), held.ID, agree)
+		require.NoError(t, err)
+		require.Len(t, changes, 1)
+		newcomer := person(3)
+		newcomer.UserID, newcomer.Lines = "newcomer", []line.Number{Line(1)}
+		require.NoError(t, r.Users.Create(t.Context(), newcomer))
+	})
+	t.Run("what is unknown or released cannot be confirmed", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		_, _, err := r.Transfers.Confirm(t.Context(), numbered(9), agree)
+		requireFault(t, fault.ResourceNotFound, err)
+		held, err := r.Transfers.Propose(t.Context(), Line(1), wish(1, "user02", "ops"))
+		require.NoError(t, err)
+		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, agree)
+		require.Equal(t, "LINE_RELEASED", fault.From(err).Details()["reason"])
+	})
+	t.Run("of many who want one line at once one gets it", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		const many = 8
+		for n := range many {
+			u := person(n)
+			u.Lines = nil
+			require.NoError(t, r.Users.Create(t.Context(), u))
+		}
+		var all sync.WaitGroup
+		var got, refused atomic.Int64
+		count := func(err error) {
+			switch {
+			case err == nil:
+				got.Add(1)
+			case errors.Is(err, fault.New(fault.LineHeld)):
+				refused.Add(1)
+			default:
+				t.Errorf("unexpected error: %v", err)
+			}
+		}
+		for n := range many {
+			all.Go(func() {
+				_, err := r.Users.Change(t.Context(), person(n).UserID, func(u auth.User) (auth.User, error) { return u.WithLine(Line(50)), nil })
+				count(err)
+			})
+			all.Go(func() {
+				u := person(many + n)
+				u.Lines = []line.Number{Line(50)}
+				count(r.Users.Create(t.Context(), u))
+			})
+			all.Go(func() {
+				u := person(2*many + n)
+				u.Lines = []line.Number{Line(50)}
+				_, err := r.Intake.AddAll(t.Context(), []auth.User{u})
+				count(err)
+			})
+		}
+		all.Wait()
+		require.Equal(t, []int64{1, 3*many - 1}, []int64{got.Load(), refused.Load()})
+	})
+}
+
+// ExactSearches is the suite of ports.ExactSearches.
+func ExactSearches(t *testing.T, open func(t *testing.T) ports.ExactSearches) {
+	t.Helper()
+	t.Run("so many within the time, per person", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		take := func(person string, at int) (bool, time.Duration) {
+			t.Helper()
+			ok, retryIn, err := s.Take(t.Context(), person, 3, time.Hour, after(at))
+			require.NoError(t, err)
+			return ok, retryIn
+		}
+		for at := range 3 {
+			ok, _ := take("ops", at)
+			require.True(t, ok)
+		}
+		ok, retryIn := take("ops", 10)
+		require.False(t, ok)
+		require.Equal(t, after(0).Add(time.Hour).Sub(after(10)), retryIn)
+		ok, _ = take("boss", 10)
+		require.True(t, ok, "persons are counted apart")
+		hour := int(time.Hour / after(1).Sub(after(0)))
+		ok, _ = take("ops", hour)
+		require.True(t, ok, "the first is an hour ago; what was refused is not counted")
+		ok, _ = take("ops", hour)
+		require.False(t, ok)
+	})
+	t.Run("of many at once no more pass", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		var all sync.WaitGroup
+		var passed atomic.Int64
+		for range 20 {
+			all.Go(func() {
+				ok, _, err := s.Take(t.Context(), "ops", 5, time.Hour, start)
+				noError(t, err)
+				if ok {
+					passed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 5, passed.Load())
 	})
 }

@@ -63,6 +63,37 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 		require.False(t, used, "codes go with the factor")
 		require.NoError(t, factors.Begin(t.Context(), user, first))
 	})
+	t.Run("the next one counts once it is confirmed, and the one before until then", func(t *testing.T) {
+		t.Parallel()
+		factors, users := open(t)
+		requireFault(t, fault.StateConflict, factors.BeginNext(t.Context(), user, first))
+		require.NoError(t, factors.Begin(t.Context(), user, first))
+		requireFault(t, fault.StateConflict, factors.BeginNext(t.Context(), user, first))
+		enrol(t, factors)
+		for _, next := range []auth.TOTP{first, {Secret: personal.NewSecret("MFRGGZDFMZTWQ2LK"), CreatedAt: after(4)}} {
+			require.NoError(t, factors.BeginNext(t.Context(), user, next))
+			got, err := factors.Get(t.Context(), user)
+			require.NoError(t, err)
+			want := confirmed
+			want.Next, want.NextCreatedAt = next.Secret, next.CreatedAt
+			require.Equal(t, want, got)
+		}
+		requireFault(t, fault.StateConflict, factors.Confirm(t.Context(), user, confirmed, codes))
+		fresh := auth.TOTP{Secret: personal.NewSecret("MFRGGZDFMZTWQ2LK"), CreatedAt: after(4), ConfirmedAt: after(5), LastStep: 90}
+		spare := personal.NewSecret("uvwxy-z2345")
+		require.NoError(t, factors.Confirm(t.Context(), user, fresh, []personal.Secret{spare}))
+		got, err := factors.Get(t.Context(), user)
+		require.NoError(t, err)
+		require.Equal(t, fresh, got)
+		for code, want := range map[personal.Secret]bool{codes[0]: false, spare: true} {
+			used, err := factors.UseRecoveryCode(t.Context(), user, code, after(6))
+			require.NoError(t, err)
+			require.Equal(t, want, used)
+		}
+		u, err := users.ByID(t.Context(), user)
+		require.NoError(t, err)
+		require.True(t, u.SecondFactor)
+	})
 	t.Run("replaced: the new one alone counts", func(t *testing.T) {
 		t.Parallel()
 		factors, _ := open(t)

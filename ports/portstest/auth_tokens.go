@@ -51,11 +51,12 @@ func RevocationFeed(
 		require.Empty(t, told)
 		require.False(t, none.AsOf.IsZero())
 
-		revoke := func(s auth.Session) auth.Session { return s.Revoke(after(1)) } // by a clock that is months off
+		revoke := func(s auth.Session) auth.Session { return s.RevokeFor(auth.EndedByLogout, after(1)) } // by a clock that is months off
 		_, err := sessions.Change(t.Context(), numbered(1), revoke)
 		require.NoError(t, err)
 		first, told := ask(t, feed, none.AsOf)
 		require.Equal(t, map[any]int{numbered(1): -1}, told)
+		require.Equal(t, auth.EndedByLogout, first.Revocations[0].Why)
 		require.False(t, first.AsOf.Before(none.AsOf))
 
 		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(6), Owner().UserID, false, auth.Client{}, after(2)), policy)

@@ -9,8 +9,13 @@ WHERE t.confirmed_at IS NULL;
 -- name: LockSecondFactor :one
 SELECT * FROM user_totp WHERE user_id = $1 FOR UPDATE;
 
+-- The confirmed one counts until the next one is confirmed.
+-- name: BeginNextFactor :execrows
+UPDATE user_totp SET next_sealed = $2, next_created_at = $3 WHERE user_id = $1 AND confirmed_at IS NOT NULL;
+
 -- name: ConfirmSecondFactor :exec
-UPDATE user_totp SET confirmed_at = $2, last_step = $3 WHERE user_id = $1;
+UPDATE user_totp SET secret_sealed = $2, created_at = $3, confirmed_at = $4, last_step = $5, next_sealed = NULL, next_created_at = NULL
+WHERE user_id = $1;
 
 -- name: AddRecoveryCodes :exec
 INSERT INTO user_recovery_codes (user_id, code_index) SELECT @user_id::text, unnest(@indexes::bytea[]);

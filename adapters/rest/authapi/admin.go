@@ -10,6 +10,7 @@ import (
 	"phonebill/adapters/rest/paging"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
+	"phonebill/core/id"
 )
 
 func acting(ctx context.Context) admin.Caller {
@@ -148,4 +149,30 @@ func (h *Handlers) EndUserSessions(ctx context.Context, r gen.EndUserSessionsReq
 	return gen.EndUserSessions200JSONResponse{
 		Success: true, Message: "모든 세션을 종료하였습니다", Data: gen.EndedSessionsData{Ended: ended},
 	}, nil
+}
+
+// ListLineTransfers returns the transfers of lines that wait for a second person.
+func (h *Handlers) ListLineTransfers(
+	ctx context.Context, _ gen.ListLineTransfersRequestObject,
+) (gen.ListLineTransfersResponseObject, error) {
+	waiting, err := h.Admin.ListTransfers(ctx, acting(ctx))
+	if err != nil {
+		return nil, err
+	}
+	data := gen.LineTransfersData{Items: make([]gen.LineTransfer, len(waiting))}
+	for i, t := range waiting {
+		data.Items[i] = toTransfer(t)
+	}
+	return gen.ListLineTransfers200JSONResponse{Success: true, Message: "대기 중인 회선 이전을 조회하였습니다", Data: data}, nil
+}
+
+// ConfirmLineTransfer confirms a transfer as a second person.
+func (h *Handlers) ConfirmLineTransfer(
+	ctx context.Context, r gen.ConfirmLineTransferRequestObject,
+) (gen.ConfirmLineTransferResponseObject, error) {
+	t, err := h.Admin.ConfirmTransfer(ctx, acting(ctx), id.ID(r.TransferID), r.Body.Reason)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ConfirmLineTransfer200JSONResponse{Success: true, Message: "회선 이전을 승인하였습니다", Data: toTransfer(t)}, nil
 }

@@ -14,14 +14,25 @@ func toLogin(t login.Tokens) gen.LoginData {
 	return gen.LoginData{
 		AccessToken: t.Access.Reveal(), RefreshToken: t.Refresh.Reveal(), TokenType: "Bearer",
 		ExpiresIn: int(t.ExpiresIn / time.Second), User: toUser(t.User, t.Principal.Permissions),
+		Duties:        toDuties(t.Principal.Duties),
+		SessionEndsAt: t.SessionEnds, SessionIdleEndsAt: t.IdleEnds,
 	}
 }
 
 func toRefresh(t login.Tokens) gen.RefreshData {
 	return gen.RefreshData{
 		AccessToken: t.Access.Reveal(), RefreshToken: t.Refresh.Reveal(), TokenType: "Bearer",
-		ExpiresIn: int(t.ExpiresIn / time.Second),
+		ExpiresIn: int(t.ExpiresIn / time.Second), Duties: toDuties(t.Principal.Duties),
+		SessionEndsAt: t.SessionEnds, SessionIdleEndsAt: t.IdleEnds,
 	}
+}
+
+func toDuties(duties []auth.Duty) []gen.Duty {
+	var out []gen.Duty
+	for _, d := range duties {
+		out = append(out, gen.Duty(d))
+	}
+	return out
 }
 
 func toUser(u auth.User, held []auth.Permission) gen.User {

@@ -145,3 +145,10 @@ func deref[T any](p *T) T {
 	}
 	return *p
 }
+
+func toTransfer(t auth.LineTransfer) gen.LineTransfer {
+	return gen.LineTransfer{
+		TransferID: [16]byte(t.ID), LineNumber: t.Line, UserID: string(t.To), ProposedBy: t.ProposedBy, Reason: t.Reason,
+		ProposedAt: t.ProposedAt, ExpiresAt: t.ExpiresAt, ConfirmedBy: optional(t.ConfirmedBy), ConfirmedAt: moment(t.ConfirmedAt),
+	}
+}

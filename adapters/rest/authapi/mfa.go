@@ -6,12 +6,13 @@ import (
 	"phonebill/adapters/rest/edge"
 	"phonebill/adapters/rest/gate"
 	gen "phonebill/adapters/rest/internal/authgen"
+	"phonebill/core/auth/mfa"
 	"phonebill/core/personal"
 )
 
 // BeginTotp makes a secret that counts once it is confirmed.
 func (h *Handlers) BeginTotp(ctx context.Context, r gen.BeginTotpRequestObject) (gen.BeginTotpResponseObject, error) {
-	e, err := h.MFA.Begin(ctx, proof(ctx, r.Body.Password))
+	e, err := h.MFA.Begin(ctx, proof(ctx, r.Body.Password, r.Body.Otp))
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +24,11 @@ func (h *Handlers) BeginTotp(ctx context.Context, r gen.BeginTotpRequestObject) 
 
 // ConfirmTotp makes the second factor count.
 func (h *Handlers) ConfirmTotp(ctx context.Context, r gen.ConfirmTotpRequestObject) (gen.ConfirmTotpResponseObject, error) {
-	codes, err := h.MFA.Confirm(ctx, gate.Principal(ctx).UserID, personal.NewSecret(r.Body.Otp), edge.ClientOf(ctx))
+	p := gate.Principal(ctx)
+	codes, err := h.MFA.Confirm(ctx, mfa.Confirmation{
+		UserID: p.UserID, Session: p.SessionID, Code: personal.NewSecret(r.Body.Otp), EndOthers: value(r.Body.EndOtherSessions),
+		Devices: devicesOf(ctx), From: edge.ClientOf(ctx),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +40,7 @@ func (h *Handlers) ConfirmTotp(ctx context.Context, r gen.ConfirmTotpRequestObje
 
 // RemoveTotp forgets the second factor.
 func (h *Handlers) RemoveTotp(ctx context.Context, r gen.RemoveTotpRequestObject) (gen.RemoveTotpResponseObject, error) {
-	if err := h.MFA.Remove(ctx, proof(ctx, r.Body.Password)); err != nil {
+	if err := h.MFA.Remove(ctx, proof(ctx, r.Body.Password, r.Body.Otp)); err != nil {
 		return nil, err
 	}
 	return gen.RemoveTotp200JSONResponse{Success: true, Message: "추가 인증이 해제되었습니다"}, nil

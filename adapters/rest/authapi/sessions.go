@@ -19,7 +19,7 @@ func (h *Handlers) ListSessions(ctx context.Context, _ gen.ListSessionsRequestOb
 	}
 	data := gen.SessionsData{Sessions: make([]gen.Session, len(live))}
 	for i, s := range live {
-		data.Sessions[i] = toSession(s, p.SessionID)
+		data.Sessions[i] = toSession(s, p.SessionID, h.Sessions.Policy)
 	}
 	return gen.ListSessions200JSONResponse{Success: true, Message: "로그인된 기기를 조회하였습니다", Data: data}, nil
 }
@@ -42,9 +42,10 @@ func (h *Handlers) EndOtherSessions(
 	return gen.EndOtherSessions200JSONResponse{Success: true, Message: "다른 모든 기기에서 로그아웃되었습니다"}, nil
 }
 
-func toSession(s auth.Session, current id.ID) gen.Session {
+func toSession(s auth.Session, current id.ID, policy auth.SessionPolicy) gen.Session {
 	return gen.Session{
 		Sid: [16]byte(s.ID), Device: auth.Device(s.Client.UserAgent), IP: auth.MaskIP(s.Client.IP), CreatedAt: s.CreatedAt,
 		LastSeenAt: s.LastSeenAt, Current: s.ID == current, AutoLogin: s.AutoLogin,
+		EndsAt: s.ExpiresAt, IdleEndsAt: policy.IdleEnd(s),
 	}
 }

@@ -89,7 +89,7 @@ func load(t *testing.T, text string) *openapi3.T {
 
 type closed struct{}
 
-func (closed) Authenticate(context.Context, string, string) (context.Context, error) {
+func (closed) Authenticate(context.Context, string, string, ...string) (context.Context, error) {
 	return nil, fault.New(fault.Unauthorized)
 }
 
@@ -155,9 +155,10 @@ func TestParametersAndBodiesOfEveryKind(t *testing.T) {
 func TestSpecificationsThatCannotBeEnforcedAreRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                   "x-permission is missing",
-		"x-permission: BILL": "x-permission without bearer security",
-		"x-permission: ''\n      security: [{key: []}]":                                          `security scheme "key" is not bearer`,
+		"": "x-permission is missing",
+		"x-permission: ''\n      x-for-duty: [1]":       "x-for-duty is a list of names",
+		"x-permission: BILL":                            "x-permission without bearer security",
+		"x-permission: ''\n      security: [{key: []}]": `security scheme "key" is not bearer`,
 		"x-permission: ''\n      parameters: [{name: c, in: cookie, schema: {type: string}}]":    `parameter "c"`,
 		"x-permission: ''\n      requestBody: {content: {text/plain: {schema: {type: string}}}}": "only application/json bodies",
 	} {

@@ -20,6 +20,7 @@ import (
 type operation struct {
 	bearer       bool
 	permission   string
+	isFor        []string
 	alsoAtRoot   bool
 	forwarded    bool // the service behind checks the request
 	params       []*openapi3.Parameter
@@ -50,6 +51,14 @@ func newOperation(spec *openapi3.T, item *openapi3.PathItem, op *openapi3.Operat
 		return nil, errors.New("x-permission without bearer security")
 	}
 	out.permission = permission
+	duties, _ := op.Extensions["x-for-duty"].([]any)
+	for _, d := range duties {
+		name, ok := d.(string)
+		if !ok || !out.bearer {
+			return nil, errors.New("x-for-duty is a list of names, of an operation with bearer security")
+		}
+		out.isFor = append(out.isFor, name)
+	}
 	out.alsoAtRoot, _ = op.Extensions["x-also-at-root"].(bool)
 	for _, list := range []openapi3.Parameters{item.Parameters, op.Parameters} {
 		for _, ref := range list {

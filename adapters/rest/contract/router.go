@@ -21,8 +21,9 @@ import (
 // further, so that an anonymous caller learns nothing.
 type Gate interface {
 	// Authenticate answers a context that carries the caller, or a fault: UNAUTHORIZED, TOKEN_*, FORBIDDEN. bearer is the
-	// token without its scheme, never empty. permission is the operation's x-permission, "" for any logged-in user.
-	Authenticate(ctx context.Context, bearer, permission string) (context.Context, error)
+	// token without its scheme, never empty. permission is the operation's x-permission, "" for any logged-in user. isFor is the
+	// operation's x-for-duty: what callers may come for who have to do that before anything else.
+	Authenticate(ctx context.Context, bearer, permission string, isFor ...string) (context.Context, error)
 }
 
 // Fail answers an error; problem.Writer.Write is one.
@@ -115,7 +116,7 @@ func (c *Router) guard(op *operation, handler http.HandlerFunc) http.HandlerFunc
 				c.fail(w, r, err)
 				return
 			}
-			ctx, err := c.gate.Authenticate(context.WithValue(r.Context(), routeKey{}, r.Pattern), token, op.permission)
+			ctx, err := c.gate.Authenticate(context.WithValue(r.Context(), routeKey{}, r.Pattern), token, op.permission, op.isFor...)
 			if err != nil {
 				c.fail(w, r, err)
 				return

@@ -31,6 +31,7 @@ type Told struct {
 type Session struct {
 	SessionID string    `json:"sid"`
 	At        time.Time `json:"at"`
+	Why       string    `json:"why,omitempty"`
 }
 
 // User is a user whose tokens of an older epoch are dead.
@@ -63,7 +64,7 @@ func Handler(revoked ports.RevocationFeed, log *slog.Logger) http.Handler {
 				out.Users = append(out.Users, User{UserID: string(v.UserID), Epoch: v.Epoch, At: v.At})
 				continue
 			}
-			out.Sessions = append(out.Sessions, Session{SessionID: v.SessionID.String(), At: v.At})
+			out.Sessions = append(out.Sessions, Session{SessionID: v.SessionID.String(), At: v.At, Why: string(v.Why)})
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(out)

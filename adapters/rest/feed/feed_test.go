@@ -42,13 +42,13 @@ func TestFeed(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 11, 21, 3, 0, 0, 123456789, time.UTC)
 	s := &source{told: auth.Feed{AsOf: at, KeyIDs: []string{"k1"}, Revocations: []auth.Revocation{
-		{SessionID: id.ID{15: 1}, At: at}, {UserID: "hong", Epoch: 3, At: at},
+		{SessionID: id.ID{15: 1}, At: at, Why: auth.EndedByLogout}, {UserID: "hong", Epoch: 3, At: at},
 	}}}
 	rec, _ := ask(t, s, "?since="+url.QueryEscape(at.Format(time.RFC3339Nano)))
 	require.Equal(t, http.StatusOK, rec.Code)
 	require.Equal(t, "application/json", rec.Header().Get("Content-Type"))
 	require.JSONEq(t, `{"asOf":"2026-11-21T03:00:00.123456789Z","keys":["k1"],
-		"sessions":[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00.123456789Z"}],
+		"sessions":[{"sid":"00000000-0000-0000-0000-000000000001","at":"2026-11-21T03:00:00.123456789Z","why":"LOGGED_OUT"}],
 		"users":[{"userId":"hong","epoch":3,"at":"2026-11-21T03:00:00.123456789Z"}]}`, rec.Body.String())
 	require.Equal(t, at, s.since, "to the nanosecond")
 	s = &source{told: auth.Feed{AsOf: at, KeyIDs: []string{}}}

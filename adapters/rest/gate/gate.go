@@ -20,9 +20,14 @@ type Gate struct {
 
 type key struct{}
 
-// Authenticate answers a context that carries the principal, or UNAUTHORIZED, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED or FORBIDDEN.
-func (g Gate) Authenticate(ctx context.Context, bearer, permission string) (context.Context, error) {
-	p, err := g.Guard.Admit(ctx, bearer, auth.Permission(permission))
+// Authenticate answers a context that carries the principal, or UNAUTHORIZED, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, FORBIDDEN or
+// PASSWORD_CHANGE_REQUIRED.
+func (g Gate) Authenticate(ctx context.Context, bearer, permission string, isFor ...string) (context.Context, error) {
+	duties := make([]auth.Duty, len(isFor))
+	for i, d := range isFor {
+		duties[i] = auth.Duty(d)
+	}
+	p, err := g.Guard.Admit(ctx, bearer, auth.Permission(permission), duties...)
 	if err != nil {
 		if g.Log != nil && errors.Is(err, fault.New(fault.PermissionDenied)) {
 			g.Log.WarnContext(ctx, "permission denied", "user", string(p.UserID), "permission", permission, "route", contract.Route(ctx))

@@ -26,7 +26,7 @@ import (
 
 type gate struct{}
 
-func (gate) Authenticate(ctx context.Context, bearer, permission string) (context.Context, error) {
+func (gate) Authenticate(ctx context.Context, bearer, permission string, _ ...string) (context.Context, error) {
 	switch {
 	case bearer == "":
 		return nil, fault.New(fault.Unauthorized)

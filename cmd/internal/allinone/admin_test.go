@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,18 +24,36 @@ import (
 
 type fields = map[string]any
 
-const strongPassword = "vierzig-Regenschirme-77"
+const (
+	strongPassword  = "vierzig-Regenschirme-77"
+	initialPassword = "erste-Regenschirme-11" // as staff set it
+)
 
-// someone makes a customer of the test's own through the API.
+// lines are given out one by one: no two accounts hold one line.
+var lines atomic.Int64
+
+// someone makes a customer of the test's own through the API, who has changed the initial password.
 func someone(t *testing.T, user string) demo.Login {
 	t.Helper()
+	number := fmt.Sprintf("010-7777-%04d", lines.Add(1))
 	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-		"userId": user, "password": strongPassword, "userName": "홍길동", "phoneNumber": "010-7777-1234", "email": "hong@example.com",
-		"customerId": "C-" + user, "lines": []string{"01077771234"}, "roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"},
+		"userId": user, "password": initialPassword, "userName": "홍길동", "phoneNumber": "010-7777-1234", "email": "hong@example.com",
+		"customerId": "C-" + user, "lines": []string{number}, "roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"},
 		"reason": "시험 계정",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
-	return demo.Login{UserID: user, Password: strongPassword}
+	return own(t, demo.Login{UserID: user, Password: initialPassword, LineNumber: number})
+}
+
+// own changes the initial password of an account without a second factor and returns the login with the new one.
+func own(t *testing.T, initial demo.Login) demo.Login {
+	t.Helper()
+	r := call(t, http.MethodPost, "/auth/password", login(t, initial), fields{
+		"currentPassword": initial.Password, "newPassword": strongPassword,
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	initial.Password = strongPassword
+	return initial
 }
 
 // audited answers what the audit log says of an account, oldest first, as "ACTION OUTCOME".
@@ -70,7 +90,7 @@ func adminCalls(user string) []struct {
 		{"PUT", at + "/permissions/PRODUCT_CHANGE", why, false},
 		{"DELETE", at + "/permissions/PRODUCT_CHANGE?reason=abc", nil, false},
 		{"DELETE", at + "/sessions?reason=abc", nil, false},
-		{"PATCH", at, fields{"version": 3, "status": "INACTIVE", "reason": "시험용"}, false},
+		{"PATCH", at, fields{"version": 4, "status": "INACTIVE", "reason": "시험용"}, false},
 		{"POST", "/admin/users", fields{
 			"userId": user + "2", "password": strongPassword, "userName": "둘", "roles": []string{"CUSTOMER"}, "reason": "시험용",
 		}, false},
@@ -118,7 +138,7 @@ func TestAccountsAreMaskedUnlessThereIsAReason(t *testing.T) {
 	who, admin := someone(t, "adm-mask"), login(t, running.Admin)
 	for _, r := range []reply{
 		call(t, http.MethodGet, "/admin/users/adm-mask", admin, nil), call(t, http.MethodGet, "/admin/users?customerId=C-adm-mask", admin, nil),
-		call(t, http.MethodGet, "/admin/users?lineNumber=010-7777-1234&userId=adm-mask", admin, nil),
+		call(t, http.MethodGet, "/admin/users?userId=adm-mask&lineNumber="+who.LineNumber, admin, nil),
 	} {
 		require.Equal(t, http.StatusOK, r.status, r.raw)
 		require.Contains(t, r.raw, `"userName":"홍*동"`)
@@ -213,7 +233,7 @@ func TestTokensFromBeforeAChangeOfRightsAreDead(t *testing.T) {
 	require.Equal(t, http.StatusOK, second.status, "the session lives on: %s", second.raw)
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/products/history", second.text("accessToken"), nil).status)
 	r = call(t, http.MethodPatch, "/admin/users/adm-epoch", admin, fields{
-		"version": r.data("version"), "lines": []string{"010-7777-5678"}, "reason": "번호 변경",
+		"version": r.data("version"), "lines": []string{"010-7778-5678"}, "reason": "번호 변경",
 	})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	dies(second.text("accessToken"), "a change of lines")
@@ -237,7 +257,7 @@ func TestLockedAndUnlocked(t *testing.T) {
 		r = call(t, http.MethodGet, path+"?size=3", by, nil)
 		require.Equal(t, http.StatusOK, r.status, r.raw)
 		require.Equal(t, []string{"LOGIN true", "UNLOCKED true", "LOGIN false"}, eventsOf(t, r))
-		require.EqualValues(t, 8, r.data("pagination", "totalElements"))
+		require.EqualValues(t, 10, r.data("pagination", "totalElements"))
 		require.Equal(t, path == "/auth/login-history", strings.Contains(r.raw, `"ip":"127.0.0.*"`), "the user's own view is masked")
 	}
 }
@@ -259,17 +279,32 @@ func TestANewOperatorHasASecondFactor(t *testing.T) {
 	needSystem(t)
 	admin := login(t, running.Admin)
 	r := call(t, http.MethodPost, "/admin/users", admin, fields{
-		"userId": "adm-newop", "password": strongPassword, "userName": "김운영", "roles": []string{"OPERATOR"}, "reason": "운영팀 입사",
+		"userId": "adm-newop", "password": initialPassword, "userName": "김운영", "roles": []string{"OPERATOR"}, "reason": "운영팀 입사",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	require.Equal(t, true, r.data("secondFactor"))
 	require.Equal(t, "ACTIVE", r.text("status"))
 	secret := r.text("enrolment", "secret")
-	c := demo.Login{UserID: "adm-newop", Password: strongPassword}
+	c := demo.Login{UserID: "adm-newop", Password: initialPassword}
 	require.Equal(t, "AUTH_004", tryLogin(t, c, "").body.Error.Code)
 	r = tryLogin(t, c, code(t, secret, 0))
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	token := r.text("accessToken")
+	require.Equal(t, "PASSWORD_CHANGE_REQUIRED", call(t, http.MethodGet, "/admin/users?size=1", token, nil).body.Error.Code)
+	refresh := r.text("refreshToken")
+	r = call(t, http.MethodPost, "/auth/password", token, fields{"currentPassword": initialPassword, "newPassword": strongPassword})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	c.Password = strongPassword
+	renew := func() {
+		r = call(t, http.MethodPost, "/auth/refresh", "", fields{"refreshToken": refresh})
+		token, refresh = r.text("accessToken"), r.text("refreshToken")
+	}
+	renew()
+	r = call(t, http.MethodPost, "/auth/mfa/totp", token, fields{"password": strongPassword})
+	secret = r.text("secret")
+	r = call(t, http.MethodPost, "/auth/mfa/totp/confirm", token, fields{"otp": code(t, secret, -1)})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	renew()
 	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/admin/users?size=1", token, nil).status)
 	require.NotContains(t, running.logs.String(), secret)
 
@@ -303,7 +338,7 @@ func TestCommandLine(t *testing.T) {
 	needSystem(t)
 	ok := func(args ...string) string {
 		t.Helper()
-		out, _, err := command(t, strongPassword+"\n", args...)
+		out, _, err := command(t, initialPassword+"\n", args...)
 		require.NoError(t, err, args)
 		return out
 	}
@@ -311,19 +346,26 @@ func TestCommandLine(t *testing.T) {
 	require.Contains(t, out, "otpauth://totp/")
 	require.Equal(t, 10, strings.Count(out, "recovery code"))
 	require.Regexp(t, `password +[a-z2-7]{26}`, out, "made and shown once")
-	out = ok("users", "create", "ctl-user", "--name", "홍길동", "--phone", "01012345678", "--line", "010-1234-5678", "--customer", "C-9",
+	out = ok("users", "create", "ctl-user", "--name", "홍길동", "--phone", "01012345678", "--line", "010-7780-5678", "--customer", "C-9",
 		"--permission", "bill_inquiry", "--password-stdin", "--reason", "신규 개통")
-	require.NotContains(t, out, strongPassword)
-	token := login(t, demo.Login{UserID: "ctl-user", Password: strongPassword})
+	require.NotContains(t, out, initialPassword)
+	token := login(t, own(t, demo.Login{UserID: "ctl-user", Password: initialPassword}))
 	require.Contains(t, ok("users", "show", "ctl-user"), "010-****-5678")
-	require.Contains(t, ok("users", "show", "ctl-user", "--reveal", "--reason", "본인 확인"), "010-1234-5678")
+	require.Contains(t, ok("users", "show", "ctl-user", "--reveal", "--reason", "본인 확인"), "010-7780-5678")
 	require.Regexp(t, `(?s)ctl-user +ACTIVE +홍\*동.*page 1 of 1, 1 in all`, ok("users", "list", "--customer", "C-9"))
 	require.Contains(t, ok("users", "history", "ctl-user"), "LOGIN")
+	_, _, err := command(t, initialPassword+"\n", "users", "create", "ctl-taker", "--name", "홍길동", "--line", "010-7780-5678",
+		"--password-stdin", "--reason", "명의 변경")
+	require.ErrorContains(t, err, "waits for a second person")
+	waiting := regexp.MustCompile(`([0-9a-f-]{36})  010-\*{4}-5678 to ctl-taker`).FindStringSubmatch(ok("users", "transfers", "list"))
+	require.Len(t, waiting, 2)
+	_, _, err = command(t, "", "users", "transfers", "confirm", waiting[1], "--reason", "서류 확인")
+	require.ErrorContains(t, err, "다른 담당자가 승인해야 합니다", "the console is one person")
 	require.Contains(t, ok("grant", "ctl-user", "product_change", "--expires", "2099-12-31", "--reason", "서비스 체험"),
 		"until 2099-12-31 15:00:00Z (by cli:")
 	require.Contains(t, ok("revoke", "ctl-user", "PRODUCT_CHANGE", "--reason", "체험 종료"), "no grant")
 	require.Contains(t, ok("sessions", "list", "ctl-user"), "Go-http-client")
-	require.Contains(t, ok("sessions", "end", "ctl-user", "--reason", "분실 신고"), "1 sessions ended")
+	require.Contains(t, ok("sessions", "end", "ctl-user", "--reason", "분실 신고"), "2 sessions ended")
 	require.Eventually(t, func() bool {
 		return call(t, http.MethodGet, "/bills/menu", token, nil).body.Error.Code == "TOKEN_REVOKED"
 	}, 2*time.Second, 20*time.Millisecond, "everywhere")
@@ -338,12 +380,13 @@ func TestCommandLine(t *testing.T) {
 		{"users", "list", "--size", "1000"}, {"users", "list", "--status", "GONE"}, {"users", "list", "--line", "1"}, {"nonsense"},
 		{"users", "create", "ctl-role", "--name", "엑스", "--role", "KING", "--permission", "ALL", "--line", "1", "--reason", "시험용"},
 		{"revoke", "ctl-user", "ALL", "--reason", "시험용"}, {"users", "history", "ctl-user", "--page", "0"},
-		{"users", "import", "/nonexistent.csv", "--reason", "시험용"}, {"users", "show", "ctl-user", "--reveal"},
+		{"users", "transfers", "confirm", "x", "--reason", "시험용"}, {"users", "import", "/nonexistent.csv", "--reason", "시험용"},
+		{"users", "show", "ctl-user", "--reveal"},
 	} {
 		_, _, err := command(t, "", bad...)
 		require.Error(t, err, bad)
 	}
-	_, _, err := command(t, "", "users", "create", "ctl-empty", "--name", "엑스", "--password-stdin", "--reason", "시험용")
+	_, _, err = command(t, "", "users", "create", "ctl-empty", "--name", "엑스", "--password-stdin", "--reason", "시험용")
 	require.ErrorContains(t, err, "no password")
 	for _, line := range audited(t, "ctl-user") {
 		require.NotContains(t, line, "INTERNAL")
@@ -391,10 +434,10 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("\uFEFFuser_id,password,password_hash,name,phone,email,customer_id,lines,permissions\r\n")
 	for n := 1; n <= 10_000; n++ {
-		_, _ = fmt.Fprintf(&file, "imp-%d,,%s,\"홍, 길동\",010%08d,imp%d@example.com,I-%d,010%08d;010-%04d-0000,BILL_INQUIRY;PRODUCT_CHANGE\r\n",
-			n, hash, n, n, n, n, n%10_000)
+		_, _ = fmt.Fprintf(&file, "imp-%d,,%s,\"홍, 길동\",010%08d,imp%d@example.com,I-%d,010%08d;0109%07d,BILL_INQUIRY;PRODUCT_CHANGE\r\n",
+			n, hash, n, n, n, n, n)
 	}
-	file.WriteString("imp-mine," + strongPassword + ",,김철수,,,,,BILL_INQUIRY\n\n")
+	file.WriteString("imp-mine," + initialPassword + ",,김철수,,,,,BILL_INQUIRY\n\n")
 	for _, bad := range []string{
 		"imp-1,," + hash + ",두 번,,,,,", "imp-short,kurz,,홍길동,,,,,", "imp-two," + strongPassword + "," + hash + ",홍길동,,,,,", "imp-none,,,홍길동,,,,,",
 		"imp-hash,,$2y$10$abcdefghijklmnopqrstuv,홍길동,,,,,", "imp-staff,," + hash + ",홍길동,,,,,USER_ADMIN", "imp-line,," + hash + ",홍길동,,,,12,",
@@ -421,9 +464,9 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 	require.Contains(t, rows[8], "10011,,line,")
 	require.Contains(t, rows[12], "10015,,line,")
 
-	token := login(t, demo.Login{UserID: "imp-mine", Password: strongPassword})
+	token := login(t, own(t, demo.Login{UserID: "imp-mine", Password: initialPassword}))
 	require.Equal(t, "김철수", call(t, http.MethodGet, "/auth/user-info", token, nil).text("userName"))
-	r := call(t, http.MethodGet, "/admin/users?lineNumber=010-0042-0000", login(t, running.Operator), nil)
+	r := call(t, http.MethodGet, "/admin/users?lineNumber=010-9000-0042", login(t, running.Operator), nil)
 	require.Contains(t, r.raw, `"userId":"imp-42"`)
 	out, _, err = command(t, "", "users", "import", path, "--reason", "다시 한 번")
 	require.ErrorIs(t, err, ctl.ErrPartly)

@@ -39,6 +39,7 @@ type config struct {
 	prefetch  compose.Prefetch
 	simQuota  int
 	sessions  coreauth.SessionPolicy
+	searches  int             // exact searches per member of staff and hour
 	token     personal.Secret // of the internal API; empty = made here
 	auth      compose.Listen
 	bill      compose.Listen
@@ -74,13 +75,14 @@ func read(env boot.Env) (config, error) {
 		apRate:    compose.ReadAPRate(r),
 		simDelay:  compose.ReadSimDelay(r),
 		simQuota:  compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
-		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
-		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
-		auth:    at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
-		bill:    at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
-		product: at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
-		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
-		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
+		searches: compose.ReadSearches(r),
+		login:    compose.ReadLogin(r, "false"), // plain HTTP on loopback
+		gateway:  at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
+		auth:     at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
+		bill:     at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
+		product:  at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
+		kos:      at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
+		ap:       at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
 	c.gateway.Trusted = compose.ReadTrustedProxies(r)
 	c.policy, c.books = compose.ReadPolicy(r), compose.ReadBooks(r, "off")
@@ -229,6 +231,7 @@ func (s *system) simulator(ctx context.Context, name string, wire func(state str
 func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, kosSim, apSim demo.Simulator) error {
 	authUnit, err := compose.Auth(ctx, compose.AuthConfig{
 		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), InternalToken: s.token, Sessions: s.sessions, Login: s.login,
+		Searches: s.searches,
 	}, s.tools)
 	if err != nil {
 		return err

@@ -97,7 +97,10 @@ func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, r.status, r.raw)
 		require.Equal(t, "newPassword", r.body.Error.Fields[0].Field)
 	}
-	require.Equal(t, "AUTH_001", change("wrong-secret-horse", "새로운 비밀 열쇠 🔑").body.Error.Code)
+	wrong := change("wrong-secret-horse", "새로운 비밀 열쇠 🔑")
+	require.Equal(t, http.StatusUnprocessableEntity, wrong.status, "401 would tell a client to log in again: %s", wrong.raw)
+	require.Equal(t, []string{"REAUTHENTICATION_FAILED", "AUTH_001"}, []string{wrong.body.Error.Code, wrong.body.Error.Details["reason"]})
+	require.Equal(t, "currentPassword", wrong.body.Error.Fields[0].Field)
 	r := change(who.Password, "새로운 비밀 열쇠 🔑")
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	atOnce := callAt(t, running.Services["auth"]+"/api/v1", http.MethodGet, "/auth/verify", there, nil)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ import (
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/productapi"
 	"phonebill/adapters/vault"
+	"phonebill/cmd/internal/demo"
 	"phonebill/core/auth"
 	"phonebill/core/id"
 )
@@ -198,7 +200,7 @@ func (stranger) owned(op *openapi3.Operation) string {
 func (s stranger) path(service, template string, item *openapi3.PathItem, op *openapi3.Operation) string {
 	filled := strings.NewReplacer(
 		"{requestId}", s.otherRequests[service], "{lineNumber}", s.otherLine, "{sid}", s.otherSession, "{userId}", "nobody-here",
-		"{permission}", "BILL_INQUIRY",
+		"{permission}", "BILL_INQUIRY", "{transferId}", "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
 	).Replace(template)
 	query := url.Values{}
 	for _, p := range slices.Concat(item.Parameters, op.Parameters) {
@@ -307,4 +309,157 @@ func publicKey(t *testing.T) []byte {
 	key, err := base64.RawURLEncoding.DecodeString(set.Keys[0].X)
 	require.NoError(t, err)
 	return key
+}
+
+// TestOnlyAnAdminTouchesStaffOverHTTP takes every operation on one account from the specification, so that a new one cannot be forgotten.
+// The operator holds all permissions of staff.
+func TestOnlyAnAdminTouchesStaffOverHTTP(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	p := principal(t, login(t, running.Operator))
+	p.Permissions = auth.AllPermissions()
+	operator, admin := issue(t, p, time.Now()), login(t, running.Admin)
+	seen := 0
+	doc := specs(t)["auth"]
+	for path, item := range doc.Paths.Map() {
+		if !strings.HasPrefix(path, "/admin/users/{userId}") {
+			continue
+		}
+		for method, op := range item.Operations() {
+			seen++
+			at := func(user string) string {
+				return strings.Replace(stranger{}.path("auth", path, item, op), "nobody-here", user, 1)
+			}
+			r := call(t, method, at(running.Admin.UserID), operator, stranger{}.body(t, op))
+			require.Equal(t, http.StatusForbidden, r.status, "%s: %s", op.OperationID, r.raw)
+			require.Equal(t, "FORBIDDEN", r.body.Error.Code, op.OperationID)
+			for user, token := range map[string]string{running.Admin.UserID: admin, running.Operator.UserID: operator} {
+				r = call(t, method, at(user), token, stranger{}.body(t, op))
+				require.Equal(t, http.StatusConflict, r.status, "%s on the own account: %s", op.OperationID, r.raw)
+				require.Equal(t, "OWN_ACCOUNT", r.body.Error.Details["reason"], op.OperationID)
+			}
+		}
+	}
+	require.GreaterOrEqual(t, seen, 8)
+}
+
+// TestAnInitialPasswordOpensNothingButItsChange takes every operation of every specification, at the gateway and at the service itself.
+func TestAnInitialPasswordOpensNothingButItsChange(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
+		"userId": "adm-initial", "password": initialPassword, "userName": "홍길동", "customerId": "C-initial",
+		"lines": []string{"010-7779-0001"}, "roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
+	})
+	require.Equal(t, http.StatusCreated, r.status, r.raw)
+	initial := demo.Login{UserID: "adm-initial", Password: initialPassword}
+	token := login(t, initial)
+	some := stranger{
+		otherLine: "01012345678", otherSession: "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b", otherRequests: map[string]string{
+			"bill": "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b", "product": "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
+			"operations": "01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b",
+		},
+	}
+	var open []string
+	for name, doc := range specs(t) {
+		for path, item := range doc.Paths.Map() {
+			for method, op := range item.Operations() {
+				if op.Security != nil && len(*op.Security) == 0 {
+					continue
+				}
+				if duties, _ := op.Extensions["x-for-duty"].([]any); slices.Contains(duties, any("CHANGE_PASSWORD")) {
+					open = append(open, op.OperationID)
+					continue
+				}
+				for _, base := range bases(name) {
+					r := callAt(t, base+"/api/v1", method, some.path(name, path, item, op), token, nil)
+					require.Equalf(t, "PASSWORD_CHANGE_REQUIRED", r.body.Error.Code, "%s at %s: %s", op.OperationID, base, r.raw)
+					require.Equal(t, http.StatusForbidden, r.status)
+				}
+			}
+		}
+	}
+	slices.Sort(open)
+	require.Equal(t, []string{"changePassword", "logout"}, open)
+	r = call(t, http.MethodPost, "/auth/login", "", fields{"userId": "adm-initial", "password": initialPassword})
+	refresh := r.text("refreshToken")
+	r = call(t, http.MethodPost, "/auth/password", r.text("accessToken"), fields{
+		"currentPassword": initialPassword, "newPassword": strongPassword,
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	r = call(t, http.MethodPost, "/auth/refresh", "", fields{"refreshToken": refresh})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	r = call(t, http.MethodGet, "/bills/menu", r.text("accessToken"), nil)
+	require.Equal(t, http.StatusOK, r.status, "a refresh opens the account: %s", r.raw)
+}
+
+// TestALineOfAnotherAccountNeedsItsReleaseOrASecondPerson is the whole way over HTTP.
+func TestALineOfAnotherAccountNeedsItsReleaseOrASecondPerson(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	holder := someone(t, "adm-holder")
+	p := principal(t, login(t, running.Operator))
+	p.Permissions = auth.AllPermissions()
+	operator, admin := issue(t, p, time.Now()), login(t, running.Admin)
+	wish := fields{
+		"userId": "adm-taker", "password": initialPassword, "userName": "홍길동", "lines": []string{holder.LineNumber},
+		"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "명의 변경",
+	}
+	r := call(t, http.MethodPost, "/admin/users", operator, wish)
+	require.Equal(t, http.StatusConflict, r.status, r.raw)
+	require.Equal(t, "LINE_HELD", r.body.Error.Code)
+	transfer := r.body.Error.Details["transferId"]
+	require.Contains(t, call(t, http.MethodGet, "/admin/line-transfers", admin, nil).raw, transfer)
+	confirm := "/admin/line-transfers/" + transfer + "/confirm"
+	r = call(t, http.MethodPost, confirm, operator, fields{"reason": "시험용"})
+	require.Equal(t, "OWN_PROPOSAL", r.body.Error.Details["reason"], r.raw)
+	r = call(t, http.MethodPost, confirm, admin, fields{"reason": "서류 확인"})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	require.Equal(t, running.Admin.UserID, r.text("confirmedBy"))
+	r = call(t, http.MethodPost, "/admin/users", operator, wish)
+	require.Equal(t, http.StatusCreated, r.status, r.raw)
+	require.Equal(t, []string{"LINE_TRANSFERRED INTENDED", "LINE_TRANSFERRED CONFLICT", "LINE_TRANSFERRED INTENDED", "LINE_TRANSFERRED DONE"},
+		audited(t, transfer))
+
+	// The other account gives it back by a change of its lines: no second person is needed then.
+	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, fields{
+		"version": versionOf(t, operator, "adm-holder"), "lines": []string{holder.LineNumber},
+		"reason": "시험용",
+	})
+	require.Equal(t, "LINE_HELD", r.body.Error.Code, r.raw)
+	r = call(t, http.MethodPatch, "/admin/users/adm-taker", operator, fields{
+		"version": versionOf(t, operator, "adm-taker"), "lines": []string{}, "reason": "시험용",
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, fields{
+		"version": versionOf(t, operator, "adm-holder"), "lines": []string{holder.LineNumber}, "reason": "시험용",
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+}
+
+func versionOf(t *testing.T, token, user string) any {
+	t.Helper()
+	return call(t, http.MethodGet, "/admin/users/"+user, token, nil).data("version")
+}
+
+// TestExactSearchesAreCounted: the thirty-first within an hour is refused with the time to come back.
+func TestExactSearchesAreCounted(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	p := principal(t, login(t, running.Operator))
+	p.UserID = "adm-searcher" // of its own, so that other tests keep their budget
+	token := issue(t, p, time.Now())
+	search := func() reply { return call(t, http.MethodGet, "/admin/users?lineNumber=010-7782-0001", token, nil) }
+	for range 30 {
+		require.Equal(t, http.StatusOK, search().status)
+	}
+	r := search()
+	require.Equal(t, http.StatusTooManyRequests, r.status, r.raw)
+	require.Equal(t, "RATE_LIMIT_EXCEEDED", r.body.Error.Code)
+	seconds, err := strconv.Atoi(r.header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.LessOrEqual(t, seconds, 3600)
+	require.Greater(t, seconds, 3000)
+	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/admin/users?size=1", token, nil).status, "other searches go on")
+	require.Contains(t, running.logs.String(), `"alert":"staff_searched_often","subject":"adm-searcher"`)
 }

@@ -41,13 +41,13 @@ func owner(t *testing.T, user string, seed int) demo.Login {
 	var numbers []string
 	steer(t, "/control/customers", fields{"count": 1, "seed": seed}, &numbers)
 	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-		"userId": user, "password": strongPassword, "userName": "홍길동", "customerId": "C-" + user, "lines": numbers,
+		"userId": user, "password": initialPassword, "userName": "홍길동", "customerId": "C-" + user, "lines": numbers,
 		"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY", "PRODUCT_CHANGE"}, "reason": "시험 계정",
 	})
 	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	number, err := line.Parse(numbers[0])
 	require.NoError(t, err)
-	return demo.Login{UserID: user, Password: strongPassword, LineNumber: number.Hyphenated()}
+	return own(t, demo.Login{UserID: user, Password: initialPassword, LineNumber: number.Hyphenated()})
 }
 
 // storyOf is what staff see of a request; whats are its codes.

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -59,7 +60,8 @@ func ring(t *testing.T) ports.Vault {
 func newcomer(t *testing.T) demo.Login {
 	t.Helper()
 	users, _ := authStore(t)
-	l := demo.Login{UserID: "new-" + strings.ToLower(rand.Text()[:12]), Password: rand.Text(), LineNumber: "01099990000"}
+	l := demo.Login{UserID: "new-" + strings.ToLower(rand.Text()[:12]), Password: rand.Text()}
+	l.LineNumber = fmt.Sprintf("0107781%04d", lines.Add(1))
 	hash, err := argon2.New(argon2.Default()).Hash(t.Context(), personal.NewSecret(l.Password))
 	require.NoError(t, err)
 	n, err := line.Parse(l.LineNumber)
@@ -305,7 +307,8 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, map[string]any{
 		"sid": secondID, "device": "Go-http-client", "ip": "127.0.0.*", "current": true, "autoLogin": false, "createdAt": one["createdAt"],
-		"lastSeenAt": one["lastSeenAt"],
+		"lastSeenAt": one["lastSeenAt"], "endsAt": later(t, one["createdAt"], 24*time.Hour),
+		"idleEndsAt": later(t, one["lastSeenAt"], 30*time.Minute),
 	}, one)
 
 	for _, sid := range []string{foreign, "018f0000-0000-7000-8000-000000000000"} {
@@ -345,10 +348,24 @@ func TestTheEleventhDeviceEndsTheFirst(t *testing.T) {
 		last, _, _ = enter(t, who)
 	}
 	refused(t, first, "TOKEN_REVOKED")
+	for _, base := range bases("bill") {
+		r := callAt(t, base+"/api/v1", http.MethodGet, "/bills/menu", first, nil)
+		require.Equal(t, "NEWER_DEVICE", r.body.Error.Details["reason"], "%s tells why: %s", base, r.raw)
+	}
 	r := call(t, http.MethodPost, "/auth/refresh", "", map[string]string{"refreshToken": refresh})
 	require.Equal(t, "REFRESH_TOKEN_INVALID", r.body.Error.Code)
+	require.Equal(t, "NEWER_DEVICE", r.body.Error.Details["reason"])
 	list, _ := call(t, http.MethodGet, "/auth/sessions", last, nil).data("sessions").([]any)
 	require.Len(t, list, 10)
+}
+
+// later is a time of an answer and some.
+func later(t *testing.T, at any, more time.Duration) string {
+	t.Helper()
+	text, _ := at.(string)
+	moment, err := time.Parse(time.RFC3339Nano, text)
+	require.NoError(t, err)
+	return moment.Add(more).Format(time.RFC3339Nano)
 }
 
 // TestTheInternalAPIWantsItsToken: whoever reaches the internal listener learns nothing of sessions.

@@ -1,13 +1,16 @@
 package compose
 
 import (
+	"cmp"
 	"context"
+	"encoding/hex"
 	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"phonebill/adapters/alerts"
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/jose"
 	"phonebill/adapters/postgres"
@@ -20,6 +23,7 @@ import (
 	"phonebill/core/auth/admin"
 	"phonebill/core/auth/intake"
 	"phonebill/core/auth/mfa"
+	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -36,7 +40,9 @@ type staffRoom struct {
 	hasher   ports.PasswordHasher
 	push     ports.RevocationPush
 	report   ports.Report
+	alerts   ports.Alerts
 	policy   auth.SessionPolicy
+	searches int // exact searches per person and hour
 }
 
 // administration wires what staff do to accounts, for the API and for the command line alike.
@@ -45,8 +51,12 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 	return &admin.Service{
 		Users: users, Accounts: postgres.NewAccounts(s.pool, s.keyring), Sessions: s.sessions, History: history, Records: history,
 		Guesses: postgres.NewGuesses(s.pool, s.keyring, auth.DefaultLockout()), Hasher: s.hasher, Audit: log, Push: s.push, Report: s.report,
+		Alerts: s.alerts, Transfers: postgres.NewLineTransfers(s.pool, s.keyring),
+		Searches: postgres.NewExactSearches(s.pool), SearchesPerHour: cmp.Or(s.searches, defaultSearches),
+		LineIndex: func(n line.Number) string { return hex.EncodeToString(s.keyring.Index(ports.LineIndex, n.Digits())) },
 		Factors: &mfa.Service{
-			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Now: s.Now, NewID: s.NewID,
+			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Push: s.push,
+			Now: s.Now, NewID: s.NewID,
 		},
 		Keys:     signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
 		Services: postgres.NewServiceKeys(s.pool), CheckPassword: auth.CheckPassword, Policy: s.policy, Now: s.Now, NewID: s.NewID,
@@ -69,13 +79,25 @@ type AdminConfig struct {
 	Data
 	InternalToken personal.Secret
 	Sessions      auth.SessionPolicy
+	Searches      int // exact searches per person and hour; 0 = 30
 }
 
-// ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN and the rest as the auth service does.
+// defaultSearches is how many exact searches a member of staff has in an hour.
+const defaultSearches = 30
+
+// ReadSearches reads STAFF_SEARCHES_PER_HOUR: how many exact searches for a line a member of staff has in an hour.
+func ReadSearches(r *boot.Reader) int {
+	const most = 10_000
+	return r.Int("STAFF_SEARCHES_PER_HOUR", defaultSearches, 1, most)
+}
+
+// ReadAdmin reads AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR, INTERNAL_TOKEN, STAFF_SEARCHES_PER_HOUR and the rest as the auth
+// service does.
 func ReadAdmin(env boot.Env) (AdminConfig, error) {
 	r := env.Read()
 	c := AdminConfig{
 		Data: data(r, "AUTH_DATABASE_URL"), InternalToken: personal.NewSecret(r.String("INTERNAL_TOKEN", "")), Sessions: ReadSessions(r),
+		Searches: ReadSearches(r),
 	}
 	return c, r.Err()
 }
@@ -124,7 +146,9 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		Tools: t, pool: pool, keyring: keyring,
 		sessions: valkey.NewCachedSessions(cache, postgres.NewSessions(pool), keyring, t.Log),
 		hasher:   argon2.NewBulk(argon2.Default()),
+		alerts:   alerts.New(t.Log, nil),
 		policy:   c.Sessions,
+		searches: c.Searches,
 		push:     push, // whom it does not reach hears of it by the pull
 		report: func(ctx context.Context, err error) {
 			t.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())

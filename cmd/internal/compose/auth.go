@@ -96,10 +96,11 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	}
 	changes := &password.Service{
 		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Devices: devices, Sessions: stored,
-		Push: push, History: history, Now: p.Now, NewID: p.NewID,
+		Push: push, History: history, Factors: factors, Codes: totp.Codes{}, Now: p.Now, NewID: p.NewID,
 	}
 	room := staffRoom{
-		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, policy: policy,
+		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, alerts: p.alerts,
+		policy: policy, searches: c.Searches,
 	}
 	auditLog := room.auditLog()
 	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(auditLog, p.Now, p.Log)))
@@ -108,7 +109,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
 		MFA: &mfa.Service{
 			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Guesses: limiter, Reauthenticate: changes.Reauthenticate,
-			Now: p.Now, NewID: p.NewID,
+			Devices: devices, Sessions: stored, Push: push, Now: p.Now, NewID: p.NewID,
 		},
 		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
 		Admin:    room.administration(auditLog), History: &ownhistory.Service{Records: history},

@@ -105,6 +105,7 @@ type AuthConfig struct {
 	InternalToken personal.Secret
 	Sessions      auth.SessionPolicy
 	Login         Login
+	Searches      int // exact searches per member of staff and hour; 0 = 30
 }
 
 // Login configures how people log in. The zero value is strict cookies, no throttle and hashing in the process.
@@ -174,12 +175,12 @@ const (
 )
 
 // ReadAuth reads AUTH_ADDR, AUTH_INTERNAL_ADDR, AUTH_DATABASE_URL, INTERNAL_TOKEN, the sessions (ReadSessions), what logins need
-// (ReadLogin) and what all services need.
+// (ReadLogin), STAFF_SEARCHES_PER_HOUR and what all services need.
 func ReadAuth(env boot.Env) (AuthConfig, error) {
 	r := env.Read()
 	c := AuthConfig{
 		Listen: listen(r, "AUTH", "8081", "9081"), Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r),
-		Sessions: ReadSessions(r), Login: ReadLogin(r, "true"),
+		Sessions: ReadSessions(r), Login: ReadLogin(r, "true"), Searches: ReadSearches(r),
 	}
 	return c, r.Err()
 }

@@ -108,7 +108,7 @@ func (c Console) config() (compose.AdminConfig, error) {
 		token = personal.NewSecret(own)
 	}
 	return compose.AdminConfig{
-		Data: data, InternalToken: token, Sessions: compose.ReadSessions(r),
+		Data: data, InternalToken: token, Sessions: compose.ReadSessions(r), Searches: compose.ReadSearches(r),
 	}, errors.Join(err, r.Err())
 }
 

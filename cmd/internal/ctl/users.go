@@ -21,7 +21,7 @@ func (c Console) users() *cobra.Command {
 	cmd := &cobra.Command{Use: "users", Short: "Create, show, search, unlock, suspend and load accounts"}
 	cmd.AddCommand(
 		c.createUser(), c.showUser(), c.listUsers(), c.unlockUser(), c.setStatus("suspend", "Suspend", auth.Suspended),
-		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(),
+		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(), c.transfers(),
 	)
 	return cmd
 }
@@ -230,7 +230,8 @@ func (c Console) resetFactor() *cobra.Command {
 	return reason(&cobra.Command{
 		Use: "reset-factor USER_ID", Short: "Replace the lost second factor of staff, remove that of a customer", Args: cobra.ExactArgs(1),
 		Long: `For an owner who has lost his authenticator app and his recovery codes. An operator or administrator gets a new second factor,
-printed this once; a customer has none from then on and can enrol again. All sessions of the account end.`,
+printed this once, and enrols anew at the next log-in; a customer has none from then on and can enrol again.
+All sessions of the account end.`,
 		Example: `  phonebillctl users reset-factor ops-kim --reason "단말 분실, 본인 확인함"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {

@@ -25,9 +25,10 @@ type Guard struct {
 var errIncomplete = errors.New("access: the revocations are not known yet")
 
 // Admit answers who is calling, or UNAUTHORIZED (no token), TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, or FORBIDDEN when the
-// permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. SERVICE_UNAVAILABLE until the
+// permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. PASSWORD_CHANGE_REQUIRED while the
+// caller has a duty that the operation is not for. SERVICE_UNAVAILABLE until the
 // revocations are known: after a start nobody who has logged out gets in (decision 2).
-func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (auth.Principal, error) {
+func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission, isFor ...auth.Duty) (auth.Principal, error) {
 	switch {
 	case token == "":
 		return auth.Principal{}, fault.New(fault.Unauthorized)
@@ -39,7 +40,9 @@ func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission) (
 	case err != nil:
 		return auth.Principal{}, err
 	case g.Revoked.Has(p):
-		return auth.Principal{}, fault.New(fault.TokenRevoked)
+		return auth.Principal{}, auth.TokenRevoked(g.Revoked.Why(p))
+	case p.Due(isFor) != nil:
+		return auth.Principal{}, p.Due(isFor)
 	case need != "" && !p.Has(need):
 		return p, fault.New(fault.PermissionDenied)
 	}
@@ -76,8 +79,8 @@ func (l *Live) Used(ctx context.Context, sids []id.ID) error {
 // touchEvery is how often a session in use is noted (decision 2).
 const touchEvery = time.Minute
 
-// Check answers TOKEN_REVOKED when the session is over or idle. A store in trouble is not "logged out" (decision 1): the token
-// verified, so the request goes on.
+// Check answers TOKEN_REVOKED, with the reason, when the session is over or idle. A store in trouble is not
+// "logged out" (decision 1): the token verified, so the request goes on.
 func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	session, err := l.Sessions.Get(ctx, sid)
 	now := l.Now()
@@ -87,7 +90,7 @@ func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	case err != nil:
 		return nil //nolint:nilerr // see above
 	case !l.Policy.Live(session, now):
-		return fault.New(fault.TokenRevoked)
+		return auth.TokenRevoked(l.Policy.Over(session, now))
 	case now.Sub(session.LastSeenAt) >= touchEvery:
 		_, _ = l.Sessions.Change(ctx, sid, func(s auth.Session) auth.Session { return l.Policy.Touch(s, now) })
 	}

@@ -101,6 +101,27 @@ func (w *world) revoke() {
 	w.Revoked.Push(context.Background(), auth.Revocation{SessionID: sid, At: w.now})
 }
 
+// duty makes the token one of an owner who has to change the password first.
+func duty(w *world) {
+	token, err := w.tokens.Issue(context.Background(), auth.Principal{
+		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 3, ExpiresAt: w.now.Add(30 * time.Minute),
+		Duties: []auth.Duty{auth.ChangePassword},
+	}, w.now)
+	if err != nil {
+		panic(err)
+	}
+	w.token = token.Reveal()
+}
+
+func TestAnOperationThatIsForADutyIsOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	duty(w)
+	p, err := w.Admit(t.Context(), w.token, "", auth.ChangePassword)
+	require.NoError(t, err)
+	require.Equal(t, auth.UserID("hong"), p.UserID)
+}
+
 func TestAdmit(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -114,6 +135,8 @@ func TestAdmit(t *testing.T) {
 		"none":                   {func(w *world) { w.token = "" }, "", "", fault.Unauthorized},
 		"nonsense":               {nil, "nonsense", "", fault.TokenInvalid},
 		"without the permission": {nil, "", auth.ProductChange, fault.PermissionDenied},
+		"initial password":       {duty, "", "", fault.PasswordChangeRequired},
+		"initial, no permission": {duty, "", auth.ProductChange, fault.PasswordChangeRequired},
 		"expired":                {func(w *world) { w.now = w.now.Add(30 * time.Minute) }, "", "", fault.TokenExpired},
 		"revoked here":           {(*world).revoke, "", "", fault.TokenRevoked},
 		"revoked and forbidden":  {(*world).revoke, "", auth.UserAdmin, fault.TokenRevoked},

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -23,8 +24,14 @@ type Revoked struct {
 	mu       sync.RWMutex
 	asOf     time.Time // of the last good pull; zero before the first
 	pulledAt time.Time // by our clock, for the metrics alone
-	sessions map[id.ID]time.Time
+	sessions map[id.ID]ended
 	users    map[auth.UserID]raised
+}
+
+// ended is when a session's end was stored, and why it ended; empty while that is not known.
+type ended struct {
+	at  time.Time
+	why auth.EndReason
 }
 
 // raised is a user's epoch and when it was stored.
@@ -45,7 +52,7 @@ const (
 // there are any, are told which signing keys are good.
 func NewRevoked(feed ports.RevocationFeed, keys ports.AcceptedKeys, now ports.Clock, keep time.Duration) *Revoked {
 	return &Revoked{
-		feed: feed, keys: keys, now: now, keep: keep, pulledAt: now(), sessions: map[id.ID]time.Time{}, users: map[auth.UserID]raised{},
+		feed: feed, keys: keys, now: now, keep: keep, pulledAt: now(), sessions: map[id.ID]ended{}, users: map[auth.UserID]raised{},
 	}
 }
 
@@ -77,10 +84,10 @@ func (r *Revoked) take(told auth.Feed) {
 	}
 	r.asOf, r.pulledAt = told.AsOf, r.now()
 	over := told.AsOf.Add(-r.keep - overlap)
-	for sid, at := range r.sessions {
-		if at.IsZero() { // pushed before the first pull
-			r.sessions[sid] = told.AsOf
-		} else if at.Before(over) {
+	for sid, held := range r.sessions {
+		if held.at.IsZero() { // pushed before the first pull
+			r.sessions[sid] = ended{told.AsOf, held.why}
+		} else if held.at.Before(over) {
 			delete(r.sessions, sid)
 		}
 	}
@@ -100,7 +107,8 @@ func (r *Revoked) add(v auth.Revocation, at time.Time) {
 		r.users[v.UserID] = raised{max(held.epoch, v.Epoch), later(held.at, at)}
 		return
 	}
-	r.sessions[v.SessionID] = later(r.sessions[v.SessionID], at)
+	held := r.sessions[v.SessionID]
+	r.sessions[v.SessionID] = ended{later(held.at, at), cmp.Or(held.why, v.Why)}
 }
 
 func later(a, b time.Time) time.Time {
@@ -112,10 +120,10 @@ func later(a, b time.Time) time.Time {
 
 // Push implements ports.RevocationPush for this instance: it adds what has just ended. Whatever time a pusher tells, it counts from
 // now on.
-func (r *Revoked) Push(_ context.Context, ended ...auth.Revocation) {
+func (r *Revoked) Push(_ context.Context, over ...auth.Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, v := range ended {
+	for _, v := range over {
 		if len(r.sessions)+len(r.users) >= maxHeld {
 			return
 		}
@@ -129,6 +137,16 @@ func (r *Revoked) Has(p auth.Principal) bool {
 	defer r.mu.RUnlock()
 	_, ended := r.sessions[p.SessionID]
 	return ended || p.Epoch < r.users[p.UserID].epoch
+}
+
+// Why is the reason for which the token is dead.
+func (r *Revoked) Why(p auth.Principal) auth.EndReason {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if held, over := r.sessions[p.SessionID]; over {
+		return held.why
+	}
+	return auth.EndedByRights
 }
 
 // Ready tells whether the set has been complete once.

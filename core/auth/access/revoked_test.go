@@ -10,6 +10,7 @@ import (
 
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
+	"phonebill/core/fault"
 	"phonebill/core/id"
 )
 
@@ -135,4 +136,34 @@ type steady struct{}
 
 func (steady) Since(context.Context, time.Time) (auth.Feed, error) {
 	return auth.Feed{AsOf: dbNoon}, nil
+}
+
+// TestTheReasonIsTold: by whichever way it is heard first, and it is not forgotten when another way does not know it.
+func TestTheReasonIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	refused := func() string {
+		t.Helper()
+		_, err := w.Admit(t.Context(), w.token, "")
+		require.ErrorIs(t, err, fault.New(fault.TokenRevoked))
+		return fault.From(err).Details()["reason"]
+	}
+	w.Revoked.Push(t.Context(), auth.Revocation{UserID: "hong", Epoch: 4})
+	require.Equal(t, "RIGHTS_CHANGED", refused())
+	w.Revoked.Push(t.Context(), auth.Revocation{SessionID: sid})
+	require.Equal(t, "REVOKED", refused(), "by the previous release")
+	w.feed.told.Revocations = []auth.Revocation{{SessionID: sid, At: dbNoon, Why: auth.EndedByNewerDevice}}
+	require.NoError(t, w.Revoked.Pull(t.Context()))
+	require.Equal(t, "NEWER_DEVICE", refused())
+	w.Revoked.Push(t.Context(), auth.Revocation{SessionID: sid})
+	require.Equal(t, "NEWER_DEVICE", refused())
+
+	w = newWorld(t)
+	w.now = w.now.Add(29*time.Minute + 59*time.Second)
+	_, err := w.sessions.Change(t.Context(), sid, func(s auth.Session) auth.Session { s.LastSeenAt = w.now.Add(-time.Hour); return s })
+	require.NoError(t, err)
+	require.Equal(t, "IDLE", refused())
+	_, err = w.sessions.Change(t.Context(), sid, func(s auth.Session) auth.Session { s.ExpiresAt = w.now; return s })
+	require.NoError(t, err)
+	require.Equal(t, "EXPIRED", refused())
 }

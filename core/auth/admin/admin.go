@@ -4,8 +4,10 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"phonebill/core/alert"
 	"phonebill/core/auth"
 	"phonebill/core/auth/keys"
 	"phonebill/core/auth/mfa"
@@ -31,6 +33,14 @@ type Service struct {
 	Audit    ports.AuditLog
 	Push     ports.RevocationPush
 	Report   ports.Report
+	Alerts   ports.Alerts
+	// Transfers are the lines that need a second person to go from one account to another.
+	Transfers ports.LineTransfers
+	// Searches counts each person's exact searches, and SearchesPerHour is how many are allowed.
+	Searches        ports.ExactSearches
+	SearchesPerHour int
+	// LineIndex is the keyed hash by which the audit log names a line; the number itself is never in it.
+	LineIndex func(line.Number) string
 	// CheckPassword refuses a password that no account may have (VALIDATION_ERROR on password).
 	CheckPassword func(field string, user auth.UserID, password personal.Secret) error
 	Policy        auth.SessionPolicy
@@ -39,11 +49,16 @@ type Service struct {
 }
 
 // Search answers one page of the accounts that match and how many match (at most auth.MostCounted). FORBIDDEN for who is not staff,
-// as everywhere here.
+// as everywhere here. A search for a line takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The audit log
+// names the line masked and by its keyed hash.
 func (s *Service) Search(ctx context.Context, by Caller, f auth.AccountFilter) (found []auth.Account, total int, err error) {
 	f.Now = s.Now()
 	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page, "size": f.Size}
-	err = s.read(ctx, call{Caller: by, action: actSearch, subject: string(f.UserID), detail: detail}, func() (err error) {
+	if !f.Line.IsZero() {
+		detail["lineIndex"] = s.LineIndex(f.Line)
+	}
+	c := call{Caller: by, action: actSearch, subject: string(f.UserID), detail: detail, exact: !f.Line.IsZero()}
+	err = s.read(ctx, c, func() (err error) {
 		found, total, err = s.Accounts.Search(ctx, f)
 		return err
 	})
@@ -73,27 +88,28 @@ type Created struct {
 	Enrolment *mfa.Enrolment
 }
 
-// Create makes an account: CONFLICT when the id is taken, VALIDATION_ERROR for a bad password or rights that do not fit. Staff get a
-// second factor with it: their account is INACTIVE until that is stored, so that it never works without.
+// Create makes an account: CONFLICT when the id is taken, LINE_HELD when another account holds one of the lines (see ConfirmTransfer),
+// VALIDATION_ERROR for a bad password or rights that do not fit. The password is an initial one: its owner has to change it first. Staff
+// get a second factor with it: their account is INACTIVE until that is stored, so that it never works without.
 func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, err error) {
 	now := s.Now()
 	user := auth.User{
 		UserID: n.UserID, Name: n.Name, Phone: n.Phone, Email: n.Email, CustomerID: n.CustomerID, Lines: n.Lines, Roles: n.Roles,
-		Status: auth.Active, CreatedAt: now,
+		Status: auth.Active, CreatedAt: now, InitialPassword: true,
 	}
-	detail := map[string]any{"roles": n.Roles, "lines": len(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
+	detail := map[string]any{"roles": n.Roles, "lines": s.named(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
 	err = s.change(ctx, call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail}, func() error {
 		for _, p := range n.Grants {
 			user.Grants = append(user.WithoutGrant(p).Grants, auth.Grant{Permission: p, GrantedBy: by.Name, GrantedAt: now})
 		}
 		if user.Staff() {
-			user.Status = auth.Inactive
+			user.Status, user.FactorHandedOver = auth.Inactive, true
 		}
 		if err := auth.MayChange(by.UserID, by.Roles, auth.User{}, user); err != nil {
 			return err
 		}
 		if err := s.store(ctx, user, n.Password); err != nil {
-			return err
+			return s.propose(ctx, by, user.UserID, n.Reason, detail, err)
 		}
 		detail[stored] = 1
 		made, err = s.finish(ctx, by, user)
@@ -147,7 +163,7 @@ func (s *Service) account(ctx context.Context, user auth.UserID) (a auth.Account
 
 // Show answers an account, or USER_NOT_FOUND. The caller masks what is personal.
 func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found auth.Account, err error) {
-	err = s.read(ctx, call{Caller: by, action: actShow, subject: string(user)}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actShow, account: user}, func() (err error) {
 		found, err = s.account(ctx, user)
 		return err
 	})
@@ -157,7 +173,7 @@ func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found 
 // Reveal answers an account to be shown in clear, for a reason.
 func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reason string) (found auth.Account, err error) {
 	reason, bad := auth.ParseReason(reason)
-	err = s.read(ctx, call{Caller: by, action: actReveal, subject: string(user), reason: reason}, func() (err error) {
+	err = s.read(ctx, call{Caller: by, action: actReveal, account: user, reason: reason}, func() (err error) {
 		if bad != nil {
 			return bad
 		}
@@ -180,7 +196,8 @@ type Update struct {
 }
 
 // Update changes status, roles or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange says, or
-// for the last administrator). Tokens from before die within a second; an account that is not ACTIVE any more has no session left.
+// for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die within a
+// second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
 	if x.Status != nil {
@@ -190,9 +207,10 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 		detail["roles"] = x.Roles
 	}
 	if x.Lines != nil {
-		detail["lines"] = len(*x.Lines)
+		detail["lines"] = s.named(*x.Lines)
 	}
-	c := call{Caller: by, action: actUpdate, subject: string(user), reason: x.Reason, detail: detail}
+	// What comes of sending an account lines tells whether they are the masked ones that it has, or another's.
+	c := call{Caller: by, action: actUpdate, account: user, reason: x.Reason, detail: detail, exact: x.Lines != nil}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
 		if u.Version != x.Version {
 			return u, fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").
@@ -221,13 +239,13 @@ func (s *Service) Grant(
 		detail["expiresAt"] = expiresAt.UTC().Format(time.RFC3339)
 	}
 	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name, GrantedAt: s.Now()}
-	c := call{Caller: by, action: actGrant, subject: string(user), reason: reason, detail: detail}
+	c := call{Caller: by, action: actGrant, account: user, reason: reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithGrant(g) })
 }
 
 // Revoke takes a permission away; none is no error. What a role holds stays.
 func (s *Service) Revoke(ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string) (auth.Account, error) {
-	c := call{Caller: by, action: actRevoke, subject: string(user), reason: reason, detail: map[string]any{"permission": p}}
+	c := call{Caller: by, action: actRevoke, account: user, reason: reason, detail: map[string]any{"permission": p}}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithoutGrant(p), nil })
 }
 
@@ -237,7 +255,7 @@ func (s *Service) alter(
 ) (changed auth.Account, err error) {
 	err = s.change(ctx, c, func() error {
 		var before auth.User
-		after, err := s.Users.Change(ctx, auth.UserID(c.subject), func(u auth.User) (auth.User, error) {
+		after, err := s.Users.Change(ctx, c.account, func(u auth.User) (auth.User, error) {
 			before = u
 			next, err := decide(u)
 			if err != nil {
@@ -246,25 +264,25 @@ func (s *Service) alter(
 			return next, auth.MayChange(c.UserID, c.Roles, u, next)
 		})
 		if err != nil {
-			return err
+			return s.propose(ctx, c.Caller, c.account, c.reason, c.detail, err)
 		}
-		c.detail[stored], c.detail["before"], c.detail["after"] = after.Version, facts(before), facts(after)
+		c.detail[stored], c.detail["before"], c.detail["after"] = after.Version, s.facts(before), s.facts(after)
 		if err := s.felt(ctx, before, after); err != nil {
 			return err
 		}
-		changed, err = s.account(ctx, auth.UserID(c.subject))
+		changed, err = s.account(ctx, c.account)
 		return err
 	})
 	return changed, err
 }
 
-// facts are what the audit log tells of an account before and after a change: its rights, and its lines, which mask themselves.
-func facts(u auth.User) map[string]any {
+// facts are what the audit log tells of an account before and after a change: its rights and its lines.
+func (s *Service) facts(u auth.User) map[string]any {
 	permissions := make([]auth.Permission, len(u.Grants))
 	for i, g := range u.Grants {
 		permissions[i] = g.Permission
 	}
-	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": u.Lines, "permissions": permissions}
+	return map[string]any{"status": u.Status, "roles": u.Roles, "lines": s.named(u.Lines), "permissions": permissions}
 }
 
 // felt makes a change of rights felt at once: tokens of the older epoch die everywhere; an account that is not ACTIVE has no session, and
@@ -289,14 +307,15 @@ func (s *Service) endAll(ctx context.Context, user auth.UserID, now time.Time) (
 
 // Unlock forgets the wrong passwords and the lock of an id, and tells so in its login history.
 func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reason string) (unlocked auth.Account, err error) {
-	err = s.change(ctx, call{Caller: by, action: actUnlock, subject: string(user), reason: reason}, func() error {
-		if _, err := s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	detail := map[string]any{}
+	err = s.change(ctx, call{Caller: by, action: actUnlock, account: user, reason: reason, detail: detail}, func() error {
 		if err := s.Guesses.Clear(ctx, user); err != nil {
 			return err
 		}
 		if err := s.record(ctx, user, auth.EventUnlocked, by.From); err != nil {
+			return err
+		}
+		if err := s.watchUnlocks(ctx, user, detail); err != nil {
 			return err
 		}
 		unlocked, err = s.account(ctx, user)
@@ -305,15 +324,32 @@ func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reaso
 	return unlocked, err
 }
 
+// An account that is unlocked this often in this time is perhaps one whose password somebody guesses with the help of staff.
+const (
+	manyUnlocks  = 3
+	unlocksSince = 24 * time.Hour
+)
+
+// watchUnlocks raises an alert when the account was unlocked many times lately, this time included. No alert names a customer: its subject
+// is the number of the call in the audit log, which names the account and who unlocked it.
+func (s *Service) watchUnlocks(ctx context.Context, user auth.UserID, detail map[string]any) error {
+	n, err := s.Records.CountSince(ctx, user, auth.EventUnlocked, s.Now().Add(-unlocksSince))
+	if err != nil || n < manyUnlocks {
+		return err
+	}
+	s.Alerts.Raise(ctx, alert.Alert{
+		Kind: alert.OftenUnlocked, Subject: fmt.Sprint(detail["call"]),
+		Note: fmt.Sprintf("one account was unlocked %d times within 24 h; look for this call in the audit log", n),
+	})
+	return nil
+}
+
 // LoginHistory answers one page of an account's events, newest first, and how many there are (at most auth.MostCounted).
 func (s *Service) LoginHistory(
 	ctx context.Context, by Caller, user auth.UserID, page, size int,
 ) (events []auth.LoginEvent, total int, err error) {
 	detail := map[string]any{"page": page, "size": size}
-	err = s.read(ctx, call{Caller: by, action: actHistory, subject: string(user), detail: detail}, func() (err error) {
-		if _, err = s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	err = s.read(ctx, call{Caller: by, action: actHistory, account: user, detail: detail}, func() (err error) {
 		events, total, err = s.Records.Page(ctx, user, page, size)
 		return err
 	})
@@ -325,10 +361,7 @@ func (s *Service) LoginHistory(
 
 // ListSessions answers an account's live sessions, newest first.
 func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID) (live []auth.Session, err error) {
-	err = s.read(ctx, call{Caller: by, action: actListSessions, subject: string(user)}, func() (err error) {
-		if _, err = s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	err = s.read(ctx, call{Caller: by, action: actListSessions, account: user}, func() (err error) {
 		live, err = s.Sessions.Live(ctx, user, s.Policy, s.Now())
 		return err
 	})
@@ -337,10 +370,7 @@ func (s *Service) ListSessions(ctx context.Context, by Caller, user auth.UserID)
 
 // EndSessions ends all sessions of an account and answers how many there were.
 func (s *Service) EndSessions(ctx context.Context, by Caller, user auth.UserID, reason string) (ended int, err error) {
-	err = s.change(ctx, call{Caller: by, action: actEndSessions, subject: string(user), reason: reason}, func() error {
-		if _, err := s.Users.ByID(ctx, user); err != nil {
-			return err
-		}
+	err = s.change(ctx, call{Caller: by, action: actEndSessions, account: user, reason: reason}, func() error {
 		if ended, err = s.endAll(ctx, user, s.Now()); err != nil || ended == 0 {
 			return err
 		}

@@ -94,6 +94,9 @@ type world struct {
 	keys     memory.SigningKeys
 	made     int
 	services memory.ServiceKeys
+	alerts   memory.Alerts
+	moves    memory.LineTransfers
+	searches memory.ExactSearches
 }
 
 func number(t *testing.T, s string) line.Number {
@@ -113,14 +116,19 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{}
 	w.accounts.Users, w.accounts.Guesses, w.factors.Users = &w.users, &w.guesses.Guesses, &w.users
+	w.moves.Users = &w.users
 	w.log.AuditLog = w.trail.Log(id.ID{1})
 	clock, ids := func() time.Time { return now }, 0
 	newID := func() id.ID { ids++; return id.ID{15: byte(ids)} }
 	w.Service = &admin.Service{
 		Users: &w.users, Accounts: &w.accounts, Guesses: &w.guesses, Sessions: &w.sessions, History: &w.history, Records: &w.history,
-		Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
+		Hasher: &w.hasher, Audit: &w.log, Push: &w.push, Alerts: &w.alerts, Transfers: &w.moves,
+		Searches: &w.searches, SearchesPerHour: 30,
+		LineIndex: func(n line.Number) string { return "index-" + n.Digits()[7:] },
+		Report:    func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 		Factors: &mfa.Service{
-			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Now: clock, NewID: newID,
+			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Push: &w.push,
+			Now: clock, NewID: newID,
 		},
 		CheckPassword: func(field string, _ auth.UserID, p personal.Secret) error {
 			if p.Reveal() == "short" {
@@ -297,9 +305,11 @@ func TestAChangeIsFeltAtOnce(t *testing.T) {
 	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 2, At: now}, {SessionID: sid, At: now}}, w.push.Pushed()[1:],
 		"and an account that is not active has no session")
 	detail := w.trail.Entries()[len(w.told())-1].Detail
-	require.Contains(t, detail, `"after":{"lines":["010-****-4321"],"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
+	require.Contains(t, detail, `"after":{"lines":[{"line":"010-****-4321","index":"index-4321"}],`+
+		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
 		`"roles":["CUSTOMER"],"status":"INACTIVE"}`)
-	require.Contains(t, detail, `"before":{"lines":["010-****-5678"],"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
+	require.Contains(t, detail, `"before":{"lines":[{"line":"010-****-5678","index":"index-5678"}],`+
+		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
 		`"roles":["CUSTOMER"],"status":"ACTIVE"}`)
 	_, err = w.Update(t.Context(), boss, "hong", admin.Update{Status: &status, Version: a.Version - 1, Reason: why})
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
@@ -354,6 +364,7 @@ func TestStaffAreNeverActiveWithoutASecondFactor(t *testing.T) {
 	require.Equal(t, auth.Active, made.Status)
 	require.Contains(t, made.Enrolment.URI.Reveal(), "otpauth://totp/newop")
 	require.Len(t, made.Enrolment.RecoveryCodes, auth.RecoveryCodes)
+	require.Equal(t, []auth.Duty{auth.ChangePassword, auth.EnrolFactor}, made.Duties(), "who made it knows both")
 	require.Equal(t, "cli:root", w.trail.Entries()[0].Actor)
 
 	w.factors.broken = true

@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
+	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
@@ -40,30 +43,34 @@ func (c Caller) staff() error {
 
 // The actions, as they stand in the audit log.
 const (
-	actSearch       = "USERS_SEARCHED"
-	actCreate       = "USER_CREATED"
-	actShow         = "USER_SHOWN"
-	actReveal       = "USER_REVEALED"
-	actUpdate       = "USER_CHANGED"
-	actUnlock       = "USER_UNLOCKED"
-	actGrant        = "PERMISSION_GRANTED"
-	actRevoke       = "PERMISSION_REVOKED"
-	actHistory      = "LOGIN_HISTORY_SHOWN"
-	actEndSessions  = "SESSIONS_ENDED"
-	actListSessions = "SESSIONS_SHOWN"
-	actResetFactor  = "SECOND_FACTOR_RESET"
-	actRotateKeys   = "SIGNING_KEY_ROTATED"
-	actReplaceKeys  = "SIGNING_KEYS_REPLACED"
-	actRetireKey    = "SIGNING_KEY_RETIRED"
-	actMintService  = "SERVICE_KEY_MINTED"
-	actEndService   = "SERVICE_KEY_RETIRED"
+	actSearch        = "USERS_SEARCHED"
+	actCreate        = "USER_CREATED"
+	actShow          = "USER_SHOWN"
+	actReveal        = "USER_REVEALED"
+	actUpdate        = "USER_CHANGED"
+	actUnlock        = "USER_UNLOCKED"
+	actGrant         = "PERMISSION_GRANTED"
+	actRevoke        = "PERMISSION_REVOKED"
+	actHistory       = "LOGIN_HISTORY_SHOWN"
+	actEndSessions   = "SESSIONS_ENDED"
+	actListSessions  = "SESSIONS_SHOWN"
+	actResetFactor   = "SECOND_FACTOR_RESET"
+	actListTransfers = "LINE_TRANSFERS_SHOWN"
+	actTransfer      = "LINE_TRANSFERRED"
+	actRotateKeys    = "SIGNING_KEY_ROTATED"
+	actReplaceKeys   = "SIGNING_KEYS_REPLACED"
+	actRetireKey     = "SIGNING_KEY_RETIRED"
+	actMintService   = "SERVICE_KEY_MINTED"
+	actEndService    = "SERVICE_KEY_RETIRED"
 )
 
 // call is what the audit log is told of a call.
 type call struct {
 	Caller
 	action  string
-	subject string // a user, a key or a service
+	account auth.UserID // whose account is looked at or changed; empty when the call takes none
+	subject string      // what the audit log names: account unless the call is about a key, a service or a new account
+	exact   bool        // it tells whether a number that was sent is one that is masked elsewhere: it takes an exact search
 	reason  string
 	detail  map[string]any // no personal data
 }
@@ -75,7 +82,7 @@ func (s *Service) entry(c call, outcome audit.Outcome) audit.Entry {
 		detail = []byte(`{}`) // texts and numbers always marshal
 	}
 	return audit.Entry{
-		At: s.Now(), Actor: c.Name, Action: c.action, Subject: c.subject, Reason: c.reason, Outcome: outcome,
+		At: s.Now(), Actor: c.Name, Action: c.action, Subject: cmp.Or(c.subject, string(c.account)), Reason: c.reason, Outcome: outcome,
 		Detail: string(detail), IP: c.From.IP,
 	}
 }
@@ -87,9 +94,46 @@ func outcome(err error) audit.Outcome {
 	return audit.Outcome(fault.From(err).Code())
 }
 
+// may is the one guard of all calls: the caller is staff, and may touch the account that the call takes. USER_NOT_FOUND when there is no
+// such account.
+func (s *Service) may(ctx context.Context, c call) error {
+	if err := c.staff(); err != nil {
+		return err
+	}
+	if c.account != "" {
+		account, err := s.Users.ByID(ctx, c.account)
+		if err != nil {
+			return err
+		}
+		if err := auth.MayTouch(c.UserID, c.Roles, account); err != nil {
+			return err
+		}
+	}
+	if c.exact {
+		return s.takeSearch(ctx, c.Caller)
+	}
+	return nil
+}
+
+// searchesPer is the time for which SearchesPerHour are allowed.
+const searchesPer = time.Hour
+
+// takeSearch takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED and an alert when none is left. Otherwise the digits that are
+// masked could be found by trying.
+func (s *Service) takeSearch(ctx context.Context, by Caller) error {
+	ok, retryIn, err := s.Searches.Take(ctx, by.Name, s.SearchesPerHour, searchesPer, s.Now())
+	if err != nil || ok {
+		return err
+	}
+	s.Alerts.Raise(ctx, alert.Alert{
+		Kind: alert.ManySearches, Subject: by.Name, Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
+	})
+	return fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)
+}
+
 // read does what changes nothing; the row that tells of it is durable before the answer is given, also when it is a refusal.
 func (s *Service) read(ctx context.Context, c call, do func() error) error {
-	err := c.staff()
+	err := s.may(ctx, c)
 	if err == nil {
 		err = do()
 	}
@@ -111,7 +155,7 @@ func (s *Service) settle(ctx context.Context, c call, err error) error {
 // also when something failed after that. When the second row cannot be written the change stands, its intent is on record without an
 // outcome, and the trouble is reported.
 func (s *Service) change(ctx context.Context, c call, do func() error) error {
-	err := c.staff()
+	err := s.may(ctx, c)
 	if err == nil {
 		c.reason, err = auth.ParseReason(c.reason)
 	}

@@ -10,7 +10,7 @@ import (
 // ResetFactor is for an owner who has lost his app and his recovery codes: staff get a new second factor, seen this once; a customer has
 // none from then on. All his sessions end. FORBIDDEN for who may not change the account, CONFLICT for his own.
 func (s *Service) ResetFactor(ctx context.Context, by Caller, user auth.UserID, reason string) (e mfa.Enrolment, err error) {
-	err = s.change(ctx, call{Caller: by, action: actResetFactor, subject: string(user), reason: reason}, func() error {
+	err = s.change(ctx, call{Caller: by, action: actResetFactor, account: user, reason: reason}, func() error {
 		account, err := s.Users.ByID(ctx, user)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
+	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -122,6 +123,9 @@ func (s *Service) take(ctx context.Context, l Load, rows []Row, began time.Time,
 		return err
 	}
 	sift(all, known, began)
+	if err := s.refuseHeld(ctx, all); err != nil {
+		return err
+	}
 	if err := s.hash(ctx, all); err != nil {
 		return err
 	}
@@ -151,6 +155,41 @@ func sift(all []candidate, known map[auth.UserID]time.Time, began time.Time) {
 		}
 		seen[c.user.UserID] = true
 	}
+}
+
+// refuseHeld refuses rows with a line that an account holds already, or that an earlier row of the batch has: in bulk no line changes
+// hands.
+func (s *Service) refuseHeld(ctx context.Context, all []candidate) error {
+	var wanted []line.Number
+	for _, c := range all {
+		if c.bad == nil && !c.skip {
+			wanted = append(wanted, c.user.Lines...)
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	holders, err := s.Accounts.Holders(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		c := &all[i]
+		if c.bad != nil || c.skip {
+			continue
+		}
+		for _, n := range c.user.Lines {
+			if _, held := holders[n]; held {
+				c.bad = auth.HeldLine(n)
+			}
+		}
+		for _, n := range c.user.Lines {
+			if c.bad == nil {
+				holders[n] = c.user.UserID
+			}
+		}
+	}
+	return nil
 }
 
 func fresh(all []candidate) []auth.User {

@@ -260,3 +260,34 @@ func TestTrouble(t *testing.T) {
 	_, err = w.Run(t.Context(), bad, slices.Values([]intake.Row{{Bad: fault.InvalidField("line", "x")}}))
 	require.ErrorIs(t, err, errStore)
 }
+
+// TestALoadTakesNoHeldLine: neither one of an account that is there, nor one of an earlier row, of the same batch or another.
+func TestALoadTakesNoHeldLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	rows := func(yield func(intake.Row) bool) {
+		row := func(n int, user, number string, hashed bool) intake.Row {
+			r := intake.Row{Line: n, UserID: user, Name: "홍길동", Lines: []string{number}}
+			if r.Password = personal.NewSecret("long enough"); hashed {
+				r.Password, r.PasswordHash = personal.Secret{}, personal.NewSecret(hash)
+			}
+			return r
+		}
+		_ = yield(row(2, "owner", "01011111111", false)) && yield(row(3, "thief", "010-1111-1111", true)) &&
+			yield(row(4, "other", "01022222222", true))
+	}
+	done, err := w.run(t.Context(), rows)
+	require.NoError(t, err)
+	require.Equal(t, intake.Result{Read: 3, Added: 2, Refused: 1}, done)
+	require.Equal(t, []string{"3 lines"}, w.refused)
+	w.now = w.now.Add(time.Hour)
+	done, err = w.run(t.Context(), rows)
+	require.NoError(t, err)
+	require.Equal(t, intake.Result{Read: 3, Skipped: 2, Refused: 1}, done, "going on refuses it again, and not its owner")
+	owner, err := w.users.ByID(t.Context(), "owner")
+	require.NoError(t, err)
+	require.True(t, owner.InitialPassword, "a password in clear was chosen by whoever wrote the file")
+	other, err := w.users.ByID(t.Context(), "other")
+	require.NoError(t, err)
+	require.False(t, other.InitialPassword, "a hash is of a password that the owner chose")
+}

@@ -39,6 +39,7 @@ func (r Row) customer(by string, now time.Time, check checkPassword) (auth.User,
 		return auth.User{}, in("user_id", err)
 	}
 	u := auth.User{UserID: user, Roles: []auth.Role{auth.Customer}, Status: auth.Active, CreatedAt: now}
+	u.InitialPassword = r.PasswordHash.Reveal() == "" // a hash is of a password that its owner chose elsewhere
 	if u.Name, err = auth.ParseName(r.Name); err != nil {
 		return u, in("name", err)
 	}

@@ -54,6 +54,8 @@ type Tokens struct {
 	User      auth.User
 	Principal auth.Principal
 	Device    auth.DeviceCookie // of a login; empty after a refresh
+	// SessionEnds is when the session ends however busy it is, IdleEnds when it ends if nothing asks with it any more.
+	SessionEnds, IdleEnds time.Time
 }
 
 // Login answers tokens, AUTH_001 (wrong), AUTH_002 (wrong for the fifth time), AUTH_003 (locked), AUTH_004 (second factor), FORBIDDEN
@@ -240,7 +242,7 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 	}
 	p := auth.Principal{
 		UserID: user.UserID, SessionID: session.ID, CustomerID: user.CustomerID, Lines: user.Lines, Roles: user.Roles,
-		Permissions: user.Permissions(now), Epoch: user.Epoch, ExpiresAt: expires,
+		Permissions: user.Permissions(now), Epoch: user.Epoch, ExpiresAt: expires, Duties: user.Duties(),
 	}
 	access, err := s.Access.Issue(ctx, p, now)
 	if err != nil {
@@ -248,12 +250,12 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 	}
 	return Tokens{
 		Access: access, Refresh: s.Refresh.Make(session.ID, session.Generation),
-		ExpiresIn: expires.Sub(now), User: user, Principal: p,
+		ExpiresIn: expires.Sub(now), User: user, Principal: p, SessionEnds: session.ExpiresAt, IdleEnds: s.Policy.IdleEnd(session),
 	}, nil
 }
 
 // Renew answers new tokens for a refresh token: one successor per token under any concurrency, the same successor again within
-// the grace; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID (decision 3).
+// the grace; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID, with the reason when the session is over.
 func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Client) (Tokens, error) {
 	if err := s.admit(ctx, from); err != nil {
 		return Tokens{}, err
@@ -276,6 +278,8 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	case verdict == auth.RefreshReused:
 		err := fault.New(fault.RefreshTokenReused)
 		return Tokens{}, errors.Join(err, s.end(ctx, session, auth.EventRefreshReused, from, err))
+	case verdict == auth.RefreshRefused && !s.Policy.Live(session, s.Now()):
+		return Tokens{}, fault.New(fault.RefreshTokenInvalid).WithDetail("reason", string(s.Policy.Over(session, s.Now())))
 	case verdict == auth.RefreshRefused:
 		return Tokens{}, fault.New(fault.RefreshTokenInvalid)
 	}
@@ -292,7 +296,7 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 // Logout ends the caller's session; its tokens are refused everywhere within a second (decision 2). Logging out twice is no
 // error.
 func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error {
-	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session { return old.Revoke(s.Now()) })
+	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session { return old.RevokeFor(auth.EndedByLogout, s.Now()) })
 	if err != nil {
 		return err
 	}
@@ -303,7 +307,7 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
 	ctx, done := ports.Settling(ctx)
 	defer done()
-	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt})
+	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt, Why: session.EndReason})
 	e := auth.LoginEvent{
 		ID: s.NewID(), UserID: session.UserID, Known: true, Type: why, Success: cause == nil, Client: from, At: s.Now(),
 	}

@@ -402,6 +402,7 @@ func TestRenewRefuses(t *testing.T) {
 	w.now = w.now.Add(31 * time.Minute)
 	_, err = w.Renew(t.Context(), w.Refresh.Make(got.Principal.SessionID, 2), client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "idle")
+	require.Equal(t, "IDLE", fault.From(err).Details()["reason"])
 }
 
 func TestLogout(t *testing.T) {
@@ -415,10 +416,11 @@ func TestLogout(t *testing.T) {
 	require.True(t, w.lastEvent(t).Success)
 	w.now = w.now.Add(time.Second)
 	require.NoError(t, w.Logout(t.Context(), got.Principal.SessionID, client), "twice is no error")
-	ended := auth.Revocation{SessionID: got.Principal.SessionID, At: at}
+	ended := auth.Revocation{SessionID: got.Principal.SessionID, At: at, Why: auth.EndedByLogout}
 	require.Equal(t, []auth.Revocation{ended, ended}, w.ended.Pushed())
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid))
+	require.Equal(t, "LOGGED_OUT", fault.From(err).Details()["reason"])
 	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))
 }
 
@@ -434,4 +436,18 @@ func TestTroubleIsNoGuess(t *testing.T) {
 	w.hasher.broken = nil
 	_, err := w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password")})
 	require.NoError(t, err)
+}
+
+// TestAnswersTellWhenTheSessionEnds: a refresh moves the idle end, and never beyond the absolute one.
+func TestAnswersTellWhenTheSessionEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	begun := w.now
+	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), begun.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
+	w.now = w.now.Add(time.Minute)
+	got, err = w.Renew(t.Context(), got.Refresh, client)
+	require.NoError(t, err)
+	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
 }

@@ -9,6 +9,7 @@ import (
 	"phonebill/core/auth/guess"
 	"phonebill/core/auth/password"
 	"phonebill/core/fault"
+	"phonebill/core/id"
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -20,7 +21,11 @@ type Service struct {
 	Codes   ports.OneTimeCodes
 	History ports.LoginHistory
 	Guesses *guess.Limiter
-	// Reauthenticate is password.Service's: whoever changes the second factor shows first that he knows the password.
+	Devices ports.Devices
+	// Sessions and Push end the other sessions of an owner who enrols and asks for it.
+	Sessions ports.Sessions
+	Push     ports.RevocationPush
+	// Reauthenticate is password.Service's: a change of the second factor needs the password and, once one is enrolled, a code.
 	Reauthenticate func(ctx context.Context, r password.Request) error
 	Now            ports.Clock
 	NewID          ports.IDs
@@ -33,13 +38,24 @@ type Enrolment struct {
 	RecoveryCodes []personal.Secret
 }
 
-// Begin makes a fresh secret, which counts once Confirm has seen a code of it. AUTH_001…003 for a wrong password, CONFLICT when a
-// second factor counts already.
+// Begin makes a fresh secret, which counts once Confirm has seen a code of it; a second factor that counts already does so until then.
+// REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of the factor that counts.
 func (s *Service) Begin(ctx context.Context, r password.Request) (Enrolment, error) {
 	if err := s.Reauthenticate(ctx, r); err != nil {
 		return Enrolment{}, err
 	}
-	return s.begin(ctx, r.UserID)
+	account, err := s.Users.ByID(ctx, r.UserID)
+	if err != nil {
+		return Enrolment{}, err
+	}
+	if !account.SecondFactor {
+		return s.begin(ctx, r.UserID)
+	}
+	secret := s.Codes.NewSecret()
+	if err := s.Factors.BeginNext(ctx, r.UserID, auth.TOTP{Secret: secret, CreatedAt: s.Now()}); err != nil {
+		return Enrolment{}, err
+	}
+	return Enrolment{Secret: secret, URI: s.Codes.URI(r.UserID, secret)}, nil
 }
 
 func (s *Service) begin(ctx context.Context, user auth.UserID) (Enrolment, error) {
@@ -50,15 +66,35 @@ func (s *Service) begin(ctx context.Context, user auth.UserID) (Enrolment, error
 	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret)}, nil
 }
 
-// Confirm makes the secret that was begun count, given a code of it, and answers the recovery codes. AUTH_004 for a wrong code, which is
-// a guess like one at login (AUTH_002, AUTH_003), CONFLICT when nothing was begun. The code is used up by it.
-func (s *Service) Confirm(ctx context.Context, user auth.UserID, code personal.Secret, from auth.Client) ([]personal.Secret, error) {
-	begun, err := s.Factors.Get(ctx, user)
+// Confirmation is a code of the secret that was begun.
+type Confirmation struct {
+	UserID    auth.UserID
+	Session   id.ID // stays when the others end
+	Code      personal.Secret
+	EndOthers bool              // ends all other sessions of the user: they may have begun without a second factor
+	Devices   []personal.Secret // device cookies, of any user
+	From      auth.Client
+}
+
+// Confirm makes the secret that was begun count, given a code of it, and returns the recovery codes; an older factor and its codes are
+// forgotten. REAUTHENTICATION_FAILED for a wrong code, which is a guess like one at login, CONFLICT when nothing was begun. The code is
+// used up by it.
+func (s *Service) Confirm(ctx context.Context, c Confirmation) ([]personal.Secret, error) {
+	account, err := s.Users.ByID(ctx, c.UserID)
+	if err != nil {
+		return nil, err
+	}
+	held, err := s.Factors.Get(ctx, c.UserID)
 	if err != nil {
 		return nil, asConflict(err)
 	}
-	err = s.Guesses.Try(ctx, auth.Subject{UserID: user}, func() (guess.Outcome, error) {
-		step, ok := s.Codes.Step(begun.Secret, code, s.Now())
+	begun, ok := held.Begun()
+	if !ok {
+		return nil, fault.New(fault.StateConflict)
+	}
+	subject := guess.SubjectOf(s.Devices, c.UserID, account, c.Devices)
+	err = s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) {
+		step, ok := s.Codes.Step(begun.Secret, c.Code, s.Now())
 		if !ok {
 			return guess.Wrong, auth.FactorWrong()
 		}
@@ -66,9 +102,42 @@ func (s *Service) Confirm(ctx context.Context, user auth.UserID, code personal.S
 		return guess.Unjudged, nil
 	})
 	if err != nil {
-		return nil, s.refused(ctx, user, from, err)
+		return nil, s.refused(ctx, c.UserID, c.From, err)
 	}
-	return s.confirm(ctx, user, begun, from)
+	codes, err := s.confirm(ctx, c.UserID, begun, c.From)
+	if err != nil {
+		return nil, err
+	}
+	return codes, s.enrolled(ctx, c)
+}
+
+// enrolled ends the duty to enrol, if there was one, with the tokens that tell of it, and the other sessions when that was asked for.
+func (s *Service) enrolled(ctx context.Context, c Confirmation) error {
+	ctx, done := ports.Settling(ctx)
+	defer done()
+	if err := s.handedOver(ctx, c.UserID, false); err != nil || !c.EndOthers {
+		return err
+	}
+	ended, err := s.Sessions.EndAll(ctx, c.UserID, c.Session, s.Now())
+	s.Push.Push(ctx, ended...)
+	if err != nil || len(ended) == 0 {
+		return err
+	}
+	return s.record(ctx, c.UserID, auth.EventSessionEnded, c.From)
+}
+
+// handedOver notes whether another person made the account's factor; tokens that say otherwise die.
+func (s *Service) handedOver(ctx context.Context, user auth.UserID, is bool) error {
+	var before auth.User
+	after, err := s.Users.Change(ctx, user, func(u auth.User) (auth.User, error) {
+		before = u
+		u.FactorHandedOver = is
+		return u, nil
+	})
+	if err == nil && after.Epoch != before.Epoch {
+		s.Push.Push(ctx, auth.Revocation{UserID: user, Epoch: after.Epoch, At: s.Now()})
+	}
+	return err
 }
 
 // refused records a wrong code.
@@ -81,7 +150,7 @@ func (s *Service) refused(ctx context.Context, user auth.UserID, from auth.Clien
 	}
 	ctx, done := ports.Settling(ctx)
 	defer done()
-	return errors.Join(err, s.History.Append(ctx, e))
+	return errors.Join(auth.Reauthentication(err, "otp"), s.History.Append(ctx, e))
 }
 
 func (s *Service) confirm(ctx context.Context, user auth.UserID, t auth.TOTP, from auth.Client) ([]personal.Secret, error) {
@@ -93,8 +162,11 @@ func (s *Service) confirm(ctx context.Context, user auth.UserID, t auth.TOTP, fr
 }
 
 // Enrol gives an account a second factor that counts at once: for staff accounts that are being made, whose maker hands the secret
-// over. CONFLICT when one counts already.
+// over. Their owners enrol anew before anything else. CONFLICT when one counts already.
 func (s *Service) Enrol(ctx context.Context, user auth.UserID, from auth.Client) (Enrolment, error) {
+	if err := s.handedOver(ctx, user, true); err != nil {
+		return Enrolment{}, err
+	}
 	e, err := s.begin(ctx, user)
 	if err != nil {
 		return Enrolment{}, err
@@ -103,8 +175,8 @@ func (s *Service) Enrol(ctx context.Context, user auth.UserID, from auth.Client)
 	return e, err
 }
 
-// Reset is for an owner who has lost his app and his recovery codes. Staff get a new second factor, which counts at once and whose secret
-// is handed over; a customer has none from then on.
+// Reset is for an owner who has lost the app and the recovery codes. Staff get a new second factor, which counts at once and whose secret
+// is handed over, so that they enrol anew before anything else; a customer has none from then on.
 func (s *Service) Reset(ctx context.Context, user auth.UserID, from auth.Client) (Enrolment, error) {
 	account, err := s.Users.ByID(ctx, user)
 	if err != nil {
@@ -116,6 +188,9 @@ func (s *Service) Reset(ctx context.Context, user auth.UserID, from auth.Client)
 		}
 		return Enrolment{}, s.record(ctx, user, auth.EventMFARemoved, from)
 	}
+	if err := s.handedOver(ctx, user, true); err != nil { // before there is one, so that none counts unnoticed
+		return Enrolment{}, err
+	}
 	secret, codes := s.Codes.NewSecret(), s.Codes.NewRecoveryCodes()
 	t := auth.TOTP{Secret: secret, CreatedAt: s.Now(), ConfirmedAt: s.Now()}
 	if err := s.Factors.Replace(ctx, user, t, codes); err != nil {
@@ -124,8 +199,16 @@ func (s *Service) Reset(ctx context.Context, user auth.UserID, from auth.Client)
 	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret), RecoveryCodes: codes}, s.record(ctx, user, auth.EventMFAEnrolled, from)
 }
 
-// Remove forgets the second factor and its recovery codes. AUTH_001…003 for a wrong password, CONFLICT for staff, who must have one.
+// Remove forgets the second factor and its recovery codes. REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of it;
+// CONFLICT for staff, who must have one.
 func (s *Service) Remove(ctx context.Context, r password.Request) error {
+	account, err := s.Users.ByID(ctx, r.UserID)
+	switch {
+	case err != nil:
+		return err
+	case account.Staff():
+		return fault.New(fault.StateConflict).WithDetail("reason", "STAFF_NEEDS_SECOND_FACTOR")
+	}
 	if err := s.Reauthenticate(ctx, r); err != nil {
 		return err
 	}

@@ -57,6 +57,9 @@ type world struct {
 	codes   *memory.OneTimeCodes
 	history *memory.LoginHistory
 	now     time.Time
+
+	sessions memory.Sessions
+	pushed   memory.RevocationPush
 }
 
 func newWorld(t *testing.T, roles ...auth.Role) *world {
@@ -70,6 +73,7 @@ func newWorld(t *testing.T, roles ...auth.Role) *world {
 	w.Service = &mfa.Service{
 		Users: w.users, Factors: w.factors, Codes: w.codes, History: w.history,
 		Guesses: &guess.Limiter{Guesses: &memory.Guesses{}, Now: func() time.Time { return w.now }},
+		Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed,
 		Reauthenticate: func(_ context.Context, r password.Request) error {
 			require.Equal(t, client, r.From)
 			if r.UserID != "hong" || r.Current != right {
@@ -80,6 +84,11 @@ func newWorld(t *testing.T, roles ...auth.Role) *world {
 		Now: func() time.Time { return w.now }, NewID: func() id.ID { return id.ID{1} },
 	}
 	return w
+}
+
+func (w *world) confirm(t *testing.T, code personal.Secret) ([]personal.Secret, error) {
+	t.Helper()
+	return w.Confirm(t.Context(), mfa.Confirmation{UserID: "hong", Session: id.ID{1}, Code: code, From: client})
 }
 
 func as(typed string) password.Request {
@@ -96,24 +105,22 @@ func TestEnrolConfirmRemove(t *testing.T) {
 	w := newWorld(t, auth.Customer)
 	_, err := w.Begin(t.Context(), as("wrong-password"))
 	require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
-	_, err = w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
+	_, err = w.confirm(t, w.codes.Code(w.now))
 	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nothing was begun")
 	e, err := w.Begin(t.Context(), as("right-password"))
 	require.NoError(t, err)
 	require.Contains(t, e.URI.Reveal(), e.Secret.Reveal())
 	require.Empty(t, e.RecoveryCodes)
-	_, err = w.Confirm(t.Context(), "hong", personal.NewSecret("000001"), client)
+	_, err = w.confirm(t, personal.NewSecret("000001"))
 	require.ErrorIs(t, err, fault.New(fault.SecondFactor))
 	require.Equal(t, auth.EventMFAFailed, w.lastEvent())
-	codes, err := w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
+	codes, err := w.confirm(t, w.codes.Code(w.now))
 	require.NoError(t, err)
 	require.Len(t, codes, auth.RecoveryCodes)
 	require.Equal(t, auth.EventMFAEnrolled, w.lastEvent())
 	accepted, err := w.factors.Accept(t.Context(), "hong", w.now.Unix()/30)
 	require.NoError(t, err)
 	require.False(t, accepted, "the confirming code is spent")
-	_, err = w.Begin(t.Context(), as("right-password"))
-	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 
 	require.ErrorIs(t, w.Remove(t.Context(), as("wrong-password")), fault.New(fault.WrongCredentials))
 	require.NoError(t, w.Remove(t.Context(), as("right-password")))
@@ -131,6 +138,7 @@ func TestStaffAreEnrolledAndStaySo(t *testing.T) {
 	u, err := w.users.ByID(t.Context(), "hong")
 	require.NoError(t, err)
 	require.True(t, u.SecondFactor)
+	require.Equal(t, []auth.Duty{auth.EnrolFactor}, u.Duties(), "who made it knows its secret")
 	_, err = w.Enrol(t.Context(), "hong", client)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), fault.New(fault.StateConflict))
@@ -145,7 +153,7 @@ func TestTroubleIsToldAndChangesNothing(t *testing.T) {
 	_, err := w.Begin(t.Context(), as("right-password"))
 	require.NoError(t, err)
 	w.factors.broken = errBackend
-	_, err = w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
+	_, err = w.confirm(t, w.codes.Code(w.now))
 	require.ErrorIs(t, err, errBackend)
 	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), errBackend)
 	w.users.broken = errBackend
@@ -161,12 +169,12 @@ func TestGuessingTheConfirmingCodeLocks(t *testing.T) {
 	require.NoError(t, err)
 	wrong := personal.NewSecret("000001")
 	for range 4 {
-		_, err = w.Confirm(t.Context(), "hong", wrong, client)
+		_, err = w.confirm(t, wrong)
 		require.ErrorIs(t, err, fault.New(fault.SecondFactor))
 	}
-	_, err = w.Confirm(t.Context(), "hong", wrong, client)
+	_, err = w.confirm(t, wrong)
 	require.ErrorIs(t, err, fault.New(fault.LockedNow))
-	_, err = w.Confirm(t.Context(), "hong", w.codes.Code(w.now), client)
+	_, err = w.confirm(t, w.codes.Code(w.now))
 	require.ErrorIs(t, err, fault.New(fault.Locked))
 	require.Len(t, w.history.Events(), 6, "each is on record")
 }
@@ -193,4 +201,89 @@ func TestResetGivesStaffANewFactorAndCustomersNone(t *testing.T) {
 	require.Zero(t, e)
 	_, err = w.factors.Get(t.Context(), "hong")
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+}
+
+// TestAFactorIsChangedByItsOwner: the old one counts until the new one is confirmed, and nothing of the old one counts then.
+func TestAFactorIsChangedByItsOwner(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, auth.Operator)
+	made, err := w.Enrol(t.Context(), "hong", client)
+	require.NoError(t, err)
+	fresh, err := w.Begin(t.Context(), as("right-password"))
+	require.NoError(t, err)
+	require.NotEqual(t, made.Secret, fresh.Secret)
+	held, err := w.factors.Get(t.Context(), "hong")
+	require.NoError(t, err)
+	require.True(t, held.Confirmed())
+	require.Equal(t, made.Secret, held.Secret, "it counts until then")
+	before, err := w.users.ByID(t.Context(), "hong")
+	require.NoError(t, err)
+	codes, err := w.confirm(t, w.codes.Code(w.now))
+	require.NoError(t, err)
+	require.Len(t, codes, auth.RecoveryCodes)
+	held, err = w.factors.Get(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Equal(t, fresh.Secret, held.Secret)
+	after, err := w.users.ByID(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Empty(t, after.Duties(), "the owner alone knows this one")
+	require.Equal(t, before.Epoch+1, after.Epoch)
+	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong", Epoch: after.Epoch, At: w.now}, "tokens that tell of the duty die")
+	_, err = w.confirm(t, w.codes.Code(w.now))
+	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nothing waits any more")
+
+	_, err = w.Reset(t.Context(), "hong", client)
+	require.NoError(t, err)
+	after, err = w.users.ByID(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Equal(t, []auth.Duty{auth.EnrolFactor}, after.Duties(), "one that was reset is another person's too")
+}
+
+// TestEnrolmentEndsTheOtherSessionsWhenAsked: they may have begun without a second factor.
+func TestEnrolmentEndsTheOtherSessionsWhenAsked(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{false, true} {
+		w := newWorld(t, auth.Customer)
+		policy := auth.DefaultSessions()
+		for n := range byte(3) {
+			_, err := w.sessions.Create(t.Context(), policy.NewSession(id.ID{n + 1}, "hong", false, client, w.now), policy)
+			require.NoError(t, err)
+		}
+		_, err := w.Begin(t.Context(), as("right-password"))
+		require.NoError(t, err)
+		_, err = w.Confirm(t.Context(), mfa.Confirmation{
+			UserID: "hong", Session: id.ID{2}, Code: w.codes.Code(w.now), EndOthers: asked, From: client,
+		})
+		require.NoError(t, err)
+		live, err := w.sessions.Live(t.Context(), "hong", policy, w.now)
+		require.NoError(t, err)
+		if !asked {
+			require.Len(t, live, 3)
+			continue
+		}
+		require.Len(t, live, 1)
+		require.Equal(t, id.ID{2}, live[0].ID)
+		require.Len(t, w.pushed.Pushed(), 2)
+		require.Equal(t, auth.EventSessionEnded, w.lastEvent())
+	}
+}
+
+// TestAnonymousGuessesDoNotStopAKnownDevice: a stranger who locks the id does not keep its owner from enrolling.
+func TestAnonymousGuessesDoNotStopAKnownDevice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, auth.Customer)
+	_, err := w.Begin(t.Context(), as("right-password"))
+	require.NoError(t, err)
+	for range 5 {
+		_, err = w.confirm(t, personal.NewSecret("000001"))
+		require.Error(t, err)
+	}
+	_, err = w.confirm(t, w.codes.Code(w.now))
+	require.Equal(t, []any{fault.ReauthenticationFailed, "AUTH_003"}, []any{fault.From(err).Code(), fault.From(err).Details()["reason"]})
+	account, err := w.users.ByID(t.Context(), "hong")
+	require.NoError(t, err)
+	_, err = w.Confirm(t.Context(), mfa.Confirmation{
+		UserID: "hong", Code: w.codes.Code(w.now), Devices: []personal.Secret{memory.Devices{}.Mint(account, id.ID{7}).Value}, From: client,
+	})
+	require.NoError(t, err)
 }

@@ -7,6 +7,7 @@ import (
 
 	"phonebill/core/auth"
 	"phonebill/core/auth/guess"
+	"phonebill/core/auth/onetime"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
@@ -23,6 +24,8 @@ type Service struct {
 	Sessions    ports.Sessions
 	Push        ports.RevocationPush
 	History     ports.LoginHistory
+	Factors     ports.SecondFactors
+	Codes       ports.OneTimeCodes
 	Now         ports.Clock
 	NewID       ports.IDs
 }
@@ -32,48 +35,58 @@ type Request struct {
 	UserID  auth.UserID
 	Session id.ID // of a change: stays; all others end
 	Current personal.Secret
+	Code    personal.Secret   // one-time or recovery code; empty when none was sent
 	New     personal.Secret   // of a change
 	Devices []personal.Secret // device cookies, of any user
 	From    auth.Client
 }
 
-// Change sets the new password and ends all other sessions of the user; their tokens are dead at once. It answers VALIDATION_ERROR on
-// newPassword, or AUTH_001, 002, 003 for a wrong current password, which is a guess like one at login.
-func (s *Service) Change(ctx context.Context, r Request) error {
+// Change sets the new password and ends all other sessions of the user; their tokens are dead at once. The cookies of known devices are
+// void from then on: a new one for this device is returned. VALIDATION_ERROR on newPassword, or REAUTHENTICATION_FAILED for a wrong current
+// password or, once a second factor is enrolled, a missing or wrong code; each is a guess like one at login.
+func (s *Service) Change(ctx context.Context, r Request) (auth.DeviceCookie, error) {
 	if err := auth.CheckPassword("newPassword", r.UserID, r.New); err != nil {
-		return err
+		return auth.DeviceCookie{}, err
 	}
 	if r.New == r.Current {
-		return fault.InvalidField("newPassword", "현재 비밀번호와 달라야 합니다")
+		return auth.DeviceCookie{}, fault.InvalidField("newPassword", "현재 비밀번호와 달라야 합니다")
 	}
-	err := s.try(ctx, r)
+	var after auth.User
+	subject, err := s.try(ctx, r)
 	if err == nil {
-		err = s.replace(ctx, r)
+		after, err = s.replace(ctx, r)
 	}
 	if err != nil && fault.From(err).Kind() == fault.RateLimited {
-		return err
+		return auth.DeviceCookie{}, err
 	}
-	return errors.Join(err, s.record(ctx, r, auth.EventPasswordChanged, err))
+	within := auth.Reauthentication(err, "currentPassword")
+	if err := errors.Join(within, s.record(ctx, r, auth.EventPasswordChanged, err)); err != nil {
+		return auth.DeviceCookie{}, err
+	}
+	if subject.Device.IsZero() {
+		subject.Device = s.NewID()
+	}
+	return s.Devices.Mint(after, subject.Device), nil
 }
 
-// Reauthenticate asks for the current password once more, before something that a stolen session must not do. It answers AUTH_001, 002
-// or 003 like a login, and counts with it.
+// Reauthenticate asks for the current password once more, and for a code once a second factor is enrolled, before something that a stolen
+// session must not do. REAUTHENTICATION_FAILED when one is wrong or missing, which counts like a guess at login.
 func (s *Service) Reauthenticate(ctx context.Context, r Request) error {
-	err := s.try(ctx, r)
+	_, err := s.try(ctx, r)
 	if err == nil || fault.From(err).Kind() == fault.RateLimited {
 		return err
 	}
-	return errors.Join(err, s.record(ctx, r, auth.EventReauthentication, err))
+	return errors.Join(auth.Reauthentication(err, "password"), s.record(ctx, r, auth.EventReauthentication, err))
 }
 
-// try makes one guess of the current password.
-func (s *Service) try(ctx context.Context, r Request) error {
+// try makes one guess of the current password and code.
+func (s *Service) try(ctx context.Context, r Request) (auth.Subject, error) {
 	account, err := s.Users.ByID(ctx, r.UserID)
 	if err != nil {
-		return err
+		return auth.Subject{}, err
 	}
 	subject := guess.SubjectOf(s.Devices, r.UserID, account, r.Devices)
-	return s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) { return s.check(ctx, r) })
+	return subject, s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) { return s.check(ctx, r) })
 }
 
 func (s *Service) check(ctx context.Context, r Request) (guess.Outcome, error) {
@@ -89,25 +102,36 @@ func (s *Service) check(ctx context.Context, r Request) (guess.Outcome, error) {
 		return guess.Wrong, fault.New(fault.WrongCredentials)
 	case user.Status != auth.Active:
 		return guess.Unjudged, fault.New(fault.PermissionDenied)
+	case !user.SecondFactor || user.FactorHandedOver: // the code of a factor that another person made proves nothing
+		return guess.Right, nil
 	}
-	return guess.Right, nil
+	return onetime.Check{Factors: s.Factors, Codes: s.Codes, Now: s.Now}.Look(ctx, user.UserID, r.Code)
 }
 
 // replace stores first and ends the others then: who logs in with the old password in between is ended too, or sees the new one
 // (login.Service.Login).
-func (s *Service) replace(ctx context.Context, r Request) error {
+func (s *Service) replace(ctx context.Context, r Request) (auth.User, error) {
 	hash, err := s.Hasher.Hash(ctx, r.New)
 	if err != nil {
-		return err
+		return auth.User{}, err
 	}
 	ctx, done := ports.Settling(ctx)
 	defer done()
-	if _, err := s.Users.Change(ctx, r.UserID, func(u auth.User) (auth.User, error) { u.PasswordHash = hash; return u, nil }); err != nil {
-		return err
+	var before auth.User
+	after, err := s.Users.Change(ctx, r.UserID, func(u auth.User) (auth.User, error) {
+		before = u
+		u.PasswordHash, u.InitialPassword = hash, false
+		return u, nil
+	})
+	if err != nil {
+		return auth.User{}, err
 	}
 	ended, err := s.Sessions.EndAll(ctx, r.UserID, r.Session, s.Now())
+	if after.Epoch != before.Epoch { // tokens that say the initial password is to be changed are out of date
+		ended = append(ended, auth.Revocation{UserID: r.UserID, Epoch: after.Epoch, At: s.Now()})
+	}
 	s.Push.Push(ctx, ended...)
-	return err
+	return after, err
 }
 
 func (s *Service) record(ctx context.Context, r Request, what auth.LoginEventType, outcome error) error {

@@ -53,6 +53,8 @@ type world struct {
 	guesses  memory.Guesses
 	pushed   memory.RevocationPush
 	hasher   hasher
+	factors  memory.SecondFactors
+	codes    memory.OneTimeCodes
 	mine     id.ID
 	others   []id.ID
 }
@@ -63,8 +65,10 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return now }
 	w.Service = &password.Service{
 		Users: &w.users, Guesses: &guess.Limiter{Guesses: &w.guesses, Now: clock}, Credentials: memory.Credentials{Hasher: &w.hasher},
-		Hasher: &w.hasher, Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history, Now: clock, NewID: newID,
+		Hasher: &w.hasher, Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history,
+		Factors: &w.factors, Codes: &w.codes, Now: clock, NewID: newID,
 	}
+	w.factors.Users = &w.users
 	require.NoError(t, w.users.Create(t.Context(), auth.User{
 		UserID: "hong1234", PasswordHash: personal.NewSecret("$old-secret"), Status: auth.Active,
 	}))
@@ -85,9 +89,10 @@ var client = auth.Client{IP: "192.0.2.7", UserAgent: "phone"}
 
 func (w *world) change(t *testing.T, current, next string) error {
 	t.Helper()
-	return w.Change(t.Context(), password.Request{
+	_, err := w.Change(t.Context(), password.Request{
 		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret(current), New: personal.NewSecret(next), From: client,
 	})
+	return err
 }
 
 func (w *world) last(t *testing.T) auth.LoginEvent {
@@ -162,10 +167,17 @@ func TestAKnownDeviceHasItsOwnCounter(t *testing.T) {
 	}
 	account, err := w.users.ByID(t.Context(), "hong1234")
 	require.NoError(t, err)
-	require.NoError(t, w.Change(t.Context(), password.Request{
+	device := newID()
+	cookie, err := w.Change(t.Context(), password.Request{
 		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
-		Devices: []personal.Secret{w.Devices.Mint(account, newID()).Value}, From: client,
-	}))
+		Devices: []personal.Secret{w.Devices.Mint(account, device).Value}, From: client,
+	})
+	require.NoError(t, err)
+	account, err = w.users.ByID(t.Context(), "hong1234")
+	require.NoError(t, err)
+	known, ok := w.Devices.Read(account, cookie.Value)
+	require.True(t, ok, "the device stays known under the new password")
+	require.Equal(t, device, known)
 }
 
 func TestTroubleChangesNothing(t *testing.T) {
@@ -182,7 +194,7 @@ func TestTroubleChangesNothing(t *testing.T) {
 	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.Status = auth.Suspended; return u, nil })
 	require.NoError(t, err)
 	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), fault.New(fault.PermissionDenied))
-	err = w.Change(t.Context(), password.Request{
+	_, err = w.Change(t.Context(), password.Request{
 		UserID: "nobody-1", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
 	})
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
@@ -193,7 +205,7 @@ func TestTroubleChangesNothing(t *testing.T) {
 	rows := len(w.history.Events())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	err = w.Change(ctx, password.Request{
+	_, err = w.Change(ctx, password.Request{
 		UserID: "hong1234", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
 	})
 	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
@@ -220,4 +232,90 @@ func TestReauthenticate(t *testing.T) {
 	require.Equal(t, auth.EventLocked, w.last(t).Type)
 	require.ErrorIs(t, again("old-secret"), fault.New(fault.Locked))
 	require.ErrorIs(t, w.change(t, "old-secret", "a new secret of mine"), fault.New(fault.Locked), "one counter for all of them")
+}
+
+// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next refresh opens the
+// account.
+func TestAnInitialPasswordIsChangedForGood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.InitialPassword = true; return u, nil })
+	require.NoError(t, err)
+	require.NoError(t, w.change(t, "old-secret", "brand-new-secret"))
+	u, err := w.users.ByID(t.Context(), "hong1234")
+	require.NoError(t, err)
+	require.False(t, u.InitialPassword)
+	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong1234", Epoch: u.Epoch, At: now})
+	before := len(w.pushed.Pushed())
+	require.NoError(t, w.change(t, "brand-new-secret", "another-new-secret"))
+	require.Len(t, w.pushed.Pushed(), before, "a second change raises no epoch")
+}
+
+// enrol gives the account a second factor.
+func (w *world) enrol(t *testing.T) {
+	t.Helper()
+	secret := personal.NewSecret("S")
+	require.NoError(t, w.factors.Begin(t.Context(), "hong1234", auth.TOTP{Secret: secret, CreatedAt: now}))
+	require.NoError(t, w.factors.Confirm(t.Context(), "hong1234", auth.TOTP{Secret: secret, ConfirmedAt: now}, nil))
+}
+
+// TestACodeIsAskedForOnceASecondFactorIsEnrolled: also of a session that began before. The password alone changes nothing.
+func TestACodeIsAskedForOnceASecondFactorIsEnrolled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.enrol(t)
+	r := password.Request{
+		UserID: "hong1234", Session: w.mine, Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"), From: client,
+	}
+	for code, reason := range map[string]string{"": "입력해주세요", "000000": "올바르지 않거나"} {
+		r.Code = personal.NewSecret(code)
+		_, err := w.Change(t.Context(), r)
+		for _, err := range []error{err, w.Reauthenticate(t.Context(), r)} {
+			f := fault.From(err)
+			require.Equal(t, []any{fault.ReauthenticationFailed, "AUTH_004"}, []any{f.Code(), f.Details()["reason"]})
+			require.Equal(t, "otp", f.Fields()[0].Name)
+			require.Contains(t, f.Fields()[0].Reason, reason)
+		}
+	}
+	require.Equal(t, "$old-secret", w.stored(t))
+	attempts, err := w.guesses.Peek(t.Context(), auth.Subject{UserID: "hong1234"})
+	require.NoError(t, err)
+	require.Equal(t, 2, attempts.Failures, "a wrong code is a guess, a missing one is none")
+	r.Code = w.codes.Code(now)
+	_, err = w.Change(t.Context(), r)
+	require.NoError(t, err)
+	require.Equal(t, "$brand-new-secret", w.stored(t))
+	r.Current, r.New = r.New, personal.NewSecret("another-new-secret")
+	_, err = w.Change(t.Context(), r)
+	require.Equal(t, fault.ReauthenticationFailed, fault.From(err).Code(), "each code is accepted once")
+
+	// The code of a factor that another person made proves nothing, and is not asked for.
+	_, err = w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User, error) { u.FactorHandedOver = true; return u, nil })
+	require.NoError(t, err)
+	r.Code = personal.Secret{}
+	_, err = w.Change(t.Context(), r)
+	require.NoError(t, err)
+}
+
+// TestWithinASessionNothingIsUnauthorized: a 401 would make a client refresh and repeat by itself, until the owner is locked out.
+func TestWithinASessionNothingIsUnauthorized(t *testing.T) {
+	t.Parallel()
+	for name, try := range map[string]func(w *world) error{
+		"currentPassword": func(w *world) error { return w.change(t, "wrong-secret", "brand-new-secret") },
+		"password": func(w *world) error {
+			return w.Reauthenticate(t.Context(), password.Request{UserID: "hong1234", Current: personal.NewSecret("wrong-secret"), From: client})
+		},
+	} {
+		w := newWorld(t)
+		for _, want := range []string{"AUTH_001", "AUTH_001", "AUTH_001", "AUTH_001", "AUTH_002", "AUTH_003"} {
+			f := fault.From(try(w))
+			require.Equal(t, []any{fault.ReauthenticationFailed, fault.Unprocessable}, []any{f.Code(), f.Kind()}, name)
+			require.Equal(t, want, f.Details()["reason"], name)
+			require.Equal(t, fault.New(fault.Code(want)).Message(), f.Message(), name)
+			require.Equal(t, want, w.last(t).Reason, "the history tells which it was")
+			if want == "AUTH_001" {
+				require.Equal(t, name, f.Fields()[0].Name)
+			}
+		}
+	}
 }

@@ -33,6 +33,9 @@ func (s *Service) End(ctx context.Context, caller auth.Principal, sid id.ID, fro
 		if mine = old.UserID == caller.UserID && s.Policy.Live(old, s.Now()); !mine {
 			return old
 		}
+		if sid == caller.SessionID {
+			return old.RevokeFor(auth.EndedByLogout, s.Now())
+		}
 		return old.Revoke(s.Now())
 	})
 	switch {
@@ -45,7 +48,7 @@ func (s *Service) End(ctx context.Context, caller auth.Principal, sid id.ID, fro
 	if sid == caller.SessionID {
 		why = auth.EventLogout
 	}
-	return s.ended(ctx, caller.UserID, why, from, auth.Revocation{SessionID: sid, At: session.RevokedAt})
+	return s.ended(ctx, caller.UserID, why, from, auth.Revocation{SessionID: sid, At: session.RevokedAt, Why: session.EndReason})
 }
 
 // EndOthers ends every session of the caller but the one he calls with and answers how many ended.

@@ -106,7 +106,11 @@ func TestEndOne(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, []auth.Revocation{{SessionID: c.sid, At: w.now}}, w.push.Pushed())
+			reason := auth.EndReason("") // revoked
+			if c.sid == caller.SessionID {
+				reason = auth.EndedByLogout
+			}
+			require.Equal(t, []auth.Revocation{{SessionID: c.sid, At: w.now, Why: reason}}, w.push.Pushed())
 			require.Equal(t, []auth.LoginEvent{{
 				ID: id.ID{15: 1}, UserID: "hong", Known: true, Type: c.why, Success: true, Client: client, At: w.now,
 			}}, w.history.Events())

@@ -77,10 +77,10 @@ func (q *Queries) AddRolesOf(ctx context.Context, arg AddRolesOfParams) error {
 
 const addUsers = `-- name: AddUsers :many
 INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status,
-    created_at)
+    created_at, initial_password)
 SELECT ($1::text[])[i], ($2::text[])[i], ($3::bytea[])[i], ($4::bytea[])[i], ($5::bytea[])[i],
     ($6::bytea[])[i], ($7::bytea[])[i], ($8::text[])[i], ($9::text[])[i],
-    ($10::timestamptz[])[i]
+    ($10::timestamptz[])[i], ($11::boolean[])[i]
 FROM generate_subscripts($1::text[], 1) AS i
 ON CONFLICT (user_id) DO NOTHING RETURNING user_id
 `
@@ -96,6 +96,7 @@ type AddUsersParams struct {
 	Customers    []string
 	Statuses     []string
 	Created      []time.Time
+	Initial      []bool
 }
 
 func (q *Queries) AddUsers(ctx context.Context, arg AddUsersParams) ([]string, error) {
@@ -110,6 +111,7 @@ func (q *Queries) AddUsers(ctx context.Context, arg AddUsersParams) ([]string, e
 		arg.Customers,
 		arg.Statuses,
 		arg.Created,
+		arg.Initial,
 	)
 	if err != nil {
 		return nil, err
@@ -434,7 +436,7 @@ func (q *Queries) SearchUsersByStatus(ctx context.Context, arg SearchUsersByStat
 }
 
 const usersByIDs = `-- name: UsersByIDs :many
-SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at,
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
     ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
@@ -484,6 +486,8 @@ func (q *Queries) UsersByIDs(ctx context.Context, ids []string) ([]UsersByIDsRow
 			&i.User.Version,
 			&i.User.Epoch,
 			&i.User.EpochAt,
+			&i.User.InitialPassword,
+			&i.User.FactorHandedOver,
 			&i.Lines,
 			&i.Roles,
 			&i.Permissions,

@@ -7,6 +7,7 @@ package authdb
 
 import (
 	"context"
+	"time"
 )
 
 const countLogins = `-- name: CountLogins :one
@@ -20,6 +21,23 @@ type CountLoginsParams struct {
 
 func (q *Queries) CountLogins(ctx context.Context, arg CountLoginsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countLogins, arg.Subject, arg.Most)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countLoginsSince = `-- name: CountLoginsSince :one
+SELECT count(*) FROM login_history WHERE subject = $1 AND at >= $2 AND type = $3
+`
+
+type CountLoginsSinceParams struct {
+	Subject []byte
+	Since   time.Time
+	Type    string
+}
+
+func (q *Queries) CountLoginsSince(ctx context.Context, arg CountLoginsSinceParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countLoginsSince, arg.Subject, arg.Since, arg.Type)
 	var count int64
 	err := row.Scan(&count)
 	return count, err

@@ -35,6 +35,24 @@ type AuditLog struct {
 	Hash         []byte
 }
 
+type ExactSearch struct {
+	Person string
+	Times  []time.Time
+}
+
+type LineTransfer struct {
+	ID          uuid.UUID
+	LineIndex   []byte
+	LineMasked  string
+	ToUser      string
+	ProposedBy  string
+	Reason      string
+	ProposedAt  time.Time
+	ExpiresAt   time.Time
+	ConfirmedBy *string
+	ConfirmedAt *time.Time
+}
+
 type LoginAttempt struct {
 	Subject      []byte
 	Failures     int64
@@ -79,6 +97,7 @@ type Session struct {
 	Ip         string
 	UserAgent  string
 	NotedAt    *time.Time
+	EndReason  string
 }
 
 type SigningKey struct {
@@ -90,21 +109,23 @@ type SigningKey struct {
 }
 
 type User struct {
-	UserID       string
-	PasswordHash string
-	NameSealed   []byte
-	PhoneSealed  []byte
-	PhoneIndex   []byte
-	EmailSealed  []byte
-	EmailIndex   []byte
-	CustomerID   string
-	Status       string
-	LastLoginAt  *time.Time
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
-	Version      int64
-	Epoch        int64
-	EpochAt      *time.Time
+	UserID           string
+	PasswordHash     string
+	NameSealed       []byte
+	PhoneSealed      []byte
+	PhoneIndex       []byte
+	EmailSealed      []byte
+	EmailIndex       []byte
+	CustomerID       string
+	Status           string
+	LastLoginAt      *time.Time
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	Version          int64
+	Epoch            int64
+	EpochAt          *time.Time
+	InitialPassword  bool
+	FactorHandedOver bool
 }
 
 type UserGrant struct {
@@ -134,9 +155,11 @@ type UserRole struct {
 }
 
 type UserTotp struct {
-	UserID       string
-	SecretSealed []byte
-	CreatedAt    time.Time
-	ConfirmedAt  *time.Time
-	LastStep     int64
+	UserID        string
+	SecretSealed  []byte
+	CreatedAt     time.Time
+	ConfirmedAt   *time.Time
+	LastStep      int64
+	NextSealed    []byte
+	NextCreatedAt *time.Time
 }

@@ -41,6 +41,25 @@ func (q *Queries) AddRecoveryCodes(ctx context.Context, arg AddRecoveryCodesPara
 	return err
 }
 
+const beginNextFactor = `-- name: BeginNextFactor :execrows
+UPDATE user_totp SET next_sealed = $2, next_created_at = $3 WHERE user_id = $1 AND confirmed_at IS NOT NULL
+`
+
+type BeginNextFactorParams struct {
+	UserID        string
+	NextSealed    []byte
+	NextCreatedAt *time.Time
+}
+
+// The confirmed one counts until the next one is confirmed.
+func (q *Queries) BeginNextFactor(ctx context.Context, arg BeginNextFactorParams) (int64, error) {
+	result, err := q.db.Exec(ctx, beginNextFactor, arg.UserID, arg.NextSealed, arg.NextCreatedAt)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const beginSecondFactor = `-- name: BeginSecondFactor :execrows
 INSERT INTO user_totp AS t (user_id, secret_sealed, created_at) VALUES ($1, $2, $3)
 ON CONFLICT (user_id) DO UPDATE SET secret_sealed = excluded.secret_sealed, created_at = excluded.created_at
@@ -62,17 +81,26 @@ func (q *Queries) BeginSecondFactor(ctx context.Context, arg BeginSecondFactorPa
 }
 
 const confirmSecondFactor = `-- name: ConfirmSecondFactor :exec
-UPDATE user_totp SET confirmed_at = $2, last_step = $3 WHERE user_id = $1
+UPDATE user_totp SET secret_sealed = $2, created_at = $3, confirmed_at = $4, last_step = $5, next_sealed = NULL, next_created_at = NULL
+WHERE user_id = $1
 `
 
 type ConfirmSecondFactorParams struct {
-	UserID      string
-	ConfirmedAt *time.Time
-	LastStep    int64
+	UserID       string
+	SecretSealed []byte
+	CreatedAt    time.Time
+	ConfirmedAt  *time.Time
+	LastStep     int64
 }
 
 func (q *Queries) ConfirmSecondFactor(ctx context.Context, arg ConfirmSecondFactorParams) error {
-	_, err := q.db.Exec(ctx, confirmSecondFactor, arg.UserID, arg.ConfirmedAt, arg.LastStep)
+	_, err := q.db.Exec(ctx, confirmSecondFactor,
+		arg.UserID,
+		arg.SecretSealed,
+		arg.CreatedAt,
+		arg.ConfirmedAt,
+		arg.LastStep,
+	)
 	return err
 }
 
@@ -106,7 +134,7 @@ func (q *Queries) IsStaff(ctx context.Context, userID string) (bool, error) {
 }
 
 const lockSecondFactor = `-- name: LockSecondFactor :one
-SELECT user_id, secret_sealed, created_at, confirmed_at, last_step FROM user_totp WHERE user_id = $1 FOR UPDATE
+SELECT user_id, secret_sealed, created_at, confirmed_at, last_step, next_sealed, next_created_at FROM user_totp WHERE user_id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockSecondFactor(ctx context.Context, userID string) (UserTotp, error) {
@@ -118,12 +146,14 @@ func (q *Queries) LockSecondFactor(ctx context.Context, userID string) (UserTotp
 		&i.CreatedAt,
 		&i.ConfirmedAt,
 		&i.LastStep,
+		&i.NextSealed,
+		&i.NextCreatedAt,
 	)
 	return i, err
 }
 
 const secondFactor = `-- name: SecondFactor :one
-SELECT user_id, secret_sealed, created_at, confirmed_at, last_step FROM user_totp WHERE user_id = $1
+SELECT user_id, secret_sealed, created_at, confirmed_at, last_step, next_sealed, next_created_at FROM user_totp WHERE user_id = $1
 `
 
 func (q *Queries) SecondFactor(ctx context.Context, userID string) (UserTotp, error) {
@@ -135,6 +165,8 @@ func (q *Queries) SecondFactor(ctx context.Context, userID string) (UserTotp, er
 		&i.CreatedAt,
 		&i.ConfirmedAt,
 		&i.LastStep,
+		&i.NextSealed,
+		&i.NextCreatedAt,
 	)
 	return i, err
 }

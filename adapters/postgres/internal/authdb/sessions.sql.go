@@ -13,8 +13,9 @@ import (
 )
 
 const createSession = `-- name: CreateSession :exec
-INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent,
+    end_reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 `
 
 type CreateSessionParams struct {
@@ -29,6 +30,7 @@ type CreateSessionParams struct {
 	RevokedAt  *time.Time
 	Ip         string
 	UserAgent  string
+	EndReason  string
 }
 
 func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) error {
@@ -44,6 +46,7 @@ func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) er
 		arg.RevokedAt,
 		arg.Ip,
 		arg.UserAgent,
+		arg.EndReason,
 	)
 	return err
 }
@@ -80,16 +83,17 @@ func (q *Queries) EndAllSessions(ctx context.Context, arg EndAllSessionsParams) 
 }
 
 const endOldest = `-- name: EndOldest :many
-UPDATE sessions SET revoked_at = $1, noted_at = clock_timestamp() WHERE id IN (
+UPDATE sessions SET revoked_at = $1, noted_at = clock_timestamp(), end_reason = $2 WHERE id IN (
     SELECT o.id FROM sessions o
-    WHERE o.user_id = $2 AND o.revoked_at IS NULL AND o.expires_at > $1
-        AND o.last_seen_at > CASE WHEN o.auto_login THEN $3::timestamptz ELSE $4::timestamptz END
-    ORDER BY o.created_at DESC, o.id DESC OFFSET $5::bigint
+    WHERE o.user_id = $3 AND o.revoked_at IS NULL AND o.expires_at > $1
+        AND o.last_seen_at > CASE WHEN o.auto_login THEN $4::timestamptz ELSE $5::timestamptz END
+    ORDER BY o.created_at DESC, o.id DESC OFFSET $6::bigint
 ) AND revoked_at IS NULL RETURNING id
 `
 
 type EndOldestParams struct {
 	Now           *time.Time
+	Why           string
 	UserID        string
 	IdleAutoSince time.Time
 	IdleSince     time.Time
@@ -101,6 +105,7 @@ type EndOldestParams struct {
 func (q *Queries) EndOldest(ctx context.Context, arg EndOldestParams) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, endOldest,
 		arg.Now,
+		arg.Why,
 		arg.UserID,
 		arg.IdleAutoSince,
 		arg.IdleSince,
@@ -125,7 +130,7 @@ func (q *Queries) EndOldest(ctx context.Context, arg EndOldestParams) ([]uuid.UU
 }
 
 const liveSessions = `-- name: LiveSessions :many
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at FROM sessions
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason FROM sessions
 WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2
     AND last_seen_at > CASE WHEN auto_login THEN $3::timestamptz ELSE $4::timestamptz END
 ORDER BY created_at DESC, id DESC
@@ -165,6 +170,7 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 			&i.Ip,
 			&i.UserAgent,
 			&i.NotedAt,
+			&i.EndReason,
 		); err != nil {
 			return nil, err
 		}
@@ -177,7 +183,7 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 }
 
 const lockSession = `-- name: LockSession :one
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at FROM sessions WHERE id = $1 FOR UPDATE
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason FROM sessions WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error) {
@@ -196,15 +202,16 @@ func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error
 		&i.Ip,
 		&i.UserAgent,
 		&i.NotedAt,
+		&i.EndReason,
 	)
 	return i, err
 }
 
 const saveSession = `-- name: SaveSession :one
 UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
-    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11,
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12,
     noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
-WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at
+WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason
 `
 
 type SaveSessionParams struct {
@@ -219,6 +226,7 @@ type SaveSessionParams struct {
 	RevokedAt  *time.Time
 	Ip         string
 	UserAgent  string
+	EndReason  string
 }
 
 func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Session, error) {
@@ -234,6 +242,7 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Sessi
 		arg.RevokedAt,
 		arg.Ip,
 		arg.UserAgent,
+		arg.EndReason,
 	)
 	var i Session
 	err := row.Scan(
@@ -249,12 +258,13 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Sessi
 		&i.Ip,
 		&i.UserAgent,
 		&i.NotedAt,
+		&i.EndReason,
 	)
 	return i, err
 }
 
 const session = `-- name: Session :one
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at FROM sessions WHERE id = $1
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason FROM sessions WHERE id = $1
 `
 
 func (q *Queries) Session(ctx context.Context, id uuid.UUID) (Session, error) {
@@ -273,6 +283,7 @@ func (q *Queries) Session(ctx context.Context, id uuid.UUID) (Session, error) {
 		&i.Ip,
 		&i.UserAgent,
 		&i.NotedAt,
+		&i.EndReason,
 	)
 	return i, err
 }

@@ -69,22 +69,24 @@ func (q *Queries) AddUserRoles(ctx context.Context, arg AddUserRolesParams) erro
 
 const createUser = `-- name: CreateUser :execrows
 INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status,
-    created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    created_at, initial_password, factor_handed_over)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (user_id) DO NOTHING
 `
 
 type CreateUserParams struct {
-	UserID       string
-	PasswordHash string
-	NameSealed   []byte
-	PhoneSealed  []byte
-	PhoneIndex   []byte
-	EmailSealed  []byte
-	EmailIndex   []byte
-	CustomerID   string
-	Status       string
-	CreatedAt    time.Time
+	UserID           string
+	PasswordHash     string
+	NameSealed       []byte
+	PhoneSealed      []byte
+	PhoneIndex       []byte
+	EmailSealed      []byte
+	EmailIndex       []byte
+	CustomerID       string
+	Status           string
+	CreatedAt        time.Time
+	InitialPassword  bool
+	FactorHandedOver bool
 }
 
 func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (int64, error) {
@@ -99,6 +101,8 @@ func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (int64, 
 		arg.CustomerID,
 		arg.Status,
 		arg.CreatedAt,
+		arg.InitialPassword,
+		arg.FactorHandedOver,
 	)
 	if err != nil {
 		return 0, err
@@ -160,22 +164,24 @@ func (q *Queries) Rehash(ctx context.Context, arg RehashParams) error {
 const saveUser = `-- name: SaveUser :exec
 UPDATE users SET password_hash = $2, name_sealed = $3, phone_sealed = $4, phone_index = $5, email_sealed = $6, email_index = $7,
     customer_id = $8, status = $9, version = $10, epoch_at = CASE WHEN epoch = $11 THEN epoch_at ELSE clock_timestamp() END,
-    epoch = $11, updated_at = now()
+    epoch = $11, initial_password = $12, factor_handed_over = $13, updated_at = now()
 WHERE user_id = $1
 `
 
 type SaveUserParams struct {
-	UserID       string
-	PasswordHash string
-	NameSealed   []byte
-	PhoneSealed  []byte
-	PhoneIndex   []byte
-	EmailSealed  []byte
-	EmailIndex   []byte
-	CustomerID   string
-	Status       string
-	Version      int64
-	Epoch        int64
+	UserID           string
+	PasswordHash     string
+	NameSealed       []byte
+	PhoneSealed      []byte
+	PhoneIndex       []byte
+	EmailSealed      []byte
+	EmailIndex       []byte
+	CustomerID       string
+	Status           string
+	Version          int64
+	Epoch            int64
+	InitialPassword  bool
+	FactorHandedOver bool
 }
 
 func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) error {
@@ -191,6 +197,8 @@ func (q *Queries) SaveUser(ctx context.Context, arg SaveUserParams) error {
 		arg.Status,
 		arg.Version,
 		arg.Epoch,
+		arg.InitialPassword,
+		arg.FactorHandedOver,
 	)
 	return err
 }
@@ -210,7 +218,7 @@ func (q *Queries) SawLogin(ctx context.Context, arg SawLoginParams) error {
 }
 
 const userByID = `-- name: UserByID :one
-SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at,
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
     ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
@@ -255,6 +263,8 @@ func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, err
 		&i.User.Version,
 		&i.User.Epoch,
 		&i.User.EpochAt,
+		&i.User.InitialPassword,
+		&i.User.FactorHandedOver,
 		&i.Lines,
 		&i.Roles,
 		&i.Permissions,

@@ -26,6 +26,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for Duty.
+const (
+	DutyCHANGEPASSWORD    Duty = "CHANGE_PASSWORD"
+	DutyENROLSECONDFACTOR Duty = "ENROL_SECOND_FACTOR"
+)
+
+// Valid indicates whether the value is a known member of the Duty enum.
+func (e Duty) Valid() bool {
+	switch e {
+	case DutyCHANGEPASSWORD:
+		return true
+	case DutyENROLSECONDFACTOR:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Permission.
 const (
 	PermissionBILLINQUIRY   Permission = "BILL_INQUIRY"
@@ -279,6 +297,11 @@ type CreateUserRequest struct {
 // Example: CUST-0001
 type CustomerID = string
 
+// Duty Something that a user has to do before anything else.
+//
+// Example: CHANGE_PASSWORD
+type Duty string
+
 // EndedSessionsData defines model for EndedSessionsData.
 type EndedSessionsData struct {
 	// Ended How many sessions were ended.
@@ -351,15 +374,100 @@ type JSONWebKeySet struct {
 	Keys []JSONWebKey `json:"keys"`
 }
 
+// LineTransfer A line that one account holds and another shall have.
+type LineTransfer struct {
+	// ConfirmedAt UTC; absent while it waits.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	ConfirmedAt *time.Time `json:"confirmedAt,omitempty"`
+
+	// ConfirmedBy Absent while it waits.
+	//
+	// Example: admin-lee
+	ConfirmedBy *string `json:"confirmedBy,omitempty"`
+
+	// ExpiresAt UTC.
+	//
+	// Example: 2026-03-16T01:30:00Z
+	ExpiresAt time.Time `json:"expiresAt"`
+
+	// LineNumber Masked.
+	//
+	// Example: 010-****-5678
+	LineNumber string `json:"lineNumber"`
+
+	// ProposedAt UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	ProposedAt time.Time `json:"proposedAt"`
+
+	// ProposedBy Who proposed it; `cli:` and an account of the operating system for the command line.
+	//
+	// Example: ops-kim
+	ProposedBy string `json:"proposedBy"`
+
+	// Reason Example: 명의 변경 신청
+	Reason string `json:"reason"`
+
+	// TransferID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
+	TransferID openapi_types.UUID `json:"transferId"`
+
+	// UserID The account that shall have the line; it may not exist yet.
+	//
+	// Example: hong-gildong
+	UserID string `json:"userId"`
+}
+
+// LineTransferEnvelope defines model for LineTransferEnvelope.
+type LineTransferEnvelope struct {
+	// Data A line that one account holds and another shall have.
+	Data    LineTransfer `json:"data"`
+	Message string       `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
+// LineTransfersData defines model for LineTransfersData.
+type LineTransfersData struct {
+	Items []LineTransfer `json:"items"`
+}
+
+// LineTransfersEnvelope defines model for LineTransfersEnvelope.
+type LineTransfersEnvelope struct {
+	Data    LineTransfersData `json:"data"`
+	Message string            `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
 // LoginData defines model for LoginData.
 type LoginData struct {
 	AccessToken string `json:"accessToken"`
+
+	// Duties What the user has to do before anything else, in this order; absent when nothing. CHANGE_PASSWORD: the password was set by staff
+	// (`POST /auth/password`). ENROL_SECOND_FACTOR: another person made the second factor (`POST /auth/mfa/totp`, then confirm).
+	//
+	//
+	// Example: ["CHANGE_PASSWORD"]
+	Duties []Duty `json:"duties,omitempty"`
 
 	// ExpiresIn Seconds until the access token expires.
 	//
 	// Example: 1800
 	ExpiresIn    int    `json:"expiresIn"`
 	RefreshToken string `json:"refreshToken"`
+
+	// SessionEndsAt When the session ends, however busy it is, UTC.
+	//
+	// Example: 2026-03-16T01:30:00Z
+	SessionEndsAt time.Time `json:"sessionEndsAt"`
+
+	// SessionIdleEndsAt When the session ends if nothing asks with it any more, UTC; each request and refresh moves it.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	SessionIdleEndsAt time.Time `json:"sessionIdleEndsAt"`
 
 	// TokenType Always `Bearer`.
 	//
@@ -404,8 +512,9 @@ type LoginEvent struct {
 	// Success Example: true
 	Success bool `json:"success"`
 
-	// Type LOGIN, AUTO_LOGIN, LOGOUT, LOCKED, UNLOCKED, REFRESH_REUSED, SESSION_ENDED, PASSWORD_CHANGED, MFA_ENROLLED, MFA_REMOVED,
-	// MFA_RECOVERY_CODE_USED, MFA_FAILED; there may be more one day.
+	// Type LOGIN, AUTO_LOGIN, LOGOUT, LOCKED, UNLOCKED, REFRESH_REUSED, SESSION_ENDED, REAUTHENTICATION (a wrong password or code within a
+	// session; right ones are not recorded), PASSWORD_CHANGED, MFA_ENROLLED, MFA_REMOVED, MFA_RECOVERY_CODE_USED, MFA_FAILED;
+	// there may be more one day.
 	//
 	//
 	// Example: LOGIN
@@ -462,10 +571,20 @@ type PasswordChangeRequest struct {
 	//
 	// Example: 배터리와 스테이플 2
 	NewPassword string `json:"newPassword"`
+
+	// Otp The code of the authenticator app, or a recovery code, once a second factor is enrolled; ignored before.
+	//
+	// Example: 492039
+	Otp *string `json:"otp,omitempty"`
 }
 
 // PasswordRequest defines model for PasswordRequest.
 type PasswordRequest struct {
+	// Otp The code of the authenticator app, or a recovery code, once a second factor is enrolled; ignored before.
+	//
+	// Example: 492039
+	Otp *string `json:"otp,omitempty"`
+
 	// Password The account's password, asked for again.
 	//
 	// Example: Correct-Horse-1
@@ -571,11 +690,28 @@ type RecoveryCodesEnvelope struct {
 type RefreshData struct {
 	AccessToken string `json:"accessToken"`
 
+	// Duties What the user has to do before anything else, in this order; absent when nothing. CHANGE_PASSWORD: the password was set by staff
+	// (`POST /auth/password`). ENROL_SECOND_FACTOR: another person made the second factor (`POST /auth/mfa/totp`, then confirm).
+	//
+	//
+	// Example: ["CHANGE_PASSWORD"]
+	Duties []Duty `json:"duties,omitempty"`
+
 	// ExpiresIn Seconds until the access token expires.
 	//
 	// Example: 1800
 	ExpiresIn    int    `json:"expiresIn"`
 	RefreshToken string `json:"refreshToken"`
+
+	// SessionEndsAt When the session ends, however busy it is, UTC.
+	//
+	// Example: 2026-03-16T01:30:00Z
+	SessionEndsAt time.Time `json:"sessionEndsAt"`
+
+	// SessionIdleEndsAt When the session ends if nothing asks with it any more, UTC; each request and refresh moves it.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	SessionIdleEndsAt time.Time `json:"sessionIdleEndsAt"`
 
 	// TokenType Always `Bearer`.
 	//
@@ -624,6 +760,16 @@ type Session struct {
 	// Example: Chrome · Windows
 	Device string `json:"device"`
 
+	// EndsAt When the session ends, however busy it is, UTC.
+	//
+	// Example: 2026-03-16T01:30:00Z
+	EndsAt time.Time `json:"endsAt"`
+
+	// IdleEndsAt When the session ends if nothing asks with it any more, UTC; each request and refresh moves it.
+	//
+	// Example: 2026-03-15T02:00:00Z
+	IdleEndsAt time.Time `json:"idleEndsAt"`
+
 	// IP The address of the login; the last part is hidden.
 	//
 	// Example: 203.0.113.*
@@ -659,6 +805,11 @@ type SettableStatus string
 
 // TotpConfirmRequest defines model for TotpConfirmRequest.
 type TotpConfirmRequest struct {
+	// EndOtherSessions End all other sessions of the user.
+	//
+	// Example: true
+	EndOtherSessions *bool `json:"endOtherSessions,omitempty"`
+
 	// Otp The code that the authenticator app shows now.
 	//
 	// Example: 492039
@@ -893,6 +1044,9 @@ type RefreshParams struct {
 	XEndUserAgent *EndUserAgent `json:"X-End-User-Agent,omitempty"`
 }
 
+// ConfirmLineTransferJSONRequestBody defines body for ConfirmLineTransfer for application/json ContentType.
+type ConfirmLineTransferJSONRequestBody = ReasonRequest
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = CreateUserRequest
 
@@ -934,6 +1088,12 @@ type ServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(w http.ResponseWriter, r *http.Request)
+	// ListLineTransfers Lines that wait for a second person
+	// (GET /admin/line-transfers)
+	ListLineTransfers(w http.ResponseWriter, r *http.Request)
+	// ConfirmLineTransfer Confirm the transfer of a line, as a second person
+	// (POST /admin/line-transfers/{transferId}/confirm)
+	ConfirmLineTransfer(w http.ResponseWriter, r *http.Request, transferID openapi_types.UUID)
 	// ListUsers Search for accounts
 	// (GET /admin/users)
 	ListUsers(w http.ResponseWriter, r *http.Request, params ListUsersParams)
@@ -1025,6 +1185,46 @@ func (siw *ServerInterfaceWrapper) GetJwks(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJwks(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListLineTransfers operation middleware
+func (siw *ServerInterfaceWrapper) ListLineTransfers(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListLineTransfers(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ConfirmLineTransfer operation middleware
+func (siw *ServerInterfaceWrapper) ConfirmLineTransfer(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "transferId" -------------
+	var transferID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transferId", r.PathValue("transferId"), &transferID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "transferId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ConfirmLineTransfer(w, r, transferID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -1963,6 +2163,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/admin/users/{userId}/permissions/{permission}", wrapper.GrantPermission)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/users/{userId}/login-history", wrapper.ListUserLogins)
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/admin/users/{userId}/sessions", wrapper.EndUserSessions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/admin/line-transfers", wrapper.ListLineTransfers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/admin/line-transfers/{transferId}/confirm", wrapper.ConfirmLineTransfer)
 
 	return m
 }
@@ -2181,6 +2383,702 @@ type GetJwks504ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfersRequestObject struct {
+}
+
+type ListLineTransfersResponseObject interface {
+	VisitListLineTransfersResponse(w http.ResponseWriter) error
+}
+
+type ListLineTransfers200JSONResponse LineTransfersEnvelope
+
+func (response ListLineTransfers200JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListLineTransfers400JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers400ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListLineTransfers401JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers401ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListLineTransfers403JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers403ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListLineTransfers429JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers429ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListLineTransfers500JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers500ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListLineTransfers502JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers502ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListLineTransfers503JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers503ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListLineTransfers504JSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLineTransfers504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListLineTransfers504ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransferRequestObject struct {
+	TransferID openapi_types.UUID `json:"transferId"`
+	Body       *ConfirmLineTransferJSONRequestBody
+}
+
+type ConfirmLineTransferResponseObject interface {
+	VisitConfirmLineTransferResponse(w http.ResponseWriter) error
+}
+
+type ConfirmLineTransfer200JSONResponse LineTransferEnvelope
+
+func (response ConfirmLineTransfer200JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ConfirmLineTransfer400JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer400ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ConfirmLineTransfer401JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer401ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ConfirmLineTransfer403JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer403ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response ConfirmLineTransfer404JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer404ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response ConfirmLineTransfer408JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer408ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ConfirmLineTransfer409JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer409ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response ConfirmLineTransfer413JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer413ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ConfirmLineTransfer429JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer429ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ConfirmLineTransfer500JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer500ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ConfirmLineTransfer502JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer502ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ConfirmLineTransfer503JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer503ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ConfirmLineTransfer504JSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmLineTransfer504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmLineTransfer504ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2629,7 +3527,7 @@ func (response CreateUser408ApplicationProblemPlusJSONResponse) VisitCreateUserR
 }
 
 type CreateUser409JSONResponse struct {
-	externalRef0.ConflictJSONResponse
+	externalRef0.LineHeldJSONResponse
 }
 
 func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
@@ -2645,7 +3543,7 @@ func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.Respons
 }
 
 type CreateUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
+	externalRef0.LineHeldApplicationProblemPlusJSONResponse
 }
 
 func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
@@ -3008,6 +3906,38 @@ func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserRespons
 	return err
 }
 
+type GetUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response GetUser409JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser409ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUser429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -3358,7 +4288,7 @@ func (response UpdateUser408ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 }
 
 type UpdateUser409JSONResponse struct {
-	externalRef0.ConflictJSONResponse
+	externalRef0.LineHeldJSONResponse
 }
 
 func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -3374,7 +4304,7 @@ func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.Respons
 }
 
 type UpdateUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
+	externalRef0.LineHeldApplicationProblemPlusJSONResponse
 }
 
 func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
@@ -3734,6 +4664,38 @@ func (response ListUserLogins404ApplicationProblemPlusJSONResponse) VisitListUse
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response ListUserLogins409JSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserLogins409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserLogins409ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4851,6 +5813,38 @@ func (response RevealUser408ApplicationProblemPlusJSONResponse) VisitRevealUserR
 	return err
 }
 
+type RevealUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response RevealUser409JSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevealUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response RevealUser409ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevealUser413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -5200,6 +6194,38 @@ func (response EndUserSessions404ApplicationProblemPlusJSONResponse) VisitEndUse
 	return err
 }
 
+type EndUserSessions409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response EndUserSessions409JSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions409ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EndUserSessions429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -5545,6 +6571,38 @@ func (response UnlockUser408ApplicationProblemPlusJSONResponse) VisitUnlockUserR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response UnlockUser409JSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnlockUser409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response UnlockUser409ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6190,6 +7248,38 @@ func (response ListOwnLogins401ApplicationProblemPlusJSONResponse) VisitListOwnL
 	return err
 }
 
+type ListOwnLogins403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListOwnLogins403JSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOwnLogins403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListOwnLogins403ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListOwnLogins429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -6437,6 +7527,38 @@ func (response Logout401ApplicationProblemPlusJSONResponse) VisitLogoutResponse(
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Logout403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response Logout403JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Logout403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Logout403ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6693,6 +7815,38 @@ func (response RemoveTotp401ApplicationProblemPlusJSONResponse) VisitRemoveTotpR
 	return err
 }
 
+type RemoveTotp403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response RemoveTotp403JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp403ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RemoveTotp408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -6785,6 +7939,38 @@ func (response RemoveTotp413ApplicationProblemPlusJSONResponse) VisitRemoveTotpR
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response RemoveTotp422JSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveTotp422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response RemoveTotp422ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7041,6 +8227,38 @@ func (response BeginTotp401ApplicationProblemPlusJSONResponse) VisitBeginTotpRes
 	return err
 }
 
+type BeginTotp403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response BeginTotp403JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp403ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BeginTotp408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -7133,6 +8351,38 @@ func (response BeginTotp413ApplicationProblemPlusJSONResponse) VisitBeginTotpRes
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response BeginTotp422JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotp422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response BeginTotp422ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7389,6 +8639,38 @@ func (response ConfirmTotp401ApplicationProblemPlusJSONResponse) VisitConfirmTot
 	return err
 }
 
+type ConfirmTotp403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ConfirmTotp403JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp403ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ConfirmTotp408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -7481,6 +8763,38 @@ func (response ConfirmTotp413ApplicationProblemPlusJSONResponse) VisitConfirmTot
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response ConfirmTotp422JSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmTotp422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ConfirmTotp422ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7657,15 +8971,23 @@ type ChangePasswordResponseObject interface {
 	VisitChangePasswordResponse(w http.ResponseWriter) error
 }
 
-type ChangePassword200JSONResponse externalRef0.MessageEnvelope
+type ChangePassword200ResponseHeaders struct {
+	SetCookie string
+}
+
+type ChangePassword200JSONResponse struct {
+	Body    externalRef0.MessageEnvelope
+	Headers ChangePassword200ResponseHeaders
+}
 
 func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7704,7 +9026,7 @@ func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangeP
 }
 
 type ChangePassword401JSONResponse struct {
-	externalRef0.LoginRefusedJSONResponse
+	externalRef0.UnauthorizedJSONResponse
 }
 
 func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -7721,7 +9043,7 @@ func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http
 }
 
 type ChangePassword401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LoginRefusedApplicationProblemPlusJSONResponse
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
 }
 
 func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
@@ -7861,6 +9183,38 @@ func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangeP
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword422JSONResponse struct {
+	externalRef0.ReauthenticationFailedJSONResponse
+}
+
+func (response ChangePassword422JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword422ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8112,6 +9466,38 @@ func (response ListPermissions401ApplicationProblemPlusJSONResponse) VisitListPe
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPermissions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListPermissions403JSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPermissions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListPermissions403ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8396,6 +9782,38 @@ func (response CheckPermission401ApplicationProblemPlusJSONResponse) VisitCheckP
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckPermission403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CheckPermission403JSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CheckPermission403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CheckPermission403ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9064,6 +10482,38 @@ func (response EndOtherSessions401ApplicationProblemPlusJSONResponse) VisitEndOt
 	return err
 }
 
+type EndOtherSessions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response EndOtherSessions403JSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndOtherSessions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndOtherSessions403ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EndOtherSessions429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -9311,6 +10761,38 @@ func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessi
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListSessions403JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions403ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9563,6 +11045,38 @@ func (response EndSession401ApplicationProblemPlusJSONResponse) VisitEndSessionR
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response EndSession403JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndSession403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response EndSession403ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9850,6 +11364,38 @@ func (response GetUserInfo401ApplicationProblemPlusJSONResponse) VisitGetUserInf
 	return err
 }
 
+type GetUserInfo403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response GetUserInfo403JSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserInfo403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserInfo403ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetUserInfo404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -10133,6 +11679,38 @@ func (response Verify401ApplicationProblemPlusJSONResponse) VisitVerifyResponse(
 	return err
 }
 
+type Verify403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response Verify403JSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Verify403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response Verify403ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type Verify429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -10302,6 +11880,12 @@ type StrictServerInterface interface {
 	// GetJwks Public keys that verify access tokens
 	// (GET /.well-known/jwks.json)
 	GetJwks(ctx context.Context, request GetJwksRequestObject) (GetJwksResponseObject, error)
+	// ListLineTransfers Lines that wait for a second person
+	// (GET /admin/line-transfers)
+	ListLineTransfers(ctx context.Context, request ListLineTransfersRequestObject) (ListLineTransfersResponseObject, error)
+	// ConfirmLineTransfer Confirm the transfer of a line, as a second person
+	// (POST /admin/line-transfers/{transferId}/confirm)
+	ConfirmLineTransfer(ctx context.Context, request ConfirmLineTransferRequestObject) (ConfirmLineTransferResponseObject, error)
 	// ListUsers Search for accounts
 	// (GET /admin/users)
 	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
@@ -10435,6 +12019,63 @@ func (sh *strictHandler) GetJwks(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetJwksResponseObject); ok {
 		if err := validResponse.VisitGetJwksResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLineTransfers operation middleware
+func (sh *strictHandler) ListLineTransfers(w http.ResponseWriter, r *http.Request) {
+	var request ListLineTransfersRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLineTransfers(ctx, request.(ListLineTransfersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLineTransfers")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListLineTransfersResponseObject); ok {
+		if err := validResponse.VisitListLineTransfersResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ConfirmLineTransfer operation middleware
+func (sh *strictHandler) ConfirmLineTransfer(w http.ResponseWriter, r *http.Request, transferID openapi_types.UUID) {
+	var request ConfirmLineTransferRequestObject
+
+	request.TransferID = transferID
+
+	var body ConfirmLineTransferJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmLineTransfer(ctx, request.(ConfirmLineTransferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmLineTransfer")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ConfirmLineTransferResponseObject); ok {
+		if err := validResponse.VisitConfirmLineTransferResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -11162,274 +12803,326 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1rcxvHuTD4V7qwp8qSzgAaACQlkuU6S5GgRJsiaV4ky6aWbGAawJiDbnhmQBDyy7fkmE5pLWWjJNaR",
-	"7Igq5j2+xFmdKsZScpQqZz+8P+XkGzH8D1v9dM8VgxsJ6hLziy2SMz3dTz/36yeJAqtUGSXUthJjnyTK",
-	"BGvEhH8WWKXC6Noisc3GRNEmJv+lRqyCqVdtndHEWGKJFBjVLGQzVMe6jfKkyEyC7DJBlGzZyDYbqYSS",
-	"IFu4UjVIYiyrJEzycU03iZYYs80aURJWoUwqmC9d0aleqVUSY2klYTeqJDGW0KlNSsRMbG8r7nauX78+",
-	"UbPLhNp6AdukdU+L05No5MKwigplbBiElkhoC4lLBJvERCbBRuXt1US1zCjJ64axmlAQMU1mvr2a0Okm",
-	"NnRtzWYbhK4mEp22Lbdq2aZOS4ltvtUqNnGF2BKOOaqtWMSc0DSTWFbrhpfLBBGqoZpFzLcsNLOAsHg0",
-	"hS4RQyebREN13S4jjEqMaWj9/eQSMTf1AklOmkTjkMDGOmLUaCiIGBZBeokyk2jhc2fUbEpNpdPZ1GhC",
-	"Sej8y+KyE0qC4gp/5P1kjmpJvtmku9vQBeGtWUJLdjkxNjKktBxc8U5aItTuek6N8CMM9oxX2S3dMPD5",
-	"4ZSKzszqtLY1jiaoZjJdQ+mRs72cG/be5tRpNRN77gViVnTLgmPGnbrq/T2CijOzs2szc++tzCzecPdW",
-	"xXbZ35n/Zkcc/BeTFBNjif/jvE/M58VfrfOBzfG9LhJsxe3zerkxjnQb6RYySYGZWhS2B8/2DvZ30eGD",
-	"5873t5Hz9ZfOj//pbvrjGjEb/q5N8Y2j7lhuke9WIoGPA/EA3iANxIoII6th2aSC7DK2UQEbhoWKzES6",
-	"bQHWWegMZ01Xr83No4kFZBFzk5hnU2i5zvgSVmgNbBKBi9hGGNl6hSjIYmJpna9OOYehJbJK2SYxU2gC",
-	"1U1GS4hRwqGI0ZCaRmdW5iZWlq/ML858kJs6m0KTsKkgqvPH+bfIFqlUbVQ0WQUYqKFXdJujjscOVmno",
-	"Qqp5K53Kbma2VOPqhcJS+lr+vY9vTF+kw5XlIXZ5Y/HWykdXRurvN3J4SpvUL1ntsb+V1NpRQGZ4ROGM",
-	"2qOIOHLghDSjxd8ULhRYjdph1CozWkqWdENjtBRPBzWx5FExSu4oIEYWcClGdvDfKgD9om5aQAzpFFqv",
-	"4hJZBxSw0Lql3yLrqIIbKE84blSYZaO0qqiqGjpVOp42+Foh6GqkiGuGDS9U8JYUgaqqqkqPInFJvxVz",
-	"lhmbVCzAH/7J0NYyavze+NHi98bfCG6uy9a2+UVZVUYtElQlLmHtMrZJHTfEL6ktBQWuVg0uznVGz38k",
-	"2ZPcLbyfD71o1SoVbDb4hgXiIspsLtALZZw3+Ak2sVEDkIBAFx/TgONOTK1dnljOXZ/gDLdCLAvwIOHs",
-	"PG7+bcf54hvkPNw/+HHfeXgfOXe/Obz3x8MHj5xHt50v/tK8e6d595sUcp7sOXcfo8Pf76Dm3W/4P527",
-	"j5u/3uGM8T9+cnZeOF9/mVAE/o4lzuOqfn4zfZ5rGNZ5nXLs5RAHZLJxpQqSOTOSVLPJ9PCymh7LqmOq",
-	"+gF/xMQFwukoMZQvjmaK2eELF/LZIQ2P4GyBjGZGNZWoZOhCdiSxrSSsWqEA6kURGxaBK+iNNuTd5Dik",
-	"cnSTGKxKALuCl1I1Wd4glX+Nuxz5t/DNcBqycIWgIi7YFsIW4nrZ6NDwheD1xN6KRmysGydyKTq1bEwL",
-	"pMPFWDa2a1ZibFjN9HZLui1kOdaQi6N93Z1HPjWTjnna6JiE6lgQNv3f6oK8G3gzzB8mkEs9eVLWqQZs",
-	"ryROgExSrFlEQ8xEeZNtCJW+wCglBRvUGJ/7XMLaIvm4Riy7f6J2ubCPNxgBT0KeCo1YzeZy2eSithNp",
-	"X5uYnZmaWJ6Zn1vLLS7OLyaURFEnhmYlxj78RPzTZ3FSQxlLpFUVObvPOUI9fOo8+AkdPvhBIFVi+2aI",
-	"Qzz5vLn37cH+b53dHXT41QNn90UvFF/WLZu9HIpXOESvueAJghRgxoHIb1EoKUVmVo4PTUk2VxkFYe1B",
-	"9caNGzeSV6+iw0cPnLu7zu4j5Dx62tz/svntC+T8/ktn97nz789PANovkb9yeWhwKBLtHYncQZDnmdaQ",
-	"uqKFKEPvLM3PHR/efNUgnH2o8vU9cD9HzoOd5t2v3ljQ1ugGZXU6LY4dhizAQoCWozOrEhN4DNIYsUAT",
-	"4O8OFLdDIH9wDzl3HiHn4S+bX3yJDh/8Z/NPP3CYvpmwfpPUhJh783WFrpDuQ/YPcQW3T9nvysBByv6W",
-	"Aw9UAeDmmCl2zZmUx87G0bogh3XE7QILkU0ukfNYQzqt1myEqYbq5UZQCZhktGjohX5VgELgNR8pOA3r",
-	"FNll3UL8SjqK/cn5uenZmcnlkDp/+GjHefIUOZ99evjZY+fhfa5JfvElcn581Pzu6eGDPZeCPQ2ylRJx",
-	"zS6frxTxeZvZ1VNKDFNiAOgeBR4F5jE0GYW7T5OjfdGkh5FHI0icZzV7LG9gujF4qrPLOi29JZGbq2J5",
-	"XbOEio0NA1FWH+fmrIZ0G+ES1kP69jQ8rhHaJ61RFnZTBukt4KFUuM6PKbPLxESFmmWzCrhrDZ12pMPp",
-	"+cVLM1NTubl2dvXuc+frH9DBX+8dPngMKkpH8jsVhB3ILwjrOGu5C6j7koTZvqjOR85BykH/vAMnRU5w",
-	"xEQGLmwICoxQgvDECo8ul0u2985bVpAqpem/rFcIq/UrBkstL7e6uGzGkGV0Vmyln2BteeZqbn5luS0l",
-	"/qZ59y+AF9/fdh7uN+8/Oni2h5wnd069XCdJta23E0u7g7ucvrxdQ33RuUR35KLsIKk9CqeX5/XSdA2I",
-	"HFOrTkzQQfUKCZL5DLWJSbGR8ymvZyrX5bthFGI1EwknewfCnplbzi3OTcyuLeUWr+UWPfMnQN6gZiHn",
-	"m98g59E3zW8fHezfRs39x85nuxFn6SnV9kW17UDv024/kO+LJPszQl3UREsQ1kQCRQdJmPGgGCh5zrvU",
-	"kEIzNrJwA6QuV5dRhZkEMYqqNbPKLDKOPq4xm6B1eb71IJnOspJOF4UPu08qNVhhg0ScTvWybhAk/9KB",
-	"TCdWlq+sqWo2RJkHz3acvQfA0Z/sHby407z/yHkY5OZZtfnXnc7MPNXGPjX4OV+OS06cfo7VW2mpqBft",
-	"Mipi3aiZhHNNjMzOiooEVCYEqOHDr+8h5+G+88tfBcI8D58KAB3s76BuoHz1ULIgIWoaF2xx3qDjUvwN",
-	"mA4zQZ8kROsJoYbiPZTCQPY9k7svnO92kfPgz87uIzTiPLkPfOnvXzZ/9xg1H93n1njz2V8O/uL+svnt",
-	"T0j4zUKKQ8SF+dcvOUNzF/de7MWb+bKhD6GNCOlCtEOHSFYVW1admb1APB3CzJkpD35/22nu327+eOfw",
-	"0YvXGgqxiTMRESgVoYL3DEdKmcNiIpPYkGjRAVjB3JZ2xsaT+wc//oCc73abf/ocKFeGLEQW0YMvDv68",
-	"3/zFI9T8/l7zP+5FCPpVw/JN0lMCiOupJn3ibTtvnAtv3ymQ7kszWaF8GWbqtwCdBqeQeGceuFsgzDA8",
-	"uvBcAjr8TsjEFILEJmEzUMJ1L5tAlleZgBdNvkC2dMu2uJAKJNlev349Gc1njdu+fOV8myzY7UA60Byz",
-	"p1mNan37B/3XQr5Bq1YoC5dlJ14wN7+8Nj2/MhdhBJAmyOX43T3k7D1oPnsOUmf//3N2d3rwwoeU4/Nq",
-	"enRILWRI8iIeHkpe0LKFZD6N1eRwUS2OFNPFDM7mT/lCmC8E78W3Wfq9lm52S69X47OQ/vwNc8xGAjsH",
-	"yT982AyUgcxJmpHBNWAaIrPWYhUCmQHEsEjYgbiAGwbD2jJjs9gskT6J1w685iMKfIptEtNPKO1EwgsT",
-	"N2bnJ6bWlufn12YnFi/nYkgZNZ+9aD59wSV5c+dO8+lzdPjp308dC0cgzDhoRwi0M7D7ceOn+3Pjy2A2",
-	"ylFbtxtomTEk0GuQ1NcKgIGLcSAA3RI0MDKE3tUvBWlukRRNYpWP5iiQNSJhDJCJKwoiW1WuPStI1wzC",
-	"GQChXWy9xdz0Ym7pytry/Lu5ubWZOQj+R7TqF87njwAb4rTllOs/aP7h8cF/vejNLjEFCF6OZWISF84B",
-	"iFlEQ3ZdL5BxkZ5WZga3TSAEg4q4ohsNUZSwyTb6geBibmUpYpY0nz13HtwBEfd45/DBc+RCdAc5/+vz",
-	"5n/cO/z3Nwmcp4bez1FutOMTgWDS8dhEOzPQx+3XzhCMh8kJZEsBBBCUBXIaimf3imD2oPfVMZQeabI0",
-	"8uStPym6jxaIthlbMqIu3mAyq403iAWxaIN1tgcXc++t5JaW42PRUe3G2Xvs3H18sL/jPLyPmr/ecfZ/",
-	"4MaJYBzOg0etyHsajT42G4neT3vlc0DX01feycUjKawnEY+OQupktFQv9mya+iZxY8/jXviLMxKN0VA0",
-	"epmxq5g25OGtPondxDaZ5TZhVCXj5F3BtOEasFZHOp9Yzq3NzlydWV7LvT+Zy03l4jxAAROm+f3/c5pn",
-	"cqKUHXsjEeo+7oX0Q8uZ/jI3ubXJ0Rot+ug3QGqOgc5gQ9iuv8VNE0Oc0MZRgVUIyuPCBsJFm5hoHRor",
-	"JKGzwroMDka9w4FHelQNAt0aglpBSPPqj01I1SbKIrgGVMWWDcXV8Exj3FOQOvuZhJaWe39hZjFqoLkq",
-	"6cCM3FdQvBLrGPCy64XyqEjzy9JLFNs1kyiIY62CdMuqERNycGuaTjiFdYVkrK/g8d7h138MSOldP4YL",
-	"/l6/ZOW1qKXSLUuPxm4pE8A6kmUaQqXDBzvO11/6xWavw5Fdh0aMuS58H1zigyHhBp1MvVS2LbeOr2YR",
-	"U3Yg0LrjyGLu2vy78SB6sOP8/rPm/ceuN8RFjNee1N4koRzBU08ad0HTvlTm18QYDx110IGVvOjeI5ko",
-	"M6F9hltn6VvhggUL7xaQ2ckb3isUb2LdgA4EfRZC64YxI+5zGutGHE+wyZbtEj5/HMn7R2dWpheTl2Zm",
-	"Z5NqRj3biQ8s5RavzUzm1lbmJq5NzMxOXJptie8cvLiDnD/sQx7W3T2uJbaruH8tOKhgfr2ArGp43VoE",
-	"xBYW56eOD7HPPj387R3UfHb74Me/o8Ovvmz+wG3l3zi//FUfgKuaTKsVbOu8W2xzXk2ryXQmO5QcHrlw",
-	"8WUV3IaQNxBCxIUNQqVp6j1yHKDt/uTcfezsfeo8/qn5By50pAcZAtBQuRJXLHZqKZ6AUIq/K99SPOGr",
-	"6isZur8ApoyKoCBTHqSMi4PcQEXdu/NLwUI8lwwLmAYKFCirQzEuZajAqhAmwzYqY6q9anPTIuYR05Bq",
-	"kVdbU5H4Ex1NgqXc4lqbdKRfPHW+/sF5cr+vJCSIfvCvJnVaZKdMJKLZRsHt84/eoN0u3hSE+OuVNxQ5",
-	"8sAdwmDageqiWzLYREXEhZheGqH/UbjICa2i08smFlRWNVmVmLYedOFYEzFNGWdJ0YYWO/UyoUi3weos",
-	"6ZuEQue8EmPauCjGJ8Ld4z5XZoYGnU0qMqwV7DSZGUmmM8lsejk9PKa6d1JkZgXbibGEhm2S5JeYaOke",
-	"pyTg22KnkRXVbFJNL8Ny/a94qRHX8pChEt4kSLfHkREChN+5RbQTiTRuxBzYSYPEfq8aKrPuozWj39vu",
-	"w+AiN71vsPxHpGDzb8Btcy7beqoJ6jbZ44Rr2bhYRBbhh0yhOVwhCqK1Sp6YFogO2VsQOhBWsLVBNHTm",
-	"8KtfnWv++isFcUX03Llz50ARVVD53Llz/6cEQqrAKmdRvma7yCFFEiuu0nWTbBJsrIuGhWFULJgE20SL",
-	"v+B0Us0sq9kxdWhMHe79gl3FWfQc9BedXFlaTqoiJ7rlJVIBJhV8Pnq+2NeoyYyKlGWd7jbnPbitJAxs",
-	"2VCT1JEEA91zRftByH+Ioa1WftcboAydytwlm1Ss8OFDdx33stsYwTRxI+EVBK1QWzfiSIsItOBPIUI1",
-	"axyat4rOl7Pzk+/mptofLNMvifvUYsXtBQfZms0EX5VEMg7VSgaRDE23LcTqFOWJpWtwFxZwNw9ine48",
-	"wINjAAZyZA5or0/Q8/2F761j+1RmkLjvR2uTvA2A0uE9n2fMIJjCG1Lqdm+uuSSe5Jak1/yzl4ac4vk5",
-	"aD8ZBIlkQXHA2CRmfKfdSX6dso0GmPqeq9S76oWJ5ckrCFsbbl/YEA5eiG2yGeTKXhtSb9cuUXnAcm8r",
-	"jJQR6PunUAIcsSOj97S7FumuYRv3hJkgL7YD+vAnrdD1NNEWsWLUccNCtlkDeogiSwRQ7jL+xxSxz45n",
-	"tKbkUcIH9LC+dyJ0j9pCg7ikU2z3IJv9PrHuC9Ezit2E1ux8ugFdoYDSa3iPk4DJfIuBhpBY03T+aWws",
-	"BI4sWU5ENwjJ8U6wmPSfbCPKGS1FRHmgi3E2o4a6GGc7ycpW9Rz+JHpFu1sWTYMrWKfgkAbxPS6VrzJX",
-	"MSmkbvQoR9wqZt2TF9BucGtGvDysxiG2rG2M0QcbnB+auGAT0xoXnjwkPuFVOCmiqZdul7ki4oWXdI2r",
-	"dxE2mZhkpkkKdvIKMy2STAeldKDEMtItPgDui/1K8Mshe6RnMAbV6yD8hrrK5r4vx/S6qvfS2PyoEt0/",
-	"QhYAKn9It55nYFL44MULIYcD1zmsdu8BHis1A9gREKCuvJQwjOUsIc4Q18XHNHXItaC4QsKkGcHdgE0Q",
-	"ONJQy5Gq2LaJyT/wf304kfwAJ2+pydG15M1//ZcWpURJbCW9Kuwh1XlyHzm7z5u/eC4an37afPpCQc6d",
-	"/9d5cl9Bb629paC3km81v7+HhIPE86EGerwkxDQFoi2JYHAbySiKClpAcoXVRQKXDCVbqE5MIoLJ0Xkc",
-	"XTQe8YW4Owlt73iirfWkr6F0ywUtv1YUDFf3AwZSUkcVwlkE/xmEgYKsMjcvwAJhtAC7DAOM2VVcs8sr",
-	"pt76oWlwCSPsxyD5L6pVBdWsGjaMBjf5MXpvERWYFvHKyHXHzkNnvfO+V4tVreSGXvk3ixRMYr/9zqWl",
-	"6zeyUwu5KwvvZhfeX4j+vFpT1cyIyFN521sl1mwhBbZJzMYk09qanThf0EiyWCpnsr0YnWKPrYC5hC2S",
-	"zYQP3O0giW58S35MCV5J9FRxmAIW4NFUoA6eOrC0uWimAWdVhWBqhSTjgNxw/Qm0COA6cPJ3LEavk/y7",
-	"pBHrucppmeHh9Ciq1vKGXoC5HmcWpyfRRTV74WwrrWCjFEannDa1NBHrIzI3o0/Cl+Ke3dAjjqSNpPRO",
-	"xD5tN8JPz7+7EPdczYpIV0svxT231WaGjAcRBeWxRUaGaqYRvvB0+uMbEzfe3Zo0i9eW1i4sN66/d2W+",
-	"dKFc2FzAVf2qYdZnMF4oXFlZZF1xn59KQE3AQ+xfAYjzPXa+2yUS44XeII3eVZ4AnrSwgehW+bpx+wGP",
-	"W7zgxMD4lyG7LE7ASDqcoe1nXtVcekRiMemol2+GR4FcVNVWSctPAemS7bcBSy43qqStpFsX46zW42Zc",
-	"tcFCsxe1sAXKQYhFdh7cZxB08mttr+Z4SoN/u6+hsiDOt0niojE4jrkvTw7Qz6tXYz2yJoHpQuO+fWcR",
-	"YiFQRerUDQUQK2gH6iYysGWjKjbtdvPEznUWIOF9QKgS1BOhJMm2UeG1A81MWq9ThPbbaGGB+U8GK5WI",
-	"FjBmqRKKcnFD2D27HEYW2kRlk7IkrsbuwUcp73kxj6jViWrHku/s/OWZOQVNrCzPr8l/z85fnl9ZVqR3",
-	"XEErc+6/3PI2UdKqoKXc0hI0BZ+b4j8uTCwtXZ9fnFqbvDIxd5n/5ur0xFpubnF+dtb9aTF3df5abkpZ",
-	"peKnyflrucUba5PzU7k1sSj//fTEzGxuChAE4kEw40g2XiNIw43oDCrYejs+482B63FA2/DZrmIJ2+4j",
-	"/iW0pb8rYvbGIJyKAXp+PbyKwQMOgI8GQfW6stOjadS4ZjN4PTTPSj4aybkhpIqCGdhcr84MoTKrmT5T",
-	"xH7TfGrZBGucj2VVVNFpzY4I/raRFWZX23gyJGMEvaLVzOP/R64FAg8rsEvsB33lbLmQPTrujkuEhyGl",
-	"yEqh6/JEIoWWrFK376mF3MZzIr0IpgCIsCQxtCgPGBrNqNnRRMhlcuZDNTl685OR7f/xIU7eyiQv3Pxk",
-	"eDsZ+PfZf4mN4wW8mCfrb+zPQdbVoRWHtAvyj5MQjDqqS9w0CbUXXhpcKKkv9OhK5mi6QnWOhOPIrjNk",
-	"VYlh6LQEfwGkIls2OjM3Pamguemps5BkwH/v7i4sb5v7+4c7+83vnjpf3UbOF98cfn7P2X1++OU9lBnA",
-	"0SJXGAVs+OSdrvNoF9nePx+YiviWFXTIQzIGELcYAXCyLvho/klHUIQyXAitVfgrkWmmC4vzUyuTy1Ip",
-	"SSgiUWxi6iooDPMLuUWYbLLEv9B2JGoLfvqfniyTwka8bC9jK7LFbkqaH36Yguy1PmIL4oWAZuraa51e",
-	"Xwo82up28v+mRM4St9PONwRgOp6GEAfz11BJiGzzaHR6AnfYea8SfVovJgi2KBTfZSbB1At2BJq8hNlE",
-	"pKbDzd+OzZIzMZWV4H1Qy2Ay3MKKmL+XzpBrExOJRBL7jBT61Hy8kFpbjSGwuy7HGxTRvrYRlQ6jqGW/",
-	"PI1RoqBsMqOqoRh2eE61l4JY03Qw+2MHV8u6d1nKAP2jYZj13uOwpMyoXZIDQuG+7P/MqKrz5L5Y1O2l",
-	"HJ5s6J70aBzppDzxi8E4RjwptQRwIq4cXCjze5BjrAtE4TdRNXDBDcHKIFRM3Kdya6s+kmzYeaZ3j/u0",
-	"HKpbBCZ0tuPRUSuYwpQUYLbBTtlQwP67Pzf/sNtawN7Sg/vBHWdv5/DBY3Tw7Bm0WHn2/OD57Ui1zGtC",
-	"suD3PXWqd3BR9e8o7wDp4yKvf12vpQCQ/RePxhfD9+xflJlOTXzw3tVZVl0pLje22PTFhfzW5mzqg8ro",
-	"5o3KdCOa+jE60l8+S+jLsedioozStYwmV5aW56/mFj27ByaICFPoZjQ7RT7YckFLYc00LgMBHrCE95sS",
-	"oiEcGGcFyNyTqdaXQSbTNlq3NE+JdKt71RTSIy+M2Y5uuvAge2Tom8Q6kiuuVXkNVSC0yVqHeIG3WwUN",
-	"NjwjfQ+xJ9WtkAfSLQIqYMOIP44AcZusd76UvAO+AqS3E6MIctoqs2hIZ7JssgpB//u/0HWdaqxutfoQ",
-	"eoo1gUtDFpZI8wRKGUTkyYsn8cOWYVpcX5El/v4SIbTtDcr4DnynZhFNETn/ROIFYiayWJdLzYyl031d",
-	"qhVNGlDTowUti9PJdD5TSF7QsiQ5WhxSk8PpkcyF7MWh0WEVB1ev1SDM3iUlBZ6Rdw7ADyJ0CDY+nikB",
-	"6opjV51zzNwcsp6NKZcjdFPjvIU77el48u91zylbIraN8wZZ8gotolHCyXdzU27Vb57zBRusnwKrEAui",
-	"ubKRkOuvs4JsfmJyeeZaLqEkllaWFiBYmFASM3Py1yE2H3yiBTTLzK5OMlrUzcrRZHXncIc3y7sl4AHZ",
-	"chairJ7qGnJwIw7/0pWI+G7iboMfM54GOuXkLbvFsthCK4szMh7TZw5emdFSsqQbGqOlwSfitcuak3mL",
-	"JoEqvjzk0In9242qTktIpzaD2FK1+hJy69rdyfF4gHerbe02f24St73AaOPGWPO333QelPSa2GQrVe1Y",
-	"ZRdtKh0mDMOvdICiqo61DpgiUqnaDWToltsnFhsGwnXcOMnCh9ct8763mrkI4+9U1nZN/CFSy4ZcBcci",
-	"EfXpAmxQr3ARkO6a3+3XoXVwFcUXGnuV6ljorGDbWjD7JoWWAqUvRIceFgKZKHBHF5eQrrXaAkeq5+1a",
-	"r+Pp9axOrTgcPh6WtuSEHMsN3UP9aP81KgOpIh18ZUmPxSMxJZdxlZbt8Ldd6YjOrWTX3rO4HOTWZVja",
-	"BaVz1Fkc9RUHNRKcvDWR/KC3upHs/8yozpP7xysZgYPSImtTLeLWyXVqAVEn4YK1jjV1sbZZ20L3wVrR",
-	"rx+BvdJy6WOQk1e53BMd0SI7nkIWQtLX0CgLXFDAh+fZUsIm68mo8t5pOdc1YurFNpmJA3aTD2WycW7y",
-	"3hPBoeWPrnW8g3GEUR5r/mQEjIbUdA83I5aW2+nmExdQOx72BSD/GuJesJ/TJaY1+k0Xg5ZMvbeMmuTP",
-	"b7stm6z2X4sBT6QyDTpFFWWn2oKhE2oLU9Jt74TWpbN2Rlv3TArRkhEcAPwpzXJjudJq8ND4k4T3tvCt",
-	"dZ82tx0DX3eKbqvfUC+UkU6rNVv0wsG2mEMt6qLLjXGExa1DeiX0W4b0JTEEW0EWMTRWEX+V+ZV9qpNw",
-	"IdMw2jdGNgUQNS4VREFF3UY2Ax+RqDBkIaMtkhcCxuzB/m+d3Z34WaAxqZlcwYl+fQHz84rLlBcU/lLb",
-	"PowtUTm/qVdbtzx0egPfrshUJdqgXfNej7DoHt6DYeMCxnwrnDSwyKy1UVHnmBuAAcdiUCc59sCaFjpz",
-	"PTsp/o10TUHZDCqTLaTpJd22zkbcW937k0UcXzhZvPlJNtOD8wtYRJAX+YCXl+xDoRuHmpTsJoITolKN",
-	"eIUe45IfWChvYlooIwY9BdC6xgrWeXjOSlW0dXAdQMsqu2YpSCY5yZ0CKCsEU52WOMYRXCiHfJ1+yUhg",
-	"unhgIntglvaliam1yxPLuesTN/hPM7OzoQZ2Igy2NpWbm8kFfp6ZW1tYnL+8mFta4r+cn5uenZlcTiiJ",
-	"6fnFSzNTU7m5hJKQywbGqsxM5a4uzC/n5iZvrL2bu+HPJYsfp68kZmfmcqH9wC+C2sbV3PKV+Sl4ZmJ2",
-	"dv46/DL4RtxswfixEO2mSbWZpdY6NSa+h2i0xX90+WhT8kh77JaeglGGG/6VKFsJ614xb7QG4uK6J3aT",
-	"uJEcGEjEl4nzbuo9IDBH0iFVRcz0WuRF9Dy3b2WvwgEUgh4UE9hoL3UIbTUVsbVu5C+EVX/wmqcEFEUQ",
-	"ta0wKbpLxhWvQdbXGMJIY7ZNRF2Cqy/ADJ0z61LAXGXULq8raB0EcEpN8UfXzwqvj98i4uMaMRsKqoIQ",
-	"M5HobYqq2MQVYhNTQcxcpet86XW3LaD8EpTZi1GFfnDGJLilOCK4oX7K5K6XGxClbSfe/f5ksigj9NUb",
-	"N27cSF69ig4fPXDu7gqfgpjG9wI5v//S2X3u/HskS62b3BA309FN2GoUt2IoqrC8bgifnGxEmPIGvUDF",
-	"Wd3UbYLW1bSazmSHhkcuXFznl7Me6oq9Pi5pTmprAvHLjWqZUGyTlmuIttQOuHDS2XD2hxoSrmoa4kpn",
-	"kiK8lFWGtuU/h7b/h/jHBeViXDlLyLsTOI07kj20Je+mWi/GB+xVIQmDnCoKXUnCQqMuiyJHGB/F1RZi",
-	"GKJjI4e0WKuVAmNDJOFJEdHRjUe2nLokGnc1pDog4UKoJK+lPGCObNk9pTqXsbVgkk2d1azeeuZVY7X0",
-	"5bJuIf4nJdDeUbdQOmyrd3bdKwlLv0Xi0kZIxUJVYF0liEN6tSOh5cFZibfk+jLNtcPXbGZjI2eQCpdI",
-	"odMPZQIKtU7tEa5VeYupbRdbwCUSXinb+b2WqhRQWQEM0f2FPqF4lxy+wk4Y43dC7kOeLbdtlewGgoXu",
-	"K21cwg2F1cREoUCqNmrXpHk1ERMUOZZpH+/7dlVracARyViObSsexZ3QwVQfnBXtt5o+OUPW9wL75KIG",
-	"KW94dDSA9EPxWawhc3hQxq1oit2CCYFBGVeWlxc8A0ynKEdLhm5FwiGXsOaK7C429AmZtO2K6mdgvHFR",
-	"l9E+3wIN7z++qXd3gyHCjGQZuoBqwIsuKS6AbYprdbugCd5vK0sSGRs1U7cbSxy75ZQYSD+eqAk3jPhp",
-	"2r33d64vJ5T4wkLfPcyKaD0wWFmoVaHZvpDxDBQFUi2S8Fy27apoWQ5d2VsDSawE2ZIbhFShAlnkMGJD",
-	"3ySiwaBBsElRnbNCGXTjGp/GxFAWbgIm1bSqIP+njHo2tUpX6blzkG5rpc6dQy0HA3/zO9eX0Rno/6Og",
-	"dbtRHUPY/teP6va6EkgJPctZMATP1yfk9CNgv2NIZHej/7793XoKxQ37XaWsij+uESVY78AP5aWlMkND",
-	"2EYVZtkpNOGdH3i+GMLgb6Q1h1WR5mPNZhVs6wWRMilfdL+RWqWzrFQCH0jNTbMgxSIp2PzTclMGX7pU",
-	"DgFJKMqbxOT0oSFWLHIVXMJ2QujSHLhLUoPULbT+yaqrdK1KDWnV1b1WE2P/ffs7ZRVc2eKH7fVxRMAc",
-	"jjWAAYThJYVEXRXm5mpi7BO+yvY6lLm7YtQ3vKQgFTJ0XYjQsbYydD2FpL4sTi69SfzChC21Sl1jykUw",
-	"Exd0WuJAWH8/KRlccmZqHZ1JJ0eGIpXP635XwNRa8ub6WSR6SpOqTTQFVbBGxNblaDuBK6RQZkQbR9ez",
-	"k2gduEEVm4Ta6wAd9/WU/Jv0lGMqWVmsn5HVROgaTiHcEe7Ad2xYzLOT1s+XCccMbhaf5yR5ax22tH6e",
-	"260N/pMwDUzGJDJyFHOVAsjdbQAoKRPpu15yMqN8u7YwutzRCx6HRcCzAhkuiXRKTanQBqFKKK7qibFE",
-	"NqWmstIDCezufKpODCMJzffPf1TfsFLu+IpSu1Q2me8qVOyqVPmEC5ab/VzMuf3FNkjDU9YuDKcvxJ0X",
-	"oMdBSYCsAewAGlazwfhelzrBegpNUHcW+Cpd39C1dcGThP3Hja8isQtlpNuimFtx+QRQLL/FtOrNZAEo",
-	"Cv+yzijEO0rEfqe+IZpkWlVGLSESMqra53QVtweXP+vj8NGO8+QpOvzFN1B2v/vc2dvhPwUnfYi3PpT9",
-	"1rwma9BTLdBIDfqmhZqlQW802RAN+p/JpmdbfXYr21b6+3amy7fnM4xuXh3JVCfTOhv56L13KxfnCpmV",
-	"xvT7BW1oY74yb12aYTfsDzL6RmL7Zh/zPcIt0NqM99ggnETtyPCdSVwok+QkpyVmxPf0NBgtcRySjXk2",
-	"SDWipIomcZz7bCVxibydVdVEUGkRVq5/lKiCw/c7JJAq7pQe8rna9iXstUPgb2ZGe34zOrp6W0kM9/Hh",
-	"GcpVRWyAui9ezvSz68vYJnVhEwyr2Z7fDI6TgleHen5VftEdUB5U8hJjH95UAiS54LX6k44ckNqNsDjn",
-	"nBaXrGADvK0kZ1lJbCc5n3JveysZLNdOgF8KRutAx5/EWCKobMG+zsN4E5i/Y7VluDnZgYYK+86r8RFD",
-	"Fio1i6Mp53lkCxdsozHucVio6YXUUJHKaKXQEjNtoqF8w207nUILxLS42Yi4gsEXFtNJhG4mUiBLDPIJ",
-	"V2mxZkKGoV3GnJMqqqqmEFSnWgSboki1fbFwDL81dMuGVusgkaQ7WLDAts07PHGoax2zx3T+HnieE0qC",
-	"QiqPn5XTG5fxi8w77Mfy5XPXTshxewpkYfa6r2Bb9i57A3TxOuGCKtrRYRu3Q8N3NPc5fymYt9Vlo7rc",
-	"Itdpybhszib7ruKCrW+KyKSYhsIxOFKP0Vq84CUQxZ3JsyJ7xwQ3mYwfJO5ZH4ED7cdIovfHl/RbJLF9",
-	"89jKB+SHh7WPgx/3D579BBPBdu8FVQ43lUf6fjiDDHdZ85y40i0XctS6yTHgi027ftOM2uLTVMOOSXV7",
-	"O3ZcHGr+6YfmH3ZhgBn00mid6un5vDnX5csUWyfYHfx42/ns/0bi0J1OG5qT1G44UjBNOkTNMs8zbp5R",
-	"KD+znTdJplJ/GBlMczMy86fdyJ5QYuaHn/gTvdqN8fIGdIXmaoWkVqgKlWNuoFFyu0bHg/hupDKWE0Eo",
-	"S7Rldo9Msg7U/N6MTt6RyOn6CX1+4OaCRiWGn/MZmIvjWVMXtk+INtJh2kgPjDZ61qZjRqfEqNTz0FGs",
-	"RFKJ42mvarofPdCfnQ3v9q5DTjMzD0WvpyrzEVRmj5cuCc0OYixSVgdUYiBo3bJNr4NmRA0O9B/rohAr",
-	"iSqzYhTgIXXU903pGlRu4w1CwRngpodBw0Z/L8xEJWJb0faMrutuDPwvsiKPaxWhTo/Cj+XqI8Kts0rF",
-	"/Nc6JEgQTtkyTaCMKdd2+etuzloVVOoUmqdGA2GKoAEBEpJGTgqMU4YL3lgfaUsSy3ZzU/uQ/q64iohE",
-	"aM4TGivaVay11iGEJJavNt4MdpSM6ZkXllTduyK0sv6giuoF+527ewf/9Rgd7D8+/OVf2smE3pi9zOrf",
-	"3nYvhUXg53z93Hn0qfPkfhCEbQ+dCW0TXj28dxs5Tz53fvE0uFOvTUVwp3JQRHiTB3+7LRbqZwxq66So",
-	"7XB0BQRFi8KZHiDKIeezXWfnz3Fa2Oupe52qVf2pVV7xxVHVqvaDowFzejABupBsXyjYgimhSaTBAvWT",
-	"n/QS6Qv2YWSKC/+hmCyV9eyQvCaoPu9eNO6XcX7YgvA323CnMBJIB2d7HGjHw85xDha4/syxr79/LbeT",
-	"kis4pvZG6rjqxZ5flHv1VD7+du8a8iSjRUMX6SND6d63u4AbBsPaMmOz2ATXyKlifmTFXGBqoCN5P2p5",
-	"qEdwP37q858IEt9u67Du7FDGhtG3l7hEbKkVR3zEXdxqrvv2+B41cYSIePEMc2GOn2o4pxpO3xrOSTly",
-	"Oom4gNv9zRRzvTNQDoo5Zk+Di/hU2hxD2sxTchQ505f7B9uFcpsGe7rlz+KzbNywUmhdEti66OWH7U6d",
-	"W8a9iURlbMlyWA1ZOuRxwUveSI4hdTSFlsMJX6tUuI1khhf0A8uTIjMJ+IpMUqxZRMz11anndRKpSIGR",
-	"IW7sljIbCaaCMG2IrC1RROAms6XQHIMCGHfCuhygtEpNvVS2LUVM+fecS3aZWSQw/dJNxgEAyPCZeBKg",
-	"h84MqaNn3e4xEESGZhQRf1mcMK55XZCOJ4+P6t7y+s8EUmu+vufs7KHms9sHP/49KIbbuKsU+PnihZHh",
-	"5FA2k07cDDhr5Fqyx7DnWgowcyALq0qiQSdn74Hz/e3g571Fm3/63Nl9hJq/3nG+/gE5d/cOnu0hZ+83",
-	"zp1HiYCcCZYeBj/YM/tv7VDVk7unX21IHp/EAqB5/4+nmtA/qyYUxNCjKUMX2ytDgn5fnTIkU4D9fgk/",
-	"O+3o1IHws3IgiKYgbhUKsAPEZP+4l+tMEIUSybIuX2vjWpgjdWLZoqrPTeP3hmnqFBUMgs2YzDUUl7jW",
-	"IR0NJIp1ZP3mdc8PcksnfVSQdae7L2Cg/t63nXNmcAdZq1dDjaVHo/zbK3JxJ1oGBlh2nVoJ6cmtH8+M",
-	"jg21+7ingwX6VngbCheXHmlHJ5QTkumYExK9rpPICYkdfPnPlhVy6kp4BXLnuqiZr1YJJRqSjY+9wXyG",
-	"y3sH7GNIdxI/ATvg/Cf+D9tCBBnEjp1hYrGWOcegp6fQdVF5x0UqKjNDswLdKyB5RbTrRct9+RPiRJZJ",
-	"NtkGCU+uOyGhFWrq2PVptxPw8cWVOGI0xfOv9w4fPEbcXAcj+tTgPHW9d3O9C5yB8npAm1doagYmv4dG",
-	"x/zcDM4jmoynsveIsncZb5DQtCIQRCdj7CmJai1u+E5wdB1FzNCIiWASpTdiE1eCVDEOyaclxjQoWBY9",
-	"Wdc9JreeQv6ewPHtKwQgTfnb4BYHn3lsgJl//aXL0GO5wYvMvMxYVCi+2OdCsbXKI5CLGDuoFDl395wf",
-	"/xOQBeC7XBbDvlrXfnInsnYP0sb//MP95vf3D/52z/n+NnJ+fH748FE/6YyX+T2dqGs7MJ21Rddo/vW2",
-	"8/Dpqa5xqmv0pWsItHnFusbPXtE49Wz/jLScy1AtikKTr1+mN9skmwSLWeOxJS1eMzMgTYorRJE9GkUb",
-	"DXemn+vSdlucuW0uZBqBl0QHy9TLTPSja+MmINh4dVF7v/1mOIHu8V6smiJLB5rPwMkpmqHJwdL96Avh",
-	"cdAnojDA/UTj4DvOj89POiswpjinb3UhXMHzc1MXQjVFJ64ueHND3oS8QD+Ydqoo9KMonAr8V56d6KHu",
-	"S5b5wfGt7UIGs6wUnI9Ws0UfNygqVXrx9hOqQScK91sn56gYnPs+LlNs54Xz+SPk/K/Pm/8RKyHlO9lw",
-	"1PNPf2z+bg+JlyHkCe8Pjkvm+FdbBuLGcEp48DTgecqdeuNOOa7SG4ab22tJz+crKds5X6MGK2y0t02m",
-	"mQml8zAcKNxiR6QVu+6Eipw3XtgQGTfA0yxCLJgfQCFjWbTWlGk9sdnEsJs3zS4Rlojz+KfmHx4j58ne",
-	"wYs76PDBc2fv8WtmnQjwtrDf0I5P/Zmn/swe/JnPdpy9BxLZIYQK2POSTZQVic+nZsmpWfIGCH6BrkeU",
-	"9X2mNXntxtuL9iUbm7Ipjoj9MtnjRiOijTFUK4kuxnlmy5bcVgpdBz1A14T8DykFEGG1oSM39Cp2h1Dn",
-	"G8gmWzaMoeb/1itkbJX+4/a9mSl3MEvzbzvN/dvNH+8cPnrR/PanmJkH/7j9K3TGTdw8K9SMol60y6iI",
-	"daMmuvRgZELL1sKG5bYIKrJgC3Dx3WEIeD7cd375K+Tc/ebw3h8573r4FGXV5l93DvZ3kGBxzu5zyeUi",
-	"A1hSwd1kxIwjiv5x+16398QX0OHvd1Dz7jfO3cfIufu4+eud4ElDi2fPplbpBA0HcKKtjCghmoXWmV1d",
-	"R9hCdWIYY15aiW5DqFy+KG6MmciqEmpDj6No0Zs7tC2FJuTj/KlVKpszwhgmCXMFYbfXNsz01kSOtQ19",
-	"sSdQ3mR1S6Rai2I7g5VKotB7g5AqX6jA2IZOFLTu9bpYExi49t+3v1tHZzBqgNP7im1X56nRkMVu0FHe",
-	"Zl47aMD59bMKNIMUcyVtaO8N/aFFA2jR6SnaKpLjLJyMSLRVkMXEjjHiJElLxASHegit3JPCb8V0wjoV",
-	"hnwKTYrRe6vUvQNxSn5+i3jjgfI1UQUIwJoVjeeh/5TbA79EgHz4Dg29otsiQ3JEVQHqHJ9hAI0bIThz",
-	"fmSIg3ZmYXPkLL+8ocyoqDBEpRqxYptcCy7Rr7q9JHqdT5oEhj9goxcvQk74KybEbvt5A/Kvj6fb45rN",
-	"Zl2OGNR+7zd//RXycqiDCnDgFZGs3rGtVbxexdmx0frZ2O8dcfmw3hc6nKhbdHZfON+Fun0xu5oYSwyN",
-	"ZtTsaKLXc7lNXPpNGz/ZiEunZlOxUHbNGtHXGXJuE2MJ0ninnL9c0Of1d6Y/yC0uv7c0Y83QxeHC5MzI",
-	"TGVafTdTzWqT74ymSOOdW9r1Gf4gy2eG6QxVU4WMQfOVaVV7/x0jNE55LH1RVfkZgaDdb5np1MQH712d",
-	"ZdWV4nJji01fXMhvbc6mPqiMbt6oTEMCFn90WVQiXHIHgrjDo9taW72Gc47dc20grdViKhhap5z13d3J",
-	"r4Y441bvQgLU2ZPBgc3Clat68b3BoMDVFL9+jgbdUKBtw6agonjz2K3ljnZJ/bGHThberKstRLr2LxE7",
-	"OQkSNT6cLhSItyxPuYCIOYUR0aBORBr4RzWPdDFDstpQ4W0tnbrSmB9dnhhHC9guvx1UNsbRVbyVnCiR",
-	"t7Pp4eyIqqrjnpIyjpZIoWaScbSEK2RJt8nbs3jrZU4F6MOolVwaqgxeZc+pU8P0dZiDIOZJCWtBGnme",
-	"fuAbrNJojLFU+7NPu1Z5zrJSUqeWwi2HJKvZ8C+uhntNLfQNgmpUc4u1sWEQ8y3LnWmgIBqoEx0Hu4Wr",
-	"0SbXxvMNOTZezDOtcMPALpNKtGp0lfZXNjpfp0esGv3Z1IKee5W1oOdOa0F/HrWgpzJhUGWZId7aUpY5",
-	"GHHARIVIvL8y505h8/yVoj5EzEt0hy2GfJjj4O8JDOJzSyn9RIuWPIs4Bwnf17F5q/B8zYsjtjBYOeQ5",
-	"1C2nhazbTII+KiG3GXDdXg9nNfuUmN/QlAMxTodEE6AHQLiVIoaWx51ynYJ5BJEm/FQT8w9DTfeFAuaF",
-	"FfTAcG3hyk2heekIcJOkA+3+LdHEDCai2mWim26Ls9hc6ArbJMt8/8dLHeDLRDqRtYTUOzja+qDbBbnK",
-	"iTrWxIG0uBO1ZVMhf6Oz+xy5z798jrUotj+OKKNE+sBhnOcrDRaf1p38jLiuQMFWlhfivsHf98+D201J",
-	"uQoNKzEScSQ52kT4wBDHSUJtTvv8F9UqOrM4PYlGMtmLY2gEaXpJ50Z2VkXW2VAQWIcmmhDHhV+LeCOE",
-	"3dDK4owiw278q4zaq5RQDSb9yoDhe4tiKDiasZEbSLRlTpiYxyoihHlCKCowWtTNCifgPCnplOq0hDAl",
-	"dWQSqBe2INoIQTrZbaNFZKzSiMwYF1EwXYzzhAF4IqaG/a1wuSIm58N7rqvdGveGy8TKmxKxXUnjFdi5",
-	"XXVjhA6c6dgyB1aJaJO/+3PzD7vIufvYefKbN1Ty5Emp1ulYbXpK9jaMIRicOPZEhr5mLATEJMhH5Dz4",
-	"s/PwPhJng5Li336DnL9/2fzdY6j6ePJ5c+/bYFrAMQQnx7Vu1R7iNIqYzi30RU6XpwLzVGC+HIF5ifMz",
-	"ZDMEQ1aiOS4DFJstpst5KW86FGlKicpFmOjQJAYVRGTpuPc38EUI6YatDQukCaMkheTUf2QTGjF6FERw",
-	"oQy9LbwJ5X5zjFUqUnWi5Cld1RpouZDTM+ZPXhcbENlBsOFq9S1L/ElsJpDfE8r8iZtIJmB0bLEVgHUg",
-	"gAt8T2Z9tU1V6JPjTYovnWwCgqupxEmsNqKqZZJP5dZWfSTZsPNMTygJmrfqjWRWq5J8QklsDG/Vh5K3",
-	"jErlY34l+Uw9kxyyi2DF66ZVH0oOa8Uqf++jW7X6RnIoazP+npH/eIskM4ZNiwklUfrI3CL8SbGKaW2V",
-	"ksN5DGRVLW5tbSSHTExZ4mZYUkUNOvdYkZy25rO/HPzlaVB4Pbjj7O1woXbw7BlIuWfPD57fHpA0WwzC",
-	"rwexFnA3yNnXpzLtVKa9nLa6gj3EOL5kOibnvCch2nyFv51IWxScUAiGQs00CbU9+2nczxQV/hMsjCcR",
-	"buW/84w3LydXccVHxvtXVubpcsuNv8QNvIuQwzi0SgtlbOKCzYUh1EA10IZONUV4ayhxHfwCzMSyFT/n",
-	"kjNoLKcFeYFebpdperHIF/REtHswIe4MQwR8V2mw/MpbhZuscirouCtiiRwxEScRoWfygh8dP4ZQhKUi",
-	"MiSQEh0zz0CebKFT8h4l9cDfm/v7hzv7ze+eOl/dRs4X3xx+fs/ZfX745T2UOYoVKFpGn6x0FbM5InAB",
-	"ULQPlgTAxqWX+/jLd0IKAL3M+pQBpvKc1qf8PDvAM0regukyJ5T2E8pXbJP0kwOjKNCXUGQj2RZ6l5kE",
-	"UxR4XJShlInMzXGj1LLTrm4jyurjrlcS+U5JZqKyrkGBqoUqhNYgHUi32+X0LAT2fXwfl24Y89RoRLNY",
-	"A/34mt/fQwf7t5tffCvU6OjEZteYiBZChiHZpsUftwjc5nYyt71jIWRk0c8+PfztHclY4xd181m6lDm2",
-	"yWqP75026ESWwI124uJcaQgAWUHykByDKHu1U9NOC/hfRWqMXigjS1TAWKiCG0G2U7PIvwUYphjQ1Se/",
-	"zLThl+cLZdKpWt91LWVUFcnKuzpujLfpLww/SjrjOvc/bt8LtADdfe58/QNyie85ZNG7NPeP27+KV4dJ",
-	"YSPUOPUYsQ3dMDowR+R2/G7xF8l7cRPnQ4xsW4nVs8PsrMeVo8zsKGxnkgPsRPVnjVC9TQPT1r6wrkQp",
-	"Yytwi62sfIrYWDesVvwbkFxQuoA65KHqDWPjKkk6dXdtbWzbBjhR4dkeNoMQxB2xuxNYODxcZeKHAQpO",
-	"wOBuHrhNYmp64Y0VlKfWzJsopa+2iGU3BQ4oaLAyWlZ3dfC1MRvbJFRIPy5qho1gve8GoV4UJ4UWTGIR",
-	"UZZcwrIkQ6corUpPIlg3flodrhAkKZqZ6IxdZ8jGeVBQVqn7DendOjuODGwTUyZCiCkkojU6Mwj1iivq",
-	"ZWb4GbeEalYKTVCka4Hf+sNM5EfaNR0VMPrnLzUOYEMgde6Xe4ef7qOD/T87dyPthPorDu0rTgJLn3Ce",
-	"oLzziByFc7aJfw2w9DZfuZY9RsltIXvtoxuZa7cKmdE2ZbchsSouUQhTcb5BORXlVXUTpZTU3T4cL0+a",
-	"emgUcCueysQ3vtAvtyWMIWglHZRARWgo4iLaYL1/vTTGhEoPKNGI1npIYS76ZojozLjIuztulQeh2jw3",
-	"mAPNNAff6bJ595vmty/QwYv9gxf7qLfKD/GK7HYp3nQe3nd2HqNXXRQCfS8VpMPVcBjz/2DaOC0ReQPV",
-	"5VlWgha0jEJzSlEpL6qoBsMBlHhP/3KorEzf9NRKK1y4q3DNtcIsG6XVMYjKwpx8EYEmbmkYMzRi2Sk0",
-	"4c2B5fyg0rYRvqFb9uAo3q6zlik5QOi/uY+a927HaUI+O/ww1G9GuklaWy+2lNXKKLDrPRBXBtEck1UI",
-	"+t//ha7rVGN1K74K1sAcAqS1CWNmLJ2Wn7B0DZqAjBa0ofxI8kIxi5MXCpl08iIeJkk1ny5ktCwZKg6r",
-	"og432jYn9hRDy5nsmJqJnkIe3DuGl26bxNUqP42ssfVPo6bHtPzFsfRYZqzjgdSxtNp6oCxOJ9P5TCF5",
-	"QcuS5GhxSE0Op0cyF7IXh0aHVZzYvtmuCcZjyY1PokN7L22Hl/1SSOuU5b6RbcplxYRks2CI+0qO1ynt",
-	"305GAzv/iaVr2131sGAijsun3SWOUl+LlqMlvLoFK0MgJU8Q6E3IZkxZpbKRm4Ww2/4hhebdug/dQjXR",
-	"3U1BbJOY0NOOVUieaQ1EDIu8ZYlXh+LzWQl123u3+iTakhpfU1P89CIuQcLNZHpiK0qCs8dEFdvlhJKg",
-	"ovOOpWsdO8QUmVmBJge1GjwZ7RhzIt3Z+1FWDx88b97922uopb4hrufT+OyAVVnoSClUiYHyUHhGp0XW",
-	"NoPF12tFF3SwVusUccUvME+lZfYksaGTOV/6ZHvjOXsPms+ex45bOOZQocH2mjvmhJ34qTry9CehurnX",
-	"1+NsndPskZ/bzN2gItXaCPr4sahNYurF9v203ByReln0dBEuP6tKsCxSwlSUzJahjzItpdCEfMjVumC0",
-	"PWOaq12lpR5r4QZft9HK1uSejs3RNrGhR8cXPN47/PqPkLEBzvlYjhaIDgxlsv9cnTQVFyoynhNgdxHQ",
-	"OE8+PzZ7uwY32Y25eZFMjianxukbyKZmLGGZiVCdvFB+mwOyRsNxiU8SoovTRM0uJ8Y+vLl9U6S6xJtj",
-	"nG2VxObHZWENhIi5NUqMIvxIAkFxbmVZnH5MrtbIFp4Q45UHiek5iHSquGER6D0omh/5tpo8emty7Dwl",
-	"SVuviJpMC+WJpWuiC4SbTx1aJlju07rY9XKw8xYwXMh2xnbw19xy1lhgWSlFWte7wupy+rnB2AbCRZuY",
-	"rhSy0Bm3Syx8BSYLnU0hkYwNJnrcmFGF/6ci99UIbCIy06B1M5xTbJCGJQSLkBEhhLMCq/EHE9s3t///",
-	"AAAA//8=",
+	"7L19cxvHmS/6Vbpwt8qidgDhhaQkslJ7IRKUaFMkTYJSFFOXaGAawISDbnhmQBDy0SkloVO6lnKjJOZK",
+	"cUQVc9ZO4r0+dRlLycpV3vvH+Sib/4jhdzjVT/e8YvBGghJt8x+VSM70dD/d/bw/v+ejWInV6owSapmx",
+	"qY9iVYJVYsB/S6xWY3RjhVhGK1u2iMF/qRKzZGh1S2M0NhVbJSVGVRNZDDWxZqEiKTODIKtKECXbFrKM",
+	"ViKmxMg2rtV1EpvKKDGDfNjQDKLGpiyjQZSYWaqSGuZD1zSq1Rq12FRKiVmtOolNxTRqkQoxYvfvK850",
+	"bt++nW1YVUItrYQt0jmnlbkZNHl5IolKVazrhFZIYAqxawQbxEAGwXrtR+uxepVRUtR0fT2mIGIYzPjR",
+	"ekyjW1jX1A2LbRK6Hov1mracqmkZGq3E7vOp1rGBa8SSdMxRdc0kRlZVDWKanRPOVwkiVEUNkxjvmGh+",
+	"GWHxaAJdI7pGtoiKmppVRRhVGFNR4cfxVWJsaSUSnzGIyimB9QJiVG8piOgmQVqFMoOowXWnk5lEMpFK",
+	"ZRJXY0pM418Wmx1TYhTX+CM/jueoGueTjTuzDWwQ3l4gtGJVY1OT40rHwhV3pRVCrb7rVAlfwmjXeJPd",
+	"03QdX5pIJNGFBY02tqdRlqoG01SUmhwbZN0w9y6rTiXTketeJkZNM01YZtSq6+7fQ0dxfmFhY37x/bX5",
+	"lTvO3OrYqnoz897seQb/ySDl2FTs/7jkXeZL4q/mJd/k+FxXCDaj5nm72ppGmoU0ExmkxAw1TNvDl/uH",
+	"B3voaPeV/ecHyP7sU/vr/+lM+sMGMVrerA3xjePOWE6Rz1YeAu8MRBN4k7QQKyOMzJZpkRqyqthCJazr",
+	"JiozA2mWCafORBc4a7p5a3EJZZeRSYwtYowlUL7J+BBmYAxsEHEWsYUwsrQaUZDJxNAaH51yDkMrZJ2y",
+	"LWIkUBY1DUYriFHCqYjReDKFLqwtZtfyN5ZW5n+Smx1LoBmYlP+o88f5t8g2qdUtVDZYDRiortU0ix8d",
+	"lx2s08CG1ItmKpHZSm8n9ZuXS6upW8X3P7wzd4VO1PLj7Prmyr21n96YbP64lcOz6ox2zex++juvWrcb",
+	"kJ6YVDijdm9E1HXgF2lejd4pXCqxBrWCR6vKaCVe0XSV0Ur0PWiIIY97ouSMfGJkGVciZAf/rQLUL2uG",
+	"CZchlUCFOq6QAhwBExVM7R4poBpuoSLhZ6PGTAulkkoymQysKhV9N/hYAeqqpIwbugUv1PC2FIHJZDKp",
+	"DCgSV7V7EWuZt0jNhPPDPxmYWjoZPTe+tOi58Tf8k+sztft8o8w6oybxqxLXsHodW6SJW+KX1JKCAtfr",
+	"OhfnGqOXfirZk5wtvF8MvGg2ajVstPiExcFFlFlcoJequKjzFWxhvQEkAYEuPqYCx83OblzP5nO3s5zh",
+	"1ohpwjmI2TvP29/s2J98juynB4dfH9hPnyD70edHj/9ytPvMfvbA/uRv7UcP248+TyD7xb796Dk6+sMO",
+	"aj/6nP/XfvS8/esdzhj/7Vt757X92acxRZzfqdglXNcubaUucQ3DvKRRfno5xeEwWbhWB8mcnownM/HU",
+	"RD6Zmsokp5LJn/BHDFwi/B7Fxovlq+lyZuLy5WJmXMWTOFMiV9NX1SRJkvHLmcnYfSVmNkolUC/KWDcJ",
+	"bMFgd0PuTY5TKke3iM7qBE6Xf1PqBivqpPbPUZsj/xbcGX6HTFwjqIxLlomwibhednV84rJ/eyJ3RSUW",
+	"1vRT2RSNmhamJdJjY0wLWw0zNjWRTA+2S5olZDlWkXNGh9o79/o0DDrlaqNTkqpTftoMv6vLcm/gzSB/",
+	"yCLn9hRJVaMqsL2KWAEySLlhEhUxAxUNtilU+hKjlJQsUGM87nMNqyvkwwYxreEvtcOFvXODEfAk5KrQ",
+	"iDUsLpcNLmp7Xe1b2YX52Wx+fmlxI7eysrQSU2JljeiqGZv64CPxX4/FSQ1lKpZKJpG994ofqKdf2bvf",
+	"oqPdL8Whit2/G+AQLz5u739xePBbe28HHf1+1957PciNr2qmxd7MjVc4RW855PGTFGjGich3USgpZWbU",
+	"Tk5NeW1uMgrC2qXqnTt37sRv3kRHz3btR3v23jNkP/uqffBp+4vXyP7Dp/beK/tfX50Ctd8gf+XyUOdU",
+	"JOq78nD7SV5kakvqiiaiDL27urR4cnrzUf109qjKx3fJ/QrZuzvtR7//zpK2QTcpa9I5sewgZYEWgrT8",
+	"OLM6MYDHIJUREzQB/u5Iz3aA5LuPkf3wGbKf/rL9yafoaPd/tv/9S07T7yatv0tqQsS+ebpCX0oPIfvH",
+	"uYI7pOx3ZOAoZX/HgkeqAHBzzBCz5kzKZWfTqCCuQwFxu8BEZItL5CJWkUbrDQthqqJmteVXAmYYLeta",
+	"aVgVoOR7zTsU/A5rFFlVzUR8S3qK/ZmlxbmF+Zl8QJ0/erZjv/gK2b/42dEvnttPn3BN8pNPkf31s/af",
+	"vjra3XdusKtBdt5E3LCql2plfMliVv38JgZvoo/o7g08Ds0j7mSY7t6dvDrUnXRP5PEuJC6yhjVV1DHd",
+	"HP2ts6oarbwjDzdXxYqaagoVG+s6oqw5zc1ZFWkWwhWsBfTtOXhcJXTIu0aowfQaodaK60IJCFbKrCox",
+	"UJ0YJqOohlWh9Jvg4odTwYxeF3E1N7O0OLsxl53JL61s5BZXlhZu5hbzGyu599fmV3KzQXv7758eHjxA",
+	"9t5r+097nGVLq639u7+2/7jXW0ZitabRS+DPezPaCGVBB6+fU/l8uwq3lhwylhqmxWrg6NY12pODzS2t",
+	"XJufnc0tdvNI7L2yP/sSHf798dHuc1DuejKut6Cu1bFpNpmhzoA/NPp88bPkPIea2EQmsVCxxe9AudyL",
+	"PMvZ1dXbSyuzGzM3sovXc13O06uHh68PUPubnfbBg/bXD4+evW5/8S1q/+Vbe/8Bar98cPj1f55rXsfm",
+	"9/4jGuWe6XNCh1K9MkOxeY8bjlLx8tY7ct7POTwxkI5Lm4Ll+xmI8PuL+AHXgiz3hXdM8deuVwi0siqG",
+	"WGyRyNCEKvzY6/RCt1s0FuBaPZk/fEGzTMSalBjOt0CsIExJ0/1WP0kwllinPoEmvWZ5rUZYY1gNstLx",
+	"cqd32GIMmXpvm1C62Dby8zdzS2v5rqz4N+1Hf4MT/ucH9tOD9pNnhy/3kf3i4bmD+DT5T+fuRHKh0W3O",
+	"UI7i8aE4ljzuyDmyo+RbYTq9OYexqqnAsTA1m8QA802rEb/eOk8tYlCs57ybN/At1+S7wSPEGgYS8ake",
+	"F3t+MZ9bWcwubKzmVm7lVlzPge96g4WC7M9/g+xnn7e/eMY10/bBc/sXe6E4w/mtHerWdiO9d3eHofxQ",
+	"V3I4/41zNNEqZAQgcURHeTGjSTHS67nk3IYEmreQiVugQnBLE9WYQRCjqN4w6swk0+jDBrMIKsj1FfzX",
+	"dEGj5IZ0u35PPDlv2l7UfSTsNLBlBgSqMl0a/f0MxIX5xdzGjdzCrHt3hEG/XdcMYmYt/0omAyvhIy82",
+	"akVixKZiyVQyfvHixYvxicnLV8QyqVkWqRqxZOrqeLKUJvEreGI8flnNlOLFFE7GJ8rJ8mQ5VU7jTJGv",
+	"NsJRzj9i+l3k7Ueft794jQ5f7tj7u1wet1++sp/vH+0+R0efPbZ39ru5ywd/MSH/5DwLBwNyk/afH+0+",
+	"O/zrQfvnz5Acr/3oVfvRN/aLJxCI+uQbe+81uBwO/mDv7pwdR8N3ibV3HskzsH1R3sTAFr4lX2K0SPBI",
+	"OFotrSebQRfczwrLzxrIHYkuOMx5LIGWygijKtFVMWJBsqSEx08K61REDmB0+WsRssOOTVkjnC0hVpbm",
+	"aw23EBcimlFDDWppujewy+gKQcNxgVU0uiIyFYYUVzorbYY9VM2qphMk/9KDHWfX8jc2kslMQE55h95+",
+	"sX/4+mH7yTP7qd/wyCTbf9/pbXckukQhdL7ONyS6YPWLrNnJG8pa2aqiMtb0hkG4VMfI6G1TS0KlA4Sa",
+	"OPrsMbKfHti//JUvmefpV4JAhwc7qB8p3z6VxBGeEy7xUHg66DLRTEQJUQc6UOPRcWgRBvHiz+AyR/bu",
+	"Xzk7nLRfPAEV+j8/bf/uOWo/e8K1o/bLvx3+zfll+4tvkYiOBmzcUKDa74/3vThIzPpNUx8SWEJXF3Ja",
+	"NMhXcjxkA1A8FTiZ87Mu/UJu5DNLhcj06JBIlzZ7yX2GH0qZqWwgg1jgq+9BLH8Gcze/2Isnh19/iew/",
+	"7bX//WO4uTIxReSK737iSPQ/P27/2+PQhX7btPwu6V2+g+uqXUOe224xV4fenpKUGkpJWqN8GGZo9+A4",
+	"jU5Rctc8cl98kGG498JVjDT4nZCJCQTp68K9RckWV2gI5PJXCShc8gWyrZmWyYWUr5Tq9u3b8XDVUtT0",
+	"5SuXutQ63fclfS8ya4416LCKD/W9Fohjmo1SVWiCvXjB4lJ+Y25pbTHECKAYhMvxR/vI3t9tv3wFUufg",
+	"/+eKen8LPeDHuTSQKXrOFwJ8wb8vnntt2G3p52IbdGs8FjKca3yRWUiczlHyD482I2Ugi/LOyBQqYBqi",
+	"fspkNQL5n0Q3yTum37u2jFs6w2qesQVsVMiQl9fyveYdFPgU25IsCMqGesfT7ywsZWc38ktLGwvZleu5",
+	"iKuM2i9ft796DTb8zsP2V6/Q0c/+89wHfoyLGUXt0AXtTexhYuep4WLnMmUR5ailWS2UZwyJ4zXK29dJ",
+	"gJGLcbgAminuwOQ4ek+75r9zKwR7QlRjdA5rOhnev62SRWHJ9TP4ICKuExXi5ZQh/qoM19OeN3Mlx1Wd",
+	"3GJ+fkYkfc5l5xdyIa+vawi6VuP977DZ6DPW3oDNxOl8u5v1yAxk1gm1YL/e2jYBCYGm0RaUvfeq/f+9",
+	"RvbPv7I/+zJsSH2nNyfKJdffGXeszcjwGbwZ393boOGI3HfHIm06SNpT8/a9Wbp2dTmVGobBecYgTqdj",
+	"0TPVhW/IDy973/XCbz4vQBQn6cYvRuD/epO78l3SAvtt/ei8OL4dcNXCdHpIR07dYJzUuKgTqRyOVCXs",
+	"Ro2RKoa3NasKqQcEmQTSK0VEK3RhIfvRU9Gk/wcSMqUjiDIL6YxtEkCCKJISbphEIEVwdosuOGEqcQFF",
+	"XiRUy6pknULQS2eVuEZRkzV0FVW0LTImvEnOxCqMmIjRKaQyWcpeNohZVZyfdVYBjg2lAIEQ2Ip48nhB",
+	"MIlyEzzXsvROQSLqpipIU3XCCUGo2k8Wz63kVm9s5Jfeyy1uzC9C+VIX9jY/u5ALigp+tD9+BlZQlJc4",
+	"4ZYI/PH54X+8HowfSUK+GSFhEGcPfNQ0iYqsplYi06L4tsp0b9/LuKbpLQG5ssU2h6HuSm5tNeSOb798",
+	"Ze8+BNfOc66bIIeiO8j+Hx+3/+3x0b9+l8h5HuD4YUrKXjxkBGyim+D0zvaZC4BE0+QUakGBAghAz/gd",
+	"ihYFihAEIBu5yAQWJ4DfTj/qIV1Wx6sVsBhb1cO2kb9U38KbxIRyAZ31joOs5N5fy63mo8sFwl49e/+5",
+	"/ej54cGO/fQJav96xz74kltBUhvffdZ5eM8LBk7MRsL7093pOqLtGarI6cqxHLWnUTIQptTpeGfd8gDD",
+	"0LaIUx4w7WYoc0aiMhooGMgzdhPTlly8OeRlN7BFFrSaZnUUIjKGapi2nMCN2fOeZ/O5jYX5m/P5jdyP",
+	"Z3K52VxU5NPnum//+f85LwU61ZsduSOh233SDRnmLqeHyyXNM4b4sUYr3vEb4W2OoM5oqwycOKNTloj4",
+	"RZtGJVYjqIhLmwiXLWKgAsDGxgE3tiBjJOGsCN8jA6oGPixav1YQ0LyGrIoXqk2YRXANqI5NC+od4ZnW",
+	"tKsg9Y6vCi0t9+PljiJlVyUdmZH7Fmq9I50GLnaIUB4VaX6ZWoViq2EQBfFTqyDNNBvEAJ9LQ9UIv2F9",
+	"KenZAD62+3z/6LO/+KT0nhfngDwHr8LgTCBFCXdSR84NEOtYlmngKB3t7tiffepBaZ2FJTsOjQhzXfg+",
+	"uMQHQ8JJtjK0StUyHZSyhkkMp4i5/xlZyd1aeq+rK30xdzu3sjGbuzU/E/I5STLu7th/+EX7yXPHY+Ir",
+	"Uzjb1/G7JLhDZ9mrGul9lIdSq8+IwR5Y6qiTjooCv1wyWmYAgLCDNOdZ6oJNCw8YXMXTN87XKN7Cmg4Y",
+	"rENCQWq6Pi/208vOCJ4zi2xbDnPgjyO5/+jC2txK/Nr8wkI8mU6O9UaoWeEsYGNtMXsrO7+QvbbQkft0",
+	"+Pohsv94AFHLR/tck+yGOXomuKxgkIOQrK67eNWCYssrS7Mnp9gvfnb024cSXwUd/f7T9pfcnv6N/ctf",
+	"DUG4usHURskyLzmgOZeSqWQ8lc6Mu6WKbwJyMHB4fel1uLRJqDRf3UdOQrS9b+1Hz+39n9nPv23/kQsd",
+	"6WWGlBuAUokqbD23Jk9BKEXvlWdNnvJWDVXTPlxyn4ycID9THqWMi6LcSEXde0urfmga5xqWMPXhTFDW",
+	"9NLs6hBKwxaqYqq+bZPUJMYxU/QboVc70/T5Ez3NhtXcykaXVH1IHLNfPBkqQR8iJPyrcY2W2TkTCWm2",
+	"YXJ7/GMwaneLSfkpfrZy6kNLHrnTGMw/UF00UwakqIjKEMMtsfE+ChuZVWsavW5gccvqBqsTw9JIGCsh",
+	"3CdhgZQtABlvVglFmgWWaUXbIhR6h1QYU6eRzCQBl5DznKispgzgNcK9dtKT8VQ6nknlUxNTSWdPysyo",
+	"YSs2FVOxReJ8E2Md/TOUGHxbzDQ0YjITT6byMNzwI15rRTV9YaiCtwjSrGmkBwjhYVcLQOVQ6xoorI/r",
+	"JPJ79QBc4hDNabzuHh/4B7nrfoMVf0pKFv8G7Dbnsp2rylK3+h2bsrzcJHyRCbSIa0RBFDAxTBAdsrsK",
+	"9GCpYXOTqOjC0e9/dbH9698rKICZoaDqxYsX/09JhESJ1cZQsWE5h0OKJFZepwWDbBGsF0TLluBRLBkE",
+	"W0SN3uBUPJnOJzNTyfGp5MTgG+wozqLrijfozNpqPp4U9YIdL5EaMCn/8+H1Rb7m4Ij229uc++B9JaZj",
+	"04J6/Z5X0Nc/TDRggRyJiLvVye8GI5TAKpn6KKZZpGYGF9+BjxJ+2YGGNQzcirnZtmvU0vSoq0XEsYAk",
+	"MUJVcxraV4nePwtLM+/lZrsvLD3sFfduixk1F+xnaxYTfFVekmlIBdaJZGgS4Q8ViakJGEATuJtLsV57",
+	"7uPBEQQDOeLg0QxFej6/4L71bCDFdBL1/XDdvjsBUDrc54uM6QRDmp0jdfu3F1oVT3JL0m1/NEhLIvH8",
+	"IjTg8ZNEsqAoYmwRI7rX2AzfTpl9CKa+6051t3o5m5+5gbC56XTGCpzBy5Fthvxc2W3E5M5acQGAJLGc",
+	"3QoeyhD1vVUoPo7Yk9G72l2HdFexhQc6mSAv/B7gjzqp62qiHWJFb+KWiSyjAfchfFhChHKG8T6miHn2",
+	"XKM5K5cSXKB76ge/hM5SO+4grmgUWwPIZq9TlvNCeI1iNoExe69uRFsoqHQG93EGTjKfoq8lDlZVjX8a",
+	"68u+JUuWE9INAnK8Fy1mvCe7iHJGKyFR7uvjlkknA33cMr1kZad6Dn8SOdDOlAU8bQ1rFBzSIL6npfJV",
+	"5SomhfSOAeWID4xOygtouLI9L16eSEYdbJn5HqEPtjg/NHDJIoY5LTx5SHzCTQRXRFsDzapyRcQNQWkq",
+	"V+9CbDI2wwyDlKz4DWaYJJ7yS2lfAn6oX6aP3FeGleDXA/bIwGT0q9d++o33lc1Db47h9pUcpLXjcSW6",
+	"t4QMEFT+kOpcz8ik8OHr10IO+7ZzItm/C2Kk1PSdDp8AdeSlpGEkZwlwhihYacPQIB+D4hoJXs3Q2fXZ",
+	"BL4ljXcsqY4tixj8A//XB9n4T3D8XjJ+dSN+95//qUMpUWLbcTfcOp60XzyBQsWfvxKtn37W/uq1guyH",
+	"/6/94omC3tl4R0HvxN9p//mxrGN0fagv/MWMSmy2YUUYrausRkTWmEQUg4sq4ahV5hgRmLbEU0QXCiyh",
+	"jRrfDImA7SBix5QYQFRvBGCr+Sb4aNbxSsf1zVGVqKsiuN1FiosCio713GBNkZAmQ+MmahKDiOB4uHty",
+	"H+1MfCHq/ASmdzIx3LnSMyiJc34rtfO6BIu24bZQ0gyD0inIrHJTCKwlRkswyyDBmFXHDau6ZmidH5oD",
+	"9zXyVZ/zX9TrCmqYDazrLYRNhNH7K1ArFLylctypS9AH5ZLngWN1M76p1f7FJCWDWD9699rq7TuZ2eXc",
+	"jeX3Mss/Xg7/vN5IJtOTIu/mR+4okSYWKbEtYrRmmNrVRMbFkkri5Uo1nRnEQBZz7CTMNWySTDq44H4L",
+	"ifXjsfJjin9LwquKOilgrR5PXevhVQSvAFcjqM+xViOYmgEpPiKX4XDCN0S4HlLnXZPR26T4HmlFetly",
+	"anpiInUV1RtFXStBF+YLK3Mz6Eoyc3ms865gvRI8Tjl1djUb6c8ytsJPwpeint3UQk6vzbj0pEQ+LSSK",
+	"9/TSe8tRzzXMkCZgapWo57a7dPx2KaKgIjbJ5HjD0IMbnkp9eCd7573tGaN8a3Xjcr51+/0bS5XL1dLW",
+	"Mq5rN3WjOY/xcunG2grre/Y3oUKTU03QQ8xfAYrzOfbe21US4THfJK3B1TPfOelgA+Gp8nGj5sPVybzE",
+	"Co04bQJsFCQ+dMwOwJuCH1cGCs0q1nUwOTpPoAQYdbyvoSubn5lGuGgSaiGBBQrBAE2geY3IT+fOIMod",
+	"n+3/8Z5+9178KD/TZRWTx3SjerZC8Es3wYce/Fhf/x7fJmZ23ZcReoCdL3ULhzh/h5BIoaRrUwV5vNwz",
+	"J31qsvMkrTgd48syk5HbR/wVTqWQVBfCuzcL9x6HWsNnTnqNSEiKlLs+JO+gW3UguC6XcI0G8I4oZtiv",
+	"obu4md7dcxGHp/lBruEWWN0QuUMt0rv/e29e51ts4CAqPivL22OXsIEz5r8q/XjRyZTlAFc7g3qyf34j",
+	"cT6GF9xTGIgR+85rdFtwZu0ViI1F0x/DMHnIFY+artpwqdEZ9XEdWb3tY8Vt08AMlRg+OQiRd3gwgUJm",
+	"8FTvjlTr9EJheWk1j4LIFIWxBIowuKcGbEIVGNPpE1kA7yN1AMTHRNzVZTCdNv/dAR1o4IGIsGwk+5iP",
+	"CMKsisQiCWIugy/EdNIY5JsBBpi6kkx22vb8NEHBSfetlx6DHFUjhb4bg3SS7glVTQVVWRPwS4sNsyUg",
+	"CxU0Wv1Afm9e1clQc0Na2S0JhBgVBEs1ix9WSLOAiU4jgj3gRZDOTmlOjW0Rs8NdeyKNDbYt3xLcJ5If",
+	"FK5BSnYh+FHxy27idBDHZAdH8XOC0Onwz9N/POXXwkclaou6sqUTsl+Xs51VtpvbIlE5Q/jUdVGtHnkv",
+	"DILKBqtNe8zbJMREwJ2b1ElYIaY/WqEZSMemherY6Dj8mUQykUplEhd7653BeUBCnQDGAfeYRA4Lju2D",
+	"o47gAZCA2sX/JjRmBx2nQlRfyIUqgVwsrjg6a1cJHzM4idoWZXFcj5yDd6Tc5/kxigr1W5FXfGHp+vyi",
+	"grJr+aUN+f+FpetLa3lF5nAoaG3R+Z8D1CDAWRS0mltdhebdi7Piz0HcI3QBy0I5PxqRwCIS6EV4ncp7",
+	"Oi3qo7jtK1KVBE5QiYtrdUxBof6Oswq6OZcVvRcXnJ9WcjeXbnk/zCzdyq3c2ZhZms1tiPny3wsspul1",
+	"asFB5Jp7kTgdpAhScSskXAWJuvG5bEXeLe/5m+yepuv40kQiiS4saLSxPY2yVDWYpqLUxFhfAwBbziPe",
+	"Bne92zc002JGaySarccrzkZc3b/AEfBoP6nOKqs+np8WNywGr4sJi56BzqOhrHNC6gG1hBv16XFUZQ3D",
+	"Y7jYa5xPTYtglfPITBLVNNqwQspd19wiZtW7xPIk0wXdsTN4AIhljl8bHlZglj4PBahNIWjaaaRVKDOI",
+	"Cg+Dqm0m0G25IlFERtap08DRRA5yqUiwd/v5AAJhmAeMX00nM1djgaDhhQ+S8at3P5q8/98+wPF76fjl",
+	"ux9N3I/7/j/2T5EOGl8c/3Qj7sOFiPuGdKMO7XJHZ+zjJIUEoR5PnS6UNJcHTKbgx3SNavwQTiOryZBZ",
+	"J7qu0Qr8BQ4V2bbQhcW5GQUtzs2Ogeziv3dmF5Tl7YODo52D9p++sn//ANmffH708WN779XRp49ReiRL",
+	"G+WdY7REUA/8Z+/CeehIp3BjQueyExjUv529zujxTuf3kKK9col8Ls93TH/yECSOAxsGlMZTThcK58r3",
+	"3N9ANr6TBXFtfmFhY37x/bX5lTsxJba8sjS7NpOX6mNMEUUt2dmboNotLedWQGVdDeZFhAbpoKP36Zkq",
+	"KW1Ga2FVbIam2E9V91KlZr1y/8HyoMQLPvvEsex7vb7qe7Qz7Oz9TQmtJWqmvXcIyHQyXS6K5mdQnQtN",
+	"83jM5xT2sPdc5fHp3Bg/2cJUfI8ZBFM3McsHWhlkE6H6c6fWNLKix8BUIlsNcVtGU40TVJm9ufSmXJfg",
+	"QijrccisRu82nyz9r6tu55tdn+WN6tKe2QjFShdH0e2qdCIDgJuCMvF0MhnItxV/dZwVbrlUQ9XA+RO8",
+	"BIcv9w8P9pDE8ZJl14AML/vDBiVlOtknkTmQmpj57+lk0n7xRAzqNLfY/RZ5iCPuSo/HkU4rE2fFn8cU",
+	"fZU6ErhCDj1cqvJ9qDCmgqYFMZ+6jktOuqhMQovI+6rd225OxltWkWn98746FtUvAyuwtpPdo04yBW+S",
+	"j9n6u2MAINfv/tr+414nIFdHU5Tdh/b+ztHuc3T48iVARr58dfjqQaiy/4xcWYgQnIcVz8OK52HF73lY",
+	"cRShwuPFCCWXOSnj9ljVmVR+ZJ+F4+kEwfvmbaaRSmR/8v7NBVZfK+db22zuynJxe2sh8ZPa1a07tblW",
+	"uETj6uRwdSeBL0euiwm4I7c2Ym01v3Qzt+La/Ev8v8INcDdcRSIf7Nig1aBVFpV9Dw+YIv5HCVERRp6u",
+	"7S/W6O2mGMoZIUsWOqe0RIkMLLqoBzImKRw5PYMJ/oHmLaRrnFMcJ2DQabgFkAK6sDkQwu5sezHc4wSo",
+	"pTMxcqWaGeCzDlhHCet69HIEiXsoFHIP+AhQhk70MigQZpWFg9ozVYPVCPpf/4Fua1RlTbPTfxYBXHDG",
+	"xJn2fZBjWhf3rwOrIR0eAOQgMhrcPAV+hKqaqhI6VMYCf3+VENqVbDJvAL7TMImqCMQDIm8bdPpjfa5K",
+	"eiqVGk430TqTb0tqBqfiqWK6FL+sZkj8ank8GZ9ITaYvZ66MX51I4v7Jt2GhBc/ImwTE97OJAG2826v4",
+	"eJZ7DQLHL0o09K5lc2rVBnbaONy3n7noDtxrTifTNc567doqsSxc1MmqCz4RzkmZeS836yChFTmPsMDL",
+	"UmI1YkLuUCivxPSL1OxMfv5WLqbEVtdWlyE1JabE5hflrwMi1f9EB2nyzKrPCMvomOVTVF3iptkq8Zc9",
+	"94rO56iKsK4jWenh1Ev6MIMDN7qbR7R3zMpy5FFH1ArKAU1EWbN/5MkJPPWP2PHZRB0DTt/oy9er6DDv",
+	"IJdhE62tzMvUgCGLDP0J+aOvNOxWFigLMw0CkEpFKBIU87dadS7zNGoxSHOo199A8WC3PTkZ83F3tatj",
+	"yuvU+/SJ9Eod7T5H7d9+3rs17xlxOq3V1RNhYHSBncjqugc7ITr59QKewBSRWt1qIV0zncY+nHPgJm6d",
+	"JgrFWYNBGAzAKCRxemEM3RJ/CAELIUffMklIm7sME9RqXPak+hawe6BAPXzh0ahvLmyg7L8ITg4TWUTX",
+	"E2jVh0NCNJAe4jBR0f9RniWkqRFFg8cBV+sLnuIab6xJzagzfLJT2pGeeKI42wBgXsMDhowE0mv0MB8D",
+	"InlE4F9FwV51O7/dyuk01QG00FnF5HKQ23g9y+UC0bBwMMyvkeD4vWz8J4OBeGT+ezppv3hyMvwOWCgt",
+	"sy5wGA5oUS88ziYJogf1BDiKNBW7og6OuK70zF2wt4pdd4Lr5MLIDXSPaJmdTCELHNIzaA36NsjnqHWN",
+	"OGEMDmTNue90rOsWMbRylyT5EcekxtOZqJjU4DVRgL+sqT33YBphVMSq18oSo/FkaoCdEUO7RVPe2qN2",
+	"RlDtZKfPR/kzePb84NrXmNoaNnMZ8LEHx++e4c/fDzTxif5aVLg6CL0DsN1uQb6uEWoJU9LB2kYF6SCd",
+	"VwuuSSH6Y4hSdguDx1V4YaXV4B7jj2Lu24PW2d+PoK/T2L/TjamVqkij9YYlqn2whcAvIkDqqq1phMWu",
+	"gwcYGmSJVuq5lZWlFQWZRFdZTfxVpvoPqU7Chszx+UXJJt9Bjcp1U1BZs5DFwDklIJRYwGgLJb6BMXt4",
+	"8Ft7bye63X1Ehi5XcMJfX8Z8vWIz5QYFv9S1KUZHeNZDWO/qmgfYfXA1i6IJoo46/uICtofn8H6DWQAR",
+	"IukqsCigyMNCZY2fXB8N+CkGdZKfHhjTRBduZ2bE/5GmKiiTRlWyjVStolnmWMi91R8sPuT4wvHy3Y8y",
+	"6QGcX8Ai/LzII7zcZI8K/TjUjGQ3oTMhoHiIW884LfmBiYoGpqUqYgDwiAoqK5mX4DkzUVML4DoA/HCr",
+	"YSpIZnHKmQIpawRTjVb4iSO4VA04Wb3KSPnftPffjPff8ZgSu5ad3biezeduZ+/wn+YXFgLdBGSSyWxu",
+	"cT7n+3l+cWN5Zen6Sm51lf9yaXFuYX4mH1Nic0sr1+ZnZ3OLMSUmh/X1wZ2fzd1cXsrnFmfubLyXu+M1",
+	"kp9fzOdWFrMLG6u5lVu5FcFJuIIxv5jbuJFbmHX+758b/MKvedzM5W8szcIz2YWFpdvwS/8boULFjZXc",
+	"+2uyU+Jy9s7CUnZ2I7+0tLGQXYE09Oh2n+FKSlm1CH+J7h/epXt+IFdIlEvezC3m/bPqbCUc3TQm3Pcx",
+	"PINwp7pQP7SOJhJhph78lVxwQL+LeCMCfyiiXUY/qR5ywkPFhqwTcyrN4JLwizCeTCJmuD0RQrqk06hk",
+	"UAEESscAyg9MdJCyu67akJhaPxYjBOJw9FqiBJRREOedNCk7Q0bVgUPceQphpDLLIqIMz9FJoLHyhYIU",
+	"YjcZtaoFBRVAyCeSCf5oYUx4ljxM0A8bxGgpqA6C0kCimQ2qYwPXiEUMBTFjnRb40AWnD4T8EmAVNqtM",
+	"J77Ik0FwRy2gf0LDVJzfrrYg3N9NhfAA6WUNYuCrd+7cuRO/eRMdPdu1H+0Jv8VX7YNP21+8RvYfPrX3",
+	"Xtn/Gkr17SebxM70dEV2Gt4RyGU1VtR04feTnScSbvdfKLBuGppFUCGZSqbSmfGJyctXCnxzCoE2aIVp",
+	"eeekRigOfrVVrxKKLdKxDeEeaj43USoTTCNKBgR4MgWxqwtxEcLKKOP35X/H7/838Z/LypWoyqmAB8m3",
+	"GtR+9qT9yacoMCV3pzo3xiPsTSFt/ZwqTF15hYXWXhV4AQIdloHzV7To4JQWY3XewMgwTLA1aCAp+CSR",
+	"lj6xyb7GWo9DuByoQO+osVok29ZA9SJVbC4bZEtjDXOwJgn1SEsgX9VMxP+k+Pp5aCZKBf0BvcMDSszU",
+	"7pGo/CNSM1EdWFcFYp1uAV5geHCI4m05vqwV6PE1i1lYz+mkxiVSYPXjaZ/SrlFrkmtu7mDJroMt4woJ",
+	"jpTp/V5HaR+oxUCG8PwCn1DcTQ5uYa8T47W+GkKe5bv2xnKCzUK/lnY0JC6tx7KlEqlbqFtXrvVYFFrj",
+	"SdwH0f51R32XRiKRjOXE9uhxXBY93AGjs9S93mKnZyx7nmbvuiT9N2/i6lXfoR+PTksPmNyjMqBFF7SO",
+	"k+DrjHojn192jTyNohyt6JoZCrlcw6ojsvvY6adkNnfDp5lXCbW0siYjip6VG5x/dBe3/gZDGHtR5IwL",
+	"qvo89fLG+U6b4lj2Dmn8+9vJkkRWSMPQrNYqP92yLTDkumcbwtUjfppz9v3d2/mYEl2d7bmgWRkVRE0H",
+	"JCAKtUr8QuZEQno93CiQaqHs+qpl1UWPOmjD1xmsYhVIu90kpA6V6yJZE+vaFhEdJXSCDYqaPqR6rvGp",
+	"THTh5SZgPJlKKsj7KZ0cS6zTdXrxIuRtm4mLF1HHwsCn/e7tPLoAIMoKKlit+hTC1j//tGkVFF9u8RiC",
+	"khtsokJWtrsG9juFRCkB+q8Hfyok4AtOmqjziXXK6vjDBlH8RWN8UW5+M9NVhC1UY6aVQNlgsqrouulN",
+	"pDMZWpHmY8NiNWxpJZElKl90vpFYpwusUgE/S8NJ5SDlMilZCMCAYVI6H7pSDRBJKMpbxOD3Q0WsXAZE",
+	"VkHbWShv4rTNim1pVpnZo+wIEAvEM8HKoYj6IsUpi5IOZfDJGaY1hQqiqqoAXeJ0Vonz5foSdMFQa8ok",
+	"dLUhyU24xe1VVfG/jSczqJsrhc+0n2NDQXyb+Ljr1ClGRoXteJkZcbVhtcAnjqkDcsuoDwFGrEGWdbK6",
+	"aEySQNAEtYkN6XsMH1dAmSkjzq6n3PVqltyO8WRKwKO7fwOC63C/JKbCxYsAV8N/9m5aNwQtTqN0GnXx",
+	"FCVQQUrshDBYxI4EfDRA+kh/EjLB9V5t+SbCV7hFjCm0mLudW9mYzd2an8mhC505+pzwAKclsnjBcKES",
+	"Z2tMWacLS9ev52Y3AGLMmckFyOl0Tpp4UQkdTeGIkSfO6fotqTKmoPnZhZyCpHtqWjgDxN5gnVGCVuav",
+	"38ivOvBh6/SCt0UOO8oK85Pvw6o0ujQTFT5ad+yUdWlUrDvmynps6r8e/ElZhwiT+OF+YVqcu2ifEXCd",
+	"4JBCCV0XHpr12NRHfJT7BVi1o3l6vgqpewq1syC0zqmuamchgaSJKZiFdPLynRfuh3Xq+B8cnmzgkkYr",
+	"nAiFH8elThCfny2gC6n45HgIG6fgdU5JbMTvFsaQ6LtH6hZRFVGMCFOHQDetyPteqjKiTqPbmRlUAAFa",
+	"xwahVgGo47yekH+TASxMpfSPdP+zhsgogVUID5689gjrJnNdC4VLVcKZaUFBhUtcit0T8NeFSwbBaov/",
+	"JKxpgzHJv/nFdvRoyPBvSYA6keTvFoYwyqdrCT+F057WVUoQiHlf4lkslUgmkpCuWycU17XYVCyTSCYy",
+	"MjAAGsKlRJPoehwalF76aXPTTDgtfivdMkxlVrywSuvSShKRkSpBlGuGTl+DTdJy7ZvLE6nLUesF6nFS",
+	"EpCEQHYgDWtY4K8qSDW6kEBZihoU5rpOC5uaWhBiXHAgLi/KxCqJgg7O8BRHtApgHI2iVNLtWw1UdLkz",
+	"hCErxHq3uSkaCZl1Rk2hRaWTySE7UDvY/14/5KNnO/aLr9DRzz8HYKa9V/b+Dv/J3w1ZvPWB7PPgNneA",
+	"Xg6+Bg7QryHQpAF6MshGDNB3QTZb2B6yS8J9Zbhvp/t8eynN6NbNyXR9JqWxyZ++/17tymIpvdaa+3FJ",
+	"Hd9cqi2Z1+bZHesnaW0zdv/uED2Qg60XurRA3iT8ilqhBuUzuFQl8Rl+l5ge3UtI5/JQgq4X+Tj1kF0n",
+	"mlNw7rMdxxXyo0wyGfPr+cIx5C0lbBPw+Y6LQxW1SvfwOQbqNexiS/E301cHfjPP2E1MW46zlL8+McSH",
+	"5ym3rrAOFrJ4OT3MrK9jizSFGT2RzAz8pr/lPrw6PvCr8ot5rUZYI2gXxaY+uKv4ruSy22JE+j5B0W0F",
+	"NWDOaXHF9Dfe2I5zlhXHVpzzKWe3t+N+mJgYuHKh/ThgQsamYn77BOZ1CVpRXOIqddzB5De7c17nCS4P",
+	"nAxYbhNJnSbQz0PxujAUuY5VwrouHudauUHKDf4n0UjXiU4mEABcQMuMAGgjF0lca+fvr1OR0SO9kSVW",
+	"k//1WG0qmUygRac/tNsTOorf6pppBcDlT855+fT5JQsw3/bjB4evD5D9+W/svdfo6LPH9s6+5MF+/uuk",
+	"G0nf0QeB/kTdKhX9nTw62nT4u3J088P4+2n4+lu4YYBuPSx8LSsG7VPhJCcGE2Dv3/Xno/QiFnTfB3Cl",
+	"o91n9rMHfoe+67/n12EIVh7dp6ALS3eviXOYNSsROxkzTaaGYUvS/ieqeHdwljbHjCJUap5z8GNwcPcm",
+	"L3iMj2++dJdLf4JwIPg4NjBYzbQMFwI4xKUDGH3H4teXPvIu4v1LEucEwkfMtHqiHzoBN6arbq8XpHNG",
+	"q1mKq047bF2W5LpsHXqgEcuEh2XVg2mR+rTEMpf+G1XzoLAlmRLrVCZgcekhh1cZMYMNZhRvUpqJygYh",
+	"7pygXlaa7MI1Bt4FNJ68KmRK2DUwhZZuQ7LN8tJqdmGdglEv3T3NYMsgJzQuKcmNZwXezs7MLK0t5l0L",
+	"XEHZhZVcdvbOxszS4tz8yk1wyRhCnq3kFnLZVW73UxbqdOWsap06Nd9TYOuKlUXKSVjeWJQAk7MMtGzh",
+	"xpVMBhBCpDsbU8Cp6BDLO0hgjrqCWTqOwkXnA/J8jQJIJpiGFBLNgw2Aumut/Qqr7ypODqeT2TqEnPZy",
+	"GLzLbf/8K/v5vl8idxOCO8/bXzyTgaXYEMImCEx2P+idB8F1YgXE7U8Wsv/8chTZn3zDZx6hewQarHUD",
+	"Fgj0QAt0NPthKCx+daVTQQHano6C0k8/AXZZxab0IqqoiqlqfidVlCEk9iKz5liDyg9eGfg9uUZX0vO3",
+	"B1eMZhgt65qI+46nBl/mMm7pDKt5xhawUSHn+thJ9DEJXyDqReUlEa5xfhUUkfP2RtUz/lB3KzonwbKp",
+	"yDBw4Yoq0B6+1jAtVMNWqYrINi5ZemvadVgCNCcUQEv1LYFWmWEJC1t2uk+gZVgj1hHn53xgafwiAY7A",
+	"1ZCKULXWablhgOUO4YtUUklywxlscJNgQ2BNdsf8hGAhPFZsoYLH1MElyrVBpyQD6zq0Nc8kxaLka8RE",
+	"mK5TbuFPC5C+8fTVbkb6mimM876aTaDDo2bKcuCulZegnEBGpaeduBVtg7FnD4G2p67tOtH7tnSPmpOv",
+	"gnnQefn6zfebm+jJ6rTJ7mx6GU5EjJphoI/jYDOMqHnsM1EHi9K0sEWmZf8e2ZQZlyxtS9gIOittinsR",
+	"AlHpBP5wi++i1uRmRwx+EpxCTL6QqGe9A+zrIkNigz++qt0jMaH6nkhNBGyFoIp4+PXB4ctvkf30l/be",
+	"415+qbvhZjlucqJMNwskIDqFZaAupZx8wHSyI1cvGUy4S94P6FmiUNl+8QS1//3L9h/3hvAFKbEyqAeh",
+	"1T6wf/F/I7Ho3l44H4yb1ElT8WQ6n8xMJcenkhOgEfsgBgK3WdZIx6oXL14MFTsHapu7KbsShuCDkKZ8",
+	"V4mJUw5tyrtr6oGi5g8+ioGcCXwvmcrD0/IFeKBDrQ9IxQBMHz+5HUp/Zxf0UXw3BB3IL0GgwrrDmJAA",
+	"BT5QxLvgjWdUnYPUD/dwOvlvHj+I1vz99dKxo9//6qIokXZDnpfvn9LdSAXvRmpkd2NgMyTLtwXkcC8j",
+	"ZAkaw1TIuVf0h6SFrwpFEJyhUlYPo2b7mpP0UbOVLm5N8Pw5CSSaCtCWeJNQofe6qUUa1zmRRjVLwzpX",
+	"Uqdk5btmQXdCCYftGM+apfgzt4oNy0k9dDGrub6xTr0MRdaAHI+e2V1cdfZ64UfGz8QQVz0f3BTSLCcn",
+	"rUjE4gROnIiKOW/LWJjfK10jnD1yBRRyjRzPphm0mS4UIt3LhTHpdZXAoGGXa5auU6d0Fb7q7bXjIA63",
+	"A5Ipf1NAdIkWJjLofK2EROTO0fdkqRq0MWNNqKsS4ORAjXVaxZTbKPx1p55WGHsKuHeh+xAfhTQjQc7R",
+	"Bb5d/RLuPJAEOpZAS1Rv8cME1uE6FSqCKUgc6amFB9YEKsHx3ZaOnhHSZaDlgl+J6a+PdIKvBFQNT9+/",
+	"6++mFNEJKahi9Mf77ZTZftvC9eLZj/YP/+M5Ojx4fvTLv3UT5oNJaQllcv++syksRD/7s1f2s5/ZL574",
+	"Sdh10enANOHVo8cPkP3iY/vnX/ln6gIw+2fqOSx9kzz85oEYaBhn8ox7pIZyKKdGeOSQ/Ys9e+evkY7k",
+	"M6k0n+vDw+nDLuLMcfXhSDUV8A/h5Axgu/W5skMdwY6TAqKhJm+CH5WzO7SmvMAnRtUMdXv5IIaLJZXE",
+	"y5VqOhNTYvyHcrxS1TLjcpsAcrM/UqaHXfdBx4G/24U7BQ+BDMR1PwPdeNhFzsF8258+8fYPb570sk4E",
+	"x1S/m/GQNxXXWNAouSFr0c7jGm8rrgEn1dcR+I2ELS59JK74/a7xi97xBWkgdA8arNMs9fvohUWimU77",
+	"Y5i0rGfgSrlEP3BjCKwp+jlTJrATxpNXlc5CEF+6xliXNGupiIfiCX1csI6r/+TeV0G1zuwD4cQRrptz",
+	"pepcqRpaqTotp1+/xAN5p7/vmQacFMFsg2PmC5wLxmMKxiVKjiMSh3IxYqtU7dLlRjOR7sDbmhZumQlU",
+	"kBezIBrqYKsXsva0cFNKZ57jaDQ1qIGFl9zu/ePJqwmUDxbLrlPhOpPZleAAdDxaBgkk1vsyLkU2p6dL",
+	"uFkHlFlIMCO3AY0EYHGqIhNoUYhaMVUTQSvAJl2nhlapWqaCmN8RJjP1HcnupZECAWSIVjwJ1AMJPuag",
+	"e0P6A4AFh3yGXG8YscsUDe4xXadDukwV1AT4R8hqEB173FxW6f2MUksaLu7+yTST4/oWXcTzjqxBkUrn",
+	"V0i6+AoV+PnK5cmJ+HgmnYrd9XnKnEQ50bbT9ev5xBpcdLNOwqFae3/X/vODnnmZv96xP/sS2Y/2D1/u",
+	"I3v/N/bDZzGfxPUD3Pk/OLAg7OyJcCrJm3L5JJIA7Sd/OdcJv686of+EHk8tvNJdLRT39+2phRIQwkPo",
+	"/eHpiefemx+S90ZgODiYRMAOAAxD9pl4g54cAZsTr2rytS5+nUXSJKarDAkoCtH/j0DaXUkn2IjIIkVR",
+	"SaRnw8vj5I2CEDOPrVKd9UQ+B7vPV20qgA/3XiN771V7/4veyW24h3jX6oFmjlfDIsOtyVlYug5HlB+6",
+	"bAVmHrvJ7mm6ji9NJJLowoJGG9vTKEtVg2kqSk2MiWL/zo+nr06Nd/u4q/b5wJndCQXRDY81o1NK3kr3",
+	"TN4Kb9epFLnyO3BD8IDvbfrWuR/nOyQibwuw13qdUKIi2RVQiIx3TAEjdgo5ZKlektJnslz6yPvhvpCW",
+	"OrEiO72bzHXpNAV2rSjmSKDbAjKOS3/povBgl4U3AnrZofxQzpwoUWeQLbZJfM2ITk/YBToe9X3aaZN3",
+	"cjEnlhjO4f7746Pd54ARAPb+uW18Hi/pFy8RZwZwYeHYvEWr2CntkvmKbvP8c9l7LntPU/bm8SZB2Hfk",
+	"QBCdjl2qxOqNCHtznqK6jkvEAanUVWKgioGpGz0BgGrvo9MCcYIxFXz1Ihe34DK5QgJ5c4Kog6cQgDTl",
+	"bws7lFG9FZkVwL/+xmXoiTz2ZWZcZywsFF8fcKHYWcbly1n99PD1Q2lkAJjBNzv2J587pfL8sAB981VC",
+	"o8d+8TA09gDSxvv804P2n58cfvPY/vMDZH/96ujps2HSXq/zfTpVLzychC66RvvvD+ynX53rGue6xlC6",
+	"hjg2b1nX+MErGufQED8gLec6lIP7zvsbdrwbZItgvTcUFyg5cDUprhFFNhcSYLbS/+56353eHA7YrMzh",
+	"cJMtYZhmlSEH7vAsOOEFEd5eTsOQME+yqqX9EvyxAt8J2Z99KtSiMwXzxI9EOEtgx/761Wlnj0bUjQ2t",
+	"oQSLy35oGkqg3O3UNRS3j/d3IX/UCzWe6ybnuskPIovVPfJvWD2RCZ5mr+jGAquI1EXAlwLY/C1itKAC",
+	"W4kITJwFjYNQFYB4nOWdnhtndMGNqJS/ndf2x8+Q/T8+bv9bpDCX72SCseR//0v7d/tIvAyBZHh/dAw9",
+	"x7/q0LYXU4cHz13Z567s02WkOW4o6bqTrm5Kf/JbKZq71KA6K212t/jmmAGIGJzrhZDJRKa846QReIZ8",
+	"MJFyBezXJLJlE5V/rWgUybwu/phBCBIzACowGnT+aHSdul2/DKyZorpQJ4Z1Rji3mPx3zVYU1qH9/Nv2",
+	"H58j+8X+4euH6Gj3lb3//IxZjIK8HXImMONzt/a5W3sAt/bLHXt/Vx52iKTD6XnDZuOaPM/npuK5qfg9",
+	"1nDEMT+mUjNkVpzbZrW7DrNqYUOCeonUASYxukRPQ1lpKFrRFZklW5GaCXQbFB5NFYpOsOUjNgiyoBMp",
+	"NJyjRIOc8mILWWTbQpSJ/2s1MrVO//Hg8fys05C+/c1O++BB++uHR89et7/4NqLX8z8e/ApdcPKFx4Q+",
+	"VdbKVhWVsaY3BMoYRgb03eK6k4SQ4/qM1/pUfHcC4uVPD+xf/grZjz4/evwXzvOefoUyyfbfdw4PdpBg",
+	"jfbeK8kdQ43nE/7ZpIUaRdE/Hjzu9574Ajr6ww5qP/rcfvQc2Y+et3+9419pYPDMWFCrk90lg1BslBDV",
+	"RAVm1QsIm6hJdH3KzUrSLH9bSrFjzEBmnVALMNrCBavyy+MJlJWP86fWqQTvBShuSXMFYadhIiiqTvsP",
+	"aG6YRUWDNU1RVCBKOL3em5uE1PlAJcY2NaKgggupsyFO4MZ/PfhTAV3AqAUxkxuWVV+ieksWqgJ2ncXc",
+	"nn5w5gtj0IpTFG1CU9R10eRPoNwJpLowlDA/s7AyIo+tgkwmS0sRv5K0InrSBo+V2+gEbjX/pcAdZA0r",
+	"gWag9aW5Tp09EKs0RVsWyjwcQv4dINaCaLjr60BrsQoR5bEGQbpW0yyRYDuZTALV+XmGxvtOgOnCpclx",
+	"Ttr55a3JMb554+mrojoYVRrEjOxUKLjEsGr6qmhYOWMQaHqN9UHcLDnh0MmK2Q7zBqT9n8wmwA2LLTgc",
+	"0a81P2n/+vfITd33K86+V0SNRE/0vC4dJu4rMb3zs5HfO+bwQX0xsDhRoWvvvbb/FAAVZFY9NhUbv5pO",
+	"Zq7GBl2XgxU1bLXC6UbPemHaRVLZMYdEcz5I2Y5NxUjr3Wrxeklb0t6d+0luJf/+6rw5T1cmSjPzk/O1",
+	"ueR76XpGnXn3aoK03r2n3p7nD7JieoLO02SilNZpsTaXVH/8ru61TpmnsanUlWSSrxEutPMtI5XI/uT9",
+	"mwusvlbOt7bZ3JXl4vbWQuIntatbd2pzLa5vC5mco2rPDizysXlVJ52PBvGjQXrnRUnNNae1Ot/bniCT",
+	"gwb7TgwWORJMyIhSnJD4PQ4snVfWc8GpfIeMvLHTOVVbpRs3tfL7ozlUNxP8QPGD9eYPVVfsOr8ye/fE",
+	"KJvH2/bhWFgv63XB0WhC7WFXiRWfAakfnTEilJx3TFcBKvs62LcgchroFBvWjlLlNMmo46UfqanEjdbS",
+	"1Xx2Gi1jq/ojv0I0jW7i7Xi2Qn6USU1kJpPJ5LSrSE2jVVJqGGQareIaWdUs8qMFvP0m288OYbBLSQKF",
+	"NG8Tfu/ceD4LDXcXWIXruWDRSEPU1WE8o1oysghrejgbum/N9QKrxDVqKty6ibOGBf/jpoILmqNtEtSg",
+	"qgOd4LjbZbcfBVFf1fY02FZc1Te4xVBsIeAJwlDBNW68WFVSC9dwr9OuRdyRFdVLTXrMguofTJn0xbdZ",
+	"Jn3xvEz6vEz6vMvFGylZDjDljpLl0cgRJqqnop2xXNEWxVKOM1bUThVBqRau15CDdhqcWRI/zl9m7GX2",
+	"dCT2RHl/+LxOzJSFW29JLLGDM+/u2H/4RQj0qoMfyIdGpbfLc3BTfGYABZ41zjuA/+AyTkQTOhKuKgjc",
+	"+DIz4moDlNCYbADjNISJKTFoL7IRaDlyEkZRK2OAqe+VzOfPPgl1ZKEqcIVgB5ZQ7xwI7MBf0AWIGIwJ",
+	"zdLcFN3AE2hJekSc8gVfJxgTsB3X6SYhddEg3IF+jKwZqLEtkufLOVk6Bx8mhGfYkeYwuE9zCC6yLEc5",
+	"VR+mWJ8atcCuTDPg2rX3XiHn+TfPP1fE9KcRZaLFO2WIcBZxjs7/xmLy6SEmzSlFqCVP5BzYmueS5CSS",
+	"RNyATn4ckCj+3w8vILr1S7sJsMIYiYihbMIlk/18G81/Ua+jCytzM2gynbkyhSaRqlU0y1RQJonMsUC4",
+	"XwOoY4jYw69FZBkCrGhtZd5BxeVfZdRap4SqyKyypgwNv78C0iWB5i3khIwtmebIaIk4cL5FQihyO9BP",
+	"oyKpaJRqtCIafBkEgAVED2IIx0pYngS6DdptKAjuxad1g2C1JQLAXg84qT03cUvEgUECaqYn+BxxqEg5",
+	"6kzebReG+LQkk3Pn3dGZbp16I0LYeVpEX/nCxJScWC72CMOFLt9SrMN7TkDGnEaslzCuEOgn7RUFyywB",
+	"ZZ3yp6EpTvd2aYrAq/a1WYMwdw2rsEeblG+p19xtinN2oBpYJ9hyaOGpDhFKAOzqiXUAGCVkXPzur+0/",
+	"7iH70XP7xW8GjKOeNdFfJJVGr2V1QQoerL+RP2x24iZHQ7Ut8ukpoKAge/ev9tMnSKwN0Bd++zmy//PT",
+	"9u+eQ7Xai4/b+1/4U2BOoLnws9avSk2sRgGuJfkCgHmfayznGssPQWO5xtkpspgjIYbRW/z28ClZv5ek",
+	"dO1Rcy/1HhBHshcA6dR4pt2/gftM6CDY3BQFEYySBMpKpcciNGQ3K4jgUhWgiqTe4sc64uqGSjpZiAzL",
+	"CN0CcuympO6w7ShBIlsPJlyvv2OKP4nJBPLtNBONp9NoJcdJlVvMz89A1HxjLju/kJtNoAKh6pJV9Wrk",
+	"CohQ1YQ6GhFHdqppHJWthluiLwMIHjdDMNylAWUdmO91CjEp5LbX86pKpLpBTOmF5Ovlg7EyUrFFptw8",
+	"Ns2K7KMqtvjEmoHvqPiyN0C0yCTSALxRiGJOXCfgPRhS2MyIGZxunpOjbkYpC120hI6+hLV7283JeMsq",
+	"Mi2mxGjRbLbiGbVOijEltjmx3RyP39NrtQ/5VhXTzXR83CqDW0wzzOZ4fEIt1/l7P73XaG7GxzMW4+/p",
+	"xQ+3STytW7QcU2KVnxrbhD8pRjHM7Up8ooiBpdTL29ub8XEDUxa7G1QSws4MZ1mh1Nn2y78d/u0rv96w",
+	"+9De3+H6xOHLl6BgvHx1+OrBiBSJFT/9BtAofI44YTmcqxPn6sQPAyZfcKcIj7RMOufy7K1pFZ492E2b",
+	"WBHcWsjkUsMwuKBzXhPuAFAAwmn3mikEo07CLvVpL9Ne2Mg9BLkw7NcpeAlErggTDYakayDvcz1UsYmu",
+	"QBb4+DotVbGBSxZXX6BctoU2NaoqwglLiRNFFFtITEvxsta57MGyAtVNQ+ETUbVymQ/oKlUOPYSC4qgW",
+	"69RfqeuOQvhSRGekaUcpIk6DLaEZiUR4VkYiM19EM0UIc4tp6nSgCkU2nperB88PFXqJ63FpYhNhijSq",
+	"WRrW+WPKiXUT8BkteylFJ1BPYKiQ1PbVukS0ZJIEX+6VlU1J0/f39sHB0c5B+09f2b9/gOxPPj/6+LG9",
+	"9+ro08coDfeA30IuxXqkh/vF7nNZ/XJ6kzq+wuV8QHTmOF2dS3gOQ3sH29U9mO3bWk5c5/E3H5YRBFLP",
+	"s1LPy0hPNaP1XPM6Aw2KGCUSvaFfHuwbzWYI5P13SZ7NgcPFB2EtsnotE73HDIK5guA+LkpOq0TmuDpJ",
+	"W07fSAtR1px24lLIC0sxA1U1lYhgRo3QBqTVRst+XTN94NHmyXOjOHvknC1cX+KDbm7/+TE6PHjQ/uQL",
+	"YcvuHx7sRVn0YbCEICW7oEFzs9zBQZZ1bD3BEkKD/uJnR799KOVY9KBOXmgfKIQuFWzRMLujTgj17Wgv",
+	"ocnVWx+RFSQXiQAT5YfXFfmcLx87xVQrVZEpymRN8Lv6+FXDJP/iY9CiA++QjDbdhdFeKlVJL+wix9+d",
+	"TiaRLM9v4tZ0lx4W8KO8oNyI+seDxz6Y+b1X9mdfIufWvoLCOOey/uPBr6JNK1LaDIDznyAorOl6D66K",
+	"nK4yHV5guS9O5VqAA95XIm22IB8ccOQwFzwOv5rhBDtVO0clVOsCkt/Ze8ARRVVs+naxUwbMCsyozvM3",
+	"IoGi9CF1wL882ImNKg7t1UGgs3lCF+KEpW532oxCgvc83b3IwunhaCFfjlDiwgnu5z/fIoaqlaxzDKDz",
+	"csTvgHi/2SHPnVRyuHqjFe7SV9nDfc0sbJEATM+0QCTR/Wgi0g8KMekEWjaISQToSQXLYkqNolRS+rjB",
+	"nvLyzHGNIMkKmIEuWE2GLFwEzWadOt+Qnt+xaaRjixgy3U027Ie+PUwn1C2LbFaZ7pW8EKqaCZSlSFN9",
+	"v/U67cmPkC6N8wSNvv9AJr7T4MsW/+X+0c8O0OHBX+1HIZDD4aAnhgqPwtCnnBov9zwkgGGdXcLeIwT2",
+	"KNZuZU4A6FHK3PrpnfSte6X01TcG6hGQ8OJYCLkuKDYqP7Tc/H5SnZKmgxv25gS7ezB9aAHnUvY7X/Sf",
+	"2xZ2GXRO8cs0AKx1D9poCzcHAVeH4k2ougyXb0r1QOB8iVjotKiaOmnhZkce02lAl7cffd7+4jU6fH1w",
+	"+PoADVbMKV6R8OXiTfvpE3vnOXrbdZ4AZK4gDbaG05iIfPjzqs8fkua+wCoiE4D60iRlDsJIWIcSHebI",
+	"B0rMtS3iy830o38oXImuMdNCqeQUJE/UmOGAhBOnTJzpKjGtBJIqqEyfqDkNoyKDGqNjFVaTdXSTBA7x",
+	"myeo/fhBlFLm8dEPAsB60tXTiU3dgc0hExAcD4jYMoiAGaxG0P/6D3Rboypr8vWRPiqW1l23Gk91xwLR",
+	"MacioRGvpZzXTE0FfLOrJXW8OBm/XM7g+OVSOhW/gidIPFlMldJqhoyXJ5ICECSMMRhJifF8OjMFil+A",
+	"EpJ4LincaHwc1+ucIhLsY7QUSaam1OKVqdRUeqonUZJTqWQnUTI4FU8V06X4ZTVD4lfL48n4RGoyfTlz",
+	"ZfzqRBLH7t/thuj1XIqT02hvNEgjjLwHz2Cey4wfVpMfmT7v5Kpppl+9czFt/+V0dM9LH5maer+vBupP",
+	"+HMEjTPEccBCUD6MR6KZMDJEs4oEgcaILMaUdSohd02EHRCsBFpy6jY1EzUEDq+C2BYxAH2Y1Qj0mCC6",
+	"Sd4xxavjyfEunYBWSZdezl3vKB9TVbw0Ri4Cg8lLA/EjJcZ5c6yOrWpMiVGBP2hqas+MpDIzagD11GjA",
+	"k+EMpVNpNDSMmn60+6r96JszqJ9/3/3/59H1ESvxADouFKCRMl94RqNl1jVxydPoRUcfMPCbFHGV19f+",
+	"sKM7PbGgyQ0f+nThj+393fbLV5Etx07YA3S04L8nbIgZ3QRTrv40lEVn+wZshXmeNHTO1gZjawEfQWeT",
+	"kJNHEreIoZW745g6qUHNqoDEE+5Vs07wptNBTMBaVKHHBq0kUFY+5Oh5lFmiYFbqcympOZu4xcdtdfJD",
+	"OacTs8ItrGvhlljP948++wsk6kAgJJIV+mI74+nM9wsTXXGoIqNxPj4ZIo394uMT88VbsJP9uKIbh+bH",
+	"5NyO/iHxt3lTGJGByix+DEZkOAeDRx/FBHpmtmFVY1Mf3L1/V6RGRVuOnN9VxOSnZR0jZAZww5noZfiR",
+	"+HIhuEFo8otncEVKVrdAaF8uJAIkGmlUcWJXABYtQCc9s1IuvTMLe4mSuKXVBLCAiYrE1FSJ2yPz/QPD",
+	"+KsrOwe7XfUjngKnhrR6bPl/zY18lfmGleKnc7wbrCkhAXTGNhEG7AApvkx0wYH1h69AA8qxBBJZ/+BN",
+	"0AReoaES2TezWWUK/6cm59XyTSLUKKtzMpzFbJKWKSSSEC6BA2f6RuMPxu7fvf+/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -44,36 +44,40 @@ func (e DataSource) Valid() bool {
 
 // Defines values for ErrorCode.
 const (
-	ErrorCodeAUTH001              ErrorCode = "AUTH_001"
-	ErrorCodeAUTH002              ErrorCode = "AUTH_002"
-	ErrorCodeAUTH003              ErrorCode = "AUTH_003"
-	ErrorCodeAUTH004              ErrorCode = "AUTH_004"
-	ErrorCodeBADGATEWAY           ErrorCode = "BAD_GATEWAY"
-	ErrorCodeBILLNOTFOUND         ErrorCode = "BILL_NOT_FOUND"
-	ErrorCodeCHANGEDENIED         ErrorCode = "CHANGE_DENIED"
-	ErrorCodeCHANGEINPROGRESS     ErrorCode = "CHANGE_IN_PROGRESS"
-	ErrorCodeCONFLICT             ErrorCode = "CONFLICT"
-	ErrorCodeFORBIDDEN            ErrorCode = "FORBIDDEN"
-	ErrorCodeGATEWAYTIMEOUT       ErrorCode = "GATEWAY_TIMEOUT"
-	ErrorCodeIDEMPOTENCYKEYREUSED ErrorCode = "IDEMPOTENCY_KEY_REUSED"
-	ErrorCodeINTERNALSERVERERROR  ErrorCode = "INTERNAL_SERVER_ERROR"
-	ErrorCodeLINENOTFOUND         ErrorCode = "LINE_NOT_FOUND"
-	ErrorCodeLINESUSPENDED        ErrorCode = "LINE_SUSPENDED"
-	ErrorCodeMETHODNOTALLOWED     ErrorCode = "METHOD_NOT_ALLOWED"
-	ErrorCodeNOTFOUND             ErrorCode = "NOT_FOUND"
-	ErrorCodePAYLOADTOOLARGE      ErrorCode = "PAYLOAD_TOO_LARGE"
-	ErrorCodeRATELIMITEXCEEDED    ErrorCode = "RATE_LIMIT_EXCEEDED"
-	ErrorCodeREFRESHTOKENINVALID  ErrorCode = "REFRESH_TOKEN_INVALID"
-	ErrorCodeREFRESHTOKENREUSED   ErrorCode = "REFRESH_TOKEN_REUSED"
-	ErrorCodeREQUESTTIMEOUT       ErrorCode = "REQUEST_TIMEOUT"
-	ErrorCodeSERVICEUNAVAILABLE   ErrorCode = "SERVICE_UNAVAILABLE"
-	ErrorCodeTOKENEXPIRED         ErrorCode = "TOKEN_EXPIRED"
-	ErrorCodeTOKENINVALID         ErrorCode = "TOKEN_INVALID"
-	ErrorCodeTOKENREVOKED         ErrorCode = "TOKEN_REVOKED"
-	ErrorCodeUNAUTHORIZED         ErrorCode = "UNAUTHORIZED"
-	ErrorCodeUSERNOTFOUND         ErrorCode = "USER_NOT_FOUND"
-	ErrorCodeVALIDATIONERROR      ErrorCode = "VALIDATION_ERROR"
-	ErrorCodeVALIDATIONFAILED     ErrorCode = "VALIDATION_FAILED"
+	ErrorCodeAUTH001                       ErrorCode = "AUTH_001"
+	ErrorCodeAUTH002                       ErrorCode = "AUTH_002"
+	ErrorCodeAUTH003                       ErrorCode = "AUTH_003"
+	ErrorCodeAUTH004                       ErrorCode = "AUTH_004"
+	ErrorCodeBADGATEWAY                    ErrorCode = "BAD_GATEWAY"
+	ErrorCodeBILLNOTFOUND                  ErrorCode = "BILL_NOT_FOUND"
+	ErrorCodeCHANGEDENIED                  ErrorCode = "CHANGE_DENIED"
+	ErrorCodeCHANGEINPROGRESS              ErrorCode = "CHANGE_IN_PROGRESS"
+	ErrorCodeCONFLICT                      ErrorCode = "CONFLICT"
+	ErrorCodeFORBIDDEN                     ErrorCode = "FORBIDDEN"
+	ErrorCodeGATEWAYTIMEOUT                ErrorCode = "GATEWAY_TIMEOUT"
+	ErrorCodeIDEMPOTENCYKEYREUSED          ErrorCode = "IDEMPOTENCY_KEY_REUSED"
+	ErrorCodeINTERNALSERVERERROR           ErrorCode = "INTERNAL_SERVER_ERROR"
+	ErrorCodeLINEHELD                      ErrorCode = "LINE_HELD"
+	ErrorCodeLINENOTFOUND                  ErrorCode = "LINE_NOT_FOUND"
+	ErrorCodeLINESUSPENDED                 ErrorCode = "LINE_SUSPENDED"
+	ErrorCodeMETHODNOTALLOWED              ErrorCode = "METHOD_NOT_ALLOWED"
+	ErrorCodeNOTFOUND                      ErrorCode = "NOT_FOUND"
+	ErrorCodePASSWORDCHANGEREQUIRED        ErrorCode = "PASSWORD_CHANGE_REQUIRED"
+	ErrorCodePAYLOADTOOLARGE               ErrorCode = "PAYLOAD_TOO_LARGE"
+	ErrorCodeRATELIMITEXCEEDED             ErrorCode = "RATE_LIMIT_EXCEEDED"
+	ErrorCodeREAUTHENTICATIONFAILED        ErrorCode = "REAUTHENTICATION_FAILED"
+	ErrorCodeREFRESHTOKENINVALID           ErrorCode = "REFRESH_TOKEN_INVALID"
+	ErrorCodeREFRESHTOKENREUSED            ErrorCode = "REFRESH_TOKEN_REUSED"
+	ErrorCodeREQUESTTIMEOUT                ErrorCode = "REQUEST_TIMEOUT"
+	ErrorCodeSECONDFACTORENROLMENTREQUIRED ErrorCode = "SECOND_FACTOR_ENROLMENT_REQUIRED"
+	ErrorCodeSERVICEUNAVAILABLE            ErrorCode = "SERVICE_UNAVAILABLE"
+	ErrorCodeTOKENEXPIRED                  ErrorCode = "TOKEN_EXPIRED"
+	ErrorCodeTOKENINVALID                  ErrorCode = "TOKEN_INVALID"
+	ErrorCodeTOKENREVOKED                  ErrorCode = "TOKEN_REVOKED"
+	ErrorCodeUNAUTHORIZED                  ErrorCode = "UNAUTHORIZED"
+	ErrorCodeUSERNOTFOUND                  ErrorCode = "USER_NOT_FOUND"
+	ErrorCodeVALIDATIONERROR               ErrorCode = "VALIDATION_ERROR"
+	ErrorCodeVALIDATIONFAILED              ErrorCode = "VALIDATION_FAILED"
 )
 
 // Valid indicates whether the value is a known member of the ErrorCode enum.
@@ -105,6 +109,8 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeINTERNALSERVERERROR:
 		return true
+	case ErrorCodeLINEHELD:
+		return true
 	case ErrorCodeLINENOTFOUND:
 		return true
 	case ErrorCodeLINESUSPENDED:
@@ -113,15 +119,21 @@ func (e ErrorCode) Valid() bool {
 		return true
 	case ErrorCodeNOTFOUND:
 		return true
+	case ErrorCodePASSWORDCHANGEREQUIRED:
+		return true
 	case ErrorCodePAYLOADTOOLARGE:
 		return true
 	case ErrorCodeRATELIMITEXCEEDED:
+		return true
+	case ErrorCodeREAUTHENTICATIONFAILED:
 		return true
 	case ErrorCodeREFRESHTOKENINVALID:
 		return true
 	case ErrorCodeREFRESHTOKENREUSED:
 		return true
 	case ErrorCodeREQUESTTIMEOUT:
+		return true
+	case ErrorCodeSECONDFACTORENROLMENTREQUIRED:
 		return true
 	case ErrorCodeSERVICEUNAVAILABLE:
 		return true
@@ -386,6 +398,12 @@ type KeyReusedApplicationJSON = ErrorEnvelope
 // KeyReusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type KeyReusedApplicationProblemPlusJSON = Problem
 
+// LineHeldApplicationJSON Every answer with a status of 400 or more.
+type LineHeldApplicationJSON = ErrorEnvelope
+
+// LineHeldApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
+type LineHeldApplicationProblemPlusJSON = Problem
+
 // LineNotFoundApplicationJSON Every answer with a status of 400 or more.
 type LineNotFoundApplicationJSON = ErrorEnvelope
 
@@ -421,6 +439,12 @@ type PayloadTooLargeApplicationJSON = ErrorEnvelope
 
 // PayloadTooLargeApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type PayloadTooLargeApplicationProblemPlusJSON = Problem
+
+// ReauthenticationFailedApplicationJSON Every answer with a status of 400 or more.
+type ReauthenticationFailedApplicationJSON = ErrorEnvelope
+
+// ReauthenticationFailedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
+type ReauthenticationFailedApplicationProblemPlusJSON = Problem
 
 // RefreshRefusedApplicationJSON Every answer with a status of 400 or more.
 type RefreshRefusedApplicationJSON = ErrorEnvelope
@@ -615,6 +639,9 @@ type InternalErrorApplicationProblemPlusJSONResponse Problem
 type KeyReusedJSONResponse ErrorEnvelope
 type KeyReusedApplicationProblemPlusJSONResponse Problem
 
+type LineHeldJSONResponse ErrorEnvelope
+type LineHeldApplicationProblemPlusJSONResponse Problem
+
 type LineNotFoundJSONResponse ErrorEnvelope
 type LineNotFoundApplicationProblemPlusJSONResponse Problem
 
@@ -643,6 +670,9 @@ type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type PayloadTooLargeJSONResponse ErrorEnvelope
 type PayloadTooLargeApplicationProblemPlusJSONResponse Problem
+
+type ReauthenticationFailedJSONResponse ErrorEnvelope
+type ReauthenticationFailedApplicationProblemPlusJSONResponse Problem
 
 type RefreshRefusedResponseHeaders struct {
 	WWWAuthenticate string
@@ -754,120 +784,134 @@ type strictHandler struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H19UxvJ1e9XOTU3VbHrjvAIgW2g8gcGeVcxBgJ4HWfxRS1NC3UYdWtnWmCy8S3vLrvlu3ZunMTErAMu",
-	"54k3G+dxKuyaTUjV5vlAaPgOT3X3vGskJCx7cT38YwtpXrrPOb/z1qf7fKiVWa3OKKbc0UY/1KoYmdiW",
-	"H6dYGXHCqPhsYqdsk7r6U7texTYGzgA5K1BhNvAqBhs7DYvrgKCOeBUYld86qIaB2WSZ0AFN1/AtVKtb",
-	"WBvVzqE6ObeaPVciluWcI/SDBrHXzxnZkSGjPIgzF9HwUOaCmStnSllkZIYrRuV8JVsZRLmSpms2Fpdj",
-	"UxvldgPrmlOu4hoSA+XrdfF0h9uELmu3b+vaHOb2+niFY7t1IvO4zKjpiKmsIcKhhCtMzKyKgeJbHLi9",
-	"Hht1rtOra4SSWqOmjWZ1fxiEcryMbTmO69evjzd4FVNOyojj1sHMXZ6A8xeGDShXkWVhuozjFLuEkY1t",
-	"sDGyaj9a1OpVRrGg3qKmA7ZtZv9oUSN0FVnEXOJsBdNFrSdS3da1OrJRDXNPAPLUnEwd6RRyOJhoHc5c",
-	"YTZGFDipYR0ILVsNh6zis8Aqnkx80MAOd2ANUY7N+HwGjcHzGSOXyWU1XSPiuR80sL2u6RpFNXEB9t4f",
-	"HXSF2TXEtVHNVL+08rtg4lqdcUzL61fweuvgr6IV7ERHBw6qSGm2cR0jDmdMG1V4hmBeyVQ5r6M6yZDw",
-	"oZkVvJ5RMDk7Cllx4+DwMKwSh5QsDOPzE4WCYKGNyoKQAhDXrhUmAQnxcrgOJWTjRcpsQA4g+KDBODZB",
-	"TWAALjMbBoegGoJnBa/DGuGRb+po3WLIBESdNWw7sFZFXP5aIbbDg2mVxbWc6eBwxBsOIGqCiTgaAwRD",
-	"xoh86CItmpgjYjkD3m0FswhrVWIJFCAOxAGHE8uCZUboMjA6AAstI0OU8Sq2g4ERMbGhwcEBmPMFQD5s",
-	"TagNG1caDjYjWFtfpPIXjlYwhTNDhqHDkJEV/+TEP0O+OAnFosuxT7w7Pv1OfqkwvTQ7N/POXH5+Xoeh",
-	"wREdho3cWbAwWlUoFkOs2BgPLNKY7F3ERm7kwkWcGTLM4cxQzjQzpfJILnP+4sgQGr5QGckNDvlSqXgd",
-	"imVEwDJCwmI6AN2awnSZV7XRweELutAJ/t/ZpLDq2q2MjZEjpfLg5bfN3a/BffRZ8/OH4G591Hyxr4N7",
-	"9z/dJw90ONjfPdzah+z/HRwedp88cB+9cDe/g8PN5817d5v3nkm5nyIUT1QZKacAdoZin4ZloVvsHzpg",
-	"EYqdMbBwhQNrcKhhRJ1QjAZgXHHVu9RjqpGLg9jIGpnsYG4oM3z+wsU2OBa3TzdqJUnEkFY/sHFFG9X+",
-	"17nQAp1TvzrnpsJb/LldJlaqDu9+bsiyvCtrJ2p2s2g5hWfiWz0Ca+JAdgCKdbSMi1LhOlB0yC9wEWpo",
-	"HUpYKJgaczhkDd0wjNhEsulDF8+KDdrEFdSwuLyhhm555swwDEM/yrzN+eqjdSZCYRQj6sXjllJfSjNw",
-	"xlaiOnkA5lkNl5i5Dthy8A8dn0FDSQZ15S/IyQvtEc49GE9HGxmYm0aDmKnmZp78IoV5BY5rDtSlTkzY",
-	"8UEjnRmCl+nMEHdEuXEkL+Y5snm66b4sZSlpu9sabJhCXPGIQtGzx0WfF0aaPc9mjHb23AmG1ZtFv44I",
-	"T3FCGF2GOrOsUV+SkAMOY1T8HzXvxIEKocjSQdhc4QiCw6CG6Do4nv8X2leOOBYPIPI+4a4NgBFYWsSB",
-	"0XLSmmTbcFS4lOkcjTJ0cDjCTyOFn7eFgDp1Rh0s3bJLyHwHcbyGpHNTZpRjKumD6nWLKJ/93M8d5bh7",
-	"g5Q3lmI3Oo1aDdnrgtTYXiVlDJQJ5wGVq6hkCU6sIqshRUh6l+plpvRExyeX3hlfyF8fv6HpWg07jtRg",
-	"mrux3fzXhvv5M3Af7R58s+s+egDuvWeH9/9yuLnlbt1xP/9WGawBcJ88de9tw+EfNqB575n46N7bbv56",
-	"43Bzz/3Td+7Gvvv4oaYrzLYJFoSsCDXIUa0ecSezwwtGdjRnjBrGz8QlNipjoZW0oVJlZLCSG75woZQb",
-	"MtF5lCvjkcER08AGHrqQO6/d1jWnUS5jx9FGK8hysKR9dyo9L0iUp6vYYnUspTbKjbrNShau/e80rni/",
-	"xVkS+HoVVOaOEEgRHYwMDV+I8iWVHcqfey3cINThiJZxB44oX1MbHTYGu2MP4Sq4QSb4wtkT0wLANGw6",
-	"GsREox5VR6O06YGdsx5T5C1xvTMOPl5KuEqoKfXGshp64NwyG0o2W1FOaJlRisvi9gEhY5eQ6RnL3vHr",
-	"uwqhpIgIAtvrEIRu0uFhFbARXe6I4vfGpwqT4wuFmeml/NzczJymaxWCLdPRRt//UH0MzVLgqGYNA9yd",
-	"PSFCLV7ozZgyePJp8+mXB7u/dXc24PCLTXdnvxtwV4nD2ZsBty4o+p5PnihJJc18m7hmC0sjzNSrU9MD",
-	"ylVGpS8SUPXGjRs3MlevwuHWpntvx93ZAnfrRXP3YfPLfXD/8NDd2XN/v/caqP0GVakweZagIjZ/7Al3",
-	"lOTS1/NDTsrgx/Mz069Ob/HUKJ1DqornB+TeA3dzo3nvi7eWtA26QtkavaymHaespIXnZlcxsDq2pY4B",
-	"k2FHGn1xb19lO0byzfvg3t3yQ9vDzb81//pc0PTtpPVb4RGkMCx0C44kcQ9mfkhEIz2aed/49dPMt0y4",
-	"P7Z+IR5GBApsDIoKAEUQvr4DeFXY4BIygdB6g8tc21p1Xdl7YlnTjF9mDWr2avETt4biQBmIH4Pse82z",
-	"KO199sLU1NL0zMLS5Zlr05Mxt/1wc69571/KzmyB+/jhwf5dcJ9uNl/uHezeEcANXMUToexkxiWVKp4a",
-	"lCmdTsSYKkzn2xHj8X1346k3/eaX34G7+18CKZ4KO0mUeDuCk6TcBYqoN7HrSSkN9aSUphkHJUx9jTzi",
-	"E++PQroyMw9VJB2kCPwRV0lMoXWkIpCpjph5l0pCXCRV0kRVBAdzKljpUSeV5b2TmBKcQJ8YnBcAjSml",
-	"pFAFDlp3hDrsBEkvoz+Zny7kQzGRbwxTdV0m/G7HXIpPPjr87V1ovrxz8M2/hZi53/xNAjotFB6F5t/3",
-	"mx8/98RReoZP7nYAfd1mZqPMnXOKLG9GAap3FeiszZZt+VPM4/NWY9RVKoohYZrbIqt4DDzySvMFMk11",
-	"FGciay1dsCebzWa7Y8/OXvPv++B+tXH4+/8H7rPfuDv7kM6zE8kLQdb5hlPH1EziwYecimg4EAoN52i7",
-	"NH9tfjY/PdlnFOzsuY+f+/RVRi6Ie+6K4HJj2yO7AIei/OHm0y7s3vdCdrnMLZXUZUQs3BL0lKu4vAIV",
-	"+VuqMiLlapchz+XxwtRrUUnuxy/cpxvgfrN3+NGLttm5UTi8/6D51bM4Nlpi1pPAlrctNkpw9rVxJsV3",
-	"aeVO6L2M9OS9TDBasUj5tcVTHpH6F1DVLUShjKhQiSXsmSkTKFtTtQXMNrEtdOYKrvMxSCtQUEEX4cqZ",
-	"8QnQox8TuS0aV0k9LS2mXAzqaBlnpi9PFSYW4gHE1ob75IUUhk+23UcP3I1tuaT/zVbzzy+606iowavn",
-	"ahV0jjNePwVuK7XDGOIYxE5BY5Lg3xMWUYk1+GjJQnSlj3jjVUKXf+iJs4gYSsR0gnoJgbsxsDEygXBA",
-	"y4ioVYrL8joT0x5hRdkstmvEcUgyx0sZ1IOf1GKs76k2HM5qQTFGJ8hdnpm7VJiczE+3W3hUfs7BP+4f",
-	"bm5LVXwas/eMtCiR05YTj6BxT6F6rieAhVLZT2sXzrd/qFO1SGCh8ooCW0L2k8FBtH5JAtBbDV0gNcwa",
-	"vRq35ZabW5f7OWPgWJ0z/97S6dJC4Wp+5tpCW9D9pnnvWykJX91xH+02H2wdvHwai9ZOV/z7CdBWtqTC",
-	"tH9c6Wnlv7fsmyfn4MtqP4GdpNMbqAAwiSnx7NUkEVVgJRFdoBzbFFn5EGRdA5p498aFhjVsUCVFHTBc",
-	"mF7Iz02PTy3N5+fey88FK0IRJEt3SYQx4G49a365dbB7B5q72+4nO4mQ5xSg3QG0Hc1DmPZC8p7Q19uC",
-	"nC+TMI/tVWyDks1+YjCdFP1B4owv/wNQ4CqzI1xKQpehxmwMjEK9YdeZg8dUoT0UvYkVJSKv4PU5fIwc",
-	"eACxUDwKk/mrszML+emJG0tX8jeW5vLX5mVuoT0u293Rkhxt3nsmC0FUHvTRA5mfePy8+WAbms+/bv7u",
-	"azj8+Fm4pH6aCuoWpe04EML0mAzoLeMz2Fut3DVat5mgNipZGPKUE97fork2dOmfc5zYQgFryAFZN5e2",
-	"nUQidSqx5tsDWE/ocnEoD170ey7YbWAYhnEK0nbED5M/3dO+Ix7b0f9krScn6NC/9eQO68Qe6gr0moOP",
-	"gbrXty7W68KWt5q7Ae4fdw8f3+8uDfs9lLbIvXZzDUoJXW4lWnx/X4Oa2A52ubVs1Osycd23Ra2D3S/c",
-	"nTtRe6iqOvyl280N96uPIPR7O/grpzFFW0XYujjcZwz0lLw7AStVCar0Ty2qShYnTNSVcBk1HOxtDXJ8",
-	"3SaTediuEYo4Nscg2A6fRGnS6WlBLJzxcamn78v1l73ODixSqZ7ZMqHHq+KxWHklqZfVtl/vlw7aY/za",
-	"wrtLhpGL6eGDlxvu001VpPH0YP9u88GW+yiaacoZzX9sdE40DbRZCrPEPN9QOYec/TRbS9O+FV6VJQUN",
-	"GwujhcDunD31CDUYI9Tw4eP74D7adT/7VWRZ+dELRaCD3Q04ipTfP5XUvrnLqMyTYTDy9tRJjcbkMi7F",
-	"2OxKoIbS68rVklxYT76z7/55B9zNr4WBOe8+eSANyr8fNn+3Dc2tB83PH0Lz5bcH3/pfSs9QFj3HkpqJ",
-	"wvN/PJRFh97Dgxu7qUF/09SXG1IS0JV7VIhURnXkOGvM7obi2ZhkFiYD+v1ro7l7p/nN3cOt/RNNhXmV",
-	"iJ2wsYkpJ8n8qLSvXq62HFwjhFIRjNlgYy63/nYg1rVpQa6ZucLPkr5nmGt/8uDgm+fg/nmn+ddPJXK9",
-	"jSZ77ld3wN38/ODr3ebHW9D86n7zT/cTgP6+aflWeD8RiQ38nh4Ftt3Cv0/o0K/J9piPEY9hNvkF7m/I",
-	"F8y5f5mXuIoIkBAsSRL5nbKCqhzHW8igeFX4MdiyHFirYpmg8W7At4jDHWGWIqcHXb9+PZM87yZt3N4t",
-	"55LH48jxTzM+IThmWXJL8isnaSNxT29FPX6Vahi97Ox5kHa/2JCQ3g6CnTvg/vMv7mf3j1U+2e0RSKda",
-	"oV1NUD95dXQet1t+naigKSBb/xSLqtqrIgdKGFNwMOXAGYhIClk2Rua61DH+YQwyvXTMhC5ttyPKaZSr",
-	"qtypE8DTE7lKIIQrfu/Vd/+cgrgXEKcmd3vmx1GJi96BehKyvv1O+E57KPGyCgqTKqERP3BHAnRWrcAs",
-	"MDaF7OVeDTCP3BaKhnwHW8V+CVSt8+6T2fEbUzPjk0sLMzNLU+Nz7+RTUAvNl/vNF/vC725u3G2+2IPD",
-	"j/59mlzsBYNpZE5gsTOVe8kbZnsr+vM2DHsrnbDAGCi56ifQWgnQP9soRZ44SurPD8EVcknCaw5XbOxU",
-	"j5fB8456TF3R1AHfqouwVgdiWsI4g1qH6QC0ufzlufz8u0sLM1fy00uFabkFIBHu7rufbkn+p4WxA35i",
-	"r/nH7YN/7neXMLAVCd5MysAOaj0iFHOwCXyNlLHaJrRWZRYGB8tKTaigGrEk72y8ylZ6oWBKOUfz5Z67",
-	"qVLw2xuHm3vgU3QD3P/4tPmn+4e/f5vIeZqB+R9lItopiEjp6avph3b5mVCoT1yGJp0m/Tx8Qk4d5Hm+",
-	"AjXpCl5X6l16c0EtjTpg9XWkZTyDfLzSdM7YvJVcX4me/8PVAb2MgcU6R3Jz+Z9cy88vpFenJ30W9+m2",
-	"e2/7YHfDffQAmr/ecHefi+hCKQd3c6tVTk/r04+vKpKMae9L9okvPa1bXzyW//k6KtSTlOqz0xlUo9s2",
-	"WcV+NfpYUCUrlIXJvGqfBcauIrrun9ncI65txPGUiOZayn2Yd9qmf7hoR0iPL+SXpgpXCwtL+Z9O5PMt",
-	"5T5BQYkXgzS/+v+nm0xeD4hTWZEA8qtyohfYDvaWORVxopDn4BDy/gI3hTp9Kmr3cyPBcdYCWmNQZjUM",
-	"JVRe8Q6xLcrOBhnZ2qDoH2WbMPeRS46y9JE+CXJQMZ+px5UX5Zsk1YBwYerI4UC4o/yX9bHAw+mcBVL+",
-	"Vf6ns4W5ZEzlO5N9i0u/h7K/1Fg+OG1MeX+6FzE5ZJki3rCxDkJAdSCO08C23E/bMAkWYDqSkqnh/fbT",
-	"w8d/idjenbAeQuZfT1LFnq7JzZTJOgjKFLGOFUzGROlwc8N9/DA8bvMkTNnPQaRE2CpdIcx5WJQm4gey",
-	"XOWOf5JpwwmOBTKPlpG5/HszV9JJtLnh/uETuYymQj5fME481N4Kw5sQ0MDiHiGfPXnAJyR+jk21bysc",
-	"JdUpx1ObzAZGw3YmYeCslK5KQUlgvY5Y+RpFq4gcp35BEKqgWJd2xpEQKY5vcR/c8jw4j9Vw5trlucyl",
-	"wtRUxhg0znbC+nx+7r3CRH7p2vT4e+OFqfFLUy0rLPJcPlkzDO69p/4OqLQTcU6EllQKrhuSqZNo1DFp",
-	"kmKzczOTr06x2OFlh188bD4XUe5v3M9+1QPhOmxP8ZqRvJFjhWPCG1nEQ+UVTL3YMrjkVYi28517b9t9",
-	"+pG7/V3zj8KweIlduegr69vTSjROI75+Gp50JkUKa14vj3ra5tzbEqK3SgFRbdxPO5ZGuf5tRYgcleMD",
-	"zzs/yy/OY2vy8E/KoMzqcr0Kcagiar75sNHB9jHrehqJW1tre8QVHV37+fxcm42aaseu++RBT1U9cv1B",
-	"vDVDaIWdKop2dA51RHdkbrfUEyX1ySrESUy5f3laGZT5h7SqJAlVSx/YDkprw7epFkDEsghdVm0kWjoj",
-	"jUtfUB2CQHkVil53iaLweSHS9im1H6OmR7vYxXvYXZAA4dgWr/k/i4vmh0O3M2eM97OZkZu/zL5vZAZv",
-	"nv2B1rHR3XE6XejaJOJonjXstOZ2XjfSqi+6UuFVbFYbldWHPwLkrGATft5wuDrsbGJ84t28+F4py3if",
-	"Q5mNGoP5hfEpcY2sUUIOh2XGTHm9HmwEuzIzv0jDgwzVa+QxhkXkzFSKXrV0la0Bkx0Y8Dog2+8eRRs1",
-	"bfR9od81XZND0nRNvla7GWWLuiDRFUvXJPwvMVP2ckKmSQQ1kDVrszq2OcG+RtEF3IOvfAR3oVomxIW3",
-	"YxtE01/zYevgEj3HJFv8k+rLFsGU6/JvXw2ktYfz/HLJHXGV6aiDGTGsoXhX1uPtXPUGzUo/x2UuvvC3",
-	"HrXKFylX1bn+juCfMK3y0BH/lP8xQNaaPFWW8CokWxHo4GDLZDX1q7Ti0twSjmtOV5xQXT3CISPbRuux",
-	"zbfJISuM61Ahsgi3hMGpsjUqPkvSeiFFHP9HN4Zo4bOylq2dC8VEYw3luuj9m/b8iNZPQb2SBukDyMyX",
-	"coZEaH9tYSK912zCZMR6z2XE21JH4RuR5Bh+Io+UUTQOW6swe0x8VyHUTDSio2CxZdWIVT7TgTPXcxPq",
-	"MxBTh9wgVPEtMMky4c7Z+BS6MGAR3fy+kRlBmcrND3ODt3+Q2lUvbHr4vlIKoTxFCa/7fRN9KtxMgU6o",
-	"MFqFoVGySNnjknjPmKcBHCjZiJZlp2jCB6BosrJzTl7nDNTMIljC9HnNa3XfbPmnOMuj7jGicudsBTAq",
-	"VwciWjWyWyiyCTOycTWy5TDePq2lX0HyYPrU49Aj+xCihye2ntPW9siZdidGtRx/0bIN/Gp+4d2ZSXnN",
-	"+NTUzHX5ZfSOtNrO9MW9diU+bSrbWpf50yPI5OpN8vHJfHMiAdribaa0t2k9sDhmRFPuSLeogUN9lFWN",
-	"S3le9n/xojF1iI3fdplVYMgwRAxX88px4gY5iGGOtAPS2kdDhhbHT5khOcKY8vDG7E25xJiFEW3RAv5z",
-	"dW9MbZEetJnqgUIzFIf9cVqpUPEfmebbyQL1UUBgMs6FjyWbFij1L8sczhSjjdWKOhSldR0wBsSlxbOq",
-	"j668jVXAa5mne43qbVCxbNhCTwdmL9KieHQR1nxDI98ke3arGtHQ87MxMpMdphOd3lqkzXeIW2e8HnHT",
-	"W014CTvE9NxdQbO4kTiGd32UbVCcCQacJhSRfsYpwUiNleS5AoRioPKqSF/wGlqHNZtwDEUja2QHc0PD",
-	"5y9cLAquFGMJz+JY2IVV+GBK1Kvr9SqWBy8k6Z/MlkZimmwu3pjbiFlOQ8QxIzfPZOR/H+b0odvex6Hb",
-	"v1QfLugXbx8V50Rm429SjQ0p7D2XFu9cVWYuqo1azqBUaFUOsuoJo2p6hDOCLQtKDbXS7pnMVsxF3MeQ",
-	"bvEVvmSVbIsYH6WLuN2IqyLVYblrTeSPMU3sZtEyoYh7B03H51ZFzjS+xWNzS3+1Lq6dtfEqYQ0ndn0b",
-	"ramrvtkpba6JI9s9t3TtTrTi7tS9WVcNN49oKC3VkAw3K8xu6S7dfa9oXeOMIytv4ZowN7HZDw1G/GNC",
-	"+XnhK3VqVOw9bBYt4/iTckc0OI7z3m9KrvqOxscXe4UeMDnOwlRRCVNePdishbY5MRW+Is+V9YJULBz+",
-	"RW28XMZ1Du2ycYtaKxKPGZSnt1r3XWQvAsOeDnnlYO84iYAOQXYf4t8wi/j6QlA/CxlFhhEF2fDISES+",
-	"VUPEVmREA9l+haUq39kiApEFzncXFmaDCIpQyNNlizjVOCkSPRk7RL+vKRj1v2jReXK3SIV4hzCFIWR8",
-	"/F12hDzKz5G/+lQN+B5ALSJtuh8v+6SJ8rdV+6gCrwprneBEIPBhe9a6ipedOi6Tiqc/HHCqyMajETL4",
-	"qBZOrG8Fld2Rl5qhM6vyDapBpbpX+VEDi7TgOw7SE5ahinAY2BpV3pSfUQ+o6z88RKqma6vYVs0etOyA",
-	"MWAIfrI6pqhOtFEtN2AM5LwkgkCRPDzIXpXrTO8n6RE5R3tMBFD+QfWCNnaDOoAsRtV+Ik8mpHZWz9a1",
-	"hm2FyNZu37z93wEAAP//",
+	"7H37cxvHmeC/8hVuqyLlAGrAh2SSlR8oErSxokgGpKz1mj6igWkAHQ664ZkGKcarKzlhUjpTe6tsxIhW",
+	"SJVykWNrT1tLW3SWrnLuDyKG/8NVP+aJAQhQkETd6RcJBObR/b1f/X2fpcqs3mAUU+6kJj5L1TAysS0/",
+	"zrEy4oRR8dnETtkmDfVn6mYN2xg4A+SsQYXZwGsYbOw0LZ4GBA3Ea8Co/NZBdQzMJlVCh1LpFL6F6g0L",
+	"pyZSl1CDXFrPXioRy3IuEfppk9ibl4zs+KhRHsaZ99DYaOaKOVLOlLLIyIxVjMrlSrYyjEZKqXTKxuJy",
+	"bKYmuN3E6ZRTruE6Egvlmw3xdIfbhFZTt2+nUwXM7c2pCsd2+0aWcJlR0xFb2UCEQwlXmNhZDQPFtzhw",
+	"ezOy6pFur64TSurNemoim/aWQSjHVWzLddy8eXOqyWuYclJGHLcvpjA7DZevjBlQriHLwrSKoxC7ipGN",
+	"bbAxsuo/W0k1aoxiAb2VVBqwbTP7ZyspQteRRcxVztYwXUn1Barb6VQD2aiOuSaAHDVnElc6hxwOJtqE",
+	"C9eYjREFTuo4DYSWraZD1vFFYBVNE582scMd2ECUYzO6n2Fj+HLGGMmMZFPpFBHP/bSJ7c1UOkVRXVyA",
+	"9fvDi64wu454aiJlql/a8Z03cb3BOKblzWt4s33x19EadsKrAwdVJDXbuIERhwumjSo8QzCvZGqcN1CD",
+	"ZEjw0Mwa3swoNrk4AVlx4/DYGKwTh5QsDFNL0/m8QKGNygKQgiFu3MjPABLk5fA0lJCNVyizATmA4NMm",
+	"49gEtYEhmGU2DI9CLWCeNbwJG4SHvmmgTYshExB1NrDtwEYNcflrhdgO97dVFtdylgaHI950AFETTMTR",
+	"JCAYNcblQ1do0cQcEcsZ0rflzSJs1IgluABxIA44nFgWVBmhVWB0CJbbVoYo4zVs+wsjYmOjw8NDUPAI",
+	"QD5sQ4gNG1eaDjZDvLa5QuUvHK1hChdGDSMNo0ZW/DMi/hn1yEkIlrRc+/QHU/Pv51bz86uLhYX3C7ml",
+	"pTSMDo+nYcwYuQgWRuuKi8USKzbGQys0QnvvYWNk/Mp7ODNqmGOZ0RHTzJTK4yOZy++Nj6KxK5XxkeFR",
+	"jyoVrgOyDBFYRlBYRAagW3OYVnktNTE8diUtZIL3dzZOrOnUrYyNkSOp8vjF962Db8F9+NvWFw/A3f28",
+	"9fwoDe7d/+0+vp+G46ODk90jyP734bEx9/F99+Fzd+dHONl51tq+29p+Kul+jlA8XWOknMCwCxR7MCwL",
+	"2WL/xAGLUOxMgoUrHFiTQx0j6gRkNARTCqv6Uo1UYyTKxEbWyGSHR0YzY5evvNeBj8Xt8816SQIxgNXf",
+	"2biSmkj9l0uBBrqkfnUuzQW3eHubJVaiDO99b8iy9JX1c7W7RVRNwJn4Nh1ia+JAdgiKDVTFRSlwHSg6",
+	"5Je4CHW0CSUsBEydORyyRtowjMhGsslLF8+KLNrEFdS0uLyhjm5pdWYYhpE+Tb0VPPHRvhMhMIoh8aKx",
+	"pcSXkgycsbWwTB6CJVbHJWZuArYc/BPHQ9BoHEE92Qty80J6BHv319NVR/rqptkkZqK6WSK/TEBenuO6",
+	"Aw0pE2N6fNhIRobAZTIyxB1hbJyKiyWObJ6sumclLcV1d0eFDXOIKxxRKGp9XPRwYSTp82zG6KTPHX9Z",
+	"/Wn0m4jwBCOE0So0mGVNeJSEHHAYo+L/sHonDlQIRVYahM4VhiA4DOqIboKj7b9Av3LEsXgAkfcJc20I",
+	"DF/TIg6MluPaJNsBo8KkTMZoGKHDYyF8Ggn4vC0I1Gkw6mBpll1F5vuI4w0kjZsyoxxTCR/UaFhE2eyX",
+	"fuEow10vUt5YitzoNOt1ZG8KUGN7nZQxUCaMB1SuoZIlMLGOrKYkIWldqpeZ0hKdmll9f2o5d3Pqo1Q6",
+	"VceOIyVYyt3aa/2w5X7xFNyHB8ffHbgP74O7/fTk3jcnO7vu7h33i++VwhoC9/ETd3sPTv64Ba3tp+Kj",
+	"u73X+petk51D988/ultH7qMHqbTi2Q7OgqAVIQY5qjdC5mR2bNnITowYE4bxj+ISG5WxkEqp0VJlfLgy",
+	"MnblSmlk1ESX0UgZjw+PmwY28OiVkcup2+mU0yyXseOkJirIcrCEfW8iPSdAlKPr2GINLKk2jI2GzUoW",
+	"rv/XJKzo36Io8W29CipzRxCk8A7GR8euhPGSiA5lz70SbBDqcETLuAtGlK2ZmhgzhntDD+HKuUEmeMTZ",
+	"F9J8hmnadML3iSY0VCfCsOkDnYsaKfKWqNyZAo9fSrhGqCnlRlUt3TdumQ0lm60pI7TMKMVlcfuQoLGr",
+	"yNTKsn/+9UyFgFKEB4HtTfBdN2nwsArYiFa7cvGHU3P5manl/ML8aq5QWCik0qkKwZbppCY+/kx9DNSS",
+	"b6hmDQPc/UNBQm1W6CcRYfD4N60nXx0f/Ku7vwUnX+64+0e9MHeNOJy9HuZOC4h+6IEnDFIJM08nbthC",
+	"0wg19fLQ1IxynVFpi/hQ/eijjz7KXL8OJ7s77va+u78L7u7z1sGD1ldH4P7xgbt/6P7h8BVA+zWKUqHy",
+	"LAFFbP69Ju4wyKWt57mclMHfLy3Mvzy8xVPDcA6gKp7vg/sQ3J2t1vaXby1om3SNsg06q7YdhayEhTaz",
+	"axhYA9tSxoDJsCOVvrh3oLQdAfnOPXDv7nqu7cnOv7f+7ZmA6dsJ67fCIkhAWGAWnAriPtT8qPBG+lTz",
+	"nvIbpJpv2/BgdP1y1I3wBdgkFBUDFEHY+g7gdaGDS8gEQhtNLmNtG7VNpe+JZc0zPsua1OxX48duDciB",
+	"MhA/+tH3utYonW32/Nzc6vzC8urswo35mYjZfrJz2Nr+QemZXXAfPTg+ugvuk53Wi8PjgzuCcX1T8VwI",
+	"OxlxSYSKFoMypNMNGHP5+VwnYDy652490dtvffUjuAf/R3CKFmHnCRJvh3MSpztfEPVHdn0JpdG+hNI8",
+	"46CIaaCeR3TjgxFI1xaWoIakgRRif8RVEFNIHSkIZKgjot6lkBAXSZE0XRPOQUE5K33KpLK8dwZTgmPc",
+	"JxanHaBJJZQUV4GDNh0hDruxpI7oz+Tm87mATOQbg1BdjwG/2xGT4tefn/zrXWi9uHP83d8Embnf/btk",
+	"6CRXeAJa/3HU+tUzTY7SMnx8twvTN2xmNsvcuaTA8noEoHpXni7arGrLnyIWn87GqKuUF0OCMLdF1vEk",
+	"aPBK9QUyTHUaZkK5lh7Qk81ms72hZ/+w9R9H4H69dfKH/wHu09+5+0eQjLNziQsB1qWm08DUjPODx3LK",
+	"o+FAKDSd0/XS0o2lxdz8zIC5YP/QffTMg69Scr7fc1c4l1t7GuyCORTkT3ae9KD33gjYZZpbCqlZRCzc",
+	"5vSUa7i8BhX5W6IwIuVajy7P7FR+7pWIJPdXz90nW+B+d3jy+fOO0bkJOLl3v/X10yhvtPms5wEtb5tv",
+	"FMPsK8NMgu3Sjp3Aehnvy3qZZrRikfIr86c0kAbnUDUsRKGMqBCJJazVlAmUbajaAmab2BYycw03+CQk",
+	"FSgop4twZcx4AOjTjgndFvarpJyWGlMmg7pqxoX52bn89HLUgdjdch8/l8Tw6z334X13a0+m9L/bbf3l",
+	"eW8SFTV57VK9gi5xxhvvGLcd2oEPcQZgJ3BjHOBviBdRiTX5RMlCdG2A/MZrhFZ/oslZeAwlYjp+vYTg",
+	"u0mwMTKBcEBVRFSWYlZeZ2LaJ1thajOrjikv+En1JOO0gW2HUagjU+VIVCZW0gGzu/HcUm56YX5mdXZq",
+	"enmhsJqbLyzMXc/NL68Wcj+/kS/kos68+9cH0pXcP3L/si/tGpXdav3+29af9rtHFpFZJ/RS08G283pM",
+	"GsoWsV0njkPi0XHKBLz0TyqN7dn4TYezul/G0g1wswuFq/mZmdx8p5StshCP/3rvZGdPKrHzFvdpIMfZ",
+	"YLbpea9J9KXKxNR1sIEccDCH0qYg/kqlG3gWp5aWbi4UZla1u5NMT4d3j48OoPXDVuvgTuu7uye7R62v",
+	"foTWNz+6T+74RvO7eHW/oj1Mm0n561NIs6/Y0EhfEj0Qg4M0r4L9Dk7Mq+I3sFB5TUn3sMiIu6Lhark0",
+	"dGUaGVWqIVkkHTLXZFHaCr3QiW8uRuRUV3Ev30C4A2yDYtt7l1QkgCje8N91muy/OLRCBQ/oQoJlUses",
+	"2a9dWG27ub1ShjMGjtU9aaarDlaX89dzCzeWO0rd37W2v5c0/fUd9+FB6/7u8YsnkUDHu2KZQYqadrQk",
+	"CpzBYaWvopn+AteazsGj1UGKqDicXkPxjElMKZx0OR9RtYnSGs1Tjm2KrFzAZD0zNNH3RomGNW1Q1Xhd",
+	"eDg/v5wrzE/NrS7lCh/mCn4yNcTJ0tMA9+nvwN192vpqV9ibrYM999f7sWjBOwbtjUE7wTxg035A3hf3",
+	"9ZfL9mgSlrC9jm1QtDlIHkwGxWA4ccGj/yHIcxUUFbqa0CrUmY2BUWg07QZz8KQ6owJFvbGi5MhreLOA",
+	"z5A+8lksII/8TO764sJybn76o9VruY9WC7kbS9Lw7syXne5oyyu0tp/KGiqVQnh4X4b2Hj1r3d+D1rNv",
+	"W7//Fk5+9TSoRnkXRe2VSzthIGDTMyKgv2DpcH9lpjdow2YC2qhkYchRTvhg6007wGVwZn7s9JE012XJ",
+	"adJJLMmpc4TiD3Rd2P8j8dHXHZqxQiBsj2Whcpk1KYcas3Rgraf6kw9yc7GsEr7VIDZ2pnh4J5cjOwmd",
+	"NlLHk37605/+1DuexG1EnQq2+0pLJVTyyeNT4Ro+zcTHL7bcJzvCLG69OHT3npzs7HmpxA71fL3fOKR/",
+	"8q6VhAHCln6yd7Kze/ztQetXu540aW0ftrZ/cB/fl5UjX/zg7h/J6N7BH92drfMT03srJHk7LZ4DvCXF",
+	"6CO4O1fZsgCEA/KSugoWuOC/TwVZeE9BfrjgieOLQ7BQAQQ1bJnqiX6OLZAgxRWqsmzy6fprVWuEvPBN",
+	"HQtBBKyiI0V1tAlCbRC7Dk3KiRU82BdtRR2jmYsV8fWhmc5p/V9gpeig/CX/+KhhGMY7gdMJ+EE2r3fY",
+	"d7USO8H/fBUIxuAwuALBLoV/muvy9IaDz8B1r67Qqd9KJV2etwXunw5OHt3rzW58Azkr2Tyh0KSU0Go7",
+	"0KING5rUxLbftqCt80KPlvbAqpSOD7509++EvTRVpuvV4u1suV9/DkE0posX/S7S1VEQtlf7DZgH+kqO",
+	"nRdjKoDK4MSiKk0O2VElXEZNB+uz3o4n26RJhe06oYhjcxL8/kZxLo274m0cG5hc6eRGK14dk5e4mmNV",
+	"Qs9Wlm2x8lpcLqs+LvqXLtJj6sbyB6uGMRKRw4Ht7z5+cnx0t3V/130Yzn+MGK2/bnVPfwx1qG2yxD5f",
+	"k+sudz/PNpKkb4XXZI1o08ZCaSGwu+f0NKCGI4AaO3l0D9yHB+5v/zlUJ/jwuQLQ8cEWnAbKNw8lZdDP",
+	"quqbWCltNFcrVDzGZk8ENZp8UFDVWAUHBGV1Drg73woFc9l9fF8qlL89aP1+D1q791tfPIDWi++Pv/e+",
+	"lJahPMUWSbXFThKGS39CN/ZyqPB1Q1+eMI6xrjx0TKQw8lLzPUA8G6HM/IwPv1jFyrmFwpJKD07b2MSU",
+	"k3jWTtUOqAxi2b9GEKUCGLPBxlyWBXUB1o15Aa6FQv4f47ZnkAF+fP/4u2fg/mW/9W+/kZyrTw4ful/f",
+	"AXfnCy+w8fW91p/vxRj6TcPyrbB+QhTr2z19EmynSk4P0IFdk+0zSyAew2zySzxYl8/f8+DyAVER4XOC",
+	"Hxgi8julBVV9tU6vU7wu7BhsWQ5s1LAMOOkb8C3icEeopVA7yJs3b2biDQyT1q1vuRTvdyjXP8/4tMCY",
+	"ZckeMy+dOgz5Pf1lIbxjR4H3sn+oWdr9ckuy9J7v7NwB9z+/cX9770znYXrtaflOKnQq8h4krk7PLvaK",
+	"r3PlNPlgG5xgUccwasiBEsYUHEw5cAbCk0KWjZG5KWWM111LhpfOGNClnY64O81yTYW2uzF4ciBXEYQw",
+	"xbdf/jj3Oybuh4kTg7t94+O0wEX/jHoeor6DDvjOay7RUQXFkyqgEe2gKBl0UdUFLDM2h+xqvwqYh24L",
+	"SEO+g61r88Ei9e7HiRenPppbmJpZXV5YWJ2bKryfS+BaaL04aj0/konHrbut54dw8vnf3gUX++HBJDDH",
+	"eLE7lPuJG2b7K6rXHWB0/Q0sMwaKrgbJaO0AGJxulCRPHEX1l0fhGrkq2auAUWDyRs4m91V4Y+J5FWI5",
+	"LRIja+QtbMoKespA3KoL+GlXJizkhCuSm1/OT3c75KwjNH445/ZbHM8JRVFeR4sGZuKbncI6zAanIewp",
+	"iY03hSYJQgnT5NCGZ3brer1ohOOtRk5SrPz0KPmZkDESy6m9wqD6m4DhgOLqZwLtcBS0rywM/3rh2jEW",
+	"XG7atpAZvUSDzwTPbAe5oV+8GLw3qAsMRemSJEkneTGAwPTrxMpbYfCdhvPBhVdDoD+3ddidoDEYG/Am",
+	"4TWiB9xgecRSldrFWFSegAyMMh2YlYcydYSWMg4WY2vChON+QppVAMmQLVwIksaC5dTZSNlS2MQrVHX+",
+	"YtUMobDBmpYJVbKOL+oRHXphVYYdYHQCTKY7fFds7NTS3t8Wq0oZLU/+qzR0QV1ytkS0HkGTWJiXBlUH",
+	"aKaBmBYWEFDlRF1l2Wwht/TB6vLCtdz8an5etibpIMnyM3O5WKudrSP3N7vSxUnK1Az5HQH+tHf8n0e9",
+	"iR4NwdejD2z/kE0Img42gW+QMlatjTZqzAoQXkF1Ykn3xMbrbK0f6Caco2m9OHR3VJXJnjBDwIPoFrj/",
+	"6zetP987+cPbBM53Scb/z5RiN+ExAPnQSUcGRH3ukpDJMBlkw1y5dZAzyATXJAv/tBL9Ug36h5jUUKhX",
+	"kXnUMaez9QTgjC1ZcVcn3LOcq6FijIHFuicrCrmf38gtLSe3BYiH5dwne+723vHBlvvwPrT+Zcs9eCac",
+	"Gm1c7+y20+m7xgBnFxVxxHQOlw4IL32VZr53phDrq2gNEIfUgOOqfhsA2ybr2GsDMOkfTxbCwmS6oH2Z",
+	"seuIbnpz5vrkaxtxPEfqhLdVtDM9IcgbiNSVpaeWc6tz+ev55dXcP0zncm0V7X7NtA6zt77+n++6e7wa",
+	"Jk5ERYyRXxYT/bDtcH/FAcuMgaBnf3DiYBk3AToD6ibgpf/8EXyCtSahzOoYSqi8pgdvFeU01owcx1r0",
+	"xm/F1H3oktM0fWi2q1xUxGbqs7hI2SZxMSBMmAZyuOxPJK/ZnPQtnO6JTmVf5f5hsa2NmG9MDswvfQMn",
+	"WxL9fH9CgrL+0tpjckiVIt60cRoEgaaBOE4T2zI+0jQJFsx0KiQD6z0kWveenDz6JqR794MshCwxOE+H",
+	"UtIpHfppq3ORwDqTMxkhpZOdLffRg2BE0HnYsheDSPCwVbhCqPPg3IXwH0i1xh1v+lLT8VuZm6fTSCH3",
+	"4cK1joHu+dzNXGF1JvdhfjoWJtJg3Nly//hrWU2m3MLQIefzzY5vhXKOEXFw2Lw7DfdlJZ8THzuy1YEV",
+	"+pTUBHAtWpkNjAZjmgPnWglmFaaSzPcq/OkbFK0jcpYyXgGovEJdUu92ed4c3+KeAJBzLjSq4cKN2ULm",
+	"an5uLmMMGxe794ktCDZfvTE/9eFUfm7q6lxboZGcNyKPzoG7/cRrT5PU6ftcSFIlBHsBmeqwrcY/SIgt",
+	"FhZmXh5ikaEMJ18+aD0TnvDv3N/+cx+A63JK2+ti8jrGpUWIN1TLhsprmGr/07/kZYC2/6O7vec++dzd",
+	"+7H1J6FYdPBXFr3IY55JlcrvvMJBKp5kJIXqy18tjvrqQddfJZ3OZEBYGg9SjyVBbnAnckMNYj3G03MB",
+	"vDMqbCMobWvInBbiUEPUfP2upYPtM5a3N2O3tpe4iyu6mv9LuUKHfiWqPMt9fL+v4naZoxBvzRBaYe8E",
+	"RSc4BzKiNzB3SgeFQX2+6tFjWx5cLFc6bt7wKRVIoSo9gm3/hFnwNjXanFgWoVU1Hrdt4vuUtAVVh0rK",
+	"a1DUU3OLwuaF0Dj7pLn08nA7ujWHaVU8+4ocuh76q4E4x7Z4zX9bWTE/G72duWB8nM2Mf/JP2Y+NzPAn",
+	"F/+ubTZ9OnUr81ITfNOpGcTREmva5YRR/Tdr2FbdshXpSoFXsVl9Qh7C+RkgZw2b8Iumw9UQh+mp6Q9y",
+	"4nslLD3HQPUkkBGrSVhanpoT18hSfeRwqDJmyuvTfvnJtYWlFRoMaFGvkeNZishZqBT1ocEa2wAmJ8vi",
+	"TUC2NxWfNuupiY+FfE+lU3JJqXRKvjb1SRgt6oLYtP90SrL/VWbKGfXINImABrIWbdbANifYkyhpwe7+",
+	"Vx4H9yBapsWFtyMBguTXfNa+uCiCZiVavAmcZYtgytPyb08MQDHU7EEb59oul9gRV5kO6FKiDbQZodyz",
+	"NXDRi2alX+AyD5f0tdMXKdfUvFJH4E+oVtkR1pteOgnI2pDTsgivQXzEahocbJmsrn6VWlyqW8Jx3ekJ",
+	"E2pacbBkZNtoMxKXiS9Z8XgaKoTrdvROjW1Q8VnVXymXIsr/pw+8bcOz0pbxty8isdFKuBtI9E0drfD4",
+	"80NSP4HrFTVIG0BGx5QxJFz7G8vTibItrjIqzK4jnppImYjjjHhb4io8JRJfw89lv18F42BkNLMnxXcV",
+	"QnVnOX8yLgWLVR1JNvKZDly4OTKtPgMx0zAyDDV8C0xSJdy5GN1CDwosJJs/NjLjKFP55LOR4dvtElkF",
+	"HL25IB+ndH29R09hwGskB1D4JIF1AoHRTgzNkkXKGkviPZNaAjhQshEt14BRIHwIiiYrO5fkdc5Q3SyC",
+	"JVQfKCsg7aktbzqdHOGJEZUNZCqAUbk2FJKqoUPzoV4kof4toc4bV6dmVnUXd/FXfA5rfOBm4pjH0HHc",
+	"8IyO9ib6HfsBd2rnHW472dYRrq0z0vXc8gcLM/Kaqbm5hZvyy/AdXca3JJ2ESs4Tdi6h7VRH1KF8roch",
+	"Re3lBsleajyLFF9BPO4dC7K2WbQJo8Hbh71FFHXCHcla2zfaT9PcUU7KydnZ2uNTXYw1dwgOGDUM4SfW",
+	"dVlQVOn7ftKpukZaFGG3pM24VKpOrjAioPSa9ZZLjFkY0TZJ4z03rdfUUZr4I/r7gNACxcFs8XYoVLxH",
+	"JtmP8izoBCAwGefCjpMDX5WKkeUWF4qhwf21YhqKUoMPGUPi0uJFNR5G3ibrkj9tYnszDQ2pDG1Q/jI0",
+	"kI3qmGM7DcxeoUXx6CJseMpMvkmoMl2rGliXNkamthx9igsvKInaPKO7fcebIVeg3UwoYYfoATQSZlFF",
+	"dAYL/jT9ozDjLziJKOZCDZ3bHZ46K8kWXoRioPKqIb80QLZb3bAJx1A0skZ2eGR07PKV94oCK8VIULU4",
+	"qdlL23mK1GubjRqWPc7i8I9HZEN+U3Yk4jhljYh2NoSvNP7JhYz877OR9Oht/XH09j+pD1fS790+zZcK",
+	"7cY7sBBZko+iRJ/qulKlYWnUNoREcasywtU8bVVbJAwebFlQaqqMv1bL7TwXMlEDuEWziPFq3TYyPk0W",
+	"cbsZFUXiiz4kkbfGJLJbRFVCEdej5qJ7qyFnHt/ikb0lvzotrl208TphTSdyfQepKaglybBfrhEHxE9p",
+	"CPpiEgeykf1nJe2RurCFsv7DCeW4im0JUfLLhIfnhTyDhpRSwsRytEtbYVFPYdiQpK6fbxinvY0zjqyc",
+	"hetC3UR2PzocssEJ5ZeFPeY/zOj4sEVUxdEnjXS/L4b7hrJyJRji64u8Iu0jOYrCRFIJwmp96KzljnE3",
+	"5SIjbS5rRxgLp2IlNVUu4waHThG/lVQ7J57R8U+iwWBItPbysJYhL+1QniXY0MWRH4CPHUQqX52b60U6",
+	"w5xhhJlsbHw8RN/ytwTOCDvLg3J9VUy1jQRCSdQPlpcXfS+NUMjRqkWcWhQUV5Hp6eNTPOxX5PB6X7TJ",
+	"PHlqpUJ0v9PATY2u/9Tpzx0s/pjckb96UPXx7rNaiNrSnk/ugSaM33bpowrNKqx9g9M+wesK/BqGhvLJ",
+	"nQYuk4qWHw44NWTjiRAYPK4WRqynBZXekZeagTGrYhpYOijqXmVHDa3QvGc4SEtYuip6hKGypryovQ9d",
+	"7+EBp6bSqXVsq3GvqeyQMWQIfLIGpqhBUhOpkSFjaEQHKgQXyT6d9rrMZX0ch0dokNqk7NCvJxUK2NhN",
+	"6gCyGFXnmjRNSOmsnp1ONW0r4OzU7U9u/98AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,51 @@
+package ctl
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"phonebill/cmd/internal/compose"
+	"phonebill/core/auth/admin"
+	"phonebill/core/id"
+)
+
+func (c Console) transfers() *cobra.Command {
+	cmd := &cobra.Command{Use: "transfers", Short: "List and confirm transfers of lines that another account holds"}
+	list := &cobra.Command{
+		Use: "list", Short: "List the transfers that wait for a second person", Args: cobra.NoArgs,
+		Example: "  phonebillctl users transfers list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				waiting, err := a.Users.ListTransfers(cmd.Context(), by)
+				if err != nil || len(waiting) == 0 {
+					return c.said(err, "no transfer waits\n")
+				}
+				for _, t := range waiting {
+					err = c.said(err, "%s  %s to %s, proposed by %s (%s), until %s\n",
+						t.ID, t.Line, t.To, t.ProposedBy, t.Reason, stamp(t.ExpiresAt))
+				}
+				return err
+			})
+		},
+	}
+	var why string
+	confirm := reason(&cobra.Command{
+		Use: "confirm TRANSFER_ID", Short: "Confirm a transfer that another person proposed", Args: cobra.ExactArgs(1),
+		Long: `Confirm a transfer that another person proposed: the account that holds the line loses it and the account it was proposed for gets
+it. When that account does not exist yet, the creation that was refused is sent again.`,
+		Example: `  phonebillctl users transfers confirm 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b --reason "명의 변경 서류 확인"`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tid, err := id.Parse(args[0])
+			if err != nil {
+				return fmt.Errorf("TRANSFER_ID is no transfer's number: %w", err)
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				t, err := a.Users.ConfirmTransfer(cmd.Context(), by, tid, why)
+				return c.said(err, "%s is no longer held by another account; it goes to %s\n", t.Line, t.To)
+			})
+		},
+	}, &why)
+	cmd.AddCommand(list, confirm)
+	return cmd
+}

@@ -1,0 +1,186 @@
+package admin_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/core/auth"
+	"phonebill/core/auth/admin"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/personal"
+)
+
+// newAccount wants the line of hong.
+func newAccount(t *testing.T) admin.New {
+	t.Helper()
+	return admin.New{
+		UserID: "kim", Password: personal.NewSecret("long enough"), Name: personal.NewName("김철수"), Roles: []auth.Role{auth.Customer},
+		Lines: []line.Number{number(t, "01012345678")}, Grants: []auth.Permission{auth.BillInquiry}, Reason: why,
+	}
+}
+
+// TestAHeldLineNeedsASecondPerson: for a new account, whose maker would otherwise read the bill of the line with a password of the maker's
+// own choice.
+func TestAHeldLineNeedsASecondPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.Create(t.Context(), operator, newAccount(t))
+	require.ErrorIs(t, err, fault.New(fault.LineHeld))
+	_, missing := w.users.ByID(t.Context(), "kim")
+	require.ErrorIs(t, missing, fault.New(fault.UserNotFound))
+	tid, err := id.Parse(fault.From(err).Details()["transferId"])
+	require.NoError(t, err)
+	rows := w.trail.Entries()
+	require.Equal(t, "LINE_HELD", string(rows[1].Outcome))
+	require.Contains(t, rows[1].Detail, `"held":{"line":"010-****-5678","index":"index-5678"},`)
+	require.Contains(t, rows[1].Detail, `"transfer":"`+tid.String()+`"`)
+
+	waiting, err := w.ListTransfers(t.Context(), boss)
+	require.NoError(t, err)
+	require.Len(t, waiting, 1)
+	require.Equal(t, []any{tid, "ops", auth.UserID("kim")}, []any{waiting[0].ID, waiting[0].ProposedBy, waiting[0].To})
+
+	_, err = w.ConfirmTransfer(t.Context(), operator, tid, why)
+	require.Equal(t, "OWN_PROPOSAL", fault.From(err).Details()["reason"])
+	_, err = w.ConfirmTransfer(t.Context(), boss, tid, why)
+	require.NoError(t, err)
+	hong, err := w.users.ByID(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Empty(t, hong.Lines)
+	require.Contains(t, w.push.Pushed(), auth.Revocation{UserID: "hong", Epoch: 1, At: now}, "tokens with the line die")
+	rows = w.trail.Entries()
+	last := rows[len(rows)-1]
+	require.Equal(t, []string{"LINE_TRANSFERRED", tid.String(), "boss"}, []string{last.Action, last.Subject, last.Actor})
+	require.Contains(t, last.Detail, `"hong":{"after":{"lines":[]`)
+	require.Contains(t, last.Detail, `"proposedBy":"ops"`)
+
+	made, err := w.Create(t.Context(), operator, newAccount(t))
+	require.NoError(t, err)
+	require.True(t, made.InitialPassword)
+}
+
+// TestAHeldLineIsNotAddedToAnotherAccount is the second place of the same kind: a change of an account.
+func TestAHeldLineIsNotAddedToAnotherAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.member(t, "kim", []auth.Role{auth.Customer})
+	lines := []line.Number{number(t, "01012345678")}
+	add := admin.Update{Lines: &lines, Version: 1, Reason: why}
+	_, err := w.Update(t.Context(), boss, "kim", add)
+	require.ErrorIs(t, err, fault.New(fault.LineHeld))
+	tid, parse := id.Parse(fault.From(err).Details()["transferId"])
+	require.NoError(t, parse)
+	_, err = w.ConfirmTransfer(t.Context(), cli, tid, why)
+	require.NoError(t, err)
+	kim, err := w.users.ByID(t.Context(), "kim")
+	require.NoError(t, err)
+	require.Equal(t, lines, kim.Lines, "it is moved at once")
+
+	// The other way: the account that holds the line releases it.
+	none := []line.Number{}
+	_, err = w.Update(t.Context(), boss, "kim", admin.Update{Lines: &none, Version: kim.Version, Reason: why})
+	require.NoError(t, err)
+	_, err = w.Update(t.Context(), boss, "hong", admin.Update{Lines: &lines, Version: 2, Reason: why})
+	require.NoError(t, err)
+}
+
+// TestATransferIsGuardedAsAnyChange: the accounts that it concerns, and its time.
+func TestATransferIsGuardedAsAnyChange(t *testing.T) {
+	t.Parallel()
+	propose := func(w *world, to auth.UserID) id.ID {
+		t.Helper()
+		n := number(t, "01012345678")
+		tid := id.ID{9}
+		_, err := w.moves.Propose(t.Context(), n, auth.Propose(tid, n, to, "ops2", why, now))
+		require.NoError(t, err)
+		return tid
+	}
+	for name, c := range map[string]struct {
+		by     admin.Caller
+		to     auth.UserID
+		after  time.Duration
+		want   fault.Code
+		reason string
+	}{
+		"no staff":              {customer, "kim", 0, fault.PermissionDenied, ""},
+		"to the own account":    {operator, "ops", 0, fault.StateConflict, "OWN_ACCOUNT"},
+		"to staff, by operator": {operator, "clerk", 0, fault.PermissionDenied, ""},
+		"to staff, by admin":    {boss, "clerk", 0, "", ""},
+		"to who has no lines":   {boss, "second", 0, fault.ValidationError, ""},
+		"too late":              {boss, "kim", auth.TransferPatience, fault.StateConflict, "EXPIRED"},
+		"in time":               {operator, "kim", auth.TransferPatience - time.Second, "", ""},
+	} {
+		w := newWorld(t)
+		w.member(t, "kim", []auth.Role{auth.Customer})
+		w.member(t, "ops", []auth.Role{auth.Customer, auth.Operator})
+		w.member(t, "clerk", []auth.Role{auth.Customer, auth.Operator})
+		w.member(t, "second", []auth.Role{auth.Admin})
+		tid := propose(w, c.to)
+		w.Now = func() time.Time { return now.Add(c.after) }
+		_, err := w.ConfirmTransfer(t.Context(), c.by, tid, why)
+		if c.want == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorIs(t, err, fault.New(c.want), name)
+		require.Equal(t, c.reason, fault.From(err).Details()["reason"], name)
+		hong, err := w.users.ByID(t.Context(), "hong")
+		require.NoError(t, err)
+		require.Len(t, hong.Lines, 1, name)
+	}
+	w := newWorld(t)
+	_, err := w.ConfirmTransfer(t.Context(), boss, id.ID{8}, why)
+	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
+	_, err = w.ListTransfers(t.Context(), customer)
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+}
+
+// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation that was refused because a line is held. Masked digits
+// cannot be found by trying.
+func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
+	t.Parallel()
+	lines := []line.Number{number(t, "01012345678")}
+	for name, do := range map[string]func(w *world, by admin.Caller) error{
+		"search": func(w *world, by admin.Caller) error {
+			_, _, err := w.Search(t.Context(), by, auth.AccountFilter{UserID: "hong", Line: lines[0], Page: 1, Size: 1})
+			return err
+		},
+		"change": func(w *world, by admin.Caller) error {
+			_, err := w.Update(t.Context(), by, "hong", admin.Update{Lines: &lines, Version: 1, Reason: why})
+			return err
+		},
+		"creation": func(w *world, by admin.Caller) error {
+			_, err := w.Create(t.Context(), by, newAccount(t))
+			if fault.From(err).Code() == fault.LineHeld {
+				return nil
+			}
+			return err
+		},
+	} {
+		w, at := newWorld(t), now
+		w.SearchesPerHour, w.Now = 3, func() time.Time { return at }
+		for range 3 {
+			require.NoError(t, do(w, operator), name)
+			at = at.Add(time.Minute)
+		}
+		err := do(w, operator)
+		require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded), name)
+		require.Equal(t, 57*time.Minute, fault.From(err).RetryAfter(), name)
+		raised := w.alerts.Raised()
+		require.Len(t, raised, 1, name)
+		require.Equal(t, []string{"staff_searched_often", "ops"}, []string{string(raised[0].Kind), raised[0].Subject})
+		rows := w.trail.Entries()
+		require.Equal(t, "RATE_LIMIT_EXCEEDED", string(rows[len(rows)-1].Outcome), name)
+		require.Contains(t, rows[len(rows)-1].Detail, "index-5678", name)
+		require.NotContains(t, rows[len(rows)-1].Detail, "1234", name)
+		require.NoError(t, do(w, boss), "persons are counted apart")
+		at = at.Add(57 * time.Minute)
+		require.NoError(t, do(w, operator), name)
+		_, err = w.Show(t.Context(), operator, "hong")
+		require.NoError(t, err, "what tells nothing is not counted")
+	}
+}

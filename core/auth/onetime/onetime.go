@@ -1,0 +1,53 @@
+// Package onetime is the one way to look at a one-time code: log-in and what asks for a code within a session share it.
+package onetime
+
+import (
+	"context"
+
+	"phonebill/core/auth"
+	"phonebill/core/auth/guess"
+	"phonebill/core/personal"
+	"phonebill/ports"
+)
+
+// Check looks at codes. All fields are required; it is safe for concurrent use.
+type Check struct {
+	Factors ports.SecondFactors
+	Codes   ports.OneTimeCodes
+	Now     ports.Clock
+}
+
+// Look judges a code of an account with a second factor: AUTH_004 when it is missing, wrong or spent; its field otp tells which. A wrong
+// code is a wrong guess, a missing one is none. Each code is accepted once.
+func (c Check) Look(ctx context.Context, user auth.UserID, code personal.Secret) (guess.Outcome, error) {
+	var accepted bool
+	var err error
+	switch auth.KindOfCode(code) {
+	case auth.CodeMissing:
+		return guess.Unjudged, auth.FactorNeeded()
+	case auth.CodeTOTP:
+		accepted, err = c.accept(ctx, user, code)
+	case auth.CodeRecovery:
+		accepted, err = c.Factors.UseRecoveryCode(ctx, user, code, c.Now())
+	case auth.CodeMalformed:
+	}
+	switch {
+	case err != nil:
+		return guess.Unjudged, err
+	case !accepted:
+		return guess.Wrong, auth.FactorWrong()
+	}
+	return guess.Right, nil
+}
+
+func (c Check) accept(ctx context.Context, user auth.UserID, code personal.Secret) (bool, error) {
+	factor, err := c.Factors.Get(ctx, user)
+	if err != nil {
+		return false, err
+	}
+	step, ok := c.Codes.Step(factor.Secret, code, c.Now())
+	if !ok {
+		return false, nil
+	}
+	return c.Factors.Accept(ctx, user, step)
+}
