@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -112,7 +113,11 @@ func (o *BillOutbox) bills(ctx context.Context, rows []billdb.Inquiry) (map[uuid
 		return nil, translate("read bill versions", err)
 	}
 	for _, s := range sealed {
-		c, err := o.sealer.Open(s.Sealed)
+		at := versionPlace(s.ID, s.LineIndex, s.Month)
+		c, err := o.sealer.Open(at, s.Sealed)
+		if err == nil && (!bytes.Equal(o.rows.lines.index(c.Bill.Line), s.LineIndex) || c.Bill.Month.String() != s.Month) {
+			err = o.rows.vault.Refuse(at, errMisplaced)
+		}
 		if err != nil {
 			bills[s.ID] = storedBill{verdict: unreadable("bill")}
 			continue
@@ -135,6 +140,10 @@ func (o *BillOutbox) item(row billdb.Inquiry, bills map[uuid.UUID]storedBill) de
 	item.Line, item.Body.Inquiry = q.Line, q
 	if q.Status == bill.Completed {
 		stored := bills[uuid.UUID(q.Version)]
+		if b := stored.bill; b != nil && (b.Line != q.Line || b.Month != q.Month) { // somebody else's bill is never delivered
+			_ = o.rows.vault.Refuse(summaryPlace(row), errMisplaced)
+			stored = storedBill{verdict: unreadable("bill")}
+		}
 		item.Body.Bill, item.Verdict = stored.bill, stored.verdict
 	}
 	return item
@@ -167,7 +176,7 @@ func (o *BillOutbox) List(ctx context.Context, f delivery.Filter) ([]delivery.To
 	}
 	page := make([]delivery.Told, len(rows))
 	for i, r := range rows {
-		number, _ := o.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
+		number, _ := o.rows.lines.open(r.LineSealed, r.LineIndex, inquiryKeys(r.ID, r.UserID, r.Month)...) // one that cannot be opened is shown without its line
 		page[i] = delivery.Told{
 			ID: id.ID(r.ID), Kind: delivery.BillResult, Line: number.String(), State: delivery.State(r.DeliveryState),
 			Sequence: counted(r.DeliverySequence), Attempts: int(r.DeliveryAttempts), FinalAt: moment(r.ProcessedAt),

@@ -14,6 +14,7 @@ import (
 	"phonebill/adapters/vault"
 	"phonebill/core/bill"
 	"phonebill/core/product"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
@@ -56,10 +57,10 @@ func TestManyStartersMakeOneKeyring(t *testing.T) {
 		})
 	}
 	all.Wait()
-	sealed, err := vaults[0].Seal("p", []byte("clear"))
+	sealed, err := vaults[0].Seal(sealing.At("p"), []byte("clear"))
 	require.NoError(t, err)
 	for _, v := range vaults {
-		clear, err := v.Open("p", sealed)
+		clear, err := v.Open(sealing.At("p"), sealed)
 		require.NoError(t, err)
 		require.Equal(t, "clear", string(clear))
 		require.Equal(t, vaults[0].Index("p", "x"), v.Index("p", "x"))
@@ -107,24 +108,24 @@ func TestABrokenKeyringIsNeitherUsedNorReplacedNorShown(t *testing.T) {
 func TestTamperingIsNoticed(t *testing.T) {
 	t.Parallel()
 	v := open(t)
-	sealed, err := v.Seal("p", []byte("01012345678"))
+	sealed, err := v.Seal(sealing.At("p"), []byte("01012345678"))
 	require.NoError(t, err)
 	require.NotContains(t, string(sealed), "0101234")
 	for i := range sealed {
 		flipped := bytes.Clone(sealed)
 		flipped[i] ^= 1
-		_, err := v.Open("p", flipped)
+		_, err := v.Open(sealing.At("p"), flipped)
 		require.Errorf(t, err, "byte %d", i)
-		_, err = v.Open("p", sealed[:i])
+		_, err = v.Open(sealing.At("p"), sealed[:i])
 		require.Errorf(t, err, "cut at %d", i)
 	}
-	again, err := v.Seal("p", []byte("01012345678"))
+	again, err := v.Seal(sealing.At("p"), []byte("01012345678"))
 	require.NoError(t, err)
 	require.NotEqual(t, sealed, again, "equal values are not seen to be equal")
 	require.Equal(t, sealed[:5], again[:5], "the id of the key stands in front")
 
 	stranger := open(t)
-	_, err = stranger.Open("p", sealed)
+	_, err = stranger.Open(sealing.At("p"), sealed)
 	require.Error(t, err)
 	require.NotEqual(t, v.Index("p", "x"), stranger.Index("p", "x"))
 }
@@ -132,16 +133,16 @@ func TestTamperingIsNoticed(t *testing.T) {
 func TestStoredFormsAreVersioned(t *testing.T) {
 	t.Parallel()
 	v := open(t)
-	sealed, err := vault.Bills(v).Seal(portstest.BillCopies()[0])
+	sealed, err := vault.Bills(v).Seal(sealing.At("x"), portstest.BillCopies()[0])
 	require.NoError(t, err)
 	require.EqualValues(t, 1, sealed[0])
 	for _, version := range []byte{0, 2, 255} {
 		sealed[0] = version
-		_, err = vault.Bills(v).Open(sealed)
+		_, err = vault.Bills(v).Open(sealing.At("x"), sealed)
 		require.ErrorContains(t, err, "unknown version")
 	}
 	sealed[0] = 1
-	_, err = vault.Customers(v).Open(sealed)
+	_, err = vault.Customers(v).Open(sealing.At("x"), sealed)
 	require.Error(t, err, "a bill is no customer")
 }
 
@@ -150,7 +151,7 @@ func TestDamagedRowsAreErrors(t *testing.T) {
 	t.Parallel()
 	v := open(t)
 	of := func(purpose, row string) []byte {
-		sealed, err := v.Seal(purpose, []byte(row))
+		sealed, err := v.Seal(sealing.At(purpose), []byte(row))
 		require.NoError(t, err)
 		return append([]byte{1}, sealed...)
 	}
@@ -161,13 +162,81 @@ func TestDamagedRowsAreErrors(t *testing.T) {
 		`{"v":"019c0000-0000-7000-8000-000000000001","line":"01012345678","month":"2026-03","dueDate":"soon"}`,
 		`{"v":"019c0000-0000-7000-8000-000000000001","line":"01012345678","month":"2026-03","contract":{"start":"once"}}`,
 	} {
-		_, err := vault.Bills(v).Open(of("bill", row))
+		_, err := vault.Bills(v).Open(sealing.At("x"), of("bill", row))
 		require.Error(t, err, row)
 	}
 	for _, row := range []string{"", "[]", `{"line":"555"}`, `{"line":"01012345678","termEnd":"never"}`} {
-		_, err := vault.Customers(v).Open(of("customer", row))
+		_, err := vault.Customers(v).Open(sealing.At("x"), of("customer", row))
 		require.Error(t, err, row)
 	}
-	_, err := vault.Plans(v).Open(of("plans", "[]"))
+	_, err := vault.Plans(v).Open(sealing.At("x"), of("plans", "[]"))
+	require.Error(t, err)
+}
+
+// TestForms: the older form opens anywhere in its column as long as it is not refused, the newer one in its row alone, whatever is in force.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	v, ok := open(t).(*vault.Vault)
+	require.True(t, ok)
+	require.Equal(t, sealing.Row, v.Form())
+	var refused []string
+	v.Report(func(at sealing.Place, why error) { refused = append(refused, at.String()+": "+why.Error()) })
+	here, there := sealing.At("auth.users.name", "hong1234"), sealing.At("auth.users.name", "kim56789")
+	v.Obey(sealing.Unknown)
+	older, err := v.Seal(here, []byte("홍길동"))
+	require.NoError(t, err)
+	plain, err := v.Seal(sealing.At("auth.users.name"), []byte("홍길동"))
+	require.NoError(t, err)
+	require.Equal(t, older[:5], plain[:5], "what release b0e8e26 writes and reads")
+	v.Obey(sealing.Row)
+	newer, err := v.Seal(here, []byte("홍길동"))
+	require.NoError(t, err)
+	require.True(t, sealing.Bound(newer))
+	require.False(t, sealing.Bound(older))
+	for _, form := range []sealing.Form{sealing.Column, sealing.Row, sealing.RowOnly} {
+		v.Obey(form)
+		clear, err := v.Open(here, newer)
+		require.NoError(t, err)
+		require.Equal(t, "홍길동", string(clear))
+		require.Empty(t, refused)
+		_, err = v.Open(there, newer)
+		require.Error(t, err)
+		require.Len(t, refused, 1)
+		refused = nil
+		clear, err = v.Open(here, older)
+		if form == sealing.RowOnly {
+			require.ErrorIs(t, err, vault.ErrOldForm)
+			require.Len(t, refused, 1)
+			refused = nil
+			_, err = v.Open(here.Quietly(), older)
+			require.ErrorIs(t, err, vault.ErrOldForm)
+			require.Empty(t, refused)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, "홍길동", string(clear))
+	}
+	keyless, err := v.Seal(sealing.At("auth.user_totp.secret:hong1234"), []byte("s"))
+	require.NoError(t, err)
+	_, err = v.Open(sealing.At("auth.user_totp.secret:hong1234"), keyless)
+	require.NoError(t, err, "what names its row in the column has one form")
+	_, err = v.Resealing(sealing.Row).Open(here, older)
+	require.NoError(t, err, "the job reads it")
+	_, err = v.Resealing(sealing.RowOnly).Open(here, older)
+	require.ErrorIs(t, err, vault.ErrOldForm)
+}
+
+// TestTheVersionOfAStoredFormIsBound, too: one cannot be passed off as another.
+func TestTheVersionOfAStoredFormIsBound(t *testing.T) {
+	t.Parallel()
+	at := sealing.At("bill.bill_versions", "v", "index", "2026-03")
+	v := open(t)
+	sealed, err := vault.Bills(v).Seal(at, portstest.BillCopies()[0])
+	require.NoError(t, err)
+	_, err = v.Open(at.And("bill").And("\x01"), sealed[1:])
+	require.NoError(t, err)
+	_, err = v.Open(at.And("bill").And("\x02"), sealed[1:])
+	require.Error(t, err)
+	_, err = vault.Customers(v).Open(at, sealed)
 	require.Error(t, err)
 }

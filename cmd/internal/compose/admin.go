@@ -21,6 +21,7 @@ import (
 	"phonebill/core/auth/intake"
 	"phonebill/core/auth/mfa"
 	"phonebill/core/personal"
+	"phonebill/migrations"
 	"phonebill/ports"
 )
 
@@ -85,12 +86,13 @@ type Admin struct {
 	Attest *attest.Service
 	Audit  ports.AuditLog
 	Now    ports.Clock
+	NewID  ports.IDs
 	close  []func()
 }
 
 // OpenAdmin wires it; Close it at the end.
 func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
-	a := &Admin{Now: t.Now}
+	a := &Admin{Now: t.Now, NewID: t.NewID}
 	keyring, err := vault.Open(c.Keyring)
 	if err != nil {
 		return nil, err
@@ -100,6 +102,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		return nil, err
 	}
 	a.close = append(a.close, pool.Close)
+	a.obey(ctx, keyring, pool)
 	if err := postgres.Ping(pool)(ctx); err != nil {
 		a.Close()
 		return nil, errors.Join(errors.New("the auth database does not answer"), err)
@@ -135,6 +138,21 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		Now: t.Now, NewID: t.NewID,
 	}
 	return a, nil
+}
+
+// obey seals as the auth database says, also when that changes while a command runs.
+func (a *Admin) obey(ctx context.Context, v *vault.Vault, pool *pgxpool.Pool) {
+	f := &forms{vault: v}
+	f.add(ctx, postgres.NewSealingForm(migrations.Auth, pool))
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for wait(ctx, formsEvery) == nil {
+			_ = f.read(ctx) // what is known is believed; a database that is away fails the command itself
+		}
+	}()
+	a.close = append(a.close, func() { stop(); <-done })
 }
 
 // Close lets go of everything, the last opened first.

@@ -29,6 +29,7 @@ import (
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/core/throttle"
+	"phonebill/migrations"
 	"phonebill/ports"
 )
 
@@ -61,7 +62,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	if c.InternalToken.Reveal() == "" {
 		p.Log.WarnContext(ctx, "INTERNAL_TOKEN is not set: whoever reaches the internal listener can read which sessions ended")
 	}
-	at, err := p.stores(ctx, c.Data)
+	at, err := p.stores(ctx, c.Data, migrations.Auth)
 	if err != nil {
 		return p.failed(err)
 	}

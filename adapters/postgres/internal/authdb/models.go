@@ -59,6 +59,12 @@ type LoginHistory struct {
 	Service   string
 }
 
+type Sealing struct {
+	One       bool
+	Form      int64
+	ChangedAt time.Time
+}
+
 type ServiceKey struct {
 	KeyHash   []byte
 	Service   string
