@@ -437,3 +437,65 @@ func TestServicesMayOnlyBindWhatIsNotBound(t *testing.T) {
 		require.Equal(t, sealing.RowOnly, now, "it does not go back")
 	}
 }
+
+// TestOneUnreadableNameMarksItsAccountAlone: the page is shown with the others.
+func TestOneUnreadableNameMarksItsAccountAlone(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, sealing.Row)
+	exec(t, h.db[migrations.Auth].Admin, "UPDATE users SET name_sealed = 'damaged' WHERE user_id = 'kim56789'")
+	page, total, err := postgres.NewAccounts(h.db[migrations.Auth].Pool, h.keys).Search(t.Context(), auth.AccountFilter{Now: noon, Page: 1, Size: 9})
+	require.NoError(t, err)
+	require.Equal(t, 2, total)
+	require.Len(t, page, 2)
+	require.Empty(t, page[0].Unreadable)
+	require.Equal(t, "홍길동", page[0].Name.Reveal())
+	require.Equal(t, []auth.Part{auth.PartName}, page[1].Unreadable)
+	require.Empty(t, page[1].Name.Reveal())
+	require.Equal(t, portstest.Line(2), page[1].Phone)
+	require.Len(t, page[1].Lines, 2)
+	require.Equal(t, []string{"auth.users.name"}, h.refused.taken())
+}
+
+// TestOneUnreadableLineIsNotFetchedAhead and keeps none of the others from being fetched; the next visit of its customer mends it.
+func TestOneUnreadableLineIsNotFetchedAhead(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, sealing.Row)
+	db := h.db[migrations.KOS]
+	exec(t, db.Admin, "UPDATE active_lines SET line_sealed = 'damaged' WHERE line_index = (SELECT min(line_index::text)::bytea FROM active_lines)")
+	active := postgres.NewActiveLines(db.Pool, h.keys)
+	due, err := active.Due(t.Context(), freshness.Bills, noon, noon.Add(-time.Hour), time.Minute, 9)
+	require.NoError(t, err)
+	require.Len(t, due, 1)
+	require.Equal(t, []string{"kos.active_lines.line"}, h.refused.taken())
+	later := noon.Add(time.Hour)
+	require.NoError(t, active.Seen(t.Context(), freshness.Bills, []line.Number{portstest.Line(1), portstest.Line(2)}, later, later))
+	due, err = active.Due(t.Context(), freshness.Bills, later, noon, time.Minute, 9)
+	require.NoError(t, err)
+	require.Len(t, due, 2)
+}
+
+// TestAnUnreadableCopyIsNone: KOS can be asked again, and the next copy takes its place.
+func TestAnUnreadableCopyIsNone(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, sealing.Row)
+	kos, bills := h.db[migrations.KOS], h.db[migrations.Bill]
+	exec(t, kos.Admin, "UPDATE customer_copies SET sealed = 'damaged'")
+	exec(t, kos.Admin, "UPDATE plan_copies SET sealed = 'damaged'")
+	exec(t, bills.Admin, "UPDATE bill_versions SET sealed = 'damaged'")
+	c := portstest.BillCopies()[0]
+	customers := postgres.NewCustomers(kos.Pool, h.keys, vault.Customers(h.keys))
+	for _, look := range []func() error{
+		func() error { _, err := customers.Latest(t.Context(), portstest.Line(1)); return err },
+		func() error { _, err := postgres.NewPlans(kos.Pool, vault.Plans(h.keys)).Latest(t.Context()); return err },
+		func() error {
+			_, err := postgres.NewBills(bills.Pool, h.keys, vault.Bills(h.keys), &memory.Epochs{}).Latest(t.Context(), c.Bill.Line, c.Bill.Month)
+			return err
+		},
+	} {
+		require.ErrorIs(t, look(), fault.New(fault.ResourceNotFound))
+		require.Len(t, h.refused.taken(), 1)
+	}
+	require.NoError(t, customers.Put(t.Context(), portstest.CustomerCopies()[0]))
+	_, err := customers.Latest(t.Context(), portstest.Line(1))
+	require.NoError(t, err)
+}

@@ -26,6 +26,33 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for AdminUserUnreadable.
+const (
+	AdminUserUnreadableEMAIL    AdminUserUnreadable = "EMAIL"
+	AdminUserUnreadableLINES    AdminUserUnreadable = "LINES"
+	AdminUserUnreadableNAME     AdminUserUnreadable = "NAME"
+	AdminUserUnreadablePASSWORD AdminUserUnreadable = "PASSWORD"
+	AdminUserUnreadablePHONE    AdminUserUnreadable = "PHONE"
+)
+
+// Valid indicates whether the value is a known member of the AdminUserUnreadable enum.
+func (e AdminUserUnreadable) Valid() bool {
+	switch e {
+	case AdminUserUnreadableEMAIL:
+		return true
+	case AdminUserUnreadableLINES:
+		return true
+	case AdminUserUnreadableNAME:
+		return true
+	case AdminUserUnreadablePASSWORD:
+		return true
+	case AdminUserUnreadablePHONE:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Permission.
 const (
 	PermissionBILLINQUIRY   Permission = "BILL_INQUIRY"
@@ -192,19 +219,31 @@ type AdminUser struct {
 	// Status Example: ACTIVE
 	Status UserStatus `json:"status"`
 
+	// Unreadable Parts of the stored account that cannot be opened (damaged, moved from another account, or of a key that is not there). They are left
+	// out above, the rest is as stored, and an alert was raised. Left out when everything can be opened. With PASSWORD nobody can log in.
+	//
+	//
+	// Example: ["NAME"]
+	Unreadable []AdminUserUnreadable `json:"unreadable,omitempty"`
+
 	// UserID The id a user logs in with.
 	//
 	// Example: hong-gildong
 	UserID UserID `json:"userId"`
 
-	// UserName Example: 홍*동
-	UserName string `json:"userName"`
+	// UserName Left out when the stored name cannot be opened.
+	//
+	// Example: 홍*동
+	UserName *string `json:"userName,omitempty"`
 
 	// Version Counts the changes of the account; PATCH asks for it.
 	//
 	// Example: 7
 	Version int `json:"version"`
 }
+
+// AdminUserUnreadable defines model for AdminUser.Unreadable.
+type AdminUserUnreadable string
 
 // AdminUserEnvelope defines model for AdminUserEnvelope.
 type AdminUserEnvelope struct {
@@ -732,8 +771,10 @@ type User struct {
 	// Example: hong-gildong
 	UserID UserID `json:"userId"`
 
-	// UserName Example: 홍길동
-	UserName string `json:"userName"`
+	// UserName Left out when the stored name cannot be opened.
+	//
+	// Example: 홍길동
+	UserName *string `json:"userName,omitempty"`
 }
 
 // UserID The id a user logs in with.
@@ -768,8 +809,10 @@ type UserInfoData struct {
 	// Example: hong-gildong
 	UserID UserID `json:"userId"`
 
-	// UserName Example: 홍길동
-	UserName string `json:"userName"`
+	// UserName Left out when the stored name cannot be opened.
+	//
+	// Example: 홍길동
+	UserName *string `json:"userName,omitempty"`
 }
 
 // UserInfoEnvelope defines model for UserInfoEnvelope.
@@ -10627,197 +10670,201 @@ var swaggerSpec = []string{
 	"1iVYVPAoFkyCLaJFb3A6kcqspLLjqeHx1EjvG+wYzhLvyRt06srySiIlc/taXiIVEFL+58Pri3yNmsyo",
 	"KF3WaW9z7oPb8ZiBuQX54B1Z0IdcKKGfIIEwgrda5V1vhDJ0qu7gLVLhwcUH9jrqZaco1TRxI+YmY1+h",
 	"lm5EsRaRx0I8hQjV+AQA50nUsbmFqXdy0+0XlumXxT1u4VFzwX6xZjEpVxWTTECmuEGUQNMtjlidojzh",
-	"ugZ7wUG6uRTrtOc+GRxBMNAj88B7fZJezC+4bx2h65hBor4fzgt3JwBGh/t8njGDYApvKK3bHdhsWT4p",
-	"PEkXeK0XMDT5/DxAf/lJokRQFDE2iRmNcjgltlOVMIOr74ZK3a1enFyZuoQw33Aw+QJn8HwkwJlfKrsQ",
-	"cO6sHaZyieXsVvBQhqjvrSLuk4gdBb1r3bVodw1buKeTCfpi22cPf9xKXdcSbVErRh03OLLMGvBD+LCE",
-	"COUM430sLufZcY18Wi0luED31PfOhM5SW3gQl3SKrR50s4fR57wQXqOcTWDMzqsb0BZKKr2C+zgFJ1lM",
-	"0QfGhTVNF5/GxqJvyUrkhGyDgB7vRIsp78k2qpzRUkiV+xAks5lUAEEy20lXtprn8CeJ0+lMWQI2VrBO",
-	"ISAN6ntCGV9lYWJSRnvXI04Fme7qC4B62pqVL4+kog62qiuJsAcbQh6auGARk0/ISB6Sn3Az9eMSUEW3",
-	"ysIQca+XdE2YdyExGZtipkkKVuISMzlJpP1a2lfeEkLq9ZH7Qr8a/K2AP9IzGf3mtZ9+w111c9+bY7qI",
-	"tr2Ayh5Vo3tLyAJB1Q/p1vUMTAsfPH8u9bBvO0dS3fFXI7Wm73T4FKijLxUNIyVLQDJEISiYpg65FhRX",
-	"SJA1Q2fX5xP4ljTcsqQqtixiig/8fx9MJt7HiZupxNha4sa//KTFKInHthJuBdxwyn58D9m7z5o/fSZB",
-	"5z5pPnkeR/bt/20/vhdHb6y9EUdvJN5ofncXyQCJG0P11dfHJJI10ZblZXAbzSiTY1tIconVZQKXukrm",
-	"qE5MIi+Tw1joXSwe+YWoPQlM73iqrXWlr6B2y/k9v9YjGKyshBNISR1ViBAR4mdQBnHEy8K9AA+E0QLM",
-	"MkgwZlVxzSpfMfXWD81ASBhh7w5S/KJajaMar2HDaAiXH6N3l1CBaaGojBp3fAhQjYa8qBar8sSGXvlX",
-	"Tgomsd58++LytevZ6cXcpcV3sovvLYZ/Xq2lUplRmafypjtKpNtCCmyTmI0pprV1O3G+oJFEsVTOZHtx",
-	"OuUcWwlzEXOSzQQX3G0hsW5yS30s7t+S8KqiTgp4gEczgTpE6sDTFqqZ+oJVFYIpD2jGAYXh+lNoIcJ1",
-	"kORvc0avkfw7pBEZucppmZGR9Biq1vKGXgBM9TNLM1PoQip7/mwrr2CjFDxOOW16eTIyRmRuhp+EL0U9",
-	"u6GHAkkbCRWdiHzaagSfXnhnMeq5Gg9pV66Xop7baoPf71IkjvKYk9HhmmkENzyd/uj65PV3tqbM4tXl",
-	"tfMrjWvvXloonS8XNhdxVb9smPVZjBcLl64ssa5nX6xKUk3SQ84/DhQXc+y8t8skIgq9QRq9mzy+c9Ii",
-	"BsJTFeNGzQcibtGKE4PgX4HssigFo/hwlrbvN1Jz+BHJwVSgXr0ZhGG/kEq1alqxCkiXbD8NGHKlUSVt",
-	"Nd26bCWyHtVfpM0pNHsxC1uo7KdYaOb+efpJp77WdmuOZzR4u/sKGgtyfZsk6jYGRwn3lakBxnn1amRE",
-	"1iTQ2WHC8+84IRyBKVKnzlUA4X4/UDeRgbmFqti02vVyOddZgQTnAVeVYJ5II0lBdgTH9hXlt26nvNpv",
-	"Y4X5em8YrFQims+ZpfHALZdwhJ21q0YwgUlUNilL4GrkHLwj5T4ve0G0BlGtSPadW3hrdj6OJq+sLKyp",
-	"f88tvLVwZSWuouNxdGXe+ZdT8iJLs+JoObe8DICs89Pix8XJ5eVrC0vTa1OXJuffEr+5PDO5lptfWpib",
-	"c35ayl1euJqbjq9S+dPUwtXc0vW1qYXp3JocVPx+ZnJ2LjcNBwTug6C/hAK9IUjDjXD/D5h6Oznj9uDp",
-	"sTnOyNmuaglbziPeJrTlv0sS93wQQUUfP78aUUX/AgcgR/2kelXF6dEsalyzGLwe6CWiHg3l3BBSRf4M",
-	"bGFXZ4ZRmdVMTyhiD7CYcotgTcixbApVdFqzQoq/7c0Ks6ptIhlKMIJd0ermif8jxwOBh+MwS+xd+qq+",
-	"PgF/dMJpVQUPQ0oRT6JrakUyhZasUgdzjiMH9EemFwECs7yWJIYWlgHDY5lUdiwWCJmc+SCVGLvx8ej2",
-	"v32AEzczifM3Ph7ZTvj+ffYnkfd4vijmycYb+wuQdQ1oRR3aRfXHKbiMOmpI3DQJtRZfGF0oqS/2GEoW",
-	"x/QK1cUhnEBWnSFeJYah0xL8BQ4V2bLQmfmZqTian5k+C0kG4vfO7IL6trm/f7iz3/z2if3lLWR//vXh",
-	"Z3ft3WeHX9xFmQEsLbSFYcIGV95pO4+2ke3j876OVG9wf0AekjGAuSX88smG4MP5Jx1JEchwIbRWEa+E",
-	"OsktLi1MX5laUUZJLC4TxSanL4PBsLCYWwJU+WXxhbbt6FrOp/fpqTIpbETr9jLmoSl2M9K864dpyF7r",
-	"425BvuCzTB1/rdPry75HW8NO3t/iobVEzbTzDgGZjmchRNH8FTQSQtM8Gp+ewB52nqs6Pq0b4ydbmIrv",
-	"MJNg6l52SJvFbHVhQjUdTv52ZJaciamqBO+DWwaT4RY0xLy5dKZcmzuR0E1inzeFHjcf70qtrcXgm12X",
-	"5Q2KaV/ZG5UObUAV7pPGKImjbCKTSgXusIM9Qt0UxJqmg9sf2TRU1b2rUgbA7oRGonuPgpoyk+qSHBC4",
-	"7sv+eyaVsh/fk4M6OJbBrlLOSo8mkU4qEr/kv8eIZqWWC5xQKAcXymIfVAvRAomLnagauOBcwapLqIh7",
-	"n8rNrfpoomHlmd793qdlUd1uYAJrOx4ftZIpyEk+YetHKYUC9l//sfnb3dYC9hb80/u37b2dw/uP0MHT",
-	"p/aDe6j59NnBs1uhaplXhGUh7nsaVO8Qouo/UN6B0sc9vN52vZIKQOGIHU0uBvfZ2ygznZx8/93Lc6x6",
-	"pbjS2GIzFxbzW5tzyfcrY5vXKzONcOrH2Gh/+SyBL0eui8kySsczmrqyvLJwObfk+j2A3i5doRvh7BT1",
-	"YMsGLQct06gMBHiAy+g3JURDONz2uydXrS+HTKVttE5pgRIVVnerKVREXjqzHcN0wSbCyNA3CT9SKK7V",
-	"eA1UILTJWof7Ane2cTTY6xkVe4hcqc4DEUinCKiADSN6OZLEbbLexVBqD2Qnct3ixCiCnuZlFr7SmSqb",
-	"rELQf/8FXdOpxuq8NYbQ010ThDRUYYlyT6CUQd48ufdJYrFl6NTT182SeH+ZENp2B9X9DnynxokWlzn/",
-	"RJ0LxEzEWZdNzYyn031tKg8nDaTSYwUti9OJdD5TSJzXsiQxVhxOJUbSo5nz2QvDYyMp7B+9VoNr9i4p",
-	"KfCM2nMgvv9AB2jjnbO4j7uixFXnHDMnh6xnZ8qRCN3MOHfgTnM6nv571XPKloll4bxBlt1Ci/At4dQ7",
-	"uWmn6jcv5IIF3k+BVQiXffolkJATr+N+MT85tTJ7NReLx5avLC/CZWEsHpudV78OiHn/Ey2kWWFWdYrR",
-	"om5WjqarO193uH1UWy48IFuOI8rqya5XDs6Nw0+6MpGYTdRuiGVG80CnnLwVp1gWc3RlaVbdx/SZg1dm",
-	"tJQo6YbGaGnwiXjtsuZU3qJJoIovDzl0cv5Wo6rTEtKpxeBuqVp9Abl17fbkeDLA3dW2fpvXs0L4XuC0",
-	"CWes+auvOzepeEV8sitV7VhlF20qHSYNw6t0gKKqjrUOmCJSqVoNZOjcQhbeIBxhw0C4jhsnWfjwqmXe",
-	"91YzFxL8ncrarso/hGrZkGPgcBIyn87DBPWKUAHprvndXh1ah1BRdKGxW6mOpc0Kvi2HHg5JtOwrfSE6",
-	"YFjIw0RBOjpnCelaqy9wpHrervU6rl3P6pRHneHjndKWnJBjhaF7qB/tv0ZlIFWkg68s6bF4JKLkMqrS",
-	"st35bVc6ogsv2fH3uNCDwrsMaju/dg4Hi8OxYr9FghM3JxPv91Y3kv33TMp+fO94JSOwUFpkbapFnDq5",
-	"ThAQdRIsWOtYUxfpm7UtdB+sF/3qMdhLLZc+Bju5lcs98REtsuMZZIFD+go6Zb4N8sXwXF9K+mQ9OVXu",
-	"Oy3rukpMvdgmM3HAYfLhTDYqTN57IjhA/uhaxz2YQBia87to6RgNp9I97IwcWk2nW0xcUu14p89H+Vfw",
-	"7PnxnC4yrdFvuhhAMvUOGTUlnt92IJt4+69FkCdUmQZIUUWFVFswdEIt6Uo68E5oXQVrZ7V116WQkIwQ",
-	"ABBPady5y1Veg3uMP465b8vYWveuSdsR9HU6GLbGDfVCGem0WrMkFg62ZA9QWRddbkwgLHcd0isBbxnS",
-	"l2QD0jjixNBYRf5V5Vf2aU7ChsxAW8UI3eQ7qFGpIHFU1C1kMYgRyQpDFnDaQnkh4Mwe7P/K3t2J7mkX",
-	"kZopDJzw1xexWK/cTLVBwS+1xWFsuZXzQL3ahuUB6Q1iuzJTlWiDDs27GGHhObwLjV4ljcVUBGtgmVlr",
-	"oaIuTq6PBuIUgzkpTg+MydGZa9kp+W+ka3GUzaAy2UKaXtItfjYU3uqOTxYKfOFE8cbH2UwPwS8QEX5Z",
-	"5BFebbJHhW4SakqJm9CZkJVqxC30mFDygKO8iWmhjBhgCqB1jRX4EDzHkxVtHUIHAFll1XgcqSQnNVMg",
-	"ZYVgqtOSOHEEF8qBWKdXMuLr7OrrhuvrY3pxcnpNdfgWP83OzQUA7OQ12Np0bn425/t5dn5tcWnhraXc",
-	"8rL45cL8zNzs1EosHptZWLo4Oz2dm4/FIxqsz07nLi8urOTmp66vvZO77vXXadfVeW52PheYD/zCb21c",
-	"zq1cWpiGZybn5hauwS/9b0T1yIpuC9Guw0ybnkDRiKFhQP/wYGEI8hAYdguCYFi8Bn8li1SCllbEG63X",
-	"blFYid30ayjjBdLuVZq8k2gPx1UcyeFUCjHTBcQLWXUOSmWvqgDUfw9mCEy0l6qDtnaJnFo3ZpeqqT96",
-	"LVACZiEo1laaFJ0ho0rVIMdrHGGkMcsisgrBsQ6gP9mZdaVOLjNqldfjaB3UbTKVFI+un5UxHg8Q4qMa",
-	"MRtxVAWVZSKJZIqq2MQVYhEzjpi5StfF0OsOCKD6EhTVywZb3lWMSXBLKYR/Qv0UxV0rN+BOtp0y99DI",
-	"VAlG4KvXr1+/nrh8GR0+vG/f2ZURhCfN/S+a3zxH9m++sHef2f8RyknrpiXkznQMCra6wK0nFFVYHtqW",
-	"65Qo2MGk29YF6svqpm4RtJ5Kp9KZ7PDI6PkL62Jz1gMY2OsTiueUbSYPfrlRLROKLdKyDWEAbV/AJp0N",
-	"5nqkAqo0lYZbpDMJeZmUjQ9vq38Ob/+b/Mf5+IWo4pVALMe3GqeRcGBK7k61boxH2MtS7/klVZi6ioWl",
-	"/VzGXp96YaQQw5D4jILScqxWDoy8EAn2hQhkrx3nzqNLWnFXt6nDIVwMFOC1FAPMky2rp8TmMuaLJtnU",
-	"WY33hpBXjbTJV8o6R+JPcR+Yo85ROuiZdw7Ux2Ncv0mikkRIhaMqiK4S3Dq6lSKB4SE0ibfU+CqptcPX",
-	"LGZhI2eQitBIgdUPZ3zms06tUWFDuYOl2g62iEskOFK283stNShgoAIZwvMLfCLubnJwCzudGA/3uA99",
-	"ttIWGNm59pWWrvJoiXALVmOThQKpWqgdJPNqLOIK5FiOfHSk2zGklbtGlGA5tmd4lOBBB8d8cD6zByx9",
-	"cm6rF/P12CXl57yRsTHfoR+OzlkNOL+DcmUlBHbLSfC1xbi0srLouls6RTlaMnQeuvy4iDVHZXfxmE/I",
-	"gW1XQj+rEWrpRV3d7Xn+ZnD+0RDe3R2GkDBSReeSqr6YueI432mLOz62Qxr//raKJJmfUTN1q7EsTrfq",
-	"CQPJxpM1GXSRP804+/72tZVYPLqM0AsGsyJal0DqkHsnzapAd0/IbwaOAq0WSm8uW1ZVApQDBnvrtREr",
-	"QW7kBiFVqDeWGYvY0DeJhBM0CDYpqgtRqK7YhMWnMdmCRbiAiVQ6FUfeT5nU2eQqXaXnzkFyLU+eO4da",
-	"FgbR5bevraAzgPYTR+tWozqOsPUvH9at9bgvAfSsEMFwVb4+qXodgfgdRzKXG/3PrW/Xkyiq3ecqZVX8",
-	"UY3E/dUNYlFuEiozNIQtVGHcSqJJd/0g82XLBW8irRmrceU+1ixWwZZekAmS6kXnG8lVOsdKJYh41Jyk",
-	"ClIskoIlPq0mZYihS+UAkaShvElMwR8aYsWiMMEVbSelLS2Iu6wsSJ2j9Y9XHaNrVVlIq47ttRob/59b",
-	"38ZXIXAtf9hen0AE3OFIBxhIGBxSatRV6W6uxsY/FqNsr0NRu6NGPcdLKVKpQ9elCh1vq0PXk0jZy3Ll",
-	"KnYkNkz6UqvUcaacA2bigk5Lggjr7yWUgEvMTq+jM+nE6HCoznndwwBMriVurJ9FEkGaVC2ixVEFa0RO",
-	"XTWyk2eFFMqMaBPoWnYKrYM0qGKTUGsdqOO8nlR/U3FxTJUoi4wqspq8qIZVyHCEyvtG2ODM9ZPWh8pE",
-	"nAzhFg8Jlry5DlNaHxJ+a0P8JF0DkzF1GMURc4wCyNRtACkpk8m6bioyo2K6lnS6nEYLroRFILN8+Syx",
-	"dDKVTAHoQZVQXNVj47FsMpXMqngjiLuhZJ0YRgKg9oc+rG/wpNOsotQucU1lt0oTu6pMPhlwFW6/UHMO",
-	"mtgGabjG2vmR9Pmo9QL1BCkJsDWQHUjDahY43+vKJlhPoknqdANepesburYuZZL0/4TzVSRWoYx0S5Zu",
-	"xx05ARwrdjGdcjuwABVlNFlnFG43SsR6u74hITF5lVEuVUImleqzl4qDuOV19jh8uGM/foIOf/o1FNnv",
-	"PrP3dsRP/r4e8q0PFLqaC6kGCGo+2DRASQtAowESmoI/A7QzBXG21Sc22Xa8v29nunx7IcPo5uXRTHUq",
-	"rbPRD999p3JhvpC50ph5r6ANbyxUFvjFWXbdej+jb8S2b/TRzSMIeNammccGESxqhVrtTOFCmSSmBC8x",
-	"IxrB02C0JM6QguHZINWQkSoh4YT02UrgEnkzm0rF/EaL9HK9pYQNHDHf4cxYu1W6h2+oTbvp7XhsRJ7J",
-	"nl6fpcLgwwYY7fLlTM8vX8TaW9gidWnZj6SyPb/pbwEFrw73/Kr64opeIawWNNVi4x/ciPsYa9GF51Ph",
-	"GNC9jaBSFvISl7gftG4rIQRPAlsJIW2cPdtK+EusYxBdgnY4gNITG4/5TSaY1xC0JIGeObyt2Mwp1Bgq",
-	"vTS3Lkc2RqjUuDhsQnKRLVywjMaEKyehDhfSOWX6IU+iZWZaREP5hgMVnUSLxOTC+UPCTBADy44i0sKS",
-	"aYslBjmAq7RYMyEr0CpjIQ/jqVQqiaCilBNsysLS9gW+EVLT0LkF8OigV1RQVwqytoAbrlLTtY4ZX7p4",
-	"D+LHsXiMQvqNl0nTm6zwCsM7zId7WrYrenHUnHyZk73Oyw+l3mVucFxc9FowKDuGXaNmaHjh4j57Jvlz",
-	"rbpMVFdTFJYpmVCAagorFRcsfVPeJsoOJuIEh2ooWgsO3KSfqDW5vmDvJ8FJABMLiXrWO8A+yDAS6/3x",
-	"Zf0miW3fOLYJATndQRvi4If9g6c/Qhev3bt+w8FJv1ERHCEgg8hobihWBdcC4VYnoQUiqmkn+plJtUQm",
-	"U8HwYmp7O7LFG2r+4fvmb3eh6RjgX7R24nQj10LqimGKrV3nDn64ZX/6/yO56E6rDfQ2atfQyJ/aHOBm",
-	"lZsZ1YMokFPZLiak0p8/CDWTuRHq09OuzU4gmfKDj70uXO1ab7lNtQK9sAJaK1A5Kk6uD9y4HTjxIL4b",
-	"qmYVTBDI7Gzpt6MSo311ujfC3XLU4XSifZ48cPI3wxrDy9P09bJxfaLz2yfEG+kgb6QHxhs928QR7U4i",
-	"DOMFQAErkaQwyYb7MCIvYheAC95M92MHev2u4d3ebcgZZuahUDV2ajL3bzK7snRZWnZwU6J0tc8kBobW",
-	"uWW6qJchM9iHGdbFII7HqoxHGMDDqTEvwqRrUG2NNwgFl95J6QKQRW8uzEQlYvEwpKITgBuHKIqqohNW",
-	"RQCdUUajHHtEBmdWqezZWoc0ByI4W132l7Fs978JHc5lYANM6iRaoEYDYYoANABJTaO6+0UZwwW3FY/y",
-	"CAm3nHzSPrS/o65CKhEAdQKtQLuqtdbagYDG8szGG34UyAicu6Cm6o5k0Cr6/Saqe2Vv39k7+MsjdLD/",
-	"6PBnf2qnE3oT9ioTf3vb2RQWop/91TP74Sf243t+ErZddCYwTXj18O4tZD/+zP7pE/9MXWgJ/0xVc4fg",
-	"JA/+eksO1E/r0tbuTtvBOxJQFC0GZ3qARw7Zn+7aO3+MssJeTdvr1Kzqz6xyCyaOala1b/YMJ6cHF6AL",
-	"y/Z1BFtOSqB7qL+o/OS7s4SwvD4IdV4RPxQTpbKeHVbbBBXj3Qu9vdLLD1oO/I020il4CFSYsv0ZaCfD",
-	"zgkJ5tv+zLG3v38rt5ORKyWm9lrauKnebdwpRouGLtM4htO9f3ARNwyGtRXG5rAJwY1T0/rIprU8az4c",
-	"8H4M6wAybz+R5qGPJZNutw05dw4JY8PoO85bIpaya0NR3i6BMScAe/yYmFxCSEG4rrV0qE9tlFMbpW8b",
-	"5aRCMZ2UlC9w/noqqt4FqCDFPLNmIMh7qm2OoW0WKDmKnukrgIOtQrkNrJ3OvQ543MINnkTrisHWJYIe",
-	"tjrhpUy4fYDKmKsiVA1xHfKp4CW3EcZwaiyJVoKJV6tUBn5UphWgcKne/diEVLIaJ7Kbrk7duJFMCfI1",
-	"6nBuXymzkBQqCNOGzJ6SyfxOUlkSzTMoRHH6mqu2RavU1Etli8dlb303PGSVGSe+npNOUgwQQF2AySeB",
-	"eujMcGrsrIPZAtfAAAERinhFKeOaiz10PH181ACVi/riS3H56q69s4eaT28d/PA3vxpuE3CKw88Xzo+O",
-	"JIazmXTshi/cosZSyL5ucMgnzIEteJWEr43svfv2d7f8n3cHbf7hM3v3IWr+Ysf+6ntk39k7eLqH7L1f",
-	"2rcfxnx6xl/w5/9gz+K/FReqp4BNv9aQWj6JJEDz3u9PLaF/VEvIf0KPZgxdaG8MSf59ecaQSsX1UAr+",
-	"6ayj0xDAaxYCkGAaTj0HMDRiCnftxYYDZMlBoqyr19oEB+ZJnXBL1sc5CfFuE0qdooJBsBmRPYaiksc6",
-	"pISBTuBHtlBe9RwdpwjROwqqgnP3OTSi3/umc94K7qAt9WoAkHksLIHdchGnE6Sv8WPXbo+Q6Nv68czY",
-	"+HC7j7tWlA/vwZ1QsEzzSDM6obyMTMe8jPB2nUReRmTDyH+0zIzTYMBL0DvXZPV5tUoo0ZACDHYb2hmO",
-	"7B1wlCDdSf34LPmhj70ftqUKMogV2fuDs5b+wGBpJ9E1WcMmVCoqM0PjPhwISCCRMLdopa+IQJTKMskm",
-	"2yDBjm8npLQCYIhdn3YQdI+vruQSw2mWf757eP8REg43uMGnLuNp8Lxb8FyeGShUh2PzEp1FX8f0QMuV",
-	"U5exJ5fxVPceUfeu4A0S6PIDiuhknL14rFqLalrjb/lGETM0YiLo4Oi2psQVP1dMQAJoiTENSn8llum6",
-	"K+TWk8ibE4SuPYMAtKl4GwLbEPWOvCIWX3/hOvRYgewiM99iLKwUn+8LpdhaaeHLB4xs8InsO3v2D/8F",
-	"hwXou1KWTbJax358OzR2D9rG+/yD/eZ39w7+etf+7hayf3h2+OBhPymFb4l9OtHgtK+raYut0fzzLfvB",
-	"k1Nb49TW6MvWkMfmJdsap4bGaWz6dbJT3oKaSxTo+fwi49Em2SRYdtmOLAxxgb2AuSiukLjCK5SQEk43",
-	"Oyco7cB9OZAP6irfTWSDYeplJrHZ2jj6BBsv7+bcg6IMJrE92os0NFQCfvMphCklMJhqqdyPxg82Qj4R",
-	"lQ/7E76L3rF/eHbSmXkRJS59K/xgHcw/m8IPVOacuMJ3O2a8Drl53nXYP5uqP1XZLz3Hzz18L1hr+1uP",
-	"tgvbz7GSv7dXzZKoZFBcGe8l4k6oBogMzrdOLlgwuBB6VL7VznP7s4fI/s/Pmr+L1HHqnWzw5vEPv2/+",
-	"eg/Jl+HaEd4fnJzLia+2NHONkHXw4Oml46l06k065YRRbhhOhixX0ceXUvwyVKMGK2y09y5mmAkl5NDY",
-	"Jgg1I5NzHZe+onplFzZk1gvINE4IBzR8Cnm/EihSpdZE5uTCbF43z0L6EvajH5u/fYTsx3sHz2+jw/vP",
-	"7L1Hr5h/IcnbIn4DMz6NKZ7GFHuIKT7dsffuq8MO15hwel6wk3FFnedTx+LUsXghqlseuCNq6z6Tg1z4",
-	"6/bKednCpoJ3kTeoTKG1aETC6kLVjkTVzTNLQUTzJLoGmlzXpAYPqHW4p7QAIRqwc50WyPkGssiWBU2Q",
-	"xb/1ChlfpX+/dXd22mkU0vzrTnP/VvOH24cPnze/+TECg//vt36Ozjjpj2eloVDUi1YZFbFu1CTeDEYm",
-	"QIgWNrgDdlNkfkhq+d0RuDZ8sG//7OfIvvP14d3fC+nz4AnKppp/3jnY30FSSNm7z5ScCjUESfpnk5E9",
-	"dyj6+6273d6TX0CHv9lBzTtf23ceIfvOo+YvdvwrDQyePZtcpZM0eA0SBuWhhGgcrTOruo4wR3ViGONu",
-	"coZuwYWzelHuGDMRrxJqAVpPuPjLaRmWRJPqcfHUKlUwg9AWSNE8jrCD/QwdpTWZqWwBTvMkypuszmXC",
-	"siw6M1ipJAueNwipioEKjG3oJI7WXdSGNXkC1/7n1rfr6AxGDQg8X7Ks6gI1GqroCxDOLebCE8OZXz8b",
-	"B1hD2dXQArhpwCuWgMQSsygMeijOLKyMqGMbR5zJGWMkWJKWiAlB7cCxclYKv5W98epUuuJJNCUbv61S",
-	"Zw/kKsX6OXHb1eRrshoOiDUngdABScnBZC8RYB8xQ0Ov6JbMMxxNpYDq4jxDQxQnSn9maHRYkHZ2cXP0",
-	"rNi84cyYrLRDpRrhkaDLUkr0azAvS+ztKZNAMwJs9BIHyMmIw6ScbT9vQBbz8axzXLPYnCMR/fbrveYv",
-	"vkRuJrLfhPW9IlO+OwI0RVtGQhwbrZ+N/N4Rhw9aboHFyfo9e/e5/W0At4pZ1dh4bHgsk8qOxXpdlwNH",
-	"0m/y9cneenSCTYqksuOYSIRiyFyNjcdI4+1y/q2CvqC/PfN+bmnl3eVZPkuXRgpTs6OzlZnUO5lqVpt6",
-	"eyxJGm/f1K7NigdZPjNCZ2kqWcgYNF+ZSWnvvW0EmvmOpy+kUmKNwNDOt8x0cvL9dy/PseqV4kpji81c",
-	"WMxvbc4l36+MbV6vzEAak3h0RebzX3QaVDiti9v6S71eqRwbPWwgIGERdQCtXbf6xinyagrOOFWskEZ0",
-	"9mTOwGbh0mW9+O5gjsDlpNh+cQy6HYG20EN+Q/HGsUHSjrZJ/YmHTj7anGMthFDkl4mVmAKNGn2lLQ2I",
-	"N7hrXMCtNYUGxWBOhADlw5ZHupghWW248KaWTl5qLIytTE6gRWyV3/QbGxPoMt5KTJbIm9n0SHY0lUpN",
-	"uEbKBFomhZpJJtAyrpBl3SJvzuGt/lHqX4hbqqQ05Oofzy09dS1fBUx+2aFI2vvKTXM1vOdyKrcvwtfs",
-	"z8PsWu04x0oJnfK4sP0TrGbBv4Qh7cIz6BsE1ajmlB1jwyDmG9zB148j6quXnADPQxjCprCn8w3Vdlx2",
-	"yKwI094qk0q4enKV9lc+uVCnR6ye/KepiTz3Mmsiz53WRP5z1ESe6oRBlScGZGtLeeJg1AGTlRLREcec",
-	"09fLjTjKOgnZgc9p3xeIQk5AxMbX2s0pKfSSHVpyHaJCHGJex5atMna1IJfYImBV2+AA7ksLW7fpLXxU",
-	"Rm7TMrm9Jc1qDtrZKUu+nMt72aCFhJOBB8B+lSIGEN1OWUP+G/kQrDvVZF+8AIy7NKPc8L7ua7osQ6pJ",
-	"tKAccidh2AcgzyWoFnTKtMpENx3Irci84ArbJCti/se7hBfDhJCxWi6nOwS8+uC+RTXKiQa45IK0qBW1",
-	"FTaBuJ+9+ww5z794ubMkpz+BKKNExaKhzeNLvXY9raJ4reSmPEStQisgP/2/71+KtuuccRkgEDGSNzKq",
-	"3YWMJiFxqgi1BPeKX1Sr6MzSzBQazWQvjKNRpOklXTi72RTiZwPXqTrAMsKNKPxa3tzBBRa6sjQbVxdY",
-	"4quMWquUUA16uKqrt3eXZLtnNGsh50rOUvlRstOmvGvLE0JRgdGiblYEC+ZJSadUpyWEKakjk0D9Kod7",
-	"O7juUugPLUJ/lYak/oS8T9Jlo0ZoiiZvp7A3FaEZZE90eM8JWvMJt+FIpMYoEcvRFW7Bl4PTGqE2YE3H",
-	"1howSsiq+/Ufm7/dRfadR/bjX76muiNPSrVOy2qDUtgbQL8/zH9slP6+cPd9ig40HLLv/9F+cA/JtUGJ",
-	"66++Rvbfvmj++hHUMEBv/1A7/6OqPnHWutUuyNXEZd9lafEJvjxVeacqr1eVd1FIJOG1Q+uMcL7HABVf",
-	"i/swpDRGh6JBpROFEpKYPxK8PqQNJ9y/gVevGr3zDQ76gFGSRKojO7IIDTkecURwoew1oUe6H25hlcq0",
-	"lTCDqaCvBpYm5LeMe12x5QRkpgxMuFp9g8s/ycn4cl0CWTBRfaYkjY6teHy09l1mguRSGVBtr+37lFlT",
-	"8ksnexnv2BpROqeNsmnpz1K5uVUfTTSsPNNj8RjN83ojkdWqJB+LxzZGturDiZtGpfKR2JJ8pp5JDFtF",
-	"8KR1k9eHEyNasSre+/Bmrb6RGM5aTLxn5D/aIomMYdFiLB4rfWhuEfGkHMXkW6XESB4DW1WLW1sbiWET",
-	"Uxa7EdQ1YafKWVYov6v59E8Hf3riVz/3b9t7O0ItHTx9Cnrq6bODZ7cGpI+W/PTrQTH5XH7V0fhUK51q",
-	"pV6hViWDR4SPVHKhkJ0noZw8o7udUlqSskyK9kLNNAm1XB9mwst7lFEILB0YefUofuc6UG6GadxRABn3",
-	"X1mVdSq8J/GScLIuQEbe8CotlLGJC5ZQZ1CT00AbOtXiMuZBiRPslmQm3Ip7GYRCxGLVA8a99BS+kaYX",
-	"i2JAV8k6C5MKyzDk5ecq9ZcDuaMIt1F1a5xwlCRRjQOidBrg6C56N8XHUGswVEgL+BJ8I1Dq1coWO6Wi",
-	"UVL3/b25v3+4s9/89on95S1kf/714Wd37d1nh1/cRZmjeGISRvhk9aPsuBCiC5Ci/cWBj2xC/ziPv/hQ",
-	"niTQi6yXGFxiymm9xGuL680oeQO6fpxQEksgf65NCksOHBMf2pzMrbE4eoeZBFPke1yWRZSJyjRx7lwV",
-	"fqpuIcrqE05sD3mhPWaisq5BySNHFUJrkNyiW+0yVBZ98z5+pEg3jAVqNMJZlT6UteZ3d9HB/q3m599I",
-	"UzbcC9cx6MOldUFKtgFuE1a5A1mmcq07ltaFBv30k8Nf3VaiMXpQJzujS+FcmyzraESsQadl+Ha0kxwW",
-	"at9H5DhSixQniLIB3O+eFna/lHQNvVBGXNZVcFTBDb/wqHHyrz6xJ9sf9Sn1Mm2k3lChTDpVcTtBmkwq",
-	"hVQ9Vx03Jtpgv8KPiluE7fv3W3d98Iy7z+yvvkcOCz2D3GyHc/5+6+fRZikpbARALY8R59cNo4OIQw4a",
-	"c0vkRe2Lk44dEEfb8Uh7NyiUehw5LJKOIjymBMFO1I7VCNXbgEu2YnY6eqGMuW8XWwXyNLGwbvDW8zcg",
-	"6R7vQupArKe3ExtVn9AJebMVdLQNccIqsD1tBqFOO57uTmQR9HBMgu8HqP7gBHeLZW0SU9MLL7d546lX",
-	"8drp2cstitVJyQIeGKyWVVU/HaJWzMIWCRRYT8haUsNfB7pBqHujkUSLJuFElquWsEr01ylKp1RMDrwM",
-	"L80LVwhSPMlMdMaqM2ThPJgYq9T5hooTnZ1ABraIqa71ZY8HCTzNDELdlP16mRleHiehGk+iSYp0zfdb",
-	"r1WE+kg7QEhJo3/8ElTfafClcv1s7/CTfXSw/0f7Tggopr+iwb7uDGDoE85bU3se0oSwzjZ3QQMsycxX",
-	"rmaPUYpZyF798Hrm6s1CZqxNOWZAMcpNlOpQrm9Q4Tm1Vd2UISV1B5/hxelD9xh5AbpTrfYqFIDltqRD",
-	"AkC9fh1SBKgI56gMNo7WC2ghVABA6n64BkCpY4mIIG8qJmQe2HGz/wnVFoTT6gM6HDwKYfPO181vnqOD",
-	"5/sHz/dRbxUB8hWFRCjftB/cs3ceoZddLACYhHGkw9YIGov/YNo4LR14aWbrHCsByCejAP8nK5lljcxg",
-	"+DgeHfleCRQN6ZuueceDZZlxYUFWGLdQOjUO94zQz1veqRKn8IcZGuFWEk263S4FV1fagoUbOrcGx7dW",
-	"nbX0AgF2/eU91Lx7K8oi8YTaBwE8EBVwaAW3aymaVPeajh8utwxuN0xWIei//4Ku6VRjdR5d42hgQQHS",
-	"CnOXGU+n1Se4rgFIw1hBG86PJs4XszhxvpBJJy7gEZJI5dOFjJYlw8WRlKyyDMOaRK5ieCWTHU9lwqtQ",
-	"C3eX4SZxJnC1KlajKii91aTS41r+wnh6PDPecUGp8XSqdUFZnE6k85lC4ryWJYmx4nAqMZIezZzPXhge",
-	"G0nh2PaNdiAFj5RMPQkU616AXVe8Qjd+KjhfIpyzyqZXwhLcWs/gcPGo/vVkrKGhj7mubXe1ifwJIo60",
-	"dYY4Sg0kWgmXWeocRoaLhTxBYMMgi7H4KlVwWRxhp0Q/iRacmgCdo5rE0IojtklMQA5jFZJnWgMRg5M3",
-	"uHx1ODpTklAHBrnVw2/LMGJMLe6lvQg9EITs6Ek4xGNCyMWq2CrH4jEq8U24rnXE4SgyswKF6LUaPBnG",
-	"5TgRFOt+DMfD+8+ad/76ClqMr0ko9vS+csAGKeD+SYNgoDIUntFpkbXNy/CsU4kWDZ5jnSJhvvk6R7T0",
-	"ySPQHn1WDH2yCGT23v3m02eRsPTHbJ8yWESvY/YSie4folZ/EgaYs309dhE5zYl4Pbt8+s2hVtDc49/P",
-	"bBJTL7ZHLnIyH+pliZ4hg2i8SrAqYsFUFkWWAXOWlpJoUj3k2E7QTJsxzbGR0soa5bghxm20Cic1p2PL",
-	"pU1s6GGw9kd7h1/9HvIQIGAdKZd8EfPhTPYfC3Uw7lBF3XH4hFaINPbjz44tpK7CTnYTUe7tnjgmp47i",
-	"SxM2s1x6SfISSm2L2JMBeYbBeP3HMYl6M1mzyrHxD25s35BpGNGukRA+JTn5CVV8AZefwjMkRhF+JL7r",
-	"XuHxcMEFpjAxFGgh3F6qhURgtCGdxp3rAsBqk2Axnt9EvJ75LTBRCUuvyMo7jvKE65qs1ncydgPD+EtC",
-	"Wge7VvYjFYHYhHxabPl/LbxYjfmGVbqgdbxLrK66JhuMbSBctIjp6BKOzji4mPAV6IZyNolkui+4y1HN",
-	"DePiPxU1r4ZvEiEU99bJCH7fIA0u1YOU9IEDx32jiQdj2ze2/28AAAD//w==",
+	"ugZ7wUG6uRTrtOc+GRxBMNAj88B7fZJezC+4bx2h65hBor4fzgt3JwBGh/t8njGDYApvKK3bHdhsWT4J",
+	"nqRJsOY4kmFoM9OLX3KLmURzZZWCywPzNg+QGlTIIg1XcIlocVRhm0STyHSOUaxelWGgIsIAweeX3OIp",
+	"chbyTBsg4YSQX6WC13CebSqYNVOBD4C0ZBA/AslIETaIKY+OiXVOtCQKqksAJZCVIQVMvWkn0TVxzBcn",
+	"l5evLSxNI8ogoUY8Y7AS0mkIRu+D2Pzk5ZwQ9B5j0lrF/UM8tnhpYV78P3d5cnYuFo/Nzc7nlsXv1Sd8",
+	"SqI9x9ZcTLxecOrk8/OAytbZavDtJhVWY3gXg4yutEvUOd8kZjSA5ZTYZ1WdDlEc9xS5XLw4uTJ1CWG+",
+	"4cAtBr56PhK7zq9wXXQ/KSTdw+9wX1DIhLjJm3rcp+E6Km7XWm+x1jRs4Z4kDej/bZ9/83ErSV3PosVM",
+	"MOq4wZFl1kC+hZk/RB1nGO9jcTnPjmvk02opwQW6h7x3oeostUWm4pJOsdWDreVhLjovhNcoZxMYs/Pq",
+	"BrSFkkqv4D5OwUkWU/SBq2FN08WnsbHoW7JSISFbL2CXdaLFlPdkG9OM0VLINPMhgmYzqQAiaLaT7dPq",
+	"bsGfpAZxpiw1QwXrFC4YwBybUMZ0WbgMlNHe7QKnIlB39T9Ad23NypdHUlEHW9UJRdj3DSEETVywiMkn",
+	"ZGQWyU+4lRdShQljS0hp97pQ14S5HpKNsSlmmqRgJS4xk5NE2m91+cqVQsjLPnJf6NcieyvgX/ZMRr+7",
+	"5KffcFdbq+/NMV2E4l5Ago9qoXlLyAJB1Q/pwarugOo9eP5cKl/fdo6kuuPpRqpK3+lwP+jpS0XDSMkS",
+	"kAxRiBimqUPuDBgUAdYMnV2fj+db0nDLkqrYsogpPvD/fTCZeB8nbqYSY2uJG//ykxZLJB7bSrgVjcMp",
+	"+/E9ZO8+a/70mQQR/KT55Hkc2bf/t/34Xhy9sfZGHL2ReKP53V0kA15uTNyHlxCTyOREW5aX+200o0x2",
+	"biHJJVaXCXkqNYCjOjGJTA4IY9t3MXPkF6L2JDC946m21pW+gtot5/fkW49gsFIWTiAldVQhQkSIn0EZ",
+	"xBEvC3cRPEpGCzDLIMGYVcU1q3zF1Fs/NAMhfoS9O2Xxi2o1jmq8hg2jIZwSjN5dQgWmhaJsatzxIUCp",
+	"GvKilKzKExt65V85KZjEevPti8vXrmenF3OXFt/JLr63GP55tZZKZUZl3tGb7iiRbigpMOHxTDGtbRgB",
+	"5wsaSRRL5Uy2lyCCnGMrYS5iTrKZ4IK7LSTWTW6pj8X9WxJeVdRJAY/+aCZQh8grRE6Eaqa+4GOFYMoD",
+	"mnFAYdX+FFqIcB0k+duc0Wsk/w5pREYic1pmZCQ9hqq1vKEXwEE/szQzhS6ksufPtvIKNkrB45TTppcn",
+	"I2N+5mb4SfhS1LMbeigwuJFQ0abIp61G8OmFdxajnqvxkHbleinqua02/RhcisRRHnMyOlwzjeCGp9Mf",
+	"XZ+8/s7WlFm8urx2fqVx7d1LC6Xz5cLmIq7qlw2zPovxYuHSlSXW9eyLVUmqSXrI+ceB4mKOnfd2mUTc",
+	"KmyQRu8mj++ctIiB8FTFuFHzgQhqtOLEIPhXIFswSsEoPpyl7fvH1Bx+RHIwdfGi3gzC6l9IpVo1rVgF",
+	"pL+2nwYMudKokraabl22hlmP6hfT5hSavZiFLVT2Uyw0c/88/aRTX2u7NcczGrzdfQWNBbm+TRJ1u4aj",
+	"hPvK1ADj9no1MsJuEoiHTnj+HSeEIzBF6tS52iHc7wfqJjIwt1AVm1a73jznOiuQ4Dzg6hnME2kkKQiW",
+	"4Ng+kIXW7ZSpGm2sMF8vFYOVSkTzObM0Hri1FI6ws3bV2CcwicomZQlcjZyDd6Tc52Vvj9aguBXJvnML",
+	"b83Ox9HklZWFNfXvuYW3Fq6sxNVtRxxdmXf+5ZQwyVK7OFrOLS8DwO78tPjRCequTV2anH9L/ObyzORa",
+	"bn5pYW7O+Wkpd3nham46vkrlT1MLV3NL19emFqZza3JQ8fuZydm53PSEDIQ7/UIUiBFBGm6E+7nA1NvJ",
+	"GbenUo/NjkbOdlVL2HIe8TahLf9dkjj2gwgq+vj51Ygq+hc4ADnqJ9WrKk6PZlHjmsXg9UBvGPVoKIeK",
+	"kCryZ9QLuzozjMqsZnpCEXsA1JRbBGtCjmVTqKLTmhVS/G1vyphVbRPJUIIR7IpWN0/8HzkeCDwch1li",
+	"7xJf9WkK+KMTTusxeBhuw7i8dIJOFZASTVapgyHIkQPiJNPFAFFbXjMTQwvLgOGxTCo7FguETM58kEqM",
+	"3fh4dPvfPsCJm5nE+Rsfj2wnfP8++5PIe1lfFPNk4439Bci6BrSiDu2i+uMU3EAdNSRumoRaiy+MLpTU",
+	"F3sMJYtjeoXq4hBOIKvOEK8Sw9BpCf4Ch4psWejM/MxUHM3PTJ+FK1Xxe2d2QX3b3N8/3NlvfvvE/vIW",
+	"sj//+vCzu/bus8Mv7qLMAJYW2sIwYYMr77SdR9vI9vF5X4exN7g/IA/JNcDcEk77ZEPw4XyijqQIZCw5",
+	"V8+hzoCLSwvTV6ZWlFESi8vEv8npy2AwLCzmlqBLwLL4Qtv2gi3n0/v0VJkUNqJ1exnz0BS7GWne9cM0",
+	"ZCP2cbcgX/BZpo6/1un1Zd+jrWEn72/x0FqiZtp5h4BMx7MQomj+ChoJoWkejU9PYA87z1Udn9aN8ZMt",
+	"TMV3mEkwdS87pM1itrowoRodJx8/MuvRxFRV9vfBLYPJWAwaYt5cOlOuzZ1I6Caxz5tCj5uPd6XW1mLw",
+	"za7L8gbFtK/sjUqHtq4Kx0tjlMRRNpFJpQJ32MGer25KaU3Twe2PbAKrcAxUaQpgsUJj2L1HQU2ZSXVJ",
+	"Dghc92X/PZNK2Y/vyUEdXNJglzBnpUeTSCcViV/y32NEs1LLBU4olIMLZbEPqiVsgcTFTlQNXHCuYNUl",
+	"VMS9T+XmVn000bDyTO9+79OyqG43MIG1HY+PWskU5CSfsPWjzgIgwa//2PztbisgQQue7f3b9t7O4f1H",
+	"6ODpU/vBPdR8+uzg2a1Q9dMrwrIQ9z0NqncIUfUfKO9A6eMeXm+7XkkFoHDhjiYXg/vsbZSZTk6+/+7l",
+	"OVa9UlxpbLGZC4v5rc255PuVsc3rlZlGOPVjbLS/fJbAlyPXxWQ2s+MZTV1ZXlm4nFty/R5A45eu0I1w",
+	"dop6sGWDloOWaVQGAjzAZfSbEqIhHG7j3pOr1pdDptI2Wqe0QIkKq7s51ioiL53ZjmG6YFNoZOibhB8p",
+	"FNdqvAYqStpUIcB9gTvbOBrs9YyKPUSuVOeBCKRT1FXAhhG9HEniNlUMYii1B7KzvG5xYhRBT/MyC1/p",
+	"TJVNViHov/+CrulUY3XeGkPo6a4JQhqqUEi5J1CaIm+e3PsksdgydF7q62ZJvL9MCG27g+p+B75T40SL",
+	"yxoOos4FYibirMumZsbT6b42lYeTBlLpsYKWxelEOp8pJM5rWZIYKw6nEiPp0cz57IXhsZEU9o9eq8E1",
+	"e5eUFHhG7TkQ33+gA7Txzlncx11R4qpzjpmTQ9azM+VIhG5mnDtwpzkdT/+96jlly8SycN4gy27hTPiW",
+	"cOqd3LSvQIITC7yfAqsQLqtbJDCUE6/jfjE/ObUyezUXi8eWrywvwmVhLB6bnVe/Doh5/xMtpFlhVnWK",
+	"0aJuVo6mqztfd7h9cVsuPCBbjiPK6smuVw7OjcNPujKRmE3UbohlRvNAp5y8Faf4GXN0ZWlW3cf0mYNX",
+	"ZrSUKOmGxmhp8Il47bLmVN6iSaAqMw85dHL+VqOq0xLSqcXgbqlafQG5de325HgywN3Vtn6b14NE+F7g",
+	"tAlnrPmrrzs3HXlFfLIrVe1YZRdtKh0mDcOrdIBKqo61DpgiUqlaDWTo3EIW3iAcYcNAuI4bJ1n48Kpl",
+	"3vdWAxkS/J1q2a7KP4QK2JBj4HASMp/OwwT1ilAB6a753V4dWodQUXThuIs8gKXNCr4th54cSbTsK30h",
+	"OpRfysNEQTo6ZwnpWqsvcKT67K71Oq5dz+qUR53h453SlpyQY4Whe6gH7r9GZSBVwa9MUahbmdJj8YlT",
+	"pxlVntnu0LerN9GFa+04iVwoT+GSBqfoV+nhCHM4wOw3Y3Di5mTi/d6KTbL/nknZj+8dr84EFkqLrE2J",
+	"iVNc12nz6iRY5daxEC/SoWuLdjBY1/vV48oj1cy/rjzo1kj3xHy0yI5n+gVO9ivo/vl21RctdL026f31",
+	"5L6577Ss6yox9WKbHMgBB+SHM9mogHzvKecAFqVrHfdgAmGUx5qHs4/RcCrdw87IodV0ukXfJdWOd/p8",
+	"lH8Fz54fCewi0xr9JqYBmFfvYGNT4vltB+yLt/9aBHlCNXCAMVZUGMcFQyfUkk6rAwyG1lVYeFZbd50X",
+	"CeYJoQbxlMadW2Pln7jH+OOY+7aM4nXvt7UdQV+n92VrhFIvlJFOqzVLoihhS3aPlRXY5cYEwnLXIZET",
+	"kLohUUq2ro0jTgyNVeRfVSZnn4YrbMgMNOSMUGi+gxqVdBJHRd1CFoNolKxlZAH3MJSBAm7zwf6v7N2d",
+	"6G6IEUmgwipqxYIR6y0qBBbYoOCX2iJ4ttz/eXBwbS8AACMQosgyJ5Zog74EcNHlwnN4F1oESxqLqQjW",
+	"wDKH10JFXZxcHw3EKQYbVJweGJOjM9eyU/LfSNfiKJtBZbKFNL2kW/xsKJDWHdkuFGLDieKNj7OZHsJs",
+	"ICL8ssgjvNpkjwrdJNSUEjehMyFr4ohbUjKh5AFHeRPTQhkxQC9A6xor8CF4jicr2joEKQDszKrxOFLp",
+	"VGqmQMoKwVSnJXHiCC6UA1FVrzjF1xPY10fZ1wH34uT0muoNL36anZsLQB/KC7e16dz8bM738+z82uLS",
+	"wltLueVl8cuF+Zm52amVWDw2s7B0cXZ6Ojcfi0e05p+dzl1eXFjJzU9dX3snd93rzNSuH/jc7HwuMB/4",
+	"hd/auJxbubQwDc9Mzs0tXINf+t+I6q4W3VCkXW+iNt2korFmw60gwoOFwetDMOot2JNh8Rr8lSyHCVpa",
+	"EW+0XvBFoWx206+h3BpI8FcJ+U5KPxxXcSSHUynETBdKMWTVOfimvaoCUP89mCEw0V7qG9raJXJq3Zhd",
+	"qqb+6LVACZiFoFhbaVJ0howqioNssnGEkcYsy/F9lHUAQFxn1pU6ucyoVV6Po3VQt8lUUjy6flZGkzzo",
+	"iY9qxGzEURVUlokkBi6qYhNXiEXMOGLmKl0XQ697jhd8Ccr3ZWs2z/kyCW4puvBPqJ/yu2vlBtz+tlPm",
+	"Ho6dKvYIfPX69evXE5cvo8OH9+07uzLs8KS5/0Xzm+fI/s0X9u4z+z9C2W/dtITcmY7hx1a/ufWEogrL",
+	"Q8N7nRIFWJl0GwJBJVvd1C2C1lPpVDqTHR4ZPX9hXWzOegA9fX1C8ZyyzeTBLzeqZUKxRVq2IQy97ovy",
+	"pLPBrJJUQJWm0nBfdSYhr62y8eFt9c/h7X+T/zgfvxBVJhMIAPlW47SgDkzJ3anWjfEIe1nqPb+kClNX",
+	"sbC0n8uyeBJw7ISRQgxDInsKSsuxWjkw8uol2FEkkCd3nNuVLgnMXd2mDodwMVDq11J2ME+2rJ5SqMuY",
+	"L5pkU2c13hu2YjXSJl8p6xyJP8V9MKA6R+mgZ975SiAe4/pNEpWOQiocVUF0leB+061JCQwP8Uy8pcZX",
+	"6bMdvmYxCxs5g1SERgqsfjjjM591ao0KG8odLNV2sEVcIsGRsp3fa6l2AQMVyBCeX+ATcXeTg1vY6cR4",
+	"iNl96LOVtpDazgWztHSVR0uEW7AamywUSNVC7cC8V2MRly3HcuSjw+OOIa3cNaIEy7E9w6MEDzo45oPz",
+	"mT1I8pNzW71AsccuKT/njYyN+Q79cHR2bMD5HZQrK8HTW06Cr6HKpZWVRdfd0inK0ZKh89CNyUWsOSq7",
+	"i8d8Qg5su2L9WY1QSy/q6hbR8zeD848Gf+/uMISEkSpvl1T1xcwVx/lOW9zxsR3S+Pe3VSTJTJCaqVuN",
+	"ZXG6VTchSGuerMmgi/xpxtn3t6+txOLRBYteMJgV0bqE4IcsP2lWBfrCQiY1cBRotVAiddmyqhLaHtD7",
+	"Wy8pAAM3jjYIqUJls8yNxIa+SSRwoUGwSVFdiEJ1LycsPo3J5j3CBUyk0qk48n7KpM4mV+kqPXcO0nh5",
+	"8tw51LIwiC6/fW0FnQFcoThatxrVcYStf/mwbq3HfammZ4UIhkv59UnVJQvE7ziSWePof259uw7Awi2N",
+	"Ylcpq+KPaiTur6MQi3LTXZmhIWyhCuNWEk266weZL5t1eBNpzY2NK/exZrEKtvSCTMVULzrfSK7SOVYq",
+	"QcSj5qRvkGKRFCzxaTUpQwxdKgeIJA3lTWIK/tAQKxaFCa5oOyltaUHcZWVB6hytf7zqGF2rykJadWyv",
+	"1dj4/9z6Nr4KgWv5w/b6hEROjnaAgYTBIaVGXZXu5mps/GMxyvY6lM87atRzvJQilTp0XarQ8bY6dD2J",
+	"lL0sV65iR2LDpC+1Sh1nyjlgJi7otCSIsP5eQgm4xOz0OjqTTowOhyqq1z20weRa4sb6WSSxx0nVAlhr",
+	"rBE5ddUCUZ4VUigzok2ga9kptA7SoIpNQq11oI7zelL9TcXFMVWiLDKqyGrydhtWIcMRKsMcYYMz109a",
+	"HyoTcTKEWzwkWPLmOkxpfUj4rQ3xk3QNTMbUYRRHzDEKICdYom1TJtOC3aRnRsV0Lel0OS06XAmLQGb5",
+	"Mmdi6WQqmQJ4hSqhuKrHxmPZZCqZVfFGEHdDyToxjAQ0aRj6sL7Bk06bk1K7FDmVRytN7Koy+WTAVbj9",
+	"Qs05uGUbpOEaa+dH0uej1gvUE6QkwNZAdiANq1ngfK8rm2A9iSap00d6la5v6Nq6lEnS/xPOV5FYhTLS",
+	"LVkkHnfkBHCs2MV0yu3dA1SU0WSdUbjdKBHr7fqGBN/kVUa5VAmZVKrPLjwOtpfXE+bw4Y79+Ak6/OnX",
+	"UM6/+8ze2xE/+TvCyLc+UDhuLngbYLX5ANoAjy0AwgaYawpoDXDVFJjaVp8oaNvx/r6d6fLthQyjm5dH",
+	"M9WptM5GP3z3ncqF+ULmSmPmvYI2vLFQWeAXZ9l16/2MvhHbvtFHH5ggtFqbNjAbRLCoFWrSNIULZZKY",
+	"ErzEjGisUIPRkjhDCvBng1RDRqoEnxPSZyuBS+TNbCoV8xst0sv1lhI2cMR8hzNj7VbpHr6hNo3Kt+Ox",
+	"EXkme3p9lgqDDxtgtMuXMz2/fBFrb2GL1KVlP5LK9vymv3kYvDrc86vqiyt6hbBa0FSLjX9wI+5jrEUX",
+	"CFCFY0D3NoJKWchLXOJ+eLythBA8CWwlhLRx9mwr4S/mjkF0CRopAR5QbDzmN5lgXkPQzAa6LfG2YjOn",
+	"8Gmo9NLcCiDZUqNS4+KwCclFtnDBMhoTrpyEil9IHJWJjjyJlplpEQ3lGw4odRItEpML5w8JM0EMLHvR",
+	"SAtLJkiWGGQbrtJizYT8Q6uMhTyMp1KpJILaVU6wKUtY25cSR0hNQ+cWALGDXlFBXSnI2kJ7uEpN1zqm",
+	"ieniPYgfx+IxCjk7vvSZnmSFV4LeYT7c07JdcZKj5uTL0ex1Xn7Q9i5zg+Pi4uSCQdkx7Bo1Q8MLF/fZ",
+	"bcufoNVlorqaorBMyYSCblOorLhg6ZvyNlH2vhEnOFSt0Vra4Cb9RK3J9QV7PwlO1phYSNSz3gH2gZOR",
+	"WO+PL+s3SWz7xrFNCMgeD9oQBz/sHzz9Efq/7d71Gw5O+o2K4AgBGcRgc0OxKrgWCLc6CS0QUU070c9M",
+	"qiUymQqGF1Pb25HNAVHzD983f7sL7eoAaaO1h6sbuRZSVwxTbO1XePDDLfvT/x/JRXdabaArVrtWWP4k",
+	"6gA3q4TOqO5VgUTMdjEhlWj9QagN0Y1Qh6d2DZoCGZgffOz1b2vXtM1txxboohbQWoEaVXFyfTDK7WCQ",
+	"B/HdUN2sYIJAOmhLpyaVgu2rCL4R7rOkDqcT7fPkgZP0GdYYXnKnr1WO6xOdF+Q46nHJ+I7LRsRxUSfh",
+	"RnhXbxxppW4Oo78llNfqyF3/hl4R5BzzLzO9fUIiIBMUAemBiYCeTf+I/jER9v8CwKqVSFJYnsN92MoX",
+	"sYtoBm+m+zF3vYbw8G7vpvIMM/NQ+Rs79Qz69wxclbEsDVi4EFImic/yB7mlc8t0YURD1r4PhK2L3R+P",
+	"VRmPsPOHU2NeIE3XoHwdbxAKkQsncw1QK725MBOViMXDGJVOnHEcgkWqLFEYTwG4Sxl0c8wuGYNapbKp",
+	"cR2yOYjgbJXTUMZUGPXidSedrgqeQxItUKOBMEWAwoCkhFTtL6Ns/oLb20g5voRbTtpsH0aOI2ZDmh8Q",
+	"igK9crtq79a6ioBi9qzjG35YzQjgwKDo7g4N0arh/Ja4m5lg39k7+MsjdLD/6PBnf2qn+nrTaarKYHvb",
+	"2RQWop/91TP74Sf243t+ErZddCYwTXj18O4tZD/+zP7pE/9MXawO/0xVt4zgJA/+eksO1E9v39Z2WdvB",
+	"qyBQFC12dXqARw7Zn+7aO3+MMjZfTRPz1Ho8qk11VOuxbTd0ODk9eDpdWLavI9hyUgLtdf1V+iff7iYE",
+	"jvZBqJWN+KGYKJX17LDaJijB7145v92jYe2XTsFDoKKx7c9AOxl2Tkgw3/Znjr39/Vu5nYxcKTG119LG",
+	"TfVu404xWjR0ma0ynO79g4u4YTCsrTA2h02I4Zya1kc2reVZ8wGr92NYB6CO+wmoD30smXS7bWS9c+Qb",
+	"G0bf4ewSsZRdGwpmd4n/OXHm44f+5BJCCsJ1raVDfWqjnNoofdsoJxWK6aSkfPcDr6ei6l2AClLMM2sG",
+	"Ytmn2uYY2maBkqPomb4CONgqlNvgBOrcaynILdzgSbSuGGxdQhJiqxMAzYTbWKmMuaq11RDXIW0MXnI7",
+	"iwynxpJoJZhftkpl4EcllAGsWZ4UmUkg2mOSYo0T2Z5Yp27cyGu7r2bkb+UvhQrCtCGTxGTNgpM7l0Tz",
+	"qsW+6g6v+kCtUlMvlS0eRywQHrLKjBNfE08n9wcIoO755JNAPXRmODV21gHBgdtugMcIRbyilHHNBXM6",
+	"nj4+aoDKhdHxZfJ8ddfe2UPNp7cOfvibXw23CTjF4ecL50dHEsPZTDp2wxduUWMpqGQ3OOQT5sAWvErC",
+	"t2P23n37u1v+z7uDNv/wmb37EDV/sWN/9T2y7+wdPN1D9t4v7dsPYz49469r9H+wZ/HfCrTVU8CmX2tI",
+	"LZ9EEqB57/enltA/qiXkP6FHM4YutDeGJP++PGNIZRx7YAz/dNbRaQjgNQsBSMwQp2wFGBoxBWT3YsMB",
+	"srIiUdbVa22CA/OkTrglywCdvH+3q6dOUcEg2IxIkkNROXIdMt9AJ/AjWyiveiqSU2vpHQVVqLr7HDr7",
+	"733TOT0Hd9CWejWAcD0WlsBuVYzTWtPXSbNr+0zIZ279eGZsfLjdx10rygdr4U4oWI16pBm9lLyM8Had",
+	"RF5GZAfOf7TMjNNgwEvQO9dkkX0VMPeQQmB2OwQajuwdcJQg3Un9+Cz5oY+9H7alCjKIFdlMhbOWhstg",
+	"aSfRNVmqJ1QqKjND4z64C0ggkbjBaKWviECUyjLJJtsgwRZ6J6S0AkCRXZ92IImPr67kEsPZpH++e3j/",
+	"ERION7jBpy7jafC8W/Bcnhmox4dj8xKdRV8L+kAPm1OXsSeX8VT3HlH3ruANEmibBIroZJy9eKxai+oC",
+	"5O+hRxEzNGIiaInp9vrEFT9XTEACaIkxDSqcJWTruivk1pPImxOErj2DALSpeBsC2xD1jrwiFl9/4Tr0",
+	"WIHsIjPfYiysFJ/vC6XYWlDiyweM7JiK7Dt79g//BYcF6LtSll3HWsd+fDs0dg/axvv8g/3md/cO/nrX",
+	"/u4Wsn94dvjgYT8phW+JfTrR4LSvTWyLrdH88y37wZNTW+PU1ujL1pDH5iXbGqeGxmls+nWyU96C0lIU",
+	"aKL9IuPRJtkkWLYtjywMcfHLgLkorpC4gmWUyBlOe0AnKO2gmjnIFuoq301kg2HqZSYh6No4+gQbL+/m",
+	"3EPcDCaxPdqLNDRUAn7zKYQpJf6Z6lHdj8YPdpY+EZUP+xO+i96xf3h20pl5ESUufSv8YB3MP5vCD1Tm",
+	"nLjCd7uBvA65ed512D+bqj9V2S89x889fC9Ya/t7ubYL28+xkr9ZWs2S4GtQXBnvJeJOqAbAE863Ti5Y",
+	"MLgQelS+1c5z+7OHyP7Pz5q/i9Rx6p1s8ObxD79v/noPyZfh2hHeH5ycy4mvtnTHjZB18ODppeOpdOpN",
+	"OuWEUW4YToYsV9HHl1L8MlSjBitstPcuZpgJJeTQvyeIqCOTcx2XvqKajxc2ZNYLyDROCAfQfwp5vxIP",
+	"U6XWRObkwmxeN89C+hL2ox+bv32E7Md7B89vo8P7z+y9R6+YfyHJ2yJ+AzM+jSmexhR7iCk+3bH37qvD",
+	"DteYcHpesJNxRZ3nU8fi1LF4IapbHrgjaus+k4NclO/2ynnZwqaCd5E3qEyhtWhEogdD1Y4ED84zSyFh",
+	"8yS6Bppc16QGD6h1uKe0AAgbIIKdntL5BrLIlgVdpcW/9QoZX6V/v3V3dtrph9L8605z/1bzh9uHD583",
+	"v/kxotXA32/9HJ1x0h/PSkOhqBetMipi3ahJvBmMTEBKLWxwB+ymyPzI2/K7I3Bt+GDf/tnPkX3n68O7",
+	"vxfS58ETlE01/7xzsL+DpJCyd58pORXqe5L0zyYjWwtR9Pdbd7u9J7+ADn+zg5p3vrbvPEL2nUfNX+z4",
+	"VxoYPHs2uUonafAaJAzKQwnROFpnVnUdYY7qxDDG3eQM3YILZ/Wi3DFmIl4l1AK0nnDxl9MZLYkm1ePi",
+	"qVWq0BSh+5GieRxhB+IaWnRrMlPZAjjqSZQ3WZ3LhGVZdGawUkkWPG8QUhUDFRjb0EkcrbuoDWvyBK79",
+	"z61v19EZjBoQeL5kWdUFajRU0RcAuVvMRWGGM79+Ng7ojbJ5owWo2gDLLHGXJWZRGNtRnFlYGVHHNo44",
+	"kzPGSLAkLRETgtqBY+WsFH4rWwDWqXTFk2hK9rdbpc4eyFWK9XPiduXJ12Q1HBBrTuK9A5KSAz1fIsA+",
+	"YoaGXtEtmWc4mkoB1cV5hr4vTpT+zNDosCDt7OLm6FmxecOZMVlph0o1wiOxpaWU6NdgXpYQ41MmgZ4L",
+	"2OglDpCTEYdJOdt+3oAs5uNZ57hmsTlHIvrt13vNX3yJ3Exkvwnre0WmfHcEaIq2jIQ4Nlo/G/m9Iw4f",
+	"tNwCi5P1e/buc/vbAG4Vs6qx8djwWCaVHYv1ui4HjqTf5OuTvfXoBJsUSWXHMZFAzJC5GhuPkcbb5fxb",
+	"BX1Bf3vm/dzSyrvLs3yWLo0UpmZHZyszqXcy1aw29fZYkjTevqldmxUPsnxmhM7SVLKQMWi+MpPS3nvb",
+	"CPQsHk9fSKXEGoGhnW+Z6eTk++9enmPVK8WVxhabubCY39qcS75fGdu8XpmBNCbx6IrM57/o9OFwOjS3",
+	"9Zd6vVI5NnrYQEDCIuoAWpuL9Y1T5NUUnHGqWCGN6OzJnIHNwqXLevHdwRyBy0mx/eIYdDsCbaGH/Ibi",
+	"jWODpB1tk/oTD518tDnHWgiB5S8TKzEFGjX6SlsaEG9w17iAW2sKfZjBnAjh5octj3QxQ7LacOFNLZ28",
+	"1FgYW5mcQIvYKr/pNzYm0GW8lZgskTez6ZHsaCqVmnCNlAm0TAo1k0ygZVwhy7pF3pzDW/2D8b8Qt1RJ",
+	"acjVP55beupavgqtB2QjJmnvKzfN1fCey6ncvghfsz8Ps2u14xwrJXTK48L2T7CaBf8ShrQLz6BvEFSj",
+	"mlN2jA2DmG9wp41AHFFfveQEeB7CEDaFPZ1vqO7qshFoRZj2VplUwtWTq7S/8smFOj1i9eQ/TU3kuZdZ",
+	"E3nutCbyn6Mm8lQnDKo8MSBbW8oTB6MOmKyUiI445pz2ZW7EUdZJyEaDTpfCQBRyAiI2vg52Tkmhl+zQ",
+	"kusQFeIQ8zq2bJWxqwW5xBYBq7ojB3BfWti6TQvlozJym87Q7S1pVnPQzk5Z8uVc3ss+NCScDDwA9qsU",
+	"MYDodsoa8t/Ih2DdqSbb/wVg3KUZ5Yb3dV9vaRlSTaIF5ZA7CcM+AHkuQbWgIahVJrrpQG5F5gVX2CZZ",
+	"EfM/3iW8GCaEjNVyOd0h4NUH9y2qUU40wCUXpEWtqK2wCcT97N1nyHn+xcudJTn9CUQZJSoWDd0sX+q1",
+	"62kVxWslN+UhahVaAfnp/33/UrRd54zLAIGIkbyRUe0uZDQJiVNFqCW4V/yiWkVnlmam0Ggme2EcjSJN",
+	"L+nC2c2mED8buE7VAZYRbkTh1/LmDi6w0JWl2bi6wBJfZdRapYRq0KpWXb29uyS7WqNZCzlXcpbKj5IN",
+	"ReVdW54QigqMFnWzIlgwT0o6pTotIUxJHZkE6lc53NvBdZdCf2gR+qs0JPUn5H2SLvtRQu83eTuFvakI",
+	"zSBbv8N7TtCaT7gNRyI1RolYjq5wC74cnNYItQFrOrbWgFFCVt2v/9j87S6y7zyyH//yNdUdeVKqdVpW",
+	"G5TC3gD6/WH+Y6P094W771N0oOGQff+P9oN7SK4NSlx/9TWy//ZF89ePoIbh8WfNvW/8F+zHUH3irHWr",
+	"XZCricv20tLiE3x5qvJOVV6vKu+ikEjCa4fWGeF8jwEqvhb3YUhpjA5Fg0onCiUkMX8keH1IG064fwOv",
+	"XvWz5xsc9AGjJIlU43lkERpyPOKI4ELZ67WPdD/cwiqVaSthBlNBXw0sTchvGfeaf8sJyEwZmHC1+gaX",
+	"f5KT8eW6BLJgovpMSRodW/H4aO27zATJpTKg2l7b9ymzpuSXTvYy3rE1onROG2XT0p+lcnOrPppoWHmm",
+	"x+Ixmuf1RiKrVUk+Fo9tjGzVhxM3jUrlI7El+Uw9kxi2iuBJ6yavDydGtGJVvPfhzVp9IzGctZh4z8h/",
+	"tEUSGcOixVg8VvrQ3CLiSTmKybdKiZE8BraqFre2NhLDJqYsdiOoa8JOlbOsUH5X8+mfDv70xK9+7t+2",
+	"93aEWjp4+hT01NNnB89uDUgfLfnp14Ni8rn8qnHzqVY61Uq9Qq1KBo8IH6nkQiE7T0I5eUZ3O6W0JGWZ",
+	"FO2FmmkSark+zISX9yijEFg6MPLqUfzOdaDcDNO4owAy7r+yKutUeE/iJeFkXYCMvOFVWihjExcsoc6g",
+	"JqeBNnSqxWXMgxIn2C3JTLgV9zIIhYjFqgeMe+kpfCNNLxbFgK6SdRYmFZZhyMvPVeovB3JHEW6j6tY4",
+	"4ShJohoHROk0wNFd9G6Kj6HWYKiQFvAl+Eag1KuVLXZKRaOk7vt7c3//cGe/+e0T+8tbyP7868PP7tq7",
+	"zw6/uIsyR/HEJIzwyepH2XEhRBcgRfuLAx/ZhP5xHn/xoTxJoBdZLzG4xJTTeonXFtebUfIGdP04oSSW",
+	"QP5cmxSWHDgmPrQ5mVtjcfQOMwmmyPe4LIsoE5Vp4ty5KvxU3UKU1Sec2B7yQnvMRGVdg5JHjiqE1iC5",
+	"RbfaZags+uZ9/EiRbhgL1GiEsyp9KGvN7+6ig/1bzc+/kaZsuBeuY9CHS+uClGwD3CascgeyTOVadyyt",
+	"Cw366SeHv7qtRGP0oE52RpfCuTZZ1tGIWINOy/DtaCc5LNS+j8hxpBYpThBlA7jfPS3sfinpGnqhjLis",
+	"q+Coght+4VHj5F99Yk+2P+pT6mXaSL2hQpl0quJ2gjSZVAqpeq46bky0wX6FHxW3CNv377fu+uAZd5/Z",
+	"X32PHBZ6BrnZDuf8/dbPo81SUtgIgFoeI86vG0YHEYccNOaWyIvaFycdOyCOtuOR9m5QKPU4clgkHUV4",
+	"TAmCnagdqxGqtwGXbMXsdPRCGXPfLrYK5GliYd3gredvQNI93oXUgVhPbyc2qj6hE/JmK+hoG+KEVWB7",
+	"2gxCnXY83Z3IIujhmATfD1D9wQnuFsvaJKamF15u88ZTr+K107OXWxSrk5IFPDBYLauqfjpErZiFLRIo",
+	"sJ6QtaSGvw50g1D3RiOJFk3CiSxXLWGV6K9TlE6pmBx4GV6aF64QpHiSmeiMVWfIwnkwMVap8w0VJzo7",
+	"gQxsEVNd68seDxJ4mhmEuin79TIzvDxOQjWeRJMU6Zrvt16rCPWRdoCQkkb/+CWovtPgS+X62d7hJ/vo",
+	"YP+P9p0QUEx/RYN93RnA0Cect6b2PKQJYZ1t7oIGWJKZr1zNHqMUs5C9+uH1zNWbhcxYm3LMgGKUmyjV",
+	"oVzfoMJzaqu6KUNK6g4+w4vTh+4x8gJ0p1rtVSgAy21JhwSAev06pAhQEc5RGWwcrRfQQqgAgNT9cA2A",
+	"UscSEUHeVEzIPLDjZv8Tqi0Ip9UHdDh4FMLmna+b3zxHB8/3D57vo94qAuQrColQvmk/uGfvPEIvu1gA",
+	"MAnjSIetETQW/8G0cVo68NLM1jlWApBPRgH+T1YyyxqZwfBxPDryvRIoGtI3XfOOB8sy48KCrDBuoXRq",
+	"HO4ZoZ+3vFMlTuEPMzTCrSSadLtdCq6utAULN3RuDY5vrTpr6QUC7PrLe6h591aUReIJtQ8CeCAq4NAK",
+	"btdSNKnuNR0/XG4Z3G6YrELQf/8FXdOpxuo8usbRwIICpBXmLjOeTqtPcF0DkIaxgjacH02cL2Zx4nwh",
+	"k05cwCMkkcqnCxktS4aLIylZZRmGNYlcxfBKJjueyoRXoRbuLsNN4kzgalWsRlVQeqtJpce1/IXx9Hhm",
+	"vOOCUuPpVOuCsjidSOczhcR5LUsSY8XhVGIkPZo5n70wPDaSwrHtG+1ACh4pmXoSKNa9ALuueIVu/FRw",
+	"vkQ4Z5VNr4QluLWeweHiUf3ryVhDQx9zXdvuahP5E0QcaesMcZQaSLQSLrPUOYwMFwt5gsCGQRZj8VWq",
+	"4LI4wk6JfhItODUBOkc1iaEVR2yTmIAcxiokz7QGIgYnb3D56nB0piShDgxyq4fflmHEmFrcS3sReiAI",
+	"2dGTcIjHhJCLVbFVjsVjVOKbcF3riMNRZGYFCtFrNXgyjMtxIijW/RiOh/efNe/89RW0GF+TUOzpfeWA",
+	"DVLA/ZMGwUBlKDyj0yJrm5fhWacSLRo8xzpFwnzzdY5o6ZNHoD36rBj6ZBHI7L37zafPImHpj9k+ZbCI",
+	"XsfsJRLdP0St/iQMMGf7euwicpoT8Xp2+fSbQ62guce/n9kkpl5sj1zkZD7UyxI9QwbReJVgVcSCqSyK",
+	"LAPmLC0l0aR6yLGdoJk2Y5pjI6WVNcpxQ4zbaBVOak7Hlkub2NDDYO2P9g6/+j3kIUDAOlIu+SLmw5ns",
+	"PxbqYNyhirrj8AmtEGnsx58dW0hdhZ3sJqLc2z1xTE4dxZcmbGa59JLkJZTaFrEnA/IMg/H6j2MS9Way",
+	"ZpVj4x/c2L4h0zCiXSMhfEpy8hOq+AIuP4VnSIwi/Eh8173C4+GCC0xhYijQQri9VAuJwGhDOo071wWA",
+	"1SbBYjy/iXg981tgohKWXpGVdxzlCdc1Wa3vZOwGhvGXhLQOdq3sRyoCsQn5tNjy/1p4sRrzDat0Qet4",
+	"l1hddU02GNtAuGgR09ElHJ1xcDHhK9AN5WwSyXRfcJejmhvGxX8qal4N3yRCKO6tkxH8vkEaXKoHKekD",
+	"B477RhMPxrZvbP/fAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

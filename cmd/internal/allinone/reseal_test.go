@@ -1,0 +1,67 @@
+package allinone_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// TestResealTheRunningSystem seals under load, from the other tests, and everything is found and opens afterwards.
+func TestResealTheRunningSystem(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	_, _, err := command(t, "", "reseal", "--reason", "업그레이드 완료")
+	require.ErrorContains(t, err, "--all-upgraded")
+	_, _, err = command(t, "", "reseal", "--all-upgraded", "--rows-per-second", "0", "--reason", "업그레이드 완료")
+	require.ErrorContains(t, err, "--rows-per-second")
+	_, _, err = command(t, "", "reseal", "--all-upgraded", "--reason", "x")
+	require.Error(t, err)
+	out, progress, err := command(t, "", "reseal", "--all-upgraded", "--leave-unreadable", "--rows-per-second", "100000", "--reason", "업그레이드 완료")
+	require.NoError(t, err, progress)
+	require.Contains(t, out, "values bound to their column alone are refused")
+	require.Contains(t, progress, "waiting until every instance writes the new form")
+	for _, name := range []string{"auth", "bill", "product", "kos"} {
+		db, err := pgx.Connect(t.Context(), running.Databases[name])
+		require.NoError(t, err)
+		var form int
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT form FROM sealing").Scan(&form))
+		require.Equal(t, 3, form, name)
+		require.NoError(t, db.Close(t.Context()))
+	}
+	token := login(t, running.Customers[0])
+	require.Equal(t, http.StatusOK, call(t, http.MethodGet, "/bills/menu", token, nil).status)
+	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
+	require.NoError(t, err)
+	defer func() { _ = db.Close(t.Context()) }()
+	var rows int
+	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM audit_log WHERE action = 'VALUES_RESEALED'").Scan(&rows))
+	require.Equal(t, 2, rows, "the intent and what came of it")
+	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE password_hash NOT LIKE 'sealed:%' AND password_hash <> ''").Scan(&rows))
+	require.Zero(t, rows)
+}
+
+// TestAnUnreadableNameIsOneMarkedRow for staff, and its owner still logs in.
+func TestAnUnreadableNameIsOneMarkedRow(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	owner, other := someone(t, "unreadable-name"), someone(t, "unreadable-not")
+	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
+	require.NoError(t, err)
+	defer func() { _ = db.Close(t.Context()) }()
+	_, err = db.Exec(t.Context(), "UPDATE users SET name_sealed = 'damaged' WHERE user_id = $1", owner.UserID)
+	require.NoError(t, err)
+	operator := login(t, running.Operator)
+	r := call(t, http.MethodGet, "/admin/users?lineNumber=010-7777-1234&size=100", operator, nil)
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	require.Contains(t, r.raw, `"userId":"`+other.UserID+`","userName":"홍*동"`)
+	require.Contains(t, r.raw, `"unreadable":["NAME"]`)
+	require.NotContains(t, r.raw, `"userId":"`+owner.UserID+`","userName"`)
+	r = call(t, http.MethodGet, "/admin/users/"+owner.UserID, operator, nil)
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	require.Contains(t, running.logs.String(), `"subject":"auth.users.name unreadable-name"`)
+	r = call(t, http.MethodGet, "/auth/user-info", login(t, owner), nil)
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	require.NotContains(t, r.raw, "userName")
+}
