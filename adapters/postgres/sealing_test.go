@@ -486,7 +486,10 @@ func TestAnUnreadableCopyIsNone(t *testing.T) {
 	customers := postgres.NewCustomers(kos.Pool, h.keys, vault.Customers(h.keys))
 	for _, look := range []func() error{
 		func() error { _, err := customers.Latest(t.Context(), portstest.Line(1)); return err },
-		func() error { _, err := postgres.NewPlans(kos.Pool, vault.Plans(h.keys)).Latest(t.Context()); return err },
+		func() error {
+			_, err := postgres.NewPlans(kos.Pool, vault.Plans(h.keys)).Latest(t.Context())
+			return err
+		},
 		func() error {
 			_, err := postgres.NewBills(bills.Pool, h.keys, vault.Bills(h.keys), &memory.Epochs{}).Latest(t.Context(), c.Bill.Line, c.Bill.Month)
 			return err

@@ -21,6 +21,7 @@ const (
 	HistoryDiffers Kind = "history_differs"        // the AP was told another answer of an inquiry than the customer
 	RowUnreadable  Kind = "row_unreadable"         // a stored inquiry or order cannot be opened: nobody works on it
 	SealedRefused  Kind = "sealed_value_refused"   // a sealed value does not open where it stands: it is not shown
+	AuditForged    Kind = "audit_log_forged"       // a row of the audit log is not as its writer wrote it
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 	ChangeParked   Kind = "change_parked"          // a person must find out what became of a plan change
 	BooksDiffer    Kind = "books_differ"           // our orders, KOS and the deliveries do not say the same

@@ -1,6 +1,10 @@
 -- name: SealingForm :one
 SELECT form FROM sealing;
 
+-- How long the form has been in force, in seconds.
+-- name: SealingAge :one
+SELECT form, greatest(0, extract(epoch FROM clock_timestamp() - changed_at))::double precision AS seconds FROM sealing;
+
 -- name: RaiseSealing :exec
 SELECT raise_sealing(@to_form::bigint);
 

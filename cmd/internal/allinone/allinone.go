@@ -40,6 +40,7 @@ type config struct {
 	simQuota  int
 	sessions  coreauth.SessionPolicy
 	token     personal.Secret // of the internal API; empty = made here
+	auditing  personal.Secret // of the gateway, for the audit log; empty = made here
 	auth      compose.Listen
 	bill      compose.Listen
 	product   compose.Listen
@@ -71,13 +72,14 @@ func read(env boot.Env) (config, error) {
 		apRate:    compose.ReadAPRate(r),
 		simDelay:  compose.ReadSimDelay(r),
 		simQuota:  compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
-		login:   compose.ReadLogin(r, "false"), // plain HTTP on loopback
-		gateway: at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
-		auth:    at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
-		bill:    at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
-		product: at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
-		kos:     at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
-		ap:      at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
+		auditing: personal.NewSecret(r.String("GATEWAY_AUDIT_TOKEN", "")),
+		login:    compose.ReadLogin(r, "false"), // plain HTTP on loopback
+		gateway:  at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
+		auth:     at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
+		bill:     at("BILL_ADDR", "8082", "BILL_INTERNAL_ADDR", "9082"),
+		product:  at("PRODUCT_ADDR", "8083", "PRODUCT_INTERNAL_ADDR", "9083"),
+		kos:      at("KOS_ADDR", "8084", "KOS_CONTROL_ADDR", "8094"),
+		ap:       at("MVNOAP_ADDR", "8085", "MVNOAP_CONTROL_ADDR", "8095"),
 	}
 	c.policy, c.books = compose.ReadPolicy(r), compose.ReadBooks(r, "off")
 	c.history = compose.ReadHistory(r, filepath.Join(c.dir, "spool"))
@@ -170,7 +172,7 @@ type system struct {
 
 // secretsAndPeople makes, or finds again, what the parts and the demo accounts log in with.
 func (s *system) secretsAndPeople() error {
-	var err1, err2, err3, err4 error
+	var err1, err2, err3, err4, err5 error
 	s.kosToken, err1 = s.ground.Secrets.Get("kos.token", localstack.Token)
 	s.apSecret, err2 = s.ground.Secrets.Get("mvnoap.secret", localstack.WebhookSecret)
 	s.people, err3 = demo.Plan(s.ground.Secrets.Get, localstack.Readable)
@@ -179,7 +181,12 @@ func (s *system) secretsAndPeople() error {
 		token, err4 = s.ground.Secrets.Get(localstack.InternalToken, localstack.Token)
 		s.token = personal.NewSecret(token)
 	}
-	return errors.Join(err1, err2, err3, err4)
+	if s.auditing.Reveal() == "" {
+		var token string
+		token, err5 = s.ground.Secrets.Get(localstack.GatewayAuditToken, localstack.Token)
+		s.auditing = personal.NewSecret(token)
+	}
+	return errors.Join(err1, err2, err3, err4, err5)
 }
 
 func (s *system) start(ctx context.Context) error {
@@ -225,6 +232,7 @@ func (s *system) simulator(ctx context.Context, name string, wire func(state str
 func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, kosSim, apSim demo.Simulator) error {
 	authUnit, err := compose.Auth(ctx, compose.AuthConfig{
 		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), InternalToken: s.token, Sessions: s.sessions, Login: s.login,
+		GatewayAuditToken: s.auditing,
 	}, s.tools)
 	if err != nil {
 		return err
@@ -257,7 +265,8 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	}
 	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{
 		Listen: s.gateway, Cache: s.ground.Cache, Auth: link,
-		Instances: compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
+		Instances:  compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
+		AuditToken: s.auditing,
 	}, compose.Upstreams{
 		Auth: authUnit.Handler, Bill: billUnit.Handler, Product: productUnit.Handler,
 	}, s.tools)

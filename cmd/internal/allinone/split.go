@@ -63,16 +63,17 @@ func (p *processes) start(ctx context.Context) error {
 		"PREFETCH_NIGHT=" + cmp.Or(os.Getenv("PREFETCH_NIGHT"), "off"), "BOOKS_AT=" + cmp.Or(os.Getenv("BOOKS_AT"), "off"),
 		"AUTH_COOKIE_SECURE=" + strconv.FormatBool(!p.login.PlainCookies),
 	}
+	auditing := "GATEWAY_AUDIT_TOKEN=" + p.auditing.Reveal()
 	for _, part := range []struct {
 		name, ready string
 		env         []string
 	}{
 		{"kos-simulator", p.kos.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "kos")}},
 		{"mvnoap-simulator", p.ap.Internal, []string{"STATE_DIR=" + filepath.Join(p.dir, "mvnoap")}},
-		{"auth", p.auth.Internal, nil},
+		{"auth", p.auth.Internal, []string{auditing}},
 		{"bill-inquiry", p.bill.Internal, []string{"SPOOL_DIR=" + p.history.SpoolDir}},
 		{"product-change", p.product.Internal, nil},
-		{"gateway", p.gateway.Internal, nil},
+		{"gateway", p.gateway.Internal, []string{auditing}},
 	} {
 		if err := p.spawn(ctx, part.name, slices.Concat(shared, part.env)); err != nil {
 			return err

@@ -2,7 +2,9 @@ package compose
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -15,6 +17,8 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/alert"
+	"phonebill/core/audit"
 	"phonebill/core/audit/attest"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
@@ -55,14 +59,28 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 }
 
 func (s staffRoom) auditLog() *postgres.AuditLog {
-	return postgres.NewAuditLog(s.pool, s.NewID(), s.Log)
+	return postgres.NewAuditLog(s.pool, s.keyring, s.NewID(), s.Log)
 }
 
 // attester ties the audit log together.
 func (s staffRoom) attester() *attest.Service {
 	return &attest.Service{
 		Trail: postgres.NewAuditTrail(s.pool), Signer: jose.NewSigner(postgres.NewSigningKeys(s.pool, s.keyring), s.Now), Now: s.Now,
+		Keys: postgres.AuditKeys(s.keyring), Close: postgres.AuditClosing(s.pool, formsSettle),
 	}
+}
+
+// attesting is attester for the worker, which writes the last checkpoint down in the log: kept on another machine, it is an anchor.
+func (p *parts) attesting(s *attest.Service) *attest.Service {
+	s.Head = func(ctx context.Context, last audit.Mark) {
+		p.Log.InfoContext(ctx, "audit checkpoint", "seq", last.Seq, "hash", hex.EncodeToString(last.Hash))
+	}
+	s.Forged = func(ctx context.Context, broken audit.BrokenError) {
+		p.alerts.Raise(ctx, alert.Alert{
+			Kind: alert.AuditForged, Subject: fmt.Sprintf("%s/%d", broken.Writer, broken.Seq), Note: broken.Why + "; its chain is not attested",
+		})
+	}
+	return s
 }
 
 // AdminConfig is what the command line works on: the stores of the auth service, and the token that all services share.

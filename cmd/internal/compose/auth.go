@@ -28,6 +28,7 @@ import (
 	"phonebill/core/auth/sessions"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
+	"phonebill/core/sealing"
 	"phonebill/core/throttle"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -61,6 +62,12 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p := begin("auth", c.Listen, t)
 	if c.InternalToken.Reveal() == "" {
 		p.Log.WarnContext(ctx, "INTERNAL_TOKEN is not set: whoever reaches the internal listener can read which sessions ended")
+	}
+	if err := distinct(c.InternalToken, c.GatewayAuditToken); err != nil {
+		return p.failed(err)
+	}
+	if c.GatewayAuditToken.Reveal() == "" {
+		p.Log.WarnContext(ctx, "GATEWAY_AUDIT_TOKEN is not set: what staff do through the gateway cannot be put on record, and is refused")
 	}
 	at, err := p.stores(ctx, c.Data, migrations.Auth)
 	if err != nil {
@@ -106,8 +113,10 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, policy: policy,
 	}
 	auditLog := room.auditLog()
-	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(auditLog, p.Now, p.Log)))
-	p.worker("audit-checkpoints", attestEvery, room.attester().Step)
+	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(feed.AuditWriters{
+		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form() < sealing.Row },
+	}, users.ByID, auditLog, p.Now, p.Log)))
+	p.worker("audit-checkpoints", attestEvery, p.attesting(room.attester()).Step)
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
 		MFA: &mfa.Service{

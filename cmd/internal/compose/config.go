@@ -3,6 +3,7 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -102,8 +103,10 @@ type AuthConfig struct {
 	Listen
 	Data
 	InternalToken personal.Secret
-	Sessions      auth.SessionPolicy
-	Login         Login
+	// GatewayAuditToken is what the gateway shows to put into the audit log what staff do through it; empty = it cannot.
+	GatewayAuditToken personal.Secret
+	Sessions          auth.SessionPolicy
+	Login             Login
 }
 
 // Login configures how people log in. The zero value is strict cookies, no throttle and hashing in the process.
@@ -160,6 +163,7 @@ type GatewayConfig struct {
 	Auth                        AuthLink
 	BillService, ProductService string
 	Instances                   Instances
+	AuditToken                  personal.Secret // for the audit log of the auth service, as AuthConfig.GatewayAuditToken
 }
 
 // Defaults of the listeners (product.md: the gateway on 8080, the services on 8081-8083).
@@ -174,7 +178,7 @@ func ReadAuth(env boot.Env) (AuthConfig, error) {
 	r := env.Read()
 	c := AuthConfig{
 		Listen: listen(r, "AUTH", "8081", "9081"), Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r),
-		Sessions: ReadSessions(r), Login: ReadLogin(r, "true"),
+		GatewayAuditToken: gatewayAuditToken(r), Sessions: ReadSessions(r), Login: ReadLogin(r, "true"),
 	}
 	return c, r.Err()
 }
@@ -229,9 +233,22 @@ func ReadGateway(env boot.Env) (GatewayConfig, error) {
 	c := GatewayConfig{
 		Listen: listen(r, "GATEWAY", "8080", "9080"), Auth: authLink(r), Cache: cache(r, r.String("VALKEY_ADDR", "")),
 		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductService: r.String("PRODUCT_URL", "http://"+host+"8083"),
-		Instances: ReadInstances(r),
+		Instances: ReadInstances(r), AuditToken: gatewayAuditToken(r),
 	}
 	return c, r.Err()
+}
+
+// gatewayAuditToken is for the auth service and the gateway alone.
+func gatewayAuditToken(r *boot.Reader) personal.Secret {
+	return personal.NewSecret(r.String("GATEWAY_AUDIT_TOKEN", ""))
+}
+
+// distinct refuses a credential of one service that all services have.
+func distinct(shared, own personal.Secret) error {
+	if own.Reveal() != "" && own == shared {
+		return errors.New("GATEWAY_AUDIT_TOKEN is that of INTERNAL_TOKEN, which every service has: it must be another")
+	}
+	return nil
 }
 
 func listen(r *boot.Reader, prefix, public, internal string) Listen {

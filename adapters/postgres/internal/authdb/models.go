@@ -18,6 +18,7 @@ type AuditCheckpoint struct {
 	Hash         []byte
 	Kid          string
 	Signature    []byte
+	Closes       bool
 }
 
 type AuditLog struct {
@@ -33,6 +34,7 @@ type AuditLog struct {
 	Ip           string
 	PreviousHash []byte
 	Hash         []byte
+	Keyed        bool
 }
 
 type LoginAttempt struct {

@@ -100,6 +100,23 @@ func (q *Queries) ResealUserLine(ctx context.Context, arg ResealUserLineParams) 
 	return result.RowsAffected(), nil
 }
 
+const sealingAge = `-- name: SealingAge :one
+SELECT form, greatest(0, extract(epoch FROM clock_timestamp() - changed_at))::double precision AS seconds FROM sealing
+`
+
+type SealingAgeRow struct {
+	Form    int64
+	Seconds float64
+}
+
+// How long the form has been in force, in seconds.
+func (q *Queries) SealingAge(ctx context.Context) (SealingAgeRow, error) {
+	row := q.db.QueryRow(ctx, sealingAge)
+	var i SealingAgeRow
+	err := row.Scan(&i.Form, &i.Seconds)
+	return i, err
+}
+
 const sealingForm = `-- name: SealingForm :one
 SELECT form FROM sealing
 `
