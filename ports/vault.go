@@ -15,18 +15,20 @@ const LineIndex = "line"
 type Vault interface {
 	// Seal encrypts for a place. Which form is written (bound to the column, or to the row) is the vault's affair.
 	Seal(at sealing.Place, clear []byte) ([]byte, error)
-	// Open decrypts what stands at the place, in either form unless the older one is refused. Anything that was not sealed by this vault
-	// for this place is an error, and raises an alert.
+	// Open decrypts what stands at the place, in either form unless the older one is refused. Anything that was not
+	// sealed by this vault for this place is an error, and raises an alert.
 	Open(at sealing.Place, sealed []byte) ([]byte, error)
 	// Form returns how values are bound to their places at present.
 	Form() sealing.Form
 	// Refuse raises the alert that what opened at the place does not belong there, and returns why.
 	Refuse(at sealing.Place, why error) error
-	// Index is a blind index: equal values of one purpose have equal indexes, and nothing else can be learned from it. 32 bytes.
+	// Index is a blind index: equal values of one purpose have equal indexes, and nothing else can be learned from it.
+	// 32 bytes.
 	Index(purpose, value string) []byte
 }
 
-// Sealer is the one stored form of T: versioned, encrypted, the same in PostgreSQL and in the cache but for the place it is bound to.
+// Sealer is the one stored form of T: versioned, encrypted, the same in PostgreSQL and in the cache but for the place
+// it is bound to.
 type Sealer[T any] interface {
 	// Seal returns the stored form for a place.
 	Seal(at sealing.Place, v T) ([]byte, error)
@@ -52,7 +54,8 @@ type SealedRows interface {
 	Table() string
 	// Count returns about how many rows there are.
 	Count(ctx context.Context) (int, error)
-	// Reseal looks at the next rows after the place (empty = the first), n at most, and seals those of form Column anew, bound to their rows.
-	// A row that another transaction changes meanwhile is left as that wrote it. It may be called again for the same rows.
+	// Reseal looks at the next rows after the place (empty = the first), n at most, and seals those of form Column
+	// anew, bound to their rows. A row that another transaction changes meanwhile is left as that wrote it. It may be
+	// called again for the same rows.
 	Reseal(ctx context.Context, after string, n int) (sealing.Batch, error)
 }

@@ -63,7 +63,8 @@ func entryOf(actor, action string) audit.Entry {
 	}
 }
 
-// TestWhatStaffDidElsewhereIsInTheAuditLog: the entry travels whole but for its time, which is the auth service's, and names who sent it.
+// TestWhatStaffDidElsewhereIsInTheAuditLog: the entry travels whole but for its time, which is the auth service's, and
+// names who sent it.
 func TestWhatStaffDidElsewhereIsInTheAuditLog(t *testing.T) {
 	t.Parallel()
 	kept, older := &auditLog{}, false
@@ -91,7 +92,8 @@ func TestWhatStaffDidElsewhereIsInTheAuditLog(t *testing.T) {
 	require.ErrorIs(t, l.Append(t.Context(), e), unavailable)
 }
 
-// TestTheTokenThatAllServicesHaveWritesNoAuditRow: each service has a credential of its own, for its own actions, about staff.
+// TestTheTokenThatAllServicesHaveWritesNoAuditRow: each service has a credential of its own, for its own actions, about
+// staff.
 func TestTheTokenThatAllServicesHaveWritesNoAuditRow(t *testing.T) {
 	t.Parallel()
 	kept, older := &auditLog{}, false

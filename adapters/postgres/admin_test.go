@@ -143,8 +143,8 @@ func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
 	require.Equal(t, []int{4, 1}, []int{v.Count().Rows, v.Count().Writers})
 }
 
-// TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone, in the chain that is under way, and those without a key are closed when every instance has
-// had the time to hear of it.
+// TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone, in the chain that is under way, and those without a key are closed
+// when every instance has had the time to hear of it.
 func TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
@@ -176,7 +176,8 @@ func TestARowThatTheDatabasesOwnerWroteIsFound(t *testing.T) {
 	log := postgres.NewAuditLog(db.Pool, keys, id.ID{1}, slog.New(slog.DiscardHandler))
 	require.NoError(t, log.Append(t.Context(), audit.Entry{At: time.Unix(1, 0), Actor: "admin", Outcome: audit.Done}))
 	rows := snapshotOf(t, db)
-	forged := audit.ChainAt(audit.Head{Writer: id.ID{1}, Seq: 1, Hash: rows[0].Hash}).Next(id.ID{1}, audit.Entry{At: time.Unix(2, 0), Actor: "nobody"})
+	end := audit.ChainAt(audit.Head{Writer: id.ID{1}, Seq: 1, Hash: rows[0].Hash})
+	forged := end.Next(id.ID{1}, audit.Entry{At: time.Unix(2, 0), Actor: "nobody"})
 	exec(t, db.Admin, `INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash)
 		VALUES ($1, $2, $3, $4, '', '', '', '', '', '', $5, $6)`,
 		forged.Writer.String(), forged.Seq, forged.At, forged.Actor, forged.Previous, forged.Hash)
@@ -333,8 +334,8 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 // snapshot reads the log as it stands inside a transaction that is never committed.
 func snapshot(t *testing.T, tx pgx.Tx) []audit.Row {
 	t.Helper()
-	found, err := tx.Query(t.Context(), `SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash, keyed
-		FROM audit_log ORDER BY writer, seq`)
+	found, err := tx.Query(t.Context(), `SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip,
+		previous_hash, hash, keyed FROM audit_log ORDER BY writer, seq`)
 	require.NoError(t, err)
 	defer found.Close()
 	var rows []audit.Row

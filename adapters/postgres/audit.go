@@ -36,8 +36,8 @@ type AuditLog struct {
 
 var _ ports.AuditLog = (*AuditLog)(nil)
 
-// NewAuditLog begins the chain of a writer that nobody else writes. Its rows are keyed as soon as the vault binds values to their rows: that
-// is when no instance of release b0e8e26 is left, which could not check them.
+// NewAuditLog begins the chain of a writer that nobody else writes. Its rows are keyed as soon as the vault binds
+// values to their rows: that is when no instance of release b0e8e26 is left, which could not check them.
 func NewAuditLog(pool *pgxpool.Pool, vault ports.Vault, writer id.ID, log *slog.Logger) *AuditLog {
 	keys := AuditKeys(vault)
 	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1), key: func() []byte {
@@ -53,7 +53,8 @@ func AuditKeys(vault ports.Vault) audit.Keys {
 	return func(writer id.ID) []byte { return vault.Index("auth.audit_log.writer", key(writer)) }
 }
 
-// AuditClosing returns whether rows without a key are to be closed: every instance has been writing keyed ones for settled.
+// AuditClosing returns whether rows without a key are to be closed: every instance has been writing keyed ones for
+// settled.
 func AuditClosing(pool *pgxpool.Pool, settled time.Duration) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		row, err := authdb.New(pool).SealingAge(ctx)

@@ -176,7 +176,8 @@ func (o *BillOutbox) List(ctx context.Context, f delivery.Filter) ([]delivery.To
 	}
 	page := make([]delivery.Told, len(rows))
 	for i, r := range rows {
-		number, _ := o.rows.lines.open(r.LineSealed, r.LineIndex, inquiryKeys(r.ID, r.UserID, r.Month)...) // one that cannot be opened is shown without its line
+		// One that cannot be opened is shown without its line.
+		number, _ := o.rows.lines.open(r.LineSealed, r.LineIndex, inquiryKeys(r.ID, r.UserID, r.Month)...)
 		page[i] = delivery.Told{
 			ID: id.ID(r.ID), Kind: delivery.BillResult, Line: number.String(), State: delivery.State(r.DeliveryState),
 			Sequence: counted(r.DeliverySequence), Attempts: int(r.DeliveryAttempts), FinalAt: moment(r.ProcessedAt),

@@ -22,7 +22,8 @@ type CallLog struct {
 
 var _ ports.CallLog = (*CallLog)(nil)
 
-// callPlaces are where the request and the answer of a call stand. Calls are found by their id, their line and their request.
+// callPlaces are where the request and the answer of a call stand. Calls are found by their id, their line and their
+// request.
 func callPlaces(row kosdb.AppendCallParams) (request, answer sealing.Place) {
 	keys := []string{key(row.ID), row.Operation, string(row.LineIndex), ""}
 	if row.RequestID != nil {

@@ -91,7 +91,8 @@ func (l lines) seal(n line.Number, keys ...string) ([]byte, error) {
 	return l.vault.Seal(l.place(l.index(n), keys), []byte(n.Digits()))
 }
 
-// open returns the line of the row with the index and the keys. A line that opens but has another index is not of that row.
+// open returns the line of the row with the index and the keys. A line that opens but has another index is not of that
+// row.
 func (l lines) open(sealed, index []byte, keys ...string) (line.Number, error) {
 	at := l.place(index, keys)
 	clear, err := l.vault.Open(at, sealed)

@@ -20,9 +20,9 @@ import (
 	"phonebill/ports"
 )
 
-// sealedRows implements ports.SealedRows. Every update names the value that was read, so a row that is changed meanwhile is left alone; it
-// was written bound to its row. Columns that a service may not change are changed by functions of the owner, which replace a value that is
-// bound to its column and nothing else (migrations, sealing).
+// sealedRows implements ports.SealedRows. Every update names the value that was read, so a row that is changed
+// meanwhile is left alone; it was written bound to its row. Columns that a service may not change are changed by
+// functions of the owner, which replace a value that is bound to its column and nothing else (migrations, sealing).
 type sealedRows struct {
 	table string
 	count func(context.Context) (int64, error)
@@ -53,7 +53,8 @@ type resealing struct {
 	done  bool // something was sealed anew
 }
 
-// value returns what is to be stored instead of sealed, which is sealed itself when it is bound to its row already, or does not open.
+// value returns what is to be stored instead of sealed, which is sealed itself when it is bound to its row already, or
+// does not open.
 func (r *resealing) value(at sealing.Place, sealed []byte, fits func(clear []byte) bool) []byte {
 	if sealed == nil {
 		return nil
@@ -146,8 +147,8 @@ func cursor(after string) uuid.UUID {
 	return row
 }
 
-// AuthSealed are the sealed rows of the auth database, but for those that were bound to their row ever since: second factors and seeds of
-// signing keys. vault must read both forms and write values bound to their row.
+// AuthSealed are the sealed rows of the auth database, but for those that were bound to their row ever since: second
+// factors and seeds of signing keys. vault must read both forms and write values bound to their row.
 func AuthSealed(pool *pgxpool.Pool, vault ports.Vault) []ports.SealedRows {
 	q, users := authdb.New(pool), NewUsers(pool, vault)
 	return []ports.SealedRows{

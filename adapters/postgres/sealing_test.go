@@ -30,7 +30,8 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// house are the four databases with two rows at least in every table that holds sealed values, except for the one plan list.
+// house are the four databases with two rows at least in every table that holds sealed values, except for the one plan
+// list.
 type house struct {
 	keys    *vault.Vault
 	refused *refusals
@@ -114,7 +115,8 @@ func furnish(t *testing.T, form sealing.Form) house {
 // rows are all sealed rows, as the job sees them.
 func (h house) rows(v *vault.Vault) []reseal.Database {
 	tables := map[migrations.Database][]ports.SealedRows{
-		migrations.Auth: postgres.AuthSealed(h.db[migrations.Auth].Pool, v), migrations.Bill: postgres.BillSealed(h.db[migrations.Bill].Pool, v, vault.Bills(v)),
+		migrations.Auth:    postgres.AuthSealed(h.db[migrations.Auth].Pool, v),
+		migrations.Bill:    postgres.BillSealed(h.db[migrations.Bill].Pool, v, vault.Bills(v)),
 		migrations.Product: postgres.ProductSealed(h.db[migrations.Product].Pool, v),
 		migrations.KOS:     postgres.KOSSealed(h.db[migrations.KOS].Pool, v, vault.Customers(v), vault.Plans(v)),
 	}
@@ -127,7 +129,8 @@ func (h house) rows(v *vault.Vault) []reseal.Database {
 
 func (h house) job(form sealing.Form) *reseal.Service {
 	return &reseal.Service{
-		Databases: h.rows(h.keys.Resealing(form)), Settle: time.Second, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Databases: h.rows(h.keys.Resealing(form)), Settle: time.Second,
+		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Now: time.Now, Batch: 1, PerSecond: 1000, Progress: func(reseal.Progress) {},
 	}
 }
@@ -169,8 +172,8 @@ func swap(t *testing.T, db *pgtest.DB, table, column string) {
 	require.EqualValues(t, 2, tag.RowsAffected(), "%s.%s: two rows to exchange", table, column)
 }
 
-// TestNoSealedValueCanBeMovedToAnotherRow walks all sealed columns of the four schemas; a new one that is not bound to its row, or that the
-// job does not know, fails it.
+// TestNoSealedValueCanBeMovedToAnotherRow walks all sealed columns of the four schemas; a new one that is not bound to
+// its row, or that the job does not know, fails it.
 func TestNoSealedValueCanBeMovedToAnotherRow(t *testing.T) {
 	t.Parallel()
 	h := furnish(t, sealing.Row)
@@ -194,7 +197,8 @@ func TestNoSealedValueCanBeMovedToAnotherRow(t *testing.T) {
 	require.GreaterOrEqual(t, walked, 14)
 }
 
-// TestExchangedLinesShowNobodysBill is how the fault was found: two customers' lines exchanged, each saw the other's bills.
+// TestExchangedLinesShowNobodysBill is how the fault was found: two customers' lines exchanged, each saw the other's
+// bills.
 func TestExchangedLinesShowNobodysBill(t *testing.T) {
 	t.Parallel()
 	h := furnish(t, sealing.Row)
@@ -210,7 +214,8 @@ func TestExchangedLinesShowNobodysBill(t *testing.T) {
 	require.Equal(t, []string{"auth.user_lines.line", "auth.user_lines.line"}, h.refused.taken())
 }
 
-// TestAnExchangedBillIsNeitherShownNorDelivered also when the rows are those of the release before, whose values open anywhere.
+// TestAnExchangedBillIsNeitherShownNorDelivered also when the rows are those of the release before, whose values open
+// anywhere.
 func TestAnExchangedBillIsNeitherShownNorDelivered(t *testing.T) {
 	t.Parallel()
 	for _, form := range []sealing.Form{sealing.Column, sealing.Row} {
@@ -319,10 +324,12 @@ func TestTheReleaseBeforeReadsWhatIsWrittenBesideIt(t *testing.T) {
 				"%s.%s", table, column)
 		}
 	}
-	require.Equal(t, []string{"$argon2id$one", "$argon2id$other"}, texts(t, h.db[migrations.Auth].Admin, "SELECT password_hash FROM users ORDER BY 1"))
+	require.Equal(t, []string{"$argon2id$one", "$argon2id$other"},
+		texts(t, h.db[migrations.Auth].Admin, "SELECT password_hash FROM users ORDER BY 1"))
 }
 
-// TestResealing: what the release before wrote is read at once, sealed anew by a job that may break off anywhere, and refused afterwards.
+// TestResealing: what the release before wrote is read at once, sealed anew by a job that may break off anywhere, and
+// refused afterwards.
 func TestResealing(t *testing.T) {
 	t.Parallel()
 	h := furnish(t, sealing.Column)
@@ -362,10 +369,12 @@ func TestResealing(t *testing.T) {
 	u, err = h.users.ByID(t.Context(), seconds[0])
 	require.NoError(t, err)
 	want := portstest.Owner()
-	require.Equal(t, []any{want.Lines, want.Name, want.Phone, want.Email, want.PasswordHash}, []any{u.Lines, u.Name, u.Phone, u.Email, u.PasswordHash})
+	require.Equal(t, []any{want.Lines, want.Name, want.Phone, want.Email, want.PasswordHash},
+		[]any{u.Lines, u.Name, u.Phone, u.Email, u.PasswordHash})
 	require.Empty(t, u.Unreadable)
 	c := portstest.BillCopies()[0]
-	held, err := postgres.NewBills(h.db[migrations.Bill].Pool, h.keys, vault.Bills(h.keys), &memory.Epochs{}).Latest(t.Context(), c.Bill.Line, c.Bill.Month)
+	bills := postgres.NewBills(h.db[migrations.Bill].Pool, h.keys, vault.Bills(h.keys), &memory.Epochs{})
+	held, err := bills.Latest(t.Context(), c.Bill.Line, c.Bill.Month)
 	require.NoError(t, err)
 	require.Equal(t, c, held)
 	again, err := h.job(sealing.RowOnly).Run(t.Context(), false)
@@ -443,7 +452,8 @@ func TestOneUnreadableNameMarksItsAccountAlone(t *testing.T) {
 	t.Parallel()
 	h := furnish(t, sealing.Row)
 	exec(t, h.db[migrations.Auth].Admin, "UPDATE users SET name_sealed = 'damaged' WHERE user_id = 'kim56789'")
-	page, total, err := postgres.NewAccounts(h.db[migrations.Auth].Pool, h.keys).Search(t.Context(), auth.AccountFilter{Now: noon, Page: 1, Size: 9})
+	accounts := postgres.NewAccounts(h.db[migrations.Auth].Pool, h.keys)
+	page, total, err := accounts.Search(t.Context(), auth.AccountFilter{Now: noon, Page: 1, Size: 9})
 	require.NoError(t, err)
 	require.Equal(t, 2, total)
 	require.Len(t, page, 2)
@@ -456,12 +466,14 @@ func TestOneUnreadableNameMarksItsAccountAlone(t *testing.T) {
 	require.Equal(t, []string{"auth.users.name"}, h.refused.taken())
 }
 
-// TestOneUnreadableLineIsNotFetchedAhead and keeps none of the others from being fetched; the next visit of its customer mends it.
+// TestOneUnreadableLineIsNotFetchedAhead and keeps none of the others from being fetched; the next visit of its
+// customer mends it.
 func TestOneUnreadableLineIsNotFetchedAhead(t *testing.T) {
 	t.Parallel()
 	h := furnish(t, sealing.Row)
 	db := h.db[migrations.KOS]
-	exec(t, db.Admin, "UPDATE active_lines SET line_sealed = 'damaged' WHERE line_index = (SELECT min(line_index::text)::bytea FROM active_lines)")
+	exec(t, db.Admin, `UPDATE active_lines SET line_sealed = 'damaged'
+		WHERE line_index = (SELECT min(line_index::text)::bytea FROM active_lines)`)
 	active := postgres.NewActiveLines(db.Pool, h.keys)
 	due, err := active.Due(t.Context(), freshness.Bills, noon, noon.Add(-time.Hour), time.Minute, 9)
 	require.NoError(t, err)

@@ -41,7 +41,8 @@ const (
 	userHash  = "auth.users.password_hash"
 )
 
-// userPlace is where a part of the account stands. The account without an id is the decoy, which is made anew when it does not open.
+// userPlace is where a part of the account stands. The account without an id is the decoy, which is made anew when it
+// does not open.
 func userPlace(column, user string, keys ...string) sealing.Place {
 	at := sealing.At(column, append([]string{user}, keys...)...)
 	if user == "" {
@@ -267,8 +268,8 @@ func (u *Users) Rehash(ctx context.Context, user auth.UserID, old, hash personal
 	return translate("replace password hash", err)
 }
 
-// sealedHash stands in front of a password hash (PHC form) that is sealed, bound to its account; the rest is base64. One that is not sealed
-// begins with "$".
+// sealedHash stands in front of a password hash (PHC form) that is sealed, bound to its account; the rest is base64.
+// One that is not sealed begins with "$".
 const sealedHash = "sealed:"
 
 // sealHash returns the stored form: the hash itself while the release before must be able to read it.

@@ -117,8 +117,8 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	return s, nil
 }
 
-// recordPlace has no keys: a record is found by nothing that stands beside it, all that it is about is inside. So a record may be moved from
-// one folder to another, and instances of the release before read it.
+// recordPlace has no keys: a record is found by nothing that stands beside it, all that it is about is inside. So a
+// record may be moved from one folder to another, and instances of the release before read it.
 func recordPlace() sealing.Place { return sealing.At("spool") }
 
 // take locks a folder and answers what waits in it.

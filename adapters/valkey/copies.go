@@ -127,12 +127,13 @@ const customerField = "c"
 func (s *cachedCustomers) spot(n line.Number) spot[product.CustomerCopy] {
 	index := s.vault.Index(ports.LineIndex, n.Digits())
 	at := sealing.Cached("customer", string(index))
-	return spot[product.CustomerCopy]{key: s.shelf.client.indexKey(index), field: customerField, at: at, fits: func(c product.CustomerCopy) error {
+	fits := func(c product.CustomerCopy) error {
 		if c.Customer.Line == n {
 			return nil
 		}
 		return s.vault.Refuse(at, errMisplaced)
-	}}
+	}
+	return spot[product.CustomerCopy]{key: s.shelf.client.indexKey(index), field: customerField, at: at, fits: fits}
 }
 
 // Latest answers from the cache, else from next.

@@ -31,7 +31,8 @@ func (c *cache) move(t *testing.T, from, field, to, as string) {
 	require.NoError(t, c.raw.Do(t.Context(), c.raw.B().Hset().Key(to).FieldValue().FieldValue(as, value).Build()).Error())
 }
 
-// TestAnEntryThatWasMovedIsAMiss: whatever form it has, the value of another line, month or session is never shown, and staff hear of it.
+// TestAnEntryThatWasMovedIsAMiss: whatever form it has, the value of another line, month or session is never shown, and
+// staff hear of it.
 func TestAnEntryThatWasMovedIsAMiss(t *testing.T) {
 	t.Parallel()
 	for _, form := range []sealing.Form{sealing.Column, sealing.Row, sealing.RowOnly} {
@@ -101,7 +102,8 @@ type asked struct {
 	months int
 }
 
-// TestAnEntryOfTheOlderFormIsMadeAnew without an alert, once that form is refused: it outlives the job by its time to live.
+// TestAnEntryOfTheOlderFormIsMadeAnew without an alert, once that form is refused: it outlives the job by its time to
+// live.
 func TestAnEntryOfTheOlderFormIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	c := open(t)

@@ -135,7 +135,8 @@ func place(path string, raw []byte) error {
 	return nil
 }
 
-// Seal encrypts: bound to the row, behind sealing.Mark, where the form says so and the place has keys; else bound to the column.
+// Seal encrypts: bound to the row, behind sealing.Mark, where the form says so and the place has keys; else bound to
+// the column.
 func (v *Vault) Seal(at sealing.Place, clear []byte) ([]byte, error) {
 	bound := at.Keyed() && v.Form() >= sealing.Row
 	data := at.Column()
@@ -170,10 +171,10 @@ func (v *Vault) Open(at sealing.Place, sealed []byte) ([]byte, error) {
 	return clear, nil
 }
 
-// Refuse reports that what stands at the place does not belong there, and returns why. A value of an older form is not reported
-// where its place is quiet.
+// Refuse reports that what stands at the place does not belong there, and returns why. A value of an older form is not
+// reported where its place is quiet.
 func (v *Vault) Refuse(at sealing.Place, why error) error {
-	if report := v.report.Load(); report != nil && !(at.Quiet() && errors.Is(why, ErrOldForm)) {
+	if report := v.report.Load(); report != nil && (!at.Quiet() || !errors.Is(why, ErrOldForm)) {
 		(*report)(at, why)
 	}
 	return fmt.Errorf("vault: open %s: %w", at.Name(), why)

@@ -173,7 +173,8 @@ func TestDamagedRowsAreErrors(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestForms: the older form opens anywhere in its column as long as it is not refused, the newer one in its row alone, whatever is in force.
+// TestForms: the older form opens anywhere in its column as long as it is not refused, the newer one in its row alone,
+// whatever is in force.
 func TestForms(t *testing.T) {
 	t.Parallel()
 	v, ok := open(t).(*vault.Vault)

@@ -38,8 +38,8 @@ const (
 	Done     Outcome = "DONE"
 )
 
-// Row is an entry in its chain. Hash is over the hash of the row before and the entry: HMAC-SHA256 with the writer's key when the row is
-// keyed, so that nobody without the key can make one; else SHA-256, as release b0e8e26 writes it.
+// Row is an entry in its chain. Hash is over the hash of the row before and the entry: HMAC-SHA256 with the writer's
+// key when the row is keyed, so that nobody without the key can make one; else SHA-256, as release b0e8e26 writes it.
 type Row struct {
 	Entry
 	Keyed          bool
@@ -121,8 +121,8 @@ type Head struct {
 	Hash   []byte
 }
 
-// hash is over the hash before and the canonical encoding: each field with its length in front, so that no two entries look alike. The
-// first field is the version of the encoding.
+// hash is over the hash before and the canonical encoding: each field with its length in front, so that no two entries
+// look alike. The first field is the version of the encoding.
 func (e Entry) hash(previous, key []byte) []byte {
 	version := "phonebill audit entry 1"
 	if key != nil {
@@ -154,8 +154,8 @@ func encode(fields ...[]byte) []byte {
 
 func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) } //nolint:gosec // a bijection is all that is asked for
 
-// Verify follows chains through their rows, which come writer by writer in order, and returns the heads; the first broken row is a
-// BrokenError. Rows without a key are believed.
+// Verify follows chains through their rows, which come writer by writer in order, and returns the heads; the first
+// broken row is a BrokenError. Rows without a key are believed.
 func Verify(rows []Row, keys Keys) ([]Head, error) {
 	v := NewVerifier(nil, keys)
 	for _, r := range rows {
@@ -166,8 +166,8 @@ func Verify(rows []Row, keys Keys) ([]Head, error) {
 	return v.heads(), v.End()
 }
 
-// Verifier checks any number of rows in little memory, against what signed checkpoints and anchors say of them. It is not safe for
-// concurrent use.
+// Verifier checks any number of rows in little memory, against what signed checkpoints and anchors say of them. It is
+// not safe for concurrent use.
 type Verifier struct {
 	keys   Keys
 	marks  map[id.ID][]mark
@@ -188,8 +188,8 @@ type mark struct {
 	source string
 }
 
-// NewVerifier returns one that holds rows against the checkpoints, oldest first, which must have been checked by VerifyCheckpoints, and
-// against rows that are known from elsewhere.
+// NewVerifier returns one that holds rows against the checkpoints, oldest first, which must have been checked by
+// VerifyCheckpoints, and against rows that are known from elsewhere.
 func NewVerifier(checkpoints []Checkpoint, keys Keys, known ...Head) *Verifier {
 	v := &Verifier{keys: keys, marks: map[id.ID][]mark{}, chains: map[id.ID]Chain{}}
 	attested := map[id.ID]int{}

@@ -162,7 +162,8 @@ func TestACutChainIsFoundByItsCheckpoint(t *testing.T) {
 		require.ErrorAs(t, err, &broken)
 		require.Equal(t, rows[keep].Writer, broken.Writer)
 		require.Equal(t, rows[keep].Seq, broken.Seq)
-		// Rewritten from some row on, with all hashes made anew by somebody who has the keys: whole, but not what was attested.
+		// Rewritten from some row on, with all hashes made anew by somebody who has the keys: whole, but not what was
+		// attested.
 		var c audit.Chain
 		forged := slices.Clone(rows)
 		for i := range forged {
@@ -278,7 +279,8 @@ func TestARowThatSomebodyMadeWithoutTheKeyIsFound(t *testing.T) {
 	require.ErrorAs(t, err, &broken, "a key is good for its own writer")
 }
 
-// TestRowsOfTheReleaseBeforeAreClosed by a checkpoint: those that it and its predecessors name stay believed, later ones are not.
+// TestRowsOfTheReleaseBeforeAreClosed by a checkpoint: those that it and its predecessors name stay believed, later
+// ones are not.
 func TestRowsOfTheReleaseBeforeAreClosed(t *testing.T) {
 	t.Parallel()
 	older, both := chain(1, 3, 9), chain(2, 4, 3)

@@ -45,8 +45,8 @@ func (l *Ledger) Known(writer id.ID) Head {
 	return h
 }
 
-// Next is the unsigned checkpoint that states the heads; false when no head moved and there is nothing to close. closing asks for the
-// checkpoint after which no row without a key may come; there is one.
+// Next is the unsigned checkpoint that states the heads; false when no head moved and there is nothing to close.
+// closing asks for the checkpoint after which no row without a key may come; there is one.
 func (l *Ledger) Next(heads []Head, at time.Time, closing bool) (Checkpoint, bool) {
 	moved := slices.DeleteFunc(slices.Clone(heads), func(h Head) bool { return h.Seq <= l.known[h.Writer].Seq })
 	sortHeads(moved)
@@ -117,8 +117,8 @@ func (c Checkpoint) Statement() []byte {
 	return encode([]byte("phonebill audit checkpoint signature 1"), number(c.Seq), c.Hash)
 }
 
-// Anchor is what is known of the log from elsewhere: a file, another machine's log. Without one, a log that was emptied and began anew
-// looks like a young one.
+// Anchor is what is known of the log from elsewhere: a file, another machine's log. Without one, a log that was emptied
+// and began anew looks like a young one.
 type Anchor struct {
 	Checkpoints []Mark
 	Rows        []Head
@@ -143,8 +143,8 @@ func (a Anchor) holds(all []Checkpoint) error {
 	return nil
 }
 
-// VerifyCheckpoints follows the checkpoints, oldest first, asks of each whether its signature is good, and holds them against the anchor;
-// the first that is wrong is a TamperedError.
+// VerifyCheckpoints follows the checkpoints, oldest first, asks of each whether its signature is good, and holds them
+// against the anchor; the first that is wrong is a TamperedError.
 func VerifyCheckpoints(all []Checkpoint, signed func(Checkpoint) bool, anchor Anchor) error {
 	var l Ledger
 	for _, c := range all {

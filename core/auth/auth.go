@@ -121,8 +121,8 @@ type User struct {
 	Unreadable   []Part
 }
 
-// Part is a part of an account that is stored sealed. What cannot be opened of an account is absent from it and named in Unreadable, so that
-// the rest can be shown and used; nothing of it is lost when the account is changed.
+// Part is a part of an account that is stored sealed. What cannot be opened of an account is absent from it and named
+// in Unreadable, so that the rest can be shown and used; nothing of it is lost when the account is changed.
 type Part string
 
 // The parts.

@@ -36,14 +36,15 @@ func (f Form) String() string {
 	return "UNKNOWN"
 }
 
-// Mark is the first byte of a value that is bound to its row. A value that is bound to its column begins with 1, as Tink's ciphertexts do.
+// Mark is the first byte of a value that is bound to its row. A value that is bound to its column begins with 1, as
+// Tink's ciphertexts do.
 const Mark byte = 2
 
 // Bound tells that the value is bound to its row.
 func Bound(sealed []byte) bool { return len(sealed) > 0 && sealed[0] == Mark }
 
-// Weakest is the form to be used by a process whose databases have these forms: it writes what all of them may hold, and refuses only what
-// all of them refuse. Without any it is Unknown.
+// Weakest is the form to be used by a process whose databases have these forms: it writes what all of them may hold,
+// and refuses only what all of them refuse. Without any it is Unknown.
 func Weakest(all ...Form) Form {
 	if len(all) == 0 {
 		return Unknown
@@ -55,9 +56,10 @@ func Weakest(all ...Form) Form {
 	return weakest
 }
 
-// Place is where a sealed value stands: its column (or the purpose of a cache entry), and the values of the row's primary key and of every
-// column by which the row is found. A value that was sealed for one place does not open in another. A place without keys has nothing that
-// could be exchanged: its name alone says where it is (such as a name that holds the primary key).
+// Place is where a sealed value stands: its column (or the purpose of a cache entry), and the values of the row's
+// primary key and of every column by which the row is found. A value that was sealed for one place does not open in
+// another. A place without keys has nothing that could be exchanged: its name alone says where it is (such as a name
+// that holds the primary key).
 type Place struct {
 	name   string
 	before string
@@ -83,8 +85,8 @@ func (p Place) And(key string) Place {
 	return p
 }
 
-// String names the place for the person who looks for it. A key that is no text, such as a blind index, is shown by its first bytes, an id
-// of 16 bytes whole.
+// String names the place for the person who looks for it. A key that is no text, such as a blind index, is shown by its
+// first bytes, an id of 16 bytes whole.
 func (p Place) String() string {
 	parts := []string{p.name}
 	for _, k := range p.keys {
@@ -110,8 +112,8 @@ func (p Place) Keyed() bool { return len(p.keys) > 0 }
 // Column is the associated data of values of form Column.
 func (p Place) Column() []byte { return []byte(p.before) }
 
-// Row is the associated data of values of form Row: every part with its length in front, so that no two places look alike, behind a text
-// with which no associated data of form Column begins.
+// Row is the associated data of values of form Row: every part with its length in front, so that no two places look
+// alike, behind a text with which no associated data of form Column begins.
 func (p Place) Row() []byte {
 	const head = "phonebill sealed at 1"
 	size := len(head) + 1 + 4 + len(p.name)

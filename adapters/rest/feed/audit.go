@@ -20,8 +20,9 @@ import (
 // AuditPath is where what staff did elsewhere is put into the audit log.
 const AuditPath = "/internal/v1/audit"
 
-// AuditCredential is the header that says which service writes. INTERNAL_TOKEN alone, which every service has, says nothing about that.
-const AuditCredential = "X-Audit-Credential" //nolint:gosec // the name of a header
+// AuditCredential is the header that says which service writes. INTERNAL_TOKEN alone, which every service has, says
+// nothing about that.
+const AuditCredential = "X-Audit-Credential"
 
 // Entry is audit.Entry without what the log gives it, and without its time: the auth service's clock counts.
 type Entry struct {
@@ -39,14 +40,16 @@ const maxEntry = 16 << 10
 // AuditWriters are the services that may put entries into the audit log, each its own actions.
 type AuditWriters struct {
 	Gateway personal.Secret // empty = it may not
-	// Uncredentialed tells that a gateway of release b0e8e26, which has no credential, may still run. It may put in what a gateway may.
+	// Uncredentialed tells that a gateway of release b0e8e26, which has no credential, may still run. It may put in
+	// what a gateway may.
 	Uncredentialed func() bool
 }
 
 // gatewayService is the name of the gateway in the audit log.
 const gatewayService = "gateway"
 
-// gatewayActions are what staff do through the gateway. Everything else is put in by the auth service itself and by the command line.
+// gatewayActions are what staff do through the gateway. Everything else is put in by the auth service itself and by the
+// command line.
 func gatewayActions() []string {
 	return []string{"DELIVERY_REPLAYED", "TIMELINE_SHOWN", "CHANGE_RESOLUTION"}
 }
@@ -64,8 +67,8 @@ func (w AuditWriters) writer(r *http.Request) (service string, actions []string)
 	}
 }
 
-// AuditHandler returns 204 to POST AuditPath when the entry is durable. The service must be known by its credential (403), the action be one
-// of its own (403), and the actor a member of staff (403); the entry names the service.
+// AuditHandler returns 204 to POST AuditPath when the entry is durable. The service must be known by its credential
+// (403), the action be one of its own (403), and the actor a member of staff (403); the entry names the service.
 func AuditHandler(
 	writers AuditWriters, accounts func(context.Context, auth.UserID) (auth.User, error), to ports.AuditLog, now ports.Clock, log *slog.Logger,
 ) http.Handler {
@@ -114,8 +117,8 @@ func AuditHandler(
 	})
 }
 
-// isStaff tells whether there is an account of that id that is an operator's or administrator's. One that lost its role while the call was
-// under way is refused: what came of it is missing then, and the intent says so.
+// isStaff tells whether there is an account of that id that is an operator's or administrator's. One that lost its role
+// while the call was under way is refused: what came of it is missing then, and the intent says so.
 func isStaff(ctx context.Context, accounts func(context.Context, auth.UserID) (auth.User, error), actor string) (bool, error) {
 	user, err := auth.ParseUserID(actor)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"phonebill/cmd/internal/localstack"
 )
 
-// TestTheSharedTokenWritesNothingIntoTheAuditLogOfTheRunningSystem, and what its gateway wrote is there by its own credential.
+// TestTheSharedTokenWritesNothingIntoTheAuditLogOfTheRunningSystem, and what its gateway wrote is there by its own
+// credential.
 func TestTheSharedTokenWritesNothingIntoTheAuditLogOfTheRunningSystem(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

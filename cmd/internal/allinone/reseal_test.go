@@ -18,7 +18,8 @@ func TestResealTheRunningSystem(t *testing.T) {
 	require.ErrorContains(t, err, "--rows-per-second")
 	_, _, err = command(t, "", "reseal", "--all-upgraded", "--reason", "x")
 	require.Error(t, err)
-	out, progress, err := command(t, "", "reseal", "--all-upgraded", "--leave-unreadable", "--rows-per-second", "100000", "--reason", "업그레이드 완료")
+	out, progress, err := command(t, "", "reseal", "--all-upgraded", "--leave-unreadable", "--rows-per-second", "100000",
+		"--reason", "업그레이드 완료")
 	require.NoError(t, err, progress)
 	require.Contains(t, out, "values bound to their column alone are refused")
 	require.Contains(t, progress, "waiting until every instance writes the new form")
@@ -38,7 +39,8 @@ func TestResealTheRunningSystem(t *testing.T) {
 	var rows int
 	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM audit_log WHERE action = 'VALUES_RESEALED'").Scan(&rows))
 	require.Equal(t, 2, rows, "the intent and what came of it")
-	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM users WHERE password_hash NOT LIKE 'sealed:%' AND password_hash <> ''").Scan(&rows))
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT count(*) FROM users
+		WHERE password_hash NOT LIKE 'sealed:%' AND password_hash <> ''`).Scan(&rows))
 	require.Zero(t, rows)
 }
 

@@ -70,7 +70,8 @@ func (s staffRoom) attester() *attest.Service {
 	}
 }
 
-// attesting is attester for the worker, which writes the last checkpoint down in the log: kept on another machine, it is an anchor.
+// attesting is attester for the worker, which writes the last checkpoint down in the log: kept on another machine, it
+// is an anchor.
 func (p *parts) attesting(s *attest.Service) *attest.Service {
 	s.Head = func(ctx context.Context, last audit.Mark) {
 		p.Log.InfoContext(ctx, "audit checkpoint", "seq", last.Seq, "hash", hex.EncodeToString(last.Hash))

@@ -103,7 +103,8 @@ type AuthConfig struct {
 	Listen
 	Data
 	InternalToken personal.Secret
-	// GatewayAuditToken is what the gateway shows to put into the audit log what staff do through it; empty = it cannot.
+	// GatewayAuditToken is what the gateway shows to put into the audit log what staff do through it; empty = it
+	// cannot.
 	GatewayAuditToken personal.Secret
 	Sessions          auth.SessionPolicy
 	Login             Login

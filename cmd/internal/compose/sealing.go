@@ -16,15 +16,15 @@ import (
 	"phonebill/ports"
 )
 
-// How sealed values are bound to their places is said by the databases. An instance reads it every formsEvery; the job that moves it on
-// waits for formsSettle before it relies on every instance having read it.
+// How sealed values are bound to their places is said by the databases. An instance reads it every formsEvery; the job
+// that moves it on waits for formsSettle before it relies on every instance having read it.
 const (
 	formsEvery  = 2 * time.Second
 	formsSettle = 5 * formsEvery
 )
 
-// forms keeps a vault at the weakest form of the databases of a unit. A form that is not known yet counts as the older one, which every
-// instance reads; the unit is not ready until all are known.
+// forms keeps a vault at the weakest form of the databases of a unit. A form that is not known yet counts as the older
+// one, which every instance reads; the unit is not ready until all are known.
 type forms struct {
 	vault  *vault.Vault
 	mu     sync.Mutex
@@ -96,7 +96,9 @@ type ResealConfig struct {
 const resealBatch = 200
 
 // OpenReseal wires the job; close it at the end.
-func OpenReseal(ctx context.Context, c ResealConfig, t Tools, progress func(reseal.Progress)) (s *reseal.Service, closing func(), err error) {
+func OpenReseal(
+	ctx context.Context, c ResealConfig, t Tools, progress func(reseal.Progress),
+) (s *reseal.Service, closing func(), err error) {
 	var closers []func()
 	closing = func() {
 		for _, c := range closers {

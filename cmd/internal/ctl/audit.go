@@ -29,9 +29,10 @@ func (c Console) audit() *cobra.Command {
 the exit code is 1. An empty log is an error, too. It says where the keyed rows begin, which nobody can make who has no keyring, and which
 checkpoint closed the rows without a key that an older release wrote.
 
-What nothing inside the database can tell is found by an anchor: whether the log was emptied and began anew, or the last rows and checkpoints
-were cut off together. An anchor is what this command printed last (SEQ:HASH), a file that holds such lines, or a log file of the auth service
-("audit checkpoint" each minute, "audit" for each row), which belongs on another machine.`,
+What nothing inside the database can tell is found by an anchor: whether the log was emptied and began anew, or the last
+rows and checkpoints were cut off together. An anchor is what this command printed last (SEQ:HASH), a file that holds such
+lines, or a log file of the auth service ("audit checkpoint" each minute, "audit" for each row), which belongs on another
+machine.`,
 		Example: `  phonebillctl audit verify
   phonebillctl audit verify --anchor 57:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   phonebillctl audit verify --anchor /mnt/logs/auth.log`,

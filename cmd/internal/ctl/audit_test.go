@@ -13,7 +13,8 @@ import (
 	"phonebill/core/id"
 )
 
-// TestAnchorsAreReadFromWhereverTheyStand: given, printed by the command, or in the auth service's log in either format.
+// TestAnchorsAreReadFromWhereverTheyStand: given, printed by the command, or in the auth service's log in either
+// format.
 func TestAnchorsAreReadFromWhereverTheyStand(t *testing.T) {
 	t.Parallel()
 	hash := strings.Repeat("ab", 32)
@@ -25,7 +26,7 @@ func TestAnchorsAreReadFromWhereverTheyStand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.log")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Join([]string{
 		`{"time":"2026-11-29T20:00:00Z","level":"INFO","msg":"audit checkpoint","unit":"auth","seq":3,"hash":"` + hash + `"}`,
-		`{"time":"2026-11-29T20:00:00Z","level":"INFO","msg":"audit","unit":"auth","actor":"admin","writer":"` + writer + `","seq":7,"hash":"` + hash + `"}`,
+		`{"time":"2026-11-29T20:00:00Z","msg":"audit","actor":"admin","writer":"` + writer + `","seq":7,"hash":"` + hash + `"}`,
 		`time=2026-11-29T20:00:00Z level=INFO msg="audit checkpoint" unit=auth seq=4 hash=` + hash,
 		`time=2026-11-29T20:00:00Z level=INFO msg=audit unit=auth actor=admin writer=` + writer + ` seq=8 hash=` + hash,
 		"anchor for the next time: 5:" + hash, "6:" + strings.ToUpper(hash),

@@ -111,7 +111,8 @@ func named(u auth.User) string {
 	if len(u.Unreadable) == 0 {
 		return u.Name.String()
 	}
-	return strings.TrimSpace(u.Name.String() + " (cannot be opened: " + joined(u.Unreadable, func(p auth.Part) string { return string(p) }) + ")")
+	parts := joined(u.Unreadable, func(p auth.Part) string { return string(p) })
+	return strings.TrimSpace(u.Name.String() + " (cannot be opened: " + parts + ")")
 }
 
 // footer tells where the page lies. Lists are counted no further than auth.MostCounted.

@@ -16,6 +16,7 @@ import (
 	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
+	"phonebill/core/sealing"
 	"phonebill/core/sealing/reseal"
 	"phonebill/migrations"
 )
@@ -85,7 +86,13 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 	}}
 	return log.Do(ctx, record.By{Name: by.Name, Roles: []auth.Role{auth.Admin}},
 		record.Deed{Action: "VALUES_RESEALED", Reason: why}, nil, func(facts map[string]string) error {
-			_, _ = fmt.Fprintln(c.Err, "waiting until every instance writes the new form")
+			form, err := s.Form(ctx)
+			if err != nil {
+				return err
+			}
+			if form < sealing.RowOnly {
+				_, _ = fmt.Fprintln(c.Err, "waiting until every instance writes the new form")
+			}
 			r, err := s.Run(ctx, anyway)
 			facts["seen"], facts["resealed"] = strconv.Itoa(r.Seen), strconv.Itoa(r.Resealed)
 			facts["unreadable"], facts["form"] = strconv.Itoa(len(r.Unreadable)), r.Form.String()

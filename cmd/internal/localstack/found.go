@@ -14,7 +14,7 @@ import (
 const InternalToken = "internal.token"
 
 // GatewayAuditToken names the secret that the gateway shares with the auth service alone.
-const GatewayAuditToken = "gateway.audit.token" //nolint:gosec // a name
+const GatewayAuditToken = "gateway.audit.token"
 
 // Found answers the stores of a service on a stack that is running already, from its data folder and any URL of its database server,
 // and the token that the services share, empty when the stack did not make it. Only what the folder holds is used; nothing is made.

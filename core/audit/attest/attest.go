@@ -18,18 +18,22 @@ type Service struct {
 	Trail  ports.AuditTrail
 	Signer ports.Signer
 	Now    ports.Clock
-	Keys   audit.Keys                                          // of the writers
-	Close  func(context.Context) (bool, error)                 // whether no release that writes rows without a key is left; nil = it is not known
-	Head   func(ctx context.Context, last audit.Mark)          // is called by each Step with the last checkpoint, to be written down elsewhere
-	Forged func(ctx context.Context, broken audit.BrokenError) // is called with a row that is not attested
+	Keys   audit.Keys // of the writers
+	// Close returns whether no release that writes rows without a key is left; nil = it is not known.
+	Close func(context.Context) (bool, error)
+	// Head is called by each Step with the last checkpoint, to be written down elsewhere; nil = it is not.
+	Head func(ctx context.Context, last audit.Mark)
+	// Forged is called with each row that is not attested; nil = nothing is.
+	Forged func(ctx context.Context, broken audit.BrokenError)
 
 	mu     sync.Mutex
 	ledger audit.Ledger
 }
 
-// Step states the heads of all chains in a checkpoint if any has moved. Rows since the last checkpoint are checked first: a chain with a row
-// that its writer did not write is not attested, and the error says so. Of several instances that do so at once one is stored; the others
-// find out next time. It returns 0, so that a worker looks again at its own pace.
+// Step states the heads of all chains in a checkpoint if any has moved. Rows since the last checkpoint are checked
+// first: a chain with a row that its writer did not write is not attested, and the error says so. Of several instances
+// that do so at once one is stored; the others find out next time. It returns 0, so that a worker looks again at its
+// own pace.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,13 +152,14 @@ type Report struct {
 	ClosedBy    int        // the checkpoint after which no row without a key is believed; 0 = there is none yet
 }
 
-// ErrEmpty says that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and after everything was
-// removed.
+// ErrEmpty says that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
+// after everything was removed.
 var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, or everything was removed")
 
-// Verify checks every checkpoint, its signature, and every row of every chain against both and against the anchor. The first thing that is
-// not as it was written is an audit.TamperedError (a checkpoint) or an audit.BrokenError (a row). What was cut off behind the last
-// checkpoint, and a log that was emptied and began anew, are found by the anchor alone.
+// Verify checks every checkpoint, its signature, and every row of every chain against both and against the anchor. The
+// first thing that is not as it was written is an audit.TamperedError (a checkpoint) or an audit.BrokenError (a row).
+// What was cut off behind the last checkpoint, and a log that was emptied and began anew, are found by the anchor
+// alone.
 func (s *Service) Verify(ctx context.Context, anchor audit.Anchor) (Report, error) {
 	checkpoints, err := s.Trail.Checkpoints(ctx, 0) // before the rows, which go on growing
 	if err != nil {

@@ -78,7 +78,9 @@ func (s *signer) Signed(ctx context.Context, keyID string, statement, signature 
 
 func newService() (*attest.Service, *trail, *signer) {
 	book, key := &trail{}, &signer{}
-	return &attest.Service{Trail: book, Signer: key, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, Keys: memory.AuditKeys}, book, key
+	return &attest.Service{
+		Trail: book, Signer: key, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, Keys: memory.AuditKeys,
+	}, book, key
 }
 
 func write(t *testing.T, book *trail, writers ...byte) {
@@ -113,7 +115,10 @@ func TestACheckpointIsMadeWhenThereIsSomethingNew(t *testing.T) {
 func TestSeveralInstancesMakeOneSequence(t *testing.T) {
 	t.Parallel()
 	s, book, _ := newService()
-	instances := []*attest.Service{s, {Trail: book, Signer: s.Signer, Now: s.Now, Keys: s.Keys}, {Trail: book, Signer: s.Signer, Now: s.Now, Keys: s.Keys}}
+	another := func() *attest.Service {
+		return &attest.Service{Trail: book, Signer: s.Signer, Now: s.Now, Keys: s.Keys}
+	}
+	instances := []*attest.Service{s, another(), another()}
 	for round := range 5 {
 		write(t, book, byte(round+1))
 		var all sync.WaitGroup

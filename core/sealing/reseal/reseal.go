@@ -1,4 +1,5 @@
-// Package reseal binds the sealed values that an older release wrote to their rows, and then has the older form refused.
+// Package reseal binds the sealed values that an older release wrote to their rows, and then has the older form
+// refused.
 package reseal
 
 import (
@@ -18,7 +19,8 @@ type Database struct {
 	Rows []ports.SealedRows
 }
 
-// Service seals anew. It is run by command, once no instance of an older release is left; it may be interrupted and run again.
+// Service seals anew. It is run by command, once no instance of an older release is left; it may be interrupted and run
+// again.
 type Service struct {
 	Databases []Database
 	Settle    time.Duration                              // until every instance writes the new form
@@ -47,11 +49,12 @@ type Report struct {
 // Row names a row.
 type Row struct{ Table, Key string }
 
-// ErrUnreadable says that values that do not open keep the job from its end: they could be of a key that the keyring lacks.
+// ErrUnreadable says that values that do not open keep the job from its end: they could be of a key that the keyring
+// lacks.
 var ErrUnreadable = errors.New("some values do not open where they stand; the older form is not refused yet")
 
-// Run moves all databases to the form Row, waits until every instance has seen that, seals all rows anew, and has the older form refused.
-// With values that do not open it is refused only if anyway is true.
+// Run moves all databases to the form Row, waits until every instance has seen that, seals all rows anew, and has the
+// older form refused. With values that do not open it is refused only if anyway is true.
 func (s *Service) Run(ctx context.Context, anyway bool) (Report, error) {
 	if err := s.begin(ctx); err != nil {
 		return Report{}, err
@@ -85,7 +88,8 @@ func (s *Service) Form(ctx context.Context) (sealing.Form, error) {
 	return sealing.Weakest(forms...), nil
 }
 
-// begin has the new form written everywhere. When the job was interrupted a moment ago not every instance may know it yet: it waits again.
+// begin has the new form written everywhere. When the job was interrupted a moment ago not every instance may know it
+// yet: it waits again.
 func (s *Service) begin(ctx context.Context) error {
 	form, err := s.Form(ctx)
 	if err != nil || form == sealing.RowOnly {
