@@ -131,7 +131,7 @@ func (h house) job(form sealing.Form) *reseal.Service {
 	return &reseal.Service{
 		Databases: h.rows(h.keys.Resealing(form)), Settle: time.Second,
 		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
-		Now: time.Now, Batch: 1, PerSecond: 1000, Progress: func(reseal.Progress) {},
+		Now:  time.Now, Batch: 1, PerSecond: 1000, Progress: func(reseal.Progress) {},
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"phonebill/cmd/internal/demo"
 )
 
 // TestResealTheRunningSystem seals under load, from the other tests, and everything is found and opens afterwards.
@@ -66,4 +68,31 @@ func TestAnUnreadableNameIsOneMarkedRow(t *testing.T) {
 	r = call(t, http.MethodGet, "/auth/user-info", login(t, owner), nil)
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.NotContains(t, r.raw, "userName")
+}
+
+// TestExchangedLinesAreNobodys: two customers' sealed lines exchanged in the database show neither the other's.
+func TestExchangedLinesAreNobodys(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	lines := map[string]string{"exchanged-one": "01077770001", "exchanged-two": "01077770002"}
+	for user, number := range lines {
+		r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
+			"userId": user, "password": strongPassword, "userName": "홍길동", "customerId": "C-" + user, "lines": []string{number},
+			"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
+		})
+		require.Equal(t, http.StatusCreated, r.status, r.raw)
+	}
+	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
+	require.NoError(t, err)
+	defer func() { _ = db.Close(t.Context()) }()
+	tag, err := db.Exec(t.Context(), `UPDATE user_lines t SET line_sealed = o.line_sealed FROM user_lines o
+		WHERE t.user_id LIKE 'exchanged-%' AND o.user_id LIKE 'exchanged-%' AND t.user_id <> o.user_id`)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, tag.RowsAffected())
+	for user := range lines {
+		r := call(t, http.MethodGet, "/bills/menu", login(t, demo.Login{UserID: user, Password: strongPassword}), nil)
+		require.NotContains(t, r.raw, "7777-000", user)
+		r = call(t, http.MethodGet, "/admin/users/"+user, login(t, running.Operator), nil)
+		require.Contains(t, r.raw, `"unreadable":["LINES"]`)
+	}
 }
