@@ -5,14 +5,15 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '60s';
 
--- One row: 1 = values bound to their column are written (release b0e8e26 runs beside), 2 = values bound to their row are written and both are
--- read, 3 = those bound to their column are refused. A database that nothing was written into yet has no older release to wait for.
+-- One row: 1 = values bound to their column are written (release b0e8e26 runs beside), 2 = values bound to their row are
+-- written and both are read, 3 = those bound to their column are refused. A database that nothing was written into yet has
+-- no older release to wait for, and begins with 3.
 CREATE TABLE sealing (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     form bigint NOT NULL CHECK (form BETWEEN 1 AND 3),
     changed_at timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO sealing (form) SELECT CASE WHEN EXISTS (SELECT FROM change_orders) THEN 1 ELSE 2 END;
+INSERT INTO sealing (form) SELECT CASE WHEN EXISTS (SELECT FROM change_orders) THEN 1 ELSE 3 END;
 GRANT SELECT ON sealing TO phonebill_product;
 
 -- The form only moves on.

@@ -318,6 +318,11 @@ func (s *system) seed(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
+	form, err := postgres.NewSealingForm(migrations.Auth, pool).Form(ctx)
+	if err != nil {
+		return err
+	}
+	keyring.Obey(form)
 	return demo.Seed(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
 }
 

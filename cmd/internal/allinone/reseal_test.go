@@ -20,6 +20,13 @@ func TestResealTheRunningSystem(t *testing.T) {
 	require.ErrorContains(t, err, "--rows-per-second")
 	_, _, err = command(t, "", "reseal", "--all-upgraded", "--reason", "x")
 	require.Error(t, err)
+	for _, name := range []string{"auth", "bill", "product", "kos"} { // as in a system whose job was interrupted
+		db, err := pgx.Connect(t.Context(), running.Databases[name])
+		require.NoError(t, err)
+		_, err = db.Exec(t.Context(), "UPDATE sealing SET form = 2")
+		require.NoError(t, err)
+		require.NoError(t, db.Close(t.Context()))
+	}
 	out, progress, err := command(t, "", "reseal", "--all-upgraded", "--leave-unreadable", "--rows-per-second", "100000",
 		"--reason", "업그레이드 완료")
 	require.NoError(t, err, progress)
