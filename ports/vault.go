@@ -36,7 +36,7 @@ type Sealer[T any] interface {
 	Open(at sealing.Place, sealed []byte) (T, error)
 	// Reseal returns what stands at the place bound to its row, with the content and the version that it has.
 	Reseal(at sealing.Place, sealed []byte) ([]byte, error)
-	// Bound tells that the stored form is bound to its row.
+	// Bound returns whether the stored form is bound to its row.
 	Bound(sealed []byte) bool
 }
 

@@ -36,7 +36,7 @@ type AuditLog struct {
 
 var _ ports.AuditLog = (*AuditLog)(nil)
 
-// NewAuditLog begins the chain of a writer that nobody else writes. Its rows are keyed as soon as the vault binds
+// NewAuditLog begins the chain of a writer, which no other log writes. Its rows are keyed as soon as the vault binds
 // values to their rows: that is when no instance of release b0e8e26 is left, which could not check them.
 func NewAuditLog(pool *pgxpool.Pool, vault ports.Vault, writer id.ID, log *slog.Logger) *AuditLog {
 	keys := AuditKeys(vault)

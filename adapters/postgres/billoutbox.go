@@ -14,6 +14,7 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -141,7 +142,7 @@ func (o *BillOutbox) item(row billdb.Inquiry, bills map[uuid.UUID]storedBill) de
 	if q.Status == bill.Completed {
 		stored := bills[uuid.UUID(q.Version)]
 		if b := stored.bill; b != nil && (b.Line != q.Line || b.Month != q.Month) { // somebody else's bill is never delivered
-			_ = o.rows.vault.Refuse(summaryPlace(row), errMisplaced)
+			_ = o.rows.vault.Refuse(sealing.At("bill.inquiries.version_id", key(row.ID)), errMisplaced)
 			stored = storedBill{verdict: unreadable("bill")}
 		}
 		item.Body.Bill, item.Verdict = stored.bill, stored.verdict

@@ -135,7 +135,7 @@ func (h house) job(form sealing.Form) *reseal.Service {
 	}
 }
 
-// whole tells whether everything that is sealed opens where it stands.
+// whole returns whether everything that is sealed opens where it stands.
 func (h house) whole(t *testing.T, form sealing.Form) bool {
 	t.Helper()
 	whole := true

@@ -135,10 +135,10 @@ type shelf[T any] struct {
 type spot[T any] struct {
 	key, field string
 	at         sealing.Place
-	fits       func(T) error // tells that what opened there does not belong there; nil = everything that opens does
+	fits       func(T) error // an error when what opened there does not belong there; nil = everything that opens does
 }
 
-// errStamp is why an entry is not shown that claims to have been told later than it was.
+// errStamp is why an entry is not shown that claims to be newer than its value is.
 var errStamp = errors.New("valkey: an entry claims another time than its value has")
 
 // opened is the value of an entry, which begins with when it was told.

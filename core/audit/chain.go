@@ -39,7 +39,7 @@ const (
 )
 
 // Row is an entry in its chain. Hash is over the hash of the row before and the entry: HMAC-SHA256 with the writer's
-// key when the row is keyed, so that nobody without the key can make one; else SHA-256, as release b0e8e26 writes it.
+// key when the row is keyed, so that it cannot be made without the key; else SHA-256, as release b0e8e26 writes it.
 type Row struct {
 	Entry
 	Keyed          bool

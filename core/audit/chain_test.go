@@ -329,7 +329,7 @@ func TestRowsOfTheReleaseBeforeAreClosed(t *testing.T) {
 	require.ErrorAs(t, audit.VerifyCheckpoints([]audit.Checkpoint{first, open}, always, audit.Anchor{}), new(audit.TamperedError))
 }
 
-// TestAnAnchorKnowsWhatWasThere: nothing inside a log that began anew tells that there was another.
+// TestAnAnchorKnowsWhatWasThere: nothing inside a log that began anew shows that there was another.
 func TestAnAnchorKnowsWhatWasThere(t *testing.T) {
 	t.Parallel()
 	rows := chain(1, 3, 1)

@@ -35,7 +35,7 @@ func (l *Ledger) Seq() int { return l.seq }
 // Hash is that of the last checkpoint; nil before the first.
 func (l *Ledger) Hash() []byte { return bytes.Clone(l.hash) }
 
-// Closed tells that no row without a key may come any more.
+// Closed returns whether no row without a key may come any more.
 func (l *Ledger) Closed() bool { return l.closed }
 
 // Known is the head of the writer's chain as it was stated last; its Seq is 0 when it never was.

@@ -131,7 +131,7 @@ const (
 	PartPhone    Part = "PHONE"
 	PartEmail    Part = "EMAIL"
 	PartLines    Part = "LINES"    // at least one of them
-	PartPassword Part = "PASSWORD" // nobody can log in with it
+	PartPassword Part = "PASSWORD" // the account cannot be logged in to
 )
 
 // Changed is the account after a change of the one before: one version on, and one epoch on when what its tokens say is no longer

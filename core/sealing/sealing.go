@@ -40,7 +40,7 @@ func (f Form) String() string {
 // Tink's ciphertexts do.
 const Mark byte = 2
 
-// Bound tells that the value is bound to its row.
+// Bound returns whether the value is bound to its row.
 func Bound(sealed []byte) bool { return len(sealed) > 0 && sealed[0] == Mark }
 
 // Weakest is the form to be used by a process whose databases have these forms: it writes what all of them may hold,
@@ -103,10 +103,10 @@ func (p Place) String() string {
 // Name is the column or the purpose.
 func (p Place) Name() string { return p.name }
 
-// Quiet tells that no alert is due when a value of an older form is refused.
+// Quiet returns whether no alert is due when a value of an older form is refused.
 func (p Place) Quiet() bool { return p.quiet }
 
-// Keyed tells that there is something to bind values to besides the column.
+// Keyed returns whether there is something to bind values to besides the column.
 func (p Place) Keyed() bool { return len(p.keys) > 0 }
 
 // Column is the associated data of values of form Column.

@@ -60,7 +60,7 @@ func Audit(t *testing.T, open func(t *testing.T) AuditBook) {
 		require.NoError(t, err)
 		require.Equal(t, heads, stored)
 		_, err = audit.Verify(rows, nil)
-		require.ErrorAs(t, err, new(audit.BrokenError), "nobody without the keys could have written them")
+		require.ErrorAs(t, err, new(audit.BrokenError), "they cannot be checked without the keys")
 		for _, after := range []int{0, 2, 3} {
 			var of []audit.Row
 			require.NoError(t, book.Trail.RowsOf(t.Context(), numbered(2), after, func(r audit.Row) error { of = append(of, r); return nil }))

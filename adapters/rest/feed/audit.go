@@ -40,7 +40,7 @@ const maxEntry = 16 << 10
 // AuditWriters are the services that may put entries into the audit log, each its own actions.
 type AuditWriters struct {
 	Gateway personal.Secret // empty = it may not
-	// Uncredentialed tells that a gateway of release b0e8e26, which has no credential, may still run. It may put in
+	// Uncredentialed returns whether a gateway of release b0e8e26, which has no credential, may still run. It may put in
 	// what a gateway may.
 	Uncredentialed func() bool
 }
@@ -56,7 +56,7 @@ func gatewayActions() []string {
 
 // writer returns which service asks, and its actions; none when it is not known.
 func (w AuditWriters) writer(r *http.Request) (service string, actions []string) {
-	given := sha256.Sum256([]byte(r.Header.Get(AuditCredential))) // of equal length, so that the time tells nothing
+	given := sha256.Sum256([]byte(r.Header.Get(AuditCredential))) // of equal length, so that the time reveals nothing
 	gateway := sha256.Sum256([]byte(w.Gateway.Reveal()))
 	switch {
 	case w.Gateway.Reveal() != "" && subtle.ConstantTimeCompare(given[:], gateway[:]) == 1,
@@ -117,7 +117,7 @@ func AuditHandler(
 	})
 }
 
-// isStaff tells whether there is an account of that id that is an operator's or administrator's. One that lost its role
+// isStaff returns whether there is an account of that id that is an operator's or administrator's. One that lost its role
 // while the call was under way is refused: what came of it is missing then, and the intent says so.
 func isStaff(ctx context.Context, accounts func(context.Context, auth.UserID) (auth.User, error), actor string) (bool, error) {
 	user, err := auth.ParseUserID(actor)

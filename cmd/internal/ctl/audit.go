@@ -26,7 +26,7 @@ func (c Console) audit() *cobra.Command {
 	verify := &cobra.Command{
 		Use: "verify", Short: "Check every row, chain and signed checkpoint of the audit log", Args: cobra.NoArgs,
 		Long: `Check every row, chain and signed checkpoint of the audit log. A row that was changed, added, taken out or cut off is named, and
-the exit code is 1. An empty log is an error, too. It says where the keyed rows begin, which nobody can make who has no keyring, and which
+the exit code is 1. An empty log is an error, too. It says where the keyed rows begin, which cannot be made without the keyring, and which
 checkpoint closed the rows without a key that an older release wrote.
 
 What nothing inside the database can tell is found by an anchor: whether the log was emptied and began anew, or the last
@@ -64,7 +64,7 @@ func (c Console) whole(r attest.Report, anchor audit.Anchor) error {
 	if r.ClosedBy > 0 {
 		closed = fmt.Sprintf("%d rows without a key came before checkpoint %d, which closed them", r.Unkeyed, r.ClosedBy)
 	}
-	held := "without an anchor a log that was emptied and began anew is not told from a young one"
+	held := "without an anchor a log that was emptied and began anew looks like a young one"
 	if n := len(anchor.Checkpoints) + len(anchor.Rows); n > 0 {
 		held = fmt.Sprintf("it holds what the anchor knows: %d checkpoints, %d rows", len(anchor.Checkpoints), len(anchor.Rows))
 	}

@@ -89,6 +89,9 @@ func (c Console) printAccount(a auth.Account, clear bool) error {
 		p.line("permission", grantText(g))
 	}
 	p.line("second factor", map[bool]string{true: "yes", false: "no"}[a.SecondFactor])
+	if len(a.Unreadable) > 0 {
+		p.line("cannot be opened", joined(a.Unreadable, func(part auth.Part) string { return string(part) }))
+	}
 	p.line("version", fmt.Sprint(a.Version))
 	p.line("created", stamp(a.CreatedAt))
 	p.line("last login", stamp(a.LastLoginAt))

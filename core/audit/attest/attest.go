@@ -87,7 +87,7 @@ func (s *Service) add(ctx context.Context, next audit.Checkpoint) (err error) {
 	return s.ledger.Follow(next)
 }
 
-// heads are those of the chains whose new rows are as their writers wrote them; forged tells of the others.
+// heads are those of the chains whose new rows are as their writers wrote them; forged names the others.
 func (s *Service) heads(ctx context.Context) (heads []audit.Head, forged, err error) {
 	all, err := s.Trail.Heads(ctx)
 	if err != nil {

@@ -263,7 +263,7 @@ func TestAnEmptiedLogIsFound(t *testing.T) {
 	_, err = young.Step(t.Context())
 	require.NoError(t, err)
 	_, err = young.Verify(t.Context(), audit.Anchor{})
-	require.NoError(t, err, "nothing inside tells it")
+	require.NoError(t, err, "nothing inside shows it")
 	_, err = young.Verify(t.Context(), anchor)
 	require.ErrorAs(t, err, new(audit.TamperedError))
 }
