@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"phonebill/core/audit"
+	"phonebill/core/id"
 )
 
 // AuditLog is append-only and hash-chained per writer (decision 18).
@@ -17,6 +18,8 @@ type AuditLog interface {
 type AuditTrail interface {
 	// Rows yields every row of every chain, writer by writer and in order; an error of yield ends it and is answered.
 	Rows(ctx context.Context, yield func(audit.Row) error) error
+	// RowsOf yields the rows of one chain above after, in order; an error of yield ends it and is returned.
+	RowsOf(ctx context.Context, writer id.ID, after int, yield func(audit.Row) error) error
 	// Heads answers the last row of every chain, by writer.
 	Heads(ctx context.Context) ([]audit.Head, error)
 	// Checkpoints answers those with a number above after, oldest first.

@@ -116,8 +116,8 @@ func turns(k alert.Kind) bool {
 	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:
 		return true
 	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
-		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.ChangeParked, alert.BooksDiffer,
-		alert.OftenUnlocked, alert.ManySearches:
+		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged, alert.ChangeParked,
+		alert.BooksDiffer, alert.OftenUnlocked, alert.ManySearches:
 	}
 	return false
 }

@@ -14,6 +14,8 @@ import (
 
 var _ ports.AuditLog = (*Link)(nil)
 
+const auditPath = "/internal/v1/audit"
+
 // Append implements ports.AuditLog: the auth service keeps it. SERVICE_UNAVAILABLE when it does not answer that it is durable.
 func (l *Link) Append(ctx context.Context, e audit.Entry) error {
 	raw, err := json.Marshal(map[string]string{
@@ -23,7 +25,7 @@ func (l *Link) Append(ctx context.Context, e audit.Entry) error {
 	if err != nil {
 		return fmt.Errorf("authlink: %w", err)
 	}
-	if _, err = l.do(ctx, http.MethodPost, l.internal+"/internal/v1/audit", bytes.NewReader(raw), http.StatusNoContent); err != nil {
+	if _, err = l.do(ctx, http.MethodPost, l.internal+auditPath, bytes.NewReader(raw), http.StatusNoContent); err != nil {
 		return fault.New(fault.ServiceUnavailable).Because(err)
 	}
 	return nil

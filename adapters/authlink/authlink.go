@@ -27,6 +27,7 @@ const (
 type Link struct {
 	public, internal string
 	token            personal.Secret
+	audit            personal.Secret
 	http             *http.Client
 }
 
@@ -35,6 +36,13 @@ func New(public, internal string, token personal.Secret) *Link {
 	return &Link{public: public, internal: internal, token: token, http: &http.Client{
 		Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// Auditing is the link with the credential that lets its owner put into the audit log what its staff do.
+func (l *Link) Auditing(credential personal.Secret) *Link {
+	with := *l
+	with.audit = credential
+	return &with
 }
 
 // Keys answers the JWKS as JSON.
@@ -116,6 +124,9 @@ func (l *Link) do(ctx context.Context, method, address string, payload io.Reader
 	}
 	if strings.HasPrefix(address, l.internal+"/internal/") && l.token.Reveal() != "" {
 		req.Header.Set("Authorization", "Bearer "+l.token.Reveal())
+	}
+	if l.audit.Reveal() != "" && address == l.internal+auditPath {
+		req.Header.Set("X-Audit-Credential", l.audit.Reveal())
 	}
 	res, err := l.http.Do(req)
 	if err != nil {

@@ -48,7 +48,7 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	portstest.Audit(t, func(*testing.T) portstest.AuditBook {
 		trail := &memory.AuditTrail{}
-		return portstest.AuditBook{Trail: trail, Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
+		return portstest.AuditBook{Trail: trail, Keys: memory.AuditKeys, Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
 	})
 }
 

@@ -27,8 +27,26 @@ type AuditLog struct {
 	end    audit.Chain
 }
 
-// Log begins the chain of a writer.
-func (t *AuditTrail) Log(writer id.ID) *AuditLog { return &AuditLog{writer: writer, trail: t} }
+// Log begins the chain of a writer, whose rows are keyed.
+func (t *AuditTrail) Log(writer id.ID) *AuditLog {
+	return &AuditLog{writer: writer, trail: t, end: audit.Chain{}.WithKey(AuditKeys(writer))}
+}
+
+// OldLog begins the chain of a writer as release b0e8e26 writes it, without a key.
+func (t *AuditTrail) OldLog(writer id.ID) *AuditLog { return &AuditLog{writer: writer, trail: t} }
+
+// AuditKeys are the keys of writers.
+func AuditKeys(writer id.ID) []byte {
+	sum := sha256.Sum256(append([]byte("memory audit key "), writer[:]...))
+	return sum[:]
+}
+
+// Put adds a row as it is.
+func (t *AuditTrail) Put(r audit.Row) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rows = append(t.rows, r)
+}
 
 // Append adds the entry to the chain.
 func (l *AuditLog) Append(_ context.Context, e audit.Entry) error {
@@ -62,6 +80,16 @@ func (t *AuditTrail) Rows(_ context.Context, yield func(audit.Row) error) error 
 		}
 	}
 	return nil
+}
+
+// RowsOf yields the rows of one chain.
+func (t *AuditTrail) RowsOf(ctx context.Context, writer id.ID, after int, yield func(audit.Row) error) error {
+	return t.Rows(ctx, func(r audit.Row) error {
+		if r.Writer != writer || r.Seq <= after {
+			return nil
+		}
+		return yield(r)
+	})
 }
 
 // Heads answers the last row of every chain.

@@ -7,26 +7,36 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"phonebill/core/sealing"
 )
 
 // Vault implements ports.Vault without secrecy: it prefixes. For tests only.
 type Vault struct{}
 
-var errNotSealed = errors.New("memory vault: not sealed for this purpose")
+var errNotSealed = errors.New("memory vault: not sealed for this place")
 
-// Seal prefixes with the purpose.
-func (Vault) Seal(purpose string, clear []byte) ([]byte, error) {
-	return append([]byte("sealed:"+purpose+":"), clear...), nil
+// Seal prefixes with the place.
+func (Vault) Seal(at sealing.Place, clear []byte) ([]byte, error) {
+	return append(prefix(at), clear...), nil
 }
 
 // Open cuts the prefix off.
-func (Vault) Open(purpose string, sealed []byte) ([]byte, error) {
-	clear, ok := bytes.CutPrefix(sealed, []byte("sealed:"+purpose+":"))
+func (v Vault) Open(at sealing.Place, sealed []byte) ([]byte, error) {
+	clear, ok := bytes.CutPrefix(sealed, prefix(at))
 	if !ok {
-		return nil, errNotSealed
+		return nil, v.Refuse(at, errNotSealed)
 	}
 	return clear, nil
 }
+
+func prefix(at sealing.Place) []byte { return append(append([]byte("sealed:"), at.Row()...), ':') }
+
+// Form is always Row.
+func (Vault) Form() sealing.Form { return sealing.Row }
+
+// Refuse returns why.
+func (Vault) Refuse(_ sealing.Place, why error) error { return why }
 
 // Index hashes.
 func (Vault) Index(purpose, value string) []byte {
@@ -37,26 +47,40 @@ func (Vault) Index(purpose, value string) []byte {
 // Sealer implements ports.Sealer by remembering: the stored form is a handle.
 type Sealer[T any] struct {
 	mu   sync.Mutex
-	kept []T
+	kept []kept[T]
 }
 
-// Seal answers a handle.
-func (s *Sealer[T]) Seal(v T) ([]byte, error) {
+type kept[T any] struct {
+	value T
+	at    string
+}
+
+// Seal returns a handle.
+func (s *Sealer[T]) Seal(at sealing.Place, v T) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kept = append(s.kept, v)
+	s.kept = append(s.kept, kept[T]{v, string(at.Row())})
 	return []byte("#" + strconv.Itoa(len(s.kept)-1)), nil
 }
 
-// Open answers what the handle stands for.
-func (s *Sealer[T]) Open(sealed []byte) (T, error) {
+// Open returns what the handle stands for.
+func (s *Sealer[T]) Open(at sealing.Place, sealed []byte) (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var zero T
 	handle, ok := strings.CutPrefix(string(sealed), "#")
 	n, err := strconv.Atoi(handle)
-	if !ok || err != nil || n < 0 || n >= len(s.kept) {
+	if !ok || err != nil || n < 0 || n >= len(s.kept) || s.kept[n].at != string(at.Row()) {
 		return zero, errNotSealed
 	}
-	return s.kept[n], nil
+	return s.kept[n].value, nil
 }
+
+// Reseal returns the handle as it is.
+func (s *Sealer[T]) Reseal(at sealing.Place, sealed []byte) ([]byte, error) {
+	_, err := s.Open(at, sealed)
+	return sealed, err
+}
+
+// Bound is always true.
+func (*Sealer[T]) Bound([]byte) bool { return true }

@@ -48,11 +48,7 @@ func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Acc
 	}
 	found := make([]auth.Account, len(rows))
 	for i, row := range rows {
-		user, err := a.users.noun(authdb.UserByIDRow(row))
-		if err != nil {
-			return nil, 0, translate("open account", err)
-		}
-		found[i] = auth.Account{User: user, LockedUntil: locks[string(a.subject(row.User.UserID))]}
+		found[i] = auth.Account{User: a.users.noun(authdb.UserByIDRow(row)), LockedUntil: locks[string(a.subject(row.User.UserID))]}
 	}
 	return found, int(total), nil
 }
@@ -206,7 +202,7 @@ func (a *Accounts) addRights(ctx context.Context, q *authdb.Queries, users []aut
 			continue
 		}
 		for i, n := range user.Lines {
-			sealed, err := a.users.lines.seal(n)
+			sealed, err := a.users.lines.seal(n, linesKeys(string(user.UserID), int64(i+1))...)
 			if err != nil {
 				return err
 			}

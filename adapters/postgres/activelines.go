@@ -22,7 +22,7 @@ var _ ports.ActiveLines = (*ActiveLines)(nil)
 
 // NewActiveLines works on the kos database.
 func NewActiveLines(pool *pgxpool.Pool, vault ports.Vault) *ActiveLines {
-	return &ActiveLines{pool, lines{vault: vault, purpose: "kos.active_lines.line"}}
+	return &ActiveLines{pool, lines{vault: vault, column: "kos.active_lines.line"}}
 }
 
 // Seen notes the lines in one statement.
@@ -30,7 +30,7 @@ func (a *ActiveLines) Seen(ctx context.Context, k freshness.Kind, seen []line.Nu
 	sealed := make([][]byte, len(seen))
 	for i, n := range seen {
 		var err error
-		if sealed[i], err = a.lines.seal(n); err != nil {
+		if sealed[i], err = a.lines.seal(n, string(k)); err != nil {
 			return translate("seal line", err)
 		}
 	}
@@ -49,10 +49,10 @@ func (a *ActiveLines) Due(
 	if err != nil {
 		return nil, translate("lease active lines", err)
 	}
-	due := make([]line.Number, len(rows))
-	for i, sealed := range rows {
-		if due[i], err = a.lines.open(sealed); err != nil {
-			return nil, translate("open line", err)
+	due := make([]line.Number, 0, len(rows))
+	for _, row := range rows {
+		if n, err := a.lines.open(row.LineSealed, row.LineIndex, string(k)); err == nil { // one that cannot be opened is not fetched
+			due = append(due, n)
 		}
 	}
 	return due, nil

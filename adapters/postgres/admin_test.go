@@ -11,11 +11,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/memory"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/core/audit"
+	"phonebill/core/audit/attest"
 	"phonebill/core/auth"
 	"phonebill/core/id"
+	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -63,9 +66,9 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	portstest.Audit(t, func(t *testing.T) portstest.AuditBook {
 		t.Helper()
-		pool := pgtest.New(t, migrations.Auth).Pool
-		return portstest.AuditBook{Trail: postgres.NewAuditTrail(pool), Log: func(writer id.ID) ports.AuditLog {
-			return postgres.NewAuditLog(pool, writer, slog.New(slog.DiscardHandler))
+		pool, keys := pgtest.New(t, migrations.Auth).Pool, keyring(t)
+		return portstest.AuditBook{Trail: postgres.NewAuditTrail(pool), Keys: postgres.AuditKeys(keys), Log: func(writer id.ID) ports.AuditLog {
+			return postgres.NewAuditLog(pool, keys, writer, slog.New(slog.DiscardHandler))
 		}}
 	})
 }
@@ -75,9 +78,9 @@ func TestAudit(t *testing.T) {
 func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Auth)
-	trail := postgres.NewAuditTrail(db.Pool)
+	trail, keys := postgres.NewAuditTrail(db.Pool), keyring(t)
 	for w := byte(1); w <= 2; w++ {
-		log := postgres.NewAuditLog(db.Pool, id.ID{w}, slog.New(slog.DiscardHandler))
+		log := postgres.NewAuditLog(db.Pool, keys, id.ID{w}, slog.New(slog.DiscardHandler))
 		for n := range 3 {
 			require.NoError(t, log.Append(t.Context(), audit.Entry{
 				At: time.Unix(int64(n), 0), Actor: "admin", Action: "A", Subject: "s", Reason: "because", Outcome: audit.Done, Detail: "{}", IP: "::1",
@@ -85,7 +88,7 @@ func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 		}
 	}
 	verify := func() error {
-		v := audit.NewVerifier(nil)
+		v := audit.NewVerifier(nil, postgres.AuditKeys(keys))
 		if err := trail.Rows(t.Context(), v.Row); err != nil {
 			return err
 		}
@@ -96,7 +99,7 @@ func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 		"at": "at + interval '1 microsecond'", "actor": "'x' || actor", "action": "lower(action)", "subject": "subject || ' '",
 		"reason": "replace(reason, 'c', 'k')", "outcome": "'INTENDED'", "detail": "'{ }'", "ip": "''",
 		"previous_hash": "set_byte(previous_hash, 31, get_byte(previous_hash, 31) # 1)", "hash": "set_byte(hash, 0, get_byte(hash, 0) # 128)",
-		"seq": "seq + 100",
+		"seq": "seq + 100", "keyed": "NOT keyed",
 	} {
 		for w := byte(1); w <= 2; w++ {
 			for seq := 1; seq <= 3; seq++ {
@@ -109,7 +112,7 @@ func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 				require.EqualValues(t, 1, tag.RowsAffected())
 				rows := snapshot(t, tx)
 				require.NoError(t, tx.Rollback(t.Context()))
-				_, err = audit.Verify(rows)
+				_, err = audit.Verify(rows, postgres.AuditKeys(keys))
 				var broken audit.BrokenError
 				require.ErrorAs(t, err, &broken, name)
 				require.Equal(t, id.ID{w}, broken.Writer, name)
@@ -123,8 +126,8 @@ func TestAnyChangedByteOfTheAuditLogIsFound(t *testing.T) {
 // TestTheAuditLogGoesOnAfterTrouble: a row whose fate is unknown leaves the chain whole, stored or not.
 func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
 	t.Parallel()
-	db := pgtest.New(t, migrations.Auth)
-	log := postgres.NewAuditLog(db.Pool, id.ID{1}, slog.New(slog.DiscardHandler))
+	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
+	log := postgres.NewAuditLog(db.Pool, keys, id.ID{1}, slog.New(slog.DiscardHandler))
 	entry := audit.Entry{At: time.Unix(1, 0), Actor: "admin", Outcome: audit.Done}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -138,20 +141,106 @@ func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
 	require.NoError(t, err)
 	// A row that was thought lost: written by the same writer behind the log's back.
 	require.NoError(t, log.Append(t.Context(), entry))
-	var chain audit.Chain
-	v := audit.NewVerifier(nil)
+	chain := audit.Chain{}.WithKey(postgres.AuditKeys(keys)(id.ID{1}))
+	v := audit.NewVerifier(nil, postgres.AuditKeys(keys))
 	trail := postgres.NewAuditTrail(db.Pool)
 	require.NoError(t, trail.Rows(t.Context(), func(r audit.Row) error { _ = chain.Follow(r); return v.Row(r) }))
 	late := chain.Next(id.ID{1}, entry)
 	_, err = db.Admin.Exec(t.Context(), `INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip,
-		previous_hash, hash) VALUES ($1, $2, $3, $4, '', '', '', $5, '', '', $6, $7)`,
+		previous_hash, hash, keyed) VALUES ($1, $2, $3, $4, '', '', '', $5, '', '', $6, $7, true)`,
 		late.Writer.String(), late.Seq, late.At, late.Actor, string(late.Outcome), late.Previous, late.Hash)
 	require.NoError(t, err)
 	require.NoError(t, log.Append(t.Context(), entry))
-	v = audit.NewVerifier(nil)
+	v = audit.NewVerifier(nil, postgres.AuditKeys(keys))
 	require.NoError(t, trail.Rows(t.Context(), v.Row))
-	rows, writers := v.Count()
-	require.Equal(t, []int{4, 1}, []int{rows, writers})
+	require.Equal(t, []int{4, 1}, []int{v.Count().Rows, v.Count().Writers})
+}
+
+// TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone, in the chain that is under way, and those without a key are closed
+// when every instance has had the time to hear of it.
+func TestAuditRowsAreKeyedOnceTheReleaseBeforeIsGone(t *testing.T) {
+	t.Parallel()
+	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
+	keys.Obey(sealing.Column)
+	exec(t, db.Admin, "UPDATE sealing SET form = 1, changed_at = now() - interval '1 day'")
+	log := postgres.NewAuditLog(db.Pool, keys, id.ID{1}, slog.New(slog.DiscardHandler))
+	entry := audit.Entry{At: time.Unix(1, 0), Actor: "admin", Outcome: audit.Done}
+	require.NoError(t, log.Append(t.Context(), entry))
+	due := func(settled time.Duration) bool {
+		closing, err := postgres.AuditClosing(db.Pool, settled)(t.Context())
+		require.NoError(t, err)
+		return closing
+	}
+	require.False(t, due(time.Second))
+	require.NoError(t, postgres.NewSealingForm(migrations.Auth, db.Pool).Raise(t.Context(), sealing.Row))
+	require.False(t, due(time.Hour))
+	require.True(t, due(0))
+	keys.Obey(sealing.Row)
+	require.NoError(t, log.Append(t.Context(), entry))
+	v := audit.NewVerifier(nil, postgres.AuditKeys(keys))
+	require.NoError(t, postgres.NewAuditTrail(db.Pool).Rows(t.Context(), v.Row))
+	require.Equal(t, []int{2, 1, 2}, []int{v.Count().Rows, v.Count().Unkeyed, v.Count().FirstKeyed.Seq})
+}
+
+// TestARowThatTheDatabasesOwnerWroteIsFound: without the keyring its hash cannot be made.
+func TestARowThatTheDatabasesOwnerWroteIsFound(t *testing.T) {
+	t.Parallel()
+	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
+	log := postgres.NewAuditLog(db.Pool, keys, id.ID{1}, slog.New(slog.DiscardHandler))
+	require.NoError(t, log.Append(t.Context(), audit.Entry{At: time.Unix(1, 0), Actor: "admin", Outcome: audit.Done}))
+	rows := snapshotOf(t, db)
+	end := audit.ChainAt(audit.Head{Writer: id.ID{1}, Seq: 1, Hash: rows[0].Hash})
+	forged := end.Next(id.ID{1}, audit.Entry{At: time.Unix(2, 0), Actor: "nobody"})
+	exec(t, db.Admin, `INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash)
+		VALUES ($1, $2, $3, $4, '', '', '', '', '', '', $5, $6)`,
+		forged.Writer.String(), forged.Seq, forged.At, forged.Actor, forged.Previous, forged.Hash)
+	_, err := audit.Verify(snapshotOf(t, db), postgres.AuditKeys(keys))
+	broken := audit.BrokenError{}
+	require.ErrorAs(t, err, &broken)
+	require.Equal(t, 2, broken.Seq)
+}
+
+// TestATruncatedAuditLogIsFound: both tables emptied by their owner.
+func TestATruncatedAuditLogIsFound(t *testing.T) {
+	t.Parallel()
+	db, keys := pgtest.New(t, migrations.Auth), keyring(t)
+	auditor := func() *attest.Service {
+		return &attest.Service{
+			Trail: postgres.NewAuditTrail(db.Pool), Signer: memory.Signer{}, Now: time.Now, Keys: postgres.AuditKeys(keys),
+			Close: postgres.AuditClosing(db.Pool, 0),
+		}
+	}
+	write := func(writer byte) *attest.Service {
+		log := postgres.NewAuditLog(db.Pool, keys, id.ID{writer}, slog.New(slog.DiscardHandler))
+		require.NoError(t, log.Append(t.Context(), audit.Entry{At: time.Unix(1, 0), Actor: "admin", Outcome: audit.Done}))
+		s := auditor()
+		_, err := s.Step(t.Context())
+		require.NoError(t, err)
+		return s
+	}
+	alive := write(1)
+	was, err := alive.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err)
+	require.Equal(t, 1, was.ClosedBy, "a new system never had rows without a key")
+	anchor := audit.Anchor{Checkpoints: []audit.Mark{was.Last}}
+	_, err = alive.Verify(t.Context(), anchor)
+	require.NoError(t, err)
+	exec(t, db.Admin, "TRUNCATE audit_log, audit_checkpoints")
+	_, err = auditor().Verify(t.Context(), audit.Anchor{})
+	require.ErrorIs(t, err, attest.ErrEmpty)
+	_, err = auditor().Verify(t.Context(), anchor)
+	require.ErrorAs(t, err, new(audit.TamperedError))
+	write(2)
+	_, err = auditor().Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err, "it began anew, after a restart of all")
+	_, err = auditor().Verify(t.Context(), anchor)
+	require.ErrorAs(t, err, new(audit.TamperedError))
+}
+
+func snapshotOf(t *testing.T, db *pgtest.DB) (rows []audit.Row) {
+	t.Helper()
+	require.NoError(t, postgres.NewAuditTrail(db.Pool).Rows(t.Context(), func(r audit.Row) error { rows = append(rows, r); return nil }))
+	return rows
 }
 
 // million is a customer base as generated rows: 10^6 accounts of 5*10^5 customers, 1 in 1000 suspended, a line each; 10^6 events of
@@ -159,7 +248,7 @@ func TestTheAuditLogGoesOnAfterTrouble(t *testing.T) {
 func million(t *testing.T, keys ports.Vault) []string {
 	t.Helper()
 	sealed := func(purpose, clear string) string {
-		raw, err := keys.Seal(purpose, []byte(clear))
+		raw, err := keys.Seal(sealing.At(purpose), []byte(clear))
 		require.NoError(t, err)
 		return fmt.Sprintf(`'\x%x'`, raw)
 	}
@@ -230,7 +319,7 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 				return u, nil
 			})
 			return err
-		}, 13, []string{"user_roles_staff", "users_pkey"}},
+		}, 11, []string{"user_roles_staff", "users_pkey"}},
 		"login": {func(pool *pgxpool.Pool) error {
 			_, err := postgres.NewUsers(pool, keys).ByID(t.Context(), "user7")
 			return err
@@ -258,8 +347,8 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 // snapshot reads the log as it stands inside a transaction that is never committed.
 func snapshot(t *testing.T, tx pgx.Tx) []audit.Row {
 	t.Helper()
-	found, err := tx.Query(t.Context(), `SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash
-		FROM audit_log ORDER BY writer, seq`)
+	found, err := tx.Query(t.Context(), `SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip,
+		previous_hash, hash, keyed FROM audit_log ORDER BY writer, seq`)
 	require.NoError(t, err)
 	defer found.Close()
 	var rows []audit.Row
@@ -267,7 +356,7 @@ func snapshot(t *testing.T, tx pgx.Tx) []audit.Row {
 		var r audit.Row
 		var writer [16]byte
 		require.NoError(t, found.Scan(&writer, &r.Seq, &r.At, &r.Actor, &r.Action, &r.Subject, &r.Reason, &r.Outcome, &r.Detail, &r.IP,
-			&r.Previous, &r.Hash))
+			&r.Previous, &r.Hash, &r.Keyed))
 		r.Writer = writer
 		rows = append(rows, r)
 	}

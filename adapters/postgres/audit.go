@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,6 +18,7 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -29,13 +31,35 @@ type AuditLog struct {
 	turn   chan struct{} // one at a time; a waiter's context may end
 	end    audit.Chain
 	unsure bool // the last row may or may not be stored
+	key    func() []byte
 }
 
 var _ ports.AuditLog = (*AuditLog)(nil)
 
-// NewAuditLog begins the chain of a writer that nobody else writes.
-func NewAuditLog(pool *pgxpool.Pool, writer id.ID, log *slog.Logger) *AuditLog {
-	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1)}
+// NewAuditLog begins the chain of a writer, which no other log writes. Its rows are keyed as soon as the vault binds
+// values to their rows: that is when no instance of release b0e8e26 is left, which could not check them.
+func NewAuditLog(pool *pgxpool.Pool, vault ports.Vault, writer id.ID, log *slog.Logger) *AuditLog {
+	keys := AuditKeys(vault)
+	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1), key: func() []byte {
+		if vault.Form() < sealing.Row {
+			return nil
+		}
+		return keys(writer)
+	}}
+}
+
+// AuditKeys derives the keys of writers from the keyring.
+func AuditKeys(vault ports.Vault) audit.Keys {
+	return func(writer id.ID) []byte { return vault.Index("auth.audit_log.writer", key(writer)) }
+}
+
+// AuditClosing returns whether rows without a key are to be closed: every instance has been writing keyed ones for
+// settled.
+func AuditClosing(pool *pgxpool.Pool, settled time.Duration) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		row, err := authdb.New(pool).SealingAge(ctx)
+		return sealing.Form(row.Form) >= sealing.Row && row.Seconds >= settled.Seconds(), translate("read how values are sealed", err)
+	}
 }
 
 // Append stores the entry as the next row. When it is not known whether the row before was stored, the store is asked first.
@@ -74,6 +98,7 @@ func (l *AuditLog) append(ctx context.Context, e audit.Entry) error {
 			l.end = audit.ChainAt(audit.Head{Writer: l.writer, Seq: int(end.Seq), Hash: end.Hash})
 		}
 	}
+	l.end = l.end.WithKey(l.key())
 	row := l.end.Next(l.writer, e)
 	l.unsure = true
 	if err := q.AppendAudit(ctx, authdb.AppendAuditParams(auditRow(row))); err != nil {
@@ -113,6 +138,26 @@ func (t *AuditTrail) Rows(ctx context.Context, yield func(audit.Row) error) erro
 				return err
 			}
 			writer, seq = row.Writer, row.Seq
+		}
+		if int64(len(rows)) < t.page {
+			return nil
+		}
+	}
+}
+
+// RowsOf reads in pages.
+func (t *AuditTrail) RowsOf(ctx context.Context, writer id.ID, after int, yield func(audit.Row) error) error {
+	seq := int64(after)
+	for {
+		rows, err := authdb.New(t.pool).AuditRowsOf(ctx, authdb.AuditRowsOfParams{Writer: uuid.UUID(writer), Seq: seq, Most: t.page})
+		if err != nil {
+			return translate("read audit log", err)
+		}
+		for _, row := range rows {
+			if err := yield(auditNoun(row)); err != nil {
+				return err
+			}
+			seq = row.Seq
 		}
 		if int64(len(rows)) < t.page {
 			return nil
@@ -164,7 +209,7 @@ func (t *AuditTrail) AddCheckpoint(ctx context.Context, c audit.Checkpoint) erro
 func auditRow(r audit.Row) authdb.AuditLog {
 	return authdb.AuditLog{
 		Writer: uuid.UUID(r.Writer), Seq: int64(r.Seq), At: r.At, Actor: r.Actor, Action: r.Action, Subject: r.Subject, Reason: r.Reason,
-		Outcome: string(r.Outcome), Detail: r.Detail, Ip: r.IP, PreviousHash: r.Previous, Hash: r.Hash,
+		Outcome: string(r.Outcome), Detail: r.Detail, Ip: r.IP, PreviousHash: r.Previous, Hash: r.Hash, Keyed: r.Keyed,
 	}
 }
 
@@ -174,7 +219,7 @@ func auditNoun(row authdb.AuditLog) audit.Row {
 			Writer: id.ID(row.Writer), Seq: int(row.Seq), At: row.At.UTC(), Actor: row.Actor, Action: row.Action, Subject: row.Subject,
 			Reason: row.Reason, Outcome: audit.Outcome(row.Outcome), Detail: row.Detail, IP: row.Ip,
 		},
-		Previous: row.PreviousHash, Hash: row.Hash,
+		Previous: row.PreviousHash, Hash: row.Hash, Keyed: row.Keyed,
 	}
 }
 
@@ -193,6 +238,7 @@ func checkpointRow(c audit.Checkpoint) (authdb.AddAuditCheckpointParams, error) 
 	text, err := json.Marshal(heads)
 	return authdb.AddAuditCheckpointParams{
 		Seq: int64(c.Seq), At: c.At, Heads: string(text), PreviousHash: c.Previous, Hash: c.Hash, Kid: c.KeyID, Signature: c.Signature,
+		Closes: c.Closes,
 	}, err
 }
 
@@ -200,6 +246,7 @@ func checkpointRow(c audit.Checkpoint) (authdb.AddAuditCheckpointParams, error) 
 func checkpointNoun(row authdb.AuditCheckpoint) (audit.Checkpoint, error) {
 	c := audit.Checkpoint{
 		Seq: int(row.Seq), At: row.At.UTC(), Previous: row.PreviousHash, Hash: row.Hash, KeyID: row.Kid, Signature: row.Signature,
+		Closes: row.Closes,
 	}
 	var heads []headRow
 	if err := json.Unmarshal([]byte(row.Heads), &heads); err != nil {

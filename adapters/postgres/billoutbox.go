@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -112,7 +114,11 @@ func (o *BillOutbox) bills(ctx context.Context, rows []billdb.Inquiry) (map[uuid
 		return nil, translate("read bill versions", err)
 	}
 	for _, s := range sealed {
-		c, err := o.sealer.Open(s.Sealed)
+		at := versionPlace(s.ID, s.LineIndex, s.Month)
+		c, err := o.sealer.Open(at, s.Sealed)
+		if err == nil && (!bytes.Equal(o.rows.lines.index(c.Bill.Line), s.LineIndex) || c.Bill.Month.String() != s.Month) {
+			err = o.rows.vault.Refuse(at, errMisplaced)
+		}
 		if err != nil {
 			bills[s.ID] = storedBill{verdict: unreadable("bill")}
 			continue
@@ -135,6 +141,11 @@ func (o *BillOutbox) item(row billdb.Inquiry, bills map[uuid.UUID]storedBill) de
 	item.Line, item.Body.Inquiry = q.Line, q
 	if q.Status == bill.Completed {
 		stored := bills[uuid.UUID(q.Version)]
+		b := stored.copy.Bill
+		if stored.verdict == nil && (b.Line != q.Line || b.Month != q.Month) { // another customer's bill is never delivered
+			_ = o.rows.vault.Refuse(sealing.At("bill.inquiries.version_id", key(row.ID)), errMisplaced)
+			stored = storedBill{verdict: unreadable("bill")}
+		}
 		item.Verdict = stored.verdict
 		if stored.verdict == nil {
 			item.Body.Inquiry, item.Body.Bill = q.Recall(stored.copy)
@@ -170,7 +181,8 @@ func (o *BillOutbox) List(ctx context.Context, f delivery.Filter) ([]delivery.To
 	}
 	page := make([]delivery.Told, len(rows))
 	for i, r := range rows {
-		number, _ := o.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
+		// One that cannot be opened is shown without its line.
+		number, _ := o.rows.lines.open(r.LineSealed, r.LineIndex, inquiryKeys(r.ID, r.UserID, r.Month)...)
 		page[i] = delivery.Told{
 			ID: id.ID(r.ID), Kind: delivery.BillResult, Line: number.String(), State: delivery.State(r.DeliveryState),
 			Sequence: counted(r.DeliverySequence), Attempts: int(r.DeliveryAttempts), FinalAt: moment(r.ProcessedAt),

@@ -12,6 +12,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -32,13 +33,13 @@ func NewBills(pool *pgxpool.Pool, vault ports.Vault, sealer ports.Sealer[bill.Co
 
 // Latest answers the newest version unless the line's epoch hides it.
 func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
-	sealed, err := billdb.New(b.pool).LatestBill(ctx, billdb.LatestBillParams{LineIndex: b.lines.index(n), Month: m.String()})
+	row, err := billdb.New(b.pool).LatestBill(ctx, billdb.LatestBillParams{LineIndex: b.lines.index(n), Month: m.String()})
 	if err != nil {
 		return bill.Copy{}, translate("read bill", err, fault.ResourceNotFound)
 	}
-	c, err := b.sealer.Open(sealed)
+	c, err := b.open(row.Sealed, row.ID, n, m)
 	if err != nil {
-		return bill.Copy{}, translate("open bill", err)
+		return bill.Copy{}, err
 	}
 	epoch, err := b.epochs.Of(ctx, n)
 	if err != nil {
@@ -52,12 +53,13 @@ func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bi
 
 // Put stores a new version.
 func (b *Bills) Put(ctx context.Context, c bill.Copy) error {
-	sealed, err := b.sealer.Seal(c)
+	index := b.lines.index(c.Bill.Line)
+	sealed, err := b.sealer.Seal(versionPlace(uuid.UUID(c.Version), index, c.Bill.Month.String()), c)
 	if err != nil {
 		return translate("seal bill", err)
 	}
 	err = billdb.New(b.pool).PutBill(ctx, billdb.PutBillParams{
-		ID: uuid.UUID(c.Version), LineIndex: b.lines.index(c.Bill.Line), Month: c.Bill.Month.String(), ToldAt: c.AsOf, Sealed: sealed,
+		ID: uuid.UUID(c.Version), LineIndex: index, Month: c.Bill.Month.String(), ToldAt: c.AsOf, Sealed: sealed,
 	})
 	return translate("put bill", err)
 }
@@ -70,6 +72,23 @@ func (b *Bills) Version(ctx context.Context, n line.Number, m calendar.Month, ve
 	if err != nil {
 		return bill.Copy{}, translate("read bill version", err, fault.ResourceNotFound)
 	}
-	c, err := b.sealer.Open(sealed)
-	return c, translate("open bill", err)
+	return b.open(sealed, uuid.UUID(version), n, m)
+}
+
+// open is ResourceNotFound when what stands in the row is not that version of the line's bill of the month.
+func (b *Bills) open(sealed []byte, version uuid.UUID, n line.Number, m calendar.Month) (bill.Copy, error) {
+	at := versionPlace(version, b.lines.index(n), m.String())
+	c, err := b.sealer.Open(at, sealed)
+	if err == nil && (c.Bill.Line != n || c.Bill.Month != m || c.Version != id.ID(version)) {
+		err = b.lines.vault.Refuse(at, errMisplaced)
+	}
+	if err != nil {
+		return bill.Copy{}, absent(err)
+	}
+	return c, nil
+}
+
+// versionPlace is where a bill version stands.
+func versionPlace(version uuid.UUID, index []byte, month string) sealing.Place {
+	return sealing.At("bill.bill_versions", key(version), string(index), month)
 }

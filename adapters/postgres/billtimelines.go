@@ -59,7 +59,8 @@ func (s *BillTimelines) read(ctx context.Context, q *billdb.Queries, inquiry uui
 		return timeline.Inquiry{}, err
 	}
 	made, gaps := newest(made, nil)
-	number, _ := s.rows.lines.open(row.LineSealed) // one that cannot be opened is shown without its line
+	// One that cannot be opened is shown without its line.
+	number, _ := s.rows.lines.open(row.LineSealed, row.LineIndex, inquiryKeys(inquiry, row.UserID, row.Month)...)
 	return timeline.Inquiry{
 		Line: number.String(),
 		Row: bill.Inquiry{

@@ -181,7 +181,10 @@ func (s *BookRuns) Report(ctx context.Context, run id.ID) (product.BookReport, e
 	}
 	rows, err := q.BookDifferences(ctx, productdb.BookDifferencesParams{RunID: row.ID, N: product.MostDifferencesShown})
 	for _, r := range rows {
-		number, _ := s.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
+		var number line.Number // one that is gone, or cannot be opened, is shown without its line
+		if len(r.LineIndex) > 0 {
+			number, _ = s.rows.lines.open(r.LineSealed, r.LineIndex, orderKeys(r.OrderID, r.UserID)...)
+		}
 		report.Differences = append(report.Differences, product.Difference{
 			RequestID: id.ID(r.OrderID), Line: number.String(), Kind: product.DifferenceKind(r.Kind), Found: r.FoundAt.UTC(), Text: r.Detail,
 		})

@@ -9,6 +9,7 @@ import (
 
 	"phonebill/adapters/postgres/internal/kosdb"
 	"phonebill/core/audit"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -21,10 +22,15 @@ type CallLog struct {
 
 var _ ports.CallLog = (*CallLog)(nil)
 
-const (
-	callRequest = "kos.kos_calls.request"
-	callAnswer  = "kos.kos_calls.answer"
-)
+// callPlaces are where the request and the answer of a call stand. Calls are found by their id, their line and their
+// request.
+func callPlaces(row kosdb.AppendCallParams) (request, answer sealing.Place) {
+	keys := []string{key(row.ID), row.Operation, string(row.LineIndex), ""}
+	if row.RequestID != nil {
+		keys[3] = key(*row.RequestID)
+	}
+	return sealing.At("kos.kos_calls.request", keys...), sealing.At("kos.kos_calls.answer", keys...)
+}
 
 // NewCallLog works on the kos database.
 func NewCallLog(pool *pgxpool.Pool, vault ports.Vault) *CallLog {
@@ -33,18 +39,20 @@ func NewCallLog(pool *pgxpool.Pool, vault ports.Vault) *CallLog {
 
 // Append stores one call.
 func (l *CallLog) Append(ctx context.Context, c audit.Call) error {
-	request, err1 := sealOptional(l.vault, callRequest, c.Request)
-	answer, err2 := sealOptional(l.vault, callAnswer, c.Answer)
-	if err := errors.Join(err1, err2); err != nil {
-		return translate("seal call", err)
-	}
 	row := kosdb.AppendCallParams{
 		ID: uuid.UUID(c.ID), Operation: c.Operation, RequestID: optionalID(c.RequestID), AskedAt: c.AskedAt, AnsweredAt: c.AnsweredAt,
 		Attempt: int64(c.Attempt), Breaker: c.Breaker, Result: c.Result, HttpStatus: int64(c.HTTPStatus),
-		RequestSealed: request, AnswerSealed: answer, WaitedMs: c.Waited.Milliseconds(),
+		WaitedMs: c.Waited.Milliseconds(),
 	}
 	if !c.Line.IsZero() {
 		row.LineIndex = l.lines.index(c.Line)
+	}
+	request, answer := callPlaces(row)
+	var err1, err2 error
+	row.RequestSealed, err1 = sealOptional(l.vault, request, c.Request)
+	row.AnswerSealed, err2 = sealOptional(l.vault, answer, c.Answer)
+	if err := errors.Join(err1, err2); err != nil {
+		return translate("seal call", err)
 	}
 	return translate("log call", kosdb.New(l.pool).AppendCall(ctx, row))
 }

@@ -117,7 +117,8 @@ func (o *ChangeOutbox) List(ctx context.Context, f delivery.Filter) ([]delivery.
 	}
 	page := make([]delivery.Told, len(rows))
 	for i, r := range rows {
-		number, _ := o.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
+		// One that cannot be opened is shown without its line.
+		number, _ := o.rows.lines.open(r.LineSealed, r.LineIndex, orderKeys(r.ID, r.UserID)...)
 		page[i] = delivery.Told{
 			ID: id.ID(r.ID), Kind: delivery.ChangeResult, Line: number.String(), State: delivery.State(r.DeliveryState),
 			Sequence: counted(r.DeliverySequence), Attempts: int(r.DeliveryAttempts), FinalAt: moment(r.ProcessedAt),

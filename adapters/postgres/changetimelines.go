@@ -79,7 +79,8 @@ func (s *ChangeTimelines) read(ctx context.Context, q *productdb.Queries, order 
 }
 
 func (s *ChangeTimelines) order(order uuid.UUID, row productdb.OrderToldRow) (timeline.Order, error) {
-	number, _ := s.rows.lines.open(row.LineSealed) // one that cannot be opened is shown without its line
+	// One that cannot be opened is shown without its line.
+	number, _ := s.rows.lines.open(row.LineSealed, row.LineIndex, orderKeys(order, row.UserID)...)
 	day, err := calendar.ParseDate("effective_date", row.EffectiveDate.Format(time.DateOnly))
 	return timeline.Order{
 		Line: number.String(),

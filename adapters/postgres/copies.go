@@ -13,6 +13,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -22,6 +23,12 @@ type Customers struct {
 	lines  lines
 	sealer ports.Sealer[product.CustomerCopy]
 }
+
+func customerPlace(index []byte) sealing.Place {
+	return sealing.At("kos.customer_copies", string(index))
+}
+
+func plansPlace() sealing.Place { return sealing.At("kos.plan_copies", "all") }
 
 // Plans implements ports.Plans.
 type Plans struct {
@@ -59,22 +66,33 @@ func NewEpochs(pool *pgxpool.Pool, vault ports.Vault) *Epochs {
 
 // Latest answers the copy unless it was told before the line's epoch.
 func (c *Customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	sealed, err := kosdb.New(c.pool).CustomerCopy(ctx, c.lines.index(n))
+	index := c.lines.index(n)
+	sealed, err := kosdb.New(c.pool).CustomerCopy(ctx, index)
 	if err != nil {
 		return product.CustomerCopy{}, translate("read customer", err, fault.ResourceNotFound)
 	}
-	held, err := c.sealer.Open(sealed)
-	return held, translate("open customer", err)
+	held, err := c.sealer.Open(customerPlace(index), sealed)
+	if err == nil && held.Customer.Line != n {
+		err = c.lines.vault.Refuse(customerPlace(index), errMisplaced)
+	}
+	if err != nil {
+		return product.CustomerCopy{}, absent(err)
+	}
+	return held, nil
 }
+
+// absent is what a copy is that cannot be opened: the alert is raised, and KOS can be asked again.
+func absent(err error) error { return fault.New(fault.ResourceNotFound).Because(err) }
 
 // Put replaces the copy unless the stored one is newer.
 func (c *Customers) Put(ctx context.Context, told product.CustomerCopy) error {
-	sealed, err := c.sealer.Seal(told)
+	index := c.lines.index(told.Customer.Line)
+	sealed, err := c.sealer.Seal(customerPlace(index), told)
 	if err != nil {
 		return translate("seal customer", err)
 	}
 	err = kosdb.New(c.pool).PutCustomerCopy(ctx, kosdb.PutCustomerCopyParams{
-		LineIndex: c.lines.index(told.Customer.Line), ToldAt: told.AsOf, Sealed: sealed,
+		LineIndex: index, ToldAt: told.AsOf, Sealed: sealed,
 	})
 	return translate("put customer", err)
 }
@@ -85,13 +103,16 @@ func (p *Plans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	if err != nil {
 		return product.PlansCopy{}, translate("read plans", err, fault.ResourceNotFound)
 	}
-	held, err := p.sealer.Open(sealed)
-	return held, translate("open plans", err)
+	held, err := p.sealer.Open(plansPlace(), sealed)
+	if err != nil {
+		return product.PlansCopy{}, absent(err)
+	}
+	return held, nil
 }
 
 // Put replaces the copy unless the stored one is newer.
 func (p *Plans) Put(ctx context.Context, told product.PlansCopy) error {
-	sealed, err := p.sealer.Seal(told)
+	sealed, err := p.sealer.Seal(plansPlace(), told)
 	if err != nil {
 		return translate("seal plans", err)
 	}

@@ -16,31 +16,33 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
 	"phonebill/core/money"
+	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
 // before seals bills as the release before did: without a version of the row, and with 0 for what KOS had left out.
-type before struct{ vault ports.Vault }
+type before struct {
+	ports.Sealer[bill.Copy]
+	vault ports.Vault
+}
 
-func (b before) Seal(c bill.Copy) ([]byte, error) {
+func (b before) Seal(_ sealing.Place, c bill.Copy) ([]byte, error) {
 	const row = `{"v":%q,"asOf":%q,"line":%q,"month":%q,"productCode":"P","productName":"N","contractInfo":"","total":%d,
 		"charges":[{"Name":"월정액","Amount":0},{"Name":"단말기 할부금","Amount":25000}],"discounts":[{"Name":"가족할인","Amount":10000}],
 		"usage":{},"terminationFee":0,"device":0,"billingDate":"","dueDate":"","payment":"PAID","method":""}`
-	sealed, err := b.vault.Seal("bill", fmt.Appendf(nil, row,
+	sealed, err := b.vault.Seal(sealing.At("bill"), fmt.Appendf(nil, row,
 		c.Version, c.AsOf.Format(time.RFC3339Nano), c.Bill.Line.Digits(), c.Bill.Month, c.Bill.Total))
 	return append([]byte{1}, sealed...), err
 }
-
-func (b before) Open(sealed []byte) (bill.Copy, error) { return vault.Bills(b.vault).Open(sealed) }
 
 // Bills that the release before stored are read, but trusted no further than they deserve: what the AP server gets
 // of them is labelled as old, and a total that may be made up does not reach it.
 func TestBillsOfTheReleaseBefore(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Bill), keyring(t)
-	old := postgres.NewBills(db.Pool, keys, before{keys}, &memory.Epochs{})
+	old := postgres.NewBills(db.Pool, keys, before{vault.Bills(keys), keys}, &memory.Epochs{})
 	bills, inquiries := postgres.NewBills(db.Pool, keys, vault.Bills(keys), &memory.Epochs{}), postgres.NewInquiries(db.Pool, keys)
 	for n, c := range []struct {
 		total money.Won

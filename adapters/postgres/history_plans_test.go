@@ -17,6 +17,7 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
 	"phonebill/core/line"
+	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports/portstest"
 )
@@ -40,13 +41,14 @@ func TestHistoryAtAMillionRows(t *testing.T) {
 	keys, db := keyring(t), pgtest.New(t, migrations.Bill)
 	one, two := portstest.Line(1), portstest.Line(2)
 	index := func(n line.Number) []byte { return keys.Index("line", n.Digits()) }
-	sealed, err := keys.Seal("bill.inquiries.line", []byte(one.Digits()))
+	sealed, err := keys.Seal(sealing.At("bill.inquiries.line"), []byte(one.Digits()))
 	require.NoError(t, err)
 	_, err = db.Admin.Exec(t.Context(), "ALTER TABLE inquiries SET (autovacuum_enabled = false)") // the test does it, at its own time
 	require.NoError(t, err)
 	_, err = db.Admin.Exec(t.Context(), aMillion, index(one), index(two), sealed)
 	require.NoError(t, err)
-	_, err = db.Admin.Exec(t.Context(), andAFew, sealed)
+	dueSealed, dueIndexes := dueLines(t, keys, "bill.inquiries.line", 200)
+	_, err = db.Admin.Exec(t.Context(), andAFew, dueSealed, dueIndexes)
 	require.NoError(t, err)
 	vacuum(t, db, "inquiries")
 

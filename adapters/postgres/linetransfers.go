@@ -103,7 +103,8 @@ func (l *LineTransfers) Confirm(
 		if err != nil {
 			return err
 		}
-		if changes, err = l.concerned(ctx, q, row); err != nil {
+		var held []authdb.User
+		if changes, held, err = l.concerned(ctx, q, row); err != nil {
 			return err
 		}
 		if t, err = decide(transferNoun(row), changes); err != nil {
@@ -114,7 +115,7 @@ func (l *LineTransfers) Confirm(
 		}
 		for i, c := range changes {
 			changes[i].After = c.After.Changed(c.Before)
-			if err := l.users.save(ctx, q, changes[i].After); err != nil {
+			if err := l.users.save(ctx, q, changes[i].After, c.Before, held[i]); err != nil {
 				return err
 			}
 		}
@@ -128,38 +129,36 @@ func (l *LineTransfers) Confirm(
 	return t, changes, nil
 }
 
-// concerned locks and reads the accounts that hold the line, and the one that shall have it, before and after.
-func (l *LineTransfers) concerned(ctx context.Context, q *authdb.Queries, t authdb.LineTransfer) ([]ports.AccountChange, error) {
+// concerned locks and reads the accounts that hold the line, and the one that shall have it, before and after, each with its row.
+func (l *LineTransfers) concerned(
+	ctx context.Context, q *authdb.Queries, t authdb.LineTransfer,
+) (changes []ports.AccountChange, held []authdb.User, err error) {
 	holders, err := holdersOf(ctx, q, t.LineIndex)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	users := append(slices.DeleteFunc(slices.Clone(holders), func(user string) bool { return user == t.ToUser }), t.ToUser)
 	for _, user := range slices.Sorted(slices.Values(users)) {
 		if err := q.LockUser(ctx, user); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := q.LockLines(ctx, [][]byte{t.LineIndex}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if now, err := holdersOf(ctx, q, t.LineIndex); err != nil || !slices.Equal(now, holders) {
-		return nil, errors.Join(err, fault.New(fault.StateConflict))
+		return nil, nil, errors.Join(err, fault.New(fault.StateConflict))
 	}
 	var number line.Number
-	var changes []ports.AccountChange
 	for _, user := range users { // the one that shall have the line comes last
 		row, err := q.UserByID(ctx, user)
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		before, err := l.users.noun(row)
-		if err != nil {
-			return nil, err
-		}
+		before := l.users.noun(row)
 		for _, n := range before.Lines {
 			if bytes.Equal(l.users.lines.index(n), t.LineIndex) {
 				number = n
@@ -169,9 +168,9 @@ func (l *LineTransfers) concerned(ctx context.Context, q *authdb.Queries, t auth
 		if user == t.ToUser && !number.IsZero() {
 			after = own(before).WithLine(number)
 		}
-		changes = append(changes, ports.AccountChange{Before: before, After: after})
+		changes, held = append(changes, ports.AccountChange{Before: before, After: after}), append(held, row.User)
 	}
-	return changes, nil
+	return changes, held, nil
 }
 
 func holdersOf(ctx context.Context, q *authdb.Queries, index []byte) ([]string, error) {

@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"bytes"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,6 +13,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -70,21 +74,48 @@ func due(final bool, at time.Time) (delivery.State, *time.Time) {
 
 // lines are line numbers at rest: sealed for one column, found by their blind index.
 type lines struct {
-	vault   ports.Vault
-	purpose string // database.table.column
+	vault  ports.Vault
+	column string // database.table.column
 }
 
-func (l lines) seal(n line.Number) ([]byte, error) {
-	return l.vault.Seal(l.purpose, []byte(n.Digits()))
+// place is where a line stands: keys are those of its row, besides the line's index.
+func (l lines) place(index []byte, keys []string) sealing.Place {
+	at := sealing.At(l.column, slices.Concat(keys, []string{string(index)})...)
+	if len(keys) > 0 && keys[0] == "" { // of the decoy
+		return at.Quietly()
+	}
+	return at
 }
 
-func (l lines) open(sealed []byte) (line.Number, error) {
-	clear, err := l.vault.Open(l.purpose, sealed)
-	if err != nil || len(clear) == 0 {
+func (l lines) seal(n line.Number, keys ...string) ([]byte, error) {
+	return l.vault.Seal(l.place(l.index(n), keys), []byte(n.Digits()))
+}
+
+// open returns the line of the row with the index and the keys. A line that opens but has another index is not of that
+// row.
+func (l lines) open(sealed, index []byte, keys ...string) (line.Number, error) {
+	at := l.place(index, keys)
+	clear, err := l.vault.Open(at, sealed)
+	if err != nil {
 		return line.Number{}, err
 	}
-	return line.Parse(string(clear))
+	var n line.Number
+	if len(clear) > 0 {
+		if n, err = line.Parse(string(clear)); err != nil {
+			return line.Number{}, l.vault.Refuse(at, err)
+		}
+	}
+	if !bytes.Equal(l.index(n), index) {
+		return line.Number{}, l.vault.Refuse(at, errMisplaced)
+	}
+	return n, nil
 }
+
+// errMisplaced is why a value that opens is refused: what it says is not what its row is found by.
+var errMisplaced = errors.New("postgres: a sealed value is not of its row")
+
+// key is an id as part of a place.
+func key[T ~[16]byte](of T) string { return string(of[:]) }
 
 func (l lines) index(n line.Number) []byte { return l.vault.Index(ports.LineIndex, n.Digits()) }
 
@@ -97,18 +128,18 @@ func (l lines) indexes(all []line.Number) [][]byte {
 }
 
 // sealOptional keeps nothing for nothing.
-func sealOptional(v ports.Vault, purpose string, clear []byte) ([]byte, error) {
+func sealOptional(v ports.Vault, at sealing.Place, clear []byte) ([]byte, error) {
 	if len(clear) == 0 {
 		return nil, nil
 	}
-	return v.Seal(purpose, clear)
+	return v.Seal(at, clear)
 }
 
-func openOptional(v ports.Vault, purpose string, sealed []byte) ([]byte, error) {
+func openOptional(v ports.Vault, at sealing.Place, sealed []byte) ([]byte, error) {
 	if sealed == nil {
 		return nil, nil
 	}
-	return v.Open(purpose, sealed)
+	return v.Open(at, sealed)
 }
 
 // conflict is what a late worker gets when no row was his to change.

@@ -13,10 +13,19 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
-const inquirySummary = "bill.inquiries.summary"
+// summaryPlace is where the summary of an inquiry stands; like the line it is bound to what never changes of the row.
+func summaryPlace(row billdb.Inquiry) sealing.Place {
+	return sealing.At("bill.inquiries.summary", append(inquiryKeys(row.ID, row.UserID, row.Month), string(row.LineIndex))...)
+}
+
+// inquiryKeys are what an inquiry's line is bound to besides its index.
+func inquiryKeys(inquiry uuid.UUID, user, month string) []string {
+	return []string{key(inquiry), user, month}
+}
 
 // inquiryRows maps inquiries; Inquiries and BillOutbox share it.
 type inquiryRows struct {
@@ -30,21 +39,23 @@ func newInquiryRows(vault ports.Vault) inquiryRows {
 
 // row seals; what delivery alone changes is left out.
 func (r inquiryRows) row(q bill.Inquiry) (billdb.Inquiry, error) {
-	sealedLine, err1 := r.lines.seal(q.Line)
-	summary, err2 := sealOptional(r.vault, inquirySummary, []byte(q.Summary))
+	sealedLine, err1 := r.lines.seal(q.Line, inquiryKeys(uuid.UUID(q.ID), string(q.UserID), q.Month.String())...)
 	state, next := due(q.Status != bill.Processing, q.ProcessedAt)
-	return billdb.Inquiry{
+	row := billdb.Inquiry{
 		ID: uuid.UUID(q.ID), UserID: string(q.UserID), CustomerID: q.CustomerID, LineSealed: sealedLine, LineIndex: r.lines.index(q.Line),
 		Month: q.Month.String(), Status: string(q.Status.Public()), TimedOut: q.Status == bill.Timeout, Source: string(q.Source),
 		RequestedAt: q.RequestedAt, ProcessedAt: optional(q.ProcessedAt), AsOf: optional(q.AsOf), VersionID: optionalID(q.Version),
-		SummarySealed: summary, FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt),
+		FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt),
 		Fence: q.Fence, DeliveryState: string(state), DeliveryNextAt: next,
-	}, errors.Join(err1, err2)
+	}
+	var err2 error
+	row.SummarySealed, err2 = sealOptional(r.vault, summaryPlace(row), []byte(q.Summary))
+	return row, errors.Join(err1, err2)
 }
 
 func (r inquiryRows) noun(row billdb.Inquiry) (bill.Inquiry, error) {
-	n, err1 := r.lines.open(row.LineSealed)
-	summary, err2 := openOptional(r.vault, inquirySummary, row.SummarySealed)
+	n, err1 := r.lines.open(row.LineSealed, row.LineIndex, inquiryKeys(row.ID, row.UserID, row.Month)...)
+	summary, err2 := openOptional(r.vault, summaryPlace(row), row.SummarySealed)
 	m, err3 := calendar.ParseMonth(row.Month)
 	return bill.Inquiry{
 		ID: id.ID(row.ID), UserID: auth.UserID(row.UserID), CustomerID: row.CustomerID, Line: n, Month: m,

@@ -24,8 +24,11 @@ func newOrderRows(vault ports.Vault) orderRows {
 	return orderRows{lines{vault, "product.change_orders.line"}}
 }
 
+// orderKeys are what an order's line is bound to besides its index.
+func orderKeys(order uuid.UUID, user string) []string { return []string{key(order), user} }
+
 func (r orderRows) added(o product.Order) (productdb.AddOrderParams, error) {
-	sealed, err1 := r.lines.seal(o.Line)
+	sealed, err1 := r.lines.seal(o.Line, orderKeys(uuid.UUID(o.ID), string(o.UserID))...)
 	day, err2 := time.Parse(time.DateOnly, o.EffectiveDate.String())
 	return productdb.AddOrderParams{
 		ID: uuid.UUID(o.ID), TransactionID: uuid.UUID(o.TransactionID), UserID: string(o.UserID), CustomerID: o.CustomerID,
@@ -101,7 +104,7 @@ func target(row productdb.ChangeOrder) (product.Plan, error) {
 }
 
 func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
-	n, err1 := r.lines.open(row.LineSealed)
+	n, err1 := r.lines.open(row.LineSealed, row.LineIndex, orderKeys(row.ID, row.UserID)...)
 	day, err2 := calendar.ParseDate("effective_date", row.EffectiveDate.Format(time.DateOnly))
 	plan, err3 := target(row)
 	return product.Order{

@@ -14,6 +14,7 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports/portstest"
 )
@@ -22,9 +23,9 @@ import (
 // lines have ten results each that are not told yet, 200 deliveries and 2,000 orders are parked.
 const aMillionOrders = `INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name,
 		to_code, to_name, effective_date, state, requested_at, processed_at, next_attempt_at, delivery_state, delivery_next_at, delivered_at)
-	SELECT gen_random_uuid(), gen_random_uuid(), CASE WHEN i % 100 = 0 THEN 'dealer' ELSE 'user' || i % 50000 END, 'C', $3::bytea,
-		CASE WHEN i > 998000 THEN decode(md5('live' || i), 'hex') WHEN i BETWEEN 993800 AND 995800 THEN decode(md5('line' || i % 200), 'hex')
-			WHEN i > 995800 THEN decode(md5('due' || i), 'hex')
+	SELECT gen_random_uuid(), gen_random_uuid(), CASE WHEN i % 100 = 0 THEN 'dealer' ELSE 'user' || i % 50000 END, 'C',
+		CASE WHEN i > 995800 THEN ($4::bytea[])[i - 995800] ELSE $3::bytea END,
+		CASE WHEN i > 995800 THEN ($5::bytea[])[i - 995800] WHEN i >= 993800 THEN decode(md5('line' || i % 200), 'hex')
 			WHEN i % 100 <> 0 THEN decode(md5((i % 50000)::text), 'hex') WHEN i % 200 = 0 THEN $1::bytea ELSE $2::bytea END,
 		'A', '가', 'B', '나', date '2026-04-01',
 		CASE WHEN i > 998000 THEN 'PARKED' WHEN i > 997000 THEN 'UNKNOWN'
@@ -45,11 +46,13 @@ func TestAMillionOrders(t *testing.T) {
 	}
 	keys, db := keyring(t), pgtest.New(t, migrations.Product)
 	one, two := portstest.Line(1), portstest.Line(2)
-	sealed, err := keys.Seal("product.change_orders.line", []byte(one.Digits()))
+	sealed, err := keys.Seal(sealing.At("product.change_orders.line"), []byte(one.Digits()))
 	require.NoError(t, err)
 	_, err = db.Admin.Exec(t.Context(), "ALTER TABLE change_orders SET (autovacuum_enabled = false)")
 	require.NoError(t, err)
-	_, err = db.Admin.Exec(t.Context(), aMillionOrders, keys.Index("line", one.Digits()), keys.Index("line", two.Digits()), sealed)
+	dueSealed, dueIndexes := dueLines(t, keys, "product.change_orders.line", 4200)
+	_, err = db.Admin.Exec(t.Context(), aMillionOrders, keys.Index("line", one.Digits()), keys.Index("line", two.Digits()), sealed,
+		dueSealed, dueIndexes)
 	require.NoError(t, err)
 	vacuum(t, db, "change_orders")
 

@@ -43,7 +43,8 @@ func (s *ParkedOrders) List(ctx context.Context, page, size int) ([]product.Park
 	}
 	out := make([]product.ParkedOrder, len(rows))
 	for i, r := range rows {
-		number, _ := s.rows.lines.open(r.LineSealed) // one that cannot be opened is shown without its line
+		// One that cannot be opened is shown without its line.
+		number, _ := s.rows.lines.open(r.LineSealed, r.LineIndex, orderKeys(r.ID, r.UserID)...)
 		day, err := calendar.ParseDate("effective_date", r.EffectiveDate.Format(time.DateOnly))
 		if err != nil {
 			return nil, 0, translate("read parked orders", err)

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/vault"
 	"phonebill/core/delivery"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -20,12 +22,24 @@ import (
 // 200 results were parked.
 const andAFew = `INSERT INTO inquiries (id, user_id, customer_id, line_sealed, line_index, month, status, source, failure_code,
 		requested_at, next_attempt_at, delivery_state, delivery_next_at)
-	SELECT gen_random_uuid(), 'due' || i % 200, 'C', $1::bytea, decode(md5('due' || (i % 200)::text), 'hex'), '2026-03',
+	SELECT gen_random_uuid(), 'due' || i % 200, 'C', ($1::bytea[])[i % 200 + 1], ($2::bytea[])[i % 200 + 1], '2026-03',
 		CASE WHEN i < 2000 THEN 'PROCESSING' ELSE 'FAILED' END, '', CASE WHEN i < 2000 THEN '' ELSE 'BILL_NOT_FOUND' END,
 		timestamptz '2026-03-01' + i * interval '1 s', CASE WHEN i < 2000 THEN timestamptz '2026-03-01' + i * interval '1 s' END,
 		CASE WHEN i < 2000 THEN 'NONE' WHEN i < 4000 THEN 'PENDING' ELSE 'PARKED' END,
 		CASE WHEN i BETWEEN 2000 AND 3999 THEN timestamptz '2026-03-01' + i * interval '1 s' END
 	FROM generate_series(0, 4199) AS i`
+
+// dueLines are n lines as they stand sealed in the column of release b0e8e26, and their indexes.
+func dueLines(t *testing.T, keys ports.Vault, column string, n int) (sealed, indexes [][]byte) {
+	t.Helper()
+	for i := range n {
+		digits := fmt.Sprintf("0102%07d", i)
+		one, err := keys.Seal(sealing.At(column), []byte(digits))
+		require.NoError(t, err)
+		sealed, indexes = append(sealed, one), append(indexes, keys.Index(ports.LineIndex, digits))
+	}
+	return sealed, indexes
+}
 
 // queuesAmongAMillionRows: what workers and staff ask for is found in an index, and costs what there is to do, not what was done before.
 func queuesAmongAMillionRows(t *testing.T, db *pgtest.DB, keys ports.Vault) {

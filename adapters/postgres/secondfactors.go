@@ -12,6 +12,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -28,7 +29,10 @@ func NewSecondFactors(pool *pgxpool.Pool, vault ports.Vault) *SecondFactors {
 	return &SecondFactors{pool, vault}
 }
 
-func totpPurpose(user auth.UserID) string { return "auth.user_totp.secret:" + string(user) }
+// totpPlace has no keys: its name holds the only one, the account.
+func totpPlace(user auth.UserID) sealing.Place {
+	return sealing.At("auth.user_totp.secret:" + string(user))
+}
 
 func (f *SecondFactors) index(user auth.UserID, code personal.Secret) []byte {
 	return f.vault.Index("auth.user_recovery_codes.code", string(user)+"\x00"+code.Reveal())
@@ -44,7 +48,7 @@ func (f *SecondFactors) Get(ctx context.Context, user auth.UserID) (auth.TOTP, e
 }
 
 func (f *SecondFactors) noun(user auth.UserID, row authdb.UserTotp) (auth.TOTP, error) {
-	secret, err := f.vault.Open(totpPurpose(user), row.SecretSealed)
+	secret, err := f.vault.Open(totpPlace(user), row.SecretSealed)
 	if err != nil {
 		return auth.TOTP{}, translate("open second factor", err)
 	}
@@ -54,7 +58,7 @@ func (f *SecondFactors) noun(user auth.UserID, row authdb.UserTotp) (auth.TOTP, 
 	if row.NextSealed == nil {
 		return t, nil
 	}
-	next, err := f.vault.Open(totpPurpose(user), row.NextSealed)
+	next, err := f.vault.Open(totpPlace(user), row.NextSealed)
 	if err != nil {
 		return auth.TOTP{}, translate("open next second factor", err)
 	}
@@ -64,7 +68,7 @@ func (f *SecondFactors) noun(user auth.UserID, row authdb.UserTotp) (auth.TOTP, 
 
 // BeginNext stores a secret beside the confirmed one.
 func (f *SecondFactors) BeginNext(ctx context.Context, user auth.UserID, t auth.TOTP) error {
-	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	sealed, err := f.vault.Seal(totpPlace(user), []byte(t.Secret.Reveal()))
 	if err != nil {
 		return translate("seal second factor", err)
 	}
@@ -79,7 +83,7 @@ func (f *SecondFactors) BeginNext(ctx context.Context, user auth.UserID, t auth.
 
 // Begin stores an unconfirmed TOTP in one statement.
 func (f *SecondFactors) Begin(ctx context.Context, user auth.UserID, t auth.TOTP) error {
-	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	sealed, err := f.vault.Seal(totpPlace(user), []byte(t.Secret.Reveal()))
 	if err != nil {
 		return translate("seal second factor", err)
 	}
@@ -120,7 +124,7 @@ func (f *SecondFactors) count(ctx context.Context, q *authdb.Queries, user auth.
 	for i, code := range codes {
 		indexes[i] = f.index(user, code)
 	}
-	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	sealed, err := f.vault.Seal(totpPlace(user), []byte(t.Secret.Reveal()))
 	if err != nil {
 		return err
 	}
@@ -151,7 +155,7 @@ func (f *SecondFactors) UseRecoveryCode(ctx context.Context, user auth.UserID, c
 
 // Replace forgets and begins anew in one transaction.
 func (f *SecondFactors) Replace(ctx context.Context, user auth.UserID, t auth.TOTP, codes []personal.Secret) error {
-	sealed, err := f.vault.Seal(totpPurpose(user), []byte(t.Secret.Reveal()))
+	sealed, err := f.vault.Seal(totpPlace(user), []byte(t.Secret.Reveal()))
 	if err != nil {
 		return translate("seal second factor", err)
 	}

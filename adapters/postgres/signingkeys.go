@@ -12,6 +12,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -23,7 +24,8 @@ type SigningKeys struct {
 
 var _ ports.SigningKeys = (*SigningKeys)(nil)
 
-func seedPurpose(kid string) string { return "auth.signing_keys.seed:" + kid }
+// seedPlace has no keys: its name holds the only one, the key's id.
+func seedPlace(kid string) sealing.Place { return sealing.At("auth.signing_keys.seed:" + kid) }
 
 // NewSigningKeys works on the auth database.
 func NewSigningKeys(pool *pgxpool.Pool, vault ports.Vault) *SigningKeys {
@@ -38,7 +40,7 @@ func (k *SigningKeys) List(ctx context.Context) ([]auth.SigningKey, error) {
 	}
 	keys := make([]auth.SigningKey, len(rows))
 	for i, row := range rows {
-		seed, err := k.vault.Open(seedPurpose(row.Kid), row.SeedSealed)
+		seed, err := k.vault.Open(seedPlace(row.Kid), row.SeedSealed)
 		if err != nil {
 			return nil, translate("open signing key", err)
 		}
@@ -61,7 +63,7 @@ func (k *SigningKeys) AddFirst(ctx context.Context, key auth.SigningKey) error {
 
 // AddNext takes an advisory lock, so that of many that saw the same newest key one adds its own.
 func (k *SigningKeys) AddNext(ctx context.Context, key auth.SigningKey, newest string) error {
-	sealed, err := k.vault.Seal(seedPurpose(key.KeyID), []byte(key.Seed.Reveal()))
+	sealed, err := k.vault.Seal(seedPlace(key.KeyID), []byte(key.Seed.Reveal()))
 	if err != nil {
 		return translate("seal signing key", err)
 	}

@@ -26,6 +26,7 @@ import (
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
+	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -204,6 +205,15 @@ func TestAnotherKeyringReadsNothing(t *testing.T) {
 		require.NoError(t, wrong[survives](), "%s: TestOneUnreadableRow…", survives)
 		delete(wrong, survives)
 	}
+	nobody, err := postgres.NewUsers(authDB, blind{right}).ByID(t.Context(), "hong1234")
+	require.NoError(t, err, "what can be read of an account is shown")
+	require.Equal(t, []auth.Part{auth.PartName, auth.PartPhone, auth.PartEmail, auth.PartLines, auth.PartPassword}, nobody.Unreadable)
+	require.Empty(t, nobody.Lines)
+	delete(wrong, "user")
+	for _, missing := range []string{"bill", "bill version", "customer", "plans"} {
+		require.ErrorIs(t, wrong[missing](), fault.New(fault.ResourceNotFound), missing)
+		delete(wrong, missing)
+	}
 	for name, read := range wrong {
 		err := read()
 		require.Error(t, err, name)
@@ -226,8 +236,8 @@ type (
 	broken struct{ ports.Vault }
 )
 
-func (blind) Open(string, []byte) ([]byte, error)  { return nil, errBroken }
-func (broken) Seal(string, []byte) ([]byte, error) { return nil, errBroken }
+func (blind) Open(sealing.Place, []byte) ([]byte, error)  { return nil, errBroken }
+func (broken) Seal(sealing.Place, []byte) ([]byte, error) { return nil, errBroken }
 
 func TestNoLimitAsksNobody(t *testing.T) {
 	t.Parallel()
@@ -322,7 +332,9 @@ func TestAResultThatCannotBeOpenedIsParkedAlone(t *testing.T) {
 	require.NoError(t, bills.Put(t.Context(), kept))
 	require.NoError(t, inquiries.Add(t.Context(), inquiry(1).Complete(garbled, freshness.FromCache, noon)))
 	require.NoError(t, inquiries.Add(t.Context(), inquiry(2).Complete(kept, freshness.FromCache, noon)))
-	require.NoError(t, inquiries.Add(t.Context(), inquiry(3).Complete(kept, freshness.FromCache, noon)))
+	third := inquiry(3)
+	third.Line = kept.Bill.Line
+	require.NoError(t, inquiries.Add(t.Context(), third.Complete(kept, freshness.FromCache, noon)))
 	for _, break1 := range []string{
 		"UPDATE bill_versions SET sealed = 'x' WHERE id = '" + garbled.Version.String() + "'",
 		"UPDATE inquiries SET line_sealed = 'x' WHERE id = '" + id.ID{2}.String() + "'",

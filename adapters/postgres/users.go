@@ -1,11 +1,15 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"reflect"
 	"slices"
-	"sync"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +20,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/line"
 	"phonebill/core/personal"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -25,7 +30,7 @@ type Users struct {
 	vault ports.Vault
 	lines lines
 	phone lines
-	decoy func() authdb.UserByIDRow
+	decoy atomic.Pointer[authdb.UserByIDRow]
 }
 
 var _ ports.Users = (*Users)(nil)
@@ -33,40 +38,63 @@ var _ ports.Users = (*Users)(nil)
 const (
 	userName  = "auth.users.name"
 	userEmail = "auth.users.email"
+	userHash  = "auth.users.password_hash"
 )
+
+// userPlace is where a part of the account stands. The account without an id is the decoy, which is made anew when it
+// does not open.
+func userPlace(column, user string, keys ...string) sealing.Place {
+	at := sealing.At(column, append([]string{user}, keys...)...)
+	if user == "" {
+		return at.Quietly()
+	}
+	return at
+}
 
 // NewUsers works on the auth database.
 func NewUsers(pool *pgxpool.Pool, vault ports.Vault) *Users {
-	u := &Users{pool: pool, vault: vault, lines: lines{vault, "auth.user_lines.line"}, phone: lines{vault, "auth.users.phone"}}
-	u.decoy = sync.OnceValue(u.makeDecoy)
-	return u
+	return &Users{pool: pool, vault: vault, lines: lines{vault, "auth.user_lines.line"}, phone: lines{vault, "auth.users.phone"}}
 }
 
 // ByID reads the account in one statement, so that rights and lines are of one moment.
 func (u *Users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
 	row, err := authdb.New(u.pool).UserByID(ctx, string(user))
 	if errors.Is(err, pgx.ErrNoRows) {
-		_, _ = u.noun(u.decoy())
+		u.openDecoy()
 	}
 	if err != nil {
 		return auth.User{}, translate("read user", err, fault.UserNotFound)
 	}
-	found, err := u.noun(row)
-	return found, translate("read user", err)
+	return u.noun(row), nil
+}
+
+func (u *Users) openDecoy() {
+	decoy := u.decoy.Load()
+	if decoy != nil && len(u.noun(*decoy).Unreadable) == 0 {
+		return
+	}
+	made := u.makeDecoy()
+	u.decoy.Store(&made)
 }
 
 // makeDecoy seals an account that does not exist. Opening it when an id is unknown takes as long as opening one that is known: at login
 // the time must not tell the two apart (decision 4).
 func (u *Users) makeDecoy() authdb.UserByIDRow {
 	number, _ := line.Parse("01000000000")
-	row, err := u.row(auth.User{Name: personal.NewName("아무개"), Phone: number, Email: personal.NewEmail("nobody@example.com")})
+	row, err := u.row(auth.User{
+		Name: personal.NewName("아무개"), Phone: number, Email: personal.NewEmail("nobody@example.com"),
+		PasswordHash: personal.NewSecret("$argon2id$" + strings.Repeat("0", 80)),
+	})
 	if err != nil {
 		return authdb.UserByIDRow{}
 	}
-	sealed, _ := u.lines.seal(number)
+	sealed, _ := u.lines.seal(number, linesKeys("", 1)...)
 	return authdb.UserByIDRow{
-		User:  authdb.User{NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed, EmailSealed: row.EmailSealed},
-		Lines: [][]byte{sealed}, Roles: []string{string(auth.Customer)},
+		User: authdb.User{
+			NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed, PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed,
+			EmailIndex: row.EmailIndex, PasswordHash: row.PasswordHash,
+		},
+		Lines: [][]byte{sealed}, LineIndexes: [][]byte{u.lines.index(number)}, LinePositions: []int64{1}, Roles: []string{string(auth.Customer)},
 	}
 }
 
@@ -105,9 +133,7 @@ func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.U
 		if err != nil {
 			return err
 		}
-		if stored, err = u.noun(row); err != nil {
-			return err
-		}
+		stored = u.noun(row)
 		before := stored
 		after, err := decide(own(before))
 		if err != nil || reflect.DeepEqual(after, before) {
@@ -122,7 +148,7 @@ func (u *Users) Change(ctx context.Context, user auth.UserID, decide func(auth.U
 			return err
 		}
 		stored = after.Changed(before)
-		return u.save(ctx, q, stored)
+		return u.save(ctx, q, stored, before, row.User)
 	})
 	if err != nil {
 		return auth.User{}, translate("change user", err, fault.UserNotFound)
@@ -146,13 +172,28 @@ func othersAdminister(ctx context.Context, q *authdb.Queries, user auth.UserID) 
 // own shares no slice with its argument, so that a decision cannot change what it is compared with.
 func own(user auth.User) auth.User {
 	user.Lines, user.Roles, user.Grants = slices.Clone(user.Lines), slices.Clone(user.Roles), slices.Clone(user.Grants)
+	user.Unreadable = slices.Clone(user.Unreadable)
 	return user
 }
 
-func (u *Users) save(ctx context.Context, q *authdb.Queries, user auth.User) error {
+// save writes the account. What could not be opened of it, and was not given anew, stays as it is stored.
+func (u *Users) save(ctx context.Context, q *authdb.Queries, user, before auth.User, held authdb.User) error {
 	row, err := u.row(user)
 	if err != nil {
 		return err
+	}
+	for _, part := range user.Unreadable {
+		switch part {
+		case auth.PartName:
+			row.NameSealed = held.NameSealed
+		case auth.PartPhone:
+			row.PhoneSealed, row.PhoneIndex = held.PhoneSealed, held.PhoneIndex
+		case auth.PartEmail:
+			row.EmailSealed, row.EmailIndex = held.EmailSealed, held.EmailIndex
+		case auth.PartPassword:
+			row.PasswordHash = held.PasswordHash
+		case auth.PartLines: // they are not written below
+		}
 	}
 	if err := q.SaveUser(ctx, authdb.SaveUserParams{
 		UserID: row.UserID, PasswordHash: row.PasswordHash, NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed,
@@ -162,24 +203,43 @@ func (u *Users) save(ctx context.Context, q *authdb.Queries, user auth.User) err
 	}); err != nil {
 		return err
 	}
-	if err := errors.Join(
-		q.DropUserLines(ctx, row.UserID), q.DropUserRoles(ctx, row.UserID), q.DropUserGrants(ctx, row.UserID),
-	); err != nil {
+	if err := errors.Join(q.DropUserRoles(ctx, row.UserID), q.DropUserGrants(ctx, row.UserID)); err != nil {
 		return err
 	}
-	return u.addRights(ctx, q, user)
-}
-
-func (u *Users) addRights(ctx context.Context, q *authdb.Queries, user auth.User) error {
-	sealed := make([][]byte, len(user.Lines))
-	for i, n := range user.Lines {
-		var err error
-		if sealed[i], err = u.lines.seal(n); err != nil {
+	if !slices.Equal(user.Lines, before.Lines) {
+		if err := q.DropUserLines(ctx, row.UserID); err != nil {
+			return err
+		}
+		if err := u.addLines(ctx, q, user); err != nil {
 			return err
 		}
 	}
+	return u.addRoles(ctx, q, user)
+}
+
+// linesKeys are what a line of an account is bound to besides its index.
+func linesKeys(user string, position int64) []string {
+	return []string{user, strconv.FormatInt(position, 10)}
+}
+
+func (u *Users) addRights(ctx context.Context, q *authdb.Queries, user auth.User) error {
+	return errors.Join(u.addLines(ctx, q, user), u.addRoles(ctx, q, user))
+}
+
+// addLines writes the lines with positions that count from 1.
+func (u *Users) addLines(ctx context.Context, q *authdb.Queries, user auth.User) error {
+	sealed := make([][]byte, len(user.Lines))
+	for i, n := range user.Lines {
+		var err error
+		if sealed[i], err = u.lines.seal(n, linesKeys(string(user.UserID), int64(i+1))...); err != nil {
+			return err
+		}
+	}
+	return q.AddUserLines(ctx, authdb.AddUserLinesParams{UserID: string(user.UserID), Sealed: sealed, Indexes: u.lines.indexes(user.Lines)})
+}
+
+func (u *Users) addRoles(ctx context.Context, q *authdb.Queries, user auth.User) error {
 	return errors.Join(
-		q.AddUserLines(ctx, authdb.AddUserLinesParams{UserID: string(user.UserID), Sealed: sealed, Indexes: u.lines.indexes(user.Lines)}),
 		q.AddUserRoles(ctx, authdb.AddUserRolesParams{UserID: string(user.UserID), Roles: texts(user.Roles)}),
 		q.AddUserGrants(ctx, grantRows(user)),
 	)
@@ -193,41 +253,120 @@ func (u *Users) SawLogin(ctx context.Context, user auth.UserID, at time.Time) er
 
 // Rehash replaces the password hash, if it is still the old one.
 func (u *Users) Rehash(ctx context.Context, user auth.UserID, old, hash personal.Secret) error {
-	err := authdb.New(u.pool).Rehash(ctx, authdb.RehashParams{UserID: string(user), OldHash: old.Reveal(), NewHash: hash.Reveal()})
+	sealed, err := u.sealHash(string(user), hash)
+	if err != nil {
+		return translate("seal password hash", err)
+	}
+	err = pgx.BeginFunc(ctx, u.pool, func(tx pgx.Tx) error {
+		q := authdb.New(tx)
+		stored, err := q.PasswordHash(ctx, string(user))
+		if err != nil {
+			return err
+		}
+		held, err := u.openHash(string(user), stored)
+		if err != nil || held != old {
+			return err
+		}
+		return q.Rehash(ctx, authdb.RehashParams{UserID: string(user), OldHash: stored, NewHash: sealed})
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
 	return translate("replace password hash", err)
 }
 
-func (u *Users) row(user auth.User) (authdb.CreateUserParams, error) {
-	name, err1 := u.vault.Seal(userName, []byte(user.Name.Reveal()))
-	email, err2 := u.vault.Seal(userEmail, []byte(user.Email.Reveal()))
-	phone, err3 := u.phone.seal(user.Phone)
-	return authdb.CreateUserParams{
-		UserID: string(user.UserID), PasswordHash: user.PasswordHash.Reveal(), NameSealed: name,
-		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone),
-		EmailSealed: email, EmailIndex: u.vault.Index(userEmail, user.Email.Reveal()),
-		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt, InitialPassword: user.InitialPassword,
-		FactorHandedOver: user.FactorHandedOver,
-	}, errors.Join(err1, err2, err3)
+// sealedHash stands in front of a password hash (PHC form) that is sealed, bound to its account; the rest is base64.
+// One that is not sealed begins with "$".
+const sealedHash = "sealed:"
+
+// sealHash returns the stored form: the hash itself while the release before must be able to read it.
+func (u *Users) sealHash(user string, hash personal.Secret) (string, error) {
+	if hash.Reveal() == "" || u.vault.Form() < sealing.Row {
+		return hash.Reveal(), nil
+	}
+	sealed, err := u.vault.Seal(userPlace(userHash, user), []byte(hash.Reveal()))
+	return sealedHash + base64.RawStdEncoding.EncodeToString(sealed), err
 }
 
-func (u *Users) noun(row authdb.UserByIDRow) (auth.User, error) {
-	name, err1 := u.vault.Open(userName, row.User.NameSealed)
-	email, err2 := u.vault.Open(userEmail, row.User.EmailSealed)
-	phone, err3 := u.phone.open(row.User.PhoneSealed)
-	user := auth.User{
-		UserID: auth.UserID(row.User.UserID), PasswordHash: personal.NewSecret(row.User.PasswordHash),
-		Name: personal.NewName(string(name)), Phone: phone, Email: personal.NewEmail(string(email)), CustomerID: row.User.CustomerID,
-		Status: auth.Status(row.User.Status), LastLoginAt: moment(row.User.LastLoginAt), CreatedAt: row.User.CreatedAt.UTC(),
-		Version: int(row.User.Version), Epoch: int(row.User.Epoch), SecondFactor: row.SecondFactor,
-		InitialPassword: row.User.InitialPassword, FactorHandedOver: row.User.FactorHandedOver,
+func (u *Users) openHash(user, stored string) (personal.Secret, error) {
+	at := userPlace(userHash, user)
+	text, sealed := strings.CutPrefix(stored, sealedHash)
+	if !sealed {
+		if stored != "" && u.vault.Form() == sealing.RowOnly {
+			return personal.Secret{}, u.vault.Refuse(at, errPlainHash)
+		}
+		return personal.NewSecret(stored), nil
 	}
-	var err4 error
-	for _, sealed := range row.Lines {
-		var n line.Number
-		if n, err4 = u.lines.open(sealed); err4 != nil {
-			break
+	raw, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return personal.Secret{}, u.vault.Refuse(at, err)
+	}
+	clear, err := u.vault.Open(at, raw)
+	return personal.NewSecret(string(clear)), err
+}
+
+var errPlainHash = errors.New("postgres: a password hash that is not sealed is refused")
+
+func (u *Users) emailPlace(user string, index []byte) sealing.Place {
+	return userPlace(userEmail, user, string(index))
+}
+
+// openEmail returns the address of the row with the index; one that has another index is not of that row.
+func (u *Users) openEmail(row authdb.User) (personal.Email, error) {
+	at := u.emailPlace(row.UserID, row.EmailIndex)
+	clear, err := u.vault.Open(at, row.EmailSealed)
+	if err == nil && !bytes.Equal(u.vault.Index(userEmail, string(clear)), row.EmailIndex) {
+		err = u.vault.Refuse(at, errMisplaced)
+	}
+	if err != nil {
+		return personal.Email{}, err
+	}
+	return personal.NewEmail(string(clear)), nil
+}
+
+func (u *Users) row(user auth.User) (authdb.CreateUserParams, error) {
+	name, err1 := u.vault.Seal(userPlace(userName, string(user.UserID)), []byte(user.Name.Reveal()))
+	emailIndex := u.vault.Index(userEmail, user.Email.Reveal())
+	email, err2 := u.vault.Seal(u.emailPlace(string(user.UserID), emailIndex), []byte(user.Email.Reveal()))
+	phone, err3 := u.phone.seal(user.Phone, string(user.UserID))
+	hash, err4 := u.sealHash(string(user.UserID), user.PasswordHash)
+	return authdb.CreateUserParams{
+		UserID: string(user.UserID), PasswordHash: hash, NameSealed: name,
+		PhoneSealed: phone, PhoneIndex: u.phone.index(user.Phone), EmailSealed: email, EmailIndex: emailIndex,
+		CustomerID: user.CustomerID, Status: string(user.Status), CreatedAt: user.CreatedAt, InitialPassword: user.InitialPassword,
+		FactorHandedOver: user.FactorHandedOver,
+	}, errors.Join(err1, err2, err3, err4)
+}
+
+// noun is the account. What cannot be opened of it is absent and named; the vault has raised the alert.
+func (u *Users) noun(row authdb.UserByIDRow) auth.User {
+	own := row.User
+	name, err1 := u.vault.Open(userPlace(userName, own.UserID), own.NameSealed)
+	phone, err2 := u.phone.open(own.PhoneSealed, own.PhoneIndex, own.UserID)
+	email, err3 := u.openEmail(own)
+	hash, err4 := u.openHash(own.UserID, own.PasswordHash)
+	user := auth.User{
+		UserID: auth.UserID(own.UserID), PasswordHash: hash,
+		Name: personal.NewName(string(name)), Phone: phone, Email: email, CustomerID: own.CustomerID,
+		Status: auth.Status(own.Status), LastLoginAt: moment(own.LastLoginAt), CreatedAt: own.CreatedAt.UTC(),
+		Version: int(own.Version), Epoch: int(own.Epoch), SecondFactor: row.SecondFactor,
+		InitialPassword: own.InitialPassword, FactorHandedOver: own.FactorHandedOver,
+	}
+	var err5 error
+	for i, sealed := range row.Lines {
+		n, err := u.lines.open(sealed, row.LineIndexes[i], linesKeys(own.UserID, row.LinePositions[i])...)
+		if err != nil {
+			err5 = err
+			continue
 		}
 		user.Lines = append(user.Lines, n)
+	}
+	for i, err := range []error{err1, err2, err3, err5, err4} {
+		if err != nil {
+			user.Unreadable = append(user.Unreadable, [...]auth.Part{
+				auth.PartName, auth.PartPhone, auth.PartEmail, auth.PartLines, auth.PartPassword,
+			}[i])
+		}
 	}
 	for _, role := range row.Roles {
 		user.Roles = append(user.Roles, auth.Role(role))
@@ -237,7 +376,7 @@ func (u *Users) noun(row authdb.UserByIDRow) (auth.User, error) {
 			Permission: auth.Permission(permission), ExpiresAt: row.Expiries[i].UTC(), GrantedBy: row.Givers[i], GrantedAt: row.Given[i].UTC(),
 		})
 	}
-	return user, errors.Join(err1, err2, err3, err4)
+	return user
 }
 
 func grantRows(user auth.User) authdb.AddUserGrantsParams {

@@ -62,7 +62,7 @@ func blamesARow(err error) bool { return !unavailable(err) && !errors.Is(err, co
 
 // putAside keeps a row that the store does not take for a person, so that those behind it go on.
 func (s *Inquiries) putAside(ctx context.Context, e entry, cause error) error {
-	sealed, err := s.deps.Sealer.Seal(e.inquiry)
+	sealed, err := s.deps.Sealer.Seal(recordPlace(), e.inquiry)
 	if err == nil {
 		_, err = s.refused.Append([][]byte{sealed})
 	}

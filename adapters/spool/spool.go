@@ -19,6 +19,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -116,11 +117,15 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 	return s, nil
 }
 
+// recordPlace has no keys: a record is found by nothing that stands beside it, all that it is about is inside. So a
+// record may be moved from one folder to another, and instances of the release before read it.
+func recordPlace() sealing.Place { return sealing.At("spool") }
+
 // take locks a folder and answers what waits in it.
 func (s *Inquiries) take(dir string, o segments.Options) (*segments.Log, []entry, error) {
 	var found []entry
 	log, report, err := segments.Open(dir, o, func(record []byte, in uint64) error {
-		q, err := s.deps.Sealer.Open(record)
+		q, err := s.deps.Sealer.Open(recordPlace(), record)
 		found = append(found, entry{inquiry: q, in: in})
 		return err
 	})
@@ -220,7 +225,7 @@ func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duratio
 const again = 5 * time.Second
 
 func (s *Inquiries) spool(ctx context.Context, q bill.Inquiry) error {
-	sealed, err := s.deps.Sealer.Seal(q)
+	sealed, err := s.deps.Sealer.Seal(recordPlace(), q)
 	if err == nil {
 		err = s.adds.Add(ctx, entry{inquiry: q, sealed: sealed})
 	}

@@ -16,6 +16,7 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -60,9 +61,23 @@ func toldBill(b bill.Copy) time.Time {
 
 func billField(m calendar.Month) string { return "b" + m.Compact() }
 
+// errMisplaced is why an entry that opens is not shown: it is of another line or month than its key.
+var errMisplaced = errors.New("valkey: an entry is not of its key")
+
+func (b *cachedBills) spot(n line.Number, m calendar.Month) spot[bill.Copy] {
+	index := b.vault.Index(ports.LineIndex, n.Digits())
+	at := sealing.Cached("bill", string(index), m.String())
+	return spot[bill.Copy]{key: b.shelf.client.indexKey(index), field: billField(m), at: at, fits: func(c bill.Copy) error {
+		if c.Bill.Line == n && c.Bill.Month == m {
+			return nil
+		}
+		return b.vault.Refuse(at, errMisplaced)
+	}}
+}
+
 // Latest answers from the cache, else from next.
 func (b *cachedBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
-	return b.shelf.get(ctx, b.shelf.client.lineKey(b.vault, n), billField(m), question[bill.Copy]{
+	return b.shelf.get(ctx, b.spot(n, m), question[bill.Copy]{
 		value: func() (bill.Copy, error) { return b.next.Latest(ctx, n, m) },
 		epoch: func() (time.Time, error) { return b.epochs.Of(ctx, n) },
 	})
@@ -73,7 +88,7 @@ func (b *cachedBills) Put(ctx context.Context, c bill.Copy) error {
 	if err := b.next.Put(ctx, c); err != nil {
 		return err
 	}
-	b.shelf.put(ctx, b.shelf.client.lineKey(b.vault, c.Bill.Line), billField(c.Bill.Month), c)
+	b.shelf.put(ctx, b.spot(c.Bill.Line, c.Bill.Month), c)
 	return nil
 }
 
@@ -83,7 +98,7 @@ func (b *cachedBills) Version(ctx context.Context, n line.Number, m calendar.Mon
 	if err == nil || errors.Is(err, fault.New(fault.ResourceNotFound)) {
 		return c, err
 	}
-	held, failed := b.shelf.read(ctx, b.shelf.client.lineKey(b.vault, n), billField(m))
+	held, failed := b.shelf.read(ctx, b.spot(n, m))
 	if failed == nil && held.hit && held.value.Version == version {
 		return held.value, nil
 	}
@@ -109,9 +124,21 @@ func NewCachedCustomers(
 
 const customerField = "c"
 
+func (s *cachedCustomers) spot(n line.Number) spot[product.CustomerCopy] {
+	index := s.vault.Index(ports.LineIndex, n.Digits())
+	at := sealing.Cached("customer", string(index))
+	fits := func(c product.CustomerCopy) error {
+		if c.Customer.Line == n {
+			return nil
+		}
+		return s.vault.Refuse(at, errMisplaced)
+	}
+	return spot[product.CustomerCopy]{key: s.shelf.client.indexKey(index), field: customerField, at: at, fits: fits}
+}
+
 // Latest answers from the cache, else from next.
 func (s *cachedCustomers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	return s.shelf.get(ctx, s.shelf.client.lineKey(s.vault, n), customerField, question[product.CustomerCopy]{
+	return s.shelf.get(ctx, s.spot(n), question[product.CustomerCopy]{
 		value: func() (product.CustomerCopy, error) { return s.next.Latest(ctx, n) },
 		epoch: func() (time.Time, error) { return s.epochs.Of(ctx, n) },
 	})
@@ -122,7 +149,7 @@ func (s *cachedCustomers) Put(ctx context.Context, c product.CustomerCopy) error
 	if err := s.next.Put(ctx, c); err != nil {
 		return err
 	}
-	s.shelf.put(ctx, s.shelf.client.lineKey(s.vault, c.Customer.Line), customerField, c)
+	s.shelf.put(ctx, s.spot(c.Customer.Line), c)
 	return nil
 }
 
@@ -145,9 +172,13 @@ const (
 	plansField = "p"
 )
 
+func (p *cachedPlans) spot() spot[product.PlansCopy] {
+	return spot[product.PlansCopy]{key: p.key, field: plansField, at: sealing.Cached("plans", "all")}
+}
+
 // Latest answers from the cache, else from next.
 func (p *cachedPlans) Latest(ctx context.Context) (product.PlansCopy, error) {
-	return p.shelf.get(ctx, p.key, plansField, question[product.PlansCopy]{
+	return p.shelf.get(ctx, p.spot(), question[product.PlansCopy]{
 		value: func() (product.PlansCopy, error) { return p.next.Latest(ctx) },
 	})
 }
@@ -157,7 +188,7 @@ func (p *cachedPlans) Put(ctx context.Context, c product.PlansCopy) error {
 	if err := p.next.Put(ctx, c); err != nil {
 		return err
 	}
-	p.shelf.put(ctx, p.key, plansField, c)
+	p.shelf.put(ctx, p.spot(), c)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"phonebill/core/money"
 	"phonebill/core/personal"
 	"phonebill/core/product"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
@@ -23,8 +24,8 @@ type before struct {
 	vault ports.Vault
 }
 
-func (b before) Seal(c product.CustomerCopy) ([]byte, error) {
-	sealed, err := b.vault.Seal("customer", fmt.Appendf(nil, `{"asOf":%q,"customerId":"C","line":%q,"name":"","operator":"O",
+func (b before) Seal(_ sealing.Place, c product.CustomerCopy) ([]byte, error) {
+	sealed, err := b.vault.Seal(sealing.At("customer"), fmt.Appendf(nil, `{"asOf":%q,"customerId":"C","line":%q,"name":"","operator":"O",
 		"status":"ACTIVE","plan":"P","contractDate":"","termEnd":"","fee":0}`, c.AsOf.Format(time.RFC3339Nano), c.Customer.Line.Digits()))
 	return append([]byte{1}, sealed...), err
 }

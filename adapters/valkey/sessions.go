@@ -11,16 +11,21 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
 // sessionTTL is how long a session that nobody asks for stays cached (product.md).
 const sessionTTL = 30 * time.Minute
 
-const sessionPurpose = "cache:session"
+// sessionPlace is where the cached form, version 1, of a session stands.
+func sessionPlace(sid id.ID) sealing.Place {
+	return sealing.Cached("session", sid.String(), "1").Formerly("cache:session")
+}
 
 type cachedSessions struct {
 	next  ports.Sessions
+	vault ports.Vault
 	shelf shelf[auth.Session]
 }
 
@@ -28,10 +33,10 @@ type cachedSessions struct {
 // drop, not by writing its result: of two changes one after the other the results could arrive the other way round, and bring a
 // revoked session back.
 func NewCachedSessions(c *Client, next ports.Sessions, vault ports.Vault, log *slog.Logger) ports.Sessions {
-	return &cachedSessions{next: next, shelf: shelf[auth.Session]{
+	return &cachedSessions{next: next, vault: vault, shelf: shelf[auth.Session]{
 		client: c, kind: "session", ttl: sessionTTL, told: func(auth.Session) time.Time { return time.Time{} },
-		seal: func(s auth.Session) ([]byte, error) { return sealSession(vault, s) },
-		open: func(sealed []byte) (auth.Session, error) { return openSession(vault, sealed) }, log: log,
+		seal: func(at sealing.Place, s auth.Session) ([]byte, error) { return sealSession(vault, at, s) },
+		open: func(at sealing.Place, sealed []byte) (auth.Session, error) { return openSession(vault, at, sealed) }, log: log,
 	}}
 }
 
@@ -39,6 +44,16 @@ const sessionField = "s"
 
 func (s *cachedSessions) key(sid id.ID) string {
 	return s.shelf.client.cfg.Namespace + ":session:v1:{" + sid.String() + "}"
+}
+
+func (s *cachedSessions) spot(sid id.ID) spot[auth.Session] {
+	at := sessionPlace(sid)
+	return spot[auth.Session]{key: s.key(sid), field: sessionField, at: at, fits: func(held auth.Session) error {
+		if held.ID == sid {
+			return nil
+		}
+		return s.vault.Refuse(at, errMisplaced)
+	}}
 }
 
 // Create stores in next alone; the first Get fetches it.
@@ -73,7 +88,7 @@ func (s *cachedSessions) forget(ctx context.Context, ended []auth.Revocation) {
 
 // Get answers from the cache, else from next.
 func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
-	return s.shelf.get(ctx, s.key(sid), sessionField, question[auth.Session]{
+	return s.shelf.get(ctx, s.spot(sid), question[auth.Session]{
 		value: func() (auth.Session, error) { return s.next.Get(ctx, sid) },
 	})
 }
@@ -103,7 +118,7 @@ type sessionRow struct {
 	EndReason  string    `json:"why,omitempty"` // absent in copies that the previous release made
 }
 
-func sealSession(vault ports.Vault, s auth.Session) ([]byte, error) {
+func sealSession(vault ports.Vault, at sealing.Place, s auth.Session) ([]byte, error) {
 	clear, err := json.Marshal(sessionRow{
 		s.ID.String(), string(s.UserID), s.AutoLogin, s.CreatedAt.UTC(), s.LastSeenAt.UTC(), s.ExpiresAt.UTC(), s.Generation, s.RotatedAt.UTC(),
 		s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent, string(s.EndReason),
@@ -111,11 +126,11 @@ func sealSession(vault ports.Vault, s auth.Session) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("valkey: session: %w", err)
 	}
-	return vault.Seal(sessionPurpose, clear)
+	return vault.Seal(at, clear)
 }
 
-func openSession(vault ports.Vault, sealed []byte) (auth.Session, error) {
-	clear, err := vault.Open(sessionPurpose, sealed)
+func openSession(vault ports.Vault, at sealing.Place, sealed []byte) (auth.Session, error) {
+	clear, err := vault.Open(at, sealed)
 	if err != nil {
 		return auth.Session{}, err
 	}

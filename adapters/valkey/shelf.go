@@ -12,6 +12,7 @@ import (
 	valkeygo "github.com/valkey-io/valkey-go"
 
 	"phonebill/core/fault"
+	"phonebill/core/sealing"
 )
 
 // How an entry is kept, and why nobody is told an old value.
@@ -125,9 +126,31 @@ type shelf[T any] struct {
 	kind   string // for metrics
 	ttl    time.Duration
 	told   func(T) time.Time // when the value was told; the zero time where that means nothing
-	seal   func(T) ([]byte, error)
-	open   func([]byte) (T, error)
+	seal   func(at sealing.Place, v T) ([]byte, error)
+	open   func(at sealing.Place, sealed []byte) (T, error)
 	log    *slog.Logger
+}
+
+// spot is where a value lies, and what its sealed form is bound to.
+type spot[T any] struct {
+	key, field string
+	at         sealing.Place
+	fits       func(T) error // an error when what opened there does not belong there; nil = everything that opens does
+}
+
+// errStamp is why an entry is not shown that claims to be newer than its value is.
+var errStamp = errors.New("valkey: an entry claims another time than its value has")
+
+// opened is the value of an entry, which begins with when it was told.
+func (s *shelf[T]) opened(on spot[T], entry string) (T, error) {
+	v, err := s.open(on.at, []byte(entry[width:]))
+	if err == nil && on.fits != nil {
+		err = on.fits(v)
+	}
+	if err == nil && entry[:width] > stamp(s.told(v)) {
+		err = errStamp
+	}
+	return v, err
 }
 
 // question is what the store behind is asked on a miss.
@@ -137,13 +160,14 @@ type question[T any] struct {
 }
 
 // get answers from the cache, else from the store, whose answer is then kept.
-func (s *shelf[T]) get(ctx context.Context, key, field string, ask question[T]) (T, error) {
+func (s *shelf[T]) get(ctx context.Context, on spot[T], ask question[T]) (T, error) {
+	key := on.key
 	if !s.client.trusted(key) {
 		s.count("miss")
 		return ask.value()
 	}
 	began := time.Now()
-	held, err := s.read(ctx, key, field)
+	held, err := s.read(ctx, on)
 	if err == nil && held.hit {
 		s.count("hit")
 		return held.value, nil
@@ -167,7 +191,7 @@ func (s *shelf[T]) get(ctx context.Context, key, field string, ask question[T]) 
 		}
 	}
 	_ = spending(ctx, &left, func(ctx context.Context) error {
-		s.refill(ctx, key, field, held.token, stamp(epoch), v, failed == nil)
+		s.refill(ctx, on, held.token, stamp(epoch), v, failed == nil)
 		return nil
 	})
 	return v, failed
@@ -194,9 +218,9 @@ type entry[T any] struct {
 }
 
 // read is one round trip.
-func (s *shelf[T]) read(ctx context.Context, key, field string) (entry[T], error) {
-	found, err := use(ctx, s.client, s.log, key, func(ctx context.Context, conn valkeygo.Client) ([]valkeygo.ValkeyMessage, error) {
-		return conn.Do(ctx, conn.B().Hmget().Key(key).Field("g", "e", field).Build()).ToArray()
+func (s *shelf[T]) read(ctx context.Context, on spot[T]) (entry[T], error) {
+	found, err := use(ctx, s.client, s.log, on.key, func(ctx context.Context, conn valkeygo.Client) ([]valkeygo.ValkeyMessage, error) {
+		return conn.Do(ctx, conn.B().Hmget().Key(on.key).Field("g", "e", on.field).Build()).ToArray()
 	})
 	if err != nil || len(found) != 3 {
 		s.count("trouble")
@@ -209,10 +233,10 @@ func (s *shelf[T]) read(ctx context.Context, key, field string) (entry[T], error
 	if !e.known || len(value) < width || value[:width] < epoch {
 		return e, nil
 	}
-	e.value, err = s.open([]byte(value[width:]))
-	if err != nil { // not ours, or of a key that is gone
+	e.value, err = s.opened(on, value)
+	if err != nil { // not ours, or of a key that is gone, or of another line
 		s.count("trouble")
-		s.forget(ctx, key)
+		s.forget(ctx, on.key)
 		return entry[T]{}, err
 	}
 	e.hit = true
@@ -237,17 +261,17 @@ func (s *shelf[T]) begin(ctx context.Context, key string) (string, error) {
 	return token, err
 }
 
-func (s *shelf[T]) refill(ctx context.Context, key, field, token, epoch string, v T, some bool) {
+func (s *shelf[T]) refill(ctx context.Context, on spot[T], token, epoch string, v T, some bool) {
 	value := ""
 	if some {
-		sealed, err := s.sealed(v)
+		sealed, err := s.sealed(on.at, v)
 		if err != nil {
 			return
 		}
 		value = sealed
 	}
-	_, err := use(ctx, s.client, s.log, key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
-		return refillScript.Exec(ctx, conn, []string{key}, []string{token, epoch, field, value, seconds(s.ttl)}).AsInt64()
+	_, err := use(ctx, s.client, s.log, on.key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
+		return refillScript.Exec(ctx, conn, []string{on.key}, []string{token, epoch, on.field, value, seconds(s.ttl)}).AsInt64()
 	})
 	if err != nil { // at worst the entry is on the shelf, and good
 		s.count("trouble")
@@ -255,16 +279,16 @@ func (s *shelf[T]) refill(ctx context.Context, key, field, token, epoch string, 
 }
 
 // put keeps a value that the store has just taken. The caller leaving does not leave an older one behind.
-func (s *shelf[T]) put(ctx context.Context, key, field string, v T) {
-	value, err := s.sealed(v)
+func (s *shelf[T]) put(ctx context.Context, on spot[T], v T) {
+	value, err := s.sealed(on.at, v)
 	if err == nil {
-		_, err = use(context.WithoutCancel(ctx), s.client, s.log, key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
-			return putScript.Exec(ctx, conn, []string{key}, []string{field, value, rand.Text(), seconds(s.ttl)}).AsInt64()
+		_, err = use(context.WithoutCancel(ctx), s.client, s.log, on.key, func(ctx context.Context, conn valkeygo.Client) (int64, error) {
+			return putScript.Exec(ctx, conn, []string{on.key}, []string{on.field, value, rand.Text(), seconds(s.ttl)}).AsInt64()
 		})
 	}
 	if err != nil {
 		s.count("trouble")
-		s.client.owe(key, drop{epoch: zero, all: true, ttl: s.ttl})
+		s.client.owe(on.key, drop{epoch: zero, all: true, ttl: s.ttl})
 	}
 }
 
@@ -283,8 +307,8 @@ func (s *shelf[T]) drop(ctx context.Context, key string, d drop) error {
 	return err
 }
 
-func (s *shelf[T]) sealed(v T) (string, error) {
-	sealed, err := s.seal(v)
+func (s *shelf[T]) sealed(at sealing.Place, v T) (string, error) {
+	sealed, err := s.seal(at, v)
 	if err != nil {
 		s.log.Error("a value cannot be sealed for the cache", slog.String("kind", s.kind), slog.Any("error", err))
 		return "", err

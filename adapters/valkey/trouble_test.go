@@ -22,6 +22,7 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/core/product"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
@@ -463,8 +464,10 @@ func TestStoresThatTakeNothingAreNotCached(t *testing.T) {
 // stubborn is a sealer that seals nothing.
 type stubborn struct{}
 
-func (stubborn) Seal(bill.Copy) ([]byte, error) { return nil, errDown }
-func (stubborn) Open([]byte) (bill.Copy, error) { return bill.Copy{}, errDown }
+func (stubborn) Seal(sealing.Place, bill.Copy) ([]byte, error) { return nil, errDown }
+func (stubborn) Open(sealing.Place, []byte) (bill.Copy, error) { return bill.Copy{}, errDown }
+func (stubborn) Reseal(sealing.Place, []byte) ([]byte, error)  { return nil, errDown }
+func (stubborn) Bound([]byte) bool                             { return true }
 
 func TestWhatCannotBeSealedIsNotCached(t *testing.T) {
 	t.Parallel()

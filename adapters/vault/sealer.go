@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"phonebill/core/sealing"
 	"phonebill/ports"
 )
 
@@ -20,12 +21,12 @@ type sealer[T, R any] struct {
 var errVersion = errors.New("vault: stored form of an unknown version")
 
 // Seal answers version byte + ciphertext.
-func (s sealer[T, R]) Seal(v T) ([]byte, error) {
+func (s sealer[T, R]) Seal(at sealing.Place, v T) ([]byte, error) {
 	clear, err := json.Marshal(s.row(v))
 	if err != nil {
 		return nil, fmt.Errorf("vault: %s: %w", s.purpose, err)
 	}
-	sealed, err := s.vault.Seal(s.purpose, clear)
+	sealed, err := s.vault.Seal(s.place(at, s.version), clear)
 	if err != nil {
 		return nil, err
 	}
@@ -33,12 +34,12 @@ func (s sealer[T, R]) Seal(v T) ([]byte, error) {
 }
 
 // Open reads what Seal wrote.
-func (s sealer[T, R]) Open(sealed []byte) (T, error) {
+func (s sealer[T, R]) Open(at sealing.Place, sealed []byte) (T, error) {
 	var none T
 	if len(sealed) == 0 || sealed[0] != s.version {
-		return none, errVersion
+		return none, s.vault.Refuse(at, errVersion)
 	}
-	clear, err := s.vault.Open(s.purpose, sealed[1:])
+	clear, err := s.vault.Open(s.place(at, sealed[0]), sealed[1:])
 	if err != nil {
 		return none, err
 	}
@@ -47,4 +48,33 @@ func (s sealer[T, R]) Open(sealed []byte) (T, error) {
 		return none, fmt.Errorf("vault: %s: %w", s.purpose, err)
 	}
 	return s.noun(row)
+}
+
+// Reseal opens and seals what the stored form holds, whatever its version means.
+func (s sealer[T, R]) Reseal(at sealing.Place, sealed []byte) ([]byte, error) {
+	if len(sealed) == 0 {
+		return nil, s.vault.Refuse(at, errVersion)
+	}
+	at = s.place(at, sealed[0])
+	clear, err := s.vault.Open(at, sealed[1:])
+	if err != nil {
+		return nil, err
+	}
+	again, err := s.vault.Seal(at, clear)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{sealed[0]}, again...), nil
+}
+
+// Bound looks behind the version.
+func (s sealer[T, R]) Bound(sealed []byte) bool { return len(sealed) > 0 && sealing.Bound(sealed[1:]) }
+
+// place is where a stored form of the version stands. One of form Column is bound to the purpose, the same everywhere.
+func (s sealer[T, R]) place(at sealing.Place, version byte) sealing.Place {
+	at = at.Formerly(s.purpose)
+	if at.Keyed() {
+		at = at.And(s.purpose).And(string([]byte{version}))
+	}
+	return at
 }

@@ -13,18 +13,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"phonebill/core/sealing"
 )
 
 // Vault implements ports.Vault. It is safe for concurrent use.
 type Vault struct {
-	aead  tink.AEAD
-	index []byte
+	aead   tink.AEAD
+	index  []byte
+	form   atomic.Int32 // sealing.Form
+	report atomic.Pointer[func(at sealing.Place, why error)]
 }
+
+// ErrOldForm is what Open returns of a value that is bound to its column alone, where such values are refused.
+var ErrOldForm = errors.New("vault: a value that is bound to its column alone is refused")
 
 // file is the keyring on disk, mode 0600. Protect it like the database: without it the data is lost, with it the data is open.
 type file struct {
@@ -58,7 +66,25 @@ func Parse(raw []byte) (*Vault, error) {
 	if err != nil {
 		return nil, errKeyring
 	}
-	return &Vault{aead: primitive, index: f.Index}, nil
+	v := &Vault{aead: primitive, index: f.Index}
+	v.Obey(sealing.Row)
+	return v, nil
+}
+
+// Obey makes the vault write and refuse what the form says; a new vault is of form Row.
+func (v *Vault) Obey(form sealing.Form) { v.form.Store(int32(form)) } //nolint:gosec // 0..3
+
+// Form returns what the vault obeys.
+func (v *Vault) Form() sealing.Form { return sealing.Form(v.form.Load()) }
+
+// Report is called with each value that does not open where it stands; by default nothing is.
+func (v *Vault) Report(report func(at sealing.Place, why error)) { v.report.Store(&report) }
+
+// Resealing is the vault as the job that seals anew uses it: it obeys the form, and reports nothing.
+func (v *Vault) Resealing(form sealing.Form) *Vault {
+	r := &Vault{aead: v.aead, index: v.index}
+	r.Obey(form)
+	return r
 }
 
 // New answers a fresh keyring.
@@ -109,22 +135,49 @@ func place(path string, raw []byte) error {
 	return nil
 }
 
-// Seal encrypts, bound to the purpose.
-func (v *Vault) Seal(purpose string, clear []byte) ([]byte, error) {
-	sealed, err := v.aead.Encrypt(clear, []byte(purpose))
+// Seal encrypts: bound to the row, behind sealing.Mark, where the form says so and the place has keys; else bound to
+// the column.
+func (v *Vault) Seal(at sealing.Place, clear []byte) ([]byte, error) {
+	bound := at.Keyed() && v.Form() >= sealing.Row
+	data := at.Column()
+	if bound {
+		data = at.Row()
+	}
+	sealed, err := v.aead.Encrypt(clear, data)
 	if err != nil {
-		return nil, fmt.Errorf("vault: seal %s: %w", purpose, err)
+		return nil, fmt.Errorf("vault: seal %s: %w", at.Name(), err)
+	}
+	if bound {
+		sealed = append(append(make([]byte, 0, len(sealed)+1), sealing.Mark), sealed...)
 	}
 	return sealed, nil
 }
 
-// Open decrypts what Seal made for the purpose.
-func (v *Vault) Open(purpose string, sealed []byte) ([]byte, error) {
-	clear, err := v.aead.Decrypt(sealed, []byte(purpose))
+// Open decrypts what Seal made for the place, by one decryption whatever the form.
+func (v *Vault) Open(at sealing.Place, sealed []byte) ([]byte, error) {
+	var clear []byte
+	var err error
+	switch {
+	case sealing.Bound(sealed):
+		clear, err = v.aead.Decrypt(sealed[1:], at.Row())
+	case at.Keyed() && v.Form() == sealing.RowOnly:
+		err = ErrOldForm
+	default:
+		clear, err = v.aead.Decrypt(sealed, at.Column())
+	}
 	if err != nil {
-		return nil, fmt.Errorf("vault: open %s: %w", purpose, err)
+		return nil, v.Refuse(at, err)
 	}
 	return clear, nil
+}
+
+// Refuse reports that what stands at the place does not belong there, and returns why. A value of an older form is not
+// reported where its place is quiet.
+func (v *Vault) Refuse(at sealing.Place, why error) error {
+	if report := v.report.Load(); report != nil && (!at.Quiet() || !errors.Is(why, ErrOldForm)) {
+		(*report)(at, why)
+	}
+	return fmt.Errorf("vault: open %s: %w", at.Name(), why)
 }
 
 // Index is the blind index of a value.

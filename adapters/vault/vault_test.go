@@ -17,6 +17,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/money"
 	"phonebill/core/product"
+	"phonebill/core/sealing"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
@@ -59,10 +60,10 @@ func TestManyStartersMakeOneKeyring(t *testing.T) {
 		})
 	}
 	all.Wait()
-	sealed, err := vaults[0].Seal("p", []byte("clear"))
+	sealed, err := vaults[0].Seal(sealing.At("p"), []byte("clear"))
 	require.NoError(t, err)
 	for _, v := range vaults {
-		clear, err := v.Open("p", sealed)
+		clear, err := v.Open(sealing.At("p"), sealed)
 		require.NoError(t, err)
 		require.Equal(t, "clear", string(clear))
 		require.Equal(t, vaults[0].Index("p", "x"), v.Index("p", "x"))
@@ -110,24 +111,24 @@ func TestABrokenKeyringIsNeitherUsedNorReplacedNorShown(t *testing.T) {
 func TestTamperingIsNoticed(t *testing.T) {
 	t.Parallel()
 	v := open(t)
-	sealed, err := v.Seal("p", []byte("01012345678"))
+	sealed, err := v.Seal(sealing.At("p"), []byte("01012345678"))
 	require.NoError(t, err)
 	require.NotContains(t, string(sealed), "0101234")
 	for i := range sealed {
 		flipped := bytes.Clone(sealed)
 		flipped[i] ^= 1
-		_, err := v.Open("p", flipped)
+		_, err := v.Open(sealing.At("p"), flipped)
 		require.Errorf(t, err, "byte %d", i)
-		_, err = v.Open("p", sealed[:i])
+		_, err = v.Open(sealing.At("p"), sealed[:i])
 		require.Errorf(t, err, "cut at %d", i)
 	}
-	again, err := v.Seal("p", []byte("01012345678"))
+	again, err := v.Seal(sealing.At("p"), []byte("01012345678"))
 	require.NoError(t, err)
 	require.NotEqual(t, sealed, again, "equal values are not seen to be equal")
 	require.Equal(t, sealed[:5], again[:5], "the id of the key stands in front")
 
 	stranger := open(t)
-	_, err = stranger.Open("p", sealed)
+	_, err = stranger.Open(sealing.At("p"), sealed)
 	require.Error(t, err)
 	require.NotEqual(t, v.Index("p", "x"), stranger.Index("p", "x"))
 }
@@ -135,16 +136,16 @@ func TestTamperingIsNoticed(t *testing.T) {
 func TestStoredFormsAreVersioned(t *testing.T) {
 	t.Parallel()
 	v := open(t)
-	sealed, err := vault.Bills(v).Seal(portstest.BillCopies()[0])
+	sealed, err := vault.Bills(v).Seal(sealing.At("x"), portstest.BillCopies()[0])
 	require.NoError(t, err)
 	require.EqualValues(t, 1, sealed[0])
 	for _, version := range []byte{0, 2, 255} {
 		sealed[0] = version
-		_, err = vault.Bills(v).Open(sealed)
+		_, err = vault.Bills(v).Open(sealing.At("x"), sealed)
 		require.ErrorContains(t, err, "unknown version")
 	}
 	sealed[0] = 1
-	_, err = vault.Customers(v).Open(sealed)
+	_, err = vault.Customers(v).Open(sealing.At("x"), sealed)
 	require.Error(t, err, "a bill is no customer")
 }
 
@@ -154,7 +155,7 @@ func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
 	t.Parallel()
 	v := open(t)
 	of := func(purpose, row string) []byte {
-		sealed, err := v.Seal(purpose, []byte(row))
+		sealed, err := v.Seal(sealing.At(purpose), []byte(row))
 		require.NoError(t, err)
 		return append([]byte{1}, sealed...)
 	}
@@ -210,7 +211,7 @@ func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
 			bill.Bill{Total: 54000, Charges: []bill.Item{{Name: "월정액", Amount: won(59000)}}, Discounts: []bill.Item{{Name: "할인"}}}, bill.MadeUp,
 		},
 	} {
-		got, err := vault.Bills(v).Open(of("bill", before+c.row))
+		got, err := vault.Bills(v).Open(sealing.At("x"), of("bill", before+c.row))
 		require.NoError(t, err, name)
 		require.Equal(t, c.trust, got.Trust, name)
 		require.False(t, got.Final(), name)
@@ -226,13 +227,13 @@ func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
 	const customer = `{"asOf":"2026-03-02T03:04:05Z","customerId":"C","line":"01012345678","name":"홍길동","operator":"O","status":"ACTIVE",
 		"plan":"P","nextPlan":"Q","nextDate":"","contractDate":"","termEnd":"","fee":`
 	for fee, want := range map[string]*money.Won{"0": nil, "48000": won(48000)} {
-		got, err := vault.Customers(v).Open(of("customer", customer+fee+"}"))
+		got, err := vault.Customers(v).Open(sealing.At("x"), of("customer", customer+fee+"}"))
 		require.NoError(t, err)
 		require.True(t, got.Doubtful)
 		require.Equal(t, want, got.Customer.Contract.EarlyTerminationFee)
 		require.Equal(t, freshness.Stale, got.Limits(freshness.Customer).Decide(got.AsOf, time.Time{}, got.AsOf, 0))
 	}
-	plans, err := vault.Plans(v).Open(of("plans", `{"Plans":[{"Code":"P","Name":"N","MonthlyFee":0,"DataAllowance":"","VoiceAllowance":"",
+	plans, err := vault.Plans(v).Open(sealing.At("x"), of("plans", `{"Plans":[{"Code":"P","Name":"N","MonthlyFee":0,"DataAllowance":"","VoiceAllowance":"",
 		"SMSAllowance":"","NetworkType":"","Description":"","OnSale":false,"OperatorCode":"O"},{"Code":"Q","MonthlyFee":1,"OnSale":true}],
 		"AsOf":"2026-03-02T03:04:05Z"}`))
 	require.NoError(t, err)
@@ -250,7 +251,7 @@ func TestTheReleaseBeforeReadsWhatIsWritten(t *testing.T) {
 	clear := func(purpose string, sealed []byte, err error) []byte {
 		require.NoError(t, err)
 		require.EqualValues(t, 1, sealed[0], "the version of the sealed form")
-		raw, err := v.Open(purpose, sealed[1:])
+		raw, err := v.Open(sealing.At(purpose), sealed[1:])
 		require.NoError(t, err)
 		return raw
 	}
@@ -269,7 +270,7 @@ func TestTheReleaseBeforeReadsWhatIsWritten(t *testing.T) {
 			Total, TerminationFee, Device        int64
 			Charges, Discounts                   []item
 		}
-		sealed, err := vault.Bills(v).Seal(c)
+		sealed, err := vault.Bills(v).Seal(sealing.At("x"), c)
 		require.NoError(t, json.Unmarshal(clear("bill", sealed, err), &row))
 		require.Equal(t, c.Version.String(), row.V)
 		require.EqualValues(t, c.Bill.Total, row.Total)
@@ -284,7 +285,7 @@ func TestTheReleaseBeforeReadsWhatIsWritten(t *testing.T) {
 			Line, Plan, NextPlan string
 			Fee                  int64
 		}
-		sealed, err := vault.Customers(v).Seal(c)
+		sealed, err := vault.Customers(v).Seal(sealing.At("x"), c)
 		require.NoError(t, json.Unmarshal(clear("customer", sealed, err), &row))
 		require.Equal(t, c.Customer.PlanCode, row.Plan)
 	}
@@ -297,7 +298,7 @@ func TestTheReleaseBeforeReadsWhatIsWritten(t *testing.T) {
 			}
 			AsOf time.Time
 		}
-		sealed, err := vault.Plans(v).Seal(c)
+		sealed, err := vault.Plans(v).Seal(sealing.At("x"), c)
 		require.NoError(t, json.Unmarshal(clear("plans", sealed, err), &row))
 		require.Len(t, row.Plans, len(c.Plans))
 		require.True(t, c.AsOf.Equal(row.AsOf))
@@ -309,7 +310,7 @@ func TestDamagedRowsAreErrors(t *testing.T) {
 	t.Parallel()
 	v := open(t)
 	of := func(purpose, row string) []byte {
-		sealed, err := v.Seal(purpose, []byte(row))
+		sealed, err := v.Seal(sealing.At(purpose), []byte(row))
 		require.NoError(t, err)
 		return append([]byte{1}, sealed...)
 	}
@@ -320,13 +321,82 @@ func TestDamagedRowsAreErrors(t *testing.T) {
 		`{"v":"019c0000-0000-7000-8000-000000000001","line":"01012345678","month":"2026-03","dueDate":"soon"}`,
 		`{"v":"019c0000-0000-7000-8000-000000000001","line":"01012345678","month":"2026-03","contract":{"start":"once"}}`,
 	} {
-		_, err := vault.Bills(v).Open(of("bill", row))
+		_, err := vault.Bills(v).Open(sealing.At("x"), of("bill", row))
 		require.Error(t, err, row)
 	}
 	for _, row := range []string{"", "[]", `{"line":"555"}`, `{"line":"01012345678","termEnd":"never"}`} {
-		_, err := vault.Customers(v).Open(of("customer", row))
+		_, err := vault.Customers(v).Open(sealing.At("x"), of("customer", row))
 		require.Error(t, err, row)
 	}
-	_, err := vault.Plans(v).Open(of("plans", "[]"))
+	_, err := vault.Plans(v).Open(sealing.At("x"), of("plans", "[]"))
+	require.Error(t, err)
+}
+
+// TestForms: the older form opens anywhere in its column as long as it is not refused, the newer one in its row alone,
+// whatever is in force.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	v, ok := open(t).(*vault.Vault)
+	require.True(t, ok)
+	require.Equal(t, sealing.Row, v.Form())
+	var refused []string
+	v.Report(func(at sealing.Place, why error) { refused = append(refused, at.String()+": "+why.Error()) })
+	here, there := sealing.At("auth.users.name", "hong1234"), sealing.At("auth.users.name", "kim56789")
+	v.Obey(sealing.Unknown)
+	older, err := v.Seal(here, []byte("홍길동"))
+	require.NoError(t, err)
+	plain, err := v.Seal(sealing.At("auth.users.name"), []byte("홍길동"))
+	require.NoError(t, err)
+	require.Equal(t, older[:5], plain[:5], "what release b0e8e26 writes and reads")
+	v.Obey(sealing.Row)
+	newer, err := v.Seal(here, []byte("홍길동"))
+	require.NoError(t, err)
+	require.True(t, sealing.Bound(newer))
+	require.False(t, sealing.Bound(older))
+	for _, form := range []sealing.Form{sealing.Column, sealing.Row, sealing.RowOnly} {
+		v.Obey(form)
+		clear, err := v.Open(here, newer)
+		require.NoError(t, err)
+		require.Equal(t, "홍길동", string(clear))
+		require.Empty(t, refused)
+		_, err = v.Open(there, newer)
+		require.Error(t, err)
+		require.Len(t, refused, 1)
+		refused = nil
+		clear, err = v.Open(here, older)
+		if form == sealing.RowOnly {
+			require.ErrorIs(t, err, vault.ErrOldForm)
+			require.Len(t, refused, 1)
+			refused = nil
+			_, err = v.Open(here.Quietly(), older)
+			require.ErrorIs(t, err, vault.ErrOldForm)
+			require.Empty(t, refused)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, "홍길동", string(clear))
+	}
+	keyless, err := v.Seal(sealing.At("auth.user_totp.secret:hong1234"), []byte("s"))
+	require.NoError(t, err)
+	_, err = v.Open(sealing.At("auth.user_totp.secret:hong1234"), keyless)
+	require.NoError(t, err, "what names its row in the column has one form")
+	_, err = v.Resealing(sealing.Row).Open(here, older)
+	require.NoError(t, err, "the job reads it")
+	_, err = v.Resealing(sealing.RowOnly).Open(here, older)
+	require.ErrorIs(t, err, vault.ErrOldForm)
+}
+
+// TestTheVersionOfAStoredFormIsBound, too: one cannot be passed off as another.
+func TestTheVersionOfAStoredFormIsBound(t *testing.T) {
+	t.Parallel()
+	at := sealing.At("bill.bill_versions", "v", "index", "2026-03")
+	v := open(t)
+	sealed, err := vault.Bills(v).Seal(at, portstest.BillCopies()[0])
+	require.NoError(t, err)
+	_, err = v.Open(at.And("bill").And("\x01"), sealed[1:])
+	require.NoError(t, err)
+	_, err = v.Open(at.And("bill").And("\x02"), sealed[1:])
+	require.Error(t, err)
+	_, err = vault.Customers(v).Open(at, sealed)
 	require.Error(t, err)
 }

@@ -20,6 +20,8 @@ const (
 	HistoryDamaged Kind = "history_damaged"        // what an instance's disk gives back of it is not what was written
 	HistoryDiffers Kind = "history_differs"        // the AP was told another answer of an inquiry than the customer
 	RowUnreadable  Kind = "row_unreadable"         // a stored inquiry or order cannot be opened: nobody works on it
+	SealedRefused  Kind = "sealed_value_refused"   // a sealed value does not open where it stands: it is not shown
+	AuditForged    Kind = "audit_log_forged"       // a row of the audit log is not as its writer wrote it
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 	ChangeParked   Kind = "change_parked"          // a person must find out what became of a plan change
 	OftenUnlocked  Kind = "account_often_unlocked" // staff unlocked one account many times within a day

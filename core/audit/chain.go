@@ -2,9 +2,11 @@ package audit
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -36,23 +38,33 @@ const (
 	Done     Outcome = "DONE"
 )
 
-// Row is an entry in its chain: Hash is SHA-256 over the hash of the row before and the entry.
+// Row is an entry in its chain. Hash is over the hash of the row before and the entry: HMAC-SHA256 with the writer's
+// key when the row is keyed, so that it cannot be made without the key; else SHA-256, as release b0e8e26 writes it.
 type Row struct {
 	Entry
+	Keyed          bool
 	Previous, Hash []byte
 }
+
+// Keys returns the key of a writer; nil when keyed rows cannot be checked.
+type Keys func(writer id.ID) []byte
 
 // origin is the hash before the first row of a chain.
 func origin() []byte { return make([]byte, sha256.Size) }
 
 // Chain is the end of one writer's chain; its zero value is the beginning. It is not safe for concurrent use.
 type Chain struct {
-	seq  int
-	hash []byte
+	seq   int
+	hash  []byte
+	key   []byte // of the writer; nil = none
+	keyed bool   // the last row is: no row after it may be without a key
 }
 
 // ChainAt is a chain that ends with the head.
-func ChainAt(h Head) Chain { return Chain{h.Seq, bytes.Clone(h.Hash)} }
+func ChainAt(h Head) Chain { return Chain{seq: h.Seq, hash: bytes.Clone(h.Hash)} }
+
+// WithKey is the chain that writes, and can check, keyed rows.
+func (c Chain) WithKey(key []byte) Chain { c.key = key; return c }
 
 // Next is the row that the entry becomes behind the chain. Its time is cut to microseconds, the grain of the store.
 func (c Chain) Next(writer id.ID, e Entry) Row {
@@ -61,21 +73,29 @@ func (c Chain) Next(writer id.ID, e Entry) Row {
 	if c.seq == 0 {
 		previous = origin()
 	}
-	return Row{Entry: e, Previous: bytes.Clone(previous), Hash: e.hash(previous)}
+	return Row{Entry: e, Keyed: c.key != nil, Previous: bytes.Clone(previous), Hash: e.hash(previous, c.key)}
 }
 
 // Follow moves the end of the chain on to the row. A BrokenError tells that it is not the row that must come next.
 func (c *Chain) Follow(r Row) error {
-	want := c.Next(r.Writer, r.Entry)
+	with := *c
+	if !r.Keyed {
+		with.key = nil
+	}
+	want := with.Next(r.Writer, r.Entry)
 	switch {
 	case r.Seq != want.Seq:
 		return BrokenError{r.Writer, want.Seq, fmt.Sprintf("row %d stands where it must", r.Seq)}
+	case r.Keyed && c.key == nil:
+		return BrokenError{r.Writer, r.Seq, "it is keyed, and there is no key to check it with"}
+	case !r.Keyed && c.keyed:
+		return BrokenError{r.Writer, r.Seq, "it has no key, and the row before has one"}
 	case !bytes.Equal(r.Previous, want.Previous):
 		return BrokenError{r.Writer, r.Seq, "it does not name the row before"}
 	case !bytes.Equal(r.Hash, want.Hash):
 		return BrokenError{r.Writer, r.Seq, "its content is not what was written"}
 	}
-	c.seq, c.hash = r.Seq, r.Hash
+	c.seq, c.hash, c.keyed = r.Seq, r.Hash, r.Keyed
 	return nil
 }
 
@@ -101,11 +121,22 @@ type Head struct {
 	Hash   []byte
 }
 
-// hash is SHA-256 over the hash before and the canonical encoding: each field with its length in front, so that no two entries look
-// alike. The first field is the version of the encoding.
-func (e Entry) hash(previous []byte) []byte {
-	return digest([]byte("phonebill audit entry 1"), previous, e.Writer[:], number(e.Seq), number(int(e.At.UnixMicro())), []byte(e.Actor),
+// hash is over the hash before and the canonical encoding: each field with its length in front, so that no two entries
+// look alike. The first field is the version of the encoding.
+func (e Entry) hash(previous, key []byte) []byte {
+	version := "phonebill audit entry 1"
+	if key != nil {
+		version = "phonebill audit entry 2"
+	}
+	encoded := encode([]byte(version), previous, e.Writer[:], number(e.Seq), number(int(e.At.UnixMicro())), []byte(e.Actor),
 		[]byte(e.Action), []byte(e.Subject), []byte(e.Reason), []byte(e.Outcome), []byte(e.Detail), []byte(e.IP))
+	if key == nil {
+		sum := sha256.Sum256(encoded)
+		return sum[:]
+	}
+	mac := hmac.New(sha256.New, key)
+	_, _ = mac.Write(encoded)
+	return mac.Sum(nil)
 }
 
 func digest(fields ...[]byte) []byte {
@@ -123,10 +154,10 @@ func encode(fields ...[]byte) []byte {
 
 func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) } //nolint:gosec // a bijection is all that is asked for
 
-// Verify follows chains through their rows, which come writer by writer in order, and answers the heads; the first broken row is a
-// BrokenError.
-func Verify(rows []Row) ([]Head, error) {
-	v := NewVerifier(nil)
+// Verify follows chains through their rows, which come writer by writer in order, and returns the heads; the first
+// broken row is a BrokenError. Rows without a key are believed.
+func Verify(rows []Row, keys Keys) ([]Head, error) {
+	v := NewVerifier(nil, keys)
 	for _, r := range rows {
 		if err := v.Row(r); err != nil {
 			return nil, err
@@ -135,26 +166,44 @@ func Verify(rows []Row) ([]Head, error) {
 	return v.heads(), v.End()
 }
 
-// Verifier checks any number of rows in little memory, against what signed checkpoints say of them. It is not safe for concurrent use.
+// Verifier checks any number of rows in little memory, against what signed checkpoints and anchors say of them. It is
+// not safe for concurrent use.
 type Verifier struct {
+	keys   Keys
 	marks  map[id.ID][]mark
 	chains map[id.ID]Chain
-	rows   int
+	closed map[id.ID]int // by writer, the last row that may be without a key; nil = all may
+	report Count
 }
 
-// mark is what a checkpoint says: row seq had this hash.
+// Count is what a Verifier has seen.
+type Count struct {
+	Rows, Writers, Unkeyed int
+	FirstKeyed             Row // the oldest; its Seq is 0 when there is none
+}
+
+// mark is what a checkpoint or an anchor says: row seq had this hash.
 type mark struct {
 	Head
-	checkpoint int
+	source string
 }
 
-// NewVerifier answers one that holds rows against the checkpoints, oldest first, which must have been checked by VerifyCheckpoints.
-func NewVerifier(checkpoints []Checkpoint) *Verifier {
-	v := &Verifier{marks: map[id.ID][]mark{}, chains: map[id.ID]Chain{}}
+// NewVerifier returns one that holds rows against the checkpoints, oldest first, which must have been checked by
+// VerifyCheckpoints, and against rows that are known from elsewhere.
+func NewVerifier(checkpoints []Checkpoint, keys Keys, known ...Head) *Verifier {
+	v := &Verifier{keys: keys, marks: map[id.ID][]mark{}, chains: map[id.ID]Chain{}}
+	attested := map[id.ID]int{}
 	for _, c := range checkpoints {
 		for _, h := range c.Heads {
-			v.marks[h.Writer] = append(v.marks[h.Writer], mark{h, c.Seq})
+			v.marks[h.Writer] = append(v.marks[h.Writer], mark{h, fmt.Sprintf("checkpoint %d", c.Seq)})
+			attested[h.Writer] = h.Seq
 		}
+		if c.Closes {
+			v.closed = maps.Clone(attested)
+		}
+	}
+	for _, h := range known {
+		v.marks[h.Writer] = append(v.marks[h.Writer], mark{h, "the anchor"})
 	}
 	for _, m := range v.marks {
 		slices.SortStableFunc(m, func(a, b mark) int { return a.Seq - b.Seq })
@@ -164,19 +213,35 @@ func NewVerifier(checkpoints []Checkpoint) *Verifier {
 
 // Row checks the next row; those of one writer must come in order. The first that is wrong is a BrokenError.
 func (v *Verifier) Row(r Row) error {
-	c := v.chains[r.Writer]
+	c, begun := v.chains[r.Writer]
+	if !begun && v.keys != nil {
+		c = c.WithKey(v.keys(r.Writer))
+	}
 	if err := c.Follow(r); err != nil {
 		return err
 	}
+	if !r.Keyed && v.closed != nil && r.Seq > v.closed[r.Writer] {
+		return BrokenError{r.Writer, r.Seq, "it has no key, and no such row may come after the checkpoint that closed them"}
+	}
 	v.chains[r.Writer] = c
-	v.rows++
+	v.count(r)
 	for m := v.marks[r.Writer]; len(m) > 0 && m[0].Seq == r.Seq; m = v.marks[r.Writer] {
 		if !bytes.Equal(m[0].Hash, r.Hash) {
-			return BrokenError{r.Writer, r.Seq, fmt.Sprintf("checkpoint %d says it was another", m[0].checkpoint)}
+			return BrokenError{r.Writer, r.Seq, m[0].source + " says it was another"}
 		}
 		v.marks[r.Writer] = m[1:]
 	}
 	return nil
+}
+
+func (v *Verifier) count(r Row) {
+	v.report.Rows++
+	switch first := v.report.FirstKeyed; {
+	case !r.Keyed:
+		v.report.Unkeyed++
+	case first.Seq == 0 || r.At.Before(first.At):
+		v.report.FirstKeyed = r
+	}
 }
 
 // End says that all rows have come: a BrokenError names the first row of a chain that was cut off.
@@ -185,7 +250,7 @@ func (v *Verifier) End() error {
 	for writer, m := range v.marks {
 		if len(m) > 0 {
 			missing = append(missing, BrokenError{writer, v.chains[writer].seq + 1,
-				fmt.Sprintf("it is gone: checkpoint %d says there were %d rows", m[0].checkpoint, m[0].Seq)})
+				fmt.Sprintf("it is gone: %s says there were %d rows", m[0].source, m[0].Seq)})
 		}
 	}
 	if len(missing) == 0 {
@@ -194,8 +259,12 @@ func (v *Verifier) End() error {
 	return slices.MinFunc(missing, func(a, b BrokenError) int { return bytes.Compare(a.Writer[:], b.Writer[:]) })
 }
 
-// Count answers how many rows and writers were seen.
-func (v *Verifier) Count() (rows, writers int) { return v.rows, len(v.chains) }
+// Count returns what was seen.
+func (v *Verifier) Count() Count {
+	c := v.report
+	c.Writers = len(v.chains)
+	return c
+}
 
 func (v *Verifier) heads() []Head {
 	heads := make([]Head, 0, len(v.chains))

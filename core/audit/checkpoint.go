@@ -15,6 +15,7 @@ type Checkpoint struct {
 	Seq            int // counts from 1
 	At             time.Time
 	Heads          []Head // by writer
+	Closes         bool   // no row without a key may come after it; the heads of all checkpoints up to it are the last that may have none
 	Previous, Hash []byte
 	KeyID          string
 	Signature      []byte // over Statement
@@ -22,21 +23,39 @@ type Checkpoint struct {
 
 // Ledger is what a sequence of checkpoints says; its zero value is the beginning. It is not safe for concurrent use.
 type Ledger struct {
-	seq   int
-	hash  []byte
-	known map[id.ID]int
+	seq    int
+	hash   []byte
+	known  map[id.ID]Head
+	closed bool
 }
 
 // Seq is the number of the last checkpoint.
 func (l *Ledger) Seq() int { return l.seq }
 
-// Next is the unsigned checkpoint that states the heads; false when no head moved.
-func (l *Ledger) Next(heads []Head, at time.Time) (Checkpoint, bool) {
-	moved := slices.DeleteFunc(slices.Clone(heads), func(h Head) bool { return h.Seq <= l.known[h.Writer] })
+// Hash is that of the last checkpoint; nil before the first.
+func (l *Ledger) Hash() []byte { return bytes.Clone(l.hash) }
+
+// Closed returns whether no row without a key may come any more.
+func (l *Ledger) Closed() bool { return l.closed }
+
+// Known is the head of the writer's chain as it was stated last; its Seq is 0 when it never was.
+func (l *Ledger) Known(writer id.ID) Head {
+	h := l.known[writer]
+	h.Writer = writer
+	return h
+}
+
+// Next is the unsigned checkpoint that states the heads; false when no head moved and there is nothing to close.
+// closing asks for the checkpoint after which no row without a key may come; there is one.
+func (l *Ledger) Next(heads []Head, at time.Time, closing bool) (Checkpoint, bool) {
+	moved := slices.DeleteFunc(slices.Clone(heads), func(h Head) bool { return h.Seq <= l.known[h.Writer].Seq })
 	sortHeads(moved)
-	c := Checkpoint{Seq: l.seq + 1, At: at.UTC().Truncate(time.Microsecond), Heads: moved, Previous: bytes.Clone(l.previous())}
+	c := Checkpoint{
+		Seq: l.seq + 1, At: at.UTC().Truncate(time.Microsecond), Heads: moved, Closes: closing && !l.closed,
+		Previous: bytes.Clone(l.previous()),
+	}
 	c.Hash = c.digest()
-	return c, len(moved) > 0
+	return c, len(moved) > 0 || c.Closes
 }
 
 // Follow moves on to the checkpoint. A TamperedError tells that it is not one that can come next. Its signature is not looked at.
@@ -49,16 +68,19 @@ func (l *Ledger) Follow(c Checkpoint) error {
 	case !bytes.Equal(c.Hash, c.digest()):
 		return TamperedError{c.Seq, "its content is not what was written"}
 	}
+	if c.Closes && l.closed {
+		return TamperedError{c.Seq, "it closes what was closed before"}
+	}
 	if l.known == nil {
-		l.known = map[id.ID]int{}
+		l.known = map[id.ID]Head{}
 	}
 	for _, h := range c.Heads {
-		if h.Seq <= l.known[h.Writer] {
+		if h.Seq <= l.known[h.Writer].Seq {
 			return TamperedError{c.Seq, "it names a head that had moved on already"}
 		}
-		l.known[h.Writer] = h.Seq
+		l.known[h.Writer] = h
 	}
-	l.seq, l.hash = c.Seq, c.Hash
+	l.seq, l.hash, l.closed = c.Seq, c.Hash, l.closed || c.Closes
 	return nil
 }
 
@@ -79,7 +101,11 @@ type TamperedError struct {
 func (t TamperedError) Error() string { return fmt.Sprintf("audit: checkpoint %d: %s", t.Seq, t.Why) }
 
 func (c Checkpoint) digest() []byte {
-	fields := [][]byte{[]byte("phonebill audit checkpoint 1"), c.Previous, number(c.Seq), number(int(c.At.UnixMicro()))}
+	version := "phonebill audit checkpoint 1"
+	if c.Closes {
+		version = "phonebill audit checkpoint 2, closing"
+	}
+	fields := [][]byte{[]byte(version), c.Previous, number(c.Seq), number(int(c.At.UnixMicro()))}
 	for _, h := range c.Heads {
 		fields = append(fields, h.Writer[:], number(h.Seq), h.Hash)
 	}
@@ -91,9 +117,35 @@ func (c Checkpoint) Statement() []byte {
 	return encode([]byte("phonebill audit checkpoint signature 1"), number(c.Seq), c.Hash)
 }
 
-// VerifyCheckpoints follows the checkpoints, oldest first, and asks of each whether its signature is good; the first that is wrong is a
-// TamperedError.
-func VerifyCheckpoints(all []Checkpoint, signed func(Checkpoint) bool) error {
+// Anchor is what is known of the log from elsewhere: a file, another machine's log. Without one, a log that was emptied
+// and began anew looks like a young one.
+type Anchor struct {
+	Checkpoints []Mark
+	Rows        []Head
+}
+
+// Mark is the hash of a checkpoint.
+type Mark struct {
+	Seq  int
+	Hash []byte
+}
+
+// holds is a TamperedError when the checkpoints are not those that the anchor knows.
+func (a Anchor) holds(all []Checkpoint) error {
+	for _, m := range a.Checkpoints {
+		switch {
+		case m.Seq < 1 || m.Seq > len(all):
+			return TamperedError{m.Seq, fmt.Sprintf("it is gone: the anchor knows it, and there are %d", len(all))}
+		case !bytes.Equal(all[m.Seq-1].Hash, m.Hash):
+			return TamperedError{m.Seq, "the anchor says it was another"}
+		}
+	}
+	return nil
+}
+
+// VerifyCheckpoints follows the checkpoints, oldest first, asks of each whether its signature is good, and holds them
+// against the anchor; the first that is wrong is a TamperedError.
+func VerifyCheckpoints(all []Checkpoint, signed func(Checkpoint) bool, anchor Anchor) error {
 	var l Ledger
 	for _, c := range all {
 		if err := l.Follow(c); err != nil {
@@ -103,5 +155,5 @@ func VerifyCheckpoints(all []Checkpoint, signed func(Checkpoint) bool) error {
 			return TamperedError{c.Seq, "its signature is wrong or of an unknown key"}
 		}
 	}
-	return nil
+	return anchor.holds(all)
 }

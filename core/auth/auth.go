@@ -122,17 +122,47 @@ type User struct {
 	InitialPassword bool
 	// FactorHandedOver says that another person made the second factor, and so knows its secret: the owner has to enrol anew.
 	FactorHandedOver bool
+	Unreadable       []Part
 }
+
+// Part is a part of an account that is stored sealed. What cannot be opened of an account is absent from it and named
+// in Unreadable, so that the rest can be shown and used; nothing of it is lost when the account is changed.
+type Part string
+
+// The parts.
+const (
+	PartName     Part = "NAME"
+	PartPhone    Part = "PHONE"
+	PartEmail    Part = "EMAIL"
+	PartLines    Part = "LINES"    // at least one of them
+	PartPassword Part = "PASSWORD" // the account cannot be logged in to
+)
 
 // Changed is the account after a change of the one before: one version on, and one epoch on when what its tokens say is no longer
 // true (decision 2). A grant's giver and time are no rights. What only the store may say stays as it was.
 func (u User) Changed(before User) User {
 	u.UserID, u.CreatedAt, u.LastLoginAt, u.SecondFactor = before.UserID, before.CreatedAt, before.LastLoginAt, before.SecondFactor
+	u.Unreadable = u.stillUnreadable(before)
 	u.Version, u.Epoch = before.Version+1, before.Epoch
 	if !u.sameRights(before) {
 		u.Epoch++
 	}
 	return u
+}
+
+// stillUnreadable is what could not be opened of the account before and was not given anew.
+func (u User) stillUnreadable(before User) []Part {
+	given := map[Part]bool{
+		PartName: u.Name != before.Name, PartPhone: u.Phone != before.Phone, PartEmail: u.Email != before.Email,
+		PartLines: !slices.Equal(u.Lines, before.Lines), PartPassword: u.PasswordHash != before.PasswordHash,
+	}
+	var still []Part
+	for _, part := range before.Unreadable {
+		if !given[part] {
+			still = append(still, part)
+		}
+	}
+	return still
 }
 
 func (u User) sameRights(v User) bool {

@@ -17,6 +17,7 @@ import (
 // AuditBook is a trail and logs that write into it.
 type AuditBook struct {
 	Trail ports.AuditTrail
+	Keys  audit.Keys
 	Log   func(writer id.ID) ports.AuditLog
 }
 
@@ -53,11 +54,20 @@ func Audit(t *testing.T, open func(t *testing.T) AuditBook) {
 			want.Writer, want.Seq = numbered(1+i/3), 1+i%3
 			require.Equal(t, want, r.Entry)
 		}
-		heads, err := audit.Verify(rows)
+		heads, err := audit.Verify(rows, book.Keys)
 		require.NoError(t, err)
 		stored, err := book.Trail.Heads(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, heads, stored)
+		_, err = audit.Verify(rows, nil)
+		require.ErrorAs(t, err, new(audit.BrokenError), "they cannot be checked without the keys")
+		for _, after := range []int{0, 2, 3} {
+			var of []audit.Row
+			require.NoError(t, book.Trail.RowsOf(t.Context(), numbered(2), after, func(r audit.Row) error { of = append(of, r); return nil }))
+			require.Equal(t, rows[3+after:], append([]audit.Row{}, of...))
+		}
+		enough := errors.New("enough")
+		require.ErrorIs(t, book.Trail.RowsOf(t.Context(), numbered(2), 0, func(audit.Row) error { return enough }), enough)
 	})
 	t.Run("many at once stand in one chain without gaps", func(t *testing.T) {
 		t.Parallel()
@@ -68,7 +78,7 @@ func Audit(t *testing.T, open func(t *testing.T) AuditBook) {
 			all.Go(func() { noError(t, log.Append(t.Context(), auditEntry(n))) })
 		}
 		all.Wait()
-		heads, err := audit.Verify(rowsOf(t, book.Trail))
+		heads, err := audit.Verify(rowsOf(t, book.Trail), book.Keys)
 		require.NoError(t, err)
 		require.Len(t, heads, 1)
 		require.Equal(t, 40, heads[0].Seq)
@@ -101,7 +111,7 @@ func Audit(t *testing.T, open func(t *testing.T) AuditBook) {
 		var want []audit.Checkpoint
 		for n := 1; n <= 3; n++ {
 			heads := []audit.Head{{Writer: numbered(2), Seq: n, Hash: []byte{2, byte(n)}}, {Writer: numbered(1), Seq: 1, Hash: []byte{1}}}
-			c, moved := ledger.Next(heads, after(n))
+			c, moved := ledger.Next(heads, after(n), n == 2)
 			require.True(t, moved)
 			c.KeyID, c.Signature = "key", []byte("signed")
 			require.NoError(t, book.Trail.AddCheckpoint(t.Context(), c))

@@ -64,6 +64,8 @@ SELECT (SELECT count(*) FROM found)::bigint AS total,
 -- name: UsersByIDs :many
 SELECT sqlc.embed(u),
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
     ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
     ARRAY(

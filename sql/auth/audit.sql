@@ -1,6 +1,7 @@
 -- name: AppendAudit :exec
-INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash,
+    keyed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 
 -- name: AuditHead :one
 SELECT seq, hash FROM audit_log WHERE writer = $1 ORDER BY seq DESC LIMIT 1;
@@ -18,9 +19,12 @@ ORDER BY w.writer;
 -- name: AuditRowsAfter :many
 SELECT * FROM audit_log WHERE (writer, seq) > (@writer::uuid, @seq::bigint) ORDER BY writer, seq LIMIT @most::bigint;
 
+-- name: AuditRowsOf :many
+SELECT * FROM audit_log WHERE writer = @writer::uuid AND seq > @seq::bigint ORDER BY seq LIMIT @most::bigint;
+
 -- name: AuditCheckpointsAfter :many
 SELECT * FROM audit_checkpoints WHERE seq > $1 ORDER BY seq;
 
 -- name: AddAuditCheckpoint :execrows
-INSERT INTO audit_checkpoints (seq, at, heads, previous_hash, hash, kid, signature) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO audit_checkpoints (seq, at, heads, previous_hash, hash, kid, signature, closes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (seq) DO NOTHING;

@@ -2,6 +2,8 @@
 -- name: UserByID :one
 SELECT sqlc.embed(u),
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
     ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
     ARRAY(
@@ -53,6 +55,9 @@ FROM generate_subscripts(@permissions::text[], 1) AS i;
 
 -- name: SawLogin :exec
 UPDATE users SET last_login_at = $2 WHERE user_id = $1;
+
+-- name: PasswordHash :one
+SELECT password_hash FROM users WHERE user_id = $1 FOR UPDATE;
 
 -- name: Rehash :exec
 UPDATE users SET password_hash = @new_hash WHERE user_id = @user_id AND password_hash = @old_hash;

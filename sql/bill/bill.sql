@@ -1,5 +1,5 @@
 -- name: LatestBill :one
-SELECT sealed FROM bill_versions WHERE line_index = $1 AND month = $2 ORDER BY told_at DESC, id DESC LIMIT 1;
+SELECT id, sealed FROM bill_versions WHERE line_index = $1 AND month = $2 ORDER BY told_at DESC, id DESC LIMIT 1;
 
 -- name: PutBill :exec
 INSERT INTO bill_versions (id, line_index, month, told_at, sealed) VALUES ($1, $2, $3, $4, $5);
@@ -49,4 +49,4 @@ WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
     AND (@status::text = '' OR status = @status::text);
 
 -- name: BillVersions :many
-SELECT id, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);
+SELECT id, line_index, month, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);

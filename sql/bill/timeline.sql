@@ -1,6 +1,6 @@
 -- What one inquiry's timeline tells; each query is along a primary key.
 -- name: InquiryTold :one
-SELECT line_sealed, month, status, source, requested_at, processed_at, as_of, failure_code, attempts, next_attempt_at, delivery_replayed_at
+SELECT user_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, failure_code, attempts, next_attempt_at, delivery_replayed_at
 FROM inquiries WHERE id = $1;
 
 -- The newest attempts to tell one event, newest first.

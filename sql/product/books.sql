@@ -74,7 +74,8 @@ SELECT count(*) FROM book_differences WHERE run_id = $1;
 
 -- An order may be gone meanwhile: its time was over.
 -- name: BookDifferences :many
-SELECT d.order_id, d.kind, d.found_at, d.detail, coalesce(o.line_sealed, ''::bytea)::bytea AS line_sealed
+SELECT d.order_id, d.kind, d.found_at, d.detail, coalesce(o.user_id, '')::text AS user_id,
+    coalesce(o.line_sealed, ''::bytea)::bytea AS line_sealed, coalesce(o.line_index, ''::bytea)::bytea AS line_index
 FROM book_differences d LEFT JOIN change_orders o ON o.id = d.order_id
 WHERE d.run_id = @run_id ORDER BY d.order_id, d.kind LIMIT @n::bigint;
 

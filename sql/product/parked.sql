@@ -1,7 +1,8 @@
 -- Parked orders, those that wait longest first: a handful, along their own index. What persons said last, and when it was parked, come
 -- along with each.
 -- name: ParkedOrders :many
-SELECT o.id, o.transaction_id, o.line_sealed, o.from_code, o.to_code, o.effective_date, o.requested_at, o.sends, o.reconciles, o.kos_order,
+SELECT o.id, o.transaction_id, o.user_id, o.line_sealed, o.line_index, o.from_code, o.to_code, o.effective_date, o.requested_at, o.sends,
+    o.reconciles, o.kos_order,
     coalesce(s.at, o.requested_at)::timestamptz AS parked_at,
     coalesce(r.outcome, '')::text AS outcome, coalesce(r.reason, '')::text AS reason, coalesce(r.by_user, '')::text AS by_user,
     coalesce(r.at, o.requested_at)::timestamptz AS proposed_at

@@ -1,7 +1,7 @@
 -- What one order's timeline tells; each query is along a primary key.
 -- name: OrderTold :one
-SELECT transaction_id, line_sealed, from_code, to_code, effective_date, state, requested_at, failure_reason, kos_order, next_attempt_at,
-    notified_at, notify_attempts, delivery_replayed_at
+SELECT transaction_id, user_id, line_sealed, line_index, from_code, to_code, effective_date, state, requested_at, failure_reason, kos_order,
+    next_attempt_at, notified_at, notify_attempts, delivery_replayed_at
 FROM change_orders WHERE id = $1;
 
 -- The newest steps, newest first.

@@ -45,14 +45,14 @@ func toUser(u auth.User, held []auth.Permission) gen.User {
 		roles[i] = gen.Role(r)
 	}
 	return gen.User{
-		UserID: string(u.UserID), UserName: u.Name.Reveal(), PhoneNumber: phone(u.Phone), CustomerID: optional(u.CustomerID),
+		UserID: string(u.UserID), UserName: optional(u.Name.Reveal()), PhoneNumber: phone(u.Phone), CustomerID: optional(u.CustomerID),
 		Lines: lines, Roles: roles, Permissions: names(held),
 	}
 }
 
 func toUserInfo(u auth.User, status auth.Status, held []auth.Permission) gen.UserInfoData {
 	info := gen.UserInfoData{
-		UserID: string(u.UserID), UserName: u.Name.Reveal(), PhoneNumber: phone(u.Phone), Email: optional(u.Email.Reveal()),
+		UserID: string(u.UserID), UserName: optional(u.Name.Reveal()), PhoneNumber: phone(u.Phone), Email: optional(u.Email.Reveal()),
 		Status: gen.UserStatus(status), Permissions: names(held),
 	}
 	if !u.LastLoginAt.IsZero() {

@@ -86,7 +86,7 @@ func toClear(a auth.Account, now time.Time) gen.AdminUser {
 
 func toRow(a auth.Account, now time.Time, name, email string, show func(line.Number) string) gen.AdminUser {
 	row := gen.AdminUser{
-		UserID: string(a.UserID), UserName: name, PhoneNumber: optional(show(a.Phone)), Email: optional(email),
+		UserID: string(a.UserID), UserName: optional(name), PhoneNumber: optional(show(a.Phone)), Email: optional(email),
 		CustomerID: optional(a.CustomerID), Lines: make([]string, len(a.Lines)), Status: gen.UserStatus(a.StatusNow(now)),
 		Roles: make([]gen.Role, len(a.Roles)), Permissions: make([]gen.AdminGrant, len(a.Grants)), SecondFactor: a.SecondFactor,
 		Version: a.Version, CreatedAt: a.CreatedAt, LastLoginAt: moment(a.LastLoginAt),
@@ -96,6 +96,13 @@ func toRow(a auth.Account, now time.Time, name, email string, show func(line.Num
 	}
 	for i, n := range a.Lines {
 		row.Lines[i] = show(n)
+	}
+	if len(a.Unreadable) > 0 {
+		parts := make([]gen.AdminUserUnreadable, len(a.Unreadable))
+		for i, part := range a.Unreadable {
+			parts[i] = gen.AdminUserUnreadable(part)
+		}
+		row.Unreadable = parts
 	}
 	for i, r := range a.Roles {
 		row.Roles[i] = gen.Role(r)

@@ -373,7 +373,9 @@ func TestCommandLine(t *testing.T) {
 	require.Contains(t, ok("users", "suspend", "ctl-user", "--reason", "도용 신고"), "SUSPENDED")
 	require.Contains(t, ok("users", "activate", "ctl-user", "--reason", "신고 취소"), "ACTIVE")
 	require.Contains(t, ok("users", "unlock", "ctl-user", "--reason", "고객 요청"), "unlocked")
-	require.Contains(t, ok("audit", "verify"), "the audit log is whole")
+	verified := ok("audit", "verify")
+	require.Contains(t, verified, "the audit log is whole")
+	require.Contains(t, verified, "keyed rows begin with row 1 of writer ")
 	for _, bad := range [][]string{
 		{"users", "show", "ctl-nobody"}, {"users", "create", "x", "--name", "엑스", "--reason", "시험용"}, {"users", "suspend", "ctl-user"},
 		{"grant", "ctl-user", "USER_ADMIN", "--reason", "시험용"}, {"grant", "ctl-user", "BILL_INQUIRY", "--expires", "gestern", "--reason", "시험용"},

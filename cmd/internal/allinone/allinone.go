@@ -41,6 +41,7 @@ type config struct {
 	sessions  coreauth.SessionPolicy
 	searches  int             // exact searches per member of staff and hour
 	token     personal.Secret // of the internal API; empty = made here
+	auditing  personal.Secret // of the gateway, for the audit log; empty = made here
 	auth      compose.Listen
 	bill      compose.Listen
 	product   compose.Listen
@@ -76,6 +77,7 @@ func read(env boot.Env) (config, error) {
 		simDelay:  compose.ReadSimDelay(r),
 		simQuota:  compose.ReadSimQuota(r), sessions: compose.ReadSessions(r), token: personal.NewSecret(r.String("INTERNAL_TOKEN", "")),
 		searches: compose.ReadSearches(r),
+		auditing: personal.NewSecret(r.String("GATEWAY_AUDIT_TOKEN", "")),
 		login:    compose.ReadLogin(r, "false"), // plain HTTP on loopback
 		gateway:  at("GATEWAY_ADDR", "8080", "GATEWAY_INTERNAL_ADDR", "9080"),
 		auth:     at("AUTH_ADDR", "8081", "AUTH_INTERNAL_ADDR", "9081"),
@@ -176,7 +178,7 @@ type system struct {
 
 // secretsAndPeople makes, or finds again, what the parts and the demo accounts log in with.
 func (s *system) secretsAndPeople() error {
-	var err1, err2, err3, err4 error
+	var err1, err2, err3, err4, err5 error
 	s.kosToken, err1 = s.ground.Secrets.Get("kos.token", localstack.Token)
 	s.apSecret, err2 = s.ground.Secrets.Get("mvnoap.secret", localstack.WebhookSecret)
 	s.people, err3 = demo.Plan(s.ground.Secrets.Get, localstack.Readable)
@@ -185,7 +187,12 @@ func (s *system) secretsAndPeople() error {
 		token, err4 = s.ground.Secrets.Get(localstack.InternalToken, localstack.Token)
 		s.token = personal.NewSecret(token)
 	}
-	return errors.Join(err1, err2, err3, err4)
+	if s.auditing.Reveal() == "" {
+		var token string
+		token, err5 = s.ground.Secrets.Get(localstack.GatewayAuditToken, localstack.Token)
+		s.auditing = personal.NewSecret(token)
+	}
+	return errors.Join(err1, err2, err3, err4, err5)
 }
 
 func (s *system) start(ctx context.Context) error {
@@ -231,7 +238,8 @@ func (s *system) simulator(ctx context.Context, name string, wire func(state str
 func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, kosSim, apSim demo.Simulator) error {
 	authUnit, err := compose.Auth(ctx, compose.AuthConfig{
 		Listen: s.auth, Data: s.ground.Data(migrations.Auth, s.pool), InternalToken: s.token, Sessions: s.sessions, Login: s.login,
-		Searches: s.searches,
+		Searches:          s.searches,
+		GatewayAuditToken: s.auditing,
 	}, s.tools)
 	if err != nil {
 		return err
@@ -264,7 +272,8 @@ func (s *system) services(ctx context.Context, kos compose.KOS, ap compose.AP, k
 	}
 	gatewayUnit, err := compose.Gateway(ctx, compose.GatewayConfig{
 		Listen: s.gateway, Cache: s.ground.Cache, Auth: link,
-		Instances: compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
+		Instances:  compose.Instances{Bill: []string{bill.InternalURL}, Product: []string{product.InternalURL}},
+		AuditToken: s.auditing,
 	}, compose.Upstreams{
 		Auth: authUnit.Handler, Bill: billUnit.Handler, Product: productUnit.Handler,
 	}, s.tools)
@@ -316,6 +325,11 @@ func (s *system) seed(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
+	form, err := postgres.NewSealingForm(migrations.Auth, pool).Form(ctx)
+	if err != nil {
+		return err
+	}
+	keyring.Obey(form)
 	return demo.Seed(ctx, s.people, postgres.NewUsers(pool, keyring), postgres.NewSecondFactors(pool, keyring), time.Now())
 }
 

@@ -63,6 +63,7 @@ func (p *processes) start(ctx context.Context) error {
 		"PREFETCH_NIGHT=" + cmp.Or(os.Getenv("PREFETCH_NIGHT"), "off"), "BOOKS_AT=" + cmp.Or(os.Getenv("BOOKS_AT"), "off"),
 		"AUTH_COOKIE_SECURE=" + strconv.FormatBool(!p.login.PlainCookies),
 	}
+	auditing := "GATEWAY_AUDIT_TOKEN=" + p.auditing.Reveal()
 	for _, part := range []struct {
 		name, ready string
 		reads       func(boot.Env) error
@@ -70,10 +71,10 @@ func (p *processes) start(ctx context.Context) error {
 	}{
 		{"kos-simulator", p.kos.Internal, reads(compose.ReadKOSSim), []string{"STATE_DIR=" + filepath.Join(p.dir, "kos")}},
 		{"mvnoap-simulator", p.ap.Internal, reads(compose.ReadAPSim), []string{"STATE_DIR=" + filepath.Join(p.dir, "mvnoap")}},
-		{"auth", p.auth.Internal, reads(compose.ReadAuth), nil},
+		{"auth", p.auth.Internal, reads(compose.ReadAuth), []string{auditing}},
 		{"bill-inquiry", p.bill.Internal, reads(compose.ReadBill), []string{"SPOOL_DIR=" + p.history.SpoolDir}},
 		{"product-change", p.product.Internal, reads(compose.ReadProduct), nil},
-		{"gateway", p.gateway.Internal, reads(compose.ReadGateway), nil},
+		{"gateway", p.gateway.Internal, reads(compose.ReadGateway), []string{auditing}},
 	} {
 		env, err := needed(part.reads, slices.Concat(given, part.env))
 		if err != nil {

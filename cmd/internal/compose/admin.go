@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -18,6 +19,8 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
+	"phonebill/core/alert"
+	"phonebill/core/audit"
 	"phonebill/core/audit/attest"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
@@ -25,6 +28,7 @@ import (
 	"phonebill/core/auth/mfa"
 	"phonebill/core/line"
 	"phonebill/core/personal"
+	"phonebill/migrations"
 	"phonebill/ports"
 )
 
@@ -64,14 +68,29 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 }
 
 func (s staffRoom) auditLog() *postgres.AuditLog {
-	return postgres.NewAuditLog(s.pool, s.NewID(), s.Log)
+	return postgres.NewAuditLog(s.pool, s.keyring, s.NewID(), s.Log)
 }
 
 // attester ties the audit log together.
 func (s staffRoom) attester() *attest.Service {
 	return &attest.Service{
 		Trail: postgres.NewAuditTrail(s.pool), Signer: jose.NewSigner(postgres.NewSigningKeys(s.pool, s.keyring), s.Now), Now: s.Now,
+		Keys: postgres.AuditKeys(s.keyring), Close: postgres.AuditClosing(s.pool, formsSettle),
 	}
+}
+
+// attesting is attester for the worker, which writes the last checkpoint down in the log: kept on another machine, it
+// is an anchor.
+func (p *parts) attesting(s *attest.Service) *attest.Service {
+	s.Head = func(ctx context.Context, last audit.Mark) {
+		p.Log.InfoContext(ctx, "audit checkpoint", "seq", last.Seq, "hash", hex.EncodeToString(last.Hash))
+	}
+	s.Forged = func(ctx context.Context, broken audit.BrokenError) {
+		p.alerts.Raise(ctx, alert.Alert{
+			Kind: alert.AuditForged, Subject: fmt.Sprintf("%s/%d", broken.Writer, broken.Seq), Note: broken.Why + "; its chain is not attested",
+		})
+	}
+	return s
 }
 
 // AdminConfig is what the command line works on: the stores of the auth service, and the token that all services share.
@@ -109,12 +128,13 @@ type Admin struct {
 	Attest *attest.Service
 	Audit  ports.AuditLog
 	Now    ports.Clock
+	NewID  ports.IDs
 	close  []func()
 }
 
 // OpenAdmin wires it; Close it at the end.
 func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
-	a := &Admin{Now: t.Now}
+	a := &Admin{Now: t.Now, NewID: t.NewID}
 	keyring, err := vault.Open(c.Keyring)
 	if err != nil {
 		return nil, err
@@ -124,6 +144,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		return nil, err
 	}
 	a.close = append(a.close, pool.Close)
+	a.obey(ctx, keyring, pool)
 	if err := postgres.Ping(pool)(ctx); err != nil {
 		a.Close()
 		return nil, errors.Join(errors.New("the auth database does not answer"), err)
@@ -161,6 +182,21 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 		Now: t.Now, NewID: t.NewID,
 	}
 	return a, nil
+}
+
+// obey seals as the auth database says, also when that changes while a command runs.
+func (a *Admin) obey(ctx context.Context, v *vault.Vault, pool *pgxpool.Pool) {
+	f := &forms{vault: v}
+	f.add(ctx, postgres.NewSealingForm(migrations.Auth, pool))
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for wait(ctx, formsEvery) == nil {
+			_ = f.read(ctx) // what is known is believed; a database that is away fails the command itself
+		}
+	}()
+	a.close = append(a.close, func() { stop(); <-done })
 }
 
 // Close lets go of everything, the last opened first.

@@ -28,7 +28,9 @@ import (
 	"phonebill/core/auth/sessions"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
+	"phonebill/core/sealing"
 	"phonebill/core/throttle"
+	"phonebill/migrations"
 	"phonebill/ports"
 )
 
@@ -58,7 +60,10 @@ func (p *parts) callers(keys ports.ServiceKeys) *caller.Registry {
 // Auth wires the auth service.
 func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p := begin("auth", c.Listen, t)
-	at, err := p.stores(ctx, c.Data)
+	if err := distinct(c.InternalToken, c.GatewayAuditToken); err != nil {
+		return p.failed(err)
+	}
+	at, err := p.stores(ctx, c.Data, migrations.Auth)
 	if err != nil {
 		return p.failed(err)
 	}
@@ -103,8 +108,10 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		policy: policy, searches: c.Searches,
 	}
 	auditLog := room.auditLog()
-	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(auditLog, p.Now, p.Log)))
-	p.worker("audit-checkpoints", attestEvery, room.attester().Step)
+	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(feed.AuditWriters{
+		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form() < sealing.Row },
+	}, users.ByID, auditLog, p.Now, p.Log)))
+	p.worker("audit-checkpoints", attestEvery, p.attesting(room.attester()).Step)
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
 		MFA: &mfa.Service{

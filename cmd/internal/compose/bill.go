@@ -14,12 +14,13 @@ import (
 	"phonebill/core/quota"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
+	"phonebill/migrations"
 )
 
 // Bill wires the bill inquiry service.
 func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	p := begin(billService, c.Listen, t)
-	at, err := p.stores(ctx, c.Data)
+	at, err := p.stores(ctx, c.Data, migrations.Bill)
 	if err != nil {
 		return p.failed(err)
 	}

@@ -3,6 +3,7 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -103,9 +104,12 @@ type AuthConfig struct {
 	Listen
 	Data
 	InternalToken personal.Secret
-	Sessions      auth.SessionPolicy
-	Login         Login
-	Searches      int // exact searches per member of staff and hour; 0 = 30
+	// GatewayAuditToken is what the gateway shows to put into the audit log what staff do through it; empty = it
+	// cannot.
+	GatewayAuditToken personal.Secret
+	Sessions          auth.SessionPolicy
+	Login             Login
+	Searches          int // exact searches per member of staff and hour; 0 = 30
 }
 
 // Login configures how people log in. The zero value is strict cookies, no throttle and hashing in the process.
@@ -166,6 +170,7 @@ type GatewayConfig struct {
 	Auth                        AuthLink
 	BillService, ProductService string
 	Instances                   Instances
+	AuditToken                  personal.Secret // for the audit log of the auth service, as AuthConfig.GatewayAuditToken
 }
 
 // Defaults of the listeners (product.md: the gateway on 8080, the services on 8081-8083).
@@ -180,7 +185,7 @@ func ReadAuth(env boot.Env) (AuthConfig, error) {
 	r := env.Read()
 	c := AuthConfig{
 		Listen: listen(r, "AUTH", "8081", "9081"), Data: data(r, "AUTH_DATABASE_URL"), InternalToken: internalToken(r),
-		Sessions: ReadSessions(r), Login: ReadLogin(r, "true"), Searches: ReadSearches(r),
+		GatewayAuditToken: gatewayAuditToken(r), Sessions: ReadSessions(r), Login: ReadLogin(r, "true"), Searches: ReadSearches(r),
 	}
 	return c, r.Err()
 }
@@ -235,9 +240,22 @@ func ReadGateway(env boot.Env) (GatewayConfig, error) {
 	c := GatewayConfig{
 		Listen: listenBehind(r, trustedProxies, "", "GATEWAY", "8080", "9080"), Auth: authLink(r), Cache: cache(r, r.String("VALKEY_ADDR", "")),
 		BillService: r.String("BILL_URL", "http://"+host+"8082"), ProductService: r.String("PRODUCT_URL", "http://"+host+"8083"),
-		Instances: ReadInstances(r),
+		Instances: ReadInstances(r), AuditToken: gatewayAuditToken(r),
 	}
 	return c, r.Err()
+}
+
+// gatewayAuditToken is for the auth service and the gateway alone.
+func gatewayAuditToken(r *boot.Reader) personal.Secret {
+	return r.Guarded("GATEWAY_AUDIT_TOKEN", shortestSecret)
+}
+
+// distinct refuses a credential of one service that all services have.
+func distinct(shared, own personal.Secret) error {
+	if own.Reveal() != "" && own == shared {
+		return errors.New("GATEWAY_AUDIT_TOKEN is that of INTERNAL_TOKEN, which every service has: it must be another")
+	}
+	return nil
 }
 
 // listen reads the listeners of a service. TRUSTED_PEERS are the networks of the gateways before it.

@@ -11,13 +11,17 @@ import (
 	"phonebill/cmd/internal/compose"
 )
 
-const longSecret = "0123456789abcdef0123456789abcdef"
+const (
+	longSecret  = "0123456789abcdef0123456789abcdef"
+	otherSecret = "fedcba9876543210fedcba9876543210"
+)
 
 // environment is one in which the bill service could start, with changes.
 func environment(more map[string]string) boot.Env {
 	all := map[string]string{
 		"BILL_DATABASE_URL": "postgres://b", "KOS_DATABASE_URL": "postgres://k", "VALKEY_ADDR": "127.0.0.1:1", "KEYRING_FILE": "k",
 		"KOS_URL": "http://kos", "KOS_TOKEN": "t", "MVNOAP_URL": "http://ap", "MVNOAP_SECRET": longSecret, "INTERNAL_TOKEN": longSecret,
+		"GATEWAY_AUDIT_TOKEN": otherSecret,
 	}
 	for key, value := range more {
 		all[key] = value

@@ -52,7 +52,10 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	if err != nil {
 		return p.failed(err)
 	}
-	log := authlink.New(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token)
+	if err := distinct(c.Auth.Token, c.AuditToken); err != nil {
+		return p.failed(err)
+	}
+	log := authlink.New(c.Auth.URL, c.Auth.InternalURL, c.Auth.Token).Auditing(c.AuditToken)
 	told, err := Desk(c.Instances, c.Auth.Token, log, p.report, p.Tools)
 	if err != nil {
 		return p.failed(err)

@@ -44,7 +44,8 @@ func TestSessionsAndTheLinkAreConfiguration(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{
 		"AUTH_DATABASE_URL": "postgres://x", "KEYRING_FILE": "k", "VALKEY_ADDR": "v:1", "INTERNAL_TOKEN": longSecret, "SESSION_IDLE": "5m",
-		"SESSION_IDLE_AUTO": "6h", "SESSION_LIFETIME": "7h", "REFRESH_GRACE": "2s", "SESSION_DEVICES": "3",
+		"GATEWAY_AUDIT_TOKEN": otherSecret,
+		"SESSION_IDLE_AUTO":   "6h", "SESSION_LIFETIME": "7h", "REFRESH_GRACE": "2s", "SESSION_DEVICES": "3",
 	}
 	env := boot.Env(func(key string) string { return vars[key] })
 	a, err := compose.ReadAuth(env)
@@ -59,7 +60,7 @@ func TestSessionsAndTheLinkAreConfiguration(t *testing.T) {
 	require.Equal(t, longSecret, g.Auth.Token.Reveal())
 	require.Equal(t, "v:1", g.Cache.Addr)
 
-	vars = map[string]string{"SESSION_DEVICES": "0", "REFRESH_GRACE": "-1s", "INTERNAL_TOKEN": longSecret}
+	vars = map[string]string{"SESSION_DEVICES": "0", "REFRESH_GRACE": "-1s", "INTERNAL_TOKEN": longSecret, "GATEWAY_AUDIT_TOKEN": otherSecret}
 	g, err = compose.ReadGateway(env)
 	require.NoError(t, err)
 	require.Empty(t, g.Cache.Addr, "a gateway needs no cache")

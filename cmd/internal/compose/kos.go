@@ -12,6 +12,7 @@ import (
 	"phonebill/adapters/valkey"
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/quota"
+	"phonebill/migrations"
 	"phonebill/ports"
 )
 
@@ -47,6 +48,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	if o.kosPool, err = p.pool(ctx, "kos-database", c.DatabaseURL, kosPool); err != nil {
 		return err
 	}
+	p.forms.add(ctx, postgres.NewSealingForm(migrations.KOS, o.kosPool))
 	p.Now = p.clock(ctx, o.kosPool)
 	keys, err := p.kosKeys(c)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth/access"
 	"phonebill/core/personal"
-	"phonebill/ports"
+	"phonebill/migrations"
 )
 
 // parts is a unit under construction: what it has opened, what its probes ask, what its metrics count.
@@ -36,6 +36,7 @@ type parts struct {
 	alerts   *alerts.Alerts
 	inside   *http.ServeMux
 	trusted  []netip.Prefix
+	forms    *forms
 	flying   []func() // wait for questions to KOS under way
 }
 
@@ -85,17 +86,18 @@ func (p *parts) cache(ctx context.Context, c Cache) (*valkey.Client, error) {
 // stores are what every service keeps its data in.
 type stores struct {
 	pool    *pgxpool.Pool
-	keyring ports.Vault
+	keyring *vault.Vault
 	cache   *valkey.Client
 }
 
-func (p *parts) stores(ctx context.Context, d Data) (s stores, err error) {
+func (p *parts) stores(ctx context.Context, d Data, db migrations.Database) (s stores, err error) {
 	if s.pool, err = p.pool(ctx, "database", d.DatabaseURL, d.PoolSize); err != nil {
 		return s, err
 	}
 	if s.keyring, err = vault.Open(d.Keyring); err != nil {
 		return s, err
 	}
+	p.seal(ctx, s.keyring, postgres.NewSealingForm(db, s.pool))
 	s.cache, err = p.cache(ctx, d.Cache)
 	p.warnOfTooManyConnections(s.pool, d.Instances)
 	return s, err

@@ -18,6 +18,7 @@ import (
 	"phonebill/core/quota"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
+	"phonebill/migrations"
 )
 
 // How long and how often KOS is asked for one fact while a customer waits, and how long when nobody does (product.md).
@@ -30,7 +31,7 @@ const (
 // Product wires the product change service.
 func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) {
 	p := begin(productService, c.Listen, t)
-	at, err := p.stores(ctx, c.Data)
+	at, err := p.stores(ctx, c.Data, migrations.Product)
 	if err != nil {
 		return p.failed(err)
 	}

@@ -44,10 +44,10 @@ func TestNoServiceStartsWithWeakenedSecurity(t *testing.T) {
 	behind := []settings{{"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"}}
 	outside := append([]settings{{"MVNOAP_SECRET": "short"}}, behind...)
 	weak := map[string][]settings{
-		"gateway": {{"TRUSTED_PROXIES": "0.0.0.0/0"}},
+		"gateway": {{"TRUSTED_PROXIES": "0.0.0.0/0"}, {"GATEWAY_AUDIT_TOKEN": ""}, {"GATEWAY_AUDIT_TOKEN": "short"}},
 		"auth": append([]settings{
 			{"ARGON2_MEMORY_KIB": "8"}, {"ARGON2_MEMORY_KIB": "19455"}, {"ARGON2_PASSES": "1"}, {"AUTH_COOKIE_SECURE": "false"},
-			{"LOGIN_THROTTLE_PER_MINUTE": "0"},
+			{"LOGIN_THROTTLE_PER_MINUTE": "0"}, {"GATEWAY_AUDIT_TOKEN": ""},
 		}, behind...),
 		"bill": outside, "product": outside,
 	}

@@ -89,6 +89,9 @@ func (c Console) printAccount(a auth.Account, clear bool) error {
 		p.line("permission", grantText(g))
 	}
 	p.line("second factor", map[bool]string{true: "yes", false: "no"}[a.SecondFactor])
+	if len(a.Unreadable) > 0 {
+		p.line("cannot be opened", joined(a.Unreadable, func(part auth.Part) string { return string(part) }))
+	}
 	p.line("version", fmt.Sprint(a.Version))
 	p.line("created", stamp(a.CreatedAt))
 	p.line("last login", stamp(a.LastLoginAt))
@@ -99,11 +102,20 @@ func (c Console) printAccounts(found []auth.Account, now time.Time, page, size, 
 	p := c.printer()
 	p.line("USER", "STATUS", "NAME", "CUSTOMER", "LINES", "ROLES", "LAST LOGIN")
 	for _, a := range found {
-		p.line(string(a.UserID), string(a.StatusNow(now)), a.Name.String(), a.CustomerID, joined(a.Lines, line.Number.String),
+		p.line(string(a.UserID), string(a.StatusNow(now)), named(a.User), a.CustomerID, joined(a.Lines, line.Number.String),
 			joined(a.Roles, role), stamp(a.LastLoginAt))
 	}
 	p.footer(page, size, total)
 	return p.done()
+}
+
+// named is the masked name, and what of the account cannot be opened.
+func named(u auth.User) string {
+	if len(u.Unreadable) == 0 {
+		return u.Name.String()
+	}
+	parts := joined(u.Unreadable, func(p auth.Part) string { return string(p) })
+	return strings.TrimSpace(u.Name.String() + " (cannot be opened: " + parts + ")")
 }
 
 // footer tells where the page lies. Lists are counted no further than auth.MostCounted.

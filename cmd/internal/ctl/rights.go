@@ -105,20 +105,3 @@ func (c Console) sessions() *cobra.Command {
 	cmd.AddCommand(list, end)
 	return cmd
 }
-
-func (c Console) audit() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Check the audit log"}
-	cmd.AddCommand(&cobra.Command{
-		Use: "verify", Short: "Check every row, chain and signed checkpoint of the audit log", Args: cobra.NoArgs,
-		Long: `Check every row, chain and signed checkpoint of the audit log. A row that was changed, added, taken out or cut off is named, and
-the exit code is 1. Rows younger than the last checkpoint (a minute) could be cut off unseen; their hashes are in the service's log.`,
-		Example: "  phonebillctl audit verify",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.do(cmd.Context(), func(a *compose.Admin, _ admin.Caller) error {
-				r, err := a.Attest.Verify(cmd.Context())
-				return c.said(err, "the audit log is whole: %d rows of %d writers, %d checkpoints\n", r.Rows, r.Writers, r.Checkpoints)
-			})
-		},
-	})
-	return cmd
-}

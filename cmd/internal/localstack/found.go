@@ -13,6 +13,9 @@ import (
 // InternalToken names the secret that a stack's services share, as it stands in the secrets file.
 const InternalToken = "internal.token"
 
+// GatewayAuditToken names the secret that the gateway shares with the auth service alone.
+const GatewayAuditToken = "gateway.audit.token"
+
 // Found answers the stores of a service on a stack that is running already, from its data folder and any URL of its database server,
 // and the token that the services share, empty when the stack did not make it. Only what the folder holds is used; nothing is made.
 func Found(

@@ -2,62 +2,165 @@
 package attest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
 
 	"phonebill/core/audit"
 	"phonebill/core/fault"
+	"phonebill/core/id"
 	"phonebill/ports"
 )
 
-// Service makes and checks checkpoints. All fields are required; it is safe for concurrent use.
+// Service makes and checks checkpoints. Trail, Signer and Now are required; it is safe for concurrent use.
 type Service struct {
 	Trail  ports.AuditTrail
 	Signer ports.Signer
 	Now    ports.Clock
+	Keys   audit.Keys // of the writers
+	// Close returns whether no release that writes rows without a key is left; nil = it is not known.
+	Close func(context.Context) (bool, error)
+	// Head is called by each Step with the last checkpoint, to be written down elsewhere; nil = it is not.
+	Head func(ctx context.Context, last audit.Mark)
+	// Forged is called with each row that is not attested; nil = nothing is.
+	Forged func(ctx context.Context, broken audit.BrokenError)
+
 	mu     sync.Mutex
 	ledger audit.Ledger
 }
 
-// Step states the heads of all chains in a checkpoint if any has moved. Of several instances that do so at once one is stored; the
-// others find out next time. It answers 0, so that a worker looks again at its own pace.
+// Step states the heads of all chains in a checkpoint if any has moved. Rows since the last checkpoint are checked
+// first: a chain with a row that its writer did not write is not attested, and the error says so. Of several instances
+// that do so at once one is stored; the others find out next time. It returns 0, so that a worker looks again at its
+// own pace.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	newer, err := s.Trail.Checkpoints(ctx, s.ledger.Seq())
-	if err != nil {
+	if err := s.catchUp(ctx); err != nil {
 		return 0, err
 	}
-	for _, c := range newer {
-		if err := s.ledger.Follow(c); err != nil {
+	closing := false
+	if s.Close != nil && !s.ledger.Closed() {
+		var err error
+		if closing, err = s.Close(ctx); err != nil {
 			return 0, err
 		}
 	}
-	heads, err := s.Trail.Heads(ctx)
+	heads, forged, err := s.heads(ctx)
 	if err != nil {
 		return 0, err
 	}
-	next, moved := s.ledger.Next(heads, s.Now())
-	if !moved {
-		return 0, nil
+	next, moved := s.ledger.Next(heads, s.Now(), closing)
+	if moved {
+		err = s.add(ctx, next)
 	}
+	if s.Head != nil && s.ledger.Seq() > 0 {
+		s.Head(ctx, audit.Mark{Seq: s.ledger.Seq(), Hash: s.ledger.Hash()})
+	}
+	return 0, errors.Join(forged, err)
+}
+
+func (s *Service) catchUp(ctx context.Context) error {
+	newer, err := s.Trail.Checkpoints(ctx, s.ledger.Seq())
+	if err != nil {
+		return err
+	}
+	for _, c := range newer {
+		if err := s.ledger.Follow(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) add(ctx context.Context, next audit.Checkpoint) (err error) {
 	if next.KeyID, next.Signature, err = s.Signer.Sign(ctx, next.Statement()); err != nil {
-		return 0, err
+		return err
 	}
 	if err = s.Trail.AddCheckpoint(ctx, next); errors.Is(err, fault.New(fault.StateConflict)) {
-		return 0, nil
+		return nil
 	}
-	return 0, err
+	if err != nil {
+		return err
+	}
+	return s.ledger.Follow(next)
+}
+
+// heads are those of the chains whose new rows are as their writers wrote them; forged names the others.
+func (s *Service) heads(ctx context.Context) (heads []audit.Head, forged, err error) {
+	all, err := s.Trail.Heads(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, h := range all {
+		known := s.ledger.Known(h.Writer)
+		if h.Seq <= known.Seq {
+			continue
+		}
+		checked, err := s.follow(ctx, h, known)
+		var broken audit.BrokenError
+		switch {
+		case errors.As(err, &broken):
+			forged = errors.Join(forged, broken)
+			if s.Forged != nil {
+				s.Forged(ctx, broken)
+			}
+		case err != nil:
+			return nil, nil, err
+		default:
+			heads = append(heads, checked)
+		}
+	}
+	return heads, forged, nil
+}
+
+// follow checks the rows of a chain between two heads, and returns the second.
+func (s *Service) follow(ctx context.Context, to, from audit.Head) (audit.Head, error) {
+	chain := audit.ChainAt(from).WithKey(s.key(to.Writer))
+	err := s.Trail.RowsOf(ctx, to.Writer, from.Seq, func(r audit.Row) error {
+		if r.Seq > to.Seq { // younger than what was asked for
+			return nil
+		}
+		if !r.Keyed && s.ledger.Closed() {
+			return audit.BrokenError{Writer: r.Writer, Seq: r.Seq, Why: "it has no key, and such rows were closed"}
+		}
+		return chain.Follow(r)
+	})
+	if err != nil {
+		return audit.Head{}, err
+	}
+	head := chain.Head(to.Writer)
+	if head.Seq != to.Seq || !bytes.Equal(head.Hash, to.Hash) {
+		return head, audit.BrokenError{Writer: to.Writer, Seq: head.Seq + 1, Why: "the rows up to the last one are not there"}
+	}
+	return head, nil
+}
+
+func (s *Service) key(writer id.ID) []byte {
+	if s.Keys == nil {
+		return nil
+	}
+	return s.Keys(writer)
 }
 
 // Report is what a verification went through.
-type Report struct{ Rows, Writers, Checkpoints int }
+type Report struct {
+	audit.Count
+	Checkpoints int
+	Last        audit.Mark // the last checkpoint: the anchor for the next time
+	ClosedBy    int        // the checkpoint after which no row without a key is believed; 0 = there is none yet
+}
 
-// Verify checks every checkpoint, its signature, and every row of every chain against both. The first thing that is not as it was
-// written is an audit.TamperedError (a checkpoint) or an audit.BrokenError (a row). What was cut off behind the last checkpoint cannot be
-// told from what never was: that is at most a minute, and the hashes of its rows are in the log.
-func (s *Service) Verify(ctx context.Context) (Report, error) {
+// ErrEmpty says that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
+// after everything was removed.
+var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, or everything was removed")
+
+// Verify checks every checkpoint, its signature, and every row of every chain against both and against the anchor. The
+// first thing that is not as it was written is an audit.TamperedError (a checkpoint) or an audit.BrokenError (a row).
+// What was cut off behind the last checkpoint, and a log that was emptied and began anew, are found by the anchor
+// alone.
+func (s *Service) Verify(ctx context.Context, anchor audit.Anchor) (Report, error) {
 	checkpoints, err := s.Trail.Checkpoints(ctx, 0) // before the rows, which go on growing
 	if err != nil {
 		return Report{}, err
@@ -67,20 +170,29 @@ func (s *Service) Verify(ctx context.Context) (Report, error) {
 		ok, err := s.Signer.Signed(ctx, c.KeyID, c.Statement(), c.Signature)
 		trouble = errors.Join(trouble, err)
 		return ok
-	})
+	}, anchor)
 	if trouble != nil {
 		return Report{}, trouble
 	}
 	if err != nil {
 		return Report{}, err
 	}
-	v := audit.NewVerifier(checkpoints)
+	v := audit.NewVerifier(checkpoints, s.Keys, anchor.Rows...)
 	if err := s.Trail.Rows(ctx, v.Row); err != nil {
 		return Report{}, err
 	}
 	if err := v.End(); err != nil {
 		return Report{}, err
 	}
-	rows, writers := v.Count()
-	return Report{Rows: rows, Writers: writers, Checkpoints: len(checkpoints)}, nil
+	r := Report{Count: v.Count(), Checkpoints: len(checkpoints)}
+	if r.Rows == 0 && r.Checkpoints == 0 {
+		return r, ErrEmpty
+	}
+	for _, c := range checkpoints {
+		r.Last = audit.Mark{Seq: c.Seq, Hash: c.Hash}
+		if c.Closes {
+			r.ClosedBy = c.Seq
+		}
+	}
+	return r, nil
 }

@@ -78,7 +78,9 @@ func (s *signer) Signed(ctx context.Context, keyID string, statement, signature 
 
 func newService() (*attest.Service, *trail, *signer) {
 	book, key := &trail{}, &signer{}
-	return &attest.Service{Trail: book, Signer: key, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}, book, key
+	return &attest.Service{
+		Trail: book, Signer: key, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }, Keys: memory.AuditKeys,
+	}, book, key
 }
 
 func write(t *testing.T, book *trail, writers ...byte) {
@@ -105,15 +107,18 @@ func TestACheckpointIsMadeWhenThereIsSomethingNew(t *testing.T) {
 	require.Equal(t, 1, step(), "nothing new")
 	write(t, book, 3)
 	require.Equal(t, 2, step())
-	report, err := s.Verify(t.Context())
+	report, err := s.Verify(t.Context(), audit.Anchor{})
 	require.NoError(t, err)
-	require.Equal(t, attest.Report{Rows: 3, Writers: 3, Checkpoints: 2}, report)
+	require.Equal(t, []int{3, 3, 2, 2}, []int{report.Rows, report.Writers, report.Checkpoints, report.Last.Seq})
 }
 
 func TestSeveralInstancesMakeOneSequence(t *testing.T) {
 	t.Parallel()
 	s, book, _ := newService()
-	instances := []*attest.Service{s, {Trail: book, Signer: s.Signer, Now: s.Now}, {Trail: book, Signer: s.Signer, Now: s.Now}}
+	another := func() *attest.Service {
+		return &attest.Service{Trail: book, Signer: s.Signer, Now: s.Now, Keys: s.Keys}
+	}
+	instances := []*attest.Service{s, another(), another()}
 	for round := range 5 {
 		write(t, book, byte(round+1))
 		var all sync.WaitGroup
@@ -126,9 +131,9 @@ func TestSeveralInstancesMakeOneSequence(t *testing.T) {
 		}
 		all.Wait()
 	}
-	report, err := s.Verify(t.Context())
+	report, err := s.Verify(t.Context(), audit.Anchor{})
 	require.NoError(t, err)
-	require.Equal(t, attest.Report{Rows: 5, Writers: 5, Checkpoints: 5}, report)
+	require.Equal(t, []int{5, 5, 5}, []int{report.Rows, report.Writers, report.Checkpoints})
 }
 
 func TestVerifyFindsWhatWasChangedOrCutOff(t *testing.T) {
@@ -138,16 +143,16 @@ func TestVerifyFindsWhatWasChangedOrCutOff(t *testing.T) {
 	_, err := s.Step(t.Context())
 	require.NoError(t, err)
 	book.lie = func(r *audit.Row) bool { r.Actor = "nobody"; return true }
-	_, err = s.Verify(t.Context())
+	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.BrokenError))
 	book.lie = func(r *audit.Row) bool { return r.Writer != id.ID{2} }
-	_, err = s.Verify(t.Context())
+	_, err = s.Verify(t.Context(), audit.Anchor{})
 	var broken audit.BrokenError
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, id.ID{2}, broken.Writer)
 	book.lie = nil
 	key.KeyID = "other"
-	_, err = s.Verify(t.Context())
+	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.TamperedError))
 }
 
@@ -166,11 +171,99 @@ func TestTroubleIsAnswered(t *testing.T) {
 		_, err := s.Step(t.Context())
 		require.NoError(t, err)
 		book.broken, key.broken = where, where == "sign"
-		_, err = s.Verify(t.Context())
+		_, err = s.Verify(t.Context(), audit.Anchor{})
 		require.ErrorIs(t, err, errStore, where)
 	}
 	s, book, _ := newService()
 	require.NoError(t, book.AddCheckpoint(t.Context(), audit.Checkpoint{Seq: 7}))
 	_, err := s.Step(t.Context())
 	require.ErrorAs(t, err, new(audit.TamperedError), "nothing is attested behind a broken sequence")
+}
+
+// TestARowWithASelfMadeHashIsNotAttested: SHA-256 is for everybody, the writer's key is not.
+func TestARowWithASelfMadeHashIsNotAttested(t *testing.T) {
+	t.Parallel()
+	s, book, _ := newService()
+	s.Close = func(context.Context) (bool, error) { return true, nil }
+	var forged []audit.BrokenError
+	s.Forged = func(_ context.Context, b audit.BrokenError) { forged = append(forged, b) }
+	write(t, book, 1)
+	_, err := s.Step(t.Context())
+	require.NoError(t, err)
+	heads, err := book.Heads(t.Context())
+	require.NoError(t, err)
+	book.Put(audit.ChainAt(heads[0]).Next(id.ID{1}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
+	var alone audit.Chain
+	book.Put(alone.Next(id.ID{2}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
+	write(t, book, 3)
+	_, err = s.Step(t.Context())
+	require.ErrorAs(t, err, new(audit.BrokenError))
+	require.Len(t, forged, 2)
+	all, err := book.Checkpoints(t.Context(), 0)
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	require.Equal(t, []audit.Head{{Writer: id.ID{3}, Seq: 1, Hash: all[1].Heads[0].Hash}}, all[1].Heads, "the others are attested")
+	_, err = s.Verify(t.Context(), audit.Anchor{})
+	require.ErrorAs(t, err, new(audit.BrokenError))
+}
+
+// TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed, by the first checkpoint after no instance of it is left.
+func TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed(t *testing.T) {
+	t.Parallel()
+	s, book, _ := newService()
+	left := true
+	s.Close = func(context.Context) (bool, error) { return !left, nil }
+	require.NoError(t, book.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{Actor: "admin"}))
+	write(t, book, 2)
+	_, err := s.Step(t.Context())
+	require.NoError(t, err)
+	r, err := s.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 0}, []int{r.Unkeyed, r.ClosedBy})
+	left = false
+	for range 2 {
+		_, err = s.Step(t.Context())
+		require.NoError(t, err)
+	}
+	r, err = s.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 2, 2}, []int{r.Unkeyed, r.ClosedBy, r.Checkpoints}, "also when nothing else was to be said")
+	require.Equal(t, id.ID{2}, r.FirstKeyed.Writer)
+	require.NoError(t, book.OldLog(id.ID{3}).Append(t.Context(), audit.Entry{Actor: "admin"}))
+	_, err = s.Verify(t.Context(), audit.Anchor{})
+	require.ErrorAs(t, err, new(audit.BrokenError))
+	s.Close = func(context.Context) (bool, error) { return false, errStore }
+	_, err = (&attest.Service{Trail: &trail{}, Signer: s.Signer, Now: s.Now, Close: s.Close}).Step(t.Context())
+	require.ErrorIs(t, err, errStore)
+}
+
+// TestAnEmptiedLogIsFound: by itself while it is empty, and by the anchor when it began anew.
+func TestAnEmptiedLogIsFound(t *testing.T) {
+	t.Parallel()
+	s, book, _ := newService()
+	var written []audit.Mark
+	s.Head = func(_ context.Context, m audit.Mark) { written = append(written, m) }
+	write(t, book, 1, 2)
+	for range 2 {
+		_, err := s.Step(t.Context())
+		require.NoError(t, err)
+	}
+	r, err := s.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err)
+	require.Equal(t, []audit.Mark{r.Last, r.Last}, written, "each time, whether there is something new or not")
+	anchor := audit.Anchor{Checkpoints: written[:1]}
+	_, err = s.Verify(t.Context(), anchor)
+	require.NoError(t, err)
+
+	emptied := &trail{}
+	young := &attest.Service{Trail: emptied, Signer: s.Signer, Now: s.Now, Keys: s.Keys}
+	_, err = young.Verify(t.Context(), audit.Anchor{})
+	require.ErrorIs(t, err, attest.ErrEmpty)
+	write(t, emptied, 4)
+	_, err = young.Step(t.Context())
+	require.NoError(t, err)
+	_, err = young.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err, "nothing inside shows it")
+	_, err = young.Verify(t.Context(), anchor)
+	require.ErrorAs(t, err, new(audit.TamperedError))
 }

@@ -438,6 +438,8 @@ func (q *Queries) SearchUsersByStatus(ctx context.Context, arg SearchUsersByStat
 const usersByIDs = `-- name: UsersByIDs :many
 SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
     ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
     ARRAY(
@@ -451,14 +453,16 @@ FROM users u WHERE u.user_id = ANY($1::text[]) ORDER BY u.user_id
 `
 
 type UsersByIDsRow struct {
-	User         User
-	Lines        [][]byte
-	Roles        []string
-	Permissions  []string
-	Expiries     []time.Time
-	Givers       []string
-	Given        []time.Time
-	SecondFactor bool
+	User          User
+	Lines         [][]byte
+	LineIndexes   [][]byte
+	LinePositions []int64
+	Roles         []string
+	Permissions   []string
+	Expiries      []time.Time
+	Givers        []string
+	Given         []time.Time
+	SecondFactor  bool
 }
 
 func (q *Queries) UsersByIDs(ctx context.Context, ids []string) ([]UsersByIDsRow, error) {
@@ -489,6 +493,8 @@ func (q *Queries) UsersByIDs(ctx context.Context, ids []string) ([]UsersByIDsRow
 			&i.User.InitialPassword,
 			&i.User.FactorHandedOver,
 			&i.Lines,
+			&i.LineIndexes,
+			&i.LinePositions,
 			&i.Roles,
 			&i.Permissions,
 			&i.Expiries,

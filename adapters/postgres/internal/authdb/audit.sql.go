@@ -13,7 +13,7 @@ import (
 )
 
 const addAuditCheckpoint = `-- name: AddAuditCheckpoint :execrows
-INSERT INTO audit_checkpoints (seq, at, heads, previous_hash, hash, kid, signature) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO audit_checkpoints (seq, at, heads, previous_hash, hash, kid, signature, closes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (seq) DO NOTHING
 `
 
@@ -25,6 +25,7 @@ type AddAuditCheckpointParams struct {
 	Hash         []byte
 	Kid          string
 	Signature    []byte
+	Closes       bool
 }
 
 func (q *Queries) AddAuditCheckpoint(ctx context.Context, arg AddAuditCheckpointParams) (int64, error) {
@@ -36,6 +37,7 @@ func (q *Queries) AddAuditCheckpoint(ctx context.Context, arg AddAuditCheckpoint
 		arg.Hash,
 		arg.Kid,
 		arg.Signature,
+		arg.Closes,
 	)
 	if err != nil {
 		return 0, err
@@ -44,8 +46,9 @@ func (q *Queries) AddAuditCheckpoint(ctx context.Context, arg AddAuditCheckpoint
 }
 
 const appendAudit = `-- name: AppendAudit :exec
-INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO audit_log (writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash,
+    keyed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 `
 
 type AppendAuditParams struct {
@@ -61,6 +64,7 @@ type AppendAuditParams struct {
 	Ip           string
 	PreviousHash []byte
 	Hash         []byte
+	Keyed        bool
 }
 
 func (q *Queries) AppendAudit(ctx context.Context, arg AppendAuditParams) error {
@@ -77,12 +81,13 @@ func (q *Queries) AppendAudit(ctx context.Context, arg AppendAuditParams) error 
 		arg.Ip,
 		arg.PreviousHash,
 		arg.Hash,
+		arg.Keyed,
 	)
 	return err
 }
 
 const auditCheckpointsAfter = `-- name: AuditCheckpointsAfter :many
-SELECT seq, at, heads, previous_hash, hash, kid, signature FROM audit_checkpoints WHERE seq > $1 ORDER BY seq
+SELECT seq, at, heads, previous_hash, hash, kid, signature, closes FROM audit_checkpoints WHERE seq > $1 ORDER BY seq
 `
 
 func (q *Queries) AuditCheckpointsAfter(ctx context.Context, seq int64) ([]AuditCheckpoint, error) {
@@ -102,6 +107,7 @@ func (q *Queries) AuditCheckpointsAfter(ctx context.Context, seq int64) ([]Audit
 			&i.Hash,
 			&i.Kid,
 			&i.Signature,
+			&i.Closes,
 		); err != nil {
 			return nil, err
 		}
@@ -130,7 +136,7 @@ func (q *Queries) AuditHead(ctx context.Context, writer uuid.UUID) (AuditHeadRow
 }
 
 const auditRowsAfter = `-- name: AuditRowsAfter :many
-SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash FROM audit_log WHERE (writer, seq) > ($1::uuid, $2::bigint) ORDER BY writer, seq LIMIT $3::bigint
+SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash, keyed FROM audit_log WHERE (writer, seq) > ($1::uuid, $2::bigint) ORDER BY writer, seq LIMIT $3::bigint
 `
 
 type AuditRowsAfterParams struct {
@@ -161,6 +167,51 @@ func (q *Queries) AuditRowsAfter(ctx context.Context, arg AuditRowsAfterParams) 
 			&i.Ip,
 			&i.PreviousHash,
 			&i.Hash,
+			&i.Keyed,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const auditRowsOf = `-- name: AuditRowsOf :many
+SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash, keyed FROM audit_log WHERE writer = $1::uuid AND seq > $2::bigint ORDER BY seq LIMIT $3::bigint
+`
+
+type AuditRowsOfParams struct {
+	Writer uuid.UUID
+	Seq    int64
+	Most   int64
+}
+
+func (q *Queries) AuditRowsOf(ctx context.Context, arg AuditRowsOfParams) ([]AuditLog, error) {
+	rows, err := q.db.Query(ctx, auditRowsOf, arg.Writer, arg.Seq, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditLog
+	for rows.Next() {
+		var i AuditLog
+		if err := rows.Scan(
+			&i.Writer,
+			&i.Seq,
+			&i.At,
+			&i.Actor,
+			&i.Action,
+			&i.Subject,
+			&i.Reason,
+			&i.Outcome,
+			&i.Detail,
+			&i.Ip,
+			&i.PreviousHash,
+			&i.Hash,
+			&i.Keyed,
 		); err != nil {
 			return nil, err
 		}

@@ -18,6 +18,7 @@ type AuditCheckpoint struct {
 	Hash         []byte
 	Kid          string
 	Signature    []byte
+	Closes       bool
 }
 
 type AuditLog struct {
@@ -33,6 +34,7 @@ type AuditLog struct {
 	Ip           string
 	PreviousHash []byte
 	Hash         []byte
+	Keyed        bool
 }
 
 type ExactSearch struct {
@@ -75,6 +77,12 @@ type LoginHistory struct {
 	Ip        string
 	UserAgent string
 	Service   string
+}
+
+type Sealing struct {
+	One       bool
+	Form      int64
+	ChangedAt time.Time
 }
 
 type ServiceKey struct {

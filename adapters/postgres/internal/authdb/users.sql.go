@@ -146,6 +146,17 @@ func (q *Queries) LockUser(ctx context.Context, userID string) error {
 	return err
 }
 
+const passwordHash = `-- name: PasswordHash :one
+SELECT password_hash FROM users WHERE user_id = $1 FOR UPDATE
+`
+
+func (q *Queries) PasswordHash(ctx context.Context, userID string) (string, error) {
+	row := q.db.QueryRow(ctx, passwordHash, userID)
+	var password_hash string
+	err := row.Scan(&password_hash)
+	return password_hash, err
+}
+
 const rehash = `-- name: Rehash :exec
 UPDATE users SET password_hash = $1 WHERE user_id = $2 AND password_hash = $3
 `
@@ -220,6 +231,8 @@ func (q *Queries) SawLogin(ctx context.Context, arg SawLoginParams) error {
 const userByID = `-- name: UserByID :one
 SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
     ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
     ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
     ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
     ARRAY(
@@ -233,14 +246,16 @@ FROM users u WHERE u.user_id = $1
 `
 
 type UserByIDRow struct {
-	User         User
-	Lines        [][]byte
-	Roles        []string
-	Permissions  []string
-	Expiries     []time.Time
-	Givers       []string
-	Given        []time.Time
-	SecondFactor bool
+	User          User
+	Lines         [][]byte
+	LineIndexes   [][]byte
+	LinePositions []int64
+	Roles         []string
+	Permissions   []string
+	Expiries      []time.Time
+	Givers        []string
+	Given         []time.Time
+	SecondFactor  bool
 }
 
 // One statement, so that nobody sees the old roles with the new lines. A grant for good has the zero time.
@@ -266,6 +281,8 @@ func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, err
 		&i.User.InitialPassword,
 		&i.User.FactorHandedOver,
 		&i.Lines,
+		&i.LineIndexes,
+		&i.LinePositions,
 		&i.Roles,
 		&i.Permissions,
 		&i.Expiries,

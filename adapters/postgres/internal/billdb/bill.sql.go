@@ -30,12 +30,14 @@ func (q *Queries) BillVersion(ctx context.Context, arg BillVersionParams) ([]byt
 }
 
 const billVersions = `-- name: BillVersions :many
-SELECT id, sealed FROM bill_versions WHERE id = ANY($1::uuid[])
+SELECT id, line_index, month, sealed FROM bill_versions WHERE id = ANY($1::uuid[])
 `
 
 type BillVersionsRow struct {
-	ID     uuid.UUID
-	Sealed []byte
+	ID        uuid.UUID
+	LineIndex []byte
+	Month     string
+	Sealed    []byte
 }
 
 func (q *Queries) BillVersions(ctx context.Context, ids []uuid.UUID) ([]BillVersionsRow, error) {
@@ -47,7 +49,12 @@ func (q *Queries) BillVersions(ctx context.Context, ids []uuid.UUID) ([]BillVers
 	var items []BillVersionsRow
 	for rows.Next() {
 		var i BillVersionsRow
-		if err := rows.Scan(&i.ID, &i.Sealed); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.LineIndex,
+			&i.Month,
+			&i.Sealed,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -268,7 +275,7 @@ func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) 
 }
 
 const latestBill = `-- name: LatestBill :one
-SELECT sealed FROM bill_versions WHERE line_index = $1 AND month = $2 ORDER BY told_at DESC, id DESC LIMIT 1
+SELECT id, sealed FROM bill_versions WHERE line_index = $1 AND month = $2 ORDER BY told_at DESC, id DESC LIMIT 1
 `
 
 type LatestBillParams struct {
@@ -276,11 +283,16 @@ type LatestBillParams struct {
 	Month     string
 }
 
-func (q *Queries) LatestBill(ctx context.Context, arg LatestBillParams) ([]byte, error) {
+type LatestBillRow struct {
+	ID     uuid.UUID
+	Sealed []byte
+}
+
+func (q *Queries) LatestBill(ctx context.Context, arg LatestBillParams) (LatestBillRow, error) {
 	row := q.db.QueryRow(ctx, latestBill, arg.LineIndex, arg.Month)
-	var sealed []byte
-	err := row.Scan(&sealed)
-	return sealed, err
+	var i LatestBillRow
+	err := row.Scan(&i.ID, &i.Sealed)
+	return i, err
 }
 
 const putBill = `-- name: PutBill :exec

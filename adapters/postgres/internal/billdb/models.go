@@ -66,3 +66,9 @@ type Inquiry struct {
 	DeliveryReplayedAt *time.Time
 	TimedOut           bool
 }
+
+type Sealing struct {
+	One       bool
+	Form      int64
+	ChangedAt time.Time
+}

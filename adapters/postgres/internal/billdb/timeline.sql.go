@@ -49,12 +49,14 @@ func (q *Queries) AttemptsOf(ctx context.Context, arg AttemptsOfParams) ([]Attem
 }
 
 const inquiryTold = `-- name: InquiryTold :one
-SELECT line_sealed, month, status, source, requested_at, processed_at, as_of, failure_code, attempts, next_attempt_at, delivery_replayed_at
+SELECT user_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, failure_code, attempts, next_attempt_at, delivery_replayed_at
 FROM inquiries WHERE id = $1
 `
 
 type InquiryToldRow struct {
+	UserID             string
 	LineSealed         []byte
+	LineIndex          []byte
 	Month              string
 	Status             string
 	Source             string
@@ -72,7 +74,9 @@ func (q *Queries) InquiryTold(ctx context.Context, id uuid.UUID) (InquiryToldRow
 	row := q.db.QueryRow(ctx, inquiryTold, id)
 	var i InquiryToldRow
 	err := row.Scan(
+		&i.UserID,
 		&i.LineSealed,
+		&i.LineIndex,
 		&i.Month,
 		&i.Status,
 		&i.Source,

@@ -33,7 +33,7 @@ WITH due AS (
 )
 UPDATE active_lines a SET due_at = $1::timestamptz
 FROM due WHERE a.line_index = due.line_index AND a.kind = due.kind
-RETURNING a.line_sealed
+RETURNING a.line_index, a.line_sealed
 `
 
 type DueLinesParams struct {
@@ -44,7 +44,12 @@ type DueLinesParams struct {
 	N          int64
 }
 
-func (q *Queries) DueLines(ctx context.Context, arg DueLinesParams) ([][]byte, error) {
+type DueLinesRow struct {
+	LineIndex  []byte
+	LineSealed []byte
+}
+
+func (q *Queries) DueLines(ctx context.Context, arg DueLinesParams) ([]DueLinesRow, error) {
 	rows, err := q.db.Query(ctx, dueLines,
 		arg.LeaseUntil,
 		arg.Kind,
@@ -56,13 +61,13 @@ func (q *Queries) DueLines(ctx context.Context, arg DueLinesParams) ([][]byte, e
 		return nil, err
 	}
 	defer rows.Close()
-	var items [][]byte
+	var items []DueLinesRow
 	for rows.Next() {
-		var line_sealed []byte
-		if err := rows.Scan(&line_sealed); err != nil {
+		var i DueLinesRow
+		if err := rows.Scan(&i.LineIndex, &i.LineSealed); err != nil {
 			return nil, err
 		}
-		items = append(items, line_sealed)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -89,7 +94,8 @@ INSERT INTO active_lines AS a (line_index, kind, line_sealed, seen_at, due_at)
 SELECT v.line_index, $1, v.line_sealed, $2::timestamptz, $3::timestamptz
 FROM (SELECT unnest($4::bytea[]) AS line_index, unnest($5::bytea[]) AS line_sealed) AS v
 ORDER BY v.line_index
-ON CONFLICT (line_index, kind) DO UPDATE SET seen_at = excluded.seen_at WHERE a.seen_at < excluded.seen_at
+ON CONFLICT (line_index, kind) DO UPDATE SET seen_at = excluded.seen_at, line_sealed = excluded.line_sealed
+WHERE a.seen_at < excluded.seen_at
 `
 
 type SeeLinesParams struct {

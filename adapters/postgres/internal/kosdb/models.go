@@ -74,3 +74,9 @@ type QuotaSqueeze struct {
 	Percent int64
 	Until   time.Time
 }
+
+type Sealing struct {
+	One       bool
+	Form      int64
+	ChangedAt time.Time
+}

@@ -66,7 +66,8 @@ func (q *Queries) BeginBookRun(ctx context.Context, arg BeginBookRunParams) (int
 }
 
 const bookDifferences = `-- name: BookDifferences :many
-SELECT d.order_id, d.kind, d.found_at, d.detail, coalesce(o.line_sealed, ''::bytea)::bytea AS line_sealed
+SELECT d.order_id, d.kind, d.found_at, d.detail, coalesce(o.user_id, '')::text AS user_id,
+    coalesce(o.line_sealed, ''::bytea)::bytea AS line_sealed, coalesce(o.line_index, ''::bytea)::bytea AS line_index
 FROM book_differences d LEFT JOIN change_orders o ON o.id = d.order_id
 WHERE d.run_id = $1 ORDER BY d.order_id, d.kind LIMIT $2::bigint
 `
@@ -81,7 +82,9 @@ type BookDifferencesRow struct {
 	Kind       string
 	FoundAt    time.Time
 	Detail     string
+	UserID     string
 	LineSealed []byte
+	LineIndex  []byte
 }
 
 // An order may be gone meanwhile: its time was over.
@@ -99,7 +102,9 @@ func (q *Queries) BookDifferences(ctx context.Context, arg BookDifferencesParams
 			&i.Kind,
 			&i.FoundAt,
 			&i.Detail,
+			&i.UserID,
 			&i.LineSealed,
+			&i.LineIndex,
 		); err != nil {
 			return nil, err
 		}

@@ -116,3 +116,9 @@ type OrderStep struct {
 	Note       string
 	NextAt     *time.Time
 }
+
+type Sealing struct {
+	One       bool
+	Form      int64
+	ChangedAt time.Time
+}

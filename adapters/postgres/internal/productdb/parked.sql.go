@@ -138,7 +138,8 @@ func (q *Queries) LockOrder(ctx context.Context, id uuid.UUID) (ChangeOrder, err
 }
 
 const parkedOrders = `-- name: ParkedOrders :many
-SELECT o.id, o.transaction_id, o.line_sealed, o.from_code, o.to_code, o.effective_date, o.requested_at, o.sends, o.reconciles, o.kos_order,
+SELECT o.id, o.transaction_id, o.user_id, o.line_sealed, o.line_index, o.from_code, o.to_code, o.effective_date, o.requested_at, o.sends,
+    o.reconciles, o.kos_order,
     coalesce(s.at, o.requested_at)::timestamptz AS parked_at,
     coalesce(r.outcome, '')::text AS outcome, coalesce(r.reason, '')::text AS reason, coalesce(r.by_user, '')::text AS by_user,
     coalesce(r.at, o.requested_at)::timestamptz AS proposed_at
@@ -161,7 +162,9 @@ type ParkedOrdersParams struct {
 type ParkedOrdersRow struct {
 	ID            uuid.UUID
 	TransactionID uuid.UUID
+	UserID        string
 	LineSealed    []byte
+	LineIndex     []byte
 	FromCode      string
 	ToCode        string
 	EffectiveDate time.Time
@@ -190,7 +193,9 @@ func (q *Queries) ParkedOrders(ctx context.Context, arg ParkedOrdersParams) ([]P
 		if err := rows.Scan(
 			&i.ID,
 			&i.TransactionID,
+			&i.UserID,
 			&i.LineSealed,
+			&i.LineIndex,
 			&i.FromCode,
 			&i.ToCode,
 			&i.EffectiveDate,

@@ -49,14 +49,16 @@ func (q *Queries) AttemptsOf(ctx context.Context, arg AttemptsOfParams) ([]Attem
 }
 
 const orderTold = `-- name: OrderTold :one
-SELECT transaction_id, line_sealed, from_code, to_code, effective_date, state, requested_at, failure_reason, kos_order, next_attempt_at,
-    notified_at, notify_attempts, delivery_replayed_at
+SELECT transaction_id, user_id, line_sealed, line_index, from_code, to_code, effective_date, state, requested_at, failure_reason, kos_order,
+    next_attempt_at, notified_at, notify_attempts, delivery_replayed_at
 FROM change_orders WHERE id = $1
 `
 
 type OrderToldRow struct {
 	TransactionID      uuid.UUID
+	UserID             string
 	LineSealed         []byte
+	LineIndex          []byte
 	FromCode           string
 	ToCode             string
 	EffectiveDate      time.Time
@@ -76,7 +78,9 @@ func (q *Queries) OrderTold(ctx context.Context, id uuid.UUID) (OrderToldRow, er
 	var i OrderToldRow
 	err := row.Scan(
 		&i.TransactionID,
+		&i.UserID,
 		&i.LineSealed,
+		&i.LineIndex,
 		&i.FromCode,
 		&i.ToCode,
 		&i.EffectiveDate,

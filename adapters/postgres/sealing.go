@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/authdb"
+	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/adapters/postgres/internal/kosdb"
+	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/core/sealing"
+	"phonebill/migrations"
+	"phonebill/ports"
+)
+
+// SealingForm implements ports.SealingForm on the row of the table sealing, which each of the four databases has.
+type SealingForm struct {
+	form  func(context.Context) (int64, error)
+	raise func(context.Context, int64) error
+}
+
+var _ ports.SealingForm = SealingForm{}
+
+// NewSealingForm works on a database of db's kind.
+func NewSealingForm(db migrations.Database, pool *pgxpool.Pool) SealingForm {
+	switch db {
+	case migrations.Auth:
+		q := authdb.New(pool)
+		return SealingForm{q.SealingForm, q.RaiseSealing}
+	case migrations.Bill:
+		q := billdb.New(pool)
+		return SealingForm{q.SealingForm, q.RaiseSealing}
+	case migrations.Product:
+		q := productdb.New(pool)
+		return SealingForm{q.SealingForm, q.RaiseSealing}
+	case migrations.KOS:
+		q := kosdb.New(pool)
+		return SealingForm{q.SealingForm, q.RaiseSealing}
+	}
+	panic(fmt.Sprintf("postgres: no database %q", db))
+}
+
+// Form returns the form in force.
+func (s SealingForm) Form(ctx context.Context) (sealing.Form, error) {
+	form, err := s.form(ctx)
+	return sealing.Form(form), translate("read how values are sealed", err)
+}
+
+// Raise moves the form on.
+func (s SealingForm) Raise(ctx context.Context, to sealing.Form) error {
+	return translate("change how values are sealed", s.raise(ctx, int64(to)))
+}
