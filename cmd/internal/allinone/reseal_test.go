@@ -57,14 +57,22 @@ func TestResealTheRunningSystem(t *testing.T) {
 func TestAnUnreadableNameIsOneMarkedRow(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
-	owner, other := someone(t, "unreadable-name"), someone(t, "unreadable-not")
+	var owner, other demo.Login
+	for user, made := range map[string]*demo.Login{"unreadable-name": &owner, "unreadable-not": &other} {
+		r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
+			"userId": user, "password": initialPassword, "userName": "홍길동", "customerId": "C-unreadable", "lines": []string{},
+			"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
+		})
+		require.Equal(t, http.StatusCreated, r.status, r.raw)
+		*made = own(t, demo.Login{UserID: user, Password: initialPassword})
+	}
 	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
 	require.NoError(t, err)
 	defer func() { _ = db.Close(t.Context()) }()
 	_, err = db.Exec(t.Context(), "UPDATE users SET name_sealed = 'damaged' WHERE user_id = $1", owner.UserID)
 	require.NoError(t, err)
 	operator := login(t, running.Operator)
-	r := call(t, http.MethodGet, "/admin/users?lineNumber=010-7777-1234&size=100", operator, nil)
+	r := call(t, http.MethodGet, "/admin/users?customerId=C-unreadable&size=100", operator, nil)
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 	require.Contains(t, r.raw, `"userId":"`+other.UserID+`","userName":"홍*동"`)
 	require.Contains(t, r.raw, `"unreadable":["NAME"]`)
@@ -84,13 +92,14 @@ func TestAnUnreadableNameIsOneMarkedRow(t *testing.T) {
 func TestExchangedLinesAreNobodys(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
-	lines := map[string]string{"exchanged-one": "01077770001", "exchanged-two": "01077770002"}
+	lines := map[string]string{"exchanged-one": "01077780001", "exchanged-two": "01077780002"}
 	for user, number := range lines {
 		r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-			"userId": user, "password": strongPassword, "userName": "홍길동", "customerId": "C-" + user, "lines": []string{number},
+			"userId": user, "password": initialPassword, "userName": "홍길동", "customerId": "C-" + user, "lines": []string{number},
 			"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY"}, "reason": "시험 계정",
 		})
 		require.Equal(t, http.StatusCreated, r.status, r.raw)
+		own(t, demo.Login{UserID: user, Password: initialPassword})
 	}
 	db, err := pgx.Connect(t.Context(), running.Databases["auth"])
 	require.NoError(t, err)
@@ -101,7 +110,7 @@ func TestExchangedLinesAreNobodys(t *testing.T) {
 	require.EqualValues(t, 2, tag.RowsAffected())
 	for user := range lines {
 		r := call(t, http.MethodGet, "/bills/menu", login(t, demo.Login{UserID: user, Password: strongPassword}), nil)
-		require.NotContains(t, r.raw, "7777-000", user)
+		require.NotContains(t, r.raw, "7778-000", user)
 		r = call(t, http.MethodGet, "/admin/users/"+user, login(t, running.Operator), nil)
 		require.Contains(t, r.raw, `"unreadable":["LINES"]`)
 	}
