@@ -165,7 +165,8 @@ func TestChangeIsAppliedOnceAndSeenAtOnce(t *testing.T) {
 	require.Equal(t, "5G 스탠다드 플랜", r.text("changedProduct", "productName"))
 
 	screen := call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil)
-	require.Equal(t, "5G-STANDARD-001", screen.text("scheduledProduct", "product", "productCode"), "decision 11: never older than the change")
+	require.Equal(t, http.StatusOK, screen.status, screen.raw)
+	require.Equal(t, "5G-STANDARD-001", screen.text("scheduledProduct", "product", "productCode"), "never older than the customer's own change: "+screen.raw)
 	again := call(t, http.MethodPost, "/products/change", token, wish)
 	require.Equal(t, http.StatusConflict, again.status, "decision 10: the same target while it is scheduled")
 
