@@ -2257,22 +2257,6 @@ func (response GetJwks400JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 	return err
 }
 
-type GetJwks400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetJwks400ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetJwks429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -2284,23 +2268,6 @@ func (response GetJwks429JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJwks429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetJwks429ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -2323,22 +2290,6 @@ func (response GetJwks500JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 	return err
 }
 
-type GetJwks500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetJwks500ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetJwks502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2350,22 +2301,6 @@ func (response GetJwks502JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJwks502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetJwks502ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2388,23 +2323,6 @@ func (response GetJwks503JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 	return err
 }
 
-type GetJwks503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetJwks503ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetJwks504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2416,22 +2334,6 @@ func (response GetJwks504JSONResponse) VisitGetJwksResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetJwks504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetJwks504ApplicationProblemPlusJSONResponse) VisitGetJwksResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2474,22 +2376,6 @@ func (response ListLineTransfers400JSONResponse) VisitListLineTransfersResponse(
 	return err
 }
 
-type ListLineTransfers400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers400ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListLineTransfers401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2501,23 +2387,6 @@ func (response ListLineTransfers401JSONResponse) VisitListLineTransfersResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListLineTransfers401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers401ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2540,22 +2409,6 @@ func (response ListLineTransfers403JSONResponse) VisitListLineTransfersResponse(
 	return err
 }
 
-type ListLineTransfers403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers403ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListLineTransfers429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -2567,23 +2420,6 @@ func (response ListLineTransfers429JSONResponse) VisitListLineTransfersResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListLineTransfers429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers429ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -2606,22 +2442,6 @@ func (response ListLineTransfers500JSONResponse) VisitListLineTransfersResponse(
 	return err
 }
 
-type ListLineTransfers500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers500ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListLineTransfers502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2633,22 +2453,6 @@ func (response ListLineTransfers502JSONResponse) VisitListLineTransfersResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListLineTransfers502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers502ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2671,23 +2475,6 @@ func (response ListLineTransfers503JSONResponse) VisitListLineTransfersResponse(
 	return err
 }
 
-type ListLineTransfers503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers503ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListLineTransfers504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2699,22 +2486,6 @@ func (response ListLineTransfers504JSONResponse) VisitListLineTransfersResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListLineTransfers504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListLineTransfers504ApplicationProblemPlusJSONResponse) VisitListLineTransfersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2759,22 +2530,6 @@ func (response ConfirmLineTransfer400JSONResponse) VisitConfirmLineTransferRespo
 	return err
 }
 
-type ConfirmLineTransfer400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer400ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmLineTransfer401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2786,23 +2541,6 @@ func (response ConfirmLineTransfer401JSONResponse) VisitConfirmLineTransferRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmLineTransfer401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer401ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2825,22 +2563,6 @@ func (response ConfirmLineTransfer403JSONResponse) VisitConfirmLineTransferRespo
 	return err
 }
 
-type ConfirmLineTransfer403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer403ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmLineTransfer404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -2852,22 +2574,6 @@ func (response ConfirmLineTransfer404JSONResponse) VisitConfirmLineTransferRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmLineTransfer404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer404ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2889,22 +2595,6 @@ func (response ConfirmLineTransfer408JSONResponse) VisitConfirmLineTransferRespo
 	return err
 }
 
-type ConfirmLineTransfer408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer408ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmLineTransfer409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -2921,22 +2611,6 @@ func (response ConfirmLineTransfer409JSONResponse) VisitConfirmLineTransferRespo
 	return err
 }
 
-type ConfirmLineTransfer409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer409ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmLineTransfer413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -2948,22 +2622,6 @@ func (response ConfirmLineTransfer413JSONResponse) VisitConfirmLineTransferRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmLineTransfer413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer413ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2986,23 +2644,6 @@ func (response ConfirmLineTransfer429JSONResponse) VisitConfirmLineTransferRespo
 	return err
 }
 
-type ConfirmLineTransfer429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer429ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmLineTransfer500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -3019,22 +2660,6 @@ func (response ConfirmLineTransfer500JSONResponse) VisitConfirmLineTransferRespo
 	return err
 }
 
-type ConfirmLineTransfer500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer500ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmLineTransfer502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3046,22 +2671,6 @@ func (response ConfirmLineTransfer502JSONResponse) VisitConfirmLineTransferRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmLineTransfer502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer502ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3084,23 +2693,6 @@ func (response ConfirmLineTransfer503JSONResponse) VisitConfirmLineTransferRespo
 	return err
 }
 
-type ConfirmLineTransfer503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer503ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmLineTransfer504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3112,22 +2704,6 @@ func (response ConfirmLineTransfer504JSONResponse) VisitConfirmLineTransferRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmLineTransfer504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmLineTransfer504ApplicationProblemPlusJSONResponse) VisitConfirmLineTransferResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3171,22 +2747,6 @@ func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
-type ListUsers400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUsers401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3198,23 +2758,6 @@ func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUsers401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers401ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3237,22 +2780,6 @@ func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
-type ListUsers403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers403ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUsers429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -3264,23 +2791,6 @@ func (response ListUsers429JSONResponse) VisitListUsersResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUsers429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers429ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -3303,22 +2813,6 @@ func (response ListUsers500JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
-type ListUsers500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUsers502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3330,22 +2824,6 @@ func (response ListUsers502JSONResponse) VisitListUsersResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUsers502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers502ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3368,23 +2846,6 @@ func (response ListUsers503JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
-type ListUsers503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers503ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUsers504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3396,22 +2857,6 @@ func (response ListUsers504JSONResponse) VisitListUsersResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUsers504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListUsers504ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3455,22 +2900,6 @@ func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateUser401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3482,23 +2911,6 @@ func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateUser401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser401ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3521,22 +2933,6 @@ func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateUser408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -3548,22 +2944,6 @@ func (response CreateUser408JSONResponse) VisitCreateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateUser408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser408ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3585,22 +2965,6 @@ func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineHeldApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateUser413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -3612,22 +2976,6 @@ func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateUser413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3650,23 +2998,6 @@ func (response CreateUser429JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser429ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateUser500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -3683,22 +3014,6 @@ func (response CreateUser500JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateUser502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3710,22 +3025,6 @@ func (response CreateUser502JSONResponse) VisitCreateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateUser502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser502ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3748,23 +3047,6 @@ func (response CreateUser503JSONResponse) VisitCreateUserResponse(w http.Respons
 	return err
 }
 
-type CreateUser503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser503ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CreateUser504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3776,22 +3058,6 @@ func (response CreateUser504JSONResponse) VisitCreateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CreateUser504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response CreateUser504ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3835,22 +3101,6 @@ func (response GetUser400JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
-type GetUser400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser400ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUser401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3862,23 +3112,6 @@ func (response GetUser401JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUser401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser401ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3901,22 +3134,6 @@ func (response GetUser403JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
-type GetUser403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser403ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUser404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -3933,22 +3150,6 @@ func (response GetUser404JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
-type GetUser404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUser409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -3960,22 +3161,6 @@ func (response GetUser409JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser409ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3998,23 +3183,6 @@ func (response GetUser429JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
-type GetUser429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser429ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUser500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -4031,22 +3199,6 @@ func (response GetUser500JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
-type GetUser500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUser502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -4058,22 +3210,6 @@ func (response GetUser502JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUser502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser502ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4096,23 +3232,6 @@ func (response GetUser503JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 	return err
 }
 
-type GetUser503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser503ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUser504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -4124,22 +3243,6 @@ func (response GetUser504JSONResponse) VisitGetUserResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUser504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetUser504ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4184,22 +3287,6 @@ func (response UpdateUser400JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateUser401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -4211,23 +3298,6 @@ func (response UpdateUser401JSONResponse) VisitUpdateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateUser401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser401ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -4250,22 +3320,6 @@ func (response UpdateUser403JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateUser404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -4277,22 +3331,6 @@ func (response UpdateUser404JSONResponse) VisitUpdateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateUser404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4314,22 +3352,6 @@ func (response UpdateUser408JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser408ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateUser409JSONResponse struct {
 	externalRef0.LineHeldJSONResponse
 }
@@ -4346,22 +3368,6 @@ func (response UpdateUser409JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineHeldApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateUser413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -4373,22 +3379,6 @@ func (response UpdateUser413JSONResponse) VisitUpdateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateUser413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser413ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4411,23 +3401,6 @@ func (response UpdateUser429JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser429ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateUser500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -4444,22 +3417,6 @@ func (response UpdateUser500JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateUser502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -4471,22 +3428,6 @@ func (response UpdateUser502JSONResponse) VisitUpdateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateUser502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser502ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4509,23 +3450,6 @@ func (response UpdateUser503JSONResponse) VisitUpdateUserResponse(w http.Respons
 	return err
 }
 
-type UpdateUser503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UpdateUser504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -4537,22 +3461,6 @@ func (response UpdateUser504JSONResponse) VisitUpdateUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UpdateUser504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response UpdateUser504ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4597,22 +3505,6 @@ func (response ListUserLogins400JSONResponse) VisitListUserLoginsResponse(w http
 	return err
 }
 
-type ListUserLogins400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins400ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUserLogins401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -4624,23 +3516,6 @@ func (response ListUserLogins401JSONResponse) VisitListUserLoginsResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUserLogins401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins401ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -4663,22 +3538,6 @@ func (response ListUserLogins403JSONResponse) VisitListUserLoginsResponse(w http
 	return err
 }
 
-type ListUserLogins403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins403ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUserLogins404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -4695,22 +3554,6 @@ func (response ListUserLogins404JSONResponse) VisitListUserLoginsResponse(w http
 	return err
 }
 
-type ListUserLogins404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins404ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUserLogins409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -4722,22 +3565,6 @@ func (response ListUserLogins409JSONResponse) VisitListUserLoginsResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUserLogins409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins409ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4760,23 +3587,6 @@ func (response ListUserLogins429JSONResponse) VisitListUserLoginsResponse(w http
 	return err
 }
 
-type ListUserLogins429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins429ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUserLogins500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -4793,22 +3603,6 @@ func (response ListUserLogins500JSONResponse) VisitListUserLoginsResponse(w http
 	return err
 }
 
-type ListUserLogins500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins500ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUserLogins502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -4820,22 +3614,6 @@ func (response ListUserLogins502JSONResponse) VisitListUserLoginsResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUserLogins502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins502ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4858,23 +3636,6 @@ func (response ListUserLogins503JSONResponse) VisitListUserLoginsResponse(w http
 	return err
 }
 
-type ListUserLogins503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins503ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListUserLogins504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -4886,22 +3647,6 @@ func (response ListUserLogins504JSONResponse) VisitListUserLoginsResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListUserLogins504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListUserLogins504ApplicationProblemPlusJSONResponse) VisitListUserLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4947,22 +3692,6 @@ func (response RevokePermission400JSONResponse) VisitRevokePermissionResponse(w 
 	return err
 }
 
-type RevokePermission400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission400ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevokePermission401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -4974,23 +3703,6 @@ func (response RevokePermission401JSONResponse) VisitRevokePermissionResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokePermission401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission401ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -5013,22 +3725,6 @@ func (response RevokePermission403JSONResponse) VisitRevokePermissionResponse(w 
 	return err
 }
 
-type RevokePermission403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission403ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevokePermission404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -5045,22 +3741,6 @@ func (response RevokePermission404JSONResponse) VisitRevokePermissionResponse(w 
 	return err
 }
 
-type RevokePermission404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission404ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevokePermission409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -5072,22 +3752,6 @@ func (response RevokePermission409JSONResponse) VisitRevokePermissionResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokePermission409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission409ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5110,23 +3774,6 @@ func (response RevokePermission429JSONResponse) VisitRevokePermissionResponse(w 
 	return err
 }
 
-type RevokePermission429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission429ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevokePermission500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -5143,22 +3790,6 @@ func (response RevokePermission500JSONResponse) VisitRevokePermissionResponse(w 
 	return err
 }
 
-type RevokePermission500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission500ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevokePermission502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -5170,22 +3801,6 @@ func (response RevokePermission502JSONResponse) VisitRevokePermissionResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokePermission502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission502ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5208,23 +3823,6 @@ func (response RevokePermission503JSONResponse) VisitRevokePermissionResponse(w 
 	return err
 }
 
-type RevokePermission503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission503ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevokePermission504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -5236,22 +3834,6 @@ func (response RevokePermission504JSONResponse) VisitRevokePermissionResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevokePermission504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response RevokePermission504ApplicationProblemPlusJSONResponse) VisitRevokePermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5297,22 +3879,6 @@ func (response GrantPermission400JSONResponse) VisitGrantPermissionResponse(w ht
 	return err
 }
 
-type GrantPermission400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission400ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GrantPermission401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -5324,23 +3890,6 @@ func (response GrantPermission401JSONResponse) VisitGrantPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GrantPermission401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission401ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -5363,22 +3912,6 @@ func (response GrantPermission403JSONResponse) VisitGrantPermissionResponse(w ht
 	return err
 }
 
-type GrantPermission403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission403ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GrantPermission404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -5390,22 +3923,6 @@ func (response GrantPermission404JSONResponse) VisitGrantPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GrantPermission404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission404ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5427,22 +3944,6 @@ func (response GrantPermission408JSONResponse) VisitGrantPermissionResponse(w ht
 	return err
 }
 
-type GrantPermission408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission408ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GrantPermission409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -5459,22 +3960,6 @@ func (response GrantPermission409JSONResponse) VisitGrantPermissionResponse(w ht
 	return err
 }
 
-type GrantPermission409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission409ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GrantPermission413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -5486,22 +3971,6 @@ func (response GrantPermission413JSONResponse) VisitGrantPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GrantPermission413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission413ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5524,23 +3993,6 @@ func (response GrantPermission429JSONResponse) VisitGrantPermissionResponse(w ht
 	return err
 }
 
-type GrantPermission429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission429ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GrantPermission500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -5557,22 +4009,6 @@ func (response GrantPermission500JSONResponse) VisitGrantPermissionResponse(w ht
 	return err
 }
 
-type GrantPermission500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission500ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GrantPermission502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -5584,22 +4020,6 @@ func (response GrantPermission502JSONResponse) VisitGrantPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GrantPermission502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission502ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5622,23 +4042,6 @@ func (response GrantPermission503JSONResponse) VisitGrantPermissionResponse(w ht
 	return err
 }
 
-type GrantPermission503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission503ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GrantPermission504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -5650,22 +4053,6 @@ func (response GrantPermission504JSONResponse) VisitGrantPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GrantPermission504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GrantPermission504ApplicationProblemPlusJSONResponse) VisitGrantPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5710,22 +4097,6 @@ func (response RevealUser400JSONResponse) VisitRevealUserResponse(w http.Respons
 	return err
 }
 
-type RevealUser400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser400ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevealUser401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -5737,23 +4108,6 @@ func (response RevealUser401JSONResponse) VisitRevealUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevealUser401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser401ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -5776,22 +4130,6 @@ func (response RevealUser403JSONResponse) VisitRevealUserResponse(w http.Respons
 	return err
 }
 
-type RevealUser403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser403ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevealUser404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -5803,22 +4141,6 @@ func (response RevealUser404JSONResponse) VisitRevealUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevealUser404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser404ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5840,22 +4162,6 @@ func (response RevealUser408JSONResponse) VisitRevealUserResponse(w http.Respons
 	return err
 }
 
-type RevealUser408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser408ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevealUser409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -5872,22 +4178,6 @@ func (response RevealUser409JSONResponse) VisitRevealUserResponse(w http.Respons
 	return err
 }
 
-type RevealUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser409ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevealUser413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -5899,22 +4189,6 @@ func (response RevealUser413JSONResponse) VisitRevealUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevealUser413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser413ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -5937,23 +4211,6 @@ func (response RevealUser429JSONResponse) VisitRevealUserResponse(w http.Respons
 	return err
 }
 
-type RevealUser429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser429ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevealUser500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -5970,22 +4227,6 @@ func (response RevealUser500JSONResponse) VisitRevealUserResponse(w http.Respons
 	return err
 }
 
-type RevealUser500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser500ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevealUser502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -5997,22 +4238,6 @@ func (response RevealUser502JSONResponse) VisitRevealUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevealUser502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser502ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6035,23 +4260,6 @@ func (response RevealUser503JSONResponse) VisitRevealUserResponse(w http.Respons
 	return err
 }
 
-type RevealUser503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser503ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RevealUser504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -6063,22 +4271,6 @@ func (response RevealUser504JSONResponse) VisitRevealUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RevealUser504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response RevealUser504ApplicationProblemPlusJSONResponse) VisitRevealUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6123,22 +4315,6 @@ func (response EndUserSessions400JSONResponse) VisitEndUserSessionsResponse(w ht
 	return err
 }
 
-type EndUserSessions400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions400ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndUserSessions401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -6150,23 +4326,6 @@ func (response EndUserSessions401JSONResponse) VisitEndUserSessionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndUserSessions401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions401ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -6189,22 +4348,6 @@ func (response EndUserSessions403JSONResponse) VisitEndUserSessionsResponse(w ht
 	return err
 }
 
-type EndUserSessions403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions403ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndUserSessions404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -6221,22 +4364,6 @@ func (response EndUserSessions404JSONResponse) VisitEndUserSessionsResponse(w ht
 	return err
 }
 
-type EndUserSessions404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions404ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndUserSessions409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -6248,22 +4375,6 @@ func (response EndUserSessions409JSONResponse) VisitEndUserSessionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndUserSessions409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions409ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6286,23 +4397,6 @@ func (response EndUserSessions429JSONResponse) VisitEndUserSessionsResponse(w ht
 	return err
 }
 
-type EndUserSessions429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions429ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndUserSessions500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -6319,22 +4413,6 @@ func (response EndUserSessions500JSONResponse) VisitEndUserSessionsResponse(w ht
 	return err
 }
 
-type EndUserSessions500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions500ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndUserSessions502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -6346,22 +4424,6 @@ func (response EndUserSessions502JSONResponse) VisitEndUserSessionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndUserSessions502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions502ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6384,23 +4446,6 @@ func (response EndUserSessions503JSONResponse) VisitEndUserSessionsResponse(w ht
 	return err
 }
 
-type EndUserSessions503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions503ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndUserSessions504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -6412,22 +4457,6 @@ func (response EndUserSessions504JSONResponse) VisitEndUserSessionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndUserSessions504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response EndUserSessions504ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6472,22 +4501,6 @@ func (response UnlockUser400JSONResponse) VisitUnlockUserResponse(w http.Respons
 	return err
 }
 
-type UnlockUser400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser400ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UnlockUser401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -6499,23 +4512,6 @@ func (response UnlockUser401JSONResponse) VisitUnlockUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnlockUser401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser401ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -6538,22 +4534,6 @@ func (response UnlockUser403JSONResponse) VisitUnlockUserResponse(w http.Respons
 	return err
 }
 
-type UnlockUser403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser403ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UnlockUser404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -6565,22 +4545,6 @@ func (response UnlockUser404JSONResponse) VisitUnlockUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnlockUser404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser404ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6602,22 +4566,6 @@ func (response UnlockUser408JSONResponse) VisitUnlockUserResponse(w http.Respons
 	return err
 }
 
-type UnlockUser408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser408ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UnlockUser409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -6634,22 +4582,6 @@ func (response UnlockUser409JSONResponse) VisitUnlockUserResponse(w http.Respons
 	return err
 }
 
-type UnlockUser409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser409ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UnlockUser413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -6661,22 +4593,6 @@ func (response UnlockUser413JSONResponse) VisitUnlockUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnlockUser413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser413ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6699,23 +4615,6 @@ func (response UnlockUser429JSONResponse) VisitUnlockUserResponse(w http.Respons
 	return err
 }
 
-type UnlockUser429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser429ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UnlockUser500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -6732,22 +4631,6 @@ func (response UnlockUser500JSONResponse) VisitUnlockUserResponse(w http.Respons
 	return err
 }
 
-type UnlockUser500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser500ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UnlockUser502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -6759,22 +4642,6 @@ func (response UnlockUser502JSONResponse) VisitUnlockUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnlockUser502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser502ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6797,23 +4664,6 @@ func (response UnlockUser503JSONResponse) VisitUnlockUserResponse(w http.Respons
 	return err
 }
 
-type UnlockUser503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser503ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type UnlockUser504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -6825,22 +4675,6 @@ func (response UnlockUser504JSONResponse) VisitUnlockUserResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type UnlockUser504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response UnlockUser504ApplicationProblemPlusJSONResponse) VisitUnlockUserResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6893,22 +4727,6 @@ func (response Login400JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response Login400ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login401JSONResponse struct {
 	externalRef0.LoginRefusedJSONResponse
 }
@@ -6920,23 +4738,6 @@ func (response Login401JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Login401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LoginRefusedApplicationProblemPlusJSONResponse
-}
-
-func (response Login401ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -6959,22 +4760,6 @@ func (response Login403JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response Login403ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -6991,22 +4776,6 @@ func (response Login408JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response Login408ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -7018,22 +4787,6 @@ func (response Login413JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Login413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response Login413ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7056,23 +4809,6 @@ func (response Login429JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response Login429ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -7089,22 +4825,6 @@ func (response Login500JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response Login500ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -7116,22 +4836,6 @@ func (response Login502JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Login502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response Login502ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7154,23 +4858,6 @@ func (response Login503JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type Login503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response Login503ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Login504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -7182,22 +4869,6 @@ func (response Login504JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Login504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response Login504ApplicationProblemPlusJSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7241,22 +4912,6 @@ func (response ListOwnLogins400JSONResponse) VisitListOwnLoginsResponse(w http.R
 	return err
 }
 
-type ListOwnLogins400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins400ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListOwnLogins401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -7268,23 +4923,6 @@ func (response ListOwnLogins401JSONResponse) VisitListOwnLoginsResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOwnLogins401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins401ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -7307,22 +4945,6 @@ func (response ListOwnLogins403JSONResponse) VisitListOwnLoginsResponse(w http.R
 	return err
 }
 
-type ListOwnLogins403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins403ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListOwnLogins429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -7334,23 +4956,6 @@ func (response ListOwnLogins429JSONResponse) VisitListOwnLoginsResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOwnLogins429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins429ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -7373,22 +4978,6 @@ func (response ListOwnLogins500JSONResponse) VisitListOwnLoginsResponse(w http.R
 	return err
 }
 
-type ListOwnLogins500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins500ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListOwnLogins502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -7400,22 +4989,6 @@ func (response ListOwnLogins502JSONResponse) VisitListOwnLoginsResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOwnLogins502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins502ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7438,23 +5011,6 @@ func (response ListOwnLogins503JSONResponse) VisitListOwnLoginsResponse(w http.R
 	return err
 }
 
-type ListOwnLogins503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins503ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListOwnLogins504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -7466,22 +5022,6 @@ func (response ListOwnLogins504JSONResponse) VisitListOwnLoginsResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListOwnLogins504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListOwnLogins504ApplicationProblemPlusJSONResponse) VisitListOwnLoginsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7524,22 +5064,6 @@ func (response Logout400JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	return err
 }
 
-type Logout400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response Logout400ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Logout401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -7551,23 +5075,6 @@ func (response Logout401JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Logout401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response Logout401ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -7590,22 +5097,6 @@ func (response Logout403JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	return err
 }
 
-type Logout403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response Logout403ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Logout429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -7617,23 +5108,6 @@ func (response Logout429JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Logout429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response Logout429ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -7656,22 +5130,6 @@ func (response Logout500JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	return err
 }
 
-type Logout500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response Logout500ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Logout502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -7683,22 +5141,6 @@ func (response Logout502JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Logout502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response Logout502ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7721,23 +5163,6 @@ func (response Logout503JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	return err
 }
 
-type Logout503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response Logout503ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Logout504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -7749,22 +5174,6 @@ func (response Logout504JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Logout504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response Logout504ApplicationProblemPlusJSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7808,22 +5217,6 @@ func (response RemoveTotp400JSONResponse) VisitRemoveTotpResponse(w http.Respons
 	return err
 }
 
-type RemoveTotp400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp400ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveTotp401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -7835,23 +5228,6 @@ func (response RemoveTotp401JSONResponse) VisitRemoveTotpResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RemoveTotp401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp401ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -7874,22 +5250,6 @@ func (response RemoveTotp403JSONResponse) VisitRemoveTotpResponse(w http.Respons
 	return err
 }
 
-type RemoveTotp403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp403ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveTotp408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -7901,22 +5261,6 @@ func (response RemoveTotp408JSONResponse) VisitRemoveTotpResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RemoveTotp408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp408ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
@@ -7938,22 +5282,6 @@ func (response RemoveTotp409JSONResponse) VisitRemoveTotpResponse(w http.Respons
 	return err
 }
 
-type RemoveTotp409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp409ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveTotp413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -7970,22 +5298,6 @@ func (response RemoveTotp413JSONResponse) VisitRemoveTotpResponse(w http.Respons
 	return err
 }
 
-type RemoveTotp413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp413ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveTotp422JSONResponse struct {
 	externalRef0.ReauthenticationFailedJSONResponse
 }
@@ -7997,22 +5309,6 @@ func (response RemoveTotp422JSONResponse) VisitRemoveTotpResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RemoveTotp422ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp422ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8035,23 +5331,6 @@ func (response RemoveTotp429JSONResponse) VisitRemoveTotpResponse(w http.Respons
 	return err
 }
 
-type RemoveTotp429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp429ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveTotp500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -8068,22 +5347,6 @@ func (response RemoveTotp500JSONResponse) VisitRemoveTotpResponse(w http.Respons
 	return err
 }
 
-type RemoveTotp500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp500ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveTotp502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -8095,22 +5358,6 @@ func (response RemoveTotp502JSONResponse) VisitRemoveTotpResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RemoveTotp502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp502ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8133,23 +5380,6 @@ func (response RemoveTotp503JSONResponse) VisitRemoveTotpResponse(w http.Respons
 	return err
 }
 
-type RemoveTotp503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp503ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type RemoveTotp504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -8161,22 +5391,6 @@ func (response RemoveTotp504JSONResponse) VisitRemoveTotpResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type RemoveTotp504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response RemoveTotp504ApplicationProblemPlusJSONResponse) VisitRemoveTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8220,22 +5434,6 @@ func (response BeginTotp400JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 	return err
 }
 
-type BeginTotp400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp400ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BeginTotp401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -8247,23 +5445,6 @@ func (response BeginTotp401JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type BeginTotp401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp401ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -8286,22 +5467,6 @@ func (response BeginTotp403JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 	return err
 }
 
-type BeginTotp403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp403ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BeginTotp408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -8313,22 +5478,6 @@ func (response BeginTotp408JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type BeginTotp408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp408ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8350,22 +5499,6 @@ func (response BeginTotp409JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 	return err
 }
 
-type BeginTotp409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp409ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BeginTotp413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -8382,22 +5515,6 @@ func (response BeginTotp413JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 	return err
 }
 
-type BeginTotp413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp413ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BeginTotp422JSONResponse struct {
 	externalRef0.ReauthenticationFailedJSONResponse
 }
@@ -8409,22 +5526,6 @@ func (response BeginTotp422JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type BeginTotp422ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp422ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8447,23 +5548,6 @@ func (response BeginTotp429JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 	return err
 }
 
-type BeginTotp429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp429ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BeginTotp500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -8480,22 +5564,6 @@ func (response BeginTotp500JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 	return err
 }
 
-type BeginTotp500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp500ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BeginTotp502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -8507,22 +5575,6 @@ func (response BeginTotp502JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type BeginTotp502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp502ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8545,23 +5597,6 @@ func (response BeginTotp503JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 	return err
 }
 
-type BeginTotp503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp503ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type BeginTotp504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -8573,22 +5608,6 @@ func (response BeginTotp504JSONResponse) VisitBeginTotpResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type BeginTotp504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response BeginTotp504ApplicationProblemPlusJSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8632,22 +5651,6 @@ func (response ConfirmTotp400JSONResponse) VisitConfirmTotpResponse(w http.Respo
 	return err
 }
 
-type ConfirmTotp400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp400ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmTotp401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -8659,23 +5662,6 @@ func (response ConfirmTotp401JSONResponse) VisitConfirmTotpResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmTotp401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp401ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -8698,22 +5684,6 @@ func (response ConfirmTotp403JSONResponse) VisitConfirmTotpResponse(w http.Respo
 	return err
 }
 
-type ConfirmTotp403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp403ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmTotp408JSONResponse struct {
 	externalRef0.RequestTimeoutJSONResponse
 }
@@ -8725,22 +5695,6 @@ func (response ConfirmTotp408JSONResponse) VisitConfirmTotpResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmTotp408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp408ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(408)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8762,22 +5716,6 @@ func (response ConfirmTotp409JSONResponse) VisitConfirmTotpResponse(w http.Respo
 	return err
 }
 
-type ConfirmTotp409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp409ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmTotp413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -8794,22 +5732,6 @@ func (response ConfirmTotp413JSONResponse) VisitConfirmTotpResponse(w http.Respo
 	return err
 }
 
-type ConfirmTotp413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp413ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmTotp422JSONResponse struct {
 	externalRef0.ReauthenticationFailedJSONResponse
 }
@@ -8821,22 +5743,6 @@ func (response ConfirmTotp422JSONResponse) VisitConfirmTotpResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmTotp422ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp422ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8859,23 +5765,6 @@ func (response ConfirmTotp429JSONResponse) VisitConfirmTotpResponse(w http.Respo
 	return err
 }
 
-type ConfirmTotp429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp429ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmTotp500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -8892,22 +5781,6 @@ func (response ConfirmTotp500JSONResponse) VisitConfirmTotpResponse(w http.Respo
 	return err
 }
 
-type ConfirmTotp500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp500ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmTotp502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -8919,22 +5792,6 @@ func (response ConfirmTotp502JSONResponse) VisitConfirmTotpResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmTotp502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp502ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -8957,23 +5814,6 @@ func (response ConfirmTotp503JSONResponse) VisitConfirmTotpResponse(w http.Respo
 	return err
 }
 
-type ConfirmTotp503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp503ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ConfirmTotp504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -8985,22 +5825,6 @@ func (response ConfirmTotp504JSONResponse) VisitConfirmTotpResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ConfirmTotp504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ConfirmTotp504ApplicationProblemPlusJSONResponse) VisitConfirmTotpResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9052,22 +5876,6 @@ func (response ChangePassword400JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type ChangePassword400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangePassword401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -9079,23 +5887,6 @@ func (response ChangePassword401JSONResponse) VisitChangePasswordResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangePassword401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -9118,22 +5909,6 @@ func (response ChangePassword403JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type ChangePassword403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangePassword404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -9145,22 +5920,6 @@ func (response ChangePassword404JSONResponse) VisitChangePasswordResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangePassword404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword404ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9182,22 +5941,6 @@ func (response ChangePassword408JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type ChangePassword408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword408ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangePassword413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -9214,22 +5957,6 @@ func (response ChangePassword413JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type ChangePassword413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangePassword422JSONResponse struct {
 	externalRef0.ReauthenticationFailedJSONResponse
 }
@@ -9241,22 +5968,6 @@ func (response ChangePassword422JSONResponse) VisitChangePasswordResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangePassword422ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ReauthenticationFailedApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword422ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9279,23 +5990,6 @@ func (response ChangePassword429JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type ChangePassword429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangePassword500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -9312,22 +6006,6 @@ func (response ChangePassword500JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type ChangePassword500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangePassword502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -9339,22 +6017,6 @@ func (response ChangePassword502JSONResponse) VisitChangePasswordResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangePassword502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword502ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9377,23 +6039,6 @@ func (response ChangePassword503JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type ChangePassword503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangePassword504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -9405,22 +6050,6 @@ func (response ChangePassword504JSONResponse) VisitChangePasswordResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangePassword504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ChangePassword504ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9463,22 +6092,6 @@ func (response ListPermissions400JSONResponse) VisitListPermissionsResponse(w ht
 	return err
 }
 
-type ListPermissions400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions400ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListPermissions401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -9490,23 +6103,6 @@ func (response ListPermissions401JSONResponse) VisitListPermissionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListPermissions401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions401ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -9529,22 +6125,6 @@ func (response ListPermissions403JSONResponse) VisitListPermissionsResponse(w ht
 	return err
 }
 
-type ListPermissions403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions403ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListPermissions404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -9556,22 +6136,6 @@ func (response ListPermissions404JSONResponse) VisitListPermissionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListPermissions404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions404ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9594,23 +6158,6 @@ func (response ListPermissions429JSONResponse) VisitListPermissionsResponse(w ht
 	return err
 }
 
-type ListPermissions429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions429ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListPermissions500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -9627,22 +6174,6 @@ func (response ListPermissions500JSONResponse) VisitListPermissionsResponse(w ht
 	return err
 }
 
-type ListPermissions500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions500ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListPermissions502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -9654,22 +6185,6 @@ func (response ListPermissions502JSONResponse) VisitListPermissionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListPermissions502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions502ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9692,23 +6207,6 @@ func (response ListPermissions503JSONResponse) VisitListPermissionsResponse(w ht
 	return err
 }
 
-type ListPermissions503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions503ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListPermissions504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -9720,22 +6218,6 @@ func (response ListPermissions504JSONResponse) VisitListPermissionsResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListPermissions504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListPermissions504ApplicationProblemPlusJSONResponse) VisitListPermissionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9779,22 +6261,6 @@ func (response CheckPermission400JSONResponse) VisitCheckPermissionResponse(w ht
 	return err
 }
 
-type CheckPermission400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission400ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CheckPermission401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -9806,23 +6272,6 @@ func (response CheckPermission401JSONResponse) VisitCheckPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CheckPermission401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission401ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -9845,22 +6294,6 @@ func (response CheckPermission403JSONResponse) VisitCheckPermissionResponse(w ht
 	return err
 }
 
-type CheckPermission403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission403ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CheckPermission404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -9872,22 +6305,6 @@ func (response CheckPermission404JSONResponse) VisitCheckPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CheckPermission404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission404ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9909,22 +6326,6 @@ func (response CheckPermission408JSONResponse) VisitCheckPermissionResponse(w ht
 	return err
 }
 
-type CheckPermission408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission408ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CheckPermission413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -9936,22 +6337,6 @@ func (response CheckPermission413JSONResponse) VisitCheckPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CheckPermission413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission413ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -9974,23 +6359,6 @@ func (response CheckPermission429JSONResponse) VisitCheckPermissionResponse(w ht
 	return err
 }
 
-type CheckPermission429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission429ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CheckPermission500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -10007,22 +6375,6 @@ func (response CheckPermission500JSONResponse) VisitCheckPermissionResponse(w ht
 	return err
 }
 
-type CheckPermission500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission500ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CheckPermission502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -10034,22 +6386,6 @@ func (response CheckPermission502JSONResponse) VisitCheckPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CheckPermission502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission502ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10072,23 +6408,6 @@ func (response CheckPermission503JSONResponse) VisitCheckPermissionResponse(w ht
 	return err
 }
 
-type CheckPermission503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission503ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CheckPermission504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -10100,22 +6419,6 @@ func (response CheckPermission504JSONResponse) VisitCheckPermissionResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CheckPermission504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response CheckPermission504ApplicationProblemPlusJSONResponse) VisitCheckPermissionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10160,22 +6463,6 @@ func (response Refresh400JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 	return err
 }
 
-type Refresh400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh400ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Refresh401JSONResponse struct {
 	externalRef0.RefreshRefusedJSONResponse
 }
@@ -10187,23 +6474,6 @@ func (response Refresh401JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Refresh401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RefreshRefusedApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh401ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -10226,22 +6496,6 @@ func (response Refresh408JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 	return err
 }
 
-type Refresh408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh408ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Refresh413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -10253,22 +6507,6 @@ func (response Refresh413JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Refresh413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh413ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10291,23 +6529,6 @@ func (response Refresh429JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 	return err
 }
 
-type Refresh429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh429ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Refresh500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -10324,22 +6545,6 @@ func (response Refresh500JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 	return err
 }
 
-type Refresh500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh500ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Refresh502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -10351,22 +6556,6 @@ func (response Refresh502JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Refresh502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh502ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10389,23 +6578,6 @@ func (response Refresh503JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 	return err
 }
 
-type Refresh503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh503ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Refresh504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -10417,22 +6589,6 @@ func (response Refresh504JSONResponse) VisitRefreshResponse(w http.ResponseWrite
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Refresh504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response Refresh504ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10475,22 +6631,6 @@ func (response EndOtherSessions400JSONResponse) VisitEndOtherSessionsResponse(w 
 	return err
 }
 
-type EndOtherSessions400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions400ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndOtherSessions401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -10502,23 +6642,6 @@ func (response EndOtherSessions401JSONResponse) VisitEndOtherSessionsResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndOtherSessions401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions401ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -10541,22 +6664,6 @@ func (response EndOtherSessions403JSONResponse) VisitEndOtherSessionsResponse(w 
 	return err
 }
 
-type EndOtherSessions403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions403ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndOtherSessions429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -10568,23 +6675,6 @@ func (response EndOtherSessions429JSONResponse) VisitEndOtherSessionsResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndOtherSessions429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions429ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -10607,22 +6697,6 @@ func (response EndOtherSessions500JSONResponse) VisitEndOtherSessionsResponse(w 
 	return err
 }
 
-type EndOtherSessions500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions500ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndOtherSessions502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -10634,22 +6708,6 @@ func (response EndOtherSessions502JSONResponse) VisitEndOtherSessionsResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndOtherSessions502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions502ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10672,23 +6730,6 @@ func (response EndOtherSessions503JSONResponse) VisitEndOtherSessionsResponse(w 
 	return err
 }
 
-type EndOtherSessions503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions503ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndOtherSessions504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -10700,22 +6741,6 @@ func (response EndOtherSessions504JSONResponse) VisitEndOtherSessionsResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndOtherSessions504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response EndOtherSessions504ApplicationProblemPlusJSONResponse) VisitEndOtherSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10758,22 +6783,6 @@ func (response ListSessions400JSONResponse) VisitListSessionsResponse(w http.Res
 	return err
 }
 
-type ListSessions400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions400ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListSessions401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -10785,23 +6794,6 @@ func (response ListSessions401JSONResponse) VisitListSessionsResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSessions401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -10824,22 +6816,6 @@ func (response ListSessions403JSONResponse) VisitListSessionsResponse(w http.Res
 	return err
 }
 
-type ListSessions403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions403ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListSessions429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -10851,23 +6827,6 @@ func (response ListSessions429JSONResponse) VisitListSessionsResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSessions429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions429ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -10890,22 +6849,6 @@ func (response ListSessions500JSONResponse) VisitListSessionsResponse(w http.Res
 	return err
 }
 
-type ListSessions500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListSessions502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -10917,22 +6860,6 @@ func (response ListSessions502JSONResponse) VisitListSessionsResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSessions502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions502ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -10955,23 +6882,6 @@ func (response ListSessions503JSONResponse) VisitListSessionsResponse(w http.Res
 	return err
 }
 
-type ListSessions503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions503ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListSessions504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -10983,22 +6893,6 @@ func (response ListSessions504JSONResponse) VisitListSessionsResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListSessions504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListSessions504ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11042,22 +6936,6 @@ func (response EndSession400JSONResponse) VisitEndSessionResponse(w http.Respons
 	return err
 }
 
-type EndSession400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession400ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndSession401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -11069,23 +6947,6 @@ func (response EndSession401JSONResponse) VisitEndSessionResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndSession401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession401ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -11108,22 +6969,6 @@ func (response EndSession403JSONResponse) VisitEndSessionResponse(w http.Respons
 	return err
 }
 
-type EndSession403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession403ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndSession404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -11135,22 +6980,6 @@ func (response EndSession404JSONResponse) VisitEndSessionResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndSession404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession404ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11173,23 +7002,6 @@ func (response EndSession429JSONResponse) VisitEndSessionResponse(w http.Respons
 	return err
 }
 
-type EndSession429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession429ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndSession500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -11206,22 +7018,6 @@ func (response EndSession500JSONResponse) VisitEndSessionResponse(w http.Respons
 	return err
 }
 
-type EndSession500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession500ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndSession502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -11233,22 +7029,6 @@ func (response EndSession502JSONResponse) VisitEndSessionResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndSession502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession502ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11271,23 +7051,6 @@ func (response EndSession503JSONResponse) VisitEndSessionResponse(w http.Respons
 	return err
 }
 
-type EndSession503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession503ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type EndSession504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -11299,22 +7062,6 @@ func (response EndSession504JSONResponse) VisitEndSessionResponse(w http.Respons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type EndSession504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response EndSession504ApplicationProblemPlusJSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11357,22 +7104,6 @@ func (response GetUserInfo400JSONResponse) VisitGetUserInfoResponse(w http.Respo
 	return err
 }
 
-type GetUserInfo400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo400ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUserInfo401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -11384,23 +7115,6 @@ func (response GetUserInfo401JSONResponse) VisitGetUserInfoResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUserInfo401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo401ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -11423,22 +7137,6 @@ func (response GetUserInfo403JSONResponse) VisitGetUserInfoResponse(w http.Respo
 	return err
 }
 
-type GetUserInfo403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo403ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUserInfo404JSONResponse struct {
 	externalRef0.UserNotFoundJSONResponse
 }
@@ -11450,22 +7148,6 @@ func (response GetUserInfo404JSONResponse) VisitGetUserInfoResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUserInfo404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UserNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo404ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11488,23 +7170,6 @@ func (response GetUserInfo429JSONResponse) VisitGetUserInfoResponse(w http.Respo
 	return err
 }
 
-type GetUserInfo429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo429ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUserInfo500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -11521,22 +7186,6 @@ func (response GetUserInfo500JSONResponse) VisitGetUserInfoResponse(w http.Respo
 	return err
 }
 
-type GetUserInfo500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo500ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUserInfo502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -11548,22 +7197,6 @@ func (response GetUserInfo502JSONResponse) VisitGetUserInfoResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUserInfo502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo502ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11586,23 +7219,6 @@ func (response GetUserInfo503JSONResponse) VisitGetUserInfoResponse(w http.Respo
 	return err
 }
 
-type GetUserInfo503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo503ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetUserInfo504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -11614,22 +7230,6 @@ func (response GetUserInfo504JSONResponse) VisitGetUserInfoResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetUserInfo504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetUserInfo504ApplicationProblemPlusJSONResponse) VisitGetUserInfoResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11672,22 +7272,6 @@ func (response Verify400JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 	return err
 }
 
-type Verify400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response Verify400ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Verify401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -11699,23 +7283,6 @@ func (response Verify401JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Verify401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response Verify401ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -11738,22 +7305,6 @@ func (response Verify403JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 	return err
 }
 
-type Verify403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response Verify403ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Verify429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -11765,23 +7316,6 @@ func (response Verify429JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Verify429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response Verify429ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -11804,22 +7338,6 @@ func (response Verify500JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 	return err
 }
 
-type Verify500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response Verify500ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Verify502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -11831,22 +7349,6 @@ func (response Verify502JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Verify502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response Verify502ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -11869,23 +7371,6 @@ func (response Verify503JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 	return err
 }
 
-type Verify503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response Verify503ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type Verify504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -11897,22 +7382,6 @@ func (response Verify504JSONResponse) VisitVerifyResponse(w http.ResponseWriter)
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type Verify504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response Verify504ApplicationProblemPlusJSONResponse) VisitVerifyResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -12846,330 +8315,316 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxvHtS/6Vbpwd5VF7QGEB6kHWal9IRKUaPNlEpQim7pEA9MAJhx0wzMDgrCPTikJndK1lBslMbdk",
-	"R1QxZ9tJvK9PXcZSsuUq7/vH+Sg7/xHD73CqV/c8MXiRoETb/EcigHl0r+5e7/VbH8VKrFZnlFDLjE1+",
-	"FKsSrBID/iyxWo3RjRViGa1s2SIG/1IlZsnQ6pbGaGwytkpKjKomshhqYs1CRVJmBkFWlSBKti1kGa1E",
-	"TImRbVyr6yQ2mVFiBvmgoRlEjU1aRoMoMbNUJTXMH13TqFZr1GKTKSVmteokNhnTqEUqxIjdu6c4w7l9",
-	"+3a2YVUJtbQStkjnmFZmp9HlKxNJVKpiXSe0QgJDiF0n2CAGMgjWaz9Zj9WrjJKipuvrMQURw2DGT9Zj",
-	"Gt3CuqZuWGyT0PVYrNew5VBNy9BoJXaPD7WODVwjlqRjjqprJjGyqmoQ0+wccL5KEKEqapjEeMtEc8sI",
-	"i0sT6DrRNbJFVNTUrCrCqMKYigo/ja8SY0srkfi0QVROCawXEKN6S0FENwnSKpQZRA3OO53MJJKJVCqT",
-	"uBZTYhp/s1jsmBKjuMYv+Wk8R9U4H2zcGW1ggfD2PKEVqxqbvDyudExccWdaIdTqO0+V8CmMdo4L7ENN",
-	"1/GliUQSXZjXaGN7CmWpajBNRanLY4PMG8beZdapZDpy3svEqGmmCdOMmnXd/T20Fefm5zfmFt9dm1u5",
-	"44ytjq2qNzLvzp578J8MUo5Nxv6PS95hviR+NS/5BsfHukKwGTXO29XWFNIspJnIICVmqGHaHr7YPzzY",
-	"Q0e7L+0/30f255/a3/xPZ9AfNIjR8kZtiHccd8RyiHy0chN4eyCawJukhVgZYWS2TIvUkFXFFiphXTdR",
-	"mRlIs0zYdSa6wFnTwq3FJZRdRiYxtogxlkD5JuOPMAPPwAYRexFbCCNLqxEFmUw8WuNPp5zD0ApZp2yL",
-	"GAmURU2D0QpilHAqYjSeTKELa4vZtfzNpZW593IzYwk0DYPyb3V+OX8X2Sa1uoXKBqsBA9W1mmbxreOy",
-	"g3UaWJB60UwlMlvp7aS+cKW0mrpVfPeDO7NX6UQtP85ubK58uPazm5ebP23l8Iw6rV03u+/+zqPW7QSk",
-	"Jy4rnFG7JyLqOPCDNKdGrxQulViDWsGtVWW0Eq9ouspoJfocNMQjj7uj5Ih8YmQZVyJkB/9WAeqXNcOE",
-	"w5BKoEIdV0gBtoCJCqb2ISmgGm6hIuF7o8ZMC6WSSjKZDMwqFX02+LMC1FVJGTd0C26o4W0pApPJZFIZ",
-	"UCSuah9GzGXOIjUT9g9/ZWBo6WT02PjUosfG7/APrs/Q7vGFMuuMmsSvSlzH6g1skSZuiS+pJQUFrtd1",
-	"Ls41Ri/9TLInOVq4vxi40WzUatho8QGLjYsos7hAL1VxUecz2MJ6A0gCAl28TAWOm53ZuJHN525nOcOt",
-	"EdOEfRCzd561v92xP/kC2U8ODr85sJ88RvbDL44e/eVo96n99L79yd/aDx+0H36RQPbzffvhM3T0hx3U",
-	"fvgF/9N++Kz9mx3OGP/tO3vnlf35pzFF7N/J2CVc1y5tpS5xDcO8pFG+eznFYTNZuFYHyZy+HE9m4qmJ",
-	"fDI1mUlOJpPv8UsMXCL8HMXGi+Vr6XJm4sqVYmZcxZdxpkSupa+pSZIk41cyl2P3lJjZKJVAvShj3SSw",
-	"BIOdDbk2OU6pHN0iOqsT2F3+RakbrKiT2j9HLY78Lbgy/AyZuEZQGZcsE2ETcb3s2vjEFf/yRK6KSiys",
-	"6aeyKBo1LUxLpMfCmBa2GmZsciKZHmyVNEvIcqwiZ48OtXbu8WkYdNLVRiclVSf9tBl+VZfl2sCdQf6Q",
-	"Rc7pKZKqRlVgexUxA2SQcsMkKmIGKhpsU6j0JUYpKVmgxnjc5zpWV8gHDWJawx9qhwt7+wYj4EnIVaER",
-	"a1hcLhtc1PY62rey83Mz2fzc0uJGbmVlaSWmxMoa0VUzNvn+R+JPj8VJDWUylkomkb33km+oJ1/bu9+h",
-	"o92vxKaK3bsb4BDPP27vf3l48Dt7bwcdfbZr770a5MRXNdNir+fEK5yitxzy+EkKNONE5KsolJQyM2on",
-	"p6Y8NguMgrB2qXrnzp078YUFdPR01364Z+89RfbTr9sHn7a/fIXsP3xq7720//XlKVD7NfJXLg91TkWi",
-	"vi03t5/kRaa2pK5oIsrQ26tLiyenN3+qn84eVfnzXXK/RPbuTvvhZ99b0jboJmVNOiumHaQs0EKQlm9n",
-	"VicG8BikMmKCJsDvHeneDpB89xGyHzxF9pNftT/5FB3t/s/2v3/Fafr9pPX3SU2IWDdPV+hL6SFk/zhX",
-	"cIeU/Y4MHKXs75jwSBUAbo4ZYtScSbnsbAoVxHEoIG4XmIhscYlcxCrSaL1hIUxV1Ky2/ErANKNlXSsN",
-	"qwKUfLd5m4KfYY0iq6qZiC9JT7E/vbQ4Oz83nQ+o80dPd+znXyP7lz8/+uUz+8ljrkl+8imyv3na/tPX",
-	"R7v7zgl2NcjOk4gbVvVSrYwvWcyqn5/E4En0Ed09gcehecSZDNPdO5PXhjqT7o483oHERdawJos6ppuj",
-	"P3VWVaOVt+Tm5qpYUVNNoWJjXUeUNae4OasizUK4grWAvj0Ll6uEDnnWCDWYXiPUWnFdKAHBSplVJQaq",
-	"E8NkFNWwKpR+E1z8sCuY0esgruamlxZnNmaz0/mllY3c4srS/EJuMb+xknt3bW4lNxO0t//+6eHBfWTv",
-	"vbL/tMdZtrTa2r//a/uPe71lJFZrGr0E/rzXo41QFnTw+jmVz7ercGvJIWOpYVqsBo5uXaM9Odjs0sr1",
-	"uZmZ3GI3j8TeS/vzr9Dh3x8d7T4D5a4n43oD6lodm2aTGeo0+EOj9xffS851qIlNZBILFVv8DJTLvciz",
-	"nF1dvb20MrMxfTO7eCPXZT+9fHD46gC1v91pH9xvf/Pg6Omr9pffofZfvrP376P2i/uH3/znueZ1bH7v",
-	"36JR7pk+O3Qo1SszFJv3uOEoFS9vviPn/ZzDEwPpuLQpWL6fgQi/v4gfcC3Icm94yxS/dj1CoJVVMcRi",
-	"i0SGJlThx16nF7qdorEA1+rJ/OENmmUi1qTEcN4FYgVhSpruu/pJgrHEOvUJNOk1y2s1whrDapCVjps7",
-	"vcMWY8jUe9uE0sW2kZ9byC2t5buy4t+2H/4Ndvif79tPDtqPnx6+2Ef28wfnDuLT5D+dqxPJhUa3OEM5",
-	"iseH4lhyuyNny46Sb4Xp9PocxqqmAsfC1GwSA8w3rUb8eusctYhBsZ7zTt7Ap1yT9wa3EGsYSMSnehzs",
-	"ucV8bmUxO7+xmlu5lVtxPQe+4w0WCrK/+C2yn37R/vIp10zbB8/sX+6F4gznp3aoU9uN9N7ZHYbyQx3J",
-	"4fw3ztZEq5ARgMQWHeXBjCbFSI/nknMaEmjOQiZugQrBLU1UYwZBjKJ6w6gzk0yhDxrMIqgg51fwH9N5",
-	"jZKb0u36A/HkvG57UfeRsNPAlhkQqMp0afT3MxDn5xZzGzdz8zPu2REG/XZdM4iZtfwzuRyYCX/yYqNW",
-	"JEZsMpZMJeMXL168GJ+4fOWqmCY1yyJVI5ZMXRtPltIkfhVPjMevqJlSvJjCyfhEOVm+XE6V0zhT5LON",
-	"cJTzl5h+F3n74RftL1+hwxc79v4ul8ftFy/tZ/tHu8/Q0eeP7J39bu7ywW9MyJ+ca2FjQG7S/rOj3aeH",
-	"fz1o/+Ipks9rP3zZfvit/fwxBKI++dbeewUuh4M/2Ls7Z8fR8H1i7Z1b8gwsX5Q3MbCEb8iXGC0SPBKO",
-	"VkvryWbQBfe1wvKzBnJHogsOcx5LoKUywqhKdFU8sSBZUsLjJ4V1KiIH8HT5tQjZYcemrBHOlhArS/O1",
-	"hluICxHNqKEGtTTde7DL6ApBw3GeVTS6IjIVhhRXOitthj1UzaqmEyR/6cGOs2v5mxvJZCYgp7xNbz/f",
-	"P3z1oP34qf3Eb3hkku2/7/S2OxJdohA6n+drEl0w+0XW7OQNZa1sVVEZa3rDIFyqY2T0tqklodIBQk0c",
-	"ff4I2U8O7F/92pfM8+RrQaDDgx3Uj5RvnkpiC88Kl3goPB10mWgmooSoA22o8eg4tAiDePFncJkje/ev",
-	"nB1etp8/BhX6Pz9t//4Zaj99zLWj9ou/Hf7N+bL95XdIREcDNm4oUO33x/tuHCRm/bqpDwksoaMLOS0a",
-	"5Cs5HrIBKJ4K7My5GZd+ITfymaVCZHp0SKRLm73kXsM3pcxUNpBBLPDV9yCWP4O5m1/s+ePDb75C9p/2",
-	"2v/+MZxcmZgicsV3P3Ek+p8ftf/tUehAv2lafp/0Lt/GddWuIfdtt5irQ29PSUoNpSStUf4YZmgfwnYa",
-	"naLkznnkvvggw3DPhasYafCdkIkJBOnrwr1FyRZXaAjk8lcJKFzyBrKtmZbJhZSvlOr27dvxcNVS1PDl",
-	"LZe61Drd8yV9LzJrljXosIoP9d0WiGOajVJVaIK9eMHiUn5jdmltMcQIoBiEy/GH+8je322/eAlS5+D/",
-	"54p6fws94Me5NJApes4XAnzBvy6ee23YZennYht0aTwWMpxrfJFZSOzOUfIPjzYjZSCL8szIFCpgGqJ+",
-	"ymQ1AvmfRDfJW6bfu7aMWzrDap6xeWxUyJCH1/Ld5m0UeBXbkiwIyoZ6x9PvzC9lZzbyS0sb89mVG7mI",
-	"o4zaL161v34FNvzOg/bXL9HRz//z3Ad+jIMZRe3QAe1N7GFi56nhYucyZRHlqKVZLZRnDIntNcrT10mA",
-	"kYtxOACaKc7A5XH0jnbdf+ZWCPaEqMboLNZ0Mrx/WyWLwpLrZ/BBRFwnKsTLKUP8Vhmupz1P5kqOqzq5",
-	"xfzctEj6nM3OzedCXl/XEHStxnvfY7PRZ6y9BpuJ0/l2N+uRGcisE2rBer2xZQISAk2jLSh772X7/3uF",
-	"7F98bX/+VdiQ+l4vTpRLrr8z7liLkeEjeD2+uzdBwxG5745F2nSQtKfm7Xu9dO3qcio1DIPzjEGcTsei",
-	"Z6oL35AvXvbe64XffF6AKE7SjV+MwP/1Olfl+6QF9lv60XlxfCvgqoXp9JCOnLrBOKlxUSdSORypStiN",
-	"GiNVDG9rVhVSDwgyCaRXiohW6MBC9qOnokn/DyRkSkcQZRbSGdskgARRJCXcMIlAiuDsFl1wwlTiAIq8",
-	"SKiWVck6haCXzipxjaIma+gqqmhbZEx4k5yBVRgxEaOTSGWylL1sELOqOJ91VgGODaUAgRDYirjyeEEw",
-	"iXIT3Ney9E5BIuqmKkhTdcIJQajaTxbPruRWb27kl97JLW7MLUL5Uhf2NjcznwuKCr61P34KVlCUlzjh",
-	"lgj88dnhf7wajB9JQr4eIWEQZw181DSJiqymViJTovi2ynRv3cu4puktAbmyxTaHoe5Kbm015I5vv3hp",
-	"7z4A184zrpsgh6I7yP4fH7f/7dHRv36fyHke4PhxSspePGQEbKKb4PT29pkLgETT5BRqQYECCEDP+BmK",
-	"FgWKEAQgG7nIBBYngN9OP+ohXVbHqxWwGFvVw7aRv1TfwpvEhHIBnfWOg6zk3l3LreajywXCXj17/5n9",
-	"8NnhwY795DFq/2bHPviKW0FSG9992rl5zwsGTsxGwuvT3ek6ouUZqsjp6rEctadRMhCm1Ol4Z93yAMPQ",
-	"tohTHjDlZihzRqIyGigYyDO2gGlLTt4c8rAb2CLzWk2zOgoRGUM1TFtO4Mbsec6z+dzG/NzCXH4j99Pp",
-	"XG4mFxX59Lnu23/+f85LgU71ZEeuSOh0n3RBhjnL6eFySfOMIb6t0Yq3/UZ4miOoM9oqAyfO6JQlIn7Q",
-	"plCJ1Qgq4tImwmWLGKgAsLFxwI0tyBhJOCvCd8mAqoEPi9avFQQ0ryGr4oVqE2YRXAOqY9OCeke4pjXl",
-	"Kki946tCS8v9dLmjSNlVSUdm5L6BWu9Ip4GLHSKUR0WaX6ZWodhqGERBfNcqSDPNBjHA59JQNcJPWF9K",
-	"ejaAj+0+2z/6/C8+Kb3nxTkgz8GrMDgTSFHCndSRcwPEOpZlGthKR7s79uefelBaZ2HKjkMjwlwXvg8u",
-	"8cGQcJKtDK1StUwHpaxhEsMpYu6/R1Zyt5be6epKX8zdzq1szORuzU2HfE6SjLs79h9+2X78zPGY+MoU",
-	"zvZx/D4J7tBe9qpGem/lodTqM2KwB6Y66qSjosAvl4yWGQAg7CDNeZa6YNPCAwZH8fSN8zWKt7CmAwbr",
-	"kFCQmq7PifX0sjOC+8wi25bDHPjlSK4/urA2uxK/Pjc/H0+mk2O9EWpWOAvYWFvM3srOzWevz3fkPh2+",
-	"eoDsPx5A1PLhPtcku2GOngkuKxjkICSr6y5etaDY8srSzMkp9sufH/3ugcRXQUeffdr+itvTv7V/9esh",
-	"CFc3mNooWeYlBzTnUjKVjKfSmXG3VPF1QA4GNq8vvQ6XNgmV5qt7yUmItved/fCZvf9z+9l37T9yoSO9",
-	"zJByA1AqUYWt59bkKQil6LXyrMlTXqqhatqHS+6TkRPkZ8qjlHFRlBupqHtnadUPTeMcwxKmPpwJyppe",
-	"ml0dQmnYQlVM1TdtkprEOGaKfiN0a2eaPr+ip9mwmlvZ6JKqD4lj9vPHQyXoQ4SEvzWu0TI7ZyIhzTZM",
-	"bo9/DEbtbjEpP8XPVk59aMojdxqD+Qeqi2bKgBQVURliuCU23kthIbNqTaM3DCxOWd1gdWJYGgljJYT7",
-	"JMyTsgUg480qoUizwDKtaFuEQu+QCmPqFJKZJOAScq4TldWUAbxGuNdO+nI8lY5nUvnUxGTSWZMyM2rY",
-	"ik3GVGyROF/EWEf/DCUG7xYjDT0xmYknU3l43PBPvN6KavrCUAVvEaRZU0gPEMLDrhaAyqHWNVBYH9dJ",
-	"5PvqAbjEIZrTeN093vc/5K77Dlb8GSlZ/B2w2pzLds4qS93qd2zK8nKT8Ekm0CKuEQVRwMQwQXTI7irQ",
-	"g6WGzU2iogtHn/36Yvs3nykogJmhoOrFixf/T0mERInVxlCxYTmbQ4okVl6nBYNsEawXRMuW4FYsGQRb",
-	"RI1e4FQ8mc4nM5PJ8cnkxOAL7CjOouuK99DptdV8PCnqBTtuIjVgUv7rw/OLvM3BEe23tjn3wntKTMem",
-	"BfX6PY+gr3+YaMACORIRZ6uT3w1GKIFVMvlRTLNIzQxOvgMfJXyzAw1rGLgVc7Nt16il6VFHi4htAUli",
-	"hKrmFLSvEr1/5pem38nNdJ9Yetgj7p0WM2os2M/WLCb4qjwkU5AKrBPJ0CTCHyoSUxMwgCZwN5divdbc",
-	"x4MjCAZyxMGjGYr0fHzBdevZQIrpJOr94bp9dwCgdLjXFxnTCYY0O0fq9m8vtCquBEvSIFh1DMlwgyHD",
-	"83GaFjOI6vIq2bQK1NsiANtTzotUXMMVoiqoxraIKvpDhbCEhBuojDA0wvJzbn6VzDZsAYfjTH6d8rOG",
-	"i2xLNjsyJAQ4cEsG/iPgjBRhnRhi6xhYM4maQEFxCdDgIoRbwtQbdgLd5tvcQZ0U/FHO05uizioVogL/",
-	"ZKHuVu/HFrMLOc75vZNKGzX3ByW2fHNpkf+fW8jOzccUgKRZ5d/Ld/qkRvcj3HBbVQ3SPkpcvwjNknqr",
-	"Eb7lpVyNDC9r8ORLcRO18beIEd1XbprTUmaaglvH3VbusV7O5qdvImxuOl3QAm+9EtlSyi+B3aZbDsKT",
-	"PA3OcQxyndDx8oau+EReT0nuqu8d6puKLTwQ6wGFwO/i/6iTpK6p0aE36E3cMpFlNIDhhblBiDrOY7yX",
-	"KWKcPedozsipBCfobvLBuawz1Q4miysaxdYAypfXCs25ITxHMZrAM3vPbkRLKKh0BtdxGnYyH6Kv5xFW",
-	"VY2/GuvLvilLmRJS/gKKWi9aTHtXdtHVGK2EdDVfo75MOhlo1JfppQx12l/wkxApzpCFqKhhjULEAfSz",
-	"KaldV7kNQSF/Z0BFwYc2KBUC6KizPSdunkhGbWxZ2hCh8Lc4EzRwySKGOSVctUi8ws30FzKNa1+cS7sx",
-	"Rg3kT4g3xqaZYZCSFb/JDJPEU341zFdhEWqI6iP31WFVtBsBg3NgMvrtJz/9xvsqX0MvjuE2Dh2kd+dx",
-	"VTZvChkgqPyQGq3oDojew1evhPD1LedEsn+by0hR6dsd7gs9eSlpGMlZApwhCjfcMDRIuAGFInA0Q3vX",
-	"Z/T5pjTeMaU6tixi8Bf8X+9n4+/h+IfJ+LWN+N1//qcOTUSJbcfdePp40n7+GCpRf/FS9Pb6efvrVwqy",
-	"H/y/9vPHCnpr4y0FvRV/q/3nR7JQ1XWSP/dXqyqxmYYV4ZVYZTUidEoJGQcHVeKNq8yxEjGVmifRhYXi",
-	"KIgS4txVBJUYYJBvBHDJ+SL4aNZxS8fxzVGVqKsie6GLFBcVMh3zucmaIuNQ5j6YqEkMIrIfwu2x+6hk",
-	"4g1R+ycwvJOJ4c6ZnkFJnPO7ITqPS7AqH04LJc0w6qCCzCq3dcEcZrQEowwSjFl13LCqa4bW+aJZiE8g",
-	"H7wA/6JeV1DDbGBdb3GLCqN3V6AYLHhK5XMnL0Gjm0uei5XVzfimVvsXk5QMYv3k7eurt+9kZpZzN5ff",
-	"ySz/dDn8eb2RTKYvi8Sqn7hPibShSYlxc22aqV19ILhYUkm8XKmmM4N4QMQYOwlzHZskkw5OuN9EYv14",
-	"rHyZ4l+S8Kyidgq4I46nrvVwG4Pbh6sR1Oc5rRFMzYAUH5FPeDjhGyJcD6nztsnobVJ8h7Qi3ag5NT0x",
-	"kbqG6o2irpXAu3BhZXYaXU1mrox1nhWsV4LbKafOrGYjHZbGVvhKeFPUtZtayKu5GZeussirhUTxrl56",
-	"ZznquoYZ0gRMrRJ13XaXlu4uRRRUxCa5PN4w9OCCp1If3MneeWd72ijfWt24km/dfvfmUuVKtbS1jOva",
-	"gm405zBeLt1cW2F99/4mlOByqgl6iPErQHE+xt5ru0oiQiKbpDW4eubbJx1sIDxU/tyo8XB1Mi/BYCN2",
-	"m0CTBYkPLdED+LXCHSWcXmYV6zqYHJ07UCLIOu710JHNT08hXDQJtZAAe4Vojybg2kbkiHVHEBVvyfZ/",
-	"ec/ASi9+lJ/uMovLx/STe7ZC8E0LECQJvqyvA5cvEzO7rssIXfzOm7rFu5zfIeZVKOnaZMH1dso9Jx1p",
-	"srUorSCzZVqkBoxdlHbXavwWTqWQVBfCuzcL9y6HYtKnTv6UyDiLlLs+qPag33wgPDaXcI0G8I4oZtiv",
-	"Y784md7ZcyGlp/hGruEWWN0QmkUt0rvBf29e55tsYCMqPivLW2OXsIE95j8q/XjRyZTlAFc7g3qyf3wj",
-	"cT6GJ9xTGIgn9h3X6JbgzNorEPyMpj+Gx+ShGCBquGrDpUZnWM91ZPW2jxW3DwczVGL45CCkVsCFCRQy",
-	"gyd7txxbpxcKy0ureRSEHimMJVCEwT05YJexwDOdRqAF8D5SByF+rCNaFDbg7w7oQAMPRIRlI9nHXETk",
-	"ZVVkjkmUehlxIaaTpyLvDDDA1NVkstO257sJKoq6L730GOSoGin03SCzU1VBqGoqqMqaAFBbbJgtgUmp",
-	"oNHqB/J9c6pOhhob0spuzScEpiAarll8s0IeDQx0ChHsIWuCdHZqr2psi5gd7toTaWywbPlWnXTlB4Xr",
-	"kHNfCL5UfNlNnA7imOzgKH5OENod/nH6t6d8W3irRC1RV7Z0QvbrcrazynZzWyQqKQyfui6q1SPPhUEg",
-	"jD/lMW+TEBMBd25SJyOJmP5ohWYgHZsWqmOjY/NnEslEKpVJXOytdwbHARmTAvkI3GMSGi74bB/eeAQP",
-	"gAzjLv43oTE78EcVovpCLlQJJNtxxdGZu0r4M4ODqG1RFsf1yDF4W8q9nm+jqFwOK/KIzy/dmFtUUHYt",
-	"v7Qh/55furG0lldkko6C1hadvxwkDoG+o6DV3OoqdGdfnBE/B4Gt0AUsKyH9cFMCbErAU+F1Ks/plCiA",
-	"47avyEUTQFAlLq7VMQWFGnjOKGhhNiuaa847n1ZyC0u3vA/TS7dyK3c2ppdmchtivPx7AbY1tU4hNwQ0",
-	"9yJxWoQRpOJWSLgKEnXjc9mKPFve9QvsQ03X8aWJRBJdmNdoY3sKZalqME1FqYmxvgYAtpxLvAXuerZv",
-	"aqbFjNZINFuPV5yNuLp/giPg0X5SnVVWfTw/LW5YDG4XAxZNIZ1LQ2UFhNQDagk36tPjqMoahsdwsat8",
-	"aNS0CFY5j8wkUU2jDSuk3HVNHmNWvUssTzJd0B07gwcASef4teFiBUbp81CA2hTCHp5CWoVCyhG/GFRt",
-	"U+Rh8RmJKkGyTp0OnSZyoGlFBYXbsAkgJsM8YPxaOpm5FgsEDS+8n4xfu/vR5Xv/7X0c/zAdv3L3o4l7",
-	"cd/fY/8U6aDxxfFPN+I+XIi4b0g3atMud7Q+P05SSBDL89TpQklzecBkCr5N16jGN+EUspoMmXWi6xqt",
-	"wC+wqci2hS4szk4raHF2ZgxkF//eGV1QlrcPDo52Dtp/+tr+7D6yP/ni6ONH9t7Lo08fofRIpjbKM8do",
-	"iaAeAN/egfPgr07hxIT2ZSfyq385e+3R4+3OHyBFe+US+Vyeb5n+5CGoDAA2DDCcp5wuFC6G6Lm+gXIL",
-	"Jwvi+tz8/Mbc4rtrcyt3YkpseWVpZm06L9XHmCKqlrIzC6DaLS3nVkBlXQ3mRYQe0kFH79XTVVLajNbC",
-	"qtgMDbGfqu6lSs14eA6D5UGJG3z2iWPZ97p91XdpZ9jZ+00JzSVqpL1XCMh0Ml0uiuZnUJ0LDfN4zOcU",
-	"1rD3WOX26VwYP9nCVHyHGQRTNzHLh0oaZBMhgAGnmDiyZMvAVEKXDXFaRlNuFVSZvbH0plyX4EIo63HI",
-	"rEbvNJ8s/a+rbucbXZ/pjerQntkIxUoXR9HtqnQiA0KfgjLxdDIZyLcVvzrOCrcerqFq4PwJHoLDF/uH",
-	"B3tIArXJunqA/pcNgIOSMp3sk8gcSE3M/Pd0Mmk/fywe6nQv2f0OeZAy7kyPx5FOKxNnxZ/HFH2UOhK4",
-	"Qg49XKrydagwpoKmBTGfuo5LTrqoTEKLyPuqfbjdvBxvWUWm9c/76phUvwyswNxOdo46yRQ8ST5m629/",
-	"Aohrv/9r+497nYhrHV1vdh/Y+ztHu8/Q4YsXgAn64uXhy/sh6IYzcmQhQnAeVjwPK56HFX/gYcVRhAqP",
-	"FyOUXOakjNtjVWdS+ZGNNI6nEwTPm7eYRiqRfe/dhXlWXyvnW9ts9upycXtrPvFe7drWndpsK1yice3y",
-	"cHUngTdHzouJMmS3NmJtNb+0kFtxbf4l/qdwA9wNV5HICzsWaDVolUVl38MFpoj/UUJUhJGna/uLNXq7",
-	"KYZyRsiShc4hLVEiA4tucbRbehyRxRwMJvgfNGchXeOc4jgBg07DLQAF0YXNgRB2R9uL4R4nQC2diZEz",
-	"1cwAn3XQWEpY16OnI0jcQ6GQa8CfADgDRC+DAmFWWTioPV01WI2g//Uf6LZGVdY0O/1nEcgUZ0ycaT8E",
-	"OaZ1cf86uCnS4QFIHSKjwc1T4FuoqqkqoUNlLPD7VwmhXckm8wbgPQ2TqIqAtCDytEErR9bnqKQnU6nh",
-	"dBOtM/m2pGZwKp4qpkvxK2qGxK+Vx5PxidTl9JXM1fFrE0ncP/k2LLTgGnmSgPh+NhGgjXd6FR/Pco9B",
-	"YPtFiYbetWxOrdrAThuH+/YzF90H9xrTyXSNs167tkosCxd1suqii4RzUqbfyc34QCNMYoGXpcRqxBQQ",
-	"IMG8EtMvUrPT+blbuZgSW11bXYbUlJgSm1uUXwdEqv+KDtLkmVWfFpbRMcunqLrETbNV4i977hWdz1EV",
-	"YV1HstLDqZf0gUIHTnQ3j2jvmJXlyKOOqBWUA5qIsmb/yJMTeOofseOjidoGnL7Rh69X0WHegabDJlpb",
-	"mZOpAUMWGfoT8kdfaditLFAWZhoEMLOKUCQoxm+16lzmadRikOZQr7+G4sFua3Iy5uOualfHlNeK+clj",
-	"6ZU62n2G2r/7onfv5TPidFqrqyfCwOgCO5HVdQ92QrRq7AU8gSkitbrVQrpmOp2bOOfATdw6TRSKswaD",
-	"MBhCVUji9AIWuiV+CKEJIUffMklIm7sCA9RqXPak+hawe6BAPXzh0bB+Li6kbLAJTg4TWUTXE2jVh0NC",
-	"NJAeYjNR0eBT7iWkqRFFg8dBz+sLnuIab6xJzag9fLJd2pGeeKI42wBobcMDhowEs+3MIHS5MCEDIoE4",
-	"oFlRWFndNn23GjxNdVAwdFYxufDkhmHPGrtACC0cQfOrMTj+YTb+3mDIH5n/nk7azx+fDPQDJkrLrAuG",
-	"hoN01GvxmiQIOdQTFSnSvuyKRTniYtQzdyqPhWj4fT2DLmDdQIePltnJVL/Azj6DdqdvVX0uYddcFGbn",
-	"QHaje0/HvG4RQyt3SccfcfRrPJ2Jin4NXn0FUN6a2nMNphBGRax6XVExGk+mBlgZ8Wi3PMube9TKCKqd",
-	"bPf5KH8G954fp/06U1vD5kgD1PrgUPDT/Pp7gX5Q0W+LCowHQX4AAd4t/dc1Qi1htDqw7aggXbFzasE1",
-	"XkSrFVE0b2Hw7QqGJ+0Tdxt/FHPvHrSi/14EfSFrPzKar5WqSKP1hiXqirCFwAMj4PCqrSmExaqDrxl6",
-	"rYmu/LmVlaUVBZlEV1lN/CqLCoZUXGFBZvn4ogSab6NGZdUpqKxZyGLgBhNgTSxgHoZS7MBsPjz4nb23",
-	"g44+2+3s2RWRC8y1ok6kXj7fssTHhQUKvqlrf5WOQLAH1t81CAAdHMCpLcoziDrqSI+L/R8ew7sNZgEY",
-	"iaSrQL2AchILlTW+c3004LsYdFC+e+CZJrpwOzMt/kaaqqBMGlXJNlK1imaZYyFHWv++AyEXG46X736U",
-	"SQ/gZgMW4edFHuHlIntU6MehpiW7Ce0JAfpD3MrJKckPTFQ0MC1VEQMoSVRQWcm8BNeZiZpaACcFQNFb",
-	"DVNBMl9UjhRIWSOYarTCdxzBpWrAnevVYMo/096fGe/P8ZgSu56d2biRzeduZ+/wT3Pz84HGFDKdZSa3",
-	"OJfzfZ5b3FheWbqxkltd5V8uLc7Oz03nY0psdmnl+tzMTG4xpsTkY30tledmcgvLS/nc4vSdjXdyd2RV",
-	"JOgM+dzKYnZ+YzW3ciu3IjiJhGjeuJmbn3H+9o8NvvBrHgu5/M2lGbgmOz+/dBu+9N8RKoncWMm9uyab",
-	"bi5n78wvZWc28ktLG/PZFUh4j+4cG67ZlPWR8Et0K/rg9+6kA1lJojBzIbeY94+qsyt1dP+hcAvR8AjC",
-	"TQ9DrfU6+pGEmXrwKznhgH4XcUcE0lFE55V+Uj3k7ofaEFmR5tS0wSHhB2E8mUTMcNtrhHRJp+fNoAII",
-	"lI4BlB8Y6CAFfl21ITG0fixGCMTh6LVECSijIM47aVJ2HhlVcQ4R7kmEkcosy7G4pE4CPbovFKQQW2DU",
-	"qhYUVAAhn0gm+KWFMeHD8tBHP2gQo6WgOghKA4m+SKiODVwjFjEUxIx1WuCPLnjmHrwJUBGbVab7TT6D",
-	"4I6qQ/+Ahqltv11tQWJBNxXC620gqx0Db71z586d+MICOnq6az/cE86Or9sHn7a/fIXsP3xq7720/zWU",
-	"VNxPNomV6en07LTWIzDSaqyo6cLDKJuYJNxG0lDK3TQ0i6BCMpVMpTPjE5evXC3wxSkEOuoVpuSZkxqh",
-	"2PjVVr1KKLZIxzKE2/H5fEupTDBhKRkQ4MkURMkuxEWwLKOM35N/jt/7b+KPK8rVqBqtgNvJNxvUfvq4",
-	"/cmnKDAkd6U6F8Yj7IKQtn5OFaauPMJCa68KZAKBQ8vAzSy6vXBKi2d1nsDIgE+wy2wg/fgkMZ0+UdC+",
-	"xlqPTbgcqHXvqOZaJNvWQJUpVWwuG2RLYw1zsH4b9UhLIF/VTMR/UnytYTQTpYL+gN6BCCVmah+SqEwn",
-	"UjNRHVhXBaKqbqlf4PHgRcXb8vmyKqHH2yxmYT2nkxqXSIHZj6d9SrtGrctcc3Mfluz6sGVcIcEnZXrf",
-	"11FECGoxkCE8vsArFHeRg0vYa8d4XdSGkGf5rm3WnLC20K+lHQ0pUuuxbKlE6hbq1uBtPRaFC3kS90G0",
-	"U95R36WRSCRjObE9ehyXRQ93wOgsda9N3ekZy5572jsuSf/Jm7h2zbfpx6MT4AMm96gMaNFQr2Mn+Jrs",
-	"3sznl10jT6MoRyu6ZobiNNex6ojsPnb6KZnN3ZBw5lRCLa2sydilZ+UGxx/dELC/wRBGeRTZ6YKqPk+9",
-	"PHG+3aY4lr1DGv/6drIkkX/SMDSrtcp3t+wwDVn12YZw9YhPs866v307H1Oi68A9FzQro4KoHoFUR6FW",
-	"iS9k9iUk8sOJAqkWyuOvWlZdtDuEjo6doRFWgQTfTULqUCMv0kKxrm0R0btCJ9igqOnDxOcan8pEQ2du",
-	"AsaTqaSCvE/p5Fhina7TixchQ9xMXLyIOiYGPu23b+fRBYBrVlDBatUnEbb++WdNq6D4spjHEBT3YBMV",
-	"srJzOrDfSSSKFtB/3f9TAZpNuQmpzivWKavjDxpE8Zen8Um5mdRMVxG2UI2ZVgJlg2mxooGrN5DOtGtF",
-	"mo8Ni9WwpZVEPqq80XlHYp3Os0oF/CwNJ2mElMukZCGAHYZB6fzRlWqASEJR3iIGPx8qYuUyYL8K2s5A",
-	"IRWnbVYsS7PKzB4FToCNIK4J1ihFVDIpTgGWdCiDT84wrUlUEPVbBWg4qLNKnE/XlwoMhlpTprurDUlu",
-	"X8MuopuE/zaezKBurhQ+0n6ODQUx2QhsnTplz6iwHS8zI642rBb4xDF14HQZ9WHNiDnIAlJWFy1QEgj6",
-	"6TaxIX2P4e0KeDZlxNn1pDtfzZLLMZ5MCSB29zcguA7nS6I3XLwIwDj8s3fSumF1cRql06iLpyiBClJi",
-	"J4TBIlYk4KMB0kf6k5AJrvdqyzcQPsMtYkyixdzt3MrGTO7W3HQOXeisBuCEB+AukS8MhguViF5jyjqd",
-	"X7pxIzezAWBmzkguBBrIiRuV0NYUjhi545wG8pIqYwqam5nPKUi6p6aEM0CsDdYZJWhl7sbN/KoDVLZO",
-	"L3hL5LCjrDA/+TqsSqNLM1Hho3XHTlmXRsW6Y66sxyb/6/6flHWIMIkP9wpTYt9F+4yA6wQfKZTQdeGh",
-	"WY9NfsSfcq8As3Y0T89XIXVPoXYWhNY52VXtLCSQNDEFs5BOXr7ywv2wTh3/g8OTDVzSaIUTofDTuNQJ",
-	"4nMzBXQhFb88HkLhKXg9WhIb8buFMSRaOJK6Bd0BsUrE0CHQTSvyvJeqjKhT6HZmGhVAgNaxQahVAOo4",
-	"tyfkbzKAhamU/pHuf9YQaSgwC+HBk8ceYd1krmuhcKlKODMtKKhwiUuxDwXQduGSQbDa4p+ENW0wJvk3",
-	"P9iOHg21BC0JhSfKCdwSFEb5cC3hp3A6HbtKCQIx70txi6USyUQSEoPrhOK6FpuMZRLJREYGBkBDuJRo",
-	"El2PQ6/bSz9rbpoJp1t0pVsuq8y/F1ZpXVpJIjJSJYhyzdDpoLBJWq59c2UidSVqvkA9TkoCkhDIDqRh",
-	"DQv8VQWpRhcSKEtRg8JY12lhU1MLQowLDsTlRZlYJVE6whme4ohWAcGjUZRKui3QgYoud4YwZIVYbzc3",
-	"Rcsis86oKbSodDI5ZDNzp8uA11r76OmO/fxrdPSLLwACau+lvb/DP/kba4u73pcdJdw2EtA1wtcqAjpD",
-	"BNpBQPcH2fIBOjzItg7bQ/ZjuKcM9+50n3cvpRndWricrk+nNHb5Z+++U7u6WEqvtWZ/WlLHN5dqS+b1",
-	"OXbHei+tbcbu3R2inXawyUOXbtqbhB9RK9TrfhqXqiQ+zc8S06O7FulcHkp49yJ/Tj1k14k2GJz7bMdx",
-	"hfwkk0zG/Hq+cAx5UwnbBHy842JTRc3S3XyOgXoduyhW/M70tYHvzDO2gGnLcZby2yeGePEc5dYV1sFC",
-	"Fjenhxn1DWyRpjCjJ5KZge9co3gLazo0k4Vbxwe+Vb4xr9UIawTtotjk+3cV35FcdpuZSN8nKLqtoAbM",
-	"OS2umP4WH9txzrLi2IpzPuWs9nbcD0gTA1cudLIH9MnYZMxvn8C4LkHTi0tcpY476P9md87rXMHlgZNr",
-	"y22iYFNc0TlE8fo9FLmOVcK6Li6Hprak3OA/iZ7MTnQygQBKA5pzBOAhuUjiWju/f52KjB7pjSyxmvzT",
-	"Y7WpZDKBFp1W42578Sh+q2umFYCxPznn5cPnhyzAfNuP7h++OkD2F7+1916ho88f2Tv7kgf7+a+TbiR9",
-	"R+8HOiF1q4n09wzpaAji7//RzQ/j79zh66ThhgG6dcvwNccYtCOGk9EYzJq9d9efj9KLWPbejoRxOtp9",
-	"aj+973fou/57fhyGYOXRHRG6sHT3mDibWbMSsZMx02RqGLYk7X+iinsHZ2mzzChCTeg5Bz8GB3dP8rzH",
-	"+PjiS3e59CcIB4KPYwOD1UzLcMGGQ1w6gAZ4LH596SPvIN67JBFVIHzETKsnzqITcGO66naVQTpntJql",
-	"uOq0w9Zl8a/L1qHbGrFMuFjWV5gWqU9J1HTpv1E1D3RbkimxTmUCFpce8vEqI2awlY3iDUozUdkgxB0T",
-	"VOZKk124xsC7gMaT14RMCbsGJtHSbUi2WV5azc6vUzDqpbunGWxO5ITGJSW58azA3dnp6aW1xbxrgSso",
-	"O7+Sy87c2ZheWpydW1kAl4wh5NlKbj6XXeV2P2WhnlrOrNapU10+CbaumFmknITpjUUJMDnKQHMYblzJ",
-	"ZAAhRLqzMQWcig6xvI0E5qgrmKXjKFzePiDP1yjAcYJpSCE7PdhqqLvW2q+E+67i5HA6ma1DyGkvh8E7",
-	"3PYvvraf7fslcjchuPOs/eVTGViKDSFsghBo94LeeRBcJ1ZA3E5oIfvPL0eR/cm3fOQRukeglVs3CINA",
-	"t7VA77Qfh8LiV1c6FRSg7ekoKP30E2CXVWxKL6KKqpiq5vdSRRlCYi8ya5Y1qHzh1YHvk3N0JT2/e3DF",
-	"aJrRsq6JuO94avBpLuOWzrCaZ2weGxVyro+dRB+TQAmiMlUeEuEa50dBETlvr1U94xd1t6JzEpabigwD",
-	"FxipAo3oaw3TQjVslaqIbOOSpbemXIclgIBCqbVU3xJolRmWsLBlT/0EWoY5Yh1xfs4fLI1fJGAYuBpS",
-	"EarWOi03DLDcIXyRSipJbjiDDW4SbAhUy+7oohAshMuKLVTwmDq4RLk26JRkYF2HBuqZpJiUvI2YCNN1",
-	"yi38KQEHOJ6+1s1IXzOFcd5Xswn0ktRMWXjctVwTlBPIqPS0E6+MbSD27GHd9tS1XSd63+bxUWPy1UoP",
-	"Oi5fZ/t+YxPdX52G3J3tNcOJiFEjDHSMHGyEEYWSfQbqoF6aFrbIlOwUJNs/45KlbQkbQWelTXEuQnAt",
-	"nRAjbvFd1Jzc7IjBd4JTvcknEnWtt4F9/WpIbPDLV7UPSUyovidSEwHFIagiHn5zcPjiO2Q/+ZW996iX",
-	"X+puuC2Pm5wo080CCYhOYRmoSyknHzCd7MjVSwYT7pL3AnqWqG62nz9G7X//qv3HvSF8QUqsDOpBaLb3",
-	"7V/+30hMurcXzgcYJ3XSVDyZziczk8nxyeQEaMQ+MIPAaZaF1bHqxYsXQxXSgYLobsquBDx4P6Qp31Vi",
-	"YpdDQ/TumnqgEvr9j2IgZwLvS6bycLW8AS7oUOsDUjEACMh3bofS39lvfRTvDYEU8kMQKMvuMCYkFIIP",
-	"fvEueOMZVWch9cPdnE7+m8cPojV/f5F17OizX18UddFuyPMKJ8dxt0vat102I7aL3Al3w6t691gzdWuJ",
-	"G9QgWAXNbPL92GJ2AYqO3flvajVOzmv+aabunRILSAdZQGpkLGBgayvLdx+oG71srSXotFMh587fH5Ox",
-	"sSr0XfD5SpVkGGvC1+2ljzWhdPHegoPTyZPRVMAKxZuECvXezaDSuGqNNKpZGta5Lj4pC/w1C9o9Snxx",
-	"x0egWYo/Qa3YsJwMSxcEnKtV69RLxGQNSGXpmcTGLQTwR3QPE4pHXPNcjZNIs5zUuyIRkxPAeyL459wt",
-	"Q35+53uNcCnA9WxIqXIcuGbQNLxQiPSiF8akc1kirYY9y1m6Tp0KXXirt9aOHzzcX0lmNk4C0SX8mkgU",
-	"9PVmEgFKR62VFXnQF441oXxMoL0DNdZpFVNuivHbnbJhYdMq4MWGdk78KaQZiRqPLvDl6pdX6GFB0LEE",
-	"WqJ6i28mMILXqRBtpiBxpEMaLlgT4AvH98468jGkskEPC7+u1l/t6gSmCWhUnllz19+eKqK1VFDm9gdQ",
-	"7lRN/CaU66y0H+4f/sczdHjw7OhXf+umswymjEiYlnv3nEVhIfrZn7+0n/7cfv7YT8Kuk04Hhgm3Hj26",
-	"j+znH9u/+No/UhfR2j9Szy/rG+Tht/fFg4bxmU+7W2oov3lqhFsO2b/cs3f+GukvP5O2wbnaf1xl+Lhq",
-	"f5SaCoCSsHMGMFH7HNmhtmDHTgHRUJMnwQ9z2h2rVB7gE8OUhtrnvB/DxZJK4uVKNZ2JKTH+oRyvVLXM",
-	"uFwmwDDtDz16b0CLyM+dgptAxhu774FuPOwi52C+5U+fePmHN096WSeCY6rfz7DP6wrfzGuU3JQld+fh",
-	"mzcVvoGd6mux/FqiM5c+Ekf8XtcwTe8wijQQusdG1mmW+kMRwiLRTKefNAxalm1wpVyCPLihEtYUDbIp",
-	"ExAR48lrSme9iy8rZaxLNrlUxENhkz6eZieicXIns6BaZ5KFcOII1825UnWuVA2tVJ2W069ffoU80z/0",
-	"hApOimBSxTHTIs4F4zEF4xIlxxGJQ7kYsVWqdmkbpJlIdzBjTQu3zAQqyINZEB2KsNULqnxKuCmlM89x",
-	"NJoalPrCTcLVJfx/CZQP1gSvU+E6k0mk4AB0PFoGCdQP+BJLRdKqp0u4yRWUWUgwI7ejj8SZcYo/E2hR",
-	"iFoxVBNBb8UmXaeGVqlapoKY3xEmCxIcye5lywIBZCRaXAnUAwk+5sClQ5YHACmHfIZcbxixyxQN7jFd",
-	"p0O6TBXUBJRLSN4QLZDclF3p/YxSSxpuI4OTaSbH9S26EPIdyZEiY9CvkHTxFSrw+eqVyxPx8Uw6Fbvr",
-	"85Q5+YCiD6rr1/OJNTjoZp2EI9L2/q795/s9009/s2N//hWyH+4fvthH9v5v7QdPYz6J68fx879wYEHY",
-	"2WTiVHJU5fRJJAHaj/9yrhP+UHVC/w49nlp4tbtaKM7vm1MLJe6FB0T849MTz703PybvjYCqcKCXgB0A",
-	"5ofswfEaPTkCHShe1eRtXfw6i6RJTFcZEogboqEigezCkk6wEZEsi6JyZc+Gl8dJjwUhZh5bpTrr+YoO",
-	"RKGvqFbgO+69Qvbey/b+l71z+HAP8a7VA90xr4VFhlt6NL90A7Yo33TZCow8tsA+1HQdX5pIJNGFeY02",
-	"tqdQlqoG01SUmhgTmAadL09fmxzv9nJX7fNhULsDCoI4HmtEbyR5K7xcp1LLy8/ATcEDfrDpW+d+nO+R",
-	"iLwtMG3r0FgHyTaLQmS8ZQq0tFPIIUv1kpQ+k+XSR96He0Ja6sSKbJ1vMtel0xQQvaJmJYFuC2Q8Lv2l",
-	"i8JDlxbeCGgOiPJDOXOiRJ1Bttgm8TVqOj1hF+gG1fdqp+/gycWcmGI4Vf3vj452nwEUAtj757bxebyk",
-	"X7xE7BmAv4Vt8watYqeCTeYrSqKey95z2Xu6sjePNwnCvi0Hguh07FIlVm9E2JtzFNV1XCIOFqeuEgNV",
-	"DEzd6AngcHsvnRLAGoyp4KsXubgFl8kVEsgbE0QdPIUApCm/W9ihjOqtyKwA/vbXLkNP5LEvM+MGY2Gh",
-	"+OqAC8XOajVfzuqnh68eSCMDMBu+3bE/+cJBBOCbBeibrxIa/eznD0LPHkDaeK9/ctD+8+PDbx/Zf76P",
-	"7G9eHj15Okza6w2+TqfqhYed0EXXaP/9vv3k63Nd41zXGErXENvmDesaP3pF4xwB40ek5dyAqnfffn/N",
-	"jneDbBGs90YcAyUHjibFNaLIHkoCs1f6313vu9OCxMHUlTkcbrIlPKZZZchBdTwLTnhBhDeX0zAkmpWs",
-	"amm/AH+sgLFC9uefCrXoTKFZ8S0RzhLYsb95edrZoxF1Y0NrKMHish+bhhIodzt1DcXtUf59yB/1Qo3n",
-	"usm5bvKjyGJ1t/xrVk9kgqfZK7oxzyoidRFgtKA7wBYxWlCBrUQEJs6CxkGoCnhDzvROz40zuuBGVMrf",
-	"ziv746fI/h8ft/8tUpjLezLBWPK//6X9+30kboZAMtw/Ooae4291aNuLqcOF567sc1f26TLSHDeUdN1J",
-	"VzelP/mNFM1dalCdlTa7W3yzzABEDM71QgBsIlPecdII2Eb+MJFyBezXJLIzFZW/VjSKZF4Xv8wgBIkR",
-	"ABUYDTp/NLpO3eZmBtZMUV2oE8M6I5xbDP77ZisK69B+9l37j8+Q/Xz/8NUDdLT70t5/dsYsRkHeDjkT",
-	"GPG5W/vcrT2AW/vFjr2/Kzc7RNJh97xms3FN7udzU/HcVPwBazhimx9TqRkyK87tJttdh1m1sCFBvUTq",
-	"AJMYXaJ1o6w0FB33isySHVfNBLoNCo+mCkUn2NkSGwRZ0HAV+upRokFOebGFLLJtIcrE31qNTK7Tf9x/",
-	"NDfj9N1vf7vTPrjf/ubB0dNX7S+/i2hp/Y/7v0YXnHzhMaFPlbWyVUVlrOkNgTKGkQHtxbjuJCHkuD7j",
-	"dXgV752AePmTA/tXv0b2wy+OHv2F87wnX6NMsv33ncODHSRYo733UnLHUH/9hH80aaFGUfSP+4/63Sfe",
-	"gI7+sIPaD7+wHz5D9sNn7d/s+GcaeHhmLKjVySaaQSg2SohqogKz6gWETdQkuj7pZiVplr/7plgxZiCz",
-	"TqgFGG3hglX55vEEysrL+VXrVGIUA+K4pLmCsNMXEhRVp8sJ9HDMoqLBmqYoKhAlnF6L0U1C6vxBJcY2",
-	"NaKgggupsyF24MZ/3f9TAV3AqAUxk5uWVV+ieksWqgJ2ncXc1oWw5wtj0HFUFG1C79d10ctQoNwJpLow",
-	"YjLfszAzIretgkwmS0sRP5K0IlrvBreV288FTjX/UuAOsoaVQNPQ4dNcp84aiFmaovsMZR4OIX8PEGte",
-	"9BX2Ndq1WIWI8liDIF2raZZIsL2cTALV+X5Gdf67DDBduHR5nJN2bnnr8hhfvPH0NVEdjCoNYkY2ZBRc",
-	"Ylg1fVX05Zw2CPT2xvogbpaccOhkxWiHuQPS/k9mE+CGxeYdjujXmh+3f/MZclP3/Yqz7xZRI9ETPa9L",
-	"I417SkzvfG3k+475+KC+GJicqNC1917ZfwqACjKrHpuMjV9LJzPXYoPOy8GKGrZa4XSjZ70w7SKp7JhD",
-	"ogchpGzHJmOk9Xa1eKOkLWlvz76XW8m/uzpnztGVidL03OW52mzynXQ9o06/fS1BWm9/qN6e4xeyYnqC",
-	"ztFkopTWabE2m1R/+rbudYiZo7HJ1NVkks8RDrTzLiOVyL737sI8q6+V861tNnt1ubi9NZ94r3Zt605t",
-	"tsX1bSGTc1Tt2WhGXjan6qTz0iBMNkjvvCipue50kOdr2xNkctBg34nBIkeCCRlRihMSv8eBpfPKei44",
-	"le+QkTd2Ortqq3RzQSu/O5pNtZDgG4pvrNe/qbpi1/mV2bsnRtk83rIPx8J6Wa/zjkYT6oK7Sqz4NEj9",
-	"6IwRoeS8ZboKUNnXqL8FkdNAQ9ywdpQqp0lGHS/9RE0lbraWruWzU2gZW9Wf+BWiKbSAt+PZCvlJJjWR",
-	"uZxMJqdcRWoKrZJSwyBTaBXXyKpmkZ/M4+3X2WV3CINdShIopHmT8HvnxvNZ6Cs8zypczwWLRhqirg7j",
-	"GdWSkUVY08PZ0H1rrudZJa5RU+HWTZw1LPiLmwouaI62SVCDqg50guNul02NFER9VdtTYFtxVd/gFkOx",
-	"hYAnCEMF17jxYlVJLVzDvU67FnFHVlQvNekxC6p/NGXSF99kmfTF8zLp8zLp8y4Xr6VkOcCUO0qWRyNH",
-	"mKieinbGckVbFEs5zlhRO1UEpVq4XkMO2ilwZkn8OH+ZsZfZ05HYE+X94eM6MVMWbr0lMcUOzry7Y//h",
-	"lyHQqw5+IC8ald4u98GCeM0ACjxrnDc6/9FlnIheeyRcVRA48WVmxNUGKKEx2QDGaQgTU2LQXmQj0HLk",
-	"JIyiVsYAU98rmc+ffRLqyEJV4ArBDiyh3jkQ2IFf0AWIGIwJzdLcFE3PE2hJekSc8gVfJxgTsB3X6SYh",
-	"ddEH3YF+jKwZqLEtkufTOVk6B39MCM+wI81hcJ/mEFxkWT7lVH2YYn5q1AS7Ms2Aa9fee4mc618//1wR",
-	"w59ClIlO9pQhwlnEOTr/a4vJp4cYNKcUoZbckbNga55LkpNIEnECOvlxQKL4vx9eQHTrl7YAsMIYiYih",
-	"bMIlk/18C82/qNfRhZXZaXQ5nbk6iS4jVatolqmgTBKZY4FwvwZQxxCxh69FZBkCrGhtZc5BxeVvZdRa",
-	"p4SqyKyypgwNv7sC0iWB5izkhIwtmebIaIk4cL5FQihyG+1PoSKpaJRqtCIafBkEgAVEq2UIx0pYngS6",
-	"DdptKAjuxad1g2C1JQLAXg84qT03cUvEgUECaqYn+BxxqEg56gzebReG+LAkk3PH3dGZbp16T4Sw85SI",
-	"vvKJiSE5sVzsEYYLXb6kWIf7nICMOYVYL2FcIdA22ysKllkCyjrlV0NTnO7t0hSBV+1rswZh7hpWYY02",
-	"KV9Sr7nbJOfsQDWwTrDl0MJTHSKUAFjVE+sA8JSQcfH7v7b/uIfsh8/s578dMI561kR/kVQavabVBSl4",
-	"sP5G/rDZiZscDdW2yKengIKC7N2/2k8eIzE3QF/43RfI/s9P279/BtVqzz9u73/pT4E5gebC91q/KjUx",
-	"GwW4luQLAOZ9rrGcayw/Bo3lOmenyGKOhBhGb/Hbw6dk/V6S0rVHzb3Ue0AcyV4ApFPjmXJ/A/eZ0EGw",
-	"uSkKIhglCZSVSo9FaMhuVhDBpSpAFUm9xY91xNUNlXSyEBmWEboF5NhNSt1h21GCRLYeDLhef8sUP4nB",
-	"BPLtNBONp9NoJcdJlVvMz01D1HxjNjs3n5tJoAKh6pJV9WrkCohQ1YQ6GhFHdqppHJWthluiLwMIHjdD",
-	"MNylAWUdmO91CjEp5LbX86pKpLpBTOmF5PPlD2NlpGKLTLp5bJoV2UdVLPGJNQPfVvFlb4BokUmkAXij",
-	"EMWcuE7AezCksJkWIzjdPCdH3YxSFrpoCR19CWsfbjcvx1tWkWkxJUaLZrMVz6h1Uowpsc2J7eZ4/EO9",
-	"VvuAL1Ux3UzHx60yuMU0w2yOxyfUcp3f97MPG83N+HjGYvw+vfjBNomndYuWY0qs8jNjm/ArxVMMc7sS",
-	"nyhiYCn18vb2ZnzcwJTF7gaVhLAzw5lWKHW2/eJvh3/72q837D6w93e4PnH44gUoGC9eHr68PyJFYsVP",
-	"vwE0Cp8jTlgO5+rEuTrx44DJF9wpwiMtk865PHtjWoVnD3bTJlYEtxYyudQwDC7onNuEOwAUgHDavWYK",
-	"waiTsEt9ysu0FzZyD0EuDPt1Cl4CkSvCRIMh6RrI+1wPVWyiq5AFPr5OS1Vs4JLF1Rcol22hTY2qinDC",
-	"UuJEEcUSEtNSvKx1LnuwrEB101D4QFStXOYPdJUqhx5CQXFUi3Xqr9R1n0L4VERnpClHKSJOgy2hGYlE",
-	"eFZGIjNfRDNFCHOLaepUoApFNp6XswfPDxV6ietxaWITYYo0qlka1vllyol1E/AZLXspRSdQT+BRIant",
-	"q3WJaMkkCb7cKyubkqbv9/bBwdHOQftPX9uf3Uf2J18cffzI3nt59OkjlIZzwE8hl2I90sP9YveZrH45",
-	"vUEdX+FyXiA6c5yuziU8h6G1g+XqHsz2LS0nrnP56w/LCAKp51mp52Wkp5rReq55nYEGRYwSid7QLw/2",
-	"tWYzBPL+uyTP5sDh4oOwFlm9loneYQbBXEFwLxclp1Uic1ydpC2nb6SFKGtOOXEp5IWlmIGqmkpEMKNG",
-	"aAPSaqNlv66ZPvBo8+S5UZw9cs4Wri/xQTe3//wIHR7cb3/ypbBl9w8P9qIs+jBYQpCSXdCguVnu4CDL",
-	"OraeYAmhh/7y50e/eyDlWPRDnbzQPlAIXSrYomF2R50Q6lvRXkKTq7c+IitIThIBJsqPryvyOV8+doqp",
-	"VqoiU5TJmuB39fGrhkn+xcegRQfeIRltugujvVSqkl7YRY6/O51MIlme38StqS49LOCjPKDciPrH/Uc+",
-	"mPm9l/bnXyHn1L6EwjjnsP7j/q+jTStS2gyA858gKKzpeg+uipyuMh1eYLkuTuVagAPeUyJttiAfHPDJ",
-	"YS54HH41zQl2qnaOSqjWBSS/s/eAI4qq2PStYqcMmBGYUZ37b0QCRelD6oB/ebAdG1Uc2quDQGfzhC7E",
-	"CUvd7rQZhQTvubt7kYXTw9FCvhqhxIUd3M9/vkUMVStZ5xhA5+WI3wPxvtAhz51Ucjh6oxXu0lfZw33N",
-	"LGyRAEzPlEAk0f1oItIPCjHpBFo2iEkE6EkFy2JKjaJUUvq4wZ7y8sxxjSDJCpiBLlhNhixcBM1mnTrv",
-	"kJ7fsSmkY4sYMt1NNuyHvj1MJ9Qti2xWme6VvBCqmgmUpUhTfd96nfbkS0iXxnmCRj98IBPfbvBli/9q",
-	"/+jnB+jw4K/2wxDI4XDQE0OFR+HRp5waL9c8JIBhnl3C3iME9ijWbmVOAOhRytz62Z30rQ9L6WuvDdQj",
-	"IOHFthByXVBsVH5oufj9pDolTQc37PUJdndj+tACzqXs977oP7ct7DLonOKXaQBY62600RZuDgKuDsWb",
-	"UHUZLt+U6oHA+RKx0ClRNXXSws2OPKbTgC5vP/yi/eUrdPjq4PDVARqsmFPcIuHLxZ32k8f2zjP0pus8",
-	"AchcQRosDacxEfnw51WfPybNfZ5VRCYA9aVJyhyEkbAOJTrMkQ+UmGtbxJeb6Uf/ULgSXWOmhVLJSUie",
-	"qDHDAQknTpk401ViWgkkVVCZPlFzGkZFBjVGxyqsJuvoJgkc4rePUfvR/SilzOOj7weA9aSrpxObugOb",
-	"QyYgOB4QsWQQATNYjaD/9R/otkZV1uTzI31ULK27bjWe6o4FomNORUIjbks5t5maCvhm10rqePFy/Eo5",
-	"g+NXSulU/CqeIPFkMVVKqxkyXp5ICkCQMMZgJCXG8+nMJCh+AUpI4rmkcKPxcVyvc4pIsI/RUiSZmlSL",
-	"VydTk+nJnkRJTqaSnUTJ4FQ8VUyX4lfUDIlfK48n4xOpy+krmavj1yaSOHbvbjdEr2dSnJxGe6NBGmHk",
-	"PXgG81xm/Lia/Mj0eSdXTTP96p2Lafsvp6N7XvrI1NR7fTVQf8KfI2icRxwHLATlw3gkmglPhmhWkSDQ",
-	"GJHFmLJOJeSuibADgpVAS07dpmaihsDhVRDbIgagD7MagR4TRDfJW6a4dTw53qUT0Crp0su56xnlz1QV",
-	"L42Ri8Bg8tJA/EiJcd4cq2OrGlNiVOAPmpraMyOpzIwaQD01GnBlOEPpVBoNDaOmH+2+bD/89gzq5z90",
-	"//95dH3ESjyAjgsFaKTMF67RaJl1TVzyNHrR0QcM/CZFXOX1tT/s6E5PLGhywx99uvDH9v5u+8XLyJZj",
-	"J+wBOlrw3xM2xIxugilnfxrKorN8A7bCPE8aOmdrg7G1gI+gs0nIySOJW8TQyt1xTJ3UoGZVQOIJ96pZ",
-	"J3jT6SAmYC2q0GODVhIoKy9y9DzKLFEwK/W5lNScTdziz2118kM5phOzwi2sa+GWWM/2jz7/CyTqQCAk",
-	"khX6Yjvj6cwPCxNdcagio3E+Phkijf384xPzxVuwkv24ohuH5tvk3I7+MfG3OVMYkYHKLL4NRmQ4B4NH",
-	"H8UEema2YVVjk+/fvXdXpEZFW46c31XE4KdkHSNkBnDDmehl+Eh8uRDcIDT5wTO4IiWrWyC0LycSARKN",
-	"NKo4sSsAixagk55ZKafemYW9REnc0moCWMBERWJqqsTtkfn+gcf4qys7H3a76kc8BU4NafXY8n/NjXyV",
-	"+R4rxU/n826ypoQE0BnbRBiwA6T4MtEFB9Yf3gINKMcSSGT9gzdBE3iFhkpk38xmlSn8n5ocV8s3iFCj",
-	"rM7BcBazSVqmkEhCuAQ2nOl7Gr8wdu/uvf8dAAD//w==",
+	"7L17cxvHtS/6Vbpwd5VF7QGEB0lJZKX2hUhQok0SNAlJkU1dooFpAGMOuuGZAUHYR6eUhE7pWsqNkm1u",
+	"KQ6lYk7sJN7Xpy5jKdlylff943yUnf+I4Xc41at7nhi8+JBpi//YIjnT0726e73Xb30cK7N6g1FCLTM2",
+	"9XGsRrBKDPhnmdXrjK6vEMtoZysWMfgvVWKWDa1haYzGpmKrpMyoaiKLoRbWLFQiFWYQZNUIomTLQpbR",
+	"TsSUGNnC9YZOYlMZJWaQD5uaQdTYlGU0iRIzyzVSx3zouka1erMem0opMavdILGpmEYtUiVG7N49xZnO",
+	"7du3s02rRqillbFFuue0MjeDJi9PJFG5hnWd0CoJTCF2jWCDGMggWK//ZC3WqDFKSpqur8UURAyDGT9Z",
+	"i2l0E+uaum6xDULXYrF+05ZTNS1Do9XYPT7VBjZwnViSjjmq3jSJkVVVg5hm94QLNYIIVVHTJMZbJppf",
+	"Rlg8mkDXiK6RTaKilmbVEEZVxlRU/Gl8lRibWpnEZwyickpgvYgY1dsKIrpJkFalzCBqcN3pZCaRTKRS",
+	"mcTVmBLT+JfFZseUGMV1/shP4zmqxvlk485sAxuEtxYIrVq12NTkuNK1cMVdaZVQa+A6VcKXcLJrXGQf",
+	"abqOL00kkujCgkabW9MoS1WDaSpKTY4Ns26Ye49Vp5LpyHUvE6OumSYsM2rVDffvoaM4v7CwPr/07s35",
+	"lTvO3BrYqnkz897sewb/ySCV2FTs/7jkXeZL4q/mJd/k+FxXCDaj5nm71p5GmoU0ExmkzAw1TNuDF3sH",
+	"+8/Q4c5L+8/3kf35Z/Y3/9OZ9IdNYrS9WRviG0edsZwin608BN4ZiCbwBmkjVkEYmW3TInVk1bCFyljX",
+	"TVRhBtIsE06diS5w1rR4aymPssvIJMYmMcYSqNBifAgzMAY2iDiL2EIYWVqdKMhkYmiNj045h6FVskbZ",
+	"JjESKItaBqNVxCjhVMRoPJlCF24uZW8WbuRX5t/LzY4l0AxMyn/U+eP8W2SL1BsWqhisDgxU1+qaxY+O",
+	"yw7WaGBDGiUzlchspreS+uLl8mrqVundD+/MXaET9cI4u76x8tHND25Mtn7azuFZdUa7ZvY+/d1XrdcN",
+	"SE9MKpxRuzci6jrwizSvRu8ULpdZk1rBo1VjtBqvarrKaDX6HjTFkEc9UXJGPjGyjKsRsoP/VgHqVzTD",
+	"hMuQSqBiA1dJEY6AiYqm9hEpojpuoxLhZ6POTAulkkoymQysKhV9N/hYAeqqpIKbugUv1PGWFIHJZDKp",
+	"DCkSV7WPItYyb5G6CeeHfzIwtXQyem58adFz42/4Jzdgavf4RpkNRk3iVyWuYfU6tkgLt8UvqSUFBW40",
+	"dC7ONUYvfSDZk5wtvF8KvGg263VstPmExcFFlFlcoJdruKTzFWxivQkkAYEuPqYCx83Orl/PFnK3s5zh",
+	"1olpwjmI2du7nW+37U+/QPaT/YNv9u0nj5H98IvDR3853HlqP71vf/q3zsMHnYdfJJD9fM9+uIsOf7+N",
+	"Og+/4P+0H+52fr3NGeMfv7O3X9mffxZTxPmdil3CDe3SZuoS1zDMSxrlp5dTHA6ThesNkMzpyXgyE09N",
+	"FJKpqUxyKpl8jz9i4DLh9yg2XqpcTVcyE5cvlzLjKp7EmTK5mr6qJkmSjF/OTMbuKTGzWS6DelHBuklg",
+	"C4a7G3JvcpxSObpJdNYgYguD5ymLHGqXSE2jKlyTqtgVZJBK0yQqYgYqGWxDqIBlRikpWyD2vNN6Dasr",
+	"5MMmMa3RD4Fza70TgBGcYeSqXIg1Lc7HDc6a+x2FW9mF+dlsYT6/tJ5bWcmvxJRYRSO6asam3v9Y/NO7",
+	"ElKiTcVSySSyn73kp+LJ1/bOd+hw5ytxMmL37gZO1PNPOntfHuz/1n62jQ5/t2M/ezXMCalppsVezwlR",
+	"OEVvOeTxkxRoxonId1EItQoz6senpjz/i4wCc3epeufOnTvxxUV0+HTHfvjMfvYU2U+/7ux/1vnyFbJ/",
+	"/5n97KX9by9Pgdqv8T5y/qlzKhL1bXm4/SQvMbUtdQsTUYbeXs0vHZ/efFQ/nT2q8vFdcr9E9s525+Hv",
+	"frCkbdINylp0Tiw7SFmghSAtP86sQQzgMUhlxATJwd890bMdIPnOI2Q/eIrsJ7/sfPoZOtz5n51//4rT",
+	"9IdJ6xMXK1wpNIQ84EffvSTTqCiIXERcOzER2eR8voRVpNFG00KYqqhVa/tFywyjFV0rjypYyr7XvJPD",
+	"T4ZGkVXTTGRa2OorTGbyS3ML8zOFgFJx+HTbfv41sn/xs8Nf7NpPHnMl49PPkP3N086fvj7c2XPOhatc",
+	"dO8vblq1S/UKvmQxq/GD3V+rptHqW5KMXJSUNNUUKgLWdURZa5qrbyq3q3AVawF9YQ4eVwkdcVcJNZhe",
+	"J9RacU2GAGOgzKpx5ZgYJqOojlWhtJjg0kIVXLaY0W/LV3Mz+aXZ9bnsTCG/sp5bWskvLOaWCusrOW7P",
+	"52aD+uXfPzvYv4/sZ6/sPz3jl1uqjp1//WvnD8/633Gs1jV6CezX18NNKQs6NPx3wufLULi255Cx3DQt",
+	"VgfHjq7RvndlLr9ybX52NrfUSwN/9tL+/Ct08PdHhzu7IJz6XpHvQdw0sGm2mKHOgP0ffb74WXKeQy1s",
+	"IpNYqNTmd6BS6Uee5ezq6u38yuz6zI3s0vVcj/P08sHBq33U+Xa7s3+/882Dw6evOl9+hzp/+c7eu486",
+	"L+4ffPOfb4Lk4PyDGEjH5Q3BUPzHU3hRhDeGc3PLfeEtU/y15waBdKlh8GyXiHT0qMIrsEYv9NqjscCd",
+	"6Mta4AuaZSLWosRwvgVMC2FKWu63BvGZscQa9bFLaScXtDphzVElYbXr5W5b22IMmXp/jUma2OuF+cVc",
+	"/mah50X/Tefh3+CG//m+/WS/8/jpwYs9ZD9/cG5u9ze3VU2FE42p2SIGqClanfil5jy1iEGxnvN2ZuhT",
+	"oMl3g/vPmgYS3qA+Gz+/VMitLGUX1ldzK7dyK66+7Nt+0H6Q/cVvkP30i86XT7lc7Ozv2r94FnK1/Bh3",
+	"Ne8QMYHmLWTiNnAmrh6hOjMIYhQ1mkaDmWQafdhkFkFFuYKif3cXNEpuSFvnR6Lovm4lR/eRsFsrlG5q",
+	"VGO61FQHaTUL80u59Ru5BS6nVWJhTRda6FZDM4iZtfwrmQyshI+81KyXiBGbiiVTyfjFixcvxicmL18R",
+	"y6RmRfjTY8nU1fFkOU3iV/DEePyyminHSymcjE9UkpXJSqqSxpkSX22Edco/Yvrt0s7DLzpfvkIHL7bt",
+	"vR3OgzsvXtq7e4c7u+jw80f29l4vG3X4FxPyT86zcDAggLS3e7jz9OCv+52fP0VyvM7Dl52H39rPH4P3",
+	"59NvuarM9eT939s722dHOz55Pt/3xKEL7rkSuoU1lDmFLjj3dCyB8hWEUY3oqhixKE9nwjtaxTUqbGwY",
+	"Xf5auEywo7XUCT+hiFWkglTHbcT5iWbUUZNamu4N7J75YlA1WWBVja4IT/GInEtn5Y2wht2qaTpB8i99",
+	"bmb2ZuHGejKZCbAs7/jaz/cOXj3oPH5qP/HrHZlk5+/b/dWORA97XefrfE1cDFa/xFrdxkdFq1g1VMGa",
+	"3jQIZ/AYGf21NkmodIBQE4efP0L2k337l7/yRUSefC0IdLC/jQaR8vunkjjCc8KkD7kHg0o5txQIUYc6",
+	"UOPRfkDhqPH8f2DyI3vnr5yxTdrPH4P685+fdf51F3WePuaCsvPibwd/c37J7TjhBwyouCFHod+f4Htx",
+	"GJ/h66Y+BBBCVxdiChrEixwbbAiKpwInc37WpV/IDD6zVIhMZwheW0frL7vP8EMpMwsMZBALfA19iOXP",
+	"OOhleT1/fPDNV8j+07POv38CN1cGBkRux86njmz+86POHx+FLvT3TctTcSQEz6JLclfmavA7wW4TCDIZ",
+	"hO1FySaXlQTSOmoEZLl8gWxppmVy/ufLqrt9+3Y8nMAWtQj5yqUeaW/3fPH/JWbNsSYdVaZS32sBF5/Z",
+	"LNeEktHvmC3lC+tz+ZtLoTMGeUFcRDzcQ/beTufFS2Bo+/8/1+YG2wEBE+/SUArvD/HILUkqy8gHHDOR",
+	"fGWyOoFgINFN8pbpt/qWcVtnWC0wtoANEQgfYbst32vedsOn2KY8tJBz1N85eWchn51dL+Tz6wvZleu5",
+	"iM1HnRevOl+/AtNg+0Hn65fo8Gf/+eM16TkvACpqpiDk5Dh6R7vm37gVgr27qzE6hzWdjG68q2RJ6CaD",
+	"VBjwIupEBR8jZYi/Kl2ctO/2ruS46MgtFeZnRLxzLju/kAuZtK5q4+pB937AipBP/XgNWgCn8+1e+hAz",
+	"kNkg1IL9+t62CUgINI3WCexnLzv/3ytk//xr+/OvwqrBD3pzoozMweblkTYjw2fweqzR74OGJ2SQHom0",
+	"6SBpT81+fb107WlElZuGwXnGMGbUkeiZ6sE35IeXve96vkWfPRbFSXrxixOw6F7nrpy4KnFb41q3jBVC",
+	"EFN49UJbDDFGT6hLQwXCntJiocxCOmMbBLLXS6SMmyYR2e38gqILjqtObJmIPkLGpkrWKDj+dFaNaxS1",
+	"WFNXUVXbJGPC7HEmVmXERIxOIZXJ9NuKQcya4vyssyrccUjnCLgBV8STR3MEysqc4E2Q6V8KEp5HVUGa",
+	"qhNOCELVQdx7biW3emO9kH8nt7Q+vwS5Xj0uxPzsQi7IXPhR/OQpaLpRlnLCTfP4w+7Bf7wa7gRLQr4e",
+	"tmIQZw981DSJiqyWVibTIgG0xnRv3yu4rultUSayyTZGoe5K7uZqyCXRefHS3nkApuEul2bIoeg2sv/H",
+	"J50/Pjr8tx8SOc+dPGc8zxDOAoKyPk7xaMahCLYBnJQzWLgQorTx9J05Mjf+aPkbFmOrelj38icXW3iD",
+	"mJDCobP+7p2V3Ls3c6uF6BSOsJ1v7+3aD3cP9rftJ49R59fb9v5XXMuS0n7nafcVfjOSOFzfgJuwYRja",
+	"JnESNqbd4D8/ZiqjgRSOAmOLmLblgTBHPAoGtsiCVtesrsQ0xlAd07bjezL7noJsIbe+ML84X1jP/XQm",
+	"l5vNRbn7fK6ezp//n/PknVjecag56WaIb8c0KrM6QSVc3kC4YhEDFaG4Og7V1UXpxwk7jH2PDMlefBXb",
+	"fs5yk3IWzgzto5G1LskewweJc9EGNi3IY4Nn2tMuk+3vSBQaQe6ny12pja5wPzG16nvIEI1UU93cdiGA",
+	"FCnwTa1KsdU0iIKsdoMoSDPNJjFAy2+qGqFlMpiSnubqu5y7e4ef/8XHiJ95vhjwzHspHmeiPkYYMF3h",
+	"CCDWkXShwFE63Nm2P//MKyA6C0t2VOgIBVFo21wugDLixKEMrVqzTKc2q2kSw0lOHXxGVnK38u/0NPeX",
+	"crdzK+uzuVvzMyErR5JxZ9v+/S86j3cdHd2X5nO2r+NpRG9KAkVCXmRmQBm3U7/laZOCDQidHrb69BXI",
+	"mxRvYk2HStgRCyw1XZ8X2+JFKILn0iJblnP4+ONIbiO6cHNuJX5tfmEhnkwnx/rXTazwI7Z+cyl7Kzu/",
+	"kL220BVEOnj1ANl/2AfP3cM9rmD0Ksc9E7dYXMBhSNbQXdQAQbHllfzs8Sn2i58d/vaBzPpHh7/7rPMV",
+	"V8l/Y//yVyMQrmEwtVm2zEtOKcelZCoZT6Uz424u4uso5AscXl+cEpc3CJVKtPvIcYj27Dv74a699zN7",
+	"97vOHzhTk3YzhJ2gBCUqc/XN1Wnfya/6ixucDSlj6stEp6zlBR0b4CbCFqphqn7fyq9JjCPmSTRDr3bn",
+	"SvAn+iooq7mV9R75EhBGs58/HilLAnwx/KtxjVbYD9Y0BvUFWKNmSqcMFZ4JYrjZM96nYTeyal2j1w0s",
+	"9q5hsAYxLI2Ek63DaBgLpGIBNECrRijSLNCsqtomoYAQU2VMnUbS9w4mjfOcyMelDPLzw4hK6cl4Kh3P",
+	"pAqpiamkQ2iu42MrNhVTsUXifGdiXSgpSgy+LWYaGjGZiSdTBRhu9BGvtaOgfRiq4k2CNGsa6QFCeBXn",
+	"ogw6BFAEydVxnUR+rxEoEhwBgsjDcHnfP8hd9xus9AEpW/wbsNv87navKkvdnGlsyqRkk/BFJtASrhMF",
+	"UUiqN4EhSQwdQNqpY3ODqOjC4e9+dbHz698pKJB0r6DaxYsX/09JhESZ1cdQqWk5h0MyOlZZo0WDbBKs",
+	"FwUwT/Aolg2CLaJGb3AqnkwXkpmp5PhUcmL4DXYEs8DW8QadublaiCdFemTXS6SONT34fHh9ka851bOD",
+	"9jbnPnhPienYtCDLu+8V9KHECZgd8CpH3K1uJjYcoUSxw9THMc0idTO4+K4Ci/DL8hfYMHA75ka0b1JL",
+	"06OuFhHHAsJqhKrmNICUCYSnhfzMO7nZ3gtLj3rFvdtiRs0F+9maxQRflZdkGsLtOpEMTVYeohIxNVGe",
+	"aAJ3cynWb899PDiCYICo5xS0jER6Pr/gvvWFCWM6ifp+ONvbnQCIMvf5EmM6wRCYNC1sNc1hQKRWxZOg",
+	"qRoEq46iGoaRMjwb3bSYQVSXV0loMlCaSgBHQTkvUnEdV7nJWGebRBUoYKFiJGFmVhAGuDM/5+ZPyfhs",
+	"GzgcZ/JrlN81XGKbEtLKkBALwC0Z2KfAGSnCOjHE0TGwZhI1gYLiEqAXhKO6jKk37QS6zY+5Uw0r+KNc",
+	"p7dEnVWrRAX+yUIYZu/HlrKLOc75vZtKm3X3D0ps+UZ+if8/t5idX4gpUGa1yn8vv+mTGr2vcNMFJBsG",
+	"JEw8vwSQWP3VCN/2UlwnXdsavPlS3EQd/E1iRKMHznBaytg8mI3usXKv9XK2MHMDYXPDwboLfPVyJHCY",
+	"XwK70GpOiZi8Dc51DHKd0PXypq74RF5fSe4qhV3qm4otPBTrAYXA76L6uJukrgLbpTfoLdw2kWU0geGF",
+	"uUGIOs4w3scUMc++azRn5VKCC3QP+fBc1llqF5PFVY1iawjlywO8c14Ir1HMJjBm/9Wd0BYKKp3BfZyB",
+	"k8yn6EMqw6qq8U9jfdm3ZClTQspfQFHrR4sZ78keuhqj1ZCu5oNjzKSTATjGTD9lqNv+gj8JkeJMWYiK",
+	"OtYoeDRBP5uW2nWN2xAUopRDKgq+cmWpEAAO1ta8eHkiGXWwZQJXhMLf5kzQwGWLGOa0cAUh8Qk3N0rI",
+	"NK59cS7t+sg1kD8h3hibYYZBylb8BjNMEk/51TBfHlkI9tZH7iujqmjXAwbn0GT0209++o0PVL5G3hzD",
+	"hYcdBqH1qCqbt4QMEFT+kDpZ0R0QvQevXgnh69vOieRgMNNIUek7He4HPXkpaRjJWQKcIQrPxDA0CBiD",
+	"QhG4mqGz6zP6fEsa71pSA1sWMfgH/q/3s/H3cPyjZPzqevzuP/9TlyaixLbibjxoPGk/fwzZ3j9/KRD5",
+	"ftb5+pWC7Af/r/38sYLeWn9LQW/F3+r8+ZFMBnf9pc/9GeFKbLZpRXglVlmdCJ1SFhrDRZU4KCpzrERM",
+	"peZJdGGhOAqihF5xFUElBtgo6wG8FL4JPpp1vdJ1fXNUJeqqiL71kOIip7BrPTdYS+RVyNidiVrEICJ6",
+	"FwZBH6CSiS9EnZ/A9I4nhrtXegYlcc7vhui+LsHKF7gtlLTCteoKMmvc1gVzmNEyzDJIMGY1cNOq3TS0",
+	"7g/Ngdcb+Up4+C8aDQU1zSbW9Ta3qDB6dwXSZ4O3VI47dQkA3C65YPNTrGHGN7T6v5ikbBDrJ29fW719",
+	"JzO7nLux/E5m+afL4Z/XmslkelIkBvzEHSXShiZlxs21Gab29IHgUlkl8Uq1ls4M4wERc+wmzDVskkw6",
+	"uOBBC4kN4rHyY4p/S8Krijop4I44mrrWx20Mbh+uRlCf57ROMDUDUvyEfMKjCd8Q4fpInbdNRm+T0juk",
+	"HelGzanpiYnUVdRolnStDN6FCytzM+hKMnN5rPuuYL0aPE45dXY1G+mwNDbDT8KXop7d0EJezY24dJVF",
+	"Pi0kivd0/p3lqOeaZkgTMLVq1HNbPYD7XYooqIRNMjneNPTghqdSH97J3nlna8ao3Fpdv1xo3373Rr56",
+	"uVbeXMYNbVE3WvMYL5dv3FxhA88+X5WgmqCHmL8CFOdz7L+3qyQiJLJB2sOrZ75z0sUGwlPl40bNh6uT",
+	"BQkhEnHaBAYJSHwAvg+gngh3lHB6mTWs62BydJ9AiTviuNdDV7YwM41wySTUQgIiBKI9mqjEPiFHrDuD",
+	"qHhLdvDH+wZW+vGjwkyPVUwe0U/u2QrBLy1CkCT4sYEOXL5NzOy5Lyfo4ne+1Cve5fwdYl7Fsq5NFV1v",
+	"pzxz0pEmAYFp1Wn8UJGpVtw+4q9wKoWkuhDe/Vm49zik3z918jNERkuk3PVhPQX95kNVwbuEazaBd0Qx",
+	"w0F9GcTN9O6eC0QEvUHquA1WN4RmUZv0b+PQn9f5Fhs4iIrPyvL2WPF6ivjOmP+qDOJFx1OWA1ztDOrJ",
+	"/vmdiPMxvOC+wkCMOHBeJ7cFZ9ZegeBnNP0xDFOAZNao6apNlxrdYT3XkdXfPlZcID9mqMTwyUFIrYAH",
+	"EyhkBk/1h0JdoxeKy/nVAgoWWBbHEijC4J4aEv00MKYDcF0E7yN1cMXGuqJFYQP+7pAONPBARFg2kn3M",
+	"096tzZqOBYDEBso8FflmsOPLlWSy27bnpwky4ntvvfQY5KgaKfTdILOTFUyoaiqoxlqAPVNqmm0BHqKg",
+	"k9UP5PfmVZ2MNDekVdzKFghMQTRcs/hhhTwamOg0ItiDQAHp7NQO1NkmMbvctcfS2GDbCu0G6ckPiqIz",
+	"XDGqXVwvcTqMY7KLo/g5Qeh0+OfpP57ya+GjErVFPdnSMdmvy9nOKtvNbZKopDB86rqo1oi8FwaBMP60",
+	"x7xNQkwE3LlFnYwkYvqjFZqBdGxaqIENq1f7vov99c7gPCAPT9SKg3tMwi8Ex/bBq0XwAChV7eF/87Vb",
+	"k2F+L+RClUCyHVccnbXL3n+BSdQ3KYvjRuQcvCPlPi/af3XncliRV3whf31+SUHZm4X8uvz3Qv56/mZB",
+	"kUk6Crq55PzLqVoW9coKWs2trkLzj6VZ8ecgigK6gGUlj79AX5Tni4J+vEblPZ0WBRzc9hW5aKJ0XvTb",
+	"G1NQCFh8VkGLc1kB+r3g/LSSW8zf8n6Yyd/KrdxZn8nP5tbFfPnvBbLD9BqF3BCnXZnEGCZIxe1wOzkg",
+	"Sy8+57Z0HLLX4sTYQAMAW84j3gb3vNs3RFukE9FsPV5xNuLq/gWeAI/2k+qssuqj+Wlx02LweqA1nXw0",
+	"lKxOSCOglnCjPj2OaqxpeAwXe51nqGkRrHIemUmiukabVki565k8xqxGj1ieZLqgO3YHDwDEw/Frw8MK",
+	"zNLnoZBtIgOa87TT+RQeBlXbFHlY0PgMnGtkjTrI8CZy4J9EXr4L8wswLmEeMH41ncxcjQWChhfeT8av",
+	"3v148t5/ex/HP0rHL9/9eOJe3PfvsX+KdND44vinG3EfLUQ8MKQbdWiXuxp+HCUpJIiXc+p0oaS1PGQy",
+	"BT+mN6nGD+E0sloMmQ2i6xqtwl/gUJEtC11YmptR0NLc7BjILv57Z3ZBWd7Z3z/c3u/86Wv7d/eR/ekX",
+	"h588sp+9PPzsEUqfyNJO8s4xWiaoD4ied+E8CIhTuDGhc9mNruTfzn5n9Gin80dI0X65RD6X51umP3kI",
+	"KgOADYs+VKebLhQuhui7v4FyCycLItRCenklP3tzpiDVx5giSo+ys4ug2uWXcyugsq4G8yJCg3TR0fv0",
+	"TI2UN6K1sBo2Q1McpKp7qVKzXj3ycHlQ4gWffeJY9v1eX/U92h129v6mhNYSNdP+OwRkOp4uF0XzM6jO",
+	"haZ5NOZzCnvYf67y+HRvjJ9sYSq+wwyCqZuY5cNxCrKJUAGzU1caWbJlYCoBWka4LSdTbhVUmb259Kdc",
+	"j+BCKOtxxKxG7zYfL/2vp27nm92A5Z3UpT2zEYo+/f8lArXKKFFQJp5OJgP5tuKvjrPCrYdrqho4f4KX",
+	"4ODF3sH+MyTxgWSJNcBrygYwQUmZTg5IZA6kJmb+ezqZtJ8/FoM6CMHB9sDOSo/GkU4rE2fFn8cUfZW6",
+	"ErhCDj1crvF9qDKmgqYFMZ+GjstOuqhMQovI+6p/tNWajLetEtMG5311LWpQBlZgbce7R91kCt4kH7MN",
+	"NtZ8KTtqdiMGdSFL7zyw97YPd3bRwYsXAFv24uXBy/uhKv4zcmUhQnAeVjwPK56HFX/kYcWTCBUeLUYo",
+	"ucxxGbfHqs6k8iOhh4+mEwTvm7eZRiqRfe/dxQXWuFkptLfY3JXl0tbmQuK9+tXNO/W5drhE4+rkaHUn",
+	"gS9HrouJMmS3NuLmaiG/mFtxbX5owincAHfDVSTywa4NWg1aZVHZ9/CAKeJ/lBAVYV8DXn+xRn83xUjO",
+	"CFmy0D2lPCUysOgWR7ulxxFZzMFggn+geQvpGucURwkYdBtuASiIHmwOhLA7234M9ygBaulMjFypZgb4",
+	"rIPGUsa6Hr0cQeI+CoXcAz4C4AwQvQIKhFlj4aD2TM1gdYL+13+g2xpVWcvs9p9FIFOcMXGm/RjkmNbD",
+	"/evgpkiHByB1iIwGN0+BH6EadOgfKWOBv79KCO1JNpk3AN9pmkRVBKQFkbcN2qWwAVclPZVKjaabaN3J",
+	"t2U1g1PxVCldjl9WMyR+tTKejE+kJtOXM1fGr04k8eDk27DQgmfkTQLi+9lEgDbe7VV8PMu9BoHjFyUa",
+	"+teyObVqQzttHO47yFx0B+43p+PpGme9dm2VWBYu6WTVRRcJ56TMvJOb9YFGmMQCL0uZ1YkpIECCeSWm",
+	"X6RmZwrzt3IxJbZ6c3UZUlNiSmx+Sf46IFL9T3SRpsCsxoywjI5YPkXVPDfNVom/7LlfdD5HVYR1HclK",
+	"D6de0gdqGrjRvTyi/WNWliOPuqJWUA5oIspagyNPTuBpcMSOzybqGHD6Rl++fkWHoF/hOkHYRDdX5mVq",
+	"wIhFhv6E/JOvNOxVFigLMw0CmFklKBIU87faDS7zNGoxSHNoNF5D8WCvPTke83F3tadjymt39uSx9Eod",
+	"7uyizm+/6N/f7Iw4nW421GNhYPSAncjqugc7IZrb9AOewBSResNqI10zne4FnHPgFm6fJgrFWYNBGA6h",
+	"KiRx+gEL3RJ/CKEJIUffMklIm7sME9TqXPakBhawe6BAfXzh0bB+Li6kbEkETg4TGqwm0KoPh4RoID3E",
+	"YaKiJZI8S0hTI4oGj4KeNxA8xTXeWIuaUWf4eKe0Kz3xWHG2IdDaRgcMORHMtjOD0OXChAyJBOKAZkVh",
+	"ZfU69L1q8DTVQcHQWdXkwpMbhn1r7AIhtHAEza/G4PhH2fh7wyF/ZP57Omk/f3w80A9YKK2wHhgaDtJR",
+	"v81rkSDkUF9UpEj7sicW5QkXo565W3kkRMMf6h10AeuGuny0wo6n+gVO9hm0O3276nMJu+aiMDuHshvd",
+	"d7rWdYsYWqVHOv4JR7/G05mo6Nfw1VcAzK2pffdgGmFUwqrXGQyj8WRqiJ0RQ7vlWd7ao3ZGUO14p89H",
+	"+TN49vzo39eY2h41Rxrw0ocHGJ/hz98L9DOJ/lpUYDwI8oPLlumV/usaoZYwWjVqWpiWCSpKV+y8WnSN",
+	"F9HKQRTNWxh8u4LhSfvEPcYfx9y3h63ovxdBX6cPa7fDVCvXkEYbTUvUFWELgQdGwOHV2tMIi10HXzP0",
+	"ChItYHMrK/kVBZlEV1ld/FUWFYyouMKGzEFz2AiB5juoUVl1CqpoFrIYuMEEWBMLmIehFDswmw/2f2s/",
+	"247uDRuRC8y1om6kXr7eisTHhQ0Kfqln/4auQLCHwN8zCAB9AcCpLcoziHrSkR4X5D88h3ebzAIwEklX",
+	"gXoB5SQWqmj85PpowE8x6KD89MCYJrpwOzMj/o00VUGZNKqRLaRqVc0yx0KOtEENBrpcbDheuftxJj2E",
+	"m032Rvd4kUd4uckeFQZxqBnJbkJnQoD+ELdyclryAxOVDEzLNcQAShIVVVY2L8FzZqKuFsFJAVD0VtNU",
+	"kMwXlTMFUtYJphqt8hNHcLkWcOd6NZhuI2vFaxeueG3cldi17Oz69Wwhdzt7h/80v7AQ6C4h01lmc0vz",
+	"Od/P80vryyv56yu51VX+y/zS3ML8TCGmxObyK9fmZ2dzSzElJof1tX2cn80tLucLuaWZO+vv5O54XVzn",
+	"lwq5laXswvpqbuVWbkVwEgnRvH4jtzDr/Ns/N/iFX/NYzBVu5GfhmezCQv42/NL/Rqgkcn0l9+5N2TRu",
+	"OXtnIZ+dXS/k8+sL2RVIeI/uWNi783WvBsA9WtcGspJEYeZibqngn1V358zoXjThFnjhGYSbdoXanHU1",
+	"FQkz9eCv5IID+l3EGxFIRxH9PAZJ9ZC7H2pDZEWaU9MGl4RfhPFkEjHDba8R0iWdTirDCiBQOoZQfmCi",
+	"wxT49dSGxNQGsRghEEejV54SUEZBnHfTpOIMGVVxDhHuKYSRyizLsbikTgKdSC8UpRBbZNSqFRVUBCGf",
+	"SCb4o8Ux4cPy0Ec/bBKjraAGCEoDiW47qIENXCcWMRTEjDVa5EMXPXMPvgSoiKJ5tGfyGQR3VR36JzRK",
+	"bfvtWhsSC3qpEF5vA1ntGPjqnTt37sQXF9Hh0x374TPh7BD9kV8h+/ef2c9e2v8WSioeJJvEzvR1enZb",
+	"6xEYaXVW0nThYZRNTBLIaQMLpdwtQ7MIKiZTyVQ6Mz4xeflKkW9OMdCxqzgt75zUCMXBr7UbNUKxRbq2",
+	"Idzuy+dbSmWCCUvJgABPpiBKdiEugmUZZfye/Of4vf8m/nFZuRJVoxVwO/lWgzpPH3c+/QwFpuTuVPfG",
+	"eIRdFNLWz6nC1JVXWGjtNYFMIHBoGbiZRbcXTmkxVvcNjAz4BLskhptpH9k6GxAFHWis9TmEy4Fa965q",
+	"riWyZQ1VmVLD5rJBNjXWNIfrt9GItAQKNc1E/E+KrzWMZqJU0B/QPxChxEztIxKV6UTqJmoA66pCVNUt",
+	"9QsMD15UvCXHl1UJfb5mMQvrOZ3UuUQKrH487VPaNWpNcs3NHSzZc7BlXCXBkTL93+sqIgS1GMgQnl/g",
+	"E4q7ycEt7D4xItjbNDSrvcplrmwXCSms2aawq8RPc86C375diCnRRZeev4dVUNHXV17wsEDbfsiaBTkP",
+	"RyiUNFuzrIboLQZt0Lr9kKwK2XQbhDSgIFXkYGFd2yQCKF4n2KCo5QOg5uxVZaI7I9e34slUUkHeT+nk",
+	"WGKNrtGLFyEd00xcvIi6FgYOpLdvF9AFwEZVUNFqN6YQtv75g5ZVVHwpg2MIMumxiYpZ2Z0ZbuQUEhnC",
+	"6L/u/6kInV26utevUdbAHzaJ4q8F4Yty0xaZriJsoTozrQTKBnPQRA8+byLdOY6K1NWaFqtjSyuL5C/5",
+	"ovONxBpdYNUqGDVNJ0JLKhVSthBgfMKkdD50tRYgkpBKm8TQKhpREatUAGhR0HYWqhY4bbNiW1o1Zvap",
+	"JhC9+uGZYEFARNmA4lQ7SO8NGMCGaU2hoiiWKEJ3L51V43y5vrw70IpaMrdUbUpy+7rjEN0k/G/jyQzq",
+	"ZbfwmQ6yIhRuYsK4a9SpMUTFrXiFGXG1abXBAYWpg13JqA/YQaxBVmuxhug3kEDQErGFDWnoh48rgEdU",
+	"kIotMuVr4S23YzyZEqjH7t+A4DrcL1kqffEioFDwn72b1gsYh9MonUY9zDJuWguPXkJoB2JHAgYRkD7S",
+	"eEMm+Llqbd9E+Ao3iTGF/F2O0YXu1FtOeEDJEcl5oCVQCZ8zpqzRhfz167nZdUAOcmZyIdCtSbyohI6m",
+	"sHrkiXO6wUqqjClofnYhpyBpC04LzVvsDdYZJWhl/vqNwqqDCrRGL3hb5LCjrND1+D6sSg1HM1Hx4zVH",
+	"KViTEnzN0Q3WYlP/df9Pyhq4c8UP94rT4txFG2jAdYJDCiG/JsyhtdjUx3yUe0VY9crcDLo6PnHZMwyE",
+	"I4XzPJVzvHKZNKwp5O/A2TBYSSf1f/6Ab3sCSX1OMAvpUeE7L3T9Neoo+w5PNnBZo1VOhOJP41Jnjs/P",
+	"FtGFVHxyPAR5UfQaIiTW43eLY0j0SyMNC1pxYZWIqcvW5PK+l2uMqNPodmYGFcHV1MAGoVYRqOO8npB/",
+	"k95iTKVDKdLXxpoi5gurEOayvPYI6yZz9fjipRrhzJSbbZe4FPtIoNoWL3G7qs1/EqqrwZjk3/xiE6kN",
+	"Q+JuW+JOidxdN9+bUT5dSxgFlmaBTuvmfyEQ8758klgqkUwkIQuvQShuaLGpWCaRTGSkFw40hEuJFtH1",
+	"ODSWvPRBa8NMOP1Vq70Sx2Syq1ABG1IlEW5IbpaSLcuFK98gbWhmxk/Z5YnU5aj1AvU4KQlIQiA7kIY1",
+	"LTAOi9LBW0ygLEVNCnNdo8UNTS0KMS44EJcXFWKVRZ42Z3iKI1oF3oVGUSrpdrEFKrrcGXz+VWK93doQ",
+	"/UHMBqOm0KLSyeSI/WgdSG+vD+3h0237+dfo8OdfAN7Ks5f23jb/yd+TVrz1voRvdzHbAaLdh8sOMOwB",
+	"7HWAWpf46gCnLjHUt0YEP7+njPbt9IBv59OMbi5OphszKY1NfvDuO/UrS+X0zfbcT8vq+Ea+njevzbM7",
+	"1ntpbSN27+4IHWyDiOo9WtduEH5FrVC74hlcrpH4DL9LTI9uEaJzeSixlEt8nEYo4iAw5zn32YrjKvlJ",
+	"JpmM+TV8YYV5Swm7JPh8x8Whilqle/gct9k17ELG8DfTV4d+s8DYIqZtxzPBX58Y4cPz1CIGxTr4ycTL",
+	"6VFmfR1bpCWiSxPJzNBv+vvjw6vjQ78qv1jQ6oQ1g3ZRbOr9u4rvSi67nQOkowEU3XZQA+acFldNP57+",
+	"VpyzrDi24pxPObu9FfejP8TAbwLtnwHqLTYV89snMK9LgDB/iavUcQdq2+zNeZ0nuDxwEtu4TRTsQClg",
+	"+hUPXL3Edawy1nXxOHSQJJUm/5NogOqEAhII6tYBCT+AxcZFEtfa+ftrVITPpekP/cLhnx6rTSWTCbTk",
+	"9PV1e/lG8VtdM60AZvTxOS+fPr9kAebbeXT/4NU+sr/4jf3sFTr8/JG9vSd5sJ//OrF9GVJ9P9B2pFcB",
+	"kh+gvwt93w+23ytq6IfJ98HWuz63XtD0PiT6YeHnnfShYIravbv+4G8/YkHnc8BMOdx5aj+97/eeuc4y",
+	"fh1GYOXR8OM9WLp7TZzDrFmJ2PGYaTI1CluS9j9RxbvDs7Q5ZpSgAOucgx+Bg7s3ecFjfHzzZcmF9CcI",
+	"B4KPYwOD1UzLcJE9Q1w6AL11JH596WPvIt67JOELwFfLTKsvqJnj3Wa66rZwQDpntJqluOq0w9ZlpZ3L",
+	"1qG1EbFMeFgmM5sWaUxLiGLpv1E1D+FWkimxRm+7feWd4VVGzGDfCMWblGaiikGIOycog5Mmu3CNgXcB",
+	"jSevCpkSdg1MofxtiGwv51ezC2sUjHrp7mkFO4E4cShJSW48K/B2dmYmf3Op4FrgCsourOSys3fWZ/JL",
+	"c/Mri+CSMYQ8W8kt5LKr3O6nLNTAxlnVGnVKOafA1hUri5STsLyxKAEmZxnoxMCNKxl5E0KkNxtTwKno",
+	"EMs7SGCOuoJZOo7CtaRD8nyNAvYdmIYUUkGDfT16a62D6iXvKk7ClJNGNoKc9gKG3uW2f/61vbvnl8i9",
+	"hOD2bufLpzKrKDaCsAniDd0L+uVBcB1bAXHbDoXsP78cRfan3/KZR+gegb5JveqFA62NAo2K3gyFxa+u",
+	"dCsoQNvTUVAG6SfALmvYlF5EFdUwVc0fpIoygsReYtYca1L5wStDvyfX6Ep6/vbwitEMoxVdE9HS8dTw",
+	"y1zGbZ1htcDYAjaq5FwfO44+JquSRRmYvCTCNc6vgiISTF6resYf6m1F5yQGLhWZPi4KSRW6PtebpoXq",
+	"2CrXENnCZUtvT7sOS0Dcg7pGqb4l0CozLGFhywbWCbQMa8Q64vycDyyNXyRqnrkaUhWq1hqtNA2w3CF8",
+	"kUoqSW44gw1uEmwICLneUH4QLITHSm1U9Jg6uES5NujkP2Ndh27FmaRYlHyNmAjTNcot/GmBvTWevtrL",
+	"SIdW8MNoNoHGbZopq/x61kaBcgLpS5524tWMDMWePWDJvrq260Qf2Kk5ak6+wsRh5+VvGz9gbqLVotP9",
+	"truXXTjrJ2qGgfZsw80woippwEQdiDnTwhaZlm05ZK9VXLa0TWEj6Ky8Ie5FCBuhu57frXSJWpNbNDT8",
+	"SXBKpfhCop71DrCvOQSJDf/4qvYRiQnV91hqIpRMB1XEg2/2D158h+wnv7SfPernl7ob7oHhZgLJdJ5A",
+	"to9TxQHqUspJvkknuxJjksHsluS9gJ4lSgnt549R59+/6vzh2Qi+ICVWAfUgtNr79i/+byQW3d8L50Nn",
+	"kjppKp5MF5KZqeT4VHICNGJf5XDgNssqxljt4sWLoXLEQPVhL2VXVhe/H9KU7yoxccqh+3BvTT1Qdvj+",
+	"xzGQM4HvJVMFeFq+AA90qfUBqRhA3+Int0vp725ufBLfDSGC8UsQqIHsMiZk3bEP6+wueOMZVecg9cM9",
+	"nE4tpMcPojV/f0Vj7PB3v7ooihDdkOdlTo6jHpe077hsRBwXeRLuhnf17pFW6hbuNalBsAqa2dT7saXs",
+	"IlT4uevf0OqcnFf9y0zdOyUWkA6ygNSJsYChra0sP32gbvSztfLQ1qJKzp2/b5KxsSr0XfD5SpVkFGvC",
+	"11phgDWh9PDegoPTyZPRVADmwxuECvXezaDSuGqNNKpZGta5Lj4lq2k1C3qrSTBfx0egWYo/Qa3UtJwM",
+	"Sxdxl6tVa9RLxGRNSGXpm8TGLQSvk3dkmFAMcdVzNU4hzXJS70pELE6gXIngn/O2DPn5ne91wqUA17Mh",
+	"pcpx4JpB0/BCMdKLXhyTzmUJaxj2LGfpGnXK4eCr3l47fvBwMxOZ2TgFRJdYRyJR0NcIRQQoHbVWlr9A",
+	"EybWgloNAa0M1FijNUy5KcZfd2r0hE2rgBcbeqfwUUgrEqIZXeDbNSiv0Cu8pmMJlKd6mx8mMILXqBBt",
+	"piBxpEMaHrgpKp2P7p115GNIZQPAeL+uNljt6kaBCGhUnllz198LJqKPS1DmDkYr7VZN/CaU66y0H+4d",
+	"/McuOtjfPfzl33rpLMMpIxIT4d49Z1NYiH725y/tpz+znz/2k7DnotOBacKrh4/uI/v5J/bPv/bP1IWP",
+	"9c/U88v6Jnnw7X0x0Cg+8xn3SI3kN0+d4JFD9i+e2dt/jfSXn0nb4FztP6oyfFS1P0pNBfQ2ODlDmKgD",
+	"ruxIR7DrpIBoqMub4McU7A0MKC/wsTEBQ70q3o/hUlkl8Uq1ls7ElBj/oRKv1rTMuNwmAAwcjPN3b0iL",
+	"yM+dgodAxht7n4FePOwi52C+7U8fe/tHN0/6WSeCY6o/zLDP6wrfLGiU3JBIFOfhm+8rfAMn1dfP9LVE",
+	"Zy59LK74vZ5hmv5hFGkg9I6NrNEs9YcihEWimU7zVpi0LNvgSrmsqHZDJawlutFSJuqxx5NXle56F19W",
+	"yliPbHKpiIfCJgM8zU5E4/hOZkG17iQL4cQRrptzpepcqRpZqTotp9+g/Ap5p3/sCRWcFMGkiiOmRZwL",
+	"xiMKxjwlRxGJI7kYsVWu9ejRoZlIdwAaTQu3zQQqyotZFO1AsNUPF3hauCmlM89xNJoalPrCS27v8fHk",
+	"1QQqBGuC16hwnckkUnAAOh4tgwTqB3yJpSJp1dcb3UmuoMxCghm57TMkqINT/JlAS0LUiqmaCBqZtega",
+	"NbRqzTIVxPyOMFmQ4Eh2L1sWCCAj0eJJoB5I8DEHmxiyPAC1NOQz5HrDCbtM0fAe0zU6ostUQS2AlIPk",
+	"DdFvxE3Zld7PKLWk6aKGH08zOapv0cVr7kqOFBmDfoWkh69QgZ+vXJ6ciI9n0qnYXZ+nzMkHFE0HXb+e",
+	"T6zBRTcbJByRtvd27D/f75t++utt+/OvkP1w7+DFHrL3fmM/eBrzSVw/aJb/g0MLwm5E91PJUZXLJ5EE",
+	"6Dz+y7lO+GPVCf0n9Ghq4ZXeaqG4v9+fWihxLzzUzzdPTzz33rxJ3hsBVeGAWQI7AMwPCXj/Gj05Ah0o",
+	"XtPkaz38OkukRUxXGRKIG6J7GYHswrJOsBGRLIuicmXPhpfHSY8FIWYeWaU66/mKDh6Yr6hWgKk9e4Xs",
+	"Zy87e1/2z+HDfcS71gi0orsaFhlu6dFC/jocUX7oslWYeWyRfaTpOr40kUiiCwsabW5NoyxVDaapKDUx",
+	"JjANuj+evjo13uvjrtrnA3x1JxRETDvSjL6X5K3wdp1KLS+/AzcED/jRpm+d+3F+QCLytgCQbEAXCyR7",
+	"mgmR8ZYp0NJOIYcs1U9S+kyWSx97P9wT0lInVmSfapO5Lp2WwMMUNSsJdFsg43HpL10UHpSr8EZAJy5U",
+	"GMmZEyXqDLLJNoivK8rpCbtA65WBTztNvo4v5sQSw6nqf390uLMLUAhg75/bxufxkkHxEnFmoPcBHJvv",
+	"0Sp2KthkvqLb+vtc9p7L3tOUvQW8QQLd5kEQnY5dqsQazajm6RQ1dFwmDhanrhIDVQ1M3egJNHD1Pjot",
+	"gDUYU8FXL3Jxiy6TKyaQNyeIOngKAUhT/rawQxnV25FZAfzrr12GHstjX2HGdcbCQvHVPheK3dVqvpzV",
+	"zw5ePZBGBmA2fLttf/qFgwjADwvQt1AjNHrs5w9CYw8hbbzPP9nv/PnxwbeP7D/fR/Y3Lw+fPB0l7fU6",
+	"36dT9cLDSeiha3T+ft9+8vW5rnGua4yka4hj8z3rGm+8onGOgPEGaTnXoerdd95fs+PdIJsE6/0Rx0DJ",
+	"gatJcZ0osmGJwOyV/nfX++60sXcwdWUOh5tsCcO0agw5qI5nwQkviPD95TSMiGYlq1o6L8AfK2CskP35",
+	"Z0ItOlNoVvxIhLMEtu1vXp529mhE3djIGkqwuOxN01AC5W6nrqG4DYF/CPmjXqjxXDc5103eiCxW98i/",
+	"ZvVEJnia/aIbC6wqUhcBRgu6A2wSow0V2EpEYOIsaByEqoA35Czv9Nw4JxfciEr5235lf/IU2f/jk84f",
+	"I4W5fCcTjCX/+186/7qHxMsQSIb3T46h5/hXHdr2Y+rw4Lkr+9yVfbqMNMcNJV130tVN6U/+XormLjWp",
+	"zsobvS2+OWYAIgb0OA8CsIlMecdJI2Ab+WAi5QrYr0lkZyoq/1rVKJJ5XfwxgxAkZgBUYDTo/NHoGnWb",
+	"mxlYM0V1oU4M64xwbjH5H5qtKKxDe/e7zh92kf187+DVA3S489Le2z1jFqMgb5ecCcz43K197tYewq39",
+	"Ytve25GHHSLpcHpes9l4U57nc1Px3FT8EWs44pgfUakZMSvO7SbbW4dZtbAhQb1E6gCTGF2idaOsNBQd",
+	"90rMkh1XzQS6DQqPpgpFJ9jZEhsEWdBwFfrqUaJBTnmpjSyyZSHKxL+1Oplao/+4/2h+1mly3fl2u7N/",
+	"v/PNg8Onrzpffiddtpwf/fE7bgV9/tk/7v8KXXDyhceEPlXRKlYNVbCmNwXKGEYGtBfjupOEkOP6jNfh",
+	"VXx3AuLlT/btX/4K2Q+/OHz0F87znnyNMsnO37cP9reRYI32s5eSO4aaWSf8s0kLNYqif9x/NOg98QV0",
+	"+Ptt1Hn4hf1wF9kPdzu/3vavNDB4Ziyo1ckmmkEoNkqIaqIisxpFhE3UIro+5WYlaZa/+6bYMWYgs0Go",
+	"BRht4YJV+eXxBMrKx/lTa1RiFAPiuKS5grDTFxIUVafLCfRwzKKSwVqmKCoQJZxei9ENQhp8oDJjGxpR",
+	"UNGF1FkXJ3D9v+7/qYguYNSGmMkNy2rkqd6WhaqAXWcxt3UhnPniGHQcFUWb0Pt1TfQyFCh3AqkujJjM",
+	"zyysjMhjqyCTydJSxK8krYrWu8Fj5fZzgVvNfylwB1nTSqAZ6PBprlFnD8QqTdF9xmm1XmqKCl4g1oLo",
+	"K+xrtGuxKhHlsQZBulbXLJFgO5lMAtX5eYZm3k6A6cKlyXFO2vnlzckxvnnj6auiOhhVm8SMbMgouMSo",
+	"avqq6Ms5YxCVUEvD+jBulpxw6GTFbEd5A9L+j2cT4KbFFhyO6NeaH3d+/Tvkpu77FWffK6JGoi96Xo9G",
+	"GveUmN792cjvHXH4oL4YWJyo0LWfvbL/FAAVZFYjNhUbv5pOZq7Ghl2XgxU1arXC6UbP+mHaRVLZMYdE",
+	"D0JI2Y5NxUj77VrpelnLa2/PvZdbKby7Om/O05WJ8sz85Hx9LvlOupFRZ96+miDttz9Sb8/zB1kpPUHn",
+	"aTJRTuu0VJ9Lqj99W/c6xMzT2FTqSjLJ1wgX2vmWkUpk33t3cYE1blYK7S02d2W5tLW5kHivfnXzTn2u",
+	"zfVtIZNzVO3baEY+Nq/qpPvRIEw2SO+CKKm55nSQ53vbF2Ry2GDfscEiTwQTMqIUJyR+jwJL55X1XHAq",
+	"3yEjb+x0TtVm+caiVnn3ZA7VYoIfKH6wXv+h6old51dm7x4bZfNo2z4aC+tnvS44Gk2oC+4qseIzIPWj",
+	"M0aEkvOW6SpAFV+j/jZETgMNccPaUaqSJhl1vPwTNZW40c5fLWSn0TK2aj/xK0TTaBFvxbNV8pNMaiIz",
+	"mUwmp11FahqtknLTINNoFdfJqmaRnyzgrdfZZXcEg11KEiik+T7h986N57PQV3iBVbmeCxaNNERdHcYz",
+	"qiUji7CmR7OhB9ZcL7BqXKOmwq2bOGta8C9uKrigOdoGQU2qOtAJjrtdNjVSEPVVbU+DbcVVfYNbDKU2",
+	"Ap4gDBVc58aLVSP1cA33Gu1ZxB1ZUZ1v0SMWVL8xZdIXv88y6YvnZdLnZdLnXS5eS8lygCl3lSyfjBxh",
+	"onoq2hnLFW1RLOU4Y0XtVAmUauF6DTlop8GZJfHj/GXGXmZPV2JPlPeHz+vYTFm49fJiiV2ceWfb/v0v",
+	"QqBXXfxAPnRSers8B4viM0Mo8Kx53uj8jcs4Eb32SLiqIHDjK8yIq01QQmOyAYzTECamxKC9yHqg5chx",
+	"GEW9ggGmvl8ynz/7JNSRharAFYIdWEK9cyCwA39BFyBiMCY0S3NDND1PoLz0iDjlC75OMCZgO67RDUIa",
+	"og+6A/0YWTNQZ5ukwJdzvHQOPkwIz7ArzWF4n+YIXGRZjnKqPkyxPjVqgT2ZZsC1az97iZznXz//XBHT",
+	"n0aUiU72lCHCWcQ5Ov9ri8mnR5g0pxShljyRc2BrnkuS40gScQO6+XFAovh/P7qA6NUvbRFghTESEUPZ",
+	"hEsm+/k2mv+i0UAXVuZm0GQ6c2UKTSJVq2qWqaBMEpljgXC/BlDHELGHX4vIMgRY0c2VeQcVl3+VUWuN",
+	"Eqois8ZaMjT87gpIlwSat5ATMrZkmiOjZeLA+ZYIochttD+NSqSqUarRqmjwZRAAFhCtliEcK2F5Eug2",
+	"aLehILgXn9YNgtW2CAB7PeCk9tzCbREHBgmomZ7gc8ShIuWoM3m3XRji05JMzp13V2e6NeqNCGHnaRF9",
+	"5QsTU3JiudgjDBe6fEuxDu85ARlzGrF+wrhKoG22VxQsswSUNcqfhqY4vdulKQKv2tdmDcLcdazCHm1Q",
+	"vqVec7cpztmBamCdYMuhhac6RCgBsKvH1gFglJBx8a9/7fzhGbIf7trPfzNkHPWsif4SqTb7LasHUvBw",
+	"/Y38YbNjNzkaqW2RT08BBQXZO3+1nzxGYm2AvvDbL5D9n591/nUXqtWef9LZ+9KfAnMMzYWftUFVamI1",
+	"CnAtyRcAzPtcYznXWN4EjeUaZ6fIYo6EGEVv8dvDp2T9XpLStU/NvdR7QBzJXgCkW+OZdv8G7jOhg2Bz",
+	"QxREMEoSKCuVHovQkN2sIILLNYAqknqLH+uIqxsq6WYhMiwjdAvIsZuSusOWowSJbD2YcKPxlin+JCYT",
+	"yLfTTDSeTqOVHCdVbqkwPwNR8/W57PxCbjaBioSqeavm1cgVEaGqCXU0Io7sVNM4Klsdt0VfBhA8boZg",
+	"uEsDyjow32sUYlLIba/nVZVIdYOY0gvJ18sHYxWkYotMuXlsmhXZR1Vs8bE1A99R8WVvgGiRSaQBeKMQ",
+	"xZy4TsB7MKKwmREzON08J0fdjFIWemgJXX0J6x9ttSbjbavEtJgSoyWz1Y5n1AYpxZTYxsRWazz+kV6v",
+	"f8i3qpRupePjVgXcYpphtsbjE2qlwd/74KNmayM+nrEYf08vfbhF4mndopWYEqt+YGwR/qQYxTC3qvGJ",
+	"EgaW0qhsbW3Exw1MWexuUEkIOzOcZYVSZzsv/nbwt6/9esPOA3tvm+sTBy9egILx4uXBy/snpEis+Ok3",
+	"hEbhc8QJy+FcnThXJ94MmHzBnSI80jLpnMuz702r8OzBXtrEiuDWQiaXm4bBBZ3zmnAHgAIQTrvXTCEY",
+	"dRJ2qU97mfbCRu4jyIVhv0bBSyByRZhoMCRdAwWf66GGTXQFssDH12i5hg1ctrj6AuWybbShUVURTlhK",
+	"nCii2EJiWoqXtc5lD5YVqG4aCp+IqlUqfEBXqXLoIRQUR7VYo/5KXXcUwpciOiNNO0oRcRpsCc1IJMKz",
+	"ChKZ+SKaKUKYm0xTpwNVKLLxvFw9eH6o0Etcj0sLmwhTpFHN0rDOH1OOrZuAz2jZSyk6hnoCQ4Wktq/W",
+	"JaIlkyT4cr+sbEpavr939vcPt/c7f/ra/t19ZH/6xeEnj+xnLw8/e4TScA/4LeRSrE96uF/s7srql9Ob",
+	"1NEVLucDojPH6epcwnMY2jvYrt7BbN/WcuI6j7/+sIwgkHqelXpeRnqqGa3nmtcZaFDEKJHoDYPyYF9r",
+	"NkMg779H8mwOHC4+CGuR1WuZ6B1mEMwVBPdxUXJaIzLH1UnacvpGWoiy1rQTl0JeWIoZqKapRAQz6oQ2",
+	"Ia02WvbrmukDjzaPnxvF2SPnbOH6Eh90c+fPj9DB/v3Op18KW3bvYP9ZlEUfBksIUrIHGjQ3yx0cZFnH",
+	"1hcsITToL352+NsHUo5FD+rkhQ6AQuhRwRYNs3vSCaG+He0nNLl66yOyguQiEWCivHldkc/58pFTTLVy",
+	"DZmiTNYEv6uPXzVN8i8+Bi068I7IaNM9GO2lco30wy5y/N3pZBLJ8vwWbk/36GEBP8oLyo2of9x/5IOZ",
+	"f/bS/vwr5Nzal1AY51zWf9z/VbRpRcobAXD+YwSFNV3vw1WR01Wmywss98WpXAtwwHtKpM0W5INDjhzm",
+	"gkfhVzOcYKdq56iEaj1A8rt7DziiqIZN3y52y4BZgRnVff5OSKAoA0gd8C8Pd2KjikP7dRDobp7Qgzhh",
+	"qdubNichwfue7n5k4fRwtJCvTlDiwgke5D/fJIaqla1zDKDzcsQfgHhf7JLnTio5XL2TFe7SV9nHfc0s",
+	"bJEATM+0QCTR/Wgi0g8KMekEWjaISQToSRXLYkqNolRS+rjBnvLyzHGdIMkKmIEuWC2GLFwCzWaNOt+Q",
+	"nt+xaaRjixgy3U027Ie+PUwn1C2LbNWY7pW8EKqaCZSlSFN9v/U67cmPkB6N8wSNfvxAJr7T4MsW/+Xe",
+	"4c/20cH+X+2HIZDD0aAnRgqPwtCnnBov9zwkgGGdPcLeJwjsUarfyhwD0KOcufXBnfStj8rpq68N1CMg",
+	"4cWxEHJdUOyk/NBy8wdJdUpaDm7Y6xPs7sH0oQWcS9kffNF/bkvYZdA5xS/TALDWPWgnW7g5DLg6FG9C",
+	"1WW4fFOqBwLnS8RCp0XV1HELN7vymE4Durzz8IvOl6/Qwav9g1f7aLhiTvGKhC8Xb9pPHtvbu+j7rvME",
+	"IHMFabA1nMZE5MOfV32+SZr7AquKTADqS5OUOQgnwjqU6DBHIVBirm0SX26mH/1D4Up0nZkWSiWnIHmi",
+	"zgwHJJw4ZeJMV4lpJZBUQWX6RN1pGBUZ1Dg5VmG1WFc3SeAQv3mMOo/uRyllHh99PwCsJ1093djUXdgc",
+	"MgHB8YCILYMImMHqBP2v/0C3NaqyFl8fGaBiab11q/FUbywQHXMqEhrxWsp5zdRUwDe7WlbHS5Pxy5UM",
+	"jl8up1PxK3iCxJOlVDmtZsh4ZSIpAEHCGIORlBgvpDNToPgFKCGJ55LCjcbHcaPBKSLBPk6WIsnUlFq6",
+	"MpWaSk/1JUpyKpXsJkoGp+KpUrocv6xmSPxqZTwZn0hNpi9nroxfnUji2L27vRC9dqU4OY32RsM0wih4",
+	"8Azmucx4s5r8yPR5J1dNM/3qnYtp+y+no3te+tjU1HsDNVB/wp8jaJwhjgIWggphPBLNhJEhmlUiCDRG",
+	"ZDGmrFEJuWsi7IBgJVDeqdvUTNQUOLwKYpvEAPRhVifQY4LoJnnLFK+OJ8d7dAJaJT16Ofe8o3xMVfHS",
+	"GLkIDCYvDcWPlBjnzbEGtmoxJUYF/qCpqX0zkirMqAPUU7MJT4YzlE6l0dAoavrhzsvOw2/PoH7+Y/f/",
+	"n0fXT1iJB9BxoQCdKPOFZzRaYT0TlzyNXnT0AQO/RRFXeX3tD7u60xMLmtzwoU8X/tje2+m8eBnZcuyY",
+	"PUBPFvz3mA0xo5tgytWfhrLobN+QrTDPk4bO2dpwbC3gI+huEnL8SOImMbRKbxxTJzWoVROQeMK9ajYI",
+	"3nA6iAlYixr02KDVBMrKhxw9jzJLFMxKfS4lNWcTt/m47W5+KOd0bFa4iXUt3BJrd+/w879Aog4EQiJZ",
+	"oS+2M57O/Lgw0RWHKjIa5+OTIdLYzz85Nl+8BTs5iCu6cWh+TM7t6DeJv82bwogMVGbxY3BChnMwePRx",
+	"TKBnZptWLTb1/t17d0VqVLTlyPldVUx+WtYxQmYAN5yJXoEfiS8XghuEJr94BlekZHULhPblQiJAopFG",
+	"FSd2BWDRAnTSMyvl0ruzsPOUxC2tLoAFTFQipqZK3B6Z7x8Yxl9d2T3Y7Zof8RQ4NaTVY8v/a27kq8w3",
+	"rBQ/3ePdYC0JCaAztoEwYAdI8WWiCw6sP3wFGlCOJZDI+gdvgibwCg2VyL6ZrRpT+H/qcl5t3yRCjbK6",
+	"J8NZzAZpm0IiCeESOHCmbzT+YOze3Xv/OwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

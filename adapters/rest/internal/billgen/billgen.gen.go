@@ -863,22 +863,6 @@ func (response ListBillHistory400JSONResponse) VisitListBillHistoryResponse(w ht
 	return err
 }
 
-type ListBillHistory400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory400ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListBillHistory401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -890,23 +874,6 @@ func (response ListBillHistory401JSONResponse) VisitListBillHistoryResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory401ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -929,22 +896,6 @@ func (response ListBillHistory403JSONResponse) VisitListBillHistoryResponse(w ht
 	return err
 }
 
-type ListBillHistory403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory403ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListBillHistory429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -956,23 +907,6 @@ func (response ListBillHistory429JSONResponse) VisitListBillHistoryResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory429ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -995,22 +929,6 @@ func (response ListBillHistory500JSONResponse) VisitListBillHistoryResponse(w ht
 	return err
 }
 
-type ListBillHistory500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory500ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListBillHistory502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -1022,22 +940,6 @@ func (response ListBillHistory502JSONResponse) VisitListBillHistoryResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory502ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1060,23 +962,6 @@ func (response ListBillHistory503JSONResponse) VisitListBillHistoryResponse(w ht
 	return err
 }
 
-type ListBillHistory503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory503ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListBillHistory504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -1088,22 +973,6 @@ func (response ListBillHistory504JSONResponse) VisitListBillHistoryResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListBillHistory504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListBillHistory504ApplicationProblemPlusJSONResponse) VisitListBillHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1172,22 +1041,6 @@ func (response InquireBill400JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill400ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type InquireBill401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1199,23 +1052,6 @@ func (response InquireBill401JSONResponse) VisitInquireBillResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill401ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -1238,22 +1074,6 @@ func (response InquireBill403JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill403ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type InquireBill404JSONResponse struct {
 	externalRef0.BillNotFoundJSONResponse
 }
@@ -1265,22 +1085,6 @@ func (response InquireBill404JSONResponse) VisitInquireBillResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BillNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill404ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1302,22 +1106,6 @@ func (response InquireBill408JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill408ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type InquireBill409JSONResponse struct {
 	externalRef0.LineNotInUseJSONResponse
 }
@@ -1329,22 +1117,6 @@ func (response InquireBill409JSONResponse) VisitInquireBillResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineNotInUseApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill409ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1366,22 +1138,6 @@ func (response InquireBill413JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill413ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type InquireBill422JSONResponse struct {
 	externalRef0.KeyReusedJSONResponse
 }
@@ -1393,22 +1149,6 @@ func (response InquireBill422JSONResponse) VisitInquireBillResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill422ApplicationProblemPlusJSONResponse struct {
-	externalRef0.KeyReusedApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill422ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1431,23 +1171,6 @@ func (response InquireBill429JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill429ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type InquireBill500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -1464,22 +1187,6 @@ func (response InquireBill500JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill500ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type InquireBill502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -1491,22 +1198,6 @@ func (response InquireBill502JSONResponse) VisitInquireBillResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill502ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1529,23 +1220,6 @@ func (response InquireBill503JSONResponse) VisitInquireBillResponse(w http.Respo
 	return err
 }
 
-type InquireBill503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill503ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type InquireBill504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -1557,22 +1231,6 @@ func (response InquireBill504JSONResponse) VisitInquireBillResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type InquireBill504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response InquireBill504ApplicationProblemPlusJSONResponse) VisitInquireBillResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1617,22 +1275,6 @@ func (response GetBillInquiry400JSONResponse) VisitGetBillInquiryResponse(w http
 	return err
 }
 
-type GetBillInquiry400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry400ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillInquiry401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1644,23 +1286,6 @@ func (response GetBillInquiry401JSONResponse) VisitGetBillInquiryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry401ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -1683,22 +1308,6 @@ func (response GetBillInquiry403JSONResponse) VisitGetBillInquiryResponse(w http
 	return err
 }
 
-type GetBillInquiry403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry403ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillInquiry404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -1710,22 +1319,6 @@ func (response GetBillInquiry404JSONResponse) VisitGetBillInquiryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry404ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1748,23 +1341,6 @@ func (response GetBillInquiry429JSONResponse) VisitGetBillInquiryResponse(w http
 	return err
 }
 
-type GetBillInquiry429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry429ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillInquiry500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -1781,22 +1357,6 @@ func (response GetBillInquiry500JSONResponse) VisitGetBillInquiryResponse(w http
 	return err
 }
 
-type GetBillInquiry500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry500ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillInquiry502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -1808,22 +1368,6 @@ func (response GetBillInquiry502JSONResponse) VisitGetBillInquiryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry502ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1846,23 +1390,6 @@ func (response GetBillInquiry503JSONResponse) VisitGetBillInquiryResponse(w http
 	return err
 }
 
-type GetBillInquiry503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry503ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillInquiry504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -1874,22 +1401,6 @@ func (response GetBillInquiry504JSONResponse) VisitGetBillInquiryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillInquiry504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillInquiry504ApplicationProblemPlusJSONResponse) VisitGetBillInquiryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1933,22 +1444,6 @@ func (response GetBillMenu400JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	return err
 }
 
-type GetBillMenu400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu400ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillMenu401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1960,23 +1455,6 @@ func (response GetBillMenu401JSONResponse) VisitGetBillMenuResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu401ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -1999,22 +1477,6 @@ func (response GetBillMenu403JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	return err
 }
 
-type GetBillMenu403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu403ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillMenu404JSONResponse struct {
 	externalRef0.LineNotFoundJSONResponse
 }
@@ -2026,22 +1488,6 @@ func (response GetBillMenu404JSONResponse) VisitGetBillMenuResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu404ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2064,23 +1510,6 @@ func (response GetBillMenu429JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	return err
 }
 
-type GetBillMenu429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu429ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillMenu500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -2097,22 +1526,6 @@ func (response GetBillMenu500JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	return err
 }
 
-type GetBillMenu500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu500ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillMenu502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2124,22 +1537,6 @@ func (response GetBillMenu502JSONResponse) VisitGetBillMenuResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu502ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2162,23 +1559,6 @@ func (response GetBillMenu503JSONResponse) VisitGetBillMenuResponse(w http.Respo
 	return err
 }
 
-type GetBillMenu503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu503ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetBillMenu504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2190,22 +1570,6 @@ func (response GetBillMenu504JSONResponse) VisitGetBillMenuResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetBillMenu504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetBillMenu504ApplicationProblemPlusJSONResponse) VisitGetBillMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2383,170 +1747,158 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvJfeBX6cKlypJvAA4elESyXFcUCe3SIgmaIFfZiDqigWkAYw664ekGKVhhSrYZl2IpZzkRI65M",
-	"bmnL+7DulAp3V/bJVev7MM5/xPA7XPVj3gMQoKCN1sV/JBCYR/evf+/nvVSNtNoEI8xoavpeqomggWzx",
-	"sUZaLYI3F0kNMpNg/pWBaM022/LP1K0mshFgBEC6BerEBqyJgI1ox2IagKANWRMQLL6lsIUAsc2GiTMp",
-	"LYXuwlbbQqnp1ARsmxPb2YmqaVl0wsQ/6Zh2d0LPThX0Wg6lr8HJQvqqka+lq1mopyfrev1KPVvPwXw1",
-	"paVsxC9HRmqa2R2kpWitiVqQL5R12/zplNkmbqR2dzV3N6uI2d3ZOkN2fD9lVCPYoHxHO9BkoIrqhG+w",
-	"iQBGdxlgdje0+PygFbRMbLY6rdR0VnNXY2KGGsgOLufWrVuzHdZEmJk1yFB8Tas35sCVq5M6qDWhZSHc",
-	"QGH4XUfQRjawEbRaP9hItZsEIw7LjZQGkG0T+wcbKRNvQ8s0NhnZQngjNRLgdrVUG9qwhVgYK4rYmE9c",
-	"8CKkDBiwCy7dJDaCGDCzhTRg4prVoeY2ugxIXSHKTzqIMgp2IGbICG8rp+eupPV8Op9NaSmTP/cnHWR3",
-	"U1oKwxa/AKn3B9deJ3YLstR0ypC/9EWCBQO12oQhXOveRN34HpbgFqLBRQIK6wLTbdRGkIFLhg3rLG0i",
-	"Vk83GWvDtpk2/Yemt1A3LSnp8jTI8htzk5Ng26Rm1UJgtjy3sMAP1IY1DlZOLOvrC/MAcpyjTANVaKMN",
-	"TGwAKYDgJx3CkAHkPjLgBrFBrgCaPmFtoS7YMVngmzbsWgQaAGK6g2wKdpqQiV/rpk2Zt60av5YRDVAG",
-	"WYcCiA1gQAZnAAQFfUo8dANXDMSgadGMum3BqICdpmlx0oAMmBRQZloWaBATNwDBGbAWWxnEhDWR7S3M",
-	"5Bsr5HIZsOrigXjYDmcpNqp3KDICBNjdwOIXBrcQBpcKuq6Bgp7l/+T5PwUXqzjT0cTa596fXX6vuLmw",
-	"vLmyWnpvtVgua6CQm9LApJ6/DCwEtyVp8yXWbYQyGziEgteQnp+6eg2lC7oxmS7kDSNdrU3l01euTRXg",
-	"5NX6VD5XcJFTnrWPnQEES3MMCzEGeHcR4QZrpqZzk1c1zijcv7NRnNVSd9M2glRg5cnXf+gdfwmcp7/s",
-	"/eoJcA5+1nv5WgPOg//jfPxYAyevj08PXoPsP+QmJ52PHztPXzr734DT/Re9hw96Dz8Nov+iidFck5i1",
-	"BPItYeSCssYZjv09CiwTIzoDLFRngHQYaCGIqY9NGTArD1ddqs5Wz4dJWs/q6WwuX0hPXrl6rQ9V89uX",
-	"O62qgKUPsr+xUT01nfpvE76smpC/0onAntSdkZ3eMK1Ebj/8TqFlqStb7/BeV2Aj4Tz5t1qA8k0KshlQ",
-	"acMGqgjWTEGFmj9FFdCCXVBFnAe1CGUgq2u6roe2lU3eCH9WaAsGqsOOxcQNLXhXiUFd13VtSLG46jKa",
-	"+IY4a6kEGJE6QsnoJA9hhGwFuXcGlEkLVYnRBcii6HvUPbVC9NSG0joEDDif8UHgrWegbPXkU6djGoPk",
-	"U9n8acJRLjDUoqAtmGhEDcjpyUfDTzb5aPgdwbMZ9mTKDNosWfLfEAgWFf195T1YhEyeGAYVJc4r7sno",
-	"SepANq33Uweot6xzKQS3oMkSVBmCG6BNLGvaRS9IASUE8/+D2oFJQd3E0NIAF9lcuQSUgBbEXUCVTumL",
-	"ZwYZ4g8wxX1c98sA3RPUkAGCa1FhlO1zvlxNTT7f4PHmJgOnqyec7i7HWtommKKgjncdGu9BhnZgV36J",
-	"GcICTLDdtkxpFUz8mErTQK1V3F8N3Ug7rRa0uxzwyN42awhgwlUQWGvCqsXPZRtaHYFQQmOVLzOEdjs7",
-	"v/ne7Frx1uyHKS3VQpQKJpdy9g57f9pzfvUpcJ4en3x17Dx9DJyHn54++v3p/oFzcN/51R+k2MsA5+Pn",
-	"zsNDcPrbPdB7+Cn/6Dw87P1673T/lfO7b5y9186zJylN0nMfc4RjDueUDLbaAd00O7mmZ6fz+rSu/x2/",
-	"xIY1xDlWqlCtT+Xq+cmrV6v5ggGvwHwNTeWmDB3pqHA1fyW1q6Vop1ZDlKam69CiSBzBSDKgyCFVxNvI",
-	"Im0kUDl4KG2bVC3U+u9Jh6N+C5+MpzjWYY1Rjp7c8JgqTF4NHk/iqUjl8K0ciokpg7iGBhyMVFxT05N6",
-	"brhTMpm0m6ABXBwd6ew88unYeNozt6YVVKeDsBn9VFfU2Yg7w8xoFrjUU0VNExuCmTTkDjyFmdigapMt",
-	"qdjWCMaoxm/PpHxWdx0aSrqOTtSuiuHjDTdOkN0Fno0o1CZSBzbEjYGk/cHs4sL87NpCaXmzuLpaWk1p",
-	"qbqJLIOmpm/fkx99AebpwFldB87RK45QMQX3TohDfPyPveefnRz/i3O0B04/2neOXg9D8U2TMvLtULzG",
-	"IfqBC54gSAXMXLG5Y3MpxCXZm0NTkc0SwUJ58aD64YcffpheWgKnB/vOwyPn6AA4By97x096n70Gzm+f",
-	"OEevnH979Rag/S3yVy4OLQ5FZPxQIXcQ5EI5dK1ZTMAPy6XlN4c3f2oQzj5U+fM9cL8Czv5e7+FH31nQ",
-	"dvAWJjv4htx2GLICFkovbyJA2sgWPAYYBFGhCfB7x4rbIZDvPwLOgwPXaj7d//fe/37BYfrdhPV3SU1I",
-	"ODdfVzgT0iPI/gI3X0aU/a4MHKfsj214rArAWtjg8NjZDKhIcqgAbhVQgLa5RK5CA5i43WHCqbfT7IaU",
-	"ANOylgm7QTrYGFUNiNzqIwcmgP/oRQJaSsz01+4XFhc3l0trmzdK68vzIQX/dP9V7+GfpPA5AM6zJyev",
-	"HwDn+X7v61cnx/c5NXva5DvBAYUzJxEqijcKb9EgYCwuLBf7AePZI2fvudp+77NvgHP8/zjdKL72LkHi",
-	"O2XGRNHP406jYd9InKowEqdaJgxInBqrjRLe+Fi51M1SGTSh0KECzAAy6S3lrEiwBeEpCWkAgmXwi4J8",
-	"6gaxq6ZhIDwik0LYJlYLYbbqOeNCWokbjEA2JRi0oCEtJumsEchD7EHEWi7OlZbnN2/Mzq2VVjeLy6ul",
-	"xaXi8trmavFH6wurxTD5On98IrDm6LXz+RGnW2Xy9v71y94nR4MVDGi0TDzRocim3w4jw2QF2S2TUjOq",
-	"JGPC4aV+kp4uBcZahzLS8nzigwB3o7R6fWF+vrjcz51z9Mp59gKc/PHR6f6h0IzfNU7fhpTuENuYa3IL",
-	"Nxm/ZCBKXgd2IAUUMVDtAspgvT4IPCuz5fKt0ur8pgpeJePTqwcnr49B7097veP7va8enB685kKh9/tv",
-	"nOf3Qe/r+ydf/flCbT23WAiiaJJv6wwMHUka5EeSBj43HKc08Pc7dnVVxtWABWtb0mEeZCAuv5cWNwsF",
-	"4jQwkISEHOFShhFQRaAmSNGQEa4NfKkfFV0Oca2BzF+8wWQUkB2MbPddQqwAiNGO966zJMHlzAYOCDTl",
-	"clwzW4h0RvXANWI3x13rjBBArcEGtfJPbq4tLBVL62t9WfFveg//IDD8i/vO0+Pe44OTr58D5+MHF971",
-	"t8l/4qeTyIXGdzgjedlH018VugMXZcfJt6Jw+va87YZpCI6lgoKmDHQG9dYFzJCNoVX0KW9oKjfVvWEU",
-	"Ih0byNDeAMJeWF4rri7PLm6Wi6sfFFc9t0uAvL866H3+Ejif/gY4B5/2Pjvgmmnv+ND5xVEkSHNBtSNR",
-	"bT/Q+7Q7CuRHIsnRnF8uaoIysreRDSSKjpMwk0ExVvIsudSQAQsMUNgVKkTTxA3QIjYCBIN2x24TimZk",
-	"9hyoqP1VgmR6E3VXUYeiUX1gHt35yLIwX1xaKa0Vl+c+3LxZ/HBztbheFnp7f2Ltd0eAWo9e9f7jNWfe",
-	"IhLz7Inz1b+LqOrPXzrPXvQeH4Leiy97//olOP35p75PO0a4bZsYnRqjE1JRuiDdCOn2Owifds95Dglk",
-	"HD8LzxrIjRbBXsdtm3Cgw6qFQBEzk403lN0HLmO3EiLJkkLbF9HspMTRIPkuRpyuI1DwO+qv9bFDuVQm",
-	"vExCXdf1C8oNU27sDHwP7vBHMJBI+x3Du+XQjcBh7A7dsx21ihQX8DpF5yDFcoe2ETaS/GhBF4GJOWM4",
-	"kyrL6+WV4vJ8XJg6z15wBcw5eg0kgnix9wfOv71y9g6Vr19gyifHp88ene4/fxfDLBwBTcta7WBs4kYc",
-	"aOEs/w42kO3lusfS9QfBc660fGNxYc63QsWR+emuQybN7gYP4uT4I+foflBkyiALF6ryPJwvfgZ8fXmA",
-	"ZnNhkpzFHYO0ENRnxkYKI/k7p0ZilnME1y2zxsbPK32ojJ1XylQ86rs3q6gGOxSpfF/qcjpAbMCQ3TIx",
-	"ZMiYAV75XJRmo+pRjH7BJZdKteRaHZkWYLKIL/KcqhPuF/ynnVoTCCNsEEdJVpkk+XND+OGbB7qHLR+8",
-	"4BZ9zsVnFKMey1ncYNijebf0q7ekWi0rmlGkKqITikuE61WCmtaKtIPWCFmEdmNUZYsFbvMRRbyKbCuG",
-	"Y5ktkw2OUn64WJqd31wrlTYXZ1ffKyaQMuh9/br38jWXKr29B72Xr8Dpz/58IcbPQZhJ0I4Q6GBgjyKh",
-	"s6NFJFUWnfI+gDVCgESvcVJfHABjd0EIAjCppIErBXDTvB6kObXN80XtGCFli+z0zzhmstqYEGCRwbJz",
-	"tfij9WJ5LTlwF8UE5/mh8/Dw5HjPefoY9H695xy/4Iz8i/vA2f+Vs38QCBRdhO7GQ6rx8+lPqGM6npHU",
-	"72vnIu63EbyLQurtULQXqLNtcxu5gboZL1awAykwSNiTsUbIEsRdtyp9RGK3IUOLXH7GXBlEFQS6ZZAD",
-	"6Xx2rbi5uLC0sLZZ/Nu5YjHmyvCMZcXue1/8r4ug/Ful7MQTiVD3mx7IKLScG82U5pKZo7XXbWG81JwA",
-	"nfHG+1zd1KvU54Q2A2qkhUAV1rZU1W1FtHdJi/4uFbf2NpPSgm1tApf0W5i6eiLeM2Y3UDS8jmGHNYlt",
-	"/nT0AOLddkLWINlCGLQhZSLzSFzTnQE2qtuINsFgnXytdLO4vFn825VYumDvk8OT//vaOZLq4RePer97",
-	"1Ht84Dx9EJcw3qXvXIWRamETBphXAgEE6DRVK0fNBoasYyMNcKzVgElpB9ki96tjmIhT2JmQXFgW1Rxh",
-	"tnv4/PTZ7wNS+sjN6lW28bvkqdRSItMu6h3GRAJrEATWl2fX194vrS783SBUOt3fc5498SsC34Ut22ib",
-	"bCVFESgSWYdC4vvutyYCttloMuoWW3Yost10wrNxZLX4QelmQBAo37iqPFsu3iqubs4XP1iYK4Yd4AqM",
-	"+3vOb3/Re3wIOJ3944GHPO88OX6XBHcElz2JfQYqj6RWZ0eM2wfExjilcGir43ZUVWWfMcVoiQ0I9ts/",
-	"KXGmAcWm+e+KFCPC99atW+low7MhJHC0TVpEDG9D0xKtJEYvZVuQ53kDmlYS32DoLnOZg6hnUecPLq3f",
-	"WE1fX1hcTOs5/fLgWpFVzgI215dnP5hdWJy9vhjzl4nyIhFkAc7D525ySVLrhHeCy0oGOQzI2hbEip9K",
-	"iK2slubfHGK/+NnpvzxQlQ7g9KMnvRfcnv6N88t/HgFwA4L8qmvTt1I5HULegEsW1rYQVuard8mbAO3o",
-	"G+fhofP8Z87hN71PuNBRucTCoS8CgkkRvgtr8i0IpeSzCoRn3+5RjZRdOppDuKyypoNMeZwyLglyYw/h",
-	"BopEXDKsQRzI+MZkRxSIYAJqpC08x5CBJsTGf41J6u1fPG22RTqYJbVrhQzw/YnehxSQjgw57dgmQxRQ",
-	"ouQ5c3dbRcBGkIt16rXE4ytv26SNbGZKcoD9XkfCrV5VAzivJ5eJ2ZVCKt6Nym1udS/Q/+vk+L7zyZen",
-	"+8+do9eJfbzUN6T6Y1Rj/BnXTct6XzZzmYcMKroNLNtkqBX+MAhxAo9bYBxzvFdC24bdlCgMbJjY65Q7",
-	"DBb6N0jbxS0lvK3WFHrmncGb9DhZbKOG2v6Q2xPQCpor0XOVvd00UDeZqr+iTbIjzjpyLgEmHX3IrLUD",
-	"uxQwu4MCN1YJsRCMg8N9jL8qTW7rDKCIo4qffLALznBHxZ9p4oa8xS33lx0YR2/ZKAiI72fNbKHErsoY",
-	"iO7Dojuraiy3vjaX3CE3wIgzk9kcZ8ahtndpzr2TzsYO9lgcuQniGb0Mvccn73GY3YyyE9qxWNmVxbEW",
-	"mFwJ5exacirJ85pdDuO60GHDS5l8D5w+2et9/rL3H6+dp3vg9Mmj3seHGrg2pem67vz2cSKik45dQ0Mi",
-	"Ayexsrxh1xe1g29VdkpZXhwlkGD/yVBf0VjHJ/9QvDf3I6IFXCfJ/TexiV1Fh9QBFJZRBlQYYdCS0qei",
-	"ehsC2mnxayq1JrQbiFaAhWj4F8OkNX4Lf12Fm5Bgh+AMuOV2DKpB2zaRDS7dLJUvi1TUDSGdZCPFgGia",
-	"VskTbqIq1qSQRtvIBrqQ6qLaM91pA45PGTCLAWq1WRdYJhU2i1qlaE6glqWahYq3tRB2TZsN7K7LbW1k",
-	"IwBtBDDBqntjkphcMmkLslozqR2t1ZWPkcsWzUPBDmcGN0vl71EgoOvuz12ogKa/VGixJuk0mlwz4XtC",
-	"LtKLjjHSH5gB1wlrirUKxs11Va4ViB1S2eU2SBCyi2mUQ2vCevZ44vnYqNrF0FJYaTZR4aul7qYbJM2/",
-	"S9Mts50mAqjQSreJqKZzjQRNeAdsWGNnvWnOvS5wTzI9uFeKZD6h+Ldt/lLDbX0viCPM7Aonx4fOb58A",
-	"Z//PzvN9cCmn5yZle1PwD0Cwwmwunc9eTuI0BuIK9gJX4S3R4iK+pOvQ4uq9Igy5CnmbR17B9RQmh9bM",
-	"Yi8XR2kltVCXPwBha4hLE9+dH/7VATaRoE+0JAHI/uCkXtfESRBqMnMbASz4oVC7vyVEa8Mu37S72kEv",
-	"WwlcKpUDo1Njc8JUvBcSTOmV1eLSwvpSWheNcGO4oW5djunPyTIt6RFuSqpJ8A2E+hgRCBsmbrhNJhX6",
-	"EwN2wQ7pWAaoEZp83Nnc0OcdECahvVwrDPuEjqu/DgL+urgoKk+DZxAGa4TvhdfZX5IKKTxbq6E2Q0ay",
-	"QYIoM1uQIUONoeg/n6KDmWkFhm1w5s4NZFh1RUgI6JODezu/dU1w3AqOep4Wh9iQ8H9zWynpQL/rNpPa",
-	"UzJyQlqq9zFVuO7AiOjxiKhSC4ezV4bX8KsBdfTss5F89G1j9buj8XsEodakyeMKgO2MMx8bQfw1EUKg",
-	"SzI0DFMK+pUAdISo194x50Jk84FnnbFdiWfjo/4ZQLhFI2t4k5TgcfEDaFl8dbeH5Qx3tCTLSxhac6Wl",
-	"lcXiWnFemmDeGBCmBl0ReRnEgFiGmLpkIUgR2EJtFgwRAigaNkvT0HemMrvDTbJpMS8LNqApG3OLSM5S",
-	"P4q5FfRUuEDlq7gxu7BYnA8DdbTGhUn6Y8NOJLkVZNeEDp/Vdfl64ZeKOnj7zpTQ/yv0jneQQ3sQHooa",
-	"x8aXA8T9XefOSwh3+nApN+IkOGnCypbRDqJMDS0a1hTsw6Sj3v9ax7Zde/i83hAVhx5G0ZkLXqtkBk12",
-	"1oWHG8nOai1oYpHBcS5YhJ3ZYUhEjje0J3eZWuyoIvAbdPZvThMeBn2XSWEu4MiKtq6SLddNCmCVIsw8",
-	"J6Jfx698p2wGQN+C56KaiH7R3MB3u7h6o3nikT/kzwCMyHXhvopK8yTQtTxS9WcZFZJkBQ3OHQq9bdIb",
-	"DHT2uJ84GCM0F96gh70RCTW3Xl5L632cMONU3wIL0M7S5cLSSBwPl7y3Uyurpbliubyw/F5KS3kqTkpL",
-	"SQ2CPyywtcDvsa2thJ1aQ+Fd0IXv4R9DXE9KCCYr50oftNLzQx20ljI6qP8jcpPDPEI58JYQa5LI8Tsf",
-	"P+79+iPn6JXz1asBt5aHUiJWQhcnIulK9Hneyc6KDOX1ZfWh9EFxdX69GD5R79fYOtf7aZyQeU14pkU+",
-	"l+h+yRmgCqlIdyo/YBvFggdgVuWA2epCqQcnMSA/eKNtYP5kSviXlb/c/3wdW7KOpqJeI5VwOZ6DPz8p",
-	"yOKKAH/3+Vxm8r3riTgCGVxCDVjtMhTmQPl87tqZyiu/3VtjYHJqIEJCW+HnprK6fvJlIsrQFp2LuTqH",
-	"UKFpi56xiG13zmOAECb13h/3kpYhLl4ycScKktzkmUsR9w5cTBJuJ+lCCaxF8QXZPBxU1MAaGS4MDJtL",
-	"NDFTWnDmZnji5lWRuMaQzV/zPzc2jHuF3fQl/XY2PXXn77O39XTuzuW/SQ0cy3me4TnevgNmR7/xyk03",
-	"1Coyi+o2aU0LWvoBNyORAX7coQxgsjMD5mbn3i/y72VWUng4qygimQHltdlFfo0o9IaUgQYhhrhe8zpV",
-	"3CyVN7BvtsrXYLKTARVIS/WKYN8UNMkOUJZ/F0DbnVmneNPNUpmLG76klJYSrw3zJXlBDAWD6XnXidEd",
-	"0f9SU2GTYTMAhYt/N5TBn/y2e0mhuND4Q3FI7vCLmmUKe5n/7ebbJc2tVMmx4qz4VQYVZYpNBHZgeNr0",
-	"+druxAjOHZ0Txzaz1pQTQ6gIDkMmWyy680NmAJTqrHDpRGedaIAiyyAt+atInqOj2hXiQOQQoQQLa1RV",
-	"nX8WEFY6VJg3nD2AJkGsJ/GmFTHlPDTicogJ54mhNz/NMtHVxt8gfEVCOMtURGSM29Xu5WpG1/Aj0UdT",
-	"wtif5ETsGeGeMsXg9OCIGgws0qAqlwHWEAWXbuXn5GdgGhrI50AT3QWG2TAZvRzewhB5ogG+fVtPT8F0",
-	"/c69fG73bxIV/5BSLaN6vpHlA15z57q6ULjTX2T57COOE52qZdbUYfHXzSh+QEHVhrgmxuKbLAMqBqnR",
-	"CXEdzbSMikjaoGoat+ZKNrVSOT0DQSza/tQBgrVmJsBxZ9fX3t+URon6mPM/5v2PhZQWGeEYm4SiGqfP",
-	"F5cXioG/A7O0hSnh9QYL9syP96/u22CzX9Nc0aPp/eLivPs5uLZYW6ul4tr7pXlxzeziYumW+DJ4x4Cp",
-	"CknNNZJrfVeLHHzF5bWFOcn2lPXEf7mxWiy/vxktHAx/7216iNkh8T4CyRnj0aLP6AqiZWqRYqj1cnE1",
-	"BNqEiV2Br5LMxYQ7Bkr0oPdmoFQPE1RRjLRS2dcqpKBG1pM6KOgiu6tFZOA74qRw6ySGFUBC6RjCqyMW",
-	"GuJaaulDu3nk0s5iMd5UvRHgVcLIHwAWh0ndfWSSwimS6KYBBAZhjCt+sIVcnUR0VbhUCQa5KhqoCCGf",
-	"0TP80spl6WIUt4nsQDEhVBOT+fkxyUx2f2KoBoi9gSv80RXfZSDexMUc2GkSC0VS0qOz+iNpjgkZolAV",
-	"csSCKwETIq5CVBE11XgIAbOwkDqH5n+WbJIn4y14AG4shtxMUXupRaqmpRrQSSM845X+i0nvIukfVPSs",
-	"ns3lC5NXrl6r8MOphGqgKjP+XGquEUrEb3bbTSS61kWPIVpAFTC7svmQ3ZXVQwJc56bW1J1LafHfvbxW",
-	"2FUfC7t/Lz9c1a7tnmWKBXYDegePe796AkJL8iduDjDJVkJ5/GHCaUK6jO6GrfR++ZFNSFdstG2STtiU",
-	"7sMlNDlHP8GFb1Ix8D02xT8ymn9wjg8dYqS8oDdh7NWJHZsvP/y0eJUUVbREwmx494VcQu7WYMeCeNgK",
-	"bES9NGcMNY9kdElVT80TDq8v9ArNO+TwEQ4gxRW/IGwEHr3Wt2JMWo1Q6YzKNkRcwd5IyZQj0K9WbSMV",
-	"5/ZvZhInB5VclVQZPkiJ9Te2sc5jhg8wccdnffo1c2/PAPSjzj65hGLqk1NTAaSXY0/j5BI0I8dlFMry",
-	"vhgmBEp9319bW/EMFxODIm5YJm2GQRGZvDrA9nxLpqD7RYwRGggzs26qxq2+5RZe/5BzX8+S8uJXF6qB",
-	"7ABFcQFs01xr1QVN8HzjLIkjEap1bJN1yxy7VVBF1O7PdqT7Qv51wz33H96SfcqiFA6FlioL/kWdxgTs",
-	"sOaERRomlqqC/EK1pxHhQUFRQqqJd/hwaDLWltWWZmLsqIwQgEBAVubQBMrrszr4y/3PgV7QL2eANARq",
-	"0LIARsiIThUDwpJdWOaW1IfS9UA6tSaiMm9GhJ89z5uIi2c28Abm+2V2hzWBZW4jzwOnwlbfo14ZqKhB",
-	"0cCO9JVRMWlLlJG4bQFM3zEj7BQTg7xb9DktLRcvT+hSTtcvi2IkYdBsYM91YoiSgMuqCbB8m3dbDWLf",
-	"K8sFhQUZV+8qMt/F9c7KoAlU95AWosp3XLlZKnOlXbhmK+ASlK5h4QO+rJRx4a6tgEtxLzFfjSVjPlEP",
-	"cXCiZ3g00kzYcWxycddAlzPATdvn2qViYSJnfAPLxADxg+ftFwe64aYKbKSEM4SG/P9g0dd4paJbRULX",
-	"ZQifqe0KXPj+92elypv5/vdBWdpqIiZ1b8M13TaU0rfh+pA2UtN/uf+5tiGCQvKP3cqMGsScaKcCk27g",
-	"8COlkrAhrcKN1PQ9/pTdiihXczWDQEhV6gZSLahIrWC6r1pQyQCVYCZBqkDG4SlNng3sZThwIEgyc0dg",
-	"QYsSzxCoTDQRtKTdN8HJ5afyXCoT3DDr8r9k/yqbEKZ5SQWuhjDjhQsAJtwIVALEpF4igrQq3Ipyj92C",
-	"66ZlpRc88bmNbDmkNJXN6Bmd83bSRhi2zdR0Kp/RM3nlzhM8UEnfpiwMFdP0EDsjYUYStYmoBnAwdQjc",
-	"5CqY8PTvENBFULq6vdH2wkFvmZQFSlHFWpTFS/tmK/qXBJMDbpiWKPTWhr2p7CVLDH9PUSVz8DsS8iM9",
-	"WEjmaEonZUQ8BpMHTH6rMP1TbkV3IFF5qGr9WH7dsHtZETUdw4OLGwW7d0QhaZtgKqVmTtdH7erWarNu",
-	"uC2Ec/Sq9/wzkXh59CjYCcKNVCsN9fadaAG5Z2oq4yFkTrqhL2ExZl3rjltpEctLD5tP+u5uvPWM23lG",
-	"LDXY7z/aQMXziHHutxuwWAP7DT5r0H6jmdKBYG0wgSbmUgiVTg8qgh45WBYpWe6nMEeKjYcqF3YzUVXM",
-	"09XzA/TCkTURILmzAJKwTyN9FWb19NXa5GR6qn71ajpXz7r7rJ2xz9yU2qe3yED60O5bwtJcGEuz48TS",
-	"oXuDJDVTSGpFiZFwlojU7YLkEUmP9XiJl+4JDdf0EXdmh74z1DFM3Jsf+l5/ZjC/MTc19I3RPri7Wmpy",
-	"hN2GJ2CKm3OjgEpNDpV35kcBldd3RtxaGPrWyGhegTj+eD9P/FEC6lCYNrDBGZlIWRPuobvpdmB0eipo",
-	"igg3ZYciO63Uj5Rv3xR08a6Ie2D6XqpNaFJ6p9LDPHuA1EUmb3i+/oyneIWd9SoiLhRolUyjyuy5+iz8",
-	"9XRLFInfiiWNSg1wAyulPhTtbRBhY3lxAljbatikg41pkNNzqqI9VLAIGagsEilNKxkwq1ajHlDvsI6N",
-	"RJ85Sw5CgfKHFsKdDUzqdQ4DUZlf0HW12uCCAlUXULSsYwGvlUnBf95/NFLjtf+8/8+u9Rmw9UThh1zy",
-	"Bla6pTc62t+rgbiibItGpWIhSx8sl8DsitCwhQ0aUx/lSxBnSudVHQODY26irlJwBHTcvJoRdJtak1CE",
-	"vfysgMTfe376i6PT/cNw1UlQ9g8t2FzjTBBENKPef2Xv4Z9E9XzsRQME5YiCIFIDthv24AjJ8sbqIjfH",
-	"bxIaAecX9zlSnv7yDxwhf/7SefpYDGNSwu73STqVLM/qp7AEa6XCPRsCOpfXieG239Dp2pSotFa6+8nr",
-	"497Xr3u/eyR0FfeayeAlvT/ePzm+73UrExgXbLjg5YuHk8TdHPBcIZTmHcztjnVhGKmHQkLLBLfnQf+G",
-	"BqozQbjtQAA6qp2VC51ggyqpJoVSpUN5zeFkZi9XOZygHMk/jiYdR3KM3SzfaP+AeNOAUI+AAY0BIn0A",
-	"3Mr9UFm+qsX3Cu0lQvo5t5EUW5VXG8mcVVqiSJZN9V6+cp4fnu7zJYRzW2WYTWWzhq6LJp661sk5LIBh",
-	"FPU+mqmor/toL95dO8lw4ugWsZw8igfOx585+897nxyC3hcPnC/u9774J1dInXx1fPL1N73PvgG9r185",
-	"T186nz4ahiEU1nK5aX1yOpu9YAgXDOGCIfgMoZ7Wq9lsf1PZYwgygfmtsYTzKCeDrNQ1r/HQrsbRaETV",
-	"BKrGFhHd5PlvnAcHvceJSki8fcnk+Vhwkt+hvzvAHxuqFvcWAB3rG5IEcG5lzMjEbWJv9TeIIq0/XRNo",
-	"yL6f3uW72hgGWXzX3BcjWPP8+LwBl+Lea0PfGxn3Je4e3nESGoXM780Ov93ocD/hsxneb3ITdVdRhyow",
-	"Xzh7zunsmaVbKgOnKs3vcbl6croG/L/yob8S3UAT9zwOujswZiXr6UgdQD8WHYpza5Hg847qMirbNNoo",
-	"A27x3ys70GTSS6RCuDJ0DCmghIhegfw33wWygVWDUuVGsiBDlKnex1TNvHK7Hif4ORqIBTjteV0dq56c",
-	"GT7qcwuabBxRH/4SC8WFpRD8F+b6hXZ+oZ0PpZ37zWdEguk7bL3XEyZfSKdxomIcau8zYoueMQDFhYIq",
-	"39h9k9kj8QiwDMfGxkz50/uTQOLvalJ/+0aCmJog1nO6f3Dy9XPgfDxuCyHSrqePQaYyJv66Fe+Q0n2h",
-	"gp5TBRU9GFQH+JBW9z/GqI7mQypnC+FOXx2zhFFYn3T7CckcQZEXpQGzLtpfi7icm554WQNQRilZE7VU",
-	"HE4m97nt0cLpjH7S4RVfZ3VDlgSjcDLWZS+0GIpqZjbwHGm1OwwZfg4alImjjICbpbKKGarWavTsAGHv",
-	"xZPeP70CvU8Oe09eDIwT9ldzlziM3yATbK4pBOoYtFb3tAMsO2G3ieprtM3W7YBi6sf25Kes/DSZzua8",
-	"T/53OkfecJwvqORGevMEu/GEWvAMCvt5rbFuxzJn+N/Xrl6ZTBfyuWzqzgDBKIEh5MhbSDoJdbXqIzr4",
-	"cf21Sw7lOLmQHuORHp6pT2s2Qljmy49RemR1FVRXBQeClQVLDW7f4XxKpjhIRhfGa77AhtyGdJy6+cYm",
-	"o8iqy+QINSuCy0GZy6ulOrblV9UIXqi2FEuVCflxZEtPQraEMzbjZ6VKQOze2f3/AQAA//8=",
+	"7H39cxvHleC/0jWXqki5ATj4oCSSlbqiSMhGRBJcgDTXK+iIBqYBTDjoRqYbpBAtt5SEm9JG2ou8K65p",
+	"m3TJFX/Ed9pa2lZyTJVzf0z2N2L4P1z1x3xiAIKS7JUd/SKBQPdM93uv3/d7fVdrkE6XYIQZ1Wbvam0E",
+	"TeSIjw3S6RC8uUQakFkE869MRBuO1ZV/ahtt5CDACIB0CzSJA1gbAQfRns10AEEXsjYgWHxLYQcB4lgt",
+	"C6c1XUN3YKdrI21Wm4Jda2o7M1W3bJtOWfhnPcvpTxmZmbzRyKLUNTidT101c41UPQON1HTTaF5pZppZ",
+	"mKtruuYgPhyZ2ixzekjXaKONOpAvlPW7/OmUORZuabu7urebMmJOf77JkDO8nwpqEGxSvqMdaDFQR03C",
+	"N9hGAKM7DDCnH1l8btwKOha2Or2ONpvRvdVYmKEWcsLL2djYmO+xNsLMakCGhtdUvrEArlydNkCjDW0b",
+	"4RaKwu86gg5ygIOg3flxVeu2CUYcllVNB8hxiPPjqmbhbWhb5iYjWwhXtQsBblfXutCBHcSiVFHA5mLi",
+	"gpcgZcCEfXDpJnEQxIBZHaQDCzfsHrW20WVAmopQftZDlFGwAzFDZnRbWSN7JWXkUrmMpmsWf+7Pesjp",
+	"a7qGYYcPQOr94bU3idOBTJvVTPnLSCIomqjTJQzhRv8m6g/vYRluIRpeJKCwKSjdQV0EGbhkOrDJUhZi",
+	"zVSbsS7sWikreGhqC/VT8iRdngUZPjE7PQ22LWrVbQTmKwvFIkeoAxscrPywrK8XFwHkNEeZDurQQVVM",
+	"HAApgOBnPcKQCeQ+0uAGcUA2D9rBwdpCfbBjsdA3Xdi3CTQBxHQHORTstCETvzYthzJ/Ww0+lhEdUAZZ",
+	"jwKITWBCBucABHljRjy0imsmYtCyaVpNK5o1sNO2bH40IAMWBZRZtg1axMItQHAarA2tDGLC2sjxF2bx",
+	"jeWz2TQoe3QgHrbDWYqDmj2KzNAB7Fex+IXBLYTBpbxh6CBvZPg/Of5P3qMqznR0sfaFN+dX3ihsFlc2",
+	"V8ulN8qFSkUH+eyMDqaN3GVgI7gtjzZfYtNBKF3FERK8hozczNVrKJU3zOlUPmeaqXpjJpe6cm0mD6ev",
+	"Nmdy2bxHnBLXAXWGCCzFKSzCGOCdJYRbrK3NZqev6pxReH9n4jSra3dSDoJUUOXpV38YHH8B3Hd/PfjN",
+	"Y+Ae/GLw9EQH7v3/4374SAenJ8dnBycg8w/Z6Wn3w0fuu0/d/a/B2f7ngwf3Bw8+DpP/koXRQptYjYTj",
+	"W8LIA2WDMxznhxTYFkZ0DtioyQDpMdBBENOAmtJgXiJXDVW4NXLRI21kjFQmm8unpq9cvTbiVPPpK71O",
+	"XcAyANkPHNTUZrX/NhXIqin5K50K7UnNjO30hmUncvvJdwptW43svMJ7XYWtBHzyb/XQybcoyKRBrQtb",
+	"qCZYMwU1av0c1UAH9kEdcR7UIZSBjKEbhhHZViZ5I/xZkS2YqAl7NhMTOvCOEoOGYRj6hGKx7DGa4Q1x",
+	"1lILMSKFQsnoJA9hhGyFuXcaVEgH1YnZB8im6IfUw1o+jrWJtA4BA85nAhD46xkrW3351OtZ5jj5VLF+",
+	"noDKIkMdCrqCicbUgKyRjBqO2WTU8Blh3EyKmQqDDkuW/DcEgcVF/0h5D5YgkxjDoKbEec3DjJGkDmRS",
+	"xih1gPrLei6FYANaLEGVIbgFusS2Zz3yghRQQjD/P6wdWBQ0LQxtHXCRzZVLQAnoQNwHVOmUgXhmkCH+",
+	"AEvM47pfGhi+oIYMENyIC6PMCPxyNTUZv2H0ZqdD2DUSsLvLqZZ2CaYorONdh+YbkKEd2JdfYoawABPs",
+	"dm1LWgVTP6XSNFBrFfPrkYm01+lAp88Bj5xtq4EAJlwFgY02rNscL9vQ7gmCEhqrfJkptNv5xc035tcK",
+	"G/Nva7rWQZQKJqe5e4eDP+25v/kYuO8en3557L77CLgPPj57+Puz/QP34J77mz9IsZcG7odP3AeH4OyD",
+	"PTB48DH/6D44HPx272z/mfu7r929E/f9x5ouz/MIc4RTDueUDHa6Id00M71mZGZzxqxh/B0f4sAG4hxL",
+	"y9ebM9lmbvrq1Xoub8IrMNdAM9kZ00AGyl/NXdF2dY32Gg1EqTbbhDZFAgUXkgEFDqkC3kY26SKJwijx",
+	"zgMP2nXUtrApiK8lseIrWMQBdYdsSUWoQTBGDT49rQVH4zo0FTe+OBF4IimgAK7MIqcPfJtCiFnSBA7E",
+	"rbGk8Nb8UnFxfq1YWtkslMulsqZrTQvZJtVmb92VHwOG5+tMGcMA7tEzThVDCtHtCEV9+I+DJ5+cHv+L",
+	"e7QHzt7bd49OJqGQtkUZ+XYoROcQfcsDTxikAmYem91xONfinO/Foanof5lgIex8qL799ttvp5aXwdnB",
+	"vvvgyD06AO7B08Hx48EnJ8D94LF79Mz9t2ffALS/xfPI2afNoYjMnyjiDoNcKBOe9YMJ+EmltPLi8OZP",
+	"DcM5gCp/vg/uZ8Dd3xs8eO87C9oe3sJkB9+Q245CVsBC6XFtBEgXOYLHAJMgKiQHn/tSaTsC8v2HwL1/",
+	"4FlZZ/v/Pvjfn3OYfjdh/dLFylpU7fEPyRyoSSDXANdNKEDbnM/XuamPuz0mXAs77X5EtFi2vULYDdLD",
+	"5kWFS2xqQEGYAP6j74/sKOY1WscoLi1trpTWNm+U1lcWI2rG2f6zwYM/SZZ2ANz3H5+e3Afuk/3BV89O",
+	"j+9xGvEVjVfiXAmTMhEq6sQJm3UcMJaKK4VRwHj/obv3RG1/8MnXwD3+f5zu1Wl5lSDx0qn+ZqkC2lBw",
+	"+hBxQSZ9AJy0BZkJ/T/CpwQJ8kFhur9BnLplmghfkOgRdojdQZiVfRMzwjs9FxtyKMGgA02p10kTBDRh",
+	"gxFnHPIrhYXSyuLmjfmFtVJ5s7BSLi0tF1bWNsuFv1kvlgtRcnD/+FicgaMT99MjTgdKux786xeDj47G",
+	"s0Fodiw81aPIod/OwcBkFTkdi1IrLsox4fBSP0n7TYGx0aOMdHxPzzjA3SiVrxcXFwsro4yUo2fu+5+D",
+	"0z8+PNs/FPL7VeMcXUjpDnHMhTbXw5PpS7pX5Tiww01hxEC9zy3aZnMceFbnK5WNUnlxU7lkk+np2f3T",
+	"k2Mw+NPe4Pje4Mv7ZwcnnMkMfv+1++QeGHx17/TLP/81CFfpiwQ2bGxJJ0OYPD1uIrVOFnFe6mAsggSX",
+	"4jyMEVBHoCEQbUqvYBVfGoWjy5EzMZa1iDdYjAKyg5HjvUswLQAx2vHfdR6fuZyu4hC7VK6ENauDSO+i",
+	"VmhraPKwO4IRAqg9XqlUXojNteJyobS+NvKgvzN48Adxwj+75757PHh0cPrVE+B+eP+1R2K8R8K0TEHR",
+	"ytFmSedhWGoWMUMOhnYhwMzEVGCpuVH8k54DpLtsDOKLK2uF8sr80malUH6rUPZNihD6vzwYfPoUuB+/",
+	"A9yDjwefHHC5ODg+dH91FPNGfR+xWvKAmAZFBijsC87UtnALdIiDAMGg23O6hKI5GcgENbWDWhi7N1G/",
+	"jHoUXdQQ8NEVoLW4WFheLa0VVhbe3rxZeHuzXFivCGEzGsejZoSQfPRs8B8n/MAKJ8f7j90v/114HX/5",
+	"1H3/88GjQzD4/IvBv34Bzn75cWAuDuG76xCz12B0SvLf76yUigU4hbQRHsWkYG8Yz0sxE+UCqH5FrZsA",
+	"pUphnPKjf4ZhGN9Ze+d8O0bhsojXKXoOXFZ6tIuwmaRmhnUcC3PKOhetlfXKamFlcfjYcs3b/fgd9+gE",
+	"SCT7DrT77r89c/cOlWEvsP3R8dn7D8/2n7yKVq2uiTSLcg9jC7eGgRZN7ehhEzl+gsNQjsY4eC6UVm4s",
+	"FRe4kqMyP/iPQYxzwkjpbhgRp8fvuUf3wkxSelQ4G5X4cD/7BQhE6Rge+v1wJ8gQDA1U+jpqwB5FKi5I",
+	"vcPB1W/GTQAMGTLngJ9mF0dznCUPoRxc8hCrJ+f0SMedxWL693OyazzKPUd7jTYQGsI4Ikxm05JiuFr1",
+	"4MVdUZOmGX73CGxFQVkhV9hwiq6imRBhdr4qpfUaIUvQaV2Uo7PQtADd4lVkW5GobXUsNt5T8PZSaX5x",
+	"c61U2lyaL79RSEA+GHx1Mnh6wrnGYO/+4OkzcPaLP39/eQXXtgQULSoBeSUPblrXw4hT8dnnM5AZIRVu",
+	"+44McDGZDEkIsMn4I8vt90JlLdlGjuPOfXLoPjg8Pd7jWvTgt3vu8ef8WH92D7j7v3H3D0IG81+Vlezj",
+	"27eIHcfaRp5FPOdbV1zlNklUI1sjZBnivpdSeUFScCBDS/yIDqlkRGWzeDk8Y6lgfq2wuVRcLq5tFv52",
+	"oVAYUsl8oa+O7+Cz//XaO6KVPCbpJyNydMyBBukgUIeNLZVYVBMZ7CmRwl7z0ovSmh7O3A8NGbU8NXpq",
+	"OC1+N5QXtY5hj7WJY/384ob5nW6CC5lsIQy6kDLhKBRj+nNcF3IQbYPxwmGtdLOwsln429Uh3/Hgo8PT",
+	"/3viHkmh8NnDwe8eDh4duO/eH2Yi/tBXLiiusvSjAPPjq0CATlfpHdRqYch6DtIB63eRDixKe8gRrtqe",
+	"aSHcQOdDsrgiIuXRw3n45Oz934cY8ZEX4lHa1qukl+uacIzHbSFMJLDGQWB9ZX597c1Sufh340jpbH/P",
+	"ff9xkMTyKmzZQdtkK8lmpkgECYRcCCwHbipYrTajXn5QjyLH8/6fTyPlwlulmwJEEUtQJUusFDYK5c3F",
+	"wlvFhULU3FNg3N9zP/jV4NEh4OfsHw984nnlj+M3oZHXZamOOsjEAQQHFRSKXepAsQH+u0J1jLlvbGyk",
+	"4jVDE3D4eKVRjM1vQ8sW2ZgXz8MoSrTcgJadRJcM3WEe8YnguUIjuLR+o5y6XlxaShlZ4/L4wHSZk9jm",
+	"+sr8W/PFpfnrS0OGgcjMEN4b4D544jlnk1JCX4lTLA/gJCDr2hCr8yohtlouLb44xH71i7N/ua/CquDs",
+	"vceDz7lK/o7763++AODGuD5V4cO3kkwWId6Q7QkbWwgrJdof8iJAO/rafXDoPvmFe/j14CPO1FTcT7gg",
+	"hKcxyXX416vT3ixVwtFjDyENiEOhPkx2ROQYE9AgXWHnQgbaEJv/NcqvDwXxtPkO6WGWVPsKGeD7E4Vk",
+	"FJCe9LLsOBZDFFCiODvzdltHwEGQM3jq1xfxlXcd0kUOsyQ/haNeR6J1s6qaxi9wsDC7kteGU/u9SoG7",
+	"oWKK0+N77kdfnO0/cY9OEosi1Dek/lPUYPwZ1y3bflNmOi9CJsgjumyLoU70wzjyCT2uyFBHC14JHQf2",
+	"NZGP0rKwX3Y8AS2uBhOkluRlsNxSa4o88/b4Tfo0PbRRU21/wu0JaIUVozheZaGMDpoWU4kZtE12BK5j",
+	"eAkd1/hD5u0d2KeAOT0UmlgnxEZwGBzeY4JV6XJb5wBFoGoY8+EU8clQxZ9p4Zac4mUtynK2i9e/iQPE",
+	"97NmdVBiiToGopRblLqqKp31tYXkcuMQO01PZ7KcpUZqiFKcByfhxgkXrF24ouycwjD/8cl7nGQ3F9kJ",
+	"7dms4knRoXpCro5wdi05leR57T6HcVNoM9GlTL8Bzh7vDT59OviPE/fdPXD2+OHgw0MdXJvRDcNwP3iU",
+	"SOik5zTQhMTAj1hFThARMsh65zIgpbFW5OD4AQkX80WKNIfKIQKk+G8edYiKuEmSixmxhZHIoBImGhQ6",
+	"chrUGGHQltKnpgrFAO11+Jhaow2dFqI1YCMa/cW0aINP4a+rcWMC7BCcBhteOn0DOo6FHHDpZqlyWYR4",
+	"q0I6yaq0kGiaVfECLwCMdSmk0TZygCGkukgDS/W6gNNTGsxjgDpd1ge2RYX2qlYpcmLVslTlpXhbB2FP",
+	"ya1ib11e3r+DAHQQwASrUrgkMbls0Q5kjXZSba/dl4+RyxaVmGCHM4ObpcoPKRDQ9fbnLVRAM1gqtFmb",
+	"9FptrpnwPSGP6EXiu/Q8pMF1wtpirYJxA0iFViB2SGXJcPhAyJLQOIfWhR3l88TnY6NqFxNLYaXZxIWv",
+	"rt1JtUiKf5eiW1Y3RQRQoZ3qEpFG5amLurATHdhg571pwRsXmpN8HryRIuJJOTC7Dn+p6fUREYcjyuzy",
+	"p8eH7gePgbv/Z/fJPriUNbLTslYU/AMQrDCTTeUyl5M4jYm2rQYqYsqgLTKrh5d0HdoQN5A6GHIVcpp/",
+	"vMLryU9PrJkNvVyg0k7qRyF/AJYYy4cmvjs3+atDbCJBn+jIAyCbLZBmUxeYINRi1jYCWPBDoXZ/S4TW",
+	"hX2+aW+14162GhoqlQNuoS4IA+9uRDClVsuF5eL6csoQVcVDtKGmrgzpz8kyLekRXtzeIvgGQiOMCIRN",
+	"C7e8CkxF/sSEfbBDerYJGoQmozuTnRjfIWES2cu1/KRP6Hn66zjgr4tBcXkaxkEUrDG+F13naEkqpPB8",
+	"o4G6DJnJBgmizOpAhkzV02d0s58eZpYd6lzEmXvXIXVY90RIBOjT4wvlv3FN8GUrOOp5+jDEJoT/i9tK",
+	"SQj9rttMak/JxAlpqTnCVOG6AyOiABJRpRZOZq9MruHXQ+ro+biRfPSbpupXR+P3D4Raky7RFQLbOTh/",
+	"aQfi+3QQQi0EoGlaUtCvhqAjRL3+ijkXYpsPPeuc7Uo6e3mnfw4QbtHI5OokJfhl8QNo23x1tyblDLf1",
+	"JMtLGFoLpeXVpcJaYVGaYH5PJaa6BhI5DGJAbFO0sLMRpAhsoS4LB4sAFN0MpGkYOFOZ0+Mm2axoPghb",
+	"0JJdK4RPf3nUidkIeyo8oPJV3JgvLhUWo0C9WPVvkv7YchKP3CpyGkKHzxiGfL3wS8UdvCMb9Bj/FXrH",
+	"K8ihfQhPdBpfGl8OHe7vOndeRrg3gkt5ATPBSRNWtoJ2EGWqA9ykpuAIJh33/jd6juPZw8/rDVERyUkU",
+	"nYXwWCUzaLKzLtopTpZcdqCFRSz/uWARdWZHIRFDb2RP3jL1IVTF4DcO9y9+JnwK+i4fhYWQIytesyj7",
+	"kVgUwDpFmPlOxKA+RvlO2RyAgQXPRTURbS+4ge81D/D7nA1H/lDQUDUm14X7Ki7Nk0DX8Y9q0BgunyQr",
+	"aLiJW+Rt036XtfN7pw2DMXbmohv0qTcmoRbWK2spY4QT5mWqb6EF6OfpclFpJNDDJe8tbbVcWihUKsWV",
+	"NzRd81UcTdekBsEfFtpa6Pehra1GnVoT0V3Yhe/TH0NcT0oIJivnygiyMnITIVrXzB4a/Yjs9CSPUA68",
+	"ZcTaJIZ+98NHg9++5x49c798NmZqZSIlYjUyOJFIV+PP8zE7L3Ih11fUh9JbhfLieiGKUf/XoXWuj9I4",
+	"IfOrI2dFZo8oi+cMUIVUpDuVI9hBQ8EDMK+ygRw1UOrBSQwoCN7oVcyfTAn/svaXe5+uY1vmddfUa6QS",
+	"LntX8ecnBVk8ERDsPpdNT79xPZFGIIPLqAXrfYaiHCiXy147V3nl0/01htpQhyIktBN9rpYxjNMvEkmG",
+	"dujCkKtzAhWadug5i9j2muaGDsK0MfjjXtIyxOBlC/fiIMlOn7sUMXfsYpJoO0kXSmAtii/InjWgprq5",
+	"yXBhqHNnoomp6eEGxtH2xVdFChNDDn/N/6xWzbv53dQl41YmNXP77zO3jFT29uUfaGN7HD9PZzl/3yGz",
+	"Y1Sv+rYXahWZRU2HdGbFWfoxNyORCX7aowxgsjMHFuYX3izw72VWUrTTtUhXnwOVtfklPkbUNkHKQIsQ",
+	"U4zX/XK+m6VKFQdmq3wNJjtpUIO01KwJ9k1Bm+wAZfn3AXS8BqCKN90sVbi44UvSdE28NsqX5IAhEgwn",
+	"al0nZv+C/peGCptMmgsmXPy7kVzh5LfdTQrFRXrJCiR5PbwatiXsZf63iIHhRmITYJUmKXDFR5lUlM20",
+	"EdiB0db9z1fOOnTgvL5yw9RmNdqy8RkVwWHIZJMErw3aHIBSnRUunXjHOh1QZJukI38VyXP0onaFQIjs",
+	"sJdgYV1UVeefBYSVDhXlDef3wUsQ60m8aVVcGRHpFzzBdRGJobcgWTLR1cbfIHxFQjjLVERkvmxXu5+P",
+	"GV/D34hOGBLGQZtD4swJ95QlbqEId9rDwCYtqnIZYANRcGkjtyA/A8vUQS4L2ugOMK2Wxejl6BbOzQWN",
+	"8O1bRmoGppq37+ayuz9IVPwjSrWM6gVGVgB43WuS7UHh9miRFbCPYZro1W2roZDFXzen+AEFdQfihrhj",
+	"xGJpUDNJg06JcTTdMWsiaYOqqw10T7KplcqmbQhiURvdBAg22ukQx51fX3tzUxol6mM2+JgLPuY1Pdal",
+	"eKifoOqotFhYKRZCf4cuJhCmhF9zH+4mNtx2aGSvklGNakR3hDcLS4ve5/DahlonLBfW3iwtijHzS0ul",
+	"DfFleMaYZl5J1bvJ1YDlAgdfYWWtuCDZnrKe+C83yoXKm5vxEqXo9/6mJ2hZN1yVmpznHS8vi68gXhAT",
+	"KyFarxTKEdAmtCENfZVkLibMGCvRw96bsVI9eqAKojOnyr5WIQV1/wdpgrwhsrs6RAa+Y04KL2N+UgEk",
+	"lI4JvDpioRGupZY+sZtHLu08FuO3nL0AvEoYBX1Mh2HS9B6ZpHCKJLpZAIFJGOOKH+wgTycRVb6XauEg",
+	"V00HNSHk00aaD61dli5GMU1kB4r22bq6W8kBMpM9aKetA+JUcY0/uha4DMSbxFUyO21io1hKevzik1ia",
+	"Y0KGKKTJ10H1QybEsApRR9RSfeMEzKJC6jk0//Nkk8SMv+AxtLEUcTPF7aUOqVu26tIhjfDQrTUd2JdJ",
+	"/6BmZIxMNpefvnL1Wo0jpxaphqnNBU3+uUYoCb/d77aRaO0RR0O8lCZkdmVy0WtjjIgAN7ipNXP7Ukr8",
+	"dzen53fVx/zu38sPV/Vru+eZYqHdgMHBo8FvHoPIkoJ21GNMstVIHn/04LQhXUF3olb6qPzINqSrDtq2",
+	"SC9qSo/gErq8lCTBhW9RcXvG0JUosXtOxuf40Anu5xDnTRh7TeIMXdYx+dUbKimqYIuE2eju89mE3K3x",
+	"jgXxsFXYintpzrkhIpbRpW58kc32o+uLvEL3kRxF4fBR5FBFjZ5jsX6FyxHlwRQlk/M9aSvIv254G/7J",
+	"huxQFI/RQCESZJ2lSIqegj3WnrJJy8LyXMovVNW58MUL2SVISLwjOBltxrqytMlKdNRWEAIQiGvXZMA6",
+	"VNWYMcBf7n0KjLxxOQ2k1G1A2wYYITPe2xMItbG4wtWWt6WeT3qNNqIySC1iPdHritJVXMV8v8zpsTaw",
+	"rW3km7vKR/xD6tdciYRvHexIw5SKfpciZ9urxrQCK0goBRYGOa/Caja4vkTuMWsYl0Xmv9Aeqti3U0yR",
+	"f3tZtSWSb/OnNSAOXCDclrch47y0JoPLnitEeiihmkM6iCpHTe1mqcIlpPCD1MAlKP0wwuFyWUk+4Rup",
+	"gUvDLhl1ZdnNUgXE3THhrs3RBpRzUS+Nxc35FrqcBl6OLGfl6piIBM0qllE48YPvWhMIrXpxuaqmLpYK",
+	"O9vAUiBeqHcZExcsDOFzRYughR/9aF7Kl/SPfgQqUjESDuC7VU9PqioOW/UMtqo2+5d7n+pV4YGVf+zW",
+	"5lTz9kSlEFi0iqOPlEy4KlWwqjZ7lz9ltyZqQ8o3FsBMfvpqKH4hjDdAETdyazLrbxaEC427DqnbqPPf",
+	"f0oJrqWByuaQIFUg4/CU+kUV++FEDgR5zLxGo9CmxJe6tak2grZUsqb4cfm5xEttimtBff6XbEvhEMJ0",
+	"P4KHlJY95/vmACZc41LVCxb1o35ShDOLCQHu38UIrlu2nSr6zopt5MhG1FombaQNzpZJF2HYtbRZLZc2",
+	"0jllOwseGLtpZPau1kLsnOi0PNQWojrA4Tg9uIm6TLrVdgjoIyj9Sv4lC8Ibxs3mUN2XFr0BckRqUDBk",
+	"avjutV190knB9VKTz/GuouQzEpKRfFhI5mhJj0DMux2O1I24X0plBU5UIDuUzDLpXsSNORcAF5fAu7dj",
+	"1zdlDeOizVo6XRa7q8k9ejZ48onIcjp6GK6a9sJCyhl563a8WtPX65RyFtHdPD+zUM8ynirFVaKYmmNE",
+	"dRVjd3e44t8r+BdLDfdvjNet++Yn5367IfUwtN/ws8btN56WGIqMhKPVQ/p7pE5xXMXhhT3TsfrAUS7L",
+	"WGXfRLV5XtqXCjB4qVyh88KJNREg2fMAkrBPM3UVZozU1cb0dGqmefVqKtvMePtsnLPP7Izap7/IUKx+",
+	"9xui0myUSjMvk0onLsdPqlxO6jCFkbo5cFfX8pJHJD3W5yVTw1eAiZmZiWdG+keJubmJ5wa3ZPCJ2ZmJ",
+	"J8aboO3q2vQFdhvtMy4mZy8CKu/mOzEzdxFQ+T0qxNT8xFNjDfIF4QTdsH3xRwloQmHawBZnZCI/RNhi",
+	"d1Ld0PUYWtgUET6BHkVOSqkfWmDf5A3xrlgwhtv5hCblUik9zLcHSFOkzUXvUJnzFa+oZ0yFn4QCrSLX",
+	"qqaVq8/COUa3REXmxlCGltQAq1gp9ZHQSosIG8t3ysHGVsshPWzOgqyRVeWjkeogyEDNuxS9lgbzajXq",
+	"Ac0e6zlItPexTe9+S5EmiHCvikmzyWHgX3MJ/GhUcCezn+IMRacgOVlGLSwK/vPewwv1u/nPe//sWZ8h",
+	"W09kWcslV7HSLf0LHIK9mogryo7oPyYWsvzWSgnMrwoNW9igQ+qjfAniTOl5VcfY/dxSwRHQ8YLYF9Bt",
+	"Gm1CEfaTIUISf+/J2a+OzvYPoyneYdk/sWDzjDN5qWgsfTV45eDBn0Sp6tCLxgjKCwqCWMHFbtR3IyTL",
+	"C6uL3By/SWgMnJ/d40R59us/cIL85VP33UeiubYSdr9P0qlkLcQohSVcmBAtkA7pXH7Z862ge8q1GVHW",
+	"qHT305PjwVcng989FLqKN2Y6PGTwx3unx/f8fj6C4sLVzX5yZjQj00u4zOYjOZXhRMqhkucLFSwn1Cd7",
+	"Bcajq4dVGXC0xjcEHdU7xoNOuBuMVJMieYmRJMJo5qCfGBjNBowl+8Uz/GIJfV5KXbxYd7hCN1KQO6YK",
+	"N1Z065XJRmpgVeGrX9UqCTJIcIvls6kktliamtISRWaaNnj6zH1yeLbPlxBNJJM+bZU6FhkXz/LyrJPn",
+	"sAAmUdRHaKaimOW9veGmmUmGEye3mOXkn3jgfviJu/9k8NEhGHx23/3s3uCzf/KE1OmXx6dffS1udPrq",
+	"mfvuU/fjh5MwhPxaNjtrTM9mMq8ZwmuG8JohBAyhmTLqmcxoU9lnCDJb8BtjCc+jnJzb/1oUOO7qnIwu",
+	"qJpAVUUe002evOPePxg8SlRChnsFTD8fC07yO4x2BwR3X6jFfQOAHirSTwI4tzLmZJYkcbZGG0SxPnue",
+	"CTRhkz1/+K7+EvpTf9fcFxew5iO34oq51yaeG7sJQMye3HESuc+Hz81Mvt345RHCZzO53yS4/uu1s+cF",
+	"nD3zdEtEd2Tw9CW6erKGDoK/cpG/Et1AU3d9Dro7NmYli1dIE8AgFh2Jc+ux4POOaukne6I5KA02+O+1",
+	"HWgx6SVSIVwZOoYUUEJEYy7+W+ACqWLVDVC5kWzIEGWq0ShVFx54LUYT/BwtxEKc9nldHWVfzkwe9dmA",
+	"FnsZUR/+EhsNC0sh+F+b66+189fa+UTaedDpQWRzvcLWezOh4bh0GicqxpFeGhe9Df/FgeJBQeVK775I",
+	"y/fhCLAMxw7dHhFcQZcEkmBX08Y3bySIvuJiPWf7QxcJvxwLIdYbY4RBpjImvt+Kd0Tpfq2CPqcKKgqe",
+	"VbvliFb3P16iOpqLqJwdhHsjdcwSRlF90mveIXMERV6UDqym6DUr4nJeeuJlHUAZpWRt1FFxOJnc5/Ui",
+	"iqYzBkmHVwKd1QtZEoyiyViX/dBiJKqZruIF0un2GDKDHDQoE0cZATdLFRUzVH2M6PkBwsHnjwf/9AwM",
+	"PjocPP58bJxwtJq7zGH8AplgC20hUF+C1uphO8SyE3abqL7Ge9rcCimmQWxPfsrIT9OpTNb/FHxncOKN",
+	"xvnCSm6sEUa49UWk38W4sJ/fh+bWUOYM//va1SvTqXwum9FujxGMEhhCjnwDSSeRFjIjRAdH1/ddckQu",
+	"tX4tPV5UevimPm04CGGZL/8SpUfGUEF1VXAgWFm41ODWbc6nZIqDZHRRuuYLbMltSMepl29sMYrspkyO",
+	"UI3ZuRyUuby61nPsoIZZ8EK1paFUmYgfR/bPI2RLOGPTQVaqBMTu7d3/HwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -344,143 +344,77 @@ type StartDate = string
 // Wait defines model for Wait.
 type Wait = int
 
-// BadGatewayApplicationJSON Every answer with a status of 400 or more.
-type BadGatewayApplicationJSON = ErrorEnvelope
+// BadGateway Every answer with a status of 400 or more.
+type BadGateway = ErrorEnvelope
 
-// BadGatewayApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type BadGatewayApplicationProblemPlusJSON = Problem
+// BadRequest Every answer with a status of 400 or more.
+type BadRequest = ErrorEnvelope
 
-// BadRequestApplicationJSON Every answer with a status of 400 or more.
-type BadRequestApplicationJSON = ErrorEnvelope
+// BillNotFound Every answer with a status of 400 or more.
+type BillNotFound = ErrorEnvelope
 
-// BadRequestApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type BadRequestApplicationProblemPlusJSON = Problem
+// ChangeRefused Every answer with a status of 400 or more.
+type ChangeRefused = ErrorEnvelope
 
-// BillNotFoundApplicationJSON Every answer with a status of 400 or more.
-type BillNotFoundApplicationJSON = ErrorEnvelope
+// Conflict Every answer with a status of 400 or more.
+type Conflict = ErrorEnvelope
 
-// BillNotFoundApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type BillNotFoundApplicationProblemPlusJSON = Problem
+// Forbidden Every answer with a status of 400 or more.
+type Forbidden = ErrorEnvelope
 
-// ChangeRefusedApplicationJSON Every answer with a status of 400 or more.
-type ChangeRefusedApplicationJSON = ErrorEnvelope
+// GatewayTimeout Every answer with a status of 400 or more.
+type GatewayTimeout = ErrorEnvelope
 
-// ChangeRefusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type ChangeRefusedApplicationProblemPlusJSON = Problem
+// InternalError Every answer with a status of 400 or more.
+type InternalError = ErrorEnvelope
 
-// ConflictApplicationJSON Every answer with a status of 400 or more.
-type ConflictApplicationJSON = ErrorEnvelope
+// KeyReused Every answer with a status of 400 or more.
+type KeyReused = ErrorEnvelope
 
-// ConflictApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type ConflictApplicationProblemPlusJSON = Problem
+// LineHeld Every answer with a status of 400 or more.
+type LineHeld = ErrorEnvelope
 
-// ForbiddenApplicationJSON Every answer with a status of 400 or more.
-type ForbiddenApplicationJSON = ErrorEnvelope
+// LineNotFound Every answer with a status of 400 or more.
+type LineNotFound = ErrorEnvelope
 
-// ForbiddenApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type ForbiddenApplicationProblemPlusJSON = Problem
+// LineNotInUse Every answer with a status of 400 or more.
+type LineNotInUse = ErrorEnvelope
 
-// GatewayTimeoutApplicationJSON Every answer with a status of 400 or more.
-type GatewayTimeoutApplicationJSON = ErrorEnvelope
+// LoginRefused Every answer with a status of 400 or more.
+type LoginRefused = ErrorEnvelope
 
-// GatewayTimeoutApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type GatewayTimeoutApplicationProblemPlusJSON = Problem
+// NotCancellable Every answer with a status of 400 or more.
+type NotCancellable = ErrorEnvelope
 
-// InternalErrorApplicationJSON Every answer with a status of 400 or more.
-type InternalErrorApplicationJSON = ErrorEnvelope
+// NotFound Every answer with a status of 400 or more.
+type NotFound = ErrorEnvelope
 
-// InternalErrorApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type InternalErrorApplicationProblemPlusJSON = Problem
+// PayloadTooLarge Every answer with a status of 400 or more.
+type PayloadTooLarge = ErrorEnvelope
 
-// KeyReusedApplicationJSON Every answer with a status of 400 or more.
-type KeyReusedApplicationJSON = ErrorEnvelope
+// ProblemDetails The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
+type ProblemDetails = Problem
 
-// KeyReusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type KeyReusedApplicationProblemPlusJSON = Problem
+// ReauthenticationFailed Every answer with a status of 400 or more.
+type ReauthenticationFailed = ErrorEnvelope
 
-// LineHeldApplicationJSON Every answer with a status of 400 or more.
-type LineHeldApplicationJSON = ErrorEnvelope
+// RefreshRefused Every answer with a status of 400 or more.
+type RefreshRefused = ErrorEnvelope
 
-// LineHeldApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type LineHeldApplicationProblemPlusJSON = Problem
+// RequestTimeout Every answer with a status of 400 or more.
+type RequestTimeout = ErrorEnvelope
 
-// LineNotFoundApplicationJSON Every answer with a status of 400 or more.
-type LineNotFoundApplicationJSON = ErrorEnvelope
+// TooManyRequests Every answer with a status of 400 or more.
+type TooManyRequests = ErrorEnvelope
 
-// LineNotFoundApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type LineNotFoundApplicationProblemPlusJSON = Problem
+// Unauthorized Every answer with a status of 400 or more.
+type Unauthorized = ErrorEnvelope
 
-// LineNotInUseApplicationJSON Every answer with a status of 400 or more.
-type LineNotInUseApplicationJSON = ErrorEnvelope
+// Unavailable Every answer with a status of 400 or more.
+type Unavailable = ErrorEnvelope
 
-// LineNotInUseApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type LineNotInUseApplicationProblemPlusJSON = Problem
-
-// LoginRefusedApplicationJSON Every answer with a status of 400 or more.
-type LoginRefusedApplicationJSON = ErrorEnvelope
-
-// LoginRefusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type LoginRefusedApplicationProblemPlusJSON = Problem
-
-// NotCancellableApplicationJSON Every answer with a status of 400 or more.
-type NotCancellableApplicationJSON = ErrorEnvelope
-
-// NotCancellableApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type NotCancellableApplicationProblemPlusJSON = Problem
-
-// NotFoundApplicationJSON Every answer with a status of 400 or more.
-type NotFoundApplicationJSON = ErrorEnvelope
-
-// NotFoundApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type NotFoundApplicationProblemPlusJSON = Problem
-
-// PayloadTooLargeApplicationJSON Every answer with a status of 400 or more.
-type PayloadTooLargeApplicationJSON = ErrorEnvelope
-
-// PayloadTooLargeApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type PayloadTooLargeApplicationProblemPlusJSON = Problem
-
-// ReauthenticationFailedApplicationJSON Every answer with a status of 400 or more.
-type ReauthenticationFailedApplicationJSON = ErrorEnvelope
-
-// ReauthenticationFailedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type ReauthenticationFailedApplicationProblemPlusJSON = Problem
-
-// RefreshRefusedApplicationJSON Every answer with a status of 400 or more.
-type RefreshRefusedApplicationJSON = ErrorEnvelope
-
-// RefreshRefusedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type RefreshRefusedApplicationProblemPlusJSON = Problem
-
-// RequestTimeoutApplicationJSON Every answer with a status of 400 or more.
-type RequestTimeoutApplicationJSON = ErrorEnvelope
-
-// RequestTimeoutApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type RequestTimeoutApplicationProblemPlusJSON = Problem
-
-// TooManyRequestsApplicationJSON Every answer with a status of 400 or more.
-type TooManyRequestsApplicationJSON = ErrorEnvelope
-
-// TooManyRequestsApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type TooManyRequestsApplicationProblemPlusJSON = Problem
-
-// UnauthorizedApplicationJSON Every answer with a status of 400 or more.
-type UnauthorizedApplicationJSON = ErrorEnvelope
-
-// UnauthorizedApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type UnauthorizedApplicationProblemPlusJSON = Problem
-
-// UnavailableApplicationJSON Every answer with a status of 400 or more.
-type UnavailableApplicationJSON = ErrorEnvelope
-
-// UnavailableApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type UnavailableApplicationProblemPlusJSON = Problem
-
-// UserNotFoundApplicationJSON Every answer with a status of 400 or more.
-type UserNotFoundApplicationJSON = ErrorEnvelope
-
-// UserNotFoundApplicationProblemPlusJSON The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
-type UserNotFoundApplicationProblemPlusJSON = Problem
+// UserNotFound Every answer with a status of 400 or more.
+type UserNotFound = ErrorEnvelope
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -613,40 +547,28 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 }
 
 type BadGatewayJSONResponse ErrorEnvelope
-type BadGatewayApplicationProblemPlusJSONResponse Problem
 
 type BadRequestJSONResponse ErrorEnvelope
-type BadRequestApplicationProblemPlusJSONResponse Problem
 
 type BillNotFoundJSONResponse ErrorEnvelope
-type BillNotFoundApplicationProblemPlusJSONResponse Problem
 
 type ChangeRefusedJSONResponse ErrorEnvelope
-type ChangeRefusedApplicationProblemPlusJSONResponse Problem
 
 type ConflictJSONResponse ErrorEnvelope
-type ConflictApplicationProblemPlusJSONResponse Problem
 
 type ForbiddenJSONResponse ErrorEnvelope
-type ForbiddenApplicationProblemPlusJSONResponse Problem
 
 type GatewayTimeoutJSONResponse ErrorEnvelope
-type GatewayTimeoutApplicationProblemPlusJSONResponse Problem
 
 type InternalErrorJSONResponse ErrorEnvelope
-type InternalErrorApplicationProblemPlusJSONResponse Problem
 
 type KeyReusedJSONResponse ErrorEnvelope
-type KeyReusedApplicationProblemPlusJSONResponse Problem
 
 type LineHeldJSONResponse ErrorEnvelope
-type LineHeldApplicationProblemPlusJSONResponse Problem
 
 type LineNotFoundJSONResponse ErrorEnvelope
-type LineNotFoundApplicationProblemPlusJSONResponse Problem
 
 type LineNotInUseJSONResponse ErrorEnvelope
-type LineNotInUseApplicationProblemPlusJSONResponse Problem
 
 type LoginRefusedResponseHeaders struct {
 	WWWAuthenticate string
@@ -656,23 +578,16 @@ type LoginRefusedJSONResponse struct {
 
 	Headers LoginRefusedResponseHeaders
 }
-type LoginRefusedApplicationProblemPlusJSONResponse struct {
-	Body Problem
-
-	Headers LoginRefusedResponseHeaders
-}
 
 type NotCancellableJSONResponse ErrorEnvelope
-type NotCancellableApplicationProblemPlusJSONResponse Problem
 
 type NotFoundJSONResponse ErrorEnvelope
-type NotFoundApplicationProblemPlusJSONResponse Problem
 
 type PayloadTooLargeJSONResponse ErrorEnvelope
-type PayloadTooLargeApplicationProblemPlusJSONResponse Problem
+
+type ProblemDetailsApplicationProblemPlusJSONResponse Problem
 
 type ReauthenticationFailedJSONResponse ErrorEnvelope
-type ReauthenticationFailedApplicationProblemPlusJSONResponse Problem
 
 type RefreshRefusedResponseHeaders struct {
 	WWWAuthenticate string
@@ -682,25 +597,14 @@ type RefreshRefusedJSONResponse struct {
 
 	Headers RefreshRefusedResponseHeaders
 }
-type RefreshRefusedApplicationProblemPlusJSONResponse struct {
-	Body Problem
-
-	Headers RefreshRefusedResponseHeaders
-}
 
 type RequestTimeoutJSONResponse ErrorEnvelope
-type RequestTimeoutApplicationProblemPlusJSONResponse Problem
 
 type TooManyRequestsResponseHeaders struct {
 	RetryAfter int
 }
 type TooManyRequestsJSONResponse struct {
 	Body ErrorEnvelope
-
-	Headers TooManyRequestsResponseHeaders
-}
-type TooManyRequestsApplicationProblemPlusJSONResponse struct {
-	Body Problem
 
 	Headers TooManyRequestsResponseHeaders
 }
@@ -713,11 +617,6 @@ type UnauthorizedJSONResponse struct {
 
 	Headers UnauthorizedResponseHeaders
 }
-type UnauthorizedApplicationProblemPlusJSONResponse struct {
-	Body Problem
-
-	Headers UnauthorizedResponseHeaders
-}
 
 type UnavailableResponseHeaders struct {
 	RetryAfter int
@@ -727,14 +626,8 @@ type UnavailableJSONResponse struct {
 
 	Headers UnavailableResponseHeaders
 }
-type UnavailableApplicationProblemPlusJSONResponse struct {
-	Body Problem
-
-	Headers UnavailableResponseHeaders
-}
 
 type UserNotFoundJSONResponse ErrorEnvelope
-type UserNotFoundApplicationProblemPlusJSONResponse Problem
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
@@ -784,134 +677,124 @@ type strictHandler struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H37cxvHmeC/8hVuqyLlAGrAh2SSlR8oErSxokgGpKz1mj6igWkAHQ664ZkGKcarKzlhUjpTe6tsxIhW",
-	"SJVykWNrT1tLW3SWrnLuDyKG/8NVP+aJAQhQkETd6RcJBObR/b1f/X2fpcqs3mAUU+6kJj5L1TAysS0/",
-	"zrEy4oRR8dnETtkmDfVn6mYN2xg4A+SsQYXZwGsYbOw0LZ4GBA3Ea8Co/NZBdQzMJlVCh1LpFL6F6g0L",
-	"pyZSl1CDXFrPXioRy3IuEfppk9ibl4zs+KhRHsaZ99DYaOaKOVLOlLLIyIxVjMrlSrYyjEZKqXTKxuJy",
-	"bKYmuN3E6ZRTruE6Egvlmw3xdIfbhFZTt2+nUwXM7c2pCsd2+0aWcJlR0xFb2UCEQwlXmNhZDQPFtzhw",
-	"ezOy6pFur64TSurNemoim/aWQSjHVWzLddy8eXOqyWuYclJGHLcvpjA7DZevjBlQriHLwrSKoxC7ipGN",
-	"bbAxsuo/W0k1aoxiAb2VVBqwbTP7ZyspQteRRcxVztYwXUn1Barb6VQD2aiOuSaAHDVnElc6hxwOJtqE",
-	"C9eYjREFTuo4DYSWraZD1vFFYBVNE582scMd2ECUYzO6n2Fj+HLGGMmMZFPpFBHP/bSJ7c1UOkVRXVyA",
-	"9fvDi64wu454aiJlql/a8Z03cb3BOKblzWt4s33x19EadsKrAwdVJDXbuIERhwumjSo8QzCvZGqcN1CD",
-	"ZEjw0Mwa3swoNrk4AVlx4/DYGKwTh5QsDFNL0/m8QKGNygKQgiFu3MjPABLk5fA0lJCNVyizATmA4NMm",
-	"49gEtYEhmGU2DI9CLWCeNbwJG4SHvmmgTYshExB1NrDtwEYNcflrhdgO97dVFtdylgaHI950AFETTMTR",
-	"JCAYNcblQ1do0cQcEcsZ0rflzSJs1IgluABxIA44nFgWVBmhVWB0CJbbVoYo4zVs+wsjYmOjw8NDUPAI",
-	"QD5sQ4gNG1eaDjZDvLa5QuUvHK1hChdGDSMNo0ZW/DMi/hn1yEkIlrRc+/QHU/Pv51bz86uLhYX3C7ml",
-	"pTSMDo+nYcwYuQgWRuuKi8USKzbGQys0QnvvYWNk/Mp7ODNqmGOZ0RHTzJTK4yOZy++Nj6KxK5XxkeFR",
-	"jyoVrgOyDBFYRlBYRAagW3OYVnktNTE8diUtZIL3dzZOrOnUrYyNkSOp8vjF962Db8F9+NvWFw/A3f28",
-	"9fwoDe7d/+0+vp+G46ODk90jyP734bEx9/F99+Fzd+dHONl51tq+29p+Kul+jlA8XWOknMCwCxR7MCwL",
-	"2WL/xAGLUOxMgoUrHFiTQx0j6gRkNARTCqv6Uo1UYyTKxEbWyGSHR0YzY5evvNeBj8Xt8816SQIxgNXf",
-	"2biSmkj9l0uBBrqkfnUuzQW3eHubJVaiDO99b8iy9JX1c7W7RVRNwJn4Nh1ia+JAdgiKDVTFRSlwHSg6",
-	"5Je4CHW0CSUsBEydORyyRtowjMhGsslLF8+KLNrEFdS0uLyhjm5pdWYYhpE+Tb0VPPHRvhMhMIoh8aKx",
-	"pcSXkgycsbWwTB6CJVbHJWZuArYc/BPHQ9BoHEE92Qty80J6BHv319NVR/rqptkkZqK6WSK/TEBenuO6",
-	"Aw0pE2N6fNhIRobAZTIyxB1hbJyKiyWObJ6sumclLcV1d0eFDXOIKxxRKGp9XPRwYSTp82zG6KTPHX9Z",
-	"/Wn0m4jwBCOE0So0mGVNeJSEHHAYo+L/sHonDlQIRVYahM4VhiA4DOqIboKj7b9Av3LEsXgAkfcJc20I",
-	"DF/TIg6MluPaJNsBo8KkTMZoGKHDYyF8Ggn4vC0I1Gkw6mBpll1F5vuI4w0kjZsyoxxTCR/UaFhE2eyX",
-	"fuEow10vUt5YitzoNOt1ZG8KUGN7nZQxUCaMB1SuoZIlMLGOrKYkIWldqpeZ0hKdmll9f2o5d3Pqo1Q6",
-	"VceOIyVYyt3aa/2w5X7xFNyHB8ffHbgP74O7/fTk3jcnO7vu7h33i++VwhoC9/ETd3sPTv64Ba3tp+Kj",
-	"u73X+petk51D988/ultH7qMHqbTi2Q7OgqAVIQY5qjdC5mR2bNnITowYE4bxj+ISG5WxkEqp0VJlfLgy",
-	"MnblSmlk1ESX0UgZjw+PmwY28OiVkcup2+mU0yyXseOkJirIcrCEfW8iPSdAlKPr2GINLKk2jI2GzUoW",
-	"rv/XJKzo36Io8W29CipzRxCk8A7GR8euhPGSiA5lz70SbBDqcETLuAtGlK2ZmhgzhntDD+HKuUEmeMTZ",
-	"F9J8hmnadML3iSY0VCfCsOkDnYsaKfKWqNyZAo9fSrhGqCnlRlUt3TdumQ0lm60pI7TMKMVlcfuQoLGr",
-	"yNTKsn/+9UyFgFKEB4HtTfBdN2nwsArYiFa7cvGHU3P5manl/ML8aq5QWCik0qkKwZbppCY+/kx9DNSS",
-	"b6hmDQPc/UNBQm1W6CcRYfD4N60nXx0f/Ku7vwUnX+64+0e9MHeNOJy9HuZOC4h+6IEnDFIJM08nbthC",
-	"0wg19fLQ1IxynVFpi/hQ/eijjz7KXL8OJ7s77va+u78L7u7z1sGD1ldH4P7xgbt/6P7h8BVA+zWKUqHy",
-	"LAFFbP69Ju4wyKWt57mclMHfLy3Mvzy8xVPDcA6gKp7vg/sQ3J2t1vaXby1om3SNsg06q7YdhayEhTaz",
-	"axhYA9tSxoDJsCOVvrh3oLQdAfnOPXDv7nqu7cnOv7f+7ZmA6dsJ67fCIkhAWGAWnAriPtT8qPBG+lTz",
-	"nvIbpJpv2/BgdP1y1I3wBdgkFBUDFEHY+g7gdaGDS8gEQhtNLmNtG7VNpe+JZc0zPsua1OxX48duDciB",
-	"MhA/+tH3utYonW32/Nzc6vzC8urswo35mYjZfrJz2Nr+QemZXXAfPTg+ugvuk53Wi8PjgzuCcX1T8VwI",
-	"OxlxSYSKFoMypNMNGHP5+VwnYDy652490dtvffUjuAf/R3CKFmHnCRJvh3MSpztfEPVHdn0JpdG+hNI8",
-	"46CIaaCeR3TjgxFI1xaWoIakgRRif8RVEFNIHSkIZKgjot6lkBAXSZE0XRPOQUE5K33KpLK8dwZTgmPc",
-	"JxanHaBJJZQUV4GDNh0hDruxpI7oz+Tm87mATOQbg1BdjwG/2xGT4tefn/zrXWi9uHP83d8Embnf/btk",
-	"6CRXeAJa/3HU+tUzTY7SMnx8twvTN2xmNsvcuaTA8noEoHpXni7arGrLnyIWn87GqKuUF0OCMLdF1vEk",
-	"aPBK9QUyTHUaZkK5lh7Qk81ms72hZ/+w9R9H4H69dfKH/wHu09+5+0eQjLNziQsB1qWm08DUjPODx3LK",
-	"o+FAKDSd0/XS0o2lxdz8zIC5YP/QffTMg69Scr7fc1c4l1t7GuyCORTkT3ae9KD33gjYZZpbCqlZRCzc",
-	"5vSUa7i8BhX5W6IwIuVajy7P7FR+7pWIJPdXz90nW+B+d3jy+fOO0bkJOLl3v/X10yhvtPms5wEtb5tv",
-	"FMPsK8NMgu3Sjp3Aehnvy3qZZrRikfIr86c0kAbnUDUsRKGMqBCJJazVlAmUbajaAmab2BYycw03+CQk",
-	"FSgop4twZcx4AOjTjgndFvarpJyWGlMmg7pqxoX52bn89HLUgdjdch8/l8Tw6z334X13a0+m9L/bbf3l",
-	"eW8SFTV57VK9gi5xxhvvGLcd2oEPcQZgJ3BjHOBviBdRiTX5RMlCdG2A/MZrhFZ/oslZeAwlYjp+vYTg",
-	"u0mwMTKBcEBVRFSWYlZeZ2LaJ1thajOrjikv+En1JOO0gW2HUagjU+VIVCZW0gGzu/HcUm56YX5mdXZq",
-	"enmhsJqbLyzMXc/NL68Wcj+/kS/kos68+9cH0pXcP3L/si/tGpXdav3+29af9rtHFpFZJ/RS08G283pM",
-	"GsoWsV0njkPi0XHKBLz0TyqN7dn4TYezul/G0g1wswuFq/mZmdx8p5StshCP/3rvZGdPKrHzFvdpIMfZ",
-	"YLbpea9J9KXKxNR1sIEccDCH0qYg/kqlG3gWp5aWbi4UZla1u5NMT4d3j48OoPXDVuvgTuu7uye7R62v",
-	"foTWNz+6T+74RvO7eHW/oj1Mm0n561NIs6/Y0EhfEj0Qg4M0r4L9Dk7Mq+I3sFB5TUn3sMiIu6Lhark0",
-	"dGUaGVWqIVkkHTLXZFHaCr3QiW8uRuRUV3Ev30C4A2yDYtt7l1QkgCje8N91muy/OLRCBQ/oQoJlUses",
-	"2a9dWG27ub1ShjMGjtU9aaarDlaX89dzCzeWO0rd37W2v5c0/fUd9+FB6/7u8YsnkUDHu2KZQYqadrQk",
-	"CpzBYaWvopn+AteazsGj1UGKqDicXkPxjElMKZx0OR9RtYnSGs1Tjm2KrFzAZD0zNNH3RomGNW1Q1Xhd",
-	"eDg/v5wrzE/NrS7lCh/mCn4yNcTJ0tMA9+nvwN192vpqV9ibrYM999f7sWjBOwbtjUE7wTxg035A3hf3",
-	"9ZfL9mgSlrC9jm1QtDlIHkwGxWA4ccGj/yHIcxUUFbqa0CrUmY2BUWg07QZz8KQ6owJFvbGi5MhreLOA",
-	"z5A+8lksII/8TO764sJybn76o9VruY9WC7kbS9Lw7syXne5oyyu0tp/KGiqVQnh4X4b2Hj1r3d+D1rNv",
-	"W7//Fk5+9TSoRnkXRe2VSzthIGDTMyKgv2DpcH9lpjdow2YC2qhkYchRTvhg6007wGVwZn7s9JE012XJ",
-	"adJJLMmpc4TiD3Rd2P8j8dHXHZqxQiBsj2Whcpk1KYcas3Rgraf6kw9yc7GsEr7VIDZ2pnh4J5cjOwmd",
-	"NlLHk37605/+1DuexG1EnQq2+0pLJVTyyeNT4Ro+zcTHL7bcJzvCLG69OHT3npzs7HmpxA71fL3fOKR/",
-	"8q6VhAHCln6yd7Kze/ztQetXu540aW0ftrZ/cB/fl5UjX/zg7h/J6N7BH92drfMT03srJHk7LZ4DvCXF",
-	"6CO4O1fZsgCEA/KSugoWuOC/TwVZeE9BfrjgieOLQ7BQAQQ1bJnqiX6OLZAgxRWqsmzy6fprVWuEvPBN",
-	"HQtBBKyiI0V1tAlCbRC7Dk3KiRU82BdtRR2jmYsV8fWhmc5p/V9gpeig/CX/+KhhGMY7gdMJ+EE2r3fY",
-	"d7USO8H/fBUIxuAwuALBLoV/muvy9IaDz8B1r67Qqd9KJV2etwXunw5OHt3rzW58Azkr2Tyh0KSU0Go7",
-	"0KING5rUxLbftqCt80KPlvbAqpSOD7509++EvTRVpuvV4u1suV9/DkE0posX/S7S1VEQtlf7DZgH+kqO",
-	"nRdjKoDK4MSiKk0O2VElXEZNB+uz3o4n26RJhe06oYhjcxL8/kZxLo274m0cG5hc6eRGK14dk5e4mmNV",
-	"Qs9Wlm2x8lpcLqs+LvqXLtJj6sbyB6uGMRKRw4Ht7z5+cnx0t3V/130Yzn+MGK2/bnVPfwx1qG2yxD5f",
-	"k+sudz/PNpKkb4XXZI1o08ZCaSGwu+f0NKCGI4AaO3l0D9yHB+5v/zlUJ/jwuQLQ8cEWnAbKNw8lZdDP",
-	"quqbWCltNFcrVDzGZk8ENZp8UFDVWAUHBGV1Drg73woFc9l9fF8qlL89aP1+D1q791tfPIDWi++Pv/e+",
-	"lJahPMUWSbXFThKGS39CN/ZyqPB1Q1+eMI6xrjx0TKQw8lLzPUA8G6HM/IwPv1jFyrmFwpJKD07b2MSU",
-	"k3jWTtUOqAxi2b9GEKUCGLPBxlyWBXUB1o15Aa6FQv4f47ZnkAF+fP/4u2fg/mW/9W+/kZyrTw4ful/f",
-	"AXfnCy+w8fW91p/vxRj6TcPyrbB+QhTr2z19EmynSk4P0IFdk+0zSyAew2zySzxYl8/f8+DyAVER4XOC",
-	"Hxgi8julBVV9tU6vU7wu7BhsWQ5s1LAMOOkb8C3icEeopVA7yJs3b2biDQyT1q1vuRTvdyjXP8/4tMCY",
-	"ZckeMy+dOgz5Pf1lIbxjR4H3sn+oWdr9ckuy9J7v7NwB9z+/cX9770znYXrtaflOKnQq8h4krk7PLvaK",
-	"r3PlNPlgG5xgUccwasiBEsYUHEw5cAbCk0KWjZG5KWWM111LhpfOGNClnY64O81yTYW2uzF4ciBXEYQw",
-	"xbdf/jj3Oybuh4kTg7t94+O0wEX/jHoeor6DDvjOay7RUQXFkyqgEe2gKBl0UdUFLDM2h+xqvwqYh24L",
-	"SEO+g61r88Ei9e7HiRenPppbmJpZXV5YWJ2bKryfS+BaaL04aj0/konHrbut54dw8vnf3gUX++HBJDDH",
-	"eLE7lPuJG2b7K6rXHWB0/Q0sMwaKrgbJaO0AGJxulCRPHEX1l0fhGrkq2auAUWDyRs4m91V4Y+J5FWI5",
-	"LRIja+QtbMoKespA3KoL+GlXJizkhCuSm1/OT3c75KwjNH445/ZbHM8JRVFeR4sGZuKbncI6zAanIewp",
-	"iY03hSYJQgnT5NCGZ3brer1ohOOtRk5SrPz0KPmZkDESy6m9wqD6m4DhgOLqZwLtcBS0rywM/3rh2jEW",
-	"XG7atpAZvUSDzwTPbAe5oV+8GLw3qAsMRemSJEkneTGAwPTrxMpbYfCdhvPBhVdDoD+3ddidoDEYG/Am",
-	"4TWiB9xgecRSldrFWFSegAyMMh2YlYcydYSWMg4WY2vChON+QppVAMmQLVwIksaC5dTZSNlS2MQrVHX+",
-	"YtUMobDBmpYJVbKOL+oRHXphVYYdYHQCTKY7fFds7NTS3t8Wq0oZLU/+qzR0QV1ytkS0HkGTWJiXBlUH",
-	"aKaBmBYWEFDlRF1l2Wwht/TB6vLCtdz8an5etibpIMnyM3O5WKudrSP3N7vSxUnK1Az5HQH+tHf8n0e9",
-	"iR4NwdejD2z/kE0Img42gW+QMlatjTZqzAoQXkF1Ykn3xMbrbK0f6Caco2m9OHR3VJXJnjBDwIPoFrj/",
-	"6zetP987+cPbBM53Scb/z5RiN+ExAPnQSUcGRH3ukpDJMBlkw1y5dZAzyATXJAv/tBL9Ug36h5jUUKhX",
-	"kXnUMaez9QTgjC1ZcVcn3LOcq6FijIHFuicrCrmf38gtLSe3BYiH5dwne+723vHBlvvwPrT+Zcs9eCac",
-	"Gm1c7+y20+m7xgBnFxVxxHQOlw4IL32VZr53phDrq2gNEIfUgOOqfhsA2ybr2GsDMOkfTxbCwmS6oH2Z",
-	"seuIbnpz5vrkaxtxPEfqhLdVtDM9IcgbiNSVpaeWc6tz+ev55dXcP0zncm0V7X7NtA6zt77+n++6e7wa",
-	"Jk5ERYyRXxYT/bDtcH/FAcuMgaBnf3DiYBk3AToD6ibgpf/8EXyCtSahzOoYSqi8pgdvFeU01owcx1r0",
-	"xm/F1H3oktM0fWi2q1xUxGbqs7hI2SZxMSBMmAZyuOxPJK/ZnPQtnO6JTmVf5f5hsa2NmG9MDswvfQMn",
-	"WxL9fH9CgrL+0tpjckiVIt60cRoEgaaBOE4T2zI+0jQJFsx0KiQD6z0kWveenDz6JqR794MshCwxOE+H",
-	"UtIpHfppq3ORwDqTMxkhpZOdLffRg2BE0HnYsheDSPCwVbhCqPPg3IXwH0i1xh1v+lLT8VuZm6fTSCH3",
-	"4cK1joHu+dzNXGF1JvdhfjoWJtJg3Nly//hrWU2m3MLQIefzzY5vhXKOEXFw2Lw7DfdlJZ8THzuy1YEV",
-	"+pTUBHAtWpkNjAZjmgPnWglmFaaSzPcq/OkbFK0jcpYyXgGovEJdUu92ed4c3+KeAJBzLjSq4cKN2ULm",
-	"an5uLmMMGxe794ktCDZfvTE/9eFUfm7q6lxboZGcNyKPzoG7/cRrT5PU6ftcSFIlBHsBmeqwrcY/SIgt",
-	"FhZmXh5ikaEMJ18+aD0TnvDv3N/+cx+A63JK2+ti8jrGpUWIN1TLhsprmGr/07/kZYC2/6O7vec++dzd",
-	"+7H1J6FYdPBXFr3IY55JlcrvvMJBKp5kJIXqy18tjvrqQddfJZ3OZEBYGg9SjyVBbnAnckMNYj3G03MB",
-	"vDMqbCMobWvInBbiUEPUfP2upYPtM5a3N2O3tpe4iyu6mv9LuUKHfiWqPMt9fL+v4naZoxBvzRBaYe8E",
-	"RSc4BzKiNzB3SgeFQX2+6tFjWx5cLFc6bt7wKRVIoSo9gm3/hFnwNjXanFgWoVU1Hrdt4vuUtAVVh0rK",
-	"a1DUU3OLwuaF0Dj7pLn08nA7ujWHaVU8+4ocuh76q4E4x7Z4zX9bWTE/G72duWB8nM2Mf/JP2Y+NzPAn",
-	"F/+ubTZ9OnUr81ITfNOpGcTREmva5YRR/Tdr2FbdshXpSoFXsVl9Qh7C+RkgZw2b8Iumw9UQh+mp6Q9y",
-	"4nslLD3HQPUkkBGrSVhanpoT18hSfeRwqDJmyuvTfvnJtYWlFRoMaFGvkeNZishZqBT1ocEa2wAmJ8vi",
-	"TUC2NxWfNuupiY+FfE+lU3JJqXRKvjb1SRgt6oLYtP90SrL/VWbKGfXINImABrIWbdbANifYkyhpwe7+",
-	"Vx4H9yBapsWFtyMBguTXfNa+uCiCZiVavAmcZYtgytPyb08MQDHU7EEb59oul9gRV5kO6FKiDbQZodyz",
-	"NXDRi2alX+AyD5f0tdMXKdfUvFJH4E+oVtkR1pteOgnI2pDTsgivQXzEahocbJmsrn6VWlyqW8Jx3ekJ",
-	"E2pacbBkZNtoMxKXiS9Z8XgaKoTrdvROjW1Q8VnVXymXIsr/pw+8bcOz0pbxty8isdFKuBtI9E0drfD4",
-	"80NSP4HrFTVIG0BGx5QxJFz7G8vTibItrjIqzK4jnppImYjjjHhb4io8JRJfw89lv18F42BkNLMnxXcV",
-	"QnVnOX8yLgWLVR1JNvKZDly4OTKtPgMx0zAyDDV8C0xSJdy5GN1CDwosJJs/NjLjKFP55LOR4dvtElkF",
-	"HL25IB+ndH29R09hwGskB1D4JIF1AoHRTgzNkkXKGkviPZNaAjhQshEt14BRIHwIiiYrO5fkdc5Q3SyC",
-	"JVQfKCsg7aktbzqdHOGJEZUNZCqAUbk2FJKqoUPzoV4kof4toc4bV6dmVnUXd/FXfA5rfOBm4pjH0HHc",
-	"8IyO9ib6HfsBd2rnHW472dYRrq0z0vXc8gcLM/Kaqbm5hZvyy/AdXca3JJ2ESs4Tdi6h7VRH1KF8roch",
-	"Re3lBsleajyLFF9BPO4dC7K2WbQJo8Hbh71FFHXCHcla2zfaT9PcUU7KydnZ2uNTXYw1dwgOGDUM4SfW",
-	"dVlQVOn7ftKpukZaFGG3pM24VKpOrjAioPSa9ZZLjFkY0TZJ4z03rdfUUZr4I/r7gNACxcFs8XYoVLxH",
-	"JtmP8izoBCAwGefCjpMDX5WKkeUWF4qhwf21YhqKUoMPGUPi0uJFNR5G3ibrkj9tYnszDQ2pDG1Q/jI0",
-	"kI3qmGM7DcxeoUXx6CJseMpMvkmoMl2rGliXNkamthx9igsvKInaPKO7fcebIVeg3UwoYYfoATQSZlFF",
-	"dAYL/jT9ozDjLziJKOZCDZ3bHZ46K8kWXoRioPKqIb80QLZb3bAJx1A0skZ2eGR07PKV94oCK8VIULU4",
-	"qdlL23mK1GubjRqWPc7i8I9HZEN+U3Yk4jhljYh2NoSvNP7JhYz877OR9Oht/XH09j+pD1fS790+zZcK",
-	"7cY7sBBZko+iRJ/qulKlYWnUNoREcasywtU8bVVbJAwebFlQaqqMv1bL7TwXMlEDuEWziPFq3TYyPk0W",
-	"cbsZFUXiiz4kkbfGJLJbRFVCEdej5qJ7qyFnHt/ikb0lvzotrl208TphTSdyfQepKaglybBfrhEHxE9p",
-	"CPpiEgeykf1nJe2RurCFsv7DCeW4im0JUfLLhIfnhTyDhpRSwsRytEtbYVFPYdiQpK6fbxinvY0zjqyc",
-	"hetC3UR2PzocssEJ5ZeFPeY/zOj4sEVUxdEnjXS/L4b7hrJyJRji64u8Iu0jOYrCRFIJwmp96KzljnE3",
-	"5SIjbS5rRxgLp2IlNVUu4waHThG/lVQ7J57R8U+iwWBItPbysJYhL+1QniXY0MWRH4CPHUQqX52b60U6",
-	"w5xhhJlsbHw8RN/ytwTOCDvLg3J9VUy1jQRCSdQPlpcXfS+NUMjRqkWcWhQUV5Hp6eNTPOxX5PB6X7TJ",
-	"PHlqpUJ0v9PATY2u/9Tpzx0s/pjckb96UPXx7rNaiNrSnk/ugSaM33bpowrNKqx9g9M+wesK/BqGhvLJ",
-	"nQYuk4qWHw44NWTjiRAYPK4WRqynBZXekZeagTGrYhpYOijqXmVHDa3QvGc4SEtYuip6hKGypryovQ9d",
-	"7+EBp6bSqXVsq3GvqeyQMWQIfLIGpqhBUhOpkSFjaEQHKgQXyT6d9rrMZX0ch0dokNqk7NCvJxUK2NhN",
-	"6gCyGFXnmjRNSOmsnp1ONW0r4OzU7U9u/98AAAD//w==",
+	"7H19VxtHmu9XeU7fOWfsuS1o8WIHOPMHBhFrjREjIF5v8EUldUmqoVWl6SqBmazvcTJMjm/w3vXsmDFx",
+	"wIfccSbxXu9ZEpNZck7mfiDUfId7qqq71S21hCC2Y2f3nwRL3a3q5/X3vNRTHxglVqsziqngxvgHRhUj",
+	"G7vqz1lWQoIwKv+2MS+5pK7/adyoYheDYID4KpSZC6KKwcW84QgTENSRqAKj6lOOahiYSyqEDhimgW+j",
+	"Wt3BxrgxiOpkcC09WCSOwwcJ/U2DuBuDVnpsxCoN4dQ7aHQkddkeLqWKaWSlRstW+VI5XR5Cw0XDNFws",
+	"L8e2MS7cBjYNXqriGpILFRt1+XQuXEIrxp07ppHHwt2YLAvsdr7IAi4xanP5KuuICCjiMpNvVsVA8W0B",
+	"wt2IrXq410/XCCW1Rs0YT5vBMggVuIJdtY4bN25MNkQVU0FKSODOxeRnpuDS5VELSlXkOJhWcJxiVzBy",
+	"sQsuRk7tl8tGvcooltRbNkzArsvcXy4bhK4hh9grgq1iumyciVR3TKOOXFTDwheADLWnE1c6i7gAG23A",
+	"hWvMxYiCIDVsAqElp8HJGr4IrOzLxG8amAsO64gKbMffZ8gaupSyhlPDacM0iHzubxrY3TBMg6KavAD7",
+	"vx9ddJm5NSSMccPW33TyO2vjWp0JTEsb1/BG5+Kvo1XMo6sDjspKml1cx0jABdtFZZEiWJRTVSHqqE5S",
+	"pPXQ1CreSGk1uTgOaXnj0OgorBFOig6GyYWpbFay0EUlSUipEEtL2WlAUry4MKGIXLxMmQuIA4LfNJjA",
+	"NugXGIAZ5sLQCFRbyrOKN2CdiMgndbThMGQDonwduxzWq0iob8vE5SJ8rZK8VjATuECiwQFRG2wk0AQg",
+	"GLHG1EOXacHGAhGHD/i3Ze0CrFeJI7UACSAcuCCOAxVGaAUYHYDFjpUhykQVu+HCiHyxkaGhAcgHAqAe",
+	"ti7NhovLDY7tiK5tLFP1jUCrmMKFEcsyYcRKy/8My/+MBOIkDYup1j51dXLu3cxKdm5lPp97N59ZWDBh",
+	"ZGjMhFFr+CI4GK1pLZZLLLsYDyzTmOy9g63hscvv4NSIZY+mRoZtO1UsjQ2nLr0zNoJGL5fHhodGAqnU",
+	"vG6JZUTAUlLCYjYA3Z7FtCKqxvjQ6GVT2oTg3+l2YTWN2ykXI66k8vjFt82Dr8F79HHzk4fg7XzYfH5k",
+	"gnfv/3pPHphwfHRwsnME6f85NDrqPXngPXrubX8PJ9vPmlv3mltPldzPEoqnqoyUEhQ2R3FAw5K0Le7P",
+	"OTiEYj4BDi4LYA0BNYwob4nRAExqrvqX+ky1huNKbKWtVHpoeCQ1eunyO130WN4+16gVFRFbtPqZi8vG",
+	"uPHfBlseaFB/ywdnW7cE7zZDnEQb3v+7Icfxr6y9UW83jyoJPJOfmhG1JhzSA1CoowouKIPLocDJb3EB",
+	"amgDilgamBrjAtKWaVlW7EXSyUuXz4ot2sZl1HCEuqGGbvvuzLIsyzzNveUD89H5JtJgFCLmxeeWNl/a",
+	"MgjGVqM2eQAWWA0Xmb0B2OH45zxg0Eg7g/rCC+rlpfVovXu4np4+MnQ3jQaxE93NAvltAvOyAtc41JVN",
+	"bPPjQ1YyMyQvk5kh74hy41ReLAjkimTXPaNkqd13d3XYMIuE5hGFgu+PCwEvrCR/nk5Z3fw5D5d1No9+",
+	"AxGRAEIYrUCdOc54IEmIA2eMyv9H3TvhUCYUOSZInyuBIHAGNUQ3gPv4r+VfBRJYPoCo+yRcGwAr9LRI",
+	"AKOldm+S7sJRCSmTORpl6NBohJ9WAj/vSAHldUY5VrDsCrLfRQKvIwVuSowKTBV9UL3uEI3ZB3/NNXD3",
+	"F6luLMZu5I1aDbkbktTYXSMlDJRJ8IBKVVR0JCfWkNNQIqTQpf4xWyHRyemVdycXMzcmbxqmUcOcKwtm",
+	"eJu7ze82vU+egvfo4PibA+/RA/C2np7c/+pke8fbuet98q12WAPgPdn3tnbh5LNNaG49lX96W7vNf948",
+	"2T70/vy9t3nkPX5omFpnuwQLUlakGRSoVo/AyfToopUeH7bGLesf5CUuKmFplYyRYnlsqDw8evlycXjE",
+	"RpfQcAmPDY3ZFrbwyOXhS8Yd0+CNUglzboyXkcOxon1/Jj0jSZSha9hhdayZFhfXSQjIXMRVQm0lbhXN",
+	"jhATMReKLlvV2KXEKMUlefuAXNoVZPs29uxsDzxMi+cSeGJ3A0LEr/wkK4OLaKUn89+bnM1OTy5mc3Mr",
+	"mXw+lzdMo0ywY3Nj/P0P9J8taxbim7Rlgbd3KOWgA7zcisnQk9839784PvgXb28TTj7d9vaO+pGJKuGC",
+	"vR6ZMCVF3wvIEyWpollgStddaaCkdfvh1PQl/jqjyoWFVL158+bN1PXrcLKz7W3teXs74O08bx48bH5x",
+	"BN5nD729Q+9Ph6+A2q9RA6WldCQVsf13vnBHSa4gQhCpUAZ/t5Cb++H0lk+N0rlFVfn8kNyH4G1vNrc+",
+	"fWtJ26CrlK3TGf3accoqWvjorIqB1bGrbAzYDHPlK+S9L1W2YyTfvg/evZ0gIjrZ/rfmvz6TNH07af3y",
+	"HMliHNqE2jEBBU3dAkj8wQGvSQNflPE4rTeEiv/XqxvamRDHmWNihjWofVZ30nZrS2YoA/llmBGs+eaq",
+	"O47Izs6uzOUWV2ZyS3PTMShxsn3Y3PpOG7Ed8B4/PD66B97+dvPF4fHBXSkVIZh4IzRJRYGJVPF1TIWZ",
+	"vYgxm53LdCPG4/ve5r7/+s0vvgfv4P9JSff1402ixMuT82u5BagiZdQjUoWEjtelMCv5Uqg+ZpKU7MmL",
+	"lKRPVSWgyWuAdUZRL6l7pzEluI2pcnE+aJvQsq6ZBRxtcKllvTjtJ6+mM3PZjGS0n4GTV7Si0j5j2zsx",
+	"M/i7D0/+5R40X9w9/uZvUmm8b/5NyUkSBh+H5r8fNT965iuX8mZP7vWQpbrL7EZJ8EFNltejV/q3snTe",
+	"ZRVXfRXzUn7iUV+lkRdpZXQcsoYnwCevsoqgIrLTOBNJK/bBnnQ6ne6PPXuHzX8/Au/LzZM//S/wnv7B",
+	"2zuCZJ69kbyQZF1o8Dqmdrs+BCqnUZgAQqHBTzd3C0sL85m56ZesBXuH3uNnAX217Qyx2j0JiDd3fbJL",
+	"5dCUP9ne78Oc/ihkVxUdZaRmEHFwB1ArVXFpFcrqu0RjRErVPmHazGR29pWYJO+j597+JnjfHJ58+Lxr",
+	"WmAcTu4/aH75NK4bHTj7TWDLy8VzdQdRKCEqVaeIfXNmA2XrutzCXBu7UrdWcV1MQFLNRmM+IrTTY7Ts",
+	"kNJZMwWlyG1RWKf0WVlWlR/raUFzczOz2anFOH7Z2fSePFfs/N2u9+iBt7mrqhzf7DT/8rw/zUMNUR2s",
+	"ldGgYKL+9jFYVAmt/Nynn4QyRWLzsGYhGT0BLpZQXQCqIKJTPjPqOhvTM/IRU5c5NUxFPkxsJ3nNOnY5",
+	"o1BDtk446WwolFFJMLcXkxcyU7m56ZWZyanFXH4lM5fPzV7PzC2u5DO/WsrmM3Hw6v31oULse0feX/aU",
+	"wdX5vuYfv25+vtc7TEN2jdDBBscufz22lrJ57NYI56Q91UCZpJf/lU4lB+CjwQWrhaWkXoSbyeWvZKen",
+	"M3Pd0qbadR3/9f7J9q6ye29anFNHnK8z1w5gdZJ86VKtvg7WEQeOBRQ3pPCXy73IMz+5sHAjl59e8XFY",
+	"sjwd3js+OoDmd5vNg7vNb+6d7BzJkKj51ffe/t3Qm/+Eg39d5QQHlVa1CYnKZTsQi5ZFTejJGRVTyYhL",
+	"sKgTUtXHZXqhG3MuxpShp01Rv0AEB7ZOsRv8lrJWgCheD3/rNANzcWCZSkL75YxFUsOscVZvV+m4ubMk",
+	"IhgD7vROc/mVkJXF7PVMbmmxq2r/obn1rdLpL+96jw6aD3aOX+zHYP5/VUXiVRGb2EqG/fIe0bVK5Rmz",
+	"VGCXIifT4kXffCf+vXGOs4YLujrXg9XZucVMfm5ydmUhk38vkw/TmhGGK0wjASx4O0+bX+xI39c82PV+",
+	"t9cGdn9SfMwF1BuArNBxhzQIhFagxlwMjEK94dYZxxO64wkK/tILip/X8EYenyNDEzKoxcjsdOb6fG4x",
+	"Mzd1c+Va5uZKPrO0oFxId652u6MjdG9uPVWlFR2lyzDmo+fe42fNB7vQfPZ1849fw8lHT1tJ6p9eoNLW",
+	"+6R8iKpcJvWBKc7OEoqv+uWFn0go8rpBqRMhYSeKR6USa1ABVeb4IUVfmearmdm2QB/frhMX80kRfZNL",
+	"sTeJ9Drp5qhf/OIXvwiao4SLKC9j90yZgoSCkGreipaCfK07frHp7W9LD9p8cejt7p9s7wbZnS5lof5v",
+	"HPC/Cq5VggHS7e7vnmzvHH990PxoJ1D/5tZhc+s778kDVZr45DsZ2si45uAzb3vzzYlmXqKX7ilqcCEU",
+	"KI0FRV8BL1wIFPTiAOTKgKCKHVs/MUxwtGSqsEx1ikM93f9YFwRQgDJrWIomsLIPaGtoA6QhIW4NGlQQ",
+	"p/XgUNgLPpScbSvgnMFWvaG1n5az8QPUwbCd0bIs6+2rBvWo8vjcy9Iljs/BvVeX1T5rWtqvxWyC9/nB",
+	"yeP7/XmkHyEPoJrC8w1KCa10Ei3eiN6gNnbDduyOjvI+ffhLS0kfH3zq7d2NAjZdYQ4KL9ub3pcfQgvI",
+	"98Bzb3l5VVcwI5a8iEuowbHf/cgDrVBGHbs1QpHA9gSEO37a+dsODzt43TL6ZvLWgyCNHUT4s6xC6Pmq",
+	"tw4rrbZrtN7Z4H/TQ+4mlxavrljWcEyDWzjCe7J/fHSv+WDHexQN34et5l83e0fvA11S2458z9cEJ9Xb",
+	"z7H1JL0ti6oqJTVcLM0dArd38sMn1FCMUKMnj++D9+jA+/ifIoWeR881gY4PNuE0Uv74VNKQYkbnwtsq",
+	"bvGklnQOGNt9CdRIcg+Urmm0ep9Urhy87a+labrkPXmgTNHfHjb/uAvNnQcyYmm++Pb42+BDhQtUD1Qs",
+	"U9TWJBVNxEdu7Kdf6nVTXzVPtqmu6qckyhgFOcw+KJ6OSWZ2OqRfW/74jaXCgk6QTbnYxlSQ9ryVTrLq",
+	"HFopvEYKpSYYc8HFQiXpexBraU6SK5fP/kM7amklMJ88OP7mGXh/2Wv+6++V5vpNkYfel3fB2/4kCJK+",
+	"vN/88/02hf6xaflysyBxIQxpHQY/RH2m7awu4PopTIrXpKfEjsNhvYpVUOXfgG8TLrg0fJEtuDdu3Ei1",
+	"bxpNWr1/y2D7HlO1/jkmphAtYcdRff0/OMEWwWRny70E/S8tZLV36AuN9+mmEprdEIjdBe8/vvI+vn+u",
+	"xox+9xG/ZXKn2wCqiEMRYwocUwGCgYRyyHExsjeUCAYbXlRkdM6Ylnbr8OSNUlVH9734nxzLat5KLLD1",
+	"w7sZf4I8nvPJ6+NhzUwNxeO74RRn53WWdZGxWeRWzqrYInJbi8HqN9iab5YcUuvdLzc/eXM2Nzm9spjL",
+	"rcxO5t/NJLAbmi+Oms+PVPpt817z+SGcfPi3n2BAJRVUkY9wTcFLI3CNXNGsclnRwbXpVgjbhVN1feF/",
+	"T+KY/13HDoigwTvKqO4d+Drm6qtn/tVvRCGUC+maekiA3rxujI9YVn/iQISeloDsYPf52YQk3IHXcOl4",
+	"OGRh3Kf+eAdJzyBDvhgkSU9GNesr/Qo2EE3OZ01AHPIzUzA2MnrZVC3QCEoOUYa/ioR0ATaHZWOyVMJ1",
+	"MQ7dZGnZGG/ND9AkNcFHDaoqL2MZvkz9rZPYl3NVzSMc9FqL2AY1+YPRku7Apkzoyg9GpWpri4gJnAWp",
+	"2ehqwwReMDeECOXNGMUgiQ6svEwVDfzoP49RC87EGiDPVEqy8ZwO0E6L41QrgoNt/+VA3ur3SdCehjCf",
+	"kfg5M7eYnerVSelrSxgM3nmLo8FIDPY6+sCZjW90CwqZC7wupUxx48dikyKhomlyYBTAX79kHI+P3mrm",
+	"JGXaTs+xnYsZw2253FeYkvsxaPiSsnLnIu1QnLSvLIn3eunaNZNUariutBn95JLORc90F7vh//B863db",
+	"le5IUirJknSzFy8hrfU6ufLyQPcNIkNRv9NQtUDqGnMbb0EDp8Cb+9ka1TTpp20kKnEYW5W+X4R1EFYG",
+	"pPI4cKFVq5C80r2LapO+jZep3pfGKilCYZ01HBsqZA1f9Gcl+QurSPTD6DjYzB+1UHYxr5rBvx1WUcqt",
+	"2r8D/KMuOV/9w58FlliRNkEXwG0TiO1gSQFd/+ypBDP5zMLVlcXctczcSnZOIeEuKpCdns20bQTZPPJ+",
+	"v6OiwKQE4UDYFv757vF/HPUnsz4FX48hccP+tAg1ObZBrJMS1htv1qvMaTG8jGrEUfGgi9fY6lmom9CC",
+	"1nxx6G3r0vCu9F8QUHQTvP/z++af75/86W0i53/ltt/UreVKCEBNEJSkTrYYprYXynaGTYB6pNuryGH7",
+	"kfz5Gr0FYwtOO7CKjo4QeiQgY+Cw3nnNfOZXS5mFxeRe7/Z0l7e/623tHh9seo8eQPOfN72DZxJC+a58",
+	"e6dTW3/i3d5hiizs7HZdsoaDzu6JsGdYSpTN/N6eRcauI7oRjBI8I/NdJPAsqRHR0dzD/CFQwcyrnnyf",
+	"XMyszGavZxdXMn8/lcl0NPeE7SN+jrP55f/+z9zXnwtSyOFIPsmHCSixGoYiKq36g7gKajprSo1nLQTj",
+	"uNoMSOSS02xHZNarWtQSlaaYueS3Z+8s19auXWakUawjLtQ2FnXNxkRoM3sny7Vnz/z9fMeWptBJvzR4",
+	"9CN0hCXCzXA6ifYnpu+4OalQJBouNlXezwTCeQO7CqY3bIJpCZ9OyRYCjejh7v7J468iVnavlUVR9aY3",
+	"qZnLNPwIpKPIpoh1LkwTE6WT7U3v8cNWyv1NeOUACicAPY2ape1vdZ1JREIqVcGDrHiDh/Me7NNlJJ95",
+	"L3eta6A+l7mRya9MZ97LTrVFKz4Ztze9z36nqtIaa0faxd9sdXypNcmiHjztazBzdb7en7nVQoVa/zUo",
+	"Vzx+FUBwiaI1RM7TySB5kNUcSJqjoNrK8W0RyJmaOeNzDC4szeRTV7KzsylryLrYe2t0XkrTytLc5HuT",
+	"2dnJK7MdNVE1yUh194K3tR9sJEqah/BGKKzWtX5IpqcY6FEsimLz+dz0D6dYbEDKyacPm88ktP6D9/E/",
+	"nYFwPZrhg+0rr2PcWkx4I2V3VFrFfj2tdckPIdre997Wrrf/obf7ffNzab/8UFfVhlQnelJjzX9CpHot",
+	"txDdvxxwwh/GEfRtsfVWSbCuUjpIQBVR+/VDWo7dc/b0NNpu7ezrkVf0hB0LmXyXfSq6rOU9eXCmjh6V",
+	"KZG/miK0zN6+aFahkWDslI4OqM4iYDds6Wv9pp7fSxyH0IruoegYazypPI/eOEtFFQp+a0VBeliIzGxO",
+	"PEzBMKMj6OMD6C8r6gvsyp/5H8vL9gcjd1IXrPfTqbFb/5h+30oN3br4M6PnlPrztHmYxjQSaIE13KTJ",
+	"9P5RIlWsOxC0NpVdVhtXbW2/BMRXsQ2/bnChp6RMTU5dzcjPtSbGDylQYdgELCxOzsprVA+TDNYqjNnq",
+	"ejNM7V/LLSzT1sgd/TNq4E4B8Vy54HdpVtk6MDUHE28AcoPRz7RRM8bfl8bDMA21JMM01M8at6Js0Re0",
+	"jbQ2DSVbV5itBjEj2yaSGsiZd1kdu4LgQFxNox75KFDDPuR2Sl54J4Z6k3/mg87FtQ0MV2wJRjrqbg7d",
+	"iRI07yTNdvdRgO5REYjaHPwyzTqKH6lyvt08/qJZ8de4JKJ1tk75IqWq7o/ikn/SbquN6sE4zAlAzrqa",
+	"k0VEFdq7e0zg2LFZTX+rXISy5UTgGu+LE3q2amvJyHXRRizYaF+y1nETykT4ozh4la1T+beubWkAE9f/",
+	"07u5OvisTXHnsQPyRWPT4Ps4uCfp+RFTnqD1Whp0w5MM+bSnlYHE0uJU8kExbX4gNjg+JX8tcRWBt2hf",
+	"w6/UGAJN49aAW+ZOyM/KhNptU+QpOKyim6XUMzlcuDE8pf8GYpswPARVfBtsUiGCX4y/Qh9dZxHb/L6V",
+	"GkOp8q0Phofu/CxxJH7rxIL3Db/pJZCnKOHN4NCDgAq3ElSnZTA6haFRdEjJ55L8nQnfAnAouoiW1DFP",
+	"RAxAwWYlPqiu4wM1uwCOdH1hp5nvtoK5dGp4J0ZU7Qkrq+axgYhVjezciGwvimzJimymiY+i7xgo2z5q",
+	"M3HAY6RZPTqgqXOuS9dBEd3mgkR32nfs8e3YK3o9s3g1N62umZydzd1QH0bv6DEfKakTNzlp3b2XoVuB",
+	"t0tpso8pYJ3lkuTApT012r6C9mROW/qrA5Ym9L12TjmMOeqEO5K9dogIT/PcSf2dfjihh2UE5zKxMoxY",
+	"lgxCan71LO70QxB+qq9RiCKKeTvApXZ1aoUxA+Wv2X/lImMORrTD0gTPNf01dbUm4UDxM1AoR3Grl7mT",
+	"CuXgkUn4UTXJjwMCmwkhcZwa9apdjCo4XShEO5cLJhSUBx+wBuSlhYt6NJa6TfV8qMMRTP8kO9fvlG0d",
+	"lmACc5dpQT66AOuBM1O/pA710n0ALXTpYmS3H0HV1krdIW0B6O58441IKNAJE4qYE3/4lqJZ3BGdA8Gf",
+	"5n80Z8IFJwlF5MCjhICnxopqVy6hGKi6KnJwWA1twLpLBIaClbbSQ8Mjo5cuv1OQXCnEUjiFidYxLRLn",
+	"aVGvbtSrWG1bbqd/e/4nEjelh+Mnd1kx72zJWGns1oWU+t8Hw+bIHf/PkTv/qP+4bL5z57RYKvI2QfNW",
+	"bEmtUwaSYqrr2pVGrVHHZC2trRqE60nauroqAQ92HCg2dBnLd8udOheBqC26xVPj7Z0QHWJ8mi0SbiNu",
+	"ivQRTH1bomCNSWI3jyqEhmdYxt+tivgcvi1i75b806a8dt7Fa4Q1eOz6LlbT1AdrJZyDRbg6D6rjWK+2",
+	"s7p6He9k6qNVTjlxSpkhFdKWmdtx/FT/h0mZhmACORkH14ITQsMnjQxFMDih4pLEY71OMvIfNo8qOP6k",
+	"4VNOQIrzPji1TJ8wE19f7CfMkMlxFiaKSmtzzRl8VngUok5enGmzRo+9Gp2aeM7AP/kstgCG+1FeuNnj",
+	"hwaU50k29AjkX0KM3dpf9OrC3GCDUlQzrKiSjY6NReRb72Pq1IxosPyyQl+9FapDBCIlm6uLi/NhlEYo",
+	"ZGjFIbzadvBsfCtVjwj7FQW8wQcdNk91BJaJP8KkFabG19/nRq7TcI76NqBqyPdQ1SLSZgYxeUCaKH87",
+	"rY/uniizzhecCgW+dRBPXcfkvI5LpOzbDw68ilw8HiFDoNUSxAZeUPsddandArM6p4EjG9A0jhpYptkA",
+	"OCgkrEIVf3yrRlPBZruQusHDI4dKm8YadvU8ZSM9YA1Ykp+sjimqE2PcGB6wBob9RIXUIjV6w11ThZL3",
+	"2+kRmQ46ocZ++VNaJW3chjrik1HdM+rLhH9grny2aTRcp6XZxp1bd/5/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1403,22 +1403,6 @@ func (response GetCache400JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 	return err
 }
 
-type GetCache400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache400ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetCache401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1430,23 +1414,6 @@ func (response GetCache401JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache401ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -1469,22 +1436,6 @@ func (response GetCache403JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 	return err
 }
 
-type GetCache403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache403ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetCache429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -1496,23 +1447,6 @@ func (response GetCache429JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache429ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -1535,22 +1469,6 @@ func (response GetCache500JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 	return err
 }
 
-type GetCache500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache500ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetCache502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -1562,22 +1480,6 @@ func (response GetCache502JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache502ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1600,23 +1502,6 @@ func (response GetCache503JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 	return err
 }
 
-type GetCache503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache503ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetCache504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -1628,22 +1513,6 @@ func (response GetCache504JSONResponse) VisitGetCacheResponse(w http.ResponseWri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetCache504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetCache504ApplicationProblemPlusJSONResponse) VisitGetCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1686,22 +1555,6 @@ func (response ListCircuitBreakers400JSONResponse) VisitListCircuitBreakersRespo
 	return err
 }
 
-type ListCircuitBreakers400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers400ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListCircuitBreakers401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1713,23 +1566,6 @@ func (response ListCircuitBreakers401JSONResponse) VisitListCircuitBreakersRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers401ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -1752,22 +1588,6 @@ func (response ListCircuitBreakers403JSONResponse) VisitListCircuitBreakersRespo
 	return err
 }
 
-type ListCircuitBreakers403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers403ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListCircuitBreakers429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -1779,23 +1599,6 @@ func (response ListCircuitBreakers429JSONResponse) VisitListCircuitBreakersRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers429ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -1818,22 +1621,6 @@ func (response ListCircuitBreakers500JSONResponse) VisitListCircuitBreakersRespo
 	return err
 }
 
-type ListCircuitBreakers500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers500ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListCircuitBreakers502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -1845,22 +1632,6 @@ func (response ListCircuitBreakers502JSONResponse) VisitListCircuitBreakersRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers502ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1883,23 +1654,6 @@ func (response ListCircuitBreakers503JSONResponse) VisitListCircuitBreakersRespo
 	return err
 }
 
-type ListCircuitBreakers503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers503ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListCircuitBreakers504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -1911,22 +1665,6 @@ func (response ListCircuitBreakers504JSONResponse) VisitListCircuitBreakersRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListCircuitBreakers504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListCircuitBreakers504ApplicationProblemPlusJSONResponse) VisitListCircuitBreakersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1970,22 +1708,6 @@ func (response ListDeliveries400JSONResponse) VisitListDeliveriesResponse(w http
 	return err
 }
 
-type ListDeliveries400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries400ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListDeliveries401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1997,23 +1719,6 @@ func (response ListDeliveries401JSONResponse) VisitListDeliveriesResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries401ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2036,22 +1741,6 @@ func (response ListDeliveries403JSONResponse) VisitListDeliveriesResponse(w http
 	return err
 }
 
-type ListDeliveries403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries403ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListDeliveries429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -2063,23 +1752,6 @@ func (response ListDeliveries429JSONResponse) VisitListDeliveriesResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries429ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -2102,22 +1774,6 @@ func (response ListDeliveries500JSONResponse) VisitListDeliveriesResponse(w http
 	return err
 }
 
-type ListDeliveries500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries500ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListDeliveries502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2129,22 +1785,6 @@ func (response ListDeliveries502JSONResponse) VisitListDeliveriesResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries502ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2167,23 +1807,6 @@ func (response ListDeliveries503JSONResponse) VisitListDeliveriesResponse(w http
 	return err
 }
 
-type ListDeliveries503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries503ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListDeliveries504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2195,22 +1818,6 @@ func (response ListDeliveries504JSONResponse) VisitListDeliveriesResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListDeliveries504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListDeliveries504ApplicationProblemPlusJSONResponse) VisitListDeliveriesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2255,22 +1862,6 @@ func (response ReplayDelivery400JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery400ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplayDelivery401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2282,23 +1873,6 @@ func (response ReplayDelivery401JSONResponse) VisitReplayDeliveryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery401ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2321,22 +1895,6 @@ func (response ReplayDelivery403JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery403ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplayDelivery404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -2348,22 +1906,6 @@ func (response ReplayDelivery404JSONResponse) VisitReplayDeliveryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery404ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2385,22 +1927,6 @@ func (response ReplayDelivery408JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery408ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplayDelivery409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -2417,22 +1943,6 @@ func (response ReplayDelivery409JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery409ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplayDelivery413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -2444,22 +1954,6 @@ func (response ReplayDelivery413JSONResponse) VisitReplayDeliveryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery413ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2482,23 +1976,6 @@ func (response ReplayDelivery429JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery429ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplayDelivery500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -2515,22 +1992,6 @@ func (response ReplayDelivery500JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery500ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplayDelivery502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2542,22 +2003,6 @@ func (response ReplayDelivery502JSONResponse) VisitReplayDeliveryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery502ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2580,23 +2025,6 @@ func (response ReplayDelivery503JSONResponse) VisitReplayDeliveryResponse(w http
 	return err
 }
 
-type ReplayDelivery503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery503ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ReplayDelivery504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2608,22 +2036,6 @@ func (response ReplayDelivery504JSONResponse) VisitReplayDeliveryResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ReplayDelivery504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ReplayDelivery504ApplicationProblemPlusJSONResponse) VisitReplayDeliveryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2666,22 +2078,6 @@ func (response GetKosQuota400JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 	return err
 }
 
-type GetKosQuota400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota400ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetKosQuota401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2693,23 +2089,6 @@ func (response GetKosQuota401JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota401ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2732,22 +2111,6 @@ func (response GetKosQuota403JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 	return err
 }
 
-type GetKosQuota403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota403ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetKosQuota429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -2759,23 +2122,6 @@ func (response GetKosQuota429JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota429ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -2798,22 +2144,6 @@ func (response GetKosQuota500JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 	return err
 }
 
-type GetKosQuota500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota500ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetKosQuota502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2825,22 +2155,6 @@ func (response GetKosQuota502JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota502ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2863,23 +2177,6 @@ func (response GetKosQuota503JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 	return err
 }
 
-type GetKosQuota503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota503ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetKosQuota504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2891,22 +2188,6 @@ func (response GetKosQuota504JSONResponse) VisitGetKosQuotaResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetKosQuota504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetKosQuota504ApplicationProblemPlusJSONResponse) VisitGetKosQuotaResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2950,22 +2231,6 @@ func (response ListParkedChanges400JSONResponse) VisitListParkedChangesResponse(
 	return err
 }
 
-type ListParkedChanges400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges400ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListParkedChanges401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2977,23 +2242,6 @@ func (response ListParkedChanges401JSONResponse) VisitListParkedChangesResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges401ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3016,22 +2264,6 @@ func (response ListParkedChanges403JSONResponse) VisitListParkedChangesResponse(
 	return err
 }
 
-type ListParkedChanges403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges403ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListParkedChanges429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -3043,23 +2275,6 @@ func (response ListParkedChanges429JSONResponse) VisitListParkedChangesResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges429ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -3082,22 +2297,6 @@ func (response ListParkedChanges500JSONResponse) VisitListParkedChangesResponse(
 	return err
 }
 
-type ListParkedChanges500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges500ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListParkedChanges502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3109,22 +2308,6 @@ func (response ListParkedChanges502JSONResponse) VisitListParkedChangesResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges502ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3147,23 +2330,6 @@ func (response ListParkedChanges503JSONResponse) VisitListParkedChangesResponse(
 	return err
 }
 
-type ListParkedChanges503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges503ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListParkedChanges504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3175,22 +2341,6 @@ func (response ListParkedChanges504JSONResponse) VisitListParkedChangesResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListParkedChanges504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListParkedChanges504ApplicationProblemPlusJSONResponse) VisitListParkedChangesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3249,22 +2399,6 @@ func (response ResolveParkedChange400JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange400ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ResolveParkedChange401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3276,23 +2410,6 @@ func (response ResolveParkedChange401JSONResponse) VisitResolveParkedChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange401ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3315,22 +2432,6 @@ func (response ResolveParkedChange403JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange403ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ResolveParkedChange404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -3342,22 +2443,6 @@ func (response ResolveParkedChange404JSONResponse) VisitResolveParkedChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange404ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3379,22 +2464,6 @@ func (response ResolveParkedChange408JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange408ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ResolveParkedChange409JSONResponse struct {
 	externalRef0.ConflictJSONResponse
 }
@@ -3411,22 +2480,6 @@ func (response ResolveParkedChange409JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ConflictApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange409ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ResolveParkedChange413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -3438,22 +2491,6 @@ func (response ResolveParkedChange413JSONResponse) VisitResolveParkedChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange413ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3476,23 +2513,6 @@ func (response ResolveParkedChange429JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange429ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ResolveParkedChange500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -3509,22 +2529,6 @@ func (response ResolveParkedChange500JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange500ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ResolveParkedChange502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3536,22 +2540,6 @@ func (response ResolveParkedChange502JSONResponse) VisitResolveParkedChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange502ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3574,23 +2562,6 @@ func (response ResolveParkedChange503JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
-type ResolveParkedChange503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange503ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ResolveParkedChange504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3602,22 +2573,6 @@ func (response ResolveParkedChange504JSONResponse) VisitResolveParkedChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ResolveParkedChange504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ResolveParkedChange504ApplicationProblemPlusJSONResponse) VisitResolveParkedChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3661,22 +2616,6 @@ func (response GetTimeline400JSONResponse) VisitGetTimelineResponse(w http.Respo
 	return err
 }
 
-type GetTimeline400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline400ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetTimeline401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3688,23 +2627,6 @@ func (response GetTimeline401JSONResponse) VisitGetTimelineResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline401ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3727,22 +2649,6 @@ func (response GetTimeline403JSONResponse) VisitGetTimelineResponse(w http.Respo
 	return err
 }
 
-type GetTimeline403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline403ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetTimeline404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -3754,22 +2660,6 @@ func (response GetTimeline404JSONResponse) VisitGetTimelineResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline404ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3792,23 +2682,6 @@ func (response GetTimeline429JSONResponse) VisitGetTimelineResponse(w http.Respo
 	return err
 }
 
-type GetTimeline429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline429ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetTimeline500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -3825,22 +2698,6 @@ func (response GetTimeline500JSONResponse) VisitGetTimelineResponse(w http.Respo
 	return err
 }
 
-type GetTimeline500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline500ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetTimeline502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3852,22 +2709,6 @@ func (response GetTimeline502JSONResponse) VisitGetTimelineResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline502ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3890,23 +2731,6 @@ func (response GetTimeline503JSONResponse) VisitGetTimelineResponse(w http.Respo
 	return err
 }
 
-type GetTimeline503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline503ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetTimeline504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3918,22 +2742,6 @@ func (response GetTimeline504JSONResponse) VisitGetTimelineResponse(w http.Respo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetTimeline504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetTimeline504ApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4227,218 +3035,206 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, req
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H19cxvHmedX6ZrbKr8sCA1AUjLJSl1RJGRxRQEMSFnrmDqiiWkQsxxMw9MN0YxLW3LMpFyW7lbZFdeK",
-	"Q7roWzmxt5Qqrc3ktHfOfZj7Uxh+h6t+unum5wUgIFF+SfQXQWBeup/uft6f3/O+1aSdLvWJz5k1+77V",
-	"JtghAXxs0k6H+ht1woPd+RYngfjSIawZuF3uUt+atVZJk/oOQ5yiHexytElaNCCItwnyyXsc8WC3aBUs",
-	"8h7udD1izU4WrIC823MD4lizPOiRgsWabdLB4tEd13c7vY41WypYfLdLrFnL9TnZIoF161ZBD+f69evz",
-	"Pd4mPnebmJPsmOqXFtD5C9M2arax5xF/iySGYF0kOCABCgj2Oj9Zt7pt6pNN1/PWrQIiQUCDn6xbrn8T",
-	"e66zwek28dcta9iw1VAZD1x/y7olhtrFAe4QnqTjCt7KGa34tgAEa7kB48hlqFREjS7eIg3E3Q5hqMHc",
-	"n5MG6uBdtEkQ5qhDGUclu2DbdmJqpYLlime+2yPBrlWwfNwRIxPPsswRO6SFex6HGzr4PUV027btwoiL",
-	"sOr+PGcuS5x0GOqSAIlXJoZWtvPHJqaWPzZxhzm4U4Z2SywR61KfEZPoF7HzJuZkB+/KL31OfC4+4m7X",
-	"ExvIpf65f2Bi+O/r0cL9m4kbWa/TwcGuGDAJbrpNgnzKxRZqtvGmJ2ZwE3s9IAlsIfkyB7bb/OLGm/Nr",
-	"levzb1sFq0MYg31ghXsH/f/cCz9+iMJPHj/9+nH4yT0U3nl4cvfLk/0H4YPb4cd/7N/5qH/nYRGFnx2F",
-	"dw7QyW/3UP/OQ/ExvHPQ/6e9k/3j8N++DfeehJ/et8Su421r1jqHu+65m6VzYk+zc64v9q2gOGwmjjtd",
-	"a9Yq2+XzE/bkRGl6zS7NTtqztv0zcUmAm2TJsWatqc3WTLk1OX3hwubklIPP48kmmSnPODaxydSFyfPW",
-	"rYLFes0mYcyabWGPEViCeB3/JiAta9b6L+di9nJO/srOqbWpCEpV/JvEo10Cu8tclG5ANz3S+du8xVG/",
-	"JVdGnCGGOwS1cJMzhBkSnGBmavqCuTy5q+IQjl3vhSyK6zOO/SYZsjCMY95j1uy0XR5tlVwuGRl2kN6j",
-	"Y61ddHx6gT8b8b9ZRdVZkzbjr+qKWhu4M8kf5pE+PZuk7foOsL0tOQMUkFaPEQfRAG0GdFsKkSb1fdIU",
-	"txetmPtcxE6dvNsjjI9/qDUXjvcNRsCTUMS0Ee1xRFsowP7W0KP91vzy0uL82lKtulGp12t1q2C1XOI5",
-	"zJp95335MWZxAcEwIqtk2yg8PBYb6pNH4f636GT/K7mprFs3Ehzis1/2j754+vifw8M9dPKb/fDwySgn",
-	"vu0yTr+bE18QFH1Lk8ckKdBMEFGs4k5A/S3UokHn+ampjs1V6vO2SdW333777YmrV9HJg/3wzmF4+ACF",
-	"Dx71H9/vf/EEhb+9Hx4eh/96/AKo/R3yVyEPPUFF4vyd2twmyTeps4t4G4MO4VP0d6u16vPTWzzVpHNM",
-	"VfH8iNzHKNzf69/5zY+WtD1/26c7/iU57SRlgRaStGI70y4JgMcghxIGmoC490z3doLk+3dR+NEDFH7y",
-	"q/7H99HJ/h/6//6VoOmPk9Y/JjUhZ91iXeFUSo8h+6eEgjum7Ncy8Cxlf2bCZ6oArLUJCuSoBZOK2Nkc",
-	"asjj0EDCLmCI3BQSeRM7yPW7PY6w76Cd9q6pBCxQv+W5zXFVgKZxW7wpxBl2fcTbLkNiSYaK/YVa9dLy",
-	"0sJaQp0/ebAXfvYIhR9+cPLhQfjJPaFJfnwfhV8/6P/u0cn+kT7BkQaZPYm4x9vnOi18jlPefXkSkyfR",
-	"IHp0Ap+F5jlnMk33+EzOjHUmox35bAcSb9Ien930sL999qeOt11/6xW1uYUqtuk6TKrY2POQT3fmhDnr",
-	"IJcjvIXdhL59CS53iD/mWSN+QL0O8Xk9cp4kBKtPeZsEqEsCRn3UwY5U+hk4lWBX0GDYQVytLNSqixuX",
-	"5hfWavWNSrVeW75aqa5t1Cs/vbZUrywm7e0/3X/6+DYKD5+EvzsULFtZbf1/+Y/+54fDZSR2Oq5/rsdI",
-	"wL4bbcSnKyTouIy5aT3Pp4Je6qeCsJY0GZs9xmmHBK8w5Ln+UA52qVa/uLS4WKkO8kgcHoeffoWe/unu",
-	"yf4BKHdDGdf3oK51MWM7NHAW2sJIy99fYi/p69AOZogRjjZ3xRlotYaRZ2V+dfV6rb64sXB5vvpmZcB+",
-	"Ov7o6ZPHqP+fe/3Ht/tff3Ty4En/i29R/8tvw6PbqP/N7adf//ml5vXM/N7connumVN26Fiq1+RYbD7m",
-	"hmepeMXzPXPeLzg8CZCHm9uS5ZsMRPwv2IU0GnkkEgQfkb8OPEKglbUxeP83CWrCUXSkH3vdf3XQKXot",
-	"wbWGMn94g8sZojs+CfS7QKwg7JOd6F2nSYLXiuu+IdCU12zN7RDaG1eD3MrcnPUOc0oR84bbhMrFtrG2",
-	"dLVSu7Y2kBX/un/nj7DDf387/ORx/96Dp98cofCzj146iF8k/8muTi4XOrvFGctRPDUWx1LbHekte5Z8",
-	"K02n785h7LgOcCzssx0SgPnmdoipty75nAQ+9irxyRv5lLvq3uQWor0AyfjUkIO9VF2r1Kvzyxurlfpb",
-	"lXrkOTCON1goKHz4axQ+eNj/4oHQTPuPD8IPD1NxhpendqxTO4j08dkdh/JjHcnx/Dd6a6JVEtwkAZJb",
-	"9CwPZj4pzvR41vRpKKIljhjeBRVCWJqoQwOCqI+6vaBLGZlD7/YoJ6ih5tcwj2mV8ku05ztjnlDfuC1h",
-	"H7Fesy0N3mGntFpb27hUu1ZNafWf3g+//oPYCneOUHi03//mWGj14eP/K0zG0304if1xzi7NTNnNMpl4",
-	"A09PTVxwJpsTmyVsT0y37Nb5VqlVxpObL49w8gib6xIf23GX5bSjO+rSxEbCeCK3SjmSu/Msz3RMmzM9",
-	"x1V1ZpRrFvRzFzy0jHYIxJWIx8grzDy1K3jXo9hZo3QZB1tkzMPLjdvijQKvooIfSrOk4/Lhdvrby7X5",
-	"xY21Wm1jeb7+ZiXnKKP+N0/6j54IHa2/91H/0TE6+eDPL2XrMxzMPGqnDuhwYo9jk5fGs8lVKARVfO7y",
-	"XbRGKZLb6yxPX5YAZ26qwwFwmTwD56fQFfeieebUNJ/NbuWUrgqTdGDYmONtwsB09ehw2SnM6srqWr7p",
-	"mt4J4dFBeOfg6eO98JN7qP9Pe+HjrwQj//1tFO5/HO4/MEyll8br2RzV7PoMPqhntDxjOdzeeKbD/SLM",
-	"1zSlXsyJjkzVIHBvEm2qzkXa8g5myKF+wnhdo/Qq9nfV5NmYhz3AnCwL+ZlxilOKOtjf1cKeDT3n82uV",
-	"jeWlq0trG5W/X6hUFit52rLB7vu//x8v3VIv9GTnrkjqdD/vgoxzlsvjxUiFZBbbGtXj7XeGpzmHOmdr",
-	"8WrdVLvIkThoc6hJOwRt4uY2wi1OAtSApPkJyJpvKJ82K1oFM73euGTQwNTV57KZ+LeMZOxrPu7xNg3c",
-	"n5NxbWjyXjcnbka3iY+6mHHwvcM1u3MoIK2AsDYarpOv1a5UqhuVv1/JBMz6nx88/V9PwkOpHv7+bv/f",
-	"7vbvPQg/+SgrYaJLf3BpYqowIEmwKI8FAekKKuGRuVs+5r2AFJDYtQXkMtYjAUQ/eo5LxAk7lZJLVUjJ",
-	"SbLdg6OTT780pPShjmsr2zhODvtBZC26jLn+VsZPA8QaRoFr1flra5dr9aWfDdtKJ/t74af347TOH8KU",
-	"A3KTbufFoxmBuBtIfOI7Mt9Z/BC4W23OdMZsj5FAB9RO3yP1ylu1K4YgkBqATh+sVq5X6huLlbeWFipi",
-	"tBky7u+Fv/2wf+8AiXP2ywfR5vnBH8cfk+BO7eVIYp+ylcdSq0tjieKE2DhLKZyY6lk7qjZl9ZZitDRA",
-	"1CdR1rMSZwWk2LT4XR3FlPC9fv36RLqMbAQJnC4+S4nhm9j1oB5ozLIE1/OW5Hpewq6Xxzc4eY9r5iAu",
-	"R2r90avXLtUnLi4tL0/YZfu14dlSdcECNq5V59+aX1qev7ic8Zc9ffIRCj9/fPLpXRTeORKa5KD6lx8E",
-	"l5UMchSSdT3sK34qKbZSry0+P8U+/ODknz9SuT7o5Df3+18Je/rX4a/++xiE6wbU6TU5O6cTuM7ZJXui",
-	"VJ6cmpg+f+GN7yr9PbF5DZcsbm4TX5mv0SXPQ7TDb8M7B+HRB+HBt/3PhdBR0XRw6ENaT17q5ktr8gUI",
-	"pfy1iq3JF7xUY8VXx3MIr6q8AZMpn6WMy6PcmYq6K7VVM01KH8Mm9o2cB5/uQIqUT1GTdsFzjDlqY9/5",
-	"fkzSaP7wtIsBwdvySd2AdknAXblxW9j1eoH8nKog9hFGAd0poF4XcSommCgjNquA7WwVsC4rTj923jeK",
-	"dmgLXamtgu7Q6Nz0Ke42kgXiYqGLBsdI1ncL5V7MmWdfc71NfFRbqVSRRziLq+AhxZq3A9rbaidfldnF",
-	"JdjFwprE3Jq1HMzJhNj2eeNgLpyd3FG4HHFKt42KhmEvLs/MTo3zYj5EY9JbXK3+Kpd6kllB/45cJv2g",
-	"Qrwh9KRuRG+lm/9Amly8NfFAyC4Xu+Ada2G5tgo69eX55UsbgvxWwYI/N8wZR5dlprOAm22yQHsKASG5",
-	"V5sUe4Q1pYKRIjR2OXFQiwZoRyigiWApWHiYbbv+VoLy0waRXZ+fn7JO29Jtl9dzgQ5W2ziAGsu2yxly",
-	"fYQ9r4BstCM2gOlaxkwpwPE5Ks7MXDCXm/Ykh4wr7nOH5fc6m9Gocs7vpYB2EEbSUSRYEhyzlvj2Sm31",
-	"FahLxIi1acDRTtv1CMJbNDGymZkL9tgk2nZlGsiw/QirfEVcqFwSefxHcN02dlRGa5ZupfGXj3HskUGU",
-	"8hH1HEUoD28SzyMOYnRO0Knt8uS7x6VL6swBkdTC6WFFlCgYGz3ecnnHEOi4iDnOnhUtz+U/nHTYaYuy",
-	"pO6Ah4qn61qYIMC78D/lMgcvxw+LwQxSr5Q2oJSLctFGGoB59nNe3/NjjIdR53QtvkdPL/vo1NrIaRYM",
-	"CibfPXAhIsUxsxiOWqJTZw9rafqFMoeCBgT7BdQCoSIOBmvTHb+YKxq0NpwRwd4O3mWIBz1i3LhJqUew",
-	"n6GHfkw8qoKc0EBCXFEsIPnWi0KdLESlMQztuLwtBLMbQNY70wnwDExFYSaCTqRli1AFxNlQ9wvzQlyS",
-	"lCzqoqxccYNmz+VKbrGzPjP6ud/nvh1rvybJ8Zw7N4e2P+Y9vEg89yYJXDJom+gVHGkp1dN287ZGF2+5",
-	"PuaqsGwUIyW+IbP8MJjEM4dP7vkWPUWkv4D13s0SAnNOOt085WpVqMYyWEBYz+Og2wnrkICWBZqzUPx3",
-	"opIcLrQLVc6ZxIkarrM4cnTEkVbOEHvFLo1uNpCbxOdLOVx6rU1QY4dstindnnCdRkHohs02mLMeozDl",
-	"hspXWHIa2qlnFDyqH5M2jl2amTzvnCcT5zcv4IkLzUkyMYOnpyfs1nTrfMvGpc1y0xx8r+c6eeNuuT72",
-	"Btp7eetxipFnj2FrjaLa6s2ktVsPMz5vbKOxeIa6EU4Xfm9J3jqd5SNCfFalOZAhzFWpOaP5TUZ8Lg2S",
-	"HeWjZ5wGJHJkbBIoO04vnD3x+uuvvx75P9NEEVZ13oKsVKqLS9U3C/KNwirSpW1OjyC3pbJadc3bK0wW",
-	"kJ22XFOjL1dAuh7e1QcnZ7tgXfHWlsXW8RFVqghmXBWyDBpUedYebw8xcTpyfQUrROpB4EUSW60gjbVS",
-	"tHYGop8EqFP8KTG8C8Msk9IAq+h0F4Lekvk+BM1OCtqy0d6EiIPGRzd1JoZxZL3/cxjzGfJCn/Jc1w3m",
-	"qIk7YNW7vAC+hRhyhgbJTXF5bW0FTduTz+yjGU5gzCOiDiNYrHkr5D6tECfnBlGrn2hWSVvC+FVOtoIO",
-	"zSR+NoM2eTo5/DCaJp6c5yC2AaxBHEcaAJolA/KLv+DFU9tqDq3M169UFqOCWTjA/q4seen53PXMQ86S",
-	"h9yciHqtVbAWK8tLb1Vkwox8enJe6rucmWWMgcy23TR+GUkQaLdtju4YO+xHM1GquEMkAwJv/Gm3Kae9",
-	"vCutXalHGIMoxHPL259J38JAw2vcuQhmMzoxT/EvvCjCyEEOo0o111F+mTIJttOlAZdMiCFdCglmMvFJ",
-	"UEBS0YlKMV2GmtRvuVu9IOUws0p20S6WihdmZ+w3ysN28E97pHeGy+RhP8/Bd1VMsBdsCdEWyf6RVnIZ",
-	"+2qMOevoEWeLBPNmCDWt4rosclYJ5Qdhti0FPtyaZ1882/YoWIJ3qXyr5CAWIGmRoZ22hOstgAsNKJVG",
-	"6R3Dr5i7AdMEiUellyZvc16hbBluHCAakx4/1sYBSSqZPo2JbPoCU5J82DrpFYFFipzAqCYU+x2XEdTY",
-	"7DlbhDcKqNFjRFgrDZhRAw5Og73bI+TnxLkmJEED4YAgLEcofiZY2DV6iKxLfAec4h2pZGF/3QfB41Ea",
-	"FNf93F0h35+/vBJ+d8f1HbqDXF9IMACr3Ynp5PI27XGEZX1V0vl+qmXY6nnexQHvh3R3+M14iSKHgjgW",
-	"04qS3AzfLd4mPqKt1hmN8oUc/mss/+jHWfYZcgRge2BFlTkEKQJiWTyKHcQJ48LChcT/3ONvbqVBwQqG",
-	"GHYdVJkqzxSQMpbVKghrqyPBP6RewtvEj0hM9Y4eav6UZu3y6GqtOBCDNqZYUtePjZzzNmKDOND586ct",
-	"sdziCn88+8pl4m/xtt5pzHMdCIbBTXOwqzj3CBQ6QUY39lWASjmJ4pGU88JkqXBYWnE22J7eHukRD2B/",
-	"P+1Rjs/aU3yK2DrtMTFX/oF6ljXdns+7mKD+j9m3KJiVGSBXlhIgijrwB+KzIBZJi/BmO2ltqMsyc4k1",
-	"oAx9CccDjyK4PahPpIxTYEQ7tOc5qI1vEiQ0I94LkseuXDyfG54eFpL21LxPY+Rj6UjaBHeD7CDH05Ng",
-	"eKYeZBBt0DIKmZMh9jjzDIhQzwYzZdqSKonSGCCI6lMpG4Avoy3Ck7x56tQknHGlQJLh2s9CVXilMd08",
-	"gq7gYJsoxLicLdxqkSZ3b5JFnV+SEolTE3YpLQhz3cUB7azInM4FSLMzH7W8Vtm4OL+6tJDr66WsFjh5",
-	"2m8kmxAVFyC56ZO6r/Yz+EqfiF96pSZmYE+WpmzbLpVz/UXfpzu3CwtzSqyhNJbLU6wtZTJ1YNg5WdHX",
-	"wbZqUr/penmq42W6g2iLE1AT4qQaFXSJdnOec7Rkl087MFFsI0mBswpgqMcPIfHUM0QmGMll99rJKnmJ",
-	"sMAQDaB5CXD7TQLSQOLCu6lQyamKPacDT9b0m3+/sVKvXF26djVvtDzAPsPQSiAvBHXNF8dKhp3ECm/7",
-	"dIeBC1ZGDRya0lBHWRzn9MVJcbN4I6RHnOUraWoUUiwsue7GKdNLl9jxpzHMM4lLJzjwDyM2nZjj8ymQ",
-	"WXL9mLXIFYODjh4IGTs2tbmb70joECGLhH4CWJNzqezKTo9x6XMMOslzqUMlIKyzMWioEGJ54TmwsiNR",
-	"qrw/6hVpr2Y05fPPMGXa403aOVWFqxNGvZukpq6+FXcEyOQS0kBTyYyLI5/cJAFihAhOllYJVlXBisTN",
-	"1kUs4W/2+v92t//FtxGi/ZenMi09n2iAsKoFGT+KCZ63yeoQLjWauWDHccWssLdi7Dnwm6S9eIOocb29",
-	"q+K8DvVJAU1OlG1oBhbgJicBm1O/CuYXOMRBSh3FPcflyKPJfF3r6lvVGgo/kshTABkH/x3tK1rJpFnp",
-	"b7Bmy6pRlf5/Mk28gvXeRFSaOfmPZdsOP7sHxRXQTuBkP92kJCMh4N58YiY2TFYBr11dWa6sVRbRT5D2",
-	"HTVxELgEItG0x+fQpfmlZbjA5fC7LDZw1FbacT1vDtUrC7XqwtJyRT1HHBVOJIq4ckEJ3RCILLUkGfoC",
-	"d2aUta0HYxUs+VKrYEVPTqVuG9dmTpOa9bPtoTM/ikJP3KU90B8KaHpierytVwBiv5hDbOzS6dQunR66",
-	"S6f/cXrcXZphCUP2q5OvWTzH0rxgZZpBlDv2r6zUayuqtqBeWa0tv5UJ38YXZB4HgeZLNDfi4XoE6XsL",
-	"4JEAscfwLorKvJQ9XZ5C7TmE/V0QkZs91anGJ3CbtIbgmJsB6Plqbe1ypb6xUqmv1lLlEqnfxlFczcUH",
-	"Wg1b/OdTuRJb6MesbZkhvMx7N13Pm9AFvzRAqmJ0wsiNSKRATAwpXlpzO0TY+vmHDnJqRtfn9cMq4rY8",
-	"hX6U7DX9kCh77Xv0RBhQFWMR4E3czZv+oDw1XaLlMuRRChJSt91IhTNlEY+4jrRg5zpUwqebGSbia9J0",
-	"nUGRHG3dl6bHSWR7oVxU13VmjhjTyJOwmimFFqTgSr22UFldXaq+KYgEYVNxvTiZ16pXqrXrVUEgmTIj",
-	"5alSauTVrkKqVYhfSZIN1TRSoY90J1w4wMrt0QT3ttqHUgfaaRNwqvI22QX1APzhI0cgUzH+obETkxkb",
-	"uXE9wYvUCY+3+unhleiUPxerTjCeHzOrTjK90a3jyMc2XSyPkVEKddyD1dr3s3ekNmYHqk/Je5xJlFfM",
-	"UEP5KRsF1JAyWnxS2VTi4w6UNl5l4nOb8+4qbB/xH7iOxAfJ2+Ar2guaRHzCrNZKFtNG+ezWrCUM8qgM",
-	"15q1lBgrGvEpqVpZERpfDvnl20bdbavyavEg8h4fstm0CZ3VsFMoDw+ehH86mEXh0cHJPtS1P328h/q/",
-	"OFbNAKAS/vAuenXatu0Oey1X52vjnKHMoyZ1oDeTEPBbAe4w9KpDm+xcRDRW7KiOG23SQdjzXptDPtkR",
-	"eh6L+kM7TtpbsTC/vFxZ3LhSW5X4CJwE4oX/7Z35iZ9t3PjbvzlVu5OZoJKUaviKoHp/DjsoQjjmRTQ2",
-	"xLhW0U+k+5xuqcpsCBGylByXHapqy4uV+kblrUp1Td0XEMiwidJnkDC4JI+TSaQyqRmUYc8hjMPlIExp",
-	"jydN0mhIVsEy35RUjM2rBmpX+dVoKgUWJxBcjOTXZ0l5jQ7PwLGsRgcmORrdiO8nqoRB/qc7rkDeL5tD",
-	"zTZpbqtreDsgRH6jqCvfPofe7ZGemIEKbsImxqrunSKFZSC+vFJbnUPblMFsxe/rfnzBjvIbdAN6U8j+",
-	"Jm62JV0kuoGPOqRDg905pApUdtXAwEczvwLdIkgwp3UjcWfGj+hT7jaJulFrFuu+LJrxnOSWCKIWizBr",
-	"q2DBTC2I1YlvIbc0KpgRGrd8twUp3m4ztVryrsxS5SVInFkm5EBBK7sxCvNckHaHBg4rIMkQk/wjPHwS",
-	"fvzwZO84/PghANtAb+wBDfZyNEntKhkxR6Qub3iB6bGRn1LTJo99ZUeUoWC1trFQq1YrC2tLteos8ilY",
-	"3zJNlhU0tFvcxFp2ti6itVptY3W5dn0W6uEllocy5LGC5iiieuXStdXK4qwOP8lsc6w6Y6vU21fYuh91",
-	"egA0uCK6OL+4MV9dvV6pw73y+awAXgHw5zGZe6+SECFHSmjQCjIFQl2JU5CYplWw9PDB4QGDtApW/Nbk",
-	"lk/fnNkfJg7ORersjunCa6pI4KhQOxAru5WAyntGzeoSIOzoEo2m5xJflWxEtM2rWpPcHswEcZXDtBdw",
-	"B++mdCfDCLNGaliQpzDpRsM5/iXIRe32OJNpqlx289DdVucQllo0FE2nO8MWECOeQzvyV0gYYSNbM+aC",
-	"yJbLOdbzuBaC+Gwy9RQTO7Vdb05eAm/nVIvgOLEwt+5wIPRUJiYd4xkNLC0EeC2ZcKDymQvo2trCGVYY",
-	"RqBI6TH8FFq2SBqbRUjgxW65vmogGjX09YUSx6QHWzyToVevTy7Iz8h1CmiyjNrkPeS4Wy5nryWnMAIg",
-	"k6m52hMzeKJ14/3J8q3T1demDI/Htl1MeLXIMRXyJEGGfWT3RG/Tc5tqscTr5hQ/YGgzwH6zjYSQ5UXU",
-	"AIUerhPKfAOEhdS2epH0RWqkQMoOwb5QqVSmVsJ/e23t8oYNgU71sRx/nIw/Tin2rHp1if+Wlpc3zE4r",
-	"qkffYqW6VDH+X6purNRrb9Yrq0LdNXrwmu0Zs63SlhYrV1dqa5XqwtsbVypvb9QrSkgM6s+0vFStbFyu",
-	"LC/qz+bY4IvVa6srlaqEu75aWbtcW4Rr5peXa9fhS/OOIQ0887pY5INq1yuCfJXq2tKCZHtGmOpSvbJ6",
-	"eSON0Jv8Ppr0CG1qs4D9+dBsaXTl9AjSeLAp1NFrq5V6grQ5/c2Nr9SEE+I8546hEt10Gg2V6skDVQHt",
-	"3lCNhGIEh0QchCnbhqQi5UBL+bA1IOGoAgiUjhGcSTDQBNdSQx/ZuySHdhqLkQJxPHrVfBK3S8/SpKUf",
-	"mZEy0iPqslmEkUM5Jw60YNc6CSi0rzaUELtKfd5uFFADhHzRLopLG69J+9pXdatYWIPCru2CoAyQhIxD",
-	"XRzgDuEkEIrxut8Qj25IP3f0JiHm0E6beiTtx5cKabQNzQENNzoyyQEFMbdBKsQmYa6jy52Jl3KkvP32",
-	"229PXL2KTh7sh3cOw8MHKHzwqP/4fv+LJyj87f3w8Dj811Rk9DTZJFdmaJxU7Y2rUiiYByrTLVHuNKlc",
-	"qvA9BBCEBCeeByaAsO6VgMluFEPniqedxIlOQLY/j1M2eoH44hl8tENotZJIJEtOsY1ZVfkCTxlBQVy7",
-	"EpCbLu2xxPUDDj5kmw2q/hM/FYxCepeh0sDsx/yieffnOQ8HiAYo++qCzqCTLlqpcvGybcK72fZpbwNM",
-	"qopHOjokGGeAl8dGQYOHreAtknzSeBn0Xam9ARnS40u8ohAtcnIJh+2YGEx1DLa7NhBttaB9YKAGKnMP",
-	"qv3Wrflmk3Q5GoTzum5lz+XzWbmDUuyklqlsGaIYy3ObTc9iWQ+xWs/OoDQ9aC/KposDm0bBhHnypmdm",
-	"jE0Pv+UcF9MyPCs7T0LjZnaCAZMNgBLaFnF9VPG3PJelMEsvYkd3bznFnHxB1p3+IsMIHeJzt+USZljO",
-	"4uAkx58P6Hu6XpuG7BO/aqoaAVZ14hL+RmWAatKY65tlSeD3bPYCl++uit2tYBwA936+Jz0S8r9Let3/",
-	"7vqalceasFIHqCyvRY1zuMfb5zy65foNAMCVX6iKMAjdwYkCqQbviOnQ5rwrkYpdv0UHVGibfoJXmOoT",
-	"z0jEZIKeD9Ys22WcdIpI6vkQKPAJcdL96VFtpVKHVVnVoFDym1odjOP5xatLVdSmnoM2d1FAPTK37m9S",
-	"3oZ4kutHpoPZVb647q/7awZ8gfKQCs2IeC3pNGXbDBEYXNJRSrSfFKCWqd8kBVXO4AZZpAQmExAkmgj1",
-	"o/b2mKMOZby47s8bnlgQEpGrV/e1hvpwuZk1mj3eIjDK2H/YMIL4jQjlULn35SBgNlIdhBRqhXZSROAI",
-	"XPdNKE0dV3NZ0tkcwTyA1JpDDX1TQ1zaTqNHyCrvFE2QxERRY5d4WWJFqrhDwLrTqB4FWRgcYRNJLyVv",
-	"UxatRYfwwG3KSzy6xYrQJE5eeG1toYiqSgGOa7EN1DAZqsEecjDHggCo6REczEpoSBlYlAlHYnyvvz4v",
-	"90nx9dfRqtK0XYYa769r5XRdaZLrWkddt2b/3+3fFdYhm0D+c6sxpzZWrj2LXLbuJx8pNY91aT2uW7Pv",
-	"i6fcakB8QasbsR2lFA6pazSkqjE7UNdoFJGyK+R8lQNK0FOaRut+lIAh4QgUwHrEQVEtik5bBesmCZhk",
-	"B6WiXbQh3b1LfNx1rVlrsmgXJ5XLDZjaOdpl55oanyUXVOAy3UEga8QLZDmRdoSq4qsUpALHASdOQfAD",
-	"sWkEeSW+rpgTzeDGFlFF3K9fIaFMer6wg8XhLqJ5f93XIL2qpgmzyFps4h4jMmqdTfkRmwNwdhsapb3t",
-	"8gLyKZxqM1Y6FD963X+1EaHzNl6T6xDlBEBwYIvwBRWKDAjrUl+hG5dte8xeJM0IBzvuKRD+z1/2v3jQ",
-	"/2YPhUcfhA9/3f/iyGwmoLN/jAL1d8xwZQYDRkHovJNA1542kK4VPLXEmJaI0DKTUEfCNX5zaToCWC7Z",
-	"t24YEcNkIqT4SUEJv4i3JjLDcuc+I+Y+mWqEMUZUNe7mlAqnxRNOZoVat24kej2F//setGR4sHfym6+g",
-	"aTb0ecl2J4msd8HJxmhpkIQjHtANU+4uaHM5Jbdm3iOjLazV+ovY0Ron3Fka+c5EkyO4d3Lkey/RYNN1",
-	"HAKG/VR5ZuQb0607bxWs6TFmu6QkJhgz8ubyOKR6U0preefkOKSKcCvg1qmRb1Vv1A1aYdNE3CMunQXV",
-	"RqZwIIf+VyFN8BaDeoFYhtwoWO9NxBqgNWvFOiDUJfQYCSYYp/DwuPvRpF1AcWefUuK/sg1jkuJGIgdP",
-	"mLhoA+Fs1MWRSgJRmIRWOAtqXZcEmQ4TUuD4JIoQJ7NUikh2JJC9IoRMknlPqk9EARpJrPu+eIJEb2mo",
-	"xhONAopaHSCMWmSngDgFLdtIMlU1/ODOFNKGeJ5OMV6KND2h7vix/kp3fCjgAbQGmU4mpPe6L1NndTMS",
-	"ISM9yoiTJ4qEmpdCZ35+qWQuliGXkh2rHn/Zv/NlAUFansFbUf/RsczNO11oxe95x2xTMq0bi6R7g0St",
-	"QAZ18lA9Ogb121AojbJdxa2C+U47eqdsUpL3sKm1slF9qB+mOl0IwTRECA+RlD8CcXby6V0oR4I1f/rk",
-	"MWRpfngAjYnOWrANwC0f1PBZs4rNmEm8FHh/TQJPJtZIbi6zTbnm6i9I5sn/phIyb8qQeU4EnD5U2sn8",
-	"axByQgKA+QSuBDBPhLEjI3yceB5EldqkU0ga5D7ZIYxHzcUVzBqKdD+0Jd0bqNULlKTCPirZBdu2i9Ir",
-	"oyGblemNGiZ0b0P5ABTeRsu9SQr6pfJdA0RSjB0voRBkKFIy+iQl6jEVjDxdlzAkPTBGji7L1l6B48+a",
-	"tSAGakU8XJdhjMRxknjeQiykg73eriI7hGnzWzxFoLF549FYyeMNKMIJHjIi2opXP4YA6WAHEsxgsNzt",
-	"ACiIh3k6S8uUk3Ys2nKn4ErnajyFUfzgYux5U423hIEtQazRL191f05Aej6nqiNhOpKKTv+bY2GA3ztA",
-	"T79+/PSbb3MVGRkmecfsIFAyQPdHLt3SaPeDog1JmziJNf+OrH8ZhI0tUa8lbvVUuWzoLGqzCvqZ9X+Z",
-	"ir0YyvxC7s1JBJEo1KuCd4lwrs4mBYWipKOrZTsT+Swlw5elW0nD+mivf+fRCzSsc7pn5HWm96Vf+KWq",
-	"8delamDd78NzdJ5m0s40VQ5DD3hWlWMUJePc+4rr3Don+yEAX6Mst+hJ8jshDqKuIxoFfpM0aYcw1CU+",
-	"wHeqNgk9wGqKKuDhXch1IugE+FYzCgWVVlCRIGXBykoWB++yIlri675GflfdDnRJsX6xAsIWnClOo09d",
-	"u0lkoo3noH/oMa4wd1FAmkTMKs7JkWC3LkfYCwh2dpET0C5DLl/3hcnAGXKdubittUbhkAm3gEYPM0Ie",
-	"3dH6k9IF5MWMEL+I6gPRTXIUJLlKi0YRyzAFSShpEdFfNRu3vPbddm4BrUDl7yqlIG4KEcdqZXJPjpow",
-	"AJLrRlT9rMsRxhDfceKZ4af4xaPwIOEyj+zfU9FlxhAUSTCdW8mANQidjHJSHlc5kQciNb3PHikhGD74",
-	"KNz/sznRWE5KzUUY6LolMNxjZso9q4QckCCXIyVXTE7yoxSVY0iOKuWXaM9XL3xj5PvUHCOJI+4eXUAv",
-	"UL/luTKJZ6o0+jRX8K5HsbNG6TIOJDzcS73gWfWCNfD2ajkKu/27UgO2KZt4t0elUZLragDfuOfRHYZK",
-	"tq0cJa4PTVQkKDikziW7e9It8GwXUUOCVkPCwY5KOdmVvQBmDfBzlXgRxWu7AHku5Hhx3Y/SFgx/AhR2",
-	"stkI+BeGJKWZh4Xch5g4DVCb7gBueBEtY+gg2UnDys+ihvQPyPp67DTQq3HigXz6a4V1v6HzbtCrTdp1",
-	"iZCGPtkhDiI48HYLqBvQTcJek40FNFhzfDX8K8FDfHerzQeFhjWy9fP74WWFY4r9g28943WXdfCnudx/",
-	"HN5mANqCwn90sn/Q/6e9MfzMMYx/kmyVqfIMCg+PT367h8I/7Ye/uivse/n4AurfvQ1e7Ye/Dg+foKff",
-	"HD19fPhcMXfVEuGdJFa3rVGz4zryCBnbvlVIXgyY3OpyhREeXTyZvtg2LtVw44MfHV8dQZInLr+R02JF",
-	"qXX5YYzE0G6YSPc4/QTdTuP8G8n2FjMlk2ppMsXA2mVbI15PiWklCRRfNhVddt5OXKepE186ra8sGxca",
-	"hImvjJ4pSaRbUSjSJNtHDOrsoAZ1PtNT4Xz51l/86RxZx8z0GBgU/pGtN7QtKqXKS6fMX51TRkN2yVyA",
-	"F5rrYGpf0puiDsrwaA8gyUOYI4a9VkVXUCukcwmUW0EjhQL0DO1xHfiJQKZVWUuTdiCrTQZ+ILmuTT3l",
-	"uoDYDmQzrPt8h6oMTCahwQMF5geFsnmRoFGjSLkBoAQ6c9bF8cOOCSj8xqQGIVSu/p3j/p3/DD+79/Tx",
-	"bRQeHYT7H4EmBtHw4WGCVMODVJeDdBODROeCoS76GM1/EIS/Cc6fCRcYCQ2bu2k8ZwO+eRAGc4QbmgBz",
-	"i4TMOJipqZ4AAOSfgmQYxU2VgN8fhLmv0PRLGYz7NLB9Esd+NBj67ycyIgkZHh6jk/298NP7emNGYFov",
-	"IlqSj+f+MmDyUjYbuRlmCD/u8qMxNU1hnZKn4wvs00T0ufcjjnLrnJKAg8Mla4bMHIoFLIWllMgUOl3v",
-	"0MCRFRCa/aJXy3b5tdmoSFjnNCDZqFqFShSWFmBm8jZZ9+FVistClVjbla1pFIJUjL0uXmC/Jp5H5f2M",
-	"dohRgdLB2yQxINqKHibsDIIVAKichxpJB++u+00aBKTJ5eVyLIgGBpxVTBS8K0dAfW8XBaRLMGeo7XYY",
-	"8VrQ3QhN2TNQ4REDpBuooURp8rLxjtgnW5Q6s0lgUq3uJ0Nv0rcENTYxZrrQpcADFiOj60qi4rovfpFl",
-	"SFD4A9jfcl2gwom3XTYktlNAUPsE1WX5cR7YX4k2HCMEe77TCI4JXvo9xXAEd/EIz2ZhGJqCUhNMFess",
-	"NY9xoj4J/PuRwj722EEtqZmnHH9fP+j/7lHcBiGjaw4iyDNoUAoYNMJXT6ZgJBA6w0/vh1//AXQLGODZ",
-	"6RYZzPI8H0DaqoHunJobzRncERSPZwjB5doC/TsP+188ic2B8PCB2k7KlfjdrI+BdB8D26ex5FPpM8Jm",
-	"EavV/5f/6H9+mFqtIho8M1Oz/Oo7WdwVRfu5tHTMyOKXscWXscW/UBV6Fe+mE4ITwLUvVnvWuaUJvZkr",
-	"qNuh/i4JKwRP1xnOJg4vZPcKmzCeSUFjBstsFxXb00FHQ/vTeCuFyGmmqpwk4u26H2P3QbWqCYwLeUku",
-	"Z6ojuwuQcVBCEGHx3iSB4za5BI+RwLxAddUNsiCHpKWObAWgX6WSQQFmF9x6WTVVh0p1AXEcp9QV4lln",
-	"3FwcWlWKrO/EhbmR8xMgltf9i0IrjevmA10gq/VeVPMHVL8PqHCfi4cbwQ+qNCnBlcC80M0BiCa/uGTa",
-	"nlQQnVxXOEHpEysiSEVTSC0p8GljFAo2vzFmhtUW4RqP+S9Z435OLVP52py8ALMMKB+j/geH/V8coP4/",
-	"P1RqQP9eyq2Up+roxiaZBOVU50sNtn+qczTdy5WekacuBrg3wKcldr0lw8CCCFk32p2j8Os/ZFVdCTWv",
-	"8QVBcR5MgWIpQYMkcr9iSnF9WcGKOwPA8+wUvn+EwypYsqEk2jZcyindvsogjlhS+iJx4ItyggwKM1uS",
-	"QHBMSQYUHu33vznW1X8xLv9++OEHGoz/1ZJdkiD8ihAGFP5QSpTLJinM4WggcDWg8BePwiNhahyffPAI",
-	"jLhf/fHpN98OXImFy5WFKxsr86urpy1GcgjaQWyVhu+RK7XV8JN7qP/Ncf8Xx5BCcLQHIdijvfBXn6Pw",
-	"ThQgPbodfvbFwHEuLq2uzK8tXD51lJPj7ZnxGkAYu2Ra7hpjm0wO3ybP3bdhrC0TNfXQlNC9fwa14Rlj",
-	"PaXF07/zRzCTHv82/P1t1P/3/yPW7pNHKE6sDPfvZgLsRaR2hHYufJVeadU0Z8jkStPFyTPlDMmFL0bY",
-	"SQNZxMwbY3GI5NJLAp3CKGbeGH/RS9PFqSTLlDBtevhxP++8FtwjboAUqz/W/qIMDqMeeWTKDx34dN6C",
-	"ZoejmhikRdAn955+fTe58/pHT/JGc211rXa1Ut9Yqy2fMqLzyeNjlArJDaSrfRYry0tvVerSCRQN1OjA",
-	"oIaqldxw76D/9d7Tx7eN8YpDtP8gj+3FD78RlTpF/Glo3DPqHfbOjWdyomjkuIQzJpl+k4L0AEcX0m64",
-	"w+P+0RdjhNQiDJOkrnUM4gwq68ODb/ufHyCd3WdW24+lY03n61gdAG+NrhtZ9zHHAZvv2XWfeGRFO3mS",
-	"TXaVKvo3+NCUbSeGrbuDGLxIZSaFj7/sf35bDHdKyBf09Mnj/p2H+Yfm+vzSWmVx41KtvrF2rV4dPu6p",
-	"51HapjOsOQNwoDhyZWZmxuTI5ZI9nBRZppxAa9BsGH65cxB+/PDklwe6BOLVcmkMGWwQ43xKTrFaK4OX",
-	"UBLS+mfQn9hgesbIV9fmlyuJueg2LwkdK9zTZyJXLPe/OX56fFtncA48VwM2reykUVncUIO5kam7fFGs",
-	"iIzGitI5eWfKmkZ22mZa0w3IypNeH0ZRCwd/Va7Zl17O50nia+Nul/gEKiupH/matMNs18wUiHyQZ1hS",
-	"YUCBSngaAwT0nRsa7yzfjWTgNorDG3gxiq2EQ5PjTt+2TOk2Ug5Oz/W3lZuyGLuLjPzFLBCAvj1ykqYi",
-	"4tqnqBpdE8+DSkhZjhW9wihQyb5iEfybaRd0IqVjUE6j8YqUa3rwTIx1f4WZTmTjYdHa37px6/8HAAD/",
-	"/w==",
+	"7L39cxvHmSf+r3TNd6sseUFowBfJJCv1LYqELK4ogAEpax1TRzQxDWLCwTQ83RDMuLglJ0zKZelulV3z",
+	"rDiki76VE3tLqdLaTE5759wfcz8Kw//hqp/unul5AQjoxS+xfyIIzEv3008/78+n37UatN2hPvE5s+be",
+	"tVoEOySAjw3ablN/s0Z4sLvQ5CQQXzqENQK3w13qW3PWGmlQ32GIU9TDLkdbpEkDgniLIJ+8wxEPdotW",
+	"wSLv4HbHI9bcVMEKyNtdNyCONceDLilYrNEibSwe3XZ9t91tW3OlgsV3O8Sas1yfk20SWHt7BT2cmzdv",
+	"LnR5i/jcbWBOsmOqXVlEFy/N2KjRwp5H/G2SGIJ1meCABCgg2Gv/ZMPqtKhPtlzP27AKiAQBDX6yYbn+",
+	"bey5zianO8TfsKxhw1ZDZTxw/W1rTwy1gwPcJjxJx1W8nTNa8W0BCNZ0A8aRy1CpiOodvE3qiLttwlCd",
+	"ub8gddTGu2iLIMxRmzKOSnbBtu3E1EoFyxXPfLtLgl2rYPm4LUYmnmWZI3ZIE3c9Dje08TuK6LZt24UR",
+	"F2HN/UXOXJY5aTPUIQESr0wMbdLOH5uYWv7YxB3m4M4Y2p5YItahPiMm0S9j53XMSQ/vyi99TnwuPuJO",
+	"xxMM5FL/ws+ZGP67erRw/1biRtZtt3GwKwZMgttugyCfcsFCjRbe8sQMbmOvCyQBFpIvc4DdFpY2X19Y",
+	"L99ceNMqWG3CGPCBFe4f9v9zP/zgIQo/evz0y8fhR/dRePfh6b3PTw8ehA/uhB/8uX/3/f7dh0UUfnIc",
+	"3j1Ep7/fR/27D8XH8O5h/5/3Tw9Own/7Otx/En78oSW4jresOesC7rgXbpcuCJ5mF1xf8K2gODATx+2O",
+	"NWdN2pMXJ+ypidLMul2am7LnbPtn4pIAN8iyY81Z01vN2cnm1MylS1tT0w6+iKcaZHZy1rGJTaYvTV20",
+	"9goW6zYahDFrrok9RmAJ4nX8u4A0rTnr/7sQi5cL8ld2Qa1NWVCq7N8mHu0QuYRJflpAmtpbpOX6DmyT",
+	"bbkqKCDNLiMOogHaCuiOFDoN6vukIW4vWjG3XsZOjbzdJYyPzwR618YcgBHwMIo2OaJdjmgTBdjfHsoK",
+	"byysLC8trC9XK5vlWq1aswpW0yWew6y5t96VH+MtERAMI7JKto3CoxPBFR89Cg++RqcHX0jOsPZuJTjq",
+	"k1/3jz97+vhfwqN9dPq7g/DoySgc0nIZp98MhxQERd/Q5DFJCjQTRBSr2Auov42aNGg/PzUV/1+nPm+Z",
+	"VH3zzTffnLh+HZ0+OAjvHoVHD1D44FH/8Yf9z56g8Pcfhkcn4X8/eQnU/gb3o5CfnqAicf5BMbdJ8i3q",
+	"7CLewqBzfIr+Ya1aeX56i6eadI6pKp4fkfsEhQf7/bu/+96Stuvv+LTnX5HTTlIWaCFJK9iZdkgAMgY5",
+	"lDDQHOLeF8rbCZIf3EPh+w9Q+NFv+h98iE4P/tT/9y8ETb+ftH7hamW9RVAg9YFg/WiTzKO6JHIdCeuE",
+	"IXJbyPkt7CDX73Q5wr6Deq1dU7UsUr/puY1xFUvDuC3mHMEZro94y2WIcWHcDmGRxWrlysry4nrCqDh9",
+	"sB9+8giFv3rv9FeH4Uf3hZHxwYco/PJB/w+PTg+ONV9ExkV2fXGXty60m/gCp7zzvV1f3nL97VcUGYUq",
+	"2XKFmyJMBOx5yKe9eWG+OcjlCG9jN2EvXIHLHeKPuarED6jXJj6vRc5CQjD4lLeEcUwCRn3Uxo40Whg4",
+	"UaiJG5wGw5Z8rbxYrSxtXllYXK/WNsuVWnXlermyvlkr//TGcq28lLQv//Lh08d3UHj0JPzDkdjcynTs",
+	"/+t/9D89Gr7HsdN2/QtdJhyYb0Sa+nSVBG2XMTetp3wq6KV+KghrT5Ox0WWctknwCkOe6w/dK1eqtcvL",
+	"S0vlyiAL/Ogk/PgL9PQv904PDkE5Dd0i34K66WDGejRwFlvCyMznL8FL+jrUwwwxwtHWrtgDzeYw8qwu",
+	"rK3drNaWNhevLlReLw/gp5P3nz55jPr/ud9/fKf/5funD570P/sa9T//Ojy+g/pf3Xn65V9/CJpDyA8S",
+	"IA83dqRAMdlT/C+YUZpUPBI4gkvlrwMXCLRLC0MsZYugBiy0I6MCG/65QWt0PrEnhooWeIPLGaI9nwT6",
+	"XSC0EPZJL3rXWXLmfHHDN8Sl8pPX3Tah3XE14Xbm5qyvzSlFzBtuMSkXe3N9+Xq5emN94Eb/bf/un2GH",
+	"//FO+NHj/v0HT786RuEn7//obg93tx3XAY7GPuuRAMwUt01MrbnscxL42CvHKzMyF7jq3uT6026AZDRo",
+	"yMIvV9bLtcrCyuZaufZGuRbZy8byg/WDwoe/ReGDh/3PHgi92H98GP7qKBVq+Vtc1aomYhEtc8TwLkgm",
+	"YR6hNg0Ioj7qdIMOZWQevd2lnKC6mkHdXN0K5Vdo13fGXFjfuC2h1Fm30ZJW2rDFrVTXN69Ub1RSqujj",
+	"D8Mv/yTW7u4xCo8P+l+dCFUUPv4/ws4528RNLOoFuzQ7bTcmycRreGZ64pIz1ZjYKmF7YqZpNy82S81J",
+	"PLX1vVz5iqKy8nVAUbjg8jDaJuD+E4+RV5i5zqt416PYWad0BQcy9DXGcnPjtni54VX0NgmUfmy7fLg5",
+	"8uZKdWFpc71a3VxZqL1ezll81P/qSf/REyHJ+/vv9x+doNP3/vq3u4mF4QFUdJkk5MVpdM29bC6cinA+",
+	"mxbmlK4JBTswRMTxDmGgiD06fMsKI6G8tp6viNNrFx4fhncPnz7eDz+6j/r/vB8+/kJs6z/eQeHBB+HB",
+	"A0Mr/6BUcbTekdoNAvc20Wp3PhLhwop0qJ9QxOuUXsf+rmIINiYrBJiTFbFFM+4FpaiN/V0tT9hQLlhY",
+	"L2+uLF9fXt8s/+NiubxUzhPhxvbt//G//WiCWVUtJLXTgMRyzKMGbRO0hRs7CDc5CVAdkrITkJWtKyuf",
+	"Fa2Cmb41Lhk0PHX1hWymd89I9t3wcZe3aOD+goyr/sk7nRw/le4QXzhCHLwRuGZ3HgWkGRDWQsOVw3r1",
+	"WrmyWf7H1YyD2v/08On/fBIeSaXwx3v9f7vXv/8g/Oj9rBCJLv3OhZVV4jlJsChCiYB0BZUgYe62j3k3",
+	"IAXEdzukgFzGuiQAf7DruMRvkLMpuVyBWHNycx4en378uSGIj3QcSVlbcTD5O5HlEN63v50xMYFYwyhw",
+	"o7JwY/1qtbb8s2GsdHqwH378YZwG+i5MOSC36U5e/IcRiESAXiC+I/Oj4ofA3W4J119m2LqMBDrEcDaP",
+	"1MpvVK8BiRzCsetJPaHTDZXyzXJtc6n8xvJiWYw2Q8aD/fD3v+rfP0Rin/36QcQ83/nt+DIs8i1ZfaI2",
+	"Mg0Q9UmUhVPisoCUGBC/q6VOCfebN29OpMtgRpDw6eKZlJi/jV0P6hnGTJO7nrcsl+UKdr08vuTkHa6Z",
+	"T1yO1DKiczeu1CYuL6+sTNiT9vnh0e+aYLHNG5WFNxaWVxYur2Qcg6dP3kfhp49PP76HwrvHwsAYVFTx",
+	"ndjFcgOOQrKOh321XyXFVmvVpeen2K/eO/2X91XsFp3+7sP+F8Ik/234m/86BuE6AXW6Dc4u6ID8Bbtk",
+	"T5Qmp6YnZi5eeu2bSscmmNfwPXFjh/jKiI4ueR6iHX0d3j0Mj98LD7/ufyqEmgouQggCEgl5ibYfrk17",
+	"rbpmhqj1gjSwb8QTfdqD8LRPUYN2wM/FHLWw73w7xm9EBXja5YDgHfmkTkA7JOCulHxN7HrdQH5O1cL5",
+	"CKOA9gqo20GcigkmCuLMejY7W8+mC+TSj13wjXIC2kTXqmugRert2z7FnXqy1FEwT9HgnWSlojAjxJx5",
+	"9jU3W8RH1dVyBXmEs7ieE5KnvBXQ7nYr+aoML5aAF4Xdirk1ZzmYkwnBvHnjYK6wVfNH4XLEKd0xsuLD",
+	"Xjw5Ozc9zov5EN2pGV2t/hqXGtOsBX1LLpN+UCFmCD2pW9Fb6dbPSYOLtyYeCHljwQVvWYsr1TUws64u",
+	"rFzZFOS3Chb8uWXOOLosM51F3GiRRdpVtbxJXm1Q7BHWkKomRWgs3H3UpAHqCVMkER8EWxKzHdffTlB+",
+	"xiCy6/OL09ZZLN1yeS23ZHethQOo/moJh9D1Efa8ArJRTzCAGerATJlC8T4qzs5eMpebdqWAj2tHc4fl",
+	"d9tb0ahy9u+VgLYRRtIlFSIJtllTfHutuvYKVExhxFo04KjXcj2C8DZNjGx29pI9Nol2XBkrH8aPsMrX",
+	"xIXK+cmTP0LqtrCjsolZupXGXz7GsUcGUcpH1HMUoTy8RTyPOIjReUGnlsuT7x6XLqk9B0RSC6eHFVGi",
+	"YDB6zHJ52xDouIQ5zu4V12cc+w31DydtdtaiLKs74KHi6ep1OAjwLvxPucxv5UR8MBjE6pXSG5B6US7a",
+	"SAMw937O67t+XK086pxuxPfo6WUfnVobOc2CQcHkuwcuRGRCZBbDUUt05uxhLU0PNLMpaECwX0BNUCpi",
+	"Y7AW7fnFXNWg7aKMCvZ6eJchHnSJceMWpR7BfoYe+jHxqApyQgMJcU2JgORbLws7sBAVvTDUc3lLKGY3",
+	"gIoDposPGDgNwmEAm0jrFmEKiL2h7heGprgkqVnURVm94gaNrsuV3mIves/o536bfDsWvybJ8Zycm0Pb",
+	"7zMPLxHPvU0ClwxiE72CIy2letpuHmt08LbrY65KxkZwVVbjGzLLD4NJPHP45J5v0VNE+htY790sITDn",
+	"pN3JM67WhGksw5KEdT0Otp3wDglYWWA5C8O/F5VDcWFdqELNZMfTcJvFkaMjjvRyhvgrdml0t4HcJj5f",
+	"zpHS6y2C6j2y1aJ0Z8J16gVhGzZa4M56jMKU6yp/tuzUdXjHKGVUPyZ9HLs0O3XRuUgmLm5dwhOXGlNk",
+	"YhbPzEzYzZnmxaaNS1uTDXPw3a7r5I276frYG+jv5a3HGU6ePYavNYppq5lJW7ceZnzBYKOxZIa6EXYX",
+	"fmdZ3jqTlSNCfVakO5AhzHVpOaOFLUZ8Lh2SnorWMk4DEgUytggUFKcXzp549dVXX40iYWmiCK86b0FW",
+	"y5Wl5crrBflG4RXpskKnS5DbVIUcut7wFSaL985arunRlysgHQ/v6o2Twy5YVxu2ZBl1vEWVKYIZV0Vi",
+	"gwY1OWePx0NM7I7cWMEqkXYQRJEEqxWks1aK1s7oTZWtlko+JYZ3aZhnUhrgFZ0dQtAsmR9D0OKkoD0b",
+	"HU2IJGi8dVN7YphE1vyfI5hfoCz0Kc8N3WCOGrgNXr3LCxBbiJthaJBkiqvr66toxp565hjNcAJjHhF1",
+	"GMFiy1v1oGqDODk3yF/8RItK2hTOrwqyFXSQPvGzGb7Ps8nhh9Es8eQ8B4kNEA1iO9IA+rIZkF/8hSie",
+	"Yqt5tLpQu1ZeioqVYQP7u7IusOtz1zM3OUtucnMi6rVWwVoqryy/UZapefn05LzUdzkzyzgDGbbdMn4Z",
+	"SRHosG2O7ajN/VFdlApuEymAoEL2rNvW5GXyrrR1pR5hDKIQzy2PP5OxhYGO17hzEcJmdGKeEV94WYSR",
+	"gxxGlUpuoPwqZbJhq0MDLoUQQ7rMGNxk4pOggKShE5U5uww1qN90t7tBKmBmleyiXSwVL83N2q9NDuPg",
+	"n3ZJ9wUuk4f9vADfdTHBbrAtVFuk+0dayRXsqzHmrKNHnG0SLJjJtLSJ67IoWCWMH4TZjlT4cGuef/Fs",
+	"7FGwhOxSlR3JQSxCeRRDvZYEnihACA0olcabGCOumMuAaYLEo9JLk8ec1yhbgRsHqMZkxI+1cECSRqZP",
+	"YyKbscCUJh+2TnpFYJGiIDCqCsO+5zKC6ltdZ5vwegHVu4wIb6UOM6rDxqmzt7uE/II4N4QmqCMcEITl",
+	"CMXPBAu/Rg+RdYjvQFC8LY0s7G/4oHg8SoPihp/LFfL9+csrgSR6ru/QHnJ9ocEAdqEX08nlLdrlCMuS",
+	"4mTw/UzPsNn1vMsD3g/ll/Cb8RJFDgXWIaYVldMYsVu8Q3xEm80XNMqXsvlvsPytH1d9ZsgRgO+BFVXm",
+	"ESSLxbJ4FDuIE8aFhwuFqLnb32SlQckKhhh2HVSenpwtIOUsq1UQ3lZbNl5Ju4S3iB+RmGqOHur+lObs",
+	"ydHNWrEhBjGmWFLXj52cizZigyTQxYtnLbFkcYWkk33lCvG3eUtzGvNcB5JhcNM8cBXnHoGybKgdxb5K",
+	"UKkgUTySybw0WSodljacDbGn2SM94gHi76ddyvGLjhSfobbOekwslb+jkWVNt+eLLiao/32OLQphZSbI",
+	"lacEWAcO/IH8LKhF0iS80Up6G+qyzFxiCyhDX8LxwK0IYQ/qE6njVCNoj3Y9B7XwbYKEZcS7QXLbTRYv",
+	"5qanh6WkPTXvswT5WDaSdsHdIDvI8ewkGJ5pBxlEG7SMQudkiD3OPAMizLPBQpk2pUmiLAZIovpU6gaQ",
+	"y2ib8KRsnj6zCGdcLZAUuPazUBVeaUw3j6CrONghqhc8h4WbTdLg7m2ypOtLUipxesIupRVhbrg4oO1V",
+	"Wd23CMVx5qNW1sublxfWlhdzY72UVQMnz/qNdBOi4gIkmT5p++o4g6/sifil16piBvZUadq27dJkbrzo",
+	"2wzndmBhzsg1lMYKeYq1pUyWDgzbJ6v6OmCrBvUbrpdnOl6lPUSbnICZEBfVqKRLxM15wdGSPXnWholy",
+	"G0kKvKgEhnr8EBJPP0NmgpFcca+DrFKWCA8M0QBg+EDabxHQBhKxyk2lSs407DkduLNmXv/HzdVa+fry",
+	"jet5o+UB9hkGkLO8FNQNX2wrmXYSK7zj0x6DEKzMGjg0ZaGOsjjO2YuTkmYxI6RHnJUraWoUUiIsue7G",
+	"LtNLl+D4swTmC8lLJyTwdyM3nZjj8xmQWXJ9n63IVUOCjp4IGTs3tbWbH0hoE6GLhH0COB/zqerKdpdx",
+	"GXMM2sl9qVMloKyzOWjoFWF56TnwsiNVqqI/6hXpqGY05YvPMGXa5Q3aPtOEqxFGvdukqq7ei7HKMrWE",
+	"NNBUMvPiyCe3SYAYIUKSpU2CNdW6IPGudDtD+Lv9/r/d63/2dYRq9vmZQkvPJxogrGpB5o9igucxWQ3S",
+	"pQbMJHYcV8wKe6sGz0HcJB3FG0SNm61dled1qE8KaGpi0gZY2wA3OAnYvPpVCL/AIQ5S5ijuOi5HHk3W",
+	"61rX36hUUfi+RE0AIAz47/hA0UoWzcp4gzU3qSBX9f9TaeIVrHcmoiawqX+atO3wk/vQEQGQcqcHafjE",
+	"jIaAe/OJmWCYrAFevb66Ul4vL6GfIB07auAgcAlkommXz6MrC8srcIHL4XfZbOAoVuq5njePauXFamVx",
+	"eaWsniO2CicSH0yFoIRtCESWVpJMfUE4M6ra1oOxCpZ8qVWwoienSreNazO7Sc362XjohW9FYSfu0i7Y",
+	"DwU0MzEzHusVgNgvZxMbXDqT4tKZoVw6808z43JpRiQM4Vcn37J4jqV5ycY0gyx3HF9ZrVVXVW9BrbxW",
+	"XXkjk76NL8g8DhLNV2huxsP1CNL3FiAiAWqP4V0Z1cRtov3pyWnUmkfY3wUVudVVGJo+gdukNwTb3ExA",
+	"L1Sq61fLtc3Vcm2tmmqXSP02juFqLj7QatjiP5/JlWCh77O1ZabwMu/dcj1vQrd+0gCp3sEJozYiUQIx",
+	"MaR5ad1tE+Hr5286qKkZ3Z7XDyuL2/IM+lGq1/RDouq1bzESYTTFj0WA13Enb/qD6tR0i5bLkEcpaEgN",
+	"qJlKZ8omHnEdaQLnOlRC15kVJuJr0nCdQZkc7d2XZsYpZHupUpRxzLt5W4xpsCVYzZRBC1pwtVZdLK+t",
+	"LVdeF0SCtKm4XuzMG5VrlerNiiCQLJmR+lQZNfJqV8F5KaSdJMmGWhqp1Ef6TAfYwCrs0YDwtuJDaQP1",
+	"WgSCqrxFdsE8gHj4yBnIVI5/aO7EFMZGbVxXyCK1w2NWPzu9Eu3y5xLVCcHzfRbVSaE3unccxdhmipNj",
+	"VJQ2cUNK5Hyz9t3sHSnGbEP3KXmHMwlshhmqqzhlvYDqUkeLT6qaSnzsQWvjdSY+tzjvrAH7iP8gdCQ+",
+	"SNkGX9Fu0CDiE2bVZrKZNqpnt+Ys4ZBHbbjWnKXUWNHIT0nTytIoWHs55JdvG5Xb1uTV4kHkHT6E2bQL",
+	"nbWwU/3+D56EfzmcQ+Hx4ekBNKM/fbyP+r88USiZ0L5+dA+dm7Ftu83O59p8LZwzlAXUoA6gLgsFvx3g",
+	"NkPnHNpgFyKisWJboZ22SBthzzs/j3zSE3Yei046cZx0tGJxYWWlvLR5rbomO+U5CcQL/8tbCxM/27z1",
+	"9393pnUnK0ElKdXwFUE1fw7bKEI55mU0NsW41tBPZPicbqvObEgRspQel9jT1ZWlcm2z/Ea5sq7uCwhU",
+	"2ETlM0g4XFLGySJSWdQMxrDnEMbhclCmtMuTLmk0JKtgmW9KGsbmVQOtq/xuNFUCixNYHkbx67OUvEab",
+	"Z+BY1qINkxyNBnP/iWphkP9ptFuo+2XzqNEijR11DW8FhMhvFHXl2+fR213SFTNQyU1gYqz63ilSWAbi",
+	"y2vVtXm0QxnMVvy+4ccX9FTcoBPQ20L3N3CjJeki0Q181CZtGuzOI9WgsqsGBjGahVVAYiXBvLaNxJ2Z",
+	"OKJPudsg6kZtWWz4smnGc5IsoagCtCeNHatgwUwtyNWJb6G2NGqYERa3fLcFJd5uI7Va8q7MUuUVSLyw",
+	"SsiBilYi+gv3XJC2RwOHFZAUiEn5ER49CT94eLp/En7wECBO4OidAcD4OZakDpWMWCNSkze8xPLYKE6p",
+	"aZMnvrIjylCwUt1crFYq5cX15WplDvkUvG9ZJssKGkQqPl5HnrlTROvV6ubaSvXmHPTDSywP5chjBc1R",
+	"RLXylRtr5aU5nX6S1eZYndmjSm9fYRt+hOULuFNFdHlhaXOhsnazXIN75fNZAaICEM9jsvZeFSFCjZSw",
+	"oBWMMaS6ErsgMU2rYOnhQ8ADBmkVrPitSZZP35zhDxMR5TJ1dscM4TVUJnBU0BXIle0lQLme0bK6IjRf",
+	"1KLR8Fziq5aNiLZ5XWtS2oObIK5ymI4C9vBuynYynDBrJMDdPINJH4GSE1+CWtROlzNZpsol5LE+sWMe",
+	"YWlFQ9N0+nCVAmLEc2hb/goFI2xkb8ZcEHkYTI73PK6HID6bQj0lxM48siWnLoG38s6eiwsLc/sOB4IQ",
+	"ZXLSMSrRwNZCAFqSBQeqnrmAbqwvvsAOwwj4KD2GnwKutaSx2YQEUeym66ujQaJDYXxhxDEZwRbPZOjc",
+	"zalF+Rm5TgFNTaIWeQc57rbL2fnkFM4EXUparvbELJ5o3np3anLvbPO1IdPjsW8XE14tckyFPE2QER9Z",
+	"nuhueW5DLZZ43bySBwxtBdhvtJBQsryI6mDQw3XCmK+DspDWVjfSvkiNFEjZJtgXJpWq1ErEb2+sX920",
+	"IdGpPk7GH6fij9NKPMcH6l1eXlnZNGHC1fkIS+XKctn4f7myuVqrvl4rrwlz1zg8xzwbJHuIwPJS+fpq",
+	"db1cWXxz81r5zc1aWSmJQbDzK8uV8ubV8sqS/myODb5Yu7G2Wq5IQNzr5fWr1SW4ZmFlpXoTvjTvGHI0",
+	"Rx5Mdj7sbq0syFeurC8vSrFnpKmu1MprVzfTWKDJ76NJj3AATRb+OR9QLY3jmh5BGnkyhdV5Y61cS5A2",
+	"58Qs4ys14YQ6z7ljqEY3g0ZDtXpyQ5XBujdMI2EYwSYRG2HatqGoSAXQUjFsDU03qgICo2OEYBIMNCG1",
+	"1NBHji7JoZ0lYqLT0cagV9Un8ZFbWZo09SMzWkZGRF02hzByKOfEgWO8tE0CBu25unkeYL2A6qDki3ZR",
+	"XFo/L/1rX/WtqpMeC6gDijJAEjIuPvlRGMYbfl08ui7j3NGbhJpDvRb1SDqOLw3SiA1TBxQOcToyxQEF",
+	"MbdBJsQWYa6j252JlwqkPMPxh2fpJrkyQ/OkijeuS6VgbqjMSSSS06RxqdL3kEAQGpx4HrgAwrtXCibL",
+	"KIbNFU87iUibAId+nqBs9AJ5NvDYMdohtFpNFJIlp9jCrKJigWeMoCCuXQ3IbZd2WeL6ARu/IE8Nzu/+",
+	"6+SdWTyo+jG/aX6E84NRVJraTLWLj3c0sILeKnukrVOCcQX45NgoaPCwVbxNkk8ar4JeH8ksj3pNji/x",
+	"ikK0yMklzHIMBBka3cDlu2tCNaieaYAbXuhK81/+d0VP+B9urlt5Jw9gtfeo7GVDdXkooEe3Xb8OaJPy",
+	"C9V+AXFyUEfAQvCOeDe1OO9IWFDXb9IB7ZCmUS5P7Ws2ESPRibBB1wfTke0yTtpFJJWqPMqPECd9EBeq",
+	"rpZroNrXNAKL/KZaA0t0Yen6cgW1qOegrV0UUI/Mb/hblLcgeOv6kZ42j88qbvgb/rrRK6zCEUIMEa8p",
+	"IxRsRx8bmYxKEB2UAFxT6jdIQdUOu0G2LZnJbJ9s3ad+dI6XOvu7uOEvGGEPkJFRXEUf0ATNmNKM1yDC",
+	"eJvAKGNnvW5kzOoRpJiKpclBwGyk7IV6RQUtUETgdW/4Jm6dDmK7LBnZiXqqQZDNo7q+qS4ubaVbtWVL",
+	"ZYomSAIQqLFLcBqxIhU4qpM2kW6hL8guvAgIRIYEeIuyaC3ahAduQ14iPL0iWoeT1sWFwiVFFaVt4sZH",
+	"A6JHxkWxhxzMsSAAangEB3MSh01G8WV2X4zv1VcXJJ8UX30VrSm15jJUf3dDa4INJbY3tELYsOb+750/",
+	"FDYgdSf/2avPK8bKNR6Ryzb85COlZN+QptqGNfeueMpeHYJ5tSuLaHZ65lJstEgnD0FSDNUXGg3S4XPI",
+	"RP7uBHTLI+2//zmjfr2IlBKX81XenqCntEM2/CjbKXt/XQ4KODptH1WjVJBVsG6TQB79aJWKdtGG2tIO",
+	"8XHHteasqaJdnFL+LQi1C7TDLjQ0GEJuB+9V2kPgzIsXyNp9HXVQnQ6p/mWOA06cgpAHgmkEeSWYpZgT",
+	"zYA0FlFZ3K9fIXEDur4wOsXmLqIFf8PXiJiqgQCzyDRr4C4jMkWUza8L5gBQy7qGRG65vIB8CrvaTEwM",
+	"BWvd8M/VIyjM+nm5DlECDiJx24Qvqrh/4vD8Sdse+0BbDTobQ2+H/+PX/c8e9L/aR+Hxe+HD3/Y/OzaB",
+	"t3Wq3egGfcvMDWQAFxRexVsJKNsZA1ZWYcFKQFcJvyrLdnTaSYOllmYiNNOSvXfLCM8nq47ETwq382W8",
+	"NVGGkTv3WTH3qRT++BgpjPiQhlTsOp5wsgTL2ruVOMIh/F/3AbT8wf7p776A09UAXj8LCh+ZykKSjYEi",
+	"nsT+HHTmJnAXnHE0LVkz75ERC1/InvsPd5ZGvjNx5A3cOzXyvfHpweLGydmRb0yf27RXsGbGmG3y/EW4",
+	"eXIcUqljPOWdU+OQKmoSh1unR741dXAoME0kPeI+NTBtZL4UOfT/F9oEbzMozo11yK2C9c5ExzhE2Ipt",
+	"QCgC7jISTDBO4eHxoRNTdgHFByqUEv9N2jAmqW4kTOeECUI0EDtCXRyZJBDyTFiFc2DWCVcnDecuFY5P",
+	"onRMMiVcRBL+WwKzC50kiwwUKHsBUNs3fF88QUIl1BXKe72AIlxxhFGT9ArCmxZWtlHRpRpmIXYgtI3w",
+	"tVU933Jk6Qlzx4/tV9rzoVoeWqNl7YbQ3hu+rFPTyP9CR3qUESdPFQkzLwWF+vxayVwsQy8lDwp5/Hn/",
+	"7ucFBDUwhmxF/UcnshDmbKUVv+ct80yAGY3inwbij3D3B8HmK0D8QeD2ChJNYsPvFcx32tE75YkAeQ+b",
+	"Xp80Wn30wxSsvFBMQ5TwEE35PVBnpx/fg9p/WPOnTx6rk/Lh6I4XrdgGgAQPOu1Pi4qtWEj8qPB+SApP",
+	"ZrGlNJelXVxL9Zek8+R/0wmdN23oPCdCKR6q7WSxIyg5oQHAfYJQArgnwtmR4XROPA9CuC3SLiQdcp/0",
+	"COPRyZIK0whFth/aluEN1OwGSlNhH5Xsgm3bRRmV0fioyvVGdRMns65iAKq5veneJgX9UvmuASopBmqW",
+	"fccy7i8FfZIStZgKRlGcSxiSERijII5lGx2gqseasyDhYEUyXNc8jyRxkuC5Qi2kMyveriI75ETyz1OJ",
+	"EBrzxqOBSccbUATKOWREtBmvftxvDwfZQ3zQZYAlK4jpYZ4uiTD1pB2rttwpuLJyKp7CKMUFYux5U41Z",
+	"wmjkJtbol6+5vyCgPZ/T1JE98UlDB87FftC/f4iefvn46Vdf5xoyssjlLROuu2QgXI/cJ6GhpQeVcCR9",
+	"4iSw81uy2HwQEK2EmJUgsdOTk4bNophV0M9stsm0x8S4wZdyb06260d5FZUcSeROdOkWGBQlncqYtDNp",
+	"hlIyV1DaSzrWx/v9u49eomOdA1Wfd+CsL+PCP5oaPyxTA2twfc/RRVFJP9M0OQw74FlNjlGMjAvvKqmz",
+	"d0GCj4Ncoyy3w0DKO6EOIoh/Dbm8RRq0TRjqEB+w8hQmeReAUaJ2U3gXcp2oTxm+1YJC4RIVVCZIebCy",
+	"bNzBu6yIlvmGr2GWFbS47t/TL1aos0IyxTWrqWu3iMxqew76eZdxBXCJAtIgrjwMWiXAJbKkyxH2AoKd",
+	"XeQEtMOQyzd84TJwhlxnPj5NVLe8y+o2gH6GGSGP9rT9pGwBeTEjxC+i2kAogRwDSa7SklExPsxAEkZa",
+	"RPRz5ikJ57/ZYxLAKlDFcsooiBHY4yytzKTnmAkD8G9uRa2GuvZ3nFPXoyoPI07xy0fhYSJkHvm/Z0I5",
+	"jKEoksgVe8lUNSidjHEyOa5xIjdEanqfPFJKMHzwfnjwV3OisZ6Ulotw0PWhmXCPWZbyrBpyQDVKjpZc",
+	"NSXJ91JVjqE5KpRfoV1fvfC1ke9Tc4w0jrh7dAW9SP2m58rSl+nS6NNcxbsexc46pSs4kFhMP9oFz2oX",
+	"rEO0V+tR4PZvygzYoWzi7S6VTkluqAFi455HewyVbFsFSlwfTiyQCLzQq5U8So9uQ2S7iOoSIRYKDnqq",
+	"5GRXAm/PGUjDqvAiytd2AF9Y6PHihh+VLRjxBOiiYnMRyiYMSWozDwu9DzlxGqAW7QFIbxGtYDiurZ3G",
+	"cJ5DdRkfkM2s2Kmjc3HhgXz6+cKGX9d1N+hcg3ZcIrShT3rEQQQH3m4BdQK6Rdh5ieKtkVHjq+Ff2anv",
+	"u9stPig1rGFknz8OL9uJUuIfYuuZqLtsOj0r5P79iDYDqg102aLTg8P+P++PEWeOMbOTZCtPT86i8Ojk",
+	"9Pf7KPzLQfibe8K/l48voP69OxDVfvjb8OgJevrV8dPHR8+Vc1f4428lgXFtDVEbN21GMLT2XiF5MQDg",
+	"qssVIG908VT6Ytu4VGP7Dn50fHWE/5u4/FbOeQbKrMtPYySGdsuElcbpJ2js+ouvJbHkZ0sm1dJkilFs",
+	"J20NLzstppUkUHzZdHTZRTtxnaZOfOmMvnLSuNAgTHxl9ExJIo37rkiTxGofBKOuBnUxA2B+cXLvb353",
+	"jmxjZgC9B6V/JM699kWlVvkxKPODC8pofBxZC/BSax1M60tGU9RGGZ7tAdhmSHPEGLOqwwEK83UtgQor",
+	"aFg+wHmgXa4TPxGiq6ohb9A2VLXJxA8U17Wop0IXkNuBaoYNn/eoqsBkEoc3UMhZ0JWWlwkaNYuUmwBK",
+	"QKFmQxzf7ZyAAktLWhDC5OrfPenf/c/wk/tPH99B4fFhePA+WGKQDR+eJkihi6cgxdOI4QmY8KEh+hg6",
+	"exBetomEnUkXGAUNW7tp8FQDK3UQ4GkE0pdAToqUzDgAhSkAbkDNTvU/jxKmSmBdDwK4VtDVpQygdBpF",
+	"OgkaPRrm87eTGZGEDI9O0OnBfvjxh5oxI+Sal5EtyQdP/jFh8qNuNmozzBR+fKSGBrAzlXVKn46vsM9S",
+	"0RfejSTK3gWlAQenS9YNnTkUeFMqS6mRKRwr26OBIzsgtPhF5ybtyfNzUUeermlA8lRYlSpRwDUAUMdb",
+	"ZMOHVykpC42LLVeeA6HgWmKgY/EC+7x4HpX3M9omRgdKG++QxIBoM3qY8DMIVmh7ch5qJG28u+E3aBCQ",
+	"BpeXy7EgGhjYMTFR8K4cAfW9XRSQDsGcoZbbZsRrwlEiaNqehQ6PGI3YgOgjypKXp1wIPtmm1JlLogBq",
+	"cz+ZepOxJeixiQGKhS0FEbAYhlh3EhU3fPGLbEOCxh8A2pXrAh1OvOWyIbmdAoLeJ8ASyM/zAH8lMO9H",
+	"SPZ8oxkcEynwW8rhCOniEZ6twjAsBWUmmCbWi7Q8xsn6JMCmR0r72GMntaRlngr8ffmg/4dHMeZ4xtYc",
+	"RJBnsKAUCl8EZpwswUjA4YUffxh++SewLWCAL862yAAE58UA0l4NHIWnpdG8IR3B8HiGFFyuL9C/+7D/",
+	"2ZPYHQiPHih2UqHEb2Z9DFjpGEU6DdycKp8RPotYrf6//kf/06PUahXR4JmZluUX38jiriraz6e1Y0YX",
+	"/5hb/DG3+DdqQq/h3XRBcAIl8uVaz7q2NGE3c4UrOTTeJTE84Om6wtkEvYTqXuETxjMpaIBOWe2icns6",
+	"6WhYfxrcoBAFzVSXk4SX3PBjoCzoVjVRKKEuyeVMHX/sAj4TtBBEwJe3SeC4DS6RGiQKpjqtHozSghyS",
+	"1joSd1u/ShWDAqYlhPWyZqpOleoG4jhPqTvEs8G4+Ti1qgxZ34kbc6PgJ+CZbviXhVUa980HukFW272o",
+	"6g/ofh/Q4T4fDzfC+lJlUkIqgXuhkbiJJr+4ZMaeUnh4XHc4QesTKyIoReMKLDuJ9GqMQmFU18essNom",
+	"XIOf/i1b3M9pZapYm5OXYJYJ5RPUf++o/8tD1P+Xh8oM6N9PhZXyTB19ikCmQDl1zJxGtj4zOJo+OJG+",
+	"oEhdjCZtIL1KoGhLpoEFEbJhtLvH4Zd/ypq6EtdZg3mB4TyYAsVSggZJmGwllOL+soIVw3DD8+wUmHYE",
+	"eihEsmEk2jZcyinduc4gj1hS9iJx4IvJBBkUQK0kgZCYkgwoPD7of3Wiu/9iEOyD8FfvaeTrcyW7JBGv",
+	"FSEM3OmhlJicNElhDkej7qoBhb98FB4LV+Pk9L1H4MT95s9Pv/p64EosXi0vXttcXVhbO2sxkkPQAWKr",
+	"NJxHrlXXwo/uo/5XJ/1fnkAJwfE+pGCP98PffIrCu1GC9PhO+MlnA8e5tLy2urC+ePXMUU6NxzPjoa0b",
+	"XDIjucZgk6nhbPLcIOljsUyEoK8poQ/aGHTmxRjrKT2e/t0/g5v0+PfhH++g/r//b7F2Hz1CcWFleHAv",
+	"k2AvIsUROrjwRXql1QkVQyZXmilOvVDJkFz4YnQSxEARMfvaWBIiufSSQGcIitnXxl/00kxxOikyJfKv",
+	"Hn58eG7eebcjMkBK1J/oeFEG9EyPPHLlhw58Jm9Bs8NRiOFpFfTR/adf3ktyXv/4Sd5obqytV6+Xa5vr",
+	"1ZUzRnQxuX2MViHJQLrbZ6m8svxGuSaDQNFADbhzNVRt5Ib7h/0v958+vmOMV2yigwd5Yi9++K2o1SmS",
+	"T0PzntFBPW/deqYgij5/JhGMSZbfpCA9INCFdBju6KR//NkYKbUIwyRpa52AOoPO+vDw6/6nh0hX95nd",
+	"9mPZWDP5NlYbkBKj60a2fcxxAPM9u+0Tj6xoJ3eyKa5STf+GHJq27cSwNRS/IYtUZVL4+PP+p3fEcKeF",
+	"fkFPnzzu332Yv2luLiyvl5c2r1Rrm+s3apXh455+HqNtJiOaMwAHSiKXZ2dnTYk8WbKHkyIrlBNoDVoM",
+	"wy93D8MPHp7++lC3QJybLI2hgw1iXEzpKVZtZvASSkJb/wwOAzWEnjHytfWFlXJiLvpMhYSNFe7rPZGr",
+	"lvtfnTw9uaMrOAfuqwFMK2Hry0ubajC3Mn2XL0sUkdFEUbom74WKppGDtplzoAZU5cmoD6OoiYMfVGj2",
+	"xyjn8xTxtXCnQ3wCnZXUj2JNOmC2a1YKRDHIF9hSYUCBSngaAwT0rVsa7yw/jGTgNorNG3jxMQASDk2O",
+	"O33bCqU7SAU4PdffUWHKYhwuMuoXs0AA+vYoSJrKiOuYojpVlngedELKdqzoFUaDSvYVSxDfTIegEyUd",
+	"g2oajVekQtODZ2Ks+yvMDCIbD4vWfu/W3v8LAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1251,22 +1251,6 @@ func (response ListAvailableProducts400JSONResponse) VisitListAvailableProductsR
 	return err
 }
 
-type ListAvailableProducts400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts400ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListAvailableProducts401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1278,23 +1262,6 @@ func (response ListAvailableProducts401JSONResponse) VisitListAvailableProductsR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts401ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -1317,22 +1284,6 @@ func (response ListAvailableProducts403JSONResponse) VisitListAvailableProductsR
 	return err
 }
 
-type ListAvailableProducts403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts403ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListAvailableProducts404JSONResponse struct {
 	externalRef0.LineNotFoundJSONResponse
 }
@@ -1344,22 +1295,6 @@ func (response ListAvailableProducts404JSONResponse) VisitListAvailableProductsR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts404ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1382,23 +1317,6 @@ func (response ListAvailableProducts429JSONResponse) VisitListAvailableProductsR
 	return err
 }
 
-type ListAvailableProducts429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts429ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListAvailableProducts500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -1415,22 +1333,6 @@ func (response ListAvailableProducts500JSONResponse) VisitListAvailableProductsR
 	return err
 }
 
-type ListAvailableProducts500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts500ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListAvailableProducts502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -1442,22 +1344,6 @@ func (response ListAvailableProducts502JSONResponse) VisitListAvailableProductsR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts502ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1480,23 +1366,6 @@ func (response ListAvailableProducts503JSONResponse) VisitListAvailableProductsR
 	return err
 }
 
-type ListAvailableProducts503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts503ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListAvailableProducts504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -1508,22 +1377,6 @@ func (response ListAvailableProducts504JSONResponse) VisitListAvailableProductsR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListAvailableProducts504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListAvailableProducts504ApplicationProblemPlusJSONResponse) VisitListAvailableProductsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1592,22 +1445,6 @@ func (response ChangeProduct400JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct400ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangeProduct401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -1619,23 +1456,6 @@ func (response ChangeProduct401JSONResponse) VisitChangeProductResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct401ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -1658,22 +1478,6 @@ func (response ChangeProduct403JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct403ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangeProduct404JSONResponse struct {
 	externalRef0.LineNotFoundJSONResponse
 }
@@ -1685,22 +1489,6 @@ func (response ChangeProduct404JSONResponse) VisitChangeProductResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct404ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1722,22 +1510,6 @@ func (response ChangeProduct408JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct408ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangeProduct409JSONResponse struct {
 	externalRef0.ChangeRefusedJSONResponse
 }
@@ -1749,22 +1521,6 @@ func (response ChangeProduct409JSONResponse) VisitChangeProductResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ChangeRefusedApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct409ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1786,22 +1542,6 @@ func (response ChangeProduct413JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct413ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangeProduct422JSONResponse struct {
 	externalRef0.KeyReusedJSONResponse
 }
@@ -1813,22 +1553,6 @@ func (response ChangeProduct422JSONResponse) VisitChangeProductResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(422)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct422ApplicationProblemPlusJSONResponse struct {
-	externalRef0.KeyReusedApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct422ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(422)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1851,23 +1575,6 @@ func (response ChangeProduct429JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct429ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangeProduct500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -1884,22 +1591,6 @@ func (response ChangeProduct500JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct500ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangeProduct502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -1911,22 +1602,6 @@ func (response ChangeProduct502JSONResponse) VisitChangeProductResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct502ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -1949,23 +1624,6 @@ func (response ChangeProduct503JSONResponse) VisitChangeProductResponse(w http.R
 	return err
 }
 
-type ChangeProduct503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct503ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ChangeProduct504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -1977,22 +1635,6 @@ func (response ChangeProduct504JSONResponse) VisitChangeProductResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ChangeProduct504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ChangeProduct504ApplicationProblemPlusJSONResponse) VisitChangeProductResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2036,22 +1678,6 @@ func (response ValidateProductChange400JSONResponse) VisitValidateProductChangeR
 	return err
 }
 
-type ValidateProductChange400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange400ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateProductChange401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2063,23 +1689,6 @@ func (response ValidateProductChange401JSONResponse) VisitValidateProductChangeR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange401ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2102,22 +1711,6 @@ func (response ValidateProductChange403JSONResponse) VisitValidateProductChangeR
 	return err
 }
 
-type ValidateProductChange403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange403ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateProductChange404JSONResponse struct {
 	externalRef0.LineNotFoundJSONResponse
 }
@@ -2129,22 +1722,6 @@ func (response ValidateProductChange404JSONResponse) VisitValidateProductChangeR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange404ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2166,22 +1743,6 @@ func (response ValidateProductChange408JSONResponse) VisitValidateProductChangeR
 	return err
 }
 
-type ValidateProductChange408ApplicationProblemPlusJSONResponse struct {
-	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange408ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(408)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateProductChange413JSONResponse struct {
 	externalRef0.PayloadTooLargeJSONResponse
 }
@@ -2193,22 +1754,6 @@ func (response ValidateProductChange413JSONResponse) VisitValidateProductChangeR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(413)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange413ApplicationProblemPlusJSONResponse struct {
-	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange413ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(413)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2231,23 +1776,6 @@ func (response ValidateProductChange429JSONResponse) VisitValidateProductChangeR
 	return err
 }
 
-type ValidateProductChange429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange429ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateProductChange500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -2264,22 +1792,6 @@ func (response ValidateProductChange500JSONResponse) VisitValidateProductChangeR
 	return err
 }
 
-type ValidateProductChange500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange500ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateProductChange502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2291,22 +1803,6 @@ func (response ValidateProductChange502JSONResponse) VisitValidateProductChangeR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange502ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2329,23 +1825,6 @@ func (response ValidateProductChange503JSONResponse) VisitValidateProductChangeR
 	return err
 }
 
-type ValidateProductChange503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange503ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ValidateProductChange504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2357,22 +1836,6 @@ func (response ValidateProductChange504JSONResponse) VisitValidateProductChangeR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ValidateProductChange504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ValidateProductChange504ApplicationProblemPlusJSONResponse) VisitValidateProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2416,22 +1879,6 @@ func (response CancelProductChange400JSONResponse) VisitCancelProductChangeRespo
 	return err
 }
 
-type CancelProductChange400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange400ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelProductChange401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2443,23 +1890,6 @@ func (response CancelProductChange401JSONResponse) VisitCancelProductChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange401ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2482,22 +1912,6 @@ func (response CancelProductChange403JSONResponse) VisitCancelProductChangeRespo
 	return err
 }
 
-type CancelProductChange403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange403ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelProductChange404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -2514,22 +1928,6 @@ func (response CancelProductChange404JSONResponse) VisitCancelProductChangeRespo
 	return err
 }
 
-type CancelProductChange404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange404ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelProductChange409JSONResponse struct {
 	externalRef0.NotCancellableJSONResponse
 }
@@ -2541,22 +1939,6 @@ func (response CancelProductChange409JSONResponse) VisitCancelProductChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(409)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange409ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotCancellableApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange409ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(409)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2579,23 +1961,6 @@ func (response CancelProductChange429JSONResponse) VisitCancelProductChangeRespo
 	return err
 }
 
-type CancelProductChange429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange429ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelProductChange500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -2612,22 +1977,6 @@ func (response CancelProductChange500JSONResponse) VisitCancelProductChangeRespo
 	return err
 }
 
-type CancelProductChange500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange500ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelProductChange502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2639,22 +1988,6 @@ func (response CancelProductChange502JSONResponse) VisitCancelProductChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange502ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2677,23 +2010,6 @@ func (response CancelProductChange503JSONResponse) VisitCancelProductChangeRespo
 	return err
 }
 
-type CancelProductChange503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange503ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type CancelProductChange504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -2705,22 +2021,6 @@ func (response CancelProductChange504JSONResponse) VisitCancelProductChangeRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type CancelProductChange504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response CancelProductChange504ApplicationProblemPlusJSONResponse) VisitCancelProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2765,22 +2065,6 @@ func (response GetProductChange400JSONResponse) VisitGetProductChangeResponse(w 
 	return err
 }
 
-type GetProductChange400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange400ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductChange401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -2792,23 +2076,6 @@ func (response GetProductChange401JSONResponse) VisitGetProductChangeResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange401ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -2831,22 +2098,6 @@ func (response GetProductChange403JSONResponse) VisitGetProductChangeResponse(w 
 	return err
 }
 
-type GetProductChange403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange403ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductChange404JSONResponse struct {
 	externalRef0.NotFoundJSONResponse
 }
@@ -2858,22 +2109,6 @@ func (response GetProductChange404JSONResponse) VisitGetProductChangeResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.NotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange404ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2896,23 +2131,6 @@ func (response GetProductChange429JSONResponse) VisitGetProductChangeResponse(w 
 	return err
 }
 
-type GetProductChange429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange429ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductChange500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -2929,22 +2147,6 @@ func (response GetProductChange500JSONResponse) VisitGetProductChangeResponse(w 
 	return err
 }
 
-type GetProductChange500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange500ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductChange502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -2956,22 +2158,6 @@ func (response GetProductChange502JSONResponse) VisitGetProductChangeResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange502ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -2994,23 +2180,6 @@ func (response GetProductChange503JSONResponse) VisitGetProductChangeResponse(w 
 	return err
 }
 
-type GetProductChange503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange503ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductChange504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3022,22 +2191,6 @@ func (response GetProductChange504JSONResponse) VisitGetProductChangeResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductChange504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductChange504ApplicationProblemPlusJSONResponse) VisitGetProductChangeResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3081,22 +2234,6 @@ func (response GetProductCustomer400JSONResponse) VisitGetProductCustomerRespons
 	return err
 }
 
-type GetProductCustomer400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer400ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductCustomer401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3108,23 +2245,6 @@ func (response GetProductCustomer401JSONResponse) VisitGetProductCustomerRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer401ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3147,22 +2267,6 @@ func (response GetProductCustomer403JSONResponse) VisitGetProductCustomerRespons
 	return err
 }
 
-type GetProductCustomer403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer403ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductCustomer404JSONResponse struct {
 	externalRef0.LineNotFoundJSONResponse
 }
@@ -3174,22 +2278,6 @@ func (response GetProductCustomer404JSONResponse) VisitGetProductCustomerRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer404ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3212,23 +2300,6 @@ func (response GetProductCustomer429JSONResponse) VisitGetProductCustomerRespons
 	return err
 }
 
-type GetProductCustomer429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer429ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductCustomer500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -3245,22 +2316,6 @@ func (response GetProductCustomer500JSONResponse) VisitGetProductCustomerRespons
 	return err
 }
 
-type GetProductCustomer500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer500ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductCustomer502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3272,22 +2327,6 @@ func (response GetProductCustomer502JSONResponse) VisitGetProductCustomerRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer502ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3310,23 +2349,6 @@ func (response GetProductCustomer503JSONResponse) VisitGetProductCustomerRespons
 	return err
 }
 
-type GetProductCustomer503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer503ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductCustomer504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3338,22 +2360,6 @@ func (response GetProductCustomer504JSONResponse) VisitGetProductCustomerRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductCustomer504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductCustomer504ApplicationProblemPlusJSONResponse) VisitGetProductCustomerResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3397,22 +2403,6 @@ func (response ListProductHistory400JSONResponse) VisitListProductHistoryRespons
 	return err
 }
 
-type ListProductHistory400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory400ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListProductHistory401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3424,23 +2414,6 @@ func (response ListProductHistory401JSONResponse) VisitListProductHistoryRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory401ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3463,22 +2436,6 @@ func (response ListProductHistory403JSONResponse) VisitListProductHistoryRespons
 	return err
 }
 
-type ListProductHistory403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory403ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListProductHistory429JSONResponse struct {
 	externalRef0.TooManyRequestsJSONResponse
 }
@@ -3490,23 +2447,6 @@ func (response ListProductHistory429JSONResponse) VisitListProductHistoryRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory429ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	w.WriteHeader(429)
 	_, err := buf.WriteTo(w)
@@ -3529,22 +2469,6 @@ func (response ListProductHistory500JSONResponse) VisitListProductHistoryRespons
 	return err
 }
 
-type ListProductHistory500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory500ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListProductHistory502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3556,22 +2480,6 @@ func (response ListProductHistory502JSONResponse) VisitListProductHistoryRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory502ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3594,23 +2502,6 @@ func (response ListProductHistory503JSONResponse) VisitListProductHistoryRespons
 	return err
 }
 
-type ListProductHistory503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory503ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type ListProductHistory504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3622,22 +2513,6 @@ func (response ListProductHistory504JSONResponse) VisitListProductHistoryRespons
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type ListProductHistory504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response ListProductHistory504ApplicationProblemPlusJSONResponse) VisitListProductHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3681,22 +2556,6 @@ func (response GetProductMenu400JSONResponse) VisitGetProductMenuResponse(w http
 	return err
 }
 
-type GetProductMenu400ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadRequestApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu400ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(400)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductMenu401JSONResponse struct {
 	externalRef0.UnauthorizedJSONResponse
 }
@@ -3708,23 +2567,6 @@ func (response GetProductMenu401JSONResponse) VisitGetProductMenuResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
-	w.WriteHeader(401)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu401ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu401ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	w.WriteHeader(401)
 	_, err := buf.WriteTo(w)
@@ -3747,22 +2589,6 @@ func (response GetProductMenu403JSONResponse) VisitGetProductMenuResponse(w http
 	return err
 }
 
-type GetProductMenu403ApplicationProblemPlusJSONResponse struct {
-	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu403ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(403)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductMenu404JSONResponse struct {
 	externalRef0.LineNotFoundJSONResponse
 }
@@ -3774,22 +2600,6 @@ func (response GetProductMenu404JSONResponse) VisitGetProductMenuResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(404)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu404ApplicationProblemPlusJSONResponse struct {
-	externalRef0.LineNotFoundApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu404ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(404)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3812,23 +2622,6 @@ func (response GetProductMenu429JSONResponse) VisitGetProductMenuResponse(w http
 	return err
 }
 
-type GetProductMenu429ApplicationProblemPlusJSONResponse struct {
-	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu429ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductMenu500JSONResponse struct {
 	externalRef0.InternalErrorJSONResponse
 }
@@ -3845,22 +2638,6 @@ func (response GetProductMenu500JSONResponse) VisitGetProductMenuResponse(w http
 	return err
 }
 
-type GetProductMenu500ApplicationProblemPlusJSONResponse struct {
-	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu500ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductMenu502JSONResponse struct {
 	externalRef0.BadGatewayJSONResponse
 }
@@ -3872,22 +2649,6 @@ func (response GetProductMenu502JSONResponse) VisitGetProductMenuResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(502)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu502ApplicationProblemPlusJSONResponse struct {
-	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu502ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(502)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3910,23 +2671,6 @@ func (response GetProductMenu503JSONResponse) VisitGetProductMenuResponse(w http
 	return err
 }
 
-type GetProductMenu503ApplicationProblemPlusJSONResponse struct {
-	externalRef0.UnavailableApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu503ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
-	w.WriteHeader(503)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetProductMenu504JSONResponse struct {
 	externalRef0.GatewayTimeoutJSONResponse
 }
@@ -3938,22 +2682,6 @@ func (response GetProductMenu504JSONResponse) VisitGetProductMenuResponse(w http
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(504)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type GetProductMenu504ApplicationProblemPlusJSONResponse struct {
-	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
-}
-
-func (response GetProductMenu504ApplicationProblemPlusJSONResponse) VisitGetProductMenuResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(504)
 	_, err := buf.WriteTo(w)
 	return err
@@ -4252,199 +2980,185 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request, 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L1rcxvHmSj8V7rwbpWl7AAa8GJZZKW2IBKSuKIIBgClVUy9RBPTICYadCPTA1KwDk/JDuPSWsqJsitG",
-	"tCO6mFo5ts7RVmhbSbRVzvkxm2/E8D+c6svM9FxwI0FZcvhFAoHpnu6nn3s/l7upKmk0CUbYoampu6k6",
-	"ggay+ccqaTQIXpknVeiYBLOvDESrttkUf6Zu1JGNgEMApLdBjdjAqSNgI9qyHA1A0IROHRDMv6WwgQCx",
-	"zTUTZ1JaCt2BjaaFUlOpc7BpnlvPnls1LYueM/HPW6bdPqdnL0zo1TGUfg9OTqTPG+PV9GoW6unJml57",
-	"t5atjcHx1ZSWshF7HBmpKcduIS1Fq3XUgGyhTrvJZqeObeK11Oam5u2miBy7nas5yI7vp4SqBBuU7WgD",
-	"mg5YRTXCNlhHAKM7DnDsdmjx471W0DCx2Wg1UlNZzVuNiR20hmx1OTdu3Mi1nDrCjlmFDoqvqXhpBrx7",
-	"flIH1Tq0LITXUBh+FxG0kQ1sBK3Gj5dTzTrBiMFyOaUBZNvE/vFyysTr0DKNFYfcRng5NRTgNrVUE9qw",
-	"gZwwVuSxMZu44HlIHWDANjhzldgIYuCYDaQBE1etFjXX0VlAahJRft5C1KFgA2IHGeFtjelj76b18fR4",
-	"NqWlTDbvz1vIbqe0FIYN9gCS71fXXiN2AzqpqZQhfumKBHMGajSJg3C1fRW143u4Bm8jqi4SUFjjmG6j",
-	"JoIOOGPYsOakTeTU0nXHacKmmTaDSdO3UTstKOnsFMiygWOTk2DdpOaqhUCuNDM3xw7UhlUGVkYsS0tz",
-	"swAynKOOBlahjZYxsQGkAIKft4iDDCD2kQGXiA3GJkA9IKzbqA02TEf5pgnbFoEGgJhuIJuCjTp0+K81",
-	"06aOv60qe9YhGqAOdFoUQGwAAzpwGkAwoV/gky7jioEcaFo0I4fNGRWwUTctRhrQASYF1DEtC6wRE68B",
-	"gjOgHFsZxMSpI9tfmMk2NjE2lgFFDw/4ZBuMpdio1qLIUAiwvYz5Lw68jTA4M6HrGpjQs+yfcfbPhIdV",
-	"jOlofO0zV3ILl/Mrcwsri8XC5WK+VNLAxNgFDUzq42eBheC6IG22xJqNUGYZh1DwPaSPXzj/HkpP6MZk",
-	"emLcMNKr1Qvj6XffuzABJ8/XLoyPTXjIKc46wE4FwdIMw0KMAd6ZR3jNqaemxibPa4xReH9nozirpe6k",
-	"bQQpx8qDb//U2f8auE8+7nzyGLg7H3ZevNKAe///uJ8/0sDBq/3DnVcg+z/HJifdzx+5T16429+Bw+3n",
-	"nQf3Ow+eqeg/b2I0UydmNYF8Cxh5oKwyhmO/Q4FlYkSngYVqDiAtBzQQxDTApgzIicOVj8qz1cfDJK1n",
-	"9XR2bHwiPfnu+fe6UDUbvtBqrHJYBiD7BxvVUlOp/+9cIKvOiV/pOWVPcmRkp5dMK5HbD75TaFnyycYb",
-	"vNdFuJZwnuxbTaF8k4JsBlSacA1VOGumoELND1AFNGAbrCLGgxqEOiCra7quh7aVTd4Imyu0BQPVYMty",
-	"+IAGvCPFoK7rujagWCx6jCa+IcZaKgojkkcoGJ3gIQ4ht1XunQEl0kCrxGgDZFH0DvVObSJ6agNpHRwG",
-	"jM8EIPDX01O2+vKp1TKNXvKpZH6QcJRzDmpQ0ORMNKIGjOnJR8NONvlo2Aj1bAY9mZIDbSdZ8l/iCBYV",
-	"/V3lPZiHjjgxDCpSnFe8k9GT1IFsWu+mDlB/WUdSCG5A00lQZQheA01iWVMeekEKKCGY/a9qByYFNRND",
-	"SwNMZDPlElACGhC3AZU6ZSCeHeggNoHJxzHdLwN0X1BDBxBcjQqjbJfzZWpq8vmqxzs2qZyunnC6mwxr",
-	"aZNgilQd7yI0LkMHbcC2+BI7CHMwwWbTMoVVcO5nVJgGcq18/GpoIG01GtBuM8Aje92sIoAJU0FgtQ5X",
-	"LXYu69BqcYTiGqt4mcG129zsyuVcOX8jdzOlpRqIUs7kUu7W085/bbmfPAPuk/2Db/bdJ4+A++DZ4cOv",
-	"Drd33J177id/EmIvA9zP99wHT8Hh77ZA58Ez9tF98LTz663D7Zfuf3znbr1yP3uc0gQ9dzFHGOYwTunA",
-	"RlPRTbOTZT07Na5P6fpP2SM2rCLGsVITq7ULY7XxyfPnV8cnDPguHK+iC2MXDB3paOL8+LupTS1FW9Uq",
-	"ojQ1VYMWRfwIhpIBeQapPF5HFmkijsrqoTRtsmqhxj8mHY78LXwyvuJYg1WHMvRkhseFicnz6vEknopQ",
-	"Dk/kUExMHYirqMfBCMU1NTWpjw12SqYj7CZoAA9Hhzo7n3xaNp7yza0pCdUpFTbDn+qiPBs+MsyMcsCj",
-	"nlVUN7HBmcma2IGvMBMbrNrktlBsqwRjVGXDM6mA1V2EhpSuwxO1p2IEeMOME2S3gW8jcrWJ1IAN8VpP",
-	"0r6em5+bzZXnCgsr+WKxUExpqZqJLIOmpt6/Kz4GAszXgbO6DtzdlwyhYgrurRCH+PyXnb0vDvb/zd3d",
-	"Aoefbru7rwah+LpJHfJ6KF5jEL3ugUcFKYeZJzY3bCaFmCQ7PjQl2VwjmCsvPlRv3rx5M33tGjjc2XYf",
-	"7Lq7O8DdedHZf9z54hVwf/fY3X3p/vblCUD7NfJXJg4tBkVk/LNEbhXkXDn0rFlMwD+XCgvHhzebVYVz",
-	"AFU2vw/ul8Dd3uo8+PStBW0L38ZkA18S2w5DlsNC6uV1BEgT2ZzHAIMgyjUBNnakuB0C+fZD4N7f8azm",
-	"w+3/7Pzv5wymbyes3yY1IeHcAl2hL6SHkP0TzHwZUvZ7MnCUsj+24ZEqAOWwweGzs2lQEeRQAcwqoACt",
-	"M4m8Cg1g4mbL4U69jXpbVQJm6kw8F4XWMKQeUOVjZxE2UYTYrxZKniYyzYldUhagsE3ZEnpRuXTXzeYX",
-	"5vKzPqrwNwbW9YA2+maIqH/x4eG/3Qedb+8dfPNX4H722P3mPxnWJaqmU6Dzx1edj56z5w5e3ee8+fP7",
-	"/s9xDtC0idGqOvScAMvr4bfiXXN40SZrNv8pxHOlq1U8JfQIM3BXWeY6mgYSvBxlADci+52M4kgd4Hiy",
-	"2Wx2sOPZfdn54yvgfrl1+Nt/Be6z37i7r0Dymb2RZ8HAWmrRJsJGlB4YCXhQZ4LOxKBFeyrF83ML+ZXS",
-	"UmkxvzA7YirYfel+9tyD7+FnD92tPV/zuM/Uu62nEuyMOATkD7f3POH5poGd32hxJnUJmhaKqR3VOqre",
-	"BjX+WyIzMqv1AZWOS7m5+RNhSe5HL9y9LeB+8/LwwxddreUpcPjwUefLZ2HaiGmNb8KxvKXaSeSAT+yA",
-	"ElSa+CEFSs2FoZSaGYJrllk9MY1GAmnkKk3TghhUIWYMchVJoWUATDbENSKxDWQzDnobNZ1pkHQXKdQe",
-	"01E1nEvEXjUNA+EhtRuEbWI1EHaKvhs/SbY2kU0JBg1oCF+LcPNyxCN2L75Sys8UFmZXLuVmyoXiSn6h",
-	"WJi/ll8orxTzP1maK3IsVPjEnx8f7N8D7u4r9w+7nC0LZ1nn37/u/H63t2kCjYaJz7Uosunr4ciYLCK7",
-	"YVJqRs1rTBi85E/CR+6pKC3qkIZ/m9YLcJcKxYtzs7P5hW6OYCHgDv788HD7KSe+nkLre7CSm5DSDWIb",
-	"nvKdhF/iCls8BzYgBRQ5YLUNqANrtV7gWcyVSjcKxdkVqa0l49PL+wev9kHnv7Y6+/c639w/3HnV+eI7",
-	"0PnqO3fvni/zTw3eI4oUFUWTvOJ9MHQoi3d8KOEQcMNRSodgvyOXCuJGHliweltctakMJKpXq1f4GuhJ",
-	"QtwYrkMe46VIG343vozPdKOisyGu1ZP58zeYDgVkAyPbexcXKwBitOG/q58kOJtZxopAk5cVZbOBSGtY",
-	"3/1abHD8Us4hBFCrtytO3myslOeu5QtL5a6s+DedB3/iGP7lPffJfufRzsG3eyHj7fRe7gT4T/x0ErnQ",
-	"6A5nqPu5iaE4lkR34KHsKPlWFE6v757OMA3OsWQ4gSlCJFS9dQ47yMbQygeUNzCVm3JsGIVIywYiKKAH",
-	"Yc8tlPPFhdz8SilfvJ4v+g5bhby/2en84QWzcYC786zzxQ7TTDv7T91f7EbsoVOqHYpqu4E+oN1hID8U",
-	"SQ7nNvdQE5SQvY5sIFB0lISZDIqRkmfBo4YMmHOEL4hJdROvgQaxESAYNFt2k1A0LeJuQUXur6KS6VXU",
-	"LqIjOM99uguQZW42f22xUM4vzNxcuZq/uVLML5W43t6dWLuNiHlVOw+e8Ttc4UB98oh7ND573nn0FHSe",
-	"f93596/B4UfPgtuwUx/SkKTb7SAC2j3iOQznKhobLvZlCTdtwoAOVy0E8tgxndEGwXSBy8ithEiYNdf2",
-	"eRxMUsi5Sr48gpY4l0gLD0vBVmRogDryFryvJ4M7+RcK5ZVLhaWFMNkKvzxw97Y7375kprm7/3/5XdUQ",
-	"TnjpUjnnxyDruq6fUm6YcmNn4FPsEEfQk0i7HUNgwg+nEC8QBwikGyWlRuAwUgq9WiiFgzx8w10lxQXi",
-	"zDAgWhYPBj22OJ0pLFyan5sp97zRDJ6JX0T62pa7+/Lg6/3ORzvA/XSr8x8PGbf2riLvAfcvX7kfPzzS",
-	"Ddmg6W2nFJt8ZlHpOpIj6y9xBz22N+oGxwfbyIWvuJipQwpWEcKAIuwAhwBG9dCyETTa3GnmxcZHaP4o",
-	"ohcnil1MAG1V64Ar8b2oPlnkCvRghtSDIwneIyWunlJ2l3MJSHvYY+ln+A5PvW+CfD4h0bwgaUZeogpC",
-	"FZmc4UwplWoXhR5dJmQe2mvDimpHGRYgCn8VWUe21A0avUORFnM35wu52ZVyobAynytezieQMuh8+6rz",
-	"4pW7+xJ0tu53XrwEhx/+9dQzdQTCTIJ2hEB7A3uYG63scDdaMn5TWq+gTAgQ6DVK6osDYORSlBOASQUN",
-	"vDsBrpoXVZqT2zzarY9DSMkiG91j3R2R504IsEhv2VnM/2QpXyonX/xEMcHde+o+eHqwv+U+eQQ6v95y",
-	"958zRv7lPeBuf+Ju7ygXDadXP6Mh1fj5dCfUER3PUNfV7x2JuE/i8icKqZOhaP+ix7bNdeRd9Ez7vuYN",
-	"SIFBwpZwmZBrELe9eghDErsNHTTP5GcspITIVFQvAbcnnefK+ZX5uWtz5ZX8v8zk87P5JG1ZYfedL//X",
-	"6aXuiVJ24olEqPu4BzIMLY8NZ9UyyczQ2q/zMVpqToDOaO+LPN3UrxHBCG0aVEkDgVVYvS3zvSu8sFCa",
-	"VxaqeFnfmZSmFlRSHum2MPn0uXi1ok0lXX0Jw5ZTJ7b5wfAXUHeaCVFn5DbCoAmpwyNX+DPtaWCjmo1o",
-	"vU96QLlwNb+wkv+XxVi4Wef3Tw/+8srdFerhlw+5Q2bHfXI/LmH8R9+43DZZPCkMMD/5BnDQaTJLk5pr",
-	"GDotG2mAYa0GTEpbyOaxQy3DRIzC+kJyboFH3YbZ7tO9w8++UqT0rhcVKm3jHnd430eqpUmpiddifhoO",
-	"rF4QWFrILZWvFIpzP+2FSofbW+5nj4Nc1DdhyzZaJ7eTojkp4lFrXOLzHBHgFUoz1+oO9dJ8W9TP2DH6",
-	"40gxf71wNZ6TIHMeF/I38sWV2fz1uZl8OPFAgnF7y/3dL7hvdOuV+8sdH3neeHJ8mwR3BJd9id0HlYdS",
-	"q7ND3vsqYmOUUji01VE7qlZFhTvJaIkNCA4Kj0lxpgHJptnvkhQjwvfGjRvpaKm9ASRwtEBfRAyvQ/Mo",
-	"91YMenPiPJPSlxieOeiO4zEH9jiQ5w/OLF0qpi/Ozc+n9TH9bO9cgyJjAStLC7nrubn53MX5mL/s4NV9",
-	"4P5+//Czh8B9sOcFJyRlubwRXFYwyEFAJtJKRAYkh9hisTB7fIiF8hIPP33cec7s6d+4H/9qCMD1uCSW",
-	"9cJeS85+CHkVlyys3kZYmq/+I8cB2u537oOn7t6H7tPvOr9nQkfGonKHPg+KT7qTO7UmT0AoJZ+VcqF6",
-	"skc1VHTicA7hkoy6VZnyKGVcEuRGHi6hJBl4ZChT42TEMCYbPMEAE1AlTe45hg6oQ2x8Pyapv38+W86D",
-	"/KLkcLPQgRJxm8h2TIHGkBZqidWEMb89dggvGIKoRGkNLJVnksvDRnAhVO8tzZAnXvRNS3nsl4dMO6hB",
-	"+52d3A0bKyeDtg3bnBeQll1FAx4+g0ZJDGBTEQdaM6QlNAZ/bxOJ1feCooLvB+sPzXHLH0dWf4bEamPn",
-	"4XOd2JkY8qR6bSP5eFUDI3qmog6gBmqmIzNuaJ1s8BLQsWPx2Wp0kpy1AdsUOHYLKQNXCbEQxDHoeNME",
-	"q9LE5pIAJFLxrvu55Mn4WoOm1bJRUdpXsWrBMrFcah6izqbIP+dqqkhCDyPwKNPxY5AMcuNnA+swClML",
-	"OHUbIbFQyhRoEdHB1jkQVVyPvCWJPIKVFHlZ8MHnlM9HTzc2YdJuBznp41FCIt78kAhBKREHDcNkX0Fr",
-	"UYET1320COiqLdtG2JHsYYarHAOxVv6oLKYhK9sOXwpXSznQXkNHfn0EfqH6vAk7S3pdMmhR9XaA/gi3",
-	"Gmz6xRyvo3IpNzfPhgWsQf4QQws+T7ktUNafpViYXZopr6jaXGExX8yVC8WVa7nyzJWUJquKlHPlpVL4",
-	"VeoPSW8kmOlPzhyukSR5DR0QivEUpU1N6tdPZlgawRA5pVdBNiTSJ/0Sr30Kt2opBG2rXUZ2w8SiCAhK",
-	"ILobJNxsIDsmahD7s5vYeXciFRe4WspBdkMpcR/RPLJjojB9//qyMWxgCFuSKm5wjLmZ8tx1dnZq7Zdy",
-	"vnhtbiFXzs+GT81/OAaVawi35hxhIERULtXW86cSBYqjfIQxDNwStZcVtJSYJjJjk97ORi3wurTquEgp",
-	"H+5kSASVSntyAcqcmrKFJCpbFBkNAWgjZbDzC7NzC5f9svVe6i9Trxk3FnXlmfI8DRaLhZl8qcQeJ7iK",
-	"gOnw2th1uI6CUEcNQIsSZT7ScrgCbgbxzhi0kVd+iz1mOryvhJd8zCMm4RqULTE8ihYrTWmpYB0pLTVT",
-	"uLY4ny9zxPDrlczkFmby8/NRBFGfjZ2Sp8zGpQv3mWTADa9UXxXatolscOZqoXS2B5VPydAxf9uaMFHQ",
-	"OrKBDjYIzgAxuVph0SJ4jddJtngzALGWVWQsY0hBDdpejWVvFfy1vGqyX0rZc5+IYslxKZ6zLLIhzE0V",
-	"IzsvXrp7Tw+3nyaBJwQTddTkZeAP9KqD7SVOYdKcSm3RqvOAQitcvbsrGRLs1K12N94GIOBPhOZ678Kg",
-	"LA4jZ4PYvkQJTz95WQPz5TwzSMcvh1XXyctJmxZ1HYntSd3g+WvXFwo65+oJlphZRbNmrYZshKu9dynS",
-	"83i1cHH2XCALtDqD0Rp0zHUEfsz0WdhE9tkMKGCrzdTaSuBw83lIRQMbzN5cJU4d1BCiANpIYG+4xcvA",
-	"EqN5ZKVHjoyzzsnL4PDxVucPLzp/fOU+2QKHjx92Pk9EOdqgR0H2dWJW0fADk+3RrgqQt13OcHPVKmo6",
-	"yEi2tFCthqrsIJMrzJfriNeXl5aWLA2EQQmRlsU4F8JqMwBT9hQhNQCldSObjAjeYiPZYURjbAUjJJye",
-	"q4KhsxdBehsZvLURJhvRBiHCCTExqMZCHbMBHWTMEDae7ahsNhI22d/ZMT6Es0OxSLrK5KC83t5v3Ps7",
-	"kTv6Li6UsLTtg+7KwxJ5/O4OQ7df6N9FQUVOtTNDeNXdjySA2sDofDxzsjuFvM02ZWhXyfQuL7wVnWRA",
-	"P1yMURyVLI+HyXI0MnLOUQhZHxuckE+UaHj/h5blxKW3lzya/Py1vtyFsxWZi9WHrQxBucpqo0vRokgV",
-	"RZbwqfVF3BFS9g+Loo/oIhJA7SPnCZfytuJPJTXRg0/ogqEGM907U4VHZY4hvU89W/3QQdBmFzZ/XOiN",
-	"jN33ceVzk4EbBsLGDqPM4c6W+/mLQat9xt59TBQ4QUnFFWfe8JI3BJS9jN4y+cWnP7Ik1ofZiSoqIy2j",
-	"PE7Uwo5pSSOD97QSoyINxwYVrsd5yVHF8YiZjirOQwwoKtsHZEjhI4+yiAHZ1QiFu8L/fggiPhG72bfc",
-	"mhauwohbKL1YzF+bW7qWFt4epc/lhB5tc9mEjoNsNuf//34u/VOY/kBPX7gVfFxJ3/rRP6R6tsOc0N3P",
-	"H3nNgHjLmnBDzHdW3tHAO+l3Ol8+lOV2/PtTtYq8smfpTnwjgxaqkbuYnreT6rMx5WUIK8tzsEaZ9sxS",
-	"qZzWuzj1vEGeP6sL79rwIBd1LEfY1+Gnvzp49arz609PQKRaocuYXsOVaxsZ8mK0rIEN11L0+eNEjkSo",
-	"WzkjrZdml4rgkL8CTaB2L2YgXzEabqlS2Q+AU14RHcOSmYYfSDFMnJGckV/kJcRUNOGavPQcNOYsGBDd",
-	"sFhWaM7+Wx0JGqhg++FgQfLl67HNn/AE8YuC+XJ+0JuCUyPkh2SEjNT/dlyFPzL+6PdZr9Vy6EHU1xBu",
-	"vZnK4GtV6EagZA0uA5O9XxER2JBxLoNP60fGjDKGd2BNTIAgQSMLNtIHDUcic318fpsFbilB9x7qEnlo",
-	"C2ToC6WhiDL5Mj1x67GI24T7NCVGsHcAq/dgtzviRC+nkmXcRSIN9OIuwb3B6v3Zel/FXk8IL/biqEpL",
-	"MzN5P8RyqZgPx0gFPyeY2lFKT+L0togSEEk3PPKrZpPGFEeoH8vAgZ+1qAMw2ZgGM7mZK3n2vUjb8OKg",
-	"qGNaFuBZ9tOgVM7Ns2d4JSxIHbBGiMGf17hS1KKIzb6Mg25J4jW8V1KFyaQKcJBlUVAnG0DKoDaAttdO",
-	"XoLmaqHEg8dmrvCQQ/baMHDEA90Aw/OXLhKjPezVzwAKhfoKT6tQUpyT33a3TxhX6hI/pJq8UKpaJg/g",
-	"Y397CUmgovSTkuElMkKQnxV7yqC8jksdgQ3YDrGIo/WDi6Gz19U2jm1mtS6aeYo4JZ5U0LL81p7TAAqG",
-	"y0Pjom1INUCRZZCG+JVnF9GBo/zVAxH9fRPl8XDChH0OBfCFHdZ9e8PGmS5PAYwFfUK2X3GY8oDCb+qa",
-	"MhhTjIM8tESlj72Bp0Xy0CIRfoSMUat9fjJbdA0/4YXqBYyDJsvEnmbf1UyGuY7aPRYDi6xRjj18TgrO",
-	"3BifEZ+BaWhgfAzU0R1gmGumQ8+GtzBAIp3q3dXTF2C6duvu+NjmP/RV9atCPw/UgADw8pADKCQJhBj7",
-	"iONEa9Uyq/Kw2OumJT+gYNWGuFoHhFmhGVAxSJWe48/RTMOoAMukDgUiPVED8gLaayrJQNlAEJt4jWEc",
-	"gtW6GtSbWypfWRHqtfw4FnwcDz5OpLTUxdzsiuxQwv6am58PFaqO9slN7M6qFMtVm1LFG8R0rWDfrSsF",
-	"Txm4kp+f9T6ra4u1L72WL18pzPJncvPzhRv8S3VEj7ZlSdUHk4shFfMMfPmF8txMpKFjMX+pmC9dWYlW",
-	"Vgl/7296gOZ88UJrySm10ao40RVE63hEqkUslfLFEGgTmmnHmzOGhHjCiJ4SXTUxekr1MEHlebdpGXEp",
-	"6u5LImGEMKHrgNg8djeeDOInkg8qgLjSMYDdwRca4lpy6QMbImJp/ViM3/B+CHgVMAp6c8dhUvOmTFI4",
-	"eZz9FIDAII7DFD/evFmIH1527kxFaYNfr2igwoV8Rs+wRytnRXc0Poxf4/28hey2BppcUNpApPqCJrRh",
-	"AznI1gCxl3GFTV0R5pL/JibmwEadWEhp3mkjaESjZNUFJZsNyaEYN+ptnpTYTYVYRdSU/dc4zMJC6ubN",
-	"mzfT166Bw51t98GuuB580dl/zLtw/O6xu/vS/e1Ld/s7oJZe6S2bxMn4C+6BG/Mhh0k0y6JBVk1LNrDD",
-	"/KmMXxuNJ5ps2KaDQEXP6tmx8YnJd8+/V2GHUwkViahMS5qTGqFA/Hq7WUcYOih2DNEKE8rtbHY8fDur",
-	"hwS4nmUi/NaZNP/v7rg2sSk/Tmz+D/HhvPbe5tk+t7XKbkBn51Hnk8cgtCT/pOIHo1YgVq8+woRTh3QB",
-	"3XEGym+qQ7poo3WTyCysPlyC348khqObFLCfNCXkzKQgG84649A1G0wTyCZlDlDzg4TJuVsINDk5MgWD",
-	"BsHooenHdH6Ycn5d7/c2njKet1CDcdlw5vlYQqKDP5nedbJFuIbCM433Hhd1eQhVj4Mhur7QKzT/kMNH",
-	"2IMUF4OKGUPw6HLXkhrCaoRSZ5S2IWIK9nJKBG6DbsU8llNJ6ZDHMYmTEyQa4XR0JMX6sW2so5jhPUzc",
-	"0VmfQVGRkzMAaZCy6ZOLrlLe5IULCtLz3xLIRTUjR2UUivonMUxQaiFdKZcXfcPFxCCP1yyTRuJhL0LD",
-	"E0N9bM8TMgW9L2KM0EDYMWsmooqZzQgnvP6+Dcy7KMERZuQI96OAqn/uPsUp2KZ51qoHGvV84yyJIRGq",
-	"tmzTaZcYdstCYLy4Wa4l3Bfir0veuf/zDVHIOUrhkGupoiIaO+PKOdhy6ucssmZioSqIL2T9zgoDFKco",
-	"LtX4OwI41B2nKcrRmIlp3jOeF0zW1OJ6I1delLJaWR38970/AH1CP5sBwiKoQsviOVXR/r0gnEksvBCk",
-	"Va0jCgi22nxyvy6iKLuaWcbLOOd55LjjlNjIkOlbap7oO9SvnCPyVk0q5jA08ZE9ZXD/P7oDq47V5km+",
-	"ImXVpDJrVaiYPBHVtETJRoNgtIzlC68WSrzzCYWmASjhvQRFMXVx+QAIDkehc7W7S/w6aGFLnKcBRUUf",
-	"T9BPBxGeeBlXomFHFb5OKtwV4hbLcwBvcHsh5pyuXC2UmFXAfb8VcAYK3zN3MosexxXuDq6AM3EvtMhi",
-	"XsZs8xEX9HTY/WwyobmGzmZArkFaWHotJSPkCcHsPH/0o5zQYDM/+hEoCdOLbb9yd9mzxJalDrfsuYSW",
-	"U1P/fe8P2jK/HxJ/bFamAeIol2h2ApMu4/CUQuYvCyNvOTV1l82yWeH79wR9YO5IUS+kfEUI+amuUr6S",
-	"AfJSXmxaHjTDLmHBMBySV2oMCIJYvJaxPKfc0+sr5+oIWsKMO2eZ6+iDCp+nco5312F/iXq9NiGOxm1v",
-	"jtZS4E/73n+ACbPpJCIyKpCBYMJI8Cpo+dwTSPxKz3idBteRLdr6p7IZPaPLhF8Mm2ZqKjWe0TPj0j/H",
-	"mVpCvi1vQo0SoiIWLZGxIXPOOWNhRpDnfCdTjJYotJDm0RF75h3qOzk1gJHJS2aZmBFNle3XBj6xZMAN",
-	"CZlKcClbCdV0XsYNaIrGfaDKETYDKvFoAgl+NdW5AjC0bd7aDDqg1rLZQsQbmZaoJikjWK1zplGJpD1X",
-	"xDGIaU2C+SWCZVInVm+JA1na5jQ19X6y8hQ8ot6mXzItXrNLS9IZRXI+YayiyRBG9k9kjBlYCK4jr5pH",
-	"KOYoEvBrstm4RyGlpTCP/kgOyRisYlokmDwxVaPJscdD68DtjQlGAQXzc61zx7yorcYL72uJOepJmwjl",
-	"tqvLV4zoscFCnFfSt/4xyQ1+i994NgmmQi8Y0/Whm2PhSCFHmd57sH+v88kXvGqBCAxyn3zs7j5UiwN6",
-	"MQQirCWkj+pTWU8fDeqmvX8riJrw7xHVemZ6uOpw8kJ4IydeezReMdP38DH2z5QTftID7e9YG4sVjgjl",
-	"wUdrJHSpCBEqACF8EGopB1miIVR/QVRVCBdRULAyVihB1iUIFR2Ih+CHKgt0D78KVw8I7ThaIUD5cbMf",
-	"EmRHjAQD11rsXvauS8sOjly8FceEoLuk2X369LjqRWh4BhMfmR14ZKgQMx87PvDYS8ReNQ0DYTFwYuCB",
-	"oZ63bOzYhYHHRluTbGqpySEgFW5qzwePDQPmy6J9vhg5PgyYfTrkQwcHlnyj14CG457PeKTOQgIlhccZ",
-	"rlHuzeKM6paWupMObJ6k+kl30i2K7DSPG05NpVRjir8v1vB56m6qSWiCDlVixhANSmJosqgfMLkhIlR8",
-	"GYjIhLpQZU2/XSMzgDLgkomhxSW/vFFgxglYbRlryJkCY7oO/nbvYTS2dBknBpf+7d6vuDY9oV8IyvUI",
-	"X3AGFJgM3jApAmP62JRSyWONcBMQrLaZWousmibUWx7bI0udVuaJEIKVDLjBqypBvIzFeEU/5PWJzHXp",
-	"meW+PBEI6mvXojIIH3fGU50huI2YHeQvmRlkIlbHYQqEAJ+nRcgJeeLdhH5hGcevYsVgpkYIK02uWDVk",
-	"PTU1vlKTbb3G+1mrr2WqjY2aFr+3DyZNsMrUIil0GYsaV5BXfhRvEvtxFKchb4jv7ZgXq8qAMj877wwM",
-	"xOBq89YXfCiTUiC3yG0YbqlH0cQvMLKVXCD7b/d+xW1U6l0fSkRJ0IoF3IL4ySNpw0rX8KuonRK6F2ds",
-	"XlDTMGoXuuOIu62wbvLgmbv7EHQevABZd/e7zp/vHW7tS3iEyjInpAYkqNZqCG7sKichajuqCvBSdMSA",
-	"7fAq3Z1nnU92kpaVlKWvqE/JwdaDrNy7BBp03ZvDmguh2gSbYfce1yOOrWlXRbWYaAV6D9k5P0xSQuPF",
-	"Tt5QXfN71Cljqf7h6NtI+kmo0l0ouaRbmsjQcXrhdG8vYzuSfTFoysVm114CvdI0jqoGJ5cx6VJ5nJvH",
-	"svKQEv3IleIxoa0NQSJ1GcQQUMfhx39yH+y5H70A7pP9g2/2gfvlPffJfhKddK2UFT3UrLTfuvVn6FPY",
-	"KgOURT146n7y7PCXT+Xy+CC+ws6jnYNv93jO8G9fyl87j3Y6nzwGnYf3eJH8zx91fv2pVzGf9yLvPFJ6",
-	"E0VwNijweJSg0Td7r3GzXWw+1gwqaNmeiAG9eMDA6OEVSjsyyOQiD77ZP/j2OwaEwFB98iL51jR22GoN",
-	"z9d63kdY/EgYTawiWpLNzTTR6QTN34tlgtXbazYzVCPtCjzlf8BeBf7jm9oImu/9PfkG9PcGHhtpUcxH",
-	"D+5Z8PQ1bufwwdnB9xvtSM69GoN7Fq6idhH57z11hxzRHdL1hljxight4nh+kXFdA8FfE8leknNBO4Du",
-	"DpOy0vkg4iER/ojAApeXT+AMs5QN7oGl/DI1VoVWAxsiT4MHDPFUMuOs5rfVtwyw2maDlnHsAkv1WpgY",
-	"tCjKgJxl8bs7xKQjm2ua+2DkVdcGbGuKP8b96IW7twXcb14efviCd6La+vrg2z8lGNrEVg30+LhuBnrE",
-	"ixNudqG2uQB+FmzUG2FKX8mkPq7Je3YoRy1jfhhJJr88TxQSMqnjmOzejBGNRAXF92KiDyxvuzVrOBFr",
-	"V4m1VoDF0StJdUvoPfJ+KC8xsWVBoOX0Szv0sgxFm4RNLTx3rPVBMPHB/j33818yzH6wx/H+yS/dzx/x",
-	"yOAhXxLumqAoaLzIUKSnS/dZbyW1R/HzEpNUv8GoPEkNpy3a5M1HI8e4t+1+ea/z6KlcbdKBRirmjbRz",
-	"zd8zsowQjP4KeDORLojlZcEOhlhdGhke1ULo2n2ny4XcOrINs+r83V3JHU/tPq7mfKoAH00BvkFaPNfa",
-	"pN7FzioCTUKpuWqhfxq5Fpys9971vQubQuG1UFL1gxmIq8iiQUH8UJyl0OTqkMpC+LLZiXdR2EZOBhS8",
-	"9rvsMaUfCrHDbVI0/2ZsCmyw51eRuOUhtWVsevd5/qUXNAwbUZoBuVDitUl55KXXX6SF+V91ZKNpv6K/",
-	"tDvapAU2IHZ4UrefiRS5QOLbj+qSR7pGKvrenBFE74h1xbraun/5yv34YefRV4n3CYMppj2daVHpfvDt",
-	"3sH+LhdEoh3w7hYQi4gLg54ab8xT77eqOUlPvVJ+qVtUfU/XvepWk6CPFU0aQJUfyG3XZf6ROOEi1U27",
-	"SFnvahj42PdDF7hhYXthmHGCcfrC41RaHlValuFtJQRiFVZvj1hCTvD45MRoY57YxYv8qD1hwqkGIni3",
-	"sgFNp6J2kxHCC1JACcFedyqfhGS5Oi+MGTqIOrIPLyWgAXF7GXsteEHOD+zwx4sMbuFmEUEv3WIgFO4z",
-	"KvmlDTrmBjSdt1ncnZTIGtdPRZbibuAGcFKX/pChKa3M16XaRJ0dqg0/FF741SX66THZk0cKDzTRwhtd",
-	"UGZgQ/+IKHNUR4LWLaimRzTNa2cHryXWZNiTP15AyjF5wxBRK4IeUbeokIP9e+Dg63137/7h9mvjCJ0/",
-	"vup89NwLp2J7EYEP3Z1tGRAZswU6Hz3v/Pne4fZTcPi7LdB58Mx98FQaT5Hr9ZNhMq8P1fJZXqpoMGm0",
-	"NWrWMvD8McQ7VjDSa2czxwgPGvBQR6YOvP2BRq//dI8VD/RmHPD3FVk0mFODm3d/V36MU0/EUf320ivt",
-	"l8MS3od/OgF/RNhjL8tenrsb8I7NrhnSQT9u4TGhVZs73etkg075JTQ14QP3UqC1cL9tJcuEx5nITHmI",
-	"jSAXHHgF+JmaRDU1LWQZmzSW/QMOP33ceS64xMe/6hU8kgE58dqg/bcTyr/2bgrG+/g75F7jHo94ibWQ",
-	"T+cdKopKZHqWxOKpv7LIpMz8DVXxDkdWDMrCEgqaj8CBArk4ihvX0SvlAZNhFeERbTTk/R2Ivsm0npWh",
-	"uNC22mVGFaIqF085yI6J3FQH2Y08NlSRmR1Lj2eTC9hHUyEm9csXY1kQ8+U8YD8MkwExmZQBMV/OD54C",
-	"EdcHwjkQ3btvHDkJQq3THyrOH26uFGqO1FMPUTsdpXIz5bnr+ZSSvnu1EIk4EfdAwN3b7nz7svPFd4Mn",
-	"avusJik7hmsVO/fd7b/2Djrpna8dRdFENNRP0eyNQbOEkv390nxOU6S6HdtmLO1+JJQ7tE4ebQqWoI97",
-	"z3BFQ7QMPM2xP9XNBwoqj6JOYlj58ZPtx6LKed2UD93tfoXoa5X8+o5qAKMNRB0RDZ0BV1HTkd0GbIRA",
-	"G0FRcD9e4SfcPWxE5X0GG1RyoC2UusHHeOpcl2o80lgSWTwm9UxxVedWnehJpXb8ensD8yK1w9jgO1mE",
-	"a8NsvGR+gEZx74kaTSeag737srP3RY+iPLJQ5vu3oq3//Iq3soZpqKqt14GDC4WsV2R2TI8VgNXDVVz1",
-	"zV6uIb7W4er2yMq58TxpPlevDQ/snktqj9dDXXqbb31O5oYnsXNbN8Vl84QQMRtGxOxIEXFY7Sba6jJB",
-	"uSlgxEszv5U6zalecqxkNwooATVon7SnsIFwq6sm0tXNJYp3cmVEA2ZNVMNT64qeFYV1PCsPmKLCTDib",
-	"LSgNg1u9nIO8tkyXmi+g8/xx519fgs7vn3YeP+/pI+zp+bvG4HAM7WimzgyqUUhw70QUAR7at9hw/7um",
-	"U2fEwM6Ivh4HTn/hH26FmkS+fzcFY/BiPxsKec7PlcqyJaPcZNcCilzmcPWx/7Q+1SsTR0iFBwv0mU7W",
-	"lroyVyoXijd7TicVSrnIWz3EqEDWE3QShFpXdrmw4/zl1C9wKn8Hv7NTbsMY9ogy46OvwaeUbOc8RC3W",
-	"/v4tXv+S1zxLuoNiS1wTGxGFLrwSz6KynaiWRoP0F1E8WUu1bCvoS8AFltxU4rUgVGvbGqDKE5HqcJ1b",
-	"3dKkFsCIm+y8E6cmI5B5fWrCWLN/DapM4ek2m7c2/18AAAD//w==",
+	"7H17cxvHle9X6cJNlaXsABzwYVlkpbZgEpIYUQQXAMV1TF2igWkQEw66kekBKViXt2iFcWkt5UbZFSPa",
+	"EVVMrRxb92ortK0k3CrnfpjNf8TwO2z1Y94DYEBSsiTrHwkEpnv6cfq8+pzfuZWqkWaLYIQtmpq8lWog",
+	"qCGTf6yRZpPglTlSg5ZOMPtKQ7Rm6i3xZ2qpgUwELAIgXQN1YgKrgYCJaNuwFABBC1oNQDD/lsImAsTU",
+	"V3WcSSkpdBM2WwZKTaZGYEsfWc+OVHXDoCM6/kVbNzsjavbiuFobRen34MR4+oI2VktXs1BNT9TV+rv1",
+	"bH0UjlVTSspE7HGkpSYts42UFK01UBOygVqdFuudWqaOV1Obm4ozmyKyzE6ubiEzOp8SqhGsUTajDahb",
+	"oIrqhE2wgQBGNy1gmZ3A4Mf6jaCpY73ZbqYms4ozGh1baBWZ/uEsLS3l2lYDYUuvQQtFx1S8NA3evTCh",
+	"gloDGgbCqyi4fu8jaCITmAgazZ8sp1oNghFby+WUApBpEvMnyykdr0ND11YssobwcmqohdtUUi1owiay",
+	"glSRx9pM7IDnILWABjvg3FViIoiBpTeRAnRcM9pUX0fnAalLQvlFG1GLgg2ILaQFpzWqjr6bVsfSY9mU",
+	"ktJZv79oI7OTUlIYNtkDSL7fP/Y6MZvQSk2mNPFLTyKY1VCzRSyEa52rqBOdwzW4hqh/kIDCOqd0E7UQ",
+	"tMA5zYR1K60jq55uWFYLtvS07nWaXkOdtDhJ5ydBljUcnZgA6zrVqwYCudL07CzbUBPW2LKyw7K4ODsD",
+	"IKM5aimgCk20jIkJIAUQ/KJNLKQBMY8MuERMMDoOGt7BWkMdsKFbvm9asGMQqAGI6QYyKdhoQIv/WtdN",
+	"arnTqrFnLaIAakGrTQHEGtCgBacABOPqRd7pMq5oyIK6QTOy2axWARsN3WBHA1pAp4BaumGAVaLjVUBw",
+	"BpQjI4OYWA1kugPT2cTGR0czoOjQAe9sg7EUE9XbFGm+A9hZxvwXC64hDM6Nq6oCxtUs+2eM/TPuUBVj",
+	"Ogof+/SV3Pzl/Mrs/MpCsXC5mC+VFDA+elEBE+rYeWAguC6ONhti3UQos4wDJPgeUscuXngPpcdVbSI9",
+	"PqZp6Wrt4lj63fcujsOJC/WLY6PjDnGKvfao00dgaUZhAcYAb84hvGo1UpOjExcUxiicv7NhmlVSN9Mm",
+	"gpRT5dG3f+4efA3sh590P30A7N2Pu88OFWDf+X/24/sKODo8ON49BNn/PToxYT++bz98Zu98B453nnbv",
+	"3unefeIn/zkdo+kG0Wsxx7eAkbOUNcZwzHcoMHSM6BQwUN0CpG2BJoKYetSUATmxufJRubfqWPBIq1k1",
+	"nR0dG09PvHvhvR6nmjWfbzerfC29JfuRieqpydT/GPFk1Yj4lY745iRbhmZ6STdiuX3ymULDkE82X+G5",
+	"LsDVmP1k3yq+k69TkM2ASguuogpnzRRUqP4RqoAm7IAqYjyoSagFsqqiqmpgWtn4ibC+AlPQUB22DYs3",
+	"aMKbUgyqqqoqCcVi0WE00Qkx1lLxMSK5hYLRCR5iEbLm594ZUCJNVCVaByCDoneos2vj4V1LpHXwNWB8",
+	"xlsCdzx9Zasrn9ptXesnn0r6RzFbOWuhJgUtzkRDasCoGr81bGfjt4a18O9N0p0pWdC04iX/JU5gYdHf",
+	"U96DOWiJHcOgIsV5xdkZNU4dyKbVXuoAdYd1IoVgCepWjCpD8CpoEcOYdMgLUkAJwex/v3agU1DXMTQU",
+	"wEQ2Uy4BJaAJcQdQqVN64tmCFmId6Lwd0/0yQHUFNbQAwbWwMMr22F+mpsbvr397Ryd8u6vG7O4mo1ra",
+	"Ipgiv473PtQuQwttwI74ElsI82WCrZahC6tg5OdUmAZyrLx9NdCQtptNaHbYwiNzXa8hgAlTQWCtAasG",
+	"25d1aLQ5QXGNVbxM49ptbmblcq6cX8p9kFJSTUQpZ3Ipe/tR9z+37U+fAPvhwdE3B/bD+8C+++T43lfH",
+	"O7v27pb96Z+F2MsA+/G+ffcROP79NujefcI+2ncfdX+zfbzz3P737+ztQ/vzBylFnOce5gijHMYpLdhs",
+	"+XTT7ERZzU6OqZOq+jP2iAlriHGs1Hi1fnG0PjZx4UJ1bFyD78KxGro4elFTkYrGL4y9m9pUUrRdqyFK",
+	"U5N1aFDEt2AoGZBnK5XH68ggLSS2MEi8OeCsdhU1dKxx4lsVu+IqWMQEVZOsCUWoRjBGNdY8k/KOxvtQ",
+	"k9x4eCJwRJJHAUyZRWYHuDYFF7OkDkyIV/uSwvXc3OxMrjxbmF/JF4uFYkpJ1XVkaDQ1+eEt8dFjeK7O",
+	"lFVVYO89Z1QRUYhuBCjq8a+6+18cHfyrvbcNjj/bsfcOk1BIQ6cWeTkUorAVve4sj39J+Zo5bHbDZFyL",
+	"cb7Tr6ak/2sEc2HnruoHH3zwQfraNXC8u2Pf3bP3doG9+6x78KD7xSGwf//A3ntu/+75C1jtl3geGfs0",
+	"2Coi7aeSuP1LzpUJx/rBBPy0VJg//XqzXv3r7K0q699d7ufA3tnu3v3stV3aNl7DZANfEtMOrixfC6nH",
+	"NRAgLWRyHgM0giiXHKztmdJ2YMl37gH7zq5jZR3v/Ef3/z5la/p6rvWZi5VyUO1xD8kUqIhFrgCmm1CA",
+	"1hmfrzJTH7faFnctbDQ6ftEy3WBMvyhk0ZDSpcbbziCsoxAJXS2UHPk2xUlI7hegsEPZEPrRjnQazOTn",
+	"Z/MzKTZ57vlgT3g6fkJLYTNAKr/8+Phf74Dut1tH3/wN2J8/sL/5D0Y1sVrLJOj+6bB7+yl77ujwDj/x",
+	"j++4P0fpqmUSrV2z6IhYlpdzisW7ZvGCSVZN/lPgJEuHj3hKSCfdM5oNfR1NAbm8nGQAV2UH7YzPnZNg",
+	"e7LZbDbZ9uw97/7pENhfbh//7l+A/eS39t4hiN+zV3Iv2LKW2rSFsBY+D+wIOKvO2KeOQZv2VbXmZufz",
+	"K6XF0kJ+fuaMT8Hec/vzp876Hn9+z97ed+XZHaY0bD+Sy84Oh1j54519hyW/asvO/eqcSV2CuoEiwqzW",
+	"QLU1UOe/xTIjvdZIKMou5WbnXghLsm8/s/e3gf3N8+OPn/U0pCbB8b373S+fBM9GRBd5Fbblhci8lgEx",
+	"qEHMTlAVSa6mAUw2hLebmBoy2RFbQy1rCsS5zIVc1C2/CLxEzKquaQgPKf4QNonRRNgqut6mOObbQiYl",
+	"GDShJkw84Y0AdViziNmP8Er56cL8zMql3HS5UFzJzxcLc9fy8+WVYv6fFmeLnA59hPSXB0cHW8DeO7T/",
+	"uMfPrTC0u//2dfcPe/01Iqg1dTzSpsikL+fIYrKAzKZOqR7W6jFh6yV/Eq4cR4a1qUWartO338JdKhTf",
+	"n52Zyc/38lcIDnj0l3vHO4/48enL1b4H5bwFKd0gpuZoZ3H0JW5axHNgA1JAkQWqHUAtWK/3W56FXKm0",
+	"VCjOrEhxHk9Pz+8cHR6A7n9udw+2ut/cOd497H7xHeh+9Z29v+UKhTdfzxbXEsCAtTXhb/STZ1is++8x",
+	"FNB3g7gu3oD8otvHy/gFwTI+12uPzgfORF/Wwt+gWxSQDYxM512caQGI0Yb7rkF85nxmGfvYpfQqlvUm",
+	"Iu1hHVKrkcZRz6RFCKBGf/tSOiRXyrPX8oXFcs+D/tvu3T/zE/7llv3woHt/9+jb/YDu+NY5Geuc1HSN",
+	"U7T0ueviHsEvNWexhUwMjby3M4mpQJdtg/tP2iYQnvM+Gz87X84X53NzK6V88Xq+6HoXfNv/zW73j8+Y",
+	"jgTs3SfdL3aZXOwePLJ/uRfSp97EXS04i5gBs5bQcBmz0PEqaBITAYJBq222CEVTIqYBVOQMKv7dvYo6",
+	"RXQCl4C7Xd62zs7kry0Uyvn56Q9WruY/WCnmF0tc2PTe414tIrZi9+4T7u8UZiHTm28/sz9/2r3/CHSf",
+	"ft39t6/B8e0nnufojdWMQ7EOXNrwy4W4uA//PvNrbGJdIm087FYboabejkvX4kA9jdu484XyyqXC4nxw",
+	"f4VZCuz9ne63z5niYR/8f+6qGcIGlQrjiBsIoKqq+lpu8dVCKeh6dTUP/17OE2sa4hoyDH6ld+qDO12Y",
+	"vzQ3O13u6xHynok6clxGbO89P/r6oHt7F9ifbXf//R47n44rZwvYf/3K/uTeiTwMSYMUX89TLexZprhV",
+	"EcKAImwxFY5RAzRMBLUO1wadm+8QLZzkTOPY84wJoO1aA3Ax0o8a4s+y2Gkme++e6ESfKCz19dvxebnK",
+	"0lshtlZE9gUjZ/z7vCBYepmQOWiuDnvoLV8zb7v5q8g6MiWXafZ3Ci/kPpgr5GZWyoXCylyueDkfs/mg",
+	"++1h99kh08S723e6z56D44//9uYqYezw8lXUqVjId8fBVf19/8bJ+/yTWVEWISVmIPW8ELVE8CwhwCD9",
+	"jywz8vKlcrwhFd47e/+RfffR0cE2U7W6v9m2D56yY/3lFrB3PrV3dn1W1Q/KlHL32zWbTFNfR47ZNOWq",
+	"4Ewv00hQbJcJuQZxxwnBHZIUTGihOXZEI+4hIqOfnJivvlSQK+dX5mavzZZX8v88nc/P5ONYuO/4dr/8",
+	"P29N6FTBYZJu8CrbjilQI00EqrC2JgPRKjzjIc1THipOOFompfgzPXyP9BqefHokmkax6YujW8SwbTWI",
+	"qX80vPV2sxXjZyRrCIMWpBb3JvFnOlPARHUT0caAG8Ny4Wp+fiX/zwsRB2P3D4+O/npo7wmh8OU9rhbu",
+	"2g/vRJmI++grF0QhszqCC+bexwO+dIoMB6L6KoZW20QKsDotpACd0jYyuT+vrekI19DglZyd59dRwcP5",
+	"aP/48698jHjPuQeQ2lYfA/j7iOnRKWV6ZFjF5IvVbwUW53OL5SuF4uzP+pHS8c62/fkDL+jpVZiyidbJ",
+	"Wpz/niLuSeZygV8bAyeDS19tWNSJJ2tT9xJfG0wjxfz1wtXoNaUMrpnPL+WLKzP567PT+eBdpFzGnW37",
+	"97/kFtr2of2rXZd4Xvnj+CI08qpI7ZIHmZiAYC/jRrJLBUg2wH6XWx1i7ktLS+lwjlkCDh/OTAux+XWo",
+	"n8TUZxszK7Yl7sacEZyFbloO8bHHgdxGcG7xUjH9/uzcXFodVc/3v70sMhJbWZzPXc/NzuXen4sYBkeH",
+	"d4D9h4Pjz+8B++6+48GLu/l+JU6xOIBJlkxcVIugG75iC8XCzOlXLBAKc/zZg+5TppL/1v7k10MsXB//",
+	"mEyUeSnBhwHi9dmesLaGsFSi3UdOs2h739l3H9n7H9uPvuv+gTE1eTnEXRD8IjjO8/TD1WmvFkr+K0Zn",
+	"Q2TYhbwPwmSDXy9iAmqkxe1caIEGxNr3o/y6q8B7yzmEsyBpfQZafH1aJmkh09IFH4S0UI9NqMbcxWYR",
+	"HgOLKOIXqlQBi+Xp+AzZ0I4GUl7SjASieS9KyjmI/ELMQk06aAflbFhb2Rk0TdjhVEHaZg0lJAG2GiXR",
+	"gHVFLGhMk7aQHe7cxmMTkLy8qg+98Qf6uOG2I9WfIzHayH649BfZE03uVL9pxG+vX5UJ76lIhVJAXbfk",
+	"fTttkA2eBR/ZFveAhTvJGRuwQ4FltpGvYZUQA0EcWR2nG29Uiphc3AKJMI/rbiBbPL3WoW60TVSUmlwk",
+	"YVpGtUkZJFINRfAbV1hEBFyQgM8yFjCykl5g3oynh4bX1ABWw0RIDJQyVUq4vdk4E52K66G3xB0PbyRF",
+	"joyQvE/5fHh3Ix3GzTbJTp/uJMTSzZt0EHxZT1DTdPYVNBZ868SloBJaulrbNBG2JHuY5opCItbKH5WR",
+	"vDK5d/hsYCVlQXMVnfj1ofULpCjHzCzudfFLi2prHvkj3G6y7hdyPIj7Um52jjXzWIP8IUIWvJ9yR5Cs",
+	"20uxMLM4XV7x62CFhXwxVy4UV67lytNXUooMaS7nyoul4Kv8P8S9kWCmI1mzuE7i5DW0QOCCVGR36tRN",
+	"IWdUGqIQ2aWTRBsQ6RNuluuA3FUlhaBpdMrIbOpYRCCjmEO3RIJ4K9lRkYbt9q5j693xVFTgKikLmU0f",
+	"ykdI88iOCmyOwSm2EWpgBFvieBP+bcxNl2evs73zB56X88Vrs/O5cn4muGvuw5FVuYZwe9ZCzRiVy6/1",
+	"u12JHO0wH2EMA7dF+rmPLCWlibi4uLezVvM8NdffLpRHwM3N2KXynz05AF+fim8KcadswSSM23lLG0IC",
+	"yM/PzM5fdpE7nMA/pl4zbiygNZjyPAUWioXpfKnEHie4hoBucXiABlxH3n2wAqBBia8/0ra4Aq57wQIY",
+	"dJCT+8Me0y0OreOEHvJrZbgKJSqQc6LFSFNKyhtHSklNF64tzOXLnDDcaPjp3Px0fm4uTCD+ZyO75Ciz",
+	"UenCrecMWHKyz2rQNHVkgnNXC6XzfU75pLwtdaetCBMFrSMTqGCD4AwQnfuTBg2CV3mquMHxUMRYqkhb",
+	"xpCCOjSdNHNnFPy1PHHczSZ3DGmRLx6V4jnDIBsQ10IU2X323N5/dLzzKG55AmvibzVxGbgNndSk/dgu",
+	"dJrzn7Yw8Aag0AgCGPQ8hgRbDaPTi7cBCPgTgb7eu5iUxWFkbRDTlSjB7icuK2CunGcG6djloOo6cTlu",
+	"0iJVkZiO1PWev3Z9vqByrh5jiek1NKPX68hEuNZ/liKKjgMmiL3nAlmQ1TmMVqGlryPwE6bPwhYyz2dA",
+	"ARsdptZWPNeLy0MqCthg9maVWA1QR4gCaCJBvUGUq8QSo3VipUe2jLLOicvg+MF294/Pun86tB9ug+MH",
+	"97qPY0mONulJiH2d6DU0fMN4e7SnAuRMlzPcXK2GWhbS4i0tVK+jGtvIeJCNcgNxiA1pacm0EwxKiLQN",
+	"xrkQ9uOh6BJWidQBlNaNxFkSvMVEEmRJYWwFIyTcX1XB0NmLIF1DGkd3w2QjjJEknBDjSTUWaulNaCFt",
+	"mrD2bEZlvRkzycHOjrEhnB0+i6SnTPZy+/Z/a9/ZDd0G9nChBKXtAHL3PSyJxwW4GRqBZjCQjJ84/eA0",
+	"wVH33hJv1RKT8+nMyd4n5HW2KQOzij/v8mrNp5Mk9MNFGMVJj+XpKFm2RlrOOslBVkeTH+QXemg4BE7b",
+	"sKLS2wndjX/+2kDuwtmKjD0dwFaGOLm+0YaHooSJKkwswV0bSLhneLLfrBN9QheRWNQBcp5wKW/6/Kmk",
+	"LmBIhS4YwNjqDc4XbJU5hfR+69kaRA7ibPZg86ddvTNj9wNc+dxk4IaBsLGDJHO8u20/fpY0Fzzy7lOS",
+	"wAuUVFxx5pi/HBNVwrm9ZvKLd39iSawOMxO/qAyh5jmcqI0t3ZBGBof1E61CmItJhetpXnJScXzGTMcv",
+	"zgMMKCzbEzKk4JaHWURCdnWGwt3H/94EER9L3exbbk0LV2HILZReKOavzS5eSwtvjw/qd1wNI/22oGUh",
+	"k/X5Pz/MpX8G0x+p6Ys3vI8r6Rs//lGqLyLwuGo/vu/g23EUtiAm8Dsr7yjgnfQ73S/vyexE9/7UD2Hj",
+	"m7N0J76SQQu10F1M39tJ/7MR5WUIK8txsIaZ9vRiqZxWezj1nEaOP6sH79pwVi7sWA6xr+PPfn10eNj9",
+	"zWcvQKQagcuYfs191zYy5EVrG4kN11L4+dNEjoROt2+PlH6aXSpEQ+4IFEHa/ZiBfMXZcEv/KXsDOOUV",
+	"AYIZzzTcQIph4oxkj/wiLyamogVX5aVnQuJZ8BqEJyyGFehz8FTPhAz8y/bmUEH85eupzZ9gB9GLgrly",
+	"PulNwVsj5E0yQs7U/3ZahT/U/uT3WS/VcuhzqK8h3H41lcGXqtCdgZKVXAbGe79CIrAp41ySd+tGxpxl",
+	"DG9iTUwsQYxG5k1kABmeicx16fl1FrilGN17qEvkoS2QoS+UhjqU8ZfpsVOPRNzG3Kf5YgT7B7A6D/a6",
+	"I471cvryGXtIpEQv7hHc643e7a3/Vez1mPBiJ46qtDg9nXdDLBeL+WCMlPdzjKkdPum9ir81JH8XqRd1",
+	"kzQnOUH9RAYO/LxNLYDJxhSYzk1fybPvRdpGsHQUz+edAqVybo49w8EfILXAKiEaf17hSlGbItb7MvaQ",
+	"OMVrOA5nhcmkCrCQYVDQIBtAyqAOgKZTUUMuzdVCiQePTV/hIYfstcHFEQ/0WhieyfI+0TrDXv0kUCj8",
+	"r3C0Cl8yZfzbbg0I40pd4pvkFOmrGToP4GN/65haENdiq+rICEG+V+wpjXJcgQYCGzBYC+9kYLQRcnaA",
+	"2qPUptcaAklcxCnxpIK24eKKTwEoGC4PjQtDwCuAIkMjTfErzy6iiaP8/RsiIOtj5fFwwoR9DgTwBR3W",
+	"A4Hlo0yXJ4NFyz+x+QYK8CSovxirGHvZZLFKH3sDT5DjoUUi/AhpZ632uQlr4TH8E8eTE2vs1Q0g5hT7",
+	"rq7zso5+6HoMDLIqCt7xPik4tzQ2LT4DXVPA2ChooJtA01d1i54PTmFgslzQu6umL8J0/catsdHNHw1U",
+	"9WtCP/fUAG/hFafqlLMKcQIhwj6iNNGuGnpNbhZ73ZTkBxRUTYhrvGinbmVARSM1OsKfo5mmVgGGTi0q",
+	"awUqQF5AO4jWbCmbCGJeA7AOEKw1/EG9ucXylRWhXsuPo97HMe/jeEoJlf15f3ZuLgDVFgbpj4WG96GD",
+	"+TF5o+CdPRH/esE98pSBK/m5Geezf2wR7PRr+fKVwgx/Jjc3V1jiX/pb9IHEjYM3iodLKebZ8uXny7PT",
+	"IbjwYv5SMV+6shLGcAh+7046AfBzFLYnPhE2jL8RHkEYMSCEsbBYyhcDSxtT1yOKjx4Q4jEt+kp0v4nR",
+	"V6oHD1Sel7qQEZcC9dApqEnqYFxVATF57G40GcRNKU4qgLjSkcDu4AMNcC059MSGiBjaIBbj1nAZYr0K",
+	"GHmFQaJrUne6jFM4eZz9JIBAI5bFFD9eOUKIHw6DdK7ir1pUUUCFC/mMmmGPVs4LbGTejF/j8XpUiixW",
+	"bAKR6uvVp1IAMZdxhXVdEeaS+yZem3WjQQzkA4Y3EdTCUbKhMkoxZkN8KMZSo8OTEnupEFVEdYm+zNcs",
+	"KKROUKRpkGwSO+MOuA9tzAUcJuEsiyap6oaEr8b8KV8Z2CbsgA1TtxCoqFk1Ozo2PvHuhfcqbHMqAbiA",
+	"ypRXNY9phILwG51WA2Foocg2hLEGfLez2bHg7awaEOBqlonwG+fS/L9bY8r4pvw4vvm/xIcLynub5wfc",
+	"1vpmA7q797ufPgCBIXn1naLVs/xVPn1XH8GD04B0Ht20EuU3NSBdMNG6TmQW1gAuoYgqnzHh6Drl5Sgj",
+	"NUZDhUP7VZdURNm2AQUv+XlzgtEj1S+T17KUKeN5AzWdoude5vloTKJDv9KJsrMFuIqCPY0NKLkYcnnI",
+	"Eqqiel1wfIFXKO4mB7cwehTZqqJa29StTonJEYm/wjFlcm1hK4i/LjkT/ulSORUHLwe5SBBANIxpVkZg",
+	"22qMGGRVx+Jcii8kLFcl45Sk5CTE3+GdjIZltQT2gx6bUzntmJwSyoQzac4pfGgmWRX819YfgTquns8A",
+	"IX5r0DB4AkMYKh8E0/aEyk/atQaigGCjI4r+BksBZ5bxMs455i/3UhAzUJDaScp6h7owFSJJTKeiD00R",
+	"H9lTGne2oZuwZhkdnlEn8sN0KlPEBD/nWV+6IZCYNILRMpYvvFoocSxWCnUNUMLxtQXOovD0OWX23ZBP",
+	"t2Z9TLAoaGND7KcGBXyGc6qmvHAqvIwr4Tv+Ch8nFbaBcBk73pYNLpwjnqDK1UKJiWDuaKmAc1A4erhH",
+	"R5QTqHDfSwWci7p8RMrgMmaTD/l7poK+Ht2iAK6i8xmQa5I2li4Cedh49h3bzx//OCfERebHPwYloeew",
+	"6VduLTtqz7JkmMuO/bWcmvyvrT8qy9wZK/7YrEzJ4maxOh7Q6TIOdil46rLQqJZTk7dYL5sVPv/ipWlw",
+	"cXzigqdbCFsMUMRs1opIhZgEfmCllkmqBmr+w88pwZUMkDdgYtJyoxl1CXWB0ZD0X7NFEIfFQd/nCZyO",
+	"EK2MNBA0hM40Yujr6KMK76cywvF+2V8Chs8kxFK4osvJWirNU66rDWDCFCjLLfrlRF0IiWzpFpfHrQbB",
+	"iCM8SfpKTztI6OvIFPVZUtmMmlFldh2GLT01mRrLqJkxaQxzphaT3MbrPaCYK8gFQ4RHywRPzliYxuF4",
+	"usgkO0sUGkhxzhF75h3qehQUgJHO8Wl0zA4Nr2drAvewZMCSXJmKdwNSCUA1LuMm1AVGOahxgs2ASvTq",
+	"Ti6/P6+wAjA0TQ7CDS1Qb5tsIOKNAAYzApkBzplGJZRjWBHb4FZW5B47ZtpHwE34IktFWFRPjDNTvEdG",
+	"omXXN5VbvaopWYSxihYjGAkVzxizrMwvU+cDF/yh6Lq4gsix95/JQIpCkZuxcdEtTj0OWXs+Jkww8k4w",
+	"39cG94IJICOOuqrEJoTGTSKQSOofvk9jHU0WT7iSvvEPcT6nG6GKz6OqOjRcNw7hZ8lcuqODre6nX/AU",
+	"YVlg7OEn9t49P5CWc2En7pADHkF1Mut4BD2Qog9veFeUrtPeDx6kBsEE4wfCEb855FsUqMw1pxn751WQ",
+	"2E4nmt+pJhbJ0g4knYYTknukXweyrYXC78+blvnQgWRnkcIczFj2UWUkK1kmAQcyfKPxroE03t6xDsFU",
+	"3cCMw+m4vh83BxFB9oyJIDG8WW+MqT7F5ASU+rg4d3G9u+dzJFqJm7fMJm4ZgOXlbccSt/Uq1PGG44kb",
+	"Bsp7sLajFxO3DeNSbyqpiSFWKlgfiDceHWaZneL1vOXYMMvsnkPeNPlihQpbcdpzGY/UWYinpPCgnlXK",
+	"TUfOqG4oqZvplq+wXRSs5Ga6TZGZFvXKJ1N+Y4q/L1KQZvJWqkVojA5VYsYQ9fLPFYmgBXRuiAgVX0b9",
+	"MKEuVFndLSDBDKAMuKRjaHDJL913zDgB1ba2iqxJMKqq4O9b98KBXMs4NpLr71u/5tr0uHrRw8YQjpcM",
+	"KDAZvKFTBEbV0Ulf2vwq4SYgqHaYWouMuiLUW36RLnEFK3NECMFKBixxCBOIl7Fo79MPnZK2wg1CYRMB",
+	"EXXlatciDZ+3O+eozhCsIWYHuUNmBpm4GLeYAiGWz9EiZIc8y2VcvbiMo/ceorFbaNIZsd+QddTU6Eh1",
+	"6tRNDryWqTYmahn8kszrNMYq8yMS0GUsAGUgh1kTbxLziZRBdWbMkWFEOU1vDzTE1tXkiNa8KZNSILfA",
+	"bRhuqYfJZFB15b9v/ZrbqNTx1UtCidGKxbp5wUon0oZ9BZKuok5K6F6csTkRBMOoXeimJRzJQd3k7hN7",
+	"7x7o3n0Gsvbed92/bB1vH8j18CsocXG4Maq1P94t4jeNCZEMqwIc94losBMcpb37pPvpbtyw4lJifepT",
+	"fGRjkpE7Htek494c1lwIJAJvBh17XI84taZdE9AMYeBfh9g5P4xTQqPIAq+orvk96pSRvNpgqFso1jsA",
+	"KxWI5O4Vkz10UEwwt9JJjwyFOieNb+5dgb5fTPRJ1eB4zIAeML/cPJYwH75QI64UjwptbYgj0pA3ht7p",
+	"OP7kz/bdffv2M2A/PDj65kBW4Yw7Jz1hacKbmpX226Cq/j1QZDLAN6i7j+xPnxz/6pEcXmyd0N89l792",
+	"7+92P30Auve2OIz04/vd33zmYErzQmfd+76SAyGa9dDUzqRc+Cs116jZLiYfqfHg1YOLpYB+PCAxeTio",
+	"RCdeMjnIo28Ojr79ji2CZ6g+fBYfBhbZbD9g3kvd7xMM/kwYTQR+KM7mZproVIzm7wQOwNraqskM1RA2",
+	"uKP8JwQGdx/fVM6gps4PyTegvpe4bah6GW+d3LPg6GvczuGNs8nnG654x70ayT0LXmHbt+6QU7hDet4Q",
+	"+7wiQps4nV9kTFWA99d4vJdkxMPe7u0wKftgxkMeEuGP8CxwefkEzjFLWeMeWMovUyOQjwrYEEHRFEAR",
+	"lIm084pbttHQQLXDGi3jyAWW32uhY9CmKANyhsHv7hCTjqyvKe6DkVddG7Cj+Pwx9u1n9v42sL95fvzx",
+	"M14AZPvro2//HGNoE9NvoEfb9TLQQ16cILK8H1MeuClnYW+ELn0lE+qYIu/ZoWy1jPlmxJn8cj9RQMik",
+	"TmOyOz2GNBL/UnwvJnpiedsLGf2FWLu+wEbfYnHyilPdYoD+PwwkAcXig/uKPQ/I8XFSegQm+aYS7DuC",
+	"M+51fHSwZT/+lVN59vYz++Gv7Mf3eRjekC8JQpT7FDSO6BEqoNC71xtxtQjcJKA41S/ZKY9Tw2mbtnhN",
+	"sdA27u/YX2517z+So43b0BA81ZmWifghE8sZLqM7Ao7c34OwnJSzZITVo37USS2EnqUuelzIrSNT02vW",
+	"D+5K7nRq92k157cK8MkU4CXS5omNOnUudqoItAiletVA/3jmWnC83nvL9S5sCoXXQHGpxtMQ15BBPfTp",
+	"QJyl0OQakErU6VCl+Q6yMqDgVD0MFKPn132BmgSKezM2CTbY81UkbnlIfRnrzn2ee+kFNc1ElGZALpDl",
+	"qIsiyQ6YfxvzvxrIRFMufLa0OzqkDTYgtngGpRv2H7pA4tMP65InukYqut6cM4jeEeOKFBO0//qV/cm9",
+	"7v2vYu8TkimmfZ1pYel+9O3+0cEeF0SiCuPeNhCDiAqDvhpvxFPv1oV4kZ56H9ZJr7zGvq57v1tNLn0E",
+	"oSSBKp/Ibdej/zNxwoWgBHtIWedqGLjU96YL3KCwvThMO8E4XeHxVlqeVFqW4ZovBKIKa2tnLCHHeXxy",
+	"bLQxo3qBqOEvwBBMNRDBu5UNqFsVf+kGIbwgBZQQ7JSCcY+QxIZywpihhagli15SUXx/GTv1LkHODexw",
+	"24t0SeFmEUEvvWIgfNznrOSXkrTNEtSt11ncvSiRNaa+FVk+dwM3gOOKIwcMTWllvizVJuzs8NvwQ9GF",
+	"m8o9SI/JvniicJYmnOXeg2QSG/onJJmTOhKUXkE1faJpXjo7eCmxJsPu/OkCUk7JG4aIWhHnEfWKCjk6",
+	"2AJHXx/Y+3eOd14aR+j+6bB7+6kTTsXmIgIfejvbMiDUZht0bz/t/mXreCdUHpwZT6Hr9RfDZF4eqeWz",
+	"HBckmTTaPmvWkrj/COGdKhjppbOZU4QHJdzUM1MHXv9Ao5e/u6eKB3o1Nvj7iixK5tTg5t0Pyo/x1hNx",
+	"Ur+99Eq72DPC+/CPL8AfEfTYS4y5kVse79jsmSHtFb8VHhNaM7nTvUE26KSLV6cIH7iTAq0Ei9v6skx4",
+	"nInMlIdY83LBgYN2zdQkqvjTQpaxTiPZP+D4swfdp4JLfPLrfsEjGZATr/Vq7VqB/GvnpmBsgL9DzjXq",
+	"8YjiGQV8Ou9QASqR6Ys/w1N/JaKbzPwNQOYGIyuSsrAY9OAzcKBALo6ixnX4SjlhMqxPeISregTLowdr",
+	"oseWPHdKmgfqlfuLlMeiRYdTISbUy+9HsiDmynnAfhgmA2IiLgNirpxPngIR1QeCORC9oe5PnAThB8UO",
+	"IGEHK5kEKpH01UP8ZUW8au1u+u7VQijiRNwDAXt/p/vt8+4X3yVP1HZZTVx2DNcqdu/YO3/rH3TSP187",
+	"TKKxZKi+JbNXhsxi8LEHpfm8TZHqtW2bkbT7Mzm5Q+vk4Qo8Mfq48wxXNER9rrc59m9180RB5WHSiQ0r",
+	"P32y/WhYOW/o8qFbva8QXa2SX99RBWC0gagloqEz4CpqWRLa20QIdBAU6NZRhJ9gqZ4zgvdJ1qhkQVMo",
+	"dcnbOOpcDzQeaSyJLB6dOqa4X+f2O9HjoHaoUzglMS/yl/NJPpMFuDrMxEv6R+gs7j1Rs2WFc7D3nnf3",
+	"v+gDyiMx0T+8Ea6z5cJLSozIAISkA3fPhULWQXQcVSNoi2oQMlHd7Oca4mMdDrdHwlRG86R5X/0mnNg9",
+	"F1eLqo+69Drf+ryYG57YMkm9FJfNF0SI2SAhZs+UEIfVbsJ15WKUmwJGHAf1tdRp3uolp0p2o4ASUIfm",
+	"i/YUNhFu99REerq5BHgnV0YUoNcFGp4fV/S8ANZxrDygC4SZYDabBw2D2/2cgxxbpgfmC+g+fdD9l+eg",
+	"+4dH3QdP+/oI+3r+rrF1OIV2NN1gBtVZSHBnR3wCPDBvMeHBd01vnRGJnREDPQ78/AV/uBGoyPbhrRSM",
+	"rBf7WfMdz7nZUlnWP5OT7AmgyGUOVx8Hd+ueel/HoaPCgwUGdCexpa7MlsqF4gd9u5MKpRzkjT5iVBDr",
+	"C3QSBOrE9biw4/zlrV/grfxNfmfnuw1j1CNgxs8eg88H2c55iB+s/cMbHP+SY57F3UGxIa6KiQigCwfi",
+	"WSDbCbQ06qW/CPBkJdU2Da8KFBdYclKx14LQj22rgRpPRGrAdW51S5NaLEbUZOdl7xQZgczxqQljze41",
+	"qK8LR7fZvLH53wEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
