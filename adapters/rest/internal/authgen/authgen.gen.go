@@ -271,7 +271,9 @@ type AdminUserEnvelope struct {
 	Message string    `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // AdminUsersData defines model for AdminUsersData.
@@ -286,7 +288,9 @@ type AdminUsersEnvelope struct {
 	Message string         `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // CreateUserRequest defines model for CreateUserRequest.
@@ -355,7 +359,9 @@ type EndedSessionsEnvelope struct {
 	Message string            `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // Enrolment The second factor of a new member of staff, shown this once.
@@ -464,7 +470,9 @@ type LineTransferEnvelope struct {
 	Message string       `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // LineTransfersData defines model for LineTransfersData.
@@ -478,7 +486,9 @@ type LineTransfersEnvelope struct {
 	Message string            `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // LoginData defines model for LoginData.
@@ -523,7 +533,9 @@ type LoginEnvelope struct {
 	Message string    `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // LoginEvent defines model for LoginEvent.
@@ -575,7 +587,9 @@ type LoginHistoryEnvelope struct {
 	Message string           `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // LoginRequest defines model for LoginRequest.
@@ -651,7 +665,9 @@ type PermissionCheckEnvelope struct {
 	Message string              `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // PermissionCheckRequest defines model for PermissionCheckRequest.
@@ -692,7 +708,9 @@ type PermissionsEnvelope struct {
 	Message string          `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // Reason Why it is done, 3-200 characters; it is recorded in the audit log.
@@ -722,7 +740,9 @@ type RecoveryCodesEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // RefreshData defines model for RefreshData.
@@ -764,7 +784,9 @@ type RefreshEnvelope struct {
 	Message string      `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // RefreshRequest defines model for RefreshRequest.
@@ -834,7 +856,9 @@ type SessionsEnvelope struct {
 	Message string       `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // SettableStatus LOCKED cannot be set; it comes from wrong passwords.
@@ -876,7 +900,9 @@ type TotpEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // UpdateUserRequest defines model for UpdateUserRequest.
@@ -972,7 +998,9 @@ type UserInfoEnvelope struct {
 	Message string       `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // UserStatus Example: ACTIVE
@@ -998,7 +1026,9 @@ type VerifyEnvelope struct {
 	Message string     `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // EndUserAddress defines model for EndUserAddress.
@@ -8315,316 +8345,316 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxvHtS/6Vbpwd5VF7QGEB0lJZKX2hUhQok0SNAlJkU1dooFpAGMOuuGZAUHYR6eUhE7pWsqNkm1u",
-	"KQ6lYk7sJN7Xpy5jKdlylff943yUnf+I4Xc41at7nhi8+JBpi//YIjnT0726e73Xb30cK7N6g1FCLTM2",
-	"9XGsRrBKDPhnmdXrjK6vEMtoZysWMfgvVWKWDa1haYzGpmKrpMyoaiKLoRbWLFQiFWYQZNUIomTLQpbR",
-	"TsSUGNnC9YZOYlMZJWaQD5uaQdTYlGU0iRIzyzVSx3zouka1erMem0opMavdILGpmEYtUiVG7N49xZnO",
-	"7du3s02rRqillbFFuue0MjeDJi9PJFG5hnWd0CoJTCF2jWCDGMggWK//ZC3WqDFKSpqur8UURAyDGT9Z",
-	"i2l0E+uaum6xDULXYrF+05ZTNS1Do9XYPT7VBjZwnViSjjmq3jSJkVVVg5hm94QLNYIIVVHTJMZbJppf",
-	"Rlg8mkDXiK6RTaKilmbVEEZVxlRU/Gl8lRibWpnEZwyickpgvYgY1dsKIrpJkFalzCBqcN3pZCaRTKRS",
-	"mcTVmBLT+JfFZseUGMV1/shP4zmqxvlk485sAxuEtxYIrVq12NTkuNK1cMVdaZVQa+A6VcKXcLJrXGQf",
-	"abqOL00kkujCgkabW9MoS1WDaSpKTY4Ns26Ye49Vp5LpyHUvE6OumSYsM2rVDffvoaM4v7CwPr/07s35",
-	"lTvO3BrYqnkz897sewb/ySCV2FTs/7jkXeZL4q/mJd/k+FxXCDaj5nm71p5GmoU0ExmkzAw1TNuDF3sH",
-	"+8/Q4c5L+8/3kf35Z/Y3/9OZ9IdNYrS9WRviG0edsZwin608BN4ZiCbwBmkjVkEYmW3TInVk1bCFyljX",
-	"TVRhBtIsE06diS5w1rR4aymPssvIJMYmMcYSqNBifAgzMAY2iDiL2EIYWVqdKMhkYmiNj045h6FVskbZ",
-	"JjESKItaBqNVxCjhVMRoPJlCF24uZW8WbuRX5t/LzY4l0AxMyn/U+eP8W2SL1BsWqhisDgxU1+qaxY+O",
-	"yw7WaGBDGiUzlchspreS+uLl8mrqVundD+/MXaET9cI4u76x8tHND25Mtn7azuFZdUa7ZvY+/d1XrdcN",
-	"SE9MKpxRuzci6jrwizSvRu8ULpdZk1rBo1VjtBqvarrKaDX6HjTFkEc9UXJGPjGyjKsRsoP/VgHqVzTD",
-	"hMuQSqBiA1dJEY6AiYqm9hEpojpuoxLhZ6POTAulkkoymQysKhV9N/hYAeqqpIKbugUv1PGWFIHJZDKp",
-	"DCkSV7WPItYyb5G6CeeHfzIwtXQyem58adFz42/4Jzdgavf4RpkNRk3iVyWuYfU6tkgLt8UvqSUFBW40",
-	"dC7ONUYvfSDZk5wtvF8KvGg263VstPmExcFFlFlcoJdruKTzFWxivQkkAYEuPqYCx83Orl/PFnK3s5zh",
-	"1olpwjmI2du7nW+37U+/QPaT/YNv9u0nj5H98IvDR3853HlqP71vf/q3zsMHnYdfJJD9fM9+uIsOf7+N",
-	"Og+/4P+0H+52fr3NGeMfv7O3X9mffxZTxPmdil3CDe3SZuoS1zDMSxrlp5dTHA6ThesNkMzpyXgyE09N",
-	"FJKpqUxyKpl8jz9i4DLh9yg2XqpcTVcyE5cvlzLjKp7EmTK5mr6qJkmSjF/OTMbuKTGzWS6DelHBuklg",
-	"C4a7G3JvcpxSObpJdNYgYguD5ymLHGqXSE2jKlyTqtgVZJBK0yQqYgYqGWxDqIBlRikpWyD2vNN6Dasr",
-	"5MMmMa3RD4Fza70TgBGcYeSqXIg1Lc7HDc6a+x2FW9mF+dlsYT6/tJ5bWcmvxJRYRSO6asam3v9Y/NO7",
-	"ElKiTcVSySSyn73kp+LJ1/bOd+hw5ytxMmL37gZO1PNPOntfHuz/1n62jQ5/t2M/ezXMCalppsVezwlR",
-	"OEVvOeTxkxRoxonId1EItQoz6senpjz/i4wCc3epeufOnTvxxUV0+HTHfvjMfvYU2U+/7ux/1vnyFbJ/",
-	"/5n97KX9by9Pgdqv8T5y/qlzKhL1bXm4/SQvMbUtdQsTUYbeXs0vHZ/efFQ/nT2q8vFdcr9E9s525+Hv",
-	"frCkbdINylp0Tiw7SFmghSAtP86sQQzgMUhlxATJwd890bMdIPnOI2Q/eIrsJ7/sfPoZOtz5n51//4rT",
-	"9IdJ6xMXK1wpNIQ84EffvSTTqCiIXERcOzER2eR8voRVpNFG00KYqqhVa/tFywyjFV0rjypYyr7XvJPD",
-	"T4ZGkVXTTGRa2OorTGbyS3ML8zOFgFJx+HTbfv41sn/xs8Nf7NpPHnMl49PPkP3N086fvj7c2XPOhatc",
-	"dO8vblq1S/UKvmQxq/GD3V+rptHqW5KMXJSUNNUUKgLWdURZa5qrbyq3q3AVawF9YQ4eVwkdcVcJNZhe",
-	"J9RacU2GAGOgzKpx5ZgYJqOojlWhtJjg0kIVXLaY0W/LV3Mz+aXZ9bnsTCG/sp5bWskvLOaWCusrOW7P",
-	"52aD+uXfPzvYv4/sZ6/sPz3jl1uqjp1//WvnD8/633Gs1jV6CezX18NNKQs6NPx3wufLULi255Cx3DQt",
-	"VgfHjq7RvndlLr9ybX52NrfUSwN/9tL+/Ct08PdHhzu7IJz6XpHvQdw0sGm2mKHOgP0ffb74WXKeQy1s",
-	"IpNYqNTmd6BS6Uee5ezq6u38yuz6zI3s0vVcj/P08sHBq33U+Xa7s3+/882Dw6evOl9+hzp/+c7eu486",
-	"L+4ffPOfb4Lk4PyDGEjH5Q3BUPzHU3hRhDeGc3PLfeEtU/y15waBdKlh8GyXiHT0qMIrsEYv9NqjscCd",
-	"6Mta4AuaZSLWosRwvgVMC2FKWu63BvGZscQa9bFLaScXtDphzVElYbXr5W5b22IMmXp/jUma2OuF+cVc",
-	"/mah50X/Tefh3+CG//m+/WS/8/jpwYs9ZD9/cG5u9ze3VU2FE42p2SIGqClanfil5jy1iEGxnvN2ZuhT",
-	"oMl3g/vPmgYS3qA+Gz+/VMitLGUX1ldzK7dyK66+7Nt+0H6Q/cVvkP30i86XT7lc7Ozv2r94FnK1/Bh3",
-	"Ne8QMYHmLWTiNnAmrh6hOjMIYhQ1mkaDmWQafdhkFkFFuYKif3cXNEpuSFvnR6Lovm4lR/eRsFsrlG5q",
-	"VGO61FQHaTUL80u59Ru5BS6nVWJhTRda6FZDM4iZtfwrmQyshI+81KyXiBGbiiVTyfjFixcvxicmL18R",
-	"y6RmRfjTY8nU1fFkOU3iV/DEePyyminHSymcjE9UkpXJSqqSxpkSX22Edco/Yvrt0s7DLzpfvkIHL7bt",
-	"vR3OgzsvXtq7e4c7u+jw80f29l4vG3X4FxPyT86zcDAggLS3e7jz9OCv+52fP0VyvM7Dl52H39rPH4P3",
-	"59NvuarM9eT939s722dHOz55Pt/3xKEL7rkSuoU1lDmFLjj3dCyB8hWEUY3oqhixKE9nwjtaxTUqbGwY",
-	"Xf5auEywo7XUCT+hiFWkglTHbcT5iWbUUZNamu4N7J75YlA1WWBVja4IT/GInEtn5Y2wht2qaTpB8i99",
-	"bmb2ZuHGejKZCbAs7/jaz/cOXj3oPH5qP/HrHZlk5+/b/dWORA97XefrfE1cDFa/xFrdxkdFq1g1VMGa",
-	"3jQIZ/AYGf21NkmodIBQE4efP0L2k337l7/yRUSefC0IdLC/jQaR8vunkjjCc8KkD7kHg0o5txQIUYc6",
-	"UOPRfkDhqPH8f2DyI3vnr5yxTdrPH4P685+fdf51F3WePuaCsvPibwd/c37J7TjhBwyouCFHod+f4Htx",
-	"GJ/h66Y+BBBCVxdiChrEixwbbAiKpwInc37WpV/IDD6zVIhMZwheW0frL7vP8EMpMwsMZBALfA19iOXP",
-	"OOhleT1/fPDNV8j+07POv38CN1cGBkRux86njmz+86POHx+FLvT3TctTcSQEz6JLclfmavA7wW4TCDIZ",
-	"hO1FySaXlQTSOmoEZLl8gWxppmVy/ufLqrt9+3Y8nMAWtQj5yqUeaW/3fPH/JWbNsSYdVaZS32sBF5/Z",
-	"LNeEktHvmC3lC+tz+ZtLoTMGeUFcRDzcQ/beTufFS2Bo+/8/1+YG2wEBE+/SUArvD/HILUkqy8gHHDOR",
-	"fGWyOoFgINFN8pbpt/qWcVtnWC0wtoANEQgfYbst32vedsOn2KY8tJBz1N85eWchn51dL+Tz6wvZleu5",
-	"iM1HnRevOl+/AtNg+0Hn65fo8Gf/+eM16TkvACpqpiDk5Dh6R7vm37gVgr27qzE6hzWdjG68q2RJ6CaD",
-	"VBjwIupEBR8jZYi/Kl2ctO/2ruS46MgtFeZnRLxzLju/kAuZtK5q4+pB937AipBP/XgNWgCn8+1e+hAz",
-	"kNkg1IL9+t62CUgINI3WCexnLzv/3ytk//xr+/OvwqrBD3pzoozMweblkTYjw2fweqzR74OGJ2SQHom0",
-	"6SBpT81+fb107WlElZuGwXnGMGbUkeiZ6sE35IeXve96vkWfPRbFSXrxixOw6F7nrpy4KnFb41q3jBVC",
-	"EFN49UJbDDFGT6hLQwXCntJiocxCOmMbBLLXS6SMmyYR2e38gqILjqtObJmIPkLGpkrWKDj+dFaNaxS1",
-	"WFNXUVXbJGPC7HEmVmXERIxOIZXJ9NuKQcya4vyssyrccUjnCLgBV8STR3MEysqc4E2Q6V8KEp5HVUGa",
-	"qhNOCELVQdx7biW3emO9kH8nt7Q+vwS5Xj0uxPzsQi7IXPhR/OQpaLpRlnLCTfP4w+7Bf7wa7gRLQr4e",
-	"tmIQZw981DSJiqyWVibTIgG0xnRv3yu4rultUSayyTZGoe5K7uZqyCXRefHS3nkApuEul2bIoeg2sv/H",
-	"J50/Pjr8tx8SOc+dPGc8zxDOAoKyPk7xaMahCLYBnJQzWLgQorTx9J05Mjf+aPkbFmOrelj38icXW3iD",
-	"mJDCobP+7p2V3Ls3c6uF6BSOsJ1v7+3aD3cP9rftJ49R59fb9v5XXMuS0n7nafcVfjOSOFzfgJuwYRja",
-	"JnESNqbd4D8/ZiqjgRSOAmOLmLblgTBHPAoGtsiCVtesrsQ0xlAd07bjezL7noJsIbe+ML84X1jP/XQm",
-	"l5vNRbn7fK6ezp//n/PknVjecag56WaIb8c0KrM6QSVc3kC4YhEDFaG4Og7V1UXpxwk7jH2PDMlefBXb",
-	"fs5yk3IWzgzto5G1LskewweJc9EGNi3IY4Nn2tMuk+3vSBQaQe6ny12pja5wPzG16nvIEI1UU93cdiGA",
-	"FCnwTa1KsdU0iIKsdoMoSDPNJjFAy2+qGqFlMpiSnubqu5y7e4ef/8XHiJ95vhjwzHspHmeiPkYYMF3h",
-	"CCDWkXShwFE63Nm2P//MKyA6C0t2VOgIBVFo21wugDLixKEMrVqzTKc2q2kSw0lOHXxGVnK38u/0NPeX",
-	"crdzK+uzuVvzMyErR5JxZ9v+/S86j3cdHd2X5nO2r+NpRG9KAkVCXmRmQBm3U7/laZOCDQidHrb69BXI",
-	"mxRvYk2HStgRCyw1XZ8X2+JFKILn0iJblnP4+ONIbiO6cHNuJX5tfmEhnkwnx/rXTazwI7Z+cyl7Kzu/",
-	"kL220BVEOnj1ANl/2AfP3cM9rmD0Ksc9E7dYXMBhSNbQXdQAQbHllfzs8Sn2i58d/vaBzPpHh7/7rPMV",
-	"V8l/Y//yVyMQrmEwtVm2zEtOKcelZCoZT6Uz424u4uso5AscXl+cEpc3CJVKtPvIcYj27Dv74a699zN7",
-	"97vOHzhTk3YzhJ2gBCUqc/XN1Wnfya/6ixucDSlj6stEp6zlBR0b4CbCFqphqn7fyq9JjCPmSTRDr3bn",
-	"SvAn+iooq7mV9R75EhBGs58/HilLAnwx/KtxjVbYD9Y0BvUFWKNmSqcMFZ4JYrjZM96nYTeyal2j1w0s",
-	"9q5hsAYxLI2Ek63DaBgLpGIBNECrRijSLNCsqtomoYAQU2VMnUbS9w4mjfOcyMelDPLzw4hK6cl4Kh3P",
-	"pAqpiamkQ2iu42MrNhVTsUXifGdiXSgpSgy+LWYaGjGZiSdTBRhu9BGvtaOgfRiq4k2CNGsa6QFCeBXn",
-	"ogw6BFAEydVxnUR+rxEoEhwBgsjDcHnfP8hd9xus9AEpW/wbsNv87navKkvdnGlsyqRkk/BFJtASrhMF",
-	"UUiqN4EhSQwdQNqpY3ODqOjC4e9+dbHz698pKJB0r6DaxYsX/09JhESZ1cdQqWk5h0MyOlZZo0WDbBKs",
-	"FwUwT/Aolg2CLaJGb3AqnkwXkpmp5PhUcmL4DXYEs8DW8QadublaiCdFemTXS6SONT34fHh9ka851bOD",
-	"9jbnPnhPienYtCDLu+8V9KHECZgd8CpH3K1uJjYcoUSxw9THMc0idTO4+K4Ci/DL8hfYMHA75ka0b1JL",
-	"06OuFhHHAsJqhKrmNICUCYSnhfzMO7nZ3gtLj3rFvdtiRs0F+9maxQRflZdkGsLtOpEMTVYeohIxNVGe",
-	"aAJ3cynWb899PDiCYICo5xS0jER6Pr/gvvWFCWM6ifp+ONvbnQCIMvf5EmM6wRCYNC1sNc1hQKRWxZOg",
-	"qRoEq46iGoaRMjwb3bSYQVSXV0loMlCaSgBHQTkvUnEdV7nJWGebRBUoYKFiJGFmVhAGuDM/5+ZPyfhs",
-	"GzgcZ/JrlN81XGKbEtLKkBALwC0Z2KfAGSnCOjHE0TGwZhI1gYLiEqAXhKO6jKk37QS6zY+5Uw0r+KNc",
-	"p7dEnVWrRAX+yUIYZu/HlrKLOc75vZtKm3X3D0ps+UZ+if8/t5idX4gpUGa1yn8vv+mTGr2vcNMFJBsG",
-	"JEw8vwSQWP3VCN/2UlwnXdsavPlS3EQd/E1iRKMHznBaytg8mI3usXKv9XK2MHMDYXPDwboLfPVyJHCY",
-	"XwK70GpOiZi8Dc51DHKd0PXypq74RF5fSe4qhV3qm4otPBTrAYXA76L6uJukrgLbpTfoLdw2kWU0geGF",
-	"uUGIOs4w3scUMc++azRn5VKCC3QP+fBc1llqF5PFVY1iawjlywO8c14Ir1HMJjBm/9Wd0BYKKp3BfZyB",
-	"k8yn6EMqw6qq8U9jfdm3ZClTQspfQFHrR4sZ78keuhqj1ZCu5oNjzKSTATjGTD9lqNv+gj8JkeJMWYiK",
-	"OtYoeDRBP5uW2nWN2xAUopRDKgq+cmWpEAAO1ta8eHkiGXWwZQJXhMLf5kzQwGWLGOa0cAUh8Qk3N0rI",
-	"NK59cS7t+sg1kD8h3hibYYZBylb8BjNMEk/51TBfHlkI9tZH7iujqmjXAwbn0GT0209++o0PVL5G3hzD",
-	"hYcdBqH1qCqbt4QMEFT+kDpZ0R0QvQevXgnh69vOieRgMNNIUek7He4HPXkpaRjJWQKcIQrPxDA0CBiD",
-	"QhG4mqGz6zP6fEsa71pSA1sWMfgH/q/3s/H3cPyjZPzqevzuP/9TlyaixLbibjxoPGk/fwzZ3j9/KRD5",
-	"ftb5+pWC7Af/r/38sYLeWn9LQW/F3+r8+ZFMBnf9pc/9GeFKbLZpRXglVlmdCJ1SFhrDRZU4KCpzrERM",
-	"peZJdGGhOAqihF5xFUElBtgo6wG8FL4JPpp1vdJ1fXNUJeqqiL71kOIip7BrPTdYS+RVyNidiVrEICJ6",
-	"FwZBH6CSiS9EnZ/A9I4nhrtXegYlcc7vhui+LsHKF7gtlLTCteoKMmvc1gVzmNEyzDJIMGY1cNOq3TS0",
-	"7g/Ngdcb+Up4+C8aDQU1zSbW9Ta3qDB6dwXSZ4O3VI47dQkA3C65YPNTrGHGN7T6v5ikbBDrJ29fW719",
-	"JzO7nLux/E5m+afL4Z/XmslkelIkBvzEHSXShiZlxs21Gab29IHgUlkl8Uq1ls4M4wERc+wmzDVskkw6",
-	"uOBBC4kN4rHyY4p/S8Krijop4I44mrrWx20Mbh+uRlCf57ROMDUDUvyEfMKjCd8Q4fpInbdNRm+T0juk",
-	"HelGzanpiYnUVdRolnStDN6FCytzM+hKMnN5rPuuYL0aPE45dXY1G+mwNDbDT8KXop7d0EJezY24dJVF",
-	"Pi0kivd0/p3lqOeaZkgTMLVq1HNbPYD7XYooqIRNMjneNPTghqdSH97J3nlna8ao3Fpdv1xo3373Rr56",
-	"uVbeXMYNbVE3WvMYL5dv3FxhA88+X5WgmqCHmL8CFOdz7L+3qyQiJLJB2sOrZ75z0sUGwlPl40bNh6uT",
-	"BQkhEnHaBAYJSHwAvg+gngh3lHB6mTWs62BydJ9AiTviuNdDV7YwM41wySTUQgIiBKI9mqjEPiFHrDuD",
-	"qHhLdvDH+wZW+vGjwkyPVUwe0U/u2QrBLy1CkCT4sYEOXL5NzOy5Lyfo4ne+1Cve5fwdYl7Fsq5NFV1v",
-	"pzxz0pEmAYFp1Wn8UJGpVtw+4q9wKoWkuhDe/Vm49zik3z918jNERkuk3PVhPQX95kNVwbuEazaBd0Qx",
-	"w0F9GcTN9O6eC0QEvUHquA1WN4RmUZv0b+PQn9f5Fhs4iIrPyvL2WPF6ivjOmP+qDOJFx1OWA1ztDOrJ",
-	"/vmdiPMxvOC+wkCMOHBeJ7cFZ9ZegeBnNP0xDFOAZNao6apNlxrdYT3XkdXfPlZcID9mqMTwyUFIrYAH",
-	"EyhkBk/1h0JdoxeKy/nVAgoWWBbHEijC4J4aEv00MKYDcF0E7yN1cMXGuqJFYQP+7pAONPBARFg2kn3M",
-	"096tzZqOBYDEBso8FflmsOPLlWSy27bnpwky4ntvvfQY5KgaKfTdILOTFUyoaiqoxlqAPVNqmm0BHqKg",
-	"k9UP5PfmVZ2MNDekVdzKFghMQTRcs/hhhTwamOg0ItiDQAHp7NQO1NkmMbvctcfS2GDbCu0G6ckPiqIz",
-	"XDGqXVwvcTqMY7KLo/g5Qeh0+OfpP57ya+GjErVFPdnSMdmvy9nOKtvNbZKopDB86rqo1oi8FwaBMP60",
-	"x7xNQkwE3LlFnYwkYvqjFZqBdGxaqIENq1f7vov99c7gPCAPT9SKg3tMwi8Ex/bBq0XwAChV7eF/87Vb",
-	"k2F+L+RClUCyHVccnbXL3n+BSdQ3KYvjRuQcvCPlPi/af3XncliRV3whf31+SUHZm4X8uvz3Qv56/mZB",
-	"kUk6Crq55PzLqVoW9coKWs2trkLzj6VZ8ecgigK6gGUlj79AX5Tni4J+vEblPZ0WBRzc9hW5aKJ0XvTb",
-	"G1NQCFh8VkGLc1kB+r3g/LSSW8zf8n6Yyd/KrdxZn8nP5tbFfPnvBbLD9BqF3BCnXZnEGCZIxe1wOzkg",
-	"Sy8+57Z0HLLX4sTYQAMAW84j3gb3vNs3RFukE9FsPV5xNuLq/gWeAI/2k+qssuqj+Wlx02LweqA1nXw0",
-	"lKxOSCOglnCjPj2OaqxpeAwXe51nqGkRrHIemUmiukabVki565k8xqxGj1ieZLqgO3YHDwDEw/Frw8MK",
-	"zNLnoZBtIgOa87TT+RQeBlXbFHlY0PgMnGtkjTrI8CZy4J9EXr4L8wswLmEeMH41ncxcjQWChhfeT8av",
-	"3v148t5/ex/HP0rHL9/9eOJe3PfvsX+KdND44vinG3EfLUQ8MKQbdWiXuxp+HCUpJIiXc+p0oaS1PGQy",
-	"BT+mN6nGD+E0sloMmQ2i6xqtwl/gUJEtC11YmptR0NLc7BjILv57Z3ZBWd7Z3z/c3u/86Wv7d/eR/ekX",
-	"h588sp+9PPzsEUqfyNJO8s4xWiaoD4ied+E8CIhTuDGhc9mNruTfzn5n9Gin80dI0X65RD6X51umP3kI",
-	"KgOADYs+VKebLhQuhui7v4FyCycLItRCenklP3tzpiDVx5giSo+ys4ug2uWXcyugsq4G8yJCg3TR0fv0",
-	"TI2UN6K1sBo2Q1McpKp7qVKzXj3ycHlQ4gWffeJY9v1eX/U92h129v6mhNYSNdP+OwRkOp4uF0XzM6jO",
-	"haZ5NOZzCnvYf67y+HRvjJ9sYSq+wwyCqZuY5cNxCrKJUAGzU1caWbJlYCoBWka4LSdTbhVUmb259Kdc",
-	"j+BCKOtxxKxG7zYfL/2vp27nm92A5Z3UpT2zEYo+/f8lArXKKFFQJp5OJgP5tuKvjrPCrYdrqho4f4KX",
-	"4ODF3sH+MyTxgWSJNcBrygYwQUmZTg5IZA6kJmb+ezqZtJ8/FoM6CMHB9sDOSo/GkU4rE2fFn8cUfZW6",
-	"ErhCDj1crvF9qDKmgqYFMZ+GjstOuqhMQovI+6p/tNWajLetEtMG5311LWpQBlZgbce7R91kCt4kH7MN",
-	"NtZ8KTtqdiMGdSFL7zyw97YPd3bRwYsXAFv24uXBy/uhKv4zcmUhQnAeVjwPK56HFX/kYcWTCBUeLUYo",
-	"ucxxGbfHqs6k8iOhh4+mEwTvm7eZRiqRfe/dxQXWuFkptLfY3JXl0tbmQuK9+tXNO/W5drhE4+rkaHUn",
-	"gS9HrouJMmS3NuLmaiG/mFtxbX5owincAHfDVSTywa4NWg1aZVHZ9/CAKeJ/lBAVYV8DXn+xRn83xUjO",
-	"CFmy0D2lPCUysOgWR7ulxxFZzMFggn+geQvpGucURwkYdBtuASiIHmwOhLA7234M9ygBaulMjFypZgb4",
-	"rIPGUsa6Hr0cQeI+CoXcAz4C4AwQvQIKhFlj4aD2TM1gdYL+13+g2xpVWcvs9p9FIFOcMXGm/RjkmNbD",
-	"/evgpkiHByB1iIwGN0+BH6EadOgfKWOBv79KCO1JNpk3AN9pmkRVBKQFkbcN2qWwAVclPZVKjaabaN3J",
-	"t2U1g1PxVCldjl9WMyR+tTKejE+kJtOXM1fGr04k8eDk27DQgmfkTQLi+9lEgDbe7VV8PMu9BoHjFyUa",
-	"+teyObVqQzttHO47yFx0B+43p+PpGme9dm2VWBYu6WTVRRcJ56TMvJOb9YFGmMQCL0uZ1YkpIECCeSWm",
-	"X6RmZwrzt3IxJbZ6c3UZUlNiSmx+Sf46IFL9T3SRpsCsxoywjI5YPkXVPDfNVom/7LlfdD5HVYR1HclK",
-	"D6de0gdqGrjRvTyi/WNWliOPuqJWUA5oIspagyNPTuBpcMSOzybqGHD6Rl++fkWHoF/hOkHYRDdX5mVq",
-	"wIhFhv6E/JOvNOxVFigLMw0CmFklKBIU87faDS7zNGoxSHNoNF5D8WCvPTke83F3tadjymt39uSx9Eod",
-	"7uyizm+/6N/f7Iw4nW421GNhYPSAncjqugc7IZrb9AOewBSResNqI10zne4FnHPgFm6fJgrFWYNBGA6h",
-	"KiRx+gEL3RJ/CKEJIUffMklIm7sME9TqXPakBhawe6BAfXzh0bB+Li6kbEkETg4TGqwm0KoPh4RoID3E",
-	"YaKiJZI8S0hTI4oGj4KeNxA8xTXeWIuaUWf4eKe0Kz3xWHG2IdDaRgcMORHMtjOD0OXChAyJBOKAZkVh",
-	"ZfU69L1q8DTVQcHQWdXkwpMbhn1r7AIhtHAEza/G4PhH2fh7wyF/ZP57Omk/f3w80A9YKK2wHhgaDtJR",
-	"v81rkSDkUF9UpEj7sicW5QkXo565W3kkRMMf6h10AeuGuny0wo6n+gVO9hm0O3276nMJu+aiMDuHshvd",
-	"d7rWdYsYWqVHOv4JR7/G05mo6Nfw1VcAzK2pffdgGmFUwqrXGQyj8WRqiJ0RQ7vlWd7ao3ZGUO14p89H",
-	"+TN49vzo39eY2h41Rxrw0ocHGJ/hz98L9DOJ/lpUYDwI8oPLlumV/usaoZYwWjVqWpiWCSpKV+y8WnSN",
-	"F9HKQRTNWxh8u4LhSfvEPcYfx9y3h63ovxdBX6cPa7fDVCvXkEYbTUvUFWELgQdGwOHV2tMIi10HXzP0",
-	"ChItYHMrK/kVBZlEV1ld/FUWFYyouMKGzEFz2AiB5juoUVl1CqpoFrIYuMEEWBMLmIehFDswmw/2f2s/",
-	"247uDRuRC8y1om6kXr7eisTHhQ0Kfqln/4auQLCHwN8zCAB9AcCpLcoziHrSkR4X5D88h3ebzAIwEklX",
-	"gXoB5SQWqmj85PpowE8x6KD89MCYJrpwOzMj/o00VUGZNKqRLaRqVc0yx0KOtEENBrpcbDheuftxJj2E",
-	"m032Rvd4kUd4uckeFQZxqBnJbkJnQoD+ELdyclryAxOVDEzLNcQAShIVVVY2L8FzZqKuFsFJAVD0VtNU",
-	"kMwXlTMFUtYJphqt8hNHcLkWcOd6NZhuI2vFaxeueG3cldi17Oz69Wwhdzt7h/80v7AQ6C4h01lmc0vz",
-	"Od/P80vryyv56yu51VX+y/zS3ML8TCGmxObyK9fmZ2dzSzElJof1tX2cn80tLucLuaWZO+vv5O54XVzn",
-	"lwq5laXswvpqbuVWbkVwEgnRvH4jtzDr/Ns/N/iFX/NYzBVu5GfhmezCQv42/NL/Rqgkcn0l9+5N2TRu",
-	"OXtnIZ+dXS/k8+sL2RVIeI/uWNi783WvBsA9WtcGspJEYeZibqngn1V358zoXjThFnjhGYSbdoXanHU1",
-	"FQkz9eCv5IID+l3EGxFIRxH9PAZJ9ZC7H2pDZEWaU9MGl4RfhPFkEjHDba8R0iWdTirDCiBQOoZQfmCi",
-	"wxT49dSGxNQGsRghEEejV54SUEZBnHfTpOIMGVVxDhHuKYSRyizLsbikTgKdSC8UpRBbZNSqFRVUBCGf",
-	"SCb4o8Ux4cPy0Ec/bBKjraAGCEoDiW47qIENXCcWMRTEjDVa5EMXPXMPvgSoiKJ5tGfyGQR3VR36JzRK",
-	"bfvtWhsSC3qpEF5vA1ntGPjqnTt37sQXF9Hh0x374TPh7BD9kV8h+/ef2c9e2v8WSioeJJvEzvR1enZb",
-	"6xEYaXVW0nThYZRNTBLIaQMLpdwtQ7MIKiZTyVQ6Mz4xeflKkW9OMdCxqzgt75zUCMXBr7UbNUKxRbq2",
-	"Idzuy+dbSmWCCUvJgABPpiBKdiEugmUZZfye/Of4vf8m/nFZuRJVoxVwO/lWgzpPH3c+/QwFpuTuVPfG",
-	"eIRdFNLWz6nC1JVXWGjtNYFMIHBoGbiZRbcXTmkxVvcNjAz4BLskhptpH9k6GxAFHWis9TmEy4Fa965q",
-	"riWyZQ1VmVLD5rJBNjXWNIfrt9GItAQKNc1E/E+KrzWMZqJU0B/QPxChxEztIxKV6UTqJmoA66pCVNUt",
-	"9QsMD15UvCXHl1UJfb5mMQvrOZ3UuUQKrH487VPaNWpNcs3NHSzZc7BlXCXBkTL93+sqIgS1GMgQnl/g",
-	"E4q7ycEt7D4xItjbNDSrvcplrmwXCSms2aawq8RPc86C375diCnRRZeev4dVUNHXV17wsEDbfsiaBTkP",
-	"RyiUNFuzrIboLQZt0Lr9kKwK2XQbhDSgIFXkYGFd2yQCKF4n2KCo5QOg5uxVZaI7I9e34slUUkHeT+nk",
-	"WGKNrtGLFyEd00xcvIi6FgYOpLdvF9AFwEZVUNFqN6YQtv75g5ZVVHwpg2MIMumxiYpZ2Z0ZbuQUEhnC",
-	"6L/u/6kInV26utevUdbAHzaJ4q8F4Yty0xaZriJsoTozrQTKBnPQRA8+byLdOY6K1NWaFqtjSyuL5C/5",
-	"ovONxBpdYNUqGDVNJ0JLKhVSthBgfMKkdD50tRYgkpBKm8TQKhpREatUAGhR0HYWqhY4bbNiW1o1Zvap",
-	"JhC9+uGZYEFARNmA4lQ7SO8NGMCGaU2hoiiWKEJ3L51V43y5vrw70IpaMrdUbUpy+7rjEN0k/G/jyQzq",
-	"ZbfwmQ6yIhRuYsK4a9SpMUTFrXiFGXG1abXBAYWpg13JqA/YQaxBVmuxhug3kEDQErGFDWnoh48rgEdU",
-	"kIotMuVr4S23YzyZEqjH7t+A4DrcL1kqffEioFDwn72b1gsYh9MonUY9zDJuWguPXkJoB2JHAgYRkD7S",
-	"eEMm+Llqbd9E+Ao3iTGF/F2O0YXu1FtOeEDJEcl5oCVQCZ8zpqzRhfz167nZdUAOcmZyIdCtSbyohI6m",
-	"sHrkiXO6wUqqjClofnYhpyBpC04LzVvsDdYZJWhl/vqNwqqDCrRGL3hb5LCjrND1+D6sSg1HM1Hx4zVH",
-	"KViTEnzN0Q3WYlP/df9Pyhq4c8UP94rT4txFG2jAdYJDCiG/JsyhtdjUx3yUe0VY9crcDLo6PnHZMwyE",
-	"I4XzPJVzvHKZNKwp5O/A2TBYSSf1f/6Ab3sCSX1OMAvpUeE7L3T9Neoo+w5PNnBZo1VOhOJP41Jnjs/P",
-	"FtGFVHxyPAR5UfQaIiTW43eLY0j0SyMNC1pxYZWIqcvW5PK+l2uMqNPodmYGFcHV1MAGoVYRqOO8npB/",
-	"k95iTKVDKdLXxpoi5gurEOayvPYI6yZz9fjipRrhzJSbbZe4FPtIoNoWL3G7qs1/EqqrwZjk3/xiE6kN",
-	"Q+JuW+JOidxdN9+bUT5dSxgFlmaBTuvmfyEQ8758klgqkUwkIQuvQShuaLGpWCaRTGSkFw40hEuJFtH1",
-	"ODSWvPRBa8NMOP1Vq70Sx2Syq1ABG1IlEW5IbpaSLcuFK98gbWhmxk/Z5YnU5aj1AvU4KQlIQiA7kIY1",
-	"LTAOi9LBW0ygLEVNCnNdo8UNTS0KMS44EJcXFWKVRZ42Z3iKI1oF3oVGUSrpdrEFKrrcGXz+VWK93doQ",
-	"/UHMBqOm0KLSyeSI/WgdSG+vD+3h0237+dfo8OdfAN7Ks5f23jb/yd+TVrz1voRvdzHbAaLdh8sOMOwB",
-	"7HWAWpf46gCnLjHUt0YEP7+njPbt9IBv59OMbi5OphszKY1NfvDuO/UrS+X0zfbcT8vq+Ea+njevzbM7",
-	"1ntpbSN27+4IHWyDiOo9WtduEH5FrVC74hlcrpH4DL9LTI9uEaJzeSixlEt8nEYo4iAw5zn32YrjKvlJ",
-	"JpmM+TV8YYV5Swm7JPh8x8Whilqle/gct9k17ELG8DfTV4d+s8DYIqZtxzPBX58Y4cPz1CIGxTr4ycTL",
-	"6VFmfR1bpCWiSxPJzNBv+vvjw6vjQ78qv1jQ6oQ1g3ZRbOr9u4rvSi67nQOkowEU3XZQA+acFldNP57+",
-	"VpyzrDi24pxPObu9FfejP8TAbwLtnwHqLTYV89snMK9LgDB/iavUcQdq2+zNeZ0nuDxwEtu4TRTsQClg",
-	"+hUPXL3Edawy1nXxOHSQJJUm/5NogOqEAhII6tYBCT+AxcZFEtfa+ftrVITPpekP/cLhnx6rTSWTCbTk",
-	"9PV1e/lG8VtdM60AZvTxOS+fPr9kAebbeXT/4NU+sr/4jf3sFTr8/JG9vSd5sJ//OrF9GVJ9P9B2pFcB",
-	"kh+gvwt93w+23ytq6IfJ98HWuz63XtD0PiT6YeHnnfShYIravbv+4G8/YkHnc8BMOdx5aj+97/eeuc4y",
-	"fh1GYOXR8OM9WLp7TZzDrFmJ2PGYaTI1CluS9j9RxbvDs7Q5ZpSgAOucgx+Bg7s3ecFjfHzzZcmF9CcI",
-	"B4KPYwOD1UzLcJE9Q1w6AL11JH596WPvIt67JOELwFfLTKsvqJnj3Wa66rZwQDpntJqluOq0w9ZlpZ3L",
-	"1qG1EbFMeFgmM5sWaUxLiGLpv1E1D+FWkimxRm+7feWd4VVGzGDfCMWblGaiikGIOycog5Mmu3CNgXcB",
-	"jSevCpkSdg1MofxtiGwv51ezC2sUjHrp7mkFO4E4cShJSW48K/B2dmYmf3Op4FrgCsourOSys3fWZ/JL",
-	"c/Mri+CSMYQ8W8kt5LKr3O6nLNTAxlnVGnVKOafA1hUri5STsLyxKAEmZxnoxMCNKxl5E0KkNxtTwKno",
-	"EMs7SGCOuoJZOo7CtaRD8nyNAvYdmIYUUkGDfT16a62D6iXvKk7ClJNGNoKc9gKG3uW2f/61vbvnl8i9",
-	"hOD2bufLpzKrKDaCsAniDd0L+uVBcB1bAXHbDoXsP78cRfan3/KZR+gegb5JveqFA62NAo2K3gyFxa+u",
-	"dCsoQNvTUVAG6SfALmvYlF5EFdUwVc0fpIoygsReYtYca1L5wStDvyfX6Ep6/vbwitEMoxVdE9HS8dTw",
-	"y1zGbZ1htcDYAjaq5FwfO44+JquSRRmYvCTCNc6vgiISTF6resYf6m1F5yQGLhWZPi4KSRW6PtebpoXq",
-	"2CrXENnCZUtvT7sOS0Dcg7pGqb4l0CozLGFhywbWCbQMa8Q64vycDyyNXyRqnrkaUhWq1hqtNA2w3CF8",
-	"kUoqSW44gw1uEmwICLneUH4QLITHSm1U9Jg6uES5NujkP2Ndh27FmaRYlHyNmAjTNcot/GmBvTWevtrL",
-	"SIdW8MNoNoHGbZopq/x61kaBcgLpS5524tWMDMWePWDJvrq260Qf2Kk5ak6+wsRh5+VvGz9gbqLVotP9",
-	"truXXTjrJ2qGgfZsw80woippwEQdiDnTwhaZlm05ZK9VXLa0TWEj6Ky8Ie5FCBuhu57frXSJWpNbNDT8",
-	"SXBKpfhCop71DrCvOQSJDf/4qvYRiQnV91hqIpRMB1XEg2/2D158h+wnv7SfPernl7ob7oHhZgLJdJ5A",
-	"to9TxQHqUspJvkknuxJjksHsluS9gJ4lSgnt549R59+/6vzh2Qi+ICVWAfUgtNr79i/+byQW3d8L50Nn",
-	"kjppKp5MF5KZqeT4VHICNGJf5XDgNssqxljt4sWLoXLEQPVhL2VXVhe/H9KU7yoxccqh+3BvTT1Qdvj+",
-	"xzGQM4HvJVMFeFq+AA90qfUBqRhA3+Int0vp725ufBLfDSGC8UsQqIHsMiZk3bEP6+wueOMZVecg9cM9",
-	"nE4tpMcPojV/f0Vj7PB3v7ooihDdkOdlTo6jHpe077hsRBwXeRLuhnf17pFW6hbuNalBsAqa2dT7saXs",
-	"IlT4uevf0OqcnFf9y0zdOyUWkA6ygNSJsYChra0sP32gbvSztfLQ1qJKzp2/b5KxsSr0XfD5SpVkFGvC",
-	"11phgDWh9PDegoPTyZPRVADmwxuECvXezaDSuGqNNKpZGta5Lj4lq2k1C3qrSTBfx0egWYo/Qa3UtJwM",
-	"Sxdxl6tVa9RLxGRNSGXpm8TGLQSvk3dkmFAMcdVzNU4hzXJS70pELE6gXIngn/O2DPn5ne91wqUA17Mh",
-	"pcpx4JpB0/BCMdKLXhyTzmUJaxj2LGfpGnXK4eCr3l47fvBwMxOZ2TgFRJdYRyJR0NcIRQQoHbVWlr9A",
-	"EybWgloNAa0M1FijNUy5KcZfd2r0hE2rgBcbeqfwUUgrEqIZXeDbNSiv0Cu8pmMJlKd6mx8mMILXqBBt",
-	"piBxpEMaHrgpKp2P7p115GNIZQPAeL+uNljt6kaBCGhUnllz198LJqKPS1DmDkYr7VZN/CaU66y0H+4d",
-	"/McuOtjfPfzl33rpLMMpIxIT4d49Z1NYiH725y/tpz+znz/2k7DnotOBacKrh4/uI/v5J/bPv/bP1IWP",
-	"9c/U88v6Jnnw7X0x0Cg+8xn3SI3kN0+d4JFD9i+e2dt/jfSXn0nb4FztP6oyfFS1P0pNBfQ2ODlDmKgD",
-	"ruxIR7DrpIBoqMub4McU7A0MKC/wsTEBQ70q3o/hUlkl8Uq1ls7ElBj/oRKv1rTMuNwmAAwcjPN3b0iL",
-	"yM+dgodAxht7n4FePOwi52C+7U8fe/tHN0/6WSeCY6o/zLDP6wrfLGiU3JBIFOfhm+8rfAMn1dfP9LVE",
-	"Zy59LK74vZ5hmv5hFGkg9I6NrNEs9YcihEWimU7zVpi0LNvgSrmsqHZDJawlutFSJuqxx5NXle56F19W",
-	"yliPbHKpiIfCJgM8zU5E4/hOZkG17iQL4cQRrptzpepcqRpZqTotp9+g/Ap5p3/sCRWcFMGkiiOmRZwL",
-	"xiMKxjwlRxGJI7kYsVWu9ejRoZlIdwAaTQu3zQQqyotZFO1AsNUPF3hauCmlM89xNJoalPrCS27v8fHk",
-	"1QQqBGuC16hwnckkUnAAOh4tgwTqB3yJpSJp1dcb3UmuoMxCghm57TMkqINT/JlAS0LUiqmaCBqZtega",
-	"NbRqzTIVxPyOMFmQ4Eh2L1sWCCAj0eJJoB5I8DEHmxiyPAC1NOQz5HrDCbtM0fAe0zU6ostUQS2AlIPk",
-	"DdFvxE3Zld7PKLWk6aKGH08zOapv0cVr7kqOFBmDfoWkh69QgZ+vXJ6ciI9n0qnYXZ+nzMkHFE0HXb+e",
-	"T6zBRTcbJByRtvd27D/f75t++utt+/OvkP1w7+DFHrL3fmM/eBrzSVw/aJb/g0MLwm5E91PJUZXLJ5EE",
-	"6Dz+y7lO+GPVCf0n9Ghq4ZXeaqG4v9+fWihxLzzUzzdPTzz33rxJ3hsBVeGAWQI7AMwPCXj/Gj05Ah0o",
-	"XtPkaz38OkukRUxXGRKIG6J7GYHswrJOsBGRLIuicmXPhpfHSY8FIWYeWaU66/mKDh6Yr6hWgKk9e4Xs",
-	"Zy87e1/2z+HDfcS71gi0orsaFhlu6dFC/jocUX7oslWYeWyRfaTpOr40kUiiCwsabW5NoyxVDaapKDUx",
-	"JjANuj+evjo13uvjrtrnA3x1JxRETDvSjL6X5K3wdp1KLS+/AzcED/jRpm+d+3F+QCLytgCQbEAXCyR7",
-	"mgmR8ZYp0NJOIYcs1U9S+kyWSx97P9wT0lInVmSfapO5Lp2WwMMUNSsJdFsg43HpL10UHpSr8EZAJy5U",
-	"GMmZEyXqDLLJNoivK8rpCbtA65WBTztNvo4v5sQSw6nqf390uLMLUAhg75/bxufxkkHxEnFmoPcBHJvv",
-	"0Sp2KthkvqLb+vtc9p7L3tOUvQW8QQLd5kEQnY5dqsQazajm6RQ1dFwmDhanrhIDVQ1M3egJNHD1Pjot",
-	"gDUYU8FXL3Jxiy6TKyaQNyeIOngKAUhT/rawQxnV25FZAfzrr12GHstjX2HGdcbCQvHVPheK3dVqvpzV",
-	"zw5ePZBGBmA2fLttf/qFgwjADwvQt1AjNHrs5w9CYw8hbbzPP9nv/PnxwbeP7D/fR/Y3Lw+fPB0l7fU6",
-	"36dT9cLDSeiha3T+ft9+8vW5rnGua4yka4hj8z3rGm+8onGOgPEGaTnXoerdd95fs+PdIJsE6/0Rx0DJ",
-	"gatJcZ0osmGJwOyV/nfX++60sXcwdWUOh5tsCcO0agw5qI5nwQkviPD95TSMiGYlq1o6L8AfK2CskP35",
-	"Z0ItOlNoVvxIhLMEtu1vXp529mhE3djIGkqwuOxN01AC5W6nrqG4DYF/CPmjXqjxXDc5103eiCxW98i/",
-	"ZvVEJnia/aIbC6wqUhcBRgu6A2wSow0V2EpEYOIsaByEqoA35Czv9Nw4JxfciEr5235lf/IU2f/jk84f",
-	"I4W5fCcTjCX/+186/7qHxMsQSIb3T46h5/hXHdr2Y+rw4Lkr+9yVfbqMNMcNJV130tVN6U/+XormLjWp",
-	"zsobvS2+OWYAIgb0OA8CsIlMecdJI2Ab+WAi5QrYr0lkZyoq/1rVKJJ5XfwxgxAkZgBUYDTo/NHoGnWb",
-	"mxlYM0V1oU4M64xwbjH5H5qtKKxDe/e7zh92kf187+DVA3S489Le2z1jFqMgb5ecCcz43K197tYewq39",
-	"Ytve25GHHSLpcHpes9l4U57nc1Px3FT8EWs44pgfUakZMSvO7SbbW4dZtbAhQb1E6gCTGF2idaOsNBQd",
-	"90rMkh1XzQS6DQqPpgpFJ9jZEhsEWdBwFfrqUaJBTnmpjSyyZSHKxL+1Oplao/+4/2h+1mly3fl2u7N/",
-	"v/PNg8Onrzpffiddtpwf/fE7bgV9/tk/7v8KXXDyhceEPlXRKlYNVbCmNwXKGEYGtBfjupOEkOP6jNfh",
-	"VXx3AuLlT/btX/4K2Q+/OHz0F87znnyNMsnO37cP9reRYI32s5eSO4aaWSf8s0kLNYqif9x/NOg98QV0",
-	"+Ptt1Hn4hf1wF9kPdzu/3vavNDB4Ziyo1ckmmkEoNkqIaqIisxpFhE3UIro+5WYlaZa/+6bYMWYgs0Go",
-	"BRht4YJV+eXxBMrKx/lTa1RiFAPiuKS5grDTFxIUVafLCfRwzKKSwVqmKCoQJZxei9ENQhp8oDJjGxpR",
-	"UNGF1FkXJ3D9v+7/qYguYNSGmMkNy2rkqd6WhaqAXWcxt3UhnPniGHQcFUWb0Pt1TfQyFCh3AqkujJjM",
-	"zyysjMhjqyCTydJSxK8krYrWu8Fj5fZzgVvNfylwB1nTSqAZ6PBprlFnD8QqTdF9xmm1XmqKCl4g1oLo",
-	"K+xrtGuxKhHlsQZBulbXLJFgO5lMAtX5eYZm3k6A6cKlyXFO2vnlzckxvnnj6auiOhhVm8SMbMgouMSo",
-	"avqq6Ms5YxCVUEvD+jBulpxw6GTFbEd5A9L+j2cT4KbFFhyO6NeaH3d+/Tvkpu77FWffK6JGoi96Xo9G",
-	"GveUmN792cjvHXH4oL4YWJyo0LWfvbL/FAAVZFYjNhUbv5pOZq7Ghl2XgxU1arXC6UbP+mHaRVLZMYdE",
-	"D0JI2Y5NxUj77VrpelnLa2/PvZdbKby7Om/O05WJ8sz85Hx9LvlOupFRZ96+miDttz9Sb8/zB1kpPUHn",
-	"aTJRTuu0VJ9Lqj99W/c6xMzT2FTqSjLJ1wgX2vmWkUpk33t3cYE1blYK7S02d2W5tLW5kHivfnXzTn2u",
-	"zfVtIZNzVO3baEY+Nq/qpPvRIEw2SO+CKKm55nSQ53vbF2Ry2GDfscEiTwQTMqIUJyR+jwJL55X1XHAq",
-	"3yEjb+x0TtVm+caiVnn3ZA7VYoIfKH6wXv+h6old51dm7x4bZfNo2z4aC+tnvS44Gk2oC+4qseIzIPWj",
-	"M0aEkvOW6SpAFV+j/jZETgMNccPaUaqSJhl1vPwTNZW40c5fLWSn0TK2aj/xK0TTaBFvxbNV8pNMaiIz",
-	"mUwmp11FahqtknLTINNoFdfJqmaRnyzgrdfZZXcEg11KEiik+T7h986N57PQV3iBVbmeCxaNNERdHcYz",
-	"qiUji7CmR7OhB9ZcL7BqXKOmwq2bOGta8C9uKrigOdoGQU2qOtAJjrtdNjVSEPVVbU+DbcVVfYNbDKU2",
-	"Ap4gDBVc58aLVSP1cA33Gu1ZxB1ZUZ1v0SMWVL8xZdIXv88y6YvnZdLnZdLnXS5eS8lygCl3lSyfjBxh",
-	"onoq2hnLFW1RLOU4Y0XtVAmUauF6DTlop8GZJfHj/GXGXmZPV2JPlPeHz+vYTFm49fJiiV2ceWfb/v0v",
-	"QqBXXfxAPnRSers8B4viM0Mo8Kx53uj8jcs4Eb32SLiqIHDjK8yIq01QQmOyAYzTECamxKC9yHqg5chx",
-	"GEW9ggGmvl8ynz/7JNSRharAFYIdWEK9cyCwA39BFyBiMCY0S3NDND1PoLz0iDjlC75OMCZgO67RDUIa",
-	"og+6A/0YWTNQZ5ukwJdzvHQOPkwIz7ArzWF4n+YIXGRZjnKqPkyxPjVqgT2ZZsC1az97iZznXz//XBHT",
-	"n0aUiU72lCHCWcQ5Ov9ri8mnR5g0pxShljyRc2BrnkuS40gScQO6+XFAovh/P7qA6NUvbRFghTESEUPZ",
-	"hEsm+/k2mv+i0UAXVuZm0GQ6c2UKTSJVq2qWqaBMEpljgXC/BlDHELGHX4vIMgRY0c2VeQcVl3+VUWuN",
-	"Eqois8ZaMjT87gpIlwSat5ATMrZkmiOjZeLA+ZYIochttD+NSqSqUarRqmjwZRAAFhCtliEcK2F5Eug2",
-	"aLehILgXn9YNgtW2CAB7PeCk9tzCbREHBgmomZ7gc8ShIuWoM3m3XRji05JMzp13V2e6NeqNCGHnaRF9",
-	"5QsTU3JiudgjDBe6fEuxDu85ARlzGrF+wrhKoG22VxQsswSUNcqfhqY4vdulKQKv2tdmDcLcdazCHm1Q",
-	"vqVec7cpztmBamCdYMuhhac6RCgBsKvH1gFglJBx8a9/7fzhGbIf7trPfzNkHPWsif4SqTb7LasHUvBw",
-	"/Y38YbNjNzkaqW2RT08BBQXZO3+1nzxGYm2AvvDbL5D9n591/nUXqtWef9LZ+9KfAnMMzYWftUFVamI1",
-	"CnAtyRcAzPtcYznXWN4EjeUaZ6fIYo6EGEVv8dvDp2T9XpLStU/NvdR7QBzJXgCkW+OZdv8G7jOhg2Bz",
-	"QxREMEoSKCuVHovQkN2sIILLNYAqknqLH+uIqxsq6WYhMiwjdAvIsZuSusOWowSJbD2YcKPxlin+JCYT",
-	"yLfTTDSeTqOVHCdVbqkwPwNR8/W57PxCbjaBioSqeavm1cgVEaGqCXU0Io7sVNM4Klsdt0VfBhA8boZg",
-	"uEsDyjow32sUYlLIba/nVZVIdYOY0gvJ18sHYxWkYotMuXlsmhXZR1Vs8bE1A99R8WVvgGiRSaQBeKMQ",
-	"xZy4TsB7MKKwmREzON08J0fdjFIWemgJXX0J6x9ttSbjbavEtJgSoyWz1Y5n1AYpxZTYxsRWazz+kV6v",
-	"f8i3qpRupePjVgXcYpphtsbjE2qlwd/74KNmayM+nrEYf08vfbhF4mndopWYEqt+YGwR/qQYxTC3qvGJ",
-	"EgaW0qhsbW3Exw1MWexuUEkIOzOcZYVSZzsv/nbwt6/9esPOA3tvm+sTBy9egILx4uXBy/snpEis+Ok3",
-	"hEbhc8QJy+FcnThXJ94MmHzBnSI80jLpnMuz702r8OzBXtrEiuDWQiaXm4bBBZ3zmnAHgAIQTrvXTCEY",
-	"dRJ2qU97mfbCRu4jyIVhv0bBSyByRZhoMCRdAwWf66GGTXQFssDH12i5hg1ctrj6AuWybbShUVURTlhK",
-	"nCii2EJiWoqXtc5lD5YVqG4aCp+IqlUqfEBXqXLoIRQUR7VYo/5KXXcUwpciOiNNO0oRcRpsCc1IJMKz",
-	"ChKZ+SKaKUKYm0xTpwNVKLLxvFw9eH6o0Etcj0sLmwhTpFHN0rDOH1OOrZuAz2jZSyk6hnoCQ4Wktq/W",
-	"JaIlkyT4cr+sbEpavr939vcPt/c7f/ra/t19ZH/6xeEnj+xnLw8/e4TScA/4LeRSrE96uF/s7srql9Ob",
-	"1NEVLucDojPH6epcwnMY2jvYrt7BbN/WcuI6j7/+sIwgkHqelXpeRnqqGa3nmtcZaFDEKJHoDYPyYF9r",
-	"NkMg779H8mwOHC4+CGuR1WuZ6B1mEMwVBPdxUXJaIzLH1UnacvpGWoiy1rQTl0JeWIoZqKapRAQz6oQ2",
-	"Ia02WvbrmukDjzaPnxvF2SPnbOH6Eh90c+fPj9DB/v3Op18KW3bvYP9ZlEUfBksIUrIHGjQ3yx0cZFnH",
-	"1hcsITToL352+NsHUo5FD+rkhQ6AQuhRwRYNs3vSCaG+He0nNLl66yOyguQiEWCivHldkc/58pFTTLVy",
-	"DZmiTNYEv6uPXzVN8i8+Bi068I7IaNM9GO2lco30wy5y/N3pZBLJ8vwWbk/36GEBP8oLyo2of9x/5IOZ",
-	"f/bS/vwr5Nzal1AY51zWf9z/VbRpRcobAXD+YwSFNV3vw1WR01Wmywss98WpXAtwwHtKpM0W5INDjhzm",
-	"gkfhVzOcYKdq56iEaj1A8rt7DziiqIZN3y52y4BZgRnVff5OSKAoA0gd8C8Pd2KjikP7dRDobp7Qgzhh",
-	"qdubNichwfue7n5k4fRwtJCvTlDiwgke5D/fJIaqla1zDKDzcsQfgHhf7JLnTio5XL2TFe7SV9nHfc0s",
-	"bJEATM+0QCTR/Wgi0g8KMekEWjaISQToSRXLYkqNolRS+rjBnvLyzHGdIMkKmIEuWC2GLFwCzWaNOt+Q",
-	"nt+xaaRjixgy3U027Ie+PUwn1C2LbNWY7pW8EKqaCZSlSFN9v/U67cmPkB6N8wSNfvxAJr7T4MsW/+Xe",
-	"4c/20cH+X+2HIZDD0aAnRgqPwtCnnBov9zwkgGGdPcLeJwjsUarfyhwD0KOcufXBnfStj8rpq68N1CMg",
-	"4cWxEHJdUOyk/NBy8wdJdUpaDm7Y6xPs7sH0oQWcS9kffNF/bkvYZdA5xS/TALDWPWgnW7g5DLg6FG9C",
-	"1WW4fFOqBwLnS8RCp0XV1HELN7vymE4Durzz8IvOl6/Qwav9g1f7aLhiTvGKhC8Xb9pPHtvbu+j7rvME",
-	"IHMFabA1nMZE5MOfV32+SZr7AquKTADqS5OUOQgnwjqU6DBHIVBirm0SX26mH/1D4Up0nZkWSiWnIHmi",
-	"zgwHJJw4ZeJMV4lpJZBUQWX6RN1pGBUZ1Dg5VmG1WFc3SeAQv3mMOo/uRyllHh99PwCsJ1093djUXdgc",
-	"MgHB8YCILYMImMHqBP2v/0C3NaqyFl8fGaBiab11q/FUbywQHXMqEhrxWsp5zdRUwDe7WlbHS5Pxy5UM",
-	"jl8up1PxK3iCxJOlVDmtZsh4ZSIpAEHCGIORlBgvpDNToPgFKCGJ55LCjcbHcaPBKSLBPk6WIsnUlFq6",
-	"MpWaSk/1JUpyKpXsJkoGp+KpUrocv6xmSPxqZTwZn0hNpi9nroxfnUji2L27vRC9dqU4OY32RsM0wih4",
-	"8Azmucx4s5r8yPR5J1dNM/3qnYtp+y+no3te+tjU1HsDNVB/wp8jaJwhjgIWggphPBLNhJEhmlUiCDRG",
-	"ZDGmrFEJuWsi7IBgJVDeqdvUTNQUOLwKYpvEAPRhVifQY4LoJnnLFK+OJ8d7dAJaJT16Ofe8o3xMVfHS",
-	"GLkIDCYvDcWPlBjnzbEGtmoxJUYF/qCpqX0zkirMqAPUU7MJT4YzlE6l0dAoavrhzsvOw2/PoH7+Y/f/",
-	"n0fXT1iJB9BxoQCdKPOFZzRaYT0TlzyNXnT0AQO/RRFXeX3tD7u60xMLmtzwoU8X/tje2+m8eBnZcuyY",
-	"PUBPFvz3mA0xo5tgytWfhrLobN+QrTDPk4bO2dpwbC3gI+huEnL8SOImMbRKbxxTJzWoVROQeMK9ajYI",
-	"3nA6iAlYixr02KDVBMrKhxw9jzJLFMxKfS4lNWcTt/m47W5+KOd0bFa4iXUt3BJrd+/w879Aog4EQiJZ",
-	"oS+2M57O/Lgw0RWHKjIa5+OTIdLYzz85Nl+8BTs5iCu6cWh+TM7t6DeJv82bwogMVGbxY3BChnMwePRx",
-	"TKBnZptWLTb1/t17d0VqVLTlyPldVUx+WtYxQmYAN5yJXoEfiS8XghuEJr94BlekZHULhPblQiJAopFG",
-	"FSd2BWDRAnTSMyvl0ruzsPOUxC2tLoAFTFQipqZK3B6Z7x8Yxl9d2T3Y7Zof8RQ4NaTVY8v/a27kq8w3",
-	"rBQ/3ePdYC0JCaAztoEwYAdI8WWiCw6sP3wFGlCOJZDI+gdvgibwCg2VyL6ZrRpT+H/qcl5t3yRCjbK6",
-	"J8NZzAZpm0IiCeESOHCmbzT+YOze3Xv/OwAA//8=",
+	"7L17cxvHtS/6Vbpwd5VF7QGIB0lJZKX2hUhQok0SNAlJkU1dooFpAGMOuuGZAUHYh6eUhE7pWsqNkm1u",
+	"KQ6lYk7sJN7Xpy5jKdlylff943yUnf+I4Xc41at7nhiAAB8ybfEfWyTn0bN69Xqv3/o4Vmb1BqOEWmZs",
+	"8uNYjWCVGPDPMqvXGV1bJpbRzlYsYvBfqsQsG1rD0hiNTcZWSJlR1UQWQy2sWahEKswgyKoRRMmmhSyj",
+	"nYgpMbKJ6w2dxCYzSswgHzY1g6ixSctoEiVmlmukjvmj6xrV6s16bDKlxKx2g8QmYxq1SJUYsa0txVnO",
+	"nTt3sk2rRqillbFFute0PDuNJq6MJ1G5hnWd0CoJLCF2nWCDGMggWK//ZDXWqDFKSpqur8YURAyDGT9Z",
+	"jWl0A+uaumaxdUJXY7F+y5ZLNS1Do9XYFl9qAxu4TixJxxxVb5nEyKqqQUyze8GFGkGEqqhpEuMtE80t",
+	"ISwuTaDrRNfIBlFRS7NqCKMqYyoq/jS+QowNrUzi0wZROSWwXkSM6m0FEd0kSKtSZhA1+N3pZCaRTKRS",
+	"mcS1mBLT+JvFZseUGMV1fslP4zmqxvli485qAxuEN+cJrVq12OTEmNL14Yr7pVVCrSO/UyX8E073GxfY",
+	"R5qu49HxRBJdmtdoc3MKZalqME1FqYmRQb4b1t7jq1PJdOR3LxGjrpkmfGbUVzfcv4dYcW5+fm1u8d1b",
+	"c8t3nbU1sFXzVubd2ZcH/8kgldhk7P8Y9Q7zqPirOepbHF/rMsFm1Drv1NpTSLOQZiKDlJmhhml78GLv",
+	"YP8ZOtx5af/5PrI//8z+5n86i/6wSYy2t2pDvOO4K5ZL5KuVTODxQDSB10kbsQrCyGybFqkjq4YtVMa6",
+	"bqIKM5BmmcB1JrrERdPC7cU8yi4hkxgbxBhJoEKL8UeYgWdggwhexBbCyNLqREEmE4/W+NMplzC0SlYp",
+	"2yBGAmVRy2C0ihglnIoYjSVT6NKtxeytws388tx7uZmRBJqGRflZnV/O30U2Sb1hoYrB6iBAda2uWZx1",
+	"XHGwSgMb0iiZqURmI72Z1BeulFdSt0vvfnh39iodrxfG2I315Y9ufXBzovXTdg7PqNPadbM393cftV4n",
+	"ID0+oXBB7Z6IqOPAD9KcGr1TuFxmTWoFWavGaDVe1XSV0Wr0OWiKRx6Xo+SKfGpkCVcjdAf/rQLUr2iG",
+	"CYchlUDFBq6SIrCAiYqm9hEpojpuoxLhvFFnpoVSSSWZTAa+KhV9NvizAtRVSQU3dQtuqONNqQKTyWRS",
+	"GVAlrmgfRXzLnEXqJvAPf2Vgaelk9Nr4p0Wvjd/hX9wRS9viG2U2GDWJ35S4jtUb2CIt3Ba/pJZUFLjR",
+	"0Lk61xgd/UCKJ7lauL8UuNFs1uvYaPMFC8ZFlFlcoZdruKTzL9jAehNIAgpdvEwFiZudWbuRLeTuZLnA",
+	"rRPTBD6I2du7nW+37U+/QPaT/YNv9u0nj5H98IvDR3853HlqP71vf/q3zsMHnYdfJJD9fM9+uIsOf7+N",
+	"Og+/4P+0H+52fr3NBeMfv7O3X9mffxZTBP9OxkZxQxvdSI1yC8Mc1SjnXk5xYCYL1xugmdMT8WQmnhov",
+	"JFOTmeRkMvkev8TAZcLPUWysVLmWrmTGr1wpZcZUPIEzZXItfU1NkiQZu5KZiG0pMbNZLoN5UcG6SWAL",
+	"Bjsbcm9ynFI5ukF01iBiC4P8lEUOtUukplEVjklV7AoySKVpEhUxA5UMti5MwDKjlJQtUHset17H6jL5",
+	"sElMa3gmcE6txwEYAQ8j1+RCrGlxOW5w0dyPFW5n5+dmsoW5/OJabnk5vxxTYhWN6KoZm3z/Y/FP70hI",
+	"jTYZSyWTyH72knPFk6/tne/Q4c5XgjNiW/cCHPX8k87elwf7v7WfbaPD3+3Yz14NwiE1zbTY6+EQhVP0",
+	"tkMeP0mBZpyIfBeFUqswo35yakr+X2AUhLtL1bt3796NLyygw6c79sNn9rOnyH76dWf/s86Xr5D9+8/s",
+	"Zy/tf3t5BtR+jeeRy0+dU5Gob0vm9pO8xNS2tC1MRBl6eyW/eHJ686f66exRlT/fJfdLZO9sdx7+7gdL",
+	"2iZdp6xFZ8VnBykLtBCk5ezMGsQAGYNURkzQHPzeU+XtAMl3HiH7wVNkP/ll59PP0OHO/+z8+1ecpj9M",
+	"Wp+6WuFGoSH0AWd995BMoaIgchFx68REZIPL+RJWkUYbTQthqqJWre1XLdOMVnStPKxiKftu8ziHc4ZG",
+	"kVXTTGRa2OqrTKbzi7Pzc9OFgFFx+HTbfv41sn/xs8Nf7NpPHnMj49PPkP3N086fvj7c2XP4wjUuuvcX",
+	"N63aaL2CRy1mNX6w+2vVNFp9S5KRq5KSpprCRMC6jihrTXHzTeV+Fa5iLWAvzMLlKqFD7iqhBtPrhFrL",
+	"rssQEAyUWTVuHBPDZBTVsSqMFhNCWqiCyxYz+m35Sm46vzizNpudLuSX13KLy/n5hdxiYW05x/353EzQ",
+	"vvz7Zwf795H97JX9p2f8cEvTsfOvf+384Vn/M47VukZHwX99PdKUsmBAw38mfLEMhVt7DhnLTdNidQjs",
+	"6Brte1Zm88vX52Zmcou9LPBnL+3Pv0IHf390uLMLyqnvEfke1E0Dm2aLGeo0+P/R/MV5ybkOtbCJTGKh",
+	"UpufgUqlH3mWsisrd/LLM2vTN7OLN3I9+Onlg4NX+6jz7XZn/37nmweHT191vvwOdf7ynb13H3Ve3D/4",
+	"5j/fBM3B5QcxkI7L60Kg+NlTRFFENIZLc8u94S1T/LXnBoF2qWGIbJeIDPSoIiqwSi/12qORwJnoK1rg",
+	"DZplItaixHDeBUILYUpa7ruOkjMjiVXqE5fSTy5odcKaw2rCatfN3b62xRgy9f4Wk3Sx1wpzC7n8rULP",
+	"g/6bzsO/wQn/8337yX7n8dODF3vIfv7gwt3u726rmgocjanZIgaYKVqd+LXmHLWIQbGe83ZmYC7Q5L3B",
+	"/WdNA4loUJ+Nn1ss5JYXs/NrK7nl27ll1172bT9YP8j+4jfIfvpF58unXC929nftXzwLhVp+jLuad4iY",
+	"QHMWMnEbJBM3j1CdGQQxihpNo8FMMoU+bDKLoKL8gqJ/d+c1Sm5KX+dHYui+biNH95Gw2yqUYWpUY7q0",
+	"VI+yaubnFnNrN3PzXE+rxMKaLqzQzYZmEDNr+b9kIvAl/MmLzXqJGLHJWDKVjF++fPlyfHziylXxmdSs",
+	"iHh6LJm6NpYsp0n8Kh4fi19RM+V4KYWT8fFKsjJRSVXSOFPiXxvhnfKXmH6/tPPwi86Xr9DBi217b4fL",
+	"4M6Ll/bu3uHOLjr8/JG9vdfLRx38xoT8k3MtMAYkkPZ2D3eeHvx1v/Pzp0g+r/PwZefht/bzxxD9+fRb",
+	"bipzO3n/9/bO9vmxjk9fzvflOHTJ5SthW1gDuVPoknNORxIoX0EY1YiuiicWJXcmPNYqrlLhY8PT5a9F",
+	"yAQ7VkudcA5FrCINpDpuIy5PNKOOmtTSdO/BLs8Xg6bJPKtqdFlEioeUXDorr4ct7FZN0wmSf+lzMrO3",
+	"CjfXkslMQGR57Gs/3zt49aDz+Kn9xG93ZJKdv2/3NzsSPfx1nX/na5Ji8PWLrNXtfFS0ilVDFazpTYNw",
+	"AY+R0d9qk4RKBwg1fvj5I2Q/2bd/+StfRuTJ14JAB/vb6ChSfv9UEiw8K1z6UHgwaJRzT4EQdSCGGouO",
+	"A4pAjRf/A5cf2Tt/5YJtwn7+GMyf//ys86+7qPP0MVeUnRd/O/ib80vux4k4YMDEDQUK/fEE342DxAxf",
+	"N/UhgRA6upBT0CBf5PhgA1A8FeDMuRmXfiE3+NxSIbKcIXhsHau/7F7DmVJWFhjIIBbEGvoQy19x0Mvz",
+	"ev744JuvkP2nZ51//wROrkwMiNqOnU8d3fznR50/Pgod6O+blmcSSAjyoktyV+dq8DshbhMIKhmE70XJ",
+	"BteVBMo6agR0ubyBbGqmZXL556uqu3PnTjxcwBb1EfKW0R5lb1u+/P8is2ZZkw6rU6nvtkCIz2yWa8LI",
+	"6Mdmi/nC2mz+1mKIx6AuiKuIh3vI3tvpvHgJAm3//+fW3NF+QMDFGx3I4P0hstyipLLMfACbieIrk9UJ",
+	"JAOJbpK3TL/Xt4TbOsNqgbF5bIhE+BDbbflu87YbXsU2JNNCzVH/4OTd+Xx2Zq2Qz6/NZ5dv5CI2H3Ve",
+	"vOp8/Qpcg+0Hna9fosOf/eeP16XnsgCoqJmCkBNj6B3tun/jlgn2zq7G6CzWdDK8866SRWGbHGXCQBRR",
+	"JyrEGClD/FYZ4qR9t3c5x1VHbrEwNy3ynbPZuflcyKV1TRvXDtr6ARtCPvPjNVgBnM53etlDzEBmg1AL",
+	"9ut72yYgIdA02iawn73s/H+vkP3zr+3PvwqbBj/ozYlyMo92L4+1GRm+gtfjjX4fNDwlh/RYpE0HSXtm",
+	"/uvrpWtPJ6rcNAwuMwZxo45Fz1QPuSFfvOS914st+vyxKEnSS16cgkf3Onfl1E2JOxq3umWuEJKYIqoX",
+	"2mLIMXpKXToqkPaUHgtlFtIZWydQvV4iZdw0iahu5wcUXXJCdWLLRPYRKjZVskoh8KezalyjqMWauoqq",
+	"2gYZEW6Ps7AqIyZidBKpTJbfVgxi1hTnZ51V4YxDOUcgDLgsrjxeIFB25gRPgiz/UpCIPKoK0lSdcEIQ",
+	"qh4lvWeXcys31wr5d3KLa3OLUOvV40DMzczngsKFs+InT8HSjfKUE26Zxx92D/7j1WAcLAn5esSKQZw9",
+	"8FHTJCqyWlqZTIkC0BrTvX2v4Lqmt0WbyAZbH4a6y7lbK6GQROfFS3vnAbiGu1ybIYei28j+H590/vjo",
+	"8N9+SOS8CPKc8zpD4AUEbX2c4tGCQxFiAyQpF7BwIERr49kHc2Rt/PHqNyzGVvSw7eUvLrbwOjGhhENn",
+	"/cM7y7l3b+VWCtElHGE/397btR/uHuxv208eo86vt+39r7iVJbX9ztPuI/xmFHG4sQG3YMMwtA3iFGxM",
+	"ucl/zmYqo4ESjgJjC5i2JUOYQ7KCgS0yr9U1q6swjTFUx7TtxJ7MvlyQLeTW5ucW5gpruZ9O53Izuahw",
+	"ny/U0/nz/3NRvBPLOwE1p9wM8e2YQmVWJ6iEy+sIVyxioCI0V8ehu7oo4zjhgLHvkgHFi69j2y9ZblEu",
+	"wpmhfTS01SXFY5iRuBRtYNOCOja4pj3lCtn+gURhEeR+utRV2ugq91Mzq76HCtFIM9WtbRcKSJEK39Sq",
+	"FFtNgyjIajeIgjTTbBIDrPymqhFaJkdT0rNcfYdzd+/w87/4BPEzLxYDkXmvxONc9McIB6YrHQHEOpYt",
+	"FGClw51t+/PPvAai8/DJjgkdYSAKa5vrBTBGnDyUoVVrlun0ZjVNYjjFqUfzyHLudv6dnu7+Yu5Obnlt",
+	"Jnd7bjrk5Ugy7mzbv/9F5/GuY6P7ynzO93E8i+xNSaBIyIPMDGjjdvq3PGtSiAFh08NWn70BeYviDazp",
+	"0Ak7ZIOlputzYlu8DEWQLy2yaTnMxy9HchvRpVuzy/Hrc/Pz8WQ6OdK/b2KZs9jarcXs7ezcfPb6fFcS",
+	"6eDVA2T/YR8idw/3uIHRqx33XJxicQAHIVlDd1EDBMWWlvMzJ6fYL352+NsHsuofHf7us85X3CT/jf3L",
+	"Xw1BuIbB1GbZMkedVo7RZCoZT6UzY24t4uto5Aswry9PicvrhEoj2r3kJER79p39cNfe+5m9+13nD1yo",
+	"Sb8Z0k7QghJVufrm2rTv5Ff8zQ3OhpQx9VWiU9byko4NCBNhC9UwVb9v49ckxjHrJJqhW7trJfgVfQ2U",
+	"ldzyWo96CUij2c8fD1UlAbEY/ta4RivsB+sag/kColEzZVCGisgEMdzqGe/VsBtZta7RGwYWe9cwWIMY",
+	"lkbCxdZhNIx5UrEAGqBVIxRpFlhWVW2DUECIqTKmTiEZeweXxrlO1ONSBvX5YUSl9EQ8lY5nUoXU+GTS",
+	"ITS38bEVm4yp2CJxvjOxLpQUJQbvFisNPTGZiSdTBXjc8E+83o6C9mGoijcI0qwppAcI4XWcizboEEAR",
+	"FFfHdRL5vkagSXAICCIPw+V9/0Puue9gpQ9I2eLvgN3mZ7f7q7LUrZnGpixKNgn/yARaxHWiIApF9SYI",
+	"JImhA0g7dWyuExVdOvzdry53fv07BQWK7hVUu3z58v8piZAos/oIKjUthzmkoGOVVVo0yAbBelEA8wRZ",
+	"sWwQbBE1eoNT8WS6kMxMJscmk+ODb7CjmAW2jvfQ6VsrhXhSlEd23UTqWNOD14e/L/I2p3v2qL3NuRdu",
+	"KTEdmxZUefc9gj6UOAGzA1HliLPVLcQGI5Rodpj8OKZZpG4GP76rwSJ8s/wFNgzcjrkZ7VvU0vSoo0UE",
+	"W0BajVDVnAKQMoHwNJ+ffic30/vD0sMece+0mFFrwX6xZjEhV+UhmYJ0u06kQJOdh6hETE20J5og3VyK",
+	"9dtznwyOIBgg6jkNLUORnq8vuG99YcKYTqLeH672dhcAqsy9vsSYTjAkJk0LW01zEBCpFXElWKoGwapj",
+	"qIZhpAzPRzctZhDVlVUSmgyMphLAUVAui1Rcx1XuMtbZBlEFClioGUm4mRWEAe7ML7n5VTI/2wYJx4X8",
+	"KuVnDZfYhoS0MiTEAkhLBv4pSEaKsE4MwToG1kyiJlBQXQL0gghUlzH1lp1AdzibO92wQj7K7/Q+UWfV",
+	"KlFBfrIQhtn7scXsQo5Lfu+k0mbd/YMSW7qZX+T/zy1k5+ZjCrRZrfDfy3f6tEbvI9x0AckGAQkT1y8C",
+	"JFZ/M8K3vRTXSde2Bk++VDdRjL9BjGj0wGlOS5mbB7fRZSv3WC9lC9M3ETbXHay7wFuvRAKH+TWwC63m",
+	"tIjJ0+Acx6DUCR0vb+mKT+X11eSuUdhlvqnYwgOJHjAI/CGqj7tJ6hqwA5mrK/LqMHGcp3jvUsQy+36i",
+	"OSO/JPh9Lo8PLmSdL+2SsbiqUWwNYHt5eHfODeFvFKsJPLP/153SDgoqnb9tnAY+5iv04ZRhVdU4abC+",
+	"5PtiqVFCpl/ATOu36mnvyh6WGqPVkKXmA2PMpJMBMMZMP1Oo2/uCPwmF4ixZKIo61ijEM8E6m5K2dY17",
+	"EBRylAOaCb5mZWkOAArW5py4eTwZxdeyfCvC3G9zEWjgskUMc0oEgpB4hVsZJTQat724jHYj5Bpon5Bk",
+	"jE0zwyBlK36TGSaJp/xGmK+KLAR66yP31WENtBsBd3NgMvq9Jz/9xo40vYbeHMMFhx0En/W4Bpv3CRkg",
+	"qPwhdbqKO6B4D169EqrXt53jyaOhTCMVpY873Bd62lLSMFKyBCRDFJqJYWiQLgZzInA0Q7zrc/l8nzTW",
+	"9UkNbFnE4C/4v97Pxt/D8Y+S8Wtr8Xv//E9ddogS24y72aCxpP38MdR6//ylwOP7WefrVwqyH/y/9vPH",
+	"Cnpr7S0FvRV/q/PnR7IU3I2WPvfXgyuxmaYVEZNYYXUiLErZZgwHVaKgqMzxETGVdifRhX/imIcSeMU1",
+	"A5UYIKOsBdBS+Cb4aNZ1S9fxzVGVqCsi99ZDiYuKwq7vuclaoqpCZu5M1CIGEbm7MAT6EQaZeEMU/wSW",
+	"dzIt3P2l508R5/wxiO7TEmx7gcNCSSvcqK4gs8YdXfCFGS0DFwXpxawGblq1W4bW/aJZCHkjX/8O/0Wj",
+	"oaCm2cS63ubuFEbvLkPtbPCQyudOjgJ626iLND/JGmZ8Xav/i0nKBrF+8vb1lTt3MzNLuZtL72SWfroU",
+	"/nm1mUymJ0RVwE/cp0Q60KTMuK82zdSeARBcKqskXqnW0plBwh9ijd2EuY5NkkkHP/ioD4kdJWLlyxT/",
+	"loS/KopTIBZxPGutT8wYYj7ciqC+sGmdYGoGlPgpBYSH070hwvVROm+bjN4hpXdIOzKGmlPT4+Opa6jR",
+	"LOlaGUILl5Znp9HVZObKSPdZwXo1yE45dWYlGxmtNDbCV8Kboq5d10IhzfW4jJNFXi0Uind1/p2lqOua",
+	"ZsgQMLVq1HWbPVD7XYooqIRNMjHWNPTghqdSH97N3n1nc9qo3F5Zu1Jo33n3Zr56pVbeWMINbUE3WnMY",
+	"L5Vv3lpmR/I+/ypBNUEPsX4FKM7X2H9vV0hEPmSdtAe3znx80iUGwkvlz41aD7cmCxI/JILbBAAJKHxA",
+	"vQ9AnohYlIh4mTWs6+BxdHOgBB1xYuuhI1uYnkK4ZBJqIYEPAqkeTbRhn1IU1l1BVLIle/TL+2ZV+smj",
+	"wnSPr5g4ZpDccxWCb1qADEnwZUdGb/k2MbPnvpxifN95U69kl/N3SHgVy7o2WXRDnZLnZBRNogHTqjP1",
+	"oSLrrLgdw2/hVAppdaG8+4tw73KovX/qFGeIcpZIvesDegoGzQdqgXcJ12yC7IgShkcNZRAn0zt7LgoR",
+	"DAap4zY43ZCXRW3Sf4ZDf1nn+9gAIyo+J8vbY8UbKOLjMf9ROUoWncxWDki182cm+5d3KpHH8Pf21QXi",
+	"iUeu6/R24Lx6K5D3jCY/hscUoI41arVq0yVGd0bPjWL1d44VF8OPGSoxfFoQqirgwgQK+cCT/VFQV+ml",
+	"4lJ+pYCCvZXFkQSK8LYnBwQ+DTzTwbYuQuiROpBiI12JorD3fm/A6BmEHyL8Gik85mjvqWZNx/5HYgNl",
+	"iYq8Mzjs5Woy2e3Yc26CYvjeWy/DBTmqRqp8N7/sFAQTqpoKqrEWwM6UmmZb4IYo6HStA/m+OVUnQ60N",
+	"aRW3qQVyUpAI1yzOrFBCAwudQgR76Cegm522gTrbIGZXrPZE9hpsW6HdiMjnZfUWbpuoKIbCFaMmxfVS",
+	"poNEJbskil8ShLjDv04/e8q3hVklaot6iqUTSl9Xsp1TqZvbIFHlYPjMDVGtEXksDAIJ/ClPdpuEmAiE",
+	"c4s6tUjE9GcqNAPp2LRQAxtWr8F9l/sbncF1QAWe6BKH2JgEXgg+2wesFiECoEm1R/DNN2hNJvi9dAtV",
+	"AmV23Gp0vl1O/Qssor5BWRw3ItfgcZR7vRj81V3FYUWe8Pn8jblFBWVvFfJr8t/z+Rv5WwVFluco6Nai",
+	"8y+nX1l0KitoJbeyAmM/FmfEn4P4CegSlj08/tZ80ZgvWvnxKpXHdEq0bnDHV1ShiaZ5MWlvREEhSPEZ",
+	"BS3MZgXc97zz03JuIX/b+2E6fzu3fHdtOj+TWxPr5b8XmA5TqxSqQpxBZRJdmCAVt8OD5IAsvcScO8xx",
+	"wCmL4yNHWv/Yci7xNrjn2b4pBiKdil3ryYrzkVL3f+ApiGg/qc6ppD5ejBY3LQa3B2bSyUtDVeqENAJG",
+	"CXfo02OoxpqGJ2+xN3KGmhbBKheRmSSqa7RphUy7nlVjzGr0SONJmQuWY3fiANA7nJg2XKzAKn3RCTkf",
+	"MmA3TzkjT+FiMLRNUYAFE88gsEZWqQMJbyIH90kU5Lv4voDfEhYBY9fSycy1WCBfeOn9ZPzavY8ntv7b",
+	"+zj+UTp+5d7H41tx379H/ikyOONL4Z9tsn247PCR2dwopl3qmvRxnHqQIFDOmdOFktbSgHUUnE1vUY0z",
+	"4RSyWgyZDaLrGq3CX4CpyKaFLi3OTitocXZmBFQX/72zuqAq7+zvH27vd/70tf27+8j+9IvDTx7Zz14e",
+	"fvYIpU/l007zzDFaJqgPep534DzshzM4MSG+7IZV8m9nPx49Hnf+CCnar4zIF+58y/TXDUFLAIhhMYDq",
+	"bCuFwl0Qffc30GfhFECEZkcvLednbk0XpPUYU0TPUXZmASy7/FJuGSzWlWBJROghXXT0Xj1dI+X1aCOs",
+	"hs3QEo+y1L0qqRmvEXmwEihxg889cfz6frev+C7tTjl7f1NC3xK10v47BGQ6mSkXRfPzZ82FVnk82XMG",
+	"W9h/rZJ7uvfFLyPCIuMdZhBM3ZIsH35TUEqEGpedftLIVi0DUwnMMsRhOZ02q6DF7K2lP+V6JBZC9Y5D",
+	"1jN6h/lkhX89TTvf6o74vNM6s+c1O9Fn7L8EnlYZJQrKxNPJZKDQVvzViVS4bXBNVYPIT/AMHLzYO9h/",
+	"hiQskOysBlRNOfclqCfTySMqmAM1iZn/nk4m7eePxUMdYODgVGDnS48nkM6qBmfZX8EUfZK6SrdC0Txc",
+	"rvF9qDKmgp0F+Z6GjstOnagsP4uo+Kp/tNmaiLetEtOOrvjq+qijaq8C33ayY9RNpuBB8sna4DzNl3KQ",
+	"ZjdQUBeg9M4De2/7cGcXHbx4AWhlL14evLwfat4/HycWkgMXGcWLjOJFRvFHnlE8jSzh8dKDUsqcVG57",
+	"ouo8mj4Sb/h4FkHwuHl7aaQS2ffeXZhnjVuVQnuTzV5dKm1uzCfeq1/buFufbYc7M65NDNduEnhz5Hcx",
+	"0XvstkTcWinkF3LLrr8PkzdFCOBeuHlEXti1PytBlyyq6h4uMEXqjxKiIuybuuvv0egfohgqECE7FbqX",
+	"lKdE5hTdjmi33ziiejmYSPA/aM5CusYFxXGSBd1eWwD/oYeUAx3srrafvD1ObloGEiO/VDMDYtaBYClj",
+	"XY/+HEHiPvaE3AP+BAAXIHoF7AezxsL57OmaweoE/a//QHc0qrKW2R07i4CjOGfaTPsxqDGtR+jXAUuR",
+	"0Q6A5xDFDG6JAmehGozlH6pYgd+/QgjtSTZZMgDvaZpEVQSOBZGnDWaksCOOSnoylRrONNG6i27Lagan",
+	"4qlSuhy/omZI/FplLBkfT02kr2Sujl0bT+Kji27DSguukScJiO8XEwHaeKdX8cks9xgE2C9KNfRvYXNa",
+	"1AaO2DjS9yhn0X1wvzWdzNQ45y1rK8SycEknKy6iSLgaZfqd3IwPKMIkFoRYyqxOTAH7EawoMf0aNTtd",
+	"mLudiymxlVsrS1CUElNic4vy1wGN6r+iizIFZjWmhV90zK4pqua5Y7ZC/M3O/RLzOaoirOtINng4XZI+",
+	"INPAge4VDe2frrIcddSVsIIuQBNR1jo66eTknI5O1vHVRLEBp2/02evXawjmFa4ThE10a3lOVgUM2Vvo",
+	"r8M//QbDXt2Ash/TIICTVYLeQLF+q93gKk+jFoMKh0bjNfQM9tqTk8ked1d7RqW8EWdPHsuQ1OHOLur8",
+	"9ov+M83OR8TpVkM9EfBFD6yJrK57WBNink0/tAlMEak3rDbSNdMZWMAFB27h9llCT5w37IPBQKlCCqcf",
+	"ltBt8YcQgBByrC2ThGy5K7BArc5VT+rIrnUPB6hPHDwayc+FgpRTiCDCYcJM1QRa8YGPEA2Uh2AmKqYg",
+	"SV5CmhrRKngcwLwjEVNc1421qBnFwyfj0q66xBOl2AYAaBseJeRUYNrODSiXiw0yIPyHg5MVBY/Vi+l7",
+	"dd5pqgN9obOqyXUndwv7dtYF0mfh7JnfisHxj7Lx9waD+8j893TSfv74ZEgf8KG0wnoAZzjwRv02r0WC",
+	"OEN9oZAivcue8JOn3IJ67k7lsUAMf6hn0MWoG+jw0Qo7meUX4Ozz53X6NtUXD3adReF0DuQ1uvd0fdZt",
+	"YmiVHmX4p5z5GktnojJfgzddARS3pvZMznDncgphVMKqNwsMo7FkKir6GTZ04NFuV5b37VE7I6h2Mubz",
+	"Uf78sZ4f7vs6U9vD1kYDQPrgiOLT/PqtwACT6LdF5cSDwD64bJleu7+uEWoJj1WjpoVpmaCiDMPOqUXX",
+	"dRGzG0SjvIUhrivEnfROXC7+OObePWgX/1YEfZ3Bq93BUq1cQxptNC3RToQtBOEXgYBXa08hLJgd4sww",
+	"HEjMfM0tL+eXFWQSXWV18VfZTDCk2QobMgvTYCPUmY9Po8rpFFTRLGQxiIEJgCYWcA5DtXXgMx/s/9Z+",
+	"th09DDaiBpjbRN3QvPx7KxIQFzYo+KaeAxu6csAe5H7PBAAMAoCAtmjLIOppZ3lcVP/wGt5tMgsASCRd",
+	"BdIFtJFYqKJxzvXRgHMxWKCce+CZJrp0JzMt/o00VUGZNKqRTaRqVc0yR0JRtKMmCnTF13C8cu/jTHqA",
+	"GJschu7JIo/wcpM9KhwloaaluAnxhAD6IW7D5JSUByYqGZiWa4gBeiQqqqxsjsJ1ZqKuFiFEAdjzVtNU",
+	"kCwUlSsFUtYJphqtco4juFwLxHK91kt3crXizQdXvLntSux6dmbtRraQu5O9y3+am58PjJOQlSwzucW5",
+	"nO/nucW1peX8jeXcygr/ZX5xdn5uuhBTYrP55etzMzO5xZgSk4/1zXmcm8ktLOULucXpu2vv5O56Y1vn",
+	"Fgu55cXs/NpKbvl2bllIEonJvHYzNz/j/Nu/NviF3/BYyBVu5mfgmuz8fP4O/NJ/R6gTcm059+4tOSVu",
+	"KXt3Pp+dWSvk82vz2WUodI8eUdh71HWvib89ZtUGCpJEP+ZCbrHgX1X3qMzo4TPhmXfhFYSndIXmmnVN",
+	"EQkL9eCv5AcHzLuIOyLQjSIGeByl1UOxfugJkZ1oTi8bHBJ+EMaSScQMd55GyJR0RqcMqoDA6Bja9pkV",
+	"zdB9bB+xkKMEilB/w1EnTwlYnqC8uylQcR4Z1VYOuexJhJHKLMvxrqQFAoNGLxWlylpg1KoVFVQElZ5I",
+	"JvilxRERr/LgRT9sEqOtoAaoRQOJYTqogQ1cJxYxFMSMVVrkjy56rh28CXAPxWxoz70zCO7qLfQvaJgG",
+	"9ju1NpQQ9DIYvNEFsqcx8Na7d+/ejS8soMOnO/bDZyKwIcYfv0L27z+zn720/y1UPHyUJhI70zfAGWKv",
+	"Xg4I8IVPGcDP9wZpOu12/SNg1uqspOkiXCmHoCSQM0YWGsJbhmYRVEymkql0Zmx84srVIt/9YmDiV3FK",
+	"HmFpYIql19qNGqHYIl37HB4X5gtUpTLB2qdkwB5IpiDjdikuEm8ZZWxL/nNs67+Jf1xRrka1egViWL6v",
+	"QZ2njzuffoYCS3JZoXvnPcIuCOXtF3xh6koZIZyAmsA3EEi2DGLWYloMp7R4VvcRj0weBacshodxvzZf",
+	"rw9XLwU65LuawBbJpjVQR0sNm0sG2dBY0xxsPkcj0pEo1DQT8T8pvlEymolSwWhC/yyGEjO1j0hUkRSp",
+	"m6gBsrAKGVm3QzDweAjB4k35fNnO0OdtFrOwntNJne9S4OvH0j6bX6PWBDf83Iclez5sCVdJ8EmZ/vd1",
+	"9R6CVQ1kCK8v8ArF3eTgFvbhmBWPSXsGYnxikP9478giAJGGbhqa1V7hXC6HV0JpbbYpnD7x06xDzrfv",
+	"FGJKdCeoF4tiFVT0TbkXElH8QtZgQTUvnCxYUKiYt2ZZDTHpDIaydYdIWRXK/NYJaUCXrCgOw7q2QQRw",
+	"vU6wQVHLB4jNhbXKxKxIbgzGk6mkgryf0smRxCpdpZcvQ52ombh8GXV9GAS33r5TQJcArFVBRavdmETY",
+	"+ucPWlZR8dUyjiCo8McmKmblrGg475NIVC6j/7r/pyLMmemapb9KWQN/2CSKv0WFf5RbT8l0FWEL1Zlp",
+	"JVA2WBwnJgJ6C+kuvlSkIdm0WB1bWllUpckbnXckVuk8q1bB42o6yWNSqZCyhQB0FBal80dXawEiCR23",
+	"QQytohEVsUoFkB8FbWegm4LTNiu2pVVjZp8uB+iOFtcEGxUi2hkUpwtDhpbAOzdMaxIVRRNHEWaN6awa",
+	"55/rKwgEI64li17VpiS3b1YP0U3C/zaWzKBeThVf6VEujsL9X3juKnU6H1FxM15hRlxtWm2IjmHqgGky",
+	"6kObEN8gm8hYQ8w/SCAY0NjChoxChNkVEC0qSMUWmfQNFJfbMZZMCRhm929AcB3Ol+zfvnwZoDH4z95J",
+	"6wXWw2mUTqMePiP3+0W4MSFsDbEjAW8NSB/pWSITgnC1tm8h/As3iDGJ/DOX0aXummBOeEDuEVWDYHNQ",
+	"CekzoqzS+fyNG7mZNUAzclZyKTA7StyohFhTuGSS45zZtJIqIwqam5nPKUg6qlPCURB7g3VGCVqeu3Gz",
+	"sOIgFa3SS94WOeIoKyxHvg9SCfCvLn686pgcq1K8rzqWx2ps8r/u/0lZhViz+GGrOCX4Ltp7BKkTfKQw",
+	"IVaF97Yam/yYP2WrCF+9PDuNro2NX/H8GBHl4TJP5RKvXCYNaxL554E2DFbSSf2fP+DbnkDSOhTCQoZ7",
+	"+M4L12SVOr6JI5MNXNZolROh+NO4tMDjczNFdCkVnxgL4XAUvQENibX4veIIEtPbSMOCwWBYJWLpclC6",
+	"PO/lGiPqFLqTmUZFiIM1sEGoVQTqOLcn5N9kKBtTGe2KDASypkhHw1cIX14ee4R1k7leQXG0Rrgw5V7m",
+	"KNdiHwmY3eIodwPb/CdhCBuMSfnNDzaRtjVUFLclFpYoKnYL0Rnly7WEi2FpFljIbmUaAjXvK3WJpRLJ",
+	"RBLqAxuE4oYWm4xlEslERoYIwUIYTbSIrsdhzOXoB611M+FMe632KmmTVbjCwGxIg0fESLkXTTYtFz99",
+	"nbRhtBrnsivjqStR3wvU46QkoAmB7EAa1rTAly3K6HMxgbIUNSmsdZUW1zW1KNS4kEBcX1SIVRYF5Fzg",
+	"KY5qFSAcGkWppDtTF6joSmdISFSJ9XZrXcwrMRuMmsKKSieTQ07HdTDGvam4h0+37edfo8OffwEgMM9e",
+	"2nvb/Cf/hFxx1/sST94FkQfMeB9QPODCB8DgAftdAr4DvrsEdd8cEo19Sxnu3ekj3p1PM7qxMJFuTKc0",
+	"NvHBu+/Ury6W07fasz8tq2Pr+XrevD7H7lrvpbX12Na9IebpBiHeewzSXSf8iFqh4cnTuFwj8Wl+lpge",
+	"PbJE5/pQgjuX+HMaoXSIAMHn0mczjqvkJ5lkMub3H4SJ7n1KOILC1zsmmCrqK13mcxzV69jFseF3pq8N",
+	"fGeBsQVM206cg98+PsSL56hFDIp1COuJm9PDrPoGtkhLpL7Gk5mB7/RP64dbxwa+Vb6xoNUJa1oBvyg2",
+	"+f49xXckl9xRBjJsAYZuO2gBc0mLq6Yf4H8zzkVWHFtxLqec3d6M+zEpYhCFgWHUAD8Xm4z5/RNY1yhA",
+	"3o9ykzruYH+bvSWvcwXXB07NHfeJgvMwxdwAxUN7L3Ebq4x1XVwO8yxJpcn/JMaxOnmKBIJ2eoDmDwDE",
+	"cZXErXZ+/yoVqX0ZWIDp5fBPT9SmkskEWnSmDLuThaPkra6ZVgDF+uSSly+fH7KA8O08un/wah/ZX/zG",
+	"fvYKHX7+yN7ekzLYL3+dugOZ730/MAelV2eUf2JA1zgAP/p/r5SmH7ffh6PvRvB6YeX7oPEHxcN3KpuC",
+	"1XNb9/yZ6X7EgjnsgORyuPPUfnrfH4tzQ2/8OAwhyqMB0XuIdPeYOMysWYnYyYRpMjWMWJL+P1HFvYOL",
+	"tFlmlKAz7EKCH0OCuyd53hN8fPNlM4iMJ4gAgk9ig4DVTMtw0UZDUjqAB3YseT36sXcQt0YlrAJEgplp",
+	"9UVac2LlTFfdmRJI54JWsxTXnHbEumwBdMU6zFoilgkXyzpr0yKNKQmbLOM3quah7koyJVbpHXfKvfN4",
+	"lREzOMhC8RalmahiEOKuCfrzpMsuQmMQXUBjyWtCp4RDA5MofwfS7kv5lez8KgWnXoZ7WsHRJE7aTFKS",
+	"O88K3J2dns7fWiy4HriCsvPLuezM3bXp/OLs3PIChGQMoc+Wc/O57Ar3+ykLTdRxvmqVOj2mk+Drii+L",
+	"1JPweSNRCkyuMjAbgjtXMlEolEhvMaZAUNEhlsdI4I66ilkGjsJNrgPKfI0CIB+4hhSqVIODRnpbrUc1",
+	"ct5TnGoup8ZtCD3t5Te9w23//Gt7d8+vkXspwe3dzpdPZclTbAhlE4RB2gpG/UFxndgAcecghfw/vx5F",
+	"9qff8pVH2B6BQU69GpkDs5YCk5PeDIPFb650GyhA27MxUI6yT0Bc1rApo4gqqmGqmj9IE2UIjb3IrFnW",
+	"pPKFVwe+T36jq+n53YMbRtOMVnRNZNbGUoN/5hJu6wyrBcbmsVElF/bYSewx2S8tOtTkIRGhcX4UFFEP",
+	"81rNM35Rby86J4F5qShMcuFRqjCFut40LVTHVrmGyCYuW3p7yg1YAhAgtFxK8y2BVphhCQ9bDtROoCX4",
+	"RqwjLs/5g6Xzi0Q3NjdDqsLUWqWVpgGeO6QvUkklyR1n8MFNgg2BbNcbYRCShXBZqY2KnlCHkCi3Bp3i",
+	"bKzrMD05kxQfJW8jJsJ0lXIPf0pggo2lr/Vy0mEy/SCWTWCSnGbKBsSebVtgnEC1lWedeO0sA4lnD+6y",
+	"r63tBtGPnBwdtSZfz+Sg6/KPsT9ibWL2ozOOt3u4XriGKGqFgXlxg60womHqiIU60HemhS0yJUeFyOGv",
+	"uGxpG8JH0Fl5XZyLEGpDN9KA24UT9U1uP9PgnOB0cfEPibrWY2DfwAoSG/zyFe0jEhOm74nMROjmDpqI",
+	"B9/sH7z4DtlPfmk/e9QvLnUvPJfDrTOSxUKBWiKnxQTMpZRT2pNOdpXdJIO1M8mtgJ0luhzt549R59+/",
+	"6vzh2RCxICVWAfMg9LX37V/830h8dP8onA82StqkqXgyXUhmJpNjk8lxsIh9Tc2B0ywbLGO1y5cvhzol",
+	"A42RvYxd2fj8fshSvqfEBJfDOOTelnqgI/L9j2OgZwLvS6YKcLW8AS7oMusDWjEAC8Y5t8vo7562fBrv",
+	"DUGV8UMQaM/sciZkS7QPhO0eROMZVWeh9MNlTqdN05MH0Za/v9kydvi7X10W/ZFuyvMKJ8dx2SXtY5f1",
+	"CHaRnHAvvKv3jvWlblNhkxoEq2CZTb4fW8wuQPeh+/3rWp2T85r/M1NbZyQC0kERkDo1ETCwt5Xl3Afm",
+	"Rj9fKw+zNqrkIvj7JjkbK8LehZivNEmG8SZ88x6O8CaUHtFbCHA6dTKaCoiBeJ1QYd67FVQaN62RRjVL",
+	"wzq3xSdlp69mwbw3CTLsxAg0S/EXqJWallNh6SIBc7NqlXqFmKwJpSx9i9i4h+CNFo9ME4pHXPNCjZNI",
+	"s5zSuxIRHyfwt0Tyz7lbpvz8wfc64VqA29lQUuUEcM2ga3ipGBlFL47I4LLEWwxHlrN0lTq9evBWb6+d",
+	"OHh4woqsbJwEoksUJlEo6JvOIhKUjlkre3NgMhRrQWuJgHwGaqzSGqbcFeO3Ow2EwqdVIIoNA134U0gr",
+	"EjoaXeLbdVRdodcUTkcSKE/1NmcmcIJXqVBtpiBxZEAaLrglurCPH5119GPIZAMce7+tdrTZ1Q1QEbCo",
+	"PLfmnn9ATcRwmaDOPRpGtds08btQbrDSfrh38B+76GB/9/CXf+tlswxmjEi4hq0tZ1NYiH725y/tpz+z",
+	"nz/2k7DnR6cDy4RbDx/dR/bzT+yff+1fqYtr61+pF5f1LfLg2/viQcPEzKddlhoqbp46RZZD9i+e2dt/",
+	"jYyXn0vf4MLsP64xfFyzP8pMBVw54JwBXNQjjuxQLNjFKaAa6vIk+NEOe0MWygN8YrTC0AiN92O4VFZJ",
+	"vFKtpTMxJcZ/qMSrNS0zJrcJoAyPRiDcGtAj8kunIBPIfGNvHuglwy5zCebb/vSJt39496SfdyIkpvrD",
+	"TPu8rvTNvEbJTQmTcZG++b7SN8CpviGrryU7M/qxOOJbPdM0/dMo0kHonRtZpVnqT0UIj0QznYmysGjZ",
+	"tsGNctkA7qZKWEuMyKVMtI+PJa8p3f0uvqqUkR7V5NIQD6VNjog0OxmNkweZBdW6iyxEEEeEbi6Mqguj",
+	"amij6qyCfkfVV8gz/WMvqOCkCBZVHLMs4kIxHlMx5ik5jkocKsSIrXKtx/AQzUS6gx1pWrhtJlBRHsyi",
+	"mFOCrX6QxVMiTCmDeU6g0dSg1RducgeijyWvJVAh2BO8SkXoTBaRQgDQiWgZJNA/4CssFUWrvoHtTnEF",
+	"ZRYSwsid6yEhIpzmzwRaFKpWLNVEMGCtRVepoVVrlqkg5g+EyYYER7N71bJAAJmJFlcC9UCDjziwyVDl",
+	"AYCqoZghtxtOOWSKBo+YrtIhQ6YKagHeHRRviEEobsmujH5GmSVNF9D8ZJbJcWOLLpR0V3GkqBj0GyQ9",
+	"YoUK/Hz1ysR4fCyTTsXu+SJlTj2gmIXoxvV8ag0Outkg4Yy0vbdj//l+3/LTX2/bn3+F7Id7By/2kL33",
+	"G/vB05hP4/oRvfwvHFgRdoPNn0mNqvx8EkmAzuO/XNiEP1ab0M+hxzMLr/Y2C8X5/f7MQol74UGSvnl2",
+	"4kX05k2K3gioCgdpE8QBYH5ILP7XGMkR6EDxmiZv6xHXWSQtYrrGkEDcEGPVCFQXlnWCjYhiWRRVK3s+",
+	"ojxOeSwoMfPYJtV5r1d00MZ8TbUCmu3ZK2Q/e9nZ+7J/DR/uo961RmBG3rWwynBbj+bzN4BFOdNlq7Dy",
+	"2AL7SNN1PDqeSKJL8xptbk6hLFUNpqkoNT4iMA26X56+NjnW6+Wu2edDo3UXFMRjO9aKvpfirfB2nUkv",
+	"Lz8DN4UM+NGWb13EcX5AKvKOgKNswIANJKetCZXxlinQ0s6ghizVT1P6XJbRj70ftoS21IkViZBqMjek",
+	"0xLomqJnJYHuCGQ8rv1liMJDnhXRCBgShgpDBXOiVJ1BNtg68Q1sOTtlF5gKc+TVzvyxk6s58YnhUvW/",
+	"Pzrc2QUoBPD3L3zji3zJUfkSwTMwmAHY5nv0ip0ONlmv6M4kv9C9F7r3LHVvAa+TwBh8UERn45cqsUYz",
+	"aqo7RQ0dl4mDxamrxEBVA1M3ewKjZb2XTglgDcZUiNWLWtyiK+SKCeStCbIOnkEA2pTfLfxQRvV2ZFUA",
+	"f/tr16EnithXmHGDsbBSfLXPlWJ3t5qvZvWzg1cPpJMBmA3fbtuffuEgAnBmAfoWaoRGP/v5g9CzB9A2",
+	"3uuf7Hf+/Pjg20f2n+8j+5uXh0+eDlP2eoPv05lG4YETetganb/ft598fWFrXNgaQ9kagm2+Z1vjjTc0",
+	"LhAw3iAr5wZ0vfv4/TUH3g2yQbDeH3EMjBw4mhTXiSLHnwjMXhl/d6PvzoB9B1NX1nC4xZbwmFaNIQfV",
+	"8TwE4QURvr+ahiHRrGRXS+cFxGMFjBWyP/9MmEXnCs2Ks0S4SmDb/ublWVePRvSNDW2hBJvL3jQLJdDu",
+	"duYWijur+IdQP+qlGi9skwvb5I2oYnVZ/jWbJ7LA0+yX3ZhnVVG6CDBaMB1ggxht6MBWIhIT58HiIFQF",
+	"vCHn884ujHN6yY2okr/tV/YnT5H9Pz7p/DFSmct7MsFc8r//pfOve0jcDIlkuP/0BHqOv9WhbT+hDhde",
+	"hLIvQtlnK0hz3FHSdadc3ZTx5O+laW60SXVWXu/t8c0yAxAxYAB7EIBNVMo7QRoB28gfJkquQPyaRE6m",
+	"ovKvVY0iWdfFLzMIQWIFQAVGg8Efja5Sd7iZgTVTdBfqxLDOieQWi/+h+YrCO7R3v+v8YRfZz/cOXj1A",
+	"hzsv7b3dc+YxCvJ26ZnAii/C2hdh7QHC2i+27b0dyeyQSQfuec1u4y3Jzxeu4oWr+CO2cASbH9OoGbIq",
+	"zp0m29uGWbGwIUG9ROkAkxhdYnSj7DQUE/dKzJITV80EugMGj6YKQyc42RIbBFkwcBXm6lGiQU15qY0s",
+	"smkhysS/tTqZXKX/uP9obsYZmd35druzf7/zzYPDp686X34nQ7ZcHv3xO+4Fff7ZP+7/Cl1y6oVHhD1V",
+	"0SpWDVXE2HOYwokMGC/GbScJIcftGW/Cq3jvOOTLn+zbv/wVsh9+cfjoL1zmPfkaZZKdv28f7G8jIRrt",
+	"Zy+ldAyNxk74V5MWZhRF/7j/6Kj7xBvQ4e+3UefhF/bDXWQ/3O38etv/pYGHZ0aCVp0cohmEYqOEqCYq",
+	"MqtRRNhELaLrk25Vkmb5p2+KHWMGMhuEWoDRFm5YlW8eS6CsvJxftUolRjEgjkuaKwg7cyHBUHWmnMAM",
+	"xywqGaxliqYC0cLpjRhdJ6TBH1RmbF0jCiq6kDprggPX/uv+n4roEkZtyJnctKxGnupt2agK2HUWc0cX",
+	"As8XR2DiqGjahNmvq2KWoUC5E0h1YcRkzrPwZUSyrYJMJltLET+StCpG7wbZyp3nAqea/1LgDrKmlUDT",
+	"MOHTXKXOHoivNMX0GWdwe6kpOniBWPNirrBv0K7FqkS0xxoE6Vpds0SB7UQyCVTn/Ayjwp0E06XRiTFO",
+	"2rmljYkRvnlj6WuiOxhVm8SMHMgopMSwZvqKmMs5bRCVUEvD+iBhlpwI6GTFaoe5A8r+T+YT4KbF5h2J",
+	"6LeaH3d+/Tvklu77DWffLaJHoi96Xo9BGltKTO9+beT7jvn4oL0Y+DjRoWs/e2X/KQAqyKxGbDI2di2d",
+	"zFyLDfpdDlbUsN0KZ5s964dpF0llxx0SMwihZDs2GSPtt2ulG2Utr709+15uufDuypw5R5fHy9NzE3P1",
+	"2eQ76UZGnX77WoK03/5IvTPHL2Sl9Dido8lEOa3TUn02qf70bd2bEDNHY5Opq8kk/0Y40M67jFQi+967",
+	"C/OscatSaG+y2atLpc2N+cR79Wsbd+uzbW5vC52co2rfQTPysjlVJ92XBmGyQXsXREvNdWeCPN/bviCT",
+	"gyb7TgwWeSqYkBGtOCH1exxYOq+t55LT+Q4VeSNnw1Ub5ZsLWuXd02GqhQRnKM5Yr5+pemLX+Y3ZeydG",
+	"2Tzetg8nwvp5r/OORROagrtCrPg0aP3oihFh5LxlugZQxTeovw2Z08BA3LB1lKqkSUYdK/9ETSVutvPX",
+	"CtkptISt2k/8BtEUWsCb8WyV/CSTGs9MJJPJKdeQmkIrpNw0yBRawXWyolnkJ/N483VO2R3CYZeaBBpp",
+	"vk/4vQvn+TzMFZ5nVW7ngkcjHVHXhvGcainIIrzp4XzoI3uu51k1rlFT4d5NnDUt+Bd3FVzQHG2doCZV",
+	"HegEJ9wuhxopiPq6tqfAt+KmvsE9hlIbgUwQjgquc+fFqpF6uId7lfZs4o7sqM636DEbqt+YNunL32eb",
+	"9OWLNumLNumLKRevpWU5IJS7WpZPR48w0T0VHYzlhrZolnKCsaJ3qgRGtQi9hgK0UxDMkvhx/jZjr7Kn",
+	"q7AnKvrD13VioSzCennxiV2SeWfb/v0vQqBXXfJAXnRadrvkgwXxmgEMeNa8GHT+xlWciFl7JNxVEDjx",
+	"FWbE1SYYoTE5AMYZCBNTYjBeZC0wcuQkgqJewQBT36+Yz199EprIQlWQCsEJLKHZOZDYgb+gS5AxGBGW",
+	"pbkuhp4nUF5GRJz2Bd8kGBOwHVfpOiENMQfdgX6M7Bmosw1S4J9zsnIO/pgQnmFXmcPgMc0hpMiSfMqZ",
+	"xjDF96lRH9hTaAZCu/azl8i5/vXLz2Wx/ClEmZhkTxkiXERcoPO/tpx8eohFc0oRakmOnAVf80KTnEST",
+	"iBPQLY8DGsX/++EVRK95aQsAK4yRyBjKIVyy2M+30fwXjQa6tDw7jSbSmauTaAKpWlWzTAVlksgcCaT7",
+	"NYA6how9/FpkliHBim4tzzmouPytjFqrlFAVmTXWkqnhd5dBuyTQnIWclLElyxwZLRMHzrdECEXuoP0p",
+	"VCJVjVKNVsWAL4MAsIAYtQzpWAnLk0B3wLoNJcG9/LRuEKy2RQLYmwEnrecWbos8MGhAzfQUn6MOFalH",
+	"ncW748IQX5YUcu66uybTrVLviZB2nhLZV/5hYklOLhd7hOFKl28p1uE+JyFjTiHWTxlXCYzN9pqCZZWA",
+	"skr51TAUp/e4NEXgVfvGrEGau45V2KN1yrfUG+42ySU7UA28E2w5tPBMhwgjAHb1xDYAPCXkXPzrXzt/",
+	"eIbsh7v2898MmEc9b6q/RKrNfp/VAyl4sPlG/rTZiYccDTW2yGengIGC7J2/2k8eI/FtgL7w2y+Q/Z+f",
+	"df51F7rVnn/S2fvSXwJzAsuF89pRXWriaxSQWlIuAJj3hcVyYbG8CRbLdS5OkcUcDTGM3eL3h8/I+x2V",
+	"2rVPz720e0AdyVkApNvimXL/BuEzYYNgc100RDBKEigrjR6L0JDfrCCCyzWAKpJ2ix/riJsbKukWITIt",
+	"I2wLqLGblLbDpmMEiWo9WHCj8ZYp/iQWE6i300w0lk6j5RwnVW6xMDcNWfO12ezcfG4mgYqEqnmr5vXI",
+	"FRGhqgl9NCKP7HTTOCZbHbfFXAZQPG6FYHhKA8o6MN+rFHJSyB2v53WVSHODmDIKyb+XP4xVkIotMunW",
+	"sWlW5BxVscUntgx8rOKr3gDVIotIA/BGIYo5eZ1A9GBIZTMtVnC2dU6OuRllLPSwErrmEtY/2mxNxNtW",
+	"iWkxJUZLZqsdz6gNUoopsfXxzdZY/CO9Xv+Qb1Up3UrHx6wKhMU0w2yNxcfVSoPf98FHzdZ6fCxjMX6f",
+	"Xvpwk8TTukUrMSVW/cDYJPxK8RTD3KzGx0sYREqjsrm5Hh8zMGWxe0EjIRzMcD4rVDrbefG3g7997bcb",
+	"dh7Ye9vcnjh48QIMjBcvD17ePyVDYtlPvwEsCl8gTngOF+bEhTnxZsDkC+kUEZGWRedcn31vVoXnD/ay",
+	"JpaFtBY6udw0DK7onNtEOAAMgHDZvWYKxaiTcEh9yqu0Fz5yH0UuHPtVClECUSvCxIAhGRoo+EIPNWyi",
+	"q1AFPrZKyzVs4LLFzRdol22jdY2qigjCUuJkEcUWEtNSvKp1rnuw7EB1y1D4QlStUuEPdI0qhx7CQHFM",
+	"i1Xq79R1n0L4p4jJSFOOUUScAVvCMhKF8KyCRGW+yGaKFOYG09SpQBeKHDwvvx4iP1TYJW7EpYVNhCnS",
+	"qGZpWOeXKSe2TSBmtOSVFJ3APIFHhbS2r9clYiSTJPhSv6psSlq+v3f29w+39zt/+tr+3X1kf/rF4SeP",
+	"7GcvDz97hNJwDvgp5FqsT3m4X+3uyu6Xs1vU8Q0u5wViMsfZ2lwichjaO9iu3sls39Zy4jqXv/60jCCQ",
+	"elGVetFGeqYVrReW1zkYUMQokegNR9XBvtZqhkDdf4/i2RwEXHwQ1qKq1zLRO8wgmBsI7uWi5bRGZI2r",
+	"U7TlzI20EGWtKScvhby0FDNQTVOJSGbUCW1CWW207tc10wcebZ68NoqLRy7Zwv0lPujmzp8foYP9+51P",
+	"vxS+7N7B/rMojz4MlhCkZA80aO6WOzjIso+tL1hC6KG/+Nnhbx9IPRb9UKcu9AgohB4dbNEwu6ddEOrb",
+	"0X5Kk5u3PiIrSH4kAkyUN28q8oVcPnaJqVauIVO0yZoQd/XJq6ZJ/sUnoMUE3iEFbbqHoB0t10g/7CIn",
+	"3p1OJpFsz2/h9lSPGRbwozyg3In6x/1HPpj5Zy/tz79Czql9CY1xzmH9x/1fRbtWpLweAOc/QVJY0/U+",
+	"UhU5U2W6osByX5zOtYAE3FIifbagHBzwyWEpeBx5Nc0JdqZ+jkqo1gMkv3v2gKOKatj07WK3DpgRmFHd",
+	"/HdKCkU5gtSB+PJgHBvVHNpvgkD38IQexAlr3d60OQ0N3pe7+5GF08OxQr46RY0LHHxU/HyDGKpWti4w",
+	"gC7aEX8A6n2hS587peRw9E5XuctYZZ/wNbOwRQIwPVMCkUT3o4nIOCjkpBNoySAmEaAnVSybKTWKUkkZ",
+	"4wZ/yqszx3WCpChgBrpktRiycAksm1XqvENGfkemkI4tYshyNzmwH+b2MJ1Qty2yVWO61/JCqGomUJYi",
+	"TfX91pu0J19CegzOEzT68QOZ+LjBVy3+y73Dn+2jg/2/2g9DIIfDQU8MlR6FR59xabzc85AChu/skfY+",
+	"RWCPUv125gSAHuXM7Q/upm9/VE5fe22gHgENL9hC6HVBsdOKQ8vNP0qrU9JycMNen2J3GdOHFnChZX/w",
+	"Tf+5TeGXweQUv04DwFqX0U63cXMQcHVo3oSuy3D7pjQPBM6XyIVOia6pkzZudtUxnQV0eefhF50vX6GD",
+	"V/sHr/bRYM2c4hYJXy7utJ88trd30ffd5wlA5grSYGs4jYmoh7/o+nyTLPd5VhWVANRXJilrEE5FdCjR",
+	"aY5CoMVc2yC+2kw/+ofCjeg6My2USk5C8USdGQ5IOHHaxJmuEtNKIGmCyvKJujMwKjKpcXqiwmqxrmmS",
+	"ICF+8xh1Ht2PMso8Ofp+AFhPhnq6sam7sDlkAYITARFbBhkwg9UJ+l//ge5oVGUt/n3kCBNL621bjaV6",
+	"Y4HomFOR0IjbUs5tpqYCvtm1sjpWmohfqWRw/Eo5nYpfxeMkniylymk1Q8Yq40kBCBLGGIykxFghnZkE",
+	"wy9ACUk8lxRuNj6OGw1OEQn2cboUSaYm1dLVydRkerIvUZKTqWQ3UTI4FU+V0uX4FTVD4tcqY8n4eGoi",
+	"fSVzdezaeBLHtu71QvTalerkLMYbDTIIo+DBM5gXOuPNGvIjy+edWjXN9Jt3Lqbtv5yN7Tn6sampW0da",
+	"oP6CP0fROI84DlgIKoTxSDQTngzZrBJBYDEiizFllUrIXRNhBwQrgfJO36ZmoqbA4VUQ2yAGoA+zOoEZ",
+	"E0Q3yVumuHUsOdZjEtAK6THLuecZ5c9UFa+MkavAYPHSQPJIiXHZHGtgqxZTYlTgD5qa2rciqcKMOkA9",
+	"NZtwZbhC6UwGDQ1jph/uvOw8/PYc2uc/9vj/RXb9lI14AB0XBtCpCl+4RqMV1rNwybPoxUQfcPBbFHGT",
+	"1zf+sGs6PbFgyA1/9NnCH9t7O50XLyNHjp1wBujpgv+ecCBm9BBM+fVnYSw62zfgKMyLoqELsTaYWAvE",
+	"CLqHhJw8k7hBDK3SG8fUKQ1q1QQkngivmg2C150JYgLWogYzNmg1gbLyIsfOo8wSDbPSnktJy9nEbf7c",
+	"drc8lGs6sSjcwLoWHom1u3f4+V+gUAcSIZGi0JfbGUtnflyY6IpDFZmN88nJEGns55+cWC7ehp08Siq6",
+	"eWjOJhd+9Jsk3+ZM4UQGOrM4G5yS4xxMHn0cE+iZ2aZVi02+f2/rniiNivYcubyrisVPyT5GqAzgjjPR",
+	"K/Aj8dVCcIfQ5AfP4IaU7G6B1L78kAiQaKRRxcldAVi0AJ303Er56d1V2HlK4pZWF8ACJioRU1Mlbo+s",
+	"9w88xt9d2f2wOzU/4ilIaiirx5b/19zJV5nvsVL9dD/vJmtJSACdsXWEATtAqi8TXXJg/eEtMIByJIFE",
+	"1T9EEzSBV2ioRM7NbNWYwv9Tl+tq+xYRGpTVvRguYtZJ2xQaSSiXAMOZvqfxC2Nb97b+dwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -156,6 +156,36 @@ func (e ErrorCode) Valid() bool {
 	}
 }
 
+// Defines values for Failure.
+const (
+	FailureFalse Failure = false
+)
+
+// Valid indicates whether the value is a known member of the Failure enum.
+func (e Failure) Valid() bool {
+	switch e {
+	case FailureFalse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Success.
+const (
+	SuccessTrue Success = true
+)
+
+// Valid indicates whether the value is a known member of the Success enum.
+func (e Success) Valid() bool {
+	switch e {
+	case SuccessTrue:
+		return true
+	default:
+		return false
+	}
+}
+
 // BillingMonth A billing month `YYYY-MM`, in Korean time.
 //
 // Example: 2026-03
@@ -215,7 +245,7 @@ type ErrorEnvelope struct {
 	// Success Always false.
 	//
 	// Example: false
-	Success bool `json:"success"`
+	Success Failure `json:"success"`
 }
 
 // ErrorField One bad input.
@@ -233,6 +263,11 @@ type ErrorField struct {
 	Reason string `json:"reason"`
 }
 
+// Failure Always false.
+//
+// Example: false
+type Failure bool
+
 // LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 //
 // Example: 010-1234-5678
@@ -246,7 +281,7 @@ type MessageEnvelope struct {
 	// Success Always true.
 	//
 	// Example: true
-	Success bool `json:"success"`
+	Success Success `json:"success"`
 }
 
 // Pagination defines model for Pagination.
@@ -312,6 +347,11 @@ type Problem struct {
 	// Example: urn:phonebill:problem:VALIDATION_ERROR
 	Type string `json:"type"`
 }
+
+// Success Always true.
+//
+// Example: true
+type Success bool
 
 // EndDate defines model for EndDate.
 type EndDate = string
@@ -677,124 +717,125 @@ type strictHandler struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H19VxtHmu9XeU7fOWfsuS1o8WIHOPMHBhFrjREjIF5v8EUldUmqoVWl6SqBmazvcTJMjm/w3vXsmDFx",
-	"wIfccSbxXu9ZEpNZck7mfiDUfId7qqq71S21hCC2Y2f3nwRL3a3q5/X3vNRTHxglVqsziqngxvgHRhUj",
-	"G7vqz1lWQoIwKv+2MS+5pK7/adyoYheDYID4KpSZC6KKwcW84QgTENSRqAKj6lOOahiYSyqEDhimgW+j",
-	"Wt3BxrgxiOpkcC09WCSOwwcJ/U2DuBuDVnpsxCoN4dQ7aHQkddkeLqWKaWSlRstW+VI5XR5Cw0XDNFws",
-	"L8e2MS7cBjYNXqriGpILFRt1+XQuXEIrxp07ppHHwt2YLAvsdr7IAi4xanP5KuuICCjiMpNvVsVA8W0B",
-	"wt2IrXq410/XCCW1Rs0YT5vBMggVuIJdtY4bN25MNkQVU0FKSODOxeRnpuDS5VELSlXkOJhWcJxiVzBy",
-	"sQsuRk7tl8tGvcooltRbNkzArsvcXy4bhK4hh9grgq1iumyciVR3TKOOXFTDwheADLWnE1c6i7gAG23A",
-	"hWvMxYiCIDVsAqElp8HJGr4IrOzLxG8amAsO64gKbMffZ8gaupSyhlPDacM0iHzubxrY3TBMg6KavAD7",
-	"vx9ddJm5NSSMccPW33TyO2vjWp0JTEsb1/BG5+Kvo1XMo6sDjspKml1cx0jABdtFZZEiWJRTVSHqqE5S",
-	"pPXQ1CreSGk1uTgOaXnj0OgorBFOig6GyYWpbFay0EUlSUipEEtL2WlAUry4MKGIXLxMmQuIA4LfNJjA",
-	"NugXGIAZ5sLQCFRbyrOKN2CdiMgndbThMGQDonwduxzWq0iob8vE5SJ8rZK8VjATuECiwQFRG2wk0AQg",
-	"GLHG1EOXacHGAhGHD/i3Ze0CrFeJI7UACSAcuCCOAxVGaAUYHYDFjpUhykQVu+HCiHyxkaGhAcgHAqAe",
-	"ti7NhovLDY7tiK5tLFP1jUCrmMKFEcsyYcRKy/8My/+MBOIkDYup1j51dXLu3cxKdm5lPp97N59ZWDBh",
-	"ZGjMhFFr+CI4GK1pLZZLLLsYDyzTmOy9g63hscvv4NSIZY+mRoZtO1UsjQ2nLr0zNoJGL5fHhodGAqnU",
-	"vG6JZUTAUlLCYjYA3Z7FtCKqxvjQ6GVT2oTg3+l2YTWN2ykXI66k8vjFt82Dr8F79HHzk4fg7XzYfH5k",
-	"gnfv/3pPHphwfHRwsnME6f85NDrqPXngPXrubX8PJ9vPmlv3mltPldzPEoqnqoyUEhQ2R3FAw5K0Le7P",
-	"OTiEYj4BDi4LYA0BNYwob4nRAExqrvqX+ky1huNKbKWtVHpoeCQ1eunyO130WN4+16gVFRFbtPqZi8vG",
-	"uPHfBlseaFB/ywdnW7cE7zZDnEQb3v+7Icfxr6y9UW83jyoJPJOfmhG1JhzSA1CoowouKIPLocDJb3EB",
-	"amgDilgamBrjAtKWaVlW7EXSyUuXz4ot2sZl1HCEuqGGbvvuzLIsyzzNveUD89H5JtJgFCLmxeeWNl/a",
-	"MgjGVqM2eQAWWA0Xmb0B2OH45zxg0Eg7g/rCC+rlpfVovXu4np4+MnQ3jQaxE93NAvltAvOyAtc41JVN",
-	"bPPjQ1YyMyQvk5kh74hy41ReLAjkimTXPaNkqd13d3XYMIuE5hGFgu+PCwEvrCR/nk5Z3fw5D5d1No9+",
-	"AxGRAEIYrUCdOc54IEmIA2eMyv9H3TvhUCYUOSZInyuBIHAGNUQ3gPv4r+VfBRJYPoCo+yRcGwAr9LRI",
-	"AKOldm+S7sJRCSmTORpl6NBohJ9WAj/vSAHldUY5VrDsCrLfRQKvIwVuSowKTBV9UL3uEI3ZB3/NNXD3",
-	"F6luLMZu5I1aDbkbktTYXSMlDJRJ8IBKVVR0JCfWkNNQIqTQpf4xWyHRyemVdycXMzcmbxqmUcOcKwtm",
-	"eJu7ze82vU+egvfo4PibA+/RA/C2np7c/+pke8fbuet98q12WAPgPdn3tnbh5LNNaG49lX96W7vNf948",
-	"2T70/vy9t3nkPX5omFpnuwQLUlakGRSoVo/AyfToopUeH7bGLesf5CUuKmFplYyRYnlsqDw8evlycXjE",
-	"RpfQcAmPDY3ZFrbwyOXhS8Yd0+CNUglzboyXkcOxon1/Jj0jSZSha9hhdayZFhfXSQjIXMRVQm0lbhXN",
-	"jhATMReKLlvV2KXEKMUlefuAXNoVZPs29uxsDzxMi+cSeGJ3A0LEr/wkK4OLaKUn89+bnM1OTy5mc3Mr",
-	"mXw+lzdMo0ywY3Nj/P0P9J8taxbim7Rlgbd3KOWgA7zcisnQk9839784PvgXb28TTj7d9vaO+pGJKuGC",
-	"vR6ZMCVF3wvIEyWpollgStddaaCkdfvh1PQl/jqjyoWFVL158+bN1PXrcLKz7W3teXs74O08bx48bH5x",
-	"BN5nD729Q+9Ph6+A2q9RA6WldCQVsf13vnBHSa4gQhCpUAZ/t5Cb++H0lk+N0rlFVfn8kNyH4G1vNrc+",
-	"fWtJ26CrlK3TGf3accoqWvjorIqB1bGrbAzYDHPlK+S9L1W2YyTfvg/evZ0gIjrZ/rfmvz6TNH07af3y",
-	"HMliHNqE2jEBBU3dAkj8wQGvSQNflPE4rTeEiv/XqxvamRDHmWNihjWofVZ30nZrS2YoA/llmBGs+eaq",
-	"O47Izs6uzOUWV2ZyS3PTMShxsn3Y3PpOG7Ed8B4/PD66B97+dvPF4fHBXSkVIZh4IzRJRYGJVPF1TIWZ",
-	"vYgxm53LdCPG4/ve5r7/+s0vvgfv4P9JSff1402ixMuT82u5BagiZdQjUoWEjtelMCv5Uqg+ZpKU7MmL",
-	"lKRPVSWgyWuAdUZRL6l7pzEluI2pcnE+aJvQsq6ZBRxtcKllvTjtJ6+mM3PZjGS0n4GTV7Si0j5j2zsx",
-	"M/i7D0/+5R40X9w9/uZvUmm8b/5NyUkSBh+H5r8fNT965iuX8mZP7vWQpbrL7EZJ8EFNltejV/q3snTe",
-	"ZRVXfRXzUn7iUV+lkRdpZXQcsoYnwCevsoqgIrLTOBNJK/bBnnQ6ne6PPXuHzX8/Au/LzZM//S/wnv7B",
-	"2zuCZJ69kbyQZF1o8Dqmdrs+BCqnUZgAQqHBTzd3C0sL85m56ZesBXuH3uNnAX217Qyx2j0JiDd3fbJL",
-	"5dCUP9ne78Oc/ihkVxUdZaRmEHFwB1ArVXFpFcrqu0RjRErVPmHazGR29pWYJO+j597+JnjfHJ58+Lxr",
-	"WmAcTu4/aH75NK4bHTj7TWDLy8VzdQdRKCEqVaeIfXNmA2XrutzCXBu7UrdWcV1MQFLNRmM+IrTTY7Ts",
-	"kNJZMwWlyG1RWKf0WVlWlR/raUFzczOz2anFOH7Z2fSePFfs/N2u9+iBt7mrqhzf7DT/8rw/zUMNUR2s",
-	"ldGgYKL+9jFYVAmt/Nynn4QyRWLzsGYhGT0BLpZQXQCqIKJTPjPqOhvTM/IRU5c5NUxFPkxsJ3nNOnY5",
-	"o1BDtk446WwolFFJMLcXkxcyU7m56ZWZyanFXH4lM5fPzV7PzC2u5DO/WsrmM3Hw6v31oULse0feX/aU",
-	"wdX5vuYfv25+vtc7TEN2jdDBBscufz22lrJ57NYI56Q91UCZpJf/lU4lB+CjwQWrhaWkXoSbyeWvZKen",
-	"M3Pd0qbadR3/9f7J9q6ye29anFNHnK8z1w5gdZJ86VKtvg7WEQeOBRQ3pPCXy73IMz+5sHAjl59e8XFY",
-	"sjwd3js+OoDmd5vNg7vNb+6d7BzJkKj51ffe/t3Qm/+Eg39d5QQHlVa1CYnKZTsQi5ZFTejJGRVTyYhL",
-	"sKgTUtXHZXqhG3MuxpShp01Rv0AEB7ZOsRv8lrJWgCheD3/rNANzcWCZSkL75YxFUsOscVZvV+m4ubMk",
-	"IhgD7vROc/mVkJXF7PVMbmmxq2r/obn1rdLpL+96jw6aD3aOX+zHYP5/VUXiVRGb2EqG/fIe0bVK5Rmz",
-	"VGCXIifT4kXffCf+vXGOs4YLujrXg9XZucVMfm5ydmUhk38vkw/TmhGGK0wjASx4O0+bX+xI39c82PV+",
-	"t9cGdn9SfMwF1BuArNBxhzQIhFagxlwMjEK94dYZxxO64wkK/tILip/X8EYenyNDEzKoxcjsdOb6fG4x",
-	"Mzd1c+Va5uZKPrO0oFxId652u6MjdG9uPVWlFR2lyzDmo+fe42fNB7vQfPZ1849fw8lHT1tJ6p9eoNLW",
-	"+6R8iKpcJvWBKc7OEoqv+uWFn0go8rpBqRMhYSeKR6USa1ABVeb4IUVfmearmdm2QB/frhMX80kRfZNL",
-	"sTeJ9Drp5qhf/OIXvwiao4SLKC9j90yZgoSCkGreipaCfK07frHp7W9LD9p8cejt7p9s7wbZnS5lof5v",
-	"HPC/Cq5VggHS7e7vnmzvHH990PxoJ1D/5tZhc+s778kDVZr45DsZ2si45uAzb3vzzYlmXqKX7ilqcCEU",
-	"KI0FRV8BL1wIFPTiAOTKgKCKHVs/MUxwtGSqsEx1ikM93f9YFwRQgDJrWIomsLIPaGtoA6QhIW4NGlQQ",
-	"p/XgUNgLPpScbSvgnMFWvaG1n5az8QPUwbCd0bIs6+2rBvWo8vjcy9Iljs/BvVeX1T5rWtqvxWyC9/nB",
-	"yeP7/XmkHyEPoJrC8w1KCa10Ei3eiN6gNnbDduyOjvI+ffhLS0kfH3zq7d2NAjZdYQ4KL9ub3pcfQgvI",
-	"98Bzb3l5VVcwI5a8iEuowbHf/cgDrVBGHbs1QpHA9gSEO37a+dsODzt43TL6ZvLWgyCNHUT4s6xC6Pmq",
-	"tw4rrbZrtN7Z4H/TQ+4mlxavrljWcEyDWzjCe7J/fHSv+WDHexQN34et5l83e0fvA11S2458z9cEJ9Xb",
-	"z7H1JL0ti6oqJTVcLM0dArd38sMn1FCMUKMnj++D9+jA+/ifIoWeR881gY4PNuE0Uv74VNKQYkbnwtsq",
-	"bvGklnQOGNt9CdRIcg+Urmm0ep9Urhy87a+labrkPXmgTNHfHjb/uAvNnQcyYmm++Pb42+BDhQtUD1Qs",
-	"U9TWJBVNxEdu7Kdf6nVTXzVPtqmu6qckyhgFOcw+KJ6OSWZ2OqRfW/74jaXCgk6QTbnYxlSQ9ryVTrLq",
-	"HFopvEYKpSYYc8HFQiXpexBraU6SK5fP/kM7amklMJ88OP7mGXh/2Wv+6++V5vpNkYfel3fB2/4kCJK+",
-	"vN/88/02hf6xaflysyBxIQxpHQY/RH2m7awu4PopTIrXpKfEjsNhvYpVUOXfgG8TLrg0fJEtuDdu3Ei1",
-	"bxpNWr1/y2D7HlO1/jkmphAtYcdRff0/OMEWwWRny70E/S8tZLV36AuN9+mmEprdEIjdBe8/vvI+vn+u",
-	"xox+9xG/ZXKn2wCqiEMRYwocUwGCgYRyyHExsjeUCAYbXlRkdM6Ylnbr8OSNUlVH9734nxzLat5KLLD1",
-	"w7sZf4I8nvPJ6+NhzUwNxeO74RRn53WWdZGxWeRWzqrYInJbi8HqN9iab5YcUuvdLzc/eXM2Nzm9spjL",
-	"rcxO5t/NJLAbmi+Oms+PVPpt817z+SGcfPi3n2BAJRVUkY9wTcFLI3CNXNGsclnRwbXpVgjbhVN1feF/",
-	"T+KY/13HDoigwTvKqO4d+Drm6qtn/tVvRCGUC+maekiA3rxujI9YVn/iQISeloDsYPf52YQk3IHXcOl4",
-	"OGRh3Kf+eAdJzyBDvhgkSU9GNesr/Qo2EE3OZ01AHPIzUzA2MnrZVC3QCEoOUYa/ioR0ATaHZWOyVMJ1",
-	"MQ7dZGnZGG/ND9AkNcFHDaoqL2MZvkz9rZPYl3NVzSMc9FqL2AY1+YPRku7Apkzoyg9GpWpri4gJnAWp",
-	"2ehqwwReMDeECOXNGMUgiQ6svEwVDfzoP49RC87EGiDPVEqy8ZwO0E6L41QrgoNt/+VA3ur3SdCehjCf",
-	"kfg5M7eYnerVSelrSxgM3nmLo8FIDPY6+sCZjW90CwqZC7wupUxx48dikyKhomlyYBTAX79kHI+P3mrm",
-	"JGXaTs+xnYsZw2253FeYkvsxaPiSsnLnIu1QnLSvLIn3eunaNZNUariutBn95JLORc90F7vh//B863db",
-	"le5IUirJknSzFy8hrfU6ufLyQPcNIkNRv9NQtUDqGnMbb0EDp8Cb+9ka1TTpp20kKnEYW5W+X4R1EFYG",
-	"pPI4cKFVq5C80r2LapO+jZep3pfGKilCYZ01HBsqZA1f9Gcl+QurSPTD6DjYzB+1UHYxr5rBvx1WUcqt",
-	"2r8D/KMuOV/9w58FlliRNkEXwG0TiO1gSQFd/+ypBDP5zMLVlcXctczcSnZOIeEuKpCdns20bQTZPPJ+",
-	"v6OiwKQE4UDYFv757vF/HPUnsz4FX48hccP+tAg1ObZBrJMS1htv1qvMaTG8jGrEUfGgi9fY6lmom9CC",
-	"1nxx6G3r0vCu9F8QUHQTvP/z++af75/86W0i53/ltt/UreVKCEBNEJSkTrYYprYXynaGTYB6pNuryGH7",
-	"kfz5Gr0FYwtOO7CKjo4QeiQgY+Cw3nnNfOZXS5mFxeRe7/Z0l7e/623tHh9seo8eQPOfN72DZxJC+a58",
-	"e6dTW3/i3d5hiizs7HZdsoaDzu6JsGdYSpTN/N6eRcauI7oRjBI8I/NdJPAsqRHR0dzD/CFQwcyrnnyf",
-	"XMyszGavZxdXMn8/lcl0NPeE7SN+jrP55f/+z9zXnwtSyOFIPsmHCSixGoYiKq36g7gKajprSo1nLQTj",
-	"uNoMSOSS02xHZNarWtQSlaaYueS3Z+8s19auXWakUawjLtQ2FnXNxkRoM3sny7Vnz/z9fMeWptBJvzR4",
-	"9CN0hCXCzXA6ifYnpu+4OalQJBouNlXezwTCeQO7CqY3bIJpCZ9OyRYCjejh7v7J468iVnavlUVR9aY3",
-	"qZnLNPwIpKPIpoh1LkwTE6WT7U3v8cNWyv1NeOUACicAPY2ape1vdZ1JREIqVcGDrHiDh/Me7NNlJJ95",
-	"L3eta6A+l7mRya9MZ97LTrVFKz4Ztze9z36nqtIaa0faxd9sdXypNcmiHjztazBzdb7en7nVQoVa/zUo",
-	"Vzx+FUBwiaI1RM7TySB5kNUcSJqjoNrK8W0RyJmaOeNzDC4szeRTV7KzsylryLrYe2t0XkrTytLc5HuT",
-	"2dnJK7MdNVE1yUh194K3tR9sJEqah/BGKKzWtX5IpqcY6FEsimLz+dz0D6dYbEDKyacPm88ktP6D9/E/",
-	"nYFwPZrhg+0rr2PcWkx4I2V3VFrFfj2tdckPIdre997Wrrf/obf7ffNzab/8UFfVhlQnelJjzX9CpHot",
-	"txDdvxxwwh/GEfRtsfVWSbCuUjpIQBVR+/VDWo7dc/b0NNpu7ezrkVf0hB0LmXyXfSq6rOU9eXCmjh6V",
-	"KZG/miK0zN6+aFahkWDslI4OqM4iYDds6Wv9pp7fSxyH0IruoegYazypPI/eOEtFFQp+a0VBeliIzGxO",
-	"PEzBMKMj6OMD6C8r6gvsyp/5H8vL9gcjd1IXrPfTqbFb/5h+30oN3br4M6PnlPrztHmYxjQSaIE13KTJ",
-	"9P5RIlWsOxC0NpVdVhtXbW2/BMRXsQ2/bnChp6RMTU5dzcjPtSbGDylQYdgELCxOzsprVA+TDNYqjNnq",
-	"ejNM7V/LLSzT1sgd/TNq4E4B8Vy54HdpVtk6MDUHE28AcoPRz7RRM8bfl8bDMA21JMM01M8at6Js0Re0",
-	"jbQ2DSVbV5itBjEj2yaSGsiZd1kdu4LgQFxNox75KFDDPuR2Sl54J4Z6k3/mg87FtQ0MV2wJRjrqbg7d",
-	"iRI07yTNdvdRgO5REYjaHPwyzTqKH6lyvt08/qJZ8de4JKJ1tk75IqWq7o/ikn/SbquN6sE4zAlAzrqa",
-	"k0VEFdq7e0zg2LFZTX+rXISy5UTgGu+LE3q2amvJyHXRRizYaF+y1nETykT4ozh4la1T+beubWkAE9f/",
-	"07u5OvisTXHnsQPyRWPT4Ps4uCfp+RFTnqD1Whp0w5MM+bSnlYHE0uJU8kExbX4gNjg+JX8tcRWBt2hf",
-	"w6/UGAJN49aAW+ZOyM/KhNptU+QpOKyim6XUMzlcuDE8pf8GYpswPARVfBtsUiGCX4y/Qh9dZxHb/L6V",
-	"GkOp8q0Phofu/CxxJH7rxIL3Db/pJZCnKOHN4NCDgAq3ElSnZTA6haFRdEjJ55L8nQnfAnAouoiW1DFP",
-	"RAxAwWYlPqiu4wM1uwCOdH1hp5nvtoK5dGp4J0ZU7Qkrq+axgYhVjezciGwvimzJimymiY+i7xgo2z5q",
-	"M3HAY6RZPTqgqXOuS9dBEd3mgkR32nfs8e3YK3o9s3g1N62umZydzd1QH0bv6DEfKakTNzlp3b2XoVuB",
-	"t0tpso8pYJ3lkuTApT012r6C9mROW/qrA5Ym9L12TjmMOeqEO5K9dogIT/PcSf2dfjihh2UE5zKxMoxY",
-	"lgxCan71LO70QxB+qq9RiCKKeTvApXZ1aoUxA+Wv2X/lImMORrTD0gTPNf01dbUm4UDxM1AoR3Grl7mT",
-	"CuXgkUn4UTXJjwMCmwkhcZwa9apdjCo4XShEO5cLJhSUBx+wBuSlhYt6NJa6TfV8qMMRTP8kO9fvlG0d",
-	"lmACc5dpQT66AOuBM1O/pA710n0ALXTpYmS3H0HV1krdIW0B6O58441IKNAJE4qYE3/4lqJZ3BGdA8Gf",
-	"5n80Z8IFJwlF5MCjhICnxopqVy6hGKi6KnJwWA1twLpLBIaClbbSQ8Mjo5cuv1OQXCnEUjiFidYxLRLn",
-	"aVGvbtSrWG1bbqd/e/4nEjelh+Mnd1kx72zJWGns1oWU+t8Hw+bIHf/PkTv/qP+4bL5z57RYKvI2QfNW",
-	"bEmtUwaSYqrr2pVGrVHHZC2trRqE60nauroqAQ92HCg2dBnLd8udOheBqC26xVPj7Z0QHWJ8mi0SbiNu",
-	"ivQRTH1bomCNSWI3jyqEhmdYxt+tivgcvi1i75b806a8dt7Fa4Q1eOz6LlbT1AdrJZyDRbg6D6rjWK+2",
-	"s7p6He9k6qNVTjlxSpkhFdKWmdtx/FT/h0mZhmACORkH14ITQsMnjQxFMDih4pLEY71OMvIfNo8qOP6k",
-	"4VNOQIrzPji1TJ8wE19f7CfMkMlxFiaKSmtzzRl8VngUok5enGmzRo+9Gp2aeM7AP/kstgCG+1FeuNnj",
-	"hwaU50k29AjkX0KM3dpf9OrC3GCDUlQzrKiSjY6NReRb72Pq1IxosPyyQl+9FapDBCIlm6uLi/NhlEYo",
-	"ZGjFIbzadvBsfCtVjwj7FQW8wQcdNk91BJaJP8KkFabG19/nRq7TcI76NqBqyPdQ1SLSZgYxeUCaKH87",
-	"rY/uniizzhecCgW+dRBPXcfkvI5LpOzbDw68ilw8HiFDoNUSxAZeUPsddandArM6p4EjG9A0jhpYptkA",
-	"OCgkrEIVf3yrRlPBZruQusHDI4dKm8YadvU8ZSM9YA1Ykp+sjimqE2PcGB6wBob9RIXUIjV6w11ThZL3",
-	"2+kRmQ46ocZ++VNaJW3chjrik1HdM+rLhH9grny2aTRcp6XZxp1bd/5/AAAA//8=",
+	"7H19VxtHmu9XeU7fOWfsuS2QeLEDnPkDg4i1xogREK83+KKSuiTV0KrSdJXATNb3OBkmxzd473p2zJg4",
+	"4EPuOJN4r/csicksOSdzPxBqvsM9VdWvUksIYjt2dv9JsNTdqn5ef89LPfWBUWb1BqOYCm6Mf2DUMLKw",
+	"o/6cZWUkCKPybwvzskMa+p/GjRp2MAgGiK9ChTkgahgczJu2MAFBA4kaMKo+5aiOgTmkSuiAYRr4Nqo3",
+	"bGyMG4OoQQbXMoMlYtt8kNDfNImzMZjOjI2ky0M49Q4aHUldtobLqVIGpVOjlXTlUiVTGULDJcM0HCwv",
+	"x5YxLpwmNg1eruE6kgsVGw35dC4cQqvGnTumUcDC2ZisCOx0vsgCLjNqcfkq64gIKOEKk29Ww0DxbQHC",
+	"2YiterjXT9cJJfVm3RjPmP4yCBW4ih21jhs3bkw2RQ1TQcpI4M7FFGam4NLl0TSUa8i2Ma3iOMWuYORg",
+	"BxyM7Povl41GjVEsqbdsmIAdhzm/XDYIXUM2sVYEW8V02TgTqe6YRgM5qI6FJwBZak0nrnQWcQEW2oAL",
+	"15iDEQVB6tgEQst2k5M1fBFYxZOJ3zQxFxzWERXYir/PUHroUio9nBrOGKZB5HN/08TOhmEaFNXlBdj7",
+	"/eiiK8ypI2GMG5b+ppPfOQvXG0xgWt64hjc6F38drWIeXR1wVFHS7OAGRgIuWA6qiBTBopKqCdFADZIi",
+	"4UNTq3gjpdXk4jhk5I1Do6OwRjgp2RgmF6ZyOclCB5UlIaVCLC3lpgFJ8eLChBJy8DJlDiAOCH7TZAJb",
+	"oF9gAGaYA0MjUAuVZxVvwDoRkU8aaMNmyAJE+Tp2OKzXkFDfVojDRfBaZXmtYCZwgUSTA6IWWEigCUAw",
+	"kh5TD12mRQsLRGw+4N2Ws4qwXiO21AIkgHDggtg2VBmhVWB0ABY7VoYoEzXsBAsj8sVGhoYGoOALgHrY",
+	"ujQbDq40ObYiuraxTNU3Aq1iChdG0mkTRtIZ+Z9h+Z8RX5ykYTHV2qeuTs69m13Jza3MF/LvFrILCyaM",
+	"DI2ZMJoevgg2Rmtai+USKw7GA8s0Jnvv4PTw2OV3cGokbY2mRoYtK1Uqjw2nLr0zNoJGL1fGhodGfKnU",
+	"vA7FMiJgKSlhMRuAbs9iWhU1Y3xo9LIpbYL/70y7sJrG7ZSDEVdSefzi29bB1+A++rj1yUNwdz5sPT8y",
+	"wb33f90nD0w4Pjo42TmCzP8cGh11nzxwHz13t7+Hk+1nra17ra2nSu5nCcVTNUbKCQqbp9inYVnaFufn",
+	"HGxCMZ8AG1cEsKaAOkaUh2I0AJOaq96lHlPTw3ElTmfSqczQ8Ehq9NLld7rosbx9rlkvKSKGtPqZgyvG",
+	"uPHfBkMPNKi/5YOz4S3+u80QO9GG9/9uyLa9K+tv1NvNo2oCz+SnZkStCYfMABQbqIqLyuByKHLyW1yE",
+	"OtqAEpYGps64gEzaTKfTsRfJJC9dPiu2aAtXUNMW6oY6uu25s3Q6nTZPc28F33x0vok0GMWIefG4pc2X",
+	"tgyCsdWoTR6ABVbHJWZtALY5/jn3GTTSzqC+8IJ6eWk9wncP1tPTRwbuptkkVqK7WSC/TWBeTuA6h4ay",
+	"iW1+fCidzAzJy2RmyDui3DiVFwsCOSLZdc8oWWr33V0dNswioXlEoej546LPi3SSP8+k0t38OQ+WdTaP",
+	"fgMRkQBCGK1Cg9n2uC9JiANnjMr/R9074VAhFNkmSJ8rgSBwBnVEN4B7+C/0rwIJLB9A1H0Srg1AOvC0",
+	"SACj5XZvkunCUQkpkzkaZejQaISf6QR+3pECyhuMcqxg2RVkvYsEXkcK3JQZFZgq+qBGwyYasw/+mmvg",
+	"7i1S3ViK3cib9TpyNiSpsbNGyhgok+ABlWuoZEtOrCG7qURIoUv9Y5ZCopPTK+9OLmZvTN40TKOOOVcW",
+	"zHA3d1vfbbqfPAX30cHxNwfuowfgbj09uf/VyfaOu3PX/eRb7bAGwH2y727twslnm9Daeir/dLd2W/+8",
+	"ebJ96P75e3fzyH380DC1znYJFqSsSDMoUL0RgZOZ0cV0Znw4PZ5O/4O8xEFlLK2SMVKqjA1VhkcvXy4N",
+	"j1joEhou47GhMSuN03jk8vAl445p8Ga5jDk3xivI5ljRvj+TnpUkytI1bLMG1kyLi+sk+GQu4RqhlhK3",
+	"qmZHgImYAyWHrWrsUmaU4rK8fUAu7QqyPBt7drb7HibkuQSe2NmAAPErP8kq4CBa7cn89yZnc9OTi7n8",
+	"3Eq2UMgXDNOoEGxb3Bh//wP9Z2jNAnyTSafB3TuUctABXm7FZOjJ71v7Xxwf/Iu7twknn267e0f9yESN",
+	"cMFej0yYkqLv+eSJklTRzDel6440UNK6/XBqehJ/nVHlwgKq3rx582bq+nU42dl2t/bcvR1wd563Dh62",
+	"vjgC97OH7t6h+6fDV0Dt16iB0lLakorY+jtPuKMkVxDBj1Qog79byM/9cHrLp0bpHFJVPj8g9yG425ut",
+	"rU/fWtI26Spl63RGv3acsooWHjqrYWAN7CgbAxbDXPkKee9Lle0Yybfvg3tvx4+ITrb/rfWvzyRN305a",
+	"vzxHshiHNoF2TEBRU7cIEn9wwGvSwJdkPE4bTaHi//XahnYmxLbnmJhhTWqd1Z203RrKDGUgvwwygnXP",
+	"XHXHEbnZ2ZW5/OLKTH5pbjoGJU62D1tb32kjtgPu44fHR/fA3d9uvTg8PrgrpSIAE2+EJqkoMJEqno6p",
+	"MLMXMWZzc9luxHh8393c916/9cX34B78Pynpnn68SZR4eXJ+Lb8ANaSMekSqkNDxuhRmJV8K1cdMkpI9",
+	"eZGS9KmaBDQFDbDOKOplde80pgS3MVUuzgNtE1rWNbOAow0utawXp73k1XR2LpeVjPYycPKKMCrtM7a9",
+	"EzODv/vw5F/uQevF3eNv/iaVxv3m35ScJGHwcWj9+1Hro2eecilv9uReD1lqOMxqlgUf1GR5PXqlfytH",
+	"5x1WddRXMS/lJR71VRp5kTCjY5M1PAEeeZVVBBWRncaZSFqxD/ZkMplMf+zZO2z9+xG4X26e/Ol/gfv0",
+	"D+7eESTz7I3khSTrQpM3MLXa9cFXOY3CBBAKTX66uVtYWpjPzk2/ZC3YO3QfP/Ppq21ngNXuSUC8ueuR",
+	"XSqHpvzJ9n4f5vRHIbuq6CgjNYOIjTuAWrmGy6tQUd8lGiNSrvUJ02Ymc7OvxCS5Hz139zfB/ebw5MPn",
+	"XdMC43By/0Hry6dx3ejA2W8CW14unmvYiEIZUak6JeyZMwsoW9flFuZY2JG6tYobYgKSajYa8xGhnR6j",
+	"FZuUz5opKEdui8I6pc/Ksqr8WE8Lmp+bmc1NLcbxy86m++S5Yufvdt1HD9zNXVXl+Gan9Zfn/Wkeaora",
+	"YL2CBgUTjbePwaJGaPXnHv0klCkRiwc1C8noCXCwhOoCUBURnfKZUddZmJ6Rj5g6zK5jKgpBYjvJazaw",
+	"wxmFOrJ0wklnQ6GCyoI5vZi8kJ3Kz02vzExOLeYLK9m5Qn72enZucaWQ/dVSrpCNg1f3rw8VYt87cv+y",
+	"pwyuzve1/vh16/O93mEasuqEDjY5dvjrsbWUzWOnTjgn7akGyiS9vK90KtkHH00uWD0oJfUi3Ey+cCU3",
+	"PZ2d65Y21a7r+K/3T7Z3ld170+KcBuJ8nTmWD6uT5EuXavV1sI44cCygtCGFv1LpRZ75yYWFG/nC9IqH",
+	"w5Ll6fDe8dEBtL7bbB3cbX1z72TnSIZEra++d/fvBt78Jxz86yon2Ki8qk1IVC7bgVi0LGpCT86omEpG",
+	"XIJFnZCqPi7TC92YczGmDD1tivoFIjiwdYod/7eUtQJE8XrwW6cZmIsDy1QS2itnLJI6Zs2zertqx82d",
+	"JRHBGHC7d5rLq4SsLOauZ/NLi11V+w+trW+VTn9513100Hqwc/xiPwbz/6sqEq+KWMRSMuyV94iuVSrP",
+	"mKMCOxTZ2ZAXffOdePfGOc6aDujqXA9W5+YWs4W5ydmVhWzhvWwhSGtGGK4wjQSw4O48bX2xI31f62DX",
+	"/d1eG9j9SfEx71NvAHJCxx3SIBBahTpzMDAKjabTYBxP6I4nKHpLLyp+XsMbBXyODE3AoJCRuens9fn8",
+	"YnZu6ubKtezNlUJ2aUG5kO5c7XZHR+je2nqqSis6SpdhzEfP3cfPWg92ofXs69Yfv4aTj56GSeqfXqDS",
+	"1vukfIiqXCb1gSnOzhKKr3rlhZ9IKPK6QakdIWEnikflMmtSATVmeyFFX5nmq9nZtkAf324QB/NJEX2T",
+	"S7E3ifQ66eaoX/ziF7/wm6OEgyivYOdMmYKEgpBq3oqWgjytO36x6e5vSw/aenHo7u6fbO/62Z0uZaH+",
+	"bxzwvvKvVYIB0u3u755s7xx/fdD6aMdX/9bWYWvrO/fJA1Wa+OQ7GdrIuObgM3d7882JZl6il+4panAh",
+	"ECiNBUVfAS9c8BX04gDkK4Cghm1LPzFIcIQyVVymOsWhnu59rAsCyEeZdSxFE1jFA7R1tAHSkBCnDk0q",
+	"iB0+OBD2ogclZ9sKOGewVW9o7Sd0Nl6AOhi0M6bT6fTbVw3qUeXxuJejSxyfg3uvLqt91rS0V4vZBPfz",
+	"g5PH9/vzSD9CHkA1hRealBJa7SRavBG9SS3sBO3YHR3lffrwl5aSPj741N27GwVsusLsF162N90vP4QQ",
+	"yPfAc295eVVXMCOWvITLqMmx1/3Ifa1QRh07dUKRwNYEBDt+2vnbDg87eB0afTN564GfxvYj/FlWJfR8",
+	"1VublVfbNVrvbPC+6SF3k0uLV1fS6eGYBoc4wn2yf3x0r/Vgx30UDd+H062/bvaO3ge6pLZt+Z6vCU6q",
+	"t59j60l6WxE1VUpqOliaOwRO7+SHR6ihGKFGTx7fB/fRgfvxP0UKPY+eawIdH2zCaaT88amkIcWMzoW3",
+	"VdziSS3pHDC2+hKokeQeKF3TCHufVK4c3O2vpWm65D55oEzR3x62/rgLrZ0HMmJpvfj2+Fv/Q4ULVA9U",
+	"LFPU1iQVTcRHbuynX+p1U181T7apruqnJMoY+TnMPiieiUlmbjqgX1v++I2lwoJOkE052MJUkPa8lU6y",
+	"6hxaObhGCqUmGHPAwUIl6XsQa2lOkitfyP1DO2oJE5hPHhx/8wzcv+y1/vX3SnO9pshD98u74G5/4gdJ",
+	"X95v/fl+m0L/2LR8uVmQuBAGtA6CH6I+03ZWF3C9FCbFa9JTYtvmsF7DKqjybsC3CRdcGr7IFtwbN26k",
+	"2jeNJq3eu2WwfY+pWv8cE1OIlrFtq77+H5xgi2Cys+Ve/P6XEFntHXpC4366qYRmNwBid8H9j6/cj++f",
+	"qzGj333Eb5nc6TaAGuJQwpgCx1SAYCChHLIdjKwNJYL+hhcVGZ0zpqXdOjx5s1zT0X0v/ifHspq3Egts",
+	"/fBuxp8gj+c88np4WDNTQ/H4bjjF2XmdZV1kbBY51bMqtojcFjJY/QZb88ySTeq9++XmJ2/O5ienVxbz",
+	"+ZXZycK72QR2Q+vFUev5kUq/bd5rPT+Ekw//9hMMqKSCKvIRril4aQSukSuaVQ4r2bg+HYawXTjV0Bf+",
+	"9ySOed917IDwG7yjjOrega9jrr565l/9RhRCuZCuqYcE6M3rxvhIOt2fOBChpyUgy999fjYhCXbgNR06",
+	"HgxZGPeoP95B0jPIkCcGSdKTVc36Sr/8DUST8zkTEIfCzBSMjYxeNlULNIKyTZThryEhXYDFYdmYLJdx",
+	"Q4xDN1laNsbD+QGapCZ4qEFV5WUsw5ept3USe3KuqnmEg15rCVugJn8wWtYd2JQJXfnBqFwLt4iYwJmf",
+	"mo2uNkjg+XNDiFDejFEMkujAKstU0cCL/gsYhXAm1gB5plKShed0gHZaHKdaEWxseS8H8lavT4L2NISF",
+	"rMTP2bnF3FSvTkpPW4Jg8M5bHA1GYrDX0QfOLHyjW1DIHOANKWWKGz8WmxQJFU2TAyMf/nol43h89FYz",
+	"JynTdnqO7VzMGG7L5b7ClNyPQcOXlJU7F2mH4qR9ZUm810vXrpmkctNxpM3oJ5d0LnpmutgN74fnw98N",
+	"K92RpFSSJelmL15CWut1cuXlge4bRIaiXqehaoHUNeY23oIGTr4397I1qmnSS9tIVGIztip9vwjqIKwC",
+	"SOVx4EJYq5C80r2LapO+hZep3pfGqilCYZ01bQuqZA1f9GYleQurSvTD6DhYzBu1UHEwr5n+v21WVcqt",
+	"2r99/KMuOV/9w5sFlliRNkEXwC0TiGVjSQFd/+ypBDOF7MLVlcX8tezcSm5OIeEuKpCbns22bQTZPHJ/",
+	"v6OiwKQE4UDQFv757vF/HPUnsx4FX48hcYL+tAg1ObZArJMy1htv1mvMDhleQXViq3jQwWts9SzUTWhB",
+	"a704dLd1aXhX+i/wKboJ7v/5fevP90/+9DaR879y22/q1nIlBKAmCEpSJ1sMU9sLZTuDJkA90u1V5LC9",
+	"SP58jd6CsQW7HVhFR0cIPRKQMbBZ77xmIfurpezCYnKvd3u6y93fdbd2jw823UcPoPXPm+7BMwmhPFe+",
+	"vdOprT/xbu8gRRZ0djsOWcN+Z/dE0DMsJcpiXm/PImPXEd3wRwmekfkOEniW1InoaO5h3hAof+ZVT75P",
+	"LmZXZnPXc4sr2b+fymY7mnuC9hEvx9n68n//Z+7rz/sp5GAkn+TDBJRZHUMJlVe9QVxFNZ01pcazFv1x",
+	"XG0GJHLJabYjMutVLWqJSlPMHPLbs3eWa2vXLjPSKDYQF2obi7pmYyKwmb2T5dqzZ/9+vmNLU+CkXxo8",
+	"+hE6whLhZjCdRPsT03PcnFQpEk0HmyrvZwLhvIkdBdObFsG0jE+nZIhAI3q4u3/y+KuIld0Lsyiq3vQm",
+	"NXOZhheBdBTZFLHOhWlionSyvek+fhim3N+EV/ahcALQ06hZ2v6w60wiElKtCe5nxZs8mPdgnS4jhex7",
+	"+WtdA/W57I1sYWU6+15uqi1a8ci4vel+9jtVldZYO9Iu/mar40utSZb04GlPg5mj8/XezK0QFWr916Bc",
+	"8fhVAMElitYQOU8ng+RBTnMgaY6CaivHt4UvZ2rmjMcxuLA0U0hdyc3OptJD6Yu9t0YXpDStLM1NvjeZ",
+	"m528MttRE1WTjFR3L7hb+/5GoqR5CG+Ewmpd64dkeoqBHsWiKDZfyE//cIrFBqScfPqw9UxC6z+4H//T",
+	"GQjXoxne377yOsatxYQ3UnZH5VXs1dPCS34I0fa+d7d23f0P3d3vW59L++WFuqo2pDrRkxpr/hMi1Wv5",
+	"hej+ZZ8T3jAOv2+LrYclwYZK6SABNUSt1w9pOXbO2dPTbLu1s69HXtETdixkC132qeiylvvkwZk6elSm",
+	"RP5qitAKe/uiWYVG/LFTOjqgOouAnaClL/xNPb+X2DahVd1D0THWeFJ5Hr1xlooaFL3WiqL0sBCZ2Zx4",
+	"mIJhRkfQxwfQX1bUF9iRP/M/lpetD0bupC6k38+kxm79Y+b9dGro1sWfGT2n1J+nzcM0ppFAC6zpJE2m",
+	"944SqWHdgaC1qeKw+rhqa/slIL6KLfh1kws9JWVqcupqVn6uNTF+SIEKwyZgYXFyVl6jephksFZlzFLX",
+	"m0Fq/1p+YZmGI3f0z6iBO0XE85Wi16VZY+vA1BxMvAHI8Uc/02bdGH9fGg/DNNSSDNNQP2vcirJFX9A2",
+	"0to0lGxdYZYaxIwsi0hqIHveYQ3sCIJ9cTWNRuQjXw37kNspeeGdGOpN/pkPOhfXNjBcscUf6ai7OXQn",
+	"it+8kzTb3UMBukdFIGpx8Mo06yh+pMr5dvN4i2alX+OyiNbZOuWLlGu6P4pL/km7rTaq++MwJwDZ62pO",
+	"FhE1aO/uMYFj22J1/a1yEcqWE4HrvC9O6Nmq4ZKR46CNWLDRvmSt4yZUiPBGcfAaW6fyb13b0gAmrv+n",
+	"d3N18Fmb4s5jB+SLxqbB93FwT9LzI6Y8Qeu1NOiGJxnyaU8rA4mlxankg2La/EBscHxK/lriKnxv0b6G",
+	"X6kxBJrG4YBb5kzIzyqEWm1T5CnYrKqbpdQzOVy4MTyl/wZimTA8BDV8GyxSJYJfjL9CH11nEdv8fjo1",
+	"hlKVWx8MD935WeJI/PDEgvcNr+nFl6co4U3/0AOfCrcSVCc0GJ3C0CzZpOxxSf7OhGcBOJQcRMvqmCci",
+	"BqBosTIfVNfxgbpVBFu6vqDTzHNb/lw6NbwTI6r2hFVU89hAxKpGdm5EthdFtmRFNtPER9F3DJRtH7WZ",
+	"OOAx0qweHdDUOdel66CIbnNBojvtO/b4duwVvZ5dvJqfVtdMzs7mb6gPo3f0mI+U1ImbnLTu3svQrcDb",
+	"pTTZxxSwznJJcuDSnhptX0F7Mqct/dUBSxP6XjunHMYcdcIdyV47QISnee6k/k4vnNDDMvxzmVgFRtJp",
+	"GYTUvepZ3OkHIPxUX6MQRRTz9r5nRncUdRgU/3bT++muRiOYG34GQuQpDluWO1+24j8yCSaqXvhxQGAx",
+	"ISRcUxNdtSdRdaULxWiDctGEonLUA+kBeWnxop6ApW5TrR3qDATTO7DO8RpiwzMRTGDOMi3KRxdh3fdZ",
+	"6pfU2V263B+CSAcjq/2kqbaO6Q6h8rF15xtvRBB/JxooYU68GVuKZnF/cw6gfpqb0ZwJFpwkFL5AdQY1",
+	"GmIpgYhYevXvqBp6EuM9uMSYjVE4ncEbPNIZMdVZSW3rJRQDVVdFTh6row1Yd4jAUExn0pmh4ZHRS5ff",
+	"KUp+F2M5oOJEeM6LBIp6zbWNRg2rfc/tnG1PIEUCr8xw/OivdMy9p2WwNXbrQkr974Nhc+SO9+fInX/U",
+	"f1w237lzWjAWeRu/+yu2pPCYgqSg7Lr2xVFz1jGaS9sBjeL1KG5dnpWICds2lJq6Dub59U5tjmDckG7x",
+	"3Hp7K0WHgvRpzBa8y7obM38xSZI7j6qEBqddxl+ihvgcvi1iL6HPieqU0xri8w5eI6zJY9d3FexGYgiw",
+	"WCNcnRzVcQBY26levQ6CMvUhLKecTaUsmQp+K8zpOKiq/2OnTEMwgeysjev+WaLBk0aGImidUHFJIrde",
+	"Zx55D5tHVRx/0vApZyXFee+fb6bPoomvL/YTZsDkOAsTRSXchnMGtxccmqjTHGfa1tFjV0enyp0zRZB8",
+	"apsP2L14MNgW8kNDz/OkJXqE/C8hGg93Ir26gNjfyhTVjHRUyUbHxiLyrXc8dWpGNKx+WUGy3jTVIQKR",
+	"4s7VxcX5IJ4jFLK0ahNeazuiNr7pqkcs/opCY/+DDpunegcrxBt2Ega08fX3ueXrNKikvvWpGvA9ULWI",
+	"tJl+9O6TJsrfJOuzEHrDRIglHVMEYcl/RgFWst/S7RsV1vnUqUCPwpOAGjopwBu4TCqeWeLAa8jB4xHq",
+	"+sZCwmvfuWp3pi61Qpitkyo4sgNO47CBZZrzgYfC6CpW8ubHajTm7/YLmOY/PHKqtWmsYUcPdDYyA+mB",
+	"tKQja2CKGsQYN4YH0gPDXqZE0lXN/nDWVKXm/XZ6RMaTTqi5Y96YWEkbp6nOGGVUN616ouad2CufbRpN",
+	"xw4NhnHn1p3/HwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

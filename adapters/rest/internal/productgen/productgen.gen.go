@@ -158,7 +158,9 @@ type AvailableProductsEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ChangeValidationData defines model for ChangeValidationData.
@@ -183,7 +185,9 @@ type ChangeValidationEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ChangeValidationRequest defines model for ChangeValidationRequest.
@@ -325,7 +329,9 @@ type ProductChangeAcceptedEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ProductChangeData defines model for ProductChangeData.
@@ -365,7 +371,9 @@ type ProductChangeEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ProductChangeRequest defines model for ProductChangeRequest.
@@ -455,7 +463,9 @@ type ProductChangeStatusEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ProductCode Code of a plan.
@@ -511,7 +521,9 @@ type ProductCustomerEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ProductHistoryData defines model for ProductHistoryData.
@@ -528,7 +540,9 @@ type ProductHistoryEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ProductHistoryItem defines model for ProductHistoryItem.
@@ -615,7 +629,9 @@ type ProductMenuEnvelope struct {
 	Message string `json:"message"`
 
 	// Success Always true.
-	Success bool `json:"success"`
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ScheduledProduct defines model for ScheduledProduct.
@@ -2980,185 +2996,185 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request, 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvHle9X6cJNlaXsABzwYVlkpbZgEpIYUQQXAMV1TF2igWkQEw66kekBKViXt2iFcWkt5UbZFSPa",
-	"EVVMrRxb92ortK0k3CrnfpjNf8TwO2z1Y94DYEBSsiTrHwkEpnv6cfq8+pzfuZWqkWaLYIQtmpq8lWog",
-	"qCGTf6yRZpPglTlSg5ZOMPtKQ7Rm6i3xZ2qpgUwELAIgXQN1YgKrgYCJaNuwFABBC1oNQDD/lsImAsTU",
-	"V3WcSSkpdBM2WwZKTaZGYEsfWc+OVHXDoCM6/kVbNzsjavbiuFobRen34MR4+oI2VktXs1BNT9TV+rv1",
-	"bH0UjlVTSspE7HGkpSYts42UFK01UBOygVqdFuudWqaOV1Obm4ozmyKyzE6ubiEzOp8SqhGsUTajDahb",
-	"oIrqhE2wgQBGNy1gmZ3A4Mf6jaCpY73ZbqYms4ozGh1baBWZ/uEsLS3l2lYDYUuvQQtFx1S8NA3evTCh",
-	"gloDGgbCqyi4fu8jaCITmAgazZ8sp1oNghFby+WUApBpEvMnyykdr0ND11YssobwcmqohdtUUi1owiay",
-	"glSRx9pM7IDnILWABjvg3FViIoiBpTeRAnRcM9pUX0fnAalLQvlFG1GLgg2ILaQFpzWqjr6bVsfSY9mU",
-	"ktJZv79oI7OTUlIYNtkDSL7fP/Y6MZvQSk2mNPFLTyKY1VCzRSyEa52rqBOdwzW4hqh/kIDCOqd0E7UQ",
-	"tMA5zYR1K60jq55uWFYLtvS07nWaXkOdtDhJ5ydBljUcnZgA6zrVqwYCudL07CzbUBPW2LKyw7K4ODsD",
-	"IKM5aimgCk20jIkJIAUQ/KJNLKQBMY8MuERMMDoOGt7BWkMdsKFbvm9asGMQqAGI6QYyKdhoQIv/WtdN",
-	"arnTqrFnLaIAakGrTQHEGtCgBacABOPqRd7pMq5oyIK6QTOy2axWARsN3WBHA1pAp4BaumGAVaLjVUBw",
-	"BpQjI4OYWA1kugPT2cTGR0czoOjQAe9sg7EUE9XbFGm+A9hZxvwXC64hDM6Nq6oCxtUs+2eM/TPuUBVj",
-	"Ogof+/SV3Pzl/Mrs/MpCsXC5mC+VFDA+elEBE+rYeWAguC6ONhti3UQos4wDJPgeUscuXngPpcdVbSI9",
-	"PqZp6Wrt4lj63fcujsOJC/WLY6PjDnGKvfao00dgaUZhAcYAb84hvGo1UpOjExcUxiicv7NhmlVSN9Mm",
-	"gpRT5dG3f+4efA3sh590P30A7N2Pu88OFWDf+X/24/sKODo8ON49BNn/PToxYT++bz98Zu98B453nnbv",
-	"3unefeIn/zkdo+kG0Wsxx7eAkbOUNcZwzHcoMHSM6BQwUN0CpG2BJoKYetSUATmxufJRubfqWPBIq1k1",
-	"nR0dG09PvHvhvR6nmjWfbzerfC29JfuRieqpydT/GPFk1Yj4lY745iRbhmZ6STdiuX3ymULDkE82X+G5",
-	"LsDVmP1k3yq+k69TkM2ASguuogpnzRRUqP4RqoAm7IAqYjyoSagFsqqiqmpgWtn4ibC+AlPQUB22DYs3",
-	"aMKbUgyqqqoqCcVi0WE00Qkx1lLxMSK5hYLRCR5iEbLm594ZUCJNVCVaByCDoneos2vj4V1LpHXwNWB8",
-	"xlsCdzx9Zasrn9ptXesnn0r6RzFbOWuhJgUtzkRDasCoGr81bGfjt4a18O9N0p0pWdC04iX/JU5gYdHf",
-	"U96DOWiJHcOgIsV5xdkZNU4dyKbVXuoAdYd1IoVgCepWjCpD8CpoEcOYdMgLUkAJwex/v3agU1DXMTQU",
-	"wEQ2Uy4BJaAJcQdQqVN64tmCFmId6Lwd0/0yQHUFNbQAwbWwMMr22F+mpsbvr397Ryd8u6vG7O4mo1ra",
-	"Ipgiv473PtQuQwttwI74ElsI82WCrZahC6tg5OdUmAZyrLx9NdCQtptNaHbYwiNzXa8hgAlTQWCtAasG",
-	"25d1aLQ5QXGNVbxM49ptbmblcq6cX8p9kFJSTUQpZ3Ipe/tR9z+37U+fAPvhwdE3B/bD+8C+++T43lfH",
-	"O7v27pb96Z+F2MsA+/G+ffcROP79NujefcI+2ncfdX+zfbzz3P737+ztQ/vzBylFnOce5gijHMYpLdhs",
-	"+XTT7ERZzU6OqZOq+jP2iAlriHGs1Hi1fnG0PjZx4UJ1bFyD78KxGro4elFTkYrGL4y9m9pUUrRdqyFK",
-	"U5N1aFDEt2AoGZBnK5XH68ggLSS2MEi8OeCsdhU1dKxx4lsVu+IqWMQEVZOsCUWoRjBGNdY8k/KOxvtQ",
-	"k9x4eCJwRJJHAUyZRWYHuDYFF7OkDkyIV/uSwvXc3OxMrjxbmF/JF4uFYkpJ1XVkaDQ1+eEt8dFjeK7O",
-	"lFVVYO89Z1QRUYhuBCjq8a+6+18cHfyrvbcNjj/bsfcOk1BIQ6cWeTkUorAVve4sj39J+Zo5bHbDZFyL",
-	"cb7Tr6ak/2sEc2HnruoHH3zwQfraNXC8u2Pf3bP3doG9+6x78KD7xSGwf//A3ntu/+75C1jtl3geGfs0",
-	"2Coi7aeSuP1LzpUJx/rBBPy0VJg//XqzXv3r7K0q699d7ufA3tnu3v3stV3aNl7DZANfEtMOrixfC6nH",
-	"NRAgLWRyHgM0giiXHKztmdJ2YMl37gH7zq5jZR3v/Ef3/z5la/p6rvWZi5VyUO1xD8kUqIhFrgCmm1CA",
-	"1hmfrzJTH7faFnctbDQ6ftEy3WBMvyhk0ZDSpcbbziCsoxAJXS2UHPk2xUlI7hegsEPZEPrRjnQazOTn",
-	"Z/MzKTZ57vlgT3g6fkJLYTNAKr/8+Phf74Dut1tH3/wN2J8/sL/5D0Y1sVrLJOj+6bB7+yl77ujwDj/x",
-	"j++4P0fpqmUSrV2z6IhYlpdzisW7ZvGCSVZN/lPgJEuHj3hKSCfdM5oNfR1NAbm8nGQAV2UH7YzPnZNg",
-	"e7LZbDbZ9uw97/7pENhfbh//7l+A/eS39t4hiN+zV3Iv2LKW2rSFsBY+D+wIOKvO2KeOQZv2VbXmZufz",
-	"K6XF0kJ+fuaMT8Hec/vzp876Hn9+z97ed+XZHaY0bD+Sy84Oh1j54519hyW/asvO/eqcSV2CuoEiwqzW",
-	"QLU1UOe/xTIjvdZIKMou5WbnXghLsm8/s/e3gf3N8+OPn/U0pCbB8b373S+fBM9GRBd5Fbblhci8lgEx",
-	"qEHMTlAVSa6mAUw2hLebmBoy2RFbQy1rCsS5zIVc1C2/CLxEzKquaQgPKf4QNonRRNgqut6mOObbQiYl",
-	"GDShJkw84Y0AdViziNmP8Er56cL8zMql3HS5UFzJzxcLc9fy8+WVYv6fFmeLnA59hPSXB0cHW8DeO7T/",
-	"uMfPrTC0u//2dfcPe/01Iqg1dTzSpsikL+fIYrKAzKZOqR7W6jFh6yV/Eq4cR4a1qUWartO338JdKhTf",
-	"n52Zyc/38lcIDnj0l3vHO4/48enL1b4H5bwFKd0gpuZoZ3H0JW5axHNgA1JAkQWqHUAtWK/3W56FXKm0",
-	"VCjOrEhxHk9Pz+8cHR6A7n9udw+2ut/cOd497H7xHeh+9Z29v+UKhTdfzxbXEsCAtTXhb/STZ1is++8x",
-	"FNB3g7gu3oD8otvHy/gFwTI+12uPzgfORF/Wwt+gWxSQDYxM512caQGI0Yb7rkF85nxmGfvYpfQqlvUm",
-	"Iu1hHVKrkcZRz6RFCKBGf/tSOiRXyrPX8oXFcs+D/tvu3T/zE/7llv3woHt/9+jb/YDu+NY5Geuc1HSN",
-	"U7T0ueviHsEvNWexhUwMjby3M4mpQJdtg/tP2iYQnvM+Gz87X84X53NzK6V88Xq+6HoXfNv/zW73j8+Y",
-	"jgTs3SfdL3aZXOwePLJ/uRfSp97EXS04i5gBs5bQcBmz0PEqaBITAYJBq222CEVTIqYBVOQMKv7dvYo6",
-	"RXQCl4C7Xd62zs7kry0Uyvn56Q9WruY/WCnmF0tc2PTe414tIrZi9+4T7u8UZiHTm28/sz9/2r3/CHSf",
-	"ft39t6/B8e0nnufojdWMQ7EOXNrwy4W4uA//PvNrbGJdIm087FYboabejkvX4kA9jdu484XyyqXC4nxw",
-	"f4VZCuz9ne63z5niYR/8f+6qGcIGlQrjiBsIoKqq+lpu8dVCKeh6dTUP/17OE2sa4hoyDH6ld+qDO12Y",
-	"vzQ3O13u6xHynok6clxGbO89P/r6oHt7F9ifbXf//R47n44rZwvYf/3K/uTeiTwMSYMUX89TLexZprhV",
-	"EcKAImwxFY5RAzRMBLUO1wadm+8QLZzkTOPY84wJoO1aA3Ax0o8a4s+y2Gkme++e6ESfKCz19dvxebnK",
-	"0lshtlZE9gUjZ/z7vCBYepmQOWiuDnvoLV8zb7v5q8g6MiWXafZ3Ci/kPpgr5GZWyoXCylyueDkfs/mg",
-	"++1h99kh08S723e6z56D44//9uYqYezw8lXUqVjId8fBVf19/8bJ+/yTWVEWISVmIPW8ELVE8CwhwCD9",
-	"jywz8vKlcrwhFd47e/+RfffR0cE2U7W6v9m2D56yY/3lFrB3PrV3dn1W1Q/KlHL32zWbTFNfR47ZNOWq",
-	"4Ewv00hQbJcJuQZxxwnBHZIUTGihOXZEI+4hIqOfnJivvlSQK+dX5mavzZZX8v88nc/P5ONYuO/4dr/8",
-	"P29N6FTBYZJu8CrbjilQI00EqrC2JgPRKjzjIc1THipOOFompfgzPXyP9BqefHokmkax6YujW8SwbTWI",
-	"qX80vPV2sxXjZyRrCIMWpBb3JvFnOlPARHUT0caAG8Ny4Wp+fiX/zwsRB2P3D4+O/npo7wmh8OU9rhbu",
-	"2g/vRJmI++grF0QhszqCC+bexwO+dIoMB6L6KoZW20QKsDotpACd0jYyuT+vrekI19DglZyd59dRwcP5",
-	"aP/48698jHjPuQeQ2lYfA/j7iOnRKWV6ZFjF5IvVbwUW53OL5SuF4uzP+pHS8c62/fkDL+jpVZiyidbJ",
-	"Wpz/niLuSeZygV8bAyeDS19tWNSJJ2tT9xJfG0wjxfz1wtXoNaUMrpnPL+WLKzP567PT+eBdpFzGnW37",
-	"97/kFtr2of2rXZd4Xvnj+CI08qpI7ZIHmZiAYC/jRrJLBUg2wH6XWx1i7ktLS+lwjlkCDh/OTAux+XWo",
-	"n8TUZxszK7Yl7sacEZyFbloO8bHHgdxGcG7xUjH9/uzcXFodVc/3v70sMhJbWZzPXc/NzuXen4sYBkeH",
-	"d4D9h4Pjz+8B++6+48GLu/l+JU6xOIBJlkxcVIugG75iC8XCzOlXLBAKc/zZg+5TppL/1v7k10MsXB//",
-	"mEyUeSnBhwHi9dmesLaGsFSi3UdOs2h739l3H9n7H9uPvuv+gTE1eTnEXRD8IjjO8/TD1WmvFkr+K0Zn",
-	"Q2TYhbwPwmSDXy9iAmqkxe1caIEGxNr3o/y6q8B7yzmEsyBpfQZafH1aJmkh09IFH4S0UI9NqMbcxWYR",
-	"HgOLKOIXqlQBi+Xp+AzZ0I4GUl7SjASieS9KyjmI/ELMQk06aAflbFhb2Rk0TdjhVEHaZg0lJAG2GiXR",
-	"gHVFLGhMk7aQHe7cxmMTkLy8qg+98Qf6uOG2I9WfIzHayH649BfZE03uVL9pxG+vX5UJ76lIhVJAXbfk",
-	"fTttkA2eBR/ZFveAhTvJGRuwQ4FltpGvYZUQA0EcWR2nG29Uiphc3AKJMI/rbiBbPL3WoW60TVSUmlwk",
-	"YVpGtUkZJFINRfAbV1hEBFyQgM8yFjCykl5g3oynh4bX1ABWw0RIDJQyVUq4vdk4E52K66G3xB0PbyRF",
-	"joyQvE/5fHh3Ix3GzTbJTp/uJMTSzZt0EHxZT1DTdPYVNBZ868SloBJaulrbNBG2JHuY5opCItbKH5WR",
-	"vDK5d/hsYCVlQXMVnfj1ofULpCjHzCzudfFLi2prHvkj3G6y7hdyPIj7Um52jjXzWIP8IUIWvJ9yR5Cs",
-	"20uxMLM4XV7x62CFhXwxVy4UV67lytNXUooMaS7nyoul4Kv8P8S9kWCmI1mzuE7i5DW0QOCCVGR36tRN",
-	"IWdUGqIQ2aWTRBsQ6RNuluuA3FUlhaBpdMrIbOpYRCCjmEO3RIJ4K9lRkYbt9q5j693xVFTgKikLmU0f",
-	"ykdI88iOCmyOwSm2EWpgBFvieBP+bcxNl2evs73zB56X88Vrs/O5cn4muGvuw5FVuYZwe9ZCzRiVy6/1",
-	"u12JHO0wH2EMA7dF+rmPLCWlibi4uLezVvM8NdffLpRHwM3N2KXynz05AF+fim8KcadswSSM23lLG0IC",
-	"yM/PzM5fdpE7nMA/pl4zbiygNZjyPAUWioXpfKnEHie4hoBucXiABlxH3n2wAqBBia8/0ra4Aq57wQIY",
-	"dJCT+8Me0y0OreOEHvJrZbgKJSqQc6LFSFNKyhtHSklNF64tzOXLnDDcaPjp3Px0fm4uTCD+ZyO75Ciz",
-	"UenCrecMWHKyz2rQNHVkgnNXC6XzfU75pLwtdaetCBMFrSMTqGCD4AwQnfuTBg2CV3mquMHxUMRYqkhb",
-	"xpCCOjSdNHNnFPy1PHHczSZ3DGmRLx6V4jnDIBsQ10IU2X323N5/dLzzKG55AmvibzVxGbgNndSk/dgu",
-	"dJrzn7Yw8Aag0AgCGPQ8hgRbDaPTi7cBCPgTgb7eu5iUxWFkbRDTlSjB7icuK2CunGcG6djloOo6cTlu",
-	"0iJVkZiO1PWev3Z9vqByrh5jiek1NKPX68hEuNZ/liKKjgMmiL3nAlmQ1TmMVqGlryPwE6bPwhYyz2dA",
-	"ARsdptZWPNeLy0MqCthg9maVWA1QR4gCaCJBvUGUq8QSo3VipUe2jLLOicvg+MF294/Pun86tB9ug+MH",
-	"97qPY0mONulJiH2d6DU0fMN4e7SnAuRMlzPcXK2GWhbS4i0tVK+jGtvIeJCNcgNxiA1pacm0EwxKiLQN",
-	"xrkQ9uOh6BJWidQBlNaNxFkSvMVEEmRJYWwFIyTcX1XB0NmLIF1DGkd3w2QjjJEknBDjSTUWaulNaCFt",
-	"mrD2bEZlvRkzycHOjrEhnB0+i6SnTPZy+/Z/a9/ZDd0G9nChBKXtAHL3PSyJxwW4GRqBZjCQjJ84/eA0",
-	"wVH33hJv1RKT8+nMyd4n5HW2KQOzij/v8mrNp5Mk9MNFGMVJj+XpKFm2RlrOOslBVkeTH+QXemg4BE7b",
-	"sKLS2wndjX/+2kDuwtmKjD0dwFaGOLm+0YaHooSJKkwswV0bSLhneLLfrBN9QheRWNQBcp5wKW/6/Kmk",
-	"LmBIhS4YwNjqDc4XbJU5hfR+69kaRA7ibPZg86ddvTNj9wNc+dxk4IaBsLGDJHO8u20/fpY0Fzzy7lOS",
-	"wAuUVFxx5pi/HBNVwrm9ZvKLd39iSawOMxO/qAyh5jmcqI0t3ZBGBof1E61CmItJhetpXnJScXzGTMcv",
-	"zgMMKCzbEzKk4JaHWURCdnWGwt3H/94EER9L3exbbk0LV2HILZReKOavzS5eSwtvjw/qd1wNI/22oGUh",
-	"k/X5Pz/MpX8G0x+p6Ys3vI8r6Rs//lGqLyLwuGo/vu/g23EUtiAm8Dsr7yjgnfQ73S/vyexE9/7UD2Hj",
-	"m7N0J76SQQu10F1M39tJ/7MR5WUIK8txsIaZ9vRiqZxWezj1nEaOP6sH79pwVi7sWA6xr+PPfn10eNj9",
-	"zWcvQKQagcuYfs191zYy5EVrG4kN11L4+dNEjoROt2+PlH6aXSpEQ+4IFEHa/ZiBfMXZcEv/KXsDOOUV",
-	"AYIZzzTcQIph4oxkj/wiLyamogVX5aVnQuJZ8BqEJyyGFehz8FTPhAz8y/bmUEH85eupzZ9gB9GLgrly",
-	"PulNwVsj5E0yQs7U/3ZahT/U/uT3WS/VcuhzqK8h3H41lcGXqtCdgZKVXAbGe79CIrAp41ySd+tGxpxl",
-	"DG9iTUwsQYxG5k1kABmeicx16fl1FrilGN17qEvkoS2QoS+UhjqU8ZfpsVOPRNzG3Kf5YgT7B7A6D/a6",
-	"I471cvryGXtIpEQv7hHc643e7a3/Vez1mPBiJ46qtDg9nXdDLBeL+WCMlPdzjKkdPum9ir81JH8XqRd1",
-	"kzQnOUH9RAYO/LxNLYDJxhSYzk1fybPvRdpGsHQUz+edAqVybo49w8EfILXAKiEaf17hSlGbItb7MvaQ",
-	"OMVrOA5nhcmkCrCQYVDQIBtAyqAOgKZTUUMuzdVCiQePTV/hIYfstcHFEQ/0WhieyfI+0TrDXv0kUCj8",
-	"r3C0Cl8yZfzbbg0I40pd4pvkFOmrGToP4GN/65haENdiq+rICEG+V+wpjXJcgQYCGzBYC+9kYLQRcnaA",
-	"2qPUptcaAklcxCnxpIK24eKKTwEoGC4PjQtDwCuAIkMjTfErzy6iiaP8/RsiIOtj5fFwwoR9DgTwBR3W",
-	"A4Hlo0yXJ4NFyz+x+QYK8CSovxirGHvZZLFKH3sDT5DjoUUi/AhpZ632uQlr4TH8E8eTE2vs1Q0g5hT7",
-	"rq7zso5+6HoMDLIqCt7xPik4tzQ2LT4DXVPA2ChooJtA01d1i54PTmFgslzQu6umL8J0/catsdHNHw1U",
-	"9WtCP/fUAG/hFafqlLMKcQIhwj6iNNGuGnpNbhZ73ZTkBxRUTYhrvGinbmVARSM1OsKfo5mmVgGGTi0q",
-	"awUqQF5AO4jWbCmbCGJeA7AOEKw1/EG9ucXylRWhXsuPo97HMe/jeEoJlf15f3ZuLgDVFgbpj4WG96GD",
-	"+TF5o+CdPRH/esE98pSBK/m5Geezf2wR7PRr+fKVwgx/Jjc3V1jiX/pb9IHEjYM3iodLKebZ8uXny7PT",
-	"IbjwYv5SMV+6shLGcAh+7046AfBzFLYnPhE2jL8RHkEYMSCEsbBYyhcDSxtT1yOKjx4Q4jEt+kp0v4nR",
-	"V6oHD1Sel7qQEZcC9dApqEnqYFxVATF57G40GcRNKU4qgLjSkcDu4AMNcC059MSGiBjaIBbj1nAZYr0K",
-	"GHmFQaJrUne6jFM4eZz9JIBAI5bFFD9eOUKIHw6DdK7ir1pUUUCFC/mMmmGPVs4LbGTejF/j8XpUiixW",
-	"bAKR6uvVp1IAMZdxhXVdEeaS+yZem3WjQQzkA4Y3EdTCUbKhMkoxZkN8KMZSo8OTEnupEFVEdYm+zNcs",
-	"KKROUKRpkGwSO+MOuA9tzAUcJuEsiyap6oaEr8b8KV8Z2CbsgA1TtxCoqFk1Ozo2PvHuhfcqbHMqAbiA",
-	"ypRXNY9phILwG51WA2Foocg2hLEGfLez2bHg7awaEOBqlonwG+fS/L9bY8r4pvw4vvm/xIcLynub5wfc",
-	"1vpmA7q797ufPgCBIXn1naLVs/xVPn1XH8GD04B0Ht20EuU3NSBdMNG6TmQW1gAuoYgqnzHh6Drl5Sgj",
-	"NUZDhUP7VZdURNm2AQUv+XlzgtEj1S+T17KUKeN5AzWdoude5vloTKJDv9KJsrMFuIqCPY0NKLkYcnnI",
-	"Eqqiel1wfIFXKO4mB7cwehTZqqJa29StTonJEYm/wjFlcm1hK4i/LjkT/ulSORUHLwe5SBBANIxpVkZg",
-	"22qMGGRVx+Jcii8kLFcl45Sk5CTE3+GdjIZltQT2gx6bUzntmJwSyoQzac4pfGgmWRX819YfgTquns8A",
-	"IX5r0DB4AkMYKh8E0/aEyk/atQaigGCjI4r+BksBZ5bxMs455i/3UhAzUJDaScp6h7owFSJJTKeiD00R",
-	"H9lTGne2oZuwZhkdnlEn8sN0KlPEBD/nWV+6IZCYNILRMpYvvFoocSxWCnUNUMLxtQXOovD0OWX23ZBP",
-	"t2Z9TLAoaGND7KcGBXyGc6qmvHAqvIwr4Tv+Ch8nFbaBcBk73pYNLpwjnqDK1UKJiWDuaKmAc1A4erhH",
-	"R5QTqHDfSwWci7p8RMrgMmaTD/l7poK+Ht2iAK6i8xmQa5I2li4Cedh49h3bzx//OCfERebHPwYloeew",
-	"6VduLTtqz7JkmMuO/bWcmvyvrT8qy9wZK/7YrEzJ4maxOh7Q6TIOdil46rLQqJZTk7dYL5sVPv/ipWlw",
-	"cXzigqdbCFsMUMRs1opIhZgEfmCllkmqBmr+w88pwZUMkDdgYtJyoxl1CXWB0ZD0X7NFEIfFQd/nCZyO",
-	"EK2MNBA0hM40Yujr6KMK76cywvF+2V8Chs8kxFK4osvJWirNU66rDWDCFCjLLfrlRF0IiWzpFpfHrQbB",
-	"iCM8SfpKTztI6OvIFPVZUtmMmlFldh2GLT01mRrLqJkxaQxzphaT3MbrPaCYK8gFQ4RHywRPzliYxuF4",
-	"usgkO0sUGkhxzhF75h3qehQUgJHO8Wl0zA4Nr2drAvewZMCSXJmKdwNSCUA1LuMm1AVGOahxgs2ASvTq",
-	"Ti6/P6+wAjA0TQ7CDS1Qb5tsIOKNAAYzApkBzplGJZRjWBHb4FZW5B47ZtpHwE34IktFWFRPjDNTvEdG",
-	"omXXN5VbvaopWYSxihYjGAkVzxizrMwvU+cDF/yh6Lq4gsix95/JQIpCkZuxcdEtTj0OWXs+Jkww8k4w",
-	"39cG94IJICOOuqrEJoTGTSKQSOofvk9jHU0WT7iSvvEPcT6nG6GKz6OqOjRcNw7hZ8lcuqODre6nX/AU",
-	"YVlg7OEn9t49P5CWc2En7pADHkF1Mut4BD2Qog9veFeUrtPeDx6kBsEE4wfCEb855FsUqMw1pxn751WQ",
-	"2E4nmt+pJhbJ0g4knYYTknukXweyrYXC78+blvnQgWRnkcIczFj2UWUkK1kmAQcyfKPxroE03t6xDsFU",
-	"3cCMw+m4vh83BxFB9oyJIDG8WW+MqT7F5ASU+rg4d3G9u+dzJFqJm7fMJm4ZgOXlbccSt/Uq1PGG44kb",
-	"Bsp7sLajFxO3DeNSbyqpiSFWKlgfiDceHWaZneL1vOXYMMvsnkPeNPlihQpbcdpzGY/UWYinpPCgnlXK",
-	"TUfOqG4oqZvplq+wXRSs5Ga6TZGZFvXKJ1N+Y4q/L1KQZvJWqkVojA5VYsYQ9fLPFYmgBXRuiAgVX0b9",
-	"MKEuVFndLSDBDKAMuKRjaHDJL913zDgB1ba2iqxJMKqq4O9b98KBXMs4NpLr71u/5tr0uHrRw8YQjpcM",
-	"KDAZvKFTBEbV0Ulf2vwq4SYgqHaYWouMuiLUW36RLnEFK3NECMFKBixxCBOIl7Fo79MPnZK2wg1CYRMB",
-	"EXXlatciDZ+3O+eozhCsIWYHuUNmBpm4GLeYAiGWz9EiZIc8y2VcvbiMo/ceorFbaNIZsd+QddTU6Eh1",
-	"6tRNDryWqTYmahn8kszrNMYq8yMS0GUsAGUgh1kTbxLziZRBdWbMkWFEOU1vDzTE1tXkiNa8KZNSILfA",
-	"bRhuqYfJZFB15b9v/ZrbqNTx1UtCidGKxbp5wUon0oZ9BZKuok5K6F6csTkRBMOoXeimJRzJQd3k7hN7",
-	"7x7o3n0Gsvbed92/bB1vH8j18CsocXG4Maq1P94t4jeNCZEMqwIc94losBMcpb37pPvpbtyw4lJifepT",
-	"fGRjkpE7Htek494c1lwIJAJvBh17XI84taZdE9AMYeBfh9g5P4xTQqPIAq+orvk96pSRvNpgqFso1jsA",
-	"KxWI5O4Vkz10UEwwt9JJjwyFOieNb+5dgb5fTPRJ1eB4zIAeML/cPJYwH75QI64UjwptbYgj0pA3ht7p",
-	"OP7kz/bdffv2M2A/PDj65kBW4Yw7Jz1hacKbmpX226Cq/j1QZDLAN6i7j+xPnxz/6pEcXmyd0N89l792",
-	"7+92P30Auve2OIz04/vd33zmYErzQmfd+76SAyGa9dDUzqRc+Cs116jZLiYfqfHg1YOLpYB+PCAxeTio",
-	"RCdeMjnIo28Ojr79ji2CZ6g+fBYfBhbZbD9g3kvd7xMM/kwYTQR+KM7mZproVIzm7wQOwNraqskM1RA2",
-	"uKP8JwQGdx/fVM6gps4PyTegvpe4bah6GW+d3LPg6GvczuGNs8nnG654x70ayT0LXmHbt+6QU7hDet4Q",
-	"+7wiQps4nV9kTFWA99d4vJdkxMPe7u0wKftgxkMeEuGP8CxwefkEzjFLWeMeWMovUyOQjwrYEEHRFEAR",
-	"lIm084pbttHQQLXDGi3jyAWW32uhY9CmKANyhsHv7hCTjqyvKe6DkVddG7Cj+Pwx9u1n9v42sL95fvzx",
-	"M14AZPvro2//HGNoE9NvoEfb9TLQQ16cILK8H1MeuClnYW+ELn0lE+qYIu/ZoWy1jPlmxJn8cj9RQMik",
-	"TmOyOz2GNBL/UnwvJnpiedsLGf2FWLu+wEbfYnHyilPdYoD+PwwkAcXig/uKPQ/I8XFSegQm+aYS7DuC",
-	"M+51fHSwZT/+lVN59vYz++Gv7Mf3eRjekC8JQpT7FDSO6BEqoNC71xtxtQjcJKA41S/ZKY9Tw2mbtnhN",
-	"sdA27u/YX2517z+So43b0BA81ZmWifghE8sZLqM7Ao7c34OwnJSzZITVo37USS2EnqUuelzIrSNT02vW",
-	"D+5K7nRq92k157cK8MkU4CXS5omNOnUudqoItAiletVA/3jmWnC83nvL9S5sCoXXQHGpxtMQ15BBPfTp",
-	"QJyl0OQakErU6VCl+Q6yMqDgVD0MFKPn132BmgSKezM2CTbY81UkbnlIfRnrzn2ee+kFNc1ElGZALpDl",
-	"qIsiyQ6YfxvzvxrIRFMufLa0OzqkDTYgtngGpRv2H7pA4tMP65InukYqut6cM4jeEeOKFBO0//qV/cm9",
-	"7v2vYu8TkimmfZ1pYel+9O3+0cEeF0SiCuPeNhCDiAqDvhpvxFPv1oV4kZ56H9ZJr7zGvq57v1tNLn0E",
-	"oSSBKp/Ibdej/zNxwoWgBHtIWedqGLjU96YL3KCwvThMO8E4XeHxVlqeVFqW4ZovBKIKa2tnLCHHeXxy",
-	"bLQxo3qBqOEvwBBMNRDBu5UNqFsVf+kGIbwgBZQQ7JSCcY+QxIZywpihhagli15SUXx/GTv1LkHODexw",
-	"24t0SeFmEUEvvWIgfNznrOSXkrTNEtSt11ncvSiRNaa+FVk+dwM3gOOKIwcMTWllvizVJuzs8NvwQ9GF",
-	"m8o9SI/JvniicJYmnOXeg2QSG/onJJmTOhKUXkE1faJpXjo7eCmxJsPu/OkCUk7JG4aIWhHnEfWKCjk6",
-	"2AJHXx/Y+3eOd14aR+j+6bB7+6kTTsXmIgIfejvbMiDUZht0bz/t/mXreCdUHpwZT6Hr9RfDZF4eqeWz",
-	"HBckmTTaPmvWkrj/COGdKhjppbOZU4QHJdzUM1MHXv9Ao5e/u6eKB3o1Nvj7iixK5tTg5t0Pyo/x1hNx",
-	"Ur+99Eq72DPC+/CPL8AfEfTYS4y5kVse79jsmSHtFb8VHhNaM7nTvUE26KSLV6cIH7iTAq0Ei9v6skx4",
-	"nInMlIdY83LBgYN2zdQkqvjTQpaxTiPZP+D4swfdp4JLfPLrfsEjGZATr/Vq7VqB/GvnpmBsgL9DzjXq",
-	"8YjiGQV8Ou9QASqR6Ys/w1N/JaKbzPwNQOYGIyuSsrAY9OAzcKBALo6ixnX4SjlhMqxPeISregTLowdr",
-	"oseWPHdKmgfqlfuLlMeiRYdTISbUy+9HsiDmynnAfhgmA2IiLgNirpxPngIR1QeCORC9oe5PnAThB8UO",
-	"IGEHK5kEKpH01UP8ZUW8au1u+u7VQijiRNwDAXt/p/vt8+4X3yVP1HZZTVx2DNcqdu/YO3/rH3TSP187",
-	"TKKxZKi+JbNXhsxi8LEHpfm8TZHqtW2bkbT7Mzm5Q+vk4Qo8Mfq48wxXNER9rrc59m9180RB5WHSiQ0r",
-	"P32y/WhYOW/o8qFbva8QXa2SX99RBWC0gagloqEz4CpqWRLa20QIdBAU6NZRhJ9gqZ4zgvdJ1qhkQVMo",
-	"dcnbOOpcDzQeaSyJLB6dOqa4X+f2O9HjoHaoUzglMS/yl/NJPpMFuDrMxEv6R+gs7j1Rs2WFc7D3nnf3",
-	"v+gDyiMx0T+8Ea6z5cJLSozIAISkA3fPhULWQXQcVSNoi2oQMlHd7Oca4mMdDrdHwlRG86R5X/0mnNg9",
-	"F1eLqo+69Drf+ryYG57YMkm9FJfNF0SI2SAhZs+UEIfVbsJ15WKUmwJGHAf1tdRp3uolp0p2o4ASUIfm",
-	"i/YUNhFu99REerq5BHgnV0YUoNcFGp4fV/S8ANZxrDygC4SZYDabBw2D2/2cgxxbpgfmC+g+fdD9l+eg",
-	"+4dH3QdP+/oI+3r+rrF1OIV2NN1gBtVZSHBnR3wCPDBvMeHBd01vnRGJnREDPQ78/AV/uBGoyPbhrRSM",
-	"rBf7WfMdz7nZUlnWP5OT7AmgyGUOVx8Hd+ueel/HoaPCgwUGdCexpa7MlsqF4gd9u5MKpRzkjT5iVBDr",
-	"C3QSBOrE9biw4/zlrV/grfxNfmfnuw1j1CNgxs8eg88H2c55iB+s/cMbHP+SY57F3UGxIa6KiQigCwfi",
-	"WSDbCbQ06qW/CPBkJdU2Da8KFBdYclKx14LQj22rgRpPRGrAdW51S5NaLEbUZOdl7xQZgczxqQljze41",
-	"qK8LR7fZvLH53wEAAP//",
+	"7H17cxvHle9X6cJNlaXsEBzwYVlkpbZgEpIYUQQXgKR1TF2iiWkQEw66kekBKViXt2SHcWkt5UbZFSPa",
+	"EVVMrRxb92ortK0k3CrnfpjNf8TwO2z1Y2Z6HgAGJCVLtv6RQGC6px+nz6vP+Z1bmRpptghG2KGZqVuZ",
+	"BoIGsvnHGmk2CV6eJzXomASzrwxEa7bZEn9mrjeQjYBDAKRroE5s4DQQsBFtW44GIGhBpwEI5t9S2ESA",
+	"2OaqibMZLYNuwmbLQpmpzChsmaPrudEV07LoqIl/0TbtzqieOz+h18bQyDtwcmLknDFeG1nJQX1ksq7X",
+	"367n6mNwfCWjZWzEHkdGZsqx20jL0FoDNSEbqNNpsd6pY5t4NbO5qXmzKSHH7uTrDrLj8ymjGsEGZTPa",
+	"gKYDVlCdsAk2EMDopgMcuxMa/Hi/ETRNbDbbzcxUTvNGY2IHrSJbHc7169fzbaeBsGPWoIPiYypdmAFv",
+	"n5vUQa0BLQvhVRRev3cRtJENbASt5k+WMq0GwYit5VJGA8i2if2TpYyJ16FlGssOWUN4KTPUwm1qmRa0",
+	"YRM5YaooYGM2ccDzkDrAgB1w5jKxEcTAMZtIAyauWW1qrqOzgNQlofyijahDwQbEDjLC0xrTx94e0cdH",
+	"xnMZLWOyfn/RRnYno2UwbLIHkHy/OvY6sZvQyUxlDPFLTyKYM1CzRRyEa53LqBOfwxW4hqg6SEBhnVO6",
+	"jVoIOuCMYcO6M2Iipz7ScJwWbJkjZtDpyBrqjIiTdHYK5FjDsclJsG5Sc8VCIF+emZtjG2rDGltWdliu",
+	"Xp2bBZDRHHU0sAJttISJDSAFEPyiTRxkADGPLLhAbDA2ARrBwVpDHbBhOso3LdixCDQAxHQD2RRsNKDD",
+	"f62bNnX8adXYsw7RAHWg06YAYgMY0IHTAIIJ/TzvdAlXDeRA06JZ2WzOqIKNhmmxowEdYFJAHdOywCox",
+	"8SogOAsqsZFBTJwGsv2BmWxiE2NjWVDy6IB3tsFYio3qbYoM5QB2ljD/xYFrCIMzE7qugQk9x/4ZZ/9M",
+	"eFTFmI7Gxz5zKb9wsbA8t7C8WCpeLBXKZQ1MjJ3XwKQ+fhZYCK6Lo82GWLcRyi7hEAm+g/Tx8+feQSMT",
+	"ujE5MjFuGCMrtfPjI2+/c34CTp6rnx8fm/CIU+x1QJ0KgY0wCgsxBnhzHuFVp5GZGps8pzFG4f2di9Ks",
+	"lrk5YiNIOVUefvPn7v5XwH34cfeTB8Dd+bD77EAD7p3/5z6+r4HDg/2jnQOQ+99jk5Pu4/vuw2fu9rfg",
+	"aPtp9+6d7t0nKvnPmxjNNIhZSzi+RYy8pawxhmO/RYFlYkSngYXqDiBtBzQRxDSgpizIi82Vj8q91cfD",
+	"R1rP6SO5sfGJkcm3z73T41Sz5gvt5gpfy2DJfmSjemYq8z9GA1k1Kn6lo8qcZMvITC+YViK3Tz9TaFny",
+	"yeYrPNdFuJqwn+xbTTn5JgW5LKi24CqqctZMQZWaH6AqaMIOWEGMBzUJdUBO13RdD00rlzwR1ldoCgaq",
+	"w7bl8AZNeFOKQV3XdS2lWCx5jCY+IcZaqgojklsoGJ3gIQ4hayr3zoIyaaIVYnQAsih6i3q7NhHdtVRa",
+	"B18DxmeCJfDH01e2+vKp3TaNfvKpbH6QsJVzDmpS0OJMNKIGjOnJW8N2NnlrWAt1b9LuTNmBtpMs+S9w",
+	"AouK/p7yHsxDR+wYBlUpzqvezuhJ6kBuRO+lDlB/WMdSCK5D00lQZQheBS1iWVMeeUEKKCGY/a9qByYF",
+	"dRNDSwNMZDPlElACmhB3AJU6ZSCeHegg1oHJ2zHdLwt0X1BDBxBciwqjXI/9ZWpq8v6q2zs2qeyunrC7",
+	"m4xqaYtgilQd711oXIQO2oAd8SV2EObLBFstyxRWwejPqTAN5Fh5+5VQQ9puNqHdYQuP7HWzhgAmTAWB",
+	"tQZcsdi+rEOrzQmKa6ziZQbXbvOzyxfzlcL1/HsZLdNElHIml3G3HnX/c8v95AlwH+4ffr3vPrwP3LtP",
+	"ju59ebS94+7cdj/5sxB7WeA+3nPvPgJHv98C3btP2Ef37qPub7aOtp+7//6tu3XgfvYgo4nz3MMcYZTD",
+	"OKUDmy1FN81NVvTc1Lg+pes/Y4/YsIYYx8pMrNTPj9XHJ8+dWxmfMODbcLyGzo+dN3Sko4lz429nNrUM",
+	"bddqiNLMVB1aFPEtGEoGFNhKFfA6skgLiS0ME28eeKu9ghomNjjxrYpd8RUsYoMVm6wJRahGMEY11jyb",
+	"CY7Gu9CQ3Hh4IvBEUkABTJlFdgf4NgUXs6QObIhX+5LCtfz83Gy+MldcWC6USsVSRsvUTWQZNDP1/i3x",
+	"MWB4vs6U03Xg7j5nVBFTiG6EKOrxr7p7nx/u/6u7uwWOPt12dw/SUEjDpA55ORSisRW95i2PuqR8zTw2",
+	"u2EzrsU438lXU9L/FYK5sPNX9b333ntv5MoVcLSz7d7ddXd3gLvzrLv/oPv5AXB//8Ddfe7+7vkLWO2X",
+	"eB4Z+7TYKiLjp5K41SXnyoRn/WACflouLpx8vVmv6joHq8r695f7OXC3t7p3P31tl7aN1zDZwBfEtMMr",
+	"y9dC6nENBEgL2ZzHAIMgyiUHa3uqtB1a8u17wL2z41lZR9v/0f2/T9mavp5rfepipRJWe/xDMg2qYpGr",
+	"gOkmFKB1xudXmKmPW22HuxY2Gh1VtMw0GNMvCVk0pHSp8bazCJsoQkKXi2VPvk1zEpL7BSjsUDaEfrQj",
+	"nQazhYW5wmyGTZ57PtgTgY6f0lLYDJHKLz88+tc7oPvN7cOv/wbczx64X/8Ho5pErWUKdP900P3oKXvu",
+	"8OAOP/GP7/g/x+mqZROjXXPoqFiWl3OKxbvm8KJNVm3+U+gkS4ePeEpIJzMwmi1zHU0DubycZABXZQft",
+	"jOLOSbE9uVwul257dp93/3QA3C+2jn73L8B98lt39wAk79kruRdsWctt2kLYiJ4HdgS8VWfs08SgTfuq",
+	"WvNzC4Xl8tXyYmFh9pRPwe5z97On3voefXbP3drz5dkdpjRsPZLLzg6HWPmj7T2PJb9qy8796pxJXYCm",
+	"hWLCrNZAtTVQ578lMiOz1kgpyi7k5+ZfCEtyP3rm7m0B9+vnRx8+62lITYGje/e7XzwJn42YLvIqbMsL",
+	"kXktC2JQg5idoBUkuZoBMNkQ3m5iG8hmR2wNtZxpkOQyF3LRdFQReIHYK6ZhIDyk+EPYJlYTYafke5uS",
+	"mG8L2ZRg0ISGMPGENwLUYc0hdj/CKxdmiguzyxfyM5ViabmwUCrOXyksVJZLhX+6OlfidKgQ0l8eHO7f",
+	"Bu7ugfvHXX5uhaHd/bevun/Y7a8RQaNp4tE2RTZ9OUcWk0VkN01KzahWjwlbL/mTcOV4MqxNHdL0nb79",
+	"Fu5CsfTu3OxsYaGXv0JwwMO/3DvafsSPT1+u9h0o5y1I6QaxDU87S6IvcdMingMbkAKKHLDSAdSB9Xq/",
+	"5VnMl8vXi6XZZSnOk+np+Z3Dg33Q/c+t7v7t7td3jnYOup9/C7pffuvu3faFwvdfzxbXEsCCtTXhb1TJ",
+	"MyrW1XsMDfTdIK6LNyC/6FZ4Gb8gWMJneu3R2dCZ6Mta+BtMhwKygZHtvYszLQAx2vDfNYjPnM0uYYVd",
+	"Sq9ixWwi0h7WIbUaaxz3TDqEAGr1ty+lQ3K5MnelULxa6XnQf9u9+2d+wr+47T7c797fOfxmL6Q7vnFO",
+	"JjonDdPgFC197qa4R1Cl5hx2kI2hVQh2JjUVmLJteP9J2wbCc95n4+cWKoXSQn5+uVwoXSuUfO+Csv1f",
+	"73T/+IzpSMDdedL9fIfJxe7+I/eXuxF96vu4q0VvEbNgzhEaLmMWJl4FTWIjQDBote0WoWhaxDSAqpxB",
+	"Vd3dy6hTQsdwCfjbFWzr3GzhymKxUliYeW/5cuG95VLhapkLm9573KtFzFbs3n3C/Z3CLGR680fP3M+e",
+	"du8/At2nX3X/7Stw9NGTwHP0vdWMI7EOXNrwy4WkuA91n/k1NnEukDYedqutSNNgx6VrcaCexm3chWJl",
+	"+ULx6kJ4f4VZCty97e43z5ni4e7/f+6qGcIGlQrjqB8IoOu6/lpu8eViOex69TUPdS8XiDMDcQ1ZFr/S",
+	"O/HBnSkuXJifm6n09QgFz8QdOT4jdnefH3613/1oB7ifbnX//R47n54r5zZw//ql+/G9Y3kY0gYpvp6n",
+	"WtizTHFbQQgDirDDVDhGDdCyETQ6XBv0br4jtHCcM40TzzMmgLZrDcDFSD9qSD7LYqeZ7L17rBN9rLDU",
+	"12/HF+QqS2+F2FoR2ReOnFH3eVGw9Aoh89BeHfbQO0qzYLv5q8g6siWXafZ3Ci/m35sv5meXK8Xi8ny+",
+	"dLGQsPmg+81B99kB08S7W3e6z56Dow//9v1Vwtjh5atoUrGQb0+Ay+a76sbJ+/zjWVEOIWVmIPW8EHVE",
+	"8CwhwCL9jywz8grlSrIhFd07d++Re/fR4f4WU7W6v9ly95+yY/3FbeBuf+Ju7yhW1Q/KlPL32zebbNtc",
+	"R57ZNO2r4EwvM0hYbFcIuQJxxwvBHZIUbOigeXZEY+4hIqOfvJivvlSQrxSW5+euzFWWC/88UyjMFpJY",
+	"uHJ8u1/8nzcmdKboMUk/eJVtxzSokSYCK7C2JgPRqjzjYYSnPFS9cLRsRlMzPZRHeg1PPj0aT6PYVOLo",
+	"rmLYdhrENj8Y3nq72UrwM5I1hEELUod7k/gznWlgo7qNaGPAjWGleLmwsFz458WYg7H7h0eHfz1wd4VQ",
+	"+OIeVwt33Id34kzEf/SVC6KQWR3hBfPv4wFfOk2GA1FzFUOnbSMNOJ0W0oBJaRvZ3J/XNkyEa2jwSs4t",
+	"8Ouo8OF8tHf02ZcKI9717gGkttXHAP4uYnpMSpkeGVUx+WL1W4GrC/mrlUvF0tzP+pHS0faW+9mDIOjp",
+	"VZiyjdbJWpL/niLuSeZygV8bAy+Dy1xtONSLJ2tT/xLfGEwjpcK14uX4NaUMrlkoXC+UlmcL1+ZmCuG7",
+	"SLmM21vu73/JLbStA/dXOz7xvPLH8UVo5CsitUseZGIDgoOMG8kuNSDZAPtdbnWEuV+/fn0kmmOWgsNH",
+	"M9MibH4dmscx9dnGzIltSboxZwTnoJuOR3zscSC3EZy5eqE08u7c/PyIPqaf7X97WWIktnx1IX8tPzef",
+	"f3c+ZhgcHtwB7h/2jz67B9y7e54HL+nm+5U4xeIAplkycVEtgm74ii2WirMnX7FQKMzRpw+6T5lK/lv3",
+	"418PsXB9/GMyUealBB+GiFexPWFtDWGpRPuPnGTRdr917z5y9z50H33b/QNjavJyiLsg+EVwkufph6vT",
+	"Xi6W1StGb0Nk2IW8D8Jkg18vYgJqpMXtXOiABsTGd6P8+qvAe8t7hLMoaX0WOnx9WjZpIdsxBR+EtFhP",
+	"TKjG3MXmEB4DiyjiF6pUA1crM8kZspEdDaW8jDASiOe9aBnvIPILMQc16aAdlLNhbWVn0LZhh1MFads1",
+	"lJIE2GqURQPWFXGgNUPaQnb4c5tITEAK8qreD8Yf6uOG346s/ByJ0cb2w6e/2J4Ycqf6TSN5e1VVJrqn",
+	"IhVKA3XTkffttEE2eBZ8bFv8A5ZqLcvy6ejieL0Eg9LE3JLWR0R5XPPj2JLJtQ5Nq22jklTkYvnSMqhN",
+	"iiCRaShi37i+IgLgwvR7mqGAsYUM4vJmAzU0cgVtWcBp2AiJgVKmSQmvNxtnqkNxLfKWpNMRjKTEgRHS",
+	"9ymfj+5urMOk2abZ6ZMdhES6+R6dAyXnCRqGyb6C1qKyTFwGapGVq7VtG2FHMocZriakYqz8URnHK1N7",
+	"h88F1jIOtFfRsV8fWb9QgnLCzJJel7y0qLYWUD/C7SbrfjHPQ7gv5OfmWbOAM8gfYlTB+6l0BMX6vZSK",
+	"s1dnKsuqBlZcLJTylWJp+Uq+MnMpo8mA5kq+crUcfpX6Q9IbCWYakjOH6yRJWkMHhK5HRW6nSf0Eckbd",
+	"EQqRXXoptCGBPunnuA7IXNUyCNpWp4LspolF/DFKOHPXSRhtJTcmkrD93k3svD2RiYtbLeMgu6lgfET0",
+	"jtyYQOYYnGAbowZGsGWONqFuY36mMneN7Z0adl4plK7MLeQrhdnwrvkPx1blCsLtOQc1ExQuVef3uxIZ",
+	"2rKbFUIsBLHgYrgtks8VspSUJqLikt7OWi3wxFy1XSSLgBubiUulnj05AKVPTZlC0ilbtAnjdsHSRnAA",
+	"CguzcwsXfdwOL+yPKdeMGQtgDaY6T4PFUnGmUC6zxwmuIWA6HBygAddRcBusAWhRovRH2g5Xv80gVACD",
+	"DvIyf9hjpsOBdbzAQ36pDFehxATyTrQYaUbLBOPIaJmZ4pXF+UKFE4YfCz+TX5gpzM9HCUR9NrZLniob",
+	"1wi47ZwF173csxq0bRPZ4MzlYvlsn1M+Je9K/WlrwkBB68gGOtggOAtE52rKoEXwKk8UtzgaihjLCjKW",
+	"MKSgDm0vydwbBX8tTxv3c8k9M1pki8eFeN6yyAbEtQhFdp89d/ceHW0/Slqe0JqorSYvAr+hl5i0l9iF",
+	"SfPqaYvCbgAKrTB8Qc9jSLDTsDq9eBuAgD8R6uud82lZHEbOBrF9iRLufvKiBuYrBWaOjl8Ma66TF5Mm",
+	"LRIVie1J3eD5K9cWijrn6gl2mFlDs2a9jmyEa/1nKWLoOFyC2HsukAVZncFoFTrmOgI/YeosbCH7bBYU",
+	"sdVhWm01cLz4PKSqgQ1mba4QpwHqCFEAbSSoN4xxlVpitI6t9MiWcdY5eREcPdjq/vFZ908H7sMtcPTg",
+	"XvdxIsnRJj0Osa8Ts4aGb5hsjfZUgLzpcoabr9VQy0FGsqGF6nVUYxuZDLFRaSAOsCENLZl0gkEZkbbF",
+	"OBfCKhqKKUGVSB1AadxIlCXBW2wkIZY0xlYwQsL5tSIYOnsRpGvI4NhumGxEEZKEC2IircZCHbMJHWTM",
+	"ENaezahiNhMmOdjVMT6Eq0MxSHrK5CCzb++37p2dyF1gDwdKWNoOIHflYUk8PrzN0Pgzg2FkVOJUoWnC",
+	"o+69JcGqpSbnk1mTvU/Ia2xShiaVfNzlvZqikqR0wsX4xHFP5ckIWbZGRt45zjnWx9Kf4xd6Zjj+Tdty",
+	"4sLbi9tNfv7KQObCuYoMPB3AVYY4uMpoo0PRokQVJZbwrg0k3FM82N+rA31MB5FY0wFSnnAZbyvOVFIX",
+	"EKRCEwzha/UG5gu3yp5Adr/xaw0iB3E0e3D5k67eqXH7AX58bjBws0BY2GGSOdrZch8/S5sHHnv3CUng",
+	"BQoqrjZzvF+Ohyqh3F4z8cW7P7Yg1oeZiSopI4h5HidqY8e0pInBIf1EqwjeYlrZepKXHFcanzLTUaV5",
+	"iAFFRXtKhhTe8iiLSMmuTlG2K/zveyDhE4mbfctNaeEnjPiERhZLhStzV6+MCFePgvI7oUdBflvQcZDN",
+	"+vyf7+dHfgZHPtBHzt8IPi6P3PjxjzJ9wYAndPfxfQ/ajgOwheGA31p+SwNvjbzV/eKeTEz0705V9Bpl",
+	"ztKX+ErGK9QiFzF9bybVZ2O6yxA2luddjfLsmavlyojew6PnNfKcWT1Y14a3clGvcoR7HX3668ODg+5v",
+	"Pn0BEtUK3cT0a67c2choF6NtpTZby9HnTxI0Ejndyh5p/RS7TISG/BFogrT7MQP5itNhluope/0Z5SUB",
+	"f5nMM/wYimEijGSP/BIvIZyiBVflhWfK2S4GDaITFsMK9Tl4qqdCBeqyfW+IIPne9cS2T7iD+B3BfKWQ",
+	"9pLgjQXyfbJATtX3dlJtP9L++FdZL9Vs6HOoryDcfjVVwZeqzp2CipVeBCa7viISsClDXNJ36wfFnGbw",
+	"bmo9TCxBgj4WTGQAGZ6KyPXp+TWWt+UExXuo6+OhzY+h75KGOpPJ1+iJU4+F2iZcpSnRgf0jV70He90O",
+	"J3o4lTzGHgIp1Yt7RPUGo/d7638Jey0hrtiLoCpfnZkp+MGVV0uFcHRU8HOCnR096L2KvjUkexcpF3Wb",
+	"NKc4Qf1Ehgz8vE0dgMnGNJjJz1wqsO9Fuka4ZBTP450G5Up+nj3DQR8gdcAqIQZ/XuM6UZsi1vsSDhA4",
+	"xWs4/maViaQqcJBlUdAgG0CKoA6AtldJQy7N5WKZh43NXOLBhuy14cURD/RaGJ7B8i4xOsNe+6TQJ9RX",
+	"eEqFkkSZ/LZbAwK4Mhf4JnnF+WqWyUP32N8mpg7EtcRqOjI2kO8Ve8qgHE+ggcAGDNfAOx4IbYycPYD2",
+	"OLWZtYZAEBcRSjyboG35eOLTAFobHEvXdBogCv2uAYosgzTFrzyriKYO71c3REDVJ4rj4WQJ+xwK3Qs7",
+	"qwcCyseZLk8Ci5d9YvMNFd5JUXcxUS8OssgSdT72Bp4Yx4OKROARMk5b6/MT1aJj+CeOIyfWOKgXQOxp",
+	"9l3d5OUcVch6DCyyKgrd8T4pOHN9fEZ8BqahgfEx0EA3gWGumg49G57CwCS5sGtXHzkPR+o3bo2Pbf5o",
+	"oKZfE+p5oAYEC6951aa8VUgSCDH2EaeJ9opl1uRmsddNS35AwYoNcY0X6zSdLKgapEZH+XM02zSqwDKp",
+	"Q2WNQA3Iy2cPyZotZRNBzGv/1QGCtYYazpu/Wrm0LLRr+XEs+DgefJzIaJFyP+/Ozc+HINqi4PyJkPAK",
+	"KpiKxRsH7eyJ9NcL5pEnC1wqzM96n9WxxTDTrxQql4qz/Jn8/HzxOv9SbdEHCjcJ1igZJqVUYMtXWKjM",
+	"zURgwkuFC6VC+dJyFLsh/L0/6RSAz3G4nuQE2CjuRnQEUaSACLbC1XKhFFrahHoecVz0kBBPaNFXoqsW",
+	"Rl+pHj5QBV7iQsZaCrRDr5AmqYMJXQfE5lG78TQQP5U4rQDiSsfQZscFcd/fx+wQAxnEUPxKLUOsThGj",
+	"oPxHfAXqXpdJ6iWPp58CEBjEcZiax+tDCGHDwY7OVNXaRFUNVLlIz+pZ9mj1rEBA5s34jR2vOqXJksQ2",
+	"EAm9QRUqDRB7CVdZ11VhHPlv4hVYNxrEQgr8u42gEY2GjRRLSjASkoMurjc6PPewl8KwgqgpMZb5moVF",
+	"0jFKMQ2SRGJn/AH3oQ2PvBKSK7lOxulCEQb8b/WkSsKJR/7HXSEJ6RpNsmJaEgUb86eUarJN2AEbtukg",
+	"UNVzem5sfGLy7XPvVNnuV0OoA9XpoPgeUzDF0BudVgNh6KDYPkchC5Sb3tx4+KZXD+kDeo5pBDfOjPD/",
+	"bo1rE5vy48Tm/xIfzmnvbJ4dcPOrzAZ0d+53P3kAQkMKykTFi3CpxUKVe5TwyWxAuoBuOqkSpRqQLtpo",
+	"3SQynWvgxrYSleVKw6S8qmWsVGmk/mi/IpWaqP42oG4mP9BeVHusiGb6kpgy87xgoaZXOz1IYB9LyJjo",
+	"V4FRdrYIV1G4p/EBlRsjHhRZiVUUwQuPL/QKzd/k8Bb2OevlQPAknnVGIcpRZ3/eGJjiw/YM1dq26XTK",
+	"THJJkBgOfJNvC8NG/HXBW86fXq9kkjDwIB+eQMthPL86CttOY9QiqyYWp158IbHDqlmvbiYfEH9HcO4a",
+	"jtMSABVmYurnjGcfS7wVLmM4H1IgV3I6+K/bfwT6hH42C4SuUIOWxfMsonj+IJxdKOwT0q41EAUEWx1R",
+	"mThcrzi7hJdw3rPVuUuF2KGq2V7u2FvUx9IQuWwmFX0YmvjInjK4ZxDdhDXH6vDEP5HGZlKZySbEEU9O",
+	"My0BF2UQjJawfOHlYpkDxlJoGoASDgIuwCCFW5KZF6HYVL+wfkJUK2hjS+ynAQXGh3dmp4O4L7yEq9Fo",
+	"hCofJxWGjHBve66hDa5bxNxW1cvFMtMguFeoCs5A4ZXi7idR86DKHUVVcCbunxKZjUuYTT7inJoOO6ZM",
+	"hwK4is5mQb5J2lj6M+RR5kmCbD9//OO8EEbZH/8YyDPHpl+9teRpbUvyNC15xuJSZuq/bv9RW+KeY/HH",
+	"ZnVaVmBLVEiBSZdwuEvBsZeEQriUmbrFetms8vmXLsyA8xOT5wLVSBiOgCJmYFdFxsYUUNGfWjZZsVDz",
+	"H35OCa5mgbytE5OWG82oS2g7jIakr50tgjgsXokAnmfqiejqaANBS6h8o5a5jj6o8n6qoxyUmP0lsAJt",
+	"QhyNa+WcrKWGP+37BQEmTP9z/MpkXnyIkPeO6XBp32oQjDgMlaSvkRkPrn0d2aKITCaX1bO6TALEsGVm",
+	"pjLjWT07Li13ztQScvB4UQqUcF26aIk4bpmHyhkL02c8txyZYmeJQgtp3jliz7xFffeHBjAyOYiOidmh",
+	"4UV3beAfliy4LlemGtzWVEN4kku4CU0BpA5qnGCzoBq/ZpTLr6Y/VgGGts2RwqED6m2bDUS8EcBw4iKC",
+	"tQZnGtVIKmRVbINf/pG7Fy2TOjEEFr7IUo8XJR6TDKPgkdF4bfhN7Vavkk8OYayixQhG4tkzxgwsBNeR",
+	"l+EfCkaIxAEmVW1OvKtNh6QUCTFNDOBucerxyDpwiGGCUXCC+b42uMtOoC1xaFgtMW81aRKhfFd1+Io+",
+	"PJYu8nF55MY/JDnIbkTKUo/p+tCY4jgC8iVT/g73b3c/+ZxnMssqaA8/dnfvqWhf3uWiuO8OuS/1qZzn",
+	"vgyQlN6/EVyn+jcMKsKRHkY8TB4IhyXnuHRxNDXf9mfsn5dqYjudan4nmlgsmTyUGxvNm+6RJR5KChfa",
+	"oJreLdO2QznZItM6nFitUGUseVrmKocSkeORuaFs495xGeGM4tCMo1nDyo+bg4ggd8pEkBqDrTcQVp+K",
+	"dwLvfUKcu6Te/fM5Gi8XzlvmUrcMYQfztuOp2wZl9HjDidQNQzVIWNux86nbRsGzN7XM5BArFS5ixBuP",
+	"DbPMXoV93nJ8mGX2zyFvmn6xItW3OO35jEfqLCRQUngA0irlhilnVDe0zM2RllJ9L46pcnOkTZE9Ioqq",
+	"T2VUY4q/L1Y1Z+pWpkVogg5VZsYQDdLkNYnzBUxuiAgVX0YoMaEuVFnTr3LBDKAsuGBiaHHJL72PzDgB",
+	"K21jFTlTYEzXwd9v34sGnS3hxKizv9/+NdemJ/TzAYSHcOtkQZHJ4A2TIjCmj00p2f2rhJuAYKXD1Fpk",
+	"1TWh3vJbfwl+WJ0nQghWs+A6R1qBeAmL9op+6NXdFU4WCpsIiAgxX7sWaAG83RlPdYZgDTE7yB8yM8jE",
+	"Lb7DFAixfJ4WITvk6TgT+vklHL+kEY39apjeiFVD1lNT4yM1qVfcOfRaptrYqGXxG72g0wSrTAVOoEtY",
+	"4N5ADgYn3iTmE6vV6s2YA9iImp/BHhiIravNYbd5UyalQH6R2zDcUo+SyaAS0H+//Wtuo1LvYkESSoJW",
+	"LNYtCKw6ljasVHG6jDoZoXtxxuaFOwyjdqGbjvCDh3WTu0/c3Xuge/cZyLm733b/cvtoa1+uh6qgJMUM",
+	"J6jWamxezCubEM4ZVQU4PBUxYCc8SnfnSfeTnaRhJeXuKupTchRmmpF7/ty0494c1lwIZSxvht2GXI84",
+	"saZdEwgSUXRij9g5P0xSQuMICK+orvkd6pSxBOBwXF4kLj2EfhWKOu8VPz50BE84CdTL44yEZaeNxe5d",
+	"Jr9f/PZx1eBkbIMeWMTcPJZoJEpcFFeKx4S2NsQRacgLz+B0HH38Z/funvvRM+A+3D/8el+WCk06Jz3R",
+	"c6KbmpP2Wy/s7gFgN1mgDOruI/eTJ0e/eiSHl1jM9HfP5a/d+zvdTx6A7r3bHOv68f3ubz71gK95Nbbu",
+	"faUuQoRmA9C3U6lp/krNNW62i8nHClEEResSKaAfD0hNHh540rGXTA7y8Ov9w2++ZYsQGKoPnyXHrMU2",
+	"W8X1e6n7fYzBnwqjiaEkJdncTBOdTtD8vbgHWFtbtZmhGgEw95T/lOjl/uOb2ikU/vkh+Qb0d1K3jZRY",
+	"463TexY8fY3bObxxLv18o2X5uFcjvWchqL77xh1yAndIzxtixSsitImT+UXGdQ0Ef00ke0lGA4Tw3g6T",
+	"igKGHvGQCH9EYIHLyydwhlnKBvfAUn6ZGkOm1MCGiOCmAIoIUmSc1fzakpYBVjqs0RKOXWCpXgsTgzZF",
+	"WZC3LH53h5h0ZH1Ncx+MvOragB1N8ce4Hz1z97aA+/Xzow+f8SolW18dfvPnBEOb2KqBHm/Xy0CPeHHC",
+	"+Pcq8j3w0+Oi3ghT+kom9XFN3rND2WoJ881IMvnlfqKQkMmcxGT3eoxoJOpSfCcmemp52wvA/YVYu0oU",
+	"prJYnLySVLeEcgTvhzKWEmHMlYrUAxKSvPwjAZ2+qYX7jsGhBx0f7t92H//KK4/70TP34a/cx/d5FOGQ",
+	"LwkjqSsKGsceiZR56N3rjaSKCX7GUpLql+6UJ6nhtE1bvPBZZBv3tt0vbnfvP5KjTdrQCI7WqRaz+CET",
+	"yykuoz8CXmCgB2F5+XHpCKtHkavjWgg9C3L0uJBbR7Zh1pwf3JXcydTuk2rObxTg4ynA10mbZ2Ga1LvY",
+	"WUGgRSg1Vyz0j6euBSfrvbd878KmUHgtlJQXPQNxDVk0AMkOxVkKTa4BqQTHjpTD7yAnC4peacZQxXx+",
+	"3RcqnaD5N2NTYIM9v4LELQ+pL2HTu8/zL72gYdiI0izIh1IyTVHJ2as50Mb8rway0bSP8i3tjg5pgw2I",
+	"HZ7u6WctRC6Q+PSjuuSxrpFKvjfnFKJ3xLhiFQ/dv37pfnyve//LxPuEdIppX2daVLoffrN3uL/LBZEo",
+	"Fbm7BcQg4sKgr8Yb89T75StepKdewWXplYTZ13WvutXk0sfQVFKo8qncdj36PxUnXATzsIeU9a6GgU99",
+	"33eBGxa254dpJxinLzzeSMvjSssKXFNCIFZgbe2UJeQEj09OjDZmVC/gP9Q6EeFUAxG8W92AplNVK0wI",
+	"4QUpoIRgr2KNf4QkjpUXxgwdRB1ZmZMS0IS4s4S9opwg7wd2+O1Fbqdws4igl14xEAr3OS35paVtcx2a",
+	"zuss7l6UyBrX34gsxd3ADeCkCs4hQ1NamS9LtYk6O1Qbfii68PPOB+kxuRdPFN7SRFPye5BMakP/mCRz",
+	"XEeC1iuopk80zUtnBy8l1mTYnT9ZQMoJecMQUSviPKJeUSGH+7fB4Vf77t6do+2XxhG6fzrofvTUC6di",
+	"cxGBD72dbVkQabMFuh897f7l9tF2pIY5M54i1+svhsm8PFIr5DiISTpptHXarCV1/zHCO1Ew0ktnMycI",
+	"D0q5qaemDrz+gUYvf3dPFA/0amzwdxVZlM6pwc27H5Qf440n4rh+e+mV9qFzhPfhH1+APyLssZeAeKO3",
+	"At6x2TNDOqjRKzwmtGZzp3uDbNApH1xPEz5wLwVaC9fgVbJMeJyJzJSH2AhywYGHzM3UJKqpaSFL2KSx",
+	"7B9w9OmD7lPBJT7+db/gkSzIi9cGJYGdUP61d1MwPsDfIeca93jE4ZhCPp23qACVyPZFt+GpvxJ+Tmb+",
+	"huB9w5EVaVlYAtLxKThQIBdHceM6eqWcMhlWER7R+iPhKu7h0u2Jldm9yuuhsupqLfVEZOtoKsSkfvHd",
+	"WBbEfKUA2A/DZEBMJmVAzFcK6VMg4vpAOAeiNyz/sZMgVADvEGp3uOZKqGZKXz1ELYASFJX303cvFyMR",
+	"J+IeCLh7291vnnc//zZ9orbPapKyY7hWsXPH3f5b/6CT/vnaURJNJEP9DZm9MmSWAOY9KM3nTYpUr23b",
+	"jKXdn8rJHVonj9YKStDHvWe4oiEqib3JsX+jm6cKKo+STmJY+cmT7ceiynnDlA/d6n2F6GuV/PqOagCj",
+	"DUQdEQ2dBZdRy5E45DZCoIOggOKOI/yEywqdErxPukZlB9pCqUvfxlPneqDxSGNJZPGY1DPFVZ1bdaIn",
+	"Qe1Qr8hLal6klh5KP5NFuDrMxMvmB+g07j1Rs+VEc7B3n3f3Pu8DyiMB3N+/ES0J5oNXSgTKEEClh83P",
+	"hULOw4sc02NYjnoYkFHf7Oca4mMdDrdHgmDG86R5X/0mnNo9l1Q3q4+69Drf+ryYG57Ekk69FJfNF0SI",
+	"uTAh5k6VEIfVbqIl8BKUmyJGHGX1tdRp3uglJ0p2o4ASUIf2i/YUNhFu99REerq5BHgnV0Y0YNYFGp6K",
+	"K3pWAOt4Vh4wBcJMOJstgIbB7X7OQY4t0wPzBXSfPuj+y3PQ/cOj7oOnfX2EfT1/V9g6nEA7mmkwg+o0",
+	"JLi3I4oAD81bTHjwXdMbZ0RqZ8RAjwM/f+EfboSqx71/KwNj68V+NpTjOT9XrshabXKSPQEUuczh6uPg",
+	"bv1Tr3QcOSo8WGBAdxJb6tJcuVIsvde3O6lQykHe6CNGBbG+QCdBqKZdjws7zl/e+AXeyN/0d3bKbRij",
+	"HgEzfvoYfApkO+chKlj7+zc4/iXHPEu6g2JDXBUTEUAXHsSzQLYTaGk0SH8R4Mlapm1bQckqLrDkpBKv",
+	"BaGKbWuAGk9EasB1bnVLk1osRtxk5zX6NBmBzPGpCWPN/jWo0oWn22ze2PzvAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
