@@ -71,7 +71,7 @@ func accepted(_ context.Context, _ billgen.InquireBillRequestObject) (billgen.In
 	return billgen.InquireBill202JSONResponse{
 		Headers: billgen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/x", RetryAfter: 3},
 		Body: billgen.BillInquiryAcceptedEnvelope{Success: true, Message: "요금조회 요청이 접수되었습니다", Data: billgen.BillInquiryAcceptedData{
-			Status: billgen.InquiryStatusPROCESSING, EstimatedSeconds: 5,
+			Status: billgen.BillInquiryAcceptedDataStatusPROCESSING, EstimatedSeconds: 5,
 		}},
 	}, nil
 }

@@ -111,6 +111,18 @@ func (q Inquiry) Fail(code fault.Code, now time.Time) Inquiry {
 	return q
 }
 
+// PublicFailure is the error code of a failed inquiry; empty unless it failed. KOS's silence is SERVICE_UNAVAILABLE.
+func (q Inquiry) PublicFailure() fault.Code {
+	switch q.Status {
+	case Timeout:
+		return fault.ServiceUnavailable
+	case Failed:
+		return q.FailureCode
+	case Processing, Completed:
+	}
+	return ""
+}
+
 // Reason tells the customer why there is no bill; empty unless the inquiry failed.
 func (q Inquiry) Reason() string {
 	switch q.Status {

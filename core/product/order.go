@@ -305,13 +305,22 @@ func (o Order) LineGone(now time.Time) (Order, error) {
 	return o, err
 }
 
-// Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id (decision 10).
-func (o Order) Refused() error {
+// FailureCode is the error code of a failed order: that of the check that failed, else CHANGE_DENIED, which KOS and staff decide. It is
+// empty while the order has not failed.
+func (o Order) FailureCode() fault.Code {
+	if o.State != Rejected {
+		return ""
+	}
 	code := fault.Code(o.ResultCode)
 	if ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}; !slices.Contains(ours, code) {
-		code = fault.ChangeDenied
+		return fault.ChangeDenied
 	}
-	return fault.New(code).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
+	return code
+}
+
+// Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id (decision 10).
+func (o Order) Refused() error {
+	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
 }
 
 // Send marks the order as about to be sent once more; the caller stores it before touching the wire.

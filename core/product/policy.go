@@ -49,6 +49,17 @@ func ParsePolicy(rules string, onceAMonth bool) (Policy, error) {
 	return p, nil
 }
 
+// Days are the days that may be chosen now, the default first, each once.
+func (p Policy) Days(now time.Time) []calendar.Date {
+	var days []calendar.Date
+	for _, r := range p.Offered {
+		if day := r.Day(now); !slices.Contains(days, day) {
+			days = append(days, day)
+		}
+	}
+	return days
+}
+
 // Choose answers the rule whose day was asked for, the default when none was; any other day is a VALIDATION_ERROR on
 // changeEffectiveDate that names those to choose from.
 func (p Policy) Choose(asked calendar.Date, now time.Time) (EffectiveRule, error) {

@@ -7,6 +7,7 @@ import (
 	gen "phonebill/adapters/rest/internal/billgen"
 	"phonebill/adapters/rest/internal/commongen"
 	"phonebill/adapters/rest/paging"
+	"phonebill/adapters/rest/problem"
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/calendar"
@@ -34,7 +35,7 @@ func accepted(q bill.Inquiry, now time.Time) gen.InquireBill202JSONResponse {
 		Body: gen.BillInquiryAcceptedEnvelope{
 			Success: true, Message: "요금조회 요청이 접수되었습니다",
 			Data: gen.BillInquiryAcceptedData{
-				RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status.Public()), EstimatedSeconds: seconds,
+				RequestID: [16]byte(q.ID), Status: gen.BillInquiryAcceptedDataStatus(q.Status.Public()), EstimatedSeconds: seconds,
 			},
 		},
 		Headers: gen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5)},
@@ -43,7 +44,7 @@ func accepted(q bill.Inquiry, now time.Time) gen.InquireBill202JSONResponse {
 
 func toAnswer(r inquiry.Result) gen.BillInquiryData {
 	return gen.BillInquiryData{
-		RequestID: [16]byte(r.Inquiry.ID), Status: gen.InquiryStatus(r.Inquiry.Status),
+		RequestID: [16]byte(r.Inquiry.ID), Status: gen.BillInquiryDataStatus(r.Inquiry.Status),
 		Source: commongen.DataSource(r.Inquiry.Source), AsOf: r.Inquiry.AsOf, BillInfo: toBill(*r.Bill),
 	}
 }
@@ -52,12 +53,16 @@ func toStatus(r inquiry.Result) gen.BillInquiryStatusData {
 	q := r.Inquiry
 	data := gen.BillInquiryStatusData{
 		RequestID: [16]byte(q.ID), Status: gen.InquiryStatus(q.Status.Public()), Progress: progress(q),
+		LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(), RequestedAt: q.RequestedAt,
+		FailureCode: problem.FailureCode(q.PublicFailure()), FailureReason: text(q.Reason()), ErrorMessage: text(q.Reason()),
+	}
+	if q.Status != bill.Processing {
+		data.ProcessedAt = &q.ProcessedAt
 	}
 	if r.Bill != nil {
 		info, source := toBill(*r.Bill), commongen.DataSource(q.Source)
 		data.BillInfo, data.Source, data.AsOf = &info, &source, &q.AsOf
 	}
-	data.ErrorMessage = text(q.Reason())
 	return data
 }
 
@@ -143,14 +148,15 @@ func toHistory(rows []bill.Inquiry, page, size, total int) gen.BillHistoryData {
 	data := gen.BillHistoryData{Items: make([]gen.BillHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
 	for i, q := range rows {
 		item := gen.BillHistoryItem{
-			RequestID: [16]byte(q.ID), LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(), RequestTime: q.RequestedAt,
+			RequestID: [16]byte(q.ID), LineNumber: q.Line.Hyphenated(), InquiryMonth: q.Month.String(),
+			RequestedAt: q.RequestedAt, RequestTime: q.RequestedAt,
 			Status: gen.InquiryStatus(q.Status.Public()), ResultSummary: text(q.Summary),
 		}
 		if q.Status != bill.Processing {
-			item.ProcessTime = &q.ProcessedAt
+			item.ProcessedAt, item.ProcessTime = &q.ProcessedAt, &q.ProcessedAt
 		}
 		if q.Status.Failure() {
-			item.ResultSummary = text(q.Reason())
+			item.ResultSummary, item.FailureReason, item.FailureCode = text(q.Reason()), text(q.Reason()), problem.FailureCode(q.PublicFailure())
 		}
 		if q.Source != "" {
 			source := commongen.DataSource(q.Source)

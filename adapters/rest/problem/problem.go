@@ -13,9 +13,18 @@ import (
 	"strconv"
 	"time"
 
+	"phonebill/adapters/rest/internal/commongen"
 	"phonebill/core/fault"
 	"phonebill/ports"
 )
+
+// FailureCode is the code of a request that was accepted and failed later; nil for none.
+func FailureCode(c fault.Code) *commongen.FailureCode {
+	if c == "" {
+		return nil
+	}
+	return new(commongen.FailureCode(c))
+}
 
 // StatusClientGone is logged when the caller left before the answer; nobody reads it (the number is nginx's).
 const StatusClientGone = 499

@@ -7,6 +7,7 @@ import (
 	"phonebill/adapters/rest/internal/commongen"
 	gen "phonebill/adapters/rest/internal/productgen"
 	"phonebill/adapters/rest/paging"
+	"phonebill/adapters/rest/problem"
 	"phonebill/core/calendar"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -30,7 +31,7 @@ func toMenu(s catalog.Screen, lines []line.Number) gen.ProductMenuData {
 	return data
 }
 
-func toCustomer(s catalog.Screen) gen.ProductCustomerData {
+func toCustomer(s catalog.Screen, days []calendar.Date) gen.ProductCustomerData {
 	c := s.Customer
 	data := gen.ProductCustomerData{
 		CustomerID: c.CustomerID, LineNumber: c.Line.Hyphenated(), CustomerName: text(c.Name.Reveal()),
@@ -40,6 +41,7 @@ func toCustomer(s catalog.Screen) gen.ProductCustomerData {
 			ContractDate: date(c.Contract.Date), TermEndDate: date(c.Contract.TermEnd),
 			EarlyTerminationFee: (*int64)(c.Contract.EarlyTerminationFee),
 		},
+		EffectiveDates: dates(days),
 	}
 	if s.Scheduled != nil {
 		data.ScheduledProduct = &gen.ScheduledProduct{
@@ -104,8 +106,8 @@ func toOffer(o catalog.Offer) gen.AvailableProductsData {
 	return data
 }
 
-func toVerdict(v product.Verdict) gen.ChangeValidationData {
-	data := gen.ChangeValidationData{ValidationResult: gen.ValidationResultSUCCESS}
+func toVerdict(v product.Verdict, days []calendar.Date) gen.ChangeValidationData {
+	data := gen.ChangeValidationData{ValidationResult: gen.ValidationResultSUCCESS, EffectiveDates: dates(days)}
 	if !v.OK() {
 		reason := v.FailureReason()
 		data.ValidationResult, data.FailureReason = gen.ValidationResultFAILURE, &reason
@@ -148,8 +150,10 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 		Body: gen.ProductChangeAcceptedEnvelope{
 			Success: true, Message: openMessage(o),
 			Data: gen.ProductChangeAcceptedData{
-				RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.Public()), EstimatedCompletionTime: now.Add(wait),
-				Message: openMessage(o), EffectiveDate: new(o.EffectiveDate.String()),
+				RequestID: [16]byte(o.ID), Status: gen.ProductChangeAcceptedDataStatus(o.Public()),
+				ProcessStatus: gen.ProcessStatus(o.Public()), EstimatedCompletionTime: now.Add(wait),
+				EstimatedSeconds: int(math.Ceil(wait.Seconds())),
+				Message:          openMessage(o), EffectiveDate: new(o.EffectiveDate.String()),
 			},
 		},
 		Headers: gen.ChangeProduct202ResponseHeaders{
@@ -164,7 +168,8 @@ func toDone(o product.Order) gen.ProductChangeData {
 		plan = product.Plan{Code: o.To, SaleUnknown: true}
 	}
 	return gen.ProductChangeData{
-		RequestID: [16]byte(o.ID), ProcessStatus: gen.ProcessStatus(o.Public()), ResultCode: o.ResultCode,
+		RequestID: [16]byte(o.ID), Status: gen.ProductChangeDataStatus(o.Public()), ProcessStatus: gen.ProcessStatus(o.Public()),
+		ResultCode:    o.ResultCode,
 		ResultMessage: o.ResultMessage, ChangedProduct: toPlan(plan, nil), EffectiveDate: o.EffectiveDate.String(),
 		ProcessedAt: o.ProcessedAt,
 	}
@@ -179,9 +184,11 @@ func statusMessage(o product.Order) string {
 
 func toStatus(o product.Order) gen.ProductChangeStatusData {
 	data := gen.ProductChangeStatusData{
-		RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.Public()),
+		RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), Status: gen.ProcessStatus(o.Public()),
+		ProcessStatus:      gen.ProcessStatus(o.Public()),
 		CurrentProductCode: o.From, TargetProductCode: o.To, RequestedAt: o.RequestedAt, EffectiveDate: o.EffectiveDate.String(),
 		ResultCode: text(o.ResultCode), ResultMessage: text(o.ResultMessage), FailureReason: text(o.FailureReason),
+		FailureCode: problem.FailureCode(o.FailureCode()),
 	}
 	if !o.ProcessedAt.IsZero() {
 		data.ProcessedAt = &o.ProcessedAt
@@ -202,9 +209,11 @@ func toHistory(rows []product.Order, page, size, total int) gen.ProductHistoryDa
 	data := gen.ProductHistoryData{Items: make([]gen.ProductHistoryItem, len(rows)), Pagination: paging.Of(page, size, total)}
 	for i, o := range rows {
 		item := gen.ProductHistoryItem{
-			RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), ProcessStatus: gen.ProcessStatus(o.Public()),
+			RequestID: [16]byte(o.ID), LineNumber: o.Line.Hyphenated(), Status: gen.ProcessStatus(o.Public()),
+			ProcessStatus:      gen.ProcessStatus(o.Public()),
 			CurrentProductCode: o.From, CurrentProductName: text(o.FromName), TargetProductCode: o.To, TargetProductName: text(o.Target.Name),
-			RequestedAt: o.RequestedAt, ResultMessage: text(o.ResultMessage),
+			RequestedAt: o.RequestedAt, ResultMessage: text(o.ResultMessage), EffectiveDate: o.EffectiveDate.String(),
+			FailureCode: problem.FailureCode(o.FailureCode()), FailureReason: text(o.FailureReason),
 		}
 		if !o.ProcessedAt.IsZero() {
 			item.ProcessedAt = &o.ProcessedAt
@@ -227,4 +236,12 @@ func date(d calendar.Date) *string {
 		return nil
 	}
 	return text(d.String())
+}
+
+func dates(days []calendar.Date) []string {
+	out := make([]string, len(days))
+	for i, d := range days {
+		out[i] = d.String()
+	}
+	return out
 }

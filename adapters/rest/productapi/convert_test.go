@@ -3,6 +3,7 @@ package productapi
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,7 +51,7 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 		Customer: product.Customer{CustomerID: "C", LineStatus: "?", Scheduled: &product.Scheduled{PlanCode: "Q"}},
 		Current:  untold, Scheduled: &next,
 	}
-	require.JSONEq(t, `{"customerId":"C","lineNumber":"","currentProduct":{"productCode":"P"},"contractInfo":{},"source":"",
-		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`, shown(toCustomer(screen)))
+	require.JSONEq(t, `{"customerId":"C","lineNumber":"","currentProduct":{"productCode":"P"},"contractInfo":{},"effectiveDates":["2026-04-01","2026-03-15"],"source":"",
+		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`, shown(toCustomer(screen, product.DefaultPolicy().Days(time.Date(2026, 3, 15, 3, 0, 0, 0, time.UTC)))))
 	require.JSONEq(t, `{"productCode":"P"}`, shown(toDone(product.Order{To: "P"}).ChangedProduct), "an order of before plans were kept")
 }

@@ -50,7 +50,7 @@ func (h *Handlers) GetProductCustomer(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetProductCustomer200JSONResponse{Success: true, Message: "고객 정보를 조회하였습니다", Data: toCustomer(screen)}, nil
+	return gen.GetProductCustomer200JSONResponse{Success: true, Message: "고객 정보를 조회하였습니다", Data: toCustomer(screen, h.Changes.EffectiveDays())}, nil
 }
 
 // ListAvailableProducts answers the plans to change to.
@@ -85,7 +85,7 @@ func (h *Handlers) ValidateProductChange(
 	if !verdict.OK() {
 		message = product.CheckFailedMessage
 	}
-	return gen.ValidateProductChange200JSONResponse{Success: true, Message: message, Data: toVerdict(verdict)}, nil
+	return gen.ValidateProductChange200JSONResponse{Success: true, Message: message, Data: toVerdict(verdict, h.Changes.EffectiveDays())}, nil
 }
 
 // ChangeProduct requests a change.

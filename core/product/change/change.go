@@ -219,6 +219,9 @@ func (s *Service) save(ctx context.Context, o product.Order) (product.Order, err
 	return o, err
 }
 
+// EffectiveDays are the days that a change may take effect if it is asked for now, the default first.
+func (s *Service) EffectiveDays() []calendar.Date { return s.Policy.Days(s.Now()) }
+
 // History answers one page of the caller's own orders, newest first, and how many there are; FORBIDDEN when f names a line that
 // is not his.
 func (s *Service) History(ctx context.Context, p auth.Principal, f product.HistoryFilter) ([]product.Order, int, error) {

@@ -26,6 +26,36 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BillInquiryAcceptedDataStatus.
+const (
+	BillInquiryAcceptedDataStatusPROCESSING BillInquiryAcceptedDataStatus = "PROCESSING"
+)
+
+// Valid indicates whether the value is a known member of the BillInquiryAcceptedDataStatus enum.
+func (e BillInquiryAcceptedDataStatus) Valid() bool {
+	switch e {
+	case BillInquiryAcceptedDataStatusPROCESSING:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BillInquiryDataStatus.
+const (
+	BillInquiryDataStatusCOMPLETED BillInquiryDataStatus = "COMPLETED"
+)
+
+// Valid indicates whether the value is a known member of the BillInquiryDataStatus enum.
+func (e BillInquiryDataStatus) Valid() bool {
+	switch e {
+	case BillInquiryDataStatusCOMPLETED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InquiryStatus.
 const (
 	InquiryStatusCOMPLETED  InquiryStatus = "COMPLETED"
@@ -100,6 +130,18 @@ type BillHistoryEnvelope struct {
 
 // BillHistoryItem defines model for BillHistoryItem.
 type BillHistoryItem struct {
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
+	// at once.
+	//
+	//
+	// Example: BILL_NOT_FOUND
+	FailureCode *externalRef0.FailureCode `json:"failureCode,omitempty"`
+
+	// FailureReason Why it failed; only when FAILED.
+	//
+	// Example: 해당 월의 요금 정보가 없습니다
+	FailureReason *string `json:"failureReason,omitempty"`
+
 	// InquiryMonth A billing month `YYYY-MM`, in Korean time.
 	//
 	// Example: 2026-03
@@ -111,18 +153,30 @@ type BillHistoryItem struct {
 	// Example: 010-1234-5678
 	LineNumber externalRef0.LineNumber `json:"lineNumber"`
 
-	// ProcessTime When it became final, UTC.
+	// ProcessTime Use `processedAt`.
 	//
 	// Example: 2026-03-15T01:30:00.512Z
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	ProcessTime *time.Time `json:"processTime,omitempty"`
+
+	// ProcessedAt When it became final, UTC.
+	//
+	// Example: 2026-03-15T01:30:00.512Z
+	ProcessedAt *time.Time `json:"processedAt,omitempty"`
 
 	// RequestID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
 	RequestID openapi_types.UUID `json:"requestId"`
 
-	// RequestTime UTC.
+	// RequestTime Use `requestedAt`.
 	//
 	// Example: 2026-03-15T01:30:00Z
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	RequestTime time.Time `json:"requestTime"`
+
+	// RequestedAt UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	RequestedAt time.Time `json:"requestedAt"`
 
 	// ResultSummary Plan and amount, or why it failed.
 	//
@@ -208,9 +262,12 @@ type BillInquiryAcceptedData struct {
 	// RequestID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
 	RequestID openapi_types.UUID `json:"requestId"`
 
-	// Status Example: COMPLETED
-	Status InquiryStatus `json:"status"`
+	// Status Example: PROCESSING
+	Status BillInquiryAcceptedDataStatus `json:"status"`
 }
+
+// BillInquiryAcceptedDataStatus Example: PROCESSING
+type BillInquiryAcceptedDataStatus string
 
 // BillInquiryAcceptedEnvelope defines model for BillInquiryAcceptedEnvelope.
 type BillInquiryAcceptedEnvelope struct {
@@ -248,8 +305,11 @@ type BillInquiryData struct {
 	Source externalRef0.DataSource `json:"source"`
 
 	// Status Example: COMPLETED
-	Status InquiryStatus `json:"status"`
+	Status BillInquiryDataStatus `json:"status"`
 }
+
+// BillInquiryDataStatus Example: COMPLETED
+type BillInquiryDataStatus string
 
 // BillInquiryEnvelope defines model for BillInquiryEnvelope.
 type BillInquiryEnvelope struct {
@@ -288,10 +348,39 @@ type BillInquiryStatusData struct {
 	// BillInfo Only when COMPLETED, and left out there too when an older release kept the bill in a form that cannot be trusted: ask again.
 	BillInfo *BillInfo `json:"billInfo,omitempty"`
 
-	// ErrorMessage Why it failed; only when FAILED.
+	// ErrorMessage Use `failureReason`.
 	//
 	// Example: 해당 월의 요금 정보가 없습니다
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	ErrorMessage *string `json:"errorMessage,omitempty"`
+
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
+	// at once.
+	//
+	//
+	// Example: BILL_NOT_FOUND
+	FailureCode *externalRef0.FailureCode `json:"failureCode,omitempty"`
+
+	// FailureReason Why it failed; only when FAILED.
+	//
+	// Example: 해당 월의 요금 정보가 없습니다
+	FailureReason *string `json:"failureReason,omitempty"`
+
+	// InquiryMonth A billing month `YYYY-MM`, in Korean time.
+	//
+	// Example: 2026-03
+	InquiryMonth externalRef0.BillingMonth `json:"inquiryMonth"`
+
+	// LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
+	//
+	//
+	// Example: 010-1234-5678
+	LineNumber externalRef0.LineNumber `json:"lineNumber"`
+
+	// ProcessedAt When it became final, UTC.
+	//
+	// Example: 2026-03-15T01:30:00.512Z
+	ProcessedAt *time.Time `json:"processedAt,omitempty"`
 
 	// Progress Percent, 100 when final.
 	//
@@ -300,6 +389,11 @@ type BillInquiryStatusData struct {
 
 	// RequestID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
 	RequestID openapi_types.UUID `json:"requestId"`
+
+	// RequestedAt UTC.
+	//
+	// Example: 2026-03-15T01:30:00Z
+	RequestedAt time.Time `json:"requestedAt"`
 
 	// Source Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
 	// cannot be asked now. `asOf` tells how old they are.
@@ -1757,159 +1851,163 @@ func (sh *strictHandler) GetBillMenu(w http.ResponseWriter, r *http.Request, par
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H39cxvHleC/0jWXqki5ATj4oCSSlbqiSNBGRBJcgjTXK+iIBqYBTDjoRqYbpBAtt+SEm9Ja2ou8K65p",
-	"m3TJFX/Ed9pa2lZyTJVzf0z2N2L4P1z1x3xiAIKS7JUc/SKBQPdM93uv3/d7fUerk3aHYIQZ1abvaC0E",
-	"TeSIj3XSbhO8uUjqkFkE869MROuO1ZF/ahst5CDACIB0CzSIA1gLAQfRrs10AEEHshYgWHxLYRsB4lhN",
-	"C6c1XUO3YbtjI21am4Ada2I7M1GzbJtOWPgXXcvpTRiZqbxRz6LUNTiZT101c/VULQON1GTDaFxpZBpZ",
-	"mKtpuuYgPhyZ2jRzukjXaL2F2pAvlPU6/OmUORZuaru7urebVcSc3myDIWdwP2VUJ9ikfEc70GKghhqE",
-	"b7CFAEa3GWBOL7L43KgVtC1stbttbTqje6uxMENN5ISXs7GxMdtlLYSZVYcMDa5pdWEOXLk6aYB6C9o2",
-	"wk0Uhd91BB3kAAdBu/3TitZpEYw4LCuaDpDjEOenFc3C29C2zE1GthCuaBcC3K6udaAD24hFqaKAzfnE",
-	"BS9CyoAJe+DSDeIgiAGz2kgHFq7bXWpto8uANBSh/KKLKKNgB2KGzOi2skb2SsrIpXIZTdcs/txfdJHT",
-	"03QNwzYfgNT7w2tvEKcNmTatmfKXoURQNFG7QxjC9d4N1BvcwxLcQjS8SEBhQ1C6gzoIMnDJdGCDpSzE",
-	"GqkWYx3YsVJW8NDUFuql5Em6PA0yfGJ2chJsW9Sq2QjMlueKRY5QB9Y5WPlhWV8vzgPIaY4yHdSggyqY",
-	"OABSAMEvuoQhE8h9pMECcUA2D1rBwdpCPbBjsdA3HdizCTQBxHQHORTstCATvzYshzJ/W3U+lhEdUAZZ",
-	"lwKITWBCBmcABHljSjy0gqsmYtCyaVpNK5pVsNOybH40IAMWBZRZtg2axMJNQHAarA2sDGLCWsjxF2bx",
-	"jeWz2TRY9ehAPGyHsxQHNboUmaED2Ktg8QuDWwiDS3nD0EHeyPB/cvyfvEdVnOnoYu1zb84uv1HYLC5v",
-	"rqyW3lgtlMs6yGendDBp5C4DG8FtebT5EhsOQukKjpDgNWTkpq5eQ6m8YU6m8jnTTNXqU7nUlWtTeTh5",
-	"tTGVy+Y94pS4DqgzRGApTmERxgBvLyLcZC1tOjt5VeeMwvs7E6dZXbudchCkgipPv/lD//gr4L7/m/67",
-	"j4B78E7/yYkO3Hv/x/34oQ5OT47PDk5A5h+yk5Puxw/d95+4+9+Cs/0v+/fv9e9/Gib/RQujuRax6gnH",
-	"t4SRB8o6ZzjOjymwLYzoDLBRgwHSZaCNIKYBNaXBrESuGqpwa+SiR9rIGKlMNpdPTV65em3IqebTl7vt",
-	"moBlALIfOaihTWv/bSKQVRPyVzoR2pOaGdvpgmUncvvxdwptW41sv8R7XYHNBHzyb/XQybcoyKRBtQOb",
-	"qCpYMwVVav0SVUEb9kANcR7UJpSBjKEbhhHZViZ5I/xZkS2YqAG7NhMT2vC2EoOGYRj6mGJx1WM0gxvi",
-	"rKUaYkQKhZLRSR7CCNkKc+80KJM2qhGzB5BN0Y+ph7V8HGtjaR0CBpzPBCDw1zNStvryqdu1zFHyqWz9",
-	"MgGVRYbaFHQEE42pAVkjGTUcs8mo4TPCuBkXM2UGHZYs+RcEgcVF/1B5DxYhkxjDoKrEedXDjJGkDmRS",
-	"xjB1gPrLeiaFYANaLEGVIbgJOsS2pz3yghRQQjD/P6wdWBQ0LAxtHXCRzZVLQAloQ9wDVOmUgXhmkCH+",
-	"AEvM47pfGhi+oIYMEFyPC6PMEPxyNTUZv2H0ZidD2DUSsLvLqZZ2CKYorONdh+YbkKEd2JNfYoawABPs",
-	"dGxLWgUTP6fSNFBrFfNrkYm0225Dp8cBj5xtq44AJlwFgfUWrNkcL9vQ7gqCEhqrfJkptNvZ+c03ZtcK",
-	"G7Nva7rWRpQKJqe5e4f9P+25734K3PePT78+dt9/CNz7n549+P3Z/oF7cNd99w9S7KWB+/Fj9/4hOPto",
-	"D/Tvf8o/uvcP+7/dO9t/6v7uW3fvxP3wkabL8zzEHOGUwzklg+1OSDfNTK4ZmemcMW0Yf8eHOLCOOMfS",
-	"8rXGVLaRm7x6tZbLm/AKzNXRVHbKNJCB8ldzV7RdXaPdeh1Rqk03oE2RQMGFZECBQ6qAt5FNOkiiMEq8",
-	"s8CDdg21LGwK4mtKrPgKFnFAzSFbUhGqE4xRnU9Pa8HRuA5NxY0vTgSeSAoogCuzyOkB36YQYpY0gANx",
-	"cyQpvDW7WJyfXSuWljcLq6ulVU3XGhayTapN37wjPwYMz9eZMoYB3KOnnCoGFKJbEYr6+B/7jz87Pf4X",
-	"92gPnH2w7x6djEMhLYsy8v1QiM4h+pYHnjBIBcw8NrvjcK7FOd/zQ1PR/xLBQtj5UH377bffTi0tgbOD",
-	"fff+kXt0ANyDJ/3jR/3PToD70SP36Kn7b0+/A2h/j+eRs0+bQxGZP1PEHQa5UCY86wcT8LNyafn54c2f",
-	"GoZzAFX+fB/cT4G7v9e//8ErC9ou3sJkBy/IbUchK2Ch9LgWAqSDHMFjgEkQFZKDz32htB0B+f4D4N47",
-	"8Kyss/1/7//vLzlMX01Yv3CxshZVe/xDMgOqEshVwHUTCtA25/M1burjTpcJ18JOqxcRLZZtLxO2QLrY",
-	"vKhwiU0NKAgTwH/0/ZFtxbyG6xjFxcXN5dLa5kJpfXk+omac7T/t3/+TZGkHwP3w0enJPeA+3u9/8/T0",
-	"+C6nEV/ReCnOlTApE6GiTpywWUcBY7G4XBgGjA8fuHuP1fb7n30L3OP/x+lenZaXCRIvnOpvlMqgBQWn",
-	"DxEXZNIHwElbkJnQ/yN8SpAgHxSm+wXi1CzTRPiCRI+wQ+w2wmzVNzEjvNNzsSGHEgza0JR6nTRBQAPW",
-	"GXFGIb9cmCstz28uzM6tlVY3C8urpcWlwvLa5mrhb9aLq4UoObh/fCTOwNGJ+/kRpwOlXff/9av+J0ej",
-	"2SA02xae6FLk0O/nYGCygpy2RakVF+WYcHipn6T9psBY71JG2r6nZxTgFkqr14vz84XlYUbK0VP3wy/B",
-	"6R8fnO0fCvn9snGODqR0hzjmXIvr4cn0Jd2rchzY4aYwYqDW4xZtozEKPCuz5fJGaXV+U7lkk+np6b3T",
-	"k2PQ/9Ne//hu/+t7ZwcnnMn0f/+t+/gu6H9z9/TrP/81CFfpiwQ2rG9JJ0OYPD1uIrVOFnFe6mAkggSX",
-	"4jyMEVBDoC4QbUqvYAVfGoajy5EzMZK1iDdYjAKyg5HjvUswLQAx2vHfdR6fuZyu4BC7VK6ENauNSPei",
-	"VmhzYPKgO4IRAqg9WqlUXojNteJSobS+NvSgv9e//wdxwr+4675/3H94cPrNY+B+fO+1R2K0R8K0TEHR",
-	"ytFmSedhWGoWMUMOhnYhwMzYVGCpuVH8k64DpLtsBOKLy2uF1eXZxc1yYfWtwqpvUoTQ//VB//MnwP30",
-	"PeAefNr/7IDLxf7xofvro5g36oeI1ZIHxDQoMkBhT3CmloWboE0cBAgGna7TIRTNyEAmqKodVMPYvYF6",
-	"q6hL0UUNAR9dAVqL84WlldJaYXnu7c0bhbc3VwvrZSFshuN42IwQko+e9v/jhB9Y4eT48JH79b8Lr+Ov",
-	"nrgfftl/eAj6X37V/9evwNmvPg3MxQF8dxxiduuMTkj++8pKqViAU0gb4VFMCvaG8bwYM1EugOqX1LoJ",
-	"UKoUxgk/+mcYhvHK2jvn2zEKl0W8TtEz4LLcpR2EzSQ1M6zjWJhT1rloLa+XVwrL84PHlmve7qfvuUcn",
-	"QCLZd6Ddc//tqbt3qAx7ge1Pjs8+fHC2//hltGp1TaRZrHYxtnBzEGjR1I4uNpHjJzgM5GiMgudcaXlh",
-	"sTjHlRyV+cF/DGKcY0ZKd8OIOD3+wD26G2aS0qPC2ajEh/vFOyAQpSN46A/DnSBDMDRQ6WuoDrsUqbgg",
-	"9Q4HV78ZNwEwZMicAX6aXRzNcZY8gHJwyUOsnpzTIx13Fovp38/IrvEw9xzt1ltAaAijiDCZTUuK4WrV",
-	"/ed3RY2bZvjqEdiygrJCrrDhFF1FMyHC7HxFSus1Qhah07woR2ehaQG6xavItiJR22pbbLSn4O3F0uz8",
-	"5lqptLk4u/pGIQH5oP/NSf/JCeca/b17/SdPwdk7f/7h8gqubQkoWlQC8koe3LCuhxGn4rPPZiAzQsrc",
-	"9h0a4GIyGZIQYJPRR5bb74XyWrKNHMed+/jQvX94erzHtej+b/fc4y/5sf7iLnD333X3D0IG81+Vlezj",
-	"27eIHcfaRp5FPONbV1zlNklUI1sjZAninpdSeUFScCBDi/yIDqhkRGWzeDk8I6lgdq2wuVhcKq5tFv52",
-	"rlAYUMl8oa+Ob/+L//XaO6KVPCbpJyNydMyAOmkjUIP1LZVYVBUZ7CmRwl710ovSmh7O3A8NGbY8NXpi",
-	"MC1+N5QXtY5hl7WIY/3y4ob57U6CC5lsIQw6kDLhKBRjejNcF3IQbYHRwmGtdKOwvFn425UB33H/k8PT",
-	"/3viHkmh8MWD/u8e9B8euO/fG2Qi/tCXLiiusvSjAPPjq0CATlfpHdRqYsi6DtIB63WQDixKu8gRrtqu",
-	"aSFcR+dDsrgsIuXRw3n4+OzD34cY8ZEX4lHa1sukl+uacIzHbSFMJLBGQWB9eXZ97c3SavHvRpHS2f6e",
-	"++GjIInlZdiyg7bJVpLNTJEIEgi5EFgO3FSwmi1GvfygLkWO5/0/n0ZWC2+VbggQRSxBlSyxXNgorG7O",
-	"F94qzhWi5p4C4/6e+9Gv+w8PAT9n/3jgE89Lfxy/C428Jkt11EEmDiA4qKBQ7FIHig3w3xWqY8x9Y2Mj",
-	"Fa8ZGoPDxyuNYmx+G1q2yMa8eB5GUaJlAVp2El0ydJt5xCeC5wqN4NL6wmrqenFxMWVkjcujA9OrnMQ2",
-	"15dn35otLs5eXxwwDERmhvDeAPf+Y885m5QS+lKcYnkAxwFZx4ZYnVcJsZXV0vzzQ+zX75z9yz0VVgVn",
-	"Hzzqf8lV8vfc3/zzBQA3wvWpCh++l2SyCPGGbE9Y30JYKdH+kOcB2tG37v1D9/E77uG3/U84U1NxP+GC",
-	"EJ7GJNfhX69Oe6NUDkePPYTUIQ6F+jDZEZFjTECddISdCxloQWz+1yi/PhTE02bbpItZUu0rZIDvTxSS",
-	"UUC60suy41gMUUCJ4uzM220NAQdBzuCpX1/EV95xSAc5zJL8FA57HYnWzapqGr/AwcLsSl4bTO33KgXu",
-	"hIopTo/vup98dbb/2D06SSyKUN+Q2s9RnfFnXLds+02Z6TwPmSCP6LIthtrRD6PIJ/S4IkNtLXgldBzY",
-	"00Q+StPCftnxGLS4EkyQWpKXwXJTrSnyzFujN+nT9MBGTbX9MbcnoBVWjOJ4lYUyOmhYTCVm0BbZEbiO",
-	"4SV0XMcCSFmNjkPDe0qwKF3u6hyYCEwNIj6cIT7ewvgzLdyUU7ykRVnNdvHyN3F++H7WrDZKrFDHQFRy",
-	"i0pXVaSzvjaXXG0c4qbpyUyWc9RICVGKs+Ak1DjherULF5SdUxfmPz55j+Ps5iI7oV2blT0hOlBOyLUR",
-	"zq0lo5Isr9XjMG4IZSa6lMk3wNmjvf7nT/r/ceK+vwfOHj3of3yog2tTumEY7kcPE+mcdJ06GpMY+Akr",
-	"ywkiQAZZ99wTohTWshwcPyDhWr5IjeZANUSAFP/Nww5RETdIci0jtjASCVTCQoNCRU6DKiMM2lL4VFWd",
-	"GKDdNh9Trbeg00S0CmxEo7+YFq3zKfx1VW5LgB2C02DDy6avQ8exkAMu3SiVL4sIb0UIJ1mUFpJM0ypc",
-	"4MV/sS5lNNpGDjCEUBdZYKluB3B6SoNZDFC7w3rAtqhQXtUqRUqsWpYqvBRvayPs6bgV7K3LS/t3EIAO",
-	"AphgVQmXJCWXLNqGrN5KKu21e/IxctmiEBPscGZwo1T+MQUCut7+vIUKaAZLhTZrkW6zxRUTvifkEb3I",
-	"e5eOhzS4TlhLrFXwbQCpUArEDqmsGA4fCFkRqiikRoiNoIi01cI88dnYqNrF2EJYKTZx2atrt1NNkuLf",
-	"peiW1UkRAVRopzpEZFF52qIuzEQH1tl5b5rzxoXmJJ8Hb6QIeFIOzI7DX2p6bUTE4Ygyu/zp8aH70SPg",
-	"7v/ZfbwPLmWN7KQsFQX/AAQrzGRTuczlJE5jom2rjoqYMmiLxOrBJV2HNsR1pA6GXIWc5h+v8Hryk2Mr",
-	"ZgMvF6i0k9pRyB+AJcbyoYnvzo3/6hCbGHydpAyqei2QRkMXmCDUYtY2AljwQ6F1f0+E1oE9vmlvtaNe",
-	"thIaKpUDbqDOCfvuTkQwpVZWC0vF9aWUIYqKB2hDTV0eUJ+TZVrSI7ywvUXwAkJDbAiETQs3vQJMRf7E",
-	"hD2wQ7q2CeqEJqM7kx0b3yFhEtnLtfy4T+h66uso4K+LQXF5GsZBFKwxvhdd53BJKqTwbL2OOgyZyfYI",
-	"osxqQ4ZM1dJneK+fLmaWHWpcxJl7xyE1WPNESATok6Pr5L9zTfBFKzjqefogxMaE//ObSkkIfcVNJrWl",
-	"ZNqEtNQYYqlw1YERUf6IqNIKxzNXxlfwayFt9HzUSDb6XRP1y6Pw++dBrUmX6AqB7Rycv7Dz8AM6B6H+",
-	"AdA0LSnmV0LAEYJef8lcC7HNh551znYlmb24wz8DCLdnZGZ1kgr8otgBtG2+upvjMoZbepLdJcysudLS",
-	"ymJhrTAvDTC/oRJTLQOJHAYxILYp+tfZCFIEtlCHhSNFAIpWBtIwDDypzOlyg2xadB6ETWjJlhXCob80",
-	"7MBshP0UHlD5KhZmi4uF+ShQL1b6m6Q9Nh114mIeFOTUhQafMQz5euGVint3h3bnMf4rtI6XkEH7EB7r",
-	"NL4wthw63K84c15CuDuESXnBMsFIE2h4Ge0gylT3t3HtwCE8Ou75r3cdxzOGn9UVoqKR46g5c+GxSmTQ",
-	"ZE9dtEucLLdsQwuLOP4zwSLqyY5CIobeyJ68ZeoDqIrBbxTun/9I+BT0Cp+EuZATK16uKFuRWBTAGkWY",
-	"+Q7EoDRG+U3ZDICB9c4FNREdL7hx7/UN8FucDQb9UNBLNSbVhesqLsuTINf2T2rQEy6fJClouH9b5G2T",
-	"foO189umDYIxduSiG/SJNyaf5tbLayljiAPmRSpvoQXo52lyUVkk0MPl7k1tZbU0VyiXi8tvaLrmKzia",
-	"rkn9gT8stLXQ7wNbW4k6tMaiu7D73qc/hriWlBBHVo6VIWRl5MZCtK6ZXTT8EdnJcR6hnHdLiLVIDP3u",
-	"xw/7v/3APXrqfv10xNTyWCrESmRwIpGuxJ/nY3ZWpEGuL6sPpbcKq/PrhShG/V8H1rk+TN+EzC+MnBZJ",
-	"PaIinvM/FU6RrlSOYAcNBA7ArEoEctRAqQUnMaAgcKNXMH8yJfzL6l/ufr6ObZnSXVWvkSq4bFvFn58U",
-	"YPEkQLD7XDY9+cb1RBqBDC6hJqz1GIpyoFwue+1c1ZVP99cY6kAdio7QdvS5WsYwTr9KJBnapnMDbs4x",
-	"FGjapucsYtvrlxs6CJNG/497ScsQg5cs3I2DJDt57lLE3JGLSaLtJFUogbUoviDb1YCqauQmQ4Whpp2J",
-	"Bqamh3sXRzsXXxXZSww5/DX/s1Ix7+R3U5eMm5nU1K2/z9w0Utlbl3+kjWxv/CxN5fx9h4yOYW3qW16Y",
-	"VSQVNRzSnhZn6afciEQm+HmXMoDJzgyYm517s8C/lwlJ0SbXIlN9BpTXZhf5GFHWBCkDTUJMMV73K/lu",
-	"lMoVHBit8jWY7KRBFdJSoyrYNwUtsgOU3d8D0PF6fyredKNU5uKGL0nTNfHaKF+SAwZIMJyjdZ2YvQt6",
-	"X+oqZDJuGphw7+9G0oST33YnKQwXaSMrkOS176rblrCW+d8i/oXrif1/VYakwBUfZVJRMdNCYAdGu/Y/",
-	"WyXrwIHzWsoNUptVb8meZ1QEhiGT/RG8DmgzANo7sKdawsab1emAItskbfmryJujFzUrBEJkc70EA+ui",
-	"mjr/LCCsdKgobzi/BV6CWE/iTSvitohIq+AxbopIDLsFeZKJjjb+BuEpEsJZZiEi80X72f1UzPga/kY0",
-	"wZAwDjocEmdGOKcscQFFuMkeBjZpUpXHAOuIgksbuTn5GVimDnJZ0EK3gWk1LUYvR7dwbhpohG/fNFJT",
-	"MNW4dSeX3f1RouIfUaplRC8wsgLA615/bA8Kt4aLrIB9DNJEt2ZbdYUs/roZxQ8oqDkQ18X1IhZLg6pJ",
-	"6nRCjKPptlkVCRtU3Wqge5JNrVT2a0MQi7LoBkCw3kqHOO7s+tqbm9IoUR+zwcdc8DGv6bEGxQOtBFUz",
-	"pfnCcrEQ+jt0J4EwJfxy+3AjscGOQ0PblAzrUSMaI7xZWJz3PofXNtA1Yamw9mZpXoyZXVwsbYgvwzNG",
-	"9PFKKtxNLgRcLXDwFZbXinOS7Snrif+ysFoov7kZr06Kfu9veoxudYMFqckp3vHKsvgK4rUwseqh9XJh",
-	"NQLahA6koa+SzMWEGSMleth5M1KqRw9UQTTlVInXKqCgrv4gDZA3RGZXm8igd8xJ4SXLjyuAhNJxYafO",
-	"ArTsroNGOHXkQs5jKH5v2QtAp4RR0LB0EAIN75FJ6qVIl5sGEJiEMa7mwTbyNBBRznupGg5oVXVQFSI9",
-	"baT50Opl6U8U00QeoOiTratLlBwgU9aDvtk6IE4FV/mjq4GDQLxJ3Bmz0yI2iuWex284iSU0JuSCQpp8",
-	"71MvZDAMKgw1RC3VIE7ALCqSnkHPP08SScz4Cx5BGx55DZpGUicTdBESBuLv8ElVhDNoHw46oRLMrzap",
-	"Wbbq9yFt+tD9N23Yk+UDoGpkjEw2l5+8cvValWO/Gqmrqc4E1wVwBVMuvdXrtJBoEhLHc7woJ2TFZXLR",
-	"C2iMiD5gcMtt6tallPjvTk7P76qP+d2/lx+u6td2z7PsQrsB/YOH/XcfgciSgsbWIyy8lUhFQPRktiBd",
-	"RrejRv+wVMsWpCsO2rZIN2qZD0VsJ1FZXmtZVNzDMXC5SuzGlNHpQnSMmz7EgRa2Y4M4A9d+jH+Jh8qv",
-	"Ktgi9za6+3w2IQ1stJ9CPGwFNuNOn3Pumoglh6m7Y2Tb/uj6Iq/QfSRHUTjirJcDwZN41jmFhI46//PW",
-	"ubm6HGeo3nUs1itzyaXcraK0c7YrDRv514IHzp9tyE5K8XgSFMuT9aAie3sCdllrwiZNC8tTL79Q1fEi",
-	"cCCkpViQeEdw7lqMdWQJlpXoVS4jBCAQ18PJ2Hqo+jJjgL/c/RwYeeNyGkgVoQ5tG2CEzHgPUiB03OIy",
-	"17HelkYJ6dZbiMp4uohLRa9VSldwBfP9MqfLWsC2tpFvmyuH9o+pXxsmMtN1sCOtaCr6corkcq9q1ApM",
-	"NqHBWBjkvEqw6eCaFbnHrGFcFiUKQtWpYN+oMkWi8GXVPkm+zZ9Whzjw1zSIA2zIOKeuyji457eR7lSo",
-	"5pA2osqrVL1RKnMBL5w2VXAJSqeR8A5dVoJbOHKq4NKg/0hdrXajVAZx31G4u3S0UeZM1KVkMQpgE11O",
-	"Ay+ZlwsKdQhFJmkFy4ih+MH3AwqEVrwYYkVTF2CFPYNgMRBe1Ls0iosthvC5gkvQwk9+MiulV/onPwHq",
-	"kApv9Z2Kp+ZV1PGreNZlRZv+y93P9YpwF8s/dqszqsl8ogYLLFrB0UdKFl+RGmRFm77Dn7JbFUUsqwtz",
-	"YCo/eTUUbBGWJqCIW+RVmZ44DcIF0R2H1GzU/u8/pwRX00AlnkiQKpBxeEr1qIL90CcHgjxmXkNUaFPi",
-	"y/TqRAtBW+qIE/y4/FLipTrBlbge/0u2z3AIYbofbkTKJJjxHYkAE64wqjILi/ohSqkgMIsJ9cC/MxJc",
-	"t2w7VfQ9K9vIkQ2ztUzaSBuctZIOwrBjadNaLm2kc8rQFzwwdiPK9B2tidg5kXR5qC1EdYDDOQXgBuow",
-	"6QPcIaCHoHSC+ZdBCNcdt/FDBWpa9KbKIVlMwZCJwTvidvVxJwXXYI0/x7syk89IyJvyYSGZoyXdFzFX",
-	"fDisOOQeLJW/OFYh70Dezbh7ETf7XABcXL7v3opdM5U1jIs2lWl3WOxOKffoaf/xZyIh6+hBuLrbi2Ep",
-	"z+nNW/GqUl9rVKpfRDP0nOJC+ct4ihpXuGJKlBHVhIzd3cHOBF5jArHUcJ/JeH29bytz7rcbUj5D+w0/",
-	"a9R+4xmUoTBOOLQ+YB1ECipHlUZe2I0eK2Qc5l+NlSCOVUToZaipaIiXdRY6L5xYEwGSPQ8gCfs0U1dh",
-	"xkhdrU9OpqYaV6+mso2Mt8/6OfvMTql9+osMJRbsfkdUmo1SaeZFUunYbQOSKqyTOmFhpG443NW1vOQR",
-	"SY/1ecnE4FVlYmZm7JmRPldibm7sucFtHnxidmrsifFmbbu6NnmB3Ub7oYvJ2YuAyruhT8zMXQRUfi8N",
-	"MTU/9tRYI39BOEHXbl/8UQIaUJg2sMkZmUhmEZbe7VQndI2HFjZFhMehS5GTUuqHFtg3eUO8KxY5mr6j",
-	"dQhNSvxSephvD5CGSPGL3vUy4yteUceeipUJBVqF2VXxLVefhW+PbonS0Y2BdDKpAVawUuojcaAmETaW",
-	"71OE9a2mQ7rYnAZZI6vqXCNlTJCBqnd5ezUNZtVq1AMaXdZ1kGhDZJvePZwipRHhbgWTRoPDwL+OE/ih",
-	"s+DuaD8bG4qORnKyDLFYFPzn3QcX6svzn3f/2bM+Q7aeSAiXS65gpVv6F00EezURV5Qd0SdNLGTpreUS",
-	"mF0RGrawQQfUR/kSxJnSs6qOsXvEpYIjoONF3C+g29RbhCLsZ26EJP7e47NfH53tH0az0cOyf2zB5hln",
-	"8vLTWKpt8Mr+/T+JmtqBF40QlBcUBLHakN2oZ0hIludWF7k5foPQGDi/uMuJ8uw3f+AE+asn7vsPRRNw",
-	"Jex+n6RTybKNYQpLuIYiWskd0rn8+uybQZeXa1Oi/lLp7qcnx/1vTvq/eyB0FW/MZHhI/493T4/v+n2H",
-	"BMWFy7D9TNJo+qiXHZrNRxJAw1mfA7XZF6qsTiik9iqhh5c5q3rlaDFyCDqqx40HnXDXGqkmRZIoIxmP",
-	"0TRHP4sxmroYy0yMpyPGsg+9/L94VfFgKXGkcnhEuXCsOtir540U66oKXb/8VhJkkI0XS75TGXexnDql",
-	"JYo0Oq3/5Kn7+PBsny8hmvUmHZ4qzy0yLp6S5lknz2ABjKOoD9FMRd3NB3uDzT2TDCdObjHLyT/xwP34",
-	"M3f/cf+TQ9D/4p77xd3+F//kCanTr49Pv/lW3Dz1zVP3/Sfupw/GYQj5tWx22piczmReM4TXDOE1QwgY",
-	"QiNl1DKZ4aayzxBkauN3xhKeRTk5t0+3qMXc1TkZXVA1garcPaabPH7PvXfQf5iohAw2NZh8Nhac5HcY",
-	"7g4I7uhQi/sOAD3QTSAJ4NzKmJEpncTZGm4QxfoBeibQmM0A/eG7+gvoo/2quS8uYM1Hbu8Vc6+NPTd2",
-	"Y4GYPb7jJHLvEJ+bGX+78UsuhM9mfL9JcE3Za2fPczh7ZumWiO7I4OkLdPVkDR0Ef+UifyW6gSbu+Bx0",
-	"d2TMSlbakAaAQSw6EufWY8HnHdV7UDZvc1AabPDfqzvQYtJLpEK4MnQMKaCEiA5i/LfABVLBqm2hciPZ",
-	"kCHKVENUqi5m8FqhJvg5moiFOO2zujpWfTkzftRnA1rsRUR9+EtsNCgsheB/ba6/1s5fa+djaedBUwqR",
-	"K/YSW++NhMbo0mmcqBhH2n5c9Nb+5weKBwWV2L37PK3pByPAMhw7cMtFcFVeEkiCXU0a372RIPqfi/Wc",
-	"7Q9cePxiLIRYG48hBpnKmPhhK94Rpfu1CvqMKqiozlZ9oSNa3f94gepoLqJythHuDtUxSxhF9Umv0YjM",
-	"ERR5UTqwGqIprojLeemJl3UAZZSStVBbxeFkcp/XNimazhgkHV4JdFYvZEkwiiZjXfZDi5GoZrqC50i7",
-	"02XIDHLQoEwcZQTcKJVVzFC1XKLnBwj7Xz7q/9NT0P/ksP/oy5FxwuFq7hKH8XNkgs21hEB9AVqrh+0Q",
-	"y07YbaL6Gu+/czOkmAaxPfkpIz9NpjJZ/1PwncGJNxrnCyu5sa4d4T4dkeYco8J+fs+cmwOZM/zva1ev",
-	"TKbyuWxGuzVCMEpgCDnyHSSdRNrdDBEdHF0/dMkRuXz7tfR4Xunhm/q07iCEZb78C5QeGUMF1VXBgWBl",
-	"4VKDm7c4n5IpDpLRRemaL7AptyEdp16+scUoshsyOUJ1kOdyUOby6lrXsYOCa8EL1ZYGUmUifhzZ6o+Q",
-	"LeGMTQdZqRIQu7d2/38AAAD//w==",
+	"7H1rcxvHlehf6cLdqki5A3DwoB5kpW5RJGQjIgkuQFrrFXSJBqYBTDjoRqYbpBAtt+SEm9Ja2ht5V1zT",
+	"NumiK37E92praVvJZaqc+2Oy34jhf7jVj3liAAIU7UiOvkgg0D3Tfc7p8z6n7yfqpN0hGGFGEzP3Ey0E",
+	"DWSLj3XSbhO8vkjqkJkE868MROu22ZF/Jm63kI0AIwDSDdAgNmAtBGxEuxbTAAQdyFqAYPEthW0EiG02",
+	"TZxKaAl0D7Y7FkrMJKZgx5zaTE/VTMuiUyb+ede0e1N6+npOr2dQ8hqcziWvGtl6spaGenK6oTeuNNKN",
+	"DMzWElrCRnw4MhIzzO4iLUHrLdSGfKGs1+FPp8w2cTOxva25uykhZvfmGgzZg/spozrBBuU72oImAzXU",
+	"IHyDLQQwuscAs3uhxWdHraBtYrPdbSdm0pq7GhMz1ER2cDm3b9+e67IWwsysQ4YG11S6OQ+uXJ3WQb0F",
+	"LQvhJgrD7waCNrKBjaDV/kkl0WkRjDgsKwkNINsm9k8qCRNvQss01hnZQLiSmAhw21qiA23YRixMFXls",
+	"LMQueBFSBgzYA5duERtBDJjZRhowcd3qUnMTXQakoQjl511EGQVbEDNkhLeV0TNXkno2mU0ntITJn/vz",
+	"LrJ7CS2BYZsPQOr9wbU3iN2GLDGTMOQvQ4mgYKB2hzCE671bqDe4hyW4gWhwkYDChqB0G3UQZOCSYcMG",
+	"S5qINZItxjqwYyZN/6HJDdRLypN0eQak+cTM9DTYNKlZsxCYK88XChyhNqxzsPLDsrZWWACQ0xxlGqhB",
+	"G1UwsQGkAIKfdwlDBpD7SIGbxAaZHGj5B2sD9cCWyQLfdGDPItAAENMtZFOw1YJM/Nowbcq8bdX5WEY0",
+	"QBlkXQogNoABGZwFEOT06+KhFVw1EIOmRVNqWsGogq2WafGjARkwKaDMtCzQJCZuAoJTYHVgZRAT1kK2",
+	"tzCTbyyXyaRAyaUD8bAtzlJs1OhSZAQOYK+CxS8MbiAMLuV0XQM5Pc3/yfJ/ci5VcaajibXPvzm3/EZ+",
+	"vbC8vlIqvlHKl8sayGWua2Baz14GFoKb8mjzJTZshFIVHCLBa0jPXr96DSVzujGdzGUNI1mrX88mr1y7",
+	"noPTVxvXs5mcS5wS1z51BggsySksxBjgvUWEm6yVmMlMX9U4o3D/TkdpVkvcS9oIUkGVJ9/8vn/0FXDe",
+	"/3X/3afA2Xun/+xYA87D/+N8/EQDJ8dHp3vHIP2Pmelp5+MnzvvPnN1vwenul/1HD/uPPg2S/6KJ0XyL",
+	"mPWY41vEyAVlnTMc+0cUWCZGdBZYqMEA6TLQRhBTn5pSYE4iVw1VuNWz4SOtp/VkOpPNJaevXL025FTz",
+	"6cvddk3A0gfZ39iokZhJ/LcpX1ZNyV/pVGBPamZkpzdNK5bbj79TaFlqZPsl3usKbMbgk3+rBU6+SUE6",
+	"Baod2ERVwZopqFLzF6gK2rAHaojzoDahDKR1Tdf10LbS8RvhzwptwUAN2LWYmNCG95QY1HVd18YUiyWX",
+	"0QxuiLOWaoARKRRKRid5CCNkI8i9U6BM2qhGjB5AFkU/oi7WclGsjaV1CBhwPuODwFvPSNnqyadu1zRG",
+	"yaey+YsYVBYYalPQEUw0ogZk9HjUcMzGo4bPCOJmXMyUGbRZvOS/KQgsKvqHynuwCJnEGAZVJc6rLmb0",
+	"OHUgndSHqQPUW9a5FILb0GQxqgzBTdAhljXjkhekgBKC+f9B7cCkoGFiaGmAi2yuXAJKQBviHqBKp/TF",
+	"M4MM8QeYYh7X/VJA9wQ1ZIDgelQYpYfgl6up8fgNojczHcCuHoPdbU61tEMwRUEd7wY03oAMbcGe/BIz",
+	"hAWYYKdjmdIqmPoZlaaBWquYXwtNpN12G9o9Dnhkb5p1BDDhKgist2DN4njZhFZXEJTQWOXLDKHdzi2s",
+	"vzG3mr8993ZCS7QRpYLJJZyd/f4fd5x3PwXO+0cnXx857z8BzqNPTx//7nR3z9l74Lz7eyn2UsD5+NB5",
+	"tA9OP9oB/Uef8o/Oo/3+b3ZOd587v/3W2Tl2Pnya0OR5HmKOcMrhnJLBdiegm6anV/X0TFaf0fW/50Ns",
+	"WEecYyVytcb1TCM7ffVqLZsz4BWYraPrmeuGjnSUu5q9ktjWErRbryNKEzMNaFEkUDCRDMhzSOXxJrJI",
+	"B0kUhol3DrjQrqGWiQ1BfE2JFU/BIjao2WRDKkJ1gjGq8+mphH80bkBDcePJicAVST4FcGUW2T3g2RRC",
+	"zJIGsCFujiSFt+YWCwtzq4Xi8nq+VCqWElqiYSLLoImZO/flR5/heTpTWteBc/CcU8WAQnQ3RFEf/1P/",
+	"8LOTo391DnbA6Qe7zsHxOBTSMikj3w+FaByib7ngCYJUwMxls1s251qc8704NBX9LxEshJ0H1bfffvvt",
+	"5NISON3bdR4dOAd7wNl71j962v/sGDgfPXUOnjv//vw7gPb3eB45+7Q4FJHxU0XcQZALZcK1fjABPy0X",
+	"l18c3vypQTj7UOXP98D9HDi7O/1HH7yyoO3iDUy28E257TBkBSyUHtdCgHSQLXgMMAiiQnLwuRdK2yGQ",
+	"7z4GzsM918o63f2P/v/+ksP01YT1hYuV1bDa4x2SWVCVQK4CrptQgDY5n69xUx93uky4FrZavZBoMS1r",
+	"mbCbpIuNSYVLZKpPQZgA/qPnj2wr5jVcxygsLq4vF1fXbxbXlhdCasbp7vP+oz9KlrYHnA+fnhw/BM7h",
+	"bv+b5ydHDziNeIrGS3GuhEkZCxV14oTNOgoYi4Xl/DBgfPjY2TlU2+9/9i1wjv4fp3t1Wl4mSFw41d8q",
+	"lkELCk4fIC7IpA+Ak7YgM6H/h/iUIEE+KEj3N4ldMw0D4QmJHmGbWG2EWckzMUO803WxIZsSDNrQkHqd",
+	"NEFAA9YZsUchv5yfLy4vrN+cm18tltbzy6Xi4lJ+eXW9lP/btUIpHyYH5w9PxRk4OHY+P+B0oLTr/r99",
+	"1f/kYDQbhEbbxFNdimz6/RwMTFaQ3TYpNaOiHBMOL/WTtN8UGOtdykjb8/SMAtzNYulGYWEhvzzMSDl4",
+	"7nz4JTj5w+PT3X0hv182ztGBlG4R25hvcT08nr6ke1WOA1vcFEYM1Hrcom00RoFnZa5cvl0sLawrl2w8",
+	"PT1/eHJ8BPp/3OkfPeh//fB075gzmf7vvnUOH4D+Nw9Ovv7TX4Nwlb5IYMH6hnQyBMnT5SZS62Qh56UG",
+	"RiJIcCnOwxgBNQTqAtGG9ApW8KVhOLocOhMjWYt4g8koIFsY2e67BNMCEKMt711n8ZnLqQoOsEvlSlg1",
+	"24h0J7VCmwOTB90RjBBArdFKpfJCrK8WlvLFtdWhB/29/qPfixP+xQPn/aP+k72Tbw6B8/HD1x6J0R4J",
+	"wzQERStHmymdh0GpWcAM2RhaeR8zY1OBqeaG8U+6NpDushGILyyv5kvLc4vr5XzprXzJMykC6P96r//5",
+	"M+B8+h5w9j7tf7bH5WL/aN/51UHEG/VDxGrRBWIKFBigsCc4U8vETdAmNgIEg07X7hCKZmUgE1TVDqpB",
+	"7N5CvRLqUjSpIeChy0drYSG/tFJczS/Pv71+K//2eim/VhbCZjiOh80IIPngef8/j/mBFU6OD586X/+H",
+	"8Dr+8pnz4Zf9J/ug/+VX/X/7Cpz+8lPfXBzAd8cmRrfO6JTkv6+slIoEOIW0ER7FuGBvEM+LERNlAlS/",
+	"pNaNj1KlME550T9d1/VX1t45245RuCzgNYrOgctyl3YQNuLUzKCOY2JOWWeitbxWXskvLwweW655O5++",
+	"5xwcA4lkz4H20Pn3587OvjLsBbY/OTr98PHp7uHLaNVqCZFmUepibOLmINDCqR1dbCDbS3AYyNEYBc/5",
+	"4vLNxcI8V3JU5gf/0Y9xjhkp3Q4i4uToA+fgQZBJSo8KZ6MSH84X7wBflI7goT8Md4IMwVBfpa+hOuxS",
+	"pOKC1D0cXP1m3ATAkCFjFnhpdlE0R1nyAMrBJRexWnxOj3TcmSyif5+TXeNh7jnarbeA0BBGEWE8m5YU",
+	"w9WqRy/uiho3zfDVI7BlBWWFXGHDKboKZ0IE2fmKlNarhCxCuzkpR2eBaT66xavIpiJRy2ybbLSn4O3F",
+	"4tzC+mqxuL44V3ojH4N80P/muP/smHON/s7D/rPn4PSdP/1weQXXtgQUTSoBeSUHbpk3gohT8dnzGciM",
+	"kDK3fYcGuJhMhiQEWGT0keX2e768Gm8jR3HnHO47j/ZPjna4Ft3/zY5z9CU/1l88AM7uu87uXsBg/quy",
+	"kj18exaxbZubyLWIZz3riqvcBglrZKuELEHcc1MqJyQFGzK0yI/ogEpGVDaLm8MzkgrmVvPri4Wlwup6",
+	"/u/m8/kBlcwT+ur49r/4X6+9I4miyyS9ZESOjllQJ20EarC+oRKLqiKDPSlS2KtuelEqoQUz9wNDhi1P",
+	"jZ4aTIvfDuRFrWHYZS1im7+Y3DC/14lxIZMNhEEHUiYchWJMb5brQjaiLTBaOKwWb+WX1/N/tzLgO+5/",
+	"sn/yf4+dAykUvnjc/+3j/pM95/2Hg0zEG/rSBcVVln4YYF58FQjQaSq9g5pNDFnXRhpgvQ7SgElpF9nC",
+	"Vds1TITr6GxIFpZFpDx8OPcPTz/8XYARH7ghHqVtvUx6uZYQjvGoLYSJBNYoCKwtz62tvlksFf5+FCmd",
+	"7u44Hz71k1hehi3baJNsxNnMFIkggZALvuXATQWz2WLUzQ/qUmS73v+zaaSUf6t4S4AoZAmqZInl/O18",
+	"aX0h/1ZhPh829xQYd3ecj37Vf7IP+Dn7pz2PeF764/hdaOQ1WaqjDjKxAcF+BYVilxpQbID/rlAdYe63",
+	"b99ORmuGxuDw0UqjCJvfhKYlsjEnz8MoSLTchKYVR5cM3WMu8YnguUIjuLR2s5S8UVhcTOoZ/fLowHSJ",
+	"k9j62vLcW3OFxbkbiwOGgcjMEN4b4Dw6dJ2zcSmhL8UplgdwHJB1LIjVeZUQWykVF14cYr965/RfH6qw",
+	"Kjj94Gn/S66Sv+f8+l8mANwI16cqfPhekslCxBuwPWF9A2GlRHtDXgRoB986j/adw3ec/W/7n3CmpuJ+",
+	"wgUhPI1xrsO/Xp32VrEcjB67CKlDHAj1YbIlIseYgDrpCDsXMtCC2PjLKL8eFMTT5tqki1lc7StkgO9P",
+	"FJJRQLrSy7JlmwxRQIni7MzdbQ0BG0HO4KlXX8RX3rFJB9nMlPwUDnsdCdfNqmoar8DBxOxKLjGY2u9W",
+	"CtwPFFOcHD1wPvnqdPfQOTiOLYpQ35Daz1Cd8WfcMC3rTZnpvACZII/wsk2G2uEPo8gn8LgCQ+2E/0po",
+	"27CXEPkoTRN7Zcdj0OKKP0FqSW4Gyx21ptAz747epEfTAxs11PbH3J6AVlAxiuJVFspooGEylZhBW2RL",
+	"4DqCl8BxHQsgZTU6Cg33Kf6iNLmrM2AiMDUAjwY0ra6N5gUDHWtdNwMztjX3ASWlUg4esx4/Qw0hKGcB",
+	"wVYPbLUQBjfnCov5hXCV0GTpmgPwDWW7j7cZDh8TN+UUNwFTVuZNXsoneAHHzarZVqTSsRFX1rxasjBw",
+	"1igCVTUHGXOsGl9DHZARqel0hsuJUGFUkguWOIAEHh1b/I+BKJIXRcSq/mltdf6CF2EHSwEnrtU7o+TO",
+	"e/xEIFdzxgP5xDuNB/c4gJ3kVbRrsbKrKg0UjXKdk8tkKY6kYAuexPBSpt8Ap093+p8/6//nsfP+Djh9",
+	"+rj/8b4Grl3XdF13PnoSy81I166PyzQ4Hy3LCSIMCln3TD6ozJKyHBxlg8GKzVAl7kDNi4+UMLV46xjG",
+	"OAu4QeLrV7GJkUiaE1Y5FGZRClQZYdCSCkdV1QYC2m3zMdV6C9pNRKvAQjT8i2HSOp/CX1fl9iPYIjgF",
+	"brsVFHVo2yaywaVbxfJlEdWvCIVEFiIGtJEZFSJyY/5Yk3oZ2kQ20IUiJzL/kt0O4NSVAnMYoHaH9YBl",
+	"UmGwqFWKNGi1LFVsK97WRti1ayrYXZdb6mEjAG0EMMGq+jFOM1oyaRuyeiuunNvqycfIZYvTK2XFrWL5",
+	"RxQI6Lr7cxcqoOkvFVqsRbrNFldG+Z6QewRErYN0NqXADcJaYq1CVgNIhSIodkhllXjweEg2oiikRoiF",
+	"oIiu1oKy43ziRu1ibMVLKbNRfUtL3Es2SZJ/l6QbZidJBFChlewQkTnnWgiacA3YsM7OetO8Oy4wJ/48",
+	"uCNFkJtyYHZs/lLDbR0jDkeY9eVOjvadj54CZ/dPzuEuuJTRM9OyPBj8IxCMMZ1JZtOX4/iOgTbNOipg",
+	"yqAlkukHl3QDWhDXkToYchVymne8guvJTY+tjA+8XKDSimtBIn8AphjLh8a+Ozv+qwNsYvB1kjKo6q9B",
+	"Gg1NYIJQk5mbCGDBHYWl9T0RWgf2+Kbd1Y562UpgqNRajG6duSppUEwlV0r5pcLaUlIXheRxCg+fujxg",
+	"MsVLuLhHuKkaJsE3ERpiNyJsmLjpFt0q8icG7IEt0rUMUCc0Ht3pzNj4DgiT0F6u5cZ9Qtc1WUYBf00M",
+	"ikrXIA7CYI3wvfA6h0tSIZPn6nXUYciIt0ERZWaba26qjdPw/k5dzEwr0KyKM/eOTWqw5oqQENCnR/dG",
+	"+M5VVF/dQZiv4U5ipVScz5fLheU3OMj8Nwa+j7Prh+k/6gXaIAjHRMiL28txGH7F7Wa1pXhihbTYGGJT",
+	"cV2CEVEDi6hSE8czrMbX/2sB9fRs1Ei++l1T+UXYA+4BmS8urSzmV/ML4fPhf32u46GWqEnsBaB4Bglc",
+	"2PH4AR2LQE8JaBimVANWAsARikDUCPhLu2gimw8864ztSiv04niB6woT2fZxKvJFcQdoWXx1d8blE3e1",
+	"OLtMmGHe6ZMGmtdki6k2kkQOgxgQyxA9DS0EKQIbqMOC0UMARXsLaTj63nVmd7nBNiO6UcImNGUbExHk",
+	"WQoemDE8PCGvZPVCvYyvPabfgcf0L+ui7NikaStWGnGkIbsuTLe0rkssiEVEQzlDW3HpfwF183t0Q74i",
+	"PkBPAfAQHYbSWLz/wpSAgCh5xVWBJYS7Q0SiG64XKIg5WMtoC1Gm+k+O65UYwoKiscd617Zd18x5HXMq",
+	"H2IcHXs+OFZxRBrvNw73qZQF321oYpFJdC5YhLlpGBIR9Ib25C5TG0BVBH6jcP/iR8KjoFf4JMwHXKrR",
+	"gmnZDMmkANYowsxzZ/vFecqLz2YB9H1JXC0koucOQKrqHxO/yeJg2gHyuzlHWLtwpEYZehzk2t5J9btS",
+	"5uLEFw12kAy9bdpr8Xh248ZBMEaOXHiDHvFGhOb8Wnk1qQ9xB16kqRBYgHaW3RCWWvF+Hy1kzErdbmxj",
+	"V0ushN2rY9FdMJjk0R9DXCePyWRRbr4hZKVnx0K0ljC6aPgjMtPjPEK5kpcQa5EI+p2Pn/R/84Fz8Nz5",
+	"+vmIqeWxlI2V0OBYIl2JPs/D7JxIxF5bVh+Kb+VLC2v5MEa9XwfWuRbP+YSz2S3NnhFphaInB+d/Krgn",
+	"HfscwTYaCGOBOZWKaKuB0uaKY0B+GFGrYP5kSviX1T8/+HwNW7KopKpeIw0+2TiPPz8u3OdKAH/32Uxq",
+	"+o0bsTQCGVxCTVjrMRTmQNls5tqZ+jSf7q0x0AM/EKuj7fBzE2ldP/kqlmRom84PON3H0Oppm56xiE23",
+	"Y3fgIEzr/T/sxC1DDF4ycTcKksz0mUsRc0cuJo6241ShGNai+IJsmAWqqpWkDFwH2gbHWhkJLdg9Pdw7",
+	"/arIn2TI5q/5n5WKcT+3nbyk30knr9/9h/QdPZm5e/lvEiMbrJ+nraW374B5MuyijJYb9BdpjQ2btGfE",
+	"WfoJgHQDGeBnXcoAJluzYH5u/s08/16mRIbb7ItamVlQXp1b5GNEYSWkDDQJMcR4zaslvlUsV7DvIpGv",
+	"wWQrBaqQFhtVwb4paJEtoLxMPQBtt/uw4k23imUubviSElpCvDbMl+SAARIMZoneIEZvQl9ffXwPiXiF",
+	"6x8JFCrEv+1+XFA41MhaIMltIFi3TGHC879FNBbXYzuQqxxtgSs+yqCiZq+FwBYM3xtyvlr6gQPnNrUc",
+	"pDaz3pJdF6lIU4BMdmhxezDOAmhtwZ5qSh1tl6kBiiyDtOWvInOXTmpWCITI9p4xBtakmjr/LCCsdKgw",
+	"bzi7CWeMWI/jTSvivppQs/Ix7qqJDQL7mdqxPin+BuGXFMJZ5kEj46KDPF4yeHQNfyva8EgY+z1WiT0r",
+	"HIemuAIn2OYTA4s0qcqqgXVEwaXb2Xn5GZiGBrIZ0EL3gGE2TUYvh7dwZiJ6iG/f0ZPXYbJx9342s/03",
+	"Z0Zp6jK+7BtZPuA1t0O/C4W7w0WWzz4GaaJbs8y6QhZ/3aziBxTUbIjr4oIjk6VA1SB1OiXG0VTbqIr0",
+	"IaruVdFcyaZWKjtGIohFY4YGQLDeSgU47tza6pvr0ihRHzP+x6z/MZfQIi3SB5qZqnZuC/nlQj7wd+BW",
+	"FGFKeA0/gq0MB3ueDW2UNKxLlmjN8mZ+ccH9HFzbQN+Wpfzqm8UFMWZucbF4W3wZnDGik2Bc64D4UuRS",
+	"noMvv7xamJdsT1lP/JebpXz5zfVofWT4e2/TY/TLHCyJjy8yida2RlcQrcaL1C+ulfOlEGhjeiAHvooz",
+	"F2NmjJToQefNSKkePlB50RZYlX6o8JW6fIg0QE4XeYZtIlMwIk4Kt1xnXAEklI6JnToq3DLCqSMXchZD",
+	"8bpbTwCdIkZ+y+RBCDTcR8aplyJ5cwZAYBDGuJoH28jVQERDgUvVoF+7qoGqEOkpPcWHVi9Lf6KYJrJS",
+	"Rad+TV3jZgNZNON37tcAsSu4yh9d9R0E4k3i1qqtFrFQpPolesdSxNEeE4sYGuQKGAyDCkMNUVO1qBQw",
+	"C4ukc+j5Z0kiiRlvwSNowyWvQdNI6mSCLgLCQPwdPKmKcAbtw5hwYWx0EHqSnbn+AajyblTYUCq7ItoB",
+	"2zQmiCgu+OLiUCqYrEUo8nu216Fl+TeP8TO+pSJxG5hs0QoOX3KihN6A6BqQF/Gsc5CvxUiWsBgMMb6B",
+	"9w5je4shd2DUrm2TmmmpVk7SWRK42qwNe7IyDFT1tJ7OZHPTV65eq/JjVQ2VTFZn/ZtguOYuaaLV67SQ",
+	"6P8UPUDResuAeZzOhu8W00OKls5N4ut3LyXFf/ezWm5bfcxt/4P8cFW7tn2WyRzYDejvPem/+xSEluTf",
+	"WTDCdF4JFXuFWV4L0mV0L+xNGZZR3YJ0xUabJumGXR5DT0wn1gpZbZlUXLE0cG9W5DKs0VmBdIxLnASn",
+	"FEZ5g9gDNzqNfz+TSqPMWyLFPrz7XCYm23O0A0g8bAU2o960M64RiuSAqmvB5I0s4fWFXqF5SA6jcAQT",
+	"LfsSPZaJcgoJ8FD+590zU/I5zlC9a5usV+YqgfJji6r9ua60GOVfN11w/vS2bJIXDdRBsTxZ6i+KNKZg",
+	"l7WmLNI0sTz18gvV+EREZIQaIhYk3uGfuxZjHVlda8a668sIAQjEzZ8yRSZQWJ/WwZ8ffA70nH45BaTu",
+	"JbgzRsiItpcGghMWlrny+ra09ki33kJU8n8R8AvfmJeq4Arm+2V2l7WAZW4iz+mhIgU/ol7ZryhA0cCW",
+	"dE9Q0XJZ1JC4DQFM3xYWYsPEIOsW+c74N2jJPWZ0/bKoSxI6ZAV71qoh6gEuq8548m3etDrEviOMCzkL",
+	"Ms6pqzIVwXWIST81VHNIG1HlrqveKpa55iS8YVVwCUpvnHC7XVYakfCQVcGlQcecujXzVrEMok654MUB",
+	"4R7Is2FfnckogE10OQXcnH0uKNQhFAnjFSxDseIHz8EqEFpxg7OVhLrbMOhyBYu+8KLufYBcbDGEzxRc",
+	"ghZ+/OM5Kb1SP/4xUIdUhAHuV1z9uaKOX8U12yuJmT8/+FyrCD+8/GO7OqvuD4k1DYBJKzj8SMniK1I1",
+	"ryRm7vOnbFdF5Vrp5jy4npu+GohiCRMeUIQNCqoy6XgGBHtddGxSs1D7v/9M5H8BlT8mQapAxuEp9c4K",
+	"9mLKHAjymLm9rqFFiSfTq1MtBC2pfE/x4/ILiZfqFNeOe/wv2RnJJoRpXhwXKVtr1vPQAky4Jq6qqUzq",
+	"xX6lgsBMJtQD7zpgcMO0rGTBc1ltIlvehZBIp/SUzlkr6SAMO2ZiJpFN6ams8qAIHhi57GrmfqKJ2Bkp",
+	"CvJQm4hqAAeTNcAt1GHSubpFQA9B6V307vkRPlHLpCxQe5wIX0I8JBnRHzI1eP3ntjbuJP+Gw/HnuLch",
+	"8xkx6Y8eLCRzNKVfKBLjCMZrh1xxqNKQx+rRMJD6NO5exKVtE4CLy/ftu5EbBDO6Pmm/sHaHRa4LdA6e",
+	"9w8/E1mIB4+DjTvc4KBySd+5G20Y4GmNSvULaYZutEEof2lXUeMKV0SJ0sOakL69Pdh0xu05I5YabCEc",
+	"bZ3iOSE499sOKJ+B/QafNWq/0UToQHwsmLMwYB2E6stH5T2G0ipHDZw4kBGpuB7m4Q4lIQ4fFKpiHqsO",
+	"2U05VEErN40wcPo46ceCN3MWeGOAYSSvwrSevFqfnk5eb1y9msw00i4w6mcAI3N9DGB4g7ydBJJEtr+j",
+	"g5EJH4z0RR6MsZvQxPXriOuriJG6L3dbS+QkW4p7rMe+pgYvvhQz02PPDHVNFHOzY8/174biEzPXx54Y",
+	"bf25rSWmJ9ht+HYNMTkzCajc+17FzOwkoPI6M4mpubGnRq6FEYTj3wHhSVxKQAMKawo2Oe8UiUnCuLyX",
+	"7AQuhUoErR/h5OhSZCeVxpPwTaqcLt4ViQLO3E90CI1L4lOqn2eCkIZI1wzfHDbr6XphJ62KewqdXaVM",
+	"KCcb19iFn5ZuiKL02wOpgVLprGBlR4Riek0izDrPPwzrG02bdLExAzJ6RlXQhwokIQPVRSIFeDUF5tRq",
+	"1AMaXda1kWhqZxnurc4iPRXhbgWTRoPDwLvcGXhhUHdBgToOKPrjyckyXGZS8F8PHk/U5e2/HvyLa/AG",
+	"zEtRSiKXXMFKnfWuLfL3aiCum9ui66ZYyNJby0UwtyKUemH2Dmis8iWIM6XzaquBBu63UE/pVAI6bvbE",
+	"BOpUvUUowl4WTkDJ2Dk8/dXB6e5+uOojqG6MLf1ce1BepR1Jm/Zf2X/0R1GtP/CiEdJ0QkEQqSrbDjuj",
+	"hGR5YQ21YZP2LUIj4PziASfK01//nhPkL5857z8RV0ooYfe7ODVOFnwN02qC1VfhHhEBNc/r/HDH7xl2",
+	"7bqo7FbmwsnxUf+b4/5vHwuFxh0zHRzS/8ODk6MHXhc7QXHBBg9eVnA4FdjN9M3kQsm8wQzega4PE/Vs",
+	"iGnR4PZYGN5AQXVCCLc5CEBHdUxzoRPsgSbVpFBCbCh7NZyy6mWkhtNQI1mm0dTSSCapm8sZ7Vcw2KQg",
+	"1JNgRCOCSN8Bt1NAqA2Aqv33CvslQfqZlZFESpU9GcmPVFqiSIlM9J89dw73T3f5EsIZjNLHqnIWQ+Oi",
+	"6YWuQXQOW2IcbX6IZirq2z7YGWwVHWercXKLGGveiQfOx585u4f9T/ZB/4uHzhcP+l/8syukTr4+Ovnm",
+	"W3GP4TfPnfefOZ8+Hoch5FYzmRl9eiadfs0QXjOE1wzBZwiNpF5Lp4fb0x5DkGmq3xlLOI9ycuatD6KK",
+	"e1vjZDShauLG7yO6yeF7zsO9/pNYJWSwXcr0+VhwnN9huDvAv/FJLe47APRAW5I4gHMrY1am5xJ7Y7hB",
+	"FOku65pAY7aW9YZvaxdwK8Or5r6YwJoP3QUv5l4be27k/hsxe3zHSegWOz43Pf52o1cmCZ/N+H4T/9LL",
+	"186eF3D2zNENEVCS8doLdPVkdA34f2VDf8W6gabuexx0e2SYTFZNkQaAfvg7FFrXIvFuN4NKtoW0UQrc",
+	"5r9Xt6DJpJdIRY1ltBpSQAkRvQn5b74LpIJVGwTlRrIgQ5Sp9tpUXfPjNtaO8XM0EQtw2vO6OkqenBk/",
+	"0HQbmuwiAk38JRYaFJZC8L82119r56+187G08xcKQZ4dWfSbqojst/MHGkfHEL8vD0Ij5qoP6biOVc5D",
+	"TYsmbNMT6jA0mN4a6R804cN/IFh30awyhrdf5DaZwci+3O3AxVT+7baxwf3zQlYBbPr7gNc4Rp64DUVs",
+	"9XR37+SbQ+B8fNEWXqSlzhCDWiXZ/LANp5DR9NqEOKcJITolqD5hIa38f1ygOZENmQxthLtDbYQiRmF7",
+	"wG36I9NKRSqdBsyGaJcu4qpuRutlDUAZZWYt1FZxVJkP6jbMC2fA+nmqV3ybww05E4zC+XuXvdBwKCqd",
+	"quB50u50GTL8tEUoc40ZAbeKZRXzVa3p6NkB3v6XT/v//Bz0P9nvP/1yZJx3uJmyxGH8AsmD8y2hEF2A",
+	"1eFiOyANYnYba35Ee2HdCcgGPzYrP6Xlp+lkOuN98r/TOfGG47RBIyXSQSfYMyfUKGdU2NbrX3VnQFTx",
+	"v69dvTKdzGUz6cTdETJXAkPIke8gaSjUemqI6ODo+qFLDuX4ei09LkZ6eK4aWrcRwrLE4gKlR1pXSRGq",
+	"RkWwsmB1yp27nE/JFBXJ6MJ0zRfYlNuQjm83Rd1kFFkNmdyi7hbhclCmf2uJrm35zQ8EL1RbGkh1Cvnh",
+	"ZJNXQjaEMz3lJzJLQGzf3f7/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

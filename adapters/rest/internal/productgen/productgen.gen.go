@@ -113,6 +113,39 @@ func (e ProcessStatus) Valid() bool {
 	}
 }
 
+// Defines values for ProductChangeAcceptedDataStatus.
+const (
+	ProductChangeAcceptedDataStatusPENDING    ProductChangeAcceptedDataStatus = "PENDING"
+	ProductChangeAcceptedDataStatusPROCESSING ProductChangeAcceptedDataStatus = "PROCESSING"
+)
+
+// Valid indicates whether the value is a known member of the ProductChangeAcceptedDataStatus enum.
+func (e ProductChangeAcceptedDataStatus) Valid() bool {
+	switch e {
+	case ProductChangeAcceptedDataStatusPENDING:
+		return true
+	case ProductChangeAcceptedDataStatusPROCESSING:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProductChangeDataStatus.
+const (
+	ProductChangeDataStatusCOMPLETED ProductChangeDataStatus = "COMPLETED"
+)
+
+// Valid indicates whether the value is a known member of the ProductChangeDataStatus enum.
+func (e ProductChangeDataStatus) Valid() bool {
+	switch e {
+	case ProductChangeDataStatusCOMPLETED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ValidationResult.
 const (
 	ValidationResultFAILURE ValidationResult = "FAILURE"
@@ -165,6 +198,11 @@ type AvailableProductsEnvelope struct {
 
 // ChangeValidationData defines model for ChangeValidationData.
 type ChangeValidationData struct {
+	// EffectiveDates The days that `changeEffectiveDate` may name now, in Seoul. The first is that of a request that names none.
+	//
+	// Example: ["2026-04-01","2026-03-15"]
+	EffectiveDates EffectiveDates `json:"effectiveDates"`
+
 	// FailureReason Message of the first check that failed.
 	//
 	// Example: 이용 중인 회선이 아니어서 상품을 변경할 수 없습니다
@@ -228,6 +266,11 @@ type ContractInfo struct {
 	// TermEndDate Example: 2026-12-31
 	TermEndDate *string `json:"termEndDate,omitempty"`
 }
+
+// EffectiveDates The days that `changeEffectiveDate` may name now, in Seoul. The first is that of a request that names none.
+//
+// Example: ["2026-04-01","2026-03-15"]
+type EffectiveDates = []string
 
 // LineStatus Example: ACTIVE
 type LineStatus string
@@ -304,22 +347,36 @@ type ProductChangeAcceptedData struct {
 	// Example: 2026-04-01
 	EffectiveDate *string `json:"effectiveDate,omitempty"`
 
-	// EstimatedCompletionTime UTC.
+	// EstimatedCompletionTime Use `estimatedSeconds`, which does not need the caller's clock. UTC.
 	//
 	// Example: 2026-03-15T01:30:30Z
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	EstimatedCompletionTime time.Time `json:"estimatedCompletionTime"`
 
-	// Message Example: 상품 변경 요청이 접수되었습니다
+	// EstimatedSeconds Seconds until the result is probably there.
+	//
+	// Example: 30
+	EstimatedSeconds int `json:"estimatedSeconds"`
+
+	// Message Use the `message` of the envelope.
+	//
+	// Example: 상품 변경 요청이 접수되었습니다
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	Message string `json:"message"`
 
-	// ProcessStatus PENDING while the change can be taken back; PROCESSING once it may have been sent, also while the outcome is not known yet and while it waits to be sent again.
-	//
-	// Example: COMPLETED
+	// ProcessStatus Use `status`.
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	ProcessStatus ProcessStatus `json:"processStatus"`
 
 	// RequestID Example: 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b
 	RequestID openapi_types.UUID `json:"requestId"`
+
+	// Status Example: PENDING
+	Status ProductChangeAcceptedDataStatus `json:"status"`
 }
+
+// ProductChangeAcceptedDataStatus Example: PENDING
+type ProductChangeAcceptedDataStatus string
 
 // ProductChangeAcceptedEnvelope defines model for ProductChangeAcceptedEnvelope.
 type ProductChangeAcceptedEnvelope struct {
@@ -343,9 +400,8 @@ type ProductChangeData struct {
 	// EffectiveDate Example: 2026-04-01
 	EffectiveDate string `json:"effectiveDate"`
 
-	// ProcessStatus PENDING while the change can be taken back; PROCESSING once it may have been sent, also while the outcome is not known yet and while it waits to be sent again.
-	//
-	// Example: COMPLETED
+	// ProcessStatus Use `status`.
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	ProcessStatus ProcessStatus `json:"processStatus"`
 
 	// ProcessedAt UTC.
@@ -361,7 +417,13 @@ type ProductChangeData struct {
 
 	// ResultMessage Example: 상품 변경이 완료되었습니다
 	ResultMessage string `json:"resultMessage"`
+
+	// Status Example: COMPLETED
+	Status ProductChangeDataStatus `json:"status"`
 }
+
+// ProductChangeDataStatus Example: COMPLETED
+type ProductChangeDataStatus string
 
 // ProductChangeEnvelope defines model for ProductChangeEnvelope.
 type ProductChangeEnvelope struct {
@@ -410,6 +472,13 @@ type ProductChangeStatusData struct {
 	// EffectiveDate Example: 2026-04-01
 	EffectiveDate string `json:"effectiveDate"`
 
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
+	// at once.
+	//
+	//
+	// Example: BILL_NOT_FOUND
+	FailureCode *externalRef0.FailureCode `json:"failureCode,omitempty"`
+
 	// FailureReason Only when FAILED.
 	//
 	// Example: 현재 판매 중인 상품이 아닙니다
@@ -421,9 +490,8 @@ type ProductChangeStatusData struct {
 	// Example: 010-1234-5678
 	LineNumber externalRef0.LineNumber `json:"lineNumber"`
 
-	// ProcessStatus PENDING while the change can be taken back; PROCESSING once it may have been sent, also while the outcome is not known yet and while it waits to be sent again.
-	//
-	// Example: COMPLETED
+	// ProcessStatus Use `status`.
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	ProcessStatus ProcessStatus `json:"processStatus"`
 
 	// ProcessedAt When it became final, UTC.
@@ -448,6 +516,11 @@ type ProductChangeStatusData struct {
 	//
 	// Example: 상품 변경이 완료되었습니다
 	ResultMessage *string `json:"resultMessage,omitempty"`
+
+	// Status PENDING while the change can be taken back; PROCESSING once it may have been sent, also while the outcome is not known yet and while it waits to be sent again.
+	//
+	// Example: COMPLETED
+	Status ProcessStatus `json:"status"`
 
 	// TargetProductCode Code of a plan.
 	//
@@ -494,6 +567,11 @@ type ProductCustomerData struct {
 	//
 	// Example: 홍길동
 	CustomerName *string `json:"customerName,omitempty"`
+
+	// EffectiveDates The days that `changeEffectiveDate` may name now, in Seoul. The first is that of a request that names none.
+	//
+	// Example: ["2026-04-01","2026-03-15"]
+	EffectiveDates EffectiveDates `json:"effectiveDates"`
 
 	// LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 	//
@@ -555,15 +633,31 @@ type ProductHistoryItem struct {
 	// CurrentProductName Example: LTE 프리미엄 플랜
 	CurrentProductName *string `json:"currentProductName,omitempty"`
 
+	// EffectiveDate The day from which the new plan holds, in Seoul.
+	//
+	// Example: 2026-04-01
+	EffectiveDate string `json:"effectiveDate"`
+
+	// FailureCode Why a request that was accepted failed, for programs; only when FAILED. The codes are those that the call answers with when it knows
+	// at once.
+	//
+	//
+	// Example: BILL_NOT_FOUND
+	FailureCode *externalRef0.FailureCode `json:"failureCode,omitempty"`
+
+	// FailureReason Only when FAILED.
+	//
+	// Example: 현재 판매 중인 상품이 아닙니다
+	FailureReason *string `json:"failureReason,omitempty"`
+
 	// LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 	//
 	//
 	// Example: 010-1234-5678
 	LineNumber externalRef0.LineNumber `json:"lineNumber"`
 
-	// ProcessStatus PENDING while the change can be taken back; PROCESSING once it may have been sent, also while the outcome is not known yet and while it waits to be sent again.
-	//
-	// Example: COMPLETED
+	// ProcessStatus Use `status`.
+	// Deprecated: this property has been marked as deprecated upstream, but no `x-deprecated-reason` was set
 	ProcessStatus ProcessStatus `json:"processStatus"`
 
 	// ProcessedAt When it became final, UTC.
@@ -581,6 +675,11 @@ type ProductHistoryItem struct {
 
 	// ResultMessage Example: 상품 변경이 완료되었습니다
 	ResultMessage *string `json:"resultMessage,omitempty"`
+
+	// Status PENDING while the change can be taken back; PROCESSING once it may have been sent, also while the outcome is not known yet and while it waits to be sent again.
+	//
+	// Example: COMPLETED
+	Status ProcessStatus `json:"status"`
 
 	// TargetProductCode Code of a plan.
 	//
@@ -2996,185 +3095,193 @@ func (sh *strictHandler) GetProductMenu(w http.ResponseWriter, r *http.Request, 
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H17cxvHle9X6cJNlaXsEBzwYVlkpbZgEpIYUQQXgKR1TF2iiWkQEw66kekBKViXt2SHcWkt5UbZFSPa",
-	"EVVMrRxb92ortK0k3CrnfpjNf8TwO2z1Y2Z6HgAGJCVLtv6RQGC6px+nz6vP+Z1bmRpptghG2KGZqVuZ",
-	"BoIGsvnHGmk2CV6eJzXomASzrwxEa7bZEn9mrjeQjYBDAKRroE5s4DQQsBFtW44GIGhBpwEI5t9S2ESA",
-	"2OaqibMZLYNuwmbLQpmpzChsmaPrudEV07LoqIl/0TbtzqieOz+h18bQyDtwcmLknDFeG1nJQX1ksq7X",
-	"367n6mNwfCWjZWzEHkdGZsqx20jL0FoDNSEbqNNpsd6pY5t4NbO5qXmzKSHH7uTrDrLj8ymjGsEGZTPa",
-	"gKYDVlCdsAk2EMDopgMcuxMa/Hi/ETRNbDbbzcxUTvNGY2IHrSJbHc7169fzbaeBsGPWoIPiYypdmAFv",
-	"n5vUQa0BLQvhVRRev3cRtJENbASt5k+WMq0GwYit5VJGA8i2if2TpYyJ16FlGssOWUN4KTPUwm1qmRa0",
-	"YRM5YaooYGM2ccDzkDrAgB1w5jKxEcTAMZtIAyauWW1qrqOzgNQlofyijahDwQbEDjLC0xrTx94e0cdH",
-	"xnMZLWOyfn/RRnYno2UwbLIHkHy/OvY6sZvQyUxlDPFLTyKYM1CzRRyEa53LqBOfwxW4hqg6SEBhnVO6",
-	"jVoIOuCMYcO6M2Iipz7ScJwWbJkjZtDpyBrqjIiTdHYK5FjDsclJsG5Sc8VCIF+emZtjG2rDGltWdliu",
-	"Xp2bBZDRHHU0sAJttISJDSAFEPyiTRxkADGPLLhAbDA2ARrBwVpDHbBhOso3LdixCDQAxHQD2RRsNKDD",
-	"f62bNnX8adXYsw7RAHWg06YAYgMY0IHTAIIJ/TzvdAlXDeRA06JZ2WzOqIKNhmmxowEdYFJAHdOywCox",
-	"8SogOAsqsZFBTJwGsv2BmWxiE2NjWVDy6IB3tsFYio3qbYoM5QB2ljD/xYFrCIMzE7qugQk9x/4ZZ/9M",
-	"eFTFmI7Gxz5zKb9wsbA8t7C8WCpeLBXKZQ1MjJ3XwKQ+fhZYCK6Lo82GWLcRyi7hEAm+g/Tx8+feQSMT",
-	"ujE5MjFuGCMrtfPjI2+/c34CTp6rnx8fm/CIU+x1QJ0KgY0wCgsxBnhzHuFVp5GZGps8pzFG4f2di9Ks",
-	"lrk5YiNIOVUefvPn7v5XwH34cfeTB8Dd+bD77EAD7p3/5z6+r4HDg/2jnQOQ+99jk5Pu4/vuw2fu9rfg",
-	"aPtp9+6d7t0nKvnPmxjNNIhZSzi+RYy8pawxhmO/RYFlYkSngYXqDiBtBzQRxDSgpizIi82Vj8q91cfD",
-	"R1rP6SO5sfGJkcm3z73T41Sz5gvt5gpfy2DJfmSjemYq8z9GA1k1Kn6lo8qcZMvITC+YViK3Tz9TaFny",
-	"yeYrPNdFuJqwn+xbTTn5JgW5LKi24CqqctZMQZWaH6AqaMIOWEGMBzUJdUBO13RdD00rlzwR1ldoCgaq",
-	"w7bl8AZNeFOKQV3XdS2lWCx5jCY+IcZaqgojklsoGJ3gIQ4hayr3zoIyaaIVYnQAsih6i3q7NhHdtVRa",
-	"B18DxmeCJfDH01e2+vKp3TaNfvKpbH6QsJVzDmpS0OJMNKIGjOnJW8N2NnlrWAt1b9LuTNmBtpMs+S9w",
-	"AouK/p7yHsxDR+wYBlUpzqvezuhJ6kBuRO+lDlB/WMdSCK5D00lQZQheBS1iWVMeeUEKKCGY/a9qByYF",
-	"dRNDSwNMZDPlElACmhB3AJU6ZSCeHegg1oHJ2zHdLwt0X1BDBxBciwqjXI/9ZWpq8v6q2zs2qeyunrC7",
-	"m4xqaYtgilQd711oXIQO2oAd8SV2EObLBFstyxRWwejPqTAN5Fh5+5VQQ9puNqHdYQuP7HWzhgAmTAWB",
-	"tQZcsdi+rEOrzQmKa6ziZQbXbvOzyxfzlcL1/HsZLdNElHIml3G3HnX/c8v95AlwH+4ffr3vPrwP3LtP",
-	"ju59ebS94+7cdj/5sxB7WeA+3nPvPgJHv98C3btP2Ef37qPub7aOtp+7//6tu3XgfvYgo4nz3MMcYZTD",
-	"OKUDmy1FN81NVvTc1Lg+pes/Y4/YsIYYx8pMrNTPj9XHJ8+dWxmfMODbcLyGzo+dN3Sko4lz429nNrUM",
-	"bddqiNLMVB1aFPEtGEoGFNhKFfA6skgLiS0ME28eeKu9ghomNjjxrYpd8RUsYoMVm6wJRahGMEY11jyb",
-	"CY7Gu9CQ3Hh4IvBEUkABTJlFdgf4NgUXs6QObIhX+5LCtfz83Gy+MldcWC6USsVSRsvUTWQZNDP1/i3x",
-	"MWB4vs6U03Xg7j5nVBFTiG6EKOrxr7p7nx/u/6u7uwWOPt12dw/SUEjDpA55ORSisRW95i2PuqR8zTw2",
-	"u2EzrsU438lXU9L/FYK5sPNX9b333ntv5MoVcLSz7d7ddXd3gLvzrLv/oPv5AXB//8Ddfe7+7vkLWO2X",
-	"eB4Z+7TYKiLjp5K41SXnyoRn/WACflouLpx8vVmv6joHq8r695f7OXC3t7p3P31tl7aN1zDZwBfEtMMr",
-	"y9dC6nENBEgL2ZzHAIMgyiUHa3uqtB1a8u17wL2z41lZR9v/0f2/T9mavp5rfepipRJWe/xDMg2qYpGr",
-	"gOkmFKB1xudXmKmPW22HuxY2Gh1VtMw0GNMvCVk0pHSp8bazCJsoQkKXi2VPvk1zEpL7BSjsUDaEfrQj",
-	"nQazhYW5wmyGTZ57PtgTgY6f0lLYDJHKLz88+tc7oPvN7cOv/wbczx64X/8Ho5pErWUKdP900P3oKXvu",
-	"8OAOP/GP7/g/x+mqZROjXXPoqFiWl3OKxbvm8KJNVm3+U+gkS4ePeEpIJzMwmi1zHU0DubycZABXZQft",
-	"jOLOSbE9uVwul257dp93/3QA3C+2jn73L8B98lt39wAk79kruRdsWctt2kLYiJ4HdgS8VWfs08SgTfuq",
-	"WvNzC4Xl8tXyYmFh9pRPwe5z97On3voefXbP3drz5dkdpjRsPZLLzg6HWPmj7T2PJb9qy8796pxJXYCm",
-	"hWLCrNZAtTVQ578lMiOz1kgpyi7k5+ZfCEtyP3rm7m0B9+vnRx8+62lITYGje/e7XzwJn42YLvIqbMsL",
-	"kXktC2JQg5idoBUkuZoBMNkQ3m5iG8hmR2wNtZxpkOQyF3LRdFQReIHYK6ZhIDyk+EPYJlYTYafke5uS",
-	"mG8L2ZRg0ISGMPGENwLUYc0hdj/CKxdmiguzyxfyM5ViabmwUCrOXyksVJZLhX+6OlfidKgQ0l8eHO7f",
-	"Bu7ugfvHXX5uhaHd/bevun/Y7a8RQaNp4tE2RTZ9OUcWk0VkN01KzahWjwlbL/mTcOV4MqxNHdL0nb79",
-	"Fu5CsfTu3OxsYaGXv0JwwMO/3DvafsSPT1+u9h0o5y1I6QaxDU87S6IvcdMingMbkAKKHLDSAdSB9Xq/",
-	"5VnMl8vXi6XZZSnOk+np+Z3Dg33Q/c+t7v7t7td3jnYOup9/C7pffuvu3faFwvdfzxbXEsCCtTXhb1TJ",
-	"MyrW1XsMDfTdIK6LNyC/6FZ4Gb8gWMJneu3R2dCZ6Mta+BtMhwKygZHtvYszLQAx2vDfNYjPnM0uYYVd",
-	"Sq9ixWwi0h7WIbUaaxz3TDqEAGr1ty+lQ3K5MnelULxa6XnQf9u9+2d+wr+47T7c797fOfxmL6Q7vnFO",
-	"JjonDdPgFC197qa4R1Cl5hx2kI2hVQh2JjUVmLJteP9J2wbCc95n4+cWKoXSQn5+uVwoXSuUfO+Csv1f",
-	"73T/+IzpSMDdedL9fIfJxe7+I/eXuxF96vu4q0VvEbNgzhEaLmMWJl4FTWIjQDBote0WoWhaxDSAqpxB",
-	"Vd3dy6hTQsdwCfjbFWzr3GzhymKxUliYeW/5cuG95VLhapkLm9573KtFzFbs3n3C/Z3CLGR680fP3M+e",
-	"du8/At2nX3X/7Stw9NGTwHP0vdWMI7EOXNrwy4WkuA91n/k1NnEukDYedqutSNNgx6VrcaCexm3chWJl",
-	"+ULx6kJ4f4VZCty97e43z5ni4e7/f+6qGcIGlQrjqB8IoOu6/lpu8eViOex69TUPdS8XiDMDcQ1ZFr/S",
-	"O/HBnSkuXJifm6n09QgFz8QdOT4jdnefH3613/1oB7ifbnX//R47n54r5zZw//ql+/G9Y3kY0gYpvp6n",
-	"WtizTHFbQQgDirDDVDhGDdCyETQ6XBv0br4jtHCcM40TzzMmgLZrDcDFSD9qSD7LYqeZ7L17rBN9rLDU",
-	"12/HF+QqS2+F2FoR2ReOnFH3eVGw9Aoh89BeHfbQO0qzYLv5q8g6siWXafZ3Ci/m35sv5meXK8Xi8ny+",
-	"dLGQsPmg+81B99kB08S7W3e6z56Dow//9v1Vwtjh5atoUrGQb0+Ay+a76sbJ+/zjWVEOIWVmIPW8EHVE",
-	"8CwhwCL9jywz8grlSrIhFd07d++Re/fR4f4WU7W6v9ly95+yY/3FbeBuf+Ju7yhW1Q/KlPL32zebbNtc",
-	"R57ZNO2r4EwvM0hYbFcIuQJxxwvBHZIUbOigeXZEY+4hIqOfvJivvlSQrxSW5+euzFWWC/88UyjMFpJY",
-	"uHJ8u1/8nzcmdKboMUk/eJVtxzSokSYCK7C2JgPRqjzjYYSnPFS9cLRsRlMzPZRHeg1PPj0aT6PYVOLo",
-	"rmLYdhrENj8Y3nq72UrwM5I1hEELUod7k/gznWlgo7qNaGPAjWGleLmwsFz458WYg7H7h0eHfz1wd4VQ",
-	"+OIeVwt33Id34kzEf/SVC6KQWR3hBfPv4wFfOk2GA1FzFUOnbSMNOJ0W0oBJaRvZ3J/XNkyEa2jwSs4t",
-	"8Ouo8OF8tHf02ZcKI9717gGkttXHAP4uYnpMSpkeGVUx+WL1W4GrC/mrlUvF0tzP+pHS0faW+9mDIOjp",
-	"VZiyjdbJWpL/niLuSeZygV8bAy+Dy1xtONSLJ2tT/xLfGEwjpcK14uX4NaUMrlkoXC+UlmcL1+ZmCuG7",
-	"SLmM21vu73/JLbStA/dXOz7xvPLH8UVo5CsitUseZGIDgoOMG8kuNSDZAPtdbnWEuV+/fn0kmmOWgsNH",
-	"M9MibH4dmscx9dnGzIltSboxZwTnoJuOR3zscSC3EZy5eqE08u7c/PyIPqaf7X97WWIktnx1IX8tPzef",
-	"f3c+ZhgcHtwB7h/2jz67B9y7e54HL+nm+5U4xeIAplkycVEtgm74ii2WirMnX7FQKMzRpw+6T5lK/lv3",
-	"418PsXB9/GMyUealBB+GiFexPWFtDWGpRPuPnGTRdr917z5y9z50H33b/QNjavJyiLsg+EVwkufph6vT",
-	"Xi6W1StGb0Nk2IW8D8Jkg18vYgJqpMXtXOiABsTGd6P8+qvAe8t7hLMoaX0WOnx9WjZpIdsxBR+EtFhP",
-	"TKjG3MXmEB4DiyjiF6pUA1crM8kZspEdDaW8jDASiOe9aBnvIPILMQc16aAdlLNhbWVn0LZhh1MFads1",
-	"lJIE2GqURQPWFXGgNUPaQnb4c5tITEAK8qreD8Yf6uOG346s/ByJ0cb2w6e/2J4Ycqf6TSN5e1VVJrqn",
-	"IhVKA3XTkffttEE2eBZ8bFv8A5ZqLcvy6ejieL0Eg9LE3JLWR0R5XPPj2JLJtQ5Nq22jklTkYvnSMqhN",
-	"iiCRaShi37i+IgLgwvR7mqGAsYUM4vJmAzU0cgVtWcBp2AiJgVKmSQmvNxtnqkNxLfKWpNMRjKTEgRHS",
-	"9ymfj+5urMOk2abZ6ZMdhES6+R6dAyXnCRqGyb6C1qKyTFwGapGVq7VtG2FHMocZriakYqz8URnHK1N7",
-	"h88F1jIOtFfRsV8fWb9QgnLCzJJel7y0qLYWUD/C7SbrfjHPQ7gv5OfmWbOAM8gfYlTB+6l0BMX6vZSK",
-	"s1dnKsuqBlZcLJTylWJp+Uq+MnMpo8mA5kq+crUcfpX6Q9IbCWYakjOH6yRJWkMHhK5HRW6nSf0Eckbd",
-	"EQqRXXoptCGBPunnuA7IXNUyCNpWp4LspolF/DFKOHPXSRhtJTcmkrD93k3svD2RiYtbLeMgu6lgfET0",
-	"jtyYQOYYnGAbowZGsGWONqFuY36mMneN7Z0adl4plK7MLeQrhdnwrvkPx1blCsLtOQc1ExQuVef3uxIZ",
-	"2rKbFUIsBLHgYrgtks8VspSUJqLikt7OWi3wxFy1XSSLgBubiUulnj05AKVPTZlC0ilbtAnjdsHSRnAA",
-	"CguzcwsXfdwOL+yPKdeMGQtgDaY6T4PFUnGmUC6zxwmuIWA6HBygAddRcBusAWhRovRH2g5Xv80gVACD",
-	"DvIyf9hjpsOBdbzAQ36pDFehxATyTrQYaUbLBOPIaJmZ4pXF+UKFE4YfCz+TX5gpzM9HCUR9NrZLniob",
-	"1wi47ZwF173csxq0bRPZ4MzlYvlsn1M+Je9K/WlrwkBB68gGOtggOAtE52rKoEXwKk8UtzgaihjLCjKW",
-	"MKSgDm0vydwbBX8tTxv3c8k9M1pki8eFeN6yyAbEtQhFdp89d/ceHW0/Slqe0JqorSYvAr+hl5i0l9iF",
-	"SfPqaYvCbgAKrTB8Qc9jSLDTsDq9eBuAgD8R6uud82lZHEbOBrF9iRLufvKiBuYrBWaOjl8Ma66TF5Mm",
-	"LRIVie1J3eD5K9cWijrn6gl2mFlDs2a9jmyEa/1nKWLoOFyC2HsukAVZncFoFTrmOgI/YeosbCH7bBYU",
-	"sdVhWm01cLz4PKSqgQ1mba4QpwHqCFEAbSSoN4xxlVpitI6t9MiWcdY5eREcPdjq/vFZ908H7sMtcPTg",
-	"XvdxIsnRJj0Osa8Ts4aGb5hsjfZUgLzpcoabr9VQy0FGsqGF6nVUYxuZDLFRaSAOsCENLZl0gkEZkbbF",
-	"OBfCKhqKKUGVSB1AadxIlCXBW2wkIZY0xlYwQsL5tSIYOnsRpGvI4NhumGxEEZKEC2IircZCHbMJHWTM",
-	"ENaezahiNhMmOdjVMT6Eq0MxSHrK5CCzb++37p2dyF1gDwdKWNoOIHflYUk8PrzN0Pgzg2FkVOJUoWnC",
-	"o+69JcGqpSbnk1mTvU/Ia2xShiaVfNzlvZqikqR0wsX4xHFP5ckIWbZGRt45zjnWx9Kf4xd6Zjj+Tdty",
-	"4sLbi9tNfv7KQObCuYoMPB3AVYY4uMpoo0PRokQVJZbwrg0k3FM82N+rA31MB5FY0wFSnnAZbyvOVFIX",
-	"EKRCEwzha/UG5gu3yp5Adr/xaw0iB3E0e3D5k67eqXH7AX58bjBws0BY2GGSOdrZch8/S5sHHnv3CUng",
-	"BQoqrjZzvF+Ohyqh3F4z8cW7P7Yg1oeZiSopI4h5HidqY8e0pInBIf1EqwjeYlrZepKXHFcanzLTUaV5",
-	"iAFFRXtKhhTe8iiLSMmuTlG2K/zveyDhE4mbfctNaeEnjPiERhZLhStzV6+MCFePgvI7oUdBflvQcZDN",
-	"+vyf7+dHfgZHPtBHzt8IPi6P3PjxjzJ9wYAndPfxfQ/ajgOwheGA31p+SwNvjbzV/eKeTEz0705V9Bpl",
-	"ztKX+ErGK9QiFzF9bybVZ2O6yxA2luddjfLsmavlyojew6PnNfKcWT1Y14a3clGvcoR7HX3668ODg+5v",
-	"Pn0BEtUK3cT0a67c2choF6NtpTZby9HnTxI0Ejndyh5p/RS7TISG/BFogrT7MQP5itNhluope/0Z5SUB",
-	"f5nMM/wYimEijGSP/BIvIZyiBVflhWfK2S4GDaITFsMK9Tl4qqdCBeqyfW+IIPne9cS2T7iD+B3BfKWQ",
-	"9pLgjQXyfbJATtX3dlJtP9L++FdZL9Vs6HOoryDcfjVVwZeqzp2CipVeBCa7viISsClDXNJ36wfFnGbw",
-	"bmo9TCxBgj4WTGQAGZ6KyPXp+TWWt+UExXuo6+OhzY+h75KGOpPJ1+iJU4+F2iZcpSnRgf0jV70He90O",
-	"J3o4lTzGHgIp1Yt7RPUGo/d7638Jey0hrtiLoCpfnZkp+MGVV0uFcHRU8HOCnR096L2KvjUkexcpF3Wb",
-	"NKc4Qf1Ehgz8vE0dgMnGNJjJz1wqsO9Fuka4ZBTP450G5Up+nj3DQR8gdcAqIQZ/XuM6UZsi1vsSDhA4",
-	"xWs4/maViaQqcJBlUdAgG0CKoA6AtldJQy7N5WKZh43NXOLBhuy14cURD/RaGJ7B8i4xOsNe+6TQJ9RX",
-	"eEqFkkSZ/LZbAwK4Mhf4JnnF+WqWyUP32N8mpg7EtcRqOjI2kO8Ve8qgHE+ggcAGDNfAOx4IbYycPYD2",
-	"OLWZtYZAEBcRSjyboG35eOLTAFobHEvXdBogCv2uAYosgzTFrzyriKYO71c3REDVJ4rj4WQJ+xwK3Qs7",
-	"qwcCyseZLk8Ci5d9YvMNFd5JUXcxUS8OssgSdT72Bp4Yx4OKROARMk5b6/MT1aJj+CeOIyfWOKgXQOxp",
-	"9l3d5OUcVch6DCyyKgrd8T4pOHN9fEZ8BqahgfEx0EA3gWGumg49G57CwCS5sGtXHzkPR+o3bo2Pbf5o",
-	"oKZfE+p5oAYEC6951aa8VUgSCDH2EaeJ9opl1uRmsddNS35AwYoNcY0X6zSdLKgapEZH+XM02zSqwDKp",
-	"Q2WNQA3Iy2cPyZotZRNBzGv/1QGCtYYazpu/Wrm0LLRr+XEs+DgefJzIaJFyP+/Ozc+HINqi4PyJkPAK",
-	"KpiKxRsH7eyJ9NcL5pEnC1wqzM96n9WxxTDTrxQql4qz/Jn8/HzxOv9SbdEHCjcJ1igZJqVUYMtXWKjM",
-	"zURgwkuFC6VC+dJyFLsh/L0/6RSAz3G4nuQE2CjuRnQEUaSACLbC1XKhFFrahHoecVz0kBBPaNFXoqsW",
-	"Rl+pHj5QBV7iQsZaCrRDr5AmqYMJXQfE5lG78TQQP5U4rQDiSsfQZscFcd/fx+wQAxnEUPxKLUOsThGj",
-	"oPxHfAXqXpdJ6iWPp58CEBjEcZiax+tDCGHDwY7OVNXaRFUNVLlIz+pZ9mj1rEBA5s34jR2vOqXJksQ2",
-	"EAm9QRUqDRB7CVdZ11VhHPlv4hVYNxrEQgr8u42gEY2GjRRLSjASkoMurjc6PPewl8KwgqgpMZb5moVF",
-	"0jFKMQ2SRGJn/AH3oQ2PvBKSK7lOxulCEQb8b/WkSsKJR/7HXSEJ6RpNsmJaEgUb86eUarJN2AEbtukg",
-	"UNVzem5sfGLy7XPvVNnuV0OoA9XpoPgeUzDF0BudVgNh6KDYPkchC5Sb3tx4+KZXD+kDeo5pBDfOjPD/",
-	"bo1rE5vy48Tm/xIfzmnvbJ4dcPOrzAZ0d+53P3kAQkMKykTFi3CpxUKVe5TwyWxAuoBuOqkSpRqQLtpo",
-	"3SQynWvgxrYSleVKw6S8qmWsVGmk/mi/IpWaqP42oG4mP9BeVHusiGb6kpgy87xgoaZXOz1IYB9LyJjo",
-	"V4FRdrYIV1G4p/EBlRsjHhRZiVUUwQuPL/QKzd/k8Bb2OevlQPAknnVGIcpRZ3/eGJjiw/YM1dq26XTK",
-	"THJJkBgOfJNvC8NG/HXBW86fXq9kkjDwIB+eQMthPL86CttOY9QiqyYWp158IbHDqlmvbiYfEH9HcO4a",
-	"jtMSABVmYurnjGcfS7wVLmM4H1IgV3I6+K/bfwT6hH42C4SuUIOWxfMsonj+IJxdKOwT0q41EAUEWx1R",
-	"mThcrzi7hJdw3rPVuUuF2KGq2V7u2FvUx9IQuWwmFX0YmvjInjK4ZxDdhDXH6vDEP5HGZlKZySbEEU9O",
-	"My0BF2UQjJawfOHlYpkDxlJoGoASDgIuwCCFW5KZF6HYVL+wfkJUK2hjS+ynAQXGh3dmp4O4L7yEq9Fo",
-	"hCofJxWGjHBve66hDa5bxNxW1cvFMtMguFeoCs5A4ZXi7idR86DKHUVVcCbunxKZjUuYTT7inJoOO6ZM",
-	"hwK4is5mQb5J2lj6M+RR5kmCbD9//OO8EEbZH/8YyDPHpl+9teRpbUvyNC15xuJSZuq/bv9RW+KeY/HH",
-	"ZnVaVmBLVEiBSZdwuEvBsZeEQriUmbrFetms8vmXLsyA8xOT5wLVSBiOgCJmYFdFxsYUUNGfWjZZsVDz",
-	"H35OCa5mgbytE5OWG82oS2g7jIakr50tgjgsXokAnmfqiejqaANBS6h8o5a5jj6o8n6qoxyUmP0lsAJt",
-	"QhyNa+WcrKWGP+37BQEmTP9z/MpkXnyIkPeO6XBp32oQjDgMlaSvkRkPrn0d2aKITCaX1bO6TALEsGVm",
-	"pjLjWT07Li13ztQScvB4UQqUcF26aIk4bpmHyhkL02c8txyZYmeJQgtp3jliz7xFffeHBjAyOYiOidmh",
-	"4UV3beAfliy4LlemGtzWVEN4kku4CU0BpA5qnGCzoBq/ZpTLr6Y/VgGGts2RwqED6m2bDUS8EcBw4iKC",
-	"tQZnGtVIKmRVbINf/pG7Fy2TOjEEFr7IUo8XJR6TDKPgkdF4bfhN7Vavkk8OYayixQhG4tkzxgwsBNeR",
-	"l+EfCkaIxAEmVW1OvKtNh6QUCTFNDOBucerxyDpwiGGCUXCC+b42uMtOoC1xaFgtMW81aRKhfFd1+Io+",
-	"PJYu8nF55MY/JDnIbkTKUo/p+tCY4jgC8iVT/g73b3c/+ZxnMssqaA8/dnfvqWhf3uWiuO8OuS/1qZzn",
-	"vgyQlN6/EVyn+jcMKsKRHkY8TB4IhyXnuHRxNDXf9mfsn5dqYjudan4nmlgsmTyUGxvNm+6RJR5KChfa",
-	"oJreLdO2QznZItM6nFitUGUseVrmKocSkeORuaFs495xGeGM4tCMo1nDyo+bg4ggd8pEkBqDrTcQVp+K",
-	"dwLvfUKcu6Te/fM5Gi8XzlvmUrcMYQfztuOp2wZl9HjDidQNQzVIWNux86nbRsGzN7XM5BArFS5ixBuP",
-	"DbPMXoV93nJ8mGX2zyFvmn6xItW3OO35jEfqLCRQUngA0irlhilnVDe0zM2RllJ9L46pcnOkTZE9Ioqq",
-	"T2VUY4q/L1Y1Z+pWpkVogg5VZsYQDdLkNYnzBUxuiAgVX0YoMaEuVFnTr3LBDKAsuGBiaHHJL72PzDgB",
-	"K21jFTlTYEzXwd9v34sGnS3hxKizv9/+NdemJ/TzAYSHcOtkQZHJ4A2TIjCmj00p2f2rhJuAYKXD1Fpk",
-	"1TWh3vJbfwl+WJ0nQghWs+A6R1qBeAmL9op+6NXdFU4WCpsIiAgxX7sWaAG83RlPdYZgDTE7yB8yM8jE",
-	"Lb7DFAixfJ4WITvk6TgT+vklHL+kEY39apjeiFVD1lNT4yM1qVfcOfRaptrYqGXxG72g0wSrTAVOoEtY",
-	"4N5ADgYn3iTmE6vV6s2YA9iImp/BHhiIravNYbd5UyalQH6R2zDcUo+SyaAS0H+//Wtuo1LvYkESSoJW",
-	"LNYtCKw6ljasVHG6jDoZoXtxxuaFOwyjdqGbjvCDh3WTu0/c3Xuge/cZyLm733b/cvtoa1+uh6qgJMUM",
-	"J6jWamxezCubEM4ZVQU4PBUxYCc8SnfnSfeTnaRhJeXuKupTchRmmpF7/ty0494c1lwIZSxvht2GXI84",
-	"saZdEwgSUXRij9g5P0xSQuMICK+orvkd6pSxBOBwXF4kLj2EfhWKOu8VPz50BE84CdTL44yEZaeNxe5d",
-	"Jr9f/PZx1eBkbIMeWMTcPJZoJEpcFFeKx4S2NsQRacgLz+B0HH38Z/funvvRM+A+3D/8el+WCk06Jz3R",
-	"c6KbmpP2Wy/s7gFgN1mgDOruI/eTJ0e/eiSHl1jM9HfP5a/d+zvdTx6A7r3bHOv68f3ubz71gK95Nbbu",
-	"faUuQoRmA9C3U6lp/krNNW62i8nHClEEResSKaAfD0hNHh540rGXTA7y8Ov9w2++ZYsQGKoPnyXHrMU2",
-	"W8X1e6n7fYzBnwqjiaEkJdncTBOdTtD8vbgHWFtbtZmhGgEw95T/lOjl/uOb2ikU/vkh+Qb0d1K3jZRY",
-	"463TexY8fY3bObxxLv18o2X5uFcjvWchqL77xh1yAndIzxtixSsitImT+UXGdQ0Ef00ke0lGA4Tw3g6T",
-	"igKGHvGQCH9EYIHLyydwhlnKBvfAUn6ZGkOm1MCGiOCmAIoIUmSc1fzakpYBVjqs0RKOXWCpXgsTgzZF",
-	"WZC3LH53h5h0ZH1Ncx+MvOragB1N8ce4Hz1z97aA+/Xzow+f8SolW18dfvPnBEOb2KqBHm/Xy0CPeHHC",
-	"+Pcq8j3w0+Oi3ghT+kom9XFN3rND2WoJ881IMvnlfqKQkMmcxGT3eoxoJOpSfCcmemp52wvA/YVYu0oU",
-	"prJYnLySVLeEcgTvhzKWEmHMlYrUAxKSvPwjAZ2+qYX7jsGhBx0f7t92H//KK4/70TP34a/cx/d5FOGQ",
-	"LwkjqSsKGsceiZR56N3rjaSKCX7GUpLql+6UJ6nhtE1bvPBZZBv3tt0vbnfvP5KjTdrQCI7WqRaz+CET",
-	"yykuoz8CXmCgB2F5+XHpCKtHkavjWgg9C3L0uJBbR7Zh1pwf3JXcydTuk2rObxTg4ynA10mbZ2Ga1LvY",
-	"WUGgRSg1Vyz0j6euBSfrvbd878KmUHgtlJQXPQNxDVk0AMkOxVkKTa4BqQTHjpTD7yAnC4peacZQxXx+",
-	"3RcqnaD5N2NTYIM9v4LELQ+pL2HTu8/zL72gYdiI0izIh1IyTVHJ2as50Mb8rway0bSP8i3tjg5pgw2I",
-	"HZ7u6WctRC6Q+PSjuuSxrpFKvjfnFKJ3xLhiFQ/dv37pfnyve//LxPuEdIppX2daVLoffrN3uL/LBZEo",
-	"Fbm7BcQg4sKgr8Yb89T75StepKdewWXplYTZ13WvutXk0sfQVFKo8qncdj36PxUnXATzsIeU9a6GgU99",
-	"33eBGxa254dpJxinLzzeSMvjSssKXFNCIFZgbe2UJeQEj09OjDZmVC/gP9Q6EeFUAxG8W92AplNVK0wI",
-	"4QUpoIRgr2KNf4QkjpUXxgwdRB1ZmZMS0IS4s4S9opwg7wd2+O1Fbqdws4igl14xEAr3OS35paVtcx2a",
-	"zuss7l6UyBrX34gsxd3ADeCkCs4hQ1NamS9LtYk6O1Qbfii68PPOB+kxuRdPFN7SRFPye5BMakP/mCRz",
-	"XEeC1iuopk80zUtnBy8l1mTYnT9ZQMoJecMQUSviPKJeUSGH+7fB4Vf77t6do+2XxhG6fzrofvTUC6di",
-	"cxGBD72dbVkQabMFuh897f7l9tF2pIY5M54i1+svhsm8PFIr5DiISTpptHXarCV1/zHCO1Ew0ktnMycI",
-	"D0q5qaemDrz+gUYvf3dPFA/0amzwdxVZlM6pwc27H5Qf440n4rh+e+mV9qFzhPfhH1+APyLssZeAeKO3",
-	"At6x2TNDOqjRKzwmtGZzp3uDbNApH1xPEz5wLwVaC9fgVbJMeJyJzJSH2AhywYGHzM3UJKqpaSFL2KSx",
-	"7B9w9OmD7lPBJT7+db/gkSzIi9cGJYGdUP61d1MwPsDfIeca93jE4ZhCPp23qACVyPZFt+GpvxJ+Tmb+",
-	"huB9w5EVaVlYAtLxKThQIBdHceM6eqWcMhlWER7R+iPhKu7h0u2Jldm9yuuhsupqLfVEZOtoKsSkfvHd",
-	"WBbEfKUA2A/DZEBMJmVAzFcK6VMg4vpAOAeiNyz/sZMgVADvEGp3uOZKqGZKXz1ELYASFJX303cvFyMR",
-	"J+IeCLh7291vnnc//zZ9orbPapKyY7hWsXPH3f5b/6CT/vnaURJNJEP9DZm9MmSWAOY9KM3nTYpUr23b",
-	"jKXdn8rJHVonj9YKStDHvWe4oiEqib3JsX+jm6cKKo+STmJY+cmT7ceiynnDlA/d6n2F6GuV/PqOagCj",
-	"DUQdEQ2dBZdRy5E45DZCoIOggOKOI/yEywqdErxPukZlB9pCqUvfxlPneqDxSGNJZPGY1DPFVZ1bdaIn",
-	"Qe1Qr8hLal6klh5KP5NFuDrMxMvmB+g07j1Rs+VEc7B3n3f3Pu8DyiMB3N+/ES0J5oNXSgTKEEClh83P",
-	"hULOw4sc02NYjnoYkFHf7Oca4mMdDrdHgmDG86R5X/0mnNo9l1Q3q4+69Drf+ryYG57Ekk69FJfNF0SI",
-	"uTAh5k6VEIfVbqIl8BKUmyJGHGX1tdRp3uglJ0p2o4ASUIf2i/YUNhFu99REerq5BHgnV0Y0YNYFGp6K",
-	"K3pWAOt4Vh4wBcJMOJstgIbB7X7OQY4t0wPzBXSfPuj+y3PQ/cOj7oOnfX2EfT1/V9g6nEA7mmkwg+o0",
-	"JLi3I4oAD81bTHjwXdMbZ0RqZ8RAjwM/f+EfboSqx71/KwNj68V+NpTjOT9XrshabXKSPQEUuczh6uPg",
-	"bv1Tr3QcOSo8WGBAdxJb6tJcuVIsvde3O6lQykHe6CNGBbG+QCdBqKZdjws7zl/e+AXeyN/0d3bKbRij",
-	"HgEzfvoYfApkO+chKlj7+zc4/iXHPEu6g2JDXBUTEUAXHsSzQLYTaGk0SH8R4Mlapm1bQckqLrDkpBKv",
-	"BaGKbWuAGk9EasB1bnVLk1osRtxk5zX6NBmBzPGpCWPN/jWo0oWn22ze2PzvAAAA//8=",
+	"7H17cxvHneBX6cKlylJ2AAF8WBZZqS2IBCVGFMEFQGkdU0c0MQ1iwkE3Mj0gBet4JTuMS2spF2VXjGhH",
+	"VDG1cmzdaSu0rSTcKuc+zOY/YvgdtvoxMz0PAAOSkiVZ/0ggMN3T/etf/96PW6kaabYIRtimqYlbqQaC",
+	"OrL4xxppNgleniM1aBsEs690RGuW0RJ/pq43kIWATQCka6BOLGA3ELAQbZu2BiBoQbsBCObfUthEgFjG",
+	"qoEzKS2FbsJmy0SpidQ52DLOrefOrRimSc8Z+Bdtw+qcy+YujGVrIyj9HhwfS5/XR2vplRzMpsfr2fq7",
+	"9Vx9BI6upLSUhdjjSE9N2FYbaSlaa6AmZAu1Oy02O7UtA6+mNjc1dzclZFudfN1GVnQ/ZVQjWKdsRxvQ",
+	"sMEKqhO2wQYCGN20gW11Aosf7beCpoGNZruZmshp7moMbKNVZKnLuX79er5tNxC2jRq0UXRNpZkp8O75",
+	"8SyoNaBpIryKgvC7iKCFLGAhaDZ/spRqNQhGDJZLKQ0gyyLWT5ZSBl6HpqEv22QN4aXUUIDb1FItaMEm",
+	"soNYUcD6dOyC5yC1gQ474MwVYiGIgW00kQYMXDPb1FhHZwGpS0T5RRtRm4INiG2kB7c1kh15N50dTY/m",
+	"UlrKYPP+oo2sTkpLYdhkDyD5fnXtdWI1oZ2aSOnil55IMKujZovYCNc6V1AnuoercA1RdZGAwjrHdAu1",
+	"ELTBGd2CdTttILuebth2C7aMtOFPml5DnbS4SWcnQI4NHBkfB+sGNVZMBPLlqdlZdqAWrDGwssuyuDg7",
+	"DSDDOWprYAVaaAkTC0AKIPhFm9hIB2IfGTBDLDAyBhr+xVpDHbBh2Mo3LdgxCdQBxHQDWRRsNKDNf60b",
+	"FrW9bdXYszbRALWh3aYAYh3o0IaTAIKx7AU+6RKu6siGhkkzctisXgUbDcNkVwPawKCA2oZpglVi4FVA",
+	"cAZUIiuDmNgNZHkLM9jGxkZGMqDk4gGfbIORFAvV2xTpygXsLGH+iw3XEAZnxrJZDYxlc+yfUfbPmItV",
+	"jOhofO1Tl/PzlwrLs/PLC6XipVKhXNbA2MgFDYxnR88CE8F1cbXZEusWQpklHEDB91B29ML591B6LKuP",
+	"p8dGdT29Urswmn73vQtjcPx8/cLoyJiLnOKsfexUECzNMCxAGODNOYRX7UZqYmT8vMYIhft3LoyzWupm",
+	"2kKQcqw8/PbP3f2vgfPwk+6nD4Cz81H32YEGnDv/z3l8XwOHB/tHOwcg979Hxsedx/edh8+c7e/A0fbT",
+	"7t073btPVPSfMzCaahCjFnN9ixi5oKwxgmO9Q4FpYEQngYnqNiBtGzQRxNTHpgzIi8OVj8qzzY4Gr3Q2",
+	"l03nRkbH0uPvnn+vx61mw+fbzRUOSx9kP7JQPTWR+h/nfF51TvxKzyl7kiNDO50xzFhqn3yn0DTlk81X",
+	"eK8LcDXmPNm3mnLzDQpyGVBtwVVU5aSZgio1PkRV0IQdsIIYDWoSaoNcVstms4Ft5eI3wuYKbEFHddg2",
+	"bT6gCW9KNpjNZrNaQrZYcglNdEOMtFQVQiSPUBA6QUNsQtZU6p0BZdJEK0TvAGRS9A51T20sfGqJpA4O",
+	"A0ZnfBB46+nLWz3+1G4bej/+VDY+jDnKWRs1KWhxIhoSA0ay8UfDTjb+aNgI9WySnkzZhpYdz/lnOIKF",
+	"WX9Pfg/moC1ODIOqZOdV92SyceJALp3tJQ5Qb1nHEgiuQ8OOEWUIXgUtYpoTLnpBCighmP2vSgcGBXUD",
+	"Q1MDjGUz4RJQApoQdwCVMqXPnm1oIzaBwccx2S8Dsh6jhjYguBZmRrke58vE1PjzVY93ZFw53WzM6W4y",
+	"rKUtgilSZbyLUL8EbbQBO+JLbCPMwQRbLdMQWsG5n1OhGsi18vErgYG03WxCq8MAj6x1o4YAJkwEgbUG",
+	"XDHZuaxDs80Rikus4mU6l27z08uX8pXC9fz7KS3VRJRyIpdyth51/3PL+fQJcB7uH36z7zy8D5y7T47u",
+	"fXW0vePs3HY+/bNgexngPN5z7j4CR7/fAt27T9hH5+6j7m+2jrafO//+nbN14Hz+IKWJ+9xDHWGYwyil",
+	"DZstRTbNjVeyuYnR7EQ2+zP2iAVriFGs1NhK/cJIfXT8/PmV0TEdvgtHa+jCyAU9i7Jo7Pzou6lNLUXb",
+	"tRqiNDVRhyZF/AiG4gEFBqkCXkcmaSFxhEHkzQMX2iuoYWCdI9+qOBVPwCIWWLHImhCEagRjVGPDMyn/",
+	"alyEuqTGwyOBy5J8DGDCLLI6wNMpOJsldWBBvNoXFa7l52an85XZ4vxyoVQqllJaqm4gU6epiQ9uiY8+",
+	"wfNkplw2C5zd5wwrIgLRjQBGPf5Vd++Lw/1/dXa3wNFn287uQRIMaRjUJi8HQzQG0WsueFSQcpi5ZHbD",
+	"YlSLUb6TQ1Pi/1WCObPzoPr++++/n756FRztbDt3d53dHeDsPOvuP+h+cQCc3z9wdp87v3v+AqD9Eu8j",
+	"I58mgyLSfyqRWwU5FyZc7QcT8NNycf7k8GazqnD2ocrm98D9HDjbW927n722oG3jNUw28IzYdhCyHBZS",
+	"jmsgQFrI4jQG6ARRzjnY2FPF7QDIt+8B586Oq2Udbf9H9/8+ZTB9PWF96mylEhR7vEsyCaoCyFXAZBMK",
+	"0Dqj8ytM1cetts1NCxuNjspaphqM6JcELxqSu9T42GmEDRRCoSvFssvfJjkKyfMCFHYoW0I/3JFGg+nC",
+	"/GxhOsU2zy0f7Alfxk+oKWwGUOWXHx396x3Q/fb24Td/A87nD5xv/oNhTazUMgG6fzrofvyUPXd4cIff",
+	"+Md3vJ+jeNWyiN6u2fScAMvLucXiXbN4wSKrFv8pcJOlwUc8JbiT4SvNprGOJoEEL0cZwEXZQSejmHMS",
+	"HE8ul8slO57d590/HQDny62j3/0LcJ781tk9APFn9kqeBQNruU1bCOvh+8CugAt1Rj4NDNq0r6g1Nztf",
+	"WC4vlhcK89OnfAt2nzufP3Xhe/T5PWdrz+Nnd5jQsPVIgp1dDgH5o+09lyS/amDndnVOpGagYaIIM6s1",
+	"UG0N1PlvscTIqDUSsrKZ/OzcCyFJzsfPnL0t4Hzz/OijZz0VqQlwdO9+98snwbsRkUVehWN5ITyvZUIM",
+	"ahCzG7SCJFXTASYbwtpNLB1Z7IqtoZY9CeJM5oIvGrbKAmeItWLoOsJDsj+ELWI2EbZLnrUpjvi2kEUJ",
+	"Bk2oCxVPWCNAHdZsYvVDvHJhqjg/vTyTn6oUS8uF+VJx7mphvrJcKvzT4myJ46GCSH95cLh/Gzi7B84f",
+	"d/m9FYp299++7v5ht79EBPWmgc+1KbLoy7mymCwgq2lQaoSlekwYvORPwpTj8rA2tUnTM/r2A9xMsXRx",
+	"dnq6MN/LXiEo4OFf7h1tP+LXpy9V+x6E8xakdINYuiudxeGX8LSI58AGpIAiG6x0ALVhvd4PPAv5cvl6",
+	"sTS9LNl5PD49v3N4sA+6/7nV3b/d/ebO0c5B94vvQPer75y92x5TePPlbOGWACasrQl7o4qeYbau+jE0",
+	"0PeAuCzegNzRrdAy7iBYwmd6ndHZwJ3oS1r4GwybArKBkeW+ixMtADHa8N41iM6czSxhhVxKq2LFaCLS",
+	"HtYgtRoZHLVM2oQAavbXL6VBcrkye7VQXKz0vOi/7d79M7/hX952Hu537+8cfrsXkB3fGidjjZO6oXOM",
+	"ljZ3Q/gRVK45i21kYWgW/JNJjAWGHBs8f9K2gLCc9zn42flKoTSfn1suF0rXCiXPuqAc/zc73T8+YzIS",
+	"cHaedL/YYXyxu//I+eVuSJ56E0+16AIxA2ZtIeEyYmHgVdAkFgIEg1bbahGKJkVMA6jKHVTV072COiV0",
+	"DJOAd1z+sc5OF64uFCuF+an3l68U3l8uFRbLnNn0PuNeIyK6YvfuE27vFGohk5s/fuZ8/rR7/xHoPv26",
+	"+29fg6OPn/iWozdWMg7FOnBuw50LcXEf6jlzNzaxZ0gbD3vUZmiof+LStDhQTuM67nyxsjxTXJwPnq9Q",
+	"S4Gzt9399jkTPJz9/89NNUPooFJgPOcFAmSz2exrecRXiuWg6dWTPNSznCf2FMQ1ZJrcpXfiiztVnJ+Z",
+	"m52q9LUI+c9EDTkeIXZ2nx9+vd/9eAc4n211//0eu5+uKec2cP76lfPJvWNZGJIGKb6et1ros0xwW0EI",
+	"A4qwzUQ4hg3QtBDUO1wadD3fIVw4zp3GsfcZE0DbtQbgbKQfNsTfZXHSjPfePdaNPlZY6ut34vMSytJa",
+	"IY5WRPYFI2fUc14QJL1CyBy0Voe99LYyzD9u/iqyjixJZZr9jcIL+ffnivnp5UqxuDyXL10qxBw+6H57",
+	"0H12wCTx7tad7rPn4Oijv725Qhi7vByKBhWAfHcMXDEuqgcn/fnH06JsQspMQerpELVF8CwhwCT9ryxT",
+	"8grlSrwiFT47Z++Rc/fR4f4WE7W6v9ly9p+ya/3lbeBsf+ps7yha1Q9KlfLO21ObLMtYR67aNOmJ4Ewu",
+	"00mQbVcIuQpxxw3BHRIVLGijOXZFI+YhIqOf3JivvliQrxSW52avzlaWC/88VShMF+JIuHJ9u1/+n7cq",
+	"dKroEkkveJUdxySokSYCK7C2JgPRqjzjIc1THqpuOFompamZHsojvZYnnz4XTaPYVOLoFjFs2w1iGR8O",
+	"r73dbMXYGckawqAFqc2tSfyZziSwUN1CtDHAY1gpXinMLxf+eSFiYOz+4dHhXw+cXcEUvrzHxcId5+Gd",
+	"KBHxHn3lgihkVkcQYJ4/HnDQaTIciBqrGNptC2nA7rSQBgxK28ji9ry2biBcQ4MhOTvP3VHBy/lo7+jz",
+	"rxRCvOv6AaS01UcB/j5iegxKmRwZFjE5sPpBYHE+v1i5XCzN/qwfKh1tbzmfP/CDnl6FLVtonazF2e8p",
+	"4pZkzhe42xi4GVzGasOmbjxZm3pOfH0wjpQK14pXom5KGVwzX7heKC1PF67NThWCvkgJxu0t5/e/5Bra",
+	"1oHzqx0PeV756/giJPIVkdolLzKxAMF+xo0klxqQZID9Lo86RNyvX7+eDueYJaDw4cy0EJlfh8ZxVH12",
+	"MLPiWOI85gzhbHTTdpGPPQ7kMYIzizOl9MXZubl0diR7tr/3ssRQbHlxPn8tPzuXvzgXUQwOD+4A5w/7",
+	"R5/fA87dPdeCF+f5fiVusbiASUAmHNUi6IZDbKFUnD45xAKhMEefPeg+ZSL5b51Pfj0E4PrYx2SizEsJ",
+	"Pgwgr6J7wtoawlKI9h45CdB2v3PuPnL2PnIefdf9AyNq0jnETRDcERxnefrhyrRXimXVxegeiAy7kP4g",
+	"TDa4exETUCMtrudCGzQg1r8f4deDAp8t7yLOgsT1aWhz+LQs0kKWbQg6CGmxHptQjbmJzSY8BhZRxB2q",
+	"VAOLlan4DNnQiQZSXtIMBaJ5L1rKvYjcIWajJh10gnI3bKycDFoW7HCsIG2rhhKiAINGWQxgUxEbmlOk",
+	"LXiHt7ex2AQkP6/qA3/9gTlueOPIys+RWG3kPDz8i5yJLk+q3zbij1cVZcJnKlKhNFA3bOlvpw2ywbPg",
+	"I8fiXbBEsCzLp8PAcWfxF6WJvcXBR0R5XPPi2OLRFdXrqGYb62ga2mjg+grBpze1VB0aZttCJSkIRvKt",
+	"ZVCcZGEiU1HEznF5RwTQBfH/NEMJIwfhx/VN+2JsyIVtmsBuWAiJhVImiQmrOVtnokt1LfSWuNvlr6TE",
+	"Cyskn1M+H8aOyIRxu9XCJ54EdU52s2IR8Q26WEoSFdR1g30FzQUFTJypaiHI1dqWhbAtqc0UlzsSUWr+",
+	"qAwMlrnCwycXaykbWqvo2K8PwS+Q8Ryzs7jXxYMW1db864Bwu8mmX8jzmPCZ/OwcG+aTCvlDBCv4PJWO",
+	"wFhvllJxenGqsqyKdMWFQilfKZaWr+YrU5dTmoyQruQri+Xgq9Qf4t5IMBO57FlcJ3HsH9og4G8VyaIG",
+	"9TLSGXaHMERO6ebkBiSEcS9pdkAqrJZC0DI7FWQ1DSwCmlHMnbtOguVbciMiq9ub3cD2u2OpKP/WUjay",
+	"mkrRkJAgkxsRpT4GZ+xGsKEQ4U1RA7kOO7K+RFWoRoFBIved5yBgssEJeRmRtikie728eT6e1AH0EmD4",
+	"NyKsF3PLugKaD6SENibg74trDGE89jDwWJoGnhUP56LMgd3VMq/coWJwfqoye42hrRrCXymUrs7O5yuF",
+	"6SDCeg9H3nwV4TZ7dYzwqupP3lQi211Os0KIiSAWBBy3RSK/ciPlJRMRhrH7Rrg9z5Oc1XGhjAyuuMdi",
+	"iUp25AKUOTVlC3EEZsEijND7oA3VVCjMT8/OX/JqoLghlExRYXxIFClhasgkWCgVpwrlMnuc4BoChs2R",
+	"rQHXke9Z1wA0KVHmI22bqzKGH3aBQQe5WVTsMcPmRYrcIE7uoIerUNZXcomZWGlKS/nrSGmpqeLVhblC",
+	"hSOGl1cwlZ+fKszNhRFEfTZySq5aEJWOuB0iA667eXw1aFkGssCZK8Xy2T4EbkL6nb1ta0LZQ+vIAlmw",
+	"QXAGiMnV9EuT4FWedG/yyjJiLStIX8KQgjq03IR9dxX8tTwF38vLd00SIvM+Kr/kTZNsQFwLYWT32XNn",
+	"79HR9qM48ARgoo4avwS8gW6S117sFAbNq7ctXMIEUGgG6U7Pa0iw3TA7vcg6gIA/EZjrvQtJqTtG9gax",
+	"PGYanH78kgbmKgWm2o9eCkrx45fiNi2SPonlChz+81evzReznKDG6LRGDU0b9TqyEK7136WIR+SlJ8TZ",
+	"c1lEoNUZjFYhYw3gJ0y0hy1knc2AIjY7jDFUfSOWR0OqGthgmvsKsRugjhAF0EICe4P1whIzy9ax5T05",
+	"Mko6xy+Bowdb3T8+6/7pwHm4BY4e3Os+jkU52qTHQfZ1YtTQ8APjNfuesp+7XU5w87UaatlIT6C09pQL",
+	"XKVTJvB4rJ/bYpTKMqoAIBU9WbFK0BYLyXJVGiMrGCFhSFwRBJ29CNI1pPM6eZhshKtNBYSFwcIatY0m",
+	"tJE+Rdh4tqOK0ZSbbFmoBm2/AE1w24sUgao3Xpa84xhs1Bo+YeYbCLiXayaprWUSGKJGhzBEhRfSuyhf",
+	"G9uGqVQYZAfSssgKXDE7Av6hu9a/ok1IsRwMM/bmqhzjVR1CUuUNmSZ65Y3u/da5sxPyNPcwzwXlD2ia",
+	"xTpPXx9ACpRhmze0ZMggar+JEGxLLbw0dGWkAQWOtBSNCKuxEkpQe/Oe6E851BpM8j1hSMbgW++75GNI",
+	"Yjp0MgtIb9L2GptBApuKp9PSuazIkgkt0RECf1xy+v3dN/lmpOdjhOgENv+R5KT2BV9tQZWjEpsb+B7/",
+	"/FUfrXvQT044ZeT2QMIZpS+++pJUqzkOWVE2H96ZFsbvMN4GkWDgHTpFGvNG0ZZj2lej1qAYSZFwOdFS",
+	"nBOkLkoCC20iUO+ud6HM4KjMCeS/t2bhQeggrmYPhnNS6J0a45F+sSRLcAsGKCMGO9a41sp1U2HmCeLc",
+	"0c6W8/hZ0sIOkcWfEIdeUabL9T5e/JsXR5Z1HV8zVsynP7ZQkR1mJyrXD5XPdMmgp7pZsl6uGBUqvppU",
+	"TjjJS05DshgCOU+ZUKqiSLB6cC+5JCE1DaJMmL4lpLWnKJgoxPsNEE9iLwf7VjiTuKE8ZBRNL5QKV2cX",
+	"r6aFrVMpGT6WDVcMb0HbRhab839+kE//DKY/zKYv3PA/Lqdv/PhHqb6VxceyzuP7bp1MXs0xWFv8neV3",
+	"NPBO+p3ul/dklrMXSKGWwlL2LI3pr2TwUy3khO0blaA+GxG8htBVXfdCmOZPLZYr6WwPk7Y7yLXm9iB9",
+	"Gy7kwm6VEPU7+uzXhwcH3d98FmuJO2GIzwmlATPgyuw3XHF6ytA7vW0mNh+Uw8+fJIItRB2UM9b6SbWp",
+	"EA5GgO8tSRN3pR91ke88HeqrXtvXn/JeFsV544mQ54IfJv5Rzsjd4jHBWi24KqMnEu52wR8Q3rBYVmDO",
+	"wVs9FSxQwfbGIEF8JMOJNcHgBFGv21ylkNTtltBdVbdIUzprRGOiDeG2bBBTp0rsygmsC2+10rda6Rug",
+	"lb4w2/JL1ABD44/v1n/lVcmrCLdfTXXhpYr8pyBGJ5dq4m27IaGmKeMAk0/rRQ6eZrZIYllbgCBG5vY3",
+	"MgANT0WK8vD5NRahyjHK1VAxNkOrqEP7bYe6k/GxRrFbj+RmxLitlejx/pkN7oNBVFBEnjhZR0mc78Hg",
+	"Er24RxqIv3pvtv4BD9diElFcJ2t5cWqq4AXfL5YKQWer/3OMLSZ80Xt1GW1I8i5y/JgUPMER6icyrurn",
+	"bWoDTDYmwVR+6nKBfS/yA4M9CnnhiElQruTn2DO8yhCkNlglROfPa1zGalPEZl/Cfsln8Rpe8LnKWFIV",
+	"2Mg0KWiQDSBZUAdAy23dJEFzpVjmsbVTl3lENnttEDjigV6A4SmTF4neGdavmVx2569wpQ0laz/+bbcG",
+	"RLmmZvghud1ga6bB45vZ3wamNsS12PZtMoCanxV7Sqe8gE0DgQ0YbLp6vKrnEXR2O4JEsY1pVrxlhQjj",
+	"5OlnbdNrYDEJoLnBi7cbdgOEe41ogCJTZxoa+5WnsdLE+WDqgYjeKLHseDhewj4H4puDDpGBHUyiRJdn",
+	"HUf7DLL9Bjq9JWj0Gze/krYcK/PxuDsGIh55KaIzkX7aUp+XGR1ewz/xwqUCxn6DGmJNsu/qBu8frPZI",
+	"wcAkq6KzKp+TgjPXR6fEZ2DoGhgdAQ10E+jGqmHTs8EtDMzKDpr/s+kLMF2/cWt0ZPNHA1WAmhDXfTHA",
+	"B7zmtjd0oRDHECLkI4oT7RXTqMnDYq+blPSAghUL4hrvDm3YGVDVSY2e48/RTFOvAtOgNpVNaTUgoyvc",
+	"1gkMlE0EMW82WwcI1hpqzkN+sXJ5WUjX8uOI/3HU/ziW0kL95S7Ozs0FaoKGu8HE9iBRylCqxd+jVaJ7",
+	"lpbtVVeYJ5NdLsxNu5/VtUWadFwtVC4Xp/kz+bm54nX+pTqiT+31uDp68XW5SgUGvsJ8ZXYq1JeiVJgp",
+	"FcqXl8PFgoLfe5tO0GEgWh8uvuJCuNBTeAXh0jShYj6L5UIpANqYBlLRRhwBJh4zoi9HVzWMvlw9eKEK",
+	"vKeSDEgX5XXdzs2kDsayWUAsntoQTRP0alckZUBc6Bha7ZCGwD5qh1jIIILitQYbAjpFjPx+U1EI1N0p",
+	"48RLnnQ0ASDQiW0zMY83JBLMhlfXO1NVm+FVNVDlLD2TzbBHq2dFyX0+jHt1eZtDTfbAt4CoIOG3PdQA",
+	"sZZwlU1dFcqR9ybe8nujQUyk9BuxENTDKQOh7nwxSkK8+fV6o8PtxL0EhhVEDVnUn8MsyJKO0ftvECcS",
+	"J+MtuA9uuOgVk43PZTKOFwoz4H+rN1UiTjQ9KsaQHQe4cPInF0FkqLYsUyCE3ZZFVi3YpJOAhK3dPKuU",
+	"sUMhYNoNQpHf8K4GTdNv287u+Ia0/a5hskGXcLBDrGR6EdYV4RfxpDOuwVCEswTZYIDwRd7bi+zNBexa",
+	"4WTBJlkxTNnPAvOnlL7wTdgBG5ZhI1DN5rK5kdGx8XfPv1dl16oaqB9UnfTb6DLJXeBEo9NqIAxtFLlA",
+	"4eJDSphFbjQYZpENCFrZHBO1bpxJ8/9ujWpjm/Lj2Ob/Eh/Oa+9tnh0QdqHsBnR37nc/fQACS/IbPkbb",
+	"aaptvxWfY5DkNSCdRzftRGm6DUgXLLRuEBk/PfDGtGK1kErDoLw/daTpeKiTeP/kHJqgAzanlG5OVaQd",
+	"dvLm1rKGTMFETcbSgqVoRmLy9fr1UpaTLcBVFJxpdEAP5pBpSvZUF+1sg+sLvELzDjl4hH2IaNnn6LFE",
+	"lGGIQkPZnzcGJpiyM0O1tmXYnTITCWS5N17CLt8WGqP4a8YF50+vV1Jx1WwhX56oe8eYafUcbNuNcyZZ",
+	"NbC49eILWQW0mnE7YPMF8Xf4965h2y1RasqIrbkw5RoeZOU0zrw5HVKKp+Wy4L9u/xFkx7JnM0AIYZxM",
+	"Y4T0cGceEMxtF4ofadcaiApWwO3Tnt2DZ9dllvASzrtGEG6rIhbSZUKhmrn8DvWqYolMaoOKOXRNfGRP",
+	"6dzkim7Cmm12OLMQSdQGlXnUgs/z1GjGsRhMdYLREpYvvFIs89LvFBo6oIS38xBlnYW9l+ltgah24YmO",
+	"j4cHbWyK89ShqNbl3tlJP2gTL+FqOJSnytdJhYYo/AauzW2DC20Re2D1SrHMRDNubquCM1CY+7hdT3Qv",
+	"qnILXBWciRr+RF79EmabD1n9JoMWP8OmAK6isxmQb5I2loYieZV5ijo7zx//OC+YUebHPwbyzrHtV28t",
+	"ueLwkrxNS64WvpSa+K/bf9SWuEle/LFZnZS9VGMlfWDQJRycUlDsJSFpL6UmbrFZNqt8/6WZKXBhbPy8",
+	"L3MKjRxQhHUKqiLtbAKodRxbFlkxUfMffk4JrmaAdKuKTcuDZtglxEiGQ9KJwYAgLovb7IdXOXBZdPVc",
+	"A0FTyNLnTGMdfVjl81TP8fYC7C9R9dcixNa4KMTRWqpOk57BFWDCBGvb6zHqBlcJfm8bNuf2rQbBiBeU",
+	"lPiVnnIbr6wjS7SDS+Uy2UxWpqBj2DJSE6nRTDYzKk0inKjFZIDz9lIoxq+9YIoMECncccLC5BnX3kkm",
+	"2F2i0ESae4/YM+9Qz66kAYwMXg7PwOzS8Pb5FvAuSwZcl5Cp+m6waiB1dwk3oSFaooAaR9gMqEb9uRL8",
+	"avJ9FWBoWbznB7RBvW2xhYg3AhhMm0ew1uBEoxpKxK+KY/AaOXO7rWlQO1JLjQNZKki0Z8iF/4jqv5wx",
+	"TF6PT7vVq3mjTRipaDGEkZ1pGGEGJoLryC2tEwjcCQXhGmw2rtaltBTmjvh4p3iymoihQO/YGJkWxx4X",
+	"rX1LIyYY+TeYn2uD20JF3cRwKRqlakLcJgLVFtTlK/LwSLKw4+X0jX+Iszze4E6mFsFUyAUj2ezQ3UFw",
+	"qFynTK8+3L/d/fQLXkdD9jN9+Imze0+t2+l6bUUgQcAunJ3IuXZhvybiBzd8P7XnulFrFWaDtYvjF8Ib",
+	"jPAKs9G6qJ5RhZF/3nSRnXSi/Z1oY5FSJoHKDOGqHT1qlARKkghpUC0uIouGBCqCiDofwbIeClZGSnfI",
+	"ShmBMhjRsPhArYvekTDBehaBHYdrVig/bg5CgtwpI0Hiaqq9S1r26V0rOreMiXsXN7t3P12qehHqbk4l",
+	"H5lLPDLQBYCPHU081m+IyweOJR4Y6CbGxo5cSDw23AZjU0uNDwGpYDtCPnhkGDDLrpZi5OgwYPbuIR+a",
+	"HFihPpoc9zzCI2UW4gspPNJrlXLFlBOqG1rqZrql9NGNVvS6mW5TZKV58G1qIqUqU/x9kf53E7dSLUJj",
+	"ZKgyU4aoX6RFkxU3gcEVESHiy9AvxtSFKGt4/aq4tQzMGBianPNLsy5TTsBKW19F9gQYyWbB32/fC0cH",
+	"LuHY8MC/3/41l6bHshf8AlLCrJMBRcaDNwyKwEh2ZEKpLbNKuAoIVjpMrEVmXRPirVfOBNqgOkcEE6xm",
+	"wHVe5wviJSzGK/Kh20FfGFkobCIgQvE86VrUquHjzriiMwRriOlB3pKZQibCI2wmQAjwuVKEnJDn0o1l",
+	"LyzhqPdLLYDHtDS5YlWRdcXU6EoNtvU67xSovpaJNhZqmdxV6k8ao5WpZXvoEhZV16Bpem8S+4l0XXd3",
+	"zMunCWusfwY6YnC1eAMNPpRxKZBf4DoM19TDaOIVeNmKL4P+99u/5joqdT02ElFipGIBNz9i7VjSsNKP",
+	"8QrqpITsxQmbG0cyjNiFbtrCwRCUTe4+cXbvge7dZyDn7H7X/cvto619CQ9VQImLr48RrdWgx4hVNiaA",
+	"NiwK8LqQRIed4CqdnSfdT3filhWX9a+WaNSOu3LXnpt03ZvDqguBWgebQbMhlyNOLGnXRBmccJ8BF9k5",
+	"PYwTQqNlXF5RWfN7lCkjWR7BgMdQ8kGgSkkgPaBXoP/QoVHBDG43CTsUP588aJ5GV77Zs41E34mOKRvH",
+	"l0rp0WqgoTrv/Cg0LimPCBFuiHvTkO5l/8ocffJn5+6e8/Ez4DzcP/xmX3YCj7s8PQu6hU86J5W6aOE0",
+	"XvGsR8OOATXIMkBZ6t1HzqdPjn71SC46toP5757LX7v3d7qfPgDde7d5g4vH97u/+cztdsFbsHbvK82Q",
+	"QujtV/Y6Bt7S8Cybr/r2o0q/gEekIZXfvDYWVfpRkMR45JbpO2U8kks//Gb/8NvvGGh85ffhs/gAwwhW",
+	"qJVqT4QY/kSbL3dLp0K9IkXl4rR7JvNOxugYbugKrK2tWkwlDjU9cdWMhB1PvMc3tVNoFvhDskJk30s8",
+	"NtSWlY9ObsNwJUOuUfHBueT7Dbfy5faT5DYMv2P/W8PLCQwvPX3Riv1FiCgns8CMZjXg/zUWb48553cF",
+	"6W2aqSgNUEK2GGH58HV96eYCZ5hOrnNbLxXJzOEKzG4tWu4qFnlC+lnN60dt6mCFV3xdwhFXmWofMTBo",
+	"U5QBedPkXkLEOCmba5Jbe6RTbQN2NMXy43z8zNnbAs43z48+esY7m219ffjtn2NUemKppoDouF6mgJC9",
+	"KNjzRu12A7wMx7Ddw5BWmfHsqCY9+lCOWsL8MOKMC/I8UYDJpE5iHHBnDEkvKii+F2NAYn7bq0fLC9Gr",
+	"lUBaBVgcvQaKeXRAP4mYfkUfBDLUYtua+CLRoAQ0N99MtFLZ1IJzR9qj+BMf7t92Hv/K7b//8TPn4a+c",
+	"x/d51OiQLwl2VlGkOV6PKNQHqvesN+JaKnkZanFyYjKSECff0zZt8c6qoTPf23a+vN29/0iu9sSnHyq3",
+	"EHmBCo4fMqb0AYs3I+8e1ANL3OTGZFjSoyXmcXWDnt22ejj91pGlGzX7B+f2O5nAfVKZ+a3oezzR9zpp",
+	"8xRag7rOoxUEWoRSY8VE/3jq8m+8xHvLszZsClHXRHFJ7VMQ15BJ/TYQgVhOIcM1IJXtH2SLH9cZ2UF2",
+	"BhTdRs7sMaULELGCzYE0z/s2ATbY8ytIeJJIfQkbrs/Qc6xBXbcQpRmQD+TTGpRHd7pdddqY/9VAFpr0",
+	"+lhIjaND2mADYpvn6nopJyEnFd9+WIo8lquq5Fl3TiFCSKwr0h/Z+etXzif3uve/ivVZJBNJ+5rcwtz3",
+	"8Nu9w/1dblASjaV3t4BYRJQZ9JV1I94Ar0HTi/QGKEV6emXQ9nUPqAY1CfreXgJlR0kk+0RWvF4vPQ2b",
+	"XKjSaQ/W6/qkgYeSbzoXDnLgC8OME9TU4yhvWehxWWgFrimxFyuwtnbKbHOMB0bHhjkzrBcFXdT2SMEc",
+	"BxE1XN2Ahl1VGysJjgYpoIRgt1Gbd4VkpTM3fpppQ7Zs7k0JaELcWcJuX2+Q9yJKvPEiq01YXUS0Ta/g",
+	"C4X6nBZT05KOuQ4N+3XmgS+Kj41m3/Kx/nxME6rvDLf+9THESX30BQtB7uBwBukwFoqhcMlLWh0kEOVe",
+	"PCL12nwPNEtuMYhs9pg4dlwbhdYrJqhPMNBLJyovJVRmWFx4AfE0J6QwQwTdiGuLegW1HO7fBodf7zt7",
+	"d462XxJdCddjCZOV7p8Ouh8/dQPI2E5FsEbv5v8ZEBqzBbofP+3+5fbR9iNw9Pst0L37xLn7SKpyITf/",
+	"i6FULw87CzleDycZG9x68fQp+RvDiHqi2KuXTqtOFPeU6Jhp9FWnJpe8/hFUL//ATxjSNOSZq297wcf+",
+	"fQVHJTPEcJX0B2V7eWs9Oa4DQprXvQJOwmLyjy/AhhJ0PciyjOdu+RRls2c6ud9OX1h5aM3i3oMG2aAT",
+	"XolHTRjz3XxxLdguX0nJ4aEysqwAxLqfOA/cevNMwqKamkOzhA0aSZUCR5896D4VVOKTX/eLf8mAvHit",
+	"373fDvaZli6P0QE2GrnXqJUmWhQsYId6h4oKHJm+pYB4nrQsgijTpANFpoPBIUlJWEy97VMw+kDOpKK6",
+	"fzgqImHmsMJSwp2S3L99hjiezuZk5DG0zE6F3QpRjYjnZ+RGRCKvjaxmAesqI82NpEdz8fXVw3kj49lL",
+	"FyMpI3OVAmA/DJMuMh6XLjJXKSTPF4lKCcGEkd79Po6dMaKWkQ/Ujg92hwp0dxoqfKSvKKP2ZUrlpyqz",
+	"1wopJTH6SjEUNCO8X8DZ2+5++7z7xXfJU+A9uhSXd8RFkJ07zvbf+sfN9M+ED+NzLM5m3+Lk64mTMcXq",
+	"B2Vbvc1U63XGm5HqB6dyzYeW9sPtzWIkffcZLsKIbopvSx28lfoTRdyHUSc25v7kNQ9GwmJ/w5AP3ert",
+	"UPXkVe7MpBrAaANRW4SKZ8AV1LJlnX0LIdBBUJSajxZaCnZCO6UqS8kGlW1oCXEx+RhXUOxRFEmqYSLF",
+	"yaCukt+ru39cxSOvyVFiWqT2dEq+kwW4OszGy8aH6DS8wKjZssOp8LvPu3tf9KmNJBsUfHAj3MXQqyEq",
+	"C4EG6oS6vSc4U8i5ZTtHspGSmtlgXczsZj+jE1/rcOWTZC3SaLo6n6vfhhObA+Na/fWRrd5Y19ZLdGPF",
+	"dj/rJepsviDUzQVRN3eqqDusPBTu8xkjDhUx4uVxX0sp6K0kc6LcQQooAXVovWirZRPhdk/ZpafJTVRd",
+	"5eKLBoy6KGOoFoQ9KyoiuUokMERpoGByoF/TB7f7GSp5UaAexXpA9+mD7r88B90/POo+eNrXXtnXCnmV",
+	"weEE8tRUg6lgp8Hz3RNRWH5g32LDg71hb20diW0dA20U/P4Ff7gR6Kf4wa0UjMCL/awr13NutlyR3Qvl",
+	"JntWvuQ8hwucg6f1br0yceiq8JiHAdPJkIzLs+VKsfR+3+mkCCoXeaMPGxXI+gLNCoEujz2ch5y+vLUk",
+	"vOW/yf2HimeOYY+oD3/6xROVWvuchqhV9j+4wQuX8mJ1cf4wtsRVsRFRN8StzS1KEooyd9TPKRJVr7VU",
+	"2zL9Jm6cYclNxboooVqUWAc1nt3VgOtcT5dKuABGVMnnXSs1GcHNC4sTRpo9l6wyhSvbbN7Y/O8AAAD/",
+	"/w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
