@@ -53,7 +53,7 @@ func (b bills) InquireBill(ctx context.Context, r billgen.InquireBillRequestObje
 
 func (bills) GetBillInquiry(_ context.Context, r billgen.GetBillInquiryRequestObject) (billgen.GetBillInquiryResponseObject, error) {
 	return billgen.GetBillInquiry200JSONResponse{Success: true, Message: "요금조회를 처리하고 있습니다", Data: billgen.BillInquiryStatusData{
-		RequestID: r.RequestID, Status: billgen.InquiryStatusPROCESSING, Progress: 50,
+		RequestID: r.RequestID, Status: billgen.InquiryStatusPROCESSING, Progress: 50, LineNumber: "010-1234-5678", InquiryMonth: "2026-03",
 	}}, nil
 }
 

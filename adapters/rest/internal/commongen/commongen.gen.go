@@ -216,10 +216,25 @@ func (e Success) Valid() bool {
 	}
 }
 
+// BadGatewayError The error envelope with the codes that this answer can have.
+type BadGatewayError = ErrorEnvelope
+
+// BadRequestError The error envelope with the codes that this answer can have.
+type BadRequestError = ErrorEnvelope
+
+// BillNotFoundError The error envelope with the codes that this answer can have.
+type BillNotFoundError = ErrorEnvelope
+
 // BillingMonth A billing month `YYYY-MM`, in Korean time.
 //
 // Example: 2026-03
 type BillingMonth = string
+
+// ChangeRefusedError The error envelope with the codes that this answer can have.
+type ChangeRefusedError = ErrorEnvelope
+
+// ConflictError The error envelope with the codes that this answer can have.
+type ConflictError = ErrorEnvelope
 
 // DataSource Where the facts come from: KOS = asked just now; CACHE = a copy that is still fresh; STALE = the last good copy, because KOS
 // cannot be asked now. `asOf` tells how old they are.
@@ -304,10 +319,34 @@ type Failure bool
 // Example: BILL_NOT_FOUND
 type FailureCode string
 
+// ForbiddenError The error envelope with the codes that this answer can have.
+type ForbiddenError = ErrorEnvelope
+
+// GatewayTimeoutError The error envelope with the codes that this answer can have.
+type GatewayTimeoutError = ErrorEnvelope
+
+// InternalErrorEnvelope The error envelope with the codes that this answer can have.
+type InternalErrorEnvelope = ErrorEnvelope
+
+// KeyReusedError The error envelope with the codes that this answer can have.
+type KeyReusedError = ErrorEnvelope
+
+// LineHeldError The error envelope with the codes that this answer can have.
+type LineHeldError = ErrorEnvelope
+
+// LineNotFoundError The error envelope with the codes that this answer can have.
+type LineNotFoundError = ErrorEnvelope
+
+// LineNotInUseError The error envelope with the codes that this answer can have.
+type LineNotInUseError = ErrorEnvelope
+
 // LineNumber A mobile line number. Requests may write `01012345678` or `010-1234-5678`; answers are always hyphenated.
 //
 // Example: 010-1234-5678
 type LineNumber = string
+
+// LoginRefusedError The error envelope with the codes that this answer can have.
+type LoginRefusedError = ErrorEnvelope
 
 // MessageEnvelope A success that has nothing to tell but its message.
 type MessageEnvelope struct {
@@ -319,6 +358,12 @@ type MessageEnvelope struct {
 	// Example: true
 	Success Success `json:"success"`
 }
+
+// NotCancellableError The error envelope with the codes that this answer can have.
+type NotCancellableError = ErrorEnvelope
+
+// NotFoundError The error envelope with the codes that this answer can have.
+type NotFoundError = ErrorEnvelope
 
 // Pagination defines model for Pagination.
 type Pagination struct {
@@ -344,6 +389,9 @@ type Pagination struct {
 	// TotalPages Example: 3
 	TotalPages int `json:"totalPages"`
 }
+
+// PayloadTooLargeError The error envelope with the codes that this answer can have.
+type PayloadTooLargeError = ErrorEnvelope
 
 // Problem The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type Problem struct {
@@ -384,10 +432,31 @@ type Problem struct {
 	Type string `json:"type"`
 }
 
+// ReauthenticationFailedError The error envelope with the codes that this answer can have.
+type ReauthenticationFailedError = ErrorEnvelope
+
+// RefreshRefusedError The error envelope with the codes that this answer can have.
+type RefreshRefusedError = ErrorEnvelope
+
+// RequestTimeoutError The error envelope with the codes that this answer can have.
+type RequestTimeoutError = ErrorEnvelope
+
 // Success Always true.
 //
 // Example: true
 type Success bool
+
+// TooManyRequestsError The error envelope with the codes that this answer can have.
+type TooManyRequestsError = ErrorEnvelope
+
+// UnauthorizedError The error envelope with the codes that this answer can have.
+type UnauthorizedError = ErrorEnvelope
+
+// UnavailableError The error envelope with the codes that this answer can have.
+type UnavailableError = ErrorEnvelope
+
+// UserNotFoundError The error envelope with the codes that this answer can have.
+type UserNotFoundError = ErrorEnvelope
 
 // EndDate defines model for EndDate.
 type EndDate = string
@@ -420,77 +489,77 @@ type StartDate = string
 // Wait defines model for Wait.
 type Wait = int
 
-// BadGateway Every answer with a status of 400 or more.
-type BadGateway = ErrorEnvelope
+// BadGateway The error envelope with the codes that this answer can have.
+type BadGateway = BadGatewayError
 
-// BadRequest Every answer with a status of 400 or more.
-type BadRequest = ErrorEnvelope
+// BadRequest The error envelope with the codes that this answer can have.
+type BadRequest = BadRequestError
 
-// BillNotFound Every answer with a status of 400 or more.
-type BillNotFound = ErrorEnvelope
+// BillNotFound The error envelope with the codes that this answer can have.
+type BillNotFound = BillNotFoundError
 
-// ChangeRefused Every answer with a status of 400 or more.
-type ChangeRefused = ErrorEnvelope
+// ChangeRefused The error envelope with the codes that this answer can have.
+type ChangeRefused = ChangeRefusedError
 
-// Conflict Every answer with a status of 400 or more.
-type Conflict = ErrorEnvelope
+// Conflict The error envelope with the codes that this answer can have.
+type Conflict = ConflictError
 
-// Forbidden Every answer with a status of 400 or more.
-type Forbidden = ErrorEnvelope
+// Forbidden The error envelope with the codes that this answer can have.
+type Forbidden = ForbiddenError
 
-// GatewayTimeout Every answer with a status of 400 or more.
-type GatewayTimeout = ErrorEnvelope
+// GatewayTimeout The error envelope with the codes that this answer can have.
+type GatewayTimeout = GatewayTimeoutError
 
-// InternalError Every answer with a status of 400 or more.
-type InternalError = ErrorEnvelope
+// InternalError The error envelope with the codes that this answer can have.
+type InternalError = InternalErrorEnvelope
 
-// KeyReused Every answer with a status of 400 or more.
-type KeyReused = ErrorEnvelope
+// KeyReused The error envelope with the codes that this answer can have.
+type KeyReused = KeyReusedError
 
-// LineHeld Every answer with a status of 400 or more.
-type LineHeld = ErrorEnvelope
+// LineHeld The error envelope with the codes that this answer can have.
+type LineHeld = LineHeldError
 
-// LineNotFound Every answer with a status of 400 or more.
-type LineNotFound = ErrorEnvelope
+// LineNotFound The error envelope with the codes that this answer can have.
+type LineNotFound = LineNotFoundError
 
-// LineNotInUse Every answer with a status of 400 or more.
-type LineNotInUse = ErrorEnvelope
+// LineNotInUse The error envelope with the codes that this answer can have.
+type LineNotInUse = LineNotInUseError
 
-// LoginRefused Every answer with a status of 400 or more.
-type LoginRefused = ErrorEnvelope
+// LoginRefused The error envelope with the codes that this answer can have.
+type LoginRefused = LoginRefusedError
 
-// NotCancellable Every answer with a status of 400 or more.
-type NotCancellable = ErrorEnvelope
+// NotCancellable The error envelope with the codes that this answer can have.
+type NotCancellable = NotCancellableError
 
-// NotFound Every answer with a status of 400 or more.
-type NotFound = ErrorEnvelope
+// NotFound The error envelope with the codes that this answer can have.
+type NotFound = NotFoundError
 
-// PayloadTooLarge Every answer with a status of 400 or more.
-type PayloadTooLarge = ErrorEnvelope
+// PayloadTooLarge The error envelope with the codes that this answer can have.
+type PayloadTooLarge = PayloadTooLargeError
 
 // ProblemDetails The same facts as RFC 9457, for a client that sends "Accept application/problem+json".
 type ProblemDetails = Problem
 
-// ReauthenticationFailed Every answer with a status of 400 or more.
-type ReauthenticationFailed = ErrorEnvelope
+// ReauthenticationFailed The error envelope with the codes that this answer can have.
+type ReauthenticationFailed = ReauthenticationFailedError
 
-// RefreshRefused Every answer with a status of 400 or more.
-type RefreshRefused = ErrorEnvelope
+// RefreshRefused The error envelope with the codes that this answer can have.
+type RefreshRefused = RefreshRefusedError
 
-// RequestTimeout Every answer with a status of 400 or more.
-type RequestTimeout = ErrorEnvelope
+// RequestTimeout The error envelope with the codes that this answer can have.
+type RequestTimeout = RequestTimeoutError
 
-// TooManyRequests Every answer with a status of 400 or more.
-type TooManyRequests = ErrorEnvelope
+// TooManyRequests The error envelope with the codes that this answer can have.
+type TooManyRequests = TooManyRequestsError
 
-// Unauthorized Every answer with a status of 400 or more.
-type Unauthorized = ErrorEnvelope
+// Unauthorized The error envelope with the codes that this answer can have.
+type Unauthorized = UnauthorizedError
 
-// Unavailable Every answer with a status of 400 or more.
-type Unavailable = ErrorEnvelope
+// Unavailable The error envelope with the codes that this answer can have.
+type Unavailable = UnavailableError
 
-// UserNotFound Every answer with a status of 400 or more.
-type UserNotFound = ErrorEnvelope
+// UserNotFound The error envelope with the codes that this answer can have.
+type UserNotFound = UserNotFoundError
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -622,65 +691,65 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	return m
 }
 
-type BadGatewayJSONResponse ErrorEnvelope
+type BadGatewayJSONResponse BadGatewayError
 
-type BadRequestJSONResponse ErrorEnvelope
+type BadRequestJSONResponse BadRequestError
 
-type BillNotFoundJSONResponse ErrorEnvelope
+type BillNotFoundJSONResponse BillNotFoundError
 
-type ChangeRefusedJSONResponse ErrorEnvelope
+type ChangeRefusedJSONResponse ChangeRefusedError
 
-type ConflictJSONResponse ErrorEnvelope
+type ConflictJSONResponse ConflictError
 
-type ForbiddenJSONResponse ErrorEnvelope
+type ForbiddenJSONResponse ForbiddenError
 
-type GatewayTimeoutJSONResponse ErrorEnvelope
+type GatewayTimeoutJSONResponse GatewayTimeoutError
 
-type InternalErrorJSONResponse ErrorEnvelope
+type InternalErrorJSONResponse InternalErrorEnvelope
 
-type KeyReusedJSONResponse ErrorEnvelope
+type KeyReusedJSONResponse KeyReusedError
 
-type LineHeldJSONResponse ErrorEnvelope
+type LineHeldJSONResponse LineHeldError
 
-type LineNotFoundJSONResponse ErrorEnvelope
+type LineNotFoundJSONResponse LineNotFoundError
 
-type LineNotInUseJSONResponse ErrorEnvelope
+type LineNotInUseJSONResponse LineNotInUseError
 
 type LoginRefusedResponseHeaders struct {
 	WWWAuthenticate string
 }
 type LoginRefusedJSONResponse struct {
-	Body ErrorEnvelope
+	Body LoginRefusedError
 
 	Headers LoginRefusedResponseHeaders
 }
 
-type NotCancellableJSONResponse ErrorEnvelope
+type NotCancellableJSONResponse NotCancellableError
 
-type NotFoundJSONResponse ErrorEnvelope
+type NotFoundJSONResponse NotFoundError
 
-type PayloadTooLargeJSONResponse ErrorEnvelope
+type PayloadTooLargeJSONResponse PayloadTooLargeError
 
 type ProblemDetailsApplicationProblemPlusJSONResponse Problem
 
-type ReauthenticationFailedJSONResponse ErrorEnvelope
+type ReauthenticationFailedJSONResponse ReauthenticationFailedError
 
 type RefreshRefusedResponseHeaders struct {
 	WWWAuthenticate string
 }
 type RefreshRefusedJSONResponse struct {
-	Body ErrorEnvelope
+	Body RefreshRefusedError
 
 	Headers RefreshRefusedResponseHeaders
 }
 
-type RequestTimeoutJSONResponse ErrorEnvelope
+type RequestTimeoutJSONResponse RequestTimeoutError
 
 type TooManyRequestsResponseHeaders struct {
 	RetryAfter int
 }
 type TooManyRequestsJSONResponse struct {
-	Body ErrorEnvelope
+	Body TooManyRequestsError
 
 	Headers TooManyRequestsResponseHeaders
 }
@@ -689,7 +758,7 @@ type UnauthorizedResponseHeaders struct {
 	WWWAuthenticate string
 }
 type UnauthorizedJSONResponse struct {
-	Body ErrorEnvelope
+	Body UnauthorizedError
 
 	Headers UnauthorizedResponseHeaders
 }
@@ -698,12 +767,12 @@ type UnavailableResponseHeaders struct {
 	RetryAfter int
 }
 type UnavailableJSONResponse struct {
-	Body ErrorEnvelope
+	Body UnavailableError
 
 	Headers UnavailableResponseHeaders
 }
 
-type UserNotFoundJSONResponse ErrorEnvelope
+type UserNotFoundJSONResponse UserNotFoundError
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
@@ -753,126 +822,134 @@ type strictHandler struct {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H19VxtHmu9XeU7fOWfs3BZIvNgBzvyBQcRaY8QICOsNvqikLkk1tKqUrhJYk/U9TkJyfIP3rmfHjIkD",
-	"PuSOM4n3es+SmMySczL3A6HmO9xTVd2tbqklBLEdO7v/JFjqblU/r7/npZ76wCiyao1RTAU3xj8wKhhZ",
-	"2FF/zrIiEoRR+beFedEhNf1PY7mCHQyCAeJrUGIOiAoGB/O6LUxAUEOiAoyqTzmqYmAOKRM6YJgGvoWq",
-	"NRsb48YgqpHB9dRggdg2HyT0/TpxGoPJ1NhIsjiEE2+j0ZHEZWu4mCikUDIxWkqWLpVSpSE0XDBMw8Hy",
-	"cmwZ48KpY9PgxQquIrlQ0ajJp3PhEFo2bt82jRwWTmOyJLDT+SILuMioxeWrbCAioIBLTL5ZBQPFtwQI",
-	"pxFZ9XCvn64SSqr1qjGeMv1lECpwGTtqHcvLy5N1UcFUkCISuHMxuZkpuHR5NAnFCrJtTMs4SrErGDnY",
-	"AQcju/qbFaNWYRRL6q0YJmDHYc5vVgxC15FNrFXB1jBdMc5EqtumUUMOqmLhCUCaWtOxK51FXICFGnDh",
-	"GnMwoiBIFZtAaNGuc7KOLwIreTLxfh1zwWEDUYGt6PsMJYcuJZLDieGUYRpEPvf9OnYahmlQVJUXYO/3",
-	"w4suMaeKhDFuWPqbTn5nLFytMYFpsXENNzoXfx2tYR5eHXBUUtLs4BpGAi5YDiqJBMGilKgIUUM1kiCt",
-	"hybWcCOh1eTiOKTkjUOjo7BOOCnYGCYXpjIZyUIHFSUhpUIsLWWmAUnx4sKEAnLwCmUOIA4I3q8zgS3Q",
-	"LzAAM8yBoRGotJRnDTdgg4jQJzXUsBmyAFG+gR0OGxUk1Lcl4nARvFZRXiuYCVwgUeeAqAUWEmgCEIwk",
-	"x9RDV2jewgIRmw94t2WsPGxUiC21AAkgHLggtg1lRmgZGB2AxY6VIcpEBTvBwoh8sZGhoQHI+QKgHrYh",
-	"zYaDS3WOrZCuNVao+kagNUzhwkgyacJIMiX/Myz/M+KLkzQsplr71NXJuXfSq5m51flc9p1cemHBhJGh",
-	"MRNGk8MXwcZoXWuxXGLJwXhghUZk722cHB67/DZOjCSt0cTIsGUlCsWx4cSlt8dG0Ojl0tjw0IgvlZrX",
-	"LbEMCVhCSljEBqBbs5iWRcUYHxq9bEqb4P871S6spnEr4WDElVQeP/++efAtuA8/bX72ANydD5vPjkxw",
-	"7/5f9/F9E46PDk52jiD1P4dGR93H992Hz9ztH+Fk+2lz625z64mS+1lC8VSFkWKMwmYp9mlYlLbF+TUH",
-	"m1DMJ8DGJQGsLqCKEeUtMRqASc1V71KPqcnhqBInU8lEamh4JDF66fLbXfRY3j5XrxYUEVu0+pWDS8a4",
-	"8d8GWx5oUH/LB2dbt/jvNkPsWBve/7sh2/aurL5WbzePyjE8k5+aIbUmHFIDkK+hMs4rg8shz8nvcR6q",
-	"qAEFLA1MlXEBqaSZTCYjL5KKX7p8VmTRFi6hui3UDVV0y3NnyWQyaZ7m3nK++eh8E2kw8iHz4nFLmy9t",
-	"GQRja2GbPAALrIoLzGoAtjn+NfcZNNLOoL7wgnp5aT1a7x6sp6ePDNxNvU6sWHezQH4fw7yMwFUONWUT",
-	"2/z4UDKeGZKX8cyQd4S5cSovFgRyRLzrnlGy1O67uzpsmEVC84hC3vPHeZ8XyTh/nkoku/lzHizrbB59",
-	"GRERA0IYLUON2fa4L0mIA2eMyv+H3TvhUCIU2SZInyuBIHAGVUQbwD381/KvAgksH0DUfRKuDUAy8LRI",
-	"AKPFdm+S6sJRCSnjORpm6NBoiJ/JGH7elgLKa4xyrGDZFWS9gwTeQArcFBkVmCr6oFrNJhqzD/6Oa+Du",
-	"LVLdWIjcyOvVKnIaktTYWSdFDJRJ8ICKFVSwJSfWkV1XIqTQpf4xSyHRyenVdyYX08uTNwzTqGLOlQUz",
-	"3M3d5g+b7mdPwH14cPzdgfvwPrhbT07ufXOyvePu3HE/+147rAFwH++7W7tw8sUmNLeeyD/drd3mP2+e",
-	"bB+6f/7R3TxyHz0wTK2zXYIFKSvSDApUrYXgZGp0MZkaH06OJ5P/IC9xUBFLq2SMFEpjQ6Xh0cuXC8Mj",
-	"FrqEhot4bGjMSuIkHrk8fMm4bRq8Xixizo3xErI5VrTvz6SnJYnSdB3brIY106LiOgk+mQu4QqilxK2s",
-	"2RFgIuZAwWFrGrsUGaW4KG8fkEu7gizPxp6d7b6HafFcAk/sNCBA/MpPshI4iJZ7Mv/dydnM9ORiJju3",
-	"ms7lsjnDNEoE2xY3xt/7QP/ZsmYBvkklk+DuHUo56AAvNyMy9PiT5v5Xxwf/4u5twsnn2+7eUT8yUSFc",
-	"sFcjE6ak6Ls+ecIkVTTzTemGIw2UtG4/nZqexF9nVLmwgKo3bty4kbh+HU52tt2tPXdvB9ydZ82DB82v",
-	"jsD94oG7d+j+6fAlUPsVaqC0lLakIrb+zhPuMMkVRPAjFcrg7xaycz+d3vKpYTq3qCqfH5D7ENztzebW",
-	"528saet0jbINOqNfO0pZRQsPnVUwsBp2lI0Bi2GufIW894XKdoTk2/fAvbvjR0Qn2//W/NenkqZvJq1f",
-	"nCNZjEKbQDsmIK+pmweJPzjgdWngCzIep7W6UPH/RqWhnQmx7TkmZlidWmd1J223tmSGMpBfBhnBqmeu",
-	"uuOIzOzs6lx2cXUmuzQ3HYESJ9uHza0ftBHbAffRg+Oju+DubzefHx4f3JFSEYCJ10KTVBQYSxVPx1SY",
-	"2YsYs5m5dDdiPLrnbu57r9/86kdwD/6flHRPP14nSrw4Ob+WXYAKUkY9JFVI6HhdCrOSL4XqIyZJyZ68",
-	"SEn6VEUCmpwGWGcU9aK6dxpTgtuYKhfngbYJLeuaWcBRg0st68VpL3k1nZ7LpCWjvQycvKIVlfYZ296O",
-	"mMGPPzz5l7vQfH7n+Lu/SaVxv/s3JSdxGHwcmv9+1Pzoqadcyps9vttDlmoOs+pFwQc1WV6NXunfytB5",
-	"h5Ud9VXES3mJR32VRl6kldGxyTqeAI+8yiqCishO40wordgHe1KpVKo/9uwdNv/9CNyvN0/+9L/AffIH",
-	"d+8I4nn2WvJCknWhzmuYWu364KucRmECCIU6P93cLSwtzKfnpl+wFuwduo+e+vTVtjPAanclIN7c9cgu",
-	"lUNT/mR7vw9z+rOQXVV0lJGaQcTGHUCtWMHFNSip72KNESlW+oRpM5OZ2ZdiktyPnrn7m+B+d3jy4bOu",
-	"aYFxOLl3v/n1k6hudODs14EtLxbP1WxEoYioVJ0C9syZBZRt6HILcyzsSN1awzUxAXE1G435iNBOj9GS",
-	"TYpnzRQUQ7eFYZ3SZ2VZVX6spwXNzs3MZqYWo/hlZ9N9/Eyx8+Nd9+F9d3NXVTm+22n+5Vl/mofqojJY",
-	"LaFBwUTtzWOwqBBa/rVHPwllCsTiQc1CMnoCHCyhugBURkSnfGbUdRamZ+Qjpg6zq5iKXJDYjvOaNexw",
-	"RqGKLJ1w0tlQKKGiYE4vJi+kp7Jz06szk1OL2dxqei6Xnb2enltczaV/u5TJpaPg1f3rA4XY947cv+wp",
-	"g6vzfc0/ftv8cq93mIasKqGDdY4d/mpsLWXz2KkSzkl7qoEySS/vK51K9sFHnQtWDUpJvQg3k81dyUxP",
-	"p+e6pU216zr+672T7V1l9163OKeGON9gjuXD6jj50qVafR1sIA4cCyg0pPCXSr3IMz+5sLCczU2vejgs",
-	"Xp4O7x4fHUDzh83mwZ3md3dPdo5kSNT85kd3/07gzX/Bwb+ucoKNimvahITlsh2IhcuiJvTkjIqpZMQl",
-	"WNgJqerjCr3QjTkXI8rQ06aoXyCCA9ug2PF/S1krQBRvBL91moG5OLBCJaG9csYiqWJWP6u3K3fc3FkS",
-	"EYwBt3unubxKyOpi5no6u7TYVbX/0Nz6Xun013fchwfN+zvHz/cjMP+/qiLRqohFLCXDXnmP6Fql8owZ",
-	"KrBDkZ1u8aJvvhPv3ijHWd0BXZ3rwerM3GI6Nzc5u7qQzr2bzgVpzRDDFaaRABbcnSfNr3ak72se7Lof",
-	"77WB3V8UH7M+9QYgI3TcIQ0CoWWoMgcDo1CrOzXG8YTueIK8t/S84uc13Mjhc2RoAga1GJmZTl+fzy6m",
-	"56ZurF5L31jNpZcWlAvpztVud3SE7s2tJ6q0oqN0GcZ89Mx99LR5fxeaT79t/vFbOPnoSStJ/csLVNp6",
-	"n5QPUZXLuD4wxdlZQvFVr7zwCwlFXjUotUMk7ETxqFhkdSqgwmwvpOgr03w1PdsW6ONbNeJgPinCb3Ip",
-	"8iahXifdHPXWW2+95TdHCQdRXsLOmTIFMQUh1bwVLgV5Wnf8fNPd35YetPn80N3dP9ne9bM7XcpC/d84",
-	"4H3lX6sEA6Tb3d892d45/vag+dGOr/7NrcPm1g/u4/uqNPHZDzK0kXHNwRfu9ubrE828QC/dU9TgQiBQ",
-	"GguKvgJeuOAr6MUByJYAQQXbln5ikOBoyVR+heoUh3q697EuCCAfZVaxFE1gJQ/QVlEDpCEhThXqVBC7",
-	"9eBA2PMelJxtK+CcwVa9prWflrPxAtTBoJ0xmUwm37xqUI8qj8e9DF3i+Bzce3lZ7bOmpb1azCa4Xx6c",
-	"PLrXn0f6GfIAqik8V6eU0HIn0aKN6HVqYSdox+7oKO/Th7+wlPTxwefu3p0wYNMVZr/wsr3pfv0htIB8",
-	"Dzz3hpdXdQUzZMkLuIjqHHvdj9zXCmXUsVMlFAlsTUCw46edv+3wsIPXLaNvxm898NPYfoQ/y8qEnq96",
-	"a7PiWrtG650N3jc95G5yafHqajI5HNHgFo5wH+8fH91t3t9xH4bD9+Fk86+bvaP3gS6pbVu+5yuCk+rt",
-	"59hGnN6WREWVkuoOluYOgdM7+eERaihCqNGTR/fAfXjgfvpPoULPw2eaQMcHm3AaKX9+KmlIMaNz4W0V",
-	"t2hSSzoHjK2+BGokvgdK1zRavU8qVw7u9rfSNF1yH99XpuhvD5p/3IXmzn0ZsTSff3/8vf+hwgWqByqS",
-	"KWprkgon4kM39tMv9aqpr5on21RX9VMSZYz8HGYfFE9FJDMzHdCvLX/82lJhQSfIphxsYSpIe95KJ1l1",
-	"Dq0YXCOFUhOMOeBgoZL0PYi1NCfJlc1l/qEdtbQSmI/vH3/3FNy/7DX/9ROluV5T5KH79R1wtz/zg6Sv",
-	"7zX/fK9NoX9uWr7YLEhUCANaB8EPUZ9pO6sLuF4Kk+J16SmxbXPYqGAVVHk34FuECy4NX2gL7vLycqJ9",
-	"02jc6r1bBtv3mKr1zzExhWgR27bq6//JCbYQJjtb7sXvf2khq71DT2jczzeV0OwGQOwOuP/xjfvpvXM1",
-	"ZvS7j/gNkzvdBlBBHAoYU+CYChAMJJRDtoOR1VAi6G94UZHROWNa2q3Dk9eLFR3d9+J/fCyreSuxwNZP",
-	"72b8BfJ4ziOvh4c1MzUUj+6GU5yd11nWRcZmkVM+q2KL0G0tBqvfYOueWbJJtXe/3Pzkjdns5PTqYja7",
-	"OjuZeycdw25oPj9qPjtS6bfNu81nh3Dy4d9+gQGVVFBFPsI1BS+NwDVyRbPKYQUbV6dbIWwXTtX0hf89",
-	"jmPedx07IPwG7zCjunfg65irr575l78RhVAupGvqIQF687oxPpJM9icOROhpCcjyd5+fTUiCHXh1h44H",
-	"QxbGPeqPd5D0DDLkiUGc9KRVs77SL38D0eR8xgTEITczBWMjo5dN1QKNoGgTZfgrSEgXYHFYMSaLRVwT",
-	"49BNllaM8db8AE1SEzzUoKryMpbhK9TbOok9OVfVPMJBr7WALVCTPxgt6g5syoSu/GBUrLS2iJjAmZ+a",
-	"Da82SOD5c0OIUN6MUQyS6MBKK1TRwIv+cxi14EykAfJMpSQLz+kA7bQ4TrUi2NjyXg7krV6fBO1pCHNp",
-	"iZ/Tc4uZqV6dlJ62BMHg7Tc4GgzFYK+iD5xZeLlbUMgc4DUpZYobPxebFAkVTeMDIx/+eiXjaHz0RjMn",
-	"LtN2eo7tXMwYbsvlvsSU3M9BwxeUlTsXaYeipH1pSbxXS9eumaRi3XGkzegnl3Queqa62A3vh+dbv9uq",
-	"dIeSUnGWpJu9eAFprVfJlRcHupeJDEW9TkPVAqlrzG28BQ2cfG/uZWtU06SXtpGoxGZsTfp+EdRBWAmQ",
-	"yuPAhVatQvJK9y6qTfoWXqF6XxorJwiFDVa3LSiTdXzRm5XkLaws0Q+j42Axb9RCycG8Yvr/tllZKbdq",
-	"//bxj7rkfPUPbxZYbEXaBF0At0wglo0lBXT9s6cSzOTSC1dXF7PX0nOrmTmFhLuoQGZ6Nt22EWTzyP1k",
-	"R0WBcQnCgaAt/Mvd4/846k9mPQq+GkPiBP1pIWpybIHYIEWsN95sVJjdYngJVYmt4kEHr7O1s1A3pgWt",
-	"+fzQ3dal4V3pv8Cn6Ca4/+eT5p/vnfzpTSLnf+W2X9et5UoIQE0QlKSOtximthfKdgZNgHqk28vIYXuR",
-	"/PkavQVjC3Y7sAqPjhB6JCBjYLPeec1c+rdL6YXF+F7v9nSXu7/rbu0eH2y6D+9D85833YOnEkJ5rnx7",
-	"p1Nbf+Hd3kGKLOjsdhyyjv3O7omgZ1hKlMW83p5Fxq4j2vBHCZ6R+Q4SeJZUieho7mHeECh/5lVPvk8u",
-	"pldnM9czi6vpv59Kpzuae4L2ES/H2fz6f/9n7uvP+inkYCSf5MMEFFkVQwEV17xBXHk1nTWhxrPm/XFc",
-	"bQYkdMlptiM061UtaolKU8wc8vuzd5Zra9cuM9Io1hAXahuLuqYxEdjM3sly7dnTfz/fsaUpcNIvDB79",
-	"DB1hsXAzmE6i/YnpOW5OyhSJuoNNlfczgXBex46C6XWLYFrEp1OyhUBDeri7f/Lom5CV3WtlUVS96XVq",
-	"5jINLwLpKLIpYp0L00RE6WR70330oJVyfx1e2YfCMUBPo2Zp+1tdZxKRkHJFcD8rXufBvAfrdBnJpd/N",
-	"XusaqM+ll9O51en0u5mptmjFI+P2pvvFx6oqrbF2qF389VbHF1qTLOjB054GM0fn672ZWy1UqPVfg3LF",
-	"45cBBJcoWkfkPJ0MkgcZzYG4OQqqrRzfEr6cqZkzHsfgwtJMLnElMzubSA4lL/beGp2T0rS6NDf57mRm",
-	"dvLKbEdNVE0yUt294G7t+xuJ4uYhvBYKq3WtH5LpKQZ6FIui2HwuO/3TKRYZkHLy+YPmUwmt/+B++k9n",
-	"IFyPZnh/+8qrGLcWEd5Q2R0V17BXT2td8lOItveju7Xr7n/o7v7Y/FLaLy/UVbUh1Yke11jznxCpXssu",
-	"hPcv+5zwhnH4fVtso1USrKmUDhJQQdR69ZCWY+ecPT31tls7+3rkFT1hx0I612Wfii5ruY/vn6mjR2VK",
-	"5K8mCC2xNy+aVWjEHzulowOqswjYCVr6Wr+p5/cS2ya0rHsoOsYaTyrPozfOUlGBvNdakZceFkIzm2MP",
-	"UzDM8Aj66AD6y4r6AjvyZ/7Hyor1wcjtxIXke6nE2M1/TL2XTAzdvPgro+eU+vO0eZjGNBJogdWduMn0",
-	"3lEiFaw7ELQ2lRxWHVdtbb8BxNewBb+rc6GnpExNTl1Ny8+1JkYPKVBh2AQsLE7OymtUD5MM1sqMWep6",
-	"M0jtX8surNDWyB39M2rgTh7xbCnvdWlW2AYwNQcTNwA5/uhnWq8a4+9J42GYhlqSYRrqZ42bYbboC9pG",
-	"WpuGkq0rzFKDmJFlEUkNZM87rIYdQbAvrqZRC33kq2EfcjslL7wdQb3xP/NB5+LaBoYrtvgjHXU3h+5E",
-	"8Zt34ma7eyhA96gIRC0OXplmA0WPVDnfbh5v0azwO1wU4Tpbp3yRYkX3R3HJP2m31UZ1fxzmBCB7Q83J",
-	"IqIC7d09JnBsW6yqv1UuQtlyInCV98UJPVu1tWTkOKgRCTbal6x13IQSEd4oDl5hG1T+rWtbGsBE9f/0",
-	"bq4OPmtT3HnsgHzRyDT4Pg7uiXt+yJTHaL2WBt3wJEM+7WllILG0OBV/UEybH4gMjk/IX4tdhe8t2tfw",
-	"WzWGQNO4NeCWORPysxKhVtsUeQo2K+tmKfVMDheWh6f030AsE4aHoIJvgUXKRPCL0Vfoo+ssZJvfSybG",
-	"UKJ084Phodu/ih2J3zqx4D3Da3rx5SlMeNM/9MCnws0Y1WkZjE5hqBdsUvS4JH9nwrMAHAoOokV1zBMR",
-	"A5C3WJEPquv4QNXKgy1dX9Bp5rktfy6dGt6JEVV7wkqqeWwgZFVDOzdC24tCW7JCm2mio+g7Bsq2j9qM",
-	"HfAYalYPD2jqnOvSdVBEt7kg4Z32HXt8O/aKXk8vXs1Oq2smZ2ezy+rD8B095iPFdeLGJ6279zJ0K/B2",
-	"KU32MQWss1wSH7i0p0bbV9CezGlLf3XA0pi+184phxFHHXNHvNcOEOFpnjuuv9MLJ/SwDP9cJlaCkWRS",
-	"BiFVr3oWdfoBCD/V1yhEEca8ve+Z0R1FHQbFv930frqr0Qjmhp+BEFmKWy3LnS9b8h8ZBxNVL/w4ILCY",
-	"EBKuqYmu2pOoutKFfLhBOW9CXjnqgeSAvDR/UU/AUrep1g51BoLpHVjneA2xrTMRTGDOCs3LR+dhw/dZ",
-	"6pfU2V263N8CkQ5GVvtJU20d0x1C5WPrzjduhBB/JxooYE68GVuKZlF/cw6gfpqb0ZwJFhwnFL5AdQY1",
-	"GmIpgQhZevXvsBp6EuM9uMCYjRENPTneSy1XGoACR61PGpP8UT3R2PJGo2rQWnNY2UFVPgGM2g3NVG0P",
-	"dLOOdHIaKIoK47g1/16NrQhOXJMKrO4lehoBX6HRs2E8V9bhkDq8QLxBjJvJ2uEvos4tYs46frdD7kJn",
-	"UMXEoFVWUBulCcVA1VWhs9yqqAEbDhEY8slUMjU0PDJ66fLbealB+UhWLT/ROjlHQm8tBZVGrYLVTvJ2",
-	"XWlPyYVC2dRw9DC1ZAQwJWX4OnbzQkL974Nhc+S29+fI7X/Uf1w23759Wngbehu/ny6ypNbBD3Fh7nWN",
-	"bsIOomPYmbasWqr0cHNd8JYYFNs2FOq6sughpU77GIoaWnSLVivam1M6WN+ne1jwLuvuHvzFxNmCeVQm",
-	"NDg/NPoSFcTn8C0ReQl98lan5lcQn3fwOmF1Hrm+q6moxQZVixXC1VlcHUeqtZ2T1utoLVMfa3PKaV/K",
-	"N6h0Qok5HUd/9X+Ql2kIJpCdtnHVP501eNLIUCj+IVRckli41ylS3sPmURlHnzR8yulTUd77J8bp032i",
-	"64v8hBkwOcrCWFFpbWw6A5AIjqHUiaMzbZTpsU+mU+XOmXSJPwfPD4G8CDvYaPNTg/nzJHp6JFFeQH6j",
-	"tbfr5aUY/M1hYc1IhpVsdGwsJN96D1mnZoQTFS8q7aC3oXWIQKhcdnVxcT6IkAmFNC3bhFfaDv2NbmPr",
-	"kd14SckG/4MOm6e6MUvEGx/TShFE19/nJrrTwKf61qdqwPdA1ULSZvr5EJ80Yf7GWZ+FljeMBa3SMYUw",
-	"q/xnGGrF+y3dEFNinU+dCvSohS1rOs3Ca7hISp5Z4sAryMHjIer6xkIGLL5z1e5MXWq1AhedpsKhPYUa",
-	"hw2s0IwPPFTUo6JPbyKvRmP+/smAaf7DQ+eEm8Y6dvSIbCM1kBxISjqyGqaoRoxxY3ggOTDs5Z4kXdU0",
-	"FWdd1b7ea6dHaODrhJrk5g3elbRx6urUVkZ1G7Anat4ZyPLZplF37JbBMG7fvP3/AwAA//8=",
+	"7H17c1vHledXOYVNVaTsBQXwIVlk5Q+aBG2MKIIBKWs8ppZo4DaADi+6kdsNUoxHW7LDpLSmZkeZiBGt",
+	"kCplo8TRrKaGtugMXeXsByIuv8NWd9/3vQBB2qLIVP6RQOA+us85fc7vPPr0x5kaa7UZxVTwzPjHmSZG",
+	"JrbVx1lWQ4IwKj+bmNds0tZ/Zm43sY1BMEB8BerMBtHEYGPesYQBCNpINIFR9S1HLQzMJg1ChzJGBt9F",
+	"rbaFM+OZK6hNrqzmr1SJZfErhP6sQ+z1K7n89dFcbRhn30Fjo9lr5kgtW82jXHasnqtfrefrw2ikmjEy",
+	"NpaXYzMzLuwONjK81sQtJAcq1tvy6VzYhDYy9+4ZmTIW9vpkXWA7OZEFXGPU5HIqa4gIqOI6kzNrYqD4",
+	"rgBhr0dGPdLv1S1CSavTyoznDW8YhArcwLYax+3btyc7oompIDUkcHIw5ZkpuHptLAe1JrIsTBs4SrF3",
+	"MbKxDTZGVuvHS5l2k1EsqbeUMQDbNrN/vJQhdBVZxFwWbAXTpcyJSHXPyLSRjVpYuAJQoOZ06khnERdg",
+	"onW4dIPZGFEQpIUNILRmdThZxZeB1V2Z+FkHc8FhDVGBzeh8hnPDV7O5kexIPmNkiHzuzzrYXs8YGYpa",
+	"8gLsvj886DqzW0hkxjOm/iXJ76KJW20mMK2t38DrycHfRCuYh0cHHNWVNNu4jZGAS6aN6iJLsKhnm0K0",
+	"UZtkSfDQ7Apez+plcnkc8vLG4bExWCWcVC0MkwtTxaJkoY1qkpByQdy6VZwGJMWLCwOqyMZLlNmAOCD4",
+	"WYcJbIKewBDMMBuGR6EZLJ4VvA5rRIS+aaN1iyETEOVr2Oaw1kRC/VonNhf+tGryWsEM4AKJDgdETTCR",
+	"QBOAYDR3XT10iVZMLBCx+JB7W9GswFqTWHIVIAGEAxfEsqDBCG0Ao0OwmBgZokw0se0PjMiJjQ4PD0HZ",
+	"EwD1sDWpNmxc73Bshtba+hJVvwi0gilcGs3lDBjN5eU/I/KfUU+cpGIx1Nin3p+ce6+wXJxbni+X3isX",
+	"FhYMGB2+bsBYbuQyWBit6lUsh1i3MR5aohHZewfnRq5fewdnR3PmWHZ0xDSz1dr1kezVd66PorFr9esj",
+	"w6OeVGpeB2IZErCslLCIDkB3ZzFtiGZmfHjsmiF1gvd3Pi6sRuZu1saIK6k8fP11d+9LcJ78qvvZY3C2",
+	"P+m+OjDAefB/nWePDDg82DvaPoD8/xweG3OePXKevHK2voWjrZfdzQfdzRdK7mcJxVNNRmopC7ZEsUfD",
+	"mtQt9g85WIRiPgEWrgtgHQEtjCgPxGgIJjVX3UtdpuZGoos4l89l88Mjo9mxq9fe6bGO5e1znVZVETGg",
+	"1Q9sXM+MZ/7blcACXdG/8iuzwS3e3GaIlarDB58bsiz3yta5mt08aqTwTH5rhJY14ZAfgkobNXBFKVwO",
+	"FU5+jivQQutQxVLBtBgXkM8ZuVwuMpF8+tDlsyKDNnEddSyhbmihu645y+VyOeM481b21EdyJlJhVELq",
+	"xeWWVl9aMwjGVsI6eQgWWAtXmbkO2OL4h9xj0GicQQPhBTV5qT2Cufvj6WsjfXPT6RAz1dwskJ+nMK8o",
+	"cItDW+nEmB0fzqUzQ/IynRnyjjA3juXFgkC2SDfdM0qW4ra7p8GGWSQ0jyhUXHtc8XiRS7Pn+Wyulz3n",
+	"/rBOZtFvIyJSQAijDWgzyxr3JAlx4IxR+X/YvBMOdUKRZYC0uRIIAmfQQnQduIv/AvsqkMDyAUTdJ+Ha",
+	"EOR8S4sEMFqLW5N8D45KSJnO0TBDh8dC/Myl8POeFFDeZpRjBcveReZ7SOA1pMBNjVGBqaIParctojH7",
+	"lZ9yDdzdQaobq5EbeafVQva6JDW2V0kNA2USPKBaE1UtyYlVZHWUCCl0qV9mKiQ6Ob383uRi4fbkhxkj",
+	"08KcKw2WcTZ2ut9sOJ+9AOfJ3uFXe86TR+Bsvjh6+OejrW1n+77z2dfaYA2B8+y5s7kDR7/bgO7mC/nR",
+	"2dzp/uvG0da+84dvnY0D5+njjKHXbA9nQcqKVIMCtdohOJkfW8zlx0dy47ncP8lLbFTDUitlRqv168P1",
+	"kbFr16ojoya6ikZq+PrwdTOHc3j02sjVzD0jwzu1GuY8M15HFseK9oOp9IApBUUsdWtUYCfBI3QVNwk1",
+	"lcA19E0+KmI2VG22otFLjVGKa/L2ITm4d5HpatmTM96zMQHXJfTE9jr4mF9ZSlYHG9FGX/Z/MDlbnJ5c",
+	"LJbmlgvlcqmcMTJ1gi2TZ8Y/+lh/DPSZj3DyuRw4u/tSEhLw5U5Eip79svv8j4d7/+bsbsDR51vO7sEg",
+	"UtEkXLCzkQpDUvQDjzxhkiqaecp0zZYqSuq3705NV+ZvMqqMmE/VDz/88MPszZtwtL3lbO46u9vgbL/q",
+	"7j3u/vEAnN89dnb3nd/uvwFqn+EalLrSklTE5j+4wh0muQIJnq9CGfzDQmnuu9NbPjVM54Cq8vk+uffB",
+	"2drobn5+YUnboSuUrdEZPe0oZRUtXHzWxMDa2FY6BkyGubIW8t7vVbYjJN96CM6Dbc8nOtr6j+6/v5Q0",
+	"vZi0PokpcdV8T1OyGIU3/vqYgIqmbwUkBuGAV6WKr0qfnLY7QsUA1prr2pwQy5pjYoZ1qHlSgxK7NZAa",
+	"ykD+6EcFW67C6o0lirOzy3OlxeWZ0q256QicONra725+o9XYNjhPHx8ePADn+Vb39f7h3n0pFz6gOBdr",
+	"SXmCqVRxV5lyNfsRY7Y4V+hFjKcPnY3n7vS7f/wWnL3/J2XdXSHniRKDS3pIjHrK+o3SAjSRUu0hyUJC",
+	"++1SoJWMKXQfUUxK/uRFStqnmhLWlDXMOqG419S905gSHGOsHJwL3Sa0vGuGAUfrXK60ftx2g1jThbli",
+	"QTLbjcTJKwLvdEAf915EGf7ik6N/ewDd1/cPv/qrXDjOV/+hZCUNi49D9z8Pup++dBeYsmnPHvSRp7bN",
+	"zE5N8CuaLGeztvS7inTeZg1b/RSxVW4AUl+l8RcJIjsWWcUT4JJXaUZQntlxnAmFFwdgTz6fzw/Gnt39",
+	"7n8egPPFxtFv/xc4L37t7B5AOs/OJS8kWRc6vI2pGV8P3pLTWEwAodDhx6u8hVsL84W56e95FezuO09f",
+	"evTV+tNHbA8kLN7YcckuF4em/NHW8wFU6lshu8rsKCU1g4iFE3Ct1sS1Fair31KVEak1BwRrM5PF2Tei",
+	"kpxPXznPN8D5av/ok1c9wwPjcPTwUfeLF9G1kUDb54EtA9u6iP3pC+zaFqJQQ1Sunyp2dZoJlK3p3Auz",
+	"TWzLBbaC22IC0hI4GvwRoS0fo3WL1E4aNKiFbgvjO7WolXpVwbK+arQ0NzNbnFqMApntDefZK8XTX+w4",
+	"Tx45Gzsq5fHVdvdPrwZbfqgjmldadXRFMNE+X1x2idaXwaJJaOOHLv0knqkSk/sJDMnoCbCxxOwCUAMR",
+	"Hf2ZUdeZmJ6Qj5jazGphKsp+lDvNdLaxzRmFFjJ17EmHRqGOaoLZ/Zi8UJgqzU0vz0xOLZbKy4W5cmn2",
+	"ZmFucblc+MmtYrkQRbHOXx4r6L574PxpV2ldHfzr/ubL7u93+3tsyGwReqXDsc3PRuFSNo/tFuGcxKMO",
+	"lEl6uT/puLKHQDpcsJafV+pHuJlS+d3i9HRhrlcMVduvw788PNraUcrvvDk8bcT5GrNNT7elyZfO2+rr",
+	"YA1x4FhAdV0Kf73ejzzzkwsLt0vl6WUXjKXL0/6Dw4M96H6z0d273/3qwdH2gfSNun/+1nl+3zfpFzMO",
+	"4C/4vspE5zzBQrUVrUPCghmHY+EkqQF9WaM8K+l3CRa2QioXuUQv9eLO5chq6KtU1BuI4MDWKLa9dyl1",
+	"BYjiNf9dx2mYy0NLVFLaDcAvkhZmnZOau0bi5mSCRDAG3Oof8nLzIsuLxZuF0q3Fnmv7193Nr9Wi/uK+",
+	"82Sv+2j78PXzCNj/28uRRPlzujyJSUwlyW7Kj+j8pTKQRSqwTZFVCDgyMPeJe2+U76xjg87Y9WF4cW6x",
+	"UJ6bnF1eKJQ/KJT9QGeI7QraSDALzvaL7h+3pQns7u04v9iNAd+LxM0IuQt0FVusjdP4WfKoOARFoX0R",
+	"qR4IbUCL2RgYhXbHbjOOJ3Q1FFTcKVQUX2/g9TI+RdTGZ1TA0OJ04eZ8abEwN/Xh8o3Ch8vlwq0FZVF6",
+	"c7fXHQl3vrv5QiVdtOcuXZtPXzlPX3Yf7UD35Zfd33wJR5++CMLXF8p58VnQ1xTFCqOUSVFJzbQiMcXa",
+	"WULx+27m4W/ENTlrkGqFSJhE9ahWYx0qoMks18UYKAT9fmE25v3ju21iYz4pwjO5GplJqBBKV0796Ec/",
+	"+pFXOSVsRHkd2ycKH6TkilRlVzhL5C67w9cbzvMtaVC7r/ednedHWzteyKdHxmjwG4fcn7xrlWCAtMLP",
+	"d462tg+/3Ot+uu2t/+7mfnfzG+fZI5Wz+Owb6epIP2fvd87Wxvnxbu6dpFZNyldvc91X1OCSL1AaGoqB",
+	"HGC45C3Qy0NQqgOCJrZM/UQ/4BHIVGWJ6pCHerr7tc4SIA90trAUTWB1F9+20DpIRULsFnSoIFbwYF/Y",
+	"Ky6ynI1ldk6gq85pUiiwNq7DesWvdczlcrlzJ4IDpYn6pH/cZxTpLY5PwcE3F+4+abzaTdJsgPP7vaOn",
+	"DwezSm8hNqCqxssdSgltJIkWrVTvUBPbfr12ouR8QDv+vcWqD/c+d3bvh1GbTj97GZmtDeeLTyBA9X1A",
+	"3fmF7+EF0XdR6fRmSKNXcQ11OHZLJLm3MpRyx3aLUCSwOQH+tqA4j+MwMcHvQPkb6fsTvPC25/jPsgah",
+	"p0vtWqy2El/VevuD+0sf2Zu8tfj+ci43ElnFAZ5wnj0/PHjQfbTtPAl79SO57l82+jv1Qz1C3pac5xnB",
+	"SjX7ObaWtnbroqnyTB0bS5WHwO4fE3EJNRwh1NjR04fgPNlzfvUvoSzQk1eaQId7G3AcKd8+lTS0mNEx",
+	"8lg6LhrrkgYCY3MggRpNL5PSuY6gPErF0MHZ+lKqp6vOs0dKHf31cfc3O9DdfiQ9l+7rrw+/9r5U+ECV",
+	"SUUCSLE6qnCAPnTjICVVZ019VV8ZW7qq5JIoZeSFNgegeD4imcVpn36xuPK5pcKCjphN2djEVJB4IEvH",
+	"XnVQreZfI4VSE4zZYGOhgvd9iHVrTpKrVC7+Uxy5BHHNZ48Ov3oJzp92u//+S7Vy3brJfeeL++BsfeY5",
+	"S1887P7hYWxBv21aDm47Q/amb0QkKog+vX1HiKjvtK7VyV03rknxqrSW2LI4rDWxcrDcG/BdwgWXyi+0",
+	"V/f27dvZ+O7StBm4t1yJb0ZV459jYgrRGrYstQHgO0fbQtjsZHEYr0AmQFi7+67gOJ9vKMHZ8QHZfXD+",
+	"68/Orx6eqnJj0A3H50f2okzqK326UKCJOFQxpsAxFSAYSFCHLBsjc10Jorc/RvlJp/Ryaa9iUN6pNbW/",
+	"308K0r1bzWGJCja/e+HjheR0f5d3ziWvi4w1MzUoj26eU5yd13HXRcZmkd046fIWodsCBqt3sFVXOVmk",
+	"1b+sbn7yw9nS5PTyYqm0PDtZfq+Qwm7ovj7ovjpQAbmNB91X+3D0yV8vnnsVo3bfdaqoSLgm5NVRuEHe",
+	"1RyzWdXCrenAr+3BsLa+8L+nMc79LbFrwisJD/Ord9W+dsIGqrN/85tXCOVCqsA+gqC3vGfGR3O5waSC",
+	"CN1jAZnenvWTyYq/b69j03G/NcO4S/3xBElPIkouB1Okp6DK+9Uy8zYdTc4XDUAcyjNTcH107JqhCqYR",
+	"1Cyi9H8TCWkJTA5LmclaDbfFOPSSpaXMeNB1QJPUABdCqOy9dG74EnU3XGI3CajyfISDHmsVm6D6hTBa",
+	"0/XalAmdEsKo1gy2lRjAmRezDY/Wj+p53UaIUEaNUQyS6MDqS1TRwA0HlDEKsE2kXPJEOSYTz2mP7TjH",
+	"TpUsWNh0JwfyVreegvbVh+WCBNSFucXiVL+6S3e1+N7hvQvsHoacsrOoGmcmvt3LS2Q28LaUMsWNt8Um",
+	"RUJF03RPycPCbjI56jBdaOakhd6OD7qdihkjsQDvG4zRvQ0afk9hulORdjhK2jcW1TtbuvYMLdU6ti11",
+	"xiDBpVPRM99Db7gvng/eG6TAQ1GqNE3SS198D3Gus+TKwIAp3f73hOC3ifRP3fpEVTipU9ExToOGUZ5t",
+	"dwM5qtTSjehIjGIxtiKRgPDTJKwOSIV44FKQypCc0xWPapu/iZeo3tPGGllCYY11LBMaZBVfdvstuQNr",
+	"SCzE6DiYzG3XULcxbxre3xZrqKWuqsY9NKQuOV16xO0nlpq4NkDnyU0DiGlhSQGdIu27JGbKhYX3lxdL",
+	"Nwpzy8U5hYt7LIji9Gwhtolk48D55bZyDdPih0N+Nfnvdw7/62AwCXYpeDZqxfbr2ELU5NgEsUZqWG/a",
+	"WWsyK2B4HbWIpbxDG6+ylZNQN6VUrft639nS2eMdac3Ao+gGOP/nl90/PDz67UUi599D329Bt4a1yTEb",
+	"1NWloHoRSoKn6w1Daw2lQf2KQd0c7k0EuV3v/nRF4oKxBSsOtsItKIRuLsgYWKx/yLNc+MmtwsJiep14",
+	"PBLmPN9xNncO9zacJ4+g+68bzt5LCatc8761nVyzF7tSPMqk44NnflW4bZNV7FWFT/h1xlKuTOaWAi0y",
+	"dhPRda814QlFwEYCz5IWEYlaIOY2lfJ6aPXl/uRiYXm2eLO4uFz4x6lCIVEL5FebuEHQ7hf/+294Z0CM",
+	"JT0ZXvJCzX6nP8mOCaixFoYqqq24/b0qqulrVnV9rXhdvmLaJHTJcYok1EJWDeoWldqZ2eTnJy9K16ov",
+	"LjpSQ7YRF2o/jLpmfcJXoP2D6trYF/5xPrE5yrfb3xtiegt1ZKkI1G94oo2L4dpyThoUiY6NDRUYNIBw",
+	"3sG2Qu4dk2Baw8dTMgCloeW48/zo6Z9DKnc3CLOovNR5KgEzMq5TkkjGKWKdCuZEROloa8N5+jiIyZ+H",
+	"KXvoOAX7aSAtTUBQpybhCWk0BffC5h3ut48wj5eRcuGD0o2envxc4XahvDxd+KA4FXNgXDJubTi/+4XK",
+	"YWv4HSo0P9/LcWCFHtaQ/fKXVd3T2l3FzNZBfbeZVwATtQ7QWF3x+U0gw1sUrSJymtoHyYei5kJaawZV",
+	"lI7vCk/WVBsbl2tw6dZMOftucXY2mxvOXe6/0bosJWr51tzkB5PF2cl3ZxP5U9UgSdUFg7P53NuHlNZi",
+	"4VwsWr3eBiGZ7omgu7sois2XS9PfnWKRnitHnz/uvpRY+9fOr/7lBITrU0rvbX45iz5uEeENpehRbQW7",
+	"Sbfgku9CtN1vnc0d5/knzs633d9LHeZ6wCqBpGrY00px/vZAa0hf9C2gDu2H9pjhdvfwir3YWpA6bKtg",
+	"DxLQRNQ8e2TLsX3KEqBO7NZkGZC8oi/6WCiUe2x00ekv59mjExUAqRiKfGuW0Do7X8ITolZf/1YBE6+h",
+	"lXYUqI4uYNuvBQzeG+sQ7O+FRpZVqquEQr9RxfbyGqp8pI1tQWJFftGvNf8+zmDaaWXGP4r0B76T1tHZ",
+	"/YZVf4prIu2bO2mk0HUOXpVB0LRZvp57fSrl4tHLqoYoNNGqiiLdzTZY1n1HfJKZeMPFsyZXojjkItAs",
+	"0brvzIUs3jgytk/ughCR0Iaui0o0OJ9UQFFvk6eiCRW3XKoiATGEurenHquSMcKHUUSPorimNKXAtnzN",
+	"/1haMj8evZe9lPson71+55/zH+Wyw3cu/yDT97yK05RuxZowvh2xiTddTG31l9ill+yNdgHEK9qM6swJ",
+	"7VV2XwBKTSOBFljHTjs7xT3sqol1tZtGZHWbtcZVJfWPAfEVbMJPO1zo1l1Tk1PvF+T3Gs1Fj9FREb0J",
+	"WFicnJXXqLJZxAU0GDPV9YafOL5RWliiQR84/RrVBa6CeKlecbcHNNkaMNWnGa8Dsr3DCVwu3ChJeVZD",
+	"yhgZ9VrJkEBd6AtiDDI0id5lpjoqAJkmkdRA1nyI5QryGD2k4FgBm5IX3osEUNJf83FycLEjLRRbvIbD",
+	"unJQVz16haJpp4+4zqSuhxSImhzcIoA1FD3063TbSWPiHNR0JOWL1Jq6FpdL/knsr9qleM2aJwBZa6qD",
+	"oxT3OFgwgGPLZC39q3IzlD9ABG7xgTihe38HQ0a2jdYjcav4kLXtMaBOhNseijfZGpWfdeWE9oOjdun4",
+	"yuEEnzWcTx6MIycaOa9kgKPl0p4fcgdSVr2WBq1y1pCnVLBpwK3FqfSjzGK+RORok6x8W+ooPI8jPoaf",
+	"qGY4msZBA3ZmT8jv6oSasXNOKFisoQtz1TM5XLo9MqU/AzENGBmGJr4LJmkQwS9HpzBAhXMIM3yUy15H",
+	"2fqdj0eG7/0g9dCW4EydjzJugaUnT2HCG96xPB4V7qQsnUBhJIWhU7VIzeWSfM+EqwE4VG1Ea+ogQiKG",
+	"oGKyGr+iruNDLbMClnSd/KpmF055HVNVW2mMqNqQXFeFykMhrRraNhja2xraDxzayRk9LCWBWgfCI6Fd",
+	"UuGugcleYz3bFfXqUhVu95JoNJGAQTcLi++XptU1k7Ozpdvqy/AdfZr2pW3+SE+D9q6b61U+1KPwZYDW",
+	"lMk0fHr8K55li48gnheIZVISoY2UPRapGDNYoCl3pFttH9gcZ7nT9hK4yEl3bPJODmR1GM3lgNmqYZeq",
+	"0ExHhMfaGoUownGTY1og6urVhELxbjfcV/dUGv65FicgRIniYHtMcrJ175FpMFFtvxoHBCYTQsI11Wtc",
+	"WxJVqXCpEt4MUzGgogz1UG5IXlq5rLsyqttU4aA6o8dwj1S13c0XwZk9BjB7iVbkoyuw5tks9SZ1uqQu",
+	"JgtApI2RGT8LMbY7JyFUns+XnPF6yBNNooEq5sTt+6hoFrU3p3AgjzMzmjP+gNOEwhOopLOtIZYSiJCm",
+	"V3+Hl6ErMe6Dq4xZGNHQk9Ot1O3mOiDfUOuzMCV/1P4bbLpNuzVobdusYaMWnwBGrXXNVK0PdCmo9nWQ",
+	"8kkYx8H5LKp3kn8mqFzA6l6i2+HwJRo9vWzAMEovhZjWLTxhL6LGLaLOEu9NyF2s/+lZ+69hQ9vHrB1r",
+	"Yy6A+5vWmPOsyR3HMheAbOkdMM+acOnI7gKQL9ZU8szplg6VLwDhoi353lpcL+w8XBCqvd2MxcVLUCSb",
+	"hL1taQvQxUUhn9sRNZndabGq6jNGKAaqrgqdl95C67BmE4Ghksvn8sMjo2NXr71TkT5AJVJeUpkITqe1",
+	"sRcqbK63m1g1Youj/XhtSihJlB+JHliei4R8cvmPctnrdy5l1X8fjxij99yPo/f+WX+4Zrxz77jEUWg2",
+	"3u6zyJCCoxXTEkjJzjtnLZAnCf1EggAXQF5v6uhXGMokWrNrz1u/RB/LpkvsBVP5CKh2dBGzG0lL+s+h",
+	"qHIgldHCyPjWmIRrMGD4YMG9rHf4wBtMmq+Y1mnn70m03tLzdo3rhbKr86hBKBLuuTLRiTURn8N3RWR9",
+	"6GPpk0GHJuLzNl4lrMMj1/eMUrRT8zmLcg7yJwOC5qyEQz4Sssn3P3fe0Cc+H3MUvgpLqUxmndmJc/EH",
+	"P+XeyAgmkFWwcEtKU2T2o8Oh1Auh4qrUxf2OWHcfNo8aOPqkkWOOZo+qlbZObrgHX0fHF3mF4TM5ysI0",
+	"LZTaSOisF1cydn8RFlnQ+egE0d9Fr9+NzvafqJNOn0Y6STt4ykx52uoNTvpz06J+J57vmoE9TXa+T+b7",
+	"e0hKB82f3lxe2OseFdYpubB6Grt+PaQZdJOppE4JZ5e/r1yx7lOVEIFQqfz7i4vzflqTUCjQhkV4M0qK",
+	"WJ+rPinpN5Qh9r5IWAu1QbtO3IbTQV43Ov4Bu2wdlzFQv3pU9fnuL7WQtBleEtsjTZi/aXq7XxOKs1bf",
+	"vRKqF0CJp+03P3vynSjrfNG8vrTN1mdP4mga/gKQbSHwQVNTiRKzhzKJ8s9wAqwXpE/dCn3m7Eipy7gA",
+	"LEnuOjxrwn2nMpGLQeHonqezJnBaMvoi0C2x3eesCRerQDr3NNN7/+ssqV+nfBoFtQ9tXQbI27hG6i7i",
+	"4sCbyMbjISDpDdKAth+B0TEPdakZFNboMkoc6q+qhz+0RIte4FNV5ajqKPcUUx1r93rJ+vjUe3jA3IyR",
+	"WcW2Plc4kx/KDeWkkLA2pqhNMuOZkaHc0IhbGym5qY6asFfV/r6P4vQIHY85oY67cg8rlbSxO5QDshjV",
+	"TZBcVK38W/1sI9OxrcA3yty7c+//BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
