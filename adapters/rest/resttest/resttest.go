@@ -5,8 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -98,27 +98,54 @@ func Validate(t testing.TB, spec *openapi3.T, req *http.Request, res *http.Respo
 	require.NoErrorf(t, openapi3filter.ValidateResponse(context.Background(), input), "%s %s answered %d %s",
 		req.Method, req.URL.Path, res.StatusCode, body)
 	if res.StatusCode < http.StatusBadRequest {
-		validateMessage(t, route.Operation, res, body)
+		validateExamples(t, route.Operation, res, body)
 	}
 }
 
-// validateMessage: what the examples of a success say to the customer is what he is told, for front ends are written after the examples.
-func validateMessage(t testing.TB, op *openapi3.Operation, res *http.Response, body []byte) {
+// validateExamples holds a success against the examples of its operation, since front ends are written after them: its message is that of
+// an example, and an example has every field that it has.
+func validateExamples(t testing.TB, op *openapi3.Operation, res *http.Response, body []byte) {
 	t.Helper()
 	documented := op.Responses.Status(res.StatusCode)
 	if documented == nil || documented.Value.Content["application/json"] == nil {
 		return
 	}
-	var said struct{ Message string }
-	require.NoError(t, json.Unmarshal(body, &said))
-	var examples []string
+	var answer map[string]any
+	require.NoError(t, json.Unmarshal(body, &answer))
+	var messages []any
+	shown := map[string]bool{}
 	for _, example := range documented.Value.Content["application/json"].Examples {
-		if value, ok := example.Value.Value.(map[string]any); ok && value["message"] != nil {
-			examples = append(examples, fmt.Sprint(value["message"]))
+		if value, ok := example.Value.Value.(map[string]any); ok {
+			fieldsOf(value, "", shown)
+			if value["message"] != nil {
+				messages = append(messages, value["message"])
+			}
 		}
 	}
-	if len(examples) > 0 {
-		require.Containsf(t, examples, said.Message, "%s %d", op.OperationID, res.StatusCode)
+	if len(messages) == 0 {
+		return
+	}
+	require.Containsf(t, messages, answer["message"], "%s %d", op.OperationID, res.StatusCode)
+	answered := map[string]bool{}
+	fieldsOf(answer, "", answered)
+	maps.DeleteFunc(answered, func(field string, _ bool) bool { return shown[field] })
+	require.Emptyf(t, answered, "%s %d: no example has these fields", op.OperationID, res.StatusCode)
+}
+
+// fieldsOf collects the paths of all fields, like .data.items.status, whatever the index in a list.
+func fieldsOf(value any, path string, into map[string]bool) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, field := range v {
+			into[path+"."+key] = true
+			if key != "facts" { // whose keys are data
+				fieldsOf(field, path+"."+key, into)
+			}
+		}
+	case []any:
+		for _, item := range v {
+			fieldsOf(item, path, into)
+		}
 	}
 }
 
