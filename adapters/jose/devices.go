@@ -38,16 +38,28 @@ func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 
 // Read answers the device of a cookie that Mint made for this account as it is.
 func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
-	clear := value.Reveal()
-	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
-		return id.ID{}, false
-	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(clear[len(devicePrefix):])
-	if err != nil {
+	raw, ok := parts(value)
+	if !ok {
 		return id.ID{}, false
 	}
 	device := id.ID(raw[tagSize : tagSize+16])
 	return device, hmac.Equal(raw[:tagSize], d.tag(account.UserID)) && hmac.Equal(raw[tagSize+16:], d.mac(account, device))
+}
+
+// Names compares the tag.
+func (d Devices) Names(user auth.UserID, value personal.Secret) bool {
+	raw, ok := parts(value)
+	return ok && hmac.Equal(raw[:tagSize], d.tag(user))
+}
+
+// parts is the decoded value, of the right length.
+func parts(value personal.Secret) (raw []byte, ok bool) {
+	clear := value.Reveal()
+	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
+		return nil, false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(clear[len(devicePrefix):])
+	return raw, err == nil
 }
 
 func (d Devices) tag(user auth.UserID) []byte {

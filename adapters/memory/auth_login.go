@@ -144,6 +144,11 @@ func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
 	return device, ok && err == nil
 }
 
+// Names looks at the beginning.
+func (Devices) Names(user auth.UserID, value personal.Secret) bool {
+	return strings.HasPrefix(value.Reveal(), string(user)+".")
+}
+
 // Throttle implements ports.Throttle.
 type Throttle struct{ buckets throttle.Buckets }
 

@@ -252,6 +252,8 @@ func Devices(t *testing.T, devices ports.Devices) {
 	require.NotEqual(t, cookie.Tag, devices.Mint(kim, numbered(7)).Tag)
 	_, ok = devices.Read(kim, cookie.Value)
 	require.False(t, ok, "somebody else's cookie")
+	require.True(t, devices.Names(hong.UserID, cookie.Value))
+	require.False(t, devices.Names(kim.UserID, cookie.Value))
 	changed := hong
 	changed.PasswordHash = personal.NewSecret("$argon2id$two")
 	_, ok = devices.Read(changed, cookie.Value)
@@ -259,6 +261,9 @@ func Devices(t *testing.T, devices ports.Devices) {
 	for _, bad := range []string{"", "d1.", "nonsense", cookie.Value.Reveal() + "A", cookie.Value.Reveal()[1:]} {
 		_, ok = devices.Read(hong, personal.NewSecret(bad))
 		require.False(t, ok, bad)
+		if devices.Names(kim.UserID, personal.NewSecret(bad)) {
+			require.Fail(t, "names somebody", bad)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"phonebill/core/auth/mfa"
 	"phonebill/core/auth/password"
 	"phonebill/core/auth/sessions"
+	"phonebill/core/auth/turns"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/core/throttle"
@@ -84,18 +85,19 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 
 	hasher := argon2.NewPool(cmp.Or(c.Login.Hashing, argon2.Default()), c.Login.HashWorker, p.Log)
 	p.unit.OnClose(hasher.Close)
+	hashing := turns.New(max(1, runtime.NumCPU()/2))
 	limiter := &guess.Limiter{Guesses: guesses, Now: p.Now}
 	credentials, devices := passwords.New(hasher, users), jose.NewDevices(at.keyring)
 	factors := postgres.NewSecondFactors(at.pool, at.keyring)
 	logins := &login.Service{
 		Users: users, Guesses: limiter, Sessions: stored, History: history, Credentials: credentials, Devices: devices,
 		Throttle: valkey.NewThrottle(at.cache, at.keyring, p.Log), Rate: throttle.Logins(c.Login.ThrottlePerMinute),
-		Turns:  login.NewTurns(max(1, runtime.NumCPU()/2)),
+		Turns:  hashing,
 		Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push, Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	changes := &password.Service{
-		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Devices: devices, Sessions: stored,
+		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Turns: hashing, Devices: devices, Sessions: stored,
 		Push: push, History: history, Factors: factors, Codes: totp.Codes{}, Now: p.Now, NewID: p.NewID,
 	}
 	room := staffRoom{

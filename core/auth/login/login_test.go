@@ -14,6 +14,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/guess"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/turns"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -130,7 +131,7 @@ func newWorld(t *testing.T) *world {
 	w.Service = &login.Service{
 		Users: w.users, Guesses: &guess.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
 		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600),
-		Turns:  login.NewTurns(50),
+		Turns:  turns.New(50),
 		Access: w.access, Refresh: memory.RefreshTokens{}, Push: &w.ended,
 		Policy: auth.DefaultSessions(), Now: clock, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 	}
