@@ -263,7 +263,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		begin(t, sessions, want)
 		_, err := sessions.Get(t.Context(), want.ID) // a copy may be cached now
 		require.NoError(t, err)
-		want.Generation, want.RotatedAt, want.LastSeenAt, want.RevokedAt = 2, after(1), after(2), after(3)
+		want.Generation, want.RotatedAt, want.LastSeenAt, want.RevokedAt = 4, after(1), after(2), after(3)
+		want.Spent = []auth.Spent{{Generation: 1, At: after(0)}, {Generation: 2, At: after(1)}}
 		got, err := sessions.Change(t.Context(), want.ID, func(auth.Session) auth.Session { return want })
 		require.NoError(t, err)
 		require.Equal(t, want, got)
