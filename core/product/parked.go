@@ -10,6 +10,7 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/text"
 )
 
 // Outcome is what a person says became of a parked order.
@@ -38,7 +39,7 @@ const (
 
 // ParseResolution trims the reason; VALIDATION_ERROR names the field that is wrong.
 func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Resolution, error) {
-	r := Resolution{Outcome: Outcome(outcome), Reason: strings.TrimSpace(reason), By: by, At: at}
+	r := Resolution{Outcome: Outcome(outcome), Reason: strings.TrimSpace(text.NFC(reason)), By: by, At: at}
 	switch r.Outcome {
 	case OutcomeCompleted, OutcomeFailed, OutcomeReconcile:
 	default:

@@ -12,6 +12,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
+	"phonebill/core/text"
 	"phonebill/ports"
 )
 
@@ -50,7 +51,10 @@ func (s *Service) Change(ctx context.Context, r Request) (auth.DeviceCookie, err
 	if err := auth.CheckPassword("newPassword", r.UserID, r.New); err != nil {
 		return auth.DeviceCookie{}, err
 	}
-	if r.New == r.Current {
+	if err := auth.TypedPassword("currentPassword", r.Current); err != nil {
+		return auth.DeviceCookie{}, err
+	}
+	if text.NFC(r.New.Reveal()) == text.NFC(r.Current.Reveal()) {
 		return auth.DeviceCookie{}, fault.InvalidField("newPassword", "현재 비밀번호와 달라야 합니다")
 	}
 	back, err := s.turn(ctx, r)
@@ -79,6 +83,9 @@ func (s *Service) Change(ctx context.Context, r Request) (auth.DeviceCookie, err
 // Reauthenticate asks for the current password once more, and for a code once a second factor is enrolled, before something that a stolen
 // session must not do. REAUTHENTICATION_FAILED when one is wrong or missing, which counts like a guess at login.
 func (s *Service) Reauthenticate(ctx context.Context, r Request) error {
+	if err := auth.TypedPassword("password", r.Current); err != nil {
+		return err
+	}
 	back, err := s.turn(ctx, r)
 	if err != nil {
 		return err
