@@ -10,7 +10,7 @@ import (
 	"phonebill/core/throttle"
 )
 
-// Guesses counts password attempts per subject: a submitted id, known or not, or one device of it (decision 4).
+// Guesses counts password attempts per subject: a submitted id, known or not, or one device of it. The case of an id makes no difference.
 type Guesses interface {
 	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step that is committed whatever becomes of the login
 	// afterwards. While the policy says busy it waits for its turn, up to GuessPatience or ctx's end, and then answers

@@ -117,7 +117,7 @@ func turns(k alert.Kind) bool {
 		return true
 	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
 		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.ChangeParked, alert.BooksDiffer,
-		alert.OftenUnlocked, alert.ManySearches:
+		alert.OftenUnlocked, alert.ManySearches, alert.UserIDsClash:
 	}
 	return false
 }

@@ -36,11 +36,43 @@ func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	return own(found), nil
 }
 
+// ByLogin answers the account that a typed id means.
+func (u *Users) ByLogin(_ context.Context, typed auth.UserID) (auth.User, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if found, ok := u.m[typed]; ok {
+		return own(found), nil
+	}
+	var meant []auth.User
+	for _, x := range u.m {
+		if x.UserID.Same(typed) {
+			meant = append(meant, x)
+		}
+	}
+	if len(meant) > 1 {
+		meant = slices.DeleteFunc(meant, func(x auth.User) bool { return x.Status == auth.Inactive })
+	}
+	if len(meant) != 1 {
+		return auth.User{}, fault.New(fault.UserNotFound)
+	}
+	return own(meant[0]), nil
+}
+
+// taken is when the account was made whose id is that one in any case. The caller holds the lock.
+func (u *Users) taken(user auth.UserID) (since time.Time, ok bool) {
+	for _, x := range u.m {
+		if x.UserID.Same(user) {
+			return x.CreatedAt, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // Create stores a new account.
 func (u *Users) Create(_ context.Context, user auth.User) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if _, taken := u.m[user.UserID]; taken {
+	if _, taken := u.taken(user.UserID); taken {
 		return fault.New(fault.StateConflict).WithField("userId", "이미 사용 중인 ID입니다")
 	}
 	if err := u.held(user.UserID, user.Lines); err != nil {

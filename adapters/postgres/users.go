@@ -55,6 +55,19 @@ func (u *Users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
 	return found, translate("read user", err)
 }
 
+// ByLogin is one statement too, and as long for an id that nobody has.
+func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	row, err := authdb.New(u.pool).UserByLogin(ctx, authdb.UserByLoginParams{Typed: string(typed), Folded: string(typed.Folded())})
+	if errors.Is(err, pgx.ErrNoRows) {
+		_, _ = u.noun(u.decoy())
+	}
+	if err != nil {
+		return auth.User{}, translate("read user", err, fault.UserNotFound)
+	}
+	found, err := u.noun(authdb.UserByIDRow(row))
+	return found, translate("read user", err)
+}
+
 // makeDecoy seals an account that does not exist. Opening it when an id is unknown takes as long as opening one that is known: at login
 // the time must not tell the two apart (decision 4).
 func (u *Users) makeDecoy() authdb.UserByIDRow {

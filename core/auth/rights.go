@@ -130,7 +130,7 @@ func LastAdmin() error {
 // without end, or end the administrator's sessions.
 func MayTouch(by UserID, roles []Role, account User) error {
 	switch {
-	case by != "" && by == account.UserID:
+	case by != "" && by.Same(account.UserID):
 		return fault.New(fault.StateConflict).WithMessage("본인의 계정은 관리할 수 없습니다").WithDetail("reason", "OWN_ACCOUNT")
 	case account.Staff() && !slices.Contains(roles, Admin):
 		return fault.New(fault.PermissionDenied)

@@ -86,9 +86,9 @@ func (r Resolution) Judge(proposal Resolution) (Judgement, error) {
 	switch {
 	case !proposal.Lives(r.At):
 		return Proposed, nil
-	case proposal.Outcome == r.Outcome && proposal.By != r.By && proposal.By.IsAtConsole() == r.By.IsAtConsole():
+	case proposal.Outcome == r.Outcome && !proposal.By.Same(r.By) && proposal.By.IsAtConsole() == r.By.IsAtConsole():
 		return Confirmed, nil
-	case proposal.By == r.By && proposal.Outcome == r.Outcome && proposal.Reason == r.Reason:
+	case proposal.By.Same(r.By) && proposal.Outcome == r.Outcome && proposal.Reason == r.Reason:
 		return Proposed, fault.New(fault.StateConflict).WithMessage("다른 담당자의 확인이 필요합니다")
 	default:
 		return Proposed, nil

@@ -153,3 +153,29 @@ func TestOnePasswordHoweverItIsSpelled(t *testing.T) {
 		login(t, who)
 	}
 }
+
+// TestAnIDIsOneAccountWhateverItsCase: at log-in, for whether it is taken, in the search of staff and on the command line.
+func TestAnIDIsOneAccountWhateverItsCase(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := newAccount(t, "case-owner")
+	typed := demo.Login{UserID: "Case-Owner", Password: who.Password}
+	token := login(t, typed)
+	require.Equal(t, "case-owner", call(t, http.MethodGet, "/auth/user-info", token, nil).text("userId"))
+	admin := login(t, running.Admin)
+	r := call(t, http.MethodGet, "/admin/users?userId=CASE-OWNER", admin, nil)
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	require.Contains(t, r.raw, `"userId":"case-owner"`)
+	r = call(t, http.MethodPost, "/admin/users", admin, map[string]any{
+		"userId": "Case-owner", "password": strongPassword, "userName": "홍길동", "roles": []string{"CUSTOMER"}, "reason": "신규 개통",
+	})
+	require.Equal(t, http.StatusConflict, r.status, r.raw)
+	require.Equal(t, "userId", r.body.Error.Fields[0].Field)
+	out, _, err := command(t, "", "users", "clashes")
+	require.NoError(t, err)
+	require.Equal(t, "no two accounts differ in the case of their ids alone\n", out)
+	for n, wrong := range []string{"CASE-owner", "case-OWNER", "Case-Owner", "cAse-owner", "case-owner"} {
+		r, _ := loginWith(t, demo.Login{UserID: wrong, Password: "wrong-secret-horse"})
+		require.Equal(t, map[bool]string{true: "AUTH_002", false: "AUTH_001"}[n == 4], r.body.Error.Code)
+	}
+}

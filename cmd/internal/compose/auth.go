@@ -46,6 +46,9 @@ const (
 // Sessions are looked up for 30 days after they expired, for who asks what happened, and then forgotten.
 const sessionsKept = 30 * 24 * time.Hour
 
+// clashesEvery is how often accounts whose ids differ in case alone are reported, the first time at the start.
+const clashesEvery = time.Hour
+
 // callersEvery is how often the keys of services are read again; retiring one takes effect within it.
 const callersEvery = 2 * time.Second
 
@@ -107,6 +110,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	auditLog := room.auditLog()
 	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(auditLog, p.Now, p.Log)))
 	p.worker("audit-checkpoints", attestEvery, room.attester().Step)
+	administration := room.administration(auditLog)
+	p.worker("user ids that clash", clashesEvery, func(ctx context.Context) (int, error) { return 0, administration.ReportClashes(ctx) })
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
 		MFA: &mfa.Service{
@@ -114,7 +119,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 			Devices: devices, Sessions: stored, Push: push, Now: p.Now, NewID: p.NewID,
 		},
 		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
-		Admin:    room.administration(auditLog), History: &ownhistory.Service{Records: history},
+		Admin:    administration, History: &ownhistory.Service{Records: history},
 		Callers: p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
 	}
 	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {

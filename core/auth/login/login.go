@@ -2,6 +2,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -170,9 +171,9 @@ func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subj
 	return user, err
 }
 
-// account answers the zero User for an unknown id.
-func (s *Service) account(ctx context.Context, id auth.UserID) (auth.User, error) {
-	user, err := s.Users.ByID(ctx, id)
+// account answers the account that a typed id means, and the zero User for an unknown one.
+func (s *Service) account(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	user, err := s.Users.ByLogin(ctx, typed)
 	if errors.Is(err, fault.New(fault.UserNotFound)) {
 		return auth.User{}, nil
 	}
@@ -226,7 +227,7 @@ func (s *Service) device(subject auth.Subject, user auth.User) auth.DeviceCookie
 // record stores the outcome, also for a client who hung up: a guess cannot be kept out of the history.
 func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome error) error {
 	e := auth.LoginEvent{
-		ID: s.NewID(), UserID: r.UserID, Known: user.UserID != "", Type: auth.EventLogin, Success: outcome == nil,
+		ID: s.NewID(), UserID: cmp.Or(user.UserID, r.UserID), Known: user.UserID != "", Type: auth.EventLogin, Success: outcome == nil,
 		Client: r.From, At: s.Now(),
 	}
 	if outcome != nil {

@@ -54,6 +54,14 @@ func (u *users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
 	return found, err
 }
 
+func (u *users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	found, err := u.Users.ByLogin(ctx, typed)
+	if err != nil && u.broken == nil {
+		return found, err
+	}
+	return u.ByID(ctx, found.UserID)
+}
+
 type sessions struct {
 	memory.Sessions
 	broken error
@@ -451,4 +459,22 @@ func TestAnswersTellWhenTheSessionEnds(t *testing.T) {
 	got, err = w.Renew(t.Context(), got.Refresh, client)
 	require.NoError(t, err)
 	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
+}
+
+// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling in history and tokens.
+func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "Hong", "right-password")
+	require.NoError(t, err)
+	require.Equal(t, auth.UserID("hong"), got.Principal.UserID)
+	require.Equal(t, auth.UserID("hong"), w.lastEvent(t).UserID)
+	for _, typed := range []auth.UserID{"hong", "Hong", "HONG", "hONG"} {
+		_, err = w.try(t, typed, "wrong-password")
+		require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
+	}
+	_, err = w.try(t, "hOng", "wrong-password")
+	require.ErrorIs(t, err, fault.New(fault.LockedNow), "five guesses, however the id is spelled")
+	_, err = w.from(t, "HONG", "right-password", got.Device.Value)
+	require.NoError(t, err, "a known device is known under any spelling")
 }
