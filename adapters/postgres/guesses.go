@@ -15,8 +15,8 @@ import (
 	"phonebill/ports"
 )
 
-// subject is the purpose of the keyed hash that stands for a submitted user id in lower case, known or not (decision 4). Lockout counters and
-// login history share it, so that an operator can follow one attacker through both.
+// subject is the purpose of the keyed hash that stands for a submitted user id in lower case, known or not. Lockout counters and login
+// history share it, so that an operator can follow one attacker through both.
 const subject = "auth.subject"
 
 // poll is how often a guess that waits for its turn looks whether another instance has judged one.

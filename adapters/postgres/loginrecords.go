@@ -49,7 +49,8 @@ func (h *LoginHistory) CountSince(ctx context.Context, user auth.UserID, of auth
 	return int(n), translate("count login history", err)
 }
 
-// subjects are the keyed hashes of the folded id and, where it differs, of the id as it is spelled, which rows of the previous release have.
+// subjects are the keyed hashes of the folded id and, where it differs, of the id as it is spelled: rows of the previous release have
+// that one.
 func (h *LoginHistory) subjects(user auth.UserID) [][]byte {
 	all := [][]byte{h.vault.Index(subject, string(user.Folded()))}
 	if user != user.Folded() {

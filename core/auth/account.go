@@ -22,8 +22,8 @@ type Account struct {
 // StatusNow is the status to show at now.
 func (a Account) StatusNow(now time.Time) Status { return a.StatusAt(a.LockedUntil, now) }
 
-// AccountFilter is a search for accounts: what is set must match exactly, but the id in any case. LOCKED finds the accounts that are locked at Now. Pages count
-// from 1.
+// AccountFilter is a search for accounts: what is set must match exactly, but the id in any case. LOCKED finds the accounts that are
+// locked at Now. Pages count from 1.
 type AccountFilter struct {
 	UserID     UserID
 	CustomerID string

@@ -21,7 +21,9 @@ func TestCheckPassword(t *testing.T) {
 		require.NoError(t, auth.CheckPassword("newPassword", "hong-1234", personal.NewSecret(good)), good)
 	}
 	for reason, bad := range map[string][]string{
-		"8~64자여야 합니다": {"", "1234567", "비밀번호하나둘", strings.Repeat("가나", 32) + "다", norm.NFD.String("각각각"), norm.NFD.String(strings.Repeat("각난", 33))},
+		"8~64자여야 합니다": {
+			"", "1234567", "비밀번호하나둘", strings.Repeat("가나", 32) + "다", norm.NFD.String("각각각"), norm.NFD.String(strings.Repeat("각난", 33)),
+		},
 		"너무 흔히 쓰이는 비밀번호입니다": {
 			"password", "PassWord1", "12345678", "1q2w3e4r", "QWER1234!", "dkssudgktpdy", "비밀번호1234", "Qwertyuiop", "11111111", "iloveyou1",
 			"Ｐassword", "pass\u200bword",

@@ -122,8 +122,8 @@ func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
 	login(t, who)
 }
 
-// TestOnePasswordHoweverItIsSpelled: 29 syllables are as many in NFD, and log in from a device that sends NFC. A hash that was made elsewhere
-// of the NFD bytes is found as well, and renewed.
+// TestOnePasswordHoweverItIsSpelled: 29 syllables are as many in NFD, and log in from a device that sends NFC. A hash that was made
+// elsewhere of the NFD bytes is found as well, and renewed.
 func TestOnePasswordHoweverItIsSpelled(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -300,8 +300,8 @@ func (c Console) said(err error, format string, args ...any) error {
 func (c Console) clashes() *cobra.Command {
 	return &cobra.Command{
 		Use: "clashes", Short: "List accounts whose ids differ in case alone", Args: cobra.NoArgs,
-		Long: `List accounts whose ids differ in case alone, side by side. They are of before an id was one account whatever its case, and log in by
-exact spelling until all but one of them are INACTIVE.`,
+		Long: `List accounts whose ids differ in case alone, side by side. They are of before an id was one account whatever its case,
+and log in by exact spelling until all but one of them are INACTIVE.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				found, err := a.Users.Clashes(cmd.Context(), by)

@@ -272,7 +272,8 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 }
 
 // Renew answers new tokens for a refresh token: one successor per token under any concurrency, the family's newest pair again within
-// the grace of its own rotation; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID, with the reason when the session is over.
+// the grace of its own rotation; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID, with the reason when
+// the session is over.
 func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Client) (Tokens, error) {
 	sid, generation, err := s.Refresh.Read(token)
 	if err != nil { // never issued: refused without a look at any store, so it uses up nothing that the address shares

@@ -461,7 +461,8 @@ func TestAnswersTellWhenTheSessionEnds(t *testing.T) {
 	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
 }
 
-// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling in history and tokens.
+// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling in history and
+// tokens.
 func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
