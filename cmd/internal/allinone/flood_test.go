@@ -124,3 +124,26 @@ func TestAFloodOfJunkDoesNotKeepKnownDevicesOut(t *testing.T) { //nolint:paralle
 func credentials(l demo.Login) map[string]string {
 	return map[string]string{"userId": l.UserID, "password": l.Password}
 }
+
+// TestJunkRefreshTokensUseNothingUp: more of them than the address may make calls in a minute, and its customers refresh all the same. Neither
+// do refreshes use up what log-ins have.
+func TestJunkRefreshTokensUseNothingUp(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	c := clientAt("127.0.0.20")
+	defer c.CloseIdleConnections()
+	for n := range 650 {
+		junk := []string{"x", "r1." + strings.Repeat("A", 70), "r1." + strings.Repeat("!", 70)}[n%3]
+		status, _, err := post(t.Context(), c, "refresh", map[string]string{"refreshToken": junk})
+		require.NoError(t, err)
+		require.Equal(t, http.StatusUnauthorized, status, n)
+	}
+	who := newcomer(t)
+	_, refresh, _ := enter(t, who)
+	status, _, err := post(t.Context(), c, "refresh", map[string]string{"refreshToken": refresh})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
+	status, _, err = post(t.Context(), c, "login", credentials(who))
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
+}
