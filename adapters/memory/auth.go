@@ -22,7 +22,8 @@ import (
 type Users struct {
 	mu     sync.Mutex
 	m      map[auth.UserID]auth.User
-	raised map[auth.UserID]time.Time // when the epoch was last raised
+	folded map[auth.UserID]auth.UserID // folded id -> id; Create lets no two ids differ in case alone
+	raised map[auth.UserID]time.Time   // when the epoch was last raised
 }
 
 // ByID answers the account, or USER_NOT_FOUND.
@@ -37,35 +38,17 @@ func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 }
 
 // ByLogin answers the account that a typed id means.
-func (u *Users) ByLogin(_ context.Context, typed auth.UserID) (auth.User, error) {
+func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if found, ok := u.m[typed]; ok {
-		return own(found), nil
-	}
-	var meant []auth.User
-	for _, x := range u.m {
-		if x.UserID.Same(typed) {
-			meant = append(meant, x)
-		}
-	}
-	if len(meant) > 1 {
-		meant = slices.DeleteFunc(meant, func(x auth.User) bool { return x.Status == auth.Inactive })
-	}
-	if len(meant) != 1 {
-		return auth.User{}, fault.New(fault.UserNotFound)
-	}
-	return own(meant[0]), nil
+	meant := u.folded[typed.Folded()]
+	u.mu.Unlock()
+	return u.ByID(ctx, meant)
 }
 
 // taken is when the account was made whose id is that one in any case. The caller holds the lock.
 func (u *Users) taken(user auth.UserID) (since time.Time, ok bool) {
-	for _, x := range u.m {
-		if x.UserID.Same(user) {
-			return x.CreatedAt, true
-		}
-	}
-	return time.Time{}, false
+	id, ok := u.folded[user.Folded()]
+	return u.m[id].CreatedAt, ok
 }
 
 // Create stores a new account.
@@ -79,8 +62,9 @@ func (u *Users) Create(_ context.Context, user auth.User) error {
 		return err
 	}
 	if u.m == nil {
-		u.m = map[auth.UserID]auth.User{}
+		u.m, u.folded = map[auth.UserID]auth.User{}, map[auth.UserID]auth.UserID{}
 	}
+	u.folded[user.UserID.Folded()] = user.UserID
 	user.Version, user.Epoch, user.LastLoginAt = 1, 0, time.Time{}
 	u.m[user.UserID] = own(user)
 	return nil

@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -49,25 +48,8 @@ func matches(a auth.Account, f auth.AccountFilter) bool {
 		(f.Line.IsZero() || slices.Contains(a.Lines, f.Line)) && (f.Status == "" || status == f.Status)
 }
 
-// Clashes answers the ids that differ from another one in case alone.
-func (a *Accounts) Clashes(_ context.Context, most int) ([]auth.UserID, error) {
-	a.Users.mu.Lock()
-	defer a.Users.mu.Unlock()
-	of := map[auth.UserID][]auth.UserID{}
-	for _, u := range a.Users.m {
-		if u.Status != auth.Inactive {
-			of[u.UserID.Folded()] = append(of[u.UserID.Folded()], u.UserID)
-		}
-	}
-	var clashes []auth.UserID
-	for _, folded := range slices.Sorted(maps.Keys(of)) {
-		if len(of[folded]) > 1 && most > 0 {
-			clashes = append(clashes, slices.Sorted(slices.Values(of[folded]))...)
-			most--
-		}
-	}
-	return clashes, nil
-}
+// Clashes answers none: Create lets no two ids differ in case alone.
+func (*Accounts) Clashes(context.Context, int) ([]auth.UserID, error) { return nil, nil }
 
 // Known answers which ids are taken.
 func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
