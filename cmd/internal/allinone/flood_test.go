@@ -125,8 +125,8 @@ func credentials(l demo.Login) map[string]string {
 	return map[string]string{"userId": l.UserID, "password": l.Password}
 }
 
-// TestJunkRefreshTokensUseNothingUp: more of them than the address may make calls in a minute, and its customers refresh all the same. Neither
-// do refreshes use up what log-ins have.
+// TestJunkRefreshTokensUseNothingUp: more of them than the address may make calls in a minute, and its customers refresh all the same.
+// Neither do refreshes use up what log-ins have.
 func TestJunkRefreshTokensUseNothingUp(t *testing.T) {
 	t.Parallel()
 	needSystem(t)
