@@ -122,7 +122,7 @@ type line struct {
 	total   int
 }
 
-// room tells whether one more may wait with the key, and makes the room if need be.
+// room is true when one more may wait with the key, and makes the room if need be.
 func (l *line) room(key string) bool {
 	if len(l.waiting[key]) >= mostOfOne {
 		return false

@@ -93,7 +93,7 @@ func TestAFullLineRefusesAtOnce(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.EqualValues(t, 7, refused.Load(), "one of those with the most made room")
-		require.Equal(t, start, time.Now(), "nobody waited to be refused")
+		require.Equal(t, start, time.Now(), "no request waited to be refused")
 		cancel()
 		all.Wait()
 		require.EqualValues(t, 70+15*64, refused.Load(), "who hangs up leaves")
