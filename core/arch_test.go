@@ -61,6 +61,9 @@ func isStd(path string) bool {
 // plumbing is adapters/internal: no adapter but what several need below them (running a child process), std only.
 const plumbing = "internal"
 
+// normalisation is the tables of Unicode that the standard library lacks; core/text alone uses them.
+const normalisation = "golang.org/x/text/unicode/norm"
+
 // forbiddenInNouns are the standard packages that mean I/O, clocks by stealth, or logging.
 var forbiddenInNouns = map[string]bool{
 	"context": true, "os": true, "net": true, "net/http": true, "io": true, "log": true, "log/slog": true, "database/sql": true,
@@ -76,7 +79,7 @@ func TestImportLaw(t *testing.T) {
 		for _, imp := range p.Imports {
 			switch {
 			case isNoun(path):
-				ok := isNoun(imp) || (isStd(imp) && !forbiddenInNouns[imp])
+				ok := isNoun(imp) || (isStd(imp) && !forbiddenInNouns[imp]) || path == module+"core/text" && imp == normalisation
 				require.Truef(t, ok, "noun %s imports %s: nouns know the standard library and other nouns only", path, imp)
 			case path == module+"ports":
 				ok := isNoun(imp) || isStd(imp)

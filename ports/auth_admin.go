@@ -14,11 +14,14 @@ type Accounts interface {
 	// Search answers one page of the accounts that match all of the filter, by user id, and how many match, counted no further than
 	// auth.MostCounted. The number of questions to the store does not depend on what is found.
 	Search(ctx context.Context, f auth.AccountFilter) ([]auth.Account, int, error)
+	// Clashes answers the ids of accounts, those that are INACTIVE left out, that differ from another one's in case alone: side by side,
+	// and those of up to most folded ids.
+	Clashes(ctx context.Context, most int) ([]auth.UserID, error)
 }
 
 // AccountIntake takes accounts in bulk.
 type AccountIntake interface {
-	// Known answers which of the ids are taken, and since when.
+	// Known answers which of the ids are taken in any case, and since when.
 	Known(ctx context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error)
 	// Holders returns which of the lines are held, and by which account (one of them, when older data has several).
 	Holders(ctx context.Context, lines []line.Number) (map[line.Number]auth.UserID, error)
@@ -29,10 +32,11 @@ type AccountIntake interface {
 
 // LoginRecords is how the login history is read.
 type LoginRecords interface {
-	// Page answers one page of the events of a submitted user id, newest first, and how many there are, counted no further than
-	// auth.MostCounted. Events from before the account was made are among them: they are about its id. Pages count from 1.
+	// Page answers one page of the events of a user id, newest first, and how many there are, counted no further than auth.MostCounted.
+	// Events of ids that were unknown and differ in case at most are among them, also those from before the account was made; events of
+	// another account are not. Pages count from 1.
 	Page(ctx context.Context, user auth.UserID, page, size int) ([]auth.LoginEvent, int, error)
-	// CountSince returns how many events of that type there are of a submitted user id at or after since.
+	// CountSince returns how many events of that type there are at or after since, of those that Page answers.
 	CountSince(ctx context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error)
 }
 

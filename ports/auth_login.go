@@ -10,7 +10,7 @@ import (
 	"phonebill/core/throttle"
 )
 
-// Guesses counts password attempts per subject: a submitted id, known or not, or one device of it (decision 4).
+// Guesses counts password attempts per subject: a submitted id, known or not, or one device of it. The case of an id makes no difference.
 type Guesses interface {
 	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step that is committed whatever becomes of the login
 	// afterwards. While the policy says busy it waits for its turn, up to GuessPatience or ctx's end, and then answers
@@ -49,6 +49,9 @@ type Devices interface {
 	// Read answers the device that the value was minted for, and false for anything that Mint did not make for this account as it is:
 	// with another password hash all its cookies are void, so that nobody who once knew the password can keep guessing by them.
 	Read(account auth.User, value personal.Secret) (id.ID, bool)
+	// Names tells whether the value names the user, without a look at the account: it proves nothing, and Read is false for every value
+	// for which Names is.
+	Names(user auth.UserID, value personal.Secret) bool
 }
 
 // Throttle limits calls per caller. It never fails: without its store it goes on counting in memory.

@@ -12,7 +12,10 @@ import (
 type Users interface {
 	// ByID answers the account, or USER_NOT_FOUND.
 	ByID(ctx context.Context, user auth.UserID) (auth.User, error)
-	// Create stores a new account at version 1, epoch 0; CONFLICT that names userId when the id is taken, LINE_HELD
+	// ByLogin answers the account that is meant by an id as it was typed: the one of exactly that spelling, else the only one whose id
+	// differs from it in case alone, else the only one among those that is not INACTIVE; else USER_NOT_FOUND, at the same cost.
+	ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error)
+	// Create stores a new account at version 1, epoch 0; CONFLICT that names userId when the id is taken in any case, LINE_HELD
 	// (*auth.HeldLineError) when another account holds one of its lines, whatever others store at the same time.
 	Create(ctx context.Context, user auth.User) error
 	// Change loads the account under a lock, applies decide (pure, may run twice) and stores what it answers, with version and epoch

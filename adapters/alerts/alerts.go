@@ -117,7 +117,8 @@ func turns(k alert.Kind) bool {
 		return true
 	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
 		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged, alert.ChangeParked,
-		alert.BooksDiffer, alert.OftenUnlocked, alert.ManySearches:
+		alert.BooksDiffer, alert.OftenUnlocked, alert.ManySearches,
+		alert.UserIDsClash:
 	}
 	return false
 }

@@ -2,6 +2,7 @@
 package argon2
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -71,14 +72,15 @@ func New(p Params) *Hasher {
 func (h *Hasher) Hash(ctx context.Context, password personal.Secret) (personal.Secret, error) {
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt)
-	key, err := h.derive(ctx, password, salt, h.params)
+	key, err := h.derive(ctx, norm.NFC.Bytes([]byte(password.Reveal())), salt, h.params)
 	if err != nil {
 		return personal.Secret{}, err
 	}
 	return h.encode(salt, key), nil
 }
 
-// Matches compares in constant time; the zero hash never matches and costs the same work.
+// Matches compares in constant time; the zero hash never matches and costs the same work. A password that was typed in another form than
+// NFC is compared as it was typed as well: the hash may have been made elsewhere, of those bytes. It is stale then.
 func (h *Hasher) Matches(ctx context.Context, hash, password personal.Secret) (ok, stale bool, err error) {
 	known := hash.Reveal() != ""
 	if !known {
@@ -88,20 +90,34 @@ func (h *Hasher) Matches(ctx context.Context, hash, password personal.Secret) (o
 	if err != nil {
 		return false, false, err
 	}
-	got, err := h.derive(ctx, password, salt, p)
-	if err != nil {
-		return false, false, err
-	}
-	ok = subtle.ConstantTimeCompare(got, want) == 1 && known
-	if !ok && p != h.params { // a hash that is cheaper than today's must not tell that the id is known
-		if _, err := h.derive(ctx, password, salt, h.params); err != nil {
+	for n, spelling := range spellings(password) {
+		got, err := h.derive(ctx, spelling, salt, p)
+		if err != nil {
 			return false, false, err
 		}
+		if subtle.ConstantTimeCompare(got, want) == 1 && known {
+			return true, p != h.params || n > 0, nil
+		}
+		if p != h.params { // a hash that is cheaper than today's must not tell that the id is known
+			if _, err := h.derive(ctx, spelling, salt, h.params); err != nil {
+				return false, false, err
+			}
+		}
 	}
-	return ok, p != h.params, nil
+	return false, p != h.params, nil
 }
 
-func (h *Hasher) derive(ctx context.Context, password personal.Secret, salt []byte, p Params) ([]byte, error) {
+// spellings are the bytes that the password may have been hashed as: its NFC first.
+func spellings(password personal.Secret) [][]byte {
+	typed := []byte(password.Reveal())
+	composed := norm.NFC.Bytes(typed)
+	if bytes.Equal(composed, typed) {
+		return [][]byte{composed}
+	}
+	return [][]byte{composed, typed}
+}
+
+func (h *Hasher) derive(ctx context.Context, password, salt []byte, p Params) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, queue)
 	defer cancel()
 	select {
@@ -110,7 +126,7 @@ func (h *Hasher) derive(ctx context.Context, password personal.Secret, salt []by
 	case <-ctx.Done():
 		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).Because(ctx.Err())
 	}
-	return h.work(job{Params: p, Password: norm.NFC.Bytes([]byte(password.Reveal())), Salt: salt}), nil
+	return h.work(job{Params: p, Password: password, Salt: salt}), nil
 }
 
 func (h *Hasher) encode(salt, key []byte) personal.Secret {

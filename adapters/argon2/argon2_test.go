@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/unicode/norm"
 
 	"phonebill/core/fault"
 	"phonebill/core/personal"
@@ -76,6 +77,33 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, ok)
 	require.False(t, stale)
+}
+
+// TestAHashOfTheBytesAsTyped: one that was made elsewhere of NFD is found and renewed, at the same number of hashes for every account.
+func TestAHashOfTheBytesAsTyped(t *testing.T) {
+	t.Parallel()
+	h := New(quick)
+	worked := 0
+	h.work = func(j job) []byte { worked++; return j.run() }
+	nfc := "각하의 열쇠 하나"
+	nfd := norm.NFD.String(nfc)
+	salt := make([]byte, saltSize)
+	elsewhere := h.encode(salt, job{Params: quick, Password: []byte(nfd), Salt: salt}.run())
+	ours, err := h.Hash(t.Context(), secret(nfd))
+	require.NoError(t, err)
+	for _, c := range []struct {
+		hash, typed string
+		ok, stale   bool
+		work        int
+	}{
+		{elsewhere.Reveal(), nfd, true, true, 2}, {elsewhere.Reveal(), nfc, false, false, 1}, {ours.Reveal(), nfd, true, false, 1},
+		{ours.Reveal(), nfc, true, false, 1}, {ours.Reveal(), nfd + "x", false, false, 2}, {"", nfd, false, false, 2}, {"", nfc, false, false, 1},
+	} {
+		worked = 0
+		ok, stale, err := h.Matches(t.Context(), secret(c.hash), secret(c.typed))
+		require.NoError(t, err)
+		require.Equal(t, []any{c.ok, c.stale, c.work}, []any{ok, stale, worked}, c)
+	}
 }
 
 func TestMalformedHashIsAnErrorThatHidesIt(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"phonebill/ports"
 )
 
-// Devices implements ports.Devices: "d1." + base64url(tag, device id, HMAC). The tag is a keyed hash of the user id, cut short; the
+// Devices implements ports.Devices: "d1." + base64url(tag, device id, HMAC). The tag is a keyed hash of the folded user id, cut short; the
 // HMAC binds the device to the user and his password hash. Nothing of a cookie is stored (decision 4).
 type Devices struct{ vault ports.Vault }
 
@@ -29,7 +29,7 @@ const (
 
 // Mint answers the cookie of the account's device.
 func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
-	tag := d.tag(account.UserID)
+	tag := d.tag(account.UserID.Folded())
 	raw := bytes.Join([][]byte{tag, device[:], d.mac(account, device)}, nil)
 	return auth.DeviceCookie{
 		Tag: hex.EncodeToString(tag), Value: personal.NewSecret(devicePrefix + base64.RawURLEncoding.EncodeToString(raw)),
@@ -38,16 +38,28 @@ func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 
 // Read answers the device of a cookie that Mint made for this account as it is.
 func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
-	clear := value.Reveal()
-	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
-		return id.ID{}, false
-	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(clear[len(devicePrefix):])
-	if err != nil {
+	raw, ok := parts(value)
+	if !ok {
 		return id.ID{}, false
 	}
 	device := id.ID(raw[tagSize : tagSize+16])
-	return device, hmac.Equal(raw[:tagSize], d.tag(account.UserID)) && hmac.Equal(raw[tagSize+16:], d.mac(account, device))
+	return device, d.Names(account.UserID, value) && hmac.Equal(raw[tagSize+16:], d.mac(account, device))
+}
+
+// Names compares the tag. Cookies of the previous release have that of the id as the account spells it.
+func (d Devices) Names(user auth.UserID, value personal.Secret) bool {
+	raw, ok := parts(value)
+	return ok && (hmac.Equal(raw[:tagSize], d.tag(user.Folded())) || hmac.Equal(raw[:tagSize], d.tag(user)))
+}
+
+// parts is the decoded value, of the right length.
+func parts(value personal.Secret) (raw []byte, ok bool) {
+	clear := value.Reveal()
+	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
+		return nil, false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(clear[len(devicePrefix):])
+	return raw, err == nil
 }
 
 func (d Devices) tag(user auth.UserID) []byte {

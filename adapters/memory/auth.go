@@ -22,7 +22,8 @@ import (
 type Users struct {
 	mu     sync.Mutex
 	m      map[auth.UserID]auth.User
-	raised map[auth.UserID]time.Time // when the epoch was last raised
+	folded map[auth.UserID]auth.UserID // folded id -> id; Create lets no two ids differ in case alone
+	raised map[auth.UserID]time.Time   // when the epoch was last raised
 }
 
 // ByID answers the account, or USER_NOT_FOUND.
@@ -36,19 +37,34 @@ func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	return own(found), nil
 }
 
+// ByLogin answers the account that a typed id means.
+func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	u.mu.Lock()
+	meant := u.folded[typed.Folded()]
+	u.mu.Unlock()
+	return u.ByID(ctx, meant)
+}
+
+// taken is when the account was made whose id is that one in any case. The caller holds the lock.
+func (u *Users) taken(user auth.UserID) (since time.Time, ok bool) {
+	id, ok := u.folded[user.Folded()]
+	return u.m[id].CreatedAt, ok
+}
+
 // Create stores a new account.
 func (u *Users) Create(_ context.Context, user auth.User) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if _, taken := u.m[user.UserID]; taken {
+	if _, taken := u.taken(user.UserID); taken {
 		return fault.New(fault.StateConflict).WithField("userId", "이미 사용 중인 ID입니다")
 	}
 	if err := u.held(user.UserID, user.Lines); err != nil {
 		return err
 	}
 	if u.m == nil {
-		u.m = map[auth.UserID]auth.User{}
+		u.m, u.folded = map[auth.UserID]auth.User{}, map[auth.UserID]auth.UserID{}
 	}
+	u.folded[user.UserID.Folded()] = user.UserID
 	user.Version, user.Epoch, user.LastLoginAt = 1, 0, time.Time{}
 	u.m[user.UserID] = own(user)
 	return nil

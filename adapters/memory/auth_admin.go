@@ -44,9 +44,12 @@ func matches(a auth.Account, f auth.AccountFilter) bool {
 	if f.Status == auth.LockedOut {
 		status = a.StatusNow(f.Now)
 	}
-	return (f.UserID == "" || a.UserID == f.UserID) && (f.CustomerID == "" || a.CustomerID == f.CustomerID) &&
+	return (f.UserID == "" || a.UserID.Same(f.UserID)) && (f.CustomerID == "" || a.CustomerID == f.CustomerID) &&
 		(f.Line.IsZero() || slices.Contains(a.Lines, f.Line)) && (f.Status == "" || status == f.Status)
 }
+
+// Clashes answers none: Create lets no two ids differ in case alone.
+func (*Accounts) Clashes(context.Context, int) ([]auth.UserID, error) { return nil, nil }
 
 // Known answers which ids are taken.
 func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
@@ -54,8 +57,8 @@ func (a *Accounts) Known(_ context.Context, users []auth.UserID) (map[auth.UserI
 	defer a.Users.mu.Unlock()
 	known := map[auth.UserID]time.Time{}
 	for _, user := range users {
-		if u, ok := a.Users.m[user]; ok {
-			known[user] = u.CreatedAt
+		if since, ok := a.Users.taken(user); ok {
+			known[user] = since
 		}
 	}
 	return known, nil
@@ -81,7 +84,7 @@ func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 	added := 0
 	for _, u := range users {
 		a.Users.mu.Lock()
-		_, taken := a.Users.m[u.UserID]
+		_, taken := a.Users.taken(u.UserID)
 		err := a.Users.held(u.UserID, u.Lines)
 		a.Users.mu.Unlock()
 		if !taken && err != nil {
@@ -96,11 +99,17 @@ func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 	return added, nil
 }
 
+// about tells events of the account, or of an unknown id that is the same in another case.
+func about(e auth.LoginEvent, user auth.UserID) bool {
+	return e.UserID == user || !e.Known && e.UserID.Same(user)
+}
+
 // Page answers one page of the events of an id, newest first.
 func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size int) ([]auth.LoginEvent, int, error) {
 	var found []auth.LoginEvent
 	for _, e := range h.Events() {
-		if e.UserID == user {
+		if about(e, user) {
+			e.UserID = user
 			found = append(found, e)
 		}
 	}
@@ -113,7 +122,7 @@ func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size in
 func (h *LoginHistory) CountSince(_ context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error) {
 	n := 0
 	for _, e := range h.Events() {
-		if e.UserID == user && e.Type == of && !e.At.Before(since) {
+		if about(e, user) && e.Type == of && !e.At.Before(since) {
 			n++
 		}
 	}

@@ -29,6 +29,7 @@ type Guesses struct {
 
 // change applies decide under the lock; now is the zero time when nobody tried.
 func (g *Guesses) change(s auth.Subject, now time.Time, decide func(auth.LockoutPolicy, auth.Attempts) auth.Attempts) {
+	s.UserID = s.UserID.Folded()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	policy := g.Policy
@@ -48,6 +49,7 @@ func (g *Guesses) change(s auth.Subject, now time.Time, decide func(auth.Lockout
 
 // Take reserves a guess, waiting for its turn.
 func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (guess auth.Guess, err error) {
+	s.UserID = s.UserID.Folded()
 	began := time.Now()
 	ok, _ := g.queue.Do(ctx, s, ports.GuessPatience, ports.GuessPatience, func() (bool, error) {
 		at := now.Add(time.Since(began).Truncate(time.Millisecond * 25))
@@ -68,6 +70,7 @@ func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (gues
 
 // Fail judges the guess as wrong.
 func (g *Guesses) Fail(_ context.Context, s auth.Subject, guess auth.Guess, now time.Time) (last bool, err error) {
+	s.UserID = s.UserID.Folded()
 	defer g.queue.Wake(s)
 	g.change(s, now, func(p auth.LockoutPolicy, a auth.Attempts) auth.Attempts {
 		a, last = p.Fail(a, guess, now)
@@ -78,6 +81,7 @@ func (g *Guesses) Fail(_ context.Context, s auth.Subject, guess auth.Guess, now 
 
 // Succeed judges the guess as right.
 func (g *Guesses) Succeed(_ context.Context, s auth.Subject, guess auth.Guess, now time.Time) error {
+	s.UserID = s.UserID.Folded()
 	defer g.queue.Wake(s)
 	g.change(s, now, func(p auth.LockoutPolicy, a auth.Attempts) auth.Attempts { return p.Succeed(a, guess) })
 	return nil
@@ -85,6 +89,7 @@ func (g *Guesses) Succeed(_ context.Context, s auth.Subject, guess auth.Guess, n
 
 // GiveBack takes the guess back.
 func (g *Guesses) GiveBack(_ context.Context, s auth.Subject, guess auth.Guess) error {
+	s.UserID = s.UserID.Folded()
 	defer g.queue.Wake(s)
 	g.change(s, time.Time{}, func(p auth.LockoutPolicy, a auth.Attempts) auth.Attempts { return p.GiveBack(a, guess) })
 	return nil
@@ -95,7 +100,7 @@ func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for s, a := range g.m {
-		if s.UserID == user {
+		if s.UserID.Same(user) {
 			g.m[s] = g.Policy.Clear(a)
 			g.queue.Wake(s)
 		}
@@ -107,6 +112,7 @@ func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
 func (g *Guesses) Peek(_ context.Context, s auth.Subject) (auth.Attempts, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	s.UserID = s.UserID.Folded()
 	return g.m[s], nil
 }
 
@@ -129,7 +135,7 @@ type Devices struct{}
 // Mint answers user.hash.device.
 func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 	return auth.DeviceCookie{
-		Tag: hex.EncodeToString([]byte(account.UserID)), Value: personal.NewSecret(d.prefix(account) + device.String()),
+		Tag: hex.EncodeToString([]byte(account.UserID.Folded())), Value: personal.NewSecret(d.prefix(account) + device.String()),
 	}
 }
 
@@ -142,6 +148,11 @@ func (d Devices) Read(account auth.User, value personal.Secret) (id.ID, bool) {
 	rest, ok := strings.CutPrefix(value.Reveal(), d.prefix(account))
 	device, err := id.Parse(rest)
 	return device, ok && err == nil
+}
+
+// Names looks at the beginning.
+func (Devices) Names(user auth.UserID, value personal.Secret) bool {
+	return strings.HasPrefix(strings.ToLower(value.Reveal()), string(user.Folded())+".")
 }
 
 // Throttle implements ports.Throttle.

@@ -56,7 +56,7 @@ func (a *Accounts) Search(ctx context.Context, f auth.AccountFilter) ([]auth.Acc
 // find picks the most selective thing that is asked for; the statement is written so that its index drives the search.
 func (a *Accounts) find(ctx context.Context, q *authdb.Queries, f auth.AccountFilter) (ids []string, total int64, err error) {
 	skip, size, most := skip(f.Page, f.Size), int64(f.Size), int64(auth.MostCounted)
-	user, status := string(f.UserID), string(f.Status)
+	folded, status := string(f.UserID.Folded()), string(f.Status)
 	number := []byte{}
 	if !f.Line.IsZero() {
 		number = a.users.lines.index(f.Line)
@@ -66,13 +66,13 @@ func (a *Accounts) find(ctx context.Context, q *authdb.Queries, f auth.AccountFi
 	case f.Status == auth.LockedOut:
 		var r authdb.SearchLockedUsersRow
 		r, err = q.SearchLockedUsers(ctx, authdb.SearchLockedUsersParams{
-			Now: f.Now, UserID: user, CustomerID: f.CustomerID, LineIndex: number, Most: most, Skip: skip, Size: size,
+			Now: f.Now, Folded: folded, CustomerID: f.CustomerID, LineIndex: number, Most: most, Skip: skip, Size: size,
 		})
 		row = authdb.SearchAllUsersRow(r)
 	case f.UserID != "":
 		var r authdb.SearchUsersByIDRow
 		r, err = q.SearchUsersByID(ctx, authdb.SearchUsersByIDParams{
-			UserID: user, CustomerID: f.CustomerID, Status: status, LineIndex: number, Most: most, Skip: skip, Size: size,
+			Folded: folded, CustomerID: f.CustomerID, Status: status, LineIndex: number, Most: most, Skip: skip, Size: size,
 		})
 		row = authdb.SearchAllUsersRow(r)
 	case !f.Line.IsZero():
@@ -110,17 +110,42 @@ func (a *Accounts) locks(ctx context.Context, q *authdb.Queries, ids []string) (
 	return locks, err
 }
 
-func (a *Accounts) subject(user string) []byte { return a.vault.Index(subject, user) }
+func (a *Accounts) subject(user string) []byte {
+	return a.vault.Index(subject, string(auth.UserID(user).Folded()))
+}
 
-// Known answers which ids are taken.
+// Clashes walks the index of the folded ids.
+func (a *Accounts) Clashes(ctx context.Context, most int) ([]auth.UserID, error) {
+	ids, err := authdb.New(a.pool).ClashingUserIDs(ctx, int64(most))
+	if err != nil {
+		return nil, translate("look for ids that clash", err)
+	}
+	clashes := make([]auth.UserID, len(ids))
+	for i, user := range ids {
+		clashes[i] = auth.UserID(user)
+	}
+	return clashes, nil
+}
+
+// Known answers which ids are taken in any case.
 func (a *Accounts) Known(ctx context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error) {
-	rows, err := authdb.New(a.pool).KnownUsers(ctx, texts(users))
+	asked := make([]string, len(users))
+	for i, user := range users {
+		asked[i] = string(user.Folded())
+	}
+	rows, err := authdb.New(a.pool).KnownUsers(ctx, asked)
 	if err != nil {
 		return nil, translate("look for accounts", err)
 	}
-	known := make(map[auth.UserID]time.Time, len(rows))
+	since := make(map[auth.UserID]time.Time, len(rows))
 	for _, row := range rows {
-		known[auth.UserID(row.UserID)] = row.CreatedAt.UTC()
+		since[auth.UserID(row.UserID).Folded()] = row.CreatedAt.UTC()
+	}
+	known := make(map[auth.UserID]time.Time, len(rows))
+	for _, user := range users {
+		if at, taken := since[user.Folded()]; taken {
+			known[user] = at
+		}
 	}
 	return known, nil
 }

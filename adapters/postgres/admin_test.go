@@ -255,6 +255,7 @@ func million(t *testing.T, keys ports.Vault) []string {
 	name, phone, email := sealed("auth.users.name", "홍길동"), sealed("auth.users.phone", ""), sealed("auth.users.email", "")
 	return []string{
 		"ALTER TABLE user_lines DROP CONSTRAINT user_lines_user_id_fkey", "ALTER TABLE user_roles DROP CONSTRAINT user_roles_user_id_fkey",
+		"ALTER TABLE users DISABLE TRIGGER one_user_id_of_any_case",
 		`INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status)
 			SELECT 'user' || i, '', ` + name + ", " + phone + ", '', " + email + `, '', 'C' || i / 2,
 				CASE WHEN i % 1000 = 0 THEN 'SUSPENDED' ELSE 'ACTIVE' END FROM generate_series(1, 1000000) AS i`,
@@ -302,7 +303,7 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 		"all":                 {search(auth.AccountFilter{}), three, []string{"users_pkey"}},
 		"suspended":           {search(auth.AccountFilter{Status: auth.Suspended}), three, []string{"users_status"}},
 		"active":              {search(auth.AccountFilter{Status: auth.Active}), three, []string{"users_"}},
-		"by id":               {search(auth.AccountFilter{UserID: "user7"}), three, []string{"users_pkey"}},
+		"by id":               {search(auth.AccountFilter{UserID: "User7"}), three, []string{"users_folded"}},
 		"by customer":         {search(auth.AccountFilter{CustomerID: "C7"}), three, []string{"users_customer"}},
 		"customer and status": {search(auth.AccountFilter{CustomerID: "C7", Status: auth.Active}), three, []string{"users_customer"}},
 		"by line":             {search(auth.AccountFilter{Line: portstest.Line(1)}), three, []string{"user_lines_line", "users_pkey"}},
@@ -313,6 +314,14 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 			_, _, err := postgres.NewLoginHistory(pool, keys).Page(t.Context(), "user7", 3, 20)
 			return err
 		}, 2, []string{"login_history_subject"}},
+		"login history of an id with capitals": {func(pool *pgxpool.Pool) error {
+			_, _, err := postgres.NewLoginHistory(pool, keys).Page(t.Context(), "User7", 3, 20)
+			return err
+		}, 2, []string{"login_history_subject"}},
+		"ids that clash": {func(pool *pgxpool.Pool) error {
+			_, err := postgres.NewAccounts(pool, keys).Clashes(t.Context(), 10)
+			return err
+		}, 1, []string{"users_folded"}},
 		"an administrator steps down": {func(pool *pgxpool.Pool) error {
 			_, err := postgres.NewUsers(pool, keys).Change(t.Context(), "user10", func(u auth.User) (auth.User, error) {
 				u.Status = auth.Suspended
@@ -321,9 +330,9 @@ func TestAccountQueriesAtAMillionRows(t *testing.T) {
 			return err
 		}, 11, []string{"user_roles_staff", "users_pkey"}},
 		"login": {func(pool *pgxpool.Pool) error {
-			_, err := postgres.NewUsers(pool, keys).ByID(t.Context(), "user7")
+			_, err := postgres.NewUsers(pool, keys).ByLogin(t.Context(), "User7")
 			return err
-		}, 1, []string{"users_pkey", "user_lines_pkey", "user_roles_pkey"}},
+		}, 1, []string{"users_folded", "users_pkey", "user_lines_pkey", "user_roles_pkey"}},
 	} {
 		seen := &statements{}
 		config, err := pgxpool.ParseConfig(db.URL)

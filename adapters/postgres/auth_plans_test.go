@@ -18,8 +18,9 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// loginRows are a million accounts, counters and sessions; keys that grow, and no foreign key, make that quick.
+// loginRows are a million accounts, counters and sessions; keys that grow, and no foreign key and no trigger, make that quick.
 const loginRows = `ALTER TABLE sessions DROP CONSTRAINT sessions_user_id_fkey;
+		ALTER TABLE users DISABLE TRIGGER one_user_id_of_any_case;
 		INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id,
 			status)
 		SELECT 'user' || lpad(i::text, 8, '0'), '', '', '', '', '', '', '', 'ACTIVE' FROM generate_series(1, $rows) AS i;
@@ -57,6 +58,8 @@ func TestLoginUsesIndexes(t *testing.T) {
 	users, sessions := postgres.NewUsers(pool, keys), postgres.NewSessions(pool)
 	guesses := postgres.NewGuesses(pool, keys, auth.DefaultLockout())
 	one, device := auth.Subject{UserID: "user00000007"}, auth.Subject{UserID: "user00000007", Device: id.ID{1}}
+	_, err = users.ByLogin(t.Context(), "Nobody")
+	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 	_, err = users.ByID(t.Context(), "nobody")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 	for _, s := range []auth.Subject{one, device} {
@@ -81,7 +84,7 @@ func TestLoginUsesIndexes(t *testing.T) {
 	require.NoError(t, users.Rehash(t.Context(), "user00000007", personal.NewSecret("?"), portstest.Owner().PasswordHash))
 
 	for table, indexes := range map[string][]string{
-		"users": {"users_pkey"}, "login_attempts": {"login_attempts_pkey", "login_attempts_user", "login_attempts_updated"},
+		"users": {"users_pkey", "users_folded"}, "login_attempts": {"login_attempts_pkey", "login_attempts_user", "login_attempts_updated"},
 		"sessions": {"sessions_live", "sessions_expires"},
 	} {
 		plans := explain(t, db.Admin, seen, table)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -107,7 +108,7 @@ func (s *Sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Sessi
 		}
 		stored = sessionNoun(row)
 		next := decide(stored)
-		if next == stored {
+		if reflect.DeepEqual(next, stored) {
 			return nil
 		}
 		next.ID = sid
@@ -124,18 +125,27 @@ func (s *Sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Sessi
 }
 
 func sessionRow(s auth.Session) authdb.CreateSessionParams {
-	return authdb.CreateSessionParams{
+	row := authdb.CreateSessionParams{
 		ID: uuid.UUID(s.ID), UserID: string(s.UserID), AutoLogin: s.AutoLogin, CreatedAt: s.CreatedAt, LastSeenAt: s.LastSeenAt,
 		ExpiresAt: s.ExpiresAt, Generation: int64(s.Generation), RotatedAt: s.RotatedAt, RevokedAt: optional(s.RevokedAt),
 		Ip: s.Client.IP, UserAgent: s.Client.UserAgent, EndReason: string(s.EndReason),
+		SpentGenerations: make([]int64, len(s.Spent)), SpentAt: make([]time.Time, len(s.Spent)),
 	}
+	for i, x := range s.Spent {
+		row.SpentGenerations[i], row.SpentAt[i] = int64(x.Generation), x.At
+	}
+	return row
 }
 
 func sessionNoun(row authdb.Session) auth.Session {
-	return auth.Session{
+	s := auth.Session{
 		ID: id.ID(row.ID), UserID: auth.UserID(row.UserID), AutoLogin: row.AutoLogin, CreatedAt: row.CreatedAt.UTC(),
 		LastSeenAt: row.LastSeenAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(), Generation: int(row.Generation),
 		RotatedAt: row.RotatedAt.UTC(), RevokedAt: moment(row.RevokedAt), EndReason: auth.EndReason(row.EndReason),
 		Client: auth.Client{IP: row.Ip, UserAgent: row.UserAgent},
 	}
+	for i, at := range row.SpentAt {
+		s.Spent = append(s.Spent, auth.Spent{Generation: int(row.SpentGenerations[i]), At: at.UTC()})
+	}
+	return s
 }

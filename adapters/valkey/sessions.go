@@ -116,13 +116,23 @@ type sessionRow struct {
 	IP         string    `json:"ip,omitempty"`
 	UserAgent  string    `json:"agent,omitempty"`
 	EndReason  string    `json:"why,omitempty"` // absent in copies that the previous release made
+	Spent      []spent   `json:"spent,omitempty"`
+}
+
+type spent struct {
+	Generation int       `json:"generation"`
+	At         time.Time `json:"at"`
 }
 
 func sealSession(vault ports.Vault, at sealing.Place, s auth.Session) ([]byte, error) {
-	clear, err := json.Marshal(sessionRow{
+	row := sessionRow{
 		s.ID.String(), string(s.UserID), s.AutoLogin, s.CreatedAt.UTC(), s.LastSeenAt.UTC(), s.ExpiresAt.UTC(), s.Generation, s.RotatedAt.UTC(),
-		s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent, string(s.EndReason),
-	})
+		s.RevokedAt.UTC(), s.Client.IP, s.Client.UserAgent, string(s.EndReason), nil,
+	}
+	for _, x := range s.Spent {
+		row.Spent = append(row.Spent, spent{x.Generation, x.At.UTC()})
+	}
+	clear, err := json.Marshal(row)
 	if err != nil {
 		return nil, fmt.Errorf("valkey: session: %w", err)
 	}
@@ -142,9 +152,13 @@ func openSession(vault ports.Vault, at sealing.Place, sealed []byte) (auth.Sessi
 	if err != nil {
 		return auth.Session{}, fmt.Errorf("valkey: session: %w", err)
 	}
-	return auth.Session{
+	session := auth.Session{
 		ID: sid, UserID: auth.UserID(r.UserID), AutoLogin: r.AutoLogin, CreatedAt: r.CreatedAt, LastSeenAt: r.LastSeenAt,
 		ExpiresAt: r.ExpiresAt, Generation: r.Generation, RotatedAt: r.RotatedAt, RevokedAt: r.RevokedAt, EndReason: auth.EndReason(r.EndReason),
 		Client: auth.Client{IP: r.IP, UserAgent: r.UserAgent},
-	}, nil
+	}
+	for _, x := range r.Spent {
+		session.Spent = append(session.Spent, auth.Spent{Generation: x.Generation, At: x.At})
+	}
+	return session, nil
 }

@@ -25,6 +25,7 @@ const (
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 	ChangeParked   Kind = "change_parked"          // a person must find out what became of a plan change
 	OftenUnlocked  Kind = "account_often_unlocked" // staff unlocked one account many times within a day
+	UserIDsClash   Kind = "user_ids_clash"         // ids of accounts differ in case alone: these log in by exact spelling
 	ManySearches   Kind = "staff_searched_often"   // a member of staff used up the exact searches of an hour
 	BooksDiffer    Kind = "books_differ"           // our orders, KOS and the deliveries do not say the same
 )

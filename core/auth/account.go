@@ -10,6 +10,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/line"
 	"phonebill/core/personal"
+	"phonebill/core/text"
 )
 
 // Account is a user as staff see him: with the end of his lock, zero when there is none.
@@ -21,8 +22,8 @@ type Account struct {
 // StatusNow is the status to show at now.
 func (a Account) StatusNow(now time.Time) Status { return a.StatusAt(a.LockedUntil, now) }
 
-// AccountFilter is a search for accounts: what is set must match exactly. LOCKED finds the accounts that are locked at Now. Pages count
-// from 1.
+// AccountFilter is a search for accounts: what is set must match exactly, but the id in any case. LOCKED finds the accounts that are
+// locked at Now. Pages count from 1.
 type AccountFilter struct {
 	UserID     UserID
 	CustomerID string
@@ -35,9 +36,10 @@ type AccountFilter struct {
 // MostCounted is as far as lists are counted; page x size goes no further (product.md).
 const MostCounted = 10_000
 
-// ParseName accepts a person's name: 1-50 printable characters without space at its ends.
+// ParseName accepts a person's name: 1-50 printable characters, counted in NFC, without space at its ends.
 func ParseName(s string) (personal.Name, error) {
 	const most = 50
+	s = text.NFC(s)
 	n := utf8.RuneCountInString(s)
 	if n < 1 || n > most || !utf8.ValidString(s) || !allRunes(s, unicode.IsPrint) || strings.TrimSpace(s) != s {
 		return personal.Name{}, fault.InvalidField("userName", "1~50자로 입력해야 합니다")

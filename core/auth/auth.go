@@ -36,6 +36,12 @@ func ParseUserID(s string) (UserID, error) {
 	return UserID(s), nil
 }
 
+// Folded is the id in lower case. Ids are ASCII, and phones capitalise the first letter: whatever its case, an id is one account.
+func (u UserID) Folded() UserID { return UserID(strings.ToLower(string(u))) }
+
+// Same is true for ids that differ in case at most. It is how persons are told apart: where two must agree, one with two spellings is one.
+func (u UserID) Same(other UserID) bool { return u.Folded() == other.Folded() }
+
 // Role is what a user is.
 type Role string
 

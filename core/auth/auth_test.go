@@ -135,8 +135,45 @@ func TestRefreshHasOneSuccessor(t *testing.T) {
 	_, verdict = p.Present(s, 0, now)
 	require.Equal(t, auth.RefreshRefused, verdict, "a generation that was never made")
 	third, _ := p.Present(rotated, 2, at.Add(time.Second))
-	_, verdict = p.Present(third, 1, at.Add(2*time.Second))
-	require.Equal(t, auth.RefreshReused, verdict, "two generations old is theft, grace or not")
+	same, verdict = p.Present(third, 1, at.Add(p.RefreshGrace-1))
+	require.Equal(t, auth.RefreshReplay, verdict, "within the grace of its own rotation it is no theft, however old")
+	require.Equal(t, third, same, "the newest pair: the one after it is spent")
+	_, verdict = p.Present(third, 1, at.Add(p.RefreshGrace))
+	require.Equal(t, auth.RefreshReused, verdict, "its own rotation counts, not the last one")
+	_, verdict = p.Present(third, 2, at.Add(p.RefreshGrace))
+	require.Equal(t, auth.RefreshReplay, verdict)
+}
+
+// TestAnOlderReleasesRotationLeavesNoTime: what is not known counts as spent long ago, and what is known is not mistaken.
+func TestAnOlderReleasesRotationLeavesNoTime(t *testing.T) {
+	t.Parallel()
+	p, s := session()
+	for range 2 {
+		s, _ = p.Present(s, s.Generation, now)
+	}
+	s.Generation, s.RotatedAt = 4, now // by an instance that does not know Spent
+	for generation, want := range map[int]auth.Refresh{1: auth.RefreshReplay, 2: auth.RefreshReused, 3: auth.RefreshReplay} {
+		_, verdict := p.Present(s, generation, now)
+		require.Equal(t, want, verdict, generation)
+	}
+}
+
+// TestRotationsWithinTheGraceAreBounded, and none of their tokens is taken for theft all the same.
+func TestRotationsWithinTheGraceAreBounded(t *testing.T) {
+	t.Parallel()
+	p, s := session()
+	for range 1000 {
+		s, _ = p.Present(s, s.Generation, now)
+		for generation := 1; generation < s.Generation; generation++ {
+			_, verdict := p.Present(s, generation, now.Add(p.RefreshGrace-1))
+			require.Equal(t, auth.RefreshReplay, verdict, generation)
+		}
+	}
+	require.Equal(t, 34, s.Generation)
+	require.Len(t, s.Spent, 32)
+	later, verdict := p.Present(s, s.Generation, now.Add(p.RefreshGrace))
+	require.Equal(t, auth.RefreshRotated, verdict)
+	require.Empty(t, later.Spent)
 }
 
 // TestRefreshLaws presents tokens of any age at any time: successors are never skipped, and a family once dead stays dead.
@@ -145,7 +182,7 @@ func TestRefreshLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, s := session()
 		at := now
-		rotations := map[int]int{}
+		rotations, spent := map[int]int{}, map[int]time.Time{}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			at = at.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "gap")) * time.Second)
 			g := max(1, s.Generation-rapid.IntRange(-1, 3).Draw(t, "age"))
@@ -153,13 +190,16 @@ func TestRefreshLaws(t *testing.T) {
 			switch verdict {
 			case auth.RefreshRotated:
 				rotations[g]++
+				spent[g] = at
 				require.Equal(t, 1, rotations[g], "one successor")
 				require.Equal(t, s.Generation+1, after.Generation)
 			case auth.RefreshReplay:
 				require.Equal(t, s, after)
-				require.Equal(t, g+1, s.Generation)
+				require.Less(t, g, s.Generation)
+				require.Less(t, at.Sub(spent[g]), p.RefreshGrace)
 			case auth.RefreshReused:
 				require.False(t, p.Live(after, at))
+				require.GreaterOrEqual(t, at.Sub(spent[g]), p.RefreshGrace)
 			case auth.RefreshRefused:
 				require.Equal(t, s, after)
 			}

@@ -75,7 +75,7 @@ func (t LineTransfer) Confirm(by string, now time.Time) (LineTransfer, error) {
 		return refused("ALREADY_CONFIRMED", "이미 승인된 회선 이전입니다")
 	case !now.Before(t.ExpiresAt):
 		return refused("EXPIRED", "승인 기한이 지난 회선 이전입니다. 다시 신청해주세요")
-	case t.ProposedBy == by:
+	case UserID(t.ProposedBy).Same(UserID(by)):
 		return refused("OWN_PROPOSAL", "본인이 신청한 회선 이전은 다른 담당자가 승인해야 합니다")
 	}
 	t.ConfirmedBy, t.ConfirmedAt = by, now

@@ -26,6 +26,7 @@ func TestATransferNeedsAnotherPersonWithinADay(t *testing.T) {
 		reason string
 	}{
 		"the same person": {"ops", start, "OWN_PROPOSAL"},
+		"another case":    {"Ops", start, "OWN_PROPOSAL"},
 		"another person":  {"boss", start.Add(day - 1), ""},
 		"too late":        {"boss", start.Add(day), "EXPIRED"},
 	} {

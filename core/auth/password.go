@@ -3,10 +3,12 @@ package auth
 import (
 	_ "embed" // the list below
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"phonebill/core/fault"
 	"phonebill/core/personal"
+	"phonebill/core/text"
 )
 
 // commonPasswords are folded to lower case, one per line, with a line end before the first and after the last.
@@ -14,27 +16,44 @@ import (
 //go:embed common_passwords.txt
 var commonPasswords string
 
-// The bounds of a password, in characters (code points).
+// The bounds of a password, in characters (code points) of its NFC.
 const (
 	ShortestPassword = 8
 	LongestPassword  = 64
 )
 
-// CheckPassword tells whether the user may take the password: 8-64 characters of any script, none of the commonest, and without his
-// own id in it; what it is made of is his business (NIST SP 800-63B, 5.1.1.2). Otherwise it is a VALIDATION_ERROR on the field.
+// fewestLetters is how many different letters, digits and signs a password must show: blanks alone, what cannot be seen, and one letter
+// again and again are guessed first.
+const fewestLetters = 2
+
+// CheckPassword is nil for a password that the user may take: 8-64 characters of any script, none of the commonest, of at least two
+// different letters, digits or signs, without control characters, and without the user's own id in it; what it is made of is the user's
+// business (NIST SP 800-63B, 5.1.1.2). Otherwise it is a VALIDATION_ERROR on the field. Two spellings of one text in Unicode are one
+// password, so that all of this is about its NFC (RFC 8265).
 func CheckPassword(field string, user UserID, password personal.Secret) error {
-	clear := password.Reveal()
-	folded := strings.ToLower(clear)
+	clear := text.NFC(password.Reveal())
+	folded := text.Skeleton(clear)
 	n := utf8.RuneCountInString(clear)
 	switch {
-	case !utf8.ValidString(clear) || strings.ContainsRune(clear, 0):
+	case !utf8.ValidString(clear) || strings.ContainsFunc(clear, unicode.IsControl):
 		return fault.InvalidField(field, "사용할 수 없는 문자가 있습니다")
 	case n < ShortestPassword || n > LongestPassword:
 		return fault.InvalidField(field, "8~64자여야 합니다")
 	case strings.Contains(commonPasswords, "\n"+folded+"\n"):
 		return fault.InvalidField(field, "너무 흔히 쓰이는 비밀번호입니다")
+	case text.Letters(clear) < fewestLetters:
+		return fault.InvalidField(field, "공백이나 같은 문자만으로는 만들 수 없습니다")
 	case user != "" && strings.Contains(folded, strings.ToLower(string(user))):
 		return fault.InvalidField(field, "ID를 포함할 수 없습니다")
+	}
+	return nil
+}
+
+// TypedPassword is nil for a password that some account may have; else a VALIDATION_ERROR on the field. It is for passwords that are asked
+// for: those of before today's rules log in until they are changed.
+func TypedPassword(field string, password personal.Secret) error {
+	if utf8.RuneCountInString(text.NFC(password.Reveal())) > LongestPassword {
+		return fault.InvalidField(field, "64자 이하여야 합니다")
 	}
 	return nil
 }

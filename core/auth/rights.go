@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"phonebill/core/fault"
+	"phonebill/core/text"
 )
 
 // AllRoles lists every role in the order in which it is shown.
@@ -129,7 +130,7 @@ func LastAdmin() error {
 // without end, or end the administrator's sessions.
 func MayTouch(by UserID, roles []Role, account User) error {
 	switch {
-	case by != "" && by == account.UserID:
+	case by != "" && by.Same(account.UserID):
 		return fault.New(fault.StateConflict).WithMessage("본인의 계정은 관리할 수 없습니다").WithDetail("reason", "OWN_ACCOUNT")
 	case account.Staff() && !slices.Contains(roles, Admin):
 		return fault.New(fault.PermissionDenied)
@@ -158,8 +159,9 @@ const (
 	maxReason = 200
 )
 
-// ParseReason accepts why somebody does what he does: 3-200 printable characters.
+// ParseReason accepts why somebody does what he does: 3-200 printable characters, counted in NFC.
 func ParseReason(s string) (string, error) {
+	s = text.NFC(s)
 	n := utf8.RuneCountInString(s)
 	printable := func(r rune) bool { return unicode.IsPrint(r) }
 	if n < minReason || n > maxReason || !utf8.ValidString(s) || !allRunes(s, printable) {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"phonebill/core/fault"
@@ -13,7 +14,7 @@ type SessionPolicy struct {
 	Idle         time.Duration // without auto-login
 	IdleAuto     time.Duration // with auto-login
 	Refresh      time.Duration // absolute: the family ends, however busy
-	RefreshGrace time.Duration // how long the previous refresh token still answers with its successor (decision 3)
+	RefreshGrace time.Duration // how long after its own rotation a refresh token is no theft but gets the newest pair
 	Access       time.Duration // lifetime of an access token
 	Devices      int           // live sessions per user; the oldest ends when one more begins
 }
@@ -35,10 +36,17 @@ type Session struct {
 	LastSeenAt time.Time
 	ExpiresAt  time.Time // absolute end
 	Generation int       // of the refresh token that is good now; starts at 1
-	RotatedAt  time.Time // when Generation became good
+	RotatedAt  time.Time // when Generation became good, and the one before it was spent
+	Spent      []Spent   // generations before that one, oldest first, that were spent within the grace of the last rotation
 	RevokedAt  time.Time // zero while live
 	EndReason  EndReason // empty while live, and when it was ended for a reason that is not told apart
 	Client     Client
+}
+
+// Spent is a refresh token that was exchanged for its successor at At.
+type Spent struct {
+	Generation int
+	At         time.Time
 }
 
 // NewSession begins a session at generation 1.
@@ -77,25 +85,56 @@ type Refresh uint8
 const (
 	RefreshRefused Refresh = iota // session over: REFRESH_TOKEN_INVALID
 	RefreshRotated                // one new generation
-	RefreshReplay                 // the same successor again, within the grace
+	RefreshReplay                 // the newest pair again, within the grace of the token's own rotation
 	RefreshReused                 // theft: the family is revoked
 )
 
-// Present decides on a refresh token of the given generation and answers the session after it. Deciding by generation,
-// not by time, leaves exactly one successor under any concurrency (decision 3); the store serialises the calls.
+// mostSpent bounds Session.Spent. While that many rotations are within the grace there is no further one: the good token gets its own
+// pair once more, so that none of those before it is ever taken for theft within its grace.
+const mostSpent = 32
+
+// Present decides on a refresh token of the given generation and returns the session after it. Deciding by generation, not by time,
+// leaves exactly one successor under any concurrency; the store serialises the calls. A token that was spent within the grace gets the
+// newest pair: its own successor may be spent by now, and would look like theft later.
 func (p SessionPolicy) Present(s Session, generation int, now time.Time) (Session, Refresh) {
 	switch {
 	case !p.Live(s, now) || generation < 1 || generation > s.Generation:
 		return s, RefreshRefused
 	case generation == s.Generation:
-		s.Generation++
-		s.RotatedAt, s.LastSeenAt = now, now
-		return s, RefreshRotated
-	case generation == s.Generation-1 && now.Before(s.RotatedAt.Add(p.RefreshGrace)):
+		return p.rotate(s, now)
+	case now.Before(s.spentAt(generation).Add(p.RefreshGrace)):
 		return s, RefreshReplay
 	default:
 		return s.Revoke(now), RefreshReused
 	}
+}
+
+func (p SessionPolicy) rotate(s Session, now time.Time) (Session, Refresh) {
+	var spent []Spent
+	for _, x := range append(slices.Clone(s.Spent), Spent{s.Generation - 1, s.RotatedAt}) {
+		if x.Generation > 0 && now.Before(x.At.Add(p.RefreshGrace)) {
+			spent = append(spent, x)
+		}
+	}
+	if len(spent) > mostSpent {
+		return s, RefreshReplay
+	}
+	s.Generation++
+	s.RotatedAt, s.LastSeenAt, s.Spent = now, now, spent
+	return s, RefreshRotated
+}
+
+// spentAt is when the generation was exchanged for the next one; the zero time when that is no longer known.
+func (s Session) spentAt(generation int) time.Time {
+	if generation == s.Generation-1 {
+		return s.RotatedAt
+	}
+	for _, x := range s.Spent {
+		if x.Generation == generation {
+			return x.At
+		}
+	}
+	return time.Time{}
 }
 
 // Revoke ends the session; a session that has ended stays ended at its first time.

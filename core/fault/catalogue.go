@@ -87,7 +87,7 @@ var catalogue = map[Code]Entry{
 	},
 	RefreshTokenReused: {
 		Kind: Unauthenticated, Message: "보안을 위해 세션을 종료했습니다. 다시 로그인해주세요",
-		Meaning: "A refresh token was used twice; the whole session family is revoked.",
+		Meaning: "A refresh token was used again more than 10 s after it was exchanged; the whole session family is revoked.",
 	},
 	Unauthorized: {
 		Kind: Unauthenticated, Message: "로그인이 필요합니다",

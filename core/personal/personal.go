@@ -5,13 +5,15 @@ package personal
 import (
 	"fmt"
 	"strings"
+
+	"phonebill/core/text"
 )
 
 // Name is a person's name; it prints as 홍*동.
 type Name struct{ clear string }
 
-// NewName wraps a name.
-func NewName(clear string) Name { return Name{clear} }
+// NewName wraps a name, in NFC: its letters are what is masked.
+func NewName(clear string) Name { return Name{text.NFC(clear)} }
 
 // Reveal answers the clear name.
 func (n Name) Reveal() string { return n.clear }
@@ -38,8 +40,8 @@ func (n Name) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 // Email is a mail address; it prints as h***@example.com.
 type Email struct{ clear string }
 
-// NewEmail wraps an address.
-func NewEmail(clear string) Email { return Email{clear} }
+// NewEmail wraps an address, in NFC.
+func NewEmail(clear string) Email { return Email{text.NFC(clear)} }
 
 // Reveal answers the clear address.
 func (e Email) Reveal() string { return e.clear }

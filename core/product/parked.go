@@ -10,6 +10,7 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/text"
 )
 
 // Outcome is what a person says became of a parked order.
@@ -38,7 +39,7 @@ const (
 
 // ParseResolution trims the reason; VALIDATION_ERROR names the field that is wrong.
 func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Resolution, error) {
-	r := Resolution{Outcome: Outcome(outcome), Reason: strings.TrimSpace(reason), By: by, At: at}
+	r := Resolution{Outcome: Outcome(outcome), Reason: strings.TrimSpace(text.NFC(reason)), By: by, At: at}
 	switch r.Outcome {
 	case OutcomeCompleted, OutcomeFailed, OutcomeReconcile:
 	default:
@@ -85,9 +86,9 @@ func (r Resolution) Judge(proposal Resolution) (Judgement, error) {
 	switch {
 	case !proposal.Lives(r.At):
 		return Proposed, nil
-	case proposal.Outcome == r.Outcome && proposal.By != r.By && proposal.By.IsAtConsole() == r.By.IsAtConsole():
+	case proposal.Outcome == r.Outcome && !proposal.By.Same(r.By) && proposal.By.IsAtConsole() == r.By.IsAtConsole():
 		return Confirmed, nil
-	case proposal.By == r.By && proposal.Outcome == r.Outcome && proposal.Reason == r.Reason:
+	case proposal.By.Same(r.By) && proposal.Outcome == r.Outcome && proposal.Reason == r.Reason:
 		return Proposed, fault.New(fault.StateConflict).WithMessage("다른 담당자의 확인이 필요합니다")
 	default:
 		return Proposed, nil

@@ -45,6 +45,7 @@ func TestFourEyes(t *testing.T) {
 		"another person wants KOS asked":         {kim, says("lee", again, why, now.Add(time.Hour)), proposed, false},
 		"asking again needs two persons as well": {says("kim", again, why, now), says("lee", again, why, now), confirmed, false},
 		"two persons at the console":             {says("cli:kim", done, why, now), says("cli:lee", done, why, now), confirmed, false},
+		"the same person in capitals":            {kim, says("KIM", done, "이유를 고칩니다", now.Add(time.Hour)), proposed, false},
 		"an account that may be the same human":  {kim, says("cli:root", done, why, now), proposed, false},
 		"a user id that may be the same human":   {says("cli:root", done, why, now), kim, proposed, false},
 	} {

@@ -10,8 +10,11 @@ import (
 // Rate allows PerMinute on average and Burst at once. PerMinute 0 means no limit.
 type Rate struct{ PerMinute, Burst int }
 
-// Logins is the limit of login and refresh together, per address (product.md: 600/min, burst 600).
+// Logins is the limit of logins, and by itself that of refreshes, per address: as many at once as in a minute.
 func Logins(perMinute int) Rate { return Rate{PerMinute: perMinute, Burst: perMinute} }
+
+// KnownDevices is the limit of an account's logins from its known devices, which the address's limit does not count: 60/min, burst 60.
+func KnownDevices() Rate { return Rate{PerMinute: 60, Burst: 60} }
 
 // Interval is the time that one call uses up.
 func (r Rate) Interval() time.Duration { return time.Minute / time.Duration(r.PerMinute) }

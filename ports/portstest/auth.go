@@ -33,6 +33,58 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		_, err = users.ByID(t.Context(), "HONG1234")
 		requireFault(t, fault.UserNotFound, err)
 	})
+	t.Run("an id is one account whatever its case", func(t *testing.T) {
+		t.Parallel()
+		users, want := open(t), Owner()
+		_, err := users.ByLogin(t.Context(), want.UserID)
+		requireFault(t, fault.UserNotFound, err)
+		require.NoError(t, users.Create(t.Context(), want))
+		for _, typed := range []auth.UserID{"hong1234", "Hong1234", "HONG1234"} {
+			got, err := users.ByLogin(t.Context(), typed)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			other := auth.User{UserID: typed, Status: auth.Active, CreatedAt: start}
+			err = users.Create(t.Context(), other)
+			requireFault(t, fault.StateConflict, err)
+			require.Equal(t, "userId", fault.From(err).Fields()[0].Name)
+		}
+		for _, typed := range []auth.UserID{"hong123", "hong_234", "h%"} {
+			_, err = users.ByLogin(t.Context(), typed)
+			requireFault(t, fault.UserNotFound, err)
+		}
+		_, err = users.Change(t.Context(), want.UserID, func(u auth.User) (auth.User, error) { u.Status = auth.Inactive; return u, nil })
+		require.NoError(t, err)
+		got, err := users.ByLogin(t.Context(), "HONG1234")
+		require.NoError(t, err)
+		require.Equal(t, want.UserID, got.UserID)
+	})
+	t.Run("of many spellings of one id created at once one is stored", func(t *testing.T) {
+		t.Parallel()
+		users := open(t)
+		var all sync.WaitGroup
+		var stored, refused atomic.Int64
+		for n := range 8 {
+			spelled := []byte("kimkim")
+			for bit := range 3 {
+				if n>>bit&1 == 1 {
+					spelled[bit] -= 'a' - 'A'
+				}
+			}
+			all.Go(func() {
+				switch err := users.Create(t.Context(), auth.User{UserID: auth.UserID(spelled), Status: auth.Active, CreatedAt: start}); {
+				case err == nil:
+					stored.Add(1)
+				case errors.Is(err, fault.New(fault.StateConflict)):
+					refused.Add(1)
+				default:
+					t.Errorf("create: %v", err)
+				}
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, stored.Load())
+		require.EqualValues(t, 7, refused.Load())
+	})
 	t.Run("staff own no line and need no phone", func(t *testing.T) {
 		t.Parallel()
 		users, want := open(t), auth.User{
@@ -263,7 +315,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		begin(t, sessions, want)
 		_, err := sessions.Get(t.Context(), want.ID) // a copy may be cached now
 		require.NoError(t, err)
-		want.Generation, want.RotatedAt, want.LastSeenAt, want.RevokedAt = 2, after(1), after(2), after(3)
+		want.Generation, want.RotatedAt, want.LastSeenAt, want.RevokedAt = 4, after(1), after(2), after(3)
+		want.Spent = []auth.Spent{{Generation: 1, At: after(0)}, {Generation: 2, At: after(1)}}
 		got, err := sessions.Change(t.Context(), want.ID, func(auth.Session) auth.Session { return want })
 		require.NoError(t, err)
 		require.Equal(t, want, got)

@@ -63,6 +63,7 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 		}{
 			"all":                   {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04", "user05"}},
 			"id":                    {auth.AccountFilter{UserID: "user02"}, []auth.UserID{"user02"}},
+			"id, other case":        {auth.AccountFilter{UserID: "USER02"}, []auth.UserID{"user02"}},
 			"id, other customer":    {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
 			"id, his line":          {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
 			"id, other line":        {auth.AccountFilter{UserID: "user02", Line: Line(3)}, []auth.UserID{}},
@@ -147,6 +148,17 @@ func AccountIntake(t *testing.T, open func(t *testing.T) Registry) {
 		known, err := r.Intake.Known(t.Context(), []auth.UserID{"user00", "user01", "user09"})
 		require.NoError(t, err)
 		require.Equal(t, map[auth.UserID]time.Time{"user00": start, "user01": start}, known)
+		known, err = r.Intake.Known(t.Context(), []auth.UserID{"User00"})
+		require.NoError(t, err)
+		require.Equal(t, map[auth.UserID]time.Time{"User00": start}, known)
+		again := person(3)
+		again.UserID = "USER00"
+		added, err = r.Intake.AddAll(t.Context(), []auth.User{again})
+		require.NoError(t, err)
+		require.Zero(t, added, "an id that differs in case alone is taken")
+		clashes, err := r.Accounts.Clashes(t.Context(), 10)
+		require.NoError(t, err)
+		require.Empty(t, clashes)
 	})
 	t.Run("initial passwords stay such", func(t *testing.T) {
 		t.Parallel()
@@ -224,6 +236,29 @@ func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
 		require.NoError(t, err)
 		require.Empty(t, got)
 		require.Zero(t, total)
+	})
+	t.Run("events of an unknown id belong to it in any case, those of another account do not", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		for n, e := range []auth.LoginEvent{
+			{UserID: "Hong1234", Known: true, Type: auth.EventLogin}, {UserID: "hong1234", Type: auth.EventLogin},
+			{UserID: "hong1234", Known: true, Type: auth.EventLogin}, {UserID: "HONG1234", Type: auth.EventLogin},
+		} {
+			e.ID, e.At = numbered(n), after(n)
+			require.NoError(t, r.History.Append(t.Context(), e))
+		}
+		for user, want := range map[auth.UserID][]int{"Hong1234": {3, 1, 0}, "hong1234": {3, 2, 1}, "hONG1234": {3, 1}} {
+			got, total, err := r.Records.Page(t.Context(), user, 1, 10)
+			require.NoError(t, err)
+			require.Equal(t, len(want), total)
+			for i, n := range want {
+				require.Equal(t, numbered(n), got[i].ID)
+				require.Equal(t, user, got[i].UserID)
+			}
+			count, err := r.Records.CountSince(t.Context(), user, auth.EventLogin, after(1))
+			require.NoError(t, err)
+			require.Equal(t, map[auth.UserID]int{"Hong1234": 2, "hong1234": 3, "hONG1234": 2}[user], count)
+		}
 	})
 	t.Run("events of one type since a moment are counted", func(t *testing.T) {
 		t.Parallel()

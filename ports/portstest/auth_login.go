@@ -54,14 +54,21 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 			walk(t, guesses, auth.Subject{UserID: auth.UserID("walker-" + string('a'+rune(seed)))}, rand.New(rand.NewPCG(seed, 42)))
 		}
 	})
-	t.Run("ids and devices do not share a counter, and unknown ones have none", func(t *testing.T) {
+	t.Run("ids of any case share a counter, ids and devices do not, and unknown ones have none", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		failed(t, guesses, hong(), start)
 		requireAttempts(t, guesses, hong(), auth.Attempts{Failures: 1})
-		for _, other := range []auth.Subject{{UserID: "Hong1234"}, tablet(), {UserID: "hong1234", Device: numbered(8)}} {
+		for _, other := range []auth.Subject{tablet(), {UserID: "hong1234", Device: numbered(8)}} {
 			requireAttempts(t, guesses, other, auth.Attempts{})
 		}
+		requireAttempts(t, guesses, auth.Subject{UserID: "Hong1234"}, auth.Attempts{Failures: 1})
+		failed(t, guesses, auth.Subject{UserID: "HONG1234"}, start)
+		requireAttempts(t, guesses, hong(), auth.Attempts{Failures: 2})
+		failed(t, guesses, auth.Subject{UserID: "Hong1234", Device: numbered(7)}, start)
+		requireAttempts(t, guesses, tablet(), auth.Attempts{Failures: 1})
+		require.NoError(t, guesses.Clear(t.Context(), "hONG1234"))
+		requireAttempts(t, guesses, tablet(), auth.Attempts{})
 	})
 	t.Run("five failures lock one counter alone, and the lock expires", func(t *testing.T) {
 		t.Parallel()
@@ -252,6 +259,9 @@ func Devices(t *testing.T, devices ports.Devices) {
 	require.NotEqual(t, cookie.Tag, devices.Mint(kim, numbered(7)).Tag)
 	_, ok = devices.Read(kim, cookie.Value)
 	require.False(t, ok, "somebody else's cookie")
+	require.True(t, devices.Names(hong.UserID, cookie.Value))
+	require.False(t, devices.Names(kim.UserID, cookie.Value))
+	require.True(t, devices.Names("HONG1234", cookie.Value), "the case of an id makes no difference")
 	changed := hong
 	changed.PasswordHash = personal.NewSecret("$argon2id$two")
 	_, ok = devices.Read(changed, cookie.Value)
@@ -259,6 +269,9 @@ func Devices(t *testing.T, devices ports.Devices) {
 	for _, bad := range []string{"", "d1.", "nonsense", cookie.Value.Reveal() + "A", cookie.Value.Reveal()[1:]} {
 		_, ok = devices.Read(hong, personal.NewSecret(bad))
 		require.False(t, ok, bad)
+		if devices.Names(kim.UserID, personal.NewSecret(bad)) {
+			require.Fail(t, "names somebody", bad)
+		}
 	}
 }
 

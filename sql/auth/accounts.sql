@@ -31,13 +31,13 @@ SELECT (SELECT count(*) FROM found)::bigint AS total,
 -- name: SearchUsersByID :one
 WITH found AS MATERIALIZED (
     SELECT u.user_id FROM users u
-    WHERE u.user_id = @user_id AND (@customer_id::text = '' OR u.customer_id = @customer_id::text)
+    WHERE lower(u.user_id COLLATE "C") = @folded::text AND (@customer_id::text = '' OR u.customer_id = @customer_id::text)
         AND (@status::text = '' OR u.status = @status::text)
         AND (
             @line_index::bytea = ''::bytea
             OR EXISTS (SELECT 1 FROM user_lines l WHERE l.user_id = u.user_id AND l.line_index = @line_index::bytea)
         )
-    LIMIT @most::bigint
+    ORDER BY u.user_id LIMIT @most::bigint
 )
 SELECT (SELECT count(*) FROM found)::bigint AS total,
     ARRAY(SELECT f.user_id FROM found f ORDER BY f.user_id LIMIT @size::bigint OFFSET @skip::bigint)::text[] AS ids;
@@ -51,7 +51,7 @@ WITH found AS MATERIALIZED (
         SELECT h.user_id FROM login_history h WHERE h.subject = a.subject AND h.user_id IS NOT NULL ORDER BY h.at DESC LIMIT 1
     ) h
     JOIN users u ON u.user_id = h.user_id
-    WHERE u.status = 'ACTIVE' AND (@user_id::text = '' OR u.user_id = @user_id::text)
+    WHERE u.status = 'ACTIVE' AND (@folded::text = '' OR lower(u.user_id COLLATE "C") = @folded::text)
         AND (@customer_id::text = '' OR u.customer_id = @customer_id::text)
         AND (
             @line_index::bytea = ''::bytea
@@ -88,7 +88,15 @@ SELECT count(*) FROM users u
 WHERE u.user_id <> $1 AND u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN');
 
 -- name: KnownUsers :many
-SELECT user_id, created_at FROM users WHERE user_id = ANY(@ids::text[]);
+SELECT user_id, created_at FROM users WHERE lower(user_id COLLATE "C") = ANY(@folded::text[]);
+
+-- name: ClashingUserIDs :many
+WITH twice AS (
+    SELECT lower(f.user_id COLLATE "C") AS folded FROM users f WHERE f.status <> 'INACTIVE'
+    GROUP BY lower(f.user_id COLLATE "C") HAVING count(*) > 1 ORDER BY lower(f.user_id COLLATE "C") LIMIT @most::bigint
+)
+SELECT u.user_id FROM users u JOIN twice t ON lower(u.user_id COLLATE "C") = t.folded
+WHERE u.status <> 'INACTIVE' ORDER BY t.folded, u.user_id COLLATE "C";
 
 -- name: AddUsers :many
 INSERT INTO users (user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index, customer_id, status,

@@ -1,7 +1,7 @@
 -- name: CreateSession :exec
 INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent,
-    end_reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+    end_reason, spent_generations, spent_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: Session :one
 SELECT * FROM sessions WHERE id = $1;
@@ -11,7 +11,7 @@ SELECT * FROM sessions WHERE id = $1 FOR UPDATE;
 
 -- name: SaveSession :one
 UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
-    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12,
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12, spent_generations = $13, spent_at = $14,
     noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
 WHERE id = $1 RETURNING *;
 

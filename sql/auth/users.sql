@@ -15,6 +15,30 @@ SELECT sqlc.embed(u),
     EXISTS(SELECT 1 FROM user_totp t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS second_factor
 FROM users u WHERE u.user_id = $1;
 
+-- The account of exactly that spelling, else the only one of the folded id, else the only one among those that is not inactive.
+-- name: UserByLogin :one
+SELECT sqlc.embed(u),
+    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
+    ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
+    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
+    ARRAY(
+        SELECT coalesce(g.expires_at, '0001-01-01 00:00:00+00') FROM user_grants g
+        WHERE g.user_id = u.user_id ORDER BY g.permission
+    )::timestamptz[] AS expiries,
+    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS givers,
+    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::timestamptz[] AS given,
+    EXISTS(SELECT 1 FROM user_totp t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS second_factor
+FROM users u WHERE u.user_id = (
+    SELECT CASE
+        WHEN bool_or(f.user_id = @typed::text) THEN @typed::text
+        WHEN count(*) = 1 THEN min(f.user_id)
+        WHEN count(*) FILTER (WHERE f.status <> 'INACTIVE') = 1 THEN min(f.user_id) FILTER (WHERE f.status <> 'INACTIVE')
+    END
+    FROM users f WHERE lower(f.user_id COLLATE "C") = @folded::text
+);
+
 -- name: LockUser :exec
 SELECT user_id FROM users WHERE user_id = $1 FOR UPDATE;
 

@@ -57,12 +57,16 @@ func (h *Handlers) Login(ctx context.Context, r gen.LoginRequestObject) (gen.Log
 	if err != nil {
 		return nil, err
 	}
+	password := personal.NewSecret(r.Body.Password)
+	if err := auth.TypedPassword("password", password); err != nil {
+		return nil, err
+	}
 	from, err := h.from(ctx, gen.RefreshParams(r.Params))
 	if err != nil {
 		return nil, err
 	}
 	tokens, err := h.Logins.Login(ctx, login.Request{
-		UserID: user, Password: personal.NewSecret(r.Body.Password), AutoLogin: value(r.Body.AutoLogin),
+		UserID: user, Password: password, AutoLogin: value(r.Body.AutoLogin),
 		Code: personal.NewSecret(value(r.Body.Otp)), Devices: devicesOf(ctx), From: from,
 	})
 	if err != nil {

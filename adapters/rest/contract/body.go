@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"phonebill/core/fault"
 )
 
@@ -52,8 +54,48 @@ func (o *operation) checkBody(r *http.Request, found *findings) error {
 		found.add(field, reason)
 		return nil
 	}
-	found.schema("", o.body.VisitJSON(value, visitBody...))
+	found.schema("", asTyped(value, func(v any) error { return o.body.VisitJSON(v, visitBody...) }))
 	return nil
+}
+
+// asTyped is nil when the value is right as it was sent, or would be in Unicode's NFC: a text may be as long as it looks, however a device
+// spells it. What a text holds is judged in the core, which counts in NFC alone.
+func asTyped(value any, check func(any) error) error {
+	err := check(value)
+	if err == nil {
+		return nil
+	}
+	if composed, changed := nfc(value); changed && check(composed) == nil {
+		return nil
+	}
+	return err
+}
+
+// nfc is the value with all its texts in NFC, and whether one of them was not.
+func nfc(value any) (composed any, changed bool) {
+	switch v := value.(type) {
+	case string:
+		composed := norm.NFC.String(v)
+		return composed, composed != v
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			var c bool
+			out[i], c = nfc(v[i])
+			changed = changed || c
+		}
+		return out, changed
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key := range v {
+			var c bool
+			out[key], c = nfc(v[key])
+			changed = changed || c
+		}
+		return out, changed
+	default:
+		return value, false
+	}
 }
 
 // BodyFault returns what an error of reading a request's body means to its sender: it is too large, took too long, or is broken off or

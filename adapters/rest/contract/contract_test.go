@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/unicode/norm"
 
 	"phonebill/core/fault"
 )
@@ -150,6 +152,27 @@ func TestParametersAndBodiesOfEveryKind(t *testing.T) {
 		require.NotNil(t, failed, body)
 		require.Equal(t, []fault.Field{want}, failed.Fields(), body)
 	}
+}
+
+// TestATextIsAsLongAsItLooks: a device that sends NFD may use the lengths of the specification as one that sends NFC.
+func TestATextIsAsLongAsItLooks(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"각각각각": http.StatusNoContent, "각각각각각": 0} {
+		for _, spelling := range []string{name, norm.NFD.String(name)} {
+			status, _, failed := serveMini(t, "GET", "/base/things/"+url.PathEscape(spelling), "", "X-Kind", "true")
+			if want != 0 {
+				require.Equal(t, want, status, spelling)
+				continue
+			}
+			require.Equal(t, []fault.Field{{Name: "name", Reason: "4자 이하여야 합니다"}}, failed.Fields())
+		}
+	}
+	value := map[string]any{"a": []any{norm.NFD.String("각"), true}, "b": json.Number("1")}
+	composed, changed := nfc(value)
+	require.True(t, changed)
+	require.Equal(t, map[string]any{"a": []any{"각", true}, "b": json.Number("1")}, composed)
+	_, changed = nfc(composed)
+	require.False(t, changed)
 }
 
 func TestSpecificationsThatCannotBeEnforcedAreRefused(t *testing.T) {

@@ -140,7 +140,7 @@ func checkParam(p *openapi3.Parameter, values []string, found *findings) {
 			found.add(p.Name, untypedReason(p.Schema.Value, values[0]))
 			return
 		}
-		found.schema(p.Name, p.Schema.Value.VisitJSON(value, visit...))
+		found.schema(p.Name, asTyped(value, func(v any) error { return p.Schema.Value.VisitJSON(v, visit...) }))
 	}
 }
 

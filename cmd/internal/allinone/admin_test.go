@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/text/unicode/norm"
 
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/ctl"
@@ -439,11 +440,12 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 		_, _ = fmt.Fprintf(&file, "imp-%d,,%s,\"홍, 길동\",010%08d,imp%d@example.com,I-%d,010%08d;0109%07d,BILL_INQUIRY;PRODUCT_CHANGE\r\n",
 			n, hash, n, n, n, n, n)
 	}
-	file.WriteString("imp-mine," + initialPassword + ",,김철수,,,,,BILL_INQUIRY\n\n")
+	file.WriteString("imp-mine," + initialPassword + ",," + norm.NFD.String("김철수") + ",,,,,BILL_INQUIRY\n\n")
 	for _, bad := range []string{
 		"imp-1,," + hash + ",두 번,,,,,", "imp-short,kurz,,홍길동,,,,,", "imp-two," + strongPassword + "," + hash + ",홍길동,,,,,", "imp-none,,,홍길동,,,,,",
 		"imp-hash,,$2y$10$abcdefghijklmnopqrstuv,홍길동,,,,,", "imp-staff,," + hash + ",홍길동,,,,,USER_ADMIN", "imp-line,," + hash + ",홍길동,,,,12,",
 		"imp-cols," + strongPassword, "imp-\xff\xfe,," + hash + ",홍길동,,,,,",
+		"imp-blank,          ,,홍길동,,,,,", "imp-ownid,my-IMP-OwnID-key,,홍길동,,,,,",
 		"비밀번호-" + strongPassword + ",x,,홍,,,,,",
 		"imp-long," + strings.Repeat("x", 70_000) + ",,홍길동,,,,,",
 		`imp-quote,"` + strongPassword + ",,홍길동,,,,,", // never closed: it would take what follows with it
@@ -464,6 +466,8 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 	require.Equal(t, "10004,imp-1,user_id,파일 안에서 중복된 ID입니다", rows[1])
 	require.Contains(t, rows[2], "10005,imp-short,password,")
 	require.Contains(t, rows[8], "10011,,line,")
+	require.Contains(t, rows[10], "10013,imp-blank,password,")
+	require.Contains(t, rows[11], "10014,imp-ownid,password,")
 	require.Contains(t, rows[12], "10015,,line,")
 
 	token := login(t, own(t, demo.Login{UserID: "imp-mine", Password: initialPassword}))

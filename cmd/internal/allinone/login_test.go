@@ -2,15 +2,19 @@ package allinone_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	reference "golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
 
 	"phonebill/adapters/argon2"
 	"phonebill/adapters/postgres"
@@ -92,7 +96,10 @@ func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
 	change := func(current, next string) reply {
 		return call(t, http.MethodPost, "/auth/password", here, map[string]string{"currentPassword": current, "newPassword": next})
 	}
-	for _, bad := range []string{"short", "password1", "my-Password-Owner-key", who.Password} {
+	for _, bad := range []string{
+		"short", "password1", "my-Password-Owner-key", who.Password, "        ", strings.Repeat("\u200b", 10), strings.Repeat("가", 12),
+		"tab\tand-more-of-it", norm.NFD.String("각각각"), norm.NFD.String(strings.Repeat("각난", 33)),
+	} {
 		r := change(who.Password, bad)
 		require.Equal(t, http.StatusBadRequest, r.status, r.raw)
 		require.Equal(t, "newPassword", r.body.Error.Fields[0].Field)
@@ -113,4 +120,62 @@ func TestAChangeOfPasswordEndsTheOtherSessions(t *testing.T) {
 	require.Equal(t, "AUTH_001", old.body.Error.Code)
 	who.Password = "새로운 비밀 열쇠 🔑"
 	login(t, who)
+}
+
+// TestOnePasswordHoweverItIsSpelled: 29 syllables are as many in NFD, and log in from a device that sends NFC. A hash that was made
+// elsewhere of the NFD bytes is found as well, and renewed.
+func TestOnePasswordHoweverItIsSpelled(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := newAccount(t, "nfd-owner")
+	token := login(t, who)
+	composed := strings.Repeat("각하의열쇠", 6)[:29*len("각")]
+	r := call(t, http.MethodPost, "/auth/password", token, map[string]string{
+		"currentPassword": who.Password, "newPassword": norm.NFD.String(composed),
+	})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	for _, spelling := range []string{composed, norm.NFD.String(composed)} {
+		who.Password = spelling
+		login(t, who)
+	}
+
+	salt := make([]byte, 16)
+	key := reference.IDKey([]byte(norm.NFD.String(composed)), salt, 2, 19456, 1, 32)
+	b64 := base64.RawStdEncoding.EncodeToString
+	users, _ := authStore(t)
+	_, err := users.Change(t.Context(), "nfd-owner", func(u auth.User) (auth.User, error) {
+		u.PasswordHash = personal.NewSecret("$argon2id$v=19$m=19456,t=2,p=1$" + b64(salt) + "$" + b64(key))
+		return u, nil
+	})
+	require.NoError(t, err)
+	for _, spelling := range []string{norm.NFD.String(composed), composed} {
+		who.Password = spelling
+		login(t, who)
+	}
+}
+
+// TestAnIDIsOneAccountWhateverItsCase: at log-in, for whether it is taken, in the search of staff and on the command line.
+func TestAnIDIsOneAccountWhateverItsCase(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := newAccount(t, "case-owner")
+	typed := demo.Login{UserID: "Case-Owner", Password: who.Password}
+	token := login(t, typed)
+	require.Equal(t, "case-owner", call(t, http.MethodGet, "/auth/user-info", token, nil).text("userId"))
+	admin := login(t, running.Admin)
+	r := call(t, http.MethodGet, "/admin/users?userId=CASE-OWNER", admin, nil)
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	require.Contains(t, r.raw, `"userId":"case-owner"`)
+	r = call(t, http.MethodPost, "/admin/users", admin, map[string]any{
+		"userId": "Case-owner", "password": strongPassword, "userName": "홍길동", "roles": []string{"CUSTOMER"}, "reason": "신규 개통",
+	})
+	require.Equal(t, http.StatusConflict, r.status, r.raw)
+	require.Equal(t, "userId", r.body.Error.Fields[0].Field)
+	out, _, err := command(t, "", "users", "clashes")
+	require.NoError(t, err)
+	require.Equal(t, "no two accounts differ in the case of their ids alone\n", out)
+	for n, wrong := range []string{"CASE-owner", "case-OWNER", "Case-Owner", "cAse-owner", "case-owner"} {
+		r, _ := loginWith(t, demo.Login{UserID: wrong, Password: "wrong-secret-horse"})
+		require.Equal(t, map[bool]string{true: "AUTH_002", false: "AUTH_001"}[n == 4], r.body.Error.Code)
+	}
 }

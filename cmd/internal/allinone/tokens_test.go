@@ -84,6 +84,22 @@ func enter(t *testing.T, l demo.Login) (access, refresh, sid string) {
 	return access, r.text("refreshToken"), sid
 }
 
+// TestASpentRefreshTokenWithinItsGraceGetsTheNewestPair: r1→r2→r3, then r1 again.
+func TestASpentRefreshTokenWithinItsGraceGetsTheNewestPair(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	_, first, _ := enter(t, newcomer(t))
+	renew := func(token string) string {
+		t.Helper()
+		r := call(t, http.MethodPost, "/auth/refresh", "", map[string]string{"refreshToken": token})
+		require.Equal(t, http.StatusOK, r.status, r.raw)
+		return r.text("refreshToken")
+	}
+	third := renew(renew(first))
+	require.Equal(t, third, renew(first))
+	require.NotEqual(t, third, renew(third), "the family lives on")
+}
+
 func claimsOf(t *testing.T, token string) map[string]any {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])

@@ -26,6 +26,7 @@ import (
 	"phonebill/core/auth/mfa"
 	"phonebill/core/auth/password"
 	"phonebill/core/auth/sessions"
+	"phonebill/core/auth/turns"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/core/sealing"
@@ -46,6 +47,9 @@ const (
 
 // Sessions are looked up for 30 days after they expired, for who asks what happened, and then forgotten.
 const sessionsKept = 30 * 24 * time.Hour
+
+// clashesEvery is how often accounts whose ids differ in case alone are reported, the first time at the start.
+const clashesEvery = time.Hour
 
 // callersEvery is how often the keys of services are read again; retiring one takes effect within it.
 const callersEvery = 2 * time.Second
@@ -89,18 +93,19 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 
 	hasher := argon2.NewPool(cmp.Or(c.Login.Hashing, argon2.Default()), c.Login.HashWorker, p.Log)
 	p.unit.OnClose(hasher.Close)
+	hashing := turns.New(max(1, runtime.NumCPU()/2))
 	limiter := &guess.Limiter{Guesses: guesses, Now: p.Now}
 	credentials, devices := passwords.New(hasher, users), jose.NewDevices(at.keyring)
 	factors := postgres.NewSecondFactors(at.pool, at.keyring)
 	logins := &login.Service{
 		Users: users, Guesses: limiter, Sessions: stored, History: history, Credentials: credentials, Devices: devices,
 		Throttle: valkey.NewThrottle(at.cache, at.keyring, p.Log), Rate: throttle.Logins(c.Login.ThrottlePerMinute),
-		Turns:  login.NewTurns(max(1, runtime.NumCPU()/2)),
+		Turns:  hashing,
 		Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push, Factors: factors, Codes: totp.Codes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
 	changes := &password.Service{
-		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Devices: devices, Sessions: stored,
+		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Turns: hashing, Devices: devices, Sessions: stored,
 		Push: push, History: history, Factors: factors, Codes: totp.Codes{}, Now: p.Now, NewID: p.NewID,
 	}
 	room := staffRoom{
@@ -112,6 +117,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form() < sealing.Row },
 	}, users.ByID, auditLog, p.Now, p.Log)))
 	p.worker("audit-checkpoints", attestEvery, p.attesting(room.attester()).Step)
+	administration := room.administration(auditLog)
+	p.worker("user ids that clash", clashesEvery, func(ctx context.Context) (int, error) { return 0, administration.ReportClashes(ctx) })
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
 		MFA: &mfa.Service{
@@ -119,7 +126,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 			Devices: devices, Sessions: stored, Push: push, Now: p.Now, NewID: p.NewID,
 		},
 		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
-		Admin:    room.administration(auditLog), History: &ownhistory.Service{Records: history},
+		Admin:    administration, History: &ownhistory.Service{Records: history},
 		Callers: p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
 	}
 	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {

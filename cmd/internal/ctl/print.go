@@ -118,6 +118,24 @@ func named(u auth.User) string {
 	return strings.TrimSpace(u.Name.String() + " (cannot be opened: " + parts + ")")
 }
 
+// printClashes puts the ids of one folded id on one line.
+func (c Console) printClashes(found []auth.UserID) error {
+	p := c.printer()
+	if len(found) == 0 {
+		p.line("no two accounts differ in the case of their ids alone")
+		return p.done()
+	}
+	for from := 0; from < len(found); {
+		to := from + 1
+		for to < len(found) && found[to].Same(found[from]) {
+			to++
+		}
+		p.line(joined(found[from:to], func(u auth.UserID) string { return string(u) }))
+		from = to
+	}
+	return p.done()
+}
+
 // footer tells where the page lies. Lists are counted no further than auth.MostCounted.
 func (p *printer) footer(page, size, total int) {
 	more := ""

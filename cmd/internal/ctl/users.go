@@ -21,7 +21,7 @@ func (c Console) users() *cobra.Command {
 	cmd := &cobra.Command{Use: "users", Short: "Create, show, search, unlock, suspend and load accounts"}
 	cmd.AddCommand(
 		c.createUser(), c.showUser(), c.listUsers(), c.unlockUser(), c.setStatus("suspend", "Suspend", auth.Suspended),
-		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(), c.transfers(),
+		c.setStatus("activate", "Activate", auth.Active), c.resetFactor(), c.userHistory(), c.importUsers(), c.transfers(), c.clashes(),
 	)
 	return cmd
 }
@@ -295,4 +295,21 @@ func (c Console) said(err error, format string, args ...any) error {
 	}
 	_, err = fmt.Fprintf(c.Out, format, args...)
 	return err
+}
+
+func (c Console) clashes() *cobra.Command {
+	return &cobra.Command{
+		Use: "clashes", Short: "List accounts whose ids differ in case alone", Args: cobra.NoArgs,
+		Long: `List accounts whose ids differ in case alone, side by side. They are of before an id was one account whatever its case,
+and log in by exact spelling until all but one of them are INACTIVE.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				found, err := a.Users.Clashes(cmd.Context(), by)
+				if err != nil {
+					return err
+				}
+				return c.printClashes(found)
+			})
+		},
+	}
 }

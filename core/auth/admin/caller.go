@@ -55,6 +55,7 @@ const (
 	actEndSessions   = "SESSIONS_ENDED"
 	actListSessions  = "SESSIONS_SHOWN"
 	actResetFactor   = "SECOND_FACTOR_RESET"
+	actListClashes   = "CLASHING_IDS_SHOWN"
 	actListTransfers = "LINE_TRANSFERS_SHOWN"
 	actTransfer      = "LINE_TRANSFERRED"
 	actRotateKeys    = "SIGNING_KEY_ROTATED"

@@ -60,8 +60,8 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 // account stands for an unknown id.
 func SubjectOf(devices ports.Devices, user auth.UserID, account auth.User, cookies []personal.Secret) auth.Subject {
 	for _, c := range cookies {
-		if device, ok := devices.Read(account, c); ok && account.UserID == user {
-			return auth.Subject{UserID: user, Device: device}
+		if device, ok := devices.Read(account, c); ok && account.UserID.Same(user) {
+			return auth.Subject{UserID: account.UserID, Device: device}
 		}
 	}
 	return auth.Subject{UserID: user}

@@ -148,12 +148,12 @@ func sift(all []candidate, known map[auth.UserID]time.Time, began time.Time) {
 		}
 		since, taken := known[c.user.UserID]
 		switch {
-		case seen[c.user.UserID], taken && since.Equal(began):
+		case seen[c.user.UserID.Folded()], taken && since.Equal(began):
 			c.bad = twice
 		case taken:
 			c.skip = true
 		}
-		seen[c.user.UserID] = true
+		seen[c.user.UserID.Folded()] = true
 	}
 }
 

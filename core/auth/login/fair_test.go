@@ -90,11 +90,9 @@ func TestARightPasswordThatDoesNotLogInIsNoGuess(t *testing.T) {
 func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Rate = throttle.Rate{PerMinute: 60, Burst: 3}
+	w.Rate = throttle.Rate{PerMinute: 60, Burst: 2}
 	got, err := w.try(t, "hong", "right-password")
 	require.NoError(t, err)
-	_, err = w.Renew(t.Context(), got.Refresh, client)
-	require.NoError(t, err, "login and refresh share one bucket")
 	_, err = w.try(t, "hong", "wrong-password")
 	require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
 	rows := len(w.history.Events())
@@ -102,9 +100,17 @@ func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 		_, err = w.try(t, "hong", "wrong-password")
 		require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 		require.Equal(t, time.Second, fault.From(err).RetryAfter())
-		_, err = w.Renew(t.Context(), got.Refresh, client)
-		require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 	}
+	for range 10 {
+		_, err = w.Renew(t.Context(), personal.NewSecret("never issued"), client)
+		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "junk uses nothing up")
+	}
+	for range 2 {
+		_, err = w.Renew(t.Context(), got.Refresh, client)
+		require.NoError(t, err, "refreshes have a bucket of their own")
+	}
+	_, err = w.Renew(t.Context(), got.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 	require.Len(t, w.history.Events(), rows)
 	service, neighbour := client, client
 	service.Service, neighbour.IP = "mvno-ap", "192.0.2.8"
@@ -116,6 +122,39 @@ func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 	attempts, err := w.guesses.Peek(t.Context(), auth.Subject{UserID: "hong"})
 	require.NoError(t, err)
 	require.Zero(t, attempts, "a 429 is no guess")
+}
+
+// TestAKnownDeviceIsNotThrottledWithItsAddress: strangers behind the same address cannot keep it out. Its account has a bucket for it.
+func TestAKnownDeviceIsNotThrottledWithItsAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Rate = throttle.Rate{PerMinute: 1, Burst: 1}
+	first, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	_, err = w.try(t, "hong", "right-password")
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
+	for range throttle.KnownDevices().Burst {
+		_, err = w.from(t, "hong", "right-password", first.Device.Value)
+		require.NoError(t, err)
+	}
+	_, err = w.from(t, "hong", "right-password", first.Device.Value)
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded), "what is too much counts as a stranger's")
+	forged := memory.Devices{}.Mint(auth.User{UserID: "hong", PasswordHash: personal.NewSecret("guessed")}, w.NewID())
+	_, err = w.from(t, "hong", "right-password", forged.Value)
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
+}
+
+// TestOthersCookiesAreNotLookedUp: a flood with cookies of other users reads no account before it is throttled.
+func TestOthersCookiesAreNotLookedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Rate = throttle.Rate{PerMinute: 1, Burst: 1}
+	kims := memory.Devices{}.Mint(auth.User{UserID: "kim"}, w.NewID())
+	_, err := w.from(t, "hong", "right-password", kims.Value)
+	require.NoError(t, err)
+	w.users.broken = errBackend
+	_, err = w.from(t, "hong", "right-password", kims.Value)
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 }
 
 // changing changes the account just when its session is being stored.

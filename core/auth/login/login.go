@@ -2,12 +2,15 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"phonebill/core/auth"
 	"phonebill/core/auth/guess"
+	"phonebill/core/auth/turns"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
@@ -24,8 +27,8 @@ type Service struct {
 	Credentials ports.Credentials
 	Devices     ports.Devices
 	Throttle    ports.Throttle
-	Rate        throttle.Rate // of login and refresh together, per address
-	Turns       Turns
+	Rate        throttle.Rate // of logins, and of refreshes, per address
+	Turns       *turns.Queue
 	Access      ports.AccessTokens
 	Refresh     ports.RefreshTokens
 	Push        ports.RevocationPush
@@ -62,18 +65,19 @@ type Tokens struct {
 // when the account is not active, SERVICE_UNAVAILABLE when too many wait or a store is in trouble, or RATE_LIMIT_EXCEEDED. The last
 // two are no guesses and not in the login history; everything else is.
 func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
-	if err := s.admit(ctx, r.From); err != nil {
-		return Tokens{}, err
-	}
-	back, err := s.Turns.take(ctx)
-	if err != nil {
-		return Tokens{}, err
-	}
-	defer back()
 	subject, err := s.subject(ctx, r)
 	if err != nil {
 		return Tokens{}, s.refuse(ctx, r, auth.User{}, err)
 	}
+	turn, err := s.enter(ctx, r.From, subject)
+	if err != nil {
+		return Tokens{}, err
+	}
+	back, err := s.Turns.Take(ctx, turn)
+	if err != nil {
+		return Tokens{}, err
+	}
+	defer back()
 	user, err := s.authenticate(ctx, r, subject)
 	if err != nil {
 		return Tokens{}, s.refuse(ctx, r, user, err)
@@ -114,22 +118,35 @@ func (s *Service) undo(ctx context.Context, session auth.Session) error {
 	return err
 }
 
-// admit throttles per address, before any guess is taken. Systems with a service credential speak for many users and are exempt
-// (decision 23).
-func (s *Service) admit(ctx context.Context, from auth.Client) error {
+// enter throttles a login before any guess is taken, and returns the place in which it waits for its turn. A known device is exempt from
+// the bucket of its address, which strangers may share, and has one of its account; what is too much for that is counted as if the
+// device were not known.
+func (s *Service) enter(ctx context.Context, from auth.Client, subject auth.Subject) (turns.Request, error) {
+	if !subject.Device.IsZero() {
+		account := "account:" + string(subject.UserID)
+		if ok, _ := s.Throttle.Take(ctx, account, throttle.KnownDevices(), s.Now()); ok {
+			return turns.Request{Key: account, Known: true}, nil
+		}
+	}
+	return turns.Request{Key: throttle.Prefix(from.IP)}, s.admit(ctx, "login:", from)
+}
+
+// admit throttles per address; what has a bucket of its own, so that neither logins nor refreshes use up the other's. Systems with a
+// service credential speak for many users and are exempt.
+func (s *Service) admit(ctx context.Context, what string, from auth.Client) error {
 	if from.Service != "" {
 		return nil
 	}
-	if ok, retryIn := s.Throttle.Take(ctx, throttle.Prefix(from.IP), s.Rate, s.Now()); !ok {
+	if ok, retryIn := s.Throttle.Take(ctx, what+throttle.Prefix(from.IP), s.Rate, s.Now()); !ok {
 		return fault.New(fault.RateLimitExceeded).RetryIn(retryIn)
 	}
 	return nil
 }
 
-// subject is whom the guess counts for. A device cookie is good for an account as it is, so the account is read for it; a login without
-// one is not kept waiting.
+// subject is the counter that the guess is taken from. A device cookie is good for an account as it is, so the account is read for it;
+// a login without one, or with those of other users, reads nothing before it is throttled.
 func (s *Service) subject(ctx context.Context, r Request) (auth.Subject, error) {
-	if len(r.Devices) == 0 {
+	if !slices.ContainsFunc(r.Devices, func(c personal.Secret) bool { return s.Devices.Names(r.UserID, c) }) {
 		return auth.Subject{UserID: r.UserID}, nil
 	}
 	account, err := s.account(ctx, r.UserID)
@@ -154,9 +171,9 @@ func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subj
 	return user, err
 }
 
-// account answers the zero User for an unknown id.
-func (s *Service) account(ctx context.Context, id auth.UserID) (auth.User, error) {
-	user, err := s.Users.ByID(ctx, id)
+// account answers the account that a typed id means, and the zero User for an unknown one.
+func (s *Service) account(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	user, err := s.Users.ByLogin(ctx, typed)
 	if errors.Is(err, fault.New(fault.UserNotFound)) {
 		return auth.User{}, nil
 	}
@@ -210,7 +227,7 @@ func (s *Service) device(subject auth.Subject, user auth.User) auth.DeviceCookie
 // record stores the outcome, also for a client who hung up: a guess cannot be kept out of the history.
 func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome error) error {
 	e := auth.LoginEvent{
-		ID: s.NewID(), UserID: r.UserID, Known: user.UserID != "", Type: auth.EventLogin, Success: outcome == nil,
+		ID: s.NewID(), UserID: cmp.Or(user.UserID, r.UserID), Known: user.UserID != "", Type: auth.EventLogin, Success: outcome == nil,
 		Client: r.From, At: s.Now(),
 	}
 	if outcome != nil {
@@ -254,14 +271,15 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 	}, nil
 }
 
-// Renew answers new tokens for a refresh token: one successor per token under any concurrency, the same successor again within
-// the grace; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID, with the reason when the session is over.
+// Renew answers new tokens for a refresh token: one successor per token under any concurrency, the family's newest pair again within
+// the grace of its own rotation; REFRESH_TOKEN_REUSED after it, which ends the session; else REFRESH_TOKEN_INVALID, with the reason when
+// the session is over.
 func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Client) (Tokens, error) {
-	if err := s.admit(ctx, from); err != nil {
+	sid, generation, err := s.Refresh.Read(token)
+	if err != nil { // never issued: refused without a look at any store, so it uses up nothing that the address shares
 		return Tokens{}, err
 	}
-	sid, generation, err := s.Refresh.Read(token)
-	if err != nil {
+	if err := s.admit(ctx, "refresh:", from); err != nil {
 		return Tokens{}, err
 	}
 	var verdict auth.Refresh

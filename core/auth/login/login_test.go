@@ -14,6 +14,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/guess"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/turns"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -51,6 +52,14 @@ func (u *users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
 	found, err := u.Users.ByID(ctx, user)
 	found.SecondFactor = found.SecondFactor && user != u.forget
 	return found, err
+}
+
+func (u *users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	found, err := u.Users.ByLogin(ctx, typed)
+	if err != nil && u.broken == nil {
+		return found, err
+	}
+	return u.ByID(ctx, found.UserID)
 }
 
 type sessions struct {
@@ -130,7 +139,7 @@ func newWorld(t *testing.T) *world {
 	w.Service = &login.Service{
 		Users: w.users, Guesses: &guess.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
 		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600),
-		Turns:  login.NewTurns(50),
+		Turns:  turns.New(50),
 		Access: w.access, Refresh: memory.RefreshTokens{}, Push: &w.ended,
 		Policy: auth.DefaultSessions(), Now: clock, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 	}
@@ -450,4 +459,23 @@ func TestAnswersTellWhenTheSessionEnds(t *testing.T) {
 	got, err = w.Renew(t.Context(), got.Refresh, client)
 	require.NoError(t, err)
 	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
+}
+
+// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling in history and
+// tokens.
+func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.try(t, "Hong", "right-password")
+	require.NoError(t, err)
+	require.Equal(t, auth.UserID("hong"), got.Principal.UserID)
+	require.Equal(t, auth.UserID("hong"), w.lastEvent(t).UserID)
+	for _, typed := range []auth.UserID{"hong", "Hong", "HONG", "hONG"} {
+		_, err = w.try(t, typed, "wrong-password")
+		require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
+	}
+	_, err = w.try(t, "hOng", "wrong-password")
+	require.ErrorIs(t, err, fault.New(fault.LockedNow), "five guesses, however the id is spelled")
+	_, err = w.from(t, "HONG", "right-password", got.Device.Value)
+	require.NoError(t, err, "a known device is known under any spelling")
 }

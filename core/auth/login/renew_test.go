@@ -63,3 +63,23 @@ func TestNoTokenOutlivesAnIdleSession(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 5*time.Minute, tokens.ExpiresIn)
 }
+
+// TestATokenWithinItsGraceIsNoTheft: a client that lost two answers gets the newest pair, whose refresh token is good.
+func TestATokenWithinItsGraceIsNoTheft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	second, err := w.Renew(t.Context(), first.Refresh, client)
+	require.NoError(t, err)
+	third, err := w.Renew(t.Context(), second.Refresh, client)
+	require.NoError(t, err)
+	again, err := w.Renew(t.Context(), first.Refresh, client)
+	require.NoError(t, err)
+	require.Equal(t, third.Refresh, again.Refresh)
+	w.now = w.now.Add(w.Policy.RefreshGrace)
+	_, err = w.Renew(t.Context(), again.Refresh, client)
+	require.NoError(t, err)
+	_, err = w.Renew(t.Context(), first.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenReused), "after the grace it is")
+}

@@ -11,6 +11,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
 	"phonebill/core/auth/login"
+	"phonebill/core/auth/turns"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
 )
@@ -28,7 +29,7 @@ func TestFewLoginsWorkAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.Turns, w.Credentials = login.NewTurns(1), slowCredentials{memory.Credentials{Hasher: w.hasher}}
+		w.Turns, w.Credentials = turns.New(1), slowCredentials{memory.Credentials{Hasher: w.hasher}}
 		outcomes := make(chan error, 6)
 		for range cap(outcomes) {
 			go func() { _, err := w.try(t, "hong", "right-password"); outcomes <- err }()

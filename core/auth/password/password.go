@@ -8,9 +8,11 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/guess"
 	"phonebill/core/auth/onetime"
+	"phonebill/core/auth/turns"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
+	"phonebill/core/text"
 	"phonebill/ports"
 )
 
@@ -20,6 +22,7 @@ type Service struct {
 	Guesses     *guess.Limiter
 	Credentials ports.Credentials
 	Hasher      ports.PasswordHasher
+	Turns       *turns.Queue // shared with log-in
 	Devices     ports.Devices
 	Sessions    ports.Sessions
 	Push        ports.RevocationPush
@@ -48,9 +51,17 @@ func (s *Service) Change(ctx context.Context, r Request) (auth.DeviceCookie, err
 	if err := auth.CheckPassword("newPassword", r.UserID, r.New); err != nil {
 		return auth.DeviceCookie{}, err
 	}
-	if r.New == r.Current {
+	if err := auth.TypedPassword("currentPassword", r.Current); err != nil {
+		return auth.DeviceCookie{}, err
+	}
+	if text.NFC(r.New.Reveal()) == text.NFC(r.Current.Reveal()) {
 		return auth.DeviceCookie{}, fault.InvalidField("newPassword", "현재 비밀번호와 달라야 합니다")
 	}
+	back, err := s.turn(ctx, r)
+	if err != nil {
+		return auth.DeviceCookie{}, err
+	}
+	defer back()
 	var after auth.User
 	subject, err := s.try(ctx, r)
 	if err == nil {
@@ -72,11 +83,25 @@ func (s *Service) Change(ctx context.Context, r Request) (auth.DeviceCookie, err
 // Reauthenticate asks for the current password once more, and for a code once a second factor is enrolled, before something that a stolen
 // session must not do. REAUTHENTICATION_FAILED when one is wrong or missing, which counts like a guess at login.
 func (s *Service) Reauthenticate(ctx context.Context, r Request) error {
-	_, err := s.try(ctx, r)
+	if err := auth.TypedPassword("password", r.Current); err != nil {
+		return err
+	}
+	back, err := s.turn(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer back()
+	_, err = s.try(ctx, r)
 	if err == nil || fault.From(err).Kind() == fault.RateLimited {
 		return err
 	}
 	return errors.Join(auth.Reauthentication(err, "password"), s.record(ctx, r, auth.EventReauthentication, err))
+}
+
+// turn waits until the account may hash passwords: a session is as good as a known device. SERVICE_UNAVAILABLE, which is no guess, when
+// too many wait.
+func (s *Service) turn(ctx context.Context, r Request) (back func(), err error) {
+	return s.Turns.Take(ctx, turns.Request{Key: "account:" + string(r.UserID), Known: true})
 }
 
 // try makes one guess of the current password and code.

@@ -13,6 +13,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/guess"
 	"phonebill/core/auth/password"
+	"phonebill/core/auth/turns"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
@@ -65,7 +66,7 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return now }
 	w.Service = &password.Service{
 		Users: &w.users, Guesses: &guess.Limiter{Guesses: &w.guesses, Now: clock}, Credentials: memory.Credentials{Hasher: &w.hasher},
-		Hasher: &w.hasher, Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history,
+		Hasher: &w.hasher, Turns: turns.New(1), Devices: memory.Devices{}, Sessions: &w.sessions, Push: &w.pushed, History: &w.history,
 		Factors: &w.factors, Codes: &w.codes, Now: clock, NewID: newID,
 	}
 	w.factors.Users = &w.users

@@ -131,6 +131,35 @@ func (q *Queries) AddUsers(ctx context.Context, arg AddUsersParams) ([]string, e
 	return items, nil
 }
 
+const clashingUserIDs = `-- name: ClashingUserIDs :many
+WITH twice AS (
+    SELECT lower(f.user_id COLLATE "C") AS folded FROM users f WHERE f.status <> 'INACTIVE'
+    GROUP BY lower(f.user_id COLLATE "C") HAVING count(*) > 1 ORDER BY lower(f.user_id COLLATE "C") LIMIT $1::bigint
+)
+SELECT u.user_id FROM users u JOIN twice t ON lower(u.user_id COLLATE "C") = t.folded
+WHERE u.status <> 'INACTIVE' ORDER BY t.folded, u.user_id COLLATE "C"
+`
+
+func (q *Queries) ClashingUserIDs(ctx context.Context, most int64) ([]string, error) {
+	rows, err := q.db.Query(ctx, clashingUserIDs, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var user_id string
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countOtherAdmins = `-- name: CountOtherAdmins :one
 SELECT count(*) FROM users u
 WHERE u.user_id <> $1 AND u.status = 'ACTIVE' AND u.user_id IN (SELECT r.user_id FROM user_roles r WHERE r.role = 'ADMIN')
@@ -144,7 +173,7 @@ func (q *Queries) CountOtherAdmins(ctx context.Context, userID string) (int64, e
 }
 
 const knownUsers = `-- name: KnownUsers :many
-SELECT user_id, created_at FROM users WHERE user_id = ANY($1::text[])
+SELECT user_id, created_at FROM users WHERE lower(user_id COLLATE "C") = ANY($1::text[])
 `
 
 type KnownUsersRow struct {
@@ -152,8 +181,8 @@ type KnownUsersRow struct {
 	CreatedAt time.Time
 }
 
-func (q *Queries) KnownUsers(ctx context.Context, ids []string) ([]KnownUsersRow, error) {
-	rows, err := q.db.Query(ctx, knownUsers, ids)
+func (q *Queries) KnownUsers(ctx context.Context, folded []string) ([]KnownUsersRow, error) {
+	rows, err := q.db.Query(ctx, knownUsers, folded)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +273,7 @@ WITH found AS MATERIALIZED (
         SELECT h.user_id FROM login_history h WHERE h.subject = a.subject AND h.user_id IS NOT NULL ORDER BY h.at DESC LIMIT 1
     ) h
     JOIN users u ON u.user_id = h.user_id
-    WHERE u.status = 'ACTIVE' AND ($5::text = '' OR u.user_id = $5::text)
+    WHERE u.status = 'ACTIVE' AND ($5::text = '' OR lower(u.user_id COLLATE "C") = $5::text)
         AND ($6::text = '' OR u.customer_id = $6::text)
         AND (
             $7::bytea = ''::bytea
@@ -260,7 +289,7 @@ type SearchLockedUsersParams struct {
 	Size       int64
 	Now        time.Time
 	Most       int64
-	UserID     string
+	Folded     string
 	CustomerID string
 	LineIndex  []byte
 }
@@ -277,7 +306,7 @@ func (q *Queries) SearchLockedUsers(ctx context.Context, arg SearchLockedUsersPa
 		arg.Size,
 		arg.Now,
 		arg.Most,
-		arg.UserID,
+		arg.Folded,
 		arg.CustomerID,
 		arg.LineIndex,
 	)
@@ -324,13 +353,13 @@ func (q *Queries) SearchUsersByCustomer(ctx context.Context, arg SearchUsersByCu
 const searchUsersByID = `-- name: SearchUsersByID :one
 WITH found AS MATERIALIZED (
     SELECT u.user_id FROM users u
-    WHERE u.user_id = $3 AND ($4::text = '' OR u.customer_id = $4::text)
+    WHERE lower(u.user_id COLLATE "C") = $3::text AND ($4::text = '' OR u.customer_id = $4::text)
         AND ($5::text = '' OR u.status = $5::text)
         AND (
             $6::bytea = ''::bytea
             OR EXISTS (SELECT 1 FROM user_lines l WHERE l.user_id = u.user_id AND l.line_index = $6::bytea)
         )
-    LIMIT $7::bigint
+    ORDER BY u.user_id LIMIT $7::bigint
 )
 SELECT (SELECT count(*) FROM found)::bigint AS total,
     ARRAY(SELECT f.user_id FROM found f ORDER BY f.user_id LIMIT $2::bigint OFFSET $1::bigint)::text[] AS ids
@@ -339,7 +368,7 @@ SELECT (SELECT count(*) FROM found)::bigint AS total,
 type SearchUsersByIDParams struct {
 	Skip       int64
 	Size       int64
-	UserID     string
+	Folded     string
 	CustomerID string
 	Status     string
 	LineIndex  []byte
@@ -355,7 +384,7 @@ func (q *Queries) SearchUsersByID(ctx context.Context, arg SearchUsersByIDParams
 	row := q.db.QueryRow(ctx, searchUsersByID,
 		arg.Skip,
 		arg.Size,
-		arg.UserID,
+		arg.Folded,
 		arg.CustomerID,
 		arg.Status,
 		arg.LineIndex,

@@ -11,50 +11,122 @@ import (
 )
 
 const countLogins = `-- name: CountLogins :one
-SELECT count(*) FROM (SELECT 1 FROM login_history WHERE subject = $1 LIMIT $2::bigint) AS seen
+
+SELECT count(*) FROM (
+    SELECT 1 FROM login_history
+    WHERE subject = ANY($1::bytea[]) AND (user_id IS NULL OR user_id = $2::text) LIMIT $3::bigint
+) AS seen
 `
 
 type CountLoginsParams struct {
-	Subject []byte
-	Most    int64
+	Subjects [][]byte
+	UserID   string
+	Most     int64
 }
 
+// The keyed hash is of the folded id, and in rows of the previous release of the id as it was written. Rows of another account whose id
+// differs in case alone are left out.
 func (q *Queries) CountLogins(ctx context.Context, arg CountLoginsParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countLogins, arg.Subject, arg.Most)
+	row := q.db.QueryRow(ctx, countLogins, arg.Subjects, arg.UserID, arg.Most)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
 }
 
 const countLoginsSince = `-- name: CountLoginsSince :one
-SELECT count(*) FROM login_history WHERE subject = $1 AND at >= $2 AND type = $3
+SELECT count(*) FROM login_history
+WHERE subject = ANY($1::bytea[]) AND at >= $2 AND type = $3 AND (user_id IS NULL OR user_id = $4::text)
 `
 
 type CountLoginsSinceParams struct {
-	Subject []byte
-	Since   time.Time
-	Type    string
+	Subjects [][]byte
+	Since    time.Time
+	Type     string
+	UserID   string
 }
 
 func (q *Queries) CountLoginsSince(ctx context.Context, arg CountLoginsSinceParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countLoginsSince, arg.Subject, arg.Since, arg.Type)
+	row := q.db.QueryRow(ctx, countLoginsSince,
+		arg.Subjects,
+		arg.Since,
+		arg.Type,
+		arg.UserID,
+	)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
 }
 
 const loginPage = `-- name: LoginPage :many
-SELECT id, at, user_id, subject, type, success, reason, ip, user_agent, service FROM login_history WHERE subject = $1 ORDER BY at DESC, id DESC LIMIT $3::bigint OFFSET $2::bigint
+SELECT id, at, user_id, subject, type, success, reason, ip, user_agent, service FROM login_history WHERE subject = $1 AND (user_id IS NULL OR user_id = $2::text)
+ORDER BY at DESC, id DESC LIMIT $4::bigint OFFSET $3::bigint
 `
 
 type LoginPageParams struct {
 	Subject []byte
+	UserID  string
 	Skip    int64
 	Size    int64
 }
 
 func (q *Queries) LoginPage(ctx context.Context, arg LoginPageParams) ([]LoginHistory, error) {
-	rows, err := q.db.Query(ctx, loginPage, arg.Subject, arg.Skip, arg.Size)
+	rows, err := q.db.Query(ctx, loginPage,
+		arg.Subject,
+		arg.UserID,
+		arg.Skip,
+		arg.Size,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LoginHistory
+	for rows.Next() {
+		var i LoginHistory
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.UserID,
+			&i.Subject,
+			&i.Type,
+			&i.Success,
+			&i.Reason,
+			&i.Ip,
+			&i.UserAgent,
+			&i.Service,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const loginPageOfTwo = `-- name: LoginPageOfTwo :many
+SELECT id, at, user_id, subject, type, success, reason, ip, user_agent, service FROM login_history WHERE subject IN ($1, $2) AND (user_id IS NULL OR user_id = $3::text)
+ORDER BY at DESC, id DESC LIMIT $5::bigint OFFSET $4::bigint
+`
+
+type LoginPageOfTwoParams struct {
+	Subject []byte
+	Before  []byte
+	UserID  string
+	Skip    int64
+	Size    int64
+}
+
+// For ids with capitals: the rows of two hashes have to be sorted.
+func (q *Queries) LoginPageOfTwo(ctx context.Context, arg LoginPageOfTwoParams) ([]LoginHistory, error) {
+	rows, err := q.db.Query(ctx, loginPageOfTwo,
+		arg.Subject,
+		arg.Before,
+		arg.UserID,
+		arg.Skip,
+		arg.Size,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -93,19 +93,21 @@ type ServiceKey struct {
 }
 
 type Session struct {
-	ID         uuid.UUID
-	UserID     string
-	AutoLogin  bool
-	CreatedAt  time.Time
-	LastSeenAt time.Time
-	ExpiresAt  time.Time
-	Generation int64
-	RotatedAt  time.Time
-	RevokedAt  *time.Time
-	Ip         string
-	UserAgent  string
-	NotedAt    *time.Time
-	EndReason  string
+	ID               uuid.UUID
+	UserID           string
+	AutoLogin        bool
+	CreatedAt        time.Time
+	LastSeenAt       time.Time
+	ExpiresAt        time.Time
+	Generation       int64
+	RotatedAt        time.Time
+	RevokedAt        *time.Time
+	Ip               string
+	UserAgent        string
+	NotedAt          *time.Time
+	EndReason        string
+	SpentGenerations []int64
+	SpentAt          []time.Time
 }
 
 type SigningKey struct {

@@ -14,23 +14,25 @@ import (
 
 const createSession = `-- name: CreateSession :exec
 INSERT INTO sessions (id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent,
-    end_reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    end_reason, spent_generations, spent_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 `
 
 type CreateSessionParams struct {
-	ID         uuid.UUID
-	UserID     string
-	AutoLogin  bool
-	CreatedAt  time.Time
-	LastSeenAt time.Time
-	ExpiresAt  time.Time
-	Generation int64
-	RotatedAt  time.Time
-	RevokedAt  *time.Time
-	Ip         string
-	UserAgent  string
-	EndReason  string
+	ID               uuid.UUID
+	UserID           string
+	AutoLogin        bool
+	CreatedAt        time.Time
+	LastSeenAt       time.Time
+	ExpiresAt        time.Time
+	Generation       int64
+	RotatedAt        time.Time
+	RevokedAt        *time.Time
+	Ip               string
+	UserAgent        string
+	EndReason        string
+	SpentGenerations []int64
+	SpentAt          []time.Time
 }
 
 func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) error {
@@ -47,6 +49,8 @@ func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) er
 		arg.Ip,
 		arg.UserAgent,
 		arg.EndReason,
+		arg.SpentGenerations,
+		arg.SpentAt,
 	)
 	return err
 }
@@ -130,7 +134,7 @@ func (q *Queries) EndOldest(ctx context.Context, arg EndOldestParams) ([]uuid.UU
 }
 
 const liveSessions = `-- name: LiveSessions :many
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason FROM sessions
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason, spent_generations, spent_at FROM sessions
 WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2
     AND last_seen_at > CASE WHEN auto_login THEN $3::timestamptz ELSE $4::timestamptz END
 ORDER BY created_at DESC, id DESC
@@ -171,6 +175,8 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 			&i.UserAgent,
 			&i.NotedAt,
 			&i.EndReason,
+			&i.SpentGenerations,
+			&i.SpentAt,
 		); err != nil {
 			return nil, err
 		}
@@ -183,7 +189,7 @@ func (q *Queries) LiveSessions(ctx context.Context, arg LiveSessionsParams) ([]S
 }
 
 const lockSession = `-- name: LockSession :one
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason FROM sessions WHERE id = $1 FOR UPDATE
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason, spent_generations, spent_at FROM sessions WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error) {
@@ -203,30 +209,34 @@ func (q *Queries) LockSession(ctx context.Context, id uuid.UUID) (Session, error
 		&i.UserAgent,
 		&i.NotedAt,
 		&i.EndReason,
+		&i.SpentGenerations,
+		&i.SpentAt,
 	)
 	return i, err
 }
 
 const saveSession = `-- name: SaveSession :one
 UPDATE sessions SET user_id = $2, auto_login = $3, created_at = $4, last_seen_at = $5, expires_at = $6, generation = $7,
-    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12,
+    rotated_at = $8, revoked_at = $9, ip = $10, user_agent = $11, end_reason = $12, spent_generations = $13, spent_at = $14,
     noted_at = CASE WHEN $9::timestamptz IS NOT NULL THEN coalesce(noted_at, clock_timestamp()) END
-WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason
+WHERE id = $1 RETURNING id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason, spent_generations, spent_at
 `
 
 type SaveSessionParams struct {
-	ID         uuid.UUID
-	UserID     string
-	AutoLogin  bool
-	CreatedAt  time.Time
-	LastSeenAt time.Time
-	ExpiresAt  time.Time
-	Generation int64
-	RotatedAt  time.Time
-	RevokedAt  *time.Time
-	Ip         string
-	UserAgent  string
-	EndReason  string
+	ID               uuid.UUID
+	UserID           string
+	AutoLogin        bool
+	CreatedAt        time.Time
+	LastSeenAt       time.Time
+	ExpiresAt        time.Time
+	Generation       int64
+	RotatedAt        time.Time
+	RevokedAt        *time.Time
+	Ip               string
+	UserAgent        string
+	EndReason        string
+	SpentGenerations []int64
+	SpentAt          []time.Time
 }
 
 func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Session, error) {
@@ -243,6 +253,8 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Sessi
 		arg.Ip,
 		arg.UserAgent,
 		arg.EndReason,
+		arg.SpentGenerations,
+		arg.SpentAt,
 	)
 	var i Session
 	err := row.Scan(
@@ -259,12 +271,14 @@ func (q *Queries) SaveSession(ctx context.Context, arg SaveSessionParams) (Sessi
 		&i.UserAgent,
 		&i.NotedAt,
 		&i.EndReason,
+		&i.SpentGenerations,
+		&i.SpentAt,
 	)
 	return i, err
 }
 
 const session = `-- name: Session :one
-SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason FROM sessions WHERE id = $1
+SELECT id, user_id, auto_login, created_at, last_seen_at, expires_at, generation, rotated_at, revoked_at, ip, user_agent, noted_at, end_reason, spent_generations, spent_at FROM sessions WHERE id = $1
 `
 
 func (q *Queries) Session(ctx context.Context, id uuid.UUID) (Session, error) {
@@ -284,6 +298,8 @@ func (q *Queries) Session(ctx context.Context, id uuid.UUID) (Session, error) {
 		&i.UserAgent,
 		&i.NotedAt,
 		&i.EndReason,
+		&i.SpentGenerations,
+		&i.SpentAt,
 	)
 	return i, err
 }

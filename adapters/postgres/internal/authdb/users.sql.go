@@ -292,3 +292,80 @@ func (q *Queries) UserByID(ctx context.Context, userID string) (UserByIDRow, err
 	)
 	return i, err
 }
+
+const userByLogin = `-- name: UserByLogin :one
+SELECT u.user_id, u.password_hash, u.name_sealed, u.phone_sealed, u.phone_index, u.email_sealed, u.email_index, u.customer_id, u.status, u.last_login_at, u.created_at, u.updated_at, u.version, u.epoch, u.epoch_at, u.initial_password, u.factor_handed_over,
+    ARRAY(SELECT l.line_sealed FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS lines,
+    ARRAY(SELECT l.line_index FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bytea[] AS line_indexes,
+    ARRAY(SELECT l.position FROM user_lines l WHERE l.user_id = u.user_id ORDER BY l.position)::bigint[] AS line_positions,
+    ARRAY(SELECT r.role FROM user_roles r WHERE r.user_id = u.user_id ORDER BY r.role)::text[] AS roles,
+    ARRAY(SELECT g.permission FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS permissions,
+    ARRAY(
+        SELECT coalesce(g.expires_at, '0001-01-01 00:00:00+00') FROM user_grants g
+        WHERE g.user_id = u.user_id ORDER BY g.permission
+    )::timestamptz[] AS expiries,
+    ARRAY(SELECT g.granted_by FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::text[] AS givers,
+    ARRAY(SELECT g.granted_at FROM user_grants g WHERE g.user_id = u.user_id ORDER BY g.permission)::timestamptz[] AS given,
+    EXISTS(SELECT 1 FROM user_totp t WHERE t.user_id = u.user_id AND t.confirmed_at IS NOT NULL) AS second_factor
+FROM users u WHERE u.user_id = (
+    SELECT CASE
+        WHEN bool_or(f.user_id = $1::text) THEN $1::text
+        WHEN count(*) = 1 THEN min(f.user_id)
+        WHEN count(*) FILTER (WHERE f.status <> 'INACTIVE') = 1 THEN min(f.user_id) FILTER (WHERE f.status <> 'INACTIVE')
+    END
+    FROM users f WHERE lower(f.user_id COLLATE "C") = $2::text
+)
+`
+
+type UserByLoginParams struct {
+	Typed  string
+	Folded string
+}
+
+type UserByLoginRow struct {
+	User          User
+	Lines         [][]byte
+	LineIndexes   [][]byte
+	LinePositions []int64
+	Roles         []string
+	Permissions   []string
+	Expiries      []time.Time
+	Givers        []string
+	Given         []time.Time
+	SecondFactor  bool
+}
+
+// The account of exactly that spelling, else the only one of the folded id, else the only one among those that is not inactive.
+func (q *Queries) UserByLogin(ctx context.Context, arg UserByLoginParams) (UserByLoginRow, error) {
+	row := q.db.QueryRow(ctx, userByLogin, arg.Typed, arg.Folded)
+	var i UserByLoginRow
+	err := row.Scan(
+		&i.User.UserID,
+		&i.User.PasswordHash,
+		&i.User.NameSealed,
+		&i.User.PhoneSealed,
+		&i.User.PhoneIndex,
+		&i.User.EmailSealed,
+		&i.User.EmailIndex,
+		&i.User.CustomerID,
+		&i.User.Status,
+		&i.User.LastLoginAt,
+		&i.User.CreatedAt,
+		&i.User.UpdatedAt,
+		&i.User.Version,
+		&i.User.Epoch,
+		&i.User.EpochAt,
+		&i.User.InitialPassword,
+		&i.User.FactorHandedOver,
+		&i.Lines,
+		&i.LineIndexes,
+		&i.LinePositions,
+		&i.Roles,
+		&i.Permissions,
+		&i.Expiries,
+		&i.Givers,
+		&i.Given,
+		&i.SecondFactor,
+	)
+	return i, err
+}
