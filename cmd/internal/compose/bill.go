@@ -33,6 +33,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	kept := postgres.NewBills(at.pool, at.keyring, sealed, epochs)
 	bills := valkey.NewCachedBills(at.cache, kept, epochs, at.keyring, sealed, p.Log)
 	flights := p.flights(at, to.kosPool)
+	allowances := p.allowances(at, to.kosPool, c.KOS.PerCustomer)
 	history, err := p.inquiries(ctx, c.History, c.Data, at)
 	if err != nil {
 		return p.failed(err)
@@ -40,7 +41,8 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	keys := postgres.NewInquiryKeys(at.pool, at.keyring)
 	p.forget("inquiry-keys", keys.Forget)
 	inquiries := &inquiry.Service{
-		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
+		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Bills: bills, Kept: kept,
+		Fetch:     fetcher[bill.Copy](p, flights, allowances),
 		Inquiries: history, Keys: keys, Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
 		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),

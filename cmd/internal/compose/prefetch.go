@@ -39,7 +39,7 @@ const (
 func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Service, flights ports.Flights) func(line.Number) {
 	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Prefetch), quota.Prefetch, 1
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / ahead)
-	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights) // one whose tally is not the customers'
+	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil) // one whose tally is not the customers'
 	return p.warm(&warm.Service{
 		Kind: freshness.Customers, Lines: postgres.NewActiveLines(to.kosPool, at.keyring), Active: c.Active, Now: p.Now,
 		Open: func(time.Time) bool { return true }, Fetch: like.Prefetch,
@@ -51,7 +51,7 @@ func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Serv
 func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights) {
 	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Refresh), quota.Refresh, 1
 	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / ahead)
-	like.FetchPlans = fetcher[product.PlansCopy](p, flights)
+	like.FetchPlans = fetcher[product.PlansCopy](p, flights, nil)
 	p.worker("plans-prefetch", prefetching, func(ctx context.Context) (int, error) {
 		_, _, _ = like.PlanList(ctx) // trouble is looked at again, and those who ask hear of it
 		return 0, nil
@@ -63,7 +63,7 @@ func (p *parts) warmBills(
 	c Prefetch, to outside, at stores, bills, kept ports.Bills, fresh Fresh, flights ports.Flights,
 ) func(line.Number) {
 	night := &inquiry.Service{
-		Source: to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
+		Source: to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights, nil), Bills: bills, Kept: kept,
 		Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill, Now: p.Now, NewID: p.NewID,
 	}
 	return p.warm(&warm.Service{

@@ -43,12 +43,14 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	customers, lists := postgres.NewCustomers(to.kosPool, at.keyring, customer), postgres.NewPlans(to.kosPool, plans)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
 	flights := p.flights(at, to.kosPool)
+	allowances := p.allowances(at, to.kosPool, c.KOS.PerCustomer)
 	waited := &facts.Service{
 		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
 		OfCustomers: c.KOS.Fresh.Customer, OfStatus: c.KOS.Fresh.Status, OfPlans: c.KOS.Fresh.Plans,
 		Customers: valkey.NewCachedCustomers(at.cache, customers, epochs, at.keyring, customer, p.Log), KeptCustomers: customers,
 		Plans: valkey.NewCachedPlans(at.cache, lists, plans, p.Log), KeptPlans: lists,
-		FetchCustomer: fetcher[product.CustomerCopy](p, flights), FetchPlans: fetcher[product.PlansCopy](p, flights),
+		FetchCustomer: fetcher[product.CustomerCopy](p, flights, allowances),
+		FetchPlans:    fetcher[product.PlansCopy](p, flights, allowances),
 	}
 	waited.Seen = p.warmCustomers(c.KOS.Prefetch, to, at, *waited, flights)
 	p.warmPlans(to, *waited, flights)
@@ -60,7 +62,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.forget("order-keys", orders.ForgetKeys)
 	changes := &change.Service{
 		Checks: waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
-		Epochs: epochs, Policy: c.Policy, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
+		Epochs: epochs, Policy: c.Policy, Allowances: allowances, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = parked.Alarm(p.alerts)
 	p.workOnOrders(changes.Step)

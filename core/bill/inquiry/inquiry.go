@@ -89,7 +89,8 @@ func (s *Service) Menu(p auth.Principal, asked line.Number) (Menu, error) {
 
 // Ask answers the bill of a month (empty = the current one): from a fresh copy, from KOS, or from a stale copy when KOS is in
 // trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR, BILL_NOT_FOUND,
-// LINE_NOT_FOUND, SERVICE_UNAVAILABLE. The inquiry row is stored before Ask returns, whatever it returns after the checks.
+// LINE_NOT_FOUND, SERVICE_UNAVAILABLE. RATE_LIMIT_EXCEEDED when no copy may be shown and the customer's allowance of KOS calls is spent.
+// The inquiry row is stored before Ask returns, whatever it returns after these checks.
 func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, month string) (Result, error) {
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
@@ -116,10 +117,24 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 		q = q.Complete(held, freshness.FromCache, now)
 		return Result{q, &held.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 	}
+	if err := s.Fetch.MayAsk(ctx, s.question(q, true)); err != nil {
+		return s.unpaid(ctx, q, err)
+	}
 	if err := s.Inquiries.Add(ctx, asked(q)); err != nil {
 		return s.unqueued(ctx, q, err)
 	}
 	return s.await(ctx, q)
+}
+
+// unpaid returns the last good copy, labelled, where the customer's allowance is spent. Without one nothing is accepted: an inquiry
+// that waited in the background would spend what the customer no longer has.
+func (s *Service) unpaid(ctx context.Context, q bill.Inquiry, spent error) (Result, error) {
+	got, ok := s.Fetch.Held(ctx, s.question(q, true))
+	if !ok {
+		return Result{}, spent
+	}
+	q = q.Complete(got.Copy, got.Source, s.Now())
+	return Result{q, &got.Copy.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the
@@ -131,7 +146,7 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 	}
 	return fetch.Question[bill.Copy]{
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
-		Lane:    s.Lane, Patience: patience, Attempts: attempts, Tried: q.Attempts,
+		Lane:    s.Lane, Patience: patience, Attempts: attempts, Tried: q.Attempts, Payer: ports.Payer{Customer: q.UserID},
 		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
 		Kept:   func(ctx context.Context) (bill.Copy, error) { return s.Kept.Latest(ctx, q.Line, q.Month) },
 		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {

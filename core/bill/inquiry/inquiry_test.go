@@ -215,7 +215,10 @@ func newWorld(t *testing.T) *world {
 	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679")}, nil)
 	w.Service = &inquiry.Service{
 		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Kept: w.bills, Seen: w.see,
-		Fetch:     &fetch.Service[bill.Copy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 }},
+		Fetch: &fetch.Service[bill.Copy]{
+			Flights: memory.NewFlights(time.Now), Allowances: memory.NewAllowances(nil, time.Now), Now: time.Now,
+			Random: func() float64 { return 0 },
+		},
 		Inquiries: w.inquiries, Keys: &w.keys, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },

@@ -24,6 +24,7 @@ type Question[V any] struct {
 	Patience time.Duration // in all
 	Attempts int           // calls of KOS at most
 	Tried    int           // calls that were made for it before, for the call log
+	Payer    ports.Payer   // whose allowance pays for the calls of Ask; those of Renew are free
 
 	Latest func(ctx context.Context) (V, error)                            // the last good copy; any error counts as none
 	Kept   func(ctx context.Context) (V, error)                            // the same past any cache, for a last look before KOS is asked
@@ -47,10 +48,11 @@ type Answer[V any] struct {
 
 // Service answers questions of one kind. It is safe for concurrent use; the zero value of what is not exported is ready.
 type Service[V any] struct {
-	Flights ports.Flights
-	Tally   freshness.Tally
-	Now     ports.Clock
-	Random  ports.Random
+	Flights    ports.Flights
+	Allowances ports.Allowances // of the customers; nil = without a limit
+	Tally      freshness.Tally
+	Now        ports.Clock
+	Random     ports.Random
 
 	mu       sync.Mutex
 	flying   map[freshness.Subject]*flight[V]
@@ -114,8 +116,8 @@ func (s *Service[V]) judge(ctx context.Context, q Question[V], latest func(conte
 }
 
 // Get answers from memory, else from KOS, else with an old copy where Old allows it. Trouble is what Ask errs with; SERVICE_UNAVAILABLE
-// with a Retry-After when KOS has failed on the subject so often that it is left alone; ErrNoAnswer when patience is over. The answer's
-// Attempts count with an error too.
+// with a Retry-After when KOS has failed on the subject so often that it is left alone; RATE_LIMIT_EXCEEDED when the payer's allowance
+// is spent; ErrNoAnswer when patience is over. The answer's Attempts count with an error too.
 func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) {
 	held, state := s.look(ctx, q)
 	if s.hit(ctx, q, state) {
@@ -124,7 +126,10 @@ func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) 
 	if state == freshness.Stale {
 		q.Attempts = min(q.Attempts, 1) // there is something to show: nobody waits for a second try
 	}
-	got, waited, err := s.fly(ctx, q)
+	got, waited, err := Answer[V]{}, false, s.MayAsk(ctx, q)
+	if err == nil {
+		got, waited, err = s.fly(ctx, q)
+	}
 	switch {
 	case err != nil && state == freshness.Stale && q.Old != nil && q.Old(err, got.Attempts):
 		s.Tally.Stale()
@@ -138,6 +143,24 @@ func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) 
 	}
 	return got, err
 }
+
+// MayAsk returns RATE_LIMIT_EXCEEDED when the payer has spent the allowance and the question would have to be asked for it. To wait for a
+// question that is under way costs nothing.
+func (s *Service[V]) MayAsk(ctx context.Context, q Question[V]) error {
+	if s.free(q) || q.Payer.Accepted {
+		return nil
+	}
+	s.mu.Lock()
+	flying := s.flying[q.Subject] != nil
+	s.mu.Unlock()
+	if flying {
+		return nil
+	}
+	return s.Allowances.Check(ctx, q.Payer.Customer)
+}
+
+// free reports that the calls for the question are taken from no allowance.
+func (s *Service[V]) free(q Question[V]) bool { return s.Allowances == nil || q.Payer.Customer == "" }
 
 // fly waits for the flight about the subject, setting one off if there is none. One that began too early for the question, or that gave up
 // where the question would not have, is followed by another.
@@ -194,7 +217,7 @@ func (s *Service[V]) Refresh(ctx context.Context, q Question[V]) { s.renew(ctx, 
 
 // renew asks for a new copy while the old one is still good.
 func (s *Service[V]) renew(ctx context.Context, q Question[V]) {
-	q.Ask, q.Lane, q.Attempts = q.Renew, quota.Refresh, 1
+	q.Ask, q.Lane, q.Attempts, q.Payer = q.Renew, quota.Refresh, 1, ports.Payer{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flying[q.Subject] == nil && s.renewing < renewals {
@@ -218,7 +241,7 @@ func (s *Service[V]) depart(ctx context.Context, q Question[V], early bool) *fli
 	if s.flying == nil {
 		s.flying = map[freshness.Subject]*flight[V]{}
 	}
-	f := &flight[V]{began: s.Now(), lane: q.Lane, patience: q.Patience, early: early, done: make(chan struct{})}
+	f := &flight[V]{began: s.Now(), lane: q.Lane, payer: q.Payer, patience: q.Patience, early: early, done: make(chan struct{})}
 	s.flying[q.Subject] = f
 	s.running.Go(func() {
 		defer s.landed(q.Subject, f)

@@ -13,6 +13,7 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
+	"phonebill/ports"
 )
 
 // Messages of UFR-PROD-010 and UFR-PROD-020, verbatim.
@@ -39,7 +40,7 @@ func (s *Service) Menu(ctx context.Context, p auth.Principal, asked line.Number)
 	if err != nil {
 		return Screen{}, named(err, menuFailed)
 	}
-	screen, err := s.screen(ctx, n)
+	screen, err := s.screen(ctx, p, n)
 	return screen, named(err, menuFailed)
 }
 
@@ -48,12 +49,12 @@ func (s *Service) Customer(ctx context.Context, p auth.Principal, n line.Number)
 	if err := p.Owns(n); err != nil {
 		return Screen{}, err
 	}
-	screen, err := s.screen(ctx, n)
+	screen, err := s.screen(ctx, p, n)
 	return screen, named(err, screenFailed)
 }
 
-func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
-	known, err := s.Facts.ForScreen(ctx, n, s.Facts.OfStatus)
+func (s *Service) screen(ctx context.Context, p auth.Principal, n line.Number) (Screen, error) {
+	known, err := s.Facts.ForScreen(ports.WithPayer(ctx, ports.Payer{Customer: p.UserID}), n, s.Facts.OfStatus)
 	if err != nil {
 		return Screen{}, err
 	}
@@ -89,7 +90,7 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	if err != nil {
 		return Offer{}, named(err, screenFailed)
 	}
-	known, err := s.Facts.ForScreen(ctx, about, s.Facts.OfCustomers)
+	known, err := s.Facts.ForScreen(ports.WithPayer(ctx, ports.Payer{Customer: p.UserID}), about, s.Facts.OfCustomers)
 	if err != nil && (q.ofALine() || known.Plans.AsOf.IsZero()) {
 		return Offer{}, named(err, screenFailed)
 	}

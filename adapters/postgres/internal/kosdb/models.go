@@ -18,6 +18,13 @@ type ActiveLine struct {
 	DueAt      time.Time
 }
 
+type CustomerCall struct {
+	CustomerIndex []byte
+	Calls         []time.Time
+	Version       int64
+	WrittenAt     time.Time
+}
+
 type CustomerCopy struct {
 	LineIndex []byte
 	ToldAt    time.Time
