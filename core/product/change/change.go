@@ -118,8 +118,7 @@ func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Ser
 }
 
 func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	paid := ports.WithPayer(ctx, ports.Payer{Customer: o.UserID, Accepted: true})
-	seen, err := s.facts(paid, known.ForChange, o.Line)
+	seen, err := s.facts(ctx, known.ForChange, o.Line)
 	if err != nil {
 		return s.unchecked(ctx, o, fault.From(err))
 	}
@@ -167,8 +166,8 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 	if err != nil {
 		return o, err
 	}
-	if o.Sends == 1 { // to send it again is our affair
-		s.Allowances.Count(ctx, o.UserID)
+	if payer := ports.PayerOf(ctx); payer.Customer != "" {
+		s.Allowances.Count(ctx, payer.Customer)
 	}
 	call, cancel := context.WithTimeout(ports.WithLease(ctx, o.NextAttemptAt), s.Limits.Send)
 	defer cancel()

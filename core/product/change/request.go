@@ -192,7 +192,8 @@ func (s *Service) own(ctx context.Context, p auth.Principal, order id.ID) (produ
 	return o, err
 }
 
-// await lets the order go on when the customer's time is over or he hangs up.
+// await lets the order go on when the customer's time is over or he hangs up. What is asked for it now is counted for the customer, and
+// never refused; what the worker does for it later is not counted.
 func (s *Service) await(ctx context.Context, o product.Order) (product.Order, error) {
 	type outcome struct {
 		order product.Order
@@ -200,7 +201,8 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 	}
 	done := make(chan outcome, 1)
 	s.running.Go(func() {
-		after, err := s.advance(context.WithoutCancel(ctx), o, s.Facts)
+		paid := ports.WithPayer(context.WithoutCancel(ctx), ports.Payer{Customer: o.UserID, Accepted: true})
+		after, err := s.advance(paid, o, s.Facts)
 		if err != nil && !errors.Is(err, fault.New(fault.StateConflict)) { // cancelled, or somebody else goes on with it
 			s.Report(ctx, err)
 		}
