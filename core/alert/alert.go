@@ -23,6 +23,7 @@ const (
 	DeliveryParked Kind = "delivery_parked"        // the MVNO AP server was not told of a result
 	ChangeParked   Kind = "change_parked"          // a person must find out what became of a plan change
 	BooksDiffer    Kind = "books_differ"           // our orders, KOS and the deliveries do not say the same
+	LineElsewhere  Kind = "line_elsewhere"         // KOS names another customer for a line than its account does
 )
 
 // Alert is one event.

@@ -7,6 +7,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/holder"
 	"phonebill/core/id"
 	"phonebill/core/line"
 )
@@ -312,6 +313,11 @@ func (o Order) Refused() error {
 		code = fault.ChangeDenied
 	}
 	return fault.New(code).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
+}
+
+// Account is for whom the order is made.
+func (o Order) Account() holder.Account {
+	return holder.Account{UserID: o.UserID, CustomerID: o.CustomerID}
 }
 
 // Send marks the order as about to be sent once more; the caller stores it before touching the wire.

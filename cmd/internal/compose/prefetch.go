@@ -60,10 +60,12 @@ func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights)
 
 // warmBills fetches bills of the current month at night, and answers who is to be told of the lines whose customers are here.
 func (p *parts) warmBills(
-	c Prefetch, to outside, at stores, bills, kept ports.Bills, fresh Fresh, flights ports.Flights,
+	c Prefetch, to outside, at stores, bills, kept ports.Bills, customers facts.Service, fresh Fresh, flights ports.Flights,
 ) func(line.Number) {
+	customers.KOS, customers.Lane, customers.FetchCustomer = to.kos.In(quota.Prefetch), quota.Prefetch, fetcher[product.CustomerCopy](p, flights, nil)
 	night := &inquiry.Service{
-		Source: to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights, nil), Bills: bills, Kept: kept,
+		Holders: p.holders(customers, at, to.kosPool),
+		Source:  to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights, nil), Bills: bills, Kept: kept,
 		Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill, Now: p.Now, NewID: p.NewID,
 	}
 	return p.warm(&warm.Service{

@@ -60,8 +60,10 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
 	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
 	p.forget("order-keys", orders.ForgetKeys)
+	holders := p.holders(*waited, at, to.kosPool)
 	changes := &change.Service{
-		Checks: waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
+		Holders: holders,
+		Checks:  waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
 		Epochs: epochs, Policy: c.Policy, Allowances: allowances, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = parked.Alarm(p.alerts)
@@ -76,7 +78,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.compareBooks(c.Books, c.Auth.Token, to, at)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)}, bookRetention(at))
 	p.drain(changes.Wait)
-	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
+	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited, Holders: holders}, Changes: changes, Now: p.Now}
 	p.watch(c.Auth.Token, to.watched(
 		tallied{freshness.Customers, &waited.FetchCustomer.Tally}, tallied{freshness.Plans, &waited.FetchPlans.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)

@@ -10,6 +10,8 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/holder"
+	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
@@ -23,7 +25,10 @@ const (
 )
 
 // Service answers the screens before a change. It is safe for concurrent use.
-type Service struct{ Facts *facts.Service }
+type Service struct {
+	Facts   *facts.Service
+	Holders *compare.Service // whose the lines are
+}
 
 // Screen is a customer with plan names.
 type Screen struct {
@@ -59,6 +64,9 @@ func (s *Service) screen(ctx context.Context, p auth.Principal, n line.Number) (
 		return Screen{}, err
 	}
 	c := known.Customer.Customer
+	if err := s.Holders.Check(ctx, account(p), n, c.CustomerID); err != nil {
+		return Screen{}, err
+	}
 	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode, c.Plan), Source: known.Source, AsOf: known.Customer.AsOf}
 	if next := c.Scheduled; next != nil {
 		plan := known.Plans.Named(next.PlanCode, next.Plan)
@@ -95,10 +103,20 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 		return Offer{}, named(err, screenFailed)
 	}
 	own := known.Customer.Customer
+	if err == nil {
+		if err := s.Holders.Check(ctx, account(p), about, own.CustomerID); err != nil {
+			return Offer{}, named(err, screenFailed)
+		}
+	}
 	if q.Line.IsZero() && q.Current != "" && len(p.Lines) > 1 { // he may mean another line: its operator is the same, its plans are not
 		own.PlanCode, own.Scheduled = "", nil
 	}
 	return offer(known.Plans, known.PlansSource, q, own), nil
+}
+
+// account is for whom a line is looked at.
+func account(p auth.Principal) holder.Account {
+	return holder.Account{UserID: p.UserID, CustomerID: p.CustomerID}
 }
 
 // ofALine tells that the offer for a line was asked for: for the one that is named, or, when nothing is, for the first.

@@ -13,6 +13,8 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/holder"
+	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/news"
@@ -42,6 +44,7 @@ type Service struct {
 	Unhurried  *facts.Service // the same with more time, when nobody waits
 	KOS        ports.PlanChanger
 	Orders     ports.Orders
+	Holders    *compare.Service // whose the lines are
 	Epochs     ports.Epochs
 	Policy     product.Policy
 	Allowances ports.Allowances // of the customers
@@ -66,7 +69,7 @@ func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (pr
 		return product.Verdict{}, err
 	}
 	ctx = ports.WithPayer(ctx, ports.Payer{Customer: p.UserID})
-	known, err := s.facts(ctx, s.Checks.ForCheck, c.Line)
+	known, err := s.facts(ctx, s.Checks.ForCheck, c.Line, holder.Account{UserID: p.UserID, CustomerID: p.CustomerID})
 	if err != nil {
 		return product.Verdict{}, err
 	}
@@ -80,9 +83,12 @@ type factsOf func(ctx context.Context, n line.Number) (product.Customer, product
 var errNoStatus = errors.New("change: KOS does not say whether the line is in use")
 
 // facts are those of KOS, and of our own book where the operator's rules need it; SERVICE_UNAVAILABLE also when KOS
-// leaves out whether the line is in use.
-func (s *Service) facts(ctx context.Context, from factsOf, n line.Number) (f product.Facts, err error) {
+// leaves out whether the line is in use, and LINE_NOT_FOUND when KOS names another customer than the account's for it.
+func (s *Service) facts(ctx context.Context, from factsOf, n line.Number, of holder.Account) (f product.Facts, err error) {
 	f.Customer, f.Plans, err = from(ctx, n)
+	if err == nil {
+		err = s.Holders.Check(ctx, of, n, f.Customer.CustomerID)
+	}
 	if err == nil && f.Customer.LineStatus == "" {
 		err = fault.New(fault.ServiceUnavailable).Because(errNoStatus)
 	}
@@ -118,7 +124,7 @@ func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Ser
 }
 
 func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	seen, err := s.facts(ctx, known.ForChange, o.Line)
+	seen, err := s.facts(ctx, known.ForChange, o.Line, o.Account())
 	if err != nil {
 		return s.unchecked(ctx, o, fault.From(err))
 	}
@@ -141,6 +147,8 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
 	switch {
+	case err == nil && s.Holders.Check(ctx, o.Account(), o.Line, seen.Customer.CustomerID) != nil: // the plans are another customer's
+		return product.Answer{Kind: product.AnswerAmbiguous}
 	case err == nil:
 		return o.Evident(seen.Customer, s.Now())
 	case errors.Is(err, ports.ErrNotAsked):

@@ -94,3 +94,21 @@ func TestACustomerWhoseAllowanceIsSpent(t *testing.T) {
 		require.NoError(t, err, "the Retry-After was true")
 	})
 }
+
+// TestAChangeOfALineThatIsAnothersNow is never sent: the check does not judge another customer's contract, and the order ends.
+func TestAChangeOfALineThatIsAnothersNow(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.customer(func(c *product.Customer) { c.CustomerID = "C2" })
+		_, err := w.Validate(t.Context(), w.me, w.command("5G"))
+		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+		_, err = w.Request(t.Context(), w.me, w.command("5G"))
+		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+		page, total, err := w.History(t.Context(), w.me, product.HistoryFilter{Page: 1, Size: 20})
+		require.NoError(t, err)
+		require.Equal(t, 1, total)
+		require.Equal(t, product.Rejected, page[0].State)
+		require.Zero(t, page[0].Sends)
+		require.Len(t, w.alerts.Raised(), 1)
+	})
+}

@@ -15,6 +15,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
+	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
 	"phonebill/core/line"
@@ -230,7 +231,9 @@ type world struct {
 	me     auth.Principal
 	line   line.Number
 
-	allowed quota.Allowance // set before service
+	allowed  quota.Allowance // set before service
+	bindings memory.Bindings
+	alerts   memory.Alerts
 }
 
 func number(t require.TestingT, s string) line.Number {
@@ -280,13 +283,18 @@ func (w *world) service() *change.Service {
 	unhurried.Patience = 10 * time.Second
 	return &change.Service{
 		Checks: &known, Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
-		Policy: product.DefaultPolicy(), Allowances: allowances, Limits: change.DefaultLimits(),
+		Policy: product.DefaultPolicy(),
+		Holders: &compare.Service{
+			Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
+			Now: time.Now,
+		},
+		Allowances: allowances, Limits: change.DefaultLimits(),
 		Now: time.Now, NewID: newID, Report: func(context.Context, error) {},
 	}
 }
 
 func (w *world) customer(edit func(*product.Customer)) {
-	c := product.Customer{Line: w.line, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}
+	c := product.Customer{Line: w.line, CustomerID: "C1", PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}
 	edit(&c)
 	w.kos.AddCustomer(c, nil)
 }

@@ -10,6 +10,13 @@ import (
 	"github.com/google/uuid"
 )
 
+type AccountCustomer struct {
+	AccountIndex  []byte
+	LineIndex     []byte
+	CustomerIndex []byte
+	BoundAt       time.Time
+}
+
 type ActiveLine struct {
 	LineIndex  []byte
 	Kind       string
