@@ -141,3 +141,32 @@ func TestAPlanThatIsNoLongerSoldHasItsName(t *testing.T) {
 	require.Equal(t, "LTE 지난 플랜", row["currentProductName"])
 	require.Equal(t, "5G 스탠다드 플랜", row["targetProductName"])
 }
+
+// TestALineThatKOSNamesAnotherCustomerFor shows its account nothing of that customer, on any path, and the MVNO AP server is sent no bill.
+func TestALineThatKOSNamesAnotherCustomerFor(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := owner(t, "recycled1", 81_005)
+	token := login(t, who)
+	shape(t, who.LineNumber, kossim.CustomerGet, kossim.OtherCustomer)
+	wish := fields{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	r := call(t, http.MethodPost, "/bills/inquiry", token, fields{"lineNumber": who.LineNumber})
+	require.Equal(t, http.StatusNotFound, r.status, r.raw)
+	require.Equal(t, "LINE_NOT_FOUND", r.body.Error.Code)
+	require.NotContains(t, notified(t, r.body.Error.Details["requestId"]), "billInfo")
+	for _, ask := range []struct {
+		method, path string
+		body         fields
+	}{
+		{http.MethodPost, "/bills/inquiry", fields{"lineNumber": who.LineNumber}},
+		{http.MethodGet, "/products/menu", nil},
+		{http.MethodGet, "/products/customer/" + who.LineNumber, nil},
+		{http.MethodGet, "/products/available?lineNumber=" + who.LineNumber, nil},
+		{http.MethodPost, "/products/change/validation", wish},
+		{http.MethodPost, "/products/change", wish},
+	} {
+		r := call(t, ask.method, ask.path, token, ask.body)
+		require.Equal(t, http.StatusNotFound, r.status, ask.path+r.raw)
+		require.Equal(t, "LINE_NOT_FOUND", r.body.Error.Code, ask.path)
+	}
+}

@@ -119,7 +119,7 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 		q = q.Complete(held, freshness.FromCache, now)
 		return Result{q, &held.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 	}
-	if err := s.Holders.CheckKnown(ctx, q.Account(), q.Line); err != nil {
+	if err := s.Holders.CheckFresh(ctx, q.Account(), q.Line); err != nil {
 		return Result{}, err
 	}
 	if err := s.Fetch.MayAsk(ctx, s.question(q, true)); err != nil {

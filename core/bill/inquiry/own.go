@@ -104,7 +104,7 @@ func (s *Service) answeredTo(ctx context.Context, q bill.Inquiry, c bill.Copy, e
 	case err == nil:
 		return s.Holders.Check(ctx, q.Account(), q.Line, c.Holder)
 	case fault.From(err).Kind() == fault.NotFound:
-		if other := s.Holders.CheckKnown(ctx, q.Account(), q.Line); errors.Is(other, fault.New(fault.LineNotFound)) {
+		if other := s.Holders.CheckFresh(ctx, q.Account(), q.Line); errors.Is(other, fault.New(fault.LineNotFound)) {
 			return other
 		}
 	}

@@ -181,3 +181,26 @@ func TestWhoseALineIsIsAskedOnceInFourHours(t *testing.T) {
 		require.Equal(t, 5, w.source.calls())
 	})
 }
+
+// TestALineThatComesBack is asked about again when what is known of it is old, and what was told before is not shown until then.
+func TestALineThatComesBack(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		w.given("C2")
+		<-time.After(5 * time.Hour)
+		_, err := w.Ask(t.Context(), w.me, w.line, "")
+		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
+		<-time.After(5 * time.Hour)
+		w.source.set(0, notAsked())
+		w.source.nameless = notAsked()
+		r := w.ask(t)
+		require.Equal(t, bill.Processing, r.Inquiry.Status, "the copy from before is not shown")
+		w.source.nameless = nil
+		w.given("C1")
+		w.work(t, 2*time.Minute)
+		r, err = w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
+		require.NoError(t, err)
+		require.Equal(t, "요금제 C1", r.Bill.ProductName)
+	})
+}

@@ -38,6 +38,7 @@ type Service struct {
 // named is the customer that KOS named for a line.
 type named struct {
 	customer string // empty when no copy is held
+	fresh    bool   // not older than Fresh
 	until    time.Time
 }
 
@@ -51,8 +52,8 @@ type match struct {
 const (
 	// mostKnown bounds what a process remembers of each sort; then it begins anew.
 	mostKnown = 100_000
-	// unknownFor is how long it is remembered that no copy of a line's customer is held.
-	unknownFor = 10 * time.Second
+	// lookAgain is how long it is remembered that no fresh copy of a line's customer is held.
+	lookAgain = 10 * time.Second
 	// alertAgain is after how long an alert about the same account and line is raised anew.
 	alertAgain = 24 * time.Hour
 )
@@ -76,31 +77,36 @@ func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err
 	return c.Customer.CustomerID, nil
 }
 
-// Known returns the customer that the copy of the line names, empty when there is none that is fresh. KOS is not asked. What this process
-// has seen costs no look at a store.
-func (s *Service) Known(ctx context.Context, n line.Number) string {
+// Known returns the customer that the last good copy of the line names, empty when there is none, and whether that is fresh. KOS is not
+// asked. What this process has seen costs no look at a store.
+func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fresh bool) {
 	s.mu.Lock()
 	k, ok := s.known[n]
 	s.mu.Unlock()
 	now := s.Now()
 	if ok && now.Before(k.until) {
-		return k.customer
+		return k.customer, k.fresh
 	}
 	c, err := s.Held(ctx, n)
-	if err != nil || now.Sub(c.AsOf) >= s.Fresh {
-		c = product.CustomerCopy{AsOf: now.Add(unknownFor - s.Fresh)}
+	if err != nil {
+		c = product.CustomerCopy{}
 	}
-	s.remember(n, c)
-	return c.Customer.CustomerID
+	k = s.remember(n, c)
+	return k.customer, k.fresh
 }
 
-func (s *Service) remember(n line.Number, c product.CustomerCopy) {
+func (s *Service) remember(n line.Number, c product.CustomerCopy) named {
+	k := named{customer: c.Customer.CustomerID, until: c.AsOf.Add(s.Fresh)}
+	if k.fresh = s.Now().Before(k.until); !k.fresh {
+		k.until = s.Now().Add(lookAgain)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= mostKnown {
 		s.known = map[line.Number]named{}
 	}
-	s.known[n] = named{customer: c.Customer.CustomerID, until: c.AsOf.Add(s.Fresh)}
+	s.known[n] = k
+	return k
 }
 
 // Check is nil when the customer that KOS names for the line is the account's. Else it is LINE_NOT_FOUND, and staff are alerted once;
@@ -117,9 +123,18 @@ func (s *Service) Check(ctx context.Context, a holder.Account, n line.Number, cu
 	return fault.New(fault.LineNotFound)
 }
 
-// CheckKnown is Check with what is known of the line without asking KOS; nil when nothing is.
+// CheckFresh is Check with a fresh copy, without asking KOS; nil when there is none, for KOS may name the account's customer again.
+func (s *Service) CheckFresh(ctx context.Context, a holder.Account, n line.Number) error {
+	if customer, fresh := s.Known(ctx, n); fresh {
+		return s.Check(ctx, a, n, customer)
+	}
+	return nil
+}
+
+// CheckKnown is Check with the last good copy, however old; nil when there is none. It is for what was told before: once KOS has named
+// another customer, nothing of that is shown until it names the account's again.
 func (s *Service) CheckKnown(ctx context.Context, a holder.Account, n line.Number) error {
-	if customer := s.Known(ctx, n); customer != "" {
+	if customer, _ := s.Known(ctx, n); customer != "" {
 		return s.Check(ctx, a, n, customer)
 	}
 	return nil
