@@ -37,7 +37,7 @@ const (
 
 // warmCustomers keeps customers warm, and answers who is to be told of those that are here. like has the stores.
 func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Service, flights ports.Flights) func(line.Number) {
-	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Prefetch), quota.Prefetch, 1
+	like.KOS, like.Lane, like.Attempts, like.Patience, like.Wait = to.kos.In(quota.Prefetch), quota.Prefetch, 1, factsPatience, 0
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / ahead)
 	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil) // one whose tally is not the customers'
 	return p.warm(&warm.Service{
@@ -49,7 +49,7 @@ func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Serv
 
 // warmPlans keeps the plan list warm, from the start.
 func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights) {
-	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Refresh), quota.Refresh, 1
+	like.KOS, like.Lane, like.Attempts, like.Wait = to.kos.In(quota.Refresh), quota.Refresh, 1, 0
 	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / ahead)
 	like.FetchPlans = fetcher[product.PlansCopy](p, flights, nil)
 	p.worker("plans-prefetch", prefetching, func(ctx context.Context) (int, error) {

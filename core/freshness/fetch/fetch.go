@@ -21,7 +21,8 @@ type Question[V any] struct {
 	Subject  freshness.Subject
 	Since    time.Time     // nothing that KOS was asked before will do (decision 10); zero = any age that Judge allows
 	Lane     quota.Lane    // of Ask
-	Patience time.Duration // in all
+	Patience time.Duration // of the question, in all
+	Wait     time.Duration // of who asks it: later nobody waits, and it goes on for those who come next; 0 = as long as it takes
 	Attempts int           // calls of KOS at most
 	Tried    int           // calls that were made for it before, for the call log
 	Payer    ports.Payer   // whose allowance pays for the calls of Ask; those of Renew are free
@@ -165,7 +166,7 @@ func (s *Service[V]) free(q Question[V]) bool { return s.Allowances == nil || q.
 // fly waits for the flight about the subject, setting one off if there is none. One that began too early for the question, or that gave up
 // where the question would not have, is followed by another.
 func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], waited bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, q.Patience+grace)
+	ctx, cancel := context.WithTimeout(ctx, q.wait())
 	defer cancel()
 	for {
 		f, mine := s.board(ctx, q)
@@ -186,6 +187,14 @@ func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], wai
 	}
 }
 
+// wait is how long the asker waits.
+func (q Question[V]) wait() time.Duration {
+	if q.Wait > 0 {
+		return q.Wait
+	}
+	return q.Patience + grace
+}
+
 // joined answers what the flight brought to somebody who joined it. His own change may have come between (decision 11): the copy must still
 // be what the store shows. Where the store could not be told, or cannot be asked, there is nothing better than the flight's own answer.
 func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (got Answer[V], ok bool) {
@@ -204,10 +213,13 @@ func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (g
 	return got, q.Judge(held, q.Since, s.Now(), s.Random()) >= freshness.Early
 }
 
+// comeAgain is when one whose time was over before the answer came should ask again. A question that goes on is then joined, or answered.
+const comeAgain = 3 * time.Second
+
 // late is the error of a question whose patience is over, or whose asker has gone.
 func late(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, ctx.Err()))
+		return fault.New(fault.ServiceUnavailable).RetryIn(comeAgain).Because(errors.Join(ports.ErrNoAnswer, ctx.Err()))
 	}
 	return ctx.Err()
 }
@@ -217,7 +229,7 @@ func (s *Service[V]) Refresh(ctx context.Context, q Question[V]) { s.renew(ctx, 
 
 // renew asks for a new copy while the old one is still good.
 func (s *Service[V]) renew(ctx context.Context, q Question[V]) {
-	q.Ask, q.Lane, q.Attempts, q.Payer = q.Renew, quota.Refresh, 1, ports.Payer{}
+	q.Ask, q.Lane, q.Attempts, q.Payer, q.Wait = q.Renew, quota.Refresh, 1, ports.Payer{}, 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flying[q.Subject] == nil && s.renewing < renewals {

@@ -39,6 +39,7 @@ type Service struct {
 	FetchPlans    *fetch.Service[product.PlansCopy]
 	Now           ports.Clock
 	Patience      time.Duration     // with one fact
+	Wait          time.Duration     // of who asks, while the question goes on; 0 = as long as it takes
 	Attempts      int               // calls of KOS for one fact
 	Seen          func(line.Number) // is told whose customers are here
 }
@@ -80,7 +81,7 @@ func (s *Service) aboutCustomer(ctx context.Context, n line.Number, since time.T
 	}
 	return fetch.Question[product.CustomerCopy]{
 		Subject: freshness.Subject{Kind: freshness.Customers, Line: n}, Since: since,
-		Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts, Payer: ports.PayerOf(ctx),
+		Lane: s.Lane, Patience: s.Patience, Wait: s.Wait, Attempts: s.Attempts, Payer: ports.PayerOf(ctx),
 		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
 		Kept:   func(ctx context.Context) (product.CustomerCopy, error) { return s.KeptCustomers.Latest(ctx, n) },
 		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
@@ -107,7 +108,7 @@ func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.P
 		}
 	}
 	got, err := s.FetchPlans.Get(ctx, fetch.Question[product.PlansCopy]{
-		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
+		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Wait: s.Wait, Attempts: s.Attempts,
 		Payer:  ports.PayerOf(ctx),
 		Latest: s.Plans.Latest, Kept: s.KeptPlans.Latest,
 		Judge: func(held product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
