@@ -14,15 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOneCustomerInALoop runs the default budget and the default allowance: one customer checks changes and asks for bills that fail, as fast
-// as one can and over all instances. KOS is asked for that customer no more than the allowance says, and the cold bills of the others are
-// answered as when they are alone. DRILL_ROUNDS makes it longer.
+// TestOneCustomerInALoop runs the default budget and the default allowance: one customer checks changes and asks for
+// bills that fail, as fast as one can and over all instances. KOS is asked for that customer no more than the allowance
+// says, and the cold bills of the others are answered as when they are alone. DRILL_ROUNDS makes it longer.
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestOneCustomerInALoop(t *testing.T) {
 	const others, calls, every = 5, 10, 8 * time.Second
 	span := time.Duration(rounds(t, 40)) * time.Second
-	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=5")
+	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=5", "KOS_PER_CUSTOMER=10/1m,60/1h")
 	bills := c.instances(t, 2, "bill-inquiry", "BILL")
 	products := c.instances(t, 1, "product-change", "PRODUCT")
 	tokens, lines := c.customers(t, 1+others, int(span/every)+1)
@@ -39,7 +39,7 @@ func TestOneCustomerInALoop(t *testing.T) {
 	for client := range 6 {
 		load.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				a := answer{}
+				var a answer
 				if client < 3 {
 					a = ask(ctx, http.MethodPost, products[0].url+"/api/v1/products/change/validation", tokens[0], map[string]string{
 						"lineNumber": mine[i%len(mine)], "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001",

@@ -327,7 +327,7 @@ func TestFiftyAtOnce(t *testing.T) {
 func TestOrdersAreTakenWhileKOSIsAway(t *testing.T) {
 	t.Parallel()
 	n := rounds(t, 24)
-	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=4", "KOS_PER_CUSTOMER=0")
+	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=4")
 	at := c.instances(t, 2, "product-change", "PRODUCT")
 	tokens, lines := c.customers(t, 8, (n+7)/8)
 	db := connect(t, c.Databases["product"])

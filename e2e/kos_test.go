@@ -267,7 +267,7 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 //
 //nolint:paralleltest // it loads the machine: others would fail beside it, or it beside them
 func TestQuotaOverInstances(t *testing.T) {
-	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=6", "KOS_PER_CUSTOMER=0")
+	c := startCluster(t, "KOS_QUOTA_PER_MINUTE=100", "KOS_INSTANCES=6")
 	cache := &cacheAt{addr: free(t)}
 	cache.run(t)
 	t.Cleanup(func() { cache.kill() })

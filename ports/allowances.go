@@ -6,13 +6,14 @@ import (
 	"phonebill/core/auth"
 )
 
-// Allowances are what each customer may spend of the KOS budget, over all instances (quota.Allowance). A store that cannot be asked
-// refuses nothing by itself: the calls of this process count then.
+// Allowances are what each customer may spend of the KOS budget, over all instances (quota.Allowance). A store that
+// cannot be asked refuses nothing by itself: the calls of this process count then.
 type Allowances interface {
-	// Check returns RATE_LIMIT_EXCEEDED with a Retry-After, and ErrNotAsked in its chain, when the customer has spent the allowance.
-	// It counts nothing, and a customer who was refused a moment ago costs no look at the store.
+	// Check returns RATE_LIMIT_EXCEEDED with a Retry-After, and ErrNotAsked in its chain, when the customer has spent
+	// the allowance. It counts nothing, and a customer who was refused a moment ago costs no look at the store.
 	Check(ctx context.Context, customer auth.UserID) error
-	// Spend counts one call, or returns what Check does and counts none. Of parallel calls no more are counted than allowed.
+	// Spend counts one call, or returns what Check does and counts none. Of parallel calls no more are counted than
+	// allowed.
 	Spend(ctx context.Context, customer auth.UserID) error
 	// Count counts one call also beyond the allowance: what was accepted is carried out, and paid for later.
 	Count(ctx context.Context, customer auth.UserID)

@@ -14,11 +14,12 @@ import (
 	"phonebill/ports"
 )
 
-// Allowances implements ports.Allowances for all instances that share the kos database. The decision is quota.Allowance's: the calls
-// are read with their version and written back if nothing was counted meanwhile. The clock is the database's.
+// Allowances implements ports.Allowances for all instances that share the kos database. The decision is
+// quota.Allowance's: the calls are read with their version and written back if nothing was counted meanwhile. The clock
+// is the database's.
 //
-// While the database cannot be asked, the calls that this process counted decide, by its own clock. Those are also how a refusal is
-// remembered, so that a customer in a loop does not read the database each time.
+// While the database cannot be asked, the calls that this process counted decide, by its own clock. Those are also how
+// a refusal is remembered, so that a customer in a loop does not read the database each time.
 type Allowances struct {
 	pool    *pgxpool.Pool
 	vault   ports.Vault
@@ -47,7 +48,8 @@ const (
 	mostOwn = 10_000
 )
 
-// NewAllowances works on the kos database. now needs a monotonic reading (time.Now), for it measures how long a refusal lasts.
+// NewAllowances works on the kos database. now needs a monotonic reading (time.Now), for it measures how long a refusal
+// lasts.
 func NewAllowances(pool *pgxpool.Pool, vault ports.Vault, allowed quota.Allowance, now ports.Clock) *Allowances {
 	return &Allowances{pool: pool, vault: vault, allowed: allowed, now: now, own: map[auth.UserID]ownCalls{}}
 }
@@ -87,7 +89,8 @@ func (a *Allowances) GiveBack(ctx context.Context, customer auth.UserID) {
 	})
 }
 
-// step decides on calls in order of time: what they become, nil for no change, and whether the customer may go on, or after what wait.
+// step decides on calls in order of time: what they become, nil for no change, and whether the customer may go on, or
+// after what wait.
 type step func(calls []time.Time, now time.Time) (next []time.Time, ok bool, wait time.Duration)
 
 // ask decides, unless the customer was refused a moment ago.

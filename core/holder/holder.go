@@ -1,5 +1,5 @@
-// Package holder holds whose a line is: a carrier gives a number that was given up to somebody else, and KOS then describes that customer
-// and writes that customer's bills.
+// Package holder holds whose a line is: a carrier gives a number that was given up to somebody else, and KOS then
+// describes that customer and writes that customer's bills.
 package holder
 
 import "phonebill/core/auth"
@@ -10,5 +10,6 @@ type Account struct {
 	CustomerID string // empty: the customer that KOS names first; PerLine: likewise, for each line by itself
 }
 
-// PerLine stands in an account in place of a customer id and states that its lines may belong to several customers of KOS.
+// PerLine stands in an account in place of a customer id and states that its lines may belong to several customers of
+// KOS.
 const PerLine = "PER-LINE"

@@ -66,8 +66,8 @@ func (a Allowance) Window() (longest time.Duration) {
 	return longest
 }
 
-// Admit decides whether a customer who made those calls may make one more at now. calls are in order of time. When it is refused,
-// wait is how long it takes, without further calls, until one is admitted.
+// Admit decides whether a customer who made those calls may make one more at now. calls are in order of time. When it
+// is refused, wait is how long it takes, without further calls, until one is admitted.
 func (a Allowance) Admit(calls []time.Time, now time.Time) (ok bool, wait time.Duration) {
 	for _, r := range a {
 		if len(calls) < r.Calls {
@@ -80,8 +80,8 @@ func (a Allowance) Admit(calls []time.Time, now time.Time) (ok bool, wait time.D
 	return wait <= 0, max(0, wait)
 }
 
-// Count returns the calls with one at now added and without those that no rate counts any more. calls are in order of time
-// and are not changed.
+// Count returns the calls with one at now added and without those that no rate counts any more. calls are in order of
+// time and are not changed.
 func (a Allowance) Count(calls []time.Time, now time.Time) []time.Time {
 	most := 0
 	for _, r := range a {

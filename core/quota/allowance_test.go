@@ -55,8 +55,8 @@ func TestAllowanceCounts(t *testing.T) {
 	require.Empty(t, quota.GiveBack(nil))
 }
 
-// TestAllowanceHolds makes calls as they are admitted, at any times: no window ever holds more than its rate, and the wait
-// of a refusal is exact.
+// TestAllowanceHolds makes calls as they are admitted, at any times: no window ever holds more than its rate, and the
+// wait of a refusal is exact.
 func TestAllowanceHolds(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

@@ -330,8 +330,8 @@ func ReadQuota(r *boot.Reader) quota.Window {
 	return quota.Of(perMinute)
 }
 
-// ReadPerCustomer reads KOS_PER_CUSTOMER, the calls that one customer may cause over all instances, like 10/1m,60/1h; 0 = no limit,
-// which is the default where the budget itself has none.
+// ReadPerCustomer reads KOS_PER_CUSTOMER, the calls that one customer may cause over all instances, like 10/1m,60/1h; 0
+// = no limit, which is the default where the budget itself has none.
 func ReadPerCustomer(r *boot.Reader, budget quota.Window) quota.Allowance {
 	usual := quota.DefaultAllowance()
 	if budget.IsUnlimited() {

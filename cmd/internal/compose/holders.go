@@ -28,15 +28,18 @@ func (p *parts) holders(known facts.Service, at stores, kos *pgxpool.Pool) *comp
 	}
 }
 
-// ofBills are the customers of the lines whose bills are asked for: one call of KOS for a line while its copy is fresh, shared with the
-// product service. A call goes on when its bill's customer has the 202, so that the next attempt finds what it told. A line whose bill is
-// asked for is not kept warm here.
-func (p *parts) ofBills(to outside, at stores, fresh Fresh, epochs ports.Epochs, flights ports.Flights, allowances ports.Allowances) facts.Service {
+// ofBills are the customers of the lines whose bills are asked for: one call of KOS for a line while its copy is fresh,
+// shared with the product service. A call goes on when its bill's customer has the 202, so that the next attempt finds
+// what it told. A line whose bill is asked for is not kept warm here.
+func (p *parts) ofBills(
+	to outside, at stores, fresh Fresh, epochs ports.Epochs, flights ports.Flights, allowances ports.Allowances,
+) facts.Service {
 	sealed := vault.Customers(at.keyring)
 	kept := postgres.NewCustomers(to.kosPool, at.keyring, sealed)
 	return facts.Service{
 		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsBackground, Attempts: 1,
-		OfCustomers: fresh.Customer, Customers: valkey.NewCachedCustomers(at.cache, kept, epochs, at.keyring, sealed, p.Log), KeptCustomers: kept,
+		OfCustomers: fresh.Customer, KeptCustomers: kept,
+		Customers:     valkey.NewCachedCustomers(at.cache, kept, epochs, at.keyring, sealed, p.Log),
 		FetchCustomer: fetcher[product.CustomerCopy](p, flights, allowances), Seen: func(line.Number) {},
 	}
 }

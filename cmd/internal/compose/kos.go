@@ -110,7 +110,8 @@ func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) 
 	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
 }
 
-// fetcher asks KOS once at a time about one thing, over all instances. Calls for a customer are taken from the allowances. The unit drains it before it closes the stores.
+// fetcher asks KOS once at a time about one thing, over all instances. Calls for a customer are taken from the
+// allowances. The unit drains it before it closes the stores.
 func fetcher[V any](p *parts, flights ports.Flights, allowances ports.Allowances) *fetch.Service[V] {
 	f := &fetch.Service[V]{Flights: flights, Allowances: allowances, Now: p.Now, Random: p.Random}
 	p.flying = append(p.flying, f.Wait)

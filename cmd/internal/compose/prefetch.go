@@ -37,7 +37,8 @@ const (
 
 // warmCustomers keeps customers warm, and answers who is to be told of those that are here. like has the stores.
 func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Service, flights ports.Flights) func(line.Number) {
-	like.KOS, like.Lane, like.Attempts, like.Patience, like.Wait = to.kos.In(quota.Prefetch), quota.Prefetch, 1, factsPatience, 0
+	like.KOS, like.Lane = to.kos.In(quota.Prefetch), quota.Prefetch
+	like.Attempts, like.Patience, like.Wait = 1, factsPatience, 0
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / ahead)
 	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil) // one whose tally is not the customers'
 	return p.warm(&warm.Service{
@@ -60,9 +61,11 @@ func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights)
 
 // warmBills fetches bills of the current month at night, and answers who is to be told of the lines whose customers are here.
 func (p *parts) warmBills(
-	c Prefetch, to outside, at stores, bills, kept ports.Bills, customers facts.Service, fresh Fresh, flights ports.Flights,
+	c Prefetch, to outside, at stores, bills, kept ports.Bills, customers facts.Service, fresh Fresh,
+	flights ports.Flights,
 ) func(line.Number) {
-	customers.KOS, customers.Lane, customers.FetchCustomer = to.kos.In(quota.Prefetch), quota.Prefetch, fetcher[product.CustomerCopy](p, flights, nil)
+	customers.KOS, customers.Lane = to.kos.In(quota.Prefetch), quota.Prefetch
+	customers.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil)
 	night := &inquiry.Service{
 		Holders: p.holders(customers, at, to.kosPool),
 		Source:  to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights, nil), Bills: bills, Kept: kept,

@@ -20,8 +20,8 @@ import (
 	"phonebill/core/retention/purge"
 )
 
-// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long when nobody waits. A question of a screen or a
-// check goes on when its customer's time is over, so that the next try has the answer.
+// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long when nobody waits. A question
+// of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
 const (
 	factsPatience   = 2700 * time.Millisecond
 	factsAttempts   = 3
@@ -46,7 +46,8 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	flights := p.flights(at, to.kosPool)
 	allowances := p.allowances(at, to.kosPool, c.KOS.PerCustomer)
 	waited := &facts.Service{
-		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsBackground, Wait: factsPatience, Attempts: factsAttempts,
+		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now,
+		Patience: factsBackground, Wait: factsPatience, Attempts: factsAttempts,
 		OfCustomers: c.KOS.Fresh.Customer, OfStatus: c.KOS.Fresh.Status, OfPlans: c.KOS.Fresh.Plans,
 		Customers: valkey.NewCachedCustomers(at.cache, customers, epochs, at.keyring, customer, p.Log), KeptCustomers: customers,
 		Plans: valkey.NewCachedPlans(at.cache, lists, plans, p.Log), KeptPlans: lists,

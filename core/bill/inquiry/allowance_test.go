@@ -22,8 +22,8 @@ func (w *world) allowing(calls int) {
 
 func (w *world) month(back int) string { return calendar.MonthOf(time.Now()).Add(-back).String() }
 
-// TestFailingInquiriesSpendTheAllowance: KOS is asked for a customer no more often than the allowance says, whatever it answers, and the
-// customer is refused in words that are true. Others are served as when alone.
+// TestFailingInquiriesSpendTheAllowance: KOS is asked for a customer no more often than the allowance says, whatever it
+// answers, and the customer is refused in words that are true. Others are served as when alone.
 func TestFailingInquiriesSpendTheAllowance(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,8 @@ func TestACopyIsShownWhenTheAllowanceIsSpent(t *testing.T) {
 	})
 }
 
-// TestTheBackgroundPaysToo: an inquiry that goes on after its customer's time spends the customer's calls, and waits for them.
+// TestTheBackgroundPaysToo: an inquiry that goes on after its customer's time spends the customer's calls, and waits
+// for them.
 func TestTheBackgroundPaysToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -89,10 +89,11 @@ func (s *Service) Menu(p auth.Principal, asked line.Number) (Menu, error) {
 	}, nil
 }
 
-// Ask answers the bill of a month (empty = the current one): from a fresh copy, from KOS, or from a stale copy when KOS is in
-// trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR, BILL_NOT_FOUND,
-// LINE_NOT_FOUND (also where KOS names another customer for the line), SERVICE_UNAVAILABLE. RATE_LIMIT_EXCEEDED when no copy may be shown and the customer's allowance of KOS calls is spent.
-// The inquiry row is stored before Ask returns, whatever it returns after these checks.
+// Ask answers the bill of a month (empty = the current one): from a fresh copy, from KOS, or from a stale copy when KOS
+// is in trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR,
+// BILL_NOT_FOUND, LINE_NOT_FOUND (also where KOS names another customer for the line), SERVICE_UNAVAILABLE.
+// RATE_LIMIT_EXCEEDED when no copy may be shown and the customer's allowance of KOS calls is spent. The inquiry row is
+// stored before Ask returns, whatever it returns after these checks.
 func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, month string) (Result, error) {
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
@@ -131,8 +132,8 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 	return s.await(ctx, q)
 }
 
-// unpaid returns the last good copy, labelled, where the customer's allowance is spent. Without one nothing is accepted: an inquiry
-// that waited in the background would spend what the customer no longer has.
+// unpaid returns the last good copy, labelled, where the customer's allowance is spent. Without one nothing is
+// accepted: an inquiry that waited in the background would spend what the customer no longer has.
 func (s *Service) unpaid(ctx context.Context, q bill.Inquiry, spent error) (Result, error) {
 	got, ok := s.Fetch.Held(ctx, s.question(q, true))
 	if !ok {

@@ -545,7 +545,8 @@ func TestAFinalBillIsAskedForOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		epochs := &memory.Epochs{}
 		w.bills.Epochs = epochs
-		w.source.AddCustomer(product.Customer{Line: w.line, CustomerID: "C1"}, &bill.Bill{ProductName: "P", Payment: bill.Payment{Status: bill.Paid}})
+		paid := bill.Bill{ProductName: "P", Payment: bill.Payment{Status: bill.Paid}}
+		w.source.AddCustomer(product.Customer{Line: w.line, CustomerID: "C1"}, &paid)
 		ask := func(month string) freshness.Source {
 			r, err := w.Ask(t.Context(), w.me, w.line, month)
 			require.NoError(t, err)

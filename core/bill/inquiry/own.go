@@ -13,12 +13,12 @@ import (
 	"phonebill/ports"
 )
 
-// A number that was given up gets another holder, and KOS writes that customer's bills from then on. So every copy names the customer that
-// KOS named for the line when it told the bill, and it is shown to an account of that customer only, and only while KOS names no other
-// customer for the line.
+// A number that was given up gets another holder, and KOS writes that customer's bills from then on. So every copy
+// names the customer that KOS named for the line when it told the bill, and it is shown to an account of that customer
+// only, and only while KOS names no other customer for the line.
 
-// told asks KOS for the bill and, at the same time and unless a copy of a few hours says it, whose line it is. A bill of which that is not
-// known cannot be shown to anybody: it counts as not answered.
+// told asks KOS for the bill and, at the same time and unless a copy of a few hours says it, whose line it is. A bill
+// of which that is not known cannot be shown to anybody: it counts as not answered.
 func (s *Service) told(ctx context.Context, source ports.BillSource, q bill.Inquiry) (bill.Copy, error) {
 	ctx = ports.WithRequest(ctx, q.ID)
 	type found struct {
@@ -50,7 +50,8 @@ func (s *Service) told(ctx context.Context, source ports.BillSource, q bill.Inqu
 // errHolder is the cause of a bill that is not shown because it is not known whose it is.
 var errHolder = errors.New("inquiry: kos told a bill and not whose line it is")
 
-// ownOf reads the newest copy of a store if it may be shown to the customer who asks. NOT_FOUND also where it is somebody else's.
+// ownOf reads the newest copy of a store if it may be shown to the customer who asks. NOT_FOUND also where it is
+// somebody else's.
 func (s *Service) ownOf(q bill.Inquiry, bills ports.Bills) func(context.Context) (bill.Copy, error) {
 	return func(ctx context.Context) (bill.Copy, error) {
 		c, err := bills.Latest(ctx, q.Line, q.Month)
@@ -76,7 +77,8 @@ func (s *Service) version(ctx context.Context, q bill.Inquiry) (bill.Copy, error
 	return c.Unproven(), nil
 }
 
-// checkCopy is nil when the copy is of a bill of the account's own customer, who is still the line's as far as is known.
+// checkCopy is nil when the copy is of a bill of the account's own customer, who is still the line's as far as is
+// known.
 func (s *Service) checkCopy(ctx context.Context, q bill.Inquiry, c bill.Copy) error {
 	if err := s.Holders.CheckKnown(ctx, q.Account(), q.Line); err != nil || c.Holder == "" {
 		return err
@@ -84,7 +86,8 @@ func (s *Service) checkCopy(ctx context.Context, q bill.Inquiry, c bill.Copy) er
 	return s.checkHolder(ctx, q, c)
 }
 
-// checkHolder is nil when the copy is of a bill of the account's own customer. A former holder's copy is nothing to alert staff of.
+// checkHolder is nil when the copy is of a bill of the account's own customer. A former holder's copy is nothing to
+// alert staff of.
 func (s *Service) checkHolder(ctx context.Context, q bill.Inquiry, c bill.Copy) error {
 	same, err := s.Holders.Matches(ctx, q.Account(), q.Line, c.Holder)
 	switch {
@@ -96,7 +99,8 @@ func (s *Service) checkHolder(ctx context.Context, q bill.Inquiry, c bill.Copy) 
 	return nil
 }
 
-// answeredTo is what KOS's answer, or its refusal, is to the customer who asked: LINE_NOT_FOUND where the line is another customer's.
+// answeredTo is what KOS's answer, or its refusal, is to the customer who asked: LINE_NOT_FOUND where the line is
+// another customer's.
 func (s *Service) answeredTo(ctx context.Context, q bill.Inquiry, c bill.Copy, err error) error {
 	switch {
 	case err == nil && c.Holder == "": // an old copy, which was checked when it was read

@@ -32,7 +32,8 @@ func (w *world) elsewhere(t *testing.T) (alerts int) {
 	return alerts
 }
 
-// TestALineThatIsAnothersNow: the account is shown nothing of the customer who has its number now, and staff hear of it once.
+// TestALineThatIsAnothersNow: the account is shown nothing of the customer who has its number now, and staff hear of it
+// once.
 func TestALineThatIsAnothersNow(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -62,7 +63,8 @@ func TestALineThatIsAnothersNow(t *testing.T) {
 	})
 }
 
-// TestBillsFromBeforeTheNumberWasGivenAway are shown to their customer's account alone, and to that no more once KOS names another.
+// TestBillsFromBeforeTheNumberWasGivenAway are shown to their customer's account alone, and to that no more once KOS
+// names another.
 func TestBillsFromBeforeTheNumberWasGivenAway(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -92,8 +94,8 @@ func TestBillsFromBeforeTheNumberWasGivenAway(t *testing.T) {
 	})
 }
 
-// TestACopyThatNamesNobody is of a release that did not ask whose line it is: it is an old copy until KOS names the line's customer, and
-// none at all when that is another.
+// TestACopyThatNamesNobody is of a release that did not ask whose line it is: it is an old copy until KOS names the
+// line's customer, and none at all when that is another.
 func TestACopyThatNamesNobody(t *testing.T) {
 	t.Parallel()
 	for _, trust := range []bill.Trust{bill.Trusted, bill.Doubtful} {
@@ -115,7 +117,8 @@ func TestACopyThatNamesNobody(t *testing.T) {
 	}
 }
 
-// TestAnAccountWithoutACustomer takes the first that KOS names, for all its lines, unless it says that each has its own.
+// TestAnAccountWithoutACustomer takes the first that KOS names, for all its lines, unless it says that each has its
+// own.
 func TestAnAccountWithoutACustomer(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -139,7 +142,8 @@ func TestAnAccountWithoutACustomer(t *testing.T) {
 	})
 }
 
-// TestABillOfWhichKOSDoesNotSayWhoseItIs is not shown. The last good copy of the account's own bills is, and else the inquiry goes on.
+// TestABillOfWhichKOSDoesNotSayWhoseItIs is not shown. The last good copy of the account's own bills is, and else the
+// inquiry goes on.
 func TestABillOfWhichKOSDoesNotSayWhoseItIs(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -182,7 +186,8 @@ func TestWhoseALineIsIsAskedOnceInFourHours(t *testing.T) {
 	})
 }
 
-// TestALineThatComesBack is asked about again when what is known of it is old, and what was told before is not shown until then.
+// TestALineThatComesBack is asked about again when what is known of it is old, and what was told before is not shown
+// until then.
 func TestALineThatComesBack(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

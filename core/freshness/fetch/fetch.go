@@ -116,9 +116,10 @@ func (s *Service[V]) judge(ctx context.Context, q Question[V], latest func(conte
 	return held, q.Judge(held, q.Since, s.Now(), s.Random())
 }
 
-// Get answers from memory, else from KOS, else with an old copy where Old allows it. Trouble is what Ask errs with; SERVICE_UNAVAILABLE
-// with a Retry-After when KOS has failed on the subject so often that it is left alone; RATE_LIMIT_EXCEEDED when the payer's allowance
-// is spent; ErrNoAnswer when patience is over. The answer's Attempts count with an error too.
+// Get answers from memory, else from KOS, else with an old copy where Old allows it. Trouble is what Ask errs with;
+// SERVICE_UNAVAILABLE with a Retry-After when KOS has failed on the subject so often that it is left alone;
+// RATE_LIMIT_EXCEEDED when the payer's allowance is spent; ErrNoAnswer when patience is over. The answer's Attempts
+// count with an error too.
 func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) {
 	held, state := s.look(ctx, q)
 	if s.hit(ctx, q, state) {
@@ -145,8 +146,8 @@ func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) 
 	return got, err
 }
 
-// MayAsk returns RATE_LIMIT_EXCEEDED when the payer has spent the allowance and the question would have to be asked for it. To wait for a
-// question that is under way costs nothing.
+// MayAsk returns RATE_LIMIT_EXCEEDED when the payer has spent the allowance and the question would have to be asked for
+// it. To wait for a question that is under way costs nothing.
 func (s *Service[V]) MayAsk(ctx context.Context, q Question[V]) error {
 	if s.free(q) || q.Payer.Accepted {
 		return nil
@@ -213,7 +214,8 @@ func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (g
 	return got, q.Judge(held, q.Since, s.Now(), s.Random()) >= freshness.Early
 }
 
-// comeAgain is when one whose time was over before the answer came should ask again. A question that goes on is then joined, or answered.
+// comeAgain is when one whose time was over before the answer came should ask again. A question that goes on is then
+// joined, or answered.
 const comeAgain = 3 * time.Second
 
 // late is the error of a question whose patience is over, or whose asker has gone.

@@ -28,8 +28,8 @@ type flight[V any] struct {
 	done   chan struct{}
 }
 
-// serves tells that what the flight came to answers the question too. What it gave up, for want of quota in a lesser lane, of its payer's
-// allowance or of patience, a question that has them may still have.
+// serves tells that what the flight came to answers the question too. What it gave up, for want of quota in a lesser
+// lane, of its payer's allowance or of patience, a question that has them may still have.
 func (f *flight[V]) serves(q Question[V]) bool {
 	lesser := f.lane > q.Lane && errors.Is(f.err, ports.ErrNotAsked) || f.patience < q.Patience && errors.Is(f.err, ports.ErrNoAnswer)
 	unpaid := f.payer != q.Payer && errors.Is(f.err, fault.New(fault.RateLimitExceeded))

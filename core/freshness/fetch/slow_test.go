@@ -11,8 +11,8 @@ import (
 	"phonebill/core/freshness"
 )
 
-// TestASlowAnswerIsThereForTheNextTry: the asker's time is over before KOS answers. The question goes on, over all processes there is one
-// at a time, and whoever comes again within the Retry-After finds its answer.
+// TestASlowAnswerIsThereForTheNextTry: the asker's time is over before KOS answers. The question goes on, over all
+// processes there is one at a time, and whoever comes again within the Retry-After finds its answer.
 func TestASlowAnswerIsThereForTheNextTry(t *testing.T) {
 	t.Parallel()
 	for takes, tries := range map[time.Duration]int{5 * time.Second: 1, 9 * time.Second: 2} {

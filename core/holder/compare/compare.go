@@ -1,4 +1,5 @@
-// Package compare finds out whether a line is still its account's: the account that had a number must not see who has it now.
+// Package compare finds out whether a line is still its account's: the account that had a number must not see who has
+// it now.
 package compare
 
 import (
@@ -18,8 +19,8 @@ import (
 	"phonebill/ports"
 )
 
-// Service compares accounts with the customers that KOS names for their lines. It is safe for concurrent use; the zero value of what is not
-// exported is ready.
+// Service compares accounts with the customers that KOS names for their lines. It is safe for concurrent use; the zero
+// value of what is not exported is ready.
 type Service struct {
 	Ask      func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) // a fresh copy, or KOS
 	Held     func(ctx context.Context, n line.Number) (product.CustomerCopy, error)                   // the last good copy
@@ -61,8 +62,8 @@ const (
 // errUnknown is the cause of a line of which KOS does not state now whose it is.
 var errUnknown = errors.New("compare: kos does not state whose line it is")
 
-// Find returns the customer that KOS names for the line, not older than Fresh. LINE_NOT_FOUND is KOS's answer; everything else is
-// SERVICE_UNAVAILABLE.
+// Find returns the customer that KOS names for the line, not older than Fresh. LINE_NOT_FOUND is KOS's answer;
+// everything else is SERVICE_UNAVAILABLE.
 func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err error) {
 	c, source, err := s.Ask(ctx, n)
 	switch {
@@ -77,8 +78,8 @@ func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err
 	return c.Customer.CustomerID, nil
 }
 
-// Known returns the customer that the last good copy of the line names, empty when there is none, and whether that is fresh. KOS is not
-// asked. What this process has seen costs no look at a store.
+// Known returns the customer that the last good copy of the line names, empty when there is none, and whether that is
+// fresh. KOS is not asked. What this process has seen costs no look at a store.
 func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fresh bool) {
 	s.mu.Lock()
 	k, ok := s.known[n]
@@ -109,8 +110,8 @@ func (s *Service) remember(n line.Number, c product.CustomerCopy) named {
 	return k
 }
 
-// Check is nil when the customer that KOS names for the line is the account's. Else it is LINE_NOT_FOUND, and staff are alerted once;
-// SERVICE_UNAVAILABLE when that cannot be told now.
+// Check is nil when the customer that KOS names for the line is the account's. Else it is LINE_NOT_FOUND, and staff are
+// alerted once; SERVICE_UNAVAILABLE when that cannot be told now.
 func (s *Service) Check(ctx context.Context, a holder.Account, n line.Number, customer string) error {
 	same, err := s.Matches(ctx, a, n, customer)
 	switch {
@@ -123,7 +124,8 @@ func (s *Service) Check(ctx context.Context, a holder.Account, n line.Number, cu
 	return fault.New(fault.LineNotFound)
 }
 
-// CheckFresh is Check with a fresh copy, without asking KOS; nil when there is none, for KOS may name the account's customer again.
+// CheckFresh is Check with a fresh copy, without asking KOS; nil when there is none, for KOS may name the account's
+// customer again.
 func (s *Service) CheckFresh(ctx context.Context, a holder.Account, n line.Number) error {
 	if customer, fresh := s.Known(ctx, n); fresh {
 		return s.Check(ctx, a, n, customer)
@@ -131,8 +133,8 @@ func (s *Service) CheckFresh(ctx context.Context, a holder.Account, n line.Numbe
 	return nil
 }
 
-// CheckKnown is Check with the last good copy, however old; nil when there is none. It is for what was told before: once KOS has named
-// another customer, nothing of that is shown until it names the account's again.
+// CheckKnown is Check with the last good copy, however old; nil when there is none. It is for what was told before:
+// once KOS has named another customer, nothing of that is shown until it names the account's again.
 func (s *Service) CheckKnown(ctx context.Context, a holder.Account, n line.Number) error {
 	if customer, _ := s.Known(ctx, n); customer != "" {
 		return s.Check(ctx, a, n, customer)

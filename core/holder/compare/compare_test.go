@@ -101,7 +101,8 @@ func TestABindingThatCannotBeReadShowsNothing(t *testing.T) {
 	s.Bindings = &memory.Bindings{}
 	for _, n := range []int{1, 2} {
 		require.NoError(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(n), "C1"))
-		require.NoError(t, s.Check(t.Context(), holder.Account{UserID: "company", CustomerID: holder.PerLine}, portstest.Line(n), fmt.Sprint("C", n)))
+		company := holder.Account{UserID: "company", CustomerID: holder.PerLine}
+		require.NoError(t, s.Check(t.Context(), company, portstest.Line(n), fmt.Sprint("C", n)))
 	}
 	require.ErrorIs(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(2), "C2"), fault.New(fault.LineNotFound))
 }

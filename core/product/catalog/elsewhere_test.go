@@ -15,7 +15,8 @@ import (
 	"phonebill/ports"
 )
 
-// TestScreensOfALineThatIsAnothersNow show nothing of the customer who has the number, also from a copy, and staff hear of it once.
+// TestScreensOfALineThatIsAnothersNow show nothing of the customer who has the number, also from a copy, and staff hear
+// of it once.
 func TestScreensOfALineThatIsAnothersNow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -62,8 +62,8 @@ type Service struct {
 	pace    pace           // of orders that are begun
 }
 
-// Validate runs the three checks on facts that are a few seconds old at most; SERVICE_UNAVAILABLE when KOS cannot be asked and
-// RATE_LIMIT_EXCEEDED when the customer's allowance is spent, which are never failed checks.
+// Validate runs the three checks on facts that are a few seconds old at most; SERVICE_UNAVAILABLE when KOS cannot be
+// asked and RATE_LIMIT_EXCEEDED when the customer's allowance is spent, which are never failed checks.
 func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (product.Verdict, error) {
 	if err := p.Owns(c.Line); err != nil {
 		return product.Verdict{}, err

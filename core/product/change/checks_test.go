@@ -33,7 +33,8 @@ func TestACheckAloneSpendsNothingOfWhatOrdersMay(t *testing.T) {
 	})
 }
 
-// TestChecksInALoopAskKOSOnceInAWhile: a check may use facts a few seconds old, the order itself none that are older than itself.
+// TestChecksInALoopAskKOSOnceInAWhile: a check may use facts a few seconds old, the order itself none that are older
+// than itself.
 func TestChecksInALoopAskKOSOnceInAWhile(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
@@ -95,7 +96,8 @@ func TestACustomerWhoseAllowanceIsSpent(t *testing.T) {
 	})
 }
 
-// TestAChangeOfALineThatIsAnothersNow is never sent: the check does not judge another customer's contract, and the order ends.
+// TestAChangeOfALineThatIsAnothersNow is never sent: the check does not judge another customer's contract, and the
+// order ends.
 func TestAChangeOfALineThatIsAnothersNow(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

@@ -31,11 +31,12 @@ func (c Command) payload() idempotency.Payload {
 	return idempotency.PayloadOf(c.Line.Digits(), c.From, c.To, day)
 }
 
-// Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still going on; or
-// 409 with the request id when it failed within that time or another order is live on the line; FORBIDDEN; VALIDATION_ERROR. The same wish
-// of the same customer while one is live answers that order. RATE_LIMIT_EXCEEDED, before anything is stored, when the customer's allowance
-// of KOS calls is spent: an order that was accepted is never refused for it. A key that was used answers what its request came to, CHANGE_IN_PROGRESS
-// while that goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else.
+// Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still
+// going on; or 409 with the request id when it failed within that time or another order is live on the line; FORBIDDEN;
+// VALIDATION_ERROR. The same wish of the same customer while one is live answers that order. RATE_LIMIT_EXCEEDED,
+// before anything is stored, when the customer's allowance of KOS calls is spent: an order that was accepted is never
+// refused for it. A key that was used answers what its request came to, CHANGE_IN_PROGRESS while that goes on,
+// IDEMPOTENCY_KEY_REUSED when it asked for something else.
 func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
 	if err := p.Owns(c.Line); err != nil {
 		return product.Order{}, err
@@ -192,8 +193,8 @@ func (s *Service) own(ctx context.Context, p auth.Principal, order id.ID) (produ
 	return o, err
 }
 
-// await lets the order go on when the customer's time is over or he hangs up. What is asked for it now is counted for the customer, and
-// never refused; what the worker does for it later is not counted.
+// await lets the order go on when the customer's time is over or he hangs up. What is asked for it now is counted for
+// the customer, and never refused; what the worker does for it later is not counted.
 func (s *Service) await(ctx context.Context, o product.Order) (product.Order, error) {
 	type outcome struct {
 		order product.Order

@@ -9,8 +9,8 @@ import (
 	"phonebill/core/fault"
 )
 
-// TestACheckOfASlowLineEndsAtTheNextTry: KOS takes 5 s, the customer waits 2.7 s. The first try is 503 and costs the calls, the second has
-// what they brought.
+// TestACheckOfASlowLineEndsAtTheNextTry: KOS takes 5 s, the customer waits 2.7 s. The first try is 503 and costs the
+// calls, the second has what they brought.
 func TestACheckOfASlowLineEndsAtTheNextTry(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {

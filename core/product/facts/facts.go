@@ -71,7 +71,9 @@ func (s *Service) customerSince(ctx context.Context, n line.Number, since time.T
 	return got.Copy, err
 }
 
-func (s *Service) aboutCustomer(ctx context.Context, n line.Number, since time.Time, within freshness.Limits) fetch.Question[product.CustomerCopy] {
+func (s *Service) aboutCustomer(
+	ctx context.Context, n line.Number, since time.Time, within freshness.Limits,
+) fetch.Question[product.CustomerCopy] {
 	asking := func(of KOS) func(context.Context) (product.CustomerCopy, error) {
 		return func(ctx context.Context) (product.CustomerCopy, error) {
 			asked := s.Now()
@@ -119,8 +121,8 @@ func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.P
 	return got.Copy, got.Source, err
 }
 
-// troubled reports that KOS could not answer, or was not asked since the customer's allowance is spent, as against an answer that we
-// do not like.
+// troubled reports that KOS could not answer, or was not asked since the customer's allowance is spent, as against an
+// answer that we do not like.
 func troubled(err error, _ int) bool {
 	kind := fault.From(err).Kind()
 	return kind == fault.Unavailable || kind == fault.RateLimited
@@ -150,8 +152,8 @@ func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Custome
 	return s.since(ctx, n, s.Now())
 }
 
-// ForCheck returns facts good enough for a check that changes nothing: the customer at most freshness.CheckAge old, the plan list at
-// most 60 s. One who checks again and again asks KOS no more often than that.
+// ForCheck returns facts good enough for a check that changes nothing: the customer at most freshness.CheckAge old, the
+// plan list at most 60 s. One who checks again and again asks KOS no more often than that.
 func (s *Service) ForCheck(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error) {
 	return s.since(ctx, n, s.Now().Add(-freshness.CheckAge))
 }
