@@ -21,6 +21,20 @@ func (w *world) given(customer string) {
 	w.source.AddCustomer(product.Customer{Line: w.line, CustomerID: customer}, &bill.Bill{ProductName: "요금제 " + customer, Total: 1000})
 }
 
+// namesNobody makes calls for a customer err from now on, or work again with nil.
+func (s *source) namesNobody(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nameless = err
+}
+
+// namings is how often KOS was asked for a customer.
+func (s *source) namings() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.named
+}
+
 func (w *world) elsewhere(t *testing.T) (alerts int) {
 	t.Helper()
 	for _, a := range w.alerts.Raised() {
@@ -147,17 +161,17 @@ func TestAnAccountWithoutACustomer(t *testing.T) {
 func TestABillOfWhichKOSDoesNotSayWhoseItIs(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
-		w.source.nameless = broken()
+		w.source.namesNobody(broken())
 		began := time.Now()
 		r := w.ask(t)
 		require.Equal(t, bill.Processing, r.Inquiry.Status)
 		require.LessOrEqual(t, time.Since(began), 3*time.Second)
-		w.source.nameless = nil
+		w.source.namesNobody(nil)
 		w.work(t, 2*time.Minute)
 		require.Equal(t, bill.Completed, w.read(t, r.Inquiry.ID).Status)
 
 		<-time.After(5 * time.Hour)
-		w.source.nameless = broken()
+		w.source.namesNobody(broken())
 		r = w.ask(t)
 		for r.Inquiry.Status == bill.Processing {
 			w.work(t, time.Minute)
@@ -181,7 +195,7 @@ func TestWhoseALineIsIsAskedOnceInFourHours(t *testing.T) {
 			require.NoError(t, err)
 			<-time.After(30 * time.Minute)
 		}
-		require.Equal(t, 1, w.source.named)
+		require.Equal(t, 1, w.source.namings())
 		require.Equal(t, 5, w.source.calls())
 	})
 }
@@ -198,10 +212,10 @@ func TestALineThatComesBack(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 		<-time.After(5 * time.Hour)
 		w.source.set(0, notAsked())
-		w.source.nameless = notAsked()
+		w.source.namesNobody(notAsked())
 		r := w.ask(t)
 		require.Equal(t, bill.Processing, r.Inquiry.Status, "the copy from before is not shown")
-		w.source.nameless = nil
+		w.source.namesNobody(nil)
 		w.given("C1")
 		w.work(t, 2*time.Minute)
 		r, err = w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
