@@ -173,7 +173,7 @@ func (a *Allowances) shared(ctx context.Context, customer auth.UserID, s step) (
 	return ok, wait, err == nil
 }
 
-// exchange reads, decides and writes until nobody counted in between.
+// exchange reads, decides and writes until no other call was counted in between.
 func (a *Allowances) exchange(ctx context.Context, index []byte, s step) (ok bool, wait time.Duration, err error) {
 	for {
 		q := kosdb.New(a.pool)

@@ -118,7 +118,7 @@ type Copy struct {
 	Bill    Bill
 	AsOf    time.Time
 	Trust   Trust
-	Holder  string // the customer that KOS named for the line when it told the bill; empty in copies of releases that did not ask
+	Holder  string // the customer that KOS named for the line with the bill; empty where a release did not ask
 }
 
 // Unproven is the copy without a full trust where it is not known whose bill it is: never fresh and never final.

@@ -30,7 +30,7 @@ func (p *parts) holders(known facts.Service, at stores, kos *pgxpool.Pool) *comp
 
 // ofBills are the customers of the lines whose bills are asked for: one call of KOS for a line while its copy is fresh,
 // shared with the product service. A call goes on when its bill's customer has the 202, so that the next attempt finds
-// what it told. A line whose bill is asked for is not kept warm here.
+// its answer. A line whose bill is asked for is not kept warm here.
 func (p *parts) ofBills(
 	to outside, at stores, fresh Fresh, epochs ports.Epochs, flights ports.Flights, allowances ports.Allowances,
 ) facts.Service {

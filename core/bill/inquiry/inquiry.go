@@ -175,7 +175,7 @@ func (s *Service) asking(source ports.BillSource, q bill.Inquiry) func(context.C
 		if err := s.count(ctx, q, ports.AttemptOf(ctx)); err != nil {
 			return bill.Copy{}, err
 		}
-		return s.told(ctx, source, q)
+		return s.askWithHolder(ctx, source, q)
 	}
 }
 

@@ -14,12 +14,12 @@ import (
 )
 
 // A number that was given up gets another holder, and KOS writes that customer's bills from then on. So every copy
-// names the customer that KOS named for the line when it told the bill, and it is shown to an account of that customer
+// carries the customer that KOS named for the line together with the bill, and it is shown to an account of that customer
 // only, and only while KOS names no other customer for the line.
 
-// told asks KOS for the bill and, at the same time and unless a copy of a few hours says it, whose line it is. A bill
+// askWithHolder asks KOS for the bill and, at the same time and unless a copy of a few hours says it, whose line it is. A bill
 // of which that is not known cannot be shown to anybody: it counts as not answered.
-func (s *Service) told(ctx context.Context, source ports.BillSource, q bill.Inquiry) (bill.Copy, error) {
+func (s *Service) askWithHolder(ctx context.Context, source ports.BillSource, q bill.Inquiry) (bill.Copy, error) {
 	ctx = ports.WithRequest(ctx, q.ID)
 	type found struct {
 		customer string
@@ -33,7 +33,7 @@ func (s *Service) told(ctx context.Context, source ports.BillSource, q bill.Inqu
 	asking.Go(func() { of.customer, of.err = s.Holders.Find(within, q.Line) })
 	b, err := source.Bill(ctx, q.ID, q.Line, q.Month)
 	if err != nil {
-		cancel() // nobody waits for it any more; the call goes on and is kept for the next bill
+		cancel() // its answer is not waited for any more; the call goes on and is kept for the next bill
 	}
 	asking.Wait()
 	switch {
@@ -48,7 +48,7 @@ func (s *Service) told(ctx context.Context, source ports.BillSource, q bill.Inqu
 }
 
 // errHolder is the cause of a bill that is not shown because it is not known whose it is.
-var errHolder = errors.New("inquiry: kos told a bill and not whose line it is")
+var errHolder = errors.New("inquiry: kos sent a bill and does not state whose line it is")
 
 // ownOf reads the newest copy of a store if it may be shown to the customer who asks. NOT_FOUND also where it is
 // somebody else's.

@@ -111,7 +111,7 @@ func (s *Service) remember(n line.Number, c product.CustomerCopy) named {
 }
 
 // Check is nil when the customer that KOS names for the line is the account's. Else it is LINE_NOT_FOUND, and staff are
-// alerted once; SERVICE_UNAVAILABLE when that cannot be told now.
+// alerted once; SERVICE_UNAVAILABLE when that is not known now.
 func (s *Service) Check(ctx context.Context, a holder.Account, n line.Number, customer string) error {
 	same, err := s.Matches(ctx, a, n, customer)
 	switch {
@@ -133,7 +133,7 @@ func (s *Service) CheckFresh(ctx context.Context, a holder.Account, n line.Numbe
 	return nil
 }
 
-// CheckKnown is Check with the last good copy, however old; nil when there is none. It is for what was told before:
+// CheckKnown is Check with the last good copy, however old; nil when there is none. It is for what was fetched before:
 // once KOS has named another customer, nothing of that is shown until it names the account's again.
 func (s *Service) CheckKnown(ctx context.Context, a holder.Account, n line.Number) error {
 	if customer, _ := s.Known(ctx, n); customer != "" {
