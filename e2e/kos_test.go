@@ -22,6 +22,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/kos/kossim"
+	"phonebill/core/holder"
 )
 
 // control speaks to the KOS simulator's control API.
@@ -234,8 +237,12 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	require.NoError(t, rows.Write([]string{"user_id", "password", "name", "customer_id", "lines", "permissions"}))
 	for i := range n {
 		lines = append(lines, known[i*linesEach:(i+1)*linesEach])
+		customer := holder.PerLine // KOS has a customer for each line
+		if linesEach == 1 {
+			customer = kossim.CustomerOf(digits(lines[i][0])).CustomerID
+		}
 		require.NoError(t, rows.Write([]string{
-			fmt.Sprintf("drill-%d", i), "Korrekt-pferd-7-batterie", "김드릴", fmt.Sprintf("CD%d", i), strings.Join(lines[i], ";"),
+			fmt.Sprintf("drill-%d", i), "Korrekt-pferd-7-batterie", "김드릴", customer, strings.Join(lines[i], ";"),
 			"BILL_INQUIRY;PRODUCT_CHANGE",
 		}))
 	}

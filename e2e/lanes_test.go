@@ -30,7 +30,7 @@ func (s *system) spent(t *testing.T, lane string) string {
 // TestChecksAreReads: a customer who tries out plans spends what readers may spend of KOS; changes alone spend what is kept for changes.
 func TestChecksAreReads(t *testing.T) {
 	t.Parallel()
-	s := start(t, dataDir(t), append(listeners(t), "KOS_QUOTA_PER_MINUTE=100"))
+	s := start(t, dataDir(t), append(listeners(t), "KOS_QUOTA_PER_MINUTE=100", "KOS_PER_CUSTOMER=0"))
 	token, line := s.login(t, 0)
 	wish := map[string]string{
 		"lineNumber": line, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001",

@@ -146,7 +146,7 @@ func startCluster(t *testing.T, more ...string) *cluster {
 			"BILL_DATABASE_URL=" + access.AppURL(migrations.Bill), "PRODUCT_DATABASE_URL=" + access.AppURL(migrations.Product),
 			"KOS_DATABASE_URL=" + access.AppURL(migrations.KOS), "KOS_URL=" + s.KOS.URL, "KOS_TOKEN=" + secrets["kos.token"],
 			"MVNOAP_URL=" + s.MVNOAP.URL, "MVNOAP_SECRET=" + secrets["mvnoap.secret"], "AUTH_URL=" + s.Services["auth"],
-			"AUTH_INTERNAL_URL=" + strings.TrimSuffix(s.Metrics["auth"], "/metrics"),
+			"AUTH_INTERNAL_URL=" + strings.TrimSuffix(s.Metrics["auth"], "/metrics"), "KOS_PER_CUSTOMER=0", // drills drive few customers hard
 		}, more),
 	}
 }

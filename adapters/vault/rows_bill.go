@@ -30,6 +30,7 @@ type billRow struct {
 	Form        int         `json:"form,omitempty"`
 	Trust       bill.Trust  `json:"trust,omitempty"` // of a copy that was read in an older form: it gets no better by being written anew
 	Version     string      `json:"v"`
+	Holder      string      `json:"holder,omitempty"`
 	AsOf        time.Time   `json:"asOf"`
 	Line        string      `json:"line"`
 	Month       string      `json:"month"`
@@ -60,7 +61,8 @@ type termRow struct {
 func toBillRow(c bill.Copy) billRow {
 	b := c.Bill
 	row := billRow{
-		Form: currentForm, Trust: c.Trust, Version: c.Version.String(), AsOf: c.AsOf, Line: b.Line.Digits(), Month: b.Month.String(),
+		Form: currentForm, Trust: c.Trust, Version: c.Version.String(), Holder: c.Holder, AsOf: c.AsOf,
+		Line: b.Line.Digits(), Month: b.Month.String(),
 		ProductCode: b.ProductCode, ProductName: b.ProductName, Info: b.ContractInfo, Total: b.Total, Charges: b.Charges,
 		Discounts: b.Discounts, Usage: b.Usage, Termination: b.TerminationFee, Device: b.DeviceInstallment,
 		Monthly: b.DeviceInstallmentMonthly, Billing: day(b.Payment.BillingDate), Due: day(b.Payment.DueDate),
@@ -98,7 +100,7 @@ func fromBillRow(r billRow) (bill.Copy, error) {
 		b.Contract.Start, err6 = parseDay(t.Start)
 		b.Contract.End, err7 = parseDay(t.End)
 	}
-	return bill.Copy{Version: version, Bill: b, AsOf: r.AsOf, Trust: r.Trust}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
+	return bill.Copy{Version: version, Bill: b, AsOf: r.AsOf, Trust: r.Trust, Holder: r.Holder}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }
 
 // doubted is a row of a release that wrote 0 for what KOS had left out: each 0 that may be such a one is left out, and

@@ -28,6 +28,7 @@ const (
 	UserIDsClash   Kind = "user_ids_clash"         // ids of accounts differ in case alone: these log in by exact spelling
 	ManySearches   Kind = "staff_searched_often"   // a member of staff used up the exact searches of an hour
 	BooksDiffer    Kind = "books_differ"           // our orders, KOS and the deliveries do not say the same
+	LineElsewhere  Kind = "line_elsewhere"         // KOS names another customer for a line than its account does
 )
 
 // Alert is one event.

@@ -118,6 +118,15 @@ type Copy struct {
 	Bill    Bill
 	AsOf    time.Time
 	Trust   Trust
+	Holder  string // the customer that KOS named for the line with the bill; empty where a release did not ask
+}
+
+// Unproven is the copy without a full trust where it is not known whose bill it is: never fresh and never final.
+func (c Copy) Unproven() Copy {
+	if c.Holder == "" {
+		c.Trust = max(c.Trust, Doubtful)
+	}
+	return c
 }
 
 // Final reports that the bill will never change: it is settled, and the copy is trusted.

@@ -9,6 +9,7 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/holder"
 	"phonebill/core/id"
 	"phonebill/core/line"
 )
@@ -63,6 +64,11 @@ type Inquiry struct {
 	Attempts      int        // KOS calls made; while Processing with the one that may be under way
 	NextAttemptAt time.Time  // while Processing: not before
 	Fence         int64      // lease under which it was claimed; the store refuses older ones
+}
+
+// Account is for whom the bill is asked.
+func (q Inquiry) Account() holder.Account {
+	return holder.Account{UserID: q.UserID, CustomerID: q.CustomerID}
 }
 
 // ParseMonth reads the month asked for: empty means the current one at now (UFR-BILL-020); one outside the selectable

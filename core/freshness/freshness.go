@@ -35,6 +35,10 @@ var (
 	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 24 * time.Hour / earlyShare}
 	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (decision 10)
 
+	// CheckAge is how old the customer's facts may be for a check that changes nothing. An order itself uses none that
+	// are older than itself.
+	CheckAge = 10 * time.Second
+
 	// Final is for what never changes any more (decision 13).
 	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
 

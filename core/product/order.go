@@ -7,6 +7,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
+	"phonebill/core/holder"
 	"phonebill/core/id"
 	"phonebill/core/line"
 )
@@ -321,6 +322,11 @@ func (o Order) FailureCode() fault.Code {
 // Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id (decision 10).
 func (o Order) Refused() error {
 	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
+}
+
+// Account is for whom the order is made.
+func (o Order) Account() holder.Account {
+	return holder.Account{UserID: o.UserID, CustomerID: o.CustomerID}
 }
 
 // Send marks the order as about to be sent once more; the caller stores it before touching the wire.

@@ -458,17 +458,18 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 	require.ErrorIs(t, err, ctl.ErrPartly)
 	report, err := os.ReadFile(strings.TrimSuffix(path, ".csv") + ".refused.csv")
 	require.NoError(t, err)
-	require.Equal(t, "10013 read, 10001 added, 0 there already, 12 refused\n", out, string(report))
+	require.Equal(t, "10015 read, 10001 added, 0 there already, 14 refused\n", out, string(report))
 	require.Contains(t, progress, "rows/s")
 	require.NotContains(t, string(report), strongPassword)
 	rows := strings.Split(strings.TrimSpace(string(report)), "\n")
-	require.Len(t, rows, 13)
+	require.Len(t, rows, 15)
 	require.Equal(t, "10004,imp-1,user_id,파일 안에서 중복된 ID입니다", rows[1])
 	require.Contains(t, rows[2], "10005,imp-short,password,")
 	require.Contains(t, rows[8], "10011,,line,")
 	require.Contains(t, rows[10], "10013,imp-blank,password,")
 	require.Contains(t, rows[11], "10014,imp-ownid,password,")
-	require.Contains(t, rows[12], "10015,,line,")
+	require.Contains(t, rows[12], "10015,,user_id,")
+	require.Contains(t, rows[14], "10017,,line,")
 
 	token := login(t, own(t, demo.Login{UserID: "imp-mine", Password: initialPassword}))
 	require.Equal(t, "김철수", call(t, http.MethodGet, "/auth/user-info", token, nil).text("userName"))
@@ -476,7 +477,7 @@ func TestImportOfTenThousandCustomers(t *testing.T) {
 	require.Contains(t, r.raw, `"userId":"imp-42"`)
 	out, _, err = command(t, "", "users", "import", path, "--reason", "다시 한 번")
 	require.ErrorIs(t, err, ctl.ErrPartly)
-	require.Equal(t, "10013 read, 0 added, 10002 there already, 11 refused\n", out, "going on skips what is there")
+	require.Equal(t, "10015 read, 0 added, 10002 there already, 13 refused\n", out, "going on skips what is there")
 }
 
 // TestTheAuditLogOfTheRunningSystemNamesAChangedRow changes a row as the database's owner could.

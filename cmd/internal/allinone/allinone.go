@@ -33,6 +33,7 @@ type config struct {
 	dir       string
 	pool      int
 	quota     quota.Window
+	customers quota.Allowance // what each may spend of it
 	floor     postgres.Floor
 	breakers  kos.BreakerPolicies
 	fresh     compose.Fresh
@@ -70,7 +71,8 @@ func read(env boot.Env) (config, error) {
 	budget := compose.ReadQuota(r)
 	c := config{
 		dir: r.String("PHONEBILL_DATA", ".data"), pool: r.Int("DATABASE_POOL_SIZE", 20, 2, 200), quota: budget,
-		floor: compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
+		customers: compose.ReadPerCustomer(r, budget),
+		floor:     compose.ReadFloor(r, budget), fresh: compose.ReadFresh(r), prefetch: compose.ReadPrefetch(r, "off"),
 		breakers:  compose.ReadBreakers(r),
 		apBreaker: compose.ReadAPBreaker(r),
 		apRate:    compose.ReadAPRate(r),
@@ -216,7 +218,8 @@ func (s *system) start(ctx context.Context) error {
 	return s.services(ctx,
 		compose.KOS{
 			URL: kos.URL, Token: personal.NewSecret(s.kosToken), DatabaseURL: s.ground.DatabaseURL(migrations.KOS), Quota: s.quota,
-			Floor: s.floor, Fresh: s.fresh, Prefetch: s.prefetch, Breakers: s.breakers,
+			PerCustomer: s.customers,
+			Floor:       s.floor, Fresh: s.fresh, Prefetch: s.prefetch, Breakers: s.breakers,
 		},
 		compose.AP{URL: ap.URL, Secret: personal.NewSecret(s.apSecret), Breaker: s.apBreaker, Rate: s.apRate},
 		demo.Simulator{URL: kos.URL, Control: kos.InternalURL}, demo.Simulator{URL: ap.URL, Control: ap.InternalURL})

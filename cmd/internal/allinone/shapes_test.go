@@ -3,6 +3,7 @@ package allinone_test
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -140,4 +141,66 @@ func TestAPlanThatIsNoLongerSoldHasItsName(t *testing.T) {
 	row, _ := items[0].(map[string]any)
 	require.Equal(t, "LTE 지난 플랜", row["currentProductName"])
 	require.Equal(t, "5G 스탠다드 플랜", row["targetProductName"])
+}
+
+// TestALineThatKOSNamesAnotherCustomerFor shows its account nothing of that customer, on any path, and the MVNO AP server is sent no bill.
+func TestALineThatKOSNamesAnotherCustomerFor(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := owner(t, "recycled1", 81_005)
+	token := login(t, who)
+	shape(t, who.LineNumber, kossim.CustomerGet, kossim.OtherCustomer)
+	wish := fields{"lineNumber": who.LineNumber, "currentProductCode": "LTE-PREMIUM-001", "targetProductCode": "5G-PREMIUM-001"}
+	r := call(t, http.MethodPost, "/bills/inquiry", token, fields{"lineNumber": who.LineNumber})
+	require.Equal(t, http.StatusNotFound, r.status, r.raw)
+	require.Equal(t, "LINE_NOT_FOUND", r.body.Error.Code)
+	require.NotContains(t, notified(t, r.body.Error.Details["requestId"]), "billInfo")
+	for _, ask := range []struct {
+		method, path string
+		body         fields
+	}{
+		{http.MethodPost, "/bills/inquiry", fields{"lineNumber": who.LineNumber}},
+		{http.MethodGet, "/products/menu", nil},
+		{http.MethodGet, "/products/customer/" + who.LineNumber, nil},
+		{http.MethodGet, "/products/available?lineNumber=" + who.LineNumber, nil},
+		{http.MethodPost, "/products/change/validation", wish},
+		{http.MethodPost, "/products/change", wish},
+	} {
+		r := call(t, ask.method, ask.path, token, ask.body)
+		require.Equal(t, http.StatusNotFound, r.status, ask.path+r.raw)
+		require.Equal(t, "LINE_NOT_FOUND", r.body.Error.Code, ask.path)
+	}
+}
+
+// TestTheScreensOfASlowLineLoad at the next try: KOS takes longer for the customer than a customer waits, and is asked once.
+func TestTheScreensOfASlowLineLoad(t *testing.T) {
+	t.Parallel()
+	needSystem(t)
+	who := owner(t, "slowline1", 81_006)
+	token := login(t, who)
+	n, err := line.Parse(who.LineNumber)
+	require.NoError(t, err)
+	var all []any
+	steer(t, "/control/faults",
+		fields{"operation": "customer.get", "lineNumber": n.Digits(), "mode": "latency", "latencyMs": 5000, "rate": 1}, &all)
+	first := call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil)
+	require.Equal(t, http.StatusServiceUnavailable, first.status, first.raw)
+	again, err := strconv.Atoi(first.header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.Positive(t, again)
+	require.LessOrEqual(t, again, 5)
+	for _, path := range []string{"/products/customer/" + who.LineNumber, "/products/menu", "/products/available"} {
+		require.Eventually(t, func() bool {
+			return call(t, http.MethodGet, path, token, nil).status == http.StatusOK
+		}, 20*time.Second, 200*time.Millisecond, path)
+	}
+	asked := 0
+	var calls []struct{ Operation, LineNumber string }
+	getJSON(t, running.KOS.Control+"/control/calls", &calls)
+	for _, c := range calls {
+		if c.Operation == "customer.get" && c.LineNumber == n.Digits() {
+			asked++
+		}
+	}
+	require.Equal(t, 1, asked)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/demo"
@@ -40,13 +41,14 @@ func owner(t *testing.T, user string, seed int) demo.Login {
 	t.Helper()
 	var numbers []string
 	steer(t, "/control/customers", fields{"count": 1, "seed": seed}, &numbers)
-	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
-		"userId": user, "password": initialPassword, "userName": "홍길동", "customerId": "C-" + user, "lines": numbers,
-		"roles": []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY", "PRODUCT_CHANGE"}, "reason": "시험 계정",
-	})
-	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	number, err := line.Parse(numbers[0])
 	require.NoError(t, err)
+	r := call(t, http.MethodPost, "/admin/users", login(t, running.Admin), fields{
+		"userId": user, "password": initialPassword, "userName": "홍길동", "lines": numbers,
+		"customerId": kossim.CustomerOf(number.Digits()).CustomerID,
+		"roles":      []string{"CUSTOMER"}, "permissions": []string{"BILL_INQUIRY", "PRODUCT_CHANGE"}, "reason": "시험 계정",
+	})
+	require.Equal(t, http.StatusCreated, r.status, r.raw)
 	return own(t, demo.Login{UserID: user, Password: initialPassword, LineNumber: number.Hyphenated()})
 }
 

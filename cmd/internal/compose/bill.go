@@ -34,6 +34,8 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	kept := postgres.NewBills(at.pool, at.keyring, sealed, epochs)
 	bills := valkey.NewCachedBills(at.cache, kept, epochs, at.keyring, sealed, p.Log)
 	flights := p.flights(at, to.kosPool)
+	allowances := p.allowances(at, to.kosPool, c.KOS.PerCustomer)
+	customers := p.ofBills(to, at, c.KOS.Fresh, epochs, flights, allowances)
 	history, err := p.inquiries(ctx, c.History, c.Data, at)
 	if err != nil {
 		return p.failed(err)
@@ -41,10 +43,11 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	keys := postgres.NewInquiryKeys(at.pool, at.keyring)
 	p.forget("inquiry-keys", keys.Forget)
 	inquiries := &inquiry.Service{
-		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
+		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Bills: bills, Kept: kept,
+		Fetch: fetcher[bill.Copy](p, flights, allowances), Holders: p.holders(customers, at, to.kosPool),
 		Inquiries: history, Keys: keys, Limits: inquiry.DefaultLimits(), Fresh: c.KOS.Fresh.Bill,
 		Now: p.Now, NewID: p.NewID, Report: p.report,
-		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, c.KOS.Fresh, flights),
+		Seen: p.warmBills(c.KOS.Prefetch, to, at, bills, kept, customers, c.KOS.Fresh, flights),
 	}
 	p.workOnInquiries(inquiries.Step)
 	outbox := postgres.NewBillOutbox(at.pool, at.keyring, sealed)

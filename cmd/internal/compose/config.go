@@ -84,6 +84,7 @@ type KOS struct {
 	TokenFile   string          // of one or two keys, read again when it changes
 	DatabaseURL personal.Secret
 	Quota       quota.Window
+	PerCustomer quota.Allowance     // what one customer may spend of it
 	Floor       postgres.Floor      // of the budget, while the ledger cannot be asked
 	Breakers    kos.BreakerPolicies // of operations that differ from the default
 	Fresh       Fresh
@@ -320,7 +321,7 @@ func kosLink(r *boot.Reader) KOS {
 	budget := ReadQuota(r)
 	k := KOS{
 		URL: r.Required("KOS_URL"), TokenFile: r.String("KOS_TOKEN_FILE", ""), DatabaseURL: r.Secret("KOS_DATABASE_URL"),
-		Quota: budget, Floor: ReadFloor(r, budget), Breakers: ReadBreakers(r),
+		Quota: budget, PerCustomer: ReadPerCustomer(r, budget), Floor: ReadFloor(r, budget), Breakers: ReadBreakers(r),
 		Fresh: ReadFresh(r), Prefetch: ReadPrefetch(r, "02:00-05:00"),
 	}
 	if k.TokenFile == "" {
@@ -346,6 +347,16 @@ func ReadQuota(r *boot.Reader) quota.Window {
 		return quota.Unlimited()
 	}
 	return quota.Of(perMinute)
+}
+
+// ReadPerCustomer reads KOS_PER_CUSTOMER, the calls that one customer may cause over all instances, like 10/1m,60/1h; 0
+// = no limit, which is the default where the budget itself has none.
+func ReadPerCustomer(r *boot.Reader, budget quota.Window) quota.Allowance {
+	usual := quota.DefaultAllowance()
+	if budget.IsUnlimited() {
+		usual = nil
+	}
+	return boot.Parsed(r, "KOS_PER_CUSTOMER", usual.String(), quota.ParseAllowance)
 }
 
 // Fresh says how long copies of what KOS says are good.

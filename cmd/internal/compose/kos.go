@@ -112,9 +112,10 @@ func (p *parts) epochs(cache *valkey.Client, pool *pgxpool.Pool, v ports.Vault) 
 	return valkey.NewCachedEpochs(cache, stored, v, p.Log)
 }
 
-// fetcher asks KOS once at a time about one thing, over all instances. The unit drains it before it closes the stores.
-func fetcher[V any](p *parts, flights ports.Flights) *fetch.Service[V] {
-	f := &fetch.Service[V]{Flights: flights, Now: p.Now, Random: p.Random}
+// fetcher asks KOS once at a time about one thing, over all instances. Calls for a customer are taken from the
+// allowances. The unit drains it before it closes the stores.
+func fetcher[V any](p *parts, flights ports.Flights, allowances ports.Allowances) *fetch.Service[V] {
+	f := &fetch.Service[V]{Flights: flights, Allowances: allowances, Now: p.Now, Random: p.Random}
 	p.flying = append(p.flying, f.Wait)
 	return f
 }
@@ -126,5 +127,12 @@ func (p *parts) flights(at stores, kos *pgxpool.Pool) ports.Flights {
 	return flights
 }
 
-// forgetting is how often flights that nobody will land are forgotten.
+// allowances are what each customer may spend of the KOS budget, over all instances.
+func (p *parts) allowances(at stores, kos *pgxpool.Pool, allowed quota.Allowance) ports.Allowances {
+	allowances := postgres.NewAllowances(kos, at.keyring, allowed, time.Now) // time.Now: a refusal is measured by a clock that is not set
+	p.worker("allowances", forgetting, func(ctx context.Context) (int, error) { return 0, allowances.Forget(ctx) })
+	return allowances
+}
+
+// forgetting is how often flights that nobody will land, and calls that no longer count, are forgotten.
 const forgetting = 5 * time.Minute

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -117,7 +118,7 @@ func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
 func (p *parts) drain(work func()) {
 	p.unit.Drain = func() {
 		work()
-		for _, wait := range p.flying {
+		for _, wait := range slices.Backward(p.flying) { // those that were made first may be asked by later ones
 			wait()
 		}
 	}

@@ -37,9 +37,10 @@ const (
 
 // warmCustomers keeps customers warm, and answers who is to be told of those that are here. like has the stores.
 func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Service, flights ports.Flights) func(line.Number) {
-	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Prefetch), quota.Prefetch, 1
+	like.KOS, like.Lane = to.kos.In(quota.Prefetch), quota.Prefetch
+	like.Attempts, like.Patience, like.Wait = 1, factsPatience, 0
 	like.OfCustomers = like.OfCustomers.Ahead(like.OfCustomers.Soft / ahead)
-	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights) // one whose tally is not the customers'
+	like.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil) // one whose tally is not the customers'
 	return p.warm(&warm.Service{
 		Kind: freshness.Customers, Lines: postgres.NewActiveLines(to.kosPool, at.keyring), Active: c.Active, Now: p.Now,
 		Open: func(time.Time) bool { return true }, Fetch: like.Prefetch,
@@ -49,9 +50,9 @@ func (p *parts) warmCustomers(c Prefetch, to outside, at stores, like facts.Serv
 
 // warmPlans keeps the plan list warm, from the start.
 func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights) {
-	like.KOS, like.Lane, like.Attempts = to.kos.In(quota.Refresh), quota.Refresh, 1
+	like.KOS, like.Lane, like.Attempts, like.Wait = to.kos.In(quota.Refresh), quota.Refresh, 1, 0
 	like.OfPlans = like.OfPlans.Ahead(like.OfPlans.Soft / ahead)
-	like.FetchPlans = fetcher[product.PlansCopy](p, flights)
+	like.FetchPlans = fetcher[product.PlansCopy](p, flights, nil)
 	p.worker("plans-prefetch", prefetching, func(ctx context.Context) (int, error) {
 		_, _, _ = like.PlanList(ctx) // trouble is looked at again, and those who ask hear of it
 		return 0, nil
@@ -60,10 +61,14 @@ func (p *parts) warmPlans(to outside, like facts.Service, flights ports.Flights)
 
 // warmBills fetches bills of the current month at night, and answers who is to be told of the lines whose customers are here.
 func (p *parts) warmBills(
-	c Prefetch, to outside, at stores, bills, kept ports.Bills, fresh Fresh, flights ports.Flights,
+	c Prefetch, to outside, at stores, bills, kept ports.Bills, customers facts.Service, fresh Fresh,
+	flights ports.Flights,
 ) func(line.Number) {
+	customers.KOS, customers.Lane = to.kos.In(quota.Prefetch), quota.Prefetch
+	customers.FetchCustomer = fetcher[product.CustomerCopy](p, flights, nil)
 	night := &inquiry.Service{
-		Source: to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights), Bills: bills, Kept: kept,
+		Holders: p.holders(customers, at, to.kosPool),
+		Source:  to.kos.In(quota.Prefetch), Lane: quota.Prefetch, Fetch: fetcher[bill.Copy](p, flights, nil), Bills: bills, Kept: kept,
 		Limits: inquiry.DefaultLimits(), Fresh: fresh.Bill, Now: p.Now, NewID: p.NewID,
 	}
 	return p.warm(&warm.Service{

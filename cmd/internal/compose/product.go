@@ -21,7 +21,8 @@ import (
 	"phonebill/migrations"
 )
 
-// How long and how often KOS is asked for one fact while a customer waits, and how long when nobody does (product.md).
+// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long when nobody waits. A question
+// of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
 const (
 	factsPatience   = 2700 * time.Millisecond
 	factsAttempts   = 3
@@ -44,24 +45,30 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	customers, lists := postgres.NewCustomers(to.kosPool, at.keyring, customer), postgres.NewPlans(to.kosPool, plans)
 	epochs := p.epochs(at.cache, to.kosPool, at.keyring)
 	flights := p.flights(at, to.kosPool)
+	allowances := p.allowances(at, to.kosPool, c.KOS.PerCustomer)
 	waited := &facts.Service{
-		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now, Patience: factsPatience, Attempts: factsAttempts,
+		KOS: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Now: p.Now,
+		Patience: factsBackground, Wait: factsPatience, Attempts: factsAttempts,
 		OfCustomers: c.KOS.Fresh.Customer, OfStatus: c.KOS.Fresh.Status, OfPlans: c.KOS.Fresh.Plans,
 		Customers: valkey.NewCachedCustomers(at.cache, customers, epochs, at.keyring, customer, p.Log), KeptCustomers: customers,
 		Plans: valkey.NewCachedPlans(at.cache, lists, plans, p.Log), KeptPlans: lists,
-		FetchCustomer: fetcher[product.CustomerCopy](p, flights), FetchPlans: fetcher[product.PlansCopy](p, flights),
+		FetchCustomer: fetcher[product.CustomerCopy](p, flights, allowances),
+		FetchPlans:    fetcher[product.PlansCopy](p, flights, allowances),
 	}
 	waited.Seen = p.warmCustomers(c.KOS.Prefetch, to, at, *waited, flights)
 	p.warmPlans(to, *waited, flights)
 	forChange := *waited
 	forChange.KOS, forChange.Lane = to.kos.In(quota.Change), quota.Change
+	forChange.Patience, forChange.Wait = factsPatience, 0 // an order goes on by itself, with facts of its own
 	unhurried := forChange
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
 	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
 	p.forget("order-keys", orders.ForgetKeys)
+	holders := p.holders(*waited, at, to.kosPool)
 	changes := &change.Service{
-		Checks: waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
-		Epochs: epochs, Policy: c.Policy, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
+		Holders: holders,
+		Checks:  waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
+		Epochs: epochs, Policy: c.Policy, Allowances: allowances, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = parked.Alarm(p.alerts)
 	p.workOnOrders(changes.Step)
@@ -75,7 +82,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.compareBooks(c.Books, c.Auth.Token, to, at)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)}, bookRetention(at))
 	p.drain(changes.Wait)
-	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited}, Changes: changes, Now: p.Now}
+	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: waited, Holders: holders}, Changes: changes, Now: p.Now}
 	p.watch(c.Auth.Token, to.watched(
 		tallied{freshness.Customers, &waited.FetchCustomer.Tally}, tallied{freshness.Plans, &waited.FetchPlans.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)

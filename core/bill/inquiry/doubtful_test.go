@@ -18,7 +18,7 @@ import (
 func (w *world) hold(t *testing.T, version byte, trust bill.Trust, status bill.PaymentStatus, m calendar.Month) bill.Copy {
 	t.Helper()
 	c := bill.Copy{
-		Version: id.ID{0: 9, 15: version}, AsOf: time.Now(), Trust: trust,
+		Version: id.ID{0: 9, 15: version}, AsOf: time.Now(), Trust: trust, Holder: "C1",
 		Bill: bill.Bill{Line: w.line, Month: m, ProductName: "옛 사본", Total: 15_000, Payment: bill.Payment{Status: status}},
 	}
 	require.NoError(t, w.bills.Put(t.Context(), c))

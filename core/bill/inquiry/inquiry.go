@@ -13,6 +13,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
+	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/news"
@@ -44,7 +45,8 @@ type Service struct {
 	Renewing  ports.BillSource // the same in the lane of refreshes
 	Fetch     *fetch.Service[bill.Copy]
 	Bills     ports.Bills
-	Kept      ports.Bills // the same without a cache
+	Kept      ports.Bills      // the same without a cache
+	Holders   *compare.Service // whose the lines are
 	Inquiries ports.Inquiries
 	Keys      ports.IdempotencyKeys
 	Limits    Limits
@@ -87,9 +89,11 @@ func (s *Service) Menu(p auth.Principal, asked line.Number) (Menu, error) {
 	}, nil
 }
 
-// Ask answers the bill of a month (empty = the current one): from a fresh copy, from KOS, or from a stale copy when KOS is in
-// trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR, BILL_NOT_FOUND,
-// LINE_NOT_FOUND, SERVICE_UNAVAILABLE. The inquiry row is stored before Ask returns, whatever it returns after the checks.
+// Ask answers the bill of a month (empty = the current one): from a fresh copy, from KOS, or from a stale copy when KOS
+// is in trouble; or a Processing inquiry that the background goes on with; or FORBIDDEN, VALIDATION_ERROR,
+// BILL_NOT_FOUND, LINE_NOT_FOUND (also where KOS names another customer for the line), SERVICE_UNAVAILABLE.
+// RATE_LIMIT_EXCEEDED when no copy may be shown and the customer's allowance of KOS calls is spent. The inquiry row is
+// stored before Ask returns, whatever it returns after these checks.
 func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, month string) (Result, error) {
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
@@ -116,10 +120,27 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 		q = q.Complete(held, freshness.FromCache, now)
 		return Result{q, &held.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 	}
+	if err := s.Holders.CheckFresh(ctx, q.Account(), q.Line); err != nil {
+		return Result{}, err
+	}
+	if err := s.Fetch.MayAsk(ctx, s.question(q, true)); err != nil {
+		return s.unpaid(ctx, q, err)
+	}
 	if err := s.Inquiries.Add(ctx, asked(q)); err != nil {
 		return s.unqueued(ctx, q, err)
 	}
 	return s.await(ctx, q)
+}
+
+// unpaid returns the last good copy, labelled, where the customer's allowance is spent. Without one nothing is
+// accepted: an inquiry that waited in the background would spend what the customer no longer has.
+func (s *Service) unpaid(ctx context.Context, q bill.Inquiry, spent error) (Result, error) {
+	got, ok := s.Fetch.Held(ctx, s.question(q, true))
+	if !ok {
+		return Result{}, spent
+	}
+	q = q.Complete(got.Copy, got.Source, s.Now())
+	return Result{q, &got.Copy.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the
@@ -131,13 +152,15 @@ func (s *Service) question(q bill.Inquiry, interactive bool) fetch.Question[bill
 	}
 	return fetch.Question[bill.Copy]{
 		Subject: freshness.Subject{Kind: freshness.Bills, Line: q.Line, Month: q.Month},
-		Lane:    s.Lane, Patience: patience, Attempts: attempts, Tried: q.Attempts,
-		Latest: func(ctx context.Context) (bill.Copy, error) { return s.Bills.Latest(ctx, q.Line, q.Month) },
-		Kept:   func(ctx context.Context) (bill.Copy, error) { return s.Kept.Latest(ctx, q.Line, q.Month) },
+		Lane:    s.Lane, Patience: patience, Attempts: attempts, Tried: q.Attempts, Payer: ports.Payer{Customer: q.UserID},
+		Latest: s.ownOf(q, s.Bills),
+		Kept:   s.ownOf(q, s.Kept),
 		Judge: func(held bill.Copy, since, now time.Time, rnd float64) freshness.State {
 			return held.Limits(s.Fresh).Decide(held.AsOf, since, now, rnd)
 		},
-		Ask:   s.asking(s.Source, q),
+		Ask: func(ctx context.Context) (bill.Copy, error) {
+			return s.asking(s.Source, q)(ports.WithPayer(ctx, ports.Payer{Customer: q.UserID})) // of the call for the holder
+		},
 		Renew: s.asking(s.Renewing, q),
 		Keep:  s.Bills.Put, Durable: true, // history and delivery refer to the version kept
 		Old: func(trouble error, attempts int) bool {
@@ -152,9 +175,7 @@ func (s *Service) asking(source ports.BillSource, q bill.Inquiry) func(context.C
 		if err := s.count(ctx, q, ports.AttemptOf(ctx)); err != nil {
 			return bill.Copy{}, err
 		}
-		began := s.Now()
-		told, err := source.Bill(ctx, q.ID, q.Line, q.Month)
-		return bill.Copy{Version: s.NewID(), Bill: told, AsOf: began}, err
+		return s.askWithHolder(ctx, source, q)
 	}
 }
 
@@ -201,7 +222,7 @@ func (s *Service) withBill(ctx context.Context, q bill.Inquiry) (Result, error) 
 	if q.Status != bill.Completed {
 		return Result{Inquiry: q}, nil
 	}
-	c, err := s.Bills.Version(ctx, q.Line, q.Month, q.Version)
+	c, err := s.version(ctx, q)
 	if err != nil {
 		return Result{}, err
 	}
@@ -221,7 +242,8 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f bill.HistoryF
 		f.Lines = p.Lines
 	}
 	f.UserID = p.UserID
-	return s.Inquiries.History(ctx, f)
+	page, total, err := s.Inquiries.History(ctx, f)
+	return s.withoutStrangers(ctx, p, page), total, err
 }
 
 // Step takes up to n unfinished inquiries that are due and makes one attempt for each; it answers how many it took. The worker

@@ -21,9 +21,11 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
+	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/product/facts"
 	"phonebill/core/quota"
 	"phonebill/ports"
 )
@@ -43,6 +45,9 @@ type source struct {
 	takes  time.Duration
 	script []error
 	asked  []time.Time
+
+	named    int   // calls for a customer
+	nameless error // what those err with
 }
 
 func (s *source) Bill(ctx context.Context, q id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
@@ -185,6 +190,8 @@ type world struct {
 	me        auth.Principal
 	line      line.Number
 	reported  []error
+	bindings  *memory.Bindings
+	alerts    *memory.Alerts
 	mu        sync.Mutex
 	seen      []line.Number
 }
@@ -211,16 +218,61 @@ func newWorld(t *testing.T) *world {
 		me: auth.Principal{UserID: "hong", CustomerID: "C1", Lines: []line.Number{n, number(t, "01012345679")}},
 	}
 	w.inquiries.Bills = &w.bills.Bills
-	w.source.AddCustomer(product.Customer{Line: n}, &bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000})
-	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679")}, nil)
+	w.source.AddCustomer(product.Customer{Line: n, CustomerID: "C1"}, &bill.Bill{ProductName: "5G 프리미엄 플랜", Total: 89000})
+	w.source.AddCustomer(product.Customer{Line: number(t, "01012345679"), CustomerID: "C1"}, nil)
 	w.Service = &inquiry.Service{
-		Source: w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Kept: w.bills, Seen: w.see,
-		Fetch:     &fetch.Service[bill.Copy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 }},
+		Holders: w.holders(t),
+		Source:  w.source, Lane: quota.Read, Renewing: w.source, Bills: w.bills, Kept: w.bills, Seen: w.see,
+		Fetch: &fetch.Service[bill.Copy]{
+			Flights: memory.NewFlights(time.Now), Allowances: memory.NewAllowances(nil, time.Now), Now: time.Now,
+			Random: func() float64 { return 0 },
+		},
 		Inquiries: w.inquiries, Keys: &w.keys, Limits: inquiry.DefaultLimits(), Fresh: freshness.Bill, Now: time.Now,
 		NewID:  func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 		Report: func(_ context.Context, err error) { w.reported = append(w.reported, err) },
 	}
 	return w
+}
+
+// holders ask the KOS of the test for a line's customer at most once in four hours, in 100 ms.
+func (w *world) holders(t *testing.T) *compare.Service {
+	t.Helper()
+	customers := &memory.Customers{Epochs: &memory.Epochs{}}
+	known := &facts.Service{
+		KOS: quick{w.source}, Renewing: quick{w.source}, OfCustomers: freshness.Customer, Seen: func(line.Number) {},
+		Customers: customers, KeptCustomers: customers, Now: time.Now, Patience: 10 * time.Second, Attempts: 1,
+		FetchCustomer: &fetch.Service[product.CustomerCopy]{
+			Flights: memory.NewFlights(time.Now), Now: time.Now, Random: func() float64 { return 0 },
+		},
+	}
+	t.Cleanup(known.FetchCustomer.Wait) // in the bubble
+	w.bindings, w.alerts = &memory.Bindings{}, &memory.Alerts{}
+	return &compare.Service{
+		Ask: func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
+			return known.Customer(ctx, n, known.OfCustomers)
+		},
+		Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
+		Now: time.Now,
+	}
+}
+
+// quick asks the customers of a source, and the plans.
+type quick struct{ *source }
+
+func (q quick) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
+	q.mu.Lock()
+	q.named++
+	silent := q.nameless
+	q.mu.Unlock()
+	if silent != nil {
+		return product.Customer{}, silent
+	}
+	select {
+	case <-time.After(100 * time.Millisecond):
+	case <-ctx.Done():
+		return product.Customer{}, fault.New(fault.ServiceUnavailable).Because(ports.ErrNoAnswer)
+	}
+	return q.KOS.Customer(ctx, n)
 }
 
 func (w *world) ask(t *testing.T) inquiry.Result {
@@ -493,7 +545,8 @@ func TestAFinalBillIsAskedForOnce(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		epochs := &memory.Epochs{}
 		w.bills.Epochs = epochs
-		w.source.AddCustomer(product.Customer{Line: w.line}, &bill.Bill{ProductName: "P", Payment: bill.Payment{Status: bill.Paid}})
+		paid := bill.Bill{ProductName: "P", Payment: bill.Payment{Status: bill.Paid}}
+		w.source.AddCustomer(product.Customer{Line: w.line, CustomerID: "C1"}, &paid)
 		ask := func(month string) freshness.Source {
 			r, err := w.Ask(t.Context(), w.me, w.line, month)
 			require.NoError(t, err)

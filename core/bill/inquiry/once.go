@@ -61,7 +61,7 @@ func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use i
 	if err == nil {
 		return r, nil
 	}
-	if kind := fault.From(err).Kind(); kind == fault.Unavailable || kind == fault.Invalid {
+	if kind := fault.From(err).Kind(); kind == fault.Unavailable || kind == fault.Invalid || kind == fault.RateLimited {
 		s.afterwards(use.At, func() { s.release(ctx, use) })
 	}
 	return r, err

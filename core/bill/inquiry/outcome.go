@@ -107,7 +107,7 @@ func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool)
 	defer end()
 	got, err := s.Fetch.Get(within, question)
 	q.Attempts += got.Attempts
-	if err != nil {
+	if err = s.answeredTo(within, q, got.Copy, err); err != nil {
 		o := s.untold(ctx, s.after(q, err, interactive), err)
 		o.unanswered = errors.Is(err, ports.ErrNoAnswer)
 		return o

@@ -21,9 +21,11 @@ type Question[V any] struct {
 	Subject  freshness.Subject
 	Since    time.Time     // nothing that KOS was asked before will do (decision 10); zero = any age that Judge allows
 	Lane     quota.Lane    // of Ask
-	Patience time.Duration // in all
+	Patience time.Duration // of the question, in all
+	Wait     time.Duration // of who asks it: later nobody waits, and it goes on for those who come next; 0 = as long as it takes
 	Attempts int           // calls of KOS at most
 	Tried    int           // calls that were made for it before, for the call log
+	Payer    ports.Payer   // whose allowance pays for the calls of Ask; those of Renew are free
 
 	Latest func(ctx context.Context) (V, error)                            // the last good copy; any error counts as none
 	Kept   func(ctx context.Context) (V, error)                            // the same past any cache, for a last look before KOS is asked
@@ -47,10 +49,11 @@ type Answer[V any] struct {
 
 // Service answers questions of one kind. It is safe for concurrent use; the zero value of what is not exported is ready.
 type Service[V any] struct {
-	Flights ports.Flights
-	Tally   freshness.Tally
-	Now     ports.Clock
-	Random  ports.Random
+	Flights    ports.Flights
+	Allowances ports.Allowances // of the customers; nil = without a limit
+	Tally      freshness.Tally
+	Now        ports.Clock
+	Random     ports.Random
 
 	mu       sync.Mutex
 	flying   map[freshness.Subject]*flight[V]
@@ -113,9 +116,10 @@ func (s *Service[V]) judge(ctx context.Context, q Question[V], latest func(conte
 	return held, q.Judge(held, q.Since, s.Now(), s.Random())
 }
 
-// Get answers from memory, else from KOS, else with an old copy where Old allows it. Trouble is what Ask errs with; SERVICE_UNAVAILABLE
-// with a Retry-After when KOS has failed on the subject so often that it is left alone; ErrNoAnswer when patience is over. The answer's
-// Attempts count with an error too.
+// Get answers from memory, else from KOS, else with an old copy where Old allows it. Trouble is what Ask errs with;
+// SERVICE_UNAVAILABLE with a Retry-After when KOS has failed on the subject so often that it is left alone;
+// RATE_LIMIT_EXCEEDED when the payer's allowance is spent; ErrNoAnswer when patience is over. The answer's Attempts
+// count with an error too.
 func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) {
 	held, state := s.look(ctx, q)
 	if s.hit(ctx, q, state) {
@@ -124,7 +128,10 @@ func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) 
 	if state == freshness.Stale {
 		q.Attempts = min(q.Attempts, 1) // there is something to show: nobody waits for a second try
 	}
-	got, waited, err := s.fly(ctx, q)
+	got, waited, err := Answer[V]{}, false, s.MayAsk(ctx, q)
+	if err == nil {
+		got, waited, err = s.fly(ctx, q)
+	}
 	switch {
 	case err != nil && state == freshness.Stale && q.Old != nil && q.Old(err, got.Attempts):
 		s.Tally.Stale()
@@ -139,10 +146,28 @@ func (s *Service[V]) Get(ctx context.Context, q Question[V]) (Answer[V], error) 
 	return got, err
 }
 
+// MayAsk returns RATE_LIMIT_EXCEEDED when the payer has spent the allowance and the question would have to be asked for
+// it. To wait for a question that is under way costs nothing.
+func (s *Service[V]) MayAsk(ctx context.Context, q Question[V]) error {
+	if s.free(q) || q.Payer.Accepted {
+		return nil
+	}
+	s.mu.Lock()
+	flying := s.flying[q.Subject] != nil
+	s.mu.Unlock()
+	if flying {
+		return nil
+	}
+	return s.Allowances.Check(ctx, q.Payer.Customer)
+}
+
+// free reports that the calls for the question are taken from no allowance.
+func (s *Service[V]) free(q Question[V]) bool { return s.Allowances == nil || q.Payer.Customer == "" }
+
 // fly waits for the flight about the subject, setting one off if there is none. One that began too early for the question, or that gave up
 // where the question would not have, is followed by another.
 func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], waited bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, q.Patience+grace)
+	ctx, cancel := context.WithTimeout(ctx, q.wait())
 	defer cancel()
 	for {
 		f, mine := s.board(ctx, q)
@@ -163,6 +188,14 @@ func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], wai
 	}
 }
 
+// wait is how long the asker waits.
+func (q Question[V]) wait() time.Duration {
+	if q.Wait > 0 {
+		return q.Wait
+	}
+	return q.Patience + grace
+}
+
 // joined answers what the flight brought to somebody who joined it. His own change may have come between (decision 11): the copy must still
 // be what the store shows. Where the store could not be told, or cannot be asked, there is nothing better than the flight's own answer.
 func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (got Answer[V], ok bool) {
@@ -181,10 +214,14 @@ func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (g
 	return got, q.Judge(held, q.Since, s.Now(), s.Random()) >= freshness.Early
 }
 
+// comeAgain is when one whose time was over before the answer came should ask again. A question that goes on is then
+// joined, or answered.
+const comeAgain = 3 * time.Second
+
 // late is the error of a question whose patience is over, or whose asker has gone.
 func late(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, ctx.Err()))
+		return fault.New(fault.ServiceUnavailable).RetryIn(comeAgain).Because(errors.Join(ports.ErrNoAnswer, ctx.Err()))
 	}
 	return ctx.Err()
 }
@@ -194,7 +231,7 @@ func (s *Service[V]) Refresh(ctx context.Context, q Question[V]) { s.renew(ctx, 
 
 // renew asks for a new copy while the old one is still good.
 func (s *Service[V]) renew(ctx context.Context, q Question[V]) {
-	q.Ask, q.Lane, q.Attempts = q.Renew, quota.Refresh, 1
+	q.Ask, q.Lane, q.Attempts, q.Payer, q.Wait = q.Renew, quota.Refresh, 1, ports.Payer{}, 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flying[q.Subject] == nil && s.renewing < renewals {
@@ -218,7 +255,7 @@ func (s *Service[V]) depart(ctx context.Context, q Question[V], early bool) *fli
 	if s.flying == nil {
 		s.flying = map[freshness.Subject]*flight[V]{}
 	}
-	f := &flight[V]{began: s.Now(), lane: q.Lane, patience: q.Patience, early: early, done: make(chan struct{})}
+	f := &flight[V]{began: s.Now(), lane: q.Lane, payer: q.Payer, patience: q.Patience, early: early, done: make(chan struct{})}
 	s.flying[q.Subject] = f
 	s.running.Go(func() {
 		defer s.landed(q.Subject, f)

@@ -17,6 +17,7 @@ type flight[V any] struct {
 	began    time.Time
 	lane     quota.Lane
 	patience time.Duration
+	payer    ports.Payer
 	early    bool         // the copy held is still good: it does not end the flight
 	tries    atomic.Int32 // calls begun
 
@@ -27,11 +28,12 @@ type flight[V any] struct {
 	done   chan struct{}
 }
 
-// serves tells that what the flight came to answers the question too. What it gave up, for want of quota in a lesser lane or of patience, a
-// question that has them may still have.
+// serves tells that what the flight came to answers the question too. What it gave up, for want of quota in a lesser
+// lane, of its payer's allowance or of patience, a question that has them may still have.
 func (f *flight[V]) serves(q Question[V]) bool {
 	lesser := f.lane > q.Lane && errors.Is(f.err, ports.ErrNotAsked) || f.patience < q.Patience && errors.Is(f.err, ports.ErrNoAnswer)
-	return !f.began.Before(q.Since) && !lesser
+	unpaid := f.payer != q.Payer && errors.Is(f.err, fault.New(fault.RateLimitExceeded))
+	return !f.began.Before(q.Since) && !lesser && !unpaid
 }
 
 // left is how much patience there is, now.
@@ -124,7 +126,7 @@ func (s *Service[V]) mine(ctx context.Context, q Question[V], f *flight[V], turn
 	}
 	tries := int(f.tries.Add(1))
 	f.waited = false
-	told, err := q.Ask(ports.WithAttempt(ctx, q.Tried+tries))
+	told, err := s.ask(ports.WithAttempt(ctx, q.Tried+tries), q)
 	if !errors.Is(err, ports.ErrNotAsked) {
 		f.answer.Attempts++
 	}
@@ -139,6 +141,23 @@ func (s *Service[V]) mine(ctx context.Context, q Question[V], f *flight[V], turn
 	f.err = err
 	s.land(ctx, q, turn, l)
 	return errors.Is(err, ports.ErrTransient) && tries < q.Attempts && l.For < f.left(s.Now())/2 && pause(ctx, l.For)
+}
+
+// ask makes one call, paid for by the question's payer. A call that was not made is given back.
+func (s *Service[V]) ask(ctx context.Context, q Question[V]) (told V, err error) {
+	if s.free(q) {
+		return q.Ask(ctx)
+	}
+	if q.Payer.Accepted {
+		s.Allowances.Count(ctx, q.Payer.Customer)
+	} else if err := s.Allowances.Spend(ctx, q.Payer.Customer); err != nil {
+		return told, err
+	}
+	told, err = q.Ask(ctx)
+	if errors.Is(err, ports.ErrNotAsked) {
+		s.Allowances.GiveBack(context.WithoutCancel(ctx), q.Payer.Customer)
+	}
+	return told, err
 }
 
 func (s *Service[V]) keep(ctx context.Context, q Question[V], told V) error {

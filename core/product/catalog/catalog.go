@@ -10,9 +10,12 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/holder"
+	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
+	"phonebill/ports"
 )
 
 // Messages of UFR-PROD-010 and UFR-PROD-020, verbatim.
@@ -22,7 +25,10 @@ const (
 )
 
 // Service answers the screens before a change. It is safe for concurrent use.
-type Service struct{ Facts *facts.Service }
+type Service struct {
+	Facts   *facts.Service
+	Holders *compare.Service // whose the lines are
+}
 
 // Screen is a customer with plan names.
 type Screen struct {
@@ -39,7 +45,7 @@ func (s *Service) Menu(ctx context.Context, p auth.Principal, asked line.Number)
 	if err != nil {
 		return Screen{}, named(err, menuFailed)
 	}
-	screen, err := s.screen(ctx, n)
+	screen, err := s.screen(ctx, p, n)
 	return screen, named(err, menuFailed)
 }
 
@@ -48,16 +54,19 @@ func (s *Service) Customer(ctx context.Context, p auth.Principal, n line.Number)
 	if err := p.Owns(n); err != nil {
 		return Screen{}, err
 	}
-	screen, err := s.screen(ctx, n)
+	screen, err := s.screen(ctx, p, n)
 	return screen, named(err, screenFailed)
 }
 
-func (s *Service) screen(ctx context.Context, n line.Number) (Screen, error) {
-	known, err := s.Facts.ForScreen(ctx, n, s.Facts.OfStatus)
+func (s *Service) screen(ctx context.Context, p auth.Principal, n line.Number) (Screen, error) {
+	known, err := s.Facts.ForScreen(ports.WithPayer(ctx, ports.Payer{Customer: p.UserID}), n, s.Facts.OfStatus)
 	if err != nil {
 		return Screen{}, err
 	}
 	c := known.Customer.Customer
+	if err := s.Holders.Check(ctx, account(p), n, c.CustomerID); err != nil {
+		return Screen{}, err
+	}
 	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode, c.Plan), Source: known.Source, AsOf: known.Customer.AsOf}
 	if next := c.Scheduled; next != nil {
 		plan := known.Plans.Named(next.PlanCode, next.Plan)
@@ -89,15 +98,25 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 	if err != nil {
 		return Offer{}, named(err, screenFailed)
 	}
-	known, err := s.Facts.ForScreen(ctx, about, s.Facts.OfCustomers)
+	known, err := s.Facts.ForScreen(ports.WithPayer(ctx, ports.Payer{Customer: p.UserID}), about, s.Facts.OfCustomers)
 	if err != nil && (q.ofALine() || known.Plans.AsOf.IsZero()) {
 		return Offer{}, named(err, screenFailed)
 	}
 	own := known.Customer.Customer
+	if err == nil {
+		if err := s.Holders.Check(ctx, account(p), about, own.CustomerID); err != nil {
+			return Offer{}, named(err, screenFailed)
+		}
+	}
 	if q.Line.IsZero() && q.Current != "" && len(p.Lines) > 1 { // he may mean another line: its operator is the same, its plans are not
 		own.PlanCode, own.Scheduled = "", nil
 	}
 	return offer(known.Plans, known.PlansSource, q, own), nil
+}
+
+// account is for whom a line is looked at.
+func account(p auth.Principal) holder.Account {
+	return holder.Account{UserID: p.UserID, CustomerID: p.CustomerID}
 }
 
 // ofALine tells that the offer for a line was asked for: for the one that is named, or, when nothing is, for the first.

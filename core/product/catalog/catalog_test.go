@@ -14,6 +14,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
+	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/product"
@@ -22,6 +23,7 @@ import (
 )
 
 type world struct {
+	alerts memory.Alerts
 	*catalog.Service
 	kos  *memory.KOS
 	now  time.Time
@@ -51,13 +53,17 @@ func newWorld(t *testing.T) *world {
 	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	customers, plans := &memory.Customers{}, &memory.Plans{}
-	w.Service = &catalog.Service{Facts: &facts.Service{
+	known := &facts.Service{
 		KOS: w.kos, Renewing: w.kos,
 		OfCustomers: freshness.Customer, OfStatus: freshness.Status, OfPlans: freshness.PlanList, Seen: func(line.Number) {},
 		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
 		Now: clock, Patience: 3 * time.Second, Attempts: 1,
 		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
+	}
+	w.Service = &catalog.Service{Facts: known, Holders: &compare.Service{
+		Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts, Vault: memory.Vault{},
+		Now: clock,
 	}}
 	return w
 }

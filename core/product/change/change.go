@@ -13,6 +13,8 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
+	"phonebill/core/holder"
+	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/news"
@@ -37,17 +39,19 @@ func DefaultLimits() Limits {
 
 // Service carries out plan changes. It is safe for concurrent use.
 type Service struct {
-	Checks    *facts.Service // for a check alone, while the customer waits: he reads, and takes nothing from what orders may spend of KOS
-	Facts     *facts.Service // for an order, while the customer waits
-	Unhurried *facts.Service // the same with more time, when nobody waits
-	KOS       ports.PlanChanger
-	Orders    ports.Orders
-	Epochs    ports.Epochs
-	Policy    product.Policy
-	Limits    Limits
-	Now       ports.Clock
-	NewID     ports.IDs
-	Report    ports.Report // trouble with an order that the customer is not told of, for it goes on
+	Checks     *facts.Service // for a check alone, while the customer waits: he reads, and takes nothing from what orders may spend of KOS
+	Facts      *facts.Service // for an order, while the customer waits
+	Unhurried  *facts.Service // the same with more time, when nobody waits
+	KOS        ports.PlanChanger
+	Orders     ports.Orders
+	Holders    *compare.Service // whose the lines are
+	Epochs     ports.Epochs
+	Policy     product.Policy
+	Allowances ports.Allowances // of the customers
+	Limits     Limits
+	Now        ports.Clock
+	NewID      ports.IDs
+	Report     ports.Report // trouble with an order that the customer is not told of, for it goes on
 
 	// Parked hears of an order that is left to a person from now on; nil = nobody does.
 	Parked func(ctx context.Context, o product.Order)
@@ -58,25 +62,33 @@ type Service struct {
 	pace    pace           // of orders that are begun
 }
 
-// Validate runs the three checks on facts fetched now; SERVICE_UNAVAILABLE when KOS cannot be asked, which is never a failed check.
+// Validate runs the three checks on facts that are a few seconds old at most; SERVICE_UNAVAILABLE when KOS cannot be
+// asked and RATE_LIMIT_EXCEEDED when the customer's allowance is spent, which are never failed checks.
 func (s *Service) Validate(ctx context.Context, p auth.Principal, c Command) (product.Verdict, error) {
 	if err := p.Owns(c.Line); err != nil {
 		return product.Verdict{}, err
 	}
-	known, err := s.facts(ctx, s.Checks, c.Line)
+	ctx = ports.WithPayer(ctx, ports.Payer{Customer: p.UserID})
+	known, err := s.facts(ctx, s.Checks.ForCheck, c.Line, holder.Account{UserID: p.UserID, CustomerID: p.CustomerID})
 	if err != nil {
 		return product.Verdict{}, err
 	}
 	return product.PreCheck(known, c.From, c.To), nil
 }
 
+// factsOf fetches what a check judges, as fresh as it needs it.
+type factsOf func(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error)
+
 // errNoStatus is the trouble of a line that KOS describes without its status. That is no failed check.
 var errNoStatus = errors.New("change: KOS does not say whether the line is in use")
 
 // facts are those of KOS, and of our own book where the operator's rules need it; SERVICE_UNAVAILABLE also when KOS
-// leaves out whether the line is in use.
-func (s *Service) facts(ctx context.Context, from *facts.Service, n line.Number) (f product.Facts, err error) {
-	f.Customer, f.Plans, err = from.ForChange(ctx, n)
+// leaves out whether the line is in use, and LINE_NOT_FOUND when KOS names another customer than the account's for it.
+func (s *Service) facts(ctx context.Context, from factsOf, n line.Number, of holder.Account) (f product.Facts, err error) {
+	f.Customer, f.Plans, err = from(ctx, n)
+	if err == nil {
+		err = s.Holders.Check(ctx, of, n, f.Customer.CustomerID)
+	}
 	if err == nil && f.Customer.LineStatus == "" {
 		err = fault.New(fault.ServiceUnavailable).Because(errNoStatus)
 	}
@@ -112,7 +124,7 @@ func (s *Service) advance(ctx context.Context, o product.Order, known *facts.Ser
 }
 
 func (s *Service) checkAndSend(ctx context.Context, o product.Order, known *facts.Service) (product.Order, error) {
-	seen, err := s.facts(ctx, known, o.Line)
+	seen, err := s.facts(ctx, known.ForChange, o.Line, o.Account())
 	if err != nil {
 		return s.unchecked(ctx, o, fault.From(err))
 	}
@@ -135,6 +147,8 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
 	switch {
+	case err == nil && s.Holders.Check(ctx, o.Account(), o.Line, seen.Customer.CustomerID) != nil: // the plans are another customer's
+		return product.Answer{Kind: product.AnswerAmbiguous}
 	case err == nil:
 		return o.Evident(seen.Customer, s.Now())
 	case errors.Is(err, ports.ErrNotAsked):
@@ -159,6 +173,9 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 	o, err = s.save(ctx, o) // stored before the wire is touched (decision 9)
 	if err != nil {
 		return o, err
+	}
+	if payer := ports.PayerOf(ctx); payer.Customer != "" {
+		s.Allowances.Count(ctx, payer.Customer)
 	}
 	call, cancel := context.WithTimeout(ports.WithLease(ctx, o.NextAttemptAt), s.Limits.Send)
 	defer cancel()

@@ -31,10 +31,12 @@ func (c Command) payload() idempotency.Payload {
 	return idempotency.PayloadOf(c.Line.Digits(), c.From, c.To, day)
 }
 
-// Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still going on; or
-// 409 with the request id when it failed within that time or another order is live on the line; FORBIDDEN; VALIDATION_ERROR. The same wish
-// of the same customer while one is live answers that order. A key that was used answers what its request came to, CHANGE_IN_PROGRESS
-// while that goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else.
+// Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still
+// going on; or 409 with the request id when it failed within that time or another order is live on the line; FORBIDDEN;
+// VALIDATION_ERROR. The same wish of the same customer while one is live answers that order. RATE_LIMIT_EXCEEDED,
+// before anything is stored, when the customer's allowance of KOS calls is spent: an order that was accepted is never
+// refused for it. A key that was used answers what its request came to, CHANGE_IN_PROGRESS while that goes on,
+// IDEMPOTENCY_KEY_REUSED when it asked for something else.
 func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
 	if err := p.Owns(c.Line); err != nil {
 		return product.Order{}, err
@@ -43,6 +45,9 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (pro
 	rule, err := s.Policy.Choose(c.Effective, now)
 	if err != nil {
 		return s.chosenBefore(ctx, p, c, err)
+	}
+	if err := s.Allowances.Check(ctx, p.UserID); err != nil {
+		return s.acceptedBefore(ctx, p, c, err)
 	}
 	o := product.Order{
 		ID: s.NewID(), TransactionID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: c.Line, From: c.From, To: c.To,
@@ -113,6 +118,19 @@ func (s *Service) chosenBefore(ctx context.Context, p auth.Principal, c Command,
 	return o, err
 }
 
+// acceptedBefore is for a request that may not be accepted now, and may repeat one that was.
+func (s *Service) acceptedBefore(ctx context.Context, p auth.Principal, c Command, refused error) (product.Order, error) {
+	o, err := s.chosenBefore(ctx, p, c, refused)
+	if !errors.Is(err, refused) {
+		return o, err
+	}
+	live, err := s.inTheWay(ctx, p, c)
+	if errors.Is(err, fault.New(fault.ResourceNotFound)) {
+		err = refused
+	}
+	return live, err
+}
+
 // repeated answers what the request under the key came to.
 func (s *Service) repeated(ctx context.Context, use idempotency.Use) (product.Order, error) {
 	first, err := s.Orders.Used(ctx, use, use.At.Add(-idempotency.Window))
@@ -175,7 +193,8 @@ func (s *Service) own(ctx context.Context, p auth.Principal, order id.ID) (produ
 	return o, err
 }
 
-// await lets the order go on when the customer's time is over or he hangs up.
+// await lets the order go on when the customer's time is over or he hangs up. What is asked for it now is counted for
+// the customer, and never refused; what the worker does for it later is not counted.
 func (s *Service) await(ctx context.Context, o product.Order) (product.Order, error) {
 	type outcome struct {
 		order product.Order
@@ -183,7 +202,8 @@ func (s *Service) await(ctx context.Context, o product.Order) (product.Order, er
 	}
 	done := make(chan outcome, 1)
 	s.running.Go(func() {
-		after, err := s.advance(context.WithoutCancel(ctx), o, s.Facts)
+		paid := ports.WithPayer(context.WithoutCancel(ctx), ports.Payer{Customer: o.UserID, Accepted: true})
+		after, err := s.advance(paid, o, s.Facts)
 		if err != nil && !errors.Is(err, fault.New(fault.StateConflict)) { // cancelled, or somebody else goes on with it
 			s.Report(ctx, err)
 		}

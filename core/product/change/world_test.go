@@ -15,6 +15,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/freshness/fetch"
+	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/idempotency"
 	"phonebill/core/line"
@@ -229,6 +230,10 @@ type world struct {
 	epochs *epochs
 	me     auth.Principal
 	line   line.Number
+
+	allowed  quota.Allowance // set before service
+	bindings memory.Bindings
+	alerts   memory.Alerts
 }
 
 func number(t require.TestingT, s string) line.Number {
@@ -259,6 +264,7 @@ func newWorld(t require.TestingT) *world {
 // service is another process on the same stores.
 func (w *world) service() *change.Service {
 	least := func() float64 { return 0 }
+	allowances := memory.NewAllowances(w.allowed, time.Now)
 	customers, plans := &memory.Customers{Epochs: w.epochs}, &memory.Plans{}
 	known := facts.Service{
 		KOS: w.kos, Renewing: w.kos,
@@ -266,20 +272,29 @@ func (w *world) service() *change.Service {
 		Customers: customers, KeptCustomers: customers, Plans: plans, KeptPlans: plans,
 		Now:      time.Now,
 		Patience: 3 * time.Second, Attempts: 1,
-		FetchCustomer: &fetch.Service[product.CustomerCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},
-		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(time.Now), Now: time.Now, Random: least},
+		FetchCustomer: &fetch.Service[product.CustomerCopy]{
+			Flights: memory.NewFlights(time.Now), Allowances: allowances, Now: time.Now, Random: least,
+		},
+		FetchPlans: &fetch.Service[product.PlansCopy]{
+			Flights: memory.NewFlights(time.Now), Allowances: allowances, Now: time.Now, Random: least,
+		},
 	}
 	unhurried := known
 	unhurried.Patience = 10 * time.Second
 	return &change.Service{
 		Checks: &known, Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
-		Policy: product.DefaultPolicy(), Limits: change.DefaultLimits(),
+		Policy: product.DefaultPolicy(),
+		Holders: &compare.Service{
+			Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
+			Now: time.Now,
+		},
+		Allowances: allowances, Limits: change.DefaultLimits(),
 		Now: time.Now, NewID: newID, Report: func(context.Context, error) {},
 	}
 }
 
 func (w *world) customer(edit func(*product.Customer)) {
-	c := product.Customer{Line: w.line, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}
+	c := product.Customer{Line: w.line, CustomerID: "C1", PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}
 	edit(&c)
 	w.kos.AddCustomer(c, nil)
 }

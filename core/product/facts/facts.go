@@ -39,6 +39,7 @@ type Service struct {
 	FetchPlans    *fetch.Service[product.PlansCopy]
 	Now           ports.Clock
 	Patience      time.Duration     // with one fact
+	Wait          time.Duration     // of who asks, while the question goes on; 0 = as long as it takes
 	Attempts      int               // calls of KOS for one fact
 	Seen          func(line.Number) // is told whose customers are here
 }
@@ -49,23 +50,30 @@ func (s *Service) Customer(
 	ctx context.Context, n line.Number, within freshness.Limits,
 ) (product.CustomerCopy, freshness.Source, error) {
 	s.Seen(n)
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}, within))
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(ctx, n, time.Time{}, within))
 	return got.Copy, got.Source, err
 }
 
 // Prefetch fetches the line's customer unless the copy is fresh, and answers when KOS told it.
 func (s *Service) Prefetch(ctx context.Context, n line.Number) (told time.Time, err error) {
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, time.Time{}, s.OfCustomers))
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(ctx, n, time.Time{}, s.OfCustomers))
 	return got.Copy.AsOf, err
 }
 
 // CustomerNow answers what KOS was asked after the call began: facts for a change are never from before it (decision 10).
 func (s *Service) CustomerNow(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
-	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(n, s.Now(), s.OfCustomers))
+	return s.customerSince(ctx, n, s.Now())
+}
+
+// customerSince returns what KOS was asked at since or later.
+func (s *Service) customerSince(ctx context.Context, n line.Number, since time.Time) (product.CustomerCopy, error) {
+	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(ctx, n, since, s.OfCustomers))
 	return got.Copy, err
 }
 
-func (s *Service) aboutCustomer(n line.Number, since time.Time, within freshness.Limits) fetch.Question[product.CustomerCopy] {
+func (s *Service) aboutCustomer(
+	ctx context.Context, n line.Number, since time.Time, within freshness.Limits,
+) fetch.Question[product.CustomerCopy] {
 	asking := func(of KOS) func(context.Context) (product.CustomerCopy, error) {
 		return func(ctx context.Context) (product.CustomerCopy, error) {
 			asked := s.Now()
@@ -75,7 +83,7 @@ func (s *Service) aboutCustomer(n line.Number, since time.Time, within freshness
 	}
 	return fetch.Question[product.CustomerCopy]{
 		Subject: freshness.Subject{Kind: freshness.Customers, Line: n}, Since: since,
-		Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
+		Lane: s.Lane, Patience: s.Patience, Wait: s.Wait, Attempts: s.Attempts, Payer: ports.PayerOf(ctx),
 		Latest: func(ctx context.Context) (product.CustomerCopy, error) { return s.Customers.Latest(ctx, n) },
 		Kept:   func(ctx context.Context) (product.CustomerCopy, error) { return s.KeptCustomers.Latest(ctx, n) },
 		Judge: func(held product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
@@ -102,7 +110,8 @@ func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.P
 		}
 	}
 	got, err := s.FetchPlans.Get(ctx, fetch.Question[product.PlansCopy]{
-		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Attempts: s.Attempts,
+		Subject: freshness.Subject{Kind: freshness.Plans}, Lane: s.Lane, Patience: s.Patience, Wait: s.Wait, Attempts: s.Attempts,
+		Payer:  ports.PayerOf(ctx),
 		Latest: s.Plans.Latest, Kept: s.KeptPlans.Latest,
 		Judge: func(held product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
 			return held.Limits(within).Decide(held.AsOf, since, now, rnd)
@@ -112,8 +121,12 @@ func (s *Service) plans(ctx context.Context, within freshness.Limits) (product.P
 	return got.Copy, got.Source, err
 }
 
-// troubled tells that KOS could not answer, as against an answer that we do not like.
-func troubled(err error, _ int) bool { return fault.From(err).Kind() == fault.Unavailable }
+// troubled reports that KOS could not answer, or was not asked since the customer's allowance is spent, as against an
+// answer that we do not like.
+func troubled(err error, _ int) bool {
+	kind := fault.From(err).Kind()
+	return kind == fault.Unavailable || kind == fault.RateLimited
+}
 
 // ForScreen answers what a screen shows, both facts fetched at the same time, each fresh or stale as it is; within is for the customer.
 func (s *Service) ForScreen(ctx context.Context, n line.Number, within freshness.Limits) (Screen, error) {
@@ -136,6 +149,16 @@ type Screen struct {
 
 // ForChange answers facts good enough for a change: the customer as of now, the plan list at most 60 s old (decision 10).
 func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error) {
+	return s.since(ctx, n, s.Now())
+}
+
+// ForCheck returns facts good enough for a check that changes nothing: the customer at most freshness.CheckAge old, the
+// plan list at most 60 s. One who checks again and again asks KOS no more often than that.
+func (s *Service) ForCheck(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error) {
+	return s.since(ctx, n, s.Now().Add(-freshness.CheckAge))
+}
+
+func (s *Service) since(ctx context.Context, n line.Number, since time.Time) (product.Customer, product.PlansCopy, error) {
 	type planAnswer struct {
 		plans product.PlansCopy
 		err   error
@@ -145,7 +168,7 @@ func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Custome
 		p, _, err := s.plans(ctx, freshness.PlanCheck)
 		plans <- planAnswer{p, err}
 	}()
-	c, err := s.CustomerNow(ctx, n)
+	c, err := s.customerSince(ctx, n, since)
 	p := <-plans
 	return c.Customer, p.plans, errors.Join(err, p.err)
 }

@@ -10,12 +10,26 @@ import (
 	"github.com/google/uuid"
 )
 
+type AccountCustomer struct {
+	AccountIndex  []byte
+	LineIndex     []byte
+	CustomerIndex []byte
+	BoundAt       time.Time
+}
+
 type ActiveLine struct {
 	LineIndex  []byte
 	Kind       string
 	LineSealed []byte
 	SeenAt     time.Time
 	DueAt      time.Time
+}
+
+type CustomerCall struct {
+	CustomerIndex []byte
+	Calls         []time.Time
+	Version       int64
+	WrittenAt     time.Time
 }
 
 type CustomerCopy struct {

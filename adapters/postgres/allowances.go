@@ -1,0 +1,203 @@
+package postgres
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"phonebill/adapters/postgres/internal/kosdb"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/quota"
+	"phonebill/ports"
+)
+
+// Allowances implements ports.Allowances for all instances that share the kos database. The decision is
+// quota.Allowance's: the calls are read with their version and written back if nothing was counted meanwhile. The clock
+// is the database's.
+//
+// While the database cannot be asked, the calls that this process counted decide, by its own clock. Those are also how
+// a refusal is remembered, so that a customer in a loop does not read the database each time.
+type Allowances struct {
+	pool    *pgxpool.Pool
+	vault   ports.Vault
+	allowed quota.Allowance
+	now     ports.Clock
+
+	mu   sync.Mutex
+	own  map[auth.UserID]ownCalls
+	away time.Time // the database is left alone until then
+}
+
+var _ ports.Allowances = (*Allowances)(nil)
+
+// ownCalls are what this process knows of a customer.
+type ownCalls struct {
+	calls   []time.Time
+	refused time.Time // the database has refused until then
+}
+
+const (
+	// countWithin is how long the database may take to count a call; the customer waits for it.
+	countWithin = 500 * time.Millisecond
+	// countRest is how long a database that did not answer in time is left alone.
+	countRest = 5 * time.Second
+	// mostOwn bounds the customers that a process remembers; those whose calls are over make room.
+	mostOwn = 10_000
+)
+
+// NewAllowances works on the kos database. now needs a monotonic reading (time.Now), for it measures how long a refusal
+// lasts.
+func NewAllowances(pool *pgxpool.Pool, vault ports.Vault, allowed quota.Allowance, now ports.Clock) *Allowances {
+	return &Allowances{pool: pool, vault: vault, allowed: allowed, now: now, own: map[auth.UserID]ownCalls{}}
+}
+
+// Check looks without counting.
+func (a *Allowances) Check(ctx context.Context, customer auth.UserID) error {
+	return a.ask(ctx, customer, func(calls []time.Time, now time.Time) ([]time.Time, bool, time.Duration) {
+		ok, wait := a.allowed.Admit(calls, now)
+		return nil, ok, wait
+	})
+}
+
+// Spend counts if it may.
+func (a *Allowances) Spend(ctx context.Context, customer auth.UserID) error {
+	return a.ask(ctx, customer, func(calls []time.Time, now time.Time) ([]time.Time, bool, time.Duration) {
+		ok, wait := a.allowed.Admit(calls, now)
+		return a.allowed.Count(calls, now), ok, wait
+	})
+}
+
+// Count counts in any case.
+func (a *Allowances) Count(ctx context.Context, customer auth.UserID) {
+	_ = a.decide(ctx, customer, func(calls []time.Time, now time.Time) ([]time.Time, bool, time.Duration) {
+		return a.allowed.Count(calls, now), true, 0
+	})
+}
+
+// GiveBack takes the newest call back.
+func (a *Allowances) GiveBack(ctx context.Context, customer auth.UserID) {
+	a.mu.Lock()
+	known := a.own[customer]
+	known.refused = time.Time{}
+	a.own[customer] = known
+	a.mu.Unlock()
+	_ = a.decide(ctx, customer, func(calls []time.Time, _ time.Time) ([]time.Time, bool, time.Duration) {
+		return quota.GiveBack(calls), true, 0
+	})
+}
+
+// step decides on calls in order of time: what they become, nil for no change, and whether the customer may go on, or
+// after what wait.
+type step func(calls []time.Time, now time.Time) (next []time.Time, ok bool, wait time.Duration)
+
+// ask decides, unless the customer was refused a moment ago.
+func (a *Allowances) ask(ctx context.Context, customer auth.UserID, s step) error {
+	a.mu.Lock()
+	wait := a.own[customer].refused.Sub(a.now())
+	a.mu.Unlock()
+	if wait > 0 {
+		return spentUp(wait)
+	}
+	return a.decide(ctx, customer, s)
+}
+
+// decide asks the database, and this process's own memory where that cannot answer.
+func (a *Allowances) decide(ctx context.Context, customer auth.UserID, s step) error {
+	if len(a.allowed) == 0 {
+		return nil
+	}
+	ok, wait, shared := a.shared(ctx, customer, s)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, now := a.own[customer], a.now()
+	next, mine, mineWait := s(known.calls, now)
+	if !shared {
+		ok, wait = mine, mineWait
+	}
+	if ok && next != nil {
+		known.calls = next
+	}
+	if !ok {
+		known.refused = now.Add(wait)
+	}
+	a.own[customer] = known
+	a.makeRoom(now)
+	if !ok {
+		return spentUp(wait)
+	}
+	return nil
+}
+
+func spentUp(wait time.Duration) error {
+	return fault.New(fault.RateLimitExceeded).RetryIn(wait).Because(ports.ErrNotAsked)
+}
+
+// makeRoom forgets customers whose calls no longer count. The caller holds mu.
+func (a *Allowances) makeRoom(now time.Time) {
+	if len(a.own) < mostOwn {
+		return
+	}
+	since := now.Add(-a.allowed.Window())
+	for customer, known := range a.own {
+		if n := len(known.calls); (n == 0 || known.calls[n-1].Before(since)) && !known.refused.After(now) {
+			delete(a.own, customer)
+		}
+	}
+	for customer := range a.own { // all are busy: any make room, the database knows them
+		if len(a.own) < mostOwn {
+			return
+		}
+		delete(a.own, customer)
+	}
+}
+
+// shared decides on what all instances have counted; known is false when the database did not answer.
+func (a *Allowances) shared(ctx context.Context, customer auth.UserID, s step) (ok bool, wait time.Duration, known bool) {
+	a.mu.Lock()
+	rest := a.now().Before(a.away)
+	a.mu.Unlock()
+	if rest {
+		return false, 0, false
+	}
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), countWithin) // a call that is made is counted, also of one who left
+	defer cancel()
+	ok, wait, err := a.exchange(asking, a.vault.Index(subject, string(customer)), s)
+	if err != nil && asking.Err() != nil {
+		a.mu.Lock()
+		a.away = a.now().Add(countRest)
+		a.mu.Unlock()
+	}
+	return ok, wait, err == nil
+}
+
+// exchange reads, decides and writes until no other call was counted in between.
+func (a *Allowances) exchange(ctx context.Context, index []byte, s step) (ok bool, wait time.Duration, err error) {
+	for {
+		q := kosdb.New(a.pool)
+		row, err := q.CustomerCalls(ctx, index)
+		if err != nil {
+			return false, 0, err
+		}
+		next, ok, wait := s(row.Calls, row.Now)
+		if !ok || next == nil {
+			return ok, wait, nil
+		}
+		written, err := q.PutCustomerCalls(ctx, kosdb.PutCustomerCallsParams{CustomerIndex: index, Calls: next, Version: row.Version})
+		if err != nil || written > 0 {
+			return ok, wait, err
+		}
+	}
+}
+
+// Forget drops customers whose calls no longer count; a worker calls it now and then.
+func (a *Allowances) Forget(ctx context.Context) error {
+	if len(a.allowed) == 0 {
+		return nil // others may have a limit
+	}
+	const late = time.Minute // more than any call takes between its read and its write
+	err := kosdb.New(a.pool).ForgetCustomerCalls(ctx, (a.allowed.Window() + late).Seconds())
+	return translate("forget the calls of customers", err)
+}

@@ -1,0 +1,200 @@
+// Package compare finds out whether a line is still its account's: the account that had a number must not see who has
+// it now.
+package compare
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"time"
+
+	"phonebill/core/alert"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/holder"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// Service compares accounts with the customers that KOS names for their lines. It is safe for concurrent use; the zero
+// value of what is not exported is ready.
+type Service struct {
+	Ask      func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) // a fresh copy, or KOS
+	Held     func(ctx context.Context, n line.Number) (product.CustomerCopy, error)                   // the last good copy
+	Fresh    time.Duration                                                                            // how old a copy may be
+	Bindings ports.Bindings
+	Alerts   ports.Alerts
+	Vault    ports.Vault // hides the line in alerts
+	Now      ports.Clock
+
+	mu      sync.Mutex
+	known   map[line.Number]named
+	matched map[match]bool
+	alerted map[match]time.Time
+}
+
+// named is the customer that KOS named for a line.
+type named struct {
+	customer string // empty when no copy is held
+	fresh    bool   // not older than Fresh
+	until    time.Time
+}
+
+// match is an account, one of its lines and a customer.
+type match struct {
+	account  holder.Account
+	line     line.Number
+	customer string
+}
+
+const (
+	// mostKnown bounds what a process remembers of each sort; then it begins anew.
+	mostKnown = 100_000
+	// lookAgain is how long it is remembered that no fresh copy of a line's customer is held.
+	lookAgain = 10 * time.Second
+	// alertAgain is after how long an alert about the same account and line is raised anew.
+	alertAgain = 24 * time.Hour
+)
+
+// errUnknown is the cause of a line of which KOS does not state now whose it is.
+var errUnknown = errors.New("compare: kos does not state whose line it is")
+
+// Find returns the customer that KOS names for the line, not older than Fresh. LINE_NOT_FOUND is KOS's answer;
+// everything else is SERVICE_UNAVAILABLE.
+func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err error) {
+	c, source, err := s.Ask(ctx, n)
+	switch {
+	case errors.Is(err, fault.New(fault.LineNotFound)):
+		return "", err
+	case err != nil:
+		return "", fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).Because(errors.Join(errUnknown, err))
+	case source == freshness.FromStale || c.Customer.CustomerID == "":
+		return "", fault.New(fault.ServiceUnavailable).Because(errUnknown)
+	}
+	s.remember(n, c)
+	return c.Customer.CustomerID, nil
+}
+
+// Known returns the customer that the last good copy of the line names, empty when there is none, and whether that is
+// fresh. KOS is not asked. What this process has seen costs no look at a store.
+func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fresh bool) {
+	s.mu.Lock()
+	k, ok := s.known[n]
+	s.mu.Unlock()
+	now := s.Now()
+	if ok && now.Before(k.until) {
+		return k.customer, k.fresh
+	}
+	c, err := s.Held(ctx, n)
+	if err != nil {
+		c = product.CustomerCopy{}
+	}
+	k = s.remember(n, c)
+	return k.customer, k.fresh
+}
+
+func (s *Service) remember(n line.Number, c product.CustomerCopy) named {
+	k := named{customer: c.Customer.CustomerID, until: c.AsOf.Add(s.Fresh)}
+	if k.fresh = s.Now().Before(k.until); !k.fresh {
+		k.until = s.Now().Add(lookAgain)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= mostKnown {
+		s.known = map[line.Number]named{}
+	}
+	s.known[n] = k
+	return k
+}
+
+// Check is nil when the customer that KOS names for the line is the account's. Else it is LINE_NOT_FOUND, and staff are
+// alerted once; SERVICE_UNAVAILABLE when that is not known now.
+func (s *Service) Check(ctx context.Context, a holder.Account, n line.Number, customer string) error {
+	same, err := s.Matches(ctx, a, n, customer)
+	switch {
+	case err != nil:
+		return fault.New(fault.ServiceUnavailable).Because(err)
+	case same:
+		return nil
+	}
+	s.alert(ctx, match{a, n, customer})
+	return fault.New(fault.LineNotFound)
+}
+
+// CheckFresh is Check with a fresh copy, without asking KOS; nil when there is none, for KOS may name the account's
+// customer again.
+func (s *Service) CheckFresh(ctx context.Context, a holder.Account, n line.Number) error {
+	if customer, fresh := s.Known(ctx, n); fresh {
+		return s.Check(ctx, a, n, customer)
+	}
+	return nil
+}
+
+// CheckKnown is Check with the last good copy, however old; nil when there is none. It is for what was fetched before:
+// once KOS has named another customer, nothing of that is shown until it names the account's again.
+func (s *Service) CheckKnown(ctx context.Context, a holder.Account, n line.Number) error {
+	if customer, _ := s.Known(ctx, n); customer != "" {
+		return s.Check(ctx, a, n, customer)
+	}
+	return nil
+}
+
+// Matches reports whether the customer is the account's. An account that names none is bound to the first one.
+func (s *Service) Matches(ctx context.Context, a holder.Account, n line.Number, customer string) (bool, error) {
+	bound := line.Number{}
+	switch a.CustomerID {
+	case "":
+	case holder.PerLine:
+		bound = n
+	default:
+		return a.CustomerID == customer, nil
+	}
+	m := match{a, bound, customer}
+	s.mu.Lock()
+	same, known := s.matched[m]
+	s.mu.Unlock()
+	if known {
+		return same, nil
+	}
+	same, err := s.Bindings.Bind(ctx, a.UserID, bound, customer)
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.matched == nil || len(s.matched) >= mostKnown {
+		s.matched = map[match]bool{}
+	}
+	s.matched[m] = same
+	return same, nil
+}
+
+// alert raises one alert about an account and a line, not one a request.
+func (s *Service) alert(ctx context.Context, m match) {
+	now := s.Now()
+	s.mu.Lock()
+	if s.alerted == nil || len(s.alerted) >= mostKnown {
+		s.alerted = map[match]time.Time{}
+	}
+	again := s.alerted[m]
+	if now.Before(again) {
+		s.mu.Unlock()
+		return
+	}
+	s.alerted[m] = now.Add(alertAgain)
+	s.mu.Unlock()
+	s.Alerts.Raise(ctx, alert.Alert{
+		Kind: alert.LineElsewhere, Subject: s.subject(m.account.UserID, m.line),
+		Note: "KOS names another customer for a line than its account does; the account is shown nothing of that line",
+	})
+}
+
+// subject names account and line to those who have the keyring, and to nobody else.
+func (s *Service) subject(account auth.UserID, n line.Number) string {
+	const shown = 8 // bytes
+	return hex.EncodeToString(s.Vault.Index(ports.LineIndex, n.Digits())[:shown]) + "/" +
+		hex.EncodeToString(s.Vault.Index("auth.subject", string(account))[:shown])
+}

@@ -1,0 +1,108 @@
+package compare_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/holder"
+	"phonebill/core/holder/compare"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports/portstest"
+)
+
+var errAway = errors.New("the database is away")
+
+type lostBindings struct{}
+
+func (lostBindings) Bind(context.Context, auth.UserID, line.Number, string) (bool, error) {
+	return false, errAway
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	named := product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: now}
+	for name, c := range map[string]struct {
+		copy   product.CustomerCopy
+		source freshness.Source
+		err    error
+		want   fault.Code
+	}{
+		"of KOS":             {named, freshness.FromKOS, nil, ""},
+		"of a fresh copy":    {named, freshness.FromCache, nil, ""},
+		"an old copy":        {named, freshness.FromStale, nil, fault.ServiceUnavailable},
+		"names nobody":       {product.CustomerCopy{AsOf: now}, freshness.FromKOS, nil, fault.ServiceUnavailable},
+		"no such line":       {named, "", fault.New(fault.LineNotFound), fault.LineNotFound},
+		"KOS is away":        {named, "", fault.New(fault.ServiceUnavailable), fault.ServiceUnavailable},
+		"allowance is spent": {named, "", fault.New(fault.RateLimitExceeded), fault.ServiceUnavailable},
+	} {
+		s := &compare.Service{
+			Ask: func(context.Context, line.Number) (product.CustomerCopy, freshness.Source, error) {
+				return c.copy, c.source, c.err
+			},
+			Fresh: 4 * time.Hour, Now: func() time.Time { return now },
+		}
+		customer, err := s.Find(t.Context(), portstest.Line(1))
+		if c.want != "" {
+			require.ErrorIs(t, err, fault.New(c.want), name)
+			require.Empty(t, customer, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.Equal(t, "C1", customer, name)
+	}
+}
+
+// TestWhatIsKnownCostsNoLookAtAStore: a warm bill is shown without one.
+func TestWhatIsKnownCostsNoLookAtAStore(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	looks, alerts, told := 0, &memory.Alerts{}, now.Add(-time.Hour)
+	s := &compare.Service{
+		Held: func(context.Context, line.Number) (product.CustomerCopy, error) {
+			looks++
+			return product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: told}, nil
+		},
+		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: alerts, Vault: memory.Vault{}, Now: func() time.Time { return now },
+	}
+	mine := holder.Account{UserID: "hong", CustomerID: "C1"}
+	for range 10 {
+		require.NoError(t, s.CheckKnown(t.Context(), mine, portstest.Line(1)))
+	}
+	require.Equal(t, 1, looks)
+	other := holder.Account{UserID: "kim", CustomerID: "C2"}
+	for range 10 {
+		require.ErrorIs(t, s.CheckFresh(t.Context(), other, portstest.Line(1)), fault.New(fault.LineNotFound))
+	}
+	require.Equal(t, 1, looks)
+	require.Len(t, alerts.Raised(), 1)
+	now = now.Add(25 * time.Hour)
+	require.NoError(t, s.CheckFresh(t.Context(), other, portstest.Line(1)), "an old copy ends no question")
+	require.ErrorIs(t, s.CheckKnown(t.Context(), other, portstest.Line(1)), fault.New(fault.LineNotFound))
+	require.Len(t, alerts.Raised(), 2)
+}
+
+// TestABindingThatCannotBeReadShowsNothing: an account that names no customer is not taken for anybody's.
+func TestABindingThatCannotBeReadShowsNothing(t *testing.T) {
+	t.Parallel()
+	s := &compare.Service{Bindings: lostBindings{}, Alerts: &memory.Alerts{}, Vault: memory.Vault{}, Now: time.Now}
+	err := s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(1), "C1")
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	s.Bindings = &memory.Bindings{}
+	for _, n := range []int{1, 2} {
+		require.NoError(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(n), "C1"))
+		company := holder.Account{UserID: "company", CustomerID: holder.PerLine}
+		require.NoError(t, s.Check(t.Context(), company, portstest.Line(n), fmt.Sprint("C", n)))
+	}
+	require.ErrorIs(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(2), "C2"), fault.New(fault.LineNotFound))
+}

@@ -1,0 +1,41 @@
+package ports
+
+import (
+	"context"
+
+	"phonebill/core/auth"
+)
+
+// Allowances are what each customer may spend of the KOS budget, over all instances (quota.Allowance). A store that
+// cannot be asked refuses nothing by itself: the calls of this process count then.
+type Allowances interface {
+	// Check returns RATE_LIMIT_EXCEEDED with a Retry-After, and ErrNotAsked in its chain, when the customer has spent
+	// the allowance. It counts nothing, and a customer who was refused a moment ago costs no look at the store.
+	Check(ctx context.Context, customer auth.UserID) error
+	// Spend counts one call, or returns what Check does and counts none. Of parallel calls no more are counted than
+	// allowed.
+	Spend(ctx context.Context, customer auth.UserID) error
+	// Count counts one call also beyond the allowance: what was accepted is carried out, and paid for later.
+	Count(ctx context.Context, customer auth.UserID)
+	// GiveBack takes back the newest call counted, which was not made.
+	GiveBack(ctx context.Context, customer auth.UserID)
+}
+
+// Payer is the customer whose allowance a call of KOS is taken from; the zero Payer is nobody.
+type Payer struct {
+	Customer auth.UserID
+	Accepted bool // what the call is for was accepted: it is counted, and made also beyond the allowance
+}
+
+type payerKey struct{}
+
+// WithPayer returns a context whose questions to KOS are asked for that customer.
+func WithPayer(ctx context.Context, p Payer) context.Context {
+	return context.WithValue(ctx, payerKey{}, p)
+}
+
+// PayerOf returns what WithPayer set, the zero Payer without it.
+func PayerOf(ctx context.Context) Payer {
+	p, _ := ctx.Value(payerKey{}).(Payer)
+	return p
+}
