@@ -40,6 +40,7 @@ type Error struct {
 	fields     []Field
 	details    map[string]string
 	retryAfter time.Duration
+	replay     bool
 	cause      error
 }
 
@@ -63,6 +64,12 @@ func From(err error) *Error {
 	}
 	return New(InternalServerError).Because(err)
 }
+
+// AsReplay marks the failure as that of an earlier request under the same idempotency key.
+func (e *Error) AsReplay() *Error { c := *e; c.replay = true; return &c }
+
+// Replay reports whether the failure is that of an earlier request under the same idempotency key.
+func (e *Error) Replay() bool { return e.replay }
 
 // Because keeps cause for the logs; it is never shown to a client.
 func (e *Error) Because(cause error) *Error { c := *e; c.cause = cause; return &c }

@@ -53,9 +53,12 @@ func (h *Handlers) InquireBill(ctx context.Context, r gen.InquireBillRequestObje
 		return nil, err
 	}
 	if result.Bill == nil {
-		return accepted(result.Inquiry, h.Now()), nil
+		return accepted(result, h.Now()), nil
 	}
-	return gen.InquireBill200JSONResponse{Success: true, Message: "요금조회가 완료되었습니다", Data: toAnswer(result)}, nil
+	return gen.InquireBill200JSONResponse{
+		Body:    gen.BillInquiryEnvelope{Success: true, Message: "요금조회가 완료되었습니다", Data: toAnswer(result)},
+		Headers: gen.InquireBill200ResponseHeaders{IdempotencyReplayed: result.Replayed},
+	}, nil
 }
 
 // GetBillInquiry answers what became of an inquiry.

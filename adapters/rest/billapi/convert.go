@@ -29,7 +29,8 @@ func toMenu(m inquiry.Menu) gen.BillMenuData {
 }
 
 // accepted is the 202: when to look again and where.
-func accepted(q bill.Inquiry, now time.Time) gen.InquireBill202JSONResponse {
+func accepted(r inquiry.Result, now time.Time) gen.InquireBill202JSONResponse {
+	q := r.Inquiry
 	seconds := max(1, int(math.Ceil(q.NextAttemptAt.Sub(now).Seconds())))
 	return gen.InquireBill202JSONResponse{
 		Body: gen.BillInquiryAcceptedEnvelope{
@@ -38,7 +39,9 @@ func accepted(q bill.Inquiry, now time.Time) gen.InquireBill202JSONResponse {
 				RequestID: [16]byte(q.ID), Status: gen.BillInquiryAcceptedDataStatus(q.Status.Public()), EstimatedSeconds: seconds,
 			},
 		},
-		Headers: gen.InquireBill202ResponseHeaders{Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5)},
+		Headers: gen.InquireBill202ResponseHeaders{
+			Location: "/api/v1/bills/inquiry/" + q.ID.String(), RetryAfter: min(seconds, 5), IdempotencyReplayed: r.Replayed,
+		},
 	}
 }
 

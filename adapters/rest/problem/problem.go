@@ -131,6 +131,9 @@ func (p *Writer) render(w http.ResponseWriter, r *http.Request, f *fault.Error, 
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter(f.RetryAfter()))
 	}
+	if f.Replay() {
+		h.Set("Idempotency-Replayed", "true")
+	}
 	h.Del("Content-Length")
 	h.Set("Cache-Control", "no-store")
 	facts := p.facts(r, f)

@@ -12,6 +12,7 @@ import (
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
+	"phonebill/core/product/change"
 )
 
 func toMenu(s catalog.Screen, lines []line.Number) gen.ProductMenuData {
@@ -141,7 +142,8 @@ func openMessage(o product.Order) string {
 const resolving = 24 * time.Hour
 
 // accepted is the 202: when to look again and where.
-func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
+func accepted(r change.Result, now time.Time) gen.ChangeProduct202JSONResponse {
+	o := r.Order
 	wait := max(time.Second, o.NextAttemptAt.Sub(now))
 	if o.State == product.Parked {
 		wait = resolving
@@ -158,6 +160,7 @@ func accepted(o product.Order, now time.Time) gen.ChangeProduct202JSONResponse {
 		},
 		Headers: gen.ChangeProduct202ResponseHeaders{
 			Location: "/api/v1/products/change/" + o.ID.String(), RetryAfter: min(5, int(math.Ceil(wait.Seconds()))),
+			IdempotencyReplayed: r.Replayed,
 		},
 	}
 }

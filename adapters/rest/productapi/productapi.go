@@ -111,7 +111,8 @@ func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequest
 		return accepted(o, h.Now()), nil
 	}
 	return gen.ChangeProduct200JSONResponse{
-		Success: true, Message: product.ChangedMessage, Data: toDone(o),
+		Body:    gen.ProductChangeEnvelope{Success: true, Message: product.ChangedMessage, Data: toDone(o.Order)},
+		Headers: gen.ChangeProduct200ResponseHeaders{IdempotencyReplayed: o.Replayed},
 	}, nil
 }
 

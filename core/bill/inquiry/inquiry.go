@@ -62,8 +62,9 @@ type Service struct {
 
 // Result is an inquiry with its bill, when there is one.
 type Result struct {
-	Inquiry bill.Inquiry
-	Bill    *bill.Bill
+	Inquiry  bill.Inquiry
+	Bill     *bill.Bill
+	Replayed bool // it is the inquiry of an earlier request under the same idempotency key
 }
 
 // Menu is what the bill menu shows (UFR-BILL-010); it needs no KOS call.
@@ -118,7 +119,7 @@ func (s *Service) ask(ctx context.Context, q bill.Inquiry, month string) (Result
 	q.Month, q.NextAttemptAt = m, now.Add(s.Limits.Call+leaseMargin)
 	if held, ok := s.Fetch.Hit(ctx, s.question(q, true)); ok {
 		q = q.Complete(held, freshness.FromCache, now)
-		return Result{q, &held.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
+		return Result{Inquiry: q, Bill: &held.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 	}
 	if err := s.Holders.CheckFresh(ctx, q.Account(), q.Line); err != nil {
 		return Result{}, err
@@ -140,7 +141,7 @@ func (s *Service) unpaid(ctx context.Context, q bill.Inquiry, spent error) (Resu
 		return Result{}, spent
 	}
 	q = q.Complete(got.Copy, got.Source, s.Now())
-	return Result{q, &got.Copy.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
+	return Result{Inquiry: q, Bill: &got.Copy.Bill}, troubled(q, s.Inquiries.Add(ctx, q))
 }
 
 // question is what KOS is asked for the inquiry. While the customer waits it may be tried as often as the inquiry has attempts left, in the
@@ -227,7 +228,7 @@ func (s *Service) withBill(ctx context.Context, q bill.Inquiry) (Result, error) 
 		return Result{}, err
 	}
 	shown, b := q.Recall(c)
-	return Result{shown, b}, nil
+	return Result{Inquiry: shown, Bill: b}, nil
 }
 
 // History answers one page of the caller's own inquiries, newest first, and how many there are; FORBIDDEN when f names a line

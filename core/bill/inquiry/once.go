@@ -16,8 +16,8 @@ import (
 // storing is how long after its key an inquiry may not be stored yet.
 const storing = 10 * time.Second
 
-// AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used answers what its inquiry came to, CONFLICT while that
-// goes on, IDEMPOTENCY_KEY_REUSED when it asked for something else; also when its month cannot be chosen any more. Only a request that is
+// AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used returns what its inquiry came to, or the inquiry as it
+// stands while that goes on; IDEMPOTENCY_KEY_REUSED when it asked for something else; also when its month cannot be chosen any more. Only a request that is
 // itself answered SERVICE_UNAVAILABLE or VALIDATION_ERROR gives its key back; one that was taken (202) and failed later is repeated as that
 // failure. Where keys cannot be looked up the bill is answered all the same: asking twice does no harm (decision 15).
 func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key idempotency.Key) (Result, error) {
@@ -82,32 +82,36 @@ func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use,
 	lost := errors.Is(err, fault.New(fault.ResourceNotFound)) // we died between the key and the inquiry, or are just about to store it
 	switch {
 	case lost && use.At.Sub(first.At) < storing:
-		return Result{}, stillRunning(first.Request)
+		return Result{}, stillRunning(first.Request).AsReplay()
 	case lost:
 		return s.anew(ctx, q, month, use, first)
 	case err != nil:
 		return Result{}, troubled(bill.Inquiry{ID: first.Request}, err)
 	case was.Status.Failure():
-		return Result{Inquiry: was}, failed(was, fault.New(was.FailureCode))
+		return Result{Inquiry: was}, replayedFailure(failed(was, fault.New(was.FailureCode)))
 	case !was.Status.Final():
-		return Result{}, stillRunning(was.ID)
+		return Result{Inquiry: was, Replayed: true}, nil
 	}
 	r, err := s.withBill(ctx, was)
 	if err == nil && r.Bill == nil { // what was answered then cannot be believed any more
 		return s.anew(ctx, q, month, use, first)
 	}
+	r.Replayed = true
 	return r, troubled(was, err)
 }
+
+func replayedFailure(err error) error { return fault.From(err).AsReplay() }
 
 // anew asks again where the answer to the key's first inquiry cannot be had; the key stands for the new inquiry from
 // then on.
 func (s *Service) anew(ctx context.Context, q bill.Inquiry, month string, use, first idempotency.Use) (Result, error) {
 	if now, err := s.claim(ctx, use, first.Request); err == nil && now.Request != use.Request {
-		return Result{}, stillRunning(now.Request)
+		return Result{}, stillRunning(now.Request).AsReplay()
 	}
 	return s.first(ctx, q, month, use)
 }
 
-func stillRunning(inquiry id.ID) error {
+// stillRunning is for the moment before the first inquiry under the key is stored, when nothing can be said of it yet.
+func stillRunning(inquiry id.ID) *fault.Error {
 	return fault.New(fault.StateConflict).WithMessage("같은 멱등 키의 요청이 아직 처리 중입니다").WithDetail("requestId", inquiry.String())
 }

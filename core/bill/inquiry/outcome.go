@@ -73,7 +73,7 @@ func (s *Service) late(ctx context.Context, q bill.Inquiry) (r Result, shown boo
 		return Result{Inquiry: q}, false
 	}
 	s.board.Tell(q.ID)
-	return Result{ended, &got.Copy.Bill}, true
+	return Result{Inquiry: ended, Bill: &got.Copy.Bill}, true
 }
 
 // tell answers what came of the inquiry to the customer who still waits, once it is recorded. What could not be saved for the moment is
@@ -117,7 +117,7 @@ func (s *Service) attempt(ctx context.Context, q bill.Inquiry, interactive bool)
 
 func (s *Service) answered(ctx context.Context, q bill.Inquiry, got fetch.Answer[bill.Copy]) outcome {
 	q = q.Complete(got.Copy, got.Source, s.Now())
-	return outcome{Result: Result{q, &got.Copy.Bill}, saved: s.save(ctx, q)}
+	return outcome{Result: Result{Inquiry: q, Bill: &got.Copy.Bill}, saved: s.save(ctx, q)}
 }
 
 func (s *Service) untold(ctx context.Context, q bill.Inquiry, cause error) outcome {

@@ -37,7 +37,7 @@ func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Re
 	for {
 		if got, ok := s.Fetch.Held(within, s.question(q, true)); ok {
 			q = q.Complete(got.Copy, got.Source, s.Now())
-			return Result{q, &got.Copy.Bill}, troubled(q, s.record(ctx, q))
+			return Result{Inquiry: q, Bill: &got.Copy.Bill}, troubled(q, s.record(ctx, q))
 		}
 		if ctx.Err() != nil {
 			return Result{}, s.refused(ctx, q, cause)

@@ -74,5 +74,5 @@ func (w *world) unknown(t *testing.T) product.Order {
 	require.NoError(t, err)
 	time.Sleep(3 * time.Second)
 	require.Equal(t, product.Unknown, w.read(t, o.ID).State)
-	return o
+	return o.Order
 }

@@ -28,7 +28,7 @@ func TestAnOrderNotesWhyKOSCouldNotBeAsked(t *testing.T) {
 			return product.Answer{Kind: product.AnswerNotSent, RetryAfter: 30 * time.Second, Why: "OPEN"}
 		})
 		require.Empty(t, w.work(t.Context(), 10*time.Second))
-		o = w.read(t, o.ID)
+		o.Order = w.read(t, o.ID)
 		require.Equal(t, []any{product.Validated, "OPEN"}, []any{o.State, o.Note})
 	})
 }

@@ -15,6 +15,13 @@ import (
 	"phonebill/ports"
 )
 
+// Result is the order of a request. Replayed says that it is that of an earlier request under the same idempotency key.
+type Result struct {
+	product.Order
+
+	Replayed bool
+}
+
 // Command is what the customer asks for. Effective zero means the default day; without a Key the request cannot be repeated by it.
 type Command struct {
 	Line      line.Number
@@ -37,9 +44,9 @@ func (c Command) payload() idempotency.Payload {
 // before anything is stored, when the customer's allowance of KOS calls is spent: an order that was accepted is never
 // refused for it. A key that was used answers what its request came to, CHANGE_IN_PROGRESS while that goes on,
 // IDEMPOTENCY_KEY_REUSED when it asked for something else.
-func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
+func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (Result, error) {
 	if err := p.Owns(c.Line); err != nil {
-		return product.Order{}, err
+		return Result{}, err
 	}
 	now := s.Now()
 	rule, err := s.Policy.Choose(c.Effective, now)
@@ -75,7 +82,7 @@ func (s *Service) named(ctx context.Context, o product.Order) product.Order {
 }
 
 // take stores the order, and carries it on if it has got the line.
-func (s *Service) take(ctx context.Context, p auth.Principal, c Command, o product.Order, use idempotency.Use) (product.Order, error) {
+func (s *Service) take(ctx context.Context, p auth.Principal, c Command, o product.Order, use idempotency.Use) (Result, error) {
 	for range 3 {
 		err := s.Orders.Add(ctx, o, use)
 		switch {
@@ -84,18 +91,18 @@ func (s *Service) take(ctx context.Context, p auth.Principal, c Command, o produ
 		case errors.Is(err, ports.ErrKeyUsed):
 			return s.repeated(ctx, use)
 		case !errors.Is(err, fault.New(fault.ChangeInProgress)):
-			return product.Order{}, err
+			return Result{}, err
 		}
 		live, err := s.inTheWay(ctx, p, c)
 		if !errors.Is(err, fault.New(fault.ResourceNotFound)) || ctx.Err() != nil {
 			return live, err
 		} // it ended just now: the line is free
 	}
-	return product.Order{}, fault.New(fault.ChangeInProgress)
+	return Result{}, fault.New(fault.ChangeInProgress)
 }
 
 // told is an end that is no success as the error that the customer is told.
-func told(o product.Order, err error) (product.Order, error) {
+func told(o product.Order, err error) (Result, error) {
 	switch {
 	case err != nil:
 	case o.State == product.Rejected:
@@ -103,13 +110,22 @@ func told(o product.Order, err error) (product.Order, error) {
 	case o.State == product.Cancelled:
 		err = fault.New(fault.StateConflict).WithMessage(product.ChangeCancelled).WithDetail("requestId", o.ID.String())
 	}
-	return o, err
+	return Result{Order: o}, err
+}
+
+// replayed marks what the customer is told as the answer to an earlier request.
+func replayed(r Result, err error) (Result, error) {
+	r.Replayed = true
+	if f := fault.From(err); f != nil {
+		err = f.AsReplay()
+	}
+	return r, err
 }
 
 // chosenBefore is for a repeated request whose day could be chosen when it was first made.
-func (s *Service) chosenBefore(ctx context.Context, p auth.Principal, c Command, refused error) (product.Order, error) {
+func (s *Service) chosenBefore(ctx context.Context, p auth.Principal, c Command, refused error) (Result, error) {
 	if c.Key.IsZero() {
-		return product.Order{}, refused
+		return Result{}, refused
 	}
 	o, err := s.repeated(ctx, idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), At: s.Now()})
 	if errors.Is(err, fault.New(fault.ResourceNotFound)) {
@@ -119,7 +135,7 @@ func (s *Service) chosenBefore(ctx context.Context, p auth.Principal, c Command,
 }
 
 // acceptedBefore is for a request that may not be accepted now, and may repeat one that was.
-func (s *Service) acceptedBefore(ctx context.Context, p auth.Principal, c Command, refused error) (product.Order, error) {
+func (s *Service) acceptedBefore(ctx context.Context, p auth.Principal, c Command, refused error) (Result, error) {
 	o, err := s.chosenBefore(ctx, p, c, refused)
 	if !errors.Is(err, refused) {
 		return o, err
@@ -131,36 +147,37 @@ func (s *Service) acceptedBefore(ctx context.Context, p auth.Principal, c Comman
 	return live, err
 }
 
-// repeated answers what the request under the key came to.
-func (s *Service) repeated(ctx context.Context, use idempotency.Use) (product.Order, error) {
+// repeated returns what the request under the key came to; while that still goes on, the order as it stands, as a request without a key
+// gets it.
+func (s *Service) repeated(ctx context.Context, use idempotency.Use) (Result, error) {
 	first, err := s.Orders.Used(ctx, use, use.At.Add(-idempotency.Window))
 	if err != nil {
-		return product.Order{}, err
+		return Result{}, err
 	}
 	if err := use.Repeats(first); err != nil {
-		return product.Order{}, err
+		return Result{}, err
 	}
 	o, err := s.Orders.Get(ctx, first.Request)
 	switch {
 	case err != nil:
-		return product.Order{}, err
+		return Result{}, err
 	case !o.State.Final():
-		return o, inProgress(o)
+		return Result{Order: o, Replayed: true}, nil
 	}
-	return told(o, nil)
+	return replayed(told(o, nil))
 }
 
 // inTheWay answers the live order when it is the same wish of the same customer, and he did not say by a key that it is another; NOT_FOUND
 // when none is live any more.
-func (s *Service) inTheWay(ctx context.Context, p auth.Principal, c Command) (product.Order, error) {
+func (s *Service) inTheWay(ctx context.Context, p auth.Principal, c Command) (Result, error) {
 	live, err := s.Orders.Live(ctx, c.Line)
 	switch {
 	case err != nil:
-		return product.Order{}, err
+		return Result{}, err
 	case live.To != c.To || live.UserID != p.UserID || !c.Key.IsZero():
-		return product.Order{}, inProgress(live)
+		return Result{}, inProgress(live)
 	}
-	return live, nil
+	return Result{Order: live}, nil
 }
 
 func inProgress(o product.Order) error {

@@ -32,6 +32,7 @@ func TestAKeyReplaysSuccess(t *testing.T) {
 		require.NoError(t, err)
 		again, err := w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
 		require.NoError(t, err)
+		first.Replayed = true
 		require.Equal(t, first, again)
 		require.Equal(t, 1, w.kos.Applied())
 		_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G-S"), "k"))
@@ -56,22 +57,27 @@ func TestAKeyReplaysRefusal(t *testing.T) {
 		require.ErrorIs(t, again, fault.New(fault.ChangeDenied))
 		require.Equal(t, fault.From(first).Message(), fault.From(again).Message())
 		require.Equal(t, fault.From(first).Details(), fault.From(again).Details())
+		require.Equal(t, []bool{false, true}, []bool{fault.From(first).Replay(), fault.From(again).Replay()})
 		require.Len(t, w.kos.wire(), 1)
 	})
 }
 
-func TestAKeyWhoseOrderGoesOnIsAConflict(t *testing.T) {
+// TestAKeyWhoseOrderGoesOn: the same key gets the order as it stands, another key is told that one is in the way.
+func TestAKeyWhoseOrderGoesOn(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, w *world) {
 		w.kos.SetDown(down())
 		first, err := w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
 		require.NoError(t, err)
 		require.True(t, first.Held)
-		for _, key := range []string{"k", "k-2"} {
-			_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G"), key))
-			require.ErrorIs(t, err, fault.New(fault.ChangeInProgress))
-			require.Equal(t, first.ID.String(), fault.From(err).Details()["requestId"])
-		}
+		again, err := w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
+		require.NoError(t, err)
+		require.Equal(t, first.ID, again.ID)
+		require.True(t, again.Replayed)
+		require.False(t, again.State.Final())
+		_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k-2"))
+		require.ErrorIs(t, err, fault.New(fault.ChangeInProgress))
+		require.Equal(t, first.ID.String(), fault.From(err).Details()["requestId"])
 		w.kos.SetDown(nil)
 		require.Empty(t, w.work(t.Context(), time.Minute))
 		end, err := w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
@@ -93,6 +99,7 @@ func TestAKeyOutlivesTheDayThatWasAskedFor(t *testing.T) {
 		time.Sleep(time.Until(calendar.DateOf(time.Now()).AddDays(1).Start()))
 		if again, err := w.Request(t.Context(), w.me, c); time.Since(first.RequestedAt) <= idempotency.Window {
 			require.NoError(t, err)
+			first.Replayed = true
 			require.Equal(t, first, again)
 		}
 		c = keyed(t, c, "k-2")
@@ -169,7 +176,7 @@ func TestCancelAgainstTheWorker(t *testing.T) {
 				time.Sleep(150 * time.Millisecond)
 				return w.kos.KOS.Change(ctx, o)
 			}
-			var o product.Order
+			var o change.Result
 			var err error
 			var done sync.WaitGroup
 			done.Go(func() { o, err = w.Request(t.Context(), w.me, w.command("5G")) })
