@@ -46,6 +46,13 @@ func toUpdate(b gen.UpdateUserRequest) (admin.Update, error) {
 		status := auth.Status(*b.Status)
 		x.Status = &status
 	}
+	if b.CustomerID != nil {
+		id, err := auth.ParseCustomerID(*b.CustomerID)
+		if err != nil {
+			return x, err
+		}
+		x.CustomerID = &id
+	}
 	if b.Lines == nil {
 		return x, nil
 	}

@@ -188,14 +188,16 @@ func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reaso
 
 // Update is a change of an account; nil leaves as it is. Version is that of the account as the caller saw it.
 type Update struct {
-	Status  *auth.Status
-	Roles   []auth.Role
-	Lines   *[]line.Number
-	Version int
-	Reason  string
+	Status *auth.Status
+	Roles  []auth.Role
+	Lines  *[]line.Number
+	// CustomerID is the carrier's customer whose account it is; nil leaves it as it is.
+	CustomerID *string
+	Version    int
+	Reason     string
 }
 
-// Update changes status, roles or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange says, or
+// Update changes status, roles, customer id or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange says, or
 // for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die within a
 // second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
@@ -205,6 +207,9 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 	}
 	if x.Roles != nil {
 		detail["roles"] = x.Roles
+	}
+	if x.CustomerID != nil {
+		detail["customerId"] = *x.CustomerID
 	}
 	if x.Lines != nil {
 		detail["lines"] = s.named(*x.Lines)
@@ -221,6 +226,9 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 		}
 		if x.Roles != nil {
 			u.Roles = x.Roles
+		}
+		if x.CustomerID != nil {
+			u.CustomerID = *x.CustomerID
 		}
 		if x.Lines != nil {
 			u.Lines = *x.Lines

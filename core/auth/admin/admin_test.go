@@ -469,3 +469,16 @@ func TestCallers(t *testing.T) {
 	c := admin.By(auth.Principal{UserID: "ops", Roles: []auth.Role{auth.Operator}}, auth.Client{IP: "::1"})
 	require.Equal(t, admin.Caller{UserID: "ops", Name: "ops", Roles: []auth.Role{auth.Operator}, From: auth.Client{IP: "::1"}}, c)
 }
+
+// TestTheCustomerIDCanBeCorrected: while it is wrong the account is shown nothing of its lines.
+func TestTheCustomerIDCanBeCorrected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before, err := w.Show(t.Context(), boss, "hong")
+	require.NoError(t, err)
+	customer := "C-2"
+	after, err := w.Update(t.Context(), boss, "hong", admin.Update{CustomerID: &customer, Version: before.Version, Reason: why})
+	require.NoError(t, err)
+	require.Equal(t, customer, after.CustomerID)
+	require.Greater(t, after.Epoch, before.Epoch, "tokens that name the other customer die")
+}
