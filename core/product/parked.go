@@ -19,6 +19,9 @@ const (
 	OutcomeReconcile Outcome = "RECONCILE"
 )
 
+// Outcomes lists every outcome.
+func Outcomes() []Outcome { return []Outcome{OutcomeCompleted, OutcomeFailed, OutcomeReconcile} }
+
 // Resolution is one person's word on a parked order. Its zero value is none.
 type Resolution struct {
 	Outcome Outcome
