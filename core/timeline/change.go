@@ -109,6 +109,9 @@ func (o Order) step(before, s Step) []Event {
 		e = o.failed(e, s)
 	case product.Cancelled:
 		e.What, e.Text = Cancelled, "고객이 신청을 취소하였습니다"
+		if s.Note != "" { // that of a member of staff
+			e.Source, e.Text = Person, "담당자가 고객의 신청을 취소하였습니다"
+		}
 	}
 	return []Event{e}
 }

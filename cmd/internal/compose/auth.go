@@ -108,9 +108,11 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		policy: policy, searches: c.Searches,
 	}
 	auditLog := room.auditLog()
-	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(feed.AuditWriters{
+	administration, writers := room.administration(auditLog), feed.AuditWriters{
 		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form() < sealing.Row },
-	}, users.ByID, auditLog, p.Now, p.Log)))
+	}
+	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(writers, users.ByID, auditLog, p.Now, p.Log)))
+	p.inside.Handle("POST "+feed.SearchesPath, feed.Protected(c.InternalToken, feed.SearchesHandler(writers, administration, p.Log)))
 	p.worker("audit-checkpoints", attestEvery, p.attesting(room.attester()).Step)
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
@@ -119,7 +121,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 			Devices: devices, Sessions: stored, Push: push, Now: p.Now, NewID: p.NewID,
 		},
 		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
-		Admin:    room.administration(auditLog), History: &ownhistory.Service{Records: history},
+		Admin:    administration, History: &ownhistory.Service{Records: history},
 		Callers: p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
 	}
 	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {

@@ -67,7 +67,7 @@ Every command on it is recorded in the audit log under cli:<your account>; those
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
 	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.ops(), c.deliveries(),
-		c.parked(), c.books(), c.timeline(), c.reseal(), c.demo(), c.otp())
+		c.parked(), c.requests(), c.books(), c.timeline(), c.reseal(), c.demo(), c.otp())
 	root.SetHelpCommand(c.help(root))
 	root.InitDefaultHelpCmd()
 	strictly(root, c.lang, began)

@@ -118,6 +118,11 @@ func (s *Service) may(ctx context.Context, c call) error {
 // searchesPer is the time for which SearchesPerHour are allowed.
 const searchesPer = time.Hour
 
+// Spend implements ports.SearchBudget for other services' searches: they are counted with those of Search.
+func (s *Service) Spend(ctx context.Context, person string) error {
+	return s.takeSearch(ctx, Caller{Name: person})
+}
+
 // takeSearch takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED and an alert when none is left. Otherwise the digits that are
 // masked could be found by trying.
 func (s *Service) takeSearch(ctx context.Context, by Caller) error {

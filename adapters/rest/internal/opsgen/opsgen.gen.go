@@ -131,6 +131,66 @@ func (e Lane) Valid() bool {
 	}
 }
 
+// Defines values for RequestKind.
+const (
+	RequestKindCHANGE  RequestKind = "CHANGE"
+	RequestKindINQUIRY RequestKind = "INQUIRY"
+)
+
+// Valid indicates whether the value is a known member of the RequestKind enum.
+func (e RequestKind) Valid() bool {
+	switch e {
+	case RequestKindCHANGE:
+		return true
+	case RequestKindINQUIRY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RequestState.
+const (
+	RequestStateCANCELLED  RequestState = "CANCELLED"
+	RequestStateCOMPLETED  RequestState = "COMPLETED"
+	RequestStateDISPATCHED RequestState = "DISPATCHED"
+	RequestStateFAILED     RequestState = "FAILED"
+	RequestStatePARKED     RequestState = "PARKED"
+	RequestStatePROCESSING RequestState = "PROCESSING"
+	RequestStateREQUESTED  RequestState = "REQUESTED"
+	RequestStateTIMEOUT    RequestState = "TIMEOUT"
+	RequestStateUNKNOWN    RequestState = "UNKNOWN"
+	RequestStateVALIDATED  RequestState = "VALIDATED"
+)
+
+// Valid indicates whether the value is a known member of the RequestState enum.
+func (e RequestState) Valid() bool {
+	switch e {
+	case RequestStateCANCELLED:
+		return true
+	case RequestStateCOMPLETED:
+		return true
+	case RequestStateDISPATCHED:
+		return true
+	case RequestStateFAILED:
+		return true
+	case RequestStatePARKED:
+		return true
+	case RequestStatePROCESSING:
+		return true
+	case RequestStateREQUESTED:
+		return true
+	case RequestStateTIMEOUT:
+		return true
+	case RequestStateUNKNOWN:
+		return true
+	case RequestStateVALIDATED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResolveOutcome.
 const (
 	ResolveOutcomeCOMPLETED ResolveOutcome = "COMPLETED"
@@ -368,6 +428,23 @@ type CacheEnvelope struct {
 // Example: bill
 type CacheKind string
 
+// CancelRequestBody defines model for CancelRequestBody.
+type CancelRequestBody struct {
+	// Reason Why it is done, up to 200 characters, of which at least 2 are no spaces; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 취소
+	Reason string `json:"reason"`
+}
+
+// CancelledEnvelope defines model for CancelledEnvelope.
+type CancelledEnvelope struct {
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
 // CircuitBreakersData defines model for CircuitBreakersData.
 type CircuitBreakersData struct {
 	Instances   []InstanceBreakers    `json:"instances"`
@@ -383,6 +460,63 @@ type CircuitBreakersEnvelope struct {
 
 	// Success Always true.
 	Success bool `json:"success"`
+}
+
+// CustomerRequest defines model for CustomerRequest.
+type CustomerRequest struct {
+	// Cancellable Whether the customer, and so staff, could take it back now.
+	//
+	// Example: false
+	Cancellable bool `json:"cancellable"`
+
+	// Code Why it failed, or what KOS said. Absent until known.
+	//
+	// Example: SERVICE_UNAVAILABLE
+	Code *string `json:"code,omitempty"`
+
+	// Kind CHANGE = a plan change, INQUIRY = a bill inquiry.
+	//
+	// Example: CHANGE
+	Kind RequestKind `json:"kind"`
+
+	// LineNumber Masked. Absent when what is stored cannot be read.
+	//
+	// Example: 010-****-5678
+	LineNumber *string `json:"lineNumber,omitempty"`
+
+	// NextAt When it is looked at again. Absent when it has ended or a person has to decide.
+	//
+	// Example: 2026-03-14T01:31:00Z
+	NextAt *time.Time `json:"nextAt,omitempty"`
+
+	// ProcessedAt When it ended. Absent before.
+	//
+	// Example: 2026-03-14T01:32:00Z
+	ProcessedAt *time.Time `json:"processedAt,omitempty"`
+
+	// RequestID Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c
+	RequestID openapi_types.UUID `json:"requestId"`
+
+	// RequestedAt Example: 2026-03-14T01:30:00Z
+	RequestedAt time.Time `json:"requestedAt"`
+
+	// State As it is stored; the customer sees PROCESSING where this says UNKNOWN or PARKED, and FAILED where it says TIMEOUT.
+	//
+	// Example: UNKNOWN
+	State RequestState `json:"state"`
+
+	// Subject The code of the plan wished for, or the month asked for.
+	//
+	// Example: 5GX_PREMIUM
+	Subject string `json:"subject"`
+
+	// TraceID Of the call that made it. Absent for requests of older releases.
+	//
+	// Example: 4bf92f3577b34da6a3ce929d0e0e4736
+	TraceID *string `json:"traceId,omitempty"`
+
+	// UserID Example: hong-gildong
+	UserID string `json:"userId"`
 }
 
 // DeliveriesData defines model for DeliveriesData.
@@ -730,6 +864,33 @@ type ReplayRequest struct {
 	Reason string `json:"reason"`
 }
 
+// RequestKind CHANGE = a plan change, INQUIRY = a bill inquiry.
+//
+// Example: CHANGE
+type RequestKind string
+
+// RequestState As it is stored; the customer sees PROCESSING where this says UNKNOWN or PARKED, and FAILED where it says TIMEOUT.
+//
+// Example: UNKNOWN
+type RequestState string
+
+// RequestsData defines model for RequestsData.
+type RequestsData struct {
+	Items      []CustomerRequest       `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// RequestsEnvelope defines model for RequestsEnvelope.
+type RequestsEnvelope struct {
+	Data RequestsData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	Success bool `json:"success"`
+}
+
 // ResolveOutcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
 //
 // Example: COMPLETED
@@ -941,11 +1102,39 @@ type ListParkedChangesParams struct {
 	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
 }
 
+// ListRequestsParams defines parameters for ListRequests.
+type ListRequestsParams struct {
+	// Kind Of which kind; required unless `traceId` is given.
+	Kind *RequestKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// LineNumber Only those of this line, with hyphens or without.
+	LineNumber *externalRef0.LineNumber `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
+
+	// UserID Only those of this account.
+	UserID *string `form:"userId,omitempty" json:"userId,omitempty"`
+
+	// State Only those stored in this state: CHANGE has REQUESTED, VALIDATED, DISPATCHED, UNKNOWN, PARKED, COMPLETED, FAILED, CANCELLED; INQUIRY
+	// has PROCESSING, COMPLETED, FAILED, TIMEOUT. Another one is 400.
+	State *RequestState `form:"state,omitempty" json:"state,omitempty"`
+
+	// TraceID The W3C trace id of the call that made the request, 32 hexadecimal digits.
+	TraceID *string `form:"traceId,omitempty" json:"traceId,omitempty"`
+
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
 // ReplayDeliveryJSONRequestBody defines body for ReplayDelivery for application/json ContentType.
 type ReplayDeliveryJSONRequestBody = ReplayRequest
 
 // ResolveParkedChangeJSONRequestBody defines body for ResolveParkedChange for application/json ContentType.
 type ResolveParkedChangeJSONRequestBody = ResolveRequest
+
+// CancelRequestJSONRequestBody defines body for CancelRequest for application/json ContentType.
+type CancelRequestJSONRequestBody = CancelRequestBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -970,6 +1159,12 @@ type ServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
+	// ListRequests Which requests did a customer make?
+	// (GET /ops/requests)
+	ListRequests(w http.ResponseWriter, r *http.Request, params ListRequestsParams)
+	// CancelRequest Take a customer's request back
+	// (POST /ops/requests/{requestId}/cancel)
+	CancelRequest(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
 	// GetTimeline What happened to one request, and why?
 	// (GET /ops/requests/{requestId}/timeline)
 	GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
@@ -1209,6 +1404,143 @@ func (siw *ServerInterfaceWrapper) ResolveParkedChange(w http.ResponseWriter, r 
 	handler.ServeHTTP(w, r)
 }
 
+// ListRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListRequests(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRequestsParams
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "userId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "userId", r.URL.Query(), &params.UserID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "userId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "traceId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "traceId", r.URL.Query(), &params.TraceID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "traceId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "traceId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRequests(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelRequest operation middleware
+func (siw *ServerInterfaceWrapper) CancelRequest(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "requestId" -------------
+	var requestID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "requestId", r.PathValue("requestId"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "requestId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelRequest(w, r, requestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetTimeline operation middleware
 func (siw *ServerInterfaceWrapper) GetTimeline(w http.ResponseWriter, r *http.Request) {
 
@@ -1362,6 +1694,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests", wrapper.ListRequests)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/requests/{requestId}/cancel", wrapper.CancelRequest)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests/{requestId}/timeline", wrapper.GetTimeline)
 
 	return m
@@ -3624,6 +3958,703 @@ func (response ResolveParkedChange504ApplicationProblemPlusJSONResponse) VisitRe
 	return err
 }
 
+type ListRequestsRequestObject struct {
+	Params ListRequestsParams
+}
+
+type ListRequestsResponseObject interface {
+	VisitListRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListRequests200JSONResponse RequestsEnvelope
+
+func (response ListRequests200JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListRequests400JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests400ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListRequests401JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests401ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListRequests403JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests403ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListRequests429JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests429ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListRequests500JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests500ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListRequests502JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests502ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListRequests503JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests503ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListRequests504JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response ListRequests504ApplicationProblemPlusJSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequestRequestObject struct {
+	RequestID openapi_types.UUID `json:"requestId"`
+	Body      *CancelRequestJSONRequestBody
+}
+
+type CancelRequestResponseObject interface {
+	VisitCancelRequestResponse(w http.ResponseWriter) error
+}
+
+type CancelRequest200JSONResponse CancelledEnvelope
+
+func (response CancelRequest200JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response CancelRequest400JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest400ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest400ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response CancelRequest401JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest401ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnauthorizedApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest401ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CancelRequest403JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest403ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest403ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response CancelRequest404JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest404ApplicationProblemPlusJSONResponse struct {
+	externalRef0.NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest404ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response CancelRequest408JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest408ApplicationProblemPlusJSONResponse struct {
+	externalRef0.RequestTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest408ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response CancelRequest409JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest409ApplicationProblemPlusJSONResponse struct {
+	externalRef0.ConflictApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest409ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response CancelRequest413JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest413ApplicationProblemPlusJSONResponse struct {
+	externalRef0.PayloadTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest413ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response CancelRequest429JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest429ApplicationProblemPlusJSONResponse struct {
+	externalRef0.TooManyRequestsApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest429ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response CancelRequest500JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest500ApplicationProblemPlusJSONResponse struct {
+	externalRef0.InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest500ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response CancelRequest502JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest502ApplicationProblemPlusJSONResponse struct {
+	externalRef0.BadGatewayApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest502ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response CancelRequest503JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest503ApplicationProblemPlusJSONResponse struct {
+	externalRef0.UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest503ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response CancelRequest504JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest504ApplicationProblemPlusJSONResponse struct {
+	externalRef0.GatewayTimeoutApplicationProblemPlusJSONResponse
+}
+
+func (response CancelRequest504ApplicationProblemPlusJSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTimelineRequestObject struct {
 	RequestID openapi_types.UUID `json:"requestId"`
 }
@@ -3963,6 +4994,12 @@ type StrictServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(ctx context.Context, request ResolveParkedChangeRequestObject) (ResolveParkedChangeResponseObject, error)
+	// ListRequests Which requests did a customer make?
+	// (GET /ops/requests)
+	ListRequests(ctx context.Context, request ListRequestsRequestObject) (ListRequestsResponseObject, error)
+	// CancelRequest Take a customer's request back
+	// (POST /ops/requests/{requestId}/cancel)
+	CancelRequest(ctx context.Context, request CancelRequestRequestObject) (CancelRequestResponseObject, error)
 	// GetTimeline What happened to one request, and why?
 	// (GET /ops/requests/{requestId}/timeline)
 	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
@@ -4197,6 +5234,65 @@ func (sh *strictHandler) ResolveParkedChange(w http.ResponseWriter, r *http.Requ
 	}
 }
 
+// ListRequests operation middleware
+func (sh *strictHandler) ListRequests(w http.ResponseWriter, r *http.Request, params ListRequestsParams) {
+	var request ListRequestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRequests(ctx, request.(ListRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRequests")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRequestsResponseObject); ok {
+		if err := validResponse.VisitListRequestsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelRequest operation middleware
+func (sh *strictHandler) CancelRequest(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID) {
+	var request CancelRequestRequestObject
+
+	request.RequestID = requestID
+
+	var body CancelRequestJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelRequest(ctx, request.(CancelRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelRequestResponseObject); ok {
+		if err := validResponse.VisitCancelRequestResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetTimeline operation middleware
 func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID) {
 	var request GetTimelineRequestObject
@@ -4228,219 +5324,243 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, req
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H19cxvHmedX6ZrbKr8sCA1AUjLJSl1RJGRxRQEMSFnrmDqiiWkQsxxMI9MNwYxLVXLMpFyW7lbZFdeK",
-	"I7rkWzmxt5QqrcXktHfe+zD3pzD8Dlf9dPdMzwtAQKL8kugvgsC8dD/d/bw/v+cDq0k7XeoTnzNr/gOr",
-	"TbBDAvjYpJ0O9bfqhAd7iy1OAvGlQ1gzcLvcpb41b62TJvUdhjhFfexytE1aNCCItwnyyfsc8WCvaBUs",
-	"8j7udD1izU8XrID8vOcGxLHmedAjBYs126SDxaM7ru92eh1rvlSw+F6XWPOW63OyQwLrxo2CHs7Vq1cX",
-	"e7xNfO42MSfZMdUvLKGz52Zt1GxjzyP+DkkMwTpPcEACFBDsdX6yaXXb1CfbrudtWgVEgoAGP9m0XP86",
-	"9lxni9Nd4m9a1qhhq6EyHrj+jnVDDLWLA9whPEnHNbyTM1rxbQEI1nIDxpHLUKmIGl28QxqIux3CUIO5",
-	"vyAN1MF7aJsgzFGHMo5KdsG27cTUSgXLFc/8eY8Ee1bB8nFHjEw8yzJH7JAW7nkcbujg9xXRbdu2C2Mu",
-	"wrr7i5y5rHDSYahLAiRemRha2c4fm5ha/tjEHebgThjaDbFErEt9Rkyin8fO25iTPt6TX/qc+Fx8xN2u",
-	"JzaQS/0z/8DE8D/Qo4X7txM3sl6ng4M9MWASXHebBPmUiy3UbONtT8zgOvZ6QBLYQvJlDmy3xeWttxc3",
-	"KlcX37UKVocwBvvACvfvD/5jP/zkIQo/ffzsm8fhp3dQeOvh8e2vjg/uhfduhp/8aXDr48Gth0UUfv4g",
-	"vHUfHf9uHw1uPRQfw1v3B/+4f3xwFP7rt+H+0/Czu5bYdbxtzVtncNc9c710Ruxpdsb1xb4VFIfNxHGn",
-	"a81bZbt8dsqenirNbtil+Wl73rZ/Ji4JcJOsONa8NbPdmiu3pmfPnduennHwWTzdJHPlOccmNpk5N33W",
-	"ulGwWK/ZJIxZ8y3sMQJLEK/j3wSkZc1b/+VMzF7OyF/ZGbU2FUGpin+deLRLYHeZi9IN6LZHOn+btzjq",
-	"t+TKiDPEcIegFm5yhjBDghPMzcyeM5cnd1UcwrHrvZRFcX3Gsd8kIxaGccx7zJqftcvjrZLLJSPDDtJ7",
-	"dKK1i45PL/DnI/43r6g6b9Jm8lVdU2sDdyb5wyLSp2ebtF3fAba3I2eAAtLqMeIgGqDtgO5KIdKkvk+a",
-	"4vaiFXOf89ipk5/3COOTH2rNheN9gxHwJBQxbUR7HNEWCrC/M/Jov7O4urK8uLFSq25V6vVa3SpYLZd4",
-	"DrPm3/tAfoxZXEAwjMgq2TYKD4/Ehvr0UXjwLTo++FpuKuvGtQSH+PxXgwdfPnv8T+HhPjr+7UF4+HSc",
-	"E992GaffzYkvCIq+o8ljkhRoJogoVrEfUH8HtWjQeXFqqmNzmfq8bVL13XfffXfq8mV0fO8gvHUYHt5D",
-	"4b1Hg8d3B18+ReHv7oaHR+G/HL0Ean+H/FXIQ09QkTh/pza3SfJt6uwh3sagQ/gU/d16rfri9BZPNekc",
-	"U1U8PyL3EQoP9ge3fvujJW3P3/Vp378gp52kLNBCklZsZ9olAfAY5FDCQBMQ957q3k6Q/OA2Cj++h8JP",
-	"fz345C46Pvjj4N++FjT9cdL6x6Qm5KxbrCucSOkJZP+MUHAnlP1aBp6m7M9M+FQVgI02QYEctWBSETtb",
-	"QA15HBpI2AUMketCIm9jB7l+t8cR9h3Ub++ZSsAS9Vue25xUBWgat8WbQpxh10e87TIklmSk2F+qVS+s",
-	"rixtJNT543v74eePUPjRh8cf3Q8/vSM0yU/uovCbe4PfPzo+eKBPcKRBZk8i7vH2mU4Ln+GUd1+dxORJ",
-	"NIgencDnoXnOmUzTPT6TcxOdyWhHPt+BxNu0x+e3Pezvnv6p423X33lNbW6him27DpMqNvY85NP+gjBn",
-	"HeRyhHewm9C3L8DlDvEnPGvED6jXIT6vR86ThGD1KW+TAHVJwKiPOtiRSj8DpxLsChqMOojrlaVadXnr",
-	"wuLSRq2+VanWa6uXK9WNrXrlp1dW6pXlpL3957vPHt9E4eHT8PeHgmUrq23wz/8++OJwtIzETsf1z/QY",
-	"Cdh3o434dI0EHZcxN63n+VTQS/1UENaSJmOzxzjtkOA1hjzXH8nBLtTq51eWlyvVYR6Jw6Pws6/Rsz/f",
-	"Pj64D8rdSMb1PahrXcxYnwbOUlsYafn7S+wlfR3qY4YY4Wh7T5yBVmsUedYW19ev1urLW0sXF6tvV4bs",
-	"p6OPnz19jAb/sT94fHPwzcfH954OvvwWDb76NnxwEw2e3Hz2zX++0ryem9+bWzTPPXPCDp1I9ZqeiM3H",
-	"3PA0Fa94vqfO+wWHJwHycHNXsnyTgYj/BbuQRiOPRILgI/LXoUcItLI2Bu//NkFNOIqO9GNv+q8PO0Vv",
-	"JLjWSOYPb3A5Q7Tvk0C/C8QKwj7pR+86SRK8Udz0DYGmvGYbbofQ3qQa5E7m5qx3mFOKmDfaJlQutq2N",
-	"lcuV2pWNoaz4N4Nbf4Id/oeb4aePB3fuPXvyAIWff/zKQfwy+U92dXK50OktzkSO4pmJOJba7khv2dPk",
-	"W2k6fXcOY8d1gGNhn/VJAOab2yGm3rricxL42KvEJ2/sU+6qe5NbiPYCJONTIw72SnWjUq8urm6tV+rv",
-	"VOqR58A43mChoPDhb1B47+Hgy3tCMx08vh9+dJiKM7w6tROd2mGkj8/uJJSf6EhO5r/RWxOtk+A6CZDc",
-	"oqd5MPNJcarHs6ZPQxGtcMTwHqgQwtJEHRoQRH3U7QVdysgC+nmPcoIaan4N85hWKb9Ae74z4Qn1jdsS",
-	"9hHrNdvS4B11Squ1ja0LtSvVlFb/2d3wmz+KrXDrAQofHAyeHAmtPnz8f4XJeLIPJ7E/ztiluRm7WSZT",
-	"b+HZmalzznRzaruE7anZlt062yq1ynh6+9URTh5hc13iYzvpspx0dMddmthImEzkVilHcnee5pmOaXOq",
-	"57iqzoxyzYJ+7oKHltEOgbgS8Rh5jZmndg3veRQ7G5Su4mCHTHh4uXFbvFHgVVTwQ2mWdFw+2k5/d7W2",
-	"uLy1UattrS7W367kHGU0ePJ08Oip0NEG+x8PHh2h4w//85VsfY6DmUft1AEdTexJbPLSZDa5CoWgis9d",
-	"voc2KEVye53m6csS4NRNdTgALpNn4OwMuuSeN8+cmubz2a2c0nVhkg4NG3O8SxiYrh4dLTuFWV1Z38g3",
-	"XdM7IXxwP7x1/9nj/fDTO2jwj/vh468FI//DTRQefBIe3DNMpVfG6+kc1ez6DD+op7Q8Eznc3nquw/0y",
-	"zNc0pV7OiY5M1SBwrxNtqi5E2nIfM+RQP2G8blB6Gft7avJswsMeYE5WhfzMOMUpRR3s72lhz0ae88WN",
-	"ytbqyuWVja3K3y9VKsuVPG3ZYPeDP/yPV26pl3qyc1ckdbpfdEEmOcvlyWKkQjKLbY3q8fY7xdOcQ53T",
-	"tXi1bqpd5EgctAXUpB2CtnFzF+EWJwFqQNL8FGTNN5RPmxWtgpleb1wybGDq6jPZTPwbRjL2FR/3eJsG",
-	"7i/IpDY0eb+bEzeju8RHXcw4+N7hmr0FFJBWQFgbjdbJN2qXKtWtyt+vZQJmgy/uP/tfT8NDqR7+4fbg",
-	"X28P7twLP/04K2GiS39waWKqMCBJsCiPBQHpCirhkbk7Pua9gBSQ2LUF5DLWIwFEP3qOS8QJO5GSK1VI",
-	"yUmy3fsPjj/7ypDShzqurWzjODnsB5G16DLm+jsZPw0QaxQFrlQXr2xcrNVXfjZqKx0f7Ief3Y3TOn8I",
-	"Uw7IdbqbF49mBOJuIPGJ78h8Z/FD4O60OdMZsz1GAh1QO3mP1Cvv1C4ZgkBqADp9sFq5WqlvLVfeWVmq",
-	"iNFmyHiwH/7uo8Gd+0ics1/dizbPD/44/pgEd2ovRxL7hK08kVpdmkgUJ8TGaUrhxFRP21G1Lau3FKOl",
-	"AaI+ibKelTgrIMWmxe/qKKaE79WrV6fSZWRjSOB08VlKDF/Hrgf1QBOWJbietyLX8wJ2vTy+wcn7XDMH",
-	"cTlS649ev3KhPnV+ZXV1yi7bb4zOlqoLFrB1pbr4zuLK6uL51Yy/7NnTj1H4xePjz26j8NYDoUkOq3/5",
-	"QXBZySDHIVnXw77ip5Jia/Xa8otT7KMPj//pY5Xrg45/e3fwtbCnfxP++r9PQLhuQJ1ek7MzOoHrjF2y",
-	"p0rl6Zmp2bPn3vqu0t8Tm9dwyeLmLvGV+Rpd8iJEO/w2vHU/fPBheP/bwRdC6KhoOjj0Ia0nL3XzlTX5",
-	"EoRS/lrF1uRLXqqJ4quTOYTXVd6AyZRPU8blUe5URd2l2rqZJqWPYRP7Rs6DT/uQIuVT1KRd8BxjjtrY",
-	"d74fkzSaPzztfEDwrnxSN6BdEnBXbtwWdr1eID+nKoh9hFFA+wXU6yJOxQQTZcRmFbCdrQLWZcXpxy76",
-	"RtEObaFLtXXQHRqd6z7F3UayQFwsdNHgGMn6bqHciznz7GuutomPamuVKvIIZ3EVPKRY83ZAezvt5Ksy",
-	"u7gEu1hYk5hb85aDOZkS2z5vHMyFs5M7CpcjTumuUdEw6sXlufmZSV7MR2hMeour1V/nUk8yK+jfk8uk",
-	"H1SIN4Se1LXorXT7H0iTi7cmHgjZ5WIXvGctrdbWQae+uLh6YUuQ3ypY8OeaOePossx0lnCzTZZoTyEg",
-	"JPdqk2KPsKZUMFKExi4nDmrRAPWFApoIloKFh9mu6+8kKD9rENn1+dkZ66Qt3XZ5PRfoYL2NA6ixbLuc",
-	"IddH2PMKyEZ9sQFM1zJmSgGOz1Fxbu6cudy0JzlkXHGfOyy/19mORpVzfi8EtIMwko4iwZLgmLXEt5dq",
-	"669BXSJGrE0Djvpt1yMI79DEyObmztkTk2jXlWkgo/YjrPIlcaFySeTxH8F129hRGa1ZupUmXz7GsUeG",
-	"UcpH1HMUoTy8TTyPOIjRBUGntsuT756ULqkzB0RSC6eHFVGiYGz0eMvlHUOg4zLmOHtWtDyX/3DSYSct",
-	"yoq6Ax4qnq5rYYIA78H/lMscvBw/LAYzSL1S2oBSLspFG2sA5tnPeX3PjzEexp3TlfgePb3so1NrI6dZ",
-	"MCiYfPfQhYgUx8xiOGqJTpw9rKXpF8ocChoQ7BdQC4SKOBisTft+MVc0aG04I4K9Pt5jiAc9Yty4TalH",
-	"sJ+hh35MPKqCnNBQQlxSLCD51vNCnSxEpTEM9V3eFoLZDSDrnekEeAamojATQSfSskWoAuJsqPuFeSEu",
-	"SUoWdVFWrrhBs+dyJbfYaZ8Z/dzvc99OtF+T5HjBnZtD2x/zHl4mnnudBC4Ztk30Co61lOppe3lbo4t3",
-	"XB9zVVg2jpES35BZfhhM4pmjJ/dii54i0l/Aeu9lCYE5J51unnK1LlRjGSwgrOdx0O2EdUhAywLNWSj+",
-	"/agkhwvtQpVzJnGiRussjhwdcaSVM8JesUvjmw3kOvH5Sg6X3mgT1OiT7Talu1Ou0ygI3bDZBnPWYxSm",
-	"3FD5CitOQzv1jIJH9WPSxrFLc9NnnbNk6uz2OTx1rjlNpubw7OyU3ZptnW3ZuLRdbpqD7/VcJ2/cLdfH",
-	"3lB7L289TjDy7AlsrXFUW72ZtHbrYcYXjW00Ec9QN8Lpwu+vyFtns3xEiM+qNAcyhLksNWe0uM2Iz6VB",
-	"0lc+esZpQCJHxjaBsuP0wtlTb7755puR/zNNFGFV5y3IWqW6vFJ9uyDfKKwiXdrm9AhyWyqrVde8vcZk",
-	"AdlJyzUz/nIFpOvhPX1wcrYL1hVvbVlsHR9RpYpgxlUhy7BBleftyfYQE6cj11ewRqQeBF4ksdUK0lgr",
-	"RWtnIPpJgDrFnxLDOzfKMikNsYpOdiHoLZnvQ9DspKAtG+1NiDhofHRTZ2IUR9b7P4cxnyIv9CnPdd1g",
-	"jpq4A1a9ywvgW4ghZ2iQ3BQXNzbW0Kw9/dw+mtEExjwi6iiCxZq3Qu7TCnFybhC1+olmlbQljF/lZCvo",
-	"0EziZzNok6eTww/jaeLJeQ5jG8AaxHGkAaBZMiC/+AtePLWtFtDaYv1SZTkqmIUD7O/Jkpeez13PPOQs",
-	"ecjNiajXWgVrubK68k5FJszIpyfnpb7LmVnGGMhs223jl7EEgXbb5uiOscN+PBOlijtEMiDwxp90m3La",
-	"y7vS2pV6hDGIQjy3vP2Z9C0MNbwmnYtgNuMT8wT/wssijBzkKKpUcx3lFymTYDtdGnDJhBjSpZBgJhOf",
-	"BAUkFZ2oFNNlqEn9lrvTC1IOM6tkF+1iqXhufs5+qzxqB/+0R3qnuEwe9vMcfJfFBHvBjhBtkewfayVX",
-	"sa/GmLOOHnF2SLBohlDTKq7LImeVUH4QZrtS4MOtefbF822PgiV4l8q3Sg5iCZIWGeq3JVxvAVxoQKk0",
-	"Su8EfsXcDZgmSDwqvTR5m/MSZatw4xDRmPT4sTYOSFLJ9GlMZNMXmJLko9ZJrwgsUuQERjWh2PddRlBj",
-	"u+fsEN4ooEaPEWGtNGBGDTg4DfbzHiG/IM4VIQkaCAcEYTlC8TPBwq7RQ2Rd4jvgFO9IJQv7mz4IHo/S",
-	"oLjp5+4K+f785ZXwu33Xd2gfub6QYABW24/p5PI27XGEZX1V0vl+omXY6nne+SHvh3R3+M14iSKHgjgW",
-	"04qS3AzfLd4lPqKt1imN8qUc/iss/+jHWfYZcgRge2BFlQUEKQJiWTyKHcQJ48LChcT/3ONvbqVhwQqG",
-	"GHYdVJkpzxWQMpbVKghrqyPBP6RewtvEj0hM9Y4eaf6U5u3y+GqtOBDDNqZYUtePjZyzNmLDONDZsyct",
-	"sdziCn88+8pV4u/wtt5pzHMdCIbBTQuwqzj3CBQ6QUY39lWASjmJ4pGU88JkqXBYWnE22J7eHukRD2F/",
-	"P+1Rjk/bU3yC2DrpMTFX/oF6ljXdXsy7mKD+j9m3KJiVGSBXlhIgijrwB+KzIBZJi/BmO2ltqMsyc4k1",
-	"oAx9CcdDjyK4PahPpIxTYER92vMc1MbXCRKaEe8FyWNXLp7NDU+PCkl7at4nMfKJdCRtgrtBdpCT6Ukw",
-	"PFMPMog2bBmFzMkQe5J5BkSoZ8OZMm1JlURpDBBE9amUDcCX0Q7hSd48c2ISzqRSIMlw7eehKrzSmG4e",
-	"QddwsEsUYlzOFm61SJO718myzi9JicSZKbuUFoS57uKAdtZkTucSpNmZj1rdqGydX1xfWcr19VJWC5w8",
-	"7TeSTYiKC5Dc9EndV/sZfKVPxC+9VBMzsKdLM7Ztl8q5/qLv053bhYU5IdZQmsjlKdaWMpk6MOqcrOnr",
-	"YFs1qd90vTzV8SLtI9riBNSEOKlGBV2i3ZznHC3Z5ZMOTBTbSFLgtAIY6vEjSDzzHJEJRnLZvXaySl4i",
-	"LDBEA2heAtx+m4A0kLjwbipUcqJiz+nQkzX79t9vrdUrl1euXM4bLQ+wzzC0EsgLQV3xxbGSYSexwrs+",
-	"7TNwwcqogUNTGuo4i+OcvDgpbhZvhPSIs3wlTY1CioUl1904ZXrpEjv+JIZ5KnHpBAf+YcSmE3N8MQUy",
-	"S64fsxa5ZnDQ8QMhE8emtvfyHQkdImSR0E8Aa3IhlV3Z6TEufY5BJ3kudagEhHU2Bg0VQiwvPAdWdiRK",
-	"lfdHvSLt1YymfPY5pkx7vEk7J6pwdcKod53U1NU34o4AmVxCGmgqmXFx5JPrJECMEMHJ0irBuipYkbjZ",
-	"uogl/O3+4F9vD778NkK0/+pEpqXnEw0QVrUg40cxwfM2WR3CpUYzF+w4rpgV9taMPQd+k7QXbxg1rrb3",
-	"VJzXoT7RmeRlGxqCBbjJScAKYmNJbo858oiQ3WXw1fkUsS5uEragHiJ4ZOAQBymtFfcclyOPJtN6rcvv",
-	"VGso/FgCVAGyHPz34ECRVObWSreENV9W/ayi/9M0LljvT0UVnM+e/Gnw+N8B6erB/fC3T48PAGayHH5+",
-	"B8owPvqwIOan/h388giKNaA9wfFBuulJRuLAS/IXJ7EBswp97fLaamWjsox+grQvqomDwCUQ2aY9voAu",
-	"LK6swgUuh99l8YKjtmbf9bwFVK8s1apLK6sV9Rxx9DiRqOTKpSV0TVgNqXXJUBq4R6MscD0Yq2DJl1oF",
-	"K3pyKhXcuDZzOtWsn29PnvrRFnrnHu2BPqK38uypb+UCrMnL4R3Grp899V0/+5y7PsOyRux/J1/zeYGl",
-	"fsnKPoMofOz/WavX1lTtQ72yXlt9JxNeji/IPA4C4RdobkTG9QjS9xbAYwJimeE9FJWhKXu/PIPaCwj7",
-	"eyDCt3uqk45P4DZprQHbMAPki9XaxsVKfWutUl+vpco5Ur9Nolibiw+0GrX4L6YSJrbQj1kbNEOMmfdu",
-	"u543pQuSaYBUReuUkbuRSNGYGlFcteF2iOf6QyoMIOdnfHtDP6wibsszOMbJrtMPibLrvkdPiQGlMREB",
-	"3sbdvOkPy6PTJWQuQx6lIHF1W5BUuFUWGYnrSAt2rkMlvLuZASO+Jk3XGRZp0t6H0uwkiXYvlYvqutPM",
-	"EWMaGRNWM6Vwg7hcq9eWKuvrK9W3BZEgrCuuFyfzSvVStXa1KggkU3qk4FVKkrzaVUi6CpEsSbKRmksq",
-	"NJPu1AsHWLllmuB+V/tQ6lT9NgGnL2+TPVA3wF8/doQ0lYMwMrZjMmMjd68neJE64fFWPzn8E53yF2LV",
-	"CcbzY2bVSaY3vvUe+QBni+UJMl6hzny4mvxB9o7UxuxAdSx5nzOJQosZaig/aqOAGlJGi08q20t87EPp",
-	"5WUmPrc5767D9hH/gWtLfJC8Db6ivaBJxCfMaq1ksW+Ub2/NWyWhG+gyYWveUmKsaMTPpGplRWiBOeSX",
-	"bxt3t63Lq8WDyPt8xGbTJn5WFU+hUNx7Gv75/rzQmY8PoO7+2eN9NPjlkWpWAJX6h7fR67O2bXfYG7k6",
-	"XxvnDGURNakDvaOEgN8JcIeh1x3aZGciorFiR3UEaZMOwp73xgLySV/oeSzqX+04aW/K0uLqamV561Jt",
-	"XeI3cBKIF/639xanfrZ17W//5kTtTmaqSlKq4SuC6v056qAI4ZgXcdkS41pHP5HufbqjKschhMlSclx2",
-	"0KqtLlfqW5V3KtUNdV9AwBSL0nvQbMG2bRTQPpNJroL/CXlQhu8l91O1vAubPijJnkMYj3RmlYUdECly",
-	"aY8nDeFo4FbBMseTVJ/Nq4bqYPk1dSqRFydwaIwU3udJ3I2O2NCxrEfHKjka3U7wJ6oQQ/6n+8ZA9jJb",
-	"QM02ae6qa3g7IER+o9ZAvn0B/bxHemIGKkQLWx2r6n2KFCKD+PJSbX0B7VIGsxW/b/rxBX3lregG9LrQ",
-	"EJq42ZZ0kRgNPuqQDg32FpAqs9lTAwMX0uIa9LwgwYLWoMSdGW+oT7nbJOpGrX9s+rL0x3OSWyKIGkXC",
-	"rK2CBTO1IOIovoUM2ajsR+jl8t0WJKq7zdRqybsyS5WX5nFq+ZxDxbHsKSmMeEHaPg0cVkCSbSa5THj4",
-	"NPzk4fH+UfjJQ4DngQ7fQ9oE5uib2kEzZqZLXd7wEpN8I2+rpk0ek8uOKEPBam1rqVatVpY2VmrVeeRT",
-	"sNFlsi8raIC6uBW37M9dRBu12tb6au3qPFT1S0QSZe5jBTBSRPXKhSvrleV5HUSTOfNY9fdWCcSvsU0/",
-	"6lcBmHZFdH5xeWuxun61Uod75fNZAfggeBGZrCBQqZSQ6SX0bAX8AgG7xClITNMqWHr44BaBQVoFK35r",
-	"csunb87sDxPN5zx19iZ0HDZVPHNcwCCI+N1IAP49p/51AXCCdKFJ03OJrwpPItrm1d5Jbg/GhLjKYdqp",
-	"2Md7KQ3LMNWssdou5KlVul1yjhcKMmq7Pc5ksi2XPUl0z9gFhKWuDaXf6f62BcSI59CO/BXSXtjYNo+5",
-	"ILJxdI6NPakdIT6bTD3FxE5sOpyTXcHbOTUvOE6PzK2eHAqglYmsx6hMQwskASRMpk2orOwCurKxdIp1",
-	"khG0U3oMP4XGM5LGZikVOMVbrq/aoEZtiX2h6jHpEBfPZOj1q9NL8jNynQKaLqM2eR857o7L2RvJKYwB",
-	"K2Xqt/bUHJ5qXftgunzjZCW3KYP8sQUYE14tckyFPEmQYR/ZPdHb9tymWizxugXFDxjaDrDfbCMhZHkR",
-	"NUDth+uEyt8AYSG1rV4kfZEaKZCyQ7AvVCqVb5bw8l7ZuLhlQ7hWfSzHH6fjjzOKPauOY+K/ldXVLbNf",
-	"jOo0uFyprlSM/1eqW2v12tv1yrpQd41OwmaTyWzDt5XlyuW12kaluvTu1qXKu1v1ihISw7pMra5UK1sX",
-	"K6vL+rM5Nvhi/cr6WqUqQbsvVzYu1pbhmsXV1dpV+NK8Y0Qb0rxeHPnQ4PWKIF+lurGyJNmeERy7UK+s",
-	"X9xK4wwnv48mPUaz3WzbgXyAuTRGdHoEaVTbFHbqlfVKPUHanC7txldqwglxnnPHSIluupZGSvXkgaqA",
-	"dm+oRkIxgkMiDsKMbUNqlHKzpTzdGlZxXAEESscYLicYaIJrqaGP7YOSQzuJxUiBOBm9aj6Jm75nadLS",
-	"j8xIGek3ddk8wsihnBMHGslrnQQU2tcbSohdpj5vNwqoAUK+aBfFpY03ZImKr6pvsbAGhV3bBUEZIAl8",
-	"h7o4wB3CSSAU402/IR7dkN7w6E1CzKF+m3ok7e2XCmm0Dc0BjTY6MikOBTG3YSrENmGuo4u2iZdyt7z7",
-	"7rvvTl2+jI7vHYS3DsPDeyi892jw+O7gy6co/N3d8PAo/JdU/PQk2SRXZmQ0Ve2Ny1IomAcq0/NR7jSp",
-	"XKqkAQgzCAlOPA9MAGHdKwGT3SiGzhVPO4l2nQCefxHXbfQC8cVzeHJH0GotkQ6XnGIbs6ryGJ4wgoK4",
-	"di0g113aY4nrhxx8yJkbVsMofioYjiiXodLQHM780n/3FzkPB6AJKF7rgs6gUz1aqaL3sm2C1Nn2SW8D",
-	"ZK2KRzo6cBjnsZcnxnKDh63hHZJ80mR1AF2pvQEZ0uNLvKIQLXJyCUftmBgSdgK2uzEUM7agfWCgBipz",
-	"D2oWN63FZpN0ORqGVrtpZc/li1m5wxIFpZapbBmiGMsLm03PY1mPsFpPz6A0PWgvy6aLw59G2Yd58mbn",
-	"5oxND7/lHBfTMjwtO08C/GZ2ggH2DbAY2hZxfVTxdzyXpZBXz2NH96A5wZx8Sdad/iLDCB3ic7flEmZY",
-	"zuLgJMefD0t8sl6bBh4Uv2qqGmFYdeIS/kZlgGrSmOubZUng92z2ApfvrYvdrcAoAL1/sSc9EvK/C3rd",
-	"/+7qhpXHmrBSB6gsEkaNM7jH22c8uuP6DYDxlV+oujYI8MGJAqkG74jp0Oa8K/GWXb9Fh9SZm36C15jq",
-	"ds9IxGSCng/WLNtjnHSKSOr5ECjwCXHSXfZRba1Sh1VZ19BW8ptaHYzjxeXLK1XUpp6DtvdQQD2ysOlv",
-	"U96GqJPrR6aD2Ru/uOlv+hsGCIPykArNiHgt6TRluwwRGFzSUUq0nxQAo6nfJAVVlOEGWbwHJtMUJCYK",
-	"9aMm/ZijDmW8uOkvGp5YEBKRq1d354Yqd7mZNSY/3iEwyth/2DBC/Y0Iq1G59+UgYDZSHYREcIXZUkTg",
-	"CNz0TUBQHX1zWdLZHIFVgNRaQA19U0Nc2k5jYMha9RRNkER2UWOXqF9iRaq4Q8C609gkBVneHCEsSS8l",
-	"b1MWrUWH8MBtyks8usOK0OpOXnhlY6mIqkoBjivKDewzGarBHnIwx4IAqOkRHMxLgEsZfpRpSWJ8b765",
-	"KPdJ8c030brStF2GGh9sauV0U2mSm1pH3bTm/9/N3xc2IedA/nOjsaA2Vq49i1y26ScfKTWPTWk9blrz",
-	"H4in3GhAfEGrG7EdpRQOqWs0pKoxP1TXaBSRsivkfJUDStBTmkabfpSmIUEVFEx8xEFRLYphWwXrOgmY",
-	"ZAelol20IWm/S3zcda15a7poF6eVyw2Y2hnaZWeaGmUmFxrhIu0jkDXiBbIoSjtCVQlZChiC44ATpyD4",
-	"gYwQtxRKsJgTzaDfFlFF3K9fIQFZer6wg8XhLqJFf9PXUMOqMguzyFps4h4jMradTQwSmwPQghsaa77t",
-	"8gLyKZxqM1Y6EgV703+9EWEMN96Q6xBlDkBwYIfwJRWKDAjrUl9hNJdte8KOKs0IzTvujBD+z18Nvrw3",
-	"eLKPwgcfhg9/M/jygdkSQecIGWX275nhygySjQICei+BET5r4HUrkG2JlC1xrWW+oY6EaxTq0mwEE12y",
-	"b1wzIobJdEnxkwJEfhlvTeSP5c59Tsx9OtXOY4KoatyTKhVOiyeczB21blxLdKwK//cdaCxxb//4t19D",
-	"ajh0q8n2WImsd8HJJmjMkARVHtLTU+4uaNY5I7dm3iOjLazV+vPY0Ron3Fka+85Eqya4d3rsey/QYNt1",
-	"HAKG/Ux5buwb0w1IbxSs2Qlmu6IkJhgz8ubyJKR6W0preef0JKSK0Dfg1pmxb1Vv1G1mYdNE3CMuAAbV",
-	"RqZwIIf+VyFN8A6DqoJYhlwrWO9PxRqgNW/FOiCUOfQYCaYYp/DwuIfTtF1AcX+iUuK/sg1jkuJG4h9P",
-	"mehuQ0F51MWRSgJRmIRWOA9qXZcEmT4ZUuD4JIoQJ7NUikj2VZAdL4RMktlRqttFAdphbPq+eILEoGmo",
-	"9hmNAooaNiCMWqRfQJyClm2koiokAnBnCmlDPE8nIq9Emp5Qd/xYf6V9H8qGAHNCJp0J6b3pywRb3VJF",
-	"yEiPMuLkiSKh5qUwpl9cKpmLZcilZN+tx18Nbn1VQJC8Z/BWNHh0JDP4ThZa8XveM5utzOr2KOkOJ1FD",
-	"k2H9SFSnkWFdQxTWpGy6caNgvtOO3ilbreQ9bGajbNRQ6oepfh1CMI0QwiMk5Y9AnB1/dhuKlmDNnz19",
-	"DLmcH92H9kqnLdiGoK8Pa1utWcV2zCReCby/JoEnE2skN5fZplxz9Zck8+R/MwmZN2PIPCeCfx8p7WSW",
-	"Ngg5IQHAfAJXApgnwtiRET5OPA+iSm3SKSQNcp/0CeNRi3QFFoci3Q/tSPcGavUCJamwj0p2wbbtovTK",
-	"aOBpZXqjhglA3FA+AIUa0nKvk4J+qXzXEJEUI+BLQAcZipSMPkmJekwFI0/XJQxJD4yRo8uyFVrg+LPm",
-	"LYiBWhEP18UaY3GcJCq5EAvpYK+3p8gOYdr8RlUR9G3eeDTi82QDitCOR4yItuLVj4FMOtiBBDMYLHc7",
-	"AG3iYZ7O0jLlpB2LttwpuNK5Gk9hHD+4GHveVOMtYSBkEGv8y9fdXxCQni+o6kiwkaSiM3hyJAzwO/fR",
-	"s28eP3vyba4iI8Mk75l9EEpG64CxC7w0Zv+waEPSJk4i5r8nq2SGIXxL7G6Jvj1TLhs6i9qsgn5mlWCm",
-	"ri8GZD+Xe3MSByUK9argXSKcq7NJQaEo6ehq2c5EPkvJ8GXpRtKwfrA/uPXoJRrWOT1A8vrr+9Iv/ErV",
-	"+OtSNbDuWuI5Ok8zaWeaKoehBzyvyjGOknHmA8V1bpyRXR2Ar1GWWxol+Z0QB1HvFI1lv02atEMY6hIf",
-	"QEhVs4ceIE5FdfLwLuQ6ERIDfKsZhQJ8K6hIkLJgZSWLg/dYEa3wTV/j16ueDbrwWL9YwXkLzhSn0aeu",
-	"3SYy0cZz0D/0GFfIwSggTSJmFefkSMhelyPsBQQ7e8gJaJchl2/6wmTgDLnOQtycW2N/yIRbwNSHGSGP",
-	"9rX+pHQBeTEjxC+i+lDwlRwFSa7SslHEMkpBEkpaRPTXzfYzb3y3/WdAK1D5u0opiFtbxLFamdyToyYM",
-	"ARa7FtVI63KECcR3nHhm+Cl++Si8n3CZR/bvieA3EwiKJCTQjWTAGoRORjkpT6qcyAORmt7nj5QQDO99",
-	"HB78pznRWE5KzUUY6LqxMdxjZso9r4QckiCXIyXXTE7yoxSVE0iOKuUXaM9XL3xr7PvUHCOJI+4eX0Av",
-	"Ub/luTKJZ6Y0/jTX8J5HsbNB6SoOJMjdK73gefWCDfD2ajkKu/27UgN2KZv6eY9KoyTX1QC+cc+jfYZK",
-	"tq0cJa4PrWAktDmkziV7lNId8GwXUUNCb0PCQV+lnOzJjgbzBoS7SryI4rVdAG4Xcry46UdpC4Y/AQo7",
-	"2XwEXwxDktLMw0LuQ0ycBqhN+4B+XkSrGPpgdtLg+POoIf0DsgofOw30epx4IJ/+RmHTb+i8G/R6k3Zd",
-	"IqShT/rEQQQH3l4BdQO6Tdgbsj2ChpyOr4Z/JcSI7+60+bDQsMbnfnE/vKxwTLF/8K1nvO6yWv4kl/uP",
-	"w9sMuF0AD4COD+4P/nF/Aj9z3IwgSbbKTHkOhYdHx7/bR+GfD8Jf3xb2vXx8AQ1u3wSv9sPfhIdP0bMn",
-	"D549PnyhmLtq7PBeEnHc1tjfcR15hO9t3ygkLwZkcXW5QjqPLp5OX2wbl2rQ9OGPjq+OgNUTl1/LaRSj",
-	"1Lr8MEZiaNdMvH6cfoJuCnL2rWSTjrmSSbU0mWJ48LKtcbtnxLSSBIovm4kuO2snrtPUiS+d1VeWjQsN",
-	"wsRXRs+UJNINNRRpkk0whvWnUIM6m+kMcbZ84y/+dI6tY2Y6JQwL/8gGItoWlVLllVPmr84po4G9ZC7A",
-	"S811MLUv6U1RB2V0tAfw8FmMgakARAFlQKiPOpdAuRU0PikA1NAe14GfCCpblbU0aQey2mTgB5Lr2tRT",
-	"rguI7UA2w6bP+1RlYDIJcB4oyD8olM2LBI0bRcoNACUwprMujh92TEChPCY1CKFyDW4dDW79R/j5nWeP",
-	"bwLa58HHoIlBNHx0mCDVtiHVqyHdiiHRf2Gkiz7uSTCsEYHZYiATLjASGrb30qjUBgj1MCTpCF00AfkW",
-	"CZlJIFhTnQ2gHUEKkmEcN1WiicCwzgGqJ0Apg9SfhudPovGPB6b//URGJCHDwyN0fLAffnZXb8wIcutl",
-	"REvyUelfBUxeyWYjN8MM4ce9ijTypimsU/J0coF9kog+80HEUW6cURJweLhkw5CZIxGDpbCUEplCv+4+",
-	"DRxZAaHZL3q9bJffmI+KhHVOA5LttlWoRGFpAbImb5NNH16luCxUibVd2WBHIUjFCPLiBfYb4nlU3s9o",
-	"hxgVKB28SxIDoq3oYcLOIFjBhMp5qJF08N6m36RBQJpcXi7HgmhgwFnFRMF7cgTU9/ZQQLoEc4babocR",
-	"rwU9mtCMPQcVHjEsu4EtSpQmL9sHiX2yQ6kzn4Qv1ep+MvQmfUtQYxMjtQtdCjxgMR67riQqbvriF1mG",
-	"BIU/ACUu1wUqnHjbZSNiOwUEtU9QXZYf54H9lWgmMkaw5zuN4JgQp99TDEdwF4/wbBaGoSkoNcFUsU5T",
-	"85gk6pNA3R8r7GNPHNSSmnnK8ffNvcHvH8VdGjK65jCCPIcGpeBDIxT2ZApGAscz/Oxu+M0fQbeAAZ6e",
-	"bpFBNs/zAaStGugxqrnRgsEdQfF4jhBcri0wuPVw8OXT2BwID++p7aRcid/N+hh4+DH8fRpxPpU+I2wW",
-	"sVqDf/73wReHqdUqouEzMzXLr7+TxV1TtF9IS8eMLH4VW3wVW/wLVaHX8V46ITgBXPtytWedW5rQm7mC",
-	"uh3p75KwQvB0neFs4vBCdq+wCeOZFDSCsMx2UbE9HXQ0tD+Nt1KInGaqykki3m76MXYfVKuawLiQl+Ry",
-	"pvrKuwAZByUEERbvdRI4bpNL8BgJzAtUVz0tC3JIWurIhgH6VSoZFGB2wa2XVVN1qFQXEMdxSl0hnnXG",
-	"LcShVaXI+k5cmBs5PwFiedM/L7TSuG4+0AWyWu9FNX9I9fuQCveFeLgR/KBKkxJcCcwL3UKAaPKLS2bt",
-	"aQXRyXWFE5Q+sSKCVDSF1JKCqDZGocD1GxNmWO0QrvGY/5I17hfUMpWvzckLMMuA8hEafHg4+OV9NPin",
-	"h0oNGNxJuZXyVB3d/iSToJzq36kh+U90jqY70tJT8tTFMPgG+LREuLdkGFgQIetGu/Ug/OaPWVVXAtJr",
-	"fEFQnIdToFhK0CCJ76+YUlxfVrDi/gHwPDvVBSDCYRUs2VASbRsu5ZTuXmYQRywpfZE48EU5QQaFmS1J",
-	"IDimJAMKHxwMnhzp6r8Yvf8g/OhDDdn/eskuSah+RQgDMH8kJcplkxTmcDQQuBpQ+MtH4QNhahwdf/gI",
-	"jLhf/+nZk2+HrsTSxcrSpa21xfX1kxYjOQTtILZKo/fIpdp6+OkdNHhyNPjlEaQQPNiHEOyD/fDXX6Dw",
-	"VhQgfXAz/PzLoeNcXllfW9xYunjiKKcn2zOTtYkwdsms3DXGNpkevU1euLvDRFsmav2hKaE7BA1r1jPB",
-	"ekqLZ3DrT2AmPf5d+IebaPBv/0es3aePUJxYGR7czgTYi0jtCO1c+Dq90qq1zojJlWaL06fKGZILX4yw",
-	"k4ayiLm3JuIQyaWXBDqBUcy9Nfmil2aLM0mWKWHa9PDjruR5jcTH3AApVn+k/UUZHEY98siUHznw2bwF",
-	"zQ5HNTFIi6BP7zz75nZy5w0ePM0bzZX1jdrlSn1ro7Z6wojOJo+PUSokN5Cu9lmurK68U6lLJ1A0UKMD",
-	"gxqqVnLD/fuDb/afPb5pjFccooN7eWwvfvi1qNQp4k8j455Rh7H3rj2XE0UjxyWcMcn0mxSkBzi6kHbD",
-	"HR4NHnw5QUgtwjBJ6lpHIM6gsj68/+3gi/tIZ/eZ1fYT6Viz+TpWB8Bbo+vG1n3MccDme37dJx5Z0U6e",
-	"ZJNdpYr+DT40Y9uJYevuIAYvUplJ4eOvBl/cFMOdEfIFPXv6eHDrYf6hubq4slFZ3rpQq29tXKlXR497",
-	"5kWUttkMa84AHCiOXJmbmzM5crlkjyZFlikn0Bo0G4Zfbt0PP3l4/Kv7ugTi9XJpAhlsEONsSk6xWiuD",
-	"l1AS0vpn0GXZYHrGyNc3FlcribnoNi8JHSvc12ciVywPnhw9O7qpMziHnqshm1Z20qgsb6nBXMvUXb4s",
-	"VkTGY0XpnLxTZU1jO20zDeyGZOVJrw+jqIWDvyrX7Csv54sk8bVxt0t8ApWV1I98TdphtmdmCkQ+yFMs",
-	"qTCgQCU8jQEC+t41jXeW70YycBvF4Q28GMVWwqHJcadvW6V0FykHp+f6u8pNWYzdRUb+YhYIQN8eOUlT",
-	"EXHtU1R9s4nnQSWkLMeKXmEUqGRfsQz+zbQLOpHSMSyn0XhFyjU9fCbGur/GTCey8bBo7W9cu/H/AwAA",
-	"//8=",
+	"7L1rcxvHmSj8V7rwbpUl7xAagKRkkuV6iyIhiysKYEjKWq+pl2hiGsQsB9PwdEM045dVcsykXJbPWSUr",
+	"rhVHdMln5cTeUqq4FpPVnuM9P+Z8FIb/4VQ/3T3TcwEISJQtJfpEEJhL99PP/fpRoUHbHeoTn7PC9EeF",
+	"FsEOCeBjg7bb1F9fJjzYmW1yEogvHcIagdvhLvUL04UV0qC+wxCnaBu7HG2QJg0I4i2CfPIhRzzYKRas",
+	"AvkQtzseKUyPW4WAfNB1A+IUpnnQJVaBNVqkjcWj267vtrvtwnTJKvCdDilMF1yfk00SFHZ3Lb2c69ev",
+	"z3Z5i/jcbWBOsmtavjSHzl+YtFGjhT2P+JsksYTCRYIDEqCAYK/99lqh06I+2XA9b61gIRIENHh7reD6",
+	"N7HnOuucbhF/rVAYtGy1VMYD198s7IqldnCA24Qn4biEN3NWK761AGBNN2AcuQyViqjewZukjrjbJgzV",
+	"mftzUkdtvIM2CMIctSnjqGRbtm0ntlayCq545gddEuwUrIKP22Jl4lkFc8UOaeKux+GGNv5QAd22bdsa",
+	"8hBW3J/n7GWBkzZDHRIg8crE0sp2/trE1vLXJu4wF3fC0nbFEbEO9RkxgX4RO+9gTrbxjvzS58Tn4iPu",
+	"dDyBQC71z/0jE8v/SK8W7t9I3Mi67TYOdsSCSXDTbRDkUy5QqNHCG57YwU3sdQEkgELyZQ6g2+z8+juz",
+	"q5Xrs+8VrEKbMAZ4UAj37vf+cy/87CEKvzh8+v1h+MUdFN5+ePz5t8f798J7t8LP/tS7/Wnv9sMiCr96",
+	"EN6+j45/t4d6tx+Kj+Ht+71/2jvePwr/9Ydw70n45d2CwDreKkwXzuGOe+5m6ZzAaXbO9QXeCogDMnHc",
+	"7hSmC2W7fH7MHh8rTa7apelxe9q2/0FcEuAGWXAK04WJjeZUuTk+eeHCxviEg8/j8QaZKk85NrHJxIXx",
+	"84Vdq8C6jQZhrDDdxB4jcATxOf5NQJqF6cL/cy5mL+fkr+ycOpuKgFTFv0k82iGAXeahdAK64ZH23+Yd",
+	"jvoteTKChhhuE9TEDc4QZkhwgqmJyQvm8eSeikM4dr0Xciiuzzj2G2TAwTCOeZcVpift8nCn5HLJyLCD",
+	"NI6OdHYR+XQDfzrif9MKqtMmbEY/1SV1NnBnkj/MIk09G6Tl+g6wvU25AxSQZpcRB9EAbQR0SwqRBvV9",
+	"0hC3Fwsx97mInWXyQZcwPjpRay4c4w1GwJNQxLQR7XJEmyjA/uZA0n53dnFhfnZ1oVZdrywv15YLVqHp",
+	"Es9hhen3P5IfYxYXEAwrKpRsG4UHRwKhvngU7v+Ajve/k0hV2L2R4BBf/bL34Junh78JD/bQ8W/3w4Mn",
+	"w1B8y2Wc/jgUbwmIvqvBY4IUYCaAKE5xO6D+JmrSoP380FRkc5X6vGVC9b333ntv7OpVdHxvP7x9EB7c",
+	"Q+G9R73Du71vnqDwd3fDg6PwX45eALR/RP4q5KEnoEicv1PIbYJ8gzo7iLcw6BA+RX+3Uqs+P7zFU004",
+	"x1AVz4/AfYTC/b3e7d++sqDt+ls+3fYvyW0nIQuwkKAV6Ew7JAAegxxKGGgC4t5Txe0EyPc/R+Gn91D4",
+	"xa96n91Fx/t/7P3bdwKmryasXyU1IefcYl3hREiPIPsnhII7ouzXMvA0ZX9mw6eqAKy2CArkqgWTitjZ",
+	"DKpLcqgjYRcwRG4KibyBHeT6nS5H2HfQdmvHVALmqN/03MaoKkDDuC1GCkHDro94y2VIHMlAsT9Xq15a",
+	"XJhbTajzx/f2wq8eofCTj48/uR9+cUdokp/dReH393q/f3S8/0BTcKRBZikRd3nrXLuJz3HKO68pMUmJ",
+	"BtAjCnwWmOfQZBruMU1OjUSTEUY+G0HiDdrl0xse9rdOn+p4y/U331DILVSxDddhUsXGnod8uj0jzFkH",
+	"uRzhTewm9O1LcLlD/BFpjfgB9drE58uR8yQhWH3KWyRAHRIw6qM2dqTSz8CpBFhBg0GEuFKZq1Xn1y/N",
+	"zq3Wltcr1eXa4tVKdXV9ufKzawvLlfmkvf3nu08Pb6Hw4En4+wPBspXV1vvnf+99fTBYRmKn7frnuowE",
+	"7MfRRny6RIK2y5ib1vN8KuClfrKEtaTB2OgyTtskeIMhz/UHcrBLteWLC/PzlWo/j8TBUfjld+jpnz8/",
+	"3r8Pyt1AxvUTqGsdzNg2DZy5ljDS8vFL4JK+Dm1jhhjhaGNH0ECzOQg8S7MrK9dry/Prc5dnq+9U+uDT",
+	"0adPnxyi3n/u9Q5v9b7/9Pjek943P6Detz+ED26h3uNbT7//r9ea1zPzexNF89wzJ2DoSKrX+EhsPuaG",
+	"p6l4xfs9dd4vODwJkIcbW5LlmwxE/C/YhTQaeSQSBB+Rv/YlIdDKWhi8/xsENYAUHenHXvPP9KOiswmu",
+	"NZD5wxtczhDd9kmg3wViBWGfbEfvOkkSnC2u+YZAU16zVbdNaHdUDXIzc3PWO8wpRcwbbBMqF9v66sLV",
+	"Su3aal9W/Ove7T8Bhv/hVvjFYe/OvaePH6Dwq09fO4hfJP/Jnk4uFzq9wxnJUTwxEsdS6I40yp4m30rD",
+	"6cdzGDuuAxwL+2ybBGC+uW1i6q0LPieBj71KTHlDU7mr7k2iEO0GSManBhD2QnW1slydXVxfqSy/W1mO",
+	"PAcGeYOFgsKHv0bhvYe9b+4JzbR3eD/85CAVZ3hNtSNRbT/Qx7Q7CuRHIsnR/DcaNdEKCW6SAEkUPU3C",
+	"zAfFqZJnTVNDES1wxPAOqBDC0kRtGhBEfdTpBh3KyAz6oEs5QXW1v7pJplXKL9Gu74xIob5xW8I+Yt1G",
+	"Sxq8g6i0Wltdv1S7Vk1p9V/eDb//o0CF2w9Q+GC/9/hIaPXh4f8WJuPJPpwEfpyzS1MTdqNMxt7CkxNj",
+	"F5zxxthGCdtjk027eb5Zapbx+MZrEk6SsHkuMdmOeiwnke6wRxMbCaOJ3CrlSGLnadJ0DJtTpeOqohnl",
+	"mgX93AUPLaNtAnEl4jHyBjOpdgnveBQ7q5Qu4mCTjEi83LgtRhR4FRX8UJolbZcPttPfW6zNzq+v1mrr",
+	"i7PL71RySBn1Hj/pPXoidLTe3qe9R0fo+OP/ei1bn4Ew86CdItDBwB7FJi+NZpOrUAiq+NzlO2iVUiTR",
+	"6zSpLwuAUzfVgQBcJmng/AS64l40aU5t89nsVk7pijBJ+4aNOd4iDExXjw6WncKsrqys5puuaUwIH9wP",
+	"b99/ergXfnEH9f5pLzz8TjDyP9xC4f5n4f49w1R6bbyeDqlmz6c/oZ7S8YzkcHvrmYj7RZivaUi9GIqO",
+	"TNUgcG8SbarORNryNmbIoX7CeF2l9Cr2d9Tm2YjEHmBOFoX8zDjFKUVt7O9oYc8G0vnsamV9ceHqwup6",
+	"5e/nKpX5Sp62bLD73h/++2u31Aul7NwTSVH38x7IKLRcHi1GKiSzQGu0HKPfKVJzDnRO1+LVuql2kSNB",
+	"aDOoQdsEbeDGFsJNTgJUh6T5MciaryufNisWLDO93rik38LU1eeymfi7RjL2NR93eYsG7s/JqDY0+bCT",
+	"EzejW8RHHcw4+N7hmp0ZFJBmQFgLDdbJV2tXKtX1yt8vZQJmva/vP/2PJ+GBVA//8HnvXz/v3bkXfvFp",
+	"VsJEl750aWKqMCAJsCiPBQHoLJXwyNxNH/NuQCwksNZCLmNdEkD0o+u4RFDYiZBcqEJKTpLt3n9w/OW3",
+	"hpQ+0HFtZRvHyWEvRdaiy5jrb2b8NACsQRC4Vp29tnq5trzwD4NQ6Xh/L/zybpzW+TJsOSA36VZePJoR",
+	"iLuBxCe+I/OdxQ+Bu9niTGfMdhkJdEDtZBxZrrxbu2IIAqkB6PTBauV6ZXl9vvLuwlxFrDYDxv298Hef",
+	"9O7cR4LOfnkvQp6XnhxfJcGdwuVIYp+AyiOp1aWRRHFCbJymFE5s9bQdVRuyeksxWhog6pMo61mJMwsp",
+	"Ni1+V6SYEr7Xr18fS5eRDSGB08VnKTF8E7se1AONWJbget6CPM9L2PXy+AYnH3LNHMTlSJ0/OnPt0vLY",
+	"xYXFxTG7bJ8dnC21LFjA+rXq7LuzC4uzFxcz/rKnTz5F4deHx19+jsLbD4Qm2a/+5aXgspJBDgOyjod9",
+	"xU8lxJaWa/PPD7FPPj7+zacq1wcd//Zu7zthT/86/NV/GwFwnYA63QZn53QC1zm7ZI+VyuMTY5PnL7z1",
+	"Y6W/J5DXcMnixhbxlfkaXfI8QDv4Ibx9P3zwcXj/h97XQuioaDo49CGtJy9187U1+QKEUv5ZxdbkCz6q",
+	"keKrozmEV1TegMmUT1PG5UHuVEXdldqKmSalybCBfSPnwafbkCLlU9SgHfAcY45a2Hd+GpM02j887WJA",
+	"8JZ8UiegHRJwVyJuE7teN5CfUxXEPsIooNsW6nYQp2KDiTJiswrYzlYB67Li9GNnfaNohzbRldoK6A71",
+	"9k2f4k49WSAuDrpocIxkfbdQ7sWeefY111vER7WlShV5hLO4Ch5SrHkroN3NVvJVGSwuARYLaxLzwnTB",
+	"wZyMCbTPWwdzgXZyV+FyxCndMioaBr24PDU9McqL+QCNSaO4Ov0VLvUks4L+fXlM+kFWjBB6Uzeit9KN",
+	"fyQNLt6aeCBklwsseL8wt1hbAZ368uzipXUB/oJVgD83zB1Hl2W2M4cbLTJHu6oDQhJXGxR7hDWkgpEC",
+	"NHY5cVCTBmhbKKCJYClYeJhtuf5mAvKTBpBdn5+fKJyE0i2XL+c2Olhp4QBqLFsuZ8j1EfY8C9loWyCA",
+	"6VrGTCnAMR0Vp6YumMdNu5JDxhX3ucvyu+2NaFU59HspoG2EkXQUCZYEZNYU316prbwBdYkYsRYNONpu",
+	"uR5BeJMmVjY1dcEeGURbrkwDGYSPcMpXxIXKJZHHfwTXbWFHZbRm4VYa/fgYxx7pBykfUc9RgPLwBvE8",
+	"4iBGZwScWi5PvntUuKRoDoCkDk4vK4KEZSB6jHJ5ZAhwnMccZ2lFy3P5DydtdtKhLKg74KHi6boWJgjw",
+	"DvxPuczBy/HDYjCD1CulDSjlojy0oRZg0n7O67t+3ONh2D1di+/R28s+OnU2cpuWAcHku/seRKQ4Zg7D",
+	"UUd04u7hLE2/UIYoaECwb6EmCBVBGKxFt/1irmjQ2nBGBHvbeIchHnSJceMGpR7BfgYe+jHxqiy5ob6A",
+	"uKJYQPKtF4U6aUWlMQxtu7wlBLMbQNY70wnwDExFYSaCTqRli1AFBG2o+4V5IS5JShZ1UY5c8RvEU4GO",
+	"i9SBTiLYcVyxOOwtGccFtoOVOkHtwcsK+B2VnuNQn2hVqWxDx5sANzgJmCW2s91yGy2hEXoEM47KSMgL",
+	"nyLWwQ3CZtRDAtKggUMcWQBJwDfNkUeTcqvw9PGDp4cHSEWYlEHwH9+Gv/pcio1F4m8Ky6usWrVE/6ch",
+	"YxU+HIuck08f/6l3+O+QxPXgfvjbJ8f7kEFdDr+6AxbGJx9bYmfq394vjuC1UHkrjIlkPX8KidRL8lFG",
+	"HI1HnP7083KTQ+6m3KDRdbnSk9hp82j93J+ST47EH5PgeE5OmQPbV5pnKo5m9FFJ6b2SQvSJZkwMsEoh",
+	"EqqeZIElyqisDbJQg3Y9B3KKBJ8BQzRtzSmul96XpdwTffheE/x9oFiC2i10NoZdp4hmNxjxOer63PWg",
+	"JYOfZGH57o7MeQyjTSq4aX1SyJKq1I0zy74q1Ui9OtDOt5XDmnEakMiq3yBQg5tctF2yx9588803I2dg",
+	"ernCxOxrjUoW71G6RRwhCWRtb2ItLofCqigahXVNliq3ckjDdfqZjxNgt5aU92U487ETUIGoxBm0alhO",
+	"tFDZV27gGsojrUFlvyw4hlMNgD01ft45T8bOb1zAYxca42RsCk9OjtnNyeb5po1LG+WG+Y5u13UGPF5v",
+	"se+i7ZEWPZTdrTBT2d2Cu0iiz0AaSgOpQxI+8m2XtaRNa+nIZJv6vCVtIfF98hAm3/n79aXlytWFa1fz",
+	"Vhw53DIKfDMuPgfNHQoAXR6deBNCNzJHRKyQeg407ROqDGHJRQzvzItX1mUkSJ9+i/qbY5uu58j0x3Rj",
+	"v7R2oTHI0qaVembs19CwTyKElWCuedx5nnjuTRK4pJ8Q1/J1KEGrnraTJ7g7eNP1MVdl5sO4LOMbMsIZ",
+	"FpN45uDNPZ9ITgHpVZbG0QllAIE5J+1OnqtlxfUbsmQ2IKzrcfD0CKlMgHLBjyYY6XZUoMup5+jmDsmu",
+	"kYM9GI5c3QBmFvngS8MzM3KT+DyPNQi+VN8mGy1Kt8Zcp24pO8ZlCHuMwpbrEfXVNfsy2h+oH9Ny9HRY",
+	"e9P1sddXcuWdxwku31EkwDCqiUamSDfBjM8aaDQSz1A3AnXhDxfkrZNZPvIyKkBLler8QvUdS6s5LCp0",
+	"d7oEuU2lHOkK+DeYLCc/6bgmRtEyOh7eGaDoGLqWI332mkSVY0LY7bKstd+ihN4zmhYhqCM3crBEpFcE",
+	"NHmBapZ03ZZSepjRrlbxp8TyLgzyU5b6+EhPVmw0SuZHFDQ7iYSxlsERB41JN0UTgziyxv8cxnyKvNCn",
+	"PNfewRw1cBs0NJdboBPFDejSqtjl1dUlNGmPP7PmOBjAmEdAHQSw2A+n+vhq91hyb5DD8rZmlbSJsK9T",
+	"WiydqJH42UzhyPPQwQ/D+eWS++zHNoA1CHIUdiYW3KMJZXFMxvQUWs2gpdnlK5X5qH0GELC/IwtgpSWa",
+	"MKgSRG5uRL22YBXmK4sL71Zk+qx8enJf6rucnWVcNRm03TB+GUoQ6CBuju4Yh++HcyBVcVtaJDI2f9Jt",
+	"KoQv70prV+oRxiKseG95+JmMNPR1i426F8FshgfmCdGGFwUYuchBUKnmhs0vUyZb73VowCUTYkg3RgCn",
+	"OfHB8cMSjRlchhrUb7qb3SAVPiuU7KJdLBUvTE/Zb5UHYfDPuqR7isfkYT8v3HdVbLAbbILBqWX/UCe5",
+	"iH21xpxz9IizSYJZM6EqreK6LApdCeVHmNdS4MOtefbFs6GHVRC8S2VfJxcxByUMDG23ZPN+CwJqAKl0",
+	"z/4Rooy5CJgGSLwqfTR5yHmFskW4sY9oTMb/WAsHJKlk+jQGshkZTEnyQeekTwQOKQoJo5pQ7LddRlB9",
+	"o+tsEl63UL3LiLBW6rCjOhBOnX3QJeTnxLkmJEEdAjBYrlD8TLCwa/QSWYf4DoTI21LJwv6aD4LHozQo",
+	"rvm5WCHfn3+8shn/tus7dBu5vpBg0Lp+O4aTy1u0yxGW1dbJUPyJlmGz63kX+7wfit/gN+MlChxq4IHY",
+	"VpTybkRy8RbxEW02T2mVL4T4r7F80o9r7jLgCMD2wAoqMwjc3+JYPIodxMHThT0oA8wlfxOV+qUuMHCF",
+	"o8pEecpCylhWpyCsrbZsBSb1Et4isSuYaoweaP6Upu3y8GqtIIh+iCmOVAUcwcg5byPWjwOdP3/SEUsU",
+	"V9NIsq+UsUiNacxzHUiNgZtmAKs49wiUPUNUA/sqXSUdQjhfzkuaSSXHpBVng+1p9EivuA/7+1mXcnza",
+	"cbwTxNZJj4m58ksa99Nwez7vYgL6r7JvUTArM11OWUrQX9yBP5CtBWKRNAlvtJLWhross5dYA8rAl3Dc",
+	"lxTB7UF9ImWcak24DbHCFr5JkNCMeDdIkl25eD43WW1Qgpqn9n0SIx9JR9ImuBtkFzmangTLM/UgA2j9",
+	"jlHInAywR9lnQIR61p8p06ZUSZTGAIEZn0rZAHwZbRKe5M0TJ6bkjioFkgzXfhaowiuN7eYBdAkHW0T1",
+	"j81B4WaTNLh7k8zrbNOUSJwYs0tpQZjrLg5oe0lWeMypqHb8qMXVyvrF2ZWFuVxfL2W1wMnTfiPZhKi4",
+	"AEmkz0R1wc/gK30ifumVmtiBPV6asG27VM71F/2U7twOHMwJsYaRI84dymQi4SA6WdLXAVo1qN9wvTzV",
+	"8TLdRrTJCagJcYqtCrpE2JznHC3Z5ZMI5tWMTZNcdq+drJKXCAsM0QBGmQG33yAgDeSUGDcVKjlRsee0",
+	"L2WdHJf2GYbBQnkhqGu+ICsZdhInvOXTbQYuWBk1cGg6BD3E4TgnH86AEHNyxVm+koaGlWJh6RB0RGX6",
+	"6BIYfxLDPJW4dIIDvxyx6cQen0+BzILrVdYilwwOOnwgZOTY1MZOviOhTYQsEvoJZJfNpGot2l3Gpc8x",
+	"aCfpUodKQFhnY9BQL8zywnNgZUeiVHl/1CvSXs1oy+efYcu0yxu0PURaD6PeTVJTV+9afdODL9FAQ8mM",
+	"iyOf3CQBYoQITpZWCVZU+aqcoqFLWsPf7vX+9fPeNz9E822+PZFp6f1EC4RTtWT8KAZ4HpItQ7jUSEl8",
+	"ZZOlr75braHwU9muEvrMwn8P9hVIX8GUaTPjMavNQ4t39HYyTmehherPri0svwc/mGXrZuBL3luwCuri",
+	"VNmW/jVDOIlEtywvZLqFJaikKVoAKlhars1VVlYWqu8IOgePq7hesNBr1SvV2vWq0FVktE1mt16aXVis",
+	"zKurXdXyVrUOM7ekuopBkE5NVILP8wsrS7Orc5fhH/WOOMhnFeZqV5cWK/Ja+S7x5Wx1rrIoP8dLLlgF",
+	"3bMsAa/4qf0AdiqyO50//HKIb73D55PcCTi9ykI7JTOyVKvRDb2NtPu4gYPAJZCMQrt8RqP82zpNWFYf",
+	"O0qabLueN4OWK3O16tzCYkU9R0hLTuRYIeWFFuYhkKM0lGT0GyIaERvIw/3oySmmYFybg+aw62cTI6cu",
+	"jYWpuEO7YEJo6TN56tJHsqcXI+4NQTV56oJq8hkFVUbLGID/Tj7De46jfsH2OYPEmdhlu7RcW1LFy8uV",
+	"ldriu5mMkPiCzOMgd+USzQ2iuh5B+l4LnJygSTO8g6I+EspFV55ArRmE/R3Quje6ahSmT+A26WABtmHK",
+	"wdlqbfVyZXl9qbK8UkvVY6d+G8UWNg8fYDXo8J9XFhgo9CrLAjMrIPNeoZqN6Y5CNECqJc2YkW6VyKoa",
+	"G9AdYdVtE8/1+5QIQ5re8GqGflhF3JanZAyTEKsf8jIU6xi98EYCwDu4k7f956390V0CxHWkCZjrUOsZ",
+	"q4Ds6dLkS1OBoxvHvBx2wXCaSyqamsr3lwSsPKmyuk7hodSptuOivB1QNyDENnRSQyptaGA4Nqf2RcHb",
+	"0hQeo/rJEduIyp+LVScYz6vMqpNMb3iHW+S2nyyWR0hSh0ZR/dXkj7J3pBCzDUVc5EPO5BgJzFBdhT7q",
+	"FqpLGS0+qQRN8XEbeqdcZeJzi/POCqCP+A+80eKD5G3wFe0GDSI+YVZrJrv1RCUyhelCSegGus9PYbqg",
+	"xFjRCHlL1SoynXdzwC/fNiy2rcirxYPIh3wAsmmvXFYVT7WRu/ck/PP9aaEzH+9D46ynh3uo94sjNW0M",
+	"Wm0dfI7OTNq23WZnc3W+Fs5Zyqws92tKAb8Z4DZDZxzaYOcioLFiW430a5E2wp53dgb5ZFvoeQyiNoLb",
+	"OE7aATo3u7hYmV+/UluRDdg4CcQL/7/3Z8f+Yf3G3/7NidqdTC6XoFTLVwDV+DmIUIRwzAuSrot1raC3",
+	"ZUSObqrWT5B1wFJyXI7ArS3OV5bXK+9WqqvqvoCAKRZl5KFJy7ZtFNBtJvPSBf8T8qAM30vup5rxzKz5",
+	"oCR7DmE80plV4URApMilXZ40hKOFF6yCuZ6k+mxe1VcHy3fWqdz7pEfOyLp/llz7iMT6rmUlIqvkavQ8",
+	"8LdV7ZT8Tw9+hIIDNoMaLdLYUtfwVkCI/EadgXz7DPqgS7piByqrAlAdqyJTilRLNfHlldrKDNqiDHYr",
+	"fl/z4wu2lbeiE9CbQkNo4EZLwkU2WfNRm7RpsDODVGXcjloYeH1nl2BoHQlmtAYl7swEMHzK3QZRN2r9",
+	"Y82X1Xqek0SJIJr0DrsuWAXYaQGSBKCetNECkaLrCK2CfHcBakvcRuq05F2Zo8rLzDq1FOy+4lgOhRdG",
+	"vADtNg0cZiHJNpNcJjx4En728HjvKPzsIfTX/OLw6feHfeZ85+ib2kEzZHLasrzhBeblRwGSQV09sivK",
+	"QLBaW5+rVauVudWFWnUa+RRsdJmfz6I67gb1fQIBZLQR0C1SRKu12vrKYu36NLTlki0FlbmPVYfAIlqu",
+	"XLq2Upmf1nFvWeaCt4iZ8/8GW/OjgXPQlLqILs7Or89WV65XluFe+XxmAR8ELyKTRT8q+xmSM4WerTo3",
+	"Qow9QQWJbRasgl4+uEVgkQWrEL81ifLpmzP4YbbjfIZmPbplxbAdPyFIv5vo2P2M+tclaPSpa8Mankt8",
+	"VSsWwTavXFZyezAmxFUO007FbbyT0rAMU60w1Ny0PLWq6RIvPyEQinv9TpczmR/P5VBBkAHbrZ0ZhKWu",
+	"Db2bVDhloVaVEw0txIjn0Lb8FTLV2NA2j3kgl8T68mzsUe0I8dlk6ikmBv7Np4e/CQ/2IjdroitqTkIU",
+	"b+WUqeE4ozm34LlvB9xMMkzcVrVvTTN0+ZWZTqqQwkLXVudOsbS5b6uIn8HkSAljs/oRnOJNV2CuqTlA",
+	"Pv0mkw5x8UyGzlwfn5OfketYaLyMWuRD5LibLmdnR24lYeq39tgUHmve+Gi8vHuyktuQeTmxBRgDXh1y",
+	"DIU8SZBhH1mc6G54bkMdlnjdjOIHDG0E2G+0kBCyvIjqoPbDdULlr4OwkNpWN5K+SK0UQNkm2BcqlUoR",
+	"TXh5r61eXrchw0J9LMcfx+OPE4o9q5HB4r+FxcV1c+CjGhU+X6kuVIz/F6rrS8u1d5YrKysQJa1eWlyY",
+	"Wy1YiSnx2YnNC/OVq0u11Up17r31K5X31pcrSkj0GxO7uFCtrF+uLM7rz+ba4IuVaytLlaqcunO1snq5",
+	"Ng/XzC4u1q7Dl+Yd/Sagw0/ZYXr5s32WKwJ8lerqwpxke0Zw7NJyZeXyenpQSPL7aNMnzUiHO9Nzw/Jb",
+	"JqWHvKRXkB5LkRp+cG2lspwAbZqpJ79SG06I85w7Bkp007U0UKonCaoC2r2hGgnFCIhEEMKEbUM2o3Kz",
+	"pTzdui/6sAIIlI4hXE6w0GH6aPX1QcmlncRipEAcDV41n6AN7EhxnoVJUz8yI2Wk39Rl0wgjh3JOHOTj",
+	"NtE6CSi0Z+pKiF2lPm/VLVQHIV+0i+LS+llZVeargnksrEFh13ZAUAZIdq5GHRzgNuEEGhyt+XXx6Lr0",
+	"hkdvEmIObbeoR9LefqmQRmhoLmiw0ZHJSrLE3vqpEBuEuY7us0C8lLvlvffee2/s6lV0fG8/vH0QHtxD",
+	"4b1HvcO7vW+eoPB3d8ODo/BfUvHTk2STPJmB0VSFG4sDoiezqE03XE/204jS0nU+BTiQtgOXE1S3S3ap",
+	"PD4xef7CW3XoxJ2YeVCf0eaC1Agl4rd2Oi3iY04yx5AemGCErEvjiYh1yU4IcLskRPiNM2Pw56Nxa2JX",
+	"fZzY/f/lhwvWW7tns8I9Eek2doN69+70PruLEkuKTip7MDFgr0ppa3KqzDR8ScJSa1fZGBC/EaoR8Tyw",
+	"rVwBafmsLAUaymwMvuQcoMRIrufxiUcvEF+cUo/LbKpQxkHRwqyqXLEnrMAS1y4F5KZLuyxxfd/OhJ0+",
+	"LgyXIfGTZXj4XIZKffPZ89uguD/PeTg03YFC3g4oY6xPL7aybbbvtu2T3gY9hyseaeuIbFzTUx65yzU8",
+	"bAlvkuSTRquJ6ki1GMCQXl/iFVZ0yMkjHIQx8bCMEeTZat9pGpZ2LoJ+rexoqN9eK8w2GqTDUb85HmuF",
+	"LF0+n/ugX9K0VN+VkUgUY3lue/RZXBYD3AGnZ6mbrskXZSzHcWWjBM6kvMmpKQPp4bcccjFN7tMyoOXo",
+	"kwwmGGOQoEWQNvJcH1X8Tc9lqZkUF7GjRfYJdvoLMpv1FxlG6BCfu02XMMMlIQgnuf78gS0nGwzpluzi",
+	"Vw1VI76tKC7hyFWWvQaNeb5ZlgQO5UY3cPnOisBu1ZgH5prNdqWrR/53SZ/7311fLeSxJqzUASobJqD6",
+	"OdzlrXMe3XR9qVbJL1SNL0ROgaJAqsE7Yji0OO/ISTSu36R9em6YDpg3mAxmIEYiJhN0fXATsB3GSbuI",
+	"pAEFERifEOWq6ZAAkgMoTEtZhlNZ0W3+5De1ZfA6zM5fXaiiFvUctLGDAuqRmTV/g/IWhPNcP7LJwFkN",
+	"XBo6Zaz5q0ZDGq1LupwRrym90WyLIQKLS3qgiXZAwygd6jeIpQrU3CDb+4bJ/A/ZH4r6RC8Ec9SmjBfX",
+	"/FnDxQ1CIvKhK6sSGkcpZNadWPEmgVXGjtm6kUNRj7rYq7iJXATsRqqDUBSj+lcVEXhY13xzVIIOa7os",
+	"6cWPGveA1JpBdX1TXVzaSvcDkn07UjBBssuVWrvsgChOpIrbBMxm3afJkq0eom5zUtnnLcqis2gTHrgN",
+	"eYlHN1kRhoDLC6+tzhVRVSnAcXcNow+kjIFhDzmYYwEA1PAIDqZl638Z15X5XmJ9b745K/Gk+OabaEVp",
+	"2i5D9Y/WtHK6pjTJNa2jrhWm/8+t31trkMwh/9mtzyjEynUUIJet+clHSs1jTZrla4Xpj8RTdusQuNHq",
+	"RmygKoVD6hp1qWpM99U16kWk7Aq5X+XZE/CUNueaH+W/yAYzaoBWxEFRLUoOKFiFmyRgkh2UinbRhgKm",
+	"DvFxxy1MF8aLdnFc+TKBqZ2jHXauoTtu5baJuUy3Ecga8QJZIKo9zKqcNtUkh+OAE8cS/ECG3ptqforY",
+	"E83MBSmiirhfv0I2p+r6nDhA3EU066/5egiLqlLFLDLDG7jLiEwayGZcCeSAOSp1PYWr5XIL+RSo2gxC",
+	"D5wPtOafqUfTV+pn5TlEKRkQddkkfE7FeAPCOtRX02vKtj3irMlGNOconhkX/o9f9r6513u8h8IHH4cP",
+	"f9375oE5LE4nXxktR94348CZrl6qKdr7ielJk8YkIzV+SM4QkhN/ZCKnTjHQ83lKk9EAnZK9e8MIxSbz",
+	"UMVPalTMi3hrIjEvd+9TYu/jqUGHI4Sr42m9qThlvOFkUm5h90Zilm/4P+/AyL17e8e//Q5y7mGOZ3b6",
+	"ZGS9C042wsi65LiZnIl1sp+4wK6iYAsTEjXzHhmhsFbrL2LHKCSasEtD35kYYgv3jg997yUabLiOQ8Cw",
+	"nyhPDX3jKqVXsb8TjbDftQqTI+x2QUlMMGbkzeVRQPWOlNbyzvFRQBV1IoJbJ4a+Vb1RyF7aVSpsxD3i",
+	"Zgig2sjcGOTQ/1dIE7zJoFwjliE3rMKHY7EGWJguxDogeNW6jARjjFN4eDzddty2UDy5tZT4r2zDmqS4",
+	"kZM6xsxOl30blKmLI5UEwlsJrXAa1LoOCTITBKXA8UkUek+m/xSRnDgnZwEKmSTTztQcQAsGBa75vniC",
+	"7MdVV4MF6xaKRtkhjJpk20KcgpZt5PiqrizgJxbShniezvBeiDQ9oe74sf5Kt32ox4L+OzKbT0jvNV9m",
+	"Luthk0JGepRpP2tSFAk1LzUN5fmlknlYhlxKTiQ+/LZ3+1sLQVakwVtR79GRTI08WWjF73nfHEM5qQdH",
+	"pmc/RqMe+01qVDMY+81TVH135TjCXct8px29Uw6hzHvYxGrZqCfXD1OTDIVgGiCEB0jKV0CcHX/5OVSD",
+	"wZk/fXIISbKf3IfBs6ct2PrMCeoj4iJWsREzidcC769J4MmMJcnNZRov11z9Bck8+d9EQuZNGDLPiUZh",
+	"DJR2Mv1djlPxiTSfwJUA5okwdmTolBPPg6hSi7StpEHuk23CeDyZRTbORJHuhzalewM1u4GSVNhHJduy",
+	"bbsovTK6Cb8yvVHdbMZeVz4A1UGp6d4kln6pfFcfkRRPA5HNbWSMVzL6JCSWYygYCdAuYUh6YIzkZ5Yt",
+	"fQPHX2G6AMHlQsTDdRXMUBwnOaFBiIV0FN3bUWCH+Hf+CN+oa0DeeqIJNCMtKOr8PmBFtBmfftzUCcb3",
+	"gH/QZTCwQADTwzyd/mbKSTsWbblbcKVzNd7CMH5wsfa8rcYoYbQbIIXhL19xf05Aej6nqiMbLyUVnd7j",
+	"I2GA37mPnn5/+PTxD7mKjAyTvG/OhCkZY1SGrpzT80v6RRuSNnFyesj7svyo37QDOcdATiKYKJcNnUUh",
+	"q4CfWX6ZKZiMh1NcyL052VQiCvWq4F0inKvTdEGhKOnoatnORD5LyfBlaTdpWD/Y691+9AIN65x5SDmq",
+	"R82XfuHXqsZfl6qB9QQnz9EJsEk701Q5DD3gWVWOYZSMcx8prrN7Tk64Ab5GWW7NmeR3QhxEc6T0XI8N",
+	"0qBtwlCH+NCQWQ2+6UL3vagBAbwLuU7U4gK+1YxCZRlZKhKkLFhZIuTgHVZEC3zN17M81PwaXdGtX6xG",
+	"GwjOFNcnpK7dIDLRxnPQP3YZV13UUUAaROwqzsmR7ctdjrAXEOzsICegHYZcvuYLk4Ez5DozoICZaTwq",
+	"kxnmi8COkEe3tf6kdAF5MSPEL6Llvo2ochQkeUrzRnXQIAVJKGkR0M+Yo7jO/rizuEArUInRSimIx/zE",
+	"sVqZ3JOjJvRpsngjKj7XdR4jiO84o8/wU/ziUXg/4TKP7N8TG4GNICiS7dF2kwFrEDoZ5aQ8qnIiCSK1",
+	"va8eKSEY3vs03P8vc6OxnJSaizDQe7cfhrfvI3mPmYL4rBKyT4JcjpRcMjnJKykqR5AcVcov0a6vXvjW",
+	"0PepPUYSR9w9vICeo37Tc2USz0Rp+G0u4R2PYmeV0kUcyIafr/WCZ9ULVsHbq+UoYPuPpQZsUTb2QZdK",
+	"oyTX1QC+cc+j2wyVbFs5SlwfxmLJMQ+QOpeY3sLpJni2i6guxxBAwsG2SjnZkdNdpo1xFirxIorXdmCI",
+	"hZDjxTU/Slsw/AlQMcumo1busCQpzTws5D7ExGmAWnQbJkEU0SL2CbMgkyMxKGQa1aV/QLY3wE4dnYkT",
+	"D+TTz1prfl3n3aAzDdpxiZCGPtkmDiI48HYs1AnoBmFn5agY3X4/vhr+lb1bfHezxfuFhvWsguf3w8vS",
+	"0RT7B996xusu2xCc5HJ/NbzN0BAN+i6g4/37vX/aG8HPHA9mSYKtMlGeQuHB0fHv9lD45/3wV58L+14+",
+	"3kK9z2+BV/vhr8ODJ+jp4wdPDw+eK+auhty8n5y+YOs5CHGBfjTrwN61khfDlAV1uZr6EF08nr7YNi7V",
+	"AyT6Pzq+Ohoykbj8Rs7QLKXW5YcxEku7Yc4uwekn6AFJ599KDiyaKplQS4MpHpVQtvUMgwmxrSSA4ssm",
+	"osvO24nrNHTiSyf1lWXjQgMw8ZXRMyWI9HAhBZrkQKB+s3rUos5npuScL+/+xVPn0DpmZmpMv/CPHKak",
+	"bVEpVV47Zf7qnDK6Y5rMBXihuQ6m9iW9KYpQBkd7YDYIi5uLqs6s0L5BqI86l0C5FXTjV+j8Q7tcB36i",
+	"sQGqrKVB25DVJgM/kFzXop5yXUBsB7IZ1ny+TVUGJpPDHgLVSxEqkPMiQcNGkXIDQIl++1kXx8sdE1Dt",
+	"M5MahFC5erePerf/M/zqztPDW9BGdf9T0MQgGj44TJAaYZOaW5MeS5OYRTPQRR/PZ+k3lMUct5IJFxgJ",
+	"DRs76Q79RkP+fl31o7atiV56kZAZpbdtasoLjGZJ9boYxk2VGKjSb4qKmo9SykwtSY8qSU4mGW6wyE8T",
+	"GZGADA+O0PH+XvjlXY2YUS+zFxEtyZ/Q8Tpg8lo2G7kZZgg/ntumW5qawjolT0cX2CeJ6HMfRRxl95yS",
+	"gP3DJauGzBzYilkKSymRqU/eYNA4S1ZAaPaLzpTt8tnpqEhY5zQg6OqiQyWqSRm0LOUtsubDqxSXhSqx",
+	"liuHjanWXPE0DfEC+6x4HpX3M9omRgVKG2+RxIJoM3qYsDMIVv1X5T7UStp4Z81v0CAgDS4vl2tBNDD6",
+	"hMVAwTtyBdT3dlBAOgRzhlpumxGvCfPq0IQ9BRUecb97o2krUZq8HKUm8GSTUmc62RdWq/vJ0Jv0LUGN",
+	"TdwCX+hS4AGLG93rSqLimi9+kWVIUPgDPdrluUCFE2+5bEBsx0JQ+wTVZflxHsCvxGClIYI9P2oEx+wd",
+	"+xPFcAR38QjPZmEYmoJSE0wV6zQ1j1GiPolxBkOFfeyRg1pSM085/r6/1/v9o3hiTUbX7AeQZ9CgVF/W",
+	"qL19MgUj0SA1/PJu+P0fQbeABZ6ebpFpGZ/nA0hbNTBvWXOjGYM7guLxDCG4XFugd/th75snsTkQHtxT",
+	"6KRciT/O+RiDBuK5AulW/qn0GWGziNPq/fO/974+SJ1WEfXfmalZfvejHO6Sgv1MWjpmZPHr2OLr2OJf",
+	"qAq9gnfSCcGJjsAvVnvWuaV9XVsXMzm7prZvIc+9KTvWdbDUjZllZi6rAN7Gjs722UFiVXDHhqzZJVB5",
+	"uyGJXbcNlMk6oCBHWuEHXcoJQ82AthH2VQ33mbpqA1BPN944O6yHK885JvTXWaixFl+qDO76lus79SK6",
+	"7vIWit8LSmJcUc0IDhot4li6LB1N2tGoZ7igBYVBsoY1ob9DidCme5P4un31mi/73ER5QJH+bjR6SuUF",
+	"q0wqDUpV5rsFPVJgzJGwz7ryAITglHuVy1aWG0CDgz0hNq61VBjP/QZD5EPc4HqjbBqN2+JAWrQL5+gQ",
+	"aChqRVFmXUCv8pnr57DTdv1zAhFYfQZNlKeg3lpVZylX7wC9HJ2pq9Z5K+srldnlucuV+fxCXnGAEZ85",
+	"QTWvac+tOMoZpJU+1PU9wphx3i6TZ5Rqyq4n5z13vro5+u/E5HDIAJe0BVCWXbuAUMX/tMuLA3t35a3W",
+	"8EeOmDNkdCsbbuW4AfSZXGOL+ptjm67nUOj8lbdEgTsLSZAmJjwmu5Dlpq33XZsaPJOoBZhGauaisDej",
+	"eYMWisYNWiieNmjpwSVWNLYk0ggtZQhbKBo0OKPnNq754unxPJTc2/ScEzSrdCZFMxPaV583nPD5axYS",
+	"4x9z4Cd4qNn31eQZkkEBbzI6AunOsNghDbeNPdUhduQGsXl7i1vDxLvLdsSZHbvUpylOot1c6Xz4h73w",
+	"03tovBx+daf3+0fhF48y49Je8pAH493GVtLGiTMIw/3PdSS599ndpFN5cNCjgf0G8VT8X/m5VUFDxA8H",
+	"Rjf0RKW0H1/HNl5YfEDVOsQkwrqyYVBOhEA2YBoGFxVbSrGwn6iSAgx31Pu373pfH7yI2EBm/OfrsMBr",
+	"m8YIC0R1a47rGJ2CwE9tBgUiG+T0syf1oxNhAcm0+kcFLslOg1F+YYvK/lXQ459Pow5lzN3wSDSuzPBc",
+	"y7Y1DkUuN5P3TaNJSkMjPUD6tQjx0Q7h0J0m5qr1s6qpV7LT1IQ9paybIV3mCDOjp5G+CTpIuFlVe83P",
+	"0bXXI4WlftbSRoZ4LW5yEuRp33IfcXO7157xIaobZHKicrvmFjkkrgjv/wCV+//xbfirkcob5szDkc2w",
+	"X4SvW+FyxtkN681xdqflFwguuPg0e+uoNQ2SXAtg+cvqog3c2HrtgnztgvxLLW/AWyTZyk9P9xCIfzqS",
+	"ekjZzNX4soGpdrJVPDxdu+bM2WrQWEDonbHMtfRUOFlop7ySut7BkKK61bMV5eupBktyitmaH89jAX+e",
+	"OewM/C8ulykQFnxS3Uui+Wo3SeC4DS5dpHLYGjh8fRkPt+SSdMBLDoHVr1J16DA6DTIKs+JeV2mk5Xw0",
+	"5izH1TkTV3WoGLoQ6bonYJR3CWPz1vyLlLeMlp2B7s2nQ+6o5vdpvNmnueZMvNxopAwzfJRC44n0LA1+",
+	"ccmkPa7GLnHtOYWuS6yIoApWNYlOjR00VqEGptZHLO7cJFzP2PtLVmmeM8Ct0vycvNoWWctyhHofH/R+",
+	"cR/1fvNQRSB7d+6f7HzQI60zvRGSBn40ZvXEvMxUMianp5QkGI82NQYKyqmlSoUTQMhm8N1+EH7/x6yy",
+	"I4eMFiLfIziR+kGgWErAIDmzVTGluLWVVYhnwsLz7NRk12i2lmDJRnzatuFSTunWVQYlDCUVqiYOfFFO",
+	"gEHNQZQgEBxTa7IP9nuPj3TjsXgi6374ycd6DOuZkl2S41cVIIwhqAMhUS6boDCXo4c7qgWFv3gUPthD",
+	"4fdHxx8/gvyRX/3p6eMf+p7E3OXK3JX1pdmVlZMOI7kEnZtaKA3GkSu1lfCLO6j3+Kj3iyOoXnqwB9Uf",
+	"D/bCX32NwttRbcaDW+FX3/RdZ+yXPmGV46PhzGijfw0smZRYY6DJ+GA0ee6JvSOhTDTOWUOin49SD2Af",
+	"4TxlskXv9p8gQ+Pwd+EfbqHev/0vcXZfPEK5Hlkjd0NhhM5r+i590tqZ2X9zpcni+KlyhuTBF6O27X1Z",
+	"xNRbI3GI5NFLAJ3AKKbeGv3QS5PFiSTLlBMi9PK3KKsJBQ1WJe62x0sTtm2XyuPDI0CK1R/pVLXMCBi9",
+	"8iiLaODCJ/MONLscNZg2LYK+uPP0+8+TmNd78CRvNddWVmtXK8vrq7XFE1Z0Pkk+RpciiUDa+T5fWVx4",
+	"t7Is88+ihRpTddVStZIb7t3vfb/39PCWsV5BRPv38the/PAbUVAi4k8DgxJ6lD7U0z5DBEIPrUjkgSUr",
+	"/27kuep1BuDBUe/BNyN47KP2yUld6wjEGTT1VF4iXVhsNvocSceazNex2jCQK7puaN3HXAcg37PrPvHK",
+	"inaSkk12leo3avChCdtOLFtPfDZ4kSqKDA+/7X19Syx3QsgX9PTJYe/2w3yiuT67sFqZX79UW15fvbZc",
+	"HbzuiedR2iYzrDnTW1Vx5MrU1JTJkcslezAoskw50ShWs2H45fb98LOHx7+8r7uvnCmXRpDBBjDOp+QU",
+	"qzUzrVpLQlqLyxJMz1j5yursYiWxFz26O6FjhXuaJnLFcu/x0dOjW7p4vC9d9UFaOR25Mr+uFnMj0/Lt",
+	"RbEiMhwrSpcDnyprGtonq23qkwqCpdeHUdTEwV+VS/a1d/N56odbuNMhPoGmbtQ3clDU1GszHhn5IE8x",
+	"HmlMIZKdsY35Q+/f0KMW8t1IxsgYQbyBFw/QkpMY5LrTty1SuoWUg9Nz/S3lpizG7iKjdDqb0KNvj5yk",
+	"qcii9ilKEIJD0uW6E1T0CqM3TvYV8+DfTGe/JqrJ+pVTG69IZcVmX3PJVbHRKCBNm5ETTo0Uggn74EiG",
+	"UE/aozYIQAY6vcFM37TxmAildm/s/t8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
