@@ -45,4 +45,6 @@ type statusError struct {
 	body   []byte
 }
 
-func (e *statusError) Error() string { return fmt.Sprintf("authlink: the auth service answered %d", e.status) }
+func (e *statusError) Error() string {
+	return fmt.Sprintf("authlink: the auth service answered %d", e.status)
+}

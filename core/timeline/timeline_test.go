@@ -356,3 +356,14 @@ func TestRepeatedChecksAreOneEvent(t *testing.T) {
 	last := at(2002).Add(2 * time.Second).Format(time.RFC3339)
 	require.Equal(t, map[int]string{4: "2000 until " + at(2001).Format(time.RFC3339), 5: "2001 until " + last}, counts)
 }
+
+func TestWhoTookAnOrderBackIsTold(t *testing.T) {
+	t.Parallel()
+	for note, source := range map[string]timeline.Source{"": timeline.Request, "STAFF": timeline.Person} {
+		events := timeline.Order{
+			Row: product.Order{State: product.Cancelled}, Steps: []timeline.Step{{At: at(1), State: product.Cancelled, Note: note}},
+		}.Story().Events
+		require.Equal(t, timeline.Cancelled, events[1].What)
+		require.Equal(t, source, events[1].Source)
+	}
+}

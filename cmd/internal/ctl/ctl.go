@@ -60,7 +60,7 @@ Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KE
 auth service has them; without AUTH_DATABASE_URL, that of the system that "make run" started (PHONEBILL_DATA, default .data).
 Every command on it is recorded in the audit log under cli:<your account>; those that change something want a --reason.
 
-"ops", "deliveries", "parked", "books" and "timeline" ask the running services instead.`,
+"ops", "deliveries", "parked", "requests", "books" and "timeline" ask the running services instead.`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetIn(c.In)

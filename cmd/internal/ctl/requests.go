@@ -7,7 +7,6 @@ import (
 
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/audit/record"
-	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -116,7 +115,7 @@ func (c Console) withRequests(ctx context.Context, work func(*desk.Service, reco
 		if err != nil {
 			return err
 		}
-		return work(d, record.By{Name: by.Name, Roles: []auth.Role{auth.Operator}})
+		return work(d, record.By{Name: by.Name, Roles: by.Roles})
 	})
 }
 

@@ -214,14 +214,14 @@ Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KE
 auth service has them; without AUTH_DATABASE_URL, that of the system that "make run" started (PHONEBILL_DATA, default .data).
 Every command on it is recorded in the audit log under cli:<your account>; those that change something want a --reason.
 
-"ops", "deliveries", "parked", "books" and "timeline" ask the running services instead.`: "" +
+"ops", "deliveries", "parked", "requests", "books" and "timeline" ask the running services instead.`: "" +
 		`phonebill을 운영합니다: 계정, 권한, 세션, 감사 로그, KOS 연동.
 
 명령은 auth 서비스의 데이터베이스에서 실행합니다. auth 서비스와 같은 AUTH_DATABASE_URL, KEYRING_FILE, VALKEY_ADDR(VALKEY_PASSWORD)을 쓰며,
 AUTH_DATABASE_URL이 없으면 "make run"으로 시작한 시스템(PHONEBILL_DATA, 기본값 .data)입니다.
 모든 명령은 감사 로그에 cli:<계정>으로 기록하며, 변경하는 명령에는 --reason이 필요합니다.
 
-"ops", "deliveries", "parked", "books", "timeline"은 실행 중인 서비스에 묻습니다.`,
+"ops", "deliveries", "parked", "requests", "books", "timeline"은 실행 중인 서비스에 묻습니다.`,
 	"Operate phonebill: accounts, permissions, sessions, keys, audit log, the link to KOS": "phonebill 운영: 계정, 권한, 세션, 키, 감사 로그, KOS 연동",
 	"Print the one-time code of a demo account, as its authenticator app would":            "데모 계정의 일회용 코드를 인증 앱처럼 출력합니다",
 	"Refuse a key that signs no more, within a second everywhere":                          "서명하지 않는 키를 1초 안에 모든 곳에서 거절합니다",
@@ -362,6 +362,28 @@ docs/operations.md tells what the codes mean.`: "" +
 	"page %d of %d, %d in all":         "%[2]d쪽 중 %[1]d쪽, 모두 %[3]d건",
 	"page %d of %d, %d in all or more": "%[2]d쪽 중 %[1]d쪽, 모두 %[3]d건 이상",
 
+	"Find the bill inquiries and plan changes of customers, and take one back": "고객의 요금 조회와 상품 변경 요청을 찾고 취소합니다",
+	`Find the bill inquiries and plan changes of customers, and take one back.
+
+The instances of the services are asked as "ops" does, with the same variables; what was searched is recorded in the audit log.
+"phonebillctl timeline REQUEST_ID" tells what happened to one of them.`: "" +
+		`고객의 요금 조회와 상품 변경 요청을 찾고 취소합니다.
+
+"ops"와 같은 변수로 서비스의 인스턴스에 물으며 조회한 내용은 감사 로그에 기록합니다.
+"phonebillctl timeline REQUEST_ID"로 한 요청에 일어난 일을 볼 수 있습니다.`,
+	"List requests by line, account or state, the newest first":      "요청을 회선, 계정, 상태로 최신순 조회합니다",
+	"Find the requests of the call whose trace id a customer quotes": "고객이 알려준 추적 ID의 호출이 만든 요청을 찾습니다",
+	`Find the requests of the call whose trace id a customer quotes: the traceId of an error, 32 hexadecimal digits. Requests that were made
+before trace ids were kept are not found.`: "" +
+		`고객이 알려준 추적 ID(오류의 traceId, 16진수 32자리)의 호출이 만든 요청을 찾습니다. 추적 ID를 보관하기 전의 요청은 찾을 수 없습니다.`,
+	"Take a plan change back that its customer could take back": "고객이 취소할 수 있는 상품 변경을 취소합니다",
+	"no request was made under this trace id\n":                 "이 추적 ID로 만들어진 요청이 없습니다\n",
+	"it is taken back\n":         "취소하였습니다\n",
+	"which requests":             "어떤 요청을 조회할지",
+	"only those of this line":    "이 회선의 요청만",
+	"only those of this account": "이 계정의 요청만",
+	"SUBJECT":                    "대상", "ENDED": "종료", "CODE": "코드", "TRACE": "추적 ID", "CANCELLABLE": "취소 가능",
+
 	// Headings.
 	"Usage:": "사용법:", "Aliases:": "다른 이름:", "Examples:": "예:", "Available Commands:": "명령:", "Additional Commands:": "그 밖의 명령:",
 	"Flags:": "옵션:", "Global Flags:": "공통 옵션:", "Additional help topics:": "그 밖의 도움말:",
@@ -407,6 +429,7 @@ var englishReasons = map[string]string{
 	"사용할 수 없는 문자가 있습니다":                      "it has characters that are not allowed",
 	"서명 중인 키는 폐기할 수 없습니다. 먼저 교체하세요":          "the key signs; rotate first",
 	"시작 시각보다 늦어야 합니다":                        "it must be later than the beginning",
+	"16진수 32자리여야 합니다":                        "it must be 32 hexadecimal digits",
 	"알 수 없는 항목입니다":                           "it is unknown",
 	"역할을 하나 이상 지정해야 합니다":                     "at least one role is needed",
 	"올바른 UUID 형식이어야 합니다":                     "it must be a UUID",
@@ -425,11 +448,15 @@ var englishMessages = map[string]string{
 	"2단계 인증이 등록된 계정만 운영자 또는 관리자가 될 수 있습니다":          "Only an account with a second factor can be that of an operator or administrator.",
 	"다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요":                  "It was changed meanwhile; read it again.",
 	"다른 담당자의 확인이 필요합니다":                             "Another person has to confirm it.",
+	"본인이 신청한 회선 이전은 다른 담당자가 승인해야 합니다":               "Another person has to confirm a transfer that you proposed.",
+	"승인 기한이 지난 회선 이전입니다. 다시 신청해주세요":                 "The time to confirm the transfer is over; propose it again.",
+	"이미 승인된 회선 이전입니다":                               "The transfer is confirmed already.",
 	"마지막 관리자는 변경할 수 없습니다":                           "The last administrator cannot be changed.",
 	"본인의 계정은 관리할 수 없습니다":                            "Nobody manages the own account.",
 	"이미 처리 중이거나 완료된 요청은 취소할 수 없습니다":                 "What is being worked on or finished cannot be cancelled.",
 	"이미 해제된 회선입니다. 처음 요청을 다시 보내주세요":                 "The line is free already: send the first request again.",
 	"일부 서비스가 응답하지 않아 요청을 찾을 수 없습니다. 잠시 후 다시 시도해주세요": "Some services do not answer, so the request cannot be found. Try again in a while.",
+	"요금 조회는 취소할 수 없습니다":                             "A bill inquiry cannot be taken back.",
 	"확인 대기 중인 요청이 아닙니다":                             "The request does not wait for a decision.",
 	"회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요":           "The limit of searches for a line is reached. Try again later.",
 }
