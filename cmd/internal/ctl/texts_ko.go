@@ -102,7 +102,19 @@ machine.`: "" +
 데이터베이스 안에서 알 수 없는 것은 기준점으로 찾습니다. 로그를 비우고 새로 시작하였는지, 마지막 행과 체크포인트를 함께 잘랐는지입니다.
 기준점은 이 명령이 마지막에 출력한 값(SEQ:HASH), 그런 줄이 있는 파일, 또는 다른 장비에 두어야 하는 auth 서비스의 로그 파일
 (매분 "audit checkpoint", 행마다 "audit")입니다.`,
-	"Check the audit log": "감사 로그를 확인합니다",
+	"Read and check the audit log":          "감사 로그를 보고 확인합니다",
+	"Show what staff did, the newest first": "담당자가 한 일을 최신순으로 봅니다",
+	`Show what staff did, the newest first. Personal data is in the log masked only. That it was shown is recorded, too.
+
+A change has two rows: INTENDED before it, and what came of it. This command checks no chain; "phonebillctl audit verify" does.`: "" +
+		`담당자가 한 일을 최신순으로 봅니다. 로그의 개인정보는 마스킹되어 있습니다. 조회한 사실도 기록합니다.
+
+변경에는 두 행이 있습니다. 그 전의 INTENDED와 결과입니다. 사슬은 확인하지 않으며 "phonebillctl audit verify"가 확인합니다.`,
+	"only what this person did: a user id, or cli:<account>": "이 사람이 한 일만: 사용자 ID 또는 cli:<계정>",
+	"only this action, like USER_UNLOCKED":                   "이 동작만, 예: USER_UNLOCKED",
+	"only what was done to this account or request":          "이 계정이나 요청에 한 일만",
+	"only what is not older than this; 0 = all":              "이 기간 안의 것만. 0이면 전체",
+	"ACTOR": "담당자", "ACTION": "동작", "REASON": "사유",
 	"Compare our plan changes with KOS and with what the MVNO AP server was told": "상품 변경을 KOS 및 MVNO AP 서버에 전달한 결과와 대사합니다",
 	`Compare our plan changes with KOS and with what the MVNO AP server was told. Differences are reported; nothing is changed.
 
