@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"phonebill/core/id"
+	"phonebill/core/line"
 	"phonebill/core/requests"
 )
 
@@ -23,7 +24,7 @@ type Requests interface {
 
 // SearchBudget limits how often a member of staff searches for exactly one line, over all services.
 type SearchBudget interface {
-	// Spend counts one search of the person. RATE_LIMIT_EXCEEDED when none is left for now, SERVICE_UNAVAILABLE when it cannot be counted:
-	// then nothing is to be shown.
-	Spend(ctx context.Context, person string) error
+	// Spend counts one search of the person for the line, and returns the keyed hash under which the audit log names the line.
+	// RATE_LIMIT_EXCEEDED when none is left for now, SERVICE_UNAVAILABLE when it cannot be counted: then nothing is to be shown.
+	Spend(ctx context.Context, person string, n line.Number) (index string, err error)
 }

@@ -14,6 +14,7 @@ import (
 	"phonebill/adapters/authlink"
 	"phonebill/adapters/rest/feed"
 	"phonebill/core/fault"
+	"phonebill/core/line"
 	"phonebill/core/personal"
 )
 
@@ -22,9 +23,9 @@ type searchBudget struct {
 	err   error
 }
 
-func (b *searchBudget) Spend(_ context.Context, person string) error {
-	b.spent = append(b.spent, person)
-	return b.err
+func (b *searchBudget) Spend(_ context.Context, person string, n line.Number) (string, error) {
+	b.spent = append(b.spent, person+" "+n.Digits())
+	return "abc123", b.err
 }
 
 // TestSearchesAreCountedByTheAuthService: for who has the gateway's credential, with the time until there is one again.
@@ -39,16 +40,24 @@ func TestSearchesAreCountedByTheAuthService(t *testing.T) {
 	t.Cleanup(srv.Close)
 	all := authlink.New(srv.URL, srv.URL, personal.NewSecret("s3cret"))
 	gateway := all.Auditing(personal.NewSecret("gateways own"))
-	require.NoError(t, gateway.Spend(t.Context(), "operator-kim"))
-	require.Equal(t, []string{"operator-kim"}, budget.spent)
+	n, err := line.Parse("01012345678")
+	require.NoError(t, err)
+	spend := func(by *authlink.Link, person string, n line.Number) error {
+		index, err := by.Spend(t.Context(), person, n)
+		require.Equal(t, err == nil, index == "abc123")
+		return err
+	}
+	require.NoError(t, spend(gateway, "operator-kim", n))
+	require.Equal(t, []string{"operator-kim 01012345678"}, budget.spent)
 	unavailable := fault.New(fault.ServiceUnavailable)
-	require.ErrorIs(t, all.Spend(t.Context(), "operator-kim"), unavailable, "INTERNAL_TOKEN alone spends nobody's searches")
-	require.ErrorIs(t, gateway.Spend(t.Context(), ""), unavailable)
+	require.ErrorIs(t, spend(all, "operator-kim", n), unavailable, "INTERNAL_TOKEN alone spends nobody's searches")
+	require.ErrorIs(t, spend(gateway, "", n), unavailable)
+	require.ErrorIs(t, spend(gateway, "operator-kim", line.Number{}), unavailable, "not a line")
 	require.Len(t, budget.spent, 1)
 	budget.err = fault.New(fault.RateLimitExceeded).RetryIn(90 * time.Second)
-	err := gateway.Spend(t.Context(), "operator-kim")
+	err = spend(gateway, "operator-kim", n)
 	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 	require.Equal(t, 90*time.Second, fault.From(err).RetryAfter())
 	budget.err = errors.New("away")
-	require.ErrorIs(t, gateway.Spend(t.Context(), "operator-kim"), unavailable)
+	require.ErrorIs(t, spend(gateway, "operator-kim", n), unavailable)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"phonebill/core/fault"
+	"phonebill/core/line"
 	"phonebill/ports"
 )
 
@@ -15,6 +16,12 @@ const SearchesPath = "/internal/v1/exact-searches"
 // Search is one search that somebody is about to make.
 type Search struct {
 	Person string `json:"person"`
+	Line   string `json:"line"`
+}
+
+// SearchCounted is the answer 200: the keyed hash under which the audit log names the line.
+type SearchCounted struct {
+	Index string `json:"index"`
 }
 
 // SearchRefused is the answer 429: when there is a search again.
@@ -22,7 +29,7 @@ type SearchRefused struct {
 	RetryInSeconds float64 `json:"retryInSeconds"`
 }
 
-// SearchesHandler returns 204 to POST SearchesPath when the search is counted and allowed, 429 when none is left. The service must be known
+// SearchesHandler returns 200 to POST SearchesPath when the search is counted and allowed, 429 when none is left. The service must be known
 // by its credential, as for the audit log (403).
 func SearchesHandler(writers AuditWriters, budget ports.SearchBudget, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,10 +42,16 @@ func SearchesHandler(writers AuditWriters, budget ports.SearchBudget, log *slog.
 			http.Error(w, "not a search", http.StatusBadRequest)
 			return
 		}
-		err := budget.Spend(r.Context(), search.Person)
+		n, err := line.Parse(search.Line)
+		if err != nil {
+			http.Error(w, "not a search", http.StatusBadRequest)
+			return
+		}
+		index, err := budget.Spend(r.Context(), search.Person, n)
 		switch {
 		case err == nil:
-			w.WriteHeader(http.StatusNoContent)
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(SearchCounted{index}) // the caller may be gone
 		case fault.From(err).Code() == fault.RateLimitExceeded:
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusTooManyRequests)

@@ -71,4 +71,13 @@ func TestStaffComeFromACustomerToTheRequest(t *testing.T) {
 	require.NotContains(t, out, who.LineNumber)
 	_, _, err = command(t, "", "requests", "cancel", request, "--reason", "취소")
 	require.ErrorContains(t, err, "A bill inquiry cannot be taken back")
+	out, _, err = command(t, "", "audit", "show", "--action", "REQUEST_CANCELLED", "--subject", request)
+	require.NoError(t, err)
+	require.Contains(t, out, "INTENDED")
+	require.Contains(t, out, "CONFLICT")
+	require.Contains(t, out, running.Operator.UserID)
+	out, _, err = command(t, "", "audit", "show", "--action", "REQUESTS_SEARCHED", "--actor", running.Operator.UserID, "--size", "100")
+	require.NoError(t, err)
+	require.Contains(t, out, "lineIndex")
+	require.NotContains(t, out, who.LineNumber)
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -146,4 +148,21 @@ func TestNoFaultIsKoreanInEnglish(t *testing.T) {
 			require.False(t, hasHangul(value))
 		}
 	}
+}
+
+// TestLongCommandsForetellTheirEnd by the share that is done, not more often than asked for.
+func TestLongCommandsForetellTheirEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		c := Console{Err: &out, lang: english}
+		show := c.verifying()
+		show(1, 100)
+		require.Empty(t, out.String(), "not at once")
+		<-time.After(10 * time.Second)
+		show(25, 100)
+		show(26, 100)
+		require.Equal(t, "25 of 100 rows checked, about 30s left\n", out.String())
+		require.Equal(t, "?", c.meter(time.Second).left(0))
+	})
 }

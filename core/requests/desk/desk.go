@@ -32,16 +32,16 @@ const (
 
 // List returns one page of the requests of a kind that match, the newest first, and how many match (at most requests.MostCounted).
 // FORBIDDEN for those who are no staff, as everywhere here; VALIDATION_ERROR for an unknown kind or state. A search for a line takes one of
-// the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The row of the audit log, which names the line masked, is there before
-// the answer.
+// the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The row of the audit log, which names the line masked and by its keyed
+// hash, is there before the answer.
 func (s *Service) List(ctx context.Context, by record.By, k requests.Kind, f requests.Filter) (page []requests.Request, total int, err error) {
 	deed := record.Deed{Action: searched, Subject: string(f.UserID), Facts: map[string]string{
 		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),
 	}}
 	refused := errors.Join(by.Staff(), f.Check(k))
-	err = s.Log.Look(ctx, by, deed, refused, func(map[string]string) (err error) {
+	err = s.Log.Look(ctx, by, deed, refused, func(facts map[string]string) (err error) {
 		if f.Line != (line.Number{}) {
-			if err := s.Searches.Spend(ctx, by.Name); err != nil {
+			if facts["lineIndex"], err = s.Searches.Spend(ctx, by.Name, f.Line); err != nil {
 				return err
 			}
 		}

@@ -62,9 +62,9 @@ func (w *world) Append(_ context.Context, e audit.Entry) error {
 	return w.audit
 }
 
-func (w *world) Spend(_ context.Context, person string) error {
+func (w *world) Spend(_ context.Context, person string, n line.Number) (string, error) {
 	w.spent = append(w.spent, person)
-	return w.budget
+	return "index of " + n.String(), w.budget
 }
 
 func newWorld() *world {
@@ -97,7 +97,7 @@ func TestAListIsOfOneKindAndOnRecord(t *testing.T) {
 	require.Equal(t, []string{"operator-kim"}, w.spent, "a search for a line is counted")
 	require.Equal(t, []audit.Entry{{
 		At: noon, Actor: "operator-kim", Action: "REQUESTS_SEARCHED", Subject: "hong1234", Outcome: audit.Done, IP: "203.0.113.7",
-		Detail: `{"kind":"CHANGE","line":"010-****-5678","page":"1","size":"20","state":"UNKNOWN"}`,
+		Detail: `{"kind":"CHANGE","line":"010-****-5678","lineIndex":"index of 010-****-5678","page":"1","size":"20","state":"UNKNOWN"}`,
 	}}, w.rows)
 	_, _, err = w.List(t.Context(), staff, requests.Inquiry, requests.Filter{State: "TIMEOUT", Page: 1, Size: 20})
 	require.NoError(t, err)
