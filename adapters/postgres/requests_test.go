@@ -64,7 +64,8 @@ func TestStaffFindInquiries(t *testing.T) {
 		f    requests.Filter
 		want []id.ID
 	}{
-		"all": {requests.Filter{}, []id.ID{others, timeout, failed, live}}, "line": {requests.Filter{Line: portstest.Line(1)}, []id.ID{failed, live}},
+		"all":             {requests.Filter{}, []id.ID{others, timeout, failed, live}},
+		"line":            {requests.Filter{Line: portstest.Line(1)}, []id.ID{failed, live}},
 		"user":            {requests.Filter{UserID: "hong1234"}, []id.ID{timeout, failed, live}},
 		"failed":          {requests.Filter{State: "FAILED"}, []id.ID{others, failed}},
 		"timeout":         {requests.Filter{State: "TIMEOUT"}, []id.ID{timeout}},
@@ -149,8 +150,10 @@ func TestStaffFindRequestsAlongIndexes(t *testing.T) {
 		f     requests.Filter
 		index string
 	}{
-		"trace": {requests.Filter{TraceID: aTrace}, "change_orders_trace"}, "line": {requests.Filter{Line: portstest.Line(1)}, "change_orders_of_line"},
-		"user": {requests.Filter{UserID: "nobody12"}, "change_orders_history_states"}, "state": {requests.Filter{State: "FAILED"}, "change_orders_uncompleted"},
+		"trace": {requests.Filter{TraceID: aTrace}, "change_orders_trace"},
+		"line":  {requests.Filter{Line: portstest.Line(1)}, "change_orders_of_line"},
+		"user":  {requests.Filter{UserID: "nobody12"}, "change_orders_history_states"},
+		"state": {requests.Filter{State: "FAILED"}, "change_orders_uncompleted"},
 	} {
 		seen.all, c.f.Page, c.f.Size = nil, 1, 20
 		_, _, err := of.List(t.Context(), c.f)

@@ -330,16 +330,22 @@ func TestRepeatedChecksAreOneEvent(t *testing.T) {
 	began := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	at := func(i int) time.Time { return began.Add(time.Duration(i) * 30 * time.Second) }
 	o := timeline.Order{Row: product.Order{State: product.Unknown, RequestedAt: began, NextAttemptAt: at(3000)}}
-	o.Steps = append(o.Steps, timeline.Step{At: at(0), State: product.Dispatched, Sends: 1}, timeline.Step{At: at(1), State: product.Unknown, Sends: 1})
+	o.Steps = append(o.Steps, timeline.Step{At: at(0), State: product.Dispatched, Sends: 1},
+		timeline.Step{At: at(1), State: product.Unknown, Sends: 1})
 	check := func(i int, result, note string) {
-		o.Calls = append(o.Calls, audit.Call{Operation: "product.change.status", AskedAt: at(i), AnsweredAt: at(i).Add(time.Second), Result: result})
-		o.Steps = append(o.Steps, timeline.Step{At: at(i).Add(2 * time.Second), State: product.Unknown, Sends: 1, Note: note, NextAt: at(i + 1)})
+		o.Calls = append(o.Calls, audit.Call{
+			Operation: "product.change.status", AskedAt: at(i), AnsweredAt: at(i).Add(time.Second), Result: result,
+		})
+		o.Steps = append(o.Steps, timeline.Step{
+			At: at(i).Add(2 * time.Second), State: product.Unknown, Sends: 1, Note: note, NextAt: at(i + 1),
+		})
 	}
 	for i := 2; i < 2002; i++ {
 		check(i, "TIMEOUT", "")
 	}
 	check(2002, "E999", "")
-	o.Steps = append(o.Steps, timeline.Step{At: at(2003), State: product.Parked, Sends: 1}, timeline.Step{At: at(2004), State: product.Unknown, Sends: 1})
+	o.Steps = append(o.Steps, timeline.Step{At: at(2003), State: product.Parked, Sends: 1},
+		timeline.Step{At: at(2004), State: product.Unknown, Sends: 1})
 	check(2005, "TIMEOUT", "")
 	var whats []timeline.What
 	counts := map[int]string{}

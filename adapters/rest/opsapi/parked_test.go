@@ -112,7 +112,7 @@ func TestAnswersToAWord(t *testing.T) {
 		"unknown":        {undecided{err: fault.New(fault.ResourceNotFound)}, good, http.StatusNotFound, "NOT_FOUND"},
 		"short":          {undecided{}, `{"outcome":"COMPLETED","reason":"네"}`, http.StatusBadRequest, "2자 이상, 500자 이내"},
 		"blank":          {undecided{}, `{"outcome":"COMPLETED","reason":"         "}`, http.StatusBadRequest, `"field":"reason"`},
-		"long":           {undecided{}, `{"outcome":"COMPLETED","reason":"` + strings.Repeat("가", 501) + `"}`, http.StatusBadRequest, "2자 이상, 500자 이내"},
+		"long":           {undecided{}, `{"outcome":"COMPLETED","reason":"` + strings.Repeat("가", 501) + `"}`, http.StatusBadRequest, "500자 이내"},
 		"no outcome":     {undecided{}, `{"reason":"KOS 화면에서 확인"}`, http.StatusBadRequest, "outcome"},
 		"bad outcome":    {undecided{}, `{"outcome":"PARKED","reason":"KOS 화면에서 확인"}`, http.StatusBadRequest, "outcome"},
 		"somebody's own": {undecided{}, `{"outcome":"FAILED","reason":"KOS 화면에서 확인","by":"lee"}`, http.StatusBadRequest, "by"},

@@ -63,8 +63,8 @@ func (c Console) listRequests() *cobra.Command {
 func (c Console) findRequests() *cobra.Command {
 	return &cobra.Command{
 		Use: "find TRACE_ID", Short: "Find the requests of the call whose trace id a customer quotes",
-		Long: `Find the requests of the call whose trace id a customer quotes: the traceId of an error, 32 hexadecimal digits. Requests that were made
-before trace ids were kept are not found.`,
+		Long: `Find the requests of the call whose trace id a customer quotes: the traceId of an error, 32 hexadecimal digits. Requests
+that were made before trace ids were kept are not found.`,
 		Example: "  phonebillctl requests find 4bf92f3577b34da6a3ce929d0e0e4736",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			trace, err := requests.ParseTraceID(args[0])

@@ -195,7 +195,7 @@ func (e *shownError) Error() string { return e.text }
 func (e *shownError) Unwrap() error { return e.cause }
 
 // Is makes a wrong command line known.
-func (e *shownError) Is(target error) bool { return e.usage && target == ErrUsage } //nolint:errorlint // a sentinel
+func (e *shownError) Is(target error) bool { return e.usage && target == ErrUsage }
 
 // say writes a line to the console's error stream, where progress goes. Nothing can be done if that fails.
 func (c Console) say(key string, args ...any) { _, _ = fmt.Fprintf(c.Err, c.lang.text(key), args...) }

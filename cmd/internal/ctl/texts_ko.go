@@ -7,7 +7,8 @@ import (
 
 // korean has the Korean text of every English one. Codes and the names of columns that are codes stay as they are.
 var korean = map[string]string{
-	"\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   ": "\r%d행, 추가 %d, 기존 %d, 거절 %d, 초당 %.0f행, 남은 시간 %s   ",
+	"\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   ": "" +
+		"\r%d행, 추가 %d, 기존 %d, 거절 %d, 초당 %.0f행, 남은 시간 %s   ",
 	" (by %s)":                               " (부여자 %s)",
 	" (cannot be opened: %s)":                " (열 수 없음: %s)",
 	" until %s":                              " (%s까지)",
@@ -18,23 +19,26 @@ var korean = map[string]string{
 	"%d read, %d added, %d there already, %d refused\n":          "읽음 %d, 추가 %d, 기존 %d, 거절 %d\n",
 	"%d rows looked at, %d sealed anew, %d do not open; values bound to their column alone are refused\n": "" +
 		"%d행 확인, %d행 다시 봉인, %d행 열 수 없음. 열에만 묶인 값은 이제 거절합니다\n",
-	"%d rows without a key are believed: an older release may still write them": "키 없는 %d행을 인정합니다. 이전 릴리스가 아직 쓸 수 있습니다",
-	"%d rows without a key came before checkpoint %d, which closed them":        "키 없는 %d행은 체크포인트 %d 이전의 것이며 그 체크포인트로 닫혔습니다",
-	"%d sessions ended\n":                                                      "세션 %d개를 종료하였습니다\n",
-	"%d within the last 60 s":                                                  "최근 60초 동안 %d회",
-	"%q is one argument too many: %s":                                          "인자 %q은(는) 필요하지 않습니다: %s",
-	"%q is unknown; did you mean %s? There are %s":                             "%q은(는) 없는 값입니다. %s을(를) 뜻하셨습니까? 가능한 값: %s",
-	"%q is unknown; there are %s":                                              "%q은(는) 없는 값입니다. 가능한 값: %s",
-	"%s  %s to %s, proposed by %s (%s), until %s\n":                            "%s  %s → %s, 제안 %s (%s), 기한 %s\n",
-	"%s by %s until %s: %s":                                                    "%s, 제안자 %s, 기한 %s: %s",
-	"%s had no grant of %s: nothing was revoked\n":                             "%s에게 %s 권한이 없어 회수할 것이 없었습니다\n",
-	"%s has %s\n":                                                              "%s에게 %s 권한이 있습니다\n",
-	"%s has no command %q; did you mean %q? There are %s":                      "%s에 %q 명령이 없습니다. %q을(를) 뜻하셨습니까? 가능한 명령: %s",
-	"%s has no command %q; there are %s":                                       "%s에 %q 명령이 없습니다. 가능한 명령: %s",
-	"%s has no flag --%s; did you mean --%s?":                                  "%s에 --%s 옵션이 없습니다. --%s을(를) 뜻하셨습니까?",
-	"%s has no flag --%s; see --help":                                          "%s에 --%s 옵션이 없습니다. --help를 확인해주세요",
-	"%s has no second factor\n":                                                "%s에게 추가 인증이 없습니다\n",
-	"%s holds no anchor: neither SEQ:HASH nor lines of the auth service's log": "%s에 기준점이 없습니다. SEQ:HASH도 auth 서비스의 로그도 아닙니다",
+	"%d rows without a key are believed: an older release may still write them": "" +
+		"키 없는 %d행을 인정합니다. 이전 릴리스가 아직 쓸 수 있습니다",
+	"%d rows without a key came before checkpoint %d, which closed them": "" +
+		"키 없는 %d행은 체크포인트 %d 이전의 것이며 그 체크포인트로 닫혔습니다",
+	"%d sessions ended\n":                                 "세션 %d개를 종료하였습니다\n",
+	"%d within the last 60 s":                             "최근 60초 동안 %d회",
+	"%q is one argument too many: %s":                     "인자 %q은(는) 필요하지 않습니다: %s",
+	"%q is unknown; did you mean %s? There are %s":        "%q은(는) 없는 값입니다. %s을(를) 뜻하셨습니까? 가능한 값: %s",
+	"%q is unknown; there are %s":                         "%q은(는) 없는 값입니다. 가능한 값: %s",
+	"%s  %s to %s, proposed by %s (%s), until %s\n":       "%s  %s → %s, 제안 %s (%s), 기한 %s\n",
+	"%s by %s until %s: %s":                               "%s, 제안자 %s, 기한 %s: %s",
+	"%s had no grant of %s: nothing was revoked\n":        "%s에게 %s 권한이 없어 회수할 것이 없었습니다\n",
+	"%s has %s\n":                                         "%s에게 %s 권한이 있습니다\n",
+	"%s has no command %q; did you mean %q? There are %s": "%s에 %q 명령이 없습니다. %q을(를) 뜻하셨습니까? 가능한 명령: %s",
+	"%s has no command %q; there are %s":                  "%s에 %q 명령이 없습니다. 가능한 명령: %s",
+	"%s has no flag --%s; did you mean --%s?":             "%s에 --%s 옵션이 없습니다. --%s을(를) 뜻하셨습니까?",
+	"%s has no flag --%s; see --help":                     "%s에 --%s 옵션이 없습니다. --help를 확인해주세요",
+	"%s has no second factor\n":                           "%s에게 추가 인증이 없습니다\n",
+	"%s holds no anchor: neither SEQ:HASH nor lines of the auth service's log": "" +
+		"%s에 기준점이 없습니다. SEQ:HASH도 auth 서비스의 로그도 아닙니다",
 	"%s is %s\n":        "%s의 상태는 %s입니다\n",
 	"%s is missing: %s": "%s 인자가 없습니다: %s",
 	"%s is no longer held by another account; it goes to %s\n": "%s 회선을 다른 계정이 더 이상 보유하지 않으며 %s에게 이전됩니다\n",
@@ -44,8 +48,9 @@ var korean = map[string]string{
 	"%s signs from %s\n":                 "%s 키가 %s부터 서명합니다\n",
 	"%s … %s: %d orders compared, %d differences; KOS asked %d times, undecided %d, not asked %d; %s": "" +
 		"%s … %s: %d건 비교, 차이 %d건, KOS 질의 %d회, 판단 불가 %d건, 질의하지 않음 %d건, %s",
-	"%s: %d of %d rows, %d sealed anew, %d do not open, %s left\n": "%[1]s: %[3]d행 중 %[2]d행, 다시 봉인 %[4]d, 열 수 없음 %[5]d, 남은 시간 %[6]s\n",
-	"%s: the demo has an operator and an admin":                    "%s: 데모에는 operator와 admin만 있습니다",
+	"%s: %d of %d rows, %d sealed anew, %d do not open, %s left\n": "" +
+		"%[1]s: %[3]d행 중 %[2]d행, 다시 봉인 %[4]d, 열 수 없음 %[5]d, 남은 시간 %[6]s\n",
+	"%s: the demo has an operator and an admin": "%s: 데모에는 operator와 admin만 있습니다",
 	"%w: see %s":                              "%w: %s을(를) 확인해주세요",
 	"%w: see docs/reconciliation.md":          "%w: docs/reconciliation.md를 확인해주세요",
 	"some rows were refused":                  "일부 행이 거절되었습니다",
@@ -59,12 +64,16 @@ var korean = map[string]string{
 	"--anchor is SEQ:HASH or a file: %w":      "--anchor에는 SEQ:HASH 또는 파일을 지정해주세요: %w",
 	"--expires is a day like 2026-12-31, a time like 2026-12-31T15:00:00Z or a duration like 8h": "" +
 		"--expires에는 2026-12-31 같은 날짜, 2026-12-31T15:00:00Z 같은 시각 또는 8h 같은 기간을 지정해주세요",
-	"--page counts from 1, --size is 1-100, and page x size at most 10,000":                "--page는 1부터, --size는 1~100이며 page x size는 10,000 이하여야 합니다",
-	"--rows-per-second is 1 or more":                                                       "--rows-per-second는 1 이상이어야 합니다",
-	"--until is a time like 2026-11-20T00:00:00+09:00: %w":                                 "--until에는 2026-11-20T00:00:00+09:00 같은 시각을 지정해주세요: %w",
-	"AUTH_DATABASE_URL is not set, and no local system is found: %w":                       "AUTH_DATABASE_URL이 없고 로컬 시스템도 찾을 수 없습니다: %w",
-	"Activate an account; takes effect within a second":                                    "계정을 활성화합니다. 1초 안에 적용됩니다",
-	"Bind the sealed values of an older release to their rows, then refuse the older form": "이전 릴리스의 봉인 값을 각 행에 묶고 이전 형식을 거절합니다",
+	"--page counts from 1, --size is 1-100, and page x size at most 10,000": "" +
+		"--page는 1부터, --size는 1~100이며 page x size는 10,000 이하여야 합니다",
+	"--rows-per-second is 1 or more": "--rows-per-second는 1 이상이어야 합니다",
+	"--until is a time like 2026-11-20T00:00:00+09:00: %w": "" +
+		"--until에는 2026-11-20T00:00:00+09:00 같은 시각을 지정해주세요: %w",
+	"AUTH_DATABASE_URL is not set, and no local system is found: %w": "" +
+		"AUTH_DATABASE_URL이 없고 로컬 시스템도 찾을 수 없습니다: %w",
+	"Activate an account; takes effect within a second": "계정을 활성화합니다. 1초 안에 적용됩니다",
+	"Bind the sealed values of an older release to their rows, then refuse the older form": "" +
+		"이전 릴리스의 봉인 값을 각 행에 묶고 이전 형식을 거절합니다",
 	`Bind the sealed values that an older release wrote (names, numbers, addresses, lines, bills, copies, payloads, password hashes) to
 their rows, in all four databases. From then on a value that is moved to another row, or into another cache entry, does not open.
 
@@ -115,14 +124,16 @@ A change has two rows: INTENDED before it, and what came of it. This command che
 	"only what was done to this account or request":          "이 계정이나 요청에 한 일만",
 	"only what is not older than this; 0 = all":              "이 기간 안의 것만. 0이면 전체",
 	"ACTOR": "담당자", "ACTION": "동작", "REASON": "사유",
-	"Compare our plan changes with KOS and with what the MVNO AP server was told": "상품 변경을 KOS 및 MVNO AP 서버에 전달한 결과와 대사합니다",
+	"Compare our plan changes with KOS and with what the MVNO AP server was told": "" +
+		"상품 변경을 KOS 및 MVNO AP 서버에 전달한 결과와 대사합니다",
 	`Compare our plan changes with KOS and with what the MVNO AP server was told. Differences are reported; nothing is changed.
 
 The instances of the product service are asked as "ops" does, with the same variables. docs/reconciliation.md says what to do.`: "" +
 		`상품 변경을 KOS 및 MVNO AP 서버에 전달한 결과와 대사합니다. 차이를 알릴 뿐 아무것도 바꾸지 않습니다.
 
 "ops"와 같은 변수로 product 서비스의 인스턴스에 묻습니다. 조치 방법은 docs/reconciliation.md에 있습니다.`,
-	"Compare the books now, and wait for it; exit code 3 when they differ": "지금 대사하고 끝날 때까지 기다립니다. 차이가 있으면 종료 코드 3",
+	"Compare the books now, and wait for it; exit code 3 when they differ": "" +
+		"지금 대사하고 끝날 때까지 기다립니다. 차이가 있으면 종료 코드 3",
 	`Compare the books now. Orders are compared that became final within --since before --until, and all that are open for too long.
 
 KOS is asked 20 questions a minute by default, so a busy day takes its time. It goes on when this command is interrupted:
@@ -140,9 +151,10 @@ it. When that account does not exist yet, the creation that was refused is sent 
 or administrator gets a second factor: its otpauth URI and recovery codes are printed once too. Hand them over safely.`: "" +
 		`계정을 만듭니다. 비밀번호는 표준 입력의 첫 줄에서 읽거나(--password-stdin) 새로 만들어 한 번만 출력합니다. 운영자와 관리자에게는
 추가 인증이 등록되며 otpauth URI와 복구 코드도 한 번만 출력합니다. 안전하게 전달해주세요.`,
-	"Create an account; the first administrator too":                        "계정을 만듭니다. 첫 관리자도 만듭니다",
-	"Create, show, search, unlock, suspend and load accounts":               "계정을 만들고, 보고, 찾고, 잠금을 풀고, 정지하고, 일괄 등록합니다",
-	"Credentials of systems that call for their users (the MVNO AP server)": "사용자를 대신해 호출하는 시스템(MVNO AP 서버)의 자격 증명",
+	"Create an account; the first administrator too":          "계정을 만듭니다. 첫 관리자도 만듭니다",
+	"Create, show, search, unlock, suspend and load accounts": "계정을 만들고, 보고, 찾고, 잠금을 풀고, 정지하고, 일괄 등록합니다",
+	"Credentials of systems that call for their users (the MVNO AP server)": "" +
+		"사용자를 대신해 호출하는 시스템(MVNO AP 서버)의 자격 증명",
 	`Credentials of systems that call for their users: sent as X-Service-Credential at login and refresh, they make the end user's
 address and device believed and lift the limit per address. Two keys of a service are good at a time: mint the next, change the caller over,
 and retire the old one or let the next mint do it. No restart is needed.`: "" +
@@ -234,13 +246,15 @@ AUTH_DATABASE_URL이 없으면 "make run"으로 시작한 시스템(PHONEBILL_DA
 모든 명령은 감사 로그에 cli:<계정>으로 기록하며, 변경하는 명령에는 --reason이 필요합니다.
 
 "ops", "deliveries", "parked", "requests", "books", "timeline"은 실행 중인 서비스에 묻습니다.`,
-	"Operate phonebill: accounts, permissions, sessions, keys, audit log, the link to KOS": "phonebill 운영: 계정, 권한, 세션, 키, 감사 로그, KOS 연동",
-	"Print the one-time code of a demo account, as its authenticator app would":            "데모 계정의 일회용 코드를 인증 앱처럼 출력합니다",
-	"Refuse a key that signs no more, within a second everywhere":                          "서명하지 않는 키를 1초 안에 모든 곳에서 거절합니다",
-	"Refuse a key, within seconds everywhere":                                              "키를 몇 초 안에 모든 곳에서 거절합니다",
-	"Replace the lost second factor of staff, remove that of a customer":                   "담당자의 잃은 추가 인증을 교체하고 고객의 추가 인증을 해제합니다",
-	"Say what became of a parked change; another person must say the same within 24 h":     "확인 대기 중인 변경의 결과를 정합니다. 다른 담당자가 24시간 안에 같은 결과를 확인해야 합니다",
-	"Search for accounts by id, customer, line or status":                                  "계정을 ID, 고객, 회선, 상태로 찾습니다",
+	"Operate phonebill: accounts, permissions, sessions, keys, audit log, the link to KOS": "" +
+		"phonebill 운영: 계정, 권한, 세션, 키, 감사 로그, KOS 연동",
+	"Print the one-time code of a demo account, as its authenticator app would": "데모 계정의 일회용 코드를 인증 앱처럼 출력합니다",
+	"Refuse a key that signs no more, within a second everywhere":               "서명하지 않는 키를 1초 안에 모든 곳에서 거절합니다",
+	"Refuse a key, within seconds everywhere":                                   "키를 몇 초 안에 모든 곳에서 거절합니다",
+	"Replace the lost second factor of staff, remove that of a customer":        "담당자의 잃은 추가 인증을 교체하고 고객의 추가 인증을 해제합니다",
+	"Say what became of a parked change; another person must say the same within 24 h": "" +
+		"확인 대기 중인 변경의 결과를 정합니다. 다른 담당자가 24시간 안에 같은 결과를 확인해야 합니다",
+	"Search for accounts by id, customer, line or status":              "계정을 ID, 고객, 회선, 상태로 찾습니다",
 	"Show an account, masked":                                          "계정을 마스킹하여 봅니다",
 	"Show how often memory does":                                       "캐시 적중률을 봅니다",
 	"Show the help of a command: phonebillctl COMMAND --help":          "명령의 도움말을 봅니다: phonebillctl COMMAND --help",
@@ -288,12 +302,13 @@ docs/operations.md tells what the codes mean.`: "" +
 	"first customers moved over":      "1차 고객 이관",
 	"helps out until the year ends":   "연말 지원",
 	"how far back":                    "얼마 전까지 비교할지",
-	"how many rows are looked at per second at most":                        "초당 확인할 최대 행 수",
-	"how you know, in 2 characters or more; it is recorded (required)":      "판단 근거, 2자 이상. 기록합니다 (필수)",
-	"identity theft reported":                                               "명의 도용 신고",
-	"interrupted: whole batches are stored, run the command again to go on": "중단되었습니다. 저장된 묶음은 온전하므로 다시 실행하면 이어집니다",
-	"it holds what the anchor knows: %d checkpoints, %d rows":               "기준점이 아는 것과 맞습니다: 체크포인트 %d개, %d행",
-	"keyed rows begin with row %d of writer %s, %s":                         "키 있는 행은 작성자 %[2]s의 %[1]d행부터, %[3]s",
+	"how many rows are looked at per second at most":                   "초당 확인할 최대 행 수",
+	"how you know, in 2 characters or more; it is recorded (required)": "판단 근거, 2자 이상. 기록합니다 (필수)",
+	"identity theft reported":                                          "명의 도용 신고",
+	"interrupted: whole batches are stored, run the command again to go on": "" +
+		"중단되었습니다. 저장된 묶음은 온전하므로 다시 실행하면 이어집니다",
+	"it holds what the anchor knows: %d checkpoints, %d rows": "기준점이 아는 것과 맞습니다: 체크포인트 %d개, %d행",
+	"keyed rows begin with row %d of writer %s, %s":           "키 있는 행은 작성자 %[2]s의 %[1]d행부터, %[3]s",
 	"kind":       "종류",
 	"last login": "마지막 로그인",
 	"line":       "회선",
@@ -361,12 +376,14 @@ docs/operations.md tells what the codes mean.`: "" +
 	"used":    "사용",
 	"user":    "사용자",
 	"version": "버전",
-	"waiting until every instance writes the new form\n":                             "모든 인스턴스가 새 형식을 쓸 때까지 기다립니다\n",
-	"what became of it (required)":                                                   "처리 결과 (필수)",
-	"what is known of the log from elsewhere: SEQ:HASH, or a file (may be repeated)": "다른 곳에서 아는 로그의 상태: SEQ:HASH 또는 파일 (반복 가능)",
-	"why, in 2 characters or more; it is recorded":                                   "사유, 2자 이상. 기록합니다",
-	"why, in 2 characters or more; it is recorded (required)":                        "사유, 2자 이상. 기록합니다 (필수)",
-	"without an anchor a log that was emptied and began anew looks like a young one": "기준점이 없으면 비우고 새로 시작한 로그를 구별할 수 없습니다",
+	"waiting until every instance writes the new form\n": "모든 인스턴스가 새 형식을 쓸 때까지 기다립니다\n",
+	"what became of it (required)":                       "처리 결과 (필수)",
+	"what is known of the log from elsewhere: SEQ:HASH, or a file (may be repeated)": "" +
+		"다른 곳에서 아는 로그의 상태: SEQ:HASH 또는 파일 (반복 가능)",
+	"why, in 2 characters or more; it is recorded":            "사유, 2자 이상. 기록합니다",
+	"why, in 2 characters or more; it is recorded (required)": "사유, 2자 이상. 기록합니다 (필수)",
+	"without an anchor a log that was emptied and began anew looks like a young one": "" +
+		"기준점이 없으면 비우고 새로 시작한 로그를 구별할 수 없습니다",
 	"works tonight":                    "야간 작업",
 	"yes":                              "예",
 	"no":                               "아니요",
@@ -385,8 +402,8 @@ The instances of the services are asked as "ops" does, with the same variables; 
 "phonebillctl timeline REQUEST_ID"로 한 요청에 일어난 일을 볼 수 있습니다.`,
 	"List requests by line, account or state, the newest first":      "요청을 회선, 계정, 상태로 최신순 조회합니다",
 	"Find the requests of the call whose trace id a customer quotes": "고객이 알려준 추적 ID의 호출이 만든 요청을 찾습니다",
-	`Find the requests of the call whose trace id a customer quotes: the traceId of an error, 32 hexadecimal digits. Requests that were made
-before trace ids were kept are not found.`: "" +
+	`Find the requests of the call whose trace id a customer quotes: the traceId of an error, 32 hexadecimal digits. Requests
+that were made before trace ids were kept are not found.`: "" +
 		`고객이 알려준 추적 ID(오류의 traceId, 16진수 32자리)의 호출이 만든 요청을 찾습니다. 추적 ID를 보관하기 전의 요청은 찾을 수 없습니다.`,
 	"Take a plan change back that its customer could take back": "고객이 취소할 수 있는 상품 변경을 취소합니다",
 	"no request was made under this trace id\n":                 "이 추적 ID로 만들어진 요청이 없습니다\n",
@@ -457,20 +474,22 @@ var englishReasons = map[string]string{
 
 // englishMessages are messages that say more than their code.
 var englishMessages = map[string]string{
-	"2단계 인증이 등록된 계정만 운영자 또는 관리자가 될 수 있습니다":          "Only an account with a second factor can be that of an operator or administrator.",
-	"다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요":                  "It was changed meanwhile; read it again.",
-	"다른 담당자의 확인이 필요합니다":                             "Another person has to confirm it.",
-	"본인이 신청한 회선 이전은 다른 담당자가 승인해야 합니다":               "Another person has to confirm a transfer that you proposed.",
-	"승인 기한이 지난 회선 이전입니다. 다시 신청해주세요":                 "The time to confirm the transfer is over; propose it again.",
-	"이미 승인된 회선 이전입니다":                               "The transfer is confirmed already.",
-	"마지막 관리자는 변경할 수 없습니다":                           "The last administrator cannot be changed.",
-	"본인의 계정은 관리할 수 없습니다":                            "Nobody manages the own account.",
-	"이미 처리 중이거나 완료된 요청은 취소할 수 없습니다":                 "What is being worked on or finished cannot be cancelled.",
-	"이미 해제된 회선입니다. 처음 요청을 다시 보내주세요":                 "The line is free already: send the first request again.",
-	"일부 서비스가 응답하지 않아 요청을 찾을 수 없습니다. 잠시 후 다시 시도해주세요": "Some services do not answer, so the request cannot be found. Try again in a while.",
-	"요금 조회는 취소할 수 없습니다":                             "A bill inquiry cannot be taken back.",
-	"확인 대기 중인 요청이 아닙니다":                             "The request does not wait for a decision.",
-	"회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요":           "The limit of searches for a line is reached. Try again later.",
+	"2단계 인증이 등록된 계정만 운영자 또는 관리자가 될 수 있습니다": "" +
+		"Only an account with a second factor can be that of an operator or administrator.",
+	"다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요":    "It was changed meanwhile; read it again.",
+	"다른 담당자의 확인이 필요합니다":               "Another person has to confirm it.",
+	"본인이 신청한 회선 이전은 다른 담당자가 승인해야 합니다": "Another person has to confirm a transfer that you proposed.",
+	"승인 기한이 지난 회선 이전입니다. 다시 신청해주세요":   "The time to confirm the transfer is over; propose it again.",
+	"이미 승인된 회선 이전입니다":                 "The transfer is confirmed already.",
+	"마지막 관리자는 변경할 수 없습니다":             "The last administrator cannot be changed.",
+	"본인의 계정은 관리할 수 없습니다":              "Nobody manages the own account.",
+	"이미 처리 중이거나 완료된 요청은 취소할 수 없습니다":   "What is being worked on or finished cannot be cancelled.",
+	"이미 해제된 회선입니다. 처음 요청을 다시 보내주세요":   "The line is free already: send the first request again.",
+	"일부 서비스가 응답하지 않아 요청을 찾을 수 없습니다. 잠시 후 다시 시도해주세요": "" +
+		"Some services do not answer, so the request cannot be found. Try again in a while.",
+	"요금 조회는 취소할 수 없습니다":                   "A bill inquiry cannot be taken back.",
+	"확인 대기 중인 요청이 아닙니다":                   "The request does not wait for a decision.",
+	"회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요": "The limit of searches for a line is reached. Try again later.",
 }
 
 // englishFaults are shorter than the meanings of the catalogue, which are for developers.

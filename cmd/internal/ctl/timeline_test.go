@@ -38,7 +38,7 @@ func TestATimelineIsPrinted(t *testing.T) {
 	mux.Handle(timelines.Path+"/", feed.Protected(personal.NewSecret("s3cret"), timelines.Handler(memory.Timelines{{1}: {
 		Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.NoCalls},
 		Events: []timeline.Event{
-			{At: at, Source: timeline.Request, What: timeline.Requested, Text: "the customer requested it", Facts: map[string]string{"to": "5G", "from": "LTE"}},
+			{At: at, Source: timeline.Request, What: timeline.Requested, Text: "신청", Facts: map[string]string{"to": "5G", "from": "LTE"}},
 			{At: at, Source: timeline.Person, What: timeline.Proposed, Text: "제안", Facts: map[string]string{"reason": "one\ntwo\tthree"}},
 			{At: at, Source: timeline.Check, What: timeline.CheckPassed, Text: "통과"},
 		},
@@ -55,7 +55,8 @@ func TestATimelineIsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.printTimeline(told))
 	for _, want := range []string{
-		"010-****-5678", "UNKNOWN", "2026-11-21 04:00:00Z", "KOS_CALLS", "bill-inquiry", "REQUESTED", "from=LTE to=5G", "the customer requested it",
+		"010-****-5678", "UNKNOWN", "2026-11-21 04:00:00Z", "KOS_CALLS", "bill-inquiry", "REQUESTED", "from=LTE to=5G",
+		"the customer requested it",
 		"reason=one two three", "2026-11-21 03:00:00.000Z",
 	} {
 		require.Contains(t, out.String(), want)

@@ -18,8 +18,8 @@ type Service struct {
 
 const action = "AUDIT_SHOWN" // in the audit log
 
-// List returns one page of the entries that match, the newest first, and how many match (at most audit.MostCounted). FORBIDDEN for those who
-// are no staff. The row that says that the log was read is there before the answer.
+// List returns one page of the entries that match, the newest first, and how many match (at most audit.MostCounted).
+// FORBIDDEN for those who are no staff. The row that says that the log was read is there before the answer.
 func (s *Service) List(ctx context.Context, by record.By, f audit.Filter) (page []audit.Entry, total int, err error) {
 	deed := record.Deed{Action: action, Subject: f.Subject, Facts: map[string]string{
 		"actor": f.Actor, "action": f.Action, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),

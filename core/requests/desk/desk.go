@@ -30,11 +30,13 @@ const (
 	cancelled = "REQUEST_CANCELLED"
 )
 
-// List returns one page of the requests of a kind that match, the newest first, and how many match (at most requests.MostCounted).
-// FORBIDDEN for those who are no staff, as everywhere here; VALIDATION_ERROR for an unknown kind or state. A search for a line takes one of
-// the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The row of the audit log, which names the line masked and by its keyed
-// hash, is there before the answer.
-func (s *Service) List(ctx context.Context, by record.By, k requests.Kind, f requests.Filter) (page []requests.Request, total int, err error) {
+// List returns one page of the requests of a kind that match, the newest first, and how many match (at most
+// requests.MostCounted). FORBIDDEN for those who are no staff, as everywhere here; VALIDATION_ERROR for an unknown kind or
+// state. A search for a line takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The row of
+// the audit log, which names the line masked and by its keyed hash, is there before the answer.
+func (s *Service) List(
+	ctx context.Context, by record.By, k requests.Kind, f requests.Filter,
+) (page []requests.Request, total int, err error) {
 	deed := record.Deed{Action: searched, Subject: string(f.UserID), Facts: map[string]string{
 		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),
 	}}
@@ -54,8 +56,8 @@ func (s *Service) List(ctx context.Context, by record.By, k requests.Kind, f req
 	return page, total, nil
 }
 
-// Find returns the requests of both kinds that were made under a trace id, the newest first. SERVICE_UNAVAILABLE when a service does not
-// answer: the request may be its own.
+// Find returns the requests of both kinds that were made under a trace id, the newest first. SERVICE_UNAVAILABLE when a
+// service does not answer: the request may be its own.
 func (s *Service) Find(ctx context.Context, by record.By, trace string) (found []requests.Request, err error) {
 	deed := record.Deed{Action: searched, Facts: map[string]string{"traceId": trace}}
 	err = s.Log.Look(ctx, by, deed, by.Staff(), func(map[string]string) error {
@@ -78,8 +80,8 @@ func (s *Service) Find(ctx context.Context, by record.By, trace string) (found [
 // MostFound is how many requests of a kind are shown of one trace id.
 const MostFound = 50
 
-// Cancel takes a request back where its customer could. NOT_FOUND without it, CONFLICT where the customer could not either, VALIDATION_ERROR
-// without a reason. The intent is in the audit log before anything changes, and what came of it after.
+// Cancel takes a request back where its customer could. NOT_FOUND without it, CONFLICT where the customer could not either,
+// VALIDATION_ERROR without a reason. The intent is in the audit log before anything changes, and what came of it after.
 func (s *Service) Cancel(ctx context.Context, by record.By, request id.ID, reason string) error {
 	refused := by.Staff()
 	if refused == nil {

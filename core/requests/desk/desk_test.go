@@ -22,6 +22,8 @@ var (
 	noon  = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	staff = record.By{Name: "operator-kim", Roles: []auth.Role{auth.Operator}, IP: "203.0.113.7"}
 	mine  = id.ID{15: 1}
+
+	customer = record.By{Name: "hong1234", Roles: []auth.Role{auth.Customer}}
 )
 
 // world is two services, the audit log, and a budget of searches.
@@ -107,6 +109,7 @@ func TestAListIsOfOneKindAndOnRecord(t *testing.T) {
 
 func TestRefusedSearchesAskNobody(t *testing.T) {
 	t.Parallel()
+	limited := fault.New(fault.RateLimitExceeded)
 	for name, c := range map[string]struct {
 		by     record.By
 		kind   requests.Kind
@@ -114,11 +117,11 @@ func TestRefusedSearchesAskNobody(t *testing.T) {
 		budget error
 		want   fault.Code
 	}{
-		"a customer":            {record.By{Name: "hong1234", Roles: []auth.Role{auth.Customer}}, requests.Change, requests.Filter{}, nil, fault.PermissionDenied},
+		"a customer":            {customer, requests.Change, requests.Filter{}, nil, fault.PermissionDenied},
 		"an unknown kind":       {staff, "BOGUS", requests.Filter{}, nil, fault.ValidationError},
 		"an unknown state":      {staff, requests.Change, requests.Filter{State: "FOO"}, nil, fault.ValidationError},
 		"a state of the others": {staff, requests.Inquiry, requests.Filter{State: "PARKED"}, nil, fault.ValidationError},
-		"no search left":        {staff, requests.Change, requests.Filter{Line: number(t)}, fault.New(fault.RateLimitExceeded), fault.RateLimitExceeded},
+		"no search left":        {staff, requests.Change, requests.Filter{Line: number(t)}, limited, fault.RateLimitExceeded},
 	} {
 		w := newWorld()
 		w.budget = c.budget
