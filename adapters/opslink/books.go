@@ -85,7 +85,8 @@ func readBooks(raw []byte) (product.BookReport, error) {
 	run, err := id.Parse(told.ID)
 	out := product.BookReport{Run: product.BookRun{
 		ID: run, Nightly: told.Nightly, From: told.From, To: told.To, StartedAt: told.StartedAt, Finished: told.FinishedAt,
-		Reached: product.BookPlace{At: told.ReachedAt}, Checked: told.Checked, Asked: told.Asked, Undecided: told.Undecided, Unasked: told.Unasked, Found: told.Found,
+		Reached: product.BookPlace{At: told.ReachedAt},
+		Checked: told.Checked, Asked: told.Asked, Undecided: told.Undecided, Unasked: told.Unasked, Found: told.Found,
 	}}
 	for _, d := range told.Differences {
 		order, wrong := id.Parse(d.RequestID)

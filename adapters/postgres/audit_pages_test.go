@@ -39,7 +39,8 @@ func TestTheAuditLogIsReadNewestFirst(t *testing.T) {
 		"all": {audit.Filter{}, []audit.Entry{three, two, one}}, "actor": {audit.Filter{Actor: "kim"}, []audit.Entry{three, one}},
 		"action":  {audit.Filter{Action: "USER_UNLOCKED"}, []audit.Entry{three, two}},
 		"subject": {audit.Filter{Subject: "hong"}, []audit.Entry{two, one}},
-		"since":   {audit.Filter{Since: two.At}, []audit.Entry{three, two}}, "nothing": {audit.Filter{Actor: "kim", Subject: "x"}, []audit.Entry{}},
+		"since":   {audit.Filter{Since: two.At}, []audit.Entry{three, two}},
+		"nothing": {audit.Filter{Actor: "kim", Subject: "x"}, []audit.Entry{}},
 	} {
 		c.f.Page, c.f.Size = 1, 20
 		page, total, err := trail.Page(t.Context(), c.f)

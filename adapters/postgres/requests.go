@@ -137,8 +137,10 @@ func (s *OrderRequests) count(ctx context.Context, f requests.Filter) (int64, er
 		})
 	case user != "":
 		return q.CountOrdersOfUser(ctx, productdb.CountOrdersOfUserParams{UserID: user, State: f.State, Most: most})
+	case f.State == string(product.Rejected), f.State == string(product.Cancelled):
+		return q.CountOrdersEnded(ctx, productdb.CountOrdersEndedParams{State: f.State, Most: most})
 	case f.State != "" && f.State != string(product.Completed):
-		return q.CountOrdersUncompleted(ctx, productdb.CountOrdersUncompletedParams{StateStored: f.State, State: f.State, Most: most})
+		return q.CountOrdersLive(ctx, productdb.CountOrdersLiveParams{State: f.State, Most: most})
 	default:
 		return q.CountOrdersNewest(ctx, productdb.CountOrdersNewestParams{State: f.State, Most: most})
 	}
@@ -155,8 +157,10 @@ func (s *OrderRequests) page(ctx context.Context, f requests.Filter) ([]productd
 		})
 	case user != "":
 		return q.OrdersOfUser(ctx, productdb.OrdersOfUserParams{UserID: user, State: f.State, Skip: from, Size: size})
+	case f.State == string(product.Rejected), f.State == string(product.Cancelled):
+		return q.OrdersEnded(ctx, productdb.OrdersEndedParams{State: f.State, Skip: from, Size: size})
 	case f.State != "" && f.State != string(product.Completed):
-		return q.OrdersUncompleted(ctx, productdb.OrdersUncompletedParams{StateStored: f.State, State: f.State, Skip: from, Size: size})
+		return q.OrdersLive(ctx, productdb.OrdersLiveParams{State: f.State, Skip: from, Size: size})
 	default:
 		return q.OrdersNewest(ctx, productdb.OrdersNewestParams{State: f.State, Skip: from, Size: size})
 	}

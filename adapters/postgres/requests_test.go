@@ -150,10 +150,10 @@ func TestStaffFindRequestsAlongIndexes(t *testing.T) {
 		f     requests.Filter
 		index string
 	}{
-		"trace": {requests.Filter{TraceID: aTrace}, "change_orders_trace"},
-		"line":  {requests.Filter{Line: portstest.Line(1)}, "change_orders_of_line"},
-		"user":  {requests.Filter{UserID: "nobody12"}, "change_orders_history_states"},
-		"state": {requests.Filter{State: "FAILED"}, "change_orders_uncompleted"},
+		"trace":  {requests.Filter{TraceID: aTrace}, "change_orders_trace"},
+		"line":   {requests.Filter{Line: portstest.Line(1)}, "change_orders_of_line"},
+		"user":   {requests.Filter{UserID: "nobody12"}, "change_orders_history_states"},
+		"failed": {requests.Filter{State: "FAILED"}, "change_orders_ended"},
 	} {
 		seen.all, c.f.Page, c.f.Size = nil, 1, 20
 		_, _, err := of.List(t.Context(), c.f)

@@ -7,4 +7,4 @@ SET LOCAL statement_timeout = '60s';
 
 ALTER TABLE inquiries ADD COLUMN trace_id text NOT NULL DEFAULT '';
 
--- No new grants: the role may already write the table.
+-- No new grants: the role may insert it already, and not change it later.

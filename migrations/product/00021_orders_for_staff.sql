@@ -1,4 +1,6 @@
--- How staff find orders: by trace id, by line, and by state. A user's are found along change_orders_history_states.
+-- How staff find orders: by trace id, by line, and those that failed or were cancelled. What is live is found along
+-- change_orders_live, what is completed along the primary key, and a user's along change_orders_history_states.
+-- The line is indexed as an expression, which only the lists of staff ask by: the history of a customer keeps its own index.
 
 -- +goose NO TRANSACTION
 -- +goose Up
@@ -11,11 +13,11 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_trace ON change_orders (tr
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
 DROP INDEX CONCURRENTLY IF EXISTS change_orders_of_line;
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
-CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_of_line ON change_orders (line_index, requested_at DESC, id DESC);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_of_line ON change_orders (substr(line_index, 1), requested_at DESC, id DESC);
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
-DROP INDEX CONCURRENTLY IF EXISTS change_orders_uncompleted;
+DROP INDEX CONCURRENTLY IF EXISTS change_orders_ended;
 -- squawk-ignore ban-concurrent-index-creation-in-transaction
-CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_uncompleted ON change_orders (state, requested_at DESC, id DESC)
-WHERE state <> 'COMPLETED';
+CREATE INDEX CONCURRENTLY IF NOT EXISTS change_orders_ended ON change_orders (state, requested_at DESC, id DESC)
+WHERE state IN ('FAILED', 'CANCELLED');
 RESET lock_timeout;
 RESET statement_timeout;

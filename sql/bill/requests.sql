@@ -19,14 +19,14 @@ SELECT count(*) FROM (
 
 -- name: InquiriesOfLine :many
 SELECT * FROM inquiries i
-WHERE i.line_index = @line_index::bytea
+WHERE substr(i.line_index, 1) = @line_index::bytea
     AND (@user_id::text = '' OR i.user_id = @user_id::text)
     AND (@state::text = '' OR (CASE WHEN i.timed_out THEN 'TIMEOUT' ELSE i.status END) = @state::text)
 ORDER BY i.requested_at DESC, i.id DESC LIMIT @size::bigint OFFSET @skip::bigint;
 
 -- name: CountInquiriesOfLine :one
 SELECT count(*) FROM (
-    SELECT 1 FROM inquiries i WHERE i.line_index = @line_index::bytea
+    SELECT 1 FROM inquiries i WHERE substr(i.line_index, 1) = @line_index::bytea
         AND (@user_id::text = '' OR i.user_id = @user_id::text)
         AND (@state::text = '' OR (CASE WHEN i.timed_out THEN 'TIMEOUT' ELSE i.status END) = @state::text)
     LIMIT @most::bigint

@@ -19,14 +19,14 @@ SELECT count(*) FROM (
 
 -- name: OrdersOfLine :many
 SELECT * FROM change_orders i
-WHERE i.line_index = @line_index::bytea
+WHERE substr(i.line_index, 1) = @line_index::bytea
     AND (@user_id::text = '' OR i.user_id = @user_id::text)
     AND (@state::text = '' OR i.state = @state::text)
 ORDER BY i.requested_at DESC, i.id DESC LIMIT @size::bigint OFFSET @skip::bigint;
 
 -- name: CountOrdersOfLine :one
 SELECT count(*) FROM (
-    SELECT 1 FROM change_orders i WHERE i.line_index = @line_index::bytea
+    SELECT 1 FROM change_orders i WHERE substr(i.line_index, 1) = @line_index::bytea
         AND (@user_id::text = '' OR i.user_id = @user_id::text)
         AND (@state::text = '' OR i.state = @state::text)
     LIMIT @most::bigint
@@ -44,18 +44,25 @@ SELECT count(*) FROM (
     LIMIT @most::bigint
 ) counted;
 
--- name: OrdersUncompleted :many
+-- name: OrdersLive :many
 SELECT * FROM change_orders i
-WHERE i.state = @state_stored::text
-    AND i.state <> 'COMPLETED'
-    AND (@state::text = '' OR i.state = @state::text)
+WHERE i.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') AND i.state = @state::text
 ORDER BY i.requested_at DESC, i.id DESC LIMIT @size::bigint OFFSET @skip::bigint;
 
--- name: CountOrdersUncompleted :one
+-- name: OrdersEnded :many
+SELECT * FROM change_orders i
+WHERE i.state IN ('FAILED', 'CANCELLED') AND i.state = @state::text
+ORDER BY i.requested_at DESC, i.id DESC LIMIT @size::bigint OFFSET @skip::bigint;
+
+-- name: CountOrdersLive :one
 SELECT count(*) FROM (
-    SELECT 1 FROM change_orders i WHERE i.state = @state_stored::text
-        AND i.state <> 'COMPLETED'
-        AND (@state::text = '' OR i.state = @state::text)
+    SELECT 1 FROM change_orders i WHERE i.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') AND i.state = @state::text
+    LIMIT @most::bigint
+) counted;
+
+-- name: CountOrdersEnded :one
+SELECT count(*) FROM (
+    SELECT 1 FROM change_orders i WHERE i.state IN ('FAILED', 'CANCELLED') AND i.state = @state::text
     LIMIT @most::bigint
 ) counted;
 

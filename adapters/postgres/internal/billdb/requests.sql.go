@@ -30,7 +30,7 @@ func (q *Queries) CountInquiriesNewest(ctx context.Context, arg CountInquiriesNe
 
 const countInquiriesOfLine = `-- name: CountInquiriesOfLine :one
 SELECT count(*) FROM (
-    SELECT 1 FROM inquiries i WHERE i.line_index = $1::bytea
+    SELECT 1 FROM inquiries i WHERE substr(i.line_index, 1) = $1::bytea
         AND ($2::text = '' OR i.user_id = $2::text)
         AND ($3::text = '' OR (CASE WHEN i.timed_out THEN 'TIMEOUT' ELSE i.status END) = $3::text)
     LIMIT $4::bigint
@@ -189,7 +189,7 @@ func (q *Queries) InquiriesNewest(ctx context.Context, arg InquiriesNewestParams
 
 const inquiriesOfLine = `-- name: InquiriesOfLine :many
 SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out, trace_id FROM inquiries i
-WHERE i.line_index = $1::bytea
+WHERE substr(i.line_index, 1) = $1::bytea
     AND ($2::text = '' OR i.user_id = $2::text)
     AND ($3::text = '' OR (CASE WHEN i.timed_out THEN 'TIMEOUT' ELSE i.status END) = $3::text)
 ORDER BY i.requested_at DESC, i.id DESC LIMIT $5::bigint OFFSET $4::bigint

@@ -9,6 +9,44 @@ import (
 	"context"
 )
 
+const countOrdersEnded = `-- name: CountOrdersEnded :one
+SELECT count(*) FROM (
+    SELECT 1 FROM change_orders i WHERE i.state IN ('FAILED', 'CANCELLED') AND i.state = $1::text
+    LIMIT $2::bigint
+) counted
+`
+
+type CountOrdersEndedParams struct {
+	State string
+	Most  int64
+}
+
+func (q *Queries) CountOrdersEnded(ctx context.Context, arg CountOrdersEndedParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countOrdersEnded, arg.State, arg.Most)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countOrdersLive = `-- name: CountOrdersLive :one
+SELECT count(*) FROM (
+    SELECT 1 FROM change_orders i WHERE i.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') AND i.state = $1::text
+    LIMIT $2::bigint
+) counted
+`
+
+type CountOrdersLiveParams struct {
+	State string
+	Most  int64
+}
+
+func (q *Queries) CountOrdersLive(ctx context.Context, arg CountOrdersLiveParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countOrdersLive, arg.State, arg.Most)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countOrdersNewest = `-- name: CountOrdersNewest :one
 SELECT count(*) FROM (
     SELECT 1 FROM change_orders i WHERE ($1::text = '' OR i.state = $1::text)
@@ -30,7 +68,7 @@ func (q *Queries) CountOrdersNewest(ctx context.Context, arg CountOrdersNewestPa
 
 const countOrdersOfLine = `-- name: CountOrdersOfLine :one
 SELECT count(*) FROM (
-    SELECT 1 FROM change_orders i WHERE i.line_index = $1::bytea
+    SELECT 1 FROM change_orders i WHERE substr(i.line_index, 1) = $1::bytea
         AND ($2::text = '' OR i.user_id = $2::text)
         AND ($3::text = '' OR i.state = $3::text)
     LIMIT $4::bigint
@@ -106,26 +144,146 @@ func (q *Queries) CountOrdersOfUser(ctx context.Context, arg CountOrdersOfUserPa
 	return count, err
 }
 
-const countOrdersUncompleted = `-- name: CountOrdersUncompleted :one
-SELECT count(*) FROM (
-    SELECT 1 FROM change_orders i WHERE i.state = $1::text
-        AND i.state <> 'COMPLETED'
-        AND ($2::text = '' OR i.state = $2::text)
-    LIMIT $3::bigint
-) counted
+const ordersEnded = `-- name: OrdersEnded :many
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders i
+WHERE i.state IN ('FAILED', 'CANCELLED') AND i.state = $1::text
+ORDER BY i.requested_at DESC, i.id DESC LIMIT $3::bigint OFFSET $2::bigint
 `
 
-type CountOrdersUncompletedParams struct {
-	StateStored string
-	State       string
-	Most        int64
+type OrdersEndedParams struct {
+	State string
+	Skip  int64
+	Size  int64
 }
 
-func (q *Queries) CountOrdersUncompleted(ctx context.Context, arg CountOrdersUncompletedParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countOrdersUncompleted, arg.StateStored, arg.State, arg.Most)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+func (q *Queries) OrdersEnded(ctx context.Context, arg OrdersEndedParams) ([]ChangeOrder, error) {
+	rows, err := q.db.Query(ctx, ordersEnded, arg.State, arg.Skip, arg.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChangeOrder
+	for rows.Next() {
+		var i ChangeOrder
+		if err := rows.Scan(
+			&i.ID,
+			&i.TransactionID,
+			&i.UserID,
+			&i.CustomerID,
+			&i.LineSealed,
+			&i.LineIndex,
+			&i.FromCode,
+			&i.FromName,
+			&i.ToCode,
+			&i.ToName,
+			&i.EffectiveDate,
+			&i.State,
+			&i.RequestedAt,
+			&i.ProcessedAt,
+			&i.ResultCode,
+			&i.ResultMessage,
+			&i.FailureReason,
+			&i.KosOrder,
+			&i.Sends,
+			&i.Reconciles,
+			&i.NextAttemptAt,
+			&i.Fence,
+			&i.DeliveryState,
+			&i.DeliverySequence,
+			&i.DeliveryAttempts,
+			&i.DeliveryNextAt,
+			&i.DeliveryFence,
+			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
+			&i.ToPlan,
+			&i.EffectiveRule,
+			&i.CheckedAt,
+			&i.Held,
+			&i.Version,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
+			&i.NotifiedAt,
+			&i.TraceID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ordersLive = `-- name: OrdersLive :many
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders i
+WHERE i.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') AND i.state = $1::text
+ORDER BY i.requested_at DESC, i.id DESC LIMIT $3::bigint OFFSET $2::bigint
+`
+
+type OrdersLiveParams struct {
+	State string
+	Skip  int64
+	Size  int64
+}
+
+func (q *Queries) OrdersLive(ctx context.Context, arg OrdersLiveParams) ([]ChangeOrder, error) {
+	rows, err := q.db.Query(ctx, ordersLive, arg.State, arg.Skip, arg.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChangeOrder
+	for rows.Next() {
+		var i ChangeOrder
+		if err := rows.Scan(
+			&i.ID,
+			&i.TransactionID,
+			&i.UserID,
+			&i.CustomerID,
+			&i.LineSealed,
+			&i.LineIndex,
+			&i.FromCode,
+			&i.FromName,
+			&i.ToCode,
+			&i.ToName,
+			&i.EffectiveDate,
+			&i.State,
+			&i.RequestedAt,
+			&i.ProcessedAt,
+			&i.ResultCode,
+			&i.ResultMessage,
+			&i.FailureReason,
+			&i.KosOrder,
+			&i.Sends,
+			&i.Reconciles,
+			&i.NextAttemptAt,
+			&i.Fence,
+			&i.DeliveryState,
+			&i.DeliverySequence,
+			&i.DeliveryAttempts,
+			&i.DeliveryNextAt,
+			&i.DeliveryFence,
+			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
+			&i.ToPlan,
+			&i.EffectiveRule,
+			&i.CheckedAt,
+			&i.Held,
+			&i.Version,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
+			&i.NotifiedAt,
+			&i.TraceID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ordersNewest = `-- name: OrdersNewest :many
@@ -201,7 +359,7 @@ func (q *Queries) OrdersNewest(ctx context.Context, arg OrdersNewestParams) ([]C
 
 const ordersOfLine = `-- name: OrdersOfLine :many
 SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders i
-WHERE i.line_index = $1::bytea
+WHERE substr(i.line_index, 1) = $1::bytea
     AND ($2::text = '' OR i.user_id = $2::text)
     AND ($3::text = '' OR i.state = $3::text)
 ORDER BY i.requested_at DESC, i.id DESC LIMIT $5::bigint OFFSET $4::bigint
@@ -380,85 +538,6 @@ type OrdersOfUserParams struct {
 func (q *Queries) OrdersOfUser(ctx context.Context, arg OrdersOfUserParams) ([]ChangeOrder, error) {
 	rows, err := q.db.Query(ctx, ordersOfUser,
 		arg.UserID,
-		arg.State,
-		arg.Skip,
-		arg.Size,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ChangeOrder
-	for rows.Next() {
-		var i ChangeOrder
-		if err := rows.Scan(
-			&i.ID,
-			&i.TransactionID,
-			&i.UserID,
-			&i.CustomerID,
-			&i.LineSealed,
-			&i.LineIndex,
-			&i.FromCode,
-			&i.FromName,
-			&i.ToCode,
-			&i.ToName,
-			&i.EffectiveDate,
-			&i.State,
-			&i.RequestedAt,
-			&i.ProcessedAt,
-			&i.ResultCode,
-			&i.ResultMessage,
-			&i.FailureReason,
-			&i.KosOrder,
-			&i.Sends,
-			&i.Reconciles,
-			&i.NextAttemptAt,
-			&i.Fence,
-			&i.DeliveryState,
-			&i.DeliverySequence,
-			&i.DeliveryAttempts,
-			&i.DeliveryNextAt,
-			&i.DeliveryFence,
-			&i.DeliveredAt,
-			&i.DeliveryReplayedAt,
-			&i.ToPlan,
-			&i.EffectiveRule,
-			&i.CheckedAt,
-			&i.Held,
-			&i.Version,
-			&i.NotifyAt,
-			&i.NotifyAttempts,
-			&i.NotifiedAt,
-			&i.TraceID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const ordersUncompleted = `-- name: OrdersUncompleted :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders i
-WHERE i.state = $1::text
-    AND i.state <> 'COMPLETED'
-    AND ($2::text = '' OR i.state = $2::text)
-ORDER BY i.requested_at DESC, i.id DESC LIMIT $4::bigint OFFSET $3::bigint
-`
-
-type OrdersUncompletedParams struct {
-	StateStored string
-	State       string
-	Skip        int64
-	Size        int64
-}
-
-func (q *Queries) OrdersUncompleted(ctx context.Context, arg OrdersUncompletedParams) ([]ChangeOrder, error) {
-	rows, err := q.db.Query(ctx, ordersUncompleted,
-		arg.StateStored,
 		arg.State,
 		arg.Skip,
 		arg.Size,
