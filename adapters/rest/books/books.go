@@ -92,8 +92,8 @@ func toReport(r product.BookReport) Report {
 	out := Report{
 		ID: r.Run.ID, Nightly: r.Run.Nightly, From: r.Run.From, To: r.Run.To, StartedAt: r.Run.StartedAt,
 		FinishedAt: r.Run.Finished,
-		ReachedAt: r.Run.Reached.At,
-		Checked:   r.Run.Checked, Asked: r.Run.Asked, Undecided: r.Run.Undecided, Unasked: r.Run.Unasked, Found: r.Run.Found,
+		ReachedAt:  r.Run.Reached.At,
+		Checked:    r.Run.Checked, Asked: r.Run.Asked, Undecided: r.Run.Undecided, Unasked: r.Run.Unasked, Found: r.Run.Found,
 		Differences: make([]Difference, len(r.Differences)),
 	}
 	for i, d := range r.Differences {

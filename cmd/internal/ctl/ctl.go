@@ -61,7 +61,7 @@ auth service has them; without AUTH_DATABASE_URL, that of the system that "make 
 Every command on it is recorded in the audit log under cli:<your account>; those that change something want a --reason.
 
 "ops", "deliveries", "parked", "requests", "books" and "timeline" ask the running services instead.`,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{},
 	}
 	root.SetIn(c.In)
 	root.SetOut(c.Out)
@@ -70,6 +70,8 @@ Every command on it is recorded in the audit log under cli:<your account>; those
 		c.parked(), c.requests(), c.books(), c.timeline(), c.reseal(), c.demo(), c.otp())
 	root.SetHelpCommand(c.help(root))
 	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	ownWords(root)
 	strictly(root, c.lang, began)
 	root.SetUsageTemplate(c.usage(root.UsageTemplate()))
 	return root
@@ -103,6 +105,19 @@ func named(cmd *cobra.Command, names []string) (found *cobra.Command, rest []str
 		cmd, names = cmd.Commands()[at], names[1:]
 	}
 	return cmd, names
+}
+
+// ownWords gives the completion commands that cobra makes texts that are in the catalogue, and lets them be made strict as the others.
+func ownWords(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args, cmd.Short, cmd.Long = nil, "Print a script that completes commands in a shell", ""
+		for _, shell := range cmd.Commands() {
+			shell.Args, shell.Short, shell.Long = nil, "Print the script for this shell", ""
+		}
+	}
 }
 
 // usage is cobra's template with its headings in the language.

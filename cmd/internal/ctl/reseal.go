@@ -38,7 +38,8 @@ rows that are done are looked at and left. Run on a system that is through, it c
 Values that do not open where they stand are named and left. While there are any, the older form is not refused (exit code 1), unless
 --leave-unreadable says that they are lost.
 
-It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them, or the system that "make run" started.`,
+It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them,
+or the system that "make run" started.`,
 		Example: `  phonebillctl reseal --all-upgraded --reason "every instance is upgraded"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !upgraded {

@@ -84,7 +84,8 @@ rows that are done are looked at and left. Run on a system that is through, it c
 Values that do not open where they stand are named and left. While there are any, the older form is not refused (exit code 1), unless
 --leave-unreadable says that they are lost.
 
-It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them, or the system that "make run" started.`: "" +
+It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them,
+or the system that "make run" started.`: "" +
 		`이전 릴리스가 쓴 봉인 값(이름, 번호, 주소, 회선, 요금, 사본, 전문, 비밀번호 해시)을 네 데이터베이스 모두에서 각 행에 묶습니다.
 그 뒤에는 다른 행이나 다른 캐시 항목으로 옮긴 값이 열리지 않습니다.
 
@@ -412,6 +413,10 @@ that were made before trace ids were kept are not found.`: "" +
 	"only those of this line":    "이 회선의 요청만",
 	"only those of this account": "이 계정의 요청만",
 	"SUBJECT":                    "대상", "ENDED": "종료", "CODE": "코드", "TRACE": "추적 ID", "CANCELLABLE": "취소 가능",
+
+	"Print a script that completes commands in a shell": "셸에서 명령을 완성하는 스크립트를 출력합니다",
+	"Print the script for this shell":                   "이 셸의 스크립트를 출력합니다",
+	"disable completion descriptions":                   "설명 없이 완성합니다",
 
 	// Headings.
 	"Usage:": "사용법:", "Aliases:": "다른 이름:", "Examples:": "예:", "Available Commands:": "명령:", "Additional Commands:": "그 밖의 명령:",
