@@ -28,6 +28,12 @@ type AuditTrail interface {
 	AddCheckpoint(ctx context.Context, c audit.Checkpoint) error
 }
 
+// AuditPages is how a person reads the audit log.
+type AuditPages interface {
+	// Page returns one page of the entries that match, the newest first, and how many match (at most audit.MostCounted). It checks no chain.
+	Page(ctx context.Context, f audit.Filter) ([]audit.Entry, int, error)
+}
+
 // Signer signs statements of ours with a signing key of the token issuer, and knows its signatures again, also those of keys that do
 // not sign any more.
 type Signer interface {

@@ -125,7 +125,7 @@ func (l *Link) do(ctx context.Context, method, address string, payload io.Reader
 	if strings.HasPrefix(address, l.internal+"/internal/") && l.token.Reveal() != "" {
 		req.Header.Set("Authorization", "Bearer "+l.token.Reveal())
 	}
-	if l.audit.Reveal() != "" && address == l.internal+auditPath {
+	if l.audit.Reveal() != "" && (address == l.internal+auditPath || address == l.internal+searchesPath) {
 		req.Header.Set("X-Audit-Credential", l.audit.Reveal())
 	}
 	res, err := l.http.Do(req)
@@ -138,7 +138,7 @@ func (l *Link) do(ctx context.Context, method, address string, payload io.Reader
 		return nil, fmt.Errorf("authlink: %w", err)
 	}
 	if res.StatusCode != want {
-		return nil, fmt.Errorf("authlink: the auth service answered %d", res.StatusCode)
+		return nil, &statusError{res.StatusCode, body}
 	}
 	return body, nil
 }

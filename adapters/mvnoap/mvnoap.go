@@ -173,7 +173,7 @@ func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) deliv
 		a.RetryAfter = retryAfter(res.Header.Get("Retry-After"), c.now())
 	}
 	if a.Outcome == delivery.Rejected {
-		c.log.WarnContext(ctx, "the MVNO AP server rejected a result", slog.String("event", event.String()),
+		c.log.WarnContext(ctx, "the MVNO AP server rejected a result", slog.String("requestId", event.String()),
 			slog.Int("status", res.StatusCode))
 	}
 	return a

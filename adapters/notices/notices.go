@@ -20,7 +20,7 @@ func New(log *slog.Logger) *Log { return &Log{log} }
 
 // ChangeEnded writes which order ended, and how; whose it is stands in its row alone.
 func (l *Log) ChangeEnded(ctx context.Context, o product.Order) error {
-	l.log.LogAttrs(ctx, slog.LevelInfo, "customer notice", slog.String("request_id", o.ID.String()), slog.String("state", string(o.State)),
+	l.log.LogAttrs(ctx, slog.LevelInfo, "customer notice", slog.String("requestId", o.ID.String()), slog.String("state", string(o.State)),
 		slog.String("effective_date", o.EffectiveDate.String()))
 	return nil
 }

@@ -22,7 +22,7 @@ func TestNotifier(t *testing.T) {
 	portstest.Notifier(t, func(*testing.T) (ports.Notifier, func(id.ID) int) {
 		var out bytes.Buffer
 		return notices.New(slog.New(slog.NewJSONHandler(&out, nil))), func(order id.ID) int {
-			return strings.Count(out.String(), `"msg":"customer notice","request_id":"`+order.String()+`"`)
+			return strings.Count(out.String(), `"msg":"customer notice","requestId":"`+order.String()+`"`)
 		}
 	})
 }
@@ -40,7 +40,7 @@ func TestANoticeHoldsNothingPersonal(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out.Bytes(), &line))
 	delete(line, "time")
 	require.Equal(t, map[string]any{
-		"level": "INFO", "msg": "customer notice", "request_id": "01000000-0000-0000-0000-000000000000", "state": "FAILED",
+		"level": "INFO", "msg": "customer notice", "requestId": "01000000-0000-0000-0000-000000000000", "state": "FAILED",
 		"effective_date": "2026-12-01",
 	}, line)
 }

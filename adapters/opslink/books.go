@@ -32,6 +32,7 @@ type toldBooks struct {
 	To          time.Time `json:"to"`
 	StartedAt   time.Time `json:"startedAt"`
 	FinishedAt  time.Time `json:"finishedAt"`
+	ReachedAt   time.Time `json:"reachedAt"`
 	Checked     int       `json:"checked"`
 	Asked       int       `json:"asked"`
 	Undecided   int       `json:"undecided"`
@@ -84,6 +85,7 @@ func readBooks(raw []byte) (product.BookReport, error) {
 	run, err := id.Parse(told.ID)
 	out := product.BookReport{Run: product.BookRun{
 		ID: run, Nightly: told.Nightly, From: told.From, To: told.To, StartedAt: told.StartedAt, Finished: told.FinishedAt,
+		Reached: product.BookPlace{At: told.ReachedAt},
 		Checked: told.Checked, Asked: told.Asked, Undecided: told.Undecided, Unasked: told.Unasked, Found: told.Found,
 	}}
 	for _, d := range told.Differences {

@@ -59,7 +59,7 @@ func TestComparisonsTravelWhole(t *testing.T) {
 	c := &compared{report: product.BookReport{
 		Run: product.BookRun{
 			ID: id.ID{1}, Nightly: true, From: said.Add(-time.Hour), To: said, StartedAt: said, Finished: said.Add(time.Minute),
-			Checked: 6, Asked: 5, Undecided: 4, Unasked: 3, Found: 2,
+			Reached: product.BookPlace{At: said.Add(-time.Minute)}, Checked: 6, Asked: 5, Undecided: 4, Unasked: 3, Found: 2,
 		},
 		Differences: []product.Difference{
 			{RequestID: id.ID{2}, Line: "010-****-5678", Kind: product.NotTold, Found: said, Text: "its delivery is parked"},

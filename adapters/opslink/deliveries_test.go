@@ -115,7 +115,10 @@ func TestDeliveriesThatCannotBeAsked(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
 	}
 	url := serveDeliveries(t, &store{})
-	for _, bad := range []string{"?page=x&size=1", "?page=1&size=", "?page=1&size=1&since=yesterday"} {
+	for _, bad := range []string{
+		"?page=x&size=1", "?page=1&size=", "?page=1&size=1&since=yesterday",
+		"?page=1&size=1&state=FOO", "?page=1&size=1&kind=bill",
+	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+deliveries.Path+bad, http.NoBody)
 		require.NoError(t, err)
 		req.Header.Set("Authorization", "Bearer s3cret")

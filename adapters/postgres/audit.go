@@ -206,6 +206,26 @@ func (t *AuditTrail) AddCheckpoint(ctx context.Context, c audit.Checkpoint) erro
 	return translate("write audit checkpoint", err)
 }
 
+var _ ports.AuditPages = (*AuditTrail)(nil)
+
+// Page reads a page and its count one after the other.
+func (t *AuditTrail) Page(ctx context.Context, f audit.Filter) ([]audit.Entry, int, error) {
+	q := authdb.New(t.pool)
+	total, err := q.CountAudit(ctx, authdb.CountAuditParams{
+		Actor: f.Actor, Action: f.Action, Subject: f.Subject, Since: f.Since, Most: audit.MostCounted,
+	})
+	if err != nil {
+		return nil, 0, translate("count audit rows", err)
+	}
+	rows, err := q.AuditPage(ctx, authdb.AuditPageParams{
+		Actor: f.Actor, Action: f.Action, Subject: f.Subject, Since: f.Since, Skip: skip(f.Page, f.Size), Size: int64(f.Size),
+	})
+	if err != nil {
+		return nil, 0, translate("read audit rows", err)
+	}
+	return each(rows, func(r authdb.AuditLog) audit.Entry { return auditNoun(r).Entry }), int(total), nil
+}
+
 func auditRow(r audit.Row) authdb.AuditLog {
 	return authdb.AuditLog{
 		Writer: uuid.UUID(r.Writer), Seq: int64(r.Seq), At: r.At, Actor: r.Actor, Action: r.Action, Subject: r.Subject, Reason: r.Reason,

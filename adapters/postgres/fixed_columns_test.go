@@ -16,11 +16,12 @@ func TestServicesCannotChangeWhatAskedWhoAndWhen(t *testing.T) {
 	t.Parallel()
 	for db, tables := range map[migrations.Database]map[string][]string{
 		migrations.Bill: {
-			"inquiries": {"id", "user_id", "customer_id", "line_sealed", "line_index", "month", "requested_at"},
+			"inquiries": {"id", "user_id", "customer_id", "line_sealed", "line_index", "month", "requested_at", "trace_id"},
 		},
 		migrations.Product: {
 			"change_orders": {
 				"id", "user_id", "customer_id", "line_sealed", "line_index", "from_code", "to_code", "effective_rule", "requested_at",
+				"trace_id",
 			},
 			"book_runs": {"id", "nightly", "from_at", "to_at", "started_at"},
 		},

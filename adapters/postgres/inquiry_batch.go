@@ -80,10 +80,11 @@ func columns(rows []billdb.Inquiry) billdb.AddInquiriesParams {
 		RequestedAts: make([]time.Time, n), ProcessedAts: make([]time.Time, n), AsOfs: make([]time.Time, n),
 		VersionIds: make([]uuid.UUID, n), SummariesSealed: make([][]byte, n), FailureCodes: make([]string, n), TimedOuts: make([]bool, n),
 		Attempts: make([]int64, n), NextAttemptAts: make([]time.Time, n), Fences: make([]int64, n), DeliveryStates: make([]string, n),
-		DeliveryNextAts: make([]time.Time, n),
+		DeliveryNextAts: make([]time.Time, n), TraceIds: make([]string, n),
 	}
 	for i, r := range rows {
 		p.Ids[i], p.UserIds[i], p.CustomerIds[i], p.LinesSealed[i], p.LineIndexes[i] = r.ID, r.UserID, r.CustomerID, r.LineSealed, r.LineIndex
+		p.TraceIds[i] = r.TraceID
 		p.Months[i], p.Statuses[i], p.Sources[i], p.RequestedAts[i] = r.Month, r.Status, r.Source, r.RequestedAt
 		p.ProcessedAts[i], p.AsOfs[i], p.VersionIds[i] = zero(r.ProcessedAt), zero(r.AsOf), zero(r.VersionID)
 		p.SummariesSealed[i], p.FailureCodes[i], p.TimedOuts[i] = r.SummarySealed, r.FailureCode, r.TimedOut

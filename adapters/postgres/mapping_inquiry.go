@@ -46,7 +46,7 @@ func (r inquiryRows) row(q bill.Inquiry) (billdb.Inquiry, error) {
 		Month: q.Month.String(), Status: string(q.Status.Public()), TimedOut: q.Status == bill.Timeout, Source: string(q.Source),
 		RequestedAt: q.RequestedAt, ProcessedAt: optional(q.ProcessedAt), AsOf: optional(q.AsOf), VersionID: optionalID(q.Version),
 		FailureCode: string(q.FailureCode), Attempts: int64(q.Attempts), NextAttemptAt: optional(q.NextAttemptAt),
-		Fence: q.Fence, DeliveryState: string(state), DeliveryNextAt: next,
+		Fence: q.Fence, DeliveryState: string(state), DeliveryNextAt: next, TraceID: q.TraceID,
 	}
 	var err2 error
 	row.SummarySealed, err2 = sealOptional(r.vault, summaryPlace(row), []byte(q.Summary))
@@ -62,6 +62,7 @@ func (r inquiryRows) noun(row billdb.Inquiry) (bill.Inquiry, error) {
 		Status: statusOf(row), Source: freshness.Source(row.Source), RequestedAt: row.RequestedAt.UTC(),
 		ProcessedAt: moment(row.ProcessedAt), AsOf: moment(row.AsOf), Version: someID(row.VersionID), Summary: string(summary),
 		FailureCode: fault.Code(row.FailureCode), Attempts: int(row.Attempts), NextAttemptAt: moment(row.NextAttemptAt), Fence: row.Fence,
+		TraceID: row.TraceID,
 	}, errors.Join(err1, err2, err3)
 }
 

@@ -34,6 +34,7 @@ func (r orderRows) added(o product.Order) (productdb.AddOrderParams, error) {
 		ID: uuid.UUID(o.ID), TransactionID: uuid.UUID(o.TransactionID), UserID: string(o.UserID), CustomerID: o.CustomerID,
 		LineSealed: sealed, LineIndex: r.lines.index(o.Line), FromCode: o.From, FromName: o.FromName, ToCode: o.To, ToName: o.Target.Name,
 		EffectiveRule: string(o.Rule), EffectiveDate: day, State: string(o.State), RequestedAt: o.RequestedAt, NextAttemptAt: o.NextAttemptAt,
+		TraceID: o.TraceID,
 	}, errors.Join(err1, err2)
 }
 
@@ -114,7 +115,7 @@ func (r orderRows) noun(row productdb.ChangeOrder) (product.Order, error) {
 		CheckedAt: moment(row.CheckedAt), State: product.State(row.State), RequestedAt: row.RequestedAt.UTC(),
 		ProcessedAt: moment(row.ProcessedAt), ResultCode: row.ResultCode, ResultMessage: row.ResultMessage,
 		FailureReason: row.FailureReason, KOSOrder: row.KosOrder, Sends: int(row.Sends), Reconciles: int(row.Reconciles),
-		NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held, Fence: row.Fence, Version: row.Version,
+		NextAttemptAt: row.NextAttemptAt.UTC(), Held: row.Held, Fence: row.Fence, Version: row.Version, TraceID: row.TraceID,
 	}, errors.Join(err1, err2, err3)
 }
 

@@ -163,21 +163,21 @@ func TestALongStoryTellsTheNewest(t *testing.T) {
 	b := openBooks(t, migrations.Bill)
 	inquiry := answeredStale(t, b)
 	exec(t, b.db.Admin, `INSERT INTO delivery_attempts (event_id, fence, at, state, note)
-		SELECT $1, 100 + i, now() + i * interval '1 s', 'PENDING', i::text FROM generate_series(1, 600) i`, inquiry.String())
+		SELECT $1, 100 + i, now() + i * interval '1 s', 'PENDING', i::text FROM generate_series(1, 6000) i`, inquiry.String())
 	exec(t, b.kos.Admin, `INSERT INTO kos_calls (id, operation, request_id, asked_at, answered_at, result, http_status)
-		SELECT gen_random_uuid(), 'bill.inquiry', $1, now() + i * interval '1 s', now(), '0000', 200 FROM generate_series(1, 600) i`,
+		SELECT gen_random_uuid(), 'bill.inquiry', $1, now() + i * interval '1 s', now(), '0000', 200 FROM generate_series(1, 6000) i`,
 		inquiry.String())
 	of := postgres.NewBillTimelines(b.db.Pool, b.kos.Pool, b.keys)
 	story, err := of.Of(t.Context(), inquiry)
 	require.NoError(t, err)
 	require.Equal(t, []timeline.Gap{timeline.Cut}, story.Missing, "said once")
-	require.Len(t, story.Events, 2*timeline.MostOfAKind+3)
+	require.Len(t, story.Events, timeline.MostShown)
 	notes := map[string]bool{}
 	for _, e := range story.Events {
 		notes[e.Facts["note"]] = true
 	}
-	require.True(t, notes["600"] && notes["101"])
-	require.False(t, notes["100"], "the newest 500")
+	require.True(t, notes["6000"])
+	require.False(t, notes["1000"], "the newest ones")
 	require.Equal(t, timeline.Requested, story.Events[0].What)
 	b.db.Pool.Close()
 	_, err = of.Of(t.Context(), inquiry)

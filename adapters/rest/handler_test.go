@@ -348,7 +348,7 @@ func TestPanicIsAPlain500AndLogged(t *testing.T) {
 	require.Equal(t, "처리 중 오류가 발생하였습니다", a.Error.Message)
 	require.Equal(t, "my-id.1", res.Header.Get("X-Request-Id"))
 	require.Contains(t, log.String(), "secret state")
-	require.Contains(t, log.String(), `"requestId":"my-id.1"`)
+	require.Contains(t, log.String(), `"httpRequestId":"my-id.1"`)
 	require.Contains(t, log.String(), `"route":"POST /api/v1/bills/inquiry"`)
 	require.NotContains(t, log.String(), "01012345678")
 	families, err := registry.Gather()

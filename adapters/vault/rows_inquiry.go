@@ -36,6 +36,7 @@ type inquiryRow struct {
 	Attempts    int       `json:"attempts,omitempty"`
 	NextAttempt time.Time `json:"next,omitzero"`
 	Fence       int64     `json:"fence,omitempty"`
+	TraceID     string    `json:"trace,omitempty"`
 }
 
 func toInquiryRow(q bill.Inquiry) inquiryRow {
@@ -43,6 +44,7 @@ func toInquiryRow(q bill.Inquiry) inquiryRow {
 		ID: q.ID.String(), UserID: string(q.UserID), CustomerID: q.CustomerID, Line: q.Line.Digits(), Month: q.Month.String(),
 		Status: string(q.Status), Source: string(q.Source), Requested: q.RequestedAt, Processed: q.ProcessedAt, AsOf: q.AsOf,
 		Summary: q.Summary, FailureCode: string(q.FailureCode), Attempts: q.Attempts, NextAttempt: q.NextAttemptAt, Fence: q.Fence,
+		TraceID: q.TraceID,
 	}
 	if !q.Version.IsZero() {
 		row.Version = q.Version.String()
@@ -63,5 +65,6 @@ func fromInquiryRow(r inquiryRow) (bill.Inquiry, error) {
 		ID: own, UserID: auth.UserID(r.UserID), CustomerID: r.CustomerID, Line: n, Month: m, Status: bill.Status(r.Status),
 		Source: freshness.Source(r.Source), RequestedAt: r.Requested, ProcessedAt: r.Processed, AsOf: r.AsOf, Version: version,
 		Summary: r.Summary, FailureCode: fault.Code(r.FailureCode), Attempts: r.Attempts, NextAttemptAt: r.NextAttempt, Fence: r.Fence,
+		TraceID: r.TraceID,
 	}, errors.Join(err1, err2, err3, err4)
 }

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -94,6 +95,9 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
+	if err := known(flags.Args(), o.only); err != nil {
+		return err
+	}
 	if *profile {
 		dir, err := filepath.Abs(o.out)
 		if err == nil {
@@ -115,6 +119,26 @@ func run(ctx context.Context, _ boot.Env, out io.Writer, _ *slog.Logger) error {
 		}
 	}
 	return errors.Join(r.print(out), r.write(o.out))
+}
+
+// known refuses arguments and scenarios that there are not: a measurement of nothing must not look like one that was done.
+func known(surplus []string, only string) error {
+	if len(surplus) > 0 {
+		return fmt.Errorf("bench: %q is no option", surplus[0])
+	}
+	if only == "" {
+		return nil
+	}
+	names := make([]string, 0, len(scenarios()))
+	for _, s := range scenarios() {
+		names = append(names, s.name)
+	}
+	for _, name := range strings.Split(only, ",") {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("bench: -only: there is no scenario %q, but %s", name, strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 // subject is something that can be put under load.

@@ -1,6 +1,6 @@
 // Command phonebillctl is the operator's tool: accounts, permissions, sessions, audit log, the link to
 // KOS, and the demo. `phonebillctl help` tells more.
-// It answers 0 when all is done, 1 when it failed, 2 when a load refused some rows.
+// It answers 0 when all is done, 1 when it failed, 2 when a load refused some rows or the command line was wrong, 3 when the books differ.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 )
 
 func main() {
-	const partly, differ = 2, 3
-	refused, differs := false, false
+	const partlyOrUsage, differ = 2, 3
+	refused, differs, usage := false, false, false
 	code := boot.Main(func(ctx context.Context, env boot.Env, out io.Writer, _ *slog.Logger) error {
 		// The terminal is for answers: the log of the verbs is shown from warnings on, unless asked for.
 		level := env("LOG_LEVEL")
@@ -27,11 +27,12 @@ func main() {
 			Env: env, In: os.Stdin, Out: out, Err: os.Stderr, Log: boot.Logger(os.Stderr, level, "text"),
 		}, os.Args[1:])
 		refused, differs = errors.Is(err, ctl.ErrPartly), errors.Is(err, ctl.ErrDiffer)
+		usage = errors.Is(err, ctl.ErrUsage)
 		return err
 	})
 	switch {
-	case refused:
-		code = partly
+	case refused, usage:
+		code = partlyOrUsage
 	case differs:
 		code = differ
 	}

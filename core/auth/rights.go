@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -153,19 +155,29 @@ func MayChange(by UserID, roles []Role, before, after User) error {
 	return after.CheckRights()
 }
 
-// Reason lengths, in characters.
+// Lengths of a reason, in characters.
 const (
-	minReason = 3
+	minReason = 2
 	maxReason = 200
 )
 
-// ParseReason accepts why somebody does what he does: 3-200 printable characters, counted in NFC.
-func ParseReason(s string) (string, error) {
-	s = text.NFC(s)
-	n := utf8.RuneCountInString(s)
-	printable := func(r rune) bool { return unicode.IsPrint(r) }
-	if n < minReason || n > maxReason || !utf8.ValidString(s) || !allRunes(s, printable) {
-		return "", fault.InvalidField("reason", "3~200자로 입력해야 합니다")
+// ParseReason trims and checks why a member of staff does something: at most 200 printable characters, of which at least 2
+// are no spaces (two Korean syllables say enough).
+func ParseReason(s string) (string, error) { return ParseReasonUpTo(maxReason, s) }
+
+// ParseReasonUpTo is the one rule for reasons, for a text of at most `most` characters, which may have several lines when it is
+// longer than the usual 200, counted in NFC. VALIDATION_ERROR names the field reason.
+func ParseReasonUpTo(most int, s string) (string, error) {
+	s = strings.TrimSpace(text.NFC(s))
+	readable := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' && most > maxReason }
+	words := 0
+	for _, r := range s {
+		if !unicode.IsSpace(r) {
+			words++
+		}
+	}
+	if words < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
+		return "", fault.InvalidField("reason", fmt.Sprintf("공백을 제외하고 %d자 이상, %d자 이내로 입력해야 합니다", minReason, most))
 	}
 	return s, nil
 }

@@ -122,7 +122,8 @@ func TestTextsOfAccounts(t *testing.T) {
 	}{
 		"reason": {
 			func(s string) error { _, err := auth.ParseReason(s); return err },
-			[]string{"abc", "고객 요청", strings.Repeat("가", 200)}, []string{"", "ab", "두자", strings.Repeat("x", 201), "a\nb", "a\x00bc", "ab\xff"},
+			[]string{"ab", "두자", " 해지 ", strings.Repeat("가", 200)},
+			[]string{"", "가", " 가 ", "가\u3000", "   ", strings.Repeat("x", 201), "a\nb", "a\x00bc", "ab\xff"},
 		},
 		"userName": {
 			func(s string) error { _, err := auth.ParseName(s); return err },

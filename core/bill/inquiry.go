@@ -63,6 +63,7 @@ type Inquiry struct {
 	FailureCode   fault.Code // public code; empty unless it failed
 	Attempts      int        // KOS calls made; while Processing with the one that may be under way
 	NextAttemptAt time.Time  // while Processing: not before
+	TraceID       string     // of the call that asked; empty for those of older releases
 	Fence         int64      // lease under which it was claimed; the store refuses older ones
 }
 

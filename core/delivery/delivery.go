@@ -42,6 +42,9 @@ const (
 	Parked    State = "PARKED"
 )
 
+// Shown lists the states of events that staff are shown.
+func Shown() []State { return []State{Pending, Delivered, Parked} }
+
 // Outcome is what the receiver made of one attempt.
 type Outcome uint8
 

@@ -1,8 +1,11 @@
 package delivery
 
 import (
+	"slices"
+	"strings"
 	"time"
 
+	"phonebill/core/fault"
 	"phonebill/core/id"
 )
 
@@ -14,6 +17,33 @@ const (
 	BillResult   Kind = "bill"
 	ChangeResult Kind = "change"
 )
+
+// Kinds lists every kind.
+func Kinds() []Kind { return []Kind{BillResult, ChangeResult} }
+
+// Check refuses what is no filter: VALIDATION_ERROR names the field. An unknown state must not look like an empty list.
+func (f Filter) Check() error {
+	if f.State == "" || slices.Contains(Shown(), f.State) {
+		return nil
+	}
+	return fault.InvalidField("state", oneOf(Shown()))
+}
+
+// Check refuses an unknown kind: VALIDATION_ERROR.
+func (k Kind) Check() error {
+	if slices.Contains(Kinds(), k) {
+		return nil
+	}
+	return fault.InvalidField("kind", oneOf(Kinds()))
+}
+
+func oneOf[T ~string](all []T) string {
+	words := make([]string, len(all))
+	for i, w := range all {
+		words[i] = string(w)
+	}
+	return strings.Join(words, ", ") + " 중 하나여야 합니다"
+}
 
 // Made is one attempt that was made, as it is remembered.
 type Made struct {

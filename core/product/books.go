@@ -200,6 +200,15 @@ type BookRun struct {
 	Fence     int64     // of the lease under which it is carried on
 }
 
+// Share is how much of the run is done, judged by the time that its orders were looked at to; 0 as long as nothing is known.
+func (r BookRun) Share() float64 {
+	window := r.To.Sub(r.From)
+	if window <= 0 || !r.Reached.At.After(r.From) {
+		return 0
+	}
+	return min(1, float64(r.Reached.At.Sub(r.From))/float64(window))
+}
+
 // MostDifferencesShown is how many differences of a run are shown.
 const MostDifferencesShown = 1000
 

@@ -180,3 +180,15 @@ func TestBooksWithDeliveries(t *testing.T) {
 	}
 	require.Len(t, product.DifferenceKinds(), 6)
 }
+
+func TestARunKnowsItsShare(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	run := product.BookRun{From: at, To: at.Add(10 * time.Hour)}
+	require.Zero(t, run.Share(), "nothing is known yet")
+	run.Reached.At = at.Add(4 * time.Hour)
+	require.InDelta(t, 0.4, run.Share(), 1e-9)
+	run.Reached.At = at.Add(11 * time.Hour)
+	require.InDelta(t, 1, run.Share(), 1e-9)
+	require.Zero(t, product.BookRun{Reached: run.Reached}.Share())
+}

@@ -134,6 +134,7 @@ type Order struct {
 	NextAttemptAt time.Time
 	Held          bool   // KOS could not be asked when the order was last looked at; it waits for that
 	Note          string // for staff: why KOS could not be asked this time; kept with the step alone (core/timeline)
+	TraceID       string // of the call that made it; empty for those of older releases
 	Fence         int64  // lease under which it was claimed; the store refuses older ones
 	Version       int64  // raised by each write; the store refuses what was made of an older one
 }
@@ -438,3 +439,6 @@ type HistoryFilter struct {
 	Page     int    // from 1
 	Size     int
 }
+
+// CancelledByStaff is why an order ended that staff took back for its customer.
+const CancelledByStaff = "고객센터에서 신청을 취소하였습니다"

@@ -1,16 +1,12 @@
 package product
 
 import (
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/text"
 )
 
 // Outcome is what a person says became of a parked order.
@@ -23,6 +19,9 @@ const (
 	OutcomeReconcile Outcome = "RECONCILE"
 )
 
+// Outcomes lists every outcome.
+func Outcomes() []Outcome { return []Outcome{OutcomeCompleted, OutcomeFailed, OutcomeReconcile} }
+
 // Resolution is one person's word on a parked order. Its zero value is none.
 type Resolution struct {
 	Outcome Outcome
@@ -31,24 +30,20 @@ type Resolution struct {
 	At      time.Time
 }
 
-// Limits of a reason, in characters after trimming.
-const (
-	minResolveReason = 5
-	maxResolveReason = 500
-)
+// maxResolveReason is the longest reason of a resolution, in characters after trimming.
+const maxResolveReason = 500
 
 // ParseResolution trims the reason; VALIDATION_ERROR names the field that is wrong.
 func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Resolution, error) {
-	r := Resolution{Outcome: Outcome(outcome), Reason: strings.TrimSpace(text.NFC(reason)), By: by, At: at}
+	r := Resolution{Outcome: Outcome(outcome), By: by, At: at}
 	switch r.Outcome {
 	case OutcomeCompleted, OutcomeFailed, OutcomeReconcile:
 	default:
 		return Resolution{}, fault.InvalidField("outcome", "COMPLETED, FAILED, RECONCILE 중 하나여야 합니다")
 	}
-	unreadable := func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' }
-	n := utf8.RuneCountInString(r.Reason)
-	if n < minResolveReason || n > maxResolveReason || !utf8.ValidString(r.Reason) || strings.ContainsFunc(r.Reason, unreadable) {
-		return Resolution{}, fault.InvalidField("reason", "5~500자로 입력해야 합니다")
+	var err error
+	if r.Reason, err = auth.ParseReasonUpTo(maxResolveReason, reason); err != nil {
+		return Resolution{}, err
 	}
 	return r, nil
 }

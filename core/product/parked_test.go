@@ -72,7 +72,7 @@ func TestAResolutionHasAnOutcomeAndAReason(t *testing.T) {
 	for field, all := range map[string][][2]string{
 		"outcome": {{"", why}, {"completed", why}, {"PARKED", why}},
 		"reason": {
-			{"FAILED", ""}, {"FAILED", "네글자임"}, {"FAILED", "   네글자임   "}, {"FAILED", strings.Repeat("가", 501)},
+			{"FAILED", ""}, {"FAILED", "네"}, {"FAILED", "   네   "}, {"FAILED", strings.Repeat("가", 501)},
 			{"FAILED", "zero\x00byte"}, {"FAILED", "not \xff text"}, {"FAILED", "bell\arings"},
 		},
 	} {

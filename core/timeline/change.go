@@ -59,12 +59,12 @@ type Order struct {
 func (o Order) Story() Story {
 	s := Story{
 		Kind: Change, Line: o.Line, Status: string(o.Row.State), Missing: o.Gaps,
-		Events: merged(o.words(), o.states(), called(o.Calls), o.Told.events(), o.notice()),
+		Events: folded(merged(o.words(), o.states(), called(o.Calls), o.Told.events(), o.notice())),
 	}
 	if !o.Row.State.Final() && o.Row.State != product.Parked {
 		s.NextAt = o.Row.NextAttemptAt
 	}
-	return s
+	return s.bounded()
 }
 
 // states begin with the request itself; a first step that only repeats it is left out.
@@ -109,6 +109,9 @@ func (o Order) step(before, s Step) []Event {
 		e = o.failed(e, s)
 	case product.Cancelled:
 		e.What, e.Text = Cancelled, "고객이 신청을 취소하였습니다"
+		if s.Note != "" { // that of a member of staff
+			e.Source, e.Text = Person, "담당자가 고객의 신청을 취소하였습니다"
+		}
 	}
 	return []Event{e}
 }

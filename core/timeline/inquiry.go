@@ -41,7 +41,7 @@ func (q Inquiry) Story() Story {
 	if !q.Row.Status.Final() {
 		s.NextAt = q.Row.NextAttemptAt
 	}
-	return s
+	return s.bounded()
 }
 
 // renewals are the calls of an inquiry that was answered from memory: nobody waited for them.

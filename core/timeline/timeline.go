@@ -4,6 +4,7 @@
 package timeline
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -64,12 +65,27 @@ type Gap string
 // The gaps.
 const (
 	NoCalls Gap = "KOS_CALLS"    // the log of KOS calls cannot be read now
-	Cut     Gap = "OLDER_EVENTS" // there are more than MostOfAKind of a kind: the oldest are left out
+	Cut     Gap = "OLDER_EVENTS" // there are more than MostOfAKind of a kind, or than MostShown in all: the oldest are left out
 )
 
-// MostOfAKind is how many steps, calls, attempts or words a story tells of at most: the newest. An order that is asked about for a day, is
-// parked, and is asked about again twice has some 300.
-const MostOfAKind = 500
+// MostOfAKind is how many steps, calls, attempts or words a story is made of at most: the newest. An order that is asked about every 30 s
+// for a day has some 3,000 steps, which are shown folded.
+const MostOfAKind = 5000
+
+// MostShown is how many events a story has at most, folded: the first one, and the newest.
+const MostShown = 2000
+
+// bounded is the story without the events that are too many, which it says.
+func (s Story) bounded() Story {
+	if len(s.Events) <= MostShown {
+		return s
+	}
+	s.Events = append([]Event{s.Events[0]}, s.Events[len(s.Events)-MostShown+1:]...)
+	if !slices.Contains(s.Missing, Cut) {
+		s.Missing = append(s.Missing, Cut)
+	}
+	return s
+}
 
 // Story is what happened to one request so far, oldest event first.
 type Story struct {
@@ -103,6 +119,51 @@ func facts(pairs ...string) map[string]string {
 		}
 	}
 	return m
+}
+
+// folded makes one event of each kind of check that was repeated: KOS was asked about an order and could not tell. What is between two
+// other events is folded, so that the order of everything else stays as it is. The event stands where the first one was; its facts say how
+// many there were and when the last one was. The waits for a turn and the calls that belong to such checks are folded likewise.
+func folded(all []Event) []Event {
+	var out []Event
+	first := map[string]int{} // by what makes events equal: where the event is in out
+	counts := map[int]int{}
+	for _, e := range all {
+		same, repeats := likeness(e)
+		if !repeats {
+			clear(first)
+			out = append(out, e)
+			continue
+		}
+		at, seen := first[same]
+		if !seen {
+			first[same], counts[len(out)] = len(out), 1
+			out = append(out, e)
+			continue
+		}
+		counts[at]++
+		f := maps.Clone(e.Facts) // the newest facts, such as when it is looked at next
+		f["count"], f["lastAt"] = number(counts[at]), moment(e.At)
+		out[at].Facts, out[at].Text = f, e.Text
+	}
+	return out
+}
+
+// questionOfStatus is the operation of KOS that asks what became of a change.
+const questionOfStatus = "product.change.status"
+
+// likeness is what repeated checks have in common, and whether the event is part of one.
+func likeness(e Event) (string, bool) {
+	switch {
+	case e.What == StillUnknown:
+		return string(e.What) + e.Facts["why"] + "/" + e.Facts["code"] + "/" + e.Facts["sends"], true
+	case e.What == CalledKOS && e.Facts["operation"] == questionOfStatus:
+		return string(e.What) + e.Facts["result"] + "/" + e.Facts["httpStatus"] + "/" + e.Facts["breaker"], true
+	case e.What == WaitedForTurn && e.Facts["operation"] == questionOfStatus:
+		return string(e.What), true
+	default:
+		return "", false
+	}
 }
 
 func moment(t time.Time) string {

@@ -323,3 +323,53 @@ func TestAnOrderThatTimedOutAndAPersonEnded(t *testing.T) {
 	require.Equal(t, map[string]string{"attempts": "2"}, event(t, s, timeline.CustomerTold).Facts)
 	require.Equal(t, []timeline.Gap{timeline.Cut}, s.Missing)
 }
+
+// TestRepeatedChecksAreOneEvent: an order that is asked about for a day is read at a glance, and what came before and after stays apart.
+func TestRepeatedChecksAreOneEvent(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	at := func(i int) time.Time { return began.Add(time.Duration(i) * 30 * time.Second) }
+	o := timeline.Order{Row: product.Order{State: product.Unknown, RequestedAt: began, NextAttemptAt: at(3000)}}
+	o.Steps = append(o.Steps, timeline.Step{At: at(0), State: product.Dispatched, Sends: 1},
+		timeline.Step{At: at(1), State: product.Unknown, Sends: 1})
+	check := func(i int, result, note string) {
+		o.Calls = append(o.Calls, audit.Call{
+			Operation: "product.change.status", AskedAt: at(i), AnsweredAt: at(i).Add(time.Second), Result: result,
+		})
+		o.Steps = append(o.Steps, timeline.Step{
+			At: at(i).Add(2 * time.Second), State: product.Unknown, Sends: 1, Note: note, NextAt: at(i + 1),
+		})
+	}
+	for i := 2; i < 2002; i++ {
+		check(i, "TIMEOUT", "")
+	}
+	check(2002, "E999", "")
+	o.Steps = append(o.Steps, timeline.Step{At: at(2003), State: product.Parked, Sends: 1},
+		timeline.Step{At: at(2004), State: product.Unknown, Sends: 1})
+	check(2005, "TIMEOUT", "")
+	var whats []timeline.What
+	counts := map[int]string{}
+	for i, e := range o.Story().Events {
+		whats = append(whats, e.What)
+		if n := e.Facts["count"]; n != "" {
+			counts[i] = n + " until " + e.Facts["lastAt"]
+		}
+	}
+	require.Equal(t, []timeline.What{
+		timeline.Requested, timeline.CheckPassed, timeline.Dispatched, timeline.Unknown, timeline.CalledKOS, timeline.StillUnknown,
+		timeline.CalledKOS, timeline.Parked, timeline.AskedAgain, timeline.CalledKOS, timeline.StillUnknown,
+	}, whats)
+	last := at(2002).Add(2 * time.Second).Format(time.RFC3339)
+	require.Equal(t, map[int]string{4: "2000 until " + at(2001).Format(time.RFC3339), 5: "2001 until " + last}, counts)
+}
+
+func TestWhoTookAnOrderBackIsTold(t *testing.T) {
+	t.Parallel()
+	for note, source := range map[string]timeline.Source{"": timeline.Request, "STAFF": timeline.Person} {
+		events := timeline.Order{
+			Row: product.Order{State: product.Cancelled}, Steps: []timeline.Step{{At: at(1), State: product.Cancelled, Note: note}},
+		}.Story().Events
+		require.Equal(t, timeline.Cancelled, events[1].What)
+		require.Equal(t, source, events[1].Source)
+	}
+}

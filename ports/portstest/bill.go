@@ -114,7 +114,7 @@ func Bills(t *testing.T, open func(t *testing.T) (ports.Bills, ports.Epochs)) {
 func inquiry(n int, of line.Number) bill.Inquiry {
 	return bill.Inquiry{
 		ID: numbered(n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of, Month: Month(), Status: bill.Processing,
-		RequestedAt: after(n), NextAttemptAt: after(60 + n),
+		RequestedAt: after(n), NextAttemptAt: after(60 + n), TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
 	}
 }
 

@@ -24,7 +24,7 @@ func order(n int, of line.Number) product.Order {
 	return product.Order{
 		ID: numbered(n), TransactionID: numbered(5000 + n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of, From: "5GX_PREMIUM",
 		To: "LTE_BASIC", Rule: product.FirstOfNextMonth, EffectiveDate: Month().Add(1).First(), State: product.Requested,
-		RequestedAt: after(n), NextAttemptAt: after(60 + n),
+		RequestedAt: after(n), NextAttemptAt: after(60 + n), TraceID: "4bf92f3577b34da6a3ce929d0e0e4736",
 	}
 }
 

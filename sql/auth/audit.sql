@@ -28,3 +28,18 @@ SELECT * FROM audit_checkpoints WHERE seq > $1 ORDER BY seq;
 -- name: AddAuditCheckpoint :execrows
 INSERT INTO audit_checkpoints (seq, at, heads, previous_hash, hash, kid, signature, closes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (seq) DO NOTHING;
+
+-- A page for a person to read, the newest rows first.
+-- name: AuditPage :many
+SELECT * FROM audit_log a
+WHERE (@actor::text = '' OR a.actor = @actor::text) AND (@action::text = '' OR a.action = @action::text)
+    AND (@subject::text = '' OR a.subject = @subject::text) AND a.at >= @since::timestamptz
+ORDER BY a.at DESC, a.writer, a.seq DESC LIMIT @size::bigint OFFSET @skip::bigint;
+
+-- name: CountAudit :one
+SELECT count(*) FROM (
+    SELECT 1 FROM audit_log a
+    WHERE (@actor::text = '' OR a.actor = @actor::text) AND (@action::text = '' OR a.action = @action::text)
+        AND (@subject::text = '' OR a.subject = @subject::text) AND a.at >= @since::timestamptz
+    LIMIT @most::bigint
+) counted;

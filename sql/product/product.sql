@@ -2,8 +2,8 @@
 -- name: AddOrder :execrows
 WITH added AS (
     INSERT INTO change_orders (id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name,
-        effective_rule, effective_date, state, requested_at, next_attempt_at, delivery_state)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'NONE')
+        effective_rule, effective_date, state, requested_at, next_attempt_at, trace_id, delivery_state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'NONE')
     ON CONFLICT (line_index) WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED') DO NOTHING
     RETURNING id, requested_at, state, result_code, sends
 )

@@ -47,6 +47,12 @@ func (s *Simulator) Control() http.Handler {
 
 func (s *Simulator) controlCalls(w http.ResponseWriter, r *http.Request) {
 	var since time.Time
+	for name := range r.URL.Query() {
+		if name != "since" {
+			refuse(w, fmt.Errorf("%w: %s is no parameter", ErrInvalid, name))
+			return
+		}
+	}
 	if raw := r.URL.Query().Get("since"); raw != "" {
 		var err error
 		if since, err = time.Parse(time.RFC3339Nano, raw); err != nil {

@@ -30,6 +30,7 @@ type Report struct {
 	To          time.Time    `json:"to"`
 	StartedAt   time.Time    `json:"startedAt"`
 	FinishedAt  time.Time    `json:"finishedAt,omitzero"`
+	ReachedAt   time.Time    `json:"reachedAt,omitzero"` // orders that became final before it were looked at
 	Checked     int          `json:"checked"`
 	Asked       int          `json:"asked"`
 	Undecided   int          `json:"undecided"`
@@ -89,8 +90,10 @@ func Handler(of ports.BookChecks, report ports.Report) http.Handler {
 
 func toReport(r product.BookReport) Report {
 	out := Report{
-		ID: r.Run.ID, Nightly: r.Run.Nightly, From: r.Run.From, To: r.Run.To, StartedAt: r.Run.StartedAt, FinishedAt: r.Run.Finished,
-		Checked: r.Run.Checked, Asked: r.Run.Asked, Undecided: r.Run.Undecided, Unasked: r.Run.Unasked, Found: r.Run.Found,
+		ID: r.Run.ID, Nightly: r.Run.Nightly, From: r.Run.From, To: r.Run.To, StartedAt: r.Run.StartedAt,
+		FinishedAt: r.Run.Finished,
+		ReachedAt:  r.Run.Reached.At,
+		Checked:    r.Run.Checked, Asked: r.Run.Asked, Undecided: r.Run.Undecided, Unasked: r.Run.Unasked, Found: r.Run.Found,
 		Differences: make([]Difference, len(r.Differences)),
 	}
 	for i, d := range r.Differences {

@@ -5,6 +5,7 @@ package deliveries
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -87,6 +88,11 @@ func Handler(of ports.Deliveries, now ports.Clock, report ports.Report) http.Han
 
 func filter(r *http.Request) (f delivery.Filter, err error) {
 	q := r.URL.Query()
+	for name := range q { // a misspelled filter must not give everything
+		if !slices.Contains([]string{"state", "since", "page", "size"}, name) {
+			return f, fault.InvalidField(name, "알 수 없는 항목입니다")
+		}
+	}
 	f.State = delivery.State(q.Get("state"))
 	if since := q.Get("since"); since != "" {
 		if f.Since, err = time.Parse(time.RFC3339Nano, since); err != nil {
@@ -96,8 +102,10 @@ func filter(r *http.Request) (f delivery.Filter, err error) {
 	if f.Page, err = strconv.Atoi(q.Get("page")); err != nil {
 		return f, err
 	}
-	f.Size, err = strconv.Atoi(q.Get("size"))
-	return f, err
+	if f.Size, err = strconv.Atoi(q.Get("size")); err != nil {
+		return f, err
+	}
+	return f, f.Check()
 }
 
 func told(t delivery.Told) Told {

@@ -40,7 +40,7 @@ func Observe(m *Metrics, log *slog.Logger, now ports.Clock) func(http.Handler) h
 				log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 					slog.String("method", method(r.Method)), slog.String("route", route(r.Pattern)), slog.Int("status", rec.code()),
 					slog.Float64("ms", float64(took.Microseconds())/1000),
-					slog.String("requestId", ports.TraceOf(r.Context()).RequestID),
+					slog.String("httpRequestId", ports.TraceOf(r.Context()).RequestID),
 					slog.String("traceId", ports.TraceOf(r.Context()).TraceID))
 			}()
 			next.ServeHTTP(rec, r)

@@ -51,7 +51,7 @@ const gatewayService = "gateway"
 // gatewayActions are what staff do through the gateway. Everything else is put in by the auth service itself and by the
 // command line.
 func gatewayActions() []string {
-	return []string{"DELIVERY_REPLAYED", "TIMELINE_SHOWN", "CHANGE_RESOLUTION"}
+	return []string{"DELIVERY_REPLAYED", "TIMELINE_SHOWN", "CHANGE_RESOLUTION", "REQUESTS_SEARCHED", "REQUEST_CANCELLED"}
 }
 
 // writer returns which service asks, and its actions; none when it is not known.

@@ -1,5 +1,5 @@
 // Package opsapi serves openapi/operations.yaml, at the gateway itself: it translates between the wire and the verbs
-// overview, desk, parked and look.
+// overview, desk, parked, look and the desk of requests.
 package opsapi
 
 import (
@@ -10,6 +10,7 @@ import (
 	"phonebill/core/delivery/desk"
 	"phonebill/core/operations/overview"
 	"phonebill/core/product/parked"
+	requestdesk "phonebill/core/requests/desk"
 	"phonebill/core/timeline/look"
 )
 
@@ -19,6 +20,7 @@ type Handlers struct {
 	Desk      *desk.Service
 	Parked    *parked.Desk
 	Timelines *look.Service
+	Requests  *requestdesk.Service
 }
 
 // ListCircuitBreakers answers the breakers of every instance.

@@ -114,7 +114,7 @@ func (p *Writer) report(r *http.Request, f *fault.Error, status int) {
 	attrs := []slog.Attr{
 		slog.String("code", string(f.Code())), slog.Int("status", status),
 		slog.String("method", r.Method), slog.String("route", r.Pattern),
-		slog.String("requestId", ports.TraceOf(r.Context()).RequestID), slog.String("traceId", ports.TraceOf(r.Context()).TraceID),
+		slog.String("httpRequestId", ports.TraceOf(r.Context()).RequestID), slog.String("traceId", ports.TraceOf(r.Context()).TraceID),
 	}
 	if cause := f.Unwrap(); cause != nil && status >= http.StatusInternalServerError {
 		level = slog.LevelError

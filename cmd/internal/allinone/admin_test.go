@@ -361,10 +361,11 @@ func TestCommandLine(t *testing.T) {
 	waiting := regexp.MustCompile(`([0-9a-f-]{36})  010-\*{4}-5678 to ctl-taker`).FindStringSubmatch(ok("users", "transfers", "list"))
 	require.Len(t, waiting, 2)
 	_, _, err = command(t, "", "users", "transfers", "confirm", waiting[1], "--reason", "서류 확인")
-	require.ErrorContains(t, err, "다른 담당자가 승인해야 합니다", "the console is one person")
+	require.ErrorContains(t, err, "Another person has to confirm", "the console is one person")
 	require.Contains(t, ok("grant", "ctl-user", "product_change", "--expires", "2099-12-31", "--reason", "서비스 체험"),
 		"until 2099-12-31 15:00:00Z (by cli:")
-	require.Contains(t, ok("revoke", "ctl-user", "PRODUCT_CHANGE", "--reason", "체험 종료"), "no grant")
+	require.Contains(t, ok("revoke", "ctl-user", "PRODUCT_CHANGE", "--reason", "체험"), "no longer has its grant")
+	require.Contains(t, ok("revoke", "ctl-user", "PRODUCT_CHANGE", "--reason", "체험"), "nothing was revoked")
 	require.Contains(t, ok("sessions", "list", "ctl-user"), "Go-http-client")
 	require.Contains(t, ok("sessions", "end", "ctl-user", "--reason", "분실 신고"), "2 sessions ended")
 	require.Eventually(t, func() bool {

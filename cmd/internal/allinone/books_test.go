@@ -135,7 +135,7 @@ func TestTheBooksAreCompared(t *testing.T) {
 	require.Equal(t, out, shown)
 
 	logs := running.logs.String()
-	require.Contains(t, logs, `"request_id":"`+doneHere+`","kind":"OURS_DONE_KOS_NOT"`)
+	require.Contains(t, logs, `"requestId":"`+doneHere+`","kind":"OURS_DONE_KOS_NOT"`)
 	require.Contains(t, logs, `"books_differ"`)
 	res, err := http.Get(running.Metrics["product"])
 	require.NoError(t, err)

@@ -116,7 +116,7 @@ func TestTwoPersonsEndAParkedChange(t *testing.T) {
 	awaitDelivery(t, request)
 	require.Eventually(t, func() bool {
 		return strings.Contains(running.logs.String(), `"msg":"customer notice"`) &&
-			strings.Contains(running.logs.String(), `"request_id":"`+request+`","state":"FAILED"`)
+			strings.Contains(running.logs.String(), `"requestId":"`+request+`","state":"FAILED"`)
 	}, 15*time.Second, 100*time.Millisecond)
 
 	const what = "CHANGE_RESOLUTION "

@@ -22,6 +22,8 @@ import (
 	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/audit/attest"
+	"phonebill/core/audit/record"
+	"phonebill/core/audit/show"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/auth/intake"
@@ -127,6 +129,7 @@ type Admin struct {
 	Intake *intake.Service
 	Attest *attest.Service
 	Audit  ports.AuditLog
+	Log    *show.Service // how the audit log is read
 	Now    ports.Clock
 	NewID  ports.IDs
 	close  []func()
@@ -177,6 +180,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 	}
 	log := room.auditLog()
 	a.Users, a.Attest, a.Audit = room.administration(log), room.attester(), log
+	a.Log = &show.Service{Pages: postgres.NewAuditTrail(pool), Log: record.Log{Audit: log, Report: room.report, Now: t.Now, NewID: t.NewID}}
 	a.Intake = &intake.Service{
 		Accounts: postgres.NewAccounts(pool, keyring), Hasher: room.hasher, Audit: log, CheckPassword: auth.CheckPassword,
 		Now: t.Now, NewID: t.NewID,

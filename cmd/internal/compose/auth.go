@@ -113,11 +113,12 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 		policy: policy, searches: c.Searches,
 	}
 	auditLog := room.auditLog()
-	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(feed.AuditWriters{
+	administration, writers := room.administration(auditLog), feed.AuditWriters{
 		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form() < sealing.Row },
-	}, users.ByID, auditLog, p.Now, p.Log)))
+	}
+	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(writers, users.ByID, auditLog, p.Now, p.Log)))
+	p.inside.Handle("POST "+feed.SearchesPath, feed.Protected(c.InternalToken, feed.SearchesHandler(writers, administration, p.Log)))
 	p.worker("audit-checkpoints", attestEvery, p.attesting(room.attester()).Step)
-	administration := room.administration(auditLog)
 	p.worker("user ids that clash", clashesEvery, func(ctx context.Context) (int, error) { return 0, administration.ReportClashes(ctx) })
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},

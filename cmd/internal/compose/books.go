@@ -58,7 +58,7 @@ func (p *parts) compareBooks(c Books, token personal.Secret, to outside, at stor
 		Saw: func(orders int) { checked.Add(float64(orders)) },
 		Found: func(ctx context.Context, d product.Difference) {
 			differing.WithLabelValues(string(d.Kind)).Inc()
-			p.Log.WarnContext(ctx, "the books differ", slog.String("request_id", d.RequestID.String()), slog.String("kind", string(d.Kind)),
+			p.Log.WarnContext(ctx, "the books differ", slog.String("requestId", d.RequestID.String()), slog.String("kind", string(d.Kind)),
 				slog.String("text", d.Text))
 		},
 	}

@@ -68,7 +68,11 @@ func Gateway(ctx context.Context, c GatewayConfig, up Upstreams, t Tools) (*boot
 	if err != nil {
 		return p.failed(err)
 	}
-	own := &opsapi.Handlers{Overview: seen, Desk: told, Parked: undecided, Timelines: stories}
+	found, err := RequestDesk(c.Instances, c.Auth.Token, log, log, p.report, p.Tools)
+	if err != nil {
+		return p.failed(err)
+	}
+	own := &opsapi.Handlers{Overview: seen, Desk: told, Parked: undecided, Timelines: stories, Requests: found}
 	handler, err := gateway.New(gateway.Config{
 		Auth: up.Auth, Bill: up.Bill, Product: up.Product, Operations: own.Mount, Health: p.probes(),
 		Gate: gate.Gate{Guard: guard, Log: p.Log}, Log: p.Log, Registry: p.registry, Clock: p.Now, Trusted: c.Trusted,

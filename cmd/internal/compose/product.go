@@ -16,6 +16,8 @@ import (
 	"phonebill/core/product/facts"
 	"phonebill/core/product/parked"
 	"phonebill/core/quota"
+	"phonebill/core/requests"
+	requestdesk "phonebill/core/requests/desk"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/migrations"
@@ -76,6 +78,9 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
 	p.shown(c.Auth.Token, outbox)
 	p.stories(c.Auth.Token, postgres.NewChangeTimelines(at.pool, to.kosPool, at.keyring))
+	p.requestsOf(c.Auth.Token, requests.Change, requestdesk.Own{
+		RequestList: postgres.NewOrderRequests(at.pool, at.keyring), TakeBack: changes.CancelByStaff,
+	})
 	p.parkedOrders(c.Auth.Token, at, epochs)
 	p.tellCustomers(at)
 	p.waiting(at.pool, postgres.ChangeBacklog)

@@ -10,21 +10,23 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/audit"
 	"phonebill/core/audit/attest"
+	"phonebill/core/audit/record"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
 )
 
 func (c Console) audit() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Check the audit log"}
+	cmd := &cobra.Command{Use: "audit", Short: "Read and check the audit log"}
 	var anchors []string
 	verify := &cobra.Command{
-		Use: "verify", Short: "Check every row, chain and signed checkpoint of the audit log", Args: cobra.NoArgs,
+		Use: "verify", Short: "Check every row, chain and signed checkpoint of the audit log",
 		Long: `Check every row, chain and signed checkpoint of the audit log. A row that was changed, added, taken out or cut off is named, and
 the exit code is 1. An empty log is an error, too. It says where the keyed rows begin, which cannot be made without the keyring, and which
 checkpoint closed the rows without a key that an older release wrote.
@@ -42,6 +44,7 @@ machine.`,
 				return err
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, _ admin.Caller) error {
+				a.Attest.Progress = c.verifying()
 				r, err := a.Attest.Verify(cmd.Context(), anchor)
 				if err != nil {
 					return err
@@ -51,29 +54,91 @@ machine.`,
 		},
 	}
 	verify.Flags().StringArrayVar(&anchors, "anchor", nil, "what is known of the log from elsewhere: SEQ:HASH, or a file (may be repeated)")
-	cmd.AddCommand(verify)
+	cmd.AddCommand(verify, c.showAudit())
 	return cmd
 }
 
+func (c Console) showAudit() *cobra.Command {
+	var f audit.Filter
+	var ago time.Duration
+	cmd := &cobra.Command{
+		Use: "show", Short: "Show what staff did, the newest first",
+		Long: `Show what staff did, the newest first. Personal data is in the log masked only. That it was shown is recorded, too.
+
+A change has two rows: INTENDED before it, and what came of it. This command checks no chain; "phonebillctl audit verify" does.`,
+		Example: `  phonebillctl audit show --subject hong-gildong --since 72h
+  phonebillctl audit show --actor ops-kim --action USER_UNLOCKED`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkPage(f.Page, f.Size); err != nil {
+				return err
+			}
+			if ago > 0 {
+				f.Since = time.Now().Add(-ago)
+			}
+			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
+				page, total, err := a.Log.List(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, f)
+				if err != nil {
+					return err
+				}
+				return c.printAudit(page, f, total)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&f.Actor, "actor", "", "only what this person did: a user id, or cli:<account>")
+	cmd.Flags().StringVar(&f.Action, "action", "", "only this action, like USER_UNLOCKED")
+	cmd.Flags().StringVar(&f.Subject, "subject", "", "only what was done to this account or request")
+	cmd.Flags().DurationVar(&ago, "since", 0, "only what is not older than this; 0 = all")
+	paged(cmd, &f.Page, &f.Size)
+	return cmd
+}
+
+func (c Console) printAudit(page []audit.Entry, f audit.Filter, total int) error {
+	p := c.printer()
+	p.head("AT", "ACTOR", "ACTION", "SUBJECT", "OUTCOME", "FROM", "REASON", "FACTS")
+	for _, e := range page {
+		p.line(stamp(e.At), e.Actor, e.Action, orDash(e.Subject), string(e.Outcome), orDash(e.IP), orDash(oneLine(e.Reason)), oneLine(e.Detail))
+	}
+	p.footer(f.Page, f.Size, total)
+	return p.done()
+}
+
+// oneLine keeps a text with line ends in its row.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
 func (c Console) whole(r attest.Report, anchor audit.Anchor) error {
-	keyed := "no row is keyed"
+	p := c.printer()
+	p.say("the audit log is whole: %d rows of %d writers, %d checkpoints", r.Rows, r.Writers, r.Checkpoints)
 	if first := r.FirstKeyed; first.Seq > 0 {
-		keyed = fmt.Sprintf("keyed rows begin with row %d of writer %s, %s", first.Seq, first.Writer, stamp(first.At))
+		p.say("keyed rows begin with row %d of writer %s, %s", first.Seq, first.Writer, stamp(first.At))
+	} else {
+		p.say("no row is keyed")
 	}
-	closed := fmt.Sprintf("%d rows without a key are believed: an older release may still write them", r.Unkeyed)
 	if r.ClosedBy > 0 {
-		closed = fmt.Sprintf("%d rows without a key came before checkpoint %d, which closed them", r.Unkeyed, r.ClosedBy)
+		p.say("%d rows without a key came before checkpoint %d, which closed them", r.Unkeyed, r.ClosedBy)
+	} else {
+		p.say("%d rows without a key are believed: an older release may still write them", r.Unkeyed)
 	}
-	held := "without an anchor a log that was emptied and began anew looks like a young one"
-	if n := len(anchor.Checkpoints) + len(anchor.Rows); n > 0 {
-		held = fmt.Sprintf("it holds what the anchor knows: %d checkpoints, %d rows", len(anchor.Checkpoints), len(anchor.Rows))
+	if len(anchor.Checkpoints)+len(anchor.Rows) > 0 {
+		p.say("it holds what the anchor knows: %d checkpoints, %d rows", len(anchor.Checkpoints), len(anchor.Rows))
+	} else {
+		p.say("without an anchor a log that was emptied and began anew looks like a young one")
 	}
-	next := "no checkpoint is made yet: there is no anchor for the next time"
 	if r.Last.Seq > 0 {
-		next = fmt.Sprintf("anchor for the next time: %d:%x", r.Last.Seq, r.Last.Hash)
+		p.say("anchor for the next time: %d:%x", r.Last.Seq, r.Last.Hash)
+	} else {
+		p.say("no checkpoint is made yet: there is no anchor for the next time")
 	}
-	return c.said(nil, "the audit log is whole: %d rows of %d writers, %d checkpoints\n%s\n%s\n%s\n%s\n",
-		r.Rows, r.Writers, r.Checkpoints, keyed, closed, held, next)
+	return p.done()
+}
+
+// verifying shows how far the check of the rows is.
+func (c Console) verifying() func(done, all int) {
+	progress := c.meter(tellAfter)
+	return func(done, all int) {
+		if progress.due() {
+			c.say("%d of %d rows checked, about %s left\n", done, all, progress.left(float64(done)/float64(max(all, 1))))
+		}
+	}
 }
 
 // readAnchors takes SEQ:HASH and files.
@@ -93,7 +158,7 @@ func readAnchors(given []string) (all audit.Anchor, err error) {
 func readAnchorFile(path string, into *audit.Anchor) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("--anchor is SEQ:HASH or a file: %w", err)
+		return failf("--anchor is SEQ:HASH or a file: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	before := len(into.Checkpoints) + len(into.Rows)
@@ -109,7 +174,7 @@ func readAnchorFile(path string, into *audit.Anchor) error {
 		}
 	}
 	if len(into.Checkpoints)+len(into.Rows) == before {
-		return fmt.Errorf("%s holds no anchor: neither SEQ:HASH nor lines of the auth service's log", path)
+		return failf("%s holds no anchor: neither SEQ:HASH nor lines of the auth service's log", path)
 	}
 	return nil
 }
@@ -123,7 +188,7 @@ type logged struct {
 }
 
 var (
-	plainAnchor = regexp.MustCompile(`^(?:anchor for the next time: )?([0-9]{1,18}):([0-9a-fA-F]{64})$`)
+	plainAnchor = regexp.MustCompile(`^(?:[^0-9:]+: )?([0-9]{1,18}):([0-9a-fA-F]{64})$`)
 	textField   = regexp.MustCompile(`(msg|writer|seq|hash)=("[^"]*"|[^ ]*)`)
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +33,7 @@ func (c Console) checkBooks() *cobra.Command {
 	var since time.Duration
 	var until string
 	cmd := &cobra.Command{
-		Use: "check", Short: "Compare the books now, and wait for it; exit code 3 when they differ", Args: cobra.NoArgs,
+		Use: "check", Short: "Compare the books now, and wait for it; exit code 3 when they differ",
 		Long: `Compare the books now. Orders are compared that became final within --since before --until, and all that are open for too long.
 
 KOS is asked 20 questions a minute by default, so a busy day takes its time. It goes on when this command is interrupted:
@@ -45,7 +44,7 @@ KOS is asked 20 questions a minute by default, so a busy day takes its time. It 
 			if until != "" {
 				var err error
 				if to, err = time.Parse(time.RFC3339, until); err != nil {
-					return fault.InvalidField("until", "it is not a time like 2026-11-20T00:00:00+09:00").Because(err)
+					return failf("--until is a time like 2026-11-20T00:00:00+09:00: %w", fault.New(fault.ValidationError).Because(err))
 				}
 			}
 			checks, err := c.bookChecks()
@@ -70,7 +69,7 @@ KOS is asked 20 questions a minute by default, so a busy day takes its time. It 
 
 func (c Console) showBooks() *cobra.Command {
 	return &cobra.Command{
-		Use: "show", Short: "Show the last comparison; exit code 3 when the books differed", Args: cobra.NoArgs,
+		Use: "show", Short: "Show the last comparison; exit code 3 when the books differed",
 		Example: "  phonebillctl books show",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks, err := c.bookChecks()
@@ -78,6 +77,9 @@ func (c Console) showBooks() *cobra.Command {
 				return err
 			}
 			report, err := checks.Report(cmd.Context(), id.ID{})
+			if errors.Is(err, fault.New(fault.ResourceNotFound)) {
+				return c.said(nil, "the books were not compared yet: run \"phonebillctl books check\", or wait for the nightly run\n")
+			}
 			if err != nil {
 				return err
 			}
@@ -104,7 +106,7 @@ const (
 func (c Console) awaitBooks(ctx context.Context, checks ports.BookChecks, run id.ID) (product.BookReport, error) {
 	poll := time.NewTicker(bookPoll)
 	defer poll.Stop()
-	told := time.Now()
+	progress := c.meter(tellAfter)
 	for {
 		report, err := checks.Report(ctx, run)
 		switch {
@@ -112,9 +114,9 @@ func (c Console) awaitBooks(ctx context.Context, checks ports.BookChecks, run id
 			return report, nil
 		case err != nil && fault.From(err).Code() != fault.ServiceUnavailable:
 			return report, err
-		case err == nil && time.Since(told) >= tellAfter:
-			told = time.Now()
-			_, _ = fmt.Fprintf(c.Err, "%d orders compared, %d differences so far\n", report.Run.Checked, report.Run.Found)
+		case err == nil && progress.due():
+			c.say("%d orders compared, %d differences so far, about %s left\n", report.Run.Checked, report.Run.Found,
+				progress.left(report.Run.Share()))
 		}
 		select {
 		case <-poll.C:
@@ -127,22 +129,22 @@ func (c Console) awaitBooks(ctx context.Context, checks ports.BookChecks, run id
 func (c Console) printBooks(r product.BookReport) error {
 	p := c.printer()
 	if len(r.Differences) > 0 {
-		p.line("REQUEST", "LINE", "KIND", "FOUND", "WHAT")
+		p.head("REQUEST", "LINE", "KIND", "FOUND", "WHAT")
 	}
 	for _, d := range r.Differences {
-		p.line(d.RequestID.String(), d.Line, string(d.Kind), stamp(d.Found), d.Text)
+		p.line(d.RequestID.String(), d.Line, string(d.Kind), stamp(d.Found), c.lang.text(d.Text))
 	}
 	if more := r.Run.Found - len(r.Differences); more > 0 {
-		p.line("… and " + strconv.Itoa(more) + " more")
+		p.say("… and %d more", more)
 	}
-	ended := "finished " + stamp(r.Run.Finished)
+	ended := fmt.Sprintf(c.lang.text("finished %s"), stamp(r.Run.Finished))
 	if r.Run.Finished.IsZero() {
-		ended = "still going on"
+		ended = c.lang.text("still going on")
 	}
-	p.line(fmt.Sprintf("%s … %s: %d orders compared, %d differences; KOS asked %d times, undecided %d, not asked %d; %s", stamp(r.Run.From),
-		stamp(r.Run.To), r.Run.Checked, r.Run.Found, r.Run.Asked, r.Run.Undecided, r.Run.Unasked, ended))
+	p.say("%s … %s: %d orders compared, %d differences; KOS asked %d times, undecided %d, not asked %d; %s", stamp(r.Run.From),
+		stamp(r.Run.To), r.Run.Checked, r.Run.Found, r.Run.Asked, r.Run.Undecided, r.Run.Unasked, ended)
 	if err := p.done(); err != nil || r.Run.Found == 0 {
 		return err
 	}
-	return fmt.Errorf("%w: see docs/reconciliation.md", ErrDiffer)
+	return failf("%w: see docs/reconciliation.md", ErrDiffer)
 }

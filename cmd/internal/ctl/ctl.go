@@ -6,11 +6,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,13 +30,27 @@ type Console struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Log      *slog.Logger
+
+	lang lang // of the texts; Run reads it from the environment
 }
 
 // ErrPartly says that a load was done but for the rows that were refused: exit code 2.
 var ErrPartly = errors.New("some rows were refused")
 
-// Run carries a command out.
+// Run carries a command out. An error's text is in the console's language; a wrong command line is ErrUsage.
 func Run(ctx context.Context, c Console, args []string) error {
+	c.lang = language(c.Env)
+	began := false
+	root := c.tree(func() { began = true })
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return &shownError{c.lang.failure(err), err, !began}
+	}
+	return nil
+}
+
+// tree is every command, each made strict. began is called when a command's work begins.
+func (c Console) tree(began func()) *cobra.Command {
 	root := &cobra.Command{
 		Use: "phonebillctl", Short: "Operate phonebill: accounts, permissions, sessions, keys, audit log, the link to KOS",
 		SilenceUsage: true, SilenceErrors: true,
@@ -45,22 +60,81 @@ Commands work on the database of the auth service: that of AUTH_DATABASE_URL, KE
 auth service has them; without AUTH_DATABASE_URL, that of the system that "make run" started (PHONEBILL_DATA, default .data).
 Every command on it is recorded in the audit log under cli:<your account>; those that change something want a --reason.
 
-"ops", "deliveries", "parked", "books" and "timeline" ask the running services instead.`,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+"ops", "deliveries", "parked", "requests", "books" and "timeline" ask the running services instead.`,
+		CompletionOptions: cobra.CompletionOptions{},
 	}
-	root.SetArgs(args)
 	root.SetIn(c.In)
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
 	root.AddCommand(c.users(), c.grant(), c.revoke(), c.sessions(), c.keys(), c.serviceKeys(), c.audit(), c.ops(), c.deliveries(),
-		c.parked(), c.books(), c.timeline(), c.reseal(), c.demo(), c.otp())
-	return root.ExecuteContext(ctx)
+		c.parked(), c.requests(), c.books(), c.timeline(), c.reseal(), c.demo(), c.otp())
+	root.SetHelpCommand(c.help(root))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	ownWords(root)
+	strictly(root, c.lang, began)
+	root.SetUsageTemplate(c.usage(root.UsageTemplate()))
+	return root
+}
+
+// help shows the help of any command.
+func (c Console) help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help", Short: "Show the help of a command: phonebillctl COMMAND --help", Example: "  phonebillctl users create --help",
+		Args: func(_ *cobra.Command, args []string) error {
+			found, rest := named(root, args)
+			if len(rest) > 0 {
+				return unknownCommand(found, rest[0])
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, _ := named(root, args)
+			return found.Help()
+		},
+	}
+}
+
+// named follows the names of commands down the tree; rest is what names none.
+func named(cmd *cobra.Command, names []string) (found *cobra.Command, rest []string) {
+	for len(names) > 0 {
+		at := slices.IndexFunc(cmd.Commands(), func(sub *cobra.Command) bool { return sub.Name() == names[0] })
+		if at < 0 {
+			break
+		}
+		cmd, names = cmd.Commands()[at], names[1:]
+	}
+	return cmd, names
+}
+
+// ownWords gives the completion commands that cobra makes texts that are in the catalogue, and lets them be made strict as the others.
+func ownWords(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() != "completion" {
+			continue
+		}
+		cmd.Args, cmd.Short, cmd.Long = nil, "Print a script that completes commands in a shell", ""
+		for _, shell := range cmd.Commands() {
+			shell.Args, shell.Short, shell.Long = nil, "Print the script for this shell", ""
+		}
+	}
+}
+
+// usage is cobra's template with its headings in the language.
+func (c Console) usage(template string) string {
+	for _, word := range []string{
+		"Usage:", "Aliases:", "Examples:", "Available Commands:", "Additional Commands:", "Flags:", "Global Flags:",
+		"Additional help topics:", "[command]", "for more information about a command.", `Use "{{.CommandPath}}`,
+	} {
+		template = strings.ReplaceAll(template, word, c.lang.text(word))
+	}
+	return template
 }
 
 func (c Console) demo() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Drive a customer's whole journey against the running system", Args: cobra.NoArgs,
+		Use: "demo", Short: "Drive a customer's whole journey against the running system",
 		Example: "  phonebillctl demo",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := demo.Read(path)
@@ -97,7 +171,7 @@ func (c Console) config() (compose.AdminConfig, error) {
 	}
 	f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
 	if err != nil {
-		return compose.AdminConfig{}, fmt.Errorf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
+		return compose.AdminConfig{}, failf("AUTH_DATABASE_URL is not set, and no local system is found: %w", err)
 	}
 	cache := compose.Cache{
 		Addr: f.Cache.Address, Cluster: f.Cache.Cluster, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini,
@@ -123,7 +197,7 @@ func account() string {
 
 // reason adds the flag that every change wants.
 func reason(cmd *cobra.Command, to *string) *cobra.Command {
-	cmd.Flags().StringVar(to, "reason", "", "why, 3-200 characters; it is recorded (required)")
+	cmd.Flags().StringVar(to, "reason", "", "why, in 2 characters or more; it is recorded (required)")
 	_ = cmd.MarkFlagRequired("reason") // the flag exists
 	return cmd
 }

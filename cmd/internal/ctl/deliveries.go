@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -31,14 +30,13 @@ The instances of the services are asked as "ops" does, with the same variables. 
 }
 
 func (c Console) listDeliveries() *cobra.Command {
-	var kind, state string
+	kind := delivery.BillResult
 	var ago time.Duration
 	f := delivery.Filter{}
 	cmd := &cobra.Command{
-		Use: "list", Short: "List results and what became of telling them, newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List results and what became of telling them, newest first",
 		Example: "  phonebillctl deliveries list --state PARKED --since 24h",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.State = delivery.State(state)
 			if ago > 0 {
 				f.Since = time.Now().Add(-ago)
 			}
@@ -46,15 +44,15 @@ func (c Console) listDeliveries() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			page, total, err := d.List(cmd.Context(), record.By{Roles: []auth.Role{auth.Operator}}, delivery.Kind(kind), f)
+			page, total, err := d.List(cmd.Context(), record.By{Roles: []auth.Role{auth.Operator}}, kind, f)
 			if err != nil {
 				return err
 			}
 			return c.printDeliveries(page, f, total)
 		},
 	}
-	cmd.Flags().StringVar(&kind, "kind", string(delivery.BillResult), "bill or change")
-	cmd.Flags().StringVar(&state, "state", "", "PENDING, DELIVERED or PARKED; empty = all")
+	cmd.Flags().Var(oneOf(&kind, delivery.Kinds()...), "kind", "results of which requests")
+	cmd.Flags().Var(oneOf(&f.State, delivery.Shown()...), "state", "only those in this state")
 	cmd.Flags().DurationVar(&ago, "since", 0, "only of requests not older than this; 0 = all")
 	cmd.Flags().IntVar(&f.Page, "page", 1, "page, the first is 1")
 	cmd.Flags().IntVar(&f.Size, "size", 20, "results per page") //nolint:mnd // as the API has it
@@ -64,12 +62,12 @@ func (c Console) listDeliveries() *cobra.Command {
 func (c Console) replayDelivery() *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
-		Use: "replay <event id>", Short: "Tell a parked or delivered result again, under its id and number", Args: cobra.ExactArgs(1),
+		Use: "replay EVENT_ID", Short: "Tell a parked or delivered result again, under its id and number",
 		Example: `  phonebillctl deliveries replay 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c --reason "the MVNO has corrected its receiver"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			event, err := id.Parse(args[0])
 			if err != nil {
-				return fault.InvalidField("event id", "it is not a UUID").Because(err)
+				return fault.InvalidField("event id", "올바른 UUID 형식이어야 합니다").Because(err)
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				d, err := c.desk(a.Audit)
@@ -79,8 +77,7 @@ func (c Console) replayDelivery() *cobra.Command {
 				if err := d.Replay(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintln(c.Out, "pending again")
-				return err
+				return c.said(nil, "pending again\n")
 			})
 		},
 	}
@@ -100,7 +97,7 @@ func (c Console) desk(log ports.AuditLog) (*desk.Service, error) {
 
 func (c Console) printDeliveries(page []delivery.Told, f delivery.Filter, total int) error {
 	p := c.printer()
-	p.line("EVENT", "LINE", "NUMBER", "STATE", "ATTEMPTS", "RESULT OF", "NEXT", "DELIVERED", "LAST")
+	p.head("EVENT", "LINE", "NUMBER", "STATE", "ATTEMPTS", "RESULT OF", "NEXT", "DELIVERED", "LAST")
 	for _, t := range page {
 		last := "-"
 		if len(t.Last) > 0 {

@@ -22,15 +22,15 @@ import (
 func (c Console) importUsers() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
-		Use: "import FILE.csv", Short: "Load customers in bulk from a CSV file", Args: cobra.ExactArgs(1),
+		Use: "import FILE.csv", Short: "Load customers in bulk from a CSV file",
 		Long: `Load customers in bulk from a CSV file (RFC 4180, UTF-8 or CP949) with a header and one customer a record. Columns, in any order:
-` + strings.Join(customercsv.Columns(), ", ") + `.
+user_id, password, password_hash, name, phone, email, customer_id, lines, permissions.
 user_id, name and one of password and password_hash (argon2id, PHC form) must be there; lines and permissions are separated by ";".
 
 Rows are stored in batches, whole or not at all. Run the command again after an interruption: ids that are there already are skipped before
 anything is hashed. Refused rows are listed with their line and reason in a file beside, imp.refused.csv for imp.csv (without
 passwords), and the exit code is 2.`,
-		Example: `  phonebillctl users import customers.csv --reason "1차 고객 이관"`,
+		Example: `  phonebillctl users import customers.csv --reason "first customers moved over"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				file, err := os.Open(args[0])
@@ -63,7 +63,7 @@ func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, fil
 	if err != nil {
 		return errors.Join(err, refused.Close())
 	}
-	progress := newProgress(c.Err, info.Size())
+	progress := newProgress(c.Err, info.Size(), c.lang)
 	done, err := a.Intake.Run(cmd.Context(), intake.Load{
 		By: by.Name, Source: filepath.Base(file.Name()), Reason: why, Refused: report.Add,
 		Progress: func(r intake.Result) { progress.reached(r, rows.Consumed()) },
@@ -74,14 +74,14 @@ func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, fil
 		err = errors.Join(err, os.Remove(refusedPath))
 	}
 	if cmd.Context().Err() != nil {
-		err = errors.New("interrupted: whole batches are stored, run the command again to go on")
+		err = failf("interrupted: whole batches are stored, run the command again to go on")
 	}
 	said := c.said(nil, "%d read, %d added, %d there already, %d refused\n", done.Read, done.Added, done.Skipped, done.Refused)
 	switch {
 	case err != nil || said != nil:
 		return errors.Join(err, said)
 	case done.Refused > 0:
-		return fmt.Errorf("%w: see %s", ErrPartly, refusedPath)
+		return failf("%w: see %s", ErrPartly, refusedPath)
 	}
 	return nil
 }
@@ -91,6 +91,7 @@ const showEvery = time.Second
 
 // progress is one line that is written over, from the start on. Safe for concurrent use.
 type progress struct {
+	lang lang
 	out  io.Writer
 	size int64 // of the file; 0 = not known
 	stop chan struct{}
@@ -109,9 +110,9 @@ type point struct {
 	at    time.Time
 }
 
-func newProgress(out io.Writer, size int64) *progress {
+func newProgress(out io.Writer, size int64, l lang) *progress {
 	now := time.Now()
-	p := &progress{out: out, size: size, stop: make(chan struct{}), began: now, now: point{at: now}, base: point{at: now}}
+	p := &progress{lang: l, out: out, size: size, stop: make(chan struct{}), began: now, now: point{at: now}, base: point{at: now}}
 	p.over.Go(p.keepShowing)
 	return p
 }
@@ -144,7 +145,7 @@ func (p *progress) show(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := p.now.Result
-	_, _ = fmt.Fprintf(p.out, "\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   ", // nothing can be done if it fails
+	_, _ = fmt.Fprintf(p.out, p.lang.text("\r%d rows, %d added, %d there already, %d refused, %.0f rows/s, %s left   "), // or it is not shown
 		r.Read, r.Added, r.Skipped, r.Refused, float64(r.Read)/max(now.Sub(p.began).Seconds(), 0.001), p.left(now))
 }
 

@@ -16,7 +16,7 @@ func TestProgressForetellsTheEndByWhatIsDone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		p := newProgress(&out, 1000)
+		p := newProgress(&out, 1000, english)
 		shown := func() string {
 			synctest.Wait()
 			p.mu.Lock()

@@ -1,7 +1,6 @@
 package ctl
 
 import (
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 func (c Console) keys() *cobra.Command {
 	cmd := &cobra.Command{Use: "keys", Short: "List, rotate and retire the keys that sign access tokens"}
 	list := &cobra.Command{
-		Use: "list", Short: "List the signing keys, newest first", Args: cobra.NoArgs,
+		Use: "list", Short: "List the signing keys, newest first",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, _ admin.Caller) error {
 				held, err := a.Users.Keys.List(cmd.Context())
@@ -24,7 +23,7 @@ func (c Console) keys() *cobra.Command {
 					return err
 				}
 				p := c.printer()
-				p.line("KID", "STATE", "CREATED", "SIGNS FROM", "RETIRED")
+				p.head("KID", "STATE", "CREATED", "SIGNS FROM", "RETIRED")
 				for _, k := range held {
 					p.line(k.KeyID, string(k.State), stamp(k.CreatedAt), stamp(k.ActiveAt), stamp(k.RetiredAt))
 				}
@@ -40,14 +39,14 @@ func (c Console) rotateKey() *cobra.Command {
 	var why string
 	var now bool
 	cmd := &cobra.Command{
-		Use: "rotate", Short: "Make the next signing key; tokens of the one before stay good", Args: cobra.NoArgs,
+		Use: "rotate", Short: "Make the next signing key; tokens of the one before stay good",
 		Long: `Make the next signing key. It is published at once and signs after a lead, so that every verifier knows it first; tokens of the key
 before stay good until they end. The service does the same by itself every 30 days.
 
 With --now a new key signs at once and ALL others are refused everywhere within a second: for a key that somebody else may know. Users
 notice nothing but a refresh.`,
-		Example: `  phonebillctl keys rotate --reason "분기 교체"
-  phonebillctl keys rotate --now --reason "키 유출 의심"`,
+		Example: `  phonebillctl keys rotate --reason "quarterly change"
+  phonebillctl keys rotate --now --reason "the key may be known"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				rotate := a.Users.RotateKey
@@ -66,8 +65,8 @@ notice nothing but a refresh.`,
 func (c Console) retireKey() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
-		Use: "retire KID", Short: "Refuse a key that signs no more, within a second everywhere", Args: cobra.ExactArgs(1),
-		Example: `  phonebillctl keys retire 3f9a01bc77d2e410 --reason "이전 키 폐기"`,
+		Use: "retire KID", Short: "Refuse a key that signs no more, within a second everywhere",
+		Example: `  phonebillctl keys retire 3f9a01bc77d2e410 --reason "old key"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				return c.said(a.Users.RetireKey(cmd.Context(), by, args[0], why), "%s is refused\n", args[0])
@@ -84,7 +83,7 @@ address and device believed and lift the limit per address. Two keys of a servic
 and retire the old one or let the next mint do it. No restart is needed.`,
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the keys by the beginning of their hashes", Args: cobra.NoArgs,
+		Use: "list", Short: "List the keys by the beginning of their hashes",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, _ admin.Caller) error {
 				held, err := a.Users.Services.List(cmd.Context())
@@ -92,7 +91,7 @@ and retire the old one or let the next mint do it. No restart is needed.`,
 					return err
 				}
 				p := c.printer()
-				p.line("KEY", "SERVICE", "CREATED", "RETIRED")
+				p.head("KEY", "SERVICE", "CREATED", "RETIRED")
 				for _, k := range held {
 					p.line(admin.ShortHash(k.Hash), k.Service, stamp(k.CreatedAt), stamp(k.RetiredAt))
 				}
@@ -102,8 +101,8 @@ and retire the old one or let the next mint do it. No restart is needed.`,
 	}
 	var mintWhy, retireWhy string
 	mint := reason(&cobra.Command{
-		Use: "mint SERVICE", Short: "Make a key and print it, once", Args: cobra.ExactArgs(1),
-		Example: `  phonebillctl service-keys mint mvno-ap --reason "AP 서버 연동"`,
+		Use: "mint SERVICE", Short: "Make a key and print it, once",
+		Example: `  phonebillctl service-keys mint mvno-ap --reason "connect the AP server"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				key, err := a.Users.MintServiceKey(cmd.Context(), by, args[0], mintWhy)
@@ -112,8 +111,8 @@ and retire the old one or let the next mint do it. No restart is needed.`,
 		},
 	}, &mintWhy)
 	retire := reason(&cobra.Command{
-		Use: "retire KEY", Short: "Refuse a key, within seconds everywhere", Args: cobra.ExactArgs(1),
-		Example: `  phonebillctl service-keys retire 3f9a01bc --reason "교체 완료"`,
+		Use: "retire KEY", Short: "Refuse a key, within seconds everywhere",
+		Example: `  phonebillctl service-keys retire 3f9a01bc --reason "changed over"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				return c.said(a.Users.RetireServiceKey(cmd.Context(), by, args[0], retireWhy), "%s is refused\n", args[0])
@@ -127,8 +126,8 @@ and retire the old one or let the next mint do it. No restart is needed.`,
 // otp shows what an authenticator app would: for the demo's staff, whose secrets stand in demo.json.
 func (c Console) otp() *cobra.Command {
 	return &cobra.Command{
-		Use: "otp operator|admin", Short: "Print the one-time code of a demo account, as its authenticator app would", Args: cobra.ExactArgs(1),
-		ValidArgs: []string{"operator", "admin"}, Example: "  phonebillctl otp admin",
+		Use: "otp operator|admin", Short: "Print the one-time code of a demo account, as its authenticator app would",
+		Example: "  phonebillctl otp admin",
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := demo.Read(filepath.Join(c.folder(), "demo.json"))
 			if err != nil {
@@ -136,7 +135,7 @@ func (c Console) otp() *cobra.Command {
 			}
 			account, known := map[string]demo.Login{"operator": f.Operator, "admin": f.Admin}[args[0]]
 			if !known {
-				return fmt.Errorf("%s: the demo has an operator and an admin", args[0])
+				return failf("%s: the demo has an operator and an admin", args[0])
 			}
 			code, err := totp.GenerateCode(account.TOTPSecret, time.Now())
 			return c.said(err, "%s\n", code)

@@ -31,7 +31,7 @@ http://127.0.0.1:9082 and :9083), asked with INTERNAL_TOKEN; with neither variab
 	}
 	page := func(use, short string, show func([]operations.Answer, *printer)) *cobra.Command {
 		return &cobra.Command{
-			Use: use, Short: short, Args: cobra.NoArgs, Example: "  phonebillctl ops " + use,
+			Use: use, Short: short, Example: "  phonebillctl ops " + use,
 			RunE: func(cmd *cobra.Command, _ []string) error { return c.look(cmd.Context(), show) },
 		}
 	}
@@ -43,7 +43,7 @@ http://127.0.0.1:9082 and :9083), asked with INTERNAL_TOKEN; with neither variab
 	return cmd
 }
 
-// look asks all instances and shows what they say. Whoever can run it has the internal token, so he may do what an OPERATOR may.
+// look asks all instances and shows what they say. Running it takes the internal token, so it may do what an OPERATOR may.
 func (c Console) look(ctx context.Context, show func([]operations.Answer, *printer)) error {
 	seen, err := c.overview()
 	if err != nil {
@@ -56,7 +56,7 @@ func (c Console) look(ctx context.Context, show func([]operations.Answer, *print
 	p := c.printer()
 	show(answers, p)
 	for _, a := range operations.Unheard(answers) {
-		p.line(a.Service, a.Name, "does not answer: "+string(a.Trouble))
+		p.line(a.Service, a.Name, fmt.Sprintf(c.lang.text("does not answer: %s"), a.Trouble))
 	}
 	return p.done()
 }
@@ -91,7 +91,7 @@ func (c Console) instances() (compose.Instances, personal.Secret, error) {
 }
 
 func showBreakers(all []operations.Answer, p *printer) {
-	p.line("SERVICE", "INSTANCE", "BREAKER", "STATE", "FAILURES", "SINCE", "TRIED AGAIN")
+	p.head("SERVICE", "INSTANCE", "BREAKER", "STATE", "FAILURES", "SINCE", "TRIED AGAIN")
 	for _, a := range operations.Heard(all) {
 		for _, b := range a.Status.Breakers {
 			p.line(a.Service, a.Name, b.Name, string(b.State), strconv.Itoa(b.Failures), stamp(b.Since), stamp(b.RetryAt))
@@ -101,7 +101,7 @@ func showBreakers(all []operations.Answer, p *printer) {
 
 func showQuota(all []operations.Answer, p *printer) {
 	showLedger(operations.Ledger(all), p)
-	p.line("SERVICE", "INSTANCE", "LANE", "WAITING", "ETA")
+	p.head("SERVICE", "INSTANCE", "LANE", "WAITING", "ETA")
 	for _, a := range operations.Heard(all) {
 		if q := a.Status.Quota; q != nil {
 			for _, lane := range quota.Lanes() {
@@ -114,28 +114,28 @@ func showQuota(all []operations.Answer, p *printer) {
 func showLedger(q *operations.Quota, p *printer) {
 	switch {
 	case q == nil:
-		p.line("budget", "nobody tells")
+		p.row("budget", p.lang.text("nobody tells"))
 	case !q.Ledger:
-		p.line("budget", "the ledger cannot be asked: each instance spends its floor alone")
+		p.row("budget", p.lang.text("the ledger cannot be asked: each instance spends its floor alone"))
 	default:
-		budget := "no limit"
+		budget := p.lang.text("no limit")
 		if !q.Window.IsUnlimited() {
-			budget = fmt.Sprintf("%d of %d calls per %s", q.Budget, q.Window.Budget, q.Window.Per)
+			budget = fmt.Sprintf(p.lang.text("%d of %d calls per %s"), q.Budget, q.Window.Budget, q.Window.Per)
 		}
 		if q.IsSqueezed() {
-			budget += ", KOS has said E429: until " + stamp(q.Squeezed)
+			budget += fmt.Sprintf(p.lang.text(", KOS has said E429: until %s"), stamp(q.Squeezed))
 		}
-		p.line("budget", budget)
-		p.line("used", fmt.Sprintf("%d within the last 60 s", q.Used()))
+		p.row("budget", budget)
+		p.row("used", fmt.Sprintf(p.lang.text("%d within the last 60 s"), q.Used()))
 		for _, lane := range quota.Lanes() {
-			p.line("  "+lane.String(), fmt.Sprintf("%d (%d reserved)", q.Spent[lane], q.Window.Reserve[lane]))
+			p.line("  "+lane.String(), fmt.Sprintf(p.lang.text("%d (%d reserved)"), q.Spent[lane], q.Window.Reserve[lane]))
 		}
 	}
 	p.line()
 }
 
 func showCache(all []operations.Answer, p *printer) {
-	p.line("SERVICE", "INSTANCE", "KIND", "HITS", "STALE", "MISSES", "COALESCED", "HIT RATE")
+	p.head("SERVICE", "INSTANCE", "KIND", "HITS", "STALE", "MISSES", "COALESCED", "HIT RATE")
 	row := func(service, instance string, c operations.Cache) {
 		n := func(v int64) string { return strconv.FormatInt(v, 10) }
 		p.line(service, instance, string(c.Kind), n(c.Counts.Hits), n(c.Counts.Stale), n(c.Counts.Misses), n(c.Counts.Coalesced),

@@ -21,7 +21,7 @@ import (
 func (c Console) parked() *cobra.Command {
 	var page, size int
 	cmd := &cobra.Command{
-		Use: "parked", Short: "List plan changes of which KOS cannot tell, and decide on them", Args: cobra.NoArgs,
+		Use: "parked", Short: "List plan changes of which KOS cannot tell, and decide on them",
 		Long: `List plan changes of which KOS cannot tell whether it has carried them out, those requested first coming first.
 
 The instances of the product service are asked as "ops" does, with the same variables. docs/parked-changes.md says how to decide.`,
@@ -47,13 +47,13 @@ The instances of the product service are asked as "ops" does, with the same vari
 func (c Console) resolveParked() *cobra.Command {
 	var w parked.Word
 	cmd := &cobra.Command{
-		Use: "resolve <request id>", Short: "Say what became of a parked change; another person must say the same within 24 h",
-		Args: cobra.ExactArgs(1),
+		Use: "resolve REQUEST_ID", Short: "Say what became of a parked change; another person must say the same within 24 h",
+
 		Example: `  phonebillctl parked resolve 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c --outcome COMPLETED \
     --reason "the KOS screen shows the new plan"`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if w.Order, err = id.Parse(args[0]); err != nil {
-				return fault.InvalidField("request id", "it is not a UUID").Because(err)
+				return fault.InvalidField("request id", "올바른 UUID 형식이어야 합니다").Because(err)
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				d, err := c.parkedDesk(a.Audit)
@@ -64,13 +64,12 @@ func (c Console) resolveParked() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintln(c.Out, said(verdict))
-				return err
+				return c.said(nil, said(verdict)+"\n")
 			})
 		},
 	}
-	cmd.Flags().StringVar(&w.Outcome, "outcome", "", "COMPLETED, FAILED or RECONCILE (required)")
-	cmd.Flags().StringVar(&w.Reason, "reason", "", "how you know, 5-500 characters; it is recorded (required)")
+	cmd.Flags().Var(oneOf(&w.Outcome, texts(product.Outcomes())...), "outcome", "what became of it (required)")
+	cmd.Flags().StringVar(&w.Reason, "reason", "", "how you know, in 2 characters or more; it is recorded (required)")
 	_ = cmd.MarkFlagRequired("outcome") // the flags exist
 	_ = cmd.MarkFlagRequired("reason")
 	return cmd
@@ -96,14 +95,14 @@ func (c Console) parkedDesk(log ports.AuditLog) (*parked.Desk, error) {
 
 func (c Console) printParked(orders []product.ParkedOrder, page, size, total int) error {
 	p := c.printer()
-	p.line("REQUEST", "LINE", "FROM", "TO", "EFFECTIVE", "REQUESTED", "PARKED", "SENT", "ASKED", "TRANSACTION", "KOS ORDER", "PROPOSAL")
+	p.head("REQUEST", "LINE", "FROM", "TO", "EFFECTIVE", "REQUESTED", "PARKED", "SENT", "ASKED", "TRANSACTION", "KOS ORDER", "PROPOSAL")
 	for _, o := range orders {
 		kos, proposal := "-", "-"
 		if o.KOSOrder != "" {
 			kos = o.KOSOrder
 		}
 		if w := o.Proposal; w.Outcome != "" {
-			proposal = fmt.Sprintf("%s by %s until %s: %s", w.Outcome, w.By, stamp(w.At.Add(product.ProposalLife)), w.Reason)
+			proposal = fmt.Sprintf(c.lang.text("%s by %s until %s: %s"), w.Outcome, w.By, stamp(w.At.Add(product.ProposalLife)), w.Reason)
 		}
 		p.line(o.ID.String(), o.Line, o.From, o.To, o.EffectiveDate.String(), stamp(o.RequestedAt), stamp(o.ParkedAt), strconv.Itoa(o.Sends),
 			strconv.Itoa(o.Reconciles), o.TransactionID.String(), kos, proposal)

@@ -14,13 +14,14 @@ import (
 
 // printer writes rows of columns; the first error is kept for the end.
 type printer struct {
-	w   *tabwriter.Writer
-	err error
+	lang lang
+	w    *tabwriter.Writer
+	err  error
 }
 
 func (c Console) printer() *printer {
 	const gap = 2
-	return &printer{w: tabwriter.NewWriter(c.Out, 0, 0, gap, ' ', 0)}
+	return &printer{lang: c.lang, w: tabwriter.NewWriter(c.Out, 0, 0, gap, ' ', 0)}
 }
 
 func (p *printer) line(cells ...string) {
@@ -28,11 +29,27 @@ func (p *printer) line(cells ...string) {
 	p.err = errors.Join(p.err, err)
 }
 
+// head writes the names of the columns, which are in the catalogue.
+func (p *printer) head(names ...string) {
+	for i, n := range names {
+		names[i] = p.lang.text(n)
+	}
+	p.line(names...)
+}
+
+// row writes a named value; the name is in the catalogue.
+func (p *printer) row(name string, cells ...string) {
+	p.line(append([]string{p.lang.text(name)}, cells...)...)
+}
+
+// say writes a whole line of text.
+func (p *printer) say(key string, args ...any) { p.line(fmt.Sprintf(p.lang.text(key), args...)) }
+
 // factor shows a second factor that its owner has to be handed.
 func (p *printer) factor(e mfa.Enrolment) {
-	p.line("second factor", e.URI.Reveal())
+	p.row("second factor", e.URI.Reveal())
 	for _, code := range e.RecoveryCodes {
-		p.line("recovery code", code.Reveal())
+		p.row("recovery code", code.Reveal())
 	}
 }
 
@@ -59,13 +76,13 @@ func joined[T any](all []T, show func(T) string) string {
 
 func role(r auth.Role) string { return string(r) }
 
-func grantText(g auth.Grant) string {
+func (l lang) grant(g auth.Grant) string {
 	s := string(g.Permission)
 	if !g.ExpiresAt.IsZero() {
-		s += " until " + stamp(g.ExpiresAt)
+		s += fmt.Sprintf(l.text(" until %s"), stamp(g.ExpiresAt))
 	}
 	if g.GrantedBy != "" {
-		s += " (by " + g.GrantedBy + ")"
+		s += fmt.Sprintf(l.text(" (by %s)"), g.GrantedBy)
 	}
 	return s
 }
@@ -77,32 +94,32 @@ func (c Console) printAccount(a auth.Account, clear bool) error {
 		name, email, number = a.Name.Reveal(), a.Email.Reveal(), line.Number.Hyphenated
 	}
 	p := c.printer()
-	p.line("user", string(a.UserID))
-	p.line("status", string(a.StatusNow(time.Now())))
-	p.line("name", name)
-	p.line("phone", number(a.Phone))
-	p.line("email", email)
-	p.line("customer", a.CustomerID)
-	p.line("lines", joined(a.Lines, number))
-	p.line("roles", joined(a.Roles, role))
+	p.row("user", string(a.UserID))
+	p.row("status", string(a.StatusNow(time.Now())))
+	p.row("name", name)
+	p.row("phone", number(a.Phone))
+	p.row("email", email)
+	p.row("customer", a.CustomerID)
+	p.row("lines", joined(a.Lines, number))
+	p.row("roles", joined(a.Roles, role))
 	for _, g := range a.Grants {
-		p.line("permission", grantText(g))
+		p.row("permission", c.lang.grant(g))
 	}
-	p.line("second factor", map[bool]string{true: "yes", false: "no"}[a.SecondFactor])
+	p.row("second factor", c.lang.text(map[bool]string{true: "yes", false: "no"}[a.SecondFactor]))
 	if len(a.Unreadable) > 0 {
-		p.line("cannot be opened", joined(a.Unreadable, func(part auth.Part) string { return string(part) }))
+		p.row("cannot be opened", joined(a.Unreadable, func(part auth.Part) string { return string(part) }))
 	}
-	p.line("version", fmt.Sprint(a.Version))
-	p.line("created", stamp(a.CreatedAt))
-	p.line("last login", stamp(a.LastLoginAt))
+	p.row("version", fmt.Sprint(a.Version))
+	p.row("created", stamp(a.CreatedAt))
+	p.row("last login", stamp(a.LastLoginAt))
 	return p.done()
 }
 
 func (c Console) printAccounts(found []auth.Account, now time.Time, page, size, total int) error {
 	p := c.printer()
-	p.line("USER", "STATUS", "NAME", "CUSTOMER", "LINES", "ROLES", "LAST LOGIN")
+	p.head("USER", "STATUS", "NAME", "CUSTOMER", "LINES", "ROLES", "LAST LOGIN")
 	for _, a := range found {
-		p.line(string(a.UserID), string(a.StatusNow(now)), named(a.User), a.CustomerID, joined(a.Lines, line.Number.String),
+		p.line(string(a.UserID), string(a.StatusNow(now)), c.lang.named(a.User), a.CustomerID, joined(a.Lines, line.Number.String),
 			joined(a.Roles, role), stamp(a.LastLoginAt))
 	}
 	p.footer(page, size, total)
@@ -110,12 +127,12 @@ func (c Console) printAccounts(found []auth.Account, now time.Time, page, size, 
 }
 
 // named is the masked name, and what of the account cannot be opened.
-func named(u auth.User) string {
+func (l lang) named(u auth.User) string {
 	if len(u.Unreadable) == 0 {
 		return u.Name.String()
 	}
 	parts := joined(u.Unreadable, func(p auth.Part) string { return string(p) })
-	return strings.TrimSpace(u.Name.String() + " (cannot be opened: " + parts + ")")
+	return strings.TrimSpace(u.Name.String() + fmt.Sprintf(l.text(" (cannot be opened: %s)"), parts))
 }
 
 // printClashes puts the ids of one folded id on one line.
@@ -138,16 +155,16 @@ func (c Console) printClashes(found []auth.UserID) error {
 
 // footer tells where the page lies. Lists are counted no further than auth.MostCounted.
 func (p *printer) footer(page, size, total int) {
-	more := ""
+	text := "page %d of %d, %d in all"
 	if total >= auth.MostCounted {
-		more = " or more"
+		text = "page %d of %d, %d in all or more"
 	}
-	p.line(fmt.Sprintf("page %d of %d, %d in all%s", page, (total+size-1)/size, total, more))
+	p.say(text, page, (total+size-1)/size, total)
 }
 
 func (c Console) printLogins(events []auth.LoginEvent, page, size, total int) error {
 	p := c.printer()
-	p.line("AT", "TYPE", "OUTCOME", "FROM", "SERVICE", "DEVICE")
+	p.head("AT", "TYPE", "OUTCOME", "FROM", "SERVICE", "DEVICE")
 	for _, e := range events {
 		outcome := "ok"
 		if !e.Success {
@@ -161,7 +178,7 @@ func (c Console) printLogins(events []auth.LoginEvent, page, size, total int) er
 
 func (c Console) printSessions(live []auth.Session) error {
 	p := c.printer()
-	p.line("SESSION", "BEGAN", "LAST SEEN", "ENDS", "FROM", "DEVICE")
+	p.head("SESSION", "BEGAN", "LAST SEEN", "ENDS", "FROM", "DEVICE")
 	for _, s := range live {
 		p.line(s.ID.String(), stamp(s.CreatedAt), stamp(s.LastSeenAt), stamp(s.ExpiresAt), s.Client.IP, s.Client.UserAgent)
 	}

@@ -2,8 +2,6 @@ package ctl
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -29,7 +27,7 @@ func (c Console) reseal() *cobra.Command {
 	var upgraded, anyway bool
 	var perSecond int
 	cmd := &cobra.Command{
-		Use: "reseal", Short: "Bind the sealed values of an older release to their rows, then refuse the older form", Args: cobra.NoArgs,
+		Use: "reseal", Short: "Bind the sealed values of an older release to their rows, then refuse the older form",
 		Long: `Bind the sealed values that an older release wrote (names, numbers, addresses, lines, bills, copies, payloads, password hashes) to
 their rows, in all four databases. From then on a value that is moved to another row, or into another cache entry, does not open.
 
@@ -40,14 +38,15 @@ rows that are done are looked at and left. Run on a system that is through, it c
 Values that do not open where they stand are named and left. While there are any, the older form is not refused (exit code 1), unless
 --leave-unreadable says that they are lost.
 
-It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them, or the system that "make run" started.`,
-		Example: `  phonebillctl reseal --all-upgraded --reason "모든 인스턴스 업그레이드 완료"`,
+It needs KEYRING_FILE and AUTH_, BILL_, PRODUCT_ and KOS_DATABASE_URL as the services have them,
+or the system that "make run" started.`,
+		Example: `  phonebillctl reseal --all-upgraded --reason "every instance is upgraded"`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !upgraded {
-				return errors.New("an instance of an older release cannot read what this writes: say --all-upgraded when none is left")
+				return failf("an instance of an older release cannot read what this writes: say --all-upgraded when none is left")
 			}
 			if perSecond < 1 {
-				return errors.New("--rows-per-second is 1 or more")
+				return failf("--rows-per-second is 1 or more")
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				return c.resealed(cmd.Context(), a, by, why, perSecond, anyway)
@@ -73,7 +72,7 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 	s, closing, err := compose.OpenReseal(ctx, config, compose.RealTools(c.Log), func(p reseal.Progress) {
 		if now := time.Now(); now.Sub(shown) >= time.Second {
 			shown = now
-			_, _ = fmt.Fprintf(c.Err, "%s: %d of %d rows, %d sealed anew, %d do not open, %s left\n",
+			c.say("%s: %d of %d rows, %d sealed anew, %d do not open, %s left\n",
 				p.Table, p.Seen, p.Rows, p.Resealed, p.Unreadable, p.Left.Round(time.Second))
 		}
 	})
@@ -91,7 +90,7 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 				return err
 			}
 			if form < sealing.RowOnly {
-				_, _ = fmt.Fprintln(c.Err, "waiting until every instance writes the new form")
+				c.say("waiting until every instance writes the new form\n")
 			}
 			r, err := s.Run(ctx, anyway)
 			facts["seen"], facts["resealed"] = strconv.Itoa(r.Seen), strconv.Itoa(r.Resealed)
@@ -105,10 +104,10 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 func (c Console) unreadable(rows []reseal.Row) {
 	for i, row := range rows {
 		if i == mostRowsNamed {
-			_, _ = fmt.Fprintf(c.Err, "and %d more\n", len(rows)-mostRowsNamed)
+			c.say("and %d more\n", len(rows)-mostRowsNamed)
 			return
 		}
-		_, _ = fmt.Fprintf(c.Err, "does not open: %s %s\n", row.Table, row.Key)
+		c.say("does not open: %s %s\n", row.Table, row.Key)
 	}
 }
 

@@ -1,7 +1,6 @@
 package ctl
 
 import (
-	"errors"
 	"strings"
 	"time"
 
@@ -16,10 +15,10 @@ import (
 func (c Console) grant() *cobra.Command {
 	var why, expires string
 	cmd := &cobra.Command{
-		Use: "grant USER_ID PERMISSION", Short: "Give a permission, for good or until a time", Args: cobra.ExactArgs(2),
-		Example: `  phonebillctl grant hong-gildong BILL_INQUIRY --reason "서비스 신청"
-  phonebillctl grant ops-kim USER_ADMIN --expires 2026-12-31 --reason "연말 지원"
-  phonebillctl grant ops-kim USER_ADMIN --expires 8h --reason "야간 작업"`,
+		Use: "grant USER_ID PERMISSION", Short: "Give a permission, for good or until a time",
+		Example: `  phonebillctl grant hong-gildong BILL_INQUIRY --reason "applied for the service"
+  phonebillctl grant ops-kim USER_ADMIN --expires 2026-12-31 --reason "helps out until the year ends"
+  phonebillctl grant ops-kim USER_ADMIN --expires 8h --reason "works tonight"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := auth.ParsePermission(strings.ToUpper(args[1]))
 			if err != nil {
@@ -32,7 +31,7 @@ func (c Console) grant() *cobra.Command {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				changed, err := a.Users.Grant(cmd.Context(), by, auth.UserID(args[0]), p, until, why)
 				g, _ := changed.GrantOf(p)
-				return c.said(err, "%s has %s\n", args[0], grantText(g))
+				return c.said(err, "%s has %s\n", args[0], c.lang.grant(g))
 			})
 		},
 	}
@@ -55,22 +54,31 @@ func parseExpiry(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d > 0 {
 		return now.Add(d), nil
 	}
-	return time.Time{}, errors.New("--expires is a day like 2026-12-31, a time like 2026-12-31T15:00:00Z or a duration like 8h")
+	return time.Time{}, failf("--expires is a day like 2026-12-31, a time like 2026-12-31T15:00:00Z or a duration like 8h")
 }
 
 func (c Console) revoke() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
-		Use: "revoke USER_ID PERMISSION", Short: "Take a permission away; takes effect within a second", Args: cobra.ExactArgs(2),
-		Example: `  phonebillctl revoke ops-kim USER_ADMIN --reason "지원 종료"`,
+		Use: "revoke USER_ID PERMISSION", Short: "Take a permission away; takes effect within a second",
+		Example: `  phonebillctl revoke ops-kim USER_ADMIN --reason "no longer helps out"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := auth.ParsePermission(strings.ToUpper(args[1]))
 			if err != nil {
 				return err
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
-				_, err := a.Users.Revoke(cmd.Context(), by, auth.UserID(args[0]), p, why)
-				return c.said(err, "%s has no grant of %s\n", args[0], p)
+				before, err := a.Users.Show(cmd.Context(), by, auth.UserID(args[0]))
+				if err != nil {
+					return err
+				}
+				if _, err = a.Users.Revoke(cmd.Context(), by, auth.UserID(args[0]), p, why); err != nil {
+					return err
+				}
+				if _, held := before.GrantOf(p); !held {
+					return c.said(nil, "%s had no grant of %s: nothing was revoked\n", args[0], p)
+				}
+				return c.said(nil, "%s no longer has its grant of %s\n", args[0], p)
 			})
 		},
 	}, &why)
@@ -79,7 +87,7 @@ func (c Console) revoke() *cobra.Command {
 func (c Console) sessions() *cobra.Command {
 	cmd := &cobra.Command{Use: "sessions", Short: "List and end the sessions of an account"}
 	list := &cobra.Command{
-		Use: "list USER_ID", Short: "List the live sessions, newest first", Args: cobra.ExactArgs(1),
+		Use: "list USER_ID", Short: "List the live sessions, newest first",
 		Example: "  phonebillctl sessions list hong-gildong",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
@@ -93,8 +101,8 @@ func (c Console) sessions() *cobra.Command {
 	}
 	var why string
 	end := reason(&cobra.Command{
-		Use: "end USER_ID", Short: "End all sessions, within a second everywhere", Args: cobra.ExactArgs(1),
-		Example: `  phonebillctl sessions end hong-gildong --reason "단말 분실 신고"`,
+		Use: "end USER_ID", SuggestFor: []string{"revoke", "kill", "delete", "stop"}, Short: "End all sessions, within a second everywhere",
+		Example: `  phonebillctl sessions end hong-gildong --reason "device reported lost"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				n, err := a.Users.EndSessions(cmd.Context(), by, auth.UserID(args[0]), why)

@@ -20,7 +20,7 @@ import (
 
 func (c Console) timeline() *cobra.Command {
 	return &cobra.Command{
-		Use: "timeline <request id>", Short: "Tell what happened to one inquiry or plan change, and why", Args: cobra.ExactArgs(1),
+		Use: "timeline REQUEST_ID", Short: "Tell what happened to one inquiry or plan change, and why",
 		Long: `Tell what happened to one inquiry or plan change, and why, oldest event first.
 
 The instances of the services are asked as "ops" does, with the same variables; who looked is recorded in the audit log.
@@ -29,7 +29,7 @@ docs/operations.md tells what the codes mean.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request, err := id.Parse(args[0])
 			if err != nil {
-				return fault.InvalidField("request id", "it is not a UUID").Because(err)
+				return fault.InvalidField("request id", "올바른 UUID 형식이어야 합니다").Because(err)
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				s, err := c.timelines(a.Audit)
@@ -58,22 +58,33 @@ func (c Console) timelines(log ports.AuditLog) (*look.Service, error) {
 
 func (c Console) printTimeline(t timeline.Told) error {
 	p := c.printer()
-	p.line("kind", string(t.Kind))
-	p.line("line", t.Line)
-	p.line("status", t.Status)
-	p.line("next", stamp(t.NextAt))
+	p.row("kind", string(t.Kind))
+	p.row("line", t.Line)
+	p.row("status", t.Status)
+	p.row("next", stamp(t.NextAt))
 	for _, g := range t.Missing {
-		p.line("missing", string(g))
+		p.row("missing", string(g))
 	}
 	for _, s := range t.Unheard {
-		p.line("unreachable", s)
+		p.row("unreachable", s)
 	}
 	p.line()
-	p.line("AT", "SOURCE", "WHAT", "FACTS", "TEXT")
+	p.head("AT", "SOURCE", "WHAT", "FACTS", "TEXT")
 	for _, e := range t.Events {
-		p.line(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Source), string(e.What), factsText(e.Facts), e.Text)
+		p.line(e.At.UTC().Format("2006-01-02 15:04:05.000Z"), string(e.Source), string(e.What), factsText(e.Facts), c.lang.event(e))
 	}
 	return p.done()
+}
+
+// event is an event's text, which the services give in Korean. In English it is that of its code; the facts say the rest.
+func (l lang) event(e timeline.Event) string {
+	if l == hangul {
+		return e.Text
+	}
+	if t, ok := englishEvents[e.What]; ok {
+		return t
+	}
+	return string(e.What)
 }
 
 func factsText(facts map[string]string) string {

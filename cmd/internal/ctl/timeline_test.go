@@ -55,14 +55,15 @@ func TestATimelineIsPrinted(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.printTimeline(told))
 	for _, want := range []string{
-		"010-****-5678", "UNKNOWN", "2026-11-21 04:00:00Z", "KOS_CALLS", "bill-inquiry", "REQUESTED", "from=LTE to=5G", "신청",
+		"010-****-5678", "UNKNOWN", "2026-11-21 04:00:00Z", "KOS_CALLS", "bill-inquiry", "REQUESTED", "from=LTE to=5G",
+		"the customer requested it",
 		"reason=one two three", "2026-11-21 03:00:00.000Z",
 	} {
 		require.Contains(t, out.String(), want)
 	}
 	require.Len(t, log.rows, 1)
 	require.ErrorIs(t, Run(t.Context(), c, []string{"timeline", "not-an-id"}), fault.New(fault.ValidationError))
-	require.ErrorContains(t, Run(t.Context(), c, []string{"timeline"}), "1 arg")
+	require.ErrorContains(t, Run(t.Context(), c, []string{"timeline"}), "REQUEST_ID is missing")
 	env["BILL_INTERNAL_URLS"] = "not an origin"
 	_, err = c.timelines(log)
 	require.Error(t, err)

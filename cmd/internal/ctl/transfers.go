@@ -1,8 +1,6 @@
 package ctl
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
@@ -13,7 +11,7 @@ import (
 func (c Console) transfers() *cobra.Command {
 	cmd := &cobra.Command{Use: "transfers", Short: "List and confirm transfers of lines that another account holds"}
 	list := &cobra.Command{
-		Use: "list", Short: "List the transfers that wait for a second person", Args: cobra.NoArgs,
+		Use: "list", Short: "List the transfers that wait for a second person",
 		Example: "  phonebillctl users transfers list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
@@ -31,14 +29,14 @@ func (c Console) transfers() *cobra.Command {
 	}
 	var why string
 	confirm := reason(&cobra.Command{
-		Use: "confirm TRANSFER_ID", Short: "Confirm a transfer that another person proposed", Args: cobra.ExactArgs(1),
+		Use: "confirm TRANSFER_ID", Short: "Confirm a transfer that another person proposed",
 		Long: `Confirm a transfer that another person proposed: the account that holds the line loses it and the account it was proposed for gets
 it. When that account does not exist yet, the creation that was refused is sent again.`,
-		Example: `  phonebillctl users transfers confirm 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b --reason "명의 변경 서류 확인"`,
+		Example: `  phonebillctl users transfers confirm 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b --reason "papers checked"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tid, err := id.Parse(args[0])
 			if err != nil {
-				return fmt.Errorf("TRANSFER_ID is no transfer's number: %w", err)
+				return failf("TRANSFER_ID is no transfer's number: %w", err)
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				t, err := a.Users.ConfirmTransfer(cmd.Context(), by, tid, why)

@@ -29,19 +29,21 @@ func (c Console) users() *cobra.Command {
 // account as the flags tell.
 type wish struct {
 	name, phone, email, customer, why string
-	lines, roles, permissions         []string
+	lines                             []string
+	roles                             []auth.Role
+	permissions                       []auth.Permission
 	fromStdin                         bool
 }
 
 func (c Console) createUser() *cobra.Command {
 	var w wish
 	cmd := &cobra.Command{
-		Use: "create USER_ID", Short: "Create an account; the first administrator too", Args: cobra.ExactArgs(1),
+		Use: "create USER_ID", Short: "Create an account; the first administrator too",
 		Long: `Create an account. The password is read from standard input (--password-stdin, first line), or made and printed once. An operator
 or administrator gets a second factor: its otpauth URI and recovery codes are printed once too. Hand them over safely.`,
-		Example: `  phonebillctl users create admin-lee --name 이관리 --role ADMIN --reason "첫 관리자"
-  phonebillctl users create hong-gildong --name 홍길동 --phone 010-1234-5678 --line 010-1234-5678 --customer CUST-0001 \
-    --permission BILL_INQUIRY --permission PRODUCT_CHANGE --password-stdin --reason "신규 개통" < password.txt`,
+		Example: `  phonebillctl users create admin-lee --name "Lee Admin" --role ADMIN --reason "first administrator"
+  phonebillctl users create hong-gildong --name "Hong Gildong" --phone 010-1234-5678 --line 010-1234-5678 --customer CUST-0001 \
+    --permission BILL_INQUIRY --permission PRODUCT_CHANGE --password-stdin --reason "new contract" < password.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := w.account(args[0])
 			if err != nil {
@@ -72,8 +74,9 @@ or administrator gets a second factor: its otpauth URI and recovery codes are pr
 	f.StringVar(&w.email, "email", "", "mail address")
 	f.StringVar(&w.customer, "customer", "", "customer id at the carrier")
 	f.StringArrayVar(&w.lines, "line", nil, "line that the customer owns; repeat for more, the main one first")
-	f.StringArrayVar(&w.roles, "role", []string{string(auth.Customer)}, "CUSTOMER, OPERATOR or ADMIN; repeat for more")
-	f.StringArrayVar(&w.permissions, "permission", nil, "BILL_INQUIRY, PRODUCT_CHANGE, USER_ADMIN or OPERATIONS; repeat for more")
+	w.roles = []auth.Role{auth.Customer}
+	f.Var(anyOf(&w.roles, auth.AllRoles()...), "role", "role; repeat for more")
+	f.Var(anyOf(&w.permissions, auth.AllPermissions()...), "permission", "permission; repeat for more")
 	f.BoolVar(&w.fromStdin, "password-stdin", false, "read the password from standard input")
 	_ = cmd.MarkFlagRequired("name") // the flag exists
 	return reason(cmd, &w.why)
@@ -92,14 +95,7 @@ func (w wish) account(user string) (admin.New, error) {
 		number, bad := line.Parse(s)
 		n.Lines, err = append(n.Lines, number), errors.Join(err, bad)
 	}
-	for _, s := range w.roles {
-		role, bad := auth.ParseRole(strings.ToUpper(s))
-		n.Roles, err = append(n.Roles, role), errors.Join(err, bad)
-	}
-	for _, s := range w.permissions {
-		p, bad := auth.ParsePermission(strings.ToUpper(s))
-		n.Grants, err = append(n.Grants, p), errors.Join(err, bad)
-	}
+	n.Roles, n.Grants = w.roles, w.permissions
 	return n, err
 }
 
@@ -107,7 +103,7 @@ func (w wish) account(user string) (admin.New, error) {
 func firstLine(in io.Reader) (personal.Secret, error) {
 	text, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && (!errors.Is(err, io.EOF) || text == "") {
-		return personal.Secret{}, errors.New("no password on standard input")
+		return personal.Secret{}, failf("no password on standard input")
 	}
 	return personal.NewSecret(strings.TrimRight(text, "\r\n")), nil
 }
@@ -121,13 +117,13 @@ func (c Console) printCreated(made admin.Created, password string) error {
 	}
 	p := c.printer()
 	if password != "" {
-		p.line("password", password)
+		p.row("password", password)
 	}
 	if e := made.Enrolment; e != nil {
 		p.factor(*e)
 	}
 	if password != "" || made.Enrolment != nil {
-		p.line("", "(shown this once)")
+		p.say("(shown this once)")
 	}
 	return p.done()
 }
@@ -136,9 +132,9 @@ func (c Console) showUser() *cobra.Command {
 	var clear bool
 	var why string
 	cmd := &cobra.Command{
-		Use: "show USER_ID", Short: "Show an account, masked", Args: cobra.ExactArgs(1),
+		Use: "show USER_ID", Short: "Show an account, masked",
 		Example: `  phonebillctl users show hong-gildong
-  phonebillctl users show hong-gildong --reveal --reason "고객 본인 확인 요청"`,
+  phonebillctl users show hong-gildong --reveal --reason "the customer asks what is stored"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) (err error) {
 				var found auth.Account
@@ -155,26 +151,21 @@ func (c Console) showUser() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&clear, "reveal", false, "show name, numbers and address in clear; wants a --reason")
-	cmd.Flags().StringVar(&why, "reason", "", "why, 3-200 characters; it is recorded")
+	cmd.Flags().StringVar(&why, "reason", "", "why, in 2 characters or more; it is recorded")
 	return cmd
 }
 
 func (c Console) listUsers() *cobra.Command {
 	var f auth.AccountFilter
-	var number, status string
+	var number string
 	cmd := &cobra.Command{
-		Use: "list", Short: "Search for accounts by id, customer, line or status", Args: cobra.NoArgs,
+		Use: "list", Short: "Search for accounts by id, customer, line or status",
 		Example: `  phonebillctl users list --status LOCKED
   phonebillctl users list --line 010-1234-5678
   phonebillctl users list --customer CUST-0001 --page 2 --size 50`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if number != "" {
 				if f.Line, err = line.Parse(number); err != nil {
-					return err
-				}
-			}
-			if f.Status = auth.Status(strings.ToUpper(status)); f.Status != "" && f.Status != auth.LockedOut {
-				if _, err := auth.ParseStatus(string(f.Status)); err != nil {
 					return err
 				}
 			}
@@ -193,7 +184,7 @@ func (c Console) listUsers() *cobra.Command {
 	cmd.Flags().StringVar((*string)(&f.UserID), "user", "", "the account of this id")
 	cmd.Flags().StringVar(&f.CustomerID, "customer", "", "the accounts of this customer")
 	cmd.Flags().StringVar(&number, "line", "", "the accounts that own this line")
-	cmd.Flags().StringVar(&status, "status", "", "ACTIVE, LOCKED, SUSPENDED or INACTIVE")
+	cmd.Flags().Var(oneOf(&f.Status, auth.Active, auth.LockedOut, auth.Suspended, auth.Inactive), "status", "the accounts in this state")
 	paged(cmd, &f.Page, &f.Size)
 	return cmd
 }
@@ -206,7 +197,7 @@ func paged(cmd *cobra.Command, page, size *int) {
 func checkPage(page, size int) error {
 	const most = 100
 	if page < 1 || size < 1 || size > most || page > auth.MostCounted/size {
-		return errors.New("--page counts from 1, --size is 1-100, and page x size at most 10,000")
+		return failf("--page counts from 1, --size is 1-100, and page x size at most 10,000")
 	}
 	return nil
 }
@@ -214,8 +205,8 @@ func checkPage(page, size int) error {
 func (c Console) unlockUser() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
-		Use: "unlock USER_ID", Short: "Forget wrong passwords, and the lock with them", Args: cobra.ExactArgs(1),
-		Example: `  phonebillctl users unlock hong-gildong --reason "고객 요청"`,
+		Use: "unlock USER_ID", Short: "Forget wrong passwords, and the lock with them",
+		Example: `  phonebillctl users unlock hong-gildong --reason "the customer asks"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				_, err := a.Users.Unlock(cmd.Context(), by, auth.UserID(args[0]), why)
@@ -228,11 +219,11 @@ func (c Console) unlockUser() *cobra.Command {
 func (c Console) resetFactor() *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
-		Use: "reset-factor USER_ID", Short: "Replace the lost second factor of staff, remove that of a customer", Args: cobra.ExactArgs(1),
-		Long: `For an owner who has lost his authenticator app and his recovery codes. An operator or administrator gets a new second factor,
+		Use: "reset-factor USER_ID", Short: "Replace the lost second factor of staff, remove that of a customer",
+		Long: `For an owner who has lost the authenticator app and the recovery codes. An operator or administrator gets a new second factor,
 printed this once, and enrols anew at the next log-in; a customer has none from then on and can enrol again.
 All sessions of the account end.`,
-		Example: `  phonebillctl users reset-factor ops-kim --reason "단말 분실, 본인 확인함"`,
+		Example: `  phonebillctl users reset-factor ops-kim --reason "device lost, identity checked"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				e, err := a.Users.ResetFactor(cmd.Context(), by, auth.UserID(args[0]), why)
@@ -241,7 +232,7 @@ All sessions of the account end.`,
 				}
 				p := c.printer()
 				p.factor(e)
-				p.line("", "(shown this once)")
+				p.say("(shown this once)")
 				return p.done()
 			})
 		},
@@ -251,8 +242,8 @@ All sessions of the account end.`,
 func (c Console) setStatus(verb, title string, to auth.Status) *cobra.Command {
 	var why string
 	return reason(&cobra.Command{
-		Use: verb + " USER_ID", Short: title + " an account; takes effect within a second", Args: cobra.ExactArgs(1),
-		Example: "  phonebillctl users " + verb + ` hong-gildong --reason "명의 도용 신고"`,
+		Use: verb + " USER_ID", Short: title + " an account; takes effect within a second",
+		Example: "  phonebillctl users " + verb + ` hong-gildong --reason "identity theft reported"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				seen, err := a.Users.Show(cmd.Context(), by, auth.UserID(args[0]))
@@ -269,7 +260,7 @@ func (c Console) setStatus(verb, title string, to auth.Status) *cobra.Command {
 func (c Console) userHistory() *cobra.Command {
 	var page, size int
 	cmd := &cobra.Command{
-		Use: "history USER_ID", Short: "Show what happened to an account's logins, newest first", Args: cobra.ExactArgs(1),
+		Use: "history USER_ID", Short: "Show what happened to an account's logins, newest first",
 		Example: "  phonebillctl users history hong-gildong --size 50",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkPage(page, size); err != nil {
@@ -288,12 +279,12 @@ func (c Console) userHistory() *cobra.Command {
 	return cmd
 }
 
-// said tells that something is done.
+// said tells that something is done. The format is in the catalogue.
 func (c Console) said(err error, format string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.Out, format, args...)
+	_, err = fmt.Fprintf(c.Out, c.lang.text(format), args...)
 	return err
 }
 

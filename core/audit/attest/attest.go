@@ -26,6 +26,10 @@ type Service struct {
 	// Forged is called with each row that is not attested; nil = nothing is.
 	Forged func(ctx context.Context, broken audit.BrokenError)
 
+	// Progress is called by Verify for each row that was read, with how many that makes and how many there were at the
+	// beginning; nil = it is not.
+	Progress func(done, all int)
+
 	mu     sync.Mutex
 	ledger audit.Ledger
 }
@@ -178,7 +182,11 @@ func (s *Service) Verify(ctx context.Context, anchor audit.Anchor) (Report, erro
 		return Report{}, err
 	}
 	v := audit.NewVerifier(checkpoints, s.Keys, anchor.Rows...)
-	if err := s.Trail.Rows(ctx, v.Row); err != nil {
+	row, err := s.counted(ctx, v.Row)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := s.Trail.Rows(ctx, row); err != nil {
 		return Report{}, err
 	}
 	if err := v.End(); err != nil {
@@ -195,4 +203,24 @@ func (s *Service) Verify(ctx context.Context, anchor audit.Anchor) (Report, erro
 		}
 	}
 	return r, nil
+}
+
+// counted is check with the progress shown. Rows of a chain are numbered without gaps, so that the heads say how many there are.
+func (s *Service) counted(ctx context.Context, check func(audit.Row) error) (func(audit.Row) error, error) {
+	if s.Progress == nil {
+		return check, nil
+	}
+	heads, err := s.Trail.Heads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	done, all := 0, 0
+	for _, h := range heads {
+		all += h.Seq
+	}
+	return func(r audit.Row) error {
+		done++
+		s.Progress(done, all)
+		return check(r)
+	}, nil
 }

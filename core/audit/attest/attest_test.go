@@ -267,3 +267,23 @@ func TestAnEmptiedLogIsFound(t *testing.T) {
 	_, err = young.Verify(t.Context(), anchor)
 	require.ErrorAs(t, err, new(audit.TamperedError))
 }
+
+// TestVerifyTellsHowFarItIs: with each row, of how many.
+func TestVerifyTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
+	book := &trail{}
+	log := book.Log(id.ID{1})
+	for range 3 {
+		require.NoError(t, log.Append(t.Context(), audit.Entry{Action: "X", Detail: "{}"}))
+	}
+	var seen [][2]int
+	s := &attest.Service{
+		Trail: book, Keys: memory.AuditKeys, Progress: func(done, all int) { seen = append(seen, [2]int{done, all}) },
+	}
+	_, err := s.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err)
+	require.Equal(t, [][2]int{{1, 3}, {2, 3}, {3, 3}}, seen)
+	book.broken = "heads"
+	_, err = s.Verify(t.Context(), audit.Anchor{})
+	require.ErrorIs(t, err, errStore)
+}

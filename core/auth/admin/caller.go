@@ -12,6 +12,7 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
+	"phonebill/core/line"
 )
 
 // Caller is who administers: a member of staff, or somebody with access to the machine who uses the command line.
@@ -118,6 +119,11 @@ func (s *Service) may(ctx context.Context, c call) error {
 
 // searchesPer is the time for which SearchesPerHour are allowed.
 const searchesPer = time.Hour
+
+// Spend implements ports.SearchBudget for other services' searches: they are counted with those of Search.
+func (s *Service) Spend(ctx context.Context, person string, n line.Number) (string, error) {
+	return s.LineIndex(n), s.takeSearch(ctx, Caller{Name: person})
+}
 
 // takeSearch takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED and an alert when none is left. Otherwise the digits that are
 // masked could be found by trying.

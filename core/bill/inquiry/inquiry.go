@@ -99,13 +99,14 @@ func (s *Service) Ask(ctx context.Context, p auth.Principal, n line.Number, mont
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
 	}
-	return s.ask(ctx, s.begin(p, n), month)
+	return s.ask(ctx, s.begin(ctx, p, n), month)
 }
 
 // begin is a new inquiry of the caller, whose time runs from now on.
-func (s *Service) begin(p auth.Principal, n line.Number) bill.Inquiry {
+func (s *Service) begin(ctx context.Context, p auth.Principal, n line.Number) bill.Inquiry {
 	return bill.Inquiry{
 		ID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: n, Status: bill.Processing, RequestedAt: s.Now(),
+		TraceID: ports.TraceOf(ctx).TraceID,
 	}
 }
 

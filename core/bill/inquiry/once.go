@@ -24,7 +24,7 @@ func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, 
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
 	}
-	q := s.begin(p, n)
+	q := s.begin(ctx, p, n)
 	if key.IsZero() {
 		return s.ask(ctx, q, month)
 	}

@@ -24,9 +24,13 @@ type Service struct {
 }
 
 // List answers one page of the events of a kind that match, those of the newest requests first, and how many match (at most
-// delivery.MostCounted). FORBIDDEN for who is not staff, as everywhere here.
+// delivery.MostCounted). FORBIDDEN for who is not staff, as everywhere here;
+// VALIDATION_ERROR for an unknown kind or state.
 func (s *Service) List(ctx context.Context, by record.By, kind delivery.Kind, f delivery.Filter) ([]delivery.Told, int, error) {
 	if err := by.Staff(); err != nil {
+		return nil, 0, err
+	}
+	if err := errors.Join(kind.Check(), f.Check()); err != nil {
 		return nil, 0, err
 	}
 	if kind == delivery.ChangeResult {

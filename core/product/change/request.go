@@ -59,6 +59,7 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (Res
 	o := product.Order{
 		ID: s.NewID(), TransactionID: s.NewID(), UserID: p.UserID, CustomerID: p.CustomerID, Line: c.Line, From: c.From, To: c.To,
 		Rule: rule, EffectiveDate: rule.Day(now), State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(s.Limits.Lease),
+		TraceID: ports.TraceOf(ctx).TraceID,
 	}
 	o = s.named(ctx, o)
 	use := idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
@@ -186,14 +187,34 @@ func inProgress(o product.Order) error {
 
 // Cancel takes the caller's order back while KOS cannot have seen it; CONFLICT after that, NOT_FOUND when it is somebody else's.
 func (s *Service) Cancel(ctx context.Context, p auth.Principal, order id.ID) (product.Order, error) {
+	return s.cancel(ctx, func() (product.Order, error) { return s.own(ctx, p, order) })
+}
+
+// byStaff is the note of a step that a member of staff made.
+const byStaff = "STAFF"
+
+// CancelByStaff takes an order back for its customer, who could do so too: CONFLICT where not, NOT_FOUND without it.
+func (s *Service) CancelByStaff(ctx context.Context, order id.ID) error {
+	_, err := s.cancel(ctx, func() (product.Order, error) {
+		o, err := s.Orders.Get(ctx, order)
+		o.Note = byStaff
+		return o, err
+	})
+	return err
+}
+
+func (s *Service) cancel(ctx context.Context, load func() (product.Order, error)) (product.Order, error) {
 	for {
-		o, err := s.own(ctx, p, order)
+		o, err := load()
 		if err != nil {
 			return product.Order{}, err
 		}
 		gone, err := o.Cancelled(s.Now())
 		if err != nil {
 			return product.Order{}, fault.From(err).WithMessage("이미 처리 중이거나 완료된 요청은 취소할 수 없습니다")
+		}
+		if gone.Note == byStaff {
+			gone.FailureReason = product.CancelledByStaff
 		}
 		saved, err := s.save(ctx, gone)
 		if !errors.Is(err, fault.New(fault.StateConflict)) || ctx.Err() != nil {

@@ -15,6 +15,7 @@ import (
 	"phonebill/core/idempotency"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
+	"phonebill/ports"
 )
 
 func keyed(t *testing.T, c change.Command, key string) change.Command {
@@ -163,6 +164,33 @@ func TestCancel(t *testing.T) {
 		items, err := w.orders.Outbox().Claim(t.Context(), time.Now(), time.Minute, 10, 10)
 		require.NoError(t, err)
 		require.Len(t, items, 1, "the AP is told")
+	})
+}
+
+// TestStaffCancelWhatTheCustomerCould: the order ends as if its customer had taken it back, but says who did; what is done cannot be taken
+// back by either. The order keeps the trace id of the call that made it.
+func TestStaffCancelWhatTheCustomerCould(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.kos.SetDown(down())
+		const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+		o, err := w.Request(ports.WithTrace(t.Context(), ports.Trace{TraceID: trace}), w.me, w.command("5G"))
+		require.NoError(t, err)
+		require.Equal(t, trace, w.read(t, o.ID).TraceID)
+		require.ErrorIs(t, w.CancelByStaff(t.Context(), id.ID{9}), fault.New(fault.ResourceNotFound))
+		require.NoError(t, w.CancelByStaff(t.Context(), o.ID))
+		gone := w.read(t, o.ID)
+		require.Equal(t, product.Cancelled, gone.State)
+		require.Equal(t, product.CancelledByStaff, gone.FailureReason)
+		require.Equal(t, trace, gone.TraceID)
+		require.ErrorIs(t, w.CancelByStaff(t.Context(), o.ID), fault.New(fault.StateConflict))
+		w.kos.SetDown(nil)
+		require.Empty(t, w.work(t.Context(), time.Minute))
+		require.Empty(t, w.kos.wire())
+		done, err := w.Request(t.Context(), w.me, w.command("5G"))
+		require.NoError(t, err)
+		require.Equal(t, product.Completed, done.State)
+		require.ErrorIs(t, w.CancelByStaff(t.Context(), done.ID), fault.New(fault.StateConflict))
 	})
 }
 

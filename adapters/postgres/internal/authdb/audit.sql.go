@@ -135,6 +135,64 @@ func (q *Queries) AuditHead(ctx context.Context, writer uuid.UUID) (AuditHeadRow
 	return i, err
 }
 
+const auditPage = `-- name: AuditPage :many
+SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash, keyed FROM audit_log a
+WHERE ($1::text = '' OR a.actor = $1::text) AND ($2::text = '' OR a.action = $2::text)
+    AND ($3::text = '' OR a.subject = $3::text) AND a.at >= $4::timestamptz
+ORDER BY a.at DESC, a.writer, a.seq DESC LIMIT $6::bigint OFFSET $5::bigint
+`
+
+type AuditPageParams struct {
+	Actor   string
+	Action  string
+	Subject string
+	Since   time.Time
+	Skip    int64
+	Size    int64
+}
+
+// A page for a person to read, the newest rows first.
+func (q *Queries) AuditPage(ctx context.Context, arg AuditPageParams) ([]AuditLog, error) {
+	rows, err := q.db.Query(ctx, auditPage,
+		arg.Actor,
+		arg.Action,
+		arg.Subject,
+		arg.Since,
+		arg.Skip,
+		arg.Size,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditLog
+	for rows.Next() {
+		var i AuditLog
+		if err := rows.Scan(
+			&i.Writer,
+			&i.Seq,
+			&i.At,
+			&i.Actor,
+			&i.Action,
+			&i.Subject,
+			&i.Reason,
+			&i.Outcome,
+			&i.Detail,
+			&i.Ip,
+			&i.PreviousHash,
+			&i.Hash,
+			&i.Keyed,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const auditRowsAfter = `-- name: AuditRowsAfter :many
 SELECT writer, seq, at, actor, action, subject, reason, outcome, detail, ip, previous_hash, hash, keyed FROM audit_log WHERE (writer, seq) > ($1::uuid, $2::bigint) ORDER BY writer, seq LIMIT $3::bigint
 `
@@ -258,4 +316,34 @@ func (q *Queries) AuditWriters(ctx context.Context) ([]AuditWritersRow, error) {
 		return nil, err
 	}
 	return items, nil
+}
+
+const countAudit = `-- name: CountAudit :one
+SELECT count(*) FROM (
+    SELECT 1 FROM audit_log a
+    WHERE ($1::text = '' OR a.actor = $1::text) AND ($2::text = '' OR a.action = $2::text)
+        AND ($3::text = '' OR a.subject = $3::text) AND a.at >= $4::timestamptz
+    LIMIT $5::bigint
+) counted
+`
+
+type CountAuditParams struct {
+	Actor   string
+	Action  string
+	Subject string
+	Since   time.Time
+	Most    int64
+}
+
+func (q *Queries) CountAudit(ctx context.Context, arg CountAuditParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countAudit,
+		arg.Actor,
+		arg.Action,
+		arg.Subject,
+		arg.Since,
+		arg.Most,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }

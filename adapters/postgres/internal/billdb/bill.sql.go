@@ -73,7 +73,7 @@ WITH due AS (
 )
 UPDATE inquiries i SET next_attempt_at = $1::timestamptz, fence = i.fence + 1, attempts = i.attempts + 1
 FROM due WHERE i.id = due.id
-RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out
+RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out, i.trace_id
 `
 
 type ClaimInquiriesParams struct {
@@ -118,6 +118,7 @@ func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) 
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
 			&i.TimedOut,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}
@@ -159,7 +160,7 @@ func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) 
 }
 
 const inquiry = `-- name: Inquiry :one
-SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out FROM inquiries WHERE id = $1
+SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out, trace_id FROM inquiries WHERE id = $1
 `
 
 func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
@@ -191,12 +192,13 @@ func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
 		&i.DeliveredAt,
 		&i.DeliveryReplayedAt,
 		&i.TimedOut,
+		&i.TraceID,
 	)
 	return i, err
 }
 
 const inquiryHistory = `-- name: InquiryHistory :many
-SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out FROM (
+SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out, i.trace_id FROM (
     SELECT p.id FROM inquiries p
     WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
         AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
@@ -263,6 +265,7 @@ func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) 
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
 			&i.TimedOut,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}

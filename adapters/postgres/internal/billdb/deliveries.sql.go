@@ -32,7 +32,7 @@ WITH batch AS (
 UPDATE inquiries i SET delivery_sequence = numbered.number, delivery_next_at = $1::timestamptz,
     delivery_fence = i.delivery_fence + 1
 FROM numbered WHERE i.id = numbered.id AND coalesce(i.delivery_state, '') = 'PENDING'
-RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out
+RETURNING i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out, i.trace_id
 `
 
 type ClaimDeliveriesParams struct {
@@ -78,6 +78,7 @@ func (q *Queries) ClaimDeliveries(ctx context.Context, arg ClaimDeliveriesParams
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
 			&i.TimedOut,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}
@@ -111,7 +112,7 @@ func (q *Queries) CountDeliveries(ctx context.Context, arg CountDeliveriesParams
 }
 
 const deliveries = `-- name: Deliveries :many
-SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out FROM inquiries i
+SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out, trace_id FROM inquiries i
 WHERE i.delivery_state <> 'NONE' AND ($1::text = '' OR i.delivery_state = $1::text)
     AND i.id >= $2::uuid
 ORDER BY i.id DESC LIMIT $4::bigint OFFSET $3::bigint
@@ -165,6 +166,7 @@ func (q *Queries) Deliveries(ctx context.Context, arg DeliveriesParams) ([]Inqui
 			&i.DeliveredAt,
 			&i.DeliveryReplayedAt,
 			&i.TimedOut,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}

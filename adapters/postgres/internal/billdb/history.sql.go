@@ -14,12 +14,12 @@ import (
 
 const addInquiries = `-- name: AddInquiries :execrows
 INSERT INTO inquiries AS i (id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of,
-    version_id, summary_sealed, failure_code, timed_out, attempts, next_attempt_at, fence, delivery_state, delivery_next_at)
+    version_id, summary_sealed, failure_code, timed_out, attempts, next_attempt_at, fence, delivery_state, delivery_next_at, trace_id)
 SELECT r.id, r.user_id, r.customer_id, r.line_sealed, r.line_index, r.month, r.status, r.source, r.requested_at,
     nullif(r.processed_at, timestamptz '0001-01-01 00:00:00Z'), nullif(r.as_of, timestamptz '0001-01-01 00:00:00Z'),
     nullif(r.version_id, uuid '00000000-0000-0000-0000-000000000000'), nullif(r.summary_sealed, ''::bytea), r.failure_code,
     r.timed_out, r.attempts, nullif(r.next_attempt_at, timestamptz '0001-01-01 00:00:00Z'), r.fence, r.delivery_state,
-    nullif(r.delivery_next_at, timestamptz '0001-01-01 00:00:00Z')
+    nullif(r.delivery_next_at, timestamptz '0001-01-01 00:00:00Z'), r.trace_id
 FROM (
     SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS user_id, unnest($3::text[]) AS customer_id,
         unnest($4::bytea[]) AS line_sealed, unnest($5::bytea[]) AS line_index, unnest($6::text[]) AS month,
@@ -28,7 +28,8 @@ FROM (
         unnest($12::uuid[]) AS version_id, unnest($13::bytea[]) AS summary_sealed,
         unnest($14::text[]) AS failure_code, unnest($15::boolean[]) AS timed_out, unnest($16::bigint[]) AS attempts,
         unnest($17::timestamptz[]) AS next_attempt_at, unnest($18::bigint[]) AS fence,
-        unnest($19::text[]) AS delivery_state, unnest($20::timestamptz[]) AS delivery_next_at
+        unnest($19::text[]) AS delivery_state, unnest($20::timestamptz[]) AS delivery_next_at,
+        unnest($21::text[]) AS trace_id
 ) AS r
 ON CONFLICT (id) DO UPDATE
 SET status = excluded.status, source = excluded.source, processed_at = excluded.processed_at, as_of = excluded.as_of,
@@ -63,6 +64,7 @@ type AddInquiriesParams struct {
 	Fences          []int64
 	DeliveryStates  []string
 	DeliveryNextAts []time.Time
+	TraceIds        []string
 }
 
 // Many inquiries at once. Arrays hold no NULLs here: a zero time, id or text that means "none" becomes NULL again. Who is there already
@@ -91,6 +93,7 @@ func (q *Queries) AddInquiries(ctx context.Context, arg AddInquiriesParams) (int
 		arg.Fences,
 		arg.DeliveryStates,
 		arg.DeliveryNextAts,
+		arg.TraceIds,
 	)
 	if err != nil {
 		return 0, err

@@ -65,6 +65,7 @@ type Inquiry struct {
 	DeliveredAt        *time.Time
 	DeliveryReplayedAt *time.Time
 	TimedOut           bool
+	TraceID            string
 }
 
 type Sealing struct {

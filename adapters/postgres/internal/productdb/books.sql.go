@@ -117,7 +117,7 @@ func (q *Queries) BookDifferences(ctx context.Context, arg BookDifferencesParams
 }
 
 const bookEntries = `-- name: BookEntries :many
-SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at,
+SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at, o.trace_id,
     (SELECT count(*) FROM delivery_attempts d WHERE d.event_id = o.id AND d.state = 'DELIVERED')::bigint AS times,
     coalesce(b.delivery_sequence, 0)::bigint AS before_sequence, coalesce(b.delivery_state, 'NONE')::text AS before_state,
     coalesce(b.delivered_at, '0001-01-01Z')::timestamptz AS before_at,
@@ -204,6 +204,7 @@ func (q *Queries) BookEntries(ctx context.Context, ids []uuid.UUID) ([]BookEntri
 			&i.ChangeOrder.NotifyAt,
 			&i.ChangeOrder.NotifyAttempts,
 			&i.ChangeOrder.NotifiedAt,
+			&i.ChangeOrder.TraceID,
 			&i.Times,
 			&i.BeforeSequence,
 			&i.BeforeState,
@@ -373,7 +374,7 @@ func (q *Queries) LastBookRun(ctx context.Context) (BookRun, error) {
 }
 
 const openOrders = `-- name: OpenOrders :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at FROM change_orders o
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders o
 WHERE o.state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
     AND o.id > $1::uuid AND o.requested_at < $2::timestamptz
 ORDER BY o.id LIMIT $3::bigint
@@ -433,6 +434,7 @@ func (q *Queries) OpenOrders(ctx context.Context, arg OpenOrdersParams) ([]Chang
 			&i.NotifyAt,
 			&i.NotifyAttempts,
 			&i.NotifiedAt,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}

@@ -32,7 +32,7 @@ WITH batch AS (
 UPDATE change_orders i SET delivery_sequence = numbered.number, delivery_next_at = $1::timestamptz,
     delivery_fence = i.delivery_fence + 1
 FROM numbered WHERE i.id = numbered.id AND coalesce(i.delivery_state, '') = 'PENDING'
-RETURNING i.id, i.transaction_id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.from_code, i.from_name, i.to_code, i.to_name, i.effective_date, i.state, i.requested_at, i.processed_at, i.result_code, i.result_message, i.failure_reason, i.kos_order, i.sends, i.reconciles, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.to_plan, i.effective_rule, i.checked_at, i.held, i.version, i.notify_at, i.notify_attempts, i.notified_at
+RETURNING i.id, i.transaction_id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.from_code, i.from_name, i.to_code, i.to_name, i.effective_date, i.state, i.requested_at, i.processed_at, i.result_code, i.result_message, i.failure_reason, i.kos_order, i.sends, i.reconciles, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.to_plan, i.effective_rule, i.checked_at, i.held, i.version, i.notify_at, i.notify_attempts, i.notified_at, i.trace_id
 `
 
 type ClaimDeliveriesParams struct {
@@ -90,6 +90,7 @@ func (q *Queries) ClaimDeliveries(ctx context.Context, arg ClaimDeliveriesParams
 			&i.NotifyAt,
 			&i.NotifyAttempts,
 			&i.NotifiedAt,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}
@@ -123,7 +124,7 @@ func (q *Queries) CountDeliveries(ctx context.Context, arg CountDeliveriesParams
 }
 
 const deliveries = `-- name: Deliveries :many
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at FROM change_orders i
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders i
 WHERE i.delivery_state <> 'NONE' AND ($1::text = '' OR i.delivery_state = $1::text)
     AND i.id >= $2::uuid
 ORDER BY i.id DESC LIMIT $4::bigint OFFSET $3::bigint
@@ -189,6 +190,7 @@ func (q *Queries) Deliveries(ctx context.Context, arg DeliveriesParams) ([]Chang
 			&i.NotifyAt,
 			&i.NotifyAttempts,
 			&i.NotifiedAt,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}

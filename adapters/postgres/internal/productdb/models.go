@@ -73,6 +73,7 @@ type ChangeOrder struct {
 	NotifyAt           *time.Time
 	NotifyAttempts     int64
 	NotifiedAt         *time.Time
+	TraceID            string
 }
 
 type DeliveryAttempt struct {

@@ -20,7 +20,7 @@ WITH due AS (
 )
 UPDATE change_orders o SET notify_at = $1::timestamptz
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at
+RETURNING o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at, o.trace_id
 `
 
 type ClaimNoticesParams struct {
@@ -78,6 +78,7 @@ func (q *Queries) ClaimNotices(ctx context.Context, arg ClaimNoticesParams) ([]C
 			&i.NotifyAt,
 			&i.NotifyAttempts,
 			&i.NotifiedAt,
+			&i.TraceID,
 		); err != nil {
 			return nil, err
 		}

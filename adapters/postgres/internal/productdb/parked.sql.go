@@ -88,7 +88,7 @@ func (q *Queries) LastProposal(ctx context.Context, orderID uuid.UUID) ([]LastPr
 }
 
 const lockOrder = `-- name: LockOrder :one
-SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at FROM change_orders WHERE id = $1 FOR UPDATE
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders WHERE id = $1 FOR UPDATE
 `
 
 // Two persons at the same moment are judged one after the other.
@@ -133,6 +133,7 @@ func (q *Queries) LockOrder(ctx context.Context, id uuid.UUID) (ChangeOrder, err
 		&i.NotifyAt,
 		&i.NotifyAttempts,
 		&i.NotifiedAt,
+		&i.TraceID,
 	)
 	return i, err
 }

@@ -131,6 +131,66 @@ func (e Lane) Valid() bool {
 	}
 }
 
+// Defines values for RequestKind.
+const (
+	RequestKindCHANGE  RequestKind = "CHANGE"
+	RequestKindINQUIRY RequestKind = "INQUIRY"
+)
+
+// Valid indicates whether the value is a known member of the RequestKind enum.
+func (e RequestKind) Valid() bool {
+	switch e {
+	case RequestKindCHANGE:
+		return true
+	case RequestKindINQUIRY:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RequestState.
+const (
+	RequestStateCANCELLED  RequestState = "CANCELLED"
+	RequestStateCOMPLETED  RequestState = "COMPLETED"
+	RequestStateDISPATCHED RequestState = "DISPATCHED"
+	RequestStateFAILED     RequestState = "FAILED"
+	RequestStatePARKED     RequestState = "PARKED"
+	RequestStatePROCESSING RequestState = "PROCESSING"
+	RequestStateREQUESTED  RequestState = "REQUESTED"
+	RequestStateTIMEOUT    RequestState = "TIMEOUT"
+	RequestStateUNKNOWN    RequestState = "UNKNOWN"
+	RequestStateVALIDATED  RequestState = "VALIDATED"
+)
+
+// Valid indicates whether the value is a known member of the RequestState enum.
+func (e RequestState) Valid() bool {
+	switch e {
+	case RequestStateCANCELLED:
+		return true
+	case RequestStateCOMPLETED:
+		return true
+	case RequestStateDISPATCHED:
+		return true
+	case RequestStateFAILED:
+		return true
+	case RequestStatePARKED:
+		return true
+	case RequestStatePROCESSING:
+		return true
+	case RequestStateREQUESTED:
+		return true
+	case RequestStateTIMEOUT:
+		return true
+	case RequestStateUNKNOWN:
+		return true
+	case RequestStateVALIDATED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResolveOutcome.
 const (
 	ResolveOutcomeCOMPLETED ResolveOutcome = "COMPLETED"
@@ -370,6 +430,25 @@ type CacheEnvelope struct {
 // Example: bill
 type CacheKind string
 
+// CancelRequestBody defines model for CancelRequestBody.
+type CancelRequestBody struct {
+	// Reason Why it is done, up to 200 characters, of which at least 2 are no spaces; it is recorded in the audit log.
+	//
+	// Example: 고객 요청으로 취소
+	Reason string `json:"reason"`
+}
+
+// CancelledEnvelope defines model for CancelledEnvelope.
+type CancelledEnvelope struct {
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
+}
+
 // CircuitBreakersData defines model for CircuitBreakersData.
 type CircuitBreakersData struct {
 	Instances   []InstanceBreakers    `json:"instances"`
@@ -387,6 +466,63 @@ type CircuitBreakersEnvelope struct {
 	//
 	// Example: true
 	Success externalRef0.Success `json:"success"`
+}
+
+// CustomerRequest defines model for CustomerRequest.
+type CustomerRequest struct {
+	// Cancellable Whether the customer, and so staff, could take it back now.
+	//
+	// Example: false
+	Cancellable bool `json:"cancellable"`
+
+	// Code Why it failed, or what KOS said. Absent until known.
+	//
+	// Example: SERVICE_UNAVAILABLE
+	Code *string `json:"code,omitempty"`
+
+	// Kind CHANGE = a plan change, INQUIRY = a bill inquiry.
+	//
+	// Example: CHANGE
+	Kind RequestKind `json:"kind"`
+
+	// LineNumber Masked. Absent when what is stored cannot be read.
+	//
+	// Example: 010-****-5678
+	LineNumber *string `json:"lineNumber,omitempty"`
+
+	// NextAt When it is looked at again. Absent when it has ended or a person has to decide.
+	//
+	// Example: 2026-03-14T01:31:00Z
+	NextAt *time.Time `json:"nextAt,omitempty"`
+
+	// ProcessedAt When it ended. Absent before.
+	//
+	// Example: 2026-03-14T01:32:00Z
+	ProcessedAt *time.Time `json:"processedAt,omitempty"`
+
+	// RequestID Example: 01936d6e-6b7a-7c3e-9a55-0f5f6f0a1b2c
+	RequestID openapi_types.UUID `json:"requestId"`
+
+	// RequestedAt Example: 2026-03-14T01:30:00Z
+	RequestedAt time.Time `json:"requestedAt"`
+
+	// State As it is stored; the customer sees PROCESSING where this says UNKNOWN or PARKED, and FAILED where it says TIMEOUT.
+	//
+	// Example: UNKNOWN
+	State RequestState `json:"state"`
+
+	// Subject The code of the plan wished for, or the month asked for.
+	//
+	// Example: 5GX_PREMIUM
+	Subject string `json:"subject"`
+
+	// TraceID Of the call that made it. Absent for requests of older releases.
+	//
+	// Example: 4bf92f3577b34da6a3ce929d0e0e4736
+	TraceID *string `json:"traceId,omitempty"`
+
+	// UserID Example: hong-gildong
+	UserID string `json:"userId"`
 }
 
 // DeliveriesData defines model for DeliveriesData.
@@ -734,10 +870,39 @@ type Proposal struct {
 
 // ReplayRequest defines model for ReplayRequest.
 type ReplayRequest struct {
-	// Reason Why it is done, 3-200 characters; it is recorded in the audit log.
+	// Reason Why it is done, up to 200 characters, of which at least 2 are no spaces; it is recorded in the audit log.
 	//
 	// Example: MVNO 수신 오류 수정 완료
 	Reason string `json:"reason"`
+}
+
+// RequestKind CHANGE = a plan change, INQUIRY = a bill inquiry.
+//
+// Example: CHANGE
+type RequestKind string
+
+// RequestState As it is stored; the customer sees PROCESSING where this says UNKNOWN or PARKED, and FAILED where it says TIMEOUT.
+//
+// Example: UNKNOWN
+type RequestState string
+
+// RequestsData defines model for RequestsData.
+type RequestsData struct {
+	Items      []CustomerRequest       `json:"items"`
+	Pagination externalRef0.Pagination `json:"pagination"`
+}
+
+// RequestsEnvelope defines model for RequestsEnvelope.
+type RequestsEnvelope struct {
+	Data RequestsData `json:"data"`
+
+	// Message Korean, fit to be shown.
+	Message string `json:"message"`
+
+	// Success Always true.
+	//
+	// Example: true
+	Success externalRef0.Success `json:"success"`
 }
 
 // ResolveOutcome COMPLETED = KOS has carried it out; FAILED = it has not and never will; RECONCILE = KOS can tell now, so that it is asked again.
@@ -753,7 +918,7 @@ type ResolveRequest struct {
 	// Example: COMPLETED
 	Outcome ResolveOutcome `json:"outcome"`
 
-	// Reason How you know, 5-500 characters; it is recorded in the audit log, and the customer never sees it.
+	// Reason How you know, up to 500 characters, of which at least 2 are no spaces; it is recorded in the audit log, and the customer never sees it.
 	//
 	// Example: KOS 화면에서 변경 완료를 확인함
 	Reason string `json:"reason"`
@@ -879,7 +1044,8 @@ type TimelineEvent struct {
 	What string `json:"what"`
 }
 
-// TimelineGap KOS_CALLS = the log of KOS calls cannot be read now; OLDER_EVENTS = there are more than 500 events of a kind, the oldest are left out.
+// TimelineGap KOS_CALLS = the log of KOS calls cannot be read now; OLDER_EVENTS = there are more than 5,000 rows of a kind or 2,000 events in all;
+// the oldest but the first are left out.
 //
 // Example: KOS_CALLS
 type TimelineGap string
@@ -954,11 +1120,39 @@ type ListParkedChangesParams struct {
 	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
 }
 
+// ListRequestsParams defines parameters for ListRequests.
+type ListRequestsParams struct {
+	// Kind Of which kind; required unless `traceId` is given.
+	Kind *RequestKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// LineNumber Only those of this line, with hyphens or without.
+	LineNumber *externalRef0.LineNumber `form:"lineNumber,omitempty" json:"lineNumber,omitempty"`
+
+	// UserID Only those of this account.
+	UserID *string `form:"userId,omitempty" json:"userId,omitempty"`
+
+	// State Only those stored in this state: CHANGE has REQUESTED, VALIDATED, DISPATCHED, UNKNOWN, PARKED, COMPLETED, FAILED, CANCELLED; INQUIRY
+	// has PROCESSING, COMPLETED, FAILED, TIMEOUT. Another one is 400.
+	State *RequestState `form:"state,omitempty" json:"state,omitempty"`
+
+	// TraceID The W3C trace id of the call that made the request, 32 hexadecimal digits.
+	TraceID *string `form:"traceId,omitempty" json:"traceId,omitempty"`
+
+	// Page Page, the first is 1. `page` times `size` may be at most 10,000.
+	Page *externalRef0.Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size Items per page.
+	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
+}
+
 // ReplayDeliveryJSONRequestBody defines body for ReplayDelivery for application/json ContentType.
 type ReplayDeliveryJSONRequestBody = ReplayRequest
 
 // ResolveParkedChangeJSONRequestBody defines body for ResolveParkedChange for application/json ContentType.
 type ResolveParkedChangeJSONRequestBody = ResolveRequest
+
+// CancelRequestJSONRequestBody defines body for CancelRequest for application/json ContentType.
+type CancelRequestJSONRequestBody = CancelRequestBody
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -983,6 +1177,12 @@ type ServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
+	// ListRequests Which requests did a customer make?
+	// (GET /ops/requests)
+	ListRequests(w http.ResponseWriter, r *http.Request, params ListRequestsParams)
+	// CancelRequest Take a customer's request back
+	// (POST /ops/requests/{requestId}/cancel)
+	CancelRequest(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
 	// GetTimeline What happened to one request, and why?
 	// (GET /ops/requests/{requestId}/timeline)
 	GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID)
@@ -1222,6 +1422,143 @@ func (siw *ServerInterfaceWrapper) ResolveParkedChange(w http.ResponseWriter, r 
 	handler.ServeHTTP(w, r)
 }
 
+// ListRequests operation middleware
+func (siw *ServerInterfaceWrapper) ListRequests(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRequestsParams
+
+	// ------------- Optional query parameter "kind" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "kind", r.URL.Query(), &params.Kind, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "kind"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "kind", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "lineNumber" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lineNumber", r.URL.Query(), &params.LineNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "lineNumber"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "lineNumber", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "userId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "userId", r.URL.Query(), &params.UserID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "userId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "userId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", r.URL.Query(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "state"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "state", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "traceId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "traceId", r.URL.Query(), &params.TraceID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "traceId"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "traceId", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", r.URL.Query(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "page"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "page", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", r.URL.Query(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "size"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "size", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListRequests(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CancelRequest operation middleware
+func (siw *ServerInterfaceWrapper) CancelRequest(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "requestId" -------------
+	var requestID openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "requestId", r.PathValue("requestId"), &requestID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "requestId", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CancelRequest(w, r, requestID)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetTimeline operation middleware
 func (siw *ServerInterfaceWrapper) GetTimeline(w http.ResponseWriter, r *http.Request) {
 
@@ -1375,6 +1712,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/deliveries/{eventId}/replay", wrapper.ReplayDelivery)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/parked-changes", wrapper.ListParkedChanges)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/parked-changes/{requestId}/resolve", wrapper.ResolveParkedChange)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests", wrapper.ListRequests)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/ops/requests/{requestId}/cancel", wrapper.CancelRequest)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/ops/requests/{requestId}/timeline", wrapper.GetTimeline)
 
 	return m
@@ -2592,6 +2931,377 @@ func (response ResolveParkedChange504JSONResponse) VisitResolveParkedChangeRespo
 	return err
 }
 
+type ListRequestsRequestObject struct {
+	Params ListRequestsParams
+}
+
+type ListRequestsResponseObject interface {
+	VisitListRequestsResponse(w http.ResponseWriter) error
+}
+
+type ListRequests200JSONResponse RequestsEnvelope
+
+func (response ListRequests200JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response ListRequests400JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response ListRequests401JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response ListRequests403JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response ListRequests429JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response ListRequests500JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response ListRequests502JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response ListRequests503JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRequests504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response ListRequests504JSONResponse) VisitListRequestsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequestRequestObject struct {
+	RequestID openapi_types.UUID `json:"requestId"`
+	Body      *CancelRequestJSONRequestBody
+}
+
+type CancelRequestResponseObject interface {
+	VisitCancelRequestResponse(w http.ResponseWriter) error
+}
+
+type CancelRequest200JSONResponse CancelledEnvelope
+
+func (response CancelRequest200JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest400JSONResponse struct {
+	externalRef0.BadRequestJSONResponse
+}
+
+func (response CancelRequest400JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest401JSONResponse struct {
+	externalRef0.UnauthorizedJSONResponse
+}
+
+func (response CancelRequest401JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest403JSONResponse struct {
+	externalRef0.ForbiddenJSONResponse
+}
+
+func (response CancelRequest403JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest404JSONResponse struct {
+	externalRef0.NotFoundJSONResponse
+}
+
+func (response CancelRequest404JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest408JSONResponse struct {
+	externalRef0.RequestTimeoutJSONResponse
+}
+
+func (response CancelRequest408JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(408)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest409JSONResponse struct {
+	externalRef0.ConflictJSONResponse
+}
+
+func (response CancelRequest409JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest413JSONResponse struct {
+	externalRef0.PayloadTooLargeJSONResponse
+}
+
+func (response CancelRequest413JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest429JSONResponse struct {
+	externalRef0.TooManyRequestsJSONResponse
+}
+
+func (response CancelRequest429JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest500JSONResponse struct {
+	externalRef0.InternalErrorJSONResponse
+}
+
+func (response CancelRequest500JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest502JSONResponse struct {
+	externalRef0.BadGatewayJSONResponse
+}
+
+func (response CancelRequest502JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(502)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest503JSONResponse struct {
+	externalRef0.UnavailableJSONResponse
+}
+
+func (response CancelRequest503JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CancelRequest504JSONResponse struct {
+	externalRef0.GatewayTimeoutJSONResponse
+}
+
+func (response CancelRequest504JSONResponse) VisitCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(504)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTimelineRequestObject struct {
 	RequestID openapi_types.UUID `json:"requestId"`
 }
@@ -2784,6 +3494,12 @@ type StrictServerInterface interface {
 	// ResolveParkedChange Say what became of a plan change
 	// (POST /ops/parked-changes/{requestId}/resolve)
 	ResolveParkedChange(ctx context.Context, request ResolveParkedChangeRequestObject) (ResolveParkedChangeResponseObject, error)
+	// ListRequests Which requests did a customer make?
+	// (GET /ops/requests)
+	ListRequests(ctx context.Context, request ListRequestsRequestObject) (ListRequestsResponseObject, error)
+	// CancelRequest Take a customer's request back
+	// (POST /ops/requests/{requestId}/cancel)
+	CancelRequest(ctx context.Context, request CancelRequestRequestObject) (CancelRequestResponseObject, error)
 	// GetTimeline What happened to one request, and why?
 	// (GET /ops/requests/{requestId}/timeline)
 	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
@@ -3018,6 +3734,65 @@ func (sh *strictHandler) ResolveParkedChange(w http.ResponseWriter, r *http.Requ
 	}
 }
 
+// ListRequests operation middleware
+func (sh *strictHandler) ListRequests(w http.ResponseWriter, r *http.Request, params ListRequestsParams) {
+	var request ListRequestsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRequests(ctx, request.(ListRequestsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRequests")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListRequestsResponseObject); ok {
+		if err := validResponse.VisitListRequestsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CancelRequest operation middleware
+func (sh *strictHandler) CancelRequest(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID) {
+	var request CancelRequestRequestObject
+
+	request.RequestID = requestID
+
+	var body CancelRequestJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CancelRequest(ctx, request.(CancelRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CancelRequest")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CancelRequestResponseObject); ok {
+		if err := validResponse.VisitCancelRequestResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetTimeline operation middleware
 func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, requestID openapi_types.UUID) {
 	var request GetTimelineRequestObject
@@ -3049,214 +3824,242 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, req
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39cxvHmSf+r3TNd6sseUFoAJKSSVbqWxQJWVxRBANS1npNHdHENIgJB9PIdEMw49KWHDMpl6W7VXbN",
-	"s+KQLvpWTuwtpUprMzntnff+mPtRGP4PV/1090zPC0BAL47p+CeCwLx0P/30897P5z2rQdsd6hOfM2v2",
-	"PatFsEMC+Nig7Tb1N2uEB7vzTU4C8aVDWCNwO9ylvjVrrZEG9R2GOEU97HK0RZo0IIi3CPLJuxzxYLdo",
-	"FSzyLm53PGLNThasgPy86wbEsWZ50CUFizVapI3Fo9uu77a7bWu2VLD4bodYs5brc7JNAuvOnYIezs2b",
-	"N+e7vEV87jYwJ9kx1a4soIuXpm3UaGHPI/42SQzBukxwQAIUEOy1f7JhdVrUJ1uu521YBUSCgAY/2bBc",
-	"/zb2XGeT0x3ib1jWsGGroTIeuP62dUcMtYMD3CY8ScdVvJ0zWvFtAQjWdAPGkctQqYjqHbxN6oi7bcJQ",
-	"nbm/IHXUxrtoiyDMUZsyjkp2wbbtxNRKBcsVz/x5lwS7VsHycVuMTDzLMkfskCbuehxuaON3FdFt27YL",
-	"Iy7CmvuLnLkscdJmqEMCJF6ZGFrZzh+bmFr+2MQd5uBOGdodsUSsQ31GTKJfxs6bmJMe3pVf+pz4XHzE",
-	"nY4nGMil/oWfMTH89/Ro4f6txI2s227jYFcMmAS33QZBPuWChRotvOWJGdzGXhdIAiwkX+YAu80vbr45",
-	"v165Of+2VbDahDHgAyvcO+j/x1740SMUfvLk2ddPwk8eoPDeo5P7X57sPwwf3g0/+lP/3of9e4+KKPzs",
-	"KLx3gE5+t4f69x6Jj+G9g/4/7Z3sH4f/+m249zT89GNLcB1vWbPWBdxxL9wuXRA8zS64vuBbQXFgJo7b",
-	"HWvWKtvlixP25ERpet0uzU7as7b9D+KSADfIkmPNWlNbzZlyc3L60qWtySkHX8STDTJTnnFsYpOpS5MX",
-	"rTsFi3UbDcKYNdvEHiOwBPE6/k1Amtas9f9diMXLBfkru5BZmwrQDJ6Q5Kh5pOm9RVqu78BG2ZY3oYA0",
-	"u4w4iAZoK6A7Uuw0qO+Thri9aMX8ehk7NfLzLmF8fDbQ+zbmAYyAi1G0zRHtckSbKMD+9lBmeGt+eWlx",
-	"fn2purJZqdWqNatgNV3iOcyafec9+THeFAHBMCKrZNsoPDwWfPHJ43D/W3Sy/5XkDevOrQRPffar/tEX",
-	"z578c3i4h05+ux8ePh2FR1ou4/S74ZGCoOhbmjwmSYFmgohiFXsB9bdRkwbtF6em2gHXqc9bJlXffvvt",
-	"tyeuX0cnD/fDe4fh4UMUPnzcf/Jx/4unKPzdx+Hhcfjfj18Btb/DHSkkqCeoSJy/U8xtknyLOruItzBo",
-	"HZ+iv1urrrw4vcVTTTrHVBXPj8h9jML9vf69355Z0nb9HZ/2/Cty2knKAi0kaQU70w4JQMYghxIGukPc",
-	"+1J5O0Hy/fso/PAhCj/5df+jj9HJ/h/7//aVoOnZpPVzKBYl7QcqlvUWQYG8RjB/tE3mUF2SuY6EhcIQ",
-	"uS0k/RZ2kOt3uhxh30G91q6pXBao3/TcxriqpWHcFvOO4A3XR7zlMsS4MHCHMMlCdeXK8tLCesKwOHm4",
-	"F372GIUfvH/ywUH4yQNhaHz0MQq/ftj//eOT/SPNGZGBkV1h3OWtC+0mvsAp73wfV1iTfOj68pbrb7+m",
-	"yCiUyZYrXBVhJGDPQz7tzQkTzkEuR3gbuwmL4Qpc7hB/zFUlfkC9NvF5LXIYEqLBp7wlDGQSMOqjNnak",
-	"2cLAkUJN3OA0GLbka5WF6sri5pX5hfVqbbOyUqsuX6+srG/WKj+9sVSrLCZtzD9//OzJXRQePg1/fyi2",
-	"tzIf+//y7/3PD4fvcuy0Xf9Clwkn5juRpz5dJUHbZcxNayqfCnqpnwrC3tNkbHQZp20SvMaQ5/pD98qV",
-	"au3y0uJiZWWQFX54HH76FXr25/sn+wegnoZukb+Awulgxno0cBZawszM5y/BS/o61MMMMcLR1q7YA83m",
-	"MPKszq+t3azWFjcXrs6vvFkZwE/HHz57+gT1/2Ov/+Ru/+sPTx4+7X/xLep/+W14dBf1v7n77Ov/POO6",
-	"I9r3Q0WLECAkQB5u7EiJYvKn+F9wo7SqeCRxBJvKXweuEKiXFoaAyhZBDVhpR4YGNvxzgxbpfGJTDJUt",
-	"8AaXM0R7Pgn0u0BqIeyTXvSu0wTN+eKGb8hL5cmtu21Cu+Oqwu3MzVmHm1OKmDfcaFJ+9ub60vVK9cb6",
-	"wJ3+m/69P8EW/8Pd8JMn/QcPn31zhMLPPvzh+9zJZXo+v9txHeBr7LMeCcBacdvEVJ5LPieBj71KvD4j",
-	"84Kr7k1yAe0GSAaGhiz/0sp6pbYyv7y5Vqm9ValFhrPBBGAEofDRb1D48FH/i4dCPfafHIQfHKaiLmdw",
-	"bRNUr/i3iUc7JG91q5qYRbTEEcO7IKeEtYTaNCCI+qjTDTqUkTn08y7lBNXVTOrmKq9QfoV2fWfMBfaN",
-	"2xI6nnUbLWm0DVvkler65pXqjZWUZvr04/DrP4o1vHeEwqP9/jfHQjOFT/6PMHtOt3gTi3vBLs1M2Y0y",
-	"mXgDT09NXHImGxNbJWxPTDft5sVmqVnGk1vfRw7QKzJwX68oKivXB9SGCx4Qo20C8QDiMfIaM9d5Fe96",
-	"FDvrlC7jQMbCxlhubtwWLze8it4mgdKWbZcPt07eXq7OL26uV6uby/O1Nys5i4/63zztP34q5Hp/78P+",
-	"42N08v5/ntnNnCL6UGsEiOkySc+LU+iae9lcP+ULP59q5pSuCa07MHTE8Q5hoJ09OnznCsuhsraer53T",
-	"SxgeHYT3Dp492Qs/eYD6/7QXPvlK7O4/3EXh/kfh/kNDVf+Q9HNyrU5f9UgXB4F7m2hdPBfJc2FgOtRP",
-	"aOd1Sq9jf1e9io3JEAHmZFns14zrQSlqY39XCxc2lBfm1yuby0vXl9Y3K3+/UKksVvLkubGX+3/4bz98",
-	"6yy1MgOXv6oFp3YrkFgVkObwrfKKwbpvYEiSYCYXR9zBEG2ia9U18SX1CWQWdcyp7fpdTsSTWsLmOley",
-	"wWO4aKOt3Q1fZecKUtRgz0MOEWYig4uoD6+//tZK9TWGWCMgxAfRcB5+Fs6JcopQg3Z2hePBWrRXRAu0",
-	"TdAWbuwg3OQkQHXIOU9A0rmu/Bcm/I2CmZ82LhpEX3X1hWwq+46Rzbzh4y5v0cD9BRnXmCHvdnKccLpD",
-	"fOHkcfC04JrdORSQZkBYCw1XdevVa5WVzcrfr2a87/7nB8/+59PwUKq4P9zv/+v9/oOH4ScfZmVhdOn3",
-	"LmquMutJgkXhVwSkK6j8D3O3fcy7ASkgvtshBeQy1iUB+LpdxyV+g5xOyaUVCKUnpcvB0cmnXxr65FAH",
-	"yZTtGMfKvxdJHJcxYRWnDWYg1jAK3FiZv7F+tVpb+odhrHSyvxd++nGc5fo+TDkgt+lOXnCLEYiygGIj",
-	"viPTv+KHwN1ucaYTiF1GAh0+OZ1HapW3qteARA7h2PWkotPZlJXKzUptc7Hy1tJCRYw2Q8b9vfB3H/Qf",
-	"HCCxz371MGKe7/12HFc/mYJymI+xJUts1GamAWgZnWhUIrOAlCgQv6vlLiYF/M2bNyfStT4jSPl0hVBK",
-	"1N/GrgdFG2NWArietySX5gp2vTze5ORdrhlQXI7UUqJzN67UJi4vLS9P2GX7/PDwfk2w2eaNlfm35peW",
-	"5y8vZ1ydZ08/ROHnT04+vY/Ce0fCShpUOfK92MlyE45Cso6HfbVnJcVWa9XFF6fYB++f/POHKjiNTn77",
-	"cf8r4V38Jvz1fx2DcJ2AOt0GZxe0bXXBLtkTpfLk1MT0xUtvfFcZ5wTzGt40buwQX3kC0SUvQrTDb8N7",
-	"B+HR++HBt/3PhWBTwVMIqkCmJC+T+IM1zA2xMVDuCYPaiMLrNWlg3wiW+rQHtrA2gV2GMEct7DtzqDGS",
-	"FfxybeCIEPC0ywHBO/JJnYB2SMBdKfya2PW6gfycqvnzEUYB7RVQtyMMep/2EoV/Zt2ena3b04WA6cfO",
-	"+0bRhPRWQJHU27d9ijv1ZEmn4J+iwT7JikxhTYg58+xrbraIj6qrlRXkEc7iulVIEPNWQLvbreSrMuxY",
-	"AnYU5ivm1qzlYE4mBP/mjYO5wmTNH4XLhae0Y2T+h724PDM7Nc6L+RD1qXldrf4al0rTrHl9Ry6TflAh",
-	"Zgg9qVvRW+nWz0iDi7cmHgi5ccEF71gLy9U1sLauzi9f2RTktwoW/Lllzji6LDOdBdxokQXaVTXLSV5t",
-	"UOwR1pDaJkVo7HLioCYNUE9YI4mgJ5iUmO24/naC8tMGkV2fX5yyTmPplstruaXJay0cQI1bS/iFri88",
-	"6AKyUU8wgBmywUxZQ/E+Ks7MXDKXm3aljI9rZHOH5XfbW9GocvbvlYC2EUbSMxUiCbZZU3x7rbr2Gjjr",
-	"WLjpAUe9lusRhLdpYmQzM5fssUm048oEwDB+hFW+Ji5UPlCe/BFSt4UdlTDN0q00/vIxjj0yiFI+op6j",
-	"COXhLeJ5xEGMzgk6tVyefPe4dEntOSCSWjg9rIgSBYPRY5bL24ZAx0XMcXavuD7j2G+ofzhps9MWZUnd",
-	"AQ8VT1evw0GAd+F/ymXyLidkhcEmVq+UDoHUi3LRRhqAufdzXt/146rsUed0I75HTy/76NTayGkWDAom",
-	"3z1wIaLEXGYxHLVEp84e1tJ0RDObggYE+wXUBKUiNgZr0Z5fzFUN2jQayRBaU1enyaGfEg+qIOczkA7X",
-	"lARIjvyysAQLUQSToZ7LW0IvuwHUVDBdXsHAbRAuA5hEWrUIS0BsDXW/MDXFJUnFoi7KqhU3aHRdrtQW",
-	"e9lbRj/3L8m2Y7FrkhwvyLg5tD3DLLxIPPc2CVwyiEv0Ao60kuppu3mc0cHbro+5KoobKXMY3ZBZfRhM",
-	"4pnDJ/dia54i0tlf7t0sHTDnpN3Js6zWhF0sQ5OEdT0Ohh3kQMDEArNZWP29qNyLC9NCVaImj3UNN1gc",
-	"OTriSBdniLNil0b3Gcht4vOlHBm93iKo3iNbLUp3JlynXhCGYaMFvqzHKEy5rpKAS05dh3eMWk31Y9LB",
-	"sUszkxedi2Ti4tYlPHGpMUkmZvD09ITdnG5ebNq4tFVumIPvdl0nb9xN18feQGcvbz1O8fDsMRytUexa",
-	"zUzatPUw4/MGG40lMtSNsLnwu0vy1umsGBHKc0X6AhnCXJdmM5rfYsTn0hvpqWgt4zQgURRji0DFdHrh",
-	"7InXX3/99SgSliaKcKnzFmS1srK4tPJmQb5RuES6bNLpEuQ2VWmKrqd8jcnixNOWa2r05QpIx8O7euPk",
-	"sAvW1ZQtWSceb1FliGDGVfnboEGVZ+3xeIiJ3ZEbKFgl0gqCEJJgtYL01ErR2hkHcOV5UiWfEsO7NMwt",
-	"KQ1wiU6PH2iWzA8gaHFS0G6NDiVEEjTeuqk9MUwia/7PEcwvURb6lOfGbTBHDdwGl97lBQgsxOd9aJBk",
-	"iqvr66to2p587gDNcAJjHhF1GMFiu1sdtNXmcHJukL/4iRaVtCk8XxVhK+ggfeJnM3yfZ5HDD6PZ4cl5",
-	"DhIbIBrEdqQBHD5nQH7xF0J4iq3m0Op87VplMSrGhg3s78pKx67PXc/c5Cy5yc2JqNdaBWuxsrz0VkWm",
-	"5+XTk/NS3+XMLOMKZNh2y/hlJEWgY7Y5pqM29kd1UFZwm0gBBLW/p922Ji+Td6WtK/UIYxCFeG55/JkM",
-	"LAx0u8adixA2oxPzlODCqyKMHOQwqqzkRsmvUiZPpHVowKUQYkgXUIOTTHwSFJA0dKICbpehBvWb7nY3",
-	"SEXLrJJdtIul4qXZGfuN8jAO/mmXdF/iMnnYz4vuXRcT7AbbQrVFun+klVzGvhpjzjp6xNkmwbyZTEub",
-	"uC6LIlXC+EGY7UiFD7cafskWpR7B/vOyR8ESsktVdyQHsQDFXQz1WrK7RgHiZ0CpdFONMYKKuQyYJkg8",
-	"Kr00ecx5jbJluHGAakyG+1gLByRpZPo0JrIZCExp8mHrpFcEFimKAKOqMOx7LiOovtV1tgmvF1C9y4jw",
-	"VuowozpsnDr7eZeQXxDnhtAEdYQDgrAcofiZYOHX6CGyDvEdiIi3pZGF/Q0fFI9HaSDr07JcId+fv7yy",
-	"W0bP9R3aQ64vNBj0lujFdHJ5i3Y5wrJIOhl5P9UzbHY97/KA90MNKfxmvESRQ3UkEdOKSmqMwC3eIT6i",
-	"zeZLGuUr2fw3WP7Wj0tXM+SQ1YlYUWUOQbJYLItHsYM4YVx4uFBNm7v9TVYalKlgiGHXQZWp8kwBKWdZ",
-	"rYLwttryYJm0S3iL+BGJqebooe5PadYuj27Wig0xiDHFkrp+7ORctBEbJIEuXjxtiSWLq3ZB2VcuE3+b",
-	"tzSnMc91IBMGN80BV3HuEagwh8pX7KvslIoRxSMp5+XIUrmwtOFsiD3NHukRDxB/P+1Sjl92nPgUtXXa",
-	"Y2Kp/D2NK2u6vVhwMUH9MxxaFLLKTI4rRwm6OTjwB3KzoBVJk/BGK+lsqMsyU4kNoAx5CccDdyJEPaAo",
-	"XKg4dc61R7ueg1r4NkHCMOLdILnrysWLuanpYeloT837NDk+lomkPXA3yA5yPDMJhmeaQQbRBi2jUDkZ",
-	"Yo8zz4AI62ywTKZNaZEogwESqD6VqgHEMtomPCmap04twBlXCSTlrf08VIVXGtPNI+gqDnaIOuuew8LN",
-	"Jmlw9zZZ1LUlKY04NWGX0nowN1oc0PaqLO5bgNo481HL65XNy/NrSwu5oV7KqoGTZ/xGqglRcQGSTJ80",
-	"fXWYwVfmRPzSa1UxA3uyNGXbdqmcGy76S0ZzO7Awp6QaSmNFPMXaUibLBobtk1V9HbBVg/oN18uzHK/S",
-	"HqJNTsBKiAtqVM4l4ua82GjJLp+2YaLURpICLyt/oR4/hMRTz5GYYCRX3OsYq5QlwgFDNIADQSDttwho",
-	"A9mTy01lSk616zkduLOm3/z7zdVa5frSjet5o+UB9hmGNm55GagbvthWMuskVnjHpz0GEViZNHBoykAd",
-	"ZXGc0xcnJc1iRkiPOCtX0tQopERYct2NXaaXLsHxpwnMl5KVTkjg70dmOjHHF7Mfs+Q6w0bkqiFAR0+D",
-	"jJ2Z2trNDyO0iVBFwjyBLiZzqcLKdpdxGXEM2sltqRMloKuzGWg4KcLyknPgY0eaVMV+1CvSMc1oyhef",
-	"Y8q0yxu0faoFVyOMerdJVV19J27GlikjpIGmUuKspk9ukwAxQoQgS1sEa+rggmznpQ8zhL/d6//r/f4X",
-	"30Zt2748VWbp+UQDhFUtyOxRTPA8JqtBstToo4kdxxWzwt6qwXMQNUnH8AZR42ZrV2V5HeqTApqcKNvQ",
-	"uTfADU4CNqd+FbIvcIiDlDWKu47LkUeTpbrW9bdWqij8UHaBgAYf8N/RvqKVrJeV0QZrtqy6yur/J9PE",
-	"K1jvTkTHwCb/sWzb4WcP4DwE9Mw72U/3h8woCLg3n5gJhsna39Xrq8uV9coi+gnSkaMGDgKXQB6advkc",
-	"ujK/tAwXuBx+l+cMHMVKPdfz5lCtslBdWVharqjniK3CiWx/pgJQwjQEIksjSSa+IJgZFWzrwVgFS77U",
-	"KljRk1NV28a1md2kZv18PPTSt6IwE3dpF8yHApqemB6P9Qr6VPMr2MQGl06nuHR6KJdO/+P0uFyaEQlD",
-	"+NXJNyxeYGlesS3NIMcdh1dWa9VVdaygVlmrLr+VSd7GF2QeB2nmKzQ33+F6BOl7CxCQALXH8K6MaeI2",
-	"0e50eQq15hD2d0FFbnVVk1CfwG3SGYJtbqaf51eq61crtc3VSm2tmjopkfptHLvVXHyg1bDFfzGLK8FC",
-	"Z9jYMvN3mbFvuZ43oc990gCpg4MTRmFEov5hYsixpXW3TYSnn7/noKBmdGteP6wibssz50cpXdMPiUrX",
-	"/oJxCONU/FgEeBN38qY/qEhNH85yGfIoBQWp24Wmcpny+I64jjSBcR0q+/KZ5SXia9JwnUFpHO3bl6bH",
-	"qWJ7pUKUccy7ebEDpntHwWqm7FlQgqu16kJlbW1p5U1BJMiZiuvxLkM3Vq6tVG+uCALJehmpTpVNI692",
-	"VXcy1TEoSbKhhkYq75FGrQhk0xKwfRoQ3FZ8KE2gXotASJW3yC5YBxANHzn9mErwD02cmLLYKIzrClmk",
-	"dnjM6qfnVqJd/kKSOiF4zrCkTsq80X3jKMA2XSyPUU3axA0pkPON2veyd6T4sg3HTsm7nMk2bZihugpS",
-	"1guoLjW0+KQqqcTHHpxpvM7E5xbnnTXgHvEfxI3EByna4CvaDRpEfMKs2kyeoo1q2a1ZS7jj0flba9ZS",
-	"WqxoJKekYWXpZl53csgv3zYqs63Jq8WDyLt8CK9pBzprX6fO+j98Gv75YBaFRwcn+3AQ/dmTPdT/5bHq",
-	"AApH1w/vo3PTtm232flci6+Fc4YyjxrUgZbSQr9vB7jN0DmHNtiFiGis2FadXFukjbDnnZ9DPukJK49F",
-	"UC6Ok45VLMwvL1cWN69V1+QpeU4C8cL/8s78xD9s3vrbvznVtpNVoJKUaviKoJo/h20UoRvz0hmbYlxr",
-	"6Ccydk63dQMp2U0qqcZlY+3q8mKltll5q7Kyru4LCFTXRKUzSLhbUsTJAlJZ0AymsOcQxuFy0KW0y5MO",
-	"aTQkq2CZb0qaxeZVA42r/HNoqvwVJ/p4GIWvz1PuGm2egWNZizZMcjS6U/1P1PEF+Z/u5As1v2wONVqk",
-	"saOu4a2AEPmNoq58+xz6eZd0xQxUZhOYGKsD7xSpJgbiy2vVtTm0QxnMVvy+4ccX9FTUoBPQ20L1N3Cj",
-	"Jeki2xr4qE3aNNidQ+pwyq4aGERo5lehvywJ5rRpJO7MRBF9yt0GUTdqw2LDlwdmPCfJEooqQHvS2LEK",
-	"FszUgkSd+BbqSqPDMsLglu+2oLzbbaRWS96VWaq84oiXVgU5UM9KuALhnAvS9mjgsAKSAjEpP8LDp+FH",
-	"j072jsOPHkF7E8AWGtD1P8eQ1IGSEetDavKGV1gaG0UpNW3yxFd2RBkKrlQ3F6orK5WF9aXqyizyKfje",
-	"skSWxZ3zIvQgCSlUROvV6ubacvXmLByEl008lBuPVU+OIqpVrtxYqyzO6tyTrDTHCpJIld2+xjb8qEMx",
-	"9J0qosvzi5vzK2s3KzW4Vz6fFSAmANE8JuvuVQEi1EcJA1o1Z4Y8V2IXJKZpFSw9fAh3wCCtghW/Ncny",
-	"6Zsz/DEAuEmYDp5XbQI0yQi2XapBcWGQwSSR1lJeb/TGkW9p6OyjopGJyHUrT5+m+Cv7za28fpwwMkTU",
-	"tKKDy2AqMI0F4zLNRA3sQ461CPG7bTqh3pEmjjUA1OSMET2DZ3N2KJ8EGzljdI8gYs4OveH7y9TZHTM/",
-	"oKc+6qJAHv5OouffczpuV4RhHZ3+angu8dVpsEh05x2IlcYk0Etc5TCdYujh3ZRrZoR4rJG6k+f5YxpA",
-	"Kid4DWXunS5nsgKey/7wGu1oDmGvh3dVN4b0Vi4gRjyHtuWvUIzGRo6VmAsiobRyYnPjxh/EZ9NmTNlI",
-	"pwJe5dQ88VYedmdcs5x7pHlgf7NMvUvc8GzgqWW566CYSR2VKKAb6wsv8fBy1FMtPYafAgiApLF5vhFS",
-	"ZE3XV7BKEaCWL3xE2RMYnsnQuZuTC/Izcp0CmiyjFnkXOe62y9n55BRO7eeWdIztiRk80bz13mT5zune",
-	"cUOW3sSho5jwapFjKuQZmhnxkeWJ7pbnNtRiidfNKXnA0FaA/UYLCRueF1Ed4gVwHSu2nTrYotKZ60bG",
-	"PVIjBVK2CfaFx6aqQBPJoRvrVzdtqKJQH8vxx8n445Sy/mJA0stLy8ubJqaCgpZZrKwsVYz/l1Y2V2vV",
-	"N2uVNeFNG8BjJq5SFn9labFyfbW6XllZeHvzWuXtzVpF2aCDsDqWl1Yqm1cry4v6szk2+GLtxtpqZUU2",
-	"DL9eWb9aXYRr5peXqzfhS/OOIbBGeZgC+W3JaxVBvsrK+tKCFHtGDvxKrbJ2dTPdajj5fTTpEcC7sk3y",
-	"83s1pttEp0eQbmybagV8Y61SS5A2B2/Q+EpNOOEt5NwxyGFIavrTtHpyQ1UgeGB4XsLvgk0iNsKUbUPB",
-	"ogrPDzCfRlVAYHSMHaq+InvhDQlVy4GcJlAiJMkxqFP1SQxOmKVAUz8yo1NkdsVlswgjh3JOHAA81BYI",
-	"eMfn6iZ2ar2A6qDSi3ZRXFo/L4N1vjoAr1BxC6gDajFAsvFkjJIrvOwNvy4eXZc5s+hNQqmhXot6JJ0T",
-	"lN5txHQpMNchEYxMnVFBzG2QwbBFmOvovgnES0VlnwMq9jRNJFdmaMlFir2yUWhpkwFfGMoA/jd3qmKc",
-	"7IG1fMizM+bgmPpniLQ/VfSeHf8oD8PrjC1a2lA4O8TPB9k6Y+TPN77OziJcl1axSf4Mfp1UvvJdqjgS",
-	"6jOEC0M8D0KsLmfaws7qTsPpjDVBsuN/Anzju8x5D1EXSQywM8aYsUV6dphxNXEMIjm/FmYrKpkd8ZCk",
-	"Q1YbtzBbDchtl3ZZ4vqB6rszIFXkMiR+KhhdoFyGSgPP7uR3fHJ/kfNw6C8GPQs64JXqmuFmqtdR2TYb",
-	"E9v2aW+DbqoVj7R1SVt8frE8dv9eeNgq3ibJJ413/rMj4wNAhvT4Eq8oRIucXMIhWzQX2+2M7dSs93x2",
-	"dmweyNoZI386THB2iL8Wq8Rcd0bM3vBmxL+mMzNIeg5DUDtra5sThDo765vFCDpj5H+hyNqZWqckpMkZ",
-	"W6a8sOj3nvpQKNPoBi7fXRPUVD3/AC5rvitzTPK/K9rm+bub61beALHyb6jsxYTqF8S+u+DRbdevA1SK",
-	"/EL1D4FaT1hBEJzwjthjaXHekZg2rt+kA9p5mZmf15gCrGeERCmwrg/5CbbLOGkXkYzcQmWZT4iTBspH",
-	"1dVKDeLHa7qDsPymWoN0x/zi9aUV1KKeg7Z2UUA9Mrfhb1HeggJE14+CwSa8fXHD3/DXjV53qqRGuHrE",
-	"a8oqG7bDEIHBJStriC6sAVAe6jdIQR1+d4NsWz0mC9Zl60nqRzj7mKM2Zby44c8bpTvAMVFtkIZOh2Zi",
-	"ktU0CBbeJjDKOCNcN4q+6zEnysihHATMRvq3cOJWtcYsIkjtbvgm6IIuxHRZsjop6gkIvswcquub6uLS",
-	"VrrVoGwJlqIJkg001dhlc2WxIiu4TSBer1tAFmQXqaiRrcw78xZl0Vq0CQ/chrzEo9usiITBJi+8sb5Q",
-	"RCvKo48bdxktpmVtH/aQgzkWBEANj+BgVqIIyEpUeUBFjO/11+clnxRffx0pC0U8sv7ehva+N5RY2tBO",
-	"+IY1+3/v/r6wAeXn8p879TnFWLkZCuSyDT/5SOncbUiBuGHNvieecqcOBWm1KwtoZmr6Uhwrl5lEBIXd",
-	"qD7faJAOn0Umcl0noFseaf/tzxj160WkAiVyviqlKOgpw98bflSwL3vXuRyCHJ0W9QkUvlajcmarYN0m",
-	"AZPioFS0izacju4QH3dca9aaLNrFSZVEBaF2gXbYhYZu5pnbge4q7SGw08QLZPMJndpWrTpS/fc4Djhx",
-	"CkIeCKYR5JVILIA+m0EYKaKKuF+/Qva97PqcOLC5i2je3/A1nIvqgIFZlBEA5FxZ5pw9IiKYAxBZ6hrP",
-	"q+XyAvIp7GqzuHYo0tCGf64e4bjUz8t1iIrIodxjm/AFVbsaENahvsLBKdv2mBCGjQgxKYaOC//Hr/pf",
-	"POx/s4fCo/fDR7/pf3FkAsfp0yJGN7N3zPrWTMNQ1W/1nQQO07SBiaSAjCQakcQOkifPdOm0RvopTUdQ",
-	"PCVbKOmoxDR5cE78pEBnXsVbEyeJcuc+I+Y+mcLPG6MMNwYaTdVfxhNOniK07txKwJCG/+sBgO493Dv5",
-	"7Vfh4Z6Ch8yCGkbhSCHJxkDBSwLXDMAjl9wFQONTkjXzHhmx8IVMXaO8szTynQnYZrh3cuR7o5wX3Fie",
-	"GfnGNHj6nYI1PcZsE+kDeXN5HFKp3I+8c3IcUkVNDuHWqZFvTWabpAkbSY+40RKYNrLmHzn0/xfaBG8z",
-	"OF4e65BbwjiOLUBr1optQDCcu4wEE4xTeHgMmjppF1AMCFpK/Fe2YUxS3UiQmQmzifbA3qfq4sgkgbqa",
-	"hFU4C2ZdhwQZLEIFd06imr/ksYYikth1ElVQ6CR5UEYhChYAcnDD98UTZKvPuoIorBdQBIqHMGqSXgFg",
-	"0gkxDyWqjm+QshbahniePpK6FFl6wtzxY/uV9nzo96AB37fAmPc3fHnUUsNWCh3pUUacPFUkzLwUkM+L",
-	"ayVzsQy9lAS6ffJl/96XBQTnuAzZivqPj+VhrtOVVvyed0xAy2kNQZlGkYxAIwdhPio0x0HIjKqlvwQ2",
-	"FO5x/E47eqeEs8x72NR62WhWox+mMBGFYhqihIdoyjOgzk4+vQ/dK2DNnz19Asf6PjgA6NmXrdgGQFwN",
-	"UHGRqNiKhcSPCu+vSeHJUmkpzeXxRK6l+ivSefK/qYTOmzJ0nhOBbA3VdvLALig5oQHAfYJQArgnwtmR",
-	"VVyceB6kyVukXUg65D7pEcZ1la8G40GR7Ye2ZXgDNbuB0lTYRyW7YNt2UUZlNL6Pcr1R3cR5qasYgOrO",
-	"2HRvk4J+qXzXAJUU44zJxnmy3EwK+iQlajEVjIOdLmFIRmCMQ50s26sDTqZZsxbUuVmRDNfH9keSOEnw",
-	"J6EW0gV93q4iO5Ti5YMBRwgjeePRwDrjDSgClRkyItqMVz9uGNnGDhwZgMFytw0tJD3M03X3pp60Y9WW",
-	"OwVXnv6LpzBKBbsYe95UY5YwOhHKkPVol6+5vyCgPV/Q1JFNHZOGTv+bY+GAPzhAz75+8uybb3MNGXmS",
-	"4h0Tbq6Uwn3LK/0vQi/4CMht5I4gGkFt0HGCpOucxC97R/ZVGIS3JJGUJBbSVLlsmDaKpwWZzbYymUYw",
-	"JmZX7qShc0oMonUp+4pCipBjUYgMoVB55rkpJG59I00hiRYVDV8hEA0m0dRkuWTFvWyyryiVk8SZzH96",
-	"srVnVMWiSlESlSr6KBbYbiVdOFK2M0Ud5WRlRulOMoZxtNe/9/gVxjByQC1zrLyqL0PwP1p1f11WHdY4",
-	"nJ6jDzklXXrTujNMrue17kax5y68p+TSnQtS5oEKoSy3IYlULULzRlpBo7NtkQZtE4Y6xAdYDQVf2IUm",
-	"ylFvOngXcp2oqSF8qyWF6mFeUEk3FSyQXSYcvMuKaIlv+BqRTaEQ6m5f+sUKoEqIrviIe+raLSKLND0H",
-	"/azLuMLCQQFpEDGruJ5TgtC4HGEvINjZRU5AOwy5fMMX3hlnyHXmwNY1S0DVaTVAiYMZIY/2tKmqzC55",
-	"MSPEL6LawL6jObaoXKVFo8HEMFsUssya6OdMQNXz3y2iKhhg6vCbsr9isMa4Jk4m5XMssgG9sm9Fjcn0",
-	"Wd4xLKX4HIcREvrl4/AgkZ2IQg2n9n0dQ1Ek29zeSRYGgtLJ2IHlce1AuSFS0/vssVKC4cMPw/3/NCca",
-	"60lpJPa/+Bb17z0K7x0geY958OR5NeSA4uocLblqSpIzqSrH0By6oFre98bI9yWrDOXdoyto3XQA7iuN",
-	"Ps1UbemPdsGL2AXrEFjXehS4/bsyA3Yom/h5l0r/LzeqA2kIz6M9hkq2rWJSrg/gphKsC1o7JTD4ON2G",
-	"JEIR1SWYFNR29FR1z67E6Js1QMlUjUuUGu8AFJnQ48UNP6oQMUI30HSJzUaIPDAkqc08LPQ+lB/QALVo",
-	"D/C8imgZ+4QVoGgmAfc2i+oyFCN732Gnjs7FNR7y6ecLG35dlzihcw3acYnQhj7pEQcRHHi7BdQJ6BZh",
-	"5yXgn0ZRiq+Gf2VfT9/dbvFBWXiNOPXiKQ/ZfSgl/iGNkUlwyB51p2U3zkZgH1pgQ1M+dLJ/0P+nvTFC",
-	"+jG8XpJslanyDAoPj09+t4fCP++Hv77ff6AfX0D9+3chgfDoN+HhU/Tsm6NnTw5fqLxBQRW+kwTRsjWc",
-	"VdzjLYKssu8UkhcDWJa6XIF3RRdPpi+2jUs1DtjgR8dXR1hhictv5UCfKrMuP2OUGNotE4EOp5+gYS4v",
-	"vpGEnZwpmVRLkylGvCrbGopqSkwrSaD4sqnosot24jpNnfjSaX1l2bjQIEx8ZfRMSSINEalIk4R1HIS4",
-	"qAZ1MYN1eLF85we/O0e2MTPYf4MybRISU/uiUqv8GJT5qwvK6G7asuzilZaVmNaXjKaojTI8sQYQb5BR",
-	"ivGoVA8DOGeqyzZUWEFjeEBbWNrlOscWoT+pE3sN2oYCQpljgzrGFvVU6ALSaFA4suHzHlXFrkxidgWq",
-	"zT50mclLuo2asMvNtSVgk7Ihju93+kUhKyQtCGFy9e8d9+/9R/jZg2dP7qLw6CDc/xAsMSg8GJ6RSSER",
-	"puAH0+iCCUjBGEEwD/RvaBIkBuEbhLxnYupl0g1GZcnWbhqHyYBdGoSdFOF9JLqwRypoHKyTFJQf4O+l",
-	"up2NEsRKoOYNgspTIHilDDRdGo8uCT83Gnrcq8qblIbmTSQhw8NjdLK/F376sWbbqA32q8il5MOw/ZhO",
-	"+VFzG0UyZi1FDM6rwTBMVZ7StuOr89MU+IX3Ioly54LSj4OTKeuGRh2K4SNVqdTX1CevMejMLI+iaPGL",
-	"zpXt8vnZqP2ELi5B0NdPJ1JUF2wAu+AtsuHDq5SUhcZFLVciyqrezzFmmniBfV48j8r7GW0T4yhQG++Q",
-	"xIBoM3qY8EIIVsgdch5qJG28u+E3aBCQBpeXy7EgGhiNqGOi4F05Aup7uyggHYI5Qy23zYjXBFBiNGXP",
-	"wFGbGNjMgPsgys6XeLmCT7YpdWaTiCLaGUgm5mTkCQ47xVhnwtKC+FiMaKaPdBU3fPGLPA8GJ7AAs0uu",
-	"Cxw14y2XDcn8FBAcQoPOgflZIOCvBHrmCKmg7zS/Y6KO/IUyPEK6eIRny2EMS0GZCaYB9jItj3FyQgnc",
-	"upGSQvbYKS9pt6fCgl8/7P/+cQxfmLFEBxHkOSwoBekR4aIlCzQS2Brhpx+HX/8RbAsY4MuzLTJYY3kR",
-	"grTPw7AbJ63nDOkIhsdzJOhyPYX+vUf9L57GzkJ4+FCxkwo0fjfrYyDUxYB0aQy4VHGN8GjEavX/5d/7",
-	"nx+mVquIBs/MtCy/+k4Wd1XRfi6tHTO6+MfM44+Zxx+oCb2Gd9OV2QnImVdrPesi34TdzBVIzdBomOzh",
-	"CU/XpeYmgg6UWQufMJ5JQaP9yFoYlfnTKUnD+tONpgpRSE0dN5NYNRt+3BYbjg2bkDZQteRy6YcU4JM6",
-	"yxGh6NwmgeM2uOyaJSF1gOq+NEoLckha60gMP/0qVUwKADkQ9MuaqTqRqk9yx1lMfVQ/G6qbixOvypD1",
-	"nfiEdBQaBXCkDf+ysErjBgaBPqms7V5U9Qe0IRjQamAuHm7U2VsVUQmpBO6FRvUjmvzikml7UnW/5/qo",
-	"GZxBY0UEhWpcAe8lYaOMUSi8u/qY9VfbhGskpR+yxf2CVqaKtTl56WeZbj5G/fcP+788QP1/fqTMgP6D",
-	"VFgpz9TRiKSZAudkFC6CyTs1dJqKl3L6kiJ1MTSdARslUecsmSQWRMiG0e4dhV//MWvqSpA43ZMrKjDP",
-	"p0CxlKBBEnNPCaX4oF/BijH94Hl2CpkvgjgQItkwEm0bLuWU7lxnkGUsKXuROPBFOUEGhXYlSSAkpiQD",
-	"Co/2+98c62OYMaLefvjB+xpG71zJLkn4PEUIA8RuKCXKZZMU5nA0hJcaUPjLx+GRcDWOT95/DE7cr//0",
-	"7JtvB67EwtXKwrXN1fm1tdMWIzkEHSC2SsN55Fp1LfzkAep/c9z/5TEUGBztQYL2aC/89ecovBelT4/u",
-	"hp99MXCci0trq/PrC1dPHeXkeDwzHnSjwSXTkmsMNpkcziYvjLg4FstEcJyaEtmDDkn83DHWU3o8/Xt/",
-	"Ajfpye/CP9xF/X/732LtPnmM4rLLcP9+Jv1eRIojdHDhq/RKK7TbIZMrTRcnX6pkSC58MUKVHSgiZt4Y",
-	"S0Ikl14S6BRBMfPG+Itemi5OJUWm7ASmhz88iTYiA6RE/bGOF2U6/OqRR6780IFP5y1odjgKfjCtgj55",
-	"8Ozr+0nO6x89zRvNjbX16vVKbXO9unzKiC4mt49x1EgykD4MtFhZXnqrUpNBoGigBnaiGqo2csO9g/7X",
-	"e8+e3DXGKzbR/sM8sRc//FZ0VCqST0PznhHo9zu3niuIorGsE8GYZHFOqrcKBLqQDsMdHvePvhgjpRY1",
-	"k0naWsegzqDFQXjwbf/zA6Rr/8y2B2PZWNP5NlYbkBKi60a2fcxxAPM9v+1jHM2zkzvZFFep7guGHJqy",
-	"7cSwNa6nIYtU3VL45Mv+53fFcKeEfkHPnj7p33uUv2luzi+tVxY3r1Rrm+s3aivDxz31IkbbdEY0ZzpN",
-	"KIlcmZmZMSVyuWQPJ0VWKCfaZmgxDL/cOwg/enTyqwN9QOJcuTSGDjaIcTGlp1i1mWlcURLaWlyWEHrG",
-	"yNfW55criblogNaEjRXu6T2Rq5b73xw/O76r6zsH7qsBTCsxMCuLm2owtzLnNkcWRQNOXEbVGGOKKjKa",
-	"qEpX9L1U0TVyUDeDOT+gpk9GhRhFTRz8VYVuf4yCvkgJYAt3OsQncC6T+lEsSgfUds1KgihG+RIPZBg9",
-	"W2UfIaNb6zu3dGO6/DCT0WBTbN7Ai0EBZd86Oe70bcuU7iAVAPVcf0eFMYtxOMmofsx2bNC3R0HUVMZc",
-	"xxwlCSFg6XJ9mCt6hXG8JfuKRYh/pkPUiZKPQRWRxitSoevBMzHW/TVmBpmNh0Vrf+fWnf8XAAD//w==",
+	"7L17cxtHlif6VTJwJ8KSpwgWQFIyyXDcgEjI4ogC2ABljcbUJZKoBFHNQiVcWRDN9lWEbLMdCku7o54R",
+	"x2o36ZB35G57Qh2hsdg9ml3Pfpj9Uyh+h408mVmV9QAI6OEW3fqLIFCPzJOZ533O7+Nck3a61CWuz3Jz",
+	"H+faBFvEg49N2ulQd71GfG+n1PKJx7+0CGt6dte3qZuby9VJk7oWQz5F29j20QZpUY8gv02QSz7yke/t",
+	"5HNGjnyEO12H5OamjJxHPuzZHrFyc77XI0aONdukg/mjO7Zrd3qd3FzByPk7XZKby9muTzaJl7txw1DD",
+	"uXLlSqnnt4nr203sk/SYaucX0JmzMyZqtrHjEHeTxIaQO0ewRzzkEex03l3LddvUJRu246zlDEQ8j3rv",
+	"ruVs9zp2bGvdp1vEXcvlhg1bDpX5nu1u5m7woXaxhzvEj9NxBW9mjJZ/awDBWrbHfGQzVMijRhdvkgby",
+	"7Q5hqMHsX5EG6uAdtEEQ9lGHMh8VTMM0zdjUCkbO5s/8sEe8nZyRc3GHj4w/K6eP2CIt3HN8uKGDP5JE",
+	"N03TNEZchLr9q4y5LPmkw1CXeIi/Mja0opk9Nj617LHxO/TBHTO0G3yJWJe6jOhEP4et97BPtvGO+NL1",
+	"ievzj7jbdfgGsqk7+UvGh/+xGi3cvxG7kfU6Hezt8AET77rdJMilPt9CzTbecPgMrmOnBySBLSReZsF2",
+	"Ky2uv1daLV8pXc0ZuQ5hDPZBLtjd7//nbvDFQxR8+fjZD4+DL++i4PbDozvfHe3dD+7fDL74U//2rf7t",
+	"h3kUfP0guL2Pjn63i/q3H/KPwe39/j/uHu0dBv/6Y7D7NPjqXo7vOr+dm8tN4q49eb0wyfc0m7Rdvm85",
+	"xWEz+bjTzc3limbxzIQ5NVGYWTULc1PmnGn+A7/Ew02yZOXmctMbrdlia2rm7NmNqWkLn8FTTTJbnLVM",
+	"YpLps1NncjeMHOs1m4Sx3FwLO4zAEkTr+DceaeXmcv/PZMReJsWvbDK1NmWgGTwhvqNKSNF7g7Rt14KD",
+	"siluQh5p9RixEPXQhke3BNtpUtclTX57Phft13PYqpEPe4T5428DdW6jPYAR7GIUHnNEez6iLeRhd3Po",
+	"Zni/tLy0WFpdqlbWy7VatZYzci2bOBbLzX3wsfgYHQqPYBhRrmCaKDg45Pviy0fB3o/oaO97sTdyN67F",
+	"9tTXv+4/+PbZ438KDnbR0W/3goOno+yRts18+tPsEYNT9H1FHp2kQDNORL6K2x51N1GLep0Xp6Y8AZeo",
+	"67d1ql69evXqxKVL6Oj+XnD7IDi4j4L7j/qP7/W/fYqC390LDg6Dfzl8BdT+CU8k56AOpyKx/k5ubp3k",
+	"G9TaQX4bg9RxKfq7erXy4vTmT9XpHFGVPz8k9yEK9nb7t397Yknbc7dcuu2eF9OOUxZoIUjLtzPtEg94",
+	"DLIoYSA7+L0vdW/HSL53BwW37qPgy8/7X9xDR3t/7P/b95ymJ5PWzyFYJLcfKFhW2wR54hq++cNjMo8a",
+	"gswNxDUUhsh1zuk3sIVst9vzEXYttN3e0YXLAnVbjt0cV7Q0tduivcP3hu0iv20zxHyu4A7ZJAvVyvnl",
+	"pYXVmGJxdH83+PoRCj775Oiz/eDLu1zR+OIeCn643//9o6O9B2pnhApGeoVxz29Pdlp40qd+93VcYUXy",
+	"oevrt2138y1JRi5MNmxuqnAlATsOcun2PFfhLGT7CG9iO6YxnIfLLeKOuarE9ajTIa5fCw2GGGtwqd/m",
+	"CjLxGHVRB1tCbWFgSKEWbvrUG7bk9fJCtbK4fr60sFqtrZcrterypXJldb1W/sXlpVp5Ma5j/vnes8c3",
+	"UXDwNPj9AT/eUn3s//O/9785GH7KsdWx3cke40bMT8JPXbpCvI7NmJ2UVC7l9JI/GVzfU2Rs9phPO8R7",
+	"iyHHdoeelfPV2rmlxcVyZZAWfnAYfPU9evbnO0d7+yCehh6Rv4DA6WLGtqlnLbS5mpm9v/heUtehbcwQ",
+	"Iz7a2OFnoNUaRp6VUr1+pVpbXF+4UKq8Vx6wnw5vPXv6GPX/c7f/+Gb/h1tH95/2v/0R9b/7MXhwE/Wf",
+	"3Hz2w3+dcNkRnvuhrIUzEOIhBze3BEfR9yf/n+9GoVX5Icfh21T8OnCFQLy0MThUNghqwkpbwjWw5p4a",
+	"tEinY4diKG+BN9g+Q3TbJZ56F3AthF2yHb7rOEZzOr/mavxSWnKrdofQ3riicDN1c9rg9ilFzBmuNEk7",
+	"e3116VK5enl14En/Tf/2n+CI/+Fm8OXj/t37z548QMHXt37+Nnd8mZ7P7rZsC/Y1dtk28UBbsTtEF55L",
+	"rk88FzvlaH1G3gu2vDe+C2jPQ8IxNGT5lyqr5VqltLxeL9feL9dCxVnbBKAEoeDhb1Bw/2H/2/tcPPYf",
+	"7wefHSS8LidwbWNUL7vXiUO7JGt1q4qYebTkI4Z3gE9xbQl1qEcQdVG353UpI/Powx71CWrImTT0Va5Q",
+	"/zztudaYC+xqt8VkPOs120JpG7bIlerq+vnq5UpCMn11L/jhj3wNbz9AwYO9/pNDLpmCx/+bqz3Ha7yx",
+	"xZ00C7PTZrNIJt7BM9MTZ62p5sRGAZsTMy2zdaZVaBXx1MbruAPUigw81xVJZWn6gNiwwQJitEPAH0Ac",
+	"Rt5i+jqv4B2HYmuV0mXsCV/YGMvta7dFyw2voteJJ6Vlx/aHaydXl6ulxfXVanV9uVR7r5yx+Kj/5Gn/",
+	"0VPO1/u7t/qPDtHRJ/91Yg9zguhDtREgps0EPc9Mo4v2OX39pC38fKLZp7TOpe5A15GPtwgD6ezQ4SeX",
+	"aw7l+mq2dE4uYfBgP7i9/+zxbvDlXdT/x93g8ff8dP/hJgr2vgj27mui+uckn+Nrdfyqh7LY8+zrRMni",
+	"+ZCfcwXTom5MOq9Segm7O/JVbMwN4WGfLPPzmjI9KEUd7O4o5sKG7oXSanl9eenS0up6+e8XyuXFchY/",
+	"185y/w///eevnSVWZuDyVxXjVGYF4qsC3By+lVYxaPdNDEESzMTi8DsYoi10sVrnX1KXQGRR+Zw6ttvz",
+	"CX9Sm+tcpwomWAxnTLSxs+bK6JwhWA12HGQRriYyuIi68PpL71eqbzHEmh4hLrCG0/AzN06kUYSatLvD",
+	"DQ/Wptt5tEA7BG3g5hbCLZ94qAEx5wkIOjek/cK4vWHo8WntokH0lVdPpkPZN7Ro5mUX9/w29exfkXGV",
+	"GfJRN8MIp1vE5UaeD5YWXLMzjzzS8ghro+GibrV6sVxZL//9Ssr67n+z/+w/ngYHQsT94U7/X+/0794P",
+	"vryV5oXhpa+d11xG1uMEC92vCEhnyPgPszdd7Pc8YiB/p0sMZDPWIx7Yuj3LJm6THE/JpQq40uPcZf/B",
+	"0VffafLkQDnJpO4Y+cpfiyCOzRjXipMKMxBrGAUuV0qXVy9Ua0v/MGwrHe3tBl/di6Jcr8OUPXKdbmU5",
+	"txgBLwsINuJaIvzLf/DszbbPVACxx4in3CfH75Fa+f3qRSCRRXxsO0LQqWhKpXylXFtfLL+/tFDmo02R",
+	"cW83+N1n/bv7iJ+zX98PN89rfxzHlU86oxxmY2yIFBt5mKkHUkYFGiXLNJBkBfx3udz5OIO/cuXKRDLX",
+	"ZwQun8wQSrD669h2IGljzEwA23GWxNKcx7aTtTd98pGvNiC/HMmlRKcun69NnFtaXp4wi+bp4e79Gt9m",
+	"65crpfdLS8ulc8spU+fZ01so+Obx0Vd3UHD7AdeSBmWOvBYnWRzCUUjWdbArz6yg2EqtuvjiFPvsk6N/",
+	"uiWd0+jot/f633Pr4jfB5/9tDMJ1PWr1mj6bVLrVpFkwJwrFqemJmTNn3/mpIs6xzatZ07i5RVxpCYSX",
+	"vAjRDn4Mbu8HDz4J9n/sf8MZm3SeglMFIiVZkcSfrWKusY2BfI8r1JoXXq1JE7uas9Sl26ALKxXYZgj7",
+	"qI1dax41R9KCX64OHBICnnbOI3hLPKnr0S7xfFswvxa2nZ4nPidy/lyEkUe3DdTrcoXepduxxD89b89M",
+	"5+2pRMDkY0uuljQhrBUQJI3OdZfibiOe0sn3T17bPvGMTK5N8Dn76ddcaRMXVVfKFeQQn0V5qxAg9tse",
+	"7W22469KbccCbEeuvmI/N5ezsE8m+P7NGgezucqaPQrb55bSlhb5H/bi4uzc9Dgv9oeIT7XX5erXfSE0",
+	"9ZzXD8QyqQcZ0YZQk7oWvpVu/JI0ff7W2AMhNs53wQe5heVqHbStC6Xl8+uc/DkjB3+u6TMOL0tNZwE3",
+	"22SB9mTOcnyvNil2CGsKaZMgNLZ9YqEW9dA210ZiTk9QKTHbst3NGOVnNCLbrn9mOnfclm7bfi0zNbne",
+	"xh7kuLW5XWi73II2kIm2+QbQXTaYSW0oOkf52dmz+nLTnuDxUY5s5rDcXmcjHFXG+T3v0Q7CSFimnCXB",
+	"MWvxby9W62+BsY65me75aLttOwThTRob2ezsWXNsEm3ZIgAwbD/CKl/kF0obKIv/cK7bxpYMmKbpVhh/",
+	"+ZiPHTKIUi6ijiUJ5eAN4jjEQozOczq1bT/+7nHpkjhzQCS5cGpYISUMbaNHWy7rGAIdF7GP02fFdpmP",
+	"3ab8xycddtyiLMk74KH86fJ12PPwDvxPfRG8y3BZYdCJ5SuFQSDkoli0kQagn/2M1/fcKCt71Dldju5R",
+	"00s/OrE2YpqGRsH4uwcuRBiYSy2GJZfo2NnDWuqGaOpQUI9g10AtECr8YLA23XbzmaJBqUYjKUJ1eXWS",
+	"HOop0aAMMZ+BdLgoOUB85Oe4JmiEHkyGtm2/zeWy7UFOBVPpFQzMBm4ygEqkRAvXBPjRkPdzVZNfEhcs",
+	"8qIMseI2iSO9r+eoBan/2LJsPjjsrGirBXqkkVhA5TFIy/cdGWWzqEuUplQ0oUTFw02feMzg09lu2802",
+	"VwgdgpmPioiLC5ci1sVNwublQzzSpJ5FLOGzJeAL85FD42Ir9+zJg2ePD5D0pEs9/j++Cz6/I6TGMnE3",
+	"uRZelLUV4f9Jyhi5jyZCZ8izJ3/qP/53CKo+2A9++/RoD5InisHXd8Ew+OwTg89M/tv/9BBeCymm3AaI",
+	"p1MnNpF8SfaW4UvjEGvw8XmtT0PmnGyv2bN9qSWxl82h1XP/klxyLO4YJ8cL8skM2p5kjin5mVbEklB6",
+	"xflQC5qyL8Ak1WNDBpihjIq8MwM1ac+xIJjLuQxYoUlTTvI8ObgNSh2CZQqYRQZyvRZ4fkCrBJ2bK2wM",
+	"21YelTYYcX3Uc33bgXx4N87Asp0UqeUYRZWUdFPKJJckFaEYp4Z9SeiQanSgmm9L1yXzqUdCk36DQPpw",
+	"fNBmwZx4++233w7dQsnhcvtyoCkqGLxD6RaxuBwQacmxsdg+hPVC3zdW+X4ylc8iTdsaZDtOg9FakD6U",
+	"0WzHrkf5RiXWsFHDcMKBijLQoWMojjUGGVJesjSvLBB7duqMdYZMnNk4iyfONqfIxCyemZkwWzOtMy0T",
+	"FzaKTf0dvZ5tDXm8muLAQZtjDXoko1vuTGl0c+YiDn2K0pB2Si0S85Zu26wtDNow+Nuhrt8WhhD/Pr4I",
+	"M+/9/fpKrXxp6fKlrBGHTrWU9t6K8uZBbYfkUtsPV7wFTnwRtuYjpI4FNbZckSEsPohjHXYZI+sx4iVX",
+	"v03dzYlN27FE3kmyDjepW6gdZCi7Sj4zcmoo2sc3hBFjrlnceZE49nXi2WSQDFfidSQ5K5+2kyW3u3jT",
+	"drEvM+RHSiMKb0jJZhhM7JnDJ/diEjlBpBMsjMMFStEB+z7pdLPcLHXbbYpsbI+wnuODlwcSIuDggg+N",
+	"89HtMPfbp46lylLiNd7DvReWGN0QXhY60guj8zJynbh+FmfgbKmxTTbalG5N2FbDkEaMzRB2GIUpN8LD",
+	"11DcSyvckD8mxejL4ewt28XOQMGVtR7HuHvHEQCjaCZqM4WqCWZ+SdtGY7EMeSMcLvzRkrh1Js1GXkf9",
+	"Z6VcWVyqvGcoLYeFNRRWjyC7JXUjVVzxFhOVCsct1/Q4SkbXwTtD9BxN1bKEv14dUemV4Ea7yIUfNCiu",
+	"9oynRPDTkRk1WCHCJQKKPN9qhnDbFhJqmNZcQvKn2PDODvNRFgb4R4/Xa9SWzI4mKHYSymIlgkMOGh3d",
+	"xJkYxpHV/s9gzC+RF7rUzzR3sI+auAMKmu0boBJFxb9JTezC6uoKmjGnnltxHE5g7IdEHUawyAknu24o",
+	"31h8bpDM8K5ilbSFsKtyGwwVsY/9rMfys9xz8MNoTrn4PAexDWAN/DhyMxNz7tGC1HYm4nlyW82jlVLt",
+	"YnkxrMyCA+zuiLIHYYjG7KnYIdcnIl+bM3KL5eWl98siV088PT4v+V3GzFKOmtS23dB+GUkQqABuhuqo",
+	"XDGjuo8quCMMElEIdNxtdXGZuCupXclHaIMworll7c94lGGgU2zcuXBmMzoxj4k0vCrCiEEOo0olM2R+",
+	"gTJRnt6lni+YEEOqmgo85sQFvw+LVXPZDDWp27I3e14idJYrmHkzX8ifnZs13ykO28G/6JHeS1wmB7tZ",
+	"ob5LfII9bxPsTSX7R1rJZezKMWaso0OsTeKV9MyapIprszBsxZUfbl0LgQ+3anaJ5hR7nu1h5Djvkqme",
+	"8UEsQKY3Q9tt0WrLgGAaUCrZYWuMCGPmBkwSJBqVWpqszXmRsmW4cYBojMf+WBt7JK5kujQish4VTEjy",
+	"YeukVgQWKQwHoypX7LdtRlBjo2dtEr9hoEaPEW6tNGBGDTg4DfZhj5BfEesylwQNiL5gMUL+M8HcrlFD",
+	"ZF3iWhAe7wglC7trLggeh1JPJKund4V4f/byitZZ27Zr0W1ku1yCQaOp7YhOtt+mPR9hUTEVD8Mfaxm2",
+	"eo5zbsD7oaAEftNeIskh25PxaYX5tVoUF28RF9FW6yWN8pUc/sss++hHdSwpcohSBSypMo/A+82XxaHY",
+	"Qj44urADpTWZx1/fSoPSFhh4wlF5ujhrIGksy1Xg1lZHVJkLvcRvk8gTTNWOHmr+FObM4uhqLT8QgzYm",
+	"X1IZbQQj54yJ2CAOdObMcUsstrjsHZh+pQhEqp3GHNuCtBi4aR52le87BMrNIKiBXZmqkowgnClmJcwk",
+	"EmOSirPG9tT2SI54APv7RY/6+GVH8Y4RW8c9JuLKr2nUT9HtxZyLMeqfYNci51V6ppw0lKC1kwV/IFEL",
+	"pCJpEb/Zjhsb8rLUVCIFKEVe4uOBJxG8HlAhxkWcbHqxDZHCNr5OEFeM/J4XP3XF/JnMPLVhuWmOnPdx",
+	"fHwsFUlZ4LaXHuR4ahIMT1eDNKINWkYuclLEHmeeHuHa2WCeTFtCI5EKA4RlXCpEA7BltEn8OGuePjYb",
+	"d1whEOe35vNQFV6pTTeLoCvY2yKy8U3GFm61SNO3r5NFlWiakIjTE2YhKQczvcUe7ayITP8FGdOOHrW8",
+	"Wl4/V6ovLWS6eimrelaW8huKJkT5BUhs+lRMF9wMrlQnopderPIZmFOFadM0C8VMd9Ff0pvbhYU5JtQw",
+	"dry5S5nIIRx2TlbUdbCtmtRt2k6W5niBbiPa8gloCVF2rYy5hLs5yzdaMIvHHZiTGZkmmexe+VgFL+EG",
+	"GKIeVAcDt98gIA1Eg047ESk5Vq/36cCTdXxU2mUYerpmRaAuu/xYiagTX+Etl24z8MCKoIFFkwHoERbH",
+	"On5xhgSY4yNO85UkNYwEC0sGoMNTppYutuOPY5gvJSod48CvR2Q6NscX0x/T5DrBSuSKxkBHD4OMHZna",
+	"2Ml2I3QIF0VcPYHUsvlElUWnx3zhcfQ68WOpAiUgq9MRaCgbZVnBObCxQ0kqfT/yFUmfZjjlM88xZdrz",
+	"m7QzQk4Po851UpVX3zAGZgafp56iUqxxg0uuEw8xQjgjS2oEdVnFKHp7qsrG4Le7/X+90//2x7CH63fH",
+	"8iw1n3CAsKqGiB5FBM/aZDUIlmr5iCc2T/rS+5UqCm6JzlHQFAz+e7AnSXoCs6X1dMe0Mg+9A9G78Sid",
+	"gZYqv7i8VLsKP+jVy3rYS9ybM3Ly4kTBlvo1dXBiWW5pvYOpJlSgkSbOApyClVp1oVyvL1Xe4+cc/K38",
+	"erzD0OXKxUr1SoWrKiLWJlJbz5eWlsuL8mpbtjmTrYf0KcmuRBCik02X4fPiUn2ltLpwAf6R74hCfEZu",
+	"oXppZbksrhXv4l+WKgvlZfE5GnLOyKmeRzF6RU8dRLCXIrqTycOvh/QOm9y8kOCO0ekEy+yEyEgfWrXb",
+	"0LtI+Y6b2PNsApkotOfPqx3/rkoRFmXHlhQm27bjzKNaeaFaWVhaLsvncGHpE9ENWbqguXEIp1GYSSL0",
+	"DeGMkAtkbf3wyQmeoF2bscth1s8nRV66MOaG4g7tgQGhhM/MSxc+huqF9AqkvSanZl66nJp5TjmVUjKG",
+	"7H8rm9+9wFK/YuucQdZM5LBdqVVXZNVyrVyvLr+fSgeJLkg9DhJXztPMCKrtEKTuNcDFCYo0wzsiSoI7",
+	"RDnoitOoPY+wuwNK90ZPYhC4BG4T7hVgG7oYLFWqqxfKtfWVcq1eTRRiJ34bxxLWFx9oNWzxX1QUaFvo",
+	"BIsCPSMgNXaumE2otjLUQ7IvyYSWahXLqJoY0hVh1e4Qx3YHlAZDit7oSoZ6WJnflqVijJIMqx7yOtTp",
+	"aE23xiLAe7ibNf0XLftR3QH4daQFG9eixnMWAJlzhZnXpviG+djvsdfFKhhNcUlEUpOgeJ7oiQi6lCis",
+	"k/tQqFTbUT3eDmgbEF8bOaEhkTI0NBSbUfYi6W2oEx5t9eOjteEpfyFOHWM8J5hTx3ne6N620GU/ky+O",
+	"kZ/ewk3BkLOV5I/TdyT2ZQfKt8hHPhNdoDFDDRn2aBioISQ0/yRzM/nHbWiZconxz23f79Zh9/D/wBPN",
+	"PwjWBl/Rntck/BNm1Va8SU9YHZObyxW4ZqDa++TmclKK5bVwt1CsQrv5Rgb5xdtG3Wx1cTV/EPnIH7LX",
+	"lEsurYgnWondfxr8eX+Oa8xHe9Dn6tnjXdT/9FACDEBnrIM76NSMaZoddjpT42vjjKGURKFfS8j3TQ93",
+	"GDpl0SabDInG8h0JFNEmHYQd5/Q8csk21/JYiBRpWUnv50Jpebm8uH6xWhdNuHzi8Rf+fx+UJv5h/drf",
+	"/s2xup3IKxeklMOXBFX7c9hB4bIxK0C6zsdVR++KaBzdVP1pRbPauBgXuD3V5cVybb38frmyKu/zCBhi",
+	"YTIemjFM00Qe3WYiJZ2zPy4OivC9YH6yB8/8mgsqsmMR5ocas6yZ8IiQuLTnx83gcOA5I6ePJ64861cN",
+	"VMGyPXUy7T7ujtMS7p8nzT48YgPHUg+PVXw0Ci7rXVk2Jf5TcCJQa8DmUbNNmlvyGr/tESK+kWsg3j6P",
+	"PuyRHp+BzKiArY5leSlFspMa//JitT6PtiiD2fLf19zogm3pq+h69DpXEJq42RZ0Eb3VXNQhHertzCNZ",
+	"FLcjBwYu39IKgFwQb14pUPzOVPTCpb7dJPJGpX6suaJQz7HiW0JSBWhPmls5IwczzUGCAFSSNtsgUlQJ",
+	"oZET785BWYndTKyWuCu1VFlJWS8t+3qgNBaYadyE56Tdpp7FDCTYZpzLBAdPgy8eHu0eBl88hB6LAHA6",
+	"AHosQ91U7pkR89Jq4oZXmJIfRkeGtfNIjyhFwUp1faFaqZQXVpeqlTnkUrDQRWo+i9p3hxCmAtc0j1ar",
+	"1fX6cvXKHHTjEp0EpbGPZWPAPKqVz1+ulxfnVMxbVLhgiYsq0/3fYmtuCJMCzW/z6Fxpcb1UqV8p1+Be",
+	"8XxmAB8EHyIT9T4y8RnyMrmaLRFiIL4eOwWxaeaMnBo+OEVgkDkjF701vuWTN6f2xwD0WK5gOE61BfiI",
+	"I2iACZQUY5BaJeCeE7Zx+MaRb1E9MhSNdFjga1lSN7G/0t9cywIFgJEhIqcVdk8ChYIpQEqbqU3UxC7k",
+	"duTBHbhJJ+Q7ksTJDUBWPGFET4FqnhzKxxEPTxjdQ5zKk0Nv+P45eoCpqY+6KJD/cyPWePw5zbvzXP0O",
+	"q06bjk1cWYUasu6sQnyhTAK9+FUWUxGLbbyTMOA0R1BuJIikLKtNodhmuLihvKbb85movPEFSJWCXJ1H",
+	"2NnGO7IlXPIoG4gRx6Id8SskwbKRPSr6ggg83wwP3rheCv5Z1xkTOtKxqLsZuZZ+O6MAFke1EpmtFAY2",
+	"WU7l2UVdlwd2SxCnDpIoZYmWgS6vLrzEpgkDe9D8ApDIBI31umqIuLVsV2K7hqi+LrckBTAJPJOhU1em",
+	"FsRnZFsGmiqiNvkIWfam7bPTY/eo0c1nc2IWT7SufTxVvHG8Dd0UKX+RgykivFzkiApZimaKfaT3RG/D",
+	"sZtysfjr5iU/YGjDw26zjbgO7+dRA7wKcB3Ld6wG6KLCmOuFyj2SIwVSdgh2ucUms89jIaTLqxfWTcje",
+	"kh+L0cep6OO01P6U+mPkzi0tL6/rwG4S33KxXFkqa/8vVdZXatX3auV6HTIwQvRjHdw1DQK5tFi+tFJd",
+	"LVcWrq5fLF9dr5WlDjoIMHB5qVJev1BeXlSf9bHBF/XL9ZVyRaAWXSqvXqguwjWl5eXqFfhSv2MItmoW",
+	"sFk2NlKtzMlXrqwuLQi2p0Xez9fK9QvrSbyT+PfhpEdAEE4jdWX3Ykti1SRHkETXSOCRXK6XazHSZoCe",
+	"a1/JCceshYw7BhkMcUl/nFSPH6gyOA80y4vbXXBI+EGYNk1IlJZO/AHq06gCCJSOsR3a50VD7iEObTGQ",
+	"4xhKCGc/BnWqLokQ0tMUaKlHpmSKiMHYbA5hZFHfJxagrisNBKzjUw0N5L7dMFADRHrezPNLG6dFdaor",
+	"G29g9GGPeDsG6oJY9JDofo+62MMd4hPok7bmNvijGyKyFr6JCzW03aYOSUYOhXUbbjp9QMM9GKn8RoPP",
+	"bZDCsEGYbal+LcRJ+G6vXr16deLSJXR0fy+4fRAc3EfB/Uf9x/f63z5Fwe/uBQeHwb8kUjGOk0RiZYYm",
+	"ZiS2V9pXLXQy2BeaMID/r43WPDILd/mEGTi6/BnC7Y9lvSfHPsoCEj5hi5ZUFE4O8bORfk8Y+bOVr5Oz",
+	"CMtDklNKqEM3bEfiwKuSP5WsCgG6bc/2CWqYBbNQnJqeOXP2nQYAnMRwhRrzyh0rTGLBbNs73TZxsU9S",
+	"kikJSqQlBBamYvmABTNmwZgFbsNcOzUBfz6eMqZvyI/TN/5/8eGs8c6N02nrJpZHqM0G9e/f7X9xD8WG",
+	"FAqvtKyKCHtJmBv6vk6hkwutRiyizHWF9BhuGxLHAd+1zSktnpVWSjRrPiJfHM8tBq34l24WnonwfMJO",
+	"fKTqn5xTvhLLjI/Pr41ZReYShHtI0CGt5rQxW/HIdZv2WOz6gXpRd0AMzmaI/2RoIWqbocLAYszsFn72",
+	"rzIeDg0joQlNF8x9NqCNcNHUYWdM87i3AVZG2SEdlVEYFaQXx0ZngYet4E0Sf9J4Bf1d4XgBMiTHF3uF",
+	"ES5yfAmHHNFM5O4TdlLTbomTc2KzILRPGPmT/peTQ/x6JBIz7UQ+e81M5P/qVuIg7jkMH/ukrW2Gd+/k",
+	"rG8aAfaEkf+FXJYnap3igJUnbJmy/M2vPfUhA6nZ82x/p86pKZu4AhhyqSeCd+K/80rn+bsrq7msAWJp",
+	"31DRXA81Jvm5m3Topu0KO1F8IRtCQaotrCAwTnhHZLG0fb8rEEttt0UH9GfUQ2pvMZH9hhgJ8Sa8nguB",
+	"H7bDfNLJI+ESh5Q9lxAZfOsSD5LJKaBq1sAxX1ct4cU31RrEkUqLl5YqqE0dC23sII86ZH7N3aB+G/I/",
+	"bTf0skN2E2rhpg9dFdfcVa15qTKObZ8RpyXSl9gWQwQGF09ZIipjCSBXqdskhuxmYnvpPqlM1AuIXsLU",
+	"JWog2Ecdyvz8mlvScqJgx4RJV3LXQJNhudUUaAfeJDDKKNTe0HLuG9FOFCa1GATMRti30EJB9jrOI4iZ",
+	"r7k6pJ7Kg7VZPO0rbPIKtsw8aqibGvzSdrJ3rOjxmKAJEh2R5dhFt3y+IhXcIRAIUT19DdEWMOxMLrwX",
+	"fpuycC06xPfsprjEoZssj7jCJi68vLqQRxVp0UedGDXMAJE0iR1kYR9zAqCmQ7A3JzDiRCKwqA/i43v7",
+	"7ZLYJ/m330ZSQ+GPbHy8pqzvNcmW1pQRvpab+z83f2+sQfa/+OdGY15urMzQD7LZmht/pDDu1gRDXMvN",
+	"fcyfcqMBmX618wtodnrmbBSEECFaBHn1qFFqNknXn0M6LnnXoxsO6fztLxl1G3kkHSVivjJWy+kp4gpr",
+	"blgvIZqR2j44Obpt6hLIKK6G2eQ5I3edeEywg0LezJvQ7qJLXNy1c3O5qbyZn5LRaWBqk7TLJpuqO3Nm",
+	"S9ELdBuBnsZfILoJqZwB2Xsp0VDVx55PLIPzA5Gr3ZI4m3xONIUfmUdlfr96hWhk3HN9YsHhzqOSu+Yq",
+	"sE7Z0gizMNTSxD1GRJZ5ukKHbw7A22wotOa27RvIpXCq9azloTiya+6pRojS2Tgt1iHM4Yc8mk3iL8ik",
+	"YI+wLnUlymnRNMcEqG+GeLgRMHjwP37d//Z+/8kuCh58Ejz8Tf/bBzosuCrW0dpTfqAnDqc6QMsG2h/E",
+	"UHZnNMRbCVMrsGYFMqwo/FM56QrHtTATAq0WTC6kw9zdeN0i/0lCir6Kt8YKuTLnPsvnPpVARx8jvzn0",
+	"jSYTW6MJx4s4czeu3Yi97X/eBUj1+7tHv/0eSrQB/D8NWR+6IzknGwPjPA5LmoFsLqCn+O7Kc7YwLbZm",
+	"1iPDLTyZShgVdxZGvlO3NMS9UyPfGwYT4cbi7Mg3JgxMfvvMGLONxWXEzcVxSCWDauLOqXFIFXathVun",
+	"R741HsYTKmzIPaLOeaDaiGIKZNH/l0sTvMmguj+SIde4chxpgLm5XKQDguLcY8SbYD6Fh18+X5s4t7S8",
+	"PGFOmQbi/63UqosTZiH2X9GEMQlxIzAdJ3RUhIHNrOXFoUoCCUsxrXAO1Lou8VJI80LguCRMpozXi+SR",
+	"QCYXmPFcJok6JYkXbwCg/Jrr8ieI3s0NCUDfMFAIeY4wapFtA/kUtGytJlS28IRcAC5tiOOoiuClUNPj",
+	"6o4b6a9024X2HdCsVZR/cem95opKV+yKZ3IZ6VCmAkdxUcTVvARu5otLJX2xNLn01b1nT29JToaCx9/1",
+	"b39nICij03gr6j86FLV0xwut6D0ffByh03MpAcj1QhLko+xHuSKDEf0lVv8g3H2J0SJg67l5HL3TDN/Z",
+	"ue5S3M162PRqUes+ph4mEe+5YBoihIdIyhMgzo6+ugPNQ2DNnz19DFWVn+33v/3x5Qu2AYiyA0RcyCo2",
+	"IibxRuD9NQk8kYMuuLmo+/QVV39FMk/8Nx2TedOazLNC1MSh0k7USwvkTZcI8wlcCWCecGNHpMf5xHEg",
+	"TN4mHSNukLtkmzA/AvEUIAso1P3QpnBvoFbPk5IKu6hgGqZp5oVXRgG2SdMbNXTgrob0Ach2uy37OjHU",
+	"S8W7BoikCDhSdEIVeXyC0ccpUYuooFXM2oQh4YHRqmVZulUKlPzl5nKQQJgLebjqmjASx4mj+XGxkMyU",
+	"dHYk2SHH0ZaFs/HRhD3mssYTgpWONaAQJWzIiGgrWv2oAzAgvSp/qG93oCewg/1kQYMuJ81ItGVOwRZl",
+	"ldEURikN4GPPmmq0JbTmdMJlPdrldftXBKTnC6o6oktvXNHpPznkBvjdffTsh8fPnvyYqciIEpUPdPzQ",
+	"QgLIM6umIg/gHiEy58gNWRQk5qA6jbjpHAek/EC0tRgEoCeg8QS43XSxqKk2ck9zMutdfVJ9eHQQxsxJ",
+	"Q+OaCBXxbPoVRoKQY1GIDKFQcfa5KcRvfSdJIQH/Fw5fQsoNJtH0VLGQi1oJpV9RKMaJM5X99Hi3xzCL",
+	"RaaixDJVVI0b6G4FlThSNFNJHcV4ZkbhRtyH8WC3f/vRK/RhZKAUZ2h5VVe44N9odX9dWh1WwMqOparH",
+	"4ia9rt1pKtfzanej6HOTH0u+dGNS8DwQIZRl9oMRooVL3lAqKLjNDdKkHcJQl7iAkyTxaHvQFT9sDQjv",
+	"QrYVNp+EbxWnkBmqhgy6SWeBaN9h4R2WR0v+mqsgNiWsrGq2pl4sEQc564p6BySu3SAiSdOx0C97zJfg",
+	"ZsgjTcJnFeVzClQx20fY8Qi2dpDl0S5Dtr/mcuvMZ8i25kHX1VNAZRkgwH7CjJBDt5WqKtUucTEjxM2j",
+	"2sAO0Rm6qFilRa1zxzBdFKLMiuindITs0z8tRDYoYLKqUOpfEfpulBMngvIZGtkA8INrYV84VSQ9hqYU",
+	"FchoLqFPHwX7sehE6Go4tkP3GIIi3rf8RjwxEIROSg8sjqsHigORmN7Xj6QQDO7fCvb+S59oJCeFktj/",
+	"9kfUv/0wuL2PxD16Rc/zSsgBydUZUnJF5yQnUlSOITlUQrW4752R74tnGYq7RxfQqpsD3FcYfZqJ3NI3",
+	"esGL6AWr4FhXchR2+0+lBmxRNvFhjwr7L9OrA2EIx6HbDBVMU/qkbBfQqgX6IvTMioGq+nQTggh51BDo",
+	"gJDbsS2ze3YE6OqchjIpc1zC0HgXsCW5HM+vuWGGiOa6gW5WbC6EWIMhCWnmYC73If2AeqhNtwGgMY+W",
+	"sUuYAUkzMfzOOdQQrhjRehBbDXQqyvEQTz9trLkNleKETjVp1yZcGrpkm1iIYM/ZMVDXoxuEnRYIrgoW",
+	"L7oa/hVtVV17s+0PisIrCMEXD3mItk4J9g9hjFSAQ7QIPC66cTIc+9CqHHoioqO9/f4/7o7h0o/wUuNk",
+	"K08XZ1FwcHj0u10U/Hkv+PxO/656vIH6d25CAOHhb4KDp+jZkwfPHh+8UHqDxJ79II6KaCp8wqh5XohB",
+	"aN4w4hcD+qG8XKIxhhdPJS82tUsVsOPgR0dXh+CPscuvZWBZS7UuO2IUG9o1HVIUJ5+gcIvPvBPHEZ4t",
+	"6FRLkimCMCyaCltwmk8rTqDosunwsjNm7DpFnejSGXVlUbtQI0x0ZfhMQSKF+StJE8fpHQShKwd1JgVe",
+	"e6Z442d/OkfWMVNgroMibQLjWNmiQqq8ccr81TllVDNzkXbxStNKdO1LeFPkQRkeWAPMThbBfkjMFGit",
+	"yNVHlbYh3QoKkgW68tKer2JsIZyfrNhr0g4kEIoYG+QxtqkjXRcQRoPEkTXX36Yy2ZUJEEZPohxA+56s",
+	"oNuoAbvMWFsMBy/t4ni9wy8S2CKuQXCVq3/7sH/7P4Ov7z57fBMATvZugSYGiQfDIzIJaNkEnmwSLjaG",
+	"ERtBwmahuA4NgkSoqoOgVHWQ1FS4Qcss2dhJAutpOHqDwPBCuJVYE/xQBI2DSZPAZgVA1UQbuVGcWDEY",
+	"1EHYpxLVtJDCGk0CjMbxREeDA31VcZPC0LiJIGRwcIiO9naDr+6pbRt2IX8VsZRsXM034ZQ3kltLktFz",
+	"KSK0dYVFoovyhLQdX5wfJ8AnPw45yo1JKR8HB1NWNYk6FEJJiFIhr6lL3mLQ8lqUoij2i04VzeLpubD9",
+	"hEouQdAwUQVSZHtxwBrx22TNhVdJLgsdodq2gAiXTbUjEEz+AvM0fx4V9zPaIVopUAdvkdiAaCt8GLdC",
+	"CJbAKWIeciQdvLPmNqnnkaYvLhdjQdTTOnxHRME7YgTUdXaQR7oE+wy17Q4jTgtQ5tG0OQulNhFOnYa2",
+	"QqSeLwDQ+T7ZpNSaiwO6KGMgHpgTnicodoqg67imBf6xCKBOlXTl11z+i6gHgwoswFYT6wKlZn7bZkMi",
+	"PwaCIjRoyZgdBYL9FYNDHiEU9JPGd3TQl79QhIdzF4f46XQYTVOQaoKugL1MzWOcmFAMhnCkoJA5dshL",
+	"6O0Jt+AP9/u/fxQBzaY00UEEeQ4NSiKqhLB08QSNGLRJ8NW94Ic/gm4BA3x5ukUK6i3LQ5C0eRi2o6D1",
+	"vMYdQfF4jgBdpqXQv/2w/+3TyFgIDu7L7SQdjT/N+mgAgREeYBKCL5Fcwy0avlr9f/73/jcHidXKo8Ez",
+	"0zXL73+SxV2RtJ9PSseULH4TeXwTefyZqtB1vJPMzI5h+bxa7Vkl+Q50fJ1LJU/r2r6BHPu6aAbdxUI3",
+	"ZoaeQi7Dexs7KhdoB/FRwR0boniaQAn0hjjsqiO36rtA1txQK/ywR33CUMujHYRdWUx/qiHbY4e6lOrk",
+	"cHpU/1eW64zrryUodudfylT6xpbtWo08umL7bRS9F5TEqLSdEew128QyVH8ANGOqFtnigjZUaIli4pj+",
+	"DrVam/Z14irgqTVXNPgKs4RC/V1rIZhI0JZ5VoqUst56i3R9CU/M7bOeWAAuOMVcxbCl5QbU8MGe4BNX",
+	"Wip2HNBRyUe46auJsjk0ZfIFadMerKNFoFe/EcagVScDmVjemMRWx3Yn+UZgjXk0XZyFwndZJicdwUP0",
+	"cnSqIbsi1dfr5VJt4UJ5Mbuimi9gyGeOUc2ryq/Ll3IeKaUP9VyHMKatt83EGiXg1BTg/QsXDuiI/cdm",
+	"6UMqvjhbQGXRDxIOKv+f9vz80K6QWaPV/JFjZhRpfTBHGzluwvmMj7FN3c2JTduxKPSUzBoi3ztLcZJq",
+	"/S2LcbzrQmb9wMCxScTYWFHGHBLrC/am3HzlRUNBT/CPi0v1ldIq34uGQhw1QrzRUCM0pCFsoIVSZaG8",
+	"vFxenEdLlV9cXqpdXXP50yMg08zbFEApKkmdSZ6ZaeXJj+goR/FSikfkphxYO8J5qA6poPMMwaCAN2mo",
+	"DAp0AVukaXewI8EXxsZeyJqbgkzQZ5fGaChNnB8A0xBrZFo4E/xhN7h1H00Vg6/v9n//KPjyUQrm/DUP",
+	"iDC/19yK2zhRfmGwd0fFmftf3Is7lYeHRJrYbRJHZgdIP7csiAj54dDoRrp+YToW23hl8QFZChEdEdYT",
+	"TaIyIgQCg2SUvSjZUoKF/WXiBcJwR/1/+77/zcGriA2ErffehAXe2DQZYYGwgNCyLa1lE/ip9aBAaIO8",
+	"/NxK9ehYWEAwrcFRgfMCgDTMPmxT0UgM4LP8OdSljNkbDglxxjXPtegfZFFk+3pqv240CWmoJQ8IvxYh",
+	"LtohPrQJirhq47TsrhZv+TVtzkrrZkSXOcJMay6lboJWHnZa1V5zM3Tt9VBhaZw2lJHBX4tbPvGytG8x",
+	"j1qIg/rGMz5C7YNIXZRu18wSiNgVwf6P0ELhP74LPh+r+GFBXxyBM/MqfN1yL6ec3TDeDGd3Un6B4IKL",
+	"X2aTIzmmYZJrCSx/UXu0gZtbb1yQb1yQP9fiB7xF4j0VFXAe3/gvR1KPKJt9CTw+NBFP4DLB05VrTkdF",
+	"hw4PXO+MZK6h8NxFGZ70SqpqCE2Kqh73RpjNJztdCfzxNTeCOgR/ng5TDv4X2xcpEAZ8km1kQmT068Sz",
+	"7KYvXKQCJh0cvq6IhxtiSCrgxQ1jK3yVrGMH0HPIN0yLe1XDkZTzIUB5hqtzPqr5kDF0LtJVc8YwKxMA",
+	"79fcc9Rva71TPdUkUYXcUdUd0AF1QJfT+Wi4IVoj03yUXOMJ9SxFfn7JjDklEU195TmF9lcsj6BG1hfD",
+	"iKN36aOAvetuNsYs/dwkvkLH/zmrNC8Y4JZpflZW5YuodDlE/U8O+p/uo/4/PZQRyP7d/eOdD3CCs3or",
+	"xA38Fm5KfInjsjYTqZo+fUlJgkaO0Z7X1NaFPwqsfqnCcSKkM/huPwh++GNa2eGnFEL20vcoe1tkUyBf",
+	"iNFAso7cXI5PWjKlqMeYAV2h69DIFp5n6rueK/IKtpazZC0+bZpwqU/p1iUGBQ4FGaomFnxRjJFhi7KI",
+	"BJxjKk32wV7/yaHqACcqE+b4t8FnnyC5Z04VzEKHnY4IsVDipsj6xWp9OCWKRZ0U+nCabSKkmxhQ8Omj",
+	"4MEuCn44PPrkEeSPfP6nZ09+HLgSCxfKCxfXV0r1+nGLER+Cyk3NFYbvkYvVevDlXdR/ctj/9BBqmx7s",
+	"Qm3Ig93g829QcDus3HhwM/j624HjjPzSx4xyarw9o28QWW+S16t9xBaJYEPDXTIjdo22TaaGb5N4Qkq0",
+	"P/YhBfb2/rPHu6j/6SHS2csddIq/5zm2zEy+OB2jxCAfpTlXmNFyjUdZT5Fs0b/9J8jQePy74A83Uf/f",
+	"/hdfuy8foUyPrJa7IXeEymv6PrnSypk5eHKFmfzUS+UM8YXPi2bYw1jE7DtjcYj40gsCHcMoZt8Zf9EL",
+	"M/npOMsUIARq+MPz90fcAAlWf6hS1VLgYmrkYRbR0IHPZC1oejgu9W3otBUXQV/effbDnfjO6z94mjWa",
+	"y/XV6qVybX21unzMiM7Ej4/W5UhsIOV8XywvL71fron8s3CgVtRVQw5VKbnB7n7/h91nj29q4+WHaO9+",
+	"FtuLHn4tDEqE/GloUEJqhqLa9jkiEEydFz0PLF4XeC3LVa8yAA8O+w++HcNjH/axjutahyDOoLuq9BKp",
+	"smO94+pYOtZMto7VAfTb8LqRdR99HLD5nl/30bqCmfGTrLOrRONXjQ9Nm2Zs2FCHGOdFsmQyePxd/5ub",
+	"fLjTXL6gZ08f928/zD40V0pLq+XF9fPV2vrq5Vpl+LinX0Rpm0mx5lSTW8mRy7OzszpHLhbM4aRIM+VY",
+	"x17FhuGX2/vBFw+Pfr2verOcKhbGkMEaMc4k5BSrtlI9cwtcWvPLYkxPG3l9tbRcjs2lKfvrx3SsYFed",
+	"iUyx3H9y+OzwpiotH3iuBmzaUqV+hbOhdTmYa6mWcSOzogHN3p43WEpGY1XJYuKXyrpG9tkqm/u4cmLh",
+	"FWIUtbD3V+WyfeP9fJHq4zbudolLoCUcdbUcFeFQ29HjlaGP8iXGKzW4KNHCXAOK+uCawsTIdjNp2D78",
+	"8HpObi43ibv25PWCgMwQ407etkzpFpIOUMd2t6QbMx+5k7TC63TCj7o9dKImIo/K5yhICA5L21d9pMJX",
+	"aJ110q9YBP9nMjs2Vm02qBhbe0Uiazb9mvO2jJ2GAWvaCp10EvvJx1tEOJohFJT0uA0jkLad3mK671p7",
+	"TLilbly78X8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -1,0 +1,91 @@
+package opsapi
+
+import (
+	"context"
+
+	gen "phonebill/adapters/rest/internal/opsgen"
+	"phonebill/adapters/rest/paging"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/requests"
+)
+
+const requestsListed = "요청 목록을 조회하였습니다"
+
+// ListRequests returns one page of customers' requests, or those that were made under a trace id.
+func (h *Handlers) ListRequests(ctx context.Context, r gen.ListRequestsRequestObject) (gen.ListRequestsResponseObject, error) {
+	p := r.Params
+	if p.TraceID != nil {
+		return h.findRequests(ctx, p)
+	}
+	at, err := paging.Parse(p.LineNumber, nil, nil, p.Page, p.Size)
+	if err != nil {
+		return nil, err
+	}
+	if p.Kind == nil {
+		return nil, fault.InvalidField("kind", "필수 항목입니다")
+	}
+	f := requests.Filter{Page: at.Page, Size: at.Size}
+	if len(at.Lines) > 0 {
+		f.Line = at.Lines[0]
+	}
+	if p.UserID != nil {
+		f.UserID = auth.UserID(*p.UserID)
+	}
+	if p.State != nil {
+		f.State = string(*p.State)
+	}
+	page, total, err := h.Requests.List(ctx, by(ctx), requests.Kind(*p.Kind), f)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListRequests200JSONResponse{Success: true, Message: requestsListed, Data: gen.RequestsData{
+		Items: toRequests(page), Pagination: paging.Of(at.Page, at.Size, total),
+	}}, nil
+}
+
+func (h *Handlers) findRequests(ctx context.Context, p gen.ListRequestsParams) (gen.ListRequestsResponseObject, error) {
+	if p.Kind != nil || p.LineNumber != nil || p.UserID != nil || p.State != nil || p.Page != nil && *p.Page != 1 {
+		return nil, fault.InvalidField("traceId", "다른 조건과 함께 사용할 수 없습니다")
+	}
+	trace, err := requests.ParseTraceID(*p.TraceID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.Requests.Find(ctx, by(ctx), trace)
+	if err != nil {
+		return nil, err
+	}
+	return gen.ListRequests200JSONResponse{Success: true, Message: requestsListed, Data: gen.RequestsData{
+		Items: toRequests(found), Pagination: paging.Of(1, max(len(found), 1), len(found)),
+	}}, nil
+}
+
+// CancelRequest takes a customer's request back.
+func (h *Handlers) CancelRequest(ctx context.Context, r gen.CancelRequestRequestObject) (gen.CancelRequestResponseObject, error) {
+	if err := h.Requests.Cancel(ctx, by(ctx), id.ID(r.RequestID), r.Body.Reason); err != nil {
+		return nil, err
+	}
+	return gen.CancelRequest200JSONResponse{Success: true, Message: "요청을 취소하였습니다"}, nil
+}
+
+func toRequests(page []requests.Request) []gen.CustomerRequest {
+	out := make([]gen.CustomerRequest, len(page))
+	for i, r := range page {
+		out[i] = gen.CustomerRequest{
+			RequestID: [16]byte(r.ID), Kind: gen.RequestKind(r.Kind), UserID: string(r.UserID), State: gen.RequestState(r.State),
+			Subject: r.Subject, RequestedAt: r.RequestedAt, ProcessedAt: moment(r.ProcessedAt), NextAt: moment(r.NextAt),
+			LineNumber: some(r.Line), Code: some(r.Code), TraceID: some(r.TraceID), Cancellable: r.Cancellable,
+		}
+	}
+	return out
+}
+
+// some is nil for what is not there.
+func some(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
