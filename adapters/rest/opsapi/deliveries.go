@@ -45,7 +45,7 @@ func (h *Handlers) ReplayDelivery(ctx context.Context, r gen.ReplayDeliveryReque
 func toFilter(p gen.ListDeliveriesParams, at paging.Range) (delivery.Kind, delivery.Filter) {
 	kind, f := delivery.BillResult, delivery.Filter{Page: at.Page, Size: at.Size}
 	if p.Kind != nil {
-		kind = delivery.Kind(*p.Kind)
+		kind = toDeliveryKind(*p.Kind)
 	}
 	if p.State != nil {
 		f.State = delivery.State(*p.State)
@@ -56,11 +56,29 @@ func toFilter(p gen.ListDeliveriesParams, at paging.Range) (delivery.Kind, deliv
 	return kind, f
 }
 
+// toKind names the kind of a request in the words of the API: an inquiry, whose result is a bill, or a change.
+func toKind(kind string) gen.RequestKind {
+	if kind == string(delivery.ChangeResult) {
+		return gen.RequestKindCHANGE
+	}
+	return gen.RequestKindINQUIRY
+}
+
+// toDeliveryKind also reads the older names.
+func toDeliveryKind(kind gen.ListDeliveriesParamsKind) delivery.Kind {
+	switch kind {
+	case gen.ListDeliveriesParamsKindCHANGE, gen.ListDeliveriesParamsKindChange:
+		return delivery.ChangeResult
+	case gen.ListDeliveriesParamsKindINQUIRY, gen.ListDeliveriesParamsKindBill:
+	}
+	return delivery.BillResult
+}
+
 func toDeliveries(page []delivery.Told) []gen.Delivery {
 	out := make([]gen.Delivery, len(page))
 	for i, t := range page {
 		out[i] = gen.Delivery{
-			EventID: [16]byte(t.ID), Kind: gen.DeliveryKind(t.Kind), State: gen.DeliveryState(t.State), Attempts: t.Attempts,
+			EventID: [16]byte(t.ID), Kind: toKind(string(t.Kind)), State: gen.DeliveryState(t.State), Attempts: t.Attempts,
 			FinalAt: t.FinalAt, NextAt: moment(t.NextAt), DeliveredAt: moment(t.DeliveredAt), ReplayedAt: moment(t.ReplayedAt),
 			LastAttempts: make([]gen.DeliveryAttempt, len(t.Last)),
 		}

@@ -71,10 +71,10 @@ func TestDeliveriesArePagedByKind(t *testing.T) {
 		{ID: id.ID{2}, Kind: delivery.ChangeResult, State: delivery.Delivered, FinalAt: at, DeliveredAt: at},
 	}}
 	f := openDesk(t, bills, changes)
-	require.JSONEq(t, `{"items":[{"eventId":"01000000-0000-0000-0000-000000000000","kind":"change","lineNumber":"010-****-5678",
+	require.JSONEq(t, `{"items":[{"eventId":"01000000-0000-0000-0000-000000000000","kind":"CHANGE","lineNumber":"010-****-5678",
 		"state":"PENDING","sequence":3,"attempts":1,"finalAt":"2026-11-21T03:00:00Z","nextAt":"2026-11-21T03:00:01Z",
 		"replayedAt":"2026-11-21T03:00:00Z","lastAttempts":[{"at":"2026-11-21T03:00:00Z","state":"PENDING","note":"HTTP 503"},
-		{"at":"2026-11-21T03:00:00Z","state":"DELIVERED"}]},{"eventId":"02000000-0000-0000-0000-000000000000","kind":"change",
+		{"at":"2026-11-21T03:00:00Z","state":"DELIVERED"}]},{"eventId":"02000000-0000-0000-0000-000000000000","kind":"CHANGE",
 		"state":"DELIVERED","attempts":0,"finalAt":"2026-11-21T03:00:00Z","deliveredAt":"2026-11-21T03:00:00Z","lastAttempts":[]}],
 		"pagination":{"page":2,"size":20,"totalElements":41,"totalPages":3,"hasNext":true,"hasPrevious":true}}`,
 		f.data(t, "/ops/deliveries?kind=change&state=PARKED&since=2026-11-20T00:00:00Z&page=2&size=20"))

@@ -19,7 +19,7 @@ func (h *Handlers) GetTimeline(ctx context.Context, r gen.GetTimelineRequestObje
 
 func toTimeline(request [16]byte, t timeline.Told) gen.TimelineData {
 	out := gen.TimelineData{
-		RequestID: request, Kind: gen.TimelineKind(t.Kind), Status: t.Status, NextAt: moment(t.NextAt),
+		RequestID: request, Kind: toKind(string(t.Kind)), Status: t.Status, NextAt: moment(t.NextAt),
 		Events: make([]gen.TimelineEvent, len(t.Events)), Missing: make([]gen.TimelineGap, len(t.Missing)),
 		Unreachable: append([]gen.ServiceName{}, t.Unheard...),
 	}

@@ -62,12 +62,12 @@ func TestAStoryIsTold(t *testing.T) {
 		},
 		{2}: {Kind: timeline.Bill, Status: "PROCESSING"},
 	}})
-	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000000","kind":"change","lineNumber":"010-****-5678","status":"UNKNOWN",
+	require.JSONEq(t, `{"requestId":"01000000-0000-0000-0000-000000000000","kind":"CHANGE","lineNumber":"010-****-5678","status":"UNKNOWN",
 		"nextAt":"2026-11-21T04:00:00Z","events":[
 			{"at":"2026-11-21T03:00:00Z","source":"request","what":"REQUESTED","text":"신청","facts":{"to":"5G"}},
 			{"at":"2026-11-21T03:00:00Z","source":"check","what":"CHECK_PASSED","text":"통과","facts":{}}],
 		"missing":["KOS_CALLS"],"unreachable":["bill-inquiry"]}`, f.data(t, timelinePage(id.ID{1})))
-	require.JSONEq(t, `{"requestId":"02000000-0000-0000-0000-000000000000","kind":"bill","status":"PROCESSING","events":[],"missing":[],
+	require.JSONEq(t, `{"requestId":"02000000-0000-0000-0000-000000000000","kind":"INQUIRY","status":"PROCESSING","events":[],"missing":[],
 		"unreachable":["bill-inquiry"]}`, f.data(t, timelinePage(id.ID{2})))
 
 	res, raw := f.get(t, timelinePage(id.ID{3}), auth.Operator, auth.Operations)

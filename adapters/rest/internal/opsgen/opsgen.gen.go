@@ -68,24 +68,6 @@ func (e CacheKind) Valid() bool {
 	}
 }
 
-// Defines values for DeliveryKind.
-const (
-	DeliveryKindBill   DeliveryKind = "bill"
-	DeliveryKindChange DeliveryKind = "change"
-)
-
-// Valid indicates whether the value is a known member of the DeliveryKind enum.
-func (e DeliveryKind) Valid() bool {
-	switch e {
-	case DeliveryKindBill:
-		return true
-	case DeliveryKindChange:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for DeliveryState.
 const (
 	DeliveryStateDELIVERED DeliveryState = "DELIVERED"
@@ -263,24 +245,6 @@ func (e TimelineGap) Valid() bool {
 	}
 }
 
-// Defines values for TimelineKind.
-const (
-	TimelineKindBill   TimelineKind = "bill"
-	TimelineKindChange TimelineKind = "change"
-)
-
-// Valid indicates whether the value is a known member of the TimelineKind enum.
-func (e TimelineKind) Valid() bool {
-	switch e {
-	case TimelineKindBill:
-		return true
-	case TimelineKindChange:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for TimelineSource.
 const (
 	TimelineSourceCache    TimelineSource = "cache"
@@ -335,6 +299,30 @@ func (e UnreachableReason) Valid() bool {
 	case UnreachableReasonREFUSED:
 		return true
 	case UnreachableReasonTOOSLOW:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDeliveriesParamsKind.
+const (
+	ListDeliveriesParamsKindBill    ListDeliveriesParamsKind = "bill"
+	ListDeliveriesParamsKindCHANGE  ListDeliveriesParamsKind = "CHANGE"
+	ListDeliveriesParamsKindChange  ListDeliveriesParamsKind = "change"
+	ListDeliveriesParamsKindINQUIRY ListDeliveriesParamsKind = "INQUIRY"
+)
+
+// Valid indicates whether the value is a known member of the ListDeliveriesParamsKind enum.
+func (e ListDeliveriesParamsKind) Valid() bool {
+	switch e {
+	case ListDeliveriesParamsKindBill:
+		return true
+	case ListDeliveriesParamsKindCHANGE:
+		return true
+	case ListDeliveriesParamsKindChange:
+		return true
+	case ListDeliveriesParamsKindINQUIRY:
 		return true
 	default:
 		return false
@@ -564,10 +552,10 @@ type Delivery struct {
 	// Example: 2026-03-15T01:30:00Z
 	FinalAt time.Time `json:"finalAt"`
 
-	// Kind bill = result of an inquiry, change = result of a plan change.
+	// Kind CHANGE = a plan change, INQUIRY = a bill inquiry.
 	//
-	// Example: bill
-	Kind         DeliveryKind      `json:"kind"`
+	// Example: CHANGE
+	Kind         RequestKind       `json:"kind"`
 	LastAttempts []DeliveryAttempt `json:"lastAttempts"`
 
 	// LineNumber Masked. Absent when what is stored cannot be read.
@@ -611,11 +599,6 @@ type DeliveryAttempt struct {
 	// Example: PARKED
 	State DeliveryState `json:"state"`
 }
-
-// DeliveryKind bill = result of an inquiry, change = result of a plan change.
-//
-// Example: bill
-type DeliveryKind string
 
 // DeliveryState PENDING is told or waits for its next attempt; PARKED is not told any more until a person has it told again.
 //
@@ -974,10 +957,10 @@ type ServiceName = string
 type TimelineData struct {
 	Events []TimelineEvent `json:"events"`
 
-	// Kind bill = a bill inquiry, change = a plan change.
+	// Kind CHANGE = a plan change, INQUIRY = a bill inquiry.
 	//
-	// Example: change
-	Kind TimelineKind `json:"kind"`
+	// Example: CHANGE
+	Kind RequestKind `json:"kind"`
 
 	// LineNumber Masked. Absent when what is stored cannot be read.
 	//
@@ -1050,11 +1033,6 @@ type TimelineEvent struct {
 // Example: KOS_CALLS
 type TimelineGap string
 
-// TimelineKind bill = a bill inquiry, change = a plan change.
-//
-// Example: change
-type TimelineKind string
-
 // TimelineSource request = the request and its states; check = the three checks of a change; queue = waiting for a call to KOS or for KOS; kos = a call
 // to KOS or what it proved; cache = a copy in memory; delivery = the MVNO AP server; person = a member of staff; notice = the customer
 // was told.
@@ -1095,8 +1073,8 @@ type UnreachableReason string
 
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
-	// Kind Results of bill inquiries or of plan changes.
-	Kind *DeliveryKind `form:"kind,omitempty" json:"kind,omitempty"`
+	// Kind Results of bill inquiries or of plan changes; left out means those of inquiries. `bill` and `change` are the older names and deprecated.
+	Kind *ListDeliveriesParamsKind `form:"kind,omitempty" json:"kind,omitempty"`
 
 	// State Only those in this state.
 	State *DeliveryState `form:"state,omitempty" json:"state,omitempty"`
@@ -1110,6 +1088,9 @@ type ListDeliveriesParams struct {
 	// Size Items per page.
 	Size *externalRef0.Size `form:"size,omitempty" json:"size,omitempty"`
 }
+
+// ListDeliveriesParamsKind defines parameters for ListDeliveries.
+type ListDeliveriesParamsKind string
 
 // ListParkedChangesParams defines parameters for ListParkedChanges.
 type ListParkedChangesParams struct {
@@ -3824,242 +3805,242 @@ func (sh *strictHandler) GetTimeline(w http.ResponseWriter, r *http.Request, req
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L17cxtHlif6VTJwJ8KSpwgWQFIyyXDcgEjI4ogC2ABljcbUJZKoBFHNQiVcWRDN9lWEbLMdCku7o54R",
-	"x2o36ZB35G57Qh2hsdg9ml3Pfpj9Uyh+h408mVmV9QAI6OEW3fqLIFCPzJOZ533O7+Nck3a61CWuz3Jz",
-	"H+faBFvEg49N2ulQd71GfG+n1PKJx7+0CGt6dte3qZuby9VJk7oWQz5F29j20QZpUY8gv02QSz7yke/t",
-	"5HNGjnyEO12H5OamjJxHPuzZHrFyc77XI0aONdukg/mjO7Zrd3qd3FzByPk7XZKby9muTzaJl7txw1DD",
-	"uXLlSqnnt4nr203sk/SYaucX0JmzMyZqtrHjEHeTxIaQO0ewRzzkEex03l3LddvUJRu246zlDEQ8j3rv",
-	"ruVs9zp2bGvdp1vEXcvlhg1bDpX5nu1u5m7woXaxhzvEj9NxBW9mjJZ/awDBWrbHfGQzVMijRhdvkgby",
-	"7Q5hqMHsX5EG6uAdtEEQ9lGHMh8VTMM0zdjUCkbO5s/8sEe8nZyRc3GHj4w/K6eP2CIt3HN8uKGDP5JE",
-	"N03TNEZchLr9q4y5LPmkw1CXeIi/Mja0opk9Nj617LHxO/TBHTO0G3yJWJe6jOhEP4et97BPtvGO+NL1",
-	"ievzj7jbdfgGsqk7+UvGh/+xGi3cvxG7kfU6Hezt8AET77rdJMilPt9CzTbecPgMrmOnBySBLSReZsF2",
-	"Ky2uv1daLV8pXc0ZuQ5hDPZBLtjd7//nbvDFQxR8+fjZD4+DL++i4PbDozvfHe3dD+7fDL74U//2rf7t",
-	"h3kUfP0guL2Pjn63i/q3H/KPwe39/j/uHu0dBv/6Y7D7NPjqXo7vOr+dm8tN4q49eb0wyfc0m7Rdvm85",
-	"xWEz+bjTzc3limbxzIQ5NVGYWTULc1PmnGn+A7/Ew02yZOXmctMbrdlia2rm7NmNqWkLn8FTTTJbnLVM",
-	"YpLps1NncjeMHOs1m4Sx3FwLO4zAEkTr+DceaeXmcv/PZMReJsWvbDK1NmWgGTwhvqNKSNF7g7Rt14KD",
-	"siluQh5p9RixEPXQhke3BNtpUtclTX57Phft13PYqpEPe4T5428DdW6jPYAR7GIUHnNEez6iLeRhd3Po",
-	"Zni/tLy0WFpdqlbWy7VatZYzci2bOBbLzX3wsfgYHQqPYBhRrmCaKDg45Pviy0fB3o/oaO97sTdyN67F",
-	"9tTXv+4/+PbZ438KDnbR0W/3goOno+yRts18+tPsEYNT9H1FHp2kQDNORL6K2x51N1GLep0Xp6Y8AZeo",
-	"67d1ql69evXqxKVL6Oj+XnD7IDi4j4L7j/qP7/W/fYqC390LDg6Dfzl8BdT+CU8k56AOpyKx/k5ubp3k",
-	"G9TaQX4bg9RxKfq7erXy4vTmT9XpHFGVPz8k9yEK9nb7t397Yknbc7dcuu2eF9OOUxZoIUjLtzPtEg94",
-	"DLIoYSA7+L0vdW/HSL53BwW37qPgy8/7X9xDR3t/7P/b95ymJ5PWzyFYJLcfKFhW2wR54hq++cNjMo8a",
-	"gswNxDUUhsh1zuk3sIVst9vzEXYttN3e0YXLAnVbjt0cV7Q0tduivcP3hu0iv20zxHyu4A7ZJAvVyvnl",
-	"pYXVmGJxdH83+PoRCj775Oiz/eDLu1zR+OIeCn643//9o6O9B2pnhApGeoVxz29Pdlp40qd+93VcYUXy",
-	"oevrt2138y1JRi5MNmxuqnAlATsOcun2PFfhLGT7CG9iO6YxnIfLLeKOuarE9ajTIa5fCw2GGGtwqd/m",
-	"CjLxGHVRB1tCbWFgSKEWbvrUG7bk9fJCtbK4fr60sFqtrZcrterypXJldb1W/sXlpVp5Ma5j/vnes8c3",
-	"UXDwNPj9AT/eUn3s//O/9785GH7KsdWx3cke40bMT8JPXbpCvI7NmJ2UVC7l9JI/GVzfU2Rs9phPO8R7",
-	"iyHHdoeelfPV2rmlxcVyZZAWfnAYfPU9evbnO0d7+yCehh6Rv4DA6WLGtqlnLbS5mpm9v/heUtehbcwQ",
-	"Iz7a2OFnoNUaRp6VUr1+pVpbXF+4UKq8Vx6wnw5vPXv6GPX/c7f/+Gb/h1tH95/2v/0R9b/7MXhwE/Wf",
-	"3Hz2w3+dcNkRnvuhrIUzEOIhBze3BEfR9yf/n+9GoVX5Icfh21T8OnCFQLy0MThUNghqwkpbwjWw5p4a",
-	"tEinY4diKG+BN9g+Q3TbJZ56F3AthF2yHb7rOEZzOr/mavxSWnKrdofQ3riicDN1c9rg9ilFzBmuNEk7",
-	"e3116VK5enl14En/Tf/2n+CI/+Fm8OXj/t37z548QMHXt37+Nnd8mZ7P7rZsC/Y1dtk28UBbsTtEF55L",
-	"rk88FzvlaH1G3gu2vDe+C2jPQ8IxNGT5lyqr5VqltLxeL9feL9dCxVnbBKAEoeDhb1Bw/2H/2/tcPPYf",
-	"7wefHSS8LidwbWNUL7vXiUO7JGt1q4qYebTkI4Z3gE9xbQl1qEcQdVG353UpI/Powx71CWrImTT0Va5Q",
-	"/zztudaYC+xqt8VkPOs120JpG7bIlerq+vnq5UpCMn11L/jhj3wNbz9AwYO9/pNDLpmCx/+bqz3Ha7yx",
-	"xZ00C7PTZrNIJt7BM9MTZ62p5sRGAZsTMy2zdaZVaBXx1MbruAPUigw81xVJZWn6gNiwwQJitEPAH0Ac",
-	"Rt5i+jqv4B2HYmuV0mXsCV/YGMvta7dFyw2voteJJ6Vlx/aHaydXl6ulxfXVanV9uVR7r5yx+Kj/5Gn/",
-	"0VPO1/u7t/qPDtHRJ/91Yg9zguhDtREgps0EPc9Mo4v2OX39pC38fKLZp7TOpe5A15GPtwgD6ezQ4SeX",
-	"aw7l+mq2dE4uYfBgP7i9/+zxbvDlXdT/x93g8ff8dP/hJgr2vgj27mui+uckn+Nrdfyqh7LY8+zrRMni",
-	"+ZCfcwXTom5MOq9Segm7O/JVbMwN4WGfLPPzmjI9KEUd7O4o5sKG7oXSanl9eenS0up6+e8XyuXFchY/",
-	"185y/w///eevnSVWZuDyVxXjVGYF4qsC3By+lVYxaPdNDEESzMTi8DsYoi10sVrnX1KXQGRR+Zw6ttvz",
-	"CX9Sm+tcpwomWAxnTLSxs+bK6JwhWA12HGQRriYyuIi68PpL71eqbzHEmh4hLrCG0/AzN06kUYSatLvD",
-	"DQ/Wptt5tEA7BG3g5hbCLZ94qAEx5wkIOjek/cK4vWHo8WntokH0lVdPpkPZN7Ro5mUX9/w29exfkXGV",
-	"GfJRN8MIp1vE5UaeD5YWXLMzjzzS8ghro+GibrV6sVxZL//9Ssr67n+z/+w/ngYHQsT94U7/X+/0794P",
-	"vryV5oXhpa+d11xG1uMEC92vCEhnyPgPszdd7Pc8YiB/p0sMZDPWIx7Yuj3LJm6THE/JpQq40uPcZf/B",
-	"0VffafLkQDnJpO4Y+cpfiyCOzRjXipMKMxBrGAUuV0qXVy9Ua0v/MGwrHe3tBl/di6Jcr8OUPXKdbmU5",
-	"txgBLwsINuJaIvzLf/DszbbPVACxx4in3CfH75Fa+f3qRSCRRXxsO0LQqWhKpXylXFtfLL+/tFDmo02R",
-	"cW83+N1n/bv7iJ+zX98PN89rfxzHlU86oxxmY2yIFBt5mKkHUkYFGiXLNJBkBfx3udz5OIO/cuXKRDLX",
-	"ZwQun8wQSrD669h2IGljzEwA23GWxNKcx7aTtTd98pGvNiC/HMmlRKcun69NnFtaXp4wi+bp4e79Gt9m",
-	"65crpfdLS8ulc8spU+fZ01so+Obx0Vd3UHD7AdeSBmWOvBYnWRzCUUjWdbArz6yg2EqtuvjiFPvsk6N/",
-	"uiWd0+jot/f633Pr4jfB5/9tDMJ1PWr1mj6bVLrVpFkwJwrFqemJmTNn3/mpIs6xzatZ07i5RVxpCYSX",
-	"vAjRDn4Mbu8HDz4J9n/sf8MZm3SeglMFIiVZkcSfrWKusY2BfI8r1JoXXq1JE7uas9Sl26ALKxXYZgj7",
-	"qI1dax41R9KCX64OHBICnnbOI3hLPKnr0S7xfFswvxa2nZ4nPidy/lyEkUe3DdTrcoXepduxxD89b89M",
-	"5+2pRMDkY0uuljQhrBUQJI3OdZfibiOe0sn3T17bPvGMTK5N8Dn76ddcaRMXVVfKFeQQn0V5qxAg9tse",
+	"7L19cxvHlS/8VbrwbJUl7xAcgKRkkuV6CiIhiysKYADKWq+ph2hiGsSEg2l4eiCa8aMqOWZSKkv3rrIr",
+	"rhWHdMl35cTeUqq0FpPV3uu9H+b+SQy/w60+3T3T8wIQ0IsjOvqLIDAv3ae7z/s5v09yTdrpUpe4PsvN",
+	"fZJrE2wRDz42aadD3fUa8b2dUssnHv/SIqzp2V3fpm5uLlcnTepaDPkUbWPbRxukRT2C/DZBLvnYR763",
+	"k88ZOfIx7nQdkpubMnIe+ahne8TKzflejxg51myTDuaP7tiu3el1cnMFI+fvdEluLme7PtkkXu7mTUMN",
+	"59q1a6We3yaubzexT9Jjql1cQOfOz5io2caOQ9xNEhtC7gLBHvGQR7DTeXct121Tl2zYjrOWMxDxPOq9",
+	"u5az3RvYsa11n24Rdy2XGzZsOVTme7a7mbvJh9rFHu4QP07HFbyZMVr+rQEEa9ke85HNUCGPGl28SRrI",
+	"tzuEoQazf0EaqIN30AZB2EcdynxUMA3TNGNTKxg5mz/zox7xdnJGzsUdPjL+rJw+You0cM/x4YYO/lgS",
+	"3TRN0xhxEer2LzLmsuSTDkNd4iH+ytjQimb22PjUssfG79AHd8LQbvIlYl3qMqIT/QK23sM+2cY74kvX",
+	"J67PP+Ju1+EbyKbu5M8ZH/4narRw/0bsRtbrdLC3wwdMvBt2kyCX+nwLNdt4w+EzuIGdHpAEtpB4mQXb",
+	"rbS4/l5ptXyt9EHOyHUIY7APcsHufv8/d4PPH6HgiydH3z8JvriHgjuPju9+e7z3IHhwK/j8T/07t/t3",
+	"HuVR8NXD4M4+Ov7dLurfecQ/Bnf2+/+4e7x3GPzrD8Hus+DL+zm+6/x2bi43ibv25I3CJN/TbNJ2+b7l",
+	"FIfN5ONONzeXK5rFcxPm1ERhZtUszE2Zc6b5D/wSDzfJkpWby01vtGaLramZ8+c3pqYtfA5PNclscdYy",
+	"iUmmz0+dy900cqzXbBLGcnMt7DACSxCt4994pJWby/0/kxF7mRS/ssnU2pSBZvCE+I4qIUXvDdK2XQsO",
+	"yqa4CXmk1WPEQtRDGx7dEmynSV2XNPnt+Vy0Xy9gq0Y+6hHmj78N1LmN9gBGsItReMwR7fmItpCH3c2h",
+	"m+H90vLSYml1qVpZL9dq1VrOyLVs4lgsN/fhJ+JjdCg8gmFEuYJpouDgkO+LLx4Hez+g473vxN7I3bwe",
+	"21Nf/ar/8JujJ/8UHOyi49/uBQfPRtkjbZv59MfZIwan6PuKPDpJgWaciHwVtz3qbqIW9TovTk15Aq5Q",
+	"12/rVP3ggw8+mLhyBR0/2AvuHAQHD1Dw4HH/yf3+N89Q8Lv7wcFh8C+Hr4DaP+KJ5BzU4VQk1t/Jza2T",
+	"fINaO8hvY5A6LkV/V69WXpze/Kk6nSOq8ueH5D5Ewd5u/85vTy1pe+6WS7fdi2LaccoCLQRp+XamXeIB",
+	"j0EWJQxkB7/3pe7tGMn37qLg9gMUfPHr/uf30fHeH/v/9h2n6emk9XMIFsntBwqW1TZBnriGb/7wmMyj",
+	"hiBzA3ENhSFyg3P6DWwh2+32fIRdC223d3ThskDdlmM3xxUtTe22aO/wvWG7yG/bDDGfK7hDNslCtXJx",
+	"eWlhNaZYHD/YDb56jILPPj3+bD/44h5XND6/j4LvH/R///h476HaGaGCkV5h3PPbk50WnvSp330dV1iR",
+	"fOj6+m3b3XxLkpELkw2bmypcScCOg1y6Pc9VOAvZPsKb2I5pDBfhcou4Y64qcT3qdIjr10KDIcYaXOq3",
+	"uYJMPEZd1MGWUFsYGFKohZs+9YYteb28UK0srl8sLaxWa+vlSq26fKVcWV2vlX92dalWXozrmH++f/Tk",
+	"FgoOngW/P+DHW6qP/X/+9/7XB8NPObY6tjvZY9yI+VH4qUtXiNexGbOTksqlnF7yJ4Pre4qMzR7zaYd4",
+	"bzHk2O7Qs3KxWruwtLhYrgzSwg8Ogy+/Q0d/vnu8tw/iaegR+QsInC5mbJt61kKbq5nZ+4vvJXUd2sYM",
+	"MeKjjR1+BlqtYeRZKdXr16q1xfWFS6XKe+UB++nw9tGzJ6j/n7v9J7f6398+fvCs/80PqP/tD8HDW6j/",
+	"9NbR9/91ymVHeO6HshbOQIiHHNzcEhxF35/8f74bhVblhxyHb1Px68AVAvHSxuBQ2SCoCSttCdfAmntm",
+	"0CKdjR2KobwF3mD7DNFtl3jqXcC1EHbJdviukxjN2fyaq/FLacmt2h1Ce+OKws3UzWmD26cUMWe40iTt",
+	"7PXVpSvl6tXVgSf9N/07f4Ij/odbwRdP+vceHD19iIKvbv/0be74Mj2f3W3ZFuxr7LJt4oG2YneILjyX",
+	"XJ94LnbK0fqMvBdseW98F9Ceh4RjaMjyL1VWy7VKaXm9Xq69X66FirO2CUAJQsGj36DgwaP+Nw+4eOw/",
+	"2Q8+O0h4XU7h2saoXnZvEId2SdbqVhUx82jJRwzvAJ/i2hLqUI8g6qJuz+tSRubRRz3qE9SQM2noq1yh",
+	"/kXac60xF9jVbovJeNZrtoXSNmyRK9XV9YvVq5WEZPryfvD9H/ka3nmIgod7/aeHXDIFT/43V3tO1nhj",
+	"iztpFmanzWaRTLyDZ6YnzltTzYmNAjYnZlpm61yr0CriqY3XcQeoFRl4riuSytL0AbFhgwXEaIeAP4A4",
+	"jLzF9HVewTsOxdYqpcvYE76wMZbb126LlhteRW8QT0rLju0P104+WK6WFtdXq9X15VLtvXLG4qP+02f9",
+	"x884X+/v3u4/PkTHn/7XqT3MCaIP1UaAmDYT9Dw3jS7bF/T1k7bw84lmn9I6l7oDXUc+3iIMpLNDh59c",
+	"rjmU66vZ0jm5hMHD/eDO/tGT3eCLe6j/j7vBk+/46f7DLRTsfR7sPdBE9U9JPsfX6uRVD2Wx59k3iJLF",
+	"8yE/5wqmRd2YdF6l9Ap2d+Sr2JgbwsM+WebnNWV6UIo62N1RzIUN3Qul1fL68tKVpdX18t8vlMuL5Sx+",
+	"rp3l/h/++09fO0uszMDlryrGqcwKxFcFuDl8K61i0O6bGIIkmInF4XcwRFvocrXOv6Qugcii8jl1bLfn",
+	"E/6kNte5zhRMsBjOmWhjZ82V0TlDsBrsOMgiXE1kcBF14fVX3q9U32KINT1CXGANZ+FnbpxIowg1aXeH",
+	"Gx6sTbfzaIF2CNrAzS2EWz7xUANizhMQdG5I+4Vxe8PQ49PaRYPoK6+eTIeyb2rRzKsu7vlt6tm/IOMq",
+	"M+TjboYRTreIy408HywtuGZnHnmk5RHWRsNF3Wr1crmyXv77lZT13f96/+g/ngUHQsT94W7/X+/27z0I",
+	"vrid5oXhpa+d11xG1uMEC92vCEhnyPgPszdd7Pc8YiB/p0sMZDPWIx7Yuj3LJm6TnEzJpQq40uPcZf/h",
+	"8ZffavLkQDnJpO4Y+cpfiyCOzRjXipMKMxBrGAWuVkpXVy9Va0v/MGwrHe/tBl/ej6Jcr8OUPXKDbmU5",
+	"txgBLwsINuJaIvzLf/DszbbPVACxx4in3Ccn75Fa+f3qZSCRRXxsO0LQqWhKpXytXFtfLL+/tFDmo02R",
+	"cW83+N1n/Xv7iJ+zXz0IN89rfxzHlU86oxxmY2yIFBt5mKkHUkYFGiXLNJBkBfx3udz5OIO/du3aRDLX",
+	"ZwQun8wQSrD6G9h2IGljzEwA23GWxNJcxLaTtTd98rGvNiC/HMmlRGeuXqxNXFhaXp4wi+bZ4e79Gt9m",
+	"61crpfdLS8ulC8spU+fo2W0UfP3k+Mu7KLjzkGtJgzJHXouTLA7hKCTrOtiVZ1ZQbKVWXXxxin326fE/",
+	"3ZbOaXT82/v977h18Zvg1/9tDMJ1PWr1mj6bVLrVpFkwJwrFqemJmXPn3/mxIs6xzatZ07i5RVxpCYSX",
+	"vAjRDn4I7uwHDz8N9n/of80Zm3SeglMFIiVZkcSfrGKusY2BfI8r1JoXXq1JE7uas9Sl26ALKxXYZgj7",
+	"qI1dax41R9KCX64OHBICnnbBI3hLPKnr0S7xfFswvxa2nZ4nPidy/lyEkUe3DdTrcoXepduxxD89b89M",
+	"5+2pRMDkY0uuljQhrBUQJI3ODZfibiOe0sn3T17bPvGMTK5N8Dn76ddcaxMXVVfKFeQQn0V5qxAg9tse",
 	"7W22469KbccCbEeuvmI/N5ezsE8m+P7NGgezucqaPQrb55bSlhb5H/bi4uzc9Dgv9oeIT7XX5erXfSE0",
-	"9ZzXD8QyqQcZ0YZQk7oWvpVu/JI0ff7W2AMhNs53wQe5heVqHbStC6Xl8+uc/DkjB3+u6TMOL0tNZwE3",
-	"22SB9mTOcnyvNil2CGsKaZMgNLZ9YqEW9dA210ZiTk9QKTHbst3NGOVnNCLbrn9mOnfclm7bfi0zNbne",
-	"xh7kuLW5XWi73II2kIm2+QbQXTaYSW0oOkf52dmz+nLTnuDxUY5s5rDcXmcjHFXG+T3v0Q7CSFimnCXB",
-	"MWvxby9W62+BsY65me75aLttOwThTRob2ezsWXNsEm3ZIgAwbD/CKl/kF0obKIv/cK7bxpYMmKbpVhh/",
+	"9ZzXD8UyqQcZ0YZQk7oevpVu/Jw0ff7W2AMhNs53wYe5heVqHbStS6Xli+uc/DkjB3+u6zMOL0tNZwE3",
+	"22SB9mTOcnyvNil2CGsKaZMgNLZ9YqEW9dA210ZiTk9QKTHbst3NGOVnNCLbrn9uOnfSlm7bfi0zNbne",
+	"xh7kuLW5XWi73II2kIm2+QbQXTaYSW0oOkf52dnz+nLTnuDxUY5s5rDcXmcjHFXG+b3o0Q7CSFimnCXB",
+	"MWvxby9X62+BsY65me75aLttOwThTRob2ezseXNsEm3ZIgAwbD/CKl/mF0obKIv/cK7bxpYMmKbpVhh/",
 	"+ZiPHTKIUi6ijiUJ5eAN4jjEQozOczq1bT/+7nHpkjhzQCS5cGpYISUMbaNHWy7rGAIdF7GP02fFdpmP",
-	"3ab8xycddtyiLMk74KH86fJ12PPwDvxPfRG8y3BZYdCJ5SuFQSDkoli0kQagn/2M1/fcKCt71Dldju5R",
-	"00s/OrE2YpqGRsH4uwcuRBiYSy2GJZfo2NnDWuqGaOpQUI9g10AtECr8YLA23XbzmaJBqUYjKUJ1eXWS",
-	"HOop0aAMMZ+BdLgoOUB85Oe4JmiEHkyGtm2/zeWy7UFOBVPpFQzMBm4ygEqkRAvXBPjRkPdzVZNfEhcs",
-	"8qIMseI2iSO9r+eoBan/2LJsPjjsrGirBXqkkVhA5TFIy/cdGWWzqEuUplQ0oUTFw02feMzg09lu2802",
-	"VwgdgpmPioiLC5ci1sVNwublQzzSpJ5FLOGzJeAL85FD42Ir9+zJg2ePD5D0pEs9/j++Cz6/I6TGMnE3",
-	"uRZelLUV4f9Jyhi5jyZCZ8izJ3/qP/53CKo+2A9++/RoD5InisHXd8Ew+OwTg89M/tv/9BBeCymm3AaI",
-	"p1MnNpF8SfaW4UvjEGvw8XmtT0PmnGyv2bN9qSWxl82h1XP/klxyLO4YJ8cL8skM2p5kjin5mVbEklB6",
-	"xflQC5qyL8Ak1WNDBpihjIq8MwM1ac+xIJjLuQxYoUlTTvI8ObgNSh2CZQqYRQZyvRZ4fkCrBJ2bK2wM",
-	"21YelTYYcX3Uc33bgXx4N87Asp0UqeUYRZWUdFPKJJckFaEYp4Z9SeiQanSgmm9L1yXzqUdCk36DQPpw",
-	"fNBmwZx4++233w7dQsnhcvtyoCkqGLxD6RaxuBwQacmxsdg+hPVC3zdW+X4ylc8iTdsaZDtOg9FakD6U",
-	"0WzHrkf5RiXWsFHDcMKBijLQoWMojjUGGVJesjSvLBB7duqMdYZMnNk4iyfONqfIxCyemZkwWzOtMy0T",
-	"FzaKTf0dvZ5tDXm8muLAQZtjDXoko1vuTGl0c+YiDn2K0pB2Si0S85Zu26wtDNow+Nuhrt8WhhD/Pr4I",
-	"M+/9/fpKrXxp6fKlrBGHTrWU9t6K8uZBbYfkUtsPV7wFTnwRtuYjpI4FNbZckSEsPohjHXYZI+sx4iVX",
-	"v03dzYlN27FE3kmyDjepW6gdZCi7Sj4zcmoo2sc3hBFjrlnceZE49nXi2WSQDFfidSQ5K5+2kyW3u3jT",
-	"drEvM+RHSiMKb0jJZhhM7JnDJ/diEjlBpBMsjMMFStEB+z7pdLPcLHXbbYpsbI+wnuODlwcSIuDggg+N",
-	"89HtMPfbp46lylLiNd7DvReWGN0QXhY60guj8zJynbh+FmfgbKmxTTbalG5N2FbDkEaMzRB2GIUpN8LD",
-	"11DcSyvckD8mxejL4ewt28XOQMGVtR7HuHvHEQCjaCZqM4WqCWZ+SdtGY7EMeSMcLvzRkrh1Js1GXkf9",
-	"Z6VcWVyqvGcoLYeFNRRWjyC7JXUjVVzxFhOVCsct1/Q4SkbXwTtD9BxN1bKEv14dUemV4Ea7yIUfNCiu",
-	"9oynRPDTkRk1WCHCJQKKPN9qhnDbFhJqmNZcQvKn2PDODvNRFgb4R4/Xa9SWzI4mKHYSymIlgkMOGh3d",
-	"xJkYxpHV/s9gzC+RF7rUzzR3sI+auAMKmu0boBJFxb9JTezC6uoKmjGnnltxHE5g7IdEHUawyAknu24o",
-	"31h8bpDM8K5ilbSFsKtyGwwVsY/9rMfys9xz8MNoTrn4PAexDWAN/DhyMxNz7tGC1HYm4nlyW82jlVLt",
-	"YnkxrMyCA+zuiLIHYYjG7KnYIdcnIl+bM3KL5eWl98siV088PT4v+V3GzFKOmtS23dB+GUkQqABuhuqo",
-	"XDGjuo8quCMMElEIdNxtdXGZuCupXclHaIMworll7c94lGGgU2zcuXBmMzoxj4k0vCrCiEEOo0olM2R+",
-	"gTJRnt6lni+YEEOqmgo85sQFvw+LVXPZDDWp27I3e14idJYrmHkzX8ifnZs13ykO28G/6JHeS1wmB7tZ",
-	"ob5LfII9bxPsTSX7R1rJZezKMWaso0OsTeKV9MyapIprszBsxZUfbl0LgQ+3anaJ5hR7nu1h5Djvkqme",
-	"8UEsQKY3Q9tt0WrLgGAaUCrZYWuMCGPmBkwSJBqVWpqszXmRsmW4cYBojMf+WBt7JK5kujQish4VTEjy",
-	"YeukVgQWKQwHoypX7LdtRlBjo2dtEr9hoEaPEW6tNGBGDTg4DfZhj5BfEesylwQNiL5gMUL+M8HcrlFD",
-	"ZF3iWhAe7wglC7trLggeh1JPJKund4V4f/byitZZ27Zr0W1ku1yCQaOp7YhOtt+mPR9hUTEVD8Mfaxm2",
-	"eo5zbsD7oaAEftNeIskh25PxaYX5tVoUF28RF9FW6yWN8pUc/sss++hHdSwpcohSBSypMo/A+82XxaHY",
-	"Qj44urADpTWZx1/fSoPSFhh4wlF5ujhrIGksy1Xg1lZHVJkLvcRvk8gTTNWOHmr+FObM4uhqLT8QgzYm",
-	"X1IZbQQj54yJ2CAOdObMcUsstrjsHZh+pQhEqp3GHNuCtBi4aR52le87BMrNIKiBXZmqkowgnClmJcwk",
-	"EmOSirPG9tT2SI54APv7RY/6+GVH8Y4RW8c9JuLKr2nUT9HtxZyLMeqfYNci51V6ppw0lKC1kwV/IFEL",
-	"pCJpEb/Zjhsb8rLUVCIFKEVe4uOBJxG8HlAhxkWcbHqxDZHCNr5OEFeM/J4XP3XF/JnMPLVhuWmOnPdx",
-	"fHwsFUlZ4LaXHuR4ahIMT1eDNKINWkYuclLEHmeeHuHa2WCeTFtCI5EKA4RlXCpEA7BltEn8OGuePjYb",
-	"d1whEOe35vNQFV6pTTeLoCvY2yKy8U3GFm61SNO3r5NFlWiakIjTE2YhKQczvcUe7ayITP8FGdOOHrW8",
-	"Wl4/V6ovLWS6eimrelaW8huKJkT5BUhs+lRMF9wMrlQnopderPIZmFOFadM0C8VMd9Ff0pvbhYU5JtQw",
-	"dry5S5nIIRx2TlbUdbCtmtRt2k6W5niBbiPa8gloCVF2rYy5hLs5yzdaMIvHHZiTGZkmmexe+VgFL+EG",
-	"GKIeVAcDt98gIA1Eg047ESk5Vq/36cCTdXxU2mUYerpmRaAuu/xYiagTX+Etl24z8MCKoIFFkwHoERbH",
-	"On5xhgSY4yNO85UkNYwEC0sGoMNTppYutuOPY5gvJSod48CvR2Q6NscX0x/T5DrBSuSKxkBHD4OMHZna",
-	"2Ml2I3QIF0VcPYHUsvlElUWnx3zhcfQ68WOpAiUgq9MRaCgbZVnBObCxQ0kqfT/yFUmfZjjlM88xZdrz",
-	"m7QzQk4Po851UpVX3zAGZgafp56iUqxxg0uuEw8xQjgjS2oEdVnFKHp7qsrG4Le7/X+90//2x7CH63fH",
-	"8iw1n3CAsKqGiB5FBM/aZDUIlmr5iCc2T/rS+5UqCm6JzlHQFAz+e7AnSXoCs6X1dMe0Mg+9A9G78Sid",
-	"gZYqv7i8VLsKP+jVy3rYS9ybM3Ly4kTBlvo1dXBiWW5pvYOpJlSgkSbOApyClVp1oVyvL1Xe4+cc/K38",
-	"erzD0OXKxUr1SoWrKiLWJlJbz5eWlsuL8mpbtjmTrYf0KcmuRBCik02X4fPiUn2ltLpwAf6R74hCfEZu",
-	"oXppZbksrhXv4l+WKgvlZfE5GnLOyKmeRzF6RU8dRLCXIrqTycOvh/QOm9y8kOCO0ekEy+yEyEgfWrXb",
-	"0LtI+Y6b2PNsApkotOfPqx3/rkoRFmXHlhQm27bjzKNaeaFaWVhaLsvncGHpE9ENWbqguXEIp1GYSSL0",
-	"DeGMkAtkbf3wyQmeoF2bscth1s8nRV66MOaG4g7tgQGhhM/MSxc+huqF9AqkvSanZl66nJp5TjmVUjKG",
-	"7H8rm9+9wFK/YuucQdZM5LBdqVVXZNVyrVyvLr+fSgeJLkg9DhJXztPMCKrtEKTuNcDFCYo0wzsiSoI7",
-	"RDnoitOoPY+wuwNK90ZPYhC4BG4T7hVgG7oYLFWqqxfKtfWVcq1eTRRiJ34bxxLWFx9oNWzxX1QUaFvo",
-	"BIsCPSMgNXaumE2otjLUQ7IvyYSWahXLqJoY0hVh1e4Qx3YHlAZDit7oSoZ6WJnflqVijJIMqx7yOtTp",
-	"aE23xiLAe7ibNf0XLftR3QH4daQFG9eixnMWAJlzhZnXpviG+djvsdfFKhhNcUlEUpOgeJ7oiQi6lCis",
-	"k/tQqFTbUT3eDmgbEF8bOaEhkTI0NBSbUfYi6W2oEx5t9eOjteEpfyFOHWM8J5hTx3ne6N620GU/ky+O",
-	"kZ/ewk3BkLOV5I/TdyT2ZQfKt8hHPhNdoDFDDRn2aBioISQ0/yRzM/nHbWiZconxz23f79Zh9/D/wBPN",
-	"PwjWBl/Rntck/BNm1Va8SU9YHZObyxW4ZqDa++TmclKK5bVwt1CsQrv5Rgb5xdtG3Wx1cTV/EPnIH7LX",
-	"lEsurYgnWondfxr8eX+Oa8xHe9Dn6tnjXdT/9FACDEBnrIM76NSMaZoddjpT42vjjKGURKFfS8j3TQ93",
-	"GDpl0SabDInG8h0JFNEmHYQd5/Q8csk21/JYiBRpWUnv50Jpebm8uH6xWhdNuHzi8Rf+fx+UJv5h/drf",
-	"/s2xup3IKxeklMOXBFX7c9hB4bIxK0C6zsdVR++KaBzdVP1pRbPauBgXuD3V5cVybb38frmyKu/zCBhi",
-	"YTIemjFM00Qe3WYiJZ2zPy4OivC9YH6yB8/8mgsqsmMR5ocas6yZ8IiQuLTnx83gcOA5I6ePJ64861cN",
-	"VMGyPXUy7T7ujtMS7p8nzT48YgPHUg+PVXw0Ci7rXVk2Jf5TcCJQa8DmUbNNmlvyGr/tESK+kWsg3j6P",
-	"PuyRHp+BzKiArY5leSlFspMa//JitT6PtiiD2fLf19zogm3pq+h69DpXEJq42RZ0Eb3VXNQhHertzCNZ",
-	"FLcjBwYu39IKgFwQb14pUPzOVPTCpb7dJPJGpX6suaJQz7HiW0JSBWhPmls5IwczzUGCAFSSNtsgUlQJ",
-	"oZET785BWYndTKyWuCu1VFlJWS8t+3qgNBaYadyE56Tdpp7FDCTYZpzLBAdPgy8eHu0eBl88hB6LAHA6",
-	"AHosQ91U7pkR89Jq4oZXmJIfRkeGtfNIjyhFwUp1faFaqZQXVpeqlTnkUrDQRWo+i9p3hxCmAtc0j1ar",
-	"1fX6cvXKHHTjEp0EpbGPZWPAPKqVz1+ulxfnVMxbVLhgiYsq0/3fYmtuCJMCzW/z6Fxpcb1UqV8p1+Be",
-	"8XxmAB8EHyIT9T4y8RnyMrmaLRFiIL4eOwWxaeaMnBo+OEVgkDkjF701vuWTN6f2xwD0WK5gOE61BfiI",
-	"I2iACZQUY5BaJeCeE7Zx+MaRb1E9MhSNdFjga1lSN7G/0t9cywIFgJEhIqcVdk8ChYIpQEqbqU3UxC7k",
-	"duTBHbhJJ+Q7ksTJDUBWPGFET4FqnhzKxxEPTxjdQ5zKk0Nv+P45eoCpqY+6KJD/cyPWePw5zbvzXP0O",
-	"q06bjk1cWYUasu6sQnyhTAK9+FUWUxGLbbyTMOA0R1BuJIikLKtNodhmuLihvKbb85movPEFSJWCXJ1H",
-	"2NnGO7IlXPIoG4gRx6Id8SskwbKRPSr6ggg83wwP3rheCv5Z1xkTOtKxqLsZuZZ+O6MAFke1EpmtFAY2",
-	"WU7l2UVdlwd2SxCnDpIoZYmWgS6vLrzEpgkDe9D8ApDIBI31umqIuLVsV2K7hqi+LrckBTAJPJOhU1em",
-	"FsRnZFsGmiqiNvkIWfam7bPTY/eo0c1nc2IWT7SufTxVvHG8Dd0UKX+RgykivFzkiApZimaKfaT3RG/D",
-	"sZtysfjr5iU/YGjDw26zjbgO7+dRA7wKcB3Ld6wG6KLCmOuFyj2SIwVSdgh2ucUms89jIaTLqxfWTcje",
-	"kh+L0cep6OO01P6U+mPkzi0tL6/rwG4S33KxXFkqa/8vVdZXatX3auV6HTIwQvRjHdw1DQK5tFi+tFJd",
-	"LVcWrq5fLF9dr5WlDjoIMHB5qVJev1BeXlSf9bHBF/XL9ZVyRaAWXSqvXqguwjWl5eXqFfhSv2MItmoW",
-	"sFk2NlKtzMlXrqwuLQi2p0Xez9fK9QvrSbyT+PfhpEdAEE4jdWX3Ykti1SRHkETXSOCRXK6XazHSZoCe",
-	"a1/JCceshYw7BhkMcUl/nFSPH6gyOA80y4vbXXBI+EGYNk1IlJZO/AHq06gCCJSOsR3a50VD7iEObTGQ",
-	"4xhKCGc/BnWqLokQ0tMUaKlHpmSKiMHYbA5hZFHfJxagrisNBKzjUw0N5L7dMFADRHrezPNLG6dFdaor",
-	"G29g9GGPeDsG6oJY9JDofo+62MMd4hPok7bmNvijGyKyFr6JCzW03aYOSUYOhXUbbjp9QMM9GKn8RoPP",
-	"bZDCsEGYbal+LcRJ+G6vXr16deLSJXR0fy+4fRAc3EfB/Uf9x/f63z5Fwe/uBQeHwb8kUjGOk0RiZYYm",
-	"ZiS2V9pXLXQy2BeaMID/r43WPDILd/mEGTi6/BnC7Y9lvSfHPsoCEj5hi5ZUFE4O8bORfk8Y+bOVr5Oz",
-	"CMtDklNKqEM3bEfiwKuSP5WsCgG6bc/2CWqYBbNQnJqeOXP2nQYAnMRwhRrzyh0rTGLBbNs73TZxsU9S",
-	"kikJSqQlBBamYvmABTNmwZgFbsNcOzUBfz6eMqZvyI/TN/5/8eGs8c6N02nrJpZHqM0G9e/f7X9xD8WG",
-	"FAqvtKyKCHtJmBv6vk6hkwutRiyizHWF9BhuGxLHAd+1zSktnpVWSjRrPiJfHM8tBq34l24WnonwfMJO",
-	"fKTqn5xTvhLLjI/Pr41ZReYShHtI0CGt5rQxW/HIdZv2WOz6gXpRd0AMzmaI/2RoIWqbocLAYszsFn72",
-	"rzIeDg0joQlNF8x9NqCNcNHUYWdM87i3AVZG2SEdlVEYFaQXx0ZngYet4E0Sf9J4Bf1d4XgBMiTHF3uF",
-	"ES5yfAmHHNFM5O4TdlLTbomTc2KzILRPGPmT/peTQ/x6JBIz7UQ+e81M5P/qVuIg7jkMH/ukrW2Gd+/k",
-	"rG8aAfaEkf+FXJYnap3igJUnbJmy/M2vPfUhA6nZ82x/p86pKZu4AhhyqSeCd+K/80rn+bsrq7msAWJp",
-	"31DRXA81Jvm5m3Topu0KO1F8IRtCQaotrCAwTnhHZLG0fb8rEEttt0UH9GfUQ2pvMZH9hhgJ8Sa8nguB",
-	"H7bDfNLJI+ESh5Q9lxAZfOsSD5LJKaBq1sAxX1ct4cU31RrEkUqLl5YqqE0dC23sII86ZH7N3aB+G/I/",
-	"bTf0skN2E2rhpg9dFdfcVa15qTKObZ8RpyXSl9gWQwQGF09ZIipjCSBXqdskhuxmYnvpPqlM1AuIXsLU",
-	"JWog2Ecdyvz8mlvScqJgx4RJV3LXQJNhudUUaAfeJDDKKNTe0HLuG9FOFCa1GATMRti30EJB9jrOI4iZ",
-	"r7k6pJ7Kg7VZPO0rbPIKtsw8aqibGvzSdrJ3rOjxmKAJEh2R5dhFt3y+IhXcIRAIUT19DdEWMOxMLrwX",
-	"fpuycC06xPfsprjEoZssj7jCJi68vLqQRxVp0UedGDXMAJE0iR1kYR9zAqCmQ7A3JzDiRCKwqA/i43v7",
-	"7ZLYJ/m330ZSQ+GPbHy8pqzvNcmW1pQRvpab+z83f2+sQfa/+OdGY15urMzQD7LZmht/pDDu1gRDXMvN",
-	"fcyfcqMBmX618wtodnrmbBSEECFaBHn1qFFqNknXn0M6LnnXoxsO6fztLxl1G3kkHSVivjJWy+kp4gpr",
-	"blgvIZqR2j44Obpt6hLIKK6G2eQ5I3edeEywg0LezJvQ7qJLXNy1c3O5qbyZn5LRaWBqk7TLJpuqO3Nm",
-	"S9ELdBuBnsZfILoJqZwB2Xsp0VDVx55PLIPzA5Gr3ZI4m3xONIUfmUdlfr96hWhk3HN9YsHhzqOSu+Yq",
-	"sE7Z0gizMNTSxD1GRJZ5ukKHbw7A22wotOa27RvIpXCq9azloTiya+6pRojS2Tgt1iHM4Yc8mk3iL8ik",
-	"YI+wLnUlymnRNMcEqG+GeLgRMHjwP37d//Z+/8kuCh58Ejz8Tf/bBzosuCrW0dpTfqAnDqc6QMsG2h/E",
-	"UHZnNMRbCVMrsGYFMqwo/FM56QrHtTATAq0WTC6kw9zdeN0i/0lCir6Kt8YKuTLnPsvnPpVARx8jvzn0",
-	"jSYTW6MJx4s4czeu3Yi97X/eBUj1+7tHv/0eSrQB/D8NWR+6IzknGwPjPA5LmoFsLqCn+O7Kc7YwLbZm",
-	"1iPDLTyZShgVdxZGvlO3NMS9UyPfGwYT4cbi7Mg3JgxMfvvMGLONxWXEzcVxSCWDauLOqXFIFXathVun",
-	"R741HsYTKmzIPaLOeaDaiGIKZNH/l0sTvMmguj+SIde4chxpgLm5XKQDguLcY8SbYD6Fh18+X5s4t7S8",
-	"PGFOmQbi/63UqosTZiH2X9GEMQlxIzAdJ3RUhIHNrOXFoUoCCUsxrXAO1Lou8VJI80LguCRMpozXi+SR",
-	"QCYXmPFcJok6JYkXbwCg/Jrr8ieI3s0NCUDfMFAIeY4wapFtA/kUtGytJlS28IRcAC5tiOOoiuClUNPj",
-	"6o4b6a9024X2HdCsVZR/cem95opKV+yKZ3IZ6VCmAkdxUcTVvARu5otLJX2xNLn01b1nT29JToaCx9/1",
-	"b39nICij03gr6j86FLV0xwut6D0ffByh03MpAcj1QhLko+xHuSKDEf0lVv8g3H2J0SJg67l5HL3TDN/Z",
-	"ue5S3M162PRqUes+ph4mEe+5YBoihIdIyhMgzo6+ugPNQ2DNnz19DFWVn+33v/3x5Qu2AYiyA0RcyCo2",
-	"IibxRuD9NQk8kYMuuLmo+/QVV39FMk/8Nx2TedOazLNC1MSh0k7USwvkTZcI8wlcCWCecGNHpMf5xHEg",
-	"TN4mHSNukLtkmzA/AvEUIAso1P3QpnBvoFbPk5IKu6hgGqZp5oVXRgG2SdMbNXTgrob0Ach2uy37OjHU",
-	"S8W7BoikCDhSdEIVeXyC0ccpUYuooFXM2oQh4YHRqmVZulUKlPzl5nKQQJgLebjqmjASx4mj+XGxkMyU",
-	"dHYk2SHH0ZaFs/HRhD3mssYTgpWONaAQJWzIiGgrWv2oAzAgvSp/qG93oCewg/1kQYMuJ81ItGVOwRZl",
-	"ldEURikN4GPPmmq0JbTmdMJlPdrldftXBKTnC6o6oktvXNHpPznkBvjdffTsh8fPnvyYqciIEpUPdPzQ",
-	"QgLIM6umIg/gHiEy58gNWRQk5qA6jbjpHAek/EC0tRgEoCeg8QS43XSxqKk2ck9zMutdfVJ9eHQQxsxJ",
-	"Q+OaCBXxbPoVRoKQY1GIDKFQcfa5KcRvfSdJIQH/Fw5fQsoNJtH0VLGQi1oJpV9RKMaJM5X99Hi3xzCL",
-	"RaaixDJVVI0b6G4FlThSNFNJHcV4ZkbhRtyH8WC3f/vRK/RhZKAUZ2h5VVe44N9odX9dWh1WwMqOparH",
-	"4ia9rt1pKtfzanej6HOTH0u+dGNS8DwQIZRl9oMRooVL3lAqKLjNDdKkHcJQl7iAkyTxaHvQFT9sDQjv",
-	"QrYVNp+EbxWnkBmqhgy6SWeBaN9h4R2WR0v+mqsgNiWsrGq2pl4sEQc564p6BySu3SAiSdOx0C97zJfg",
-	"ZsgjTcJnFeVzClQx20fY8Qi2dpDl0S5Dtr/mcuvMZ8i25kHX1VNAZRkgwH7CjJBDt5WqKtUucTEjxM2j",
-	"2sAO0Rm6qFilRa1zxzBdFKLMiuindITs0z8tRDYoYLKqUOpfEfpulBMngvIZGtkA8INrYV84VSQ9hqYU",
-	"FchoLqFPHwX7sehE6Go4tkP3GIIi3rf8RjwxEIROSg8sjqsHigORmN7Xj6QQDO7fCvb+S59oJCeFktj/",
-	"9kfUv/0wuL2PxD16Rc/zSsgBydUZUnJF5yQnUlSOITlUQrW4752R74tnGYq7RxfQqpsD3FcYfZqJ3NI3",
-	"esGL6AWr4FhXchR2+0+lBmxRNvFhjwr7L9OrA2EIx6HbDBVMU/qkbBfQqgX6IvTMioGq+nQTggh51BDo",
-	"gJDbsS2ze3YE6OqchjIpc1zC0HgXsCW5HM+vuWGGiOa6gW5WbC6EWIMhCWnmYC73If2AeqhNtwGgMY+W",
-	"sUuYAUkzMfzOOdQQrhjRehBbDXQqyvEQTz9trLkNleKETjVp1yZcGrpkm1iIYM/ZMVDXoxuEnRYIrgoW",
-	"L7oa/hVtVV17s+0PisIrCMEXD3mItk4J9g9hjFSAQ7QIPC66cTIc+9CqHHoioqO9/f4/7o7h0o/wUuNk",
-	"K08XZ1FwcHj0u10U/Hkv+PxO/656vIH6d25CAOHhb4KDp+jZkwfPHh+8UHqDxJ79II6KaCp8wqh5XohB",
-	"aN4w4hcD+qG8XKIxhhdPJS82tUsVsOPgR0dXh+CPscuvZWBZS7UuO2IUG9o1HVIUJ5+gcIvPvBPHEZ4t",
-	"6FRLkimCMCyaCltwmk8rTqDosunwsjNm7DpFnejSGXVlUbtQI0x0ZfhMQSKF+StJE8fpHQShKwd1JgVe",
-	"e6Z442d/OkfWMVNgroMibQLjWNmiQqq8ccr81TllVDNzkXbxStNKdO1LeFPkQRkeWAPMThbBfkjMFGit",
-	"yNVHlbYh3QoKkgW68tKer2JsIZyfrNhr0g4kEIoYG+QxtqkjXRcQRoPEkTXX36Yy2ZUJEEZPohxA+56s",
-	"oNuoAbvMWFsMBy/t4ni9wy8S2CKuQXCVq3/7sH/7P4Ov7z57fBMATvZugSYGiQfDIzIJaNkEnmwSLjaG",
-	"ERtBwmahuA4NgkSoqoOgVHWQ1FS4Qcss2dhJAutpOHqDwPBCuJVYE/xQBI2DSZPAZgVA1UQbuVGcWDEY",
-	"1EHYpxLVtJDCGk0CjMbxREeDA31VcZPC0LiJIGRwcIiO9naDr+6pbRt2IX8VsZRsXM034ZQ3kltLktFz",
-	"KSK0dYVFoovyhLQdX5wfJ8AnPw45yo1JKR8HB1NWNYk6FEJJiFIhr6lL3mLQ8lqUoij2i04VzeLpubD9",
-	"hEouQdAwUQVSZHtxwBrx22TNhVdJLgsdodq2gAiXTbUjEEz+AvM0fx4V9zPaIVopUAdvkdiAaCt8GLdC",
-	"CJbAKWIeciQdvLPmNqnnkaYvLhdjQdTTOnxHRME7YgTUdXaQR7oE+wy17Q4jTgtQ5tG0OQulNhFOnYa2",
-	"QqSeLwDQ+T7ZpNSaiwO6KGMgHpgTnicodoqg67imBf6xCKBOlXTl11z+i6gHgwoswFYT6wKlZn7bZkMi",
-	"PwaCIjRoyZgdBYL9FYNDHiEU9JPGd3TQl79QhIdzF4f46XQYTVOQaoKugL1MzWOcmFAMhnCkoJA5dshL",
-	"6O0Jt+AP9/u/fxQBzaY00UEEeQ4NSiKqhLB08QSNGLRJ8NW94Ic/gm4BA3x5ukUK6i3LQ5C0eRi2o6D1",
-	"vMYdQfF4jgBdpqXQv/2w/+3TyFgIDu7L7SQdjT/N+mgAgREeYBKCL5Fcwy0avlr9f/73/jcHidXKo8Ez",
-	"0zXL73+SxV2RtJ9PSseULH4TeXwTefyZqtB1vJPMzI5h+bxa7Vkl+Q50fJ1LJU/r2r6BHPu6aAbdxUI3",
-	"ZoaeQi7Dexs7KhdoB/FRwR0boniaQAn0hjjsqiO36rtA1txQK/ywR33CUMujHYRdWUx/qiHbY4e6lOrk",
-	"cHpU/1eW64zrryUodudfylT6xpbtWo08umL7bRS9F5TEqLSdEew128QyVH8ANGOqFtnigjZUaIli4pj+",
-	"DrVam/Z14irgqTVXNPgKs4RC/V1rIZhI0JZ5VoqUst56i3R9CU/M7bOeWAAuOMVcxbCl5QbU8MGe4BNX",
-	"Wip2HNBRyUe46auJsjk0ZfIFadMerKNFoFe/EcagVScDmVjemMRWx3Yn+UZgjXk0XZyFwndZJicdwUP0",
-	"cnSqIbsi1dfr5VJt4UJ5Mbuimi9gyGeOUc2ryq/Ll3IeKaUP9VyHMKatt83EGiXg1BTg/QsXDuiI/cdm",
-	"6UMqvjhbQGXRDxIOKv+f9vz80K6QWaPV/JFjZhRpfTBHGzluwvmMj7FN3c2JTduxKPSUzBoi3ztLcZJq",
-	"/S2LcbzrQmb9wMCxScTYWFHGHBLrC/am3HzlRUNBT/CPi0v1ldIq34uGQhw1QrzRUCM0pCFsoIVSZaG8",
-	"vFxenEdLlV9cXqpdXXP50yMg08zbFEApKkmdSZ6ZaeXJj+goR/FSikfkphxYO8J5qA6poPMMwaCAN2mo",
-	"DAp0AVukaXewI8EXxsZeyJqbgkzQZ5fGaChNnB8A0xBrZFo4E/xhN7h1H00Vg6/v9n//KPjyUQrm/DUP",
-	"iDC/19yK2zhRfmGwd0fFmftf3Is7lYeHRJrYbRJHZgdIP7csiAj54dDoRrp+YToW23hl8QFZChEdEdYT",
-	"TaIyIgQCg2SUvSjZUoKF/WXiBcJwR/1/+77/zcGriA2ErffehAXe2DQZYYGwgNCyLa1lE/ip9aBAaIO8",
-	"/NxK9ehYWEAwrcFRgfMCgDTMPmxT0UgM4LP8OdSljNkbDglxxjXPtegfZFFk+3pqv240CWmoJQ8IvxYh",
-	"LtohPrQJirhq47TsrhZv+TVtzkrrZkSXOcJMay6lboJWHnZa1V5zM3Tt9VBhaZw2lJHBX4tbPvGytG8x",
-	"j1qIg/rGMz5C7YNIXZRu18wSiNgVwf6P0ELhP74LPh+r+GFBXxyBM/MqfN1yL6ec3TDeDGd3Un6B4IKL",
-	"X2aTIzmmYZJrCSx/UXu0gZtbb1yQb1yQP9fiB7xF4j0VFXAe3/gvR1KPKJt9CTw+NBFP4DLB05VrTkdF",
-	"hw4PXO+MZK6h8NxFGZ70SqpqCE2Kqh73RpjNJztdCfzxNTeCOgR/ng5TDv4X2xcpEAZ8km1kQmT068Sz",
-	"7KYvXKQCJh0cvq6IhxtiSCrgxQ1jK3yVrGMH0HPIN0yLe1XDkZTzIUB5hqtzPqr5kDF0LtJVc8YwKxMA",
-	"79fcc9Rva71TPdUkUYXcUdUd0AF1QJfT+Wi4IVoj03yUXOMJ9SxFfn7JjDklEU195TmF9lcsj6BG1hfD",
-	"iKN36aOAvetuNsYs/dwkvkLH/zmrNC8Y4JZpflZW5YuodDlE/U8O+p/uo/4/PZQRyP7d/eOdD3CCs3or",
-	"xA38Fm5KfInjsjYTqZo+fUlJgkaO0Z7X1NaFPwqsfqnCcSKkM/huPwh++GNa2eGnFEL20vcoe1tkUyBf",
-	"iNFAso7cXI5PWjKlqMeYAV2h69DIFp5n6rueK/IKtpazZC0+bZpwqU/p1iUGBQ4FGaomFnxRjJFhi7KI",
-	"BJxjKk32wV7/yaHqACcqE+b4t8FnnyC5Z04VzEKHnY4IsVDipsj6xWp9OCWKRZ0U+nCabSKkmxhQ8Omj",
-	"4MEuCn44PPrkEeSPfP6nZ09+HLgSCxfKCxfXV0r1+nGLER+Cyk3NFYbvkYvVevDlXdR/ctj/9BBqmx7s",
-	"Qm3Ig93g829QcDus3HhwM/j624HjjPzSx4xyarw9o28QWW+S16t9xBaJYEPDXTIjdo22TaaGb5N4Qkq0",
-	"P/YhBfb2/rPHu6j/6SHS2csddIq/5zm2zEy+OB2jxCAfpTlXmNFyjUdZT5Fs0b/9J8jQePy74A83Uf/f",
-	"/hdfuy8foUyPrJa7IXeEymv6PrnSypk5eHKFmfzUS+UM8YXPi2bYw1jE7DtjcYj40gsCHcMoZt8Zf9EL",
-	"M/npOMsUIARq+MPz90fcAAlWf6hS1VLgYmrkYRbR0IHPZC1oejgu9W3otBUXQV/effbDnfjO6z94mjWa",
-	"y/XV6qVybX21unzMiM7Ej4/W5UhsIOV8XywvL71fron8s3CgVtRVQw5VKbnB7n7/h91nj29q4+WHaO9+",
-	"FtuLHn4tDEqE/GloUEJqhqLa9jkiEEydFz0PLF4XeC3LVa8yAA8O+w++HcNjH/axjutahyDOoLuq9BKp",
-	"smO94+pYOtZMto7VAfTb8LqRdR99HLD5nl/30bqCmfGTrLOrRONXjQ9Nm2Zs2FCHGOdFsmQyePxd/5ub",
-	"fLjTXL6gZ08f928/zD40V0pLq+XF9fPV2vrq5Vpl+LinX0Rpm0mx5lSTW8mRy7OzszpHLhbM4aRIM+VY",
-	"x17FhuGX2/vBFw+Pfr2verOcKhbGkMEaMc4k5BSrtlI9cwtcWvPLYkxPG3l9tbRcjs2lKfvrx3SsYFed",
-	"iUyx3H9y+OzwpiotH3iuBmzaUqV+hbOhdTmYa6mWcSOzogHN3p43WEpGY1XJYuKXyrpG9tkqm/u4cmLh",
-	"FWIUtbD3V+WyfeP9fJHq4zbudolLoCUcdbUcFeFQ29HjlaGP8iXGKzW4KNHCXAOK+uCawsTIdjNp2D78",
-	"8HpObi43ibv25PWCgMwQ407etkzpFpIOUMd2t6QbMx+5k7TC63TCj7o9dKImIo/K5yhICA5L21d9pMJX",
-	"aJ110q9YBP9nMjs2Vm02qBhbe0Uiazb9mvO2jJ2GAWvaCp10EvvJx1tEOJohFJT0uA0jkLad3mK671p7",
-	"TLilbly78X8DAAD//w==",
+	"3ab8xycddtKiLMk74KH86fJ12PPwDvxPfRG8y3BZYdCJ5SuFQSDkoli0kQagn/2M1/fcKCt71Dldje5R",
+	"00s/OrE2YpqGRsH4uwcuRBiYSy2GJZfoxNnDWuqGaOpQUI9g10AtECr8YLA23XbzmaJBqUYjKUJ1eXWS",
+	"HOop0aAMMZ+BdLgsOUB85Be4JmiEHkyGtm2/zeWy7UFOBVPpFQzMBm4ygEqkRAvXBPjRkPdzVZNfEhcs",
+	"8qIMseI2iSO9rxeoBan/2LJsPjjsrGirBXqkkVhA5TFIy/cdGWWzqEuUplQ0oUTFw02feMzg09lu2802",
+	"VwgdgpmPioiLC5ci1sVNwublQzzSpJ5FLOGzJeAL85FD42Ird/T04dGTAyQ96VKP/49vg1/fFVJjmbib",
+	"XAsvytqK8P8kZYzcxxOhM+To6Z/6T/4dgqoP94PfPjveg+SJYvDVPTAMPvvU4DOT//Z/eQivhRRTbgPE",
+	"06kTm0i+JHvL8KVxiDX4+LzWpyFzTrbX7Nm+1JLYy+bQ6rl/SS45FneMk+MF+WQGbU8zx5T8TCtiSSi9",
+	"4nyoBU3ZF2CS6rEhA8xQRkXemYGatOdYEMzlXAas0KQpJ3meHNwGpQ7BMgXMIgO5Xgs8P6BVgs7NFTaG",
+	"bSuPShuMuD7qub7tQD68G2dg2U6K1HKMokpKuillkkuSilCMU8O+InRINTpQzbel65L51COhSb9BIH04",
+	"PmizYE68/fbbb4duoeRwuX050BQVDN6hdItYXA6ItOTYWGwfwnqh7xurfD+ZymeRpm0Nsh2nwWgtSB/K",
+	"aLZj16N8oxJr2KhhOOFARRno0DEUxxqDDCkvWZpXFog9O3XOOkcmzm2cxxPnm1NkYhbPzEyYrZnWuZaJ",
+	"CxvFpv6OXs+2hjxeTXHgoM2xBj2S0S13pjS6OXMRhz5FaUg7pRaJeUu3bdYWBm0Y/O1Q128LQ4h/H1+E",
+	"mff+fn2lVr6ydPVK1ohDp1pKe29FefOgtkNyqe2HK94CJ74IW/MRUseCGluuyBAWH8SJDruMkfUY8ZKr",
+	"36bu5sSm7Vgi7yRZh5vULdQOMpRdJZ8ZOTUU7eMbwogx1yzuvEgc+wbxbDJIhivxOpKclU/byZLbXbxp",
+	"u9iXGfIjpRGFN6RkMwwm9szhk3sxiZwg0ikWxuECpeiAfZ90ullulrrtNkU2tkdYz/HBywMJEXBwwYfG",
+	"+eh2mPvtU8dSZSnxGu/h3gtLjG4ILwsd6YXReRm5QVw/izNwttTYJhttSrcmbKthSCPGZgg7jMKUG+Hh",
+	"ayjupRVuyB+TYvTlcPaW7WJnoODKWo8T3L3jCIDn0Uww80vaLhqLY8gb4Wzhj5fErTNpLvI6qj8r5cri",
+	"UuU9Qyk5LCyhsHoE2S2pGqnaireYKFQ4abWmx9Exug7eGaLmaJqWJdz16oRKpwS32UUq/KBBca1nPB2C",
+	"b4/MoMEKER4R0OP5TjOE17aQ0MK03hKSPcWGd36Yi7IwwD16slqjtmR2MEFxk1AUKwkcMtDo5CbOxDCG",
+	"rPZ/Bl9+iazQpX6mtYN91MQd0M9s3wCNKKr9TSpil1ZXV9CMOfXceuNwAmM/JOowgoWRmcyzCOeN73Fu",
+	"umF+JFuQLs5EjEyu1TxaKdUulxfDaic4Fe6OKCUQxl3MRomdHN13J1+bM3KL5eWl98si/008Pe7Ak99l",
+	"0C7l/EjthQ3tl5G4qwqKZqhjyr0xqkumgjtCyRfFNSfdVheXibuSGot8hDYII5pb1qLHPfcDHU3jzoWf",
+	"4NGJeYL3/lURRgxyGFUqmWHoS5SJku8u9XxxshlSFUrghSYu+FJYrELKZqhJ3Za92fMS4ahcwcyb+UL+",
+	"/Nys+U5x2A7+WY/0XuIyOdjNCp9d4RPseZtgwymBOtJKLmNXjjFjHR1ibRKvpGerJNVGm4WhIK5RcItV",
+	"SFG4VdP1NUfT82wPI8d5l0yfjA9iAbKnGdpui/ZVBgSogFLJrlVjRO0yN2CSINGo1NJkbc7LlC3DjQPk",
+	"TTyextrYI3HNzaURkfVIW0I8DlsntSKwSGGIFVW5srxtM4IaGz1rk/gNAzV6jHALoAEzasDBabCPeoT8",
+	"glhXuSRoQEQDixHynwnmtoIaIusS14KQc0doLthdc0HwOJR6IgE8vSvE+7OXV7Sj2rZdi24j2+USDJo3",
+	"bUd0sv027fkIiyqkeGj7RGur1XOcCwPeD0Ua8Jv2EkkO2fKLTyvMWdUio3iLuIi2Wi9plK/k8F9l2Uc/",
+	"qg1JkUOk/2NJlXkEHmW+LA7FFvLBeYQdKFfJPP76VhqUCsDAu4zK08VZA0kDVK4CN2E6onJb6CV+m0Te",
+	"Vap29FCbojBnFkfXFfmBGLQx+ZLKCB5YDudMxAZxoHPnTlpiscVlP770K0VwT+005tgWpJrATfOwq3zf",
+	"IVDCBYEC7Mr0j6RX/lwxKwklkWyS1EY1tqe2R3LEA9jfz3rUxy87MnaC2DrpMRFXfk0jaYpuL+awi1H/",
+	"FLvrOK/Ss89EhrFol2TBH0h+AqlIWsRvtuPGhrwsNZVIAUqRl/h44EkEVwJUXXERJxtJbEP0rY1vEMQV",
+	"I7/nxU9dMX8uM/drWL6XI+d9Eh8fS0VSZq3tpQc5npoEw9PVII1og5aRi5wUsceZp0e4djaYJ9OW0Eik",
+	"wgChDpcK0QBsGW0SP86ap0/McB1XCMT5rfk8VIVXatPNIugK9raIbCaTsYVbLdL07RtkUSVvJiTi9IRZ",
+	"SMrBTA+sRzsrInt+QcaJo0ctr5bXL5TqSwuZ7lPKqp6VpfyGoglRfgESmz4VJwU3gyvVieill6t8BuZU",
+	"Ydo0zUIx0wfzl3SRdmFhTnDfjx3D7VIm8vKGnZMVdR1sqyZ1m7aTpTleotuItnwCWkKUsSrjGOFuznI4",
+	"FsziSQfmdEZ7SSa7V45LwUu4AYaoBxW3wO03CEgD0fTSTkQfTtTrfTrwZJ0c6XUZhj6pWVGdqy4/ViKS",
+	"w1d4y6XbDNyawhNv0WRQd4TFsU5enCFB2/iI03wlSQ0jwcKSQd3wlKmli+34kxjmS4n0xjjw6xHtjc3x",
+	"xfTHNLlOsRK5ojHQ0WMLY4d7Nnay3QgdwkURV08gXWs+UbnQ6TFfeBy9TvxYqugDyOp0VBdKMVlWxAts",
+	"7FCSSt+PfEXSpxlO+dxzTJn2/CbtjJAnw6hzg1Tl1TeNgdm2F6mnqBRrhuCSG8RDjBDOyJIaQV1WBop+",
+	"mapaMPjtbv9f7/a/+SHsi/rtiTxLzSccIKyqIUIyEcGzNlkNIpBajt+pzT2+8n6lioLbohsTNNqC/x7u",
+	"SZKewgxkPVCfVuahHx96F2G9itVAS5WfXV2qfQA/6BXBethL3JszcvLiRBGU+jV1cGKZY2m9g6nGTqCR",
+	"Js4CnIKVWnWhXK8vVd7j5xz8rfx6vMPQ1crlSvVahasqItYm0kUvlpaWy4vyalu2DpPtfPQpyU4/EKKT",
+	"jYzh8+JSfaW0unAJ/pHviEJ8Rm6hemVluSyuFe/iX5YqC+Vl8Tkacs7IqT5CMXpFTx1EsJciupMJua+H",
+	"9A4bx7yQ4I7R6RTL7ITISB9atdvQu0j5jpvY82wC6R2058+rHf+uSrsVpbyWFCbbtuPMo1p5oVpZWFou",
+	"y+dwYekT0WFYuqC5cQinUZhJIvQN4YyQC2Rt/fDJCZ6gXZuxy2HWzydFXrow5obiDu2BAaGEz8xLFz6G",
+	"6i/0CqS9JqdmXrqcmnlOOZVSMobsfyub373AUr9i65wB/kvksF2pVVdkJXCtXK8uv59KB4kuSD0OElcu",
+	"0swIqu0QpO41wMUJijTDOyJKgjtEOeiK06g9j7C7A0r3Rk/29XcJ3CbcK8A2dDFYqlRXL5Vr6yvlWr2a",
+	"KG5O/DaOJawvPtBq2OK/qCjQttApFgV6RkBq7Fwxm1CtWqiHZK+PCaHEpTsNTAzpNLBqd4hjuwPKbSHv",
+	"bXQlQz2szG/LUjFOWemL1sdqrPm/h7tZs3/RShpVcM+vIy3YtxY1nrOmxpwrzLw29SzMx36PvS5GwWh6",
+	"SyKQmsSZ80SbQVClRK2a3IdCo9qOStx2QNmA8NrI+QyJjKGhkdiMShJJb0Md8GirnxysDQ/5CzHqGN85",
+	"xYw6zvJGd7aFHvuZfHGMnO8Wbgp+nK0jf5K+I7EvO1ARRT72mWisjBlqyKhHw0ANIaD5J5mayT9uQxeS",
+	"K4x/bvt+tw67h/8Hjmj+QbA2+Ir2vCbhnzCrtuJ9b8KCk9xcrsAVA9UxJzeXk0Isr0W7hV4Vms03M8gv",
+	"3jbqZquLq/mDyMf+kL2mPHJpPTzRnevBs+DP+3NcYT7eg9ZRR092Uf+Xh7JnPzSbOriLzsyYptlhZzMV",
+	"vjbOGEpJ1M61hHjf9HCHoTMWbbLJkGgs35HYC23SQdhxzs4jl2xzJY+F4IuWlXR+LpSWl8uL65erddHX",
+	"yicef+H/92Fp4h/Wr//t35yo2olcbUFKOXxJULU/hx0ULhuz4qPrfFx19K4IxtFN1fJV9H+Ni3EBhVNd",
+	"XizX1svvlyur8j6PgB0W5uKhGcM0TeTRbYiUYyg74OKgCN8L5ifb2syvuaAhOxZhfqgwyzoEjwiJS3t+",
+	"3AoOB54zcvp44rqzftVADawebuU4bRTq07uy+kf8p1AxIGeezaNmmzS35DV+2yNEfCPnLQ7VPPqoR3oE",
+	"vYtkEgNsLyyrJCmSDcH4l5er9Xm0RRk4Avnva250wbZ0D3Q9eoML5SZutom4ElqEuahDOtTbmUeytmtH",
+	"Dgy8rKUVwGog3rxSWvidqYCBS327SeSNSuSvuaLezLHiyyCpkjNyMOuckYOZ5iAmDwWRzTawcVUJZ+TE",
+	"u3NQHmGLflDRgom7UkuVlQf10hKeB0pAAf3FrWZO2m3qWcxAglXFT3Zw8Cz4/NHx7mHw+SNoFQg4nQMQ",
+	"tDJUPOURGTEVrCZueIVZ8GFAYlhXivSIUhSsVNcXqpVKeWF1qVqZQy4Fo1hkw7OoC3WIxCngOfNotVpd",
+	"ry9Xr81BUynREE/a11j2t8ujWvni1Xp5cU6FmUVRCZbwnjLD/i225oZoH9DDNY8ulBbXS5X6tXIN7hXP",
+	"ZwbwHnDbMYTdKNcYUiG5aiuBTiCkHTsFsWnmjJwaPvghYJA5Ixe9Nb7lkzen9scAEFQu1B2n2gKYvxG0",
+	"rgTYhzFIlRGoxQlzNHzjyLeoVg+KRjq67fUsSZfYX+lvrmf1toeRISKnFTYBAiHOFK6izdQmamIX0iny",
+	"4IHbpBPyHUni5AYABJ4yoqewIU8P5ePAfaeM7iHc4umhN3z/HK2s1NRHXRRIubkZ65/9nCbVRa7yhtWT",
+	"TccmrqymDFl3Vj25aBsM9OJXWUwFCbbxTsJo0pwvuZGQfrIsJQXGmuFVhoqWbs9notjFF1hLCjl0HmFn",
+	"G+/IzmbJo2wgRhyLdsSvkHfKRvZi6AsiYGkzvGbjegb4Z11nTOhIJ4LHZqQ3+u0sHPyoPCGzI8DAXsGp",
+	"1LaoefDAon9x6iBvUVZFGejq6sJLrP0f2ErlZwCoJWis1wdDkKtluxKiNASndbn1JvA14JkMnbk2tSA+",
+	"I9sy0FQRtcnHyLI3bZ+dHbvVim6ymhOzeKJ1/ZOp4s2T7damyLKLnDoR4eUiR1TIUjRT7CO9J3objt2U",
+	"i8VfNy/5AUMbHnabbcR1eD+PGmDJw3Xcim+ALiqMuV6o3CM5UiBlh2CXW2wy4TsWtbm6emndhIQp+bEY",
+	"fZyKPk5L7S8C97+wtLy8ruOTSZjGxXJlqaz9v1RZX6lV36uV63VIeghBfHWM0jSW4dJi+cpKdbVcWfhg",
+	"/XL5g/VaWeqgg3Dvlpcq5fVL5eVF9VkfG3xRv1pfKVcE+M6V8uql6iJcU1perl6DL/U7hkCEZuFzZUP8",
+	"1MqcfOXK6tKCYHtasPtirVy/tJ6E7Yh/H056BCDcNOBUdkuxJORKcgRJkIgErMbVerkWI20Gdrf2lZxw",
+	"zFrIuGOQwRCX9CdJ9fiBKoPzQLO8uN0Fh4QfhGnThNxk6TgfoD6NKoBA6RjbiXxR9JUe4kQWAzmJoYSo",
+	"7GNQp+qSCOg7TYGWemRKpoi4h83mEEYW9X1iAXi40kDAOj7T0LDa2w0DNUCk5808v7RxVhSEurKBBEYf",
+	"9Yi3Y6AuiEUPiSbuqIs93CE+gXZfa26DP7oholnhm7hQQ9tt6pBktE5Yt+Gm0wc03IORSik0+NwGKQwb",
+	"hNmW6jtCnIS/9IMPPvhg4soVdPxgL7hzEBw8QMGDx/0n9/vfPEPB7+4HB4fBvySyH06SRGJlhuZCJLZX",
+	"2j8sdDLYF5owgP+vj9YDMQs++JQZOLr8GcLtT2S9p8c+ysLDPWWLllQUTg/xswFrTxn5s5Wv07MIy0MS",
+	"QkqoQzdsR8KZqyo7lR8KQbFtz/YJapgFs1Ccmp45d/6dBuB0xOBxGvPKHStMYsFs2zvdNnGxT1KSKYmt",
+	"o+XgFaZiKXgFM2bBmAVuw1w/MwF/Ppkypm/Kj9M3/3/x4bzxzs2zaesmlrqnzQb1H9zrf34fxYYUCq+0",
+	"rIoIe0WYG/q+ToFsC61GLKJML4WUFG4bEscB37XNKS2elVZKNGs+Il8cliyGEPiX7nmdCVR8yk58pOqf",
+	"nlO+EktGj8+vjVlFxu/DPSTokFZz2piteOSGTXssdv1Avag7IAZnM8R/MrSwsM1QYWD9Y3YrOvsXGQ+H",
+	"xofQ96UL5j4b0A23aOroKaZ50tsA8qHskI5K4otqwItjg4zAw1bwJok/abwa+q5wvAAZkuOLvcIIFzm+",
+	"hEOOaCYA9Sk7qWm3xOk5sVlI0KeM/En/y+khfj0SiZl2Ip+9Zibyf3UrcRD3HAbzfNrWNsO7d3rWNw1k",
+	"esrI/0Iuy1O1TnHcxVO2TFn+5tee+pCB1Ox5tr9T59SUfVMB07fUE8E78d9FpfP83bXVXNYAsbRvqOhn",
+	"hxqT/NxNOnTTdoWdKL6QPZggvRVWEBgnvCOyWNq+3xXAm7bbogNaIuohtbeYyH5DjISwCV7PhcAP22E+",
+	"6eSRcIlDyp5LiAy+dYkHCdwUwCFr4Jivq87m4ptqDeJIpcUrSxXUpo6FNnaQRx0yv+ZuUL8NOZe2G3rZ",
+	"IbsJtXDTh0aGa+6q1i9UGce2z4jTEulLbIshAoOLpywRlbEEyKHUbRJDNhCxvXRrUiZy9EX7XuoSNRDs",
+	"ow5lfn7NLWk5UbBjwqQruWsEYL/Yagp7Am8SGGUUam9oee6NaCcKk1oMAmYj7FvoWiDbC+cRxMzXXB0Z",
+	"TuWe2iye9hX2VQVbZh411E0Nfmk72a5VtFVM0ASJJsRy7KLpO1+RCu4QCISoNrqG6MQXdtgW3gu/TVm4",
+	"Fh3ie3ZTXOLQTZZHXGETF15dXcijirToo+aHWut7kTSJHWRhH3MCoKZDsDcnoM5E8q2oyeHje/vtktgn",
+	"+bffRlJD4Y9sfLKmrO81yZbWlBG+lpv7P7d+b6xBxr3452ZjXm6szNAPstmaG3+kMO7WBENcy819wp9y",
+	"swGZfrWLC2h2euZ8FIQQIVoEueyoUWo2SdefQzq8dtejGw7p/O3PGXUbeSQdJWK+MlbL6SniCmtuWKMg",
+	"+n/aPjg5um3qEqipr4YZ3Dkjd4N4TLCDQt7Mm9Bhoktc3LVzc7mpvJmfktFpYGqTtMsmm6ohcmYXz0t0",
+	"G4Gexl8gGvionAHZ7ijRw9THnk8sg/MDkR/dknCRfE40BYOYR2V+v3qF6B3cc31iweHOo5K75irMSdlF",
+	"CLMw1NLEPUZEZne6KoZvDoCNbCjQ4bbtG8ilcKr1rOWhcKhr7plGCDbZOCvWIcybhzyaTeIvyKRgj7Au",
+	"dSVYZ9E0x8RZb4awrhG+dfA/ftX/5kH/6S4KHn4aPPpN/5uHOrq1KpDROkJ+qCcOp5ouy57VH8bAYmc0",
+	"4FaJtiogUwXAqai1U9iBCo60MBPihRZMLqTD3N14qSD/SSJjvoq3xoqnMuc+y+c+lQD5HiO/OfSNJhNb",
+	"ownH6yZzN6/fjL3tf94DZPAHu8e//Q6qogHDPo28HrojOScbA6o7jq6ZAdAtEJT47spztjAttmbWI8Mt",
+	"PJlKGBV3Fka+U7c0xL1TI98bBhPhxuLsyDcmDEx++8wYs43FZcTNxXFIJYNq4s6pcUgVNoqFW6dHvjUe",
+	"xhMqbMg9omZ1oNqIYgpk0f+XSxO8yaCgPpIh17lyHGmAublcpAOC4txjxJtgPoWHX71Ym7iwtLw8YU6Z",
+	"BuL/rdSqixNmIfZf0YQxCXEjoAkndCCCgf2j5cWhSgIJSzGtcA7Uui7xUoDpQuC4JEymjNeL5JEA2BbQ",
+	"51wmidogCXtuAC76muvyJ4h2yQ2Jo94wUIjcjTBqkW0D+RS0bK0OU3bNhFwALm2I46gq3KVQ0+Pqjhvp",
+	"r3TbhY4Z0B9VlFxx6b3miupSha3PZaRDmQocxUURV/MS8I8vLpX0xdLk0pf3j57dlpwMBU++7d/51kBQ",
+	"uqbxVtR/fCjq104WWtF7PtRR92cUTn4S6j5Eth8ETC8h5wfBx0usEYG+zs3j6J1m+E6BuZ/1sOnVotbw",
+	"Sz1MArdzwTRECA+RlKdAnB1/eRf6dcCaHz17ApWMn+33v/nh5Qu2AcCoA0RcyCo2IibxRuD9NQk8kYMu",
+	"uLmotfQVV39FMk/8Nx2TedOazLNC8L+h0k7UKAsASZcI8wlcCWCecGNHpMf5xHEgTN4mHSNukLtkmzA/",
+	"wqIUuAYo1P3QpnBvoFbPk5IKu6hgGqZp5oVXRgGPSdMbNXQAqob0AcgOty37BjHUS8W7BoikCP9QNB8V",
+	"eXyC0ccpUYuooPWMswlDwgOjdZhj82EhLaQ0s4gY4V151OCPkXAc4r5oFgKo0wXXB7/AIl2PNLOSMlR7",
+	"Os7Uc3M5SFDMhTJCdUIIOVqUH6NuC1vZKZB2wViz/KEp/FHX2ZFTg6RKW1bqxlMLwz5yWQMMQT5H4rkp",
+	"eK0hI6KtaLtFXX4BIVU5YH27A31/HewnKyh0wWxGsjRzCrao44ymMEotAh971lSjPag1oBM+8tEur9u/",
+	"ICCuX1C3Ep1445pV/+kht/jv7aOj758cPf0hU3MSNTEf6ribhQQAZlYRRx4APEJEy5G7rigoyUGFIdJW",
+	"jzZ8HMzxQ9G+YhD4nICVE8Bw08Wipk7Jbc0prXfvSfXb0QEMM+cNDWoiRMHz6VcYCVqORSQyhEjF2Rch",
+	"Er/7nSSRBHpeOAMJHjeYStNTxUIu6hqUfkWhGKfPVPbT430dw+QZmQETS5BRpXWgMhZUvkrRTOWSFOMJ",
+	"IYWbcdfJw93+ncev0HWSgfGboVxWXeH5f6NM/nUpk1jBEjuWKlqLexJ0pVLT9J5XqRxFjZz8RLKmm5OC",
+	"7YEgoSyz9YsQMFz+hrJBwf5ukCblqk+XuICIJOFce9D/PmwCCO9CthW2mYRvFaeQibGGjPVJH4XoGmLh",
+	"HZZHS/6aq8A0JSqr6qumXiyxBTnriloWJK7dICI31LHQz3vMlzBmyCNNwmcVpZEK/DDbR9jxCLZ2kOXR",
+	"LkO2v+Zyo9BnyLbmQcXWM09l9SEAfMKMkEO3lYYslS9xMSPEzaPawF7QGSqwWKVFrWHIMBUYgtuK6Gd0",
+	"fOmzPy7ANKhhsphRamEReG2UiidyATL0sgEwB9fDFnCqNnsMfSmqy9E8Ub98HOzHgiKhh+PEXtxjCIp4",
+	"h/Kb8XxEEDopbbA4rjYoDkRiel89lkIweHA72PsvfaKRnBSqYv+bH1D/zqPgzj4S9+iFRM8rIQfkdGdI",
+	"yRWdk5xKUTmG5FB53OK+d0a+L57cKO4eXUCrJhJwX2H0aSZSWt/oBS+iF6yCP1/JUdjtP5YasEXZxEc9",
+	"KqzATGcSRD8ch24zVDBN6QqzXcClFjiL0KorBp/q002IXeRRQ+AAQkrJtkwq2hHwqnManqRMrQkj8l1A",
+	"keRyPL/mhokpmscImmixuRBMDYYkpJmDudyHrAfqoTbdBijGPFrGLmEG5OrEkDrnQk8OdBnEVgOdiVJL",
+	"xNPPGmtuQ2VWoTNN2rUJl4Yu2SYWIthzdgzU9egGYWeFc0gB4EVXw7+ig6prb7b9QcF/BRb44pEW0U0q",
+	"wf4hepKKq4hugCcFVU5HPAGakkP7Q3S8t9//x90xIgkRMmqcbOXp4iwKDg6Pf7eLgj/vBb++27+nHm+g",
+	"/t1bELd49Jvg4Bk6evrw6MnBC2VVSJTZD+P4h6ZCIoyAF0O0QfOmEb8YcA7l5RJ3Mbx4KnmxqV2qIBwH",
+	"Pzq6OoR5jF1+PQO1Wqp12YGq2NCu6+ChOPkEhVB87p04YvBsQadakkwRWGHRVCiC03xacQJFl02Hl50z",
+	"Y9cp6kSXzqgri9qFGmGiK8NnChIpdF9Jmjgi7yCwXDmocymY2nPFmz/50zmyjpmCbR0U4BNoxsoWFVLl",
+	"jVPmr84po/qWi2yPV5rNomtfwpsiD8rweB6gc7II4EOio0BHR64+qmwR6VZQ4CvQgJf2fBXaC4H7ZKFg",
+	"k3Ygb1GE9iB9sk0d6bqA6B3kq6y5/jaVObZMwC16Es8AugZlxfpGjRNmhvhiiHdpF8frHYSREBZxDYKr",
+	"XP07h/07/xl8de/oyS2AMtm7DZoY5DsMj8skQGQTyLFJYNgYGmwE/pqF1zo0DhLhpw4CTdXhUFPhBi2h",
+	"ZWMnCaGnIeYNgr0LgVVi/e5DETQO+kwChRWgUxPd60ZxYsUATwehnEr80kIKVTQJJRpHDh0N+PNVxU0K",
+	"Q+MmgpDBwSE63tsNvryvtm3YcPxVxFKyETTfhFPeSG4tN0dP4Yhw1RXsiC7KE9J2fHF+kgCf/CTkKDcn",
+	"pXwcHExZ1STqULAkIUqFvKYueYtBp21RAaPYLzpTNItn58KuF3JEeQR9GlUgRXY1B1gRv03WXHiV5LLQ",
+	"iKptCzBw2cs7grvkLzDP8udRcT+jHaJVIHXwFokNiLbCh3ErhGCJkSLmIUfSwTtrbpN6Hmn64nIxFkQ9",
+	"rbF4RBS8I0ZAXWcHeaRLsM9Q2+4w4rQATx5Nm7NQ4RMh0mnAKkTq+QLqnO+TTUqtuTh2izIG4oE54XmC",
+	"GqsIpI5rWuAfi6DoVCVZfs3lv4gyNCj8AhQ1sS5Q4ea3bTYk8mMgqH2DTpDZUSDYXzHg4xFCQT9qfEfH",
+	"d/kLRXg4d3GIn06K0TQFqSboCtjL1DzGiQnFAAdHCgqZY4e8hN6ecAt+/6D/+8cRpGxKEx1EkOfQoCR4",
+	"SghAF0/QiKGYBF/eD77/I+gWMMCXp1ukQN2yPARJm4dhOwpaz2vcERSP5wjQZVoK/TuP+t88i4yF4OCB",
+	"3E7S0fjjrI8GBRgh/yXB9hLJNdyi4avV/+d/7399kFitPBo8M12z/O5HWdwVSfv5pHRMyeI3kcc3kcef",
+	"qApdxzvJhPAY7Par1Z5Vqu9Ax9eFVM62ru0byLFviB7UXSx0Y2bomesyvLexo3KBdhAfFdyxIWq2CVRe",
+	"b4jDrhqBq3YPZM0NtcKPetQnDLU82kHYlTX8ZxqyK3eoS6kGEmdH9X9luc64/lqCGnv+pczgb2zZrtXI",
+	"o2u230bRe0FJjCrqGcFes00sQ7UlQDOm6swtLmhDYZioYY7p71AitmnfIK7CmFpzRV+xMEso1N+1zoWJ",
+	"NG2ZZ6VIKcu8t0jXl0DE3D7riQXgglPMVQxbWm5ADR/sCT5xpaVixwEdlXyMm76aKJtDUyZfkDbtwTpa",
+	"BCACjDAGrRooyPTyxiS2OrY7yTcCa8yj6eIs1NvL6jzpCB6il6MzDdmMqb5eL5dqC5fKi9mF3HwBQz5z",
+	"gmpeVX5dvpTzSCl9qOc6hDFtvW0m1iiBnKbqAUaqJxgZ4/SkXH1IyBdnC6gs2lDCQeX/056fH9qMMmu0",
+	"mj9yzIwirf3maCPHTTif8TG2qbs5sWk7FoVWlllD5HtnKU5Sra1mMY5sXRivJkOCw8ZKM+aQWF+wN+Xm",
+	"Ky8aCvGCf1xcqq+UVvleNBS4qBFCi4YaoSENYQMtlCoL5eXl8uI8kvnjay5/eoRZmnmbwiJFJakzyTMz",
+	"rTz5ER3lKF5KCYnclAMrSDgP1ZEcdJ4hGBTwJg0MQmE9YIs07Q52JObD2JAPWXNTSA367NLQEKWJiwPQ",
+	"IWL9Uwvngj/sBrcfoKli8NW9/u8fB188TgGav+YBEeb3mltxGyfKLwz27qo4c//z+3Gn8vCQSBO7TeLI",
+	"7ADp55Y1ESE/HBrdSNcvTMdiG68sPiBLIaIjwnqiN1VGhEBAn4yyFyVbSrAwvtwvTKmuR7khFptWUSuI",
+	"KT4HuTYGkKuYLAYKa6E1w1Yn2ER9tVRZLNUWJwTUyAA6/GXqTcCBgfr/9l3/64NXESMJOx++CY+8se0y",
+	"wiNhOaVlW1rHLPDX68GR0BZ7+Tmm6tGx8IhgSYOjIxcF/muYhdmmoo8boJf5c6hLGbM3HBJCq2sefNG+",
+	"yaLI9vUSB914FFqBlkQh/HuEuGiH+NClKeKZjbOyuV2849q0OSutvBFDBwgzrbeXugk6qdhpk2PNzbA5",
+	"1kPFrXHWUMYWfy1u+cTLskLEPGohDO2bCMEINSAihVO6nzNLQWJXBPs/QAeL//g2+PVYRSAL+uIImJ9X",
+	"4fOXeznl9IfxZjj9k/ILBBdc/DJ7TMkxDZNcS+ABETVYG7i59cYV+8YV+1MtAsFbJN7SUuEW8o3/ciT1",
+	"iLLZl7jvQxMSBSwWPF25KLUWGzvQYIPrnZHMNRSEvShHlN5ZVRWiSVEFMWCEWY2y0ZiAf19zI6RJ8Gvq",
+	"KPHgh7J9kQpiwCfZxScEpr9BPMtu+sJVLFDqwfHtirwAQwxJBf4s0rSt8FWypB8w5yHvMi3uVS1LUs6H",
+	"+PAZLt/5qPZF5hJwka56Y4bZqYDxv+ZeoH5ba13rqR6VKvUAVd0BDWgHNJmdj4YbgmUyzVfLNZ5Qz1Lk",
+	"55fMmFMSUNZXHmToPsbyCGqFfTGMOHiaPgrYu+5mY8wS2E0CvA426U9YpXnBQL9Md7SyKoBExc8h6n96",
+	"0P/lPur/0yMZie3f2z/ZCQMnOKvHRNzR0cJNCe9xUvZqImXVpy8pWdLIMdrzmtq68EeB1S9VOE6EdCbj",
+	"nYfB939MKzv8lELqgvTByjYf2RTIF2I0kKwjN5fjk5ZMKWrxZkBT7jr0EYbnmfqu54q8Qg3mLFmL05sm",
+	"XOpTunWFQaFHQYbsiQVfFGNk2KIsIgHnmEqTfbjXf3qoGvCJCo05/m3w2adI7pkzBbPQYWcjQiyUuCmy",
+	"frlaH06JYlEnhT6cZpsI6SYGFPzycfBwFwXfHx5/+hjyaH79p6OnPwxciYVL5YXL6yulev2kxYgPQeXo",
+	"5grD98jlaj344h7qPz3s//IQarwe7kKNzMPd4Ndfo+BOWMHy8Fbw1TcDxxn5508Y5dR4e0bfILLuJq9X",
+	"PYktEqG2hrtkRuwabZtMDd8m8cScaH/sQyrwnf2jJ7uo/8tDpLOXu+gMf89zbJmZfHE6RolBvlpzrjCj",
+	"5VyPsp4i6aR/50+QqfLkd8EfbqH+v/0vvnZfPEaZnmkth0XuCJXf9V1ypZVTd/DkCjP5qZfKGeILnxe9",
+	"yIexiNl3xuIQ8aUXBDqBUcy+M/6iF2by03GWKTAg1PCH1zGMuAESrP5QpeylsN3UyEOn89CBz2QtaHo4",
+	"LvVt6DsWF0Ff3Dv6/m585/UfPssazdX6avVKuba+Wl0+YUTn4sdH6/YkNpDyqi+Wl5feL9dEHl44UCvq",
+	"LiKHqpTcYHe///3u0ZNb2nj5Idp7kMX2oodfHzPkIDVDUXX8HJEYps6LHjaI10dez3LVq0zIg8P+w2/G",
+	"8NiHbcTjutYhiDNobiu9RKr8Wm94O5aONZOtY3UAfDi8bmTdRx8HbL7n1320Bmlm/CTr7CrRd1fjQ9Om",
+	"GRs21GPGeZEsHQ2efNv/+hYf7jSXL+jo2ZP+nUfZh+ZaaWm1vLh+sVpbX71aqwwf9/SLKG0zKdac6jEs",
+	"OXJ5dnZW58jFgjmcFGmmHGuYrNgw/HJnP/j80fGv9lWPmjPFwhgyWCPGuYScYtVWqmVxgUtrflmM6Wkj",
+	"r6+WlsuxuTQlvEFMxwp21ZnIFMv9p4dHh7dUif3AczVg05Yq9WucDa3LwVzP6p43Mjca0PfueePGZDRu",
+	"layrfqnca2S3rTK7T6qsFo4hRlELe39VXts3DtAXKcRu426XuAS641FXS9cRPrUdPWQZuilfYshSA+wS",
+	"TeQ1qK4PrytUkmxPk4auxA+v5+TmcpO4a0/eKAjQEjHu5G3LlG4h6QN1bHdLejLzkUdJq0FP5z6p20M/",
+	"aiL4qNyOgoTgs7R91VIrfIXWZCj9ikVwgSYThWOFd4Pq0rVXJBKI06+5aMvwaRizpq3QTyfRt3y8RYSv",
+	"GaJBSafbMAJp2+ktpruvtceEW+rm9Zv/NwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
