@@ -278,6 +278,9 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 			Date: t.ContractStart.date(), TermEnd: t.ContractEnd.date(), EarlyTerminationFee: t.EarlyTerminationFee.won,
 		},
 	}
+	if d.ScheduledProduct.said && d.ScheduledProduct.or().ProductCode == "" { // a change would be decided as if nothing was scheduled
+		return product.Customer{}, unusable("customer with a scheduled plan that cannot be read")
+	}
 	if s := d.ScheduledProduct.or(); s.ProductCode != "" {
 		c.Scheduled = &product.Scheduled{
 			PlanCode: string(s.ProductCode), Plan: plan(s.planData), EffectiveDate: s.EffectiveDate.date(),
@@ -320,8 +323,8 @@ func readPlans(body []byte) ([]product.Plan, error) {
 		if p.ProductCode == "" {
 			continue
 		}
-		if implausible(p.MonthlyFee.won) {
-			return nil, unusable("fee that cannot be meant")
+		if implausible(p.MonthlyFee.won) { // it costs this plan its fee, not the list its other plans
+			p.MonthlyFee.won = nil
 		}
 		listed := plan(p)
 		listed.Code, listed.SaleUnknown = string(p.ProductCode), p.Status == ""

@@ -38,7 +38,8 @@ var plainForm = strings.NewReplacer(
 // one thing:
 //
 //   - Commas, slashes, semicolons, bars and line ends separate items, but never between two digits (14,750원) and never in brackets.
-//   - What stands in brackets is a remark. An amount in it is no discount.
+//   - What stands in brackets is a remark. An amount in it is no discount. A remark right after an amount that takes it back (미적용, 예정,
+//     최대 …) makes the item unread.
 //   - An amount is a number, its thousands grouped well or not at all, and 원. It comes after its name.
 //   - 할인 10,000원 and 할인 -10,000원 are the same discount. A text that writes some amounts with a minus and some without is not read.
 //   - Without a separator a second amount is an item of its own only if both names say that they are discounts (가족할인 1원 복지할인 2원).
@@ -121,6 +122,8 @@ var (
 	// amount.
 	otherwise = regexp.MustCompile(`취소|환수|반환|추징|위약|최대|최소|최저|예정|정상가|정가|월정액|기본료|이용료|청구|납부|결제|할인\s*[전후]` +
 		`|(?:^|\s)약\s*$|[xX×*~≈]\s*$|[0-9]\s*[십백천만억]\s*$`)
+	// takenBack are words of a remark by which the amount before it is not, not yet or not wholly a discount.
+	takenBack   = regexp.MustCompile(`미적용|제외|취소|종료|만료|중단|예정|최대|환수|추징|한도`)
 	threeDigits = regexp.MustCompile(`^[0-9]{3}(?:,|$)`) // with a number before it: thousands grouped by a blank
 	endsInDigit = regexp.MustCompile(`[0-9]\s+$`)
 	// summing are words that make an amount the sum of others.
@@ -141,8 +144,12 @@ func readPart(part string) []reading {
 		if !ok || grouped || masked[at[2]:at[3]] == "+" || otherwise.MatchString(before) {
 			return []reading{{Item: bill.Item{Name: part}}}
 		}
+		remarked := remark.FindString(part[at[1]:])
+		if takenBack.MatchString(remarked) {
+			return []reading{{Item: bill.Item{Name: part}}}
+		}
 		out = append(out, reading{Item: bill.Item{Name: name, Amount: &won}, minus: at[2] < at[3]})
-		from = at[1] + len(remark.FindString(part[at[1]:]))
+		from = at[1] + len(remarked)
 	}
 	rest := strings.TrimSpace(part[from:])
 	if len(out) == 0 || rest != "" && !afterwards.MatchString(rest) {

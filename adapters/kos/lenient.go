@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,12 +17,17 @@ import (
 // odd field does not cost the whole answer. Whether an answer can do without the field is for its reader to say
 // (convert.go). The generated types are for what is sent.
 
-// maybe is a part of an answer; nil when it is missing, null or of another type.
-type maybe[T any] struct{ v *T }
+// maybe is a part of an answer; nil when it is missing, null or of another type. said is true when KOS wrote something there, readable or
+// not: nothing is not the same as something that cannot be read.
+type maybe[T any] struct {
+	v    *T
+	said bool
+}
 
 // UnmarshalJSON reads the part, or leaves it absent.
 func (m *maybe[T]) UnmarshalJSON(raw []byte) error {
 	var v T
+	m.said = !slices.Contains([]string{"null", "{}", "[]", `""`}, string(raw))
 	if string(raw) != "null" && json.Unmarshal(raw, &v) == nil {
 		m.v = &v
 	}

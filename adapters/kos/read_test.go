@@ -402,7 +402,6 @@ func TestUnreadableCustomersAndPlans(t *testing.T) {
 		envelope(t, "0000", map[string]any{
 			"customerId": "C", "customerName": "N", "operatorCode": "O", "lineStatus": "ACTIVE",
 			"currentProduct": map[string]any{"productCode": "P"}, "contract": map[string]any{"earlyTerminationFee": -1},
-			"products": []any{map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O", "monthlyFee": -1}},
 		}): "UNREADABLE",
 		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productName": "N", "operatorCode": "O"}}}): "UNREADABLE",
 	} {
@@ -413,6 +412,40 @@ func TestUnreadableCustomersAndPlans(t *testing.T) {
 		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), body)
 		require.Equal(t, []string{"customer.get " + want, "products.list " + want}, l.results())
 	}
+}
+
+// TestAnOddFeeCostsItsPlanAlone: the list keeps its other plans.
+func TestAnOddFeeCostsItsPlanAlone(t *testing.T) {
+	t.Parallel()
+	plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{
+		map[string]any{"productCode": "P", "productName": "N", "operatorCode": "O", "monthlyFee": -1},
+		map[string]any{"productCode": "Q", "productName": "M", "operatorCode": "O", "monthlyFee": 39000},
+	}}))).Plans(t.Context())
+	require.NoError(t, err)
+	require.Len(t, plans, 2)
+	require.Nil(t, plans[0].MonthlyFee)
+	require.EqualValues(t, 39_000, *plans[1].MonthlyFee)
+}
+
+// TestAScheduleThatCannotBeReadIsNotNone: a change must not be decided as if nothing was scheduled.
+func TestAScheduleThatCannotBeReadIsNotNone(t *testing.T) {
+	t.Parallel()
+	for schedule, readable := range map[any]bool{"5G-PREMIUM-001": false, 7: false, nil: true, "": true} {
+		c, err := serve(t, says(200, envelope(t, "0000", map[string]any{
+			"customerId": "C", "operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"}, "scheduledProduct": schedule,
+		}))).Customer(t.Context(), number(t, "01012345678"))
+		if readable {
+			require.NoError(t, err)
+			require.Nil(t, c.Scheduled)
+			continue
+		}
+		require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), schedule)
+	}
+	_, err := serve(t, says(200, envelope(t, "0000", map[string]any{
+		"customerId": "C", "operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"},
+		"scheduledProduct": map[string]any{"effectiveDate": "20260401"},
+	}))).Customer(t.Context(), number(t, "01012345678"))
+	require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code())
 }
 
 // What KOS leaves out of a customer or a plan is nothing, and what it states of a plan with the customer is kept.
