@@ -113,6 +113,19 @@ func TestNobodyClaimsToBeSomebodyByHeader(t *testing.T) {
 	}
 }
 
+// TestAGatewayInTheSameProcessIsBelieved: it knows the proxies before it, the service behind it only sees the same peer.
+func TestAGatewayInTheSameProcessIsBelieved(t *testing.T) {
+	t.Parallel()
+	balancer := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	req := httptest.NewRequest(http.MethodGet, "/", nil)
+	req.RemoteAddr = "10.0.0.5:1"
+	req.Header.Set("X-Forwarded-For", "203.0.113.8:51234")
+	service := edge.WhoCalls(nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "203.0.113.8", edge.ClientOf(r.Context()).IP)
+	}))
+	edge.WhoCalls(balancer)(service).ServeHTTP(httptest.NewRecorder(), req)
+}
+
 func observed(t *testing.T, h http.Handler, method string) (*bytes.Buffer, *prometheus.Registry, http.Handler) {
 	t.Helper()
 	var log bytes.Buffer

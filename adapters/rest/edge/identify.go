@@ -70,6 +70,10 @@ func ClientOf(ctx context.Context) auth.Client {
 func WhoCalls(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if ClientOf(r.Context()) != (auth.Client{}) { // a gateway in the same process has looked already
+				next.ServeHTTP(w, r)
+				return
+			}
 			peer := peerOf(r)
 			believed := contains(trusted, peer)
 			for name := range r.Header {
