@@ -118,7 +118,7 @@ func turns(k alert.Kind) bool {
 	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
 		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged, alert.ChangeParked,
 		alert.BooksDiffer, alert.OftenUnlocked, alert.ManySearches,
-		alert.UserIDsClash:
+		alert.UserIDsClash, alert.LineElsewhere:
 	}
 	return false
 }

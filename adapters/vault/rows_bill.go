@@ -100,7 +100,8 @@ func fromBillRow(r billRow) (bill.Copy, error) {
 		b.Contract.Start, err6 = parseDay(t.Start)
 		b.Contract.End, err7 = parseDay(t.End)
 	}
-	return bill.Copy{Version: version, Bill: b, AsOf: r.AsOf, Trust: r.Trust, Holder: r.Holder}, errors.Join(err1, err2, err3, err4, err5, err6, err7)
+	return bill.Copy{Version: version, Bill: b, AsOf: r.AsOf, Trust: r.Trust, Holder: r.Holder},
+		errors.Join(err1, err2, err3, err4, err5, err6, err7)
 }
 
 // doubted is a row of a release that wrote 0 for what KOS had left out: each 0 that may be such a one is left out, and

@@ -233,7 +233,8 @@ func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
 		require.Equal(t, want, got.Customer.Contract.EarlyTerminationFee)
 		require.Equal(t, freshness.Stale, got.Limits(freshness.Customer).Decide(got.AsOf, time.Time{}, got.AsOf, 0))
 	}
-	plans, err := vault.Plans(v).Open(sealing.At("x"), of("plans", `{"Plans":[{"Code":"P","Name":"N","MonthlyFee":0,"DataAllowance":"","VoiceAllowance":"",
+	plans, err := vault.Plans(v).Open(sealing.At("x"),
+		of("plans", `{"Plans":[{"Code":"P","Name":"N","MonthlyFee":0,"DataAllowance":"","VoiceAllowance":"",
 		"SMSAllowance":"","NetworkType":"","Description":"","OnSale":false,"OperatorCode":"O"},{"Code":"Q","MonthlyFee":1,"OnSale":true}],
 		"AsOf":"2026-03-02T03:04:05Z"}`))
 	require.NoError(t, err)

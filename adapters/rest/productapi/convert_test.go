@@ -47,11 +47,14 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 	require.JSONEq(t, `{"productCode":"P","monthlyFee":5,"isAvailable":true,"priceDifference":5}`,
 		shown(toPlan(product.Plan{Code: "P", MonthlyFee: won(5), OnSale: true}, &product.Plan{MonthlyFee: won(0)})))
 	next := product.Plan{Code: "Q", Name: "다음", SaleUnknown: true}
+	days := product.DefaultPolicy().Days(time.Date(2026, 3, 15, 3, 0, 0, 0, time.UTC))
 	screen := catalog.Screen{
 		Customer: product.Customer{CustomerID: "C", LineStatus: "?", Scheduled: &product.Scheduled{PlanCode: "Q"}},
 		Current:  untold, Scheduled: &next,
 	}
-	require.JSONEq(t, `{"customerId":"C","lineNumber":"","currentProduct":{"productCode":"P"},"contractInfo":{},"effectiveDates":["2026-04-01","2026-03-15"],"source":"",
-		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`, shown(toCustomer(screen, product.DefaultPolicy().Days(time.Date(2026, 3, 15, 3, 0, 0, 0, time.UTC)))))
+	require.JSONEq(t, `{"customerId":"C","lineNumber":"","currentProduct":{"productCode":"P"},"contractInfo":{},
+		"effectiveDates":["2026-04-01","2026-03-15"],"source":"",
+		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`, 
+		shown(toCustomer(screen, days)))
 	require.JSONEq(t, `{"productCode":"P"}`, shown(toDone(product.Order{To: "P"}).ChangedProduct), "an order of before plans were kept")
 }

@@ -50,7 +50,9 @@ func (h *Handlers) GetProductCustomer(
 	if err != nil {
 		return nil, err
 	}
-	return gen.GetProductCustomer200JSONResponse{Success: true, Message: "고객 정보를 조회하였습니다", Data: toCustomer(screen, h.Changes.EffectiveDays())}, nil
+	return gen.GetProductCustomer200JSONResponse{
+		Success: true, Message: "고객 정보를 조회하였습니다", Data: toCustomer(screen, h.Changes.EffectiveDays()),
+	}, nil
 }
 
 // ListAvailableProducts answers the plans to change to.

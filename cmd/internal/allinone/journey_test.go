@@ -166,7 +166,8 @@ func TestChangeIsAppliedOnceAndSeenAtOnce(t *testing.T) {
 
 	screen := call(t, http.MethodGet, "/products/customer/"+who.LineNumber, token, nil)
 	require.Equal(t, http.StatusOK, screen.status, screen.raw)
-	require.Equal(t, "5G-STANDARD-001", screen.text("scheduledProduct", "product", "productCode"), "never older than the customer's own change: "+screen.raw)
+	require.Equal(t, "5G-STANDARD-001", screen.text("scheduledProduct", "product", "productCode"),
+		"never older than the customer's own change: "+screen.raw)
 	again := call(t, http.MethodPost, "/products/change", token, wish)
 	require.Equal(t, http.StatusConflict, again.status, "decision 10: the same target while it is scheduled")
 

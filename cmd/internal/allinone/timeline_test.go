@@ -158,7 +158,8 @@ func TestTheStoryOfAnInquiry(t *testing.T) {
 	story, whats := storyOf(t, operator, stale)
 	require.True(t, inOrder(whats, "REQUESTED", "CALLED_KOS", "ANSWERED_STALE"), whats)
 	require.Contains(t, story.raw, `"result":"E999"`)
-	require.Equal(t, []string{"INQUIRY", masked(who), "COMPLETED"}, []string{story.text("kind"), story.text("lineNumber"), story.text("status")})
+	require.Equal(t, []string{"INQUIRY", masked(who), "COMPLETED"},
+		[]string{story.text("kind"), story.text("lineNumber"), story.text("status")})
 	_, whats = storyOf(t, operator, fresh)
 	require.True(t, inOrder(whats, "REQUESTED", "CALLED_KOS", "ANSWERED_FROM_KOS"), whats)
 	require.Eventually(t, func() bool {

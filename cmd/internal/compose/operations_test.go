@@ -78,7 +78,10 @@ func TestTheGatewaySeesWhatAnInstanceKnows(t *testing.T) {
 
 func TestInstancesAreConfiguration(t *testing.T) {
 	t.Parallel()
-	vars := map[string]string{"BILL_INTERNAL_URLS": "http://b1:9082, http://b2:9082", "INTERNAL_TOKEN": strings.Repeat("t", 32), "GATEWAY_AUDIT_TOKEN": strings.Repeat("a", 32)}
+	vars := map[string]string{
+		"BILL_INTERNAL_URLS": "http://b1:9082, http://b2:9082",
+		"INTERNAL_TOKEN":     strings.Repeat("t", 32), "GATEWAY_AUDIT_TOKEN": strings.Repeat("a", 32),
+	}
 	g, err := ReadGateway(boot.Env(func(key string) string { return vars[key] }))
 	require.NoError(t, err)
 	require.Equal(t, Instances{

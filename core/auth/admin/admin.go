@@ -197,8 +197,8 @@ type Update struct {
 	Reason     string
 }
 
-// Update changes status, roles, customer id or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange says, or
-// for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die within a
+// Update changes status, roles, customer id or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange
+// says, or for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die within a
 // second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
