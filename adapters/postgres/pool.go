@@ -106,14 +106,15 @@ var ErrReadOnly = errors.New("the database takes no writes (its sessions are rea
 // that still talks to the server before a failover gets no requests. Pooled sessions that are read-only are closed; what counts is a
 // session made anew.
 func Ping(pool *pgxpool.Pool) func(ctx context.Context) error {
+	var renewal renewal
+	renewal.pool.Store(pool)
 	return func(ctx context.Context) error {
 		readOnly, err := takesNoWrites(ctx, pool)
 		if err == nil && readOnly {
-			pool.Reset()
-			readOnly, err = takesNoWrites(ctx, pool)
-		}
-		if err == nil && readOnly {
-			err = ErrReadOnly
+			renewal.renew()
+			if readOnly, err = takesNoWrites(ctx, pool); err != nil || readOnly {
+				err = errors.Join(ErrReadOnly, err)
+			}
 		}
 		return translate("ping", err)
 	}

@@ -67,7 +67,6 @@ func Chain(
 	h = edge.Limit(edge.BodyLimit, fail)(h)
 	h = edge.Recover(fail)(h)
 	h = edge.Secure(h)
-	h = edge.OneAnswer(h)
 	h = edge.Observe(m, log, now)(h)
 	h = edge.WhoCalls(trusted)(h)
 	h = edge.Deadline(within)(h)

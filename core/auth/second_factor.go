@@ -48,7 +48,7 @@ const (
 
 var (
 	totpCode     = regexp.MustCompile(`^[0-9]{6}$`)
-	recoveryCode = regexp.MustCompile(`^[a-z2-7]{5}-[a-z2-7]{5}$`)
+	recoveryCode = regexp.MustCompile(`^(?i:[a-z2-7]{5}-[a-z2-7]{5})$`)
 )
 
 // KindOfCode tells the kinds apart by their form.

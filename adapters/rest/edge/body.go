@@ -13,25 +13,37 @@ import (
 // service's alike. Its methods may be called from several goroutines. A nil Body is that of a request without one.
 type Body struct {
 	io.ReadCloser
-	end atomic.Pointer[error] // io.EOF: the body is whole
+	end     atomic.Pointer[error] // io.EOF: the body is whole
+	waiting atomic.Bool           // somebody is reading it now
 }
 
 // watch replaces the request's body by one that is watched, of at most limit bytes. When the request's time is over and the client has
 // not sent it all, reading ends with a timeout: nothing else would end it, and who reads it would wait as long as the client likes.
-// stop must be called when the request is done with.
-func watch(w http.ResponseWriter, r *http.Request, limit int64) (stop func() bool) {
+// done must be called when the request is answered: net/http reads what is left of the body before it sends the answer, which must not
+// wait for a client that stopped sending either.
+func watch(w http.ResponseWriter, r *http.Request, limit int64) (done func()) {
 	body := &Body{ReadCloser: http.MaxBytesReader(w, r.Body, limit)}
 	r.Body = body
-	return context.AfterFunc(r.Context(), func() {
+	endReading := func(in time.Duration) {
 		if body.Incomplete() {
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now()) // a recorder of a test has no connection
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(in)) // a recorder of a test has no connection
 		}
-	})
+	}
+	stop := context.AfterFunc(r.Context(), func() { endReading(0) })
+	return func() {
+		stop()
+		endReading(restOfBody)
+	}
 }
+
+// restOfBody is how long a body may still arrive whose request is answered without it.
+const restOfBody = 100 * time.Millisecond
 
 // Read implements io.Reader.
 func (b *Body) Read(p []byte) (int, error) {
+	b.waiting.Store(true)
 	n, err := b.ReadCloser.Read(p)
+	b.waiting.Store(false)
 	if err != nil && !errors.Is(err, http.ErrBodyReadAfterClose) {
 		b.end.CompareAndSwap(nil, &err)
 	}
@@ -49,6 +61,9 @@ func (b *Body) Failure() error {
 	}
 	return nil
 }
+
+// Waiting reports whether the client is waited for now: reading its body has begun and has not ended.
+func (b *Body) Waiting() bool { return b != nil && b.waiting.Load() }
 
 // Incomplete reports whether the client has not sent the whole body yet.
 func (b *Body) Incomplete() bool { return b != nil && b.end.Load() == nil }

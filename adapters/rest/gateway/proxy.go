@@ -74,7 +74,7 @@ func proxyFault(sent *edge.Body, err error) error {
 	switch failed := sent.Failure(); {
 	case failed != nil:
 		return contract.BodyFault(failed)
-	case errors.Is(err, context.DeadlineExceeded) && sent.Incomplete():
+	case errors.Is(err, context.DeadlineExceeded) && sent.Waiting():
 		return fault.New(fault.RequestTimeout).Because(err)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return fault.New(fault.UpstreamTimeout).Because(err)

@@ -85,6 +85,48 @@ func TestALateBodyIsTheClients(t *testing.T) {
 	}
 }
 
+// TestAServiceThatCannotBeReachedIsNotTheClients: the time of the dial is over, nobody has asked for the body yet.
+func TestAServiceThatCannotBeReachedIsNotTheClients(t *testing.T) {
+	t.Parallel()
+	sent := &edge.Body{ReadCloser: io.NopCloser(strings.NewReader("{}"))}
+	require.False(t, sent.Waiting())
+	require.True(t, sent.Incomplete())
+	reading := &edge.Body{ReadCloser: io.NopCloser(reader(func([]byte) (int, error) { return 0, context.DeadlineExceeded }))}
+	_, err := reading.Read(nil)
+	require.Error(t, err)
+	require.ErrorIs(t, reading.Failure(), context.DeadlineExceeded)
+
+	full, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") // accepts nothing
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = full.Close() })
+	origin, err := url.Parse("http://" + full.Addr().String())
+	require.NoError(t, err)
+	c := config()
+	c.Bill = gateway.NewProxy(origin, c.Log, c.Clock)
+	late, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	req := httptest.NewRequest(http.MethodPost, "/api/v1/bills/inquiry", strings.NewReader("{}")).WithContext(late)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer good")
+	rec := httptest.NewRecorder()
+	newGateway(t, c).ServeHTTP(rec, req)
+	require.Equal(t, http.StatusGatewayTimeout, rec.Code)
+}
+
+// reader is a reader of one function.
+type reader func([]byte) (int, error)
+
+func (r reader) Read(p []byte) (int, error) { return r(p) }
+
+// TestARefusalDoesNotWaitForTheBody: a client that is refused before its body is looked at hears so at once.
+func TestARefusalDoesNotWaitForTheBody(t *testing.T) {
+	t.Parallel()
+	door := httptest.NewServer(newGateway(t, config()))
+	t.Cleanup(door.Close)
+	refused := strings.Replace(head, "Bearer good", "Bearer other", 1) + "Content-Length: 100\r\n\r\n{"
+	require.Equal(t, []int{http.StatusForbidden}, converse(t, door.Listener.Addr().String(), refused))
+}
+
 // TestEachHeaderIsSentOnce: the service behind the gateway sets the same security headers, since it may be reached without a gateway too.
 func TestEachHeaderIsSentOnce(t *testing.T) {
 	t.Parallel()
@@ -143,7 +185,7 @@ func TestAChunkedRequestIsTheLastOfItsConnection(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	t.Cleanup(upstream.Close)
-	door := httptest.NewServer(proxied(t, upstream.URL))
+	door := httptest.NewServer(edge.OneAnswer(proxied(t, upstream.URL)))
 	t.Cleanup(door.Close)
 	addr := door.Listener.Addr().String()
 
@@ -153,6 +195,10 @@ func TestAChunkedRequestIsTheLastOfItsConnection(t *testing.T) {
 	require.Equal(t, []int{http.StatusNoContent}, converse(t, addr, chunked+smuggled))
 	refused := strings.Replace(both, "Bearer good", "Bearer other", 1)
 	require.Equal(t, []int{http.StatusForbidden}, converse(t, addr, refused+smuggled), "also when the body was not read")
+
+	old := strings.Replace(both, "HTTP/1.1", "HTTP/1.0", 1)
+	old = strings.Replace(old, "Host: x", "Host: x\r\nConnection: keep-alive", 1)
+	require.Len(t, converse(t, addr, old+smuggled), 1, "HTTP/1.0 knows no chunks, and net/http does not tell that there were any")
 
 	sized := head + "Content-Length: 2\r\n\r\n{}"
 	last := strings.Replace(smuggled, "Host", "Connection: close\r\nHost", 1)

@@ -54,7 +54,7 @@ func TestWhatKOSDoesNotTellIsAbsent(t *testing.T) {
 	}
 	require.JSONEq(t, `{"customerId":"C","lineNumber":"","currentProduct":{"productCode":"P"},"contractInfo":{},
 		"effectiveDates":["2026-04-01","2026-03-15"],"source":"",
-		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`, 
+		"scheduledProduct":{"product":{"productCode":"Q","productName":"다음"}},"asOf":"0001-01-01T00:00:00Z"}`,
 		shown(toCustomer(screen, days)))
 	require.JSONEq(t, `{"productCode":"P"}`, shown(toDone(product.Order{To: "P"}).ChangedProduct), "an order of before plans were kept")
 }

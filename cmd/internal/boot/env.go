@@ -92,8 +92,21 @@ func (r *Reader) Guarded(key string, shortest int) personal.Secret {
 		r.Weakens(key, true, "it is not set")
 	case len(v) < shortest:
 		r.Weakens(key, true, fmt.Sprintf("it is shorter than %d characters", shortest))
+	case variety(v) < leastVariety:
+		r.Weakens(key, true, fmt.Sprintf("it has fewer than %d different characters", leastVariety))
 	}
 	return personal.NewSecret(v)
+}
+
+// leastVariety is how many different characters a secret has at least: a random one of 32 hexadecimal digits has fewer once in 10^7.
+const leastVariety = 8
+
+func variety(s string) int {
+	seen := map[rune]bool{}
+	for _, c := range s {
+		seen[c] = true
+	}
+	return len(seen)
 }
 
 // String answers the variable, or def.

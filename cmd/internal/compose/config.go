@@ -200,6 +200,7 @@ func ReadSessions(r *boot.Reader) auth.SessionPolicy {
 	p.IdleAuto = r.Duration("SESSION_IDLE_AUTO", p.IdleAuto)
 	p.Refresh = r.Duration("SESSION_LIFETIME", p.Refresh)
 	p.RefreshGrace = r.Duration("REFRESH_GRACE", p.RefreshGrace)
+	r.Weakens("REFRESH_GRACE", p.RefreshGrace > time.Minute, "a stolen refresh token would go unnoticed for more than a minute")
 	p.Devices = r.Int("SESSION_DEVICES", p.Devices, 1, manyDevices)
 	return p
 }
@@ -276,8 +277,10 @@ func listenBehind(r *boot.Reader, peers, usual, prefix, public, internal string)
 
 func trusted(r *boot.Reader, key, usual string) []netip.Prefix {
 	networks := r.Prefixes(key, usual)
-	everywhere := slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Bits() == 0 })
-	r.Weakens(key, everywhere, "every caller could say from which address it comes")
+	wide := slices.ContainsFunc(networks, func(p netip.Prefix) bool {
+		return p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16
+	})
+	r.Weakens(key, wide, "a network that wide lets strangers say from which address they come")
 	return networks
 }
 
@@ -407,7 +410,9 @@ func ap(r *boot.Reader) AP {
 		a.Secret = r.Secret("MVNOAP_SECRET")
 		r.Weakens("MVNOAP_SECRET", a.Secret.Reveal() != "" && len(a.Secret.Reveal()) < shortestSecret,
 			fmt.Sprintf("it is shorter than %d characters", shortestSecret))
-		a.Next = personal.NewSecret(r.String("MVNOAP_SECRET_NEXT", ""))
+		next := r.String("MVNOAP_SECRET_NEXT", "")
+		r.Weakens("MVNOAP_SECRET_NEXT", next != "" && len(next) < shortestSecret, fmt.Sprintf("it is shorter than %d characters", shortestSecret))
+		a.Next = personal.NewSecret(next)
 	}
 	return a
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +20,8 @@ import (
 	"phonebill/core/personal"
 	"phonebill/core/quota"
 )
+
+const longToken = "0123456789abcdef0123456789abcdef"
 
 func silent() Tools { return RealTools(slog.New(slog.DiscardHandler)) }
 
@@ -80,7 +81,7 @@ func TestInstancesAreConfiguration(t *testing.T) {
 	t.Parallel()
 	vars := map[string]string{
 		"BILL_INTERNAL_URLS": "http://b1:9082, http://b2:9082",
-		"INTERNAL_TOKEN":     strings.Repeat("t", 32), "GATEWAY_AUDIT_TOKEN": strings.Repeat("a", 32),
+		"INTERNAL_TOKEN":     longToken, "GATEWAY_AUDIT_TOKEN": longToken + "x",
 	}
 	g, err := ReadGateway(boot.Env(func(key string) string { return vars[key] }))
 	require.NoError(t, err)

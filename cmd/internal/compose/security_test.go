@@ -2,6 +2,7 @@ package compose_test
 
 import (
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,15 +40,16 @@ func TestNoServiceStartsWithWeakenedSecurity(t *testing.T) {
 	t.Parallel()
 	type settings = map[string]string
 	everywhere := []settings{
-		{"INTERNAL_TOKEN": ""}, {"INTERNAL_TOKEN": longSecret[1:]}, {"VALKEY_MINI": "true"},
+		{"INTERNAL_TOKEN": strings.Repeat(" ", 32)}, {"INTERNAL_TOKEN": strings.Repeat("ab", 16)}, {"INTERNAL_TOKEN": ""}, {"INTERNAL_TOKEN": longSecret[1:]}, {"VALKEY_MINI": "true"},
 	}
-	behind := []settings{{"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"}}
-	outside := append([]settings{{"MVNOAP_SECRET": "short"}}, behind...)
+	behind := []settings{{"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"}, {"TRUSTED_PEERS": "0.0.0.0/1,128.0.0.0/1"}}
+	outside := append([]settings{{"MVNOAP_SECRET": "short"}, {"MVNOAP_SECRET_NEXT": "short"}}, behind...)
 	weak := map[string][]settings{
 		"gateway": {{"TRUSTED_PROXIES": "0.0.0.0/0"}, {"GATEWAY_AUDIT_TOKEN": ""}, {"GATEWAY_AUDIT_TOKEN": "short"}},
 		"auth": append([]settings{
 			{"ARGON2_MEMORY_KIB": "8"}, {"ARGON2_MEMORY_KIB": "19455"}, {"ARGON2_PASSES": "1"}, {"AUTH_COOKIE_SECURE": "false"},
 			{"LOGIN_THROTTLE_PER_MINUTE": "0"}, {"GATEWAY_AUDIT_TOKEN": ""},
+			{"REFRESH_GRACE": "24h"},
 		}, behind...),
 		"bill": outside, "product": outside,
 	}

@@ -198,8 +198,8 @@ type Update struct {
 }
 
 // Update changes status, roles, customer id or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange
-// says, or for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die within a
-// second; an account that is not ACTIVE any more has no session left.
+// says, or for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die
+// within a second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
 	if x.Status != nil {

@@ -3,6 +3,7 @@ package onetime
 
 import (
 	"context"
+	"strings"
 
 	"phonebill/core/auth"
 	"phonebill/core/auth/guess"
@@ -28,7 +29,7 @@ func (c Check) Look(ctx context.Context, user auth.UserID, code personal.Secret)
 	case auth.CodeTOTP:
 		accepted, err = c.accept(ctx, user, code)
 	case auth.CodeRecovery:
-		accepted, err = c.Factors.UseRecoveryCode(ctx, user, code, c.Now())
+		accepted, err = c.Factors.UseRecoveryCode(ctx, user, asMade(code), c.Now())
 	case auth.CodeMalformed:
 	}
 	switch {
@@ -51,3 +52,6 @@ func (c Check) accept(ctx context.Context, user auth.UserID, code personal.Secre
 	}
 	return c.Factors.Accept(ctx, user, step)
 }
+
+// asMade is a recovery code as it was made, in small letters: keyboards of phones begin with a capital one.
+func asMade(code personal.Secret) personal.Secret { return personal.NewSecret(strings.ToLower(code.Reveal())) }
