@@ -33,8 +33,9 @@ func Limit(limit int64, fail Fail) func(http.Handler) http.Handler {
 }
 
 // OneAnswer closes an HTTP/1 connection after the answer to a chunked request, and after every answer in HTTP/1.0, where net/http does not
-// even tell that a request was chunked. Such a request may have come with a Content-Length too, which net/http takes away before any handler sees it; a server between that believed the other header would send the rest of the
-// body as the next request (RFC 9112, 6.1: the connection must be closed). HTTP/2 frames its bodies itself.
+// even tell that a request was chunked. Such a request may have come with a Content-Length too, which net/http takes away before any
+// handler sees it; a server between that believed the other header would send the rest of the body as the next request (RFC 9112, 6.1: the
+// connection must be closed). HTTP/2 frames its bodies itself.
 func OneAnswer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor < 2 && (len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)) {

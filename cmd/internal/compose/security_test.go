@@ -40,7 +40,8 @@ func TestNoServiceStartsWithWeakenedSecurity(t *testing.T) {
 	t.Parallel()
 	type settings = map[string]string
 	everywhere := []settings{
-		{"INTERNAL_TOKEN": strings.Repeat(" ", 32)}, {"INTERNAL_TOKEN": strings.Repeat("ab", 16)}, {"INTERNAL_TOKEN": ""}, {"INTERNAL_TOKEN": longSecret[1:]}, {"VALKEY_MINI": "true"},
+		{"INTERNAL_TOKEN": strings.Repeat(" ", 32)}, {"INTERNAL_TOKEN": strings.Repeat("ab", 16)}, {"INTERNAL_TOKEN": ""},
+		{"INTERNAL_TOKEN": longSecret[1:]}, {"VALKEY_MINI": "true"},
 	}
 	behind := []settings{{"TRUSTED_PEERS": "0.0.0.0/0"}, {"TRUSTED_PEERS": "10.0.0.0/8,::/0"}, {"TRUSTED_PEERS": "0.0.0.0/1,128.0.0.0/1"}}
 	outside := append([]settings{{"MVNOAP_SECRET": "short"}, {"MVNOAP_SECRET_NEXT": "short"}}, behind...)

@@ -54,4 +54,6 @@ func (c Check) accept(ctx context.Context, user auth.UserID, code personal.Secre
 }
 
 // asMade is a recovery code as it was made, in small letters: keyboards of phones begin with a capital one.
-func asMade(code personal.Secret) personal.Secret { return personal.NewSecret(strings.ToLower(code.Reveal())) }
+func asMade(code personal.Secret) personal.Secret {
+	return personal.NewSecret(strings.ToLower(code.Reveal()))
+}

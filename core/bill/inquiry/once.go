@@ -19,7 +19,7 @@ const storing = 10 * time.Second
 // AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used returns what its inquiry came to, or the inquiry as
 // it stands while that goes on; IDEMPOTENCY_KEY_REUSED when it asked for something else; also when its month cannot be chosen any more.
 // Only a request that is itself answered SERVICE_UNAVAILABLE or VALIDATION_ERROR gives its key back; one that was taken (202) and failed
-// later is repeated as that failure. Where keys cannot be looked up the bill is answered all the same: asking twice does no harm (decision 15).
+// later is repeated as that failure. Where keys cannot be looked up the bill is answered all the same: asking twice does no harm.
 func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key idempotency.Key) (Result, error) {
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
