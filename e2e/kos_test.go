@@ -23,8 +23,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"phonebill/adapters/argon2"
 	"phonebill/adapters/kos/kossim"
 	"phonebill/core/holder"
+	"phonebill/core/personal"
 )
 
 // control speaks to the KOS simulator's control API.
@@ -233,8 +235,11 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	path := filepath.Join(t.TempDir(), "customers.csv")
 	file, err := os.Create(path)
 	require.NoError(t, err)
+	// A hash comes from another system, where the customer chose the password: it need not be changed at the first log-in.
+	hash, err := argon2.New(argon2.Default()).Hash(t.Context(), personal.NewSecret("Korrekt-pferd-7-batterie"))
+	require.NoError(t, err)
 	rows := csv.NewWriter(file)
-	require.NoError(t, rows.Write([]string{"user_id", "password", "name", "customer_id", "lines", "permissions"}))
+	require.NoError(t, rows.Write([]string{"user_id", "password_hash", "name", "customer_id", "lines", "permissions"}))
 	for i := range n {
 		lines = append(lines, known[i*linesEach:(i+1)*linesEach])
 		customer := holder.PerLine // KOS has a customer for each line
@@ -242,7 +247,7 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 			customer = kossim.CustomerOf(digits(lines[i][0])).CustomerID
 		}
 		require.NoError(t, rows.Write([]string{
-			fmt.Sprintf("drill-%d", i), "Korrekt-pferd-7-batterie", "김드릴", customer, strings.Join(lines[i], ";"),
+			fmt.Sprintf("drill-%d", i), hash.Reveal(), "김드릴", customer, strings.Join(lines[i], ";"),
 			"BILL_INQUIRY;PRODUCT_CHANGE",
 		}))
 	}
