@@ -153,20 +153,31 @@ func (s *Service) subject(ctx context.Context, r Request) (auth.Subject, error) 
 	return guess.SubjectOf(s.Devices, r.UserID, account, r.Devices), err
 }
 
-// authenticate answers the account that the password is right for. The account is read after the guess was taken, which may have
-// waited; for a locked id it is read too: the history tells known ids from unknown ones.
+// authenticate answers the account that the password is right for. The typed id means an account, known or not, before a guess is taken:
+// its own id names the counter, so that two accounts whose ids differ in case alone have one each, and one account has one however it is
+// typed. It is read again after the guess was taken, which may have waited. For a locked id it is returned as well: the history tells
+// known ids from unknown ones.
 func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subject) (user auth.User, err error) {
+	meant, err := s.account(ctx, r.UserID)
+	if err != nil {
+		return auth.User{}, err
+	}
+	if subject.UserID != meant.UserID {
+		subject = auth.Subject{UserID: cmp.Or(meant.UserID, r.UserID.Folded())}
+	}
 	err = s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) {
 		found, err := s.account(ctx, r.UserID)
-		if err != nil {
+		switch {
+		case err != nil:
 			return guess.Unjudged, err
+		case found.UserID != meant.UserID: // it means another account by now, which has a counter of its own
+			return guess.Unjudged, fault.New(fault.ServiceUnavailable).RetryIn(again)
 		}
 		user = found
 		return s.check(ctx, r, user)
 	})
 	if errors.Is(err, fault.New(fault.Locked)) {
-		found, trouble := s.account(ctx, r.UserID)
-		return found, errors.Join(err, trouble)
+		return meant, err
 	}
 	return user, err
 }
