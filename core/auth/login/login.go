@@ -290,7 +290,7 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	if err != nil { // never issued: refused without a look at any store, so it uses up nothing that the address shares
 		return Tokens{}, err
 	}
-	if err := s.admit(ctx, "refresh:", from); err != nil {
+	if err := s.admitRenewal(ctx, sid, generation, from); err != nil {
 		return Tokens{}, err
 	}
 	var verdict auth.Refresh
@@ -320,6 +320,26 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 		return Tokens{}, err
 	}
 	return s.tokens(ctx, user, session)
+}
+
+// admitRenewal throttles a refresh: first per session, then per address, for a token that can still be exchanged. One that is spent, or whose
+// session is over, uses up nothing that the address shares: its owner could keep the address's other customers from refreshing.
+func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, from auth.Client) error {
+	if s.Rate.PerMinute > 0 && from.Service == "" {
+		if ok, retryIn := s.Throttle.Take(ctx, "session:"+sid.String(), throttle.Session(), s.Now()); !ok {
+			return fault.New(fault.RateLimitExceeded).RetryIn(retryIn)
+		}
+	}
+	held, err := s.Sessions.Get(ctx, sid)
+	switch {
+	case errors.Is(err, fault.New(fault.ResourceNotFound)):
+		return fault.New(fault.RefreshTokenInvalid)
+	case err != nil:
+		return err
+	case !s.Policy.Live(held, s.Now()), generation < held.Generation: // a copy that is some seconds old does not take a good token for such
+		return nil
+	}
+	return s.admit(ctx, "refresh:", from)
 }
 
 // Logout ends the caller's session; its tokens are refused everywhere within a second (decision 2). Logging out twice is no
