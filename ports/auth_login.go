@@ -10,7 +10,8 @@ import (
 	"phonebill/core/throttle"
 )
 
-// Guesses counts password attempts per subject: a submitted id, known or not, or one device of it. The case of an id makes no difference.
+// Guesses counts password attempts per subject: an id, known or not, or one device of it. Ids that differ in case are two subjects: the
+// caller resolves what was typed, see auth.Subject.
 type Guesses interface {
 	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step that is committed whatever becomes of the login
 	// afterwards. While the policy says busy it waits for its turn, up to GuessPatience or ctx's end, and then answers

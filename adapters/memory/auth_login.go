@@ -29,7 +29,6 @@ type Guesses struct {
 
 // change applies decide under the lock; now is the zero time when nobody tried.
 func (g *Guesses) change(s auth.Subject, now time.Time, decide func(auth.LockoutPolicy, auth.Attempts) auth.Attempts) {
-	s.UserID = s.UserID.Folded()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	policy := g.Policy
@@ -49,7 +48,6 @@ func (g *Guesses) change(s auth.Subject, now time.Time, decide func(auth.Lockout
 
 // Take reserves a guess, waiting for its turn.
 func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (guess auth.Guess, err error) {
-	s.UserID = s.UserID.Folded()
 	began := time.Now()
 	ok, _ := g.queue.Do(ctx, s, ports.GuessPatience, ports.GuessPatience, func() (bool, error) {
 		at := now.Add(time.Since(began).Truncate(time.Millisecond * 25))
@@ -70,7 +68,6 @@ func (g *Guesses) Take(ctx context.Context, s auth.Subject, now time.Time) (gues
 
 // Fail judges the guess as wrong.
 func (g *Guesses) Fail(_ context.Context, s auth.Subject, guess auth.Guess, now time.Time) (last bool, err error) {
-	s.UserID = s.UserID.Folded()
 	defer g.queue.Wake(s)
 	g.change(s, now, func(p auth.LockoutPolicy, a auth.Attempts) auth.Attempts {
 		a, last = p.Fail(a, guess, now)
@@ -81,7 +78,6 @@ func (g *Guesses) Fail(_ context.Context, s auth.Subject, guess auth.Guess, now 
 
 // Succeed judges the guess as right.
 func (g *Guesses) Succeed(_ context.Context, s auth.Subject, guess auth.Guess, now time.Time) error {
-	s.UserID = s.UserID.Folded()
 	defer g.queue.Wake(s)
 	g.change(s, now, func(p auth.LockoutPolicy, a auth.Attempts) auth.Attempts { return p.Succeed(a, guess) })
 	return nil
@@ -89,7 +85,6 @@ func (g *Guesses) Succeed(_ context.Context, s auth.Subject, guess auth.Guess, n
 
 // GiveBack takes the guess back.
 func (g *Guesses) GiveBack(_ context.Context, s auth.Subject, guess auth.Guess) error {
-	s.UserID = s.UserID.Folded()
 	defer g.queue.Wake(s)
 	g.change(s, time.Time{}, func(p auth.LockoutPolicy, a auth.Attempts) auth.Attempts { return p.GiveBack(a, guess) })
 	return nil
@@ -100,7 +95,7 @@ func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for s, a := range g.m {
-		if s.UserID.Same(user) {
+		if s.UserID == user {
 			g.m[s] = g.Policy.Clear(a)
 			g.queue.Wake(s)
 		}
@@ -112,7 +107,6 @@ func (g *Guesses) Clear(_ context.Context, user auth.UserID) error {
 func (g *Guesses) Peek(_ context.Context, s auth.Subject) (auth.Attempts, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.UserID = s.UserID.Folded()
 	return g.m[s], nil
 }
 

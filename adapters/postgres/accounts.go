@@ -111,7 +111,7 @@ func (a *Accounts) locks(ctx context.Context, q *authdb.Queries, ids []string) (
 }
 
 func (a *Accounts) subject(user string) []byte {
-	return a.vault.Index(subject, string(auth.UserID(user).Folded()))
+	return a.vault.Index(subject, user)
 }
 
 // Clashes walks the index of the folded ids.

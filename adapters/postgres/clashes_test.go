@@ -10,6 +10,7 @@ import (
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
+	"phonebill/core/id"
 	"phonebill/migrations"
 )
 
@@ -65,4 +66,34 @@ func TestAccountsOfBeforeThatDifferInCaseAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 2, total)
 	require.Equal(t, auth.UserID("Kim123"), byID[0].UserID)
+}
+
+// TestGuessesOfUserIDsThatClashAreCountedApart: an unlock of one leaves the other locked, and each lock shows at its own account.
+func TestGuessesOfUserIDsThatClashAreCountedApart(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t, migrations.Auth)
+	keys, now := keyring(t), time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	users, accounts := postgres.NewUsers(db.Pool, keys), postgres.NewAccounts(db.Pool, keys)
+	guesses, history := postgres.NewGuesses(db.Pool, keys, auth.DefaultLockout()), postgres.NewLoginHistory(db.Pool, keys)
+	exec(t, db.Admin, "ALTER TABLE users DISABLE TRIGGER one_user_id_of_any_case")
+	for _, user := range []auth.UserID{"Kim123", "kim123"} {
+		require.NoError(t, users.Create(t.Context(), auth.User{UserID: user, Status: auth.Active, CreatedAt: now}))
+	}
+	for range auth.DefaultLockout().Failures {
+		guess, err := guesses.Take(t.Context(), auth.Subject{UserID: "Kim123"}, now)
+		require.NoError(t, err)
+		_, err = guesses.Fail(t.Context(), auth.Subject{UserID: "Kim123"}, guess, now)
+		require.NoError(t, err)
+	}
+	require.NoError(t, history.Append(t.Context(), auth.LoginEvent{
+		ID: id.ID{1}, UserID: "Kim123", Known: true, Type: auth.EventLocked, At: now,
+	}))
+	require.NoError(t, guesses.Clear(t.Context(), "kim123"))
+	locked, total, err := accounts.Search(t.Context(), auth.AccountFilter{Status: auth.LockedOut, Now: now, Page: 1, Size: 10})
+	require.NoError(t, err)
+	require.Equal(t, 1, total)
+	require.Equal(t, auth.UserID("Kim123"), locked[0].UserID)
+	both, _, err := accounts.Search(t.Context(), auth.AccountFilter{UserID: "kim123", Now: now, Page: 1, Size: 10})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true, false}, []bool{both[0].LockedUntil.After(now), both[1].LockedUntil.After(now)})
 }

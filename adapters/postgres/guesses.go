@@ -15,8 +15,8 @@ import (
 	"phonebill/ports"
 )
 
-// subject is the purpose of the keyed hash that stands for a submitted user id in lower case, known or not. Lockout counters and login
-// history share it, so that an operator can follow one attacker through both.
+// subject is the purpose of the keyed hash that stands for the id of an account as it is spelled, or for a submitted id in lower case that
+// means none. Lockout counters and login history share it, so that an operator can follow one attacker through both.
 const subject = "auth.subject"
 
 // poll is how often a guess that waits for its turn looks whether another instance has judged one.
@@ -127,12 +127,12 @@ func (g *Guesses) Sweep(ctx context.Context, before, now time.Time, most int) (i
 }
 
 func (g *Guesses) userIndex(user auth.UserID) []byte {
-	return g.vault.Index(subject, string(user.Folded()))
+	return g.vault.Index(subject, string(user))
 }
 
 func (g *Guesses) subject(s auth.Subject) []byte {
 	if s.Device.IsZero() {
 		return g.userIndex(s.UserID)
 	}
-	return g.vault.Index(subject, string(s.UserID.Folded())+"\x00"+s.Device.String())
+	return g.vault.Index(subject, string(s.UserID)+"\x00"+s.Device.String())
 }

@@ -26,8 +26,12 @@ func NewLoginHistory(pool *pgxpool.Pool, vault ports.Vault) *LoginHistory {
 
 // Append stores one event. What somebody typed who is not a user may be anything, a password too: only its keyed hash is kept.
 func (h *LoginHistory) Append(ctx context.Context, e auth.LoginEvent) error {
+	named := e.UserID
+	if !e.Known {
+		named = named.Folded()
+	}
 	row := authdb.AppendLoginParams{
-		ID: uuid.UUID(e.ID), At: e.At, Subject: h.vault.Index(subject, string(e.UserID.Folded())), Type: string(e.Type), Success: e.Success,
+		ID: uuid.UUID(e.ID), At: e.At, Subject: h.vault.Index(subject, string(named)), Type: string(e.Type), Success: e.Success,
 		Reason: e.Reason, Ip: e.Client.IP, UserAgent: e.Client.UserAgent, Service: e.Client.Service,
 	}
 	if e.Known {

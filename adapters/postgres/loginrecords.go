@@ -49,8 +49,7 @@ func (h *LoginHistory) CountSince(ctx context.Context, user auth.UserID, of auth
 	return int(n), translate("count login history", err)
 }
 
-// subjects are the keyed hashes of the folded id and, where it differs, of the id as it is spelled: rows of the previous release have
-// that one.
+// subjects are the keyed hashes of the folded id, which events of unknown ids have, and, where it differs, of the id as it is spelled.
 func (h *LoginHistory) subjects(user auth.UserID) [][]byte {
 	all := [][]byte{h.vault.Index(subject, string(user.Folded()))}
 	if user != user.Folded() {

@@ -19,11 +19,11 @@ func DefaultLockout() LockoutPolicy {
 	return LockoutPolicy{Failures: 5, LockFor: 30 * time.Minute, Judging: 15 * time.Second}
 }
 
-// Subject is what guesses are counted for: a submitted id, known or not, or one device that has logged in with it before. A stranger
+// Subject is what guesses are counted for: an account, an id that means none, or one device that has logged in with it before. A stranger
 // who guesses without the device uses up the id's own counter and never the device's (decision 4).
 type Subject struct {
-	UserID UserID
-	Device id.ID // zero: the counter of the id itself
+	UserID UserID // of the account, as it is spelled; the folded submitted id where that means no account
+	Device id.ID  // zero: the counter of the id itself
 }
 
 // Attempts is the state of one subject. The zero value is a clean slate. Failures and Pending together are never more than the

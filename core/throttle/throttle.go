@@ -16,6 +16,9 @@ func Logins(perMinute int) Rate { return Rate{PerMinute: perMinute, Burst: perMi
 // KnownDevices is the limit of an account's logins from its known devices, which the address's limit does not count: 60/min, burst 60.
 func KnownDevices() Rate { return Rate{PerMinute: 60, Burst: 60} }
 
+// Session is the limit of one session's refreshes, which one client makes: 60/min, burst 300.
+func Session() Rate { return Rate{PerMinute: 60, Burst: 300} }
+
 // Interval is the time that one call uses up.
 func (r Rate) Interval() time.Duration { return time.Minute / time.Duration(r.PerMinute) }
 

@@ -1,5 +1,5 @@
--- The keyed hash is of the folded id, and in rows of the previous release of the id as it was written. Rows of another account whose id
--- differs in case alone are left out.
+-- The keyed hash is of the account's id as it is spelled, and in rows of an id that meant no account of the folded id. Rows of another
+-- account whose id differs in case alone are left out.
 
 -- name: CountLogins :one
 SELECT count(*) FROM (

@@ -89,7 +89,7 @@ type Created struct {
 }
 
 // Create makes an account: CONFLICT when the id is taken, LINE_HELD when another account holds one of the lines (see ConfirmTransfer),
-// VALIDATION_ERROR for a bad password or rights that do not fit. The password is an initial one: its owner has to change it first. Staff
+// VALIDATION_ERROR for a bad password or rights that do not fit. Each line takes an exact search. The password is an initial one: its owner has to change it first. Staff
 // get a second factor with it: their account is INACTIVE until that is stored, so that it never works without.
 func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, err error) {
 	now := s.Now()
@@ -98,7 +98,8 @@ func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, e
 		Status: auth.Active, CreatedAt: now, InitialPassword: true,
 	}
 	detail := map[string]any{"roles": n.Roles, "lines": s.named(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
-	err = s.change(ctx, call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail}, func() error {
+	c := call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail, lines: n.Lines}
+	err = s.change(ctx, c, func() error {
 		for _, p := range n.Grants {
 			user.Grants = append(user.WithoutGrant(p).Grants, auth.Grant{Permission: p, GrantedBy: by.Name, GrantedAt: now})
 		}
@@ -211,11 +212,12 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 	if x.CustomerID != nil {
 		detail["customerId"] = *x.CustomerID
 	}
-	if x.Lines != nil {
-		detail["lines"] = s.named(*x.Lines)
-	}
 	// What comes of sending an account lines tells whether they are the masked ones that it has, or another's.
 	c := call{Caller: by, action: actUpdate, account: user, reason: x.Reason, detail: detail, exact: x.Lines != nil}
+	if x.Lines != nil {
+		c.lines = *x.Lines
+		detail["lines"] = s.named(c.lines)
+	}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
 		if u.Version != x.Version {
 			return u, fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").

@@ -73,8 +73,10 @@ type call struct {
 	account auth.UserID // whose account is looked at or changed; empty when the call takes none
 	subject string      // what the audit log names: account unless the call is about a key, a service or a new account
 	exact   bool        // it tells whether a number that was sent is one that is masked elsewhere: it takes an exact search
-	reason  string
-	detail  map[string]any // no personal data
+	// lines are those that the account shall have: each that it has not takes an exact search, since LINE_HELD tells of each.
+	lines  []line.Number
+	reason string
+	detail map[string]any // no personal data
 }
 
 // entry is the call's row with an outcome. The two rows of a change carry the same number.
@@ -102,17 +104,33 @@ func (s *Service) may(ctx context.Context, c call) error {
 	if err := c.staff(); err != nil {
 		return err
 	}
+	var account auth.User
 	if c.account != "" {
-		account, err := s.Users.ByID(ctx, c.account)
-		if err != nil {
+		var err error
+		if account, err = s.Users.ByID(ctx, c.account); err != nil {
 			return err
 		}
 		if err := auth.MayTouch(c.UserID, c.Roles, account); err != nil {
 			return err
 		}
 	}
+	return s.takeSearches(ctx, c, account)
+}
+
+// takeSearches takes the exact searches of the call before anything is looked up. The lines that the command line names are free: who has
+// it has the database.
+func (s *Service) takeSearches(ctx context.Context, c call, account auth.User) error {
+	n := 0
+	if c.UserID != "" {
+		n = len(auth.User{Lines: c.lines}.Added(account))
+	}
 	if c.exact {
-		return s.takeSearch(ctx, c.Caller)
+		n = max(n, 1)
+	}
+	for range n {
+		if err := s.takeSearch(ctx, c.Caller); err != nil {
+			return err
+		}
 	}
 	return nil
 }

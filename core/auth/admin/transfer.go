@@ -33,11 +33,6 @@ func (s *Service) propose(
 	if !errors.As(err, &held) {
 		return err
 	}
-	if _, changed := detail["version"]; !changed { // a creation: a change has taken its search already
-		if err := s.takeSearch(ctx, by); err != nil {
-			return err
-		}
-	}
 	t, err := s.Transfers.Propose(ctx, held.Line, auth.Propose(s.NewID(), held.Line, to, by.Name, reason, s.Now()))
 	if err != nil {
 		return err

@@ -139,8 +139,47 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 
-// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation that was refused because a line is held. Masked digits
-// cannot be found by trying.
+// TestEachLineThatIsNamedTakesAnExactSearch: also one that no account holds, and before the store is asked. Otherwise one call would try
+// fifty candidates, and those that miss would be free.
+func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
+	t.Parallel()
+	var misses []line.Number
+	for _, n := range []string{"01077770001", "01077770002", "01077770003", "01077770004"} {
+		misses = append(misses, number(t, n))
+	}
+	create := func(w *world, by admin.Caller, user auth.UserID, lines ...line.Number) error {
+		n := newAccount(t)
+		n.UserID, n.Lines = user, lines
+		_, err := w.Create(t.Context(), by, n)
+		return err
+	}
+	w := newWorld(t)
+	w.SearchesPerHour = 3
+	limit := fault.New(fault.RateLimitExceeded)
+	require.NoError(t, create(w, operator, "kim", misses[:3]...))
+	require.NoError(t, create(w, operator, "lee"), "an account without lines takes none")
+	require.ErrorIs(t, create(w, operator, "park", misses[3]), limit)
+	require.ErrorIs(t, create(w, boss, "park", misses...), limit)
+	_, err := w.users.ByID(t.Context(), "park")
+	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
+	for n, user := range []auth.UserID{"choi", "jung", "yoon", "jang"} {
+		free := number(t, "0107777100"+string(rune('0'+n)))
+		require.NoError(t, create(w, cli, user, free), "who has the command line has the database")
+	}
+
+	w = newWorld(t)
+	w.SearchesPerHour = 3
+	hongs := append([]line.Number{number(t, "01012345678")}, misses[:2]...)
+	_, err = w.Update(t.Context(), operator, "hong", admin.Update{Lines: &hongs, Version: 1, Reason: why})
+	require.NoError(t, err, "two are new")
+	_, err = w.Update(t.Context(), operator, "hong", admin.Update{Lines: &misses, Version: 2, Reason: why})
+	require.ErrorIs(t, err, limit, "two more are")
+	hong, err := w.users.ByID(t.Context(), "hong")
+	require.NoError(t, err)
+	require.Equal(t, hongs, hong.Lines)
+}
+
+// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits cannot be found by trying.
 func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
 	t.Parallel()
 	lines := []line.Number{number(t, "01012345678")}

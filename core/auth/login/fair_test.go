@@ -105,11 +105,13 @@ func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 		_, err = w.Renew(t.Context(), personal.NewSecret("never issued"), client)
 		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "junk uses nothing up")
 	}
+	newest := got.Refresh
 	for range 2 {
-		_, err = w.Renew(t.Context(), got.Refresh, client)
+		renewed, err := w.Renew(t.Context(), newest, client)
 		require.NoError(t, err, "refreshes have a bucket of their own")
+		newest = renewed.Refresh
 	}
-	_, err = w.Renew(t.Context(), got.Refresh, client)
+	_, err = w.Renew(t.Context(), newest, client)
 	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 	require.Len(t, w.history.Events(), rows)
 	service, neighbour := client, client
@@ -212,7 +214,6 @@ func TestTroubleIsToldEvenToALockedLogin(t *testing.T) {
 	}
 	w.users.broken = errBackend
 	_, err := w.try(t, "hong", "right-password")
-	require.ErrorIs(t, err, fault.New(fault.Locked))
 	require.ErrorIs(t, err, errBackend)
 	w.users.broken = nil
 	_, err = w.try(t, "hong", "right-password")

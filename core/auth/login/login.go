@@ -153,20 +153,31 @@ func (s *Service) subject(ctx context.Context, r Request) (auth.Subject, error) 
 	return guess.SubjectOf(s.Devices, r.UserID, account, r.Devices), err
 }
 
-// authenticate answers the account that the password is right for. The account is read after the guess was taken, which may have
-// waited; for a locked id it is read too: the history tells known ids from unknown ones.
+// authenticate answers the account that the password is right for. The typed id means an account, known or not, before a guess is taken:
+// its own id names the counter, so that two accounts whose ids differ in case alone have one each, and one account has one however it is
+// typed. It is read again after the guess was taken, which may have waited. For a locked id it is returned as well: the history tells
+// known ids from unknown ones.
 func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subject) (user auth.User, err error) {
+	meant, err := s.account(ctx, r.UserID)
+	if err != nil {
+		return auth.User{}, err
+	}
+	if subject.UserID != meant.UserID {
+		subject = auth.Subject{UserID: cmp.Or(meant.UserID, r.UserID.Folded())}
+	}
 	err = s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) {
 		found, err := s.account(ctx, r.UserID)
-		if err != nil {
+		switch {
+		case err != nil:
 			return guess.Unjudged, err
+		case found.UserID != meant.UserID: // it means another account by now, which has a counter of its own
+			return guess.Unjudged, fault.New(fault.ServiceUnavailable).RetryIn(again)
 		}
 		user = found
 		return s.check(ctx, r, user)
 	})
 	if errors.Is(err, fault.New(fault.Locked)) {
-		found, trouble := s.account(ctx, r.UserID)
-		return found, errors.Join(err, trouble)
+		return meant, err
 	}
 	return user, err
 }
@@ -279,7 +290,7 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	if err != nil { // never issued: refused without a look at any store, so it uses up nothing that the address shares
 		return Tokens{}, err
 	}
-	if err := s.admit(ctx, "refresh:", from); err != nil {
+	if err := s.admitRenewal(ctx, sid, generation, from); err != nil {
 		return Tokens{}, err
 	}
 	var verdict auth.Refresh
@@ -309,6 +320,26 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 		return Tokens{}, err
 	}
 	return s.tokens(ctx, user, session)
+}
+
+// admitRenewal throttles a refresh: first per session, then per address, for a token that can still be exchanged. One that is spent, or whose
+// session is over, uses up nothing that the address shares: its owner could keep the address's other customers from refreshing.
+func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, from auth.Client) error {
+	if s.Rate.PerMinute > 0 && from.Service == "" {
+		if ok, retryIn := s.Throttle.Take(ctx, "session:"+sid.String(), throttle.Session(), s.Now()); !ok {
+			return fault.New(fault.RateLimitExceeded).RetryIn(retryIn)
+		}
+	}
+	held, err := s.Sessions.Get(ctx, sid)
+	switch {
+	case errors.Is(err, fault.New(fault.ResourceNotFound)):
+		return fault.New(fault.RefreshTokenInvalid)
+	case err != nil:
+		return err
+	case !s.Policy.Live(held, s.Now()), generation < held.Generation: // a copy that is some seconds old does not take a good token for such
+		return nil
+	}
+	return s.admit(ctx, "refresh:", from)
 }
 
 // Logout ends the caller's session; its tokens are refused everywhere within a second (decision 2). Logging out twice is no

@@ -62,6 +62,26 @@ func (u *users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, erro
 	return u.ByID(ctx, found.UserID)
 }
 
+// clashing has one account more, of before ids were one account whatever their case.
+type clashing struct {
+	*users
+	twin auth.User
+}
+
+func (c clashing) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
+	if user == c.twin.UserID {
+		return c.twin, nil
+	}
+	return c.users.ByID(ctx, user)
+}
+
+func (c clashing) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	if typed == c.twin.UserID {
+		return c.twin, nil
+	}
+	return c.users.ByLogin(ctx, typed)
+}
+
 type sessions struct {
 	memory.Sessions
 	broken error
@@ -478,4 +498,51 @@ func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.LockedNow), "five guesses, however the id is spelled")
 	_, err = w.from(t, "HONG", "right-password", got.Device.Value)
 	require.NoError(t, err, "a known device is known under any spelling")
+}
+
+// TestIDsThatClashHaveACounterEach: the owner of one cannot clear the failures of the other by logging in, so that its password can be
+// guessed without end, and the unlock of one does not unlock the other.
+func TestIDsThatClashHaveACounterEach(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Users = clashing{w.users, auth.User{UserID: "HONG", PasswordHash: personal.NewSecret("v2$another-password"), Status: auth.Active}}
+	for range 4 {
+		_, err := w.try(t, "HONG", "wrong-password")
+		require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
+	}
+	_, err := w.try(t, "hong", "right-password")
+	require.NoError(t, err)
+	_, err = w.try(t, "HONG", "wrong-password")
+	require.ErrorIs(t, err, fault.New(fault.LockedNow))
+	require.NoError(t, w.guesses.Clear(t.Context(), "hong"))
+	_, err = w.try(t, "HONG", "another-password")
+	require.ErrorIs(t, err, fault.New(fault.Locked))
+	_, err = w.try(t, "hong", "right-password")
+	require.NoError(t, err, "nor is the other locked")
+}
+
+// moved means another account by an id at every look, as when one of two that clash is set INACTIVE.
+type moved struct {
+	clashing
+	looks *int
+}
+
+func (m moved) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
+	if *m.looks++; *m.looks%2 == 0 {
+		return m.twin, nil
+	}
+	return m.clashing.ByLogin(ctx, typed)
+}
+
+// TestAnIDThatMeansAnotherAccountMeanwhileIsNotJudged: its guess would count for the wrong account.
+func TestAnIDThatMeansAnotherAccountMeanwhileIsNotJudged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Users = moved{clashing{w.users, auth.User{UserID: "HONG", Status: auth.Active}}, new(int)}
+	_, err := w.try(t, "hong", "wrong-password")
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	require.Zero(t, w.hasher.matches)
+	attempts, err := w.guesses.Peek(t.Context(), auth.Subject{UserID: "hong"})
+	require.NoError(t, err)
+	require.Zero(t, attempts)
 }

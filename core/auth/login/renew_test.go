@@ -8,7 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/auth"
+	"phonebill/core/auth/login"
 	"phonebill/core/fault"
+	"phonebill/core/throttle"
 )
 
 // TestAThiefWhoHangsUpIsInTheHistory presents a spent token and closes the connection: the reuse is recorded and spread all the same.
@@ -82,4 +84,39 @@ func TestATokenWithinItsGraceIsNoTheft(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.Renew(t.Context(), first.Refresh, client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenReused), "after the grace it is")
+}
+
+// TestDeadTokensUseNothingUpThatTheAddressShares: neither those of a session that is over nor spent ones within their grace keep another
+// customer behind the address from refreshing. One session has a limit of its own.
+func TestDeadTokensUseNothingUpThatTheAddressShares(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Rate = throttle.Rate{PerMinute: 60, Burst: 4}
+	var logins []login.Tokens
+	for range 3 {
+		tokens, err := w.try(t, "hong", "right-password")
+		require.NoError(t, err)
+		logins = append(logins, tokens)
+	}
+	dead, spent, honest := logins[0], logins[1], logins[2]
+	require.NoError(t, w.Logout(t.Context(), dead.Principal.SessionID, client))
+	_, err := w.Renew(t.Context(), spent.Refresh, client)
+	require.NoError(t, err)
+	for range throttle.Session().Burst {
+		_, err = w.Renew(t.Context(), dead.Refresh, client)
+		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid))
+	}
+	_, err = w.Renew(t.Context(), dead.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
+	require.Equal(t, time.Second, fault.From(err).RetryAfter())
+	for range 20 {
+		_, err = w.Renew(t.Context(), spent.Refresh, client)
+		require.NoError(t, err)
+	}
+	for range 3 {
+		honest, err = w.Renew(t.Context(), honest.Refresh, client)
+		require.NoError(t, err)
+	}
+	_, err = w.Renew(t.Context(), honest.Refresh, client)
+	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded), "four were exchanged")
 }

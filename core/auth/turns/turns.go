@@ -1,4 +1,4 @@
-// Package turns shares the work of password hashes fairly: few at a time, known devices first, and the addresses one after the other.
+// Package turns shares the work of password hashes fairly: few at a time, known devices mostly first, and the addresses one after the other.
 package turns
 
 import (
@@ -17,16 +17,20 @@ const (
 	mostOfOne = 64
 	// mostOfAll is how many may wait together. When they do, a key with fewer displaces the newest of the key with the most.
 	mostOfAll = 1024
+	// othersEvery is that of so many turns one goes to the others, however many known devices wait.
+	othersEvery = 4
 )
 
 // Queue lets few requests hash passwords at a time. Hashes are made one after the other anyway; without turns, the many that wait for
-// one would share the machine with all reads. Requests of known devices go before all others; within either class the keys take turns,
-// so that a key with a hundred waiting delays another by one hash and not by a hundred. It is safe for concurrent use.
+// one would share the machine with all reads. Requests of known devices go before the others, which get every
+// fourth turn; within either class the keys take turns, so that a key with a hundred waiting delays another by one hash and not by a
+// hundred. It is safe for concurrent use.
 type Queue struct {
 	mu     sync.Mutex
 	free   int
 	known  line
 	others line
+	ahead  int // turns in a row that known devices got while others waited
 }
 
 // New makes a queue for that many hashes at a time.
@@ -93,11 +97,20 @@ func (q *Queue) join(r Request) *waiter {
 func (q *Queue) next() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, l := range []*line{&q.known, &q.others} {
-		if w := l.first(); w != nil {
+	overtaken := q.others.total > 0
+	if !overtaken || q.ahead < othersEvery-1 {
+		if w := q.known.first(); w != nil {
+			if overtaken {
+				q.ahead++
+			}
 			close(w.turn)
 			return
 		}
+	}
+	q.ahead = 0
+	if w := q.others.first(); w != nil {
+		close(w.turn)
+		return
 	}
 	q.free++
 }

@@ -56,6 +56,20 @@ func TestAddressesTakeTurns(t *testing.T) {
 	})
 }
 
+// TestKnownDevicesDoNotStarveOthers: of four turns one goes to the others, so that a few accounts that never stop keep no new device out.
+func TestKnownDevicesDoNotStarveOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, order := turns.New(1), make(chan string, 20)
+		for n := range 5 {
+			waiting(q, turns.Request{Key: "account:" + strconv.Itoa(n%4), Known: true}, "known", order)
+		}
+		waiting(q, turns.Request{Key: "192.0.2.1"}, "new", order)
+		require.Equal(t, []string{"known", "known", "known", "known", "new", "known"}, received(order, 6))
+		time.Sleep(time.Second)
+	})
+}
+
 // TestAFullLineRefusesAtOnce, and a newcomer of another address displaces one of those with the most.
 func TestAFullLineRefusesAtOnce(t *testing.T) {
 	t.Parallel()

@@ -24,8 +24,8 @@ type CountLoginsParams struct {
 	Most     int64
 }
 
-// The keyed hash is of the folded id, and in rows of the previous release of the id as it was written. Rows of another account whose id
-// differs in case alone are left out.
+// The keyed hash is of the account's id as it is spelled, and in rows of an id that meant no account of the folded id. Rows of another
+// account whose id differs in case alone are left out.
 func (q *Queries) CountLogins(ctx context.Context, arg CountLoginsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countLogins, arg.Subjects, arg.UserID, arg.Most)
 	var count int64
