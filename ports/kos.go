@@ -85,6 +85,22 @@ func RequestOf(ctx context.Context) id.ID {
 	return request
 }
 
+type sentKey struct{}
+
+// WithSent returns a context whose question to KOS calls sent when it is on its way: when its call has got a connection,
+// or when it waits for a call that others have begun. A question that needs no call, or whose call is not made, does not.
+// sent may be called several times and from any goroutine.
+func WithSent(ctx context.Context, sent func()) context.Context {
+	return context.WithValue(ctx, sentKey{}, sent)
+}
+
+// Sent calls what WithSent set; nothing happens without it.
+func Sent(ctx context.Context) {
+	if sent, ok := ctx.Value(sentKey{}).(func()); ok {
+		sent()
+	}
+}
+
 type leaseKey struct{}
 
 // WithLease answers a context whose calls are not put on the wire at or after until: whoever is late has lost what he was about to do.
