@@ -24,6 +24,12 @@ var ErrNoAnswer = errors.New("kos did not answer in time")
 // either.
 var ErrTransient = errors.New("kos may answer a moment later")
 
+// NamedError is in the chain of an error of CustomerSource when KOS's answer states whose the line is and cannot be used
+// for anything else. Its text does not name the customer.
+type NamedError struct{ Customer string }
+
+func (NamedError) Error() string { return "kos states the line's customer and too little else" }
+
 // Quota is the budget of calls to KOS over all instances.
 type Quota interface {
 	// Take spends one call of the lane, or answers SERVICE_UNAVAILABLE with a Retry-After and ErrNotAsked when the budget leaves none.

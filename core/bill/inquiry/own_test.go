@@ -16,6 +16,7 @@ import (
 	"phonebill/core/holder"
 	"phonebill/core/id"
 	"phonebill/core/product"
+	"phonebill/ports"
 )
 
 // given makes KOS name that customer for the line from now on, with a bill of that customer's.
@@ -275,5 +276,26 @@ func TestTwoBillsOfALineWaitForOneCallForItsHolder(t *testing.T) {
 		both.Wait()
 		require.Equal(t, 500*time.Millisecond, time.Since(began), "as long as one bill alone takes")
 		require.Equal(t, 1, w.source.namings())
+	})
+}
+
+// TestABillIsShownThoughKOSDescribesItsCustomerBadly: whose the line is, is all that a bill needs to know.
+func TestABillIsShownThoughKOSDescribesItsCustomerBadly(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		badly := func(customer string) error {
+			return fault.New(fault.ServiceUnavailable).Because(ports.NamedError{Customer: customer})
+		}
+		w.source.namesNobody(badly("C1"))
+		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source)
+		r, err := w.Ask(t.Context(), w.me, w.line, w.month(1))
+		require.NoError(t, err)
+		require.Equal(t, bill.Completed, r.Inquiry.Status, "another month, at once")
+		require.Equal(t, 2, w.source.calls())
+
+		<-time.After(5 * time.Hour)
+		w.source.namesNobody(badly("C2"))
+		_, err = w.Ask(t.Context(), w.me, w.line, w.month(2))
+		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 	})
 }

@@ -62,13 +62,19 @@ const (
 // errUnknown is the cause of a line of which KOS does not state now whose it is.
 var errUnknown = errors.New("compare: kos does not state whose line it is")
 
-// Find returns the customer that KOS names for the line, not older than Fresh. LINE_NOT_FOUND is KOS's answer;
-// everything else is SERVICE_UNAVAILABLE.
+// Find returns the customer that KOS names for the line, not older than Fresh; an answer that is good for nothing else
+// may name that customer. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE.
 func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err error) {
 	c, source, err := s.Ask(ctx, n)
+	var only ports.NamedError
 	switch {
 	case errors.Is(err, fault.New(fault.LineNotFound)):
 		return "", err
+	case errors.As(err, &only):
+		s.remember(n, product.CustomerCopy{Customer: product.Customer{CustomerID: only.Customer}, AsOf: s.Now()})
+		return only.Customer, nil
+	case err != nil && s.seen(n) != "": // no copy is kept of such an answer, and the line may rest after it
+		return s.seen(n), nil
 	case err != nil:
 		return "", fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).Because(errors.Join(errUnknown, err))
 	case source == freshness.FromStale || c.Customer.CustomerID == "":
@@ -94,6 +100,16 @@ func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fr
 	}
 	k = s.remember(n, c)
 	return k.customer, k.fresh
+}
+
+// seen is the customer that KOS has named to this process within Fresh, empty when there is none.
+func (s *Service) seen(n line.Number) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.known[n]; k.fresh && s.Now().Before(k.until) {
+		return k.customer
+	}
+	return ""
 }
 
 func (s *Service) remember(n line.Number, c product.CustomerCopy) named {

@@ -17,6 +17,7 @@ import (
 	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
@@ -61,6 +62,33 @@ func TestFind(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, "C1", customer, name)
 	}
+}
+
+// TestAnAnswerThatIsGoodForTheNameAlone names the customer, also while the line rests after it, and no longer than a copy
+// would.
+func TestAnAnswerThatIsGoodForTheNameAlone(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	err := error(fault.New(fault.ServiceUnavailable).Because(ports.NamedError{Customer: "C1"}))
+	require.NotContains(t, err.Error(), "C1", "which may be logged")
+	s := &compare.Service{
+		Ask: func(context.Context, line.Number) (product.CustomerCopy, freshness.Source, error) {
+			return product.CustomerCopy{}, "", err
+		},
+		Fresh: 4 * time.Hour, Now: func() time.Time { return now },
+	}
+	find := func() string {
+		customer, _ := s.Find(t.Context(), portstest.Line(1))
+		return customer
+	}
+	require.Equal(t, "C1", find())
+	err = fault.New(fault.ServiceUnavailable).RetryIn(time.Second)
+	require.Equal(t, "C1", find())
+	err = fault.New(fault.LineNotFound)
+	require.Empty(t, find(), "what KOS states now counts")
+	err = fault.New(fault.ServiceUnavailable)
+	now = now.Add(4 * time.Hour)
+	require.Empty(t, find())
 }
 
 // TestWhatIsKnownCostsNoLookAtAStore: a warm bill is shown without one.
