@@ -134,3 +134,36 @@ func TestABindingThatCannotBeReadShowsNothing(t *testing.T) {
 	}
 	require.ErrorIs(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(2), "C2"), fault.New(fault.LineNotFound))
 }
+
+// TestWhatHasBeenCorrectedIsBelieved: an account whose customer id staff have set at once, whatever it was bound to; a
+// line that KOS gives a new customer id once the copy is new, though this process remembers the old one; and a binding
+// that was mended, without a restart.
+func TestWhatHasBeenCorrectedIsBelieved(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	held := product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: now}
+	s := &compare.Service{
+		Held:  func(context.Context, line.Number) (product.CustomerCopy, error) { return held, nil },
+		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: &memory.Alerts{}, Vault: memory.Vault{},
+		Now: func() time.Time { return now },
+	}
+	n, gone := portstest.Line(1), fault.New(fault.LineNotFound)
+	first := holder.Account{UserID: "hong"}
+	require.NoError(t, s.CheckFresh(t.Context(), first, n), "it is bound to C1")
+	corrected := holder.Account{UserID: "hong", CustomerID: "C2"}
+	require.ErrorIs(t, s.CheckFresh(t.Context(), corrected, n), gone)
+
+	now = now.Add(time.Minute)
+	held = product.CustomerCopy{Customer: product.Customer{CustomerID: "C2"}, AsOf: now} // another process has asked
+	require.NoError(t, s.CheckFresh(t.Context(), corrected, n))
+	require.NoError(t, s.CheckKnown(t.Context(), corrected, n))
+	require.ErrorIs(t, s.CheckKnown(t.Context(), first, n), gone)
+	older := held
+	older.Customer.CustomerID, older.AsOf = "C1", now.Add(-time.Hour)
+	held, now = older, now.Add(time.Minute)
+	require.ErrorIs(t, s.CheckKnown(t.Context(), first, n), gone, "what KOS named last counts")
+
+	s.Bindings = &memory.Bindings{}
+	now = now.Add(time.Minute)
+	require.NoError(t, s.CheckKnown(t.Context(), first, n))
+}
