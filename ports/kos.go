@@ -24,6 +24,12 @@ var ErrNoAnswer = errors.New("kos did not answer in time")
 // either.
 var ErrTransient = errors.New("kos may answer a moment later")
 
+// NamedError is in the chain of an error of CustomerSource when KOS's answer states whose the line is and cannot be used
+// for anything else. Its text does not name the customer.
+type NamedError struct{ Customer string }
+
+func (NamedError) Error() string { return "kos states the line's customer and too little else" }
+
 // Quota is the budget of calls to KOS over all instances.
 type Quota interface {
 	// Take spends one call of the lane, or answers SERVICE_UNAVAILABLE with a Retry-After and ErrNotAsked when the budget leaves none.
@@ -83,6 +89,22 @@ func WithRequest(ctx context.Context, request id.ID) context.Context {
 func RequestOf(ctx context.Context) id.ID {
 	request, _ := ctx.Value(requestKey{}).(id.ID)
 	return request
+}
+
+type sentKey struct{}
+
+// WithSent returns a context whose question to KOS calls sent when it is on its way: when its call has got a connection,
+// or when it waits for a call that others have begun. A question that needs no call, or whose call is not made, does not.
+// sent may be called several times and from any goroutine.
+func WithSent(ctx context.Context, sent func()) context.Context {
+	return context.WithValue(ctx, sentKey{}, sent)
+}
+
+// Sent calls what WithSent set; nothing happens without it.
+func Sent(ctx context.Context) {
+	if sent, ok := ctx.Value(sentKey{}).(func()); ok {
+		sent()
+	}
 }
 
 type leaseKey struct{}

@@ -12,7 +12,8 @@ import (
 
 // CustomerSource is KOS as far as customers go.
 type CustomerSource interface {
-	// Customer asks KOS once. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE.
+	// Customer asks KOS once. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE. It calls Sent when
+	// the call has got a connection. NamedError is in the chain of an answer of which the customer's id alone is good.
 	Customer(ctx context.Context, n line.Number) (product.Customer, error)
 }
 

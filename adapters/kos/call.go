@@ -280,6 +280,7 @@ type exchange struct {
 func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		x.connected = true
+		ports.Sent(ctx)
 		guard(info, func() error { return c.leaving(ctx) })
 	}})
 	res, err := c.wire.RoundTrip(r.WithContext(ctx)) // not http.Client: no redirects, no URL with a line number in errors

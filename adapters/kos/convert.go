@@ -3,6 +3,7 @@ package kos
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"phonebill/core/money"
 	"phonebill/core/personal"
 	"phonebill/core/product"
+	"phonebill/ports"
 )
 
 // answerData is the part of an answer that the operation is about.
@@ -127,6 +129,14 @@ func plausible(b bill.Bill, total *money.Won) error {
 
 // implausible tells of an amount that is never negative.
 func implausible(w *money.Won) bool { return w != nil && (*w < 0 || *w > mostWon) }
+
+// fee is the amount of a fee; nil when it is missing or cannot be meant, for the rest of the answer is good.
+func (a amount) fee() *money.Won {
+	if implausible(a.won) {
+		return nil
+	}
+	return a.won
+}
 
 // term is nil when KOS states nothing of the contract's term.
 func term(d billData) *bill.Contract {
@@ -267,15 +277,19 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 		return product.Customer{}, err
 	}
 	current := d.CurrentProduct.or()
-	if d.CustomerID == "" || d.OperatorCode == "" || current.ProductCode == "" {
-		return product.Customer{}, unusable("customer without id, operator or plan")
+	if d.CustomerID == "" {
+		return product.Customer{}, unusable("customer without id")
+	}
+	if d.OperatorCode == "" || current.ProductCode == "" {
+		named := ports.NamedError{Customer: string(d.CustomerID)}
+		return product.Customer{}, fmt.Errorf("%w: %w", unusable("customer without operator or plan"), named)
 	}
 	t := d.Contract.or()
 	c := product.Customer{
 		CustomerID: string(d.CustomerID), Line: n, Name: personal.NewName(string(d.CustomerName)), OperatorCode: string(d.OperatorCode),
 		LineStatus: product.LineStatus(d.LineStatus), PlanCode: string(current.ProductCode), Plan: plan(current),
 		Contract: product.Contract{
-			Date: t.ContractStart.date(), TermEnd: t.ContractEnd.date(), EarlyTerminationFee: t.EarlyTerminationFee.won,
+			Date: t.ContractStart.date(), TermEnd: t.ContractEnd.date(), EarlyTerminationFee: t.EarlyTerminationFee.fee(),
 		},
 	}
 	if d.ScheduledProduct.said && d.ScheduledProduct.or().ProductCode == "" { // a change would be decided as if nothing was scheduled
@@ -287,10 +301,6 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 			TransactionID: transactionOf(string(s.TransactionID)),
 		}
 	}
-	fees := []*money.Won{c.Contract.EarlyTerminationFee, current.MonthlyFee.won, d.ScheduledProduct.or().MonthlyFee.won}
-	if slices.ContainsFunc(fees, implausible) {
-		return product.Customer{}, unusable("fee that cannot be meant")
-	}
 	return c, nil
 }
 
@@ -300,7 +310,7 @@ func plan(d planData) product.Plan {
 		return product.Plan{}
 	}
 	return product.Plan{
-		Code: string(d.ProductCode), Name: string(d.ProductName), MonthlyFee: d.MonthlyFee.won, DataAllowance: string(d.DataAllowance),
+		Code: string(d.ProductCode), Name: string(d.ProductName), MonthlyFee: d.MonthlyFee.fee(), DataAllowance: string(d.DataAllowance),
 		VoiceAllowance: string(d.VoiceAllowance), SMSAllowance: string(d.SMSAllowance), NetworkType: string(d.NetworkType),
 		Description: string(d.Description), OnSale: d.Status == "ACTIVE", SaleUnknown: d.Status == "", OperatorCode: string(d.OperatorCode),
 	}
@@ -322,9 +332,6 @@ func readPlans(body []byte) ([]product.Plan, error) {
 		p := in.or()
 		if p.ProductCode == "" {
 			continue
-		}
-		if implausible(p.MonthlyFee.won) { // it costs this plan its fee, not the list its other plans
-			p.MonthlyFee.won = nil
 		}
 		listed := plan(p)
 		listed.Code, listed.SaleUnknown = string(p.ProductCode), p.Status == ""

@@ -397,12 +397,8 @@ func TestUnreadableCustomersAndPlans(t *testing.T) {
 	for body, want := range map[string]string{
 		"<html>": "MALFORMED", "": "MALFORMED", "[]": "MALFORMED", "\xbf\xe4": "MALFORMED",
 		envelope(t, "0000", nil): "UNREADABLE", envelope(t, "0000", "text"): "UNREADABLE", envelope(t, "0000", []any{}): "UNREADABLE",
-		envelope(t, "0000", map[string]any{"customerId": "C"}):   "UNREADABLE",
-		envelope(t, "0000", map[string]any{"products": []any{}}): "UNREADABLE",
-		envelope(t, "0000", map[string]any{
-			"customerId": "C", "customerName": "N", "operatorCode": "O", "lineStatus": "ACTIVE",
-			"currentProduct": map[string]any{"productCode": "P"}, "contract": map[string]any{"earlyTerminationFee": -1},
-		}): "UNREADABLE",
+		envelope(t, "0000", map[string]any{"customerId": "C"}):                                                          "UNREADABLE",
+		envelope(t, "0000", map[string]any{"products": []any{}}):                                                        "UNREADABLE",
 		envelope(t, "0000", map[string]any{"products": []any{map[string]any{"productName": "N", "operatorCode": "O"}}}): "UNREADABLE",
 	} {
 		l := serve(t, says(200, body))
@@ -636,4 +632,47 @@ func TestNewRefusesWhatIsNoOrigin(t *testing.T) {
 	c, err := kos.New(kos.Config{URL: "https://kos.test", Keys: keys(t, token)}, kos.Deps{})
 	require.NoError(t, err, "metrics are optional")
 	require.NotNil(t, c)
+}
+
+// TestAFeeThatCannotBeMeantIsAbsent, and what KOS states beside it is read: of a customer as of the plan list.
+func TestAFeeThatCannotBeMeantIsAbsent(t *testing.T) {
+	t.Parallel()
+	n := number(t, "01012345678")
+	for _, fee := range []any{-1, "-45000", 1_000_000_000_001} {
+		plan := map[string]any{"productCode": "P", "productName": "N", "monthlyFee": fee, "status": "ACTIVE"}
+		c, err := serve(t, says(200, envelope(t, "0000", map[string]any{
+			"customerId": "C", "operatorCode": "O", "currentProduct": plan, "scheduledProduct": plan,
+			"contract": map[string]any{"contractStart": 20250301, "earlyTerminationFee": fee},
+		}))).Customer(t.Context(), n)
+		require.NoError(t, err, fee)
+		require.Equal(t, "C", c.CustomerID)
+		require.Nil(t, c.Contract.EarlyTerminationFee)
+		require.NotNil(t, c.Contract.Date)
+		want := product.Plan{Code: "P", Name: "N", OnSale: true}
+		require.Equal(t, want, c.Plan)
+		require.Equal(t, want, c.Scheduled.Plan)
+		plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{plan}}))).Plans(t.Context())
+		require.NoError(t, err, fee)
+		require.Equal(t, []product.Plan{want}, plans)
+	}
+}
+
+// TestACustomerOfWhomTheIDAloneIsGood is named to those who need no more. A line without an id is nobody's.
+func TestACustomerOfWhomTheIDAloneIsGood(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string]map[string]any{
+		"no plan":       {"customerId": "C", "operatorCode": "O"},
+		"no operator":   {"customerId": "C", "currentProduct": map[string]any{"productCode": "P"}},
+		"the id alone":  {"customerId": "C"},
+		"nothing":       {},
+		"all but an id": {"operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"}},
+	} {
+		l := serve(t, says(200, envelope(t, "0000", data)))
+		c, err := l.Customer(t.Context(), number(t, "01012345678"))
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
+		require.Zero(t, c, name)
+		var named ports.NamedError
+		require.Equal(t, data["customerId"] != nil, errors.As(err, &named), name)
+		require.Equal(t, data["customerId"] != nil, named.Customer == "C", name)
+	}
 }

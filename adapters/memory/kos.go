@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -79,10 +80,14 @@ func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) 
 }
 
 // Customer answers the line's customer.
-func (k *KOS) Customer(_ context.Context, n line.Number) (product.Customer, error) {
+func (k *KOS) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.call(); err != nil {
+	err := k.call()
+	if !errors.Is(err, ports.ErrNotAsked) {
+		ports.Sent(ctx)
+	}
+	if err != nil {
 		return product.Customer{}, err
 	}
 	c, ok := k.customers[n]

@@ -1,14 +1,11 @@
 package compose
 
 import (
-	"context"
-
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
-	"phonebill/core/freshness"
 	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/product"
@@ -20,9 +17,7 @@ import (
 // holders compare accounts with the customers that known fetches.
 func (p *parts) holders(known facts.Service, at stores, kos *pgxpool.Pool) *compare.Service {
 	return &compare.Service{
-		Ask: func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
-			return known.Customer(ctx, n, known.OfCustomers)
-		},
+		Ask:  known.FreshCustomer,
 		Held: known.Customers.Latest, Fresh: known.OfCustomers.Soft, Bindings: postgres.NewBindings(kos, at.keyring),
 		Alerts: p.alerts, Vault: at.keyring, Now: p.Now,
 	}

@@ -248,9 +248,7 @@ func (w *world) holders(t *testing.T) *compare.Service {
 	t.Cleanup(known.FetchCustomer.Wait) // in the bubble
 	w.bindings, w.alerts = &memory.Bindings{}, &memory.Alerts{}
 	return &compare.Service{
-		Ask: func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
-			return known.Customer(ctx, n, known.OfCustomers)
-		},
+		Ask:  known.FreshCustomer,
 		Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
 		Now: time.Now,
 	}
@@ -264,6 +262,9 @@ func (q quick) Customer(ctx context.Context, n line.Number) (product.Customer, e
 	q.named++
 	silent := q.nameless
 	q.mu.Unlock()
+	if !errors.Is(silent, ports.ErrNotAsked) {
+		ports.Sent(ctx)
+	}
 	if silent != nil {
 		return product.Customer{}, silent
 	}

@@ -1,6 +1,7 @@
 package inquiry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -17,38 +18,74 @@ import (
 // carries the customer that KOS named for the line together with the bill, and it is shown to an account of that customer
 // only, and only while KOS names no other customer for the line.
 
-// askWithHolder asks KOS for the bill and, at the same time and unless a copy of a few hours says it, whose line it is. A bill
-// of which that is not known cannot be shown to anybody: it counts as not answered.
+// askWithHolder asks KOS for the bill and, unless a copy of a few hours says it, whose line it is. A bill of which that is
+// not known cannot be shown to anybody, so the call for the bill is made once the other one is on its way, and both run
+// at the same time from then on. Where the other one cannot be made (breaker, quota, allowance) none is made, and the
+// error is ErrNotAsked; where it is made in vain the bill counts as not answered.
 func (s *Service) askWithHolder(ctx context.Context, source ports.BillSource, q bill.Inquiry) (bill.Copy, error) {
-	ctx = ports.WithRequest(ctx, q.ID)
-	type found struct {
-		customer string
-		err      error
-	}
-	var of found
-	var asking sync.WaitGroup
-	within, cancel := context.WithCancel(ctx)
+	within, cancel := context.WithCancel(ports.WithRequest(ctx, q.ID))
 	defer cancel()
 	began := s.Now()
-	asking.Go(func() { of.customer, of.err = s.Holders.Find(within, q.Line) })
-	b, err := source.Bill(ctx, q.ID, q.Line, q.Month)
-	if err != nil {
-		cancel() // its answer is not waited for any more; the call goes on and is kept for the next bill
+	asking := s.findHolder(within, q.Line)
+	select {
+	case <-asking.sent:
+	case <-asking.done:
+		if err := asking.refused(); err != nil {
+			return bill.Copy{}, err
+		}
 	}
-	asking.Wait()
+	b, err := source.Bill(within, q.ID, q.Line, q.Month)
+	if err != nil {
+		cancel() // the other answer is not waited for any more; its call goes on and is kept for the next bill
+	}
+	<-asking.done
 	switch {
 	case err != nil:
 		return bill.Copy{}, err
-	case errors.Is(of.err, fault.New(fault.LineNotFound)):
-		return bill.Copy{}, of.err
-	case of.err != nil: // the call for the bill was made, whatever became of the other one
+	case errors.Is(asking.err, fault.New(fault.LineNotFound)):
+		return bill.Copy{}, asking.err
+	case asking.err != nil: // the call for the bill was made, whatever became of the other one
 		return bill.Copy{}, fault.New(fault.ServiceUnavailable).Because(errors.Join(ports.ErrNoAnswer, errHolder))
 	}
-	return bill.Copy{Version: s.NewID(), Bill: b, AsOf: began, Holder: of.customer}, nil
+	return bill.Copy{Version: s.NewID(), Bill: b, AsOf: began, Holder: asking.customer}, nil
 }
 
-// errHolder is the cause of a bill that is not shown because it is not known whose it is.
-var errHolder = errors.New("inquiry: kos sent a bill and does not state whose line it is")
+// holderQuestion is the question whose line it is. sent is closed when its call is on its way, done when it has ended:
+// the customer and the error are to be read then.
+type holderQuestion struct {
+	sent, done chan struct{}
+	customer   string
+	err        error
+}
+
+func (s *Service) findHolder(ctx context.Context, n line.Number) *holderQuestion {
+	h := &holderQuestion{sent: make(chan struct{}), done: make(chan struct{})}
+	ctx = ports.WithSent(ctx, sync.OnceFunc(func() { close(h.sent) }))
+	go func() {
+		defer close(h.done)
+		h.customer, h.err = s.Holders.Find(ctx, n)
+	}()
+	return h
+}
+
+// refused is the error of a question that has ended without a call; nil when a copy told the customer, or when the call
+// was made after all. A line that KOS does not know stays LINE_NOT_FOUND; everything else is ErrNotAsked with a
+// Retry-After, for the bill is not asked for either.
+func (h *holderQuestion) refused() error {
+	select {
+	case <-h.sent:
+		return nil
+	default:
+	}
+	if h.err == nil || errors.Is(h.err, fault.New(fault.LineNotFound)) {
+		return h.err
+	}
+	again := cmp.Or(fault.From(h.err).RetryAfter(), bill.BackgroundGap)
+	return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(errors.Join(ports.ErrNotAsked, errHolder, h.err))
+}
+
+// errHolder is the cause of a bill that is not shown, or not asked for, because it is not known whose it is.
+var errHolder = errors.New("inquiry: kos does not state whose line it is")
 
 // ownOf reads the newest copy of a store if it may be shown to the customer who asks. NOT_FOUND also where it is
 // somebody else's.

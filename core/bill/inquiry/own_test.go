@@ -1,9 +1,11 @@
 package inquiry_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/alert"
@@ -14,6 +16,7 @@ import (
 	"phonebill/core/holder"
 	"phonebill/core/id"
 	"phonebill/core/product"
+	"phonebill/ports"
 )
 
 // given makes KOS name that customer for the line from now on, with a bill of that customer's.
@@ -221,5 +224,78 @@ func TestALineThatComesBack(t *testing.T) {
 		r, err = w.Get(t.Context(), w.me, r.Inquiry.ID, 0)
 		require.NoError(t, err)
 		require.Equal(t, "요금제 C1", r.Bill.ProductName)
+	})
+}
+
+// TestABillWhoseHolderCannotBeAskedForCostsNothing: where the breaker or the budget keeps the call for the line's
+// customer from leaving, no call for a bill is made either. No attempt is spent, the inquiry goes on and ends well.
+func TestABillWhoseHolderCannotBeAskedForCostsNothing(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		w.source.namesNobody(notAsked())
+		began := time.Now()
+		r := w.ask(t)
+		require.Equal(t, bill.Processing, r.Inquiry.Status)
+		w.work(t, 5*time.Minute)
+		require.Zero(t, w.source.calls())
+		open := w.read(t, r.Inquiry.ID)
+		require.Equal(t, bill.Processing, open.Status)
+		require.Zero(t, open.Attempts)
+		require.Equal(t, open.NextAttemptAt.Sub(began)%(20*time.Second), time.Duration(0), "the holder's Retry-After")
+
+		w.source.namesNobody(nil)
+		w.work(t, time.Minute)
+		require.Equal(t, bill.Completed, w.read(t, r.Inquiry.ID).Status)
+		require.Equal(t, 1, w.source.calls())
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.ask(t)
+		<-time.After(5 * time.Hour) // the customer's copy is stale, which does not state whose the line is now
+		w.source.namesNobody(notAsked())
+		r, err := w.Ask(t.Context(), w.me, w.line, w.month(1))
+		require.NoError(t, err)
+		require.Equal(t, bill.Processing, r.Inquiry.Status)
+		w.work(t, 5*time.Minute)
+		require.Equal(t, 1, w.source.calls())
+		require.Zero(t, w.read(t, r.Inquiry.ID).Attempts)
+	})
+}
+
+// TestTwoBillsOfALineWaitForOneCallForItsHolder, and neither bill waits until that call has ended.
+func TestTwoBillsOfALineWaitForOneCallForItsHolder(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		began := time.Now()
+		var both sync.WaitGroup
+		for i := range 2 {
+			both.Go(func() {
+				_, err := w.Ask(t.Context(), w.me, w.line, w.month(i))
+				assert.NoError(t, err)
+			})
+		}
+		both.Wait()
+		require.Equal(t, 500*time.Millisecond, time.Since(began), "as long as one bill alone takes")
+		require.Equal(t, 1, w.source.namings())
+	})
+}
+
+// TestABillIsShownThoughKOSDescribesItsCustomerBadly: whose the line is, is all that a bill needs to know.
+func TestABillIsShownThoughKOSDescribesItsCustomerBadly(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, w *world) {
+		badly := func(customer string) error {
+			return fault.New(fault.ServiceUnavailable).Because(ports.NamedError{Customer: customer})
+		}
+		w.source.namesNobody(badly("C1"))
+		require.Equal(t, freshness.FromKOS, w.ask(t).Inquiry.Source)
+		r, err := w.Ask(t.Context(), w.me, w.line, w.month(1))
+		require.NoError(t, err)
+		require.Equal(t, bill.Completed, r.Inquiry.Status, "another month, at once")
+		require.Equal(t, 2, w.source.calls())
+
+		<-time.After(5 * time.Hour)
+		w.source.namesNobody(badly("C2"))
+		_, err = w.Ask(t.Context(), w.me, w.line, w.month(2))
+		require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 	})
 }

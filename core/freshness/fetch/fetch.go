@@ -171,6 +171,9 @@ func (s *Service[V]) fly(ctx context.Context, q Question[V]) (got Answer[V], wai
 	defer cancel()
 	for {
 		f, mine := s.board(ctx, q)
+		if !mine {
+			ports.Sent(ctx)
+		}
 		select {
 		case <-f.done:
 		case <-ctx.Done():

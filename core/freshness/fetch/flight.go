@@ -90,6 +90,7 @@ func (s *Service[V]) theirs(ctx context.Context, q Question[V], f *flight[V], lo
 		return false
 	}
 	f.waited = true
+	ports.Sent(ctx)
 	if !pause(ctx, look) {
 		f.answer.Attempts, f.err = max(1, f.answer.Attempts), late(ctx)
 		return false

@@ -32,7 +32,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	known   map[line.Number]named
-	matched map[match]bool
+	matched map[match]time.Time // zero: they are the same for good; else they are not, as far as is known until then
 	alerted map[match]time.Time
 }
 
@@ -40,7 +40,9 @@ type Service struct {
 type named struct {
 	customer string // empty when no copy is held
 	fresh    bool   // not older than Fresh
-	until    time.Time
+	asOf     time.Time
+	looked   time.Time // when the copy was read
+	until    time.Time // when it is looked up anew
 }
 
 // match is an account, one of its lines and a customer.
@@ -53,7 +55,8 @@ type match struct {
 const (
 	// mostKnown bounds what a process remembers of each sort; then it begins anew.
 	mostKnown = 100_000
-	// lookAgain is how long it is remembered that no fresh copy of a line's customer is held.
+	// lookAgain is how long it is remembered that no fresh copy of a line's customer is held, and that an account is
+	// another customer's: KOS may have been asked anew since, or staff have corrected what was wrong.
 	lookAgain = 10 * time.Second
 	// alertAgain is after how long an alert about the same account and line is raised anew.
 	alertAgain = 24 * time.Hour
@@ -62,13 +65,19 @@ const (
 // errUnknown is the cause of a line of which KOS does not state now whose it is.
 var errUnknown = errors.New("compare: kos does not state whose line it is")
 
-// Find returns the customer that KOS names for the line, not older than Fresh. LINE_NOT_FOUND is KOS's answer;
-// everything else is SERVICE_UNAVAILABLE.
+// Find returns the customer that KOS names for the line, not older than Fresh; an answer that is good for nothing else
+// may name that customer. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE.
 func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err error) {
 	c, source, err := s.Ask(ctx, n)
+	var only ports.NamedError
 	switch {
 	case errors.Is(err, fault.New(fault.LineNotFound)):
 		return "", err
+	case errors.As(err, &only):
+		s.remember(n, product.CustomerCopy{Customer: product.Customer{CustomerID: only.Customer}, AsOf: s.Now()})
+		return only.Customer, nil
+	case err != nil && s.seen(n) != "": // no copy is kept of such an answer, and the line may rest after it
+		return s.seen(n), nil
 	case err != nil:
 		return "", fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).Because(errors.Join(errUnknown, err))
 	case source == freshness.FromStale || c.Customer.CustomerID == "":
@@ -88,18 +97,33 @@ func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fr
 	if ok && now.Before(k.until) {
 		return k.customer, k.fresh
 	}
-	c, err := s.Held(ctx, n)
-	if err != nil {
-		c = product.CustomerCopy{}
-	}
-	k = s.remember(n, c)
+	k = s.look(ctx, n, k)
 	return k.customer, k.fresh
 }
 
+// look reads the held copy. What KOS has named to this process after that copy stays.
+func (s *Service) look(ctx context.Context, n line.Number, k named) named {
+	c, err := s.Held(ctx, n)
+	if err != nil || c.AsOf.Before(k.asOf) {
+		c = product.CustomerCopy{Customer: product.Customer{CustomerID: k.customer}, AsOf: k.asOf}
+	}
+	return s.remember(n, c)
+}
+
+// seen is the customer that KOS has named to this process within Fresh, empty when there is none.
+func (s *Service) seen(n line.Number) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.known[n]; k.fresh && s.Now().Before(k.until) {
+		return k.customer
+	}
+	return ""
+}
+
 func (s *Service) remember(n line.Number, c product.CustomerCopy) named {
-	k := named{customer: c.Customer.CustomerID, until: c.AsOf.Add(s.Fresh)}
-	if k.fresh = s.Now().Before(k.until); !k.fresh {
-		k.until = s.Now().Add(lookAgain)
+	k := named{customer: c.Customer.CustomerID, asOf: c.AsOf, looked: s.Now(), until: c.AsOf.Add(s.Fresh)}
+	if k.fresh = k.looked.Before(k.until); !k.fresh {
+		k.until = k.looked.Add(lookAgain)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,19 +151,39 @@ func (s *Service) Check(ctx context.Context, a holder.Account, n line.Number, cu
 // CheckFresh is Check with a fresh copy, without asking KOS; nil when there is none, for KOS may name the account's
 // customer again.
 func (s *Service) CheckFresh(ctx context.Context, a holder.Account, n line.Number) error {
-	if customer, fresh := s.Known(ctx, n); fresh {
-		return s.Check(ctx, a, n, customer)
-	}
-	return nil
+	return s.checkHeld(ctx, a, n, true)
 }
 
 // CheckKnown is Check with the last good copy, however old; nil when there is none. It is for what was fetched before:
 // once KOS has named another customer, nothing of that is shown until it names the account's again.
 func (s *Service) CheckKnown(ctx context.Context, a holder.Account, n line.Number) error {
-	if customer, _ := s.Known(ctx, n); customer != "" {
-		return s.Check(ctx, a, n, customer)
+	return s.checkHeld(ctx, a, n, false)
+}
+
+// checkHeld is Check with the last good copy if it is fresh enough. Before an account is refused by what this process
+// remembers, the copy is looked up anew, for another process may have asked KOS since.
+func (s *Service) checkHeld(ctx context.Context, a holder.Account, n line.Number, fresh bool) error {
+	customer, isFresh := s.Known(ctx, n)
+	if customer != "" && s.oldLook(n) {
+		if same, err := s.Matches(ctx, a, n, customer); err == nil && !same {
+			s.mu.Lock()
+			k := s.known[n]
+			s.mu.Unlock()
+			k = s.look(ctx, n, k)
+			customer, isFresh = k.customer, k.fresh
+		}
 	}
-	return nil
+	if customer == "" || fresh && !isFresh {
+		return nil
+	}
+	return s.Check(ctx, a, n, customer)
+}
+
+// oldLook reports that the copy of the line was read longer than lookAgain ago.
+func (s *Service) oldLook(n line.Number) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.Now().Before(s.known[n].looked.Add(lookAgain))
 }
 
 // Matches reports whether the customer is the account's. An account that names none is bound to the first one.
@@ -154,21 +198,25 @@ func (s *Service) Matches(ctx context.Context, a holder.Account, n line.Number, 
 	}
 	m := match{a, bound, customer}
 	s.mu.Lock()
-	same, known := s.matched[m]
+	until, known := s.matched[m]
 	s.mu.Unlock()
-	if known {
-		return same, nil
+	if known && (until.IsZero() || s.Now().Before(until)) {
+		return until.IsZero(), nil
 	}
 	same, err := s.Bindings.Bind(ctx, a.UserID, bound, customer)
 	if err != nil {
 		return false, err
 	}
+	until = time.Time{}
+	if !same {
+		until = s.Now().Add(lookAgain)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.matched == nil || len(s.matched) >= mostKnown {
-		s.matched = map[match]bool{}
+		s.matched = map[match]time.Time{}
 	}
-	s.matched[m] = same
+	s.matched[m] = until
 	return same, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"phonebill/core/holder/compare"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
@@ -63,6 +64,33 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestAnAnswerThatIsGoodForTheNameAlone names the customer, also while the line rests after it, and no longer than a copy
+// would.
+func TestAnAnswerThatIsGoodForTheNameAlone(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	err := error(fault.New(fault.ServiceUnavailable).Because(ports.NamedError{Customer: "C1"}))
+	require.NotContains(t, err.Error(), "C1", "which may be logged")
+	s := &compare.Service{
+		Ask: func(context.Context, line.Number) (product.CustomerCopy, freshness.Source, error) {
+			return product.CustomerCopy{}, "", err
+		},
+		Fresh: 4 * time.Hour, Now: func() time.Time { return now },
+	}
+	find := func() string {
+		customer, _ := s.Find(t.Context(), portstest.Line(1))
+		return customer
+	}
+	require.Equal(t, "C1", find())
+	err = fault.New(fault.ServiceUnavailable).RetryIn(time.Second)
+	require.Equal(t, "C1", find())
+	err = fault.New(fault.LineNotFound)
+	require.Empty(t, find(), "what KOS states now counts")
+	err = fault.New(fault.ServiceUnavailable)
+	now = now.Add(4 * time.Hour)
+	require.Empty(t, find())
+}
+
 // TestWhatIsKnownCostsNoLookAtAStore: a warm bill is shown without one.
 func TestWhatIsKnownCostsNoLookAtAStore(t *testing.T) {
 	t.Parallel()
@@ -105,4 +133,37 @@ func TestABindingThatCannotBeReadShowsNothing(t *testing.T) {
 		require.NoError(t, s.Check(t.Context(), company, portstest.Line(n), fmt.Sprint("C", n)))
 	}
 	require.ErrorIs(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(2), "C2"), fault.New(fault.LineNotFound))
+}
+
+// TestWhatHasBeenCorrectedIsBelieved: an account whose customer id staff have set at once, whatever it was bound to; a
+// line that KOS gives a new customer id once the copy is new, though this process remembers the old one; and a binding
+// that was mended, without a restart.
+func TestWhatHasBeenCorrectedIsBelieved(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	held := product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: now}
+	s := &compare.Service{
+		Held:  func(context.Context, line.Number) (product.CustomerCopy, error) { return held, nil },
+		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: &memory.Alerts{}, Vault: memory.Vault{},
+		Now: func() time.Time { return now },
+	}
+	n, gone := portstest.Line(1), fault.New(fault.LineNotFound)
+	first := holder.Account{UserID: "hong"}
+	require.NoError(t, s.CheckFresh(t.Context(), first, n), "it is bound to C1")
+	corrected := holder.Account{UserID: "hong", CustomerID: "C2"}
+	require.ErrorIs(t, s.CheckFresh(t.Context(), corrected, n), gone)
+
+	now = now.Add(time.Minute)
+	held = product.CustomerCopy{Customer: product.Customer{CustomerID: "C2"}, AsOf: now} // another process has asked
+	require.NoError(t, s.CheckFresh(t.Context(), corrected, n))
+	require.NoError(t, s.CheckKnown(t.Context(), corrected, n))
+	require.ErrorIs(t, s.CheckKnown(t.Context(), first, n), gone)
+	older := held
+	older.Customer.CustomerID, older.AsOf = "C1", now.Add(-time.Hour)
+	held, now = older, now.Add(time.Minute)
+	require.ErrorIs(t, s.CheckKnown(t.Context(), first, n), gone, "what KOS named last counts")
+
+	s.Bindings = &memory.Bindings{}
+	now = now.Add(time.Minute)
+	require.NoError(t, s.CheckKnown(t.Context(), first, n))
 }

@@ -146,16 +146,17 @@ func (s *Service) ask(ctx context.Context, o product.Order) product.Answer {
 		return a
 	}
 	seen, err := s.Unhurried.CustomerNow(ctx, o.Line)
+	if err == nil {
+		err = s.Holders.Check(ctx, o.Account(), o.Line, seen.Customer.CustomerID)
+	}
 	switch {
-	case err == nil && s.Holders.Check(ctx, o.Account(), o.Line, seen.Customer.CustomerID) != nil: // the plans are another customer's
-		return product.Answer{Kind: product.AnswerAmbiguous}
 	case err == nil:
 		return o.Evident(seen.Customer, s.Now())
 	case errors.Is(err, ports.ErrNotAsked):
 		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
-	case errors.Is(err, fault.New(fault.LineNotFound)): // it had the line when the order was checked
+	case errors.Is(err, fault.New(fault.LineNotFound)): // it had the line at the check; or the plans are another customer's
 		return product.Answer{Kind: product.AnswerAmbiguous}
-	default: // asked, and it did not tell
+	default: // KOS did not say, or it is not known now whose the line is
 		return product.Answer{Kind: product.AnswerUnknown}
 	}
 }

@@ -54,6 +54,15 @@ func (s *Service) Customer(
 	return got.Copy, got.Source, err
 }
 
+// FreshCustomer is Customer without stale copies: the trouble is returned instead, with its Retry-After.
+func (s *Service) FreshCustomer(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) {
+	s.Seen(n)
+	q := s.aboutCustomer(ctx, n, time.Time{}, s.OfCustomers)
+	q.Old = nil
+	got, err := s.FetchCustomer.Get(ctx, q)
+	return got.Copy, got.Source, err
+}
+
 // Prefetch fetches the line's customer unless the copy is fresh, and answers when KOS told it.
 func (s *Service) Prefetch(ctx context.Context, n line.Number) (told time.Time, err error) {
 	got, err := s.FetchCustomer.Get(ctx, s.aboutCustomer(ctx, n, time.Time{}, s.OfCustomers))
