@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -519,4 +520,25 @@ func TestAnUnreadableCopyIsNone(t *testing.T) {
 	require.NoError(t, customers.Put(t.Context(), portstest.CustomerCopies()[0]))
 	_, err := customers.Latest(t.Context(), portstest.Line(1))
 	require.NoError(t, err)
+}
+
+// TestNothingIsWrittenWhileTheFormIsNotKnown: neither a hash in the clear nor an audit row without a key.
+func TestNothingIsWrittenWhileTheFormIsNotKnown(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, sealing.RowOnly)
+	db := h.db[migrations.Auth]
+	before := texts(t, db.Admin, "SELECT password_hash FROM users ORDER BY 1")
+	h.keys.Obey(sealing.Unknown)
+	away := fault.New(fault.ServiceUnavailable)
+	require.ErrorIs(t, h.users.Rehash(t.Context(), seconds[0], portstest.Owner().PasswordHash, personal.NewSecret("$argon2id$x")), away)
+	other := portstest.Owner()
+	other.UserID = "neu12345"
+	require.ErrorIs(t, h.users.Create(t.Context(), other), away)
+	log := postgres.NewAuditLog(db.Pool, h.keys, id.ID{9}, slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, log.Append(t.Context(), audit.Entry{Actor: "admin", Detail: "{}"}), away)
+	require.Equal(t, before, texts(t, db.Admin, "SELECT password_hash FROM users ORDER BY 1"))
+	require.Zero(t, count(t, db.Admin, "audit_log"))
+	h.keys.Obey(sealing.RowOnly)
+	require.NoError(t, log.Append(t.Context(), audit.Entry{Actor: "admin", Detail: "{}"}))
+	require.Equal(t, 1, count(t, db.Admin, "audit_log"))
 }
