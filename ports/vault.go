@@ -14,6 +14,7 @@ const LineIndex = "line"
 // of their key, so keys rotate without rewriting.
 type Vault interface {
 	// Seal encrypts for a place. Which form is written (bound to the column, or to the row) is the vault's affair.
+	// SERVICE_UNAVAILABLE while the database has not said which one it holds, unless the place has no keys.
 	Seal(at sealing.Place, clear []byte) ([]byte, error)
 	// Open decrypts what stands at the place, in either form unless the older one is refused. Anything that was not
 	// sealed by this vault for this place is an error, and raises an alert.

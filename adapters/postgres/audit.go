@@ -31,20 +31,24 @@ type AuditLog struct {
 	turn   chan struct{} // one at a time; a waiter's context may end
 	end    audit.Chain
 	unsure bool // the last row may or may not be stored
-	key    func() []byte
+	key    func() ([]byte, error)
 }
 
 var _ ports.AuditLog = (*AuditLog)(nil)
 
 // NewAuditLog begins the chain of a writer, which no other log writes. Its rows are keyed as soon as the vault binds
-// values to their rows: that is when no instance of release b0e8e26 is left, which could not check them.
+// values to their rows: that is when no instance of release b0e8e26 is left, which could not check them. While it is not known whether one is left
+// nothing is appended.
 func NewAuditLog(pool *pgxpool.Pool, vault ports.Vault, writer id.ID, log *slog.Logger) *AuditLog {
 	keys := AuditKeys(vault)
-	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1), key: func() []byte {
-		if vault.Form() < sealing.Row {
-			return nil
+	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1), key: func() ([]byte, error) {
+		switch form := vault.Form(); {
+		case form == sealing.Unknown:
+			return nil, unknownForm()
+		case form.Older():
+			return nil, nil
 		}
-		return keys(writer)
+		return keys(writer), nil
 	}}
 }
 
@@ -98,7 +102,11 @@ func (l *AuditLog) append(ctx context.Context, e audit.Entry) error {
 			l.end = audit.ChainAt(audit.Head{Writer: l.writer, Seq: int(end.Seq), Hash: end.Hash})
 		}
 	}
-	l.end = l.end.WithKey(l.key())
+	key, err := l.key()
+	if err != nil {
+		return err
+	}
+	l.end = l.end.WithKey(key)
 	row := l.end.Next(l.writer, e)
 	l.unsure = true
 	if err := q.AppendAudit(ctx, authdb.AppendAuditParams(auditRow(row))); err != nil {

@@ -20,7 +20,7 @@ import (
 	"phonebill/ports"
 )
 
-// sealedRows implements ports.SealedRows. Every update names the value that was read, so a row that is changed
+// sealedRows implements ports.SealedRows. Every update names the value that was read, so a value that is changed
 // meanwhile is left alone; it was written bound to its row. Columns that a service may not change are changed by
 // functions of the owner, which replace a value that is bound to its column and nothing else (migrations, sealing).
 type sealedRows struct {
@@ -199,7 +199,7 @@ func (u *Users) reseal(ctx context.Context, q *authdb.Queries, row authdb.UsersT
 		r.done = true
 	}
 	if r.done {
-		if _, err := q.ResealUser(ctx, authdb.ResealUserParams{
+		if err := q.ResealUser(ctx, authdb.ResealUserParams{
 			UserID: row.UserID, OldHash: row.PasswordHash, NewHash: hash, OldName: row.NameSealed, NewName: name,
 			OldPhone: row.PhoneSealed, NewPhone: phone, OldEmail: row.EmailSealed, NewEmail: email,
 		}); err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -10,6 +11,7 @@ import (
 	"phonebill/adapters/postgres/internal/billdb"
 	"phonebill/adapters/postgres/internal/kosdb"
 	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/core/fault"
 	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -51,4 +53,10 @@ func (s SealingForm) Form(ctx context.Context) (sealing.Form, error) {
 // Raise moves the form on.
 func (s SealingForm) Raise(ctx context.Context, to sealing.Form) error {
 	return translate("change how values are sealed", s.raise(ctx, int64(to)))
+}
+
+// unknownForm is what is returned instead of writing while the database has not said its form: a row of the older form
+// could not be read, or would not be believed, where that form is refused.
+func unknownForm() error {
+	return fault.New(fault.ServiceUnavailable).RetryIn(again).Because(errors.New("postgres: it is not known yet how values are sealed"))
 }

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -519,4 +520,65 @@ func TestAnUnreadableCopyIsNone(t *testing.T) {
 	require.NoError(t, customers.Put(t.Context(), portstest.CustomerCopies()[0]))
 	_, err := customers.Latest(t.Context(), portstest.Line(1))
 	require.NoError(t, err)
+}
+
+// TestNothingIsWrittenWhileTheFormIsNotKnown: neither a hash in the clear nor an audit row without a key.
+func TestNothingIsWrittenWhileTheFormIsNotKnown(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, sealing.RowOnly)
+	db := h.db[migrations.Auth]
+	before := texts(t, db.Admin, "SELECT password_hash FROM users ORDER BY 1")
+	h.keys.Obey(sealing.Unknown)
+	away := fault.New(fault.ServiceUnavailable)
+	require.ErrorIs(t, h.users.Rehash(t.Context(), seconds[0], portstest.Owner().PasswordHash, personal.NewSecret("$argon2id$x")), away)
+	other := portstest.Owner()
+	other.UserID = "neu12345"
+	require.ErrorIs(t, h.users.Create(t.Context(), other), away)
+	log := postgres.NewAuditLog(db.Pool, h.keys, id.ID{9}, slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, log.Append(t.Context(), audit.Entry{Actor: "admin", Detail: "{}"}), away)
+	require.Equal(t, before, texts(t, db.Admin, "SELECT password_hash FROM users ORDER BY 1"))
+	require.Zero(t, count(t, db.Admin, "audit_log"))
+	h.keys.Obey(sealing.RowOnly)
+	require.NoError(t, log.Append(t.Context(), audit.Entry{Actor: "admin", Detail: "{}"}))
+	require.Equal(t, 1, count(t, db.Admin, "audit_log"))
+}
+
+// meanwhile is a vault during whose first sealing of a name something else happens.
+type meanwhile struct {
+	ports.Vault
+	once *sync.Once
+	do   func()
+}
+
+func (m meanwhile) Seal(at sealing.Place, clear []byte) ([]byte, error) {
+	if at.Name() == "auth.users.name" {
+		m.once.Do(m.do)
+	}
+	return m.Vault.Seal(at, clear)
+}
+
+// TestALogInWhileItsAccountIsSealedAnewKeepsNothingFromIt: it changes the hash alone.
+func TestALogInWhileItsAccountIsSealedAnewKeepsNothingFromIt(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, sealing.Column)
+	db := h.db[migrations.Auth]
+	require.NoError(t, postgres.NewSealingForm(migrations.Auth, db.Pool).Raise(t.Context(), sealing.Row))
+	h.keys.Obey(sealing.Row)
+	user, fresh := seconds[0], personal.NewSecret("$argon2id$fresh")
+	vault := meanwhile{h.keys.Resealing(sealing.Row), &sync.Once{}, func() {
+		u, err := h.users.ByID(t.Context(), user)
+		require.NoError(t, err)
+		require.NoError(t, h.users.Rehash(t.Context(), user, u.PasswordHash, fresh))
+	}}
+	for _, rows := range postgres.AuthSealed(db.Pool, vault) {
+		_, err := rows.Reseal(t.Context(), "", 9)
+		require.NoError(t, err)
+	}
+	require.Empty(t, texts(t, db.Admin, `SELECT user_id FROM users
+		WHERE get_byte(name_sealed, 0) = 1 OR get_byte(phone_sealed, 0) = 1 OR get_byte(email_sealed, 0) = 1 OR password_hash LIKE '$%'`))
+	h.keys.Obey(sealing.RowOnly)
+	u, err := h.users.ByID(t.Context(), user)
+	require.NoError(t, err)
+	require.Empty(t, u.Unreadable)
+	require.Equal(t, fresh, u.PasswordHash)
 }

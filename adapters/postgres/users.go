@@ -73,8 +73,9 @@ func (u *Users) openDecoy() {
 	if decoy != nil && len(u.noun(*decoy).Unreadable) == 0 {
 		return
 	}
-	made := u.makeDecoy()
-	u.decoy.Store(&made)
+	if made, err := u.makeDecoy(); err == nil {
+		u.decoy.Store(&made)
+	}
 }
 
 // ByLogin is one statement too, and as long for an id that nobody has.
@@ -91,23 +92,23 @@ func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, erro
 
 // makeDecoy seals an account that does not exist. Opening it when an id is unknown takes as long as opening one that is known: at login
 // the time must not tell the two apart (decision 4).
-func (u *Users) makeDecoy() authdb.UserByIDRow {
+func (u *Users) makeDecoy() (authdb.UserByIDRow, error) {
 	number, _ := line.Parse("01000000000")
 	row, err := u.row(auth.User{
 		Name: personal.NewName("아무개"), Phone: number, Email: personal.NewEmail("nobody@example.com"),
 		PasswordHash: personal.NewSecret("$argon2id$" + strings.Repeat("0", 80)),
 	})
 	if err != nil {
-		return authdb.UserByIDRow{}
+		return authdb.UserByIDRow{}, err
 	}
-	sealed, _ := u.lines.seal(number, linesKeys("", 1)...)
+	sealed, err := u.lines.seal(number, linesKeys("", 1)...)
 	return authdb.UserByIDRow{
 		User: authdb.User{
 			NameSealed: row.NameSealed, PhoneSealed: row.PhoneSealed, PhoneIndex: row.PhoneIndex, EmailSealed: row.EmailSealed,
 			EmailIndex: row.EmailIndex, PasswordHash: row.PasswordHash,
 		},
 		Lines: [][]byte{sealed}, LineIndexes: [][]byte{u.lines.index(number)}, LinePositions: []int64{1}, Roles: []string{string(auth.Customer)},
-	}
+	}, err
 }
 
 // Create writes the account in one transaction.
@@ -292,9 +293,14 @@ func (u *Users) Rehash(ctx context.Context, user auth.UserID, old, hash personal
 const sealedHash = "sealed:"
 
 // sealHash returns the stored form: the hash itself while the release before must be able to read it.
+// SERVICE_UNAVAILABLE while it is not known whether it must.
 func (u *Users) sealHash(user string, hash personal.Secret) (string, error) {
-	if hash.Reveal() == "" || u.vault.Form() < sealing.Row {
+	form := u.vault.Form()
+	switch {
+	case hash.Reveal() == "", form.Older():
 		return hash.Reveal(), nil
+	case form == sealing.Unknown:
+		return "", unknownForm()
 	}
 	sealed, err := u.vault.Seal(userPlace(userHash, user), []byte(hash.Reveal()))
 	return sealedHash + base64.RawStdEncoding.EncodeToString(sealed), err

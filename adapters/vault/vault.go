@@ -13,13 +13,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 
+	"phonebill/core/fault"
 	"phonebill/core/sealing"
 )
 
@@ -28,11 +32,18 @@ type Vault struct {
 	aead   tink.AEAD
 	index  []byte
 	form   atomic.Int32 // sealing.Form
+	forms  sync.Map     // sealing.Form by database, where it has one of its own
 	report atomic.Pointer[func(at sealing.Place, why error)]
 }
 
 // ErrOldForm is what Open returns of a value that is bound to its column alone, where such values are refused.
 var ErrOldForm = errors.New("vault: a value that is bound to its column alone is refused")
+
+// errUnknownForm is why nothing is sealed before the database has said its form.
+var errUnknownForm = errors.New("vault: the database has not said yet how values are sealed")
+
+// again is the Retry-After of a form that is not known yet: it is asked for every few seconds.
+const again = 2 * time.Second
 
 // file is the keyring on disk, mode 0600. Protect it like the database: without it the data is lost, with it the data is open.
 type file struct {
@@ -73,6 +84,17 @@ func Parse(raw []byte) (*Vault, error) {
 
 // Obey makes the vault write and refuse what the form says; a new vault is of form Row.
 func (v *Vault) Obey(form sealing.Form) { v.form.Store(int32(form)) } //nolint:gosec // 0..3
+
+// ObeyIn is Obey for the places in one database; Obey is for those in no database that was named, such as the cache.
+func (v *Vault) ObeyIn(database string, form sealing.Form) { v.forms.Store(database, form) }
+
+func (v *Vault) formAt(at sealing.Place) sealing.Form {
+	database, _, _ := strings.Cut(at.Name(), ".")
+	if form, ok := v.forms.Load(database); ok {
+		return form.(sealing.Form) //nolint:forcetypeassert // ObeyIn alone stores
+	}
+	return v.Form()
+}
 
 // Form returns what the vault obeys.
 func (v *Vault) Form() sealing.Form { return sealing.Form(v.form.Load()) }
@@ -136,9 +158,13 @@ func place(path string, raw []byte) error {
 }
 
 // Seal encrypts: bound to the row, behind sealing.Mark, where the form says so and the place has keys; else bound to
-// the column.
+// the column. A place with keys whose form is not known yet is SERVICE_UNAVAILABLE.
 func (v *Vault) Seal(at sealing.Place, clear []byte) ([]byte, error) {
-	bound := at.Keyed() && v.Form() >= sealing.Row
+	form := v.formAt(at)
+	if at.Keyed() && form == sealing.Unknown {
+		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).Because(fmt.Errorf("%w: %s", errUnknownForm, at.Name()))
+	}
+	bound := at.Keyed() && !form.Older()
 	data := at.Column()
 	if bound {
 		data = at.Row()
@@ -160,7 +186,7 @@ func (v *Vault) Open(at sealing.Place, sealed []byte) ([]byte, error) {
 	switch {
 	case sealing.Bound(sealed):
 		clear, err = v.aead.Decrypt(sealed[1:], at.Row())
-	case at.Keyed() && v.Form() == sealing.RowOnly:
+	case at.Keyed() && v.formAt(at) == sealing.RowOnly:
 		err = ErrOldForm
 	default:
 		clear, err = v.aead.Decrypt(sealed, at.Column())

@@ -14,6 +14,7 @@ import (
 
 	"phonebill/adapters/vault"
 	"phonebill/core/bill"
+	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/money"
 	"phonebill/core/product"
@@ -343,7 +344,7 @@ func TestForms(t *testing.T) {
 	var refused []string
 	v.Report(func(at sealing.Place, why error) { refused = append(refused, at.String()+": "+why.Error()) })
 	here, there := sealing.At("auth.users.name", "hong1234"), sealing.At("auth.users.name", "kim56789")
-	v.Obey(sealing.Unknown)
+	v.Obey(sealing.Column)
 	older, err := v.Seal(here, []byte("홍길동"))
 	require.NoError(t, err)
 	plain, err := v.Seal(sealing.At("auth.users.name"), []byte("홍길동"))
@@ -400,4 +401,21 @@ func TestTheVersionOfAStoredFormIsBound(t *testing.T) {
 	require.Error(t, err)
 	_, err = vault.Customers(v).Open(at, sealed)
 	require.Error(t, err)
+}
+
+// TestNothingIsSealedWhileTheFormIsNotKnown: what is bound to its column alone is lost where that form is refused.
+func TestNothingIsSealedWhileTheFormIsNotKnown(t *testing.T) {
+	t.Parallel()
+	v, ok := open(t).(*vault.Vault)
+	require.True(t, ok)
+	v.Obey(sealing.Unknown)
+	at := sealing.At("bill.inquiries.line", "row")
+	_, err := v.Seal(at, []byte("01012345678"))
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	_, err = vault.Bills(v).Seal(sealing.At("bill.bill_versions", "v"), portstest.BillCopies()[0])
+	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
+	v.ObeyIn("bill", sealing.RowOnly)
+	sealed, err := v.Seal(at, []byte("01012345678"))
+	require.NoError(t, err)
+	require.True(t, sealing.Bound(sealed))
 }

@@ -63,6 +63,9 @@ type Chain struct {
 // ChainAt is a chain that ends with the head.
 func ChainAt(h Head) Chain { return Chain{seq: h.Seq, hash: bytes.Clone(h.Hash)} }
 
+// ChainBefore is a chain behind which the row is to be followed: so that what comes after knows whether it was keyed.
+func ChainBefore(r Row) Chain { return Chain{seq: r.Seq - 1, hash: bytes.Clone(r.Previous)} }
+
 // WithKey is the chain that writes, and can check, keyed rows.
 func (c Chain) WithKey(key []byte) Chain { c.key = key; return c }
 

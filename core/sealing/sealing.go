@@ -12,7 +12,8 @@ type Form int
 
 // The forms.
 const (
-	// Unknown is the form of a database that could not be asked yet; what is written is written as for Column.
+	// Unknown is the form of a database that could not be asked yet. Nothing that has a form is written then: where the
+	// older form is refused it could not be read again.
 	Unknown Form = 0
 	// Column writes values bound to their column alone, as release b0e8e26 does, and reads both kinds.
 	Column Form = 1
@@ -35,6 +36,10 @@ func (f Form) String() string {
 	}
 	return "UNKNOWN"
 }
+
+// Older returns whether instances of release b0e8e26 may be running: only a database that said so permits what they
+// write and read.
+func (f Form) Older() bool { return f == Column }
 
 // Mark is the first byte of a value that is bound to its row. A value that is bound to its column begins with 1, as
 // Tink's ciphertexts do.

@@ -52,5 +52,6 @@ func TestTheWeakestFormIsObeyed(t *testing.T) {
 		"UNKNOWN": sealing.Unknown, "COLUMN": sealing.Column, "ROW": sealing.Row, "ROW_ONLY": sealing.RowOnly,
 	} {
 		require.Equal(t, want, f.String())
+		require.Equal(t, f == sealing.Column, f.Older(), "a form that is not known permits nothing")
 	}
 }

@@ -13,10 +13,14 @@ SELECT raise_sealing(@to_form::bigint);
 SELECT user_id, password_hash, name_sealed, phone_sealed, phone_index, email_sealed, email_index
 FROM users WHERE user_id > @after ORDER BY user_id LIMIT @n::bigint;
 
--- name: ResealUser :execrows
-UPDATE users SET password_hash = @new_hash, name_sealed = @new_name, phone_sealed = @new_phone, email_sealed = @new_email
-WHERE user_id = @user_id AND password_hash = @old_hash AND name_sealed = @old_name AND phone_sealed = @old_phone
-    AND email_sealed = @old_email;
+-- name: ResealUser :exec
+-- Each column by itself: a log-in that changes the hash meanwhile leaves the others to be replaced.
+UPDATE users SET
+    password_hash = CASE WHEN password_hash = @old_hash THEN @new_hash ELSE password_hash END,
+    name_sealed = CASE WHEN name_sealed = @old_name THEN @new_name ELSE name_sealed END,
+    phone_sealed = CASE WHEN phone_sealed = @old_phone THEN @new_phone ELSE phone_sealed END,
+    email_sealed = CASE WHEN email_sealed = @old_email THEN @new_email ELSE email_sealed END
+WHERE user_id = @user_id;
 
 -- name: CountUsers :one
 SELECT count(*) FROM users;

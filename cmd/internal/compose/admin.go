@@ -191,7 +191,7 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 // obey seals as the auth database says, also when that changes while a command runs.
 func (a *Admin) obey(ctx context.Context, v *vault.Vault, pool *pgxpool.Pool) {
 	f := &forms{vault: v}
-	f.add(ctx, postgres.NewSealingForm(migrations.Auth, pool))
+	f.add(ctx, migrations.Auth, postgres.NewSealingForm(migrations.Auth, pool))
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

@@ -29,7 +29,6 @@ import (
 	"phonebill/core/auth/turns"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
-	"phonebill/core/sealing"
 	"phonebill/core/throttle"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -114,7 +113,7 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	}
 	auditLog := room.auditLog()
 	administration, writers := room.administration(auditLog), feed.AuditWriters{
-		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form() < sealing.Row },
+		Gateway: c.GatewayAuditToken, Uncredentialed: func() bool { return at.keyring.Form().Older() },
 	}
 	p.inside.Handle("POST "+feed.AuditPath, feed.Protected(c.InternalToken, feed.AuditHandler(writers, users.ByID, auditLog, p.Now, p.Log)))
 	p.inside.Handle("POST "+feed.SearchesPath, feed.Protected(c.InternalToken, feed.SearchesHandler(writers, administration, p.Log)))

@@ -48,7 +48,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	if o.kosPool, err = p.pool(ctx, "kos-database", c.DatabaseURL, kosPool); err != nil {
 		return err
 	}
-	p.forms.add(ctx, postgres.NewSealingForm(migrations.KOS, o.kosPool))
+	p.forms.add(ctx, migrations.KOS, postgres.NewSealingForm(migrations.KOS, o.kosPool))
 	p.Now = p.clock(ctx, o.kosPool)
 	keys, err := p.kosKeys(c)
 	if err != nil {

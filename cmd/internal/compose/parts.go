@@ -98,7 +98,7 @@ func (p *parts) stores(ctx context.Context, d Data, db migrations.Database) (s s
 	if s.keyring, err = vault.Open(d.Keyring); err != nil {
 		return s, err
 	}
-	p.seal(ctx, s.keyring, postgres.NewSealingForm(db, s.pool))
+	p.seal(ctx, s.keyring, db, postgres.NewSealingForm(db, s.pool))
 	s.cache, err = p.cache(ctx, d.Cache)
 	p.warnOfTooManyConnections(s.pool, d.Instances)
 	return s, err

@@ -23,17 +23,18 @@ const (
 	formsSettle = 5 * formsEvery
 )
 
-// forms keeps a vault at the weakest form of the databases of a unit. A form that is not known yet counts as the older
-// one, which every instance reads; the unit is not ready until all are known.
+// forms keeps a vault at the form of each database of a unit, and for what is in none of them (the cache) at the weakest.
+// While a form is not known nothing is sealed for that database; the unit is not ready until all are known.
 type forms struct {
 	vault  *vault.Vault
 	mu     sync.Mutex
+	names  []migrations.Database
 	stored []ports.SealingForm
 	known  []sealing.Form
 }
 
 // seal makes the vault obey the database and report what does not open.
-func (p *parts) seal(ctx context.Context, v *vault.Vault, of ports.SealingForm) {
+func (p *parts) seal(ctx context.Context, v *vault.Vault, db migrations.Database, of ports.SealingForm) {
 	v.Report(func(at sealing.Place, why error) {
 		p.alerts.Raise(context.WithoutCancel(ctx), alert.Alert{
 			Kind: alert.SealedRefused, Subject: at.String(), Note: "what is stored there does not open, or is of another place; it is not shown: " +
@@ -41,15 +42,16 @@ func (p *parts) seal(ctx context.Context, v *vault.Vault, of ports.SealingForm) 
 		})
 	})
 	p.forms = &forms{vault: v}
-	p.forms.add(ctx, of)
+	p.forms.add(ctx, db, of)
 	p.checks["sealing"] = once(p.forms.check)
 	p.worker("sealing", formsEvery, func(ctx context.Context) (int, error) { return 0, p.forms.read(ctx) })
 }
 
 // add obeys one more database; trouble is for the check and the worker.
-func (f *forms) add(ctx context.Context, of ports.SealingForm) {
+func (f *forms) add(ctx context.Context, db migrations.Database, of ports.SealingForm) {
 	f.mu.Lock()
-	f.stored, f.known = append(f.stored, of), append(f.known, sealing.Unknown)
+	f.names, f.stored, f.known = append(f.names, db), append(f.stored, of), append(f.known, sealing.Unknown)
+	f.obey()
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
@@ -74,8 +76,16 @@ func (f *forms) read(ctx context.Context) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.vault.Obey(sealing.Weakest(f.known...))
+	f.obey()
 	return errors.Join(errs...)
+}
+
+// obey is called with the lock held.
+func (f *forms) obey() {
+	f.vault.Obey(sealing.Weakest(f.known...))
+	for i, db := range f.names {
+		f.vault.ObeyIn(string(db), f.known[i])
+	}
 }
 
 func (f *forms) check(ctx context.Context) error {

@@ -119,12 +119,20 @@ func (s *Service) heads(ctx context.Context) (heads []audit.Head, forged, err er
 	return heads, forged, nil
 }
 
-// follow checks the rows of a chain between two heads, and returns the second.
+// follow checks the rows of a chain from one head, which a checkpoint states, to another, and returns that.
 func (s *Service) follow(ctx context.Context, to, from audit.Head) (audit.Head, error) {
-	chain := audit.ChainAt(from).WithKey(s.key(to.Writer))
-	err := s.Trail.RowsOf(ctx, to.Writer, from.Seq, func(r audit.Row) error {
+	key := s.key(to.Writer)
+	chain := audit.Chain{}.WithKey(key)
+	err := s.Trail.RowsOf(ctx, to.Writer, max(0, from.Seq-1), func(r audit.Row) error {
 		if r.Seq > to.Seq { // younger than what was asked for
 			return nil
+		}
+		if r.Seq == from.Seq { // whether it is keyed decides what may come after it
+			if !bytes.Equal(r.Hash, from.Hash) {
+				return audit.BrokenError{Writer: r.Writer, Seq: r.Seq, Why: "the checkpoint that states it says it was another"}
+			}
+			chain = audit.ChainBefore(r).WithKey(key)
+			return chain.Follow(r)
 		}
 		if !r.Keyed && s.ledger.Closed() {
 			return audit.BrokenError{Writer: r.Writer, Seq: r.Seq, Why: "it has no key, and such rows were closed"}

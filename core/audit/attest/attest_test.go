@@ -287,3 +287,42 @@ func TestVerifyTellsHowFarItIs(t *testing.T) {
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorIs(t, err, errStore)
 }
+
+// TestNoRowWithoutAKeyIsAttestedBehindAKeyedOne: also when a checkpoint lies between the two.
+func TestNoRowWithoutAKeyIsAttestedBehindAKeyedOne(t *testing.T) {
+	t.Parallel()
+	s, book, _ := newService()
+	write(t, book, 1)
+	_, err := s.Step(t.Context())
+	require.NoError(t, err)
+	heads, err := book.Heads(t.Context())
+	require.NoError(t, err)
+	book.Put(audit.ChainAt(heads[0]).Next(id.ID{1}, audit.Entry{Actor: "admin", Action: "USER_CREATED"}))
+	_, err = s.Step(t.Context())
+	var broken audit.BrokenError
+	require.ErrorAs(t, err, &broken)
+	require.Equal(t, 2, broken.Seq)
+	all, err := book.Checkpoints(t.Context(), 0)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+}
+
+// TestAChainGoesOnFromWhatItsCheckpointStates: keyed rows behind those of the release before, and behind their own.
+func TestAChainGoesOnFromWhatItsCheckpointStates(t *testing.T) {
+	t.Parallel()
+	s, book, _ := newService()
+	var chain audit.Chain
+	for n := range 4 {
+		if n > 1 {
+			chain = chain.WithKey(memory.AuditKeys(id.ID{1}))
+		}
+		r := chain.Next(id.ID{1}, audit.Entry{Actor: "admin"})
+		require.NoError(t, chain.Follow(r))
+		book.Put(r)
+		_, err := s.Step(t.Context())
+		require.NoError(t, err)
+	}
+	r, err := s.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err)
+	require.Equal(t, []int{4, 2, 4}, []int{r.Rows, r.Unkeyed, r.Checkpoints})
+}

@@ -41,9 +41,10 @@ type Progress struct {
 
 // Report is what the job did.
 type Report struct {
-	Seen, Resealed int
-	Unreadable     []Row // values that do not open, or do not belong where they stand
-	Form           sealing.Form
+	Seen       int   // rows of the last pass
+	Resealed   int   // of all passes
+	Unreadable []Row // of the last pass: values that do not open, or do not belong where they stand
+	Form       sealing.Form
 }
 
 // Row names a row.
@@ -53,19 +54,23 @@ type Row struct{ Table, Key string }
 // lacks.
 var ErrUnreadable = errors.New("some values do not open where they stand; the older form is not refused yet")
 
-// Run moves all databases to the form Row, waits until every instance has seen that, seals all rows anew, and has the
-// older form refused. With values that do not open it is refused only if anyway is true.
+// ErrStillWritten says that each pass found values of the older form again: an instance of an older release is running.
+// What it writes would be lost if the older form were refused.
+var ErrStillWritten = errors.New("an older release still writes the older form, which is not refused yet: end its instances")
+
+// passes is how many times at most all rows are looked at. The second finds nothing to seal unless something wrote
+// meanwhile.
+const passes = 4
+
+// Run moves all databases to the form Row, waits until every instance has seen that, seals all rows anew until a pass
+// over all of them finds nothing of the older form, and has that form refused. With values that do not open it is refused only if anyway is true.
 func (s *Service) Run(ctx context.Context, anyway bool) (Report, error) {
 	if err := s.begin(ctx); err != nil {
 		return Report{}, err
 	}
-	r, err := s.rows(ctx)
+	r, err := s.all(ctx, anyway)
 	if err != nil {
 		return r, err
-	}
-	if len(r.Unreadable) > 0 && !anyway {
-		r.Form = sealing.Row
-		return r, ErrUnreadable
 	}
 	for _, db := range s.Databases {
 		if err := db.Form.Raise(ctx, sealing.RowOnly); err != nil {
@@ -74,6 +79,27 @@ func (s *Service) Run(ctx context.Context, anyway bool) (Report, error) {
 	}
 	r.Form = sealing.RowOnly
 	return r, nil
+}
+
+// all seals all rows anew, and ends with a pass that found nothing to seal.
+func (s *Service) all(ctx context.Context, anyway bool) (Report, error) {
+	resealed := 0
+	for range passes {
+		r, err := s.rows(ctx)
+		found := r.Resealed
+		resealed += found
+		r.Resealed = resealed
+		switch {
+		case err != nil:
+			return r, err
+		case len(r.Unreadable) > 0 && !anyway:
+			r.Form = sealing.Row
+			return r, ErrUnreadable
+		case found == 0:
+			return r, nil
+		}
+	}
+	return Report{Resealed: resealed, Form: sealing.Row}, ErrStillWritten
 }
 
 // Form returns the weakest form of the databases.

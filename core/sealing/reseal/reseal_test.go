@@ -104,14 +104,15 @@ func TestEverythingIsSealedAnewAtItsPaceAndThenTheOlderFormIsRefused(t *testing.
 	require.Equal(t, []sealing.Form{sealing.RowOnly, sealing.RowOnly}, []sealing.Form{w.one.now, w.two.now})
 	require.Equal(t, []time.Duration{
 		10 * time.Second, time.Second, time.Second, 500 * time.Millisecond, 500 * time.Millisecond,
-	}, w.waited, "first until all write the new form, then ten rows a second")
+		time.Second, time.Second, 500 * time.Millisecond, 500 * time.Millisecond,
+	}, w.waited, "first until all write the new form, then ten rows a second, twice")
 	require.Equal(t, reseal.Progress{Table: "one.big", Seen: 10, Rows: 30, Resealed: 10, Batch: 10, Left: 2 * time.Second}, w.progress[0])
 	require.Zero(t, w.progress[3].Left)
 
 	again, err := w.Run(t.Context(), false)
 	require.NoError(t, err)
 	require.Equal(t, reseal.Report{Seen: 30, Form: sealing.RowOnly}, again)
-	require.NotContains(t, w.waited[5:], 10*time.Second, "there is nothing to wait for")
+	require.NotContains(t, w.waited[9:], 10*time.Second, "there is nothing to wait for")
 }
 
 func TestAnInterruptedJobIsRunAgain(t *testing.T) {
@@ -160,4 +161,32 @@ func TestTroubleEndsTheJob(t *testing.T) {
 		_, err := w.Run(t.Context(), false)
 		require.ErrorIs(t, err, errAway, name)
 	}
+}
+
+// TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo: the older form is refused only after a pass that found none of it.
+func TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	written := false
+	w.Progress = func(p reseal.Progress) {
+		if p.Table == "two.small" && !written {
+			written = true
+			delete(w.big.done, "3")
+		}
+	}
+	r, err := w.Run(t.Context(), false)
+	require.NoError(t, err)
+	require.True(t, w.big.done["3"], "it would be lost")
+	require.Equal(t, reseal.Report{Seen: 30, Resealed: 31, Form: sealing.RowOnly}, r)
+}
+
+// TestTheOlderFormStaysWhileAnInstanceWritesIt: one that was forgotten.
+func TestTheOlderFormStaysWhileAnInstanceWritesIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.Progress = func(reseal.Progress) { delete(w.big.done, "3") }
+	r, err := w.Run(t.Context(), false)
+	require.ErrorIs(t, err, reseal.ErrStillWritten)
+	require.Equal(t, sealing.Row, r.Form)
+	require.Equal(t, []sealing.Form{sealing.Row, sealing.Row}, []sealing.Form{w.one.now, w.two.now})
 }

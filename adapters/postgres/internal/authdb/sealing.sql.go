@@ -40,40 +40,41 @@ func (q *Queries) RaiseSealing(ctx context.Context, toForm int64) error {
 	return err
 }
 
-const resealUser = `-- name: ResealUser :execrows
-UPDATE users SET password_hash = $1, name_sealed = $2, phone_sealed = $3, email_sealed = $4
-WHERE user_id = $5 AND password_hash = $6 AND name_sealed = $7 AND phone_sealed = $8
-    AND email_sealed = $9
+const resealUser = `-- name: ResealUser :exec
+UPDATE users SET
+    password_hash = CASE WHEN password_hash = $1 THEN $2 ELSE password_hash END,
+    name_sealed = CASE WHEN name_sealed = $3 THEN $4 ELSE name_sealed END,
+    phone_sealed = CASE WHEN phone_sealed = $5 THEN $6 ELSE phone_sealed END,
+    email_sealed = CASE WHEN email_sealed = $7 THEN $8 ELSE email_sealed END
+WHERE user_id = $9
 `
 
 type ResealUserParams struct {
+	OldHash  string
 	NewHash  string
+	OldName  []byte
 	NewName  []byte
+	OldPhone []byte
 	NewPhone []byte
+	OldEmail []byte
 	NewEmail []byte
 	UserID   string
-	OldHash  string
-	OldName  []byte
-	OldPhone []byte
-	OldEmail []byte
 }
 
-func (q *Queries) ResealUser(ctx context.Context, arg ResealUserParams) (int64, error) {
-	result, err := q.db.Exec(ctx, resealUser,
+// Each column by itself: a log-in that changes the hash meanwhile leaves the others to be replaced.
+func (q *Queries) ResealUser(ctx context.Context, arg ResealUserParams) error {
+	_, err := q.db.Exec(ctx, resealUser,
+		arg.OldHash,
 		arg.NewHash,
+		arg.OldName,
 		arg.NewName,
+		arg.OldPhone,
 		arg.NewPhone,
+		arg.OldEmail,
 		arg.NewEmail,
 		arg.UserID,
-		arg.OldHash,
-		arg.OldName,
-		arg.OldPhone,
-		arg.OldEmail,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	return err
 }
 
 const resealUserLine = `-- name: ResealUserLine :execrows
