@@ -43,14 +43,18 @@ type LoginRecords interface {
 // LineTransfers are the transfers of lines that need a second person.
 type LineTransfers interface {
 	// Propose stores the transfer of the line and returns it; when one of the same line, account and person waits already, that one is
-	// returned and nothing is stored, also under concurrency.
+	// returned and nothing is stored, also under concurrency. A line that was taken (auth.Taken) is always stored.
 	Propose(ctx context.Context, n line.Number, t auth.LineTransfer) (auth.LineTransfer, error)
+	// TakenBy returns what waits at now of the lines that the person, in any case of the name, took from accounts: the one that waits the
+	// longest, with its line; false when there is none.
+	TakenBy(ctx context.Context, lines []line.Number, person string, now time.Time) (auth.LineTransfer, line.Number, bool, error)
 	// Waiting returns up to most transfers that wait at now, those that expire first before the others.
 	Waiting(ctx context.Context, now time.Time, most int) ([]auth.LineTransfer, error)
 	// Confirm loads the transfer and the accounts concerned under a lock, asks decide (pure, may run twice), and in one step takes the
 	// line from every account that holds it, gives it to the transfer's account if that exists, and stores what decide returned. An
 	// error of decide is returned and nothing is stored. NOT_FOUND when there is no such transfer, auth.LineReleased when no account
-	// holds the line, CONFLICT when the accounts changed meanwhile. The stored transfer and what changed are returned.
+	// holds the line, CONFLICT when the accounts changed meanwhile. The stored transfer and what changed are returned. One of a line that
+	// was taken concerns no account and changes none.
 	Confirm(ctx context.Context, tid id.ID, decide DecideTransfer) (auth.LineTransfer, []AccountChange, error)
 }
 

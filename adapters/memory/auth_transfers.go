@@ -31,7 +31,7 @@ func (l *LineTransfers) Propose(_ context.Context, n line.Number, t auth.LineTra
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, x := range l.m {
-		if x.number == n && x.To == t.To && x.ProposedBy == t.ProposedBy && x.Waits(t.ProposedAt) {
+		if !t.Took() && x.number == n && x.To == t.To && x.ProposedBy == t.ProposedBy && x.Waits(t.ProposedAt) {
 			return x.LineTransfer, nil
 		}
 	}
@@ -40,6 +40,21 @@ func (l *LineTransfers) Propose(_ context.Context, n line.Number, t auth.LineTra
 	}
 	l.m[t.ID] = transfer{t, n}
 	return t, nil
+}
+
+// TakenBy looks at those that wait.
+func (l *LineTransfers) TakenBy(
+	_ context.Context, lines []line.Number, person string, now time.Time,
+) (found auth.LineTransfer, n line.Number, taken bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, x := range l.m {
+		if x.Took() && x.Waits(now) && auth.UserID(x.ProposedBy).Same(auth.UserID(person)) && slices.Contains(lines, x.number) &&
+			x.ExpiresAt.After(found.ExpiresAt) {
+			found, n, taken = x.LineTransfer, x.number, true
+		}
+	}
+	return found, n, taken, nil
 }
 
 // Waiting answers those that wait.
@@ -72,11 +87,11 @@ func (l *LineTransfers) Confirm(
 	}
 	var changes []ports.AccountChange
 	for _, u := range l.Users.m {
-		if u.UserID != held.To && slices.Contains(u.Lines, held.number) {
+		if !held.Took() && u.UserID != held.To && slices.Contains(u.Lines, held.number) {
 			changes = append(changes, ports.AccountChange{Before: own(u), After: own(u).WithoutLine(held.number)})
 		}
 	}
-	none := len(changes) == 0
+	none := len(changes) == 0 && !held.Took()
 	slices.SortFunc(changes, func(a, b ports.AccountChange) int { return cmp.Compare(a.Before.UserID, b.Before.UserID) })
 	if to, ok := l.Users.m[held.To]; ok {
 		changes = append(changes, ports.AccountChange{Before: own(to), After: own(to).WithLine(held.number)})

@@ -63,10 +63,11 @@ func (l *LineTransfers) Propose(ctx context.Context, n line.Number, t auth.LineT
 		row, err := q.WaitingTransfer(ctx, authdb.WaitingTransferParams{
 			LineIndex: index, ToUser: string(t.To), ProposedBy: t.ProposedBy, Now: t.ProposedAt,
 		})
-		if err == nil {
+		if err == nil && !t.Took() {
 			t = transferNoun(row)
+			return nil
 		}
-		if !errors.Is(err, pgx.ErrNoRows) {
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
 		return q.AddTransfer(ctx, authdb.AddTransferParams{
@@ -78,6 +79,24 @@ func (l *LineTransfers) Propose(ctx context.Context, n line.Number, t auth.LineT
 		return auth.LineTransfer{}, translate("propose line transfer", err)
 	}
 	return t, nil
+}
+
+// TakenBy reads by the lines' blind indexes among those that wait.
+func (l *LineTransfers) TakenBy(
+	ctx context.Context, lines []line.Number, person string, now time.Time,
+) (auth.LineTransfer, line.Number, bool, error) {
+	indexes := l.users.lines.indexes(lines)
+	row, err := authdb.New(l.pool).TakenLine(ctx, authdb.TakenLineParams{
+		Indexes: indexes, Folded: string(auth.UserID(person).Folded()), Now: now,
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return auth.LineTransfer{}, line.Number{}, false, nil
+	case err != nil:
+		return auth.LineTransfer{}, line.Number{}, false, translate("read lines that were taken", err)
+	}
+	at := slices.IndexFunc(indexes, func(index []byte) bool { return bytes.Equal(index, row.LineIndex) })
+	return transferNoun(row), lines[at], true, nil
 }
 
 // Waiting reads those that wait.
@@ -104,13 +123,16 @@ func (l *LineTransfers) Confirm(
 			return err
 		}
 		var held []authdb.User
-		if changes, held, err = l.concerned(ctx, q, row); err != nil {
-			return err
+		took := transferNoun(row).Took()
+		if !took {
+			if changes, held, err = l.concerned(ctx, q, row); err != nil {
+				return err
+			}
 		}
 		if t, err = decide(transferNoun(row), changes); err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(changes, func(c ports.AccountChange) bool { return string(c.Before.UserID) != row.ToUser }) {
+		if !took && !slices.ContainsFunc(changes, func(c ports.AccountChange) bool { return string(c.Before.UserID) != row.ToUser }) {
 			return auth.LineReleased()
 		}
 		for i, c := range changes {

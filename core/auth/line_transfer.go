@@ -43,7 +43,7 @@ const TransferPatience = 24 * time.Hour
 type LineTransfer struct {
 	ID          id.ID
 	Line        string // masked
-	To          UserID // may not exist yet
+	To          UserID // may not exist yet; empty for a line that was taken, see Taken
 	ProposedBy  string // as it stands in the audit log
 	Reason      string
 	ProposedAt  time.Time
@@ -58,6 +58,15 @@ func Propose(tid id.ID, n line.Number, to UserID, by, reason string, now time.Ti
 		ID: tid, Line: n.String(), To: to, ProposedBy: by, Reason: reason, ProposedAt: now, ExpiresAt: now.Add(TransferPatience),
 	}
 }
+
+// Taken says that a member of staff took the line from its account. As long as it waits, the same person cannot give the line to an account:
+// taking it from one and giving it to another would be a transfer without a second person.
+func Taken(tid id.ID, n line.Number, by, reason string, now time.Time) LineTransfer {
+	return Propose(tid, n, "", by, reason, now)
+}
+
+// Took tells whether the transfer is a line that was taken: confirming it moves nothing and frees the line.
+func (t LineTransfer) Took() bool { return t.To == "" }
 
 // Waits tells whether the transfer can still be confirmed at now.
 func (t LineTransfer) Waits(now time.Time) bool {

@@ -315,6 +315,41 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		require.NoError(t, err)
 		require.Equal(t, numbered(4), fresh.ID, "an expired one is not proposed again")
 	})
+	t.Run("a line that was taken waits for a second person and concerns no account", func(t *testing.T) {
+		t.Parallel()
+		r := open(t)
+		require.NoError(t, r.Users.Create(t.Context(), person(1)))
+		for n := range 2 {
+			_, err := r.Transfers.Propose(t.Context(), Line(1), auth.Taken(numbered(n), Line(1), "ops", "해지", after(n)))
+			require.NoError(t, err)
+		}
+		taken := func(person string, at time.Time, lines ...line.Number) bool {
+			t.Helper()
+			found, n, ok, err := r.Transfers.TakenBy(t.Context(), lines, person, at)
+			require.NoError(t, err)
+			if ok {
+				require.Equal(t, []any{auth.Taken(numbered(1), Line(1), "ops", "해지", after(1)), Line(1)}, []any{found, n})
+			}
+			return ok
+		}
+		require.True(t, taken("ops", after(2), Line(2), Line(1)))
+		require.True(t, taken("OPS", after(2), Line(1)))
+		require.False(t, taken("boss", after(2), Line(1)))
+		require.False(t, taken("ops", after(2), Line(2)))
+		require.False(t, taken("ops", after(2)))
+		require.True(t, taken("ops", start.Add(auth.TransferPatience), Line(1)), "the newer one still waits")
+		require.False(t, taken("ops", after(1).Add(auth.TransferPatience), Line(1)))
+		for n := range 2 {
+			confirmed, changes, err := r.Transfers.Confirm(t.Context(), numbered(n), agree)
+			require.NoError(t, err)
+			require.Equal(t, "boss", confirmed.ConfirmedBy)
+			require.Empty(t, changes)
+		}
+		require.False(t, taken("ops", after(2), Line(1)))
+		unchanged, err := r.Users.ByID(t.Context(), "user01")
+		require.NoError(t, err)
+		require.Equal(t, person(1), unchanged)
+	})
 	t.Run("a confirmed line goes from its holder to the other account in one step", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)

@@ -17,6 +17,13 @@ SELECT * FROM line_transfers
 WHERE line_index = @line_index AND to_user = @to_user AND proposed_by = @proposed_by AND confirmed_at IS NULL AND expires_at > @now
 ORDER BY proposed_at LIMIT 1;
 
+-- A line that was taken has no account that shall have it.
+-- name: TakenLine :one
+SELECT * FROM line_transfers
+WHERE line_index = ANY(@indexes::bytea[]) AND to_user = '' AND lower(proposed_by COLLATE "C") = @folded::text
+    AND confirmed_at IS NULL AND expires_at > @now
+ORDER BY expires_at DESC, id LIMIT 1;
+
 -- name: AddTransfer :exec
 INSERT INTO line_transfers (id, line_index, line_masked, to_user, proposed_by, reason, proposed_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8);

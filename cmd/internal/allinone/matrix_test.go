@@ -421,7 +421,7 @@ func TestALineOfAnotherAccountNeedsItsReleaseOrASecondPerson(t *testing.T) {
 	require.Equal(t, []string{"LINE_TRANSFERRED INTENDED", "LINE_TRANSFERRED CONFLICT", "LINE_TRANSFERRED INTENDED", "LINE_TRANSFERRED DONE"},
 		audited(t, transfer))
 
-	// The other account gives it back by a change of its lines: no second person is needed then.
+	// The other account loses it by a change of its lines: then too, another person gives it to an account.
 	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, fields{
 		"version": versionOf(t, operator, "adm-holder"), "lines": []string{holder.LineNumber},
 		"reason": "시험용",
@@ -431,9 +431,15 @@ func TestALineOfAnotherAccountNeedsItsReleaseOrASecondPerson(t *testing.T) {
 		"version": versionOf(t, operator, "adm-taker"), "lines": []string{}, "reason": "시험용",
 	})
 	require.Equal(t, http.StatusOK, r.status, r.raw)
-	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, fields{
-		"version": versionOf(t, operator, "adm-holder"), "lines": []string{holder.LineNumber}, "reason": "시험용",
-	})
+	back := fields{"version": versionOf(t, operator, "adm-holder"), "lines": []string{holder.LineNumber}, "reason": "시험용"}
+	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, back)
+	require.Equal(t, "LINE_HELD", r.body.Error.Code, r.raw)
+	confirm = "/admin/line-transfers/" + r.body.Error.Details["transferId"] + "/confirm"
+	r = call(t, http.MethodPost, confirm, operator, fields{"reason": "시험용"})
+	require.Equal(t, "OWN_PROPOSAL", r.body.Error.Details["reason"], r.raw)
+	r = call(t, http.MethodPost, confirm, admin, fields{"reason": "서류 확인"})
+	require.Equal(t, http.StatusOK, r.status, r.raw)
+	r = call(t, http.MethodPatch, "/admin/users/adm-holder", operator, back)
 	require.Equal(t, http.StatusOK, r.status, r.raw)
 }
 

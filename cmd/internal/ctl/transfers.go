@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
+	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
 )
@@ -21,7 +22,7 @@ func (c Console) transfers() *cobra.Command {
 				}
 				for _, t := range waiting {
 					err = c.said(err, "%s  %s to %s, proposed by %s (%s), until %s\n",
-						t.ID, t.Line, t.To, t.ProposedBy, t.Reason, stamp(t.ExpiresAt))
+						t.ID, t.Line, receiver(t), t.ProposedBy, t.Reason, stamp(t.ExpiresAt))
 				}
 				return err
 			})
@@ -31,7 +32,7 @@ func (c Console) transfers() *cobra.Command {
 	confirm := reason(&cobra.Command{
 		Use: "confirm TRANSFER_ID", Short: "Confirm a transfer that another person proposed",
 		Long: `Confirm a transfer that another person proposed: the account that holds the line loses it and the account it was proposed for gets
-it. When that account does not exist yet, the creation that was refused is sent again.`,
+it. When that account does not exist yet, or the line was taken from its account before, the call that was refused is sent again.`,
 		Example: `  phonebillctl users transfers confirm 01940c2e-8a54-7d3c-b1a0-5f0f6f1f2a3b --reason "papers checked"`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tid, err := id.Parse(args[0])
@@ -40,10 +41,18 @@ it. When that account does not exist yet, the creation that was refused is sent 
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				t, err := a.Users.ConfirmTransfer(cmd.Context(), by, tid, why)
-				return c.said(err, "%s is no longer held by another account; it goes to %s\n", t.Line, t.To)
+				return c.said(err, "%s is no longer held by another account; it goes to %s\n", t.Line, receiver(t))
 			})
 		},
 	}, &why)
 	cmd.AddCommand(list, confirm)
 	return cmd
+}
+
+// receiver is the account that shall have the line; one that was taken may go to any.
+func receiver(t auth.LineTransfer) string {
+	if t.Took() {
+		return "any account (it was taken from one)"
+	}
+	return string(t.To)
 }

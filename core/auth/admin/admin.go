@@ -109,6 +109,9 @@ func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, e
 		if err := auth.MayChange(by.UserID, by.Roles, auth.User{}, user); err != nil {
 			return err
 		}
+		if err := s.handOver(ctx, c, auth.User{}); err != nil {
+			return err
+		}
 		if err := s.store(ctx, user, n.Password); err != nil {
 			return s.propose(ctx, by, user.UserID, n.Reason, detail, err)
 		}
@@ -218,10 +221,10 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 		c.lines = *x.Lines
 		detail["lines"] = s.named(c.lines)
 	}
+	c.version = x.Version
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) {
 		if u.Version != x.Version {
-			return u, fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").
-				WithDetail("reason", "STALE_VERSION")
+			return u, stale()
 		}
 		if x.Status != nil {
 			u.Status = *x.Status
@@ -237,6 +240,10 @@ func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Upd
 		}
 		return u, nil
 	})
+}
+
+func stale() error {
+	return fault.New(fault.StateConflict).WithMessage("다른 곳에서 먼저 변경되었습니다. 다시 조회해주세요").WithDetail("reason", "STALE_VERSION")
 }
 
 // Grant gives a permission until expiresAt (zero = for good), in place of an older grant of the same. Tokens without it die within a
@@ -265,6 +272,18 @@ func (s *Service) alter(
 ) (changed auth.Account, err error) {
 	err = s.change(ctx, c, func() error {
 		var before auth.User
+		if c.exact {
+			seen, err := s.Users.ByID(ctx, c.account)
+			switch {
+			case err != nil:
+				return err
+			case seen.Version != c.version:
+				return stale()
+			}
+			if err := s.handOver(ctx, c, seen); err != nil {
+				return err
+			}
+		}
 		after, err := s.Users.Change(ctx, c.account, func(u auth.User) (auth.User, error) {
 			before = u
 			next, err := decide(u)

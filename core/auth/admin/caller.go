@@ -74,9 +74,10 @@ type call struct {
 	subject string      // what the audit log names: account unless the call is about a key, a service or a new account
 	exact   bool        // it tells whether a number that was sent is one that is masked elsewhere: it takes an exact search
 	// lines are those that the account shall have: each that it has not takes an exact search, since LINE_HELD tells of each.
-	lines  []line.Number
-	reason string
-	detail map[string]any // no personal data
+	lines   []line.Number
+	version int // that the account must have, for a change of its lines
+	reason  string
+	detail  map[string]any // no personal data
 }
 
 // entry is the call's row with an outcome. The two rows of a change carry the same number.

@@ -41,6 +41,27 @@ func (s *Service) propose(
 	return held.Of(t)
 }
 
+// handOver keeps one person from moving a line alone: LINE_HELD for a line that the caller took from an account, until a second one confirms
+// or 24 h are over. Those that the call takes from the account are noted before they are free, so that no parallel call gets in between;
+// before is the account that is changed, at the version that the change asks for.
+func (s *Service) handOver(ctx context.Context, c call, before auth.User) error {
+	after := auth.User{Lines: c.lines}
+	t, n, taken, err := s.Transfers.TakenBy(ctx, after.Added(before), c.Name, s.Now())
+	switch {
+	case err != nil:
+		return err
+	case taken:
+		c.detail["transfer"], c.detail["held"] = t.ID.String(), s.named([]line.Number{n})[0]
+		return auth.HeldLine(n).Of(t)
+	}
+	for _, n := range before.Added(after) {
+		if _, err := s.Transfers.Propose(ctx, n, auth.Taken(s.NewID(), n, c.Name, c.reason, s.Now())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // mostTransfers is how many waiting transfers are shown; each is over within a day.
 const mostTransfers = 100
 

@@ -84,8 +84,51 @@ func TestAHeldLineIsNotAddedToAnotherAccount(t *testing.T) {
 	none := []line.Number{}
 	_, err = w.Update(t.Context(), boss, "kim", admin.Update{Lines: &none, Version: kim.Version, Reason: why})
 	require.NoError(t, err)
-	_, err = w.Update(t.Context(), boss, "hong", admin.Update{Lines: &lines, Version: 2, Reason: why})
+	_, err = w.Update(t.Context(), operator, "hong", admin.Update{Lines: &lines, Version: 2, Reason: why})
 	require.NoError(t, err)
+}
+
+// TestWhoTakesALineDoesNotGiveItAway: one person would otherwise move it alone. Another one may, or confirms; else it is free in 24 h.
+func TestWhoTakesALineDoesNotGiveItAway(t *testing.T) {
+	t.Parallel()
+	none, lines := []line.Number{}, []line.Number{number(t, "01012345678")}
+	held := fault.New(fault.LineHeld)
+	take := func(w *world) {
+		t.Helper()
+		_, err := w.Update(t.Context(), operator, "hong", admin.Update{Lines: &none, Version: 1, Reason: why})
+		require.NoError(t, err)
+	}
+	create := func(w *world, by admin.Caller) error {
+		_, err := w.Create(t.Context(), by, newAccount(t))
+		return err
+	}
+	w := newWorld(t)
+	take(w)
+	err := create(w, operator)
+	require.ErrorIs(t, err, held)
+	w.member(t, "lee", []auth.Role{auth.Customer})
+	_, changing := w.Update(t.Context(), operator, "lee", admin.Update{Lines: &lines, Version: 1, Reason: why})
+	require.ErrorIs(t, changing, held)
+	rows := w.trail.Entries()
+	require.Contains(t, rows[len(rows)-1].Detail, `"held":{"line":"010-****-5678","index":"index-5678"},`)
+	tid, parse := id.Parse(fault.From(err).Details()["transferId"])
+	require.NoError(t, parse)
+	_, err = w.ConfirmTransfer(t.Context(), operator, tid, why)
+	require.Equal(t, "OWN_PROPOSAL", fault.From(err).Details()["reason"])
+	require.ErrorIs(t, create(w, operator), held)
+	_, err = w.ConfirmTransfer(t.Context(), boss, tid, why)
+	require.NoError(t, err)
+	require.NoError(t, create(w, operator))
+
+	w = newWorld(t)
+	take(w)
+	require.NoError(t, create(w, boss), "another member of staff")
+	w = newWorld(t)
+	take(w)
+	w.Now = func() time.Time { return now.Add(auth.TransferPatience - time.Second) }
+	require.ErrorIs(t, create(w, operator), held)
+	w.Now = func() time.Time { return now.Add(auth.TransferPatience) }
+	require.NoError(t, create(w, operator))
 }
 
 // TestATransferIsGuardedAsAnyChange: the accounts that it concerns, and its time.

@@ -138,6 +138,38 @@ func (q *Queries) LockTransfer(ctx context.Context, id uuid.UUID) (LineTransfer,
 	return i, err
 }
 
+const takenLine = `-- name: TakenLine :one
+SELECT id, line_index, line_masked, to_user, proposed_by, reason, proposed_at, expires_at, confirmed_by, confirmed_at FROM line_transfers
+WHERE line_index = ANY($1::bytea[]) AND to_user = '' AND lower(proposed_by COLLATE "C") = $2::text
+    AND confirmed_at IS NULL AND expires_at > $3
+ORDER BY expires_at DESC, id LIMIT 1
+`
+
+type TakenLineParams struct {
+	Indexes [][]byte
+	Folded  string
+	Now     time.Time
+}
+
+// A line that was taken has no account that shall have it.
+func (q *Queries) TakenLine(ctx context.Context, arg TakenLineParams) (LineTransfer, error) {
+	row := q.db.QueryRow(ctx, takenLine, arg.Indexes, arg.Folded, arg.Now)
+	var i LineTransfer
+	err := row.Scan(
+		&i.ID,
+		&i.LineIndex,
+		&i.LineMasked,
+		&i.ToUser,
+		&i.ProposedBy,
+		&i.Reason,
+		&i.ProposedAt,
+		&i.ExpiresAt,
+		&i.ConfirmedBy,
+		&i.ConfirmedAt,
+	)
+	return i, err
+}
+
 const waitingTransfer = `-- name: WaitingTransfer :one
 SELECT id, line_index, line_masked, to_user, proposed_by, reason, proposed_at, expires_at, confirmed_by, confirmed_at FROM line_transfers
 WHERE line_index = $1 AND to_user = $2 AND proposed_by = $3 AND confirmed_at IS NULL AND expires_at > $4
