@@ -2,6 +2,7 @@ package ports
 
 import (
 	"context"
+	"sync/atomic"
 
 	"phonebill/core/auth"
 )
@@ -25,7 +26,33 @@ type Allowances interface {
 type Payer struct {
 	Customer auth.UserID
 	Accepted bool // what the call is for was accepted: it is counted, and made also beyond the allowance
+	Prepaid  *Prepaid
 }
+
+// Prepaid are calls that were counted before they are made. It is safe for concurrent use; nil holds none.
+type Prepaid struct{ left atomic.Int32 }
+
+// Prepay holds that many calls.
+func Prepay(calls int32) *Prepaid {
+	p := &Prepaid{}
+	p.left.Store(calls)
+	return p
+}
+
+// Take takes one call out; false when none is left.
+func (p *Prepaid) Take() bool {
+	if p == nil {
+		return false
+	}
+	if p.left.Add(-1) >= 0 {
+		return true
+	}
+	p.left.Add(1)
+	return false
+}
+
+// Return puts one call back, which was not made.
+func (p *Prepaid) Return() { p.left.Add(1) }
 
 type payerKey struct{}
 

@@ -23,12 +23,16 @@ func DefaultAllowance() Allowance {
 	return Allowance{{Calls: 10, Per: time.Minute}, {Calls: 60, Per: time.Hour}}
 }
 
-// mostCalls bounds a rate, and so what is remembered of a customer.
-const mostCalls = 10_000
+const (
+	// mostCalls bounds a rate, and so what is remembered of a customer.
+	mostCalls = 10_000
+	// leastCalls is what one plan change needs: with less every change would be refused.
+	leastCalls = 2
+)
 
 var errAllowance = errors.New(`want rates like "10/1m,60/1h", or "0" for no limit`)
 
-// ParseAllowance reads rates like "10/1m,60/1h": calls (1 to 10,000) per window (1s to 24h). "0" is no limit.
+// ParseAllowance reads rates like "10/1m,60/1h": calls (2 to 10,000) per window (1s to 24h). "0" is no limit.
 func ParseAllowance(s string) (Allowance, error) {
 	if s == "0" {
 		return nil, nil
@@ -38,7 +42,7 @@ func ParseAllowance(s string) (Allowance, error) {
 		calls, per, _ := strings.Cut(strings.TrimSpace(entry), "/")
 		n, err1 := strconv.Atoi(calls)
 		window, err2 := time.ParseDuration(per)
-		if err1 != nil || err2 != nil || n < 1 || n > mostCalls || window < time.Second || window > 24*time.Hour {
+		if err1 != nil || err2 != nil || n < leastCalls || n > mostCalls || window < time.Second || window > 24*time.Hour {
 			return nil, fmt.Errorf("%q: %w", entry, errAllowance)
 		}
 		a = append(a, Rate{Calls: n, Per: window})

@@ -107,3 +107,24 @@ func TestTheBackgroundPaysToo(t *testing.T) {
 		require.Equal(t, bill.Completed, r.Inquiry.Status)
 	})
 }
+
+// TestASlowLineWithAnOldCopyCostsNoMoreThanTheAllowance: what is asked after the customer was shown the old copy is paid
+// for too, also the call for the line's customer.
+func TestASlowLineWithAnOldCopyCostsNoMoreThanTheAllowance(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.ask(t)
+		<-time.After(2 * time.Hour)
+		w.allowing(3)
+		w.source.set(time.Minute)
+		before := w.source.calls()
+		for range 6 {
+			r := w.ask(t)
+			require.Equal(t, freshness.FromStale, r.Inquiry.Source)
+			w.Wait()
+			w.Fetch.Wait()
+		}
+		require.Equal(t, 3, w.source.calls()-before)
+	})
+}

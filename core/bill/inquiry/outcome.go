@@ -30,7 +30,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 		case done <- o:
 		case <-gone:
 			if shown && o.unanswered {
-				s.Fetch.Refresh(ctx, s.question(asked(q), false))
+				s.refresh(ctx, asked(q))
 			}
 			if fault.From(o.saved).Unexpected() {
 				s.Report(ctx, o.saved)
@@ -43,7 +43,7 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 	case o := <-done:
 		if o.unanswered && !o.Inquiry.Status.Final() { // somebody else's question, which was out before his, ended in vain
 			if r, ok := s.late(ctx, o.Inquiry); ok {
-				s.Fetch.Refresh(ctx, s.question(o.Inquiry, false))
+				s.refresh(ctx, o.Inquiry)
 				return r, nil
 			}
 		}
@@ -53,6 +53,13 @@ func (s *Service) await(ctx context.Context, q bill.Inquiry) (Result, error) {
 		r, shown = s.late(ctx, asked(q))
 		return r, nil
 	}
+}
+
+// refresh asks for the inquiry's bill once more, with the time that nobody waits for. Its customer pays for the calls, as
+// for those before: a slow line would cost KOS twice what the allowance says.
+func (s *Service) refresh(ctx context.Context, q bill.Inquiry) {
+	question := s.question(q, false)
+	s.Fetch.Refresh(ports.WithPayer(ctx, question.Payer), question)
 }
 
 // lastLook is how long a customer whose time is over waits for the last good copy.

@@ -92,10 +92,7 @@ func TestCopiesAndRenewalsAreFree(t *testing.T) {
 			_, err := w.processes[0].Get(t.Context(), q)
 			require.NoError(t, err)
 		}
-		for range 5 {
-			w.processes[0].Refresh(t.Context(), q)
-			w.processes[0].Wait()
-		}
+		w.processes[0].Wait()
 		w.held = nil
 		require.NoError(t, w.get(0, 1, "reader"), "nothing is spent")
 
@@ -104,6 +101,24 @@ func TestCopiesAndRenewalsAreFree(t *testing.T) {
 		got, err := w.processes[0].Get(t.Context(), q)
 		require.NoError(t, err)
 		require.Equal(t, freshness.FromStale, got.Source, "what is held is shown when the allowance is spent")
+	})
+}
+
+// TestARefreshIsPaidFor, as what it repeats was.
+func TestARefreshIsPaidFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1)
+		w.allowing(2)
+		q := w.question()
+		q.Payer, q.Renew = ports.Payer{Customer: "reader"}, w.ask
+		w.trouble = func(int) error { return fault.New(fault.BillNotFound) }
+		for i := range 5 {
+			q.Subject = freshness.Subject{Kind: freshness.Kind(rune('a' + i))}
+			w.processes[0].Refresh(t.Context(), q)
+			w.processes[0].Wait()
+		}
+		require.Equal(t, 2, w.calls)
 	})
 }
 

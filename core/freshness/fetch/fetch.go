@@ -96,7 +96,7 @@ func (s *Service[V]) hit(ctx context.Context, q Question[V], state freshness.Sta
 		return false
 	}
 	if state == freshness.Early && q.Renew != nil {
-		s.renew(ctx, q)
+		s.renewEarly(ctx, q)
 	}
 	s.Tally.Hit()
 	return true
@@ -230,11 +230,17 @@ func late(ctx context.Context) error {
 }
 
 // Refresh asks for a new copy for whoever comes next, in the lane of refreshes, unless it is being asked for; nobody waits for it.
+// The question's payer pays for it.
 func (s *Service[V]) Refresh(ctx context.Context, q Question[V]) { s.renew(ctx, q) }
 
-// renew asks for a new copy while the old one is still good.
+// renewEarly asks for a new copy while the old one is still good. It is taken from no allowance.
+func (s *Service[V]) renewEarly(ctx context.Context, q Question[V]) {
+	q.Payer = ports.Payer{}
+	s.renew(ctx, q)
+}
+
 func (s *Service[V]) renew(ctx context.Context, q Question[V]) {
-	q.Ask, q.Lane, q.Attempts, q.Payer, q.Wait = q.Renew, quota.Refresh, 1, ports.Payer{}, 0
+	q.Ask, q.Lane, q.Attempts, q.Wait = q.Renew, quota.Refresh, 1, 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flying[q.Subject] == nil && s.renewing < renewals {

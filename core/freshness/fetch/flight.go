@@ -149,13 +149,22 @@ func (s *Service[V]) ask(ctx context.Context, q Question[V]) (told V, err error)
 	if s.free(q) {
 		return q.Ask(ctx)
 	}
-	if q.Payer.Accepted {
+	prepaid := q.Payer.Prepaid.Take()
+	switch {
+	case prepaid: // it was counted when the request was accepted
+	case q.Payer.Accepted:
 		s.Allowances.Count(ctx, q.Payer.Customer)
-	} else if err := s.Allowances.Spend(ctx, q.Payer.Customer); err != nil {
-		return told, err
+	default:
+		if err := s.Allowances.Spend(ctx, q.Payer.Customer); err != nil {
+			return told, err
+		}
 	}
 	told, err = q.Ask(ctx)
-	if errors.Is(err, ports.ErrNotAsked) {
+	switch {
+	case !errors.Is(err, ports.ErrNotAsked):
+	case prepaid:
+		q.Payer.Prepaid.Return()
+	default:
 		s.Allowances.GiveBack(context.WithoutCancel(ctx), q.Payer.Customer)
 	}
 	return told, err

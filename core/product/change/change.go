@@ -175,7 +175,7 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 	if err != nil {
 		return o, err
 	}
-	if payer := ports.PayerOf(ctx); payer.Customer != "" {
+	if payer := ports.PayerOf(ctx); payer.Customer != "" && !payer.Prepaid.Take() {
 		s.Allowances.Count(ctx, payer.Customer)
 	}
 	call, cancel := context.WithTimeout(ports.WithLease(ctx, o.NextAttemptAt), s.Limits.Send)

@@ -53,7 +53,8 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (Res
 	if err != nil {
 		return s.chosenBefore(ctx, p, c, err)
 	}
-	if err := s.Allowances.Check(ctx, p.UserID); err != nil {
+	paid, err := s.prepay(ctx, p.UserID)
+	if err != nil {
 		return s.acceptedBefore(ctx, p, c, err)
 	}
 	o := product.Order{
@@ -63,7 +64,29 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (Res
 	}
 	o = s.named(ctx, o)
 	use := idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
-	return s.take(ctx, p, c, o, use)
+	return s.take(ctx, p, c, o, use, paid)
+}
+
+// callsOfOrder is what each order needs of KOS at least: whose the line is, and the change. The plan list is shared.
+const callsOfOrder = 2
+
+// prepay counts an order's calls before it is accepted, so that of parallel orders no more are accepted than the
+// customer's allowance pays for.
+func (s *Service) prepay(ctx context.Context, customer auth.UserID) (*ports.Prepaid, error) {
+	for i := range int32(callsOfOrder) {
+		if err := s.Allowances.Spend(ctx, customer); err != nil {
+			s.giveBack(ctx, customer, ports.Prepay(i))
+			return nil, err
+		}
+	}
+	return ports.Prepay(callsOfOrder), nil
+}
+
+// giveBack gives prepaid calls back that will not be made.
+func (s *Service) giveBack(ctx context.Context, customer auth.UserID, paid *ports.Prepaid) {
+	for paid.Take() {
+		s.Allowances.GiveBack(context.WithoutCancel(ctx), customer)
+	}
 }
 
 // named fills in what the copies at hand know of the plans, so that the history has names whatever becomes of the
@@ -83,12 +106,22 @@ func (s *Service) named(ctx context.Context, o product.Order) product.Order {
 }
 
 // take stores the order, and carries it on if it has got the line.
-func (s *Service) take(ctx context.Context, p auth.Principal, c Command, o product.Order, use idempotency.Use) (Result, error) {
+// Without it the prepaid calls are given back.
+func (s *Service) take(
+	ctx context.Context, p auth.Principal, c Command, o product.Order, use idempotency.Use, paid *ports.Prepaid,
+) (Result, error) {
+	taken := false
+	defer func() {
+		if !taken {
+			s.giveBack(ctx, p.UserID, paid)
+		}
+	}()
 	for range 3 {
 		err := s.Orders.Add(ctx, o, use)
 		switch {
 		case err == nil:
-			return told(s.await(ctx, o))
+			taken = true
+			return told(s.await(ctx, o, paid))
 		case errors.Is(err, ports.ErrKeyUsed):
 			return s.repeated(ctx, use)
 		case !errors.Is(err, fault.New(fault.ChangeInProgress)):
@@ -231,17 +264,21 @@ func (s *Service) own(ctx context.Context, p auth.Principal, order id.ID) (produ
 	return o, err
 }
 
-// await lets the order go on when the customer's time is over or he hangs up. What is asked for it now is counted for
-// the customer, and never refused; what the worker does for it later is not counted.
-func (s *Service) await(ctx context.Context, o product.Order) (product.Order, error) {
+// await lets the order go on when the customer's time is over or the customer hangs up. What is asked for it now is
+// prepaid, or counted beyond that, and never refused; what the worker does for it later is not counted. What is left of
+// the prepaid calls is given back when the order needs none any more.
+func (s *Service) await(ctx context.Context, o product.Order, paid *ports.Prepaid) (product.Order, error) {
 	type outcome struct {
 		order product.Order
 		err   error
 	}
 	done := make(chan outcome, 1)
 	s.running.Go(func() {
-		paid := ports.WithPayer(context.WithoutCancel(ctx), ports.Payer{Customer: o.UserID, Accepted: true})
-		after, err := s.advance(paid, o, s.Facts)
+		paying := ports.WithPayer(context.WithoutCancel(ctx), ports.Payer{Customer: o.UserID, Accepted: true, Prepaid: paid})
+		after, err := s.advance(paying, o, s.Facts)
+		if err == nil && after.State.Final() {
+			s.giveBack(ctx, o.UserID, paid)
+		}
 		if err != nil && !errors.Is(err, fault.New(fault.StateConflict)) { // cancelled, or somebody else goes on with it
 			s.Report(ctx, err)
 		}
