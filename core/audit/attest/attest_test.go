@@ -336,7 +336,8 @@ func TestASelfMadeRowIsNotClosedIn(t *testing.T) {
 		at   time.Time
 		left bool // a checkpoint from before keyed rows began
 	}{
-		"young": {began.Add(time.Hour), false}, "dated back": {began.Add(-time.Hour), false}, "young, some are left": {began.Add(time.Hour), true},
+		"young": {began.Add(time.Hour), false}, "dated back": {began.Add(-time.Hour), false},
+		"young, some are left": {began.Add(time.Hour), true},
 	} {
 		s, book, _ := newService()
 		if c.left {
