@@ -37,8 +37,8 @@ type AuditLog struct {
 var _ ports.AuditLog = (*AuditLog)(nil)
 
 // NewAuditLog begins the chain of a writer, which no other log writes. Its rows are keyed as soon as the vault binds
-// values to their rows: that is when no instance of release b0e8e26 is left, which could not check them. While it is not known whether one is left
-// nothing is appended.
+// values to their rows: that is when no instance of release b0e8e26 is left, which could not check them.
+// While it is not known whether one is left nothing is appended.
 func NewAuditLog(pool *pgxpool.Pool, vault ports.Vault, writer id.ID, log *slog.Logger) *AuditLog {
 	keys := AuditKeys(vault)
 	return &AuditLog{pool: pool, writer: writer, log: log, turn: make(chan struct{}, 1), key: func() ([]byte, error) {

@@ -46,6 +46,24 @@ type Row struct {
 	Previous, Hash []byte
 }
 
+// Overlap is how long after the first keyed row instances may still write rows without a key: one that has not read yet
+// that all write keyed ones, one whose clock is behind.
+const Overlap = 2 * time.Minute
+
+// Late returns whether the row has no key although keyed ones, of which first is the oldest, had begun long before it.
+// first is empty when there is none.
+func (r Row) Late(first Row) bool {
+	return !r.Keyed && first.Seq > 0 && r.At.After(first.At.Add(Overlap))
+}
+
+// Older returns the older of two keyed rows; a row without a key, and the empty row, is none.
+func (r Row) Older(other Row) Row {
+	if other.Keyed && (!r.Keyed || other.At.Before(r.At)) {
+		return other
+	}
+	return r
+}
+
 // Keys returns the key of a writer; nil when keyed rows cannot be checked.
 type Keys func(writer id.ID) []byte
 
@@ -176,6 +194,7 @@ type Verifier struct {
 	marks  map[id.ID][]mark
 	chains map[id.ID]Chain
 	closed map[id.ID]int // by writer, the last row that may be without a key; nil = all may
+	last   Row           // the youngest without a key
 	report Count
 }
 
@@ -239,15 +258,17 @@ func (v *Verifier) Row(r Row) error {
 
 func (v *Verifier) count(r Row) {
 	v.report.Rows++
-	switch first := v.report.FirstKeyed; {
-	case !r.Keyed:
+	v.report.FirstKeyed = v.report.FirstKeyed.Older(r)
+	if !r.Keyed {
 		v.report.Unkeyed++
-	case first.Seq == 0 || r.At.Before(first.At):
-		v.report.FirstKeyed = r
+		if v.last.Seq == 0 || r.At.After(v.last.At) {
+			v.last = r
+		}
 	}
 }
 
-// End says that all rows have come: a BrokenError names the first row of a chain that was cut off.
+// End says that all rows have come: a BrokenError names the first row of a chain that was cut off, or the last one that
+// has no key although keyed ones had begun long before.
 func (v *Verifier) End() error {
 	var missing []BrokenError
 	for writer, m := range v.marks {
@@ -256,7 +277,11 @@ func (v *Verifier) End() error {
 				fmt.Sprintf("it is gone: %s says there were %d rows", m[0].source, m[0].Seq)})
 		}
 	}
-	if len(missing) == 0 {
+	switch {
+	case len(missing) > 0:
+	case v.last.Late(v.report.FirstKeyed):
+		return BrokenError{v.last.Writer, v.last.Seq, "it has no key, and keyed rows had begun before it"}
+	default:
 		return nil
 	}
 	return slices.MinFunc(missing, func(a, b BrokenError) int { return bytes.Compare(a.Writer[:], b.Writer[:]) })

@@ -3,6 +3,7 @@ package attest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -51,7 +52,14 @@ func (s *Service) Step(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
-	heads, forged, err := s.heads(ctx)
+	var first audit.Row
+	if closing {
+		var err error
+		if first, err = s.firstKeyed(ctx); err != nil {
+			return 0, err
+		}
+	}
+	heads, forged, err := s.heads(ctx, first)
 	if err != nil {
 		return 0, err
 	}
@@ -91,8 +99,9 @@ func (s *Service) add(ctx context.Context, next audit.Checkpoint) (err error) {
 	return s.ledger.Follow(next)
 }
 
-// heads are those of the chains whose new rows are as their writers wrote them; forged names the others.
-func (s *Service) heads(ctx context.Context) (heads []audit.Head, forged, err error) {
+// heads are those of the chains whose new rows are as their writers wrote them; forged names the others. first is the
+// oldest keyed row when those without a key are about to be closed.
+func (s *Service) heads(ctx context.Context, first audit.Row) (heads []audit.Head, forged, err error) {
 	all, err := s.Trail.Heads(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -102,7 +111,7 @@ func (s *Service) heads(ctx context.Context) (heads []audit.Head, forged, err er
 		if h.Seq <= known.Seq {
 			continue
 		}
-		checked, err := s.follow(ctx, h, known)
+		checked, err := s.follow(ctx, h, known, first)
 		var broken audit.BrokenError
 		switch {
 		case errors.As(err, &broken):
@@ -120,7 +129,7 @@ func (s *Service) heads(ctx context.Context) (heads []audit.Head, forged, err er
 }
 
 // follow checks the rows of a chain from one head, which a checkpoint states, to another, and returns that.
-func (s *Service) follow(ctx context.Context, to, from audit.Head) (audit.Head, error) {
+func (s *Service) follow(ctx context.Context, to, from audit.Head, first audit.Row) (audit.Head, error) {
 	key := s.key(to.Writer)
 	chain := audit.Chain{}.WithKey(key)
 	err := s.Trail.RowsOf(ctx, to.Writer, max(0, from.Seq-1), func(r audit.Row) error {
@@ -134,8 +143,8 @@ func (s *Service) follow(ctx context.Context, to, from audit.Head) (audit.Head, 
 			chain = audit.ChainBefore(r).WithKey(key)
 			return chain.Follow(r)
 		}
-		if !r.Keyed && s.ledger.Closed() {
-			return audit.BrokenError{Writer: r.Writer, Seq: r.Seq, Why: "it has no key, and such rows were closed"}
+		if why := s.doubt(r, first); why != "" {
+			return audit.BrokenError{Writer: r.Writer, Seq: r.Seq, Why: why}
 		}
 		return chain.Follow(r)
 	})
@@ -147,6 +156,30 @@ func (s *Service) follow(ctx context.Context, to, from audit.Head) (audit.Head, 
 		return head, audit.BrokenError{Writer: to.Writer, Seq: head.Seq + 1, Why: "the rows up to the last one are not there"}
 	}
 	return head, nil
+}
+
+// doubt is why a row that no checkpoint states is not to be attested, whatever its hash; empty when it may be.
+func (s *Service) doubt(r, first audit.Row) string {
+	switch {
+	case r.Keyed:
+		return ""
+	case s.ledger.Closed():
+		return "it has no key, and such rows were closed"
+	case r.Late(first):
+		return "it has no key, and keyed rows had begun before it"
+	case first.Seq > 0 && s.ledger.Seq() == 0: // while rows without a key were written there was a checkpoint each minute
+		return "it has no key, and the checkpoints from the time of such rows are gone"
+	}
+	return ""
+}
+
+// firstKeyed is the oldest keyed row; empty when there is none.
+func (s *Service) firstKeyed(ctx context.Context) (first audit.Row, err error) {
+	err = s.Trail.Rows(ctx, func(r audit.Row) error {
+		first = first.Older(r)
+		return nil
+	})
+	return first, err
 }
 
 func (s *Service) key(writer id.ID) []byte {
@@ -167,6 +200,11 @@ type Report struct {
 // ErrEmpty says that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
 // after everything was removed.
 var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, or everything was removed")
+
+// ErrUnclosed says that rows without a key, which need no keyring, stand beside keyed ones, that no older release is
+// left to write them, and that no checkpoint says which of them were there before.
+var ErrUnclosed = errors.New("the checkpoint that closed the rows without a key is gone (or not made yet: the auth service makes it " +
+	"within two minutes after phonebillctl reseal)")
 
 // Verify checks every checkpoint, its signature, and every row of every chain against both and against the anchor. The
 // first thing that is not as it was written is an audit.TamperedError (a checkpoint) or an audit.BrokenError (a row).
@@ -208,6 +246,11 @@ func (s *Service) Verify(ctx context.Context, anchor audit.Anchor) (Report, erro
 		r.Last = audit.Mark{Seq: c.Seq, Hash: c.Hash}
 		if c.Closes {
 			r.ClosedBy = c.Seq
+		}
+	}
+	if r.ClosedBy == 0 && r.Unkeyed > 0 && r.FirstKeyed.Seq > 0 && s.Close != nil {
+		if due, err := s.Close(ctx); due || err != nil {
+			return r, cmp.Or(err, ErrUnclosed)
 		}
 	}
 	return r, nil

@@ -326,3 +326,86 @@ func TestAChainGoesOnFromWhatItsCheckpointStates(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{4, 2, 4}, []int{r.Rows, r.Unkeyed, r.Checkpoints})
 }
+
+// TestASelfMadeRowIsNotClosedIn: who removes the checkpoint that closed the rows without a key, and writes such a row,
+// gets no new one that states it, whatever time the row names and whether older checkpoints are left.
+func TestASelfMadeRowIsNotClosedIn(t *testing.T) {
+	t.Parallel()
+	began := time.Unix(1_800_000_000, 0)
+	for name, c := range map[string]struct {
+		at   time.Time
+		left bool // a checkpoint from before keyed rows began
+	}{
+		"young": {began.Add(time.Hour), false}, "dated back": {began.Add(-time.Hour), false},
+		"young, some are left": {began.Add(time.Hour), true},
+	} {
+		s, book, _ := newService()
+		if c.left {
+			require.NoError(t, book.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{At: began.Add(-2 * time.Hour), Actor: "admin"}))
+			_, err := s.Step(t.Context())
+			require.NoError(t, err)
+		}
+		require.NoError(t, book.Log(id.ID{2}).Append(t.Context(), audit.Entry{At: began, Actor: "admin"}))
+		var alone audit.Chain
+		book.Put(alone.Next(id.ID{3}, audit.Entry{At: c.at, Actor: "admin", Action: "USER_CREATED"}))
+		s.Close = func(context.Context) (bool, error) { return true, nil }
+		_, err := s.Verify(t.Context(), audit.Anchor{})
+		require.Error(t, err, name)
+		var forged []audit.BrokenError
+		s.Forged = func(_ context.Context, b audit.BrokenError) { forged = append(forged, b) }
+		_, err = s.Step(t.Context())
+		require.ErrorAs(t, err, new(audit.BrokenError), name)
+		require.Len(t, forged, 1, name)
+		require.Equal(t, id.ID{3}, forged[0].Writer, name)
+		all, err := book.Checkpoints(t.Context(), 0)
+		require.NoError(t, err)
+		last := all[len(all)-1]
+		require.True(t, last.Closes, name)
+		require.Len(t, last.Heads, 1, name)
+		require.Equal(t, id.ID{2}, last.Heads[0].Writer, name)
+		_, err = s.Verify(t.Context(), audit.Anchor{})
+		require.ErrorAs(t, err, new(audit.BrokenError), "%s: it stays one", name)
+	}
+}
+
+// TestRowsWithoutAKeyNeedTheCheckpointThatClosedThem as soon as no older release is left.
+func TestRowsWithoutAKeyNeedTheCheckpointThatClosedThem(t *testing.T) {
+	t.Parallel()
+	s, book, _ := newService()
+	require.NoError(t, book.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{Actor: "admin"}))
+	write(t, book, 2)
+	s.Close = func(context.Context) (bool, error) { return false, nil }
+	_, err := s.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err, "an older release may write them")
+	s.Close = func(context.Context) (bool, error) { return true, nil }
+	_, err = s.Verify(t.Context(), audit.Anchor{})
+	require.ErrorIs(t, err, attest.ErrUnclosed)
+	s.Close = func(context.Context) (bool, error) { return false, errStore }
+	_, err = s.Verify(t.Context(), audit.Anchor{})
+	require.ErrorIs(t, err, errStore)
+	book.broken = "rows"
+	s.Close = func(context.Context) (bool, error) { return true, nil }
+	_, err = s.Step(t.Context())
+	require.ErrorIs(t, err, errStore)
+}
+
+// TestASignedRowWithoutAKeyIsStillLate: also when an older release of the service has attested it.
+func TestASignedRowWithoutAKeyIsStillLate(t *testing.T) {
+	t.Parallel()
+	s, book, _ := newService()
+	began := time.Unix(1_800_000_000, 0)
+	require.NoError(t, book.Log(id.ID{2}).Append(t.Context(), audit.Entry{At: began, Actor: "admin"}))
+	log := book.OldLog(id.ID{3})
+	require.NoError(t, log.Append(t.Context(), audit.Entry{At: began.Add(time.Minute), Actor: "admin"}))
+	_, err := s.Step(t.Context())
+	require.NoError(t, err)
+	_, err = s.Verify(t.Context(), audit.Anchor{})
+	require.NoError(t, err, "an instance may not have read yet that keyed rows have begun")
+	require.NoError(t, log.Append(t.Context(), audit.Entry{At: began.Add(time.Hour), Actor: "admin"}))
+	_, err = s.Step(t.Context())
+	require.NoError(t, err)
+	_, err = s.Verify(t.Context(), audit.Anchor{})
+	var broken audit.BrokenError
+	require.ErrorAs(t, err, &broken)
+	require.Equal(t, 2, broken.Seq)
+}

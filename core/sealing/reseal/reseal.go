@@ -63,7 +63,8 @@ var ErrStillWritten = errors.New("an older release still writes the older form, 
 const passes = 4
 
 // Run moves all databases to the form Row, waits until every instance has seen that, seals all rows anew until a pass
-// over all of them finds nothing of the older form, and has that form refused. With values that do not open it is refused only if anyway is true.
+// over all of them finds nothing of the older form, and has that form refused.
+// With values that do not open it is refused only if anyway is true.
 func (s *Service) Run(ctx context.Context, anyway bool) (Report, error) {
 	if err := s.begin(ctx); err != nil {
 		return Report{}, err
