@@ -59,8 +59,8 @@ func Propose(tid id.ID, n line.Number, to UserID, by, reason string, now time.Ti
 	}
 }
 
-// Taken says that a member of staff took the line from its account. As long as it waits, the same person cannot give the line to an account:
-// taking it from one and giving it to another would be a transfer without a second person.
+// Taken says that a member of staff took the line from its account. As long as it waits, the same person cannot give
+// the line to an account: taking it from one and giving it to another would be a transfer without a second person.
 func Taken(tid id.ID, n line.Number, by, reason string, now time.Time) LineTransfer {
 	return Propose(tid, n, "", by, reason, now)
 }

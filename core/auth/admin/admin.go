@@ -88,9 +88,10 @@ type Created struct {
 	Enrolment *mfa.Enrolment
 }
 
-// Create makes an account: CONFLICT when the id is taken, LINE_HELD when another account holds one of the lines (see ConfirmTransfer),
-// VALIDATION_ERROR for a bad password or rights that do not fit. Each line takes an exact search. The password is an initial one: its owner has to change it first. Staff
-// get a second factor with it: their account is INACTIVE until that is stored, so that it never works without.
+// Create makes an account: CONFLICT when the id is taken, LINE_HELD when another account holds one of the lines (see
+// ConfirmTransfer), VALIDATION_ERROR for a bad password or rights that do not fit. Each line takes an exact search. The
+// password is an initial one: its owner has to change it first. Staff get a second factor with it: their account is
+// INACTIVE until that is stored, so that it never works without.
 func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, err error) {
 	now := s.Now()
 	user := auth.User{
@@ -201,9 +202,9 @@ type Update struct {
 	Reason     string
 }
 
-// Update changes status, roles, customer id or lines: CONFLICT when the account has changed since the caller saw it (or as auth.MayChange
-// says, or for the last administrator), LINE_HELD when another account holds an added line (see ConfirmTransfer). Tokens from before die
-// within a second; an account that is not ACTIVE any more has no session left.
+// Update changes status, roles, customer id or lines: CONFLICT when the account has changed since the caller saw it (or
+// as auth.MayChange says, or for the last administrator), LINE_HELD when another account holds an added line (see
+// ConfirmTransfer). Tokens from before die within a second; an account that is not ACTIVE any more has no session left.
 func (s *Service) Update(ctx context.Context, by Caller, user auth.UserID, x Update) (auth.Account, error) {
 	detail := map[string]any{"version": x.Version}
 	if x.Status != nil {

@@ -41,9 +41,10 @@ func (s *Service) propose(
 	return held.Of(t)
 }
 
-// handOver keeps one person from moving a line alone: LINE_HELD for a line that the caller took from an account, until a second one confirms
-// or 24 h are over. Those that the call takes from the account are noted before they are free, so that no parallel call gets in between;
-// before is the account that is changed, at the version that the change asks for.
+// handOver keeps one person from moving a line alone: LINE_HELD for a line that the caller took from an account, until
+// a second one confirms or 24 h are over. Those that the call takes from the account are noted before they are free, so
+// that no parallel call gets in between; before is the account that is changed, at the version that the change asks
+// for.
 func (s *Service) handOver(ctx context.Context, c call, before auth.User) error {
 	after := auth.User{Lines: c.lines}
 	t, n, taken, err := s.Transfers.TakenBy(ctx, after.Added(before), c.Name, s.Now())

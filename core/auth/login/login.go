@@ -322,8 +322,9 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	return s.tokens(ctx, user, session)
 }
 
-// admitRenewal throttles a refresh: first per session, then per address, for a token that can still be exchanged. One that is spent, or whose
-// session is over, uses up nothing that the address shares: its owner could keep the address's other customers from refreshing.
+// admitRenewal throttles a refresh: first per session, then per address, for a token that can still be exchanged. One
+// that is spent, or whose session is over, uses up nothing that the address shares: its owner could keep the address's
+// other customers from refreshing.
 func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, from auth.Client) error {
 	if s.Rate.PerMinute > 0 && from.Service == "" {
 		if ok, retryIn := s.Throttle.Take(ctx, "session:"+sid.String(), throttle.Session(), s.Now()); !ok {

@@ -1,4 +1,5 @@
-// Package turns shares the work of password hashes fairly: few at a time, known devices mostly first, and the addresses one after the other.
+// Package turns shares the work of password hashes fairly: few at a time, known devices mostly first, and the addresses
+// one after the other.
 package turns
 
 import (
