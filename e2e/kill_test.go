@@ -330,6 +330,11 @@ func TestSplitRunsTheJourney(t *testing.T) {
 	out, err := demo.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), "all as they should be")
+	again := exec.CommandContext(t.Context(), filepath.Join(bin, "phonebillctl"), "demo", "--file", filepath.Join(dir, "demo.json"))
+	out, err = again.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "all as they should be")
+	require.Contains(t, string(out), "left out: a copy of it is here since the last demo")
 	for program, foreign := range map[string][]string{
 		"kos-simulator":    {"DATABASE_URL", "INTERNAL_TOKEN", "KEYRING_FILE", "VALKEY_PASSWORD", "MVNOAP_SECRET"},
 		"mvnoap-simulator": {"DATABASE_URL", "INTERNAL_TOKEN", "KEYRING_FILE", "VALKEY_PASSWORD", "KOS_TOKEN"},

@@ -320,7 +320,7 @@ func (o Order) FailureCode() fault.Code {
 	return code
 }
 
-// Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id (decision 10).
+// Refused is the error that tells the customer why the order failed: 409 (404 for an unknown line), with the request id.
 func (o Order) Refused() error {
 	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
 }

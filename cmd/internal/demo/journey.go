@@ -56,6 +56,13 @@ func (j *journey) printf(format string, args ...any) {
 	}
 }
 
+// leftOut says why a step is not made this time.
+func (j *journey) leftOut(step, why string) {
+	if j.err == nil {
+		j.printf("  – %-34s left out: %s\n", step, why)
+	}
+}
+
 // answer is the envelope with whatever data the step looks at.
 type answer struct {
 	Status  int
@@ -194,6 +201,8 @@ func (j *journey) bills(ctx context.Context) {
 	if months := menu.list("availableMonths"); len(months) > 1 {
 		ask = object{"lineNumber": j.line, "inquiryMonth": months[1]}
 		j.step(ctx, "bill of last month", http.MethodPost, "/bills/inquiry", ask, 200, bill)
+	} else {
+		j.leftOut("bill of last month", "only one month can be chosen")
 	}
 	j.step(ctx, "bill history", http.MethodGet, "/bills/history?size=5", nil, 200, func(a answer) string {
 		return a.text("pagination", "totalElements") + " inquiries so far"
@@ -248,6 +257,8 @@ func (j *journey) refusals(ctx context.Context) {
 	refused := func(a answer) string { return a.Error.Code + " " + a.Error.Message }
 	if other, ok := j.customer("suspended"); ok {
 		j.step(ctx, "somebody else's line", http.MethodPost, "/bills/inquiry", object{"lineNumber": other.LineNumber}, 403, refused)
+	} else {
+		j.leftOut("somebody else's line", "the demo data has no second customer")
 	}
 	j.step(ctx, "a month that does not exist", http.MethodPost, "/bills/inquiry",
 		object{"lineNumber": j.line, "inquiryMonth": "2026-13"}, 400, refused)
@@ -262,6 +273,9 @@ func (j *journey) refusals(ctx context.Context) {
 // as acts as another demo customer and comes back.
 func (j *journey) as(ctx context.Context, scenario string, act func(Login)) {
 	c, ok := j.customer(scenario)
+	if !ok {
+		j.leftOut("a line that is "+scenario, "the demo data has no such customer")
+	}
 	if !ok || j.err != nil {
 		return
 	}
@@ -297,6 +311,8 @@ func (j *journey) slowLine(ctx context.Context) {
 		if a.Status == http.StatusAccepted {
 			j.step(ctx, "its bill, a little later", http.MethodGet, "/bills/inquiry/"+a.text("requestId")+"?wait=20", nil, 200,
 				func(a answer) string { return a.text("status") + " " + a.text("billInfo", "productName") })
+		} else {
+			j.leftOut("its bill, a little later", "a copy of it is here since the last demo, so it came at once")
 		}
 	})
 }
