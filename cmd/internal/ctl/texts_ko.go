@@ -145,9 +145,10 @@ KOS에는 기본으로 분당 20회 질의하므로 신청이 많은 날은 오�
 "phonebillctl books show"로 결과를 볼 수 있습니다.`,
 	"Confirm a transfer that another person proposed": "다른 담당자가 제안한 회선 이전을 확인합니다",
 	`Confirm a transfer that another person proposed: the account that holds the line loses it and the account it was proposed for gets
-it. When that account does not exist yet, the creation that was refused is sent again.`: "" +
+it. When that account does not exist yet, or the line was taken from its account before, the call that was refused is sent again.`: "" +
 		`다른 담당자가 제안한 회선 이전을 확인합니다. 보유 계정은 회선을 잃고 제안된 계정이 회선을 받습니다.
-그 계정이 아직 없으면 거절되었던 계정 생성을 다시 요청합니다.`,
+그 계정이 아직 없거나 회선을 먼저 회수한 경우에는 거절되었던 요청을 다시 보냅니다.`,
+	"any account (it was taken from one)": "모든 계정 (다른 계정에서 회수됨)",
 	`Create an account. The password is read from standard input (--password-stdin, first line), or made and printed once. An operator
 or administrator gets a second factor: its otpauth URI and recovery codes are printed once too. Hand them over safely.`: "" +
 		`계정을 만듭니다. 비밀번호는 표준 입력의 첫 줄에서 읽거나(--password-stdin) 새로 만들어 한 번만 출력합니다. 운영자와 관리자에게는

@@ -22,7 +22,7 @@ func (c Console) transfers() *cobra.Command {
 				}
 				for _, t := range waiting {
 					err = c.said(err, "%s  %s to %s, proposed by %s (%s), until %s\n",
-						t.ID, t.Line, receiver(t), t.ProposedBy, t.Reason, stamp(t.ExpiresAt))
+						t.ID, t.Line, receiver(c.lang, t), t.ProposedBy, t.Reason, stamp(t.ExpiresAt))
 				}
 				return err
 			})
@@ -41,7 +41,7 @@ it. When that account does not exist yet, or the line was taken from its account
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
 				t, err := a.Users.ConfirmTransfer(cmd.Context(), by, tid, why)
-				return c.said(err, "%s is no longer held by another account; it goes to %s\n", t.Line, receiver(t))
+				return c.said(err, "%s is no longer held by another account; it goes to %s\n", t.Line, receiver(c.lang, t))
 			})
 		},
 	}, &why)
@@ -50,9 +50,9 @@ it. When that account does not exist yet, or the line was taken from its account
 }
 
 // receiver is the account that shall have the line; one that was taken may go to any.
-func receiver(t auth.LineTransfer) string {
+func receiver(l lang, t auth.LineTransfer) string {
 	if t.Took() {
-		return "any account (it was taken from one)"
+		return l.text("any account (it was taken from one)")
 	}
 	return string(t.To)
 }
