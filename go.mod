@@ -10,7 +10,7 @@ require (
 	github.com/kr/pretty v0.3.1 // indirect
 	github.com/pquerna/otp v1.5.0
 	github.com/spf13/cobra v1.10.2
-	github.com/spf13/pflag v1.0.9 // indirect
+	github.com/spf13/pflag v1.0.9
 )
 
 require (
