@@ -262,6 +262,8 @@ func TestPostgreSQLRestarts(t *testing.T) {
 		backend := one[int](t, admin,
 			"SELECT pid FROM pg_stat_activity WHERE datname = 'phonebill_bill' AND backend_type = 'client backend' LIMIT 1")
 		require.NoError(t, syscall.Kill(backend, syscall.SIGKILL), "one that ends so takes all the others with it")
+		require.Eventually(t, func() bool { return admin.Ping(t.Context()) != nil }, 30*time.Second, 10*time.Millisecond,
+			"until then a new connection would be one that is about to end too")
 		admin = connect(t, strings.TrimPrefix(database, "DATABASE_URL="))
 		require.Eventually(t, func() bool { return s.logsIn(t) }, 30*time.Second, 100*time.Millisecond, "nobody can log in any more")
 	}
