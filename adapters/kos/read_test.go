@@ -657,7 +657,7 @@ func TestAFeeThatCannotBeMeantIsAbsent(t *testing.T) {
 	}
 }
 
-// TestACustomerOfWhomTheIDAloneIsGood is named to those who need no more. A line without an id is nobody's.
+// TestACustomerOfWhomTheIDAloneIsGood: the error names the customer, for callers that need the id alone. Without an id it names none.
 func TestACustomerOfWhomTheIDAloneIsGood(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]map[string]any{

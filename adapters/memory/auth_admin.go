@@ -99,7 +99,7 @@ func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 	return added, nil
 }
 
-// about tells events of the account, or of an unknown id that is the same in another case.
+// about reports whether an event is of the account, or of an unknown id that is the same in another case.
 func about(e auth.LoginEvent, user auth.UserID) bool {
 	return e.UserID == user || !e.Known && e.UserID.Same(user)
 }

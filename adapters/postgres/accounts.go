@@ -173,7 +173,8 @@ func (a *Accounts) AddAll(ctx context.Context, users []auth.User) (int, error) {
 	return len(added), nil
 }
 
-// claim is Users.claim for all lines of those that were added. None of them has lines yet, so that whoever holds one is another account.
+// claim is Users.claim for all lines of the accounts that were added. None of these has lines yet, so a line that is held is held by
+// another account.
 func (a *Accounts) claim(ctx context.Context, q *authdb.Queries, users []auth.User, added []string) error {
 	var lines []line.Number
 	for _, user := range users {

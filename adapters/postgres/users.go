@@ -78,7 +78,7 @@ func (u *Users) openDecoy() {
 	}
 }
 
-// ByLogin is one statement too, and as long for an id that nobody has.
+// ByLogin reads the account that a typed id means, in one statement. It takes as long for an unknown id.
 func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
 	row, err := authdb.New(u.pool).UserByLogin(ctx, authdb.UserByLoginParams{Typed: string(typed), Folded: string(typed.Folded())})
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -141,7 +141,7 @@ type spot[T any] struct {
 // errStamp is why an entry is not shown that claims to be newer than its value is.
 var errStamp = errors.New("valkey: an entry claims another time than its value has")
 
-// opened is the value of an entry, which begins with when it was told.
+// opened returns the value of an entry, which begins with the time that KOS stated it.
 func (s *shelf[T]) opened(on spot[T], entry string) (T, error) {
 	v, err := s.open(on.at, []byte(entry[width:]))
 	if err == nil && on.fits != nil {

@@ -85,7 +85,8 @@ func TestALateBodyIsTheClients(t *testing.T) {
 	}
 }
 
-// TestAServiceThatCannotBeReachedIsNotTheClients: the time of the dial is over, nobody has asked for the body yet.
+// TestAServiceThatCannotBeReachedIsNotTheClients: a body whose reading has not begun, or that was read whole, does not make a timeout the
+// client's.
 func TestAServiceThatCannotBeReachedIsNotTheClients(t *testing.T) {
 	t.Parallel()
 	sent := &edge.Body{ReadCloser: io.NopCloser(strings.NewReader("{}"))}

@@ -134,5 +134,5 @@ func (p *parts) allowances(at stores, kos *pgxpool.Pool, allowed quota.Allowance
 	return allowances
 }
 
-// forgetting is how often flights that nobody will land, and calls that no longer count, are forgotten.
+// forgetting is the interval at which abandoned flights, and calls that no longer count, are deleted.
 const forgetting = 5 * time.Minute

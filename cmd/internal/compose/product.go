@@ -23,7 +23,7 @@ import (
 	"phonebill/migrations"
 )
 
-// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long when nobody waits. A question
+// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A question
 // of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
 const (
 	factsPatience   = 2700 * time.Millisecond

@@ -80,7 +80,7 @@ func (l *Live) Used(ctx context.Context, sids []id.ID) error {
 const touchEvery = time.Minute
 
 // Check answers TOKEN_REVOKED, with the reason, when the session is over or idle. A store in trouble is not
-// "logged out" (decision 1): the token verified, so the request goes on.
+// "logged out": the token verified, so the request goes on.
 func (l *Live) Check(ctx context.Context, sid id.ID) error {
 	session, err := l.Sessions.Get(ctx, sid)
 	now := l.Now()
