@@ -12,7 +12,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
-	"phonebill/core/requests"
+	"phonebill/core/staff"
 	"phonebill/ports"
 )
 
@@ -30,7 +30,7 @@ func NewInquiryRequests(pool *pgxpool.Pool, vault ports.Vault) *InquiryRequests 
 }
 
 // List reads a page and its count one after the other, each along one index.
-func (s *InquiryRequests) List(ctx context.Context, f requests.Filter) ([]requests.Request, int, error) {
+func (s *InquiryRequests) List(ctx context.Context, f staff.Filter) ([]staff.Request, int, error) {
 	total, err := s.count(ctx, f)
 	if err != nil {
 		return nil, 0, translate("count requests", err)
@@ -39,15 +39,15 @@ func (s *InquiryRequests) List(ctx context.Context, f requests.Filter) ([]reques
 	if err != nil {
 		return nil, 0, translate("read requests", err)
 	}
-	return each(rows, func(r billdb.Inquiry) requests.Request {
+	return each(rows, func(r billdb.Inquiry) staff.Request {
 		q, _ := s.rows.noun(r) // what cannot be opened is left out
-		return requests.OfInquiry(q)
+		return staff.OfInquiry(q)
 	}), int(total), nil
 }
 
-func (s *InquiryRequests) count(ctx context.Context, f requests.Filter) (int64, error) {
+func (s *InquiryRequests) count(ctx context.Context, f staff.Filter) (int64, error) {
 	q, user := billdb.New(s.pool), string(f.UserID)
-	const most = requests.MostCounted
+	const most = staff.MostCounted
 	switch {
 	case f.TraceID != "":
 		return q.CountInquiriesOfTrace(ctx, billdb.CountInquiriesOfTraceParams{TraceID: f.TraceID, UserID: user, State: f.State, Most: most})
@@ -66,7 +66,7 @@ func (s *InquiryRequests) count(ctx context.Context, f requests.Filter) (int64, 
 	}
 }
 
-func (s *InquiryRequests) page(ctx context.Context, f requests.Filter) ([]billdb.Inquiry, error) {
+func (s *InquiryRequests) page(ctx context.Context, f staff.Filter) ([]billdb.Inquiry, error) {
 	q, user, from, size := billdb.New(s.pool), string(f.UserID), skip(f.Page, f.Size), int64(f.Size)
 	switch {
 	case f.TraceID != "":
@@ -110,7 +110,7 @@ func NewOrderRequests(pool *pgxpool.Pool, vault ports.Vault) *OrderRequests {
 }
 
 // List reads a page and its count one after the other, each along one index.
-func (s *OrderRequests) List(ctx context.Context, f requests.Filter) ([]requests.Request, int, error) {
+func (s *OrderRequests) List(ctx context.Context, f staff.Filter) ([]staff.Request, int, error) {
 	total, err := s.count(ctx, f)
 	if err != nil {
 		return nil, 0, translate("count requests", err)
@@ -119,15 +119,15 @@ func (s *OrderRequests) List(ctx context.Context, f requests.Filter) ([]requests
 	if err != nil {
 		return nil, 0, translate("read requests", err)
 	}
-	return each(rows, func(r productdb.ChangeOrder) requests.Request {
+	return each(rows, func(r productdb.ChangeOrder) staff.Request {
 		o, _ := s.rows.noun(r) // what cannot be opened is left out
-		return requests.OfOrder(o)
+		return staff.OfOrder(o)
 	}), int(total), nil
 }
 
-func (s *OrderRequests) count(ctx context.Context, f requests.Filter) (int64, error) {
+func (s *OrderRequests) count(ctx context.Context, f staff.Filter) (int64, error) {
 	q, user := productdb.New(s.pool), string(f.UserID)
-	const most = requests.MostCounted
+	const most = staff.MostCounted
 	switch {
 	case f.TraceID != "":
 		return q.CountOrdersOfTrace(ctx, productdb.CountOrdersOfTraceParams{TraceID: f.TraceID, UserID: user, State: f.State, Most: most})
@@ -146,7 +146,7 @@ func (s *OrderRequests) count(ctx context.Context, f requests.Filter) (int64, er
 	}
 }
 
-func (s *OrderRequests) page(ctx context.Context, f requests.Filter) ([]productdb.ChangeOrder, error) {
+func (s *OrderRequests) page(ctx context.Context, f staff.Filter) ([]productdb.ChangeOrder, error) {
 	q, user, from, size := productdb.New(s.pool), string(f.UserID), skip(f.Page, f.Size), int64(f.Size)
 	switch {
 	case f.TraceID != "":

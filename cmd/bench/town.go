@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgserver"
@@ -77,7 +77,7 @@ func (t *towns) close() {
 // measured later runs in processes of its own, started on the same data without any of it.
 func (t *town) settle(ctx context.Context) error {
 	begun := time.Now()
-	cheap := argon2.Params{MemoryKiB: 64, Passes: 1, Lanes: 1}
+	cheap := credentials.HashParams{MemoryKiB: 64, Passes: 1, Lanes: 1}
 	s, err := startIn(ctx, t.dir, "KOS_DELAY_PERCENT=0", "ARGON2_MEMORY_KIB=64", "ARGON2_PASSES=1", "LOGIN_THROTTLE_PER_MINUTE=0")
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (t *town) awaitBudget(ctx context.Context) error {
 }
 
 // accounts makes them the way the demo's are made, through the auth service's own store. All have one password, hashed once.
-func (t *town) accounts(ctx context.Context, s *running, lines []string, cost argon2.Params) error {
+func (t *town) accounts(ctx context.Context, s *running, lines []string, cost credentials.HashParams) error {
 	keyring, err := vault.Open(filepath.Join(t.dir, "keyring.json"))
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (t *town) accounts(ctx context.Context, s *running, lines []string, cost ar
 		return err
 	}
 	defer pool.Close()
-	hash, err := argon2.New(cost).Hash(ctx, personal.NewSecret(townPassword))
+	hash, err := credentials.NewHasher(cost).Hash(ctx, personal.NewSecret(townPassword))
 	if err != nil {
 		return err
 	}

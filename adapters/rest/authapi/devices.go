@@ -9,7 +9,7 @@ import (
 	"phonebill/adapters/rest/edge"
 	gen "phonebill/adapters/rest/internal/authgen"
 	"phonebill/core/auth"
-	"phonebill/core/auth/caller"
+	"phonebill/core/auth/servicekeys"
 	"phonebill/core/personal"
 )
 
@@ -51,7 +51,7 @@ func devicesOf(ctx context.Context) []personal.Secret {
 
 // from is where a login or refresh came from: as seen, or as a service with a good credential tells (decision 23).
 func (h *Handlers) from(ctx context.Context, p gen.RefreshParams) (auth.Client, error) {
-	return h.Callers.Identify(ctx, edge.ClientOf(ctx), caller.Request{
+	return h.Callers.Identify(ctx, edge.ClientOf(ctx), servicekeys.Request{
 		Credential: personal.NewSecret(value(p.XServiceCredential)), Address: value(p.XEndUserAddress), UserAgent: value(p.XEndUserAgent),
 	})
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
@@ -118,14 +118,14 @@ type Login struct {
 	PlainCookies      bool     // let the device cookie travel over plain HTTP
 	ThrottlePerMinute int      // logins and refreshes per address; 0 = no limit
 	HashWorker        []string // the command that hashes passwords at low priority; empty = this process does
-	Hashing           argon2.Params
+	Hashing           credentials.HashParams
 }
 
 // ReadLogin reads AUTH_COOKIE_SECURE (default secureCookies), LOGIN_THROTTLE_PER_MINUTE (600; 0 = no limit), HASH_WORKER (a program, or
 // "off") and the cost of a password hash: ARGON2_MEMORY_KIB (19456), ARGON2_PASSES (2). A change of cost rehashes at the next login.
 func ReadLogin(r *boot.Reader, secureCookies string) Login {
 	const logins = 600
-	hashing, least := argon2.Default(), argon2.Default()
+	hashing, least := credentials.DefaultHashParams(), credentials.DefaultHashParams()
 	hashing.MemoryKiB = uint32(r.Int("ARGON2_MEMORY_KIB", int(least.MemoryKiB), 8, 1<<20)) //nolint:gosec // within bounds
 	hashing.Passes = uint32(r.Int("ARGON2_PASSES", int(least.Passes), 1, 100))             //nolint:gosec // within bounds
 	r.Weakens("ARGON2_MEMORY_KIB", hashing.MemoryKiB < least.MemoryKiB, fmt.Sprintf("less than %d KiB a password hash", least.MemoryKiB))
@@ -137,7 +137,7 @@ func ReadLogin(r *boot.Reader, secureCookies string) Login {
 	r.Weakens("AUTH_COOKIE_SECURE", l.PlainCookies, "the device cookie would travel over plain HTTP")
 	r.Weakens("LOGIN_THROTTLE_PER_MINUTE", l.ThrottlePerMinute == 0, "logins would not be limited")
 	if program := r.String(boot.HashWorker, "off"); program != "off" {
-		l.HashWorker = []string{program, argon2.WorkerArgument}
+		l.HashWorker = []string{program, credentials.WorkerArgument}
 	}
 	return l
 }

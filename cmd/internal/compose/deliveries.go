@@ -6,9 +6,9 @@ import (
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/rest/deliveries"
 	"phonebill/adapters/rest/feed"
-	"phonebill/core/delivery/desk"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/personal"
+	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
 
@@ -47,12 +47,12 @@ func (p *parts) shown(token personal.Secret, of ports.Deliveries) {
 }
 
 // Desk wires where staff look at deliveries and have one told again.
-func Desk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*desk.Service, error) {
+func Desk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*cases.Deliveries, error) {
 	link, err := linkTo(i, token)
 	if err != nil {
 		return nil, err
 	}
-	return &desk.Service{
+	return &cases.Deliveries{
 		Bills: link.Deliveries(billService), Changes: link.Deliveries(productService), Audit: log, Report: report, Now: t.Now, NewID: t.NewID,
 	}, nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"phonebill/adapters/alerts"
+	"phonebill/adapters/logsink"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
@@ -34,7 +34,7 @@ type parts struct {
 	checks   map[string]boot.Check
 	health   *boot.Health
 	registry *prometheus.Registry
-	alerts   *alerts.Alerts
+	alerts   *logsink.Alerts
 	inside   *http.ServeMux
 	trusted  []netip.Prefix
 	forms    *forms
@@ -47,7 +47,7 @@ const idle = 200 * time.Millisecond
 func begin(name string, l Listen, t Tools) *parts {
 	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux(), trusted: l.Trusted}
 	p.Log = t.Log.With("unit", name)
-	p.alerts = alerts.New(p.Log, p.registry)
+	p.alerts = logsink.NewAlerts(p.Log, p.registry)
 	p.health = boot.NewHealth(p.checks)
 	p.unit = boot.NewUnit(name, l.Addr, l.Internal, p.health)
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -14,10 +14,10 @@ import (
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
-	"phonebill/core/product/parked"
 	"phonebill/core/quota"
-	"phonebill/core/requests"
-	requestdesk "phonebill/core/requests/desk"
+	"phonebill/core/staff"
+	"phonebill/core/staff/cases"
+
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/migrations"
@@ -72,13 +72,13 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 		Checks:  waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
 		Epochs: epochs, Policy: c.Policy, Allowances: allowances, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
-	changes.Parked = parked.Alarm(p.alerts)
+	changes.Parked = change.AlertParked(p.alerts)
 	p.workOnOrders(changes.Step)
 	outbox := postgres.NewChangeOutbox(at.pool, at.keyring)
 	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
 	p.shown(c.Auth.Token, outbox)
 	p.stories(c.Auth.Token, postgres.NewChangeTimelines(at.pool, to.kosPool, at.keyring))
-	p.requestsOf(c.Auth.Token, requests.Change, requestdesk.Own{
+	p.requestsOf(c.Auth.Token, staff.Change, cases.OwnRequests{
 		RequestList: postgres.NewOrderRequests(at.pool, at.keyring), TakeBack: changes.CancelByStaff,
 	})
 	p.parkedOrders(c.Auth.Token, at, epochs)
