@@ -114,7 +114,7 @@ func items[T any](claimed [][]entry, body func(id.ID) (T, *delivery.Attempt)) []
 		batch := make([]delivery.Item[T], len(of))
 		for i, e := range of {
 			batch[i] = delivery.Item[T]{
-				ID: e.id, Line: e.line, Sequence: e.sequence, Attempts: e.attempts, CreatedAt: e.created, Fence: e.fence,
+				ID: e.id, Subject: e.line.Digits(), Sequence: e.sequence, Attempts: e.attempts, CreatedAt: e.created, Fence: e.fence,
 			}
 			batch[i].Body, batch[i].Verdict = body(e.id)
 		}

@@ -38,7 +38,7 @@ func useOf(t *testing.T, request byte, at time.Time, fields ...string) idempoten
 func TestAnInquiryIsRepeatedOverAnUpgrade(t *testing.T) {
 	t.Parallel()
 	db, long := pgtest.New(t, migrations.Bill), noon.Add(-idempotency.Window)
-	keys := postgres.NewInquiryKeys(db.Pool, keyring(t))
+	keys := postgres.NewIdempotencyKeys(db.Pool, migrations.Bill, keyring(t))
 	before := useOf(t, 1, noon, "line", "2026-03")
 	claim := func(u idempotency.Use, since time.Time, instead id.ID) idempotency.Use {
 		got, err := keys.Claim(t.Context(), u, since, instead)
@@ -97,7 +97,7 @@ func TestAnOrderIsRepeatedOverAnUpgrade(t *testing.T) {
 func TestTheSameWishUnderTwoKeysIsNotToldToBeTheSame(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
-	keys := postgres.NewInquiryKeys(db.Pool, keyring(t))
+	keys := postgres.NewIdempotencyKeys(db.Pool, migrations.Bill, keyring(t))
 	for _, name := range []string{"a", "b"} {
 		key, err := idempotency.ParseKey(name)
 		require.NoError(t, err)

@@ -100,7 +100,7 @@ func TestStaffFindInquiries(t *testing.T) {
 func TestStaffFindOrders(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
-	rows, of := postgres.NewOrders(db.Pool, keys), postgres.NewOrderRequests(db.Pool, keys)
+	rows, of := postgres.NewOrders(db.Pool, keys), postgres.NewOrderList(db.Pool, keys)
 	store := func(n int, user string, state product.State, trace string) id.ID {
 		o := order(byte(n))
 		o.ID, o.TransactionID, o.UserID, o.TraceID = newID(), newID(), auth.UserID(user), trace
@@ -145,7 +145,7 @@ func TestStaffFindRequestsAlongIndexes(t *testing.T) {
 	exec(t, db.Admin, "UPDATE change_orders SET trace_id = md5(id::text)")
 	exec(t, db.Admin, "ANALYZE change_orders")
 	pool, seen := traced(t, db.URL)
-	of := postgres.NewOrderRequests(pool, keys)
+	of := postgres.NewOrderList(pool, keys)
 	for name, c := range map[string]struct {
 		f     staff.Filter
 		index string
@@ -153,16 +153,18 @@ func TestStaffFindRequestsAlongIndexes(t *testing.T) {
 		"trace":  {staff.Filter{TraceID: aTrace}, "change_orders_trace"},
 		"line":   {staff.Filter{Line: portstest.Line(1)}, "change_orders_of_line"},
 		"user":   {staff.Filter{UserID: "nobody12"}, "change_orders_history_states"},
-		"failed": {staff.Filter{State: "FAILED"}, "change_orders_ended"},
+		"failed": {staff.Filter{State: "FAILED"}, "change_orders_(uncompleted|ended)"},
 	} {
 		seen.all, c.f.Page, c.f.Size = nil, 1, 20
 		_, _, err := of.List(t.Context(), c.f)
 		require.NoError(t, err)
-		require.Len(t, seen.all, 2, name)
-		for _, s := range seen.all {
+		require.GreaterOrEqual(t, len(seen.all), 2, name)
+		for i, s := range seen.all {
 			plan := analyzed(t, db.Admin, s)
 			require.NotContains(t, plan, "Seq Scan", name)
-			require.Contains(t, plan, c.index, name)
+			if i < 2 { // the count and the ids; the rows are found by their ids
+				require.Regexp(t, c.index, plan, name)
+			}
 		}
 	}
 }

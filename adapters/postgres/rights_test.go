@@ -97,7 +97,7 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 		ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], EffectiveDate: portstest.Month().First(), State: product.Requested,
 		RequestedAt: now, NextAttemptAt: now,
 	}, keyedBy(owner, now)))
-	_, err = postgres.NewInquiryKeys(billDB.Pool, keys).Claim(t.Context(), keyedBy(owner, now), now, id.ID{})
+	_, err = postgres.NewIdempotencyKeys(billDB.Pool, migrations.Bill, keys).Claim(t.Context(), keyedBy(owner, now), now, id.ID{})
 	require.NoError(t, err)
 	personalData = append(personalData, digestsOf(owner, now)...)
 

@@ -117,20 +117,21 @@ func TestInquiryKeys(t *testing.T) {
 	t.Parallel()
 	portstest.IdempotencyKeys(t, func(t *testing.T) ports.IdempotencyKeys {
 		t.Helper()
-		return postgres.NewInquiryKeys(pgtest.New(t, migrations.Bill).Pool, keyring(t))
+		return postgres.NewIdempotencyKeys(pgtest.New(t, migrations.Bill).Pool, migrations.Bill, keyring(t))
 	})
 }
 
 func TestKeysOfOrdersAreDroppedWhenTheyAreOld(t *testing.T) {
 	t.Parallel()
-	orders, day := postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t)), portstest.Month().First()
+	db, day := pgtest.New(t, migrations.Product), portstest.Month().First()
+	orders, keys := postgres.NewOrders(db.Pool, keyring(t)), postgres.NewIdempotencyKeys(db.Pool, migrations.Product, keyring(t))
 	key, err := idempotency.ParseKey("k")
 	require.NoError(t, err)
 	use := idempotency.Use{User: "hong", Key: key, Request: id.ID{1}, At: day.Start()}
 	o := product.Order{ID: id.ID{1}, UserID: "hong", Line: portstest.Line(1), EffectiveDate: day, State: product.Requested}
 	require.NoError(t, orders.Add(t.Context(), o, use))
 	for _, want := range []int{1, 0} {
-		n, err := orders.ForgetKeys(t.Context(), use.At.Add(time.Second), 10)
+		n, err := keys.Forget(t.Context(), use.At.Add(time.Second), 10)
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}

@@ -41,7 +41,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	if err != nil {
 		return p.failed(err)
 	}
-	keys := postgres.NewInquiryKeys(at.pool, at.keyring)
+	keys := postgres.NewIdempotencyKeys(at.pool, migrations.Bill, at.keyring)
 	p.forget("inquiry-keys", keys.Forget)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Bills: bills, Kept: kept,

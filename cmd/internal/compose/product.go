@@ -65,7 +65,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	unhurried := forChange
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
 	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
-	p.forget("order-keys", orders.ForgetKeys)
+	p.forget("order-keys", postgres.NewIdempotencyKeys(at.pool, migrations.Product, at.keyring).Forget)
 	holders := p.holders(*waited, at, to.kosPool)
 	changes := &change.Service{
 		Holders: holders,
@@ -79,7 +79,7 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.shown(c.Auth.Token, outbox)
 	p.stories(c.Auth.Token, postgres.NewChangeTimelines(at.pool, to.kosPool, at.keyring))
 	p.requestsOf(c.Auth.Token, staff.Change, cases.OwnRequests{
-		RequestList: postgres.NewOrderRequests(at.pool, at.keyring), TakeBack: changes.CancelByStaff,
+		RequestList: postgres.NewOrderList(at.pool, at.keyring), TakeBack: changes.CancelByStaff,
 	})
 	p.parkedOrders(c.Auth.Token, at, epochs)
 	p.tellCustomers(at)

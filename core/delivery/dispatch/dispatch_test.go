@@ -96,7 +96,7 @@ func TestResultsAreToldInOrderPerLine(t *testing.T) {
 	require.Zero(t, w.step(t))
 	var told []delivery.Item[ports.ChangeResult]
 	for _, i := range w.publisher.Told() {
-		if i.Line.Digits() == "01012345678" {
+		if i.Body.Order.Line.Digits() == "01012345678" {
 			told = append(told, i)
 		}
 	}

@@ -67,10 +67,10 @@ func (f *flaky) take(i delivery.Item[ports.ChangeResult]) {
 		}
 		return
 	}
-	if f.last[i.Line]+1 != i.Sequence {
-		f.t.Errorf("of %s came %d after %d", i.Line, i.Sequence, f.last[i.Line])
+	if f.last[i.Body.Order.Line]+1 != i.Sequence {
+		f.t.Errorf("of %s came %d after %d", i.Body.Order.Line, i.Sequence, f.last[i.Body.Order.Line])
 	}
-	f.seen[i.ID], f.last[i.Line] = i.Sequence, i.Sequence
+	f.seen[i.ID], f.last[i.Body.Order.Line] = i.Sequence, i.Sequence
 }
 
 // dying is an outbox whose workers die now and then after they have told something and before they could say so.

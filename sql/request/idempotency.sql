@@ -16,6 +16,9 @@ SELECT * FROM idempotency_keys
 WHERE user_id = @user_id AND key_hash IN (@key_hash, @plain_hash::bytea) AND used_at >= @since::timestamptz
 ORDER BY used_at DESC LIMIT 1;
 
+-- name: ReleaseKey :exec
+DELETE FROM idempotency_keys WHERE user_id = @user_id AND key_hash IN (@key_hash, @plain_hash::bytea) AND request_id = @request_id;
+
 -- name: ForgetKeys :execrows
 DELETE FROM idempotency_keys k USING (
     SELECT o.user_id, o.key_hash FROM idempotency_keys o
