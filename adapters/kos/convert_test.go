@@ -208,7 +208,7 @@ func FuzzJudge(f *testing.F) {
 	m, _ := calendar.ParseMonth("2026-11")
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		var told bill.Bill
-		out := judge(exchange{status: status, body: body}, billInquiry, func(body []byte) (err error) {
+		out := judge(exchange{status: status, body: body}, &billInquiry.traits, func(body []byte) (err error) {
 			told, err = readBill(body, n, m)
 			return err
 		})

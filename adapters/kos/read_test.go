@@ -272,7 +272,7 @@ func refusesToRead(t *testing.T, status int, body string) *link {
 	require.Equal(t, fault.ServiceUnavailable, f.Code())
 	require.Zero(t, b)
 	require.EqualValues(t, 1, l.requests.Load())
-	require.Contains(t, l.log.String(), "kos answered something that is not meant to be")
+	require.Contains(t, l.log.String(), "kos sent an unusable answer")
 	require.LessOrEqual(t, len(l.calls.Calls()[0].Answer), 1<<20+1, "the call log keeps no more than was read")
 	require.NotContains(t, f.Error()+l.log.String(), "01012345678")
 	return l
