@@ -5,14 +5,14 @@ import "phonebill/adapters/kos/internal/kosgen"
 const (
 	operator      = "MVNO-001" // ours
 	otherOperator = "MVNO-002"
-	startPlan     = "LTE-PREMIUM-001" // every line starts on it (kos.md)
+	startPlan     = "LTE-PREMIUM-001" // every line starts on it
 	unlimited     = "무제한"
 
 	onSale       = "ACTIVE"
 	discontinued = "DISCONTINUED"
 )
 
-// plan is one plan of the catalogue of kos.md.
+// plan is one plan of the catalogue.
 type plan struct {
 	code, name   string
 	fee          int64 // won a month
@@ -24,7 +24,7 @@ type plan struct {
 	status       string
 }
 
-// catalogue lists the plans in the order KOS answers them.
+// catalogue lists the plans in the order of KOS's answer.
 func catalogue() []plan {
 	return []plan{
 		{"5G-PREMIUM-001", "5G 프리미엄 플랜", 89_000, 0, unlimited, unlimited, "5G", "5G 데이터, 음성과 문자 모두 무제한", operator, onSale},
