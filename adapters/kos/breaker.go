@@ -200,8 +200,8 @@ func (b *Breakers) allow(name Operation, probe bool) (p permit, wait time.Durati
 	return permit{state, func(o outcome, n line.Number) { br.report(done, o, n, probe) }}, 0, nil
 }
 
-// The pause between probes that say nothing about KOS (E429, no budget, a refused credential) doubles from shortestPause
-// to longestPause.
+// The pause between probes that say nothing about KOS (E429, no budget, a refused credential) doubles from
+// shortestPause to longestPause.
 const (
 	shortestPause = 2 * probeInterval
 	longestPause  = 30 * time.Second

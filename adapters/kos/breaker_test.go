@@ -137,7 +137,8 @@ func TestOverQuotaAndOurBugsDoNotCount(t *testing.T) {
 	}
 }
 
-// TestHalfOpen runs in virtual time on a pipe: 30 s open, probes, open again after one failure, closed after three successes.
+// TestHalfOpen runs in virtual time on a pipe: 30 s open, probes, open again after one failure, closed after three
+// successes.
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -218,7 +219,8 @@ func TestHalfOpenLetsFewPass(t *testing.T) {
 	})
 }
 
-// TestOneBadLineDoesNotKeepABreakerOpen: KOS is back, but for one line whose customer presses reload every second (KOS fails on it always).
+// TestOneBadLineDoesNotKeepABreakerOpen: KOS is back, but for one line whose customer presses reload every second (KOS
+// fails on it always).
 func TestOneBadLineDoesNotKeepABreakerOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -248,8 +250,8 @@ func TestOneBadLineDoesNotKeepABreakerOpen(t *testing.T) {
 	})
 }
 
-// TestProbesThatSayNothingRest: a KOS that counts too many calls, or does not know us, is not asked every second; one that does not
-// understand what we ask about nobody's line is well.
+// TestProbesThatSayNothingRest: a KOS that counts too many calls, or does not know us, is not asked every second; one
+// that does not understand what we ask about nobody's line is well.
 func TestProbesThatSayNothingRest(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]struct {
@@ -345,7 +347,8 @@ func TestLanes(t *testing.T) {
 	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 4}, l.quota.Spent())
 }
 
-// TestBreakersCloseByThemselves: without a customer, within 30 s of KOS's recovery and the open period's end; and a probe changes nothing.
+// TestBreakersCloseByThemselves: without a customer, within 30 s of KOS's recovery and the open period's end; and a
+// probe changes nothing.
 func TestBreakersCloseByThemselves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

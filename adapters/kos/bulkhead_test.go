@@ -61,9 +61,9 @@ func (l *times) p99() (time.Duration, int) {
 	return worst, n
 }
 
-// TestAHangingOperationLeavesTheOthersAlone (issue: within 2x of their p99). Virtual time makes the ratio exact. Customers read bills,
-// plans and customers and change plans at a steady rate, on the budget and the delays of the product; then every bill inquiry hangs, and a
-// crowd asks for bills all the same.
+// TestAHangingOperationLeavesTheOthersAlone (issue: within 2x of their p99). Virtual time makes the ratio exact.
+// Customers read bills, plans and customers and change plans at a steady rate, on the budget and the delays of the
+// product; then every bill inquiry hangs, and a crowd asks for bills all the same.
 func TestAHangingOperationLeavesTheOthersAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

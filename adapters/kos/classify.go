@@ -161,8 +161,8 @@ func unusable(what string) error { return fmt.Errorf("%w: %s", errAnswer, what) 
 func mixedUp(what string) error { return fmt.Errorf("%w: %s", errMixedUp, what) }
 
 // judge classifies an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP
-// 200 alone, a refusal may come as 200 or 4xx. decode is called for a success and returns an error when the data are not
-// what was asked for. Data that cannot be used do not count against KOS as long as the envelope is valid; data of
+// 200 alone, a refusal may come as 200 or 4xx. decode is called for a success and returns an error when the data are
+// not what was asked for. Data that cannot be used do not count against KOS as long as the envelope is valid; data of
 // another question do.
 func judge(x exchange, of *traits, decode func(body []byte) error) outcome {
 	x.body = bytes.TrimPrefix(x.body, byteOrderMark)

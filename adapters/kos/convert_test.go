@@ -124,7 +124,8 @@ func grown(f *testing.F) {
 	}
 }
 
-// FuzzReadBill: whatever KOS answers, a bill that is read is of the month asked for, has a plan, and its amounts can be summed.
+// FuzzReadBill: whatever KOS answers, a bill that is read is of the month asked for, has a plan, and its amounts can be
+// summed.
 func FuzzReadBill(f *testing.F) {
 	grown(f)
 	n, _ := line.Parse("01012345678")

@@ -111,7 +111,8 @@ func TestTheSecondBodyIsTheFirst(t *testing.T) {
 	require.Contains(t, string(calls[1].Request), twoLines[0])
 }
 
-// TestAChangeByARefusedKeyWasNotSent: KOS did not look at it, so the order may send it again; it is not repeated behind the order's back.
+// TestAChangeByARefusedKeyWasNotSent: KOS did not look at it, so the order may send it again; it is not repeated behind
+// the order's back.
 func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old", token) })
@@ -159,7 +160,8 @@ func TestTheFileIsReadAgain(t *testing.T) {
 	require.NotContains(t, f.log.String(), "third")
 }
 
-// TestRotationUnderLoad: one key is replaced by another, step by step, while eight callers read all the time, and no call fails.
+// TestRotationUnderLoad: one key is replaced by another, step by step, while eight callers read all the time, and no
+// call fails.
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	f := rotate(t, token)

@@ -19,7 +19,8 @@ import (
 	"phonebill/core/quota"
 )
 
-// overload lets so many customers a second ask for bills, each with 2.7 s, for two minutes, and answers what became of the calls made.
+// overload lets so many customers a second ask for bills, each with 2.7 s, for two minutes, and answers what became of
+// the calls made.
 func overload(t *testing.T, perSecond int, w quota.Window, delay time.Duration) (results map[string]int, alerts []string) {
 	t.Helper()
 	delays := kossim.DefaultDelays()
@@ -50,8 +51,8 @@ func overload(t *testing.T, perSecond int, w quota.Window, delay time.Duration) 
 	return results, l.told()
 }
 
-// TestOverloadIsNoTroubleOfKOS: however many more ask than KOS may be asked, a KOS that is well is never taken for ill, and (nearly) every
-// call of the budget brings a bill.
+// TestOverloadIsNoTroubleOfKOS: however many more ask than KOS may be asked, a KOS that is well is never taken for ill,
+// and (nearly) every call of the budget brings a bill.
 func TestOverloadIsNoTroubleOfKOS(t *testing.T) {
 	t.Parallel()
 	endless := quota.Window{Budget: 100_000, Per: time.Minute}
@@ -80,7 +81,8 @@ func TestOverloadIsNoTroubleOfKOS(t *testing.T) {
 	}
 }
 
-// TestAKOSThatHangsIsFoundOutUnderOverload: those who had waited for their turn say nothing about KOS, yet it does not take long.
+// TestAKOSThatHangsIsFoundOutUnderOverload: those who had waited for their turn say nothing about KOS, yet it does not
+// take long.
 func TestAKOSThatHangsIsFoundOutUnderOverload(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -127,7 +129,8 @@ func TestHurriedTimeoutsDoNotCount(t *testing.T) {
 	})
 }
 
-// TestOneSlowLineHurriesNobody: an answer that took ten times as long as usual does not make it too late for the others.
+// TestOneSlowLineHurriesNobody: an answer that took ten times as long as usual does not make it too late for the
+// others.
 func TestOneSlowLineHurriesNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -25,7 +25,8 @@ func (p BreakerPolicies) of(op Operation) BreakerPolicy {
 }
 
 // ParseBreakers parses policies like "bill.inquiry=5/30s/3,product.change=3/60s/2": failures in a row that open the
-// breaker, how long it stays open (1s to 1h), successes in a row that close it. The error names the entry that is wrong.
+// breaker, how long it stays open (1s to 1h), successes in a row that close it. The error names the entry that is
+// wrong.
 func ParseBreakers(value string) (BreakerPolicies, error) {
 	var known []Operation
 	for _, op := range allOperations() {

@@ -657,7 +657,8 @@ func TestAFeeThatCannotBeMeantIsAbsent(t *testing.T) {
 	}
 }
 
-// TestACustomerOfWhomTheIDAloneIsGood: the error names the customer, for callers that need the id alone. Without an id it names none.
+// TestACustomerOfWhomTheIDAloneIsGood: the error names the customer, for callers that need the id alone. Without an id
+// it names none.
 func TestACustomerOfWhomTheIDAloneIsGood(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]map[string]any{

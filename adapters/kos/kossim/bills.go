@@ -116,8 +116,8 @@ func (l *subscriber) usage(p plan, month string) *kosgen.Usage {
 	return out
 }
 
-// payment returns the payment of a month: past months are paid, the current one is not yet; an unpaid line owes the last
-// two as well.
+// payment returns the payment of a month: past months are paid, the current one is not yet; an unpaid line owes the
+// last two as well.
 func (l *subscriber) payment(m, current calendar.Month) *kosgen.BillingPaymentInfo {
 	billed := m.Add(1).First().AddDays(-1).Compact()
 	due := m.Add(1).First().AddDays(24).Compact()

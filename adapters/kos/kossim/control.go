@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Control returns the control API of openapi/kos-control.yaml, and GET /metrics. It is for tests and operators: serve it
-// on a port of its own that nothing routes to.
+// Control returns the control API of openapi/kos-control.yaml, and GET /metrics. It is for tests and operators: serve
+// it on a port of its own that nothing routes to.
 func (s *Simulator) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)

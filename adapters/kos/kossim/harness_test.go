@@ -100,7 +100,8 @@ func client(t *testing.T, url string, hc *http.Client) *kosgen.ClientWithRespons
 	return out
 }
 
-// steer is a client of the control API; body may be empty. It answers the status and decodes into out unless that is nil.
+// steer is a client of the control API; body may be empty. It answers the status and decodes into out unless that is
+// nil.
 func steer(t *testing.T, sim *kossim.Simulator) func(method, path, body string, out any) int {
 	t.Helper()
 	srv := httptest.NewServer(sim.Control())

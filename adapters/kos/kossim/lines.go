@@ -89,8 +89,8 @@ type subscriber struct {
 	accepted []*change // oldest first
 }
 
-// planOn returns the plan on a day and the change scheduled after it. It replays the accepted changes: a change replaces
-// the one still scheduled and takes effect on its date.
+// planOn returns the plan on a day and the change scheduled after it. It replays the accepted changes: a change
+// replaces the one still scheduled and takes effect on its date.
 func (l *subscriber) planOn(day calendar.Date) (current string, scheduled *change) {
 	current = startPlan
 	for _, c := range l.accepted {
