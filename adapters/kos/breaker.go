@@ -103,7 +103,8 @@ func (b *breaker) entered(to gobreaker.State, open time.Duration) {
 // announce exports and logs a change of state, and raises an alert when the breaker leaves or enters the closed state.
 func (b *Breakers) announce(name string, from, to gobreaker.State) {
 	b.state.WithLabelValues(name).Set(float64(to))
-	b.log.Warn("kos breaker", slog.String("operation", name), slog.String("from", from.String()), slog.String("to", to.String()))
+	b.log.Warn("kos breaker", slog.String("operation", name), slog.String("from", from.String()),
+		slog.String("to", to.String()))
 	switch {
 	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
 		b.alerts.Raise(context.Background(),

@@ -225,7 +225,9 @@ func TestOneBadLineDoesNotKeepABreakerOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var well atomic.Bool
-		sim, err := kossim.New(kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &kossim.Delays{}, QuotaPerMinute: kossim.NoQuota})
+		sim, err := kossim.New(
+			kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &kossim.Delays{}, QuotaPerMinute: kossim.NoQuota},
+		)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, sim.Close()) }()
 		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
@@ -324,7 +326,12 @@ func TestE429ShrinksTheBudget(t *testing.T) {
 	for range 20 {
 		_, _ = l.ask(t.Context(), t, twoLines[0])
 	}
-	require.EqualValues(t, 3, l.requests.Load(), "6, 4 and 3 calls of the 8 are left after the first, second and third refusal")
+	require.EqualValues(
+		t,
+		3,
+		l.requests.Load(),
+		"6, 4 and 3 calls of the 8 are left after the first, second and third refusal",
+	)
 	require.Contains(t, l.log.String(), "the budget shrinks")
 }
 

@@ -88,7 +88,8 @@ func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 	}
 	b := bill.Bill{
 		Line: n, Month: m, ProductCode: string(d.ProductCode), ProductName: string(d.ProductName),
-		ContractInfo: string(d.ContractInfo), Contract: term(d), Charges: items(d.Charges), Discounts: discounts(d.DiscountInfo), Usage: usage(d.Usage.orZero()),
+		ContractInfo: string(d.ContractInfo), Contract: term(d), Charges: items(d.Charges),
+		Discounts: discounts(d.DiscountInfo), Usage: usage(d.Usage.orZero()),
 		TerminationFee: d.EstimatedCancellationFee.won, DeviceInstallment: d.DeviceInstallment.won,
 		DeviceInstallmentMonthly: d.DeviceInstallmentMonthly.won, Payment: payment(d.BillingPaymentInfo.orZero()),
 	}

@@ -30,7 +30,8 @@ func discounts(raw json.RawMessage) []bill.Item {
 // plainForm replaces what looks like a digit, comma, slash or minus by the plain one, so that the rules below need to
 // know only one of each.
 var plainForm = strings.NewReplacer(
-	"，", ",", "、", ",", "､", ",", "；", ";", "／", "/", "－", "-", "−", "-", "–", "-", "—", "-", "（", "(", "）", ")", "［", "[", "］", "]",
+	"，", ",", "、", ",", "､", ",", "；", ";", "／", "/", "－", "-", "−", "-", "–", "-", "—", "-",
+	"（", "(", "）", ")", "［", "[", "］", "]",
 	"【", "[", "】", "]", "｛", "{", "｝", "}", "\u00a0", " ", "\u3000", " ", "\r", "\n",
 	"０", "0", "１", "1", "２", "2", "３", "3", "４", "4", "５", "5", "６", "6", "７", "7", "８", "8", "９", "9",
 )

@@ -103,7 +103,13 @@ func TestWaitingTellsWhoWaitsAndHowLongOneMoreWould(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := kos.DefaultBulkhead()
 		b.Interval = time.Second
-		d, a := newDoors(quota.Window{Budget: 2, Per: 10 * time.Second, Reserve: quota.Shares{quota.Change: 1}}, b), number(t, twoLines[0])
+		d, a := newDoors(
+			quota.Window{Budget: 2, Per: 10 * time.Second, Reserve: quota.Shares{quota.Change: 1}},
+			b,
+		), number(
+			t,
+			twoLines[0],
+		)
 		none, eta := d.Waiting()
 		require.Zero(t, none)
 		require.Zero(t, eta, "nobody waits and nothing is known against it")

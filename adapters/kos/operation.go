@@ -88,7 +88,9 @@ func (o *operation[In, Out]) sendProbe(ctx context.Context, c *Client, probeOrde
 // ask makes one call of the operation, and for an idempotent one a second with another credential when KOS refused the
 // first. It returns the decoded answer if the outcome's verdict is answered. The error reports that no request could
 // be built; then nothing was sent.
-func ask[In, Out any](ctx context.Context, c *Client, o *operation[In, Out], in In) (answer Out, out outcome, err error) {
+func ask[In, Out any](
+	ctx context.Context, c *Client, o *operation[In, Out], in In,
+) (answer Out, out outcome, err error) {
 	req, err := o.request(c.origin, in)
 	if err != nil {
 		return answer, outcome{verdict: gaveUp, cause: err}, fmt.Errorf("kos: %w", err)

@@ -21,11 +21,18 @@ import (
 
 // overload lets so many customers a second ask for bills, each with 2.7 s, for two minutes, and answers what became of
 // the calls made.
-func overload(t *testing.T, perSecond int, w quota.Window, delay time.Duration) (results map[string]int, alerts []string) {
+func overload(
+	t *testing.T,
+	perSecond int,
+	w quota.Window,
+	delay time.Duration,
+) (results map[string]int, alerts []string) {
 	t.Helper()
 	delays := kossim.DefaultDelays()
 	delays.Bill = delay
-	sim, err := kossim.New(kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &delays, QuotaPerMinute: kossim.NoQuota})
+	sim, err := kossim.New(
+		kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &delays, QuotaPerMinute: kossim.NoQuota},
+	)
 	require.NoError(t, err)
 	lines, err := sim.AddCustomers(kossim.Generate{Count: 400, Seed: 4})
 	require.NoError(t, err)
@@ -89,7 +96,10 @@ func TestAKOSThatHangsIsFoundOutUnderOverload(t *testing.T) {
 		l := connect(t, "http://kos.test", func(_ *kos.Config, d *kos.Deps) {
 			d.Quota, d.Now = &memory.Quota{Window: quota.Default(), Now: time.Now}, time.Now
 		})
-		kos.OverWire(l.Client, besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })})
+		kos.OverWire(
+			l.Client,
+			besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })},
+		)
 		var all sync.WaitGroup
 		start := time.Now()
 		for i := 0; l.Breakers()[0].State == operations.Closed; i++ {
@@ -111,7 +121,10 @@ func TestHurriedTimeoutsDoNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := connect(t, "http://kos.test")
-		kos.OverWire(l.Client, besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })})
+		kos.OverWire(
+			l.Client,
+			besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })},
+		)
 		for i := range 30 {
 			ctx, cancel := context.WithTimeout(t.Context(), 1900*time.Millisecond)
 			_, _ = l.ask(ctx, t, twoLines[i%2])

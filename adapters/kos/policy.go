@@ -47,7 +47,8 @@ func ParseBreakers(value string) (BreakerPolicies, error) {
 		}
 		policy, ok := breaking.Parse(rule)
 		if !ok {
-			return nil, fmt.Errorf("%q is not like bill.inquiry=5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
+			return nil, fmt.Errorf(
+				"%q is not like bill.inquiry=5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
 				entry, breaking.Most, breaking.Most)
 		}
 		out[op] = policy

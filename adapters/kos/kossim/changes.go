@@ -53,7 +53,9 @@ type LedgerRow struct {
 }
 
 func orderOf(in kosgen.ProductChangeRequest) order {
-	return order{in.TransactionId, in.LineNumber, in.CurrentProductCode, in.NewProductCode, in.EffectiveDate, in.ChangeReason}
+	return order{
+		in.TransactionId, in.LineNumber, in.CurrentProductCode, in.NewProductCode, in.EffectiveDate, in.ChangeReason,
+	}
 }
 
 // change decides an order, or repeats its first answer. The caller holds mu.
@@ -129,10 +131,11 @@ func (s *Simulator) judge(o order, today calendar.Date) string {
 	}
 	to, known := planOf(o.To)
 	current, _ := l.planOn(today)
+	onUnknownPlan := slices.Contains(s.shapesOf(CustomerGet, o.LineNumber), UnknownPlan)
 	switch {
 	case l.scenario == Suspended:
 		return LineNotInUse
-	case current != o.From && (o.From != withdrawn || !slices.Contains(s.shapesOf(CustomerGet, o.LineNumber), UnknownPlan)):
+	case current != o.From && (o.From != withdrawn || !onUnknownPlan):
 		return NotCurrentPlan
 	case !known || to.status != onSale:
 		return PlanNotOnSale

@@ -64,7 +64,8 @@ func (s *Simulator) askBill(_ *http.Request, body []byte) question {
 	var in kosgen.BillInquiryRequest
 	ok := whole(body, &in)
 	q := question{lineNumber: cut(in.LineNumber, 11), requestID: cut(in.RequestId, 64)}
-	if _, err := parseMonth(in.InquiryMonth); !ok || err != nil || !digits.MatchString(in.LineNumber) || !isID(in.RequestId) {
+	_, err := parseMonth(in.InquiryMonth)
+	if !ok || err != nil || !digits.MatchString(in.LineNumber) || !isID(in.RequestId) {
 		return q
 	}
 	q.run = s.onLine(in.LineNumber, func(l *subscriber) reply {
@@ -88,7 +89,9 @@ func (s *Simulator) askCustomer(r *http.Request, _ []byte) question {
 }
 
 func (s *Simulator) askLine(r *http.Request, _ []byte) question {
-	return s.ofLine(r, func(l *subscriber) reply { return reply{code: OK, data: kosgen.LineStatus{LineStatus: l.status()}} })
+	return s.ofLine(r, func(l *subscriber) reply {
+		return reply{code: OK, data: kosgen.LineStatus{LineStatus: l.status()}}
+	})
 }
 
 func (s *Simulator) askProducts(r *http.Request, _ []byte) question {

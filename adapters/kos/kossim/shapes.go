@@ -16,12 +16,12 @@ type Shape string
 
 // The shapes. Each changes only what its comment names.
 const (
-	MissingFields Shape = "missing_fields" // fields that KOS may leave out are left out: dates, fees, allowances, the amount of a charge
+	MissingFields Shape = "missing_fields" // optional fields are missing: dates, fees, allowances, the amount of a charge
 	Gzip          Shape = "gzip"           // the body is compressed, whatever the caller accepts
 	ByteOrderMark Shape = "bom"            // a byte-order mark stands before the body
 	Decimals      Shape = "decimals"       // amounts are written 74000.0
 	TextAmounts   Shape = "text_amounts"   // amounts are written "74000"
-	TornDiscounts Shape = "torn_discounts" // bill.inquiry: discounts are text with commas inside amounts and remarks in brackets
+	TornDiscounts Shape = "torn_discounts" // bill.inquiry: discounts are text with commas in amounts and remarks in brackets
 	UnknownPlan   Shape = "unknown_plan"   // customer.get, bill.inquiry: the plan is one that the plan list does not have
 	OtherCustomer Shape = "other_customer" // customer.get: the line belongs to another customer now
 )
