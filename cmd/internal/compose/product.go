@@ -16,6 +16,7 @@ import (
 	"phonebill/core/product/facts"
 	"phonebill/core/product/parked"
 	"phonebill/core/quota"
+	"phonebill/core/request"
 	"phonebill/core/requests"
 	requestdesk "phonebill/core/requests/desk"
 	"phonebill/core/retention"
@@ -26,7 +27,7 @@ import (
 // How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A question
 // of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
 const (
-	factsPatience   = 2700 * time.Millisecond
+	factsPatience   = request.AnswerBudget
 	factsAttempts   = 3
 	factsBackground = 10 * time.Second
 )
