@@ -137,7 +137,8 @@ func TestOverQuotaAndOurBugsDoNotCount(t *testing.T) {
 	}
 }
 
-// TestHalfOpen runs in virtual time on a pipe: 30 s open, probes, open again after one failure, closed after three successes.
+// TestHalfOpen runs in virtual time on a pipe: 30 s open, probes, open again after one failure, closed after three
+// successes.
 func TestHalfOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -218,12 +219,15 @@ func TestHalfOpenLetsFewPass(t *testing.T) {
 	})
 }
 
-// TestOneBadLineDoesNotKeepABreakerOpen: KOS is back, but for one line whose customer presses reload every second (KOS fails on it always).
+// TestOneBadLineDoesNotKeepABreakerOpen: KOS is back, but for one line whose customer presses reload every second (KOS
+// fails on it always).
 func TestOneBadLineDoesNotKeepABreakerOpen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var well atomic.Bool
-		sim, err := kossim.New(kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &kossim.Delays{}, QuotaPerMinute: kossim.NoQuota})
+		sim, err := kossim.New(
+			kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &kossim.Delays{}, QuotaPerMinute: kossim.NoQuota},
+		)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, sim.Close()) }()
 		l := pipe(t, func(w http.ResponseWriter, r *http.Request) {
@@ -248,8 +252,8 @@ func TestOneBadLineDoesNotKeepABreakerOpen(t *testing.T) {
 	})
 }
 
-// TestProbesThatSayNothingRest: a KOS that counts too many calls, or does not know us, is not asked every second; one that does not
-// understand what we ask about nobody's line is well.
+// TestProbesThatSayNothingRest: a KOS that counts too many calls, or does not know us, is not asked every second; one
+// that does not understand what we ask about nobody's line is well.
 func TestProbesThatSayNothingRest(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]struct {
@@ -322,7 +326,12 @@ func TestE429ShrinksTheBudget(t *testing.T) {
 	for range 20 {
 		_, _ = l.ask(t.Context(), t, twoLines[0])
 	}
-	require.EqualValues(t, 3, l.requests.Load(), "6, 4 and 3 calls of the 8 are left after the first, second and third refusal")
+	require.EqualValues(
+		t,
+		3,
+		l.requests.Load(),
+		"6, 4 and 3 calls of the 8 are left after the first, second and third refusal",
+	)
 	require.Contains(t, l.log.String(), "the budget shrinks")
 }
 
@@ -345,7 +354,8 @@ func TestLanes(t *testing.T) {
 	require.Equal(t, quota.Shares{quota.Change: 1, quota.Read: 1, quota.Refresh: 1, quota.Prefetch: 4}, l.quota.Spent())
 }
 
-// TestBreakersCloseByThemselves: without a customer, within 30 s of KOS's recovery and the open period's end; and a probe changes nothing.
+// TestBreakersCloseByThemselves: without a customer, within 30 s of KOS's recovery and the open period's end; and a
+// probe changes nothing.
 func TestBreakersCloseByThemselves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -61,9 +61,9 @@ func (l *times) p99() (time.Duration, int) {
 	return worst, n
 }
 
-// TestAHangingOperationLeavesTheOthersAlone (issue: within 2x of their p99). Virtual time makes the ratio exact. Customers read bills,
-// plans and customers and change plans at a steady rate, on the budget and the delays of the product; then every bill inquiry hangs, and a
-// crowd asks for bills all the same.
+// TestAHangingOperationLeavesTheOthersAlone (issue: within 2x of their p99). Virtual time makes the ratio exact.
+// Customers read bills, plans and customers and change plans at a steady rate, on the budget and the delays of the
+// product; then every bill inquiry hangs, and a crowd asks for bills all the same.
 func TestAHangingOperationLeavesTheOthersAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -106,7 +106,11 @@ func TestAHangingOperationLeavesTheOthersAlone(t *testing.T) {
 				calls++
 				o := order(t, lines[calls%len(lines)], premium, standard)
 				o.TransactionID[14], o.TransactionID[13] = byte(calls), byte(calls>>8)
-				within(5*time.Second, func(ctx context.Context) bool { return l.Change(ctx, o).Kind == product.AnswerAccepted }, &changes)
+				within(
+					5*time.Second,
+					func(ctx context.Context) bool { return l.Change(ctx, o).Kind == product.AnswerAccepted },
+					&changes,
+				)
 			}
 			for n := range bills {
 				within(3*time.Second, bill(i*7+n), nil)
@@ -127,12 +131,25 @@ func TestAHangingOperationLeavesTheOthersAlone(t *testing.T) {
 		all.Wait()
 		readsWhile, nReadsWhile := reads.p99()
 		changesWhile, nChangesWhile := changes.p99()
-		t.Logf("product reads p99 %v -> %v (%d, %d), changes p99 %v -> %v (%d, %d)", readsBefore, readsWhile, nReads, nReadsWhile,
-			changesBefore, changesWhile, nChanges, nChangesWhile)
+		t.Logf(
+			"product reads p99 %v -> %v (%d, %d), changes p99 %v -> %v (%d, %d)",
+			readsBefore,
+			readsWhile,
+			nReads,
+			nReadsWhile,
+			changesBefore,
+			changesWhile,
+			nChanges,
+			nChangesWhile,
+		)
 		require.LessOrEqual(t, float64(readsWhile)/float64(readsBefore), 2.)
 		require.LessOrEqual(t, float64(changesWhile)/float64(changesBefore), 2.)
-		require.Equal(t, [4]int{half / 2, half / 10, half / 2, half / 10}, [4]int{nReads, nChanges, nReadsWhile, nChangesWhile},
-			"none failed, before or while bills hang")
+		require.Equal(
+			t,
+			[4]int{half / 2, half / 10, half / 2, half / 10},
+			[4]int{nReads, nChanges, nReadsWhile, nChangesWhile},
+			"none failed, before or while bills hang",
+		)
 		require.NoError(t, sim.Close())
 	})
 }

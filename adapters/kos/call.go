@@ -26,57 +26,31 @@ import (
 	"phonebill/ports"
 )
 
-// Operation names a call of KOS as kos.md does.
-type Operation string
-
 const (
-	billInquiry         Operation = "bill.inquiry"
-	customerGet         Operation = "customer.get"
-	productsList        Operation = "products.list"
-	productChange       Operation = "product.change"
-	productChangeStatus Operation = "product.change.status"
+	maxAnswer    = 1 << 20          // bytes
+	callTimeout  = 10 * time.Second // of background work; customers give less
+	logTimeout   = time.Second      // for writing the call log; a result is not held up longer
+	quotaTimeout = time.Second      // for reporting E429 to the quota
 )
 
-// used are the operations that we use; each has a breaker of its own.
-func used() []Operation {
-	return []Operation{billInquiry, customerGet, productsList, productChange, productChangeStatus}
-}
-
-// compartment is where calls of the operation stand in the bulkhead.
-func (o Operation) compartment() compartment {
-	switch o {
-	case billInquiry:
-		return billReads
-	case productChange, productChangeStatus:
-		return changes
-	case customerGet, productsList:
-	}
-	return productReads
-}
-
-const (
-	maxAnswer  = 1 << 20          // bytes
-	maxCall    = 10 * time.Second // the longest that background work may wait (product.md); callers wait less
-	maxLogging = time.Second      // to write the call log; the answer is not held up longer
-)
-
-// question is one call. read judges the data of a success; it runs on the caller's goroutine before call returns.
+// question is one call that is to be made.
 type question struct {
-	operation Operation
-	lane      quota.Lane
-	line      line.Number
-	request   id.ID
-	http      *http.Request
-	read      func(body []byte) error
+	of      *traits
+	lane    quota.Lane
+	line    line.Number
+	request id.ID
+	http    *http.Request
+	decode  func(body []byte) error // judges the data of a success; runs on the caller's goroutine before call returns
 }
 
-// call asks, and a reading question once more when KOS refused our key unread and there is another key. That takes quota as any call does
-// and is the second attempt of the question, so it is done after the first one only, and who asks is not to try again after it: three calls
-// a question are the most. In a later attempt it is he who tries again, with the other key. A change is not repeated here: its order
-// decides (it was not sent, in effect).
+// call makes the call. When KOS refused our credential unread and there is another one, an idempotent call is made once
+// more with it. That takes quota as any call does and counts as the second attempt, so it happens after the first
+// attempt only, and the caller is not to try again after it: three calls per question are the most. In a later attempt
+// the caller itself tries again, with the other credential. A call that is not idempotent is left to the caller, which
+// learns that it was not sent.
 func (c *Client) call(ctx context.Context, q question) outcome {
 	out := c.once(ctx, q)
-	if out.verdict != unknownKey || !out.otherKey || q.operation == productChange {
+	if out.verdict != unknownKey || !out.otherKey || !q.of.idempotent {
 		return out
 	}
 	if ports.AttemptOf(ctx) > 1 {
@@ -88,45 +62,47 @@ func (c *Client) call(ctx context.Context, q question) outcome {
 	return out
 }
 
-// once takes the question through breaker, turnstile (bulkhead and quota) and wire, in that order: an open breaker spends no quota, and
-// a refused quota says nothing about KOS.
+// once takes the call through circuit breaker, rate limiter (bulkhead and quota) and wire, in that order: an open
+// breaker spends no quota, and a refusal by the quota says nothing about KOS.
 func (c *Client) once(ctx context.Context, q question) outcome {
-	let, wait, err := c.deps.Breakers.allow(q.operation, c.probe)
+	permit, wait, err := c.deps.Breakers.allow(q.of.name, c.probe)
 	if err != nil {
-		return c.told(ctx, q, outcome{verdict: breakerOpen, retryAfter: wait, cause: err})
+		return c.countAndLog(ctx, q, outcome{verdict: breakerOpen, retryAfter: wait, cause: err})
 	}
-	out := outcome{verdict: broken} // should the code below panic, the breaker hears of a failure
-	defer func() { let.report(out, q.line) }()
-	waiting, cancel := context.WithTimeout(ctx, maxCall)
+	out := outcome{verdict: broken} // what the breaker is given if the code below panics
+	defer func() { permit.report(out, q.line) }()
+	queued, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	came := time.Now()
-	over, err := c.gate.pass(waiting, q.lane, q.operation.compartment(), q.line, c.paces[q.operation].need(q.operation))
+	began := time.Now()
+	release, err := c.limiter.acquire(queued, q.lane, q.of.compartment, q.line, c.latencies[q.of.name].needed())
 	switch {
 	case errors.Is(err, ports.ErrNotAsked):
-		out = c.told(ctx, q, outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err})
-		return out
+		out = outcome{verdict: quotaUsedUp, retryAfter: fault.From(err).RetryAfter(), cause: err}
+		return c.countAndLog(ctx, q, out)
 	case err != nil:
-		out = c.told(ctx, q, outcome{verdict: gaveUp, cause: err})
-		return out
+		out = outcome{verdict: gaveUp, cause: err}
+		return c.countAndLog(ctx, q, out)
 	}
-	defer over()
-	out = c.ask(ctx, q, let.state, time.Since(came))
+	defer release()
+	out = c.send(ctx, q, permit.state, time.Since(began))
 	return out
 }
 
-// ask makes the one request, judges it and writes it to the call log. waited is how long it took to get its turn.
-func (c *Client) ask(ctx context.Context, q question, breaker operations.BreakerState, waited time.Duration) outcome {
+// send makes the one request, judges the answer and writes the call log. waited is how long the call waited for its
+// turn.
+func (c *Client) send(ctx context.Context, q question, breaker operations.BreakerState, waited time.Duration) outcome {
 	if err := ctx.Err(); err != nil {
-		return c.told(ctx, q, outcome{verdict: gaveUp, cause: err})
+		return c.countAndLog(ctx, q, outcome{verdict: gaveUp, cause: err})
 	}
-	limited, cancel := context.WithTimeout(ctx, maxCall)
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	key := c.keys.key()
-	dress(limited, q.http, key)
+	setHeaders(limited, q.http, key)
 	entry := audit.Call{
-		ID: c.deps.NewID(), Operation: string(q.operation), Line: q.line, RequestID: cmp.Or(q.request, ports.RequestOf(ctx)),
-		AskedAt: c.deps.Now(), Waited: waited.Truncate(time.Millisecond), Attempt: ports.AttemptOf(ctx),
-		Breaker: string(breaker), Request: sent(q.http),
+		ID: c.deps.NewID(), Operation: string(q.of.name), Line: q.line,
+		RequestID: cmp.Or(q.request, ports.RequestOf(ctx)), AskedAt: c.deps.Now(),
+		Waited: waited.Truncate(time.Millisecond), Attempt: ports.AttemptOf(ctx), Breaker: string(breaker),
+		Request: loggedRequest(q.http),
 	}
 	out, x := c.timed(limited, q)
 	if out.verdict == unknownKey {
@@ -134,67 +110,66 @@ func (c *Client) ask(ctx context.Context, q question, breaker operations.Breaker
 	}
 	entry.AnsweredAt, entry.HTTPStatus, entry.Answer = c.deps.Now(), x.status, x.body
 	entry.Result = out.label()
-	c.metrics.seconds.WithLabelValues(string(q.operation)).Observe(entry.AnsweredAt.Sub(entry.AskedAt).Seconds())
+	c.metrics.seconds.WithLabelValues(string(q.of.name)).Observe(entry.AnsweredAt.Sub(entry.AskedAt).Seconds())
 	c.record(ctx, entry)
-	return c.told(ctx, q, out)
+	return c.countAndLog(ctx, q, out)
 }
 
-// timed makes the request, judges it and learns how long such a call takes.
+// timed makes the request, judges the answer and updates the operation's latency estimate.
 func (c *Client) timed(ctx context.Context, q question) (out outcome, x exchange) {
-	set, pace := time.Now(), c.paces[q.operation]
-	end, _ := ctx.Deadline() // ask has set one
-	given := end.Sub(set)
+	began, latency := time.Now(), c.latencies[q.of.name]
+	deadline, _ := ctx.Deadline() // send has set one
+	available := deadline.Sub(began)
 	x = c.exchange(ctx, q.http)
 	if x.err == nil {
-		pace.took(q.operation, time.Since(set))
-		return judge(x, q.operation, q.read), x
+		latency.observe(time.Since(began))
+		return judge(x, q.of, q.decode), x
 	}
-	if errors.Is(x.err, errLate) {
-		return outcome{verdict: gaveUp, cause: errLate}, x
+	if errors.Is(x.err, errTooLate) {
+		return outcome{verdict: gaveUp, cause: errTooLate}, x
 	}
 	out = failed(ctx, x.connected, x.err)
-	if out.verdict == noAnswer && given < q.operation.enough() {
+	if out.verdict == noAnswer && available < q.of.sufficient() {
 		out.hurried = true
-		pace.inVain(q.operation)
+		latency.observeTimeout()
 	}
 	return out, x
 }
 
-// told counts the outcome and says aloud what a person must look at.
-func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
-	c.metrics.calls.WithLabelValues(string(q.operation), out.label()).Inc()
+// countAndLog counts the outcome in the metrics, and logs and alerts what a person must look at. It returns out.
+func (c *Client) countAndLog(ctx context.Context, q question, out outcome) outcome {
+	name := string(q.of.name)
+	operation, result := slog.String("operation", name), slog.String("result", out.label())
+	c.metrics.calls.WithLabelValues(name, out.label()).Inc()
 	switch out.verdict {
 	case ourFault:
-		if c.probe { // what it asks about does not exist: KOS need not understand it
+		if c.probe { // a probe asks about what does not exist: KOS need not understand it
 			break
 		}
-		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug of ours",
-			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
-		c.alert(ctx, alert.Refused, string(q.operation), "KOS does not understand our request: "+out.label())
+		c.deps.Logger.ErrorContext(ctx, "kos refuses our request: a bug of ours", operation, result,
+			slog.Any("error", out.cause))
+		c.alert(ctx, alert.Refused, name, "KOS does not understand our request: "+out.label())
 	case unknownKey:
-		c.deps.Logger.ErrorContext(ctx, "kos refuses our credential", slog.String("operation", string(q.operation)),
+		c.deps.Logger.ErrorContext(ctx, "kos refuses our credential", operation,
 			slog.Bool("anotherOneIsTried", out.otherKey), slog.Any("error", out.cause))
-		c.alert(ctx, alert.Refused, string(q.operation), "KOS does not know our credential; "+nextKey(out.otherKey))
+		c.alert(ctx, alert.Refused, name, "KOS does not know our credential; "+nextKey(out.otherKey))
 	case overQuota:
-		c.overspent(ctx, out)
-		c.alert(ctx, alert.OverQuota, string(q.operation), "KOS counts more calls than we do; the budget shrinks for a while")
+		c.reportOverspent(ctx, out)
+		c.alert(ctx, alert.OverQuota, name, "KOS counts more calls than we do; the budget shrinks for a while")
 	case malformed, unreadable:
-		c.deps.Logger.WarnContext(ctx, "kos answered something that is not meant to be",
-			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
+		c.deps.Logger.WarnContext(ctx, "kos sent an unusable answer", operation, result, slog.Any("error", out.cause))
 	case broken, noConnection:
-		c.deps.Logger.WarnContext(ctx, "kos failed",
-			slog.String("operation", string(q.operation)), slog.String("result", out.label()), slog.Any("error", out.cause))
+		c.deps.Logger.WarnContext(ctx, "kos failed", operation, result, slog.Any("error", out.cause))
 	case business:
 		if out.impossible {
-			c.deps.Logger.WarnContext(ctx, "kos gave a no that the question cannot have",
-				slog.String("operation", string(q.operation)), slog.String("result", out.label()))
+			c.deps.Logger.WarnContext(ctx, "kos refused with a code that does not fit the question", operation, result)
 		}
-	case answered, unsupported, noAnswer, left, gaveUp, quotaUsedUp, breakerOpen:
+	case answered, unsupported, noAnswer, callerGone, gaveUp, quotaUsedUp, breakerOpen:
 	}
 	if out.label() == unknownCode {
-		c.deps.Logger.WarnContext(ctx, "kos answered a result code that kos.md does not know",
-			slog.String("operation", string(q.operation)), slog.String("code", printable(out.code)))
-		c.alert(ctx, alert.UnknownCode, string(q.operation), "result code "+printable(out.code))
+		c.deps.Logger.WarnContext(ctx, "kos sent an unknown result code", operation,
+			slog.String("code", printable(out.code)))
+		c.alert(ctx, alert.UnknownCode, name, "result code "+printable(out.code))
 	}
 	return out
 }
@@ -206,30 +181,30 @@ func nextKey(other bool) string {
 	return "there is no other one"
 }
 
-// printable is as much of a code that KOS made up as fits on a line.
+// printable returns the beginning of an unknown code, quoted, at most eight bytes: a line number is longer.
 func printable(code string) string {
-	const enough = 8 // a line number is longer
-	return strings.Trim(strconv.QuoteToASCII(code[:min(len(code), enough)]), `"`)
+	const shown = 8
+	return strings.Trim(strconv.QuoteToASCII(code[:min(len(code), shown)]), `"`)
 }
 
 func (c *Client) alert(ctx context.Context, kind alert.Kind, subject, note string) {
 	c.deps.Alerts.Raise(ctx, alert.Alert{Kind: kind, Subject: subject, Note: note})
 }
 
-// overspent shrinks the budget of all instances: KOS counts otherwise than we do.
-func (c *Client) overspent(ctx context.Context, out outcome) {
-	c.deps.Logger.WarnContext(ctx, "kos says that we ask too much: the budget shrinks for a while",
+// reportOverspent shrinks the budget of all instances after E429: KOS counts more calls than we do.
+func (c *Client) reportOverspent(ctx context.Context, out outcome) {
+	c.deps.Logger.WarnContext(ctx, "kos reports that we exceed its quota: the budget shrinks for a while",
 		slog.Duration("retryAfter", out.retryAfter))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxLogging)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quotaTimeout)
 	defer cancel()
 	if err := c.deps.Quota.OverSpent(ctx, out.retryAfter); err != nil {
 		c.deps.Logger.ErrorContext(ctx, "the budget cannot be shrunk", slog.Any("error", err))
 	}
 }
 
-// dress adds credential and trace, and gives a request that was sent before its body back. An Idempotency-Key is never sent: net/http
-// would repeat the request by itself.
-func dress(ctx context.Context, r *http.Request, key personal.Secret) {
+// setHeaders sets credential and trace, and restores the body of a request that was sent before. It never sets an
+// Idempotency-Key: net/http would repeat the request by itself.
+func setHeaders(ctx context.Context, r *http.Request, key personal.Secret) {
 	r.Header.Set("Authorization", "Bearer "+key.Reveal())
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("Accept-Encoding", "identity")
@@ -240,22 +215,22 @@ func dress(ctx context.Context, r *http.Request, key personal.Secret) {
 	if parent := trace.Traceparent(); parent != "" {
 		r.Header.Set("Traceparent", parent)
 	}
-	r.Body = empty{}
+	r.Body = emptyBody{}
 	if r.GetBody != nil {
-		r.Body = io.NopCloser(bytes.NewReader(sent(r)))
+		r.Body = io.NopCloser(bytes.NewReader(loggedRequest(r)))
 	}
 }
 
-// empty is a body of no bytes that net/http does not recognise as none. With it a GET is not "replayable", so that net/http does
-// not repeat it on a kept connection that broke: one call is one request, and the quota counts calls. On the wire it is nothing. A
-// POST needs no such help: net/http repeats one only if not a byte of it was written.
-type empty struct{}
+// emptyBody is a body of no bytes that net/http does not recognise as http.NoBody. With it a GET is not "replayable",
+// so that net/http does not repeat it when a kept connection breaks: one call is one request, and the quota counts
+// calls. On the wire it is nothing. A POST needs no such help: net/http repeats one only if no byte of it was written.
+type emptyBody struct{}
 
-func (empty) Read([]byte) (int, error) { return 0, io.EOF }
-func (empty) Close() error             { return nil }
+func (emptyBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (emptyBody) Close() error             { return nil }
 
-// sent is what the call log keeps of a request: its body, or the path when it has none.
-func sent(r *http.Request) []byte {
+// loggedRequest returns what the call log keeps of a request: its body, or its path when it has none.
+func loggedRequest(r *http.Request) []byte {
 	if r.GetBody == nil {
 		return []byte(r.URL.RequestURI())
 	}
@@ -268,22 +243,23 @@ func sent(r *http.Request) []byte {
 	return raw
 }
 
-// exchange is what the wire brought.
+// exchange is the result of one HTTP request.
 type exchange struct {
 	connected bool // there was a connection, so bytes may have left
 	status    int
 	header    http.Header
 	body      []byte // at most maxAnswer+1 bytes
-	err       error  // no whole answer came
+	err       error  // no complete answer came
 }
 
+// exchange sends the request and reads the answer.
 func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		x.connected = true
 		ports.Sent(ctx)
-		guard(info, func() error { return c.leaving(ctx) })
+		guard(info, func() error { return c.mayStillSend(ctx) })
 	}})
-	res, err := c.wire.RoundTrip(r.WithContext(ctx)) // not http.Client: no redirects, no URL with a line number in errors
+	res, err := c.wire.RoundTrip(r.WithContext(ctx)) // http.Client would follow redirects and put the URL into errors
 	if err != nil {
 		x.err = err
 		return x
@@ -297,11 +273,11 @@ func (c *Client) exchange(ctx context.Context, r *http.Request) (x exchange) {
 	return x
 }
 
-// gzipMagic begins what gzip makes, and nothing that is JSON.
+// gzipMagic begins every gzip stream and no JSON document.
 var gzipMagic = []byte("\x1f\x8b")
 
-// unzipped is the body that KOS compressed although it was asked not to, at most maxAnswer+1 bytes of it. What is not
-// gzip, or broken, stays as it is.
+// unzipped returns at most maxAnswer+1 bytes of a body that KOS compressed although it was asked not to. A body that is
+// no gzip stream, or a broken one, is returned unchanged.
 func unzipped(body []byte) []byte {
 	if !bytes.HasPrefix(body, gzipMagic) || len(body) > maxAnswer {
 		return body
@@ -310,22 +286,20 @@ func unzipped(body []byte) []byte {
 	if err != nil {
 		return body
 	}
-	clear, err := io.ReadAll(io.LimitReader(z, maxAnswer+1))
+	plain, err := io.ReadAll(io.LimitReader(z, maxAnswer+1))
 	if err != nil {
 		return body
 	}
-	return clear
+	return plain
 }
 
-// transport has a connection for each of the few calls that the quota allows at a time.
-func transport(connect time.Duration) http.RoundTripper {
+// newTransport returns a transport with a kept connection for each of the few calls that the quota allows at a time.
+func newTransport(connect time.Duration) http.RoundTripper {
 	dialer := &net.Dialer{Timeout: connect, KeepAlive: 15 * time.Second}
 	return &http.Transport{
-		DialContext: guarding(dialer.DialContext), TLSHandshakeTimeout: connect, // no proxy: KOS is on a private link
+		// No proxy: KOS is on a private link.
+		DialContext: guardedDialer(dialer.DialContext), TLSHandshakeTimeout: connect,
 		MaxIdleConns: 16, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10, DisableCompression: true,
 	}
 }
-
-// errBreaker is the cause of a call that the breaker did not let pass.
-var errBreaker = errors.New("kos: breaker open")

@@ -107,14 +107,22 @@ func TestAskTellsWhatKOSKnows(t *testing.T) {
 	o := order(t, "01012345678", premium, standard)
 	require.Equal(t, product.AnswerAbsent, l.Ask(t.Context(), o).Kind)
 
-	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyLate, LateMs: 3_600_000}))
+	require.NoError(
+		t,
+		sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyLate, LateMs: 3_600_000}),
+	)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // less is too little for a change to set out
 	defer cancel()
 	require.Equal(t, product.AnswerNotSent, l.Change(soon(t), o).Kind)
 	require.Equal(t, product.AnswerUnknown, l.Change(ctx, o).Kind)
 	require.Equal(t, product.AnswerUnknown, l.Ask(t.Context(), o).Kind, "received, not decided")
 	sim.ClearFaults()
-	require.Equal(t, product.Answer{Kind: product.AnswerUnknown, Code: "E110"}, l.Change(t.Context(), o), "still in progress")
+	require.Equal(
+		t,
+		product.Answer{Kind: product.AnswerUnknown, Code: "E110"},
+		l.Change(t.Context(), o),
+		"still in progress",
+	)
 
 	o.TransactionID[1] = 1
 	require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyThenHang}))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -15,7 +16,7 @@ import (
 	"phonebill/ports"
 )
 
-// The result codes of kos.md.
+// The result codes of KOS.
 const (
 	codeOK            = "0000"
 	codeUnknownLine   = "E001"
@@ -33,33 +34,33 @@ const (
 	codeSystem        = "E999"
 )
 
-// verdict is what a call came to. The set is closed (the exhaustive linter watches the switches).
+// verdict is the result of a call. The set is closed: the exhaustive linter checks every switch on it.
 type verdict uint8
 
 const (
 	answered     verdict = iota // 0000 with the data asked for
-	business                    // KOS's own no
+	business                    // KOS refused for a business reason
 	unsupported                 // this KOS lacks the operation (HTTP 404)
-	overQuota                   // KOS says that we asked too much
-	ourFault                    // KOS does not understand us: a bug of ours
-	unknownKey                  // KOS does not know us by this key (401, 403): it did not look at the question
+	overQuota                   // KOS reports that we exceeded its quota (E429)
+	ourFault                    // KOS reports a malformed request (E400): a bug of ours
+	unknownKey                  // KOS refused our credential (401, 403) and did not read the request
 	broken                      // KOS failed, or the connection broke after it was made
-	malformed                   // KOS answered nonsense, or something else than it was asked: it is ill
-	unreadable                  // KOS answered in its own form, but what is in it cannot be used
-	noAnswer                    // asked, but our time ran out
-	left                        // the caller went away after KOS was asked
+	malformed                   // the answer has no valid envelope, or belongs to another question: KOS has failed
+	unreadable                  // the envelope is valid, the data in it cannot be used
+	noAnswer                    // sent, but our time ran out
+	callerGone                  // the caller gave up after the request was sent
 	noConnection                // KOS could not be reached: nothing was sent
-	gaveUp                      // the caller went away, or had no time left, before there was a connection
+	gaveUp                      // the caller gave up, or had no time left, before there was a connection
 	quotaUsedUp                 // our own budget is used up: nothing was sent
-	breakerOpen                 // the breaker did not let it pass: nothing was sent
+	breakerOpen                 // the breaker did not let the call pass: nothing was sent
 )
 
-// notAsked tells that provably nothing was sent.
+// notAsked reports whether provably nothing was sent.
 func (v verdict) notAsked() bool {
 	return v == noConnection || v == gaveUp || v == quotaUsedUp || v == breakerOpen
 }
 
-// result is the word for call log and metrics where KOS gave no code.
+// result returns the word for the call log and the metrics when KOS gave no code.
 func (v verdict) result() string {
 	switch v {
 	case answered:
@@ -74,7 +75,7 @@ func (v verdict) result() string {
 		return "UNREADABLE"
 	case noAnswer:
 		return "TIMEOUT"
-	case left:
+	case callerGone:
 		return "CANCELED"
 	case noConnection, gaveUp:
 		return "NOT_SENT"
@@ -87,42 +88,43 @@ func (v verdict) result() string {
 	}
 }
 
-// effect is what a verdict means for the breaker (decision 8).
+// effect is what a verdict means for the circuit breaker.
 type effect uint8
 
 const (
 	succeeds effect = iota // KOS works
-	fails                  // counts
+	fails                  // counts as a failure
 	ignored                // says nothing about KOS
 )
 
+// effect returns what the verdict means for the circuit breaker.
 func (v verdict) effect() effect {
 	switch v {
 	case answered, business, unsupported, unreadable:
 		return succeeds
 	case broken, malformed, noAnswer, noConnection:
 		return fails
-	case overQuota, ourFault, unknownKey, left, gaveUp, quotaUsedUp, breakerOpen:
+	case overQuota, ourFault, unknownKey, callerGone, gaveUp, quotaUsedUp, breakerOpen:
 		return ignored
 	default:
 		return fails
 	}
 }
 
-// outcome is a call's verdict with what is known beside it.
+// outcome is a call's verdict with its details.
 type outcome struct {
 	verdict    verdict
 	code       string        // KOS result code, "" when none came
-	retryAfter time.Duration // 0 = no idea
+	retryAfter time.Duration // 0 = unknown
 	cause      error         // never holds personal data
 	connection bool          // the connection itself failed, whatever the line
-	otherKey   bool          // unknownKey: there is another key to ask with
-	hurried    bool          // noAnswer: the call had less time than KOS may take
+	otherKey   bool          // unknownKey: there is another credential to try
+	hurried    bool          // noAnswer: the call had less time than is sufficient for the operation
 	transient  bool          // the same question may well be answered a moment later
-	impossible bool          // business: a no that this question cannot have
+	impossible bool          // business: a refusal that does not fit the question
 }
 
-// effect is what the outcome means for the breaker.
+// effect returns what the outcome means for the circuit breaker.
 func (o outcome) effect() effect {
 	if o.hurried {
 		return ignored
@@ -130,7 +132,7 @@ func (o outcome) effect() effect {
 	return o.verdict.effect()
 }
 
-// codes is the exhaustive table of kos.md; a code that is not in it is broken.
+// codes is the complete table of KOS's result codes; a call with any other code is broken.
 var codes = map[string]verdict{
 	codeOK:            answered,
 	codeUnknownLine:   business,
@@ -151,28 +153,30 @@ var codes = map[string]verdict{
 // errAnswer is the root of everything that is wrong with an answer.
 var errAnswer = errors.New("kos: unusable answer")
 
-// errMixedUp is the root of answers to something else than what was asked.
+// errMixedUp is the root of errors about an answer to another question.
 var errMixedUp = fmt.Errorf("%w, not to this question", errAnswer)
 
 func unusable(what string) error { return fmt.Errorf("%w: %s", errAnswer, what) }
 
 func mixedUp(what string) error { return fmt.Errorf("%w: %s", errMixedUp, what) }
 
-// judge reads an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP 200
-// alone, a no may come as 200 or 4xx. read is called for a success and says whether the data are what was asked for.
-// Data that cannot be used are no sign that KOS is ill as long as the envelope is good; data of another question are.
-func judge(x exchange, operation Operation, read func(body []byte) error) outcome {
+// judge classifies an answer. HTTP status and result code must agree: 5xx is broken whatever the code, success is HTTP
+// 200 alone, a refusal may come as 200 or 4xx. decode is called for a success and returns an error when the data are
+// not what was asked for. Data that cannot be used do not count against KOS as long as the envelope is valid; data of
+// another question do.
+func judge(x exchange, of *traits, decode func(body []byte) error) outcome {
 	x.body = bytes.TrimPrefix(x.body, byteOrderMark)
 	wait := retryAfter(x.header)
 	code, err := envelope(x.body)
 	switch {
 	case x.status >= http.StatusInternalServerError:
-		return outcome{verdict: broken, code: code, retryAfter: wait, cause: fmt.Errorf("kos: HTTP %d", x.status), transient: true}
+		cause := fmt.Errorf("kos: HTTP %d", x.status)
+		return outcome{verdict: broken, code: code, retryAfter: wait, cause: cause, transient: true}
 	case x.status == http.StatusTooManyRequests:
 		return outcome{verdict: overQuota, code: code, retryAfter: wait}
 	case x.status == http.StatusUnauthorized, x.status == http.StatusForbidden:
 		return outcome{verdict: unknownKey, cause: fmt.Errorf("kos: HTTP %d", x.status)}
-	case x.status == http.StatusNotFound && operation == productChangeStatus:
+	case x.status == http.StatusNotFound && of.optional:
 		return outcome{verdict: unsupported, code: code}
 	case err != nil:
 		return outcome{verdict: malformed, cause: err}
@@ -184,7 +188,7 @@ func judge(x exchange, operation Operation, read func(body []byte) error) outcom
 		return outcome{verdict: broken, code: code, cause: unusable("unknown result code")}
 	}
 	if v == answered {
-		switch err := read(x.body); {
+		switch err := decode(x.body); {
 		case errors.Is(err, errMixedUp):
 			return outcome{verdict: malformed, code: code, cause: err}
 		case err != nil:
@@ -192,28 +196,15 @@ func judge(x exchange, operation Operation, read func(body []byte) error) outcom
 		}
 	}
 	return outcome{
-		verdict: v, code: code, retryAfter: wait, transient: code == codeSystem, impossible: v == business && !operation.mayBeRefused(code),
+		verdict: v, code: code, retryAfter: wait, transient: code == codeSystem,
+		impossible: v == business && !slices.Contains(of.refusals, code),
 	}
 }
 
-// mayBeRefused tells whether a no of KOS's makes sense for the operation.
-func (o Operation) mayBeRefused(code string) bool {
-	switch o {
-	case billInquiry:
-		return code == codeUnknownLine || code == codeNoBill || code == codeLineNotInUse
-	case customerGet:
-		return code == codeUnknownLine
-	case productChange, productChangeStatus:
-		return code != codeNoBill
-	case productsList:
-	}
-	return false
-}
-
-// byteOrderMark may stand before an answer in UTF-8, where it means nothing.
+// byteOrderMark may precede an answer in UTF-8 and has no meaning there.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// envelope reads the result code of an answer, which must be one whole JSON document in UTF-8.
+// envelope returns the result code of an answer, which must be one complete JSON object in UTF-8.
 func envelope(body []byte) (string, error) {
 	var e struct {
 		ResultCode *string `json:"resultCode"`
@@ -233,7 +224,7 @@ func envelope(body []byte) (string, error) {
 	return *e.ResultCode, nil
 }
 
-// retryAfter reads seconds; 0 when there are none.
+// retryAfter returns the Retry-After header in seconds; 0 when there is none that is valid.
 func retryAfter(h http.Header) time.Duration {
 	seconds, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || seconds < 0 || seconds > 3600 {
@@ -250,7 +241,7 @@ func failed(ctx context.Context, connected bool, err error) outcome {
 	case !connected:
 		return outcome{verdict: noConnection, cause: wireFault(err, connected), connection: true, transient: true}
 	case errors.Is(ctx.Err(), context.Canceled):
-		return outcome{verdict: left, cause: ctx.Err()}
+		return outcome{verdict: callerGone, cause: ctx.Err()}
 	case ctx.Err() != nil:
 		return outcome{verdict: noAnswer, cause: ctx.Err()}
 	default:
@@ -258,7 +249,7 @@ func failed(ctx context.Context, connected bool, err error) outcome {
 	}
 }
 
-// readError is what a read answers its caller; nil for an answer.
+// readError returns the error that a read returns to its caller; nil when KOS answered.
 func (o outcome) readError() error {
 	cause := o.cause
 	switch o.verdict {
@@ -269,7 +260,7 @@ func (o outcome) readError() error {
 			return fault.New(code)
 		}
 		cause = unusable("result code " + o.code)
-	case noAnswer, left:
+	case noAnswer, callerGone:
 		cause = errors.Join(ports.ErrNoAnswer, cause)
 	case noConnection, gaveUp, quotaUsedUp, breakerOpen:
 		cause = errors.Join(ports.ErrNotAsked, ports.UnaskedError(o.label()), cause)
@@ -282,7 +273,7 @@ func (o outcome) readError() error {
 	return fault.New(fault.ServiceUnavailable).RetryIn(o.retryAfter).Because(cause)
 }
 
-// refusal is KOS's no to a read in our words. A line that is not in use (E003) has no bill.
+// refusal maps KOS's refusal of a read to our code. A line that is not in use (E003) has no bill.
 func (o outcome) refusal() (code fault.Code, ok bool) {
 	switch {
 	case o.impossible:
@@ -296,10 +287,10 @@ func (o outcome) refusal() (code fault.Code, ok bool) {
 	}
 }
 
-// unknownCode stands for all codes that kos.md does not know, so that the set of labels stays small.
+// unknownCode stands for all codes that are not in codes, so that the set of labels stays small.
 const unknownCode = "UNKNOWN_CODE"
 
-// label names the outcome in logs and metrics.
+// label returns the outcome's name in call log, logs and metrics.
 func (o outcome) label() string {
 	if o.code == "" || o.verdict == malformed || o.verdict == unreadable {
 		return o.verdict.result()

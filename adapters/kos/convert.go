@@ -20,12 +20,12 @@ import (
 	"phonebill/ports"
 )
 
-// answerData is the part of an answer that the operation is about.
+// answerData is the envelope's part that depends on the operation.
 type answerData[T any] struct {
 	Data maybe[T] `json:"data"`
 }
 
-// dataOf reads the data of an answer whose envelope is good.
+// dataOf unmarshals the data of an answer whose envelope is valid; missing is the error text when there are none.
 func dataOf[T any](body []byte, missing string) (T, error) {
 	var in answerData[T]
 	if err := json.Unmarshal(body, &in); err != nil || in.Data.v == nil {
@@ -36,9 +36,9 @@ func dataOf[T any](body []byte, missing string) (T, error) {
 }
 
 type billData struct {
-	ProductCode              words                    `json:"productCode"`
-	ProductName              words                    `json:"productName"`
-	ContractInfo             words                    `json:"contractInfo"`
+	ProductCode              trimmed                  `json:"productCode"`
+	ProductName              trimmed                  `json:"productName"`
+	ContractInfo             trimmed                  `json:"contractInfo"`
 	ContractMonths           count                    `json:"contractMonths"`
 	ContractStart            digitsOnly               `json:"contractStart"`
 	ContractEnd              digitsOnly               `json:"contractEnd"`
@@ -54,26 +54,26 @@ type billData struct {
 }
 
 type itemData struct {
-	Name   words  `json:"name"`
-	Amount amount `json:"amount"`
+	Name   trimmed `json:"name"`
+	Amount amount  `json:"amount"`
 }
 
 type usageData struct {
-	Voice words `json:"voice"`
-	SMS   words `json:"sms"`
-	Data  words `json:"data"`
+	Voice trimmed `json:"voice"`
+	SMS   trimmed `json:"sms"`
+	Data  trimmed `json:"data"`
 }
 
 type paymentData struct {
 	BillingDate   digitsOnly `json:"billingDate"`
 	DueDate       digitsOnly `json:"dueDate"`
-	PaymentStatus words      `json:"paymentStatus"`
-	PaymentMethod words      `json:"paymentMethod"`
+	PaymentStatus trimmed    `json:"paymentStatus"`
+	PaymentMethod trimmed    `json:"paymentMethod"`
 }
 
-// readBill turns an answer into the bill that was asked for. Every field may be missing but those without which it is
-// no bill: its plan, its month, and a total that is stated or follows from complete parts. A bill of another month is
-// not the answer to the question.
+// readBill converts an answer to the bill that was asked for. Every field may be missing except those without which it
+// is no bill: its plan, its month, and a total that is stated or follows from complete parts. A bill of another month
+// is mixedUp.
 func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 	d, err := dataOf[billData](body, "no bill")
 	switch {
@@ -87,10 +87,11 @@ func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 		return bill.Bill{}, unusable("bill without a plan")
 	}
 	b := bill.Bill{
-		Line: n, Month: m, ProductCode: string(d.ProductCode), ProductName: string(d.ProductName), ContractInfo: string(d.ContractInfo),
-		Contract: term(d), Charges: items(d.Charges), Discounts: discounts(d.DiscountInfo), Usage: usage(d.Usage.or()),
+		Line: n, Month: m, ProductCode: string(d.ProductCode), ProductName: string(d.ProductName),
+		ContractInfo: string(d.ContractInfo), Contract: term(d), Charges: items(d.Charges),
+		Discounts: discounts(d.DiscountInfo), Usage: usage(d.Usage.orZero()),
 		TerminationFee: d.EstimatedCancellationFee.won, DeviceInstallment: d.DeviceInstallment.won,
-		DeviceInstallmentMonthly: d.DeviceInstallmentMonthly.won, Payment: payment(d.BillingPaymentInfo.or()),
+		DeviceInstallmentMonthly: d.DeviceInstallmentMonthly.won, Payment: payment(d.BillingPaymentInfo.orZero()),
 	}
 	if err := plausible(b, d.Charge.won); err != nil {
 		return bill.Bill{}, err
@@ -107,30 +108,33 @@ func readBill(body []byte, n line.Number, m calendar.Month) (bill.Bill, error) {
 	return b, nil
 }
 
-// mostWon is more than anybody is charged. Within it no sum of a bill's amounts overflows: an answer has room for some ten thousand.
-const mostWon money.Won = 1_000_000_000_000
+// maxWon is more than any customer is charged. Within it no sum of a bill's amounts overflows: an answer has room for
+// some ten thousand amounts.
+const maxWon money.Won = 1_000_000_000_000
 
-// plausible refuses what cannot be meant: amounts beyond all measure, fees that would be paid to the customer, discounts that would be
-// added. Charges and the total may be negative: corrections and credits are. An amount that is missing says nothing.
+// plausible returns an error for amounts that cannot be right: amounts beyond maxWon, fees that would be paid to the
+// customer, discounts that would be added. Charges and the total may be negative: corrections and credits are. Missing
+// amounts are ignored.
 func plausible(b bill.Bill, total *money.Won) error {
-	signed, unsigned := []*money.Won{total}, []*money.Won{b.TerminationFee, b.DeviceInstallment, b.DeviceInstallmentMonthly}
+	signed := []*money.Won{total}
+	unsigned := []*money.Won{b.TerminationFee, b.DeviceInstallment, b.DeviceInstallmentMonthly}
 	for _, c := range b.Charges {
 		signed = append(signed, c.Amount)
 	}
 	for _, d := range b.Discounts {
 		unsigned = append(unsigned, d.Amount)
 	}
-	beyond := func(w *money.Won) bool { return w != nil && (*w < -mostWon || *w > mostWon) }
+	beyond := func(w *money.Won) bool { return w != nil && (*w < -maxWon || *w > maxWon) }
 	if slices.ContainsFunc(signed, beyond) || slices.ContainsFunc(unsigned, implausible) {
-		return unusable("amount that cannot be meant")
+		return unusable("implausible amount")
 	}
 	return nil
 }
 
-// implausible tells of an amount that is never negative.
-func implausible(w *money.Won) bool { return w != nil && (*w < 0 || *w > mostWon) }
+// implausible reports whether an amount that is never negative cannot be right.
+func implausible(w *money.Won) bool { return w != nil && (*w < 0 || *w > maxWon) }
 
-// fee is the amount of a fee; nil when it is missing or cannot be meant, for the rest of the answer is good.
+// fee returns the amount of a fee; nil when it is missing or implausible, because the rest of the answer is good.
 func (a amount) fee() *money.Won {
 	if implausible(a.won) {
 		return nil
@@ -138,7 +142,7 @@ func (a amount) fee() *money.Won {
 	return a.won
 }
 
-// term is nil when KOS states nothing of the contract's term.
+// term returns the contract's term; nil when KOS states nothing of it.
 func term(d billData) *bill.Contract {
 	c := bill.Contract{Months: d.ContractMonths.n, Start: d.ContractStart.date(), End: d.ContractEnd.date()}
 	if c == (bill.Contract{}) {
@@ -147,21 +151,21 @@ func term(d billData) *bill.Contract {
 	return &c
 }
 
-// items keeps an item of which nothing can be read: a sum without it would be wrong.
+// items converts a list of amounts. It keeps an unreadable item: a sum without it would be wrong.
 func items(in maybe[[]maybe[itemData]]) []bill.Item {
 	if in.v == nil {
 		return nil
 	}
 	out := make([]bill.Item, len(*in.v))
 	for i, a := range *in.v {
-		out[i] = bill.Item{Name: string(a.or().Name), Amount: a.or().Amount.won}
+		out[i] = bill.Item{Name: string(a.orZero().Name), Amount: a.orZero().Amount.won}
 	}
 	return out
 }
 
 const unlimited = "무제한"
 
-// usage keeps the texts and reads numbers where it can.
+// usage keeps the texts and parses numbers where it can.
 func usage(in usageData) bill.Usage {
 	u := bill.Usage{Voice: string(in.Voice), SMS: string(in.SMS), Data: string(in.Data)}
 	u.VoiceUnlimited, u.SMSUnlimited, u.DataUnlimited =
@@ -176,7 +180,7 @@ var (
 	dataPattern    = regexp.MustCompile(`^([0-9][0-9,]*(?:\.[0-9]+)?)\s*([KMGT])B$`)
 )
 
-// minutes reads 250분 and 4시간 10분; nil for anything else.
+// minutes parses 250분 and 4시간 10분; it returns nil for anything else.
 func minutes(s string) *int {
 	found := minutesPattern.FindStringSubmatch(s)
 	if found == nil || found[1] == "" && found[2] == "" {
@@ -185,7 +189,7 @@ func minutes(s string) *int {
 	return whole(number(found[1])*60 + number(found[2]))
 }
 
-// messages reads 300건; nil for anything else.
+// messages parses 300건; it returns nil for anything else.
 func messages(s string) *int {
 	found := countPattern.FindStringSubmatch(s)
 	if found == nil {
@@ -194,7 +198,7 @@ func messages(s string) *int {
 	return whole(number(found[1]))
 }
 
-// megabytes reads 23.5GB, rounded (1 GB = 1024 MB); nil for anything else.
+// megabytes parses 23.5GB and rounds it (1 GB = 1024 MB); it returns nil for anything else.
 func megabytes(s string) *int {
 	found := dataPattern.FindStringSubmatch(strings.ToUpper(s))
 	if found == nil {
@@ -204,13 +208,13 @@ func megabytes(s string) *int {
 	return whole(number(found[1]) * scale)
 }
 
-// number reads digits with commas; the patterns let nothing else pass, and nothing is 0.
+// number parses digits with commas; the patterns match nothing else. An empty string is 0.
 func number(s string) float64 {
 	f, _ := strconv.ParseFloat(strings.ReplaceAll(s, ",", ""), 64)
 	return f
 }
 
-// whole rounds; nil for a number that cannot be meant.
+// whole rounds f; it returns nil for a number beyond 32 bits.
 func whole(f float64) *int {
 	if f > math.MaxInt32 {
 		return nil
@@ -219,7 +223,7 @@ func whole(f float64) *int {
 	return &n
 }
 
-// payment leaves the status empty when KOS tells none, or one that we do not know.
+// payment converts the payment. The status is empty when KOS sends none, or an unknown one.
 func payment(in paymentData) bill.Payment {
 	p := bill.Payment{BillingDate: in.BillingDate.date(), DueDate: in.DueDate.date(), Method: string(in.PaymentMethod)}
 	switch in.PaymentStatus {
@@ -234,33 +238,33 @@ func payment(in paymentData) bill.Payment {
 }
 
 type customerData struct {
-	CustomerID       words                `json:"customerId"`
-	CustomerName     words                `json:"customerName"`
-	OperatorCode     words                `json:"operatorCode"`
-	LineStatus       words                `json:"lineStatus"`
+	CustomerID       trimmed              `json:"customerId"`
+	CustomerName     trimmed              `json:"customerName"`
+	OperatorCode     trimmed              `json:"operatorCode"`
+	LineStatus       trimmed              `json:"lineStatus"`
 	CurrentProduct   maybe[planData]      `json:"currentProduct"`
 	ScheduledProduct maybe[scheduledData] `json:"scheduledProduct"`
 	Contract         maybe[contractData]  `json:"contract"`
 }
 
 type planData struct {
-	ProductCode    words  `json:"productCode"`
-	ProductName    words  `json:"productName"`
-	MonthlyFee     amount `json:"monthlyFee"`
-	DataAllowance  words  `json:"dataAllowance"`
-	VoiceAllowance words  `json:"voiceAllowance"`
-	SMSAllowance   words  `json:"smsAllowance"`
-	NetworkType    words  `json:"networkType"`
-	Description    words  `json:"description"`
-	OperatorCode   words  `json:"operatorCode"`
-	Status         words  `json:"status"`
+	ProductCode    trimmed `json:"productCode"`
+	ProductName    trimmed `json:"productName"`
+	MonthlyFee     amount  `json:"monthlyFee"`
+	DataAllowance  trimmed `json:"dataAllowance"`
+	VoiceAllowance trimmed `json:"voiceAllowance"`
+	SMSAllowance   trimmed `json:"smsAllowance"`
+	NetworkType    trimmed `json:"networkType"`
+	Description    trimmed `json:"description"`
+	OperatorCode   trimmed `json:"operatorCode"`
+	Status         trimmed `json:"status"`
 }
 
 type scheduledData struct {
 	planData
 
 	EffectiveDate digitsOnly `json:"effectiveDate"`
-	TransactionID words      `json:"transactionId"`
+	TransactionID trimmed    `json:"transactionId"`
 }
 
 type contractData struct {
@@ -269,14 +273,14 @@ type contractData struct {
 	EarlyTerminationFee amount     `json:"earlyTerminationFee"`
 }
 
-// readCustomer turns an answer into the line's customer. A line status that we do not know is kept: the pre-check has
-// a word for it. The plans are kept as KOS describes them here, for the plan list may not know them any more.
+// readCustomer converts an answer to the line's customer. An unknown line status is kept: the pre-check has a text for
+// it. The plans are kept as KOS describes them here, because the plan list may no longer have them.
 func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 	d, err := dataOf[customerData](body, "no customer")
 	if err != nil {
 		return product.Customer{}, err
 	}
-	current := d.CurrentProduct.or()
+	current := d.CurrentProduct.orZero()
 	if d.CustomerID == "" {
 		return product.Customer{}, unusable("customer without id")
 	}
@@ -284,18 +288,20 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 		named := ports.NamedError{Customer: string(d.CustomerID)}
 		return product.Customer{}, fmt.Errorf("%w: %w", unusable("customer without operator or plan"), named)
 	}
-	t := d.Contract.or()
+	t := d.Contract.orZero()
 	c := product.Customer{
-		CustomerID: string(d.CustomerID), Line: n, Name: personal.NewName(string(d.CustomerName)), OperatorCode: string(d.OperatorCode),
-		LineStatus: product.LineStatus(d.LineStatus), PlanCode: string(current.ProductCode), Plan: plan(current),
+		CustomerID: string(d.CustomerID), Line: n, Name: personal.NewName(string(d.CustomerName)),
+		OperatorCode: string(d.OperatorCode),
+		LineStatus:   product.LineStatus(d.LineStatus), PlanCode: string(current.ProductCode), Plan: plan(current),
 		Contract: product.Contract{
 			Date: t.ContractStart.date(), TermEnd: t.ContractEnd.date(), EarlyTerminationFee: t.EarlyTerminationFee.fee(),
 		},
 	}
-	if d.ScheduledProduct.said && d.ScheduledProduct.or().ProductCode == "" { // a change would be decided as if nothing was scheduled
+	// Without this check a change would be decided as if nothing was scheduled.
+	if d.ScheduledProduct.present && d.ScheduledProduct.orZero().ProductCode == "" {
 		return product.Customer{}, unusable("customer with a scheduled plan that cannot be read")
 	}
-	if s := d.ScheduledProduct.or(); s.ProductCode != "" {
+	if s := d.ScheduledProduct.orZero(); s.ProductCode != "" {
 		c.Scheduled = &product.Scheduled{
 			PlanCode: string(s.ProductCode), Plan: plan(s.planData), EffectiveDate: s.EffectiveDate.date(),
 			TransactionID: transactionOf(string(s.TransactionID)),
@@ -304,15 +310,17 @@ func readCustomer(body []byte, n line.Number) (product.Customer, error) {
 	return c, nil
 }
 
-// plan is a plan as KOS describes it; zero when it gives the code alone.
+// plan converts a plan; it returns the zero plan when KOS sends only the code.
 func plan(d planData) product.Plan {
 	if d == (planData{ProductCode: d.ProductCode}) {
 		return product.Plan{}
 	}
 	return product.Plan{
-		Code: string(d.ProductCode), Name: string(d.ProductName), MonthlyFee: d.MonthlyFee.fee(), DataAllowance: string(d.DataAllowance),
+		Code: string(d.ProductCode), Name: string(d.ProductName), MonthlyFee: d.MonthlyFee.fee(),
+		DataAllowance:  string(d.DataAllowance),
 		VoiceAllowance: string(d.VoiceAllowance), SMSAllowance: string(d.SMSAllowance), NetworkType: string(d.NetworkType),
-		Description: string(d.Description), OnSale: d.Status == "ACTIVE", SaleUnknown: d.Status == "", OperatorCode: string(d.OperatorCode),
+		Description: string(d.Description), OnSale: d.Status == "ACTIVE", SaleUnknown: d.Status == "",
+		OperatorCode: string(d.OperatorCode),
 	}
 }
 
@@ -320,16 +328,16 @@ type plansData struct {
 	Products maybe[[]maybe[planData]] `json:"products"`
 }
 
-// readPlans turns an answer into the plan list. A plan without a code is left out: there is nothing by which it could
-// be ordered. A list without any plan is unusable: it would replace a good copy.
+// readPlans converts an answer to the plan list. A plan without a code is left out, because it could not be ordered. A
+// list without any plan is unusable: it would replace a good copy.
 func readPlans(body []byte) ([]product.Plan, error) {
 	d, err := dataOf[plansData](body, "no plan list")
 	if err != nil {
 		return nil, err
 	}
 	var out []product.Plan
-	for _, in := range d.Products.or() {
-		p := in.or()
+	for _, in := range d.Products.orZero() {
+		p := in.orZero()
 		if p.ProductCode == "" {
 			continue
 		}
@@ -344,13 +352,13 @@ func readPlans(body []byte) ([]product.Plan, error) {
 }
 
 type changeData struct {
-	TransactionID  words `json:"transactionId"`
-	KosOrderNumber words `json:"kosOrderNumber"`
-	NewProductCode words `json:"newProductCode"`
-	ProcessResult  words `json:"processResult"`
+	TransactionID  trimmed `json:"transactionId"`
+	KosOrderNumber trimmed `json:"kosOrderNumber"`
+	NewProductCode trimmed `json:"newProductCode"`
+	ProcessResult  trimmed `json:"processResult"`
 }
 
-// readChange returns KOS's order number; what KOS echoes must be what was sent.
+// readChange returns KOS's order number. What KOS echoes must be what was sent.
 func readChange(body []byte, transaction, plan string) (string, error) {
 	d, err := dataOf[changeData](body, "no change")
 	switch {
@@ -369,13 +377,13 @@ func readChange(body []byte, transaction, plan string) (string, error) {
 }
 
 type changeStatusData struct {
-	TransactionID words `json:"transactionId"`
-	State         words `json:"state"`
-	ResultCode    words `json:"resultCode"`
+	TransactionID trimmed `json:"transactionId"`
+	State         trimmed `json:"state"`
+	ResultCode    trimmed `json:"resultCode"`
 }
 
-// readChangeStatus returns what KOS knows of the transaction. Data that are missing mean that it knows nothing; data
-// that cannot be read do not.
+// readChangeStatus returns what KOS knows of the transaction. Missing data mean that KOS does not know it; unreadable
+// data do not.
 func readChangeStatus(body []byte, transaction string) (product.Answer, error) {
 	var in answerData[json.RawMessage]
 	if err := json.Unmarshal(body, &in); err != nil {
@@ -405,7 +413,8 @@ func readChangeStatus(body []byte, transaction string) (product.Answer, error) {
 	}
 }
 
-// transactionOf reads a transaction id. What was ordered elsewhere may have one of another kind: that is some id, and none of ours.
+// transactionOf parses a transaction id. A change ordered elsewhere may have an id of another form: it becomes some id
+// that is none of ours.
 func transactionOf(s string) id.ID {
 	if s == "" {
 		return id.ID{}

@@ -46,11 +46,14 @@ func read(t *testing.T, data string) bill.Bill {
 
 func TestEveryFieldOfABill(t *testing.T) {
 	t.Parallel()
-	b := read(t, `"charge":74000,"contractInfo":" 24개월 약정 ","contractMonths":24,"contractStart":"20250301","contractEnd":"20270228",
+	b := read(
+		t,
+		`"charge":74000,"contractInfo":" 24개월 약정 ","contractMonths":24,"contractStart":"20250301","contractEnd":"20270228",
 		"charges":[{"name":"월정액","amount":59000},{"name":"단말기 할부금","amount":25000}],"discountInfo":"가족할인 10000원",
 		"usage":{"voice":"무제한","data":"23.5GB"},"estimatedCancellationFee":48000,"deviceInstallment":100000,
 		"deviceInstallmentMonthly":25000,
-		"billingPaymentInfo":{"billingDate":"20261130","dueDate":"20261225","paymentStatus":"완료","paymentMethod":"카드"}`)
+		"billingPaymentInfo":{"billingDate":"20261130","dueDate":"20261225","paymentStatus":"완료","paymentMethod":"카드"}`,
+	)
 	megabytes, monthly := 24064, money.Won(25_000)
 	date := func(s string) calendar.Date {
 		d, err := calendar.ParseDate("", s)
@@ -58,14 +61,28 @@ func TestEveryFieldOfABill(t *testing.T) {
 		return d
 	}
 	require.Equal(t, bill.Bill{
-		Line: b.Line, Month: b.Month, ProductCode: "P", ProductName: "N", ContractInfo: "24개월 약정",
-		Contract: &bill.Contract{Months: new(24), Start: date("2025-03-01"), End: date("2027-02-28")}, Total: 74_000,
-		Charges:           []bill.Item{{Name: "월정액", Amount: new(money.Won(59_000))}, {Name: "단말기 할부금", Amount: new(money.Won(25_000))}},
-		Discounts:         []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
-		Usage:             bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes},
-		TerminationFee:    new(money.Won(48_000)),
-		DeviceInstallment: new(money.Won(100_000)), DeviceInstallmentMonthly: &monthly,
-		Payment: bill.Payment{BillingDate: date("2026-11-30"), DueDate: date("2026-12-25"), Status: bill.Paid, Method: "카드"},
+		Line:         b.Line,
+		Month:        b.Month,
+		ProductCode:  "P",
+		ProductName:  "N",
+		ContractInfo: "24개월 약정",
+		Contract:     &bill.Contract{Months: new(24), Start: date("2025-03-01"), End: date("2027-02-28")},
+		Total:        74_000,
+		Charges: []bill.Item{
+			{Name: "월정액", Amount: new(money.Won(59_000))},
+			{Name: "단말기 할부금", Amount: new(money.Won(25_000))},
+		},
+		Discounts:                []bill.Item{{Name: "가족할인", Amount: new(money.Won(10_000))}},
+		Usage:                    bill.Usage{Voice: "무제한", VoiceUnlimited: true, Data: "23.5GB", DataMegabytes: &megabytes},
+		TerminationFee:           new(money.Won(48_000)),
+		DeviceInstallment:        new(money.Won(100_000)),
+		DeviceInstallmentMonthly: &monthly,
+		Payment: bill.Payment{
+			BillingDate: date("2026-11-30"),
+			DueDate:     date("2026-12-25"),
+			Status:      bill.Paid,
+			Method:      "카드",
+		},
 	}, b)
 	require.True(t, b.AddsUp())
 }
@@ -124,7 +141,8 @@ func grown(f *testing.F) {
 	}
 }
 
-// FuzzReadBill: whatever KOS answers, a bill that is read is of the month asked for, has a plan, and its amounts can be summed.
+// FuzzReadBill: whatever KOS answers, a bill that is read is of the month asked for, has a plan, and its amounts can be
+// summed.
 func FuzzReadBill(f *testing.F) {
 	grown(f)
 	n, _ := line.Parse("01012345678")
@@ -208,7 +226,7 @@ func FuzzJudge(f *testing.F) {
 	m, _ := calendar.ParseMonth("2026-11")
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		var told bill.Bill
-		out := judge(exchange{status: status, body: body}, billInquiry, func(body []byte) (err error) {
+		out := judge(exchange{status: status, body: body}, &billInquiry.traits, func(body []byte) (err error) {
 			told, err = readBill(body, n, m)
 			return err
 		})

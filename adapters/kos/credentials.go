@@ -13,78 +13,80 @@ import (
 	"phonebill/ports"
 )
 
-// Credentials are the keys that KOS knows us by: one, or during a rotation two, of which one is used at a time. One that KOS refuses gives
-// way to the other. They are safe for concurrent use.
+// Credentials are the keys that identify us to KOS: one, or two during a rotation, of which one is used at a time. When
+// KOS refuses it, the other one is used from then on. Credentials is safe for concurrent use.
 //
-// A rotation: the operator writes the new key below the old one; KOS is told to accept both; KOS is told to refuse the old one, and the
-// first call that hears it goes over to the new one; the old line is deleted. Nothing is restarted, no call is lost.
+// A rotation: the operator writes the new key below the old one in the file; KOS is set to accept both; KOS is set to
+// refuse the old one, and the first call that is refused switches to the new one; the operator deletes the old line.
+// Nothing is restarted, no call is lost.
 type Credentials struct {
-	file string // empty = fixed
+	file string // empty = the keys never change
 	now  ports.Clock
 	log  *slog.Logger
 
 	mu     sync.Mutex
 	keys   []personal.Secret
 	used   int       // index into keys
-	looked time.Time // at the file
+	readAt time.Time // when the file was read last
 }
 
-// lookAgain is how often a file of keys is looked at, at most.
-const lookAgain = 5 * time.Second
+// rereadInterval is how often a file of keys is read, at most, unless KOS refuses a key.
+const rereadInterval = 5 * time.Second
 
-// mostKeys are live at a time: the current one and its successor.
-const mostKeys = 2
+// maxKeys is how many keys are valid at a time: the current one and its successor.
+const maxKeys = 2
 
-// errKeys says what is wrong with keys, and never shows them.
+// errKeys says what is wrong with keys without showing them.
 var errKeys = errors.New("kos: one or two keys are needed, each a line of printable characters without blanks")
 
-// FixedCredentials are one or two keys for good.
+// FixedCredentials returns one or two keys that never change.
 func FixedCredentials(keys ...string) (*Credentials, error) {
-	held, err := parseKeys(strings.Join(keys, "\n"))
-	return &Credentials{keys: held}, err
+	parsed, err := parseKeys(strings.Join(keys, "\n"))
+	return &Credentials{keys: parsed}, err
 }
 
-// OpenCredentials reads one or two keys from the lines of a file. It is read again every 5 s at most while calls are made, and when KOS
-// refuses a key. A file that cannot be read later leaves the keys as they are.
+// OpenCredentials reads one or two keys from the lines of a file. While calls are made the file is read again, every 5
+// s at most, and when KOS refuses a key. When it cannot be read then, the keys stay as they are.
 func OpenCredentials(file string, now ports.Clock, log *slog.Logger) (*Credentials, error) {
-	c := &Credentials{file: file, now: now, log: log, looked: now()}
+	c := &Credentials{file: file, now: now, log: log, readAt: now()}
 	err := c.read()
 	return c, err
 }
 
-// key answers the one to use now.
+// key returns the key to use now.
 func (c *Credentials) key() personal.Secret {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.file != "" && c.now().Sub(c.looked) >= lookAgain {
-		c.look()
+	if c.file != "" && c.now().Sub(c.readAt) >= rereadInterval {
+		c.reread()
 	}
 	return c.keys[c.used]
 }
 
-// refused says that KOS does not know the key. Later calls use the other one, if there is one; the answer tells whether it is another key
-// that they use, so that asking again makes sense.
+// refused records that KOS does not accept the key. Later calls use the other one, if there is one. It reports whether
+// later calls use another key, so that trying again makes sense.
 func (c *Credentials) refused(key personal.Secret) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.file != "" {
-		c.look()
+		c.reread()
 	}
-	if c.keys[c.used] == key { // else somebody was faster
+	if c.keys[c.used] == key { // else a concurrent call has switched already
 		c.used = (c.used + 1) % len(c.keys)
 	}
 	return c.keys[c.used] != key
 }
 
-// look reads the file again. The caller holds mu.
-func (c *Credentials) look() {
-	c.looked = c.now()
+// reread reads the file again and logs when that fails. The caller holds mu.
+func (c *Credentials) reread() {
+	c.readAt = c.now()
 	if err := c.read(); err != nil {
 		c.log.Error("the file of KOS keys is not usable: the keys stay as they were", slog.Any("error", err))
 	}
 }
 
-// read takes the keys from the file and goes on using the one in use if it is still there. The caller holds mu, or nobody else knows c.
+// read reads the keys from the file and keeps using the current one if it is still there. The caller holds mu, unless c
+// is not shared yet.
 func (c *Credentials) read() error {
 	raw, err := os.ReadFile(c.file)
 	if err != nil {
@@ -102,18 +104,19 @@ func (c *Credentials) read() error {
 	return nil
 }
 
-func parseKeys(said string) ([]personal.Secret, error) {
+// parseKeys parses one or two keys, a line each. Blank lines are ignored.
+func parseKeys(text string) ([]personal.Secret, error) {
 	var keys []personal.Secret
-	for text := range strings.Lines(said) {
-		if text = strings.TrimSpace(text); text == "" {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if strings.ContainsFunc(line, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return nil, errKeys
 		}
-		keys = append(keys, personal.NewSecret(text))
+		keys = append(keys, personal.NewSecret(line))
 	}
-	if len(keys) == 0 || len(keys) > mostKeys {
+	if len(keys) == 0 || len(keys) > maxKeys {
 		return nil, errKeys
 	}
 	return keys, nil

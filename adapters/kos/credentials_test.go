@@ -81,7 +81,11 @@ func TestARefusedKeyGivesWay(t *testing.T) {
 	_, f := l.ask(t.Context(), t, twoLines[0])
 	require.Nil(t, f)
 	require.Equal(t, []string{"customer.get REFUSED", "customer.get 0000", "bill.inquiry 0000"}, l.results())
-	require.Equal(t, []int{1, 2, 1}, []int{l.calls.Calls()[0].Attempt, l.calls.Calls()[1].Attempt, l.calls.Calls()[2].Attempt})
+	require.Equal(
+		t,
+		[]int{1, 2, 1},
+		[]int{l.calls.Calls()[0].Attempt, l.calls.Calls()[1].Attempt, l.calls.Calls()[2].Attempt},
+	)
 	require.Equal(t, quota.Shares{quota.Read: 3}, l.quota.Spent(), "each attempt takes quota")
 	require.Equal(t, []string{"kos_refuses_us customer.get"}, l.told())
 
@@ -111,7 +115,8 @@ func TestTheSecondBodyIsTheFirst(t *testing.T) {
 	require.Contains(t, string(calls[1].Request), twoLines[0])
 }
 
-// TestAChangeByARefusedKeyWasNotSent: KOS did not look at it, so the order may send it again; it is not repeated behind the order's back.
+// TestAChangeByARefusedKeyWasNotSent: KOS did not look at it, so the order may send it again; it is not repeated behind
+// the order's back.
 func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	t.Parallel()
 	l, sim := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old", token) })
@@ -122,7 +127,12 @@ func TestAChangeByARefusedKeyWasNotSent(t *testing.T) {
 	require.Len(t, sim.Ledger(), 1)
 	require.Equal(t, []string{"kos_refuses_us product.change"}, l.told())
 	single, _ := simulate(t, func(c *kos.Config, _ *kos.Deps) { c.Keys = keys(t, "old") })
-	require.Equal(t, product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"}, single.Ask(t.Context(), o), "nor a question about one")
+	require.Equal(
+		t,
+		product.Answer{Kind: product.AnswerNotSent, Why: "REFUSED"},
+		single.Ask(t.Context(), o),
+		"nor a question about one",
+	)
 }
 
 // TestTheFileIsReadAgain: every few seconds, and at once when a key is refused; what is not usable changes nothing.
@@ -159,7 +169,8 @@ func TestTheFileIsReadAgain(t *testing.T) {
 	require.NotContains(t, f.log.String(), "third")
 }
 
-// TestRotationUnderLoad: one key is replaced by another, step by step, while eight callers read all the time, and no call fails.
+// TestRotationUnderLoad: one key is replaced by another, step by step, while eight callers read all the time, and no
+// call fails.
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	f := rotate(t, token)

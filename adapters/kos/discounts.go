@@ -14,56 +14,61 @@ import (
 	"phonebill/core/money"
 )
 
-// discounts come as a list, or as text from older billing runs. Nil when KOS states none, or nothing that can be read.
+// discounts converts the discounts, which come as a list, or as text from older billing runs. It returns nil when KOS
+// sends none, or nothing readable.
 func discounts(raw json.RawMessage) []bill.Item {
 	var list maybe[[]maybe[itemData]]
 	if err := json.Unmarshal(raw, &list); err == nil && list.v != nil {
 		return items(list)
 	}
-	if said, ok := quoted(raw); ok && said != "" {
-		return discountText(said)
+	if text, ok := quoted(raw); ok && text != "" {
+		return discountText(text)
 	}
 	return nil
 }
 
-// plainForm writes what looks like a digit, comma, slash or minus as the plain one, so that the rules below need to
-// know one of each.
+// plainForm replaces what looks like a digit, comma, slash or minus by the plain one, so that the rules below need to
+// know only one of each.
 var plainForm = strings.NewReplacer(
-	"，", ",", "、", ",", "､", ",", "；", ";", "／", "/", "－", "-", "−", "-", "–", "-", "—", "-", "（", "(", "）", ")", "［", "[", "］", "]",
+	"，", ",", "、", ",", "､", ",", "；", ";", "／", "/", "－", "-", "−", "-", "–", "-", "—", "-",
+	"（", "(", "）", ")", "［", "[", "］", "]",
 	"【", "[", "】", "]", "｛", "{", "｝", "}", "\u00a0", " ", "\u3000", " ", "\r", "\n",
 	"０", "0", "１", "1", "２", "2", "３", "3", "４", "4", "５", "5", "６", "6", "７", "7", "８", "8", "９", "9",
 )
 
-// discountText reads 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. The text is free, so an item is read only where it can mean
-// one thing:
+// discountText parses 「가족할인 10,000원(2회선), 선택약정할인 14,750원」. The text is free, so an item is read only where it has one
+// meaning:
 //
-//   - Commas, slashes, semicolons, bars and line ends separate items, but never between two digits (14,750원) and never in brackets.
-//   - What stands in brackets is a remark. An amount in it is no discount. A remark right after an amount that takes it back (미적용, 예정,
-//     최대 …) makes the item unread.
+//   - Commas, slashes, semicolons, bars and line ends separate items, but never between two digits (14,750원) and never
+//     in brackets.
+//   - What stands in brackets is a remark. An amount in it is no discount. A remark right after an amount that takes it
+//     back (미적용, 예정, 최대 …) makes the item unread.
 //   - An amount is a number, its thousands grouped well or not at all, and 원. It comes after its name.
-//   - 할인 10,000원 and 할인 -10,000원 are the same discount. A text that writes some amounts with a minus and some without is not read.
-//   - Without a separator a second amount is an item of its own only if both names say that they are discounts (가족할인 1원 복지할인 2원).
+//   - 할인 10,000원 and 할인 -10,000원 are the same discount. A text that writes some amounts with a minus and some without
+//     is not read.
+//   - Without a separator a second amount is an item of its own only if both names say that they are discounts (가족할인 1원
+//     복지할인 2원).
 //   - A sum that the text adds (합계 15,000원) is left out if it is the sum of the others; else nothing is read.
 //
-// An item that is not read keeps its words and has no amount: the customer sees what KOS wrote, and the bill's total
-// is not computed from it.
-func discountText(said string) []bill.Item {
-	said = plainForm.Replace(norm.NFC.String(said))
-	if slices.Contains(noDiscount, strings.ReplaceAll(said, " ", "")) {
+// An item that is not read keeps its text and has no amount: the customer sees what KOS wrote, and the bill's total is
+// not computed from it.
+func discountText(text string) []bill.Item {
+	text = plainForm.Replace(norm.NFC.String(text))
+	if slices.Contains(noDiscount, strings.ReplaceAll(text, " ", "")) {
 		return []bill.Item{}
 	}
-	parts, ok := split(said)
+	parts, ok := split(text)
 	if !ok {
-		return unread(said)
+		return unread(text)
 	}
 	var all []reading
 	for _, part := range parts {
 		all = append(all, readPart(part)...)
 	}
-	return agreed(said, all)
+	return combine(text, all)
 }
 
-// noDiscount are the texts that say that there is none, without blanks.
+// noDiscount are the texts that mean that there is no discount, without blanks.
 var noDiscount = []string{"없음", "할인없음", "해당없음", "해당사항없음", "-", "0", "0원"}
 
 // reading is an item of a discount text as it was written.
@@ -72,17 +77,18 @@ type reading struct {
 	minus bool // a minus stands before the amount
 }
 
-func unread(said string) []bill.Item {
-	if said = strings.TrimSpace(said); said == "" {
+// unread returns the text as an item without an amount; nil when it is blank.
+func unread(text string) []bill.Item {
+	if text = strings.TrimSpace(text); text == "" {
 		return nil
 	}
-	return []bill.Item{{Name: strings.Join(strings.Fields(said), " ")}}
+	return []bill.Item{{Name: strings.Join(strings.Fields(text), " ")}}
 }
 
 // split cuts a text at its separators; ok is false when its brackets do not match.
-func split(said string) (parts []string, ok bool) {
+func split(text string) (parts []string, ok bool) {
 	var open []rune
-	runes, from := []rune(said), 0
+	runes, from := []rune(text), 0
 	cut := func(to int) {
 		if part := strings.TrimSpace(string(runes[from:to])); part != "" {
 			parts = append(parts, part)
@@ -130,7 +136,7 @@ var (
 	summing = regexp.MustCompile(`^(?:총\s*)?(?:합계|총계|소계|총액|할인\s*합계|할인\s*총액|총\s*할인(?:\s*금액|액)?|총|계)$`)
 )
 
-// readPart reads what stands between two separators: one item, or several where each name says that it is a discount.
+// readPart parses the text between two separators: one item, or several where each name says that it is a discount.
 func readPart(part string) []reading {
 	masked := maskRemarks(part)
 	var out []reading
@@ -167,7 +173,7 @@ func readPart(part string) []reading {
 	return out
 }
 
-// maskRemarks blanks out what stands in brackets; every byte keeps its place.
+// maskRemarks replaces bracketed text by dots; every other byte keeps its place.
 func maskRemarks(part string) string {
 	depth, out := 0, []byte(part)
 	for i, b := range out {
@@ -185,16 +191,17 @@ func maskRemarks(part string) string {
 	return string(out)
 }
 
+// wonOf parses a whole number of won, its thousands grouped well or not at all.
 func wonOf(number string) (money.Won, bool) {
 	if !goodAmount.MatchString(number) {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(strings.ReplaceAll(number, ",", ""), 10, 64)
-	return money.Won(n), err == nil && money.Won(n) <= mostWon
+	return money.Won(n), err == nil && money.Won(n) <= maxWon
 }
 
-// agreed is what the readings come to together.
-func agreed(said string, all []reading) []bill.Item {
+// combine returns the items of all readings, or the unread text when they contradict each other.
+func combine(text string, all []reading) []bill.Item {
 	var out []bill.Item
 	var sum, sums money.Won
 	minus, summed, known := 0, 0, 0
@@ -218,7 +225,7 @@ func agreed(said string, all []reading) []bill.Item {
 		out = append(out, r.Item)
 	}
 	if minus > 0 && minus < known || summed > 1 || summed == 1 && (sums != sum || known < len(all)) {
-		return unread(said)
+		return unread(text)
 	}
 	return out
 }

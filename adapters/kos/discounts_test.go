@@ -133,8 +133,13 @@ func TestDiscountTextLaw(t *testing.T) {
 			if !grouped {
 				number = strings.ReplaceAll(number, ",", "")
 			}
-			said[i] = rapid.SampledFrom(names).Draw(t, "name") + rapid.SampledFrom([]string{" ", ""}).Draw(t, "blank") + minus + number + "원" +
-				rapid.SampledFrom(remarks).Draw(t, "remark")
+			said[i] = rapid.SampledFrom(names).
+				Draw(t, "name") +
+				rapid.SampledFrom([]string{" ", ""}).
+					Draw(t, "blank") +
+				minus + number + "원" +
+				rapid.SampledFrom(remarks).
+					Draw(t, "remark")
 		}
 		text := strings.Join(said, separator)
 		all := discountText(text)

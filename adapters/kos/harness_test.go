@@ -89,7 +89,13 @@ type link struct {
 
 func connect(t *testing.T, url string, change ...func(*kos.Config, *kos.Deps)) *link {
 	t.Helper()
-	l := &link{url: url, log: &logged{}, calls: &memory.CallLog{}, metrics: prometheus.NewRegistry(), alerts: &memory.Alerts{}}
+	l := &link{
+		url:     url,
+		log:     &logged{},
+		calls:   &memory.CallLog{},
+		metrics: prometheus.NewRegistry(),
+		alerts:  &memory.Alerts{},
+	}
 	l.quota = &memory.Quota{Window: quota.Window{Budget: 1000, Per: time.Minute}, Now: now}
 	logger := slog.New(slog.NewTextHandler(l.log, nil))
 	cfg := kos.Config{URL: url, Keys: keys(t, token)}
@@ -171,7 +177,12 @@ func slowly(d time.Duration, h http.HandlerFunc) http.HandlerFunc {
 // envelope wears data in KOS's envelope.
 func envelope(t *testing.T, code string, data any) string {
 	t.Helper()
-	out := map[string]any{"resultCode": code, "resultMessage": "text", "timestamp": "2026-11-21T12:00:00.123+09:00", "traceId": "1"}
+	out := map[string]any{
+		"resultCode":    code,
+		"resultMessage": "text",
+		"timestamp":     "2026-11-21T12:00:00.123+09:00",
+		"traceId":       "1",
+	}
 	if data != nil {
 		out["data"] = data
 	}

@@ -12,43 +12,43 @@ import (
 	"phonebill/core/money"
 )
 
-// The types of this file read what KOS sends, however it writes it, as long as that has one meaning: 74000, 74000.0
-// and "74000" are the same amount. What is missing or has no such meaning is absent; it is never an error, so that one
-// odd field does not cost the whole answer. Whether an answer can do without the field is for its reader to say
-// (convert.go). The generated types are for what is sent.
+// The types of this file unmarshal what KOS sends in every notation that has one meaning: 74000, 74000.0 and "74000"
+// are the same amount. What is missing or has no single meaning is absent; it is never an error, so that one odd field
+// does not make the whole answer unusable. convert.go decides whether an answer can do without the field. Requests use
+// the generated types.
 
-// maybe is a part of an answer; nil when it is missing, null or of another type. said is true when KOS wrote something there, readable or
-// not: nothing is not the same as something that cannot be read.
+// maybe is an optional part of an answer; v is nil when it is missing, null or of another type. present is true when
+// KOS sent something there, readable or not: a missing part is not the same as an unreadable one.
 type maybe[T any] struct {
-	v    *T
-	said bool
+	v       *T
+	present bool
 }
 
-// UnmarshalJSON reads the part, or leaves it absent.
+// UnmarshalJSON unmarshals the part, or leaves it absent.
 func (m *maybe[T]) UnmarshalJSON(raw []byte) error {
 	var v T
-	m.said = !slices.Contains([]string{"null", "{}", "[]", `""`}, string(raw))
+	m.present = !slices.Contains([]string{"null", "{}", "[]", `""`}, string(raw))
 	if string(raw) != "null" && json.Unmarshal(raw, &v) == nil {
 		m.v = &v
 	}
 	return nil
 }
 
-// or is the part, or one in which everything is absent.
-func (m maybe[T]) or() (v T) {
+// orZero returns the part, or one in which everything is absent.
+func (m maybe[T]) orZero() (v T) {
 	if m.v != nil {
 		v = *m.v
 	}
 	return v
 }
 
-// words is a text without the blanks around it; empty when there is none.
-type words string
+// trimmed is a text without surrounding blanks; empty when there is none.
+type trimmed string
 
-// UnmarshalJSON reads a string.
-func (w *words) UnmarshalJSON(raw []byte) error {
+// UnmarshalJSON unmarshals a string.
+func (w *trimmed) UnmarshalJSON(raw []byte) error {
 	if s, ok := quoted(raw); ok {
-		*w = words(s)
+		*w = trimmed(s)
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (w *words) UnmarshalJSON(raw []byte) error {
 // amount is integer won; nil when there is none.
 type amount struct{ won *money.Won }
 
-// UnmarshalJSON reads a whole number.
+// UnmarshalJSON unmarshals a whole number.
 func (a *amount) UnmarshalJSON(raw []byte) error {
 	if n, ok := wholeNumber(raw); ok {
 		a.won = new(money.Won(n))
@@ -67,7 +67,7 @@ func (a *amount) UnmarshalJSON(raw []byte) error {
 // count is a whole number of things, at least 0; nil when there is none.
 type count struct{ n *int }
 
-// UnmarshalJSON reads a whole number.
+// UnmarshalJSON unmarshals a whole number.
 func (c *count) UnmarshalJSON(raw []byte) error {
 	if n, ok := wholeNumber(raw); ok && n >= 0 && n <= math.MaxInt32 {
 		c.n = new(int(n))
@@ -78,7 +78,7 @@ func (c *count) UnmarshalJSON(raw []byte) error {
 // digitsOnly are the digits of a date or month, sent as text or as a number; empty when there are none.
 type digitsOnly string
 
-// UnmarshalJSON reads text or a plain number.
+// UnmarshalJSON unmarshals text or a plain number.
 func (d *digitsOnly) UnmarshalJSON(raw []byte) error {
 	s, ok := quoted(raw)
 	if !ok {
@@ -90,7 +90,7 @@ func (d *digitsOnly) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// date reads yyyyMMdd; anything else is no date.
+// date parses yyyyMMdd; it returns the zero date for anything else.
 func (d digitsOnly) date() calendar.Date {
 	if len(d) != 8 {
 		return calendar.Date{}
@@ -102,6 +102,7 @@ func (d digitsOnly) date() calendar.Date {
 	return day
 }
 
+// quoted unmarshals a JSON string without surrounding blanks; ok is false when raw is none.
 func quoted(raw []byte) (s string, ok bool) {
 	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
 		return "", false
@@ -118,10 +119,10 @@ var (
 	writtenWhole = regexp.MustCompile(`^(-?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+))(?:\.00?)?$`)
 )
 
-// exactly is the largest number up to which a float64 holds every whole number.
-const exactly = 1 << 53
+// maxExact is the largest number up to which a float64 holds every whole number.
+const maxExact = 1 << 53
 
-// wholeNumber reads a JSON number, or one in a string. A number with a fraction, or one past 64 bits, is none.
+// wholeNumber parses a JSON number, or one in a string; ok is false for a number with a fraction or past 64 bits.
 func wholeNumber(raw []byte) (n int64, ok bool) {
 	pattern, s := plainWhole, string(raw)
 	if text, is := quoted(raw); is {
@@ -135,5 +136,5 @@ func wholeNumber(raw []byte) (n int64, ok bool) {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= exactly
+	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= maxExact
 }

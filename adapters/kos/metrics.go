@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics of all calls. Clients that share a registerer share the metrics.
+// metrics are those of all calls. Clients that share a registerer share them.
 type metrics struct {
 	calls      *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
@@ -33,7 +33,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, errors.Join(errs[:]...)
 }
 
-// register answers the collector, or the one of that name that is registered already.
+// register registers the collector and returns it, or the one of that name that is registered already.
 func register[C prometheus.Collector](r prometheus.Registerer, c C) (C, error) {
 	if r == nil {
 		return c, nil
@@ -41,8 +41,8 @@ func register[C prometheus.Collector](r prometheus.Registerer, c C) (C, error) {
 	err := r.Register(c)
 	var twice prometheus.AlreadyRegisteredError
 	if errors.As(err, &twice) {
-		if held, ok := twice.ExistingCollector.(C); ok {
-			return held, nil
+		if existing, ok := twice.ExistingCollector.(C); ok {
+			return existing, nil
 		}
 	}
 	return c, err

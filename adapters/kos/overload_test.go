@@ -19,12 +19,20 @@ import (
 	"phonebill/core/quota"
 )
 
-// overload lets so many customers a second ask for bills, each with 2.7 s, for two minutes, and answers what became of the calls made.
-func overload(t *testing.T, perSecond int, w quota.Window, delay time.Duration) (results map[string]int, alerts []string) {
+// overload lets so many customers a second ask for bills, each with 2.7 s, for two minutes, and answers what became of
+// the calls made.
+func overload(
+	t *testing.T,
+	perSecond int,
+	w quota.Window,
+	delay time.Duration,
+) (results map[string]int, alerts []string) {
 	t.Helper()
 	delays := kossim.DefaultDelays()
 	delays.Bill = delay
-	sim, err := kossim.New(kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &delays, QuotaPerMinute: kossim.NoQuota})
+	sim, err := kossim.New(
+		kossim.Options{Tokens: []string{token}, Clock: time.Now, Delays: &delays, QuotaPerMinute: kossim.NoQuota},
+	)
 	require.NoError(t, err)
 	lines, err := sim.AddCustomers(kossim.Generate{Count: 400, Seed: 4})
 	require.NoError(t, err)
@@ -50,8 +58,8 @@ func overload(t *testing.T, perSecond int, w quota.Window, delay time.Duration) 
 	return results, l.told()
 }
 
-// TestOverloadIsNoTroubleOfKOS: however many more ask than KOS may be asked, a KOS that is well is never taken for ill, and (nearly) every
-// call of the budget brings a bill.
+// TestOverloadIsNoTroubleOfKOS: however many more ask than KOS may be asked, a KOS that is well is never taken for ill,
+// and (nearly) every call of the budget brings a bill.
 func TestOverloadIsNoTroubleOfKOS(t *testing.T) {
 	t.Parallel()
 	endless := quota.Window{Budget: 100_000, Per: time.Minute}
@@ -80,14 +88,18 @@ func TestOverloadIsNoTroubleOfKOS(t *testing.T) {
 	}
 }
 
-// TestAKOSThatHangsIsFoundOutUnderOverload: those who had waited for their turn say nothing about KOS, yet it does not take long.
+// TestAKOSThatHangsIsFoundOutUnderOverload: those who had waited for their turn say nothing about KOS, yet it does not
+// take long.
 func TestAKOSThatHangsIsFoundOutUnderOverload(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := connect(t, "http://kos.test", func(_ *kos.Config, d *kos.Deps) {
 			d.Quota, d.Now = &memory.Quota{Window: quota.Default(), Now: time.Now}, time.Now
 		})
-		kos.OverWire(l.Client, besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })})
+		kos.OverWire(
+			l.Client,
+			besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })},
+		)
 		var all sync.WaitGroup
 		start := time.Now()
 		for i := 0; l.Breakers()[0].State == operations.Closed; i++ {
@@ -109,7 +121,10 @@ func TestHurriedTimeoutsDoNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := connect(t, "http://kos.test")
-		kos.OverWire(l.Client, besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })})
+		kos.OverWire(
+			l.Client,
+			besides{http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })},
+		)
 		for i := range 30 {
 			ctx, cancel := context.WithTimeout(t.Context(), 1900*time.Millisecond)
 			_, _ = l.ask(ctx, t, twoLines[i%2])
@@ -127,7 +142,8 @@ func TestHurriedTimeoutsDoNotCount(t *testing.T) {
 	})
 }
 
-// TestOneSlowLineHurriesNobody: an answer that took ten times as long as usual does not make it too late for the others.
+// TestOneSlowLineHurriesNobody: an answer that took ten times as long as usual does not make it too late for the
+// others.
 func TestOneSlowLineHurriesNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

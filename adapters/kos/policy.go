@@ -8,13 +8,13 @@ import (
 	"phonebill/adapters/internal/breaking"
 )
 
-// BreakerPolicy says when a breaker opens and closes (product.md); it holds for each operation on its own.
+// BreakerPolicy says when a circuit breaker opens and closes; it holds for each operation on its own.
 type BreakerPolicy = breaking.Policy
 
-// DefaultBreaker is 5 failures, 30 s, 3 successes.
+// DefaultBreaker returns 5 failures, 30 s, 3 successes.
 func DefaultBreaker() BreakerPolicy { return breaking.Default() }
 
-// BreakerPolicies are those of operations that differ from DefaultBreaker.
+// BreakerPolicies are the policies of operations that differ from DefaultBreaker.
 type BreakerPolicies map[Operation]BreakerPolicy
 
 func (p BreakerPolicies) of(op Operation) BreakerPolicy {
@@ -24,25 +24,31 @@ func (p BreakerPolicies) of(op Operation) BreakerPolicy {
 	return DefaultBreaker()
 }
 
-// ParseBreakers reads policies like "bill.inquiry=5/30s/3,product.change=3/60s/2": failures in a row that open the breaker, how long it
-// stays open (1s to 1h), successes in a row that close it. The error names the entry that is wrong.
-func ParseBreakers(said string) (BreakerPolicies, error) {
+// ParseBreakers parses policies like "bill.inquiry=5/30s/3,product.change=3/60s/2": failures in a row that open the
+// breaker, how long it stays open (1s to 1h), successes in a row that close it. The error names the entry that is
+// wrong.
+func ParseBreakers(value string) (BreakerPolicies, error) {
+	var known []Operation
+	for _, op := range allOperations() {
+		known = append(known, op.properties().name)
+	}
 	out := BreakerPolicies{}
-	for entry := range strings.SplitSeq(said, ",") {
+	for entry := range strings.SplitSeq(value, ",") {
 		if entry = strings.TrimSpace(entry); entry == "" {
 			continue
 		}
 		name, rule, _ := strings.Cut(entry, "=")
 		op := Operation(name)
-		if !slices.Contains(used(), op) {
-			return nil, fmt.Errorf("%q: %q is none of %v", entry, name, used())
+		if !slices.Contains(known, op) {
+			return nil, fmt.Errorf("%q: %q is none of %v", entry, name, known)
 		}
 		if _, twice := out[op]; twice {
 			return nil, fmt.Errorf("%q: %s is there already", entry, name)
 		}
 		policy, ok := breaking.Parse(rule)
 		if !ok {
-			return nil, fmt.Errorf("%q is not like bill.inquiry=5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
+			return nil, fmt.Errorf(
+				"%q is not like bill.inquiry=5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
 				entry, breaking.Most, breaking.Most)
 		}
 		out[op] = policy

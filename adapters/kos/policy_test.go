@@ -44,7 +44,13 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		start := time.Now().UTC()
 		l := connect(t, "http://kos.test", func(_ *kos.Config, d *kos.Deps) {
 			d.Breakers = kos.NewBreakers(
-				kos.BreakerPolicies{"bill.inquiry": {Failures: 2, Open: 10 * time.Second, Successes: 1}}, d.Logger, d.Alerts, d.Metrics)
+				kos.BreakerPolicies{
+					"bill.inquiry": {Failures: 2, Open: 10 * time.Second, Successes: 1},
+				},
+				d.Logger,
+				d.Alerts,
+				d.Metrics,
+			)
 		})
 		healthy := false
 		kos.OverWire(l.Client, handled(func(w http.ResponseWriter, r *http.Request) {
@@ -78,8 +84,11 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		require.Equal(t, []string{"breaker_opened bill.inquiry"}, l.told())
 
 		time.Sleep(10*time.Second + time.Millisecond)
-		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.HalfOpen, Failures: 2, Since: time.Now().UTC()},
-			states()["bill.inquiry"])
+		require.Equal(
+			t,
+			operations.Breaker{Name: "bill.inquiry", State: operations.HalfOpen, Failures: 2, Since: time.Now().UTC()},
+			states()["bill.inquiry"],
+		)
 		probe(t, l, 1)
 		require.Equal(t, operations.Open, states()["bill.inquiry"].State)
 		require.Equal(t, 3, states()["bill.inquiry"].Failures)
@@ -88,7 +97,11 @@ func TestEachOperationHasItsOwnPolicy(t *testing.T) {
 		healthy = true
 		time.Sleep(10*time.Second + time.Millisecond)
 		probe(t, l, 1)
-		require.Equal(t, operations.Breaker{Name: "bill.inquiry", State: operations.Closed, Since: time.Now().UTC()}, states()["bill.inquiry"])
+		require.Equal(
+			t,
+			operations.Breaker{Name: "bill.inquiry", State: operations.Closed, Since: time.Now().UTC()},
+			states()["bill.inquiry"],
+		)
 		require.Equal(t, []string{"breaker_opened bill.inquiry", "breaker_closed bill.inquiry"}, l.told())
 
 		var breakers []string

@@ -11,49 +11,45 @@ import (
 	"phonebill/core/quota"
 )
 
-// nobody is a line number that no network hands out: its exchange code begins with 0. KOS answers probes about it with "unknown line",
-// a business answer, which is all that a breaker wants to hear.
-const nobody = "01000000000"
+// unassignedLine is a line number that no network hands out: its exchange code begins with 0. KOS returns "unknown
+// line" for it, a business answer, which shows that the operation works.
+const unassignedLine = "01000000000"
 
-// Probe makes one call for each operation whose breaker is half-open, so that a breaker closes without a customer's doing once KOS is well
-// again (product.md). Nothing else passes a half-open breaker. Probes spend of the lane of refreshes. One that says nothing about KOS
-// (no budget, E429, a credential that KOS does not know) is followed by rests that double up to 30 s. The answer is how many probes were
-// made; call it every second or so.
+// unsoldPlan is a plan code that KOS does not know.
+const unsoldPlan = "PROBE"
+
+// probeTimeout bounds a probe. A KOS that is slower than a customer would wait is not taken for healthy.
+const probeTimeout = 5 * time.Second
+
+// Probe makes one call for each operation whose breaker is half-open, so that a breaker closes without a customer's
+// call once KOS has recovered. Nothing else passes a half-open breaker. Probes spend of the lane quota.Refresh. A probe
+// that says nothing about KOS (no budget, E429, an unknown credential) is followed by pauses that double up to 30 s.
+// Probe returns the number of probes made; it is meant to be called about once a second.
 //
-// The probe of a change is an order, because only an order tells that KOS takes orders: asking for one that does not exist is another
-// operation of KOS's, with a breaker of its own, and a breaker closed on its word would let five customers' orders run into trouble, again
-// and again. It is safe for three reasons, each enough: its line belongs to nobody (E001), its current plan is nobody's (E106), its new
-// plan is not on sale anywhere (E104). And should a KOS ever take it: it is an order for nobody.
+// The probe of a change is an order, because only an order shows that KOS takes orders: the status query is another
+// operation with a breaker of its own, and closing the breaker on its word would let five customers' orders fail, again
+// and again. The order is safe for three reasons, each of them enough: its line is assigned to no one (E001), its
+// current plan is no line's plan (E106), its new plan is not on sale (E104). Should a KOS ever accept it, it changes no
+// customer's line.
 func (c *Client) Probe(ctx context.Context) (int, error) {
-	number, err := line.Parse(nobody)
+	number, err := line.Parse(unassignedLine)
 	if err != nil {
 		return 0, err
 	}
-	probe, now := c.In(quota.Refresh), c.deps.Now()
-	probe.probe = true
-	impossible := product.Order{
-		ID: c.deps.NewID(), TransactionID: c.deps.NewID(), Line: number, From: "PROBE", To: "PROBE", EffectiveDate: calendar.DateOf(now),
+	client := c.In(quota.Refresh)
+	client.probe = true
+	order := product.Order{
+		ID: c.deps.NewID(), TransactionID: c.deps.NewID(), Line: number, From: unsoldPlan, To: unsoldPlan,
+		EffectiveDate: calendar.DateOf(c.deps.Now()),
 	}
-	probes := map[Operation]func(context.Context){
-		billInquiry: func(ctx context.Context) {
-			_, _ = probe.Bill(ctx, impossible.ID, number, calendar.MonthOf(now))
-		},
-		customerGet:         func(ctx context.Context) { _, _ = probe.Customer(ctx, number) },
-		productsList:        func(ctx context.Context) { _, _ = probe.Plans(ctx) },
-		productChange:       func(ctx context.Context) { probe.Change(ctx, impossible) },
-		productChangeStatus: func(ctx context.Context) { probe.Ask(ctx, impossible) },
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeCall)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	made := 0
-	var all sync.WaitGroup
-	for _, op := range c.deps.Breakers.halfOpen() {
+	var probes sync.WaitGroup
+	for _, op := range c.deps.Breakers.awaitingProbe() {
 		made++
-		all.Go(func() { probes[op](ctx) })
+		probes.Go(func() { op.sendProbe(ctx, client, order) })
 	}
-	all.Wait()
+	probes.Wait()
 	return made, nil
 }
-
-// probeCall is how long a probe may take: what a customer would wait, or a KOS that is merely slow would be taken for well.
-const probeCall = 5 * time.Second

@@ -272,7 +272,7 @@ func refusesToRead(t *testing.T, status int, body string) *link {
 	require.Equal(t, fault.ServiceUnavailable, f.Code())
 	require.Zero(t, b)
 	require.EqualValues(t, 1, l.requests.Load())
-	require.Contains(t, l.log.String(), "kos answered something that is not meant to be")
+	require.Contains(t, l.log.String(), "kos sent an unusable answer")
 	require.LessOrEqual(t, len(l.calls.Calls()[0].Answer), 1<<20+1, "the call log keeps no more than was read")
 	require.NotContains(t, f.Error()+l.log.String(), "01012345678")
 	return l
@@ -428,7 +428,10 @@ func TestAScheduleThatCannotBeReadIsNotNone(t *testing.T) {
 	t.Parallel()
 	for schedule, readable := range map[any]bool{"5G-PREMIUM-001": false, 7: false, nil: true, "": true} {
 		c, err := serve(t, says(200, envelope(t, "0000", map[string]any{
-			"customerId": "C", "operatorCode": "O", "currentProduct": map[string]any{"productCode": "P"}, "scheduledProduct": schedule,
+			"customerId":       "C",
+			"operatorCode":     "O",
+			"currentProduct":   map[string]any{"productCode": "P"},
+			"scheduledProduct": schedule,
 		}))).Customer(t.Context(), number(t, "01012345678"))
 		if readable {
 			require.NoError(t, err)
@@ -459,12 +462,26 @@ func TestCustomersAndPlansWithoutEverything(t *testing.T) {
 	}, c)
 	require.Equal(t, "2025-03-01", c.Contract.Date.String())
 
-	bare["currentProduct"] = map[string]any{"productCode": "P", "productName": "N", "monthlyFee": "45000", "status": "DISCONTINUED"}
-	bare["scheduledProduct"] = map[string]any{"productCode": "Q", "productName": "M", "monthlyFee": 0, "effectiveDate": 20261201}
+	bare["currentProduct"] = map[string]any{
+		"productCode": "P",
+		"productName": "N",
+		"monthlyFee":  "45000",
+		"status":      "DISCONTINUED",
+	}
+	bare["scheduledProduct"] = map[string]any{
+		"productCode":   "Q",
+		"productName":   "M",
+		"monthlyFee":    0,
+		"effectiveDate": 20261201,
+	}
 	c, err = serve(t, says(200, envelope(t, "0000", bare))).Customer(t.Context(), number(t, "01012345678"))
 	require.NoError(t, err)
 	require.Equal(t, product.Plan{Code: "P", Name: "N", MonthlyFee: new(money.Won(45_000))}, c.Plan)
-	require.Equal(t, product.Plan{Code: "Q", Name: "M", MonthlyFee: new(money.Won(0)), SaleUnknown: true}, c.Scheduled.Plan)
+	require.Equal(
+		t,
+		product.Plan{Code: "Q", Name: "M", MonthlyFee: new(money.Won(0)), SaleUnknown: true},
+		c.Scheduled.Plan,
+	)
 	require.Equal(t, month(t, "2026-12").First(), c.Scheduled.EffectiveDate)
 
 	plans, err := serve(t, says(200, envelope(t, "0000", map[string]any{"products": []any{
@@ -573,12 +590,24 @@ func TestCallLogTellsTheWholeCall(t *testing.T) {
 	require.Len(t, calls, 2)
 	first := calls[0]
 	require.Contains(t, string(first.Answer), `"billingMonth":"202611"`)
-	require.JSONEq(t, `{"requestId":"`+request.String()+`","lineNumber":"01012345678","inquiryMonth":"202611"}`, string(first.Request))
+	require.JSONEq(
+		t,
+		`{"requestId":"`+request.String()+`","lineNumber":"01012345678","inquiryMonth":"202611"}`,
+		string(first.Request),
+	)
 	require.Less(t, first.Waited, time.Minute)
 	first.Answer, first.Request, first.Waited = nil, nil, 0
 	require.Equal(t, audit.Call{
-		ID: first.ID, Operation: "bill.inquiry", Line: number(t, "01012345678"), RequestID: request, AskedAt: noon, AnsweredAt: noon,
-		Attempt: 1, Breaker: "CLOSED", Result: "0000", HTTPStatus: 200,
+		ID:         first.ID,
+		Operation:  "bill.inquiry",
+		Line:       number(t, "01012345678"),
+		RequestID:  request,
+		AskedAt:    noon,
+		AnsweredAt: noon,
+		Attempt:    1,
+		Breaker:    "CLOSED",
+		Result:     "0000",
+		HTTPStatus: 200,
 	}, first)
 	require.False(t, first.ID.IsZero())
 	require.Equal(t, "/kos/customer/01012345678", string(calls[1].Request))
@@ -657,7 +686,8 @@ func TestAFeeThatCannotBeMeantIsAbsent(t *testing.T) {
 	}
 }
 
-// TestACustomerOfWhomTheIDAloneIsGood: the error names the customer, for callers that need the id alone. Without an id it names none.
+// TestACustomerOfWhomTheIDAloneIsGood: the error names the customer, for callers that need the id alone. Without an id
+// it names none.
 func TestACustomerOfWhomTheIDAloneIsGood(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]map[string]any{

@@ -127,7 +127,7 @@ func TestOddAnswersAreLogged(t *testing.T) {
 		l = serve(t, says(200, envelope(t, code, nil)))
 		_, f = l.ask(t.Context(), t, twoLines[0])
 		require.Equal(t, fault.ServiceUnavailable, f.Code())
-		require.Contains(t, l.log.String(), "a no that the question cannot have")
+		require.Contains(t, l.log.String(), "a code that does not fit the question")
 		require.Contains(t, l.log.String(), "result="+code)
 	}
 	l = serve(t, says(200, envelope(t, "E003", nil)))
@@ -136,7 +136,7 @@ func TestOddAnswersAreLogged(t *testing.T) {
 	require.Empty(t, l.log.String())
 	_, err := l.Customer(t.Context(), number(t, twoLines[0]))
 	require.Equal(t, fault.ServiceUnavailable, fault.From(err).Code(), "but a status")
-	require.Contains(t, l.log.String(), "a no that the question cannot have")
+	require.Contains(t, l.log.String(), "a code that does not fit the question")
 }
 
 // connectWith is a client with other keys on the server of l.

@@ -18,21 +18,21 @@ type Rate struct {
 // Allowance is what one customer may spend of the KOS budget: every rate holds. Without rates there is no limit.
 type Allowance []Rate
 
-// DefaultAllowance is 10 calls a minute and 60 an hour.
+// DefaultAllowance returns 10 calls a minute and 60 an hour.
 func DefaultAllowance() Allowance {
 	return Allowance{{Calls: 10, Per: time.Minute}, {Calls: 60, Per: time.Hour}}
 }
 
 const (
-	// mostCalls bounds a rate, and so what is remembered of a customer.
-	mostCalls = 10_000
-	// leastCalls is what one plan change needs: with less every change would be refused.
-	leastCalls = 2
+	// maxCalls bounds a rate, and so what is stored for a customer.
+	maxCalls = 10_000
+	// minCalls is what one plan change needs: with fewer every change would be refused.
+	minCalls = 2
 )
 
 var errAllowance = errors.New(`want rates like "10/1m,60/1h", or "0" for no limit`)
 
-// ParseAllowance reads rates like "10/1m,60/1h": calls (2 to 10,000) per window (1s to 24h). "0" is no limit.
+// ParseAllowance parses rates like "10/1m,60/1h": calls (2 to 10,000) per window (1s to 24h). "0" is no limit.
 func ParseAllowance(s string) (Allowance, error) {
 	if s == "0" {
 		return nil, nil
@@ -42,7 +42,7 @@ func ParseAllowance(s string) (Allowance, error) {
 		calls, per, _ := strings.Cut(strings.TrimSpace(entry), "/")
 		n, err1 := strconv.Atoi(calls)
 		window, err2 := time.ParseDuration(per)
-		if err1 != nil || err2 != nil || n < leastCalls || n > mostCalls || window < time.Second || window > 24*time.Hour {
+		if err1 != nil || err2 != nil || n < minCalls || n > maxCalls || window < time.Second || window > 24*time.Hour {
 			return nil, fmt.Errorf("%q: %w", entry, errAllowance)
 		}
 		a = append(a, Rate{Calls: n, Per: window})
@@ -50,7 +50,7 @@ func ParseAllowance(s string) (Allowance, error) {
 	return a, nil
 }
 
-// String is what ParseAllowance reads.
+// String returns what ParseAllowance parses.
 func (a Allowance) String() string {
 	if len(a) == 0 {
 		return "0"
@@ -62,7 +62,7 @@ func (a Allowance) String() string {
 	return strings.Join(rates, ",")
 }
 
-// Window is the longest window of the rates: a call that is older no longer counts. It is 0 without a limit.
+// Window returns the longest window of the rates: a call that is older no longer counts. It is 0 without a limit.
 func (a Allowance) Window() (longest time.Duration) {
 	for _, r := range a {
 		longest = max(longest, r.Per)
@@ -70,8 +70,8 @@ func (a Allowance) Window() (longest time.Duration) {
 	return longest
 }
 
-// Admit decides whether a customer who made those calls may make one more at now. calls are in order of time. When it
-// is refused, wait is how long it takes, without further calls, until one is admitted.
+// Admit reports whether a customer who made those calls may make one more at now. calls are in order of time. When the
+// customer may not, wait is how long it takes, without further calls, until one is admitted.
 func (a Allowance) Admit(calls []time.Time, now time.Time) (ok bool, wait time.Duration) {
 	for _, r := range a {
 		if len(calls) < r.Calls {

@@ -1,4 +1,5 @@
-// Package quota is the arithmetic of the KOS budget: at most so many calls in ANY window of time, shared by lanes (product.md).
+// Package quota computes the budget of calls to KOS: at most so many calls in any window of time, shared by lanes. Begin
+// with Window.Admit; Allowance bounds what one customer may spend of the budget.
 package quota
 
 import (
@@ -7,22 +8,22 @@ import (
 	"time"
 )
 
-// Lane is what a call is for. When calls wait, earlier lanes come first: changes wait least.
+// Lane is the purpose of a call. When calls wait, earlier lanes are admitted first.
 type Lane uint8
 
 // The lanes, most urgent first.
 const (
-	Change   Lane = iota // a change of plan: its checks, the order, finding out what became of it
+	Change   Lane = iota // a change of plan: its checks, the order, status queries
 	Read                 // a customer waits for the answer, or has been promised one
-	Refresh              // nobody waits: copies renewed before they are old, probes of a breaker
-	Prefetch             // copies fetched at night before anybody asks
+	Refresh              // work ahead of time: copies renewed before they are stale, probes of a breaker
+	Prefetch             // copies fetched at night before they are asked for
 	lanes
 )
 
-// Lanes lists them, most urgent first.
+// Lanes lists the lanes, most urgent first.
 func Lanes() []Lane { return []Lane{Change, Read, Refresh, Prefetch} }
 
-// String names the lane in metrics and in the ledger.
+// String returns the lane's name in metrics and in the ledger.
 func (l Lane) String() string {
 	switch l {
 	case Change:
@@ -38,7 +39,7 @@ func (l Lane) String() string {
 	return "unknown"
 }
 
-// LaneOf reads what String wrote. What another release may have written counts as a read.
+// LaneOf parses what String returns. A name that another release may have written is taken for Read.
 func LaneOf(name string) Lane {
 	for _, l := range Lanes() {
 		if l.String() == name {
@@ -51,10 +52,10 @@ func LaneOf(name string) Lane {
 // Shares are calls per lane.
 type Shares [lanes]int
 
-// Window is a sliding budget: at most Budget calls within any Per. Reserve keeps calls for each lane: a lane that has used less than
-// its reserve within Per is always admitted, whatever the others do. All reserves together are at most Budget. Beyond its reserve Prefetch
-// is admitted only while more than half of the budget is left: work ahead of time stops when others need the budget, not when it is
-// used up.
+// Window is a sliding budget: at most Budget calls within any Per. Reserve keeps calls for each lane: a lane that has used
+// less than its reserve within Per is always admitted, whatever the others do. All reserves together are at most Budget.
+// Beyond its reserve Prefetch is admitted only while more than half of the budget is left: work ahead of time stops when
+// others need the budget, not when it is used up.
 type Window struct {
 	Budget  int
 	Per     time.Duration
@@ -67,25 +68,26 @@ type Spent struct {
 	Lane Lane
 }
 
-// Unlimited is no budget at all; for load tests.
+// Unlimited returns a window that admits every call; for load tests.
 func Unlimited() Window { return Window{Budget: math.MaxInt, Per: time.Second} }
 
-// IsUnlimited tells that every call is admitted without being counted.
+// IsUnlimited reports whether every call is admitted without being counted.
 func (w Window) IsUnlimited() bool { return w.Budget == math.MaxInt }
 
-// percent is the whole of a share.
+// percent is 100 %.
 const percent = 100
 
-// Of is our budget when KOS allows perMinute calls in any 60 s: 5 % below it, in a window 2 s longer (product.md), at least one.
+// Of returns our budget when KOS allows perMinute calls in any 60 s: 5 % fewer calls in a window 2 s longer, at least
+// one.
 func Of(perMinute int) Window { return Default().Scaled(perMinute) }
 
-// Default is 95 calls per 62 s: the margin under KOS's 100 per 60 s covers jitter and clocks. Of these 20 are kept for changes, 40 for
-// customers who wait, 5 for refreshes.
+// Default returns 95 calls per 62 s: the margin below KOS's 100 per 60 s covers jitter and differing clocks. Of these 20
+// are reserved for changes, 40 for reads, 5 for refreshes.
 func Default() Window {
 	return Window{Budget: 95, Per: 62 * time.Second, Reserve: Shares{Change: 20, Read: 40, Refresh: 5}}
 }
 
-// Scaled is the window at that many percent of its budget, but at least one call.
+// Scaled returns the window with so many percent of its budget, but at least one call.
 func (w Window) Scaled(to int) Window {
 	w.Budget = max(1, w.Budget*to/percent)
 	for i, n := range w.Reserve {
@@ -97,10 +99,10 @@ func (w Window) Scaled(to int) Window {
 	return w
 }
 
-// Less is the window without n calls of its budget, which somebody else may spend.
+// Less returns the window without n calls of its budget, but at least one call.
 func (w Window) Less(n int) Window {
-	left := max(1, w.Budget-n)
-	for w.Budget > left && w.reserved() > left { // never keep more than there is: the least urgent gives first
+	remaining := max(1, w.Budget-n)
+	for w.Budget > remaining && w.reserved() > remaining { // the least urgent lane loses reserve first
 		for i := len(w.Reserve) - 1; i >= 0; i-- {
 			if w.Reserve[i] > 0 {
 				w.Reserve[i]--
@@ -108,7 +110,7 @@ func (w Window) Less(n int) Window {
 			}
 		}
 	}
-	w.Budget = left
+	w.Budget = remaining
 	return w
 }
 
@@ -120,8 +122,9 @@ func (w Window) reserved() int {
 	return sum
 }
 
-// Admit decides on one more call of the lane at now, given the calls already admitted (any order; older ones than Per are ignored).
-// When refused, wait says when a place gets free if nobody else takes it, also after the budget was lowered.
+// Admit reports whether one more call of the lane is admitted at now, given the calls already admitted (in any order;
+// those older than Per are ignored). When it is not, wait is how long until it is, if no other call is admitted
+// meanwhile; that holds after the budget was lowered, too.
 func (w Window) Admit(spent []Spent, lane Lane, now time.Time) (ok bool, wait time.Duration) {
 	if w.Budget <= 0 {
 		return false, w.Per
@@ -147,26 +150,28 @@ func (w Window) Admit(spent []Spent, lane Lane, now time.Time) (ok bool, wait ti
 	return false, w.Per // reserves beyond the budget; Scaled and Less make none
 }
 
-// admits leaves to every other lane what it has not used of its reserve. What every admission leaves, no admission can take: that is
-// why a lane below its reserve is always admitted.
+// admits leaves to every other lane what it has not used of its reserve. As every admission does so, a lane below its
+// reserve is always admitted.
 func (w Window) admits(used Shares, total int, lane Lane) bool {
-	if lane == Prefetch && used[Prefetch] >= w.Reserve[Prefetch] && total >= w.slack() {
+	if lane == Prefetch && used[Prefetch] >= w.Reserve[Prefetch] && total >= w.prefetchLimit() {
 		return false
 	}
-	kept := 0
+	reserved := 0 // for other lanes
 	for l, n := range w.Reserve {
 		if Lane(l) != lane {
-			kept += max(0, n-used[l])
+			reserved += max(0, n-used[l])
 		}
 	}
-	return total+kept < w.Budget
+	return total+reserved < w.Budget
 }
 
-// slack is how much of the budget may be spent for work ahead of time to be admitted: half of it, at least one call.
-func (w Window) slack() int { return max(1, w.Budget/2) }
+// prefetchLimit returns how many calls may have been spent for a prefetch beyond its reserve to be admitted: half of the
+// budget, at least one.
+func (w Window) prefetchLimit() int { return max(1, w.Budget/2) }
 
-// Apart takes what each of so many instances may spend by itself off the window, for times when nobody can be asked about the whole. The
-// floor is what each gets: as many calls as wished, or fewer, so that all floors and the one call at least that the window keeps fit in it.
+// Apart sets calls apart for each of so many instances, to be spent while the common ledger cannot be asked. floor is what
+// each instance gets: as many calls as wished, or fewer, so that all floors fit into the window and leave it one call at
+// least. rest is the window without them.
 func (w Window) Apart(instances, wished int) (rest Window, floor int) {
 	if w.IsUnlimited() || instances <= 0 {
 		return w, wished
@@ -175,19 +180,19 @@ func (w Window) Apart(instances, wished int) (rest Window, floor int) {
 	return w.Less(instances * floor), floor
 }
 
-// Squeeze lowers the budget for a while after KOS has said E429: somebody else spends of the same 100, or our clocks differ more
-// than the margin (decision 8).
+// Squeeze lowers the budget for a while after E429: another client spends of the same quota, or the clocks differ by more
+// than the margin.
 type Squeeze struct {
 	Percent int       // of the budget; 0 and anything from 100 on mean all of it
 	Until   time.Time // all of it again
 }
 
 const (
-	squeezeTo  = 75 // percent of what is left, at each E429
-	squeezeMin = 25 // percent of the budget
+	squeezeTo  = 75 // percent of the current budget, at each E429
+	squeezeMin = 25 // percent of the full budget
 )
 
-// In is the window under the squeeze at now.
+// In returns the window under the squeeze at now.
 func (s Squeeze) In(w Window, now time.Time) Window {
 	if s.Percent <= 0 || s.Percent >= percent || !now.Before(s.Until) {
 		return w
@@ -195,14 +200,15 @@ func (s Squeeze) In(w Window, now time.Time) Window {
 	return w.Scaled(s.Percent)
 }
 
-// After is the squeeze after one more E429 at now. It lasts one window, or as long as KOS asks for, or has asked for before.
+// After returns the squeeze after one more E429 at now. It lasts one window, or as long as this or an earlier Retry-After
+// of KOS asks for.
 func (s Squeeze) After(w Window, now time.Time, retryAfter time.Duration) Squeeze {
-	held, until := percent, now.Add(max(w.Per, retryAfter))
+	current, until := percent, now.Add(max(w.Per, retryAfter))
 	if s.Percent > 0 && now.Before(s.Until) {
-		held = s.Percent
+		current = s.Percent
 		if s.Until.After(until) {
 			until = s.Until
 		}
 	}
-	return Squeeze{Percent: max(squeezeMin, held*squeezeTo/percent), Until: until}
+	return Squeeze{Percent: max(squeezeMin, current*squeezeTo/percent), Until: until}
 }

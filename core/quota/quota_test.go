@@ -87,8 +87,8 @@ func TestReservesAreKept(t *testing.T) {
 	require.Equal(t, time.Second, wait)
 }
 
-// TestAdmitAgainstBruteForce spends by Admit at random times and lanes and counts every window by hand: none is over budget, a refusal is
-// right and its wait exact, and a lane below its reserve is never refused.
+// TestAdmitAgainstBruteForce spends by Admit at random times and lanes and counts every window by hand: none is over
+// budget, a refusal is right and its wait exact, and a lane below its reserve is never refused.
 func TestAdmitAgainstBruteForce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -143,7 +143,8 @@ func admits(w quota.Window, spent []quota.Spent, lane quota.Lane, now, per int) 
 		}
 		total += used
 	}
-	if lane == quota.Prefetch && within(spent, now, per, lane) >= w.Reserve[lane] && all(spent, now, per) >= max(1, w.Budget/2) {
+	if lane == quota.Prefetch && within(spent, now, per, lane) >= w.Reserve[lane] &&
+		all(spent, now, per) >= max(1, w.Budget/2) {
 		return false
 	}
 	return total <= w.Budget
@@ -182,7 +183,8 @@ func TestOfWhatKOSAllows(t *testing.T) {
 	require.True(t, quota.Unlimited().IsUnlimited())
 }
 
-// TestPrefetchStopsWhenTheBudgetIsNeeded: ten minutes with customers who want to read all the time, and a prefetch that never gives up.
+// TestPrefetchStopsWhenTheBudgetIsNeeded: ten minutes with customers who want to read all the time, and a prefetch that
+// never gives up.
 func TestPrefetchStopsWhenTheBudgetIsNeeded(t *testing.T) {
 	t.Parallel()
 	w := quota.Default().Less(4)
@@ -233,7 +235,11 @@ func TestApart(t *testing.T) {
 
 func TestLess(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, quota.Window{Budget: 91, Per: 62 * time.Second, Reserve: quota.Default().Reserve}, quota.Default().Less(4))
+	require.Equal(
+		t,
+		quota.Window{Budget: 91, Per: 62 * time.Second, Reserve: quota.Default().Reserve},
+		quota.Default().Less(4),
+	)
 	w := quota.Window{Budget: 10, Per: time.Second, Reserve: quota.Shares{4, 4, 1, 1}}
 	require.Equal(t, quota.Window{Budget: 5, Per: time.Second, Reserve: quota.Shares{4, 1, 0, 0}}, w.Less(5))
 	require.Equal(t, quota.Window{Budget: 1, Per: time.Second, Reserve: quota.Shares{1, 0, 0, 0}}, w.Less(50))
@@ -246,12 +252,21 @@ func TestSqueeze(t *testing.T) {
 	require.Equal(t, w, quota.Squeeze{}.In(w, start))
 	s := quota.Squeeze{}.After(w, start, 0)
 	require.Equal(t, quota.Squeeze{Percent: 75, Until: second(60)}, s)
-	require.Equal(t, quota.Window{Budget: 75, Per: 60 * time.Second, Reserve: quota.Shares{quota.Change: 15}}, s.In(w, second(59)))
+	require.Equal(
+		t,
+		quota.Window{Budget: 75, Per: 60 * time.Second, Reserve: quota.Shares{quota.Change: 15}},
+		s.In(w, second(59)),
+	)
 	require.Equal(t, w, s.In(w, second(60)))
 	for range 9 {
 		s = s.After(w, second(30), 2*time.Minute)
 	}
-	require.Equal(t, quota.Squeeze{Percent: 25, Until: second(150)}, s, "never less than a quarter, for as long as KOS asks")
+	require.Equal(
+		t,
+		quota.Squeeze{Percent: 25, Until: second(150)},
+		s,
+		"never less than a quarter, for as long as KOS asks",
+	)
 	require.Equal(t, 75, s.After(w, second(150), 0).Percent, "an old squeeze is forgotten")
 	asked := quota.Squeeze{}.After(w, start, 10*time.Minute)
 	require.Equal(t, second(600), asked.After(w, second(1), 0).Until, "an E429 that names no time takes back none")

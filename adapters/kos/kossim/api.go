@@ -16,7 +16,7 @@ import (
 	"phonebill/core/calendar"
 )
 
-// The result codes of kos.md.
+// The result codes of KOS.
 const (
 	OK                 = "0000"
 	UnknownLine        = "E001"
@@ -43,7 +43,7 @@ type reply struct {
 	wait    time.Duration // for OverQuota: Retry-After
 }
 
-// envelope is worn by every answer (openapi/kos.yaml).
+// envelope is the form of every answer (openapi/kos.yaml).
 type envelope struct {
 	ResultCode    string `json:"resultCode"`
 	ResultMessage string `json:"resultMessage"`
@@ -52,7 +52,7 @@ type envelope struct {
 	TraceID       string `json:"traceId"`
 }
 
-// describe names the HTTP status and the text of a code. Some business errors come as 200, some as 400: clients must cope.
+// describe returns the HTTP status and the text of a code. Some business errors come as 200, some as 400.
 func describe(code string) (status int, message string) {
 	switch code {
 	case OK:
@@ -86,7 +86,7 @@ func describe(code string) (status int, message string) {
 	}
 }
 
-// question is a request as KOS understands it. A nil run means that it is malformed.
+// question is a parsed request. A nil run means that it is malformed.
 type question struct {
 	lineNumber, requestID, transactionID string
 	order                                order
@@ -95,50 +95,47 @@ type question struct {
 
 const maxBody = 64 << 10
 
-// Handler is the KOS API of openapi/kos.yaml, and GET /health.
+// Handler returns the KOS API of openapi/kos.yaml, and GET /health.
 func (s *Simulator) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)
-	mux.Handle("POST /kos/bill/inquiry", s.operation(BillInquiry, s.askBill))
-	mux.Handle("GET /kos/bill/available-months/{lineNumber}", s.operation(BillMonths, s.askMonths))
-	mux.Handle("GET /kos/customer/{lineNumber}", s.operation(CustomerGet, s.askCustomer))
-	mux.Handle("GET /kos/line/{lineNumber}/status", s.operation(LineStatus, s.askLine))
-	mux.Handle("GET /kos/products", s.operation(ProductsList, s.askProducts))
-	mux.Handle("POST /kos/product/change", s.operation(ProductChange, s.askChange))
-	mux.Handle("GET /kos/product/change/{transactionId}", s.operation(ProductChangeStatus, s.askChangeStatus))
+	for _, e := range endpoints() {
+		mux.Handle(e.route, s.handle(e))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.write(w, r, reply{code: Malformed, status: http.StatusNotFound}, turn{})
+		s.write(w, r, reply{code: Malformed, status: http.StatusNotFound}, call{})
 	})
 	return mux
 }
 
 func health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, `{"status":"UP"}`+"\n") // nobody is left to tell
+	_, _ = io.WriteString(w, `{"status":"UP"}`+"\n") // the client is gone
 }
 
-// operation runs one call: log it, judge credential and quota, do it, take the time KOS takes, answer. The change is made
-// before the delay, so a client that gives up waiting leaves an accepted change behind, as with a real backend.
-func (s *Simulator) operation(op Operation, read func(*http.Request, []byte) question) http.Handler {
+// handle carries out one call: log it, check credential and quota, do it, wait as long as KOS takes, write the answer.
+// A change is made before the delay, so that a client that gives up waiting leaves an accepted change behind, as with a
+// real backend.
+func (s *Simulator) handle(e endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, tooLong := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		q := read(r, body)
+		q := e.parse(s, r, body)
 		if q.requestID == "" {
 			q.requestID = cut(r.Header.Get("X-Request-ID"), 64)
 		}
-		t, err := s.receive(op, q, s.authorised(r))
+		t, err := s.receive(e, q, s.authorised(r))
 		switch {
 		case err != nil:
 			s.answer(w, r, t, reply{code: SystemError})
 		case t.refusal != nil:
 			s.answer(w, r, t, *t.refusal)
-		case t.trouble.mode == Error || t.trouble.mode == Refuse || t.trouble.mode == Hang:
+		case t.effect.mode == Error || t.effect.mode == Refuse || t.effect.mode == Hang:
 			s.fail(w, r, t)
 		case tooLong != nil || q.run == nil:
 			s.answer(w, r, t, reply{code: Malformed})
-		case t.trouble.mode == ApplyLate:
+		case t.effect.mode == ApplyLate:
 			s.mu.Lock()
-			s.reserve(q.order, t.trouble.late)
+			s.reserve(q.order, t.effect.late)
 			s.mu.Unlock()
 			_ = s.journal.Sync() // there is no answer that could tell
 			s.hang(r.Context(), t)
@@ -148,14 +145,14 @@ func (s *Simulator) operation(op Operation, read func(*http.Request, []byte) que
 	})
 }
 
-// fail suffers a fault that does nothing but fail.
-func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, t turn) {
-	if t.trouble.mode == Hang {
+// fail carries out a fault with which nothing is done.
+func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, t call) {
+	if t.effect.mode == Hang {
 		s.hang(r.Context(), t)
 		return
 	}
-	s.wait(r.Context(), t.trouble.latency)
-	if t.trouble.mode == Error {
+	s.wait(r.Context(), t.effect.latency)
+	if t.effect.mode == Error {
 		s.answer(w, r, t, reply{code: SystemError})
 		return
 	}
@@ -164,8 +161,8 @@ func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, t turn) {
 	panic(http.ErrAbortHandler) // net/http closes the connection without an answer
 }
 
-// carryOut does what is asked, then takes its time.
-func (s *Simulator) carryOut(w http.ResponseWriter, r *http.Request, t turn, q question) {
+// carryOut does what is asked, then waits as long as KOS takes.
+func (s *Simulator) carryOut(w http.ResponseWriter, r *http.Request, t call, q question) {
 	out := reply{code: SystemError}
 	if t.scenario != Failing {
 		s.mu.Lock()
@@ -175,41 +172,36 @@ func (s *Simulator) carryOut(w http.ResponseWriter, r *http.Request, t turn, q q
 	if s.journal.Sync() != nil {
 		out = reply{code: SystemError}
 	}
-	if t.trouble.mode == ApplyThenHang {
+	if t.effect.mode == ApplyThenHang {
 		s.hang(r.Context(), t)
 		return
 	}
-	s.wait(r.Context(), s.delay(t)+t.trouble.latency)
+	s.wait(r.Context(), s.delay(t)+t.effect.latency)
 	s.answer(w, r, t, out)
 }
 
-// hang gives no answer until the client leaves.
-func (s *Simulator) hang(ctx context.Context, t turn) {
-	s.finish(t, string(t.trouble.mode))
+// hang gives no answer until the client disconnects.
+func (s *Simulator) hang(ctx context.Context, t call) {
+	s.finish(t, string(t.effect.mode))
 	select {
 	case <-ctx.Done():
 	case <-s.closed:
 	}
-	s.finish(t, string(t.trouble.mode))
-	s.metrics.observe(t, string(t.trouble.mode), s.opts.Clock().Sub(t.started))
+	s.finish(t, string(t.effect.mode))
+	s.metrics.observe(t, string(t.effect.mode), s.opts.Clock().Sub(t.started))
 	panic(http.ErrAbortHandler)
 }
 
-func (s *Simulator) delay(t turn) time.Duration {
-	d := s.delays.Other
-	if t.operation == BillInquiry {
-		d = s.delays.Bill
-	}
-	if t.operation == ProductChange {
-		d = s.delays.Change
-	}
+// delay returns how long KOS takes for the call.
+func (s *Simulator) delay(t call) time.Duration {
+	d := t.endpoint.delay(s.delays)
 	if t.scenario == Slow {
 		d = max(d, s.delays.SlowLine)
 	}
 	return d
 }
 
-// wait ends early when the client leaves or the simulator closes.
+// wait blocks for d, or until the client disconnects or the simulator closes.
 func (s *Simulator) wait(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
@@ -223,10 +215,11 @@ func (s *Simulator) wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// answer completes the log entry and writes the answer. The entry comes first, so that a client that has its answer finds it.
-func (s *Simulator) answer(w http.ResponseWriter, r *http.Request, t turn, out reply) {
+// answer completes the log entry and writes the answer, in this order, so that a client that has its answer finds the
+// entry.
+func (s *Simulator) answer(w http.ResponseWriter, r *http.Request, t call, out reply) {
 	result := out.code
-	if t.trouble.mode == MalformedBody {
+	if t.effect.mode == MalformedBody {
 		result = string(MalformedBody)
 	}
 	s.finish(t, result)
@@ -234,7 +227,7 @@ func (s *Simulator) answer(w http.ResponseWriter, r *http.Request, t turn, out r
 	s.write(w, r, out, t)
 }
 
-func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, t turn) {
+func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, t call) {
 	status, message := describe(out.code)
 	if out.status != 0 {
 		status = out.status
@@ -243,7 +236,7 @@ func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, t t
 		message = out.message
 	}
 	at := s.Now().In(calendar.Seoul).Format("2006-01-02T15:04:05.000Z07:00")
-	body, err := json.Marshal(envelope{out.code, message, shaped(out.data, t.operation, t.shapes), at, traceID(r)})
+	body, err := json.Marshal(envelope{out.code, message, shaped(out.data, t.endpoint.name, t.shapes), at, traceID(r)})
 	if err != nil {
 		status = http.StatusInternalServerError
 	}
@@ -251,18 +244,18 @@ func (s *Simulator) write(w http.ResponseWriter, r *http.Request, out reply, t t
 	if out.wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(out.wait.Seconds()))))
 	}
-	if t.trouble.mode == MalformedBody {
+	if t.effect.mode == MalformedBody {
 		status, body = http.StatusOK, body[:len(body)/2]
 	}
-	if t.trouble.mode == AnswerTwice {
+	if t.effect.mode == AnswerTwice {
 		body = append(body, body...)
 	}
 	body = wrapped(w.Header(), body, t.shapes)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // nobody is left to tell
+	_, _ = w.Write(body) // on an error the client is gone
 }
 
-// authorised compares the credential in constant time.
+// authorised reports whether the credential is accepted. It compares in constant time.
 func (s *Simulator) authorised(r *http.Request) bool {
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	s.mu.Lock()
@@ -275,7 +268,7 @@ func (s *Simulator) authorised(r *http.Request) bool {
 	return ok && match == 1
 }
 
-// traceID is the caller's (W3C trace context), or a new one.
+// traceID returns the caller's trace id (W3C trace context), or a new one.
 func traceID(r *http.Request) string {
 	parts := strings.Split(r.Header.Get("Traceparent"), "-")
 	if len(parts) == 4 && len(parts[1]) == 32 {

@@ -7,7 +7,7 @@ import (
 	"phonebill/core/calendar"
 )
 
-// billMonths is how far back bills go: the current month and the last 11 (kos.md).
+// billMonths is how far back bills go: the current month and the last 11 .
 const billMonths = 12
 
 // months lists the billing months of a line, newest first.
@@ -22,8 +22,8 @@ func (l *subscriber) months(today calendar.Date) []string {
 	return out
 }
 
-// bill makes the bill of a month; false when there is none. It depends on the line, the month and the accepted changes
-// alone, and charge = sum(charges) - sum(discounts) always holds.
+// bill returns the bill of a month; false when there is none. It depends only on the line, the month and the accepted
+// changes, and charge = sum(charges) - sum(discounts) always holds.
 func (l *subscriber) bill(month string, today calendar.Date) (kosgen.Bill, bool) {
 	m, err := parseMonth(month)
 	if err != nil || l.scenario == NoBill || m.After(today.Month()) || today.Month().Add(-billMonths+1).After(m) {
@@ -38,7 +38,7 @@ func (l *subscriber) bill(month string, today calendar.Date) (kosgen.Bill, bool)
 	c := l.contractIn(m)
 	info, months, start, end, fee := c.text(), termMonths, c.start.Compact(), c.end.Compact(), c.terminationFee()
 	monthly := l.instalment()
-	balance := monthly * c.left
+	balance := monthly * c.remaining
 	charges := l.charges(p, month, monthly)
 	discounts := l.discounts(p)
 	charge := sum(charges) - sum(discounts)
@@ -83,7 +83,7 @@ func (l *subscriber) discounts(p plan) []kosgen.Amount {
 	return out
 }
 
-// discountInfo is a list, or (one month in four) text, as older billing runs send it.
+// discountInfo returns a list, or in one month of four a text, as older billing runs send it.
 func (l *subscriber) discountInfo(discounts []kosgen.Amount, month string) *kosgen.DiscountInfo {
 	var out kosgen.DiscountInfo
 	if len(discounts) == 0 || pick(l.number, "text"+month, 4) != 0 {
@@ -97,11 +97,11 @@ func (l *subscriber) discountInfo(discounts []kosgen.Amount, month string) *kosg
 		}
 		text += fmt.Sprintf("%s %d원", d.Name, d.Amount)
 	}
-	_ = out.FromDiscountInfo1(text) // so does a string
+	_ = out.FromDiscountInfo1(text) // a string always marshals
 	return &out
 }
 
-// usage is text; sms is missing in one month of four, and on a plan without limits all say 「무제한」.
+// usage returns texts; sms is missing in one month of four, and on a plan without limits all are 「무제한」.
 func (l *subscriber) usage(p plan, month string) *kosgen.Usage {
 	voice, sms, data := unlimited, unlimited, unlimited
 	if p.dataGB > 0 {
@@ -116,7 +116,8 @@ func (l *subscriber) usage(p plan, month string) *kosgen.Usage {
 	return out
 }
 
-// payment: past months are paid, the current one is not yet; an unpaid line owes the last two as well.
+// payment returns the payment of a month: past months are paid, the current one is not yet; an unpaid line owes the
+// last two as well.
 func (l *subscriber) payment(m, current calendar.Month) *kosgen.BillingPaymentInfo {
 	billed := m.Add(1).First().AddDays(-1).Compact()
 	due := m.Add(1).First().AddDays(24).Compact()

@@ -9,11 +9,11 @@ type Call struct {
 	LineNumber    string    `json:"lineNumber,omitempty"`
 	RequestID     string    `json:"requestId,omitempty"`
 	TransactionID string    `json:"transactionId,omitempty"`
-	Result        string    `json:"result"` // result code, or the mode that swallowed the answer; empty = still being worked on
-	Ms            int64     `json:"ms"`     // until the answer, or until the client left
+	Result        string    `json:"result"` // result code, or the fault mode that withheld the answer; empty = in progress
+	Ms            int64     `json:"ms"`     // until the answer, or until the client disconnected
 }
 
-// counted tells whether a call that is just received takes quota: refused ones carry their result already.
+// counted reports whether a call that was just received takes quota: a refused one has its result already.
 func (c Call) counted() bool { return c.Result == "" }
 
 // Calls lists the received calls, oldest first.
@@ -32,29 +32,32 @@ func (s *Simulator) CallsSince(since time.Time) []Call {
 	return out
 }
 
-// turn is a call on its way through the simulator.
-type turn struct {
-	life, index int
-	operation   Operation
-	scenario    Scenario
-	started     time.Time
-	refusal     *reply // not even looked at: credential or quota
-	trouble     trouble
-	shapes      []Shape
+// call is a call in progress.
+type call struct {
+	epoch, index int // of its entry in the call log
+	endpoint     endpoint
+	scenario     Scenario
+	started      time.Time
+	refusal      *reply // for the credential or the quota, whatever was asked
+	effect       effect
+	shapes       []Shape
 }
 
 // receive logs a call, takes quota for it and draws its faults.
-func (s *Simulator) receive(op Operation, q question, authorised bool) (turn, error) {
+func (s *Simulator) receive(e endpoint, q question, authorised bool) (call, error) {
+	op := e.name
 	s.mu.Lock()
 	at := s.opts.Clock()
-	t := turn{life: s.life, index: len(s.calls), operation: op, scenario: s.scenarioOf(q.lineNumber), started: at}
-	entry := Call{At: at.UTC(), Operation: op, LineNumber: q.lineNumber, RequestID: q.requestID, TransactionID: q.transactionID}
+	t := call{epoch: s.epoch, index: len(s.calls), endpoint: e, scenario: s.scenarioOf(q.lineNumber), started: at}
+	entry := Call{
+		At: at.UTC(), Operation: op, LineNumber: q.lineNumber, RequestID: q.requestID, TransactionID: q.transactionID,
+	}
 	if !authorised {
 		t.refusal = &reply{code: Malformed, status: 401, message: "인증 정보가 올바르지 않습니다"}
 	} else if wait, ok := s.quota.take(at); !ok {
 		t.refusal = &reply{code: OverQuota, wait: wait}
 	} else {
-		t.trouble, t.shapes = s.strike(op, q.lineNumber), s.shapesOf(op, q.lineNumber)
+		t.effect, t.shapes = s.drawFaults(op, q.lineNumber), s.shapesOf(op, q.lineNumber)
 	}
 	if t.refusal != nil {
 		entry.Result = t.refusal.code
@@ -65,19 +68,19 @@ func (s *Simulator) receive(op Operation, q question, authorised bool) (turn, er
 	return t, s.journal.Sync()
 }
 
-// finish completes the call's entry. It may be called again when the client of a hanging call leaves.
-func (s *Simulator) finish(t turn, result string) {
+// finish completes the call's entry. It may be called again when the client of a hanging call disconnects.
+func (s *Simulator) finish(t call, result string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	took := s.opts.Clock().Sub(t.started)
-	if t.life != s.life || s.isClosed() {
+	if t.epoch != s.epoch || s.isClosed() {
 		return
 	}
 	s.calls[t.index].Result, s.calls[t.index].Ms = result, took.Milliseconds()
 	s.journal.Append(record{Answer: &answerRecord{t.index, result, took.Milliseconds()}})
 }
 
-// scenarioOf names the line's scenario. The caller holds mu.
+// scenarioOf returns the line's scenario. The caller holds mu.
 func (s *Simulator) scenarioOf(lineNumber string) Scenario {
 	if l := s.lines[lineNumber]; l != nil {
 		return l.scenario

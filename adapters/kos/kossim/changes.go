@@ -12,14 +12,14 @@ import (
 
 var errMalformed = errors.New("kossim: malformed")
 
-// The states of a change (kos.md).
+// The states of a change.
 const (
 	stateReceived = "RECEIVED"
 	stateApplied  = "APPLIED"
 	stateRefused  = "REFUSED"
 )
 
-// order is what the caller asked for; equal orders are the same payload.
+// order is the payload of a change; it is comparable.
 type order struct {
 	TransactionID string `json:"transactionId"`
 	LineNumber    string `json:"lineNumber"`
@@ -29,7 +29,7 @@ type order struct {
 	Reason        string `json:"reason"`
 }
 
-// change is an order that KOS took, and what became of it. Once final it never changes.
+// change is an order that KOS received, and its result. Once final it never changes.
 type change struct {
 	order
 	State     string    `json:"state"`
@@ -42,7 +42,7 @@ type change struct {
 	stop      func() // stops the timer while RECEIVED
 }
 
-// LedgerRow is one accepted change. The ledger only grows (but for Reset).
+// LedgerRow is one accepted change. The ledger only grows, except for Reset.
 type LedgerRow struct {
 	TransactionID string    `json:"transactionId"`
 	LineNumber    string    `json:"lineNumber"`
@@ -53,7 +53,9 @@ type LedgerRow struct {
 }
 
 func orderOf(in kosgen.ProductChangeRequest) order {
-	return order{in.TransactionId, in.LineNumber, in.CurrentProductCode, in.NewProductCode, in.EffectiveDate, in.ChangeReason}
+	return order{
+		in.TransactionId, in.LineNumber, in.CurrentProductCode, in.NewProductCode, in.EffectiveDate, in.ChangeReason,
+	}
 }
 
 // change decides an order, or repeats its first answer. The caller holds mu.
@@ -73,12 +75,12 @@ func (s *Simulator) reserve(o order, lateness time.Duration) {
 		return
 	}
 	c := &change{order: o, State: stateReceived, DueAt: s.opts.Clock().Add(lateness)}
-	s.keep(c)
-	s.arm(c)
+	s.record(c)
+	s.schedule(c)
 }
 
-// arm decides a reserved change when it is due. The caller holds mu.
-func (s *Simulator) arm(c *change) {
+// schedule decides a reserved change when it is due. The caller holds mu.
+func (s *Simulator) schedule(c *change) {
 	timer := time.AfterFunc(c.DueAt.Sub(s.opts.Clock()), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -90,7 +92,7 @@ func (s *Simulator) arm(c *change) {
 	c.stop = func() { timer.Stop() }
 }
 
-// decide accepts or refuses an order for good and writes it down. The caller holds mu.
+// decide accepts or refuses an order for good and records it. The caller holds mu.
 func (s *Simulator) decide(o order) *change {
 	now := s.now()
 	c := &change{order: o, State: stateRefused, Code: s.judge(o, calendar.DateOf(now)), DecidedAt: now.UTC()}
@@ -98,12 +100,12 @@ func (s *Simulator) decide(o order) *change {
 		c.State = stateApplied
 		c.Number = fmt.Sprintf("KOS%s%06d", calendar.DateOf(now).Compact(), len(s.ledger)+1)
 	}
-	s.keep(c)
+	s.record(c)
 	return c
 }
 
-// keep writes a change to the journal and applies it to the state. The caller holds mu.
-func (s *Simulator) keep(c *change) {
+// record writes a change to the journal and applies it to the state. The caller holds mu.
+func (s *Simulator) record(c *change) {
 	s.journal.Append(record{Change: c})
 	s.restore(c)
 }
@@ -121,7 +123,7 @@ func (s *Simulator) restore(c *change) {
 	s.ledger = append(s.ledger, LedgerRow{c.TransactionID, c.LineNumber, c.From, c.To, c.EffectiveDate, c.DecidedAt})
 }
 
-// judge names the result code for an order: the line first, then the plan, then the customer. The caller holds mu.
+// judge returns the result code for an order: the line first, then the plan, then the customer. The caller holds mu.
 func (s *Simulator) judge(o order, today calendar.Date) string {
 	l, ok := s.lines[o.LineNumber]
 	if !ok {
@@ -129,10 +131,11 @@ func (s *Simulator) judge(o order, today calendar.Date) string {
 	}
 	to, known := planOf(o.To)
 	current, _ := l.planOn(today)
+	onUnknownPlan := slices.Contains(s.shapesOf(CustomerGet, o.LineNumber), UnknownPlan)
 	switch {
 	case l.scenario == Suspended:
 		return LineNotInUse
-	case current != o.From && (o.From != withdrawn || !slices.Contains(s.shapesOf(CustomerGet, o.LineNumber), UnknownPlan)):
+	case current != o.From && (o.From != withdrawn || !onUnknownPlan):
 		return NotCurrentPlan
 	case !known || to.status != onSale:
 		return PlanNotOnSale
@@ -150,7 +153,7 @@ func (s *Simulator) judge(o order, today calendar.Date) string {
 	return OK
 }
 
-// reply is the answer to the change, the same every time.
+// reply returns the answer to the change, the same every time.
 func (c *change) reply() reply {
 	if c.State != stateApplied {
 		return reply{code: c.Code}
@@ -163,7 +166,7 @@ func (c *change) reply() reply {
 	}}
 }
 
-// changeStatus answers what became of a transaction. The caller holds mu.
+// changeStatus returns the answer to a status query. The caller holds mu.
 func (s *Simulator) changeStatus(transactionID string) reply {
 	if !s.statusQuery {
 		return reply{code: Malformed, status: 404, message: "지원하지 않는 기능입니다"}

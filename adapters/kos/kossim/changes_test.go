@@ -35,7 +35,12 @@ func TestChangeIsScheduledAndTakesEffectOnItsDate(t *testing.T) {
 	require.Equal(t, scheduled, *who.ScheduledProduct)
 
 	require.NoError(t, sim.SetClock(time.Date(2026, 11, 30, 14, 59, 59, 0, time.UTC)))
-	require.Equal(t, "LTE-PREMIUM-001", customer(t, c, "01012345678").CurrentProduct.ProductCode, "one second before midnight in Seoul")
+	require.Equal(
+		t,
+		"LTE-PREMIUM-001",
+		customer(t, c, "01012345678").CurrentProduct.ProductCode,
+		"one second before midnight in Seoul",
+	)
 	require.NoError(t, sim.Advance(time.Second))
 	who = customer(t, c, "01012345678")
 	require.Equal(t, "5G-STANDARD-001", who.CurrentProduct.ProductCode)

@@ -10,27 +10,35 @@ import (
 	"time"
 )
 
-// Control is the control API of openapi/kos-control.yaml, and GET /metrics. It is for tests and operators: serve it on a
-// port of its own that nothing routes to.
+// Control returns the control API of openapi/kos-control.yaml, and GET /metrics. It is for tests and operators: serve
+// it on a port of its own that nothing routes to.
 func (s *Simulator) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)
 	mux.Handle("GET /metrics", s.metrics.handler())
-	mux.HandleFunc("GET /control/ledger", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Ledger()) })
+	mux.HandleFunc("GET /control/ledger", func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, http.StatusOK, s.Ledger())
+	})
 	mux.HandleFunc("GET /control/calls", s.controlCalls)
-	mux.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Faults()) })
+	mux.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, http.StatusOK, s.Faults())
+	})
 	mux.HandleFunc("POST /control/faults", s.controlFault)
 	mux.HandleFunc("DELETE /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("GET /control/answers", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Answers()) })
+	mux.HandleFunc("GET /control/answers", func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, http.StatusOK, s.Answers())
+	})
 	mux.HandleFunc("POST /control/answers", s.controlAnswer)
 	mux.HandleFunc("DELETE /control/answers", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearAnswers()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	mux.HandleFunc("GET /control/settings", func(w http.ResponseWriter, _ *http.Request) { respond(w, http.StatusOK, s.Settings()) })
+	mux.HandleFunc("GET /control/settings", func(w http.ResponseWriter, _ *http.Request) {
+		respond(w, http.StatusOK, s.Settings())
+	})
 	mux.HandleFunc("POST /control/settings", s.controlSettings)
 	mux.HandleFunc("GET /control/clock", func(w http.ResponseWriter, _ *http.Request) { s.respondClock(w, nil) })
 	mux.HandleFunc("POST /control/clock", s.controlClock)
@@ -129,7 +137,7 @@ func (s *Simulator) controlSettings(w http.ResponseWriter, r *http.Request) {
 	respond(w, http.StatusOK, s.Settings())
 }
 
-// onOff reads true, false, "on" and "off".
+// onOff unmarshals true, false, "on" and "off".
 type onOff bool
 
 func (o *onOff) UnmarshalJSON(b []byte) error {
@@ -144,7 +152,7 @@ func (o *onOff) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// span reads seconds (3600) or a Go duration ("720h").
+// span unmarshals seconds (3600) or a Go duration ("720h").
 type span time.Duration
 
 func (d *span) UnmarshalJSON(b []byte) error {
@@ -201,7 +209,7 @@ func (s *Simulator) controlCustomers(w http.ResponseWriter, r *http.Request) {
 	respond(w, http.StatusOK, made)
 }
 
-// read takes one JSON object without unknown fields, or answers 400.
+// read unmarshals one JSON object without unknown fields, or writes 400 and returns false.
 func read(w http.ResponseWriter, r *http.Request, into any) bool {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil || !whole(body, into) {
@@ -211,7 +219,7 @@ func read(w http.ResponseWriter, r *http.Request, into any) bool {
 	return true
 }
 
-// refuse answers 400 when the request is to blame, else 500.
+// refuse writes 400 when err wraps ErrInvalid, else 500.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	if errors.Is(err, ErrInvalid) {
@@ -223,10 +231,10 @@ func refuse(w http.ResponseWriter, err error) {
 func respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // nobody is left to tell
+	_ = json.NewEncoder(w).Encode(body) // on an error the client is gone
 }
 
-// whole tells that a body is one JSON object and nothing else.
+// whole reports whether the body is one JSON object without unknown fields and nothing else.
 func whole(body []byte, into any) bool {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()

@@ -52,7 +52,12 @@ func TestControlFaults(t *testing.T) {
 		{Operation: kossim.ProductChange, Mode: kossim.ApplyLate, LineNumber: "01012345678", LateMs: 5},
 	}, faults)
 	require.Equal(t, 204, do("DELETE", "/control/faults", "", nil))
-	require.Equal(t, 201, do("POST", "/control/faults", `{"operation":"*","mode":"error","rate":0}`, &faults), "rate 0 never strikes")
+	require.Equal(
+		t,
+		201,
+		do("POST", "/control/faults", `{"operation":"*","mode":"error","rate":0}`, &faults),
+		"rate 0 never strikes",
+	)
 	require.Equal(t, 200, do("GET", "/control/faults", "", &faults))
 	require.Empty(t, faults)
 	for _, bad := range []string{

@@ -8,47 +8,28 @@ import (
 	"time"
 )
 
-// Operation names one call of KOS in the call log and in faults.
-type Operation string
-
-// The operations of kos.md; AnyOperation is for faults.
-const (
-	BillInquiry         Operation = "bill.inquiry"
-	BillMonths          Operation = "bill.months"
-	CustomerGet         Operation = "customer.get"
-	LineStatus          Operation = "line.status"
-	ProductsList        Operation = "products.list"
-	ProductChange       Operation = "product.change"
-	ProductChangeStatus Operation = "product.change.status"
-	AnyOperation        Operation = "*"
-)
-
-func operations() []Operation {
-	return []Operation{BillInquiry, BillMonths, CustomerGet, LineStatus, ProductsList, ProductChange, ProductChangeStatus, AnyOperation}
-}
-
-// Mode is the way a fault shows.
+// Mode says what a fault does to a call.
 type Mode string
 
-// The modes of kos.md. In every mode the latency, if one is given, comes first.
+// The modes. In every mode the latency, if one is given, comes first.
 const (
 	Latency       Mode = "latency"         // only the latency
 	Error         Mode = "error"           // HTTP 500 E999; nothing is done
 	Refuse        Mode = "refuse"          // the connection is closed without an answer; nothing is done
-	Hang          Mode = "hang"            // no answer until the client leaves; nothing is done
+	Hang          Mode = "hang"            // no answer until the client disconnects; nothing is done
 	MalformedBody Mode = "malformed"       // done, but HTTP 200 with half a JSON document
 	ApplyThenHang Mode = "apply_then_hang" // product.change alone: done, then no answer
 	ApplyLate     Mode = "apply_late"      // product.change alone: the id is reserved, done after LateMs, no answer
 	AnswerTwice   Mode = "answer_twice"    // done once, the answer's body comes twice
 )
 
-// Fault makes some calls go wrong. All matching faults add their latency; the first other mode wins.
+// Fault makes some calls fail. All matching faults add their latency; the first other mode wins.
 type Fault struct {
 	Operation    Operation `json:"operation"`
 	LineNumber   string    `json:"lineNumber,omitempty"` // digits; empty = every line
 	Mode         Mode      `json:"mode"`
 	LatencyMs    int       `json:"latencyMs,omitempty"`    // exactly this long …
-	LatencyP50Ms int       `json:"latencyP50Ms,omitempty"` // … or log-normal with this median
+	LatencyP50Ms int       `json:"latencyP50Ms,omitempty"` // … or log-normally distributed with this median
 	LatencyP99Ms int       `json:"latencyP99Ms,omitempty"` // and this 99th percentile
 	Rate         float64   `json:"rate,omitempty"`         // share of the matching calls, above 0 to 1; 0 means 1
 	Times        int       `json:"times,omitempty"`        // how often it strikes; 0 = no limit
@@ -60,7 +41,7 @@ func (f Fault) check() error {
 	distribution := f.LatencyP50Ms != 0 || f.LatencyP99Ms != 0
 	bad := func(field string) error { return fmt.Errorf("%w: %s", ErrInvalid, field) }
 	switch {
-	case !slices.Contains(operations(), f.Operation):
+	case !isOperation(f.Operation):
 		return bad("operation")
 	case !slices.Contains(modes, f.Mode):
 		return bad("mode")
@@ -93,30 +74,30 @@ func (f Fault) matches(op Operation, lineNumber string) bool {
 	return (f.Operation == AnyOperation || f.Operation == op) && (f.LineNumber == "" || f.LineNumber == lineNumber)
 }
 
-// armed is a fault and how often it may still strike.
-type armed struct {
+// activeFault is a fault and how often it may still strike.
+type activeFault struct {
 	Fault
-	left int // -1 = no limit
+	remaining int // -1 = no limit
 }
 
-// trouble is what one call suffers; the zero value is none.
-type trouble struct {
+// effect is what the faults do to one call; the zero value is nothing.
+type effect struct {
 	mode    Mode
 	latency time.Duration
 	late    time.Duration
 }
 
-// strike picks the faults for a call and uses them up. The caller holds mu.
-func (s *Simulator) strike(op Operation, lineNumber string) (out trouble) {
+// drawFaults picks the faults that strike a call and counts them. The caller holds mu.
+func (s *Simulator) drawFaults(op Operation, lineNumber string) (out effect) {
 	for _, f := range s.faults {
-		if f.left == 0 || !f.matches(op, lineNumber) || out.mode != "" && f.Mode != Latency {
+		if f.remaining == 0 || !f.matches(op, lineNumber) || out.mode != "" && f.Mode != Latency {
 			continue
 		}
 		if f.Rate > 0 && s.random.Float64() >= f.Rate {
 			continue
 		}
-		if f.left > 0 {
-			f.left--
+		if f.remaining > 0 {
+			f.remaining--
 		}
 		out.latency += s.latency(f.Fault)
 		if f.Mode != Latency {
@@ -126,7 +107,7 @@ func (s *Simulator) strike(op Operation, lineNumber string) (out trouble) {
 	return out
 }
 
-// latency draws from the fault's distribution. The caller holds mu.
+// latency draws a latency from the fault's distribution. The caller holds mu.
 func (s *Simulator) latency(f Fault) time.Duration {
 	if f.LatencyP50Ms == 0 {
 		return ms(f.LatencyMs)
@@ -144,30 +125,30 @@ func (s *Simulator) AddFault(f Fault) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	left := f.Times
-	if left == 0 {
-		left = -1
+	remaining := f.Times
+	if remaining == 0 {
+		remaining = -1
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, &armed{Fault: f, left: left})
+	s.faults = append(s.faults, &activeFault{Fault: f, remaining: remaining})
 	return nil
 }
 
-// ClearFaults removes all faults. Calls that hang already go on hanging until their client leaves.
+// ClearFaults removes all faults. Calls that hang already go on hanging until their client disconnects.
 func (s *Simulator) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// Faults lists the faults that can still strike, as they were added.
+// Faults lists the faults that can still strike, oldest first.
 func (s *Simulator) Faults() []Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := []Fault{}
 	for _, f := range s.faults {
-		if f.left != 0 {
+		if f.remaining != 0 {
 			out = append(out, f.Fault)
 		}
 	}

@@ -151,7 +151,10 @@ func TestApplyLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sim := virtual(t, nil)
-		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyLate, LateMs: 20_000, Times: 1}))
+		require.NoError(
+			t,
+			sim.AddFault(kossim.Fault{Operation: kossim.ProductChange, Mode: kossim.ApplyLate, LateMs: 20_000, Times: 1}),
+		)
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		require.Nil(t, direct(ctx, sim, "POST", "/kos/product/change", order("t-1")))
@@ -237,13 +240,26 @@ func TestFaultsAddUpAndKnowTheirLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := virtual(t, func(o *kossim.Options) { o.Delays = &kossim.Delays{} })
 		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.CustomerGet, Mode: kossim.Latency, LatencyMs: 100}))
-		oneLine := kossim.Fault{Operation: kossim.AnyOperation, LineNumber: "010-1234-5678", Mode: kossim.Error, LatencyMs: 50}
+		oneLine := kossim.Fault{
+			Operation:  kossim.AnyOperation,
+			LineNumber: "010-1234-5678",
+			Mode:       kossim.Error,
+			LatencyMs:  50,
+		}
 		require.NoError(t, sim.AddFault(oneLine))
 		require.NoError(t, sim.AddFault(kossim.Fault{Operation: kossim.AnyOperation, Mode: kossim.Latency, LatencyMs: 7}))
 		var rec *httptest.ResponseRecorder
-		require.Equal(t, 157*time.Millisecond, took(func() { rec = direct(t.Context(), sim, "GET", "/kos/customer/01012345678", nil) }))
+		require.Equal(
+			t,
+			157*time.Millisecond,
+			took(func() { rec = direct(t.Context(), sim, "GET", "/kos/customer/01012345678", nil) }),
+		)
 		require.Equal(t, 500, rec.Code)
-		require.Equal(t, 107*time.Millisecond, took(func() { rec = direct(t.Context(), sim, "GET", "/kos/customer/01087654321", nil) }))
+		require.Equal(
+			t,
+			107*time.Millisecond,
+			took(func() { rec = direct(t.Context(), sim, "GET", "/kos/customer/01087654321", nil) }),
+		)
 		require.Equal(t, 200, rec.Code)
 	})
 }
@@ -285,7 +301,12 @@ func TestRefusedAndHangingConnections(t *testing.T) {
 		_, err := c.InquireBillWithResponse(ctx, askBill("01012345678"))
 		hung <- err
 	}()
-	require.Eventually(t, func() bool { return len(sim.Calls()) == 2 && sim.Calls()[1].Result == "hang" }, 5*time.Second, time.Millisecond)
+	require.Eventually(
+		t,
+		func() bool { return len(sim.Calls()) == 2 && sim.Calls()[1].Result == "hang" },
+		5*time.Second,
+		time.Millisecond,
+	)
 	cancel()
 	require.ErrorIs(t, <-hung, context.Canceled)
 	require.Empty(t, sim.Faults())

@@ -100,7 +100,8 @@ func client(t *testing.T, url string, hc *http.Client) *kosgen.ClientWithRespons
 	return out
 }
 
-// steer is a client of the control API; body may be empty. It answers the status and decodes into out unless that is nil.
+// steer is a client of the control API; body may be empty. It answers the status and decodes into out unless that is
+// nil.
 func steer(t *testing.T, sim *kossim.Simulator) func(method, path, body string, out any) int {
 	t.Helper()
 	srv := httptest.NewServer(sim.Control())
@@ -120,7 +121,12 @@ func steer(t *testing.T, sim *kossim.Simulator) func(method, path, body string, 
 }
 
 // direct calls the handler without a network, so that it runs in virtual time; nil = no answer.
-func direct(ctx context.Context, sim *kossim.Simulator, method, path string, body any) (rec *httptest.ResponseRecorder) {
+func direct(
+	ctx context.Context,
+	sim *kossim.Simulator,
+	method, path string,
+	body any,
+) (rec *httptest.ResponseRecorder) {
 	raw, _ := json.Marshal(body)
 	r := httptest.NewRequestWithContext(ctx, method, path, bytes.NewReader(raw))
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -144,7 +150,10 @@ func code(t *testing.T, body []byte) string {
 
 func bill(t *testing.T, c *kosgen.ClientWithResponses, line, month string) *kosgen.InquireBillResponse {
 	t.Helper()
-	res, err := c.InquireBillWithResponse(t.Context(), kosgen.BillInquiryRequest{RequestId: "r-1", LineNumber: line, InquiryMonth: month})
+	res, err := c.InquireBillWithResponse(
+		t.Context(),
+		kosgen.BillInquiryRequest{RequestId: "r-1", LineNumber: line, InquiryMonth: month},
+	)
 	require.NoError(t, err)
 	return res
 }

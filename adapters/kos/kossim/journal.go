@@ -18,7 +18,7 @@ type answerRecord struct {
 	Ms     int64  `json:"ms"`
 }
 
-// apply puts one record of the journal back into the state.
+// apply restores one record of the journal.
 func (s *Simulator) apply(r record) error {
 	switch {
 	case r.Call != nil:

@@ -11,10 +11,10 @@ import (
 	"phonebill/core/calendar"
 )
 
-// Scenario says how a line behaves.
+// Scenario is how KOS treats a line.
 type Scenario string
 
-// The scenarios of the fixed lines in kos.md; OldDevice is for generated customers only.
+// The scenarios. OldDevice is for generated customers only.
 const (
 	Normal    Scenario = "normal"
 	NoBill    Scenario = "no_bill"    // no bill at all (E002), a change is refused with E101
@@ -26,14 +26,14 @@ const (
 	OldDevice Scenario = "old_device" // the device cannot do 5G: such a change is refused with E102
 )
 
-// DemoLine is a line of kos.md that is always there (but for the unknown one, which never is).
+// DemoLine is a line that always exists, except for the one with the scenario Unknown, which never does.
 type DemoLine struct {
 	LineNumber  string // digits only
 	Scenario    Scenario
-	Description string // for people, Korean
+	Description string // Korean, for display
 }
 
-// DemoLines lists the fixed lines and the normal demo lines of kos.md.
+// DemoLines lists the fixed lines and the normal demo lines.
 func DemoLines() []DemoLine {
 	return []DemoLine{
 		{"01012345678", Normal, "정상"},
@@ -49,14 +49,15 @@ func DemoLines() []DemoLine {
 	}
 }
 
-// Customer is who KOS says owns a line; it follows from the line number alone.
+// Customer is the owner of a line according to KOS; it follows from the line number alone.
 type Customer struct {
 	LineNumber   string `json:"lineNumber"`
 	CustomerID   string `json:"customerId"`
 	CustomerName string `json:"customerName"`
 }
 
-// CustomerOf names the owner of a line, whether or not the simulator knows the line. Customer ids are unique for 010 lines.
+// CustomerOf returns the owner of a line, whether or not the simulator knows the line. Customer ids are unique for 010
+// lines.
 func CustomerOf(lineNumber string) Customer {
 	surnames := []string{"김", "이", "박", "최", "정", "강", "조", "윤", "장", "임"}
 	given := []string{
@@ -74,21 +75,22 @@ func CustomerOf(lineNumber string) Customer {
 
 var digits = regexp.MustCompile(`^01[0-9]{8,9}$`)
 
-// pick is a number in [0, n) that depends on the line and the salt alone.
+// pick returns a number in [0, n) that depends only on the line and the salt.
 func pick(lineNumber, salt string, n int) int {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(lineNumber + "/" + salt)) // a hash never fails
 	return int(h.Sum64() >> 16 % uint64(n))         //nolint:gosec // n is a small positive number
 }
 
-// subscriber is a line that KOS knows. accepted grows by every change that KOS accepts.
+// subscriber is a line that KOS knows.
 type subscriber struct {
 	number   string
 	scenario Scenario
-	accepted []*change
+	accepted []*change // oldest first
 }
 
-// planOn replays the accepted changes up to a day: a change replaces the one still scheduled and takes effect on its date.
+// planOn returns the plan on a day and the change scheduled after it. It replays the accepted changes: a change
+// replaces the one still scheduled and takes effect on its date.
 func (l *subscriber) planOn(day calendar.Date) (current string, scheduled *change) {
 	current = startPlan
 	for _, c := range l.accepted {
@@ -116,7 +118,7 @@ func (l *subscriber) status() string {
 // contract is a term of 24 months; when it ends, the next one begins.
 type contract struct {
 	start, end calendar.Date
-	left       int64 // months of the term after the given one
+	remaining  int64 // months of the term after the given one
 }
 
 const termMonths = 24
@@ -129,20 +131,20 @@ func (l *subscriber) contractIn(m calendar.Month) contract {
 	}
 	c := contract{start: base.First(), end: base.Add(termMonths).First().AddDays(-1)}
 	for x := m; base.Add(termMonths - 1).After(x); x = x.Add(1) {
-		c.left++
+		c.remaining++
 	}
 	return c
 }
 
-// terminationFee is what leaving in that month would cost, in won.
-func (c contract) terminationFee() int64 { return c.left * 4_000 }
+// terminationFee returns what terminating in that month would cost, in won.
+func (c contract) terminationFee() int64 { return c.remaining * 4_000 }
 
 func (c contract) text() string {
 	dots := func(d calendar.Date) string { return strings.ReplaceAll(d.String(), "-", ".") }
 	return fmt.Sprintf("%d개월 약정 (%s ~ %s)", termMonths, dots(c.start), dots(c.end))
 }
 
-// instalment is the monthly rate of the device in won; 0 = the customer owns it.
+// instalment returns the monthly rate of the device in won; 0 = it is paid off.
 func (l *subscriber) instalment() int64 {
 	return []int64{0, 15_000, 25_000, 32_000}[pick(l.number, "device", 4)]
 }
@@ -152,10 +154,13 @@ func (l *subscriber) customer(today calendar.Date) kosgen.Customer {
 	p, _ := planOf(current) // only plans of the catalogue are ever accepted
 	c := l.contractIn(today.Month())
 	start, end, months, fee := c.start.Compact(), c.end.Compact(), termMonths, c.terminationFee()
-	who := CustomerOf(l.number)
+	owner := CustomerOf(l.number)
 	out := kosgen.Customer{
-		CustomerId: who.CustomerID, CustomerName: who.CustomerName, OperatorCode: operator, LineStatus: l.status(), CurrentProduct: p.wire(),
-		Contract: &kosgen.Contract{ContractMonths: &months, ContractStart: &start, ContractEnd: &end, EarlyTerminationFee: &fee},
+		CustomerId: owner.CustomerID, CustomerName: owner.CustomerName, OperatorCode: operator, LineStatus: l.status(),
+		CurrentProduct: p.wire(),
+		Contract: &kosgen.Contract{
+			ContractMonths: &months, ContractStart: &start, ContractEnd: &end, EarlyTerminationFee: &fee,
+		},
 	}
 	if scheduled != nil {
 		out.ScheduledProduct = &kosgen.ScheduledProduct{
@@ -165,7 +170,7 @@ func (l *subscriber) customer(today calendar.Date) kosgen.Customer {
 	return out
 }
 
-// generated makes the numbers of a run of customers: 0102 and seven digits from a base that the seed gives.
+// generated returns the numbers of a run of customers: 0102 and seven digits from a base that follows from the seed.
 func generated(count int, seed int64) []string {
 	base := pick(strconv.FormatInt(seed, 10), "customers", 10_000_000)
 	out := make([]string, count)

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics of one simulator, in a registry of its own so that several live in one process.
+// metrics are those of one simulator, in a registry of its own, so that several fit in one process.
 type metrics struct {
 	registry *prometheus.Registry
 	calls    *prometheus.CounterVec
@@ -30,9 +30,9 @@ func newMetrics() *metrics {
 	return m
 }
 
-func (m *metrics) observe(t turn, result string, took time.Duration) {
-	m.calls.WithLabelValues(string(t.operation), string(t.scenario), result).Inc()
-	m.latency.WithLabelValues(string(t.operation)).Observe(took.Seconds())
+func (m *metrics) observe(t call, result string, took time.Duration) {
+	m.calls.WithLabelValues(string(t.endpoint.name), string(t.scenario), result).Inc()
+	m.latency.WithLabelValues(string(t.endpoint.name)).Observe(took.Seconds())
 }
 
 func (m *metrics) handler() http.Handler {

@@ -2,7 +2,7 @@ package kossim
 
 import "time"
 
-// window is the span of the quota (kos.md: 100 calls per 60 s, sliding).
+// window is the sliding window of the quota.
 const window = 60 * time.Second
 
 // quota remembers when the last calls were taken. limit 0 = no limit.
@@ -11,7 +11,7 @@ type quota struct {
 	taken []time.Time // oldest first, none older than window
 }
 
-// take counts a call at now, or answers how long the caller has to wait for the next free place.
+// take counts a call at now, or returns how long the caller has to wait for the next one.
 func (q *quota) take(now time.Time) (wait time.Duration, ok bool) {
 	for len(q.taken) > 0 && now.Sub(q.taken[0]) >= window {
 		q.taken = q.taken[1:]

@@ -8,15 +8,14 @@ import (
 	"sync"
 	"time"
 
-	"phonebill/core/calendar"
-
 	"phonebill/adapters/internal/journal"
+	"phonebill/core/calendar"
 )
 
-// ErrInvalid is wrapped by everything that refuses an argument; the text names the field.
+// ErrInvalid is wrapped by every error about an argument; the text names the field.
 var ErrInvalid = errors.New("kossim: invalid")
 
-// DefaultQuota is the agreed number of calls in any 60 s (kos.md).
+// DefaultQuota is the agreed number of calls in any 60 s .
 const DefaultQuota = 100
 
 // NoQuota as Options.QuotaPerMinute means no limit.
@@ -28,9 +27,11 @@ type Delays struct {
 	SlowLine            time.Duration // every call of the slow line takes at least this long
 }
 
-// DefaultDelays are those of kos.md.
+// DefaultDelays returns 0.5 s for bills, 2 s for changes, 0.1 s for other calls and 5 s for the slow line.
 func DefaultDelays() Delays {
-	return Delays{Bill: 500 * time.Millisecond, Change: 2 * time.Second, Other: 100 * time.Millisecond, SlowLine: 5 * time.Second}
+	return Delays{
+		Bill: 500 * time.Millisecond, Change: 2 * time.Second, Other: 100 * time.Millisecond, SlowLine: 5 * time.Second,
+	}
 }
 
 // Options configure a Simulator; only Tokens is needed.
@@ -41,7 +42,7 @@ type Options struct {
 	QuotaPerMinute int              // 0 = DefaultQuota, NoQuota = no limit
 	Delays         *Delays          // nil = DefaultDelays
 	NoStatusQuery  bool             // GET /kos/product/change/{transactionId} is 404, as on a KOS without it
-	Seed           uint64           // of the faults' dice
+	Seed           uint64           // of the random numbers that faults draw
 }
 
 // Simulator is KOS. All methods are safe for concurrent use.
@@ -54,12 +55,12 @@ type Simulator struct {
 	once    sync.Once
 
 	mu          sync.Mutex
-	life        int // counts resets: what began in an earlier life is not recorded
+	epoch       int // counts resets: calls that began before the last one are not recorded
 	lines       map[string]*subscriber
 	changes     map[string]*change // by transaction id
 	ledger      []LedgerRow
 	calls       []Call
-	faults      []*armed
+	faults      []*activeFault
 	answers     []Answer // shapes
 	quota       quota
 	tokens      []string
@@ -68,7 +69,7 @@ type Simulator struct {
 	random      *rand.Rand
 }
 
-// New opens a simulator, with the state that StateDir holds. Close it after its servers.
+// New opens a simulator with the state in StateDir. Close it after its servers.
 func New(opts Options) (*Simulator, error) {
 	if err := checkTokens(opts.Tokens); err != nil {
 		return nil, err
@@ -83,27 +84,27 @@ func New(opts Options) (*Simulator, error) {
 	s := &Simulator{opts: opts, delays: *opts.Delays, metrics: newMetrics(), closed: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begin()
+	s.clear()
 	var err error
 	if s.journal, err = journal.Open(opts.StateDir, "kos.journal", s.apply); err != nil {
 		return nil, fmt.Errorf("kossim: %w", err)
 	}
 	for _, c := range s.changes {
 		if c.State == stateReceived {
-			s.arm(c)
+			s.schedule(c)
 		}
 	}
 	return s, nil
 }
 
-// begin puts everything at its start. The caller holds mu.
-func (s *Simulator) begin() {
+// clear sets the initial state. The caller holds mu.
+func (s *Simulator) clear() {
 	for _, c := range s.changes {
 		if c.stop != nil {
 			c.stop()
 		}
 	}
-	s.life++
+	s.epoch++
 	s.lines = map[string]*subscriber{}
 	for _, d := range DemoLines() {
 		if d.Scenario != Unknown {
@@ -114,7 +115,7 @@ func (s *Simulator) begin() {
 	s.answers = nil
 	s.quota = quota{limit: quotaOf(s.opts.QuotaPerMinute)}
 	s.statusQuery, s.offset, s.tokens = !s.opts.NoStatusQuery, 0, s.opts.Tokens
-	s.random = rand.New(rand.NewPCG(s.opts.Seed, 0)) //nolint:gosec // dice of a simulator, repeatable on purpose
+	s.random = rand.New(rand.NewPCG(s.opts.Seed, 0)) //nolint:gosec // repeatable on purpose
 }
 
 func quotaOf(option int) int {
@@ -127,7 +128,7 @@ func quotaOf(option int) int {
 	return option
 }
 
-// Close lets hanging calls go, drops late changes until the next New (a StateDir keeps them) and closes the journal.
+// Close ends hanging calls, drops late changes until the next New (a StateDir keeps them) and closes the journal.
 func (s *Simulator) Close() error {
 	var err error
 	s.once.Do(func() {
@@ -153,10 +154,10 @@ func (s *Simulator) isClosed() bool {
 	}
 }
 
-// now is the KOS clock. The caller holds mu.
+// now returns the time of the KOS clock. The caller holds mu.
 func (s *Simulator) now() time.Time { return s.opts.Clock().Add(s.offset) }
 
-// today is the day in Seoul by the KOS clock. The caller holds mu.
+// today returns the day in Seoul by the KOS clock. The caller holds mu.
 func (s *Simulator) today() calendar.Date { return calendar.DateOf(s.now()) }
 
 // Ledger lists every accepted change, oldest first.
@@ -166,11 +167,11 @@ func (s *Simulator) Ledger() []LedgerRow {
 	return append([]LedgerRow{}, s.ledger...)
 }
 
-// Reset puts everything back to its start: changes, ledger, call log, faults, settings, clock and generated customers.
+// Reset restores the initial state: changes, ledger, call log, faults, settings, clock and generated customers.
 func (s *Simulator) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begin()
+	s.clear()
 	return s.journal.Clear()
 }
 
@@ -188,11 +189,11 @@ func (s *Simulator) SetStatusQuery(on bool) {
 	s.statusQuery = on
 }
 
-// mostTokens are accepted at a time: one, or during a rotation two.
-const mostTokens = 2
+// maxTokens is how many credentials are accepted at a time: one, or two during a rotation.
+const maxTokens = 2
 
 func checkTokens(tokens []string) error {
-	if len(tokens) == 0 || len(tokens) > mostTokens {
+	if len(tokens) == 0 || len(tokens) > maxTokens {
 		return fmt.Errorf("%w: tokens: one or two are needed", ErrInvalid)
 	}
 	if slices.Contains(tokens, "") {
@@ -212,27 +213,28 @@ func (s *Simulator) SetTokens(tokens ...string) error {
 	return nil
 }
 
-// Settings are what /control/settings answers.
+// Settings are what /control/settings returns.
 type Settings struct {
 	QuotaPerMinute int  `json:"quotaPerMinute"` // 0 = no limit
 	StatusQuery    bool `json:"statusQuery"`
 }
 
-// Settings reads the settings.
+// Settings returns the settings.
 func (s *Simulator) Settings() Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Settings{s.quota.limit, s.statusQuery}
 }
 
-// Now is the KOS clock.
+// Now returns the time of the KOS clock.
 func (s *Simulator) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now()
 }
 
-// Advance moves the KOS clock; bills, months and effective dates follow it. The quota and the call log keep the wall clock.
+// Advance moves the KOS clock; bills, months and effective dates follow it. The quota and the call log keep using the
+// wall clock.
 func (s *Simulator) Advance(by time.Duration) error {
 	return s.moveClock(func() time.Duration { return s.offset + by })
 }
@@ -258,7 +260,7 @@ type Generate struct {
 	Scenario Scenario `json:"scenario,omitempty"` // empty = Normal
 }
 
-// AddCustomers makes customers and answers their lines, oldest first. A line that is already there stays as it is.
+// AddCustomers makes customers and returns their lines, oldest first. A line that exists stays as it is.
 func (s *Simulator) AddCustomers(g Generate) ([]string, error) {
 	possible := []Scenario{"", Normal, NoBill, Failing, Slow, Suspended, Unpaid, OldDevice}
 	if !slices.Contains(possible, g.Scenario) {

@@ -62,7 +62,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 	})
 	if err == nil {
 		p.worker("kos-probes", probeEvery, o.kos.Probe)
-		p.worker("kos-call-log", time.Second, o.kos.LogKept)
+		p.worker("kos-call-log", time.Second, o.kos.WritePendingCalls)
 		p.unit.OnClose(func() { p.logTheRest(o.kos) })
 	}
 	return err
@@ -70,7 +70,7 @@ func (p *parts) kos(ctx context.Context, c KOS, v ports.Vault, o *outside) (err 
 
 // logTheRest is the last chance of calls that the log did not take while the process ran.
 func (p *parts) logTheRest(c *kos.Client) {
-	if _, err := c.LogKept(context.Background()); err != nil {
+	if _, err := c.WritePendingCalls(context.Background()); err != nil {
 		p.Log.Error("calls that were made are not in the call log", "error", err.Error())
 	}
 }
@@ -79,7 +79,7 @@ func (p *parts) logTheRest(c *kos.Client) {
 func bulkhead(w quota.Window) kos.Bulkhead {
 	b := kos.DefaultBulkhead()
 	if !w.IsUnlimited() {
-		b.Pace = w.Per / time.Duration(w.Budget)
+		b.Interval = w.Per / time.Duration(w.Budget)
 	}
 	return b
 }

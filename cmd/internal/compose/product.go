@@ -15,18 +15,18 @@ import (
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
 	"phonebill/core/quota"
-	"phonebill/core/staff"
-	"phonebill/core/staff/cases"
-
+	"phonebill/core/request"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
+	"phonebill/core/staff"
+	"phonebill/core/staff/cases"
 	"phonebill/migrations"
 )
 
 // How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A question
 // of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
 const (
-	factsPatience   = 2700 * time.Millisecond
+	factsPatience   = request.AnswerBudget
 	factsAttempts   = 3
 	factsBackground = 10 * time.Second
 )

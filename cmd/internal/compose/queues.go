@@ -6,7 +6,7 @@ import (
 )
 
 // Who works on a queue: several loops, each of which goes on as soon as its own work is done, so that a slow line holds up one of them and
-// not the rest of the queue. There are more than KOS is asked at once (kos.DefaultBulkhead); the turnstile sees to it that it is not asked
+// not the rest of the queue. There are more than KOS is asked at once (kos.DefaultBulkhead); the rate limiter sees to it that it is not asked
 // more. As many slow lines as there are loops, all at once, do hold up the others until the first is given up, 10 s later.
 //
 // Orders are taken in twos: new ones rest when KOS can be asked about none of several (change.Service.Step), which one alone cannot tell.

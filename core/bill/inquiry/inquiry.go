@@ -19,6 +19,7 @@ import (
 	"phonebill/core/news"
 	"phonebill/core/news/await"
 	"phonebill/core/quota"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -30,9 +31,9 @@ type Limits struct {
 	Months     int           // selectable, the current one included
 }
 
-// DefaultLimits is 2.7 s, 3 s, 10 s, 6 months.
+// DefaultLimits returns the answer budget, 3 s, 10 s, 6 months.
 func DefaultLimits() Limits {
-	return Limits{Answer: 2700 * time.Millisecond, Call: 3 * time.Second, Background: 10 * time.Second, Months: 6}
+	return Limits{Answer: request.AnswerBudget, Call: 3 * time.Second, Background: 10 * time.Second, Months: 6}
 }
 
 // leaseMargin is how much longer than its call an inquiry stays leased: the time to write the result down.

@@ -21,6 +21,7 @@ import (
 	"phonebill/core/news/await"
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -32,9 +33,9 @@ type Limits struct {
 	Lease  time.Duration // longer than everything one step may take
 }
 
-// DefaultLimits is 2.7 s, 5 s, 10 s, 15 s.
+// DefaultLimits returns the answer budget, 5 s, 10 s, 15 s.
 func DefaultLimits() Limits {
-	return Limits{Answer: 2700 * time.Millisecond, Send: 5 * time.Second, Ask: 10 * time.Second, Lease: 15 * time.Second}
+	return Limits{Answer: request.AnswerBudget, Send: 5 * time.Second, Ask: 10 * time.Second, Lease: 15 * time.Second}
 }
 
 // Service carries out plan changes. It is safe for concurrent use.

@@ -13,7 +13,8 @@ import (
 	"phonebill/ports"
 )
 
-// TestALateWorkerPutsNothingOnTheWire: the lease is looked at right before the first byte, on a new connection and on a kept one.
+// TestALateWorkerPutsNothingOnTheWire: the lease is looked at right before the first byte, on a new connection and on a
+// kept one.
 func TestALateWorkerPutsNothingOnTheWire(t *testing.T) {
 	t.Parallel()
 	for name, secure := range map[string]bool{"plain": false, "tls": true} {

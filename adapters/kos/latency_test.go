@@ -25,14 +25,14 @@ func TestNobodysCallersHoldNobodyUp(t *testing.T) {
 			waits time.Duration
 		}{{quota.Refresh, 500 * time.Millisecond}, {quota.Prefetch, 0}} {
 			start := time.Now()
-			_, err := d.Pass(t.Context(), c.lane, kos.BillReads, a)
+			_, err := d.Acquire(t.Context(), c.lane, kos.BillReads, a)
 			require.ErrorIs(t, err, ports.ErrNotAsked, c.lane)
-			require.Equal(t, narrow.Pace, fault.From(err).RetryAfter(), "the pace of the budget: %s", c.lane)
+			require.Equal(t, narrow.Interval, fault.From(err).RetryAfter(), "the pace of the budget: %s", c.lane)
 			require.Equal(t, c.waits, time.Since(start), c.lane)
 		}
 		patient := make(chan error, 1)
 		go func() {
-			over, err := d.Pass(context.Background(), quota.Refresh, kos.BillReads, a)
+			over, err := d.Acquire(context.Background(), quota.Refresh, kos.BillReads, a)
 			if err == nil {
 				over()
 			}
@@ -42,7 +42,7 @@ func TestNobodysCallersHoldNobodyUp(t *testing.T) {
 		d.end()
 		require.NoError(t, <-patient, "a place got free in time")
 		for _, lane := range quota.Lanes() {
-			over, err := d.Pass(t.Context(), lane, kos.BillReads, a)
+			over, err := d.Acquire(t.Context(), lane, kos.BillReads, a)
 			require.NoError(t, err, "with a place there is nothing to wait for")
 			over()
 		}
@@ -57,7 +57,7 @@ func TestTheLastPlaceIsForSomebodyWhoWaits(t *testing.T) {
 		d.wait("prefetch", quota.Prefetch, a)
 		d.wait("refresh", quota.Refresh, a)
 		for _, lane := range []quota.Lane{quota.Refresh, quota.Prefetch} {
-			_, err := d.Pass(t.Context(), lane, kos.BillReads, a)
+			_, err := d.Acquire(t.Context(), lane, kos.BillReads, a)
 			require.ErrorIs(t, err, ports.ErrNotAsked)
 		}
 		start := time.Now()
@@ -88,7 +88,7 @@ func TestWithoutBudgetNobodysCallersAreToldAtOnce(t *testing.T) {
 		d.wait("first", quota.Read, a)
 		start := time.Now()
 		for _, lane := range []quota.Lane{quota.Refresh, quota.Prefetch} {
-			_, err := d.Pass(t.Context(), lane, kos.BillReads, a)
+			_, err := d.Acquire(t.Context(), lane, kos.BillReads, a)
 			require.ErrorIs(t, err, ports.ErrNotAsked)
 			require.Equal(t, 10*time.Second, fault.From(err).RetryAfter(), lane)
 		}
@@ -102,8 +102,14 @@ func TestWaitingTellsWhoWaitsAndHowLongOneMoreWould(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := kos.DefaultBulkhead()
-		b.Pace = time.Second
-		d, a := newDoors(quota.Window{Budget: 2, Per: 10 * time.Second, Reserve: quota.Shares{quota.Change: 1}}, b), number(t, twoLines[0])
+		b.Interval = time.Second
+		d, a := newDoors(
+			quota.Window{Budget: 2, Per: 10 * time.Second, Reserve: quota.Shares{quota.Change: 1}},
+			b,
+		), number(
+			t,
+			twoLines[0],
+		)
 		none, eta := d.Waiting()
 		require.Zero(t, none)
 		require.Zero(t, eta, "nobody waits and nothing is known against it")

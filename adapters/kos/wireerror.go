@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// What went wrong on the wire. These words are all that is ever said of it: the texts of net/http quote what the other side sent, and that
-// may be anybody's bill.
+// The errors of the wire. Only these texts are ever logged: the errors of net/http quote what the other side sent,
+// which may be a customer's bill.
 var (
 	errDial     = errors.New("kos: no connection")
 	errTLS      = errors.New("kos: TLS")
@@ -21,7 +21,7 @@ var (
 	errProtocol = errors.New("kos: not HTTP")
 )
 
-// wireFault names a transport's error.
+// wireFault returns the error above that stands for a transport's error.
 func wireFault(err error, connected bool) error {
 	var slow net.Error
 	var certificate *tls.CertificateVerificationError
@@ -35,10 +35,10 @@ func wireFault(err error, connected bool) error {
 		return errTimeout
 	case !connected:
 		return errDial
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
-		errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return errReset
-	case strings.Contains(err.Error(), "response headers exceeded"): // has no type
+	case strings.Contains(err.Error(), "response headers exceeded"): // this error has no type
 		return errTooBig
 	default:
 		return errProtocol

@@ -11,29 +11,29 @@ import (
 	"strings"
 )
 
-// Shape is an odd form of an answer: well-formed, and meant so by KOS.
+// Shape is an unusual form of an answer that is nevertheless valid.
 type Shape string
 
-// The shapes. Each leaves alone what it says nothing about.
+// The shapes. Each changes only what its comment names.
 const (
-	MissingFields Shape = "missing_fields" // fields that KOS may leave out are left out: dates, fees, allowances, the amount of a charge
+	MissingFields Shape = "missing_fields" // optional fields are missing: dates, fees, allowances, the amount of a charge
 	Gzip          Shape = "gzip"           // the body is compressed, whatever the caller accepts
 	ByteOrderMark Shape = "bom"            // a byte-order mark stands before the body
 	Decimals      Shape = "decimals"       // amounts are written 74000.0
 	TextAmounts   Shape = "text_amounts"   // amounts are written "74000"
-	TornDiscounts Shape = "torn_discounts" // bill.inquiry: discounts are text with commas inside amounts and remarks in brackets
+	TornDiscounts Shape = "torn_discounts" // bill.inquiry: discounts are text with commas in amounts and remarks in brackets
 	UnknownPlan   Shape = "unknown_plan"   // customer.get, bill.inquiry: the plan is one that the plan list does not have
 	OtherCustomer Shape = "other_customer" // customer.get: the line belongs to another customer now
 )
 
-// What the shapes put into an answer.
+// The values that the shapes put into an answer.
 const (
 	tornDiscounts     = "가족할인 10,000원(2회선), 복지할인 5,000원"
 	tornDiscounted    = 15_000 // won
 	withdrawn         = "LTE-WITHDRAWN-001"
 	withdrawnName     = "LTE 지난 플랜"
 	withdrawnFee      = 45_000          // won a month
-	otherCustomerID   = "CUST-OTHER-01" // no line has it
+	otherCustomerID   = "CUST-OTHER-01" // the id of no line's customer
 	otherCustomerName = "남다른"
 )
 
@@ -48,7 +48,8 @@ func shapes() []Shape {
 	return []Shape{MissingFields, Gzip, ByteOrderMark, Decimals, TextAmounts, TornDiscounts, UnknownPlan, OtherCustomer}
 }
 
-// check takes the words of a shape with blanks or hyphens between them too.
+// check returns the answer in its normal form, or an error that names the invalid field. The words of a shape may be
+// separated by blanks or hyphens too.
 func (a Answer) check() (Answer, error) {
 	a.LineNumber = strings.ReplaceAll(a.LineNumber, "-", "")
 	a.Shape = Shape(strings.NewReplacer(" ", "_", "-", "_").Replace(string(a.Shape)))
@@ -57,7 +58,7 @@ func (a Answer) check() (Answer, error) {
 		TornDiscounts: {BillInquiry}, UnknownPlan: {CustomerGet, BillInquiry}, OtherCustomer: {CustomerGet},
 	}[a.Shape]
 	switch {
-	case !slices.Contains(operations(), a.Operation):
+	case !isOperation(a.Operation):
 		return bad("operation")
 	case !slices.Contains(shapes(), a.Shape):
 		return bad("shape")
@@ -69,7 +70,7 @@ func (a Answer) check() (Answer, error) {
 	return a, nil
 }
 
-// AddAnswer adds to the shapes; the error wraps ErrInvalid and names the field.
+// AddAnswer adds a shape; the error wraps ErrInvalid and names the field.
 func (s *Simulator) AddAnswer(a Answer) error {
 	a, err := a.check()
 	if err != nil {
@@ -83,21 +84,21 @@ func (s *Simulator) AddAnswer(a Answer) error {
 	return nil
 }
 
-// ClearAnswers gives all answers their usual form back.
+// ClearAnswers removes all shapes.
 func (s *Simulator) ClearAnswers() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answers = nil
 }
 
-// Answers lists the shapes, as they were added.
+// Answers lists the shapes, oldest first.
 func (s *Simulator) Answers() []Answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Answer{}, s.answers...)
 }
 
-// shapesOf lists the shapes of one call's answer. The caller holds mu.
+// shapesOf lists the shapes of the answer to one call. The caller holds mu.
 func (s *Simulator) shapesOf(op Operation, lineNumber string) (out []Shape) {
 	for _, a := range s.answers {
 		if (a.Operation == AnyOperation || a.Operation == op) && (a.LineNumber == "" || a.LineNumber == lineNumber) {
@@ -107,10 +108,10 @@ func (s *Simulator) shapesOf(op Operation, lineNumber string) (out []Shape) {
 	return out
 }
 
-// part is a JSON object of an answer.
+// part is a JSON object in an answer.
 type part = map[string]any
 
-// shaped is data in the shapes; nil stays nil.
+// shaped returns the data in the shapes; nil stays nil.
 func shaped(data any, op Operation, shapes []Shape) any {
 	if data == nil || len(shapes) == 0 {
 		return data
@@ -125,12 +126,13 @@ func shaped(data any, op Operation, shapes []Shape) any {
 	if in.Decode(&out) != nil {
 		return data
 	}
-	// What is in the answer is changed first, then what is left out of it, then how it is written.
+	// First the content is changed, then fields are removed, then numbers are rewritten.
 	for _, change := range []struct {
 		shape Shape
 		do    func(part, Operation)
 	}{
-		{TornDiscounts, tear}, {UnknownPlan, withdraw}, {OtherCustomer, hand}, {MissingFields, leaveOut},
+		{TornDiscounts, discountsAsText}, {UnknownPlan, replacePlan}, {OtherCustomer, replaceCustomer},
+		{MissingFields, removeFields},
 	} {
 		if slices.Contains(shapes, change.shape) {
 			change.do(out, op)
@@ -145,8 +147,8 @@ func shaped(data any, op Operation, shapes []Shape) any {
 	return out
 }
 
-// tear writes the discounts as text; the total goes by it.
-func tear(data part, op Operation) {
+// discountsAsText writes the discounts as text and computes the total from it.
+func discountsAsText(data part, op Operation) {
 	if op != BillInquiry {
 		return
 	}
@@ -163,65 +165,77 @@ func tear(data part, op Operation) {
 	data["discountInfo"], data["charge"] = tornDiscounts, json.Number(strconv.FormatInt(total, 10))
 }
 
-// withdraw puts the line on a plan that is sold no more.
-func withdraw(data part, op Operation) {
+// replacePlan puts the line on a plan that the plan list does not have.
+func replacePlan(data part, op Operation) {
 	switch op { //nolint:exhaustive // the others name no plan of a line
 	case BillInquiry:
 		data["productCode"], data["productName"] = withdrawn, withdrawnName
 	case CustomerGet:
 		data["currentProduct"] = part{
 			"productCode": withdrawn, "productName": withdrawnName, "monthlyFee": json.Number(strconv.Itoa(withdrawnFee)),
-			"dataAllowance": "10GB",
-			"networkType":   "LTE", "operatorCode": operator, "status": discontinued,
+			"dataAllowance": "10GB", "networkType": "LTE", "operatorCode": operator, "status": discontinued,
 		}
 	}
 }
 
-// hand gives the line to another customer.
-func hand(data part, op Operation) {
+// replaceCustomer gives the line to another customer.
+func replaceCustomer(data part, op Operation) {
 	if op == CustomerGet {
 		data["customerId"], data["customerName"] = otherCustomerID, otherCustomerName
 	}
 }
 
-// leaveOut drops what KOS may leave out. A bill keeps its total: without one it could not be shown.
-func leaveOut(data part, op Operation) {
-	drop := func(from any, keys ...string) {
-		if p, ok := from.(part); ok {
-			for _, key := range keys {
-				delete(p, key)
-			}
+// removeFields removes what KOS may leave out of the operation's answer.
+func removeFields(data part, op Operation) {
+	for _, e := range endpoints() {
+		if e.name == op && e.trim != nil {
+			e.trim(data)
 		}
-	}
-	switch op { //nolint:exhaustive // the others have nothing to leave out
-	case BillInquiry:
-		drop(data, "contractMonths", "contractEnd", "estimatedCancellationFee", "deviceInstallment",
-			"deviceInstallmentMonthly", "usage")
-		drop(data["billingPaymentInfo"], "dueDate", "paymentMethod")
-		if charges, ok := data["charges"].([]any); ok && len(charges) > 0 {
-			drop(charges[0], "amount")
-		}
-	case CustomerGet:
-		drop(data, "customerName")
-		drop(data["contract"], "contractMonths", "contractEnd", "earlyTerminationFee")
-		drop(data["currentProduct"], "smsAllowance", "description", "status")
-		drop(data["scheduledProduct"], "effectiveDate", "transactionId")
-	case ProductsList:
-		plans, _ := data["products"].([]any)
-		for i, p := range plans {
-			drop(p, "smsAllowance", "description")
-			if i == 0 {
-				drop(p, "monthlyFee", "dataAllowance")
-			}
-		}
-	case ProductChange:
-		drop(data, "kosOrderNumber", "newProductName", "changeDate", "processResult")
-	case ProductChangeStatus:
-		drop(data, "resultCode")
 	}
 }
 
-// rewritten writes every number of an answer anew.
+func remove(from any, keys ...string) {
+	if p, ok := from.(part); ok {
+		for _, key := range keys {
+			delete(p, key)
+		}
+	}
+}
+
+// trimBill keeps the total: without it the bill could not be shown.
+func trimBill(data part) {
+	remove(data, "contractMonths", "contractEnd", "estimatedCancellationFee", "deviceInstallment",
+		"deviceInstallmentMonthly", "usage")
+	remove(data["billingPaymentInfo"], "dueDate", "paymentMethod")
+	if charges, ok := data["charges"].([]any); ok && len(charges) > 0 {
+		remove(charges[0], "amount")
+	}
+}
+
+func trimCustomer(data part) {
+	remove(data, "customerName")
+	remove(data["contract"], "contractMonths", "contractEnd", "earlyTerminationFee")
+	remove(data["currentProduct"], "smsAllowance", "description", "status")
+	remove(data["scheduledProduct"], "effectiveDate", "transactionId")
+}
+
+func trimProducts(data part) {
+	plans, _ := data["products"].([]any)
+	for i, p := range plans {
+		remove(p, "smsAllowance", "description")
+		if i == 0 {
+			remove(p, "monthlyFee", "dataAllowance")
+		}
+	}
+}
+
+func trimChange(data part) {
+	remove(data, "kosOrderNumber", "newProductName", "changeDate", "processResult")
+}
+
+func trimChangeStatus(data part) { remove(data, "resultCode") }
+
+// rewritten replaces every number of an answer.
 func rewritten(v any, number func(json.Number) any) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -238,7 +252,7 @@ func rewritten(v any, number func(json.Number) any) any {
 	return v
 }
 
-// wrapped is the body in the shapes that are about the whole of it.
+// wrapped returns the body in the shapes that concern all of it.
 func wrapped(h http.Header, body []byte, shapes []Shape) []byte {
 	if slices.Contains(shapes, ByteOrderMark) {
 		body = append([]byte("\xef\xbb\xbf"), body...)

@@ -19,9 +19,9 @@ import (
 	"phonebill/ports"
 )
 
-// doors is a turnstile in virtual time whose calls last until they are let go.
+// doors is a rate limiter in virtual time whose calls last until they are let go.
 type doors struct {
-	*kos.Turnstile
+	*kos.RateLimiter
 	mu     sync.Mutex
 	passed []string
 	out    []func()
@@ -29,13 +29,13 @@ type doors struct {
 
 func newDoors(w quota.Window, b kos.Bulkhead) *doors {
 	q := &memory.Quota{Window: w, Now: time.Now}
-	return &doors{Turnstile: kos.NewTurnstile(q, b)}
+	return &doors{RateLimiter: kos.NewRateLimiter(q, b)}
 }
 
 // wait lets somebody of that name wait for a bill read in his lane.
 func (d *doors) wait(name string, lane quota.Lane, who line.Number) {
 	go func() {
-		over, err := d.Pass(context.Background(), lane, kos.BillReads, who)
+		over, err := d.Acquire(context.Background(), lane, kos.BillReads, who)
 		if err != nil {
 			over, name = func() {}, name+" "+err.Error()
 		}
@@ -65,7 +65,7 @@ func (d *doors) names() []string {
 
 var (
 	roomy  = quota.Window{Budget: 1000, Per: time.Hour}
-	narrow = kos.Bulkhead{BillReads: 1, ProductReads: 1, Changes: 1, Waiting: 64, Pace: time.Second}
+	narrow = kos.Bulkhead{BillReads: 1, ProductReads: 1, Changes: 1, Waiting: 64, Interval: time.Second}
 )
 
 func TestUrgentLanesPassFirstAndLinesInTurn(t *testing.T) {
@@ -97,7 +97,7 @@ func TestOneHangingCompartmentLeavesTheOthers(t *testing.T) {
 		}
 		require.Equal(t, []string{"1", "2", "3"}, d.names())
 		for _, room := range []kos.Compartment{kos.ProductReads, kos.Changes} {
-			over, err := d.Pass(t.Context(), quota.Prefetch, room, a)
+			over, err := d.Acquire(t.Context(), quota.Prefetch, room, a)
 			require.NoError(t, err, "whatever waits elsewhere")
 			over()
 		}
@@ -109,20 +109,20 @@ func TestOneHangingCompartmentLeavesTheOthers(t *testing.T) {
 	})
 }
 
-// TestWaitingForTheBudget: who has time gets the call as soon as there is one; who has not is told at once when to come again: behind
-// him who waits, and behind those who were told so before.
+// TestWaitingForTheBudget: who has time gets the call as soon as there is one; who has not is told at once when to come
+// again: behind him who waits, and behind those who were told so before.
 func TestWaitingForTheBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := kos.DefaultBulkhead()
-		b.Pace = 10 * time.Second
+		b.Interval = 10 * time.Second
 		d, a := newDoors(quota.Window{Budget: 1, Per: 10 * time.Second}, b), number(t, twoLines[0])
 		start := time.Now()
 		d.wait("first", quota.Read, a)
 		d.wait("patient", quota.Read, a)
 		for _, want := range []time.Duration{20 * time.Second, 30 * time.Second, 40 * time.Second} {
 			hurried, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-			_, err := d.Pass(hurried, quota.Read, kos.BillReads, a)
+			_, err := d.Acquire(hurried, quota.Read, kos.BillReads, a)
 			cancel()
 			require.ErrorIs(t, err, ports.ErrNotAsked)
 			require.Equal(t, want, fault.From(err).RetryAfter())
@@ -169,10 +169,10 @@ func TestTheQueueIsBoundedAndLeavingIsFree(t *testing.T) {
 		late, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var left, timedOut error
-		go func() { _, left = d.Pass(gone, quota.Read, kos.BillReads, a) }()
-		go func() { _, timedOut = d.Pass(late, quota.Read, kos.BillReads, a) }()
+		go func() { _, left = d.Acquire(gone, quota.Read, kos.BillReads, a) }()
+		go func() { _, timedOut = d.Acquire(late, quota.Read, kos.BillReads, a) }()
 		synctest.Wait()
-		_, err := d.Pass(t.Context(), quota.Change, kos.BillReads, a)
+		_, err := d.Acquire(t.Context(), quota.Change, kos.BillReads, a)
 		require.ErrorIs(t, err, ports.ErrNotAsked, "two wait already")
 		require.Positive(t, fault.From(err).RetryAfter())
 		leave()
@@ -194,13 +194,13 @@ func TestALedgerInTroubleIsARefusal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ledger := &brokenLedger{}
-		gate := kos.NewTurnstile(ledger, kos.DefaultBulkhead())
+		gate := kos.NewRateLimiter(ledger, kos.DefaultBulkhead())
 		hurried, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		_, err := gate.Pass(hurried, quota.Read, kos.BillReads, number(t, twoLines[0]))
+		_, err := gate.Acquire(hurried, quota.Read, kos.BillReads, number(t, twoLines[0]))
 		require.ErrorIs(t, err, ports.ErrNotAsked)
 		require.ErrorIs(t, err, errLedger)
-		over, err := gate.Pass(t.Context(), quota.Read, kos.BillReads, number(t, twoLines[0]))
+		over, err := gate.Acquire(t.Context(), quota.Read, kos.BillReads, number(t, twoLines[0]))
 		require.NoError(t, err, "it works again after a while")
 		over()
 	})
@@ -218,7 +218,7 @@ func TestWhoHasTooLittleTimeLeftIsNotServed(t *testing.T) {
 		go func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
-			_, err = d.PassWith(ctx, 2*time.Second, a)
+			_, err = d.AcquireWith(ctx, 2*time.Second, a)
 			waited = time.Since(start)
 		}()
 		time.Sleep(1500 * time.Millisecond)
@@ -228,10 +228,10 @@ func TestWhoHasTooLittleTimeLeftIsNotServed(t *testing.T) {
 		require.Positive(t, fault.From(err).RetryAfter())
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		over, err := d.PassWith(ctx, 2*time.Second, a)
+		over, err := d.AcquireWith(ctx, 2*time.Second, a)
 		require.NoError(t, err)
 		over()
-		_, err = d.PassWith(ctx, 4*time.Second, a)
+		_, err = d.AcquireWith(ctx, 4*time.Second, a)
 		require.ErrorIs(t, err, ports.ErrNotAsked, "too little from the start")
 		d.wait("next", quota.Read, a)
 		d.end()
@@ -247,11 +247,11 @@ func TestPromisesEndSomewhere(t *testing.T) {
 		var told []time.Duration
 		for range 1000 {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-			_, err := d.Pass(ctx, quota.Read, kos.BillReads, a)
+			_, err := d.Acquire(ctx, quota.Read, kos.BillReads, a)
 			cancel()
 			told = append(told, fault.From(err).RetryAfter())
 		}
-		pace := kos.DefaultBulkhead().Pace
+		pace := kos.DefaultBulkhead().Interval
 		require.Equal(t, 10*time.Second, told[0])
 		require.InDelta(t, 10*time.Second+99*pace, told[99], float64(time.Millisecond))
 		require.Equal(t, 5*time.Minute, told[999])
@@ -281,15 +281,15 @@ func TestWhoLeavesWhileHeIsServedIsLetGo(t *testing.T) {
 	for refuses, want := range map[int32]int32{1: 0, 0: 1} {
 		synctest.Test(t, func(t *testing.T) {
 			ledger, a := &slowLedger{refuses: refuses}, number(t, twoLines[0])
-			gate := kos.NewTurnstile(ledger, kos.DefaultBulkhead())
+			gate := kos.NewRateLimiter(ledger, kos.DefaultBulkhead())
 			ctx, leave := context.WithCancel(t.Context())
 			time.AfterFunc(50*time.Millisecond, leave)
 			start := time.Now()
-			_, err := gate.Pass(ctx, quota.Read, kos.BillReads, a)
+			_, err := gate.Acquire(ctx, quota.Read, kos.BillReads, a)
 			require.ErrorIs(t, err, context.Canceled)
 			require.Equal(t, 50*time.Millisecond, time.Since(start))
 			if want == 1 {
-				over, err := gate.Pass(t.Context(), quota.Read, kos.BillReads, a)
+				over, err := gate.Acquire(t.Context(), quota.Read, kos.BillReads, a)
 				require.NoError(t, err)
 				require.Equal(t, 100*time.Millisecond, time.Since(start), "he has taken over")
 				over()

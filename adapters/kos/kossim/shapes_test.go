@@ -119,7 +119,10 @@ func TestShapes(t *testing.T) {
 func TestShapesKeepToTheirLineAndOperation(t *testing.T) {
 	t.Parallel()
 	sim := open(t, options())
-	require.NoError(t, sim.AddAnswer(kossim.Answer{Operation: kossim.BillInquiry, LineNumber: "010-1234-5678", Shape: "text amounts"}))
+	require.NoError(
+		t,
+		sim.AddAnswer(kossim.Answer{Operation: kossim.BillInquiry, LineNumber: "010-1234-5678", Shape: "text amounts"}),
+	)
 	_, raw := answerOf(t, sim, "POST", billPath, november())
 	require.Contains(t, raw, `"charge":"`)
 	other := november()
