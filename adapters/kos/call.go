@@ -26,7 +26,7 @@ import (
 	"phonebill/ports"
 )
 
-// Operation names a call of KOS as kos.md does.
+// Operation names a call of KOS as docs/spec/kos.md does.
 type Operation string
 
 const (
@@ -56,7 +56,7 @@ func (o Operation) compartment() compartment {
 
 const (
 	maxAnswer  = 1 << 20          // bytes
-	maxCall    = 10 * time.Second // the longest that background work may wait (product.md); callers wait less
+	maxCall    = 10 * time.Second // the longest that background work may wait (S-KOS-TIMEOUT); callers wait less
 	maxLogging = time.Second      // to write the call log; the answer is not held up longer
 )
 
@@ -192,7 +192,7 @@ func (c *Client) told(ctx context.Context, q question, out outcome) outcome {
 	case answered, unsupported, noAnswer, left, gaveUp, quotaUsedUp, breakerOpen:
 	}
 	if out.label() == unknownCode {
-		c.deps.Logger.WarnContext(ctx, "kos answered a result code that kos.md does not know",
+		c.deps.Logger.WarnContext(ctx, "kos returned a result code that is not in its contract",
 			slog.String("operation", string(q.operation)), slog.String("code", printable(out.code)))
 		c.alert(ctx, alert.UnknownCode, string(q.operation), "result code "+printable(out.code))
 	}

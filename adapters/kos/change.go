@@ -12,7 +12,7 @@ import (
 const changeReason = "고객 요청"
 
 // Change sends the order once under its transaction id. Only a verdict of KOS's own makes Accepted or Refused, only what provably
-// never left us is NotSent; all else is Unknown (decision 9). E110 tells that KOS has the id, not what became of it: Unknown too.
+// never left us is NotSent; all else is Unknown (ADR 21). E110 tells that KOS has the id, not what became of it: Unknown too.
 func (c *Client) Change(ctx context.Context, o product.Order) product.Answer {
 	transaction := o.TransactionID.String()
 	req, err := kosgen.NewChangeProductRequest(c.origin, kosgen.ProductChangeRequest{
@@ -95,7 +95,7 @@ func refused(code string) product.Answer {
 	return product.Answer{Kind: product.AnswerRefused, Code: code, Refusal: refusalOf(code)}
 }
 
-// refusalOf names KOS's no in our words (kos.md).
+// refusalOf names KOS's no in our words (R-KOS-CODES).
 func refusalOf(code string) product.Refusal {
 	switch code {
 	case codeUnknownLine, codeLineNotInUse:

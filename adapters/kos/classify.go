@@ -15,7 +15,7 @@ import (
 	"phonebill/ports"
 )
 
-// The result codes of kos.md.
+// The result codes of R-KOS-CODES.
 const (
 	codeOK            = "0000"
 	codeUnknownLine   = "E001"
@@ -87,7 +87,7 @@ func (v verdict) result() string {
 	}
 }
 
-// effect is what a verdict means for the breaker (decision 8).
+// effect is what a verdict means for the breaker (ADR 20).
 type effect uint8
 
 const (
@@ -130,7 +130,7 @@ func (o outcome) effect() effect {
 	return o.verdict.effect()
 }
 
-// codes is the exhaustive table of kos.md; a code that is not in it is broken.
+// codes is the exhaustive table of R-KOS-CODES; a code that is not in it is broken.
 var codes = map[string]verdict{
 	codeOK:            answered,
 	codeUnknownLine:   business,
@@ -296,7 +296,7 @@ func (o outcome) refusal() (code fault.Code, ok bool) {
 	}
 }
 
-// unknownCode stands for all codes that kos.md does not know, so that the set of labels stays small.
+// unknownCode stands for all codes that R-KOS-CODES does not list, so that the set of labels stays small.
 const unknownCode = "UNKNOWN_CODE"
 
 // label names the outcome in logs and metrics.

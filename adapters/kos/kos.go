@@ -25,7 +25,7 @@ import (
 type Config struct {
 	URL     string        // origin, without a path
 	Keys    *Credentials  // sent as Bearer
-	Connect time.Duration // to connect, TLS included; 0 = 1 s (product.md)
+	Connect time.Duration // to connect, TLS included; 0 = 1 s (S-KOS-CONNECT)
 }
 
 // Deps are what a Client works with; all but Metrics are needed.

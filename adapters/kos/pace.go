@@ -16,7 +16,7 @@ func newPaces() paces {
 	return all
 }
 
-// usual is how long KOS takes when it is well (kos.md).
+// usual is how long KOS takes when it is well (R-KOS-DELAYS).
 func (o Operation) usual() time.Duration {
 	switch o {
 	case billInquiry:
@@ -28,7 +28,7 @@ func (o Operation) usual() time.Duration {
 	return 100 * time.Millisecond
 }
 
-// whole is the time that product.md gives one call of the operation.
+// whole is the time that S-KOS-TIMEOUT gives one call of the operation.
 func (o Operation) whole() time.Duration {
 	if o == productChange {
 		return 5 * time.Second
@@ -37,7 +37,7 @@ func (o Operation) whole() time.Duration {
 }
 
 // enough is two thirds of the whole time: a KOS that has not answered after that is in trouble, whoever asks. A call that had less, because
-// its customer had waited for his turn, and was not answered says nothing about KOS (decision 8 counts what KOS does, not what we do).
+// its customer had waited for his turn, and was not answered says nothing about KOS (ADR 20 counts what KOS does, not what we do).
 func (o Operation) enough() time.Duration { return o.whole() * 2 / 3 }
 
 // pace is how long one operation takes of late: about nine of ten answers have come within most. A slow answer moves it up by 9 %, a

@@ -8,7 +8,7 @@ import (
 	"phonebill/adapters/internal/breaking"
 )
 
-// BreakerPolicy says when a breaker opens and closes (product.md); it holds for each operation on its own.
+// BreakerPolicy says when a breaker opens and closes (S-BREAKER); it holds for each operation on its own.
 type BreakerPolicy = breaking.Policy
 
 // DefaultBreaker is 5 failures, 30 s, 3 successes.

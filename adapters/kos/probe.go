@@ -16,7 +16,7 @@ import (
 const nobody = "01000000000"
 
 // Probe makes one call for each operation whose breaker is half-open, so that a breaker closes without a customer's doing once KOS is well
-// again (product.md). Nothing else passes a half-open breaker. Probes spend of the lane of refreshes. One that says nothing about KOS
+// again (S-BREAKER). Nothing else passes a half-open breaker. Probes spend of the lane of refreshes. One that says nothing about KOS
 // (no budget, E429, a credential that KOS does not know) is followed by rests that double up to 30 s. The answer is how many probes were
 // made; call it every second or so.
 //

@@ -1,4 +1,4 @@
-// Package quota is the arithmetic of the KOS budget: at most so many calls in ANY window of time, shared by lanes (product.md).
+// Package quota is the arithmetic of the KOS budget: at most so many calls in ANY window of time, shared by lanes (S-QUOTA).
 package quota
 
 import (
@@ -76,7 +76,7 @@ func (w Window) IsUnlimited() bool { return w.Budget == math.MaxInt }
 // percent is the whole of a share.
 const percent = 100
 
-// Of is our budget when KOS allows perMinute calls in any 60 s: 5 % below it, in a window 2 s longer (product.md), at least one.
+// Of is our budget when KOS allows perMinute calls in any 60 s: 5 % below it, in a window 2 s longer (S-KOS-BUDGET), at least one.
 func Of(perMinute int) Window { return Default().Scaled(perMinute) }
 
 // Default is 95 calls per 62 s: the margin under KOS's 100 per 60 s covers jitter and clocks. Of these 20 are kept for changes, 40 for
@@ -176,7 +176,7 @@ func (w Window) Apart(instances, wished int) (rest Window, floor int) {
 }
 
 // Squeeze lowers the budget for a while after KOS has said E429: somebody else spends of the same 100, or our clocks differ more
-// than the margin (decision 8).
+// than the margin (ADR 20).
 type Squeeze struct {
 	Percent int       // of the budget; 0 and anything from 100 on mean all of it
 	Until   time.Time // all of it again

@@ -16,7 +16,7 @@ import (
 	"phonebill/core/calendar"
 )
 
-// The result codes of kos.md.
+// The result codes of R-KOS-CODES.
 const (
 	OK                 = "0000"
 	UnknownLine        = "E001"

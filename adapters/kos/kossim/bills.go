@@ -7,7 +7,7 @@ import (
 	"phonebill/core/calendar"
 )
 
-// billMonths is how far back bills go: the current month and the last 11 (kos.md).
+// billMonths is how far back bills go: the current month and the last 11 (R-KOS-SIM).
 const billMonths = 12
 
 // months lists the billing months of a line, newest first.

@@ -12,7 +12,7 @@ import (
 
 var errMalformed = errors.New("kossim: malformed")
 
-// The states of a change (kos.md).
+// The states of a change (R-KOS-STATUS).
 const (
 	stateReceived = "RECEIVED"
 	stateApplied  = "APPLIED"

@@ -11,7 +11,7 @@ import (
 // Operation names one call of KOS in the call log and in faults.
 type Operation string
 
-// The operations of kos.md; AnyOperation is for faults.
+// The operations of R-KOS-CALLS; AnyOperation is for faults.
 const (
 	BillInquiry         Operation = "bill.inquiry"
 	BillMonths          Operation = "bill.months"
@@ -30,7 +30,7 @@ func operations() []Operation {
 // Mode is the way a fault shows.
 type Mode string
 
-// The modes of kos.md. In every mode the latency, if one is given, comes first.
+// The modes of R-KOS-FAULTS. In every mode the latency, if one is given, comes first.
 const (
 	Latency       Mode = "latency"         // only the latency
 	Error         Mode = "error"           // HTTP 500 E999; nothing is done

@@ -14,7 +14,7 @@ import (
 // Scenario says how a line behaves.
 type Scenario string
 
-// The scenarios of the fixed lines in kos.md; OldDevice is for generated customers only.
+// The scenarios of the fixed lines in R-KOS-LINES; OldDevice is for generated customers only.
 const (
 	Normal    Scenario = "normal"
 	NoBill    Scenario = "no_bill"    // no bill at all (E002), a change is refused with E101
@@ -26,14 +26,14 @@ const (
 	OldDevice Scenario = "old_device" // the device cannot do 5G: such a change is refused with E102
 )
 
-// DemoLine is a line of kos.md that is always there (but for the unknown one, which never is).
+// DemoLine is a line of R-KOS-LINES that is always there (but for the unknown one, which never is).
 type DemoLine struct {
 	LineNumber  string // digits only
 	Scenario    Scenario
 	Description string // for people, Korean
 }
 
-// DemoLines lists the fixed lines and the normal demo lines of kos.md.
+// DemoLines lists the fixed lines and the normal demo lines of R-KOS-LINES.
 func DemoLines() []DemoLine {
 	return []DemoLine{
 		{"01012345678", Normal, "정상"},

@@ -5,14 +5,14 @@ import "phonebill/adapters/kos/internal/kosgen"
 const (
 	operator      = "MVNO-001" // ours
 	otherOperator = "MVNO-002"
-	startPlan     = "LTE-PREMIUM-001" // every line starts on it (kos.md)
+	startPlan     = "LTE-PREMIUM-001" // every line starts on it (R-KOS-LINES)
 	unlimited     = "무제한"
 
 	onSale       = "ACTIVE"
 	discontinued = "DISCONTINUED"
 )
 
-// plan is one plan of the catalogue of kos.md.
+// plan is one plan of the catalogue of R-KOS-PLANS.
 type plan struct {
 	code, name   string
 	fee          int64 // won a month

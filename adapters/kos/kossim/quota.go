@@ -2,7 +2,7 @@ package kossim
 
 import "time"
 
-// window is the span of the quota (kos.md: 100 calls per 60 s, sliding).
+// window is the span of the quota (S-QUOTA: 100 calls per 60 s, sliding).
 const window = 60 * time.Second
 
 // quota remembers when the last calls were taken. limit 0 = no limit.

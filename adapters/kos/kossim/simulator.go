@@ -16,7 +16,7 @@ import (
 // ErrInvalid is wrapped by everything that refuses an argument; the text names the field.
 var ErrInvalid = errors.New("kossim: invalid")
 
-// DefaultQuota is the agreed number of calls in any 60 s (kos.md).
+// DefaultQuota is the agreed number of calls in any 60 s (S-QUOTA).
 const DefaultQuota = 100
 
 // NoQuota as Options.QuotaPerMinute means no limit.
@@ -28,7 +28,7 @@ type Delays struct {
 	SlowLine            time.Duration // every call of the slow line takes at least this long
 }
 
-// DefaultDelays are those of kos.md.
+// DefaultDelays are those of R-KOS-DELAYS.
 func DefaultDelays() Delays {
 	return Delays{Bill: 500 * time.Millisecond, Change: 2 * time.Second, Other: 100 * time.Millisecond, SlowLine: 5 * time.Second}
 }

@@ -37,7 +37,7 @@ import (
 // lookAtKeys is how often each instance looks whether keys were rotated or one is due.
 const lookAtKeys = time.Second
 
-// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (decision 4), a few at a time.
+// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (ADR 16), a few at a time.
 const (
 	guessesKept = 24 * time.Hour
 	sweepEvery  = time.Minute
@@ -53,7 +53,7 @@ const clashesEvery = time.Hour
 // callersEvery is how often the keys of services are read again; retiring one takes effect within it.
 const callersEvery = 2 * time.Second
 
-// callers knows the systems that call for their users (decision 23).
+// callers knows the systems that call for their users (ADR 29).
 func (p *parts) callers(keys ports.ServiceKeys) *caller.Registry {
 	r := caller.NewRegistry(keys, p.Now)
 	p.worker("service keys", callersEvery, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })

@@ -1,4 +1,4 @@
-// Package record puts on record what a member of staff does: the intent before anything changes, and what came of it (decision 18).
+// Package record puts on record what a member of staff does: the intent before anything changes, and what came of it (ADR 26).
 package record
 
 import (

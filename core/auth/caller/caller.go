@@ -1,4 +1,4 @@
-// Package caller is the service credential (decision 23): other systems that call us for their users prove who they are by a key, and
+// Package caller is the service credential (ADR 29): other systems that call us for their users prove who they are by a key, and
 // only then what they say about the user's address and device is believed.
 package caller
 

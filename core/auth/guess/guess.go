@@ -1,5 +1,5 @@
 // Package guess is the one way to try a password: a guess is reserved before the password is looked at and judged by what came of it
-// (decision 4). Login and change of password share it, so that neither is a way around the other's limit.
+// (ADR 16). Login and change of password share it, so that neither is a way around the other's limit.
 package guess
 
 import (

@@ -1,5 +1,5 @@
 // Package keys keeps the token issuer's signing keys: made ahead by schedule, rotated by command, replaced in an emergency. Instances
-// pick changes up from the store; verifiers hear of them by the feed within a second (decision 2).
+// pick changes up from the store; verifiers hear of them by the feed within a second (ADR 14).
 package keys
 
 import (

@@ -1,4 +1,4 @@
-// Package mfa enrols and removes second factors (decision: mandatory for staff, optional for customers; api.md).
+// Package mfa enrols and removes second factors (R-SECOND-FACTOR: mandatory for staff, optional for customers).
 package mfa
 
 import (

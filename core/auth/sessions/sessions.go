@@ -1,4 +1,4 @@
-// Package sessions shows a user the devices that are logged in with his account and lets him end them (decision 1).
+// Package sessions shows a user the devices that are logged in with his account and lets him end them (ADR 13).
 package sessions
 
 import (

@@ -1,4 +1,4 @@
-// Package parked is where orders are decided that nobody can tell the outcome of (decision 9): Service in the service that has the orders,
+// Package parked is where orders are decided that nobody can tell the outcome of (ADR 21): Service in the service that has the orders,
 // Desk where staff ask.
 package parked
 
@@ -31,7 +31,7 @@ func (s *Service) Resolve(ctx context.Context, order id.ID, r product.Resolution
 	return s.Orders.Resolve(ctx, order, r, s.dropCopies)
 }
 
-// dropCopies comes before an order is seen as done, as when KOS has answered (decision 11).
+// dropCopies comes before an order is seen as done, as when KOS has answered (ADR 6).
 func (s *Service) dropCopies(ctx context.Context, o product.Order) error {
 	return s.Epochs.Raise(ctx, o.Line, s.Now().Add(freshness.Skew))
 }

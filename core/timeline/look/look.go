@@ -1,4 +1,4 @@
-// Package look is where staff look at one request's timeline; who looked at what is on record (decision 18).
+// Package look is where staff look at one request's timeline; who looked at what is on record (ADR 26).
 package look
 
 import (
