@@ -20,23 +20,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a citation looks like. A citation may be broken over two lines of a comment, which is what between is for.
+// citation is one way to cite. A text without hint has none of it, which is quicker to find out than a match.
+type citation struct {
+	hint    string
+	pattern *regexp.Regexp
+}
+
+// between stands where a citation may be broken over two lines of a comment.
 const between = `(?:[ -]|\s*\n\s*(?://|--|#|\*)?\s*)`
 
 var (
-	citedStory = regexp.MustCompile(`\bUFR-[A-Z]+-[0-9]+\b`)
-	citedRule  = regexp.MustCompile(`(?:^|[^\w-])([RS]-[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*)\b`)
-	citedBar   = regexp.MustCompile(`(?:^|[^\w-])([RSEW][0-9]{1,2})\b`)
-	citedADR   = regexp.MustCompile(`\bADRs?` + between + `([0-9]{1,4})\b`)
-	citedPage  = regexp.MustCompile(`(?:^|[^\w./:{-])((?:\.{0,2}/)?[\w-][\w./-]*\.md)\b`)
-	citedDoc   = regexp.MustCompile(`(?:^|[^\w./-])(docs/[\w./-]*[\w-])`)
-	citedLink  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	citedStory = citation{"UFR-", regexp.MustCompile(`\b(UFR-[A-Z]+-[0-9]+)\b`)}
+	citedRule  = citation{"R-", regexp.MustCompile(`(?:^|[^\w-])(R-[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*)\b`)}
+	citedLimit = citation{"S-", regexp.MustCompile(`(?:^|[^\w-])(S-[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*)\b`)}
+	citedBar   = citation{"", regexp.MustCompile(`(?:^|[^\w-])([RSEW][0-9]{1,2})\b`)}
+	citedADR   = citation{"ADR", regexp.MustCompile(`\bADRs?` + between + `([0-9]{1,4})\b`)}
+	citedPage  = citation{".md", regexp.MustCompile(`(?:^|[^\w./:{-])((?:\.{0,2}/)?[\w-][\w./-]*\.md)\b`)}
+	citedDoc   = citation{"docs/", regexp.MustCompile(`(?:^|[^\w./-])(docs/[\w./-]*[\w-])`)}
+	citedFile  = citation{"`", regexp.MustCompile(
+		"`((?:core|ports|adapters|cmd|e2e|migrations|sql|openapi|scripts|tools)/[\\w./-]*[\\w-])`")}
+	citedLink = citation{"](", regexp.MustCompile(`\]\(([^)\s]+)\)`)}
 
 	// What can only lead out of the repository.
-	foreign = map[string]*regexp.Regexp{
-		"cite an ADR instead of a numbered decision":            regexp.MustCompile(`\b[Dd]ecisions?` + between + `[0-9]`),
-		"cite a rule or an ADR instead of an issue":             regexp.MustCompile(`\b[Ii]ssue (?:[A-Z]\b|#?[0-9])`),
-		"cite docs/spec instead of a folder beside the project": regexp.MustCompile(`\.\./shared\b`),
+	foreign = map[string]citation{
+		"cite an ADR instead of a numbered decision": {
+			"ecision", regexp.MustCompile(`\b([Dd]ecisions?` + between + `[0-9])`),
+		},
+		"cite a rule or an ADR instead of an issue":  {"ssue ", regexp.MustCompile(`\b([Ii]ssue (?:[A-Z]\b|#?[0-9]))`)},
+		"cite docs/spec instead":                     {"../shared", regexp.MustCompile(`(\.\./shared\b)`)},
 	}
 
 	heading    = regexp.MustCompile(`(?m)^#{1,6} (.+)$`)
@@ -85,7 +96,8 @@ func newRepository(files map[string]string) (repository, error) {
 		case "docs/adr":
 			n, err := strconv.Atoi(strings.SplitN(path.Base(name), "-", 2)[0])
 			if err != nil || r.adrs[n] || !strings.HasPrefix(files[name], fmt.Sprintf("# %d. ", n)) {
-				wrong = append(wrong, name+": an ADR is NNNN-title.md, its heading is its number and title, and no number is used twice")
+				wrong = append(wrong, name+": an ADR is NNNN-title.md, its heading is its number and title, "+
+					"and no number is used twice")
 			}
 			r.adrs[n] = true
 		}
@@ -149,48 +161,55 @@ func (r repository) unresolved(name, text string) []string {
 		line := 1 + strings.Count(text[:at], "\n")
 		out = append(out, fmt.Sprintf("%s:%d: %s", name, line, fmt.Sprintf(format, args...)))
 	}
-	each := func(pattern *regexp.Regexp, group int, resolve func(cited string) bool, complaint string) {
-		for _, m := range pattern.FindAllStringSubmatchIndex(text, -1) {
-			if cited := text[m[2*group]:m[2*group+1]]; !resolve(cited) {
-				report(m[2*group], "%s %s", cited, complaint)
+	each := func(c citation, resolve func(cited string) bool, complaint string) {
+		for _, m := range c.in(text) {
+			if cited := text[m[0]:m[1]]; !resolve(cited) {
+				report(m[0], "%s %s", cited, complaint)
 			}
 		}
 	}
 	known := func(id string) bool { return r.ids[id] }
-	each(citedStory, 0, known, "is no story of docs/spec/stories.md")
-	each(citedRule, 1, known, "is no rule or number of docs/spec")
-	each(citedBar, 1, known, "is no quality bar of docs/spec/bars.md")
-	each(citedADR, 1, func(n string) bool { i, err := strconv.Atoi(n); return err == nil && r.adrs[i] }, "is no ADR of docs/adr")
+	each(citedStory, known, "is no story of docs/spec/stories.md")
+	each(citedRule, known, "is no rule of docs/spec")
+	each(citedLimit, known, "is no number of docs/spec/numbers.md")
+	each(citedBar, known, "is no quality bar of docs/spec/bars.md")
+	each(citedADR, func(n string) bool {
+		i, err := strconv.Atoi(n)
+		return err == nil && r.adrs[i]
+	}, "is no ADR of docs/adr")
 	exists := func(p string) bool { return r.paths[path.Clean(p)] || r.paths[path.Join(path.Dir(name), p)] }
-	each(citedPage, 1, exists, "is no file, from the root or from this folder")
-	each(citedDoc, 1, func(p string) bool { return strings.HasSuffix(p, ".md") || exists(p) }, "is no document")
-	for complaint, pattern := range foreign {
-		each(pattern, 0, func(string) bool { return false }, "leads out of the repository: "+complaint)
+	each(citedPage, exists, "is no file, from the root or from this folder")
+	each(citedDoc, func(p string) bool { return strings.HasSuffix(p, ".md") || exists(p) }, "is no document")
+	for complaint, c := range foreign {
+		each(c, func(string) bool { return false }, "leads out of the repository: "+complaint)
 	}
-	if path.Ext(name) == ".md" {
+	if path.Ext(name) == ".md" && name != "CHANGELOG.md" { // which names what was there
+		each(citedFile, exists, "is not there any more")
 		r.links(name, text, report)
 	}
 	return out
 }
 
+// in returns where in the text the citations begin and end.
+func (c citation) in(text string) [][2]int {
+	if !strings.Contains(text, c.hint) {
+		return nil
+	}
+	var at [][2]int
+	for _, m := range c.pattern.FindAllStringSubmatchIndex(text, -1) {
+		at = append(at, [2]int{m[2], m[3]})
+	}
+	return at
+}
+
 // links reports the relative links of a Markdown file that lead to no file, or to no section of it.
 func (r repository) links(name, text string, report func(at int, format string, args ...any)) {
-	blank := func(code string) string {
-		return strings.Map(func(c rune) rune { // keeps offsets
-			if c == '\n' {
-				return c
-			}
-			return ' '
-		}, code)
-	}
-	prose := fence.ReplaceAllStringFunc(text, func(code string) string {
-		if utf8.RuneCountInString(code) != len(code) {
-			return strings.Repeat(" ", len(code)-strings.Count(code, "\n")) + strings.Repeat("\n", strings.Count(code, "\n"))
-		}
-		return blank(code)
+	prose := fence.ReplaceAllStringFunc(text, func(code string) string { // as many bytes and lines
+		lines := strings.Count(code, "\n")
+		return strings.Repeat(" ", len(code)-lines) + strings.Repeat("\n", lines)
 	})
-	for _, m := range citedLink.FindAllStringSubmatchIndex(prose, -1) {
-		link := prose[m[2]:m[3]]
+	for _, m := range citedLink.in(prose) {
+		link := prose[m[0]:m[1]]
 		if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
 			continue
 		}
@@ -201,9 +220,9 @@ func (r repository) links(name, text string, report func(at int, format string, 
 		}
 		switch {
 		case target != "." && !r.paths[target]:
-			report(m[2], "the link %s leads to no file", link)
+			report(m[0], "the link %s leads to no file", link)
 		case section != "" && !slices.Contains(r.pages[target], section):
-			report(m[2], "the link %s leads to no section", link)
+			report(m[0], "the link %s leads to no section", link)
 		}
 	}
 }
@@ -232,7 +251,8 @@ func TestEveryCitationResolves(t *testing.T) {
 // tracked returns the text files of the repository and their contents.
 func tracked(t *testing.T) map[string]string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "git", "-C", "..", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	list := exec.CommandContext(t.Context(), "git", "-C", "..", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	out, err := list.Output()
 	require.NoError(t, err, "this test asks git which files belong to the repository")
 	root := os.DirFS("..")
 	files := map[string]string{}
@@ -267,11 +287,17 @@ func TestUnresolved(t *testing.T) {
 	r, err := newRepository(small())
 	require.NoError(t, err)
 	for _, c := range []struct{ name, file, text, want string }{
-		{"all good", "core/line.go", "// UFR-BILL-010, R-MONTH, S-QUOTA, bar R1, W2, ADR 14, ADR-0014, docs/history.md, docs/spec, RFC 9457.", ""},
-		{"no citation", "core/line.go", "// E001, KOS-Order, x-S-OLD, TLS-RSA, a decision, an issue, S3A, https://x.test/docs/y.md", ""},
+		{
+			"all good", "core/line.go",
+			"// UFR-BILL-010, R-MONTH, S-QUOTA, bar R1, W2, ADR 14, ADR-0014, docs/history.md, docs/spec, RFC 9457.", "",
+		},
+		{
+			"no citation", "core/line.go",
+			"// E001, KOS-Order, x-S-OLD, TLS-RSA, a decision, an issue, S3A, https://x.test/docs/y.md", "",
+		},
 		{"unknown story", "core/line.go", "// (UFR-BILL-011)", "core/line.go:1: UFR-BILL-011 is no story"},
 		{"unknown rule", "core/line.go", "\n// R-MONTHS", "core/line.go:2: R-MONTHS is no rule"},
-		{"unknown number", "sql/a.sql", "-- (S-QUOTA-2)", "S-QUOTA-2 is no rule"},
+		{"unknown number", "sql/a.sql", "-- (S-QUOTA-2)", "S-QUOTA-2 is no number"},
 		{"unknown bar", "core/line.go", "// bar R16", "R16 is no quality bar"},
 		{"bar beyond a range", "core/line.go", "// W4", "W4 is no quality bar"},
 		{"unknown ADR", "core/line.go", "// see ADR 15", "15 is no ADR"},
@@ -284,9 +310,19 @@ func TestUnresolved(t *testing.T) {
 		{"its folder", "core/line.go", "// ../shared/kos.md", "docs/spec instead"},
 		{"unknown document", "core/line.go", "// docs/histories.md", "docs/histories.md is no file"},
 		{"unknown folder", "core/line.go", "// docs/specs", "docs/specs is no document"},
-		{"good links", "docs/history.md", "[a](spec/rules.md#r-month) [b](#keys-over-an-upgrade) [c](../README.md) [d](https://x.test/y.md)", ""},
+		{
+			"file that was moved", "docs/history.md", "`core/lines.go`, `core/line.go`, `core/<what>`",
+			"core/lines.go is not there any more",
+		},
+		{
+			"good links", "docs/history.md",
+			"[a](spec/rules.md#r-month) [b](#keys-over-an-upgrade) [c](../README.md) [d](https://x.test/y.md)", "",
+		},
 		{"link in code", "docs/history.md", "```\n[a](nowhere)\n```", ""},
-		{"link to no file", "docs/history.md", "한국어\n```\nx\n```\n[a](nowhere)", "docs/history.md:5: the link nowhere leads to no file"},
+		{
+			"link to no file", "docs/history.md", "한국어\n```\nx\n```\n[a](nowhere)",
+			"docs/history.md:5: the link nowhere leads to no file",
+		},
 		{"link to no section", "docs/history.md", "[a](spec/rules.md#r-year)", "leads to no section"},
 		{"link to no section here", "docs/history.md", "[a](#keys)", "leads to no section"},
 	} {
