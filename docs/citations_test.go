@@ -234,12 +234,17 @@ func bars(text string) [][2]int {
 	return at
 }
 
+// blank returns as many bytes and lines as code has, with nothing on them.
+func blank(code string) string {
+	return newlines(code) + strings.Repeat(" ", len(code)-strings.Count(code, "\n"))
+}
+
+// newlines returns as many lines as code has, all empty.
+func newlines(code string) string { return strings.Repeat("\n", strings.Count(code, "\n")) }
+
 // links reports the relative links of a Markdown file that lead to no file, or to no section of it.
 func (r repository) links(name, text string, report func(at int, format string, args ...any)) {
-	prose := fence.ReplaceAllStringFunc(text, func(code string) string { // as many bytes and lines
-		lines := strings.Count(code, "\n")
-		return strings.Repeat(" ", len(code)-lines) + strings.Repeat("\n", lines)
-	})
+	prose := fence.ReplaceAllStringFunc(text, blank)
 	for _, m := range citedLink.in(prose) {
 		link := prose[m[0]:m[1]]
 		if strings.Contains(link, "://") || strings.HasPrefix(link, "mailto:") {
@@ -283,6 +288,25 @@ func TestEveryCitationResolves(t *testing.T) {
 	}
 	slices.Sort(wrong)
 	require.Empty(t, strings.Join(wrong, "\n"))
+}
+
+// TestDocumentsHaveShortLines holds Markdown to 120 columns; tables and code cannot be broken.
+func TestDocumentsHaveShortLines(t *testing.T) {
+	t.Parallel()
+	const columns = 120
+	var wrong []string
+	for name, text := range tracked(t) {
+		if path.Ext(name) != ".md" {
+			continue
+		}
+		for i, line := range strings.Split(fence.ReplaceAllStringFunc(text, newlines), "\n") {
+			if utf8.RuneCountInString(line) > columns && !strings.HasPrefix(line, "|") {
+				wrong = append(wrong, fmt.Sprintf("%s:%d", name, i+1))
+			}
+		}
+	}
+	slices.Sort(wrong)
+	require.Empty(t, wrong)
 }
 
 // tracked returns the text files of the repository and their contents.
