@@ -1,6 +1,6 @@
-// Package migrations holds the goose migrations of phonebill's four databases (decision 20). They are the schema's one
+// Package migrations holds the goose migrations of phonebill's four databases (ADR 27). They are the schema's one
 // truth: embedded here for whoever applies them, read by sqlc as the schema of its queries. Changes are expand/contract
-// (decision 24): the previous release keeps running on the new schema.
+// (ADR 30): the previous release keeps running on the new schema.
 package migrations
 
 import (

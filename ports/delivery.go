@@ -20,7 +20,7 @@ type BillResult struct {
 type ChangeResult struct{ Order product.Order }
 
 // Outbox hands out final results that the MVNO AP server has not been told yet. A result's own row is its outbox entry
-// (decision 14), so an acknowledged result cannot be lost on the way.
+// (ADR 3), so an acknowledged result cannot be lost on the way.
 type Outbox[T any] interface {
 	// Claim leases up to so many lines that are due at now until now+lease, and answers the oldest events of each, up to each of them: a
 	// slice per line, in the order in which they are to be told. A line is leased as a whole: until its events are settled or the lease is

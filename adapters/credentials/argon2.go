@@ -38,10 +38,10 @@ const (
 	again = 2 * time.Second
 )
 
-// slots is how many hashes run at a time (product.md).
+// slots is how many hashes run at a time (S-HASH).
 func slots() int { return max(1, runtime.NumCPU()/2) }
 
-// Hasher implements ports.PasswordHasher in this process: at most max(1, cores/2) hashes at a time (product.md). It is safe for
+// Hasher implements ports.PasswordHasher in this process: at most max(1, cores/2) hashes at a time (S-HASH). It is safe for
 // concurrent use.
 type Hasher struct {
 	params HashParams

@@ -64,7 +64,7 @@ func TestDefaultIsProductMd(t *testing.T) {
 	require.Equal(t, HashParams{MemoryKiB: 19456, Passes: 2, Lanes: 1}, DefaultHashParams())
 }
 
-// TestUnknownUserCostsTheSame is decision 4: the stand-in for a missing hash has today's parameters, and no password fits it.
+// TestUnknownUserCostsTheSame is ADR 16: the stand-in for a missing hash has today's parameters, and no password fits it.
 func TestUnknownUserCostsTheSame(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(quick)

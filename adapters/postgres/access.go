@@ -1,4 +1,4 @@
-// Package postgres is where phonebill's data lives: four databases on one server (decision 20), each with an owner role that
+// Package postgres is where phonebill's data lives: four databases on one server (ADR 27), each with an owner role that
 // migrates it and a least-right role that the services use.
 package postgres
 

@@ -25,7 +25,7 @@ import (
 	"phonebill/ports/portstest"
 )
 
-// TestServicesCannotRewriteHistory: what is append-only is so by right, not by good will (decision 18).
+// TestServicesCannotRewriteHistory: what is append-only is so by right, not by good will (ADR 26).
 func TestServicesCannotRewriteHistory(t *testing.T) {
 	t.Parallel()
 	const change, remove = "UPDATE", "DELETE"

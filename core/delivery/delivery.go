@@ -1,5 +1,5 @@
 // Package delivery holds the rules of telling the MVNO AP server about results: at least once, in order per line and
-// event type, retried for three days, then parked for a person (decision 14, kos.md).
+// event type, retried for three days, then parked for a person (ADR 3, R-AP-ANSWERS).
 package delivery
 
 import (

@@ -13,7 +13,7 @@ import (
 	"phonebill/core/id"
 )
 
-// Window is how long a key stands for its request; after it the key is new again (api.md).
+// Window is how long a key stands for its request; after it the key is new again (S-KEY-WINDOW).
 const Window = 24 * time.Hour
 
 // Header is the name of the header, and of the field in errors.

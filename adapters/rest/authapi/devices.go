@@ -49,7 +49,7 @@ func devicesOf(ctx context.Context) []personal.Secret {
 	return devices
 }
 
-// from is where a login or refresh came from: as seen, or as a service with a good credential tells (decision 23).
+// from is where a login or refresh came from: as seen, or as a service with a good credential tells (ADR 29).
 func (h *Handlers) from(ctx context.Context, p gen.RefreshParams) (auth.Client, error) {
 	return h.Callers.Identify(ctx, edge.ClientOf(ctx), servicekeys.Request{
 		Credential: personal.NewSecret(value(p.XServiceCredential)), Address: value(p.XEndUserAddress), UserAgent: value(p.XEndUserAgent),

@@ -353,7 +353,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	require.Equal(t, []int{2, 1}, []int{ended, loggedOut})
 }
 
-// TestTheEleventhDeviceEndsTheFirst: sessions per user are capped (product.md).
+// TestTheEleventhDeviceEndsTheFirst: sessions per user are capped (S-DEVICES).
 func TestTheEleventhDeviceEndsTheFirst(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -34,7 +34,7 @@ import (
 // lookAtKeys is how often each instance looks whether keys were rotated or one is due.
 const lookAtKeys = time.Second
 
-// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (decision 4), a few at a time.
+// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (ADR 16), a few at a time.
 const (
 	guessesKept = 24 * time.Hour
 	sweepEvery  = time.Minute

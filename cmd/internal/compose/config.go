@@ -174,7 +174,7 @@ type GatewayConfig struct {
 	AuditToken                  personal.Secret // for the audit log of the auth service, as AuthConfig.GatewayAuditToken
 }
 
-// Defaults of the listeners (product.md: the gateway on 8080, the services on 8081-8083).
+// Defaults of the listeners (docs/configuration.md: the gateway on 8080, the services on 8081-8083).
 const (
 	host            = "127.0.0.1:"
 	defaultPoolSize = 20
@@ -342,7 +342,7 @@ func ReadBreakers(r *boot.Reader) kos.BreakerPolicies {
 }
 
 // ReadQuota reads KOS_QUOTA_PER_MINUTE: how many calls KOS allows in 60 s, 0 = no limit (for load tests). Our own budget stays
-// 5 % below it in a window 2 s longer (product.md).
+// 5 % below it in a window 2 s longer (S-KOS-BUDGET).
 func ReadQuota(r *boot.Reader) quota.Window {
 	const allowed = 100
 	perMinute := r.Int("KOS_QUOTA_PER_MINUTE", allowed, 0, 10_000_000)
@@ -367,7 +367,7 @@ type Fresh struct{ Bill, Customer, Status, Plans freshness.Limits }
 
 // ReadFresh reads CACHE_BILL, CACHE_CUSTOMER, CACHE_LINE_STATUS and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how
 // long it may be shown
-// as stale (product.md).
+// as stale (docs/spec/numbers.md).
 func ReadFresh(r *boot.Reader) Fresh {
 	limits := func(key string, def freshness.Limits) freshness.Limits {
 		return boot.Parsed(r, key, def.String(), freshness.ParseLimits)

@@ -12,8 +12,9 @@ import (
 	"phonebill/ports"
 )
 
-// Telling the AP: one attempt may take 10 s (kos.md), so a line is leased for longer. Several loops work on one outbox, so that lines
-// whose receiver is slow do not hold up the others for long; together they open at most apLoops x apLines connections.
+// Delivery to the MVNO AP server: one attempt may take 10 s (S-DELIVERY-TIMEOUT), so a line is leased for longer. Several
+// loops work on one outbox, so that lines whose receiver is slow do not hold up the others for long; together they open at
+// most apLoops x apLines connections.
 const (
 	apTimeout = 10 * time.Second
 	apLease   = 30 * time.Second

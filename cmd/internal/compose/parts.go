@@ -104,7 +104,7 @@ func (p *parts) stores(ctx context.Context, d Data, db migrations.Database) (s s
 	return s, err
 }
 
-// warnOfTooManyConnections tells at start-up when all instances together want more connections than the server has (product.md).
+// warnOfTooManyConnections tells at start-up when all instances together want more connections than the server has (S-POOL).
 func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
 	p.unit.Workers = append(p.unit.Workers, func(ctx context.Context) {
 		warning, err := postgres.CheckCapacity(ctx, pool, instances)

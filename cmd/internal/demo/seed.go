@@ -37,7 +37,7 @@ type People struct {
 // Secret answers a value that is made once and kept.
 type Secret func(name string, fresh func() string) (string, error)
 
-// Plan names the demo accounts: a customer for each line of kos.md, an operator and an admin. Ids are unusual, like
+// Plan names the demo accounts: a customer for each line of R-KOS-LINES, an operator and an admin. Ids are unusual, like
 // demo-k7q2-1, so that they can be searched for in logs and metrics.
 func Plan(secret Secret, readable func(n int) string) (People, error) {
 	tag, err := secret("demo.tag", func() string { return readable(4) })

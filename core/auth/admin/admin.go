@@ -1,5 +1,5 @@
 // Package admin is how staff look after accounts: search, create, change, unlock, grant and revoke, end sessions (UFR-AUTH-020). Every
-// call, also a read and a refusal, is in the audit log with who, whom and why (decision 18).
+// call, also a read and a refusal, is in the audit log with who, whom and why (ADR 26).
 package admin
 
 import (

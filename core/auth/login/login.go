@@ -343,7 +343,7 @@ func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, f
 	return s.admit(ctx, "refresh:", from)
 }
 
-// Logout ends the caller's session; its tokens are refused everywhere within a second (decision 2). Logging out twice is no
+// Logout ends the caller's session; its tokens are refused everywhere within a second (ADR 14). Logging out twice is no
 // error.
 func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error {
 	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session { return old.RevokeFor(auth.EndedByLogout, s.Now()) })

@@ -453,7 +453,7 @@ func TestLogout(t *testing.T) {
 	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))
 }
 
-// Overload and trouble are no guesses: however often they strike, they lock nobody out (decision 4).
+// Overload and trouble are no guesses: however often they strike, they lock nobody out (ADR 16).
 func TestTroubleIsNoGuess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -23,7 +23,7 @@ import (
 	"phonebill/ports"
 )
 
-// Limits are the times of one inquiry (product.md).
+// Limits are the times of one inquiry (S-ANSWER).
 type Limits struct {
 	Answer     time.Duration // the customer has his answer by then, be it 202
 	Call       time.Duration // one KOS call while the customer waits
@@ -195,7 +195,7 @@ func (s *Service) after(q bill.Inquiry, cause error, interactive bool) bill.Inqu
 	return q.After(troubleOf(cause), f.Code(), interactive, f.RetryAfter(), s.Now())
 }
 
-// Get answers the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
+// Get answers the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait time.Duration) (Result, error) {
 	q, err := await.End(ctx, &s.board, inquiry, wait, func(ctx context.Context) (bill.Inquiry, bool, error) {
 		q, err := s.Inquiries.Get(ctx, inquiry)

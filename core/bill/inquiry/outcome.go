@@ -65,7 +65,7 @@ func (s *Service) refresh(ctx context.Context, q bill.Inquiry) {
 // lastLook is how long a customer whose time is over waits for the last good copy.
 const lastLook = 150 * time.Millisecond
 
-// late answers a customer whose time is over: with the last good copy, which ends his inquiry, or that it goes on (decisions 7, 12).
+// late answers a customer whose time is over: with the last good copy, which ends his inquiry, or that it goes on (ADR 19, ADR 23).
 func (s *Service) late(ctx context.Context, q bill.Inquiry) (r Result, shown bool) {
 	ctx, cancel := context.WithTimeout(ctx, lastLook)
 	defer cancel()

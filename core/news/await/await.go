@@ -1,4 +1,4 @@
-// Package await is the long poll: wait for a request to come to its end (api.md, `?wait=`).
+// Package await is the long poll: wait for a request to come to its end (R-API-LONG-POLL).
 package await
 
 import (

@@ -16,7 +16,7 @@ import (
 	"phonebill/core/product"
 )
 
-// TestRecoveryAfterSilence is the bound of product.md: an order that was cut off is final 60 s after KOS answers again, however long it
+// TestRecoveryAfterSilence is the bound of S-RECOVERY: an order that was cut off is final 60 s after KOS answers again, however long it
 // hung and however many orders there are; and while it hangs they cost it a handful of calls a minute.
 func TestRecoveryAfterSilence(t *testing.T) {
 	t.Parallel()
