@@ -43,7 +43,7 @@ type Deliveries interface {
 	Replay(ctx context.Context, event id.ID, now time.Time) error
 }
 
-// Publisher tells the MVNO AP server. A message bus fits here later (decision 22): Item.Subject is the session key.
+// Publisher tells the MVNO AP server. A message bus fits here later (ADR 3): Item.Subject is the session key.
 type Publisher[T any] interface {
 	// Ready answers how many of n attempts may be made now; 0 while the receiver is left alone because it did not answer. Who asks before
 	// he claims items claims none in vain.

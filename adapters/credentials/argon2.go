@@ -26,7 +26,7 @@ type HashParams struct {
 	Lanes     uint8
 }
 
-// Default is 19 MiB, 2 passes, 1 lane (product.md).
+// Default is 19 MiB, 2 passes, 1 lane (S-HASH of docs/spec/numbers.md).
 func DefaultHashParams() HashParams { return HashParams{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1} }
 
 const (

@@ -15,7 +15,7 @@ import (
 
 // Migrate brings db's schema up to the newest migration, as its owner. Any number of starters may do it at once: one works, the
 // others wait (asking every second, for at most 5 minutes) and find nothing left to do. A schema that is newer than this
-// program is left alone (decision 24).
+// program is left alone (ADR 30).
 func Migrate(ctx context.Context, ownerURL string, db migrations.Database) error {
 	if err := migrate(ctx, ownerURL, db, goose.DefaultTablename); err != nil || !db.HasRequests() {
 		return err

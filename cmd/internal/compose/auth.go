@@ -50,7 +50,7 @@ const clashesEvery = time.Hour
 // callersEvery is how often the keys of services are read again; retiring one takes effect within it.
 const callersEvery = 2 * time.Second
 
-// callers knows the systems that call for their users (decision 23).
+// callers knows the systems that call for their users (ADR 29).
 func (p *parts) callers(keys ports.ServiceKeys) *servicekeys.Registry {
 	r := servicekeys.NewRegistry(keys, p.Now)
 	p.worker("service keys", callersEvery, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })

@@ -191,7 +191,7 @@ func (s *Service) account(ctx context.Context, typed auth.UserID) (auth.User, er
 	return user, err
 }
 
-// check looks at the password, then at the second factor; an unknown id costs the same work as a wrong password (decision 4).
+// check looks at the password, then at the second factor; an unknown id costs the same work as a wrong password (ADR 16).
 func (s *Service) check(ctx context.Context, r Request, user auth.User) (verify.Outcome, error) {
 	ok, err := s.Credentials.Check(ctx, user, r.Password)
 	switch {
