@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 )
 
 // CustomerSource is KOS as far as customers go.
@@ -62,9 +62,9 @@ type Orders interface {
 	// Add stores a new order durably, takes the line's one live slot (ADR 22) and, when u has a key, the key, all or nothing.
 	// ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the line is live. The order is
 	// leased to the caller until o.NextAttemptAt.
-	Add(ctx context.Context, o product.Order, u idempotency.Use) error
+	Add(ctx context.Context, o product.Order, u request.KeyUse) error
 	// Used answers what u's key stands for, as u sees it (Use.SeenBy); NOT_FOUND when it is new or was used before since.
-	Used(ctx context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error)
+	Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error)
 	// Live answers the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)
 	// Get answers the order, or NOT_FOUND.

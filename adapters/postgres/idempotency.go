@@ -11,7 +11,7 @@ import (
 	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
+	"phonebill/core/request"
 	"phonebill/migrations"
 	"phonebill/ports"
 )
@@ -34,8 +34,8 @@ func NewIdempotencyKeys(pool *pgxpool.Pool, db migrations.Database, vault ports.
 
 // Claim stores the use, unless the key is used already.
 func (k *IdempotencyKeys) Claim(
-	ctx context.Context, u idempotency.Use, since time.Time, instead id.ID,
-) (idempotency.Use, error) {
+	ctx context.Context, u request.KeyUse, since time.Time, instead id.ID,
+) (request.KeyUse, error) {
 	claimed, err := k.claim(ctx, k.pool, u, since, instead)
 	if err != nil || claimed {
 		return u, translate("claim idempotency key", err)
@@ -45,7 +45,7 @@ func (k *IdempotencyKeys) Claim(
 }
 
 func (k *IdempotencyKeys) claim(
-	ctx context.Context, db requestdb.DBTX, u idempotency.Use, since time.Time, instead id.ID,
+	ctx context.Context, db requestdb.DBTX, u request.KeyUse, since time.Time, instead id.ID,
 ) (bool, error) {
 	claimed, err := requestdb.New(db).ClaimKey(ctx, requestdb.ClaimKeyParams{
 		UserID: string(u.User), KeyHash: k.key(u), PayloadHash: k.payload(u), RequestID: uuid.UUID(u.Request), UsedAt: u.At,
@@ -55,8 +55,8 @@ func (k *IdempotencyKeys) claim(
 }
 
 func (k *IdempotencyKeys) used(
-	ctx context.Context, u idempotency.Use, since time.Time, missing fault.Code,
-) (idempotency.Use, error) {
+	ctx context.Context, u request.KeyUse, since time.Time, missing fault.Code,
+) (request.KeyUse, error) {
 	row, err := requestdb.New(k.pool).UsedKey(ctx, requestdb.UsedKeyParams{
 		UserID: string(u.User), KeyHash: k.key(u), PlainHash: u.Key[:], Since: since,
 	})
@@ -64,14 +64,14 @@ func (k *IdempotencyKeys) used(
 		return u, translate("read idempotency key", err, missing)
 	}
 	if !bytes.Equal(row.PayloadHash, k.payload(u)) && !bytes.Equal(row.PayloadHash, u.Payload[:]) {
-		u.Payload = idempotency.Payload{}
+		u.Payload = request.Payload{}
 	}
 	u.Request, u.At = id.ID(row.RequestID), row.UsedAt.UTC()
 	return u, nil
 }
 
 // Release drops the use.
-func (k *IdempotencyKeys) Release(ctx context.Context, u idempotency.Use) error {
+func (k *IdempotencyKeys) Release(ctx context.Context, u request.KeyUse) error {
 	return translate("release idempotency key", requestdb.New(k.pool).ReleaseKey(ctx, requestdb.ReleaseKeyParams{
 		UserID: string(u.User), KeyHash: k.key(u), PlainHash: u.Key[:], RequestID: uuid.UUID(u.Request),
 	}))
@@ -83,11 +83,11 @@ func (k *IdempotencyKeys) Forget(ctx context.Context, before time.Time, n int) (
 	return int(dropped), translate("drop idempotency keys", err)
 }
 
-func (k *IdempotencyKeys) key(u idempotency.Use) []byte {
+func (k *IdempotencyKeys) key(u request.KeyUse) []byte {
 	return k.vault.Index(k.table+".key", string(u.Key[:]))
 }
 
 // payload binds the digest to its key, so that one cannot see that two keys stand for the same request.
-func (k *IdempotencyKeys) payload(u idempotency.Use) []byte {
+func (k *IdempotencyKeys) payload(u request.KeyUse) []byte {
 	return k.vault.Index(k.table+".payload", string(u.Key[:])+string(u.Payload[:]))
 }

@@ -13,9 +13,9 @@ import (
 	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/migrations"
 	"phonebill/ports"
 )
@@ -42,7 +42,7 @@ func OpenOrders(pool *pgxpool.Pool, vault ports.Vault, alerts ports.Alerts) *Ord
 
 // Add stores a new order. The line's one live slot is a unique index: of many at once one gets it. So is the key, which is taken first: who
 // finds it taken waits for the other to commit.
-func (s *Orders) Add(ctx context.Context, o product.Order, u idempotency.Use) error {
+func (s *Orders) Add(ctx context.Context, o product.Order, u request.KeyUse) error {
 	row, err := s.rows.added(o)
 	if err != nil {
 		return translate("seal order", err)
@@ -51,7 +51,7 @@ func (s *Orders) Add(ctx context.Context, o product.Order, u idempotency.Use) er
 		return translate("add order", addOrder(ctx, productdb.New(s.pool), row))
 	}
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		claimed, err := s.keys.claim(ctx, tx, u, u.At.Add(-idempotency.Window), id.ID{})
+		claimed, err := s.keys.claim(ctx, tx, u, u.At.Add(-request.KeyWindow), id.ID{})
 		switch {
 		case err != nil:
 			return err
@@ -75,10 +75,10 @@ func addOrder(ctx context.Context, q *productdb.Queries, row productdb.AddOrderP
 }
 
 // Used returns what the key stands for.
-func (s *Orders) Used(ctx context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error) {
+func (s *Orders) Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error) {
 	first, err := s.keys.used(ctx, u, since, fault.ResourceNotFound)
 	if err != nil {
-		return idempotency.Use{}, err
+		return request.KeyUse{}, err
 	}
 	return first, nil
 }

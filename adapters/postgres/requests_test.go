@@ -14,8 +14,8 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/core/staff"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -105,7 +105,7 @@ func TestStaffFindOrders(t *testing.T) {
 		o := order(byte(n))
 		o.ID, o.TransactionID, o.UserID, o.TraceID = newID(), newID(), auth.UserID(user), trace
 		o.RequestedAt = noon.Add(time.Duration(n) * time.Second)
-		require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
+		require.NoError(t, rows.Add(t.Context(), o, request.KeyUse{}))
 		if state != product.Requested {
 			o.State, o.Sends = state, 1
 			_, err := rows.Save(t.Context(), o, noon)

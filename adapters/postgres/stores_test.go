@@ -17,9 +17,9 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
 	"phonebill/core/quota"
+	"phonebill/core/request"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -125,9 +125,9 @@ func TestKeysOfOrdersAreDroppedWhenTheyAreOld(t *testing.T) {
 	t.Parallel()
 	db, day := pgtest.New(t, migrations.Product), portstest.Month().First()
 	orders, keys := postgres.NewOrders(db.Pool, keyring(t)), postgres.NewIdempotencyKeys(db.Pool, migrations.Product, keyring(t))
-	key, err := idempotency.ParseKey("k")
+	key, err := request.ParseKey("k")
 	require.NoError(t, err)
-	use := idempotency.Use{User: "hong", Key: key, Request: id.ID{1}, At: day.Start()}
+	use := request.KeyUse{User: "hong", Key: key, Request: id.ID{1}, At: day.Start()}
 	o := product.Order{ID: id.ID{1}, UserID: "hong", Line: portstest.Line(1), EffectiveDate: day, State: product.Requested}
 	require.NoError(t, orders.Add(t.Context(), o, use))
 	for _, want := range []int{1, 0} {

@@ -17,9 +17,9 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -124,7 +124,7 @@ func TestSixHoursOfFailures(t *testing.T) {
 			o := product.Order{
 				ID: id.At(time.Now()), Line: number, State: product.Requested, EffectiveDate: calendar.DateOf(time.Now()),
 			}
-			require.NoError(t, orders.Add(ctx, o, idempotency.Use{}))
+			require.NoError(t, orders.Add(ctx, o, request.KeyUse{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
 			_, err = orders.Save(ctx, o, o.ProcessedAt)
 			require.NoError(t, err)

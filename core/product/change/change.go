@@ -17,8 +17,8 @@ import (
 	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/news"
-	"phonebill/core/news/await"
+	"phonebill/core/request/longpoll"
+
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
 	"phonebill/core/request"
@@ -58,7 +58,7 @@ type Service struct {
 	Parked func(ctx context.Context, o product.Order)
 
 	running sync.WaitGroup // orders that outlive their customer
-	board   news.Board     // where orders are waited for
+	board   longpoll.Board // where orders are waited for
 	rest    atomic.Int64   // until then (ns since 1970) new orders are left alone
 	pace    pace           // of orders that are begun
 }
@@ -223,7 +223,7 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 
 // Get answers the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait time.Duration) (product.Order, error) {
-	return await.End(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
+	return longpoll.Until(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
 		o, err := s.own(ctx, p, order)
 		return o, o.State.Final(), err
 	})
@@ -233,7 +233,7 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait t
 func (s *Service) save(ctx context.Context, o product.Order) (product.Order, error) {
 	o, err := s.Orders.Save(ctx, o, s.Now())
 	if err == nil {
-		s.board.Tell(o.ID)
+		s.board.Publish(o.ID)
 	}
 	return o, err
 }

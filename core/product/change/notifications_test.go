@@ -12,10 +12,10 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -40,7 +40,7 @@ func (w *notifyWorld) end(t *testing.T, n byte, state product.State) {
 	number, err := line.Parse("0101234567" + string('0'+n))
 	require.NoError(t, err)
 	o := product.Order{ID: id.ID{15: n}, Line: number, State: product.Requested}
-	require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
+	require.NoError(t, w.orders.Add(t.Context(), o, request.KeyUse{}))
 	o.State, o.ProcessedAt = state, time.Now()
 	_, err = w.orders.Save(t.Context(), o, o.ProcessedAt)
 	require.NoError(t, err)

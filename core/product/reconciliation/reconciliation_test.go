@@ -16,10 +16,10 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/reconciliation"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -113,7 +113,7 @@ func (w *world) endedOn(n, of int, ago time.Duration, state product.State) produ
 		ID: id.ID{1, byte(n)}, TransactionID: id.ID{2, byte(n)}, Line: number(w.t, of), From: "LTE", To: "5G", Sends: 1,
 		EffectiveDate: calendar.DateOf(at), State: product.Requested, RequestedAt: at,
 	}
-	require.NoError(w.t, w.orders.Add(w.t.Context(), o, idempotency.Use{}))
+	require.NoError(w.t, w.orders.Add(w.t.Context(), o, request.KeyUse{}))
 	o.State = state
 	if state.Final() {
 		o.ProcessedAt = at

@@ -15,9 +15,9 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 )
@@ -61,7 +61,7 @@ func newDeliveriesWorld(t *testing.T) *deliveriesWorld {
 	number, err := line.Parse("01012345678")
 	require.NoError(t, err)
 	o := product.Order{ID: w.order, Line: number, State: product.Requested, EffectiveDate: calendar.DateOf(noon)}
-	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
+	require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 	o.State, o.ProcessedAt = product.Completed, noon
 	_, err = orders.Save(t.Context(), o, o.ProcessedAt)
 	require.NoError(t, err)

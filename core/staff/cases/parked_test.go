@@ -15,10 +15,10 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
+	"phonebill/core/request"
 	"phonebill/core/staff/audittrail"
 	"phonebill/core/staff/cases"
 )
@@ -66,7 +66,7 @@ func newParkedWorld(t *testing.T) *parkedWorld {
 	number, err := line.Parse("01012345678")
 	require.NoError(t, err)
 	w.order = product.Order{ID: id.ID{15: 1}, Line: number, State: product.Requested, RequestedAt: noon.Add(-25 * time.Hour)}
-	require.NoError(t, w.orders.Add(t.Context(), w.order, idempotency.Use{}))
+	require.NoError(t, w.orders.Add(t.Context(), w.order, request.KeyUse{}))
 	w.order.State = product.Parked
 	w.order, err = w.orders.Save(t.Context(), w.order, noon)
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package news_test
+package longpoll_test
 
 import (
 	"sync"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/id"
-	"phonebill/core/news"
+	"phonebill/core/request/longpoll"
 )
 
 func told(c <-chan struct{}) bool {
@@ -21,20 +21,20 @@ func told(c <-chan struct{}) bool {
 
 func TestNewsReachesThoseWhoWait(t *testing.T) {
 	t.Parallel()
-	var b news.Board
-	b.Tell(id.ID{1}) // nobody waits
-	first, done1 := b.On(id.ID{1})
-	second, done2 := b.On(id.ID{1})
-	other, done3 := b.On(id.ID{2})
+	var b longpoll.Board
+	b.Publish(id.ID{1}) // nobody waits
+	first, done1 := b.Subscribe(id.ID{1})
+	second, done2 := b.Subscribe(id.ID{1})
+	other, done3 := b.Subscribe(id.ID{2})
 	require.False(t, told(first))
-	b.Tell(id.ID{1})
+	b.Publish(id.ID{1})
 	require.True(t, told(first))
 	require.True(t, told(second))
 	require.False(t, told(other))
-	next, done4 := b.On(id.ID{1})
+	next, done4 := b.Subscribe(id.ID{1})
 	done1() // of the news before
 	done2()
-	b.Tell(id.ID{1})
+	b.Publish(id.ID{1})
 	require.True(t, told(next), "who left after earlier news takes nobody with him")
 	done3()
 	done4()
@@ -42,12 +42,12 @@ func TestNewsReachesThoseWhoWait(t *testing.T) {
 
 func TestNobodyMissesWhatIsToldWhileHeLooks(t *testing.T) {
 	t.Parallel()
-	var b news.Board
+	var b longpoll.Board
 	var all sync.WaitGroup
 	for n := range 200 {
 		request := id.ID{byte(n % 7)}
 		all.Go(func() {
-			c, done := b.On(request)
+			c, done := b.Subscribe(request)
 			defer done()
 			<-c
 		})
@@ -60,7 +60,7 @@ func TestNobodyMissesWhatIsToldWhileHeLooks(t *testing.T) {
 				return
 			default:
 				for n := range 7 {
-					b.Tell(id.ID{byte(n)})
+					b.Publish(id.ID{byte(n)})
 				}
 			}
 		}

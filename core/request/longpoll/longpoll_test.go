@@ -1,4 +1,4 @@
-package await_test
+package longpoll_test
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/id"
-	"phonebill/core/news"
-	"phonebill/core/news/await"
+	"phonebill/core/request/longpoll"
+
 	"phonebill/ports"
 )
 
@@ -35,11 +35,11 @@ func (l *looker) look(context.Context) (string, bool, error) {
 func TestNewsEndTheWaitAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var board news.Board
+		var board longpoll.Board
 		l, start := &looker{endsAt: time.Now().Add(300 * time.Millisecond)}, time.Now()
-		time.AfterFunc(100*time.Millisecond, func() { board.Tell(request) }) // something happened, but not the end
-		time.AfterFunc(300*time.Millisecond, func() { board.Tell(request) })
-		seen, err := await.End(t.Context(), &board, request, 25*time.Second, l.look)
+		time.AfterFunc(100*time.Millisecond, func() { board.Publish(request) }) // something happened, but not the end
+		time.AfterFunc(300*time.Millisecond, func() { board.Publish(request) })
+		seen, err := longpoll.Until(t.Context(), &board, request, 25*time.Second, l.look)
 		require.NoError(t, err)
 		require.Equal(t, "over", seen)
 		require.Equal(t, 300*time.Millisecond, time.Since(start))
@@ -51,7 +51,7 @@ func TestWhatOthersStoreIsSeenWithinASweep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, start := &looker{endsAt: time.Now().Add(2500 * time.Millisecond)}, time.Now()
-		seen, err := await.End(t.Context(), &news.Board{}, request, 25*time.Second, l.look)
+		seen, err := longpoll.Until(t.Context(), &longpoll.Board{}, request, 25*time.Second, l.look)
 		require.NoError(t, err)
 		require.Equal(t, "over", seen)
 		require.Equal(t, 3*time.Second, time.Since(start))
@@ -88,7 +88,7 @@ func TestTheWaitEnds(t *testing.T) {
 				if c.ctx != nil {
 					ctx = c.ctx(ctx)
 				}
-				seen, err := await.End(ctx, &news.Board{}, request, c.wait, (&looker{endsAt: start.Add(time.Hour)}).look)
+				seen, err := longpoll.Until(ctx, &longpoll.Board{}, request, c.wait, (&looker{endsAt: start.Add(time.Hour)}).look)
 				require.ErrorIs(t, err, c.err)
 				if c.err == nil {
 					require.Equal(t, "open", seen)
@@ -98,6 +98,6 @@ func TestTheWaitEnds(t *testing.T) {
 		})
 	}
 	errLook := errors.New("cannot look")
-	_, err := await.End(t.Context(), &news.Board{}, request, time.Minute, (&looker{err: errLook}).look)
+	_, err := longpoll.Until(t.Context(), &longpoll.Board{}, request, time.Minute, (&looker{err: errLook}).look)
 	require.ErrorIs(t, err, errLook)
 }
