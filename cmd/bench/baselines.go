@@ -27,7 +27,7 @@ import (
 var answerBody = []byte(
 	`{"success":true,"message":"요금 조회 메뉴를 조회하였습니다","data":{"customerInfo":{"customerId":"CUST-00000001",` +
 		`"lineNumber":"010-1234-5678"},"lines":["010-1234-5678"],` +
-	`"availableMonths":["2026-11","2026-10","2026-09","2026-08","2026-07",` +
+		`"availableMonths":["2026-11","2026-10","2026-09","2026-08","2026-07",` +
 		`"2026-06"],"currentMonth":"2026-11"}}`,
 )
 
