@@ -57,8 +57,7 @@ drills: deps ## the drills at full size: 200 kills of the bill service, 200 orde
 	SIMULATION_SEEDS=3000 go test -count=1 -run TestSimulation -v ./core/product/change
 	DRILL_KILLS=200 DRILL_ROUNDS=200 bin/testenv go test -count=1 -timeout 60m -v ./e2e/
 
-bench: deps ## measure against bare baselines in one run; prints a table, writes bench/out/*.json
-	@mkdir -p bin && go build -o bin/ ./cmd/bench ./cmd/phonebill
+bench: deps build ## measure against bare baselines in one run; prints a table, writes bench/out/*.json
 	@exec bin/bench
 
 fmt: ## format the code

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
 	"net"
 	"net/http"
 	"os"
@@ -20,8 +19,8 @@ import (
 	"phonebill/core/line"
 )
 
-// gatewayScenario is S1: an authenticated, routed GET through our gateway against a bare httputil.ReverseProxy without any check, in
-// front of the same backend.
+// gatewayScenario is S1: an authenticated, routed GET through our gateway against a bare httputil.ReverseProxy without
+// any check, in front of the same backend.
 func gatewayScenario(ctx context.Context, o options, r *report) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -37,13 +36,13 @@ func gatewayScenario(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	defer stop()
-	ours, stop, err := spawn(ctx, []string{"LOG_LEVEL=info"}, self, "gateway", "http://"+backend)
+	printed, stop, err := spawn(ctx, []string{"LOG_LEVEL=info"}, self, "gateway", "http://"+backend)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	var g gatewayInfo
-	if err := json.Unmarshal([]byte(ours), &g); err != nil {
+	if err := json.Unmarshal([]byte(printed), &g); err != nil {
 		return fmt.Errorf("bench: gateway: %w", err)
 	}
 	if err := awaitReady(ctx, g.Internal+"/readyz"); err != nil {
@@ -70,15 +69,15 @@ func gatewayScenario(ctx context.Context, o options, r *report) error {
 	return nil
 }
 
-// gatewayInfo is what the gateway process prints: where it is and a token it will take.
+// gatewayInfo is what the gateway process prints: its addresses and a token that it accepts.
 type gatewayInfo struct {
 	Addr     string `json:"addr"`
 	Internal string `json:"internal"`
 	Token    string `json:"token"`
 }
 
-// serveGateway runs our gateway as it is deployed, in front of any backend, beside a little auth service that publishes one key and
-// no revocations.
+// serveGateway runs our gateway as it is deployed, in front of any backend, beside a little auth service that publishes
+// one key and no revocations.
 func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	tools := compose.RealTools(boot.Logger(io.Discard, "info", "json")) // formats each access-log line, writes none
 	issuer, err := jose.NewIssuer(ctx, &memory.SigningKeys{}, auth.DefaultKeys(), tools.Now, tools.NewID)
@@ -119,8 +118,15 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	}
 	now := tools.Now()
 	token, err := issuer.Issue(ctx, auth.Principal{
-		UserID: "bench", SessionID: tools.NewID(), CustomerID: "CUST-00000001", Lines: []line.Number{n},
-		Roles: []auth.Role{auth.Customer}, Permissions: []auth.Permission{auth.BillInquiry}, ExpiresAt: now.Add(30 * time.Minute),
+		UserID:     "bench",
+		SessionID:  tools.NewID(),
+		CustomerID: "CUST-00000001",
+		Lines:      []line.Number{n},
+		Roles: []auth.Role{
+			auth.Customer,
+		},
+		Permissions: []auth.Permission{auth.BillInquiry},
+		ExpiresAt:   now.Add(30 * time.Minute),
 	}, now)
 	if err != nil {
 		return err

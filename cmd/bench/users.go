@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// ask is a request of a kind that figures are kept by.
-type ask struct {
+// namedRequest is a request of a kind; figures are kept by kind.
+type namedRequest struct {
 	kind string
 	request
 }
 
-// answers are what a crowd's requests came to. It is safe for concurrent use until it is read.
-type answers struct {
+// outcomes are the results of requests, by kind. add is safe for concurrent use.
+type outcomes struct {
 	mu       sync.Mutex
 	took     map[string][]time.Duration
 	statuses map[string]map[int]int // by kind; 0 = no answer
@@ -26,11 +26,11 @@ type answers struct {
 	firstErr string
 }
 
-func newAnswers() *answers {
-	return &answers{took: map[string][]time.Duration{}, statuses: map[string]map[int]int{}}
+func newOutcomes() *outcomes {
+	return &outcomes{took: map[string][]time.Duration{}, statuses: map[string]map[int]int{}}
 }
 
-func (a *answers) add(kind string, status int, took time.Duration, err error) {
+func (a *outcomes) add(kind string, status int, took time.Duration, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.statuses[kind] == nil {
@@ -43,8 +43,8 @@ func (a *answers) add(kind string, status int, took time.Duration, err error) {
 	}
 }
 
-// result sums up the kinds that begin with prefix; an error is no answer or a 5xx.
-func (a *answers) result(prefix string) result {
+// result summarizes the kinds that begin with prefix; an error is a request without an answer or with a 5xx.
+func (a *outcomes) result(prefix string) result {
 	var all []time.Duration
 	r := result{FirstErr: a.firstErr}
 	for kind, took := range a.took {
@@ -60,8 +60,8 @@ func (a *answers) result(prefix string) result {
 	return r
 }
 
-// count is how many answers of the kinds that begin with prefix have a status like that.
-func (a *answers) count(prefix string, like func(status int) bool) (n int) {
+// count returns how many answers of the kinds that begin with prefix have a status that matches.
+func (a *outcomes) count(prefix string, like func(status int) bool) (n int) {
 	for kind, statuses := range a.statuses {
 		for status, times := range statuses {
 			if strings.HasPrefix(kind, prefix) && like(status) {
@@ -72,22 +72,26 @@ func (a *answers) count(prefix string, like func(status int) bool) (n int) {
 	return n
 }
 
-// told is one line per kind: how many, with which statuses, how fast.
-func (a *answers) told() []string {
+// summary returns one line per kind: how many requests, how fast, with which statuses.
+func (a *outcomes) summary() []string {
 	var lines []string
 	for _, kind := range slices.Sorted(maps.Keys(a.took)) {
 		r := a.result(kind)
-		lines = append(lines, fmt.Sprintf("%-28s %6d  p50 %7.1f ms  p99 %7.1f ms  %v", kind, r.Requests, ms(r.P50), ms(r.P99), a.statuses[kind]))
+		lines = append(
+			lines,
+			fmt.Sprintf("%-28s %6d  p50 %7.1f ms  p99 %7.1f ms  %v", kind, r.Requests, ms(r.P50), ms(r.P99), a.statuses[kind]),
+		)
 	}
 	return lines
 }
 
-// crowd is so many users, each with a connection and thoughts of his own: each asks again and again, with think time between two
-// requests that is think on average (exponential). A request's time counts from when its user wanted it, so that a stall is not hidden.
-func crowd(ctx context.Context, users int, d, think time.Duration, next func(user, k int) ask) *answers {
+// crowd simulates so many users for d, each with a connection of its own. Each sends request after request; the think
+// time between two is exponentially distributed with mean think. A request's time counts from when it was due, so that
+// a stall is not hidden.
+func crowd(ctx context.Context, users int, d, think time.Duration, next func(user, k int) namedRequest) *outcomes {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	a, begun := newAnswers(), time.Now()
+	a, begun := newOutcomes(), time.Now()
 	var all sync.WaitGroup
 	for user := range users {
 		all.Go(func() { a.user(ctx, user, think, next) })
@@ -97,7 +101,7 @@ func crowd(ctx context.Context, users int, d, think time.Duration, next func(use
 	return a
 }
 
-func (a *answers) user(ctx context.Context, user int, think time.Duration, next func(user, k int) ask) {
+func (a *outcomes) user(ctx context.Context, user int, think time.Duration, next func(user, k int) namedRequest) {
 	var c *connection
 	defer func() {
 		if c != nil {
@@ -124,6 +128,6 @@ func (a *answers) user(ctx context.Context, user int, think time.Duration, next 
 			_ = c.Close()
 			c = nil
 		}
-		due = due.Add(time.Duration(float64(think) * rand.ExpFloat64())) //nolint:gosec // thoughts are no secret
+		due = due.Add(time.Duration(float64(think) * rand.ExpFloat64())) //nolint:gosec // think times are no secret
 	}
 }

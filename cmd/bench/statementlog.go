@@ -18,8 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// witness counts the statements that PostgreSQL gets, each of them, from its own log.
-type witness struct {
+// statementLog counts the statements that PostgreSQL receives, from PostgreSQL's own log.
+type statementLog struct {
 	log  string
 	from int64
 }
@@ -27,8 +27,8 @@ type witness struct {
 // statements are counts by the name that a statement has in sql/.
 type statements map[string]int
 
-// watchStatements has the server of a system log every statement.
-func watchStatements(ctx context.Context, s *running) (*witness, error) {
+// logStatements makes the PostgreSQL server of a system log every statement.
+func logStatements(ctx context.Context, s *running) (*statementLog, error) {
 	u, err := url.Parse(s.Databases["bill"])
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
@@ -51,7 +51,7 @@ func watchStatements(ctx context.Context, s *running) (*witness, error) {
 			return nil, fmt.Errorf("bench: %w", err)
 		}
 	}
-	return &witness{log: filepath.Join(home, "postgres.log")}, nil
+	return &statementLog{log: filepath.Join(home, "postgres.log")}, nil
 }
 
 // entry is one statement as it is logged: prefix, how it came, and the text up to the next entry.
@@ -62,8 +62,8 @@ var (
 	alter = regexp.MustCompile(`(?i)\b(insert|update|delete)\b`)
 )
 
-// during counts the statements that come while something is done.
-func (w *witness) during(ctx context.Context, do func() error) (reads, writes statements, err error) {
+// during counts the statements that are received while do runs.
+func (w *statementLog) during(ctx context.Context, do func() error) (reads, writes statements, err error) {
 	if w.from, err = w.size(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -76,8 +76,8 @@ func (w *witness) during(ctx context.Context, do func() error) (reads, writes st
 	return w.count()
 }
 
-// size is how long the log is once nothing more comes of what was done.
-func (w *witness) size(ctx context.Context) (int64, error) {
+// size returns the length of the log when what was done before has been written.
+func (w *statementLog) size(ctx context.Context) (int64, error) {
 	select {
 	case <-ctx.Done():
 		return 0, ctx.Err()
@@ -90,7 +90,7 @@ func (w *witness) size(ctx context.Context) (int64, error) {
 	return info.Size(), nil
 }
 
-func (w *witness) count() (reads, writes statements, err error) {
+func (w *statementLog) count() (reads, writes statements, err error) {
 	file, err := os.Open(w.log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("bench: %w", err)
@@ -140,15 +140,16 @@ func add(reads, writes statements, text []string) {
 	}
 	name = strings.TrimPrefix(database, "phonebill_") + "." + name
 	switch {
-	case asks.MatchString(all), !alter.MatchString(all) && strings.HasPrefix(strings.ToLower(strings.TrimSpace(all)), "with"):
+	case asks.MatchString(all),
+		!alter.MatchString(all) && strings.HasPrefix(strings.ToLower(strings.TrimSpace(all)), "with"):
 		reads[name]++
 	case alter.MatchString(all):
 		writes[name]++
 	}
 }
 
-// beyond is how many came to those databases that an idle system does not send in such a share of the time that it was watched. Workers
-// look in time with their own clocks, so of each statement twice its share is granted, and three more.
+// beyond is how many came to those databases that an idle system does not send in such a share of the time that it was
+// watched. Workers look in time with their own clocks, so of each statement twice its share is granted, and three more.
 func (s statements) beyond(idle statements, share float64, databases ...string) (sum int) {
 	for name, n := range s {
 		if !slices.ContainsFunc(databases, func(d string) bool { return strings.HasPrefix(name, d) }) {
@@ -163,9 +164,12 @@ func (s statements) beyond(idle statements, share float64, databases ...string) 
 	return sum
 }
 
-// told lists the most frequent.
-func (s statements) told() string {
-	names := slices.SortedFunc(maps.Keys(s), func(a, b string) int { return cmp.Or(cmp.Compare(s[b], s[a]), cmp.Compare(a, b)) })
+// summary lists the most frequent statements.
+func (s statements) summary() string {
+	names := slices.SortedFunc(
+		maps.Keys(s),
+		func(a, b string) int { return cmp.Or(cmp.Compare(s[b], s[a]), cmp.Compare(a, b)) },
+	)
 	var parts []string
 	for _, name := range names[:min(len(names), 8)] {
 		parts = append(parts, fmt.Sprintf("%s %d", name, s[name]))

@@ -20,12 +20,16 @@ import (
 	"phonebill/cmd/internal/boot"
 )
 
-// The servers that are compared against run as processes of their own (`bench serve KIND …`), like those they are compared to.
+// The servers that are compared against run as processes of their own (`bench serve KIND …`), like those they are
+// compared to.
 
 // answerBody is about as large as a bill menu.
-var answerBody = []byte(`{"success":true,"message":"요금 조회 메뉴를 조회하였습니다","data":{"customerInfo":{"customerId":"CUST-00000001",` +
-	`"lineNumber":"010-1234-5678"},"lines":["010-1234-5678"],"availableMonths":["2026-11","2026-10","2026-09","2026-08","2026-07",` +
-	`"2026-06"],"currentMonth":"2026-11"}}`)
+var answerBody = []byte(
+	`{"success":true,"message":"요금 조회 메뉴를 조회하였습니다","data":{"customerInfo":{"customerId":"CUST-00000001",` +
+		`"lineNumber":"010-1234-5678"},"lines":["010-1234-5678"],` +
+		`"availableMonths":["2026-11","2026-10","2026-09","2026-08","2026-07",` +
+		`"2026-06"],"currentMonth":"2026-11"}}`,
+)
 
 // serve runs one of the servers until it is killed, and prints its address first.
 func serve(ctx context.Context, out io.Writer, args []string) error {
@@ -85,12 +89,12 @@ func write(w http.ResponseWriter, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// spawn starts a program and answers the first line it prints. stop ends it.
+// spawn starts a program and returns the first line that it prints. stop ends it.
 func spawn(ctx context.Context, env []string, name string, args ...string) (line string, stop func(), err error) {
 	return spawnAs(ctx, env, func(*os.Process) {}, name, args...)
 }
 
-// spawnAs is spawn that shows the process as soon as there is one.
+// spawnAs is spawn, and calls show with the process as soon as it has been started.
 func spawnAs(
 	ctx context.Context, env []string, show func(*os.Process), name string, args ...string,
 ) (line string, stop func(), err error) {
