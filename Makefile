@@ -91,6 +91,12 @@ verify/coverage: coverage/integration.out ## unit >= 90 %, integration >= 70 %, 
 	@scripts/coverage.sh coverage/unit.out 90 phonebill/core/
 	@scripts/coverage.sh coverage/integration.out 70
 
+##### release
+
+.PHONY: release
+release: ## release VERSION=0.7.0: move Unreleased in the changelog to it, commit, and make an annotated tag
+	@scripts/release.sh "$(VERSION)"
+
 node_modules: package-lock.json
 	npm ci --no-progress
 	@touch node_modules

@@ -304,7 +304,7 @@ func TestChangeCutOffByAKill(t *testing.T) {
 		}
 		row, _ := items[0].(map[string]any)
 		return row["processStatus"] == "COMPLETED"
-	}, 60*time.Second, 250*time.Millisecond, "product.md: an order cut off by a crash is final within 60 s")
+	}, 60*time.Second, 250*time.Millisecond, "S-RECOVERY: an order cut off by a crash is final within 60 s")
 	require.Len(t, s.ledger(t), 1, "applied once")
 	require.Zero(t, s.interrupt(t))
 }

@@ -23,7 +23,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos/kossim"
 	"phonebill/core/holder"
 	"phonebill/core/personal"
@@ -236,7 +236,7 @@ func (c *cluster) customers(t *testing.T, n, linesEach int) (tokens []string, li
 	file, err := os.Create(path)
 	require.NoError(t, err)
 	// A hash comes from another system, where the customer chose the password: it need not be changed at the first log-in.
-	hash, err := argon2.New(argon2.Default()).Hash(t.Context(), personal.NewSecret("Korrekt-pferd-7-batterie"))
+	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(), personal.NewSecret("Korrekt-pferd-7-batterie"))
 	require.NoError(t, err)
 	rows := csv.NewWriter(file)
 	require.NoError(t, rows.Write([]string{"user_id", "password_hash", "name", "customer_id", "lines", "permissions"}))

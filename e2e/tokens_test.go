@@ -308,7 +308,7 @@ func TestRefreshHasOneSuccessorAcrossInstancesAndRestarts(t *testing.T) {
 	require.Equal(t, 1, reused, "an audit event")
 }
 
-// within is the bound of decision 2, twice: the machine that runs the tests is busy. The times themselves are printed.
+// within is the bound of ADR 14, twice: the machine that runs the tests is busy. The times themselves are printed.
 const within = 2 * time.Second
 
 // measure logs out at one place and tells how long each of the others still took the token.

@@ -1,6 +1,6 @@
-// Package migrations holds the goose migrations of phonebill's four databases (decision 20). They are the schema's one
+// Package migrations holds the goose migrations of phonebill's four databases (ADR 27). They are the schema's one
 // truth: embedded here for whoever applies them, read by sqlc as the schema of its queries. Changes are expand/contract
-// (decision 24): the previous release keeps running on the new schema.
+// (ADR 30): the previous release keeps running on the new schema.
 package migrations
 
 import (
@@ -22,13 +22,21 @@ const (
 	KOS     Database = "kos"
 )
 
-//go:embed auth/*.sql bill/*.sql product/*.sql kos/*.sql
+// Request is the set of what the requests of all products have in common. It is no database of its own: it is applied to
+// the database of each product, after the product's own set (docs/adding-a-product.md). A product without tables of its own
+// has this set alone.
+const Request Database = "request"
+
+// HasRequests reports whether db is the database of a product, whose requests the shared set describes.
+func (db Database) HasRequests() bool { return db == Bill || db == Product }
+
+//go:embed auth/*.sql bill/*.sql product/*.sql kos/*.sql request/*.sql
 var files embed.FS
 
 // All lists the databases in a fixed order.
 func All() []Database { return []Database{Auth, Bill, Product, KOS} }
 
-// FS holds the migrations of db at its root. It panics on a database that is none of the four: that is a programming error.
+// FS holds the migrations of one set at its root. It panics on an unknown one: that is a programming error.
 func FS(db Database) fs.FS {
 	sub, err := fs.Sub(files, string(db))
 	if err == nil {

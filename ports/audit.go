@@ -7,7 +7,7 @@ import (
 	"phonebill/core/id"
 )
 
-// AuditLog is append-only and hash-chained per writer (decision 18).
+// AuditLog is append-only and hash-chained per writer (ADR 26).
 type AuditLog interface {
 	// Append adds the entry to this process's chain: it is durable when nil is answered. Calls stand one behind the other in one chain,
 	// without gaps. After an error the entry may or may not be in the chain, and the chain is whole either way.

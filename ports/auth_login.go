@@ -39,11 +39,11 @@ const GuessPatience = 2 * time.Second
 // fits later.
 type Credentials interface {
 	// Check tells whether the password is that of the account, given as stored. The zero User, which stands for an unknown id, never
-	// matches and costs the same work (decision 4). It answers SERVICE_UNAVAILABLE with a Retry-After when it is too busy.
+	// matches and costs the same work (ADR 16). It answers SERVICE_UNAVAILABLE with a Retry-After when it is too busy.
 	Check(ctx context.Context, account auth.User, password personal.Secret) (bool, error)
 }
 
-// Devices makes and reads the cookie by which a device is known again (decision 4; OWASP: device cookies).
+// Devices makes and reads the cookie by which a device is known again (ADR 16; OWASP: device cookies).
 type Devices interface {
 	// Mint answers the cookie of the account's device. Its tag is the same for all devices of one user and tells nobody who that is.
 	Mint(account auth.User, device id.ID) auth.DeviceCookie
@@ -68,12 +68,12 @@ type PasswordHasher interface {
 	// Hash answers a self-describing hash (parameters and salt inside). Two spellings of one text in Unicode (RFC 8265: NFC) are
 	// one password.
 	Hash(ctx context.Context, password personal.Secret) (personal.Secret, error)
-	// Matches compares in constant time. The zero hash never matches and costs the same work (decision 4). stale tells that
+	// Matches compares in constant time. The zero hash never matches and costs the same work (ADR 16). stale tells that
 	// the hash was made with other parameters than today's.
 	Matches(ctx context.Context, hash, password personal.Secret) (ok, stale bool, err error)
 }
 
-// LoginHistory is append-only (decision 18).
+// LoginHistory is append-only (ADR 26).
 type LoginHistory interface {
 	// Append stores one event durably. The user id of an unknown account is stored as a keyed hash only.
 	Append(ctx context.Context, e auth.LoginEvent) error

@@ -7,7 +7,7 @@ import (
 	"phonebill/core/auth"
 )
 
-// ServiceKeys are the credentials of other systems that call us for their users (decision 23). Only hashes are stored.
+// ServiceKeys are the credentials of other systems that call us for their users (ADR 29). Only hashes are stored.
 type ServiceKeys interface {
 	// Add stores the key. When its service then has more than two live keys the oldest are retired at the key's CreatedAt, in the
 	// same step and under any concurrency. CONFLICT when the hash is taken.

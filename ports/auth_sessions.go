@@ -8,7 +8,7 @@ import (
 	"phonebill/core/id"
 )
 
-// Sessions are the logins that live (decision 1).
+// Sessions are the logins that live (ADR 13).
 type Sessions interface {
 	// Create stores a new session. When its user then has more than policy.Devices live ones the oldest are revoked, in the same step
 	// and under any concurrency; what ended is answered.
@@ -35,7 +35,7 @@ type RevocationPush interface {
 	Push(ctx context.Context, ended ...auth.Revocation)
 }
 
-// RevocationFeed tells which tokens are dead though they verify (decision 2).
+// RevocationFeed tells which tokens are dead though they verify (ADR 14).
 type RevocationFeed interface {
 	// Since answers every session revoked and every epoch raised since the feed's own time t (an earlier Feed's AsOf, or somewhat
 	// before it), and which signing keys are good now. The zero time asks for everything that a token which still lives can be about.
@@ -43,7 +43,7 @@ type RevocationFeed interface {
 	Since(ctx context.Context, t time.Time) (auth.Feed, error)
 }
 
-// SessionUse is told which sessions are in use (decision 2).
+// SessionUse is told which sessions are in use (ADR 14).
 type SessionUse interface {
 	// Used keeps the sessions from going idle. One that is over, idle already or unknown is no error and is not brought back.
 	Used(ctx context.Context, sids []id.ID) error

@@ -44,7 +44,7 @@ type AccessVerifier interface {
 }
 
 // RefreshTokens makes and reads refresh tokens. A token is derived from a key, sid and generation, so that the same one can
-// be made again without being stored (decision 3).
+// be made again without being stored (ADR 15).
 type RefreshTokens interface {
 	// Make answers the one token of that session and generation.
 	Make(sid id.ID, generation int) personal.Secret

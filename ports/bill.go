@@ -17,7 +17,7 @@ type BillSource interface {
 	Bill(ctx context.Context, request id.ID, n line.Number, m calendar.Month) (bill.Bill, error)
 }
 
-// Bills are the bills KOS has told us, every telling a version (decision 13).
+// Bills are the bills KOS has told us, every telling a version (ADR 23).
 type Bills interface {
 	// Latest answers the newest version, or NOT_FOUND. One that the line's epoch hides (bill.Copy.HiddenBy) is NOT_FOUND too.
 	Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error)

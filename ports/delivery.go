@@ -20,7 +20,7 @@ type BillResult struct {
 type ChangeResult struct{ Order product.Order }
 
 // Outbox hands out final results that the MVNO AP server has not been told yet. A result's own row is its outbox entry
-// (decision 14), so an acknowledged result cannot be lost on the way.
+// (ADR 3), so an acknowledged result cannot be lost on the way.
 type Outbox[T any] interface {
 	// Claim leases up to so many lines that are due at now until now+lease, and answers the oldest events of each, up to each of them: a
 	// slice per line, in the order in which they are to be told. A line is leased as a whole: until its events are settled or the lease is
@@ -43,7 +43,7 @@ type Deliveries interface {
 	Replay(ctx context.Context, event id.ID, now time.Time) error
 }
 
-// Publisher tells the MVNO AP server. A message bus fits here later (decision 22): Item.Line is the session key.
+// Publisher tells the MVNO AP server. A message bus fits here later (ADR 3): Item.Subject is the session key.
 type Publisher[T any] interface {
 	// Ready answers how many of n attempts may be made now; 0 while the receiver is left alone because it did not answer. Who asks before
 	// he claims items claims none in vain.

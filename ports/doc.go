@@ -15,7 +15,7 @@ import (
 // Clock tells the time. Core never calls time.Now.
 type Clock func() time.Time
 
-// IDs makes a new UUIDv7 (decision 20).
+// IDs makes a new UUIDv7 (ADR 27).
 type IDs func() id.ID
 
 // Report tells the operator of trouble that no caller is there to hear of any more.

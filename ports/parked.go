@@ -8,7 +8,7 @@ import (
 	"phonebill/core/product"
 )
 
-// ParkedOrders are the orders that a person must decide on, as the store has them (decision 9).
+// ParkedOrders are the orders that a person must decide on, as the store has them (ADR 21).
 type ParkedOrders interface {
 	// List answers one page, those requested first coming first, and how many there are (at most product.MostParkedCounted). page counts
 	// from 1.
@@ -26,7 +26,7 @@ type ParkedOrders interface {
 type ParkedChanges interface {
 	// List is that of ParkedOrders.
 	List(ctx context.Context, page, size int) (parked []product.ParkedOrder, total int, err error)
-	// Resolve is that of ParkedOrders; before an order is completed, all copies of its line's data are dropped (decision 11).
+	// Resolve is that of ParkedOrders; before an order is completed, all copies of its line's data are dropped (ADR 6).
 	Resolve(ctx context.Context, order id.ID, r product.Resolution) (product.Judgement, error)
 }
 

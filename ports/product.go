@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 )
 
 // CustomerSource is KOS as far as customers go.
@@ -32,9 +32,9 @@ type PlanChanger interface {
 	Ask(ctx context.Context, o product.Order) product.Answer
 }
 
-// Customers are the last good copies of customers (decision 13).
+// Customers are the last good copies of customers (ADR 23).
 type Customers interface {
-	// Latest answers the newest copy, or NOT_FOUND. One told before the line's epoch is NOT_FOUND too (decision 11).
+	// Latest answers the newest copy, or NOT_FOUND. One told before the line's epoch is NOT_FOUND too (ADR 6).
 	Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error)
 	// Put replaces the copy unless the stored one is newer.
 	Put(ctx context.Context, c product.CustomerCopy) error
@@ -48,7 +48,7 @@ type Plans interface {
 	Put(ctx context.Context, c product.PlansCopy) error
 }
 
-// Epochs drop everything that was told about a line before a moment (decision 11).
+// Epochs drop everything that was told about a line before a moment (ADR 6).
 type Epochs interface {
 	// Raise makes every copy of the line's data told before at invisible, on every instance, and survives a restart of the
 	// cache. An older at than the stored one changes nothing.
@@ -59,12 +59,12 @@ type Epochs interface {
 
 // Orders are the change orders: request history, queue and outbox in one (UFR-PROD-040).
 type Orders interface {
-	// Add stores a new order durably, takes the line's one live slot (decision 10) and, when u has a key, the key, all or nothing.
+	// Add stores a new order durably, takes the line's one live slot (ADR 22) and, when u has a key, the key, all or nothing.
 	// ErrKeyUsed when the key stands for another request already; CHANGE_IN_PROGRESS when another order of the line is live. The order is
 	// leased to the caller until o.NextAttemptAt.
-	Add(ctx context.Context, o product.Order, u idempotency.Use) error
+	Add(ctx context.Context, o product.Order, u request.KeyUse) error
 	// Used answers what u's key stands for, as u sees it (Use.SeenBy); NOT_FOUND when it is new or was used before since.
-	Used(ctx context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error)
+	Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error)
 	// Live answers the line's order that is not final, or NOT_FOUND.
 	Live(ctx context.Context, n line.Number) (product.Order, error)
 	// Get answers the order, or NOT_FOUND.

@@ -5,14 +5,14 @@ import (
 
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/requests"
+	"phonebill/core/staff"
 )
 
 // RequestList is how staff find the requests of one service.
 type RequestList interface {
 	// List returns one page of the requests that match, the newest first, and how many match (at most requests.MostCounted). One whose line
 	// cannot be read is returned without it.
-	List(ctx context.Context, f requests.Filter) ([]requests.Request, int, error)
+	List(ctx context.Context, f staff.Filter) ([]staff.Request, int, error)
 }
 
 // Requests is what staff see of one service's requests, and how they take one back.

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"phonebill/core/auth"
-	"phonebill/core/auth/intake"
+	"phonebill/core/auth/bulkimport"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
 )
@@ -89,8 +89,8 @@ func NewReader(in io.Reader) (*Reader, error) {
 func (r *Reader) has(column string) bool { _, ok := r.columns[column]; return ok }
 
 // Rows yields every row. Empty lines are passed over. What cannot be read of the file itself ends the rows and is answered by Err.
-func (r *Reader) Rows() iter.Seq[intake.Row] {
-	return func(yield func(intake.Row) bool) {
+func (r *Reader) Rows() iter.Seq[bulkimport.Row] {
+	return func(yield func(bulkimport.Row) bool) {
 		for {
 			read, err := r.in.next()
 			if err != nil {
@@ -124,8 +124,8 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *Reader) row(read record) intake.Row {
-	row := intake.Row{Line: read.line}
+func (r *Reader) row(read record) bulkimport.Row {
+	row := bulkimport.Row{Line: read.line}
 	text, ok := r.chars.decode(read.raw)
 	fields, err := split(text)
 	switch {
@@ -143,7 +143,7 @@ func (r *Reader) row(read record) intake.Row {
 	return row
 }
 
-func (r *Reader) fill(row *intake.Row, fields []string) {
+func (r *Reader) fill(row *bulkimport.Row, fields []string) {
 	clear := func(column string) string {
 		if !r.has(column) {
 			return ""
@@ -185,7 +185,7 @@ func NewReport(out io.Writer) (*Report, error) {
 }
 
 // Add writes one refused row.
-func (r *Report) Add(row intake.Row, why error) error {
+func (r *Report) Add(row bulkimport.Row, why error) error {
 	user := row.UserID
 	if _, err := auth.ParseUserID(user); err != nil || row.Bad != nil {
 		user = ""

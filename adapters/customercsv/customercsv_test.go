@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/adapters/customercsv"
-	"phonebill/core/auth/intake"
+	"phonebill/core/auth/bulkimport"
 	"phonebill/core/fault"
 )
 
-func read(t *testing.T, text string) []intake.Row {
+func read(t *testing.T, text string) []bulkimport.Row {
 	t.Helper()
 	r, err := customercsv.NewReader(strings.NewReader(text))
 	require.NoError(t, err)
@@ -160,9 +160,9 @@ func TestTheReportHoldsNoPassword(t *testing.T) {
 	var out strings.Builder
 	report, err := customercsv.NewReport(&out)
 	require.NoError(t, err)
-	require.NoError(t, report.Add(intake.Row{Line: 2, UserID: "hong"}, fault.InvalidField("name", "이유, 하나")))
-	require.NoError(t, report.Add(intake.Row{Line: 3, UserID: "p@ss word"}, fault.InvalidField("userId", "x")))
-	require.NoError(t, report.Add(intake.Row{Line: 4, UserID: "slipped", Bad: errors.New("x")}, errors.New("internals")))
+	require.NoError(t, report.Add(bulkimport.Row{Line: 2, UserID: "hong"}, fault.InvalidField("name", "이유, 하나")))
+	require.NoError(t, report.Add(bulkimport.Row{Line: 3, UserID: "p@ss word"}, fault.InvalidField("userId", "x")))
+	require.NoError(t, report.Add(bulkimport.Row{Line: 4, UserID: "slipped", Bad: errors.New("x")}, errors.New("internals")))
 	require.NoError(t, report.Flush())
 	require.Equal(t, "line,user_id,field,reason\n2,hong,name,\"이유, 하나\"\n3,,userId,x\n4,,,처리 중 오류가 발생하였습니다\n", out.String())
 }

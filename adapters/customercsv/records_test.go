@@ -12,7 +12,7 @@ import (
 
 	"phonebill/adapters/customercsv"
 	"phonebill/core/auth"
-	"phonebill/core/auth/intake"
+	"phonebill/core/auth/bulkimport"
 )
 
 // TestAQuotedLineEndMakesNoRecord: what stands within quotes is part of a field, whatever it looks like.
@@ -52,7 +52,7 @@ func cp949(t *testing.T, text string) []byte {
 	return raw
 }
 
-func readBytes(t *testing.T, raw []byte) []intake.Row {
+func readBytes(t *testing.T, raw []byte) []bulkimport.Row {
 	t.Helper()
 	r, err := customercsv.NewReader(bytes.NewReader(raw))
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 )
 
 // Devices implements ports.Devices: "d1." + base64url(tag, device id, HMAC). The tag is a keyed hash of the folded user id, cut short; the
-// HMAC binds the device to the user and his password hash. Nothing of a cookie is stored (decision 4).
+// HMAC binds the device to the user and his password hash. Nothing of a cookie is stored (ADR 16).
 type Devices struct{ vault ports.Vault }
 
 var _ ports.Devices = Devices{}

@@ -229,7 +229,7 @@ func TestRefreshTokens(t *testing.T) {
 	tokens := jose.NewRefreshTokens(memory.Vault{})
 	sid := newID()
 	token := tokens.Make(sid, 7)
-	require.Equal(t, token, tokens.Make(sid, 7), "the successor must be recomputable (decision 3)")
+	require.Equal(t, token, tokens.Make(sid, 7), "the successor must be recomputable (ADR 15)")
 	require.NotEqual(t, token, tokens.Make(sid, 8))
 	gotSID, generation, err := tokens.Read(token)
 	require.NoError(t, err)

@@ -13,7 +13,7 @@ import (
 )
 
 // RefreshTokens implements ports.RefreshTokens: "r1." + base64url(sid, generation, HMAC). Nothing of a token is stored; the
-// session's row says which generation is good (decision 3).
+// session's row says which generation is good (ADR 15).
 type RefreshTokens struct{ vault ports.Vault }
 
 // NewRefreshTokens answers tokens keyed by the vault's index key.

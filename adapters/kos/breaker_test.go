@@ -318,7 +318,7 @@ func TestSharedRegistererSharesMetrics(t *testing.T) {
 	require.Contains(t, log.String(), "not exported")
 }
 
-// TestE429ShrinksTheBudget: KOS counts otherwise than we do, and KOS is right (decision 8).
+// TestE429ShrinksTheBudget: KOS counts otherwise than we do, and KOS is right (ADR 20).
 func TestE429ShrinksTheBudget(t *testing.T) {
 	t.Parallel()
 	l := serve(t, says(429, envelope(t, "E429", nil)))

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"phonebill/adapters/internal/turns"
+	"phonebill/adapters/internal/keyqueue"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -24,7 +24,7 @@ type Guesses struct {
 	mu     sync.Mutex
 	m      map[auth.Subject]auth.Attempts
 	used   map[auth.Subject]time.Time
-	queue  turns.Queue[auth.Subject]
+	queue  keyqueue.Queue[auth.Subject]
 }
 
 // change applies decide under the lock; now is the zero time when nobody tried.

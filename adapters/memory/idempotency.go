@@ -8,22 +8,22 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
+	"phonebill/core/request"
 )
 
 type keyOf struct {
 	user auth.UserID
-	key  idempotency.Key
+	key  request.Key
 }
 
 // IdempotencyKeys implements ports.IdempotencyKeys.
 type IdempotencyKeys struct {
 	mu sync.Mutex
-	m  map[keyOf]idempotency.Use
+	m  map[keyOf]request.KeyUse
 }
 
 // Claim stores the use, unless the key is taken.
-func (k *IdempotencyKeys) Claim(_ context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
+func (k *IdempotencyKeys) Claim(_ context.Context, u request.KeyUse, since time.Time, instead id.ID) (request.KeyUse, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if first, err := k.used(u, since); err == nil && (instead.IsZero() || first.Request != instead) {
@@ -34,7 +34,7 @@ func (k *IdempotencyKeys) Claim(_ context.Context, u idempotency.Use, since time
 }
 
 // Release makes the key new again where it stands for the use's request.
-func (k *IdempotencyKeys) Release(_ context.Context, u idempotency.Use) error {
+func (k *IdempotencyKeys) Release(_ context.Context, u request.KeyUse) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.m[keyOf{u.User, u.Key}].Request == u.Request {
@@ -56,16 +56,16 @@ func (k *IdempotencyKeys) Forget(_ context.Context, before time.Time, n int) (dr
 	return dropped, nil
 }
 
-func (k *IdempotencyKeys) used(u idempotency.Use, since time.Time) (idempotency.Use, error) {
+func (k *IdempotencyKeys) used(u request.KeyUse, since time.Time) (request.KeyUse, error) {
 	if first, ok := k.m[keyOf{u.User, u.Key}]; ok && !first.At.Before(since) {
 		return first.SeenBy(u), nil
 	}
-	return idempotency.Use{}, fault.New(fault.ResourceNotFound)
+	return request.KeyUse{}, fault.New(fault.ResourceNotFound)
 }
 
-func (k *IdempotencyKeys) put(u idempotency.Use) {
+func (k *IdempotencyKeys) put(u request.KeyUse) {
 	if k.m == nil {
-		k.m = map[keyOf]idempotency.Use{}
+		k.m = map[keyOf]request.KeyUse{}
 	}
 	k.m[keyOf{u.User, u.Key}] = u
 }

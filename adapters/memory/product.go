@@ -9,9 +9,9 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -111,10 +111,10 @@ func (s *Orders) put(o product.Order) {
 }
 
 // Add stores a new order and takes the line's live slot and the key.
-func (s *Orders) Add(_ context.Context, o product.Order, u idempotency.Use) error {
+func (s *Orders) Add(_ context.Context, o product.Order, u request.KeyUse) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.keys.used(u, u.At.Add(-idempotency.Window)); err == nil && !u.Key.IsZero() {
+	if _, err := s.keys.used(u, u.At.Add(-request.KeyWindow)); err == nil && !u.Key.IsZero() {
 		return ports.ErrKeyUsed
 	}
 	if _, err := s.live(o.Line); err == nil {
@@ -128,7 +128,7 @@ func (s *Orders) Add(_ context.Context, o product.Order, u idempotency.Use) erro
 }
 
 // Used answers what the key stands for.
-func (s *Orders) Used(_ context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error) {
+func (s *Orders) Used(_ context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.keys.used(u, since)
@@ -174,7 +174,7 @@ func (s *Orders) save(o product.Order) (product.Order, error) {
 	s.put(o)
 	s.after.saved(o)
 	if o.State.Final() {
-		s.out.due(o.ID, o.Line, o.ProcessedAt)
+		s.out.due(o.ID, o.Line.Digits(), o.Line.String(), o.ProcessedAt)
 	}
 	return o, nil
 }

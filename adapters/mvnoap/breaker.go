@@ -21,7 +21,7 @@ import (
 // BreakerPolicy says when the breaker opens and closes.
 type BreakerPolicy = breaking.Policy
 
-// DefaultBreaker is that of product.md, the same as KOS's.
+// DefaultBreaker is that of S-BREAKER, the same as KOS's.
 func DefaultBreaker() BreakerPolicy { return breaking.Default() }
 
 // ParseBreaker reads a policy like 5/30s/3. The error says what is wrong.

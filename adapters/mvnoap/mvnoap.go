@@ -1,5 +1,5 @@
 // Package mvnoap tells the MVNO's application server of results: one signed POST per attempt (Standard Webhooks), judged by its status
-// alone (decision 14, kos.md). When and how often to try is the outbox's business.
+// alone (ADR 3, docs/spec/ap.md). When and how often to try is the outbox's business.
 package mvnoap
 
 import (
@@ -30,7 +30,7 @@ import (
 type Config struct {
 	URL     string // base of /notifications/…
 	Secrets *Secrets
-	Timeout time.Duration // of one attempt, its turn included; 0 = 10 s (kos.md)
+	Timeout time.Duration // of one attempt, its turn included; 0 = 10 s (S-DELIVERY-TIMEOUT)
 	Breaker BreakerPolicy // zero = DefaultBreaker
 	Rate    int           // attempts a second at most, of both kinds together; 0 = no limit
 }

@@ -114,13 +114,13 @@ func whole(t *testing.T) *bill.Bill {
 
 func billItem(t *testing.T, n byte, body ports.BillResult) delivery.Item[ports.BillResult] {
 	t.Helper()
-	return delivery.Item[ports.BillResult]{ID: id.ID{0: 2, 15: n}, Line: number(t), Sequence: int64(n), Body: body}
+	return delivery.Item[ports.BillResult]{ID: id.ID{0: 2, 15: n}, Sequence: int64(n), Body: body}
 }
 
 func changeItem(t *testing.T, n byte, o product.Order) delivery.Item[ports.ChangeResult] {
 	t.Helper()
 	o.ID, o.Line, o.To = id.ID{0: 3, 15: n}, number(t), "5G-STANDARD-001"
-	return delivery.Item[ports.ChangeResult]{ID: id.ID{0: 4, 15: n}, Line: o.Line, Sequence: int64(n), Body: ports.ChangeResult{Order: o}}
+	return delivery.Item[ports.ChangeResult]{ID: id.ID{0: 4, 15: n}, Sequence: int64(n), Body: ports.ChangeResult{Order: o}}
 }
 
 // conforms checks a payload against openapi/mvnoap.yaml, letting nothing undescribed pass.

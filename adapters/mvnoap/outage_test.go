@@ -12,10 +12,10 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/operations"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -36,7 +36,7 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 			number, err := line.Parse("0101234" + string(rune('0'+n/10)) + string(rune('0'+n%10)) + "00")
 			require.NoError(t, err)
 			o := product.Order{ID: id.ID{0: 3, 15: byte(n + 1)}, Line: number, State: product.Requested, EffectiveDate: date(t, "2026-12-01")}
-			require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
+			require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
 			_, err = orders.Save(t.Context(), o, o.ProcessedAt)
 			require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/requests"
+	"phonebill/core/staff"
 	"phonebill/ports"
 )
 
@@ -57,7 +57,7 @@ type toldRequests struct {
 }
 
 // List implements ports.RequestList.
-func (r *Requests) List(ctx context.Context, f requests.Filter) ([]requests.Request, int, error) {
+func (r *Requests) List(ctx context.Context, f staff.Filter) ([]staff.Request, int, error) {
 	q := askedRequests{UserID: string(f.UserID), State: f.State, TraceID: f.TraceID, Page: f.Page, Size: f.Size}
 	if f.Line != (line.Number{}) {
 		q.Line = f.Line.Digits()
@@ -74,12 +74,12 @@ func (r *Requests) List(ctx context.Context, f requests.Filter) ([]requests.Requ
 	if err := json.Unmarshal(raw, &told); err != nil {
 		return nil, 0, badAnswer(err)
 	}
-	out := make([]requests.Request, len(told.Items))
+	out := make([]staff.Request, len(told.Items))
 	for i, t := range told.Items {
 		own, wrong := id.Parse(t.ID)
 		err = errors.Join(err, wrong)
-		out[i] = requests.Request{
-			ID: own, Kind: requests.Kind(t.Kind), UserID: auth.UserID(t.UserID), Line: t.Line, State: t.State, Subject: t.Subject,
+		out[i] = staff.Request{
+			ID: own, Kind: staff.Kind(t.Kind), UserID: auth.UserID(t.UserID), Line: t.Line, State: t.State, Subject: t.Subject,
 			RequestedAt: t.RequestedAt, ProcessedAt: t.ProcessedAt, NextAt: t.NextAt, Code: t.Code, TraceID: t.TraceID, Cancellable: t.Cancellable,
 		}
 	}

@@ -17,18 +17,18 @@ import (
 	"phonebill/core/id"
 	"phonebill/core/line"
 	"phonebill/core/personal"
-	"phonebill/core/requests"
+	"phonebill/core/staff"
 )
 
 // asked is a service's requests, or its trouble.
 type asked struct {
-	page  []requests.Request
+	page  []staff.Request
 	err   error
-	seen  requests.Filter
+	seen  staff.Filter
 	taken []id.ID
 }
 
-func (a *asked) List(_ context.Context, f requests.Filter) ([]requests.Request, int, error) {
+func (a *asked) List(_ context.Context, f staff.Filter) ([]staff.Request, int, error) {
 	a.seen = f
 	return a.page, 77, a.err
 }
@@ -42,7 +42,7 @@ func serveRequests(t *testing.T, a *asked) string {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.Handle(restrequests.Path+"/", feed.Protected(personal.NewSecret("s3cret"),
-		restrequests.Handler(a, requests.Change, func(context.Context, error) {})))
+		restrequests.Handler(a, staff.Change, func(context.Context, error) {})))
 	return serve(t, mux)
 }
 
@@ -57,15 +57,15 @@ func TestRequestsTravelWhole(t *testing.T) {
 	t.Parallel()
 	n, err := line.Parse("01012345678")
 	require.NoError(t, err)
-	a := &asked{page: []requests.Request{
+	a := &asked{page: []staff.Request{
 		{
-			ID: id.ID{1}, Kind: requests.Change, UserID: "hong1234", Line: "010-****-5678", State: "UNKNOWN", Subject: "LTE", RequestedAt: said,
+			ID: id.ID{1}, Kind: staff.Change, UserID: "hong1234", Line: "010-****-5678", State: "UNKNOWN", Subject: "LTE", RequestedAt: said,
 			ProcessedAt: said.Add(1), NextAt: said.Add(2), Code: "0000", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", Cancellable: true,
 		},
-		{ID: id.ID{2}, Kind: requests.Change, State: "REQUESTED", RequestedAt: said},
+		{ID: id.ID{2}, Kind: staff.Change, State: "REQUESTED", RequestedAt: said},
 	}}
 	of := askRequests(t, "http://127.0.0.1:1", serve(t, http.NotFoundHandler()), serveRequests(t, a))
-	f := requests.Filter{Line: n, UserID: "hong1234", State: "UNKNOWN", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", Page: 2, Size: 50}
+	f := staff.Filter{Line: n, UserID: "hong1234", State: "UNKNOWN", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", Page: 2, Size: 50}
 	page, total, err := of.List(t.Context(), f)
 	require.NoError(t, err)
 	require.Equal(t, f, a.seen)
@@ -87,7 +87,7 @@ func TestRefusedRequests(t *testing.T) {
 		"not JSON": askRequests(t, serve(t, answering(http.StatusOK, "<html>"))),
 		"a bad id": askRequests(t, serve(t, answering(http.StatusOK, `{"items":[{"id":"x"}]}`))),
 	} {
-		_, _, err := of.List(t.Context(), requests.Filter{Page: 1, Size: 1})
+		_, _, err := of.List(t.Context(), staff.Filter{Page: 1, Size: 1})
 		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
 	}
 	url := serveRequests(t, &asked{})

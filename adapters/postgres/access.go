@@ -1,4 +1,4 @@
-// Package postgres is where phonebill's data lives: four databases on one server (decision 20), each with an owner role that
+// Package postgres is where phonebill's data lives: four databases on one server (ADR 27), each with an owner role that
 // migrates it and a least-right role that the services use.
 package postgres
 
@@ -33,7 +33,7 @@ func DerivePasswords(secret string) Passwords {
 		return hex.EncodeToString(mac.Sum(nil)[:20])
 	}
 	all := Passwords{}
-	for _, db := range migrations.All() {
+	for _, db := range append(migrations.All(), migrations.Request) { // the last one for a product that has no tables of its own
 		all[db] = Password{Owner: derive(OwnerRole(db)), App: derive(AppRole(db))}
 	}
 	return all

@@ -6,8 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"phonebill/adapters/postgres/internal/billdb"
-	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/bill"
 	"phonebill/core/delivery"
 	"phonebill/core/operations"
@@ -17,36 +16,34 @@ import (
 // backlogMost is how many rows of a part are looked at, so that looking costs the same however much waits.
 const backlogMost = 10_000
 
-// ChangeBacklog answers, by one statement, the orders that are not final and the results that are not told, by state; also the states in
-// which there are none.
+// ChangeBacklog returns, by one statement, how many orders are not final and how many results are not delivered, by state;
+// states without any are included.
 func ChangeBacklog(ctx context.Context, pool *pgxpool.Pool) ([]operations.Backlog, error) {
-	rows, err := productdb.New(pool).Backlog(ctx, backlogMost)
-	if err != nil {
-		return nil, translate("read backlog", err)
-	}
-	all := backlogs(operations.Orders, product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked)
-	all = append(all, untold()...)
-	for _, r := range rows {
-		fill(all, r.Kind, r.State, r.Items, r.OldestSeconds)
-	}
-	return all, nil
+	return backlog(ctx, pool, operations.Orders, backlogs(operations.Orders,
+		product.Requested, product.Validated, product.Dispatched, product.Unknown, product.Parked))
 }
 
-// BillBacklog answers, by one statement, the inquiries that are not final and the results that are not told, as ChangeBacklog does.
+// BillBacklog returns, by one statement, how many inquiries are not final and how many results are not delivered, by state.
 func BillBacklog(ctx context.Context, pool *pgxpool.Pool) ([]operations.Backlog, error) {
-	rows, err := billdb.New(pool).Backlog(ctx, backlogMost)
+	return backlog(ctx, pool, operations.Inquiries, backlogs(operations.Inquiries, bill.Processing))
+}
+
+func backlog(
+	ctx context.Context, pool *pgxpool.Pool, kind operations.BacklogKind, all []operations.Backlog,
+) ([]operations.Backlog, error) {
+	rows, err := requestdb.New(pool).Backlog(ctx, backlogMost)
 	if err != nil {
 		return nil, translate("read backlog", err)
 	}
-	all := append(backlogs(operations.Inquiries, bill.Processing), untold()...)
+	all = append(all, backlogs(operations.Deliveries, delivery.Pending, delivery.Parked)...)
 	for _, r := range rows {
-		fill(all, r.Kind, r.State, r.Items, r.OldestSeconds)
+		of := kind
+		if r.Part == string(operations.Deliveries) {
+			of = operations.Deliveries
+		}
+		fill(all, of, r.State, r.Items, r.OldestSeconds)
 	}
 	return all, nil
-}
-
-func untold() []operations.Backlog {
-	return backlogs(operations.Deliveries, delivery.Pending, delivery.Parked)
 }
 
 func backlogs[S ~string](kind operations.BacklogKind, states ...S) []operations.Backlog {
@@ -57,10 +54,10 @@ func backlogs[S ~string](kind operations.BacklogKind, states ...S) []operations.
 	return all
 }
 
-// fill puts a row where its kind and state are.
-func fill(all []operations.Backlog, kind, state string, items int64, oldest float64) {
+// fill sets the entry of a kind and state.
+func fill(all []operations.Backlog, kind operations.BacklogKind, state string, items int64, oldest float64) {
 	for i, b := range all {
-		if string(b.Kind) == kind && b.State == state {
+		if b.Kind == kind && b.State == state {
 			all[i].Items, all[i].Oldest = int(items), time.Duration(oldest*float64(time.Second))
 		}
 	}

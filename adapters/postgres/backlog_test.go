@@ -11,9 +11,9 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/core/fault"
-	"phonebill/core/idempotency"
 	"phonebill/core/operations"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/migrations"
 )
 
@@ -44,7 +44,7 @@ func TestTheBacklogOfChanges(t *testing.T) {
 		product.Rejected,
 	} {
 		o := order(byte(n))
-		require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
+		require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 		o.State = state
 		if state.Final() {
 			o.ProcessedAt = noon

@@ -10,7 +10,6 @@ import (
 	"phonebill/adapters/postgres/internal/billdb"
 	"phonebill/core/bill"
 	"phonebill/core/calendar"
-	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
@@ -35,7 +34,7 @@ func NewBillTimelines(pool, kos *pgxpool.Pool, vault ports.Vault) *BillTimelines
 func (s *BillTimelines) Of(ctx context.Context, request id.ID) (timeline.Story, error) {
 	var q timeline.Inquiry
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		q, err = s.read(ctx, billdb.New(tx), uuid.UUID(request))
+		q, err = s.read(ctx, tx, uuid.UUID(request))
 		return err
 	})
 	if err != nil {
@@ -45,8 +44,8 @@ func (s *BillTimelines) Of(ctx context.Context, request id.ID) (timeline.Story, 
 	return q.Story(), nil
 }
 
-func (s *BillTimelines) read(ctx context.Context, q *billdb.Queries, inquiry uuid.UUID) (timeline.Inquiry, error) {
-	row, err := q.InquiryTold(ctx, inquiry)
+func (s *BillTimelines) read(ctx context.Context, tx pgx.Tx, inquiry uuid.UUID) (timeline.Inquiry, error) {
+	row, err := billdb.New(tx).InquiryTold(ctx, inquiry)
 	if err != nil {
 		return timeline.Inquiry{}, err
 	}
@@ -54,11 +53,10 @@ func (s *BillTimelines) read(ctx context.Context, q *billdb.Queries, inquiry uui
 	if err != nil {
 		return timeline.Inquiry{}, err
 	}
-	made, err := q.AttemptsOf(ctx, billdb.AttemptsOfParams{EventID: inquiry, Most: mostRows})
+	made, gaps, err := deliveriesOf(ctx, tx, inquiry, nil)
 	if err != nil {
 		return timeline.Inquiry{}, err
 	}
-	made, gaps := newest(made, nil)
 	// One that cannot be opened is shown without its line.
 	number, _ := s.rows.lines.open(row.LineSealed, row.LineIndex, inquiryKeys(inquiry, row.UserID, row.Month)...)
 	return timeline.Inquiry{
@@ -68,12 +66,7 @@ func (s *BillTimelines) read(ctx context.Context, q *billdb.Queries, inquiry uui
 			RequestedAt: row.RequestedAt.UTC(), ProcessedAt: moment(row.ProcessedAt), AsOf: moment(row.AsOf),
 			FailureCode: fault.Code(row.FailureCode), Attempts: int(row.Attempts), NextAttemptAt: moment(row.NextAttemptAt),
 		},
-		Told: timeline.Tellings{
-			ReplayedAt: moment(row.DeliveryReplayedAt),
-			Made: each(made, func(r billdb.AttemptsOfRow) delivery.Made {
-				return delivery.Made{At: r.At.UTC(), State: delivery.State(r.State), Note: r.Note}
-			}),
-		},
+		Told: timeline.Tellings{ReplayedAt: moment(row.DeliveryReplayedAt), Made: made},
 		Gaps: gaps,
 	}, nil
 }

@@ -62,7 +62,7 @@ func (b *Books) entries(ctx context.Context, ids []uuid.UUID) ([]product.Entry, 
 		all[i] = product.Entry{
 			Order: b.readable(o),
 			Told: product.Telling{
-				State: delivery.State(o.DeliveryState), Sequence: counted(o.DeliverySequence), Times: int(r.Times), At: moment(o.DeliveredAt),
+				State: delivery.State(o.DeliveryState), Sequence: orZero(o.DeliverySequence), Times: int(r.Times), At: moment(o.DeliveredAt),
 				Replayed: moment(o.DeliveryReplayedAt),
 			},
 			Twin: r.Twin, Replaced: r.Replaced, Followed: r.Followed,

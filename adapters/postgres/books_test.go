@@ -10,8 +10,8 @@ import (
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/migrations"
 )
 
@@ -114,7 +114,7 @@ func TestADifferenceOutlivesItsOrder(t *testing.T) {
 func TestTroubleWithTheBooks(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
-	require.NoError(t, postgres.NewOrders(db.Pool, keys).Add(t.Context(), order(1), idempotency.Use{}))
+	require.NoError(t, postgres.NewOrders(db.Pool, keys).Add(t.Context(), order(1), request.KeyUse{}))
 	books, runs := postgres.NewBooks(db.Pool, keys), postgres.NewBookRuns(db.Pool, keys)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -11,7 +11,6 @@ import (
 	"phonebill/adapters/postgres/internal/productdb"
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
-	"phonebill/core/delivery"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
@@ -37,7 +36,7 @@ func NewChangeTimelines(pool, kos *pgxpool.Pool, vault ports.Vault) *ChangeTimel
 func (s *ChangeTimelines) Of(ctx context.Context, request id.ID) (timeline.Story, error) {
 	var o timeline.Order
 	err := atOnce(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		o, err = s.read(ctx, productdb.New(tx), uuid.UUID(request))
+		o, err = s.read(ctx, tx, uuid.UUID(request))
 		return err
 	})
 	if err != nil {
@@ -47,7 +46,8 @@ func (s *ChangeTimelines) Of(ctx context.Context, request id.ID) (timeline.Story
 	return o.Story(), nil
 }
 
-func (s *ChangeTimelines) read(ctx context.Context, q *productdb.Queries, order uuid.UUID) (timeline.Order, error) {
+func (s *ChangeTimelines) read(ctx context.Context, tx pgx.Tx, order uuid.UUID) (timeline.Order, error) {
+	q := productdb.New(tx)
 	row, err := q.OrderTold(ctx, order)
 	if err != nil {
 		return timeline.Order{}, err
@@ -64,18 +64,11 @@ func (s *ChangeTimelines) read(ctx context.Context, q *productdb.Queries, order 
 	if err != nil {
 		return o, err
 	}
-	made, err := q.AttemptsOf(ctx, productdb.AttemptsOfParams{EventID: order, Most: mostRows})
-	if err != nil {
-		return o, err
-	}
 	steps, o.Gaps = newest(steps, o.Gaps)
 	words, o.Gaps = newest(words, o.Gaps)
-	made, o.Gaps = newest(made, o.Gaps)
 	o.Steps, o.Words = each(steps, stepOf), each(words, wordOf)
-	o.Told.Made = each(made, func(r productdb.AttemptsOfRow) delivery.Made {
-		return delivery.Made{At: r.At.UTC(), State: delivery.State(r.State), Note: r.Note}
-	})
-	return o, nil
+	o.Told.Made, o.Gaps, err = deliveriesOf(ctx, tx, order, o.Gaps)
+	return o, err
 }
 
 func (s *ChangeTimelines) order(order uuid.UUID, row productdb.OrderToldRow) (timeline.Order, error) {

@@ -10,10 +10,10 @@ import (
 	"phonebill/ports"
 )
 
-// Clock tells the database's time, so that all instances tell the same: what one asked KOS is compared with what another changed (decision
-// 11), and a machine whose clock is wrong must not make an old value look new. It is as exact as a query takes, a millisecond or so
-// (freshness.Skew is more); of readings the exact ones count. A step of the machine's own clock does not move it; while the database is
-// away it goes on by itself. It is safe for concurrent use.
+// Clock tells the database's time, so that all instances tell the same: what one asked KOS is compared with what another
+// changed (ADR 6), and a machine whose clock is wrong must not make an old value look new. It is as exact as a query takes,
+// a millisecond or so (freshness.Skew is more); of readings the exact ones count. A step of the machine's own clock does
+// not move it; while the database is away it goes on by itself. It is safe for concurrent use.
 type Clock struct {
 	pool  *pgxpool.Pool
 	local ports.Clock

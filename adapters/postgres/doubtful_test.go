@@ -14,8 +14,8 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/money"
+	"phonebill/core/request"
 	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -68,7 +68,7 @@ func TestBillsOfTheReleaseBefore(t *testing.T) {
 	require.Len(t, batches, 2)
 	for _, batch := range batches {
 		require.Nil(t, batch[0].Verdict)
-		if batch[0].Line == portstest.Line(20) {
+		if batch[0].Body.Inquiry.Line == portstest.Line(20) {
 			require.Equal(t, freshness.FromStale, batch[0].Body.Inquiry.Source)
 			require.Equal(t, money.Won(74_000), batch[0].Body.Bill.Total)
 		} else {
@@ -92,7 +92,7 @@ func TestOrdersOfTheReleaseBefore(t *testing.T) {
 		{`{"form":2,"code":"P","name":"N","onSale":true}`, nil},
 	} {
 		o := order(byte(n))
-		require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
+		require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 		exec(t, db.Admin, "UPDATE change_orders SET to_plan = $2 WHERE id = $1", o.ID.String(), c.row)
 		got, err := orders.Get(t.Context(), o.ID)
 		require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"phonebill/adapters/internal/turns"
+	"phonebill/adapters/internal/keyqueue"
 	"phonebill/adapters/postgres/internal/authdb"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
@@ -27,7 +27,7 @@ type Guesses struct {
 	pool   *pgxpool.Pool
 	vault  ports.Vault
 	policy auth.LockoutPolicy
-	queue  turns.Queue[auth.Subject]
+	queue  keyqueue.Queue[auth.Subject]
 }
 
 var _ ports.Guesses = (*Guesses)(nil)

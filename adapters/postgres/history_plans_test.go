@@ -65,17 +65,18 @@ func TestHistoryAtAMillionRows(t *testing.T) {
 	for name, c := range map[string]struct {
 		filter      bill.HistoryFilter
 		rows, total int
-		blocks      int // read or found in memory, at most
+		statements  int // the count; the first row of a later page; the rows, if there are any
+		blocks      int // read or found in memory by each statement, at most
 	}{
-		"first page":              {heavy(bill.HistoryFilter{}), 20, 20_000, 1200},
-		"one line":                {heavy(bill.HistoryFilter{Lines: []line.Number{two}}), 20, 10_000, 1200},
-		"rare status":             {heavy(bill.HistoryFilter{Status: bill.Failed}), 20, 400, 1600},
-		"status that is not":      {heavy(bill.HistoryFilter{Status: bill.Processing}), 0, 0, 1600},
-		"range of days":           {heavy(bill.HistoryFilter{From: day.AddDays(-6), To: day}), 20, 201, 200},
-		"since a day":             {heavy(bill.HistoryFilter{From: day.AddDays(-6)}), 20, 0, 1200},
-		"deepest page":            {heavy(bill.HistoryFilter{Page: 100, Size: 100}), 100, 20_000, 2000},
-		"an ordinary customer":    {bill.HistoryFilter{UserID: "user7", Lines: []line.Number{one}, Page: 1, Size: 20}, 0, 0, 100},
-		"a customer without rows": {bill.HistoryFilter{UserID: "nobody", Lines: []line.Number{one}, Page: 1, Size: 20}, 0, 0, 20},
+		"first page":              {heavy(bill.HistoryFilter{}), 20, 20_000, 2, 1200},
+		"one line":                {heavy(bill.HistoryFilter{Lines: []line.Number{two}}), 20, 10_000, 2, 1200},
+		"rare status":             {heavy(bill.HistoryFilter{Status: bill.Failed}), 20, 400, 2, 1600},
+		"status that is not":      {heavy(bill.HistoryFilter{Status: bill.Processing}), 0, 0, 1, 1600},
+		"range of days":           {heavy(bill.HistoryFilter{From: day.AddDays(-6), To: day}), 20, 201, 2, 200},
+		"since a day":             {heavy(bill.HistoryFilter{From: day.AddDays(-6)}), 20, 0, 2, 1200},
+		"deepest page":            {heavy(bill.HistoryFilter{Page: 100, Size: 100}), 100, 20_000, 3, 2000},
+		"an ordinary customer":    {bill.HistoryFilter{UserID: "user7", Lines: []line.Number{one}, Page: 1, Size: 20}, 0, 0, 1, 100},
+		"a customer without rows": {bill.HistoryFilter{UserID: "nobody", Lines: []line.Number{one}, Page: 1, Size: 20}, 0, 0, 1, 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,11 +87,14 @@ func TestHistoryAtAMillionRows(t *testing.T) {
 			if c.total > 0 {
 				require.Equal(t, c.total, total)
 			}
-			require.Len(t, seen.all, 2, "the number of statements is constant")
+			require.Len(t, seen.all, c.statements)
 			for _, s := range seen.all {
 				plan := analyzed(t, db.Admin, s)
 				require.NotContains(t, plan, "Seq Scan")
-				if c.filter.Status != bill.Processing { // those have an index of their own, with next to nothing in it
+				switch {
+				case strings.Contains(s.SQL, "InquiryHistory"): // rows of a rare status are in an index of their own, too
+					require.Regexp(t, "Index Scan using inquiries_(history_pages|uncompleted)", plan)
+				case c.filter.Status != bill.Processing:
 					require.Contains(t, plan, "Index Only Scan using inquiries_history_pages")
 				}
 				require.LessOrEqual(t, blocks(t, plan), c.blocks, plan)

@@ -8,84 +8,86 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"phonebill/adapters/postgres/internal/billdb"
-	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
+	"phonebill/core/request"
+	"phonebill/migrations"
 	"phonebill/ports"
 )
 
-// keyDigests are keys and payloads at rest: keyed, for a payload is a line number and a month or two plans, which are quickly guessed, and
-// a key may be anything. What the release before kept, plain digests, is still found and compared until it is a day old.
-type keyDigests struct {
+// IdempotencyKeys implements ports.IdempotencyKeys in a product's database. Keys and payloads are stored as keyed digests:
+// a payload is a line number and a month or two plans, which are quickly guessed, and a key may be anything. The plain
+// digests that an older release stored are still found and compared until they are a day old.
+type IdempotencyKeys struct {
+	pool  *pgxpool.Pool
 	vault ports.Vault
 	table string // database.table
 }
 
-func (d keyDigests) key(u idempotency.Use) []byte {
-	return d.vault.Index(d.table+".key", string(u.Key[:]))
+var _ ports.IdempotencyKeys = (*IdempotencyKeys)(nil)
+
+// NewIdempotencyKeys works on the database of a product.
+func NewIdempotencyKeys(pool *pgxpool.Pool, db migrations.Database, vault ports.Vault) *IdempotencyKeys {
+	return &IdempotencyKeys{pool, vault, string(db) + ".idempotency_keys"}
 }
 
-// payload is bound to its key, so that the same wish under two keys is not told to be the same.
-func (d keyDigests) payload(u idempotency.Use) []byte {
-	return d.vault.Index(d.table+".payload", string(u.Key[:])+string(u.Payload[:]))
-}
-
-// first is the row of a key's first use as u sees it.
-func (d keyDigests) first(u idempotency.Use, payload []byte, request uuid.UUID, at time.Time) idempotency.Use {
-	if !bytes.Equal(payload, d.payload(u)) && !bytes.Equal(payload, u.Payload[:]) {
-		u.Payload = idempotency.Payload{}
-	}
-	u.Request, u.At = id.ID(request), at.UTC()
-	return u
-}
-
-// InquiryKeys implements ports.IdempotencyKeys for inquiries.
-type InquiryKeys struct {
-	pool *pgxpool.Pool
-	keys keyDigests
-}
-
-var _ ports.IdempotencyKeys = (*InquiryKeys)(nil)
-
-// NewInquiryKeys works on the bill database.
-func NewInquiryKeys(pool *pgxpool.Pool, vault ports.Vault) *InquiryKeys {
-	return &InquiryKeys{pool, keyDigests{vault, "bill.idempotency_keys"}}
-}
-
-// Claim stores the use, unless the key is taken.
-func (k *InquiryKeys) Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
-	q := billdb.New(k.pool)
-	claimed, err := q.ClaimKey(ctx, billdb.ClaimKeyParams{
-		UserID: string(u.User), KeyHash: k.keys.key(u), PayloadHash: k.keys.payload(u), RequestID: uuid.UUID(u.Request), UsedAt: u.At,
-		Since: since, Instead: uuid.UUID(instead), PlainHash: u.Key[:],
-	})
-	if err != nil || claimed > 0 {
+// Claim stores the use, unless the key is used already.
+func (k *IdempotencyKeys) Claim(
+	ctx context.Context, u request.KeyUse, since time.Time, instead id.ID,
+) (request.KeyUse, error) {
+	claimed, err := k.claim(ctx, k.pool, u, since, instead)
+	if err != nil || claimed {
 		return u, translate("claim idempotency key", err)
 	}
-	row, err := q.UsedKey(ctx, billdb.UsedKeyParams{UserID: string(u.User), KeyHash: k.keys.key(u), PlainHash: u.Key[:]})
-	if err != nil { // dropped between the two: as new, but for the next try
-		return u, translate("read idempotency key", err, fault.StateConflict)
+	// A key that was dropped between the two statements conflicts; the next attempt finds it new.
+	return k.used(ctx, u, time.Time{}, fault.StateConflict)
+}
+
+func (k *IdempotencyKeys) claim(
+	ctx context.Context, db requestdb.DBTX, u request.KeyUse, since time.Time, instead id.ID,
+) (bool, error) {
+	claimed, err := requestdb.New(db).ClaimKey(ctx, requestdb.ClaimKeyParams{
+		UserID: string(u.User), KeyHash: k.key(u), PayloadHash: k.payload(u), RequestID: uuid.UUID(u.Request), UsedAt: u.At,
+		Since: since, Instead: uuid.UUID(instead), PlainHash: u.Key[:],
+	})
+	return claimed > 0, err
+}
+
+func (k *IdempotencyKeys) used(
+	ctx context.Context, u request.KeyUse, since time.Time, missing fault.Code,
+) (request.KeyUse, error) {
+	row, err := requestdb.New(k.pool).UsedKey(ctx, requestdb.UsedKeyParams{
+		UserID: string(u.User), KeyHash: k.key(u), PlainHash: u.Key[:], Since: since,
+	})
+	if err != nil {
+		return u, translate("read idempotency key", err, missing)
 	}
-	return k.keys.first(u, row.PayloadHash, row.RequestID, row.UsedAt), nil
+	if !bytes.Equal(row.PayloadHash, k.payload(u)) && !bytes.Equal(row.PayloadHash, u.Payload[:]) {
+		u.Payload = request.Payload{}
+	}
+	u.Request, u.At = id.ID(row.RequestID), row.UsedAt.UTC()
+	return u, nil
 }
 
 // Release drops the use.
-func (k *InquiryKeys) Release(ctx context.Context, u idempotency.Use) error {
-	return translate("release idempotency key", billdb.New(k.pool).ReleaseKey(ctx, billdb.ReleaseKeyParams{
-		UserID: string(u.User), KeyHash: k.keys.key(u), PlainHash: u.Key[:], RequestID: uuid.UUID(u.Request),
+func (k *IdempotencyKeys) Release(ctx context.Context, u request.KeyUse) error {
+	return translate("release idempotency key", requestdb.New(k.pool).ReleaseKey(ctx, requestdb.ReleaseKeyParams{
+		UserID: string(u.User), KeyHash: k.key(u), PlainHash: u.Key[:], RequestID: uuid.UUID(u.Request),
 	}))
 }
 
-// Forget drops old uses.
-func (k *InquiryKeys) Forget(ctx context.Context, before time.Time, n int) (int, error) {
-	dropped, err := billdb.New(k.pool).ForgetKeys(ctx, billdb.ForgetKeysParams{Before: before, N: int64(n)})
+// Forget drops up to n uses from before that time and returns their number.
+func (k *IdempotencyKeys) Forget(ctx context.Context, before time.Time, n int) (int, error) {
+	dropped, err := requestdb.New(k.pool).ForgetKeys(ctx, requestdb.ForgetKeysParams{Before: before, N: int64(n)})
 	return int(dropped), translate("drop idempotency keys", err)
 }
 
-// ForgetKeys drops up to n keys of orders used before, and answers how many it dropped.
-func (s *Orders) ForgetKeys(ctx context.Context, before time.Time, n int) (int, error) {
-	dropped, err := productdb.New(s.pool).ForgetKeys(ctx, productdb.ForgetKeysParams{Before: before, N: int64(n)})
-	return int(dropped), translate("drop idempotency keys", err)
+func (k *IdempotencyKeys) key(u request.KeyUse) []byte {
+	return k.vault.Index(k.table+".key", string(u.Key[:]))
+}
+
+// payload binds the digest to its key, so that one cannot see that two keys stand for the same request.
+func (k *IdempotencyKeys) payload(u request.KeyUse) []byte {
+	return k.vault.Index(k.table+".payload", string(u.Key[:])+string(u.Payload[:]))
 }

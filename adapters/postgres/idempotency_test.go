@@ -12,35 +12,35 @@ import (
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
 )
 
 // plainly stores a use as the release before did: as plain digests.
-func plainly(t *testing.T, pool *pgxpool.Pool, u idempotency.Use) {
+func plainly(t *testing.T, pool *pgxpool.Pool, u request.KeyUse) {
 	t.Helper()
 	_, err := pool.Exec(t.Context(), `INSERT INTO idempotency_keys (user_id, key_hash, payload_hash, request_id, used_at)
 		VALUES ($1, $2, $3, $4, $5)`, string(u.User), u.Key[:], u.Payload[:], uuid.UUID(u.Request), u.At)
 	require.NoError(t, err)
 }
 
-func useOf(t *testing.T, request byte, at time.Time, fields ...string) idempotency.Use {
+func useOf(t *testing.T, of byte, at time.Time, fields ...string) request.KeyUse {
 	t.Helper()
-	key, err := idempotency.ParseKey("the-same")
+	key, err := request.ParseKey("the-same")
 	require.NoError(t, err)
-	return idempotency.Use{User: "hong", Key: key, Payload: idempotency.PayloadOf(fields...), Request: id.ID{request}, At: at}
+	return request.KeyUse{User: "hong", Key: key, Payload: request.PayloadOf(fields...), Request: id.ID{of}, At: at}
 }
 
 // TestAnInquiryIsRepeatedOverAnUpgrade: what was taken under a key before is neither asked again nor refused as another request.
 func TestAnInquiryIsRepeatedOverAnUpgrade(t *testing.T) {
 	t.Parallel()
-	db, long := pgtest.New(t, migrations.Bill), noon.Add(-idempotency.Window)
-	keys := postgres.NewInquiryKeys(db.Pool, keyring(t))
+	db, long := pgtest.New(t, migrations.Bill), noon.Add(-request.KeyWindow)
+	keys := postgres.NewIdempotencyKeys(db.Pool, migrations.Bill, keyring(t))
 	before := useOf(t, 1, noon, "line", "2026-03")
-	claim := func(u idempotency.Use, since time.Time, instead id.ID) idempotency.Use {
+	claim := func(u request.KeyUse, since time.Time, instead id.ID) request.KeyUse {
 		got, err := keys.Claim(t.Context(), u, since, instead)
 		require.NoError(t, err)
 		return got
@@ -60,8 +60,8 @@ func TestAnInquiryIsRepeatedOverAnUpgrade(t *testing.T) {
 	require.Zero(t, count(t, db.Admin, "idempotency_keys"), "both forms are given back")
 
 	plainly(t, db.Pool, before)
-	late := useOf(t, 5, noon.Add(idempotency.Window+time.Second), "line", "2026-03")
-	require.Equal(t, late, claim(late, late.At.Add(-idempotency.Window), id.ID{}), "a day later the key is new")
+	late := useOf(t, 5, noon.Add(request.KeyWindow+time.Second), "line", "2026-03")
+	require.Equal(t, late, claim(late, late.At.Add(-request.KeyWindow), id.ID{}), "a day later the key is new")
 }
 
 // TestAnOrderIsRepeatedOverAnUpgrade: so it is with orders.
@@ -69,7 +69,7 @@ func TestAnOrderIsRepeatedOverAnUpgrade(t *testing.T) {
 	t.Parallel()
 	db, day := pgtest.New(t, migrations.Product), portstest.Month().First()
 	orders := postgres.NewOrders(db.Pool, keyring(t))
-	add := func(u idempotency.Use, n int) error {
+	add := func(u request.KeyUse, n int) error {
 		return orders.Add(t.Context(), product.Order{
 			ID: u.Request, TransactionID: u.Request, UserID: u.User, Line: portstest.Line(n), EffectiveDate: day, State: product.Requested,
 			RequestedAt: u.At, NextAttemptAt: u.At,
@@ -86,7 +86,7 @@ func TestAnOrderIsRepeatedOverAnUpgrade(t *testing.T) {
 	got, err = orders.Used(t.Context(), other, long)
 	require.NoError(t, err)
 	require.ErrorIs(t, other.Repeats(got), fault.New(fault.IdempotencyKeyReused))
-	late := useOf(t, 4, noon.Add(idempotency.Window+time.Second), "line", "LTE", "5G", "")
+	late := useOf(t, 4, noon.Add(request.KeyWindow+time.Second), "line", "LTE", "5G", "")
 	require.NoError(t, add(late, 4), "a day later the key is new")
 	got, err = orders.Used(t.Context(), late, long)
 	require.NoError(t, err)
@@ -97,9 +97,9 @@ func TestAnOrderIsRepeatedOverAnUpgrade(t *testing.T) {
 func TestTheSameWishUnderTwoKeysIsNotToldToBeTheSame(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)
-	keys := postgres.NewInquiryKeys(db.Pool, keyring(t))
+	keys := postgres.NewIdempotencyKeys(db.Pool, migrations.Bill, keyring(t))
 	for _, name := range []string{"a", "b"} {
-		key, err := idempotency.ParseKey(name)
+		key, err := request.ParseKey(name)
 		require.NoError(t, err)
 		u := useOf(t, name[0], noon, "line", "2026-03")
 		u.Key = key

@@ -10,6 +10,7 @@ import (
 
 	"phonebill/adapters/internal/batch"
 	"phonebill/adapters/postgres/internal/billdb"
+	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
@@ -113,22 +114,22 @@ func (s *Inquiries) Claim(ctx context.Context, now time.Time, lease time.Duratio
 		}), nil
 }
 
-// History answers one page and the number of all rows that match; the two are read one after the other.
+// History returns one page and the number of all rows that match; the two are read one after the other.
 func (s *Inquiries) History(ctx context.Context, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
-	q := billdb.New(s.reads)
-	all := billdb.CountInquiriesParams{
-		UserID: string(f.UserID), Lines: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To), Status: string(f.Status),
+	all := requestdb.CountHistoryParams{
+		UserID: string(f.UserID), Subjects: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To),
+		Status: string(f.Status),
 	}
-	total, err := q.CountInquiries(ctx, all)
-	if err != nil {
-		return nil, 0, translate("count inquiries", err)
+	total, from, err := historyPage(ctx, s.reads, all, f.Page, f.Size)
+	if err != nil || from == nil {
+		return nil, total, err
 	}
-	rows, err := q.InquiryHistory(ctx, billdb.InquiryHistoryParams{
-		UserID: all.UserID, Lines: all.Lines, Since: all.Since, Before: all.Before, Status: all.Status,
-		Skip: skip(f.Page, f.Size), Size: int64(f.Size),
+	rows, err := billdb.New(s.reads).InquiryHistory(ctx, billdb.InquiryHistoryParams{
+		UserID: all.UserID, Lines: all.Subjects, Since: all.Since, FromAt: from.at, FromID: from.id, Status: all.Status,
+		Size: int64(f.Size),
 	})
 	if err != nil {
 		return nil, 0, translate("read inquiries", err)
 	}
-	return s.rows.shown(rows, f.Lines), int(total), nil
+	return s.rows.shown(rows, f.Lines), total, nil
 }

@@ -15,7 +15,7 @@ import (
 	"phonebill/core/id"
 )
 
-// historyWriters is how many commits of new inquiries are under way at a time (product.md, history batch).
+// historyWriters is how many commits of new inquiries are under way at a time (S-HISTORY-BATCH).
 const historyWriters = 2
 
 // blamesARow tells that a statement failed for what was in it, not because the database is in trouble or hung: one of its rows may be

@@ -99,7 +99,7 @@ func TestAPersonHearsOfAnAnswerThatTheCustomerNeverSaw(t *testing.T) {
 	require.NoError(t, postgres.NewInquiries(db.Pool, keys).Add(t.Context(), told), "nobody listens")
 }
 
-// TestATimeoutIsFailedInTheRow: the release before reads and delivers such rows, and knows no other failure (decision 24).
+// TestATimeoutIsFailedInTheRow: the release before reads and delivers such rows, and knows no other failure (ADR 30).
 func TestATimeoutIsFailedInTheRow(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, migrations.Bill)

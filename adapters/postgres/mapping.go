@@ -34,6 +34,14 @@ func moment(t *time.Time) time.Time {
 	return t.UTC()
 }
 
+// orZero returns what p points to, zero for nil.
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
 func optionalID(i id.ID) *uuid.UUID {
 	if i.IsZero() {
 		return nil

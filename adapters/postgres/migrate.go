@@ -15,8 +15,16 @@ import (
 
 // Migrate brings db's schema up to the newest migration, as its owner. Any number of starters may do it at once: one works, the
 // others wait (asking every second, for at most 5 minutes) and find nothing left to do. A schema that is newer than this
-// program is left alone (decision 24).
-func Migrate(ctx context.Context, ownerURL string, db migrations.Database) (err error) {
+// program is left alone (ADR 30).
+func Migrate(ctx context.Context, ownerURL string, db migrations.Database) error {
+	if err := migrate(ctx, ownerURL, db, goose.DefaultTablename); err != nil || !db.HasRequests() {
+		return err
+	}
+	return migrate(ctx, ownerURL, migrations.Request, "goose_request_version")
+}
+
+// migrate applies one set of migrations; versions is the table that remembers how far it got.
+func migrate(ctx context.Context, ownerURL string, db migrations.Database, versions string) (err error) {
 	conns, err := sql.Open("pgx", ownerURL)
 	if err != nil {
 		return fmt.Errorf("migrate %s: %w", db, err)
@@ -27,7 +35,7 @@ func Migrate(ctx context.Context, ownerURL string, db migrations.Database) (err 
 		return fmt.Errorf("migrate %s: %w", db, err)
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, conns, migrations.FS(db),
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithTableName(versions))
 	if err != nil {
 		return fmt.Errorf("migrate %s: %w", db, err)
 	}

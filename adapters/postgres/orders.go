@@ -10,11 +10,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
+	"phonebill/migrations"
 	"phonebill/ports"
 )
 
@@ -22,7 +24,7 @@ import (
 type Orders struct {
 	pool   *pgxpool.Pool
 	rows   orderRows
-	keys   keyDigests
+	keys   *IdempotencyKeys
 	alerts ports.Alerts
 }
 
@@ -35,12 +37,12 @@ func NewOrders(pool *pgxpool.Pool, vault ports.Vault) *Orders {
 
 // OpenOrders is NewOrders, and tells alerts of rows that cannot be opened; nil = nobody hears of them.
 func OpenOrders(pool *pgxpool.Pool, vault ports.Vault, alerts ports.Alerts) *Orders {
-	return &Orders{pool, newOrderRows(vault), keyDigests{vault, "product.idempotency_keys"}, alerts}
+	return &Orders{pool, newOrderRows(vault), NewIdempotencyKeys(pool, migrations.Product, vault), alerts}
 }
 
 // Add stores a new order. The line's one live slot is a unique index: of many at once one gets it. So is the key, which is taken first: who
 // finds it taken waits for the other to commit.
-func (s *Orders) Add(ctx context.Context, o product.Order, u idempotency.Use) error {
+func (s *Orders) Add(ctx context.Context, o product.Order, u request.KeyUse) error {
 	row, err := s.rows.added(o)
 	if err != nil {
 		return translate("seal order", err)
@@ -49,18 +51,14 @@ func (s *Orders) Add(ctx context.Context, o product.Order, u idempotency.Use) er
 		return translate("add order", addOrder(ctx, productdb.New(s.pool), row))
 	}
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		q := productdb.New(tx)
-		claimed, err := q.ClaimKey(ctx, productdb.ClaimKeyParams{
-			UserID: string(u.User), KeyHash: s.keys.key(u), PayloadHash: s.keys.payload(u), RequestID: uuid.UUID(u.Request), UsedAt: u.At,
-			Since: u.At.Add(-idempotency.Window), PlainHash: u.Key[:],
-		})
+		claimed, err := s.keys.claim(ctx, tx, u, u.At.Add(-request.KeyWindow), id.ID{})
 		switch {
 		case err != nil:
 			return err
-		case claimed == 0:
+		case !claimed:
 			return ports.ErrKeyUsed
 		}
-		return addOrder(ctx, q, row)
+		return addOrder(ctx, productdb.New(tx), row)
 	})
 	if errors.Is(err, ports.ErrKeyUsed) {
 		return ports.ErrKeyUsed
@@ -76,15 +74,13 @@ func addOrder(ctx context.Context, q *productdb.Queries, row productdb.AddOrderP
 	return err
 }
 
-// Used answers what the key stands for.
-func (s *Orders) Used(ctx context.Context, u idempotency.Use, since time.Time) (idempotency.Use, error) {
-	row, err := productdb.New(s.pool).UsedKey(ctx, productdb.UsedKeyParams{
-		UserID: string(u.User), KeyHash: s.keys.key(u), PlainHash: u.Key[:], Since: since,
-	})
+// Used returns what the key stands for.
+func (s *Orders) Used(ctx context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error) {
+	first, err := s.keys.used(ctx, u, since, fault.ResourceNotFound)
 	if err != nil {
-		return idempotency.Use{}, translate("read idempotency key", err, fault.ResourceNotFound)
+		return request.KeyUse{}, err
 	}
-	return s.keys.first(u, row.PayloadHash, row.RequestID, row.UsedAt), nil
+	return first, nil
 }
 
 // Live answers the line's order that is not final, or NOT_FOUND.
@@ -153,23 +149,22 @@ func (s *Orders) Claim(
 		}), nil
 }
 
-// History answers one page and the number of all rows that match; the two are read one after the other.
+// History returns one page and the number of all rows that match; the two are read one after the other.
 func (s *Orders) History(ctx context.Context, f product.HistoryFilter) ([]product.Order, int, error) {
-	q := productdb.New(s.pool)
-	all := productdb.CountOrdersParams{
-		UserID: string(f.UserID), Lines: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To),
+	all := requestdb.CountHistoryParams{
+		UserID: string(f.UserID), Subjects: s.rows.lines.indexes(f.Lines), Since: since(f.From), Before: before(f.To),
 		Status: f.Status,
 	}
-	total, err := q.CountOrders(ctx, all)
-	if err != nil {
-		return nil, 0, translate("count orders", err)
+	total, from, err := historyPage(ctx, s.pool, all, f.Page, f.Size)
+	if err != nil || from == nil {
+		return nil, total, err
 	}
-	rows, err := q.OrderHistory(ctx, productdb.OrderHistoryParams{
-		UserID: all.UserID, Lines: all.Lines, Since: all.Since, Before: all.Before, Status: all.Status,
-		Skip: skip(f.Page, f.Size), Size: int64(f.Size),
+	rows, err := productdb.New(s.pool).OrderHistory(ctx, productdb.OrderHistoryParams{
+		UserID: all.UserID, Lines: all.Subjects, Since: all.Since, FromAt: from.at, FromID: from.id, Status: all.Status,
+		Size: int64(f.Size),
 	})
 	if err != nil {
 		return nil, 0, translate("read orders", err)
 	}
-	return s.rows.shown(rows, f.Lines), int(total), nil
+	return s.rows.shown(rows, f.Lines), total, nil
 }

@@ -13,8 +13,8 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/migrations"
 )
 
@@ -75,7 +75,7 @@ func TestOneUnreadableOrderHoldsUpNoNotice(t *testing.T) {
 	rows := postgres.NewOrders(db.Pool, keys)
 	for n := range byte(3) {
 		o := order(n)
-		require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
+		require.NoError(t, rows.Add(t.Context(), o, request.KeyUse{}))
 		o.State, o.ProcessedAt = product.Completed, noon.Add(time.Duration(n)*time.Second)
 		_, err := rows.Save(t.Context(), o, noon)
 		require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestAResolutionIsOneTransaction(t *testing.T) {
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
 	rows, parked := postgres.NewOrders(db.Pool, keys), postgres.NewParkedOrders(db.Pool, keys)
 	o := order(1)
-	require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
+	require.NoError(t, rows.Add(t.Context(), o, request.KeyUse{}))
 	o.State = product.Parked
 	o, err := rows.Save(t.Context(), o, noon)
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func TestAResolutionIsOneTransaction(t *testing.T) {
 func TestAWaitingPersonIsNotKeptForEver(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
-	require.NoError(t, postgres.NewOrders(db.Pool, keys).Add(t.Context(), order(1), idempotency.Use{}))
+	require.NoError(t, postgres.NewOrders(db.Pool, keys).Add(t.Context(), order(1), request.KeyUse{}))
 	first, err := db.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = first.Rollback(context.WithoutCancel(t.Context())) }()

@@ -45,7 +45,7 @@ func dueLines(t *testing.T, keys ports.Vault, column string, n int) (sealed, ind
 func queuesAmongAMillionRows(t *testing.T, db *pgtest.DB, keys ports.Vault) {
 	t.Helper()
 	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	outbox := func(pool *pgxpool.Pool) *postgres.BillOutbox {
+	outbox := func(pool *pgxpool.Pool) *postgres.Outbox[ports.BillResult] {
 		return postgres.NewBillOutbox(pool, keys, vault.Bills(keys))
 	}
 	listing := func(f delivery.Filter) func(pool *pgxpool.Pool) (int, error) {
@@ -105,7 +105,7 @@ func analyzedAgain(t *testing.T, pool *pgxpool.Pool, table string, seen *stateme
 		case strings.Contains(s.SQL, "pg_advisory"): // it sets how claims are planned
 			_, err := tx.Exec(t.Context(), s.SQL, s.Args...)
 			require.NoError(t, err)
-		case strings.Contains(s.SQL, table):
+		case readsOf(table, s.SQL):
 			rows, err := tx.Query(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) "+s.SQL, s.Args...)
 			require.NoError(t, err)
 			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])

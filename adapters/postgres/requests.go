@@ -8,160 +8,139 @@ import (
 
 	"phonebill/adapters/postgres/internal/billdb"
 	"phonebill/adapters/postgres/internal/productdb"
+	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/product"
-	"phonebill/core/requests"
+	"phonebill/core/staff"
 	"phonebill/ports"
 )
 
-// InquiryRequests implements ports.Requests on the rows of Inquiries.
-type InquiryRequests struct {
-	pool *pgxpool.Pool
-	rows inquiryRows
+// RequestList implements ports.RequestList for the requests of one product (sql/request).
+type RequestList struct {
+	pool  *pgxpool.Pool
+	lines lines
+	// stored returns the state by which the index of uncompleted requests finds a state.
+	stored func(state string) string
+	// read returns the requests with these ids, in any order; what cannot be opened of one is left out of it.
+	read func(ctx context.Context, ids []uuid.UUID) ([]staff.Request, error)
 }
 
-var _ ports.Requests = (*InquiryRequests)(nil)
+var _ ports.RequestList = (*RequestList)(nil)
 
-// NewInquiryRequests reads the bill database.
-func NewInquiryRequests(pool *pgxpool.Pool, vault ports.Vault) *InquiryRequests {
-	return &InquiryRequests{pool, newInquiryRows(vault)}
+// NewInquiryList lists the inquiries of the bill database.
+func NewInquiryList(pool *pgxpool.Pool, vault ports.Vault) *RequestList {
+	rows := newInquiryRows(vault)
+	return &RequestList{
+		pool, rows.lines, func(state string) string { return string(bill.Status(state).Public()) },
+		func(ctx context.Context, ids []uuid.UUID) ([]staff.Request, error) {
+			found, err := billdb.New(pool).InquiriesByID(ctx, ids)
+			return each(found, func(r billdb.Inquiry) staff.Request {
+				q, _ := rows.noun(r)
+				return staff.OfInquiry(q)
+			}), err
+		},
+	}
 }
 
-// List reads a page and its count one after the other, each along one index.
-func (s *InquiryRequests) List(ctx context.Context, f requests.Filter) ([]requests.Request, int, error) {
-	total, err := s.count(ctx, f)
+// NewOrderList lists the orders of the product database.
+func NewOrderList(pool *pgxpool.Pool, vault ports.Vault) *RequestList {
+	rows := newOrderRows(vault)
+	return &RequestList{
+		pool, rows.lines, func(state string) string { return state },
+		func(ctx context.Context, ids []uuid.UUID) ([]staff.Request, error) {
+			found, err := productdb.New(pool).OrdersByID(ctx, ids)
+			return each(found, func(r productdb.ChangeOrder) staff.Request {
+				o, _ := rows.noun(r)
+				return staff.OfOrder(o)
+			}), err
+		},
+	}
+}
+
+// completed is the one state that both products store for most of their rows: those are found by the primary key.
+const completed = string(bill.Completed)
+
+// List reads the number of matching requests, the ids of the page, and its rows, each by one index.
+func (l *RequestList) List(ctx context.Context, f staff.Filter) ([]staff.Request, int, error) {
+	total, err := l.count(ctx, f)
 	if err != nil {
 		return nil, 0, translate("count requests", err)
 	}
-	rows, err := s.page(ctx, f)
+	ids, err := l.page(ctx, f)
+	if err != nil || len(ids) == 0 {
+		return nil, int(total), translate("read requests", err)
+	}
+	found, err := l.read(ctx, ids)
 	if err != nil {
 		return nil, 0, translate("read requests", err)
 	}
-	return each(rows, func(r billdb.Inquiry) requests.Request {
-		q, _ := s.rows.noun(r) // what cannot be opened is left out
-		return requests.OfInquiry(q)
-	}), int(total), nil
+	byID := make(map[id.ID]staff.Request, len(found))
+	for _, r := range found {
+		byID[r.ID] = r
+	}
+	return each(ids, func(i uuid.UUID) staff.Request { return byID[id.ID(i)] }), int(total), nil
 }
 
-func (s *InquiryRequests) count(ctx context.Context, f requests.Filter) (int64, error) {
-	q, user := billdb.New(s.pool), string(f.UserID)
-	const most = requests.MostCounted
+func (l *RequestList) count(ctx context.Context, f staff.Filter) (int64, error) {
+	q, user := requestdb.New(l.pool), string(f.UserID)
+	const most = staff.MostCounted
 	switch {
 	case f.TraceID != "":
-		return q.CountInquiriesOfTrace(ctx, billdb.CountInquiriesOfTraceParams{TraceID: f.TraceID, UserID: user, State: f.State, Most: most})
+		return q.CountRequestsOfTrace(ctx, requestdb.CountRequestsOfTraceParams{
+			TraceID: f.TraceID, UserID: user, State: f.State, Most: most,
+		})
 	case !f.Line.IsZero():
-		return q.CountInquiriesOfLine(ctx, billdb.CountInquiriesOfLineParams{
-			LineIndex: s.rows.lines.index(f.Line), UserID: user, State: f.State, Most: most,
+		return q.CountRequestsOfSubject(ctx, requestdb.CountRequestsOfSubjectParams{
+			SubjectIndex: l.lines.index(f.Line), UserID: user, State: f.State, Most: most,
 		})
 	case user != "":
-		return q.CountInquiriesOfUser(ctx, billdb.CountInquiriesOfUserParams{UserID: user, State: f.State, Most: most})
-	case f.State != "" && f.State != string(bill.Completed):
-		return q.CountInquiriesUncompleted(ctx, billdb.CountInquiriesUncompletedParams{
-			StateStored: string(bill.Status(f.State).Public()), State: f.State, Most: most,
+		return q.CountRequestsOfUser(ctx, requestdb.CountRequestsOfUserParams{UserID: user, State: f.State, Most: most})
+	case f.State != "" && f.State != completed:
+		return q.CountRequestsUncompleted(ctx, requestdb.CountRequestsUncompletedParams{
+			StoredState: l.stored(f.State), State: f.State, Most: most,
 		})
 	default:
-		return q.CountInquiriesNewest(ctx, billdb.CountInquiriesNewestParams{State: f.State, Most: most})
+		return q.CountRequestsNewest(ctx, requestdb.CountRequestsNewestParams{State: f.State, Most: most})
 	}
 }
 
-func (s *InquiryRequests) page(ctx context.Context, f requests.Filter) ([]billdb.Inquiry, error) {
-	q, user, from, size := billdb.New(s.pool), string(f.UserID), skip(f.Page, f.Size), int64(f.Size)
+func (l *RequestList) page(ctx context.Context, f staff.Filter) ([]uuid.UUID, error) {
+	q, user, from, size := requestdb.New(l.pool), string(f.UserID), skip(f.Page, f.Size), int64(f.Size)
 	switch {
 	case f.TraceID != "":
-		return q.InquiriesOfTrace(ctx, billdb.InquiriesOfTraceParams{
+		return q.RequestsOfTrace(ctx, requestdb.RequestsOfTraceParams{
 			TraceID: f.TraceID, UserID: user, State: f.State, Skip: from, Size: size,
 		})
 	case !f.Line.IsZero():
-		return q.InquiriesOfLine(ctx, billdb.InquiriesOfLineParams{
-			LineIndex: s.rows.lines.index(f.Line), UserID: user, State: f.State, Skip: from, Size: size,
+		return q.RequestsOfSubject(ctx, requestdb.RequestsOfSubjectParams{
+			SubjectIndex: l.lines.index(f.Line), UserID: user, State: f.State, Skip: from, Size: size,
 		})
 	case user != "":
-		return q.InquiriesOfUser(ctx, billdb.InquiriesOfUserParams{UserID: user, State: f.State, Skip: from, Size: size})
-	case f.State != "" && f.State != string(bill.Completed):
-		return q.InquiriesUncompleted(ctx, billdb.InquiriesUncompletedParams{
-			StateStored: string(bill.Status(f.State).Public()), State: f.State, Skip: from, Size: size,
+		return q.RequestsOfUser(ctx, requestdb.RequestsOfUserParams{UserID: user, State: f.State, Skip: from, Size: size})
+	case f.State != "" && f.State != completed:
+		return q.RequestsUncompleted(ctx, requestdb.RequestsUncompletedParams{
+			StoredState: l.stored(f.State), State: f.State, Skip: from, Size: size,
 		})
 	default:
-		return q.InquiriesNewest(ctx, billdb.InquiriesNewestParams{State: f.State, Skip: from, Size: size})
+		return q.RequestsNewest(ctx, requestdb.RequestsNewestParams{State: f.State, Skip: from, Size: size})
 	}
 }
 
-// Cancel refuses: no customer can take an inquiry back.
-func (s *InquiryRequests) Cancel(ctx context.Context, request id.ID) error {
+// InquiryRequests implements ports.Requests for inquiries.
+type InquiryRequests struct{ *RequestList }
+
+var _ ports.Requests = InquiryRequests{}
+
+// NewInquiryRequests reads the bill database.
+func NewInquiryRequests(pool *pgxpool.Pool, vault ports.Vault) InquiryRequests {
+	return InquiryRequests{NewInquiryList(pool, vault)}
+}
+
+// Cancel refuses: no customer can cancel an inquiry.
+func (s InquiryRequests) Cancel(ctx context.Context, request id.ID) error {
 	if _, err := billdb.New(s.pool).Inquiry(ctx, uuid.UUID(request)); err != nil {
 		return translate("read inquiry", err, fault.ResourceNotFound)
 	}
 	return fault.New(fault.StateConflict).WithMessage("요금 조회는 취소할 수 없습니다")
-}
-
-// OrderRequests implements ports.RequestList on the rows of Orders.
-type OrderRequests struct {
-	pool *pgxpool.Pool
-	rows orderRows
-}
-
-var _ ports.RequestList = (*OrderRequests)(nil)
-
-// NewOrderRequests reads the product database.
-func NewOrderRequests(pool *pgxpool.Pool, vault ports.Vault) *OrderRequests {
-	return &OrderRequests{pool, newOrderRows(vault)}
-}
-
-// List reads a page and its count one after the other, each along one index.
-func (s *OrderRequests) List(ctx context.Context, f requests.Filter) ([]requests.Request, int, error) {
-	total, err := s.count(ctx, f)
-	if err != nil {
-		return nil, 0, translate("count requests", err)
-	}
-	rows, err := s.page(ctx, f)
-	if err != nil {
-		return nil, 0, translate("read requests", err)
-	}
-	return each(rows, func(r productdb.ChangeOrder) requests.Request {
-		o, _ := s.rows.noun(r) // what cannot be opened is left out
-		return requests.OfOrder(o)
-	}), int(total), nil
-}
-
-func (s *OrderRequests) count(ctx context.Context, f requests.Filter) (int64, error) {
-	q, user := productdb.New(s.pool), string(f.UserID)
-	const most = requests.MostCounted
-	switch {
-	case f.TraceID != "":
-		return q.CountOrdersOfTrace(ctx, productdb.CountOrdersOfTraceParams{TraceID: f.TraceID, UserID: user, State: f.State, Most: most})
-	case !f.Line.IsZero():
-		return q.CountOrdersOfLine(ctx, productdb.CountOrdersOfLineParams{
-			LineIndex: s.rows.lines.index(f.Line), UserID: user, State: f.State, Most: most,
-		})
-	case user != "":
-		return q.CountOrdersOfUser(ctx, productdb.CountOrdersOfUserParams{UserID: user, State: f.State, Most: most})
-	case f.State == string(product.Rejected), f.State == string(product.Cancelled):
-		return q.CountOrdersEnded(ctx, productdb.CountOrdersEndedParams{State: f.State, Most: most})
-	case f.State != "" && f.State != string(product.Completed):
-		return q.CountOrdersLive(ctx, productdb.CountOrdersLiveParams{State: f.State, Most: most})
-	default:
-		return q.CountOrdersNewest(ctx, productdb.CountOrdersNewestParams{State: f.State, Most: most})
-	}
-}
-
-func (s *OrderRequests) page(ctx context.Context, f requests.Filter) ([]productdb.ChangeOrder, error) {
-	q, user, from, size := productdb.New(s.pool), string(f.UserID), skip(f.Page, f.Size), int64(f.Size)
-	switch {
-	case f.TraceID != "":
-		return q.OrdersOfTrace(ctx, productdb.OrdersOfTraceParams{TraceID: f.TraceID, UserID: user, State: f.State, Skip: from, Size: size})
-	case !f.Line.IsZero():
-		return q.OrdersOfLine(ctx, productdb.OrdersOfLineParams{
-			LineIndex: s.rows.lines.index(f.Line), UserID: user, State: f.State, Skip: from, Size: size,
-		})
-	case user != "":
-		return q.OrdersOfUser(ctx, productdb.OrdersOfUserParams{UserID: user, State: f.State, Skip: from, Size: size})
-	case f.State == string(product.Rejected), f.State == string(product.Cancelled):
-		return q.OrdersEnded(ctx, productdb.OrdersEndedParams{State: f.State, Skip: from, Size: size})
-	case f.State != "" && f.State != string(product.Completed):
-		return q.OrdersLive(ctx, productdb.OrdersLiveParams{State: f.State, Skip: from, Size: size})
-	default:
-		return q.OrdersNewest(ctx, productdb.OrdersNewestParams{State: f.State, Skip: from, Size: size})
-	}
 }

@@ -14,9 +14,9 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
-	"phonebill/core/requests"
+	"phonebill/core/request"
+	"phonebill/core/staff"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -25,7 +25,7 @@ import (
 const aTrace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 // found are the ids of the requests that match.
-func found(t *testing.T, of ports.RequestList, f requests.Filter) []id.ID {
+func found(t *testing.T, of ports.RequestList, f staff.Filter) []id.ID {
 	t.Helper()
 	f.Page, f.Size = max(f.Page, 1), max(f.Size, 20)
 	page, total, err := of.List(t.Context(), f)
@@ -61,51 +61,51 @@ func TestStaffFindInquiries(t *testing.T) {
 	timeout := store(3, 2, "hong1234", bill.Timeout, "")
 	others := store(4, 3, "kim12345", bill.Failed, "")
 	for name, c := range map[string]struct {
-		f    requests.Filter
+		f    staff.Filter
 		want []id.ID
 	}{
-		"all":             {requests.Filter{}, []id.ID{others, timeout, failed, live}},
-		"line":            {requests.Filter{Line: portstest.Line(1)}, []id.ID{failed, live}},
-		"user":            {requests.Filter{UserID: "hong1234"}, []id.ID{timeout, failed, live}},
-		"failed":          {requests.Filter{State: "FAILED"}, []id.ID{others, failed}},
-		"timeout":         {requests.Filter{State: "TIMEOUT"}, []id.ID{timeout}},
-		"processing":      {requests.Filter{State: "PROCESSING"}, []id.ID{live}},
-		"completed":       {requests.Filter{State: "COMPLETED"}, []id.ID{}},
-		"user's failed":   {requests.Filter{UserID: "hong1234", State: "FAILED"}, []id.ID{failed}},
-		"line of another": {requests.Filter{Line: portstest.Line(1), UserID: "kim12345"}, []id.ID{}},
-		"trace":           {requests.Filter{TraceID: aTrace}, []id.ID{live}},
-		"unknown trace":   {requests.Filter{TraceID: strings.Repeat("0", 32)}, []id.ID{}},
+		"all":             {staff.Filter{}, []id.ID{others, timeout, failed, live}},
+		"line":            {staff.Filter{Line: portstest.Line(1)}, []id.ID{failed, live}},
+		"user":            {staff.Filter{UserID: "hong1234"}, []id.ID{timeout, failed, live}},
+		"failed":          {staff.Filter{State: "FAILED"}, []id.ID{others, failed}},
+		"timeout":         {staff.Filter{State: "TIMEOUT"}, []id.ID{timeout}},
+		"processing":      {staff.Filter{State: "PROCESSING"}, []id.ID{live}},
+		"completed":       {staff.Filter{State: "COMPLETED"}, []id.ID{}},
+		"user's failed":   {staff.Filter{UserID: "hong1234", State: "FAILED"}, []id.ID{failed}},
+		"line of another": {staff.Filter{Line: portstest.Line(1), UserID: "kim12345"}, []id.ID{}},
+		"trace":           {staff.Filter{TraceID: aTrace}, []id.ID{live}},
+		"unknown trace":   {staff.Filter{TraceID: strings.Repeat("0", 32)}, []id.ID{}},
 	} {
 		require.Equal(t, c.want, found(t, of, c.f), name)
 	}
-	page, total, err := of.List(t.Context(), requests.Filter{Page: 2, Size: 3})
+	page, total, err := of.List(t.Context(), staff.Filter{Page: 2, Size: 3})
 	require.NoError(t, err)
 	require.Equal(t, 4, total)
 	require.Len(t, page, 1)
-	require.Equal(t, requests.Request{
-		ID: live, Kind: requests.Inquiry, UserID: "hong1234", Line: portstest.Line(1).String(), State: "PROCESSING",
+	require.Equal(t, staff.Request{
+		ID: live, Kind: staff.Inquiry, UserID: "hong1234", Line: portstest.Line(1).String(), State: "PROCESSING",
 		Subject: inquiry(1).Month.String(), RequestedAt: noon.Add(time.Second), NextAt: page[0].NextAt, TraceID: aTrace,
 	}, page[0])
 	require.ErrorIs(t, of.Cancel(t.Context(), live), fault.New(fault.StateConflict))
 	require.ErrorIs(t, of.Cancel(t.Context(), id.ID{9}), fault.New(fault.ResourceNotFound))
 	exec(t, db.Admin, "UPDATE inquiries SET line_sealed = 'damaged'")
-	page, _, err = of.List(t.Context(), requests.Filter{Page: 1, Size: 1})
+	page, _, err = of.List(t.Context(), staff.Filter{Page: 1, Size: 1})
 	require.NoError(t, err)
 	require.Empty(t, page[0].Line, "what cannot be opened is shown without its line")
 	db.Pool.Close()
-	_, _, err = of.List(t.Context(), requests.Filter{Page: 1, Size: 1})
+	_, _, err = of.List(t.Context(), staff.Filter{Page: 1, Size: 1})
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 }
 
 func TestStaffFindOrders(t *testing.T) {
 	t.Parallel()
 	db, keys := pgtest.New(t, migrations.Product), keyring(t)
-	rows, of := postgres.NewOrders(db.Pool, keys), postgres.NewOrderRequests(db.Pool, keys)
+	rows, of := postgres.NewOrders(db.Pool, keys), postgres.NewOrderList(db.Pool, keys)
 	store := func(n int, user string, state product.State, trace string) id.ID {
 		o := order(byte(n))
 		o.ID, o.TransactionID, o.UserID, o.TraceID = newID(), newID(), auth.UserID(user), trace
 		o.RequestedAt = noon.Add(time.Duration(n) * time.Second)
-		require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
+		require.NoError(t, rows.Add(t.Context(), o, request.KeyUse{}))
 		if state != product.Requested {
 			o.State, o.Sends = state, 1
 			_, err := rows.Save(t.Context(), o, noon)
@@ -117,23 +117,23 @@ func TestStaffFindOrders(t *testing.T) {
 	unknown := store(2, "hong1234", product.Unknown, "")
 	done := store(3, "kim12345", product.Completed, "")
 	for name, c := range map[string]struct {
-		f    requests.Filter
+		f    staff.Filter
 		want []id.ID
 	}{
-		"all": {requests.Filter{}, []id.ID{done, unknown, fresh}}, "line": {requests.Filter{Line: portstest.Line(2)}, []id.ID{unknown}},
-		"user":    {requests.Filter{UserID: "hong1234"}, []id.ID{unknown, fresh}},
-		"unknown": {requests.Filter{State: "UNKNOWN"}, []id.ID{unknown}}, "completed": {requests.Filter{State: "COMPLETED"}, []id.ID{done}},
-		"trace": {requests.Filter{TraceID: aTrace}, []id.ID{fresh}}, "cancelled": {requests.Filter{State: "CANCELLED"}, []id.ID{}},
+		"all": {staff.Filter{}, []id.ID{done, unknown, fresh}}, "line": {staff.Filter{Line: portstest.Line(2)}, []id.ID{unknown}},
+		"user":    {staff.Filter{UserID: "hong1234"}, []id.ID{unknown, fresh}},
+		"unknown": {staff.Filter{State: "UNKNOWN"}, []id.ID{unknown}}, "completed": {staff.Filter{State: "COMPLETED"}, []id.ID{done}},
+		"trace": {staff.Filter{TraceID: aTrace}, []id.ID{fresh}}, "cancelled": {staff.Filter{State: "CANCELLED"}, []id.ID{}},
 	} {
 		require.Equal(t, c.want, found(t, of, c.f), name)
 	}
-	page, _, err := of.List(t.Context(), requests.Filter{UserID: "hong1234", Page: 1, Size: 20})
+	page, _, err := of.List(t.Context(), staff.Filter{UserID: "hong1234", Page: 1, Size: 20})
 	require.NoError(t, err)
 	require.False(t, page[0].Cancellable)
 	require.True(t, page[1].Cancellable)
 	require.Equal(t, aTrace, page[1].TraceID)
 	db.Pool.Close()
-	_, _, err = of.List(t.Context(), requests.Filter{Page: 1, Size: 1})
+	_, _, err = of.List(t.Context(), staff.Filter{Page: 1, Size: 1})
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable))
 }
 
@@ -145,24 +145,26 @@ func TestStaffFindRequestsAlongIndexes(t *testing.T) {
 	exec(t, db.Admin, "UPDATE change_orders SET trace_id = md5(id::text)")
 	exec(t, db.Admin, "ANALYZE change_orders")
 	pool, seen := traced(t, db.URL)
-	of := postgres.NewOrderRequests(pool, keys)
+	of := postgres.NewOrderList(pool, keys)
 	for name, c := range map[string]struct {
-		f     requests.Filter
+		f     staff.Filter
 		index string
 	}{
-		"trace":  {requests.Filter{TraceID: aTrace}, "change_orders_trace"},
-		"line":   {requests.Filter{Line: portstest.Line(1)}, "change_orders_of_line"},
-		"user":   {requests.Filter{UserID: "nobody12"}, "change_orders_history_states"},
-		"failed": {requests.Filter{State: "FAILED"}, "change_orders_ended"},
+		"trace":  {staff.Filter{TraceID: aTrace}, "change_orders_trace"},
+		"line":   {staff.Filter{Line: portstest.Line(1)}, "change_orders_of_line"},
+		"user":   {staff.Filter{UserID: "nobody12"}, "change_orders_history_states"},
+		"failed": {staff.Filter{State: "FAILED"}, "change_orders_(uncompleted|ended)"},
 	} {
 		seen.all, c.f.Page, c.f.Size = nil, 1, 20
 		_, _, err := of.List(t.Context(), c.f)
 		require.NoError(t, err)
-		require.Len(t, seen.all, 2, name)
-		for _, s := range seen.all {
+		require.GreaterOrEqual(t, len(seen.all), 2, name)
+		for i, s := range seen.all {
 			plan := analyzed(t, db.Admin, s)
 			require.NotContains(t, plan, "Seq Scan", name)
-			require.Contains(t, plan, c.index, name)
+			if i < 2 { // the count and the ids; the rows are found by their ids
+				require.Regexp(t, c.index, plan, name)
+			}
 		}
 	}
 }

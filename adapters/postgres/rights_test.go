@@ -19,13 +19,13 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/migrations"
 	"phonebill/ports/portstest"
 )
 
-// TestServicesCannotRewriteHistory: what is append-only is so by right, not by good will (decision 18).
+// TestServicesCannotRewriteHistory: what is append-only is so by right, not by good will (ADR 26).
 func TestServicesCannotRewriteHistory(t *testing.T) {
 	t.Parallel()
 	const change, remove = "UPDATE", "DELETE"
@@ -97,7 +97,7 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 		ID: id.ID{1}, UserID: owner.UserID, Line: owner.Lines[0], EffectiveDate: portstest.Month().First(), State: product.Requested,
 		RequestedAt: now, NextAttemptAt: now,
 	}, keyedBy(owner, now)))
-	_, err = postgres.NewInquiryKeys(billDB.Pool, keys).Claim(t.Context(), keyedBy(owner, now), now, id.ID{})
+	_, err = postgres.NewIdempotencyKeys(billDB.Pool, migrations.Bill, keys).Claim(t.Context(), keyedBy(owner, now), now, id.ID{})
 	require.NoError(t, err)
 	personalData = append(personalData, digestsOf(owner, now)...)
 
@@ -124,10 +124,10 @@ func TestNothingPersonalIsReadable(t *testing.T) {
 }
 
 // keyedBy is a request whose idempotency key is the line's number itself.
-func keyedBy(owner auth.User, now time.Time) idempotency.Use {
-	key, _ := idempotency.ParseKey(owner.Lines[0].Digits())
-	return idempotency.Use{
-		User: owner.UserID, Key: key, Payload: idempotency.PayloadOf(owner.Lines[0].Digits(), portstest.Month().String()),
+func keyedBy(owner auth.User, now time.Time) request.KeyUse {
+	key, _ := request.ParseKey(owner.Lines[0].Digits())
+	return request.KeyUse{
+		User: owner.UserID, Key: key, Payload: request.PayloadOf(owner.Lines[0].Digits(), portstest.Month().String()),
 		Request: id.ID{1}, At: now,
 	}
 }
@@ -175,8 +175,8 @@ func TestHistoriesAreKept(t *testing.T) {
 		ID: id.ID{1}, UserID: "hong1234", Line: portstest.Line(1), EffectiveDate: portstest.Month().First(), State: product.Requested,
 		RequestedAt: now, NextAttemptAt: now,
 	}
-	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
-	require.Error(t, orders.Add(t.Context(), o, idempotency.Use{}), "refused: no step")
+	require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
+	require.Error(t, orders.Add(t.Context(), o, request.KeyUse{}), "refused: no step")
 	o.State, o.Sends = product.Dispatched, 1
 	o, err := orders.Save(t.Context(), o, noon)
 	require.NoError(t, err)

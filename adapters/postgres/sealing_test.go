@@ -22,9 +22,9 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/personal"
+	"phonebill/core/request"
 	"phonebill/core/sealing"
 	"phonebill/core/sealing/reseal"
 	"phonebill/migrations"
@@ -102,8 +102,8 @@ func furnish(t *testing.T, form sealing.Form) house {
 		require.NoError(t, inquiries.Add(ctx, inquiry(byte(i+1)).Complete(c, freshness.FromKOS, noon)))
 	}
 	orders := postgres.NewOrders(productDB, h.keys)
-	require.NoError(t, orders.Add(ctx, order(1), idempotency.Use{}))
-	require.NoError(t, orders.Add(ctx, order(2), idempotency.Use{}))
+	require.NoError(t, orders.Add(ctx, order(1), request.KeyUse{}))
+	require.NoError(t, orders.Add(ctx, order(2), request.KeyUse{}))
 
 	calls, active := postgres.NewCallLog(kosDB, h.keys), postgres.NewActiveLines(kosDB, h.keys)
 	customers := postgres.NewCustomers(kosDB, h.keys, vault.Customers(h.keys))

@@ -17,9 +17,9 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
 	"phonebill/core/quota"
+	"phonebill/core/request"
 	"phonebill/migrations"
 	"phonebill/ports"
 	"phonebill/ports/portstest"
@@ -45,6 +45,15 @@ func sessions(t *testing.T) *postgres.Sessions {
 	pool := pgtest.New(t, migrations.Auth).Pool
 	require.NoError(t, postgres.NewUsers(pool, keyring(t)).Create(t.Context(), portstest.Owner()))
 	return postgres.NewSessions(pool)
+}
+
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	portstest.RequestStore(t, func(t *testing.T) (ports.RequestStore, ports.Outbox[ports.RequestResult]) {
+		t.Helper()
+		s := postgres.NewRequests(pgtest.New(t, migrations.Request).Pool, keyring(t), &memory.Alerts{})
+		return s, s.Outbox("sample", func(request.Subject) string { return "member-*" })
+	})
 }
 
 func TestUsers(t *testing.T) {
@@ -117,20 +126,21 @@ func TestInquiryKeys(t *testing.T) {
 	t.Parallel()
 	portstest.IdempotencyKeys(t, func(t *testing.T) ports.IdempotencyKeys {
 		t.Helper()
-		return postgres.NewInquiryKeys(pgtest.New(t, migrations.Bill).Pool, keyring(t))
+		return postgres.NewIdempotencyKeys(pgtest.New(t, migrations.Bill).Pool, migrations.Bill, keyring(t))
 	})
 }
 
 func TestKeysOfOrdersAreDroppedWhenTheyAreOld(t *testing.T) {
 	t.Parallel()
-	orders, day := postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t)), portstest.Month().First()
-	key, err := idempotency.ParseKey("k")
+	db, day := pgtest.New(t, migrations.Product), portstest.Month().First()
+	orders, keys := postgres.NewOrders(db.Pool, keyring(t)), postgres.NewIdempotencyKeys(db.Pool, migrations.Product, keyring(t))
+	key, err := request.ParseKey("k")
 	require.NoError(t, err)
-	use := idempotency.Use{User: "hong", Key: key, Request: id.ID{1}, At: day.Start()}
+	use := request.KeyUse{User: "hong", Key: key, Request: id.ID{1}, At: day.Start()}
 	o := product.Order{ID: id.ID{1}, UserID: "hong", Line: portstest.Line(1), EffectiveDate: day, State: product.Requested}
 	require.NoError(t, orders.Add(t.Context(), o, use))
 	for _, want := range []int{1, 0} {
-		n, err := orders.ForgetKeys(t.Context(), use.At.Add(time.Second), 10)
+		n, err := keys.Forget(t.Context(), use.At.Add(time.Second), 10)
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}

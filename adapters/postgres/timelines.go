@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"phonebill/adapters/postgres/internal/kosdb"
+	"phonebill/adapters/postgres/internal/requestdb"
 	"phonebill/core/audit"
+	"phonebill/core/delivery"
 	"phonebill/core/id"
 	"phonebill/core/timeline"
 )
@@ -62,4 +64,18 @@ func each[R, N any](rows []R, noun func(R) N) []N {
 // atOnce reads everything as it was at one moment.
 func atOnce(ctx context.Context, pool *pgxpool.Pool, read func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, read)
+}
+
+// deliveriesOf returns the attempts to deliver a request's event, the oldest first.
+func deliveriesOf(
+	ctx context.Context, tx requestdb.DBTX, event uuid.UUID, gaps []timeline.Gap,
+) ([]delivery.Made, []timeline.Gap, error) {
+	rows, err := requestdb.New(tx).AttemptsOf(ctx, requestdb.AttemptsOfParams{EventID: event, Most: mostRows})
+	if err != nil {
+		return nil, gaps, err
+	}
+	rows, gaps = newest(rows, gaps)
+	return each(rows, func(r requestdb.AttemptsOfRow) delivery.Made {
+		return delivery.Made{At: r.At.UTC(), State: delivery.State(r.State), Note: r.Note}
+	}), gaps, nil
 }

@@ -19,8 +19,8 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/core/timeline"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -51,7 +51,7 @@ func (b books) call(t *testing.T, request id.ID, operation, result string, asked
 func parkedAndEnded(t *testing.T, b books) product.Order {
 	t.Helper()
 	rows, o := postgres.NewOrders(b.db.Pool, b.keys), order(1)
-	require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
+	require.NoError(t, rows.Add(t.Context(), o, request.KeyUse{}))
 	at := noon
 	save := func(state product.State, held bool) {
 		var err error

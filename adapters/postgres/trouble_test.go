@@ -22,10 +22,10 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/personal"
 	"phonebill/core/product"
 	"phonebill/core/quota"
+	"phonebill/core/request"
 	"phonebill/core/sealing"
 	"phonebill/migrations"
 	"phonebill/ports"
@@ -70,7 +70,7 @@ func calls(ctx context.Context, v ports.Vault, authDB, billDB, productDB, kosDB 
 		"add inquiry":  func() error { return inquiries.Add(ctx, inquiry(1)) },
 		"add answered": func() error { return inquiries.Add(ctx, inquiry(2).Complete(copies[0], freshness.FromKOS, noon)) },
 		"add order": func() error {
-			return errors.Join(orders.Add(ctx, order(1), idempotency.Use{}), orders.Add(ctx, order(2), idempotency.Use{}))
+			return errors.Join(orders.Add(ctx, order(1), request.KeyUse{}), orders.Add(ctx, order(2), request.KeyUse{}))
 		},
 		"finish order":    func() error { _, err := orders.Save(ctx, finalOrder, noon); return err },
 		"list parked":     func() error { _, _, err := postgres.NewParkedOrders(productDB, v).List(ctx, 1, 9); return err },
@@ -393,7 +393,7 @@ func TestARepeatedOrderIsNotALiveOne(t *testing.T) {
 	t.Parallel()
 	orders := postgres.NewOrders(pgtest.New(t, migrations.Product).Pool, keyring(t))
 	o := order(1)
-	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
+	require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 	done := o
 	done.State, done.ProcessedAt = product.Completed, noon
 	_, err := orders.Save(t.Context(), done, noon)
@@ -402,7 +402,7 @@ func TestARepeatedOrderIsNotALiveOne(t *testing.T) {
 		ID: id.ID{7}, TransactionID: o.TransactionID, Line: o.Line, EffectiveDate: o.EffectiveDate, State: product.Requested,
 		RequestedAt: noon, NextAttemptAt: noon,
 	}} {
-		err := orders.Add(t.Context(), again, idempotency.Use{})
+		err := orders.Add(t.Context(), again, request.KeyUse{})
 		require.Equal(t, fault.InternalServerError, fault.From(err).Code(), err)
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"phonebill/core/alert"
 	"phonebill/core/bill"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/migrations"
 	"phonebill/ports/portstest"
 )
@@ -71,7 +71,7 @@ func TestOneUnreadableRowHoldsUpNoOrder(t *testing.T) {
 	var lines []line.Number
 	for n := range byte(6) {
 		o := order(n)
-		require.NoError(t, rows.Add(t.Context(), o, idempotency.Use{}))
+		require.NoError(t, rows.Add(t.Context(), o, request.KeyUse{}))
 		lines = append(lines, o.Line)
 		if n >= 3 {
 			o.State, o.Sends = product.Dispatched, 1

@@ -91,7 +91,7 @@ func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, erro
 }
 
 // makeDecoy seals an account that does not exist. Opening it when an id is unknown takes as long as opening one that is known: at login
-// the time must not tell the two apart (decision 4).
+// the time must not tell the two apart (ADR 16).
 func (u *Users) makeDecoy() (authdb.UserByIDRow, error) {
 	number, _ := line.Parse("01000000000")
 	row, err := u.row(auth.User{

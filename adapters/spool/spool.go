@@ -1,4 +1,4 @@
-// Package spool keeps the history of cached bills on the local disk while the bill database is away (decision 15).
+// Package spool keeps the history of cached bills on the local disk while the bill database is away (ADR 24).
 package spool
 
 import (

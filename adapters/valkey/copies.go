@@ -20,7 +20,7 @@ import (
 	"phonebill/ports"
 )
 
-// lineKey names the hash of a line by its blind index, never by the number (decision 24).
+// lineKey names the hash of a line by its blind index, never by the number (ADR 30).
 func (c *Client) lineKey(vault ports.Vault, n line.Number) string {
 	return c.indexKey(vault.Index(ports.LineIndex, n.Digits()))
 }
@@ -30,7 +30,7 @@ func (c *Client) indexKey(index []byte) string { return c.cfg.Namespace + ":line
 // lineTag is the part of a key that decides where it lies: all keys of a line lie together.
 func lineTag(index []byte) string { return "{" + hex.EncodeToString(index[:16]) + "}" }
 
-// lineTTL is how long a line's hash outlives its last change: no copy in it may be shown longer (product.md, hard limits).
+// lineTTL is how long a line's hash outlives its last change: no copy in it may be shown longer (S-STALE-BILL).
 func lineTTL() time.Duration { return max(freshness.Bill.Hard, freshness.Customer.Hard) }
 
 type cachedBills struct {
@@ -205,7 +205,7 @@ func NewCachedEpochs(c *Client, next ports.Epochs, vault ports.Vault, log *slog.
 
 // Raise raises the durable epoch first: a copy that is read from the store after the drop is judged by it. Should the cache not be
 // reached, others may reach it and go on showing what it holds until they have pulled what was raised (Raises): the answer waits for that,
-// so that nobody who has been told of a change is then shown a value older than it (decision 11). When ctx ends before, the epoch is raised
+// so that nobody who has been told of a change is then shown a value older than it (ADR 6). When ctx ends before, the epoch is raised
 // all the same, but the answer is an error: it is not yet so everywhere.
 func (e *cachedEpochs) Raise(ctx context.Context, n line.Number, at time.Time) error {
 	if err := e.next.Raise(ctx, n, at); err != nil {

@@ -165,7 +165,7 @@ func sicknesses() map[string]*sick {
 }
 
 const (
-	costs = 50 * time.Millisecond // what a slow or dead cache may cost a call (product.md)
+	costs = 50 * time.Millisecond // what a slow or dead cache may cost a call (S-CACHE-WAIT)
 	rests = 500 * time.Millisecond
 )
 

@@ -42,7 +42,7 @@ func NewRaises(c *Client, feed ports.RaisedEpochs, log *slog.Logger) *Raises {
 
 // Step pulls once and tells the cache what is new. From the moment the answer is there this process believes the cache about a line no
 // more until the cache knows its epoch, however long that takes. It answers 0, so that a worker rests after it. While the store cannot be
-// asked nothing is learnt, and what the cache holds is answered (decision 15); all that was raised meanwhile is told afterwards.
+// asked nothing is learnt, and what the cache holds is answered (ADR 24); all that was raised meanwhile is told afterwards.
 func (r *Raises) Step(ctx context.Context) (int, error) {
 	raised, asOf, err := r.feed.Raised(ctx, r.since)
 	if err != nil {

@@ -276,7 +276,7 @@ func TestAFlushBringsNoSessionBack(t *testing.T) {
 }
 
 // TestNobodySeesAValueOlderThanAnAcknowledgedChange lets two instances read, store late answers of KOS and raise epochs while the cache is
-// flushed and one instance loses its way to it: what is read after a raise was answered is never older than it (decision 11).
+// flushed and one instance loses its way to it: what is read after a raise was answered is never older than it (ADR 6).
 func TestNobodySeesAValueOlderThanAnAcknowledgedChange(t *testing.T) {
 	t.Parallel()
 	c := open(t)

@@ -15,7 +15,7 @@ import (
 	"phonebill/ports"
 )
 
-// sessionTTL is how long a session that nobody asks for stays cached (product.md).
+// sessionTTL is how long a session that nobody asks for stays cached (S-TTL-SESSION).
 const sessionTTL = 30 * time.Minute
 
 // sessionPlace is where the cached form, version 1, of a session stands.

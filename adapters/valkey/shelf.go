@@ -21,7 +21,7 @@ import (
 // together, and one command touches one slot:
 //
 //	g     a token, new in every new hash and after every drop
-//	e     the epoch: what was told before it is invisible (decision 11); absent while it is not known
+//	e     the epoch: what was told before it is invisible (ADR 6); absent while it is not known
 //	…     one field per value: when it was told, then the sealed value
 //
 // Times are Unix nanoseconds in 20 digits, which compare as text.

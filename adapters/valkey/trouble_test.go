@@ -391,7 +391,7 @@ func TestStoreDown(t *testing.T) {
 	require.ErrorIs(t, err, errDown)
 }
 
-// TestWhatIsCachedIsAnsweredWhileTheStoresAreDown: reads prefer availability (decision 15).
+// TestWhatIsCachedIsAnsweredWhileTheStoresAreDown: reads prefer availability (ADR 24).
 func TestWhatIsCachedIsAnsweredWhileTheStoresAreDown(t *testing.T) {
 	t.Parallel()
 	c := open(t)

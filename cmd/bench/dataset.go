@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos/kossim"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgserver"
@@ -78,7 +78,7 @@ func (t *datasets) close() {
 // of that is measured. What is measured later runs in processes of its own, started on the same data without any of it.
 func (t *dataset) prepare(ctx context.Context, p *progress) error {
 	begun := time.Now()
-	cheap := argon2.Params{MemoryKiB: 64, Passes: 1, Lanes: 1}
+	cheap := credentials.HashParams{MemoryKiB: 64, Passes: 1, Lanes: 1}
 	s, err := startIn(
 		ctx,
 		t.dir,
@@ -135,7 +135,7 @@ func (t *dataset) waitForBudget(ctx context.Context) error {
 
 // accounts creates accounts as the demo's are created, through the auth service's own store. All have one password,
 // hashed once.
-func (t *dataset) accounts(ctx context.Context, s *running, lines []string, cost argon2.Params) error {
+func (t *dataset) accounts(ctx context.Context, s *running, lines []string, cost credentials.HashParams) error {
 	keyring, err := vault.Open(filepath.Join(t.dir, "keyring.json"))
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (t *dataset) accounts(ctx context.Context, s *running, lines []string, cost
 		return err
 	}
 	defer pool.Close()
-	hash, err := argon2.New(cost).Hash(ctx, personal.NewSecret(datasetPassword))
+	hash, err := credentials.NewHasher(cost).Hash(ctx, personal.NewSecret(datasetPassword))
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"phonebill/adapters/postgres/pgserver"
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/demo"
-	"phonebill/cmd/internal/localstack"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/freshness"
 	"phonebill/core/personal"
 )
@@ -121,7 +121,7 @@ func (s *running) addr() string { return strings.TrimPrefix(s.BaseURL, "http://"
 
 // secret returns one of the secrets of the data folder.
 func (s *running) secret(name string) (string, error) {
-	secrets, err := localstack.OpenSecrets(filepath.Join(s.dir, "secrets.json"))
+	secrets, err := devstack.OpenSecrets(filepath.Join(s.dir, "secrets.json"))
 	if err != nil {
 		return "", err
 	}
@@ -131,7 +131,7 @@ func (s *running) secret(name string) (string, error) {
 // lookups returns the counts of all lookups of copies since the services started, as /ops/cache shows them.
 func (s *running) lookups(ctx context.Context) (freshness.Counts, error) {
 	var sum freshness.Counts
-	token, err := s.secret(localstack.InternalToken)
+	token, err := s.secret(devstack.InternalToken)
 	if err != nil {
 		return sum, err
 	}

@@ -8,7 +8,7 @@ type Kind string
 const (
 	BreakerOpened  Kind = "breaker_opened"         // nothing is asked of that operation for a while
 	BreakerClosed  Kind = "breaker_closed"         // all is well again
-	UnknownCode    Kind = "kos_unknown_code"       // KOS answers a result code that kos.md does not know
+	UnknownCode    Kind = "kos_unknown_code"       // KOS answers a result code that R-KOS-CODES does not list
 	Refused        Kind = "kos_refuses_us"         // KOS does not understand our request or not know our credential
 	OverQuota      Kind = "kos_over_quota"         // KOS counts more calls than we do
 	LedgerAway     Kind = "kos_ledger_away"        // the budget cannot be asked: only the floors are spent

@@ -1,4 +1,4 @@
-// Package audit holds records of what phonebill did to others' systems, kept append-only (decision 18).
+// Package audit holds records of what phonebill did to others' systems, kept append-only (ADR 26).
 package audit
 
 import (
@@ -12,7 +12,7 @@ import (
 // budget used up) is no call and is counted in the metrics only, so that the log grows no faster than the budget lets it.
 type Call struct {
 	ID         id.ID
-	Operation  string // as kos.md names it: bill.inquiry, customer.get, …
+	Operation  string // as R-KOS-CALLS names it: bill.inquiry, customer.get, …
 	Line       line.Number
 	RequestID  id.ID // of the inquiry or order that caused the call; zero when none did
 	AskedAt    time.Time

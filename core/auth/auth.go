@@ -122,7 +122,7 @@ type User struct {
 	LastLoginAt  time.Time
 	CreatedAt    time.Time
 	Version      int  // counts every change of the account; an update of an older one is refused
-	Epoch        int  // counts changes of status, roles, lines and grants; tokens of an older epoch are dead (decision 2)
+	Epoch        int  // counts changes of status, roles, lines and grants; tokens of an older epoch are dead (ADR 14)
 	SecondFactor bool // a TOTP is enrolled and confirmed
 	// InitialPassword says that the password was chosen by staff: until its owner has changed it, it is good for nothing else.
 	InitialPassword bool
@@ -145,7 +145,7 @@ const (
 )
 
 // Changed is the account after a change of the one before: one version on, and one epoch on when what its tokens say is no longer
-// true (decision 2). A grant's giver and time are no rights. What only the store may say stays as it was.
+// true (ADR 14). A grant's giver and time are no rights. What only the store may say stays as it was.
 func (u User) Changed(before User) User {
 	u.UserID, u.CreatedAt, u.LastLoginAt, u.SecondFactor = before.UserID, before.CreatedAt, before.LastLoginAt, before.SecondFactor
 	u.Unreadable = u.stillUnreadable(before)
@@ -178,7 +178,7 @@ func (u User) sameRights(v User) bool {
 		slices.EqualFunc(u.Grants, v.Grants, sameGrant)
 }
 
-// Staff tells whether the account is an operator's or administrator's; both must have a second factor (api.md).
+// Staff tells whether the account is an operator's or administrator's; both must have a second factor (R-SECOND-FACTOR).
 func (u User) Staff() bool { return staff(u.Roles) }
 
 func staff(roles []Role) bool {
@@ -273,7 +273,7 @@ func (p Principal) Staff() bool { return staff(p.Roles) }
 // Has tells whether the token carries the permission.
 func (p Principal) Has(want Permission) bool { return slices.Contains(p.Permissions, want) }
 
-// Owns is nil when the line belongs to the caller, else FORBIDDEN (decision 5).
+// Owns is nil when the line belongs to the caller, else FORBIDDEN (ADR 17).
 func (p Principal) Owns(n line.Number) error {
 	if slices.Contains(p.Lines, n) {
 		return nil
@@ -294,7 +294,7 @@ func (p Principal) PickLine(asked line.Number) (line.Number, error) {
 }
 
 // Client is where a request came from, as recorded in the login history. Service names the system that called with a service
-// credential for this end user; empty for everybody else (decision 23).
+// credential for this end user; empty for everybody else (ADR 29).
 type Client struct {
 	IP        string
 	UserAgent string
@@ -310,7 +310,7 @@ type SigningKey struct {
 	RetiredAt time.Time // refused from then on; zero = by the calendar of the rotation
 }
 
-// Revocation says that tokens are dead although they still verify (decision 2): those of one session, or, when UserID is set, those
+// Revocation says that tokens are dead although they still verify (ADR 14): those of one session, or, when UserID is set, those
 // of one user whose epoch is below Epoch.
 type Revocation struct {
 	SessionID id.ID

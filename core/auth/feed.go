@@ -2,7 +2,7 @@ package auth
 
 import "time"
 
-// Feed is what every verifier of access tokens has to know beside the tokens (decision 2).
+// Feed is what every verifier of access tokens has to know beside the tokens (ADR 14).
 type Feed struct {
 	// Revocations are sessions that ended and users whose epoch was raised, in any order, some perhaps again.
 	Revocations []Revocation

@@ -20,7 +20,7 @@ func DefaultLockout() LockoutPolicy {
 }
 
 // Subject is what guesses are counted for: an account, an id that means none, or one device that has logged in with it before. A stranger
-// who guesses without the device uses up the id's own counter and never the device's (decision 4).
+// who guesses without the device uses up the id's own counter and never the device's (ADR 16).
 type Subject struct {
 	UserID UserID // of the account, as it is spelled; the folded submitted id where that means no account
 	Device id.ID  // zero: the counter of the id itself

@@ -6,7 +6,7 @@ import (
 	"phonebill/core/id"
 )
 
-// LoginEvent is one row of the login history; rows are never changed or deleted (decision 18).
+// LoginEvent is one row of the login history; rows are never changed or deleted (ADR 26).
 type LoginEvent struct {
 	ID      id.ID
 	UserID  UserID // as submitted; unknown ids are kept as a keyed hash by the store

@@ -42,7 +42,7 @@ func ParseStatus(s string) (Status, error) {
 // StaffOnly tells whether the permission is for operators and administrators alone.
 func (p Permission) StaffOnly() bool { return p == UserAdmin || p == Operations }
 
-// byRole tells whether the roles hold the permission without any grant: ADMIN holds all, OPERATOR operates (api.md).
+// byRole tells whether the roles hold the permission without any grant: ADMIN holds all, OPERATOR operates (R-API-ROLES).
 func byRole(roles []Role, p Permission) bool {
 	return slices.Contains(roles, Admin) || p == Operations && slices.Contains(roles, Operator)
 }

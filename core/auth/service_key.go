@@ -5,7 +5,7 @@ import "time"
 // KeyHash is the SHA-256 of a service key.
 type KeyHash [32]byte
 
-// ServiceKey is one credential of a system that calls for its users (decision 23). The key itself is known to that system alone.
+// ServiceKey is one credential of a system that calls for its users (ADR 29). The key itself is known to that system alone.
 type ServiceKey struct {
 	Hash      KeyHash
 	Service   string

@@ -9,7 +9,7 @@ import (
 	"phonebill/core/id"
 )
 
-// SessionPolicy are the lifetimes of product.md.
+// SessionPolicy are the lifetimes of S-SESSION-IDLE, S-SESSION-IDLE-AUTO, S-SESSION-LIFE and S-DEVICES.
 type SessionPolicy struct {
 	Idle         time.Duration // without auto-login
 	IdleAuto     time.Duration // with auto-login
@@ -27,7 +27,7 @@ func DefaultSessions() SessionPolicy {
 	}
 }
 
-// Session is one login on one device; its row in PostgreSQL is the truth (decision 1).
+// Session is one login on one device; its row in PostgreSQL is the truth (ADR 13).
 type Session struct {
 	ID         id.ID
 	UserID     UserID
@@ -70,7 +70,7 @@ func (p SessionPolicy) IdleOf(s Session) time.Duration {
 	return p.Idle
 }
 
-// Touch notes that a live session is in use; one that is over is never brought back (decision 1).
+// Touch notes that a live session is in use; one that is over is never brought back (ADR 13).
 func (p SessionPolicy) Touch(s Session, now time.Time) Session {
 	if p.Live(s, now) && now.After(s.LastSeenAt) {
 		s.LastSeenAt = now

@@ -159,7 +159,7 @@ func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 // moves no bill that is settled.
 func (c Copy) HiddenBy(epoch time.Time) bool { return !c.settled() && c.AsOf.Before(epoch) }
 
-// SelectableMonths are the months a customer may ask for: the last n including the current one, newest first (decision 6).
+// SelectableMonths are the months a customer may ask for: the last n including the current one, newest first (ADR 18).
 func SelectableMonths(now time.Time, n int) []calendar.Month {
 	months := make([]calendar.Month, n)
 	for i := range months {

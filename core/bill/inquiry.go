@@ -40,10 +40,10 @@ func (s Status) Public() Status {
 	return s
 }
 
-// MaxAttempts is how often one inquiry may ask KOS, the background included (decision 7).
+// MaxAttempts is how often one inquiry may ask KOS, the background included (ADR 19).
 const MaxAttempts = 3
 
-// BackgroundGap is the least time between two background attempts (decision 7).
+// BackgroundGap is the least time between two background attempts (ADR 19).
 const BackgroundGap = 30 * time.Second
 
 // Inquiry is one request for one bill.
@@ -73,7 +73,7 @@ func (q Inquiry) Account() holder.Account {
 }
 
 // ParseMonth reads the month asked for: empty means the current one at now (UFR-BILL-020); one outside the selectable
-// months is a VALIDATION_ERROR on inquiryMonth (decision 6).
+// months is a VALIDATION_ERROR on inquiryMonth (ADR 18).
 func ParseMonth(s string, now time.Time, selectable int) (calendar.Month, error) {
 	if s == "" {
 		return calendar.MonthOf(now), nil
@@ -153,7 +153,7 @@ const (
 	NoSuch                  // a business answer: no such bill or line
 )
 
-// After decides what trouble makes of the inquiry (decisions 7, 8, 12), its attempts counted already. A business answer and the last
+// After decides what trouble makes of the inquiry (ADR 19, ADR 20, ADR 23), its attempts counted already. A business answer and the last
 // attempt end it. While the customer is waiting (interactive) a broken answer ends it too: he is told at once and may ask again. Else the
 // background goes on: at once after a customer's own attempt timed out, later ones BackgroundGap apart and not before retryAfter.
 func (q Inquiry) After(t Trouble, code fault.Code, interactive bool, retryAfter time.Duration, now time.Time) Inquiry {

@@ -1,5 +1,5 @@
 // Package calendar holds the billing month and the calendar date. "Today" and "current month" are always those of
-// Asia/Seoul (product.md), whatever the zone of the machine.
+// Asia/Seoul (R-KST), whatever the zone of the machine.
 package calendar
 
 import (
@@ -36,7 +36,7 @@ func ParseMonth(s string) (Month, error) {
 // String is YYYY-MM.
 func (m Month) String() string { return fmt.Sprintf("%04d-%02d", m.year, int(m.m)) }
 
-// Compact is yyyyMM, the form KOS speaks (decision 6).
+// Compact is yyyyMM, the form KOS speaks (ADR 18).
 func (m Month) Compact() string { return fmt.Sprintf("%04d%02d", m.year, int(m.m)) }
 
 // IsZero tells that there is no month.

@@ -1,19 +1,18 @@
 // Package delivery holds the rules of telling the MVNO AP server about results: at least once, in order per line and
-// event type, retried for three days, then parked for a person (decision 14, kos.md).
+// event type, retried for three days, then parked for a person (ADR 3, R-AP-ANSWERS).
 package delivery
 
 import (
 	"time"
 
 	"phonebill/core/id"
-	"phonebill/core/line"
 )
 
-// Item is one event on its way. Body is the result it tells of.
+// Item is one event to deliver. Body is the result that it reports.
 type Item[T any] struct {
-	ID        id.ID // webhook-id; the same in every attempt
-	Line      line.Number
-	Sequence  int64     // counts from 1 per line and event type, without gaps
+	ID        id.ID     // webhook-id; the same in every attempt
+	Subject   string    // opaque key of what the event is about (a line, for instance); events are ordered by it
+	Sequence  int64     // counts from 1 per subject and event type, without gaps
 	Attempts  int       // attempts made before this one
 	CreatedAt time.Time // when the three days began: the result became final, or a person had it told again
 	Fence     int64     // of the lease under which it was claimed

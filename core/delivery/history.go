@@ -70,7 +70,7 @@ type Told struct {
 // MostShown is how many attempts of an event a list tells.
 const MostShown = 5
 
-// MostCounted is as far as lists are counted; page x size goes no further (product.md).
+// MostCounted is as far as lists are counted; page x size goes no further (S-PAGE).
 const MostCounted = 10_000
 
 // Filter chooses events. Empty fields do not limit.

@@ -17,7 +17,7 @@ const (
 	Invalid                      // the request is malformed; Fields name what is wrong
 	Unauthenticated              // no, wrong, expired or revoked credentials
 	Forbidden                    // known caller without the right
-	NotFound                     // no such thing, or not the caller's (decision 5)
+	NotFound                     // no such thing, or not the caller's (ADR 17)
 	MethodNotAllowed             // the path exists, the method does not
 	Conflict                     // the state of the thing forbids it now
 	TooSlow                      // the body did not arrive in time

@@ -14,32 +14,32 @@ type State uint8
 // The states.
 const (
 	Gone  State = iota // may not be shown
-	Stale              // may be shown, labelled with its age, when KOS cannot answer (decision 12)
+	Stale              // may be shown, labelled with its age, when KOS cannot answer (ADR 23)
 	Early              // as Fresh, but somebody should ask for a new one now, while nobody waits for it
 	Fresh              // may be shown without asking KOS
 )
 
-// Limits are the lifetimes of one kind of copy (product.md, "cache").
+// Limits are the lifetimes of one kind of copy (docs/spec/numbers.md).
 type Limits struct {
 	Soft  time.Duration // fresh until then
 	Hard  time.Duration // stale until then
 	Early time.Duration // how long before Soft, on average, one of many readers asks for a new copy; 0 = none does
 }
 
-// The limits of product.md. Of the readers of the last minutes one renews the copy before it is old (probabilistic early expiry), so that a
-// copy in demand does not become old at all.
+// The limits of docs/spec/numbers.md. Of the readers of the last minutes one renews the copy before it is old
+// (probabilistic early expiry), so that a copy in demand does not become old at all.
 var (
 	Bill      = Limits{Soft: time.Hour, Hard: 7 * 24 * time.Hour, Early: time.Hour / earlyShare}
 	Customer  = Limits{Soft: 4 * time.Hour, Hard: 7 * 24 * time.Hour, Early: 4 * time.Hour / earlyShare}
 	Status    = Limits{Soft: 30 * time.Minute, Hard: 7 * 24 * time.Hour, Early: 30 * time.Minute / earlyShare} // of a line, on a screen
 	PlanList  = Limits{Soft: 24 * time.Hour, Hard: 30 * 24 * time.Hour, Early: 24 * time.Hour / earlyShare}
-	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (decision 10)
+	PlanCheck = Limits{Soft: 60 * time.Second, Hard: 60 * time.Second} // for a change (ADR 22)
 
 	// CheckAge is how old the customer's facts may be for a check that changes nothing. An order itself uses none that
 	// are older than itself.
 	CheckAge = 10 * time.Second
 
-	// Final is for what never changes any more (decision 13).
+	// Final is for what never changes any more (ADR 23).
 	Final = Limits{Soft: math.MaxInt64, Hard: math.MaxInt64}
 
 	// Nothing is for what may not be shown at all.
@@ -50,7 +50,7 @@ var (
 // after it.
 const Skew = 20 * time.Millisecond
 
-// Decide judges a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last change (decision 11), or the
+// Decide judges a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last change (ADR 6), or the
 // moment a question was asked that no older answer will do for; zero when there is none. rnd in [0,1) decides who of many is early.
 func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 	age := now.Sub(fetchedAt)

@@ -7,5 +7,5 @@ type Source string
 const (
 	FromKOS   Source = "KOS"
 	FromCache Source = "CACHE"
-	FromStale Source = "STALE" // KOS cannot answer now; the copy is older than it should be (decision 12)
+	FromStale Source = "STALE" // KOS cannot answer now; the copy is older than it should be (ADR 23)
 )

@@ -1,5 +1,5 @@
 // Package id holds the identifier of everything that phonebill stores: a UUID, made by the application as
-// version 7 (decision 20), so that ids sort by time of birth.
+// version 7 (ADR 27), so that ids sort by time of birth.
 package id
 
 import (

@@ -20,7 +20,7 @@ func Optional(s *string) (Number, error) {
 	return Parse(*s)
 }
 
-// Parse accepts 01012345678 and 010-1234-5678 (decision 6); anything else is a VALIDATION_ERROR on lineNumber. It is part of each
+// Parse accepts 01012345678 and 010-1234-5678 (ADR 18); anything else is a VALIDATION_ERROR on lineNumber. It is part of each
 // request several times over, so it reads by hand what a pattern would say: 01[0-9](-[0-9]{3,4}-[0-9]{4}|[0-9]{7,8}).
 func Parse(s string) (Number, error) {
 	digits := s

@@ -3,7 +3,7 @@ package money
 
 import "strconv"
 
-// Won is an amount in integer won (decision 19). It may be negative (a discount, a price difference).
+// Won is an amount in integer won (ADR 18). It may be negative (a discount, a price difference).
 type Won int64
 
 // String groups by thousands: 89,000원.

@@ -20,7 +20,7 @@ const (
 	Requested  State = "REQUESTED"  // stored; facts not checked yet
 	Validated  State = "VALIDATED"  // pre-check passed; not sent
 	Dispatched State = "DISPATCHED" // attempt stored, about to be or being sent
-	Unknown    State = "UNKNOWN"    // sent, outcome not known (decision 9)
+	Unknown    State = "UNKNOWN"    // sent, outcome not known (ADR 21)
 	Parked     State = "PARKED"     // ambiguous: a person decides
 	Completed  State = "COMPLETED"
 	Rejected   State = "FAILED"
@@ -66,7 +66,7 @@ const (
 	AskAgain                   // a person has a parked order asked about again
 )
 
-// next is the state machine of decision 9 and UFR-PROD-040, cell by cell; a missing cell is forbidden.
+// next is the state machine of ADR 21 and UFR-PROD-040, cell by cell; a missing cell is forbidden.
 var next = map[State]map[Event]State{
 	Requested:  {CheckPassed: Validated, CheckFailed: Rejected, Cancel: Cancelled},
 	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
@@ -85,7 +85,7 @@ func (s State) Final() bool { return len(next[s]) == 0 }
 // budget's last call would check anew when the next one is free, and never get to send while others do the same. KOS judges again anyhow.
 const checkHolds = 2 * time.Minute
 
-// Waits between the steps of a reconciliation (product.md: quiet period 10 s; lease 15 s).
+// Waits between the steps of a reconciliation (S-QUIET, S-LEASE).
 const (
 	QuietPeriod  = 10 * time.Second
 	parkAfter    = 24 * time.Hour
@@ -94,7 +94,7 @@ const (
 	maxRecheck   = 5 * time.Minute // between checks of an order whose facts KOS keeps failing on
 
 	// maxHold is the longest wait for KOS, however long it is away, silent, or takes no change: an order is final 60 s after it answers again
-	// (product.md). A quarter of spread comes on top, and what a last question or attempt in vain takes: 10 s, or 5 s and the quiet period.
+	// (S-RECOVERY). A quarter of spread comes on top, and what a last question or attempt in vain takes: 10 s, or 5 s and the quiet period.
 	maxHold = 30 * time.Second
 
 	// maxSends is how many attempts may end without a verdict before an order is parked: some 20 minutes. Each costs the quiet period and a
@@ -109,7 +109,7 @@ func (o Order) spread(wait time.Duration) time.Duration {
 }
 
 // Order is one request to change one line's plan. TransactionID and EffectiveDate are made once, stored before the first
-// call and reused in every attempt (decisions 9 and 10).
+// call and reused in every attempt (ADR 21, ADR 22).
 type Order struct {
 	ID            id.ID
 	TransactionID id.ID
@@ -157,7 +157,7 @@ const (
 	AnswerAccepted  AnswerKind = iota // done, or accepted for its effective date
 	AnswerRefused                     // a business answer: no
 	AnswerNotSent                     // provably never reached KOS: breaker, quota, no connection
-	AnswerUnknown                     // anything else (decision 9: never FAILED)
+	AnswerUnknown                     // anything else (ADR 21: never FAILED)
 	AnswerAbsent                      // KOS does not know the transaction (answers to questions only)
 	AnswerNoQuery                     // this KOS cannot be asked about transactions (answers to questions only)
 	AnswerAmbiguous                   // the line's plans allow of more than one story (Evident only)
@@ -176,7 +176,7 @@ type Answer struct {
 // Refusal is the reason of KOS's no, in our words.
 type Refusal uint8
 
-// The refusals of kos.md (E101 … E110, E003, E001).
+// The refusals of R-KOS-CODES (E101 … E110, E003, E001).
 const (
 	RefusedOther Refusal = iota
 	RefusedContractTerm
@@ -262,7 +262,7 @@ func (o Order) Overdue(now time.Time) bool {
 	return o.Sends == 0 && calendar.DateOf(now).After(o.EffectiveDate)
 }
 
-// Renew makes an overdue order a new one in all that KOS is told, its day found by the same rule (decision 10).
+// Renew makes an overdue order a new one in all that KOS is told, its day found by the same rule (ADR 22).
 func (o Order) Renew(transaction id.ID, now time.Time) Order {
 	o.TransactionID, o.EffectiveDate = transaction, o.Rule.Day(now)
 	return o

@@ -112,7 +112,7 @@ func TestAnswers(t *testing.T) {
 		for _, kind := range []product.AnswerKind{product.AnswerUnknown, product.AnswerKind(99)} {
 			lost, err := o.Answered(product.Answer{Kind: kind}, now)
 			require.NoError(t, err)
-			require.Equal(t, product.Unknown, lost.State, "never FAILED (decision 9)")
+			require.Equal(t, product.Unknown, lost.State, "never FAILED (ADR 21)")
 			require.Equal(t, now.Add(10*time.Second), lost.NextAttemptAt)
 			require.Equal(t, 1, lost.Reconciles)
 		}
@@ -326,7 +326,7 @@ func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
 	require.Zero(t, o.Sends)
 }
 
-// TestWhatTheLinesPlansTell: where KOS cannot be asked about a transaction, the plans of the line are judged (decision 9).
+// TestWhatTheLinesPlansTell: where KOS cannot be asked about a transaction, the plans of the line are judged (ADR 21).
 func TestWhatTheLinesPlansTell(t *testing.T) {
 	t.Parallel()
 	first := product.FirstOfNextMonth.Day(now)
@@ -365,7 +365,7 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 }
 
 // TestALineThatKOSKeepsFailingOnIsLeftAlone: calls that it gets are calls that others do not get. What may have been sent waits no longer
-// than the bound of product.md allows.
+// than the bound of S-RECOVERY allows.
 func TestALineThatKOSKeepsFailingOnIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	o, at, checks := product.Order{State: product.Requested, RequestedAt: now}, now, 0

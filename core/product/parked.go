@@ -131,5 +131,5 @@ type ParkedOrder struct {
 	Proposal      Resolution // the last one that was not carried out, or none; it may be too old to be confirmed
 }
 
-// MostParkedCounted is as far as the list of parked orders is counted; page x size goes no further (product.md).
+// MostParkedCounted is as far as the list of parked orders is counted; page x size goes no further (S-PAGE).
 const MostParkedCounted = 10_000

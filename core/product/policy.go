@@ -10,7 +10,7 @@ import (
 	"phonebill/core/fault"
 )
 
-// EffectiveRule tells how the day of a change is found (decision 16).
+// EffectiveRule tells how the day of a change is found (ADR 25).
 type EffectiveRule string
 
 // The rules. Days are days in Seoul.
@@ -33,7 +33,7 @@ type Policy struct {
 	OnceAMonth bool            // a line changes its plan once in a calendar month in Seoul
 }
 
-// DefaultPolicy is the first of next month, today when asked for, as often as one likes (decision 16).
+// DefaultPolicy is the first of next month, today when asked for, as often as one likes (ADR 25).
 func DefaultPolicy() Policy { return Policy{Offered: []EffectiveRule{FirstOfNextMonth, Today}} }
 
 // ParsePolicy reads the rules offered, separated by commas, the default first.

@@ -101,7 +101,7 @@ func TestTheFirstOfNextMonth(t *testing.T) {
 	})
 }
 
-// TestAnOverdueOrderIsANewOne (decision 10): what KOS cannot have seen is not sent with a day that is over.
+// TestAnOverdueOrderIsANewOne (ADR 22): what KOS cannot have seen is not sent with a day that is over.
 func TestAnOverdueOrderIsANewOne(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -19,7 +19,7 @@ type Check struct {
 	Message string
 }
 
-// Verdict is the result of all three; all are evaluated whatever the first says (decision 10).
+// Verdict is the result of all three; all are evaluated whatever the first says (ADR 22).
 type Verdict struct{ Checks [3]Check }
 
 // OK tells that every check passed.
@@ -48,7 +48,7 @@ func (v Verdict) firstFailure() *Check {
 	return nil
 }
 
-// Facts are what a pre-check judges, fresh enough for a change (decision 10).
+// Facts are what a pre-check judges, fresh enough for a change (ADR 22).
 type Facts struct {
 	Customer Customer
 	Plans    PlansCopy

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/product"
 )
 
-// TestWhatMayHaveBeenSentIsNotPendingAgain: PENDING is what can be taken back (api.md), whatever way an order goes.
+// TestWhatMayHaveBeenSentIsNotPendingAgain: PENDING is what can be taken back (R-CANCEL), whatever way an order goes.
 func TestWhatMayHaveBeenSentIsNotPendingAgain(t *testing.T) {
 	t.Parallel()
 	answered := func(o product.Order, kind product.AnswerKind) product.Order {

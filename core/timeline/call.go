@@ -16,7 +16,7 @@ var operations = map[string]string{
 	"product.change": "상품 변경", "product.change.status": "상품 변경 결과 조회",
 }
 
-// results of calls: the codes of kos.md that tell something of KOS itself, and those that are none of KOS's (audit.Call).
+// results of calls: the codes of R-KOS-CODES that tell something of KOS itself, and those that are none of KOS's (audit.Call).
 var results = map[string]string{
 	"0000": "정상 응답", "E999": "KOS 시스템 오류", "E429": "KOS 호출 한도 초과",
 	"TIMEOUT": "제한 시간 내 응답 없음", "BROKEN": "연결 끊김 또는 시스템 오류", "MALFORMED": "해석할 수 없는 응답",

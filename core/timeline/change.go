@@ -8,7 +8,7 @@ import (
 	"phonebill/core/product"
 )
 
-// What can happen to a plan change (decision 9, UFR-PROD-040).
+// What can happen to a plan change (ADR 21, UFR-PROD-040).
 const (
 	CheckPassed  What = "CHECK_PASSED"
 	CheckFailed  What = "CHECK_FAILED"

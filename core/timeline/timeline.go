@@ -1,4 +1,4 @@
-// Package timeline tells one request's whole story to staff: what happened and why, in order (api.md, Operations). Stories are made of what
+// Package timeline tells one request's whole story to staff: what happened and why, in order (R-API-OPS). Stories are made of what
 // the books hold anyway: request rows, states, the log of KOS calls, attempts to deliver, what persons said. There is no personal data in
 // them: lines are masked, what was asked and answered is left out.
 package timeline

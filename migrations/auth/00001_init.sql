@@ -69,7 +69,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_user ON sessions (user_id, created_at);
 CREATE INDEX sessions_revoked ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 
--- Append-only, and without a foreign key to users (decision 18).
+-- Append-only, and without a foreign key to users (ADR 26).
 CREATE TABLE login_history (
     id uuid PRIMARY KEY,
     at timestamptz NOT NULL,

@@ -1,12 +1,12 @@
 -- Versions and epochs of accounts, guesses under judgement, second factors, rotation of signing keys, service keys, the audit log.
--- Every added column is nullable or has a default: the previous release goes on writing rows without it (decision 24).
+-- Every added column is nullable or has a default: the previous release goes on writing rows without it (ADR 30).
 
 -- +goose Up
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '60s';
 
 -- version counts every change of the account (optimistic updates); epoch counts changes of its rights and epoch_at is when the last
--- one happened: tokens of an older epoch are dead (decision 2).
+-- one happened: tokens of an older epoch are dead (ADR 14).
 ALTER TABLE users
     ADD COLUMN version bigint NOT NULL DEFAULT 1,
     ADD COLUMN epoch bigint NOT NULL DEFAULT 0,
@@ -28,7 +28,7 @@ ALTER TABLE login_attempts
 -- leaves it empty; revoked_at stands in.
 ALTER TABLE sessions ADD COLUMN noted_at timestamptz;
 
--- Which system logged the user in, when it was not the user's own device (decision 23).
+-- Which system logged the user in, when it was not the user's own device (ADR 29).
 ALTER TABLE login_history ADD COLUMN service text NOT NULL DEFAULT '';
 
 -- A key signs from active_at (null: since it was created) until a younger one does; it is refused from retired_at on.
@@ -53,7 +53,7 @@ CREATE TABLE user_recovery_codes (
     PRIMARY KEY (user_id, code_index)
 );
 
--- Credentials of other systems that call us for their users (decision 23). key_hash is SHA-256 of a 256-bit random key.
+-- Credentials of other systems that call us for their users (ADR 29). key_hash is SHA-256 of a 256-bit random key.
 CREATE TABLE service_keys (
     key_hash bytea PRIMARY KEY,
     service text NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE service_keys (
     retired_at timestamptz
 );
 
--- What staff did: append-only, without foreign keys, hash-chained per writer (decision 18). detail is JSON without personal data.
+-- What staff did: append-only, without foreign keys, hash-chained per writer (ADR 26). detail is JSON without personal data.
 CREATE TABLE audit_log (
     writer uuid NOT NULL,
     seq bigint NOT NULL,

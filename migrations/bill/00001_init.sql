@@ -26,7 +26,7 @@ CREATE TABLE inquiries (
     requested_at timestamptz NOT NULL,
     processed_at timestamptz,
     as_of timestamptz,
-    version_id uuid, -- no foreign key: a cached answer must be recordable whatever bill_versions is doing (decision 15)
+    version_id uuid, -- no foreign key: a cached answer must be recordable whatever bill_versions is doing (ADR 24)
     summary_sealed bytea,
     failure_code text NOT NULL DEFAULT '',
     attempts bigint NOT NULL DEFAULT 0,

@@ -1,6 +1,6 @@
 -- Retention: inquiries and their deliveries 2 years, bills that newer ones have replaced as long.
 -- The service may call these functions and may not delete by itself: they drop nothing that is younger than the period prescribed, whatever
--- they are asked. Ids are UUIDv7 (decision 20), so what is old is found by the primary key.
+-- they are asked. Ids are UUIDv7 (ADR 27), so what is old is found by the primary key.
 
 -- +goose Up
 SET LOCAL lock_timeout = '5s';
@@ -29,7 +29,7 @@ $$;
 REVOKE ALL ON FUNCTION purge_inquiries(integer, bigint) FROM public;
 GRANT EXECUTE ON FUNCTION purge_inquiries(integer, bigint) TO phonebill_bill;
 
--- The newest version of a bill is kept for good (decision 13). One that has been replaced is shown no more a week later at most (hard limit of
+-- The newest version of a bill is kept for good (ADR 23). One that has been replaced is shown no more a week later at most (hard limit of
 -- a stale copy), so inquiries that refer to it are older than the period too.
 -- +goose StatementBegin
 CREATE FUNCTION purge_bill_versions(keep_years integer, batch bigint) RETURNS bigint

@@ -1,4 +1,4 @@
--- The KOS link, shared by bill and product: quota ledger, call log, last good copies, line epochs (decisions 11, 13, 20).
+-- The KOS link, shared by bill and product: quota ledger, call log, last good copies, line epochs (ADR 6, ADR 23, ADR 27).
 -- *_sealed columns are ciphertext (AES-256-GCM), *_index columns are keyed HMACs for equality search.
 
 -- +goose Up
@@ -41,7 +41,7 @@ CREATE TABLE plan_copies (
     sealed bytea NOT NULL
 );
 
--- Nothing told about a line before its epoch may be shown (decision 11).
+-- Nothing told about a line before its epoch may be shown (ADR 6).
 CREATE TABLE line_epochs (
     line_index bytea PRIMARY KEY,
     at timestamptz NOT NULL

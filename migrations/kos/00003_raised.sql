@@ -1,4 +1,4 @@
--- When an epoch was stored, by this database's clock: instances pull what was raised and tell their cache (decision 11). The previous
+-- When an epoch was stored, by this database's clock: instances pull what was raised and tell their cache (ADR 6). The previous
 -- release stamps first raises alone; its later ones are told to the cache by the instance that raises, as before.
 
 -- +goose Up

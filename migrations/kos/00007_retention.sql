@@ -1,6 +1,6 @@
 -- Retention: the log of KOS calls 1 year.
 -- The service may call these functions and may not delete by itself: they drop nothing that is younger than the period prescribed, whatever
--- they are asked. Ids are UUIDv7 (decision 20), so what is old is found by the primary key.
+-- they are asked. Ids are UUIDv7 (ADR 27), so what is old is found by the primary key.
 
 -- +goose Up
 SET LOCAL lock_timeout = '5s';

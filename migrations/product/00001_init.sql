@@ -37,7 +37,7 @@ CREATE TABLE change_orders (
     delivery_fence bigint NOT NULL DEFAULT 0,
     delivered_at timestamptz
 );
--- One live change per line (decision 10).
+-- One live change per line (ADR 22).
 CREATE UNIQUE INDEX change_orders_live ON change_orders (line_index)
 WHERE state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED');
 CREATE INDEX change_orders_history ON change_orders (user_id, requested_at DESC, id DESC);

@@ -1,4 +1,4 @@
--- Orders as decisions 10 and 16 want them: idempotency keys, the plan as it was ordered, the rule of the day, a version.
+-- Orders as ADR 22 and ADR 25 want them: idempotency keys, the plan as it was ordered, the rule of the day, a version.
 -- Expand only: the release before neither knows nor needs the columns. It does not raise versions; the conditions of the new release's
 -- writes name the states, too.
 

@@ -11,23 +11,23 @@ import (
 
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
 // use is the key's use for the n-th request.
-func use(key string, n int) idempotency.Use {
-	k, err := idempotency.ParseKey(key)
+func use(key string, n int) request.KeyUse {
+	k, err := request.ParseKey(key)
 	if err != nil {
 		panic(err)
 	}
-	return idempotency.Use{User: Owner().UserID, Key: k, Payload: idempotency.PayloadOf(key), Request: numbered(n), At: after(n)}
+	return request.KeyUse{User: Owner().UserID, Key: k, Payload: request.PayloadOf(key), Request: numbered(n), At: after(n)}
 }
 
 // unlike is a first use as one sees it who asks for something else.
-func unlike(first idempotency.Use) idempotency.Use {
-	first.Payload = idempotency.Payload{}
+func unlike(first request.KeyUse) request.KeyUse {
+	first.Payload = request.Payload{}
 	return first
 }
 
@@ -38,14 +38,14 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 	t.Run("a key stands for its first request", func(t *testing.T) {
 		t.Parallel()
 		keys, first := open(t), use("k-1", 1)
-		claim := func(u idempotency.Use, since time.Time, instead id.ID) idempotency.Use {
+		claim := func(u request.KeyUse, since time.Time, instead id.ID) request.KeyUse {
 			got, err := keys.Claim(t.Context(), u, since, instead)
 			require.NoError(t, err)
 			return got
 		}
 		require.Equal(t, first, claim(first, long, id.ID{}))
 		again := use("k-1", 2)
-		again.Payload = idempotency.PayloadOf("else")
+		again.Payload = request.PayloadOf("else")
 		require.Equal(t, unlike(first), claim(again, long, id.ID{}))
 		require.Equal(t, use("k-2", 2), claim(use("k-2", 2), long, id.ID{}), "another key")
 		other := again
@@ -60,7 +60,7 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 		t.Parallel()
 		keys, first := open(t), use("k", 1)
 		require.NoError(t, keys.Release(t.Context(), first), "nothing to release")
-		claim := func(u idempotency.Use) idempotency.Use {
+		claim := func(u request.KeyUse) request.KeyUse {
 			got, err := keys.Claim(t.Context(), u, long, id.ID{})
 			require.NoError(t, err)
 			return got
@@ -136,7 +136,7 @@ func cancelledOrders(t *testing.T, orders ports.Orders) {
 
 func keyedOrders(t *testing.T, orders ports.Orders) {
 	t.Helper()
-	used := func(u idempotency.Use, since time.Time) (idempotency.Use, error) {
+	used := func(u request.KeyUse, since time.Time) (request.KeyUse, error) {
 		return orders.Used(t.Context(), u, since)
 	}
 	first := use("k", 1)
@@ -153,14 +153,14 @@ func keyedOrders(t *testing.T, orders ports.Orders) {
 	require.NoError(t, err)
 	require.Equal(t, first, got)
 	other := use("k", 9)
-	other.Payload = idempotency.PayloadOf("else")
+	other.Payload = request.PayloadOf("else")
 	got, err = used(other, start)
 	require.NoError(t, err)
 	require.Equal(t, unlike(first), got)
 	_, err = used(first, after(2))
 	requireFault(t, fault.ResourceNotFound, err)
 	next := use("k", 4)
-	next.At = first.At.Add(idempotency.Window + time.Microsecond)
+	next.At = first.At.Add(request.KeyWindow + time.Microsecond)
 	require.NoError(t, orders.Add(t.Context(), order(4, Line(4)), next), "a day later the key is new")
 }
 

@@ -21,6 +21,8 @@ type Mailbag[T any] struct {
 	Outbox ports.Outbox[T]
 	// Final stores the result numbered n of a line, final at that moment, and answers its id and the body that is to be told.
 	Final func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, T)
+	// LineOf returns the line that a body is about, which is what the events of these outboxes are ordered by.
+	LineOf func(T) line.Number
 }
 
 // BillMail puts completed inquiries into the outbox.
@@ -34,7 +36,7 @@ func BillMail(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquirie
 		q = q.Complete(c, freshness.FromKOS, at)
 		noError(t, inquiries.Add(t.Context(), q))
 		return q.ID, ports.BillResult{Inquiry: q, Bill: &c.Bill}
-	}}
+	}, func(r ports.BillResult) line.Number { return r.Inquiry.Line }}
 }
 
 // ChangeMail puts completed orders into the outbox.
@@ -47,7 +49,7 @@ func ChangeMail(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) Ma
 		o, err := orders.Save(t.Context(), o, at)
 		noError(t, err)
 		return o.ID, ports.ChangeResult{Order: o}
-	}}
+	}, func(r ports.ChangeResult) line.Number { return r.Order.Line }}
 }
 
 var (
@@ -81,19 +83,23 @@ func told[T any](items []delivery.Item[T]) map[int64]id.ID {
 const outboxLease = 10 * time.Second
 
 // claim claims at most ten lines, two events of each.
-func claim[T any](t *testing.T, box ports.Outbox[T], at time.Time) map[line.Number][]delivery.Item[T] {
+func claim[T any](t *testing.T, bag Mailbag[T], at time.Time) map[line.Number][]delivery.Item[T] {
 	t.Helper()
-	batches, err := box.Claim(t.Context(), at, outboxLease, 10, 2)
+	batches, err := bag.Outbox.Claim(t.Context(), at, outboxLease, 10, 2)
 	require.NoError(t, err)
-	of := map[line.Number][]delivery.Item[T]{}
+	of, subjects := map[line.Number][]delivery.Item[T]{}, map[string]bool{}
 	for _, b := range batches {
 		require.NotEmpty(t, b)
-		require.NotContains(t, of, b[0].Line, "a line is there once")
+		number := bag.LineOf(b[0].Body)
+		require.NotContains(t, of, number, "a line is there once")
+		require.NotContains(t, subjects, b[0].Subject, "each line has a subject of its own")
+		subjects[b[0].Subject] = true
 		for i, item := range b {
-			require.Equal(t, b[0].Line, item.Line)
+			require.Equal(t, number, bag.LineOf(item.Body))
+			require.Equal(t, b[0].Subject, item.Subject)
 			require.Equal(t, b[0].Sequence+int64(i), item.Sequence, "in order")
 		}
-		of[b[0].Line] = b
+		of[number] = b
 	}
 	return of
 }
@@ -104,14 +110,17 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 	t.Run("an event tells its result, leased", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
-		require.Empty(t, claim(t, bag.Outbox, after(100)))
+		require.Empty(t, claim(t, bag, after(100)))
 		event, body := bag.Final(t, 1, Line(1), after(5))
-		require.Empty(t, claim(t, bag.Outbox, after(4)), "not due")
-		want := delivery.Item[T]{ID: event, Line: Line(1), Sequence: 1, CreatedAt: after(5), Fence: 1, Body: body}
-		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag.Outbox, after(5))[Line(1)])
-		require.Empty(t, claim(t, bag.Outbox, after(14)), "leased")
+		require.Empty(t, claim(t, bag, after(4)), "not due")
+		want := delivery.Item[T]{ID: event, Sequence: 1, CreatedAt: after(5), Fence: 1, Body: body}
+		first := claim(t, bag, after(5))[Line(1)]
+		require.NotEmpty(t, first)
+		want.Subject = first[0].Subject
+		require.Equal(t, []delivery.Item[T]{want}, first)
+		require.Empty(t, claim(t, bag, after(14)), "leased")
 		want.Fence = 2
-		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag.Outbox, after(15))[Line(1)], "not settled in time: the same number, a new fence")
+		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag, after(15))[Line(1)], "not settled in time: the same number, a new fence")
 	})
 	t.Run("a line is leased as a whole, its oldest events first, whatever else comes", func(t *testing.T) {
 		t.Parallel()
@@ -120,22 +129,22 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 			bag.Final(t, n, Line(1), after(10-n)) // the oldest became final last
 		}
 		bag.Final(t, 4, Line(2), after(1))
-		first := claim(t, bag.Outbox, after(100))
+		first := claim(t, bag, after(100))
 		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, told(first[Line(1)]))
 		require.Equal(t, map[int64]id.ID{1: numbered(4)}, told(first[Line(2)]), "each line counts for itself")
 		bag.Final(t, 5, Line(1), after(101))
-		require.Empty(t, claim(t, bag.Outbox, after(102)))
+		require.Empty(t, claim(t, bag, after(102)))
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(103), delivered(first[Line(1)]...)...))
-		require.Equal(t, map[int64]id.ID{3: numbered(3), 4: numbered(5)}, told(claim(t, bag.Outbox, after(103))[Line(1)]))
+		require.Equal(t, map[int64]id.ID{3: numbered(3), 4: numbered(5)}, told(claim(t, bag, after(103))[Line(1)]))
 	})
 	t.Run("what was claimed first stays first, though an older one follows", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		bag.Final(t, 5, Line(1), after(5))
-		require.Len(t, claim(t, bag.Outbox, after(6))[Line(1)], 1)
+		require.Len(t, claim(t, bag, after(6))[Line(1)], 1)
 		bag.Final(t, 1, Line(1), after(7))
-		require.Empty(t, claim(t, bag.Outbox, after(8)))
-		require.Equal(t, map[int64]id.ID{1: numbered(5), 2: numbered(1)}, told(claim(t, bag.Outbox, after(16))[Line(1)]))
+		require.Empty(t, claim(t, bag, after(8)))
+		require.Equal(t, map[int64]id.ID{1: numbered(5), 2: numbered(1)}, told(claim(t, bag, after(16))[Line(1)]))
 	})
 	t.Run("a failed event holds its line and gives the rest back", func(t *testing.T) {
 		t.Parallel()
@@ -143,11 +152,11 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		for n := 1; n <= 3; n++ {
 			bag.Final(t, n, Line(1), after(n))
 		}
-		items := claim(t, bag.Outbox, after(10))[Line(1)]
+		items := claim(t, bag, after(10))[Line(1)]
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(11),
 			as(items[0], refused, delivery.Pending, after(30)), as(items[1], held, delivery.Pending, after(11))))
-		require.Empty(t, claim(t, bag.Outbox, after(29)), "the line waits with its first event")
-		again := claim(t, bag.Outbox, after(30))[Line(1)]
+		require.Empty(t, claim(t, bag, after(29)), "the line waits with its first event")
+		again := claim(t, bag, after(30))[Line(1)]
 		require.Equal(t, told(items), told(again))
 		require.Equal(t, []int{1, 0}, []int{again[0].Attempts, again[1].Attempts}, "what was not tried is not counted")
 	})
@@ -157,24 +166,24 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		for n := 1; n <= 3; n++ {
 			bag.Final(t, n, Line(1), after(n))
 		}
-		items := claim(t, bag.Outbox, after(10))[Line(1)]
+		items := claim(t, bag, after(10))[Line(1)]
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(11),
 			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], held, delivery.Pending, after(11))))
-		require.Equal(t, map[int64]id.ID{2: numbered(2), 3: numbered(3)}, told(claim(t, bag.Outbox, after(11))[Line(1)]))
+		require.Equal(t, map[int64]id.ID{2: numbered(2), 3: numbered(3)}, told(claim(t, bag, after(11))[Line(1)]))
 	})
 	t.Run("who comes late settles nothing, and nobody else suffers from it", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		bag.Final(t, 1, Line(1), after(1))
-		late := claim(t, bag.Outbox, after(10))[Line(1)][0]
+		late := claim(t, bag, after(10))[Line(1)][0]
 		bag.Final(t, 2, Line(2), after(1))
-		current := claim(t, bag.Outbox, after(20))
+		current := claim(t, bag, after(20))
 		ghost := late
 		ghost.ID = numbered(77)
 		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(late, current[Line(2)][0], ghost)...))
 		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(2)][0])...))
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(1)]...)...))
-		require.Empty(t, claim(t, bag.Outbox, after(100)))
+		require.Empty(t, claim(t, bag, after(100)))
 	})
 	t.Run("a claim takes no more lines than asked for, and claim by claim all of them", func(t *testing.T) {
 		t.Parallel()
@@ -220,11 +229,11 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		}
 		for n := range 7 {
 			at := after(100 * (n + 1))
-			items := claim(t, bag.Outbox, at)[Line(1)]
+			items := claim(t, bag, at)[Line(1)]
 			require.NoError(t, bag.Outbox.Settle(t.Context(), at,
 				as(items[0], refused, delivery.Pending, at), as(items[1], held, delivery.Pending, at)))
 		}
-		items := claim(t, bag.Outbox, after(800))[Line(1)]
+		items := claim(t, bag, after(800))[Line(1)]
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(800),
 			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], accepted, delivery.Delivered, time.Time{})))
 		page, total := list(t, bag, delivery.Filter{Page: 1, Size: 2})
@@ -261,17 +270,17 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) Mailbag[T]) {
 		for n := 1; n <= 3; n++ {
 			bag.Final(t, n, Line(1), after(n))
 		}
-		items := claim(t, bag.Outbox, after(10))[Line(1)]
+		items := claim(t, bag, after(10))[Line(1)]
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(10),
 			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], accepted, delivery.Delivered, time.Time{})))
-		require.Len(t, claim(t, bag.Outbox, after(11))[Line(1)], 1, "the third is out")
+		require.Len(t, claim(t, bag, after(11))[Line(1)], 1, "the third is out")
 		requireFault(t, fault.ResourceNotFound, box.Replay(t.Context(), numbered(77), after(12)))
 		requireFault(t, fault.StateConflict, box.Replay(t.Context(), numbered(3), after(12)))
 		require.NoError(t, box.Replay(t.Context(), numbered(1), after(12)))
 		require.NoError(t, box.Replay(t.Context(), numbered(2), after(12)))
 		requireFault(t, fault.StateConflict, box.Replay(t.Context(), numbered(2), after(12)))
-		require.Empty(t, claim(t, bag.Outbox, after(20)), "the line is leased")
-		again := claim(t, bag.Outbox, after(21))[Line(1)]
+		require.Empty(t, claim(t, bag, after(20)), "the line is leased")
+		again := claim(t, bag, after(21))[Line(1)]
 		require.Equal(t, map[int64]id.ID{1: numbered(1), 2: numbered(2)}, told(again))
 		require.Zero(t, again[0].Attempts)
 		require.Equal(t, after(12), again[0].CreatedAt, "the three days begin again")
@@ -288,7 +297,7 @@ func parallelClaims[T any](t *testing.T, bag Mailbag[T]) {
 	t.Helper()
 	const lines, each, claimers = 3, 20, 6
 	var mu sync.Mutex
-	out := map[line.Number]bool{}
+	out := map[string]bool{}
 	numbers := map[line.Number][]int64{}
 	left := lines * each
 	var all sync.WaitGroup
@@ -304,18 +313,19 @@ func parallelClaims[T any](t *testing.T, bag Mailbag[T]) {
 		noError(t, err)
 		for _, b := range batches {
 			mu.Lock()
-			if out[b[0].Line] {
-				t.Errorf("%s is out twice", b[0].Line)
+			if out[b[0].Subject] {
+				t.Errorf("%x is out twice", b[0].Subject)
 			}
-			out[b[0].Line] = true
+			out[b[0].Subject] = true
 			for _, i := range b {
-				numbers[i.Line] = append(numbers[i.Line], i.Sequence)
+				of := bag.LineOf(i.Body)
+				numbers[of] = append(numbers[of], i.Sequence)
 			}
 			mu.Unlock()
 		}
 		for _, b := range batches {
 			mu.Lock()
-			delete(out, b[0].Line)
+			delete(out, b[0].Subject)
 			left -= len(b)
 			mu.Unlock()
 			noError(t, bag.Outbox.Settle(t.Context(), after(1), delivered(b...)...))

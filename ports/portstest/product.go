@@ -12,10 +12,10 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/money"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -45,7 +45,7 @@ func ordered() product.Plan {
 }
 
 // unkeyed is a request without an idempotency key.
-var unkeyed idempotency.Use
+var unkeyed request.KeyUse
 
 // saved stores the order and answers it with its new version.
 func saved(t *testing.T, orders ports.Orders, o product.Order) product.Order {

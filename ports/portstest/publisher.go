@@ -18,7 +18,7 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 	event := func(n int) delivery.Item[ports.ChangeResult] {
 		o := done(order(n, Line(n)), after(n))
 		return delivery.Item[ports.ChangeResult]{
-			ID: numbered(n), Line: o.Line, Sequence: 1, CreatedAt: o.ProcessedAt, Body: ports.ChangeResult{Order: o},
+			ID: numbered(n), Sequence: 1, CreatedAt: o.ProcessedAt, Body: ports.ChangeResult{Order: o},
 		}
 	}
 	t.Run("a receiver that is well gets everything", func(t *testing.T) {

@@ -27,26 +27,19 @@ UPDATE inquiries i SET next_attempt_at = @lease_until::timestamptz, fence = i.fe
 FROM due WHERE i.id = due.id
 RETURNING i.*;
 
--- The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
--- plans that are made for all parameters, too.
+-- One page of a customer's history from its first row on (HistoryStart of sql/request), by the index of history: each row
+-- shown costs one page of the table, however deep the page is. A range that is always there is used by plans that are made
+-- for all parameters, too.
 -- name: InquiryHistory :many
-SELECT i.* FROM (
-    SELECT p.id FROM inquiries p
-    WHERE p.user_id = @user_id AND p.line_index = ANY(@lines::bytea[])
-        AND p.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
-        AND p.requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
-        AND (@status::text = '' OR p.status = @status::text)
-    ORDER BY p.requested_at DESC, p.id DESC LIMIT @size::bigint OFFSET @skip::bigint
-) AS page
-JOIN inquiries i ON i.id = page.id
-ORDER BY i.requested_at DESC, i.id DESC;
-
--- name: CountInquiries :one
-SELECT count(*) FROM inquiries
-WHERE user_id = @user_id AND line_index = ANY(@lines::bytea[])
-    AND requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
-    AND requested_at < coalesce(sqlc.narg('before')::timestamptz, 'infinity')
-    AND (@status::text = '' OR status = @status::text);
+SELECT * FROM inquiries i
+WHERE i.user_id = @user_id AND i.line_index = ANY(@lines::bytea[])
+    AND i.requested_at >= coalesce(sqlc.narg('since')::timestamptz, '-infinity')
+    AND (i.requested_at, i.id) <= (@from_at::timestamptz, @from_id::uuid)
+    AND (@status::text = '' OR i.status = @status::text)
+ORDER BY i.requested_at DESC, i.id DESC LIMIT @size::bigint;
 
 -- name: BillVersions :many
 SELECT id, line_index, month, sealed FROM bill_versions WHERE id = ANY(@ids::uuid[]);
+
+-- name: InquiriesByID :many
+SELECT * FROM inquiries WHERE id = ANY(@ids::uuid[]);

@@ -12,7 +12,3 @@ WHERE order_id = @order_id ORDER BY step DESC LIMIT @most::bigint;
 -- name: WordsOf :many
 SELECT at, by_user, outcome, reason, applied FROM order_resolutions
 WHERE order_id = @order_id ORDER BY number DESC LIMIT @most::bigint;
-
--- The newest attempts to tell one event, newest first.
--- name: AttemptsOf :many
-SELECT at, state, note FROM delivery_attempts WHERE event_id = @event_id ORDER BY fence DESC LIMIT @most::bigint;

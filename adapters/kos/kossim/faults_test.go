@@ -25,7 +25,7 @@ func recordWith(t *testing.T, sim *kossim.Simulator, authorization string) *http
 	return rec
 }
 
-// virtual opens a simulator with the delays of kos.md whose clock is that of the bubble, moved to noon.
+// virtual opens a simulator with the delays of R-KOS-DELAYS whose clock is that of the bubble, moved to noon.
 func virtual(t *testing.T, edit func(*kossim.Options)) *kossim.Simulator {
 	t.Helper()
 	start := time.Now()

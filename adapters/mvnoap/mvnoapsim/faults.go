@@ -5,7 +5,7 @@ import "fmt"
 // Mode is the way a fault shows.
 type Mode string
 
-// The modes of kos.md. Nothing is stored of a notification that fails.
+// The modes of R-AP-SIM. Nothing is stored of a notification that fails.
 const (
 	Fail   Mode = "fail"   // answers Status
 	Hang   Mode = "hang"   // no answer until the client leaves

@@ -12,7 +12,7 @@ import (
 	"strconv"
 )
 
-// MinMajor is the oldest PostgreSQL that phonebill supports (decision 20).
+// MinMajor is the oldest PostgreSQL that phonebill supports (ADR 27).
 const MinMajor = 15
 
 // FindBinaries finds the folder of PostgreSQL's server programs (postgres, initdb), version 15 or newer. It looks in

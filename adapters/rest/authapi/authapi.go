@@ -14,12 +14,10 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/auth/admin"
-	"phonebill/core/auth/caller"
-	"phonebill/core/auth/history"
 	"phonebill/core/auth/login"
-	"phonebill/core/auth/mfa"
-	"phonebill/core/auth/password"
-	"phonebill/core/auth/sessions"
+	"phonebill/core/auth/selfservice"
+	"phonebill/core/auth/servicekeys"
+
 	"phonebill/core/personal"
 	"phonebill/ports"
 )
@@ -27,13 +25,13 @@ import (
 // Handlers implements the generated strict server.
 type Handlers struct {
 	Logins    *login.Service
-	Passwords *password.Service
+	Passwords *selfservice.Passwords
 	Access    *access.Service
-	MFA       *mfa.Service
-	Sessions  *sessions.Service
+	MFA       *selfservice.SecondFactors
+	Sessions  *selfservice.Sessions
 	Admin     *admin.Service
-	History   *history.Service
-	Callers   *caller.Registry
+	History   *selfservice.LoginHistory
+	Callers   *servicekeys.Registry
 	JWKS      func() []byte // RFC 7517 JSON
 	Now       ports.Clock
 	// PlainCookies lets the device cookie travel over plain HTTP; for a machine of one's own only.

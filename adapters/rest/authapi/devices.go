@@ -9,7 +9,7 @@ import (
 	"phonebill/adapters/rest/edge"
 	gen "phonebill/adapters/rest/internal/authgen"
 	"phonebill/core/auth"
-	"phonebill/core/auth/caller"
+	"phonebill/core/auth/servicekeys"
 	"phonebill/core/personal"
 )
 
@@ -49,9 +49,9 @@ func devicesOf(ctx context.Context) []personal.Secret {
 	return devices
 }
 
-// from is where a login or refresh came from: as seen, or as a service with a good credential tells (decision 23).
+// from is where a login or refresh came from: as seen, or as a service with a good credential tells (ADR 29).
 func (h *Handlers) from(ctx context.Context, p gen.RefreshParams) (auth.Client, error) {
-	return h.Callers.Identify(ctx, edge.ClientOf(ctx), caller.Request{
+	return h.Callers.Identify(ctx, edge.ClientOf(ctx), servicekeys.Request{
 		Credential: personal.NewSecret(value(p.XServiceCredential)), Address: value(p.XEndUserAddress), UserAgent: value(p.XEndUserAgent),
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"phonebill/adapters/rest/edge"
 	"phonebill/adapters/rest/gate"
 	gen "phonebill/adapters/rest/internal/authgen"
-	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/selfservice"
 	"phonebill/core/personal"
 )
 
@@ -25,7 +25,7 @@ func (h *Handlers) BeginTotp(ctx context.Context, r gen.BeginTotpRequestObject) 
 // ConfirmTotp makes the second factor count.
 func (h *Handlers) ConfirmTotp(ctx context.Context, r gen.ConfirmTotpRequestObject) (gen.ConfirmTotpResponseObject, error) {
 	p := gate.Principal(ctx)
-	codes, err := h.MFA.Confirm(ctx, mfa.Confirmation{
+	codes, err := h.MFA.Confirm(ctx, selfservice.Confirmation{
 		UserID: p.UserID, Session: p.SessionID, Code: personal.NewSecret(r.Body.Otp), EndOthers: value(r.Body.EndOtherSessions),
 		Devices: devicesOf(ctx), From: edge.ClientOf(ctx),
 	})

@@ -7,14 +7,14 @@ import (
 	"phonebill/adapters/rest/gate"
 	gen "phonebill/adapters/rest/internal/authgen"
 	common "phonebill/adapters/rest/internal/commongen"
-	"phonebill/core/auth/password"
+	"phonebill/core/auth/selfservice"
 	"phonebill/core/personal"
 )
 
 // proof is the caller with the password, and a code if there is one, that were typed once more.
-func proof(ctx context.Context, current string, otp *string) password.Request {
+func proof(ctx context.Context, current string, otp *string) selfservice.PasswordRequest {
 	p := gate.Principal(ctx)
-	return password.Request{
+	return selfservice.PasswordRequest{
 		UserID: p.UserID, Session: p.SessionID, Current: personal.NewSecret(current), Code: personal.NewSecret(value(otp)),
 		Devices: devicesOf(ctx), From: edge.ClientOf(ctx),
 	}

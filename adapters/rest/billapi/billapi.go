@@ -10,8 +10,8 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -44,7 +44,7 @@ func (h *Handlers) InquireBill(ctx context.Context, r gen.InquireBillRequestObje
 	if r.Body.InquiryMonth != nil {
 		month = *r.Body.InquiryMonth
 	}
-	key, err := idempotency.Optional(r.Params.IdempotencyKey)
+	key, err := request.OptionalKey(r.Params.IdempotencyKey)
 	if err != nil {
 		return nil, err
 	}

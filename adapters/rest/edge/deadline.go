@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Deadlines of a request (product.md: the client has its answer within 3.0 s). The gateway's is later, so that a service that
+// Deadlines of a request (S-ANSWER: the client has its answer within 3.0 s). The gateway's is later, so that a service that
 // runs out of time may still say so itself.
 const (
 	ServiceDeadline = 2850 * time.Millisecond
 	GatewayDeadline = 2950 * time.Millisecond
 )
 
-// longestPoll is the most seconds that ?wait= may ask for (api.md).
+// longestPoll is the most seconds that ?wait= may ask for (S-LONG-POLL).
 const longestPoll = 25
 
 // Deadline ends a request's context after limit, whatever hangs below; a long poll has the seconds it asks for on top. It copies

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/fault"
 )
 
-// BodyLimit is the largest request body in bytes (product.md: 64 KiB).
+// BodyLimit is the largest request body in bytes (S-BODY: 64 KiB).
 const BodyLimit = 64 << 10
 
 // Fail answers an error; problem.Writer.Write is one.

@@ -66,7 +66,7 @@ func ClientOf(ctx context.Context) auth.Client {
 }
 
 // WhoCalls drops the headers by which outsiders could claim to be somebody: X-User-* from everybody, X-Forwarded-* and
-// their kin from peers that are not trusted (decision 23). It puts the caller's address and device into the context.
+// their kin from peers that are not trusted (ADR 29). It puts the caller's address and device into the context.
 func WhoCalls(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

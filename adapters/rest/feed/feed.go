@@ -1,4 +1,4 @@
-// Package feed serves the auth service's internal API: which tokens are dead and which keys are good (decision 2), and which sessions
+// Package feed serves the auth service's internal API: which tokens are dead and which keys are good (ADR 14), and which sessions
 // are in use. It is mounted on the internal listener alone, behind Protected; no route of the gateway leads to it.
 package feed
 

@@ -1,6 +1,6 @@
 // Package gateway is the single entry (:8080): it routes by the services' specifications, lets only good tokens through, and
 // answers for itself in the one envelope. What staff see of the running system (openapi/operations.yaml) is its own as well. KOS is behind
-// no route (decision 17).
+// no route (ADR 2).
 package gateway
 
 import (

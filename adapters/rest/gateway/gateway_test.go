@@ -21,7 +21,7 @@ import (
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
 	"phonebill/core/fault"
-	"phonebill/core/operations/overview"
+	"phonebill/core/staff/cases"
 )
 
 type gate struct{}
@@ -42,7 +42,7 @@ func named(name string) http.Handler {
 }
 
 func config() gateway.Config {
-	own := &opsapi.Handlers{Overview: &overview.Service{Instances: &memory.Instances{}}}
+	own := &opsapi.Handlers{Overview: &cases.Overview{Instances: &memory.Instances{}}}
 	return gateway.Config{
 		Auth: named("auth"), Bill: named("bill"), Product: named("product"), Operations: own.Mount, Gate: gate{},
 		Log:    slog.New(slog.DiscardHandler),

@@ -11,7 +11,7 @@ import (
 	"phonebill/adapters/rest/gateway"
 )
 
-// TestLoginPassesWhole: device cookies and service credentials reach the auth service, and its cookie the client (decisions 4, 23).
+// TestLoginPassesWhole: device cookies and service credentials reach the auth service, and its cookie the client (ADR 16, ADR 29).
 func TestLoginPassesWhole(t *testing.T) {
 	t.Parallel()
 	const cookie = "phonebill_device_1f2e3d4c=d1.x; Path=/api/v1/auth; HttpOnly; SameSite=Lax"

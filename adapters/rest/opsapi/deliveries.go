@@ -7,15 +7,15 @@ import (
 	"phonebill/adapters/rest/gate"
 	gen "phonebill/adapters/rest/internal/opsgen"
 	"phonebill/adapters/rest/paging"
-	"phonebill/core/audit/record"
 	"phonebill/core/delivery"
 	"phonebill/core/id"
+	"phonebill/core/staff/audittrail"
 )
 
 // by is who asks, for the audit log.
-func by(ctx context.Context) record.By {
+func by(ctx context.Context) audittrail.By {
 	p := gate.Principal(ctx)
-	return record.By{Name: string(p.UserID), Roles: p.Roles, IP: edge.ClientOf(ctx).IP}
+	return audittrail.By{Name: string(p.UserID), Roles: p.Roles, IP: edge.ClientOf(ctx).IP}
 }
 
 // ListDeliveries answers one page of results and what became of telling them.

@@ -21,9 +21,9 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/delivery"
-	"phonebill/core/delivery/desk"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/staff/cases"
 )
 
 // told are deliveries of a service.
@@ -47,7 +47,7 @@ func openDesk(t *testing.T, bills, changes *told) face {
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Desk: &desk.Service{
+	handlers := &opsapi.Handlers{Desk: &cases.Deliveries{
 		Bills: bills, Changes: changes, Audit: bills, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}
 	spec, err := opsapi.Spec()

@@ -7,20 +7,16 @@ import (
 
 	"phonebill/adapters/rest/gate"
 	gen "phonebill/adapters/rest/internal/opsgen"
-	"phonebill/core/delivery/desk"
-	"phonebill/core/operations/overview"
-	"phonebill/core/product/parked"
-	requestdesk "phonebill/core/requests/desk"
-	"phonebill/core/timeline/look"
+	"phonebill/core/staff/cases"
 )
 
 // Handlers implements the generated strict server.
 type Handlers struct {
-	Overview  *overview.Service
-	Desk      *desk.Service
-	Parked    *parked.Desk
-	Timelines *look.Service
-	Requests  *requestdesk.Service
+	Overview  *cases.Overview
+	Desk      *cases.Deliveries
+	Parked    *cases.ParkedChanges
+	Timelines *cases.Timelines
+	Requests  *cases.Requests
 }
 
 // ListCircuitBreakers answers the breakers of every instance.

@@ -24,8 +24,8 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/operations"
-	"phonebill/core/operations/overview"
 	"phonebill/core/quota"
+	"phonebill/core/staff/cases"
 )
 
 var at = time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
@@ -43,7 +43,7 @@ func open(t *testing.T, instances *memory.Instances) face {
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Overview: &overview.Service{Instances: instances, Report: func(context.Context, error) {}}}
+	handlers := &opsapi.Handlers{Overview: &cases.Overview{Instances: instances, Report: func(context.Context, error) {}}}
 	spec, err := opsapi.Spec()
 	require.NoError(t, err)
 	f.Handler, err = rest.NewHandler(rest.Service{

@@ -7,7 +7,7 @@ import (
 	"phonebill/adapters/rest/paging"
 	"phonebill/core/id"
 	"phonebill/core/product"
-	"phonebill/core/product/parked"
+	"phonebill/core/staff/cases"
 )
 
 // ListParkedChanges answers one page of the orders that wait for a person.
@@ -31,7 +31,7 @@ func (h *Handlers) ListParkedChanges(
 func (h *Handlers) ResolveParkedChange(
 	ctx context.Context, r gen.ResolveParkedChangeRequestObject,
 ) (gen.ResolveParkedChangeResponseObject, error) {
-	verdict, err := h.Parked.Resolve(ctx, by(ctx), parked.Word{
+	verdict, err := h.Parked.Resolve(ctx, by(ctx), cases.Decision{
 		Order: id.ID(r.RequestID), Outcome: string(r.Body.Outcome), Reason: r.Body.Reason,
 	})
 	if err != nil {

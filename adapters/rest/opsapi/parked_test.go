@@ -17,14 +17,14 @@ import (
 	"phonebill/adapters/rest/gate"
 	"phonebill/adapters/rest/opsapi"
 	"phonebill/adapters/rest/resttest"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
-	"phonebill/core/product/parked"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 )
 
 // undecided are the parked orders of a service.
@@ -51,7 +51,7 @@ func openParked(t *testing.T, u *undecided) face {
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Parked: &parked.Desk{Changes: u, Log: record.Log{
+	handlers := &opsapi.Handlers{Parked: &cases.ParkedChanges{Changes: u, Log: audittrail.Log{
 		Audit: &told{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}}
 	spec, err := opsapi.Spec()

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/requests"
+	"phonebill/core/staff"
 )
 
 const requestsListed = "요청 목록을 조회하였습니다"
@@ -26,7 +26,7 @@ func (h *Handlers) ListRequests(ctx context.Context, r gen.ListRequestsRequestOb
 	if p.Kind == nil {
 		return nil, fault.InvalidField("kind", "필수 항목입니다")
 	}
-	f := requests.Filter{Page: at.Page, Size: at.Size}
+	f := staff.Filter{Page: at.Page, Size: at.Size}
 	if len(at.Lines) > 0 {
 		f.Line = at.Lines[0]
 	}
@@ -36,7 +36,7 @@ func (h *Handlers) ListRequests(ctx context.Context, r gen.ListRequestsRequestOb
 	if p.State != nil {
 		f.State = string(*p.State)
 	}
-	page, total, err := h.Requests.List(ctx, by(ctx), requests.Kind(*p.Kind), f)
+	page, total, err := h.Requests.List(ctx, by(ctx), staff.Kind(*p.Kind), f)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (h *Handlers) findRequests(ctx context.Context, p gen.ListRequestsParams) (
 	if p.Kind != nil || p.LineNumber != nil || p.UserID != nil || p.State != nil || p.Page != nil && *p.Page != 1 {
 		return nil, fault.InvalidField("traceId", "다른 조건과 함께 사용할 수 없습니다")
 	}
-	trace, err := requests.ParseTraceID(*p.TraceID)
+	trace, err := staff.ParseTraceID(*p.TraceID)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (h *Handlers) CancelRequest(ctx context.Context, r gen.CancelRequestRequest
 	return gen.CancelRequest200JSONResponse{Success: true, Message: "요청을 취소하였습니다"}, nil
 }
 
-func toRequests(page []requests.Request) []gen.CustomerRequest {
+func toRequests(page []staff.Request) []gen.CustomerRequest {
 	out := make([]gen.CustomerRequest, len(page))
 	for i, r := range page {
 		out[i] = gen.CustomerRequest{

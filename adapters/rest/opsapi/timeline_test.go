@@ -14,13 +14,13 @@ import (
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/gate"
 	"phonebill/adapters/rest/opsapi"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 	"phonebill/core/timeline"
-	"phonebill/core/timeline/look"
 )
 
 // silent is a service that cannot be asked.
@@ -30,12 +30,12 @@ func (silent) Of(context.Context, id.ID) (timeline.Story, error) {
 	return timeline.Story{}, fault.New(fault.ServiceUnavailable)
 }
 
-func openTimelines(t *testing.T, books ...look.Book) face {
+func openTimelines(t *testing.T, books ...cases.TimelineSource) face {
 	t.Helper()
 	f := face{tokens: &memory.AccessTokens{}}
 	revoked := access.NewRevoked(&memory.Revocations{}, nil, clock, time.Hour)
 	require.NoError(t, revoked.Pull(t.Context()))
-	handlers := &opsapi.Handlers{Timelines: &look.Service{Books: books, Log: record.Log{
+	handlers := &opsapi.Handlers{Timelines: &cases.Timelines{Books: books, Log: audittrail.Log{
 		Audit: &told{}, Now: clock, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
 	}}}
 	spec, err := opsapi.Spec()
@@ -52,7 +52,7 @@ func timelinePage(of id.ID) string { return "/ops/requests/" + of.String() + "/t
 
 func TestAStoryIsTold(t *testing.T) {
 	t.Parallel()
-	f := openTimelines(t, look.Book{Service: "bill-inquiry", Of: silent{}}, look.Book{Service: "product-change", Of: memory.Timelines{
+	f := openTimelines(t, cases.TimelineSource{Service: "bill-inquiry", Of: silent{}}, cases.TimelineSource{Service: "product-change", Of: memory.Timelines{
 		{1}: {
 			Kind: timeline.Change, Line: "010-****-5678", Status: "UNKNOWN", NextAt: at.Add(time.Hour), Missing: []timeline.Gap{timeline.NoCalls},
 			Events: []timeline.Event{
@@ -77,7 +77,7 @@ func TestAStoryIsTold(t *testing.T) {
 
 func TestWhoSeesNoStory(t *testing.T) {
 	t.Parallel()
-	f := openTimelines(t, look.Book{Service: "bill-inquiry", Of: memory.Timelines{}})
+	f := openTimelines(t, cases.TimelineSource{Service: "bill-inquiry", Of: memory.Timelines{}})
 	for _, c := range []struct {
 		path   string
 		role   auth.Role

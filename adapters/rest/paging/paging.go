@@ -11,7 +11,7 @@ import (
 const (
 	defaultSize = 20
 	maxSize     = 100
-	maxRows     = 10_000 // page x size (product.md)
+	maxRows     = 10_000 // page x size (S-PAGE)
 )
 
 // Range is what a list was asked for.

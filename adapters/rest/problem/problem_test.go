@@ -46,11 +46,13 @@ func TestEveryCodeIsPublished(t *testing.T) {
 	spec, err := commongen.GetSpec()
 	require.NoError(t, err)
 	var doc strings.Builder
-	doc.WriteString("# Error codes\n\nGenerated from `core/fault`; rewrite it with `go test ./adapters/rest/problem -update`. " +
-		"Messages are shown to customers as they are; a few operations put a more exact one in their place.\n\n" +
-		"What is not HTTP at all never reaches the API: a malformed request line or header is answered `400 Bad Request`, more than 16 KiB of " +
-		"headers `431`, an unknown transfer coding `501`, another HTTP version `505`, an unknown expectation `417`, all as plain text or " +
-		"without a body on a connection that is then closed.\n\n" +
+	doc.WriteString("" +
+		"# Error codes\n" +
+		"\nGenerated from `core/fault`; rewrite it with `go test ./adapters/rest/problem -update`. Messages are shown to customers\n" +
+		"as they are; a few operations put a more exact one in their place.\n" +
+		"\nWhat is not HTTP at all never reaches the API: a malformed request line or header is answered `400 Bad Request`, more\n" +
+		"than 16 KiB of headers `431`, an unknown transfer coding `501`, another HTTP version `505`, an unknown expectation\n" +
+		"`417`, all as plain text or without a body on a connection that is then closed.\n\n" +
 		"| code | status | message | meaning |\n|---|---|---|---|\n")
 	var specified, known []string
 	for _, e := range fault.Catalogue() {

@@ -9,11 +9,11 @@ import (
 	gen "phonebill/adapters/rest/internal/productgen"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -102,7 +102,7 @@ func (h *Handlers) ChangeProduct(ctx context.Context, r gen.ChangeProductRequest
 			return nil, err
 		}
 	}
-	if c.Key, err = idempotency.Optional(r.Params.IdempotencyKey); err != nil {
+	if c.Key, err = request.OptionalKey(r.Params.IdempotencyKey); err != nil {
 		return nil, err
 	}
 	o, err := h.Changes.Request(ctx, gate.Principal(ctx), c)

@@ -11,7 +11,7 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/requests"
+	"phonebill/core/staff"
 	"phonebill/ports"
 )
 
@@ -60,7 +60,7 @@ type Trouble struct {
 const maxQuery = 4 << 10
 
 // Handler serves the requests of one kind.
-func Handler(of ports.Requests, kind requests.Kind, report ports.Report) http.Handler {
+func Handler(of ports.Requests, kind staff.Kind, report ports.Report) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+Path+"/search", func(w http.ResponseWriter, r *http.Request) {
 		f, err := filter(w, r, kind)
@@ -94,14 +94,14 @@ func Handler(of ports.Requests, kind requests.Kind, report ports.Report) http.Ha
 	return mux
 }
 
-func filter(w http.ResponseWriter, r *http.Request, kind requests.Kind) (f requests.Filter, err error) {
+func filter(w http.ResponseWriter, r *http.Request, kind staff.Kind) (f staff.Filter, err error) {
 	var q Query
 	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuery))
 	in.DisallowUnknownFields()
 	if err := in.Decode(&q); err != nil {
 		return f, err
 	}
-	f = requests.Filter{UserID: auth.UserID(q.UserID), State: q.State, TraceID: q.TraceID, Page: q.Page, Size: q.Size}
+	f = staff.Filter{UserID: auth.UserID(q.UserID), State: q.State, TraceID: q.TraceID, Page: q.Page, Size: q.Size}
 	if q.Line != "" {
 		if f.Line, err = line.Parse(q.Line); err != nil {
 			return f, err
@@ -113,7 +113,7 @@ func filter(w http.ResponseWriter, r *http.Request, kind requests.Kind) (f reque
 	return f, f.Check(kind)
 }
 
-func toRequest(r requests.Request) Request {
+func toRequest(r staff.Request) Request {
 	return Request{
 		ID: r.ID, Kind: string(r.Kind), UserID: string(r.UserID), Line: r.Line, State: r.State, Subject: r.Subject,
 		RequestedAt: r.RequestedAt, ProcessedAt: r.ProcessedAt, NextAt: r.NextAt, Code: r.Code, TraceID: r.TraceID, Cancellable: r.Cancellable,

@@ -119,7 +119,7 @@ func kindOf(ctx context.Context, binary string) (string, error) {
 //
 // maxmemory-policy: every key has a TTL, and none is missed but for the time that the store takes to answer instead (docs/cache.md).
 // volatile-ttl would throw out what expires soonest: sessions (30 min) before bills nobody has asked for in days. volatile-lru throws out
-// just those: their last good copy is in PostgreSQL (decision 13).
+// just those: their last good copy is in PostgreSQL (ADR 23).
 func config(port int, password string, o Options, more []string) string {
 	if o.MaxMemory == "" {
 		o.MaxMemory = "256mb"

@@ -210,7 +210,7 @@ func TestChangingAnAccount(t *testing.T) {
 	require.EqualValues(t, 1, r.data("pagination", "totalElements"), r.raw)
 }
 
-// Decision 2: what a token says of rights and lines is believed no longer than a second after it has changed, while the session lives on.
+// ADR 14: what a token says of rights and lines is believed no longer than a second after it has changed, while the session lives on.
 func TestTokensFromBeforeAChangeOfRightsAreDead(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

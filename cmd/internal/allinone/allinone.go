@@ -20,7 +20,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose"
 	"phonebill/cmd/internal/demo"
-	"phonebill/cmd/internal/localstack"
+	"phonebill/cmd/internal/devstack"
 	coreauth "phonebill/core/auth"
 	"phonebill/core/personal"
 	"phonebill/core/product"
@@ -140,7 +140,7 @@ func run(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger, as 
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("demo file: %w", err)
 	}
-	ground, err := localstack.Start(ctx, c.dir, env, log)
+	ground, err := devstack.Start(ctx, c.dir, env, log)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func run(ctx context.Context, env boot.Env, out io.Writer, log *slog.Logger, as 
 // system is what runs on the ground.
 type system struct {
 	config
-	ground             *localstack.Stack
+	ground             *devstack.Stack
 	tools              compose.Tools
 	running            []*boot.Running
 	units              []*boot.Unit
@@ -181,17 +181,17 @@ type system struct {
 // secretsAndPeople makes, or finds again, what the parts and the demo accounts log in with.
 func (s *system) secretsAndPeople() error {
 	var err1, err2, err3, err4, err5 error
-	s.kosToken, err1 = s.ground.Secrets.Get("kos.token", localstack.Token)
-	s.apSecret, err2 = s.ground.Secrets.Get("mvnoap.secret", localstack.WebhookSecret)
-	s.people, err3 = demo.Plan(s.ground.Secrets.Get, localstack.Readable)
+	s.kosToken, err1 = s.ground.Secrets.Get("kos.token", devstack.Token)
+	s.apSecret, err2 = s.ground.Secrets.Get("mvnoap.secret", devstack.WebhookSecret)
+	s.people, err3 = demo.Plan(s.ground.Secrets.Get, devstack.Readable)
 	if s.token.Reveal() == "" {
 		var token string
-		token, err4 = s.ground.Secrets.Get(localstack.InternalToken, localstack.Token)
+		token, err4 = s.ground.Secrets.Get(devstack.InternalToken, devstack.Token)
 		s.token = personal.NewSecret(token)
 	}
 	if s.auditing.Reveal() == "" {
 		var token string
-		token, err5 = s.ground.Secrets.Get(localstack.GatewayAuditToken, localstack.Token)
+		token, err5 = s.ground.Secrets.Get(devstack.GatewayAuditToken, devstack.Token)
 		s.auditing = personal.NewSecret(token)
 	}
 	return errors.Join(err1, err2, err3, err4, err5)

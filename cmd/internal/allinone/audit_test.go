@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/cmd/internal/localstack"
+	"phonebill/cmd/internal/devstack"
 )
 
 // TestTheSharedTokenWritesNothingIntoTheAuditLogOfTheRunningSystem, and what its gateway wrote is there by its own
@@ -48,7 +48,7 @@ func sharedToken(t *testing.T) string {
 	require.NoError(t, err)
 	var secrets map[string]string
 	require.NoError(t, json.Unmarshal(raw, &secrets))
-	return secrets[localstack.InternalToken]
+	return secrets[devstack.InternalToken]
 }
 
 // TestTheAnchorThatVerifyPrintsHolds the next time; another does not.

@@ -21,9 +21,9 @@ import (
 	"phonebill/cmd/internal/ctl"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 )
 
 // kosPost asks KOS itself, with the credential of the services.
@@ -61,7 +61,7 @@ func (b *bookkeeper) write(number string, state product.State, inKOS bool) (requ
 		From: "LTE-PREMIUM-001", To: "5G-STANDARD-001", EffectiveDate: calendar.MonthOf(time.Now()).Add(1).First(),
 		Rule: product.FirstOfNextMonth, State: product.Requested, RequestedAt: b.at, NextAttemptAt: time.Now().Add(time.Hour),
 	}
-	require.NoError(b.t, b.orders.Add(b.t.Context(), o, idempotency.Use{}))
+	require.NoError(b.t, b.orders.Add(b.t.Context(), o, request.KeyUse{}))
 	if inKOS {
 		var answer struct{ ResultCode string }
 		kosPost(b.t, running.KOS.URL+"/kos/product/change", map[string]string{

@@ -10,7 +10,7 @@ import (
 )
 
 // TestEveryKeyOfTheCacheSaysWhatItIsAndEnds looks at what the whole system has put into the cache: each key has the namespace, a kind, a
-// format version and a hash tag, and goes by itself (decision 24).
+// format version and a hash tag, and goes by itself (ADR 30).
 func TestEveryKeyOfTheCacheSaysWhatItIsAndEnds(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -213,7 +213,7 @@ func TestDemoFileIsPrivate(t *testing.T) {
 	require.Len(t, running.Databases, 4)
 }
 
-// Decision 2: any authenticated request keeps its session from going idle, also one that the auth service never sees.
+// ADR 14: any authenticated request keeps its session from going idle, also one that the auth service never sees.
 func TestUsingABillKeepsTheSessionAlive(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -86,7 +86,7 @@ func TestAFloodOfJunkDoesNotKeepKnownDevicesOut(t *testing.T) { //nolint:paralle
 	devices := make([][]*http.Cookie, accounts)
 	for i := range logins {
 		logins[i] = newcomer(t)
-		status, cookies, err := post(t.Context(), customers, "login", credentials(logins[i]))
+		status, cookies, err := post(t.Context(), customers, "login", loginBody(logins[i]))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, status)
 		devices[i] = cookies
@@ -104,7 +104,7 @@ func TestAFloodOfJunkDoesNotKeepKnownDevicesOut(t *testing.T) { //nolint:paralle
 	var took []time.Duration
 	for n := range accounts * each {
 		began := time.Now()
-		status, _, err := post(t.Context(), customers, "login", credentials(logins[n%accounts]), devices[n%accounts]...)
+		status, _, err := post(t.Context(), customers, "login", loginBody(logins[n%accounts]), devices[n%accounts]...)
 		took = append(took, time.Since(began))
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, status, "login %d", n)
@@ -121,7 +121,7 @@ func TestAFloodOfJunkDoesNotKeepKnownDevicesOut(t *testing.T) { //nolint:paralle
 	require.Zero(t, junk.answers[http.StatusOK].Load())
 }
 
-func credentials(l demo.Login) map[string]string {
+func loginBody(l demo.Login) map[string]string {
 	return map[string]string{"userId": l.UserID, "password": l.Password}
 }
 
@@ -143,7 +143,7 @@ func TestJunkRefreshTokensUseNothingUp(t *testing.T) {
 	status, _, err := post(t.Context(), c, "refresh", map[string]string{"refreshToken": refresh})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status)
-	status, _, err = post(t.Context(), c, "login", credentials(who))
+	status, _, err = post(t.Context(), c, "login", loginBody(who))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status)
 }

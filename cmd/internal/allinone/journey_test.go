@@ -103,7 +103,7 @@ func TestSlowLineIsAnsweredWithinThreeSeconds(t *testing.T) {
 	r := call(t, http.MethodPost, "/bills/inquiry", token, map[string]any{"lineNumber": who.LineNumber, "inquiryMonth": list[3]})
 	took := time.Since(start)
 	require.Equal(t, http.StatusAccepted, r.status, r.raw)
-	// product.md promises 3.0 s; core/bill/inquiry proves 2.7 s under virtual time. Here a busy machine is forgiven.
+	// S-ANSWER promises 3.0 s; core/bill/inquiry proves 2.7 s under virtual time. Here a busy machine is forgiven.
 	require.Less(t, took, 4*time.Second)
 	require.Equal(t, "/api/v1/bills/inquiry/"+r.text("requestId"), r.header.Get("Location"))
 	done := call(t, http.MethodGet, "/bills/inquiry/"+r.text("requestId")+"?wait=20", token, nil)
@@ -112,7 +112,7 @@ func TestSlowLineIsAnsweredWithinThreeSeconds(t *testing.T) {
 
 	other := login(t, customer(t, "normal", 1))
 	require.Equal(t, http.StatusNotFound, call(t, http.MethodGet, "/bills/inquiry/"+r.text("requestId"), other, nil).status,
-		"decision 5: somebody else's request is 404, not 403")
+		"ADR 17: somebody else's request is 404, not 403")
 }
 
 func TestSuspendedLineFailsThePreCheck(t *testing.T) {
@@ -169,7 +169,7 @@ func TestChangeIsAppliedOnceAndSeenAtOnce(t *testing.T) {
 	require.Equal(t, "5G-STANDARD-001", screen.text("scheduledProduct", "product", "productCode"),
 		"never older than the customer's own change: "+screen.raw)
 	again := call(t, http.MethodPost, "/products/change", token, wish)
-	require.Equal(t, http.StatusConflict, again.status, "decision 10: the same target while it is scheduled")
+	require.Equal(t, http.StatusConflict, again.status, "ADR 22: the same target while it is scheduled")
 
 	var ledger []struct{ LineNumber, To string }
 	getJSON(t, running.KOS.Control+"/control/ledger", &ledger)

@@ -37,7 +37,7 @@ func TestSigningKeysByCommand(t *testing.T) {
 }
 
 // Only a system with a service credential is believed about its user's address and device, from the moment the key is made to the moment
-// it is retired, without a restart (decision 23).
+// it is retired, without a restart (ADR 29).
 func TestServiceCredentialByCommand(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

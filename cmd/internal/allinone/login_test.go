@@ -16,7 +16,7 @@ import (
 	reference "golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/demo"
@@ -33,7 +33,7 @@ func newAccount(t *testing.T, user string) demo.Login {
 	require.NoError(t, err)
 	defer pool.Close()
 	who := demo.Login{UserID: user, Password: "old-secret-horse"}
-	hash, err := argon2.New(argon2.Default()).Hash(t.Context(), personal.NewSecret(who.Password))
+	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(), personal.NewSecret(who.Password))
 	require.NoError(t, err)
 	require.NoError(t, postgres.NewUsers(pool, keys).Create(t.Context(), auth.User{
 		UserID: auth.UserID(user), PasswordHash: hash, Status: auth.Active, Roles: []auth.Role{auth.Customer}, CreatedAt: time.Now(),

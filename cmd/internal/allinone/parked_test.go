@@ -16,9 +16,9 @@ import (
 	"phonebill/core/auth"
 	"phonebill/core/calendar"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 )
 
 // park stores an order of which KOS cannot tell, as a day of asking in vain leaves it.
@@ -38,7 +38,7 @@ func park(t *testing.T, who demo.Login) (requestID string) {
 		Rule: product.FirstOfNextMonth, State: product.Requested, RequestedAt: now, NextAttemptAt: now.Add(time.Hour),
 	}
 	orders := postgres.NewOrders(pool, keyring)
-	require.NoError(t, orders.Add(t.Context(), o, idempotency.Use{}))
+	require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 	o.State, o.Sends, o.Reconciles = product.Parked, 1, 9
 	_, err = orders.Save(t.Context(), o, now)
 	require.NoError(t, err)

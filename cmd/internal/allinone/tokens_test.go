@@ -20,7 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/jose"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/vault"
@@ -62,7 +62,7 @@ func newcomer(t *testing.T) demo.Login {
 	users, _ := authStore(t)
 	l := demo.Login{UserID: "new-" + strings.ToLower(rand.Text()[:12]), Password: rand.Text()}
 	l.LineNumber = fmt.Sprintf("0107781%04d", lines.Add(1))
-	hash, err := argon2.New(argon2.Default()).Hash(t.Context(), personal.NewSecret(l.Password))
+	hash, err := credentials.NewHasher(credentials.DefaultHashParams()).Hash(t.Context(), personal.NewSecret(l.Password))
 	require.NoError(t, err)
 	n, err := line.Parse(l.LineNumber)
 	require.NoError(t, err)
@@ -353,7 +353,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	require.Equal(t, []int{2, 1}, []int{ended, loggedOut})
 }
 
-// TestTheEleventhDeviceEndsTheFirst: sessions per user are capped (product.md).
+// TestTheEleventhDeviceEndsTheFirst: sessions per user are capped (S-DEVICES).
 func TestTheEleventhDeviceEndsTheFirst(t *testing.T) {
 	t.Parallel()
 	needSystem(t)

@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 )
 
 // Run is a process: it works until ctx is done or something fails.
@@ -24,7 +24,7 @@ const HashWorker = "HASH_WORKER"
 // as a hash worker it is that and nothing else.
 func Main(run Run) int {
 	if isHashWorker(os.Args) {
-		argon2.BeWorker()
+		credentials.BeWorker()
 		return answerHashes(os.Stdin, os.Stdout)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -46,10 +46,10 @@ func Main(run Run) int {
 	return 0
 }
 
-func isHashWorker(args []string) bool { return len(args) == 2 && args[1] == argon2.WorkerArgument }
+func isHashWorker(args []string) bool { return len(args) == 2 && args[1] == credentials.WorkerArgument }
 
 func answerHashes(in io.Reader, out io.Writer) int {
-	if argon2.Work(in, out) != nil {
+	if credentials.Work(in, out) != nil {
 		return 1
 	}
 	return 0

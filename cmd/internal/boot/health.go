@@ -11,7 +11,7 @@ import (
 type Check func(ctx context.Context) error
 
 // Health answers the probes: /livez (the process runs), /readyz and /health (it can serve: every check passes and it is not
-// draining). Bodies are raw, without the envelope (api.md), and name nothing internal.
+// draining). Bodies are raw, without the envelope (R-API-PROBES), and name nothing internal.
 type Health struct {
 	checks   map[string]Check
 	draining atomic.Bool

@@ -11,23 +11,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"phonebill/adapters/alerts"
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/jose"
+	"phonebill/adapters/logsink"
 	"phonebill/adapters/postgres"
-	"phonebill/adapters/totp"
+
 	"phonebill/adapters/valkey"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/alert"
 	"phonebill/core/audit"
 	"phonebill/core/audit/attest"
-	"phonebill/core/audit/record"
-	"phonebill/core/audit/show"
+	"phonebill/core/staff/audittrail"
+
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
-	"phonebill/core/auth/intake"
-	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/bulkimport"
+	"phonebill/core/auth/selfservice"
 	"phonebill/core/line"
 	"phonebill/core/personal"
 	"phonebill/migrations"
@@ -60,8 +60,8 @@ func (s staffRoom) administration(log ports.AuditLog) *admin.Service {
 		Alerts: s.alerts, Transfers: postgres.NewLineTransfers(s.pool, s.keyring),
 		Searches: postgres.NewExactSearches(s.pool), SearchesPerHour: cmp.Or(s.searches, defaultSearches),
 		LineIndex: func(n line.Number) string { return hex.EncodeToString(s.keyring.Index(ports.LineIndex, n.Digits())) },
-		Factors: &mfa.Service{
-			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: totp.Codes{}, History: history, Push: s.push,
+		Factors: &selfservice.SecondFactors{
+			Users: users, Factors: postgres.NewSecondFactors(s.pool, s.keyring), Codes: credentials.OneTimeCodes{}, History: history, Push: s.push,
 			Now: s.Now, NewID: s.NewID,
 		},
 		Keys:     signingKeys(postgres.NewSigningKeys(s.pool, s.keyring), s.Now),
@@ -126,10 +126,10 @@ func ReadAdmin(env boot.Env) (AdminConfig, error) {
 // Admin is the command line's share of the auth service: the same verbs on the same stores.
 type Admin struct {
 	Users  *admin.Service
-	Intake *intake.Service
+	Intake *bulkimport.Service
 	Attest *attest.Service
 	Audit  ports.AuditLog
-	Log    *show.Service // how the audit log is read
+	Log    *audittrail.Reader // how the audit log is read
 	Now    ports.Clock
 	NewID  ports.IDs
 	close  []func()
@@ -169,8 +169,8 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 	room := staffRoom{
 		Tools: t, pool: pool, keyring: keyring,
 		sessions: valkey.NewCachedSessions(cache, postgres.NewSessions(pool), keyring, t.Log),
-		hasher:   argon2.NewBulk(argon2.Default()),
-		alerts:   alerts.New(t.Log, nil),
+		hasher:   credentials.NewBulkHasher(credentials.DefaultHashParams()),
+		alerts:   logsink.NewAlerts(t.Log, nil),
 		policy:   c.Sessions,
 		searches: c.Searches,
 		push:     push, // whom it does not reach hears of it by the pull
@@ -180,8 +180,8 @@ func OpenAdmin(ctx context.Context, c AdminConfig, t Tools) (*Admin, error) {
 	}
 	log := room.auditLog()
 	a.Users, a.Attest, a.Audit = room.administration(log), room.attester(), log
-	a.Log = &show.Service{Pages: postgres.NewAuditTrail(pool), Log: record.Log{Audit: log, Report: room.report, Now: t.Now, NewID: t.NewID}}
-	a.Intake = &intake.Service{
+	a.Log = &audittrail.Reader{Pages: postgres.NewAuditTrail(pool), Log: audittrail.Log{Audit: log, Report: room.report, Now: t.Now, NewID: t.NewID}}
+	a.Intake = &bulkimport.Service{
 		Accounts: postgres.NewAccounts(pool, keyring), Hasher: room.hasher, Audit: log, CheckPassword: auth.CheckPassword,
 		Now: t.Now, NewID: t.NewID,
 	}

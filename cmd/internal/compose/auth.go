@@ -7,26 +7,23 @@ import (
 	"runtime"
 	"time"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/jose"
-	"phonebill/adapters/passwords"
+
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/authapi"
 	"phonebill/adapters/rest/feed"
-	"phonebill/adapters/totp"
+
 	"phonebill/adapters/valkey"
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/auth"
 	"phonebill/core/auth/access"
-	"phonebill/core/auth/caller"
-	"phonebill/core/auth/guess"
-	ownhistory "phonebill/core/auth/history"
-	"phonebill/core/auth/keys"
 	"phonebill/core/auth/login"
-	"phonebill/core/auth/mfa"
-	"phonebill/core/auth/password"
-	"phonebill/core/auth/sessions"
-	"phonebill/core/auth/turns"
+	"phonebill/core/auth/selfservice"
+	"phonebill/core/auth/servicekeys"
+	"phonebill/core/auth/signingkeys"
+	"phonebill/core/auth/verify"
+
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
 	"phonebill/core/throttle"
@@ -37,7 +34,7 @@ import (
 // lookAtKeys is how often each instance looks whether keys were rotated or one is due.
 const lookAtKeys = time.Second
 
-// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (decision 4), a few at a time.
+// Counters of guesses that nobody made for a day, on ids that may not even exist, are forgotten (ADR 16), a few at a time.
 const (
 	guessesKept = 24 * time.Hour
 	sweepEvery  = time.Minute
@@ -53,9 +50,9 @@ const clashesEvery = time.Hour
 // callersEvery is how often the keys of services are read again; retiring one takes effect within it.
 const callersEvery = 2 * time.Second
 
-// callers knows the systems that call for their users (decision 23).
-func (p *parts) callers(keys ports.ServiceKeys) *caller.Registry {
-	r := caller.NewRegistry(keys, p.Now)
+// callers knows the systems that call for their users (ADR 29).
+func (p *parts) callers(keys ports.ServiceKeys) *servicekeys.Registry {
+	r := servicekeys.NewRegistry(keys, p.Now)
 	p.worker("service keys", callersEvery, func(ctx context.Context) (int, error) { return 0, r.Reload(ctx) })
 	return r
 }
@@ -90,22 +87,22 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	}
 	push := everywhere{guard.Revoked, others}
 
-	hasher := argon2.NewPool(cmp.Or(c.Login.Hashing, argon2.Default()), c.Login.HashWorker, p.Log)
+	hasher := credentials.NewHashPool(cmp.Or(c.Login.Hashing, credentials.DefaultHashParams()), c.Login.HashWorker, p.Log)
 	p.unit.OnClose(hasher.Close)
-	hashing := turns.New(max(1, runtime.NumCPU()/2))
-	limiter := &guess.Limiter{Guesses: guesses, Now: p.Now}
-	credentials, devices := passwords.New(hasher, users), jose.NewDevices(at.keyring)
+	hashing := verify.NewHashQueue(max(1, runtime.NumCPU()/2))
+	limiter := &verify.Limiter{Guesses: guesses, Now: p.Now}
+	passwords, devices := credentials.New(hasher, users), jose.NewDevices(at.keyring)
 	factors := postgres.NewSecondFactors(at.pool, at.keyring)
 	logins := &login.Service{
-		Users: users, Guesses: limiter, Sessions: stored, History: history, Credentials: credentials, Devices: devices,
+		Users: users, Guesses: limiter, Sessions: stored, History: history, Credentials: passwords, Devices: devices,
 		Throttle: valkey.NewThrottle(at.cache, at.keyring, p.Log), Rate: throttle.Logins(c.Login.ThrottlePerMinute),
 		Turns:  hashing,
-		Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push, Factors: factors, Codes: totp.Codes{},
+		Access: issuer, Refresh: jose.NewRefreshTokens(at.keyring), Push: push, Factors: factors, Codes: credentials.OneTimeCodes{},
 		Policy: policy, Now: p.Now, NewID: p.NewID,
 	}
-	changes := &password.Service{
-		Users: users, Guesses: limiter, Credentials: credentials, Hasher: hasher, Turns: hashing, Devices: devices, Sessions: stored,
-		Push: push, History: history, Factors: factors, Codes: totp.Codes{}, Now: p.Now, NewID: p.NewID,
+	changes := &selfservice.Passwords{
+		Users: users, Guesses: limiter, Credentials: passwords, Hasher: hasher, Turns: hashing, Devices: devices, Sessions: stored,
+		Push: push, History: history, Factors: factors, Codes: credentials.OneTimeCodes{}, Now: p.Now, NewID: p.NewID,
 	}
 	room := staffRoom{
 		Tools: p.Tools, pool: at.pool, keyring: at.keyring, sessions: stored, hasher: hasher, push: push, report: p.report, alerts: p.alerts,
@@ -121,12 +118,12 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	p.worker("user ids that clash", clashesEvery, func(ctx context.Context) (int, error) { return 0, administration.ReportClashes(ctx) })
 	handlers := &authapi.Handlers{
 		Logins: logins, Passwords: changes, Access: &access.Service{Users: users, Guesses: guesses, Now: p.Now},
-		MFA: &mfa.Service{
-			Users: users, Factors: factors, Codes: totp.Codes{}, History: history, Guesses: limiter, Reauthenticate: changes.Reauthenticate,
+		MFA: &selfservice.SecondFactors{
+			Users: users, Factors: factors, Codes: credentials.OneTimeCodes{}, History: history, Guesses: limiter, Reauthenticate: changes.Reauthenticate,
 			Devices: devices, Sessions: stored, Push: push, Now: p.Now, NewID: p.NewID,
 		},
-		Sessions: &sessions.Service{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
-		Admin:    administration, History: &ownhistory.Service{Records: history},
+		Sessions: &selfservice.Sessions{Sessions: stored, History: history, Push: push, Policy: policy, Now: p.Now, NewID: p.NewID},
+		Admin:    administration, History: &selfservice.LoginHistory{Records: history},
 		Callers: p.callers(postgres.NewServiceKeys(at.pool)), JWKS: issuer.JWKS, Now: p.Now, PlainCookies: c.Login.PlainCookies,
 	}
 	p.worker("guesses", sweepEvery, func(ctx context.Context) (int, error) {
@@ -141,8 +138,8 @@ func Auth(ctx context.Context, c AuthConfig, t Tools) (*boot.Unit, error) {
 	return p.serve(authapi.Spec, handlers.Mount, guard)
 }
 
-func signingKeys(stored ports.SigningKeys, now ports.Clock) *keys.Service {
-	return &keys.Service{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: now}
+func signingKeys(stored ports.SigningKeys, now ports.Clock) *signingkeys.Service {
+	return &signingkeys.Service{Keys: stored, Make: jose.NewKey, Schedule: auth.DefaultKeys(), Now: now}
 }
 
 // issuer signs with the keys of the store; the instances rotate them together.

@@ -12,9 +12,9 @@ import (
 	"phonebill/core/bill/inquiry"
 	"phonebill/core/freshness"
 	"phonebill/core/quota"
-	"phonebill/core/requests"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
+	"phonebill/core/staff"
 	"phonebill/migrations"
 )
 
@@ -41,7 +41,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	if err != nil {
 		return p.failed(err)
 	}
-	keys := postgres.NewInquiryKeys(at.pool, at.keyring)
+	keys := postgres.NewIdempotencyKeys(at.pool, migrations.Bill, at.keyring)
 	p.forget("inquiry-keys", keys.Forget)
 	inquiries := &inquiry.Service{
 		Source: to.kos, Lane: quota.Read, Renewing: to.kos.In(quota.Refresh), Bills: bills, Kept: kept,
@@ -55,7 +55,7 @@ func Bill(ctx context.Context, c BillConfig, t Tools) (*boot.Unit, error) {
 	deliver(p, "bill-deliveries", outbox, to.ap.BillResults())
 	p.shown(c.Auth.Token, outbox)
 	p.stories(c.Auth.Token, postgres.NewBillTimelines(at.pool, to.kosPool, at.keyring))
-	p.requestsOf(c.Auth.Token, requests.Inquiry, postgres.NewInquiryRequests(at.pool, at.keyring))
+	p.requestsOf(c.Auth.Token, staff.Inquiry, postgres.NewInquiryRequests(at.pool, at.keyring))
 	p.waiting(at.pool, postgres.BillBacklog)
 	p.drain(inquiries.Wait)
 	p.retain(

@@ -14,7 +14,7 @@ import (
 	"phonebill/core/freshness"
 	"phonebill/core/personal"
 	"phonebill/core/product"
-	"phonebill/core/product/books"
+	"phonebill/core/product/reconciliation"
 	"phonebill/core/quota"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
@@ -24,14 +24,14 @@ import (
 // Books configures how our orders, KOS and the deliveries are compared.
 type Books struct {
 	Night  freshness.Night // when the nightly run begins
-	Limits books.Limits
+	Limits reconciliation.Limits
 }
 
 // ReadBooks reads BOOKS_AT, between which times of day in Seoul the nightly run begins ("05:00-06:00"), or "off"; BOOKS_PER_MINUTE (20),
 // how many questions a minute a run may ask KOS; and BOOKS_ASKING (4h), for how long.
 func ReadBooks(r *boot.Reader, night string) Books {
 	const most = 10_000
-	l := books.DefaultLimits()
+	l := reconciliation.DefaultLimits()
 	l.PerMinute = r.Int("BOOKS_PER_MINUTE", l.PerMinute, 1, most)
 	l.Asking = r.Duration("BOOKS_ASKING", l.Asking)
 	return Books{Night: boot.Parsed(r, "BOOKS_AT", night, freshness.ParseNight), Limits: l}
@@ -52,7 +52,7 @@ func (p *parts) compareBooks(c Books, token personal.Secret, to outside, at stor
 		differing.WithLabelValues(string(kind))
 	}
 	p.registry.MustRegister(checked, differing)
-	service := &books.Service{
+	service := &reconciliation.Service{
 		Books: postgres.NewBooks(at.pool, at.keyring), Runs: postgres.NewBookRuns(at.pool, at.keyring), KOS: to.kos.Behind(quota.Prefetch),
 		Alerts: p.alerts, Limits: c.Limits, Night: c.Night, Now: p.Now, NewID: p.NewID,
 		Saw: func(orders int) { checked.Add(float64(orders)) },

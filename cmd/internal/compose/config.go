@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos"
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/postgres"
@@ -118,14 +118,14 @@ type Login struct {
 	PlainCookies      bool     // let the device cookie travel over plain HTTP
 	ThrottlePerMinute int      // logins and refreshes per address; 0 = no limit
 	HashWorker        []string // the command that hashes passwords at low priority; empty = this process does
-	Hashing           argon2.Params
+	Hashing           credentials.HashParams
 }
 
 // ReadLogin reads AUTH_COOKIE_SECURE (default secureCookies), LOGIN_THROTTLE_PER_MINUTE (600; 0 = no limit), HASH_WORKER (a program, or
 // "off") and the cost of a password hash: ARGON2_MEMORY_KIB (19456), ARGON2_PASSES (2). A change of cost rehashes at the next login.
 func ReadLogin(r *boot.Reader, secureCookies string) Login {
 	const logins = 600
-	hashing, least := argon2.Default(), argon2.Default()
+	hashing, least := credentials.DefaultHashParams(), credentials.DefaultHashParams()
 	hashing.MemoryKiB = uint32(r.Int("ARGON2_MEMORY_KIB", int(least.MemoryKiB), 8, 1<<20)) //nolint:gosec // within bounds
 	hashing.Passes = uint32(r.Int("ARGON2_PASSES", int(least.Passes), 1, 100))             //nolint:gosec // within bounds
 	r.Weakens("ARGON2_MEMORY_KIB", hashing.MemoryKiB < least.MemoryKiB, fmt.Sprintf("less than %d KiB a password hash", least.MemoryKiB))
@@ -137,7 +137,7 @@ func ReadLogin(r *boot.Reader, secureCookies string) Login {
 	r.Weakens("AUTH_COOKIE_SECURE", l.PlainCookies, "the device cookie would travel over plain HTTP")
 	r.Weakens("LOGIN_THROTTLE_PER_MINUTE", l.ThrottlePerMinute == 0, "logins would not be limited")
 	if program := r.String(boot.HashWorker, "off"); program != "off" {
-		l.HashWorker = []string{program, argon2.WorkerArgument}
+		l.HashWorker = []string{program, credentials.WorkerArgument}
 	}
 	return l
 }
@@ -174,7 +174,7 @@ type GatewayConfig struct {
 	AuditToken                  personal.Secret // for the audit log of the auth service, as AuthConfig.GatewayAuditToken
 }
 
-// Defaults of the listeners (product.md: the gateway on 8080, the services on 8081-8083).
+// Defaults of the listeners (docs/configuration.md: the gateway on 8080, the services on 8081-8083).
 const (
 	host            = "127.0.0.1:"
 	defaultPoolSize = 20
@@ -342,7 +342,7 @@ func ReadBreakers(r *boot.Reader) kos.BreakerPolicies {
 }
 
 // ReadQuota reads KOS_QUOTA_PER_MINUTE: how many calls KOS allows in 60 s, 0 = no limit (for load tests). Our own budget stays
-// 5 % below it in a window 2 s longer (product.md).
+// 5 % below it in a window 2 s longer (S-KOS-BUDGET).
 func ReadQuota(r *boot.Reader) quota.Window {
 	const allowed = 100
 	perMinute := r.Int("KOS_QUOTA_PER_MINUTE", allowed, 0, 10_000_000)
@@ -367,7 +367,7 @@ type Fresh struct{ Bill, Customer, Status, Plans freshness.Limits }
 
 // ReadFresh reads CACHE_BILL, CACHE_CUSTOMER, CACHE_LINE_STATUS and CACHE_PLANS, each like 1h/168h: how long a copy is fresh, and how
 // long it may be shown
-// as stale (product.md).
+// as stale (docs/spec/numbers.md).
 func ReadFresh(r *boot.Reader) Fresh {
 	limits := func(key string, def freshness.Limits) freshness.Limits {
 		return boot.Parsed(r, key, def.String(), freshness.ParseLimits)

@@ -6,14 +6,15 @@ import (
 	"phonebill/adapters/mvnoap"
 	"phonebill/adapters/rest/deliveries"
 	"phonebill/adapters/rest/feed"
-	"phonebill/core/delivery/desk"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/personal"
+	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
 
-// Telling the AP: one attempt may take 10 s (kos.md), so a line is leased for longer. Several loops work on one outbox, so that lines
-// whose receiver is slow do not hold up the others for long; together they open at most apLoops x apLines connections.
+// Delivery to the MVNO AP server: one attempt may take 10 s (S-DELIVERY-TIMEOUT), so a line is leased for longer. Several
+// loops work on one outbox, so that lines whose receiver is slow do not hold up the others for long; together they open at
+// most apLoops x apLines connections.
 const (
 	apTimeout = 10 * time.Second
 	apLease   = 30 * time.Second
@@ -47,12 +48,12 @@ func (p *parts) shown(token personal.Secret, of ports.Deliveries) {
 }
 
 // Desk wires where staff look at deliveries and have one told again.
-func Desk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*desk.Service, error) {
+func Desk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*cases.Deliveries, error) {
 	link, err := linkTo(i, token)
 	if err != nil {
 		return nil, err
 	}
-	return &desk.Service{
+	return &cases.Deliveries{
 		Bills: link.Deliveries(billService), Changes: link.Deliveries(productService), Audit: log, Report: report, Now: t.Now, NewID: t.NewID,
 	}, nil
 }

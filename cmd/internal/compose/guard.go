@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	pullEvery = 500 * time.Millisecond // how often revocations are pulled (decision 2)
+	pullEvery = 500 * time.Millisecond // how often revocations are pulled (ADR 14)
 	tellEvery = 5 * time.Second        // how often the auth service is told which sessions are in use
 )
 

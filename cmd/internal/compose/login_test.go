@@ -20,21 +20,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/postgres/pgtest"
 	"phonebill/adapters/valkey/valkeytest"
 	"phonebill/adapters/vault"
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/auth"
-	"phonebill/core/auth/caller"
+	"phonebill/core/auth/servicekeys"
 	"phonebill/core/personal"
 	"phonebill/migrations"
 	"phonebill/ports"
 )
 
 // quick makes a hash cheap: what is tested here is everything around it.
-var quick = argon2.Params{MemoryKiB: 8, Passes: 1, Lanes: 1}
+var quick = credentials.HashParams{MemoryKiB: 8, Passes: 1, Lanes: 1}
 
 const password = "right-horse-1"
 
@@ -56,7 +56,7 @@ func open(t *testing.T, instances int, login compose.Login) *site {
 	require.NoError(t, os.WriteFile(path, raw, 0o600))
 	s.keys, err = vault.Parse(raw)
 	require.NoError(t, err)
-	s.hash, err = argon2.New(quick).Hash(t.Context(), personal.NewSecret(password))
+	s.hash, err = credentials.NewHasher(quick).Hash(t.Context(), personal.NewSecret(password))
 	require.NoError(t, err)
 	login.Hashing = quick
 	for range instances {
@@ -237,7 +237,7 @@ func TestTheThrottleIsPerAddressAndOverAllInstances(t *testing.T) {
 	t.Parallel()
 	s := open(t, 2, compose.Login{ThrottlePerMinute: 5})
 	s.account(t, "hong-1")
-	key, err := caller.Mint(t.Context(), postgres.NewServiceKeys(s.db.Pool), "mvno-ap", time.Now())
+	key, err := servicekeys.Mint(t.Context(), postgres.NewServiceKeys(s.db.Pool), "mvno-ap", time.Now())
 	require.NoError(t, err)
 	for i := range 5 {
 		require.Equal(t, http.StatusOK, s.login(t, i, "hong-1", password, "X-Forwarded-For", fmt.Sprintf("2001:db8::%d", i)).status)
@@ -263,7 +263,7 @@ func TestOnlyAServiceIsBelieved(t *testing.T) {
 	s.account(t, "hong-1")
 	keys := postgres.NewServiceKeys(s.db.Pool)
 	mint := func() string {
-		key, err := caller.Mint(t.Context(), keys, "mvno-ap", time.Now())
+		key, err := servicekeys.Mint(t.Context(), keys, "mvno-ap", time.Now())
 		require.NoError(t, err)
 		return key.Reveal()
 	}

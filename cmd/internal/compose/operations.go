@@ -13,9 +13,9 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/core/freshness"
 	"phonebill/core/operations"
-	"phonebill/core/operations/overview"
 	"phonebill/core/personal"
 	"phonebill/core/quota"
+	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
 
@@ -38,12 +38,12 @@ func ReadInstances(r *boot.Reader) Instances {
 }
 
 // Overview wires what staff see of the running system. token is what all services share.
-func Overview(i Instances, token personal.Secret, report ports.Report) (*overview.Service, error) {
+func Overview(i Instances, token personal.Secret, report ports.Report) (*cases.Overview, error) {
 	link, err := linkTo(i, token)
 	if err != nil {
 		return nil, err
 	}
-	return &overview.Service{Instances: link, Report: report}, nil
+	return &cases.Overview{Instances: link, Report: report}, nil
 }
 
 func linkTo(i Instances, token personal.Secret) (*opslink.Link, error) {

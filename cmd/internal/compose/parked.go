@@ -4,14 +4,14 @@ import (
 	"context"
 	"time"
 
-	"phonebill/adapters/notices"
+	"phonebill/adapters/logsink"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest/feed"
 	restparked "phonebill/adapters/rest/parked"
-	"phonebill/core/audit/record"
 	"phonebill/core/personal"
-	"phonebill/core/product/notify"
-	"phonebill/core/product/parked"
+	"phonebill/core/product/change"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
 
@@ -24,7 +24,7 @@ const (
 
 // parkedOrders shows the orders that wait for a person on the internal listener, for the gateway and the command line.
 func (p *parts) parkedOrders(token personal.Secret, at stores, epochs ports.Epochs) {
-	service := &parked.Service{Orders: postgres.NewParkedOrders(at.pool, at.keyring), Epochs: epochs, Now: p.Now}
+	service := &change.ParkedOrders{Orders: postgres.NewParkedOrders(at.pool, at.keyring), Epochs: epochs, Now: p.Now}
 	h := feed.Protected(token, restparked.Handler(service, p.Now, p.report))
 	p.inside.Handle(restparked.Path, h)
 	p.inside.Handle(restparked.Path+"/", h)
@@ -32,20 +32,20 @@ func (p *parts) parkedOrders(token personal.Secret, at stores, epochs ports.Epoc
 
 // tellCustomers adds the worker that tells customers how their changes ended.
 func (p *parts) tellCustomers(at stores) {
-	s := &notify.Service{
-		Notices: postgres.NewNotices(at.pool, at.keyring), Notifier: notices.New(p.Log), Now: p.Now, Random: p.Random,
+	s := &change.Notifications{
+		Notices: postgres.NewNotices(at.pool, at.keyring), Notifier: logsink.NewNotifier(p.Log), Now: p.Now, Random: p.Random,
 		Lease: noticeLease, Attempt: noticeAttempt,
 	}
 	p.worker("customer-notices", idle, func(ctx context.Context) (int, error) { return s.Step(ctx, noticesAtOnce) })
 }
 
 // ParkedDesk wires where staff decide on parked orders.
-func ParkedDesk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*parked.Desk, error) {
+func ParkedDesk(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*cases.ParkedChanges, error) {
 	link, err := linkTo(i, token)
 	if err != nil {
 		return nil, err
 	}
-	return &parked.Desk{
-		Changes: link.Parked(productService), Log: record.Log{Audit: log, Report: report, Now: t.Now, NewID: t.NewID},
+	return &cases.ParkedChanges{
+		Changes: link.Parked(productService), Log: audittrail.Log{Audit: log, Report: report, Now: t.Now, NewID: t.NewID},
 	}, nil
 }

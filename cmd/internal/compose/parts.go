@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"phonebill/adapters/alerts"
+	"phonebill/adapters/logsink"
 	"phonebill/adapters/postgres"
 	"phonebill/adapters/rest"
 	"phonebill/adapters/rest/contract"
@@ -34,7 +34,7 @@ type parts struct {
 	checks   map[string]boot.Check
 	health   *boot.Health
 	registry *prometheus.Registry
-	alerts   *alerts.Alerts
+	alerts   *logsink.Alerts
 	inside   *http.ServeMux
 	trusted  []netip.Prefix
 	forms    *forms
@@ -47,7 +47,7 @@ const idle = 200 * time.Millisecond
 func begin(name string, l Listen, t Tools) *parts {
 	p := &parts{Tools: t, checks: map[string]boot.Check{}, registry: prometheus.NewRegistry(), inside: http.NewServeMux(), trusted: l.Trusted}
 	p.Log = t.Log.With("unit", name)
-	p.alerts = alerts.New(p.Log, p.registry)
+	p.alerts = logsink.NewAlerts(p.Log, p.registry)
 	p.health = boot.NewHealth(p.checks)
 	p.unit = boot.NewUnit(name, l.Addr, l.Internal, p.health)
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -104,7 +104,7 @@ func (p *parts) stores(ctx context.Context, d Data, db migrations.Database) (s s
 	return s, err
 }
 
-// warnOfTooManyConnections tells at start-up when all instances together want more connections than the server has (product.md).
+// warnOfTooManyConnections tells at start-up when all instances together want more connections than the server has (S-POOL).
 func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
 	p.unit.Workers = append(p.unit.Workers, func(ctx context.Context) {
 		warning, err := postgres.CheckCapacity(ctx, pool, instances)

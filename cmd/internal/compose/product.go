@@ -14,13 +14,12 @@ import (
 	"phonebill/core/product/catalog"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
-	"phonebill/core/product/parked"
 	"phonebill/core/quota"
 	"phonebill/core/request"
-	"phonebill/core/requests"
-	requestdesk "phonebill/core/requests/desk"
 	"phonebill/core/retention"
 	"phonebill/core/retention/purge"
+	"phonebill/core/staff"
+	"phonebill/core/staff/cases"
 	"phonebill/migrations"
 )
 
@@ -66,21 +65,21 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	unhurried := forChange
 	unhurried.Patience, unhurried.Attempts = factsBackground, 1 // the order itself is tried again
 	orders := postgres.OpenOrders(at.pool, at.keyring, p.alerts)
-	p.forget("order-keys", orders.ForgetKeys)
+	p.forget("order-keys", postgres.NewIdempotencyKeys(at.pool, migrations.Product, at.keyring).Forget)
 	holders := p.holders(*waited, at, to.kosPool)
 	changes := &change.Service{
 		Holders: holders,
 		Checks:  waited, Facts: &forChange, Unhurried: &unhurried, KOS: to.kos, Orders: orders,
 		Epochs: epochs, Policy: c.Policy, Allowances: allowances, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
-	changes.Parked = parked.Alarm(p.alerts)
+	changes.Parked = change.AlertParked(p.alerts)
 	p.workOnOrders(changes.Step)
 	outbox := postgres.NewChangeOutbox(at.pool, at.keyring)
 	deliver(p, "change-deliveries", outbox, to.ap.ChangeResults())
 	p.shown(c.Auth.Token, outbox)
 	p.stories(c.Auth.Token, postgres.NewChangeTimelines(at.pool, to.kosPool, at.keyring))
-	p.requestsOf(c.Auth.Token, requests.Change, requestdesk.Own{
-		RequestList: postgres.NewOrderRequests(at.pool, at.keyring), TakeBack: changes.CancelByStaff,
+	p.requestsOf(c.Auth.Token, staff.Change, cases.OwnRequests{
+		RequestList: postgres.NewOrderList(at.pool, at.keyring), TakeBack: changes.CancelByStaff,
 	})
 	p.parkedOrders(c.Auth.Token, at, epochs)
 	p.tellCustomers(at)

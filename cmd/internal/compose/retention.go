@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"phonebill/core/idempotency"
+	"phonebill/core/request"
 	"phonebill/core/retention/purge"
 )
 
@@ -27,6 +27,6 @@ func (p *parts) retain(histories ...purge.History) {
 // forget adds the worker that drops idempotency keys which stand for nothing any more.
 func (p *parts) forget(name string, drop func(ctx context.Context, before time.Time, n int) (int, error)) {
 	p.worker(name, forgetting, func(ctx context.Context) (int, error) {
-		return drop(ctx, p.Now().Add(-idempotency.Window), purgeBatch)
+		return drop(ctx, p.Now().Add(-request.KeyWindow), purgeBatch)
 	})
 }

@@ -16,7 +16,7 @@ type KOSSimConfig struct {
 	Tokens   []string
 	StateDir string // empty = in memory
 	Quota    int    // calls in any 60 s, 0 = no limit
-	Delay    int    // percent of the delays of kos.md
+	Delay    int    // percent of the delays of R-KOS-DELAYS
 }
 
 // ReadKOSSim reads KOS_ADDR, KOS_CONTROL_ADDR, KOS_TOKEN (two are separated by a comma), STATE_DIR, KOS_QUOTA_PER_MINUTE and

@@ -3,9 +3,9 @@ package compose
 import (
 	"phonebill/adapters/rest/feed"
 	"phonebill/adapters/rest/timelines"
-	"phonebill/core/audit/record"
 	"phonebill/core/personal"
-	"phonebill/core/timeline/look"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
 
@@ -15,15 +15,15 @@ func (p *parts) stories(token personal.Secret, of ports.Timelines) {
 }
 
 // Timelines wires where staff look at one request's story.
-func Timelines(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*look.Service, error) {
+func Timelines(i Instances, token personal.Secret, log ports.AuditLog, report ports.Report, t Tools) (*cases.Timelines, error) {
 	link, err := linkTo(i, token)
 	if err != nil {
 		return nil, err
 	}
-	return &look.Service{
-		Books: []look.Book{
+	return &cases.Timelines{
+		Books: []cases.TimelineSource{
 			{Service: billService, Of: link.Timelines(billService)}, {Service: productService, Of: link.Timelines(productService)},
 		},
-		Log: record.Log{Audit: log, Report: report, Now: t.Now, NewID: t.NewID},
+		Log: audittrail.Log{Audit: log, Report: report, Now: t.Now, NewID: t.NewID},
 	}, nil
 }

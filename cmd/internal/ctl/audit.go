@@ -17,9 +17,9 @@ import (
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/audit"
 	"phonebill/core/audit/attest"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
+	"phonebill/core/staff/audittrail"
 )
 
 func (c Console) audit() *cobra.Command {
@@ -76,7 +76,7 @@ A change has two rows: INTENDED before it, and what came of it. This command che
 				f.Since = time.Now().Add(-ago)
 			}
 			return c.do(cmd.Context(), func(a *compose.Admin, by admin.Caller) error {
-				page, total, err := a.Log.List(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, f)
+				page, total, err := a.Log.List(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, f)
 				if err != nil {
 					return err
 				}

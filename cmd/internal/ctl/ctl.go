@@ -18,7 +18,7 @@ import (
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose"
 	"phonebill/cmd/internal/demo"
-	"phonebill/cmd/internal/localstack"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth/admin"
 	"phonebill/core/personal"
 	"phonebill/migrations"
@@ -176,7 +176,7 @@ func (c Console) config() (compose.AdminConfig, error) {
 	cache := compose.Cache{
 		Addr: f.Cache.Address, Cluster: f.Cache.Cluster, Password: personal.NewSecret(f.Cache.Password), Mini: f.Cache.Mini,
 	}
-	data, token, err := localstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
+	data, token, err := devstack.Found(c.folder(), f.Databases[string(migrations.Auth)], cache, migrations.Auth)
 	r := c.Env.Read()
 	if own := r.String("INTERNAL_TOKEN", ""); own != "" {
 		token = personal.NewSecret(own)

@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/delivery"
-	"phonebill/core/delivery/desk"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
 
@@ -44,7 +44,7 @@ func (c Console) listDeliveries() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			page, total, err := d.List(cmd.Context(), record.By{Roles: []auth.Role{auth.Operator}}, kind, f)
+			page, total, err := d.List(cmd.Context(), audittrail.By{Roles: []auth.Role{auth.Operator}}, kind, f)
 			if err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ func (c Console) replayDelivery() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := d.Replay(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
+				if err := d.Replay(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, event, why); err != nil {
 					return err
 				}
 				return c.said(nil, "pending again\n")
@@ -85,7 +85,7 @@ func (c Console) replayDelivery() *cobra.Command {
 }
 
 // desk asks the services; log may be nil when nothing is changed.
-func (c Console) desk(log ports.AuditLog) (*desk.Service, error) {
+func (c Console) desk(log ports.AuditLog) (*cases.Deliveries, error) {
 	instances, token, err := c.instances()
 	if err != nil {
 		return nil, err

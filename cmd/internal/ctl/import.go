@@ -16,7 +16,7 @@ import (
 	"phonebill/adapters/customercsv"
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/auth/admin"
-	"phonebill/core/auth/intake"
+	"phonebill/core/auth/bulkimport"
 )
 
 func (c Console) importUsers() *cobra.Command {
@@ -64,9 +64,9 @@ func (c Console) load(cmd *cobra.Command, a *compose.Admin, by admin.Caller, fil
 		return errors.Join(err, refused.Close())
 	}
 	progress := newProgress(c.Err, info.Size(), c.lang)
-	done, err := a.Intake.Run(cmd.Context(), intake.Load{
+	done, err := a.Intake.Run(cmd.Context(), bulkimport.Load{
 		By: by.Name, Source: filepath.Base(file.Name()), Reason: why, Refused: report.Add,
-		Progress: func(r intake.Result) { progress.reached(r, rows.Consumed()) },
+		Progress: func(r bulkimport.Result) { progress.reached(r, rows.Consumed()) },
 	}, rows.Rows())
 	err = errors.Join(err, rows.Err(), report.Flush(), buffered.Flush(), refused.Close())
 	progress.end()
@@ -105,7 +105,7 @@ type progress struct {
 
 // point is how far the load is.
 type point struct {
-	intake.Result
+	bulkimport.Result
 	bytes int64 // of the file, of rows that are done
 	at    time.Time
 }
@@ -131,7 +131,7 @@ func (p *progress) keepShowing() {
 }
 
 // reached tells that a batch is done, which ends that many bytes into the file.
-func (p *progress) reached(r intake.Result, bytes int64) {
+func (p *progress) reached(r bulkimport.Result, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	skipped := p.now.Skipped

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"phonebill/core/auth/intake"
+	"phonebill/core/auth/bulkimport"
 )
 
 // TestProgressForetellsTheEndByWhatIsDone: rows that are only read ahead, or were there already, do not shorten what is left.
@@ -28,15 +28,15 @@ func TestProgressForetellsTheEndByWhatIsDone(t *testing.T) {
 		sleep := func(d time.Duration) { <-time.After(d) }
 		sleep(2 * showEvery)
 		require.Contains(t, shown(), "0 rows", "also while the first batch is hashed")
-		p.reached(intake.Result{Read: 50, Skipped: 50}, 500)
+		p.reached(bulkimport.Result{Read: 50, Skipped: 50}, 500)
 		sleep(10 * time.Second)
 		require.Contains(t, shown(), "? left", "rows that were there already foretell nothing")
-		p.reached(intake.Result{Read: 60, Added: 10, Skipped: 50}, 600)
+		p.reached(bulkimport.Result{Read: 60, Added: 10, Skipped: 50}, 600)
 		sleep(showEvery + time.Millisecond)
 		require.Contains(t, shown(), "10 added, 50 there already, 0 refused, 5 rows/s, 39s left")
 		sleep(time.Minute)
 		require.NotContains(t, shown(), ", 0s left", "not before the last row is done")
-		p.reached(intake.Result{Read: 100, Added: 50, Skipped: 50}, 1000)
+		p.reached(bulkimport.Result{Read: 100, Added: 50, Skipped: 50}, 1000)
 		p.end()
 		require.Contains(t, shown(), "100 rows, 50 added, 50 there already, 0 refused, 1 rows/s, 0s left   \n")
 	})

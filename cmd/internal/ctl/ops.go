@@ -14,9 +14,9 @@ import (
 	"phonebill/cmd/internal/demo"
 	"phonebill/core/auth"
 	"phonebill/core/operations"
-	"phonebill/core/operations/overview"
 	"phonebill/core/personal"
 	"phonebill/core/quota"
+	"phonebill/core/staff/cases"
 )
 
 func (c Console) ops() *cobra.Command {
@@ -61,7 +61,7 @@ func (c Console) look(ctx context.Context, show func([]operations.Answer, *print
 	return p.done()
 }
 
-func (c Console) overview() (*overview.Service, error) {
+func (c Console) overview() (*cases.Overview, error) {
 	instances, token, err := c.instances()
 	if err != nil {
 		return nil, err

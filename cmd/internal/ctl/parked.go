@@ -8,13 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/product"
-	"phonebill/core/product/parked"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 	"phonebill/ports"
 )
 
@@ -31,7 +31,7 @@ The instances of the product service are asked as "ops" does, with the same vari
 			if err != nil {
 				return err
 			}
-			orders, total, err := d.List(cmd.Context(), record.By{Roles: []auth.Role{auth.Operator}}, page, size)
+			orders, total, err := d.List(cmd.Context(), audittrail.By{Roles: []auth.Role{auth.Operator}}, page, size)
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ The instances of the product service are asked as "ops" does, with the same vari
 }
 
 func (c Console) resolveParked() *cobra.Command {
-	var w parked.Word
+	var w cases.Decision
 	cmd := &cobra.Command{
 		Use: "resolve REQUEST_ID", Short: "Say what became of a parked change; another person must say the same within 24 h",
 
@@ -60,7 +60,7 @@ func (c Console) resolveParked() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				verdict, err := d.Resolve(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, w)
+				verdict, err := d.Resolve(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, w)
 				if err != nil {
 					return err
 				}
@@ -83,7 +83,7 @@ func said(verdict product.Judgement) string {
 }
 
 // parkedDesk asks the product service; log may be nil when nothing is changed.
-func (c Console) parkedDesk(log ports.AuditLog) (*parked.Desk, error) {
+func (c Console) parkedDesk(log ports.AuditLog) (*cases.ParkedChanges, error) {
 	instances, token, err := c.instances()
 	if err != nil {
 		return nil, err

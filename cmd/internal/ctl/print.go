@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"phonebill/core/auth"
-	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/selfservice"
 	"phonebill/core/line"
 )
 
@@ -46,7 +46,7 @@ func (p *printer) row(name string, cells ...string) {
 func (p *printer) say(key string, args ...any) { p.line(fmt.Sprintf(p.lang.text(key), args...)) }
 
 // factor shows a second factor that its owner has to be handed.
-func (p *printer) factor(e mfa.Enrolment) {
+func (p *printer) factor(e selfservice.Enrolment) {
 	p.row("second factor", e.URI.Reveal())
 	for _, code := range e.RecoveryCodes {
 		p.row("recovery code", code.Reveal())

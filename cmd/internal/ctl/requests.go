@@ -6,12 +6,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth/admin"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/requests"
-	"phonebill/core/requests/desk"
+	"phonebill/core/staff"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 )
 
 func (c Console) requests() *cobra.Command {
@@ -27,8 +27,8 @@ The instances of the services are asked as "ops" does, with the same variables; 
 }
 
 func (c Console) listRequests() *cobra.Command {
-	kind, number := requests.Change, ""
-	var f requests.Filter
+	kind, number := staff.Change, ""
+	var f staff.Filter
 	cmd := &cobra.Command{
 		Use: "list", Short: "List requests by line, account or state, the newest first",
 		Example: `  phonebillctl requests list --line 010-1234-5678
@@ -43,7 +43,7 @@ func (c Console) listRequests() *cobra.Command {
 			if err := checkPage(f.Page, f.Size); err != nil {
 				return err
 			}
-			return c.withRequests(cmd.Context(), func(d *desk.Service, by record.By) error {
+			return c.withRequests(cmd.Context(), func(d *cases.Requests, by audittrail.By) error {
 				page, total, err := d.List(cmd.Context(), by, kind, f)
 				if err != nil {
 					return err
@@ -52,10 +52,10 @@ func (c Console) listRequests() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().Var(oneOf(&kind, requests.Kinds()...), "kind", "which requests")
+	cmd.Flags().Var(oneOf(&kind, staff.Kinds()...), "kind", "which requests")
 	cmd.Flags().StringVar(&number, "line", "", "only those of this line")
 	cmd.Flags().StringVar((*string)(&f.UserID), "user", "", "only those of this account")
-	cmd.Flags().Var(oneOf(&f.State, requests.States()...), "state", "only those in this state")
+	cmd.Flags().Var(oneOf(&f.State, staff.States()...), "state", "only those in this state")
 	paged(cmd, &f.Page, &f.Size)
 	return cmd
 }
@@ -67,11 +67,11 @@ func (c Console) findRequests() *cobra.Command {
 that were made before trace ids were kept are not found.`,
 		Example: "  phonebillctl requests find 4bf92f3577b34da6a3ce929d0e0e4736",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			trace, err := requests.ParseTraceID(args[0])
+			trace, err := staff.ParseTraceID(args[0])
 			if err != nil {
 				return err
 			}
-			return c.withRequests(cmd.Context(), func(d *desk.Service, by record.By) error {
+			return c.withRequests(cmd.Context(), func(d *cases.Requests, by audittrail.By) error {
 				found, err := d.Find(cmd.Context(), by, trace)
 				if err != nil {
 					return err
@@ -95,7 +95,7 @@ func (c Console) cancelRequest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.withRequests(cmd.Context(), func(d *desk.Service, by record.By) error {
+			return c.withRequests(cmd.Context(), func(d *cases.Requests, by audittrail.By) error {
 				return c.said(d.Cancel(cmd.Context(), by, request, why), "it is taken back\n")
 			})
 		},
@@ -103,7 +103,7 @@ func (c Console) cancelRequest() *cobra.Command {
 }
 
 // withRequests asks the services; what is done is on record in the auth service's audit log, which counts searches too.
-func (c Console) withRequests(ctx context.Context, work func(*desk.Service, record.By) error) error {
+func (c Console) withRequests(ctx context.Context, work func(*cases.Requests, audittrail.By) error) error {
 	return c.do(ctx, func(a *compose.Admin, by admin.Caller) error {
 		instances, token, err := c.instances()
 		if err != nil {
@@ -115,11 +115,11 @@ func (c Console) withRequests(ctx context.Context, work func(*desk.Service, reco
 		if err != nil {
 			return err
 		}
-		return work(d, record.By{Name: by.Name, Roles: by.Roles})
+		return work(d, audittrail.By{Name: by.Name, Roles: by.Roles})
 	})
 }
 
-func (c Console) printRequests(page []requests.Request, end func(*printer)) error {
+func (c Console) printRequests(page []staff.Request, end func(*printer)) error {
 	p := c.printer()
 	p.head("REQUEST", "KIND", "USER", "LINE", "STATE", "SUBJECT", "REQUESTED", "ENDED", "NEXT", "CODE", "TRACE", "CANCELLABLE")
 	for _, r := range page {

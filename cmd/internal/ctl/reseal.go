@@ -10,12 +10,12 @@ import (
 
 	"phonebill/cmd/internal/compose"
 	"phonebill/cmd/internal/demo"
-	"phonebill/cmd/internal/localstack"
-	"phonebill/core/audit/record"
+	"phonebill/cmd/internal/devstack"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
 	"phonebill/core/sealing"
 	"phonebill/core/sealing/reseal"
+	"phonebill/core/staff/audittrail"
 	"phonebill/migrations"
 )
 
@@ -80,11 +80,11 @@ func (c Console) resealed(ctx context.Context, a *compose.Admin, by admin.Caller
 		return err
 	}
 	defer closing()
-	log := record.Log{Audit: a.Audit, Now: a.Now, NewID: a.NewID, Report: func(ctx context.Context, err error) {
+	log := audittrail.Log{Audit: a.Audit, Now: a.Now, NewID: a.NewID, Report: func(ctx context.Context, err error) {
 		c.Log.ErrorContext(ctx, "not in the audit log", "error", err.Error())
 	}}
-	return log.Do(ctx, record.By{Name: by.Name, Roles: []auth.Role{auth.Admin}},
-		record.Deed{Action: "VALUES_RESEALED", Reason: why}, nil, func(facts map[string]string) error {
+	return log.Do(ctx, audittrail.By{Name: by.Name, Roles: []auth.Role{auth.Admin}},
+		audittrail.Deed{Action: "VALUES_RESEALED", Reason: why}, nil, func(facts map[string]string) error {
 			form, err := s.Form(ctx)
 			if err != nil {
 				return err
@@ -130,7 +130,7 @@ func (c Console) resealConfig(perSecond int) (compose.ResealConfig, error) {
 		return config, err
 	}
 	for _, db := range migrations.All() {
-		data, _, err := localstack.Found(c.folder(), f.Databases[string(db)], compose.Cache{}, db)
+		data, _, err := devstack.Found(c.folder(), f.Databases[string(db)], compose.Cache{}, db)
 		if err != nil {
 			return config, err
 		}

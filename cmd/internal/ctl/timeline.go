@@ -9,12 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"phonebill/cmd/internal/compose"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth/admin"
 	"phonebill/core/fault"
 	"phonebill/core/id"
+	"phonebill/core/staff/audittrail"
+	"phonebill/core/staff/cases"
 	"phonebill/core/timeline"
-	"phonebill/core/timeline/look"
 	"phonebill/ports"
 )
 
@@ -36,7 +36,7 @@ docs/operations.md tells what the codes mean.`,
 				if err != nil {
 					return err
 				}
-				told, err := s.Timeline(cmd.Context(), record.By{Name: by.Name, Roles: by.Roles}, request)
+				told, err := s.Timeline(cmd.Context(), audittrail.By{Name: by.Name, Roles: by.Roles}, request)
 				if err != nil {
 					return err
 				}
@@ -46,7 +46,7 @@ docs/operations.md tells what the codes mean.`,
 	}
 }
 
-func (c Console) timelines(log ports.AuditLog) (*look.Service, error) {
+func (c Console) timelines(log ports.AuditLog) (*cases.Timelines, error) {
 	instances, token, err := c.instances()
 	if err != nil {
 		return nil, err

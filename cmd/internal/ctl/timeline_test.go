@@ -15,11 +15,11 @@ import (
 	"phonebill/adapters/rest/feed"
 	"phonebill/adapters/rest/timelines"
 	"phonebill/core/audit"
-	"phonebill/core/audit/record"
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
+	"phonebill/core/staff/audittrail"
 	"phonebill/core/timeline"
 )
 
@@ -51,7 +51,7 @@ func TestATimelineIsPrinted(t *testing.T) {
 	log := &seen{}
 	s, err := c.timelines(log)
 	require.NoError(t, err)
-	told, err := s.Timeline(t.Context(), record.By{Name: "cli:kim", Roles: []auth.Role{auth.Operator}}, id.ID{1})
+	told, err := s.Timeline(t.Context(), audittrail.By{Name: "cli:kim", Roles: []auth.Role{auth.Operator}}, id.ID{1})
 	require.NoError(t, err)
 	require.NoError(t, c.printTimeline(told))
 	for _, want := range []string{

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"phonebill/cmd/internal/localstack"
+	"phonebill/cmd/internal/devstack"
 )
 
 // File is .data/demo.json: everything a person or a test needs to talk to the running system.
@@ -89,5 +89,5 @@ func (f File) Write(path string) error {
 	if err != nil {
 		return fmt.Errorf("demo file: %w", err)
 	}
-	return localstack.WriteFile(path, append(raw, '\n'))
+	return devstack.WriteFile(path, append(raw, '\n'))
 }

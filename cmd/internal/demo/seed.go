@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
-	"phonebill/adapters/argon2"
+	"phonebill/adapters/credentials"
 	"phonebill/adapters/kos/kossim"
-	"phonebill/adapters/totp"
+
 	"phonebill/core/auth"
 	"phonebill/core/fault"
 	"phonebill/core/line"
@@ -37,7 +37,7 @@ type People struct {
 // Secret answers a value that is made once and kept.
 type Secret func(name string, fresh func() string) (string, error)
 
-// Plan names the demo accounts: a customer for each line of kos.md, an operator and an admin. Ids are unusual, like
+// Plan names the demo accounts: a customer for each line of R-KOS-LINES, an operator and an admin. Ids are unusual, like
 // demo-k7q2-1, so that they can be searched for in logs and metrics.
 func Plan(secret Secret, readable func(n int) string) (People, error) {
 	tag, err := secret("demo.tag", func() string { return readable(4) })
@@ -52,7 +52,7 @@ func Plan(secret Secret, readable func(n int) string) (People, error) {
 	staff := func(suffix string) (Login, error) {
 		l, err1 := login(suffix)
 		var err2 error
-		l.TOTPSecret, err2 = secret("demo.totp."+suffix, func() string { return totp.Codes{}.NewSecret().Reveal() })
+		l.TOTPSecret, err2 = secret("demo.totp."+suffix, func() string { return credentials.OneTimeCodes{}.NewSecret().Reveal() })
 		return l, errors.Join(err1, err2)
 	}
 	var p People
@@ -72,7 +72,7 @@ func Plan(secret Secret, readable func(n int) string) (People, error) {
 
 // Seed creates the accounts that do not exist yet, the staff with their second factor.
 func Seed(ctx context.Context, p People, users ports.Users, factors ports.SecondFactors, now time.Time) error {
-	hasher := argon2.New(argon2.Default())
+	hasher := credentials.NewHasher(credentials.DefaultHashParams())
 	for _, c := range p.Customers {
 		n, err := line.Parse(c.LineNumber)
 		if err != nil {

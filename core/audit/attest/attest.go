@@ -1,4 +1,4 @@
-// Package attest ties the chains of the audit log together with signed checkpoints, and verifies the whole (decision 18, bar R11).
+// Package attest ties the chains of the audit log together with signed checkpoints, and verifies the whole (ADR 26, bar R11).
 package attest
 
 import (

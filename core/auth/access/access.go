@@ -27,7 +27,7 @@ var errIncomplete = errors.New("access: the revocations are not known yet")
 // Admit answers who is calling, or UNAUTHORIZED (no token), TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, or FORBIDDEN when the
 // permission (empty = none needed) is missing; with FORBIDDEN the caller is answered too, for the log. PASSWORD_CHANGE_REQUIRED while the
 // caller has a duty that the operation is not for. SERVICE_UNAVAILABLE until the
-// revocations are known: after a start nobody who has logged out gets in (decision 2).
+// revocations are known: after a start nobody who has logged out gets in (ADR 14).
 func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission, isFor ...auth.Duty) (auth.Principal, error) {
 	switch {
 	case token == "":
@@ -76,7 +76,7 @@ func (l *Live) Used(ctx context.Context, sids []id.ID) error {
 	return errors.Join(errs...)
 }
 
-// touchEvery is how often a session in use is noted (decision 2).
+// touchEvery is how often a session in use is noted (ADR 14).
 const touchEvery = time.Minute
 
 // Check answers TOKEN_REVOKED, with the reason, when the session is over or idle. A store in trouble is not

@@ -12,7 +12,7 @@ import (
 )
 
 // Revoked is what makes tokens dead though they verify: the sessions that ended and the epochs that were raised while a token about
-// them may still live (decision 2). It is held in memory, pulled from the feed and pushed to; docs/revocation.md has the bounds. All
+// them may still live (ADR 14). It is held in memory, pulled from the feed and pushed to; docs/revocation.md has the bounds. All
 // its times are the feed's own, so that no instance's clock matters. It is safe for concurrent use.
 type Revoked struct {
 	feed    ports.RevocationFeed

@@ -10,7 +10,7 @@ import (
 )
 
 // Seen gathers which sessions were used here, for those services that do not have the sessions at hand: any authenticated request
-// keeps its session from going idle (decision 2). Each session is told of at most once a minute. It is safe for concurrent use.
+// keeps its session from going idle (ADR 14). Each session is told of at most once a minute. It is safe for concurrent use.
 type Seen struct {
 	to      ports.SessionUse
 	now     ports.Clock

@@ -1,5 +1,5 @@
 // Package admin is how staff look after accounts: search, create, change, unlock, grant and revoke, end sessions (UFR-AUTH-020). Every
-// call, also a read and a refusal, is in the audit log with who, whom and why (decision 18).
+// call, also a read and a refusal, is in the audit log with who, whom and why (ADR 26).
 package admin
 
 import (
@@ -9,8 +9,8 @@ import (
 
 	"phonebill/core/alert"
 	"phonebill/core/auth"
-	"phonebill/core/auth/keys"
-	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/selfservice"
+	"phonebill/core/auth/signingkeys"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -27,8 +27,8 @@ type Service struct {
 	History  ports.LoginHistory
 	Records  ports.LoginRecords
 	Hasher   ports.PasswordHasher
-	Factors  *mfa.Service // Enrol and Reset are all that is used
-	Keys     *keys.Service
+	Factors  *selfservice.SecondFactors // Enrol and Reset are all that is used
+	Keys     *signingkeys.Service
 	Services ports.ServiceKeys
 	Audit    ports.AuditLog
 	Push     ports.RevocationPush
@@ -85,7 +85,7 @@ type New struct {
 // Created is a new account; Enrolment is set for staff, and seen this once.
 type Created struct {
 	auth.Account
-	Enrolment *mfa.Enrolment
+	Enrolment *selfservice.Enrolment
 }
 
 // Create makes an account: CONFLICT when the id is taken, LINE_HELD when another account holds one of the lines (see

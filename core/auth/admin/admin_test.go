@@ -14,8 +14,8 @@ import (
 	"phonebill/core/audit"
 	"phonebill/core/auth"
 	"phonebill/core/auth/admin"
-	"phonebill/core/auth/keys"
-	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/selfservice"
+	"phonebill/core/auth/signingkeys"
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -126,7 +126,7 @@ func newWorld(t *testing.T) *world {
 		Searches: &w.searches, SearchesPerHour: 30,
 		LineIndex: func(n line.Number) string { return "index-" + n.Digits()[7:] },
 		Report:    func(_ context.Context, err error) { w.reported = append(w.reported, err) },
-		Factors: &mfa.Service{
+		Factors: &selfservice.SecondFactors{
 			Users: &w.users, Factors: &w.factors, Codes: &memory.OneTimeCodes{}, History: &w.history, Push: &w.push,
 			Now: clock, NewID: newID,
 		},
@@ -136,7 +136,7 @@ func newWorld(t *testing.T) *world {
 			}
 			return nil
 		},
-		Keys: &keys.Service{
+		Keys: &signingkeys.Service{
 			Keys: &w.keys, Schedule: auth.DefaultKeys(), Now: clock,
 			Make: func() auth.SigningKey { w.made++; return auth.SigningKey{KeyID: "key-" + strconv.Itoa(w.made)} },
 		},

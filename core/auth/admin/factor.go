@@ -4,12 +4,12 @@ import (
 	"context"
 
 	"phonebill/core/auth"
-	"phonebill/core/auth/mfa"
+	"phonebill/core/auth/selfservice"
 )
 
 // ResetFactor is for an owner who has lost his app and his recovery codes: staff get a new second factor, seen this once; a customer has
 // none from then on. All his sessions end. FORBIDDEN for who may not change the account, CONFLICT for his own.
-func (s *Service) ResetFactor(ctx context.Context, by Caller, user auth.UserID, reason string) (e mfa.Enrolment, err error) {
+func (s *Service) ResetFactor(ctx context.Context, by Caller, user auth.UserID, reason string) (e selfservice.Enrolment, err error) {
 	err = s.change(ctx, call{Caller: by, action: actResetFactor, account: user, reason: reason}, func() error {
 		account, err := s.Users.ByID(ctx, user)
 		if err != nil {

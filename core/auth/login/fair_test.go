@@ -38,7 +38,7 @@ func (w *world) from(t *testing.T, user auth.UserID, password string, devices ..
 	return w.Login(t.Context(), login.Request{UserID: user, Password: personal.NewSecret(password), Devices: devices, From: client})
 }
 
-// Decision 4: a device that has logged in before has its own counter, so a stranger cannot lock the owner out.
+// ADR 16: a device that has logged in before has its own counter, so a stranger cannot lock the owner out.
 func TestAStrangerCannotLockOutAKnownDevice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

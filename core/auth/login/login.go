@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"phonebill/core/auth"
-	"phonebill/core/auth/guess"
-	"phonebill/core/auth/turns"
+	"phonebill/core/auth/verify"
+
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/personal"
@@ -21,14 +21,14 @@ import (
 // Service logs customers in and out. All fields are required; it is safe for concurrent use.
 type Service struct {
 	Users       ports.Users
-	Guesses     *guess.Limiter
+	Guesses     *verify.Limiter
 	Sessions    ports.Sessions
 	History     ports.LoginHistory
 	Credentials ports.Credentials
 	Devices     ports.Devices
 	Throttle    ports.Throttle
 	Rate        throttle.Rate // of logins, and of refreshes, per address
-	Turns       *turns.Queue
+	Turns       *verify.HashQueue
 	Access      ports.AccessTokens
 	Refresh     ports.RefreshTokens
 	Push        ports.RevocationPush
@@ -121,14 +121,14 @@ func (s *Service) undo(ctx context.Context, session auth.Session) error {
 // enter throttles a login before any guess is taken, and returns the place in which it waits for its turn. A known device is exempt from
 // the bucket of its address, which strangers may share, and has one of its account; what is too much for that is counted as if the
 // device were not known.
-func (s *Service) enter(ctx context.Context, from auth.Client, subject auth.Subject) (turns.Request, error) {
+func (s *Service) enter(ctx context.Context, from auth.Client, subject auth.Subject) (verify.HashRequest, error) {
 	if !subject.Device.IsZero() {
 		account := "account:" + string(subject.UserID)
 		if ok, _ := s.Throttle.Take(ctx, account, throttle.KnownDevices(), s.Now()); ok {
-			return turns.Request{Key: account, Known: true}, nil
+			return verify.HashRequest{Key: account, Known: true}, nil
 		}
 	}
-	return turns.Request{Key: throttle.Prefix(from.IP)}, s.admit(ctx, "login:", from)
+	return verify.HashRequest{Key: throttle.Prefix(from.IP)}, s.admit(ctx, "login:", from)
 }
 
 // admit throttles per address; what has a bucket of its own, so that neither logins nor refreshes use up the other's. Systems with a
@@ -150,7 +150,7 @@ func (s *Service) subject(ctx context.Context, r Request) (auth.Subject, error) 
 		return auth.Subject{UserID: r.UserID}, nil
 	}
 	account, err := s.account(ctx, r.UserID)
-	return guess.SubjectOf(s.Devices, r.UserID, account, r.Devices), err
+	return verify.SubjectOf(s.Devices, r.UserID, account, r.Devices), err
 }
 
 // authenticate answers the account that the password is right for. The typed id means an account, known or not, before a guess is taken:
@@ -165,13 +165,13 @@ func (s *Service) authenticate(ctx context.Context, r Request, subject auth.Subj
 	if subject.UserID != meant.UserID {
 		subject = auth.Subject{UserID: cmp.Or(meant.UserID, r.UserID.Folded())}
 	}
-	err = s.Guesses.Try(ctx, subject, func() (guess.Outcome, error) {
+	err = s.Guesses.Try(ctx, subject, func() (verify.Outcome, error) {
 		found, err := s.account(ctx, r.UserID)
 		switch {
 		case err != nil:
-			return guess.Unjudged, err
+			return verify.Unjudged, err
 		case found.UserID != meant.UserID: // it means another account by now, which has a counter of its own
-			return guess.Unjudged, fault.New(fault.ServiceUnavailable).RetryIn(again)
+			return verify.Unjudged, fault.New(fault.ServiceUnavailable).RetryIn(again)
 		}
 		user = found
 		return s.check(ctx, r, user)
@@ -191,16 +191,16 @@ func (s *Service) account(ctx context.Context, typed auth.UserID) (auth.User, er
 	return user, err
 }
 
-// check looks at the password, then at the second factor; an unknown id costs the same work as a wrong password (decision 4).
-func (s *Service) check(ctx context.Context, r Request, user auth.User) (guess.Outcome, error) {
+// check looks at the password, then at the second factor; an unknown id costs the same work as a wrong password (ADR 16).
+func (s *Service) check(ctx context.Context, r Request, user auth.User) (verify.Outcome, error) {
 	ok, err := s.Credentials.Check(ctx, user, r.Password)
 	switch {
 	case err != nil:
-		return guess.Unjudged, err
+		return verify.Unjudged, err
 	case !ok:
-		return guess.Wrong, fault.New(fault.WrongCredentials)
+		return verify.Wrong, fault.New(fault.WrongCredentials)
 	case user.Status != auth.Active:
-		return guess.Unjudged, fault.New(fault.PermissionDenied)
+		return verify.Unjudged, fault.New(fault.PermissionDenied)
 	}
 	return s.secondFactor(ctx, r, user)
 }
@@ -343,7 +343,7 @@ func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, f
 	return s.admit(ctx, "refresh:", from)
 }
 
-// Logout ends the caller's session; its tokens are refused everywhere within a second (decision 2). Logging out twice is no
+// Logout ends the caller's session; its tokens are refused everywhere within a second (ADR 14). Logging out twice is no
 // error.
 func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error {
 	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session { return old.RevokeFor(auth.EndedByLogout, s.Now()) })

@@ -12,9 +12,9 @@ import (
 
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
-	"phonebill/core/auth/guess"
 	"phonebill/core/auth/login"
-	"phonebill/core/auth/turns"
+	"phonebill/core/auth/verify"
+
 	"phonebill/core/fault"
 	"phonebill/core/id"
 	"phonebill/core/line"
@@ -157,9 +157,9 @@ func newWorld(t *testing.T) *world {
 	}
 	clock := func() time.Time { return w.now }
 	w.Service = &login.Service{
-		Users: w.users, Guesses: &guess.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
+		Users: w.users, Guesses: &verify.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
 		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600),
-		Turns:  turns.New(50),
+		Turns:  verify.NewHashQueue(50),
 		Access: w.access, Refresh: memory.RefreshTokens{}, Push: &w.ended,
 		Policy: auth.DefaultSessions(), Now: clock, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
 	}
@@ -453,7 +453,7 @@ func TestLogout(t *testing.T) {
 	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))
 }
 
-// Overload and trouble are no guesses: however often they strike, they lock nobody out (decision 4).
+// Overload and trouble are no guesses: however often they strike, they lock nobody out (ADR 16).
 func TestTroubleIsNoGuess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -11,7 +11,7 @@ import (
 	"phonebill/adapters/memory"
 	"phonebill/core/auth"
 	"phonebill/core/auth/login"
-	"phonebill/core/auth/turns"
+	"phonebill/core/auth/verify"
 	"phonebill/core/fault"
 	"phonebill/core/personal"
 )
@@ -29,7 +29,7 @@ func TestFewLoginsWorkAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.Turns, w.Credentials = turns.New(1), slowCredentials{memory.Credentials{Hasher: w.hasher}}
+		w.Turns, w.Credentials = verify.NewHashQueue(1), slowCredentials{memory.Credentials{Hasher: w.hasher}}
 		outcomes := make(chan error, 6)
 		for range cap(outcomes) {
 			go func() { _, err := w.try(t, "hong", "right-password"); outcomes <- err }()

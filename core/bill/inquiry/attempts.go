@@ -9,7 +9,7 @@ import (
 	"phonebill/ports"
 )
 
-// No inquiry asks KOS more than bill.MaxAttempts times, whatever dies in between (decision 7): each attempt is counted in the row before it
+// No inquiry asks KOS more than bill.MaxAttempts times, whatever dies in between (ADR 19): each attempt is counted in the row before it
 // is made. The customer's first is counted when the inquiry is queued, his others one by one, those of the background by Claim. One that
 // was not made is given back with what came of the inquiry.
 

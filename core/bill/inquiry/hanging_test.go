@@ -12,8 +12,8 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
+	"phonebill/core/request"
 )
 
 // hanging is a store that takes no unfinished inquiry and does not say so.
@@ -94,10 +94,10 @@ func TestAHungDatabaseWithoutACopyIsToldInTime(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, w *world) {
 				w.Inquiries, w.Bills = hung{w.inquiries}, hungBills{w.bills}
-				var key idempotency.Key
+				var key request.Key
 				if text != "" {
 					var err error
-					key, err = idempotency.ParseKey(text)
+					key, err = request.ParseKey(text)
 					require.NoError(t, err)
 				}
 				w.keys.takes, w.keys.hangs = time.Hour, true

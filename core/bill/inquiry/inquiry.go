@@ -16,14 +16,14 @@ import (
 	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/news"
-	"phonebill/core/news/await"
+	"phonebill/core/request/longpoll"
+
 	"phonebill/core/quota"
 	"phonebill/core/request"
 	"phonebill/ports"
 )
 
-// Limits are the times of one inquiry (product.md).
+// Limits are the times of one inquiry (S-ANSWER).
 type Limits struct {
 	Answer     time.Duration // the customer has his answer by then, be it 202
 	Call       time.Duration // one KOS call while the customer waits
@@ -58,7 +58,7 @@ type Service struct {
 	Seen      func(line.Number) // is told whose customers are here
 
 	running sync.WaitGroup // questions that outlive their customer
-	board   news.Board     // where inquiries are waited for
+	board   longpoll.Board // where inquiries are waited for
 }
 
 // Result is an inquiry with its bill, when there is one.
@@ -195,9 +195,9 @@ func (s *Service) after(q bill.Inquiry, cause error, interactive bool) bill.Inqu
 	return q.After(troubleOf(cause), f.Code(), interactive, f.RetryAfter(), s.Now())
 }
 
-// Get answers the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
+// Get answers the caller's inquiry, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait time.Duration) (Result, error) {
-	q, err := await.End(ctx, &s.board, inquiry, wait, func(ctx context.Context) (bill.Inquiry, bool, error) {
+	q, err := longpoll.Until(ctx, &s.board, inquiry, wait, func(ctx context.Context) (bill.Inquiry, bool, error) {
 		q, err := s.Inquiries.Get(ctx, inquiry)
 		if err == nil && (q.UserID != p.UserID || p.Owns(q.Line) != nil) {
 			err = fault.New(fault.ResourceNotFound)
@@ -216,7 +216,7 @@ func (s *Service) save(ctx context.Context, q bill.Inquiry) error {
 	defer done()
 	err := s.Inquiries.Save(ctx, q)
 	if err == nil {
-		s.board.Tell(q.ID)
+		s.board.Publish(q.ID)
 	}
 	return err
 }

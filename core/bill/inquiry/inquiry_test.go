@@ -558,7 +558,7 @@ func TestAFinalBillIsAskedForOnce(t *testing.T) {
 		time.Sleep(60 * 24 * time.Hour) // it is March
 		require.NoError(t, epochs.Raise(t.Context(), w.line, time.Now()))
 		w.source.set(0, notAsked())
-		require.Equal(t, freshness.FromCache, ask("1999-12"), "fresh for ever, whatever he has changed since (decision 13)")
+		require.Equal(t, freshness.FromCache, ask("1999-12"), "fresh for ever, whatever he has changed since (ADR 23)")
 		require.Equal(t, 2, w.source.calls())
 	})
 }

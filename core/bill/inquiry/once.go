@@ -9,8 +9,8 @@ import (
 	"phonebill/core/bill"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
+	"phonebill/core/request"
 )
 
 // storing is how long after its key an inquiry may not be stored yet.
@@ -20,7 +20,7 @@ const storing = 10 * time.Second
 // it stands while that goes on; IDEMPOTENCY_KEY_REUSED when it asked for something else; also when its month cannot be chosen any more.
 // Only a request that is itself answered SERVICE_UNAVAILABLE or VALIDATION_ERROR gives its key back; one that was taken (202) and failed
 // later is repeated as that failure. Where keys cannot be looked up the bill is answered all the same: asking twice does no harm.
-func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key idempotency.Key) (Result, error) {
+func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key request.Key) (Result, error) {
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
 	}
@@ -28,8 +28,8 @@ func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, 
 	if key.IsZero() {
 		return s.ask(ctx, q, month)
 	}
-	use := idempotency.Use{
-		User: p.UserID, Key: key, Payload: idempotency.PayloadOf(n.Digits(), month), Request: q.ID, At: q.RequestedAt,
+	use := request.KeyUse{
+		User: p.UserID, Key: key, Payload: request.PayloadOf(n.Digits(), month), Request: q.ID, At: q.RequestedAt,
 	}
 	first, err := s.claim(ctx, use, id.ID{})
 	if err != nil || first.Request == use.Request {
@@ -45,10 +45,10 @@ func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, 
 const claiming = 300 * time.Millisecond
 
 // claim makes the key stand for the use, if it is new or stands for the inquiry instead.
-func (s *Service) claim(ctx context.Context, use idempotency.Use, instead id.ID) (idempotency.Use, error) {
+func (s *Service) claim(ctx context.Context, use request.KeyUse, instead id.ID) (request.KeyUse, error) {
 	within, cancel := context.WithTimeout(ctx, claiming)
 	defer cancel()
-	first, err := s.Keys.Claim(within, use, use.At.Add(-idempotency.Window), instead)
+	first, err := s.Keys.Claim(within, use, use.At.Add(-request.KeyWindow), instead)
 	if err != nil && within.Err() == nil && fault.From(err).Unexpected() {
 		s.Report(ctx, err)
 	}
@@ -56,7 +56,7 @@ func (s *Service) claim(ctx context.Context, use idempotency.Use, instead id.ID)
 }
 
 // first asks for what the key stands for from now on, unless that is refused.
-func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use idempotency.Use) (Result, error) {
+func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use request.KeyUse) (Result, error) {
 	r, err := s.ask(ctx, q, month)
 	if err == nil {
 		return r, nil
@@ -68,7 +68,7 @@ func (s *Service) first(ctx context.Context, q bill.Inquiry, month string, use i
 }
 
 // release gives the key back. Where that cannot be, it stands for the inquiry and repeats its failure.
-func (s *Service) release(ctx context.Context, use idempotency.Use) {
+func (s *Service) release(ctx context.Context, use request.KeyUse) {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), claiming) // his time may be over
 	defer cancel()
 	if err := s.Keys.Release(within, use); err != nil && within.Err() == nil && fault.From(err).Unexpected() {
@@ -77,7 +77,7 @@ func (s *Service) release(ctx context.Context, use idempotency.Use) {
 }
 
 // repeat answers what the key's first inquiry came to, or asks anew where that was lost.
-func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use, first idempotency.Use) (Result, error) {
+func (s *Service) repeat(ctx context.Context, q bill.Inquiry, month string, use, first request.KeyUse) (Result, error) {
 	was, err := s.Inquiries.Get(ctx, first.Request)
 	lost := errors.Is(err, fault.New(fault.ResourceNotFound)) // we died between the key and the inquiry, or are just about to store it
 	switch {
@@ -104,7 +104,7 @@ func replayedFailure(err error) error { return fault.From(err).AsReplay() }
 
 // anew asks again where the answer to the key's first inquiry cannot be had; the key stands for the new inquiry from
 // then on.
-func (s *Service) anew(ctx context.Context, q bill.Inquiry, month string, use, first idempotency.Use) (Result, error) {
+func (s *Service) anew(ctx context.Context, q bill.Inquiry, month string, use, first request.KeyUse) (Result, error) {
 	if now, err := s.claim(ctx, use, first.Request); err == nil && now.Request != use.Request {
 		return Result{}, stillRunning(now.Request).AsReplay()
 	}

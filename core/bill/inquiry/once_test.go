@@ -15,20 +15,20 @@ import (
 	"phonebill/core/fault"
 	"phonebill/core/freshness"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
 type keys struct {
 	memory.IdempotencyKeys
 	claim error
-	takes time.Duration    // each Claim
-	held  error            // what Release errs with
-	hangs bool             // Release does
-	first *idempotency.Use // what a Claim instead of another answers
+	takes time.Duration   // each Claim
+	held  error           // what Release errs with
+	hangs bool            // Release does
+	first *request.KeyUse // what a Claim instead of another answers
 }
 
-func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, instead id.ID) (idempotency.Use, error) {
+func (k *keys) Claim(ctx context.Context, u request.KeyUse, since time.Time, instead id.ID) (request.KeyUse, error) {
 	if k.takes > 0 {
 		select {
 		case <-time.After(k.takes):
@@ -45,7 +45,7 @@ func (k *keys) Claim(ctx context.Context, u idempotency.Use, since time.Time, in
 	return k.IdempotencyKeys.Claim(ctx, u, since, instead)
 }
 
-func (k *keys) Release(ctx context.Context, u idempotency.Use) error {
+func (k *keys) Release(ctx context.Context, u request.KeyUse) error {
 	if k.hangs {
 		<-ctx.Done()
 		return fault.New(fault.ServiceUnavailable).Because(ctx.Err())
@@ -58,7 +58,7 @@ func (k *keys) Release(ctx context.Context, u idempotency.Use) error {
 
 func (w *world) once(t *testing.T, key, month string) (inquiry.Result, error) {
 	t.Helper()
-	k, err := idempotency.ParseKey(key)
+	k, err := request.ParseKey(key)
 	require.NoError(t, err)
 	return w.AskOnce(t.Context(), w.me, w.line, month, k)
 }
@@ -81,11 +81,11 @@ func TestAKeyAnswersWhatItsInquiryCameTo(t *testing.T) {
 		other, err := w.once(t, "k-2", "")
 		require.NoError(t, err)
 		require.NotEqual(t, first.Inquiry.ID, other.Inquiry.ID)
-		unkeyed, err := w.AskOnce(t.Context(), w.me, w.line, "", idempotency.Key{})
+		unkeyed, err := w.AskOnce(t.Context(), w.me, w.line, "", request.Key{})
 		require.NoError(t, err)
 		require.NotEqual(t, other.Inquiry.ID, unkeyed.Inquiry.ID)
 
-		time.Sleep(idempotency.Window)
+		time.Sleep(request.KeyWindow)
 		later, err := w.once(t, "k", "")
 		require.NoError(t, err)
 		require.NotEqual(t, first.Inquiry.ID, later.Inquiry.ID, "a day later the key is new")
@@ -205,10 +205,10 @@ func TestAKeyOutlivesItsMonth(t *testing.T) {
 func TestAKeyWithoutItsInquiry(t *testing.T) {
 	t.Parallel()
 	use := func(w *world, age time.Duration) {
-		k, err := idempotency.ParseKey("k")
+		k, err := request.ParseKey("k")
 		require.NoError(t, err)
-		_, err = w.keys.IdempotencyKeys.Claim(t.Context(), idempotency.Use{
-			User: w.me.UserID, Key: k, Payload: idempotency.PayloadOf(w.line.Digits(), ""), Request: id.ID{9}, At: time.Now().Add(-age),
+		_, err = w.keys.IdempotencyKeys.Claim(t.Context(), request.KeyUse{
+			User: w.me.UserID, Key: k, Payload: request.PayloadOf(w.line.Digits(), ""), Request: id.ID{9}, At: time.Now().Add(-age),
 		}, time.Time{}, id.ID{})
 		require.NoError(t, err)
 	}
@@ -223,7 +223,7 @@ func TestAKeyWithoutItsInquiry(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T, w *world) {
 		use(w, time.Minute)
-		w.keys.first = &idempotency.Use{Request: id.ID{8}}
+		w.keys.first = &request.KeyUse{Request: id.ID{8}}
 		_, err := w.once(t, "k", "")
 		require.ErrorIs(t, err, fault.New(fault.StateConflict), "somebody else was first to take it over")
 		require.Equal(t, id.ID{8}.String(), fault.From(err).Details()["requestId"])
@@ -237,7 +237,7 @@ func TestKeysThatHangCostTheCustomerLittle(t *testing.T) {
 		w.keys.takes = time.Hour
 		ctx, cancel := context.WithTimeout(t.Context(), 2850*time.Millisecond)
 		defer cancel()
-		key, err := idempotency.ParseKey("k")
+		key, err := request.ParseKey("k")
 		require.NoError(t, err)
 		began := time.Now()
 		r, err := w.AskOnce(ctx, w.me, w.line, "", key)

@@ -65,7 +65,7 @@ func (s *Service) refresh(ctx context.Context, q bill.Inquiry) {
 // lastLook is how long a customer whose time is over waits for the last good copy.
 const lastLook = 150 * time.Millisecond
 
-// late answers a customer whose time is over: with the last good copy, which ends his inquiry, or that it goes on (decisions 7, 12).
+// late answers a customer whose time is over: with the last good copy, which ends his inquiry, or that it goes on (ADR 19, ADR 23).
 func (s *Service) late(ctx context.Context, q bill.Inquiry) (r Result, shown bool) {
 	ctx, cancel := context.WithTimeout(ctx, lastLook)
 	defer cancel()
@@ -79,7 +79,7 @@ func (s *Service) late(ctx context.Context, q bill.Inquiry) (r Result, shown boo
 	if s.Inquiries.Save(ctx, ended) != nil { // somebody was quicker, or it cannot be recorded now: he learns it when he asks again
 		return Result{Inquiry: q}, false
 	}
-	s.board.Tell(q.ID)
+	s.board.Publish(q.ID)
 	return Result{Inquiry: ended, Bill: &got.Copy.Bill}, true
 }
 
@@ -94,7 +94,7 @@ func (s *Service) tell(ctx context.Context, q bill.Inquiry, o outcome) (Result, 
 	if trouble.Kind() == fault.Unavailable && o.Inquiry.Status.Final() {
 		err := s.Inquiries.Add(ctx, o.Inquiry)
 		if err == nil {
-			s.board.Tell(q.ID)
+			s.board.Publish(q.ID)
 			return o.Result, o.told
 		}
 		trouble = fault.From(err)

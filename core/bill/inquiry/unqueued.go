@@ -24,7 +24,7 @@ func (s *Service) lookFor(q bill.Inquiry) time.Duration {
 }
 
 // unqueued answers with the last good copy in memory where the inquiry could not be queued: KOS is asked for nobody whose question could
-// be lost (decision 15). The row may be stored all the same, so what the customer is told ends it, a refusal too: else it would be worked
+// be lost (ADR 24). The row may be stored all the same, so what the customer is told ends it, a refusal too: else it would be worked
 // on.
 func (s *Service) unqueued(ctx context.Context, q bill.Inquiry, cause error) (Result, error) {
 	if fault.From(cause).Kind() != fault.Unavailable {

@@ -1,4 +1,4 @@
-// Package dispatch tells the MVNO AP server about results (UFR-BILL-040, UFR-PROD-040, decision 14).
+// Package dispatch tells the MVNO AP server about results (UFR-BILL-040, UFR-PROD-040, ADR 3).
 package dispatch
 
 import (

@@ -14,9 +14,9 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -73,7 +73,7 @@ func (w *world) finish(t *testing.T, n byte, number string) {
 	l, err := line.Parse(number)
 	require.NoError(t, err)
 	o := product.Order{ID: id.ID{15: n}, Line: l, State: product.Requested, EffectiveDate: calendar.DateOf(w.now)}
-	require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
+	require.NoError(t, w.orders.Add(t.Context(), o, request.KeyUse{}))
 	o.State, o.ProcessedAt = product.Completed, w.now
 	_, err = w.orders.Save(t.Context(), o, o.ProcessedAt)
 	require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestResultsAreToldInOrderPerLine(t *testing.T) {
 	require.Zero(t, w.step(t))
 	var told []delivery.Item[ports.ChangeResult]
 	for _, i := range w.publisher.Told() {
-		if i.Line.Digits() == "01012345678" {
+		if i.Body.Order.Line.Digits() == "01012345678" {
 			told = append(told, i)
 		}
 	}

@@ -17,9 +17,9 @@ import (
 	"phonebill/core/delivery"
 	"phonebill/core/delivery/dispatch"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -67,10 +67,10 @@ func (f *flaky) take(i delivery.Item[ports.ChangeResult]) {
 		}
 		return
 	}
-	if f.last[i.Line]+1 != i.Sequence {
-		f.t.Errorf("of %s came %d after %d", i.Line, i.Sequence, f.last[i.Line])
+	if f.last[i.Body.Order.Line]+1 != i.Sequence {
+		f.t.Errorf("of %s came %d after %d", i.Body.Order.Line, i.Sequence, f.last[i.Body.Order.Line])
 	}
-	f.seen[i.ID], f.last[i.Line] = i.Sequence, i.Sequence
+	f.seen[i.ID], f.last[i.Body.Order.Line] = i.Sequence, i.Sequence
 }
 
 // dying is an outbox whose workers die now and then after they have told something and before they could say so.
@@ -124,7 +124,7 @@ func TestSixHoursOfFailures(t *testing.T) {
 			o := product.Order{
 				ID: id.At(time.Now()), Line: number, State: product.Requested, EffectiveDate: calendar.DateOf(time.Now()),
 			}
-			require.NoError(t, orders.Add(ctx, o, idempotency.Use{}))
+			require.NoError(t, orders.Add(ctx, o, request.KeyUse{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
 			_, err = orders.Save(ctx, o, o.ProcessedAt)
 			require.NoError(t, err)

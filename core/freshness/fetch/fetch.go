@@ -19,7 +19,7 @@ import (
 // Question is what somebody wants to know, and what he would give for it.
 type Question[V any] struct {
 	Subject  freshness.Subject
-	Since    time.Time     // nothing that KOS was asked before will do (decision 10); zero = any age that Judge allows
+	Since    time.Time     // nothing that KOS was asked before will do (ADR 22); zero = any age that Judge allows
 	Lane     quota.Lane    // of Ask
 	Patience time.Duration // of the question, in all
 	Wait     time.Duration // of who asks it: later nobody waits, and it goes on for those who come next; 0 = as long as it takes
@@ -36,7 +36,7 @@ type Question[V any] struct {
 
 	Durable bool // an answer that cannot be kept is none
 
-	// Old tells that an old copy is the answer after that trouble (decision 12). attempts were made for this question.
+	// Old tells that an old copy is the answer after that trouble (ADR 23). attempts were made for this question.
 	Old func(trouble error, attempts int) bool
 }
 
@@ -199,7 +199,7 @@ func (q Question[V]) wait() time.Duration {
 	return q.Patience + grace
 }
 
-// joined answers what the flight brought to somebody who joined it. His own change may have come between (decision 11): the copy must still
+// joined answers what the flight brought to somebody who joined it. His own change may have come between (ADR 6): the copy must still
 // be what the store shows. Where the store could not be told, or cannot be asked, there is nothing better than the flight's own answer.
 func (s *Service[V]) joined(ctx context.Context, q Question[V], f *flight[V]) (got Answer[V], ok bool) {
 	if !f.serves(q) {

@@ -75,7 +75,7 @@ func codes(plans []product.Plan) (out []string) {
 	return out
 }
 
-// A line's status on a screen is half an hour old at most; what is on offer for it goes by the customer's other facts (product.md).
+// A line's status on a screen is half an hour old at most; what is on offer for it goes by the customer's other facts (S-TTL-STATUS).
 func TestTheStatusShownIsHalfAnHourOldAtMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -211,7 +211,7 @@ func TestAvailable(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
-// What the line will have is no plan to change to: the pre-check refuses it (decision 10). So is what it has, whatever plan is named.
+// What the line will have is no plan to change to: the pre-check refuses it (ADR 22). So is what it has, whatever plan is named.
 func TestNothingIsOfferedThatTheLineHasOrWillHave(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -17,15 +17,15 @@ import (
 	"phonebill/core/holder/compare"
 	"phonebill/core/id"
 	"phonebill/core/line"
-	"phonebill/core/news"
-	"phonebill/core/news/await"
+	"phonebill/core/request/longpoll"
+
 	"phonebill/core/product"
 	"phonebill/core/product/facts"
 	"phonebill/core/request"
 	"phonebill/ports"
 )
 
-// Limits are the times of one change (product.md).
+// Limits are the times of one change (S-ANSWER).
 type Limits struct {
 	Answer time.Duration // the customer has his answer by then, be it 202
 	Send   time.Duration // one change call to KOS
@@ -58,7 +58,7 @@ type Service struct {
 	Parked func(ctx context.Context, o product.Order)
 
 	running sync.WaitGroup // orders that outlive their customer
-	board   news.Board     // where orders are waited for
+	board   longpoll.Board // where orders are waited for
 	rest    atomic.Int64   // until then (ns since 1970) new orders are left alone
 	pace    pace           // of orders that are begun
 }
@@ -172,7 +172,7 @@ func (s *Service) send(ctx context.Context, o product.Order) (product.Order, err
 		return o, err
 	}
 	o.NextAttemptAt = s.Now().Add(s.Limits.Lease)
-	o, err = s.save(ctx, o) // stored before the wire is touched (decision 9)
+	o, err = s.save(ctx, o) // stored before the wire is touched (ADR 21)
 	if err != nil {
 		return o, err
 	}
@@ -203,7 +203,7 @@ func (s *Service) unchecked(ctx context.Context, o product.Order, f *fault.Error
 }
 
 // settle stores what KOS's answer makes of the order. The line's caches are dropped first: an order seen as done never stands
-// beside facts older than it (decision 11). Should that fail, the order stays open and is asked about again.
+// beside facts older than it (ADR 6). Should that fail, the order stays open and is asked about again.
 func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer) (product.Order, error) {
 	o, err := o.Answered(a, s.Now())
 	if err != nil {
@@ -221,9 +221,9 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 	return o, err
 }
 
-// Get answers the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (decision 5).
+// Get answers the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is somebody else's (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait time.Duration) (product.Order, error) {
-	return await.End(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
+	return longpoll.Until(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
 		o, err := s.own(ctx, p, order)
 		return o, o.State.Final(), err
 	})
@@ -233,7 +233,7 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait t
 func (s *Service) save(ctx context.Context, o product.Order) (product.Order, error) {
 	o, err := s.Orders.Save(ctx, o, s.Now())
 	if err == nil {
-		s.board.Tell(o.ID)
+		s.board.Publish(o.ID)
 	}
 	return o, err
 }

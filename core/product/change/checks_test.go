@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/fault"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
 	"phonebill/core/quota"
+	"phonebill/core/request"
 )
 
 // TestACheckAloneSpendsNothingOfWhatOrdersMay: whoever tries plans out, over and over, is a reader; KOS's share for changes is for orders.
@@ -67,7 +67,7 @@ func TestACustomerWhoseAllowanceIsSpent(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.allowed = quota.Allowance{{Calls: 2, Per: time.Hour}}
 		w.Service = w.service()
-		key, err := idempotency.ParseKey(`"first"`)
+		key, err := request.ParseKey(`"first"`)
 		require.NoError(t, err)
 		first := w.command("5G")
 		first.Key = key

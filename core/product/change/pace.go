@@ -9,7 +9,7 @@ import (
 )
 
 // trialRest is how long the begun orders of this process rest between two trials of a KOS that tells nothing: three questions a minute when
-// each is given up after 10 s. With the longest gap of one order it keeps to product.md: final 60 s after KOS answers again.
+// each is given up after 10 s. With the longest gap of one order it keeps to S-RECOVERY: final 60 s after KOS answers again.
 const trialRest = 10 * time.Second
 
 // pace is how fast the begun orders of this process are carried on: each when it is due; one at a time, with a rest in between, from when

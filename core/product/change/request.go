@@ -9,9 +9,9 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -27,15 +27,15 @@ type Command struct {
 	Line      line.Number
 	From, To  string
 	Effective calendar.Date
-	Key       idempotency.Key
+	Key       request.Key
 }
 
-func (c Command) payload() idempotency.Payload {
+func (c Command) payload() request.Payload {
 	day := ""
 	if !c.Effective.IsZero() {
 		day = c.Effective.String()
 	}
-	return idempotency.PayloadOf(c.Line.Digits(), c.From, c.To, day)
+	return request.PayloadOf(c.Line.Digits(), c.From, c.To, day)
 }
 
 // Request stores an order and carries it as far as the customer's time allows. It answers the order, final or still
@@ -63,7 +63,7 @@ func (s *Service) Request(ctx context.Context, p auth.Principal, c Command) (Res
 		TraceID: ports.TraceOf(ctx).TraceID,
 	}
 	o = s.named(ctx, o)
-	use := idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
+	use := request.KeyUse{User: p.UserID, Key: c.Key, Payload: c.payload(), Request: o.ID, At: now}
 	return s.take(ctx, p, c, o, use, paid)
 }
 
@@ -108,7 +108,7 @@ func (s *Service) named(ctx context.Context, o product.Order) product.Order {
 // take stores the order, and carries it on if it has got the line.
 // Without it the prepaid calls are given back.
 func (s *Service) take(
-	ctx context.Context, p auth.Principal, c Command, o product.Order, use idempotency.Use, paid *ports.Prepaid,
+	ctx context.Context, p auth.Principal, c Command, o product.Order, use request.KeyUse, paid *ports.Prepaid,
 ) (Result, error) {
 	taken := false
 	defer func() {
@@ -161,7 +161,7 @@ func (s *Service) chosenBefore(ctx context.Context, p auth.Principal, c Command,
 	if c.Key.IsZero() {
 		return Result{}, refused
 	}
-	o, err := s.repeated(ctx, idempotency.Use{User: p.UserID, Key: c.Key, Payload: c.payload(), At: s.Now()})
+	o, err := s.repeated(ctx, request.KeyUse{User: p.UserID, Key: c.Key, Payload: c.payload(), At: s.Now()})
 	if errors.Is(err, fault.New(fault.ResourceNotFound)) {
 		err = refused
 	}
@@ -183,8 +183,8 @@ func (s *Service) acceptedBefore(ctx context.Context, p auth.Principal, c Comman
 
 // repeated returns what the request under the key came to; while that still goes on, the order as it stands, as a request without a key
 // gets it.
-func (s *Service) repeated(ctx context.Context, use idempotency.Use) (Result, error) {
-	first, err := s.Orders.Used(ctx, use, use.At.Add(-idempotency.Window))
+func (s *Service) repeated(ctx context.Context, use request.KeyUse) (Result, error) {
+	first, err := s.Orders.Used(ctx, use, use.At.Add(-request.KeyWindow))
 	if err != nil {
 		return Result{}, err
 	}

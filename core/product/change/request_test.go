@@ -12,16 +12,16 @@ import (
 	"phonebill/core/calendar"
 	"phonebill/core/fault"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
 func keyed(t *testing.T, c change.Command, key string) change.Command {
 	t.Helper()
 	var err error
-	c.Key, err = idempotency.ParseKey(key)
+	c.Key, err = request.ParseKey(key)
 	require.NoError(t, err)
 	return c
 }
@@ -40,7 +40,7 @@ func TestAKeyReplaysSuccess(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.IdempotencyKeyReused))
 		_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k-2"))
 		require.ErrorIs(t, err, fault.New(fault.ValidationFailed), "another key is another request; the plan is scheduled already")
-		time.Sleep(idempotency.Window + time.Second)
+		time.Sleep(request.KeyWindow + time.Second)
 		_, err = w.Request(t.Context(), w.me, keyed(t, w.command("5G"), "k"))
 		require.ErrorIs(t, err, fault.New(fault.ValidationFailed), "a day later the key is new")
 	})
@@ -98,7 +98,7 @@ func TestAKeyOutlivesTheDayThatWasAskedFor(t *testing.T) {
 		first, err := w.Request(t.Context(), w.me, c)
 		require.NoError(t, err)
 		time.Sleep(time.Until(calendar.DateOf(time.Now()).AddDays(1).Start()))
-		if again, err := w.Request(t.Context(), w.me, c); time.Since(first.RequestedAt) <= idempotency.Window {
+		if again, err := w.Request(t.Context(), w.me, c); time.Since(first.RequestedAt) <= request.KeyWindow {
 			require.NoError(t, err)
 			first.Replayed = true
 			require.Equal(t, first, again)

@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/product"
+	"phonebill/core/request"
 )
 
-// TestRecoveryAfterSilence is the bound of product.md: an order that was cut off is final 60 s after KOS answers again, however long it
+// TestRecoveryAfterSilence is the bound of S-RECOVERY: an order that was cut off is final 60 s after KOS answers again, however long it
 // hung and however many orders there are; and while it hangs they cost it a handful of calls a minute.
 func TestRecoveryAfterSilence(t *testing.T) {
 	t.Parallel()
@@ -92,7 +92,7 @@ func recovers(t *testing.T, ask, change answering, orders int, trouble time.Dura
 		if i%2 == 0 && ask != nil {
 			w.kos.KOS.Change(t.Context(), o)
 		}
-		require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
+		require.NoError(t, w.orders.Add(t.Context(), o, request.KeyUse{}))
 		all = append(all, o.ID)
 	}
 	open := func(o id.ID) bool { return !w.read(t, o).State.Final() }
@@ -137,7 +137,7 @@ func TestTwoLinesInTroubleDoNotStarveTheOthers(t *testing.T) {
 				ID: newID(), TransactionID: newID(), UserID: "hong", Line: number(t, fmt.Sprintf("010%08d", 20000000+n)), From: "LTE", To: "5G",
 				State: product.Unknown, Sends: 1, RequestedAt: time.Now(), NextAttemptAt: time.Now(),
 			}
-			require.NoError(t, w.orders.Add(t.Context(), o, idempotency.Use{}))
+			require.NoError(t, w.orders.Add(t.Context(), o, request.KeyUse{}))
 			return o.ID
 		}
 		bad[add(1)], bad[add(2)] = true, true

@@ -17,12 +17,12 @@ import (
 	"phonebill/core/freshness/fetch"
 	"phonebill/core/holder/compare"
 	"phonebill/core/id"
-	"phonebill/core/idempotency"
 	"phonebill/core/line"
 	"phonebill/core/product"
 	"phonebill/core/product/change"
 	"phonebill/core/product/facts"
 	"phonebill/core/quota"
+	"phonebill/core/request"
 	"phonebill/ports"
 )
 
@@ -166,7 +166,7 @@ type orders struct {
 	savedStates []product.State
 }
 
-func (s *orders) Add(ctx context.Context, o product.Order, u idempotency.Use) error {
+func (s *orders) Add(ctx context.Context, o product.Order, u request.KeyUse) error {
 	if s.add != nil {
 		return s.add
 	}

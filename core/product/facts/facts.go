@@ -69,7 +69,7 @@ func (s *Service) Prefetch(ctx context.Context, n line.Number) (told time.Time, 
 	return got.Copy.AsOf, err
 }
 
-// CustomerNow answers what KOS was asked after the call began: facts for a change are never from before it (decision 10).
+// CustomerNow answers what KOS was asked after the call began: facts for a change are never from before it (ADR 22).
 func (s *Service) CustomerNow(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
 	return s.customerSince(ctx, n, s.Now())
 }
@@ -156,7 +156,7 @@ type Screen struct {
 	PlansSource freshness.Source
 }
 
-// ForChange answers facts good enough for a change: the customer as of now, the plan list at most 60 s old (decision 10).
+// ForChange answers facts good enough for a change: the customer as of now, the plan list at most 60 s old (ADR 22).
 func (s *Service) ForChange(ctx context.Context, n line.Number) (product.Customer, product.PlansCopy, error) {
 	return s.since(ctx, n, s.Now())
 }

@@ -130,33 +130,55 @@ func (q *Queries) ClaimInquiries(ctx context.Context, arg ClaimInquiriesParams) 
 	return items, nil
 }
 
-const countInquiries = `-- name: CountInquiries :one
-SELECT count(*) FROM inquiries
-WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND requested_at >= coalesce($3::timestamptz, '-infinity')
-    AND requested_at < coalesce($4::timestamptz, 'infinity')
-    AND ($5::text = '' OR status = $5::text)
+const inquiriesByID = `-- name: InquiriesByID :many
+SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out, trace_id FROM inquiries WHERE id = ANY($1::uuid[])
 `
 
-type CountInquiriesParams struct {
-	UserID string
-	Lines  [][]byte
-	Since  *time.Time
-	Before *time.Time
-	Status string
-}
-
-func (q *Queries) CountInquiries(ctx context.Context, arg CountInquiriesParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countInquiries,
-		arg.UserID,
-		arg.Lines,
-		arg.Since,
-		arg.Before,
-		arg.Status,
-	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+func (q *Queries) InquiriesByID(ctx context.Context, ids []uuid.UUID) ([]Inquiry, error) {
+	rows, err := q.db.Query(ctx, inquiriesByID, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Inquiry
+	for rows.Next() {
+		var i Inquiry
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.CustomerID,
+			&i.LineSealed,
+			&i.LineIndex,
+			&i.Month,
+			&i.Status,
+			&i.Source,
+			&i.RequestedAt,
+			&i.ProcessedAt,
+			&i.AsOf,
+			&i.VersionID,
+			&i.SummarySealed,
+			&i.FailureCode,
+			&i.Attempts,
+			&i.NextAttemptAt,
+			&i.Fence,
+			&i.DeliveryState,
+			&i.DeliverySequence,
+			&i.DeliveryAttempts,
+			&i.DeliveryNextAt,
+			&i.DeliveryFence,
+			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
+			&i.TimedOut,
+			&i.TraceID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const inquiry = `-- name: Inquiry :one
@@ -198,38 +220,35 @@ func (q *Queries) Inquiry(ctx context.Context, id uuid.UUID) (Inquiry, error) {
 }
 
 const inquiryHistory = `-- name: InquiryHistory :many
-SELECT i.id, i.user_id, i.customer_id, i.line_sealed, i.line_index, i.month, i.status, i.source, i.requested_at, i.processed_at, i.as_of, i.version_id, i.summary_sealed, i.failure_code, i.attempts, i.next_attempt_at, i.fence, i.delivery_state, i.delivery_sequence, i.delivery_attempts, i.delivery_next_at, i.delivery_fence, i.delivered_at, i.delivery_replayed_at, i.timed_out, i.trace_id FROM (
-    SELECT p.id FROM inquiries p
-    WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
-        AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
-        AND p.requested_at < coalesce($4::timestamptz, 'infinity')
-        AND ($5::text = '' OR p.status = $5::text)
-    ORDER BY p.requested_at DESC, p.id DESC LIMIT $7::bigint OFFSET $6::bigint
-) AS page
-JOIN inquiries i ON i.id = page.id
-ORDER BY i.requested_at DESC, i.id DESC
+SELECT id, user_id, customer_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, version_id, summary_sealed, failure_code, attempts, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, timed_out, trace_id FROM inquiries i
+WHERE i.user_id = $1 AND i.line_index = ANY($2::bytea[])
+    AND i.requested_at >= coalesce($3::timestamptz, '-infinity')
+    AND (i.requested_at, i.id) <= ($4::timestamptz, $5::uuid)
+    AND ($6::text = '' OR i.status = $6::text)
+ORDER BY i.requested_at DESC, i.id DESC LIMIT $7::bigint
 `
 
 type InquiryHistoryParams struct {
 	UserID string
 	Lines  [][]byte
 	Since  *time.Time
-	Before *time.Time
+	FromAt time.Time
+	FromID uuid.UUID
 	Status string
-	Skip   int64
 	Size   int64
 }
 
-// The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
-// plans that are made for all parameters, too.
+// One page of a customer's history from its first row on (HistoryStart of sql/request), by the index of history: each row
+// shown costs one page of the table, however deep the page is. A range that is always there is used by plans that are made
+// for all parameters, too.
 func (q *Queries) InquiryHistory(ctx context.Context, arg InquiryHistoryParams) ([]Inquiry, error) {
 	rows, err := q.db.Query(ctx, inquiryHistory,
 		arg.UserID,
 		arg.Lines,
 		arg.Since,
-		arg.Before,
+		arg.FromAt,
+		arg.FromID,
 		arg.Status,
-		arg.Skip,
 		arg.Size,
 	)
 	if err != nil {

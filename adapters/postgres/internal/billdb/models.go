@@ -68,6 +68,30 @@ type Inquiry struct {
 	TraceID            string
 }
 
+type Request struct {
+	ID                 uuid.UUID
+	Kind               string
+	UserID             string
+	SubjectIndex       []byte
+	State              interface{}
+	StoredState        string
+	Uncompleted        bool
+	Waiting            bool
+	Parked             bool
+	Status             string
+	RequestedAt        time.Time
+	ProcessedAt        *time.Time
+	NextAttemptAt      *time.Time
+	TraceID            string
+	DeliveryState      string
+	DeliverySequence   *int64
+	DeliveryAttempts   int64
+	DeliveryNextAt     *time.Time
+	DeliveryFence      int64
+	DeliveredAt        *time.Time
+	DeliveryReplayedAt *time.Time
+}
+
 type Sealing struct {
 	One       bool
 	Form      int64

@@ -12,42 +12,6 @@ import (
 	"github.com/google/uuid"
 )
 
-const attemptsOf = `-- name: AttemptsOf :many
-SELECT at, state, note FROM delivery_attempts WHERE event_id = $1 ORDER BY fence DESC LIMIT $2::bigint
-`
-
-type AttemptsOfParams struct {
-	EventID uuid.UUID
-	Most    int64
-}
-
-type AttemptsOfRow struct {
-	At    time.Time
-	State string
-	Note  string
-}
-
-// The newest attempts to tell one event, newest first.
-func (q *Queries) AttemptsOf(ctx context.Context, arg AttemptsOfParams) ([]AttemptsOfRow, error) {
-	rows, err := q.db.Query(ctx, attemptsOf, arg.EventID, arg.Most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []AttemptsOfRow
-	for rows.Next() {
-		var i AttemptsOfRow
-		if err := rows.Scan(&i.At, &i.State, &i.Note); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const inquiryTold = `-- name: InquiryTold :one
 SELECT user_id, line_sealed, line_index, month, status, source, requested_at, processed_at, as_of, failure_code, attempts, next_attempt_at, delivery_replayed_at
 FROM inquiries WHERE id = $1

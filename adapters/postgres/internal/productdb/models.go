@@ -118,6 +118,30 @@ type OrderStep struct {
 	NextAt     *time.Time
 }
 
+type Request struct {
+	ID                 uuid.UUID
+	Kind               string
+	UserID             string
+	SubjectIndex       []byte
+	State              string
+	StoredState        interface{}
+	Uncompleted        bool
+	Waiting            bool
+	Parked             bool
+	Status             string
+	RequestedAt        time.Time
+	ProcessedAt        *time.Time
+	NextAttemptAt      time.Time
+	TraceID            string
+	DeliveryState      string
+	DeliverySequence   *int64
+	DeliveryAttempts   int64
+	DeliveryNextAt     *time.Time
+	DeliveryFence      int64
+	DeliveredAt        *time.Time
+	DeliveryReplayedAt *time.Time
+}
+
 type Sealing struct {
 	One       bool
 	Form      int64

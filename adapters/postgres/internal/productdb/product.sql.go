@@ -239,39 +239,6 @@ func (q *Queries) ClaimNewOrders(ctx context.Context, arg ClaimNewOrdersParams) 
 	return items, nil
 }
 
-const countOrders = `-- name: CountOrders :one
-SELECT count(*) FROM change_orders
-WHERE user_id = $1 AND line_index = ANY($2::bytea[])
-    AND requested_at >= coalesce($3::timestamptz, '-infinity')
-    AND requested_at < coalesce($4::timestamptz, 'infinity')
-    AND ($5::text = '' OR $5::text = CASE
-        WHEN state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN state
-        WHEN state IN ('REQUESTED', 'VALIDATED') AND sends = 0 THEN 'PENDING'
-        ELSE 'PROCESSING'
-    END)
-`
-
-type CountOrdersParams struct {
-	UserID string
-	Lines  [][]byte
-	Since  *time.Time
-	Before *time.Time
-	Status string
-}
-
-func (q *Queries) CountOrders(ctx context.Context, arg CountOrdersParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countOrders,
-		arg.UserID,
-		arg.Lines,
-		arg.Since,
-		arg.Before,
-		arg.Status,
-	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const liveOrder = `-- name: LiveOrder :one
 SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders
 WHERE line_index = $1 AND state IN ('REQUESTED', 'VALIDATED', 'DISPATCHED', 'UNKNOWN', 'PARKED')
@@ -374,45 +341,102 @@ func (q *Queries) Order(ctx context.Context, id uuid.UUID) (ChangeOrder, error) 
 }
 
 const orderHistory = `-- name: OrderHistory :many
-SELECT o.id, o.transaction_id, o.user_id, o.customer_id, o.line_sealed, o.line_index, o.from_code, o.from_name, o.to_code, o.to_name, o.effective_date, o.state, o.requested_at, o.processed_at, o.result_code, o.result_message, o.failure_reason, o.kos_order, o.sends, o.reconciles, o.next_attempt_at, o.fence, o.delivery_state, o.delivery_sequence, o.delivery_attempts, o.delivery_next_at, o.delivery_fence, o.delivered_at, o.delivery_replayed_at, o.to_plan, o.effective_rule, o.checked_at, o.held, o.version, o.notify_at, o.notify_attempts, o.notified_at, o.trace_id FROM (
-    SELECT p.id FROM change_orders p
-    WHERE p.user_id = $1 AND p.line_index = ANY($2::bytea[])
-        AND p.requested_at >= coalesce($3::timestamptz, '-infinity')
-        AND p.requested_at < coalesce($4::timestamptz, 'infinity')
-        AND ($5::text = '' OR $5::text = CASE
-            WHEN p.state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN p.state
-            WHEN p.state IN ('REQUESTED', 'VALIDATED') AND p.sends = 0 THEN 'PENDING'
-            ELSE 'PROCESSING'
-        END)
-    ORDER BY p.requested_at DESC, p.id DESC LIMIT $7::bigint OFFSET $6::bigint
-) AS page
-JOIN change_orders o ON o.id = page.id
-ORDER BY o.requested_at DESC, o.id DESC
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders o
+WHERE o.user_id = $1 AND o.line_index = ANY($2::bytea[])
+    AND o.requested_at >= coalesce($3::timestamptz, '-infinity')
+    AND (o.requested_at, o.id) <= ($4::timestamptz, $5::uuid)
+    AND ($6::text = '' OR $6::text = CASE
+        WHEN o.state IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN o.state
+        WHEN o.state IN ('REQUESTED', 'VALIDATED') AND o.sends = 0 THEN 'PENDING'
+        ELSE 'PROCESSING'
+    END)
+ORDER BY o.requested_at DESC, o.id DESC LIMIT $7::bigint
 `
 
 type OrderHistoryParams struct {
 	UserID string
 	Lines  [][]byte
 	Since  *time.Time
-	Before *time.Time
+	FromAt time.Time
+	FromID uuid.UUID
 	Status string
-	Skip   int64
 	Size   int64
 }
 
-// The rows of the page are found in the index alone; those shown are then read from the table. A range that is always there is used by
-// plans that are made for all parameters, too.
-// The status is Order.Public of core/product.
+// One page of a customer's history from its first row on, as in sql/bill. The status is Order.Public of core/product.
 func (q *Queries) OrderHistory(ctx context.Context, arg OrderHistoryParams) ([]ChangeOrder, error) {
 	rows, err := q.db.Query(ctx, orderHistory,
 		arg.UserID,
 		arg.Lines,
 		arg.Since,
-		arg.Before,
+		arg.FromAt,
+		arg.FromID,
 		arg.Status,
-		arg.Skip,
 		arg.Size,
 	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChangeOrder
+	for rows.Next() {
+		var i ChangeOrder
+		if err := rows.Scan(
+			&i.ID,
+			&i.TransactionID,
+			&i.UserID,
+			&i.CustomerID,
+			&i.LineSealed,
+			&i.LineIndex,
+			&i.FromCode,
+			&i.FromName,
+			&i.ToCode,
+			&i.ToName,
+			&i.EffectiveDate,
+			&i.State,
+			&i.RequestedAt,
+			&i.ProcessedAt,
+			&i.ResultCode,
+			&i.ResultMessage,
+			&i.FailureReason,
+			&i.KosOrder,
+			&i.Sends,
+			&i.Reconciles,
+			&i.NextAttemptAt,
+			&i.Fence,
+			&i.DeliveryState,
+			&i.DeliverySequence,
+			&i.DeliveryAttempts,
+			&i.DeliveryNextAt,
+			&i.DeliveryFence,
+			&i.DeliveredAt,
+			&i.DeliveryReplayedAt,
+			&i.ToPlan,
+			&i.EffectiveRule,
+			&i.CheckedAt,
+			&i.Held,
+			&i.Version,
+			&i.NotifyAt,
+			&i.NotifyAttempts,
+			&i.NotifiedAt,
+			&i.TraceID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ordersByID = `-- name: OrdersByID :many
+SELECT id, transaction_id, user_id, customer_id, line_sealed, line_index, from_code, from_name, to_code, to_name, effective_date, state, requested_at, processed_at, result_code, result_message, failure_reason, kos_order, sends, reconciles, next_attempt_at, fence, delivery_state, delivery_sequence, delivery_attempts, delivery_next_at, delivery_fence, delivered_at, delivery_replayed_at, to_plan, effective_rule, checked_at, held, version, notify_at, notify_attempts, notified_at, trace_id FROM change_orders WHERE id = ANY($1::uuid[])
+`
+
+func (q *Queries) OrdersByID(ctx context.Context, ids []uuid.UUID) ([]ChangeOrder, error) {
+	rows, err := q.db.Query(ctx, ordersByID, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,125 @@
+// Package logsink is the adapter for messages that go to the log: alerts (a log line and a counter, which every alarm
+// system can follow) and notices to customers (one log line each, for whatever sends messages to customers).
+package logsink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"phonebill/core/alert"
+	"phonebill/ports"
+)
+
+// Alerts implements ports.Alerts. It is safe for concurrent use.
+type Alerts struct {
+	log   *slog.Logger
+	total *prometheus.CounterVec
+
+	mu   sync.Mutex
+	told map[trouble]*telling
+}
+
+// trouble is what repeats itself.
+type trouble struct {
+	kind    alert.Kind
+	subject string
+}
+
+type telling struct {
+	at    time.Time
+	again int // raised since, and not told
+}
+
+// repeatIn is how long a person who has been told of a trouble is not told of it again, however often it happens.
+const repeatIn = time.Minute
+
+// forgetIn is when what was not said of a trouble is not worth saying any more.
+const forgetIn = 24 * time.Hour
+
+var _ ports.Alerts = (*Alerts)(nil)
+
+// New answers alerts that are written to log, at level ERROR with the kind as the attribute "alert", and counted as alerts_total by kind.
+// That things are well again is an alert too and as loud, so that it reaches whoever heard of the trouble. registerer may be nil; one
+// that refuses costs the metric, not the alerts. What happens with every call is written once a minute for each kind and subject, with the
+// attribute "unsaid": how often it has happened since it was last written. All of it is counted.
+func NewAlerts(log *slog.Logger, registerer prometheus.Registerer) *Alerts {
+	a := &Alerts{log: log, told: map[trouble]*telling{}, total: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "alerts_total", Help: "Events that a person must hear of, by kind.",
+	}, []string{"kind"})}
+	if registerer == nil {
+		return a
+	}
+	err := registerer.Register(a.total)
+	var twice prometheus.AlreadyRegisteredError
+	if errors.As(err, &twice) {
+		if held, ok := twice.ExistingCollector.(*prometheus.CounterVec); ok {
+			a.total, err = held, nil
+		}
+	}
+	if err != nil {
+		log.Warn("alerts are not counted", slog.Any("error", err))
+	}
+	return a
+}
+
+// Raise counts, and writes what has not been written a moment ago.
+func (a *Alerts) Raise(ctx context.Context, raised alert.Alert) {
+	a.total.WithLabelValues(string(raised.Kind)).Inc()
+	unsaid, tell := a.due(raised, time.Now())
+	if !tell {
+		return
+	}
+	said := []slog.Attr{
+		slog.String("alert", string(raised.Kind)), slog.String("subject", raised.Subject), slog.String("note", raised.Note),
+	}
+	if unsaid > 0 {
+		said = append(said, slog.Int("unsaid", unsaid))
+	}
+	a.log.LogAttrs(ctx, slog.LevelError, "alert", said...)
+}
+
+// due tells whether it is time to write the alert, and how many like it were not written since the last one.
+func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, tell bool) {
+	if turns(raised.Kind) {
+		return 0, true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for what, last := range a.told { // subjects may be endless
+		if age := now.Sub(last.at); age >= forgetIn || last.again == 0 && age >= repeatIn {
+			delete(a.told, what)
+		}
+	}
+	what := trouble{raised.Kind, raised.Subject}
+	last, known := a.told[what]
+	switch {
+	case !known:
+		a.told[what] = &telling{at: now}
+		return 0, true
+	case now.Sub(last.at) < repeatIn:
+		last.again++
+		return 0, false
+	default:
+		unsaid = last.again
+		*last = telling{at: now}
+		return unsaid, true
+	}
+}
+
+// turns tells that the kind is a turn for the worse or the better: each is told, for the last one heard must be how things are.
+func turns(k alert.Kind) bool {
+	switch k {
+	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:
+		return true
+	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
+		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged, alert.ChangeParked,
+		alert.BooksDiffer, alert.OftenUnlocked, alert.ManySearches,
+		alert.UserIDsClash, alert.LineElsewhere:
+	}
+	return false
+}

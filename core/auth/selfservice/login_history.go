@@ -1,0 +1,16 @@
+package selfservice
+
+import (
+	"context"
+
+	"phonebill/core/auth"
+	"phonebill/ports"
+)
+
+// Service reads the login history.
+type LoginHistory struct{ Records ports.LoginRecords }
+
+// Own answers one page of the caller's events, newest first, and how many there are (at most auth.MostCounted).
+func (s *LoginHistory) Own(ctx context.Context, user auth.UserID, page, size int) ([]auth.LoginEvent, int, error) {
+	return s.Records.Page(ctx, user, page, size)
+}

@@ -1,0 +1,128 @@
+// Package reconciliation compares three records of every plan change: our orders, what KOS knows of them, and what the
+// MVNO AP server acknowledged. It reports where they differ and changes nothing (UFR-PROD-040).
+package reconciliation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"phonebill/core/alert"
+	"phonebill/core/fault"
+	"phonebill/core/freshness"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/product"
+	"phonebill/ports"
+)
+
+// KOS is what is asked: about the transaction, or about the line where this KOS has no such question. It is to spend of the lane of least
+// priority: nobody waits for a comparison.
+type KOS interface {
+	// Ask is that of ports.PlanChanger.
+	Ask(ctx context.Context, o product.Order) product.Answer
+	ports.CustomerSource
+}
+
+// Limits are how much a run may take of KOS.
+type Limits struct {
+	PerMinute int           // questions a minute, evenly spread; at least 1
+	Asking    time.Duration // after the run began KOS is asked for so long; orders after that are only compared with the deliveries
+}
+
+// DefaultLimits is 20 a minute for 4 h.
+func DefaultLimits() Limits { return Limits{PerMinute: 20, Asking: 4 * time.Hour} }
+
+// Service compares the books. All fields are required; it is safe for concurrent use, in any number of instances: one run goes on at a
+// time, and who dies has his carried on by another.
+type Service struct {
+	Books  ports.Books
+	Runs   ports.BookRuns
+	KOS    KOS
+	Alerts ports.Alerts
+	Limits Limits
+	Night  freshness.Night // when the nightly run begins; the zero Night has none
+	Now    ports.Clock
+	NewID  ports.IDs
+
+	Saw   func(orders int)                                // is told of orders that were looked at
+	Found func(ctx context.Context, d product.Difference) // and of each difference, once it is stored
+}
+
+var _ ports.BookChecks = (*Service)(nil)
+
+const (
+	nightlySpan = 48 * time.Hour // each order is looked at by two nightly runs: one night may be missed
+	pageSize    = 100
+	lease       = 2 * time.Minute // of a run; longer than two questions and a beat
+	beat        = 30 * time.Second
+	patience    = 10 * time.Second // with one question
+	shortRest   = 5 * time.Second  // when KOS could not be asked
+	longRest    = time.Minute
+)
+
+// Start has a run carried out by whichever instance looks first.
+func (s *Service) Start(ctx context.Context, from, to time.Time) (product.BookRun, error) {
+	return s.begin(ctx, from, to, false)
+}
+
+func (s *Service) begin(ctx context.Context, from, to time.Time, nightly bool) (product.BookRun, error) {
+	now := s.Now()
+	if to.After(now) {
+		to = now
+	}
+	if !to.After(from) {
+		return product.BookRun{}, fault.InvalidField("until", "시작 시각보다 늦어야 합니다")
+	}
+	run := product.BookRun{ID: s.NewID(), Nightly: nightly, From: from, To: to, StartedAt: now}
+	return run, s.Runs.Begin(ctx, run)
+}
+
+// Report answers a run with its differences; the zero id is the last one.
+func (s *Service) Report(ctx context.Context, run id.ID) (product.BookReport, error) {
+	return s.Runs.Report(ctx, run)
+}
+
+// Step begins the nightly run when it is time, and carries on the run that nobody else does; it answers how many it finished. The worker
+// calls it over and over.
+func (s *Service) Step(ctx context.Context) (int, error) {
+	if err := s.atNight(ctx); err != nil {
+		return 0, err
+	}
+	run, err := s.Runs.Claim(ctx, s.Now(), lease)
+	switch {
+	case isFault(err, fault.ResourceNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	c := &check{Service: s, run: run, until: run.StartedAt.Add(s.Limits.Asking), plans: map[line.Number]judge{}}
+	return 1, c.all(ctx)
+}
+
+func (s *Service) atNight(ctx context.Context) error {
+	now := s.Now()
+	if s.Night == (freshness.Night{}) || !s.Night.Open(now) {
+		return nil
+	}
+	begun, err := s.Runs.Nightly(ctx, s.Night.Began(now))
+	if err != nil || begun {
+		return err
+	}
+	if _, err = s.begin(ctx, now.Add(-nightlySpan), now, true); isFault(err, fault.StateConflict) {
+		return nil // another run goes on, or another instance was first
+	}
+	return err
+}
+
+// tell raises one alert for a run that found something.
+func (s *Service) tell(ctx context.Context, run product.BookRun) {
+	if run.Found > 0 {
+		s.Alerts.Raise(ctx, alert.Alert{
+			Kind: alert.BooksDiffer, Subject: run.ID.String(),
+			Note: fmt.Sprintf("%d differences among %d orders: see phonebillctl books show", run.Found, run.Checked),
+		})
+	}
+}
+
+func isFault(err error, code fault.Code) bool { return err != nil && fault.From(err).Code() == code }

@@ -1,0 +1,88 @@
+// Package audittrail records what staff see and do, the intent before anything changes and the outcome after it, and
+// lets staff read these records. Begin with actions.go.
+package audittrail
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"phonebill/core/audit"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/ports"
+)
+
+// By is the member of staff who asks, as he stands in the audit log.
+type By struct {
+	Name  string // user id, or cli:<account of the operating system>
+	Roles []auth.Role
+	IP    string
+}
+
+// Staff errs with FORBIDDEN when he is none.
+func (b By) Staff() error {
+	if (auth.Principal{Roles: b.Roles}).Staff() {
+		return nil
+	}
+	return fault.New(fault.PermissionDenied)
+}
+
+// Log keeps the record. All fields are required; it is safe for concurrent use.
+type Log struct {
+	Audit  ports.AuditLog
+	Report ports.Report // hears when what came of something is not on record
+	Now    ports.Clock
+	NewID  ports.IDs
+}
+
+// Deed is what is done.
+type Deed struct {
+	Action, Subject, Reason string
+	Facts                   map[string]string // of the call, JSON in the log; who does it may add what came of it. May be nil
+}
+
+// settleWithin is how long a row of the audit log may take whose caller may have hung up.
+const settleWithin = 5 * time.Second
+
+// Do does the deed between two rows of the audit log, and answers its error; without the first row it is not done. What is refused
+// beforehand (refused is not nil) has one row. Both rows carry the number of the call.
+func (l Log) Do(ctx context.Context, by By, d Deed, refused error, do func(facts map[string]string) error) error {
+	facts := map[string]string{"call": l.NewID().String()}
+	for k, v := range d.Facts {
+		facts[k] = v
+	}
+	row := audit.Entry{Actor: by.Name, Action: d.Action, Subject: d.Subject, Reason: d.Reason, IP: by.IP}
+	if refused != nil {
+		return errors.Join(refused, l.settle(ctx, row, facts, refused))
+	}
+	row.At, row.Outcome, row.Detail = l.Now(), audit.Intended, detail(facts)
+	if err := l.Audit.Append(ctx, row); err != nil {
+		return err
+	}
+	err := do(facts)
+	if trouble := l.settle(ctx, row, facts, err); trouble != nil {
+		l.Report(ctx, trouble)
+	}
+	return err
+}
+
+func detail(facts map[string]string) string {
+	raw, err := json.Marshal(facts)
+	if err != nil {
+		return `{}` // texts always marshal
+	}
+	return string(raw)
+}
+
+// settle records what came of a call, also when its caller has hung up.
+func (l Log) settle(ctx context.Context, row audit.Entry, facts map[string]string, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+	defer cancel()
+	row.At, row.Outcome, row.Detail = l.Now(), audit.Done, detail(facts)
+	if err != nil {
+		row.Outcome = audit.Outcome(fault.From(err).Code())
+	}
+	return l.Audit.Append(ctx, row)
+}

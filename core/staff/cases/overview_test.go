@@ -1,0 +1,111 @@
+package cases_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"phonebill/adapters/memory"
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/operations"
+	"phonebill/core/staff/cases"
+	"phonebill/ports"
+)
+
+var signedIn = auth.Principal{UserID: "op", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations}}
+
+// reports collects what the operator's log is told.
+type reports struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (r *reports) report(_ context.Context, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, err.Error())
+}
+
+func answering(s operations.Status) func(context.Context) (operations.Status, error) {
+	return func(context.Context) (operations.Status, error) { return s, nil }
+}
+
+func failing(err error) func(context.Context) (operations.Status, error) {
+	return func(context.Context) (operations.Status, error) { return operations.Status{}, err }
+}
+
+func TestEveryInstanceIsInTheAnswer(t *testing.T) {
+	t.Parallel()
+	instances, log := &memory.Instances{}, &reports{}
+	bill := func(name string) operations.Instance { return operations.Instance{Service: "bill-inquiry", Name: name} }
+	status := operations.Status{Service: "bill-inquiry", Breakers: []operations.Breaker{{Name: "bill.inquiry", State: operations.Open}}}
+	instances.Add(bill("a"), answering(status))
+	instances.Add(bill("dead"), nil)
+	instances.Add(bill("locked"), failing(errors.Join(errors.New("401"), ports.ErrRefused)))
+	instances.Add(bill("strange"), failing(ports.ErrBadAnswer))
+	instances.Add(bill("z"), answering(operations.Status{}))
+	s := cases.Overview{Instances: instances, Report: log.report}
+	got, err := s.Ask(t.Context(), signedIn)
+	require.NoError(t, err)
+	require.Equal(t, []operations.Answer{
+		{Instance: bill("a"), Status: status},
+		{Instance: bill("dead"), Trouble: operations.NoConnection},
+		{Instance: bill("locked"), Trouble: operations.Refused},
+		{Instance: bill("strange"), Trouble: operations.BadAnswer},
+		{Instance: bill("z")},
+	}, got)
+	require.Len(t, log.told, 3)
+	require.Contains(t, log.told, "bill-inquiry dead cannot be asked: memory: nobody listens")
+}
+
+// TestASlowInstanceKeepsNobodyWaiting: all are asked at once, so any number of hanging ones costs a second.
+func TestASlowInstanceKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(ctx context.Context) (operations.Status, error) {
+			<-ctx.Done()
+			return operations.Status{}, ctx.Err()
+		}
+		instances := &memory.Instances{}
+		for _, name := range []string{"a", "b", "c"} {
+			instances.Add(operations.Instance{Name: name}, hang)
+		}
+		instances.Add(operations.Instance{Name: "well"}, answering(operations.Status{Service: "x"}))
+		s := cases.Overview{Instances: instances, Report: (&reports{}).report}
+		began := time.Now()
+		got, err := s.Ask(t.Context(), signedIn)
+		require.NoError(t, err)
+		require.Equal(t, time.Second, time.Since(began))
+		require.Len(t, operations.Unheard(got), 3)
+		for _, a := range operations.Unheard(got) {
+			require.Equal(t, operations.TooSlow, a.Trouble)
+		}
+		require.Equal(t, "x", operations.Heard(got)[0].Status.Service)
+	})
+}
+
+func TestStaffAlone(t *testing.T) {
+	t.Parallel()
+	instances := &memory.Instances{}
+	instances.Add(operations.Instance{}, func(context.Context) (operations.Status, error) {
+		t.Error("asked for a customer")
+		return operations.Status{}, nil
+	})
+	s := cases.Overview{Instances: instances, Report: (&reports{}).report}
+	_, err := s.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Customer}, Permissions: []auth.Permission{auth.Operations}})
+	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
+}
+
+func TestNoInstances(t *testing.T) {
+	t.Parallel()
+	s := cases.Overview{Instances: &memory.Instances{}, Report: (&reports{}).report}
+	got, err := s.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Admin}})
+	require.NoError(t, err)
+	require.Empty(t, got)
+}

@@ -1,0 +1,120 @@
+// Package cases is what the operator's staff do to solve a customer's case: find requests and cancel one, read a
+// timeline, deliver a result again, decide parked changes, and see the state of all instances. Who did what is in the
+// audit trail. Begin with requests.go (UFR-BILL-040, UFR-PROD-040).
+package cases
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"phonebill/core/auth"
+	"phonebill/core/fault"
+	"phonebill/core/id"
+	"phonebill/core/line"
+	"phonebill/core/staff"
+	"phonebill/core/staff/audittrail"
+	"phonebill/ports"
+)
+
+// Service shows requests. All fields are required; it is safe for concurrent use.
+type Requests struct {
+	Inquiries ports.Requests
+	Changes   ports.Requests
+	Searches  ports.SearchBudget
+	Log       audittrail.Log
+}
+
+// What the audit log calls it.
+const (
+	searched  = "REQUESTS_SEARCHED"
+	cancelled = "REQUEST_CANCELLED"
+)
+
+// List returns one page of the requests of a kind that match, the newest first, and how many match (at most
+// requests.MostCounted). FORBIDDEN for those who are no staff, as everywhere here; VALIDATION_ERROR for an unknown kind or
+// state. A search for a line takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The row of
+// the audit log, which names the line masked and by its keyed hash, is there before the answer.
+func (s *Requests) List(
+	ctx context.Context, by audittrail.By, k staff.Kind, f staff.Filter,
+) (page []staff.Request, total int, err error) {
+	deed := audittrail.Deed{Action: searched, Subject: string(f.UserID), Facts: map[string]string{
+		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),
+	}}
+	refused := errors.Join(by.Staff(), f.Check(k))
+	err = s.Log.Look(ctx, by, deed, refused, func(facts map[string]string) (err error) {
+		if f.Line != (line.Number{}) {
+			if facts["lineIndex"], err = s.Searches.Spend(ctx, by.Name, f.Line); err != nil {
+				return err
+			}
+		}
+		page, total, err = s.of(k).List(ctx, f)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return page, total, nil
+}
+
+// Find returns the requests of both kinds that were made under a trace id, the newest first. SERVICE_UNAVAILABLE when a
+// service does not answer: the request may be its own.
+func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (found []staff.Request, err error) {
+	deed := audittrail.Deed{Action: searched, Facts: map[string]string{"traceId": trace}}
+	err = s.Log.Look(ctx, by, deed, by.Staff(), func(map[string]string) error {
+		for _, k := range staff.Kinds() {
+			page, _, err := s.of(k).List(ctx, staff.Filter{TraceID: trace, Page: 1, Size: MostFound})
+			if err != nil {
+				return err
+			}
+			found = append(found, page...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(found, func(a, b staff.Request) int { return b.RequestedAt.Compare(a.RequestedAt) })
+	return found, nil
+}
+
+// MostFound is how many requests of a kind are shown of one trace id.
+const MostFound = 50
+
+// Cancel takes a request back where its customer could. NOT_FOUND without it, CONFLICT where the customer could not either,
+// VALIDATION_ERROR without a reason. The intent is in the audit log before anything changes, and what came of it after.
+func (s *Requests) Cancel(ctx context.Context, by audittrail.By, request id.ID, reason string) error {
+	refused := by.Staff()
+	if refused == nil {
+		reason, refused = auth.ParseReason(reason)
+	}
+	deed := audittrail.Deed{Action: cancelled, Subject: request.String(), Reason: reason}
+	return s.Log.Do(ctx, by, deed, refused, func(map[string]string) error {
+		err := s.Changes.Cancel(ctx, request)
+		if errors.Is(err, fault.New(fault.ResourceNotFound)) {
+			err = s.Inquiries.Cancel(ctx, request)
+		}
+		return err
+	})
+}
+
+func (s *Requests) of(k staff.Kind) ports.Requests {
+	if k == staff.Inquiry {
+		return s.Inquiries
+	}
+	return s.Changes
+}
+
+// Own is a service's own requests: its list, and its verb that takes one back.
+type OwnRequests struct {
+	ports.RequestList
+	TakeBack func(ctx context.Context, request id.ID) error
+}
+
+var _ ports.Requests = OwnRequests{}
+
+// Cancel implements ports.Requests.
+func (o OwnRequests) Cancel(ctx context.Context, request id.ID) error {
+	return o.TakeBack(ctx, request)
+}
