@@ -124,9 +124,9 @@ func TestOpenLoadCountsFromWhenARequestWasDue(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	addr := serveTest(t, func() { <-release })
-	time.AfterFunc(500*time.Millisecond, func() { close(release) })
+	time.AfterFunc(700*time.Millisecond, func() { close(release) })
 	r := open(t.Context(), 1, time.Second, 100, func(int) request { return newRequest(addr, "GET", "/", "", "") })
 	require.Greater(t, r.Requests, 40)
 	require.Greater(t, r.P99, 400*time.Millisecond, "the first was sent when it was due")
-	require.Greater(t, r.P50, 20*time.Millisecond, "those after it were due while it waited")
+	require.Greater(t, r.P50, 50*time.Millisecond, "most of those after it were due while it waited")
 }
