@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOL := go tool -modfile=tools/go.mod
-SPECS = $(filter-out openapi/redocly.yaml %.cfg.yaml,$(wildcard openapi/*.yaml))
+SPECS = $(filter-out openapi/redocly.yaml %.cfg.yaml %.overlay.yaml,$(wildcard openapi/*.yaml))
 
 .PHONY: help
 help: ## list the targets
@@ -30,7 +30,7 @@ deps: ## install PostgreSQL and Valkey or Redis if they are missing
 
 ##### develop
 
-# openapi/<spec>.<flavour>.cfg.yaml generates one Go package from openapi/<spec>.yaml.
+# openapi/<spec>.<flavour>.cfg.yaml generates one Go package from openapi/<spec>.yaml, less what the overlay that it names removes.
 .PHONY: gen gen/openapi gen/sql
 gen: gen/openapi gen/sql ## regenerate everything from openapi/ and sql/
 

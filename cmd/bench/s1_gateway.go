@@ -12,7 +12,7 @@ import (
 
 	"phonebill/adapters/jose"
 	"phonebill/adapters/memory"
-	"phonebill/adapters/rest/feed"
+	"phonebill/adapters/rest/internalapi"
 	"phonebill/cmd/internal/boot"
 	"phonebill/cmd/internal/compose"
 	"phonebill/core/auth"
@@ -86,7 +86,8 @@ func serveGateway(ctx context.Context, out io.Writer, args []string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) { write(w, issuer.JWKS()) })
-	mux.Handle("GET "+feed.Path, feed.Handler(&memory.Revocations{}, tools.Log))
+	internal := &internalapi.Handlers{Revocations: &memory.Revocations{}, Log: tools.Log}
+	mux.Handle(internalapi.Base, internal.Handler())
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)

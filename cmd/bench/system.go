@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"phonebill/adapters/opslink"
+	"phonebill/adapters/internalclient"
 	"phonebill/adapters/postgres/pgserver"
 	"phonebill/cmd/internal/allinone"
 	"phonebill/cmd/internal/demo"
@@ -136,14 +136,9 @@ func (s *running) lookups(ctx context.Context) (freshness.Counts, error) {
 		return sum, err
 	}
 	internal := func(name string) []string { return []string{strings.TrimSuffix(s.Metrics[name], "/metrics")} }
-	link, err := opslink.New(
-		personal.NewSecret(token),
-		opslink.Service{
-			Name:    "bill-inquiry",
-			Origins: internal("bill"),
-		},
-		opslink.Service{Name: "product-change", Origins: internal("product")},
-	)
+	link, err := internalclient.NewServices(personal.NewSecret(token),
+		internalclient.Service{Name: "bill-inquiry", Origins: internal("bill")},
+		internalclient.Service{Name: "product-change", Origins: internal("product")})
 	if err != nil {
 		return sum, err
 	}
