@@ -30,12 +30,12 @@ type Payer struct {
 }
 
 // Prepaid are calls that were counted before they are made. It is safe for concurrent use; nil holds none.
-type Prepaid struct{ left atomic.Int32 }
+type Prepaid struct{ shutdown atomic.Int32 }
 
 // Prepay holds that many calls.
 func Prepay(calls int32) *Prepaid {
 	p := &Prepaid{}
-	p.left.Store(calls)
+	p.shutdown.Store(calls)
 	return p
 }
 
@@ -44,15 +44,15 @@ func (p *Prepaid) Take() bool {
 	if p == nil {
 		return false
 	}
-	if p.left.Add(-1) >= 0 {
+	if p.shutdown.Add(-1) >= 0 {
 		return true
 	}
-	p.left.Add(1)
+	p.shutdown.Add(1)
 	return false
 }
 
 // Return puts one call back, which was not made.
-func (p *Prepaid) Return() { p.left.Add(1) }
+func (p *Prepaid) Return() { p.shutdown.Add(1) }
 
 type payerKey struct{}
 

@@ -30,7 +30,7 @@ type AuditTrail interface {
 
 // AuditPages is how a person reads the audit log.
 type AuditPages interface {
-	// Page returns one page of the entries that match, the newest first, and how many match (at most audit.MostCounted). It checks no chain.
+	// Page returns one page of the entries that match, the newest first, and how many match (at most audit.MaxCounted). It checks no chain.
 	Page(ctx context.Context, f audit.Filter) ([]audit.Entry, int, error)
 }
 

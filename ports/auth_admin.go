@@ -12,15 +12,15 @@ import (
 // Accounts is how staff look at many accounts.
 type Accounts interface {
 	// Search answers one page of the accounts that match all of the filter, by user id, and how many match, counted no further than
-	// auth.MostCounted. The number of questions to the store does not depend on what is found.
+	// auth.MaxCounted. The number of questions to the store does not depend on what is found.
 	Search(ctx context.Context, f auth.AccountFilter) ([]auth.Account, int, error)
 	// Clashes answers the ids of accounts, those that are INACTIVE left out, that differ from another one's in case alone: side by side,
 	// and those of up to most folded ids.
 	Clashes(ctx context.Context, most int) ([]auth.UserID, error)
 }
 
-// AccountIntake takes accounts in bulk.
-type AccountIntake interface {
+// AccountImport takes accounts in bulk.
+type AccountImport interface {
 	// Known answers which of the ids are taken in any case, and since when.
 	Known(ctx context.Context, users []auth.UserID) (map[auth.UserID]time.Time, error)
 	// Holders returns which of the lines are held, and by which account (one of them, when older data has several).
@@ -32,7 +32,7 @@ type AccountIntake interface {
 
 // LoginRecords is how the login history is read.
 type LoginRecords interface {
-	// Page answers one page of the events of a user id, newest first, and how many there are, counted no further than auth.MostCounted.
+	// Page answers one page of the events of a user id, newest first, and how many there are, counted no further than auth.MaxCounted.
 	// Events of ids that were unknown and differ in case at most are among them, also those from before the account was made; events of
 	// another account are not. Pages count from 1.
 	Page(ctx context.Context, user auth.UserID, page, size int) ([]auth.LoginEvent, int, error)

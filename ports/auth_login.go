@@ -14,7 +14,7 @@ import (
 // caller resolves what was typed, see auth.Subject.
 type Guesses interface {
 	// Take applies auth.LockoutPolicy.Take to the stored state in one atomic step that is committed whatever becomes of the login
-	// afterwards. While the policy says busy it waits for its turn, up to GuessPatience or ctx's end, and then answers
+	// afterwards. While the policy says busy it waits for its turn, up to GuessWait or ctx's end, and then answers
 	// RATE_LIMIT_EXCEEDED with a Retry-After (SERVICE_UNAVAILABLE when ctx ended in the middle of a look), which is no guess. The
 	// verdict is allowed or refused, never busy. now is when it was called.
 	Take(ctx context.Context, s auth.Subject, now time.Time) (auth.Guess, error)
@@ -32,8 +32,8 @@ type Guesses interface {
 	Sweep(ctx context.Context, before, now time.Time, most int) (int, error)
 }
 
-// GuessPatience is how long a guess waits while all that are left are being judged; less than a request may take.
-const GuessPatience = 2 * time.Second
+// GuessWait is how long a guess waits while all that are left are being judged; less than a request may take.
+const GuessWait = 2 * time.Second
 
 // Credentials checks what a user proves himself with. The password check of login sits behind it, so that another provider (OIDC)
 // fits later.

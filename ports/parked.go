@@ -10,7 +10,7 @@ import (
 
 // ParkedOrders are the orders that a person must decide on, as the store has them (ADR 21).
 type ParkedOrders interface {
-	// List answers one page, those requested first coming first, and how many there are (at most product.MostParkedCounted). page counts
+	// List answers one page, those requested first coming first, and how many there are (at most product.MaxParkedCounted). page counts
 	// from 1.
 	List(ctx context.Context, page, size int) (parked []product.ParkedOrder, total int, err error)
 	// Resolve judges r against the last proposal (Resolution.Judge) and remembers it; when it is Confirmed, the order is saved as
@@ -37,7 +37,7 @@ type Notices interface {
 	// leased and is told of in err; the others are answered beside it.
 	Claim(ctx context.Context, now time.Time, lease time.Duration, n int) ([]product.Notice, error)
 	// Told drops a claimed notice: the customer was told at that time. CONFLICT when it has been claimed since, or is not there any more.
-	Told(ctx context.Context, n product.Notice, at time.Time) error
+	Notified(ctx context.Context, n product.Notice, at time.Time) error
 	// Failed counts an attempt, and has the notice due again at next. CONFLICT as for Told.
 	Failed(ctx context.Context, n product.Notice, next time.Time) error
 }

@@ -10,7 +10,7 @@ import (
 
 // RequestList is how staff find the requests of one service.
 type RequestList interface {
-	// List returns one page of the requests that match, the newest first, and how many match (at most requests.MostCounted). One whose line
+	// List returns one page of the requests that match, the newest first, and how many match (at most staff.MaxCounted). One whose line
 	// cannot be read is returned without it.
 	List(ctx context.Context, f staff.Filter) ([]staff.Request, int, error)
 }

@@ -126,19 +126,19 @@ func TestMalformedHashIsAnErrorThatHidesIt(t *testing.T) {
 // TestFullQueue occupies every turn: who waits longer than the queue's patience, or his own, is asked to come again.
 func TestFullQueue(t *testing.T) {
 	t.Parallel()
-	for name, patience := range map[string]time.Duration{"queue": time.Hour, "caller": time.Second} {
+	for name, timeout := range map[string]time.Duration{"queue": time.Hour, "caller": time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			h := NewHasher(quick)
 			for range cap(h.turns) {
 				h.turns <- struct{}{}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			began := time.Now()
 			_, err := h.Hash(ctx, secret("x"))
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
-			require.Equal(t, again, fault.From(err).RetryAfter())
-			require.Equal(t, min(patience, queue), time.Since(began), name)
+			require.Equal(t, retryAfter, fault.From(err).RetryAfter())
+			require.Equal(t, min(timeout, queue), time.Since(began), name)
 			_, _, err = h.Matches(ctx, personal.Secret{}, secret("x"))
 			require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), name)
 

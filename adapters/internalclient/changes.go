@@ -53,26 +53,26 @@ func (p *ParkedChanges) Resolve(ctx context.Context, order id.ID, r product.Reso
 	return product.Proposed, unavailable(badAnswer(fmt.Errorf("result %q", verdict.Result)))
 }
 
-// Reconciliations implements ports.BookChecks for one service. A run that may have been started is not started by
+// Reconciliations implements ports.Reconciler for one service. A run that may have been started is not started by
 // another instance. SERVICE_UNAVAILABLE when no instance answers.
 type Reconciliations struct{ service service }
 
-var _ ports.BookChecks = (*Reconciliations)(nil)
+var _ ports.Reconciler = (*Reconciliations)(nil)
 
 // Reconciliations returns those of the named service.
 func (s *Services) Reconciliations(name string) *Reconciliations {
 	return &Reconciliations{service{s, name, changeTimeout}}
 }
 
-// Start implements ports.BookChecks.
-func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (product.BookRun, error) {
+// Start implements ports.Reconciler.
+func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (product.ReconciliationRun, error) {
 	window := gen.ReconciliationWindow{From: from, To: to}
 	answer, err := askOnce[gen.Reconciliation](ctx, r.service,
 		func(ctx context.Context, to *gen.Client) (*http.Response, error) {
 			return to.StartReconciliation(ctx, window)
 		})
 	if err != nil {
-		return product.BookRun{}, err
+		return product.ReconciliationRun{}, err
 	}
 	report, err := fromReconciliation(answer)
 	return report.Run, err
@@ -81,8 +81,8 @@ func (r *Reconciliations) Start(ctx context.Context, from, to time.Time) (produc
 // lastRun names the newest run in place of an id.
 const lastRun = "last"
 
-// Report implements ports.BookChecks.
-func (r *Reconciliations) Report(ctx context.Context, run id.ID) (product.BookReport, error) {
+// Report implements ports.Reconciler.
+func (r *Reconciliations) Report(ctx context.Context, run id.ID) (product.ReconciliationReport, error) {
 	name := lastRun
 	if !run.IsZero() {
 		name = run.String()
@@ -92,7 +92,7 @@ func (r *Reconciliations) Report(ctx context.Context, run id.ID) (product.BookRe
 			return to.GetReconciliation(ctx, name)
 		})
 	if err != nil {
-		return product.BookReport{}, err
+		return product.ReconciliationReport{}, err
 	}
 	return fromReconciliation(answer)
 }

@@ -46,9 +46,9 @@ func (f *Flights) Begin(_ context.Context, s freshness.Subject, lease time.Durat
 		}
 	}
 	f.fence++
-	mine := strconv.Itoa(f.fence)
-	f.held[s] = flight{token: mine, until: now.Add(lease), note: h.note}
-	return freshness.Flight{State: freshness.Mine, Token: mine, Failures: h.note.Failures}, nil
+	token := strconv.Itoa(f.fence)
+	f.held[s] = flight{token: token, until: now.Add(lease), note: h.note}
+	return freshness.Flight{State: freshness.Mine, Token: token, Failures: h.note.Failures}, nil
 }
 
 // Land gives the turn back.

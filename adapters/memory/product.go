@@ -38,14 +38,14 @@ func (c *Customers) Latest(ctx context.Context, n line.Number) (product.Customer
 }
 
 // Put replaces the copy unless the stored one is newer.
-func (c *Customers) Put(_ context.Context, told product.CustomerCopy) error {
+func (c *Customers) Put(_ context.Context, stated product.CustomerCopy) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil {
 		c.m = map[line.Number]product.CustomerCopy{}
 	}
-	if n := told.Customer.Line; !c.m[n].AsOf.After(told.AsOf) {
-		c.m[n] = told
+	if n := stated.Customer.Line; !c.m[n].AsOf.After(stated.AsOf) {
+		c.m[n] = stated
 	}
 	return nil
 }
@@ -67,11 +67,11 @@ func (p *Plans) Latest(context.Context) (product.PlansCopy, error) {
 }
 
 // Put replaces the copy unless the stored one is newer.
-func (p *Plans) Put(_ context.Context, told product.PlansCopy) error {
+func (p *Plans) Put(_ context.Context, stated product.PlansCopy) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.held.AsOf.After(told.AsOf) {
-		p.held = told
+	if !p.held.AsOf.After(stated.AsOf) {
+		p.held = stated
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ type Orders struct {
 	queue map[id.ID]queued // of m, those that wait in a queue: an index, for workers look often
 	keys  IdempotencyKeys
 	out   outbox
-	after afterwards
+	after orderDecisions
 }
 
 type queued struct {
@@ -249,7 +249,7 @@ func (c *ChangeOutbox) Claim(
 }
 
 // Settle records what became of claimed results.
-func (c *ChangeOutbox) Settle(_ context.Context, now time.Time, items ...delivery.Settled) error {
+func (c *ChangeOutbox) Settle(_ context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
 	return c.rows.out.settle(now, items)

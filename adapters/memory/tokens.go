@@ -72,8 +72,8 @@ func (RefreshTokens) Make(sid id.ID, generation int) personal.Secret {
 
 // Read answers what Make was given, or REFRESH_TOKEN_INVALID.
 func (RefreshTokens) Read(token personal.Secret) (id.ID, int, error) {
-	left, right, _ := strings.Cut(token.Reveal(), ".")
-	sid, err := id.Parse(left)
+	hash, right, _ := strings.Cut(token.Reveal(), ".")
+	sid, err := id.Parse(hash)
 	generation, err2 := strconv.Atoi(right)
 	if err != nil || err2 != nil {
 		return id.ID{}, 0, fault.New(fault.RefreshTokenInvalid)

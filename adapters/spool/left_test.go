@@ -17,10 +17,10 @@ import (
 // another opens one more process on the directory.
 func (w *world) another(t *testing.T) *spool.Inquiries {
 	t.Helper()
-	mine := w.Inquiries
+	own := w.Inquiries
 	require.NoError(t, w.open(0))
 	other := w.Inquiries
-	w.Inquiries = mine
+	w.Inquiries = own
 	return other
 }
 
@@ -31,10 +31,10 @@ func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 	w := newWorld(t)
 	other := w.another(t)
 	w.store.set(true, false)
-	mine, left, last := answered(portstest.Line(1)), answered(portstest.Line(2)), answered(portstest.Line(2))
+	own, left, last := answered(portstest.Line(1)), answered(portstest.Line(2)), answered(portstest.Line(2))
 	require.NoError(t, other.Add(t.Context(), left))
 	require.NoError(t, other.Add(t.Context(), last))
-	require.NoError(t, w.Add(t.Context(), mine))
+	require.NoError(t, w.Add(t.Context(), own))
 	_, err := w.Replay(t.Context())
 	require.Error(t, err)
 	require.Zero(t, w.State().Folders, "the other one is there and has its own")
@@ -68,7 +68,7 @@ func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 
 	w.store.set(false, false)
 	w.drain(t)
-	require.Equal(t, []id.ID{mine.ID, left.ID, last.ID}, w.store.added[:3])
+	require.Equal(t, []id.ID{own.ID, left.ID, last.ID}, w.store.added[:3])
 	require.Len(t, w.store.added, 4)
 	require.Zero(t, w.State())
 	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryStored}, w.raised())

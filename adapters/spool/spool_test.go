@@ -287,8 +287,8 @@ func TestUnfinishedInquiriesAndMistakesAreNotSpooled(t *testing.T) {
 func TestNobodyWorksOnWhatWasAnswered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	told := answered(portstest.Line(1))
-	ghost := told
+	final := answered(portstest.Line(1))
+	ghost := final
 	ghost.Status, ghost.Source, ghost.ProcessedAt, ghost.Version, ghost.Summary = bill.Processing, "", time.Time{}, id.ID{}, ""
 	ghost.AsOf, ghost.NextAttemptAt = time.Time{}, noon
 	other := ghost
@@ -296,14 +296,14 @@ func TestNobodyWorksOnWhatWasAnswered(t *testing.T) {
 	require.NoError(t, w.Add(t.Context(), ghost))
 	require.NoError(t, w.Add(t.Context(), other))
 	w.store.set(true, false)
-	require.NoError(t, w.Add(t.Context(), told))
+	require.NoError(t, w.Add(t.Context(), final))
 	w.store.set(false, false)
 	due, err := w.Claim(t.Context(), noon, time.Second, 10)
 	require.NoError(t, err)
 	require.Len(t, due, 1)
 	require.Equal(t, other.ID, due[0].ID)
 	w.drain(t)
-	got, err := w.store.Get(t.Context(), told.ID)
+	got, err := w.store.Get(t.Context(), final.ID)
 	require.NoError(t, err)
 	require.Equal(t, bill.Completed, got.Status)
 	due, err = w.Claim(t.Context(), noon.Add(time.Hour), time.Second, 10)
@@ -416,7 +416,7 @@ func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(w.Metrics(func() time.Time { return noon.Add(90 * time.Second) })...)
-	told := func(rows, age, folders float64) {
+	reports := func(rows, age, folders float64) {
 		t.Helper()
 		families, err := registry.Gather()
 		require.NoError(t, err)
@@ -429,14 +429,14 @@ func TestMetrics(t *testing.T) {
 		require.InDelta(t, folders, values["phonebill_history_spool_left_folders"], 0)
 		require.Equal(t, rows+folders > 0, values["phonebill_history_spool_bytes"] > 0)
 	}
-	told(0, 0, 0)
+	reports(0, 0, 0)
 	w.store.set(true, false)
 	other := w.another(t)
 	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(1))))
-	told(1, 90, 0)
+	reports(1, 90, 0)
 	require.NoError(t, other.Add(t.Context(), answered(portstest.Line(2))))
 	require.NoError(t, other.Close())
 	_, err := w.Replay(t.Context())
 	require.Error(t, err)
-	told(1, 90, 1)
+	reports(1, 90, 1)
 }

@@ -108,11 +108,11 @@ func fromBillRow(r billRow) (bill.Copy, error) {
 // so are discounts that may be torn. Where a charge or the discounts are gone by that, and the total is what they came
 // to, the total may have been made up from them.
 func (r billRow) doubted() billRow {
-	parts, left := money.Won(0), false
+	parts, omitted := money.Won(0), false
 	charges := slices.Clone(r.Charges)
 	for i, c := range charges {
 		if c.Amount = some(c.Amount); c.Amount == nil {
-			left = true
+			omitted = true
 		} else {
 			parts += *c.Amount
 		}
@@ -124,14 +124,14 @@ func (r billRow) doubted() billRow {
 		}
 	}
 	if slices.ContainsFunc(r.Discounts, torn) {
-		left, r.Discounts = true, []bill.Item{{Name: "할인"}}
+		omitted, r.Discounts = true, []bill.Item{{Name: "할인"}}
 	}
 	r.Charges, r.Termination, r.Device = charges, some(r.Termination), some(r.Device)
 	if r.Contract != nil {
 		r.Contract = &termRow{some(r.Contract.Months), r.Contract.Start, r.Contract.End}
 	}
 	r.Trust = bill.Doubtful
-	if left && parts == r.Total {
+	if omitted && parts == r.Total {
 		r.Trust = bill.MadeUp
 	}
 	return r

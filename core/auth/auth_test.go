@@ -63,8 +63,8 @@ func TestPermissionsExpireAndAdminHoldsAll(t *testing.T) {
 
 func TestPrincipal(t *testing.T) {
 	t.Parallel()
-	mine, second, other := number(t, "01012345678"), number(t, "01087654321"), number(t, "01055554444")
-	p := auth.Principal{Lines: []line.Number{mine, second}, Permissions: []auth.Permission{auth.BillInquiry}}
+	ownLine, second, other := number(t, "01012345678"), number(t, "01087654321"), number(t, "01055554444")
+	p := auth.Principal{Lines: []line.Number{ownLine, second}, Permissions: []auth.Permission{auth.BillInquiry}}
 	require.True(t, p.Has(auth.BillInquiry))
 	require.False(t, p.Has(auth.ProductChange))
 	require.NoError(t, p.Owns(second))
@@ -72,7 +72,7 @@ func TestPrincipal(t *testing.T) {
 	require.ErrorIs(t, p.Owns(line.Number{}), fault.New(fault.PermissionDenied))
 	n, err := p.PickLine(line.Number{})
 	require.NoError(t, err)
-	require.Equal(t, mine, n)
+	require.Equal(t, ownLine, n)
 	n, err = p.PickLine(second)
 	require.NoError(t, err)
 	require.Equal(t, second, n)

@@ -52,12 +52,12 @@ func TestAHeldLineIsNamedMasked(t *testing.T) {
 	require.NoError(t, err)
 	held := auth.HeldLine(n)
 	require.ErrorIs(t, held, fault.New(fault.LineHeld))
-	told := fault.From(held.Of(auth.LineTransfer{ID: id.ID{1}, ExpiresAt: time.Unix(0, 0)}))
+	shown := fault.From(held.Of(auth.LineTransfer{ID: id.ID{1}, ExpiresAt: time.Unix(0, 0)}))
 	require.Equal(t, map[string]string{
 		"lineNumber": "010-****-5678", "transferId": id.ID{1}.String(), "expiresAt": "1970-01-01T00:00:00Z",
-	}, told.Details())
-	require.NotContains(t, told.Error()+held.Error(), "1234")
-	require.Contains(t, told.Error(), "waits for a second person")
+	}, shown.Details())
+	require.NotContains(t, shown.Error()+held.Error(), "1234")
+	require.Contains(t, shown.Error(), "waits for a second person")
 }
 
 func TestLinesThatAreAdded(t *testing.T) {

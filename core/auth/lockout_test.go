@@ -110,10 +110,10 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 			judged bool
 			back   bool
 		}
-		var looks []*look // since the last success
-		var open []*look  // whose process lives
+		var pending []*look // since the last success
+		var open []*look    // whose process lives
 		undecided := func() (left []*look) {
-			for _, l := range looks {
+			for _, l := range pending {
 				if !l.judged && l.guess.Round == a.Round {
 					left = append(left, l)
 				}
@@ -129,7 +129,7 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 				a, g = p.Take(a, at)
 				if g.Verdict == auth.GuessAllowed {
 					l := &look{at: at, guess: g}
-					looks, open = append(looks, l), append(open, l)
+					pending, open = append(pending, l), append(open, l)
 				} else {
 					require.Equal(t, g.Verdict == auth.GuessRefused, a.Locked(at))
 					require.Equal(t, before.Failures+before.Pending, p.Failures)
@@ -137,7 +137,7 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 			} else if what == "clear" {
 				if rapid.IntRange(0, 9).Draw(t, "rarely") == 0 {
 					a = p.Clear(a)
-					looks = undecided()
+					pending = undecided()
 				}
 			} else if len(open) > 0 {
 				n := rapid.IntRange(0, len(open)-1).Draw(t, "which")
@@ -152,14 +152,14 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 					l.back = true
 				case "succeed":
 					a = p.Succeed(a, l.guess)
-					looks = undecided()
+					pending = undecided()
 				}
 			}
 			require.LessOrEqual(t, a.Failures+a.Pending, p.Failures)
 			require.GreaterOrEqual(t, a.Pending, 0)
 			require.Equal(t, a.Pending == 0, a.PendingUntil.IsZero())
 			within := 0
-			for _, l := range looks {
+			for _, l := range pending {
 				if !l.back && at.Sub(l.at) < p.LockFor {
 					within++
 				}

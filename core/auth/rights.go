@@ -170,13 +170,13 @@ func ParseReason(s string) (string, error) { return ParseReasonUpTo(maxReason, s
 func ParseReasonUpTo(most int, s string) (string, error) {
 	s = strings.TrimSpace(text.NFC(s))
 	readable := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' && most > maxReason }
-	words := 0
+	wordCount := 0
 	for _, r := range s {
 		if !unicode.IsSpace(r) {
-			words++
+			wordCount++
 		}
 	}
-	if words < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
+	if wordCount < minReason || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) || !allRunes(s, readable) {
 		return "", fault.InvalidField("reason", fmt.Sprintf("공백을 제외하고 %d자 이상, %d자 이내로 입력해야 합니다", minReason, most))
 	}
 	return s, nil

@@ -22,15 +22,15 @@ func silent(name string, why operations.Trouble) operations.Answer {
 func TestHeardAndUnheard(t *testing.T) {
 	t.Parallel()
 	a, b, c := from("a", operations.Status{}), silent("b", operations.TooSlow), from("c", operations.Status{})
-	require.Equal(t, []operations.Answer{a, c}, operations.Heard([]operations.Answer{a, b, c}))
-	require.Equal(t, []operations.Answer{b}, operations.Unheard([]operations.Answer{a, b, c}))
-	require.Empty(t, operations.Heard(nil))
-	require.Empty(t, operations.Unheard(nil))
+	require.Equal(t, []operations.Answer{a, c}, operations.Reached([]operations.Answer{a, b, c}))
+	require.Equal(t, []operations.Answer{b}, operations.Unreached([]operations.Answer{a, b, c}))
+	require.Empty(t, operations.Reached(nil))
+	require.Empty(t, operations.Unreached(nil))
 }
 
 func TestLedger(t *testing.T) {
 	t.Parallel()
-	told := func(budget int, ledger bool) operations.Status {
+	status := func(budget int, ledger bool) operations.Status {
 		return operations.Status{Quota: &operations.Quota{Budget: budget, Ledger: ledger}}
 	}
 	for name, c := range map[string]struct {
@@ -41,13 +41,13 @@ func TestLedger(t *testing.T) {
 		"nobody is there":          {nil, 0, false},
 		"nobody answers":           {[]operations.Answer{silent("a", operations.NoConnection)}, 0, false},
 		"nobody has a budget":      {[]operations.Answer{from("a", operations.Status{})}, 0, false},
-		"one":                      {[]operations.Answer{from("a", told(7, true))}, 7, true},
-		"the first of equals":      {[]operations.Answer{from("a", told(7, true)), from("b", told(8, true))}, 7, true},
-		"who has no budget":        {[]operations.Answer{from("a", operations.Status{}), from("b", told(8, true))}, 8, true},
-		"who can ask knows better": {[]operations.Answer{from("a", told(7, false)), from("b", told(8, true))}, 8, true},
-		"none can ask":             {[]operations.Answer{from("a", told(7, false)), from("b", told(8, false))}, 7, false},
+		"one":                      {[]operations.Answer{from("a", status(7, true))}, 7, true},
+		"the first of equals":      {[]operations.Answer{from("a", status(7, true)), from("b", status(8, true))}, 7, true},
+		"who has no budget":        {[]operations.Answer{from("a", operations.Status{}), from("b", status(8, true))}, 8, true},
+		"who can ask knows better": {[]operations.Answer{from("a", status(7, false)), from("b", status(8, true))}, 8, true},
+		"none can ask":             {[]operations.Answer{from("a", status(7, false)), from("b", status(8, false))}, 7, false},
 		"who is silent is no use": {[]operations.Answer{
-			{Status: told(9, true), Trouble: operations.TooSlow}, from("b", told(8, false)),
+			{Status: status(9, true), Trouble: operations.TooSlow}, from("b", status(8, false)),
 		}, 8, false},
 	} {
 		got := operations.Ledger(c.all)

@@ -48,12 +48,12 @@ func ParseResolution(outcome, reason string, by auth.UserID, at time.Time) (Reso
 	return r, nil
 }
 
-// ProposalLife is how long a proposal waits for a second person.
-const ProposalLife = 24 * time.Hour
+// ProposalLifetime is how long a proposal waits for a second person.
+const ProposalLifetime = 24 * time.Hour
 
 // Lives tells whether a second person can still confirm the proposal at now.
-func (r Resolution) Lives(now time.Time) bool {
-	return !r.At.IsZero() && now.Before(r.At.Add(ProposalLife))
+func (r Resolution) Confirmable(now time.Time) bool {
+	return !r.At.IsZero() && now.Before(r.At.Add(ProposalLifetime))
 }
 
 // Judgement is what the rule of four eyes makes of a resolution.
@@ -73,13 +73,13 @@ func (j Judgement) String() string {
 	return "PROPOSED"
 }
 
-// Judge is the rule of four eyes: what one person proposes is done when another one says the same within ProposalLife. Who says something
+// Judge is the rule of four eyes: what one person proposes is done when another one says the same within ProposalLifetime. Who says something
 // else makes a proposal of his own, and so do the first person who corrects himself and who says at the console what was proposed at the
 // gateway, or the other way round: an account of the operating system and a user id may be one human. Who only repeats himself gets
 // CONFLICT. proposal is the last one that was not carried out, or none.
 func (r Resolution) Judge(proposal Resolution) (Judgement, error) {
 	switch {
-	case !proposal.Lives(r.At):
+	case !proposal.Confirmable(r.At):
 		return Proposed, nil
 	case proposal.Outcome == r.Outcome && !proposal.By.Same(r.By) && proposal.By.IsAtConsole() == r.By.IsAtConsole():
 		return Confirmed, nil
@@ -103,9 +103,9 @@ func (o Order) Resolve(r Resolution) (Order, error) {
 	}
 	switch r.Outcome {
 	case OutcomeCompleted:
-		return o.Answered(Answer{Kind: AnswerAccepted, Code: ResultResolved, KOSOrder: o.KOSOrder}, r.At)
+		return o.ApplyAnswer(Answer{Kind: AnswerAccepted, Code: ResultResolved, KOSOrder: o.KOSOrder}, r.At)
 	case OutcomeFailed:
-		o, err := o.Answered(Answer{Kind: AnswerRefused, Code: ResultResolved}, r.At)
+		o, err := o.ApplyAnswer(Answer{Kind: AnswerRefused, Code: ResultResolved}, r.At)
 		o.FailureReason = ResolvedAsFailed
 		return o, err
 	case OutcomeReconcile:
@@ -131,5 +131,5 @@ type ParkedOrder struct {
 	Proposal      Resolution // the last one that was not carried out, or none; it may be too old to be confirmed
 }
 
-// MostParkedCounted is as far as the list of parked orders is counted; page x size goes no further (S-PAGE).
-const MostParkedCounted = 10_000
+// MaxParkedCounted is as far as the list of parked orders is counted; page x size goes no further (S-PAGE).
+const MaxParkedCounted = 10_000

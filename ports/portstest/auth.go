@@ -168,7 +168,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))
-		require.NoError(t, users.SawLogin(t.Context(), user.UserID, after(5)))
+		require.NoError(t, users.RecordLogin(t.Context(), user.UserID, after(5)))
 		user.LastLoginAt = after(5)
 		change := func(f func(*auth.User)) {
 			t.Helper()
@@ -221,7 +221,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))
-		require.NoError(t, users.SawLogin(t.Context(), user.UserID, after(1)))
+		require.NoError(t, users.RecordLogin(t.Context(), user.UserID, after(1)))
 		require.NoError(t, users.Rehash(t.Context(), user.UserID, user.PasswordHash, personal.NewSecret("new")))
 		got, err := users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
@@ -231,7 +231,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		got, err = users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
 		require.Equal(t, user, got, "a late rehash does not undo a change of password")
-		require.NoError(t, users.SawLogin(t.Context(), "nobody", after(1)))
+		require.NoError(t, users.RecordLogin(t.Context(), "nobody", after(1)))
 		require.NoError(t, users.Rehash(t.Context(), "nobody", personal.NewSecret(""), personal.NewSecret("x")))
 		_, err = users.ByID(t.Context(), "nobody")
 		requireFault(t, fault.UserNotFound, err)
@@ -450,13 +450,13 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 			s.ExpiresAt = after(10 - n)
 			begin(t, sessions, s)
 		}
-		for _, want := range []struct{ swept, left int }{{2, 2}, {1, 1}, {0, 1}} {
+		for _, want := range []struct{ swept, remaining int }{{2, 2}, {1, 1}, {0, 1}} {
 			swept, err := sessions.Sweep(t.Context(), after(9), 2)
 			require.NoError(t, err)
 			require.Equal(t, want.swept, swept)
 			live, err := sessions.Live(t.Context(), Owner().UserID, auth.DefaultSessions(), start)
 			require.NoError(t, err)
-			require.Len(t, live, want.left)
+			require.Len(t, live, want.remaining)
 			require.Contains(t, live, first)
 		}
 	})

@@ -23,10 +23,10 @@ func RevocationFeed(
 	t.Helper()
 	ask := func(t *testing.T, feed ports.RevocationFeed, at time.Time) (auth.Feed, map[any]int) {
 		t.Helper()
-		told, err := feed.Since(t.Context(), at)
+		received, err := feed.Since(t.Context(), at)
 		require.NoError(t, err)
 		epochs := map[any]int{} // of sessions -1
-		for _, r := range told.Revocations {
+		for _, r := range received.Revocations {
 			require.False(t, r.At.Before(at))
 			if r.UserID != "" {
 				require.True(t, r.SessionID.IsZero())
@@ -35,8 +35,8 @@ func RevocationFeed(
 			}
 			epochs[r.SessionID] = -1
 		}
-		require.Len(t, epochs, len(told.Revocations), "each once")
-		return told, epochs
+		require.Len(t, epochs, len(received.Revocations), "each once")
+		return received, epochs
 	}
 	t.Run("it tells which sessions ended and whose rights changed, by its own clock", func(t *testing.T) {
 		t.Parallel()
@@ -47,15 +47,15 @@ func RevocationFeed(
 		for n := 1; n <= 4; n++ {
 			begin(t, sessions, session(n))
 		}
-		none, told := ask(t, feed, time.Time{})
-		require.Empty(t, told)
+		none, received := ask(t, feed, time.Time{})
+		require.Empty(t, received)
 		require.False(t, none.AsOf.IsZero())
 
 		revoke := func(s auth.Session) auth.Session { return s.RevokeFor(auth.EndedByLogout, after(1)) } // by a clock that is months off
 		_, err := sessions.Change(t.Context(), numbered(1), revoke)
 		require.NoError(t, err)
-		first, told := ask(t, feed, none.AsOf)
-		require.Equal(t, map[any]int{numbered(1): -1}, told)
+		first, received := ask(t, feed, none.AsOf)
+		require.Equal(t, map[any]int{numbered(1): -1}, received)
 		require.Equal(t, auth.EndedByLogout, first.Revocations[0].Why)
 		require.False(t, first.AsOf.Before(none.AsOf))
 
@@ -63,8 +63,8 @@ func RevocationFeed(
 		require.NoError(t, err) // the cap is not reached: numbered(1) has ended
 		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(7), Owner().UserID, false, auth.Client{}, after(2)), policy)
 		require.NoError(t, err)
-		_, told = ask(t, feed, none.AsOf)
-		require.Equal(t, map[any]int{numbered(1): -1, numbered(2): -1}, told, "the oldest ended")
+		_, received = ask(t, feed, none.AsOf)
+		require.Equal(t, map[any]int{numbered(1): -1, numbered(2): -1}, received, "the oldest ended")
 		_, err = sessions.EndAll(t.Context(), Owner().UserID, numbered(4), after(3))
 		require.NoError(t, err)
 		for range 2 {
@@ -76,29 +76,29 @@ func RevocationFeed(
 		all := map[any]int{
 			numbered(1): -1, numbered(2): -1, numbered(3): -1, numbered(6): -1, numbered(7): -1, Owner().UserID: 2,
 		}
-		_, told = ask(t, feed, none.AsOf)
-		require.Equal(t, all, told)
+		_, received = ask(t, feed, none.AsOf)
+		require.Equal(t, all, received)
 		_, err = sessions.Change(t.Context(), numbered(1), func(s auth.Session) auth.Session { s.LastSeenAt = after(9); return s })
 		require.NoError(t, err)
-		last, told := ask(t, feed, time.Time{})
-		require.Equal(t, all, told, "the zero time asks for everything")
-		_, told = ask(t, feed, last.AsOf.Add(time.Hour))
-		require.Empty(t, told)
+		last, received := ask(t, feed, time.Time{})
+		require.Equal(t, all, received, "the zero time asks for everything")
+		_, received = ask(t, feed, last.AsOf.Add(time.Hour))
+		require.Empty(t, received)
 	})
 	t.Run("it names the signing keys that are good", func(t *testing.T) {
 		t.Parallel()
 		_, _, keys, feed := open(t)
-		told, _ := ask(t, feed, time.Time{})
-		require.Equal(t, []string{}, told.KeyIDs)
-		begun := told.AsOf.Add(-time.Hour)
+		received, _ := ask(t, feed, time.Time{})
+		require.Equal(t, []string{}, received.KeyIDs)
+		begun := received.AsOf.Add(-time.Hour)
 		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "old", CreatedAt: begun, ActiveAt: begun}))
-		next := told.AsOf.Add(time.Hour)
+		next := received.AsOf.Add(time.Hour)
 		require.NoError(t, keys.AddNext(t.Context(), auth.SigningKey{KeyID: "next", CreatedAt: begun, ActiveAt: next}, "old"))
-		told, _ = ask(t, feed, time.Time{})
-		require.Equal(t, []string{"next", "old"}, told.KeyIDs)
+		received, _ = ask(t, feed, time.Time{})
+		require.Equal(t, []string{"next", "old"}, received.KeyIDs)
 		require.NoError(t, keys.Retire(t.Context(), "old", begun))
-		told, _ = ask(t, feed, time.Time{})
-		require.Equal(t, []string{"next"}, told.KeyIDs)
+		received, _ = ask(t, feed, time.Time{})
+		require.Equal(t, []string{"next"}, received.KeyIDs)
 	})
 }
 

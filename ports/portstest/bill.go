@@ -162,24 +162,24 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		claimed, err := inquiries.Claim(t.Context(), after(61), 10*time.Second, 10)
 		require.NoError(t, err)
 		require.Len(t, claimed, 1)
-		told := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
-		other := told
+		received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
+		other := received
 		other.Line = Line(2)
 		requireFault(t, fault.StateConflict, inquiries.Add(t.Context(), other))
-		require.NoError(t, inquiries.Add(t.Context(), told))
+		require.NoError(t, inquiries.Add(t.Context(), received))
 		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(), claimed[0].Fail(fault.ServiceUnavailable, after(62))))
-		want := told
+		want := received
 		want.Fence = 2
 		for range 2 { // a replay changes nothing
 			got, err := inquiries.Get(t.Context(), q.ID)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
-			require.NoError(t, inquiries.Add(t.Context(), told))
+			require.NoError(t, inquiries.Add(t.Context(), received))
 			require.NoError(t, inquiries.Add(t.Context(), q))
 		}
-		left, err := inquiries.Claim(t.Context(), after(1000), time.Second, 10)
+		remaining, err := inquiries.Claim(t.Context(), after(1000), time.Second, 10)
 		require.NoError(t, err)
-		require.Empty(t, left)
+		require.Empty(t, remaining)
 	})
 	t.Run("a final answer that is added was told first, whatever a worker has found since", func(t *testing.T) {
 		t.Parallel()
@@ -187,12 +187,12 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		require.NoError(t, inquiries.Add(t.Context(), q))
 		worked := q.Complete(bill.Copy{Version: numbered(8), Bill: Bill(Line(1)), AsOf: after(70)}, freshness.FromKOS, after(70))
 		require.NoError(t, inquiries.Save(t.Context(), worked))
-		told := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
-		require.NoError(t, inquiries.Add(t.Context(), told))
-		told.Fence = 1
+		received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
+		require.NoError(t, inquiries.Add(t.Context(), received))
+		received.Fence = 1
 		got, err := inquiries.Get(t.Context(), q.ID)
 		require.NoError(t, err)
-		require.Equal(t, told, got)
+		require.Equal(t, received, got)
 	})
 	t.Run("save stores progress until the inquiry is final", func(t *testing.T) {
 		t.Parallel()

@@ -30,16 +30,16 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 	t.Run("one asks, the others wait", func(t *testing.T) {
 		t.Parallel()
 		one, other, _ := open(t)
-		mine := begin(t, one, subject, lease)
-		require.Equal(t, freshness.Mine, mine.State)
-		require.NotEmpty(t, mine.Token)
+		own := begin(t, one, subject, lease)
+		require.Equal(t, freshness.Mine, own.State)
+		require.NotEmpty(t, own.Token)
 		for _, f := range []ports.Flights{one, other} {
-			theirs := begin(t, f, subject, lease)
-			require.Equal(t, freshness.Theirs, theirs.State)
-			require.Empty(t, theirs.Token)
-			require.False(t, theirs.Until.IsZero())
+			others := begin(t, f, subject, lease)
+			require.Equal(t, freshness.Theirs, others.State)
+			require.Empty(t, others.Token)
+			require.False(t, others.Until.IsZero())
 		}
-		require.NoError(t, one.Land(t.Context(), subject, mine.Token, freshness.Landing{}))
+		require.NoError(t, one.Land(t.Context(), subject, own.Token, freshness.Landing{}))
 		require.Equal(t, freshness.Mine, begin(t, other, subject, lease).State)
 	})
 	t.Run("subjects do not meet", func(t *testing.T) {
@@ -56,18 +56,18 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 	t.Run("of many at once one asks", func(t *testing.T) {
 		t.Parallel()
 		one, other, _ := open(t)
-		var mine atomic.Int32
+		var own atomic.Int32
 		var all sync.WaitGroup
 		for i := range 50 {
 			all.Go(func() {
 				f, err := []ports.Flights{one, other}[i%2].Begin(t.Context(), subject, lease)
 				if err == nil && f.State == freshness.Mine {
-					mine.Add(1)
+					own.Add(1)
 				}
 			})
 		}
 		all.Wait()
-		require.EqualValues(t, 1, mine.Load())
+		require.EqualValues(t, 1, own.Load())
 	})
 	t.Run("a lease that is over is given to the next, and the late one changes nothing", func(t *testing.T) {
 		t.Parallel()
@@ -87,8 +87,8 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 	t.Run("KOS's no is remembered for a while", func(t *testing.T) {
 		t.Parallel()
 		one, other, pass := open(t)
-		mine := begin(t, one, subject, lease)
-		require.NoError(t, one.Land(t.Context(), subject, mine.Token,
+		own := begin(t, one, subject, lease)
+		require.NoError(t, one.Land(t.Context(), subject, own.Token,
 			freshness.Landing{Refusal: fault.BillNotFound, At: start, For: note}))
 		got := begin(t, other, subject, lease)
 		require.Equal(t, freshness.Refused, got.State)
@@ -103,25 +103,25 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 		t.Parallel()
 		one, other, pass := open(t)
 		for n := 1; n <= 3; n++ {
-			mine := begin(t, one, subject, lease)
-			require.Equal(t, freshness.Mine, mine.State)
-			require.Equal(t, n-1, mine.Failures)
-			require.NoError(t, one.Land(t.Context(), subject, mine.Token, freshness.Landing{Failures: n, At: start, For: note}))
+			own := begin(t, one, subject, lease)
+			require.Equal(t, freshness.Mine, own.State)
+			require.Equal(t, n-1, own.Failures)
+			require.NoError(t, one.Land(t.Context(), subject, own.Token, freshness.Landing{Failures: n, At: start, For: note}))
 			got := begin(t, other, subject, lease)
 			require.Equal(t, freshness.Resting, got.State)
 			require.Equal(t, n, got.Failures)
 			require.True(t, got.At.Equal(start), got.At)
 			pass(note + short)
 		}
-		mine := begin(t, other, subject, lease)
-		require.NoError(t, other.Land(t.Context(), subject, mine.Token, freshness.Landing{}))
+		own := begin(t, other, subject, lease)
+		require.NoError(t, other.Land(t.Context(), subject, own.Token, freshness.Landing{}))
 		require.Zero(t, begin(t, one, subject, lease).Failures, "an answer ends the row")
 	})
 	t.Run("who has no turn changes nothing", func(t *testing.T) {
 		t.Parallel()
 		one, other, _ := open(t)
-		mine := begin(t, one, subject, lease)
-		require.NoError(t, one.Land(t.Context(), subject, mine.Token, freshness.Landing{Failures: 8, At: start, For: lease}))
+		own := begin(t, one, subject, lease)
+		require.NoError(t, one.Land(t.Context(), subject, own.Token, freshness.Landing{Failures: 8, At: start, For: lease}))
 		for _, l := range []freshness.Landing{{}, {Failures: 1, At: start, For: short}, {Refusal: fault.BillNotFound, At: start, For: lease}} {
 			require.NoError(t, other.Land(t.Context(), subject, "", l))
 			got := begin(t, other, subject, lease)

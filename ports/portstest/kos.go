@@ -158,7 +158,7 @@ func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) 
 		instances := open(t, window)
 		// Each admission happened between asked and told. The k-th admission is not before the k-th asked and not after the k-th told.
 		var mu sync.Mutex
-		var asked, told []time.Time
+		var asked, received []time.Time
 		var all sync.WaitGroup
 		for n := range 6 {
 			all.Go(func() {
@@ -171,9 +171,9 @@ func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) 
 					}
 					mu.Lock()
 					if err == nil {
-						asked, told = append(asked, at), append(told, time.Now())
+						asked, received = append(asked, at), append(received, time.Now())
 					}
-					enough := len(told) >= 4*window.Budget
+					enough := len(received) >= 4*window.Budget
 					mu.Unlock()
 					if enough {
 						return
@@ -183,9 +183,9 @@ func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) 
 		}
 		all.Wait()
 		slices.SortFunc(asked, time.Time.Compare)
-		slices.SortFunc(told, time.Time.Compare)
+		slices.SortFunc(received, time.Time.Compare)
 		for k := range asked[window.Budget:] {
-			apart := told[k+window.Budget].Sub(asked[k])
+			apart := received[k+window.Budget].Sub(asked[k])
 			require.GreaterOrEqual(t, apart, window.Per-time.Millisecond, "admissions %d and %d", k, k+window.Budget)
 		}
 	})

@@ -61,10 +61,10 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		}
 		late := claim(100)
 		held := claim(110)
-		requireFault(t, fault.StateConflict, notices.Told(t.Context(), late, after(1)))
+		requireFault(t, fault.StateConflict, notices.Notified(t.Context(), late, after(1)))
 		requireFault(t, fault.StateConflict, notices.Failed(t.Context(), late, after(300)))
-		require.NoError(t, notices.Told(t.Context(), held, after(1)))
-		requireFault(t, fault.StateConflict, notices.Told(t.Context(), held, after(1)))
+		require.NoError(t, notices.Notified(t.Context(), held, after(1)))
+		requireFault(t, fault.StateConflict, notices.Notified(t.Context(), held, after(1)))
 		claimed, err := notices.Claim(t.Context(), after(1000), time.Minute, 10)
 		require.NoError(t, err)
 		require.Empty(t, claimed)
@@ -99,19 +99,19 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 }
 
 // Notifier is the suite of ports.Notifier. Told says how often a customer could have heard of an order.
-func Notifier(t *testing.T, open func(t *testing.T) (notifier ports.Notifier, told func(order id.ID) int)) {
+func Notifier(t *testing.T, open func(t *testing.T) (notifier ports.Notifier, received func(order id.ID) int)) {
 	t.Helper()
 	t.Run("every end is told, and told again when asked again", func(t *testing.T) {
 		t.Parallel()
-		notifier, told := open(t)
+		notifier, received := open(t)
 		for n, state := range []product.State{product.Completed, product.Rejected, product.Cancelled} {
 			o := order(n, Line(n))
 			o.State, o.ProcessedAt = state, after(n)
 			require.NoError(t, notifier.ChangeEnded(context.Background(), o))
-			require.Equal(t, 1, told(o.ID))
+			require.Equal(t, 1, received(o.ID))
 			require.NoError(t, notifier.ChangeEnded(context.Background(), o))
-			require.Equal(t, 2, told(o.ID))
+			require.Equal(t, 2, received(o.ID))
 		}
-		require.Zero(t, told(numbered(9)))
+		require.Zero(t, received(numbered(9)))
 	})
 }

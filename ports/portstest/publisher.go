@@ -13,7 +13,7 @@ import (
 )
 
 // Publisher is the suite of ports.Publisher in front of a receiver that is well. Told answers the ids of the events that it has got.
-func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.ChangeResult], told func() []id.ID)) {
+func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.ChangeResult], received func() []id.ID)) {
 	t.Helper()
 	event := func(n int) delivery.Item[ports.ChangeResult] {
 		o := done(order(n, Line(n)), after(n))
@@ -23,7 +23,7 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 	}
 	t.Run("a receiver that is well gets everything", func(t *testing.T) {
 		t.Parallel()
-		p, told := open(t)
+		p, received := open(t)
 		require.Equal(t, 32, p.Ready(32))
 		require.Zero(t, p.Ready(0))
 		var all sync.WaitGroup
@@ -37,15 +37,15 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 			})
 		}
 		all.Wait()
-		require.ElementsMatch(t, want, told())
+		require.ElementsMatch(t, want, received())
 		require.Equal(t, 32, p.Ready(32))
 	})
 	t.Run("whatever became of the order is told", func(t *testing.T) {
 		t.Parallel()
-		p, told := open(t)
+		p, received := open(t)
 		refused := event(1)
 		refused.Body.Order.State, refused.Body.Order.FailureReason = product.Rejected, product.RefusedUnpaid.Reason()
 		require.Equal(t, delivery.Accepted, p.Publish(t.Context(), refused).Outcome)
-		require.Equal(t, []id.ID{refused.ID}, told())
+		require.Equal(t, []id.ID{refused.ID}, received())
 	})
 }

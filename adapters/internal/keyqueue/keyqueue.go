@@ -23,10 +23,10 @@ type line struct {
 // Do calls try until it is done or fails, while no other Do of the key in this process does. It tries again when Wake tells of a
 // change and every poll, and gives up, answering false, when patience is over or ctx ends. It tries once at least when nobody is
 // before it.
-func (q *Queue[K]) Do(ctx context.Context, key K, patience, poll time.Duration, try func() (done bool, err error)) (bool, error) {
+func (q *Queue[K]) Do(ctx context.Context, key K, timeout, poll time.Duration, try func() (done bool, err error)) (bool, error) {
 	l := q.join(key)
-	defer q.leave(key, l)
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer q.release(key, l)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	select {
 	case l.turn <- struct{}{}:
@@ -81,7 +81,7 @@ func (q *Queue[K]) join(key K) *line {
 	return l
 }
 
-func (q *Queue[K]) leave(key K, l *line) {
+func (q *Queue[K]) release(key K, l *line) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if l.uses--; l.uses == 0 {

@@ -111,22 +111,22 @@ func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
 	dir := t.TempDir()
 	l, _, _ := open(t, dir, small)
 	add(t, l, "a", "b")
-	_, err := segments.Left(dir)
+	_, err := segments.Abandoned(dir)
 	require.ErrorIs(t, err, segments.ErrInUse)
 	size := l.Size()
 	require.NoError(t, l.Close())
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			left, err := segments.Left(dir)
+			abandoned, err := segments.Abandoned(dir)
 			assert.NoError(t, err)
-			assert.Equal(t, size, left)
+			assert.Equal(t, size, abandoned)
 		})
 	}
 	all.Wait()
 	_, records, _ := open(t, dir, small)
 	require.Len(t, records, 2)
-	_, err = segments.Left(filepath.Join(dir, "none"))
+	_, err = segments.Abandoned(filepath.Join(dir, "none"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

@@ -81,7 +81,7 @@ func (u *Unit) Start(ctx context.Context, log *slog.Logger) (*Running, error) {
 		public: server(u.Handler, log), internal: server(u.Inside, log),
 		URL: "http://" + public.Addr().String(), InternalURL: "http://" + internal.Addr().String(),
 	}
-	r.public.BaseContext = func(net.Listener) context.Context { return ports.WithLeaving(context.Background(), left.Done()) }
+	r.public.BaseContext = func(net.Listener) context.Context { return ports.WithShutdown(context.Background(), left.Done()) }
 	for srv, ln := range map[*http.Server]net.Listener{r.public: public, r.internal: internal} {
 		go func() {
 			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {

@@ -51,10 +51,10 @@ func (p *parts) compareBooks(c Books, to outside, at stores) {
 	}
 	p.registry.MustRegister(checked, differing)
 	service := &reconciliation.Service{
-		Books: postgres.NewBooks(at.pool, at.keyring), Runs: postgres.NewBookRuns(at.pool, at.keyring), KOS: to.kos.Behind(quota.Prefetch),
+		Source: postgres.NewBooks(at.pool, at.keyring), Runs: postgres.NewBookRuns(at.pool, at.keyring), KOS: to.kos.Behind(quota.Prefetch),
 		Alerts: p.alerts, Limits: c.Limits, Night: c.Night, Now: p.Now, NewID: p.NewID,
-		Saw: func(orders int) { checked.Add(float64(orders)) },
-		Found: func(ctx context.Context, d product.Difference) {
+		CountChecked: func(orders int) { checked.Add(float64(orders)) },
+		ReportDifference: func(ctx context.Context, d product.Difference) {
 			differing.WithLabelValues(string(d.Kind)).Inc()
 			p.Log.WarnContext(ctx, "the books differ", slog.String("requestId", d.RequestID.String()), slog.String("kind", string(d.Kind)),
 				slog.String("text", d.Text))
@@ -69,8 +69,8 @@ func bookRetention(at stores) purge.History {
 	return purge.History{Name: "books", Years: retention.Changes, Purge: postgres.PurgeBookRuns(at.pool)}
 }
 
-// BookChecks wires where staff have the books compared.
-func BookChecks(i Instances, token personal.Secret) (ports.BookChecks, error) {
+// Reconciler wires where staff have the books compared.
+func BookChecks(i Instances, token personal.Secret) (ports.Reconciler, error) {
 	link, err := linkTo(i, token)
 	if err != nil {
 		return nil, err

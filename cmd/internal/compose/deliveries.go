@@ -25,7 +25,7 @@ const (
 func deliver[T any](p *parts, name string, outbox ports.Outbox[T], publisher ports.Publisher[T]) {
 	d := &dispatch.Service[T]{
 		Outbox: outbox, Publisher: publisher, Now: p.Now, Random: p.Random, Alerts: p.alerts, Lease: apLease, Attempt: apTimeout,
-		Lines: apLines, Each: apEach,
+		Lines: apLines, EventsPerLine: apEach,
 	}
 	p.workers(apLoops, name, idle, d.Step)
 }

@@ -53,7 +53,7 @@ func (p *parts) pull(revoked *access.Revoked) func(context.Context) (int, error)
 		}, func() float64 { return revoked.Age().Seconds() }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "revocations_held", Help: "Ended sessions and changed users that are held in memory.",
-		}, func() float64 { return float64(revoked.Held()) }))
+		}, func() float64 { return float64(revoked.Size()) }))
 	return func(ctx context.Context) (int, error) {
 		err := revoked.Pull(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -68,8 +68,8 @@ func (p *parts) pull(revoked *access.Revoked) func(context.Context) (int, error)
 func (p *parts) guardBy(l AuthLink, cache *valkey.Client) (*access.Guard, error) {
 	link := internalclient.NewAuth(l.URL, l.InternalURL, l.Token)
 	g := p.guard(link.Keys, link)
-	g.Seen = access.NewSeen(link, p.Now)
-	p.worker("session-use", tellEvery, func(ctx context.Context) (int, error) { return 0, g.Seen.Flush(ctx) })
+	g.UsedSessions = access.NewUsedSessions(link, p.Now)
+	p.worker("session-use", tellEvery, func(ctx context.Context) (int, error) { return 0, g.UsedSessions.Flush(ctx) })
 	if cache == nil {
 		return g, nil
 	}

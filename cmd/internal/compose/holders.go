@@ -18,7 +18,7 @@ import (
 func (p *parts) holders(known facts.Service, at stores, kos *pgxpool.Pool) *compare.Service {
 	return &compare.Service{
 		Ask:  known.FreshCustomer,
-		Held: known.Customers.Latest, Fresh: known.OfCustomers.Soft, Bindings: postgres.NewBindings(kos, at.keyring),
+		Copy: known.Customers.Latest, Fresh: known.OfCustomers.Soft, Bindings: postgres.NewBindings(kos, at.keyring),
 		Alerts: p.alerts, Vault: at.keyring, Now: p.Now,
 	}
 }

@@ -14,8 +14,8 @@ func Timelines(i Instances, token personal.Secret, log ports.AuditLog, report po
 		return nil, err
 	}
 	return &cases.Timelines{
-		Books: []cases.TimelineSource{
-			{Service: billService, Of: link.Timelines(billService)}, {Service: productService, Of: link.Timelines(productService)},
+		Sources: []cases.TimelineSource{
+			{Service: billService, Timelines: link.Timelines(billService)}, {Service: productService, Timelines: link.Timelines(productService)},
 		},
 		Log: audittrail.Log{Audit: log, Report: report, Now: t.Now, NewID: t.NewID},
 	}, nil

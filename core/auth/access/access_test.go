@@ -19,14 +19,14 @@ var errBackend = errors.New("backend is in trouble")
 
 // feed is a store whose clock is hours off ours.
 type feed struct {
-	told   auth.Feed
+	feed   auth.Feed
 	since  []time.Time
 	broken error
 }
 
 func (f *feed) Since(_ context.Context, t time.Time) (auth.Feed, error) {
 	f.since = append(f.since, t)
-	return f.told, f.broken
+	return f.feed, f.broken
 }
 
 type accepted struct {
@@ -89,7 +89,7 @@ func newWorld(t *testing.T) *world {
 	}, w.now)
 	require.NoError(t, err)
 	w.token = token.Reveal()
-	w.feed.told.AsOf = dbNoon
+	w.feed.feed.AsOf = dbNoon
 	require.NoError(t, w.Revoked.Pull(t.Context()))
 	return w
 }

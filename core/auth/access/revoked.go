@@ -45,7 +45,7 @@ const (
 	// visible; the overlap covers a store's clock that is set back.
 	overlap = 5 * time.Second
 	// maxHeld bounds what pushes can make us hold; the pull is the truth and is not bounded.
-	maxHeld = 1 << 20
+	maxEntries = 1 << 20
 )
 
 // NewRevoked answers an empty set; nobody is admitted before the first good Pull. keep is the lifetime of an access token. keys, when
@@ -65,35 +65,35 @@ func (r *Revoked) Pull(ctx context.Context) error {
 	if !since.IsZero() {
 		since = since.Add(-overlap)
 	}
-	told, err := r.feed.Since(ctx, since)
+	feed, err := r.feed.Since(ctx, since)
 	if err != nil {
 		return err
 	}
-	r.take(told)
-	if r.keys == nil || told.KeyIDs == nil {
+	r.take(feed)
+	if r.keys == nil || feed.KeyIDs == nil {
 		return nil
 	}
-	return r.keys.Accept(ctx, told.KeyIDs)
+	return r.keys.Accept(ctx, feed.KeyIDs)
 }
 
-func (r *Revoked) take(told auth.Feed) {
+func (r *Revoked) take(feed auth.Feed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, v := range told.Revocations {
+	for _, v := range feed.Revocations {
 		r.add(v, v.At)
 	}
-	r.asOf, r.pulledAt = told.AsOf, r.now()
-	over := told.AsOf.Add(-r.keep - overlap)
+	r.asOf, r.pulledAt = feed.AsOf, r.now()
+	over := feed.AsOf.Add(-r.keep - overlap)
 	for sid, held := range r.sessions {
 		if held.at.IsZero() { // pushed before the first pull
-			r.sessions[sid] = ended{told.AsOf, held.why}
+			r.sessions[sid] = ended{feed.AsOf, held.why}
 		} else if held.at.Before(over) {
 			delete(r.sessions, sid)
 		}
 	}
 	for user, held := range r.users {
 		if held.at.IsZero() {
-			r.users[user] = raised{held.epoch, told.AsOf}
+			r.users[user] = raised{held.epoch, feed.AsOf}
 		} else if held.at.Before(over) {
 			delete(r.users, user)
 		}
@@ -124,7 +124,7 @@ func (r *Revoked) Push(_ context.Context, over ...auth.Revocation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range over {
-		if len(r.sessions)+len(r.users) >= maxHeld {
+		if len(r.sessions)+len(r.users) >= maxEntries {
 			return
 		}
 		r.add(v, r.asOf)
@@ -160,7 +160,7 @@ func (r *Revoked) AsOf() time.Time {
 }
 
 // Held is how many sessions and users are held.
-func (r *Revoked) Held() int {
+func (r *Revoked) Size() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return len(r.sessions) + len(r.users)

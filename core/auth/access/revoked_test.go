@@ -29,13 +29,13 @@ func TestRevokedAsksByTheFeedsOwnClock(t *testing.T) {
 	r := access.NewRevoked(f, nil, func() time.Time { return now }, keep)
 	require.ErrorIs(t, r.Pull(t.Context()), errBackend)
 	require.False(t, r.Ready(), "not complete before the first pull that succeeds")
-	f.broken, f.told = nil, ended(sid, dbNoon)
+	f.broken, f.feed = nil, ended(sid, dbNoon)
 	now = now.Add(time.Second)
 	require.Equal(t, time.Second, r.Age())
 	require.NoError(t, r.Pull(t.Context()))
 	require.True(t, r.Ready())
 	require.Zero(t, r.Age())
-	require.Equal(t, 1, r.Held())
+	require.Equal(t, 1, r.Size())
 	require.True(t, r.Has(of(sid)))
 	require.False(t, r.Has(of(id.ID{2})))
 	f.broken = errBackend
@@ -45,13 +45,13 @@ func TestRevokedAsksByTheFeedsOwnClock(t *testing.T) {
 	require.Equal(t, dbNoon, r.AsOf())
 
 	f.broken, now = nil, now.Add(24*time.Hour) // our clock leaps; the feed's does not
-	f.told = auth.Feed{AsOf: dbNoon.Add(keep + 5*time.Second)}
+	f.feed = auth.Feed{AsOf: dbNoon.Add(keep + 5*time.Second)}
 	require.NoError(t, r.Pull(t.Context()))
 	require.True(t, r.Has(of(sid)), "a token may still be about it")
-	f.told.AsOf = f.told.AsOf.Add(1)
+	f.feed.AsOf = f.feed.AsOf.Add(1)
 	require.NoError(t, r.Pull(t.Context()))
 	require.False(t, r.Has(of(sid)))
-	require.Zero(t, r.Held())
+	require.Zero(t, r.Size())
 }
 
 func TestAnEpochKillsOlderTokensOnly(t *testing.T) {
@@ -59,7 +59,7 @@ func TestAnEpochKillsOlderTokensOnly(t *testing.T) {
 	f := &feed{}
 	r := access.NewRevoked(f, nil, time.Now, keep)
 	epoch := func(n int) bool { return r.Has(auth.Principal{UserID: "hong", SessionID: sid, Epoch: n}) }
-	f.told = auth.Feed{AsOf: dbNoon, Revocations: []auth.Revocation{
+	f.feed = auth.Feed{AsOf: dbNoon, Revocations: []auth.Revocation{
 		{UserID: "hong", Epoch: 3, At: dbNoon}, {UserID: "hong", Epoch: 2, At: dbNoon.Add(time.Second)},
 	}}
 	require.NoError(t, r.Pull(t.Context()))
@@ -68,10 +68,10 @@ func TestAnEpochKillsOlderTokensOnly(t *testing.T) {
 	require.False(t, r.Has(auth.Principal{UserID: "kim", SessionID: sid}))
 	r.Push(t.Context(), auth.Revocation{UserID: "hong", Epoch: 5})
 	require.True(t, epoch(4))
-	f.told = auth.Feed{AsOf: dbNoon.Add(keep + 5*time.Second + 1)}
+	f.feed = auth.Feed{AsOf: dbNoon.Add(keep + 5*time.Second + 1)}
 	require.NoError(t, r.Pull(t.Context()))
 	require.True(t, epoch(4), "it counts from its last raise")
-	f.told.AsOf = dbNoon.Add(keep + 7*time.Second)
+	f.feed.AsOf = dbNoon.Add(keep + 7*time.Second)
 	require.NoError(t, r.Pull(t.Context()))
 	require.False(t, epoch(0), "no token of it can live")
 }
@@ -81,31 +81,31 @@ func TestWhatWasPushedOutlivesAPullThatDidNotSeeIt(t *testing.T) {
 	for name, first := range map[string]bool{"before the first pull": false, "between two": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := &feed{told: auth.Feed{AsOf: dbNoon}}
+			f := &feed{feed: auth.Feed{AsOf: dbNoon}}
 			r := access.NewRevoked(f, nil, time.Now, keep)
 			if first {
 				require.NoError(t, r.Pull(t.Context()))
 			}
 			r.Push(t.Context(), auth.Revocation{SessionID: sid, At: time.Now().AddDate(100, 0, 0)}, auth.Revocation{UserID: "hong", Epoch: 1})
 			require.True(t, r.Has(of(sid)))
-			f.told.AsOf = dbNoon.Add(time.Second)
+			f.feed.AsOf = dbNoon.Add(time.Second)
 			require.NoError(t, r.Pull(t.Context()))
 			require.True(t, r.Has(of(sid)))
 			require.True(t, r.Has(of(id.ID{9})), "by epoch")
-			f.told.AsOf = dbNoon.Add(time.Hour)
+			f.feed.AsOf = dbNoon.Add(time.Hour)
 			require.NoError(t, r.Pull(t.Context()))
-			require.Zero(t, r.Held(), "whatever time the pusher told")
+			require.Zero(t, r.Size(), "whatever time the pusher told")
 		})
 	}
 }
 
 func TestTheKeysAreToldWhichAreGood(t *testing.T) {
 	t.Parallel()
-	f, keys := &feed{told: ended(sid, dbNoon)}, &accepted{broken: errBackend}
+	f, keys := &feed{feed: ended(sid, dbNoon)}, &accepted{broken: errBackend}
 	r := access.NewRevoked(f, keys, time.Now, keep)
 	require.NoError(t, r.Pull(t.Context()))
 	require.Empty(t, keys.kids, "a feed that does not tell refuses no key")
-	f.told.KeyIDs = []string{"b", "a"}
+	f.feed.KeyIDs = []string{"b", "a"}
 	require.ErrorIs(t, r.Pull(t.Context()), errBackend)
 	require.Equal(t, [][]string{{"b", "a"}}, keys.kids)
 	require.True(t, r.Has(of(sid)), "trouble with the keys loses no revocation")
@@ -128,7 +128,7 @@ func TestPushPullAndAskAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, 800, r.Held())
+	require.Equal(t, 800, r.Size())
 }
 
 // steady is a feed that may be asked from many goroutines.
@@ -152,7 +152,7 @@ func TestTheReasonIsTold(t *testing.T) {
 	require.Equal(t, "RIGHTS_CHANGED", refused())
 	w.Revoked.Push(t.Context(), auth.Revocation{SessionID: sid})
 	require.Equal(t, "REVOKED", refused(), "by the previous release")
-	w.feed.told.Revocations = []auth.Revocation{{SessionID: sid, At: dbNoon, Why: auth.EndedByNewerDevice}}
+	w.feed.feed.Revocations = []auth.Revocation{{SessionID: sid, At: dbNoon, Why: auth.EndedByNewerDevice}}
 	require.NoError(t, w.Revoked.Pull(t.Context()))
 	require.Equal(t, "NEWER_DEVICE", refused())
 	w.Revoked.Push(t.Context(), auth.Revocation{SessionID: sid})

@@ -29,9 +29,9 @@ func (s *Sessions) List(ctx context.Context, user auth.UserID) ([]auth.Session, 
 // End ends one of the caller's live sessions, also the one he calls with, which is a log-out. NOT_FOUND when it is unknown, over or
 // somebody else's. Its tokens are refused everywhere within a second.
 func (s *Sessions) End(ctx context.Context, caller auth.Principal, sid id.ID, from auth.Client) error {
-	mine := false
+	own := false
 	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session {
-		if mine = old.UserID == caller.UserID && s.Policy.Live(old, s.Now()); !mine {
+		if own = old.UserID == caller.UserID && s.Policy.Live(old, s.Now()); !own {
 			return old
 		}
 		if sid == caller.SessionID {
@@ -42,7 +42,7 @@ func (s *Sessions) End(ctx context.Context, caller auth.Principal, sid id.ID, fr
 	switch {
 	case err != nil:
 		return err
-	case !mine:
+	case !own:
 		return fault.New(fault.ResourceNotFound)
 	}
 	why := auth.EventSessionEnded
@@ -63,7 +63,7 @@ func (s *Sessions) EndOthers(ctx context.Context, caller auth.Principal, from au
 
 // ended tells of it, also when the client has hung up.
 func (s *Sessions) ended(ctx context.Context, user auth.UserID, why auth.LoginEventType, from auth.Client, over ...auth.Revocation) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	s.Push.Push(ctx, over...)
 	return s.History.Append(ctx, auth.LoginEvent{

@@ -32,7 +32,7 @@ type Limiter struct {
 // Try reserves a guess, looks, and judges. It answers AUTH_003 without looking while the subject is locked, AUTH_002 for the failure
 // that locks, RATE_LIMIT_EXCEEDED when too many others are being judged, else the error of look. A caller who hangs up cannot keep a
 // guess from being judged; one whose judgement cannot be stored counts as failed.
-func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome, error)) error {
+func (l *Limiter) Try(ctx context.Context, s auth.Subject, check func() (Outcome, error)) error {
 	g, err := l.Guesses.Take(ctx, s, l.Now())
 	switch {
 	case err != nil:
@@ -40,8 +40,8 @@ func (l *Limiter) Try(ctx context.Context, s auth.Subject, look func() (Outcome,
 	case g.Verdict == auth.GuessRefused:
 		return fault.New(fault.Locked)
 	}
-	outcome, err := look()
-	ctx, done := ports.Settling(ctx)
+	outcome, err := check()
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	switch outcome {
 	case Right:

@@ -212,7 +212,7 @@ func (s *Service) Get(ctx context.Context, p auth.Principal, inquiry id.ID, wait
 
 // save stores what came of the inquiry, whoever has gone since, and tells those who wait for it.
 func (s *Service) save(ctx context.Context, q bill.Inquiry) error {
-	ctx, done := ports.Settling(ctx)
+	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	err := s.Inquiries.Save(ctx, q)
 	if err == nil {

@@ -249,7 +249,7 @@ func (w *world) holders(t *testing.T) *compare.Service {
 	w.bindings, w.alerts = &memory.Bindings{}, &memory.Alerts{}
 	return &compare.Service{
 		Ask:  known.FreshCustomer,
-		Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
+		Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: w.bindings, Alerts: w.alerts, Vault: memory.Vault{},
 		Now: time.Now,
 	}
 }

@@ -37,7 +37,7 @@ func (o *outbox) Claim(
 	return o.ChangeOutbox.Claim(ctx, now, lease, lines, each)
 }
 
-func (o *outbox) Settle(ctx context.Context, now time.Time, items ...delivery.Settled) error {
+func (o *outbox) Settle(ctx context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	if f := o.beforeSettle; f != nil {
 		o.beforeSettle = nil
 		f()
@@ -62,7 +62,7 @@ func newWorld() *world {
 	w.outbox = &outbox{ChangeOutbox: w.orders.Outbox()}
 	w.Service = &dispatch.Service[ports.ChangeResult]{
 		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now }, Random: func() float64 { return 0 },
-		Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10, Each: 5,
+		Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10, EventsPerLine: 5,
 	}
 	return w
 }
@@ -94,16 +94,16 @@ func TestResultsAreToldInOrderPerLine(t *testing.T) {
 	w.finish(t, 3, "01087654321")
 	require.Equal(t, 3, w.step(t))
 	require.Zero(t, w.step(t))
-	var told []delivery.Item[ports.ChangeResult]
-	for _, i := range w.publisher.Told() {
+	var results []delivery.Item[ports.ChangeResult]
+	for _, i := range w.publisher.Published() {
 		if i.Body.Order.Line.Digits() == "01012345678" {
-			told = append(told, i)
+			results = append(results, i)
 		}
 	}
-	require.Len(t, told, 2)
-	require.Equal(t, []id.ID{{15: 1}, {15: 2}}, []id.ID{told[0].ID, told[1].ID})
-	require.Equal(t, int64(2), told[1].Sequence)
-	require.Equal(t, product.Completed, told[1].Body.Order.State)
+	require.Len(t, results, 2)
+	require.Equal(t, []id.ID{{15: 1}, {15: 2}}, []id.ID{results[0].ID, results[1].ID})
+	require.Equal(t, int64(2), results[1].Sequence)
+	require.Equal(t, product.Completed, results[1].Body.Order.State)
 }
 
 func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
@@ -120,9 +120,9 @@ func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	require.Zero(t, w.step(t), "the wait doubles")
 	w.now = w.now.Add(time.Second)
 	require.Equal(t, 2, w.step(t))
-	told := w.publisher.Told()
-	require.Equal(t, []int{0, 1, 2, 0}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts, told[3].Attempts})
-	require.Equal(t, told[0].ID, told[2].ID, "one webhook-id in every attempt")
+	results := w.publisher.Published()
+	require.Equal(t, []int{0, 1, 2, 0}, []int{results[0].Attempts, results[1].Attempts, results[2].Attempts, results[3].Attempts})
+	require.Equal(t, results[0].ID, results[2].ID, "one webhook-id in every attempt")
 }
 
 func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
@@ -134,7 +134,7 @@ func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
 	require.Equal(t, 2, w.step(t))
 	w.now = w.now.Add(time.Hour)
 	require.Zero(t, w.step(t))
-	require.Len(t, w.publisher.Told(), 2)
+	require.Len(t, w.publisher.Published(), 2)
 	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}}, w.alerts.Raised())
 }
 
@@ -146,27 +146,27 @@ func TestAReceiverThatIsLeftAlone(t *testing.T) {
 		w.finish(t, byte(n+1), number)
 	}
 	none, two := 0, 2
-	w.publisher.Most, w.outbox.claim = &none, errBackend
+	w.publisher.ReadyFor, w.outbox.claim = &none, errBackend
 	require.Zero(t, w.step(t), "the outbox is not even asked")
-	w.publisher.Most, w.outbox.claim = &two, nil
+	w.publisher.ReadyFor, w.outbox.claim = &two, nil
 	require.Equal(t, 2, w.step(t))
-	w.publisher.Most = nil
+	w.publisher.ReadyFor = nil
 	require.Equal(t, 1, w.step(t))
-	require.Len(t, w.publisher.Told(), 3)
+	require.Len(t, w.publisher.Published(), 3)
 }
 
 // TestAnAttemptThatWasNotMadeCostsNothing: the event is given back with as many attempts as before.
 func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.Held}, {Outcome: delivery.Accepted}}
+	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.NotAttempted}, {Outcome: delivery.Accepted}}
 	w.finish(t, 1, "01012345678")
 	require.Equal(t, 1, w.step(t))
 	w.now = w.now.Add(72 * time.Hour)
 	require.Equal(t, 1, w.step(t))
 	require.Equal(t, 1, w.step(t), "it was given back")
-	told := w.publisher.Told()
-	require.Equal(t, []int{0, 1, 1}, []int{told[0].Attempts, told[1].Attempts, told[2].Attempts})
+	results := w.publisher.Published()
+	require.Equal(t, []int{0, 1, 1}, []int{results[0].Attempts, results[1].Attempts, results[2].Attempts})
 	require.Empty(t, w.alerts.Raised(), "nothing was parked")
 }
 
@@ -179,7 +179,7 @@ func TestADispatcherThatStallsLosesQuietly(t *testing.T) {
 		require.Equal(t, 1, w.step(t))
 	}
 	require.Equal(t, 1, w.step(t))
-	require.Len(t, w.publisher.Told(), 2, "at least once")
+	require.Len(t, w.publisher.Published(), 2, "at least once")
 	require.Zero(t, w.step(t))
 }
 
@@ -209,13 +209,13 @@ func TestAFailureEndsTheBatch(t *testing.T) {
 		w.finish(t, n, "01012345678")
 	}
 	require.Equal(t, 4, w.step(t))
-	require.Len(t, w.publisher.Told(), 2)
+	require.Len(t, w.publisher.Published(), 2)
 	w.now = w.now.Add(time.Minute - 1)
 	require.Zero(t, w.step(t), "the receiver said when")
 	w.now = w.now.Add(1)
 	require.Equal(t, 3, w.step(t))
-	told := w.publisher.Told()
-	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence, told[4].Sequence})
+	results := w.publisher.Published()
+	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence, results[3].Sequence, results[4].Sequence})
 }
 
 // slow is a receiver that takes its time.
@@ -239,9 +239,9 @@ func TestNoAttemptOutlivesTheLease(t *testing.T) {
 		w.finish(t, n, "01012345678")
 	}
 	require.Equal(t, 5, w.step(t))
-	require.Len(t, w.publisher.Told(), 3, "begun at 0, 9 and 18 s of 30")
+	require.Len(t, w.publisher.Published(), 3, "begun at 0, 9 and 18 s of 30")
 	require.Equal(t, 2, w.step(t))
-	require.Len(t, w.publisher.Told(), 5)
+	require.Len(t, w.publisher.Published(), 5)
 }
 
 // TestWhoLeavesGivesBack: what was told is settled, the rest is due at once, and no attempt is counted that we broke off.
@@ -251,26 +251,26 @@ func TestWhoLeavesGivesBack(t *testing.T) {
 	for n := byte(1); n <= 3; n++ {
 		w.finish(t, n, "01012345678")
 	}
-	ctx, leave := context.WithCancel(t.Context())
-	w.Publisher = leaving{&w.publisher, leave}
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Publisher = cancelling{&w.publisher, cancel}
 	w.publisher.Next = []delivery.Attempt{{}, {Outcome: delivery.Failed, Note: "given up"}}
 	_, err := w.Step(ctx)
 	require.NoError(t, err)
 	w.Publisher = &w.publisher
 	require.Equal(t, 2, w.step(t))
-	told := w.publisher.Told()
-	require.Equal(t, []int64{1, 2, 2, 3}, []int64{told[0].Sequence, told[1].Sequence, told[2].Sequence, told[3].Sequence})
-	require.Zero(t, told[2].Attempts)
+	results := w.publisher.Published()
+	require.Equal(t, []int64{1, 2, 2, 3}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence, results[3].Sequence})
+	require.Zero(t, results[2].Attempts)
 }
 
-type leaving struct {
+type cancelling struct {
 	*memory.Publisher[ports.ChangeResult]
-	leave func()
+	cancel func()
 }
 
-func (l leaving) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) delivery.Attempt {
+func (l cancelling) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) delivery.Attempt {
 	if i.Sequence == 2 {
-		l.leave()
+		l.cancel()
 	}
 	return l.Publisher.Publish(ctx, i)
 }

@@ -50,7 +50,7 @@ const (
 func (s *Service[V]) cross(ctx context.Context, q Question[V], f *flight[V]) {
 	look := firstLook
 	for {
-		turn, err := s.Flights.Begin(ctx, q.Subject, q.Patience+ports.SettleWithin)
+		turn, err := s.Flights.Begin(ctx, q.Subject, q.Patience+ports.RecordTimeout)
 		if err != nil || turn.State == freshness.Refused && turn.At.Before(q.Since) { // a no from before the question does not count
 			turn = freshness.Flight{}
 		}
@@ -171,14 +171,14 @@ func (s *Service[V]) ask(ctx context.Context, q Question[V]) (told V, err error)
 }
 
 func (s *Service[V]) keep(ctx context.Context, q Question[V], told V) error {
-	ctx, cancel := ports.Settling(ctx)
+	ctx, cancel := ports.RecordContext(ctx)
 	defer cancel()
 	return q.Keep(ctx, told)
 }
 
 // land gives the turn back. Should that fail, the lease ends by itself.
 func (s *Service[V]) land(ctx context.Context, q Question[V], turn freshness.Flight, l freshness.Landing) {
-	ctx, cancel := ports.Settling(ctx)
+	ctx, cancel := ports.RecordContext(ctx)
 	defer cancel()
 	_ = s.Flights.Land(ctx, q.Subject, turn.Token, l)
 }

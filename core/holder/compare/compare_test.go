@@ -95,24 +95,24 @@ func TestAnAnswerThatIsGoodForTheNameAlone(t *testing.T) {
 func TestWhatIsKnownCostsNoLookAtAStore(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	looks, alerts, told := 0, &memory.Alerts{}, now.Add(-time.Hour)
+	reads, alerts, asOf := 0, &memory.Alerts{}, now.Add(-time.Hour)
 	s := &compare.Service{
-		Held: func(context.Context, line.Number) (product.CustomerCopy, error) {
-			looks++
-			return product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: told}, nil
+		Copy: func(context.Context, line.Number) (product.CustomerCopy, error) {
+			reads++
+			return product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: asOf}, nil
 		},
 		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: alerts, Vault: memory.Vault{}, Now: func() time.Time { return now },
 	}
-	mine := holder.Account{UserID: "hong", CustomerID: "C1"}
+	account := holder.Account{UserID: "hong", CustomerID: "C1"}
 	for range 10 {
-		require.NoError(t, s.CheckKnown(t.Context(), mine, portstest.Line(1)))
+		require.NoError(t, s.CheckKnown(t.Context(), account, portstest.Line(1)))
 	}
-	require.Equal(t, 1, looks)
+	require.Equal(t, 1, reads)
 	other := holder.Account{UserID: "kim", CustomerID: "C2"}
 	for range 10 {
 		require.ErrorIs(t, s.CheckFresh(t.Context(), other, portstest.Line(1)), fault.New(fault.LineNotFound))
 	}
-	require.Equal(t, 1, looks)
+	require.Equal(t, 1, reads)
 	require.Len(t, alerts.Raised(), 1)
 	now = now.Add(25 * time.Hour)
 	require.NoError(t, s.CheckFresh(t.Context(), other, portstest.Line(1)), "an old copy ends no question")
@@ -143,7 +143,7 @@ func TestWhatHasBeenCorrectedIsBelieved(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	held := product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: now}
 	s := &compare.Service{
-		Held:  func(context.Context, line.Number) (product.CustomerCopy, error) { return held, nil },
+		Copy:  func(context.Context, line.Number) (product.CustomerCopy, error) { return held, nil },
 		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: &memory.Alerts{}, Vault: memory.Vault{},
 		Now: func() time.Time { return now },
 	}

@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 	}
 	w.Service = &catalog.Service{Facts: known, Holders: &compare.Service{
-		Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts, Vault: memory.Vault{},
+		Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts, Vault: memory.Vault{},
 		Now: clock,
 	}}
 	return w

@@ -16,7 +16,7 @@ func TestWhatAStepTells(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 15, 1, 30, 0, 0, time.UTC)
 	answered := func(o product.Order, kind product.AnswerKind) product.Order {
-		o, err := o.Answered(product.Answer{Kind: kind}, now)
+		o, err := o.ApplyAnswer(product.Answer{Kind: kind}, now)
 		require.NoError(t, err)
 		return o
 	}
@@ -44,7 +44,7 @@ func TestWhatAStepTells(t *testing.T) {
 		"it does not know the transaction":  {step{unknown, absent}, something},
 		"cut off while it was being sent":   {step{cut, answered(cut, product.AnswerUnknown)}, unasked},
 		"the line's plans are ambiguous":    {step{unknown, answered(unknown, product.AnswerAmbiguous)}, unasked},
-		"a check that could not be made":    {step{fresh, fresh.Hold(time.Second, now)}, kept},
+		"a check that could not be made":    {step{fresh, fresh.WaitForKOS(time.Second, now)}, kept},
 		"a question that told it was taken": {step{unknown, answered(unknown, product.AnswerAccepted)}, something},
 	} {
 		require.Equal(t, c.want, c.step.told(), name)

@@ -102,7 +102,7 @@ func (s *Service) named(ctx context.Context, o product.Order) product.Order {
 			held = product.CustomerCopy{}
 		}
 	}
-	return o.Named(plans, held.Customer)
+	return o.WithPlanNames(plans, held.Customer)
 }
 
 // take stores the order, and carries it on if it has got the line.
@@ -140,7 +140,7 @@ func told(o product.Order, err error) (Result, error) {
 	switch {
 	case err != nil:
 	case o.State == product.Rejected:
-		err = o.Refused()
+		err = o.FailureError()
 	case o.State == product.Cancelled:
 		err = fault.New(fault.StateConflict).WithMessage(product.ChangeCancelled).WithDetail("requestId", o.ID.String())
 	}
@@ -242,7 +242,7 @@ func (s *Service) cancel(ctx context.Context, load func() (product.Order, error)
 		if err != nil {
 			return product.Order{}, err
 		}
-		gone, err := o.Cancelled(s.Now())
+		gone, err := o.CancelByCustomer(s.Now())
 		if err != nil {
 			return product.Order{}, fault.From(err).WithMessage("이미 처리 중이거나 완료된 요청은 취소할 수 없습니다")
 		}

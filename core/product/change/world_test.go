@@ -52,7 +52,7 @@ func (k *kos) spend(ctx context.Context) error {
 		return nil
 	}
 	return fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).
-		Because(errors.Join(err, ports.UnaskedError("QUOTA")))
+		Because(errors.Join(err, ports.NotAskedError("QUOTA")))
 }
 
 func (k *kos) Plans(ctx context.Context) ([]product.Plan, error) {
@@ -100,7 +100,7 @@ func (k *kos) Customer(ctx context.Context, n line.Number) (product.Customer, er
 
 func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
 	}
 	k.mu.Lock()
 	k.sent = append(k.sent, o)
@@ -115,7 +115,7 @@ func (k *kos) Change(ctx context.Context, o product.Order) product.Answer {
 
 func (k *kos) Ask(ctx context.Context, o product.Order) product.Answer {
 	if err := k.spend(ctx); err != nil {
-		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.WhyNotAsked(err)}
+		return product.Answer{Kind: product.AnswerNotSent, RetryAfter: fault.From(err).RetryAfter(), Why: ports.NotAskedReason(err)}
 	}
 	k.mu.Lock()
 	k.asked = append(k.asked, time.Now())
@@ -285,7 +285,7 @@ func (w *world) service() *change.Service {
 		Checks: &known, Facts: &known, Unhurried: &unhurried, KOS: w.kos, Orders: w.orders, Epochs: w.epochs,
 		Policy: product.DefaultPolicy(),
 		Holders: &compare.Service{
-			Held: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
+			Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &w.bindings, Alerts: &w.alerts, Vault: memory.Vault{},
 			Now: time.Now,
 		},
 		Allowances: allowances, Limits: change.DefaultLimits(),

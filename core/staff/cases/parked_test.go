@@ -90,8 +90,8 @@ func (w *parkedWorld) state(t *testing.T) product.State {
 func TestTwoPersonsEndAnOrderOnRecord(t *testing.T) {
 	t.Parallel()
 	w := newParkedWorld(t)
-	word := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: " " + why + " "}
-	verdict, err := w.Resolve(t.Context(), kim, word)
+	decision := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: " " + why + " "}
+	verdict, err := w.Resolve(t.Context(), kim, decision)
 	require.NoError(t, err)
 	require.Equal(t, "PROPOSED", verdict.String())
 	require.Equal(t, product.Parked, w.state(t))
@@ -104,14 +104,14 @@ func TestTwoPersonsEndAnOrderOnRecord(t *testing.T) {
 	require.Zero(t, at, "a proposal drops no copy")
 
 	w.now = noon.Add(time.Hour)
-	verdict, err = w.Resolve(t.Context(), lee, word)
+	verdict, err = w.Resolve(t.Context(), lee, decision)
 	require.NoError(t, err)
 	require.Equal(t, "RESOLVED", verdict.String())
 	require.Equal(t, product.Completed, w.state(t))
 	at, err = w.epochs.Of(t.Context(), w.order.Line)
 	require.NoError(t, err)
 	require.Equal(t, w.now.Add(freshness.Skew), at)
-	_, err = w.Resolve(t.Context(), lee, word)
+	_, err = w.Resolve(t.Context(), lee, decision)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 
 	require.Len(t, w.log.rows, 6)
@@ -128,10 +128,10 @@ func TestWhatIsRefusedAtTheDesk(t *testing.T) {
 	t.Parallel()
 	stranger := audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}
 	for name, c := range map[string]struct {
-		by   audittrail.By
-		word cases.Decision
-		code fault.Code
-		rows int
+		by       audittrail.By
+		decision cases.Decision
+		code     fault.Code
+		rows     int
 	}{
 		"a customer":    {stranger, cases.Decision{id.ID{15: 1}, "FAILED", why}, fault.PermissionDenied, 1},
 		"no reason":     {kim, cases.Decision{id.ID{15: 1}, "FAILED", "    "}, fault.ValidationError, 1},
@@ -139,7 +139,7 @@ func TestWhatIsRefusedAtTheDesk(t *testing.T) {
 		"no such order": {kim, cases.Decision{id.ID{15: 2}, "FAILED", why}, fault.ResourceNotFound, 2},
 	} {
 		w := newParkedWorld(t)
-		_, err := w.Resolve(t.Context(), c.by, c.word)
+		_, err := w.Resolve(t.Context(), c.by, c.decision)
 		require.ErrorIs(t, err, fault.New(c.code), name)
 		require.Len(t, w.log.rows, c.rows, name)
 		require.Equal(t, audit.Outcome(c.code), w.log.rows[c.rows-1].Outcome, name)
@@ -151,15 +151,15 @@ func TestWhatIsRefusedAtTheDesk(t *testing.T) {
 func TestAnOrderIsNotDoneWhileOldCopiesAreShown(t *testing.T) {
 	t.Parallel()
 	w := newParkedWorld(t)
-	word := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: why}
-	_, err := w.Resolve(t.Context(), kim, word)
+	decision := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: why}
+	_, err := w.Resolve(t.Context(), kim, decision)
 	require.NoError(t, err)
 	w.epochs.err = errors.New("away")
-	_, err = w.Resolve(t.Context(), lee, word)
+	_, err = w.Resolve(t.Context(), lee, decision)
 	require.ErrorIs(t, err, w.epochs.err)
 	require.Equal(t, product.Parked, w.state(t))
 	w.epochs.err = nil
-	_, err = w.Resolve(t.Context(), lee, word)
+	_, err = w.Resolve(t.Context(), lee, decision)
 	require.NoError(t, err)
 	require.Equal(t, product.Completed, w.state(t))
 }
