@@ -10,9 +10,11 @@ import (
 
 // ActiveLines are the lines whose customers have been here of late: what is worth fetching before it is asked for.
 type ActiveLines interface {
-	// Seen notes that customers have asked about the lines at that time. A line that is new is due at due; of others only the time counts.
+	// NoteActiveLine stores that customers asked about the lines at that time. A line that is new is due at due; of
+	// others only the time is updated.
 	NoteActiveLine(ctx context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error
-	// Due leases up to n lines that are due at now and were seen at since or later, until now+lease; the longest due first.
+	// Due leases up to n lines that are due at now and were noted at since or later, until now+lease; the longest due
+	// first.
 	Due(ctx context.Context, k freshness.Kind, now, since time.Time, lease time.Duration, n int) ([]line.Number, error)
 	// Done says when the line is due next.
 	Done(ctx context.Context, k freshness.Kind, n line.Number, next time.Time) error

@@ -11,7 +11,7 @@ import (
 // cannot be asked refuses nothing by itself: the calls of this process count then.
 type Allowances interface {
 	// Check returns RATE_LIMIT_EXCEEDED with a Retry-After, and ErrNotAsked in its chain, when the customer has spent
-	// the allowance. It counts nothing, and a customer who was refused a moment ago costs no look at the store.
+	// the allowance. It counts nothing, and for a customer that was refused a moment ago it does not read the store.
 	Check(ctx context.Context, customer auth.UserID) error
 	// Spend counts one call, or returns what Check does and counts none. Of parallel calls no more are counted than
 	// allowed.
@@ -22,7 +22,7 @@ type Allowances interface {
 	GiveBack(ctx context.Context, customer auth.UserID)
 }
 
-// Payer is the customer whose allowance a call of KOS is taken from; the zero Payer is nobody.
+// Payer is the customer whose allowance a call of KOS is taken from; the zero Payer is no customer.
 type Payer struct {
 	Customer auth.UserID
 	Accepted bool // what the call is for was accepted: it is counted, and made also beyond the allowance
@@ -39,7 +39,7 @@ func Prepay(calls int32) *Prepaid {
 	return p
 }
 
-// Take takes one call out; false when none is left.
+// Take takes one call; it returns false when none is left.
 func (p *Prepaid) Take() bool {
 	if p == nil {
 		return false

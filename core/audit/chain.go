@@ -13,8 +13,8 @@ import (
 	"phonebill/core/id"
 )
 
-// Entry is what one member of staff (or a command) did or tried to do: who, what, to whom, why, and what came of it. It holds no
-// personal data. Writer and Seq are given by the log that takes it.
+// Entry is what one member of staff (or a command) did or tried to do: the actor, the action, its subject, the reason
+// and the outcome. It holds no personal data. Writer and Seq are set by the log that stores it.
 type Entry struct {
 	Writer  id.ID // one per process start
 	Seq     int   // counts from 1 per writer
@@ -31,8 +31,9 @@ type Entry struct {
 // Outcome is what came of a call: Intended, Done, or the public error code of its refusal.
 type Outcome string
 
-// The outcomes that are no error codes. A change has two rows: Intended is durable before anything is changed, the second tells what
-// came of it. So a change without a row is impossible, and a row without a change (a crash between the two) says so itself.
+// The outcomes that are no error codes. A change has two rows: Intended is durable before anything is changed, the
+// second row records the outcome. So a change without a row is impossible, and a row without a change (a crash between
+// the two) is recognisable.
 const (
 	Intended Outcome = "INTENDED"
 	Done     Outcome = "DONE"
@@ -97,7 +98,8 @@ func (c Chain) Next(writer id.ID, e Entry) Row {
 	return Row{Entry: e, Keyed: c.key != nil, Previous: bytes.Clone(previous), Hash: e.hash(previous, c.key)}
 }
 
-// Follow moves the end of the chain on to the row. A BrokenError tells that it is not the row that must come next.
+// Follow moves the end of the chain on to the row. It returns a BrokenError when the row is not the one that must come
+// next.
 func (c *Chain) Follow(r Row) error {
 	with := *c
 	if !r.Keyed {
@@ -142,8 +144,8 @@ type Head struct {
 	Hash   []byte
 }
 
-// hash is over the hash before and the canonical encoding: each field with its length in front, so that no two entries
-// look alike. The first field is the version of the encoding.
+// hash covers the hash before and the canonical encoding: each field with its length in front, so that no two entries
+// have the same encoding. The first field is the version of the encoding.
 func (e Entry) hash(previous, key []byte) []byte {
 	version := "phonebill audit entry 1"
 	if key != nil {

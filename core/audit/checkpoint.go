@@ -9,13 +9,15 @@ import (
 	"phonebill/core/id"
 )
 
-// Checkpoint is a signed statement: these chains ended with these rows. It names the heads that moved since the checkpoint before, and
-// that one's hash, so that all checkpoints together tell the head of every chain, whatever the number of writers.
+// Checkpoint is a signed statement that these chains ended with these rows. It names the heads that moved since the
+// checkpoint before, and that one's hash, so that all checkpoints together give the head of every chain, whatever the
+// number of writers.
 type Checkpoint struct {
-	Seq            int // counts from 1
-	At             time.Time
-	Heads          []Head // by writer
-	Closes         bool   // no row without a key may come after it; the heads of all checkpoints up to it are the last that may have none
+	Seq   int // counts from 1
+	At    time.Time
+	Heads []Head // by writer
+	// no row without a key may come after it; the heads of all checkpoints up to it are the last that may have none
+	Closes         bool
 	Previous, Hash []byte
 	KeyID          string
 	Signature      []byte // over Statement
@@ -58,7 +60,8 @@ func (l *Ledger) Next(heads []Head, at time.Time, closing bool) (Checkpoint, boo
 	return c, len(moved) > 0 || c.Closes
 }
 
-// Follow moves on to the checkpoint. A TamperedError tells that it is not one that can come next. Its signature is not looked at.
+// Follow moves on to the checkpoint. It returns a TamperedError when the checkpoint is not one that can come next. Its
+// signature is not checked here.
 func (l *Ledger) Follow(c Checkpoint) error {
 	switch {
 	case c.Seq != l.seq+1:
@@ -112,13 +115,14 @@ func (c Checkpoint) digest() []byte {
 	return digest(fields...)
 }
 
-// Statement is what is signed. It begins with a text that no token begins with, so that a signature of one is none of the other.
+// Statement returns what is signed. It begins with a text that no token begins with, so that a signature of one is
+// never valid for the other.
 func (c Checkpoint) Statement() []byte {
 	return encode([]byte("phonebill audit checkpoint signature 1"), number(c.Seq), c.Hash)
 }
 
 // Anchor is what is known of the log from elsewhere: a file, another machine's log. Without one, a log that was emptied
-// and began anew looks like a young one.
+// and begun anew cannot be told from a young one.
 type Anchor struct {
 	Checkpoints []Mark
 	Rows        []Head

@@ -256,8 +256,8 @@ func TestCheckedAndRefused(t *testing.T) {
 	require.ErrorIs(t, kos.FailureError(), fault.New(fault.ChangeDenied))
 }
 
-// TestAnyAnswersKeepTheOrderHonest throws random answers at an order: it is FAILED only after a refusal and COMPLETED only after an
-// acceptance, and it always has a time for its next step while it is neither final nor parked.
+// TestAnyAnswersKeepTheOrderHonest throws random answers at an order: it is FAILED only after a refusal and COMPLETED
+// only after an acceptance, and it always has a time for its next step while it is neither final nor parked.
 func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -364,8 +364,8 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 	}
 }
 
-// TestALineThatKOSKeepsFailingOnIsLeftAlone: calls that it gets are calls that others do not get. What may have been sent waits no longer
-// than the bound of S-RECOVERY allows.
+// TestALineThatKOSKeepsFailingOnIsLeftAlone: calls that it gets are calls that others do not get. What may have been
+// sent waits no longer than the bound of S-RECOVERY allows.
 func TestALineThatKOSKeepsFailingOnIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	o, at, checks := product.Order{State: product.Requested, RequestedAt: now}, now, 0

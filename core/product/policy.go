@@ -10,7 +10,7 @@ import (
 	"phonebill/core/fault"
 )
 
-// EffectiveRule tells how the day of a change is found (ADR 25).
+// EffectiveRule is the rule by which the day of a change is found (ADR 25).
 type EffectiveRule string
 
 // The rules. Days are days in Seoul.
@@ -60,7 +60,7 @@ func (p Policy) Days(now time.Time) []calendar.Date {
 	return days
 }
 
-// Choose answers the rule whose day was asked for, the default when none was; any other day is a VALIDATION_ERROR on
+// Choose returns the rule whose day was asked for, the default when none was; any other day is a VALIDATION_ERROR on
 // changeEffectiveDate that names those to choose from.
 func (p Policy) Choose(asked calendar.Date, now time.Time) (EffectiveRule, error) {
 	if asked.IsZero() {

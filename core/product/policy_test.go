@@ -69,7 +69,8 @@ func TestPoliciesAreData(t *testing.T) {
 	require.Equal(t, "2026-12-01 또는 2026-11-21만 선택할 수 있습니다", fault.From(err).Fields()[0].Reason)
 }
 
-// TestTheFirstOfNextMonth against the calendar of the standard library, over 40 years, leap years and month ends included.
+// TestTheFirstOfNextMonth against the calendar of the standard library, over 40 years, leap years and month ends
+// included.
 func TestTheFirstOfNextMonth(t *testing.T) {
 	t.Parallel()
 	seoul, err := time.LoadLocation("Asia/Seoul")

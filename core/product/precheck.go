@@ -22,7 +22,7 @@ type Check struct {
 // Verdict is the result of all three; all are evaluated whatever the first says (ADR 22).
 type Verdict struct{ Checks [3]Check }
 
-// OK tells that every check passed.
+// OK reports whether every check passed.
 func (v Verdict) OK() bool { return v.firstFailure() == nil }
 
 // FailureReason is the message of the first failed check, empty when none failed.
@@ -33,7 +33,7 @@ func (v Verdict) FailureReason() string {
 	return ""
 }
 
-// LineNotInUse tells that the line check is the first that failed.
+// LineNotInUse reports whether the line check is the first that failed.
 func (v Verdict) LineNotInUse() bool {
 	c := v.firstFailure()
 	return c != nil && c.Type == CheckLine

@@ -80,7 +80,7 @@ func Cached(purpose string, keys ...string) Place {
 	return At("cache."+purpose, keys...).WithoutAlert()
 }
 
-// Quietly is the place where a value of an older form is refused without an alert.
+// WithoutAlert returns the place where a value of an older form is refused without an alert.
 func (p Place) WithoutAlert() Place { p.noAlert = true; return p }
 
 // Formerly is the place whose values of form Column are bound to the name.
@@ -92,8 +92,8 @@ func (p Place) And(key string) Place {
 	return p
 }
 
-// String names the place for the person who looks for it. A key that is no text, such as a blind index, is shown by its
-// first bytes, an id of 16 bytes whole.
+// String names the place for people. A key that is no text, such as a blind index, is shown by its first bytes, an id
+// of 16 bytes whole.
 func (p Place) String() string {
 	parts := []string{p.name}
 	for _, k := range p.keys {
@@ -110,7 +110,7 @@ func (p Place) String() string {
 // Name is the column or the purpose.
 func (p Place) Name() string { return p.name }
 
-// Quiet returns whether no alert is due when a value of an older form is refused.
+// AlertsOff reports whether no alert is due when a value of an older form is refused.
 func (p Place) AlertsOff() bool { return p.noAlert }
 
 // Keyed returns whether there is something to bind values to besides the column.
@@ -119,8 +119,8 @@ func (p Place) Keyed() bool { return len(p.keys) > 0 }
 // Column is the associated data of values of form Column.
 func (p Place) Column() []byte { return []byte(p.before) }
 
-// Row is the associated data of values of form Row: every part with its length in front, so that no two places look
-// alike, behind a text with which no associated data of form Column begins.
+// Row returns the associated data of values of form Row: every part with its length in front, so that no two places
+// have the same, behind a text with which no associated data of form Column begins.
 func (p Place) Row() []byte {
 	const head = "phonebill sealed at 1"
 	size := len(head) + 1 + 4 + len(p.name)
@@ -139,10 +139,11 @@ func part(b []byte, s string) []byte {
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) //nolint:gosec // keys are far shorter than 4 GiB
 }
 
-// Batch is what became of some rows that were looked at.
+// Batch is the result for some rows that were examined.
 type Batch struct {
-	Seen       int      // rows; 0 at the end of the table
-	Resealed   int      // rows that were of form Column
-	Unreadable []string // primary keys of rows of which a value does not open, or does not belong there; they are left as they are
-	Next       string   // where to go on
+	Seen     int // rows; 0 at the end of the table
+	Resealed int // rows that were of form Column
+	// primary keys of rows of which a value does not open, or does not belong there; they stay as they are
+	Unreadable []string
+	Next       string // where to go on
 }

@@ -63,13 +63,13 @@ type Request struct {
 	Subject     string // the month asked for, or the code of the plan wished for
 	RequestedAt time.Time
 	ProcessedAt time.Time // zero until it has ended
-	NextAt      time.Time // when it is looked at again; zero when nothing is left to do, or a person has to do it
+	NextAt      time.Time // time of the next attempt; zero when nothing is left to do, or a person has to do it
 	Code        string    // why it failed, or what KOS said; empty until known
 	TraceID     string    // of the call that made it; empty for those of older releases
 	Cancellable bool      // a customer could take it back now
 }
 
-// MaxCounted is as far as lists are counted; page x size goes no further.
+// MaxCounted is the largest number of requests that a list counts; page x size goes no further.
 const MaxCounted = 10_000
 
 // Filter chooses requests. Empty fields do not limit. The newest requests come first.
@@ -84,7 +84,7 @@ type Filter struct {
 
 var traceID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// ParseTraceID accepts a W3C trace id as error answers carry it, in any case: VALIDATION_ERROR on traceId.
+// ParseTraceID accepts a W3C trace id as error responses carry it, in any case; else VALIDATION_ERROR on traceId.
 func ParseTraceID(s string) (string, error) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if !traceID.MatchString(s) {

@@ -324,7 +324,8 @@ func TestAnOrderThatTimedOutAndAPersonEnded(t *testing.T) {
 	require.Equal(t, []timeline.Gap{timeline.Truncated}, s.Missing)
 }
 
-// TestRepeatedChecksAreOneEvent: an order that is asked about for a day is read at a glance, and what came before and after stays apart.
+// TestRepeatedChecksAreOneEvent: an order that is asked about for a day is read at a glance, and what came before and
+// after stays apart.
 func TestRepeatedChecksAreOneEvent(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)

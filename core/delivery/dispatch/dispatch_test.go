@@ -244,7 +244,8 @@ func TestNoAttemptOutlivesTheLease(t *testing.T) {
 	require.Len(t, w.publisher.Published(), 5)
 }
 
-// TestWhoLeavesGivesBack: what was told is settled, the rest is due at once, and no attempt is counted that we broke off.
+// TestWhoLeavesGivesBack: what was told is settled, the rest is due at once, and no attempt is counted that we broke
+// off.
 func TestWhoLeavesGivesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

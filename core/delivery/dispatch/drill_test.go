@@ -23,7 +23,8 @@ import (
 	"phonebill/ports"
 )
 
-// flaky is an AP server that fails three times in ten: without having taken the event, or having taken it. One in a thousand it rejects.
+// flaky is an AP server that fails three times in ten: without having taken the event, or having taken it. One in a
+// thousand it rejects.
 type flaky struct {
 	t    *testing.T
 	mu   sync.Mutex
@@ -92,8 +93,9 @@ func (d dying) Settle(ctx context.Context, now time.Time, items ...delivery.Atte
 	return d.ChangeOutbox.Settle(ctx, now, items...)
 }
 
-// TestSixHoursOfFailures: an AP server that fails three times in ten for six hours, workers that die, results of 50 lines all the while.
-// None is lost, each line is told in order, doubles carry their id and number, and all are delivered or parked in the end.
+// TestSixHoursOfFailures: an AP server that fails three times in ten for six hours, workers that die, results of 50
+// lines all the while. None is lost, each line is told in order, doubles carry their id and number, and all are
+// delivered or parked in the end.
 func TestSixHoursOfFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package compare finds out whether a line is still its account's: the account that had a number must not see who has
-// it now.
+// Package compare checks that a line is still its account's: the account that had a number must not see the data of its
+// new holder.
 package compare
 
 import (
@@ -22,9 +22,11 @@ import (
 // Service compares accounts with the customers that KOS names for their lines. It is safe for concurrent use; the zero
 // value of what is not exported is ready.
 type Service struct {
-	Ask      func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error) // a fresh copy, or KOS
-	Copy     func(ctx context.Context, n line.Number) (product.CustomerCopy, error)                   // the last good copy
-	Fresh    time.Duration                                                                            // how old a copy may be
+	// a fresh copy, or KOS
+	Ask  func(ctx context.Context, n line.Number) (product.CustomerCopy, freshness.Source, error)
+	Copy func(ctx context.Context, n line.Number) (product.CustomerCopy, error) // the last good copy
+	// how old a copy may be
+	Fresh    time.Duration
 	Bindings ports.Bindings
 	Alerts   ports.Alerts
 	Vault    ports.Vault // hides the line in alerts
@@ -42,7 +44,7 @@ type named struct {
 	fresh    bool   // not older than Fresh
 	asOf     time.Time
 	readAt   time.Time // when the copy was read
-	until    time.Time // when it is looked up anew
+	until    time.Time // when it is read anew
 }
 
 // match is an account, one of its lines and a customer.
@@ -55,8 +57,8 @@ type match struct {
 const (
 	// mostKnown bounds what a process remembers of each sort; then it begins anew.
 	maxKnown = 100_000
-	// lookAgain is how long it is remembered that no fresh copy of a line's customer is held, and that an account is
-	// another customer's: KOS may have been asked anew since, or staff have corrected what was wrong.
+	// recheckInterval is how long it is remembered that there is no fresh copy of a line's customer, and that an
+	// account is another customer's: KOS may have been asked anew since, or staff may have corrected the account.
 	recheckInterval = 10 * time.Second
 	// alertAgain is after how long an alert about the same account and line is raised anew.
 	alertInterval = 24 * time.Hour
@@ -65,8 +67,9 @@ const (
 // errUnknown is the cause of a line of which KOS does not state now whose it is.
 var errUnknown = errors.New("compare: kos does not state whose line it is")
 
-// Find returns the customer that KOS names for the line, not older than Fresh; an answer that is good for nothing else
-// may name that customer. LINE_NOT_FOUND is KOS's answer; everything else is SERVICE_UNAVAILABLE.
+// Find returns the customer that KOS names for the line, not older than Fresh; also an answer that is unusable
+// otherwise may name that customer. It fails with LINE_NOT_FOUND when KOS does not know the line, and with
+// SERVICE_UNAVAILABLE for anything else.
 func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err error) {
 	c, source, err := s.Ask(ctx, n)
 	var only ports.NamedError
@@ -76,7 +79,8 @@ func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err
 	case errors.As(err, &only):
 		s.remember(n, product.CustomerCopy{Customer: product.Customer{CustomerID: only.Customer}, AsOf: s.Now()})
 		return only.Customer, nil
-	case err != nil && s.rememberedCustomer(n) != "": // no copy is kept of such an answer, and the line may rest after it
+	// no copy is kept of such an answer, and the line may rest after it
+	case err != nil && s.rememberedCustomer(n) != "":
 		return s.rememberedCustomer(n), nil
 	case err != nil:
 		return "", fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).Because(errors.Join(errUnknown, err))
@@ -88,7 +92,7 @@ func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err
 }
 
 // Known returns the customer that the last good copy of the line names, empty when there is none, and whether that is
-// fresh. KOS is not asked. What this process has seen costs no look at a store.
+// fresh. KOS is not asked. What this process remembers costs no access to a store.
 func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fresh bool) {
 	s.mu.Lock()
 	k, ok := s.known[n]
@@ -101,7 +105,7 @@ func (s *Service) Known(ctx context.Context, n line.Number) (customer string, fr
 	return k.customer, k.fresh
 }
 
-// look reads the held copy. What KOS has named to this process after that copy stays.
+// readCopy reads the stored copy. What KOS has named to this process after that copy stays.
 func (s *Service) readCopy(ctx context.Context, n line.Number, k named) named {
 	c, err := s.Copy(ctx, n)
 	if err != nil || c.AsOf.Before(k.asOf) {
@@ -161,7 +165,7 @@ func (s *Service) CheckKnown(ctx context.Context, a holder.Account, n line.Numbe
 }
 
 // checkHeld is Check with the last good copy if it is fresh enough. Before an account is refused by what this process
-// remembers, the copy is looked up anew, for another process may have asked KOS since.
+// remembers, the copy is read anew, for another process may have asked KOS since.
 func (s *Service) checkHeld(ctx context.Context, a holder.Account, n line.Number, fresh bool) error {
 	customer, isFresh := s.Known(ctx, n)
 	if customer != "" && s.readLongAgo(n) {
@@ -179,7 +183,7 @@ func (s *Service) checkHeld(ctx context.Context, a holder.Account, n line.Number
 	return s.Check(ctx, a, n, customer)
 }
 
-// oldLook reports that the copy of the line was read longer than lookAgain ago.
+// readLongAgo reports that the copy of the line was read longer than recheckInterval ago.
 func (s *Service) readLongAgo(n line.Number) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -240,7 +244,7 @@ func (s *Service) alert(ctx context.Context, m match) {
 	})
 }
 
-// subject names account and line to those who have the keyring, and to nobody else.
+// subject names account and line by a keyed hash, which only those with the keyring can resolve.
 func (s *Service) subject(account auth.UserID, n line.Number) string {
 	const shown = 8 // bytes
 	return hex.EncodeToString(s.Vault.Index(ports.LineIndex, n.Digits())[:shown]) + "/" +

@@ -64,8 +64,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatIsGoodForTheNameAlone names the customer, also while the line rests after it, and no longer than a copy
-// would.
+// TestAnAnswerThatIsGoodForTheNameAlone names the customer, also while the line rests after it, and no longer than a
+// copy would.
 func TestAnAnswerThatIsGoodForTheNameAlone(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)

@@ -24,7 +24,7 @@ const (
 	screenFailed = "상품 변경 화면 접속에 실패하였습니다"
 )
 
-// Service answers the screens before a change. It is safe for concurrent use.
+// Service returns the screens before a change. It is safe for concurrent use.
 type Service struct {
 	Facts   *facts.Service
 	Holders *compare.Service // whose the lines are
@@ -39,7 +39,8 @@ type Screen struct {
 	AsOf      time.Time
 }
 
-// Menu returns the screen of the caller's line asked for, or of the first one when asked is zero. It is FORBIDDEN for another's line.
+// Menu returns the screen of the caller's line asked for, or of the first one when asked is zero. It fails with
+// FORBIDDEN for another customer's line.
 func (s *Service) Menu(ctx context.Context, p auth.Principal, asked line.Number) (Screen, error) {
 	n, err := p.PickLine(asked)
 	if err != nil {
@@ -49,7 +50,7 @@ func (s *Service) Menu(ctx context.Context, p auth.Principal, asked line.Number)
 	return screen, named(err, menuFailed)
 }
 
-// Customer answers the screen of a line; FORBIDDEN when it is not the caller's.
+// Customer returns the screen of a line; FORBIDDEN when it is not the caller's.
 func (s *Service) Customer(ctx context.Context, p auth.Principal, n line.Number) (Screen, error) {
 	if err := p.Owns(n); err != nil {
 		return Screen{}, err
@@ -83,16 +84,17 @@ type Offer struct {
 	AsOf    time.Time // of the plan list
 }
 
-// Query narrows the offer; zero values do not. Without a Line the caller's first one counts, if he has any.
+// Query narrows the offer; zero values do not. Without a Line the caller's first line is used, if there is one.
 type Query struct {
 	Line     line.Number
 	Current  string
 	Operator string
 }
 
-// Available answers the plans that a line may change to: on sale, of its operator, neither in force nor scheduled; FORBIDDEN when the line
-// is not the caller's, LINE_NOT_FOUND for a caller without lines. What the caller says of plan and operator narrows that further and never
-// widens it. A caller whose line KOS cannot describe, but who asked for no line's offer, gets what the query names.
+// Available returns the plans that a line may change to: on sale, of its operator, neither in force nor scheduled;
+// FORBIDDEN when the line is not the caller's, LINE_NOT_FOUND for a caller without lines. The query's plan and operator
+// narrow that further and never widen it. A caller whose line KOS cannot describe, but who did not ask for a line's
+// offer, gets what the query names.
 func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Offer, error) {
 	about, err := p.PickLine(q.Line)
 	if err != nil {
@@ -108,18 +110,20 @@ func (s *Service) Available(ctx context.Context, p auth.Principal, q Query) (Off
 			return Offer{}, named(err, screenFailed)
 		}
 	}
-	if q.Line.IsZero() && q.Current != "" && len(p.Lines) > 1 { // he may mean another line: its operator is the same, its plans are not
+	// the query may mean another line: its operator is the same, its plans are not
+	if q.Line.IsZero() && q.Current != "" && len(p.Lines) > 1 {
 		own.PlanCode, own.Scheduled = "", nil
 	}
 	return offer(known.Plans, known.PlansSource, q, own), nil
 }
 
-// account is for whom a line is looked at.
+// account returns the account for which a line is read.
 func account(p auth.Principal) holder.Account {
 	return holder.Account{UserID: p.UserID, CustomerID: p.CustomerID}
 }
 
-// ofALine tells that the offer for a line was asked for: for the one that is named, or, when nothing is, for the first.
+// ofALine reports whether the offer for a line was asked for: for the one that is named, or, when nothing is, for the
+// first.
 func (q Query) ofALine() bool { return !q.Line.IsZero() || q == Query{} }
 
 // offer is for the line of own, as far as it is known.
@@ -143,7 +147,7 @@ func offer(plans product.PlansCopy, source freshness.Source, q Query, own produc
 	return o
 }
 
-// named puts the story's text on trouble and on a line that KOS does not know; our refusals keep their own.
+// named puts the story's text on failures and on a line that KOS does not know; our refusals keep their own.
 func named(err error, message string) error {
 	if f := fault.From(err); f != nil && (f.Kind() == fault.Unavailable || f.Code() == fault.LineNotFound) {
 		return f.WithMessage(message)

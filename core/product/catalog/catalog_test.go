@@ -75,7 +75,8 @@ func codes(plans []product.Plan) (out []string) {
 	return out
 }
 
-// A line's status on a screen is half an hour old at most; what is on offer for it goes by the customer's other facts (S-TTL-STATUS).
+// A line's status on a screen is half an hour old at most; what is on offer for it goes by the customer's other facts
+// (S-TTL-STATUS).
 func TestTheStatusShownIsHalfAnHourOldAtMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -211,7 +212,8 @@ func TestAvailable(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 }
 
-// What the line will have is no plan to change to: the pre-check refuses it (ADR 22). So is what it has, whatever plan is named.
+// What the line will have is no plan to change to: the pre-check refuses it (ADR 22). So is what it has, whatever plan
+// is named.
 func TestNothingIsOfferedThatTheLineHasOrWillHave(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -229,8 +231,8 @@ func TestNothingIsOfferedThatTheLineHasOrWillHave(t *testing.T) {
 	require.Empty(t, offer.Plans, "he has no other line that he could mean")
 }
 
-// The line's operator is known from the copy: naming a plan or an operator asks KOS no more than naming nothing does, and where the line
-// cannot be told it is no reason to refuse what needs none.
+// The line's operator is known from the copy: naming a plan or an operator asks KOS no more than naming nothing does,
+// and where the line cannot be told it is no reason to refuse what needs none.
 func TestTheLinesOperatorCostsNothingAndMayBeUnknown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -12,7 +12,7 @@ import (
 	"phonebill/ports"
 )
 
-// judge is what KOS has said, to be held against an entry as it stands.
+// judge compares KOS's answer with an entry as it is stored now.
 type judge func(e product.ReconciliationEntry, now time.Time) (d product.Difference, found, verdict bool)
 
 // check is one run under its lease.
@@ -21,12 +21,12 @@ type check struct {
 	run     product.ReconciliationRun
 	until   time.Time             // KOS is not asked after it
 	next    time.Time             // nor before it
-	plans   map[line.Number]judge // of lines that were looked at, where KOS cannot be asked about transactions
+	plans   map[line.Number]judge // of lines whose plans were read, where KOS cannot be asked about transactions
 	found   []product.Difference  // not stored yet
-	checked int                   // not told yet
+	checked int                   // not reported yet
 }
 
-// all carries the run to its end. Whatever errs leaves it to be carried on from where it was stored last.
+// all carries the run to its end. After an error the run is carried on from where it was stored last.
 func (c *check) all(ctx context.Context) error {
 	if c.run.Reached == (product.ReconciliationPlace{}) {
 		if err := c.open(ctx); err != nil {
@@ -58,7 +58,7 @@ func (c *check) all(ctx context.Context) error {
 	return err
 }
 
-// open looks for orders that are open too long, whenever they were requested.
+// open finds orders that are open too long, whenever they were requested.
 func (c *check) open(ctx context.Context) error {
 	now := c.Now()
 	for after := (id.ID{}); ; {
@@ -93,7 +93,7 @@ func (c *check) entry(ctx context.Context, e product.ReconciliationEntry) error 
 	if c.run.Asked == asked {
 		return nil
 	}
-	return c.save(ctx) // what KOS was asked is not asked again by who carries on
+	return c.save(ctx) // the next worker does not repeat a question to KOS
 }
 
 func (c *check) withKOS(ctx context.Context, e product.ReconciliationEntry) error {
@@ -130,7 +130,8 @@ func (c *check) withKOS(ctx context.Context, e product.ReconciliationEntry) erro
 	return nil
 }
 
-// ask answers what KOS says of the order, however long it takes to be heard; nil when the run's time is over before.
+// ask returns KOS's answer about the order, however long the quota makes it wait; nil when the run's time is over
+// before.
 func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 	if o.Line.IsZero() {
 		return nil, nil
@@ -150,8 +151,8 @@ func (c *check) ask(ctx context.Context, o product.Order) (judge, error) {
 	}
 }
 
-// once asks one question, about the line where this KOS cannot be asked about transactions; nil when it was not put, and how long to rest
-// before the next.
+// askOnce asks one question, about the line where this KOS cannot be asked about transactions; nil and the pause before
+// the next one when no call was made.
 func (c *check) askOnce(ctx context.Context, o product.Order) (judgeBy judge, pause time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -169,7 +170,7 @@ func (c *check) askOnce(ctx context.Context, o product.Order) (judgeBy judge, pa
 	}
 }
 
-// lookAt asks for the line's plans, once in a run.
+// askPlans asks for the line's plans, once in a run.
 func (c *check) askPlans(ctx context.Context, n line.Number) (judgeBy judge, pause time.Duration) {
 	customer, err := c.KOS.Customer(ctx, n)
 	switch {
@@ -214,7 +215,7 @@ func (c *check) waitForTurn(ctx context.Context) (bool, error) {
 		if wait < renewInterval {
 			continue
 		}
-		if err := c.save(ctx); err != nil { // who waits for long is not dead
+		if err := c.save(ctx); err != nil { // a long wait must not lose the lease
 			return false, err
 		}
 	}
@@ -236,7 +237,7 @@ func (c *check) count(orders int) {
 	c.checked += orders
 }
 
-// save stores how far the run is with what it has found, and then tells of it.
+// save stores the run's progress with its new differences, and then reports them.
 func (c *check) save(ctx context.Context) error {
 	run := c.run
 	run.Found += len(c.found)

@@ -16,8 +16,8 @@ import (
 	"phonebill/ports"
 )
 
-// KOS is what is asked: about the transaction, or about the line where this KOS has no such question. It is to spend of the lane of least
-// priority: nobody waits for a comparison.
+// KOS is asked about the transaction, or about the line where this KOS has no such question. Its calls must use the
+// lane of least priority: no customer waits for a reconciliation.
 type KOS interface {
 	// Ask is that of ports.PlanChanger.
 	Ask(ctx context.Context, o product.Order) product.Answer
@@ -26,15 +26,16 @@ type KOS interface {
 
 // Limits are how much a run may take of KOS.
 type Limits struct {
-	PerMinute int           // questions a minute, evenly spread; at least 1
-	Asking    time.Duration // after the run began KOS is asked for so long; orders after that are only compared with the deliveries
+	PerMinute int // questions a minute, evenly spread; at least 1
+	// KOS is asked for so long after the run began; orders after that are only compared with the deliveries
+	Asking time.Duration
 }
 
 // DefaultLimits is 20 a minute for 4 h.
 func DefaultLimits() Limits { return Limits{PerMinute: 20, Asking: 4 * time.Hour} }
 
-// Service compares the books. All fields are required; it is safe for concurrent use, in any number of instances: one run goes on at a
-// time, and who dies has his carried on by another.
+// Service compares orders, KOS and deliveries. All fields are required; it is safe for concurrent use, in any number of
+// instances: one run goes on at a time, and the run of a process that dies is carried on by another.
 type Service struct {
 	Source ports.ReconciliationSource
 	Runs   ports.ReconciliationRuns
@@ -45,14 +46,14 @@ type Service struct {
 	Now    ports.Clock
 	NewID  ports.IDs
 
-	CountChecked     func(orders int)                                // is told of orders that were looked at
+	CountChecked     func(orders int)                                // is called with the number of orders checked
 	ReportDifference func(ctx context.Context, d product.Difference) // and of each difference, once it is stored
 }
 
 var _ ports.Reconciler = (*Service)(nil)
 
 const (
-	nightlySpan   = 48 * time.Hour // each order is looked at by two nightly runs: one night may be missed
+	nightlySpan   = 48 * time.Hour // each order is checked by two nightly runs: one night may be missed
 	pageSize      = 100
 	lease         = 2 * time.Minute // of a run; longer than two questions and a beat
 	renewInterval = 30 * time.Second
@@ -61,7 +62,7 @@ const (
 	maxPause      = time.Minute
 )
 
-// Start has a run carried out by whichever instance looks first.
+// Start stores a run, which the next free worker of any instance carries out.
 func (s *Service) Start(ctx context.Context, from, to time.Time) (product.ReconciliationRun, error) {
 	return s.begin(ctx, from, to, false)
 }
@@ -78,13 +79,13 @@ func (s *Service) begin(ctx context.Context, from, to time.Time, nightly bool) (
 	return run, s.Runs.Begin(ctx, run)
 }
 
-// Report answers a run with its differences; the zero id is the last one.
+// Report returns a run with its differences; the zero id is the last one.
 func (s *Service) Report(ctx context.Context, run id.ID) (product.ReconciliationReport, error) {
 	return s.Runs.Report(ctx, run)
 }
 
-// Step begins the nightly run when it is time, and carries on the run that nobody else does; it answers how many it finished. The worker
-// calls it over and over.
+// Step begins the nightly run when it is due, and carries on the unfinished run that no worker has; it returns how many
+// runs it finished. The worker calls it repeatedly.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	if err := s.atNight(ctx); err != nil {
 		return 0, err
@@ -110,12 +111,12 @@ func (s *Service) atNight(ctx context.Context) error {
 		return err
 	}
 	if _, err = s.begin(ctx, now.Add(-nightlySpan), now, true); isFault(err, fault.StateConflict) {
-		return nil // another run goes on, or another instance was first
+		return nil // another run goes on, or another instance began it first
 	}
 	return err
 }
 
-// tell raises one alert for a run that found something.
+// raiseAlert raises one alert for a run that found something.
 func (s *Service) raiseAlert(ctx context.Context, run product.ReconciliationRun) {
 	if run.Found > 0 {
 		s.Alerts.Raise(ctx, alert.Alert{

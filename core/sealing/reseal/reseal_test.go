@@ -163,7 +163,8 @@ func TestTroubleEndsTheJob(t *testing.T) {
 	}
 }
 
-// TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo: the older form is refused only after a pass that found none of it.
+// TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo: the older form is refused only after a pass that found none of
+// it.
 func TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -17,8 +17,9 @@ type Reader struct {
 
 const actReadLog = "AUDIT_SHOWN" // in the audit log
 
-// List returns one page of the entries that match, the newest first, and how many match (at most audit.MaxCounted).
-// FORBIDDEN for those who are no staff. The row that says that the log was read is there before the answer.
+// List returns one page of the entries that match, the newest first, and how many match (at most audit.MaxCounted). It
+// fails with FORBIDDEN for a caller that is not staff. The row that records the reading is durable before the page is
+// returned.
 func (s *Reader) List(ctx context.Context, by By, f audit.Filter) (page []audit.Entry, total int, err error) {
 	action := Action{Action: actReadLog, Subject: f.Subject, Facts: map[string]string{
 		"actor": f.Actor, "action": f.Action, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),

@@ -1,5 +1,5 @@
 // Package cases is what the operator's staff do to solve a customer's case: find requests and cancel one, read a
-// timeline, deliver a result again, decide parked changes, and see the state of all instances. Who did what is in the
+// timeline, deliver a result again, decide parked changes, and see the state of all instances. Every action is in the
 // audit trail. Begin with requests.go (UFR-BILL-040, UFR-PROD-040).
 package cases
 
@@ -33,9 +33,10 @@ const (
 )
 
 // List returns one page of the requests of a kind that match, the newest first, and how many match (at most
-// staff.MaxCounted). FORBIDDEN for those who are no staff, as everywhere here; VALIDATION_ERROR for an unknown kind or
-// state. A search for a line takes one of the caller's exact searches: RATE_LIMIT_EXCEEDED when none is left. The row of
-// the audit log, which names the line masked and by its keyed hash, is there before the answer.
+// staff.MaxCounted). It fails with FORBIDDEN for a caller that is not staff, as every method here, and with
+// VALIDATION_ERROR for an unknown kind or state. A search for a line takes one of the caller's exact searches:
+// RATE_LIMIT_EXCEEDED when none is left. The row of the audit log, which names the line masked and by its keyed hash,
+// is durable before the page is returned.
 func (s *Requests) List(
 	ctx context.Context, by audittrail.By, k staff.Kind, f staff.Filter,
 ) (page []staff.Request, total int, err error) {
@@ -58,8 +59,8 @@ func (s *Requests) List(
 	return page, total, nil
 }
 
-// Find returns the requests of both kinds that were made under a trace id, the newest first. SERVICE_UNAVAILABLE when a
-// service does not answer: the request may be its own.
+// Find returns the requests of both kinds that were made under a trace id, the newest first. It fails with
+// SERVICE_UNAVAILABLE when a service cannot be reached: the request may be stored there.
 func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (found []staff.Request, err error) {
 	action := audittrail.Action{Action: actSearch, Facts: map[string]string{"traceId": trace}}
 	err = s.Log.Show(ctx, by, action, by.Staff(), func(map[string]string) error {
@@ -82,8 +83,9 @@ func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (fo
 // MostFound is how many requests of a kind are shown of one trace id.
 const MaxFound = 50
 
-// Cancel takes a request back where its customer could. NOT_FOUND without it, CONFLICT where the customer could not either,
-// VALIDATION_ERROR without a reason. The intent is in the audit log before anything changes, and what came of it after.
+// Cancel cancels a request where its customer could. It fails with NOT_FOUND for an unknown request, CONFLICT where the
+// customer could not cancel either, and VALIDATION_ERROR without a reason. The intent is in the audit log before
+// anything changes, and the outcome after.
 func (s *Requests) Cancel(ctx context.Context, by audittrail.By, request id.ID, reason string) error {
 	refused := by.Staff()
 	if refused == nil {

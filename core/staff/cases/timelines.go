@@ -13,13 +13,13 @@ import (
 	"phonebill/ports"
 )
 
-// Book is what one service knows.
+// TimelineSource is the store of timelines of one service.
 type TimelineSource struct {
 	Service   string // as staff know it
 	Timelines ports.Timelines
 }
 
-// Service looks into all books at once. All fields are required; it is safe for concurrent use.
+// Timelines asks all sources at once. All fields are required; it is safe for concurrent use.
 type Timelines struct {
 	Sources []TimelineSource
 	Log     audittrail.Log
@@ -27,9 +27,9 @@ type Timelines struct {
 
 const actShowTimeline = "TIMELINE_SHOWN" // in the audit log
 
-// Timeline answers a request's story, and the services that could not be asked. NOT_FOUND when no service knows the request,
-// SERVICE_UNAVAILABLE when those that could be asked do not and another one might; FORBIDDEN for who is not staff. The row of the audit log
-// is there before the answer.
+// Timeline returns a request's timeline, and the services that could not be reached. It fails with NOT_FOUND when no
+// service knows the request, SERVICE_UNAVAILABLE when a service that could not be reached might know it, and FORBIDDEN
+// for a caller that is not staff. The row of the audit log is durable before the timeline is returned.
 func (s *Timelines) Timeline(ctx context.Context, by audittrail.By, request id.ID) (told timeline.Combined, err error) {
 	action := audittrail.Action{Action: actShowTimeline, Subject: request.String()}
 	err = s.Log.Show(ctx, by, action, by.Staff(), func(facts map[string]string) (err error) {

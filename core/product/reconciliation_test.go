@@ -25,7 +25,8 @@ func endedOrder(s product.State) product.ReconciliationEntry {
 	}
 }
 
-// TestBooksWithKOS is the table of our states and KOS's answers, cell by cell: a kind, "" for agreement, "?" for no verdict.
+// TestBooksWithKOS is the table of our states and KOS's answers, cell by cell: a kind, "" for agreement, "?" for no
+// verdict.
 func TestBooksWithKOS(t *testing.T) {
 	t.Parallel()
 	const none, done, failed = "?", string(product.OursDoneKOSNot), string(product.OursFailedKOSHas)
