@@ -144,7 +144,8 @@ func TestRefreshHasOneSuccessor(t *testing.T) {
 	require.Equal(t, auth.RefreshReplay, verdict)
 }
 
-// TestAnOlderReleasesRotationLeavesNoTime: what is not known counts as spent long ago, and what is known is not mistaken.
+// TestAnOlderReleasesRotationLeavesNoTime: what is not known counts as spent long ago, and what is known is not
+// mistaken.
 func TestAnOlderReleasesRotationLeavesNoTime(t *testing.T) {
 	t.Parallel()
 	p, s := session()
@@ -176,7 +177,8 @@ func TestRotationsWithinTheGraceAreBounded(t *testing.T) {
 	require.Empty(t, later.Spent)
 }
 
-// TestRefreshLaws presents tokens of any age at any time: successors are never skipped, and a family once dead stays dead.
+// TestRefreshLaws presents tokens of any age at any time: successors are never skipped, and a family once dead stays
+// dead.
 func TestRefreshLaws(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

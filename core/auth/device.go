@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// named are words of user agents and what people call the thing, the more special before the more common.
+// namedWord is a word of user agents with the name that people use, the more special before the more common.
 type namedWord struct{ word, name string }
 
-// Device is a short name of the device that a user agent stands for, like 「Chrome · Windows」; what is not known is left out, and
-// nothing of the user agent itself is repeated but the name of an app of ours or another's (at most 30 letters).
+// Device returns a short name of the device that a user agent stands for, like 「Chrome · Windows」; unknown parts are
+// left out, and nothing of the user agent itself is repeated but the name of an app (at most 30 letters).
 func Device(userAgent string) string {
 	browser := find(userAgent, []namedWord{
 		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Whale", "Whale"}, {"KAKAOTALK", "KakaoTalk"},
@@ -42,7 +42,7 @@ func find(userAgent string, wordCount []namedWord) string {
 	return ""
 }
 
-// product is the name before the first version, when it is a plain word.
+// product returns the name before the first version, when it is a plain word.
 func product(userAgent string) string {
 	name, _, _ := strings.Cut(userAgent, "/")
 	const longest = 30

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// KeySchedule says which signing key is for what, and when the next one is made. It decides on the keys alone, so that every instance
-// comes to the same answer.
+// KeySchedule says which signing key has which purpose, and when the next one is made. It decides on the keys alone, so
+// that every instance decides alike.
 type KeySchedule struct {
 	Every time.Duration // a key signs that long
 	Lead  time.Duration // a key is published that long before it signs: longer than a JWKS may be kept (its max-age)
@@ -17,13 +17,13 @@ type KeySchedule struct {
 // leeway covers clocks of instances that differ.
 const leeway = time.Minute
 
-// DefaultKeys is a new key every 30 days, published 10 minutes ahead (a JWKS may be kept for 5) and as long afterwards as an access
-// token lives.
+// DefaultKeys is a new key every 30 days, published 10 minutes ahead (a JWKS may be kept for 5) and as long afterwards
+// as an access token lives.
 func DefaultKeys() KeySchedule {
 	return KeySchedule{Every: 30 * 24 * time.Hour, Lead: 10 * time.Minute, Keep: DefaultSessions().Access + leeway}
 }
 
-// Retired tells whether the key is refused at now.
+// Retired reports whether the key is refused at now.
 func (k SigningKey) Retired(now time.Time) bool {
 	return !k.RetiredAt.IsZero() && !now.Before(k.RetiredAt)
 }
@@ -50,11 +50,11 @@ func (s KeySchedule) Signer(keys []SigningKey, now time.Time) (SigningKey, bool)
 	return SigningKey{}, false
 }
 
-// Published are the keys whose tokens are good at now, newest first: the next one, the one that signs, and those it has superseded for
-// no longer than Keep.
+// Published returns the keys whose tokens are valid at now, newest first: the next one, the one that signs, and those
+// it has superseded for no longer than Keep.
 func (s KeySchedule) Published(keys []SigningKey, now time.Time) []SigningKey {
 	var out []SigningKey
-	var superseded time.Time // when the key looked at before began
+	var superseded time.Time // when the key before in the list began
 	for _, k := range usable(keys, now) {
 		if !superseded.IsZero() && now.Sub(superseded) > s.Keep {
 			break
@@ -65,7 +65,8 @@ func (s KeySchedule) Published(keys []SigningKey, now time.Time) []SigningKey {
 	return out
 }
 
-// Due tells whether another key must be made at now, and when that one begins to sign: Lead ahead, at once when nothing signs.
+// Due reports whether another key must be made at now, and when that one begins to sign: Lead ahead, at once when
+// nothing signs.
 func (s KeySchedule) Due(keys []SigningKey, now time.Time) (begins time.Time, due bool) {
 	if _, ok := s.Signer(keys, now); !ok {
 		return now, true

@@ -73,7 +73,8 @@ func TestWhichKeyIsForWhat(t *testing.T) {
 	require.False(t, ok)
 }
 
-// TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive walks through a year of rotations by a worker that comes at any pace.
+// TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive walks through a year of rotations by a worker that comes at any
+// pace.
 func TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

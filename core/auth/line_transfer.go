@@ -9,8 +9,8 @@ import (
 	"phonebill/core/line"
 )
 
-// HeldLineError says that another account holds the line: LINE_HELD. It keeps the number for the verb that proposes a transfer; its text
-// and its public face do not show it in clear.
+// HeldLineError means that another account holds the line: LINE_HELD. It keeps the number for the verb that proposes a
+// transfer; its text and its public face do not show it in clear.
 type HeldLineError struct {
 	Line  line.Number
 	fault *fault.Error
@@ -38,8 +38,8 @@ func (e *HeldLineError) Of(t LineTransfer) error {
 // TransferLifetime is how long a transfer waits for a second person.
 const TransferLifetime = 24 * time.Hour
 
-// LineTransfer is the wish of a member of staff that a line which one account holds goes to another account. A second member of staff
-// confirms it, or it expires.
+// LineTransfer is the request of a member of staff that a line which one account holds goes to another account. A
+// second member of staff confirms it, or it expires.
 type LineTransfer struct {
 	ID          id.ID
 	Line        string // masked
@@ -65,16 +65,16 @@ func Taken(tid id.ID, n line.Number, by, reason string, now time.Time) LineTrans
 	return Propose(tid, n, "", by, reason, now)
 }
 
-// Took tells whether the transfer is a line that was taken: confirming it moves nothing and frees the line.
+// Took reports whether the transfer is a line that was taken: confirming it moves nothing and frees the line.
 func (t LineTransfer) Took() bool { return t.To == "" }
 
-// Waits tells whether the transfer can still be confirmed at now.
+// Waits reports whether the transfer can still be confirmed at now.
 func (t LineTransfer) Waits(now time.Time) bool {
 	return t.ConfirmedBy == "" && now.Before(t.ExpiresAt)
 }
 
-// Confirm is the transfer after a second person has agreed. CONFLICT, with a reason, when it does not wait any more or the person is the
-// one who proposed it.
+// Confirm returns the transfer after a second person has agreed. CONFLICT, with a reason, when it does not wait any
+// more or the same person proposed it.
 func (t LineTransfer) Confirm(by string, now time.Time) (LineTransfer, error) {
 	refused := func(reason, message string) (LineTransfer, error) {
 		return t, fault.New(fault.StateConflict).WithMessage(message).WithDetail("reason", reason)

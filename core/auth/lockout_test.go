@@ -98,8 +98,9 @@ func TestALostGuessCountsAsFailed(t *testing.T) {
 	require.True(t, last)
 }
 
-// TestNoInterleavingAllowsASixthGuess lets many guessers take, judge, stall and die in any order. Between two successes any window
-// shorter than the lock holds at most five looks at a password, and every look that is not taken back is counted.
+// TestNoInterleavingAllowsASixthGuess lets many guessers take, judge, stall and die in any order. Between two successes
+// any window shorter than the lock holds at most five looks at a password, and every look that is not taken back is
+// counted.
 func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -37,10 +37,11 @@ type Session struct {
 	ExpiresAt  time.Time // absolute end
 	Generation int       // of the refresh token that is good now; starts at 1
 	RotatedAt  time.Time // when Generation became good, and the one before it was spent
-	Spent      []Spent   // generations before that one, oldest first, that were spent within the grace of the last rotation
-	RevokedAt  time.Time // zero while live
-	EndReason  EndReason // empty while live, and when it was ended for a reason that is not told apart
-	Client     Client
+	// generations before that one, oldest first, that were spent within the grace of the last rotation
+	Spent     []Spent
+	RevokedAt time.Time // zero while live
+	EndReason EndReason // empty while live, and when the reason of the end is not known
+	Client    Client
 }
 
 // Spent is a refresh token that was exchanged for its successor at At.
@@ -57,7 +58,7 @@ func (p SessionPolicy) NewSession(sid id.ID, user UserID, autoLogin bool, from C
 	}
 }
 
-// Live tells whether the session is neither revoked, nor over, nor idle at now.
+// Live reports whether the session is neither revoked, nor over, nor idle at now.
 func (p SessionPolicy) Live(s Session, now time.Time) bool {
 	return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(p.IdleOf(s)))
 }
@@ -89,13 +90,13 @@ const (
 	RefreshReused                 // theft: the family is revoked
 )
 
-// mostSpent bounds Session.Spent. While that many rotations are within the grace there is no further one: the good token gets its own
-// pair once more, so that none of those before it is ever taken for theft within its grace.
+// mostSpent bounds Session.Spent. While that many rotations are within the grace there is no further one: the current
+// token gets its own pair once more, so that none of those before it is ever taken for theft within its grace.
 const mostSpent = 32
 
-// Present decides on a refresh token of the given generation and returns the session after it. Deciding by generation, not by time,
-// leaves exactly one successor under any concurrency; the store serialises the calls. A token that was spent within the grace gets the
-// newest pair: its own successor may be spent by now, and would look like theft later.
+// Present decides on a refresh token of the given generation and returns the session after it. Deciding by generation,
+// not by time, leaves exactly one successor under any concurrency; the store serialises the calls. A token that was
+// spent within the grace gets the newest pair: its own successor may be spent by now, and would look like theft later.
 func (p SessionPolicy) Present(s Session, generation int, now time.Time) (Session, Refresh) {
 	switch {
 	case !p.Live(s, now) || generation < 1 || generation > s.Generation:
@@ -151,7 +152,7 @@ func (s Session) RevokeFor(why EndReason, now time.Time) Session {
 // EndReason says why a session is over; clients branch on it.
 type EndReason string
 
-// The reasons. EndedByRights is of a token: its session goes on, and a refresh gives a token with the rights of now.
+// The reasons. EndedByRights is of a token: its session goes on, and a refresh gives a token with the current rights.
 const (
 	EndedByNewerDevice EndReason = "NEWER_DEVICE"   // the user logged in on more devices than may be
 	EndedByLogout      EndReason = "LOGGED_OUT"     // its own user ended it with it

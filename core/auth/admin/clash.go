@@ -11,8 +11,8 @@ import (
 // mostClashes is how many folded ids of which there are several accounts are shown.
 const maxClashes = 1000
 
-// Clashes returns the ids of accounts that differ from another one's in case alone, side by side. They are of before ids were one account
-// whatever their case, and log in by exact spelling until all but one are INACTIVE.
+// Clashes returns the ids of accounts that differ from another one's in case alone, side by side. They are from before
+// ids were compared without case, and log in by exact spelling until all but one are INACTIVE.
 func (s *Service) Clashes(ctx context.Context, by Caller) (found []auth.UserID, err error) {
 	err = s.read(ctx, call{Caller: by, action: actListClashes, subject: "user ids"}, func() (err error) {
 		found, err = s.Accounts.Clashes(ctx, maxClashes)

@@ -62,7 +62,8 @@ func accountCalls(ctx context.Context) map[string]func(w *world, by admin.Caller
 	}
 }
 
-// TestEveryCallThatTakesAnAccountIsInTheMatrix walks the methods of the service: a new one that takes an account cannot be forgotten.
+// TestEveryCallThatTakesAnAccountIsInTheMatrix walks the methods of the service: a new one that takes an account cannot
+// be forgotten.
 func TestEveryCallThatTakesAnAccountIsInTheMatrix(t *testing.T) {
 	t.Parallel()
 	known, service := accountCalls(t.Context()), reflect.TypeFor[*admin.Service]()

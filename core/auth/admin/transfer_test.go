@@ -23,8 +23,8 @@ func newAccount(t *testing.T) admin.New {
 	}
 }
 
-// TestAHeldLineNeedsASecondPerson: for a new account, whose maker would otherwise read the bill of the line with a password of the maker's
-// own choice.
+// TestAHeldLineNeedsASecondPerson: for a new account, whose maker would otherwise read the bill of the line with a
+// password of the maker's own choice.
 func TestAHeldLineNeedsASecondPerson(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -88,7 +88,8 @@ func TestAHeldLineIsNotAddedToAnotherAccount(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestWhoTakesALineDoesNotGiveItAway: one person would otherwise move it alone. Another one may, or confirms; else it is free in 24 h.
+// TestWhoTakesALineDoesNotGiveItAway: one person would otherwise move it alone. Another one may, or confirms; else it
+// is free in 24 h.
 func TestWhoTakesALineDoesNotGiveItAway(t *testing.T) {
 	t.Parallel()
 	none, lines := []line.Number{}, []line.Number{number(t, "01012345678")}
@@ -182,8 +183,8 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 
-// TestEachLineThatIsNamedTakesAnExactSearch: also one that no account holds, and before the store is asked. Otherwise one call would try
-// fifty candidates, and those that miss would be free.
+// TestEachLineThatIsNamedTakesAnExactSearch: also one that no account holds, and before the store is asked. Otherwise
+// one call would try fifty candidates, and those that miss would be free.
 func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
 	t.Parallel()
 	var misses []line.Number
@@ -222,7 +223,8 @@ func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
 	require.Equal(t, hongs, hong.Lines)
 }
 
-// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits cannot be found by trying.
+// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits cannot be
+// found by trying.
 func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
 	t.Parallel()
 	lines := []line.Number{number(t, "01012345678")}

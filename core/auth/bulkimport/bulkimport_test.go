@@ -261,7 +261,8 @@ func TestTrouble(t *testing.T) {
 	require.ErrorIs(t, err, errStore)
 }
 
-// TestALoadTakesNoHeldLine: neither one of an account that is there, nor one of an earlier row, of the same batch or another.
+// TestALoadTakesNoHeldLine: neither one of an account that is there, nor one of an earlier row, of the same batch or
+// another.
 func TestALoadTakesNoHeldLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -126,7 +126,8 @@ func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 	require.Zero(t, attempts, "a 429 is no guess")
 }
 
-// TestAKnownDeviceIsNotThrottledWithItsAddress: strangers behind the same address cannot keep it out. Its account has a bucket for it.
+// TestAKnownDeviceIsNotThrottledWithItsAddress: strangers behind the same address cannot keep it out. Its account has a
+// bucket for it.
 func TestAKnownDeviceIsNotThrottledWithItsAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

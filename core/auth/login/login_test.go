@@ -481,8 +481,8 @@ func TestAnswersTellWhenTheSessionEnds(t *testing.T) {
 	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
 }
 
-// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling in history and
-// tokens.
+// TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling
+// in history and tokens.
 func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -500,8 +500,8 @@ func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 	require.NoError(t, err, "a known device is known under any spelling")
 }
 
-// TestIDsThatClashHaveACounterEach: the owner of one cannot clear the failures of the other by logging in, so that its password can be
-// guessed without end, and the unlock of one does not unlock the other.
+// TestIDsThatClashHaveACounterEach: the owner of one cannot clear the failures of the other by logging in, so that its
+// password can be guessed without end, and the unlock of one does not unlock the other.
 func TestIDsThatClashHaveACounterEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

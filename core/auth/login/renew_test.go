@@ -13,7 +13,8 @@ import (
 	"phonebill/core/throttle"
 )
 
-// TestAThiefWhoHangsUpIsInTheHistory presents a spent token and closes the connection: the reuse is recorded and spread all the same.
+// TestAThiefWhoHangsUpIsInTheHistory presents a spent token and closes the connection: the reuse is recorded and spread
+// all the same.
 func TestAThiefWhoHangsUpIsInTheHistory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -86,8 +87,8 @@ func TestATokenWithinItsGraceIsNoTheft(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenReused), "after the grace it is")
 }
 
-// TestDeadTokensUseNothingUpThatTheAddressShares: neither those of a session that is over nor spent ones within their grace keep another
-// customer behind the address from refreshing. One session has a limit of its own.
+// TestDeadTokensUseNothingUpThatTheAddressShares: neither those of a session that is over nor spent ones within their
+// grace keep another customer behind the address from refreshing. One session has a limit of its own.
 func TestDeadTokensUseNothingUpThatTheAddressShares(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

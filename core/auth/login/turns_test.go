@@ -24,7 +24,8 @@ func (c slowCredentials) Check(ctx context.Context, account auth.User, password 
 	return c.Credentials.Check(ctx, account, password)
 }
 
-// TestFewLoginsWorkAtATime: the others wait their turn, and are told to come again before their time is over; that is no guess.
+// TestFewLoginsWorkAtATime: the others wait their turn, and are told to come again before their time is over; that is
+// no guess.
 func TestFewLoginsWorkAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -231,8 +231,8 @@ func TestReauthenticate(t *testing.T) {
 	require.ErrorIs(t, w.change(t, "old-secret", "a new secret of mine"), fault.New(fault.Locked), "one counter for all of them")
 }
 
-// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next refresh opens the
-// account.
+// TestAnInitialPasswordIsChangedForGood: the tokens that say it is to be changed are out of date, so that the next
+// refresh opens the account.
 func TestAnInitialPasswordIsChangedForGood(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
@@ -256,7 +256,8 @@ func (w *passwordWorld) enrol(t *testing.T) {
 	require.NoError(t, w.factors.Confirm(t.Context(), "hong1234", auth.TOTP{Secret: secret, ConfirmedAt: now}, nil))
 }
 
-// TestACodeIsAskedForOnceASecondFactorIsEnrolled: also of a session that began before. The password alone changes nothing.
+// TestACodeIsAskedForOnceASecondFactorIsEnrolled: also of a session that began before. The password alone changes
+// nothing.
 func TestACodeIsAskedForOnceASecondFactorIsEnrolled(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
@@ -294,7 +295,8 @@ func TestACodeIsAskedForOnceASecondFactorIsEnrolled(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestWithinASessionNothingIsUnauthorized: a 401 would make a client refresh and repeat by itself, until the owner is locked out.
+// TestWithinASessionNothingIsUnauthorized: a 401 would make a client refresh and repeat by itself, until the owner is
+// locked out.
 func TestWithinASessionNothingIsUnauthorized(t *testing.T) {
 	t.Parallel()
 	for name, try := range map[string]func(w *passwordWorld) error{

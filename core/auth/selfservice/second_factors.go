@@ -21,24 +21,26 @@ type SecondFactors struct {
 	History ports.LoginHistory
 	Guesses *verify.Limiter
 	Devices ports.Devices
-	// Sessions and Push end the other sessions of an owner who enrols and asks for it.
+	// Sessions and Push end the other sessions of an owner who enrols and requests it.
 	Sessions ports.Sessions
 	Push     ports.RevocationPush
-	// Reauthenticate is password.Service's: a change of the second factor needs the password and, once one is enrolled, a code.
+	// Reauthenticate is Passwords.Reauthenticate: a change of the second factor needs the password and, once one is
+	// enrolled, a code.
 	Reauthenticate func(ctx context.Context, r PasswordRequest) error
 	Now            ports.Clock
 	NewID          ports.IDs
 }
 
-// Enrolment is what its owner sees once: the secret, the same as an otpauth URI to scan, and (when it counts at once) the recovery codes.
+// Enrolment is what its owner sees once: the secret, the same as an otpauth URI to scan, and (when it is valid at once)
+// the recovery codes.
 type Enrolment struct {
 	Secret        personal.Secret
 	URI           personal.Secret
 	RecoveryCodes []personal.Secret
 }
 
-// Begin makes a fresh secret, which counts once Confirm has seen a code of it; a second factor that counts already does so until then.
-// REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of the factor that counts.
+// Begin makes a fresh secret, which becomes valid by Confirm with a code of it; a valid second factor stays so until
+// then. REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of the valid factor.
 func (s *SecondFactors) Begin(ctx context.Context, r PasswordRequest) (Enrolment, error) {
 	if err := s.Reauthenticate(ctx, r); err != nil {
 		return Enrolment{}, err
@@ -75,9 +77,9 @@ type Confirmation struct {
 	From      auth.Client
 }
 
-// Confirm makes the secret that was begun count, given a code of it, and returns the recovery codes; an older factor and its codes are
-// forgotten. REAUTHENTICATION_FAILED for a wrong code, which is a guess like one at login, CONFLICT when nothing was begun. The code is
-// used up by it.
+// Confirm makes the begun secret valid, given a code of it, and returns the recovery codes; an older factor and its
+// codes are deleted. REAUTHENTICATION_FAILED for a wrong code, which is a guess like one at login, CONFLICT when
+// nothing was begun. The code is used up.
 func (s *SecondFactors) Confirm(ctx context.Context, c Confirmation) ([]personal.Secret, error) {
 	account, err := s.Users.ByID(ctx, c.UserID)
 	if err != nil {
@@ -110,7 +112,8 @@ func (s *SecondFactors) Confirm(ctx context.Context, c Confirmation) ([]personal
 	return codes, s.enrolled(ctx, c)
 }
 
-// enrolled ends the duty to enrol, if there was one, with the tokens that tell of it, and the other sessions when that was asked for.
+// enrolled ends the duty to enrol, if there was one, with the tokens that carry it, and the other sessions when that
+// was requested.
 func (s *SecondFactors) enrolled(ctx context.Context, c Confirmation) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
@@ -160,8 +163,8 @@ func (s *SecondFactors) confirm(ctx context.Context, user auth.UserID, t auth.TO
 	return codes, s.record(ctx, user, auth.EventMFAEnrolled, from)
 }
 
-// Enrol gives an account a second factor that counts at once: for staff accounts that are being made, whose maker hands the secret
-// over. Their owners enrol anew before anything else. CONFLICT when one counts already.
+// Enrol gives an account a second factor that is valid at once: for new staff accounts, whose creator hands the secret
+// over. Their owners enrol anew before anything else. CONFLICT when one is valid already.
 func (s *SecondFactors) Enrol(ctx context.Context, user auth.UserID, from auth.Client) (Enrolment, error) {
 	if err := s.handedOver(ctx, user, true); err != nil {
 		return Enrolment{}, err
@@ -174,8 +177,8 @@ func (s *SecondFactors) Enrol(ctx context.Context, user auth.UserID, from auth.C
 	return e, err
 }
 
-// Reset is for an owner who has lost the app and the recovery codes. Staff get a new second factor, which counts at once and whose secret
-// is handed over, so that they enrol anew before anything else; a customer has none from then on.
+// Reset is for an owner who has lost the app and the recovery codes. Staff get a new second factor, which is valid at
+// once and whose secret is handed over, so that they enrol anew before anything else; a customer has none from then on.
 func (s *SecondFactors) Reset(ctx context.Context, user auth.UserID, from auth.Client) (Enrolment, error) {
 	account, err := s.Users.ByID(ctx, user)
 	if err != nil {
@@ -198,8 +201,8 @@ func (s *SecondFactors) Reset(ctx context.Context, user auth.UserID, from auth.C
 	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret), RecoveryCodes: codes}, s.record(ctx, user, auth.EventMFAEnrolled, from)
 }
 
-// Remove forgets the second factor and its recovery codes. REAUTHENTICATION_FAILED for a wrong password, or a missing or wrong code of it;
-// CONFLICT for staff, who must have one.
+// Remove deletes the second factor and its recovery codes. REAUTHENTICATION_FAILED for a wrong password, or a missing
+// or wrong code of it; CONFLICT for staff, who must have one.
 func (s *SecondFactors) Remove(ctx context.Context, r PasswordRequest) error {
 	account, err := s.Users.ByID(ctx, r.UserID)
 	switch {

@@ -203,7 +203,8 @@ func TestResetGivesStaffANewFactorAndCustomersNone(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 }
 
-// TestAFactorIsChangedByItsOwner: the old one counts until the new one is confirmed, and nothing of the old one counts then.
+// TestAFactorIsChangedByItsOwner: the old one counts until the new one is confirmed, and nothing of the old one counts
+// then.
 func TestAFactorIsChangedByItsOwner(t *testing.T) {
 	t.Parallel()
 	w := newFactorWorld(t, auth.Operator)
