@@ -64,7 +64,8 @@ func TestDefaultIsProductMd(t *testing.T) {
 	require.Equal(t, HashParams{MemoryKiB: 19456, Passes: 2, Lanes: 1}, DefaultHashParams())
 }
 
-// TestUnknownUserCostsTheSame is ADR 16: the stand-in for a missing hash has today's parameters, and no password fits it.
+// TestUnknownUserCostsTheSame is ADR 16: the stand-in for a missing hash has today's parameters, and no password fits
+// it.
 func TestUnknownUserCostsTheSame(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(quick)
@@ -79,7 +80,8 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	require.False(t, stale)
 }
 
-// TestAHashOfTheBytesAsTyped: one that was made elsewhere of NFD is found and renewed, at the same number of hashes for every account.
+// TestAHashOfTheBytesAsTyped: one that was made elsewhere of NFD is found and renewed, at the same number of hashes for
+// every account.
 func TestAHashOfTheBytesAsTyped(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(quick)

@@ -34,7 +34,7 @@ var _ ports.OneTimeCodes = OneTimeCodes{}
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// NewSecret answers 160 random bits in base32.
+// NewSecret returns 160 random bits in base32.
 func (OneTimeCodes) NewSecret() personal.Secret {
 	raw := make([]byte, secretSize)
 	_, _ = rand.Read(raw) // never fails
@@ -64,7 +64,7 @@ func (OneTimeCodes) Step(secret, code personal.Secret, now time.Time) (int64, bo
 	return found, ok
 }
 
-// NewRecoveryCodes answers codes that are easy to copy by hand.
+// NewRecoveryCodes returns codes that are easy to copy by hand.
 func (OneTimeCodes) NewRecoveryCodes() []personal.Secret {
 	codes := make([]personal.Secret, auth.RecoveryCodes)
 	for i := range codes {

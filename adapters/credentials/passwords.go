@@ -18,7 +18,7 @@ type Credentials struct {
 
 var _ ports.Credentials = (*Credentials)(nil)
 
-// New answers credentials that bring an old hash up to today's parameters when its password was right.
+// New returns credentials that renew an old hash with the current parameters when its password was right.
 func New(hasher ports.PasswordHasher, users ports.Users) *Credentials {
 	return &Credentials{hasher, users}
 }

@@ -142,7 +142,8 @@ func TestAKeyThatIsNamedButNotHereYetIsNoReasonToLogOut(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestARemovedKeyIsNotRememberedByALateVerification lets many verify while the key goes: none of them may leave it behind.
+// TestARemovedKeyIsNotRememberedByALateVerification lets many verify while the key goes: none of them may leave it
+// behind.
 func TestARemovedKeyIsNotRememberedByALateVerification(t *testing.T) {
 	t.Parallel()
 	v, old, young, _, _ := rotating(t)

@@ -32,10 +32,10 @@ type trouble struct {
 
 type written struct {
 	at    time.Time
-	again int // raised since, and not told
+	again int // raised since, and not written
 }
 
-// repeatIn is how long a person who has been told of a trouble is not told of it again, however often it happens.
+// repeatIn is how long repeats of an alert of the same kind and subject are not written.
 const repeatIn = time.Minute
 
 // forgetIn is when what was not said of a trouble is not worth saying any more.
@@ -43,10 +43,11 @@ const forgetIn = 24 * time.Hour
 
 var _ ports.Alerts = (*Alerts)(nil)
 
-// New answers alerts that are written to log, at level ERROR with the kind as the attribute "alert", and counted as alerts_total by kind.
-// That things are well again is an alert too and as loud, so that it reaches whoever heard of the trouble. registerer may be nil; one
-// that refuses costs the metric, not the alerts. What happens with every call is written once a minute for each kind and subject, with the
-// attribute "unsaid": how often it has happened since it was last written. All of it is counted.
+// NewAlerts returns alerts that are written to log, at level ERROR with the kind as the attribute "alert", and counted
+// as alerts_total by kind. A recovery is an alert at the same level, so that it reaches the same people. registerer may
+// be nil; one that refuses costs the metric, not the alerts. A repeated alert is written once a minute for each kind
+// and subject, with the attribute "unsaid": how often it has happened since it was last written. All of them are
+// counted.
 func NewAlerts(log *slog.Logger, registerer prometheus.Registerer) *Alerts {
 	a := &Alerts{log: log, lastWritten: map[trouble]*written{}, total: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "alerts_total", Help: "Events that a person must hear of, by kind.",
@@ -83,7 +84,7 @@ func (a *Alerts) Raise(ctx context.Context, raised alert.Alert) {
 	a.log.LogAttrs(ctx, slog.LevelError, "alert", attrs...)
 }
 
-// due tells whether it is time to write the alert, and how many like it were not written since the last one.
+// due reports whether it is time to write the alert, and how many like it were not written since the last one.
 func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, write bool) {
 	if isTurn(raised.Kind) {
 		return 0, true
@@ -111,7 +112,8 @@ func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, write bool)
 	}
 }
 
-// turns tells that the kind is a turn for the worse or the better: each is told, for the last one heard must be how things are.
+// isTurn reports that the kind is a change for the worse or the better: each is written, so that the last one shows the
+// current state.
 func isTurn(k alert.Kind) bool {
 	switch k {
 	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:

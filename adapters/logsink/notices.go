@@ -13,7 +13,7 @@ type Notifier struct{ log *slog.Logger }
 
 var _ ports.Notifier = (*Notifier)(nil)
 
-// New answers a notifier that writes to log at level INFO.
+// NewNotifier returns a notifier that writes to log at level INFO.
 func NewNotifier(log *slog.Logger) *Notifier { return &Notifier{log} }
 
 // ChangeEnded writes which order ended, and how; whose it is stands in its row alone.

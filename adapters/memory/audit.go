@@ -13,7 +13,7 @@ import (
 	"phonebill/core/id"
 )
 
-// AuditTrail implements ports.AuditTrail; Log answers logs that write into it.
+// AuditTrail implements ports.AuditTrail; Log returns logs that write into it.
 type AuditTrail struct {
 	mu          sync.Mutex
 	rows        []audit.Row
@@ -57,7 +57,7 @@ func (l *AuditLog) Append(_ context.Context, e audit.Entry) error {
 	return l.end.Follow(row)
 }
 
-// Entries answers a copy of everything appended, oldest first.
+// Entries returns a copy of everything appended, oldest first.
 func (t *AuditTrail) Entries() []audit.Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,7 +92,7 @@ func (t *AuditTrail) RowsOf(ctx context.Context, writer id.ID, after int, yield 
 	})
 }
 
-// Heads answers the last row of every chain.
+// Heads returns the last row of every chain.
 func (t *AuditTrail) Heads(ctx context.Context) ([]audit.Head, error) {
 	var heads []audit.Head
 	err := t.Rows(ctx, func(r audit.Row) error {
@@ -105,7 +105,7 @@ func (t *AuditTrail) Heads(ctx context.Context) ([]audit.Head, error) {
 	return heads, err
 }
 
-// Checkpoints answers those above after.
+// Checkpoints returns those above after.
 func (t *AuditTrail) Checkpoints(_ context.Context, after int) ([]audit.Checkpoint, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

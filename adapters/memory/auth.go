@@ -1,5 +1,6 @@
-// Package memory holds the fakes: one in-memory implementation of every driven port. They keep the ports' contracts (portstest
-// proves it) and are what the verbs are tested on. All are safe for concurrent use; their zero value is ready.
+// Package memory holds the fakes: one in-memory implementation of every driven port. They keep the ports' contracts
+// (portstest proves it) and are what the verbs are tested on. All are safe for concurrent use; their zero value is
+// ready.
 package memory
 
 import (
@@ -26,7 +27,7 @@ type Users struct {
 	raised map[auth.UserID]time.Time   // when the epoch was last raised
 }
 
-// ByID answers the account, or USER_NOT_FOUND.
+// ByID returns the account, or USER_NOT_FOUND.
 func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -37,7 +38,7 @@ func (u *Users) ByID(_ context.Context, user auth.UserID) (auth.User, error) {
 	return own(found), nil
 }
 
-// ByLogin answers the account that a typed id means.
+// ByLogin returns the account that a typed id means.
 func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error) {
 	u.mu.Lock()
 	meant := u.folded[typed.Folded()]
@@ -94,7 +95,7 @@ func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.Use
 	return own(u.store(after, before)), nil
 }
 
-// held is LINE_HELD when another account holds one of the lines. The caller holds the lock.
+// held returns LINE_HELD when another account holds one of the lines. The caller holds the lock.
 func (u *Users) held(user auth.UserID, lines []line.Number) error {
 	for _, n := range lines {
 		for _, other := range u.m {
@@ -186,7 +187,7 @@ func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.S
 	return ended, nil
 }
 
-// Live answers the user's live sessions, newest first.
+// Live returns the user's live sessions, newest first.
 func (s *Sessions) Live(_ context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -240,7 +241,7 @@ func (s *Sessions) Sweep(_ context.Context, before time.Time, most int) (int, er
 	return len(over), nil
 }
 
-// Get answers the session, or NOT_FOUND.
+// Get returns the session, or NOT_FOUND.
 func (s *Sessions) Get(_ context.Context, sid id.ID) (auth.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -274,7 +275,7 @@ func (h *LoginHistory) Append(_ context.Context, e auth.LoginEvent) error {
 	return nil
 }
 
-// Events answers a copy of everything appended, oldest first.
+// Events returns a copy of everything appended, oldest first.
 func (h *LoginHistory) Events() []auth.LoginEvent {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -287,7 +288,7 @@ type SigningKeys struct {
 	keys []auth.SigningKey
 }
 
-// List answers all keys, newest first.
+// List returns all keys, newest first.
 func (k *SigningKeys) List(context.Context) ([]auth.SigningKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -340,7 +341,7 @@ func (k *SigningKeys) Retire(_ context.Context, kid string, at time.Time) error 
 	return fault.New(fault.ResourceNotFound)
 }
 
-// found answers the entry, or NOT_FOUND.
+// found returns the entry, or NOT_FOUND.
 func found[K comparable, V any](m map[K]V, key K) (V, error) {
 	v, ok := m[key]
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/id"
 )
 
-// Revocations implements ports.RevocationFeed over the fakes that it is given; nil ones have nothing to tell. Its clock is the real
+// Revocations implements ports.RevocationFeed over the given fakes; nil ones have no revocation. Its clock is the real
 // one, as a database's is.
 type Revocations struct {
 	Sessions *Sessions
@@ -16,7 +16,7 @@ type Revocations struct {
 	Keys     *SigningKeys
 }
 
-// Since answers what was noted since t.
+// Since returns what was noted since t.
 func (r *Revocations) Since(ctx context.Context, t time.Time) (auth.Feed, error) {
 	feed := auth.Feed{AsOf: time.Now().UTC()}
 	if r.Sessions != nil {

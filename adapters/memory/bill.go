@@ -22,7 +22,7 @@ type Bills struct {
 	all    []bill.Copy
 }
 
-// Latest answers the newest version unless the line's epoch hides it.
+// Latest returns the newest version unless the line's epoch hides it.
 func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	epoch, err := epochOf(ctx, b.Epochs, n)
 	if err != nil {
@@ -50,7 +50,7 @@ func (b *Bills) Put(_ context.Context, c bill.Copy) error {
 	return nil
 }
 
-// Version answers exactly that version.
+// Version returns exactly that version.
 func (b *Bills) Version(_ context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,8 +62,8 @@ func (b *Bills) Version(_ context.Context, n line.Number, m calendar.Month, vers
 	return bill.Copy{}, fault.New(fault.ResourceNotFound)
 }
 
-// Inquiries implements ports.Inquiries and ports.Outbox[ports.BillResult]. Bills is where results find their bill; it may be
-// nil when none is delivered.
+// Inquiries implements ports.Inquiries and ports.Outbox[ports.BillResult]. Bills is where results find their bill; it
+// may be nil when none is delivered.
 type Inquiries struct {
 	Bills *Bills
 	mu    sync.Mutex
@@ -89,13 +89,13 @@ func (q *Inquiries) Add(_ context.Context, i bill.Inquiry) error {
 	return nil
 }
 
-// told lets a final answer that is added take the place of another one that nobody was told.
+// replaceUndelivered replaces a final inquiry by another one that is added, if it was not delivered yet.
 func (q *Inquiries) replaceUndelivered(old, i bill.Inquiry) {
 	if !i.Status.Final() || old.Status == i.Status && old.ProcessedAt.Equal(i.ProcessedAt) && old.Version == i.Version {
 		return
 	}
 	if e := q.out.entries[i.ID]; e != nil && e.sequence != 0 {
-		return // the AP may have been told
+		return // it may have been delivered
 	}
 	i.Fence = old.Fence + 1
 	if old.Status.Final() {
@@ -122,7 +122,7 @@ func (q *Inquiries) put(i bill.Inquiry) {
 	}
 }
 
-// Get answers the inquiry, or NOT_FOUND.
+// Get returns the inquiry, or NOT_FOUND.
 func (q *Inquiries) Get(_ context.Context, inquiry id.ID) (bill.Inquiry, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -161,7 +161,7 @@ func (q *Inquiries) Claim(_ context.Context, now time.Time, lease time.Duration,
 	return due, nil
 }
 
-// History answers one page.
+// History returns one page.
 func (q *Inquiries) History(_ context.Context, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -178,13 +178,13 @@ func (q *Inquiries) History(_ context.Context, f bill.HistoryFilter) ([]bill.Inq
 	return page(rows, f.Page, f.Size), len(rows), nil
 }
 
-// Outbox answers the delivery side of the same rows.
+// Outbox returns the delivery side of the same rows.
 func (q *Inquiries) Outbox() *BillOutbox { return &BillOutbox{q} }
 
 // BillOutbox implements ports.Outbox[ports.BillResult] on the rows of Inquiries.
 type BillOutbox struct{ rows *Inquiries }
 
-// Claim leases lines with results to tell.
+// Claim leases lines with results to deliver.
 func (o *BillOutbox) Claim(
 	ctx context.Context, now time.Time, lease time.Duration, lines, each int,
 ) ([][]delivery.Item[ports.BillResult], error) {
@@ -203,7 +203,7 @@ func (o *BillOutbox) Claim(
 	}), nil
 }
 
-// Settle records what became of claimed results.
+// Settle stores the outcome of claimed results.
 func (o *BillOutbox) Settle(_ context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"phonebill/core/id"
 )
 
-// list answers one page of the events of a kind.
+// list returns one page of the events of a kind.
 func (o *outbox) list(kind delivery.Kind, f delivery.Filter) (events []delivery.Listed, total int) {
 	since := id.At(f.Since)
 	for _, e := range o.entries {

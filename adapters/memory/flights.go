@@ -25,12 +25,12 @@ type flight struct {
 	note  freshness.Landing
 }
 
-// NewFlights answers flights on a clock.
+// NewFlights returns flights on a clock.
 func NewFlights(now ports.Clock) *Flights {
 	return &Flights{now: now, held: map[freshness.Subject]flight{}}
 }
 
-// Begin answers whose turn it is.
+// Begin returns the holder of the flight.
 func (f *Flights) Begin(_ context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -19,8 +19,8 @@ import (
 	"phonebill/ports"
 )
 
-// KOS implements ports.BillSource, CustomerSource, PlanSource and PlanChanger from what it was given. Down makes every call fail
-// with that error; a test that wants finer faults embeds KOS and overrides one method.
+// KOS implements ports.BillSource, CustomerSource, PlanSource and PlanChanger from the given data. Down makes every
+// call fail with that error; a test that wants finer faults embeds KOS and overrides one method.
 type KOS struct {
 	mu        sync.Mutex
 	customers map[line.Number]product.Customer
@@ -31,7 +31,7 @@ type KOS struct {
 	Calls     int // made so far; read it when nothing runs any more
 }
 
-// NewKOS answers a KOS that sells the plans.
+// NewKOS returns a KOS that sells the plans.
 func NewKOS(plans ...product.Plan) *KOS {
 	return &KOS{
 		customers: map[line.Number]product.Customer{}, plans: plans, bills: map[line.Number]bill.Bill{},
@@ -61,7 +61,7 @@ func (k *KOS) call() error {
 	return k.Down
 }
 
-// Bill answers the line's bill with the month asked for.
+// Bill returns the line's bill with the month asked for.
 func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) (bill.Bill, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -79,7 +79,7 @@ func (k *KOS) Bill(_ context.Context, _ id.ID, n line.Number, m calendar.Month) 
 	return b, nil
 }
 
-// Customer answers the line's customer.
+// Customer returns the line's customer.
 func (k *KOS) Customer(ctx context.Context, n line.Number) (product.Customer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -97,7 +97,7 @@ func (k *KOS) Customer(ctx context.Context, n line.Number) (product.Customer, er
 	return c, nil
 }
 
-// Plans answers the plan list.
+// Plans returns the plan list.
 func (k *KOS) Plans(context.Context) ([]product.Plan, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -120,7 +120,7 @@ func (k *KOS) Change(_ context.Context, o product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerAccepted, Code: "0000", KOSOrder: "KOS-" + o.TransactionID.String()[:8]}
 }
 
-// Ask tells whether the transaction was applied.
+// Ask reports whether the transaction was applied.
 func (k *KOS) Ask(_ context.Context, o product.Order) product.Answer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -133,7 +133,7 @@ func (k *KOS) Ask(_ context.Context, o product.Order) product.Answer {
 	return product.Answer{Kind: product.AnswerAccepted, Code: "0000"}
 }
 
-// Applied answers how many changes were applied in all.
+// Applied returns how many changes were applied in all.
 func (k *KOS) Applied() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -170,7 +170,7 @@ func (q *Quota) OverSpent(_ context.Context, retryAfter time.Duration) error {
 	return nil
 }
 
-// Spent answers how many calls each lane has spent in all.
+// Spent returns how many calls each lane has spent in all.
 func (q *Quota) Spent() quota.Shares {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -197,15 +197,15 @@ func (l *CallLog) Append(_ context.Context, c audit.Call) error {
 	return nil
 }
 
-// Calls answers a copy of everything appended, oldest first.
+// Calls returns a copy of everything appended, oldest first.
 func (l *CallLog) Calls() []audit.Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]audit.Call(nil), l.calls...)
 }
 
-// Publisher implements ports.Publisher: it remembers what was told and answers Next, or Accepted once Next is used up. Most is how many
-// attempts it is ready for; nil = for all.
+// Publisher implements ports.Publisher: it stores what was published and returns the outcomes of Next in turn, or
+// Accepted once Next is used up. ReadyFor is how many attempts it is ready for; nil = for all.
 type Publisher[T any] struct {
 	mu        sync.Mutex
 	published []delivery.Item[T]
@@ -213,7 +213,7 @@ type Publisher[T any] struct {
 	ReadyFor  *int
 }
 
-// Ready answers n, or Most if that is less.
+// Ready returns n, or ReadyFor if that is less.
 func (p *Publisher[T]) Ready(n int) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,7 +236,7 @@ func (p *Publisher[T]) Publish(_ context.Context, i delivery.Item[T]) delivery.A
 	return next
 }
 
-// Told answers a copy of all attempts, oldest first.
+// Published returns a copy of all attempts, oldest first.
 func (p *Publisher[T]) Published() []delivery.Item[T] {
 	p.mu.Lock()
 	defer p.mu.Unlock()

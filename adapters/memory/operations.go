@@ -9,7 +9,7 @@ import (
 	"phonebill/ports"
 )
 
-// Instances implements ports.Instances from what they were said to answer. The zero value knows of none.
+// Instances implements ports.Instances from given statuses. The zero value has none.
 type Instances struct {
 	mu       sync.Mutex
 	all      []operations.Instance

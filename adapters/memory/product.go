@@ -22,7 +22,7 @@ type Customers struct {
 	m      map[line.Number]product.CustomerCopy
 }
 
-// Latest answers the copy unless it is older than the line's epoch.
+// Latest returns the copy unless it is older than the line's epoch.
 func (c *Customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
 	epoch, err := epochOf(ctx, c.Epochs, n)
 	if err != nil {
@@ -56,7 +56,7 @@ type Plans struct {
 	held product.PlansCopy
 }
 
-// Latest answers the copy, or NOT_FOUND.
+// Latest returns the copy, or NOT_FOUND.
 func (p *Plans) Latest(context.Context) (product.PlansCopy, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,7 +87,7 @@ func epochOf(ctx context.Context, epochs ports.Epochs, n line.Number) (time.Time
 type Orders struct {
 	mu    sync.Mutex
 	m     map[id.ID]product.Order
-	queue map[id.ID]queued // of m, those that wait in a queue: an index, for workers look often
+	queue map[id.ID]queued // of m, those that wait in a queue: an index, because workers read it often
 	keys  IdempotencyKeys
 	out   outbox
 	after orderDecisions
@@ -127,7 +127,7 @@ func (s *Orders) Add(_ context.Context, o product.Order, u request.KeyUse) error
 	return nil
 }
 
-// Used answers what the key stands for.
+// Used returns what the key belongs to.
 func (s *Orders) Used(_ context.Context, u request.KeyUse, since time.Time) (request.KeyUse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,14 +143,14 @@ func (s *Orders) live(n line.Number) (product.Order, error) {
 	return product.Order{}, fault.New(fault.ResourceNotFound)
 }
 
-// Live answers the line's order that is not final.
+// Live returns the line's order that is not final.
 func (s *Orders) Live(_ context.Context, n line.Number) (product.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live(n)
 }
 
-// Get answers the order, or NOT_FOUND.
+// Get returns the order, or NOT_FOUND.
 func (s *Orders) Get(_ context.Context, order id.ID) (product.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +179,7 @@ func (s *Orders) save(o product.Order) (product.Order, error) {
 	return o, nil
 }
 
-// ChangedSince looks for completed orders of the line.
+// ChangedSince returns completed orders of the line.
 func (s *Orders) ChangedSince(_ context.Context, n line.Number, since time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,7 +214,7 @@ func (s *Orders) Claim(
 	return due, nil
 }
 
-// History answers one page.
+// History returns one page.
 func (s *Orders) History(_ context.Context, f product.HistoryFilter) ([]product.Order, int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,13 +231,13 @@ func (s *Orders) History(_ context.Context, f product.HistoryFilter) ([]product.
 	return page(rows, f.Page, f.Size), len(rows), nil
 }
 
-// Outbox answers the delivery side of the same rows.
+// Outbox returns the delivery side of the same rows.
 func (s *Orders) Outbox() *ChangeOutbox { return &ChangeOutbox{s} }
 
 // ChangeOutbox implements ports.Outbox[ports.ChangeResult] on the rows of Orders.
 type ChangeOutbox struct{ rows *Orders }
 
-// Claim leases lines with results to tell.
+// Claim leases lines with results to deliver.
 func (c *ChangeOutbox) Claim(
 	_ context.Context, now time.Time, lease time.Duration, lines, each int,
 ) ([][]delivery.Item[ports.ChangeResult], error) {
@@ -248,7 +248,7 @@ func (c *ChangeOutbox) Claim(
 	}), nil
 }
 
-// Settle records what became of claimed results.
+// Settle stores the outcome of claimed results.
 func (c *ChangeOutbox) Settle(_ context.Context, now time.Time, items ...delivery.AttemptResult) error {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()

@@ -15,15 +15,15 @@ import (
 	"phonebill/ports"
 )
 
-// Books implements ports.ReconciliationSource on the rows of Orders.
+// ReconciliationSource implements ports.ReconciliationSource on the rows of Orders.
 type ReconciliationSource struct{ rows *Orders }
 
 var _ ports.ReconciliationSource = (*ReconciliationSource)(nil)
 
-// Books answers the same rows as the books are compared by.
+// ReconciliationSource returns the same rows for reconciliation.
 func (s *Orders) ReconciliationSource() *ReconciliationSource { return &ReconciliationSource{s} }
 
-// Final answers orders as they became final.
+// Final returns orders as they became final.
 func (b *ReconciliationSource) Final(_ context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
@@ -44,7 +44,7 @@ func placed(a, b product.ReconciliationPlace) int {
 	return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
-// Entry answers one order.
+// Entry returns one order.
 func (b *ReconciliationSource) Entry(_ context.Context, order id.ID) (product.ReconciliationEntry, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
@@ -86,7 +86,7 @@ func deliveryStatus(e *entry) product.DeliveryStatus {
 	return t
 }
 
-// Open answers orders that are not final.
+// Open returns orders that are not final.
 func (b *ReconciliationSource) Open(_ context.Context, before time.Time, after id.ID, n int) ([]product.Order, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
@@ -127,7 +127,7 @@ func (s *ReconciliationRuns) running() int {
 	return slices.IndexFunc(s.runs, func(r product.ReconciliationRun) bool { return r.Finished.IsZero() })
 }
 
-// Claim leases the run that nobody carries on.
+// Claim leases the unfinished run without a lease.
 func (s *ReconciliationRuns) Claim(_ context.Context, now time.Time, lease time.Duration) (product.ReconciliationRun, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,14 +167,14 @@ func (s *ReconciliationRuns) Save(_ context.Context, run product.ReconciliationR
 	return nil
 }
 
-// Nightly looks for a nightly run.
+// Nightly reports whether there is a nightly run.
 func (s *ReconciliationRuns) Nightly(_ context.Context, since time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.runs, func(r product.ReconciliationRun) bool { return r.Nightly && !r.StartedAt.Before(since) }), nil
 }
 
-// Report answers a run with its differences.
+// Report returns a run with its differences.
 func (s *ReconciliationRuns) Report(_ context.Context, run id.ID) (product.ReconciliationReport, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -37,9 +37,9 @@ func ParseBreaker(header string) (BreakerPolicy, error) {
 // breakerName is what operators see.
 const breakerName = "mvnoap"
 
-// breaker leaves an AP server alone that does not answer. What it rejects is an answer. It closes by itself with the next due results. It
-// looks like KOS's (adapters/kos) and is another: no lines, no probes, no lanes, attempts that are held instead of refused. What both have
-// in common is gobreaker, and plumbing below the adapters knows the standard library only.
+// breaker stops calls to an AP server that does not respond. A rejection is a response. It closes by itself with the
+// next due results. It resembles the one of KOS (adapters/kos) but has no lines, probes and lanes, and its attempts are
+// postponed instead of refused. Both use gobreaker; packages below the adapters use the standard library only.
 type breaker struct {
 	policy BreakerPolicy
 	two    *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -51,10 +51,10 @@ type breaker struct {
 	failures int // in a row
 	since    time.Time
 	until    time.Time // end of the open period
-	pausedTo time.Time // the receiver asked to be left alone until then
+	pausedTo time.Time // the receiver asked for a pause until then
 }
 
-// What a gobreaker hears of an attempt that counts, and of one that says nothing about the AP server.
+// Results of an attempt for gobreaker: one that counts, and one that says nothing about the AP server.
 var (
 	errFailed  = errors.New("mvnoap: not delivered")
 	errIgnored = errors.New("mvnoap: given up")
@@ -83,7 +83,8 @@ func newBreaker(policy BreakerPolicy, deps Deps) *breaker {
 	return b
 }
 
-// turned remembers, exports, logs and, when a person must hear of it, alerts. A failed probe is no news.
+// stateChanged stores, exports and logs the new state and, when a person must know of it, raises an alert. A failed
+// probe is not reported.
 func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	b.mu.Lock()
 	b.since = time.Now().UTC()
@@ -119,7 +120,7 @@ func (b *breaker) ready(n int) int {
 	return 0
 }
 
-// guard makes the attempt, or none while the breaker does not let it pass.
+// guard makes the attempt, or none while the breaker does not allow it.
 func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delivery.Attempt {
 	if b.paused() {
 		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server asked to be left alone for a while"}
@@ -143,7 +144,7 @@ func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delive
 	return a
 }
 
-// pause leaves the receiver alone for as long as it said (Retry-After of 429 and 503).
+// pause stops attempts for as long as the receiver asked (Retry-After of 429 and 503).
 func (b *breaker) pause(long time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -168,7 +169,7 @@ func (b *breaker) count(failed bool) {
 	}
 }
 
-// told is the breaker as operators see it.
+// status returns the breaker as operators see it.
 func (b *breaker) status() operations.Breaker {
 	states := map[gobreaker.State]operations.BreakerState{
 		gobreaker.StateClosed: operations.Closed, gobreaker.StateHalfOpen: operations.HalfOpen, gobreaker.StateOpen: operations.Open,

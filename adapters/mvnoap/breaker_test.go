@@ -90,8 +90,8 @@ func (c *testClient) state(t *testing.T) float64 {
 	return families[0].GetMetric()[0].GetGauge().GetValue()
 }
 
-// TestADeadReceiverIsLeftAlone: five failures in a row of either kind of result open the breaker for both; nothing is sent for 30 s, then
-// three are tried, and three successes close it.
+// TestADeadReceiverIsLeftAlone: five failures in a row of either kind of result open the breaker for both; nothing is
+// sent for 30 s, then three are tried, and three successes close it.
 func TestADeadReceiverIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -153,7 +153,8 @@ func TestADeadReceiverIsLeftAlone(t *testing.T) {
 	})
 }
 
-// TestVerdictsAreAnswers: what the receiver rejects says that it is well; what it puts off, that it is not; what we break off, nothing.
+// TestVerdictsAreAnswers: what the receiver rejects says that it is well; what it puts off, that it is not; what we
+// break off, nothing.
 func TestVerdictsAreAnswers(t *testing.T) {
 	t.Parallel()
 	for status, opens := range map[int]bool{

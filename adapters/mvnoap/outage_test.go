@@ -19,8 +19,8 @@ import (
 	"phonebill/ports"
 )
 
-// TestAnOutageCostsResultsNothing: the AP server is dead for two hours while 60 lines have a result for it. It hears of few
-// attempts, no result is parked, and all arrive by themselves soon after it is back.
+// TestAnOutageCostsResultsNothing: the AP server is dead for two hours while 60 lines have a result for it. It hears of
+// few attempts, no result is parked, and all arrive by themselves soon after it is back.
 func TestAnOutageCostsResultsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -97,8 +97,8 @@ func TestWithoutARateNobodyWaits(t *testing.T) {
 	})
 }
 
-// TestTheTurnIsPartOfTheAttempt: a line is leased for three attempts' time, and a result may be begun while one is left (dispatch). With a
-// receiver that hangs, waiting for the turn must not add to it.
+// TestTheTurnIsPartOfTheAttempt: a line is leased for three attempts' time, and a result may be begun while one is left
+// (dispatch). With a receiver that hangs, waiting for the turn must not add to it.
 func TestTheTurnIsPartOfTheAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,11 +14,11 @@ import (
 	"phonebill/ports"
 )
 
-// Secrets are what notifications are signed with: one, or during a rotation two, of which each signs every notification. They are safe
+// Secrets sign the notifications: one, or during a rotation two, of which each signs every notification. They are safe
 // for concurrent use.
 //
-// A rotation: the operator writes the new secret below the old one; the MVNO takes it instead of the old one whenever it suits it; the
-// old line is deleted. Nothing is restarted, and no notification is rejected.
+// A rotation: the operator writes the new secret below the old one; the MVNO replaces the old one by it at any time;
+// the old line is deleted. Nothing is restarted, and no notification is rejected.
 type Secrets struct {
 	file string // empty = fixed
 	now  ports.Clock
@@ -29,7 +29,7 @@ type Secrets struct {
 	readAt time.Time // at the file
 }
 
-// lookAgain is how often a file of secrets is looked at, at most.
+// rereadInterval is the shortest time between two reads of a file of secrets.
 const rereadInterval = 5 * time.Second
 
 // mostSecrets are live at a time: the current one and its successor.
@@ -48,15 +48,15 @@ func FixedSecrets(secrets ...personal.Secret) (*Secrets, error) {
 	return &Secrets{keys: keys}, err
 }
 
-// OpenSecrets reads one or two secrets from the lines of a file. It is read again every 5 s at most while results are told. A file that
-// cannot be read later leaves the secrets as they are.
+// OpenSecrets reads one or two secrets from the lines of a file. It is read again every 5 s at most while results are
+// delivered. When the file cannot be read later, the secrets stay as they are.
 func OpenSecrets(file string, now ports.Clock, log *slog.Logger) (*Secrets, error) {
 	s := &Secrets{file: file, now: now, log: log, readAt: now()}
 	err := s.read()
 	return s, err
 }
 
-// live answers those that sign now.
+// live returns the secrets that sign now.
 func (s *Secrets) live() []*standardwebhooks.Webhook {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *Secrets) live() []*standardwebhooks.Webhook {
 	return s.keys
 }
 
-// read takes the secrets from the file. The caller holds mu, or nobody else knows s.
+// read takes the secrets from the file. The caller holds mu, or s is not shared yet.
 func (s *Secrets) read() error {
 	raw, err := os.ReadFile(s.file)
 	if err != nil {

@@ -34,7 +34,8 @@ func write(t *testing.T, file string, secrets ...string) {
 	require.NoError(t, os.WriteFile(file, []byte(strings.Join(secrets, "\n")+"\n"), 0o600))
 }
 
-// TestARotationUnderLoadRejectsNothing: eight senders never stop while ours and theirs are changed, in the order of docs/deliveries.md.
+// TestARotationUnderLoadRejectsNothing: eight senders never stop while ours and theirs are changed, in the order of
+// docs/deliveries.md.
 func TestARotationUnderLoadRejectsNothing(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "secrets")

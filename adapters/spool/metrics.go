@@ -12,11 +12,11 @@ import (
 type State struct {
 	Rows    int       // those of Folders are not known yet
 	Bytes   int64     // on disk, those of Folders included
-	Oldest  time.Time // when the oldest of Rows was answered; zero = none
-	Folders int       // of processes that are gone, which nobody has taken over yet
+	Oldest  time.Time // when the oldest of Rows was completed; zero = none
+	Folders int       // of processes that have ended, not taken over yet
 }
 
-// State answers what waits now.
+// State returns what waits now.
 func (s *Inquiries) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,8 +30,8 @@ func (s *Inquiries) State() State {
 	return state
 }
 
-// Metrics answers collectors of the state: how many rows wait, the bytes they take, how old the oldest is, and how
-// many folders wait to be taken over.
+// Metrics returns collectors of the state: how many rows wait, the bytes they take, how old the oldest is, and how many
+// folders wait to be taken over.
 func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
 	gauge := func(name, help string, of func(State) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "phonebill_history_spool_" + name, Help: help},

@@ -37,8 +37,9 @@ func typical(t *testing.T, n int) bill.Inquiry {
 	return q.Complete(c, freshness.FromCache, noon.Add(654321*time.Microsecond))
 }
 
-// TestTheSpoolHoldsTenMinutes is the size behind bar R6: with the bill database away for 600 s no cached bill is refused at 1,000 inquiries
-// a second. It is scaled down a hundredfold: so many rows fit into a hundredth of the space, and the next ones are refused.
+// TestTheSpoolHoldsTenMinutes is the size behind bar R6: with the bill database away for 600 s no cached bill is
+// refused at 1,000 inquiries a second. It is scaled down a hundredfold: so many rows fit into a hundredth of the space,
+// and the next ones are refused.
 func TestTheSpoolHoldsTenMinutes(t *testing.T) {
 	t.Parallel()
 	const rows, scale = 600 * 1000, 100

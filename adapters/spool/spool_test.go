@@ -225,7 +225,8 @@ func TestAStoreThatHangsCostsThePatienceOnce(t *testing.T) {
 	})
 }
 
-// TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled before anything is: the customer must have time left for the last good copy.
+// TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled before anything is: the customer must have time left for the last
+// good copy.
 func TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -24,8 +24,8 @@ func (w *world) another(t *testing.T) *spool.Inquiries {
 	return other
 }
 
-// TestWhatAProcessLeftIsTakenOver: of two processes one is gone for good, during an outage. The other one brings all rows in, its own
-// first, and says that all is well when they are, not before.
+// TestWhatAProcessLeftIsTakenOver: of two processes one is gone for good, during an outage. The other one brings all
+// rows in, its own first, and says that all is well when they are, not before.
 func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -77,8 +77,8 @@ func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(w.dir, "3"))
 }
 
-// TestFoldersAreTakenOverOneAtATime with the database away: however many processes are gone, one holds one folder more than its own. When
-// the database is back all of them come in.
+// TestFoldersAreTakenOverOneAtATime with the database away: however many processes are gone, one holds one folder more
+// than its own. When the database is back all of them come in.
 func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// Inquiries answers the sealer of inquiries, format version 1.
+// Inquiries returns the sealer of inquiries, format version 1.
 func Inquiries(v ports.Vault) ports.Sealer[bill.Inquiry] {
 	return sealer[bill.Inquiry, inquiryRow]{v, "inquiry", 1, toInquiryRow, fromInquiryRow}
 }

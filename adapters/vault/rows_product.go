@@ -12,12 +12,12 @@ import (
 	"phonebill/ports"
 )
 
-// Customers answers the sealer of customer copies, format version 1.
+// Customers returns the sealer of customer copies, format version 1.
 func Customers(v ports.Vault) ports.Sealer[product.CustomerCopy] {
 	return sealer[product.CustomerCopy, customerRow]{v, "customer", 1, toCustomerRow, fromCustomerRow}
 }
 
-// Plans answers the sealer of plan lists, format version 1.
+// Plans returns the sealer of plan lists, format version 1.
 func Plans(v ports.Vault) ports.Sealer[product.PlansCopy] {
 	return sealer[product.PlansCopy, plansRow]{v, "plans", 1, toPlansRow, fromPlansRow}
 }
@@ -34,7 +34,8 @@ func toPlansRow(c product.PlansCopy) plansRow {
 	return plansRow{currentForm, c.Doubtful, c.Plans, c.AsOf}
 }
 
-// fromPlansRow: a list of the release before may have 0 won, or a plan not on sale, where KOS left that out.
+// fromPlansRow reads a row: a list of the release before may have 0 won, or a plan not on sale, where KOS left that
+// out.
 func fromPlansRow(r plansRow) (product.PlansCopy, error) {
 	c := product.PlansCopy{Plans: r.Plans, AsOf: r.AsOf, Doubtful: r.Doubt || r.Form < currentForm}
 	if r.Form < currentForm {
@@ -117,7 +118,7 @@ func toCustomerRow(c product.CustomerCopy) customerRow {
 	return row
 }
 
-// fromCustomerRow: a fee of 0 won that the release before wrote may be one that KOS left out.
+// fromCustomerRow reads a row: a fee of 0 won that the release before wrote may be one that KOS left out.
 func fromCustomerRow(r customerRow) (product.CustomerCopy, error) {
 	if r.Form < currentForm {
 		r.Fee, r.Doubt = some(r.Fee), true

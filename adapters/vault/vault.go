@@ -1,5 +1,5 @@
-// Package vault keeps personal data unreadable at rest: AES-256-GCM through Tink (the key's id stands in the ciphertext), blind
-// indexes by HMAC-SHA256, both keyed from one keyring file.
+// Package vault keeps personal data unreadable at rest: AES-256-GCM through Tink (the key's id stands in the
+// ciphertext), blind indexes by HMAC-SHA256, both keyed from one keyring file.
 package vault
 
 import (
@@ -45,7 +45,8 @@ var errUnknownForm = errors.New("vault: the database has not said yet how values
 // again is the Retry-After of a form that is not known yet: it is asked for every few seconds.
 const again = 2 * time.Second
 
-// file is the keyring on disk, mode 0600. Protect it like the database: without it the data is lost, with it the data is open.
+// file is the keyring on disk, mode 0600. It must be protected like the database: without it the data is lost, with it
+// the data is readable.
 type file struct {
 	AEAD  json.RawMessage `json:"aead"`
 	Index []byte          `json:"index"`
@@ -109,7 +110,7 @@ func (v *Vault) Resealing(form sealing.Form) *Vault {
 	return r
 }
 
-// New answers a fresh keyring.
+// New returns a fresh keyring.
 func New() ([]byte, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -124,7 +125,8 @@ func New() ([]byte, error) {
 	return json.Marshal(f)
 }
 
-// OpenOrCreate reads the keyring file and makes it first when there is none. Of several that start at once one makes it.
+// OpenOrCreate reads the keyring file and makes it first when there is none. Of several that start at once one makes
+// it.
 func OpenOrCreate(path string) (*Vault, error) {
 	v, err := Open(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -197,8 +199,8 @@ func (v *Vault) Open(at sealing.Place, sealed []byte) ([]byte, error) {
 	return clear, nil
 }
 
-// Refuse reports that what stands at the place does not belong there, and returns why. A value of an older form is not
-// reported where its place is quiet.
+// Refuse reports that the value at the place does not belong there, and returns why. A value of an older form is not
+// reported where its place has alerts off.
 func (v *Vault) Refuse(at sealing.Place, why error) error {
 	if report := v.report.Load(); report != nil && (!at.AlertsOff() || !errors.Is(why, ErrOldForm)) {
 		(*report)(at, why)

@@ -11,7 +11,7 @@ import (
 	"phonebill/ports"
 )
 
-// Alerts is the suite of ports.Alerts. Told says how many alerts of a kind a person could have heard.
+// Alerts is the suite of ports.Alerts. received returns how many alerts of a kind a person could have received.
 func Alerts(t *testing.T, open func(t *testing.T) (alerts ports.Alerts, received func(alert.Kind) int)) {
 	t.Helper()
 	t.Run("everything is told, also for a caller who has left", func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// AuditBook is a trail and logs that write into it.
+// AuditFixture is a trail and logs that write into it.
 type AuditFixture struct {
 	Trail ports.AuditTrail
 	Keys  audit.Keys

@@ -493,7 +493,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 	})
 }
 
-// LoginHistory is the suite of ports.LoginHistory. Count says how many events are stored.
+// LoginHistory is the suite of ports.LoginHistory. count returns how many events are stored.
 func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHistory, count func() int)) {
 	t.Helper()
 	t.Run("every event is kept", func(t *testing.T) {

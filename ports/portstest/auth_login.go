@@ -152,7 +152,7 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		defer cancel()
 		parallel(2, func() {
 			_, err := guesses.Take(ctx, hong(), start)
-			code := fault.From(err).Code() // the second when ctx ended in the middle of a look
+			code := fault.From(err).Code() // the second when ctx ended in the middle of a query
 			if code != fault.RateLimitExceeded && code != fault.ServiceUnavailable || fault.From(err).RetryAfter() <= 0 {
 				t.Errorf("answered %v", err)
 			}

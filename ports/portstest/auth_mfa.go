@@ -183,7 +183,7 @@ func times(t *testing.T, try func() (bool, error)) int64 {
 	return n.Load()
 }
 
-// OneTimeCodes is the suite of ports.OneTimeCodes; codeAt answers what an authenticator app would show.
+// OneTimeCodes is the suite of ports.OneTimeCodes; codeAt returns what an authenticator app would show.
 func OneTimeCodes(t *testing.T, codes ports.OneTimeCodes, codeAt func(secret personal.Secret, step int64) personal.Secret) {
 	t.Helper()
 	secret := codes.NewSecret()

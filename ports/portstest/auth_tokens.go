@@ -16,7 +16,8 @@ import (
 	"phonebill/ports"
 )
 
-// RevocationFeed is the suite of ports.RevocationFeed over the stores it tells of, which are empty and know each other's accounts.
+// RevocationFeed is the suite of ports.RevocationFeed over the stores that it reads, which are empty and know each
+// other's accounts.
 func RevocationFeed(
 	t *testing.T, open func(t *testing.T) (ports.Users, ports.Sessions, ports.SigningKeys, ports.RevocationFeed),
 ) {
@@ -51,7 +52,8 @@ func RevocationFeed(
 		require.Empty(t, received)
 		require.False(t, none.AsOf.IsZero())
 
-		revoke := func(s auth.Session) auth.Session { return s.RevokeFor(auth.EndedByLogout, after(1)) } // by a clock that is months off
+		// by a clock that is months off
+		revoke := func(s auth.Session) auth.Session { return s.RevokeFor(auth.EndedByLogout, after(1)) }
 		_, err := sessions.Change(t.Context(), numbered(1), revoke)
 		require.NoError(t, err)
 		first, received := ask(t, feed, none.AsOf)

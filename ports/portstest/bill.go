@@ -118,7 +118,7 @@ func inquiry(n int, of line.Number) bill.Inquiry {
 	}
 }
 
-// completed is the n-th inquiry, answered.
+// completed returns the n-th inquiry, completed with a bill.
 func completed(n int, of line.Number) bill.Inquiry {
 	q := inquiry(n, of)
 	q.NextAttemptAt = time.Time{}
@@ -299,7 +299,7 @@ func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 	next, before := completed(93, Line(1)), completed(94, Line(1))
 	next.RequestedAt, before.RequestedAt = late.RequestedAt.Add(time.Microsecond), early.RequestedAt.Add(-time.Microsecond)
 	failed := inquiry(5, Line(1)).Fail(fault.BillNotFound, after(6))
-	silent := inquiry(10, Line(2)).Fail(fault.ServiceUnavailable, after(10)) // it is FAILED to who asks for that
+	silent := inquiry(10, Line(2)).Fail(fault.ServiceUnavailable, after(10)) // it is FAILED for a filter on that
 	silent.Status = bill.Timeout
 	twin := completed(7, Line(1)) // asked at the same moment as the one before: the later id is shown first
 	twin.RequestedAt = after(6)

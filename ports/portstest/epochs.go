@@ -11,7 +11,8 @@ import (
 	"phonebill/ports"
 )
 
-// RaisedEpochs is the suite of ports.RaisedEpochs, with the epochs it tells of. open also answers the vault that names their lines.
+// RaisedEpochs is the suite of ports.RaisedEpochs, with the epochs that it lists. open also returns the vault that
+// indexes their lines.
 func RaisedEpochs(t *testing.T, open func(t *testing.T) (ports.Epochs, ports.RaisedEpochs, ports.Vault)) {
 	t.Helper()
 	index := func(v ports.Vault, n line.Number) string { return string(v.Index(ports.LineIndex, n.Digits())) }

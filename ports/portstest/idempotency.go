@@ -25,7 +25,7 @@ func use(key string, n int) request.KeyUse {
 	return request.KeyUse{User: Owner().UserID, Key: k, Payload: request.PayloadOf(key), Request: numbered(n), At: after(n)}
 }
 
-// unlike is a first use as one sees it who asks for something else.
+// unlike returns the first use of a key as a request with another payload sees it.
 func unlike(first request.KeyUse) request.KeyUse {
 	first.Payload = request.Payload{}
 	return first

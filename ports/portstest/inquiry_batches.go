@@ -11,7 +11,7 @@ import (
 	"phonebill/ports"
 )
 
-// InquiryBatches is the suite of ports.InquiryBatches; open answers the two faces of one store.
+// InquiryBatches is the suite of ports.InquiryBatches; open returns the two faces of one store.
 func InquiryBatches(t *testing.T, open func(t *testing.T) (ports.Inquiries, ports.InquiryBatches)) {
 	t.Helper()
 	t.Run("all are stored as they are, again as well", func(t *testing.T) {

@@ -124,7 +124,7 @@ func Epochs(t *testing.T, open func(t *testing.T) ports.Epochs) {
 	})
 }
 
-// Quota is the suite of ports.Quota. Open answers one or more instances that share one ledger.
+// Quota is the suite of ports.Quota. open returns one or more instances that share one ledger.
 func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) {
 	t.Helper()
 	t.Run("of many at once the budget is admitted and the rest told when to come again", func(t *testing.T) {
@@ -156,7 +156,8 @@ func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) 
 		t.Parallel()
 		window := quota.Window{Budget: 10, Per: 250 * time.Millisecond}
 		instances := open(t, window)
-		// Each admission happened between asked and told. The k-th admission is not before the k-th asked and not after the k-th told.
+		// Each admission happened between asked and received. The k-th admission is not before the k-th asked and not
+		// after the k-th received.
 		var mu sync.Mutex
 		var asked, received []time.Time
 		var all sync.WaitGroup
@@ -223,8 +224,8 @@ func QuotaLanes(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Qu
 	})
 }
 
-// CallLog is the suite of ports.CallLog. Kept answers what is stored of every call where no key is needed to read it: id, operation,
-// attempt, breaker, result and HTTP status.
+// CallLog is the suite of ports.CallLog. kept returns what is stored of every call where no key is needed to read it:
+// id, operation, attempt, breaker, result and HTTP status.
 func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, kept func() []audit.Call)) {
 	t.Helper()
 	t.Run("every call is kept, whatever is missing in it", func(t *testing.T) {

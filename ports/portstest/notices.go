@@ -98,7 +98,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 	})
 }
 
-// Notifier is the suite of ports.Notifier. Told says how often a customer could have heard of an order.
+// Notifier is the suite of ports.Notifier. received returns how often a customer could have been notified of an order.
 func Notifier(t *testing.T, open func(t *testing.T) (notifier ports.Notifier, received func(order id.ID) int)) {
 	t.Helper()
 	t.Run("every end is told, and told again when asked again", func(t *testing.T) {

@@ -18,15 +18,16 @@ type InstanceKind int
 
 // The kinds, in the order in which the instances are configured.
 const (
-	WellInstance     InstanceKind = iota // answers the status
-	EmptyInstance                        // answers the zero status but for the service's name
+	WellInstance     InstanceKind = iota // returns the status
+	EmptyInstance                        // returns the zero status but for the service's name
 	RefusingInstance                     // wants another token
 	StrangeInstance                      // is something else
-	HangingInstance                      // never answers
-	DeadInstance                         // nobody listens
+	HangingInstance                      // never responds
+	DeadInstance                         // nothing listens
 )
 
-// Instances is the suite of ports.Instances. open configures one instance of each kind, in order, all of the status's service.
+// Instances is the suite of ports.Instances. open configures one instance of each kind, in order, all of the status's
+// service.
 func Instances(t *testing.T, open func(t *testing.T, well operations.Status) ports.Instances) {
 	t.Helper()
 	status := operations.Status{

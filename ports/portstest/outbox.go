@@ -19,7 +19,7 @@ import (
 // Mailbag is an outbox under test and a way to put results into it.
 type OutboxFixture[T any] struct {
 	Outbox ports.Outbox[T]
-	// Final stores the result numbered n of a line, final at that moment, and answers its id and the body that is to be told.
+	// Final stores the result numbered n of a line, final at that moment, and returns its id and the body to deliver.
 	Final func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, T)
 	// LineOf returns the line that a body is about, which is what the events of these outboxes are ordered by.
 	LineOf func(T) line.Number
@@ -71,7 +71,7 @@ func delivered[T any](items ...delivery.Item[T]) (out []delivery.AttemptResult) 
 	return out
 }
 
-// told are the ids and numbers of a line's events.
+// sequenceOf returns the ids of a line's events by their sequence numbers.
 func sequenceOf[T any](items []delivery.Item[T]) map[int64]id.ID {
 	out := map[int64]id.ID{}
 	for _, i := range items {

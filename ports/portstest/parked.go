@@ -150,10 +150,10 @@ func parkedProposals(t *testing.T, p Parking) {
 	proposed(resolution("kim", done, 1))
 	_, err = resolve(resolution("kim", done, 2))
 	requireFault(t, fault.StateConflict, err)
-	proposed(resolution("kim", failed, 3)) // he corrects himself
+	proposed(resolution("kim", failed, 3)) // a correction
 	proposed(resolution("lee", done, 4))   // another opinion
 	proposed(resolution("kim", failed, 5)) // no end of it
-	late := resolution("lee", failed, 5)   // the same word, a day too late
+	late := resolution("lee", failed, 5)   // the same decision, a day too late
 	late.At = late.At.Add(24 * time.Hour)
 	proposed(late)
 	got, err := p.Orders.Get(t.Context(), o.ID)

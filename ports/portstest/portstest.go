@@ -1,8 +1,9 @@
-// Package portstest holds one contract suite per port: the comments of package ports as tests. Each suite runs against the fake in
-// adapters/memory, against the real adapter and against every decorator, so that whatever the verbs were tested on behaves like
-// what they run on.
+// Package portstest holds one contract suite per port: the comments of package ports as tests. Each suite runs against
+// the fake in adapters/memory, against the real adapter and against every decorator, so that what the verbs were tested
+// on behaves like what they run on.
 //
-// A suite calls open for each of its tests; open answers an empty store, which nobody else uses, and registers its own clean-up.
+// A suite calls open for each of its tests; open returns an empty store, which no other test uses, and registers its
+// own clean-up.
 package portstest
 
 import (

@@ -47,7 +47,7 @@ func ordered() product.Plan {
 // unkeyed is a request without an idempotency key.
 var unkeyed request.KeyUse
 
-// saved stores the order and answers it with its new version.
+// saved stores the order and returns it with its new version.
 func saved(t *testing.T, orders ports.Orders, o product.Order) product.Order {
 	t.Helper()
 	stored, err := orders.Save(t.Context(), o, after(1))

@@ -12,7 +12,8 @@ import (
 	"phonebill/ports"
 )
 
-// Publisher is the suite of ports.Publisher in front of a receiver that is well. Told answers the ids of the events that it has got.
+// Publisher is the suite of ports.Publisher in front of a receiver that works. received returns the ids of the events
+// that it has got.
 func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.ChangeResult], received func() []id.ID)) {
 	t.Helper()
 	event := func(n int) delivery.Item[ports.ChangeResult] {

@@ -15,7 +15,7 @@ import (
 	"phonebill/ports"
 )
 
-// Bookkeeping is what the books are compared by, with the rows that they stand in.
+// Reconciliation is a source with the orders and deliveries that it reads.
 type Reconciliation struct {
 	Source ports.ReconciliationSource
 	Orders ports.Orders
@@ -34,7 +34,7 @@ func (b Reconciliation) ended(t *testing.T, n, of, seconds int, state product.St
 	return saved(t, b.Orders, o)
 }
 
-// tell has everything told that is due, so many seconds after the start.
+// deliver delivers everything that is due, so many seconds after the start.
 func (b Reconciliation) deliver(t *testing.T, seconds int) {
 	t.Helper()
 	lines, err := b.Outbox.Claim(t.Context(), after(seconds), time.Minute, 10, 10)
@@ -55,7 +55,7 @@ func (b Reconciliation) final(t *testing.T, from, to int, after product.Reconcil
 
 func entryID(e product.ReconciliationEntry) id.ID { return e.Order.ID }
 
-// Books is the suite of ports.ReconciliationSource.
+// ReconciliationSource is the suite of ports.ReconciliationSource.
 func ReconciliationSource(t *testing.T, open func(t *testing.T) Reconciliation) {
 	t.Helper()
 	t.Run("orders come as they became final, page by page", func(t *testing.T) { t.Parallel(); reconciliationPages(t, open(t)) })

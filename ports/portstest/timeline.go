@@ -12,7 +12,8 @@ import (
 	"phonebill/ports"
 )
 
-// Timelines is the suite of ports.Timelines. open answers one that knows a request whose story has the codes want.
+// Timelines is the suite of ports.Timelines. open returns one that knows a request whose timeline has the event types
+// want.
 func Timelines(t *testing.T, open func(t *testing.T) (of ports.Timelines, known id.ID, want []timeline.EventType)) {
 	t.Helper()
 	t.Run("a story is told in order, as often as it is asked for", func(t *testing.T) {

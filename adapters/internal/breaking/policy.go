@@ -1,4 +1,5 @@
-// Package breaking is what the circuit breakers of all adapters have in common: when they open and close, and how an operator says so.
+// Package breaking is what the circuit breakers of all adapters share: when they open and close, and how an operator
+// configures that.
 package breaking
 
 import (

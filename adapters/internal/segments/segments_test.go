@@ -130,7 +130,8 @@ func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestADirectoryIsGivenBackAtOnce though somebody else, such as a child that is just being started, still holds its lock open.
+// TestADirectoryIsGivenBackAtOnce though somebody else, such as a child that is just being started, still holds its
+// lock open.
 func TestADirectoryIsGivenBackAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -157,7 +158,8 @@ func TestADirectoryIsGivenBackAtOnce(t *testing.T) {
 	}
 }
 
-// TestAnyPrefixOfAFileGivesWholeRecords: a crash may cut a file anywhere, and leave zeros or rubbish where the rest should be.
+// TestAnyPrefixOfAFileGivesWholeRecords: a crash may cut a file anywhere, and leave zeros or rubbish where the rest
+// should be.
 func TestAnyPrefixOfAFileGivesWholeRecords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -199,7 +201,8 @@ func TestADamagedRecordCostsNoOther(t *testing.T) {
 	require.Equal(t, segments.Report{Damaged: 1, Aside: 1}, found)
 }
 
-// TestDamagedFilesAreKept: neither a file without a whole record nor one whose whole records are done with takes its content along.
+// TestDamagedFilesAreKept: neither a file without a whole record nor one whose whole records are done with takes its
+// content along.
 func TestDamagedFilesAreKept(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -89,7 +89,7 @@ func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, f Fault) {
 		case <-s.closed:
 		}
 	}
-	panic(http.ErrAbortHandler) // net/http closes the connection without an answer
+	panic(http.ErrAbortHandler) // net/http closes the connection without a response
 }
 
 func (s *Simulator) verifyTime(h http.Header) error {
@@ -166,5 +166,5 @@ func refuse(w http.ResponseWriter, status int, err error) {
 func respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // nobody is left to tell
+	_ = json.NewEncoder(w).Encode(body) // the client has gone
 }
