@@ -21,7 +21,7 @@ func TestWhyNotAsked(t *testing.T) {
 	require.Empty(t, ports.NotAskedReason(nil))
 }
 
-func TestWhomACallIsMadeFor(t *testing.T) {
+func TestRequestOfACall(t *testing.T) {
 	t.Parallel()
 	require.True(t, ports.RequestOf(t.Context()).IsZero())
 	inner := ports.WithRequest(ports.WithRequest(t.Context(), id.ID{1}), id.ID{2})

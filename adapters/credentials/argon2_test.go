@@ -125,7 +125,7 @@ func TestMalformedHashIsAnErrorThatHidesIt(t *testing.T) {
 	}
 }
 
-// TestFullQueue occupies every turn: who waits longer than the queue's patience, or his own, is asked to come again.
+// TestFullQueue occupies every turn: a caller that waits longer than the queue's timeout, or its own, gets a Retry-After.
 func TestFullQueue(t *testing.T) {
 	t.Parallel()
 	for name, timeout := range map[string]time.Duration{"queue": time.Hour, "caller": time.Second} {

@@ -40,7 +40,7 @@ func TestRFC6238(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestTheURIIsWhatAppsUnderstand(t *testing.T) {
+func TestTheURIOfAuthenticatorApps(t *testing.T) {
 	t.Parallel()
 	secret := credentials.OneTimeCodes{}.NewSecret()
 	key, err := otp.NewKeyFromURL(credentials.OneTimeCodes{}.URI("ops_kim-1", secret).Reveal())

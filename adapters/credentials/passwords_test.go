@@ -64,7 +64,7 @@ func TestAnOldHashIsRenewedButNeverInTheWay(t *testing.T) {
 	try("right-password", "v2$right-password")
 }
 
-func TestTroubleIsNoAnswer(t *testing.T) {
+func TestAFailureIsNoResult(t *testing.T) {
 	t.Parallel()
 	c := credentials.New(&hasher{matching: fault.New(fault.ServiceUnavailable)}, &memory.Users{})
 	ok, err := c.Check(t.Context(), auth.User{}, personal.NewSecret("x"))

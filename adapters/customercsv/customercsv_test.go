@@ -84,7 +84,7 @@ func TestAHeaderIsNeeded(t *testing.T) {
 	}
 }
 
-func TestWhatIsReadAheadIsNotConsumed(t *testing.T) {
+func TestReadAheadIsNotConsumed(t *testing.T) {
 	t.Parallel()
 	r, err := customercsv.NewReader(strings.NewReader("user_id,name,password\na,b,c\r\ndd,e,f\n"))
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestWhatIsReadAheadIsNotConsumed(t *testing.T) {
 	require.Equal(t, []int64{29, 36}, consumed)
 }
 
-func TestAFileThatBreaksOffSaysSo(t *testing.T) {
+func TestATruncatedFileIsAnError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("disk")
 	r, err := customercsv.NewReader(io.MultiReader(strings.NewReader("user_id,name,password\na,b,c\n"), iotest.ErrReader(broken)))
@@ -107,7 +107,7 @@ func TestAFileThatBreaksOffSaysSo(t *testing.T) {
 	}
 }
 
-func TestWhoReadsMayStop(t *testing.T) {
+func TestReadingMayStopEarly(t *testing.T) {
 	t.Parallel()
 	r, err := customercsv.NewReader(strings.NewReader("user_id,name,password\na,b,c\nd,e,f\n"))
 	require.NoError(t, err)

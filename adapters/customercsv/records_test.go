@@ -61,8 +61,8 @@ func readBytes(t *testing.T, raw []byte) []bulkimport.Row {
 	return rows
 }
 
-// TestWhatKoreanExcelWritesIsRead: CP949, with the first Korean text early or late in the file.
-func TestWhatKoreanExcelWritesIsRead(t *testing.T) {
+// TestFilesOfKoreanExcelAreRead: CP949, with the first Korean text early or late in the file.
+func TestFilesOfKoreanExcelAreRead(t *testing.T) {
 	t.Parallel()
 	for _, before := range []int{0, 20_000} {
 		text := "user_id,name,password\r\n" + strings.Repeat("ascii,Kim,x\r\n", before) + "hong,\"홍, 길동\",똠방각하\r\n"
@@ -89,7 +89,7 @@ func TestAFileHasOneCharset(t *testing.T) {
 	require.Error(t, rows[len(rows)-1].Bad)
 }
 
-func TestUTF16SaysWhatToDo(t *testing.T) {
+func TestUTF16IsAClearError(t *testing.T) {
 	t.Parallel()
 	for _, little := range []bool{true, false} {
 		for _, mark := range []string{"\uFEFF", ""} {

@@ -162,8 +162,8 @@ func TestARemovedKeyIsNotRememberedByALateVerification(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.TokenInvalid))
 }
 
-// TestNoTokenMakesUsCallAnybody has tokens that point to a key server; it must not be asked.
-func TestNoTokenMakesUsCallAnybody(t *testing.T) {
+// TestNoTokenCausesACall has tokens that point to a key server; it must not be asked.
+func TestNoTokenCausesACall(t *testing.T) {
 	t.Parallel()
 	called := false
 	evil := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))

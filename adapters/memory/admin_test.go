@@ -34,7 +34,7 @@ func TestExactSearches(t *testing.T) {
 	portstest.ExactSearches(t, func(_ *testing.T) ports.ExactSearches { return &memory.ExactSearches{} })
 }
 
-func TestAccountIntake(t *testing.T) {
+func TestAccountImport(t *testing.T) {
 	t.Parallel()
 	portstest.AccountImport(t, registry)
 }

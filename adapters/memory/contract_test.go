@@ -224,7 +224,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	portstest.IdempotencyKeys(t, func(*testing.T) ports.IdempotencyKeys { return &memory.IdempotencyKeys{} })
 }
 
-func TestBooks(t *testing.T) {
+func TestReconciliationSource(t *testing.T) {
 	t.Parallel()
 	portstest.ReconciliationSource(t, func(*testing.T) portstest.Reconciliation {
 		orders := &memory.Orders{}
@@ -232,7 +232,7 @@ func TestBooks(t *testing.T) {
 	})
 }
 
-func TestBookRuns(t *testing.T) {
+func TestReconciliationRuns(t *testing.T) {
 	t.Parallel()
 	portstest.ReconciliationRuns(t, func(*testing.T) portstest.Running {
 		return portstest.Running{Runs: &memory.ReconciliationRuns{}, Orders: &memory.Orders{}}

@@ -36,7 +36,7 @@ func (f *Instances) All() []operations.Instance {
 	return append([]operations.Instance(nil), f.all...)
 }
 
-var errDead = errors.New("memory: nobody listens")
+var errDead = errors.New("memory: nothing listens")
 
 // Status implements ports.Instances.
 func (f *Instances) Status(ctx context.Context, i operations.Instance) (operations.Status, error) {

@@ -97,10 +97,10 @@ func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	switch {
 	case from == gobreaker.StateClosed && to == gobreaker.StateOpen:
 		b.alerts.Raise(context.Background(), alert.Alert{
-			Kind: alert.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server answers again",
+			Kind: alert.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server responds again",
 		})
 	case to == gobreaker.StateClosed:
-		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName, Note: "results are told again"})
+		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName, Note: "results are delivered again"})
 	}
 }
 

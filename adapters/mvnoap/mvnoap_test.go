@@ -40,7 +40,7 @@ func now() time.Time { return noon }
 
 func secret(text string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// quiet is what a client needs when nobody looks.
+// silentDeps returns what a client needs when logs and metrics do not matter.
 func silentDeps() mvnoap.Deps {
 	return mvnoap.Deps{Now: now, Log: slog.New(slog.DiscardHandler), Alerts: &memory.Alerts{}}
 }
@@ -64,7 +64,7 @@ func simulate(t *testing.T) (*mvnoapsim.Simulator, string) {
 	return sim, srv.URL
 }
 
-// serve answers the address of a handler and the count of its requests.
+// serve returns the address of a handler and the count of its requests.
 func serve(t *testing.T, h http.HandlerFunc) (string, *atomic.Int64) {
 	t.Helper()
 	var n atomic.Int64
@@ -278,7 +278,7 @@ func TestStatusDecides(t *testing.T) {
 	}
 }
 
-func TestNoAnswerIsTriedAgain(t *testing.T) {
+func TestNoResponseIsRetried(t *testing.T) {
 	t.Parallel()
 	item := billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})
 	sim, url := simulate(t)
@@ -300,7 +300,7 @@ func TestNoAnswerIsTriedAgain(t *testing.T) {
 		connect(t, dead, secret("one")).BillResults().Publish(t.Context(), item))
 }
 
-func TestTraceGoesAlongAndLogsNameNobody(t *testing.T) {
+func TestTheTraceIsSentAndLogsHaveNoPersonalData(t *testing.T) {
 	t.Parallel()
 	seen := make(chan http.Header, 2)
 	url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -19,9 +19,9 @@ import (
 	"phonebill/ports"
 )
 
-// TestAnOutageCostsResultsNothing: the AP server is dead for two hours while 60 lines have a result for it. It hears of
+// TestAnOutageLosesNoResult: the AP server is dead for two hours while 60 lines have a result for it. It hears of
 // few attempts, no result is parked, and all arrive by themselves soon after it is back.
-func TestAnOutageCostsResultsNothing(t *testing.T) {
+func TestAnOutageLosesNoResult(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ap := &receiver{status: http.StatusBadGateway}
@@ -66,7 +66,7 @@ func TestAnOutageCostsResultsNothing(t *testing.T) {
 	})
 }
 
-// TestRetryAfterIsRespected: whom the receiver sends away comes back when it said, and nobody else before.
+// TestRetryAfterIsRespected: after a Retry-After there is no attempt before that time.
 func TestRetryAfterIsRespected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

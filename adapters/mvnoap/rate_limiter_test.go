@@ -17,7 +17,7 @@ import (
 	"phonebill/ports"
 )
 
-// paced answers a publisher of so many results a second to a receiver that takes everything.
+// limitedPublisher returns a publisher of so many results a second to a receiver that accepts everything.
 func limitedPublisher(t *testing.T, perSecond int) (ports.Publisher[ports.ChangeResult], *receiver) {
 	t.Helper()
 	r := &receiver{status: http.StatusOK}
@@ -27,7 +27,7 @@ func limitedPublisher(t *testing.T, perSecond int) (ports.Publisher[ports.Change
 	return c.ChangeResults(), r
 }
 
-func TestResultsAreToldAtThePaceThatIsSet(t *testing.T) {
+func TestResultsAreSentAtTheConfiguredRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 10)
@@ -49,7 +49,7 @@ func TestResultsAreToldAtThePaceThatIsSet(t *testing.T) {
 	})
 }
 
-func TestATurnThatIsFarAwayIsNotWaitedFor(t *testing.T) {
+func TestADistantTurnIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 1)
@@ -69,7 +69,7 @@ func TestATurnThatIsFarAwayIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesIsToldNothing(t *testing.T) {
+func TestACancelledAttemptSendsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 1)
@@ -82,7 +82,7 @@ func TestWhoLeavesIsToldNothing(t *testing.T) {
 	})
 }
 
-func TestWithoutARateNobodyWaits(t *testing.T) {
+func TestWithoutARateNoAttemptWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p, ap := limitedPublisher(t, 0)
@@ -119,7 +119,7 @@ func TestTheTurnIsPartOfTheAttempt(t *testing.T) {
 	})
 }
 
-// hanging is a receiver that never answers.
+// hanging is a receiver that never responds.
 type hanging struct{}
 
 func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -127,7 +127,7 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// TestATurnIsGivenBack: those who leave while they wait slow down nobody, and who has left before takes none.
+// TestATurnIsGivenBack: attempts cancelled while they wait delay no other, and one cancelled before takes no turn.
 func TestATurnIsGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

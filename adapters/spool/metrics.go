@@ -48,7 +48,7 @@ func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
 			}
 			return now().Sub(s.Oldest).Seconds()
 		}),
-		gauge("left_folders", "Folders of the spool that others have left with rows, and that nobody has taken over yet.",
+		gauge("left_folders", "Folders of the spool with rows of ended processes, not taken over yet.",
 			func(s State) float64 { return float64(s.Folders) }),
 	}
 }

@@ -58,8 +58,8 @@ func TestTheSpoolHoldsTenMinutes(t *testing.T) {
 	require.Positive(t, fault.From(err).RetryAfter())
 }
 
-// TestADamagedSpoolIsKeptAndToldOf: its disk gives back nothing that makes sense.
-func TestADamagedSpoolIsKeptAndToldOf(t *testing.T) {
+// TestADamagedSpoolIsKeptAndReported: its disk gives back nothing that makes sense.
+func TestADamagedSpoolIsKeptAndReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)

@@ -169,7 +169,7 @@ func TestIsAStore(t *testing.T) {
 	portstest.Inquiries(t, func(t *testing.T) ports.Inquiries { t.Helper(); return newWorld(t) })
 }
 
-func TestWithTheStoreAwayHistoryWaitsAndComesInOrder(t *testing.T) {
+func TestWithTheStoreDownHistoryWaitsAndIsStoredInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)
@@ -202,7 +202,7 @@ func TestWithTheStoreAwayHistoryWaitsAndComesInOrder(t *testing.T) {
 	require.Len(t, w.store.added, 1201, "the store is asked again")
 }
 
-func TestAStoreThatHangsCostsThePatienceOnce(t *testing.T) {
+func TestAStoreThatHangsCostsOneTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -225,9 +225,9 @@ func TestAStoreThatHangsCostsThePatienceOnce(t *testing.T) {
 	})
 }
 
-// TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled before anything is: the customer must have time left for the last
+// TestAHangingStoreIsDetectedByUnfinishedRows before anything is: the customer must have time left for the last
 // good copy.
-func TestAStoreThatHangsIsFoundOutByWhatCannotBeSpooled(t *testing.T) {
+func TestAHangingStoreIsDetectedByUnfinishedRows(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -284,8 +284,8 @@ func TestUnfinishedInquiriesAndMistakesAreNotSpooled(t *testing.T) {
 	require.Zero(t, w.State())
 }
 
-// TestNobodyWorksOnWhatWasAnswered: the unfinished row, whose Add was given up, is in the store; its answer waits here.
-func TestNobodyWorksOnWhatWasAnswered(t *testing.T) {
+// TestNoWorkerClaimsACompletedInquiry: the unfinished row, whose Add was given up, is in the store; its answer waits here.
+func TestNoWorkerClaimsACompletedInquiry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	final := answered(portstest.Line(1))
@@ -312,7 +312,7 @@ func TestNobodyWorksOnWhatWasAnswered(t *testing.T) {
 	require.Len(t, due, 1)
 }
 
-func TestARowThatTheStoreHatesIsPutAside(t *testing.T) {
+func TestARowThatTheStoreRefusesIsPutAside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)
@@ -370,7 +370,7 @@ func TestNothingPersonalIsOnDisk(t *testing.T) {
 	require.NoError(t, w.Close())
 	right := w.keys
 	w.keys = newKeys(t)
-	require.Error(t, w.open(0), "sealed with another keyring: somebody must look")
+	require.Error(t, w.open(0), "sealed with another keyring: a person must look")
 	w.keys = right
 	require.NoError(t, w.open(0))
 	require.Equal(t, 1, w.State().Rows)
@@ -395,7 +395,7 @@ func TestProcessesOfOneMachineShareADirectory(t *testing.T) {
 	require.NoError(t, second.Close())
 }
 
-func TestATornEndIsTold(t *testing.T) {
+func TestATornEndIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store.set(true, false)

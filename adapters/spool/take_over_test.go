@@ -24,9 +24,9 @@ func (w *world) another(t *testing.T) *spool.Inquiries {
 	return other
 }
 
-// TestWhatAProcessLeftIsTakenOver: of two processes one is gone for good, during an outage. The other one brings all
+// TestRowsOfAnEndedProcessAreTakenOver: of two processes one is gone for good, during an outage. The other one brings all
 // rows in, its own first, and says that all is well when they are, not before.
-func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
+func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)
@@ -61,7 +61,7 @@ func TestWhatAProcessLeftIsTakenOver(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, last, got)
 	next := w.another(t)
-	require.Zero(t, next.State().Rows, "what is taken over is nobody else's")
+	require.Zero(t, next.State().Rows, "what is taken over belongs to no other")
 	require.NoError(t, next.Close())
 	require.NoError(t, w.Add(t.Context(), answered(portstest.Line(3))))
 	require.NotContains(t, w.raised(), alert.HistoryStored)
@@ -112,8 +112,8 @@ func TestFoldersAreTakenOverOneAtATime(t *testing.T) {
 	require.Len(t, stored, 1)
 }
 
-// TestWhatWasLeftBeforeTheStartIsTakenOver: one process comes where there were two.
-func TestWhatWasLeftBeforeTheStartIsTakenOver(t *testing.T) {
+// TestFoldersFromBeforeTheStartAreTakenOver: one process comes where there were two.
+func TestFoldersFromBeforeTheStartAreTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)
@@ -131,8 +131,8 @@ func TestWhatWasLeftBeforeTheStartIsTakenOver(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestWhatIsTakenOverWaitsOnWhenWeGo for the next process.
-func TestWhatIsTakenOverWaitsOnWhenWeGo(t *testing.T) {
+// TestTakenOverRowsWaitAfterAShutdown for the next process.
+func TestTakenOverRowsWaitAfterAShutdown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	other := w.another(t)
@@ -147,8 +147,8 @@ func TestWhatIsTakenOverWaitsOnWhenWeGo(t *testing.T) {
 	}
 }
 
-// TestWhatWasLeftAndCannotBeRead is told once, and nobody says that all is well; our own rows go on.
-func TestWhatWasLeftAndCannotBeRead(t *testing.T) {
+// TestUnreadableFoldersAreReported: one alert, and no all-clear; our own rows go on.
+func TestUnreadableFoldersAreReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	right := w.keys

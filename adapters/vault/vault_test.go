@@ -152,7 +152,7 @@ func TestStoredFormsAreVersioned(t *testing.T) {
 
 // Rows as the release before wrote them: 0 stands for what KOS had left out as well as for 0 won, and discount texts
 // may be torn.
-func TestRowsThatCannotTellNothingFromZero(t *testing.T) {
+func TestRowsThatDoNotDistinguishMissingFromZero(t *testing.T) {
 	t.Parallel()
 	v := open(t)
 	of := func(purpose, row string) []byte {

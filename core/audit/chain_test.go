@@ -107,7 +107,7 @@ func TestARowCannotBeTakenOutOrTwoSwapped(t *testing.T) {
 	})
 }
 
-func TestAChainGoesOnFromItsHead(t *testing.T) {
+func TestAChainContinuesFromItsHead(t *testing.T) {
 	t.Parallel()
 	var c audit.Chain
 	first := c.Next(id.ID{1}, audit.Entry{At: now, Actor: "a"})
@@ -162,7 +162,7 @@ func TestACutChainIsFoundByItsCheckpoint(t *testing.T) {
 		require.ErrorAs(t, err, &broken)
 		require.Equal(t, rows[keep].Writer, broken.Writer)
 		require.Equal(t, rows[keep].Seq, broken.Seq)
-		// Rewritten from some row on, with all hashes made anew by somebody who has the keys: whole, but not what was
+		// Rewritten from some row on, with all hashes made anew with the keys: whole, but not what was
 		// attested.
 		var c audit.Chain
 		forged := slices.Clone(rows)
@@ -256,8 +256,8 @@ func chain(writer byte, n, keyed int) []audit.Row {
 	return rows
 }
 
-// TestARowThatSomebodyMadeWithoutTheKeyIsFound: its own hash is right, as SHA-256 is for everybody.
-func TestARowThatSomebodyMadeWithoutTheKeyIsFound(t *testing.T) {
+// TestARowForgedWithoutTheKeyIsFound: its own hash is right, because SHA-256 needs no key.
+func TestARowForgedWithoutTheKeyIsFound(t *testing.T) {
 	t.Parallel()
 	rows := chain(1, 3, 1)
 	end := audit.ChainAt(audit.Head{Writer: id.ID{1}, Seq: 3, Hash: rows[2].Hash})

@@ -122,7 +122,7 @@ func (c Checkpoint) Statement() []byte {
 }
 
 // Anchor is what is known of the log from elsewhere: a file, another machine's log. Without one, a log that was emptied
-// and begun anew cannot be told from a young one.
+// and begun anew looks like a young one.
 type Anchor struct {
 	Checkpoints []Mark
 	Rows        []Head

@@ -144,9 +144,9 @@ func TestRefreshHasOneSuccessor(t *testing.T) {
 	require.Equal(t, auth.RefreshReplay, verdict)
 }
 
-// TestAnOlderReleasesRotationLeavesNoTime: what is not known counts as spent long ago, and what is known is not
+// TestARotationByAnOlderReleaseHasNoTime: what is not known counts as spent long ago, and what is known is not
 // mistaken.
-func TestAnOlderReleasesRotationLeavesNoTime(t *testing.T) {
+func TestARotationByAnOlderReleaseHasNoTime(t *testing.T) {
 	t.Parallel()
 	p, s := session()
 	for range 2 {

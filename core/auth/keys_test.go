@@ -99,7 +99,7 @@ func TestAKeyIsKnownBeforeItSignsAndAsLongAsItsTokensLive(t *testing.T) {
 			signer, ok := s.Signer(keys, clock)
 			require.True(t, ok)
 			require.True(t, published[signer.KeyID])
-			require.GreaterOrEqual(t, clock.Sub(seen[signer.KeyID]), s.Lead, "it signs before everybody can know it")
+			require.GreaterOrEqual(t, clock.Sub(seen[signer.KeyID]), s.Lead, "it signs before every verifier can know it")
 			signed[signer.KeyID] = clock
 			for kid, last := range signed {
 				if clock.Sub(last) < auth.DefaultSessions().Access {

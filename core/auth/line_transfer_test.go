@@ -46,7 +46,7 @@ func TestATransferNeedsAnotherPersonWithinADay(t *testing.T) {
 	require.False(t, wish.Waits(start.Add(day)))
 }
 
-func TestAHeldLineIsNamedMasked(t *testing.T) {
+func TestAHeldLineIsShownMasked(t *testing.T) {
 	t.Parallel()
 	n, err := line.Parse("01012345678")
 	require.NoError(t, err)
@@ -87,5 +87,5 @@ func TestAnInitialPasswordIsADuty(t *testing.T) {
 	newer := auth.Principal{Duties: []auth.Duty{"SOMETHING_NEWER"}}
 	require.ErrorIs(t, newer.Due([]auth.Duty{auth.ChangePassword}), fault.New(fault.PermissionDenied))
 	before := auth.User{UserID: "hong", InitialPassword: true}
-	require.Equal(t, 1, auth.User{}.Changed(before).Epoch, "tokens that tell of the duty die when it is done")
+	require.Equal(t, 1, auth.User{}.Changed(before).Epoch, "tokens that carry the duty are refused when it is done")
 }

@@ -95,7 +95,7 @@ func TestMayChange(t *testing.T) {
 		"operator promotes":                       {"ops", operators, customer, promoted(customer), fault.PermissionDenied},
 		"operator demotes staff":                  {"other", operators, operator, customer, fault.PermissionDenied},
 		"own account":                             {"ops", admins, operator, suspended(operator), fault.StateConflict},
-		"the command line is nobody's account":    {"", admins, operator, suspended(operator), ""},
+		"the command line has no account":         {"", admins, operator, suspended(operator), ""},
 		"rights that do not fit":                  {"boss", admins, customer, auth.User{UserID: "hong"}, fault.ValidationError},
 	} {
 		err := auth.MayChange(c.by, c.roles, c.before, c.after)

@@ -20,7 +20,7 @@ func TestKindsOfCodes(t *testing.T) {
 	}
 }
 
-func TestAClientCanTellANeededCodeFromAWrongOne(t *testing.T) {
+func TestClientsDistinguishAMissingCodeFromAWrongOne(t *testing.T) {
 	t.Parallel()
 	needed, wrong := fault.From(auth.FactorNeeded()), fault.From(auth.FactorWrong())
 	require.Equal(t, fault.SecondFactor, needed.Code())

@@ -48,7 +48,7 @@ func TestAddsUpLaw(t *testing.T) {
 }
 
 // What KOS leaves out is not 0: a sum with a hole in it is no sum, and says nothing against the total either.
-func TestWhatIsNotKnownIsNoSum(t *testing.T) {
+func TestNoSumOfUnknownAmounts(t *testing.T) {
 	t.Parallel()
 	won := func(n money.Won) *money.Won { return &n }
 	whole := bill.Bill{Total: 15_000, Charges: []bill.Item{{Amount: won(25_000)}}, Discounts: []bill.Item{{Amount: won(10_000)}}}
@@ -161,11 +161,11 @@ func TestFinal(t *testing.T) {
 		status bill.PaymentStatus
 		final  bool
 	}{
-		"paid, month over":    {october, bill.Paid, true},
-		"paid in advance":     {calendar.MonthOf(now), bill.Paid, false},
-		"unpaid, month over":  {october, bill.Unpaid, false},
-		"overdue":             {october, bill.Overdue, false},
-		"KOS tells no status": {october, "", false},
+		"paid, month over":     {october, bill.Paid, true},
+		"paid in advance":      {calendar.MonthOf(now), bill.Paid, false},
+		"unpaid, month over":   {october, bill.Unpaid, false},
+		"overdue":              {october, bill.Overdue, false},
+		"KOS states no status": {october, "", false},
 	} {
 		held := bill.Copy{Bill: bill.Bill{Month: c.month, Payment: bill.Payment{Status: c.status}}, AsOf: now}
 		require.Equal(t, c.final, held.Final(), name)

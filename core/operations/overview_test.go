@@ -19,7 +19,7 @@ func silent(name string, why operations.Trouble) operations.Answer {
 	return operations.Answer{Instance: operations.Instance{Service: "bill-inquiry", Name: name}, Trouble: why}
 }
 
-func TestHeardAndUnheard(t *testing.T) {
+func TestReachedAndUnreached(t *testing.T) {
 	t.Parallel()
 	a, b, c := from("a", operations.Status{}), silent("b", operations.TooSlow), from("c", operations.Status{})
 	require.Equal(t, []operations.Answer{a, c}, operations.Reached([]operations.Answer{a, b, c}))
@@ -38,9 +38,9 @@ func TestLedger(t *testing.T) {
 		budget int // 0 = no ledger
 		asked  bool
 	}{
-		"nobody is there":          {nil, 0, false},
-		"nobody answers":           {[]operations.Answer{silent("a", operations.NoConnection)}, 0, false},
-		"nobody has a budget":      {[]operations.Answer{from("a", operations.Status{})}, 0, false},
+		"no instance":              {nil, 0, false},
+		"no instance responds":     {[]operations.Answer{silent("a", operations.NoConnection)}, 0, false},
+		"no instance has a budget": {[]operations.Answer{from("a", operations.Status{})}, 0, false},
 		"one":                      {[]operations.Answer{from("a", status(7, true))}, 7, true},
 		"the first of equals":      {[]operations.Answer{from("a", status(7, true)), from("b", status(8, true))}, 7, true},
 		"who has no budget":        {[]operations.Answer{from("a", operations.Status{}), from("b", status(8, true))}, 8, true},
@@ -100,7 +100,7 @@ func TestQuotaSums(t *testing.T) {
 	require.True(t, q.IsSqueezed())
 }
 
-func TestTroublesHaveWords(t *testing.T) {
+func TestTroublesHaveTexts(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, trouble := range []operations.Trouble{operations.NoConnection, operations.TooSlow, operations.Refused, operations.BadAnswer} {

@@ -157,7 +157,7 @@ func (o Order) Apply(e Event) (Order, error) {
 // AnswerKind is the kind of KOS's answer to an attempt or to a question about one.
 type AnswerKind uint8
 
-// The kinds of answers.
+// The kinds of KOS's answers.
 const (
 	AnswerAccepted  AnswerKind = iota // done, or accepted for its effective date
 	AnswerRefused                     // a business answer: refused

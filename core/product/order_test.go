@@ -143,8 +143,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestAnOrderIsFinalSoonAfterKOSAnswersAgain however long it was silent: the gaps do not grow beyond half a minute.
-func TestAnOrderIsFinalSoonAfterKOSAnswersAgain(t *testing.T) {
+// TestAnOrderIsFinalSoonAfterKOSIsBack however long it was silent: the gaps do not grow beyond half a minute.
+func TestAnOrderIsFinalSoonAfterKOSIsBack(t *testing.T) {
 	t.Parallel()
 	o, at := dispatched(), now
 	var waits []time.Duration
@@ -256,9 +256,9 @@ func TestCheckedAndRefused(t *testing.T) {
 	require.ErrorIs(t, kos.FailureError(), fault.New(fault.ChangeDenied))
 }
 
-// TestAnyAnswersKeepTheOrderHonest throws random answers at an order: it is FAILED only after a refusal and COMPLETED
+// TestRandomAnswersKeepTheOrderConsistent throws random answers at an order: it is FAILED only after a refusal and COMPLETED
 // only after an acceptance, and it always has a time for its next step while it is neither final nor parked.
-func TestAnyAnswersKeepTheOrderHonest(t *testing.T) {
+func TestRandomAnswersKeepTheOrderConsistent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		o, at := dispatched(), now
@@ -312,7 +312,7 @@ func TestAnOrderIsTakenBackWhileKOSCannotHaveSeenIt(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
+func TestWaitingForKOSEndsWhenSent(t *testing.T) {
 	t.Parallel()
 	o := product.Order{State: product.Requested}.WaitForKOS(0, now)
 	require.True(t, o.WaitingForKOS)
@@ -326,8 +326,8 @@ func TestWhoWaitsForKOSIsHeldUntilItIsSent(t *testing.T) {
 	require.Zero(t, o.Sends)
 }
 
-// TestWhatTheLinesPlansTell: where KOS cannot be asked about a transaction, the plans of the line are judged (ADR 21).
-func TestWhatTheLinesPlansTell(t *testing.T) {
+// TestInferFromPlans: where KOS cannot be asked about a transaction, the plans of the line are judged (ADR 21).
+func TestInferFromPlans(t *testing.T) {
 	t.Parallel()
 	first := product.FirstOfNextMonth.Day(now)
 	o := dispatched()
@@ -364,9 +364,9 @@ func TestWhatTheLinesPlansTell(t *testing.T) {
 	}
 }
 
-// TestALineThatKOSKeepsFailingOnIsLeftAlone: calls that it gets are calls that others do not get. What may have been
+// TestALineThatKOSKeepsFailingOnIsAskedLessOften: calls that it gets are calls that others do not get. What may have been
 // sent waits no longer than the bound of S-RECOVERY allows.
-func TestALineThatKOSKeepsFailingOnIsLeftAlone(t *testing.T) {
+func TestALineThatKOSKeepsFailingOnIsAskedLessOften(t *testing.T) {
 	t.Parallel()
 	o, at, checks := product.Order{State: product.Requested, RequestedAt: now}, now, 0
 	for at.Before(now.Add(24 * time.Hour)) {

@@ -84,7 +84,7 @@ func TestAResolutionHasAnOutcomeAndAReason(t *testing.T) {
 	}
 }
 
-func TestWhatBecomesOfAResolvedOrder(t *testing.T) {
+func TestResolvedOrders(t *testing.T) {
 	t.Parallel()
 	parked := product.Order{State: product.Parked, Sends: 2, Reconciles: 9, KOSOrder: "K-1", NextAttemptAt: now.Add(-time.Hour), Fence: 7}
 	done, err := parked.Resolve(says("lee", product.OutcomeCompleted, why, now))

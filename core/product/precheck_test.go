@@ -58,7 +58,7 @@ func TestPreCheckAllCombinations(t *testing.T) {
 }
 
 // What KOS leaves out is said to be unknown: no date is made up, and neither is a withdrawal or another operator.
-func TestPreCheckOfWhatKOSLeavesOut(t *testing.T) {
+func TestPreCheckWithMissingFacts(t *testing.T) {
 	t.Parallel()
 	reason := func(p product.Plan, s *product.Scheduled) []string {
 		c := product.Customer{PlanCode: "NOW", OperatorCode: "MVNO", LineStatus: product.LineActive, Scheduled: s}

@@ -25,9 +25,9 @@ func endedOrder(s product.State) product.ReconciliationEntry {
 	}
 }
 
-// TestBooksWithKOS is the table of our states and KOS's answers, cell by cell: a kind, "" for agreement, "?" for no
+// TestJudgeAnswer is the table of our states and KOS's answers, cell by cell: a kind, "" for agreement, "?" for no
 // verdict.
-func TestBooksWithKOS(t *testing.T) {
+func TestJudgeAnswer(t *testing.T) {
 	t.Parallel()
 	const none, done, failed = "?", string(product.OursDoneKOSNot), string(product.OursFailedKOSHas)
 	answers := []product.AnswerKind{
@@ -69,7 +69,7 @@ func cell(d product.Difference, found, verdict bool) string {
 	}
 }
 
-func TestBooksWithTheLinesPlans(t *testing.T) {
+func TestJudgePlans(t *testing.T) {
 	t.Parallel()
 	const differs, failed = string(product.KOSPlanDiffers), string(product.OursFailedKOSHas)
 	scheduled := func(plan string, transaction byte) product.Customer {
@@ -84,14 +84,14 @@ func TestBooksWithTheLinesPlans(t *testing.T) {
 		completed, rejected, unsent string
 		completedFollowed, replaced string
 	}{
-		"in force":              {product.Customer{PlanCode: "5G"}, "", "?", "", "", ""},
-		"scheduled by us":       {scheduled("5G", 2), "", failed, failed, "", ""},
-		"scheduled by somebody": {scheduled("5G", 9), differs, "?", "", "?", ""},
-		"scheduled, unsigned":   {scheduled("5G", 0), "", "?", "", "", ""},
-		"scheduled, no more":    {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "5G"}}, "?", "?", "", "?", ""},
-		"another, no more":      {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "3G"}}, differs, "?", "", "?", ""},
-		"another is scheduled":  {scheduled("3G", 9), differs, "?", "", "?", ""},
-		"as before":             {product.Customer{PlanCode: "LTE"}, differs, "?", "", "?", ""},
+		"in force":             {product.Customer{PlanCode: "5G"}, "", "?", "", "", ""},
+		"scheduled by us":      {scheduled("5G", 2), "", failed, failed, "", ""},
+		"scheduled by another": {scheduled("5G", 9), differs, "?", "", "?", ""},
+		"scheduled, unsigned":  {scheduled("5G", 0), "", "?", "", "", ""},
+		"scheduled, no more":   {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "5G"}}, "?", "?", "", "?", ""},
+		"another, no more":     {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "3G"}}, differs, "?", "", "?", ""},
+		"another is scheduled": {scheduled("3G", 9), differs, "?", "", "?", ""},
+		"as before":            {product.Customer{PlanCode: "LTE"}, differs, "?", "", "?", ""},
 	} {
 		e := endedOrder(product.Completed)
 		require.Equal(t, c.completed, cell(e.JudgePlans(c.atKOS, evening)), name)
@@ -130,7 +130,7 @@ func TestOpenTooLong(t *testing.T) {
 	}
 }
 
-func TestBooksWithDeliveries(t *testing.T) {
+func TestJudgeDelivery(t *testing.T) {
 	t.Parallel()
 	const notDelivered, wrongly = product.NotDelivered, product.DeliveredWrongly
 	at := func(hours int) time.Time { return evening.Add(time.Duration(-hours) * time.Hour) }
@@ -143,7 +143,7 @@ func TestBooksWithDeliveries(t *testing.T) {
 		make func(e *product.ReconciliationEntry)
 		want []product.DifferenceKind
 	}{
-		"told":             {func(*product.ReconciliationEntry) {}, nil},
+		"delivered":        {func(*product.ReconciliationEntry) {}, nil},
 		"parked":           {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Parked} }, []product.DifferenceKind{notDelivered}},
 		"never due":        {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.None} }, []product.DifferenceKind{notDelivered}},
 		"pending for long": {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Pending} }, []product.DifferenceKind{notDelivered}},
@@ -160,7 +160,7 @@ func TestBooksWithDeliveries(t *testing.T) {
 		"overtaken":         {before(delivery.Delivered, 1, at(0)), []product.DifferenceKind{wrongly}},
 		"one is pending":    {before(delivery.Pending, 1, time.Time{}), []product.DifferenceKind{wrongly}},
 		"one is parked":     {before(delivery.Parked, 1, time.Time{}), nil},
-		"one is told again": {func(e *product.ReconciliationEntry) {
+		"one is replayed": {func(e *product.ReconciliationEntry) {
 			before(delivery.Pending, 1, time.Time{})(e)
 			e.Previous.ReplayedAt = at(0)
 		}, nil},

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/sealing"
 )
 
-func TestNoTwoPlacesLookAlike(t *testing.T) {
+func TestPlacesHaveDistinctData(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, p := range []sealing.Place{

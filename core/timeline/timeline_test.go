@@ -55,8 +55,8 @@ func completed(from freshness.Source) bill.Inquiry {
 	return bill.Inquiry{Status: bill.Completed, Source: from, ProcessedAt: at(1), AsOf: at(-60), Attempts: 1}
 }
 
-// TestTheCacheChoiceIsTold: why an inquiry was answered with what it was answered with.
-func TestTheCacheChoiceIsTold(t *testing.T) {
+// TestTheSourceOfTheResultIsInTheTimeline: why an inquiry got its result from there.
+func TestTheSourceOfTheResultIsInTheTimeline(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		row    bill.Inquiry
@@ -142,8 +142,8 @@ func TestInquiriesThatDoNotSucceed(t *testing.T) {
 	}
 }
 
-// TestACallTellsItsWaitItsBreakerAndItsVerdict: the wait stands before the call when it was long.
-func TestACallTellsItsWaitItsBreakerAndItsVerdict(t *testing.T) {
+// TestACallEventHasWaitBreakerAndResult: the wait stands before the call when it was long.
+func TestACallEventHasWaitBreakerAndResult(t *testing.T) {
 	t.Parallel()
 	q := inquiry(completed(freshness.FromKOS))
 	long, short := call("bill.inquiry", "TIMEOUT", 0.9), call("made.up", "E103", 1)
@@ -169,7 +169,7 @@ func TestACallTellsItsWaitItsBreakerAndItsVerdict(t *testing.T) {
 	require.Equal(t, "99", s.Events[3].Facts["waitedMs"])
 }
 
-func TestTellingsAreTold(t *testing.T) {
+func TestDeliveriesAreInTheTimeline(t *testing.T) {
 	t.Parallel()
 	q := inquiry(completed(freshness.FromCache))
 	q.Deliveries = timeline.Deliveries{ReplayedAt: at(50), Attempts: []delivery.AttemptRecord{
@@ -199,8 +199,8 @@ func order(state product.State, steps ...timeline.Step) timeline.Order {
 	}
 }
 
-// TestTheStatesOfAnOrderAreTold, each transition for itself: what happened is in the pair, not in the state.
-func TestTheStatesOfAnOrderAreTold(t *testing.T) {
+// TestTheStatesOfAnOrderAreInTheTimeline, each transition for itself: what happened is in the pair, not in the state.
+func TestTheStatesOfAnOrderAreInTheTimeline(t *testing.T) {
 	t.Parallel()
 	withNote := func(s timeline.Step) timeline.Step { s.Note = "OPEN"; return s }
 	coded := func(s timeline.Step, code string) timeline.Step { s.Code = code; return s }
@@ -272,7 +272,7 @@ func TestTheStatesOfAnOrderAreTold(t *testing.T) {
 	}
 }
 
-func TestWhatAnOrderTellsBeside(t *testing.T) {
+func TestFactsOfAnOrdersTimeline(t *testing.T) {
 	t.Parallel()
 	begin, sent := step(0, product.Requested, 0), step(1, product.Dispatched, 1)
 	s := order(product.Unknown, begin, sent, step(2, product.Unknown, 1)).Timeline()
@@ -292,7 +292,7 @@ func TestWhatAnOrderTellsBeside(t *testing.T) {
 	require.Contains(t, event(t, order(product.Rejected, begin, step(1, product.Rejected, 0)).Timeline(), timeline.Failed).Text, "미납 요금")
 }
 
-// TestAnOrderThatTimedOutAndAPersonEnded: five books, one story.
+// TestAnOrderThatTimedOutAndAPersonEnded: all sources in one timeline.
 func TestAnOrderThatTimedOutAndAPersonEnded(t *testing.T) {
 	t.Parallel()
 	end := step(100, product.Completed, 1)
@@ -364,7 +364,7 @@ func TestRepeatedChecksAreOneEvent(t *testing.T) {
 	require.Equal(t, map[int]string{4: "2000 until " + at(2001).Format(time.RFC3339), 5: "2001 until " + last}, counts)
 }
 
-func TestWhoTookAnOrderBackIsTold(t *testing.T) {
+func TestTheCancellerIsInTheTimeline(t *testing.T) {
 	t.Parallel()
 	for note, source := range map[string]timeline.Source{"": timeline.Request, "STAFF": timeline.Staff} {
 		events := timeline.Order{

@@ -14,7 +14,7 @@ import (
 // Alerts is the suite of ports.Alerts. received returns how many alerts of a kind a person could have received.
 func Alerts(t *testing.T, open func(t *testing.T) (alerts ports.Alerts, received func(alert.Kind) int)) {
 	t.Helper()
-	t.Run("everything is told, also for a caller who has left", func(t *testing.T) {
+	t.Run("every alert is raised, also for a caller that has gone", func(t *testing.T) {
 		t.Parallel()
 		alerts, received := open(t)
 		gone, cancel := context.WithCancel(t.Context())

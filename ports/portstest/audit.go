@@ -131,7 +131,7 @@ func Audit(t *testing.T, open func(t *testing.T) AuditFixture) {
 // Signer is the suite of ports.Signer; other is one with other keys.
 func Signer(t *testing.T, open func(t *testing.T) (signer, other ports.Signer)) {
 	t.Helper()
-	t.Run("it knows its own signatures and nobody else's", func(t *testing.T) {
+	t.Run("it knows its own signatures and no other's", func(t *testing.T) {
 		t.Parallel()
 		signer, other := open(t)
 		keyID, signature, err := signer.Sign(t.Context(), []byte("statement"))

@@ -189,7 +189,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		})
 		change(func(*auth.User) {}) // nothing changed: no new version
 	})
-	t.Run("a refused change stores nothing, and nobody is invented", func(t *testing.T) {
+	t.Run("a refused change stores nothing, and makes no account", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))
@@ -217,7 +217,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		require.NoError(t, err)
 		require.Equal(t, user.Lines, got.Lines)
 	})
-	t.Run("login time and hash change alone, and nobody is invented", func(t *testing.T) {
+	t.Run("login time and hash change alone, and make no account", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))
@@ -309,7 +309,7 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 			require.Equal(t, session(n), got)
 		}
 	})
-	t.Run("change stores and answers what was decided, and Get sees it at once", func(t *testing.T) {
+	t.Run("change stores and returns what was decided, and Get sees it at once", func(t *testing.T) {
 		t.Parallel()
 		sessions, want := open(t), session(1)
 		begin(t, sessions, want)

@@ -65,7 +65,7 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 			"id":                    {auth.AccountFilter{UserID: "user02"}, []auth.UserID{"user02"}},
 			"id, other case":        {auth.AccountFilter{UserID: "USER02"}, []auth.UserID{"user02"}},
 			"id, other customer":    {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
-			"id, his line":          {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
+			"id, its line":          {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
 			"id, other line":        {auth.AccountFilter{UserID: "user02", Line: Line(3)}, []auth.UserID{}},
 			"unknown id":            {auth.AccountFilter{UserID: "nobody"}, []auth.UserID{}},
 			"customer":              {auth.AccountFilter{CustomerID: "c-1"}, []auth.UserID{"user02", "user03"}},
@@ -75,7 +75,7 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 			"line and status":       {auth.AccountFilter{Line: Line(3), Status: auth.Suspended}, []auth.UserID{"user03"}},
 			"line and other status": {auth.AccountFilter{Line: Line(4), Status: auth.Suspended}, []auth.UserID{}},
 			"status":                {auth.AccountFilter{Status: auth.Suspended}, []auth.UserID{"user03"}},
-			"nobody is locked":      {auth.AccountFilter{Status: auth.LockedOut}, []auth.UserID{}},
+			"none is locked":        {auth.AccountFilter{Status: auth.LockedOut}, []auth.UserID{}},
 		} {
 			c.f.Now, c.f.Page, c.f.Size = start, 1, 10
 			found, total, err := r.Accounts.Search(t.Context(), c.f)
@@ -124,7 +124,7 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 		require.Empty(t, search(start.Add(policy.LockFor), ""))
 		byID, _, err := r.Accounts.Search(t.Context(), auth.AccountFilter{UserID: "user01", Now: start, Page: 1, Size: 1})
 		require.NoError(t, err)
-		require.Equal(t, start.Add(policy.LockFor), byID[0].LockedUntil, "every search tells of locks")
+		require.Equal(t, start.Add(policy.LockFor), byID[0].LockedUntil, "every search shows locks")
 	})
 }
 
@@ -171,7 +171,7 @@ func AccountImport(t *testing.T, open func(t *testing.T) Registry) {
 		require.NoError(t, err)
 		require.True(t, got.InitialPassword)
 	})
-	t.Run("who holds lines is told, and no load takes a held line", func(t *testing.T) {
+	t.Run("the holders of lines are found, and no import takes a held line", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)
 		require.NoError(t, r.Users.Create(t.Context(), person(1)))

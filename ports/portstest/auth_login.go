@@ -87,7 +87,7 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		require.False(t, failed(t, guesses, hong(), end))
 		requireAttempts(t, guesses, hong(), auth.Attempts{Failures: 1})
 	})
-	t.Run("an unlock clears the id and all its devices, nobody else's, and keeps what is being judged", func(t *testing.T) {
+	t.Run("an unlock clears the id and its devices, no other's, and keeps what is being judged", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		other := auth.Subject{UserID: "kim12345"}
@@ -159,7 +159,7 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		})
 		requireAttempts(t, guesses, hong(), auth.Attempts{Pending: policy.Failures, PendingUntil: start.Add(policy.Judging)})
 	})
-	t.Run("the sweep forgets what nobody needs, a few at a time", func(t *testing.T) {
+	t.Run("the sweep deletes what is not needed, a few at a time", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		day := start.Add(24 * time.Hour)
@@ -261,7 +261,7 @@ func Devices(t *testing.T, devices ports.Devices) {
 	require.Equal(t, cookie.Tag, devices.Mint(hong, numbered(8)).Tag)
 	require.NotEqual(t, cookie.Tag, devices.Mint(kim, numbered(7)).Tag)
 	_, ok = devices.Read(kim, cookie.Value)
-	require.False(t, ok, "somebody else's cookie")
+	require.False(t, ok, "another user's cookie")
 	require.True(t, devices.Names(hong.UserID, cookie.Value))
 	require.False(t, devices.Names(kim.UserID, cookie.Value))
 	require.True(t, devices.Names("HONG1234", cookie.Value), "the case of an id makes no difference")
@@ -273,7 +273,7 @@ func Devices(t *testing.T, devices ports.Devices) {
 		_, ok = devices.Read(hong, personal.NewSecret(bad))
 		require.False(t, ok, bad)
 		if devices.Names(kim.UserID, personal.NewSecret(bad)) {
-			require.Fail(t, "names somebody", bad)
+			require.Fail(t, "names a user", bad)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 			require.Equal(t, want, used)
 		}
 	})
-	t.Run("nobody becomes staff while his factor goes", func(t *testing.T) {
+	t.Run("no account becomes staff while its factor is removed", func(t *testing.T) {
 		t.Parallel()
 		for range 10 {
 			factors, users := open(t)

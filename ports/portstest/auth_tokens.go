@@ -39,7 +39,7 @@ func RevocationFeed(
 		require.Len(t, epochs, len(received.Revocations), "each once")
 		return received, epochs
 	}
-	t.Run("it tells which sessions ended and whose rights changed, by its own clock", func(t *testing.T) {
+	t.Run("it lists ended sessions and changed rights, by its own clock", func(t *testing.T) {
 		t.Parallel()
 		users, sessions, _, feed := open(t)
 		require.NoError(t, users.Create(t.Context(), Owner()))

@@ -37,7 +37,7 @@ func Bills(t *testing.T, open func(t *testing.T) (ports.Bills, ports.Epochs)) {
 			require.Equal(t, want, got)
 		}
 	})
-	t.Run("the newest telling is the latest, in whatever order they come, and all are kept", func(t *testing.T) {
+	t.Run("the newest copy is the latest, in whatever order they come, and all are kept", func(t *testing.T) {
 		t.Parallel()
 		bills, _ := open(t)
 		copies := make([]bill.Copy, 4)
@@ -82,7 +82,7 @@ func Bills(t *testing.T, open func(t *testing.T) (ports.Bills, ports.Epochs)) {
 		}
 		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(1)))
 		_, err := bills.Latest(t.Context(), Line(1), Month())
-		require.NoError(t, err, "told at the epoch, not before")
+		require.NoError(t, err, "stated at the epoch, not before")
 		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(2)))
 		_, err = bills.Latest(t.Context(), Line(1), Month())
 		requireFault(t, fault.ResourceNotFound, err)
@@ -181,7 +181,7 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		require.NoError(t, err)
 		require.Empty(t, remaining)
 	})
-	t.Run("a final answer that is added was told first, whatever a worker has found since", func(t *testing.T) {
+	t.Run("a final inquiry that is added was shown first, whatever a worker has stored since", func(t *testing.T) {
 		t.Parallel()
 		inquiries, q := open(t), inquiry(1, Line(1))
 		require.NoError(t, inquiries.Add(t.Context(), q))
@@ -232,7 +232,7 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		second := claim(after(71))
 		require.Len(t, second, 1)
 		require.EqualValues(t, 2, second[0].Fence)
-		require.Equal(t, 2, second[0].Attempts, "whoever claimed it first may have asked and died")
+		require.Equal(t, 2, second[0].Attempts, "the first worker may have asked and died")
 		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(), first[0].Fail(fault.ServiceUnavailable, after(72))))
 		require.NoError(t, inquiries.Save(t.Context(), second[0].Fail(fault.ServiceUnavailable, after(72))))
 		require.Empty(t, claim(after(1000)), "final")

@@ -27,7 +27,7 @@ func RaisedEpochs(t *testing.T, open func(t *testing.T) (ports.Epochs, ports.Rai
 		require.Len(t, received, len(raised), "a line once")
 		return received, asOf
 	}
-	t.Run("what was raised since is told, with its newest epoch, and not for ever", func(t *testing.T) {
+	t.Run("what was raised since is listed, with its newest epoch, and not for ever", func(t *testing.T) {
 		t.Parallel()
 		epochs, feed, vault := open(t)
 		received, asOf := ask(t, feed, time.Time{})
@@ -45,10 +45,10 @@ func RaisedEpochs(t *testing.T, open func(t *testing.T) (ports.Epochs, ports.Rai
 		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(2)))
 		require.NoError(t, epochs.Raise(t.Context(), Line(2), after(2)))
 		received, _ = ask(t, feed, asOf)
-		require.Len(t, received, 1, "what raises nothing is not told")
+		require.Len(t, received, 1, "what raises nothing is not listed")
 		require.True(t, received[index(vault, Line(2))].Equal(after(2)))
 		received, _ = ask(t, feed, time.Time{})
-		require.Len(t, received, 2, "who comes later is told all")
+		require.Len(t, received, 2, "a later caller gets all")
 	})
 	t.Run("who asks again and again misses nothing", func(t *testing.T) {
 		t.Parallel()

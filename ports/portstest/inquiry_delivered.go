@@ -39,7 +39,7 @@ func DeliveredInquiries(t *testing.T, open func(t *testing.T) (ports.Inquiries, 
 			require.Equal(t, worked, got)
 		})
 	}
-	t.Run("an answer that nobody was told gives way, and the other one is delivered", func(t *testing.T) {
+	t.Run("an undelivered result is replaced, and the new one is delivered", func(t *testing.T) {
 		t.Parallel()
 		inquiries, _, outbox := open(t)
 		q := inquiry(1, Line(1))

@@ -57,7 +57,7 @@ func Customers(t *testing.T, open func(t *testing.T) (ports.Customers, ports.Epo
 		}
 		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(1)))
 		_, err := customers.Latest(t.Context(), Line(1))
-		require.NoError(t, err, "told at the epoch, not before")
+		require.NoError(t, err, "stated at the epoch, not before")
 		require.NoError(t, epochs.Raise(t.Context(), Line(1), after(2)))
 		_, err = customers.Latest(t.Context(), Line(1))
 		requireFault(t, fault.ResourceNotFound, err)
@@ -127,7 +127,7 @@ func Epochs(t *testing.T, open func(t *testing.T) ports.Epochs) {
 // Quota is the suite of ports.Quota. open returns one or more instances that share one ledger.
 func Quota(t *testing.T, open func(t *testing.T, w quota.Window) []ports.Quota) {
 	t.Helper()
-	t.Run("of many at once the budget is admitted and the rest told when to come again", func(t *testing.T) {
+	t.Run("of many at once the budget is admitted and the rest get a retry time", func(t *testing.T) {
 		t.Parallel()
 		window := quota.Window{Budget: 7, Per: time.Hour}
 		instances := open(t, window)

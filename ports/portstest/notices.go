@@ -27,7 +27,7 @@ func noticeID(n product.Notice) id.ID { return n.Order.ID }
 // Notices is the suite of ports.Notices.
 func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)) {
 	t.Helper()
-	t.Run("what ends is to be told, however it ends", func(t *testing.T) {
+	t.Run("every order that ends has a notice", func(t *testing.T) {
 		t.Parallel()
 		notices, orders := open(t)
 		done := ended(t, orders, 1, 103, product.Completed)
@@ -49,7 +49,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		require.Empty(t, claim(209, 10), "leased")
 		require.Len(t, claim(210, 10), 3, "who claimed them has died")
 	})
-	t.Run("told once, and a late worker changes nothing", func(t *testing.T) {
+	t.Run("notified once, and a late worker changes nothing", func(t *testing.T) {
 		t.Parallel()
 		notices, orders := open(t)
 		ended(t, orders, 1, 100, product.Completed)
@@ -69,7 +69,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		require.NoError(t, err)
 		require.Empty(t, claimed)
 	})
-	t.Run("what failed is told later", func(t *testing.T) {
+	t.Run("a failed notice is tried later", func(t *testing.T) {
 		t.Parallel()
 		notices, orders := open(t)
 		ended(t, orders, 1, 100, product.Rejected)
@@ -101,7 +101,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 // Notifier is the suite of ports.Notifier. received returns how often a customer could have been notified of an order.
 func Notifier(t *testing.T, open func(t *testing.T) (notifier ports.Notifier, received func(order id.ID) int)) {
 	t.Helper()
-	t.Run("every end is told, and told again when asked again", func(t *testing.T) {
+	t.Run("every end is notified, again on a second call", func(t *testing.T) {
 		t.Parallel()
 		notifier, received := open(t)
 		for n, state := range []product.State{product.Completed, product.Rejected, product.Cancelled} {

@@ -64,7 +64,7 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 		clear(all.All())
 		require.Equal(t, configured, all.All(), "the list is the caller's own")
 	})
-	t.Run("everything is told", func(t *testing.T) {
+	t.Run("the whole status is returned", func(t *testing.T) {
 		t.Parallel()
 		got, err := ask(WellInstance)
 		require.NoError(t, err)
@@ -88,7 +88,7 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 	})
 	t.Run("who is dead, or not configured", func(t *testing.T) {
 		t.Parallel()
-		for _, i := range []operations.Instance{configured[DeadInstance], {Service: status.Service, Name: "nobody:1"}} {
+		for _, i := range []operations.Instance{configured[DeadInstance], {Service: status.Service, Name: "nothing:1"}} {
 			_, err := all.Status(t.Context(), i)
 			require.Error(t, err)
 			require.NotErrorIs(t, err, ports.ErrRefused)

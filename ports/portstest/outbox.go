@@ -107,7 +107,7 @@ func claim[T any](t *testing.T, bag OutboxFixture[T], at time.Time) map[line.Num
 // Outbox is the suite of ports.Outbox.
 func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 	t.Helper()
-	t.Run("an event tells its result, leased", func(t *testing.T) {
+	t.Run("an event has its result, leased", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		require.Empty(t, claim(t, bag, after(100)))
@@ -171,7 +171,7 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 			as(items[0], refused, delivery.Parked, time.Time{}), as(items[1], notAttempted, delivery.Pending, after(11))))
 		require.Equal(t, map[int64]id.ID{2: numbered(2), 3: numbered(3)}, sequenceOf(claim(t, bag, after(11))[Line(1)]))
 	})
-	t.Run("who comes late settles nothing, and nobody else suffers from it", func(t *testing.T) {
+	t.Run("a late worker settles nothing, and disturbs no other", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		bag.Final(t, 1, Line(1), after(1))
@@ -262,7 +262,7 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		require.Empty(t, page)
 		require.Zero(t, total)
 	})
-	t.Run("a settled event can be told again, under its number", func(t *testing.T) {
+	t.Run("a settled event can be replayed, under its number", func(t *testing.T) {
 		t.Parallel()
 		bag := open(t)
 		box, ok := bag.Outbox.(ports.Deliveries)

@@ -41,7 +41,7 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 		require.ElementsMatch(t, want, received())
 		require.Equal(t, 32, p.Ready(32))
 	})
-	t.Run("whatever became of the order is told", func(t *testing.T) {
+	t.Run("every outcome of an order is delivered", func(t *testing.T) {
 		t.Parallel()
 		p, received := open(t)
 		refused := event(1)

@@ -59,7 +59,7 @@ func entryID(e product.ReconciliationEntry) id.ID { return e.Order.ID }
 func ReconciliationSource(t *testing.T, open func(t *testing.T) Reconciliation) {
 	t.Helper()
 	t.Run("orders come as they became final, page by page", func(t *testing.T) { t.Parallel(); reconciliationPages(t, open(t)) })
-	t.Run("an entry tells of its delivery and its line", func(t *testing.T) { t.Parallel(); reconciliationEntries(t, open(t)) })
+	t.Run("an entry has its delivery and its line", func(t *testing.T) { t.Parallel(); reconciliationEntries(t, open(t)) })
 	t.Run("open orders", func(t *testing.T) { t.Parallel(); reconciliationOpen(t, open(t)) })
 }
 

@@ -16,7 +16,7 @@ import (
 // want.
 func Timelines(t *testing.T, open func(t *testing.T) (of ports.Timelines, known id.ID, want []timeline.EventType)) {
 	t.Helper()
-	t.Run("a story is told in order, as often as it is asked for", func(t *testing.T) {
+	t.Run("a timeline is in order, and repeatable", func(t *testing.T) {
 		t.Parallel()
 		of, known, want := open(t)
 		tl, err := of.ByRequest(t.Context(), known)

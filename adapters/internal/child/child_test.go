@@ -51,7 +51,7 @@ func TestStopAsksThenKills(t *testing.T) {
 	require.ErrorContains(t, deaf.Stop(impatient, time.Minute, syscall.SIGTERM), "was killed")
 }
 
-func TestEndedChildTellsHow(t *testing.T) {
+func TestEndedChildHasAnError(t *testing.T) {
 	t.Parallel()
 	p := shell(t, `echo ready; exit 3`)
 	<-p.Done()

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOneAfterTheOther(t *testing.T) {
+func TestOneDoPerKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue[string]
@@ -37,11 +37,11 @@ func TestOneAfterTheOther(t *testing.T) {
 	})
 }
 
-func TestTriesAgainWhenWokenOrAfterAWhile(t *testing.T) {
+func TestDoRetriesWhenWokenOrAfterThePoll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue[int]
-		q.Wake(1) // nobody waits
+		q.Wake(1) // nothing waits
 		began, tries := time.Now(), 0
 		go func() {
 			<-time.After(300 * time.Millisecond)
@@ -58,7 +58,7 @@ func TestTriesAgainWhenWokenOrAfterAWhile(t *testing.T) {
 	})
 }
 
-func TestPatienceEnds(t *testing.T) {
+func TestDoGivesUpAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Queue[int]

@@ -19,7 +19,7 @@ import (
 
 var small = segments.Options{Max: 400, Segment: 100}
 
-// open answers the log and what it held, as "number:record".
+// open returns the log and what it held, as "number:record".
 func open(t *testing.T, dir string, o segments.Options) (*segments.Log, []string, segments.Report) {
 	t.Helper()
 	var held []string
@@ -105,8 +105,8 @@ func TestADirectoryHasOneOwner(t *testing.T) {
 	open(t, dir, small)
 }
 
-// TestWhatIsLeftIsSeenWithoutTakingIt: several may look at once, and nobody's directory is looked into.
-func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
+// TestAbandonedDoesNotTakeTheDirectory: several may call it at once, and no directory in use is read.
+func TestAbandonedDoesNotTakeTheDirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _, _ := open(t, dir, small)
@@ -130,9 +130,9 @@ func TestWhatIsLeftIsSeenWithoutTakingIt(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// TestADirectoryIsGivenBackAtOnce though somebody else, such as a child that is just being started, still holds its
+// TestADirectoryIsReleasedAtOnce though another process, such as a child that is just being started, still holds its
 // lock open.
-func TestADirectoryIsGivenBackAtOnce(t *testing.T) {
+func TestADirectoryIsReleasedAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l, _, _ := open(t, dir, small)

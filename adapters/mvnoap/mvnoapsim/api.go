@@ -80,7 +80,7 @@ func (s *Simulator) notification(kind string, read func([]byte) (line string, se
 
 func (s *Simulator) fail(w http.ResponseWriter, r *http.Request, f Fault) {
 	if f.Mode == Fail {
-		refuse(w, f.Status, errors.New("told to fail"))
+		refuse(w, f.Status, errors.New("configured to fail"))
 		return
 	}
 	if f.Mode == Hang {

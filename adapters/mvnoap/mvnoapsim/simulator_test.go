@@ -110,7 +110,7 @@ func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// connect serves the notifications API and answers a function that sends one, by status.
+// connect serves the notifications API and returns a function that sends one and returns the status.
 func connect(t *testing.T, sim *mvnoapsim.Simulator) func(key, path, id, body string, at time.Time) int {
 	t.Helper()
 	srv := httptest.NewServer(sim.Handler())

@@ -17,7 +17,7 @@ import (
 
 var errStore = errors.New("store is in trouble")
 
-// trail breaks where it is told to and can lie about rows.
+// trail fails where configured and can return changed rows.
 type trail struct {
 	memory.AuditTrail
 	broken string
@@ -156,7 +156,7 @@ func TestVerifyFindsWhatWasChangedOrCutOff(t *testing.T) {
 	require.ErrorAs(t, err, new(audit.TamperedError))
 }
 
-func TestTroubleIsAnswered(t *testing.T) {
+func TestFailuresAreReturned(t *testing.T) {
 	t.Parallel()
 	for _, where := range []string{"checkpoints", "heads", "add", "sign"} {
 		s, auditTrail, key := newService()
@@ -180,7 +180,7 @@ func TestTroubleIsAnswered(t *testing.T) {
 	require.ErrorAs(t, err, new(audit.TamperedError), "nothing is attested behind a broken sequence")
 }
 
-// TestARowWithASelfMadeHashIsNotAttested: SHA-256 is for everybody, the writer's key is not.
+// TestARowWithASelfMadeHashIsNotAttested: SHA-256 needs no key, the writer's chain does.
 func TestARowWithASelfMadeHashIsNotAttested(t *testing.T) {
 	t.Parallel()
 	s, auditTrail, _ := newService()
@@ -207,8 +207,8 @@ func TestARowWithASelfMadeHashIsNotAttested(t *testing.T) {
 	require.ErrorAs(t, err, new(audit.BrokenError))
 }
 
-// TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed, by the first checkpoint after no instance of it is left.
-func TestRowsOfTheReleaseBeforeAreBelievedUntilTheyAreClosed(t *testing.T) {
+// TestRowsOfTheReleaseBeforeAreAcceptedUntilClosed, by the first checkpoint after no instance of it is left.
+func TestRowsOfTheReleaseBeforeAreAcceptedUntilClosed(t *testing.T) {
 	t.Parallel()
 	s, auditTrail, _ := newService()
 	oldReleaseLeft := true
@@ -268,8 +268,8 @@ func TestAnEmptiedLogIsFound(t *testing.T) {
 	require.ErrorAs(t, err, new(audit.TamperedError))
 }
 
-// TestVerifyTellsHowFarItIs: with each row, of how many.
-func TestVerifyTellsHowFarItIs(t *testing.T) {
+// TestVerifyReportsProgress: with each row, of how many.
+func TestVerifyReportsProgress(t *testing.T) {
 	t.Parallel()
 	auditTrail := &trail{}
 	log := auditTrail.Log(id.ID{1})
@@ -307,8 +307,8 @@ func TestNoRowWithoutAKeyIsAttestedBehindAKeyedOne(t *testing.T) {
 	require.Len(t, all, 1)
 }
 
-// TestAChainGoesOnFromWhatItsCheckpointStates: keyed rows behind those of the release before, and behind their own.
-func TestAChainGoesOnFromWhatItsCheckpointStates(t *testing.T) {
+// TestAChainContinuesFromItsCheckpoint: keyed rows behind those of the release before, and behind their own.
+func TestAChainContinuesFromItsCheckpoint(t *testing.T) {
 	t.Parallel()
 	s, auditTrail, _ := newService()
 	var chain audit.Chain
@@ -327,9 +327,9 @@ func TestAChainGoesOnFromWhatItsCheckpointStates(t *testing.T) {
 	require.Equal(t, []int{4, 2, 4}, []int{r.Rows, r.Unkeyed, r.Checkpoints})
 }
 
-// TestASelfMadeRowIsNotClosedIn: who removes the checkpoint that closed the rows without a key, and writes such a row,
+// TestASelfMadeRowIsNotClosed: who removes the checkpoint that closed the rows without a key, and writes such a row,
 // gets no new one that states it, whatever time the row names and whether older checkpoints are left.
-func TestASelfMadeRowIsNotClosedIn(t *testing.T) {
+func TestASelfMadeRowIsNotClosed(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1_800_000_000, 0)
 	for name, c := range map[string]struct {

@@ -152,7 +152,7 @@ func TestAdmit(t *testing.T) {
 		"revocations unknown": {func(w *world) {
 			w.Revoked = access.NewRevoked(&w.feed, nil, w.Now, time.Hour)
 		}, "", "", fault.ServiceUnavailable},
-		"nobody, revocations unknown": {func(w *world) {
+		"no token, revocations unknown": {func(w *world) {
 			w.Revoked, w.token = access.NewRevoked(&w.feed, nil, w.Now, time.Hour), ""
 		}, "", "", fault.Unauthorized},
 		"session ended": {func(w *world) {
@@ -182,7 +182,7 @@ func TestAdmit(t *testing.T) {
 				require.Equal(t, auth.UserID("hong"), p.UserID, "the log says who was denied")
 				return
 			}
-			require.Zero(t, p, "nobody is named beside a refusal")
+			require.Zero(t, p, "a refusal names no caller")
 		})
 	}
 }

@@ -22,7 +22,7 @@ func ended(sid id.ID, at time.Time) auth.Feed {
 
 func of(sid id.ID) auth.Principal { return auth.Principal{SessionID: sid, UserID: "hong"} }
 
-func TestRevokedAsksByTheFeedsOwnClock(t *testing.T) {
+func TestRevokedUsesTheFeedsClock(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	f := &feed{broken: errBackend}
@@ -76,7 +76,7 @@ func TestAnEpochKillsOlderTokensOnly(t *testing.T) {
 	require.False(t, epoch(0), "no token of it can live")
 }
 
-func TestWhatWasPushedOutlivesAPullThatDidNotSeeIt(t *testing.T) {
+func TestAPushOutlivesAPullWithoutIt(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]bool{"before the first pull": false, "between two": true} {
 		t.Run(name, func(t *testing.T) {
@@ -94,17 +94,17 @@ func TestWhatWasPushedOutlivesAPullThatDidNotSeeIt(t *testing.T) {
 			require.True(t, r.Has(of(id.ID{9})), "by epoch")
 			f.feed.AsOf = dbNoon.Add(time.Hour)
 			require.NoError(t, r.Pull(t.Context()))
-			require.Zero(t, r.Size(), "whatever time the pusher told")
+			require.Zero(t, r.Size(), "whatever time the sender stated")
 		})
 	}
 }
 
-func TestTheKeysAreToldWhichAreGood(t *testing.T) {
+func TestTheValidKeysArePassedOn(t *testing.T) {
 	t.Parallel()
 	f, keys := &feed{feed: ended(sid, dbNoon)}, &accepted{broken: errBackend}
 	r := access.NewRevoked(f, keys, time.Now, keep)
 	require.NoError(t, r.Pull(t.Context()))
-	require.Empty(t, keys.kids, "a feed that does not tell refuses no key")
+	require.Empty(t, keys.kids, "a feed without keys refuses no key")
 	f.feed.KeyIDs = []string{"b", "a"}
 	require.ErrorIs(t, r.Pull(t.Context()), errBackend)
 	require.Equal(t, [][]string{{"b", "a"}}, keys.kids)
@@ -138,8 +138,8 @@ func (steady) Since(context.Context, time.Time) (auth.Feed, error) {
 	return auth.Feed{AsOf: dbNoon}, nil
 }
 
-// TestTheReasonIsTold: by whichever way it is heard first, and it is not forgotten when another way does not know it.
-func TestTheReasonIsTold(t *testing.T) {
+// TestTheReasonIsKept: by whichever way it is heard first, and it is not forgotten when another way does not know it.
+func TestTheReasonIsKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	refused := func() string {

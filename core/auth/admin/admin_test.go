@@ -160,7 +160,7 @@ func (w *world) begin(t *testing.T, n byte) id.ID {
 	return s.ID
 }
 
-// told are the audit log's rows as "ACTION subject OUTCOME".
+// rows returns the audit log's rows as "ACTION subject OUTCOME".
 func (w *world) rows() []string {
 	var out []string
 	for _, e := range w.trail.Entries() {
@@ -256,7 +256,7 @@ func TestEveryCallIsInTheAuditLog(t *testing.T) {
 	}
 }
 
-// TestNothingIsDoneOrShownWithoutARow: when the audit log is in trouble nothing changes and nothing is told.
+// TestNothingIsDoneOrShownWithoutARow: when the audit log fails nothing changes and nothing is returned.
 func TestNothingIsDoneOrShownWithoutARow(t *testing.T) {
 	t.Parallel()
 	for _, c := range calls(t.Context()) {
@@ -283,7 +283,7 @@ func TestNothingIsDoneOrShownWithoutARow(t *testing.T) {
 	}
 }
 
-func TestAChangeIsFeltAtOnce(t *testing.T) {
+func TestAChangeIsEffectiveAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sid := w.begin(t, 1)
@@ -451,7 +451,7 @@ func TestEndSessions(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 
-func TestSearchAnswersPages(t *testing.T) {
+func TestSearchReturnsPages(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for n := range 5 {

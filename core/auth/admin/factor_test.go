@@ -38,19 +38,19 @@ func TestALostFactorIsReplacedForStaffAndRemovedForCustomers(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ResourceNotFound))
 	ended, err := w.sessions.Get(t.Context(), id.ID{7})
 	require.NoError(t, err)
-	require.False(t, ended.RevokedAt.IsZero(), "his sessions end")
+	require.False(t, ended.RevokedAt.IsZero(), "the account's sessions end")
 	require.Contains(t, w.rows(), "SECOND_FACTOR_RESET hong DONE")
 
 	_, err = w.ResetFactor(t.Context(), operator, "boss", why)
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	_, err = w.ResetFactor(t.Context(), boss, "boss", why)
-	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nobody his own")
+	require.ErrorIs(t, err, fault.New(fault.StateConflict), "not the caller's own")
 	_, err = w.ResetFactor(t.Context(), boss, "nobody", why)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 
-// TestWhoBecomesStaffHasNoSessionFromBefore: it may have begun without a second factor.
-func TestWhoBecomesStaffHasNoSessionFromBefore(t *testing.T) {
+// TestNewStaffHaveNoOldSessions: it may have begun without a second factor.
+func TestNewStaffHaveNoOldSessions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	sid := w.begin(t, 7)

@@ -88,9 +88,9 @@ func TestAHeldLineIsNotAddedToAnotherAccount(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestWhoTakesALineDoesNotGiveItAway: one person would otherwise move it alone. Another one may, or confirms; else it
+// TestTheTakerOfALineCannotGiveItAway: one person would otherwise move it alone. Another one may, or confirms; else it
 // is free in 24 h.
-func TestWhoTakesALineDoesNotGiveItAway(t *testing.T) {
+func TestTheTakerOfALineCannotGiveItAway(t *testing.T) {
 	t.Parallel()
 	none, lines := []line.Number{}, []line.Number{number(t, "01012345678")}
 	held := fault.New(fault.LineHeld)
@@ -183,9 +183,9 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 
-// TestEachLineThatIsNamedTakesAnExactSearch: also one that no account holds, and before the store is asked. Otherwise
+// TestEachNamedLineTakesAnExactSearch: also one that no account holds, and before the store is asked. Otherwise
 // one call would try fifty candidates, and those that miss would be free.
-func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
+func TestEachNamedLineTakesAnExactSearch(t *testing.T) {
 	t.Parallel()
 	var misses []line.Number
 	for _, n := range []string{"01077770001", "01077770002", "01077770003", "01077770004"} {
@@ -223,9 +223,9 @@ func TestEachLineThatIsNamedTakesAnExactSearch(t *testing.T) {
 	require.Equal(t, hongs, hong.Lines)
 }
 
-// TestWhatTellsALineTakesAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits cannot be
+// TestCallsThatDiscloseALineTakeAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits cannot be
 // found by trying.
-func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
+func TestCallsThatDiscloseALineTakeAnExactSearch(t *testing.T) {
 	t.Parallel()
 	lines := []line.Number{number(t, "01012345678")}
 	for name, do := range map[string]func(w *world, by admin.Caller) error{
@@ -265,6 +265,6 @@ func TestWhatTellsALineTakesAnExactSearch(t *testing.T) {
 		at = at.Add(57 * time.Minute)
 		require.NoError(t, do(w, operator), name)
 		_, err = w.Show(t.Context(), operator, "hong")
-		require.NoError(t, err, "what tells nothing is not counted")
+		require.NoError(t, err, "a call that discloses nothing is not counted")
 	}
 }

@@ -126,7 +126,7 @@ func TestALoadCanBeRunAgain(t *testing.T) {
 	done, err := w.run(t.Context(), many(2600))
 	require.NoError(t, err)
 	require.Equal(t, bulkimport.Result{Read: 2600, Added: 2600}, done)
-	require.Equal(t, 52, w.accounts.batches, "few passwords are hashed in vain when somebody interrupts")
+	require.Equal(t, 52, w.accounts.batches, "an interruption loses few hashed passwords")
 	require.Equal(t, []bulkimport.Result{{Read: 50, Added: 50}, {Read: 100, Added: 100}}, w.shown[:2])
 	require.Equal(t, done, w.shown[51])
 	u, err := w.users.ByID(t.Context(), "user-7")
@@ -161,7 +161,7 @@ func TestRowsWithHashesComeInBigBatches(t *testing.T) {
 	require.Equal(t, 3, w.accounts.batches)
 }
 
-func TestAnInterruptedLoadLeavesWholeBatches(t *testing.T) {
+func TestAnInterruptedImportStoresWholeBatches(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	ctx, stop := context.WithCancel(t.Context())
@@ -287,7 +287,7 @@ func TestALoadTakesNoHeldLine(t *testing.T) {
 	require.Equal(t, bulkimport.Result{Read: 3, Skipped: 2, Refused: 1}, done, "going on refuses it again, and not its owner")
 	owner, err := w.users.ByID(t.Context(), "owner")
 	require.NoError(t, err)
-	require.True(t, owner.InitialPassword, "a password in clear was chosen by whoever wrote the file")
+	require.True(t, owner.InitialPassword, "a password in clear was chosen by the author of the file")
 	other, err := w.users.ByID(t.Context(), "other")
 	require.NoError(t, err)
 	require.False(t, other.InitialPassword, "a hash is of a password that the owner chose")

@@ -54,7 +54,7 @@ func TestAStrangerCannotLockOutAKnownDevice(t *testing.T) {
 	_, err = w.try(t, "hong", "right-password")
 	require.ErrorIs(t, err, fault.New(fault.Locked), "a new device has to wait")
 	_, err = w.from(t, "hong", "right-password", kims.Device.Value, personal.NewSecret("forged"))
-	require.ErrorIs(t, err, fault.New(fault.Locked), "nor do somebody else's cookies help")
+	require.ErrorIs(t, err, fault.New(fault.Locked), "nor do another user's cookies help")
 	again, err := w.from(t, "hong", "right-password", kims.Device.Value, first.Device.Value)
 	require.NoError(t, err)
 	require.Equal(t, first.Device, again.Device, "the device stays the one it was")
@@ -147,8 +147,8 @@ func TestAKnownDeviceIsNotThrottledWithItsAddress(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.RateLimitExceeded))
 }
 
-// TestOthersCookiesAreNotLookedUp: a flood with cookies of other users reads no account before it is throttled.
-func TestOthersCookiesAreNotLookedUp(t *testing.T) {
+// TestOtherUsersCookiesReadNothing: a flood with cookies of other users reads no account before it is throttled.
+func TestOtherUsersCookiesReadNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Rate = throttle.Rate{PerMinute: 1, Burst: 1}
@@ -193,7 +193,7 @@ func TestAnAccountThatChangesMeanwhileKeepsNoSession(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestWhoWaitsInVainIsNotRecorded(t *testing.T) {
+func TestATimedOutWaitIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 5 {
@@ -207,7 +207,7 @@ func TestWhoWaitsInVainIsNotRecorded(t *testing.T) {
 	require.Empty(t, w.history.Events())
 }
 
-func TestTroubleIsToldEvenToALockedLogin(t *testing.T) {
+func TestAFailureIsReturnedEvenToALockedLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 5 {
@@ -222,7 +222,7 @@ func TestTroubleIsToldEvenToALockedLogin(t *testing.T) {
 	require.True(t, w.lastEvent(t).Known)
 }
 
-// TestAPasswordChangeVoidsDevices: who once knew the password cannot go on guessing by the cookies he gathered.
+// TestAPasswordChangeVoidsDevices: a former password gives no way to go on guessing by old cookies.
 func TestAPasswordChangeVoidsDevices(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -247,8 +247,8 @@ func TestAPasswordChangeVoidsDevices(t *testing.T) {
 	require.Equal(t, 5, w.hasher.matches-looked, "one counter for all of them")
 }
 
-// TestALoginThatCannotBeWrittenDownLeavesNoSession: its client will not hear of it.
-func TestALoginThatCannotBeWrittenDownLeavesNoSession(t *testing.T) {
+// TestALoginThatCannotBeRecordedHasNoSession: its client will not hear of it.
+func TestALoginThatCannotBeRecordedHasNoSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.history.broken = errBackend

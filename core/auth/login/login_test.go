@@ -42,7 +42,7 @@ func (h *hasher) Matches(ctx context.Context, hash, password personal.Secret) (b
 type users struct {
 	memory.Users
 	broken error
-	forget auth.UserID // his second factor
+	forget auth.UserID // an id without a second factor
 }
 
 func (u *users) ByID(ctx context.Context, user auth.UserID) (auth.User, error) {
@@ -195,7 +195,7 @@ func (w *world) lastEvent(t *testing.T) auth.LoginEvent {
 	return e
 }
 
-func TestLoginAnswersTokensAndRecordsThem(t *testing.T) {
+func TestLoginReturnsAndRecordsTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	got, err := w.try(t, "hong", "right-password")
@@ -286,7 +286,7 @@ func TestSuccessResetsTheCounter(t *testing.T) {
 	}
 }
 
-func TestParallelGuessesLookFiveTimesAtMost(t *testing.T) {
+func TestParallelGuessesCheckFivePasswordsAtMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var mu sync.Mutex
@@ -317,7 +317,7 @@ func TestAnAccountThatIsNotActiveIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.WrongCredentials), "only who knows the password learns of the state")
 }
 
-func TestTroubleIsNeverALoginAndIsRecorded(t *testing.T) {
+func TestAFailureIsNoLoginAndIsRecorded(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]struct {
 		do   func(*world)
@@ -342,7 +342,7 @@ func TestTroubleIsNeverALoginAndIsRecorded(t *testing.T) {
 	}
 }
 
-func TestHangingUpDoesNotKeepAGuessOutOfTheHistory(t *testing.T) {
+func TestAGuessIsRecordedWhenTheClientHangsUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -453,8 +453,8 @@ func TestLogout(t *testing.T) {
 	require.ErrorIs(t, w.Logout(t.Context(), id.ID{9}, client), fault.New(fault.ResourceNotFound))
 }
 
-// Overload and trouble are no guesses: however often they strike, they lock nobody out (ADR 16).
-func TestTroubleIsNoGuess(t *testing.T) {
+// Overload and failures are no guesses: however many there are, they lock no owner out (ADR 16).
+func TestAFailureIsNoGuess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.hasher.broken = fault.New(fault.ServiceUnavailable)
@@ -467,8 +467,8 @@ func TestTroubleIsNoGuess(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestAnswersTellWhenTheSessionEnds: a refresh moves the idle end, and never beyond the absolute one.
-func TestAnswersTellWhenTheSessionEnds(t *testing.T) {
+// TestTokensCarryTheSessionsEnd: a refresh moves the idle end, and never beyond the absolute one.
+func TestTokensCarryTheSessionsEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	got, err := w.try(t, "hong", "right-password")
@@ -500,9 +500,9 @@ func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 	require.NoError(t, err, "a known device is known under any spelling")
 }
 
-// TestIDsThatClashHaveACounterEach: the owner of one cannot clear the failures of the other by logging in, so that its
+// TestClashingIDsHaveACounterEach: the owner of one cannot clear the failures of the other by logging in, so that its
 // password can be guessed without end, and the unlock of one does not unlock the other.
-func TestIDsThatClashHaveACounterEach(t *testing.T) {
+func TestClashingIDsHaveACounterEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Users = clashing{w.users, auth.User{UserID: "HONG", PasswordHash: personal.NewSecret("v2$another-password"), Status: auth.Active}}
@@ -534,8 +534,8 @@ func (m moved) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, error
 	return m.clashing.ByLogin(ctx, typed)
 }
 
-// TestAnIDThatMeansAnotherAccountMeanwhileIsNotJudged: its guess would count for the wrong account.
-func TestAnIDThatMeansAnotherAccountMeanwhileIsNotJudged(t *testing.T) {
+// TestAnIDThatNowMeansAnotherAccountIsNotJudged: its guess would count for the wrong account.
+func TestAnIDThatNowMeansAnotherAccountIsNotJudged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Users = moved{clashing{w.users, auth.User{UserID: "HONG", Status: auth.Active}}, new(int)}

@@ -129,7 +129,7 @@ func TestStaffWithoutASecondFactorDoNotGetIn(t *testing.T) {
 	f.broken = errBackend
 	w.put(t, auth.User{UserID: "kim", PasswordHash: personal.NewSecret("v2$right-password"), Status: auth.Active})
 	_, err = w.try(t, "kim", "right-password")
-	require.NoError(t, err, "a customer needs none, and nobody asks for it")
+	require.NoError(t, err, "a customer needs none and is not asked for it")
 }
 
 func TestTroubleWithTheSecondFactorIsNoGuess(t *testing.T) {

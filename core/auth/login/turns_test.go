@@ -55,7 +55,7 @@ func TestFewLoginsWorkAtATime(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		_, err := w.Login(gone, login.Request{UserID: "hong", Password: personal.NewSecret("right-password")})
-		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "who hangs up while he waits gets none")
+		require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "a client that hangs up while it waits gets none")
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
 	})

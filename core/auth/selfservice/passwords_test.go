@@ -127,7 +127,7 @@ func TestAChangeEndsTheOtherSessionsAtOnce(t *testing.T) {
 	require.True(t, e.Success)
 }
 
-func TestWhatIsRefusedBeforeAnyGuess(t *testing.T) {
+func TestRefusalsBeforeAnyGuess(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
 	for _, next := range []string{"short", "password", "my-hong1234-key", "old-secret"} {
@@ -311,7 +311,7 @@ func TestWithinASessionNothingIsUnauthorized(t *testing.T) {
 			require.Equal(t, []any{fault.ReauthenticationFailed, fault.Unprocessable}, []any{f.Code(), f.Kind()}, name)
 			require.Equal(t, want, f.Details()["reason"], name)
 			require.Equal(t, fault.New(fault.Code(want)).Message(), f.Message(), name)
-			require.Equal(t, want, w.last(t).Reason, "the history tells which it was")
+			require.Equal(t, want, w.last(t).Reason, "the history has the reason")
 			if want == "AUTH_001" {
 				require.Equal(t, name, f.Fields()[0].Name)
 			}

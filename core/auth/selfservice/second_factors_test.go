@@ -147,7 +147,7 @@ func TestStaffAreEnrolledAndStaySo(t *testing.T) {
 	require.True(t, held.Confirmed())
 }
 
-func TestTroubleIsToldAndChangesNothing(t *testing.T) {
+func TestFailuresAreReturnedAndChangeNothing(t *testing.T) {
 	t.Parallel()
 	w := newFactorWorld(t, auth.Customer)
 	_, err := w.Begin(t.Context(), as("right-password"))
@@ -229,7 +229,7 @@ func TestAFactorIsChangedByItsOwner(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, after.Duties(), "the owner alone knows this one")
 	require.Equal(t, before.Epoch+1, after.Epoch)
-	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong", Epoch: after.Epoch, At: w.now}, "tokens that tell of the duty die")
+	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong", Epoch: after.Epoch, At: w.now}, "tokens that carry the duty are refused")
 	_, err = w.confirm(t, w.codes.Code(w.now))
 	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nothing waits any more")
 

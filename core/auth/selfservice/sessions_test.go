@@ -84,11 +84,11 @@ func TestEndOne(t *testing.T) {
 		after time.Duration
 		why   auth.LoginEventType // empty = NOT_FOUND
 	}{
-		"another device":  {id.ID{2}, 0, auth.EventSessionEnded},
-		"this device":     {id.ID{1}, 0, auth.EventLogout},
-		"somebody else's": {id.ID{9}, 0, ""},
-		"unknown":         {id.ID{7}, 0, ""},
-		"over":            {id.ID{2}, time.Hour, ""},
+		"another device": {id.ID{2}, 0, auth.EventSessionEnded},
+		"this device":    {id.ID{1}, 0, auth.EventLogout},
+		"another user's": {id.ID{9}, 0, ""},
+		"unknown":        {id.ID{7}, 0, ""},
+		"over":           {id.ID{2}, time.Hour, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +137,7 @@ func TestEndOthers(t *testing.T) {
 	require.Len(t, other, 1)
 }
 
-func TestTroubleIsAnswered(t *testing.T) {
+func TestFailuresAreReturned(t *testing.T) {
 	t.Parallel()
 	w := newSessionsWorld(t)
 	w.history.broken = errBackend

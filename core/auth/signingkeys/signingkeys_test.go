@@ -128,7 +128,7 @@ func TestRotateByCommand(t *testing.T) {
 	require.Equal(t, map[string]signingkeys.State{"k1": signingkeys.Signing, "k2": signingkeys.Next}, w.states(t))
 }
 
-func TestRotateNowLeavesNoOtherKey(t *testing.T) {
+func TestRotateNowRetiresAllOtherKeys(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.step(t)
@@ -144,7 +144,7 @@ func TestRotateNowLeavesNoOtherKey(t *testing.T) {
 	require.Equal(t, signingkeys.Signing, w.states(t)[k.KeyID], "the retired one that began later does not come back")
 }
 
-func TestTroubleIsAnswered(t *testing.T) {
+func TestFailuresAreReturned(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.step(t)

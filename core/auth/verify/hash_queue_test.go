@@ -168,7 +168,7 @@ func TestNeverMoreThanTurnsAndAllServed(t *testing.T) {
 			}
 			all.Wait()
 			if served.Load() != int64(len(keys)) {
-				t.Error("somebody was forgotten")
+				t.Error("a waiting request was forgotten")
 			}
 		})
 	})

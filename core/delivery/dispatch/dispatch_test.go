@@ -86,7 +86,7 @@ func (w *world) step(t *testing.T) int {
 	return n
 }
 
-func TestResultsAreToldInOrderPerLine(t *testing.T) {
+func TestResultsAreDeliveredInOrderPerLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.finish(t, 1, "01012345678")
@@ -125,7 +125,7 @@ func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	require.Equal(t, results[0].ID, results[2].ID, "one webhook-id in every attempt")
 }
 
-func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
+func TestARejectedEventIsParkedAndTheLineContinues(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Rejected, Note: "422"}}
@@ -138,8 +138,8 @@ func TestARejectedEventIsParkedAndTheLineGoesOn(t *testing.T) {
 	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}}, w.alerts.Raised())
 }
 
-// TestAReceiverThatIsLeftAlone: nothing is claimed while it is, and few results while it is tried.
-func TestAReceiverThatIsLeftAlone(t *testing.T) {
+// TestNoLineIsClaimedWhileTheBreakerIsOpen: nothing is claimed while it is, and few results while it is tried.
+func TestNoLineIsClaimedWhileTheBreakerIsOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	for n, number := range []string{"01012345678", "01087654321", "01055554444"} {
@@ -170,7 +170,7 @@ func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
 	require.Empty(t, w.alerts.Raised(), "nothing was parked")
 }
 
-func TestADispatcherThatStallsLosesQuietly(t *testing.T) {
+func TestAStalledDispatcherChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.finish(t, 1, "01012345678")
@@ -200,7 +200,7 @@ func TestTroubleOfTheStore(t *testing.T) {
 	require.Equal(t, 1, w.step(t), "claimed again after the lease")
 }
 
-// TestAFailureEndsTheBatch: what comes after it is given back untried, and told after it in order.
+// TestAFailureEndsTheBatch: the events after it are given back untried, and delivered after it in order.
 func TestAFailureEndsTheBatch(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -230,7 +230,7 @@ func (s slow) Publish(ctx context.Context, i delivery.Item[ports.ChangeResult]) 
 	return s.Publisher.Publish(ctx, i)
 }
 
-// TestNoAttemptOutlivesTheLease: a slow line is given back in time, so that nobody else tells it meanwhile.
+// TestNoAttemptOutlivesTheLease: a slow line is given back in time, so that no other worker delivers it meanwhile.
 func TestNoAttemptOutlivesTheLease(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -244,9 +244,9 @@ func TestNoAttemptOutlivesTheLease(t *testing.T) {
 	require.Len(t, w.publisher.Published(), 5)
 }
 
-// TestWhoLeavesGivesBack: what was told is settled, the rest is due at once, and no attempt is counted that we broke
+// TestShutdownGivesItemsBack: what was delivered is settled, the rest is due at once, and no attempt is counted that we broke
 // off.
-func TestWhoLeavesGivesBack(t *testing.T) {
+func TestShutdownGivesItemsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	for n := byte(1); n <= 3; n++ {

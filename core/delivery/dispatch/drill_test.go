@@ -74,7 +74,7 @@ func (f *flaky) take(i delivery.Item[ports.ChangeResult]) {
 	f.seen[i.ID], f.last[i.Body.Order.Line] = i.Sequence, i.Sequence
 }
 
-// dying is an outbox whose workers die now and then after they have told something and before they could say so.
+// dying is an outbox whose workers die now and then after a delivery and before they have settled it.
 type dying struct {
 	*memory.ChangeOutbox
 	mu   *sync.Mutex
@@ -94,7 +94,7 @@ func (d dying) Settle(ctx context.Context, now time.Time, items ...delivery.Atte
 }
 
 // TestSixHoursOfFailures: an AP server that fails three times in ten for six hours, workers that die, results of 50
-// lines all the while. None is lost, each line is told in order, doubles carry their id and number, and all are
+// lines all the while. None is lost, each line is delivered in order, doubles carry their id and number, and all are
 // delivered or parked in the end.
 func TestSixHoursOfFailures(t *testing.T) {
 	t.Parallel()

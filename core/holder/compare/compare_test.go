@@ -42,7 +42,7 @@ func TestFind(t *testing.T) {
 		"of KOS":             {named, freshness.FromKOS, nil, ""},
 		"of a fresh copy":    {named, freshness.FromCache, nil, ""},
 		"an old copy":        {named, freshness.FromStale, nil, fault.ServiceUnavailable},
-		"names nobody":       {product.CustomerCopy{AsOf: now}, freshness.FromKOS, nil, fault.ServiceUnavailable},
+		"names no customer":  {product.CustomerCopy{AsOf: now}, freshness.FromKOS, nil, fault.ServiceUnavailable},
 		"no such line":       {named, "", fault.New(fault.LineNotFound), fault.LineNotFound},
 		"KOS is away":        {named, "", fault.New(fault.ServiceUnavailable), fault.ServiceUnavailable},
 		"allowance is spent": {named, "", fault.New(fault.RateLimitExceeded), fault.ServiceUnavailable},
@@ -64,9 +64,9 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatIsGoodForTheNameAlone names the customer, also while the line rests after it, and no longer than a
+// TestAnAnswerThatOnlyNamesTheCustomer names the customer, also while the line rests after it, and no longer than a
 // copy would.
-func TestAnAnswerThatIsGoodForTheNameAlone(t *testing.T) {
+func TestAnAnswerThatOnlyNamesTheCustomer(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	err := error(fault.New(fault.ServiceUnavailable).Because(ports.NamedError{Customer: "C1"}))
@@ -91,8 +91,8 @@ func TestAnAnswerThatIsGoodForTheNameAlone(t *testing.T) {
 	require.Empty(t, find())
 }
 
-// TestWhatIsKnownCostsNoLookAtAStore: a warm bill is shown without one.
-func TestWhatIsKnownCostsNoLookAtAStore(t *testing.T) {
+// TestRememberedCustomersCostNoStoreAccess: a warm bill is shown without one.
+func TestRememberedCustomersCostNoStoreAccess(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	reads, alerts, asOf := 0, &memory.Alerts{}, now.Add(-time.Hour)
@@ -120,7 +120,7 @@ func TestWhatIsKnownCostsNoLookAtAStore(t *testing.T) {
 	require.Len(t, alerts.Raised(), 2)
 }
 
-// TestABindingThatCannotBeReadShowsNothing: an account that names no customer is not taken for anybody's.
+// TestABindingThatCannotBeReadShowsNothing: an account that names no customer matches none.
 func TestABindingThatCannotBeReadShowsNothing(t *testing.T) {
 	t.Parallel()
 	s := &compare.Service{Bindings: lostBindings{}, Alerts: &memory.Alerts{}, Vault: memory.Vault{}, Now: time.Now}
@@ -135,10 +135,10 @@ func TestABindingThatCannotBeReadShowsNothing(t *testing.T) {
 	require.ErrorIs(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(2), "C2"), fault.New(fault.LineNotFound))
 }
 
-// TestWhatHasBeenCorrectedIsBelieved: an account whose customer id staff have set at once, whatever it was bound to; a
+// TestACorrectionIsAccepted: an account whose customer id staff have set at once, whatever it was bound to; a
 // line that KOS gives a new customer id once the copy is new, though this process remembers the old one; and a binding
 // that was mended, without a restart.
-func TestWhatHasBeenCorrectedIsBelieved(t *testing.T) {
+func TestACorrectionIsAccepted(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	held := product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: now}

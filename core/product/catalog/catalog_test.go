@@ -148,7 +148,7 @@ func TestAPlanThatIsNoLongerSold(t *testing.T) {
 	require.Nil(t, gone.Dearer(product.Plan{Code: "A"}))
 }
 
-func TestScreensFailInTheStorysWords(t *testing.T) {
+func TestScreensFailWithTheStorysTexts(t *testing.T) {
 	t.Parallel()
 	const menu, screen = "상품 변경 요청 메뉴 로딩에 실패하였습니다", "상품 변경 화면 접속에 실패하였습니다"
 	w := newWorld(t)
@@ -158,7 +158,7 @@ func TestScreensFailInTheStorysWords(t *testing.T) {
 	_, err = w.Customer(t.Context(), w.me, number(t, "01055554444"))
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	require.Equal(t, "서비스 이용 권한이 없습니다", fault.From(err).Message())
-	require.Zero(t, w.kos.Calls, "nothing is asked about somebody else's line")
+	require.Zero(t, w.kos.Calls, "nothing is asked about another customer's line")
 	_, err = w.Customer(t.Context(), w.me, number(t, "01012340000"))
 	require.ErrorIs(t, err, fault.New(fault.LineNotFound))
 	require.Equal(t, screen, fault.From(err).Message())
@@ -228,11 +228,11 @@ func TestNothingIsOfferedThatTheLineHasOrWillHave(t *testing.T) {
 	w.me.Lines = w.me.Lines[:1]
 	offer, err := w.Available(t.Context(), w.me, catalog.Query{Current: "NO"})
 	require.NoError(t, err)
-	require.Empty(t, offer.Plans, "he has no other line that he could mean")
+	require.Empty(t, offer.Plans, "there is no other line that could be meant")
 }
 
 // The line's operator is known from the copy: naming a plan or an operator asks KOS no more than naming nothing does,
-// and where the line cannot be told it is no reason to refuse what needs none.
+// and where the line cannot be described that is no reason to refuse what needs none.
 func TestTheLinesOperatorCostsNothingAndMayBeUnknown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -23,7 +23,7 @@ import (
 	"phonebill/ports"
 )
 
-// carrier says what it is told to; when about holds no answer of an order KOS does not know it.
+// carrier returns the configured answers; an order without one in about is unknown at KOS.
 type carrier struct {
 	about     map[id.ID]product.Answer
 	first     []product.Answer // before all others
@@ -100,7 +100,7 @@ func number(t *testing.T, n int) line.Number {
 	return parsed
 }
 
-// ended stores the n-th order, which ended so long ago on the n-th line; it was told at once.
+// ended stores the n-th order, which ended so long ago on the n-th line; its result was delivered at once.
 func (w *world) ended(n int, ago time.Duration, state product.State) product.Order {
 	w.t.Helper()
 	return w.endedOn(n, n, ago, state)
@@ -134,7 +134,7 @@ func (w *world) accepts(o product.Order) {
 	w.kos.about[o.ID] = product.Answer{Kind: product.AnswerAccepted, Code: "0000"}
 }
 
-// check has the last day compared and answers the report.
+// check reconciles the last day and returns the report.
 func (w *world) check() product.ReconciliationReport {
 	w.t.Helper()
 	run, err := w.Start(w.t.Context(), w.began.Add(-24*time.Hour), w.began.Add(time.Hour))
@@ -197,7 +197,7 @@ func TestDifferencesAreReportedAndNothingIsChanged(t *testing.T) {
 	})
 }
 
-func TestAgreeingBooksAlarmNobody(t *testing.T) {
+func TestAgreementRaisesNoAlert(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -241,7 +241,7 @@ func seconds(w *world) (all []time.Duration) {
 	return all
 }
 
-func TestARunGoesOnLaterWhenTheQuotaSaysNo(t *testing.T) {
+func TestARunContinuesAfterTheQuotaRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -257,7 +257,7 @@ func TestARunGoesOnLaterWhenTheQuotaSaysNo(t *testing.T) {
 	})
 }
 
-func TestWhoIsLeftWhenTheTimeIsOverIsCounted(t *testing.T) {
+func TestOrdersAfterTheTimeLimitAreCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -293,8 +293,8 @@ func (b blind) Final(ctx context.Context, from, to time.Time, after product.Reco
 	return page, err
 }
 
-// TestWhatHasChangedMeanwhileIsNoDifference: the order was replaced while KOS was asked.
-func TestWhatHasChangedMeanwhileIsNoDifference(t *testing.T) {
+// TestAChangeMeanwhileIsNoDifference: the order was replaced while KOS was asked.
+func TestAChangeMeanwhileIsNoDifference(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -322,8 +322,8 @@ func (d *dying) Save(ctx context.Context, run product.ReconciliationRun, until t
 	return d.ReconciliationRuns.Save(ctx, run, until, found...)
 }
 
-// TestACrashLosesNothingAndTellsNothingTwice, wherever it hits.
-func TestACrashLosesNothingAndTellsNothingTwice(t *testing.T) {
+// TestACrashLosesAndRepeatsNoDifference, wherever it hits.
+func TestACrashLosesAndRepeatsNoDifference(t *testing.T) {
 	t.Parallel()
 	for crash := 1; crash <= 6; crash++ {
 		synctest.Test(t, func(t *testing.T) {
@@ -375,7 +375,7 @@ func TestALongWaitKeepsTheLeaseAndEndsWithItsProcess(t *testing.T) {
 		for range 20 {
 			time.Sleep(150 * time.Second)
 			_, err := w.Runs.Claim(t.Context(), time.Now(), time.Minute)
-			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "somebody carries it on")
+			require.ErrorIs(t, err, fault.New(fault.ResourceNotFound), "another worker carries it on")
 		}
 		require.ErrorIs(t, <-done, context.DeadlineExceeded)
 	})
@@ -464,7 +464,7 @@ func (a away) Nightly(ctx context.Context, since time.Time) (bool, error) {
 	return a.ReconciliationRuns.Nightly(ctx, since)
 }
 
-func TestTroubleLeavesARunToBeCarriedOn(t *testing.T) {
+func TestAFailedRunIsCarriedOn(t *testing.T) {
 	t.Parallel()
 	for call, want := range map[string]error{
 		"final": errAway, "entry": errAway, "open": errAway, "claim": errAway, "nightly": errAway, "gone": nil, "": nil,

@@ -48,8 +48,8 @@ func TestEverythingDueIsDroppedInSmallBatches(t *testing.T) {
 	})
 }
 
-// TestLookingInVainIsWorkToo: between two looks there is a pause, whether something was dropped or not.
-func TestLookingInVainIsWorkToo(t *testing.T) {
+// TestAPauseFollowsEveryBatch: between two looks there is a pause, whether something was dropped or not.
+func TestAPauseFollowsEveryBatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -65,7 +65,7 @@ func TestLookingInVainIsWorkToo(t *testing.T) {
 	})
 }
 
-func TestItGoesOnWhereItStopped(t *testing.T) {
+func TestItContinuesWhereItStopped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one := &store{due: 1000, broken: errors.New("away")}
@@ -88,8 +88,8 @@ func TestItGoesOnWhereItStopped(t *testing.T) {
 	})
 }
 
-// TestTroubleWithOneHistoryIsNotThatOfTheNext: bills that cannot be dropped keep no call log for good.
-func TestTroubleWithOneHistoryIsNotThatOfTheNext(t *testing.T) {
+// TestAFailingHistoryDoesNotStopTheNext: bills that cannot be dropped keep no call log for good.
+func TestAFailingHistoryDoesNotStopTheNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broken := &store{due: 1000, broken: errors.New("too slow")}

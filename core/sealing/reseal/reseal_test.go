@@ -95,7 +95,7 @@ func newWorld() *world {
 	return w
 }
 
-func TestEverythingIsSealedAnewAtItsPaceAndThenTheOlderFormIsRefused(t *testing.T) {
+func TestEverythingIsSealedAnewAtTheRateAndThenTheOlderFormIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	r, err := w.Run(t.Context(), false)
@@ -163,9 +163,9 @@ func TestTroubleEndsTheJob(t *testing.T) {
 	}
 }
 
-// TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo: the older form is refused only after a pass that found none of
+// TestRowsWrittenInTheOlderFormMeanwhileAreSealedToo: the older form is refused only after a pass that found none of
 // it.
-func TestWhatIsWrittenInTheOlderFormMeanwhileIsSealedToo(t *testing.T) {
+func TestRowsWrittenInTheOlderFormMeanwhileAreSealedToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	written := false

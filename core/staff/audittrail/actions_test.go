@@ -47,7 +47,7 @@ var (
 	sampleAction = audittrail.Action{Action: "X", Subject: "s", Reason: "because", Facts: map[string]string{"outcome": "FAILED"}}
 )
 
-func TestADeedStandsBetweenTwoRows(t *testing.T) {
+func TestAnActionIsBetweenTwoRows(t *testing.T) {
 	t.Parallel()
 	var reported []error
 	trouble := errors.New("trouble")
@@ -72,7 +72,7 @@ func TestADeedStandsBetweenTwoRows(t *testing.T) {
 		require.Equal(t, []audit.Entry{intent, after}, r.all)
 	}
 	require.Empty(t, reported, "also when the caller has hung up")
-	require.Equal(t, map[string]string{"outcome": "FAILED"}, sampleAction.Facts, "the caller's facts are his")
+	require.Equal(t, map[string]string{"outcome": "FAILED"}, sampleAction.Facts, "the caller's facts stay unchanged")
 }
 
 func TestWithoutTheFirstRowNothingIsDone(t *testing.T) {
@@ -93,7 +93,7 @@ func TestWithoutTheFirstRowNothingIsDone(t *testing.T) {
 
 	r = &rows{errs: []error{nil, away}}
 	require.NoError(t, open(r, &reported).Do(t.Context(), kim, sampleAction, nil, func(map[string]string) error { return nil }))
-	require.Equal(t, []error{away}, reported, "the intent is on record; somebody hears that the rest is not")
+	require.Equal(t, []error{away}, reported, "the intent is recorded; the missing outcome is reported")
 }
 
 func TestWhoIsStaff(t *testing.T) {

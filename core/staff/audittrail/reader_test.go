@@ -34,8 +34,8 @@ func (b *auditLog) Append(_ context.Context, e audit.Entry) error {
 	return b.err
 }
 
-// TestWhoReadsTheLogIsInIt, and without that row nothing is shown.
-func TestWhoReadsTheLogIsInIt(t *testing.T) {
+// TestReadingTheLogIsAudited, and without that row nothing is shown.
+func TestReadingTheLogIsAudited(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
 	b := &auditLog{page: []audit.Entry{{Actor: "ops-kim", Action: "USER_UNLOCKED"}}}

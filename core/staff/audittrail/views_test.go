@@ -11,7 +11,7 @@ import (
 	"phonebill/core/fault"
 )
 
-func TestALookHasOneRow(t *testing.T) {
+func TestAReadHasOneAuditRow(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[audit.Outcome]error{
 		audit.Done: nil, audit.Outcome(fault.ResourceNotFound): fault.New(fault.ResourceNotFound),
@@ -32,7 +32,7 @@ func TestALookHasOneRow(t *testing.T) {
 	}
 }
 
-func TestNobodyLooksUnseen(t *testing.T) {
+func TestNothingIsReadWithoutARow(t *testing.T) {
 	t.Parallel()
 	var reported []error
 	away, refused := errors.New("away"), fault.New(fault.PermissionDenied)

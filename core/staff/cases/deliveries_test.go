@@ -107,7 +107,7 @@ func TestAReplayIsOnRecord(t *testing.T) {
 	require.EqualValues(t, 1, page[0].Sequence)
 }
 
-func TestWhatIsRefusedIsOnRecordToo(t *testing.T) {
+func TestRefusalsAreAuditedToo(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		by      audittrail.By
@@ -133,7 +133,7 @@ func TestWhatIsRefusedIsOnRecordToo(t *testing.T) {
 	require.ErrorIs(t, w.Replay(t.Context(), operator, w.order, "because"), fault.New(fault.StateConflict))
 }
 
-func TestWithoutARecordNothingIsTold(t *testing.T) {
+func TestNothingIsReturnedWithoutARecord(t *testing.T) {
 	t.Parallel()
 	away := errors.New("away")
 	w := newDeliveriesWorld(t)

@@ -30,13 +30,13 @@ func (s *Overview) Ask(ctx context.Context, p auth.Principal) ([]operations.Answ
 		return nil, fault.New(fault.PermissionDenied)
 	}
 	instances := s.Instances.All()
-	answers := make([]operations.Answer, len(instances))
+	results := make([]operations.Answer, len(instances))
 	var asked sync.WaitGroup
 	for i, instance := range instances {
-		asked.Go(func() { answers[i] = s.one(ctx, instance) })
+		asked.Go(func() { results[i] = s.one(ctx, instance) })
 	}
 	asked.Wait()
-	return answers, nil
+	return results, nil
 }
 
 func (s *Overview) one(ctx context.Context, i operations.Instance) operations.Answer {

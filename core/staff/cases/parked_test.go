@@ -87,7 +87,7 @@ func (w *parkedWorld) state(t *testing.T) product.State {
 	return o.State
 }
 
-func TestTwoPersonsEndAnOrderOnRecord(t *testing.T) {
+func TestTwoPersonsEndAnOrder(t *testing.T) {
 	t.Parallel()
 	w := newParkedWorld(t)
 	decision := cases.Decision{Order: w.order.ID, Outcome: "COMPLETED", Reason: " " + why + " "}
@@ -124,7 +124,7 @@ func TestTwoPersonsEndAnOrderOnRecord(t *testing.T) {
 	require.Equal(t, audit.Outcome(fault.StateConflict), w.log.rows[5].Outcome)
 }
 
-func TestWhatIsRefusedAtTheDesk(t *testing.T) {
+func TestRefusedDecisions(t *testing.T) {
 	t.Parallel()
 	stranger := audittrail.By{Name: "x", Roles: []auth.Role{auth.Customer}}
 	for name, c := range map[string]struct {

@@ -107,7 +107,7 @@ func TestAListIsOfOneKindAndOnRecord(t *testing.T) {
 	require.Len(t, w.inquiries.asked, 1)
 }
 
-func TestRefusedSearchesAskNobody(t *testing.T) {
+func TestRefusedSearchesReachNoService(t *testing.T) {
 	t.Parallel()
 	limited := fault.New(fault.RateLimitExceeded)
 	for name, c := range map[string]struct {

@@ -45,7 +45,7 @@ func combined(kind timeline.Kind) timeline.Combined {
 	return timeline.Combined{Timeline: timeline.Timeline{Kind: kind}}
 }
 
-func TestTheServiceThatKnowsTells(t *testing.T) {
+func TestTheKnowingServiceReturnsTheTimeline(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		bills, changes memory.Timelines
@@ -80,7 +80,7 @@ func (silent) ByRequest(context.Context, id.ID) (timeline.Timeline, error) {
 	return timeline.Timeline{}, away
 }
 
-func TestAServiceThatIsAwayIsToldOf(t *testing.T) {
+func TestAnUnreachableServiceIsNamed(t *testing.T) {
 	t.Parallel()
 	s := openTimelines(&timelineLog{}, &memory.Timelines{ownLine: {Kind: timeline.Bill}}, nil)
 	s.Sources[1].Timelines = silent{}
@@ -97,7 +97,7 @@ func TestAServiceThatIsAwayIsToldOf(t *testing.T) {
 	require.Equal(t, map[string]string{"unreachable": "bill-inquiry, product-change"}, fault.From(err).Details())
 }
 
-func TestWhoLooksIsOnRecordOrSeesNothing(t *testing.T) {
+func TestEveryTimelineReadIsAudited(t *testing.T) {
 	t.Parallel()
 	l := &timelineLog{}
 	s := openTimelines(l, &memory.Timelines{ownLine: {Kind: timeline.Bill}}, &memory.Timelines{})
