@@ -13,7 +13,8 @@ import (
 type ReconciliationSource interface {
 	// Final returns up to n orders that became final from from until just before to, those after the place, in the
 	// order of product.ReconciliationPlace.
-	Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error)
+	Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace,
+		n int) ([]product.ReconciliationEntry, error)
 	// Entry returns one order as it is now, or NOT_FOUND.
 	Entry(ctx context.Context, order id.ID) (product.ReconciliationEntry, error)
 	// Open returns up to n orders that are not final and were requested before before, with ids above after, in the

@@ -98,8 +98,9 @@ func TestAHashOfTheBytesAsTyped(t *testing.T) {
 		ok, stale   bool
 		work        int
 	}{
-		{elsewhere.Reveal(), nfd, true, true, 2}, {elsewhere.Reveal(), nfc, false, false, 1}, {ours.Reveal(), nfd, true, false, 1},
-		{ours.Reveal(), nfc, true, false, 1}, {ours.Reveal(), nfd + "x", false, false, 2}, {"", nfd, false, false, 2}, {"", nfc, false, false, 1},
+		{elsewhere.Reveal(), nfd, true, true, 2}, {elsewhere.Reveal(), nfc, false, false, 1},
+		{ours.Reveal(), nfd, true, false, 1}, {ours.Reveal(), nfc, true, false, 1},
+		{ours.Reveal(), nfd + "x", false, false, 2}, {"", nfd, false, false, 2}, {"", nfc, false, false, 1},
 	} {
 		worked = 0
 		ok, stale, err := h.Matches(t.Context(), secret(c.hash), secret(c.typed))
@@ -114,8 +115,9 @@ func TestMalformedHashIsAnErrorThatHidesIt(t *testing.T) {
 	const good = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	for _, bad := range []string{
 		"password", "$2b$12$abcdefghijklmnopqrstuv", "$", strings.Replace(good, "argon2id", "argon2i", 1),
-		strings.Replace(good, "v=19", "v=16", 1), strings.Replace(good, "m=256", "m=x", 1), strings.Replace(good, "t=2", "t=0", 1),
-		strings.Replace(good, "p=1", "p=0", 1), strings.Replace(good, "p=1", "p=256", 1), strings.Replace(good, "c29tZ", "*9tZ", 1),
+		strings.Replace(good, "v=19", "v=16", 1), strings.Replace(good, "m=256", "m=x", 1),
+		strings.Replace(good, "t=2", "t=0", 1), strings.Replace(good, "p=1", "p=0", 1),
+		strings.Replace(good, "p=1", "p=256", 1), strings.Replace(good, "c29tZ", "*9tZ", 1),
 		good + "AA", good[:len(good)-4], good[:strings.LastIndex(good, "$")],
 	} {
 		ok, _, err := h.Matches(t.Context(), secret(bad), secret("password"))
@@ -125,7 +127,8 @@ func TestMalformedHashIsAnErrorThatHidesIt(t *testing.T) {
 	}
 }
 
-// TestFullQueue occupies every turn: a caller that waits longer than the queue's timeout, or its own, gets a Retry-After.
+// TestFullQueue occupies every turn: a caller that waits longer than the queue's timeout, or its own, gets a
+// Retry-After.
 func TestFullQueue(t *testing.T) {
 	t.Parallel()
 	for name, timeout := range map[string]time.Duration{"queue": time.Hour, "caller": time.Second} {

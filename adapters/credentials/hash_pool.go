@@ -111,7 +111,8 @@ func startWorker(command []string) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash worker: %w", err)
 	}
-	w := &worker{process: process, in: in, to: gob.NewEncoder(in), waiting: map[uint64]chan []byte{}, gone: make(chan struct{})}
+	w := &worker{process: process, in: in, to: gob.NewEncoder(in), waiting: map[uint64]chan []byte{},
+		gone: make(chan struct{})}
 	go func() {
 		<-process.Done()
 		_ = workerEnd.Close()

@@ -44,9 +44,11 @@ func TestCredentials(t *testing.T) {
 
 func TestAnOldHashIsRenewedButNeverInTheWay(t *testing.T) {
 	t.Parallel()
-	users, h := &memory.Users{}, &hasher{Hasher: memory.Hasher{Version: "v2"}, hashing: fault.New(fault.ServiceUnavailable)}
+	users, h := &memory.Users{}, &hasher{Hasher: memory.Hasher{Version: "v2"},
+		hashing: fault.New(fault.ServiceUnavailable)}
 	c := credentials.New(h, users)
-	require.NoError(t, users.Create(t.Context(), auth.User{UserID: "old", PasswordHash: personal.NewSecret("v1$right-password")}))
+	require.NoError(t, users.Create(t.Context(), auth.User{UserID: "old",
+		PasswordHash: personal.NewSecret("v1$right-password")}))
 	try := func(password, hashAfter string) {
 		t.Helper()
 		account, err := users.ByID(t.Context(), "old")

@@ -53,7 +53,8 @@ func NewReader(in io.Reader) (*Reader, error) {
 	counted := &counter{in: in}
 	r := &Reader{in: newRecords(counted), counted: counted, columns: map[string]int{}}
 	ahead := r.in.peek()
-	if bytes.HasPrefix(ahead, []byte{0xFF, 0xFE}) || bytes.HasPrefix(ahead, []byte{0xFE, 0xFF}) || bytes.IndexByte(ahead, 0) >= 0 {
+	if bytes.HasPrefix(ahead, []byte{0xFF, 0xFE}) || bytes.HasPrefix(ahead, []byte{0xFE, 0xFF}) ||
+		bytes.IndexByte(ahead, 0) >= 0 {
 		return nil, errors.New("the file is UTF-16 or no text: save it as CSV UTF-8")
 	}
 	r.chars.decide(ahead)

@@ -55,7 +55,8 @@ func (d Devices) Names(user auth.UserID, value personal.Secret) bool {
 // parts is the decoded value, of the right length.
 func parts(value personal.Secret) (raw []byte, ok bool) {
 	clear := value.Reveal()
-	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) || clear[:len(devicePrefix)] != devicePrefix {
+	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) ||
+		clear[:len(devicePrefix)] != devicePrefix {
 		return nil, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(clear[len(devicePrefix):])

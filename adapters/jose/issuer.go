@@ -121,7 +121,8 @@ func key(k auth.SigningKey) (jwk.Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jose: %w", err)
 	}
-	for name, v := range map[string]any{jwk.KeyIDKey: k.KeyID, jwk.AlgorithmKey: jwa.EdDSA(), jwk.KeyUsageKey: jwk.ForSignature} {
+	for name, v := range map[string]any{jwk.KeyIDKey: k.KeyID, jwk.AlgorithmKey: jwa.EdDSA(),
+		jwk.KeyUsageKey: jwk.ForSignature} {
 		if err := private.Set(name, v); err != nil {
 			return nil, fmt.Errorf("jose: %w", err)
 		}

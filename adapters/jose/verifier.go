@@ -227,7 +227,8 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (aut
 		return auth.Principal{}, invalid(err)
 	}
 	var h header
-	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA().String() || h.Type != Type || h.KeyID == "" ||
+	if err := json.Unmarshal(raw, &h); err != nil || h.Algorithm != jwa.EdDSA().String() || h.Type != Type ||
+		h.KeyID == "" ||
 		h.Critical != nil {
 		return auth.Principal{}, invalid(errToken)
 	}
@@ -259,8 +260,8 @@ func (c claims) principal(now time.Time) (auth.Principal, error) {
 		return auth.Principal{}, invalid(errToken)
 	}
 	return auth.Principal{
-		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions, Duties: c.Duties,
-		Epoch: c.Epoch, ExpiresAt: expires,
+		UserID: user, SessionID: sid, CustomerID: c.Customer, Lines: lines, Roles: c.Roles, Permissions: c.Permissions,
+		Duties: c.Duties, Epoch: c.Epoch, ExpiresAt: expires,
 	}, nil
 }
 

@@ -116,11 +116,12 @@ func (a *Alerts) due(raised alert.Alert, now time.Time) (unsaid int, write bool)
 // current state.
 func isTurn(k alert.Kind) bool {
 	switch k {
-	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled, alert.HistoryStored:
+	case alert.BreakerOpened, alert.BreakerClosed, alert.LedgerAway, alert.LedgerBack, alert.HistorySpooled,
+		alert.HistoryStored:
 		return true
 	case alert.UnknownCode, alert.Refused, alert.OverQuota, alert.CallUnlogged, alert.DeliveryParked, alert.HistoryRefused,
-		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged, alert.ChangeParked,
-		alert.ReconciliationDiffers, alert.OftenUnlocked, alert.ManySearches,
+		alert.HistoryDamaged, alert.HistoryDiffers, alert.RowUnreadable, alert.SealedRefused, alert.AuditForged,
+		alert.ChangeParked, alert.ReconciliationDiffers, alert.OftenUnlocked, alert.ManySearches,
 		alert.UserIDsClash, alert.LineElsewhere:
 	}
 	return false

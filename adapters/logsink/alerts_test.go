@@ -38,7 +38,8 @@ func TestAlerts(t *testing.T) {
 	portstest.Alerts(t, func(t *testing.T) (ports.Alerts, func(alert.Kind) int) {
 		t.Helper()
 		registry := prometheus.NewRegistry()
-		return logsink.NewAlerts(slog.New(slog.DiscardHandler), registry), func(k alert.Kind) int { return counted(t, registry, k) }
+		return logsink.NewAlerts(slog.New(slog.DiscardHandler), registry),
+			func(k alert.Kind) int { return counted(t, registry, k) }
 	})
 }
 
@@ -72,7 +73,8 @@ func TestTheRegistererMayBeSharedOrRefuse(t *testing.T) {
 	require.Contains(t, log.String(), "not counted")
 }
 
-// TestRepeatedAlertsAreWrittenOnceAMinute: with the count of the others; changes for the worse and the better are written each time.
+// TestRepeatedAlertsAreWrittenOnceAMinute: with the count of the others; changes for the worse and the better are
+// written each time.
 func TestRepeatedAlertsAreWrittenOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -18,7 +18,8 @@ func NewNotifier(log *slog.Logger) *Notifier { return &Notifier{log} }
 
 // ChangeEnded writes which order ended, and how; whose it is stands in its row alone.
 func (l *Notifier) ChangeEnded(ctx context.Context, o product.Order) error {
-	l.log.LogAttrs(ctx, slog.LevelInfo, "customer notice", slog.String("requestId", o.ID.String()), slog.String("state", string(o.State)),
+	l.log.LogAttrs(ctx, slog.LevelInfo, "customer notice", slog.String("requestId", o.ID.String()),
+		slog.String("state", string(o.State)),
 		slog.String("effective_date", o.EffectiveDate.String()))
 	return nil
 }

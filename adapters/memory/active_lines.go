@@ -24,7 +24,9 @@ type activeLine struct {
 type activity struct{ seen, due time.Time }
 
 // Seen notes the lines.
-func (a *ActiveLines) NoteActiveLine(_ context.Context, k freshness.Kind, lines []line.Number, at, due time.Time) error {
+func (a *ActiveLines) NoteActiveLine(
+	_ context.Context, k freshness.Kind, lines []line.Number, at, due time.Time,
+) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.m == nil {
@@ -53,7 +55,10 @@ func (a *ActiveLines) Due(
 			due = append(due, key.line)
 		}
 	}
-	slices.SortFunc(due, func(x, y line.Number) int { return a.m[activeLine{k, x}].due.Compare(a.m[activeLine{k, y}].due) })
+	slices.SortFunc(due, func(x, y line.Number) int {
+		return a.m[activeLine{k,
+			x}].due.Compare(a.m[activeLine{k, y}].due)
+	})
 	due = due[:min(n, len(due))]
 	for _, l := range due {
 		a.m[activeLine{k, l}].due = now.Add(lease)

@@ -48,11 +48,15 @@ func TestAudit(t *testing.T) {
 	t.Parallel()
 	portstest.Audit(t, func(*testing.T) portstest.AuditFixture {
 		trail := &memory.AuditTrail{}
-		return portstest.AuditFixture{Trail: trail, Keys: memory.AuditKeys, Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
+		return portstest.AuditFixture{Trail: trail, Keys: memory.AuditKeys,
+			Log: func(writer id.ID) ports.AuditLog { return trail.Log(writer) }}
 	})
 }
 
 func TestSigner(t *testing.T) {
 	t.Parallel()
-	portstest.Signer(t, func(*testing.T) (signer, other ports.Signer) { return memory.Signer{}, memory.Signer{KeyID: "other"} })
+	portstest.Signer(t, func(*testing.T) (signer, other ports.Signer) {
+		return memory.Signer{},
+			memory.Signer{KeyID: "other"}
+	})
 }

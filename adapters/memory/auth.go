@@ -72,7 +72,9 @@ func (u *Users) Create(_ context.Context, user auth.User) error {
 }
 
 // Change applies decide under the lock.
-func (u *Users) Change(_ context.Context, user auth.UserID, decide func(auth.User) (auth.User, error)) (auth.User, error) {
+func (u *Users) Change(
+	_ context.Context, user auth.UserID, decide func(auth.User) (auth.User, error),
+) (auth.User, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	before, ok := u.m[user]
@@ -168,7 +170,9 @@ type Sessions struct {
 }
 
 // Create stores a new session and ends the user's oldest beyond policy.Devices.
-func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+func (s *Sessions) Create(
+	_ context.Context, session auth.Session, policy auth.SessionPolicy,
+) ([]auth.Revocation, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.m == nil {
@@ -188,7 +192,9 @@ func (s *Sessions) Create(_ context.Context, session auth.Session, policy auth.S
 }
 
 // Live returns the user's live sessions, newest first.
-func (s *Sessions) Live(_ context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time) ([]auth.Session, error) {
+func (s *Sessions) Live(
+	_ context.Context, user auth.UserID, policy auth.SessionPolicy, now time.Time,
+) ([]auth.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live(user, policy, now), nil

@@ -119,7 +119,9 @@ func (h *LoginHistory) Page(_ context.Context, user auth.UserID, number, size in
 }
 
 // CountSince counts the events of one type of an id.
-func (h *LoginHistory) CountSince(_ context.Context, user auth.UserID, of auth.LoginEventType, since time.Time) (int, error) {
+func (h *LoginHistory) CountSince(
+	_ context.Context, user auth.UserID, of auth.LoginEventType, since time.Time,
+) (int, error) {
 	n := 0
 	for _, e := range h.Events() {
 		if about(e, user) && e.Type == of && !e.At.Before(since) {

@@ -129,7 +129,8 @@ type Devices struct{}
 // Mint returns user.hash.device.
 func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 	return auth.DeviceCookie{
-		Tag: hex.EncodeToString([]byte(account.UserID.Folded())), Value: personal.NewSecret(d.prefix(account) + device.String()),
+		Tag: hex.EncodeToString([]byte(account.UserID.Folded())), Value: personal.NewSecret(d.prefix(account) +
+			device.String()),
 	}
 }
 
@@ -153,7 +154,9 @@ func (Devices) Names(user auth.UserID, value personal.Secret) bool {
 type Throttle struct{ buckets throttle.Buckets }
 
 // Take takes one call from the key's bucket.
-func (t *Throttle) Take(_ context.Context, key string, r throttle.Rate, now time.Time) (ok bool, retryIn time.Duration) {
+func (t *Throttle) Take(
+	_ context.Context, key string, r throttle.Rate, now time.Time,
+) (ok bool, retryIn time.Duration) {
 	return t.buckets.Take(key, r, now)
 }
 

@@ -95,7 +95,9 @@ func (f *SecondFactors) Accept(_ context.Context, user auth.UserID, step int64) 
 }
 
 // UseRecoveryCode takes a code once.
-func (f *SecondFactors) UseRecoveryCode(_ context.Context, user auth.UserID, code personal.Secret, _ time.Time) (bool, error) {
+func (f *SecondFactors) UseRecoveryCode(
+	_ context.Context, user auth.UserID, code personal.Secret, _ time.Time,
+) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	used, ok := f.codes[user][code]

@@ -49,7 +49,8 @@ func (l *LineTransfers) TakenBy(
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, x := range l.m {
-		if x.Took() && x.Waits(now) && auth.UserID(x.ProposedBy).Same(auth.UserID(person)) && slices.Contains(lines, x.number) &&
+		if x.Took() && x.Waits(now) && auth.UserID(x.ProposedBy).Same(auth.UserID(person)) &&
+			slices.Contains(lines, x.number) &&
 			x.ExpiresAt.After(found.ExpiresAt) {
 			found, n, taken = x.LineTransfer, x.number, true
 		}

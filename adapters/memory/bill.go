@@ -190,7 +190,8 @@ func (o *BillOutbox) Claim(
 ) ([][]delivery.Item[ports.BillResult], error) {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
-	return items(o.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.BillResult, *delivery.Attempt) {
+	return items(o.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.BillResult,
+		*delivery.Attempt) {
 		body := ports.BillResult{Inquiry: o.rows.m[row]}
 		if i := body.Inquiry; i.Status == bill.Completed {
 			c, err := o.rows.Bills.Version(ctx, i.Line, i.Month, i.Version)

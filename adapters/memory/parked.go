@@ -59,9 +59,10 @@ func (p *ParkedOrders) List(_ context.Context, number, size int) ([]product.Park
 	for _, o := range p.rows.m {
 		if o.State == product.Parked {
 			all = append(all, product.ParkedOrder{
-				ID: o.ID, TransactionID: o.TransactionID, Line: o.Line.String(), From: o.From, To: o.To, EffectiveDate: o.EffectiveDate,
-				RequestedAt: o.RequestedAt, ParkedAt: p.rows.after.parkedAt[o.ID], Sends: o.Sends, Reconciles: o.Reconciles,
-				KOSOrder: o.KOSOrder, Proposal: p.rows.after.proposals[o.ID],
+				ID: o.ID, TransactionID: o.TransactionID, Line: o.Line.String(), From: o.From, To: o.To,
+				EffectiveDate: o.EffectiveDate, RequestedAt: o.RequestedAt, ParkedAt: p.rows.after.parkedAt[o.ID], Sends: o.Sends,
+				Reconciles: o.Reconciles,
+				KOSOrder:   o.KOSOrder, Proposal: p.rows.after.proposals[o.ID],
 			})
 		}
 	}

@@ -243,7 +243,8 @@ func (c *ChangeOutbox) Claim(
 ) ([][]delivery.Item[ports.ChangeResult], error) {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
-	return items(c.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.ChangeResult, *delivery.Attempt) {
+	return items(c.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.ChangeResult,
+		*delivery.Attempt) {
 		return ports.ChangeResult{Order: c.rows.m[row]}, nil
 	}), nil
 }

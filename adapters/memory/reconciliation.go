@@ -24,7 +24,9 @@ var _ ports.ReconciliationSource = (*ReconciliationSource)(nil)
 func (s *Orders) ReconciliationSource() *ReconciliationSource { return &ReconciliationSource{s} }
 
 // Final returns orders as they became final.
-func (b *ReconciliationSource) Final(_ context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
+func (b *ReconciliationSource) Final(
+	_ context.Context, from, to time.Time, after product.ReconciliationPlace, n int,
+) ([]product.ReconciliationEntry, error) {
 	b.rows.mu.Lock()
 	defer b.rows.mu.Unlock()
 	var found []product.ReconciliationEntry
@@ -35,7 +37,8 @@ func (b *ReconciliationSource) Final(_ context.Context, from, to time.Time, afte
 		}
 	}
 	slices.SortFunc(found, func(a, b product.ReconciliationEntry) int {
-		return placed(product.ReconciliationPlace{At: a.Order.ProcessedAt, ID: a.Order.ID}, product.ReconciliationPlace{At: b.Order.ProcessedAt, ID: b.Order.ID})
+		return placed(product.ReconciliationPlace{At: a.Order.ProcessedAt, ID: a.Order.ID},
+			product.ReconciliationPlace{At: b.Order.ProcessedAt, ID: b.Order.ID})
 	})
 	return found[:min(n, len(found))], nil
 }
@@ -128,7 +131,9 @@ func (s *ReconciliationRuns) running() int {
 }
 
 // Claim leases the unfinished run without a lease.
-func (s *ReconciliationRuns) Claim(_ context.Context, now time.Time, lease time.Duration) (product.ReconciliationRun, error) {
+func (s *ReconciliationRuns) Claim(
+	_ context.Context, now time.Time, lease time.Duration,
+) (product.ReconciliationRun, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.running()
@@ -141,7 +146,9 @@ func (s *ReconciliationRuns) Claim(_ context.Context, now time.Time, lease time.
 }
 
 // Save stores how far a run is.
-func (s *ReconciliationRuns) Save(_ context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference) error {
+func (s *ReconciliationRuns) Save(
+	_ context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference,
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.running()
@@ -171,7 +178,10 @@ func (s *ReconciliationRuns) Save(_ context.Context, run product.ReconciliationR
 func (s *ReconciliationRuns) Nightly(_ context.Context, since time.Time) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.runs, func(r product.ReconciliationRun) bool { return r.Nightly && !r.StartedAt.Before(since) }), nil
+	return slices.ContainsFunc(s.runs, func(r product.ReconciliationRun) bool {
+		return r.Nightly &&
+			!r.StartedAt.Before(since)
+	}), nil
 }
 
 // Report returns a run with its differences.
@@ -188,7 +198,8 @@ func (s *ReconciliationRuns) Report(_ context.Context, run id.ID) (product.Recon
 
 func (s *ReconciliationRuns) report(i int) product.ReconciliationReport {
 	all := s.differences[s.runs[i].ID]
-	out := product.ReconciliationReport{Run: s.runs[i], Differences: slices.Clone(all[:min(len(all), product.MaxDifferencesShown)])}
+	out := product.ReconciliationReport{Run: s.runs[i], Differences: slices.Clone(all[:min(len(all),
+		product.MaxDifferencesShown)])}
 	out.Run.Found = len(all)
 	return out
 }

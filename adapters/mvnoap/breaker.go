@@ -66,8 +66,9 @@ func newBreaker(policy BreakerPolicy, deps Deps) *breaker {
 	}
 	b := &breaker{
 		policy: policy,
-		state:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state", Help: "0 closed, 1 half-open, 2 open."}),
-		log:    deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
+		state: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mvnoap_breaker_state",
+			Help: "0 closed, 1 half-open, 2 open."}),
+		log: deps.Log, alerts: deps.Alerts, since: time.Now().UTC(),
 	}
 	if deps.Metrics != nil {
 		if err := deps.Metrics.Register(b.state); err != nil {
@@ -100,7 +101,8 @@ func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 			Kind: alert.BreakerOpened, Subject: breakerName, Note: "results wait until the MVNO AP server responds again",
 		})
 	case to == gobreaker.StateClosed:
-		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName, Note: "results are delivered again"})
+		b.alerts.Raise(context.Background(), alert.Alert{Kind: alert.BreakerClosed, Subject: breakerName,
+			Note: "results are delivered again"})
 	}
 }
 
@@ -172,7 +174,8 @@ func (b *breaker) count(failed bool) {
 // status returns the breaker as operators see it.
 func (b *breaker) status() operations.Breaker {
 	states := map[gobreaker.State]operations.BreakerState{
-		gobreaker.StateClosed: operations.Closed, gobreaker.StateHalfOpen: operations.HalfOpen, gobreaker.StateOpen: operations.Open,
+		gobreaker.StateClosed: operations.Closed, gobreaker.StateHalfOpen: operations.HalfOpen,
+		gobreaker.StateOpen: operations.Open,
 	}
 	out := operations.Breaker{Name: breakerName, State: states[b.two.State()]}
 	b.mu.Lock()

@@ -90,8 +90,8 @@ func (c *testClient) state(t *testing.T) float64 {
 	return families[0].GetMetric()[0].GetGauge().GetValue()
 }
 
-// TestTheBreakerOpensForADeadReceiver: five failures in a row of either kind of result open the breaker for both; nothing is
-// sent for 30 s, then three are tried, and three successes close it.
+// TestTheBreakerOpensForADeadReceiver: five failures in a row of either kind of result open the breaker for both;
+// nothing is sent for 30 s, then three are tried, and three successes close it.
 func TestTheBreakerOpensForADeadReceiver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -153,12 +153,13 @@ func TestTheBreakerOpensForADeadReceiver(t *testing.T) {
 	})
 }
 
-// TestVerdictsCountForTheBreaker: what the receiver rejects says that it is well; what it puts off, that it is not; what we
-// break off, nothing.
+// TestVerdictsCountForTheBreaker: what the receiver rejects says that it is well; what it puts off, that it is not;
+// what we break off, nothing.
 func TestVerdictsCountForTheBreaker(t *testing.T) {
 	t.Parallel()
 	for status, opens := range map[int]bool{
-		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: true, 408: true, 425: true, 429: true, 500: true, 503: true,
+		204: false, 400: false, 401: false, 404: false, 410: false, 422: false, 302: true, 408: true, 425: true, 429: true,
+		500: true, 503: true,
 	} {
 		ap := &receiver{status: status}
 		c := newTestClient(t, ap)

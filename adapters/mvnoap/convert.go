@@ -35,8 +35,9 @@ func billResult(i delivery.Item[ports.BillResult]) apgen.BillResult {
 
 func billInfo(b bill.Bill) *apgen.BillInfo {
 	out := &apgen.BillInfo{
-		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo), BillingMonth: b.Month.String(),
-		TotalAmount: int64(b.Total), Charges: amounts(b.Charges), DiscountInfo: amounts(b.Discounts), Usage: usage(b.Usage),
+		ProductCode: b.ProductCode, ProductName: b.ProductName, ContractInfo: text(b.ContractInfo),
+		BillingMonth: b.Month.String(), TotalAmount: int64(b.Total), Charges: amounts(b.Charges),
+		DiscountInfo: amounts(b.Discounts), Usage: usage(b.Usage),
 		TerminationFee: won(b.TerminationFee), DeviceInstallment: won(b.DeviceInstallment),
 		DeviceInstallmentMonthly: won(b.DeviceInstallmentMonthly), PaymentInfo: payment(b.Payment),
 	}
@@ -82,8 +83,9 @@ func usage(u bill.Usage) *apgen.Usage {
 		return nil
 	}
 	return &apgen.Usage{
-		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data), VoiceMinutes: whole(u.VoiceMinutes), SmsCount: whole(u.SMSCount),
-		DataMegabytes: whole(u.DataMegabytes), VoiceUnlimited: yes(u.VoiceUnlimited), SmsUnlimited: yes(u.SMSUnlimited),
+		Voice: text(u.Voice), Sms: text(u.SMS), Data: text(u.Data), VoiceMinutes: whole(u.VoiceMinutes),
+		SmsCount: whole(u.SMSCount), DataMegabytes: whole(u.DataMegabytes), VoiceUnlimited: yes(u.VoiceUnlimited),
+		SmsUnlimited:  yes(u.SMSUnlimited),
 		DataUnlimited: yes(u.DataUnlimited),
 	}
 }
@@ -92,7 +94,8 @@ func changeResult(i delivery.Item[ports.ChangeResult]) apgen.ProductChangeResult
 	o := i.Body.Order
 	out := apgen.ProductChangeResult{
 		RequestId: openapi_types.UUID(o.ID), LineNumber: o.Line.Hyphenated(), Sequence: i.Sequence, NewProductCode: o.To,
-		ProcessResult: apgen.ProductChangeResultProcessResultDone, Message: o.ResultMessage, FailureReason: text(o.FailureReason),
+		ProcessResult: apgen.ProductChangeResultProcessResultDone, Message: o.ResultMessage,
+		FailureReason: text(o.FailureReason),
 	}
 	if o.State != product.Completed {
 		out.ProcessResult = apgen.ProductChangeResultProcessResultFailed

@@ -67,7 +67,8 @@ func New(cfg Config, deps Deps) (*Client, error) {
 	if cfg.Secrets == nil {
 		return nil, errSecrets
 	}
-	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log, limiter: newRateLimiter(cfg.Rate)}
+	c := &Client{base: cfg.URL, secrets: cfg.Secrets, timeout: cfg.Timeout, now: deps.Now, log: deps.Log,
+		limiter: newRateLimiter(cfg.Rate)}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}

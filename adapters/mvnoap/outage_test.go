@@ -35,7 +35,8 @@ func TestAnOutageLosesNoResult(t *testing.T) {
 		for n := range results {
 			number, err := line.Parse("0101234" + string(rune('0'+n/10)) + string(rune('0'+n%10)) + "00")
 			require.NoError(t, err)
-			o := product.Order{ID: id.ID{0: 3, 15: byte(n + 1)}, Line: number, State: product.Requested, EffectiveDate: date(t, "2026-12-01")}
+			o := product.Order{ID: id.ID{0: 3, 15: byte(n + 1)}, Line: number, State: product.Requested,
+				EffectiveDate: date(t, "2026-12-01")}
 			require.NoError(t, orders.Add(t.Context(), o, request.KeyUse{}))
 			o.State, o.ProcessedAt = product.Completed, time.Now()
 			_, err = orders.Save(t.Context(), o, o.ProcessedAt)
@@ -85,7 +86,8 @@ func TestRetryAfterIsRespected(t *testing.T) {
 			}
 			ap.status = http.StatusNoContent
 			require.Zero(t, c.changes.Ready(9), header)
-			require.Equal(t, delivery.NotAttempted, c.changes.Publish(t.Context(), changeItem(t, 2, product.Order{State: product.Completed})).Outcome)
+			require.Equal(t, delivery.NotAttempted, c.changes.Publish(t.Context(),
+				changeItem(t, 2, product.Order{State: product.Completed})).Outcome)
 			require.EqualValues(t, 1, ap.asked.Load())
 			time.Sleep(a.RetryAfter)
 			require.Equal(t, 9, c.changes.Ready(9), header)

@@ -21,7 +21,8 @@ import (
 func limitedPublisher(t *testing.T, perSecond int) (ports.Publisher[ports.ChangeResult], *receiver) {
 	t.Helper()
 	r := &receiver{status: http.StatusOK}
-	c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: perSecond}, silentDeps())
+	c, err := mvnoap.New(mvnoap.Config{URL: "http://ap.test", Secrets: fixed(t, secret("one")), Rate: perSecond},
+		silentDeps())
 	require.NoError(t, err)
 	mvnoap.OverWire(c, r)
 	return c.ChangeResults(), r

@@ -65,7 +65,8 @@ func (s *Secrets) live() []*standardwebhooks.Webhook {
 	}
 	s.readAt = s.now()
 	if err := s.read(); err != nil {
-		s.log.Error("the file of the MVNO AP server's secrets is not usable: the secrets stay as they were", slog.Any("error", err))
+		s.log.Error("the file of the MVNO AP server's secrets is not usable: the secrets stay as they were",
+			slog.Any("error", err))
 	}
 	return s.keys
 }

@@ -38,7 +38,8 @@ func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
 			func() float64 { return of(s.State()) })
 	}
 	return []prometheus.Collector{
-		gauge("rows", "Rows of bill history that wait for the bill database with this instance, those taken over from others included.",
+		gauge("rows", "Rows of bill history that wait for the bill database with this instance, "+
+			"those taken over from others included.",
 			func(s State) float64 { return float64(s.Rows) }),
 		gauge("bytes", "Bytes that the spool of bill history takes on disk, folders that others have left included.",
 			func(s State) float64 { return float64(s.Bytes) }),

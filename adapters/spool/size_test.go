@@ -29,8 +29,8 @@ func typical(t *testing.T, n int) bill.Inquiry {
 	month, err := calendar.ParseMonth("2026-03")
 	require.NoError(t, err)
 	q := bill.Inquiry{
-		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: auth.UserID(fmt.Sprintf("customer%012d", n)), CustomerID: fmt.Sprintf("C%09d", n),
-		Line: number, Month: month, RequestedAt: noon.Add(123456 * time.Microsecond),
+		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: auth.UserID(fmt.Sprintf("customer%012d", n)),
+		CustomerID: fmt.Sprintf("C%09d", n), Line: number, Month: month, RequestedAt: noon.Add(123456 * time.Microsecond),
 	}
 	c := bill.Copy{Version: id.ID(uuid.Must(uuid.NewV7())), AsOf: noon.Add(-time.Minute)}
 	c.Bill.ProductName, c.Bill.Total = "5G 프리미어 플러스", 123456

@@ -109,7 +109,8 @@ func open(dir string, c Config, d Deps) (*Inquiries, error) {
 		s.append(e)
 	}
 	var refused segments.Report
-	s.refused, refused, err = segments.Open(filepath.Join(dir, "refused"), options, func([]byte, uint64) error { return nil })
+	s.refused, refused, err = segments.Open(filepath.Join(dir, "refused"), options,
+		func([]byte, uint64) error { return nil })
 	if err != nil {
 		return nil, errors.Join(err, s.log.Close())
 	}
@@ -145,7 +146,8 @@ func (s *Inquiries) take(dir string, o segments.Options) (*segments.Log, []entry
 
 func (s *Inquiries) reportDamage(found segments.Report) {
 	if found.Aside > 0 {
-		s.raise(context.Background(), alert.HistoryDamaged, strconv.Itoa(found.Aside)+" damaged files of the spool were kept as *.log.damaged")
+		s.raise(context.Background(), alert.HistoryDamaged,
+			strconv.Itoa(found.Aside)+" damaged files of the spool were kept as *.log.damaged")
 	}
 }
 

@@ -122,7 +122,8 @@ func newWorld(t *testing.T) *world {
 // open replaces the spool unless that fails.
 func (w *world) open(most int64) error {
 	opened, err := spool.Open(spool.Config{Dir: w.dir, MaxBytes: most}, spool.Deps{
-		Store: w.store, Batches: w.store, Sealer: vault.Inquiries(w.keys), Alerts: w.alerts, Log: slog.New(slog.NewTextHandler(w.logs, nil)),
+		Store: w.store, Batches: w.store, Sealer: vault.Inquiries(w.keys), Alerts: w.alerts,
+		Log: slog.New(slog.NewTextHandler(w.logs, nil)),
 	})
 	if err == nil {
 		w.Inquiries = opened
@@ -158,7 +159,8 @@ func (w *world) raised() (kinds []alert.Kind) {
 // answered is a final inquiry of a line with a new id.
 func answered(n line.Number) bill.Inquiry {
 	q := bill.Inquiry{
-		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: portstest.Owner().UserID, CustomerID: "C-SECRET", Line: n, Month: portstest.Month(),
+		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: portstest.Owner().UserID, CustomerID: "C-SECRET", Line: n,
+		Month:       portstest.Month(),
 		RequestedAt: noon,
 	}
 	return q.Complete(portstest.BillCopies()[0], freshness.FromCache, noon)
@@ -284,13 +286,15 @@ func TestUnfinishedInquiriesAndMistakesAreNotSpooled(t *testing.T) {
 	require.Zero(t, w.State())
 }
 
-// TestNoWorkerClaimsACompletedInquiry: the unfinished row, whose Add was given up, is in the store; its answer waits here.
+// TestNoWorkerClaimsACompletedInquiry: the unfinished row, whose Add was given up, is in the store; its answer waits
+// here.
 func TestNoWorkerClaimsACompletedInquiry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	final := answered(portstest.Line(1))
 	ghost := final
-	ghost.Status, ghost.Source, ghost.ProcessedAt, ghost.Version, ghost.Summary = bill.Processing, "", time.Time{}, id.ID{}, ""
+	ghost.Status, ghost.Source, ghost.ProcessedAt, ghost.Version, ghost.Summary = bill.Processing, "", time.Time{},
+		id.ID{}, ""
 	ghost.AsOf, ghost.NextAttemptAt = time.Time{}, noon
 	other := ghost
 	other.ID = answered(portstest.Line(2)).ID

@@ -24,8 +24,8 @@ func (w *world) another(t *testing.T) *spool.Inquiries {
 	return other
 }
 
-// TestRowsOfAnEndedProcessAreTakenOver: of two processes one is gone for good, during an outage. The other one brings all
-// rows in, its own first, and says that all is well when they are, not before.
+// TestRowsOfAnEndedProcessAreTakenOver: of two processes one is gone for good, during an outage. The other one brings
+// all rows in, its own first, and says that all is well when they are, not before.
 func TestRowsOfAnEndedProcessAreTakenOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -173,7 +173,8 @@ func TestUnreadableFoldersAreReported(t *testing.T) {
 	_, err = w.Replay(t.Context())
 	require.ErrorContains(t, err, "left in 1", "also while rows wait")
 	w.store.set(false, false)
-	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryDamaged, alert.HistorySpooled}, w.raised())
+	require.Equal(t, []alert.Kind{alert.HistorySpooled, alert.HistorySpooled, alert.HistoryDamaged, alert.HistorySpooled},
+		w.raised())
 	_, err = w.Replay(t.Context())
 	require.Error(t, err)
 	require.Zero(t, w.State().Rows)

@@ -92,9 +92,11 @@ func fromBillRow(r billRow) (bill.Copy, error) {
 	due, err5 := parseDay(r.Due)
 	b := bill.Bill{
 		Line: n, Month: m, ProductCode: r.ProductCode, ProductName: r.ProductName, ContractInfo: r.Info, Total: r.Total,
-		Charges: r.Charges, Discounts: r.Discounts, Usage: r.Usage, TerminationFee: r.Termination, DeviceInstallment: r.Device,
+		Charges: r.Charges, Discounts: r.Discounts, Usage: r.Usage, TerminationFee: r.Termination,
+		DeviceInstallment:        r.Device,
 		DeviceInstallmentMonthly: r.Monthly,
-		Payment:                  bill.Payment{BillingDate: billing, DueDate: due, Status: bill.PaymentStatus(r.Payment), Method: r.Method},
+		Payment: bill.Payment{BillingDate: billing, DueDate: due, Status: bill.PaymentStatus(r.Payment),
+			Method: r.Method},
 	}
 	var err6, err7 error
 	if t := cmp.Or(r.Contract, r.Term); t != nil {

@@ -66,8 +66,8 @@ func toPlanRow(p product.Plan) *planRow {
 		return nil
 	}
 	return &planRow{
-		p.Code, p.Name, p.MonthlyFee, p.DataAllowance, p.VoiceAllowance, p.SMSAllowance, p.NetworkType, p.Description, p.OnSale,
-		p.SaleUnknown, p.OperatorCode,
+		p.Code, p.Name, p.MonthlyFee, p.DataAllowance, p.VoiceAllowance, p.SMSAllowance, p.NetworkType, p.Description,
+		p.OnSale, p.SaleUnknown, p.OperatorCode,
 	}
 }
 
@@ -77,7 +77,8 @@ func (r *planRow) plan() product.Plan {
 	}
 	return product.Plan{
 		Code: r.Code, Name: r.Name, MonthlyFee: r.Fee, DataAllowance: r.Data, VoiceAllowance: r.Voice, SMSAllowance: r.SMS,
-		NetworkType: r.Network, Description: r.Description, OnSale: r.OnSale, SaleUnknown: r.SaleUnknown, OperatorCode: r.Operator,
+		NetworkType: r.Network, Description: r.Description, OnSale: r.OnSale, SaleUnknown: r.SaleUnknown,
+		OperatorCode: r.Operator,
 	}
 }
 
@@ -110,7 +111,8 @@ func toCustomerRow(c product.CustomerCopy) customerRow {
 		Fee: x.Contract.EarlyTerminationFee, Described: toPlanRow(x.Plan),
 	}
 	if x.Scheduled != nil {
-		row.NextPlan, row.NextDate, row.Next = x.Scheduled.PlanCode, day(x.Scheduled.EffectiveDate), toPlanRow(x.Scheduled.Plan)
+		row.NextPlan, row.NextDate, row.Next = x.Scheduled.PlanCode, day(x.Scheduled.EffectiveDate),
+			toPlanRow(x.Scheduled.Plan)
 		if !x.Scheduled.TransactionID.IsZero() {
 			row.NextOrder = x.Scheduled.TransactionID.String()
 		}

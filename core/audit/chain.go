@@ -151,7 +151,8 @@ func (e Entry) hash(previous, key []byte) []byte {
 	if key != nil {
 		version = "phonebill audit entry 2"
 	}
-	encoded := encode([]byte(version), previous, e.Writer[:], number(e.Seq), number(int(e.At.UnixMicro())), []byte(e.Actor),
+	encoded := encode([]byte(version), previous, e.Writer[:], number(e.Seq), number(int(e.At.UnixMicro())),
+		[]byte(e.Actor),
 		[]byte(e.Action), []byte(e.Subject), []byte(e.Reason), []byte(e.Outcome), []byte(e.Detail), []byte(e.IP))
 	if key == nil {
 		sum := sha256.Sum256(encoded)
@@ -175,7 +176,9 @@ func encode(fields ...[]byte) []byte {
 	return b
 }
 
-func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) } //nolint:gosec // a bijection is all that is asked for
+func number(n int) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(n)) //nolint:gosec // any bijection will do
+}
 
 // Verify follows chains through their rows, which come writer by writer in order, and returns the heads; the first
 // broken row is a BrokenError. Rows without a key are believed.

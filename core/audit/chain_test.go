@@ -31,8 +31,9 @@ func chains(t *rapid.T) []audit.Row {
 				c = c.WithKey(keys(id.ID{byte(w + 1)}))
 			}
 			r := c.Next(id.ID{byte(w + 1)}, audit.Entry{
-				At: now.Add(time.Duration(n) * time.Second), Actor: text(t, "actor"), Action: text(t, "action"), Subject: text(t, "subject"),
-				Reason: text(t, "reason"), Outcome: audit.Outcome(text(t, "outcome")), Detail: text(t, "detail"), IP: text(t, "ip"),
+				At: now.Add(time.Duration(n) * time.Second), Actor: text(t, "actor"), Action: text(t, "action"),
+				Subject: text(t, "subject"), Reason: text(t, "reason"), Outcome: audit.Outcome(text(t, "outcome")),
+				Detail: text(t, "detail"), IP: text(t, "ip"),
 			})
 			require.NoError(t, c.Follow(r))
 			rows = append(rows, r)
@@ -326,7 +327,8 @@ func TestRowsOfTheReleaseBeforeAreClosed(t *testing.T) {
 	require.Error(t, l.Follow(again))
 	open := closing
 	open.Closes = false
-	require.ErrorAs(t, audit.VerifyCheckpoints([]audit.Checkpoint{first, open}, always, audit.Anchor{}), new(audit.TamperedError))
+	require.ErrorAs(t, audit.VerifyCheckpoints([]audit.Checkpoint{first, open}, always, audit.Anchor{}),
+		new(audit.TamperedError))
 }
 
 // TestAnAnchorKnowsWhatWasThere: nothing inside a log that began anew shows that there was another.

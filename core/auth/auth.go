@@ -152,7 +152,8 @@ const (
 // tokens are no longer true (ADR 14). A grant's giver and time are no rights. Values that only the store may set stay
 // as they were.
 func (u User) Changed(before User) User {
-	u.UserID, u.CreatedAt, u.LastLoginAt, u.SecondFactor = before.UserID, before.CreatedAt, before.LastLoginAt, before.SecondFactor
+	u.UserID, u.CreatedAt, u.LastLoginAt, u.SecondFactor = before.UserID, before.CreatedAt, before.LastLoginAt,
+		before.SecondFactor
 	u.Unreadable = u.stillUnreadable(before)
 	u.Version, u.Epoch = before.Version+1, before.Epoch
 	if !u.sameRights(before) {

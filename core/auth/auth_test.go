@@ -153,7 +153,8 @@ func TestARotationByAnOlderReleaseHasNoTime(t *testing.T) {
 		s, _ = p.Present(s, s.Generation, now)
 	}
 	s.Generation, s.RotatedAt = 4, now // by an instance that does not know Spent
-	for generation, want := range map[int]auth.Refresh{1: auth.RefreshReplay, 2: auth.RefreshReused, 3: auth.RefreshReplay} {
+	for generation, want := range map[int]auth.Refresh{1: auth.RefreshReplay, 2: auth.RefreshReused,
+		3: auth.RefreshReplay} {
 		_, verdict := p.Present(s, generation, now)
 		require.Equal(t, want, verdict, generation)
 	}
@@ -217,8 +218,10 @@ func TestRefreshLaws(t *testing.T) {
 func TestARightsChangeRaisesTheEpochAndEveryChangeTheVersion(t *testing.T) {
 	t.Parallel()
 	before := auth.User{
-		UserID: "hong", Status: auth.Active, Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01012345678")}, CustomerID: "C1",
-		Grants: []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now}}, LastLoginAt: now, CreatedAt: now, Version: 7, Epoch: 3,
+		UserID: "hong", Status: auth.Active, Roles: []auth.Role{auth.Customer},
+		Lines: []line.Number{number(t, "01012345678")}, CustomerID: "C1",
+		Grants: []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now}}, LastLoginAt: now, CreatedAt: now, Version: 7,
+		Epoch: 3,
 	}
 	for name, c := range map[string]struct {
 		change func(*auth.User)
@@ -255,7 +258,8 @@ func TestRightsEndWithTheFirstGrantThatExpires(t *testing.T) {
 	t.Parallel()
 	u := auth.User{Grants: []auth.Grant{
 		{Permission: auth.BillInquiry}, {Permission: auth.Operations, ExpiresAt: now},
-		{Permission: auth.ProductChange, ExpiresAt: now.Add(2 * time.Hour)}, {Permission: auth.UserAdmin, ExpiresAt: now.Add(time.Hour)},
+		{Permission: auth.ProductChange, ExpiresAt: now.Add(2 * time.Hour)},
+		{Permission: auth.UserAdmin, ExpiresAt: now.Add(time.Hour)},
 	}}
 	require.Equal(t, now.Add(time.Hour), u.RightsEnd(now), "what has expired already ends nothing")
 	require.True(t, u.RightsEnd(now.Add(2*time.Hour)).IsZero())

@@ -13,12 +13,13 @@ type namedWord struct{ word, name string }
 // left out, and nothing of the user agent itself is repeated but the name of an app (at most 30 letters).
 func Device(userAgent string) string {
 	browser := find(userAgent, []namedWord{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Whale", "Whale"}, {"KAKAOTALK", "KakaoTalk"},
-		{"Firefox", "Firefox"}, {"FxiOS", "Firefox"}, {"CriOS", "Chrome"}, {"Chrome", "Chrome"}, {"Safari", "Safari"},
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Whale", "Whale"},
+		{"KAKAOTALK", "KakaoTalk"}, {"Firefox", "Firefox"}, {"FxiOS", "Firefox"}, {"CriOS", "Chrome"}, {"Chrome", "Chrome"},
+		{"Safari", "Safari"},
 	})
 	system := find(userAgent, []namedWord{
-		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"},
-		{"Linux", "Linux"},
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"},
+		{"CrOS", "ChromeOS"}, {"Linux", "Linux"},
 	})
 	if browser == "" {
 		browser = product(userAgent)

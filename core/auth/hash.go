@@ -9,7 +9,8 @@ import (
 )
 
 // hashPattern is argon2id in the form of the PHC, with a salt of at least 8 bytes and a key of 32.
-var hashPattern = regexp.MustCompile(`^\$argon2id\$v=19\$m=([0-9]{1,6}),t=([0-9]{1,2}),p=([0-9])\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{43}$`)
+var hashPattern = regexp.MustCompile(`^\$argon2id\$v=19\$m=([0-9]{1,6}),t=([0-9]{1,2}),p=([0-9])` +
+	`\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{43}$`)
 
 // Costs that an imported hash may ask of every login: no more than 256 MiB, 10 passes, 4 lanes, and no less memory than
 // 8 KiB a lane (RFC 9106, 3.1).
@@ -28,7 +29,8 @@ func CheckHash(field string, hash personal.Secret) error {
 		kib, _ := strconv.Atoi(m[1])
 		passes, _ := strconv.Atoi(m[2])
 		lanes, _ := strconv.Atoi(m[3])
-		if kib >= minHashKiB*lanes && kib <= maxHashKiB && passes >= 1 && passes <= maxHashPasses && lanes >= 1 && lanes <= maxHashLanes {
+		if kib >= minHashKiB*lanes && kib <= maxHashKiB && passes >= 1 && passes <= maxHashPasses && lanes >= 1 &&
+			lanes <= maxHashLanes {
 			return nil
 		}
 	}

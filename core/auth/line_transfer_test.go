@@ -82,7 +82,8 @@ func TestAnInitialPasswordIsADuty(t *testing.T) {
 	require.ErrorIs(t, p.Due(nil), fault.New(fault.PasswordChangeRequired))
 	require.NoError(t, p.Due([]auth.Duty{auth.ChangePassword}))
 	require.NoError(t, auth.Principal{}.Due(nil))
-	require.ErrorIs(t, auth.Principal{Duties: auth.User{FactorHandedOver: true}.Duties()}.Due([]auth.Duty{auth.ChangePassword}),
+	handedOver := auth.Principal{Duties: auth.User{FactorHandedOver: true}.Duties()}
+	require.ErrorIs(t, handedOver.Due([]auth.Duty{auth.ChangePassword}),
 		fault.New(fault.EnrolmentRequired))
 	newer := auth.Principal{Duties: []auth.Duty{"SOMETHING_NEWER"}}
 	require.ErrorIs(t, newer.Due([]auth.Duty{auth.ChangePassword}), fault.New(fault.PermissionDenied))

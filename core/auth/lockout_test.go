@@ -74,7 +74,8 @@ func TestJudgements(t *testing.T) {
 	require.Zero(t, p.Clear(locked))
 	two, h := p.Take(auth.Attempts{Failures: 1}, now)
 	two, _ = p.Take(two, now)
-	require.Equal(t, auth.Attempts{Pending: 1, PendingUntil: two.PendingUntil}, p.Succeed(two, h), "the other one is still judged")
+	require.Equal(t, auth.Attempts{Pending: 1, PendingUntil: two.PendingUntil}, p.Succeed(two, h),
+		"the other one is still judged")
 	require.Equal(t, auth.Attempts{Pending: 2, PendingUntil: two.PendingUntil}, p.Clear(two), "also after an unlock")
 }
 
@@ -89,7 +90,8 @@ func TestALostGuessCountsAsFailed(t *testing.T) {
 	require.Equal(t, a, same, "counted already")
 	require.False(t, last)
 	require.Equal(t, a, p.GiveBack(a, lost))
-	require.Equal(t, auth.Attempts{Pending: 1, Round: 1, PendingUntil: a.PendingUntil}, p.Succeed(a, lost), "late, but right")
+	require.Equal(t, auth.Attempts{Pending: 1, Round: 1, PendingUntil: a.PendingUntil}, p.Succeed(a, lost),
+		"late, but right")
 	_, g := p.Take(a, lapsed.Add(p.Judging))
 	require.Equal(t, auth.GuessRefused, g.Verdict, "the fifth was lost too: that locks")
 	_, g = p.Take(a, a.PendingUntil.Add(p.LockFor))
@@ -123,7 +125,8 @@ func TestNoInterleavingAllowsASixthGuess(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
 			at = at.Add(time.Duration(rapid.SampledFrom([]int{0, 0, 0, 1, 5, 20, 900}).Draw(t, "gap")) * time.Second)
-			what := rapid.SampledFrom([]string{"take", "take", "take", "fail", "fail", "crash", "back", "succeed", "clear"}).Draw(t, "what")
+			what := rapid.SampledFrom([]string{"take", "take", "take", "fail", "fail", "crash", "back", "succeed",
+				"clear"}).Draw(t, "what")
 			if what == "take" {
 				var g auth.Guess
 				before := a

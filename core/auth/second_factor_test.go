@@ -14,7 +14,8 @@ func TestKindsOfCodes(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]auth.CodeKind{
 		"": auth.CodeMissing, "123456": auth.CodeTOTP, "abcde-fgh23": auth.CodeRecovery, "12345": auth.CodeMalformed,
-		"1234567": auth.CodeMalformed, "abcde-fgh01": auth.CodeMalformed, "ABCDE-FGH23": auth.CodeRecovery, "123456\n": auth.CodeMalformed,
+		"1234567": auth.CodeMalformed, "abcde-fgh01": auth.CodeMalformed, "ABCDE-FGH23": auth.CodeRecovery,
+		"123456\n": auth.CodeMalformed,
 	} {
 		require.Equal(t, want, auth.KindOfCode(personal.NewSecret(code)), "%q", code)
 	}

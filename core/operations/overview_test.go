@@ -43,7 +43,8 @@ func TestLedger(t *testing.T) {
 		"no instance has a budget": {[]operations.Answer{from("a", operations.Status{})}, 0, false},
 		"one":                      {[]operations.Answer{from("a", status(7, true))}, 7, true},
 		"the first of equals":      {[]operations.Answer{from("a", status(7, true)), from("b", status(8, true))}, 7, true},
-		"who has no budget":        {[]operations.Answer{from("a", operations.Status{}), from("b", status(8, true))}, 8, true},
+		"who has no budget": {[]operations.Answer{from("a", operations.Status{}), from("b", status(8, true))}, 8,
+			true},
 		"who can ask knows better": {[]operations.Answer{from("a", status(7, false)), from("b", status(8, true))}, 8, true},
 		"none can ask":             {[]operations.Answer{from("a", status(7, false)), from("b", status(8, false))}, 7, false},
 		"who is silent is no use": {[]operations.Answer{
@@ -67,9 +68,10 @@ func TestTotal(t *testing.T) {
 		return operations.Cache{Kind: kind, Counts: freshness.Counts{Hits: 8 * n, Stale: n, Misses: 2 * n, Coalesced: 5 * n}}
 	}
 	for name, c := range map[string]struct{ all, want []operations.Cache }{
-		"none":        {nil, nil},
-		"one":         {[]operations.Cache{count(freshness.Bills, 1)}, []operations.Cache{count(freshness.Bills, 1)}},
-		"of one kind": {[]operations.Cache{count(freshness.Bills, 1), count(freshness.Bills, 3)}, []operations.Cache{count(freshness.Bills, 4)}},
+		"none": {nil, nil},
+		"one":  {[]operations.Cache{count(freshness.Bills, 1)}, []operations.Cache{count(freshness.Bills, 1)}},
+		"of one kind": {[]operations.Cache{count(freshness.Bills, 1), count(freshness.Bills, 3)},
+			[]operations.Cache{count(freshness.Bills, 4)}},
 		"kinds do not meet": {
 			[]operations.Cache{count(freshness.Plans, 1), count(freshness.Bills, 2), count(freshness.Plans, 3)},
 			[]operations.Cache{count(freshness.Plans, 4), count(freshness.Bills, 2)},
@@ -103,7 +105,8 @@ func TestQuotaSums(t *testing.T) {
 func TestTroublesHaveTexts(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, trouble := range []operations.Trouble{operations.NoConnection, operations.TooSlow, operations.Refused, operations.BadAnswer} {
+	for _, trouble := range []operations.Trouble{operations.NoConnection, operations.TooSlow, operations.Refused,
+		operations.BadAnswer} {
 		require.NotEmpty(t, trouble.Message())
 		require.False(t, seen[trouble.Message()])
 		seen[trouble.Message()] = true

@@ -72,11 +72,12 @@ var next = map[State]map[Event]State{
 	Requested:  {CheckPassed: Validated, CheckFailed: Rejected, Cancel: Cancelled},
 	Validated:  {CheckPassed: Validated, Sending: Dispatched, CheckFailed: Rejected, Cancel: Cancelled},
 	Dispatched: {NotSent: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown},
-	Unknown:    {NotAtKOS: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown, Ambiguous: Parked},
-	Parked:     {AcceptedByKOS: Completed, RefusedByKOS: Rejected, AskAgain: Unknown},
-	Completed:  {},
-	Rejected:   {},
-	Cancelled:  {},
+	Unknown: {NotAtKOS: Validated, AcceptedByKOS: Completed, RefusedByKOS: Rejected, NoAnswer: Unknown,
+		Ambiguous: Parked},
+	Parked:    {AcceptedByKOS: Completed, RefusedByKOS: Rejected, AskAgain: Unknown},
+	Completed: {},
+	Rejected:  {},
+	Cancelled: {},
 }
 
 // Final reports whether nothing can happen any more.
@@ -321,7 +322,8 @@ func (o Order) FailureCode() fault.Code {
 		return ""
 	}
 	code := fault.Code(o.ResultCode)
-	if ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}; !slices.Contains(ours, code) {
+	if ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}; !slices.Contains(ours,
+		code) {
 		return fault.ChangeDenied
 	}
 	return code
@@ -330,7 +332,8 @@ func (o Order) FailureCode() fault.Code {
 // FailureError returns the error that the customer sees for a failed order: 409 (404 for an unknown line), with the
 // request id.
 func (o Order) FailureError() error {
-	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId", o.ID.String())
+	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId",
+		o.ID.String())
 }
 
 // Account returns the account for which the order is made.

@@ -16,7 +16,8 @@ func TestPreCheckAllCombinations(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		for _, onSale := range []bool{true, false} {
 			for _, operator := range []string{"MVNO", "OTHER"} {
-				for _, status := range []product.LineStatus{product.LineActive, product.LineSuspended, product.LineTerminated, "?"} {
+				for _, status := range []product.LineStatus{product.LineActive, product.LineSuspended, product.LineTerminated,
+					"?"} {
 					for _, believed := range []string{"NOW", "WRONG"} {
 						for _, target := range []string{"NEW", "NOW"} {
 							for k, scheduled := range []string{"", "NEW", "ELSE", ""} {

@@ -23,7 +23,8 @@ const (
 
 // DifferenceKinds lists them.
 func DifferenceKinds() []DifferenceKind {
-	return []DifferenceKind{OursDoneKOSNot, OursFailedKOSHas, OursOpenTooLong, KOSPlanDiffers, NotDelivered, DeliveredWrongly}
+	return []DifferenceKind{OursDoneKOSNot, OursFailedKOSHas, OursOpenTooLong, KOSPlanDiffers, NotDelivered,
+		DeliveredWrongly}
 }
 
 // Bounds of reconciliation: how long an order may be open, and a result undelivered, before it is a difference.
@@ -117,7 +118,8 @@ func (e ReconciliationEntry) outOfOrder() string {
 		return "the sequence number before it is missing"
 	case delivered.State != delivery.Delivered || !before.ReplayedAt.IsZero():
 		return ""
-	case before.State == delivery.Pending, before.State == delivery.Delivered && before.AcceptedAt.After(delivered.AcceptedAt):
+	case before.State == delivery.Pending, before.State == delivery.Delivered &&
+		before.AcceptedAt.After(delivered.AcceptedAt):
 		return "it was told before the result that comes before it"
 	default:
 		return ""

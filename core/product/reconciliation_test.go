@@ -18,10 +18,11 @@ var evening = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 func endedOrder(s product.State) product.ReconciliationEntry {
 	return product.ReconciliationEntry{
 		Order: product.Order{
-			ID: id.ID{1}, TransactionID: id.ID{2}, From: "LTE", To: "5G", State: s, EffectiveDate: calendar.DateOf(evening), Sends: 1,
-			RequestedAt: evening.Add(-3 * time.Hour), ProcessedAt: evening.Add(-2 * time.Hour),
+			ID: id.ID{1}, TransactionID: id.ID{2}, From: "LTE", To: "5G", State: s, EffectiveDate: calendar.DateOf(evening),
+			Sends: 1, RequestedAt: evening.Add(-3 * time.Hour), ProcessedAt: evening.Add(-2 * time.Hour),
 		},
-		Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1, AcceptedAt: evening.Add(-time.Hour)},
+		Delivery: product.DeliveryStatus{State: delivery.Delivered, Sequence: 2, Accepted: 1,
+			AcceptedAt: evening.Add(-time.Hour)},
 	}
 }
 
@@ -42,7 +43,8 @@ func TestJudgeAnswer(t *testing.T) {
 	} {
 		for i, kind := range answers {
 			e := endedOrder(state)
-			require.Equal(t, row[i], cell(e.JudgeAnswer(product.Answer{Kind: kind, Code: "E103"}, evening)), "%s %d", state, kind)
+			require.Equal(t, row[i], cell(e.JudgeAnswer(product.Answer{Kind: kind, Code: "E103"}, evening)), "%s %d", state,
+				kind)
 			e.Superseded = true
 			want := row[i]
 			if state == product.Completed && want != none {
@@ -88,8 +90,10 @@ func TestJudgePlans(t *testing.T) {
 		"scheduled by us":      {scheduled("5G", 2), "", failed, failed, "", ""},
 		"scheduled by another": {scheduled("5G", 9), differs, "?", "", "?", ""},
 		"scheduled, unsigned":  {scheduled("5G", 0), "", "?", "", "", ""},
-		"scheduled, no more":   {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "5G"}}, "?", "?", "", "?", ""},
-		"another, no more":     {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "3G"}}, differs, "?", "", "?", ""},
+		"scheduled, no more": {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "5G"}}, "?", "?",
+			"", "?", ""},
+		"another, no more": {product.Customer{PlanCode: "LTE", Scheduled: &product.Scheduled{PlanCode: "3G"}}, differs,
+			"?", "", "?", ""},
 		"another is scheduled": {scheduled("3G", 9), differs, "?", "", "?", ""},
 		"as before":            {product.Customer{PlanCode: "LTE"}, differs, "?", "", "?", ""},
 	} {
@@ -116,8 +120,8 @@ func TestJudgePlans(t *testing.T) {
 func TestOpenTooLong(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[product.State]bool{
-		product.Requested: true, product.Validated: true, product.Dispatched: true, product.Unknown: true, product.Parked: true,
-		product.Completed: false, product.Rejected: false, product.Cancelled: false,
+		product.Requested: true, product.Validated: true, product.Dispatched: true, product.Unknown: true,
+		product.Parked: true, product.Completed: false, product.Rejected: false, product.Cancelled: false,
 	} {
 		o := product.Order{State: state, RequestedAt: evening.Add(-product.OpenBound)}
 		_, found := o.OpenTooLong(evening)
@@ -139,27 +143,36 @@ func TestJudgeDelivery(t *testing.T) {
 			e.Previous = product.DeliveryStatus{State: state, Sequence: sequence, AcceptedAt: delivered}
 		}
 	}
+	inState := func(state delivery.State) func(*product.ReconciliationEntry) {
+		return func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: state} }
+	}
 	for name, c := range map[string]struct {
 		make func(e *product.ReconciliationEntry)
 		want []product.DifferenceKind
 	}{
 		"delivered":        {func(*product.ReconciliationEntry) {}, nil},
-		"parked":           {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Parked} }, []product.DifferenceKind{notDelivered}},
-		"never due":        {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.None} }, []product.DifferenceKind{notDelivered}},
-		"pending for long": {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: delivery.Pending} }, []product.DifferenceKind{notDelivered}},
+		"parked":           {inState(delivery.Parked), []product.DifferenceKind{notDelivered}},
+		"never due":        {inState(delivery.None), []product.DifferenceKind{notDelivered}},
+		"pending for long": {inState(delivery.Pending), []product.DifferenceKind{notDelivered}},
 		"an unknown state": {func(e *product.ReconciliationEntry) { e.Delivery = product.DeliveryStatus{State: "?"} }, nil},
-		"pending of late":  {func(e *product.ReconciliationEntry) { e.Delivery.State, e.Order.ProcessedAt = delivery.Pending, at(1) }, nil},
+		"pending of late": {func(e *product.ReconciliationEntry) {
+			e.Delivery.State, e.Order.ProcessedAt = delivery.Pending,
+				at(1)
+		}, nil},
 		"replayed of late": {func(e *product.ReconciliationEntry) {
 			e.Delivery.State, e.Delivery.ReplayedAt = delivery.Pending, at(1)
 		}, nil},
-		"replayed long ago": {func(e *product.ReconciliationEntry) { e.Delivery.ReplayedAt, e.Delivery.Accepted = at(1), 2 }, nil},
-		"twice":             {func(e *product.ReconciliationEntry) { e.Delivery.Accepted = 2 }, []product.DifferenceKind{wrongly}},
-		"a number twice":    {func(e *product.ReconciliationEntry) { e.DuplicateSequence = true }, []product.DifferenceKind{wrongly}},
-		"in order":          {before(delivery.Delivered, 1, at(1)), nil},
-		"none is kept":      {before(delivery.Delivered, 0, at(1)), nil},
-		"overtaken":         {before(delivery.Delivered, 1, at(0)), []product.DifferenceKind{wrongly}},
-		"one is pending":    {before(delivery.Pending, 1, time.Time{}), []product.DifferenceKind{wrongly}},
-		"one is parked":     {before(delivery.Parked, 1, time.Time{}), nil},
+		"replayed long ago": {func(e *product.ReconciliationEntry) { e.Delivery.ReplayedAt, e.Delivery.Accepted = at(1), 2 },
+			nil},
+		"twice": {func(e *product.ReconciliationEntry) { e.Delivery.Accepted = 2 },
+			[]product.DifferenceKind{wrongly}},
+		"a number twice": {func(e *product.ReconciliationEntry) { e.DuplicateSequence = true },
+			[]product.DifferenceKind{wrongly}},
+		"in order":       {before(delivery.Delivered, 1, at(1)), nil},
+		"none is kept":   {before(delivery.Delivered, 0, at(1)), nil},
+		"overtaken":      {before(delivery.Delivered, 1, at(0)), []product.DifferenceKind{wrongly}},
+		"one is pending": {before(delivery.Pending, 1, time.Time{}), []product.DifferenceKind{wrongly}},
+		"one is parked":  {before(delivery.Parked, 1, time.Time{}), nil},
 		"one is replayed": {func(e *product.ReconciliationEntry) {
 			before(delivery.Pending, 1, time.Time{})(e)
 			e.Previous.ReplayedAt = at(0)

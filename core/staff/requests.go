@@ -32,8 +32,8 @@ func (k Kind) States() []string {
 	switch k {
 	case Change:
 		return []string{
-			string(product.Requested), string(product.Validated), string(product.Dispatched), string(product.Unknown), string(product.Parked),
-			string(product.Completed), string(product.Rejected), string(product.Cancelled),
+			string(product.Requested), string(product.Validated), string(product.Dispatched), string(product.Unknown),
+			string(product.Parked), string(product.Completed), string(product.Rejected), string(product.Cancelled),
 		}
 	case Inquiry:
 		return []string{string(bill.Processing), string(bill.Completed), string(bill.Failed), string(bill.Timeout)}
@@ -107,8 +107,8 @@ func (f Filter) Check(k Kind) error {
 // OfOrder is an order as staff see it.
 func OfOrder(o product.Order) Request {
 	r := Request{
-		ID: o.ID, Kind: Change, UserID: o.UserID, Line: o.Line.String(), State: string(o.State), Subject: o.To, RequestedAt: o.RequestedAt,
-		ProcessedAt: o.ProcessedAt, Code: o.ResultCode, TraceID: o.TraceID,
+		ID: o.ID, Kind: Change, UserID: o.UserID, Line: o.Line.String(), State: string(o.State), Subject: o.To,
+		RequestedAt: o.RequestedAt, ProcessedAt: o.ProcessedAt, Code: o.ResultCode, TraceID: o.TraceID,
 	}
 	if !o.State.Final() && o.State != product.Parked {
 		r.NextAt = o.NextAttemptAt

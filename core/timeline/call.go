@@ -58,6 +58,7 @@ func callFacts(c audit.Call) map[string]string {
 	if c.HTTPStatus != 0 {
 		status = number(c.HTTPStatus)
 	}
-	return facts("operation", c.Operation, "attempt", number(c.Attempt), "breaker", c.Breaker, "result", c.Result, "httpStatus", status,
+	return facts("operation", c.Operation, "attempt", number(c.Attempt), "breaker", c.Breaker, "result", c.Result,
+		"httpStatus", status,
 		"waitedMs", millis(c.Waited), "tookMs", millis(c.AnsweredAt.Sub(c.AskedAt)))
 }

@@ -60,7 +60,8 @@ type Order struct {
 func (o Order) Timeline() Timeline {
 	s := Timeline{
 		Kind: Change, Line: o.Line, Status: string(o.Row.State), Missing: o.Gaps,
-		Events: foldRepeatedChecks(mergeEvents(o.decisionEvents(), o.stateEvents(), callEvents(o.Calls), o.Deliveries.events(), o.noticeEvents())),
+		Events: foldRepeatedChecks(mergeEvents(o.decisionEvents(), o.stateEvents(), callEvents(o.Calls),
+			o.Deliveries.events(), o.noticeEvents())),
 	}
 	if !o.Row.State.Final() && o.Row.State != product.Parked {
 		s.NextAt = o.Row.NextAttemptAt
@@ -73,7 +74,8 @@ func (o Order) stateEvents() []Event {
 	r := o.Row
 	all := []Event{{
 		At: r.RequestedAt, Source: Request, Type: Requested, Text: "고객이 상품 변경을 신청하였습니다",
-		Facts: facts("from", r.From, "to", r.To, "effectiveDate", r.EffectiveDate.String(), "transactionId", r.TransactionID.String()),
+		Facts: facts("from", r.From, "to", r.To, "effectiveDate", r.EffectiveDate.String(), "transactionId",
+			r.TransactionID.String()),
 	}}
 	before := Step{State: product.Requested}
 	for i, s := range o.Steps {
@@ -184,6 +186,7 @@ func (o Order) noticeEvents() []Event {
 		return nil
 	}
 	return []Event{{
-		At: o.NotifiedAt, Source: Notice, Type: CustomerNotified, Text: "고객에게 결과를 알렸습니다", Facts: facts("attempts", number(o.Notices)),
+		At: o.NotifiedAt, Source: Notice, Type: CustomerNotified, Text: "고객에게 결과를 알렸습니다",
+		Facts: facts("attempts", number(o.Notices)),
 	}}
 }

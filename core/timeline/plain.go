@@ -16,7 +16,8 @@ type Plain struct {
 // Timeline returns the timeline of the request.
 func (p Plain) Timeline() Timeline {
 	begin := Event{
-		At: p.Row.RequestedAt, Source: Request, Type: Requested, Text: "고객이 신청하였습니다", Facts: facts("kind", string(p.Row.Kind)),
+		At: p.Row.RequestedAt, Source: Request, Type: Requested, Text: "고객이 신청하였습니다",
+		Facts: facts("kind", string(p.Row.Kind)),
 	}
 	s := Timeline{
 		Kind: Kind(p.Row.Kind), Status: string(p.Row.Status), Missing: p.Gaps,

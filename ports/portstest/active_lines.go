@@ -37,7 +37,8 @@ func ActiveLines(t *testing.T, open func(t *testing.T) ports.ActiveLines) {
 		require.NoError(t, a.Done(t.Context(), freshness.Customers, Line(1), after(500)))
 		require.Empty(t, due(t, a, freshness.Customers, after(499), after(0), 5))
 		see(t, a, after(500), after(0), Line(1))
-		require.NotEmpty(t, due(t, a, freshness.Customers, after(500), after(0), 5), "seeing it again made it neither earlier nor later")
+		require.NotEmpty(t, due(t, a, freshness.Customers, after(500), after(0), 5),
+			"seeing it again made it neither earlier nor later")
 	})
 	t.Run("the longest due first, no more than asked for", func(t *testing.T) {
 		t.Parallel()

@@ -23,8 +23,9 @@ type AuditFixture struct {
 
 func auditEntry(n int) audit.Entry {
 	return audit.Entry{
-		At: after(n), Actor: "admin", Action: "USER_CHANGED", Subject: fmt.Sprint("user", n), Reason: "고객 요청", Outcome: audit.Done,
-		Detail: `{"n":1}`, IP: "203.0.113.9",
+		At: after(n), Actor: "admin", Action: "USER_CHANGED", Subject: fmt.Sprint("user", n), Reason: "고객 요청",
+		Outcome: audit.Done,
+		Detail:  `{"n":1}`, IP: "203.0.113.9",
 	}
 }
 
@@ -63,7 +64,8 @@ func Audit(t *testing.T, open func(t *testing.T) AuditFixture) {
 		require.ErrorAs(t, err, new(audit.BrokenError), "they cannot be checked without the keys")
 		for _, after := range []int{0, 2, 3} {
 			var of []audit.Row
-			require.NoError(t, fixture.Trail.RowsOf(t.Context(), numbered(2), after, func(r audit.Row) error { of = append(of, r); return nil }))
+			require.NoError(t, fixture.Trail.RowsOf(t.Context(), numbered(2), after,
+				func(r audit.Row) error { of = append(of, r); return nil }))
 			require.Equal(t, rows[3+after:], append([]audit.Row{}, of...))
 		}
 		enough := errors.New("enough")
@@ -110,7 +112,8 @@ func Audit(t *testing.T, open func(t *testing.T) AuditFixture) {
 		var ledger audit.Ledger
 		var want []audit.Checkpoint
 		for n := 1; n <= 3; n++ {
-			heads := []audit.Head{{Writer: numbered(2), Seq: n, Hash: []byte{2, byte(n)}}, {Writer: numbered(1), Seq: 1, Hash: []byte{1}}}
+			heads := []audit.Head{{Writer: numbered(2), Seq: n, Hash: []byte{2, byte(n)}},
+				{Writer: numbered(1), Seq: 1, Hash: []byte{1}}}
 			c, moved := ledger.Next(heads, after(n), n == 2)
 			require.True(t, moved)
 			c.KeyID, c.Signature = "key", []byte("signed")

@@ -52,7 +52,11 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 			_, err = users.ByLogin(t.Context(), typed)
 			requireFault(t, fault.UserNotFound, err)
 		}
-		_, err = users.Change(t.Context(), want.UserID, func(u auth.User) (auth.User, error) { u.Status = auth.Inactive; return u, nil })
+		_, err = users.Change(t.Context(), want.UserID, func(u auth.User) (auth.User,
+			error) {
+			u.Status = auth.Inactive
+			return u, nil
+		})
 		require.NoError(t, err)
 		got, err := users.ByLogin(t.Context(), "HONG1234")
 		require.NoError(t, err)
@@ -71,7 +75,8 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 				}
 			}
 			all.Go(func() {
-				switch err := users.Create(t.Context(), auth.User{UserID: auth.UserID(spelled), Status: auth.Active, CreatedAt: start}); {
+				switch err := users.Create(t.Context(), auth.User{UserID: auth.UserID(spelled), Status: auth.Active,
+					CreatedAt: start}); {
 				case err == nil:
 					stored.Add(1)
 				case errors.Is(err, fault.New(fault.StateConflict)):
@@ -182,7 +187,8 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		}
 		change(func(u *auth.User) { u.PasswordHash = personal.NewSecret("$argon2id$two"); user.Version = 2 })
 		change(func(u *auth.User) {
-			u.Status, u.Name, u.Lines, u.Roles = auth.Inactive, personal.NewName("홍길순"), []line.Number{Line(3)}, []auth.Role{auth.Operator}
+			u.Status, u.Name, u.Lines, u.Roles = auth.Inactive, personal.NewName("홍길순"), []line.Number{Line(3)},
+				[]auth.Role{auth.Operator}
 			u.Grants = []auth.Grant{{Permission: auth.Operations, GrantedBy: "admin", GrantedAt: after(1)}}
 			u.Phone, u.Email, u.CustomerID = Line(3), personal.NewEmail("other@example.com"), "C-0003"
 			user.Version, user.Epoch = 3, 1
@@ -227,7 +233,8 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		require.NoError(t, err)
 		user.LastLoginAt, user.PasswordHash = after(1), personal.NewSecret("new")
 		require.Equal(t, user, got)
-		require.NoError(t, users.Rehash(t.Context(), user.UserID, personal.NewSecret("before a change"), personal.NewSecret("old")))
+		require.NoError(t, users.Rehash(t.Context(), user.UserID, personal.NewSecret("before a change"),
+			personal.NewSecret("old")))
 		got, err = users.ByID(t.Context(), user.UserID)
 		require.NoError(t, err)
 		require.Equal(t, user, got, "a late rehash does not undo a change of password")
@@ -375,7 +382,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		require.Empty(t, begin(t, sessions, nth(51)), "an ended one does not count")
 		_, err = sessions.Get(t.Context(), numbered(1)) // a copy may be cached now
 		require.NoError(t, err)
-		require.Equal(t, []auth.Revocation{{SessionID: numbered(1), At: after(52), Why: auth.EndedByNewerDevice}}, begin(t, sessions, nth(52)))
+		require.Equal(t, []auth.Revocation{{SessionID: numbered(1), At: after(52), Why: auth.EndedByNewerDevice}},
+			begin(t, sessions, nth(52)))
 		got, err := sessions.Get(t.Context(), numbered(1))
 		require.NoError(t, err)
 		require.Equal(t, after(52), got.RevokedAt)
@@ -397,7 +405,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		var all sync.WaitGroup
 		for n := range 30 {
 			all.Go(func() {
-				_, err := sessions.Create(t.Context(), policy.NewSession(numbered(n), Owner().UserID, true, auth.Client{}, after(n)), policy)
+				_, err := sessions.Create(t.Context(), policy.NewSession(numbered(n), Owner().UserID, true, auth.Client{},
+					after(n)), policy)
 				noError(t, err)
 			})
 		}
@@ -417,7 +426,8 @@ func Sessions(t *testing.T, open func(t *testing.T) ports.Sessions) {
 		ended, err := sessions.EndAll(t.Context(), Owner().UserID, numbered(3), after(1))
 		require.NoError(t, err)
 		require.ElementsMatch(t, []auth.Revocation{
-			{SessionID: numbered(1), At: after(1)}, {SessionID: numbered(2), At: after(1)}, {SessionID: numbered(4), At: after(1)},
+			{SessionID: numbered(1), At: after(1)}, {SessionID: numbered(2), At: after(1)},
+			{SessionID: numbered(4), At: after(1)},
 		}, ended)
 		for n := 1; n <= 4; n++ {
 			got, err := sessions.Get(t.Context(), numbered(n))
@@ -499,13 +509,14 @@ func LoginHistory(t *testing.T, open func(t *testing.T) (history ports.LoginHist
 	t.Run("every event is kept", func(t *testing.T) {
 		t.Parallel()
 		history, count := open(t)
-		kinds := []auth.LoginEventType{auth.EventLogin, auth.EventAutoLogin, auth.EventLogout, auth.EventLocked, auth.EventRefreshReused}
+		kinds := []auth.LoginEventType{auth.EventLogin, auth.EventAutoLogin, auth.EventLogout, auth.EventLocked,
+			auth.EventRefreshReused}
 		var all sync.WaitGroup
 		for n := range 40 {
 			all.Go(func() {
 				e := auth.LoginEvent{
-					ID: numbered(n), UserID: auth.UserID(fmt.Sprintf("user%d", n)), Known: n%2 == 0, Type: kinds[n%len(kinds)], Success: n%3 == 0,
-					Client: auth.Client{IP: "203.0.113.9", UserAgent: "앱"}, At: after(n),
+					ID: numbered(n), UserID: auth.UserID(fmt.Sprintf("user%d", n)), Known: n%2 == 0, Type: kinds[n%len(kinds)],
+					Success: n%3 == 0, Client: auth.Client{IP: "203.0.113.9", UserAgent: "앱"}, At: after(n),
 				}
 				if !e.Success {
 					e.Reason = string(fault.WrongCredentials)

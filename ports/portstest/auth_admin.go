@@ -31,7 +31,8 @@ type Registry struct {
 // person is the n-th of many accounts.
 func person(n int) auth.User {
 	u := Owner()
-	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2), []line.Number{Line(n)}
+	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2),
+		[]line.Number{Line(n)}
 	u.Grants = u.Grants[:1]
 	return u
 }
@@ -61,7 +62,8 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 			f    auth.AccountFilter
 			want []auth.UserID
 		}{
-			"all":                   {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04", "user05"}},
+			"all": {auth.AccountFilter{}, []auth.UserID{"user00", "user01", "user02", "user03", "user04",
+				"user05"}},
 			"id":                    {auth.AccountFilter{UserID: "user02"}, []auth.UserID{"user02"}},
 			"id, other case":        {auth.AccountFilter{UserID: "USER02"}, []auth.UserID{"user02"}},
 			"id, other customer":    {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
@@ -264,8 +266,10 @@ func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
 		t.Parallel()
 		r := open(t)
 		for n, e := range []auth.LoginEvent{
-			{UserID: "hong1234", Type: auth.EventUnlocked, At: after(0)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(5)},
-			{UserID: "hong1234", Type: auth.EventLogin, At: after(6)}, {UserID: "hong1234", Type: auth.EventUnlocked, At: after(7)},
+			{UserID: "hong1234", Type: auth.EventUnlocked, At: after(0)}, {UserID: "hong1234", Type: auth.EventUnlocked,
+				At: after(5)},
+			{UserID: "hong1234", Type: auth.EventLogin, At: after(6)}, {UserID: "hong1234", Type: auth.EventUnlocked,
+				At: after(7)},
 			{UserID: "other123", Type: auth.EventUnlocked, At: after(7)},
 		} {
 			e.ID = numbered(n)
@@ -435,7 +439,10 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		}
 		for n := range many {
 			all.Go(func() {
-				_, err := r.Users.Change(t.Context(), person(n).UserID, func(u auth.User) (auth.User, error) { return u.WithLine(Line(50)), nil })
+				_, err := r.Users.Change(t.Context(), person(n).UserID, func(u auth.User) (auth.User,
+					error) {
+					return u.WithLine(Line(50)), nil
+				})
 				count(err)
 			})
 			all.Go(func() {

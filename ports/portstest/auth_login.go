@@ -51,7 +51,8 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		t.Parallel()
 		guesses := open(t)
 		for seed := range uint64(8) {
-			walk(t, guesses, auth.Subject{UserID: auth.UserID("walker-" + string('a'+rune(seed)))}, rand.New(rand.NewPCG(seed, 42)))
+			walk(t, guesses, auth.Subject{UserID: auth.UserID("walker-" + string('a'+rune(seed)))},
+				rand.New(rand.NewPCG(seed, 42)))
 		}
 	})
 	t.Run("ids and devices share no counter, in another case neither, and unknown ones have none", func(t *testing.T) {
@@ -219,7 +220,8 @@ func walk(t *testing.T, guesses ports.Guesses, s auth.Subject, random *rand.Rand
 }
 
 func judge(
-	t *testing.T, guesses ports.Guesses, policy auth.LockoutPolicy, a auth.Attempts, s auth.Subject, g auth.Guess, at time.Time, what int,
+	t *testing.T, guesses ports.Guesses, policy auth.LockoutPolicy, a auth.Attempts, s auth.Subject, g auth.Guess,
+	at time.Time, what int,
 ) auth.Attempts {
 	t.Helper()
 	switch what {

@@ -79,7 +79,8 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 			require.Equal(t, want, got)
 		}
 		requireFault(t, fault.StateConflict, factors.Confirm(t.Context(), user, confirmed, codes))
-		fresh := auth.TOTP{Secret: personal.NewSecret("MFRGGZDFMZTWQ2LK"), CreatedAt: after(4), ConfirmedAt: after(5), LastStep: 90}
+		fresh := auth.TOTP{Secret: personal.NewSecret("MFRGGZDFMZTWQ2LK"), CreatedAt: after(4), ConfirmedAt: after(5),
+			LastStep: 90}
 		spare := personal.NewSecret("uvwxy-z2345")
 		require.NoError(t, factors.Confirm(t.Context(), user, fresh, []personal.Secret{spare}))
 		got, err := factors.Get(t.Context(), user)
@@ -147,10 +148,14 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 		t.Parallel()
 		factors, _ := open(t)
 		enrol(t, factors)
-		require.EqualValues(t, 0, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 100) }), "confirming used it")
+		require.EqualValues(t, 0, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 100) }),
+			"confirming used it")
 		require.EqualValues(t, 1, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 102) }))
 		require.EqualValues(t, 0, times(t, func() (bool, error) { return factors.Accept(t.Context(), user, 101) }))
-		require.EqualValues(t, 1, times(t, func() (bool, error) { return factors.UseRecoveryCode(t.Context(), user, codes[0], after(4)) }))
+		require.EqualValues(t, 1, times(t, func() (bool, error) {
+			return factors.UseRecoveryCode(t.Context(), user, codes[0],
+				after(4))
+		}))
 		for _, wrong := range []personal.Secret{codes[0], personal.NewSecret(""), personal.NewSecret("zzzzz-zzzzz")} {
 			used, err := factors.UseRecoveryCode(t.Context(), user, wrong, after(4))
 			require.NoError(t, err)
@@ -184,7 +189,9 @@ func times(t *testing.T, try func() (bool, error)) int64 {
 }
 
 // OneTimeCodes is the suite of ports.OneTimeCodes; codeAt returns what an authenticator app would show.
-func OneTimeCodes(t *testing.T, codes ports.OneTimeCodes, codeAt func(secret personal.Secret, step int64) personal.Secret) {
+func OneTimeCodes(
+	t *testing.T, codes ports.OneTimeCodes, codeAt func(secret personal.Secret, step int64) personal.Secret,
+) {
 	t.Helper()
 	secret := codes.NewSecret()
 	require.NotEqual(t, secret, codes.NewSecret())

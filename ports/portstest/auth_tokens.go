@@ -61,26 +61,37 @@ func RevocationFeed(
 		require.Equal(t, auth.EndedByLogout, first.Revocations[0].Why)
 		require.False(t, first.AsOf.Before(none.AsOf))
 
-		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(6), Owner().UserID, false, auth.Client{}, after(2)), policy)
+		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(6), Owner().UserID, false, auth.Client{}, after(2)),
+			policy)
 		require.NoError(t, err) // the cap is not reached: numbered(1) has ended
-		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(7), Owner().UserID, false, auth.Client{}, after(2)), policy)
+		_, err = sessions.Create(t.Context(), policy.NewSession(numbered(7), Owner().UserID, false, auth.Client{}, after(2)),
+			policy)
 		require.NoError(t, err)
 		_, received = ask(t, feed, none.AsOf)
 		require.Equal(t, map[any]int{numbered(1): -1, numbered(2): -1}, received, "the oldest ended")
 		_, err = sessions.EndAll(t.Context(), Owner().UserID, numbered(4), after(3))
 		require.NoError(t, err)
 		for range 2 {
-			_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User, error) { u.CustomerID += "x"; return u, nil })
+			_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User,
+				error) {
+				u.CustomerID += "x"
+				return u, nil
+			})
 			require.NoError(t, err)
 		}
-		_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User, error) { u.Phone = Line(4); return u, nil })
+		_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User, error) {
+			u.Phone = Line(4)
+			return u,
+				nil
+		})
 		require.NoError(t, err)
 		all := map[any]int{
 			numbered(1): -1, numbered(2): -1, numbered(3): -1, numbered(6): -1, numbered(7): -1, Owner().UserID: 2,
 		}
 		_, received = ask(t, feed, none.AsOf)
 		require.Equal(t, all, received)
-		_, err = sessions.Change(t.Context(), numbered(1), func(s auth.Session) auth.Session { s.LastSeenAt = after(9); return s })
+		_, err = sessions.Change(t.Context(), numbered(1),
+			func(s auth.Session) auth.Session { s.LastSeenAt = after(9); return s })
 		require.NoError(t, err)
 		last, received := ask(t, feed, time.Time{})
 		require.Equal(t, all, received, "the zero time asks for everything")
@@ -132,7 +143,8 @@ func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
 		require.NoError(t, err)
 		require.Len(t, held, 1)
 		require.Contains(t, offered, held[0])
-		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "late", CreatedAt: after(99), ActiveAt: after(99)}))
+		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "late", CreatedAt: after(99),
+			ActiveAt: after(99)}))
 		again, err := keys.List(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, held, again)
@@ -142,7 +154,8 @@ func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
 		keys := open(t)
 		key := func(n int) auth.SigningKey {
 			return auth.SigningKey{
-				KeyID: fmt.Sprint("key-", n), Seed: personal.NewSecret(string([]byte{0, byte(n)})), CreatedAt: after(n), ActiveAt: after(10 * n),
+				KeyID: fmt.Sprint("key-", n), Seed: personal.NewSecret(string([]byte{0, byte(n)})), CreatedAt: after(n),
+				ActiveAt: after(10 * n),
 			}
 		}
 		requireFault(t, fault.StateConflict, keys.AddNext(t.Context(), key(2), "key-1"))
@@ -178,7 +191,8 @@ func SigningKeys(t *testing.T, open func(t *testing.T) ports.SigningKeys) {
 		t.Parallel()
 		keys := open(t)
 		requireFault(t, fault.ResourceNotFound, keys.Retire(t.Context(), "key-1", after(1)))
-		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "key-1", Seed: personal.NewSecret("s"), CreatedAt: start}))
+		require.NoError(t, keys.AddFirst(t.Context(), auth.SigningKey{KeyID: "key-1", Seed: personal.NewSecret("s"),
+			CreatedAt: start}))
 		require.NoError(t, keys.Retire(t.Context(), "key-1", after(5)))
 		require.NoError(t, keys.Retire(t.Context(), "key-1", after(9)))
 		held, err := keys.List(t.Context())

@@ -122,7 +122,8 @@ func inquiry(n int, of line.Number) bill.Inquiry {
 func completed(n int, of line.Number) bill.Inquiry {
 	q := inquiry(n, of)
 	q.NextAttemptAt = time.Time{}
-	return q.Complete(bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: after(n)}, freshness.FromCache, after(n))
+	return q.Complete(bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: after(n)}, freshness.FromCache,
+		after(n))
 }
 
 // Inquiries is the suite of ports.Inquiries.
@@ -162,12 +163,14 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		claimed, err := inquiries.Claim(t.Context(), after(61), 10*time.Second, 10)
 		require.NoError(t, err)
 		require.Len(t, claimed, 1)
-		received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
+		received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale,
+			after(4))
 		other := received
 		other.Line = Line(2)
 		requireFault(t, fault.StateConflict, inquiries.Add(t.Context(), other))
 		require.NoError(t, inquiries.Add(t.Context(), received))
-		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(), claimed[0].Fail(fault.ServiceUnavailable, after(62))))
+		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(),
+			claimed[0].Fail(fault.ServiceUnavailable, after(62))))
 		want := received
 		want.Fence = 2
 		for range 2 { // a replay changes nothing
@@ -185,9 +188,11 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		t.Parallel()
 		inquiries, q := open(t), inquiry(1, Line(1))
 		require.NoError(t, inquiries.Add(t.Context(), q))
-		worked := q.Complete(bill.Copy{Version: numbered(8), Bill: Bill(Line(1)), AsOf: after(70)}, freshness.FromKOS, after(70))
+		worked := q.Complete(bill.Copy{Version: numbered(8), Bill: Bill(Line(1)), AsOf: after(70)}, freshness.FromKOS,
+			after(70))
 		require.NoError(t, inquiries.Save(t.Context(), worked))
-		received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
+		received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale,
+			after(4))
 		require.NoError(t, inquiries.Add(t.Context(), received))
 		received.Fence = 1
 		got, err := inquiries.Get(t.Context(), q.ID)
@@ -228,7 +233,8 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		want.Fence, want.NextAttemptAt, want.Attempts = 1, after(71), 1
 		require.Equal(t, want, first[0])
 		require.Empty(t, claim(after(70)), "leased")
-		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(), inquiry(1, Line(1)).Fail(fault.ServiceUnavailable, after(62))))
+		requireFault(t, fault.StateConflict, inquiries.Save(t.Context(),
+			inquiry(1, Line(1)).Fail(fault.ServiceUnavailable, after(62))))
 		second := claim(after(71))
 		require.Len(t, second, 1)
 		require.EqualValues(t, 2, second[0].Fence)
@@ -246,13 +252,20 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		oldest, err := inquiries.Claim(t.Context(), after(200), time.Hour, 3)
 		require.NoError(t, err)
 		require.ElementsMatch(t, []id.ID{numbered(0), numbered(1), numbered(2)}, ids(oldest, inquiryID))
-		seen := claimAll(t, 37, func() ([]bill.Inquiry, error) { return inquiries.Claim(t.Context(), after(200), time.Hour, 5) }, inquiryID)
+		seen := claimAll(t, 37, func() ([]bill.Inquiry, error) {
+			return inquiries.Claim(t.Context(), after(200), time.Hour,
+				5)
+		}, inquiryID)
 		require.Len(t, seen, 37)
 		for _, times := range seen {
 			require.Equal(t, 1, times)
 		}
 	})
-	t.Run("history pages the user's own lines, newest first", func(t *testing.T) { t.Parallel(); inquiryHistory(t, open(t)) })
+	t.Run("history pages the user's own lines, newest first", func(t *testing.T) {
+		t.Parallel()
+		inquiryHistory(t,
+			open(t))
+	})
 }
 
 func inquiryID(q bill.Inquiry) id.ID { return q.ID }

@@ -47,8 +47,9 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 		t.Parallel()
 		one, other, _ := open(t)
 		for _, s := range []freshness.Subject{
-			subject, {Kind: freshness.Bills, Line: Line(1), Month: march.Add(-1)}, {Kind: freshness.Bills, Line: Line(2), Month: march},
-			{Kind: freshness.Customers, Line: Line(1)}, {Kind: freshness.Plans},
+			subject, {Kind: freshness.Bills, Line: Line(1), Month: march.Add(-1)},
+			{Kind: freshness.Bills, Line: Line(2), Month: march}, {Kind: freshness.Customers, Line: Line(1)},
+			{Kind: freshness.Plans},
 		} {
 			require.Equal(t, freshness.Mine, begin(t, one, s, lease).State, s)
 			require.Equal(t, freshness.Theirs, begin(t, other, s, lease).State, s)
@@ -78,7 +79,8 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 		next := begin(t, other, subject, lease)
 		require.Equal(t, freshness.Mine, next.State)
 		require.NotEqual(t, late.Token, next.Token)
-		for _, l := range []freshness.Landing{{}, {Refusal: fault.BillNotFound, At: start, For: lease}, {Failures: 1, At: start, For: lease}} {
+		for _, l := range []freshness.Landing{{}, {Refusal: fault.BillNotFound, At: start, For: lease},
+			{Failures: 1, At: start, For: lease}} {
 			require.NoError(t, one.Land(t.Context(), subject, late.Token, l))
 			require.Equal(t, freshness.Theirs, begin(t, one, subject, lease).State)
 		}
@@ -123,7 +125,8 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 		one, other, _ := open(t)
 		own := begin(t, one, subject, lease)
 		require.NoError(t, one.Land(t.Context(), subject, own.Token, freshness.Landing{Failures: 8, At: start, For: lease}))
-		for _, l := range []freshness.Landing{{}, {Failures: 1, At: start, For: short}, {Refusal: fault.BillNotFound, At: start, For: lease}} {
+		for _, l := range []freshness.Landing{{}, {Failures: 1, At: start, For: short},
+			{Refusal: fault.BillNotFound, At: start, For: lease}} {
 			require.NoError(t, other.Land(t.Context(), subject, "", l))
 			got := begin(t, other, subject, lease)
 			require.Equal(t, freshness.Resting, got.State)

@@ -22,7 +22,8 @@ func use(key string, n int) request.KeyUse {
 	if err != nil {
 		panic(err)
 	}
-	return request.KeyUse{User: Owner().UserID, Key: k, Payload: request.PayloadOf(key), Request: numbered(n), At: after(n)}
+	return request.KeyUse{User: Owner().UserID, Key: k, Payload: request.PayloadOf(key), Request: numbered(n),
+		At: after(n)}
 }
 
 // unlike returns the first use of a key as a request with another payload sees it.

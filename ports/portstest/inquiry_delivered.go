@@ -14,7 +14,9 @@ import (
 )
 
 // DeliveredInquiries is the suite of what ports.Inquiries and ports.Outbox owe each other, two faces of the same rows.
-func DeliveredInquiries(t *testing.T, open func(t *testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult])) {
+func DeliveredInquiries(
+	t *testing.T, open func(t *testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult]),
+) {
 	t.Helper()
 	for name, end := range map[string]func(t *testing.T, outbox ports.Outbox[ports.BillResult]){
 		"handed out": func(t *testing.T, outbox ports.Outbox[ports.BillResult]) { t.Helper(); handedOut(t, outbox) },
@@ -31,7 +33,8 @@ func DeliveredInquiries(t *testing.T, open func(t *testing.T) (ports.Inquiries, 
 			worked := q.Fail(fault.BillNotFound, after(70))
 			require.NoError(t, inquiries.Save(t.Context(), worked))
 			end(t, outbox)
-			received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale, after(4))
+			received := q.Complete(bill.Copy{Version: numbered(9), Bill: Bill(Line(1)), AsOf: after(3)}, freshness.FromStale,
+				after(4))
 			require.NoError(t, batches.AddAll(t.Context(), []bill.Inquiry{received}))
 			require.NoError(t, inquiries.Add(t.Context(), received))
 			got, err := inquiries.Get(t.Context(), q.ID)

@@ -100,7 +100,8 @@ func Epochs(t *testing.T, open func(t *testing.T) ports.Epochs) {
 	t.Run("an epoch only rises", func(t *testing.T) {
 		t.Parallel()
 		epochs := open(t)
-		for _, step := range []struct{ raise, want time.Time }{{after(2), after(2)}, {after(1), after(2)}, {after(3), after(3)}} {
+		for _, step := range []struct{ raise, want time.Time }{{after(2), after(2)}, {after(1), after(2)},
+			{after(3), after(3)}} {
 			before, err := epochs.Of(t.Context(), Line(2))
 			require.NoError(t, err)
 			require.True(t, before.IsZero())
@@ -232,13 +233,14 @@ func CallLog(t *testing.T, open func(t *testing.T) (log ports.CallLog, kept func
 		t.Parallel()
 		log, kept := open(t)
 		full := audit.Call{
-			ID: numbered(1), Operation: "bill.inquiry", Line: Line(1), RequestID: numbered(2), AskedAt: start, AnsweredAt: after(1),
-			Attempt: 2, Breaker: "HALF_OPEN", Result: "0000", HTTPStatus: 200,
+			ID: numbered(1), Operation: "bill.inquiry", Line: Line(1), RequestID: numbered(2), AskedAt: start,
+			AnsweredAt: after(1), Attempt: 2, Breaker: "HALF_OPEN", Result: "0000", HTTPStatus: 200,
 			Request: []byte(`{"line":"01012345678"}`), Answer: []byte(`{"total":89000}`),
 		}
 		require.NoError(t, log.Append(t.Context(), full))
 		require.NoError(t, log.Append(t.Context(), audit.Call{
-			ID: numbered(3), Operation: "plan.list", AskedAt: start, AnsweredAt: start, Attempt: 1, Breaker: "CLOSED", Result: "NOT_SENT",
+			ID: numbered(3), Operation: "plan.list", AskedAt: start, AnsweredAt: start, Attempt: 1, Breaker: "CLOSED",
+			Result: "NOT_SENT",
 		}))
 		require.ElementsMatch(t, []audit.Call{
 			{ID: numbered(1), Operation: "bill.inquiry", Attempt: 2, Breaker: "HALF_OPEN", Result: "0000", HTTPStatus: 200},

@@ -90,7 +90,10 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		for n := range 30 {
 			ended(t, orders, n, 100, product.Completed)
 		}
-		seen := claimAll(t, 30, func() ([]product.Notice, error) { return notices.Claim(t.Context(), after(200), time.Hour, 4) }, noticeID)
+		seen := claimAll(t, 30, func() ([]product.Notice, error) {
+			return notices.Claim(t.Context(), after(200), time.Hour,
+				4)
+		}, noticeID)
 		require.Len(t, seen, 30)
 		for _, times := range seen {
 			require.Equal(t, 1, times)

@@ -26,8 +26,11 @@ type OutboxFixture[T any] struct {
 }
 
 // BillMail puts completed inquiries into the outbox.
-func BillOutbox(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries) OutboxFixture[ports.BillResult] {
-	return OutboxFixture[ports.BillResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.BillResult) {
+func BillOutbox(
+	outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries,
+) OutboxFixture[ports.BillResult] {
+	return OutboxFixture[ports.BillResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID,
+		ports.BillResult) {
 		t.Helper()
 		c := bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: at}
 		noError(t, bills.Put(t.Context(), c))
@@ -41,7 +44,8 @@ func BillOutbox(outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquir
 
 // ChangeMail puts completed orders into the outbox.
 func ChangeOutbox(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) OutboxFixture[ports.ChangeResult] {
-	return OutboxFixture[ports.ChangeResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {
+	return OutboxFixture[ports.ChangeResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID,
+		ports.ChangeResult) {
 		t.Helper()
 		o := order(n, of)
 		noError(t, orders.Add(t.Context(), o, unkeyed))
@@ -120,7 +124,8 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		require.Equal(t, []delivery.Item[T]{want}, first)
 		require.Empty(t, claim(t, bag, after(14)), "leased")
 		want.Fence = 2
-		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag, after(15))[Line(1)], "not settled in time: the same number, a new fence")
+		require.Equal(t, []delivery.Item[T]{want}, claim(t, bag, after(15))[Line(1)],
+			"not settled in time: the same number, a new fence")
 	})
 	t.Run("a line is leased as a whole, its oldest events first, whatever else comes", func(t *testing.T) {
 		t.Parallel()
@@ -180,7 +185,8 @@ func Outbox[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		current := claim(t, bag, after(20))
 		ghost := late
 		ghost.ID = numbered(77)
-		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(late, current[Line(2)][0], ghost)...))
+		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21),
+			delivered(late, current[Line(2)][0], ghost)...))
 		requireFault(t, fault.StateConflict, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(2)][0])...))
 		require.NoError(t, bag.Outbox.Settle(t.Context(), after(21), delivered(current[Line(1)]...)...))
 		require.Empty(t, claim(t, bag, after(100)))
@@ -241,11 +247,13 @@ func deliveries[T any](t *testing.T, open func(t *testing.T) OutboxFixture[T]) {
 		require.Len(t, page, 2)
 		require.Equal(t, []id.ID{numbered(3), numbered(2)}, []id.ID{page[0].ID, page[1].ID}, "newest first")
 		require.Equal(t, delivery.Listed{
-			ID: numbered(2), Kind: page[1].Kind, Line: Line(1).String(), State: delivery.Delivered, Sequence: 2, Attempts: 1, FinalAt: after(2),
-			DeliveredAt: after(800), Last: []delivery.AttemptRecord{{At: after(800), State: delivery.Delivered, Note: "200"}},
+			ID: numbered(2), Kind: page[1].Kind, Line: Line(1).String(), State: delivery.Delivered, Sequence: 2, Attempts: 1,
+			FinalAt: after(2), DeliveredAt: after(800), Last: []delivery.AttemptRecord{{At: after(800),
+				State: delivery.Delivered, Note: "200"}},
 		}, page[1])
 		require.Equal(t, delivery.Listed{
-			ID: numbered(3), Kind: page[0].Kind, Line: Line(1).String(), State: delivery.Pending, FinalAt: after(3), NextAt: after(3),
+			ID: numbered(3), Kind: page[0].Kind, Line: Line(1).String(), State: delivery.Pending, FinalAt: after(3),
+			NextAt: after(3),
 		}, page[0])
 		page, total = list(t, bag, delivery.Filter{State: delivery.Parked, Page: 1, Size: 10})
 		require.Equal(t, 1, total)

@@ -50,7 +50,11 @@ func nothing(context.Context, product.Order) error { return nil }
 func ParkedOrders(t *testing.T, open func(t *testing.T) Parking) {
 	t.Helper()
 	t.Run("parked orders are listed, oldest first", func(t *testing.T) { t.Parallel(); parkedList(t, open(t)) })
-	t.Run("one proposes, another confirms, and it is done", func(t *testing.T) { t.Parallel(); parkedResolved(t, open(t)) })
+	t.Run("one proposes, another confirms, and it is done", func(t *testing.T) {
+		t.Parallel()
+		parkedResolved(t,
+			open(t))
+	})
 	t.Run("a proposal alone changes nothing", func(t *testing.T) { t.Parallel(); parkedProposals(t, open(t)) })
 	t.Run("what is asked again may be parked again", func(t *testing.T) { t.Parallel(); parkedAgain(t, open(t)) })
 	t.Run("before it is done", func(t *testing.T) { t.Parallel(); parkedBeforeDone(t, open(t)) })
@@ -75,8 +79,9 @@ func parkedList(t *testing.T, p Parking) {
 	require.Len(t, page, 1)
 	require.False(t, page[0].ParkedAt.IsZero())
 	require.Equal(t, product.ParkedOrder{
-		ID: o.ID, TransactionID: o.TransactionID, Line: Line(3).String(), From: o.From, To: o.To, EffectiveDate: o.EffectiveDate,
-		RequestedAt: o.RequestedAt, ParkedAt: page[0].ParkedAt, Sends: 2, Reconciles: 9, KOSOrder: "KOS-7",
+		ID: o.ID, TransactionID: o.TransactionID, Line: Line(3).String(), From: o.From, To: o.To,
+		EffectiveDate: o.EffectiveDate, RequestedAt: o.RequestedAt, ParkedAt: page[0].ParkedAt, Sends: 2, Reconciles: 9,
+		KOSOrder: "KOS-7",
 		Proposal: resolution("kim", product.OutcomeFailed, 100),
 	}, page[0])
 	page, _, err = p.Parked.List(t.Context(), 1, 2)
@@ -218,7 +223,8 @@ func parkedAtOnce(t *testing.T, p Parking) {
 	var all sync.WaitGroup
 	for n := range 12 {
 		all.Go(func() {
-			verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution(string(rune('a'+n)), product.OutcomeCompleted, 100), nothing)
+			verdict, err := p.Parked.Resolve(t.Context(), o.ID, resolution(string(rune('a'+n)), product.OutcomeCompleted, 100),
+				nothing)
 			switch {
 			case errors.Is(err, fault.New(fault.StateConflict)):
 				refused.Add(1)

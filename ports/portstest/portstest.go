@@ -70,9 +70,10 @@ func Month() calendar.Month { return calendar.MonthOf(start) }
 func Bill(n line.Number) bill.Bill {
 	minutes, count, data, monthly := 320, 12, 51200, money.Won(25000)
 	return bill.Bill{
-		Line: n, Month: Month(), ProductCode: "5GX_PREMIUM", ProductName: "5G 프리미엄 플랜", ContractInfo: "24개월 약정 (2025-01-01 ~ 2026-12-31)",
-		Contract: &bill.Contract{Months: new(24), Start: Month().Add(-14).First(), End: Month().Add(9).First()},
-		Total:    89000, Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(95000))}},
+		Line: n, Month: Month(), ProductCode: "5GX_PREMIUM", ProductName: "5G 프리미엄 플랜",
+		ContractInfo: "24개월 약정 (2025-01-01 ~ 2026-12-31)", Contract: &bill.Contract{Months: new(24),
+			Start: Month().Add(-14).First(), End: Month().Add(9).First()},
+		Total: 89000, Charges: []bill.Item{{Name: "월정액", Amount: new(money.Won(95000))}},
 		Discounts: []bill.Item{{Name: "선택약정할인", Amount: new(money.Won(6000))}},
 		Usage: bill.Usage{
 			Voice: "320분", SMS: "12건", Data: "50GB", VoiceMinutes: &minutes, SMSCount: &count, DataMegabytes: &data,
@@ -87,7 +88,8 @@ func Bill(n line.Number) bill.Bill {
 
 // BillCopies are copies with everything in them and with nothing that may be missing.
 func BillCopies() []bill.Copy {
-	bare := bill.Bill{Line: Line(2), Month: Month(), ProductCode: "LTE_BASIC", Total: -500, Payment: bill.Payment{Status: bill.Paid}}
+	bare := bill.Bill{Line: Line(2), Month: Month(), ProductCode: "LTE_BASIC", Total: -500,
+		Payment: bill.Payment{Status: bill.Paid}}
 	partly := bare
 	partly.Line, partly.Contract = Line(4), &bill.Contract{Start: Month().First()}
 	partly.Charges, partly.Discounts = []bill.Item{{Name: "월정액"}}, []bill.Item{}
@@ -116,7 +118,8 @@ func Customer(n line.Number) product.Customer {
 			PlanCode: "LTE_BASIC", Plan: product.Plan{Code: "LTE_BASIC", SaleUnknown: true},
 			EffectiveDate: Month().Add(1).First(), TransactionID: numbered(77),
 		},
-		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(), EarlyTerminationFee: new(money.Won(120000))},
+		Contract: product.Contract{Date: Month().First(), TermEnd: Month().Add(24).First(),
+			EarlyTerminationFee: new(money.Won(120000))},
 	}
 }
 
@@ -139,8 +142,9 @@ func PlansCopies() []product.PlansCopy {
 		{
 			AsOf: start,
 			Plans: []product.Plan{{
-				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(89000)), DataAllowance: "무제한", VoiceAllowance: "무제한",
-				SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true, OperatorCode: "MVNO1",
+				Code: "5GX_PREMIUM", Name: "5G 프리미엄 플랜", MonthlyFee: new(money.Won(89000)), DataAllowance: "무제한",
+				VoiceAllowance: "무제한", SMSAllowance: "기본 제공", NetworkType: "5G", Description: "최고의 5G", OnSale: true,
+				OperatorCode: "MVNO1",
 			}, {Code: "LTE_OLD", SaleUnknown: true}, {Code: "LTE_FREE", MonthlyFee: new(money.Won(0))}},
 		},
 		{AsOf: after(1)},

@@ -33,6 +33,7 @@ func Parse(rule string) (p Policy, ok bool) {
 	if err1 != nil || err2 != nil || err3 != nil {
 		return p, false
 	}
-	ok = failures >= 1 && failures <= Most && open >= time.Second && open <= time.Hour && successes >= 1 && successes <= Most
+	ok = failures >= 1 && failures <= Most && open >= time.Second && open <= time.Hour && successes >= 1 &&
+		successes <= Most
 	return Policy{Failures: uint32(failures), Open: open, Successes: uint32(successes)}, ok
 }

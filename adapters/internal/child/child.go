@@ -53,7 +53,8 @@ func Start(cmd *exec.Cmd, cred *syscall.Credential, orphaned syscall.Signal) (*P
 // secrets in this process's environment are not passed to a database or a cache.
 func Env(more ...string) []string {
 	var env []string
-	for _, key := range []string{"PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"} {
+	for _, key := range []string{"PATH", "HOME", "USER", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH",
+		"DYLD_LIBRARY_PATH"} {
 		if value, set := os.LookupEnv(key); set {
 			env = append(env, key+"="+value)
 		}

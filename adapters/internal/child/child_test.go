@@ -39,7 +39,8 @@ func TestStopAsksThenKills(t *testing.T) {
 	require.NoError(t, polite.Err())
 
 	second := shell(t, `trap '' INT; trap 'exit 0' TERM; echo ready; while :; do sleep 0.02; done`)
-	require.NoError(t, second.Stop(t.Context(), 100*time.Millisecond, syscall.SIGINT, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM))
+	require.NoError(t, second.Stop(t.Context(), 100*time.Millisecond, syscall.SIGINT, syscall.SIGTERM, syscall.SIGTERM,
+		syscall.SIGTERM))
 
 	deaf := shell(t, `trap '' TERM; echo ready; while :; do sleep 0.02; done`)
 	require.ErrorContains(t, deaf.Stop(t.Context(), time.Millisecond, syscall.SIGTERM), "was killed")

@@ -23,7 +23,9 @@ type line struct {
 // Do calls try until it is done or fails, while no other Do of the key in this process does. It tries again after Wake
 // and every poll, and gives up, returning false, when timeout is over or ctx ends. It tries once at least when no other
 // Do is before it.
-func (q *Queue[K]) Do(ctx context.Context, key K, timeout, poll time.Duration, try func() (done bool, err error)) (bool, error) {
+func (q *Queue[K]) Do(
+	ctx context.Context, key K, timeout, poll time.Duration, try func() (done bool, err error),
+) (bool, error) {
 	l := q.join(key)
 	defer q.release(key, l)
 	ctx, cancel := context.WithTimeout(ctx, timeout)

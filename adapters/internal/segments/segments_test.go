@@ -168,7 +168,8 @@ func TestAnyPrefixOfAFileGivesWholeRecords(t *testing.T) {
 	content, err := os.ReadFile(files(t, dir)[0])
 	require.NoError(t, err)
 	for cut := range content {
-		for name, rest := range map[string][]byte{"cut": nil, "zeros": make([]byte, 40), "rubbish": bytes.Repeat([]byte{0xa5}, 40)} {
+		for name, rest := range map[string][]byte{"cut": nil, "zeros": make([]byte, 40),
+			"rubbish": bytes.Repeat([]byte{0xa5}, 40)} {
 			dir := t.TempDir()
 			torn := append(bytes.Clone(content[:cut]), rest...)
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "0000000000000001.log"), torn, 0o600))

@@ -102,11 +102,12 @@ func (c checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	route, params, err := c.router.FindRoute(r)
 	require.NoError(c.t, err, r.URL.Path)
-	require.NoError(c.t, openapi3filter.ValidateResponse(context.WithoutCancel(r.Context()), &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
-		Status:                 res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)),
-		Options: &openapi3filter.Options{IncludeResponseStatus: true},
-	}), "%s %s: %s", r.Method, r.URL.Path, body)
+	require.NoError(c.t, openapi3filter.ValidateResponse(context.WithoutCancel(r.Context()),
+		&openapi3filter.ResponseValidationInput{
+			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
+			Status:                 res.StatusCode, Header: res.Header, Body: io.NopCloser(bytes.NewReader(body)),
+			Options: &openapi3filter.Options{IncludeResponseStatus: true},
+		}), "%s %s: %s", r.Method, r.URL.Path, body)
 	return res, nil
 }
 
@@ -179,7 +180,8 @@ func TestRefusedNotifications(t *testing.T) {
 	require.Equal(t, 401, send(secret, bills, "e-1", billResult(1), noon.Add(-5*time.Minute-time.Second)))
 	require.Equal(t, 401, send(secret, bills, "e-1", billResult(1), noon.Add(5*time.Minute+time.Second)))
 	for name, body := range map[string]string{
-		"not JSON": `{`, "another type": `{"sequence":"1"}`, "empty": `{}`, "no sequence": billResult(0), "a change": changeResult,
+		"not JSON": `{`, "another type": `{"sequence":"1"}`, "empty": `{}`, "no sequence": billResult(0),
+		"a change": changeResult,
 	} {
 		require.Equal(t, 400, send(secret, bills, "e-1", body, noon), name)
 	}

@@ -200,11 +200,13 @@ type Report struct {
 
 // ErrEmpty says that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
 // after everything was removed.
-var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, or everything was removed")
+var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, " +
+	"or everything was removed")
 
 // ErrUnclosed means that rows without a key stand beside keyed ones, that no older release is left to write such rows,
 // and that no checkpoint states which of them were there before.
-var ErrUnclosed = errors.New("the checkpoint that closed the rows without a key is gone (or not made yet: the auth service makes it " +
+var ErrUnclosed = errors.New("the checkpoint that closed the rows without a key is gone " +
+	"(or not made yet: the auth service makes it " +
 	"within two minutes after phonebillctl reseal)")
 
 // Verify checks every checkpoint, its signature, and every row of every chain against both and against the anchor. The

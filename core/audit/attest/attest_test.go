@@ -202,7 +202,8 @@ func TestARowWithASelfMadeHashIsNotAttested(t *testing.T) {
 	all, err := auditTrail.Checkpoints(t.Context(), 0)
 	require.NoError(t, err)
 	require.Len(t, all, 2)
-	require.Equal(t, []audit.Head{{Writer: id.ID{3}, Seq: 1, Hash: all[1].Heads[0].Hash}}, all[1].Heads, "the others are attested")
+	require.Equal(t, []audit.Head{{Writer: id.ID{3}, Seq: 1, Hash: all[1].Heads[0].Hash}}, all[1].Heads,
+		"the others are attested")
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.BrokenError))
 }
@@ -341,7 +342,8 @@ func TestASelfMadeRowIsNotClosed(t *testing.T) {
 	} {
 		s, auditTrail, _ := newService()
 		if c.oldReleaseLeft {
-			require.NoError(t, auditTrail.OldLog(id.ID{1}).Append(t.Context(), audit.Entry{At: began.Add(-2 * time.Hour), Actor: "admin"}))
+			require.NoError(t, auditTrail.OldLog(id.ID{1}).Append(t.Context(),
+				audit.Entry{At: began.Add(-2 * time.Hour), Actor: "admin"}))
 			_, err := s.Step(t.Context())
 			require.NoError(t, err)
 		}

@@ -30,7 +30,9 @@ var errIncomplete = errors.New("access: the revocations are not known yet")
 // the permission (empty = none needed) is missing; with FORBIDDEN the caller is returned too, for the log.
 // PASSWORD_CHANGE_REQUIRED while the caller has a duty that the operation is not for. SERVICE_UNAVAILABLE until the
 // revocations are known: after a start no logged-out session is admitted (ADR 14).
-func (g *Guard) Admit(ctx context.Context, token string, need auth.Permission, isFor ...auth.Duty) (auth.Principal, error) {
+func (g *Guard) Admit(
+	ctx context.Context, token string, need auth.Permission, isFor ...auth.Duty,
+) (auth.Principal, error) {
 	switch {
 	case token == "":
 		return auth.Principal{}, fault.New(fault.Unauthorized)

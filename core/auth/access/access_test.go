@@ -52,7 +52,9 @@ func (s *sessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	return s.Sessions.Get(ctx, sid)
 }
 
-func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+func (s *sessions) Change(
+	ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session,
+) (auth.Session, error) {
 	s.changes++
 	if s.broken != nil {
 		return auth.Session{}, s.broken
@@ -104,8 +106,9 @@ func (w *world) revoke() {
 // duty makes the token one of an owner who has to change the password first.
 func duty(w *world) {
 	token, err := w.tokens.Issue(context.Background(), auth.Principal{
-		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 3, ExpiresAt: w.now.Add(30 * time.Minute),
-		Duties: []auth.Duty{auth.ChangePassword},
+		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 3,
+		ExpiresAt: w.now.Add(30 * time.Minute),
+		Duties:    []auth.Duty{auth.ChangePassword},
 	}, w.now)
 	if err != nil {
 		panic(err)

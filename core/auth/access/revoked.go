@@ -53,7 +53,8 @@ const (
 // access token. keys, if not nil, receives the valid signing keys.
 func NewRevoked(feed ports.RevocationFeed, keys ports.AcceptedKeys, now ports.Clock, keep time.Duration) *Revoked {
 	return &Revoked{
-		feed: feed, keys: keys, now: now, keep: keep, pulledAt: now(), sessions: map[id.ID]ended{}, users: map[auth.UserID]raised{},
+		feed: feed, keys: keys, now: now, keep: keep, pulledAt: now(), sessions: map[id.ID]ended{},
+		users: map[auth.UserID]raised{},
 	}
 }
 

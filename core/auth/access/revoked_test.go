@@ -41,7 +41,8 @@ func TestRevokedUsesTheFeedsClock(t *testing.T) {
 	f.broken = errBackend
 	require.Error(t, r.Pull(t.Context()))
 	require.True(t, r.Has(of(sid)), "trouble forgets nothing")
-	require.Equal(t, []time.Time{{}, {}, dbNoon.Add(-5 * time.Second)}, f.since, "everything, then from the last good answer")
+	require.Equal(t, []time.Time{{}, {}, dbNoon.Add(-5 * time.Second)}, f.since,
+		"everything, then from the last good answer")
 	require.Equal(t, dbNoon, r.AsOf())
 
 	f.broken, now = nil, now.Add(24*time.Hour) // our clock leaps; the feed's does not
@@ -86,7 +87,8 @@ func TestAPushOutlivesAPullWithoutIt(t *testing.T) {
 			if first {
 				require.NoError(t, r.Pull(t.Context()))
 			}
-			r.Push(t.Context(), auth.Revocation{SessionID: sid, At: time.Now().AddDate(100, 0, 0)}, auth.Revocation{UserID: "hong", Epoch: 1})
+			r.Push(t.Context(), auth.Revocation{SessionID: sid, At: time.Now().AddDate(100, 0, 0)},
+				auth.Revocation{UserID: "hong", Epoch: 1})
 			require.True(t, r.Has(of(sid)))
 			f.feed.AsOf = dbNoon.Add(time.Second)
 			require.NoError(t, r.Pull(t.Context()))
@@ -160,7 +162,8 @@ func TestTheReasonIsKept(t *testing.T) {
 
 	w = newWorld(t)
 	w.now = w.now.Add(29*time.Minute + 59*time.Second)
-	_, err := w.sessions.Change(t.Context(), sid, func(s auth.Session) auth.Session { s.LastSeenAt = w.now.Add(-time.Hour); return s })
+	_, err := w.sessions.Change(t.Context(), sid,
+		func(s auth.Session) auth.Session { s.LastSeenAt = w.now.Add(-time.Hour); return s })
 	require.NoError(t, err)
 	require.Equal(t, "IDLE", refused())
 	_, err = w.sessions.Change(t.Context(), sid, func(s auth.Session) auth.Session { s.ExpiresAt = w.now; return s })

@@ -51,9 +51,12 @@ type Service struct {
 // Search returns one page of the accounts that match and how many match (at most auth.MaxCounted). It fails with
 // FORBIDDEN for a caller that is not staff, as every method here. A search for a line takes one of the caller's exact
 // searches: RATE_LIMIT_EXCEEDED when none is left. The audit log names the line masked and by its keyed hash.
-func (s *Service) Search(ctx context.Context, by Caller, f auth.AccountFilter) (found []auth.Account, total int, err error) {
+func (s *Service) Search(
+	ctx context.Context, by Caller, f auth.AccountFilter,
+) (found []auth.Account, total int, err error) {
 	f.Now = s.Now()
-	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page, "size": f.Size}
+	detail := map[string]any{"customerId": f.CustomerID, "line": f.Line.String(), "status": f.Status, "page": f.Page,
+		"size": f.Size}
 	if !f.Line.IsZero() {
 		detail["lineIndex"] = s.LineIndex(f.Line)
 	}
@@ -95,10 +98,11 @@ type Created struct {
 func (s *Service) Create(ctx context.Context, by Caller, n New) (made Created, err error) {
 	now := s.Now()
 	user := auth.User{
-		UserID: n.UserID, Name: n.Name, Phone: n.Phone, Email: n.Email, CustomerID: n.CustomerID, Lines: n.Lines, Roles: n.Roles,
-		Status: auth.Active, CreatedAt: now, InitialPassword: true,
+		UserID: n.UserID, Name: n.Name, Phone: n.Phone, Email: n.Email, CustomerID: n.CustomerID, Lines: n.Lines,
+		Roles: n.Roles, Status: auth.Active, CreatedAt: now, InitialPassword: true,
 	}
-	detail := map[string]any{"roles": n.Roles, "lines": s.named(n.Lines), "permissions": n.Grants, "customerId": n.CustomerID}
+	detail := map[string]any{"roles": n.Roles, "lines": s.named(n.Lines), "permissions": n.Grants,
+		"customerId": n.CustomerID}
 	c := call{Caller: by, action: actCreate, subject: string(n.UserID), reason: n.Reason, detail: detail, lines: n.Lines}
 	err = s.change(ctx, c, func() error {
 		for _, p := range n.Grants {
@@ -176,7 +180,9 @@ func (s *Service) Show(ctx context.Context, by Caller, user auth.UserID) (found 
 }
 
 // Reveal returns an account to be shown in clear, for a reason.
-func (s *Service) Reveal(ctx context.Context, by Caller, user auth.UserID, reason string) (found auth.Account, err error) {
+func (s *Service) Reveal(
+	ctx context.Context, by Caller, user auth.UserID, reason string,
+) (found auth.Account, err error) {
 	reason, bad := auth.ParseReason(reason)
 	err = s.read(ctx, call{Caller: by, action: actReveal, account: user, reason: reason}, func() (err error) {
 		if bad != nil {
@@ -258,13 +264,16 @@ func (s *Service) Grant(
 	if !expiresAt.IsZero() {
 		detail["expiresAt"] = expiresAt.UTC().Format(time.RFC3339)
 	}
-	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name, GrantedAt: s.Now()}
+	g := auth.Grant{Permission: p, ExpiresAt: expiresAt.UTC().Truncate(time.Microsecond), GrantedBy: by.Name,
+		GrantedAt: s.Now()}
 	c := call{Caller: by, action: actGrant, account: user, reason: reason, detail: detail}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithGrant(g) })
 }
 
 // Revoke takes a permission away; none is no error. What a role holds stays.
-func (s *Service) Revoke(ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string) (auth.Account, error) {
+func (s *Service) Revoke(
+	ctx context.Context, by Caller, user auth.UserID, p auth.Permission, reason string,
+) (auth.Account, error) {
 	c := call{Caller: by, action: actRevoke, account: user, reason: reason, detail: map[string]any{"permission": p}}
 	return s.alter(ctx, c, func(u auth.User) (auth.User, error) { return u.WithoutGrant(p), nil })
 }
@@ -339,7 +348,9 @@ func (s *Service) endAll(ctx context.Context, user auth.UserID, now time.Time) (
 }
 
 // Unlock clears the wrong passwords and the lock of an id, and records that in its login history.
-func (s *Service) Unlock(ctx context.Context, by Caller, user auth.UserID, reason string) (unlocked auth.Account, err error) {
+func (s *Service) Unlock(
+	ctx context.Context, by Caller, user auth.UserID, reason string,
+) (unlocked auth.Account, err error) {
 	detail := map[string]any{}
 	err = s.change(ctx, call{Caller: by, action: actUnlock, account: user, reason: reason, detail: detail}, func() error {
 		if err := s.Guesses.Clear(ctx, user); err != nil {

@@ -31,7 +31,8 @@ func By(p auth.Principal, from auth.Client) Caller {
 // CommandLine returns the caller of a command, named by the account of the operating system. Access to the command line
 // includes the database and the keyring, so this caller may do what an ADMIN may.
 func CommandLine(account string) Caller {
-	return Caller{Name: string(auth.AtConsole(account)), Roles: []auth.Role{auth.Admin}, From: auth.Client{UserAgent: "phonebillctl"}}
+	return Caller{Name: string(auth.AtConsole(account)), Roles: []auth.Role{auth.Admin},
+		From: auth.Client{UserAgent: "phonebillctl"}}
 }
 
 // staff fails with FORBIDDEN for any other caller, whatever the caller's permissions.
@@ -89,8 +90,8 @@ func (s *Service) entry(c call, outcome audit.Outcome) audit.Entry {
 		detail = []byte(`{}`) // texts and numbers always marshal
 	}
 	return audit.Entry{
-		At: s.Now(), Actor: c.Name, Action: c.action, Subject: cmp.Or(c.subject, string(c.account)), Reason: c.reason, Outcome: outcome,
-		Detail: string(detail), IP: c.From.IP,
+		At: s.Now(), Actor: c.Name, Action: c.action, Subject: cmp.Or(c.subject, string(c.account)), Reason: c.reason,
+		Outcome: outcome, Detail: string(detail), IP: c.From.IP,
 	}
 }
 
@@ -154,7 +155,8 @@ func (s *Service) takeSearch(ctx context.Context, by Caller) error {
 		return err
 	}
 	s.Alerts.Raise(ctx, alert.Alert{
-		Kind: alert.ManySearches, Subject: by.Name, Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
+		Kind: alert.ManySearches, Subject: by.Name, Note: fmt.Sprintf("more than %d exact searches within an hour",
+			s.SearchesPerHour),
 	})
 	return fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)
 }

@@ -32,7 +32,8 @@ func (s *Service) ReportClashes(ctx context.Context) error {
 	}
 	s.Alerts.Raise(ctx, alert.Alert{
 		Kind: alert.UserIDsClash, Subject: "user ids",
-		Note: fmt.Sprintf("%d ids of accounts differ from another in case alone; phonebillctl users clashes lists them", len(found)),
+		Note: fmt.Sprintf("%d ids of accounts differ from another in case alone; phonebillctl users clashes lists them",
+			len(found)),
 	})
 	return nil
 }

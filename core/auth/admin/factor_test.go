@@ -30,7 +30,8 @@ func TestALostFactorIsReplacedForStaffAndRemovedForCustomers(t *testing.T) {
 
 	w.begin(t, 7)
 	require.NoError(t, w.factors.Begin(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S")}))
-	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now}, nil))
+	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now},
+		nil))
 	e, err = w.ResetFactor(t.Context(), boss, "hong", why)
 	require.NoError(t, err)
 	require.Zero(t, e)
@@ -55,8 +56,10 @@ func TestNewStaffHaveNoOldSessions(t *testing.T) {
 	w := newWorld(t)
 	sid := w.begin(t, 7)
 	require.NoError(t, w.factors.Begin(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S")}))
-	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now}, nil))
-	_, err := w.Update(t.Context(), boss, "hong", admin.Update{Roles: []auth.Role{auth.Customer, auth.Operator}, Version: 1, Reason: why})
+	require.NoError(t, w.factors.Confirm(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S"), ConfirmedAt: now},
+		nil))
+	_, err := w.Update(t.Context(), boss, "hong", admin.Update{Roles: []auth.Role{auth.Customer, auth.Operator},
+		Version: 1, Reason: why})
 	require.NoError(t, err)
 	ended, err := w.sessions.Get(t.Context(), sid)
 	require.NoError(t, err)

@@ -16,11 +16,12 @@ import (
 // signingkeys.Service.
 func (s *Service) RotateKey(ctx context.Context, by Caller, reason string) (k signingkeys.Key, err error) {
 	detail := map[string]any{}
-	err = s.change(ctx, call{Caller: by, action: actRotateKeys, subject: "signing keys", reason: reason, detail: detail}, func() error {
-		k, err = s.Keys.Rotate(ctx)
-		detail["kid"] = k.KeyID
-		return err
-	})
+	err = s.change(ctx, call{Caller: by, action: actRotateKeys, subject: "signing keys", reason: reason, detail: detail},
+		func() error {
+			k, err = s.Keys.Rotate(ctx)
+			detail["kid"] = k.KeyID
+			return err
+		})
 	return k, err
 }
 
@@ -28,11 +29,12 @@ func (s *Service) RotateKey(ctx context.Context, by Caller, reason string) (k si
 // refreshed.
 func (s *Service) ReplaceKeys(ctx context.Context, by Caller, reason string) (k signingkeys.Key, err error) {
 	detail := map[string]any{}
-	err = s.change(ctx, call{Caller: by, action: actReplaceKeys, subject: "signing keys", reason: reason, detail: detail}, func() error {
-		k, err = s.Keys.RotateNow(ctx)
-		detail["kid"] = k.KeyID
-		return err
-	})
+	err = s.change(ctx, call{Caller: by, action: actReplaceKeys, subject: "signing keys", reason: reason, detail: detail},
+		func() error {
+			k, err = s.Keys.RotateNow(ctx)
+			detail["kid"] = k.KeyID
+			return err
+		})
 	return k, err
 }
 
@@ -55,13 +57,16 @@ func (s *Service) RetireKey(ctx context.Context, by Caller, kid, reason string) 
 
 // MintServiceKey makes a key for a system that calls for its users, and returns it this once. Two keys of a service are
 // valid at a time.
-func (s *Service) MintServiceKey(ctx context.Context, by Caller, service, reason string) (key personal.Secret, err error) {
+func (s *Service) MintServiceKey(
+	ctx context.Context, by Caller, service, reason string,
+) (key personal.Secret, err error) {
 	detail := map[string]any{}
-	err = s.change(ctx, call{Caller: by, action: actMintService, subject: service, reason: reason, detail: detail}, func() error {
-		key, err = servicekeys.Mint(ctx, s.Services, service, s.Now())
-		detail["key"] = ShortHash(servicekeys.HashOf(key))
-		return err
-	})
+	err = s.change(ctx, call{Caller: by, action: actMintService, subject: service, reason: reason, detail: detail},
+		func() error {
+			key, err = servicekeys.Mint(ctx, s.Services, service, s.Now())
+			detail["key"] = ShortHash(servicekeys.HashOf(key))
+			return err
+		})
 	return key, err
 }
 

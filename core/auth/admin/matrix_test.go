@@ -127,7 +127,8 @@ func (w *world) member(t *testing.T, user auth.UserID, roles []auth.Role) {
 		require.NoError(t, w.factors.SecondFactors.Begin(t.Context(), user, auth.TOTP{}))
 		require.NoError(t, w.factors.Confirm(t.Context(), user, auth.TOTP{ConfirmedAt: now}, nil))
 	}
-	_, err := w.sessions.Create(t.Context(), w.Policy.NewSession(id.ID{byte(len(user)), user[0]}, user, false, auth.Client{}, now), w.Policy)
+	_, err := w.sessions.Create(t.Context(), w.Policy.NewSession(id.ID{byte(len(user)), user[0]}, user, false,
+		auth.Client{}, now), w.Policy)
 	require.NoError(t, err)
 }
 

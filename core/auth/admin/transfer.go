@@ -84,12 +84,15 @@ func (s *Service) ListTransfers(ctx context.Context, by Caller) (waiting []auth.
 // account it was proposed for gets it; when that does not exist yet, the creation that was refused can be sent again.
 // NOT_FOUND for an unknown transfer, CONFLICT as auth.LineTransfer.Confirm and auth.LineReleased say, and the errors of
 // auth.MayChange for each account concerned.
-func (s *Service) ConfirmTransfer(ctx context.Context, by Caller, tid id.ID, reason string) (t auth.LineTransfer, err error) {
+func (s *Service) ConfirmTransfer(
+	ctx context.Context, by Caller, tid id.ID, reason string,
+) (t auth.LineTransfer, err error) {
 	detail := map[string]any{}
 	c := call{Caller: by, action: actTransfer, subject: tid.String(), reason: reason, detail: detail}
 	err = s.change(ctx, c, func() error {
 		var changes []ports.AccountChange
-		t, changes, err = s.Transfers.Confirm(ctx, tid, func(t auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
+		t, changes, err = s.Transfers.Confirm(ctx, tid, func(t auth.LineTransfer,
+			concerned []ports.AccountChange) (auth.LineTransfer, error) {
 			for _, x := range concerned {
 				if err := auth.MayChange(by.UserID, by.Roles, x.Before, x.After); err != nil {
 					return t, err
@@ -102,7 +105,8 @@ func (s *Service) ConfirmTransfer(ctx context.Context, by Caller, tid id.ID, rea
 		}
 		accounts := map[auth.UserID]any{}
 		for _, x := range changes {
-			accounts[x.After.UserID] = map[string]any{stored: x.After.Version, "before": s.facts(x.Before), "after": s.facts(x.After)}
+			accounts[x.After.UserID] = map[string]any{stored: x.After.Version, "before": s.facts(x.Before),
+				"after": s.facts(x.After)}
 		}
 		detail["accounts"], detail["proposedBy"] = accounts, t.ProposedBy
 		for _, x := range changes {

@@ -18,8 +18,9 @@ import (
 func newAccount(t *testing.T) admin.New {
 	t.Helper()
 	return admin.New{
-		UserID: "kim", Password: personal.NewSecret("long enough"), Name: personal.NewName("김철수"), Roles: []auth.Role{auth.Customer},
-		Lines: []line.Number{number(t, "01012345678")}, Grants: []auth.Permission{auth.BillInquiry}, Reason: why,
+		UserID: "kim", Password: personal.NewSecret("long enough"), Name: personal.NewName("김철수"),
+		Roles: []auth.Role{auth.Customer}, Lines: []line.Number{number(t, "01012345678")},
+		Grants: []auth.Permission{auth.BillInquiry}, Reason: why,
 	}
 }
 
@@ -223,8 +224,8 @@ func TestEachNamedLineTakesAnExactSearch(t *testing.T) {
 	require.Equal(t, hongs, hong.Lines)
 }
 
-// TestCallsThatDiscloseALineTakeAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits cannot be
-// found by trying.
+// TestCallsThatDiscloseALineTakeAnExactSearch: a search, a change of lines, and a creation with lines. Masked digits
+// cannot be found by trying.
 func TestCallsThatDiscloseALineTakeAnExactSearch(t *testing.T) {
 	t.Parallel()
 	lines := []line.Number{number(t, "01012345678")}

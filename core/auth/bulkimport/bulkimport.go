@@ -61,12 +61,14 @@ func (s *Service) Run(ctx context.Context, l Load, rows iter.Seq[Row]) (done Res
 	began, call := s.Now(), s.NewID().String()
 	entry := func(outcome audit.Outcome) audit.Entry {
 		detail, err := json.Marshal(map[string]any{
-			"call": call, "source": l.Source, "read": done.Read, "added": done.Added, "skipped": done.Skipped, "refused": done.Refused,
+			"call": call, "source": l.Source, "read": done.Read, "added": done.Added, "skipped": done.Skipped,
+			"refused": done.Refused,
 		})
 		if err != nil {
 			detail = []byte(`{}`) // texts and numbers always marshal
 		}
-		return audit.Entry{At: s.Now(), Actor: l.By, Action: "USERS_IMPORTED", Reason: reason, Outcome: outcome, Detail: string(detail)}
+		return audit.Entry{At: s.Now(), Actor: l.By, Action: "USERS_IMPORTED", Reason: reason, Outcome: outcome,
+			Detail: string(detail)}
 	}
 	if err := s.Audit.Append(ctx, entry(audit.Intended)); err != nil {
 		return done, err

@@ -104,7 +104,8 @@ func (w *world) run(ctx context.Context, rows iter.Seq[bulkimport.Row]) (bulkimp
 func many(n int) iter.Seq[bulkimport.Row] {
 	return func(yield func(bulkimport.Row) bool) {
 		for i := range n {
-			r := bulkimport.Row{Line: i + 2, UserID: fmt.Sprint("user-", i), Name: "홍길동", Password: personal.NewSecret("long enough")}
+			r := bulkimport.Row{Line: i + 2, UserID: fmt.Sprint("user-", i), Name: "홍길동",
+				Password: personal.NewSecret("long enough")}
 			if !yield(r) {
 				return
 			}
@@ -141,8 +142,10 @@ func TestALoadCanBeRunAgain(t *testing.T) {
 	done, err = w.run(t.Context(), many(2600))
 	require.NoError(t, err, "nothing is hashed for those that are there")
 	require.Equal(t, bulkimport.Result{Read: 2600, Skipped: 2600}, done)
-	require.Equal(t, []string{"USERS_IMPORTED INTENDED", "USERS_IMPORTED DONE", "USERS_IMPORTED INTENDED", "USERS_IMPORTED DONE"}, outcomes(w))
-	require.JSONEq(t, `{"call":"01000000-0000-0000-0000-000000000000","source":"f.csv","read":2600,"added":2600,"skipped":0,"refused":0}`,
+	require.Equal(t, []string{"USERS_IMPORTED INTENDED", "USERS_IMPORTED DONE", "USERS_IMPORTED INTENDED",
+		"USERS_IMPORTED DONE"}, outcomes(w))
+	require.JSONEq(t, `{"call":"01000000-0000-0000-0000-000000000000","source":"f.csv","read":2600,"added":2600,
+		"skipped":0,"refused":0}`,
 		w.trail.Entries()[1].Detail)
 }
 
@@ -184,8 +187,9 @@ func TestRowsAreRefusedForAReason(t *testing.T) {
 	t.Parallel()
 	secret := personal.NewSecret("long enough")
 	good := bulkimport.Row{
-		UserID: "good", Name: "홍길동", PasswordHash: personal.NewSecret(hash), Phone: "010-1234-5678", Email: "a@b.kr", CustomerID: "C-1",
-		Lines: []string{"01012345678", "010-8765-4321"}, Permissions: []string{"bill_inquiry", "BILL_INQUIRY", "PRODUCT_CHANGE"},
+		UserID: "good", Name: "홍길동", PasswordHash: personal.NewSecret(hash), Phone: "010-1234-5678", Email: "a@b.kr",
+		CustomerID: "C-1", Lines: []string{"01012345678", "010-8765-4321"},
+		Permissions: []string{"bill_inquiry", "BILL_INQUIRY", "PRODUCT_CHANGE"},
 	}
 	with := func(f func(*bulkimport.Row)) bulkimport.Row { r := good; f(&r); return r }
 	rows := []bulkimport.Row{
@@ -284,7 +288,8 @@ func TestALoadTakesNoHeldLine(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	done, err = w.run(t.Context(), rows)
 	require.NoError(t, err)
-	require.Equal(t, bulkimport.Result{Read: 3, Skipped: 2, Refused: 1}, done, "going on refuses it again, and not its owner")
+	require.Equal(t, bulkimport.Result{Read: 3, Skipped: 2, Refused: 1}, done,
+		"going on refuses it again, and not its owner")
 	owner, err := w.users.ByID(t.Context(), "owner")
 	require.NoError(t, err)
 	require.True(t, owner.InitialPassword, "a password in clear was chosen by the author of the file")

@@ -23,7 +23,8 @@ func TestParallelRightPasswordsAllSucceed(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"), From: client})
+			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"),
+				From: client})
 			if err != nil {
 				t.Errorf("refused: %v", err)
 			}
@@ -33,9 +34,12 @@ func TestParallelRightPasswordsAllSucceed(t *testing.T) {
 }
 
 // from logs in with the device cookies at hand.
-func (w *world) from(t *testing.T, user auth.UserID, password string, devices ...personal.Secret) (login.Tokens, error) {
+func (w *world) from(
+	t *testing.T, user auth.UserID, password string, devices ...personal.Secret,
+) (login.Tokens, error) {
 	t.Helper()
-	return w.Login(t.Context(), login.Request{UserID: user, Password: personal.NewSecret(password), Devices: devices, From: client})
+	return w.Login(t.Context(), login.Request{UserID: user, Password: personal.NewSecret(password), Devices: devices,
+		From: client})
 }
 
 // ADR 16: a device that has logged in before has its own counter, so a stranger cannot lock the owner out.
@@ -117,7 +121,8 @@ func TestTheThrottleComesBeforeTheGuess(t *testing.T) {
 	service, neighbour := client, client
 	service.Service, neighbour.IP = "mvno-ap", "192.0.2.8"
 	for _, from := range []auth.Client{service, neighbour} {
-		_, err = w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"), From: from})
+		_, err = w.Login(t.Context(), login.Request{UserID: "hong", Password: personal.NewSecret("right-password"),
+			From: from})
 		require.NoError(t, err)
 	}
 	require.Equal(t, neighbour, w.history.Events()[len(w.history.Events())-1].Client)

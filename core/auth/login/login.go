@@ -238,8 +238,8 @@ func (s *Service) device(subject auth.Subject, user auth.User) auth.DeviceCookie
 // record stores the outcome, also for a client that hung up: a guess cannot be kept out of the history.
 func (s *Service) record(ctx context.Context, r Request, user auth.User, outcome error) error {
 	e := auth.LoginEvent{
-		ID: s.NewID(), UserID: cmp.Or(user.UserID, r.UserID), Known: user.UserID != "", Type: auth.EventLogin, Success: outcome == nil,
-		Client: r.From, At: s.Now(),
+		ID: s.NewID(), UserID: cmp.Or(user.UserID, r.UserID), Known: user.UserID != "", Type: auth.EventLogin,
+		Success: outcome == nil, Client: r.From, At: s.Now(),
 	}
 	if outcome != nil {
 		e.Reason = string(fault.From(outcome).Code())
@@ -278,7 +278,8 @@ func (s *Service) tokens(ctx context.Context, user auth.User, session auth.Sessi
 	}
 	return Tokens{
 		Access: access, Refresh: s.Refresh.Make(session.ID, session.Generation),
-		ExpiresIn: expires.Sub(now), User: user, Principal: p, SessionEnds: session.ExpiresAt, IdleEnds: s.Policy.IdleEnd(session),
+		ExpiresIn: expires.Sub(now), User: user, Principal: p, SessionEnds: session.ExpiresAt,
+		IdleEnds: s.Policy.IdleEnd(session),
 	}, nil
 }
 
@@ -315,7 +316,8 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	}
 	user, err := s.Users.ByID(ctx, session.UserID)
 	switch {
-	case errors.Is(err, fault.New(fault.UserNotFound)), err == nil && (user.Status != auth.Active || user.Staff() && !user.SecondFactor):
+	case errors.Is(err, fault.New(fault.UserNotFound)), err == nil &&
+		(user.Status != auth.Active || user.Staff() && !user.SecondFactor):
 		return Tokens{}, fault.New(fault.RefreshTokenInvalid)
 	case err != nil:
 		return Tokens{}, err
@@ -348,7 +350,8 @@ func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, f
 // Logout ends the caller's session; its tokens are refused everywhere within a second (ADR 14). Logging out twice is no
 // error.
 func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error {
-	session, err := s.Sessions.Change(ctx, sid, func(old auth.Session) auth.Session { return old.RevokeFor(auth.EndedByLogout, s.Now()) })
+	session, err := s.Sessions.Change(ctx, sid,
+		func(old auth.Session) auth.Session { return old.RevokeFor(auth.EndedByLogout, s.Now()) })
 	if err != nil {
 		return err
 	}
@@ -357,7 +360,9 @@ func (s *Service) Logout(ctx context.Context, sid id.ID, from auth.Client) error
 
 // end records and pushes the end of a session, also when the client has hung up: a thief cannot keep a reuse out of the
 // history.
-func (s *Service) end(ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error) error {
+func (s *Service) end(
+	ctx context.Context, session auth.Session, why auth.LoginEventType, from auth.Client, cause error,
+) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	s.Push.Push(ctx, auth.Revocation{SessionID: session.ID, At: session.RevokedAt, Why: session.EndReason})

@@ -87,14 +87,18 @@ type sessions struct {
 	broken error
 }
 
-func (s *sessions) Create(ctx context.Context, session auth.Session, policy auth.SessionPolicy) ([]auth.Revocation, error) {
+func (s *sessions) Create(
+	ctx context.Context, session auth.Session, policy auth.SessionPolicy,
+) ([]auth.Revocation, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
 	return s.Sessions.Create(ctx, session, policy)
 }
 
-func (s *sessions) Change(ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session) (auth.Session, error) {
+func (s *sessions) Change(
+	ctx context.Context, sid id.ID, decide func(auth.Session) auth.Session,
+) (auth.Session, error) {
 	if s.broken != nil {
 		return auth.Session{}, s.broken
 	}
@@ -158,7 +162,8 @@ func newWorld(t *testing.T) *world {
 	clock := func() time.Time { return w.now }
 	w.Service = &login.Service{
 		Users: w.users, Guesses: &verify.Limiter{Guesses: w.guesses, Now: clock}, Sessions: w.sessions, History: w.history,
-		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{}, Rate: throttle.Logins(600),
+		Credentials: memory.Credentials{Hasher: w.hasher}, Devices: memory.Devices{}, Throttle: &memory.Throttle{},
+		Rate:   throttle.Logins(600),
 		Turns:  verify.NewHashQueue(50),
 		Access: w.access, Refresh: memory.RefreshTokens{}, Push: &w.ended,
 		Policy: auth.DefaultSessions(), Now: clock, NewID: func() id.ID { return id.ID(uuid.Must(uuid.NewV7())) },
@@ -248,7 +253,8 @@ func TestWrongFiveTimesLocksAndTheCounterSurvives(t *testing.T) {
 				_, err := w.try(t, user, "wrong-password")
 				require.ErrorIs(t, err, fault.New(fault.WrongCredentials))
 				require.Equal(t, auth.LoginEvent{
-					ID: w.lastEvent(t).ID, UserID: user, Known: known, Type: auth.EventLogin, Reason: "AUTH_001", Client: client, At: w.now,
+					ID: w.lastEvent(t).ID, UserID: user, Known: known, Type: auth.EventLogin, Reason: "AUTH_001", Client: client,
+					At: w.now,
 				}, w.lastEvent(t))
 			}
 			_, err := w.try(t, user, "wrong-password")
@@ -295,7 +301,8 @@ func TestParallelGuessesCheckFivePasswordsAtMost(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("wrong"), From: client})
+			_, err := w.Login(context.Background(), login.Request{UserID: "hong", Password: personal.NewSecret("wrong"),
+				From: client})
 			mu.Lock()
 			defer mu.Unlock()
 			codes[fault.From(err).Code()]++
@@ -406,7 +413,8 @@ func TestRenewRefuses(t *testing.T) {
 	got, err := w.try(t, "hong", "right-password")
 	require.NoError(t, err)
 	for _, token := range []string{
-		"", "nonsense", got.Access.Reveal(), w.Refresh.Make(id.ID{9}, 1).Reveal(), w.Refresh.Make(got.Principal.SessionID, 2).Reveal(),
+		"", "nonsense", got.Access.Reveal(), w.Refresh.Make(id.ID{9}, 1).Reveal(),
+		w.Refresh.Make(got.Principal.SessionID, 2).Reveal(),
 	} {
 		_, err := w.Renew(t.Context(), personal.NewSecret(token), client)
 		require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), token)
@@ -424,7 +432,11 @@ func TestRenewRefuses(t *testing.T) {
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, errBackend)
 	w.sessions.broken = nil
-	_, err = w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) { u.Status = auth.Inactive; return u, nil })
+	_, err = w.users.Change(t.Context(), "hong", func(u auth.User) (auth.User, error) {
+		u.Status = auth.Inactive
+		return u,
+			nil
+	})
 	require.NoError(t, err)
 	_, err = w.Renew(t.Context(), got.Refresh, client)
 	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "an account that is no longer active")
@@ -474,11 +486,13 @@ func TestTokensCarryTheSessionsEnd(t *testing.T) {
 	got, err := w.try(t, "hong", "right-password")
 	require.NoError(t, err)
 	begun := w.now
-	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), begun.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
+	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), begun.Add(w.Policy.Idle)},
+		[]time.Time{got.SessionEnds, got.IdleEnds})
 	w.now = w.now.Add(time.Minute)
 	got, err = w.Renew(t.Context(), got.Refresh, client)
 	require.NoError(t, err)
-	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)}, []time.Time{got.SessionEnds, got.IdleEnds})
+	require.Equal(t, []time.Time{begun.Add(w.Policy.Refresh), w.now.Add(w.Policy.Idle)},
+		[]time.Time{got.SessionEnds, got.IdleEnds})
 }
 
 // TestTheCaseOfAnIDMakesNoDifference: a phone capitalises the first letter. One counter, one account, its own spelling
@@ -505,7 +519,8 @@ func TestTheCaseOfAnIDMakesNoDifference(t *testing.T) {
 func TestClashingIDsHaveACounterEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Users = clashing{w.users, auth.User{UserID: "HONG", PasswordHash: personal.NewSecret("v2$another-password"), Status: auth.Active}}
+	w.Users = clashing{w.users, auth.User{UserID: "HONG", PasswordHash: personal.NewSecret("v2$another-password"),
+		Status: auth.Active}}
 	for range 4 {
 		_, err := w.try(t, "HONG", "wrong-password")
 		require.ErrorIs(t, err, fault.New(fault.WrongCredentials))

@@ -13,8 +13,8 @@ import (
 	"phonebill/core/throttle"
 )
 
-// TestReuseIsRecordedWhenTheClientHangsUp presents a spent token and closes the connection: the reuse is recorded and spread
-// all the same.
+// TestReuseIsRecordedWhenTheClientHangsUp presents a spent token and closes the connection: the reuse is recorded and
+// spread all the same.
 func TestReuseIsRecordedWhenTheClientHangsUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -67,7 +67,8 @@ func TestNoTokenOutlivesAnIdleSession(t *testing.T) {
 	require.Equal(t, 5*time.Minute, tokens.ExpiresIn)
 }
 
-// TestATokenWithinItsGraceIsNoReuse: a client that lost two responses gets the newest pair, whose refresh token is valid.
+// TestATokenWithinItsGraceIsNoReuse: a client that lost two responses gets the newest pair, whose refresh token is
+// valid.
 func TestATokenWithinItsGraceIsNoReuse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -148,14 +148,17 @@ func (s *SecondFactors) refused(ctx context.Context, user auth.UserID, from auth
 		return err
 	}
 	e := auth.LoginEvent{
-		ID: s.NewID(), UserID: user, Known: true, Type: auth.EventMFAFailed, Reason: string(fault.From(err).Code()), Client: from, At: s.Now(),
+		ID: s.NewID(), UserID: user, Known: true, Type: auth.EventMFAFailed, Reason: string(fault.From(err).Code()),
+		Client: from, At: s.Now(),
 	}
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return errors.Join(auth.Reauthentication(err, "otp"), s.History.Append(ctx, e))
 }
 
-func (s *SecondFactors) confirm(ctx context.Context, user auth.UserID, t auth.TOTP, from auth.Client) ([]personal.Secret, error) {
+func (s *SecondFactors) confirm(
+	ctx context.Context, user auth.UserID, t auth.TOTP, from auth.Client,
+) ([]personal.Secret, error) {
 	codes := s.Codes.NewRecoveryCodes()
 	if err := s.Factors.Confirm(ctx, user, t, codes); err != nil {
 		return nil, err
@@ -198,7 +201,8 @@ func (s *SecondFactors) Reset(ctx context.Context, user auth.UserID, from auth.C
 	if err := s.Factors.Replace(ctx, user, t, codes); err != nil {
 		return Enrolment{}, err
 	}
-	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret), RecoveryCodes: codes}, s.record(ctx, user, auth.EventMFAEnrolled, from)
+	return Enrolment{Secret: secret, URI: s.Codes.URI(user, secret), RecoveryCodes: codes},
+		s.record(ctx, user, auth.EventMFAEnrolled, from)
 }
 
 // Remove deletes the second factor and its recovery codes. REAUTHENTICATION_FAILED for a wrong password, or a missing
@@ -220,7 +224,9 @@ func (s *SecondFactors) Remove(ctx context.Context, r PasswordRequest) error {
 	return s.record(ctx, r.UserID, auth.EventMFARemoved, r.From)
 }
 
-func (s *SecondFactors) record(ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client) error {
+func (s *SecondFactors) record(
+	ctx context.Context, user auth.UserID, what auth.LoginEventType, from auth.Client,
+) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	return s.History.Append(ctx, auth.LoginEvent{

@@ -229,7 +229,8 @@ func TestAFactorIsChangedByItsOwner(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, after.Duties(), "the owner alone knows this one")
 	require.Equal(t, before.Epoch+1, after.Epoch)
-	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong", Epoch: after.Epoch, At: w.now}, "tokens that carry the duty are refused")
+	require.Contains(t, w.pushed.Pushed(), auth.Revocation{UserID: "hong", Epoch: after.Epoch, At: w.now},
+		"tokens that carry the duty are refused")
 	_, err = w.confirm(t, w.codes.Code(w.now))
 	require.ErrorIs(t, err, fault.New(fault.StateConflict), "nothing waits any more")
 
@@ -280,11 +281,13 @@ func TestAnonymousGuessesDoNotStopAKnownDevice(t *testing.T) {
 		require.Error(t, err)
 	}
 	_, err = w.confirm(t, w.codes.Code(w.now))
-	require.Equal(t, []any{fault.ReauthenticationFailed, "AUTH_003"}, []any{fault.From(err).Code(), fault.From(err).Details()["reason"]})
+	require.Equal(t, []any{fault.ReauthenticationFailed, "AUTH_003"},
+		[]any{fault.From(err).Code(), fault.From(err).Details()["reason"]})
 	account, err := w.users.ByID(t.Context(), "hong")
 	require.NoError(t, err)
 	_, err = w.Confirm(t.Context(), selfservice.Confirmation{
-		UserID: "hong", Code: w.codes.Code(w.now), Devices: []personal.Secret{memory.Devices{}.Mint(account, id.ID{7}).Value}, From: client,
+		UserID: "hong", Code: w.codes.Code(w.now), Devices: []personal.Secret{memory.Devices{}.Mint(account, id.ID{7}).Value},
+		From: client,
 	})
 	require.NoError(t, err)
 }

@@ -49,7 +49,8 @@ func (s *Sessions) End(ctx context.Context, caller auth.Principal, sid id.ID, fr
 	if sid == caller.SessionID {
 		why = auth.EventLogout
 	}
-	return s.ended(ctx, caller.UserID, why, from, auth.Revocation{SessionID: sid, At: session.RevokedAt, Why: session.EndReason})
+	return s.ended(ctx, caller.UserID, why, from, auth.Revocation{SessionID: sid, At: session.RevokedAt,
+		Why: session.EndReason})
 }
 
 // EndOthers ends every session of the caller but the current one and returns how many ended.
@@ -62,7 +63,9 @@ func (s *Sessions) EndOthers(ctx context.Context, caller auth.Principal, from au
 }
 
 // ended records and pushes the end, also when the client has hung up.
-func (s *Sessions) ended(ctx context.Context, user auth.UserID, why auth.LoginEventType, from auth.Client, over ...auth.Revocation) error {
+func (s *Sessions) ended(
+	ctx context.Context, user auth.UserID, why auth.LoginEventType, from auth.Client, over ...auth.Revocation,
+) error {
 	ctx, done := ports.RecordContext(ctx)
 	defer done()
 	s.Push.Push(ctx, over...)

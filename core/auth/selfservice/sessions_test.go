@@ -54,7 +54,8 @@ func newSessionsWorld(t *testing.T) *sessionsWorld {
 	t.Helper()
 	w := &sessionsWorld{now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
 	w.Sessions = selfservice.Sessions{
-		Sessions: &w.store, History: &w.history, Push: &w.push, Policy: auth.DefaultSessions(), Now: func() time.Time { return w.now },
+		Sessions: &w.store, History: &w.history, Push: &w.push, Policy: auth.DefaultSessions(),
+		Now:   func() time.Time { return w.now },
 		NewID: func() id.ID { return id.ID{15: 1} },
 	}
 	for sid, user := range map[byte]auth.UserID{1: "hong", 2: "hong", 3: "hong", 9: "kim"} {

@@ -47,7 +47,8 @@ func TestMintAndIdentify(t *testing.T) {
 	got, err := ask(servicekeys.Request{Address: "203.0.113.9", UserAgent: "forged"})
 	require.NoError(t, err)
 	require.Equal(t, peer, got, "without a credential the peer counts")
-	got, err = ask(servicekeys.Request{Credential: key, Address: "::ffff:203.0.113.9", UserAgent: strings.Repeat("앱", 100)})
+	got, err = ask(servicekeys.Request{Credential: key, Address: "::ffff:203.0.113.9",
+		UserAgent: strings.Repeat("앱", 100)})
 	require.NoError(t, err)
 	require.Equal(t, "203.0.113.9", got.IP)
 	require.Equal(t, "mvno-ap", got.Service)

@@ -56,7 +56,8 @@ func newWorld() *world {
 	fresh := func() auth.SigningKey {
 		return auth.SigningKey{KeyID: fmt.Sprint("k", w.made.Add(1)), Seed: personal.NewSecret("seed")}
 	}
-	w.Service = signingkeys.Service{Keys: &w.store, Make: fresh, Schedule: auth.DefaultKeys(), Now: func() time.Time { return w.now }}
+	w.Service = signingkeys.Service{Keys: &w.store, Make: fresh, Schedule: auth.DefaultKeys(),
+		Now: func() time.Time { return w.now }}
 	return w
 }
 
@@ -121,7 +122,8 @@ func TestRotateByCommand(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	k, err = w.Rotate(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, signingkeys.Key{KeyID: "k2", State: signingkeys.Next, CreatedAt: w.now, ActiveAt: w.now.Add(w.Schedule.Lead)}, k)
+	require.Equal(t, signingkeys.Key{KeyID: "k2", State: signingkeys.Next, CreatedAt: w.now,
+		ActiveAt: w.now.Add(w.Schedule.Lead)}, k)
 	again, err := w.Rotate(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, k, again, "one waits already")
@@ -138,7 +140,8 @@ func TestRotateNowRetiresAllOtherKeys(t *testing.T) {
 	k, err := w.RotateNow(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, signingkeys.Signing, k.State)
-	require.Equal(t, map[string]signingkeys.State{"k1": signingkeys.Over, "k2": signingkeys.Over, k.KeyID: signingkeys.Signing}, w.states(t), "the waiting one too")
+	require.Equal(t, map[string]signingkeys.State{"k1": signingkeys.Over, "k2": signingkeys.Over,
+		k.KeyID: signingkeys.Signing}, w.states(t), "the waiting one too")
 	require.Zero(t, w.step(t))
 	w.now = w.now.Add(time.Hour)
 	require.Equal(t, signingkeys.Signing, w.states(t)[k.KeyID], "the retired one that began later does not come back")

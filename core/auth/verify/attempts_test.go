@@ -65,7 +65,10 @@ func TestAJudgementThatIsLostCounts(t *testing.T) {
 	t.Parallel()
 	g := &guesses{broken: errBackend}
 	l := &verify.Limiter{Guesses: g, Now: func() time.Time { return now }}
-	err := l.Try(t.Context(), hong, func() (verify.Outcome, error) { return verify.Wrong, fault.New(fault.WrongCredentials) })
+	err := l.Try(t.Context(), hong, func() (verify.Outcome, error) {
+		return verify.Wrong,
+			fault.New(fault.WrongCredentials)
+	})
 	require.ErrorIs(t, err, errBackend)
 	a, err := g.Peek(t.Context(), hong)
 	require.NoError(t, err)

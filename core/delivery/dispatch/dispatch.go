@@ -89,7 +89,8 @@ func (s *Service[T]) deliver(ctx context.Context, batch []delivery.Item[T], unti
 			attempt = s.attempt(ctx, item)
 		}
 		now := s.Now()
-		settled := delivery.AttemptResult{ID: item.ID, Fence: item.Fence, Attempt: attempt, State: delivery.Pending, Next: now}
+		settled := delivery.AttemptResult{ID: item.ID, Fence: item.Fence, Attempt: attempt, State: delivery.Pending,
+			Next: now}
 		if attempt.Made() {
 			var wait time.Duration
 			settled.State, wait = delivery.NextState(item.CreatedAt, item.Attempts, attempt, now, s.Random())

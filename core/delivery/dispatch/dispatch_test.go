@@ -61,8 +61,9 @@ func newWorld() *world {
 	w := &world{now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
 	w.outbox = &outbox{ChangeOutbox: w.orders.Outbox()}
 	w.Service = &dispatch.Service[ports.ChangeResult]{
-		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now }, Random: func() float64 { return 0 },
-		Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10, EventsPerLine: 5,
+		Outbox: w.outbox, Publisher: &w.publisher, Now: func() time.Time { return w.now },
+		Random: func() float64 { return 0 }, Alerts: &w.alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 10,
+		EventsPerLine: 5,
 	}
 	return w
 }
@@ -109,7 +110,8 @@ func TestResultsAreDeliveredInOrderPerLine(t *testing.T) {
 func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.Failed}, {Outcome: delivery.Accepted}}
+	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.Failed},
+		{Outcome: delivery.Accepted}}
 	w.finish(t, 1, "01012345678")
 	require.Equal(t, 1, w.step(t))
 	w.finish(t, 2, "01012345678")
@@ -121,7 +123,8 @@ func TestFailuresAreTriedAgainAndHoldTheLineOnly(t *testing.T) {
 	w.now = w.now.Add(time.Second)
 	require.Equal(t, 2, w.step(t))
 	results := w.publisher.Published()
-	require.Equal(t, []int{0, 1, 2, 0}, []int{results[0].Attempts, results[1].Attempts, results[2].Attempts, results[3].Attempts})
+	require.Equal(t, []int{0, 1, 2, 0}, []int{results[0].Attempts, results[1].Attempts, results[2].Attempts,
+		results[3].Attempts})
 	require.Equal(t, results[0].ID, results[2].ID, "one webhook-id in every attempt")
 }
 
@@ -135,7 +138,8 @@ func TestARejectedEventIsParkedAndTheLineContinues(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	require.Zero(t, w.step(t))
 	require.Len(t, w.publisher.Published(), 2)
-	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}}, w.alerts.Raised())
+	require.Equal(t, []alert.Alert{{Kind: alert.DeliveryParked, Subject: id.ID{15: 1}.String(), Note: "422"}},
+		w.alerts.Raised())
 }
 
 // TestNoLineIsClaimedWhileTheBreakerIsOpen: nothing is claimed while it is, and few results while it is tried.
@@ -159,7 +163,8 @@ func TestNoLineIsClaimedWhileTheBreakerIsOpen(t *testing.T) {
 func TestAnAttemptThatWasNotMadeCostsNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
-	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.NotAttempted}, {Outcome: delivery.Accepted}}
+	w.publisher.Next = []delivery.Attempt{{Outcome: delivery.Failed}, {Outcome: delivery.NotAttempted},
+		{Outcome: delivery.Accepted}}
 	w.finish(t, 1, "01012345678")
 	require.Equal(t, 1, w.step(t))
 	w.now = w.now.Add(72 * time.Hour)
@@ -215,7 +220,8 @@ func TestAFailureEndsTheBatch(t *testing.T) {
 	w.now = w.now.Add(1)
 	require.Equal(t, 3, w.step(t))
 	results := w.publisher.Published()
-	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence, results[3].Sequence, results[4].Sequence})
+	require.Equal(t, []int64{1, 2, 2, 3, 4}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence,
+		results[3].Sequence, results[4].Sequence})
 }
 
 // slow is a receiver that takes its time.
@@ -244,8 +250,8 @@ func TestNoAttemptOutlivesTheLease(t *testing.T) {
 	require.Len(t, w.publisher.Published(), 5)
 }
 
-// TestShutdownGivesItemsBack: what was delivered is settled, the rest is due at once, and no attempt is counted that we broke
-// off.
+// TestShutdownGivesItemsBack: what was delivered is settled, the rest is due at once, and no attempt is counted that we
+// broke off.
 func TestShutdownGivesItemsBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -260,7 +266,8 @@ func TestShutdownGivesItemsBack(t *testing.T) {
 	w.Publisher = &w.publisher
 	require.Equal(t, 2, w.step(t))
 	results := w.publisher.Published()
-	require.Equal(t, []int64{1, 2, 2, 3}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence, results[3].Sequence})
+	require.Equal(t, []int64{1, 2, 2, 3}, []int64{results[0].Sequence, results[1].Sequence, results[2].Sequence,
+		results[3].Sequence})
 	require.Zero(t, results[2].Attempts)
 }
 

@@ -107,8 +107,8 @@ func TestSixHoursOfFailures(t *testing.T) {
 		for w := range workers {
 			dice := rand.New(rand.NewPCG(3, uint64(w)))
 			d := &dispatch.Service[ports.ChangeResult]{
-				Outbox: dying{orders.Outbox(), &sync.Mutex{}, dice}, Publisher: ap, Now: time.Now, Random: rand.Float64, Alerts: alerts,
-				Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, EventsPerLine: 20,
+				Outbox: dying{orders.Outbox(), &sync.Mutex{}, dice}, Publisher: ap, Now: time.Now, Random: rand.Float64,
+				Alerts: alerts, Lease: 30 * time.Second, Attempt: 10 * time.Second, Lines: 16, EventsPerLine: 20,
 			}
 			all.Go(func() {
 				for ctx.Err() == nil {

@@ -101,7 +101,8 @@ func TestRememberedCustomersCostNoStoreAccess(t *testing.T) {
 			reads++
 			return product.CustomerCopy{Customer: product.Customer{CustomerID: "C1"}, AsOf: asOf}, nil
 		},
-		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: alerts, Vault: memory.Vault{}, Now: func() time.Time { return now },
+		Fresh: 4 * time.Hour, Bindings: &memory.Bindings{}, Alerts: alerts, Vault: memory.Vault{},
+		Now: func() time.Time { return now },
 	}
 	account := holder.Account{UserID: "hong", CustomerID: "C1"}
 	for range 10 {
@@ -132,7 +133,8 @@ func TestABindingThatCannotBeReadShowsNothing(t *testing.T) {
 		company := holder.Account{UserID: "company", CustomerID: holder.PerLine}
 		require.NoError(t, s.Check(t.Context(), company, portstest.Line(n), fmt.Sprint("C", n)))
 	}
-	require.ErrorIs(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(2), "C2"), fault.New(fault.LineNotFound))
+	require.ErrorIs(t, s.Check(t.Context(), holder.Account{UserID: "hong"}, portstest.Line(2), "C2"),
+		fault.New(fault.LineNotFound))
 }
 
 // TestACorrectionIsAccepted: an account whose customer id staff have set at once, whatever it was bound to; a

@@ -68,7 +68,8 @@ func (s *Service) screen(ctx context.Context, p auth.Principal, n line.Number) (
 	if err := s.Holders.Check(ctx, account(p), n, c.CustomerID); err != nil {
 		return Screen{}, err
 	}
-	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode, c.Plan), Source: known.Source, AsOf: known.Customer.AsOf}
+	screen := Screen{Customer: c, Current: known.Plans.Named(c.PlanCode, c.Plan), Source: known.Source,
+		AsOf: known.Customer.AsOf}
 	if next := c.Scheduled; next != nil {
 		plan := known.Plans.Named(next.PlanCode, next.Plan)
 		screen.Scheduled = &plan

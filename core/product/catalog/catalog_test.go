@@ -50,7 +50,8 @@ func newWorld(t *testing.T) *world {
 		now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC), line: n,
 		me: auth.Principal{UserID: "hong", Lines: []line.Number{n, number(t, "01012340000")}},
 	}
-	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive}, nil)
+	w.kos.AddCustomer(product.Customer{Line: n, PlanCode: "LTE", OperatorCode: "MVNO", LineStatus: product.LineActive},
+		nil)
 	clock, least := func() time.Time { return w.now }, func() float64 { return 0 }
 	customers, plans := &memory.Customers{}, &memory.Plans{}
 	known := &facts.Service{
@@ -62,8 +63,9 @@ func newWorld(t *testing.T) *world {
 		FetchPlans:    &fetch.Service[product.PlansCopy]{Flights: memory.NewFlights(clock), Now: clock, Random: least},
 	}
 	w.Service = &catalog.Service{Facts: known, Holders: &compare.Service{
-		Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts, Vault: memory.Vault{},
-		Now: clock,
+		Copy: customers.Latest, Fresh: freshness.Customer.Soft, Bindings: &memory.Bindings{}, Alerts: &w.alerts,
+		Vault: memory.Vault{},
+		Now:   clock,
 	}}
 	return w
 }
@@ -109,7 +111,8 @@ func TestScreens(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, freshness.FromCache, s.Source)
 	w.kos.AddCustomer(product.Customer{
-		Line: w.line, PlanCode: "UNLISTED", Scheduled: &product.Scheduled{PlanCode: "5G", EffectiveDate: calendar.MonthOf(w.now).Add(1).First()},
+		Line: w.line, PlanCode: "UNLISTED", Scheduled: &product.Scheduled{PlanCode: "5G",
+			EffectiveDate: calendar.MonthOf(w.now).Add(1).First()},
 	}, nil)
 	w.now = w.now.Add(5 * time.Hour)
 	s, err = w.Customer(t.Context(), w.me, w.line)

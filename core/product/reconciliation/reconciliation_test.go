@@ -83,9 +83,11 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, began: time.Now(), kos: carrier{about: map[id.ID]product.Answer{}, customers: map[line.Number]product.Customer{}}}
+	w := &world{t: t, began: time.Now(), kos: carrier{about: map[id.ID]product.Answer{},
+		customers: map[line.Number]product.Customer{}}}
 	w.Service = reconciliation.Service{
-		Source: w.orders.ReconciliationSource(), Runs: &w.runs, KOS: &w.kos, Alerts: &w.alerts, Limits: reconciliation.DefaultLimits(), Now: time.Now,
+		Source: w.orders.ReconciliationSource(), Runs: &w.runs, KOS: &w.kos, Alerts: &w.alerts,
+		Limits: reconciliation.DefaultLimits(), Now: time.Now,
 		NewID:            func() id.ID { w.ids++; return id.ID{15: byte(w.ids)} },
 		CountChecked:     func(n int) { w.checked += n },
 		ReportDifference: func(_ context.Context, d product.Difference) { w.reported = append(w.reported, d) },
@@ -124,7 +126,8 @@ func (w *world) endedOn(n, of int, ago time.Duration, state product.State) produ
 	require.NoError(w.t, err)
 	for _, items := range lines {
 		for _, i := range items {
-			require.NoError(w.t, w.orders.Outbox().Settle(w.t.Context(), at, delivery.AttemptResult{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
+			require.NoError(w.t, w.orders.Outbox().Settle(w.t.Context(), at,
+				delivery.AttemptResult{ID: i.ID, Fence: i.Fence, State: delivery.Delivered}))
 		}
 	}
 	return o
@@ -182,7 +185,8 @@ func TestDifferencesAreReportedAndNothingIsChanged(t *testing.T) {
 		require.ElementsMatch(t, report.Differences, w.reported)
 		require.Equal(t, 8, w.checked)
 		require.Equal(t, []alert.Alert{{
-			Kind: alert.ReconciliationDiffers, Subject: id.ID{15: 1}.String(), Note: "3 differences among 8 orders: see phonebillctl books show",
+			Kind: alert.ReconciliationDiffers, Subject: id.ID{15: 1}.String(),
+			Note: "3 differences among 8 orders: see phonebillctl books show",
 		}}, w.alerts.Raised())
 		for i, at := range w.kos.asked {
 			require.Equal(t, w.began.Add(time.Duration(i)*3*time.Second), at, "20 a minute")
@@ -283,7 +287,9 @@ type blind struct {
 	order id.ID
 }
 
-func (b blind) Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
+func (b blind) Final(
+	ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int,
+) ([]product.ReconciliationEntry, error) {
 	page, err := b.ReconciliationSource.Final(ctx, from, to, after, n)
 	for i := range page {
 		if page[i].Order.ID == b.order {
@@ -315,7 +321,9 @@ type dying struct {
 
 var errDied = errors.New("the process was killed")
 
-func (d *dying) Save(ctx context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference) error {
+func (d *dying) Save(
+	ctx context.Context, run product.ReconciliationRun, until time.Time, found ...product.Difference,
+) error {
 	if d.after--; d.after == 0 {
 		return errDied
 	}
@@ -426,7 +434,9 @@ type away struct {
 
 var errAway = errors.New("the database is away")
 
-func (a away) Final(ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int) ([]product.ReconciliationEntry, error) {
+func (a away) Final(
+	ctx context.Context, from, to time.Time, after product.ReconciliationPlace, n int,
+) ([]product.ReconciliationEntry, error) {
 	if a.call == "final" {
 		return nil, errAway
 	}

@@ -34,8 +34,8 @@ func TestEverythingDueIsDroppedInSmallBatches(t *testing.T) {
 		one, two := &store{due: 1050}, &store{due: 3}
 		counts := map[string]int{}
 		s := purge.Service{
-			Histories: []purge.History{{"one", 2, one.purge}, {"none", 2, (&store{}).purge}, {"two", 1, two.purge}}, Batch: 100, Pause: time.Second,
-			Done: func(_ context.Context, history string, n int) { counts[history] = n },
+			Histories: []purge.History{{"one", 2, one.purge}, {"none", 2, (&store{}).purge}, {"two", 1, two.purge}}, Batch: 100,
+			Pause: time.Second, Done: func(_ context.Context, history string, n int) { counts[history] = n },
 		}
 		began := time.Now()
 		n, err := s.Step(t.Context())
@@ -53,10 +53,11 @@ func TestAPauseFollowsEveryBatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		s := purge.Service{Histories: []purge.History{{"kept for good", 2, func(context.Context, int, int) (int, bool, error) {
-			calls++
-			return 0, calls < 10, nil
-		}}}, Batch: 100, Pause: time.Second}
+		s := purge.Service{Histories: []purge.History{{"kept for good", 2,
+			func(context.Context, int, int) (int, bool, error) {
+				calls++
+				return 0, calls < 10, nil
+			}}}, Batch: 100, Pause: time.Second}
 		began := time.Now()
 		_, err := s.Step(t.Context())
 		require.NoError(t, err)

@@ -56,7 +56,8 @@ var ErrUnreadable = errors.New("some values do not open where they stand; the ol
 
 // ErrStillWritten says that each pass found values of the older form again: an instance of an older release is running.
 // What it writes would be lost if the older form were refused.
-var ErrStillWritten = errors.New("an older release still writes the older form, which is not refused yet: end its instances")
+var ErrStillWritten = errors.New("an older release still writes the older form, which is not refused yet: " +
+	"end its instances")
 
 // passes is the largest number of passes over all rows. The second finds nothing to seal unless something wrote
 // meanwhile.

@@ -25,7 +25,9 @@ type Deliveries struct {
 // List returns one page of the events of a kind that match, those of the newest requests first, and how many match (at
 // most delivery.MaxCounted). It fails with FORBIDDEN for a caller that is not staff, as every method here, and with
 // VALIDATION_ERROR for an unknown kind or state.
-func (s *Deliveries) List(ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter) ([]delivery.Listed, int, error) {
+func (s *Deliveries) List(
+	ctx context.Context, by audittrail.By, kind delivery.Kind, f delivery.Filter,
+) ([]delivery.Listed, int, error) {
 	if err := by.Staff(); err != nil {
 		return nil, 0, err
 	}

@@ -18,7 +18,8 @@ import (
 	"phonebill/ports"
 )
 
-var signedIn = auth.Principal{UserID: "op", Roles: []auth.Role{auth.Operator}, Permissions: []auth.Permission{auth.Operations}}
+var signedIn = auth.Principal{UserID: "op", Roles: []auth.Role{auth.Operator},
+	Permissions: []auth.Permission{auth.Operations}}
 
 // reports collects what is reported to the operator's log.
 type reports struct {
@@ -44,7 +45,8 @@ func TestEveryInstanceIsListed(t *testing.T) {
 	t.Parallel()
 	instances, log := &memory.Instances{}, &reports{}
 	bill := func(name string) operations.Instance { return operations.Instance{Service: "bill-inquiry", Name: name} }
-	status := operations.Status{Service: "bill-inquiry", Breakers: []operations.Breaker{{Name: "bill.inquiry", State: operations.Open}}}
+	status := operations.Status{Service: "bill-inquiry", Breakers: []operations.Breaker{{Name: "bill.inquiry",
+		State: operations.Open}}}
 	instances.Add(bill("a"), answering(status))
 	instances.Add(bill("dead"), nil)
 	instances.Add(bill("locked"), failing(errors.Join(errors.New("401"), ports.ErrRefused)))
@@ -98,7 +100,8 @@ func TestStaffAlone(t *testing.T) {
 		return operations.Status{}, nil
 	})
 	s := cases.Overview{Instances: instances, Report: (&reports{}).report}
-	_, err := s.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Customer}, Permissions: []auth.Permission{auth.Operations}})
+	_, err := s.Ask(t.Context(), auth.Principal{Roles: []auth.Role{auth.Customer},
+		Permissions: []auth.Permission{auth.Operations}})
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 }
 

@@ -19,7 +19,9 @@ type ParkedChanges struct {
 
 // List returns one page, those requested first coming first, and how many there are (at most product.MaxParkedCounted).
 // It fails with FORBIDDEN for a caller that is not staff, as every method here.
-func (d *ParkedChanges) List(ctx context.Context, by audittrail.By, page, size int) ([]product.ParkedOrder, int, error) {
+func (d *ParkedChanges) List(
+	ctx context.Context, by audittrail.By, page, size int,
+) ([]product.ParkedOrder, int, error) {
 	if err := by.Staff(); err != nil {
 		return nil, 0, err
 	}
@@ -47,7 +49,8 @@ func (d *ParkedChanges) Resolve(ctx context.Context, by audittrail.By, w Decisio
 	if refused == nil {
 		r, refused = product.ParseResolution(w.Outcome, w.Reason, auth.UserID(by.Name), d.Log.Now())
 	}
-	action := audittrail.Action{Action: actResolve, Subject: w.Order.String(), Reason: r.Reason, Facts: map[string]string{"outcome": string(r.Outcome)}}
+	action := audittrail.Action{Action: actResolve, Subject: w.Order.String(), Reason: r.Reason,
+		Facts: map[string]string{"outcome": string(r.Outcome)}}
 	var verdict product.Judgement
 	err := d.Log.Do(ctx, by, action, refused, func(facts map[string]string) (err error) {
 		if verdict, err = d.Changes.Resolve(ctx, w.Order, r); err == nil {

@@ -65,7 +65,8 @@ func newParkedWorld(t *testing.T) *parkedWorld {
 	w := &parkedWorld{now: noon}
 	number, err := line.Parse("01012345678")
 	require.NoError(t, err)
-	w.order = product.Order{ID: id.ID{15: 1}, Line: number, State: product.Requested, RequestedAt: noon.Add(-25 * time.Hour)}
+	w.order = product.Order{ID: id.ID{15: 1}, Line: number, State: product.Requested,
+		RequestedAt: noon.Add(-25 * time.Hour)}
 	require.NoError(t, w.orders.Add(t.Context(), w.order, request.KeyUse{}))
 	w.order.State = product.Parked
 	w.order, err = w.orders.Save(t.Context(), w.order, noon)
@@ -98,7 +99,8 @@ func TestTwoPersonsEndAnOrder(t *testing.T) {
 	page, total, err := w.List(t.Context(), kim, 1, 20)
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
-	require.Equal(t, product.Resolution{Outcome: product.OutcomeCompleted, Reason: why, By: "operator-kim", At: noon}, page[0].Proposal)
+	require.Equal(t, product.Resolution{Outcome: product.OutcomeCompleted, Reason: why, By: "operator-kim", At: noon},
+		page[0].Proposal)
 	at, err := w.epochs.Of(t.Context(), w.order.Line)
 	require.NoError(t, err)
 	require.Zero(t, at, "a proposal drops no copy")
@@ -116,8 +118,10 @@ func TestTwoPersonsEndAnOrder(t *testing.T) {
 
 	require.Len(t, w.log.rows, 6)
 	require.Equal(t, audit.Entry{
-		At: noon, Actor: "operator-kim", Action: "CHANGE_RESOLUTION", Subject: w.order.ID.String(), Reason: why, Outcome: audit.Done,
-		Detail: `{"call":"00000000-0000-0000-0000-000000000009","outcome":"COMPLETED","result":"PROPOSED"}`, IP: "203.0.113.7",
+		At: noon, Actor: "operator-kim", Action: "CHANGE_RESOLUTION", Subject: w.order.ID.String(), Reason: why,
+		Outcome: audit.Done,
+		Detail:  `{"call":"00000000-0000-0000-0000-000000000009","outcome":"COMPLETED","result":"PROPOSED"}`,
+		IP:      "203.0.113.7",
 	}, w.log.rows[1])
 	require.Equal(t, "admin-lee", w.log.rows[3].Actor)
 	require.Contains(t, w.log.rows[3].Detail, `"result":"RESOLVED"`)

@@ -41,7 +41,8 @@ func (s *Requests) List(
 	ctx context.Context, by audittrail.By, k staff.Kind, f staff.Filter,
 ) (page []staff.Request, total int, err error) {
 	action := audittrail.Action{Action: actSearch, Subject: string(f.UserID), Facts: map[string]string{
-		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page), "size": strconv.Itoa(f.Size),
+		"kind": string(k), "line": f.Line.String(), "state": f.State, "page": strconv.Itoa(f.Page),
+		"size": strconv.Itoa(f.Size),
 	}}
 	refused := errors.Join(by.Staff(), f.Check(k))
 	err = s.Log.Show(ctx, by, action, refused, func(facts map[string]string) (err error) {

@@ -30,7 +30,9 @@ const actShowTimeline = "TIMELINE_SHOWN" // in the audit log
 // Timeline returns a request's timeline, and the services that could not be reached. It fails with NOT_FOUND when no
 // service knows the request, SERVICE_UNAVAILABLE when a service that could not be reached might know it, and FORBIDDEN
 // for a caller that is not staff. The row of the audit log is durable before the timeline is returned.
-func (s *Timelines) Timeline(ctx context.Context, by audittrail.By, request id.ID) (found timeline.Combined, err error) {
+func (s *Timelines) Timeline(
+	ctx context.Context, by audittrail.By, request id.ID,
+) (found timeline.Combined, err error) {
 	action := audittrail.Action{Action: actShowTimeline, Subject: request.String()}
 	err = s.Log.Show(ctx, by, action, by.Staff(), func(facts map[string]string) (err error) {
 		if found, err = s.ask(ctx, request); err == nil {

@@ -34,9 +34,11 @@ func (l *timelineLog) Append(_ context.Context, e audit.Entry) error {
 
 func openTimelines(l *timelineLog, bills, changes *memory.Timelines) *cases.Timelines {
 	return &cases.Timelines{
-		Sources: []cases.TimelineSource{{Service: "bill-inquiry", Timelines: bills}, {Service: "product-change", Timelines: changes}},
+		Sources: []cases.TimelineSource{{Service: "bill-inquiry", Timelines: bills},
+			{Service: "product-change", Timelines: changes}},
 		Log: audittrail.Log{
-			Audit: l, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} }, Report: func(context.Context, error) {},
+			Audit: l, Now: func() time.Time { return noon }, NewID: func() id.ID { return id.ID{} },
+			Report: func(context.Context, error) {},
 		},
 	}
 }
@@ -60,7 +62,8 @@ func TestTheKnowingServiceReturnsTheTimeline(t *testing.T) {
 		got, err := openTimelines(l, &c.bills, &c.changes).Timeline(t.Context(), operator, ownLine)
 		require.Equal(t, c.want, got, name)
 		row := audit.Entry{
-			At: noon, Actor: "operator-kim", Action: "TIMELINE_SHOWN", Subject: ownLine.String(), Outcome: audit.Done, IP: "203.0.113.7",
+			At: noon, Actor: "operator-kim", Action: "TIMELINE_SHOWN", Subject: ownLine.String(), Outcome: audit.Done,
+			IP:     "203.0.113.7",
 			Detail: `{"kind":"` + string(c.want.Kind) + `"}`,
 		}
 		if c.code != "" {
@@ -86,7 +89,8 @@ func TestAnUnreachableServiceIsNamed(t *testing.T) {
 	s.Sources[1].Timelines = silent{}
 	got, err := s.Timeline(t.Context(), operator, ownLine)
 	require.NoError(t, err)
-	require.Equal(t, timeline.Combined{Timeline: timeline.Timeline{Kind: timeline.Bill}, Unreachable: []string{"product-change"}}, got)
+	require.Equal(t, timeline.Combined{Timeline: timeline.Timeline{Kind: timeline.Bill},
+		Unreachable: []string{"product-change"}}, got)
 
 	got, err = s.Timeline(t.Context(), operator, id.ID{15: 2})
 	require.ErrorIs(t, err, away, "it may be theirs")
