@@ -49,8 +49,9 @@ type LineTransfers interface {
 	Propose(ctx context.Context, n line.Number, t auth.LineTransfer) (auth.LineTransfer, error)
 	// TakenBy returns what waits at now of the lines that the person, in any case of the name, took from accounts: the
 	// one that waits the longest, with its line; false when there is none.
-	TakenBy(ctx context.Context, lines []line.Number, person string, now time.Time) (auth.LineTransfer, line.Number, bool,
-		error)
+	TakenBy(
+		ctx context.Context, lines []line.Number, person string, now time.Time,
+	) (auth.LineTransfer, line.Number, bool, error)
 	// Waiting returns up to most transfers that wait at now, those that expire first before the others.
 	Waiting(ctx context.Context, now time.Time, most int) ([]auth.LineTransfer, error)
 	// Confirm loads the transfer and the accounts concerned under a lock, calls decide (pure, may run twice), and in
@@ -72,6 +73,7 @@ type AccountChange struct{ Before, After auth.User }
 type ExactSearches interface {
 	// Take counts one search of the person at now. When most of them were counted within per before now, over all
 	// instances and under any concurrency, it counts none and returns false and when there will be one.
-	Take(ctx context.Context, person string, most int, per time.Duration, now time.Time) (ok bool, retryIn time.Duration,
-		err error)
+	Take(
+		ctx context.Context, person string, most int, per time.Duration, now time.Time,
+	) (ok bool, retryIn time.Duration, err error)
 }

@@ -18,9 +18,9 @@ type ParkedOrders interface {
 	// moment are judged one after the other. It fails with NOT_FOUND for an unknown order and CONFLICT when it is not
 	// parked (any more) or r only repeats its own proposal; then nothing is stored. beforeDone is called with an order
 	// that is about to be completed, before that is stored; its error is returned, and nothing is stored.
-	Resolve(ctx context.Context, order id.ID, r product.Resolution, beforeDone func(context.Context,
-		product.Order) error) (
-		product.Judgement, error)
+	Resolve(
+		ctx context.Context, order id.ID, r product.Resolution, beforeDone func(context.Context, product.Order) error,
+	) (product.Judgement, error)
 }
 
 // ParkedChanges is the same for staff, in the same process or over the internal API.

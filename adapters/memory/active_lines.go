@@ -56,8 +56,7 @@ func (a *ActiveLines) Due(
 		}
 	}
 	slices.SortFunc(due, func(x, y line.Number) int {
-		return a.m[activeLine{k,
-			x}].due.Compare(a.m[activeLine{k, y}].due)
+		return a.m[activeLine{k, x}].due.Compare(a.m[activeLine{k, y}].due)
 	})
 	due = due[:min(n, len(due))]
 	for _, l := range due {

@@ -129,8 +129,8 @@ type Devices struct{}
 // Mint returns user.hash.device.
 func (d Devices) Mint(account auth.User, device id.ID) auth.DeviceCookie {
 	return auth.DeviceCookie{
-		Tag: hex.EncodeToString([]byte(account.UserID.Folded())), Value: personal.NewSecret(d.prefix(account) +
-			device.String()),
+		Tag:   hex.EncodeToString([]byte(account.UserID.Folded())),
+		Value: personal.NewSecret(d.prefix(account) + device.String()),
 	}
 }
 

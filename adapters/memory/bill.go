@@ -190,18 +190,18 @@ func (o *BillOutbox) Claim(
 ) ([][]delivery.Item[ports.BillResult], error) {
 	o.rows.mu.Lock()
 	defer o.rows.mu.Unlock()
-	return items(o.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.BillResult,
-		*delivery.Attempt) {
-		body := ports.BillResult{Inquiry: o.rows.m[row]}
-		if i := body.Inquiry; i.Status == bill.Completed {
-			c, err := o.rows.Bills.Version(ctx, i.Line, i.Month, i.Version)
-			if err != nil {
-				return body, &delivery.Attempt{Outcome: delivery.Failed, Note: "the bill version is not there"}
+	return items(o.rows.out.claim(now, now.Add(lease), lines, each),
+		func(row id.ID) (ports.BillResult, *delivery.Attempt) {
+			body := ports.BillResult{Inquiry: o.rows.m[row]}
+			if i := body.Inquiry; i.Status == bill.Completed {
+				c, err := o.rows.Bills.Version(ctx, i.Line, i.Month, i.Version)
+				if err != nil {
+					return body, &delivery.Attempt{Outcome: delivery.Failed, Note: "the bill version is not there"}
+				}
+				body.Inquiry, body.Bill = i.Recall(c)
 			}
-			body.Inquiry, body.Bill = i.Recall(c)
-		}
-		return body, nil
-	}), nil
+			return body, nil
+		}), nil
 }
 
 // Settle stores the outcome of claimed results.

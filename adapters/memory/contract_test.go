@@ -68,11 +68,11 @@ func TestInquiries(t *testing.T) {
 
 func TestDeliveredInquiries(t *testing.T) {
 	t.Parallel()
-	portstest.DeliveredInquiries(t, func(*testing.T) (ports.Inquiries, ports.InquiryBatches,
-		ports.Outbox[ports.BillResult]) {
-		s := &memory.Inquiries{Bills: &memory.Bills{}}
-		return s, s, s.Outbox()
-	})
+	portstest.DeliveredInquiries(t,
+		func(*testing.T) (ports.Inquiries, ports.InquiryBatches, ports.Outbox[ports.BillResult]) {
+			s := &memory.Inquiries{Bills: &memory.Bills{}}
+			return s, s, s.Outbox()
+		})
 }
 
 func TestInquiryBatches(t *testing.T) {

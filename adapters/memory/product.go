@@ -243,10 +243,10 @@ func (c *ChangeOutbox) Claim(
 ) ([][]delivery.Item[ports.ChangeResult], error) {
 	c.rows.mu.Lock()
 	defer c.rows.mu.Unlock()
-	return items(c.rows.out.claim(now, now.Add(lease), lines, each), func(row id.ID) (ports.ChangeResult,
-		*delivery.Attempt) {
-		return ports.ChangeResult{Order: c.rows.m[row]}, nil
-	}), nil
+	return items(c.rows.out.claim(now, now.Add(lease), lines, each),
+		func(row id.ID) (ports.ChangeResult, *delivery.Attempt) {
+			return ports.ChangeResult{Order: c.rows.m[row]}, nil
+		}), nil
 }
 
 // Settle stores the outcome of claimed results.

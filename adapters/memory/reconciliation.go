@@ -179,8 +179,7 @@ func (s *ReconciliationRuns) Nightly(_ context.Context, since time.Time) (bool, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.ContainsFunc(s.runs, func(r product.ReconciliationRun) bool {
-		return r.Nightly &&
-			!r.StartedAt.Before(since)
+		return r.Nightly && !r.StartedAt.Before(since)
 	}), nil
 }
 
@@ -198,8 +197,8 @@ func (s *ReconciliationRuns) Report(_ context.Context, run id.ID) (product.Recon
 
 func (s *ReconciliationRuns) report(i int) product.ReconciliationReport {
 	all := s.differences[s.runs[i].ID]
-	out := product.ReconciliationReport{Run: s.runs[i], Differences: slices.Clone(all[:min(len(all),
-		product.MaxDifferencesShown)])}
+	shown := slices.Clone(all[:min(len(all), product.MaxDifferencesShown)])
+	out := product.ReconciliationReport{Run: s.runs[i], Differences: shown}
 	out.Run.Found = len(all)
 	return out
 }

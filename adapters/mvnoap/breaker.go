@@ -25,11 +25,11 @@ type BreakerPolicy = breaking.Policy
 func DefaultBreaker() BreakerPolicy { return breaking.Default() }
 
 // ParseBreaker reads a policy like 5/30s/3. The error says what is wrong.
-func ParseBreaker(header string) (BreakerPolicy, error) {
-	policy, ok := breaking.Parse(header)
+func ParseBreaker(text string) (BreakerPolicy, error) {
+	policy, ok := breaking.Parse(text)
 	if !ok {
 		return policy, fmt.Errorf("%q is not like 5/30s/3: failures (1 to %d), open (1s to 1h), successes (1 to %d)",
-			header, breaking.Most, breaking.Most)
+			text, breaking.Most, breaking.Most)
 	}
 	return policy, nil
 }

@@ -352,9 +352,9 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 }
 
 // fixed are one or more secrets in one text.
-func fixed(t *testing.T, header string) *mvnoap.Secrets {
+func fixed(t *testing.T, text string) *mvnoap.Secrets {
 	t.Helper()
-	s, err := mvnoap.FixedSecrets(personal.NewSecret(header))
+	s, err := mvnoap.FixedSecrets(personal.NewSecret(text))
 	require.NoError(t, err)
 	return s
 }

@@ -40,11 +40,11 @@ var errSecrets = errors.New("mvnoap: one or two secrets are needed, each whsec_ 
 
 // FixedSecrets are one or two secrets for good; in one text they are separated by a comma or a blank.
 func FixedSecrets(secrets ...personal.Secret) (*Secrets, error) {
-	var header []string
+	var texts []string
 	for _, s := range secrets {
-		header = append(header, s.Reveal())
+		texts = append(texts, s.Reveal())
 	}
-	keys, err := parseSecrets(strings.Join(header, "\n"))
+	keys, err := parseSecrets(strings.Join(texts, "\n"))
 	return &Secrets{keys: keys}, err
 }
 
@@ -84,9 +84,9 @@ func (s *Secrets) read() error {
 	return err
 }
 
-func parseSecrets(header string) ([]*standardwebhooks.Webhook, error) {
+func parseSecrets(text string) ([]*standardwebhooks.Webhook, error) {
 	var keys []*standardwebhooks.Webhook
-	for _, secret := range strings.FieldsFunc(header, func(r rune) bool { return r == ',' || r <= ' ' }) {
+	for _, secret := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r <= ' ' }) {
 		key, err := standardwebhooks.NewWebhook(secret)
 		if err != nil {
 			return nil, errSecrets

@@ -49,10 +49,10 @@ func TestARotationUnderLoadRejectsNothing(t *testing.T) {
 	}
 	oldOnly, newOnly := simulator(secret("old")), simulator(secret("new"))
 	theirs.Store(oldOnly)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
-		r *http.Request) {
-		theirs.Load().Handler().ServeHTTP(w, r)
-	}))
+	srv := httptest.NewServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			theirs.Load().Handler().ServeHTTP(w, r)
+		}))
 	t.Cleanup(srv.Close)
 	turned := &clock{}
 	secrets, err := mvnoap.OpenSecrets(file, turned.now, slog.New(slog.DiscardHandler))

@@ -164,8 +164,8 @@ func place(path string, raw []byte) error {
 func (v *Vault) Seal(at sealing.Place, clear []byte) ([]byte, error) {
 	form := v.formAt(at)
 	if at.Keyed() && form == sealing.Unknown {
-		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).Because(fmt.Errorf("%w: %s", errUnknownForm,
-			at.Name()))
+		return nil, fault.New(fault.ServiceUnavailable).RetryIn(again).
+			Because(fmt.Errorf("%w: %s", errUnknownForm, at.Name()))
 	}
 	bound := at.Keyed() && !form.Older()
 	data := at.Column()

@@ -94,8 +94,8 @@ func (t LineTransfer) Confirm(by string, now time.Time) (LineTransfer, error) {
 
 // LineReleased says that no account holds the line of a transfer any more: the call that was refused can be sent again.
 func LineReleased() error {
-	return fault.New(fault.StateConflict).WithMessage("이미 해제된 회선입니다. 처음 요청을 다시 보내주세요").WithDetail("reason",
-		"LINE_RELEASED")
+	return fault.New(fault.StateConflict).WithMessage("이미 해제된 회선입니다. 처음 요청을 다시 보내주세요").
+		WithDetail("reason", "LINE_RELEASED")
 }
 
 // WithoutLine is the account without the line.

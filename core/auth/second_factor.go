@@ -86,8 +86,8 @@ func Reauthentication(err error, field string) error {
 	if f == nil || f.Kind() != fault.Unauthenticated {
 		return err
 	}
-	within := fault.New(fault.ReauthenticationFailed).WithMessage(f.Message()).WithDetail("reason",
-		string(f.Code())).Because(err)
+	within := fault.New(fault.ReauthenticationFailed).WithMessage(f.Message()).
+		WithDetail("reason", string(f.Code())).Because(err)
 	if f.Code() == fault.WrongCredentials {
 		within = within.WithField(field, "비밀번호가 올바르지 않습니다")
 	}

@@ -322,8 +322,8 @@ func (o Order) FailureCode() fault.Code {
 		return ""
 	}
 	code := fault.Code(o.ResultCode)
-	if ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}; !slices.Contains(ours,
-		code) {
+	ours := []fault.Code{fault.ValidationFailed, fault.LineSuspended, fault.LineNotFound}
+	if !slices.Contains(ours, code) {
 		return fault.ChangeDenied
 	}
 	return code
@@ -332,8 +332,8 @@ func (o Order) FailureCode() fault.Code {
 // FailureError returns the error that the customer sees for a failed order: 409 (404 for an unknown line), with the
 // request id.
 func (o Order) FailureError() error {
-	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).WithDetail("requestId",
-		o.ID.String())
+	return fault.New(o.FailureCode()).WithMessage(o.ResultMessage+": "+o.FailureReason).
+		WithDetail("requestId", o.ID.String())
 }
 
 // Account returns the account for which the order is made.

@@ -42,8 +42,8 @@ func ParsePolicy(rules string, onceAMonth bool) (Policy, error) {
 	for _, s := range strings.Split(rules, ",") {
 		r := EffectiveRule(strings.TrimSpace(s))
 		if r != FirstOfNextMonth && r != Today || slices.Contains(p.Offered, r) {
-			return Policy{}, fmt.Errorf("effective date rules %q: want %s and %s, each at most once", rules, FirstOfNextMonth,
-				Today)
+			return Policy{}, fmt.Errorf("effective date rules %q: want %s and %s, each at most once", rules,
+				FirstOfNextMonth, Today)
 		}
 		p.Offered = append(p.Offered, r)
 	}

@@ -118,8 +118,8 @@ func (e ReconciliationEntry) outOfOrder() string {
 		return "the sequence number before it is missing"
 	case delivered.State != delivery.Delivered || !before.ReplayedAt.IsZero():
 		return ""
-	case before.State == delivery.Pending, before.State == delivery.Delivered &&
-		before.AcceptedAt.After(delivered.AcceptedAt):
+	case before.State == delivery.Pending,
+		before.State == delivery.Delivered && before.AcceptedAt.After(delivered.AcceptedAt):
 		return "it was told before the result that comes before it"
 	default:
 		return ""

@@ -74,8 +74,8 @@ func (o Order) stateEvents() []Event {
 	r := o.Row
 	all := []Event{{
 		At: r.RequestedAt, Source: Request, Type: Requested, Text: "고객이 상품 변경을 신청하였습니다",
-		Facts: facts("from", r.From, "to", r.To, "effectiveDate", r.EffectiveDate.String(), "transactionId",
-			r.TransactionID.String()),
+		Facts: facts("from", r.From, "to", r.To, "effectiveDate", r.EffectiveDate.String(),
+			"transactionId", r.TransactionID.String()),
 	}}
 	before := Step{State: product.Requested}
 	for i, s := range o.Steps {

@@ -52,11 +52,11 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 			_, err = users.ByLogin(t.Context(), typed)
 			requireFault(t, fault.UserNotFound, err)
 		}
-		_, err = users.Change(t.Context(), want.UserID, func(u auth.User) (auth.User,
-			error) {
-			u.Status = auth.Inactive
-			return u, nil
-		})
+		_, err = users.Change(t.Context(), want.UserID,
+			func(u auth.User) (auth.User, error) {
+				u.Status = auth.Inactive
+				return u, nil
+			})
 		require.NoError(t, err)
 		got, err := users.ByLogin(t.Context(), "HONG1234")
 		require.NoError(t, err)

@@ -439,10 +439,10 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		}
 		for n := range many {
 			all.Go(func() {
-				_, err := r.Users.Change(t.Context(), person(n).UserID, func(u auth.User) (auth.User,
-					error) {
-					return u.WithLine(Line(50)), nil
-				})
+				_, err := r.Users.Change(t.Context(), person(n).UserID,
+					func(u auth.User) (auth.User, error) {
+						return u.WithLine(Line(50)), nil
+					})
 				count(err)
 			})
 			all.Go(func() {

@@ -72,11 +72,11 @@ func RevocationFeed(
 		_, err = sessions.EndAll(t.Context(), Owner().UserID, numbered(4), after(3))
 		require.NoError(t, err)
 		for range 2 {
-			_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User,
-				error) {
-				u.CustomerID += "x"
-				return u, nil
-			})
+			_, err = users.Change(t.Context(), Owner().UserID,
+				func(u auth.User) (auth.User, error) {
+					u.CustomerID += "x"
+					return u, nil
+				})
 			require.NoError(t, err)
 		}
 		_, err = users.Change(t.Context(), Owner().UserID, func(u auth.User) (auth.User, error) {

@@ -29,31 +29,31 @@ type OutboxFixture[T any] struct {
 func BillOutbox(
 	outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries,
 ) OutboxFixture[ports.BillResult] {
-	return OutboxFixture[ports.BillResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID,
-		ports.BillResult) {
-		t.Helper()
-		c := bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: at}
-		noError(t, bills.Put(t.Context(), c))
-		q := inquiry(n, of)
-		q.NextAttemptAt = time.Time{}
-		q = q.Complete(c, freshness.FromKOS, at)
-		noError(t, inquiries.Add(t.Context(), q))
-		return q.ID, ports.BillResult{Inquiry: q, Bill: &c.Bill}
-	}, func(r ports.BillResult) line.Number { return r.Inquiry.Line }}
+	return OutboxFixture[ports.BillResult]{outbox,
+		func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.BillResult) {
+			t.Helper()
+			c := bill.Copy{Version: numbered(1000 + n), Bill: Bill(of), AsOf: at}
+			noError(t, bills.Put(t.Context(), c))
+			q := inquiry(n, of)
+			q.NextAttemptAt = time.Time{}
+			q = q.Complete(c, freshness.FromKOS, at)
+			noError(t, inquiries.Add(t.Context(), q))
+			return q.ID, ports.BillResult{Inquiry: q, Bill: &c.Bill}
+		}, func(r ports.BillResult) line.Number { return r.Inquiry.Line }}
 }
 
 // ChangeMail puts completed orders into the outbox.
 func ChangeOutbox(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) OutboxFixture[ports.ChangeResult] {
-	return OutboxFixture[ports.ChangeResult]{outbox, func(t *testing.T, n int, of line.Number, at time.Time) (id.ID,
-		ports.ChangeResult) {
-		t.Helper()
-		o := order(n, of)
-		noError(t, orders.Add(t.Context(), o, unkeyed))
-		o = done(o, at)
-		o, err := orders.Save(t.Context(), o, at)
-		noError(t, err)
-		return o.ID, ports.ChangeResult{Order: o}
-	}, func(r ports.ChangeResult) line.Number { return r.Order.Line }}
+	return OutboxFixture[ports.ChangeResult]{outbox,
+		func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {
+			t.Helper()
+			o := order(n, of)
+			noError(t, orders.Add(t.Context(), o, unkeyed))
+			o = done(o, at)
+			o, err := orders.Save(t.Context(), o, at)
+			noError(t, err)
+			return o.ID, ports.ChangeResult{Order: o}
+		}, func(r ports.ChangeResult) line.Number { return r.Order.Line }}
 }
 
 var (

@@ -30,10 +30,10 @@ func (s *Simulator) Handler() http.Handler {
 func (s *Simulator) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)
-	mux.HandleFunc("GET /control/received", func(w http.ResponseWriter,
-		_ *http.Request) {
-		respond(w, http.StatusOK, s.Received())
-	})
+	mux.HandleFunc("GET /control/received",
+		func(w http.ResponseWriter, _ *http.Request) {
+			respond(w, http.StatusOK, s.Received())
+		})
 	mux.HandleFunc("POST /control/faults", s.controlFault)
 	mux.HandleFunc("DELETE /control/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.ClearFaults()

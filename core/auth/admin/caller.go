@@ -155,8 +155,8 @@ func (s *Service) takeSearch(ctx context.Context, by Caller) error {
 		return err
 	}
 	s.Alerts.Raise(ctx, alert.Alert{
-		Kind: alert.ManySearches, Subject: by.Name, Note: fmt.Sprintf("more than %d exact searches within an hour",
-			s.SearchesPerHour),
+		Kind: alert.ManySearches, Subject: by.Name,
+		Note: fmt.Sprintf("more than %d exact searches within an hour", s.SearchesPerHour),
 	})
 	return fault.New(fault.RateLimitExceeded).WithMessage("회선번호 조회 한도를 초과하였습니다. 잠시 후 다시 시도해주세요").RetryIn(retryIn)
 }

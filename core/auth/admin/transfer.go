@@ -91,15 +91,15 @@ func (s *Service) ConfirmTransfer(
 	c := call{Caller: by, action: actTransfer, subject: tid.String(), reason: reason, detail: detail}
 	err = s.change(ctx, c, func() error {
 		var changes []ports.AccountChange
-		t, changes, err = s.Transfers.Confirm(ctx, tid, func(t auth.LineTransfer,
-			concerned []ports.AccountChange) (auth.LineTransfer, error) {
-			for _, x := range concerned {
-				if err := auth.MayChange(by.UserID, by.Roles, x.Before, x.After); err != nil {
-					return t, err
+		t, changes, err = s.Transfers.Confirm(ctx, tid,
+			func(t auth.LineTransfer, concerned []ports.AccountChange) (auth.LineTransfer, error) {
+				for _, x := range concerned {
+					if err := auth.MayChange(by.UserID, by.Roles, x.Before, x.After); err != nil {
+						return t, err
+					}
 				}
-			}
-			return t.Confirm(by.Name, s.Now())
-		})
+				return t.Confirm(by.Name, s.Now())
+			})
 		if err != nil {
 			return err
 		}

@@ -316,8 +316,8 @@ func (s *Service) Renew(ctx context.Context, token personal.Secret, from auth.Cl
 	}
 	user, err := s.Users.ByID(ctx, session.UserID)
 	switch {
-	case errors.Is(err, fault.New(fault.UserNotFound)), err == nil &&
-		(user.Status != auth.Active || user.Staff() && !user.SecondFactor):
+	case errors.Is(err, fault.New(fault.UserNotFound)),
+		err == nil && (user.Status != auth.Active || user.Staff() && !user.SecondFactor):
 		return Tokens{}, fault.New(fault.RefreshTokenInvalid)
 	case err != nil:
 		return Tokens{}, err

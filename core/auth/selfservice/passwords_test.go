@@ -190,11 +190,11 @@ func TestTroubleChangesNothing(t *testing.T) {
 	require.Empty(t, w.pushed.Pushed())
 	require.Equal(t, "INTERNAL_SERVER_ERROR", w.last(t).Reason)
 	w.hasher.hashing = nil
-	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User,
-		error) {
-		u.Status = auth.Suspended
-		return u, nil
-	})
+	_, err := w.users.Change(t.Context(), "hong1234",
+		func(u auth.User) (auth.User, error) {
+			u.Status = auth.Suspended
+			return u, nil
+		})
 	require.NoError(t, err)
 	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), fault.New(fault.PermissionDenied))
 	_, err = w.Change(t.Context(), selfservice.PasswordRequest{
@@ -246,11 +246,11 @@ func TestReauthenticate(t *testing.T) {
 func TestAnInitialPasswordIsChangedForGood(t *testing.T) {
 	t.Parallel()
 	w := newPasswordWorld(t)
-	_, err := w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User,
-		error) {
-		u.InitialPassword = true
-		return u, nil
-	})
+	_, err := w.users.Change(t.Context(), "hong1234",
+		func(u auth.User) (auth.User, error) {
+			u.InitialPassword = true
+			return u, nil
+		})
 	require.NoError(t, err)
 	require.NoError(t, w.change(t, "old-secret", "brand-new-secret"))
 	u, err := w.users.ByID(t.Context(), "hong1234")
@@ -303,11 +303,11 @@ func TestACodeIsAskedForOnceASecondFactorIsEnrolled(t *testing.T) {
 	require.Equal(t, fault.ReauthenticationFailed, fault.From(err).Code(), "each code is accepted once")
 
 	// The code of a factor that another person made proves nothing, and is not asked for.
-	_, err = w.users.Change(t.Context(), "hong1234", func(u auth.User) (auth.User,
-		error) {
-		u.FactorHandedOver = true
-		return u, nil
-	})
+	_, err = w.users.Change(t.Context(), "hong1234",
+		func(u auth.User) (auth.User, error) {
+			u.FactorHandedOver = true
+			return u, nil
+		})
 	require.NoError(t, err)
 	r.Code = personal.Secret{}
 	_, err = w.Change(t.Context(), r)

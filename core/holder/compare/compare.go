@@ -83,8 +83,8 @@ func (s *Service) Find(ctx context.Context, n line.Number) (customer string, err
 	case err != nil && s.rememberedCustomer(n) != "":
 		return s.rememberedCustomer(n), nil
 	case err != nil:
-		return "", fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).Because(errors.Join(errUnknown,
-			err))
+		return "", fault.New(fault.ServiceUnavailable).RetryIn(fault.From(err).RetryAfter()).
+			Because(errors.Join(errUnknown, err))
 	case source == freshness.FromStale || c.Customer.CustomerID == "":
 		return "", fault.New(fault.ServiceUnavailable).Because(errUnknown)
 	}

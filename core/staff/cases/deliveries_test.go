@@ -72,8 +72,8 @@ func newDeliveriesWorld(t *testing.T) *deliveriesWorld {
 	}))
 	w.Deliveries = cases.Deliveries{
 		Bills: inquiries.Outbox(), Changes: orders.Outbox(), Audit: &w.log, Now: func() time.Time { return noon },
-		NewID: func() id.ID { return id.ID{15: 9} }, Report: func(_ context.Context,
-			err error) {
+		NewID: func() id.ID { return id.ID{15: 9} },
+		Report: func(_ context.Context, err error) {
 			w.reported = append(w.reported, err)
 		},
 	}
