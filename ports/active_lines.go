@@ -16,7 +16,7 @@ type ActiveLines interface {
 	// Due leases up to n lines that are due at now and were noted at since or later, until now+lease; the longest due
 	// first.
 	Due(ctx context.Context, k freshness.Kind, now, since time.Time, lease time.Duration, n int) ([]line.Number, error)
-	// Done says when the line is due next.
+	// Done sets when the line is due next.
 	Done(ctx context.Context, k freshness.Kind, n line.Number, next time.Time) error
 	// Forget drops lines that were not seen since.
 	Forget(ctx context.Context, k freshness.Kind, since time.Time) error

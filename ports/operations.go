@@ -13,7 +13,7 @@ var ErrRefused = errors.New("the instance refuses the internal token")
 // ErrBadAnswer is in the chain of an error of Instances when the response is not that of an instance of the service.
 var ErrBadAnswer = errors.New("the answer is not that of an instance of the service")
 
-// Instances are the running processes of the services, as they are configured: also those that are dead.
+// Instances are the configured processes of the services, running or not.
 type Instances interface {
 	// All lists them, those of one service together, always in the same order.
 	All() []operations.Instance

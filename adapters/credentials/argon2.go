@@ -26,7 +26,7 @@ type HashParams struct {
 	Lanes     uint8
 }
 
-// Default is 19 MiB, 2 passes, 1 lane (S-HASH of docs/spec/numbers.md).
+// DefaultHashParams is 19 MiB, 2 passes, 1 lane (S-HASH of docs/spec/numbers.md).
 func DefaultHashParams() HashParams { return HashParams{MemoryKiB: 19 * 1024, Passes: 2, Lanes: 1} }
 
 const (
@@ -34,11 +34,11 @@ const (
 	keySize  = 32
 	// queue is how long a login waits for its turn before it is asked to come again.
 	queue = 3 * time.Second
-	// again is the Retry-After of a full queue.
+	// retryAfter is the Retry-After of a full queue.
 	retryAfter = 2 * time.Second
 )
 
-// slots is how many hashes run at a time (S-HASH).
+// slots returns how many hashes run at a time (S-HASH).
 func slots() int { return max(1, runtime.NumCPU()/2) }
 
 // Hasher implements ports.PasswordHasher in this process: at most max(1, cores/2) hashes at a time (S-HASH). It is safe
@@ -107,7 +107,7 @@ func (h *Hasher) Matches(ctx context.Context, hash, password personal.Secret) (o
 	return false, p != h.params, nil
 }
 
-// spellings are the bytes that the password may have been hashed as: its NFC first.
+// spellings returns the bytes that the password may have been hashed as: its NFC first.
 func spellings(password personal.Secret) [][]byte {
 	typed := []byte(password.Reveal())
 	composed := norm.NFC.Bytes(typed)

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// stuck is how long a hash may take before its worker is given up.
+	// replyTimeout is how long a hash may take before its worker is given up.
 	replyTimeout = 10 * time.Second
-	// startAgain is the rest between two tries to start a worker.
+	// restartInterval is the rest between two tries to start a worker.
 	restartInterval = time.Second
 	// stopTimeout is how long a worker may take to end by itself.
 	stopTimeout = 5 * time.Second
@@ -105,7 +105,7 @@ func startWorker(command []string) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash worker: %w", err)
 	}
-	out, workerEnd := io.Pipe() // not StdoutPipe, which is closed when the child ends, maybe under our eyes
+	out, workerEnd := io.Pipe() // not StdoutPipe, which is closed when the child ends, perhaps during a read
 	cmd.Stdout = workerEnd
 	process, err := child.Start(cmd, nil, syscall.SIGKILL)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// WorkerArgument is the one argument by which any of our binaries becomes a hash worker.
+// WorkerArgument is the one argument by which any of the binaries becomes a hash worker.
 const WorkerArgument = "hash-worker"
 
 // question and answer are the frames between a HashPool and its worker. They go through a pipe that no other process
@@ -32,7 +32,8 @@ func BeWorker() {
 	runtime.GOMAXPROCS(slots())
 }
 
-// Work is the worker's side: it computes the jobs that arrive on in until in ends, which it does when its parent ends.
+// Work returns the worker's side: it computes the jobs that arrive on in until in ends, which it does when its parent
+// ends.
 func Work(in io.Reader, out io.Writer) error {
 	var writing sync.Mutex
 	to, from := gob.NewEncoder(out), gob.NewDecoder(in)
@@ -49,7 +50,7 @@ func Work(in io.Reader, out io.Writer) error {
 			key := q.Job.run()
 			writing.Lock()
 			defer writing.Unlock()
-			_ = to.Encode(answer{q.ID, key}) // a parent that is gone ends us by the end of in
+			_ = to.Encode(answer{q.ID, key}) // a parent that has ended ends this process by the end of in
 			// Else the next hash takes another block in addition to this one's: 19 MiB each, three before the runtime
 			// collects.
 			runtime.GC()

@@ -41,7 +41,7 @@ func (OneTimeCodes) NewSecret() personal.Secret {
 	return personal.NewSecret(encoding.EncodeToString(raw))
 }
 
-// URI is what authenticator apps scan.
+// URI returns what authenticator apps scan.
 func (OneTimeCodes) URI(user auth.UserID, secret personal.Secret) personal.Secret {
 	u := url.URL{
 		Scheme: "otpauth", Host: "totp", Path: "/" + Issuer + ":" + string(user),

@@ -32,7 +32,7 @@ func (c *Credentials) Check(ctx context.Context, account auth.User, password per
 	return ok, err
 }
 
-// rehash may fail: the password was right, trouble here is no reason to refuse it, and the next login tries again.
+// rehash may fail: the password was right, a failure here is no reason to refuse it, and the next login tries again.
 func (c *Credentials) rehash(ctx context.Context, account auth.User, password personal.Secret) {
 	if hash, err := c.hasher.Hash(ctx, password); err == nil {
 		_ = c.users.Rehash(ctx, account.UserID, account.PasswordHash, hash)

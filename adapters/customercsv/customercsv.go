@@ -108,10 +108,10 @@ func (r *Reader) Rows() iter.Seq[bulkimport.Row] {
 	}
 }
 
-// Err is why the rows ended early; nil when they did not.
+// Err returns why the rows ended early; nil when they did not.
 func (r *Reader) Err() error { return r.trouble }
 
-// Consumed is how many bytes the header and the rows so far took, without what is only read ahead.
+// Consumed returns how many bytes the header and the rows so far took, without what is only read ahead.
 func (r *Reader) Consumed() int64 { return r.counted.n - int64(r.in.buffered()) }
 
 // counter counts the bytes that were read.

@@ -30,7 +30,7 @@ func newRecords(in io.Reader) *records {
 	return &records{in: bufio.NewReaderSize(in, longest), line: 1}
 }
 
-// peek returns the beginning of the file. Trouble with reading it is that of the first record.
+// peek returns the beginning of the file. An error of reading it is that of the first record.
 func (r *records) peek() []byte {
 	ahead, _ := r.in.Peek(longest)
 	return ahead

@@ -52,7 +52,7 @@ func (d Devices) Names(user auth.UserID, value personal.Secret) bool {
 	return ok && (hmac.Equal(raw[:tagSize], d.tag(user.Folded())) || hmac.Equal(raw[:tagSize], d.tag(user)))
 }
 
-// parts is the decoded value, of the right length.
+// parts returns the decoded value, of the right length.
 func parts(value personal.Secret) (raw []byte, ok bool) {
 	clear := value.Reveal()
 	if len(clear) != len(devicePrefix)+base64.RawURLEncoding.EncodedLen(deviceSize) ||

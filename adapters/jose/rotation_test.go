@@ -79,7 +79,7 @@ func TestAnIssuerFollowsTheScheduleWithoutARestart(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.ServiceUnavailable), "nothing is signed with a retired key")
 }
 
-// rotating is an issuer with two keys and a verifier that counts its fetches.
+// rotating returns an issuer with two keys and a verifier that counts its fetches.
 func rotating(t *testing.T) (v *jose.Verifier, old, young string, fetches *int, broken *error) {
 	t.Helper()
 	keys := &memory.SigningKeys{}

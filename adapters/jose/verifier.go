@@ -29,12 +29,12 @@ type FetchKeys func(ctx context.Context) ([]byte, error)
 
 const (
 	maxToken = 8 << 10         // longer tokens are refused unread
-	leeway   = 5 * time.Second // for iat of a clock ahead of ours
+	leeway   = 5 * time.Second // for iat of a clock that is ahead
 	refetch  = 5 * time.Second // an unknown kid asks for the keys at most this often
 	remember = 20_000          // verified tokens kept, per half of the cache
 )
 
-// maxAge is the lifetime of our tokens: revocations are forgotten after it, so no token may live longer.
+// maxAge is the lifetime of access tokens: revocations are forgotten after it, so no token may live longer.
 var maxAge = auth.DefaultSessions().Access
 
 // Verifier implements ports.AccessVerifier and ports.AcceptedKeys: EdDSA only, keys by kid from the issuer's JWKS and
@@ -58,7 +58,7 @@ func NewVerifier(fetch FetchKeys) *Verifier {
 	return &Verifier{fetch: fetch, recent: map[[sha256.Size]byte]auth.Principal{}}
 }
 
-// Refresh fetches the keys. A kid that is gone is refused from then on, remembered tokens included.
+// Refresh fetches the keys. A kid that is missing then is refused from then on, also for remembered tokens.
 func (v *Verifier) Refresh(ctx context.Context) error {
 	raw, err := v.fetch(ctx)
 	if err != nil {
@@ -294,8 +294,8 @@ type keyStatus uint8
 
 const (
 	notListed keyStatus = iota
-	accepted            // it is good
-	refused             // it is not among the good ones
+	accepted            // named by Accept
+	refused             // not named by Accept
 )
 
 func (v *Verifier) held(kid string) (ed25519.PublicKey, bool, keyStatus) {

@@ -24,7 +24,7 @@ type Alerts struct {
 	lastWritten map[trouble]*written
 }
 
-// trouble is what repeats itself.
+// trouble identifies a repeated alert.
 type trouble struct {
 	kind    alert.Kind
 	subject string
@@ -38,7 +38,7 @@ type written struct {
 // repeatIn is how long repeats of an alert of the same kind and subject are not written.
 const repeatIn = time.Minute
 
-// forgetIn is when what was not said of a trouble is not worth saying any more.
+// forgetIn is the age at which the count of unwritten repeats is dropped.
 const forgetIn = 24 * time.Hour
 
 var _ ports.Alerts = (*Alerts)(nil)

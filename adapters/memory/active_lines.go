@@ -23,7 +23,7 @@ type activeLine struct {
 
 type activity struct{ seen, due time.Time }
 
-// Seen notes the lines.
+// NoteActiveLine notes the lines.
 func (a *ActiveLines) NoteActiveLine(
 	_ context.Context, k freshness.Kind, lines []line.Number, at, due time.Time,
 ) error {
@@ -65,7 +65,7 @@ func (a *ActiveLines) Due(
 	return due, nil
 }
 
-// Done says when the line is due next.
+// Done sets when the line is due next.
 func (a *ActiveLines) Done(_ context.Context, k freshness.Kind, n line.Number, next time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

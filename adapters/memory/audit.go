@@ -35,7 +35,7 @@ func (t *AuditTrail) Log(writer id.ID) *AuditLog {
 // OldLog begins the chain of a writer as release b0e8e26 writes it, without a key.
 func (t *AuditTrail) OldLog(writer id.ID) *AuditLog { return &AuditLog{writer: writer, trail: t} }
 
-// AuditKeys are the keys of writers.
+// AuditKeys returns the keys of writers.
 func AuditKeys(writer id.ID) []byte {
 	sum := sha256.Sum256(append([]byte("memory audit key "), writer[:]...))
 	return sum[:]

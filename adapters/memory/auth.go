@@ -46,7 +46,7 @@ func (u *Users) ByLogin(ctx context.Context, typed auth.UserID) (auth.User, erro
 	return u.ByID(ctx, meant)
 }
 
-// taken is when the account was made whose id is that one in any case. The caller holds the lock.
+// taken returns when the account was made whose id is that one in any case. The caller holds the lock.
 func (u *Users) taken(user auth.UserID) (since time.Time, ok bool) {
 	id, ok := u.folded[user.Folded()]
 	return u.m[id].CreatedAt, ok
@@ -323,7 +323,7 @@ func (k *SigningKeys) AddNext(_ context.Context, key auth.SigningKey, newest str
 	return nil
 }
 
-// begun is the key as it comes back: one without a beginning signs since it was made.
+// begun returns the key as it comes back: one without a beginning signs since it was made.
 func begun(key auth.SigningKey) auth.SigningKey {
 	if key.ActiveAt.IsZero() {
 		key.ActiveAt = key.CreatedAt

@@ -155,7 +155,7 @@ func (*OneTimeCodes) URI(user auth.UserID, secret personal.Secret) personal.Secr
 	return personal.NewSecret("otpauth://totp/" + string(user) + "?secret=" + secret.Reveal())
 }
 
-// Code is the code that is right at now.
+// Code returns the code that is right at now.
 func (*OneTimeCodes) Code(now time.Time) personal.Secret {
 	const digits = 1_000_000
 	return personal.NewSecret(strconv.FormatInt(digits+now.Unix()/30%digits, 10)[1:])

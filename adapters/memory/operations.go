@@ -18,7 +18,7 @@ type Instances struct {
 
 var _ ports.Instances = (*Instances)(nil)
 
-// Add configures an instance; nil for one that is dead.
+// Add configures an instance; nil for one that does not respond.
 func (f *Instances) Add(i operations.Instance, answer func(context.Context) (operations.Status, error)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

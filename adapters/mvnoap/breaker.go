@@ -18,13 +18,13 @@ import (
 	"phonebill/ports"
 )
 
-// BreakerPolicy says when the breaker opens and closes.
+// BreakerPolicy configures when the breaker opens and closes.
 type BreakerPolicy = breaking.Policy
 
 // DefaultBreaker is that of S-BREAKER, the same as KOS's.
 func DefaultBreaker() BreakerPolicy { return breaking.Default() }
 
-// ParseBreaker reads a policy like 5/30s/3. The error says what is wrong.
+// ParseBreaker reads a policy like 5/30s/3. The error names what is wrong.
 func ParseBreaker(text string) (BreakerPolicy, error) {
 	policy, ok := breaking.Parse(text)
 	if !ok {
@@ -106,7 +106,7 @@ func (b *breaker) stateChanged(_ string, from, to gobreaker.State) {
 	}
 }
 
-// ready is how many of n attempts may be made now.
+// ready returns how many of n attempts may be made now.
 func (b *breaker) ready(n int) int {
 	if b.paused() {
 		return 0

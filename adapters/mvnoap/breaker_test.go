@@ -81,7 +81,7 @@ func (c *testClient) bill(ctx context.Context, t *testing.T) delivery.Outcome {
 	return c.bills.Publish(ctx, billItem(t, 1, ports.BillResult{Inquiry: inquiry(t), Bill: whole(t)})).Outcome
 }
 
-// state is the exported gauge.
+// state returns the exported gauge.
 func (c *testClient) state(t *testing.T) float64 {
 	t.Helper()
 	families, err := c.metrics.Gather()

@@ -51,7 +51,7 @@ func billInfo(b bill.Bill) *apgen.BillInfo {
 	return out
 }
 
-// payment is absent when KOS states nothing of it.
+// payment returns nil when KOS states nothing of it.
 func payment(p bill.Payment) *apgen.PaymentInfo {
 	if p == (bill.Payment{}) {
 		return nil
@@ -63,7 +63,7 @@ func payment(p bill.Payment) *apgen.PaymentInfo {
 	return out
 }
 
-// amounts is absent when KOS lists none; an empty list is a statement of KOS.
+// amounts returns nil when KOS lists none; an empty list is a statement of KOS.
 func amounts(in []bill.Item) *[]apgen.Amount {
 	if in == nil {
 		return nil
@@ -77,7 +77,7 @@ func amounts(in []bill.Item) *[]apgen.Amount {
 
 func won(w *money.Won) *int64 { return (*int64)(w) }
 
-// usage is absent when KOS states nothing of it.
+// usage returns nil when KOS states nothing of it.
 func usage(u bill.Usage) *apgen.Usage {
 	if u == (bill.Usage{}) {
 		return nil

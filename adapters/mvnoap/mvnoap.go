@@ -26,7 +26,7 @@ import (
 	"phonebill/ports"
 )
 
-// Config says where the MVNO AP server is.
+// Config is the address of the MVNO AP server, with the limits of calling it.
 type Config struct {
 	URL     string // base of /notifications/…
 	Secrets *Secrets
@@ -58,7 +58,7 @@ type Client struct {
 	limiter *rateLimiter
 }
 
-// New returns a client; it makes no call. The error says what is wrong with cfg.
+// New returns a client; it makes no call. The error names what is wrong with cfg.
 func New(cfg Config, deps Deps) (*Client, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -186,7 +186,7 @@ func (c *Client) send(ctx context.Context, event id.ID, req *http.Request) deliv
 // succeed.
 func isRedirect(status int) bool { return status >= 300 && status < 400 }
 
-// outcomeOf is the table of docs/deliveries.md.
+// outcomeOf returns the table of docs/deliveries.md.
 func outcomeOf(status int) delivery.Outcome {
 	switch {
 	case status >= 200 && status < 300:

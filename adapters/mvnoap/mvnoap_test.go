@@ -351,7 +351,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// fixed are one or more secrets in one text.
+// fixed returns one or more secrets in one text.
 func fixed(t *testing.T, text string) *mvnoap.Secrets {
 	t.Helper()
 	s, err := mvnoap.FixedSecrets(personal.NewSecret(text))

@@ -30,7 +30,7 @@ func newRateLimiter(perSecond int) *rateLimiter {
 	return &rateLimiter{every: time.Second / time.Duration(perSecond)}
 }
 
-// ready is how many of n turns come soon.
+// ready returns how many of n turns come soon.
 func (p *rateLimiter) ready(n int) int {
 	if p.every == 0 {
 		return n

@@ -32,13 +32,13 @@ type Secrets struct {
 // rereadInterval is the shortest time between two reads of a file of secrets.
 const rereadInterval = 5 * time.Second
 
-// mostSecrets are live at a time: the current one and its successor.
+// maxSecrets are live at a time: the current one and its successor.
 const maxSecrets = 2
 
-// errSecrets says what is wrong with secrets, and never shows them.
+// errSecrets describes what is wrong with secrets, and never shows them.
 var errSecrets = errors.New("mvnoap: one or two secrets are needed, each whsec_ and base64")
 
-// FixedSecrets are one or two secrets for good; in one text they are separated by a comma or a blank.
+// FixedSecrets returns one or two secrets that never change; in one text they are separated by a comma or a blank.
 func FixedSecrets(secrets ...personal.Secret) (*Secrets, error) {
 	var texts []string
 	for _, s := range secrets {

@@ -8,7 +8,7 @@ import (
 	"phonebill/ports"
 )
 
-// State is what waits, in the folders of processes that are gone as well once Replay has found them.
+// State is what waits, including folders of ended processes once Replay has found them.
 type State struct {
 	Rows    int       // those of Folders are not known yet
 	Bytes   int64     // on disk, those of Folders included

@@ -21,7 +21,7 @@ import (
 	"phonebill/core/line"
 )
 
-// typical is an inquiry as long as they come.
+// typical returns an inquiry as long as they come.
 func typical(t *testing.T, n int) bill.Inquiry {
 	t.Helper()
 	number, err := line.Parse(fmt.Sprintf("010%08d", n))

@@ -23,7 +23,7 @@ import (
 	"phonebill/ports"
 )
 
-// Config says where the spool is and what it may take; the zero value of a number is its default.
+// Config is where the spool is and how large it may be; the zero value of a number is its default.
 type Config struct {
 	Dir string // shared by the processes of one machine; each takes a folder in it for itself
 	// on disk; default DefaultMaxBytes. A row takes some 430 bytes there, and some 800 in memory, where it is kept too
@@ -54,7 +54,7 @@ type Inquiries struct {
 	adds         *batch.Writer[entry]
 
 	mu            sync.Mutex
-	takenOver     []*segments.Log // of processes that are gone, and hold rows that wait
+	takenOver     []*segments.Log // of processes that have ended, with rows that wait
 	abandoned     abandoned       // what is not taken over yet
 	waiting       []entry         // each log's in its order
 	byID          map[id.ID]bill.Inquiry

@@ -156,7 +156,7 @@ func (w *world) raised() (kinds []alert.Kind) {
 	return kinds
 }
 
-// answered is a final inquiry of a line with a new id.
+// answered returns a final inquiry of a line with a new id.
 func answered(n line.Number) bill.Inquiry {
 	q := bill.Inquiry{
 		ID: id.ID(uuid.Must(uuid.NewV7())), UserID: portstest.Owner().UserID, CustomerID: "C-SECRET", Line: n,

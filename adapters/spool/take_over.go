@@ -83,7 +83,7 @@ func (s *Inquiries) takeFolder(dir string) error {
 	}
 }
 
-// foldersOf are the numbered folders of the files, each once.
+// foldersOf returns the numbered folders of the files, each once.
 func foldersOf(files []string) (dirs []string) {
 	for _, name := range files {
 		dir := filepath.Dir(name)

@@ -156,7 +156,7 @@ func torn(d bill.Item) bool {
 
 var tornName = regexp.MustCompile(`[0-9]\s*원`)
 
-// day is empty for no date.
+// day returns empty for no date.
 func day(d calendar.Date) string {
 	if d.IsZero() {
 		return ""

@@ -70,7 +70,8 @@ func (s sealer[T, R]) Reseal(at sealing.Place, sealed []byte) ([]byte, error) {
 // Bound checks the form behind the version byte.
 func (s sealer[T, R]) Bound(sealed []byte) bool { return len(sealed) > 0 && sealing.Bound(sealed[1:]) }
 
-// place is where a stored form of the version stands. One of form Column is bound to the purpose, the same everywhere.
+// place returns where a stored form of the version stands. One of form Column is bound to the purpose, the same
+// everywhere.
 func (s sealer[T, R]) place(at sealing.Place, version byte) sealing.Place {
 	at = at.Formerly(s.purpose)
 	if at.Keyed() {

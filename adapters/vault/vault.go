@@ -83,7 +83,7 @@ func Parse(raw []byte) (*Vault, error) {
 	return v, nil
 }
 
-// Obey makes the vault write and refuse what the form says; a new vault is of form Row.
+// Obey sets the form that the vault writes and the least that it accepts; a new vault is of form Row.
 func (v *Vault) Obey(form sealing.Form) { v.form.Store(int32(form)) } //nolint:gosec // 0..3
 
 // ObeyIn is Obey for the places in one database; Obey is for those in no database that was named, such as the cache.
@@ -103,7 +103,7 @@ func (v *Vault) Form() sealing.Form { return sealing.Form(v.form.Load()) }
 // Report is called with each value that does not open where it stands; by default nothing is.
 func (v *Vault) Report(report func(at sealing.Place, why error)) { v.report.Store(&report) }
 
-// Resealing is the vault as the job that seals anew uses it: it obeys the form, and reports nothing.
+// Resealing returns the vault as the job that seals anew uses it: it obeys the form, and reports nothing.
 func (v *Vault) Resealing(form sealing.Form) *Vault {
 	r := &Vault{aead: v.aead, index: v.index}
 	r.Obey(form)
@@ -159,8 +159,8 @@ func place(path string, raw []byte) error {
 	return nil
 }
 
-// Seal encrypts: bound to the row, behind sealing.Mark, where the form says so and the place has keys; else bound to
-// the column. A place with keys whose form is not known yet is SERVICE_UNAVAILABLE.
+// Seal encrypts: bound to the row, behind sealing.Mark, where the form requires it and the place has keys; else bound
+// to the column. A place with keys whose form is not known yet is SERVICE_UNAVAILABLE.
 func (v *Vault) Seal(at sealing.Place, clear []byte) ([]byte, error) {
 	form := v.formAt(at)
 	if at.Keyed() && form == sealing.Unknown {
@@ -209,7 +209,7 @@ func (v *Vault) Refuse(at sealing.Place, why error) error {
 	return fmt.Errorf("vault: open %s: %w", at.Name(), why)
 }
 
-// Index is the blind index of a value.
+// Index returns the blind index of a value.
 func (v *Vault) Index(purpose, value string) []byte {
 	mac := hmac.New(sha256.New, v.index)
 	_, _ = mac.Write([]byte(purpose + "\x00" + value))

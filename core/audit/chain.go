@@ -68,7 +68,7 @@ func (r Row) Older(other Row) Row {
 // Keys returns the key of a writer; nil when keyed rows cannot be checked.
 type Keys func(writer id.ID) []byte
 
-// origin is the hash before the first row of a chain.
+// origin returns the hash before the first row of a chain.
 func origin() []byte { return make([]byte, sha256.Size) }
 
 // Chain is the end of one writer's chain; its zero value is the beginning. It is not safe for concurrent use.
@@ -79,16 +79,18 @@ type Chain struct {
 	keyed bool   // the last row is: no row after it may be without a key
 }
 
-// ChainAt is a chain that ends with the head.
+// ChainAt returns a chain that ends with the head.
 func ChainAt(h Head) Chain { return Chain{seq: h.Seq, hash: bytes.Clone(h.Hash)} }
 
-// ChainBefore is a chain behind which the row is to be followed: so that what comes after knows whether it was keyed.
+// ChainBefore returns a chain behind which the row is to be followed: so that what comes after knows whether it was
+// keyed.
 func ChainBefore(r Row) Chain { return Chain{seq: r.Seq - 1, hash: bytes.Clone(r.Previous)} }
 
-// WithKey is the chain that writes, and can check, keyed rows.
+// WithKey returns the chain that writes, and can check, keyed rows.
 func (c Chain) WithKey(key []byte) Chain { c.key = key; return c }
 
-// Next is the row that the entry becomes behind the chain. Its time is cut to microseconds, the grain of the store.
+// Next returns the row that the entry becomes behind the chain. Its time is cut to microseconds, the grain of the
+// store.
 func (c Chain) Next(writer id.ID, e Entry) Row {
 	e.Writer, e.Seq, e.At = writer, c.seq+1, e.At.UTC().Truncate(time.Microsecond)
 	previous := c.hash
@@ -122,7 +124,7 @@ func (c *Chain) Follow(r Row) error {
 	return nil
 }
 
-// Head is the end of the chain.
+// Head returns the end of the chain.
 func (c Chain) Head(writer id.ID) Head { return Head{writer, c.seq, c.hash} }
 
 // BrokenError names the first row at which a chain is not as it was written.
@@ -132,7 +134,7 @@ type BrokenError struct {
 	Why    string
 }
 
-// Error says which row and why.
+// Error names the row and the reason.
 func (b BrokenError) Error() string {
 	return fmt.Sprintf("audit: row %d of writer %s: %s", b.Seq, b.Writer, b.Why)
 }
@@ -192,8 +194,8 @@ func Verify(rows []Row, keys Keys) ([]Head, error) {
 	return v.heads(), v.End()
 }
 
-// Verifier checks any number of rows in little memory, against what signed checkpoints and anchors say of them. It is
-// not safe for concurrent use.
+// Verifier checks any number of rows in little memory, against signed checkpoints and anchors. It is not safe for
+// concurrent use.
 type Verifier struct {
 	keys   Keys
 	marks  map[id.ID][]mark
@@ -209,7 +211,7 @@ type Count struct {
 	FirstKeyed             Row // the oldest; its Seq is 0 when there is none
 }
 
-// mark is what a checkpoint or an anchor says: row seq had this hash.
+// mark is the statement of a checkpoint or an anchor: row seq had this hash.
 type mark struct {
 	Head
 	source string
@@ -272,8 +274,8 @@ func (v *Verifier) count(r Row) {
 	}
 }
 
-// End says that all rows have come: a BrokenError names the first row of a chain that was cut off, or the last one that
-// has no key although keyed ones had begun long before.
+// End must be called after the last row: a BrokenError names the first row of a chain that was cut off, or the last one
+// that has no key although keyed ones had begun long before.
 func (v *Verifier) End() error {
 	var missing []BrokenError
 	for writer, m := range v.marks {

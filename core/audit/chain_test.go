@@ -15,7 +15,7 @@ import (
 
 var now = time.Date(2026, 11, 21, 3, 0, 0, 123456789, time.UTC)
 
-// keys are those of the writers.
+// keys returns the key of a writer.
 func keys(writer id.ID) []byte { return append([]byte("key of "), writer[:]...) }
 
 func text(t *rapid.T, label string) string { return rapid.StringN(0, 8, 24).Draw(t, label) }
@@ -242,7 +242,7 @@ func TestACheckpointNeedsItsSignatureAndMayNotGoBack(t *testing.T) {
 	require.Error(t, l.Follow(again))
 }
 
-// chain is a writer's chain of n rows, keyed from the row of that number on.
+// chain returns a writer's chain of n rows, keyed from the row of that number on.
 func chain(writer byte, n, keyed int) []audit.Row {
 	var c audit.Chain
 	var rows []audit.Row

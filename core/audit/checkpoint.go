@@ -23,7 +23,8 @@ type Checkpoint struct {
 	Signature      []byte // over Statement
 }
 
-// Ledger is what a sequence of checkpoints says; its zero value is the beginning. It is not safe for concurrent use.
+// Ledger is the state after a sequence of checkpoints; its zero value is the beginning. It is not safe for concurrent
+// use.
 type Ledger struct {
 	seq    int
 	hash   []byte
@@ -31,7 +32,7 @@ type Ledger struct {
 	closed bool
 }
 
-// Seq is the number of the last checkpoint.
+// Seq returns the number of the last checkpoint.
 func (l *Ledger) Seq() int { return l.seq }
 
 // Hash is that of the last checkpoint; nil before the first.
@@ -40,14 +41,14 @@ func (l *Ledger) Hash() []byte { return bytes.Clone(l.hash) }
 // Closed returns whether no row without a key may come any more.
 func (l *Ledger) Closed() bool { return l.closed }
 
-// Known is the head of the writer's chain as it was stated last; its Seq is 0 when it never was.
+// Known returns the head of the writer's chain as it was stated last; its Seq is 0 when it never was.
 func (l *Ledger) Known(writer id.ID) Head {
 	h := l.known[writer]
 	h.Writer = writer
 	return h
 }
 
-// Next is the unsigned checkpoint that states the heads; false when no head moved and there is nothing to close.
+// Next returns the unsigned checkpoint that states the heads; false when no head moved and there is nothing to close.
 // closing asks for the checkpoint after which no row without a key may come; there is one.
 func (l *Ledger) Next(heads []Head, at time.Time, closing bool) (Checkpoint, bool) {
 	moved := slices.DeleteFunc(slices.Clone(heads), func(h Head) bool { return h.Seq <= l.known[h.Writer].Seq })
@@ -100,7 +101,7 @@ type TamperedError struct {
 	Why string
 }
 
-// Error says which checkpoint and why.
+// Error names the checkpoint and the reason.
 func (t TamperedError) Error() string { return fmt.Sprintf("audit: checkpoint %d: %s", t.Seq, t.Why) }
 
 func (c Checkpoint) digest() []byte {
@@ -134,7 +135,7 @@ type Mark struct {
 	Hash []byte
 }
 
-// holds is a TamperedError when the checkpoints are not those that the anchor knows.
+// holds returns a TamperedError when the checkpoints are not those that the anchor knows.
 func (a Anchor) holds(all []Checkpoint) error {
 	for _, m := range a.Checkpoints {
 		switch {
@@ -147,8 +148,8 @@ func (a Anchor) holds(all []Checkpoint) error {
 	return nil
 }
 
-// VerifyCheckpoints follows the checkpoints, oldest first, asks of each whether its signature is good, and holds them
-// against the anchor; the first that is wrong is a TamperedError.
+// VerifyCheckpoints follows the checkpoints, oldest first, verifies each signature with signed, and compares them with
+// the anchor; the first wrong one is a TamperedError.
 func VerifyCheckpoints(all []Checkpoint, signed func(Checkpoint) bool, anchor Anchor) error {
 	var l Ledger
 	for _, c := range all {

@@ -19,7 +19,7 @@ type Account struct {
 	LockedUntil time.Time
 }
 
-// StatusNow is the status to show at now.
+// StatusNow returns the status to show at now.
 func (a Account) StatusNow(now time.Time) Status { return a.StatusAt(a.LockedUntil, now) }
 
 // AccountFilter is a search for accounts: every value that is set must match exactly, the id in any case. LOCKED finds

@@ -70,7 +70,7 @@ func AllPermissions() []Permission {
 	return []Permission{BillInquiry, ProductChange, UserAdmin, Operations}
 }
 
-// Description is the Korean text of a permission.
+// Description returns the Korean text of a permission.
 func (p Permission) Description() string {
 	switch p {
 	case BillInquiry:
@@ -123,8 +123,9 @@ type User struct {
 	Status       Status
 	LastLoginAt  time.Time
 	CreatedAt    time.Time
-	Version      int  // counts every change of the account; an update of an older one is refused
-	Epoch        int  // counts changes of status, roles, lines and grants; tokens of an older epoch are dead (ADR 14)
+	Version      int // counts every change of the account; an update of an older one is refused
+	// counts changes of status, roles, lines and grants; tokens of an older epoch are refused (ADR 14)
+	Epoch        int
 	SecondFactor bool // a TOTP is enrolled and confirmed
 	// InitialPassword means that the password was chosen by staff: until its owner has changed it, it allows nothing
 	// else.
@@ -162,7 +163,7 @@ func (u User) Changed(before User) User {
 	return u
 }
 
-// stillUnreadable is what could not be opened of the account before and was not given anew.
+// stillUnreadable returns what could not be opened of the account before and was not given anew.
 func (u User) stillUnreadable(before User) []Part {
 	given := map[Part]bool{
 		PartName: u.Name != before.Name, PartPhone: u.Phone != before.Phone, PartEmail: u.Email != before.Email,
@@ -192,7 +193,7 @@ func staff(roles []Role) bool {
 	return slices.Contains(roles, Operator) || slices.Contains(roles, Admin)
 }
 
-// RightsEnd is when the first of the grants in force at now expires; zero when none does. No token outlives it.
+// RightsEnd returns when the first of the grants in force at now expires; zero when none does. No token outlives it.
 func (u User) RightsEnd(now time.Time) time.Time {
 	var first time.Time
 	for _, g := range u.Grants {
@@ -203,7 +204,7 @@ func (u User) RightsEnd(now time.Time) time.Time {
 	return first
 }
 
-// Duty is what the owner of an account has to do before the account is good for anything else.
+// Duty is what the owner of an account must do before anything else is allowed.
 type Duty string
 
 // The duties.
@@ -212,7 +213,7 @@ const (
 	EnrolFactor    Duty = "ENROL_SECOND_FACTOR" // of an owner whose second factor another person made
 )
 
-// Duties are the duties of the account's owner, in the order in which they are to be done.
+// Duties returns the duties of the account's owner, in the order in which they are to be done.
 func (u User) Duties() []Duty {
 	var duties []Duty
 	if u.InitialPassword {
@@ -248,7 +249,7 @@ func (d Duty) refusal() fault.Code {
 	}
 }
 
-// Permissions are the permissions in force at now, by role or by grant, in the order of AllPermissions.
+// Permissions returns the permissions in force at now, by role or by grant, in the order of AllPermissions.
 func (u User) Permissions(now time.Time) []Permission {
 	held := make([]Permission, 0, len(u.Grants))
 	for _, p := range AllPermissions() {
@@ -280,7 +281,7 @@ func (p Principal) Staff() bool { return staff(p.Roles) }
 // Has reports whether the token carries the permission.
 func (p Principal) Has(want Permission) bool { return slices.Contains(p.Permissions, want) }
 
-// Owns is nil when the line belongs to the caller, else FORBIDDEN (ADR 17).
+// Owns returns nil when the line belongs to the caller, else FORBIDDEN (ADR 17).
 func (p Principal) Owns(n line.Number) error {
 	if slices.Contains(p.Lines, n) {
 		return nil

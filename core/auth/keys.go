@@ -17,8 +17,8 @@ type KeySchedule struct {
 // leeway covers clocks of instances that differ.
 const leeway = time.Minute
 
-// DefaultKeys is a new key every 30 days, published 10 minutes ahead (a JWKS may be kept for 5) and as long afterwards
-// as an access token lives.
+// DefaultKeys returns the schedule: a new key every 30 days, published 10 minutes ahead (a JWKS may be kept for 5) and
+// as long afterwards as an access token lives.
 func DefaultKeys() KeySchedule {
 	return KeySchedule{Every: 30 * 24 * time.Hour, Lead: 10 * time.Minute, Keep: DefaultSessions().Access + leeway}
 }
@@ -33,14 +33,14 @@ func NewestKeyFirst(a, b SigningKey) int {
 	return cmp.Or(b.ActiveAt.Compare(a.ActiveAt), b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.KeyID, b.KeyID))
 }
 
-// usable are the keys that are not retired at now, newest first.
+// usable returns the keys that are not retired at now, newest first.
 func usable(keys []SigningKey, now time.Time) []SigningKey {
 	kept := slices.DeleteFunc(slices.Clone(keys), func(k SigningKey) bool { return k.Retired(now) })
 	slices.SortFunc(kept, NewestKeyFirst)
 	return kept
 }
 
-// Signer is the key that signs at now: of those that have begun the one that began last. false when there is none.
+// Signer returns the key that signs at now: of those that have begun the one that began last. false when there is none.
 func (s KeySchedule) Signer(keys []SigningKey, now time.Time) (SigningKey, bool) {
 	for _, k := range usable(keys, now) {
 		if !now.Before(k.ActiveAt) {
@@ -78,7 +78,7 @@ func (s KeySchedule) Due(keys []SigningKey, now time.Time) (begins time.Time, du
 	return now.Add(s.Lead), true
 }
 
-// Pending is the key that is published and does not sign yet; false when there is none.
+// Pending returns the key that is published and does not sign yet; false when there is none.
 func (s KeySchedule) Pending(keys []SigningKey, now time.Time) (SigningKey, bool) {
 	kept := usable(keys, now)
 	if len(kept) == 0 || !now.Before(kept[0].ActiveAt) {

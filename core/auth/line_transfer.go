@@ -16,19 +16,19 @@ type HeldLineError struct {
 	fault *fault.Error
 }
 
-// HeldLine is the error of an account that would get a line which another account holds.
+// HeldLine returns the error of an account that would get a line which another account holds.
 func HeldLine(n line.Number) *HeldLineError {
 	return &HeldLineError{Line: n, fault: fault.New(fault.LineHeld).
 		WithField("lines", "다른 계정이 보유한 회선입니다").WithDetail("lineNumber", n.String())}
 }
 
-// Error is the text of the public face.
+// Error returns the text of the public face.
 func (e *HeldLineError) Error() string { return e.fault.Error() }
 
-// Unwrap is the public face.
+// Unwrap returns the public face.
 func (e *HeldLineError) Unwrap() error { return e.fault }
 
-// Of is the public face with the transfer that waits for a second person.
+// Of returns the public face with the transfer that waits for a second person.
 func (e *HeldLineError) Of(t LineTransfer) error {
 	until := t.ExpiresAt.UTC().Format(time.RFC3339)
 	return e.fault.WithDetail("transferId", t.ID.String()).WithDetail("expiresAt", until).
@@ -52,7 +52,7 @@ type LineTransfer struct {
 	ConfirmedAt time.Time
 }
 
-// Propose is a transfer that waits from now on.
+// Propose returns a transfer that waits from now on.
 func Propose(tid id.ID, n line.Number, to UserID, by, reason string, now time.Time) LineTransfer {
 	return LineTransfer{
 		ID: tid, Line: n.String(), To: to, ProposedBy: by, Reason: reason, ProposedAt: now,
@@ -60,8 +60,9 @@ func Propose(tid id.ID, n line.Number, to UserID, by, reason string, now time.Ti
 	}
 }
 
-// Taken says that a member of staff took the line from its account. As long as it waits, the same person cannot give
-// the line to an account: taking it from one and giving it to another would be a transfer without a second person.
+// Taken returns the transfer which records that a member of staff took the line from its account. As long as it waits,
+// the same person cannot give the line to an account: taking it from one and giving it to another would be a transfer
+// without a second person.
 func Taken(tid id.ID, n line.Number, by, reason string, now time.Time) LineTransfer {
 	return Propose(tid, n, "", by, reason, now)
 }
@@ -92,13 +93,14 @@ func (t LineTransfer) Confirm(by string, now time.Time) (LineTransfer, error) {
 	return t, nil
 }
 
-// LineReleased says that no account holds the line of a transfer any more: the call that was refused can be sent again.
+// LineReleased returns the CONFLICT for a transfer whose line no account holds any more: the call that was refused can
+// be sent again.
 func LineReleased() error {
 	return fault.New(fault.StateConflict).WithMessage("이미 해제된 회선입니다. 처음 요청을 다시 보내주세요").
 		WithDetail("reason", "LINE_RELEASED")
 }
 
-// WithoutLine is the account without the line.
+// WithoutLine returns the account without the line.
 func (u User) WithoutLine(n line.Number) User {
 	var kept []line.Number
 	for _, l := range u.Lines {
@@ -110,14 +112,14 @@ func (u User) WithoutLine(n line.Number) User {
 	return u
 }
 
-// WithLine is the account with the line as its last.
+// WithLine returns the account with the line as its last.
 func (u User) WithLine(n line.Number) User {
 	u = u.WithoutLine(n)
 	u.Lines = append(u.Lines, n)
 	return u
 }
 
-// Added are the lines that an account has and had not before.
+// Added returns the lines that an account has and had not before.
 func (u User) Added(before User) []line.Number {
 	var added []line.Number
 	for _, n := range u.Lines {

@@ -102,7 +102,7 @@ func (u User) WithGrant(g Grant) (User, error) {
 	return u, u.CheckRights()
 }
 
-// WithoutGrant is the account without the grant; none is no error.
+// WithoutGrant returns the account without the grant; none is no error.
 func (u User) WithoutGrant(p Permission) User {
 	u.Grants = slices.DeleteFunc(slices.Clone(u.Grants), func(g Grant) bool { return g.Permission == p })
 	return u
@@ -123,7 +123,7 @@ func (u User) ActiveAdmin() bool { return u.Status == Active && slices.Contains(
 // StepsDown reports whether a change takes an administrator away: one must stay who can undo it.
 func (u User) StepsDown(before User) bool { return before.ActiveAdmin() && !u.ActiveAdmin() }
 
-// LastAdmin refuses to take the last active administrator away (CONFLICT).
+// LastAdmin returns the CONFLICT for taking the last active administrator away.
 func LastAdmin() error {
 	return fault.New(fault.StateConflict).WithMessage("마지막 관리자는 변경할 수 없습니다").WithDetail("reason", "LAST_ADMIN")
 }
@@ -167,8 +167,8 @@ const (
 // are no spaces (two Korean syllables can be a reason).
 func ParseReason(s string) (string, error) { return ParseReasonUpTo(maxReason, s) }
 
-// ParseReasonUpTo is the one rule for reasons, for a text of at most `most` characters, which may have several lines
-// when it is longer than the usual 200, counted in NFC. VALIDATION_ERROR names the field reason.
+// ParseReasonUpTo applies the one rule for reasons, for a text of at most `most` characters, which may have several
+// lines when it is longer than the usual 200, counted in NFC. VALIDATION_ERROR names the field reason.
 func ParseReasonUpTo(most int, s string) (string, error) {
 	s = strings.TrimSpace(text.NFC(s))
 	readable := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' && most > maxReason }
@@ -193,7 +193,7 @@ func allRunes(s string, ok func(rune) bool) bool {
 	return true
 }
 
-// StatusAt is what staff see: LOCKED while wrong passwords keep an active account out.
+// StatusAt returns what staff see: LOCKED while wrong passwords keep an active account out.
 func (u User) StatusAt(lockedUntil, now time.Time) Status {
 	if u.Status == Active && now.Before(lockedUntil) {
 		return LockedOut

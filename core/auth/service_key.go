@@ -17,5 +17,5 @@ type ServiceKey struct {
 // Live reports whether the key is valid at now.
 func (k ServiceKey) Live(now time.Time) bool { return k.RetiredAt.IsZero() || now.Before(k.RetiredAt) }
 
-// LiveServiceKeys is how many keys of one service are good at a time: the one in use, and the next.
+// LiveServiceKeys is how many keys of one service are valid at a time: the current one, and the next.
 const LiveServiceKeys = 2

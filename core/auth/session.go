@@ -35,8 +35,8 @@ type Session struct {
 	CreatedAt  time.Time
 	LastSeenAt time.Time
 	ExpiresAt  time.Time // absolute end
-	Generation int       // of the refresh token that is good now; starts at 1
-	RotatedAt  time.Time // when Generation became good, and the one before it was spent
+	Generation int       // of the current refresh token; starts at 1
+	RotatedAt  time.Time // when Generation became valid, and the one before it was spent
 	// generations before that one, oldest first, that were spent within the grace of the last rotation
 	Spent     []Spent
 	RevokedAt time.Time // zero while live
@@ -63,7 +63,7 @@ func (p SessionPolicy) Live(s Session, now time.Time) bool {
 	return s.RevokedAt.IsZero() && now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(p.IdleOf(s)))
 }
 
-// IdleOf is how long the session may go unused.
+// IdleOf returns how long the session may go unused.
 func (p SessionPolicy) IdleOf(s Session) time.Duration {
 	if s.AutoLogin {
 		return p.IdleAuto
@@ -125,7 +125,7 @@ func (p SessionPolicy) rotate(s Session, now time.Time) (Session, Refresh) {
 	return s, RefreshRotated
 }
 
-// spentAt is when the generation was exchanged for the next one; the zero time when that is no longer known.
+// spentAt returns when the generation was exchanged for the next one; the zero time when that is no longer known.
 func (s Session) spentAt(generation int) time.Time {
 	if generation == s.Generation-1 {
 		return s.RotatedAt
@@ -149,7 +149,7 @@ func (s Session) RevokeFor(why EndReason, now time.Time) Session {
 	return s
 }
 
-// EndReason says why a session is over; clients branch on it.
+// EndReason is the reason why a session is over; clients branch on it.
 type EndReason string
 
 // The reasons. EndedByRights is of a token: its session goes on, and a refresh gives a token with the current rights.
@@ -159,10 +159,10 @@ const (
 	EndedByRevocation  EndReason = "REVOKED"        // from another device, by staff, or with a change of the password
 	EndedIdle          EndReason = "IDLE"           // unused for too long
 	EndedByAge         EndReason = "EXPIRED"        // at its absolute end
-	EndedByRights      EndReason = "RIGHTS_CHANGED" // the user's rights are others than the token says
+	EndedByRights      EndReason = "RIGHTS_CHANGED" // the user's rights differ from the token's
 )
 
-// Over is why the session does not live at now.
+// Over returns why the session does not live at now.
 func (p SessionPolicy) Over(s Session, now time.Time) EndReason {
 	switch {
 	case !s.RevokedAt.IsZero():
@@ -174,7 +174,7 @@ func (p SessionPolicy) Over(s Session, now time.Time) EndReason {
 	}
 }
 
-// IdleEnd is when the session ends if nothing asks with it any more.
+// IdleEnd returns when the session ends if nothing asks with it any more.
 func (p SessionPolicy) IdleEnd(s Session) time.Time {
 	if idle := s.LastSeenAt.Add(p.IdleOf(s)); idle.Before(s.ExpiresAt) {
 		return idle

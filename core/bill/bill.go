@@ -88,9 +88,9 @@ type Payment struct {
 	Method               string // empty when KOS states none
 }
 
-// AddsUp is false when the total is not charges less discounts, although KOS lists the charges and no listed amount is
-// missing. A bill without a list of discounts is taken to have none here. One that does not add up is flagged, not
-// hidden.
+// AddsUp reports false when the total is not charges less discounts, although KOS lists the charges and no listed
+// amount is missing. A bill without a list of discounts is taken to have none here. One that does not add up is
+// flagged, not hidden.
 func (b Bill) AddsUp() bool {
 	charged, all := total(b.Charges)
 	taken, whole := total(b.Discounts)
@@ -122,7 +122,7 @@ type Copy struct {
 	Holder  string // the customer that KOS named for the line with the bill; empty where a release did not ask
 }
 
-// Unproven is the copy without a full trust where it is not known whose bill it is: never fresh and never final.
+// Unproven returns the copy without a full trust where it is not known whose bill it is: never fresh and never final.
 func (c Copy) Unproven() Copy {
 	if c.Holder == "" {
 		c.Trust = max(c.Trust, Doubtful)
@@ -160,7 +160,8 @@ func (c Copy) Limits(within freshness.Limits) freshness.Limits {
 // moves no bill that is settled.
 func (c Copy) HiddenBy(epoch time.Time) bool { return !c.settled() && c.AsOf.Before(epoch) }
 
-// SelectableMonths are the months a customer may ask for: the last n including the current one, newest first (ADR 18).
+// SelectableMonths returns the months a customer may ask for: the last n including the current one, newest first (ADR
+// 18).
 func SelectableMonths(now time.Time, n int) []calendar.Month {
 	months := make([]calendar.Month, n)
 	for i := range months {

@@ -32,7 +32,7 @@ func (s Status) Final() bool { return s != Processing }
 // Failure reports whether the inquiry ended without a bill.
 func (s Status) Failure() bool { return s == Failed || s == Timeout }
 
-// Public is the status of the API.
+// Public returns the status of the API.
 func (s Status) Public() Status {
 	if s.Failure() {
 		return Failed
@@ -99,8 +99,8 @@ func (q Inquiry) Complete(c Copy, from freshness.Source, now time.Time) Inquiry 
 	return q
 }
 
-// Recall is the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is labelled
-// as an old one, whatever its customer saw then, and of one whose total may be made up there is no bill.
+// Recall returns the inquiry with as much of the copy that completed it as may still be shown: a doubtful copy is
+// labelled as stale, whatever its customer saw then; without a bill when the total may be invented.
 func (q Inquiry) Recall(c Copy) (Inquiry, *Bill) {
 	switch c.Trust {
 	case Doubtful:
@@ -118,7 +118,8 @@ func (q Inquiry) Fail(code fault.Code, now time.Time) Inquiry {
 	return q
 }
 
-// PublicFailure is the error code of a failed inquiry; empty unless it failed. KOS's silence is SERVICE_UNAVAILABLE.
+// PublicFailure returns the error code of a failed inquiry; empty unless it failed. KOS's silence is
+// SERVICE_UNAVAILABLE.
 func (q Inquiry) PublicFailure() fault.Code {
 	switch q.Status {
 	case Timeout:

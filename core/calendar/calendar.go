@@ -18,7 +18,7 @@ type Month struct {
 	m    time.Month
 }
 
-// MonthOf is the month in Seoul at the instant t.
+// MonthOf returns the month in Seoul at the instant t.
 func MonthOf(t time.Time) Month {
 	s := t.In(Seoul)
 	return Month{s.Year(), s.Month()}
@@ -51,7 +51,7 @@ func (m Month) Add(n int) Month {
 // After reports whether m is later than o.
 func (m Month) After(o Month) bool { return m.year > o.year || m.year == o.year && m.m > o.m }
 
-// First is the first day of the month.
+// First returns the first day of the month.
 func (m Month) First() Date { return Date{m.year, m.m, 1} }
 
 // Date is a calendar day in Seoul. The zero value is no date.
@@ -61,7 +61,7 @@ type Date struct {
 	day  int
 }
 
-// DateOf is the day in Seoul at the instant t.
+// DateOf returns the day in Seoul at the instant t.
 func DateOf(t time.Time) Date {
 	s := t.In(Seoul)
 	return Date{s.Year(), s.Month(), s.Day()}
@@ -88,10 +88,10 @@ func (d Date) IsZero() bool { return d == Date{} }
 // After reports whether d is later than o.
 func (d Date) After(o Date) bool { return d.Start().After(o.Start()) }
 
-// Month is the month the day lies in.
+// Month returns the month the day lies in.
 func (d Date) Month() Month { return Month{d.year, d.m} }
 
-// Start is the instant the day begins in Seoul, in UTC.
+// Start returns the instant the day begins in Seoul, in UTC.
 func (d Date) Start() time.Time {
 	return time.Date(d.year, d.m, d.day, 0, 0, 0, 0, Seoul).UTC()
 }

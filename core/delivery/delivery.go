@@ -42,7 +42,7 @@ const (
 	Parked    State = "PARKED"
 )
 
-// Shown lists the states of events that staff are shown.
+// ListedStates lists the states of events that staff are shown.
 func ListedStates() []State { return []State{Pending, Delivered, Parked} }
 
 // Outcome is what the receiver made of one attempt.

@@ -46,7 +46,7 @@ func oneOf[T ~string](all []T) string {
 	return strings.Join(texts, ", ") + " 중 하나여야 합니다"
 }
 
-// Made is one attempt that was made, as it is remembered.
+// AttemptRecord is one attempt as it is stored.
 type AttemptRecord struct {
 	At    time.Time
 	State State // of the event after the attempt

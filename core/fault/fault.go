@@ -47,7 +47,7 @@ type Error struct {
 // New returns an error of the given code with the catalogue's message.
 func New(code Code) *Error { return &Error{code: code} }
 
-// InvalidField is the usual 400: one field, one reason.
+// InvalidField returns the usual 400: one field, one reason.
 func InvalidField(name, reason string) *Error {
 	return New(ValidationError).WithField(name, reason)
 }
@@ -98,10 +98,10 @@ func (e *Error) WithDetail(key, value string) *Error {
 // RetryIn sets when the client should try again (the Retry-After header).
 func (e *Error) RetryIn(d time.Duration) *Error { c := *e; c.retryAfter = d; return &c }
 
-// Code is the public code.
+// Code returns the public code.
 func (e *Error) Code() Code { return e.code }
 
-// Kind is the catalogue's kind of the code.
+// Kind returns the catalogue's kind of the code.
 func (e *Error) Kind() Kind { return e.code.entry().Kind }
 
 // Message is safe to show to the customer.
@@ -115,7 +115,7 @@ func (e *Error) Message() string {
 // Unexpected reports a failure that the business did not foresee: one for the log of a background worker. Nil is none.
 func (e *Error) Unexpected() bool { return e != nil && e.Kind() == Internal }
 
-// Fields are the bad inputs, in the order they were found. The slice is shared; do not change it.
+// Fields returns the bad inputs, in the order they were found. The slice is shared; do not change it.
 func (e *Error) Fields() []Field { return e.fields }
 
 // Details are facts for the client. The map is shared; do not change it.

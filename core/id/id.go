@@ -41,7 +41,7 @@ func At(t time.Time) (i ID) {
 	return i
 }
 
-// String is the canonical form.
+// String returns the canonical form.
 func (i ID) String() string {
 	var b [36]byte
 	hex.Encode(b[:8], i[:4])
@@ -56,7 +56,7 @@ func (i ID) String() string {
 	return string(b[:])
 }
 
-// MarshalText is the canonical form.
+// MarshalText returns the canonical form.
 func (i ID) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler: it reads what Parse accepts.

@@ -34,7 +34,7 @@ func Parse(s string) (Number, error) {
 	return Number{digits}, nil
 }
 
-// Digits is the stored form: 01012345678.
+// Digits returns the stored form: 01012345678.
 func (n Number) Digits() string { return n.digits }
 
 // Hyphenated returns the form of the API: 010-1234-5678.

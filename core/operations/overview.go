@@ -18,11 +18,11 @@ type Trouble string
 const (
 	NoConnection Trouble = "NO_CONNECTION"
 	TooSlow      Trouble = "TOO_SLOW"
-	Refused      Trouble = "REFUSED"    // it does not take our internal token
+	Refused      Trouble = "REFUSED"    // it refuses the internal token
 	BadAnswer    Trouble = "BAD_ANSWER" // it responds, but not as an instance of this service does
 )
 
-// Message is the text of the trouble, for the screen.
+// Message returns the text of the trouble, for the screen.
 func (t Trouble) Message() string {
 	switch t {
 	case NoConnection:
@@ -109,10 +109,10 @@ func ByKind(caches []Cache) []Cache {
 	return sums
 }
 
-// Used is what was spent within the last 60 s, all lanes.
+// Used returns what was spent within the last 60 s, all lanes.
 func (q Quota) Used() int { return sum(q.Spent) }
 
-// Queued is how many callers wait, all lanes.
+// Queued returns how many callers wait, all lanes.
 func (q Quota) Queued() int { return sum(q.Waiting) }
 
 // IsSqueezed reports whether the budget is reduced for a while.

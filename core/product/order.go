@@ -54,12 +54,12 @@ type Event uint8
 
 // The events.
 const (
-	CheckPassed   Event = iota // pre-check says yes
-	CheckFailed                // pre-check says no
+	CheckPassed   Event = iota // the pre-check passed
+	CheckFailed                // the pre-check failed
 	Sending                    // an attempt is stored before the wire is touched
 	NotSent                    // the attempt provably never reached KOS
 	AcceptedByKOS              // KOS has it
-	RefusedByKOS               // KOS says no
+	RefusedByKOS               // KOS refused it
 	NoAnswer                   // sent, but no verdict came back
 	NotAtKOS                   // KOS provably does not know the transaction
 	Ambiguous                  // reconciliation cannot decide
@@ -194,7 +194,7 @@ const (
 	RefusedLine
 )
 
-// Reason is the Korean text for the customer: what is wrong and what to do.
+// Reason returns the Korean text for the customer: what is wrong and what to do.
 func (r Refusal) Reason() string {
 	switch r {
 	case RefusedContractTerm:
@@ -244,7 +244,8 @@ func (o Order) WithPlanNames(plans PlansCopy, c Customer) Order {
 	return o
 }
 
-// Hold puts an order off that could not be checked because KOS could not be asked: until after, and not at once.
+// WaitForKOS postpones an order that could not be checked because KOS could not be asked: by after, and at least by
+// resendWait.
 func (o Order) WaitForKOS(after time.Duration, now time.Time) Order {
 	o.NextAttemptAt, o.WaitingForKOS = now.Add(o.spread(min(max(resendWait, after), maxHold))), true
 	return o
@@ -286,7 +287,7 @@ func (o Order) CancelByCustomer(now time.Time) (Order, error) {
 	return o, err
 }
 
-// Checked applies a pre-check's verdict.
+// ApplyVerdict applies a pre-check's verdict.
 func (o Order) ApplyVerdict(v Verdict, now time.Time) (Order, error) {
 	o.WaitingForKOS = false
 	if v.OK() {
@@ -306,7 +307,7 @@ func (o Order) ApplyVerdict(v Verdict, now time.Time) (Order, error) {
 	return o, nil
 }
 
-// LineGone ends an order whose line KOS does not know.
+// FailUnknownLine ends an order whose line KOS does not know.
 func (o Order) FailUnknownLine(now time.Time) (Order, error) {
 	o.WaitingForKOS = false
 	o, err := o.Apply(CheckFailed)

@@ -65,7 +65,7 @@ const (
 	Confirmed                  // the second person has said the same: it is done
 )
 
-// String is how the API and the audit log call it.
+// String returns the name in the API and the audit log.
 func (j Judgement) String() string {
 	if j == Confirmed {
 		return ResultResolved

@@ -19,7 +19,7 @@ const (
 	Today            EffectiveRule = "TODAY"
 )
 
-// Day is the day that the rule finds at now.
+// Day returns the day that the rule finds at now.
 func (r EffectiveRule) Day(now time.Time) calendar.Date {
 	if r == Today {
 		return calendar.DateOf(now)
@@ -33,7 +33,8 @@ type Policy struct {
 	OnceAMonth bool            // a line changes its plan once in a calendar month in Seoul
 }
 
-// DefaultPolicy is the first of next month, today when asked for, as often as one likes (ADR 25).
+// DefaultPolicy returns the policy of ADR 25: the first of next month, today when asked for, any number of changes a
+// month.
 func DefaultPolicy() Policy { return Policy{Offered: []EffectiveRule{FirstOfNextMonth, Today}} }
 
 // ParsePolicy reads the rules offered, separated by commas, the default first.
@@ -50,7 +51,7 @@ func ParsePolicy(rules string, onceAMonth bool) (Policy, error) {
 	return p, nil
 }
 
-// Days are the days that may be chosen now, the default first, each once.
+// Days returns the days that may be chosen now, the default first, each once.
 func (p Policy) Days(now time.Time) []calendar.Date {
 	var days []calendar.Date
 	for _, r := range p.Offered {

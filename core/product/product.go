@@ -29,7 +29,7 @@ type Plan struct {
 	OperatorCode   string
 }
 
-// Or is the plan with what is not known of it taken from another description of the same plan.
+// Or returns the plan with what is not known of it taken from another description of the same plan.
 func (p Plan) Or(o Plan) Plan {
 	if p.Code != o.Code {
 		return p
@@ -47,7 +47,7 @@ func (p Plan) Or(o Plan) Plan {
 	return p
 }
 
-// Dearer is how many won a month more the plan costs than another one (negative = cheaper); nil when a fee is not
+// Dearer returns how many won a month more the plan costs than another one (negative = cheaper); nil when a fee is not
 // known.
 func (p Plan) Dearer(than Plan) *money.Won {
 	if p.MonthlyFee == nil || than.MonthlyFee == nil {
@@ -101,7 +101,7 @@ type CustomerCopy struct {
 	Doubtful bool
 }
 
-// Limits are the copy's lifetimes: within, but never fresh when it is doubtful.
+// Limits returns the copy's lifetimes: within, but never fresh when it is doubtful.
 func (c CustomerCopy) Limits(within freshness.Limits) freshness.Limits {
 	return limits(c.Doubtful, within)
 }
@@ -113,7 +113,7 @@ type PlansCopy struct {
 	Doubtful bool
 }
 
-// Limits are the copy's lifetimes: within, but never fresh when it is doubtful.
+// Limits returns the copy's lifetimes: within, but never fresh when it is doubtful.
 func (c PlansCopy) Limits(within freshness.Limits) freshness.Limits {
 	return limits(c.Doubtful, within)
 }

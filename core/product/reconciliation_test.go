@@ -14,7 +14,7 @@ import (
 
 var evening = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 
-// booked is an order as it ended two hours before dusk.
+// endedOrder returns an order as it ended two hours before dusk.
 func endedOrder(s product.State) product.ReconciliationEntry {
 	return product.ReconciliationEntry{
 		Order: product.Order{

@@ -104,7 +104,7 @@ func (f Filter) Check(k Kind) error {
 	return nil
 }
 
-// OfOrder is an order as staff see it.
+// OfOrder returns an order as staff see it.
 func OfOrder(o product.Order) Request {
 	r := Request{
 		ID: o.ID, Kind: Change, UserID: o.UserID, Line: o.Line.String(), State: string(o.State), Subject: o.To,
@@ -118,7 +118,7 @@ func OfOrder(o product.Order) Request {
 	return r
 }
 
-// OfInquiry is an inquiry as staff see it. No customer can take one back.
+// OfInquiry returns an inquiry as staff see it. No customer can take one back.
 func OfInquiry(q bill.Inquiry) Request {
 	r := Request{
 		ID: q.ID, Kind: Inquiry, UserID: q.UserID, Line: q.Line.String(), State: string(q.Status), Subject: q.Month.String(),

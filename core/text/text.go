@@ -10,7 +10,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// NFC is the text in Normalization Form C (UAX #15). What is no UTF-8 stays as it is.
+// NFC returns the text in Normalization Form C (UAX #15). What is no UTF-8 stays as it is.
 func NFC(s string) string { return norm.NFC.String(s) }
 
 // Skeleton returns what a text looks like to a person: without invisible characters, with compatible forms alike (NFKC:

@@ -10,20 +10,20 @@ import (
 // Rate allows PerMinute on average and Burst at once. PerMinute 0 means no limit.
 type Rate struct{ PerMinute, Burst int }
 
-// Logins is the limit of logins, and by itself that of refreshes, per address: as many at once as in a minute.
+// Logins returns the limit of logins, and by itself that of refreshes, per address: as many at once as in a minute.
 func Logins(perMinute int) Rate { return Rate{PerMinute: perMinute, Burst: perMinute} }
 
 // KnownDevices returns the limit of an account's logins from its known devices, which the address's limit does not
 // count: 60/min, burst 60.
 func KnownDevices() Rate { return Rate{PerMinute: 60, Burst: 60} }
 
-// Session is the limit of one session's refreshes, which one client makes: 60/min, burst 300.
+// Session returns the limit of one session's refreshes, which one client makes: 60/min, burst 300.
 func Session() Rate { return Rate{PerMinute: 60, Burst: 300} }
 
-// Interval is the time that one call uses up.
+// Interval returns the time that one call uses up.
 func (r Rate) Interval() time.Duration { return time.Minute / time.Duration(r.PerMinute) }
 
-// Window is how far ahead of now a bucket's time may be: a full bucket is empty again after it.
+// Window returns how far ahead of now a bucket's time may be: a full bucket is empty again after it.
 func (r Rate) Window() time.Duration { return r.Interval() * time.Duration(max(1, r.Burst)) }
 
 // Take takes one call from the bucket whose theoretical arrival time is tat (zero: never used). When none is left the

@@ -119,7 +119,7 @@ func (o Order) stepEvents(before, s Step) []Event {
 	return []Event{e}
 }
 
-// validated is where an order is that has passed its check and is to be sent, again.
+// validated returns the event of an order that has passed its check and waits to be sent again.
 func validated(e Event, before, s Step) Event {
 	switch before.State { //nolint:exhaustive // all others have not been sent
 	case product.Unknown:

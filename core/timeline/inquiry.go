@@ -54,7 +54,7 @@ func renewals(calls []Event) []Event {
 	return calls
 }
 
-// end is how the inquiry ended, if it has.
+// end returns the event of the end, if the inquiry has ended.
 func (q Inquiry) end() []Event {
 	e := Event{At: q.Row.ProcessedAt}
 	switch q.Row.Status {

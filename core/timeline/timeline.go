@@ -25,7 +25,7 @@ const (
 	Notice   Source = "notice"   // the notification of the customer
 )
 
-// What happened: a code for programs. Codes are added, never renamed.
+// EventType is what happened, as a code for programs. Codes are added, never renamed.
 type EventType string
 
 // What can happen to every request.
@@ -104,7 +104,7 @@ type Combined struct {
 	Unreachable []string
 }
 
-// merged puts events in order; those of the same time stay as they are given.
+// mergeEvents puts events in order; those of the same time stay as they are given.
 func mergeEvents(parts ...[]Event) []Event {
 	all := slices.Concat(parts...)
 	slices.SortStableFunc(all, func(a, b Event) int { return a.At.Compare(b.At) })
@@ -154,7 +154,7 @@ func foldRepeatedChecks(all []Event) []Event {
 // statusOperation is the KOS operation that asks for the outcome of a change.
 const statusOperation = "product.change.status"
 
-// likeness is what repeated checks have in common, and whether the event is part of one.
+// repetitionKey returns what repeated checks have in common, and whether the event is part of one.
 func repetitionKey(e Event) (string, bool) {
 	switch {
 	case e.Type == StillUnknown:

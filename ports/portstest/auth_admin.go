@@ -28,7 +28,7 @@ type Registry struct {
 	Transfers ports.LineTransfers
 }
 
-// person is the n-th of many accounts.
+// person returns the n-th of many accounts.
 func person(n int) auth.User {
 	u := Owner()
 	u.UserID, u.CustomerID, u.Lines = auth.UserID(fmt.Sprintf("user%02d", n)), fmt.Sprintf("c-%d", n/2),

@@ -17,7 +17,7 @@ import (
 	"phonebill/ports"
 )
 
-// hong is the counter of an id, tablet that of one of its devices.
+// hong returns the counter of an id, tablet that of one of its devices.
 func hong() auth.Subject   { return auth.Subject{UserID: "hong1234"} }
 func tablet() auth.Subject { return auth.Subject{UserID: "hong1234", Device: numbered(7)} }
 

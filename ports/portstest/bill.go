@@ -110,7 +110,7 @@ func Bills(t *testing.T, open func(t *testing.T) (ports.Bills, ports.Epochs)) {
 	})
 }
 
-// inquiry is the n-th inquiry, processing, leased until after(60+n).
+// inquiry returns the n-th inquiry, processing, leased until after(60+n).
 func inquiry(n int, of line.Number) bill.Inquiry {
 	return bill.Inquiry{
 		ID: numbered(n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of, Month: Month(), Status: bill.Processing,

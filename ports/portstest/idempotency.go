@@ -16,7 +16,7 @@ import (
 	"phonebill/ports"
 )
 
-// use is the key's use for the n-th request.
+// use returns the key's use for the n-th request.
 func use(key string, n int) request.KeyUse {
 	k, err := request.ParseKey(key)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"phonebill/ports"
 )
 
-// Mailbag is an outbox under test and a way to put results into it.
+// OutboxFixture is an outbox under test and a way to put results into it.
 type OutboxFixture[T any] struct {
 	Outbox ports.Outbox[T]
 	// Final stores the result numbered n of a line, final at that moment, and returns its id and the body to deliver.
@@ -25,7 +25,7 @@ type OutboxFixture[T any] struct {
 	LineOf func(T) line.Number
 }
 
-// BillMail puts completed inquiries into the outbox.
+// BillOutbox puts completed inquiries into the outbox.
 func BillOutbox(
 	outbox ports.Outbox[ports.BillResult], bills ports.Bills, inquiries ports.Inquiries,
 ) OutboxFixture[ports.BillResult] {
@@ -42,7 +42,7 @@ func BillOutbox(
 		}, func(r ports.BillResult) line.Number { return r.Inquiry.Line }}
 }
 
-// ChangeMail puts completed orders into the outbox.
+// ChangeOutbox puts completed orders into the outbox.
 func ChangeOutbox(outbox ports.Outbox[ports.ChangeResult], orders ports.Orders) OutboxFixture[ports.ChangeResult] {
 	return OutboxFixture[ports.ChangeResult]{outbox,
 		func(t *testing.T, n int, of line.Number, at time.Time) (id.ID, ports.ChangeResult) {

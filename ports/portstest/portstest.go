@@ -31,7 +31,7 @@ var start = time.Date(2026, 3, 2, 3, 4, 5, 123456000, time.UTC)
 // after is n seconds after start.
 func after(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
 
-// numbered is the n-th id: later numbers sort later, like UUIDv7.
+// numbered returns the n-th id: later numbers sort later, like UUIDv7.
 func numbered(n int) id.ID {
 	var out id.ID
 	binary.BigEndian.PutUint32(out[:4], 0x019c0000)
@@ -40,7 +40,7 @@ func numbered(n int) id.ID {
 	return out
 }
 
-// Line is the n-th line number of the suites.
+// Line returns the n-th line number of the suites.
 func Line(n int) line.Number {
 	parsed, err := line.Parse(fmt.Sprintf("010%08d", 10000000+n))
 	if err != nil {
@@ -49,7 +49,7 @@ func Line(n int) line.Number {
 	return parsed
 }
 
-// Owner is the account whose sessions the suites make: stores that know accounts must know it.
+// Owner returns the account whose sessions the suites make: stores that know accounts must know it.
 func Owner() auth.User {
 	return auth.User{
 		UserID: "hong1234", PasswordHash: personal.NewSecret("$argon2id$one"), Name: personal.NewName("홍길동"), Phone: Line(1),
@@ -63,10 +63,10 @@ func Owner() auth.User {
 	}
 }
 
-// Month is the billing month of the suites.
+// Month returns the billing month of the suites.
 func Month() calendar.Month { return calendar.MonthOf(start) }
 
-// Bill is a bill with every field set.
+// Bill returns a bill with every field set.
 func Bill(n line.Number) bill.Bill {
 	minutes, count, data, monthly := 320, 12, 51200, money.Won(25000)
 	return bill.Bill{
@@ -105,7 +105,7 @@ func BillCopies() []bill.Copy {
 	}
 }
 
-// Customer is a customer with every field set.
+// Customer returns a customer with every field set.
 func Customer(n line.Number) product.Customer {
 	return product.Customer{
 		CustomerID: "C-0001", Line: n, Name: personal.NewName("홍길동"), OperatorCode: "MVNO1", LineStatus: product.LineActive,
@@ -136,7 +136,7 @@ func CustomerCopies() []product.CustomerCopy {
 	}
 }
 
-// PlansCopies are a full and an empty list.
+// PlansCopies returns a full and an empty list.
 func PlansCopies() []product.PlansCopy {
 	return []product.PlansCopy{
 		{
@@ -152,7 +152,7 @@ func PlansCopies() []product.PlansCopy {
 	}
 }
 
-// requireFault says that err is the fault of that code.
+// requireFault requires that err is the fault of that code.
 func requireFault(t *testing.T, code fault.Code, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, fault.New(code))

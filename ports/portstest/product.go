@@ -19,7 +19,7 @@ import (
 	"phonebill/ports"
 )
 
-// order is the n-th order, just requested, leased until after(60+n).
+// order returns the n-th order, just requested, leased until after(60+n).
 func order(n int, of line.Number) product.Order {
 	return product.Order{
 		ID: numbered(n), TransactionID: numbered(5000 + n), UserID: Owner().UserID, CustomerID: "C-0001", Line: of,
@@ -29,14 +29,14 @@ func order(n int, of line.Number) product.Order {
 	}
 }
 
-// done is an order that KOS has accepted.
+// done returns an order that KOS has accepted.
 func done(o product.Order, at time.Time) product.Order {
 	o.FromName, o.Target, o.Sends, o.State = "5G 프리미엄", ordered(), 1, product.Completed
 	o.ProcessedAt, o.ResultCode, o.ResultMessage, o.KOSOrder = at, "0000", product.ChangedMessage, "KOS-1"
 	return o
 }
 
-// ordered is the plan of done.
+// ordered returns the plan of done.
 func ordered() product.Plan {
 	return product.Plan{
 		Code: "LTE_BASIC", Name: "LTE 베이직", MonthlyFee: new(money.Won(39000)), DataAllowance: "20GB", VoiceAllowance: "무제한",

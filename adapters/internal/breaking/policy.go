@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Policy says when a breaker opens and closes (S-BREAKER).
+// Policy configures when a breaker opens and closes (S-BREAKER).
 type Policy struct {
 	Failures  uint32        // consecutive ones that open it
 	Open      time.Duration // how long nothing passes; then it is half-open

@@ -32,8 +32,8 @@ func Start(cmd *exec.Cmd, cred *syscall.Credential, orphaned syscall.Signal) (*P
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
-		// The kernel's "parent died" means the thread that forked, not the process: this goroutine keeps its thread until the
-		// child is gone.
+		// The kernel's "parent died" means the thread that forked, not the process: this goroutine keeps its thread
+		// until the child has ended.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -62,13 +62,13 @@ func Env(more ...string) []string {
 	return append(env, more...)
 }
 
-// PID is the child's process id.
+// PID returns the child's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Done is closed when the child has ended, for whatever reason.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err says how the child ended; nil while it runs and after a clean exit.
+// Err returns how the child ended; nil while it runs and after a clean exit.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:

@@ -20,7 +20,7 @@ type Options struct {
 	Segment int64 // bytes of a file after which the next one begins; default 1 MiB
 }
 
-// What a Log errs with.
+// The errors of a Log.
 var (
 	ErrFull   = errors.New("segments: full")
 	ErrInUse  = errors.New("segments: another process works on the directory")
@@ -231,7 +231,7 @@ func (l *Log) Done(in uint64, records int) error {
 	return l.forget(in)
 }
 
-// Size is how many bytes the files take.
+// Size returns how many bytes the files take.
 func (l *Log) Size() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

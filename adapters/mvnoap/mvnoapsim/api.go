@@ -17,7 +17,7 @@ import (
 
 const maxBody = 1 << 20
 
-// Handler is the API of openapi/mvnoap.yaml, and GET /health.
+// Handler returns the API of openapi/mvnoap.yaml, and GET /health.
 func (s *Simulator) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)
@@ -26,7 +26,7 @@ func (s *Simulator) Handler() http.Handler {
 	return mux
 }
 
-// Control is the control API of openapi/mvnoap-control.yaml: serve it on a port of its own that nothing routes to.
+// Control returns the control API of openapi/mvnoap-control.yaml: serve it on a port of its own that nothing routes to.
 func (s *Simulator) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", health)

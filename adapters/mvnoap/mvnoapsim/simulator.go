@@ -166,7 +166,8 @@ func (s *Simulator) store(e Event) error {
 func (s *Simulator) verify(body []byte, h http.Header) error {
 	var err error
 	for _, w := range s.webhooks {
-		if err = w.VerifyIgnoringTimestamp(body, h); err == nil { // its clock is the machine's; ours may be another
+		// its clock is the machine's; the simulator's may be another
+		if err = w.VerifyIgnoringTimestamp(body, h); err == nil {
 			return s.verifyTime(h)
 		}
 	}

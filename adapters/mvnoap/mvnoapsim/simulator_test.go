@@ -56,7 +56,7 @@ func billResult(sequence int) string {
 const changeResult = `{"requestId":"01936d6e-7000-7d11-8a00-aa0102030405","lineNumber":"010-1234-5678","sequence":1,` +
 	`"newProductCode":"5G-STANDARD-001","processResult":"정상","message":"상품 변경이 완료되었습니다"}`
 
-// signed is a notification as phonebill sends it.
+// signed returns a notification as phonebill sends it.
 func signed(ctx context.Context, t *testing.T, key, url, id, body string, at time.Time) *http.Request {
 	t.Helper()
 	w, err := standardwebhooks.NewWebhook(key)

@@ -100,8 +100,8 @@ func (s *Service) add(ctx context.Context, next audit.Checkpoint) (err error) {
 	return s.ledger.Follow(next)
 }
 
-// heads are those of the chains whose new rows are as their writers wrote them; forged names the others. first is the
-// oldest keyed row when those without a key are about to be closed.
+// heads returns those of the chains whose new rows are as their writers wrote them; forged names the others. first is
+// the oldest keyed row when those without a key are about to be closed.
 func (s *Service) heads(ctx context.Context, first audit.Row) (heads []audit.Head, forged, err error) {
 	all, err := s.Trail.Heads(ctx)
 	if err != nil {
@@ -159,7 +159,8 @@ func (s *Service) follow(ctx context.Context, to, from audit.Head, first audit.R
 	return head, nil
 }
 
-// doubt is why a row that no checkpoint states is not to be attested, whatever its hash; empty when it may be.
+// findForged returns why a row that no checkpoint states is not to be attested, whatever its hash; empty when it may
+// be.
 func (s *Service) findForged(r, first audit.Row) string {
 	switch {
 	case r.Keyed:
@@ -174,7 +175,7 @@ func (s *Service) findForged(r, first audit.Row) string {
 	return ""
 }
 
-// firstKeyed is the oldest keyed row; empty when there is none.
+// firstKeyed returns the oldest keyed row; empty when there is none.
 func (s *Service) firstKeyed(ctx context.Context) (first audit.Row, err error) {
 	err = s.Trail.Rows(ctx, func(r audit.Row) error {
 		first = first.Older(r)
@@ -198,7 +199,7 @@ type Report struct {
 	ClosedBy    int        // the checkpoint after which no row without a key is believed; 0 = there is none yet
 }
 
-// ErrEmpty says that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
+// ErrEmpty means that there is neither a row nor a checkpoint. That is so before a service ran for the first time, and
 // after everything was removed.
 var ErrEmpty = errors.New("the audit log is empty: no service has written to this database yet, " +
 	"or everything was removed")

@@ -23,7 +23,7 @@ type Revoked struct {
 	pulling sync.Mutex
 
 	mu       sync.RWMutex
-	asOf     time.Time // of the last good pull; zero before the first
+	asOf     time.Time // of the last successful pull; zero before the first
 	pulledAt time.Time // by our clock, for the metrics alone
 	sessions map[id.ID]ended
 	users    map[auth.UserID]raised
@@ -45,7 +45,7 @@ const (
 	// overlap is how far a pull goes back behind the last one. AsOf is already before every revocation that is stored
 	// but not yet visible; the overlap covers a store's clock that is set back.
 	overlap = 5 * time.Second
-	// maxHeld bounds what pushes can make us hold; the pull is the truth and is not bounded.
+	// maxEntries bounds the entries added by pushes; pulls are complete and are not bounded.
 	maxEntries = 1 << 20
 )
 
@@ -141,7 +141,7 @@ func (r *Revoked) Has(p auth.Principal) bool {
 	return ended || p.Epoch < r.users[p.UserID].epoch
 }
 
-// Why is the reason for which the token is dead.
+// Why returns the reason for which the token is refused.
 func (r *Revoked) Why(p auth.Principal) auth.EndReason {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -154,7 +154,7 @@ func (r *Revoked) Why(p auth.Principal) auth.EndReason {
 // Ready reports whether the set has been complete once.
 func (r *Revoked) Ready() bool { return !r.AsOf().IsZero() }
 
-// AsOf is the feed's time up to which everything is known; zero before the first good pull.
+// AsOf returns the feed's time up to which everything is known; zero before the first successful pull.
 func (r *Revoked) AsOf() time.Time {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -317,7 +317,7 @@ func (s *Service) alter(
 	return changed, err
 }
 
-// facts are what the audit log records of an account before and after a change: its rights and its lines.
+// facts returns what the audit log records of an account before and after a change: its rights and its lines.
 func (s *Service) facts(u auth.User) map[string]any {
 	permissions := make([]auth.Permission, len(u.Grants))
 	for i, g := range u.Grants {

@@ -23,7 +23,7 @@ type Caller struct {
 	From   auth.Client
 }
 
-// By is the caller of a request.
+// By returns the caller of a request.
 func By(p auth.Principal, from auth.Client) Caller {
 	return Caller{UserID: p.UserID, Name: string(p.UserID), Roles: p.Roles, From: from}
 }
@@ -83,7 +83,7 @@ type call struct {
 	detail  map[string]any // no personal data
 }
 
-// entry is the call's row with an outcome. The two rows of a change carry the same number.
+// entry returns the call's row with an outcome. The two rows of a change carry the same number.
 func (s *Service) entry(c call, outcome audit.Outcome) audit.Entry {
 	detail, err := json.Marshal(c.detail) // keys in order
 	if err != nil {
@@ -102,8 +102,8 @@ func outcome(err error) audit.Outcome {
 	return audit.Outcome(fault.From(err).Code())
 }
 
-// may is the one guard of all calls: the caller is staff, and may touch the account that the call takes. USER_NOT_FOUND
-// for an unknown account.
+// may guards every call: the caller is staff, and may touch the account that the call takes.
+// USER_NOT_FOUND for an unknown account.
 func (s *Service) may(ctx context.Context, c call) error {
 	if err := c.staff(); err != nil {
 		return err
@@ -171,10 +171,10 @@ func (s *Service) read(ctx context.Context, c call, do func() error) error {
 	return errors.Join(err, s.recordOutcome(ctx, c, err))
 }
 
-// settleWithin is how long a row may take whose caller may have hung up.
+// outcomeTimeout is how long a row may take whose caller may have hung up.
 const outcomeTimeout = 5 * time.Second
 
-// settle records what came of a call, also when its caller has hung up.
+// recordOutcome records the outcome of a call, also when its caller has hung up.
 func (s *Service) recordOutcome(ctx context.Context, c call, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()

@@ -8,7 +8,7 @@ import (
 	"phonebill/core/auth"
 )
 
-// mostClashes is how many folded ids of which there are several accounts are shown.
+// maxClashes is how many folded ids of which there are several accounts are shown.
 const maxClashes = 1000
 
 // Clashes returns the ids of accounts that differ from another one's in case alone, side by side. They are from before

@@ -15,7 +15,7 @@ import (
 	"phonebill/core/id"
 )
 
-// onAccount are the calls that take an account, by the name of their method.
+// accountCalls returns the calls that take an account, by the name of their method.
 func accountCalls(ctx context.Context) map[string]func(w *world, by admin.Caller, target auth.UserID) error {
 	suspended := auth.Suspended
 	return map[string]func(w *world, by admin.Caller, target auth.UserID) error{

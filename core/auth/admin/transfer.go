@@ -64,7 +64,7 @@ func (s *Service) handOver(ctx context.Context, c call, before auth.User) error 
 	return nil
 }
 
-// mostTransfers is how many waiting transfers are shown; each is over within a day.
+// maxTransfers is how many waiting transfers are shown; each is over within a day.
 const maxTransfers = 100
 
 // ListTransfers returns the transfers of lines that wait for a second person, those that expire first before the

@@ -77,7 +77,7 @@ func in(column string, err error) error {
 	return fault.InvalidField(column, fault.From(err).Fields()[0].Reason)
 }
 
-// secret is nil when the row has one of a password that the account may have and a hash that we can verify.
+// secret returns nil when the row has one of a password that the account may have and a hash that we can verify.
 func (r Row) secret(user auth.UserID, check checkPassword) error {
 	hash, password := r.PasswordHash.Reveal(), r.Password.Reveal()
 	switch {

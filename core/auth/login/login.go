@@ -94,7 +94,7 @@ func (s *Service) Login(ctx context.Context, r Request) (Tokens, error) {
 	return tokens, nil
 }
 
-// refuse records a refusal. Trouble of our own is none, and its store would be asked in vain.
+// refuse records a refusal. An internal failure is none, and its store would be called in vain.
 func (s *Service) refuse(ctx context.Context, r Request, user auth.User, err error) error {
 	if k := fault.From(err).Kind(); k == fault.RateLimited || k == fault.Unavailable {
 		return err
@@ -340,7 +340,7 @@ func (s *Service) admitRenewal(ctx context.Context, sid id.ID, generation int, f
 		return fault.New(fault.RefreshTokenInvalid)
 	case err != nil:
 		return err
-	// a copy that is some seconds old does not take a good token for such
+	// a copy that is some seconds old must not make a valid token look reused
 	case !s.Policy.Live(held, s.Now()), generation < held.Generation:
 		return nil
 	}

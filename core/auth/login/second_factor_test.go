@@ -27,7 +27,7 @@ func (f *factors) Get(ctx context.Context, user auth.UserID) (auth.TOTP, error) 
 	return t, errors.Join(err, f.broken)
 }
 
-// enrolled is the world of an operator with a second factor.
+// enrolled returns the world of an operator with a second factor.
 func enrolled(t *testing.T) (*world, *factors, *memory.OneTimeCodes) {
 	t.Helper()
 	w, f, codes := newWorld(t), &factors{}, &memory.OneTimeCodes{}

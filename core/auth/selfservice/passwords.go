@@ -152,7 +152,7 @@ func (s *Passwords) replace(ctx context.Context, r PasswordRequest) (auth.User, 
 		return auth.User{}, err
 	}
 	ended, err := s.Sessions.EndAll(ctx, r.UserID, r.Session, s.Now())
-	if after.Epoch != before.Epoch { // tokens that say the initial password is to be changed are out of date
+	if after.Epoch != before.Epoch { // tokens with the duty to change the initial password are out of date
 		ended = append(ended, auth.Revocation{UserID: r.UserID, Epoch: after.Epoch, At: s.Now()})
 	}
 	s.Push.Push(ctx, ended...)

@@ -128,7 +128,7 @@ func (s *SecondFactors) enrolled(ctx context.Context, c Confirmation) error {
 	return s.record(ctx, c.UserID, auth.EventSessionEnded, c.From)
 }
 
-// handedOver notes whether another person made the account's factor; tokens that say otherwise die.
+// handedOver stores whether another person made the account's factor; tokens that state otherwise are refused.
 func (s *SecondFactors) handedOver(ctx context.Context, user auth.UserID, is bool) error {
 	var before auth.User
 	after, err := s.Users.Change(ctx, user, func(u auth.User) (auth.User, error) {
@@ -234,7 +234,7 @@ func (s *SecondFactors) record(
 	})
 }
 
-// asConflict says that nothing was begun.
+// asConflict turns NOT_FOUND into a CONFLICT: nothing was begun.
 func asConflict(err error) error {
 	if f := fault.From(err); f != nil && f.Code() == fault.ResourceNotFound {
 		return fault.New(fault.StateConflict)

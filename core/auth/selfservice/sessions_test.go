@@ -49,7 +49,7 @@ type sessionsWorld struct {
 	now     time.Time
 }
 
-// newWorld has sessions 1, 2, 3 of hong and 9 of kim, one second apart.
+// newSessionsWorld has sessions 1, 2, 3 of hong and 9 of kim, one second apart.
 func newSessionsWorld(t *testing.T) *sessionsWorld {
 	t.Helper()
 	w := &sessionsWorld{now: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}

@@ -33,7 +33,7 @@ func Mint(ctx context.Context, keys ports.ServiceKeys, service string, now time.
 	return key, keys.Add(ctx, auth.ServiceKey{Hash: HashOf(key), Service: service, CreatedAt: now})
 }
 
-// HashOf is what is stored of a key. A key has 256 random bits, so a plain hash is enough.
+// HashOf returns what is stored of a key. A key has 256 random bits, so a plain hash is enough.
 func HashOf(key personal.Secret) auth.KeyHash { return sha256.Sum256([]byte(key.Reveal())) }
 
 // unknownEvery bounds how often an unknown key causes a reload.
@@ -53,7 +53,7 @@ func NewRegistry(keys ports.ServiceKeys, now ports.Clock) *Registry {
 	return &Registry{keys: keys, now: now}
 }
 
-// Reload reads the keys. While the store is in trouble the ones known stay good.
+// Reload reads the keys. While the store fails the known ones stay valid.
 func (r *Registry) Reload(ctx context.Context) error {
 	list, err := r.keys.List(ctx)
 	if err != nil {

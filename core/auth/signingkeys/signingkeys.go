@@ -27,7 +27,7 @@ type State string
 const (
 	Next     State = "NEXT"     // published, signs from ActiveAt on
 	Signing  State = "SIGNING"  // signs
-	Previous State = "PREVIOUS" // its tokens are good, it signs no more
+	Previous State = "PREVIOUS" // its tokens are valid, it does not sign any more
 	Over     State = "OVER"     // retired, or superseded so long ago that no token of it lives
 )
 

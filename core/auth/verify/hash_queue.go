@@ -138,7 +138,7 @@ type line struct {
 	total   int
 }
 
-// room is true when one more may wait with the key, and makes the room if need be.
+// room returns true when one more may wait with the key, and makes the room if need be.
 func (l *line) room(key string) bool {
 	if len(l.waiting[key]) >= maxPerKey {
 		return false

@@ -52,7 +52,7 @@ func (c OneTimeCode) accept(ctx context.Context, user auth.UserID, code personal
 	return c.Factors.Accept(ctx, user, step)
 }
 
-// asMade is a recovery code as it was made, in small letters: keyboards of phones begin with a capital one.
+// asMade returns a recovery code as it was made, in small letters: keyboards of phones begin with a capital one.
 func asMade(code personal.Secret) personal.Secret {
 	return personal.NewSecret(strings.ToLower(code.Reveal()))
 }

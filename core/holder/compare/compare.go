@@ -55,12 +55,12 @@ type match struct {
 }
 
 const (
-	// mostKnown bounds what a process remembers of each sort; then it begins anew.
+	// maxKnown bounds what a process remembers of each sort; then it begins anew.
 	maxKnown = 100_000
 	// recheckInterval is how long it is remembered that there is no fresh copy of a line's customer, and that an
 	// account is another customer's: KOS may have been asked anew since, or staff may have corrected the account.
 	recheckInterval = 10 * time.Second
-	// alertAgain is after how long an alert about the same account and line is raised anew.
+	// alertInterval is after how long an alert about the same account and line is raised anew.
 	alertInterval = 24 * time.Hour
 )
 
@@ -115,7 +115,7 @@ func (s *Service) readCopy(ctx context.Context, n line.Number, k named) named {
 	return s.remember(n, c)
 }
 
-// seen is the customer that KOS has named to this process within Fresh, empty when there is none.
+// rememberedCustomer returns the customer that KOS has named to this process within Fresh, empty when there is none.
 func (s *Service) rememberedCustomer(n line.Number) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,8 +139,8 @@ func (s *Service) remember(n line.Number, c product.CustomerCopy) named {
 	return k
 }
 
-// Check is nil when the customer that KOS names for the line is the account's. Else it is LINE_NOT_FOUND, and staff are
-// alerted once; SERVICE_UNAVAILABLE when that is not known now.
+// Check returns nil when the customer that KOS names for the line is the account's. Else it is LINE_NOT_FOUND, and
+// staff are alerted once; SERVICE_UNAVAILABLE when that is not known now.
 func (s *Service) Check(ctx context.Context, a holder.Account, n line.Number, customer string) error {
 	same, err := s.Matches(ctx, a, n, customer)
 	switch {

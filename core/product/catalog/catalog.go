@@ -80,7 +80,7 @@ func (s *Service) screen(ctx context.Context, p auth.Principal, n line.Number) (
 // Offer are the plans a caller may change to.
 type Offer struct {
 	Plans   []product.Plan
-	Current *product.Plan // nil when the caller did not say and names no line
+	Current *product.Plan // nil when the caller did not state it and names no line
 	Source  freshness.Source
 	AsOf    time.Time // of the plan list
 }

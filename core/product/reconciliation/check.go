@@ -197,7 +197,7 @@ func (c *check) askPlans(ctx context.Context, n line.Number) (judgeBy judge, pau
 
 func pauseAfter(after time.Duration) time.Duration { return min(max(after, minPause), maxPause) }
 
-// turn waits until KOS may be asked once more; false when the run's time is over before.
+// waitForTurn waits until KOS may be asked once more; false when the run's time is over before.
 func (c *check) waitForTurn(ctx context.Context) (bool, error) {
 	for {
 		now := c.Now()

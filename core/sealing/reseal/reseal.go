@@ -50,12 +50,12 @@ type Report struct {
 // Row names a row.
 type Row struct{ Table, Key string }
 
-// ErrUnreadable says that values that do not open keep the job from its end: they could be of a key that the keyring
+// ErrUnreadable means that values that do not open keep the job from finishing: they could be of a key that the keyring
 // lacks.
 var ErrUnreadable = errors.New("some values do not open where they stand; the older form is not refused yet")
 
-// ErrStillWritten says that each pass found values of the older form again: an instance of an older release is running.
-// What it writes would be lost if the older form were refused.
+// ErrStillWritten means that each pass found values of the older form again: an instance of an older release is
+// running. What it writes would be lost if the older form were refused.
 var ErrStillWritten = errors.New("an older release still writes the older form, which is not refused yet: " +
 	"end its instances")
 

@@ -37,13 +37,13 @@ type Log struct {
 	NewID  ports.IDs
 }
 
-// Deed is what is done.
+// Action is one action of staff.
 type Action struct {
 	Action, Subject, Reason string
 	Facts                   map[string]string // of the call, JSON in the log; do may add its result. May be nil
 }
 
-// settleWithin is how long a row of the audit log may take whose caller may have hung up.
+// outcomeTimeout is how long a row of the audit log may take whose caller may have hung up.
 const outcomeTimeout = 5 * time.Second
 
 // Do runs do between two rows of the audit log and returns its error; without the first row do is not run. An action
@@ -76,7 +76,7 @@ func detail(facts map[string]string) string {
 	return string(raw)
 }
 
-// settle records what came of a call, also when its caller has hung up.
+// recordOutcome records the outcome of a call, also when its caller has hung up.
 func (l Log) recordOutcome(ctx context.Context, row audit.Entry, facts map[string]string, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), outcomeTimeout)
 	defer cancel()

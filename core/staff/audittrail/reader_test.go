@@ -16,7 +16,7 @@ import (
 	"phonebill/core/id"
 )
 
-// book is an audit log that is read and written.
+// auditLog is an audit log that is read and written.
 type auditLog struct {
 	page  []audit.Entry
 	asked []audit.Filter

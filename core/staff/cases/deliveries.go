@@ -40,7 +40,7 @@ func (s *Deliveries) List(
 	return s.Bills.List(ctx, f)
 }
 
-// action is what a replay is called in the audit log.
+// actReplay is the action of a replay in the audit log.
 const actReplay = "DELIVERY_REPLAYED"
 
 // Replay makes a delivered or parked event due for delivery again, under its id and its sequence number. It fails with

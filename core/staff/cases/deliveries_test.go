@@ -53,7 +53,7 @@ type deliveriesWorld struct {
 	order    id.ID
 }
 
-// newWorld has one order, delivered.
+// newDeliveriesWorld has one order, delivered.
 func newDeliveriesWorld(t *testing.T) *deliveriesWorld {
 	t.Helper()
 	w := &deliveriesWorld{order: id.ID{15: 1}}

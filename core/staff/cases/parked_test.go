@@ -59,7 +59,7 @@ type parkedWorld struct {
 	order  product.Order
 }
 
-// newWorld has one order, parked.
+// newParkedWorld has one order, parked.
 func newParkedWorld(t *testing.T) *parkedWorld {
 	t.Helper()
 	w := &parkedWorld{now: noon}

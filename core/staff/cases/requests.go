@@ -26,7 +26,7 @@ type Requests struct {
 	Log       audittrail.Log
 }
 
-// What the audit log calls it.
+// Actions in the audit log.
 const (
 	actSearch = "REQUESTS_SEARCHED"
 	actCancel = "REQUEST_CANCELLED"
@@ -81,7 +81,7 @@ func (s *Requests) Find(ctx context.Context, by audittrail.By, trace string) (fo
 	return found, nil
 }
 
-// MostFound is how many requests of a kind are shown of one trace id.
+// MaxFound is the largest number of requests of a kind that are returned for one trace id.
 const MaxFound = 50
 
 // Cancel cancels a request where its customer could. It fails with NOT_FOUND for an unknown request, CONFLICT where the
