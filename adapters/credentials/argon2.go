@@ -19,7 +19,7 @@ import (
 	"phonebill/core/personal"
 )
 
-// Params are the cost of a hash; they stand in the hash.
+// HashParams are the cost of a hash; they are part of the hash.
 type HashParams struct {
 	MemoryKiB uint32
 	Passes    uint32

@@ -27,7 +27,7 @@ const (
 	codeSize = 10
 )
 
-// Codes implements ports.OneTimeCodes. It is safe for concurrent use.
+// OneTimeCodes implements ports.OneTimeCodes. It is safe for concurrent use.
 type OneTimeCodes struct{}
 
 var _ ports.OneTimeCodes = OneTimeCodes{}

@@ -8,7 +8,7 @@ import (
 	"phonebill/ports"
 )
 
-// Log implements ports.Notifier. It is safe for concurrent use.
+// Notifier implements ports.Notifier. It is safe for concurrent use.
 type Notifier struct{ log *slog.Logger }
 
 var _ ports.Notifier = (*Notifier)(nil)

@@ -262,7 +262,7 @@ func TestARowForgedWithoutTheKeyIsFound(t *testing.T) {
 	t.Parallel()
 	rows := chain(1, 3, 1)
 	end := audit.ChainAt(audit.Head{Writer: id.ID{1}, Seq: 3, Hash: rows[2].Hash})
-	forged := end.Next(id.ID{1}, audit.Entry{At: now, Actor: "nobody", Action: "KEYS_REPLACED"})
+	forged := end.Next(id.ID{1}, audit.Entry{At: now, Actor: "unknown1", Action: "KEYS_REPLACED"})
 	broken := audit.BrokenError{}
 	_, err := audit.Verify(append(slices.Clone(rows), forged), keys)
 	require.ErrorAs(t, err, &broken)
@@ -271,11 +271,11 @@ func TestARowForgedWithoutTheKeyIsFound(t *testing.T) {
 	_, err = audit.Verify(append(slices.Clone(rows), forged), keys)
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, 4, broken.Seq)
-	guessed := end.WithKey([]byte("a key")).Next(id.ID{1}, audit.Entry{At: now, Actor: "nobody"})
+	guessed := end.WithKey([]byte("a key")).Next(id.ID{1}, audit.Entry{At: now, Actor: "unknown1"})
 	_, err = audit.Verify(append(slices.Clone(rows), guessed), keys)
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, 4, broken.Seq)
-	other := end.WithKey(keys(id.ID{2})).Next(id.ID{1}, audit.Entry{At: now, Actor: "nobody"})
+	other := end.WithKey(keys(id.ID{2})).Next(id.ID{1}, audit.Entry{At: now, Actor: "unknown1"})
 	_, err = audit.Verify(append(slices.Clone(rows), other), keys)
 	require.ErrorAs(t, err, &broken, "a key is good for its own writer")
 }

@@ -35,7 +35,7 @@ func TestCheckRights(t *testing.T) {
 		"customer with a grant": {auth.User{Roles: []auth.Role{auth.Customer}, Grants: grant(auth.BillInquiry)}, ""},
 		"operator":              {auth.User{Roles: []auth.Role{auth.Operator}, Grants: grant(auth.UserAdmin)}, ""},
 		"both":                  {auth.User{Roles: []auth.Role{auth.Customer, auth.Admin}, Lines: []line.Number{one}}, ""},
-		"nobody":                {auth.User{}, "roles"},
+		"no roles":              {auth.User{}, "roles"},
 		"twice the same":        {auth.User{Roles: []auth.Role{auth.Customer, auth.Customer}}, "roles"},
 		"made up":               {auth.User{Roles: []auth.Role{"KING"}}, "roles"},
 		"staff with a line":     {auth.User{Roles: []auth.Role{auth.Operator}, Lines: []line.Number{one}}, "lines"},

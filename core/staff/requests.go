@@ -1,4 +1,4 @@
-// Package requests is how staff find the requests of customers: bill inquiries and plan changes, live and past ones.
+// Package staff holds the requests of customers as staff see them: bill inquiries and plan changes, live and past ones.
 package staff
 
 import (

@@ -69,7 +69,7 @@ func Accounts(t *testing.T, open func(t *testing.T) Registry) {
 			"id, other customer":    {auth.AccountFilter{UserID: "user02", CustomerID: "c-0"}, []auth.UserID{}},
 			"id, its line":          {auth.AccountFilter{UserID: "user02", Line: Line(2)}, []auth.UserID{"user02"}},
 			"id, other line":        {auth.AccountFilter{UserID: "user02", Line: Line(3)}, []auth.UserID{}},
-			"unknown id":            {auth.AccountFilter{UserID: "nobody"}, []auth.UserID{}},
+			"unknown id":            {auth.AccountFilter{UserID: "unknown1"}, []auth.UserID{}},
 			"customer":              {auth.AccountFilter{CustomerID: "c-1"}, []auth.UserID{"user02", "user03"}},
 			"customer and status":   {auth.AccountFilter{CustomerID: "c-1", Status: auth.Suspended}, []auth.UserID{"user03"}},
 			"line":                  {auth.AccountFilter{Line: Line(4)}, []auth.UserID{"user04"}},
@@ -234,7 +234,7 @@ func LoginRecords(t *testing.T, open func(t *testing.T) Registry) {
 			require.Equal(t, 7, total)
 			require.Equal(t, part, got)
 		}
-		got, total, err := r.Records.Page(t.Context(), "nobody", 1, 3)
+		got, total, err := r.Records.Page(t.Context(), "unknown1", 1, 3)
 		require.NoError(t, err)
 		require.Empty(t, got)
 		require.Zero(t, total)

@@ -92,7 +92,7 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		t.Parallel()
 		guesses := open(t)
 		other := auth.Subject{UserID: "kim12345"}
-		require.NoError(t, guesses.Clear(t.Context(), "nobody"))
+		require.NoError(t, guesses.Clear(t.Context(), "unknown1"))
 		for range policy.Failures {
 			for _, s := range []auth.Subject{hong(), tablet(), other} {
 				failed(t, guesses, s, start)

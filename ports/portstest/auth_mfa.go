@@ -161,7 +161,7 @@ func SecondFactors(t *testing.T, open func(t *testing.T) (ports.SecondFactors, p
 			require.NoError(t, err)
 			require.False(t, used)
 		}
-		used, err := factors.UseRecoveryCode(t.Context(), "nobody", codes[1], after(4))
+		used, err := factors.UseRecoveryCode(t.Context(), "unknown1", codes[1], after(4))
 		require.NoError(t, err)
 		require.False(t, used, "codes belong to one account")
 		used, err = factors.UseRecoveryCode(t.Context(), user, codes[1], after(4))

@@ -305,7 +305,7 @@ func claimAll[T any](t *testing.T, want int, claim func() ([]T, error), of func(
 func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 	t.Helper()
 	stranger := completed(90, Line(1))
-	stranger.UserID = "somebody"
+	stranger.UserID = "stranger"
 	late, early := completed(91, Line(1)), completed(92, Line(1)) // the first and last moment of 2 March in Seoul
 	late.RequestedAt = time.Date(2026, 3, 2, 14, 59, 59, 999999000, time.UTC)
 	early.RequestedAt = time.Date(2026, 3, 1, 15, 0, 0, 0, time.UTC)
@@ -333,7 +333,7 @@ func inquiryHistory(t *testing.T, inquiries ports.Inquiries) {
 		"all":         {all, []int{93, 91, 10, 8, 7, 6, 5, 4, 92, 94}, 10},
 		"one line":    {with(func(f *bill.HistoryFilter) { f.Lines = f.Lines[1:] }), []int{10, 8}, 2},
 		"no line":     {with(func(f *bill.HistoryFilter) { f.Lines = nil }), nil, 0},
-		"other user":  {with(func(f *bill.HistoryFilter) { f.UserID = auth.UserID("somebody") }), []int{90}, 1},
+		"other user":  {with(func(f *bill.HistoryFilter) { f.UserID = auth.UserID("stranger") }), []int{90}, 1},
 		"one day":     {with(func(f *bill.HistoryFilter) { f.From, f.To = day, day }), []int{91, 10, 8, 7, 6, 5, 4, 92}, 8},
 		"from":        {with(func(f *bill.HistoryFilter) { f.From = day }), []int{93, 91, 10, 8, 7, 6, 5, 4, 92}, 9},
 		"to":          {with(func(f *bill.HistoryFilter) { f.To = day }), []int{91, 10, 8, 7, 6, 5, 4, 92, 94}, 9},

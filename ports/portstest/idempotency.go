@@ -50,7 +50,7 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 		require.Equal(t, unlike(first), claim(again, long, id.ID{}))
 		require.Equal(t, use("k-2", 2), claim(use("k-2", 2), long, id.ID{}), "another key")
 		other := again
-		other.User = "somebody"
+		other.User = "stranger"
 		require.Equal(t, other, claim(other, long, id.ID{}), "another user")
 		require.Equal(t, unlike(first), claim(again, long, numbered(7)), "not instead of another request")
 		require.Equal(t, again, claim(again, long, numbered(1)), "instead of the first")
@@ -71,7 +71,7 @@ func IdempotencyKeys(t *testing.T, open func(t *testing.T) ports.IdempotencyKeys
 		require.NoError(t, keys.Release(t.Context(), other))
 		require.Equal(t, first, claim(other), "it stands for another request")
 		stranger := first
-		stranger.User = "somebody"
+		stranger.User = "stranger"
 		require.NoError(t, keys.Release(t.Context(), stranger))
 		require.Equal(t, first, claim(other), "it is another user's")
 		require.NoError(t, keys.Release(t.Context(), first))

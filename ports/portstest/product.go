@@ -254,7 +254,7 @@ func orderHistory(t *testing.T, orders ports.Orders) {
 	add(6, Line(1), at(after(5))) // asked at the same moment: the later id is shown first
 	add(7, Line(2), same)
 	add(8, Line(3), same)
-	add(9, Line(1), func(o *product.Order) { o.UserID = "somebody" })
+	add(9, Line(1), func(o *product.Order) { o.UserID = "stranger" })
 	add(10, Line(1), at(late))
 	add(11, Line(1), at(early))
 	add(12, Line(1), at(late.Add(time.Microsecond)))
@@ -270,7 +270,7 @@ func orderHistory(t *testing.T, orders ports.Orders) {
 		"all":        {all, []int{12, 10, 7, 6, 5, 4, 11, 13}, 8},
 		"one line":   {with(func(f *product.HistoryFilter) { f.Lines = f.Lines[1:] }), []int{7}, 1},
 		"no line":    {with(func(f *product.HistoryFilter) { f.Lines = nil }), nil, 0},
-		"other user": {with(func(f *product.HistoryFilter) { f.UserID = "somebody" }), []int{9}, 1},
+		"other user": {with(func(f *product.HistoryFilter) { f.UserID = "stranger" }), []int{9}, 1},
 		"one day":    {with(func(f *product.HistoryFilter) { f.From, f.To = day, day }), []int{10, 7, 6, 5, 4, 11}, 6},
 		"from":       {with(func(f *product.HistoryFilter) { f.From = day }), []int{12, 10, 7, 6, 5, 4, 11}, 7},
 		"to":         {with(func(f *product.HistoryFilter) { f.To = day }), []int{10, 7, 6, 5, 4, 11, 13}, 7},

@@ -142,7 +142,7 @@ func TestVerifyFindsWhatWasChangedOrCutOff(t *testing.T) {
 	write(t, auditTrail, 1, 2)
 	_, err := s.Step(t.Context())
 	require.NoError(t, err)
-	auditTrail.lie = func(r *audit.Row) bool { r.Actor = "nobody"; return true }
+	auditTrail.lie = func(r *audit.Row) bool { r.Actor = "unknown1"; return true }
 	_, err = s.Verify(t.Context(), audit.Anchor{})
 	require.ErrorAs(t, err, new(audit.BrokenError))
 	auditTrail.lie = func(r *audit.Row) bool { return r.Writer != id.ID{2} }

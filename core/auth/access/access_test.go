@@ -246,9 +246,9 @@ func TestAccountAndPermissions(t *testing.T) {
 	held, err := s.Permissions(t.Context(), "hong")
 	require.NoError(t, err)
 	require.Equal(t, []auth.Permission{auth.BillInquiry}, held)
-	_, err = s.Permissions(t.Context(), "nobody")
+	_, err = s.Permissions(t.Context(), "unknown1")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
-	_, _, err = s.Account(t.Context(), "nobody")
+	_, _, err = s.Account(t.Context(), "unknown1")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 	g.broken = errBackend
 	_, _, err = s.Account(t.Context(), "hong")

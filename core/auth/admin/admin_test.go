@@ -439,7 +439,7 @@ func TestUnlock(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, total)
 	require.Equal(t, auth.EventUnlocked, events[0].Type)
-	_, err = w.Unlock(t.Context(), operator, "nobody", why)
+	_, err = w.Unlock(t.Context(), operator, "unknown1", why)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 
@@ -460,11 +460,11 @@ func TestEndSessions(t *testing.T) {
 	require.Equal(t, 2, n)
 	require.Len(t, w.push.Pushed(), 2)
 	require.Equal(t, auth.EventSessionEnded, w.history.Events()[0].Type)
-	_, err = w.EndSessions(t.Context(), boss, "nobody", why)
+	_, err = w.EndSessions(t.Context(), boss, "unknown1", why)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
-	_, err = w.ListSessions(t.Context(), boss, "nobody")
+	_, err = w.ListSessions(t.Context(), boss, "unknown1")
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
-	_, _, err = w.LoginHistory(t.Context(), boss, "nobody", 1, 1)
+	_, _, err = w.LoginHistory(t.Context(), boss, "unknown1", 1, 1)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 

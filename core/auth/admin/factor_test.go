@@ -46,7 +46,7 @@ func TestALostFactorIsReplacedForStaffAndRemovedForCustomers(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	_, err = w.ResetFactor(t.Context(), boss, "boss", why)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict), "not the caller's own")
-	_, err = w.ResetFactor(t.Context(), boss, "nobody", why)
+	_, err = w.ResetFactor(t.Context(), boss, "unknown1", why)
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 }
 

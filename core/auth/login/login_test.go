@@ -244,7 +244,7 @@ func TestAutoLoginIsRecordedAndLivesLonger(t *testing.T) {
 
 func TestWrongFiveTimesLocksAndTheCounterSurvives(t *testing.T) {
 	t.Parallel()
-	for _, user := range []auth.UserID{"hong", "nobody"} {
+	for _, user := range []auth.UserID{"hong", "unknown1"} {
 		t.Run(string(user), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

@@ -24,7 +24,7 @@ func (c slowCredentials) Check(ctx context.Context, account auth.User, password 
 	return c.Credentials.Check(ctx, account, password)
 }
 
-// TestFewLoginsWorkAtATime: the others wait their turn, and are told to come again before their time is over; that is
+// TestFewLoginsWorkAtATime: the others wait their turn, and get a Retry-After before their time is over; that is
 // no guess.
 func TestFewLoginsWorkAtATime(t *testing.T) {
 	t.Parallel()

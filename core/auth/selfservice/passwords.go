@@ -14,7 +14,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service changes passwords. All fields are required; it is safe for concurrent use.
+// Passwords changes passwords. All fields are required; it is safe for concurrent use.
 type Passwords struct {
 	Users       ports.Users
 	Guesses     *verify.Limiter

@@ -198,7 +198,7 @@ func TestTroubleChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, w.change(t, "old-secret", "brand-new-secret"), fault.New(fault.PermissionDenied))
 	_, err = w.Change(t.Context(), selfservice.PasswordRequest{
-		UserID: "nobody-1", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
+		UserID: "unknown-1", Current: personal.NewSecret("old-secret"), New: personal.NewSecret("brand-new-secret"),
 		From: client,
 	})
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))

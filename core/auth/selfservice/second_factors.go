@@ -13,7 +13,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service keeps second factors. All fields are required; it is safe for concurrent use.
+// SecondFactors enrols, resets and removes second factors. All fields are required; it is safe for concurrent use.
 type SecondFactors struct {
 	Users   ports.Users
 	Factors ports.SecondFactors

@@ -11,7 +11,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service lists and ends sessions. All fields are required; it is safe for concurrent use.
+// Sessions lists and ends sessions. All fields are required; it is safe for concurrent use.
 type Sessions struct {
 	Sessions ports.Sessions
 	History  ports.LoginHistory

@@ -34,7 +34,7 @@ type HashQueue struct {
 	ahead  int // turns in a row that known devices got while others waited
 }
 
-// New makes a queue for that many hashes at a time.
+// NewHashQueue returns a queue for that many hashes at a time.
 func NewHashQueue(most int) *HashQueue { return &HashQueue{free: most} }
 
 // HashRequest is a request that waits.

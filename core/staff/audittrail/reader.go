@@ -9,7 +9,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service reads. All fields are required; it is safe for concurrent use.
+// Reader reads the audit log. All fields are required; it is safe for concurrent use.
 type Reader struct {
 	Pages ports.AuditPages
 	Log   Log

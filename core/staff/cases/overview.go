@@ -16,7 +16,7 @@ import (
 // instanceTimeout is how long one instance may take to respond. All are asked at once, so it bounds the whole call.
 const instanceTimeout = time.Second
 
-// Service asks the instances.
+// Overview reads the status of all instances.
 type Overview struct {
 	Instances ports.Instances
 	Report    ports.Report // receives the reason when an instance could not be reached

@@ -18,7 +18,7 @@ import (
 	"phonebill/ports"
 )
 
-// Service shows requests. All fields are required; it is safe for concurrent use.
+// Requests lists requests and cancels one. All fields are required; it is safe for concurrent use.
 type Requests struct {
 	Inquiries ports.Requests
 	Changes   ports.Requests
@@ -109,7 +109,7 @@ func (s *Requests) service(k staff.Kind) ports.Requests {
 	return s.Changes
 }
 
-// Own is a service's own requests: its list, and its verb that takes one back.
+// OwnRequests are a service's own requests: its list, and its verb that cancels one.
 type OwnRequests struct {
 	ports.RequestList
 	TakeBack func(ctx context.Context, request id.ID) error

@@ -56,7 +56,7 @@ func TestTheKnowingServiceReturnsTheTimeline(t *testing.T) {
 	}{
 		"an inquiry": {bills: memory.Timelines{ownLine: {Kind: timeline.Bill}}, want: combined(timeline.Bill)},
 		"a change":   {changes: memory.Timelines{ownLine: {Kind: timeline.Change}}, want: combined(timeline.Change)},
-		"nobody's":   {code: fault.ResourceNotFound},
+		"unknown":    {code: fault.ResourceNotFound},
 	} {
 		l := &timelineLog{}
 		got, err := openTimelines(l, &c.bills, &c.changes).Timeline(t.Context(), operator, ownLine)
