@@ -11,7 +11,7 @@ import (
 var ErrRefused = errors.New("the instance refuses the internal token")
 
 // ErrBadAnswer is in the chain of an error of Instances when the response is not that of an instance of the service.
-var ErrBadAnswer = errors.New("the answer is not that of an instance of the service")
+var ErrBadAnswer = errors.New("the response is not that of an instance of the service")
 
 // Instances are the configured processes of the services, running or not.
 type Instances interface {

@@ -125,11 +125,11 @@ func (b *breaker) ready(n int) int {
 // guard makes the attempt, or none while the breaker does not allow it.
 func (b *breaker) guard(attempt func() (a delivery.Attempt, ignore bool)) delivery.Attempt {
 	if b.paused() {
-		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server asked to be left alone for a while"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server asked for a pause"}
 	}
 	done, err := b.two.Allow()
 	if err != nil {
-		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the MVNO AP server is left alone for a while"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the circuit breaker of the MVNO AP server is open"}
 	}
 	a, ignore := attempt()
 	switch {

@@ -114,7 +114,7 @@ func TestTheBreakerOpensForADeadReceiver(t *testing.T) {
 		require.InDelta(t, 2, c.state(t), 0)
 		require.Zero(t, c.bills.Ready(32))
 		require.Zero(t, c.changes.Ready(32))
-		require.Equal(t, delivery.NotAttempted, c.bill(t.Context(), t), "also who claimed before")
+		require.Equal(t, delivery.NotAttempted, c.bill(t.Context(), t), "also an earlier claim")
 		require.EqualValues(t, 5, ap.asked.Load())
 
 		time.Sleep(30*time.Second + time.Millisecond)

@@ -117,7 +117,7 @@ func (p publisher[T]) Publish(ctx context.Context, item delivery.Item[T]) delive
 	ctx, cancel := context.WithTimeout(caller, p.client.timeout)
 	defer cancel()
 	if !p.client.limiter.turn(ctx) {
-		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "its turn does not come soon enough"}
+		return delivery.Attempt{Outcome: delivery.NotAttempted, Note: "the rate limit allows no attempt soon enough"}
 	}
 	body, err := json.Marshal(p.payload(item))
 	if err != nil {

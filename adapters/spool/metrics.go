@@ -39,9 +39,9 @@ func (s *Inquiries) Metrics(now ports.Clock) []prometheus.Collector {
 	}
 	return []prometheus.Collector{
 		gauge("rows", "Rows of bill history that wait for the bill database with this instance, "+
-			"those taken over from others included.",
+			"those taken over from other processes included.",
 			func(s State) float64 { return float64(s.Rows) }),
-		gauge("bytes", "Bytes that the spool of bill history takes on disk, folders that others have left included.",
+		gauge("bytes", "Bytes that the spool of bill history takes on disk, folders of ended processes included.",
 			func(s State) float64 { return float64(s.Bytes) }),
 		gauge("oldest_seconds", "Age of the oldest row of bill history that waits; 0 = none.", func(s State) float64 {
 			if s.Oldest.IsZero() {

@@ -71,7 +71,7 @@ func (s *Inquiries) putAside(ctx context.Context, e entry, cause error) error {
 	}
 	inquiry := e.inquiry.ID.String()
 	s.raise(ctx, alert.HistoryRefused, "inquiry "+inquiry+" was put aside")
-	s.deps.Log.ErrorContext(ctx, "the bill database does not take a row of the spool", "requestId", inquiry, "error",
+	s.deps.Log.ErrorContext(ctx, "the bill database refuses a row of the spool", "requestId", inquiry, "error",
 		cause.Error())
 	return nil
 }

@@ -181,7 +181,7 @@ func TestWithTheStoreDownHistoryWaitsAndIsStoredInOrder(t *testing.T) {
 		require.NoError(t, w.Add(t.Context(), q))
 		want = append(want, q.ID)
 	}
-	require.Equal(t, 1, w.store.adds, "who knows that it is away does not ask")
+	require.Equal(t, 1, w.store.adds, "a store known to be down is not asked")
 	got, err := w.Get(t.Context(), want[7])
 	require.NoError(t, err)
 	require.Equal(t, want[7], got.ID)

@@ -161,7 +161,7 @@ func TestUnreadableFoldersAreReported(t *testing.T) {
 	require.NoError(t, other.Close())
 	w.store.set(false, false)
 	n, err := w.Replay(t.Context())
-	require.NoError(t, err, "ours come first")
+	require.NoError(t, err, "own rows come first")
 	require.Equal(t, 1, n)
 	for range 2 {
 		_, err = w.Replay(t.Context())

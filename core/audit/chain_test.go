@@ -318,7 +318,7 @@ func TestRowsOfTheReleaseBeforeAreClosed(t *testing.T) {
 	require.ErrorAs(t, err, &broken)
 	require.Equal(t, 4, broken.Seq)
 	_, err = verify(slices.Concat(all, chain(3, 1, 9))...)
-	require.ErrorAs(t, err, &broken, "nor does a writer come who was not there")
+	require.ErrorAs(t, err, &broken, "no new writer appears")
 	_, err = verify(slices.Concat(all, chain(3, 1, 1))...)
 	require.NoError(t, err)
 

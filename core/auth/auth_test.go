@@ -228,7 +228,7 @@ func TestARightsChangeRaisesTheEpochAndEveryChangeTheVersion(t *testing.T) {
 		epoch  int
 	}{
 		"name": {func(u *auth.User) { u.CustomerID, u.Version, u.Epoch = "C1", 99, 99 }, 3},
-		"who granted": {func(u *auth.User) {
+		"another granter": {func(u *auth.User) {
 			u.Grants = []auth.Grant{{Permission: auth.BillInquiry, ExpiresAt: now, GrantedBy: "x"}}
 		}, 3},
 		"status":   {func(u *auth.User) { u.Status = auth.Suspended }, 4},

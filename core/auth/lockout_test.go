@@ -95,7 +95,7 @@ func TestALostGuessCountsAsFailed(t *testing.T) {
 	_, g := p.Take(a, lapsed.Add(p.Judging))
 	require.Equal(t, auth.GuessRefused, g.Verdict, "the fifth was lost too: that locks")
 	_, g = p.Take(a, a.PendingUntil.Add(p.LockFor))
-	require.Equal(t, auth.Guess{Verdict: auth.GuessAllowed, Round: 2}, g, "and the lock ends as any other")
+	require.Equal(t, auth.Guess{Verdict: auth.GuessAllowed, Round: 2}, g, "the lock ends as any other")
 	_, last = p.Fail(a, other, now)
 	require.True(t, last)
 }

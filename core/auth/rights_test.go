@@ -95,7 +95,7 @@ func TestMayChange(t *testing.T) {
 		"admin promotes with a factor":            {"boss", admins, operator, promoted(operator), ""},
 		"admin promotes without one":              {"boss", admins, customer, promoted(customer), fault.StateConflict},
 		"staff without a factor may be suspended": {"boss", admins, bare(operator), suspended(bare(operator)), ""},
-		"and not activated": {"boss", admins, suspended(bare(operator)), bare(operator),
+		"not activated": {"boss", admins, suspended(bare(operator)), bare(operator),
 			fault.StateConflict},
 		"operator promotes":               {"ops", operators, customer, promoted(customer), fault.PermissionDenied},
 		"operator demotes staff":          {"other", operators, operator, customer, fault.PermissionDenied},

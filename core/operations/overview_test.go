@@ -43,11 +43,12 @@ func TestLedger(t *testing.T) {
 		"no instance has a budget": {[]operations.Answer{from("a", operations.Status{})}, 0, false},
 		"one":                      {[]operations.Answer{from("a", status(7, true))}, 7, true},
 		"the first of equals":      {[]operations.Answer{from("a", status(7, true)), from("b", status(8, true))}, 7, true},
-		"who has no budget": {[]operations.Answer{from("a", operations.Status{}), from("b", status(8, true))}, 8,
+		"without a budget": {[]operations.Answer{from("a", operations.Status{}), from("b", status(8, true))}, 8,
 			true},
-		"who can ask knows better": {[]operations.Answer{from("a", status(7, false)), from("b", status(8, true))}, 8, true},
-		"none can ask":             {[]operations.Answer{from("a", status(7, false)), from("b", status(8, false))}, 7, false},
-		"who is silent is no use": {[]operations.Answer{
+		"an instance with the ledger counts more": {[]operations.Answer{from("a", status(7, false)),
+			from("b", status(8, true))}, 8, true},
+		"none can ask": {[]operations.Answer{from("a", status(7, false)), from("b", status(8, false))}, 7, false},
+		"a silent instance does not count": {[]operations.Answer{
 			{Status: status(9, true), Trouble: operations.TooSlow}, from("b", status(8, false)),
 		}, 8, false},
 	} {

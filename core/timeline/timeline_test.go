@@ -118,7 +118,7 @@ func TestTheSourceOfTheResultIsInTheTimeline(t *testing.T) {
 	s := inquiry(completed(freshness.FromKOS))
 	s.Gaps = []timeline.Gap{timeline.CallsUnavailable}
 	require.NotContains(t, event(t, s.Timeline(), timeline.FromKOS).Text, "함께",
-		"who cannot read the log does not say what is not in it")
+		"without the log nothing is said about it")
 }
 
 func TestInquiriesThatDoNotSucceed(t *testing.T) {

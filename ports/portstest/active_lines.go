@@ -50,7 +50,7 @@ func ActiveLines(t *testing.T, open func(t *testing.T) ports.ActiveLines) {
 		require.ElementsMatch(t, []line.Number{Line(4), Line(3)}, first)
 		require.Len(t, due(t, a, freshness.Customers, after(10), after(0), 9), 3)
 	})
-	t.Run("who was not here of late is left out, and forgotten", func(t *testing.T) {
+	t.Run("inactive lines are left out, and deleted", func(t *testing.T) {
 		t.Parallel()
 		a := open(t)
 		see(t, a, after(0), after(0), Line(1), Line(2), Line(3))

@@ -85,7 +85,7 @@ func Audit(t *testing.T, open func(t *testing.T) AuditFixture) {
 		require.Len(t, heads, 1)
 		require.Equal(t, 40, heads[0].Seq)
 	})
-	t.Run("who reads may stop", func(t *testing.T) {
+	t.Run("reading may stop", func(t *testing.T) {
 		t.Parallel()
 		fixture, enough, seen := open(t), errors.New("enough"), 0
 		heads, err := fixture.Trail.Heads(t.Context())

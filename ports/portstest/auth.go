@@ -102,7 +102,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		got.Roles = want.Roles
 		require.Equal(t, want, got)
 	})
-	t.Run("of two administrators who step down at once one stays", func(t *testing.T) {
+	t.Run("of two administrators stepping down at once one stays", func(t *testing.T) {
 		t.Parallel()
 		const tries = 10
 		users := open(t)
@@ -243,7 +243,7 @@ func Users(t *testing.T, open func(t *testing.T) ports.Users) {
 		_, err = users.ByID(t.Context(), "unknown1")
 		requireFault(t, fault.UserNotFound, err)
 	})
-	t.Run("what was answered is the caller's own", func(t *testing.T) {
+	t.Run("a returned account is the caller's own copy", func(t *testing.T) {
 		t.Parallel()
 		users, user := open(t), Owner()
 		require.NoError(t, users.Create(t.Context(), user))

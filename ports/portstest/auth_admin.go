@@ -416,7 +416,7 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 		_, _, err = r.Transfers.Confirm(t.Context(), held.ID, agree)
 		require.Equal(t, "LINE_RELEASED", fault.From(err).Details()["reason"])
 	})
-	t.Run("of many who want one line at once one gets it", func(t *testing.T) {
+	t.Run("of many at once one gets the line", func(t *testing.T) {
 		t.Parallel()
 		r := open(t)
 		const many = 8
@@ -465,7 +465,7 @@ func LineTransfers(t *testing.T, open func(t *testing.T) Registry) {
 // ExactSearches is the suite of ports.ExactSearches.
 func ExactSearches(t *testing.T, open func(t *testing.T) ports.ExactSearches) {
 	t.Helper()
-	t.Run("so many within the time, per person", func(t *testing.T) {
+	t.Run("a limited number within the time, per person", func(t *testing.T) {
 		t.Parallel()
 		s := open(t)
 		take := func(person string, at int) (bool, time.Duration) {

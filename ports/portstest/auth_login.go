@@ -47,7 +47,7 @@ func requireAttempts(t *testing.T, guesses ports.Guesses, s auth.Subject, want a
 func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 	t.Helper()
 	policy := auth.DefaultLockout()
-	t.Run("any walk goes as the policy says", func(t *testing.T) {
+	t.Run("any sequence follows the policy", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		for seed := range uint64(8) {
@@ -143,7 +143,7 @@ func Guesses(t *testing.T, open func(t *testing.T) ports.Guesses) {
 		})
 		requireAttempts(t, guesses, hong(), auth.Attempts{})
 	})
-	t.Run("who waits too long, or hangs up, is asked to come again and has made no guess", func(t *testing.T) {
+	t.Run("a caller that waits too long, or hangs up, has made no guess", func(t *testing.T) {
 		t.Parallel()
 		guesses := open(t)
 		for range policy.Failures {

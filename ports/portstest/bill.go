@@ -156,7 +156,7 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 		q.Line = Line(2)
 		requireFault(t, fault.StateConflict, inquiries.Add(t.Context(), q))
 	})
-	t.Run("a final answer that is added takes the place of an unfinished row", func(t *testing.T) {
+	t.Run("a final inquiry that is added replaces an unfinished row", func(t *testing.T) {
 		t.Parallel()
 		inquiries, q := open(t), inquiry(1, Line(1))
 		require.NoError(t, inquiries.Add(t.Context(), q))
@@ -226,7 +226,7 @@ func Inquiries(t *testing.T, open func(t *testing.T) ports.Inquiries) {
 			require.NoError(t, err)
 			return rows
 		}
-		require.Empty(t, claim(after(60)), "leased to who added it")
+		require.Empty(t, claim(after(60)), "leased to its creator")
 		first := claim(after(61))
 		require.Len(t, first, 1)
 		want := inquiry(1, Line(1))

@@ -50,7 +50,7 @@ func RaisedEpochs(t *testing.T, open func(t *testing.T) (ports.Epochs, ports.Rai
 		received, _ = ask(t, feed, time.Time{})
 		require.Len(t, received, 2, "a later caller gets all")
 	})
-	t.Run("who asks again and again misses nothing", func(t *testing.T) {
+	t.Run("repeated calls miss nothing", func(t *testing.T) {
 		t.Parallel()
 		epochs, feed, vault := open(t)
 		const raisers, each = 4, 25

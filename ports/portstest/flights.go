@@ -120,7 +120,7 @@ func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pa
 		require.NoError(t, other.Land(t.Context(), subject, own.Token, freshness.Landing{}))
 		require.Zero(t, begin(t, one, subject, lease).Failures, "an answer ends the row")
 	})
-	t.Run("who has no turn changes nothing", func(t *testing.T) {
+	t.Run("a caller without the flight changes nothing", func(t *testing.T) {
 		t.Parallel()
 		one, other, _ := open(t)
 		own := begin(t, one, subject, lease)

@@ -47,7 +47,7 @@ func Notices(t *testing.T, open func(t *testing.T) (ports.Notices, ports.Orders)
 		last := claim(200, 10)
 		require.Equal(t, []product.Notice{{Order: done, Lease: after(210)}}, last)
 		require.Empty(t, claim(209, 10), "leased")
-		require.Len(t, claim(210, 10), 3, "who claimed them has died")
+		require.Len(t, claim(210, 10), 3, "their worker has died")
 	})
 	t.Run("notified once, and a late worker changes nothing", func(t *testing.T) {
 		t.Parallel()

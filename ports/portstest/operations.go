@@ -76,17 +76,17 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 		require.NoError(t, err)
 		require.Equal(t, operations.Status{Service: status.Service}, got)
 	})
-	t.Run("who refuses us", func(t *testing.T) {
+	t.Run("refusing", func(t *testing.T) {
 		t.Parallel()
 		_, err := ask(RefusingInstance)
 		require.ErrorIs(t, err, ports.ErrRefused)
 	})
-	t.Run("who is something else", func(t *testing.T) {
+	t.Run("another program", func(t *testing.T) {
 		t.Parallel()
 		_, err := ask(StrangeInstance)
 		require.ErrorIs(t, err, ports.ErrBadAnswer)
 	})
-	t.Run("who is dead, or not configured", func(t *testing.T) {
+	t.Run("down, or not configured", func(t *testing.T) {
 		t.Parallel()
 		for _, i := range []operations.Instance{configured[DeadInstance], {Service: status.Service, Name: "nothing:1"}} {
 			_, err := all.Status(t.Context(), i)
@@ -96,7 +96,7 @@ func Instances(t *testing.T, open func(t *testing.T, well operations.Status) por
 			require.NotErrorIs(t, err, context.DeadlineExceeded)
 		}
 	})
-	t.Run("who hangs is left when the caller's time is over", func(t *testing.T) {
+	t.Run("a hanging instance costs the caller's timeout", func(t *testing.T) {
 		t.Parallel()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()

@@ -166,7 +166,7 @@ func Orders(t *testing.T, open func(t *testing.T) ports.Orders) {
 			require.NoError(t, err)
 			return rows
 		}
-		require.Empty(t, claim(after(60)), "leased to who added it")
+		require.Empty(t, claim(after(60)), "leased to its creator")
 		first := claim(after(61))
 		require.Len(t, first, 1)
 		want := order(1, Line(1))

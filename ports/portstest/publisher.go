@@ -22,7 +22,7 @@ func Publisher(t *testing.T, open func(t *testing.T) (p ports.Publisher[ports.Ch
 			ID: numbered(n), Sequence: 1, CreatedAt: o.ProcessedAt, Body: ports.ChangeResult{Order: o},
 		}
 	}
-	t.Run("a receiver that is well gets everything", func(t *testing.T) {
+	t.Run("a working receiver gets everything", func(t *testing.T) {
 		t.Parallel()
 		p, received := open(t)
 		require.Equal(t, 32, p.Ready(32))

@@ -79,7 +79,7 @@ func TestDoGivesUpAfterTheTimeout(t *testing.T) {
 		tried := false
 		ok, _ := q.Do(ctx, 1, time.Second, time.Second, func() (bool, error) { tried = true; return false, nil })
 		require.False(t, ok)
-		require.True(t, tried, "who is first tries once")
+		require.True(t, tried, "the first one tries once")
 		_, err := q.Do(t.Context(), 1, time.Second, time.Second, func() (bool, error) { return false, errors.New("trouble") })
 		require.Error(t, err)
 		require.Empty(t, q.lines)

@@ -136,7 +136,7 @@ func (l *Log) read(have func([]byte, uint64) error) (found Report, err error) {
 	for _, name := range names {
 		number, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(name), suffix), 16, 64)
 		if err != nil {
-			return found, fmt.Errorf("segments: %s is none of ours", name)
+			return found, fmt.Errorf("segments: %s is not a file of the log", name)
 		}
 		content, err := os.ReadFile(name)
 		if err != nil {

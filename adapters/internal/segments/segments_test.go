@@ -259,7 +259,7 @@ func TestTroubleOfTheDisk(t *testing.T) {
 		dir = t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
 		_, _, err = segments.Open(dir, small, nil)
-		require.Error(t, err, "what is not ours is not touched")
+		require.Error(t, err, "other files are not touched")
 	}
 
 	dir = t.TempDir()

@@ -328,8 +328,8 @@ func TestAChainContinuesFromItsCheckpoint(t *testing.T) {
 	require.Equal(t, []int{4, 2, 4}, []int{r.Rows, r.Unkeyed, r.Checkpoints})
 }
 
-// TestASelfMadeRowIsNotClosed: who removes the checkpoint that closed the rows without a key, and writes such a row,
-// gets no new one that states it, whatever time the row names and whether older checkpoints are left.
+// TestASelfMadeRowIsNotClosed: an attacker that removes the checkpoint that closed the rows without a key, and writes
+// such a row, gets no new one that states it, whatever time the row names and whether older checkpoints are left.
 func TestASelfMadeRowIsNotClosed(t *testing.T) {
 	t.Parallel()
 	began := time.Unix(1_800_000_000, 0)

@@ -103,7 +103,7 @@ func (w *world) revoke() {
 	w.Revoked.Push(context.Background(), auth.Revocation{SessionID: sid, At: w.now})
 }
 
-// duty makes the token one of an owner who has to change the password first.
+// duty makes the token one of an owner that must change the password first.
 func duty(w *world) {
 	token, err := w.tokens.Issue(context.Background(), auth.Principal{
 		UserID: "hong", SessionID: sid, Permissions: []auth.Permission{auth.BillInquiry}, Epoch: 3,
@@ -182,7 +182,7 @@ func TestAdmit(t *testing.T) {
 			}
 			require.ErrorIs(t, err, fault.New(c.want))
 			if c.want == fault.PermissionDenied {
-				require.Equal(t, auth.UserID("hong"), p.UserID, "the log says who was denied")
+				require.Equal(t, auth.UserID("hong"), p.UserID, "the log names the denied caller")
 				return
 			}
 			require.Zero(t, p, "a refusal names no caller")

@@ -318,7 +318,7 @@ func TestAChangeIsEffectiveAtOnce(t *testing.T) {
 	require.Equal(t, lines, a.Lines)
 	require.Equal(t, []auth.Revocation{{UserID: "hong", Epoch: 2, At: now}, {SessionID: sid, At: now}},
 		w.push.Pushed()[1:],
-		"and an account that is not active has no session")
+		"an account that is not active has no session")
 	detail := w.trail.Entries()[len(w.rows())-1].Detail
 	require.Contains(t, detail, `"after":{"lines":[{"line":"010-****-4321","index":"index-4321"}],`+
 		`"permissions":["BILL_INQUIRY","PRODUCT_CHANGE"],`+
@@ -381,7 +381,7 @@ func TestStaffAreNeverActiveWithoutASecondFactor(t *testing.T) {
 	require.Equal(t, auth.Active, made.Status)
 	require.Contains(t, made.Enrolment.URI.Reveal(), "otpauth://totp/newop")
 	require.Len(t, made.Enrolment.RecoveryCodes, auth.RecoveryCodes)
-	require.Equal(t, []auth.Duty{auth.ChangePassword, auth.EnrolFactor}, made.Duties(), "who made it knows both")
+	require.Equal(t, []auth.Duty{auth.ChangePassword, auth.EnrolFactor}, made.Duties(), "the creator knows both")
 	require.Equal(t, "cli:root", w.trail.Entries()[0].Actor)
 
 	w.factors.broken = true

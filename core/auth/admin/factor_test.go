@@ -26,7 +26,7 @@ func TestALostFactorIsReplacedForStaffAndRemovedForCustomers(t *testing.T) {
 	require.Equal(t, e.Secret, held.Secret)
 	reset, err := w.users.ByID(t.Context(), "boss")
 	require.NoError(t, err)
-	require.Equal(t, []auth.Duty{auth.EnrolFactor}, reset.Duties(), "who reset it knows the secret")
+	require.Equal(t, []auth.Duty{auth.EnrolFactor}, reset.Duties(), "the person who reset it knows the secret")
 
 	w.begin(t, 7)
 	require.NoError(t, w.factors.Begin(t.Context(), "hong", auth.TOTP{Secret: personal.NewSecret("S")}))

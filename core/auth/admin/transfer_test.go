@@ -151,13 +151,13 @@ func TestATransferIsGuardedAsAnyChange(t *testing.T) {
 		want   fault.Code
 		reason string
 	}{
-		"no staff":              {customer, "kim", 0, fault.PermissionDenied, ""},
-		"to the own account":    {operator, "ops", 0, fault.StateConflict, "OWN_ACCOUNT"},
-		"to staff, by operator": {operator, "clerk", 0, fault.PermissionDenied, ""},
-		"to staff, by admin":    {boss, "clerk", 0, "", ""},
-		"to who has no lines":   {boss, "second", 0, fault.ValidationError, ""},
-		"too late":              {boss, "kim", auth.TransferLifetime, fault.StateConflict, "EXPIRED"},
-		"in time":               {operator, "kim", auth.TransferLifetime - time.Second, "", ""},
+		"no staff":                    {customer, "kim", 0, fault.PermissionDenied, ""},
+		"to the own account":          {operator, "ops", 0, fault.StateConflict, "OWN_ACCOUNT"},
+		"to staff, by operator":       {operator, "clerk", 0, fault.PermissionDenied, ""},
+		"to staff, by admin":          {boss, "clerk", 0, "", ""},
+		"to an account without lines": {boss, "second", 0, fault.ValidationError, ""},
+		"too late":                    {boss, "kim", auth.TransferLifetime, fault.StateConflict, "EXPIRED"},
+		"in time":                     {operator, "kim", auth.TransferLifetime - time.Second, "", ""},
 	} {
 		w := newWorld(t)
 		w.member(t, "kim", []auth.Role{auth.Customer})
@@ -209,7 +209,7 @@ func TestEachNamedLineTakesAnExactSearch(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.UserNotFound))
 	for n, user := range []auth.UserID{"choi", "jung", "yoon", "jang"} {
 		free := number(t, "0107777100"+string(rune('0'+n)))
-		require.NoError(t, create(w, cli, user, free), "who has the command line has the database")
+		require.NoError(t, create(w, cli, user, free), "the command line has access to the database")
 	}
 
 	w = newWorld(t)

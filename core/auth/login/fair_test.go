@@ -58,7 +58,7 @@ func TestAStrangerCannotLockOutAKnownDevice(t *testing.T) {
 	_, err = w.try(t, "hong", "right-password")
 	require.ErrorIs(t, err, fault.New(fault.Locked), "a new device has to wait")
 	_, err = w.from(t, "hong", "right-password", kims.Device.Value, personal.NewSecret("forged"))
-	require.ErrorIs(t, err, fault.New(fault.Locked), "nor do another user's cookies help")
+	require.ErrorIs(t, err, fault.New(fault.Locked), "another user's cookies do not help")
 	again, err := w.from(t, "hong", "right-password", kims.Device.Value, first.Device.Value)
 	require.NoError(t, err)
 	require.Equal(t, first.Device, again.Device, "the device stays the one it was")
@@ -88,7 +88,7 @@ func TestARightPasswordThatDoesNotLogInIsNoGuess(t *testing.T) {
 		require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	}
 	_, err := w.try(t, "kim", "wrong-password")
-	require.ErrorIs(t, err, fault.New(fault.LockedNow), "nor does it clear the others")
+	require.ErrorIs(t, err, fault.New(fault.LockedNow), "it does not clear the others")
 }
 
 func TestTheThrottleComesBeforeTheGuess(t *testing.T) {

@@ -321,7 +321,7 @@ func TestAnAccountThatIsNotActiveIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, fault.New(fault.PermissionDenied))
 	require.Equal(t, "FORBIDDEN", w.lastEvent(t).Reason)
 	_, err = w.try(t, "kim", "wrong-password")
-	require.ErrorIs(t, err, fault.New(fault.WrongCredentials), "only who knows the password learns of the state")
+	require.ErrorIs(t, err, fault.New(fault.WrongCredentials), "the state is shown only after the right password")
 }
 
 func TestAFailureIsNoLoginAndIsRecorded(t *testing.T) {
@@ -533,7 +533,7 @@ func TestClashingIDsHaveACounterEach(t *testing.T) {
 	_, err = w.try(t, "HONG", "another-password")
 	require.ErrorIs(t, err, fault.New(fault.Locked))
 	_, err = w.try(t, "hong", "right-password")
-	require.NoError(t, err, "nor is the other locked")
+	require.NoError(t, err, "the other is not locked")
 }
 
 // moved means another account by an id at every look, as when one of two that clash is set INACTIVE.

@@ -129,7 +129,7 @@ func TestStaffWithoutASecondFactorDoNotGetIn(t *testing.T) {
 	w.users.forget = "ops" // lost all the same
 	require.ErrorIs(t, w.withCode(t, "right-password", codes.Code(w.now)), fault.New(fault.SecondFactor))
 	_, err = w.Renew(t.Context(), tokens.Refresh, client)
-	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "nor do they stay in")
+	require.ErrorIs(t, err, fault.New(fault.RefreshTokenInvalid), "their sessions end")
 	f.broken = errBackend
 	w.put(t, auth.User{UserID: "kim", PasswordHash: personal.NewSecret("v2$right-password"), Status: auth.Active})
 	_, err = w.try(t, "kim", "right-password")

@@ -49,7 +49,7 @@ func TestFewLoginsWorkAtATime(t *testing.T) {
 		require.GreaterOrEqual(t, served, 3)
 		require.Less(t, served, 6)
 		require.Less(t, time.Since(start), 5*time.Second)
-		require.Len(t, w.history.Events(), served, "who got no turn made no guess")
+		require.Len(t, w.history.Events(), served, "without a turn there is no guess")
 		gone, cancel := context.WithCancel(t.Context())
 		go func() { _, _ = w.try(t, "hong", "right-password") }()
 		synctest.Wait()

@@ -138,7 +138,7 @@ func TestStaffAreEnrolledAndStaySo(t *testing.T) {
 	u, err := w.users.ByID(t.Context(), "hong")
 	require.NoError(t, err)
 	require.True(t, u.SecondFactor)
-	require.Equal(t, []auth.Duty{auth.EnrolFactor}, u.Duties(), "who made it knows its secret")
+	require.Equal(t, []auth.Duty{auth.EnrolFactor}, u.Duties(), "the creator knows its secret")
 	_, err = w.Enrol(t.Context(), "hong", client)
 	require.ErrorIs(t, err, fault.New(fault.StateConflict))
 	require.ErrorIs(t, w.Remove(t.Context(), as("right-password")), fault.New(fault.StateConflict))
@@ -270,7 +270,7 @@ func TestEnrolmentEndsTheOtherSessionsWhenAsked(t *testing.T) {
 	}
 }
 
-// TestAnonymousGuessesDoNotStopAKnownDevice: a stranger who locks the id does not keep its owner from enrolling.
+// TestAnonymousGuessesDoNotStopAKnownDevice: a stranger that locks the id does not keep its owner from enrolling.
 func TestAnonymousGuessesDoNotStopAKnownDevice(t *testing.T) {
 	t.Parallel()
 	w := newFactorWorld(t, auth.Customer)

@@ -112,7 +112,7 @@ func TestAFullLineRefusesAtOnce(t *testing.T) {
 		require.Equal(t, start, time.Now(), "no request waited to be refused")
 		cancel()
 		all.Wait()
-		require.EqualValues(t, 70+15*64, refused.Load(), "who hangs up leaves")
+		require.EqualValues(t, 70+15*64, refused.Load(), "a client that hangs up stops waiting")
 		back()
 		require.NoError(t, <-newcomer)
 	})

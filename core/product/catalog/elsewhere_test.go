@@ -15,8 +15,8 @@ import (
 	"phonebill/ports"
 )
 
-// TestScreensOfALineOfAnotherCustomer show nothing of the customer who has the number, also from a copy, and staff hear
-// of it once.
+// TestScreensOfALineOfAnotherCustomer show nothing of the new holder of the number, also from a copy, and staff are
+// alerted of it once.
 func TestScreensOfALineOfAnotherCustomer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

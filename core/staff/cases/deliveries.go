@@ -12,7 +12,8 @@ import (
 	"phonebill/ports"
 )
 
-// Deliveries lists deliveries to the MVNO AP server and replays one. All fields are required; it is safe for concurrent use.
+// Deliveries lists deliveries to the MVNO AP server and replays one. All fields are required; it is safe for concurrent
+// use.
 type Deliveries struct {
 	Bills   ports.Deliveries
 	Changes ports.Deliveries
