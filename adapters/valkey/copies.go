@@ -40,13 +40,14 @@ type cachedBills struct {
 	shelf  shelf[bill.Copy]
 }
 
-// NewCachedBills answers next with its newest bills cached. A warm Latest is one round trip and asks next nothing. Versions are
-// asked of next: a delivery reads each but once. epochs are those that next obeys.
+// NewCachedBills returns next with its newest bills cached. A warm Latest is one round trip to the cache and does not
+// read next. A cached bill that is not fresh any more (Config.Fresh) is looked up in next too. Versions are read from
+// next: a delivery reads each but once. epochs are those that next obeys.
 func NewCachedBills(
 	c *Client, next ports.Bills, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[bill.Copy], log *slog.Logger,
 ) ports.Bills {
 	return &cachedBills{next: next, epochs: epochs, vault: vault, shelf: shelf[bill.Copy]{
-		client: c, kind: "bill", ttl: lineTTL(), told: toldBill,
+		client: c, kind: "bill", ttl: lineTTL(), fresh: c.cfg.Fresh.Bills, told: toldBill,
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
@@ -75,10 +76,10 @@ func (b *cachedBills) spot(n line.Number, m calendar.Month) spot[bill.Copy] {
 	}}
 }
 
-// Latest answers from the cache, else from next.
+// Latest reads the cache, and next on a miss.
 func (b *cachedBills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	return b.shelf.get(ctx, b.spot(n, m), question[bill.Copy]{
-		value: func() (bill.Copy, error) { return b.next.Latest(ctx, n, m) },
+		value: func(ctx context.Context) (bill.Copy, error) { return b.next.Latest(ctx, n, m) },
 		epoch: func() (time.Time, error) { return b.epochs.Of(ctx, n) },
 	})
 }
@@ -112,12 +113,13 @@ type cachedCustomers struct {
 	shelf  shelf[product.CustomerCopy]
 }
 
-// NewCachedCustomers answers next cached. epochs are those that next obeys.
+// NewCachedCustomers returns next cached, as NewCachedBills does. epochs are those that next obeys.
 func NewCachedCustomers(
 	c *Client, next ports.Customers, epochs ports.Epochs, vault ports.Vault, sealer ports.Sealer[product.CustomerCopy], log *slog.Logger,
 ) ports.Customers {
 	return &cachedCustomers{next: next, epochs: epochs, vault: vault, shelf: shelf[product.CustomerCopy]{
-		client: c, kind: "customer", ttl: lineTTL(), told: func(c product.CustomerCopy) time.Time { return c.AsOf },
+		client: c, kind: "customer", ttl: lineTTL(), fresh: c.cfg.Fresh.Customers,
+		told: func(c product.CustomerCopy) time.Time { return c.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
@@ -136,10 +138,10 @@ func (s *cachedCustomers) spot(n line.Number) spot[product.CustomerCopy] {
 	return spot[product.CustomerCopy]{key: s.shelf.client.indexKey(index), field: customerField, at: at, fits: fits}
 }
 
-// Latest answers from the cache, else from next.
+// Latest reads the cache, and next on a miss.
 func (s *cachedCustomers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
 	return s.shelf.get(ctx, s.spot(n), question[product.CustomerCopy]{
-		value: func() (product.CustomerCopy, error) { return s.next.Latest(ctx, n) },
+		value: func(ctx context.Context) (product.CustomerCopy, error) { return s.next.Latest(ctx, n) },
 		epoch: func() (time.Time, error) { return s.epochs.Of(ctx, n) },
 	})
 }
@@ -159,10 +161,10 @@ type cachedPlans struct {
 	shelf shelf[product.PlansCopy]
 }
 
-// NewCachedPlans answers next cached.
+// NewCachedPlans returns next cached, as NewCachedBills does.
 func NewCachedPlans(c *Client, next ports.Plans, sealer ports.Sealer[product.PlansCopy], log *slog.Logger) ports.Plans {
 	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:" + plansTag, shelf: shelf[product.PlansCopy]{
-		client: c, kind: "plans", ttl: freshness.PlanList.Hard, told: func(p product.PlansCopy) time.Time { return p.AsOf },
+		client: c, kind: "plans", ttl: freshness.PlanList.Hard, fresh: c.cfg.Fresh.Plans, told: func(p product.PlansCopy) time.Time { return p.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }
@@ -176,10 +178,10 @@ func (p *cachedPlans) spot() spot[product.PlansCopy] {
 	return spot[product.PlansCopy]{key: p.key, field: plansField, at: sealing.Cached("plans", "all")}
 }
 
-// Latest answers from the cache, else from next.
+// Latest reads the cache, and next on a miss.
 func (p *cachedPlans) Latest(ctx context.Context) (product.PlansCopy, error) {
 	return p.shelf.get(ctx, p.spot(), question[product.PlansCopy]{
-		value: func() (product.PlansCopy, error) { return p.next.Latest(ctx) },
+		value: func(ctx context.Context) (product.PlansCopy, error) { return p.next.Latest(ctx) },
 	})
 }
 

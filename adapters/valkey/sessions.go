@@ -89,7 +89,7 @@ func (s *cachedSessions) forget(ctx context.Context, ended []auth.Revocation) {
 // Get answers from the cache, else from next.
 func (s *cachedSessions) Get(ctx context.Context, sid id.ID) (auth.Session, error) {
 	return s.shelf.get(ctx, s.spot(sid), question[auth.Session]{
-		value: func() (auth.Session, error) { return s.next.Get(ctx, sid) },
+		value: func(ctx context.Context) (auth.Session, error) { return s.next.Get(ctx, sid) },
 	})
 }
 

@@ -125,6 +125,7 @@ type shelf[T any] struct {
 	client *Client
 	kind   string // for metrics
 	ttl    time.Duration
+	fresh  time.Duration     // how long a cached value is taken for the newest one; 0 = for ever
 	told   func(T) time.Time // when the value was told; the zero time where that means nothing
 	seal   func(at sealing.Place, v T) ([]byte, error)
 	open   func(at sealing.Place, sealed []byte) (T, error)
@@ -155,7 +156,7 @@ func (s *shelf[T]) opened(on spot[T], entry string) (T, error) {
 
 // question is what the store behind is asked on a miss.
 type question[T any] struct {
-	value func() (T, error)
+	value func(ctx context.Context) (T, error)
 	epoch func() (time.Time, error) // nil where there is none
 }
 
@@ -164,13 +165,13 @@ func (s *shelf[T]) get(ctx context.Context, on spot[T], ask question[T]) (T, err
 	key := on.key
 	if !s.client.trusted(key) {
 		s.count("miss")
-		return ask.value()
+		return ask.value(ctx)
 	}
 	began := time.Now()
 	held, err := s.read(ctx, on)
 	if err == nil && held.hit {
 		s.count("hit")
-		return held.value, nil
+		return s.newest(ctx, on, held.value, ask)
 	}
 	s.count("miss")
 	left := s.client.cfg.Patience - time.Since(began) // what follows shares it: a slow cache costs its patience once
@@ -180,7 +181,7 @@ func (s *shelf[T]) get(ctx context.Context, on spot[T], ask question[T]) (T, err
 			return err
 		})
 	}
-	v, failed := ask.value()
+	v, failed := ask.value(ctx)
 	if err != nil || failed != nil && !errors.Is(failed, fault.New(fault.ResourceNotFound)) {
 		return v, failed
 	}
@@ -195,6 +196,28 @@ func (s *shelf[T]) get(ctx context.Context, on spot[T], ask question[T]) (T, err
 		return nil
 	})
 	return v, failed
+}
+
+// recheckTimeout is how long the store may take to return a newer value than a cached one.
+const recheckTimeout = 300 * time.Millisecond
+
+// newest returns the cached value while it is fresh; then what the store holds, if that is newer, which is then cached. A
+// store that cannot be read in time leaves the cached value.
+func (s *shelf[T]) newest(ctx context.Context, on spot[T], cached T, ask question[T]) (T, error) {
+	if s.fresh <= 0 || s.client.cfg.Fresh.now().Sub(s.told(cached)) < s.fresh {
+		return cached, nil
+	}
+	limited, cancel := context.WithTimeout(ctx, recheckTimeout)
+	defer cancel()
+	stored, err := ask.value(limited)
+	switch {
+	case errors.Is(err, fault.New(fault.ResourceNotFound)): // hidden by an epoch that the cache does not know yet
+		return stored, err
+	case err != nil || !s.told(stored).After(s.told(cached)):
+		return cached, nil
+	}
+	s.put(ctx, on, stored)
+	return stored, nil
 }
 
 // spending asks the cache once more, for no longer than what is left.

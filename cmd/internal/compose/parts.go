@@ -38,7 +38,7 @@ type parts struct {
 	inside   *http.ServeMux
 	trusted  []netip.Prefix
 	forms    *forms
-	flying   []func() // wait for questions to KOS under way
+	flights  []func() // block until no question to KOS is under way
 }
 
 // workers look again this often when nothing was due.
@@ -73,9 +73,13 @@ func (p *parts) pool(ctx context.Context, name string, url personal.Secret, size
 }
 
 // cache is not among the checks: without it everything goes on, only slower.
-func (p *parts) cache(ctx context.Context, c Cache) (*valkey.Client, error) {
+func (p *parts) cache(ctx context.Context, c Cache, fresh Fresh) (*valkey.Client, error) {
 	client, err := valkey.Open(ctx, valkey.Config{
 		Addr: c.Addr, Cluster: c.Cluster, Password: c.Password, Mini: c.Mini, Namespace: "phonebill", Metrics: p.registry,
+		Fresh: valkey.Fresh{
+			Bills: fresh.Bill.Soft, Customers: fresh.Customer.Soft, Plans: fresh.Plans.Soft,
+			Now: func() time.Time { return p.Now() }, // the clock that the kos database corrects
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -91,7 +95,7 @@ type stores struct {
 	cache   *valkey.Client
 }
 
-func (p *parts) stores(ctx context.Context, d Data, db migrations.Database) (s stores, err error) {
+func (p *parts) stores(ctx context.Context, d Data, db migrations.Database, fresh Fresh) (s stores, err error) {
 	if s.pool, err = p.pool(ctx, "database", d.DatabaseURL, d.PoolSize); err != nil {
 		return s, err
 	}
@@ -99,7 +103,7 @@ func (p *parts) stores(ctx context.Context, d Data, db migrations.Database) (s s
 		return s, err
 	}
 	p.seal(ctx, s.keyring, db, postgres.NewSealingForm(db, s.pool))
-	s.cache, err = p.cache(ctx, d.Cache)
+	s.cache, err = p.cache(ctx, d.Cache, fresh)
 	p.warnOfTooManyConnections(s.pool, d.Instances)
 	return s, err
 }
@@ -118,7 +122,7 @@ func (p *parts) warnOfTooManyConnections(pool *pgxpool.Pool, instances int) {
 func (p *parts) drain(work func()) {
 	p.unit.Drain = func() {
 		work()
-		for _, wait := range slices.Backward(p.flying) { // those that were made first may be asked by later ones
+		for _, wait := range slices.Backward(p.flights) { // those that were made first may be asked by later ones
 			wait()
 		}
 	}

@@ -124,7 +124,7 @@ type Request struct {
 	UserID             string
 	SubjectIndex       []byte
 	State              string
-	StoredState        string
+	StoredState        interface{}
 	Uncompleted        bool
 	Waiting            bool
 	Parked             bool
