@@ -18,9 +18,9 @@ var ErrNotAsked = errors.New("kos was not asked")
 // ErrNoAnswer is in the chain of an error of a KOS port when KOS was asked and did not answer in time.
 var ErrNoAnswer = errors.New("kos did not answer in time")
 
-// ErrTransient is in the chain of an error of a KOS port when the same question may well be answered a moment later: a
-// connection that broke, a system error. What KOS refuses (our request, our credential, our number of calls) or does not
-// know will be no different then.
+// ErrTransient is in the chain of an error of a KOS port when the same question may well be answered a moment later:
+// a connection that broke, a system error. What KOS refuses (our request, our credential, our number of calls) or
+// does not know will be no different then.
 var ErrTransient = errors.New("kos may answer a moment later")
 
 // NamedError is in the chain of an error of CustomerSource when KOS's answer states whose the line is and cannot be used

@@ -53,10 +53,10 @@ func NewBreakers(
 	return b
 }
 
-// breaker opens after enough failures in a row. Failures of one subject (a line) alone do not open it, however many: one
-// bad line must not shut KOS for all customers. Failures of the connection, and of operations that have no subject,
-// concern all. For the same reason only probes, which are about an unassigned line, decide whether a half-open breaker closes
-// or opens again; customers' calls do not pass before it is closed.
+// breaker opens after enough failures in a row. Failures of one subject (a line) alone do not open it, however many:
+// one bad line must not shut KOS for all customers. Failures of the connection, and of operations that have no
+// subject, concern all. For the same reason only probes, which are about an unassigned line, decide whether a
+// half-open breaker closes or opens again; customers' calls do not pass before it is closed.
 type breaker struct {
 	two *gobreaker.TwoStepCircuitBreaker[struct{}]
 

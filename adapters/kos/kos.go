@@ -89,9 +89,9 @@ func (c *Client) Waiting() (waiting quota.Shares, eta [len(quota.Shares{})]time.
 // Breakers returns the states of the circuit breakers, one per operation and always in the same order.
 func (c *Client) Breakers() []operations.Breaker { return c.deps.Breakers.States() }
 
-// Bill asks for the bill of one line and month, once. A call in the lane quota.Refresh waits 500 ms at most for its turn
-// and one in quota.Prefetch does not wait at all; both then return ErrNotAsked with a Retry-After. So it is with all
-// reads.
+// Bill asks for the bill of one line and month, once. A call in the lane quota.Refresh waits 500 ms at most for its
+// turn and one in quota.Prefetch does not wait at all; both then return ErrNotAsked with a Retry-After. So it is with
+// all reads.
 func (c *Client) Bill(ctx context.Context, call ports.Call, n line.Number, m calendar.Month) (bill.Bill, error) {
 	b, err := readOf(ctx, c, call, billInquiry, billQuestion{request: call.RequestID, line: n, month: m})
 	if err == nil {

@@ -54,8 +54,8 @@ func guardedDialer(dial dialFunc) dialFunc {
 	}
 }
 
-// mayStillSend returns errTooLate when the caller no longer waits for the request, or at or after notAfter (if not zero)
-// by the clock that all instances share.
+// mayStillSend returns errTooLate when the caller no longer waits for the request, or at or after notAfter (if not
+// zero) by the clock that all instances share.
 func (c *Client) mayStillSend(ctx context.Context, notAfter time.Time) error {
 	if ctx.Err() != nil || !notAfter.IsZero() && !c.deps.Now().Before(notAfter) {
 		return errTooLate

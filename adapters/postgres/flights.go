@@ -16,9 +16,9 @@ import (
 	"phonebill/ports"
 )
 
-// Flights implements ports.Flights. They lie where the budget lies: a question costs two small writes beside the call to
-// KOS, a lease holds whatever the cache is doing, and where this database cannot be reached there are no calls to share
-// either, the floors excepted.
+// Flights implements ports.Flights. They lie where the budget lies: a question costs two small writes beside the call
+// to KOS, a lease holds whatever the cache is doing, and where this database cannot be reached there are no calls to
+// share either, the floors excepted.
 type Flights struct {
 	pool  *pgxpool.Pool
 	vault ports.Vault
@@ -42,8 +42,8 @@ func (f *Flights) subject(s freshness.Subject) (kind string, index []byte, part 
 	return string(s.Kind), index, s.Part
 }
 
-// Begin takes the lease, or returns who holds it. A database that does not answer in time is not asked again for a while:
-// a customer's time is short, and each would lose some of it.
+// Begin takes the lease, or returns who holds it. A database that does not answer in time is not asked again for a
+// while: a customer's time is short, and each would lose some of it.
 func (f *Flights) Begin(ctx context.Context, s freshness.Subject, lease time.Duration) (freshness.Flight, error) {
 	if time.Now().UnixNano() < f.away.Load() {
 		return freshness.Flight{}, translate("begin flight", errAway)

@@ -29,7 +29,8 @@ func TestFlightsAreForgotten(t *testing.T) {
 	pool := pgtest.New(t, migrations.KOS).Pool
 	f := postgres.NewFlights(pool, keyring(t), time.Now)
 	for i := range 3 {
-		_, err := f.Begin(t.Context(), freshness.Subject{Kind: freshness.Customers, Key: personal.NewSecret(portstest.Line(i).Digits())}, time.Minute)
+		key := personal.NewSecret(portstest.Line(i).Digits())
+		_, err := f.Begin(t.Context(), freshness.Subject{Kind: freshness.Customers, Key: key}, time.Minute)
 		require.NoError(t, err)
 	}
 	require.NoError(t, f.Forget(t.Context()))

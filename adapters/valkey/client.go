@@ -35,8 +35,8 @@ type Config struct {
 	dial func(ctx context.Context, addr string, d *net.Dialer) (net.Conn, error) // for tests: the way to a node
 }
 
-// Fresh says how long a cached copy is taken for the newest one. Of an older one the store may hold a newer version that
-// the cache has missed, so the store is read too before KOS is asked. A zero duration means for ever.
+// Fresh says how long a cached copy is taken for the newest one. Of an older one the store may hold a newer version
+// that the cache has missed, so the store is read too before KOS is asked. A zero duration means for ever.
 type Fresh struct {
 	Bills, Customers, Plans time.Duration
 	Now                     func() time.Time // nil = time.Now

@@ -164,7 +164,8 @@ type cachedPlans struct {
 // NewCachedPlans returns next cached, as NewCachedBills does.
 func NewCachedPlans(c *Client, next ports.Plans, sealer ports.Sealer[product.PlansCopy], log *slog.Logger) ports.Plans {
 	return &cachedPlans{next: next, key: c.cfg.Namespace + ":plans:v1:" + plansTag, shelf: shelf[product.PlansCopy]{
-		client: c, kind: "plans", ttl: freshness.PlanList.Hard, fresh: c.cfg.Fresh.Plans, told: func(p product.PlansCopy) time.Time { return p.AsOf },
+		client: c, kind: "plans", ttl: freshness.PlanList.Hard, fresh: c.cfg.Fresh.Plans,
+		told: func(p product.PlansCopy) time.Time { return p.AsOf },
 		seal: sealer.Seal, open: sealer.Open, log: log,
 	}}
 }

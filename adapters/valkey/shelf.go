@@ -201,8 +201,8 @@ func (s *shelf[T]) get(ctx context.Context, on spot[T], ask question[T]) (T, err
 // recheckTimeout is how long the store may take to return a newer value than a cached one.
 const recheckTimeout = 300 * time.Millisecond
 
-// newest returns the cached value while it is fresh; then what the store holds, if that is newer, which is then cached. A
-// store that cannot be read in time leaves the cached value.
+// newest returns the cached value while it is fresh; then what the store holds, if that is newer, which is then
+// cached. A store that cannot be read in time leaves the cached value.
 func (s *shelf[T]) newest(ctx context.Context, on spot[T], cached T, ask question[T]) (T, error) {
 	if s.fresh <= 0 || s.client.cfg.Fresh.now().Sub(s.told(cached)) < s.fresh {
 		return cached, nil

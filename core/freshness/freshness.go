@@ -49,13 +49,13 @@ var (
 	Nothing = Limits{Soft: math.MinInt64, Hard: math.MinInt64}
 )
 
-// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that KOS was asked for
-// up to so long after it.
+// Skew is more than the clocks of two instances differ by (postgres.Clock). A change hides copies that KOS was asked
+// for up to so long after it.
 const Skew = 20 * time.Millisecond
 
-// Decide returns the state of a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own last
-// change (ADR 6), or the moment from which a query accepts answers; zero when there is none. rnd in [0,1) decides which
-// of many readers is early.
+// Decide returns the state of a copy fetched at fetchedAt. Nothing older than epoch may be shown: the customer's own
+// last change (ADR 6), or the moment from which a query accepts answers; zero when there is none. rnd in [0,1)
+// decides which of many readers is early.
 func (l Limits) Decide(fetchedAt, epoch, now time.Time, rnd float64) State {
 	age := now.Sub(fetchedAt)
 	switch {

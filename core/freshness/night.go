@@ -8,8 +8,8 @@ import (
 	"phonebill/core/calendar"
 )
 
-// Night is when few customers are active, from one time of day in Seoul to another, also across midnight. The zero Night
-// never comes.
+// Night is when few customers are active, from one time of day in Seoul to another, also across midnight. The zero
+// Night never comes.
 type Night struct{ From, To time.Duration } // since midnight
 
 // ParseNight reads 「02:00-05:00」, or "off" for the zero Night.

@@ -14,8 +14,8 @@ import (
 	"phonebill/ports"
 )
 
-// Flights is the suite of ports.Flights. open returns two instances with the same flights, and a function that lets time
-// pass.
+// Flights is the suite of ports.Flights. open returns two instances with the same flights, and a function that lets
+// time pass.
 func Flights(t *testing.T, open func(t *testing.T) (one, other ports.Flights, pass func(time.Duration))) {
 	t.Helper()
 	const lease, short = time.Minute, 50 * time.Millisecond

@@ -18,8 +18,9 @@ import (
 // holders compare accounts with the customers that known fetches.
 func (p *parts) holders(known facts.Service, at stores, kos *pgxpool.Pool) *compare.Service {
 	return &compare.Service{
-		Ask: known.FreshCustomer, Stored: known.Customers.Latest, Fresh: known.OfCustomers.Soft, Bindings: postgres.NewBindings(kos, at.keyring),
-		Alerts: p.alerts, Vault: at.keyring, Now: p.Now,
+		Ask: known.FreshCustomer, Stored: known.Customers.Latest, Fresh: known.OfCustomers.Soft,
+		Bindings: postgres.NewBindings(kos, at.keyring),
+		Alerts:   p.alerts, Vault: at.keyring, Now: p.Now,
 	}
 }
 

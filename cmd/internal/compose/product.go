@@ -24,8 +24,8 @@ import (
 	"phonebill/migrations"
 )
 
-// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A question of
-// a screen or a check goes on when its customer's time is over, so that the next try has the answer.
+// How long a customer waits for one fact, how often KOS is asked meanwhile, and how long in the background. A
+// question of a screen or a check goes on when its customer's time is over, so that the next try has the answer.
 const (
 	factsTimeout      = request.AnswerBudget
 	factsAttempts     = 3
@@ -73,7 +73,8 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	changes := &change.Service{
 		Holders:         holders,
 		FactsForPreview: forPreview, FactsForOrder: &forOrder, FactsInBackground: &inBackground,
-		KOS: to.kos, Orders: orders, Epochs: epochs, Policy: c.Policy, Allowances: allowances, Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
+		KOS: to.kos, Orders: orders, Epochs: epochs, Policy: c.Policy, Allowances: allowances,
+		Limits: change.DefaultLimits(), Now: p.Now, NewID: p.NewID, Report: p.report,
 	}
 	changes.Parked = change.AlertParked(p.alerts)
 	p.workOnOrders(changes.Step)
@@ -90,9 +91,12 @@ func Product(ctx context.Context, c ProductConfig, t Tools) (*boot.Unit, error) 
 	p.compareBooks(c.Books, c.Auth.Token, to, at)
 	p.retain(purge.History{Name: "changes", Years: retention.Changes, Purge: postgres.PurgeChanges(at.pool)}, bookRetention(at))
 	p.drain(changes.Wait)
-	handlers := &productapi.Handlers{Catalog: &catalog.Service{Facts: forPreview, Holders: holders}, Changes: changes, Now: p.Now}
+	handlers := &productapi.Handlers{
+		Catalog: &catalog.Service{Facts: forPreview, Holders: holders}, Changes: changes, Now: p.Now,
+	}
 	p.watch(c.Auth.Token, to.watched(
-		tallied{freshness.Customers, &forPreview.CustomerCopies.Tally}, tallied{freshness.Plans, &forPreview.PlanCopies.Tally}))
+		tallied{freshness.Customers, &forPreview.CustomerCopies.Tally},
+		tallied{freshness.Plans, &forPreview.PlanCopies.Tally}))
 	guard, err := p.guardBy(c.Auth, at.cache)
 	if err != nil {
 		return p.failed(err)

@@ -71,8 +71,9 @@ func (s *Service) answerFromCopy(
 }
 
 // waitUntilDeadline makes the customer's own attempt. When the answer budget is over, or the customer hangs up, the
-// attempt goes on without them. Where the customer was shown a stale copy meanwhile and KOS was merely slow, KOS is asked
-// once more with the longer background timeout, so that a slow line does not show its old bill until that has expired.
+// attempt goes on without them. Where the customer was shown a stale copy meanwhile and KOS was merely slow, KOS is
+// asked once more with the longer background timeout, so that a slow line does not show its old bill until that has
+// expired.
 func (s *Service) waitUntilDeadline(
 	ctx context.Context, q bill.Inquiry, stored copies.Stored[bill.Copy],
 ) (Result, error) {
@@ -134,8 +135,8 @@ func (s *Service) answerOverdue(ctx context.Context, q bill.Inquiry) (r Result, 
 	return Result{Inquiry: ended, Bill: &got.Value.Bill}, true
 }
 
-// refresh asks for the inquiry's bill once more in the background. Its customer pays for the calls, as for those before:
-// a slow line would cost KOS twice what the allowance says.
+// refresh asks for the inquiry's bill once more in the background. Its customer pays for the calls, as for those
+// before: a slow line would cost KOS twice what the allowance says.
 func (s *Service) refresh(ctx context.Context, q bill.Inquiry) {
 	s.Copies.RefreshInBackground(ctx, s.query(q, false))
 }
@@ -185,8 +186,8 @@ func toCustomerError(q bill.Inquiry, err error) error {
 	return err
 }
 
-// failureOf is the error that a customer gets who waits for an inquiry that failed: the story's text, with the id of the
-// inquiry; KOS's business answers keep their own text.
+// failureOf is the error that a customer gets who waits for an inquiry that failed: the story's text, with the id of
+// the inquiry; KOS's business answers keep their own text.
 func failureOf(q bill.Inquiry, f *fault.Error) error {
 	if f.Kind() != fault.NotFound {
 		f = fault.New(fault.ServiceUnavailable).WithMessage("요금 조회 신청에 실패하였습니다").RetryIn(f.RetryAfter()).Because(f)

@@ -35,8 +35,8 @@ func (s *Service) saveAttempt(ctx context.Context, q bill.Inquiry, attempt int) 
 	return nil
 }
 
-// work makes the attempt that the inquiry was claimed for, and returns the error of saving its outcome. A worker that is
-// stopped before it has begun gives the attempt back.
+// work makes the attempt that the inquiry was claimed for, and returns the error of saving its outcome. A worker that
+// is stopped before it has begun gives the attempt back.
 func (s *Service) work(ctx context.Context, q bill.Inquiry) error {
 	q.Attempts-- // it is not made yet
 	unstopped := context.WithoutCancel(ctx)
@@ -70,8 +70,9 @@ type outcome struct {
 	noAnswer bool  // KOS was asked and did not answer for as long as a customer waits
 }
 
-// attempt asks for the inquiry's bill and saves the outcome. Once begun it is completed, even when the customer leaves or
-// the worker is stopped: the question to KOS goes on anyway, and only its end shows whether the attempt counts.
+// attempt asks for the inquiry's bill and saves the outcome. Once begun it is completed, even when the customer
+// leaves or the worker is stopped: the question to KOS goes on anyway, and only its end shows whether the attempt
+// counts.
 func (s *Service) attempt(
 	ctx context.Context, q bill.Inquiry, interactive bool, stored copies.Stored[bill.Copy],
 ) outcome {

@@ -15,13 +15,13 @@ import (
 )
 
 // A number that was given up gets another holder, and KOS writes that customer's bills from then on. So every copy
-// carries the customer that KOS named for the line together with the bill, and it is shown to an account of that customer
-// only, and only while KOS names no other customer for the line.
+// carries the customer that KOS named for the line together with the bill, and it is shown to an account of that
+// customer only, and only while KOS names no other customer for the line.
 
-// askWithHolder asks KOS for the bill and, unless a copy of a few hours states it, for the line's customer. A bill whose
-// customer is not known cannot be shown, so the call for the bill is made once the other one is on its way, and both run
-// at the same time from then on. Where the other one cannot be made (breaker, quota, allowance) none is made, and the
-// error is ErrNotAsked; where it is made in vain the bill counts as not answered.
+// askWithHolder asks KOS for the bill and, unless a copy of a few hours states it, for the line's customer. A bill
+// whose customer is not known cannot be shown, so the call for the bill is made once the other one is on its way, and
+// both run at the same time from then on. Where the other one cannot be made (breaker, quota, allowance) none is
+// made, and the error is ErrNotAsked; where it is made in vain the bill counts as not answered.
 func (s *Service) askWithHolder(ctx context.Context, call ports.Call, q bill.Inquiry) (bill.Copy, error) {
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -100,7 +100,8 @@ func (s *Service) ownCopy(ctx context.Context, q bill.Inquiry) (bill.Copy, error
 	return c.Unproven(), nil
 }
 
-// version reads the bill that completed the inquiry; LINE_NOT_FOUND where it, or by now the line, is another customer's.
+// version reads the bill that completed the inquiry; LINE_NOT_FOUND where it, or by now the line, is another
+// customer's.
 func (s *Service) version(ctx context.Context, q bill.Inquiry) (bill.Copy, error) {
 	c, err := s.Bills.Version(ctx, q.Line, q.Month, q.Version)
 	if err != nil {

@@ -16,12 +16,15 @@ import (
 // storeTimeout is how long after its key an inquiry may not be stored yet.
 const storeTimeout = 10 * time.Second
 
-// AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used returns what its inquiry came to,
-// or the inquiry as it stands while that goes on; IDEMPOTENCY_KEY_REUSED when it asked for something else; also when its
-// month cannot be chosen any more. Only a request that itself ends in SERVICE_UNAVAILABLE, RATE_LIMIT_EXCEEDED or
-// VALIDATION_ERROR gives its key back; one that was accepted (202) and failed later is repeated as that failure. Where
-// keys cannot be looked up the bill is returned all the same: asking twice does no harm.
-func (s *Service) AskOnce(ctx context.Context, p auth.Principal, n line.Number, month string, key request.Key) (Result, error) {
+// AskOnce is Ask under an idempotency key; without one it is Ask. A key that was used returns what its inquiry came
+// to, or the inquiry as it stands while that goes on; IDEMPOTENCY_KEY_REUSED when it asked for something else; also
+// when its month cannot be chosen any more. Only a request that itself ends in SERVICE_UNAVAILABLE,
+// RATE_LIMIT_EXCEEDED or VALIDATION_ERROR gives its key back; one that was accepted (202) and failed later is
+// repeated as that failure. Where keys cannot be looked up the bill is returned all the same: asking twice does no
+// harm.
+func (s *Service) AskOnce(
+	ctx context.Context, p auth.Principal, n line.Number, month string, key request.Key,
+) (Result, error) {
 	if err := p.Owns(n); err != nil {
 		return Result{}, err
 	}

@@ -1,4 +1,5 @@
-// Package inquiry is UFR-BILL-010…040: the menu, asking for a bill, its result and the history. Begin with Ask (ask.go).
+// Package inquiry is UFR-BILL-010…040: the menu, asking for a bill, its result and the history. Begin with Ask
+// (ask.go).
 package inquiry
 
 import (
@@ -117,8 +118,8 @@ func (s *Service) withBill(ctx context.Context, q bill.Inquiry) (Result, error) 
 	return Result{Inquiry: shown, Bill: b}, nil
 }
 
-// History returns one page of the caller's own inquiries, newest first, and how many there are; FORBIDDEN when f names a
-// line that is not the caller's.
+// History returns one page of the caller's own inquiries, newest first, and how many there are; FORBIDDEN when f
+// names a line that is not the caller's.
 func (s *Service) History(ctx context.Context, p auth.Principal, f bill.HistoryFilter) ([]bill.Inquiry, int, error) {
 	for _, n := range f.Lines {
 		if err := p.Owns(n); err != nil {

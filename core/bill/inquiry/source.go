@@ -72,8 +72,8 @@ func (b source) MayServeStale(trouble error, attempts int) bool {
 }
 
 // noBetterAnswer reports whether there will be no better answer than the stored copy: KOS cannot be asked while the
-// customer waits, or the attempts are used up. A KOS that is merely slow gets its other attempts first; a customer whose
-// budget is over is shown the copy meanwhile (answerOverdue).
+// customer waits, or the attempts are used up. A KOS that is merely slow gets its other attempts first; a customer
+// whose budget is over is shown the copy meanwhile (answerOverdue).
 func (s *Service) noBetterAnswer(q bill.Inquiry, cause error, interactive bool) bool {
 	trouble := troubleOf(cause)
 	return trouble == bill.NotAsked && interactive ||

@@ -71,8 +71,8 @@ func (s *Service) record(ctx context.Context, q bill.Inquiry) error {
 	return s.Inquiries.Add(ctx, q)
 }
 
-// withinBudget does what follows from a refusal, and waits for it while the customer who came at since has time, for the
-// next request may build on it. It goes on after that: a store that hangs does not keep the answer back.
+// withinBudget does what follows from a refusal, and waits for it while the customer who came at since has time, for
+// the next request may build on it. It goes on after that: a store that hangs does not keep the answer back.
 func (s *Service) withinBudget(since time.Time, do func()) {
 	done := make(chan struct{})
 	s.running.Go(func() {

@@ -88,7 +88,8 @@ type Copies[V any] struct {
 const (
 	// grace is how much longer than its question's timeout a caller waits for the result of that question.
 	grace = 200 * time.Millisecond
-	// maxRefreshes is how many copies are refreshed ahead at a time. One that finds no place is refreshed when it is stale.
+	// maxRefreshes is how many copies are refreshed ahead at a time. One that finds no place is refreshed when it is
+	// stale.
 	maxRefreshes = 16
 	// lookupTimeout bounds one read of the store; a store that takes longer holds no copy. A busy store may take its time,
 	// for a call to KOS costs more and a stale copy is better than none, but one that hangs must leave time for KOS.
@@ -98,10 +99,10 @@ const (
 	retryAfterTimeout = 3 * time.Second
 )
 
-// Get returns a stored copy that is fresh, else KOS's answer, else a stale copy where Source.MayServeStale allows it. The
-// store is read once before KOS is asked. The error is what Source.Ask returned; SERVICE_UNAVAILABLE with a Retry-After
-// when KOS has failed on the subject so often that it is left alone; RATE_LIMIT_EXCEEDED when the payer's allowance is
-// spent; ErrNoAnswer when the time is over. Copy.Attempts is set with an error too.
+// Get returns a stored copy that is fresh, else KOS's answer, else a stale copy where Source.MayServeStale allows it.
+// The store is read once before KOS is asked. The error is what Source.Ask returned; SERVICE_UNAVAILABLE with a
+// Retry-After when KOS has failed on the subject so often that it is left alone; RATE_LIMIT_EXCEEDED when the payer's
+// allowance is spent; ErrNoAnswer when the time is over. Copy.Attempts is set with an error too.
 func (c *Copies[V]) Get(ctx context.Context, q Query[V]) (Copy[V], error) {
 	return c.Fetch(ctx, q, c.Lookup(ctx, q))
 }

@@ -48,7 +48,9 @@ func newWorld(processes int) *world {
 		takes: 500 * time.Millisecond,
 	}
 	for range processes {
-		w.processes = append(w.processes, &copies.Copies[told]{Flights: w.flights, Now: time.Now, Random: func() float64 { return 0.5 }})
+		w.processes = append(w.processes, &copies.Copies[told]{
+			Flights: w.flights, Now: time.Now, Random: func() float64 { return 0.5 },
+		})
 	}
 	return w
 }
@@ -200,7 +202,8 @@ func TestStampede(t *testing.T) {
 	}
 }
 
-// TestSince is a change's question: nothing that KOS was asked before it will do, but those who ask together share one call.
+// TestSince is a change's question: nothing that KOS was asked before it will do, but those who ask together share
+// one call.
 func TestSince(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -260,8 +263,8 @@ func TestEarlyRenewal(t *testing.T) {
 	})
 }
 
-// TestALesserFlightIsFollowedByAnother is a customer who joins a renewal for which there is no quota, and background work that joins a
-// customer's question that ran out of patience.
+// TestALesserFlightIsFollowedByAnother is a customer who joins a renewal for which there is no quota, and background
+// work that joins a customer's question that ran out of patience.
 func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -297,8 +300,8 @@ func TestALesserFlightIsFollowedByAnother(t *testing.T) {
 	})
 }
 
-// TestNobodyJoinsAnAnswerFromBeforeHisOwnChange: the customer changes his plan while somebody's question about it is under way. Who asks
-// after the change joins that question, and must not be told what it brings.
+// TestNobodyJoinsAnAnswerFromBeforeHisOwnChange: the customer changes his plan while somebody's question about it is
+// under way. Who asks after the change joins that question, and must not be told what it brings.
 func TestNobodyJoinsAnAnswerFromBeforeHisOwnChange(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

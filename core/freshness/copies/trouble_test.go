@@ -283,7 +283,8 @@ func TestWhatCannotBeKept(t *testing.T) {
 	})
 }
 
-// TestQuotaUsedUpLeavesNoTrace is KOS not asked: the next one asks, who may have another lane or come when there is a call again.
+// TestQuotaUsedUpLeavesNoTrace is KOS not asked: the next one asks, who may have another lane or come when there is a
+// call again.
 func TestQuotaUsedUpLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -54,9 +54,9 @@ func (s *Service) NoteActive(n line.Number) {
 	}
 }
 
-// Step stores the active lines, fetches the copies of a few lines that are due and returns how many they were. When the
-// budget is needed for others it stops and gives back the lines that it has not reached; those that a crash cuts off are
-// due again when the lease ends.
+// Step stores the active lines, fetches the copies of a few lines that are due and returns how many they were. When
+// the budget is needed for others it stops and gives back the lines that it has not reached; those that a crash cuts
+// off are due again when the lease ends.
 func (s *Service) Step(ctx context.Context) (int, error) {
 	now := s.Now()
 	if err := s.storeActive(ctx, now); err != nil || now.Before(s.resume) || !s.Open(now) {
@@ -79,7 +79,8 @@ func (s *Service) Step(ctx context.Context) (int, error) {
 }
 
 // fetch fetches one line's copy. It returns when the line is due next, and whether there is budget for others. A line
-// that KOS fails on is due when it would be had KOS answered: it may not hold up the others, nor cost more than they do.
+// that KOS fails on is due when it would be had KOS answered: it may not hold up the others, nor cost more than they
+// do.
 func (s *Service) fetch(ctx context.Context, n line.Number) (next time.Time, hasBudget bool) {
 	asOf, err := s.Fetch(ctx, n)
 	switch {

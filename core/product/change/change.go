@@ -41,7 +41,7 @@ func DefaultLimits() Limits {
 
 // Service carries out plan changes. It is safe for concurrent use.
 type Service struct {
-	FactsForPreview   *facts.Service // for a check alone, while the customer waits; it spends nothing that is reserved for orders
+	FactsForPreview   *facts.Service // for a check alone, while the customer waits; spends nothing reserved for orders
 	FactsForOrder     *facts.Service // for an order, while the customer waits
 	FactsInBackground *facts.Service // for an order, with more time, when nobody waits
 
@@ -234,8 +234,8 @@ func (s *Service) settle(ctx context.Context, o product.Order, a product.Answer)
 	return o, err
 }
 
-// Get returns the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is another customer's (ADR
-// 17).
+// Get returns the caller's order, waiting up to wait for it to become final; NOT_FOUND when it is another customer's
+// (ADR 17).
 func (s *Service) Get(ctx context.Context, p auth.Principal, order id.ID, wait time.Duration) (product.Order, error) {
 	return longpoll.Until(ctx, &s.board, order, wait, func(ctx context.Context) (product.Order, bool, error) {
 		o, err := s.own(ctx, p, order)
@@ -270,25 +270,25 @@ func (s *Service) History(ctx context.Context, p auth.Principal, f product.Histo
 	return s.Orders.History(ctx, f)
 }
 
-// Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it returns how
-// many it took. The worker calls it repeatedly, in several loops. When KOS can be asked about none of several new ones,
-// new ones rest until it can, in all loops; with n = 1 they never do, for of one order alone it is not known whether KOS
-// is away or the line is in trouble. When KOS does not answer about those that are begun, they go on one at a time
-// (slowMode).
+// Step takes up to n orders that are due and carries each on, first those that are begun, then new ones; it returns
+// how many it took. The worker calls it repeatedly, in several loops. When KOS can be asked about none of several new
+// ones, new ones rest until it can, in all loops; with n = 1 they never do, for of one order alone it is not known
+// whether KOS is away or the line is in trouble. When KOS does not answer about those that are begun, they go on one
+// at a time (slowMode).
 func (s *Service) Step(ctx context.Context, n int) (int, error) {
 	begun, err := s.carryOnBegun(ctx, n)
 	if err != nil || s.Now().UnixNano() < s.rest.Load() {
 		return begun, err
 	}
 	fresh, steps, err := s.carryOn(ctx, product.New, n)
-	var held []product.Order // KOS could not be asked about them
+	var unsent []product.Order // KOS could not be asked about them
 	for _, o := range steps {
 		if o.after.Held && o.after.Note != "" {
-			held = append(held, o.after)
+			unsent = append(unsent, o.after)
 		}
 	}
-	if fresh > 1 && len(held) == fresh {
-		soonest := slices.MinFunc(held, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
+	if fresh > 1 && len(unsent) == fresh {
+		soonest := slices.MinFunc(unsent, func(a, b product.Order) int { return a.NextAttemptAt.Compare(b.NextAttemptAt) })
 		s.rest.Store(soonest.NextAttemptAt.UnixNano())
 	}
 	return begun + fresh, err

@@ -69,8 +69,8 @@ func (s *Service) replay(ctx context.Context, use request.KeyUse) (Result, error
 	return r, err
 }
 
-// liveOrder returns the live order of the line when it is the same wish of the same customer, and no key says that it is
-// another; CHANGE_IN_PROGRESS when it is not, NOT_FOUND when none is live any more.
+// liveOrder returns the live order of the line when it is the same wish of the same customer, and no key says that it
+// is another; CHANGE_IN_PROGRESS when it is not, NOT_FOUND when none is live any more.
 func (s *Service) liveOrder(ctx context.Context, p auth.Principal, c Command) (Result, error) {
 	live, err := s.Orders.Live(ctx, c.Line)
 	switch {

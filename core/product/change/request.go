@@ -90,10 +90,10 @@ func (s *Service) takeLine(ctx context.Context, p auth.Principal, c Command, o p
 	return Result{}, fault.New(fault.ChangeInProgress)
 }
 
-// waitUntilDeadline carries the order on while the customer waits. When the answer budget is over, or the customer hangs
-// up, the order goes on without them. What KOS is asked for it now is prepaid, or counted beyond that, and never refused;
-// what the worker does for it later is not counted. The prepaid calls that are left are given back when the order needs
-// none any more.
+// waitUntilDeadline carries the order on while the customer waits. When the answer budget is over, or the customer
+// hangs up, the order goes on without them. What KOS is asked for it now is prepaid, or counted beyond that, and
+// never refused; what the worker does for it later is not counted. The prepaid calls that are left are given back
+// when the order needs none any more.
 func (s *Service) waitUntilDeadline(
 	ctx context.Context, o product.Order, prepaid *ports.Prepaid,
 ) (product.Order, error) {

@@ -13,10 +13,11 @@ import (
 // final 60 s after KOS answers again.
 const trialInterval = 10 * time.Second
 
-// slowMode limits how fast the begun orders of this process are carried on: each when it is due; one at a time, with a
-// rest in between, from when KOS has not answered about two different orders, one after the other, until it answers about
-// any. So a KOS that hangs is asked as often for ten thousand orders as for ten, and each has its turn, for the longest
-// due goes first. One line alone says nothing about KOS. The zero value is full speed; it is safe for concurrent use.
+// slowMode limits how fast the begun orders of this process are carried on: each when it is due; one at a time, with
+// a rest in between, from when KOS has not answered about two different orders, one after the other, until it answers
+// about any. So a KOS that hangs is asked as often for ten thousand orders as for ten, and each has its turn, for the
+// longest due goes first. One line alone says nothing about KOS. The zero value is full speed; it is safe for
+// concurrent use.
 type slowMode struct {
 	mu         sync.Mutex
 	unanswered id.ID     // the order that KOS did not answer about last; zero when it has answered since
@@ -24,8 +25,8 @@ type slowMode struct {
 	until      time.Time // no order before
 }
 
-// admit returns how many orders may be taken now, of n. In slow mode a caller that is admitted keeps all others waiting,
-// for the lease at most, until it reports.
+// admit returns how many orders may be taken now, of n. In slow mode a caller that is admitted keeps all others
+// waiting, for the lease at most, until it reports.
 func (m *slowMode) admit(n int, now time.Time, lease time.Duration) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,7 +11,8 @@ import (
 	"phonebill/core/product"
 )
 
-// TestWhetherKOSAnswersInAStep goes through what can come of an order by the rules of product.Order, not by made-up pairs of states.
+// TestWhetherKOSAnswersInAStep goes through what can come of an order by the rules of product.Order, not by made-up
+// pairs of states.
 func TestWhetherKOSAnswersInAStep(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 15, 1, 30, 0, 0, time.UTC)

@@ -40,8 +40,8 @@ type Service struct {
 	NoteActiveLine func(line.Number) // records that the line's customer is active
 }
 
-// Customer returns the line's customer: a copy that is fresh within the limits, else what KOS states, else a stale copy;
-// LINE_NOT_FOUND or SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
+// Customer returns the line's customer: a copy that is fresh within the limits, else what KOS states, else a stale
+// copy; LINE_NOT_FOUND or SERVICE_UNAVAILABLE. A copy store in trouble counts as empty.
 func (s *Service) Customer(
 	ctx context.Context, call ports.Call, n line.Number, within freshness.Limits,
 ) (product.CustomerCopy, freshness.Source, error) {
@@ -176,8 +176,8 @@ func (p planSource) Store(ctx context.Context, answer product.PlansCopy) error {
 // MayServeStale implements copies.Source.
 func (planSource) MayServeStale(trouble error, _ int) bool { return mayServeStale(trouble) }
 
-// mayServeStale reports whether KOS could not answer, or was not asked since the customer's allowance is spent. Any other
-// error is an answer of KOS, which a stale copy must not hide.
+// mayServeStale reports whether KOS could not answer, or was not asked since the customer's allowance is spent. Any
+// other error is an answer of KOS, which a stale copy must not hide.
 func mayServeStale(trouble error) bool {
 	kind := fault.From(trouble).Kind()
 	return kind == fault.Unavailable || kind == fault.RateLimited

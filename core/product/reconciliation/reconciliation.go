@@ -16,8 +16,8 @@ import (
 	"phonebill/ports"
 )
 
-// KOS is what is asked: about the transaction, or about the line where this KOS lacks that query. The calls spend of the
-// least urgent lane: nobody waits for a comparison.
+// KOS is what is asked: about the transaction, or about the line where this KOS lacks that query. The calls spend of
+// the least urgent lane: nobody waits for a comparison.
 type KOS interface {
 	// Ask is that of ports.PlanChanger.
 	Ask(ctx context.Context, call ports.Call, o product.Order) product.Answer
