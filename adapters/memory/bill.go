@@ -22,7 +22,7 @@ type Bills struct {
 	all    []bill.Copy
 }
 
-// Latest answers the newest version unless the line's epoch hides it.
+// Latest returns the newest version unless the line's epoch hides it.
 func (b *Bills) Latest(ctx context.Context, n line.Number, m calendar.Month) (bill.Copy, error) {
 	epoch, err := epochOf(ctx, b.Epochs, n)
 	if err != nil {
@@ -50,7 +50,7 @@ func (b *Bills) Put(_ context.Context, c bill.Copy) error {
 	return nil
 }
 
-// Version answers exactly that version.
+// Version returns exactly that version.
 func (b *Bills) Version(_ context.Context, n line.Number, m calendar.Month, version id.ID) (bill.Copy, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -22,7 +22,7 @@ type Customers struct {
 	m      map[line.Number]product.CustomerCopy
 }
 
-// Latest answers the copy unless it is older than the line's epoch.
+// Latest returns the copy unless it is older than the line's epoch.
 func (c *Customers) Latest(ctx context.Context, n line.Number) (product.CustomerCopy, error) {
 	epoch, err := epochOf(ctx, c.Epochs, n)
 	if err != nil {
@@ -56,7 +56,7 @@ type Plans struct {
 	held product.PlansCopy
 }
 
-// Latest answers the copy, or NOT_FOUND.
+// Latest returns the copy, or NOT_FOUND.
 func (p *Plans) Latest(context.Context) (product.PlansCopy, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

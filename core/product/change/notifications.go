@@ -10,8 +10,8 @@ import (
 	"phonebill/ports"
 )
 
-// Notifications sends the notices about changes that have ended. All fields are required; it is safe for concurrent use,
-// in any number of instances.
+// Notifications sends the notices about changes that have ended. All fields are required; it is safe for concurrent
+// use, in any number of instances.
 type Notifications struct {
 	Notices  ports.Notices
 	Notifier ports.Notifier
