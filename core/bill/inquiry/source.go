@@ -45,15 +45,13 @@ type source struct {
 	interactive bool
 }
 
-// Read implements copies.Source. A copy that is another customer's counts as none.
+// Read finds no copy where the newest one is another customer's.
 func (b source) Read(ctx context.Context) (bill.Copy, error) { return b.ownCopy(ctx, b.inquiry) }
 
-// State implements copies.Source.
 func (b source) State(stored bill.Copy, since, now time.Time, rnd float64) freshness.State {
 	return stored.Limits(b.Fresh).Decide(stored.AsOf, since, now, rnd)
 }
 
-// Ask implements copies.Source.
 func (b source) Ask(ctx context.Context, call ports.Call) (bill.Copy, error) {
 	if err := b.saveAttempt(ctx, b.inquiry, call.Attempt); err != nil {
 		return bill.Copy{}, err
@@ -61,10 +59,8 @@ func (b source) Ask(ctx context.Context, call ports.Call) (bill.Copy, error) {
 	return b.askWithHolder(ctx, call, b.inquiry)
 }
 
-// Store implements copies.Source.
 func (b source) Store(ctx context.Context, answer bill.Copy) error { return b.Bills.Put(ctx, answer) }
 
-// MayServeStale implements copies.Source.
 func (b source) MayServeStale(trouble error, attempts int) bool {
 	q := b.inquiry
 	q.Attempts += attempts

@@ -101,12 +101,11 @@ type customerSource struct {
 	staleServed bool
 }
 
-// Read implements copies.Source.
 func (c customerSource) Read(ctx context.Context) (product.CustomerCopy, error) {
 	return c.Customers.Latest(ctx, c.line)
 }
 
-// State implements copies.Source. A change is judged by what KOS states, not by a doubtful copy.
+// State judges a change by what KOS states, not by a doubtful copy.
 func (c customerSource) State(stored product.CustomerCopy, since, now time.Time, rnd float64) freshness.State {
 	if stored.Doubtful && !since.IsZero() {
 		return freshness.Gone
@@ -114,19 +113,16 @@ func (c customerSource) State(stored product.CustomerCopy, since, now time.Time,
 	return stored.Limits(c.within).Decide(stored.AsOf, since, now, rnd)
 }
 
-// Ask implements copies.Source.
 func (c customerSource) Ask(ctx context.Context, call ports.Call) (product.CustomerCopy, error) {
 	asked := c.Now()
 	customer, err := c.KOS.Customer(ctx, call, c.line)
 	return product.CustomerCopy{Customer: customer, AsOf: asked}, err
 }
 
-// Store implements copies.Source.
 func (c customerSource) Store(ctx context.Context, answer product.CustomerCopy) error {
 	return c.Customers.Put(ctx, answer)
 }
 
-// MayServeStale implements copies.Source.
 func (c customerSource) MayServeStale(trouble error, _ int) bool {
 	return c.staleServed && mayServeStale(trouble)
 }
@@ -153,27 +149,22 @@ type planSource struct {
 	within freshness.Limits
 }
 
-// Read implements copies.Source.
 func (p planSource) Read(ctx context.Context) (product.PlansCopy, error) { return p.Plans.Latest(ctx) }
 
-// State implements copies.Source.
 func (p planSource) State(stored product.PlansCopy, since, now time.Time, rnd float64) freshness.State {
 	return stored.Limits(p.within).Decide(stored.AsOf, since, now, rnd)
 }
 
-// Ask implements copies.Source.
 func (p planSource) Ask(ctx context.Context, call ports.Call) (product.PlansCopy, error) {
 	asked := p.Now()
 	plans, err := p.KOS.Plans(ctx, call)
 	return product.PlansCopy{Plans: plans, AsOf: asked}, err
 }
 
-// Store implements copies.Source.
 func (p planSource) Store(ctx context.Context, answer product.PlansCopy) error {
 	return p.Plans.Put(ctx, answer)
 }
 
-// MayServeStale implements copies.Source.
 func (planSource) MayServeStale(trouble error, _ int) bool { return mayServeStale(trouble) }
 
 // mayServeStale reports whether KOS could not answer, or was not asked since the customer's allowance is spent. Any
